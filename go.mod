@@ -1,0 +1,5 @@
+module github.com/seed-175555ba/tus-go
+
+go 1.25.0
+
+require github.com/cenkalti/backoff/v4 v4.3.0 // indirect

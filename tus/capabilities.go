@@ -1,0 +1,169 @@
+package tus
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Extension is the name of a protocol extension as servers advertise it in
+// Tus-Extension.
+type Extension string
+
+// The extensions of tus 1.0.0.
+const (
+	ExtensionCreation                Extension = "creation"
+	ExtensionCreationWithUpload      Extension = "creation-with-upload"
+	ExtensionCreationDeferLength     Extension = "creation-defer-length"
+	ExtensionExpiration              Extension = "expiration"
+	ExtensionChecksum                Extension = "checksum"
+	ExtensionChecksumTrailer         Extension = "checksum-trailer"
+	ExtensionTermination             Extension = "termination"
+	ExtensionConcatenation           Extension = "concatenation"
+	ExtensionConcatenationUnfinished Extension = "concatenation-unfinished"
+)
+
+// Capabilities is what a server says of itself in answer to OPTIONS (protocol
+// section OPTIONS). The zero value is a server with the core protocol only.
+type Capabilities struct {
+	// Versions are the protocol versions, the server's favourite first.
+	Versions []string
+	// Extensions are the advertised extensions.
+	Extensions []Extension
+	// MaxSize is the largest upload in bytes; 0 if the server states no limit.
+	MaxSize int64
+	// ChecksumAlgorithms are the names that Upload-Checksum may use.
+	ChecksumAlgorithms []string
+}
+
+// Supports reports whether the server advertises the extension.
+func (c Capabilities) Supports(e Extension) bool { return slices.Contains(c.Extensions, e) }
+
+func (c Capabilities) clone() Capabilities {
+	c.Versions = slices.Clone(c.Versions)
+	c.Extensions = slices.Clone(c.Extensions)
+	c.ChecksumAlgorithms = slices.Clone(c.ChecksumAlgorithms)
+	return c
+}
+
+// Capabilities asks the server what it supports. The answer is kept: later
+// calls, and the uploads of this client, do not ask again. With
+// [Options.Capabilities] the server is never asked.
+func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
+	if err := c.probe.acquire(ctx); err != nil {
+		return Capabilities{}, err
+	}
+	defer c.probe.release()
+	if found, known, _ := c.probe.state(); known {
+		return found, nil
+	}
+	return c.probe.run(ctx, c, nil, nil)
+}
+
+// RefreshCapabilities asks the server again, whatever is known.
+func (c *Client) RefreshCapabilities(ctx context.Context) (Capabilities, error) {
+	if err := c.probe.acquire(ctx); err != nil {
+		return Capabilities{}, err
+	}
+	defer c.probe.release()
+	return c.probe.run(ctx, c, nil, nil)
+}
+
+// advertised returns what is known or can be found out for a feature that is
+// only nice to have: where the probe failed once, it is not repeated, and the
+// upload goes on without the feature. Only the end of ctx is an error.
+func (c *Client) advertised(ctx context.Context, hooks hookSet, m *meter) (Capabilities, error) {
+	if err := c.probe.acquire(ctx); err != nil {
+		return Capabilities{}, err
+	}
+	defer c.probe.release()
+	if found, known, failed := c.probe.state(); known || failed {
+		return found, nil
+	}
+	found, err := c.probe.run(ctx, c, hooks, m)
+	if err != nil && ctx.Err() != nil {
+		return Capabilities{}, contextError(ctx)
+	}
+	return found, nil
+}
+
+// capabilityProbe keeps the answer to OPTIONS, so that many uploads starting
+// at once ask once.
+type capabilityProbe struct {
+	turn chan struct{} // holds a token while nobody asks
+
+	mu     sync.Mutex
+	known  bool
+	failed bool
+	found  Capabilities
+}
+
+func newCapabilityProbe(given *Capabilities) *capabilityProbe {
+	p := &capabilityProbe{turn: make(chan struct{}, 1)}
+	if given != nil {
+		p.known, p.found = true, *given
+	}
+	p.release()
+	return p
+}
+
+func (p *capabilityProbe) acquire(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return contextError(ctx)
+	}
+	select {
+	case <-p.turn:
+		return nil
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+}
+
+func (p *capabilityProbe) release() { p.turn <- struct{}{} }
+
+// state returns what is known now, without waiting for a probe under way.
+func (p *capabilityProbe) state() (found Capabilities, known, failed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.found.clone(), p.known, p.failed
+}
+
+func (p *capabilityProbe) run(ctx context.Context, c *Client, hooks hookSet, m *meter) (Capabilities, error) {
+	found, err := c.options(ctx, hooks, m)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil:
+		p.known, p.failed, p.found = true, false, found
+	case ctx.Err() == nil:
+		p.failed = true
+	}
+	return found.clone(), err
+}
+
+// options sends the OPTIONS request.
+func (c *Client) options(ctx context.Context, hooks hookSet, m *meter) (Capabilities, error) {
+	r := &request{method: http.MethodOptions, url: c.endpoint, hooks: hooks, meter: m}
+	resp, err := c.do(ctx, r)
+	if err != nil {
+		return Capabilities{}, err
+	}
+	if err := r.check(resp); err != nil {
+		return Capabilities{}, err
+	}
+	maxSize, _, err := parseInteger(resp.Header, headerTusMaxSize)
+	if err != nil {
+		return Capabilities{}, r.fail(resp, err)
+	}
+	found := Capabilities{
+		Versions:           parseList(resp.Header, headerTusVersion),
+		MaxSize:            maxSize,
+		ChecksumAlgorithms: parseList(resp.Header, headerChecksumAlgorithm),
+	}
+	for _, name := range parseList(resp.Header, headerTusExtension) {
+		found.Extensions = append(found.Extensions, Extension(strings.ToLower(name)))
+	}
+	return found, nil
+}

@@ -1,0 +1,210 @@
+package tus
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+const (
+	userAgent           = "tus-go"
+	defaultStallTimeout = 30 * time.Second
+)
+
+// Options says how a [Client] talks to its server. The zero value works.
+type Options struct {
+	// HTTPClient sends the requests. nil means a client with [NewTransport] and
+	// no total timeout. A client given here is used as it is, except that
+	// redirects are followed by this package; mind that its Timeout, if any,
+	// covers the sending of a whole request body.
+	HTTPClient *http.Client
+
+	// Header is added to the requests that go to the origin (scheme, host and
+	// port) of the endpoint and to TrustedOrigins, and to no others. This is the
+	// place for Authorization and Cookie.
+	Header http.Header
+
+	// TrustedOrigins are further origins, such as "https://uploads.example.org",
+	// that may receive Header when the server names them in a Location or a
+	// redirect. Listing an http origin here also permits that step down from
+	// https.
+	TrustedOrigins []string
+
+	// Retry says how uploads go on after failures.
+	Retry RetryPolicy
+
+	// StallTimeout cuts a request when for so long no byte moved and no answer
+	// came. 0 means 30 seconds, a negative value no limit. There is no limit on
+	// the duration of a request on which bytes move.
+	StallTimeout time.Duration
+
+	// Capabilities, if not nil, are taken for granted instead of asking the
+	// server with OPTIONS, for servers where that is missing or wrong.
+	Capabilities *Capabilities
+
+	// OverridePatchMethod sends PATCH and DELETE as POST with
+	// X-HTTP-Method-Override, for environments that block them.
+	OverridePatchMethod bool
+
+	// RateLimit, if not nil, bounds the bytes per second of all uploads of this
+	// client together.
+	RateLimit Limiter
+
+	// Hooks are told what happens in all uploads of this client.
+	Hooks Hooks
+}
+
+// Client creates and continues uploads on one tus server. Make it with
+// [NewClient]. It is safe for concurrent use and does not change after it was
+// made.
+type Client struct {
+	endpoint      *url.URL
+	http          *http.Client
+	header        http.Header
+	trusted       map[origin]bool
+	retry         RetryPolicy
+	stallTimeout  time.Duration
+	overridePatch bool
+	limiter       Limiter
+	hooks         Hooks
+	probe         *capabilityProbe
+}
+
+// NewClient returns a client that creates uploads at endpoint, the upload
+// creation URL of an http or https server. User and password in it are sent as
+// basic authentication. opts may be nil. No request is sent; an endpoint or
+// option that cannot work is an error matching [ErrInvalidInput].
+func NewClient(endpoint string, opts *Options) (*Client, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	u, err := parseURL("endpoint", endpoint)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		header:        http.Header{},
+		trusted:       map[origin]bool{originOf(u): true},
+		retry:         opts.Retry,
+		stallTimeout:  opts.StallTimeout,
+		overridePatch: opts.OverridePatchMethod,
+		limiter:       opts.RateLimit,
+		hooks:         opts.Hooks,
+		probe:         newCapabilityProbe(opts.Capabilities),
+	}
+	if c.stallTimeout == 0 {
+		c.stallTimeout = defaultStallTimeout
+	}
+	if c.limiter != nil && c.limiter.Burst() < 1 {
+		return nil, fmt.Errorf("%w: rate limit with a burst of %d bytes", ErrInvalidInput, c.limiter.Burst())
+	}
+	for _, raw := range opts.TrustedOrigins {
+		t, err := parseURL("trusted origin", raw)
+		if err != nil {
+			return nil, err
+		}
+		c.trusted[originOf(t)] = true
+	}
+	if err := c.setHeader(opts.Header); err != nil {
+		return nil, err
+	}
+	if user := u.User; user != nil {
+		if c.header.Get("Authorization") == "" {
+			password, _ := user.Password()
+			c.header.Set("Authorization", "Basic "+
+				base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
+		}
+		u.User = nil
+	}
+	c.endpoint = u
+	c.http = httpClient(opts.HTTPClient)
+	return c, nil
+}
+
+func (c *Client) setHeader(h http.Header) error {
+	if err := validHeaders(h); err != nil {
+		return err
+	}
+	for name, values := range h {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		switch canonical {
+		case "Content-Length", "Transfer-Encoding", "Trailer", headerContentType, headerTusResumable:
+			return fmt.Errorf("%w: header %s belongs to the protocol", ErrInvalidInput, canonical)
+		}
+		if len(values) > 0 {
+			c.header[canonical] = append(c.header[canonical], values...)
+		}
+	}
+	return nil
+}
+
+// httpClient is a copy of the caller's client that leaves redirects to us.
+func httpClient(given *http.Client) *http.Client {
+	client := http.Client{}
+	if given != nil {
+		client = *given
+	}
+	if given == nil {
+		client.Transport = NewTransport()
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client
+}
+
+// NewClientFromEnv is [NewClient] with the endpoint from the environment
+// variable TUS_ENDPOINT, a bearer token from TUS_TOKEN, and further headers
+// from TUS_HEADERS, one "Name: value" per line. Only TUS_ENDPOINT is required.
+// Header fields in opts, which may be nil, win over the environment's.
+func NewClientFromEnv(opts *Options) (*Client, error) {
+	endpoint := os.Getenv("TUS_ENDPOINT")
+	if endpoint == "" {
+		return nil, fmt.Errorf("%w: environment variable TUS_ENDPOINT is not set", ErrInvalidInput)
+	}
+	header := http.Header{}
+	for line := range strings.Lines(os.Getenv("TUS_HEADERS")) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, fmt.Errorf("%w: a line of TUS_HEADERS is not of the form \"Name: value\"", ErrInvalidInput)
+		}
+		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	if token := os.Getenv("TUS_TOKEN"); token != "" {
+		header.Set("Authorization", "Bearer "+token)
+	}
+	merged := Options{}
+	if opts != nil {
+		merged = *opts
+		for name, values := range opts.Header {
+			header[textproto.CanonicalMIMEHeaderKey(name)] = values
+		}
+	}
+	merged.Header = header
+	return NewClient(endpoint, &merged)
+}
+
+// Endpoint returns the upload creation URL without credentials.
+func (c *Client) Endpoint() string { return c.endpoint.String() }
+
+// CloseIdleConnections closes connections that are kept for later requests. A
+// client needs no other cleaning up.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+// trusts reports whether u may see the caller's headers.
+func (c *Client) trusts(u *url.URL) bool { return c.trusted[originOf(u)] }
+
+// refuseDowngrade keeps an upload from leaving https because a server (often
+// one that does not know of the proxy before it) says so.
+func (c *Client) refuseDowngrade(from, to *url.URL) error {
+	if from.Scheme == "https" && to.Scheme == "http" && !c.trusts(to) {
+		return fmt.Errorf("%w: it leads from https to %s, which is not a trusted origin", ErrProtocol, redactURL(to))
+	}
+	return nil
+}

@@ -1,0 +1,270 @@
+package tus
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Conditions that a program may want to tell apart, for use with errors.Is.
+// Every error of this package that comes from talking to a server is also an
+// [*Error] (errors.As) with the details of the request.
+var (
+	// ErrInvalidInput is an argument or option that cannot be used. No request
+	// has been sent.
+	ErrInvalidInput = errors.New("invalid input")
+
+	// ErrProtocol is an answer that the tus protocol does not allow, such as a
+	// negative offset or an offset beyond what was sent.
+	ErrProtocol = errors.New("answer violates the tus protocol")
+
+	// ErrVersion is a server that does not speak tus 1.0.0 (412).
+	ErrVersion = errors.New("server does not support tus " + ProtocolVersion)
+
+	// ErrUnsupported is a feature that needs an extension which the server does
+	// not advertise. It also matches [errors.ErrUnsupported].
+	ErrUnsupported = fmt.Errorf("extension not offered by the server: %w", errors.ErrUnsupported)
+
+	// ErrNoLocation is a creation that the server confirmed without telling the
+	// upload URL.
+	ErrNoLocation = errors.New("creation answered without Location")
+
+	// ErrTooLarge is an upload above the server's Tus-Max-Size, or a request
+	// that the server or a proxy refused with 413.
+	ErrTooLarge = errors.New("too large for the server")
+
+	// ErrUploadGone is an upload URL that answers 404 or 410: it expired, was
+	// terminated or never existed. Resuming it cannot help.
+	ErrUploadGone = errors.New("upload does not exist on the server")
+
+	// ErrUploadLocked is an upload that the server keeps locked for another
+	// request (423), often a dead connection of our own.
+	ErrUploadLocked = errors.New("upload is locked by another request")
+
+	// ErrOffsetConflict is a PATCH refused because the server is at another
+	// offset (409). Uploads recover from it by themselves.
+	ErrOffsetConflict = errors.New("server is at another offset")
+
+	// ErrChecksumMismatch is a chunk that did not arrive as it was sent (460).
+	ErrChecksumMismatch = errors.New("checksum mismatch")
+
+	// ErrUnauthorized is a request refused with 401 or 403.
+	ErrUnauthorized = errors.New("not authorized")
+
+	// ErrStalled is a request that was cut because for the stall timeout no byte
+	// moved and no answer came.
+	ErrStalled = errors.New("connection stalled")
+
+	// ErrSourceChanged is a source that was truncated, grown or replaced while
+	// it was uploaded. The upload on the server is not what the source is now.
+	ErrSourceChanged = errors.New("source changed during the upload")
+
+	// ErrSourceMismatch is an existing upload whose length on the server is not
+	// the size of the source.
+	ErrSourceMismatch = errors.New("upload on the server has another length than the source")
+
+	// ErrUnconfirmed is an upload whose bytes are all on the server, but whose
+	// last request the server refused. It calls for a look at the server, and
+	// not for another upload.
+	ErrUnconfirmed = errors.New("all bytes were received, but the server refused to finish the upload")
+
+	// ErrPaused is an upload that stopped before its end because of
+	// [Uploader.Pause] or [UploadOptions.StopAt]. Run or Step continue it.
+	ErrPaused = errors.New("upload paused")
+
+	// ErrBusy is a second goroutine driving an [Uploader] at the same time.
+	ErrBusy = errors.New("uploader is being driven by another goroutine")
+)
+
+// errNothingStored is a PATCH that succeeded without storing a byte. It is
+// retried like a failure: otherwise such a server would be asked for ever.
+var errNothingStored = errors.New("server stored nothing of what was sent")
+
+// Error is a request that failed: it was not answered, or not as hoped.
+type Error struct {
+	// Method is the HTTP method, such as "PATCH".
+	Method string
+	// URL is where the request went, without userinfo, query and fragment.
+	URL string
+	// StatusCode is the status of the answer, 0 if there was none.
+	StatusCode int
+	// Offset is the offset in bytes that a PATCH started from, otherwise 0.
+	Offset int64
+	// Message is what the server said in the body, cut to a few hundred
+	// printable characters, with the values of secret headers removed.
+	Message string
+	// RetryAfter is the wait that the server asked for; 0 if it did not.
+	RetryAfter time.Duration
+	// Err is the condition (one of the Err… variables) or the cause, such as a
+	// network error. It may be nil for a plain unexpected status.
+	Err error
+}
+
+// Error names method, URL, status, offset, condition and the server's words.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("tus: ")
+	b.WriteString(e.Method)
+	b.WriteByte(' ')
+	b.WriteString(e.URL)
+	if e.Method == http.MethodPatch {
+		b.WriteString(" at offset ")
+		b.WriteString(strconv.FormatInt(e.Offset, 10))
+	}
+	if e.StatusCode != 0 {
+		b.WriteString(": ")
+		b.WriteString(statusText(e.StatusCode))
+	}
+	if e.Err != nil {
+		b.WriteString(": ")
+		b.WriteString(e.Err.Error())
+	}
+	if e.Message != "" {
+		b.WriteString(": server says ")
+		b.WriteString(strconv.Quote(e.Message))
+	}
+	return b.String()
+}
+
+// Unwrap returns the condition or cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Temporary reports whether the same request may succeed later: the network
+// failed, the server is overloaded, or another request holds the upload.
+func (e *Error) Temporary() bool {
+	switch code := e.StatusCode; {
+	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed):
+		return false
+	case errors.Is(e.Err, errNothingStored):
+		return true
+	case code == 0:
+		return temporaryCause(e.Err)
+	case code == http.StatusRequestTimeout, code == http.StatusConflict, code == http.StatusLocked,
+		code == http.StatusTooEarly, code == http.StatusTooManyRequests, code == statusChecksumMismatch:
+		return true
+	case code == http.StatusBadRequest:
+		return interrupted(e.Message)
+	case code == http.StatusNotImplemented, code == http.StatusHTTPVersionNotSupported:
+		return false
+	default:
+		return code >= 500
+	}
+}
+
+// IsTemporary reports whether err is a failure that a later attempt may not
+// meet, as the default retry policy judges it. Errors of the context, of the
+// source and of the caller's hooks are not temporary.
+func IsTemporary(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Temporary()
+}
+
+// temporaryCause judges a request that got no answer. Only what cannot heal by
+// itself is permanent: certificates, and the wrong kind of server.
+func temporaryCause(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var hook *hookError
+	switch {
+	case err == nil, errors.As(err, &hook):
+		return false
+	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return false
+	case errors.Is(err, ErrSourceChanged), errors.Is(err, errSource):
+		return false
+	}
+	return true
+}
+
+// interrupted recognises the 400 by which a server says that it broke off a
+// PATCH for another request: tusd's ERR_UPLOAD_INTERRUPTED, and "aborted" of
+// the Node server. Only the offset has to be asked for again.
+func interrupted(message string) bool {
+	return strings.Contains(message, "ERR_UPLOAD_INTERRUPTED") ||
+		strings.Contains(strings.ToLower(message), "aborted")
+}
+
+// conditionOf maps a status to the condition it stands for, nil if none.
+func conditionOf(status int) error {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return ErrUnauthorized
+	case http.StatusConflict:
+		return ErrOffsetConflict
+	case http.StatusPreconditionFailed:
+		return ErrVersion
+	case http.StatusRequestEntityTooLarge:
+		return ErrTooLarge
+	case http.StatusLocked:
+		return ErrUploadLocked
+	case statusChecksumMismatch:
+		return ErrChecksumMismatch
+	}
+	return nil
+}
+
+// hookError is an error that a hook of the caller returned.
+type hookError struct{ err error }
+
+func (e *hookError) Error() string { return "before-request hook: " + e.err.Error() }
+func (e *hookError) Unwrap() error { return e.err }
+
+// errSource marks errors that the source returned while it was read.
+var errSource = errors.New("reading the source")
+
+// stripURL takes the URL out of errors of net/http: url.Error repeats it whole,
+// with whatever secret the query holds.
+func stripURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// contextError is the error of a context that ended, with its cause if the
+// caller gave one: both match errors.Is.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+func statusText(code int) string {
+	text := http.StatusText(code)
+	if code == statusChecksumMismatch {
+		text = "Checksum Mismatch"
+	}
+	if text == "" {
+		return "status " + strconv.Itoa(code)
+	}
+	return strconv.Itoa(code) + " " + text
+}
+
+// excerpt makes an answer's body fit for an error text: printable, on one
+// line, at most a few hundred bytes.
+func excerpt(body []byte) string {
+	const limit = 300
+	var b strings.Builder
+	for _, r := range string(body[:min(len(body), 4*limit)]) {
+		if b.Len() >= limit {
+			b.WriteString("...")
+			break
+		}
+		switch {
+		case r == '\n', r == '\r', r == '\t':
+			b.WriteByte(' ')
+		case strconv.IsPrint(r) && r != '\uFFFD':
+			b.WriteRune(r)
+		}
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}

@@ -1,0 +1,150 @@
+package tus
+
+import (
+	"net/http"
+	"time"
+)
+
+// Hooks lets a program watch and steer what a [Client] does. All fields are
+// optional. Hooks run in the goroutine that drives the upload, one at a time
+// for each upload, and must return quickly: while a hook runs, its upload
+// waits. A hook may call the getters and Pause of an [Uploader], but not Run,
+// Step or Abort.
+type Hooks struct {
+	// BeforeRequest runs before every attempt of every request, for example to
+	// renew a token or to sign the request. It may change the headers. On a
+	// request to an origin that is not trusted its changes to headers are
+	// dropped. An error ends the upload. After a 401 the request is repeated
+	// once, so that this hook can renew what expired.
+	BeforeRequest func(*http.Request) error
+
+	// AfterResponse sees every answer, whatever its status.
+	AfterResponse func(*http.Request, *Response)
+
+	// OnUploadURL is told the URL of each upload that the client creates, before
+	// the first byte is sent to it.
+	OnUploadURL func(UploadURLEvent)
+
+	// OnStateChange is told each transition of an [Uploader].
+	OnStateChange func(StateEvent)
+
+	// OnProgress is told how far an upload is: about ten times a second while
+	// bytes move, and at each acknowledgement.
+	OnProgress func(Progress)
+
+	// OnRetry is told of each failure that will be retried, before the wait.
+	OnRetry func(RetryEvent)
+}
+
+// UploadURLEvent tells where an upload can be resumed.
+type UploadURLEvent struct {
+	// Name is the source's name, perhaps empty.
+	Name string
+	// URL is the upload URL as it can be given to [Client.Resume]. It may hold
+	// secrets in its query.
+	URL string
+	// Expires is when the server will forget an unfinished upload; zero if it
+	// did not say.
+	Expires time.Time
+}
+
+// StateEvent is a transition of an [Uploader].
+type StateEvent struct {
+	Name     string
+	From, To State
+	// Err is why the upload left From, nil in the normal course.
+	Err error
+}
+
+// RetryEvent is a failure that will be retried.
+type RetryEvent struct {
+	Name string
+	// Attempt counts failures in a row, from 1. It starts again when the
+	// acknowledged offset moves.
+	Attempt int
+	// Delay is the wait before the next attempt.
+	Delay time.Duration
+	// Err is the failure.
+	Err error
+}
+
+// Progress tells how far an upload is. Both counts include what earlier
+// sessions of a resumed upload had done.
+type Progress struct {
+	// Name is the source's name, perhaps empty.
+	Name string
+	// Acknowledged is the number of bytes that the server confirmed. It never
+	// falls, even when the server loses bytes that it had confirmed.
+	Acknowledged int64
+	// Sent is Acknowledged and what is on the way. It falls when bytes on the
+	// way are lost.
+	Sent int64
+	// Total is the size in bytes; it has no meaning if TotalUnknown is set.
+	Total        int64
+	TotalUnknown bool
+}
+
+// hookSet is the hooks of a client and then those of one upload.
+type hookSet []*Hooks
+
+func (s hookSet) beforeRequest(req *http.Request) error {
+	for _, h := range s {
+		if h.BeforeRequest == nil {
+			continue
+		}
+		if err := h.BeforeRequest(req); err != nil {
+			return &hookError{err}
+		}
+	}
+	return nil
+}
+
+// canRenew reports whether a hook might renew credentials after a 401.
+func (s hookSet) canRenew() bool {
+	for _, h := range s {
+		if h.BeforeRequest != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (s hookSet) afterResponse(req *http.Request, resp *Response) {
+	for _, h := range s {
+		if h.AfterResponse != nil {
+			h.AfterResponse(req, resp)
+		}
+	}
+}
+
+func (s hookSet) uploadURL(e UploadURLEvent) {
+	for _, h := range s {
+		if h.OnUploadURL != nil {
+			h.OnUploadURL(e)
+		}
+	}
+}
+
+func (s hookSet) stateChange(e StateEvent) {
+	for _, h := range s {
+		if h.OnStateChange != nil {
+			h.OnStateChange(e)
+		}
+	}
+}
+
+func (s hookSet) progress(p Progress) {
+	for _, h := range s {
+		if h.OnProgress != nil {
+			h.OnProgress(p)
+		}
+	}
+}
+
+func (s hookSet) retry(e RetryEvent) {
+	for _, h := range s {
+		if h.OnRetry != nil {
+			h.OnRetry(e)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package tus
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Metadata is what an upload tells about itself in the Upload-Metadata header
+// (protocol section Creation). Keys are ASCII without spaces and commas; values
+// are arbitrary bytes and may be empty. Common keys are "filename" and
+// "filetype". The zero value is no metadata.
+type Metadata map[string]string
+
+// Validate returns an error matching [ErrInvalidInput] for the first key (in
+// sorted order) that the protocol does not allow.
+func (m Metadata) Validate() error {
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if key == "" {
+			return fmt.Errorf("%w: empty metadata key", ErrInvalidInput)
+		}
+		for i := range len(key) {
+			if c := key[i]; c <= ' ' || c == ',' || c >= 0x7f {
+				return fmt.Errorf("%w: metadata key %s: only ASCII without spaces and commas is allowed",
+					ErrInvalidInput, quoteShort(key))
+			}
+		}
+	}
+	return nil
+}
+
+// String returns the value of the Upload-Metadata header, with the keys sorted
+// so that equal metadata gives equal headers. A key with an empty value stands
+// alone, as the protocol allows.
+func (m Metadata) String() string {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(key)
+		if value := m[key]; value != "" {
+			b.WriteByte(' ')
+			b.WriteString(base64.StdEncoding.EncodeToString([]byte(value)))
+		}
+	}
+	return b.String()
+}
+
+// parseMetadata reads an Upload-Metadata header. Metadata never decides what is
+// uploaded, so pairs that cannot be decoded are left out instead of failing
+// the request that carried them.
+func parseMetadata(value string) Metadata {
+	m := Metadata{}
+	for pair := range strings.SplitSeq(value, ",") {
+		key, encoded, _ := strings.Cut(strings.TrimSpace(pair), " ")
+		if key == "" {
+			continue
+		}
+		// Some servers leave the padding out.
+		encoded = strings.TrimRight(strings.TrimSpace(encoded), "=")
+		decoded, err := base64.RawStdEncoding.DecodeString(encoded)
+		if err != nil {
+			continue
+		}
+		m[key] = string(decoded)
+	}
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}

@@ -1,0 +1,329 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxResponseBody is how much of an answer is read and kept.
+	maxResponseBody = 64 << 10
+	maxRedirects    = 5
+)
+
+// request is one request of the protocol, before credentials and hooks.
+type request struct {
+	method string
+	url    *url.URL
+	header http.Header // protocol headers only
+	offset int64       // of a PATCH, for errors
+
+	// payload opens the body; nil for none. It is called again for a redirect,
+	// or when the transport finds its idle connection closed.
+	payload func(ctx context.Context) (*body, error)
+	size    int64 // of the payload
+
+	hooks hookSet       // nil: the client's
+	meter *meter        // counts what happens; nil counts nothing
+	stall time.Duration // 0: the client's
+}
+
+func (r *request) hooksOf(c *Client) hookSet {
+	if r.hooks != nil {
+		return r.hooks
+	}
+	return hookSet{&c.hooks}
+}
+
+// Response is an answer of the server, for those services that put results
+// into headers or into the body.
+type Response struct {
+	StatusCode int
+	Header     http.Header
+	// Body is the start of the body, at most 64 KiB.
+	Body []byte
+
+	url     *url.URL // that answered, after redirects
+	secrets []string // values of request headers that must not show in errors
+}
+
+// do sends r and returns the answer whatever its status. It follows redirects
+// that keep method and body (307, 308), never sends the caller's headers to an
+// origin that is not trusted, and cuts a connection on which nothing moves.
+// Errors are *Error, or the error of ctx.
+func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
+	target := r.url
+	for range maxRedirects + 1 {
+		resp, err := c.exchange(ctx, r, target)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect {
+			return resp, nil
+		}
+		next, err := resolveLocation(target, resp.Header.Get(headerLocation))
+		if err != nil {
+			return nil, r.fail(resp, err)
+		}
+		if err := c.refuseDowngrade(target, next); err != nil {
+			return nil, r.fail(resp, err)
+		}
+		target = next
+	}
+	return nil, &Error{Method: r.method, URL: redactURL(r.url), Offset: r.offset,
+		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
+}
+
+// exchange is one HTTP request and its answer.
+func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Response, error) {
+	if ctx.Err() != nil {
+		return nil, contextError(ctx)
+	}
+	reqCtx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stall := c.stallTimeout
+	if r.stall != 0 {
+		stall = r.stall
+	}
+	dog := watch(stall, cancel)
+	defer dog.stop()
+	reqCtx = httptrace.WithClientTrace(reqCtx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) { dog.connected(info.Conn) },
+	})
+
+	failed := func(err error) error {
+		return &Error{Method: r.method, URL: redactURL(target), Offset: r.offset, Err: err}
+	}
+	p := payload{client: c, request: r, dog: dog}
+	defer p.stop()
+	req, err := c.newRequest(reqCtx, r, target, &p)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, contextError(ctx)
+		}
+		return nil, failed(err)
+	}
+	r.meter.request(r.method)
+	raw, err := c.http.Do(req)
+	if err != nil {
+		cause := context.Cause(reqCtx)
+		switch source := p.failure(); {
+		case ctx.Err() != nil:
+			return nil, contextError(ctx)
+		case source != nil:
+			return nil, failed(source)
+		case errors.Is(cause, ErrStalled):
+			return nil, failed(cause)
+		}
+		return nil, failed(stripURL(err))
+	}
+	defer raw.Body.Close()
+	dog.moved()
+	// The whole body gets one stall timeout: its bytes do not count as
+	// movement, so that an endless drip ends too. What was read by then is kept.
+	content, _ := io.ReadAll(io.LimitReader(raw.Body, maxResponseBody))
+	resp := &Response{
+		StatusCode: raw.StatusCode,
+		Header:     raw.Header,
+		Body:       content,
+		url:        target,
+		secrets:    secretValues(req),
+	}
+	r.hooksOf(c).afterResponse(req, resp)
+	return resp, nil
+}
+
+// newRequest makes the HTTP request: protocol headers for everyone, the
+// caller's only for trusted origins.
+func (c *Client) newRequest(ctx context.Context, r *request, target *url.URL, p *payload) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, stripURL(err))
+	}
+	trusted := c.trusts(target)
+	req.Header.Set("User-Agent", userAgent)
+	if trusted {
+		c.addCallerHeaders(req)
+	}
+	// The protocol's own headers come last: nothing of the caller replaces them.
+	req.Header.Set("Accept-Encoding", "identity")
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	if r.method != http.MethodOptions {
+		req.Header.Set(headerTusResumable, ProtocolVersion)
+	}
+	if c.overridePatch && (r.method == http.MethodPatch || r.method == http.MethodDelete) {
+		req.Method = http.MethodPost
+		req.Header.Set(headerMethodOverride, r.method)
+	}
+	if err := runBeforeRequest(req, r.hooksOf(c), trusted); err != nil {
+		return nil, err
+	}
+	if r.payload == nil {
+		return req, nil
+	}
+	if r.size == 0 {
+		req.Body = http.NoBody
+		return req, nil
+	}
+	req.ContentLength = r.size
+	req.GetBody = func() (io.ReadCloser, error) { return p.open(ctx) }
+	req.Body, err = p.open(ctx)
+	return req, err
+}
+
+// addCallerHeaders adds Options.Header.
+func (c *Client) addCallerHeaders(req *http.Request) {
+	for name, values := range c.header {
+		if name == "Host" {
+			req.Host = values[0]
+			continue
+		}
+		req.Header[name] = append([]string(nil), values...)
+	}
+}
+
+// runBeforeRequest runs the hooks. On a request to an origin that is not
+// trusted, what they did to the headers is undone: a hook may well add a token
+// to whatever it sees.
+func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
+	header, host := req.Header.Clone(), req.Host
+	if err := hooks.beforeRequest(req); err != nil {
+		return err
+	}
+	if !trusted {
+		req.Header, req.Host = header, host
+		return nil
+	}
+	return validHeaders(req.Header)
+}
+
+// fail makes the error for an answer.
+func (r *request) fail(resp *Response, cause error) error {
+	e := &Error{Method: r.method, URL: redactURL(resp.url), StatusCode: resp.StatusCode, Offset: r.offset, Err: cause}
+	e.Message = excerpt(resp.Body)
+	for _, secret := range resp.secrets {
+		e.Message = strings.ReplaceAll(e.Message, secret, "[redacted]")
+	}
+	if wait, ok := parseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
+		e.RetryAfter = wait
+	}
+	return e
+}
+
+// check returns nil for any 2xx, otherwise the error that the status means.
+func (r *request) check(resp *Response) error {
+	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
+		return nil
+	}
+	cause := conditionOf(resp.StatusCode)
+	if cause == ErrVersion {
+		if versions := parseList(resp.Header, headerTusVersion); len(versions) > 0 {
+			cause = fmt.Errorf("%w: it offers %s", ErrVersion, quoteShort(strings.Join(versions, ", ")))
+		}
+	}
+	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
+		cause = fmt.Errorf("%w: redirect that would not keep the method", ErrProtocol)
+	}
+	return r.fail(resp, cause)
+}
+
+// secretValues collects what a server might echo into an error page: the
+// values of the headers that are not the protocol's, and of the query.
+func secretValues(req *http.Request) []string {
+	var secrets []string
+	add := func(value string) {
+		// "Bearer TOKEN" may come back as TOKEN alone.
+		for _, part := range append([]string{value}, strings.Fields(value)...) {
+			if len(part) >= 6 {
+				secrets = append(secrets, part)
+			}
+		}
+	}
+	for name, values := range req.Header {
+		if isPublicHeader(name) {
+			continue
+		}
+		for _, value := range values {
+			add(value)
+		}
+	}
+	for _, values := range req.URL.Query() {
+		for _, value := range values {
+			add(value)
+		}
+	}
+	return secrets
+}
+
+// isPublicHeader tells the request headers that hold no secret.
+func isPublicHeader(name string) bool {
+	switch name {
+	case headerContentType, headerMethodOverride, "Accept-Encoding", "User-Agent":
+		return true
+	}
+	return strings.HasPrefix(name, "Upload-") || strings.HasPrefix(name, "Tus-")
+}
+
+// payload opens the bodies of one request and remembers the one in use.
+type payload struct {
+	client  *Client
+	request *request
+	dog     *watchdog
+
+	mu      sync.Mutex // a transport may ask for a body from its own goroutine
+	current *body
+}
+
+func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current != nil {
+		p.current.stop()
+	}
+	b, err := p.request.payload(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if limiter := p.client.limiter; limiter != nil {
+		b.burst = max(1, limiter.Burst())
+		b.throttle = func(n int) error {
+			defer p.dog.hold()()
+			return limiter.WaitN(ctx, n)
+		}
+	}
+	meter := p.request.meter
+	meter.begin(b.offset)
+	b.moved = func(n int) {
+		p.dog.moved()
+		meter.moved(n)
+	}
+	p.current = b
+	return b, nil
+}
+
+func (p *payload) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current != nil {
+		p.current.stop()
+	}
+}
+
+func (p *payload) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return nil
+	}
+	return p.current.failure()
+}

@@ -1,0 +1,165 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// RetryPolicy says how an upload goes on after temporary failures. The zero
+// value is the default: eight failures in a row end the upload, the first
+// retry comes at once, the next after half a second, and then the waits double
+// up to a minute, each with a random part.
+type RetryPolicy struct {
+	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative
+	// value none. The count starts again whenever the acknowledged offset moves
+	// on.
+	MaxRetries int
+
+	// NewBackOff makes the sequence of waits before the second retry in a row
+	// and those after it; nil means the default. It is called anew whenever the
+	// count has started again. A wait of [backoff.Stop] ends the upload.
+	NewBackOff func() backoff.BackOff
+
+	// MaxRetryAfter caps what a server can ask for with Retry-After. 0 means
+	// five minutes.
+	MaxRetryAfter time.Duration
+
+	// ShouldRetry overrules what is temporary; nil means [IsTemporary]. attempt
+	// counts failures in a row, from 1. It is not asked when the context ended.
+	ShouldRetry func(err error, attempt int) bool
+}
+
+const (
+	defaultMaxRetries    = 8
+	defaultMaxRetryAfter = 5 * time.Minute
+)
+
+func (p RetryPolicy) maxRetries() int {
+	if p.MaxRetries == 0 {
+		return defaultMaxRetries
+	}
+	return max(0, p.MaxRetries)
+}
+
+func (p RetryPolicy) newBackOff() backoff.BackOff {
+	if p.NewBackOff != nil {
+		return p.NewBackOff()
+	}
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(500*time.Millisecond),
+		backoff.WithMultiplier(2),
+		backoff.WithRandomizationFactor(0.3),
+		backoff.WithMaxInterval(time.Minute),
+		backoff.WithMaxElapsedTime(0), // never give up by the clock
+	)
+}
+
+func (p RetryPolicy) shouldRetry(err error, attempt int) bool {
+	if p.ShouldRetry != nil {
+		return p.ShouldRetry(err, attempt)
+	}
+	return IsTemporary(err)
+}
+
+// budget counts failures in a row. Progress is measured against the highest
+// offset reached: a server that keeps losing what it confirmed would otherwise
+// earn a new budget with every round, for ever.
+type budget struct {
+	policy   RetryPolicy
+	failures int
+	backoff  backoff.BackOff
+	mark     int64 // offset from which progress counts
+	highest  int64 // offset ever acknowledged
+	setbacks int   // how often the offset went back since highest was reached
+}
+
+// acknowledged tells the budget where the server is. It returns an error when
+// the server lost confirmed bytes too often.
+func (b *budget) acknowledged(offset int64) error {
+	switch {
+	case offset > b.highest:
+		b.highest, b.setbacks = offset, 0
+		b.reset(offset)
+	case offset > b.mark:
+		b.reset(offset)
+	case offset < b.mark:
+		b.setbacks++
+		b.mark = offset
+		if b.setbacks > max(1, b.policy.maxRetries()) {
+			return fmt.Errorf("%w: the server lost confirmed bytes %d times", ErrProtocol, b.setbacks)
+		}
+	}
+	return nil
+}
+
+func (b *budget) reset(mark int64) {
+	b.mark, b.failures, b.backoff = mark, 0, nil
+}
+
+// next counts a failure and returns the wait before the next attempt. ok is
+// false when the budget is used up.
+func (b *budget) next(err error) (wait time.Duration, ok bool) {
+	b.failures++
+	if b.failures > b.policy.maxRetries() {
+		return 0, false
+	}
+	if b.failures > 1 {
+		if b.backoff == nil {
+			b.backoff = b.policy.newBackOff()
+		}
+		if wait = b.backoff.NextBackOff(); wait == backoff.Stop {
+			return 0, false
+		}
+	}
+	limit := b.policy.MaxRetryAfter
+	if limit <= 0 {
+		limit = defaultMaxRetryAfter
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		wait = max(wait, min(e.RetryAfter, limit))
+	}
+	return wait, true
+}
+
+// retrying repeats a request that belongs to no Uploader until it succeeds or
+// the policy ends it.
+func (c *Client) retrying(ctx context.Context, hooks hookSet, request func() error) error {
+	tries := budget{policy: c.retry}
+	for {
+		err := request()
+		if err == nil || ctx.Err() != nil || !c.retry.shouldRetry(err, tries.failures+1) {
+			return err
+		}
+		wait, ok := tries.next(err)
+		if !ok {
+			return err
+		}
+		hooks.retry(RetryEvent{Attempt: tries.failures, Delay: wait, Err: err})
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	if ctx.Err() != nil {
+		return contextError(ctx)
+	}
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return contextError(ctx)
+	case <-timer.C:
+		return nil
+	}
+}

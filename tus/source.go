@@ -1,0 +1,287 @@
+package tus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Source is the data of one upload. The constructors [File], [OpenedFile],
+// [FSFile], [ReaderAt], [ReadSeeker] and [Bytes] cover the usual kinds; any
+// other type with these two methods works as well.
+//
+// A Source must deliver the same bytes each time it is opened. If it notices
+// that it cannot any more, its methods return an error that matches
+// [ErrSourceChanged].
+type Source interface {
+	// Stat tells what is known of the data without reading it. It is called
+	// before the first request, and again before the last bytes of each request
+	// leave, to notice a change.
+	Stat(ctx context.Context) (SourceInfo, error)
+
+	// Open returns a reader of the bytes from offset on. Each reader is
+	// independent of the others unless SourceInfo.Sequential is set, and is
+	// closed by its user. If the reader is an [*os.File] positioned at offset,
+	// the bytes go from the file to the socket without a copy in memory.
+	Open(ctx context.Context, offset int64) (io.ReadCloser, error)
+}
+
+// SourceInfo is what a [Source] tells about its data.
+type SourceInfo struct {
+	// Name is a short name without folders, for people. It may be empty.
+	Name string
+	// Size is the length in bytes. It has no meaning if SizeUnknown is set.
+	Size int64
+	// SizeUnknown says that the length shows only when the data ends.
+	SizeUnknown bool
+	// Sequential says that opening a reader ends the one opened before, so that
+	// the source cannot be sent in parallel parts.
+	Sequential bool
+	// ModTime and Version change when the content does; each may be zero. Version
+	// is opaque, such as an ETag.
+	ModTime time.Time
+	Version string
+}
+
+// sameData reports whether two looks at a source saw the same data.
+func (a SourceInfo) sameData(b SourceInfo) bool {
+	return a.Size == b.Size && a.SizeUnknown == b.SizeUnknown &&
+		a.ModTime.Equal(b.ModTime) && a.Version == b.Version
+}
+
+// File is the regular file at path. It is opened anew for each request, so no
+// handle stays open between requests, and is checked each time to still be
+// the same file with the same size and modification time.
+func File(path string) Source { return &fileSource{path: path} }
+
+// OpenedFile is a regular file that the caller has open. The caller keeps
+// ownership: f must stay open during the upload, and its offset is neither
+// used nor changed.
+func OpenedFile(f *os.File) Source {
+	return &fileSource{path: f.Name(), opened: f}
+}
+
+// fileSource reads a file of the operating system.
+type fileSource struct {
+	path   string
+	opened *os.File // owned by the caller; nil for File
+
+	mu    sync.Mutex
+	first fs.FileInfo // what the file was when it was first looked at
+}
+
+func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
+	info, err := s.stat()
+	if err != nil {
+		return SourceInfo{}, err
+	}
+	if err := s.check(info); err != nil {
+		return SourceInfo{}, err
+	}
+	return SourceInfo{Name: filepath.Base(s.path), Size: info.Size(), ModTime: info.ModTime()}, nil
+}
+
+func (s *fileSource) stat() (fs.FileInfo, error) {
+	if s.opened != nil {
+		return s.opened.Stat()
+	}
+	return os.Stat(s.path)
+}
+
+// check compares a look at the file with the first one.
+func (s *fileSource) check(info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		// Opening a named pipe would block, and a folder cannot be read.
+		return fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, s.path, describeMode(info.Mode()))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil {
+		s.first = info
+		return nil
+	}
+	switch first := s.first; {
+	case !os.SameFile(first, info):
+		return fmt.Errorf("%w: %s was replaced by another file", ErrSourceChanged, s.path)
+	case first.Size() != info.Size():
+		return fmt.Errorf("%w: %s had %d bytes, now %d", ErrSourceChanged, s.path, first.Size(), info.Size())
+	case !first.ModTime().Equal(info.ModTime()):
+		return fmt.Errorf("%w: %s was written to", ErrSourceChanged, s.path)
+	}
+	return nil
+}
+
+func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	if _, err := s.Stat(ctx); err != nil { // before the open, which may block on a pipe
+		return nil, err
+	}
+	f, err := os.Open(s.path)
+	if err != nil {
+		if s.opened != nil { // its name is gone, but the handle still reads
+			return s.section(offset)
+		}
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = s.check(info)
+	}
+	if err == nil {
+		_, err = f.Seek(offset, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		if s.opened != nil {
+			return s.section(offset)
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+// section reads through the caller's handle, for a file that can no longer be
+// reached by its name.
+func (s *fileSource) section(offset int64) (io.ReadCloser, error) {
+	s.mu.Lock()
+	size := s.first.Size()
+	s.mu.Unlock()
+	return io.NopCloser(io.NewSectionReader(s.opened, offset, size-offset)), nil
+}
+
+func describeMode(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "a special file"
+}
+
+// FSFile is the file name of fsys, such as an [embed.FS] or a zip archive.
+// A file that implements io.ReaderAt or io.Seeker starts at any offset at
+// once; others are read and thrown away up to the offset.
+func FSFile(fsys fs.FS, name string) Source { return fsSource{fsys, name} }
+
+type fsSource struct {
+	fsys fs.FS
+	name string
+}
+
+func (s fsSource) Stat(context.Context) (SourceInfo, error) {
+	info, err := fs.Stat(s.fsys, s.name)
+	if err != nil {
+		return SourceInfo{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return SourceInfo{}, fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, s.name, describeMode(info.Mode()))
+	}
+	return SourceInfo{Name: info.Name(), Size: info.Size(), ModTime: info.ModTime()}, nil
+}
+
+func (s fsSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	f, err := s.fsys.Open(s.name)
+	if err != nil {
+		return nil, err
+	}
+	if seeker, ok := f.(io.Seeker); ok {
+		_, err = seeker.Seek(offset, io.SeekStart)
+	} else {
+		_, err = io.CopyN(io.Discard, f, offset)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// ReaderAt is the first size bytes of r. Parallel parts read from it at the same
+// time, which [io.ReaderAt] allows.
+func ReaderAt(r io.ReaderAt, size int64) Source { return readerAtSource{r, size} }
+
+// Bytes is data held in memory. It must not be changed during the upload.
+func Bytes(data []byte) Source { return readerAtSource{bytes.NewReader(data), int64(len(data))} }
+
+type readerAtSource struct {
+	r    io.ReaderAt
+	size int64
+}
+
+func (s readerAtSource) Stat(context.Context) (SourceInfo, error) {
+	if s.size < 0 {
+		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, s.size)
+	}
+	return SourceInfo{Size: s.size}, nil
+}
+
+func (s readerAtSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	return io.NopCloser(io.NewSectionReader(s.r, offset, s.size-offset)), nil
+}
+
+// ReadSeeker is the first size bytes of r, sent as a single stream. Nothing
+// else may use r during the upload.
+func ReadSeeker(r io.ReadSeeker, size int64) Source {
+	return &seekSource{r: r, size: size}
+}
+
+type seekSource struct {
+	size int64
+
+	mu      sync.Mutex
+	r       io.ReadSeeker
+	current *seekReader // the only reader that may still use r
+}
+
+func (s *seekSource) Stat(context.Context) (SourceInfo, error) {
+	if s.size < 0 {
+		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, s.size)
+	}
+	return SourceInfo{Size: s.size, Sequential: true}, nil
+}
+
+func (s *seekSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, err := s.r.Seek(offset, io.SeekStart); err != nil {
+		return nil, err
+	}
+	s.current = &seekReader{s}
+	return s.current, nil
+}
+
+var errSuperseded = errors.New("tus: reader was superseded by a later one")
+
+// seekReader reads from a shared ReadSeeker until the next one is opened: a
+// transport may go on reading a body for a moment after its request ended,
+// and must not move the position under the request that follows.
+type seekReader struct{ source *seekSource }
+
+func (r *seekReader) Read(p []byte) (int, error) {
+	r.source.mu.Lock()
+	defer r.source.mu.Unlock()
+	if r.source.current != r {
+		return 0, errSuperseded
+	}
+	return r.source.r.Read(p)
+}
+
+func (r *seekReader) Close() error {
+	r.source.mu.Lock()
+	defer r.source.mu.Unlock()
+	if r.source.current == r {
+		r.source.current = nil
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package tus
+
+import (
+	"context"
+	"slices"
+	"strconv"
+)
+
+// State is where an [Uploader] is in the life of its upload.
+//
+//	state        a Step does                     and leads to
+//	-----------  ------------------------------  --------------------------------
+//	Idle         look at the source, and at what Creating, or Recovering if the
+//	             the server supports (OPTIONS)   upload exists already
+//	Creating     POST                            Ready
+//	Ready        choose the next chunk           Sending, Finishing when all is
+//	                                             acknowledged, Paused at StopAt
+//	Sending      PATCH                           Ready; after a failure
+//	                                             Recovering, or Creating when the
+//	                                             server forgot the upload
+//	Recovering   HEAD                            Ready, or Creating
+//	Finishing    release what the upload held    Complete
+//	Paused       nothing                         Recovering, or Idle when nothing
+//	                                             was created yet
+//
+// From any of these, the end of the context or [Uploader.Pause] leads to
+// Paused, an error that is not worth a retry to Failed, and [Uploader.Abort]
+// to Aborted. Complete, Failed and Aborted are final.
+type State int
+
+// The states of an [Uploader].
+const (
+	StateIdle State = iota
+	StateCreating
+	StateReady
+	StateSending
+	StateRecovering
+	StateFinishing
+	StatePaused
+	StateComplete
+	StateFailed
+	StateAborted
+)
+
+// Final reports whether no Step leads out of s.
+func (s State) Final() bool {
+	return s == StateComplete || s == StateFailed || s == StateAborted
+}
+
+// String returns the state's name in lower case.
+func (s State) String() string {
+	names := [...]string{
+		StateIdle: "idle", StateCreating: "creating", StateReady: "ready", StateSending: "sending",
+		StateRecovering: "recovering", StateFinishing: "finishing", StatePaused: "paused",
+		StateComplete: "complete", StateFailed: "failed", StateAborted: "aborted",
+	}
+	if s < 0 || int(s) >= len(names) {
+		return "State(" + strconv.Itoa(int(s)) + ")"
+	}
+	return names[s]
+}
+
+// action is the work of one state. It makes at most one request and returns
+// the state that follows, also when it fails.
+type action func(*Uploader, context.Context) (State, error)
+
+// transition is a row of the table above.
+type transition struct {
+	do action
+	to []State // where do may lead, besides Paused and Failed
+}
+
+// transitions is the table of the state machine. A state without a row is final.
+func transitions(s State) transition {
+	switch s {
+	case StateIdle:
+		return transition{(*Uploader).prepare, []State{StateCreating, StateRecovering}}
+	case StateCreating:
+		return transition{(*Uploader).create, []State{StateReady}}
+	case StateReady:
+		return transition{(*Uploader).choose, []State{StateSending, StateFinishing}}
+	case StateSending:
+		return transition{(*Uploader).send, []State{StateReady, StateRecovering, StateCreating}}
+	case StateRecovering:
+		return transition{(*Uploader).recover, []State{StateReady, StateCreating}}
+	case StateFinishing:
+		return transition{(*Uploader).finish, []State{StateComplete}}
+	case StatePaused:
+		return transition{(*Uploader).unpause, []State{StateIdle, StateRecovering}}
+	}
+	return transition{}
+}
+
+// allows reports whether the row permits next after from. Staying in a state is
+// a retry.
+func (t transition) allows(from, next State) bool {
+	return next == from || next == StatePaused || next == StateFailed || slices.Contains(t.to, next)
+}

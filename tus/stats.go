@@ -1,0 +1,133 @@
+package tus
+
+import (
+	"maps"
+	"sync"
+	"time"
+)
+
+// Stats counts what an upload has cost so far, in this process.
+type Stats struct {
+	// ResumedFrom is the offset in bytes that the server already had when this
+	// [Uploader] first heard of it; 0 for a new upload.
+	ResumedFrom int64
+	// Acknowledged is the number of bytes that the server confirmed since then.
+	Acknowledged int64
+	// Sent is the number of bytes of the source that were handed to the network.
+	Sent int64
+	// Resent is the part of Sent that had been sent before.
+	Resent int64
+	// Requests counts requests by method.
+	Requests map[string]int
+	// Retries counts failures that were retried.
+	Retries int
+	// Recoveries counts the times that the offset had to be asked for after a
+	// failure.
+	Recoveries int
+	// Recreations counts uploads that had to begin again from zero because the
+	// server forgot them (404 or 410).
+	Recreations int
+	// Elapsed is the time since the first step, until the upload ended.
+	Elapsed time.Duration
+}
+
+// TotalRequests is the sum of Requests.
+func (s Stats) TotalRequests() int {
+	total := 0
+	for _, n := range s.Requests {
+		total += n
+	}
+	return total
+}
+
+// Rate is the acknowledged bytes per second of Elapsed.
+func (s Stats) Rate() float64 {
+	if s.Elapsed <= 0 {
+		return 0
+	}
+	return float64(s.Acknowledged) / s.Elapsed.Seconds()
+}
+
+// meter counts for one upload. Its methods may be called from any goroutine;
+// a nil meter counts nothing.
+type meter struct {
+	onMoved func() // after bytes moved; may be nil
+
+	mu       sync.Mutex
+	stats    Stats
+	started  time.Time
+	ended    time.Time
+	position int64 // offset up to which the current request has sent
+	high     int64 // highest offset ever sent
+}
+
+func (m *meter) update(f func(*Stats)) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f(&m.stats)
+}
+
+func (m *meter) request(method string) {
+	m.update(func(s *Stats) {
+		if s.Requests == nil {
+			s.Requests = map[string]int{}
+		}
+		s.Requests[method]++
+	})
+}
+
+// begin notes that a request starts to send from offset.
+func (m *meter) begin(offset int64) {
+	m.update(func(*Stats) { m.position = offset })
+}
+
+// moved notes n bytes handed to the network.
+func (m *meter) moved(n int) {
+	m.update(func(s *Stats) {
+		s.Sent += int64(n)
+		s.Resent += min(int64(n), max(0, m.high-m.position))
+		m.position += int64(n)
+		m.high = max(m.high, m.position)
+	})
+	if m != nil && m.onMoved != nil {
+		m.onMoved()
+	}
+}
+
+// sentUpTo is the offset up to which bytes are on the way.
+func (m *meter) sentUpTo() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.position
+}
+
+func (m *meter) start() {
+	m.update(func(*Stats) {
+		if m.started.IsZero() {
+			m.started = time.Now()
+		}
+		m.ended = time.Time{}
+	})
+}
+
+func (m *meter) end() {
+	m.update(func(*Stats) { m.ended = time.Now() })
+}
+
+func (m *meter) snapshot() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.stats
+	s.Requests = maps.Clone(s.Requests)
+	switch {
+	case m.started.IsZero():
+	case m.ended.IsZero():
+		s.Elapsed = time.Since(m.started)
+	default:
+		s.Elapsed = m.ended.Sub(m.started)
+	}
+	return s
+}

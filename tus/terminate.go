@@ -1,0 +1,38 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+)
+
+// Terminate deletes an upload, finished or not, on the server (protocol section
+// Termination), retrying by the client's policy: 423 for example means that
+// another request still holds the upload. An upload that is already gone is no
+// error. A server without the extension answers with an [*Error] of status 405,
+// 501 or the like.
+func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
+	u, err := parseURL("upload URL", uploadURL)
+	if err != nil {
+		return err
+	}
+	return c.terminate(ctx, u, hookSet{&c.hooks}, nil)
+}
+
+func (c *Client) terminate(ctx context.Context, u *url.URL, hooks hookSet, m *meter) error {
+	err := c.retrying(ctx, hooks, func() error { return c.delete(ctx, u, hooks, m) })
+	if errors.Is(err, ErrUploadGone) {
+		return nil
+	}
+	return err
+}
+
+func (c *Client) delete(ctx context.Context, u *url.URL, hooks hookSet, m *meter) error {
+	r := &request{method: http.MethodDelete, url: u, hooks: hooks, meter: m}
+	resp, err := c.do(ctx, r)
+	if err != nil {
+		return err
+	}
+	return r.checkUpload(resp)
+}

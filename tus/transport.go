@@ -1,0 +1,59 @@
+package tus
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// NewTransport returns the transport that a [Client] uses unless
+// [Options.HTTPClient] is set: HTTP/1.1, because over HTTP/2 parallel parts
+// would share one TCP connection, no transparent decompression, and
+// connections that send files without copying them. Adjust its exported fields
+// before the first request, for example TLSClientConfig for a private
+// certificate authority, or Proxy (by default taken from the environment).
+func NewTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 15 * time.Second}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, address)
+			if tcp, ok := c.(*net.TCPConn); ok {
+				return &conn{tcp}, nil
+			}
+			return c, err
+		},
+		Protocols:              protocols,
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    15 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+		WriteBufferSize:        64 << 10,
+		ReadBufferSize:         4 << 10,
+	}
+}
+
+// conn is a TCP connection that recognises our request bodies. net/http copies
+// any body but a bare *os.File through memory, 32 KiB at a time, and a bare
+// *os.File cannot be a chunk: the transport reads on to its end and fails when
+// there is more than Content-Length.
+type conn struct{ *net.TCPConn }
+
+// ReadFrom is called by the transport with the body inside an
+// io.LimitedReader.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if limited, ok := r.(*io.LimitedReader); ok {
+		if b, ok := limited.R.(*body); ok && b.file != nil {
+			n, err := b.sendTo(c.TCPConn, limited.N)
+			limited.N -= n
+			return n, err
+		}
+	}
+	return c.TCPConn.ReadFrom(r)
+}

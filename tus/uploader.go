@@ -1,0 +1,393 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// CreationWithUpload says when bytes travel in the same request that creates
+// the upload (protocol section Creation With Upload).
+type CreationWithUpload int
+
+const (
+	// CreationWithUploadAuto uses the extension for a source that fits one
+	// chunk, or 8 MiB where no chunk size is set, if the server advertises it.
+	// Larger sources are created first, so that their URL is known before bytes
+	// are at stake.
+	CreationWithUploadAuto CreationWithUpload = iota
+	// CreationWithUploadAlways does the same without asking the server.
+	CreationWithUploadAlways
+	// CreationWithUploadNever always creates first.
+	CreationWithUploadNever
+)
+
+// maxCreationUpload bounds the bytes that are lost when the answer to a
+// creation with upload does not arrive, where no chunk size says it.
+const maxCreationUpload = 8 << 20
+
+// UploadOptions says what to send and how. The zero value works.
+type UploadOptions struct {
+	// Metadata is stored with the upload.
+	Metadata Metadata
+
+	// ChunkSize is the most bytes that one PATCH carries. 0 means no limit: all
+	// that is left goes in one request, which is the fastest. Servers or proxies
+	// that limit requests need a value, some a certain one. It costs no memory.
+	ChunkSize int64
+
+	// MinChunkSize, if above 0, lets a chunk that is refused with 413 be sent
+	// again in halves, down to this size in bytes.
+	MinChunkSize int64
+
+	// CreationWithUpload says when the creation carries bytes.
+	CreationWithUpload CreationWithUpload
+
+	// StopAt, if above 0, pauses the upload once when the server has this many
+	// bytes: Run and Step then return [ErrPaused]. Called again, they go on.
+	StopAt int64
+
+	// URL continues an upload that exists instead of creating one. No POST is
+	// ever sent for it. See [Client.Resume].
+	URL string
+
+	// Hooks are told what happens in this upload, after those of the client.
+	Hooks Hooks
+}
+
+func (o *UploadOptions) validate() error {
+	switch {
+	case o.ChunkSize < 0:
+		return fmt.Errorf("%w: chunk size of %d bytes", ErrInvalidInput, o.ChunkSize)
+	case o.MinChunkSize < 0:
+		return fmt.Errorf("%w: minimum chunk size of %d bytes", ErrInvalidInput, o.MinChunkSize)
+	case o.ChunkSize > 0 && o.MinChunkSize > o.ChunkSize:
+		return fmt.Errorf("%w: minimum chunk size %d above chunk size %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
+	case o.StopAt < 0:
+		return fmt.Errorf("%w: stop at %d bytes", ErrInvalidInput, o.StopAt)
+	case o.CreationWithUpload < CreationWithUploadAuto || o.CreationWithUpload > CreationWithUploadNever:
+		return fmt.Errorf("%w: creation with upload %d", ErrInvalidInput, o.CreationWithUpload)
+	}
+	return o.Metadata.Validate()
+}
+
+// Result is what became of an upload. It is returned with an error too, and
+// then tells how far the upload came and where it can be resumed.
+type Result struct {
+	// URL is the upload URL, empty if there is none.
+	URL string
+	// Size is the size of the source in bytes.
+	Size int64
+	// Offset is how many bytes the server has acknowledged.
+	Offset int64
+	// Expires is when the server forgets the upload if it is not complete; zero
+	// if it did not say.
+	Expires time.Time
+	// Stats is what the upload cost.
+	Stats Stats
+	// Creation and LastPatch are the answers to the POST and to the last
+	// successful PATCH, nil if there was none. Some services tell their results
+	// there.
+	Creation, LastPatch *Response
+}
+
+// Uploader is one upload as a state machine; see [State] for its table. Make
+// it with [Client.NewUploader] and drive it with [Uploader.Run], or by hand
+// with [Uploader.Step]. One goroutine drives at a time; the getters and
+// [Uploader.Pause] may be called from any.
+type Uploader struct {
+	client *Client
+	source Source
+	opts   UploadOptions
+	hooks  hookSet
+	meter  *meter
+	given  bool          // the URL is the caller's: nothing is created or forgotten
+	turn   chan struct{} // holds a token while nobody drives
+
+	// For the driving goroutine only.
+	info      SourceInfo
+	budget    budget
+	chunkSize int64
+	next      chunk // chosen in Ready, sent in Sending
+	inline    bool  // the creation carries the bytes
+	deferred  bool  // the server does not know the length
+	resuming  bool  // the next HEAD tells where an earlier session came to
+	stopAt    int64
+	renewed   bool  // a 401 was answered with a repetition
+	refusal   error // of the chunk that would have completed the upload
+
+	mu        sync.Mutex
+	state     State
+	url       *url.URL
+	offset    int64
+	highest   int64 // offset ever acknowledged
+	interrupt context.CancelCauseFunc
+	reported  time.Time // of the last progress while bytes move
+	expires   time.Time
+	creation  *Response
+	lastPatch *Response
+}
+
+// NewUploader prepares the upload of source. opts may be nil. Nothing is read
+// or sent; options that cannot work are an error matching [ErrInvalidInput].
+func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
+	if source == nil {
+		return nil, fmt.Errorf("%w: no source", ErrInvalidInput)
+	}
+	u := &Uploader{
+		client: c, source: source,
+		turn:   make(chan struct{}, 1),
+		budget: budget{policy: c.retry},
+	}
+	if opts != nil {
+		u.opts = *opts
+	}
+	if err := u.opts.validate(); err != nil {
+		return nil, err
+	}
+	if u.opts.URL != "" {
+		given, err := parseURL("upload URL", u.opts.URL)
+		if err != nil {
+			return nil, err
+		}
+		u.url, u.given, u.resuming = given, true, true
+	}
+	u.hooks = hookSet{&c.hooks, &u.opts.Hooks}
+	u.meter = &meter{onMoved: u.reportMovement}
+	u.chunkSize, u.stopAt = u.opts.ChunkSize, u.opts.StopAt
+	u.turn <- struct{}{}
+	return u, nil
+}
+
+// Run drives the upload until it is complete, retrying temporary failures by
+// the client's policy. It returns [ErrPaused] when the upload was paused, and
+// the context's error when that ended; in both cases another Run continues.
+// The result is never nil.
+func (u *Uploader) Run(ctx context.Context) (*Result, error) {
+	err := u.drive(ctx, func(ctx context.Context) error {
+		for {
+			err := u.step(ctx)
+			state := u.State()
+			if state.Final() || state == StatePaused {
+				return err
+			}
+			if err != nil {
+				if err := u.waitToRetry(ctx, err); err != nil {
+					return err
+				}
+			}
+		}
+	})
+	return u.result(), err
+}
+
+// Step takes the upload one transition further, with at most one request. An
+// error does not have to be the end: unless State is final, the next Step tries
+// again, and it is for the caller to wait in between (see [IsTemporary]).
+// A Step on a paused upload continues it. On a final state it returns nil if
+// the upload is complete, and an error otherwise.
+func (u *Uploader) Step(ctx context.Context) error {
+	return u.drive(ctx, u.step)
+}
+
+// Pause stops the upload where it is: a request under way is cut. Run or Step
+// then return [ErrPaused], and can be called again to continue. It does not
+// wait and has no effect on a final state.
+func (u *Uploader) Pause() {
+	u.mu.Lock()
+	interrupt := u.interrupt
+	u.mu.Unlock()
+	if interrupt != nil {
+		interrupt(ErrPaused)
+		return
+	}
+	select {
+	case <-u.turn:
+		defer func() { u.turn <- struct{}{} }()
+		if !u.State().Final() {
+			u.enter(StatePaused, ErrPaused)
+		}
+	default: // somebody began or ended to drive just now
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		if u.interrupt != nil {
+			u.interrupt(ErrPaused)
+		}
+	}
+}
+
+// Abort gives the upload up: what runs is stopped, and the upload is deleted on
+// the server (protocol section Termination), retrying by the client's policy.
+func (u *Uploader) Abort(ctx context.Context) error {
+	u.Pause()
+	select {
+	case <-u.turn:
+		defer func() { u.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+	u.mu.Lock()
+	target := u.url
+	u.mu.Unlock()
+	if target != nil {
+		if err := u.client.terminate(ctx, target, u.hooks, u.meter); err != nil {
+			return err
+		}
+	}
+	u.enter(StateAborted, nil)
+	return nil
+}
+
+// State returns where the upload is.
+func (u *Uploader) State() State {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.state
+}
+
+// Offset returns the offset in bytes that the server acknowledged last.
+func (u *Uploader) Offset() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.offset
+}
+
+// URL returns the upload URL, empty as long as there is none.
+func (u *Uploader) URL() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.url == nil {
+		return ""
+	}
+	return u.url.String()
+}
+
+// Stats returns what the upload has cost so far.
+func (u *Uploader) Stats() Stats { return u.meter.snapshot() }
+
+func (u *Uploader) result() *Result {
+	r := &Result{URL: u.URL(), Size: u.info.Size, Stats: u.Stats()}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	r.Offset, r.Expires, r.Creation, r.LastPatch = u.offset, u.expires, u.creation, u.lastPatch
+	return r
+}
+
+// drive lets one goroutine at a time work on the upload, in a context that
+// Pause can end.
+func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) error {
+	select {
+	case <-u.turn:
+		defer func() { u.turn <- struct{}{} }()
+	default:
+		return ErrBusy
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	u.setInterrupt(cancel)
+	defer u.setInterrupt(nil)
+	u.meter.start()
+	err := work(ctx)
+	if context.Cause(ctx) == ErrPaused && u.State() == StatePaused {
+		return ErrPaused
+	}
+	return err
+}
+
+func (u *Uploader) setInterrupt(f context.CancelCauseFunc) {
+	u.mu.Lock()
+	u.interrupt = f
+	u.mu.Unlock()
+}
+
+// step does the work of the current state and enters the one that follows.
+func (u *Uploader) step(ctx context.Context) error {
+	from := u.State()
+	row := transitions(from)
+	if row.do == nil {
+		if from == StateComplete {
+			return nil
+		}
+		return fmt.Errorf("tus: upload is %v", from)
+	}
+	next, err := row.do(u, ctx)
+	if !row.allows(from, next) {
+		next, err = StateFailed, fmt.Errorf("tus: defect: no transition from %v to %v", from, next)
+	}
+	if next == StatePaused && err == nil {
+		err = ErrPaused
+	}
+	u.enter(next, err)
+	return err
+}
+
+// enter is the only place where the state changes.
+func (u *Uploader) enter(next State, cause error) {
+	u.mu.Lock()
+	from := u.state
+	u.state = next
+	u.mu.Unlock()
+	if next.Final() || next == StatePaused {
+		u.meter.end()
+	}
+	if from == StateSending && next == StateRecovering {
+		u.meter.update(func(s *Stats) { s.Recoveries++ })
+	}
+	if next != from {
+		u.hooks.stateChange(StateEvent{Name: u.info.Name, From: from, To: next, Err: cause})
+	}
+}
+
+// after judges a failure in state from: where does the upload go on?
+func (u *Uploader) after(ctx context.Context, from State, err error) State {
+	var e *Error
+	switch {
+	case ctx.Err() != nil:
+		return StatePaused
+	case errors.Is(err, ErrUploadGone) && !u.given:
+		return u.forget()
+	case errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized && !u.renewed && u.hooks.canRenew():
+		u.renewed = true
+	case !u.client.retry.shouldRetry(err, u.budget.failures+1):
+		return StateFailed
+	}
+	if from == StateSending { // what arrived of the chunk is not known
+		return StateRecovering
+	}
+	return from
+}
+
+// forget drops an upload of ours that the server no longer has; the next
+// state begins a new one.
+func (u *Uploader) forget() State {
+	u.mu.Lock()
+	u.url, u.offset = nil, 0
+	u.mu.Unlock()
+	u.deferred, u.resuming, u.refusal = false, false, nil
+	u.meter.update(func(s *Stats) { s.Recreations++ })
+	if err := u.budget.acknowledged(0); err != nil {
+		return StateFailed
+	}
+	return StateCreating
+}
+
+// waitToRetry spends one failure of the budget and waits. An error means that
+// the upload ended or was paused.
+func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
+	wait, ok := u.budget.next(failure)
+	if !ok {
+		u.enter(StateFailed, failure)
+		return failure
+	}
+	u.meter.update(func(s *Stats) { s.Retries++ })
+	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: u.budget.failures, Delay: wait, Err: failure})
+	if err := sleep(ctx, wait); err != nil {
+		u.enter(StatePaused, err)
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package tus
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// watchdog cuts a request on which nothing moves: no byte of the body, no
+// answer. It bounds silence, not duration, so a slow link may take as long as
+// it needs.
+type watchdog struct {
+	timeout time.Duration
+	cut     context.CancelCauseFunc
+	start   time.Time    // monotonic, so that a clock that jumps cuts nothing
+	last    atomic.Int64 // nanoseconds from start to the last movement
+	holds   atomic.Int32
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	conn    net.Conn // that carries the request, once known
+	queued  int      // bytes in its send queue at the last look, -1 if unknown
+	stopped bool
+}
+
+// watch starts a watchdog, which must be stopped. A timeout of zero or less
+// watches nothing.
+func watch(timeout time.Duration, cut context.CancelCauseFunc) *watchdog {
+	w := &watchdog{timeout: timeout, cut: cut, start: time.Now(), queued: -1}
+	if timeout > 0 {
+		w.mu.Lock()
+		w.timer = time.AfterFunc(timeout/2, w.look)
+		w.mu.Unlock()
+	}
+	return w
+}
+
+// moved notes that a byte moved or an answer arrived.
+func (w *watchdog) moved() {
+	if w.timeout > 0 {
+		w.last.Store(int64(time.Since(w.start)))
+	}
+}
+
+// connected tells which connection carries the request.
+func (w *watchdog) connected(c net.Conn) {
+	w.mu.Lock()
+	w.conn, w.queued = c, -1
+	w.mu.Unlock()
+	w.moved()
+}
+
+// hold keeps the watchdog quiet while the caller's own rate limit makes us
+// wait; the function returned lets it go on.
+func (w *watchdog) hold() (release func()) {
+	w.holds.Add(1)
+	return func() {
+		w.moved()
+		w.holds.Add(-1)
+	}
+}
+
+// look runs twice per timeout: the first look at a silent connection takes the
+// measure of its send queue, the second sees whether it shrank. Bytes that the
+// kernel took from us may need minutes to drain on a slow link.
+func (w *watchdog) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return
+	}
+	if queued := unsentBytes(w.conn); queued >= 0 {
+		if w.queued >= 0 && queued < w.queued {
+			w.moved()
+		}
+		w.queued = queued
+	}
+	if w.holds.Load() > 0 {
+		w.moved()
+	}
+	silent := time.Since(w.start) - time.Duration(w.last.Load())
+	if silent >= w.timeout {
+		w.cut(fmt.Errorf("%w: nothing moved for %v", ErrStalled, w.timeout))
+		return
+	}
+	next := w.timeout/2 - silent
+	if next <= 0 {
+		next = w.timeout - silent
+	}
+	w.timer.Reset(next)
+}
+
+func (w *watchdog) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopped = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
