@@ -109,7 +109,7 @@ func (u *Uploader) choose(context.Context) (State, error) {
 func (u *Uploader) send(ctx context.Context) (State, error) {
 	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
 	if err == nil {
-		u.renewed, u.deferred = false, false
+		u.deferred = false
 		u.mu.Lock()
 		u.lastPatch = answer.response
 		if !answer.expires.IsZero() {
@@ -171,7 +171,6 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	if err != nil {
 		return u.after(ctx, StateRecovering, err), err
 	}
-	u.renewed = false
 	if err := u.matches(info); err != nil {
 		return StateFailed, err
 	}
@@ -233,6 +232,9 @@ func (u *Uploader) acknowledge(offset int64) error {
 	gain := max(0, offset-u.highest)
 	u.highest += gain
 	u.mu.Unlock()
+	if gain > 0 {
+		u.renewed = false
+	}
 	u.meter.update(func(s *Stats) { s.Acknowledged += gain })
 	u.meter.begin(offset)
 	u.reportProgress()

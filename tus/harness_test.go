@@ -1,0 +1,187 @@
+package tus_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"go.uber.org/goleak"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// randomBytes is reproducible noise: a chunk in the wrong place shows.
+func randomBytes(n int) []byte {
+	data := make([]byte, n)
+	rand.NewChaCha8([32]byte{1}).Read(data)
+	return data
+}
+
+// impatient retries without waiting.
+func impatient() tus.RetryPolicy {
+	return tus.RetryPolicy{NewBackOff: func() backoff.BackOff { return &backoff.ZeroBackOff{} }}
+}
+
+// newClient makes a client that retries without waiting and closes its
+// connections at the end of the test.
+func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
+	t.Helper()
+	var o tus.Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Retry.NewBackOff == nil {
+		o.Retry.NewBackOff = impatient().NewBackOff
+	}
+	c, err := tus.NewClient(endpoint, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// testContext bounds a test that would otherwise hang.
+func testContext(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// wantStored fails unless the server holds exactly data as a complete upload.
+func wantStored(t testing.TB, h *tustest.Handler, url string, data []byte) {
+	t.Helper()
+	up, ok := h.Upload(url)
+	switch {
+	case !ok:
+		t.Fatalf("server has no upload %q", url)
+	case !up.Complete():
+		t.Fatalf("upload has %d bytes of %d and is not complete", len(up.Data), up.Length)
+	case sha256.Sum256(up.Data) != sha256.Sum256(data):
+		t.Fatalf("server holds %d bytes that differ from the %d of the source", len(up.Data), len(data))
+	}
+}
+
+func wantError(t testing.TB, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("error is %v, want one that matches %q", err, want)
+	}
+}
+
+// wantMethods fails unless the server saw exactly these methods in this order.
+func wantMethods(t testing.TB, h *tustest.Handler, want ...string) {
+	t.Helper()
+	var got []string
+	for _, r := range h.Requests() {
+		got = append(got, r.Method)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("requests were %v, want %v", got, want)
+	}
+}
+
+// bubble runs f in a synctest bubble with a server that is reached through
+// in-memory connections, so that time is fake.
+func bubble(t *testing.T, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := tustest.NewHandler(nil)
+		listener := newPipeListener()
+		server := &http.Server{Handler: h}
+		var serving sync.WaitGroup
+		serving.Go(func() { server.Serve(listener) })
+		transport := &http.Transport{DialContext: listener.dial, DisableCompression: true}
+		f(t, h, func(opts *tus.Options) *tus.Client {
+			var o tus.Options
+			if opts != nil {
+				o = *opts
+			}
+			o.HTTPClient = &http.Client{Transport: transport}
+			c, err := tus.NewClient("http://tus.test/files/", &o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		})
+		h.Release()
+		transport.CloseIdleConnections()
+		server.Close()
+		serving.Wait()
+	})
+}
+
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipeListener() *pipeListener {
+	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-l.closed:
+		return nil, errors.New("connection refused")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
+func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// recorder collects what hooks are told.
+type recorder struct {
+	mu      sync.Mutex
+	retries []tus.RetryEvent
+	states  []string
+	reports []tus.Progress
+	urls    []string
+}
+
+func (r *recorder) hooks() tus.Hooks {
+	return tus.Hooks{
+		OnRetry: func(e tus.RetryEvent) { r.add(func() { r.retries = append(r.retries, e) }) },
+		OnStateChange: func(e tus.StateEvent) {
+			r.add(func() { r.states = append(r.states, e.To.String()) })
+		},
+		OnProgress:  func(p tus.Progress) { r.add(func() { r.reports = append(r.reports, p) }) },
+		OnUploadURL: func(e tus.UploadURLEvent) { r.add(func() { r.urls = append(r.urls, e.URL) }) },
+	}
+}
+
+func (r *recorder) add(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+}
+
+func (r *recorder) path() string { return strings.Join(r.states, " ") }

@@ -1,0 +1,456 @@
+package tus_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// uploadThrough uploads 10,000 bytes in chunks of 1,000 to a server with
+// faults and requires that the server ends up with the exact bytes.
+func uploadThrough(t *testing.T, faults ...tustest.Fault) (*tustest.Server, *tus.Result) {
+	t.Helper()
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(faults...)
+	data := randomBytes(10_000)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	return srv, res
+}
+
+// failThrough is uploadThrough for faults that must end the upload.
+func failThrough(t *testing.T, want error, faults ...tustest.Fault) (*tustest.Server, *tus.Result, error) {
+	t.Helper()
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(faults...)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), &tus.UploadOptions{ChunkSize: 1000})
+	if err == nil {
+		t.Fatal("upload succeeded")
+	}
+	if want != nil {
+		wantError(t, err, want)
+	}
+	return srv, res, err
+}
+
+func TestFailedPatchIsFollowedByHead(t *testing.T) {
+	// Whatever hides what became of the chunk, the server is asked.
+	tests := map[string]tustest.Action{
+		"cut before the body":     tustest.CutBefore(),
+		"cut in the body":         tustest.CutAfter(400),
+		"response lost":           tustest.LoseResponse(),
+		"500 HTML":                tustest.RespondAfter(500, "<html><h1>Oops</h1></html>"),
+		"502":                     tustest.Respond(502, "<html>bad gateway</html>"),
+		"503":                     tustest.RespondAfter(503, ""),
+		"504":                     tustest.RespondAfter(504, ""),
+		"408":                     tustest.RespondAfter(408, ""),
+		"409":                     tustest.Respond(409, "mismatched offset"),
+		"423":                     tustest.Respond(423, "locked"),
+		"425":                     tustest.Respond(425, ""),
+		"429":                     tustest.Respond(429, "slow down"),
+		"460":                     tustest.RespondAfter(460, "checksum mismatch"),
+		"400 by tusd":             tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED: upload has been interrupted by another request for this upload resource\n"),
+		"400 by the Node server":  tustest.Respond(400, "Request aborted"),
+		"500 after storing":       func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { tustest.SetStatus(500)(w, r, h) },
+		"204 that stored nothing": tustest.AcceptOnly(0),
+	}
+	for name, action := range tests {
+		t.Run(name, func(t *testing.T) {
+			srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: action})
+			requests := srv.Requests()
+			if requests[5].Method != "HEAD" {
+				t.Errorf("request after the failed PATCH is %s", requests[5].Method)
+			}
+			if res.Stats.Retries != 1 || res.Stats.Recoveries != 1 || res.Stats.Requests["HEAD"] != 1 {
+				t.Errorf("stats are %+v", res.Stats)
+			}
+			if res.Stats.Resent > 1000 || res.Stats.Sent != 10_000+res.Stats.Resent {
+				t.Errorf("sent %d bytes, %d of them again", res.Stats.Sent, res.Stats.Resent)
+			}
+		})
+	}
+}
+
+func TestConflictFollowsTheServer(t *testing.T) {
+	t.Run("server is behind", func(t *testing.T) {
+		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			h.Truncate(r.URL.Path, 1500)
+			h.Serve(w, r)
+		}})
+		if got := srv.Requests()[6].Header.Get("Upload-Offset"); got != "1500" {
+			t.Errorf("PATCH went on at %s", got)
+		}
+		if res.Stats.Resent < 1500 {
+			t.Errorf("only %d bytes were sent again", res.Stats.Resent)
+		}
+	})
+	t.Run("server is ahead", func(t *testing.T) {
+		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			h.Append(r.URL.Path, randomBytes(10_000)[3000:5500]) // by another client
+			h.Serve(w, r)
+		}})
+		if got := srv.Requests()[6].Header.Get("Upload-Offset"); got != "5500" {
+			t.Errorf("PATCH went on at %s", got)
+		}
+		if res.Stats.Sent > 9000 {
+			t.Errorf("%d bytes were sent", res.Stats.Sent)
+		}
+	})
+}
+
+func TestLockCollisionIsWaitedOutAndNeverMakesAnotherUpload(t *testing.T) {
+	// Some services answer 409 while they hold a lock: HEAD then shows the very
+	// offset that was sent.
+	for _, status := range []int{409, 423} {
+		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Times: 2, Action: tustest.Respond(status, "currently being updated")})
+		if srv.Count("POST") != 1 || res.Stats.Retries != 2 {
+			t.Errorf("%d creations, %d retries", srv.Count("POST"), res.Stats.Retries)
+		}
+		srv, res = uploadThrough(t,
+			tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutAfter(500)},
+			tustest.Fault{Method: "HEAD", Times: 2, Action: tustest.Respond(status, "")})
+		if srv.Count("POST") != 1 || res.Stats.Retries != 3 {
+			t.Errorf("HEAD: %d creations, %d retries", srv.Count("POST"), res.Stats.Retries)
+		}
+	}
+}
+
+func TestUploadForgottenByTheServerIsCreatedAnew(t *testing.T) {
+	for _, status := range []int{404, 410} {
+		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.Respond(status, "gone")})
+		if srv.Count("POST") != 2 || res.Stats.Recreations != 1 {
+			t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
+		}
+		// The 3000 that were lost, and of the chunk that met the refusal what had left.
+		if res.Stats.Resent < 3000 || res.Stats.Resent > 4000 {
+			t.Errorf("%d bytes were sent again", res.Stats.Resent)
+		}
+	}
+	srv, res := uploadThrough(t,
+		tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
+		tustest.Fault{Method: "HEAD", Action: tustest.Respond(404, "")})
+	if srv.Count("POST") != 2 || res.Stats.Recreations != 1 {
+		t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
+	}
+}
+
+func TestServerThatForgetsForEverIsGivenUp(t *testing.T) {
+	srv, res, err := failThrough(t, tus.ErrUploadGone, tustest.Fault{Method: "PATCH", Skip: 0, Times: -1, Action: tustest.Respond(404, "")})
+	if n := srv.Count("POST"); n != 9 { // the first and eight retries
+		t.Errorf("%d creations: %v", n, err)
+	}
+	if res.Stats.Retries != 8 {
+		t.Errorf("%d retries", res.Stats.Retries)
+	}
+	// Also where some bytes are acknowledged in between, each time.
+	srv = tustest.NewServer(t, nil)
+	n := 0
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if n++; n%2 == 0 {
+			h.Forget(r.URL.Path)
+		}
+		h.Serve(w, r)
+	}})
+	_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), &tus.UploadOptions{ChunkSize: 1000})
+	if err == nil || srv.Count("POST") > 20 {
+		t.Errorf("%d creations: %v", srv.Count("POST"), err)
+	}
+}
+
+func TestServerThatKeepsLosingBytesIsGivenUp(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	n := 0
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if n++; n%3 == 0 {
+			h.Truncate(r.URL.Path, 500)
+		}
+		h.Serve(w, r)
+	}})
+	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), &tus.UploadOptions{ChunkSize: 1000})
+	wantError(t, err, tus.ErrProtocol)
+	if n > 50 {
+		t.Errorf("%d requests were made", n)
+	}
+}
+
+func TestShortWriteIsContinuedUntilAllIsAcknowledged(t *testing.T) {
+	srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Times: 5, Action: tustest.AcceptOnly(300)})
+	if srv.Count("HEAD") != 0 || srv.Count("PATCH") != 5+9 { // 5×300, then 8500 in chunks of 1000
+		t.Errorf("%d HEAD, %d PATCH", srv.Count("HEAD"), srv.Count("PATCH"))
+	}
+	if res.Stats.Resent != 5*700 || res.Stats.Acknowledged != 10_000 {
+		t.Errorf("stats are %+v", res.Stats)
+	}
+	// A server that stores nothing for ever is no success either.
+	_, res, _ = failThrough(t, nil, tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.AcceptOnly(0)})
+	if res.Offset != 0 || res.Stats.Retries != 8 {
+		t.Errorf("result is %+v", res)
+	}
+}
+
+func TestAnswersThatCannotBeTrustedEndTheUpload(t *testing.T) {
+	for name, offset := range map[string]string{
+		"negative": "-5", "garbage": "banana", "beyond what was sent": "4001", "back": "2999", "fraction": "3500.5",
+		"overflow": "9223372036854775808", "huge": strings.Repeat("9", 5000), "plus": "+3500", "empty": " ", "two in one": "3500, 3500", "hex": "0xdac",
+	} {
+		t.Run("PATCH "+name, func(t *testing.T) {
+			_, res, err := failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "PATCH", Skip: 3, Times: -1, Action: tustest.SetHeader("Upload-Offset", offset)})
+			if res.URL == "" || res.Offset != 3000 {
+				t.Errorf("result is %+v", res)
+			}
+			if len(err.Error()) > 1000 {
+				t.Errorf("error has %d characters", len(err.Error()))
+			}
+		})
+		t.Run("HEAD "+name, func(t *testing.T) {
+			if name == "beyond what was sent" || name == "back" {
+				t.Skip("HEAD may tell any offset up to the length")
+			}
+			failThrough(t, tus.ErrProtocol,
+				tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
+				tustest.Fault{Method: "HEAD", Times: -1, Action: tustest.SetHeader("Upload-Offset", offset)})
+		})
+	}
+	t.Run("PATCH duplicated", func(t *testing.T) {
+		failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "PATCH", Action: tustest.SetHeader("Upload-Offset", "1000", "Upload-Offset", "999")})
+	})
+	t.Run("PATCH absent", func(t *testing.T) {
+		failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "PATCH", Action: tustest.SetHeader("Upload-Offset", "")})
+	})
+	t.Run("HEAD absent", func(t *testing.T) {
+		failThrough(t, tus.ErrProtocol,
+			tustest.Fault{Method: "PATCH", Action: tustest.CutBefore()},
+			tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Offset", "")})
+	})
+	t.Run("HEAD beyond the length", func(t *testing.T) {
+		failThrough(t, tus.ErrProtocol,
+			tustest.Fault{Method: "PATCH", Action: tustest.CutBefore()},
+			tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Offset", "10001")})
+	})
+	t.Run("HEAD another length", func(t *testing.T) {
+		failThrough(t, tus.ErrSourceMismatch,
+			tustest.Fault{Method: "PATCH", Action: tustest.CutBefore()},
+			tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Length", "9999")})
+	})
+	t.Run("creation with upload beyond what was sent", func(t *testing.T) {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Upload-Offset", "101")})
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(100)), nil)
+		wantError(t, err, tus.ErrProtocol)
+	})
+	t.Run("POST without Location", func(t *testing.T) {
+		failThrough(t, tus.ErrNoLocation, tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", "")})
+	})
+	for _, location := range []string{"ftp://example.org/x", "http://", "javascript:alert(1)", "http://[::1"} {
+		t.Run("POST with Location "+location, func(t *testing.T) {
+			failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", location)})
+		})
+	}
+}
+
+func TestRefusalsEndTheUploadAndSayWhy(t *testing.T) {
+	tests := map[int]error{401: tus.ErrUnauthorized, 403: tus.ErrUnauthorized, 412: tus.ErrVersion, 400: nil, 415: nil, 501: nil}
+	for status, want := range tests {
+		for _, method := range []string{"POST", "PATCH"} {
+			srv, res, err := failThrough(t, want, tustest.Fault{Method: method, Times: -1,
+				Action: tustest.Respond(status, "because\r\n\x1b[31mof reasons", "Tus-Version", "0.2.2,0.2.1")})
+			var e *tus.Error
+			if !errors.As(err, &e) || e.StatusCode != status || e.Method != method || e.Message != "because [31mof reasons" {
+				t.Errorf("%s %d: error is %#v", method, status, e)
+			}
+			if tus.IsTemporary(err) || res.Stats.Retries != 0 || srv.Count(method) != 1 {
+				t.Errorf("%s %d was retried", method, status)
+			}
+			if status == 412 && !strings.Contains(err.Error(), "0.2.2, 0.2.1") {
+				t.Errorf("error does not name the server's versions: %v", err)
+			}
+			if method == "PATCH" && res.URL == "" {
+				t.Errorf("%d: result lost the URL", status)
+			}
+		}
+	}
+}
+
+func TestRefusedLastChunkIsUnconfirmedWhereTheServerHasAllBytes(t *testing.T) {
+	data := randomBytes(2000)
+	opts := &tus.UploadOptions{ChunkSize: 1000}
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.SetStatus(422)})
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
+	wantError(t, err, tus.ErrUnconfirmed)
+	wantStored(t, srv.Handler, res.URL, data)
+
+	srv = tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.RespondAfter(422, "virus found")})
+	_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
+	var e *tus.Error
+	if errors.Is(err, tus.ErrUnconfirmed) || !errors.As(err, &e) || e.StatusCode != 422 || e.Message != "virus found" {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestExpiredTokenIsRenewedOnceByTheHook(t *testing.T) {
+	for _, method := range []string{"POST", "PATCH", "HEAD"} {
+		srv := tustest.NewServer(t, nil)
+		token := "old"
+		check := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			if r.Header.Get("Authorization") != "new" {
+				w.WriteHeader(401)
+				token = "new" // what a hook would do on its own, given the time
+				return
+			}
+			h.Serve(w, r)
+		}
+		if method == "HEAD" {
+			srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutBefore()})
+		}
+		srv.Inject(tustest.Fault{Method: method, Times: -1, Action: check})
+		client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
+			BeforeRequest: func(r *http.Request) error { r.Header.Set("Authorization", token); return nil },
+		}})
+		data := randomBytes(3000)
+		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000})
+		if err != nil {
+			t.Fatalf("%s: %v", method, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+	}
+	// A hook that cannot renew is asked once, not for ever.
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(401, "")})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}})
+	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), &tus.UploadOptions{ChunkSize: 1000})
+	wantError(t, err, tus.ErrUnauthorized)
+	if n := srv.Count("PATCH"); n != 2 {
+		t.Errorf("%d PATCH requests, want 2", n)
+	}
+}
+
+func TestHookThatFailsEndsTheUpload(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	boom := errors.New("no token")
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return boom }}})
+	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), nil)
+	wantError(t, err, boom)
+	if n := len(srv.Requests()); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+}
+
+func TestChunksAreHalvedOn413WhereAllowed(t *testing.T) {
+	limit := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if r.ContentLength > 1500 {
+			tustest.RespondAfter(413, "")(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}
+	data := randomBytes(10_000)
+	for _, chunkSize := range []int64{0, 6000} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: limit})
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
+			ChunkSize: chunkSize, MinChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		if res.Stats.Retries != 0 {
+			t.Errorf("halving spent %d retries", res.Stats.Retries)
+		}
+	}
+	for _, floor := range []int64{0, 2000} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: limit})
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
+			ChunkSize: 6000, MinChunkSize: floor})
+		wantError(t, err, tus.ErrTooLarge)
+	}
+}
+
+func TestResumeNeverCreates(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	data := randomBytes(10_000)
+	paused, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, StopAt: 4500})
+	wantError(t, err, tus.ErrPaused)
+	if paused.Offset != 4500 {
+		t.Fatalf("stopped at %d", paused.Offset)
+	}
+	res, err := client.Resume(testContext(t), paused.URL, tus.Bytes(data), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, paused.URL, data)
+	if res.Stats.ResumedFrom != 4500 || res.Stats.Sent != 5500 || res.Stats.Resent != 0 || res.Stats.Requests["POST"] != 0 || res.URL != paused.URL {
+		t.Errorf("result is %+v", res)
+	}
+	// Once more: there is nothing left to do.
+	if res, err = client.Resume(testContext(t), paused.URL, tus.Bytes(data), nil); err != nil || res.Stats.Sent != 0 || res.Stats.ResumedFrom != 10_000 {
+		t.Errorf("result is %+v, %v", res, err)
+	}
+	posts := srv.Count("POST")
+	_, err = client.Resume(testContext(t), paused.URL, tus.Bytes(data[:9999]), nil)
+	wantError(t, err, tus.ErrSourceMismatch)
+	_, err = client.Resume(testContext(t), srv.Endpoint()+"nonsense", tus.Bytes(data), nil)
+	wantError(t, err, tus.ErrUploadGone)
+	if srv.Count("POST") != posts {
+		t.Error("Resume created an upload")
+	}
+}
+
+func TestResumeOfDeferredLengthDeclaresIt(t *testing.T) {
+	for _, size := range []int{0, 1, 2500} {
+		srv := tustest.NewServer(t, nil)
+		req, _ := http.NewRequest("POST", srv.Endpoint(), nil)
+		req.Header.Set("Tus-Resumable", "1.0.0")
+		req.Header.Set("Upload-Defer-Length", "1")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+		data := randomBytes(size)
+		url := srv.HTTP.URL + resp.Header.Get("Location")
+		if _, err := newClient(t, srv.Endpoint(), nil).Resume(testContext(t), url, tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000}); err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, url, data)
+	}
+}
+
+func TestTerminate(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(100)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Inject(
+		tustest.Fault{Method: "DELETE", Times: 2, Action: tustest.Respond(423, "locked")},
+		tustest.Fault{Method: "DELETE", Times: 1, Action: tustest.LoseResponse()},
+	)
+	if err := client.Terminate(testContext(t), res.URL); err != nil { // the last DELETE finds it gone
+		t.Fatal(err)
+	}
+	if up, _ := srv.Upload(res.URL); !up.Terminated {
+		t.Error("upload is still there")
+	}
+	if n := srv.Count("DELETE"); n != 4 {
+		t.Errorf("%d DELETE requests", n)
+	}
+	srv.Inject(tustest.Fault{Method: "DELETE", Times: -1, Action: tustest.Respond(405, "not here")})
+	err = client.Terminate(testContext(t), res.URL)
+	var e *tus.Error
+	if !errors.As(err, &e) || e.StatusCode != 405 {
+		t.Errorf("error is %v", err)
+	}
+}

@@ -1,0 +1,437 @@
+package tus_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"testing/fstest"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+func TestUploadStoresTheExactBytes(t *testing.T) {
+	const chunk = 64 << 10
+	for _, size := range []int{0, 1, chunk - 1, chunk, chunk + 1, 10*chunk + 7} {
+		for _, chunkSize := range []int64{0, 1000, chunk} {
+			for _, extensions := range [][]string{tustest.AllExtensions(), {"creation"}} {
+				t.Run(fmt.Sprintf("size=%d/chunk=%d/extensions=%d", size, chunkSize, len(extensions)), func(t *testing.T) {
+					srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
+					data := randomBytes(size)
+					path := filepath.Join(t.TempDir(), "file.bin")
+					if err := os.WriteFile(path, data, 0o600); err != nil {
+						t.Fatal(err)
+					}
+					res, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{ChunkSize: chunkSize})
+					if err != nil {
+						t.Fatal(err)
+					}
+					wantStored(t, srv.Handler, res.URL, data)
+					if res.Offset != int64(size) || res.Stats.Sent != int64(size) || res.Stats.Resent != 0 || res.Stats.Acknowledged != int64(size) {
+						t.Errorf("result is %+v", res)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestEverySourceDeliversItsBytes(t *testing.T) {
+	data := randomBytes(300_000)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "data.bin")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opened, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	if _, err := opened.Seek(17, io.SeekStart); err != nil { // must not matter
+		t.Fatal(err)
+	}
+	unlinkedPath := filepath.Join(dir, "unlinked.bin")
+	if err := os.WriteFile(unlinkedPath, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unlinked, err := os.Open(unlinkedPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlinked.Close()
+	if err := os.Remove(unlinkedPath); err != nil {
+		t.Skip("an open file cannot be removed here")
+	}
+	sources := map[string]func() tus.Source{
+		"File":                func() tus.Source { return tus.File(path) },
+		"OpenedFile":          func() tus.Source { return tus.OpenedFile(opened) },
+		"OpenedFile unlinked": func() tus.Source { return tus.OpenedFile(unlinked) },
+		"FSFile of the OS":    func() tus.Source { return tus.FSFile(os.DirFS(dir), "data.bin") },
+		"FSFile in memory":    func() tus.Source { return tus.FSFile(fstest.MapFS{"d": {Data: data}}, "d") },
+		"ReaderAt":            func() tus.Source { return tus.ReaderAt(bytes.NewReader(data), int64(len(data))) },
+		"ReadSeeker":          func() tus.Source { return tus.ReadSeeker(bytes.NewReader(data), int64(len(data))) },
+		"Bytes":               func() tus.Source { return tus.Bytes(data) },
+	}
+	for name, source := range sources {
+		for _, chunkSize := range []int64{0, 70_000} {
+			t.Run(fmt.Sprintf("%s/chunk=%d", name, chunkSize), func(t *testing.T) {
+				srv := tustest.NewServer(t, nil)
+				// A cut in the middle makes the source start again within a chunk.
+				srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(33_333)})
+				res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source(), &tus.UploadOptions{
+					ChunkSize: chunkSize, CreationWithUpload: tus.CreationWithUploadNever})
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+			})
+		}
+	}
+	if at, _ := opened.Seek(0, io.SeekCurrent); at != 17 {
+		t.Errorf("the caller's file offset was moved to %d", at)
+	}
+}
+
+func TestOneChunkFileCostsOnePostAfterOneOptions(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	data := randomBytes(1 << 20)
+	for range 3 {
+		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		if res.Creation == nil || res.Creation.StatusCode != http.StatusCreated {
+			t.Errorf("answer to the creation is %+v", res.Creation)
+		}
+	}
+	wantMethods(t, srv.Handler, "OPTIONS", "POST", "POST", "POST")
+}
+
+func TestLargerSourceIsCreatedBeforeBytesAreSent(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(1<<20 + 1)
+	if _, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	wantMethods(t, srv.Handler, "POST", "PATCH", "PATCH")
+	if n := srv.Requests()[0].Body; n != 0 {
+		t.Errorf("the creation carried %d bytes", n)
+	}
+}
+
+func TestEmptySourceCostsOnlyTheCreation(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, nil)
+	wantMethods(t, srv.Handler, "POST")
+	if got := srv.Requests()[0].Header.Get("Upload-Length"); got != "0" {
+		t.Errorf("Upload-Length is %q", got)
+	}
+}
+
+func TestCreationWithUploadModes(t *testing.T) {
+	data := randomBytes(1000)
+	tests := map[string]struct {
+		mode       tus.CreationWithUpload
+		extensions []string
+		want       []string
+	}{
+		"auto, advertised":     {tus.CreationWithUploadAuto, nil, []string{"OPTIONS", "POST"}},
+		"auto, not advertised": {tus.CreationWithUploadAuto, []string{"creation"}, []string{"OPTIONS", "POST", "PATCH"}},
+		"always":               {tus.CreationWithUploadAlways, nil, []string{"POST"}},
+		"never":                {tus.CreationWithUploadNever, nil, []string{"POST", "PATCH"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, &tustest.Options{Extensions: test.extensions})
+			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationWithUpload: test.mode})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			wantMethods(t, srv.Handler, test.want...)
+		})
+	}
+}
+
+func TestCreationWithUploadThatIsNotFullyAcceptedGoesOnWithPatch(t *testing.T) {
+	data := randomBytes(1000)
+	tests := map[string]tustest.Action{
+		"fewer bytes stored": tustest.AcceptOnly(300),
+		"body ignored": func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			io.Copy(io.Discard, r.Body)
+			r.Body = http.NoBody
+			r.Header.Del("Content-Type") // as a server without the extension sees it
+			h.Serve(w, r)
+		},
+	}
+	for name, action := range tests {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(tustest.Fault{Method: "POST", Action: action})
+			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH")
+		})
+	}
+}
+
+func TestLostCreationWithUploadIsRepeatedWithoutBytes(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.CutAfter(500)})
+	data := randomBytes(1000)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	wantMethods(t, srv.Handler, "OPTIONS", "POST", "POST", "PATCH")
+}
+
+func TestBodyRefusedWithCreationIsSentByPatch(t *testing.T) {
+	// A proxy with a small limit on request bodies, before a willing server.
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.RespondAfter(413, "<html>too large</html>")})
+	data := randomBytes(1000)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if res.Stats.Retries != 0 {
+		t.Errorf("%d retries were spent", res.Stats.Retries)
+	}
+}
+
+func TestRequestsAreAsTheProtocolWantsThem(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	data := randomBytes(2500)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
+		ChunkSize: 1000,
+		Metadata:  tus.Metadata{"filename": "ä.txt", "empty": "", "a": "b"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Info(testContext(t), res.URL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Capabilities(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Terminate(testContext(t), res.URL); err != nil {
+		t.Fatal(err)
+	}
+	wantMethods(t, srv.Handler, "POST", "PATCH", "PATCH", "PATCH", "HEAD", "OPTIONS", "DELETE")
+	offset := 0
+	for _, r := range srv.Requests() {
+		want := "1.0.0"
+		if r.Method == "OPTIONS" {
+			want = "" // section OPTIONS: the client should not send it
+		}
+		if got := r.Header.Get("Tus-Resumable"); got != want {
+			t.Errorf("%s has Tus-Resumable %q, want %q", r.Method, got, want)
+		}
+		if got := r.Header.Get("Accept-Encoding"); got != "identity" {
+			t.Errorf("%s has Accept-Encoding %q", r.Method, got)
+		}
+		switch r.Method {
+		case "POST":
+			if got, want := r.Header.Get("Upload-Metadata"), "a Yg==,empty,filename w6QudHh0"; got != want {
+				t.Errorf("Upload-Metadata is %q, want %q", got, want)
+			}
+			if got := r.Header.Get("Upload-Length"); got != "2500" {
+				t.Errorf("Upload-Length is %q", got)
+			}
+		case "PATCH":
+			size := min(1000, 2500-offset)
+			for name, want := range map[string]string{
+				"Upload-Offset":  strconv.Itoa(offset),
+				"Content-Length": strconv.Itoa(size),
+				"Content-Type":   "application/offset+octet-stream",
+			} {
+				if got := r.Header.Get(name); got != want {
+					t.Errorf("PATCH at %d has %s %q, want %q", offset, name, got, want)
+				}
+			}
+			offset += size
+		}
+	}
+}
+
+func TestMethodOverride(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true})
+	data := randomBytes(1000)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 999})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if err := client.Terminate(testContext(t), res.URL); err != nil {
+		t.Fatal(err)
+	}
+	wantMethods(t, srv.Handler, "POST", "POST", "POST", "POST")
+	var overrides []string
+	for _, r := range srv.Requests() {
+		overrides = append(overrides, r.Header.Get("X-HTTP-Method-Override"))
+	}
+	if fmt.Sprint(overrides) != "[ PATCH PATCH DELETE]" {
+		t.Errorf("overrides are %q", overrides)
+	}
+	if res.Stats.Requests["PATCH"] != 2 {
+		t.Errorf("stats count %v", res.Stats.Requests)
+	}
+}
+
+func TestLocationMayBeAbsoluteOrRelative(t *testing.T) {
+	data := randomBytes(1000)
+	for _, location := range []string{
+		"/files/00000001", "00000001", "./00000001", "../files/00000001", "//HOST/files/00000001", "http://HOST/files/00000001", "?x=1/../00000001",
+	} {
+		t.Run(location, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			host := srv.HTTP.Listener.Addr().String()
+			if location[0] == '?' {
+				srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "00000001"+location)})
+			} else {
+				srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", string(bytes.ReplaceAll([]byte(location), []byte("HOST"), []byte(host))))})
+			}
+			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 100})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, "00000001", data)
+			if want := srv.Endpoint() + "00000001"; res.URL != want && location[0] != '?' {
+				t.Errorf("URL is %s, want %s", res.URL, want)
+			}
+		})
+	}
+}
+
+func TestUploadFileNamesTheFileUnlessToldOtherwise(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "report.pdf")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, metadata := range map[string]tus.Metadata{
+		"filename cmVwb3J0LnBkZg==": nil,
+		"":                          {},
+		"title dA==":                {"title": "t"},
+	} {
+		srv := tustest.NewServer(t, nil)
+		if _, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{Metadata: metadata}); err != nil {
+			t.Fatal(err)
+		}
+		if got := srv.Uploads()[0].Metadata; got != want {
+			t.Errorf("metadata is %q, want %q", got, want)
+		}
+	}
+}
+
+func TestInfoTellsWhatTheServerKnows(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(1000)), &tus.UploadOptions{
+		StopAt: 400, Metadata: tus.Metadata{"k": "v"}})
+	wantError(t, err, tus.ErrPaused)
+	info, err := client.Info(testContext(t), res.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Offset != 400 || info.Length != 1000 || info.LengthDeferred || info.Complete() || info.Metadata["k"] != "v" || info.Concat != tus.ConcatNone {
+		t.Errorf("info is %+v", info)
+	}
+	if _, err := client.Resume(testContext(t), res.URL, tus.Bytes(randomBytes(1000)), nil); err != nil {
+		t.Fatal(err)
+	}
+	if info, err = client.Info(testContext(t), res.URL); err != nil || !info.Complete() {
+		t.Errorf("info is %+v, %v", info, err)
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 5000})
+	client := newClient(t, srv.Endpoint(), nil)
+	for range 2 {
+		caps, err := client.Capabilities(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if caps.MaxSize != 5000 || !caps.Supports(tus.ExtensionTermination) || caps.Supports("nonsense") ||
+			len(caps.ChecksumAlgorithms) != 5 || len(caps.Versions) != 1 || caps.Versions[0] != "1.0.0" {
+			t.Errorf("capabilities are %+v", caps)
+		}
+		caps.Extensions[0] = "spoiled" // must not reach the kept copy
+	}
+	wantMethods(t, srv.Handler, "OPTIONS")
+	if _, err := client.RefreshCapabilities(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantMethods(t, srv.Handler, "OPTIONS", "OPTIONS")
+}
+
+func TestProbeThatFailsNeverStopsAnUpload(t *testing.T) {
+	for name, action := range map[string]tustest.Action{
+		"missing":   tustest.Respond(404, "nothing here"),
+		"forbidden": tustest.Respond(401, ""),
+		"garbage":   tustest.Respond(200, "", "Tus-Max-Size", "-1", "Tus-Extension", "creation-with-upload"),
+		"cut":       tustest.CutBefore(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: action})
+			client := newClient(t, srv.Endpoint(), nil)
+			data := randomBytes(100)
+			for range 2 {
+				res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+			}
+			if n := srv.Count("OPTIONS"); n > 2 { // the transport may repeat one that was cut
+				t.Errorf("server was asked %d times", n)
+			}
+		})
+	}
+}
+
+func TestGivenCapabilitiesAreNotAskedFor(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{
+		Extensions: []tus.Extension{tus.ExtensionCreationWithUpload}, MaxSize: 10}})
+	if _, err := client.Upload(testContext(t), tus.Bytes([]byte("0123456789")), nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.Upload(testContext(t), tus.Bytes([]byte("0123456789x")), nil)
+	wantError(t, err, tus.ErrTooLarge)
+	wantMethods(t, srv.Handler, "POST")
+}
+
+func TestTooLargeForTheServer(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 10})
+	client := newClient(t, srv.Endpoint(), nil)
+	big := tus.Bytes(randomBytes(9 << 20))
+	_, err := client.Upload(testContext(t), big, nil) // no probe was needed, so the server says it
+	wantError(t, err, tus.ErrTooLarge)
+	wantMethods(t, srv.Handler, "POST")
+	_, err = client.Upload(testContext(t), tus.Bytes(randomBytes(100)), nil) // known from the probe
+	wantError(t, err, tus.ErrTooLarge)
+	wantMethods(t, srv.Handler, "POST", "OPTIONS")
+}
