@@ -1,0 +1,65 @@
+# The same targets that CI calls. Everything they need comes from the Go module
+# proxy; nothing has to be installed but Go and make.
+
+GO          ?= go
+MODULES     := . examples integration
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+FUZZTIME    ?= 60s
+# The race detector needs cgo, which Go turns off where it finds no C compiler.
+RACE        := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+BENCH       ?= .
+BENCHTIME   ?= 1s
+PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## upload a real file to a real tusd, interrupt it, resume it (FILE=path)
+	@./examples/demo.sh $(FILE)
+
+.PHONY: test
+test: lint ## lint, then all tests of all modules with the race detector
+	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler, so the tests run without the race detector"
+	@set -e; for m in $(MODULES); do \
+		echo "== go test $(RACE) ./$$m"; \
+		(cd $$m && $(GO) test $(RACE) -timeout 8m ./...); \
+	done
+
+.PHONY: quick
+quick: ## all tests of all modules, without race detector and lint
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -timeout 5m ./...); done
+
+.PHONY: lint
+lint: ## gofmt, go vet on several systems, staticcheck
+	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
+	@set -e; for m in $(MODULES); do \
+		echo "== go vet, staticcheck ./$$m"; \
+		(cd $$m && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...); \
+	done
+	@set -e; for p in $(PLATFORMS); do \
+		echo "== go vet for $$p"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks of all modules (BENCH=regexp, BENCHTIME=duration)
+	@set -e; for m in $(MODULES); do \
+		(cd $$m && $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...); \
+	done
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME each (default 60s)
+	@set -e; for p in $$($(GO) list ./...); do \
+		for t in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "== $$t in $$p"; \
+			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) $$p; \
+		done; \
+	done
+
+.PHONY: cover
+cover: ## statements of tus/ that tests through the public API reach
+	@$(GO) test -coverprofile coverage.out ./tus/... && $(GO) tool cover -func coverage.out | tail -n 1

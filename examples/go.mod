@@ -1,0 +1,7 @@
+module github.com/seed-175555ba/tus-go/examples
+
+go 1.25.0
+
+require github.com/seed-175555ba/tus-go v0.0.0
+
+replace github.com/seed-175555ba/tus-go => ../
