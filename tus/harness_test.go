@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -73,6 +74,11 @@ func wantStored(t testing.TB, h *tustest.Handler, url string, data []byte) {
 	case sha256.Sum256(up.Data) != sha256.Sum256(data):
 		t.Fatalf("server holds %d bytes that differ from the %d of the source", len(up.Data), len(data))
 	}
+}
+
+// mapFS is a file system with one file.
+func mapFS(name string, data []byte) fstest.MapFS {
+	return fstest.MapFS{name: {Data: data, ModTime: time.Unix(1e9, 0)}}
 }
 
 func wantError(t testing.TB, err, want error) {

@@ -1,0 +1,446 @@
+package tus_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+func TestBeforeRequestSeesEveryRequestAndItsChangesArrive(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(500)})
+	n := 0
+	var methods []string
+	client := newClient(t, srv.Endpoint(), &tus.Options{
+		Header: http.Header{"X-Static": {"from options"}},
+		Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
+			n++
+			methods = append(methods, r.Method)
+			if got := r.Header.Get("X-Static"); got != "from options" {
+				t.Errorf("the hook sees X-Static %q", got)
+			}
+			r.Header.Set("X-Signature", fmt.Sprintf("%d of %s %s", n, r.Method, r.URL.Path))
+			r.Header.Del("X-Static")
+			return nil
+		}},
+	})
+	ctx := testContext(t)
+	if _, err := client.Capabilities(ctx); err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.Upload(ctx, tus.Bytes(randomBytes(1500)), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Info(ctx, res.URL); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Terminate(ctx, res.URL); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"OPTIONS", "POST", "PATCH", "HEAD", "PATCH", "HEAD", "DELETE"}
+	wantMethods(t, srv.Handler, want...)
+	if !slices.Equal(methods, want) {
+		t.Errorf("the hook saw %v", methods)
+	}
+	for i, r := range srv.Requests() {
+		if got, want := r.Header.Get("X-Signature"), fmt.Sprintf("%d of %s %s", i+1, r.Method, r.Path); got != want {
+			t.Errorf("X-Signature is %q, want %q", got, want)
+		}
+		if got := r.Header.Get("X-Static"); got != "" {
+			t.Errorf("%s has X-Static %q", r.Method, got)
+		}
+	}
+}
+
+func TestHooksOfTheClientRunBeforeThoseOfTheUpload(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(503, "")})
+	var calls []string
+	named := func(who string) tus.Hooks {
+		add := func(what string) { calls = append(calls, who+" "+what) }
+		return tus.Hooks{
+			BeforeRequest: func(r *http.Request) error { add("before " + r.Method); r.Header.Add("X-Who", who); return nil },
+			AfterResponse: func(r *http.Request, _ *tus.Response) { add("after " + r.Method) },
+			OnUploadURL:   func(tus.UploadURLEvent) { add("url") },
+			OnStateChange: func(e tus.StateEvent) { add(e.To.String()) },
+			OnRetry:       func(tus.RetryEvent) { add("retry") },
+			OnProgress:    func(p tus.Progress) { add(fmt.Sprint("progress ", p.Acknowledged)) },
+		}
+	}
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: named("client")})
+	if _, err := client.Upload(testContext(t), tus.Bytes(nil), &tus.UploadOptions{Hooks: named("upload")}); err != nil {
+		t.Fatal(err)
+	}
+	var once []string
+	for i, call := range calls {
+		who, what, _ := strings.Cut(call, " ")
+		if want := []string{"client", "upload"}[i%2]; who != want {
+			t.Fatalf("call %d is %q, want one of the %s; all: %q", i, call, want, calls)
+		}
+		if i%2 == 1 {
+			if calls[i-1] != "client "+what {
+				t.Errorf("%q is followed by %q", calls[i-1], call)
+			}
+			once = append(once, what)
+		}
+	}
+	want := []string{"creating", "before POST", "after POST", "retry", "before POST", "after POST",
+		"url", "progress 0", "ready", "finishing", "complete"}
+	if !slices.Equal(once, want) {
+		t.Errorf("calls were\n%q, want\n%q", once, want)
+	}
+	for _, r := range srv.Requests() {
+		if got := r.Header.Values("X-Who"); !slices.Equal(got, []string{"client", "upload"}) {
+			t.Errorf("%s has X-Who %q", r.Method, got)
+		}
+	}
+}
+
+func TestHooksOfAnUploadSeeOnlyThatUpload(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	var seen recorder
+	for _, hooks := range []tus.Hooks{seen.hooks(), {}} {
+		if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), &tus.UploadOptions{Hooks: hooks}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(seen.urls) != 1 || seen.path() != "creating ready finishing complete" {
+		t.Errorf("hooks saw %q and %q", seen.urls, seen.path())
+	}
+}
+
+func TestFailingHookOfAnUploadEndsIt(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	boom := errors.New("no signature")
+	n := 0
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), &tus.UploadOptions{
+		ChunkSize: 1000,
+		Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error {
+			if n++; n > 2 {
+				return boom
+			}
+			return nil
+		}},
+	})
+	wantError(t, err, boom)
+	wantMethods(t, srv.Handler, "POST", "PATCH")
+	if res.Offset != 1000 || res.URL == "" || res.Stats.Retries != 0 {
+		t.Errorf("result is %+v", res)
+	}
+}
+
+func TestAfterResponseSeesEveryAnswer(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	long := strings.Repeat("long ", 40_000)
+	srv.Inject(
+		tustest.Fault{Method: "POST", Action: tustest.Respond(503, long, "X-Reason", "tired")},
+		tustest.Fault{Method: "PATCH", Action: tustest.RespondAfter(502, "<html>", "X-Reason", "proxy")},
+	)
+	var lines []string
+	var first *tus.Response
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{AfterResponse: func(r *http.Request, resp *tus.Response) {
+		lines = append(lines, fmt.Sprintf("%s %d %s %d", r.Method, resp.StatusCode, resp.Header.Get("X-Reason"), len(resp.Body)))
+		if first == nil {
+			first = resp
+		}
+	}}})
+	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"POST 503 tired 65536", "POST 201  0", "PATCH 502 proxy 6", "HEAD 200  0", "PATCH 204  0"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("answers were %q, want %q", lines, want)
+	}
+	if string(first.Body) != long[:65536] {
+		t.Error("the body is not the start of what was sent")
+	}
+}
+
+func TestAnswersReachTheResult(t *testing.T) {
+	// Some services tell their results in the answers to the creation and to
+	// the last PATCH.
+	srv := tustest.NewServer(t, nil)
+	n := 0
+	answer := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		n++
+		w.Header().Set("Stream-Media-Id", fmt.Sprint(r.Method, n))
+		if r.Method == "PATCH" {
+			tustest.SetStatus(200)(w, r, h)
+			fmt.Fprintf(w, `{"part":%d}`, n)
+			return
+		}
+		h.Serve(w, r)
+	}
+	srv.Inject(tustest.Fault{Times: -1, Action: answer})
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := res.Creation.Header.Get("Stream-Media-Id"); got != "POST1" || res.Creation.StatusCode != 201 {
+		t.Errorf("creation was answered with %d and %q", res.Creation.StatusCode, got)
+	}
+	if got := res.LastPatch.Header.Get("Stream-Media-Id"); got != "PATCH4" || res.LastPatch.StatusCode != 200 || string(res.LastPatch.Body) != `{"part":4}` {
+		t.Errorf("last PATCH was answered with %d, %q and %q", res.LastPatch.StatusCode, got, res.LastPatch.Body)
+	}
+}
+
+func TestOnUploadURLComesBeforeTheFirstByte(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{Expires: time.Hour})
+	var events []tus.UploadURLEvent
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{OnUploadURL: func(e tus.UploadURLEvent) {
+		events = append(events, e)
+		if n := srv.BytesReceived(); n != 0 {
+			t.Errorf("%d bytes were sent before", n)
+		}
+	}}})
+	res, err := client.Upload(testContext(t), tus.FSFile(mapFS("some/report.txt", randomBytes(3000)), "some/report.txt"), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(events) != 1 || events[0].URL != res.URL || events[0].Name != "report.txt" || time.Until(events[0].Expires) < 50*time.Minute {
+		t.Errorf("events are %+v", events)
+	}
+	if res.Expires.Before(events[0].Expires) {
+		t.Errorf("result expires %v, before %v", res.Expires, events[0].Expires)
+	}
+}
+
+func TestOnUploadURLTellsTheURLOfARecreation(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.Respond(404, "")})
+	var seen recorder
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: seen.hooks()}).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(seen.urls) != 2 || seen.urls[0] == seen.urls[1] || seen.urls[1] != res.URL {
+		t.Errorf("URLs were %q, the result's is %q", seen.urls, res.URL)
+	}
+}
+
+// wantProgress checks what holds for every sequence of reports.
+func wantProgress(t *testing.T, reports []tus.Progress, from, total int64) {
+	t.Helper()
+	if len(reports) == 0 {
+		t.Fatal("no progress was reported")
+	}
+	var last int64
+	for i, p := range reports {
+		if p.Acknowledged < last {
+			t.Errorf("report %d: acknowledged bytes fell from %d to %d", i, last, p.Acknowledged)
+		}
+		if p.Sent < p.Acknowledged || p.Sent > total {
+			t.Errorf("report %d: %d bytes sent, %d acknowledged", i, p.Sent, p.Acknowledged)
+		}
+		if p.Total != total || p.TotalUnknown {
+			t.Errorf("report %d: total is %d (unknown: %v)", i, p.Total, p.TotalUnknown)
+		}
+		last = p.Acknowledged
+	}
+	if first := reports[0]; first.Acknowledged != from {
+		t.Errorf("first report is %+v, want %d bytes acknowledged", first, from)
+	}
+	if end := reports[len(reports)-1]; end.Acknowledged != total || end.Sent != total {
+		t.Errorf("last report is %+v", end)
+	}
+}
+
+func TestProgressOfAnUpload(t *testing.T) {
+	lose := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Truncate(r.URL.Path, 100)
+		h.Serve(w, r)
+	}
+	for name, faults := range map[string][]tustest.Fault{
+		"undisturbed":       nil,
+		"cut":               {{Method: "PATCH", Skip: 1, Times: 2, Action: tustest.CutAfter(70_000)}},
+		"answer lost":       {{Method: "PATCH", Skip: 1, Action: tustest.LoseResponse()}},
+		"short write":       {{Method: "PATCH", Times: 2, Action: tustest.AcceptOnly(1234)}},
+		"bytes lost":        {{Method: "PATCH", Skip: 2, Action: lose}},
+		"upload forgotten":  {{Method: "PATCH", Skip: 2, Action: tustest.Respond(404, "")}},
+		"forgotten at HEAD": {{Method: "PATCH", Skip: 2, Action: tustest.CutBefore()}, {Method: "HEAD", Action: tustest.Respond(404, "")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(faults...)
+			var seen recorder
+			data := randomBytes(1_000_000)
+			_, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: seen.hooks()}).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 150_000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantProgress(t, seen.reports, 0, 1_000_000)
+		})
+	}
+}
+
+func TestProgressOfAResumeIncludesWhatWasThere(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(1_000_000)
+	var first, second recorder
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: first.hooks()}).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 400_000})
+	wantError(t, err, tus.ErrPaused)
+	if end := first.reports[len(first.reports)-1]; end.Acknowledged != 400_000 || end.Sent != 400_000 {
+		t.Errorf("last report before the stop is %+v", end)
+	}
+	if _, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: second.hooks()}).Resume(testContext(t), res.URL, tus.Bytes(data), nil); err != nil {
+		t.Fatal(err)
+	}
+	wantProgress(t, second.reports, 400_000, 1_000_000)
+}
+
+func TestProgressIsReportedWhileBytesMove(t *testing.T) {
+	// One PATCH of the whole source takes ten seconds here, in which only bytes
+	// in flight tell that anything happens.
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			r.Body = pacedBody{r.Body}
+			h.Serve(w, r)
+		}})
+		var seen recorder
+		hooks := seen.hooks()
+		var times []time.Time
+		record := hooks.OnProgress
+		hooks.OnProgress = func(p tus.Progress) { record(p); seen.add(func() { times = append(times, time.Now()) }) }
+		if _, err := newClient(&tus.Options{Hooks: hooks}).Upload(t.Context(), tus.Bytes(randomBytes(32_000_000)), whole()); err != nil {
+			t.Fatal(err)
+		}
+		wantProgress(t, seen.reports, 0, 32_000_000)
+		moving := 0
+		for i, p := range seen.reports {
+			if p.Sent > p.Acknowledged {
+				moving++
+				if i > 1 && times[i].Sub(times[i-1]) < 100*time.Millisecond && seen.reports[i-1].Sent > seen.reports[i-1].Acknowledged {
+					t.Errorf("reports %v apart", times[i].Sub(times[i-1]))
+				}
+			}
+		}
+		if moving < 80 || moving > 110 {
+			t.Errorf("%d reports in ten seconds, want about a hundred", moving)
+		}
+	})
+}
+
+// pacedBody is read 32 KB every ten milliseconds.
+type pacedBody struct{ io.ReadCloser }
+
+func (b pacedBody) Read(p []byte) (int, error) {
+	<-time.After(10 * time.Millisecond)
+	return io.ReadFull(b.ReadCloser, p[:min(len(p), 32_000)])
+}
+
+func TestProgressNamesTheSource(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(503, "")})
+	names := map[string]bool{}
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
+		OnProgress:    func(p tus.Progress) { names["progress "+p.Name] = true },
+		OnRetry:       func(e tus.RetryEvent) { names["retry "+e.Name] = true },
+		OnStateChange: func(e tus.StateEvent) { names["state "+e.Name] = true },
+	}})
+	if _, err := client.Upload(testContext(t), tus.FSFile(mapFS("a/b.txt", randomBytes(3000)), "a/b.txt"), chunked()); err != nil {
+		t.Fatal(err)
+	}
+	if len(names) != 3 || !names["progress b.txt"] || !names["retry b.txt"] || !names["state b.txt"] {
+		t.Errorf("names are %v", names)
+	}
+}
+
+func TestOnRetryTellsAttemptDelayAndReason(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(
+			tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.Respond(429, "slow down", "Retry-After", "20")},
+			tustest.Fault{Method: "HEAD", Action: tustest.Respond(423, "")},
+			tustest.Fault{Method: "HEAD", Action: tustest.CutBefore()},
+		)
+		var events []tus.RetryEvent
+		var at []time.Time
+		hooks := tus.Hooks{OnRetry: func(e tus.RetryEvent) { events, at = append(events, e), append(at, time.Now()) }}
+		begin := time.Now()
+		if _, err := newClient(&tus.Options{Hooks: hooks}).Upload(t.Context(), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
+			t.Fatal(err)
+		}
+		if len(events) < 2 {
+			t.Fatalf("events are %+v", events)
+		}
+		var e *tus.Error
+		if !errors.As(events[0].Err, &e) || e.Method != "PATCH" || e.Offset != 1000 || e.RetryAfter != 20*time.Second || e.Message != "slow down" {
+			t.Errorf("first reason is %#v", events[0].Err)
+		}
+		wantError(t, events[1].Err, tus.ErrUploadLocked)
+		for i, event := range events {
+			if event.Attempt != i+1 {
+				t.Errorf("event %d is attempt %d", i, event.Attempt)
+			}
+			if !at[i].Equal(begin) { // told before the wait
+				t.Errorf("event %d came %v late", i, at[i].Sub(begin))
+			}
+			begin = begin.Add(event.Delay)
+		}
+	})
+}
+
+func TestHooksOfInfoAndTerminateSeeRetries(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(
+		tustest.Fault{Method: "HEAD", Times: 2, Action: tustest.Respond(503, "")},
+		tustest.Fault{Method: "DELETE", Times: 3, Action: tustest.Respond(423, "")},
+	)
+	var seen recorder
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: seen.hooks()})
+	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Info(testContext(t), res.URL); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Terminate(testContext(t), res.URL); err != nil {
+		t.Fatal(err)
+	}
+	var attempts []int
+	for _, e := range seen.retries {
+		attempts = append(attempts, e.Attempt)
+	}
+	if !slices.Equal(attempts, []int{1, 2, 1, 2, 3}) {
+		t.Errorf("attempts are %v", attempts)
+	}
+}
+
+func TestProtocolHeadersAreSeenByTheHook(t *testing.T) {
+	// Signing needs the request as it will be sent.
+	srv := tustest.NewServer(t, nil)
+	var missing []string
+	client := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
+		for _, name := range []string{"Tus-Resumable", "User-Agent"} {
+			if r.Header.Get(name) == "" {
+				missing = append(missing, name)
+			}
+		}
+		if r.Header.Get("X-HTTP-Method-Override") == "PATCH" && (r.Header.Get("Upload-Offset") == "" || r.Method != "POST") {
+			missing = append(missing, "Upload-Offset")
+		}
+		return nil
+	}}})
+	data := randomBytes(1500)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(missing) > 0 {
+		t.Errorf("the hook did not see %v", missing)
+	}
+	if up, _ := srv.Upload(res.URL); !bytes.Equal(up.Data, data) {
+		t.Error("server has other bytes")
+	}
+}

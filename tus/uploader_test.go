@@ -1,0 +1,621 @@
+package tus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// newUploader makes an Uploader of data on srv.
+func newUploader(t testing.TB, srv *tustest.Server, data []byte, opts *tus.UploadOptions, hooks tus.Hooks) *tus.Uploader {
+	t.Helper()
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: hooks}).NewUploader(tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// run drives in the background; the function returned waits for the end.
+func run(t testing.TB, u *tus.Uploader) (wait func() error) {
+	done := make(chan error, 1)
+	ctx := testContext(t)
+	go func() {
+		_, err := u.Run(ctx)
+		done <- err
+	}()
+	return func() error { return <-done }
+}
+
+// trace records one line per Step: the state that it led to, and its requests.
+func trace(t *testing.T, srv *tustest.Server, u *tus.Uploader, steps int) []string {
+	t.Helper()
+	var lines []string
+	for range steps {
+		before := len(srv.Requests())
+		err := u.Step(testContext(t))
+		line := u.State().String()
+		requests := srv.Requests()[before:]
+		if len(requests) > 1 {
+			t.Errorf("a step made %d requests: %v", len(requests), requests)
+		}
+		for _, r := range requests {
+			line += " " + r.Method
+		}
+		if err != nil {
+			line += " error"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func TestStepMakesOneTransitionWithAtMostOneRequest(t *testing.T) {
+	tests := map[string]struct {
+		size   int
+		opts   *tus.UploadOptions
+		faults []tustest.Fault
+		want   []string
+	}{
+		"empty": {0, nil, nil, []string{"creating", "ready POST", "finishing", "complete", "complete"}},
+		"creation with upload": {1000, nil, nil,
+			[]string{"creating OPTIONS", "ready POST", "finishing", "complete"}},
+		"two chunks": {2000, chunked(), nil,
+			[]string{"creating", "ready POST", "sending", "ready PATCH", "sending", "ready PATCH", "finishing", "complete"}},
+		"failed creation": {2000, whole(), []tustest.Fault{{Method: "POST", Action: tustest.Respond(503, "")}},
+			[]string{"creating", "creating POST error", "ready POST", "sending", "ready PATCH", "finishing", "complete"}},
+		"lost answer": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.LoseResponse()}},
+			[]string{"creating", "ready POST", "sending", "recovering PATCH error", "ready HEAD", "finishing", "complete"}},
+		"conflict": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.Respond(409, "")}},
+			[]string{"creating", "ready POST", "sending", "recovering PATCH error", "ready HEAD", "sending", "ready PATCH", "finishing", "complete"}},
+		"locked HEAD": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Action: tustest.Respond(423, "")}},
+			[]string{"creating", "ready POST", "sending", "recovering PATCH error", "recovering HEAD error", "ready HEAD", "sending", "ready PATCH", "finishing", "complete"}},
+		"short write": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.AcceptOnly(700)}},
+			[]string{"creating", "ready POST", "sending", "ready PATCH", "sending", "ready PATCH", "finishing", "complete"}},
+		"forgotten": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.Respond(404, "")}},
+			[]string{"creating", "ready POST", "sending", "creating PATCH error", "ready POST", "sending", "ready PATCH", "finishing", "complete"}},
+		"forgotten at HEAD": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Action: tustest.Respond(410, "")}},
+			[]string{"creating", "ready POST", "sending", "recovering PATCH error", "creating HEAD error", "ready POST", "sending", "ready PATCH", "finishing", "complete"}},
+		"refused": {2000, whole(), []tustest.Fault{{Method: "POST", Action: tustest.Respond(403, "")}},
+			[]string{"creating", "failed POST error", "failed error", "failed error"}},
+		"stop": {2000, &tus.UploadOptions{StopAt: 1500, CreationWithUpload: tus.CreationWithUploadNever}, nil,
+			[]string{"creating", "ready POST", "sending", "ready PATCH", "paused error", "recovering", "ready HEAD", "sending", "ready PATCH", "finishing", "complete"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(test.faults...)
+			data := randomBytes(test.size)
+			u := newUploader(t, srv, data, test.opts, tus.Hooks{})
+			if u.State() != tus.StateIdle || u.URL() != "" || u.Offset() != 0 {
+				t.Errorf("a new uploader is %v at %d of %q", u.State(), u.Offset(), u.URL())
+			}
+			got := trace(t, srv, u, len(test.want))
+			if !slices.Equal(got, test.want) {
+				t.Errorf("steps were\n%q, want\n%q", got, test.want)
+			}
+			if u.State() == tus.StateComplete {
+				wantStored(t, srv.Handler, u.URL(), data)
+			}
+		})
+	}
+}
+
+func TestResumeStepsBeginWithHead(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(2000)
+	first := newUploader(t, srv, data, chunked(), tus.Hooks{})
+	trace(t, srv, first, 4)
+	u := newUploader(t, srv, data, &tus.UploadOptions{URL: first.URL()}, tus.Hooks{})
+	if u.URL() != first.URL() {
+		t.Errorf("URL is %q", u.URL())
+	}
+	want := []string{"recovering", "ready HEAD", "sending", "ready PATCH", "finishing", "complete"}
+	if got := trace(t, srv, u, len(want)); !slices.Equal(got, want) {
+		t.Errorf("steps were %q, want %q", got, want)
+	}
+}
+
+func TestManualLoopSendsChunkByChunk(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(4500)
+	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
+	var offsets []int64
+	for !u.State().Final() {
+		before := u.Offset()
+		if err := u.Step(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
+		if u.Offset() != before {
+			offsets = append(offsets, u.Offset())
+		}
+	}
+	if want := []int64{1000, 2000, 3000, 4000, 4500}; !slices.Equal(offsets, want) {
+		t.Errorf("offsets were %v, want %v", offsets, want)
+	}
+	wantStored(t, srv.Handler, u.URL(), data)
+}
+
+func TestManualLoopSurvivesFailures(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(
+		tustest.Fault{Method: "POST", Times: 20, Action: tustest.Respond(503, "")}, // more than any budget
+		tustest.Fault{Method: "PATCH", Skip: 1, Times: 20, Action: tustest.CutAfter(0)},
+	)
+	data := randomBytes(4500)
+	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
+	for !u.State().Final() {
+		if err := u.Step(testContext(t)); err != nil && !tus.IsTemporary(err) {
+			t.Fatal(err)
+		}
+	}
+	wantStored(t, srv.Handler, u.URL(), data)
+}
+
+func TestStopAtPausesOnceAtThatByte(t *testing.T) {
+	for _, opts := range []tus.UploadOptions{
+		{StopAt: 1500},
+		{StopAt: 1500, ChunkSize: 1000},
+		{StopAt: 1500, ChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadAlways},
+		{StopAt: 1000, ChunkSize: 1000},
+		{StopAt: 1},
+		{StopAt: 2999},
+	} {
+		t.Run(fmt.Sprintf("%d in chunks of %d", opts.StopAt, opts.ChunkSize), func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			data := randomBytes(3000)
+			u := newUploader(t, srv, data, &opts, tus.Hooks{})
+			res, err := u.Run(testContext(t))
+			wantError(t, err, tus.ErrPaused)
+			if u.State() != tus.StatePaused || res.Offset != opts.StopAt || u.Offset() != opts.StopAt {
+				t.Fatalf("state is %v at %d", u.State(), res.Offset)
+			}
+			if up, _ := srv.Upload(res.URL); int64(len(up.Data)) != opts.StopAt {
+				t.Errorf("server has %d bytes", len(up.Data))
+			}
+			if res, err = u.Run(testContext(t)); err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			if res.Stats.Resent != 0 || srv.Count("POST") != 1 {
+				t.Errorf("stats are %+v", res.Stats)
+			}
+		})
+	}
+	t.Run("at or beyond the end it has nothing to pause", func(t *testing.T) {
+		for _, stop := range []int64{3000, 3001} {
+			srv := tustest.NewServer(t, nil)
+			data := randomBytes(3000)
+			res, err := newUploader(t, srv, data, &tus.UploadOptions{StopAt: stop, ChunkSize: 1000}, tus.Hooks{}).Run(testContext(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+		}
+	})
+}
+
+func TestPauseBeforeAndAfterTheUpload(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(3000)
+	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
+	u.Pause()
+	u.Pause()
+	if u.State() != tus.StatePaused {
+		t.Errorf("state is %v", u.State())
+	}
+	if _, err := u.Run(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	u.Pause()
+	if u.State() != tus.StateComplete {
+		t.Errorf("a complete upload was paused: %v", u.State())
+	}
+	if _, err := u.Run(testContext(t)); err != nil {
+		t.Errorf("Run after the end: %v", err)
+	}
+	wantMethods(t, srv.Handler, "POST", "PATCH", "PATCH", "PATCH")
+}
+
+func TestPausedUploadAsksWhereTheServerIs(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(3000)
+	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
+	trace(t, srv, u, 4) // one chunk is there
+	u.Pause()
+	srv.Append(u.URL(), data[1000:1700]) // by somebody else meanwhile
+	if _, err := u.Run(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, u.URL(), data)
+	wantMethods(t, srv.Handler, "POST", "PATCH", "HEAD", "PATCH", "PATCH")
+}
+
+func TestPauseFromAHook(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(3000)
+	var u *tus.Uploader
+	pauses := 0
+	u = newUploader(t, srv, data, chunked(), tus.Hooks{OnProgress: func(p tus.Progress) {
+		if p.Acknowledged >= 1000 && pauses == 0 {
+			pauses++
+			u.Pause()
+		}
+	}})
+	_, err := u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	if _, err := u.Run(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, u.URL(), data)
+}
+
+func TestOnlyOneGoroutineDrives(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Stall()})
+		data := randomBytes(3000)
+		u, err := newClient(nil).NewUploader(tus.Bytes(data), chunked())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait := run(t, u)
+		synctest.Wait()
+		res, err := u.Run(t.Context())
+		wantError(t, err, tus.ErrBusy)
+		if res == nil || res.URL != u.URL() {
+			t.Errorf("result is %+v", res)
+		}
+		wantError(t, u.Step(t.Context()), tus.ErrBusy)
+		if u.State() != tus.StateSending {
+			t.Errorf("state is %v", u.State())
+		}
+		if err := wait(); err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, h, u.URL(), data)
+	})
+}
+
+func TestAbort(t *testing.T) {
+	tests := map[string]struct {
+		steps   int // before Abort
+		opts    *tus.UploadOptions
+		faults  []tustest.Fault
+		from    tus.State
+		methods []string
+	}{
+		"Idle":     {0, chunked(), nil, tus.StateIdle, nil},
+		"Creating": {1, chunked(), nil, tus.StateCreating, nil},
+		"Ready":    {2, chunked(), nil, tus.StateReady, []string{"POST", "DELETE"}},
+		"Sending":  {3, chunked(), nil, tus.StateSending, []string{"POST", "DELETE"}},
+		"Ready after a chunk": {4, chunked(), nil, tus.StateReady,
+			[]string{"POST", "PATCH", "DELETE"}},
+		"Recovering": {4, chunked(), []tustest.Fault{{Method: "PATCH", Action: tustest.CutAfter(500)}}, tus.StateRecovering,
+			[]string{"POST", "PATCH", "DELETE"}},
+		"Paused": {5, &tus.UploadOptions{ChunkSize: 1000, StopAt: 1000}, nil, tus.StatePaused,
+			[]string{"POST", "PATCH", "DELETE"}},
+		"Failed with a URL": {4, chunked(), []tustest.Fault{{Method: "PATCH", Action: tustest.Respond(403, "")}}, tus.StateFailed,
+			[]string{"POST", "PATCH", "DELETE"}},
+		"Failed without a URL": {2, chunked(), []tustest.Fault{{Method: "POST", Action: tustest.Respond(403, "")}}, tus.StateFailed,
+			[]string{"POST"}},
+		"locked for a while": {4, chunked(), []tustest.Fault{{Method: "DELETE", Times: 2, Action: tustest.Respond(423, "")}}, tus.StateReady,
+			[]string{"POST", "PATCH", "DELETE", "DELETE", "DELETE"}},
+		"already gone": {4, chunked(), []tustest.Fault{{Method: "DELETE", Action: tustest.LoseResponse()}}, tus.StateReady,
+			[]string{"POST", "PATCH", "DELETE", "DELETE"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(test.faults...)
+			u := newUploader(t, srv, randomBytes(3000), test.opts, tus.Hooks{})
+			trace(t, srv, u, test.steps)
+			if u.State() != test.from {
+				t.Fatalf("state before is %v, want %v", u.State(), test.from)
+			}
+			if err := u.Abort(testContext(t)); err != nil {
+				t.Fatal(err)
+			}
+			if u.State() != tus.StateAborted {
+				t.Errorf("state is %v", u.State())
+			}
+			for _, up := range srv.Uploads() {
+				if !up.Terminated {
+					t.Errorf("upload %s is still on the server", up.ID)
+				}
+			}
+			if err := u.Step(testContext(t)); err == nil {
+				t.Error("Step after Abort succeeded")
+			}
+			if res, err := u.Run(testContext(t)); err == nil || res == nil {
+				t.Errorf("Run after Abort: %+v, %v", res, err)
+			}
+			wantMethods(t, srv.Handler, test.methods...)
+		})
+	}
+}
+
+func TestAbortStopsARunningUpload(t *testing.T) {
+	for place, faults := range places() {
+		t.Run(place, func(t *testing.T) {
+			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+				h.Inject(faults...)
+				u, err := newClient(nil).NewUploader(tus.Bytes(randomBytes(3000)), optionsFor(place))
+				if err != nil {
+					t.Fatal(err)
+				}
+				wait := run(t, u)
+				synctest.Wait()
+				if err := u.Abort(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				wantError(t, wait(), tus.ErrPaused)
+				if u.State() != tus.StateAborted {
+					t.Errorf("state is %v", u.State())
+				}
+				for _, up := range h.Uploads() {
+					if !up.Terminated {
+						t.Errorf("upload %s is still on the server", up.ID)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAbortThatTheServerRefusesLeavesTheUploadUsable(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("termination")})
+	data := randomBytes(3000)
+	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
+	trace(t, srv, u, 4)
+	var e *tus.Error
+	if err := u.Abort(testContext(t)); !errors.As(err, &e) || e.StatusCode != 405 || e.Method != "DELETE" {
+		t.Fatalf("error is %v", err)
+	}
+	if u.State() != tus.StatePaused {
+		t.Errorf("state is %v", u.State())
+	}
+	if _, err := u.Run(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, u.URL(), data)
+}
+
+func TestAbortEndsWithItsContext(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	u := newUploader(t, srv, randomBytes(3000), chunked(), tus.Hooks{})
+	trace(t, srv, u, 4)
+	ctx, cancel := context.WithCancel(t.Context())
+	srv.Inject(tustest.Fault{Method: "DELETE", Action: func(http.ResponseWriter, *http.Request, *tustest.Handler) { cancel() }})
+	wantError(t, u.Abort(ctx), context.Canceled)
+	if u.State().Final() {
+		t.Errorf("state is %v", u.State())
+	}
+}
+
+func TestFinalStatesDoNotMove(t *testing.T) {
+	for name, faults := range map[string][]tustest.Fault{
+		"complete": nil,
+		"failed":   {{Method: "POST", Action: tustest.Respond(403, "")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(faults...)
+			u := newUploader(t, srv, randomBytes(1000), whole(), tus.Hooks{})
+			u.Run(testContext(t))
+			if u.State().String() != name {
+				t.Fatalf("state is %v", u.State())
+			}
+			requests, stats := len(srv.Requests()), u.Stats()
+			for range 3 {
+				u.Pause()
+				err := u.Step(testContext(t))
+				res, runErr := u.Run(testContext(t))
+				if wantErr := name != "complete"; (err != nil) != wantErr || (runErr != nil) != wantErr || res == nil {
+					t.Errorf("Step: %v, Run: %v", err, runErr)
+				}
+			}
+			if u.State().String() != name || len(srv.Requests()) != requests {
+				t.Errorf("state is %v after %d more requests", u.State(), len(srv.Requests())-requests)
+			}
+			if got := u.Stats(); fmt.Sprint(got.Requests) != fmt.Sprint(stats.Requests) || got.Sent != stats.Sent {
+				t.Errorf("stats went from %+v to %+v", stats, got)
+			}
+		})
+	}
+}
+
+func TestStateNames(t *testing.T) {
+	final := []tus.State{tus.StateComplete, tus.StateFailed, tus.StateAborted}
+	for state, name := range map[tus.State]string{
+		tus.StateIdle: "idle", tus.StateCreating: "creating", tus.StateReady: "ready", tus.StateSending: "sending",
+		tus.StateRecovering: "recovering", tus.StateFinishing: "finishing", tus.StatePaused: "paused",
+		tus.StateComplete: "complete", tus.StateFailed: "failed", tus.StateAborted: "aborted",
+		-1: "State(-1)", 99: "State(99)",
+	} {
+		if state.String() != name || state.Final() != slices.Contains(final, state) {
+			t.Errorf("%d is %q, final: %v", int(state), state, state.Final())
+		}
+	}
+	if zero := *new(tus.State); zero != tus.StateIdle {
+		t.Errorf("the zero value is %v", zero)
+	}
+}
+
+func TestGettersMayBeCalledFromAnyGoroutine(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 10, Times: 3, Action: tustest.CutAfter(300)})
+	data := randomBytes(100_000)
+	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
+	var readers sync.WaitGroup
+	done := make(chan struct{})
+	for range 8 {
+		readers.Go(func() {
+			var last int64
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				acknowledged := u.Stats().Acknowledged
+				if acknowledged < last {
+					t.Errorf("acknowledged bytes fell from %d to %d", last, acknowledged)
+				}
+				last = acknowledged
+				if offset := u.Offset(); offset > 0 && u.URL() == "" {
+					t.Errorf("offset %d without a URL in state %v", offset, u.State())
+				}
+			}
+		})
+	}
+	_, err := u.Run(testContext(t))
+	close(done)
+	readers.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, u.URL(), data)
+}
+
+// table is the one in the documentation of State, besides the ways to Paused,
+// Failed and Aborted that lead from every state that is not final.
+var table = map[tus.State][]tus.State{
+	tus.StateIdle:       {tus.StateCreating, tus.StateRecovering},
+	tus.StateCreating:   {tus.StateReady},
+	tus.StateReady:      {tus.StateSending, tus.StateFinishing},
+	tus.StateSending:    {tus.StateReady, tus.StateRecovering, tus.StateCreating},
+	tus.StateRecovering: {tus.StateReady, tus.StateCreating},
+	tus.StateFinishing:  {tus.StateComplete},
+	tus.StatePaused:     {tus.StateRecovering, tus.StateIdle},
+}
+
+func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
+	type scenario struct {
+		opts   *tus.UploadOptions
+		faults []tustest.Fault
+		drive  func(ctx context.Context, u *tus.Uploader)
+	}
+	always := func(method string, status int) []tustest.Fault {
+		return []tustest.Fault{{Method: method, Times: -1, Action: tustest.Respond(status, "")}}
+	}
+	once := func(actions ...any) (faults []tustest.Fault) {
+		for i := 0; i < len(actions); i += 2 {
+			faults = append(faults, tustest.Fault{Method: actions[i].(string), Action: actions[i+1].(tustest.Action)})
+		}
+		return faults
+	}
+	pauseAfter := func(steps int) func(context.Context, *tus.Uploader) {
+		return func(ctx context.Context, u *tus.Uploader) {
+			for range steps {
+				u.Step(ctx)
+			}
+			u.Pause()
+			u.Run(ctx)
+		}
+	}
+	scenarios := map[string]scenario{
+		"plain":               {opts: chunked()},
+		"creation fails once": {opts: chunked(), faults: once("POST", tustest.Respond(503, ""))},
+		"creation refused":    {opts: chunked(), faults: always("POST", 403)},
+		"chunk lost":          {opts: chunked(), faults: once("PATCH", tustest.CutAfter(10))},
+		"chunk refused":       {opts: chunked(), faults: always("PATCH", 403)},
+		"last chunk refused":  {opts: whole(), faults: always("PATCH", 422)},
+		"HEAD refused":        {opts: chunked(), faults: append(once("PATCH", tustest.CutAfter(10)), always("HEAD", 403)...)},
+		"forgotten":           {opts: chunked(), faults: once("PATCH", tustest.Respond(404, ""))},
+		"forgotten at HEAD":   {opts: chunked(), faults: once("PATCH", tustest.CutBefore(), "HEAD", tustest.Respond(404, ""))},
+		"budget used up":      {opts: chunked(), faults: always("PATCH", 500)},
+		"stop":                {opts: &tus.UploadOptions{StopAt: 1200}, drive: func(ctx context.Context, u *tus.Uploader) { u.Run(ctx); u.Run(ctx) }},
+		"URL of nothing":      {opts: &tus.UploadOptions{URL: "/files/nothing"}},
+		"context ended": {opts: chunked(), drive: func(ctx context.Context, u *tus.Uploader) {
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			u.Run(ctx)
+		}},
+	}
+	for steps := range 9 {
+		scenarios[fmt.Sprintf("paused after %d steps", steps)] = scenario{opts: whole(), drive: pauseAfter(steps)}
+		scenarios[fmt.Sprintf("aborted after %d steps", steps)] = scenario{opts: whole(), drive: func(ctx context.Context, u *tus.Uploader) {
+			for range min(steps, 5) { // a later one is Complete, which is final
+				u.Step(ctx)
+			}
+			u.Abort(ctx)
+			u.Run(ctx)
+		}}
+	}
+	seen := map[[2]tus.State]bool{}
+	for name, s := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(s.faults...)
+			var events []tus.StateEvent
+			opts := *s.opts
+			if opts.URL != "" {
+				opts.URL = srv.HTTP.URL + opts.URL
+			}
+			u := newUploader(t, srv, randomBytes(3000), &opts, tus.Hooks{OnStateChange: func(e tus.StateEvent) { events = append(events, e) }})
+			if s.drive != nil {
+				s.drive(testContext(t), u)
+			} else {
+				u.Run(testContext(t))
+			}
+			at := tus.StateIdle
+			for _, e := range events {
+				if e.From != at {
+					t.Errorf("event %+v, but the state was %v", e, at)
+				}
+				at = e.To
+				seen[[2]tus.State{e.From, e.To}] = true
+				anyTime := e.To == tus.StatePaused || e.To == tus.StateFailed || e.To == tus.StateAborted
+				if !slices.Contains(table[e.From], e.To) && !(anyTime && !e.From.Final()) {
+					t.Errorf("transition from %v to %v is not in the table", e.From, e.To)
+				}
+				if (e.To == tus.StateFailed || e.To == tus.StatePaused) && e.Err == nil {
+					t.Errorf("no reason for the transition from %v to %v", e.From, e.To)
+				}
+			}
+			if at != u.State() {
+				t.Errorf("state is %v, but the last event led to %v", u.State(), at)
+			}
+		})
+	}
+	for from, row := range table {
+		for _, to := range row {
+			if !seen[[2]tus.State{from, to}] {
+				t.Errorf("no scenario led from %v to %v", from, to)
+			}
+		}
+	}
+}
+
+func TestResultIsNeverNil(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Times: -1, Action: tustest.Respond(403, "")})
+	client := newClient(t, srv.Endpoint(), nil)
+	ctx := testContext(t)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	data := tus.Bytes(randomBytes(10))
+	calls := map[string]func() (*tus.Result, error){
+		"UploadFile, missing":     func() (*tus.Result, error) { return client.UploadFile(ctx, "/nonexistent", nil) },
+		"UploadFile, bad options": func() (*tus.Result, error) { return client.UploadFile(ctx, "x", &tus.UploadOptions{ChunkSize: -1}) },
+		"Upload, no source":       func() (*tus.Result, error) { return client.Upload(ctx, nil, nil) },
+		"Upload, refused":         func() (*tus.Result, error) { return client.Upload(ctx, data, nil) },
+		"Upload, context ended":   func() (*tus.Result, error) { return client.Upload(ended, data, nil) },
+		"Resume, no URL":          func() (*tus.Result, error) { return client.Resume(ctx, "", data, nil) },
+		"Resume, bad URL":         func() (*tus.Result, error) { return client.Resume(ctx, "::", data, nil) },
+		"Resume, refused":         func() (*tus.Result, error) { return client.Resume(ctx, srv.Endpoint()+"1", data, nil) },
+	}
+	for name, call := range calls {
+		if res, err := call(); res == nil || err == nil {
+			t.Errorf("%s: result %v, error %v", name, res, err)
+		}
+	}
+}
