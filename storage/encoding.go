@@ -1,0 +1,192 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// encodingVersion is the version of the encoding that this release writes. A
+// release that adds fields which older ones may ignore keeps it.
+const encodingVersion = 1
+
+// maxEncoded is the most that Decode looks at, in bytes. No valid record is
+// larger: JSON makes at most 6 bytes of each byte of text.
+const maxEncoded = 6*maxText + 256*maxParts
+
+// envelope is around every record, in all versions. The checksum is CRC-32C, in
+// 8 hexadecimal digits, over the version in decimal, a newline, and the record's
+// bytes as they are.
+type envelope struct {
+	Version int64           `json:"version"`
+	CRC32C  string          `json:"crc32c"`
+	Record  json.RawMessage `json:"record"`
+}
+
+// jsonRecord is version 1 of a record. JSON cannot hold all that a Go string can:
+// what is not UTF-8 goes into the fields whose names end in _base64.
+type jsonRecord struct {
+	ID                string            `json:"id"`
+	Revision          int64             `json:"revision"`
+	Fingerprint       string            `json:"fingerprint,omitempty"`
+	FingerprintBase64 []byte            `json:"fingerprint_base64,omitempty"`
+	Endpoint          string            `json:"endpoint,omitempty"`
+	UploadURL         string            `json:"upload_url,omitempty"`
+	Size              *int64            `json:"size,omitempty"` // absent while deferred
+	Parts             []jsonPart        `json:"parts,omitempty"`
+	Concatenating     bool              `json:"concatenating,omitempty"`
+	Metadata          map[string]string `json:"metadata,omitempty"`
+	MetadataBase64    map[string][]byte `json:"metadata_base64,omitempty"`
+	Created           time.Time         `json:"created,omitzero"`
+	Updated           time.Time         `json:"updated,omitzero"`
+	Expires           time.Time         `json:"expires,omitzero"`
+	Lease             *jsonLease        `json:"lease,omitempty"`
+}
+
+type jsonPart struct {
+	Offset    int64  `json:"offset"`
+	Size      int64  `json:"size"`
+	UploadURL string `json:"upload_url,omitempty"`
+}
+
+type jsonLease struct {
+	Holder  string    `json:"holder"`
+	Process string    `json:"process,omitempty"`
+	Until   time.Time `json:"until"`
+}
+
+// Encode returns the form in which stores keep a record: one line of JSON with a
+// version and a checksum, and a newline. The same record gives the same bytes. The
+// error matches [ErrInvalidRecord].
+func Encode(rec Record) ([]byte, error) {
+	if err := rec.Validate(); err != nil {
+		return nil, err
+	}
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // URLs stay readable
+	if err := enc.Encode(toJSON(rec.Clone())); err != nil {
+		return nil, &Error{ID: rec.ID, Err: invalid("%w", err)}
+	}
+	record := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
+	out := make([]byte, 0, len(record)+64)
+	out = fmt.Appendf(out, `{"version":%d,"crc32c":"%s","record":`, encodingVersion, checksum(encodingVersion, record))
+	out = append(out, record...)
+	return append(out, "}\n"...), nil
+}
+
+// Decode is the reverse of [Encode]. Data that is not a valid record is an error
+// matching [ErrCorrupt], and data in the format of a newer release, as far as its
+// checksum is right, [ErrNewerVersion]. Fields that it does not know are ignored.
+func Decode(data []byte) (Record, error) {
+	if len(data) > maxEncoded {
+		return Record{}, corrupt(fmt.Errorf("%d bytes are too large for a record", len(data)))
+	}
+	var e envelope
+	if err := json.Unmarshal(data, &e); err != nil {
+		return Record{}, corrupt(err)
+	}
+	if sum := checksum(e.Version, e.Record); sum != e.CRC32C {
+		return Record{}, corrupt(fmt.Errorf("checksum is %s, not %q", sum, clip(e.CRC32C)))
+	}
+	if e.Version > encodingVersion {
+		return Record{}, &Error{Err: fmt.Errorf("%w: record format %d, this one knows %d", ErrNewerVersion, e.Version, encodingVersion)}
+	}
+	if e.Version < 1 {
+		return Record{}, corrupt(fmt.Errorf("record format %d", e.Version))
+	}
+	var j jsonRecord
+	if err := json.Unmarshal(e.Record, &j); err != nil {
+		return Record{}, corrupt(err)
+	}
+	rec, err := j.record()
+	if err == nil {
+		err = rec.Validate()
+	}
+	if err != nil {
+		return Record{}, corrupt(err)
+	}
+	return rec, nil
+}
+
+func checksum(version int64, record []byte) string {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	sum := crc32.Checksum(append(strconv.AppendInt(nil, version, 10), '\n'), table)
+	return fmt.Sprintf("%08x", crc32.Update(sum, table, record))
+}
+
+func corrupt(cause error) error {
+	return &Error{Err: fmt.Errorf("%w: %w", ErrCorrupt, cause)}
+}
+
+func toJSON(r Record) jsonRecord {
+	j := jsonRecord{
+		ID: r.ID, Revision: r.Revision, Endpoint: r.Endpoint, UploadURL: r.UploadURL,
+		Concatenating: r.Concatenating, Created: r.Created, Updated: r.Updated, Expires: r.Expires,
+	}
+	if !r.LengthDeferred {
+		j.Size = &r.Size
+	}
+	if utf8.ValidString(r.Fingerprint) {
+		j.Fingerprint = r.Fingerprint
+	} else {
+		j.FingerprintBase64 = []byte(r.Fingerprint)
+	}
+	for _, p := range r.Parts {
+		j.Parts = append(j.Parts, jsonPart(p))
+	}
+	for k, v := range r.Metadata {
+		if utf8.ValidString(v) {
+			if j.Metadata == nil {
+				j.Metadata = map[string]string{}
+			}
+			j.Metadata[k] = v
+			continue
+		}
+		if j.MetadataBase64 == nil {
+			j.MetadataBase64 = map[string][]byte{}
+		}
+		j.MetadataBase64[k] = []byte(v)
+	}
+	if r.Lease != nil {
+		lease := jsonLease(*r.Lease)
+		j.Lease = &lease
+	}
+	return j
+}
+
+func (j jsonRecord) record() (Record, error) {
+	r := Record{
+		ID: j.ID, Revision: j.Revision, Fingerprint: j.Fingerprint, Endpoint: j.Endpoint,
+		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Concatenating: j.Concatenating,
+		Metadata: j.Metadata, Created: j.Created, Updated: j.Updated, Expires: j.Expires,
+	}
+	if j.Revision < 1 {
+		return Record{}, errors.New("no revision")
+	}
+	if j.Fingerprint == "" {
+		r.Fingerprint = string(j.FingerprintBase64)
+	}
+	if j.Size != nil {
+		r.Size = *j.Size
+	}
+	for _, p := range j.Parts {
+		r.Parts = append(r.Parts, Part(p))
+	}
+	for k, v := range j.MetadataBase64 {
+		if r.Metadata == nil {
+			r.Metadata = map[string]string{}
+		}
+		r.Metadata[k] = string(v)
+	}
+	if j.Lease != nil {
+		lease := Lease(*j.Lease)
+		r.Lease = &lease
+	}
+	return r.Clone(), nil
+}

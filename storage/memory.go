@@ -1,0 +1,133 @@
+package storage
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Memory is a [Store] that lasts as long as the process. The zero value is an
+// empty store. It must not be copied after its first use.
+type Memory struct {
+	mu      sync.RWMutex
+	records map[string]Record
+	index   map[string][]string // fingerprint to IDs
+}
+
+var _ interface {
+	Store
+	Expirer
+} = (*Memory)(nil)
+
+// Find is [Store.Find].
+func (m *Memory) Find(ctx context.Context, fingerprint string) ([]Record, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var found []Record
+	for _, id := range m.index[fingerprint] {
+		found = append(found, m.records[id].Clone())
+	}
+	slices.SortFunc(found, MostRecentFirst)
+	return found, nil
+}
+
+// Put is [Store.Put].
+func (m *Memory) Put(ctx context.Context, rec Record) (Record, error) {
+	if err := ctx.Err(); err != nil {
+		return Record{}, err
+	}
+	if err := rec.Validate(); err != nil {
+		return Record{}, err
+	}
+	next := rec.Clone()
+	next.Revision++
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stored, exists := m.records[rec.ID]
+	if stored.Revision != rec.Revision {
+		return Record{}, &Error{ID: rec.ID, Err: ErrConflict}
+	}
+	if exists && stored.Fingerprint != rec.Fingerprint {
+		return Record{}, &Error{ID: rec.ID, Err: invalid("its fingerprint has changed")}
+	}
+	if m.records == nil {
+		m.records, m.index = map[string]Record{}, map[string][]string{}
+	}
+	if !exists {
+		m.index[next.Fingerprint] = append(m.index[next.Fingerprint], next.ID)
+	}
+	m.records[next.ID] = next
+	return next.Clone(), nil
+}
+
+// Delete is [Store.Delete].
+func (m *Memory) Delete(ctx context.Context, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if rec, ok := m.records[id]; ok {
+		m.remove(rec)
+	}
+	return nil
+}
+
+func (m *Memory) remove(rec Record) {
+	delete(m.records, rec.ID)
+	ids := m.index[rec.Fingerprint]
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id == rec.ID })
+	if len(ids) == 0 {
+		delete(m.index, rec.Fingerprint)
+		return
+	}
+	m.index[rec.Fingerprint] = ids
+}
+
+// All is [Store.All].
+func (m *Memory) All(ctx context.Context) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		m.mu.RLock()
+		ids := slices.Collect(maps.Keys(m.records))
+		m.mu.RUnlock()
+		for _, id := range ids {
+			if ctx.Err() != nil {
+				break
+			}
+			m.mu.RLock()
+			rec, ok := m.records[id]
+			rec = rec.Clone()
+			m.mu.RUnlock()
+			if ok && !yield(rec, nil) {
+				return
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			yield(Record{}, err)
+		}
+	}
+}
+
+// DeleteExpired is [Expirer.DeleteExpired].
+func (m *Memory) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	deleted := 0
+	for _, rec := range m.records {
+		if rec.Expired(now) {
+			m.remove(rec)
+			deleted++
+		}
+	}
+	return deleted, nil
+}

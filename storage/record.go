@@ -1,0 +1,259 @@
+package storage
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of a record. They are far above what uploads need, and keep a hostile
+// or damaged file from filling the memory.
+const (
+	maxIDLength = 64
+	maxParts    = 100_000
+	maxText     = 16 << 20 // bytes of all strings together
+)
+
+// Record is one upload that can be resumed.
+type Record struct {
+	// ID tells the record from all others of a store: 1 to 64 characters out of
+	// a-z, 0-9, '-' and '_', so that it can be part of a file name anywhere. Make
+	// it with [NewID].
+	ID string
+
+	// Revision counts the times that the record was stored; 0 is a record that
+	// never was. Stores set it: see [Store.Put].
+	Revision int64
+
+	// Fingerprint is the resume key, by which [Store.Find] finds the record. It
+	// may be any bytes, but not empty, and never changes in a record's life.
+	Fingerprint string
+
+	// Endpoint is the URL at which the upload was created, empty if unknown.
+	Endpoint string
+
+	// UploadURL is where the upload is. It is empty while the upload is only
+	// about to be created, or while only parts of it exist.
+	UploadURL string
+
+	// Size is the number of bytes of the whole upload. It has no meaning, and is
+	// not stored, while LengthDeferred is true.
+	Size int64
+
+	// LengthDeferred is true while the size is not known yet.
+	LengthDeferred bool
+
+	// Parts are the pieces of a parallel upload, in order of offset and without
+	// overlap. Nil for an upload in one piece.
+	Parts []Part
+
+	// Concatenating is true as soon as the request that makes the final upload
+	// out of the parts may have been sent.
+	Concatenating bool
+
+	// Metadata is what the upload was created with. Values may be any bytes.
+	Metadata map[string]string
+
+	// Created and Updated are when the upload was begun and when this record was
+	// last put, as the one who puts it says. Find orders by Updated.
+	Created, Updated time.Time
+
+	// Expires is when the server forgets the upload; zero if it did not say.
+	Expires time.Time
+
+	// Lease is who is at work on the upload; nil if nobody is.
+	Lease *Lease
+}
+
+// Part is one piece of a parallel upload.
+type Part struct {
+	// Offset is where in the source the part begins, and Size its length, both
+	// in bytes.
+	Offset, Size int64
+	// UploadURL is where the part is; empty until it is created.
+	UploadURL string
+}
+
+// Lease is a claim to be the only one at work on an upload. It ends by itself, so
+// that an upload whose process died can be taken over.
+type Lease struct {
+	// Holder is a random name of the uploader that holds the lease.
+	Holder string
+	// Process names the process that the holder lives in, in whatever way lets
+	// others notice that it is gone; empty if that is not known.
+	Process string
+	// Until is when the lease ends if it is not renewed.
+	Until time.Time
+}
+
+// NewID returns an ID for a new record, or a Holder for a lease: 128 random bits
+// in hexadecimal.
+func NewID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// Expired reports whether the server has forgotten the upload at the time now,
+// and no lease says that somebody is still at work on it.
+func (r Record) Expired(now time.Time) bool {
+	running := r.Lease != nil && r.Lease.Until.After(now)
+	return !r.Expires.IsZero() && !r.Expires.After(now) && !running
+}
+
+// Clone returns a deep copy, in the form in which stores return records: times in
+// UTC without a monotonic clock reading, empty lists nil, and Size 0 where the
+// length is deferred.
+func (r Record) Clone() Record {
+	r.Created, r.Updated, r.Expires = utc(r.Created), utc(r.Updated), utc(r.Expires)
+	if r.LengthDeferred {
+		r.Size = 0
+	}
+	if r.Lease != nil {
+		lease := *r.Lease
+		lease.Until = utc(lease.Until)
+		r.Lease = &lease
+	}
+	if len(r.Parts) == 0 {
+		r.Parts = nil
+	}
+	r.Parts = slices.Clone(r.Parts)
+	if len(r.Metadata) == 0 {
+		r.Metadata = nil
+	}
+	r.Metadata = maps.Clone(r.Metadata)
+	return r
+}
+
+func utc(t time.Time) time.Time { return t.Round(0).UTC() }
+
+// MostRecentFirst compares records by when they were updated, the latest first;
+// then by when they were created, and by ID. It is the order of [Store.Find], for
+// use with slices.SortFunc.
+func MostRecentFirst(a, b Record) int {
+	return cmp.Or(b.Updated.Compare(a.Updated), b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
+}
+
+// Validate returns an error matching [ErrInvalidRecord] if the record cannot be
+// stored: without a usable ID or a fingerprint, with a negative size, with parts
+// that overlap, are out of order or reach beyond the end, or with text or times
+// that do not survive being written down.
+func (r Record) Validate() error {
+	if !validID(r.ID) {
+		return &Error{Err: invalid("ID %q is not 1 to %d characters of a-z, 0-9, - and _", clip(r.ID), maxIDLength)}
+	}
+	for _, check := range []func() error{r.validateNumbers, r.validateParts, r.validateTimes, r.validateText} {
+		if err := check(); err != nil {
+			return &Error{ID: r.ID, Err: err}
+		}
+	}
+	return nil
+}
+
+func (r Record) validateNumbers() error {
+	switch {
+	case r.Revision < 0 || r.Revision == math.MaxInt64:
+		return invalid("revision %d", r.Revision)
+	case r.Fingerprint == "":
+		return invalid("no fingerprint")
+	case !r.LengthDeferred && r.Size < 0:
+		return invalid("size of %d bytes", r.Size)
+	}
+	return nil
+}
+
+func (r Record) validateParts() error {
+	if len(r.Parts) > maxParts {
+		return invalid("%d parts, the limit is %d", len(r.Parts), maxParts)
+	}
+	limit := r.Size
+	if r.LengthDeferred {
+		limit = math.MaxInt64
+	}
+	var end int64
+	for i, p := range r.Parts {
+		switch {
+		case p.Offset < 0 || p.Size < 0:
+			return invalid("part %d at offset %d with %d bytes", i, p.Offset, p.Size)
+		case p.Offset < end:
+			return invalid("part %d at offset %d overlaps the one before it, which ends at %d", i, p.Offset, end)
+		case p.Offset > limit || p.Size > limit-p.Offset:
+			return invalid("part %d at offset %d with %d bytes reaches beyond the end", i, p.Offset, p.Size)
+		}
+		end = p.Offset + p.Size
+	}
+	return nil
+}
+
+func (r Record) validateTimes() error {
+	times := []time.Time{r.Created, r.Updated, r.Expires}
+	if r.Lease != nil {
+		times = append(times, r.Lease.Until)
+	}
+	for _, t := range times {
+		if year := t.UTC().Year(); year < 0 || year > 9999 {
+			return invalid("time in the year %d", year)
+		}
+	}
+	return nil
+}
+
+// validateText bounds the strings and finds those that JSON cannot hold. The
+// fingerprint and the values of metadata may be binary.
+func (r Record) validateText() error {
+	total := len(r.Fingerprint)
+	check := func(what, s string) error {
+		total += len(s)
+		if !utf8.ValidString(s) {
+			return invalid("%s is not UTF-8: %q", what, clip(s))
+		}
+		return nil
+	}
+	texts := []struct{ what, text string }{{"endpoint", r.Endpoint}, {"upload URL", r.UploadURL}}
+	if r.Lease != nil {
+		texts = append(texts, struct{ what, text string }{"lease", r.Lease.Holder},
+			struct{ what, text string }{"lease", r.Lease.Process})
+	}
+	for _, t := range texts {
+		if err := check(t.what, t.text); err != nil {
+			return err
+		}
+	}
+	for _, p := range r.Parts {
+		if err := check("upload URL of a part", p.UploadURL); err != nil {
+			return err
+		}
+	}
+	for k, v := range r.Metadata {
+		total += len(v)
+		if err := check("metadata key", k); err != nil {
+			return err
+		}
+	}
+	if total > maxText {
+		return invalid("%d bytes of text, the limit is %d", total, maxText)
+	}
+	return nil
+}
+
+// validID keeps IDs to what is a distinct file name on every system: without
+// upper case, as some take a and A for the same.
+func validID(id string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+	return id != "" && len(id) <= maxIDLength && strings.Trim(id, allowed) == ""
+}
+
+// clip keeps a hostile string out of error texts, but for its beginning.
+func clip(s string) string {
+	const limit = 80
+	if len(s) <= limit {
+		return s
+	}
+	return s[:limit] + "..."
+}
