@@ -3,7 +3,6 @@ package storage
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"strconv"
@@ -62,10 +61,13 @@ type jsonLease struct {
 
 // Encode returns the form in which stores keep a record: one line of JSON with a
 // version and a checksum, and a newline. The same record gives the same bytes. The
-// error matches [ErrInvalidRecord].
+// error matches [ErrInvalidRecord]; a stored record has a revision above 0.
 func Encode(rec Record) ([]byte, error) {
 	if err := rec.Validate(); err != nil {
 		return nil, err
+	}
+	if rec.Revision == 0 {
+		return nil, &Error{ID: rec.ID, Err: invalid("revision 0 is of a record that is not stored")}
 	}
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
@@ -167,7 +169,7 @@ func (j jsonRecord) record() (Record, error) {
 		Metadata: j.Metadata, Created: j.Created, Updated: j.Updated, Expires: j.Expires,
 	}
 	if j.Revision < 1 {
-		return Record{}, errors.New("no revision")
+		return Record{}, fmt.Errorf("revision %d", j.Revision)
 	}
 	if j.Fingerprint == "" {
 		r.Fingerprint = string(j.FingerprintBase64)

@@ -17,7 +17,7 @@ import (
 const (
 	maxIDLength = 64
 	maxParts    = 100_000
-	maxText     = 16 << 20 // bytes of all strings together
+	maxText     = 4 << 20 // bytes of all strings together
 )
 
 // Record is one upload that can be resumed.

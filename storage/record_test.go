@@ -1,0 +1,131 @@
+package storage_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+func TestValidateBoundsParts(t *testing.T) {
+	const most = math.MaxInt64
+	for _, test := range []struct {
+		size     int64
+		deferred bool
+		parts    []storage.Part
+		ok       bool
+	}{
+		{size: 0, ok: true},
+		{size: -1},
+		{size: -1, deferred: true, ok: true}, // Size has no meaning
+		{size: 10, parts: []storage.Part{{Offset: 0, Size: 10}}, ok: true},
+		{size: 10, parts: []storage.Part{{Offset: 0, Size: 11}}},
+		{size: 10, parts: []storage.Part{{Offset: 11, Size: 0}}},
+		{size: 10, parts: []storage.Part{{Offset: 2, Size: 3}, {Offset: 7, Size: 3}}, ok: true}, // others not begun
+		{size: 10, parts: []storage.Part{{Offset: 0, Size: 5}, {Offset: 4, Size: 5}}},
+		{size: 10, parts: []storage.Part{{Offset: 5, Size: 5}, {Offset: 0, Size: 5}}},
+		{size: 10, parts: []storage.Part{{Offset: -5, Size: 5}}},
+		{size: 10, parts: []storage.Part{{Offset: 5, Size: -5}}},
+		{size: most, parts: []storage.Part{{Offset: most - 1, Size: 1}}, ok: true},
+		{size: most, parts: []storage.Part{{Offset: most - 1, Size: 2}}},
+		{size: most, parts: []storage.Part{{Offset: most, Size: most}}},
+		{deferred: true, parts: []storage.Part{{Offset: 5, Size: 5}}, ok: true},
+		{deferred: true, parts: []storage.Part{{Offset: 5, Size: most}}},
+		{size: most, parts: make([]storage.Part, 100_000), ok: true},
+		{size: most, parts: make([]storage.Part, 100_001)},
+	} {
+		rec := storage.Record{ID: "a", Fingerprint: "f", Size: test.size, LengthDeferred: test.deferred, Parts: test.parts}
+		err := rec.Validate()
+		if test.ok && err != nil || !test.ok && !errors.Is(err, storage.ErrInvalidRecord) {
+			t.Errorf("size %d, deferred %v, %d parts %v: %v", test.size, test.deferred, len(test.parts),
+				test.parts[:min(3, len(test.parts))], err)
+		}
+	}
+}
+
+func TestValidateBoundsText(t *testing.T) {
+	rec := storage.Record{ID: "a", Fingerprint: "f", Metadata: map[string]string{"a": strings.Repeat("\x00", 4<<20-2)}}
+	if err := rec.Validate(); err != nil {
+		t.Error(err)
+	}
+	rec.Revision = 1
+	data, err := storage.Encode(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := storage.Decode(data); err != nil {
+		t.Errorf("the largest record cannot be decoded: %v", err)
+	}
+	rec.Fingerprint = "ff"
+	if err := rec.Validate(); !errors.Is(err, storage.ErrInvalidRecord) {
+		t.Errorf("too much text: %v, want ErrInvalidRecord", err)
+	}
+	for name, spoil := range map[string]func(*storage.Record){
+		"endpoint":      func(r *storage.Record) { r.Endpoint = "\xff" },
+		"URL of a part": func(r *storage.Record) { r.Parts[1].UploadURL = "\xff" },
+		"metadata key":  func(r *storage.Record) { r.Metadata["\xff"] = "" },
+		"lease holder":  func(r *storage.Record) { r.Lease.Holder = "\xff" },
+		"lease process": func(r *storage.Record) { r.Lease.Process = "\xff" },
+	} {
+		rec := fullRecord()
+		spoil(&rec)
+		if err := rec.Validate(); !errors.Is(err, storage.ErrInvalidRecord) {
+			t.Errorf("%s that is not UTF-8: %v, want ErrInvalidRecord", name, err)
+		}
+	}
+}
+
+func TestErrorsOfRecordsStayShort(t *testing.T) {
+	err := storage.Record{ID: strings.Repeat("/", 1000)}.Validate()
+	if !errors.Is(err, storage.ErrInvalidRecord) || len(err.Error()) > 200 {
+		t.Errorf("error of %d bytes: %v", len(err.Error()), err)
+	}
+}
+
+func TestNewIDsAreValidAndDiffer(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		id := storage.NewID()
+		if err := (storage.Record{ID: id, Fingerprint: "f"}).Validate(); err != nil {
+			t.Fatal(err)
+		}
+		if seen[id] {
+			t.Fatalf("ID %s was given twice", id)
+		}
+		seen[id] = true
+	}
+}
+
+func TestMostRecentFirstIsATotalOrder(t *testing.T) {
+	now := time.Now()
+	want := []storage.Record{
+		{ID: "c", Updated: now.Add(time.Second)},
+		{ID: "b", Updated: now, Created: now},
+		{ID: "a", Updated: now, Created: now.Add(-time.Second)},
+		{ID: "d", Updated: now, Created: now.Add(-time.Second)},
+		{ID: "e"},
+	}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, storage.MostRecentFirst)
+	for i := range want {
+		if got[i].ID != want[i].ID {
+			t.Fatalf("order is %v", got)
+		}
+	}
+}
+
+func TestErrorNamesPathAndRecord(t *testing.T) {
+	err := error(&storage.Error{Path: "/state/db", ID: "abc", Err: fmt.Errorf("%w: %w", storage.ErrCorrupt, errDisk)})
+	if want := "storage: /state/db: record abc: damaged: disk on fire"; err.Error() != want {
+		t.Errorf("error reads %q, want %q", err, want)
+	}
+	if !errors.Is(err, storage.ErrCorrupt) || !errors.Is(err, errDisk) {
+		t.Errorf("error %v does not match what it is made of", err)
+	}
+}

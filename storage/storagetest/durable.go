@@ -1,0 +1,84 @@
+package storagetest
+
+import (
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+func recordsOutliveTheStore(t *testing.T, open func(*testing.T, string) storage.Store) {
+	dir := t.TempDir()
+	want := map[string]storage.Record{}
+	const sessions, each = 5, 40
+	for session := range sessions {
+		s := open(t, dir)
+		got := all(t, s)
+		if len(got) != len(want) {
+			t.Errorf("%d records in session %d, want %d", len(got), session, len(want))
+		}
+		for id, rec := range want {
+			wantRecords(t, []storage.Record{got[id]}, rec)
+			wantRecords(t, find(t, s, rec.Fingerprint), rec)
+		}
+		i := 0
+		for id, rec := range want {
+			switch i++; i % 3 {
+			case 0:
+				if err := s.Delete(t.Context(), id); err != nil {
+					t.Fatal(err)
+				}
+				delete(want, id)
+			case 1:
+				rec.Updated = rec.Updated.Add(time.Second)
+				want[id] = put(t, s, rec)
+			}
+		}
+		for range each {
+			rec := put(t, s, newRecord(storage.NewID()))
+			want[rec.ID] = rec
+		}
+		shut(t, s)
+	}
+}
+
+func closedStoreIsUnusable(t *testing.T, open func(*testing.T, string) storage.Store) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	rec := put(t, s, newRecord("key"))
+	if _, ok := s.(io.Closer); !ok {
+		return
+	}
+	shut(t, s)
+	shut(t, s) // closing twice is fine
+	wantClosed := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, storage.ErrClosed) {
+			t.Errorf("%s after Close: %v, want ErrClosed", what, err)
+		}
+	}
+	_, err := s.Find(t.Context(), "key")
+	wantClosed("Find", err)
+	_, err = s.Put(t.Context(), rec)
+	wantClosed("Put", err)
+	wantClosed("Delete", s.Delete(t.Context(), rec.ID))
+	_, err = storage.DeleteExpired(t.Context(), s, rec.Expires)
+	wantClosed("DeleteExpired", err)
+	for _, err := range s.All(t.Context()) {
+		wantClosed("All", err)
+	}
+	s = open(t, dir)
+	wantRecords(t, find(t, s, "key"), rec)
+	shut(t, s)
+}
+
+func shut(t *testing.T, s storage.Store) {
+	t.Helper()
+	if c, ok := s.(io.Closer); ok {
+		if err := c.Close(); err != nil {
+			t.Fatalf("Close: %v", err)
+		}
+	}
+}

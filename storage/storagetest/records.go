@@ -1,0 +1,192 @@
+package storagetest
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+func putReturnsWhatItStores(t *testing.T, s storage.Store) {
+	rec := newRecord("everything")
+	zone := time.FixedZone("far east", 9*60*60)
+	rec.Created, rec.Lease.Until = rec.Created.In(zone), rec.Lease.Until.In(zone)
+	want := rec.Clone()
+	want.Revision = 1
+	stored := put(t, s, rec)
+	wantRecords(t, []storage.Record{stored}, want)
+	wantRecords(t, find(t, s, "everything"), want)
+
+	bare := storage.Record{ID: storage.NewID(), Fingerprint: "nothing but", LengthDeferred: true, Size: 7,
+		Parts: []storage.Part{}, Metadata: map[string]string{}}
+	want = storage.Record{ID: bare.ID, Fingerprint: "nothing but", LengthDeferred: true, Revision: 1}
+	wantRecords(t, []storage.Record{put(t, s, bare)}, want)
+	wantRecords(t, find(t, s, "nothing but"), want)
+
+	many := newRecord("many parts")
+	many.Parts = nil
+	for i := range int64(10_000) {
+		many.Parts = append(many.Parts, storage.Part{Offset: i * 1000, Size: 1000, UploadURL: "https://example.org/files/" + storage.NewID()})
+	}
+	wantRecords(t, find(t, s, "many parts"))
+	stored = put(t, s, many)
+	wantRecords(t, find(t, s, "many parts"), stored)
+	stored.Parts[9_999].UploadURL = "https://example.org/last"
+	stored = put(t, s, stored)
+	wantRecords(t, find(t, s, "many parts"), stored)
+}
+
+func putGivesTheNextRevision(t *testing.T, s storage.Store) {
+	rec := newRecord("key")
+	for want := int64(1); want <= 5; want++ {
+		rec.UploadURL += "x"
+		stored := put(t, s, rec)
+		if stored.Revision != want {
+			t.Fatalf("revision %d after %d puts", stored.Revision, want)
+		}
+		rec.Revision = want
+		wantRecords(t, []storage.Record{stored}, rec)
+		wantRecords(t, find(t, s, "key"), rec)
+	}
+}
+
+func putOfAnotherRevisionConflicts(t *testing.T, s storage.Store) {
+	rec := newRecord("key")
+	wantConflict := func(rec storage.Record, revision int64) {
+		t.Helper()
+		rec.Revision = revision
+		rec.UploadURL = "https://example.org/conflicting"
+		if _, err := s.Put(t.Context(), rec); !errors.Is(err, storage.ErrConflict) {
+			t.Errorf("Put of revision %d: %v, want ErrConflict", revision, err)
+		}
+	}
+	wantConflict(rec, 1) // never stored
+	wantRecords(t, find(t, s, "key"))
+
+	first := put(t, s, rec)
+	second := put(t, s, first)
+	for _, revision := range []int64{0, 1, 3, math.MaxInt64 - 1} {
+		wantConflict(second, revision)
+	}
+	wantRecords(t, find(t, s, "key"), second)
+
+	if err := s.Delete(t.Context(), rec.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantConflict(second, second.Revision) // deleted by somebody
+	again := put(t, s, rec)
+	if again.Revision != 1 {
+		t.Errorf("revision %d of a record put anew, want 1", again.Revision)
+	}
+}
+
+func putNeverMovesARecord(t *testing.T, s storage.Store) {
+	stored := put(t, s, newRecord("key"))
+	for _, revision := range []int64{0, stored.Revision} {
+		moved := stored
+		moved.Fingerprint, moved.Revision = "another key", revision
+		if _, err := s.Put(t.Context(), moved); !errors.Is(err, storage.ErrConflict) && !errors.Is(err, storage.ErrInvalidRecord) {
+			t.Errorf("Put with another fingerprint at revision %d: %v, want ErrConflict or ErrInvalidRecord", revision, err)
+		}
+	}
+	wantRecords(t, find(t, s, "key"), stored)
+	wantRecords(t, find(t, s, "another key"))
+	if n := len(all(t, s)); n != 1 {
+		t.Errorf("%d records, want 1", n)
+	}
+}
+
+func putRejectsInvalidRecords(t *testing.T, s storage.Store) {
+	for name, spoil := range map[string]func(*storage.Record){
+		"no ID":                func(r *storage.Record) { r.ID = "" },
+		"ID with a path":       func(r *storage.Record) { r.ID = "../escaped" },
+		"ID with upper case":   func(r *storage.Record) { r.ID = "ABC" },
+		"long ID":              func(r *storage.Record) { r.ID = strings.Repeat("a", 65) },
+		"no fingerprint":       func(r *storage.Record) { r.Fingerprint = "" },
+		"negative revision":    func(r *storage.Record) { r.Revision = -1 },
+		"negative size":        func(r *storage.Record) { r.Size = -1 },
+		"negative part offset": func(r *storage.Record) { r.Parts[0].Offset = -1 },
+		"negative part size":   func(r *storage.Record) { r.Parts[0].Size = -1 },
+		"overlapping parts":    func(r *storage.Record) { r.Parts[1].Offset-- },
+		"part beyond the end":  func(r *storage.Record) { r.Parts[1].Size++ },
+		"overflowing part":     func(r *storage.Record) { r.LengthDeferred, r.Parts[1].Size = true, math.MaxInt64 },
+		"time out of range":    func(r *storage.Record) { r.Expires = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"binary URL":           func(r *storage.Record) { r.UploadURL = "\xff" },
+	} {
+		rec := newRecord("key")
+		spoil(&rec)
+		if _, err := s.Put(t.Context(), rec); !errors.Is(err, storage.ErrInvalidRecord) {
+			t.Errorf("Put with %s: %v, want ErrInvalidRecord", name, err)
+		}
+	}
+	if n := len(all(t, s)); n != 0 {
+		t.Errorf("%d records were stored all the same", n)
+	}
+}
+
+func findOrdersByUpdate(t *testing.T, s storage.Store) {
+	var recs []storage.Record
+	for i := range 5 {
+		rec := newRecord("shared key")
+		rec.Updated = epoch().Add(time.Duration(i) * time.Nanosecond)
+		recs = append(recs, put(t, s, rec))
+		put(t, s, newRecord("another key"))
+	}
+	wantRecords(t, find(t, s, "shared key"), recs[4], recs[3], recs[2], recs[1], recs[0])
+
+	recs[1].Updated = epoch().Add(time.Hour)
+	recs[1] = put(t, s, recs[1])
+	wantRecords(t, find(t, s, "shared key"), recs[1], recs[4], recs[3], recs[2], recs[0])
+
+	if err := s.Delete(t.Context(), recs[3].ID); err != nil {
+		t.Fatal(err)
+	}
+	wantRecords(t, find(t, s, "shared key"), recs[1], recs[4], recs[2], recs[0])
+}
+
+func findTellsFingerprintsApart(t *testing.T, s storage.Store) {
+	fingerprints := []string{
+		"a", "A", "a ", "a\n", "a\x00", "\x00", "ä", "a\u0308", "\xff", "\xff\xfe", "../../etc/passwd", "a/b", `a\b`, "con", "*",
+		strings.Repeat("x", 70_000), strings.Repeat("x", 70_001), `{"json":"<&>"}`, "\u2028",
+	}
+	stored := map[string]storage.Record{}
+	for _, fp := range fingerprints {
+		stored[fp] = put(t, s, newRecord(fp))
+	}
+	for _, fp := range fingerprints {
+		wantRecords(t, find(t, s, fp), stored[fp])
+	}
+	for _, fp := range []string{"", "b", "a\x00\x00", strings.Repeat("x", 69_999)} {
+		wantRecords(t, find(t, s, fp))
+	}
+	if n := len(all(t, s)); n != len(fingerprints) {
+		t.Errorf("%d records of %d fingerprints", n, len(fingerprints))
+	}
+}
+
+func recordsAreCopies(t *testing.T, s storage.Store) {
+	scribble := func(r storage.Record) {
+		r.Parts[0].UploadURL = "scribbled"
+		r.Metadata["filename"] = "scribbled"
+		r.Metadata["more"] = "scribbled"
+		r.Lease.Holder = "scribbled"
+	}
+	rec := newRecord("key")
+	want := rec.Clone()
+	want.Revision = 1
+	stored := put(t, s, rec)
+	scribble(rec)
+	scribble(stored)
+	for range 2 {
+		found := find(t, s, "key")
+		wantRecords(t, found, want)
+		scribble(found[0])
+		for _, r := range all(t, s) {
+			wantRecords(t, []storage.Record{r}, want)
+			scribble(r)
+		}
+	}
+}

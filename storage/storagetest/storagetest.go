@@ -1,0 +1,139 @@
+package storagetest
+
+import (
+	"context"
+	"io"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+// Run tests the store that open returns. open is called for each test with that
+// test's t and has to return an empty store, or to fail the test. The store is
+// closed at the end of its test if it is an [io.Closer].
+func Run(t *testing.T, open func(t *testing.T) storage.Store) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, storage.Store)
+	}{
+		{"PutReturnsWhatItStores", putReturnsWhatItStores},
+		{"PutGivesTheNextRevision", putGivesTheNextRevision},
+		{"PutOfAnotherRevisionConflicts", putOfAnotherRevisionConflicts},
+		{"PutNeverMovesARecordToAnotherFingerprint", putNeverMovesARecord},
+		{"PutRejectsInvalidRecords", putRejectsInvalidRecords},
+		{"FindOrdersByUpdate", findOrdersByUpdate},
+		{"FindTellsFingerprintsApart", findTellsFingerprintsApart},
+		{"RecordsAreCopies", recordsAreCopies},
+		{"DeleteOfNothingIsNoError", deleteOfNothingIsNoError},
+		{"DeletedRecordIsGone", deletedRecordIsGone},
+		{"AllYieldsEachRecordOnce", allYieldsEachRecordOnce},
+		{"AllAllowsChanges", allAllowsChanges},
+		{"AllStopsWhenTheLoopDoes", allStopsWhenTheLoopDoes},
+		{"EndedContextIsReturned", endedContextIsReturned},
+		{"DeleteExpiredSparesLeases", deleteExpiredSparesLeases},
+		{"OneOfManyWinsEachRevision", oneOfManyWinsEachRevision},
+		{"OneOfManyCreates", oneOfManyCreates},
+		{"ConcurrentUseOfManyRecords", concurrentUseOfManyRecords},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := open(t)
+			closeAtEnd(t, s)
+			test.run(t, s)
+		})
+	}
+}
+
+// RunDurable tests that records outlive the store. open is called several times
+// with the same folder, which is empty at first, and has to return the store that
+// is kept in it, or to fail the test. The store is closed in between if it is an
+// [io.Closer].
+func RunDurable(t *testing.T, open func(t *testing.T, dir string) storage.Store) {
+	t.Run("RecordsOutliveTheStore", func(t *testing.T) { recordsOutliveTheStore(t, open) })
+	t.Run("ClosedStoreIsUnusable", func(t *testing.T) { closedStoreIsUnusable(t, open) })
+}
+
+func closeAtEnd(t *testing.T, s storage.Store) {
+	if c, ok := s.(io.Closer); ok {
+		t.Cleanup(func() {
+			if err := c.Close(); err != nil {
+				t.Errorf("closing the store: %v", err)
+			}
+		})
+	}
+}
+
+// epoch is when the records of these tests were created.
+func epoch() time.Time { return time.Date(2024, 2, 29, 23, 59, 59, 123456789, time.UTC) }
+
+// newRecord returns a record with something in every field.
+func newRecord(fingerprint string) storage.Record {
+	return storage.Record{
+		ID: storage.NewID(), Fingerprint: fingerprint,
+		Endpoint:  "https://example.org/files/",
+		UploadURL: "https://example.org/files/1?a=1&b=<2>",
+		Size:      1 << 40,
+		Parts: []storage.Part{
+			{Offset: 0, Size: 1 << 39, UploadURL: "https://example.org/files/2"},
+			{Offset: 1 << 39, Size: 1 << 39},
+		},
+		Concatenating: true,
+		Metadata:      map[string]string{"filename": "ünï \"code\"\n", "binary": "\xff\x00\xfe", "empty": ""},
+		Created:       epoch(), Updated: epoch().Add(time.Minute), Expires: epoch().Add(24 * time.Hour),
+		Lease: &storage.Lease{Holder: storage.NewID(), Process: "boot 1, process 2", Until: epoch().Add(time.Hour)},
+	}
+}
+
+func put(t *testing.T, s storage.Store, rec storage.Record) storage.Record {
+	t.Helper()
+	stored, err := s.Put(t.Context(), rec)
+	if err != nil {
+		t.Fatalf("Put: %v", err)
+	}
+	return stored
+}
+
+func find(t *testing.T, s storage.Store, fingerprint string) []storage.Record {
+	t.Helper()
+	found, err := s.Find(t.Context(), fingerprint)
+	if err != nil {
+		t.Fatalf("Find: %v", err)
+	}
+	return found
+}
+
+// all returns every record by its ID.
+func all(t *testing.T, s storage.Store) map[string]storage.Record {
+	t.Helper()
+	records := map[string]storage.Record{}
+	for rec, err := range s.All(t.Context()) {
+		if err != nil {
+			t.Fatalf("All: %v", err)
+		}
+		if _, ok := records[rec.ID]; ok {
+			t.Errorf("All yields record %s twice", rec.ID)
+		}
+		records[rec.ID] = rec
+	}
+	return records
+}
+
+func wantRecords(t *testing.T, got []storage.Record, want ...storage.Record) {
+	t.Helper()
+	if !slices.EqualFunc(got, want, equal) {
+		t.Errorf("got %d records, want %d:\ngot  %+v\nwant %+v", len(got), len(want), got, want)
+	}
+}
+
+// equal compares all fields. Stores return times in UTC, so that they are equal
+// even by ==.
+func equal(a, b storage.Record) bool { return reflect.DeepEqual(a, b) }
+
+// ended returns a context that was cancelled before.
+func ended(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
