@@ -1,0 +1,16 @@
+//go:build unix
+
+package durable
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"testing"
+)
+
+func TestSyncDirOfNothingFails(t *testing.T) {
+	if err := SyncDir(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v, want not exist", err)
+	}
+}

@@ -1,0 +1,9 @@
+//go:build !darwin && !dragonfly && !freebsd && !linux && !netbsd && !openbsd && !windows
+
+package filelock
+
+import "os"
+
+func tryLock(f *os.File) (bool, error) { return tryHold(f) }
+
+func unlock(f *os.File) error { return letGo(f) }

@@ -1,0 +1,46 @@
+package filelock
+
+import (
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+const (
+	lockfileFailImmediately = 1
+	lockfileExclusiveLock   = 2
+	errorLockViolation      = syscall.Errno(33)
+)
+
+var (
+	kernel32     = syscall.NewLazyDLL("kernel32.dll")
+	lockFileEx   = kernel32.NewProc("LockFileEx")
+	unlockFileEx = kernel32.NewProc("UnlockFileEx")
+)
+
+// region is the one byte that is locked: the last that a file could have, far
+// beyond its content, as locks on Windows keep others from reading. It is the
+// byte that bbolt locks.
+func region() *syscall.Overlapped {
+	return &syscall.Overlapped{Offset: 1<<32 - 1, OffsetHigh: 1<<32 - 1}
+}
+
+func tryLock(f *os.File) (bool, error) {
+	ok, _, err := lockFileEx.Call(f.Fd(), lockfileExclusiveLock|lockfileFailImmediately, 0, 1, 0,
+		uintptr(unsafe.Pointer(region())))
+	switch {
+	case ok != 0:
+		return true, nil
+	case err == errorLockViolation, err == syscall.ERROR_IO_PENDING:
+		return false, nil
+	}
+	return false, err
+}
+
+func unlock(f *os.File) error {
+	ok, _, err := unlockFileEx.Call(f.Fd(), 0, 1, 0, uintptr(unsafe.Pointer(region())))
+	if ok != 0 {
+		return nil
+	}
+	return err
+}
