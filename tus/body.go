@@ -45,9 +45,18 @@ type body struct {
 	// so that the server never sees a changed source as complete.
 	verify func() error
 
+	// toEnd says that nothing follows these bytes in the source.
+	toEnd bool
+	// memory says that src reads from memory that is used again after stop: a
+	// Read under way is waited for. Other sources may block.
+	memory bool
+
+	offset int64 // in the source, of the next byte; the reading goroutine's
+	left   int64 // the reading goroutine's
+
+	reading sync.Mutex // held during a Read of src
+	closing sync.Once
 	mu      sync.Mutex
-	offset  int64 // in the source, of the next byte
-	left    int64
 	stopped bool  // the request is over: nothing counts any more
 	err     error // the first failure of the source
 }
@@ -58,6 +67,11 @@ func openBody(ctx context.Context, src Source, offset, size int64) (*body, error
 	if err != nil {
 		return nil, sourceError(err)
 	}
+	return newBody(ctx, r, offset, size), nil
+}
+
+// newBody takes ownership of r, which is at offset.
+func newBody(ctx context.Context, r io.ReadCloser, offset, size int64) *body {
 	b := &body{
 		ctx: ctx, src: r, offset: offset, left: size,
 		moved:  func(int) {},
@@ -66,7 +80,7 @@ func openBody(ctx context.Context, src Source, offset, size int64) (*body, error
 	if f, ok := r.(*os.File); ok {
 		b.file = f
 	}
-	return b, nil
+	return b
 }
 
 // sourceError marks an error as the source's own, unless it already says that
@@ -86,38 +100,56 @@ func (b *body) Read(p []byte) (int, error) {
 	if err != nil || n == 0 {
 		return 0, err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.stopped {
-		return 0, errBodyStopped
-	}
 	n, err = b.read(p[:n])
-	b.advance(int64(n))
+	if counted := b.advance(int64(n)); counted != nil {
+		return 0, counted
+	}
 	return n, err
 }
 
 // read is one non-empty read of the source; it holds the last bytes back until
 // they are verified.
 func (b *body) read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if b.over() {
+		return 0, errBodyStopped
+	}
+	n, err := b.readSome(p)
+	if n == 0 {
+		return 0, b.fail(b.ended(err))
+	}
+	if int64(n) < b.left {
+		return n, nil // an error that came along shows again in the next read
+	}
+	if err == nil && b.toEnd {
+		var more int
+		if more, err = b.readSome(make([]byte, 1)); more > 0 {
+			return 0, b.fail(fmt.Errorf("%w: it has grown", ErrSourceChanged))
+		}
+	}
+	if err != nil && err != io.EOF {
+		return 0, b.fail(sourceError(err))
+	}
+	if err := b.verify(); err != nil {
+		return 0, b.fail(err)
+	}
+	return n, nil
+}
+
+// readSome reads at least one byte, or returns an error.
+func (b *body) readSome(p []byte) (int, error) {
 	const maxEmptyReads = 100
 	for range maxEmptyReads {
 		n, err := b.src.Read(p)
 		if n < 0 || n > len(p) {
-			return 0, b.fail(fmt.Errorf("%w: reader returned %d bytes of %d", errSource, n, len(p)))
+			return 0, fmt.Errorf("reader returned %d bytes of %d", n, len(p))
 		}
-		if n > 0 {
-			if int64(n) == b.left {
-				if err := b.verify(); err != nil {
-					return 0, b.fail(err)
-				}
-			}
-			return n, nil // an error that came along shows again in the next read
-		}
-		if err != nil {
-			return 0, b.fail(b.ended(err))
+		if n > 0 || err != nil {
+			return n, err
 		}
 	}
-	return 0, b.fail(fmt.Errorf("%w: %w", errSource, io.ErrNoProgress))
+	return 0, io.ErrNoProgress
 }
 
 // ended judges an error of the source before its promised end.
@@ -131,18 +163,15 @@ func (b *body) ended(err error) error {
 // allowance returns how many of up to n bytes may move now, after waiting for
 // the rate limit; io.EOF at the end.
 func (b *body) allowance(n int) (int, error) {
-	b.mu.Lock()
-	left, stopped := b.left, b.stopped
-	b.mu.Unlock()
 	switch {
-	case stopped:
+	case b.over():
 		return 0, errBodyStopped
-	case left == 0:
+	case b.left == 0:
 		return 0, io.EOF
 	case n == 0:
 		return 0, nil
 	}
-	n = int(min(int64(n), left))
+	n = int(min(int64(n), b.left))
 	if b.throttle != nil {
 		n = min(n, b.burst)
 		if err := b.throttle(n); err != nil {
@@ -152,12 +181,26 @@ func (b *body) allowance(n int) (int, error) {
 	return n, nil
 }
 
-func (b *body) advance(n int64) {
+// advance counts n bytes. The lock keeps stop from returning while somebody is
+// told of them.
+func (b *body) advance(n int64) error {
 	b.offset += n
 	b.left -= n
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		return errBodyStopped
+	}
 	if n > 0 {
 		b.moved(int(n))
 	}
+	return nil
+}
+
+func (b *body) over() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.stopped
 }
 
 // sendTo hands the rest of the file to the kernel, slice by slice, and returns
@@ -184,11 +227,6 @@ func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
 // sendSlice sends up to n bytes; fewer, without error, where the window of time
 // closed first.
 func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.stopped {
-		return 0, errBodyStopped
-	}
 	if n == b.left {
 		if err := b.verify(); err != nil {
 			return 0, b.fail(err)
@@ -198,7 +236,9 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 		return 0, err
 	}
 	sent, err := conn.ReadFrom(&io.LimitedReader{R: b.file, N: n})
-	b.advance(sent)
+	if counted := b.advance(sent); counted != nil {
+		return sent, counted
+	}
 	if sent == n {
 		return sent, nil
 	}
@@ -219,17 +259,25 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 }
 
 func (b *body) fail(err error) error {
-	if b.err == nil {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil && !b.stopped {
 		b.err = err
 	}
 	return err
 }
 
 // stop ends the accounting: whatever the transport still reads does not count.
+// It also closes the source, so that a Read which blocks may return.
 func (b *body) stop() {
 	b.mu.Lock()
 	b.stopped = true
 	b.mu.Unlock()
+	b.Close()
+	if b.memory {
+		b.reading.Lock()
+		defer b.reading.Unlock()
+	}
 }
 
 // failure is the error of the source, if that is why the request failed.
@@ -241,4 +289,7 @@ func (b *body) failure() error {
 
 // Close closes the reader of the source. The transport calls it, perhaps after
 // the request returned.
-func (b *body) Close() error { return b.src.Close() }
+func (b *body) Close() (err error) {
+	b.closing.Do(func() { err = b.src.Close() })
+	return err
+}

@@ -52,14 +52,7 @@ func (c Capabilities) clone() Capabilities {
 // calls, and the uploads of this client, do not ask again. With
 // [Options.Capabilities] the server is never asked.
 func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
-	if err := c.probe.acquire(ctx); err != nil {
-		return Capabilities{}, err
-	}
-	defer c.probe.release()
-	if found, known, _ := c.probe.state(); known {
-		return found, nil
-	}
-	return c.probe.run(ctx, c, nil, nil)
+	return c.required(ctx, nil, nil)
 }
 
 // RefreshCapabilities asks the server again, whatever is known.
@@ -87,6 +80,19 @@ func (c *Client) advertised(ctx context.Context, hooks hookSet, m *meter) (Capab
 		return Capabilities{}, contextError(ctx)
 	}
 	return found, nil
+}
+
+// required is for a feature that the upload cannot do without: a probe that
+// failed is repeated.
+func (c *Client) required(ctx context.Context, hooks hookSet, m *meter) (Capabilities, error) {
+	if err := c.probe.acquire(ctx); err != nil {
+		return Capabilities{}, err
+	}
+	defer c.probe.release()
+	if found, known, _ := c.probe.state(); known {
+		return found, nil
+	}
+	return c.probe.run(ctx, c, hooks, m)
 }
 
 // capabilityProbe keeps the answer to OPTIONS, so that many uploads starting

@@ -9,6 +9,9 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
 const (
@@ -55,6 +58,30 @@ type Options struct {
 	// client together.
 	RateLimit Limiter
 
+	// MaxConnections, if above 0, is how many requests of this client may be
+	// under way at the same time, over all its uploads and their parts. With the
+	// client's own transport it also bounds the open connections.
+	MaxConnections int
+
+	// Store remembers where uploads can be resumed, so that a later session, or
+	// another process, goes on with them. nil means no memory beyond the
+	// [Uploader]. The record of an upload is stored before its first byte is sent
+	// and removed when the server has confirmed the last.
+	Store storage.Store
+
+	// RequireStore ends an upload when the store fails, with an error matching
+	// [ErrStore]. Otherwise the upload goes on and Hooks.OnStoreError is told.
+	RequireStore bool
+
+	// Fingerprinter recognises a source in the store; nil means
+	// [fingerprint.Sample].
+	Fingerprinter fingerprint.Fingerprinter
+
+	// ResumeScope stands for the server in what uploads are found by; "" means
+	// the endpoint. Services that mint an endpoint for each upload need a
+	// constant name here.
+	ResumeScope string
+
 	// Hooks are told what happens in all uploads of this client.
 	Hooks Hooks
 }
@@ -71,6 +98,11 @@ type Client struct {
 	stallTimeout  time.Duration
 	overridePatch bool
 	limiter       Limiter
+	slots         chan struct{} // one per request under way; nil for no limit
+	store         storage.Store
+	requireStore  bool
+	fingerprinter fingerprint.Fingerprinter
+	resumeScope   string
 	hooks         Hooks
 	probe         *capabilityProbe
 }
@@ -94,8 +126,24 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		stallTimeout:  opts.StallTimeout,
 		overridePatch: opts.OverridePatchMethod,
 		limiter:       opts.RateLimit,
+		store:         opts.Store,
+		requireStore:  opts.RequireStore,
+		fingerprinter: opts.Fingerprinter,
+		resumeScope:   opts.ResumeScope,
 		hooks:         opts.Hooks,
 		probe:         newCapabilityProbe(opts.Capabilities),
+	}
+	if opts.MaxConnections < 0 {
+		return nil, fmt.Errorf("%w: at most %d connections", ErrInvalidInput, opts.MaxConnections)
+	}
+	if opts.MaxConnections > 0 {
+		c.slots = make(chan struct{}, opts.MaxConnections)
+	}
+	if c.requireStore && c.store == nil {
+		return nil, fmt.Errorf("%w: a store is required but there is none", ErrInvalidInput)
+	}
+	if c.fingerprinter == nil {
+		c.fingerprinter = fingerprint.Sample{}
 	}
 	if c.stallTimeout == 0 {
 		c.stallTimeout = defaultStallTimeout
@@ -122,7 +170,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		u.User = nil
 	}
 	c.endpoint = u
-	c.http = httpClient(opts.HTTPClient)
+	c.http = httpClient(opts)
 	return c, nil
 }
 
@@ -144,13 +192,14 @@ func (c *Client) setHeader(h http.Header) error {
 }
 
 // httpClient is a copy of the caller's client that leaves redirects to us.
-func httpClient(given *http.Client) *http.Client {
+func httpClient(opts *Options) *http.Client {
 	client := http.Client{}
-	if given != nil {
-		client = *given
-	}
-	if given == nil {
-		client.Transport = NewTransport()
+	if opts.HTTPClient != nil {
+		client = *opts.HTTPClient
+	} else {
+		transport := NewTransport()
+		transport.MaxConnsPerHost = opts.MaxConnections
+		client.Transport = transport
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &client

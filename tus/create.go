@@ -5,14 +5,21 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
+
+// concatenationTimeout is how long a server may be silent while it makes a final
+// upload.
+const concatenationTimeout = 10 * time.Minute
 
 // creation is the wish for a new upload (protocol section Creation, POST).
 type creation struct {
 	length   int64
 	deferred bool // the length is not known yet
 	metadata Metadata
+	partial  bool     // section Concatenation
+	final    []string // the URLs of the partial uploads; nil for no final upload
 
 	// payload, if not nil, goes along in the same request (section Creation
 	// With Upload).
@@ -31,10 +38,16 @@ type created struct {
 // create sends the POST that creates an upload.
 func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *meter) (created, error) {
 	header := http.Header{}
-	if wish.deferred {
+	switch {
+	case wish.final != nil: // has the length of its parts
+		header.Set(headerUploadConcat, "final;"+strings.Join(wish.final, " "))
+	case wish.deferred:
 		header.Set(headerUploadDeferLength, "1")
-	} else {
+	default:
 		header.Set(headerUploadLength, strconv.FormatInt(wish.length, 10))
+	}
+	if wish.partial {
+		header.Set(headerUploadConcat, "partial")
 	}
 	if len(wish.metadata) > 0 {
 		header.Set(headerUploadMetadata, wish.metadata.String())
@@ -45,6 +58,9 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 	r := &request{
 		method: http.MethodPost, url: c.endpoint, header: header,
 		payload: wish.payload, size: wish.size, hooks: hooks, meter: m,
+	}
+	if wish.final != nil && c.stallTimeout > 0 {
+		r.stall = max(c.stallTimeout, concatenationTimeout) // the server may copy it all first
 	}
 	resp, err := c.do(ctx, r)
 	if err != nil {
@@ -61,9 +77,9 @@ func (c *Client) readCreation(r *request, resp *Response) (created, error) {
 	if location == "" {
 		return created{}, r.fail(resp, ErrNoLocation)
 	}
-	u, err := resolveLocation(resp.url, location)
+	u, err := resolveLocation(r.answered, location)
 	if err == nil {
-		err = c.refuseDowngrade(resp.url, u)
+		err = c.refuseDowngrade(r.answered, u)
 	}
 	if err != nil {
 		return created{}, r.fail(resp, err)

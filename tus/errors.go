@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -78,6 +79,19 @@ var (
 	// [Uploader.Pause] or [UploadOptions.StopAt]. Run or Step continue it.
 	ErrPaused = errors.New("upload paused")
 
+	// ErrStore is a store of upload URLs that failed, where the client requires
+	// it ([Options.RequireStore]). The store's own error is wrapped too.
+	ErrStore = errors.New("store of upload URLs failed")
+
+	// ErrLeaseLost is an upload that another [Uploader], perhaps in another
+	// process, went on with because this one did not renew its lease in time.
+	ErrLeaseLost = errors.New("another uploader took the upload over")
+
+	// ErrNotRecoverable is an upload from a stream whose server needs bytes that
+	// are neither in the buffer any more nor can be read again. See
+	// [StreamError].
+	ErrNotRecoverable = errors.New("bytes of the stream cannot be sent again")
+
 	// ErrBusy is a second goroutine driving an [Uploader] at the same time.
 	ErrBusy = errors.New("uploader is being driven by another goroutine")
 )
@@ -85,6 +99,9 @@ var (
 // errNothingStored is a PATCH that succeeded without storing a byte. It is
 // retried like a failure: otherwise such a server would be asked for ever.
 var errNothingStored = errors.New("server stored nothing of what was sent")
+
+// errStillConcatenating is a final upload that the server is not done with.
+var errStillConcatenating = errors.New("final upload is not complete yet")
 
 // Error is a request that failed: it was not answered, or not as hoped.
 type Error struct {
@@ -141,7 +158,7 @@ func (e *Error) Temporary() bool {
 	switch code := e.StatusCode; {
 	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed):
 		return false
-	case errors.Is(e.Err, errNothingStored):
+	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating):
 		return true
 	case code == 0:
 		return temporaryCause(e.Err)
@@ -157,12 +174,23 @@ func (e *Error) Temporary() bool {
 	}
 }
 
+// outcomeUnknown reports whether the server may have done what it was asked for
+// without our learning of it. A request that never got a connection was not
+// served.
+func (e *Error) outcomeUnknown() bool {
+	var dial *net.OpError
+	if e.StatusCode == 0 {
+		return temporaryCause(e.Err) && !(errors.As(e.Err, &dial) && dial.Op == "dial")
+	}
+	return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && e.StatusCode != http.StatusServiceUnavailable
+}
+
 // IsTemporary reports whether err is a failure that a later attempt may not
 // meet, as the default retry policy judges it. Errors of the context, of the
 // source and of the caller's hooks are not temporary.
 func IsTemporary(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Temporary()
+	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, ErrUnconfirmed)
 }
 
 // temporaryCause judges a request that got no answer. Only what cannot heal by

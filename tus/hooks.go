@@ -2,13 +2,14 @@ package tus
 
 import (
 	"net/http"
+	"sync"
 	"time"
 )
 
 // Hooks lets a program watch and steer what a [Client] does. All fields are
-// optional. Hooks run in the goroutine that drives the upload, one at a time
-// for each upload, and must return quickly: while a hook runs, its upload
-// waits. A hook may call the getters and Pause of an [Uploader], but not Run,
+// optional. Hooks run one at a time for each upload, in the goroutine that drives
+// it or (OnProgress, and those of parallel parts) in one that works for it, and
+// must return quickly: while a hook runs, its upload waits. A hook may call the getters and Pause of an [Uploader], but not Run,
 // Step or Abort.
 type Hooks struct {
 	// BeforeRequest runs before every attempt of every request, for example to
@@ -34,6 +35,11 @@ type Hooks struct {
 
 	// OnRetry is told of each failure that will be retried, before the wait.
 	OnRetry func(RetryEvent)
+
+	// OnStoreError is told when the store of upload URLs fails. Unless
+	// [Options.RequireStore] is set, the upload goes on, but a later session may
+	// not find it.
+	OnStoreError func(StoreError)
 }
 
 // UploadURLEvent tells where an upload can be resumed.
@@ -46,6 +52,18 @@ type UploadURLEvent struct {
 	// Expires is when the server will forget an unfinished upload; zero if it
 	// did not say.
 	Expires time.Time
+	// Concat tells the parts of a parallel upload, and the final upload made of
+	// them, from an ordinary one.
+	Concat Concat
+}
+
+// StoreError is an operation of the store that failed.
+type StoreError struct {
+	// Name is the source's name, perhaps empty.
+	Name string
+	// Op is "find", "put" or "delete".
+	Op  string
+	Err error
 }
 
 // StateEvent is a transition of an [Uploader].
@@ -88,12 +106,19 @@ type Progress struct {
 type hookSet []*Hooks
 
 func (s hookSet) beforeRequest(req *http.Request) error {
+	if err := s.beforeRequestOf(req); err != nil {
+		return &hookError{err}
+	}
+	return nil
+}
+
+func (s hookSet) beforeRequestOf(req *http.Request) error {
 	for _, h := range s {
 		if h.BeforeRequest == nil {
 			continue
 		}
 		if err := h.BeforeRequest(req); err != nil {
-			return &hookError{err}
+			return err
 		}
 	}
 	return nil
@@ -147,4 +172,43 @@ func (s hookSet) retry(e RetryEvent) {
 			h.OnRetry(e)
 		}
 	}
+}
+
+func (s hookSet) storeError(e StoreError) {
+	for _, h := range s {
+		if h.OnStoreError != nil {
+			h.OnStoreError(e)
+		}
+	}
+}
+
+// serial returns the hooks for the parts of a parallel upload, which run at the
+// same time while hooks run one at a time. The upload itself tells of its
+// states and progress.
+func (s hookSet) serial(turn *sync.Mutex) hookSet {
+	h := &Hooks{
+		AfterResponse: func(req *http.Request, resp *Response) {
+			turn.Lock()
+			defer turn.Unlock()
+			s.afterResponse(req, resp)
+		},
+		OnUploadURL: func(e UploadURLEvent) {
+			turn.Lock()
+			defer turn.Unlock()
+			s.uploadURL(e)
+		},
+		OnRetry: func(e RetryEvent) {
+			turn.Lock()
+			defer turn.Unlock()
+			s.retry(e)
+		},
+	}
+	if s.canRenew() {
+		h.BeforeRequest = func(req *http.Request) error {
+			turn.Lock()
+			defer turn.Unlock()
+			return s.beforeRequestOf(req)
+		}
+	}
+	return hookSet{h}
 }

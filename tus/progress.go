@@ -21,7 +21,18 @@ func (u *Uploader) reportMovement() {
 }
 
 func (u *Uploader) reportProgress() {
+	if u.position != nil {
+		return // the whole upload does
+	}
+	u.hookTurn.Lock()
+	defer u.hookTurn.Unlock()
+	u.mu.Lock()
+	parts := u.parts
+	u.mu.Unlock()
 	sent := u.meter.sentUpTo()
+	if parts != nil {
+		sent = parts.sent()
+	}
 	u.mu.Lock()
 	p := Progress{
 		Name:         u.info.Name,

@@ -34,6 +34,10 @@ type request struct {
 	hooks hookSet       // nil: the client's
 	meter *meter        // counts what happens; nil counts nothing
 	stall time.Duration // 0: the client's
+
+	// Set by the exchange. They are not part of the Response, which people print.
+	answered *url.URL // by which URL, after redirects
+	secrets  []string // values of request headers that must not show in errors
 }
 
 func (r *request) hooksOf(c *Client) hookSet {
@@ -50,9 +54,6 @@ type Response struct {
 	Header     http.Header
 	// Body is the start of the body, at most 64 KiB.
 	Body []byte
-
-	url     *url.URL // that answered, after redirects
-	secrets []string // values of request headers that must not show in errors
 }
 
 // do sends r and returns the answer whatever its status. It follows redirects
@@ -69,7 +70,11 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 		if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect {
 			return resp, nil
 		}
-		next, err := resolveLocation(target, resp.Header.Get(headerLocation))
+		location := resp.Header.Get(headerLocation)
+		if location == "" {
+			return nil, r.fail(resp, fmt.Errorf("%w: redirect without %s", ErrProtocol, headerLocation))
+		}
+		next, err := resolveLocation(target, location)
 		if err != nil {
 			return nil, r.fail(resp, err)
 		}
@@ -86,6 +91,14 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Response, error) {
 	if ctx.Err() != nil {
 		return nil, contextError(ctx)
+	}
+	if c.slots != nil {
+		select {
+		case c.slots <- struct{}{}:
+			defer func() { <-c.slots }()
+		case <-ctx.Done():
+			return nil, contextError(ctx)
+		}
 	}
 	reqCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -130,13 +143,9 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	// The whole body gets one stall timeout: its bytes do not count as
 	// movement, so that an endless drip ends too. What was read by then is kept.
 	content, _ := io.ReadAll(io.LimitReader(raw.Body, maxResponseBody))
-	resp := &Response{
-		StatusCode: raw.StatusCode,
-		Header:     raw.Header,
-		Body:       content,
-		url:        target,
-		secrets:    secretValues(req),
-	}
+	resp := &Response{StatusCode: raw.StatusCode, Header: raw.Header, Body: content}
+	r.answered, r.secrets = target, secretValues(req)
+	p.stop() // of an early answer the body is still being sent
 	r.hooksOf(c).afterResponse(req, resp)
 	return resp, nil
 }
@@ -209,9 +218,9 @@ func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
 
 // fail makes the error for an answer.
 func (r *request) fail(resp *Response, cause error) error {
-	e := &Error{Method: r.method, URL: redactURL(resp.url), StatusCode: resp.StatusCode, Offset: r.offset, Err: cause}
+	e := &Error{Method: r.method, URL: redactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset, Err: cause}
 	e.Message = excerpt(resp.Body)
-	for _, secret := range resp.secrets {
+	for _, secret := range r.secrets {
 		e.Message = strings.ReplaceAll(e.Message, secret, "[redacted]")
 	}
 	if wait, ok := parseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -130,8 +131,14 @@ func (b *budget) next(err error) (wait time.Duration, ok bool) {
 // the policy ends it.
 func (c *Client) retrying(ctx context.Context, hooks hookSet, request func() error) error {
 	tries := budget{policy: c.retry}
+	renewed := !hooks.canRenew()
 	for {
 		err := request()
+		var e *Error
+		if !renewed && ctx.Err() == nil && errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized {
+			renewed = true
+			continue
+		}
 		if err == nil || ctx.Err() != nil || !c.retry.shouldRetry(err, tries.failures+1) {
 			return err
 		}

@@ -65,6 +65,9 @@ func File(path string) Source { return &fileSource{path: path} }
 // ownership: f must stay open during the upload, and its offset is neither
 // used nor changed.
 func OpenedFile(f *os.File) Source {
+	if f == nil {
+		return &fileSource{}
+	}
 	return &fileSource{path: f.Name(), opened: f}
 }
 
@@ -75,9 +78,14 @@ type fileSource struct {
 
 	mu    sync.Mutex
 	first fs.FileInfo // what the file was when it was first looked at
+	// readable says that the file could be opened.
+	readable bool
 }
 
 func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
+	if s.path == "" && s.opened == nil {
+		return SourceInfo{}, fmt.Errorf("%w: no file", ErrInvalidInput)
+	}
 	info, err := s.stat()
 	if err != nil {
 		return SourceInfo{}, err
@@ -85,7 +93,26 @@ func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
 	if err := s.check(info); err != nil {
 		return SourceInfo{}, err
 	}
+	if err := s.tryOpen(); err != nil {
+		return SourceInfo{}, err
+	}
 	return SourceInfo{Name: filepath.Base(s.path), Size: info.Size(), ModTime: info.ModTime()}, nil
+}
+
+// tryOpen finds out, once, that a file cannot be read before anything is created
+// for it on a server.
+func (s *fileSource) tryOpen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readable || s.opened != nil {
+		return nil
+	}
+	f, err := os.Open(s.path)
+	if err != nil {
+		return err
+	}
+	s.readable = true
+	return f.Close()
 }
 
 func (s *fileSource) stat() (fs.FileInfo, error) {
@@ -172,14 +199,20 @@ func describeMode(mode fs.FileMode) string {
 // FSFile is the file name of fsys, such as an [embed.FS] or a zip archive.
 // A file that implements io.ReaderAt or io.Seeker starts at any offset at
 // once; others are read and thrown away up to the offset.
-func FSFile(fsys fs.FS, name string) Source { return fsSource{fsys, name} }
+func FSFile(fsys fs.FS, name string) Source { return &fsSource{fsys: fsys, name: name} }
 
 type fsSource struct {
 	fsys fs.FS
 	name string
+
+	mu       sync.Mutex
+	readable bool // it could be opened
 }
 
-func (s fsSource) Stat(context.Context) (SourceInfo, error) {
+func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
+	if s.fsys == nil {
+		return SourceInfo{}, fmt.Errorf("%w: no file system", ErrInvalidInput)
+	}
 	info, err := fs.Stat(s.fsys, s.name)
 	if err != nil {
 		return SourceInfo{}, err
@@ -187,10 +220,20 @@ func (s fsSource) Stat(context.Context) (SourceInfo, error) {
 	if !info.Mode().IsRegular() {
 		return SourceInfo{}, fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, s.name, describeMode(info.Mode()))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.readable {
+		f, err := s.Open(ctx, 0)
+		if err != nil {
+			return SourceInfo{}, err
+		}
+		f.Close()
+		s.readable = true
+	}
 	return SourceInfo{Name: info.Name(), Size: info.Size(), ModTime: info.ModTime()}, nil
 }
 
-func (s fsSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+func (s *fsSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
 	f, err := s.fsys.Open(s.name)
 	if err != nil {
 		return nil, err
@@ -220,8 +263,8 @@ type readerAtSource struct {
 }
 
 func (s readerAtSource) Stat(context.Context) (SourceInfo, error) {
-	if s.size < 0 {
-		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, s.size)
+	if s.r == nil || s.size < 0 {
+		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes of %T", ErrInvalidInput, s.size, s.r)
 	}
 	return SourceInfo{Size: s.size}, nil
 }
@@ -233,31 +276,38 @@ func (s readerAtSource) Open(_ context.Context, offset int64) (io.ReadCloser, er
 // ReadSeeker is the first size bytes of r, sent as a single stream. Nothing
 // else may use r during the upload.
 func ReadSeeker(r io.ReadSeeker, size int64) Source {
-	return &seekSource{r: r, size: size}
+	s := &seekSource{r: r, size: size, turn: make(chan struct{}, 1)}
+	s.turn <- struct{}{}
+	return s
 }
 
 type seekSource struct {
 	size int64
+	turn chan struct{} // holds a token while nobody uses the fields below
 
-	mu      sync.Mutex
 	r       io.ReadSeeker
 	current *seekReader // the only reader that may still use r
 }
 
 func (s *seekSource) Stat(context.Context) (SourceInfo, error) {
-	if s.size < 0 {
-		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, s.size)
+	if s.r == nil || s.size < 0 {
+		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes of %T", ErrInvalidInput, s.size, s.r)
 	}
 	return SourceInfo{Size: s.size, Sequential: true}, nil
 }
 
-func (s *seekSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// Open waits for a Read of an earlier request that may still be under way.
+func (s *seekSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	select {
+	case <-s.turn:
+		defer func() { s.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, contextError(ctx)
+	}
 	if _, err := s.r.Seek(offset, io.SeekStart); err != nil {
 		return nil, err
 	}
-	s.current = &seekReader{s}
+	s.current = &seekReader{source: s, left: s.size - offset}
 	return s.current, nil
 }
 
@@ -266,22 +316,23 @@ var errSuperseded = errors.New("tus: reader was superseded by a later one")
 // seekReader reads from a shared ReadSeeker until the next one is opened: a
 // transport may go on reading a body for a moment after its request ended,
 // and must not move the position under the request that follows.
-type seekReader struct{ source *seekSource }
+type seekReader struct {
+	source *seekSource
+	left   int64
+}
 
 func (r *seekReader) Read(p []byte) (int, error) {
-	r.source.mu.Lock()
-	defer r.source.mu.Unlock()
+	<-r.source.turn
+	defer func() { r.source.turn <- struct{}{} }()
 	if r.source.current != r {
 		return 0, errSuperseded
 	}
-	return r.source.r.Read(p)
+	if r.left <= 0 {
+		return 0, io.EOF
+	}
+	n, err := r.source.r.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	return n, err
 }
 
-func (r *seekReader) Close() error {
-	r.source.mu.Lock()
-	defer r.source.mu.Unlock()
-	if r.source.current == r {
-		r.source.current = nil
-	}
-	return nil
-}
+func (r *seekReader) Close() error { return nil }

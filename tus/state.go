@@ -8,33 +8,44 @@ import (
 
 // State is where an [Uploader] is in the life of its upload.
 //
-//	state        a Step does                     and leads to
-//	-----------  ------------------------------  --------------------------------
-//	Idle         look at the source, and at what Creating, or Recovering if the
-//	             the server supports (OPTIONS)   upload exists already
-//	Creating     POST                            Ready
-//	Ready        choose the next chunk           Sending, Finishing when all is
-//	                                             acknowledged, Paused at StopAt
-//	Sending      PATCH                           Ready; after a failure
-//	                                             Recovering, or Creating when the
-//	                                             server forgot the upload
-//	Recovering   HEAD                            Ready, or Creating
-//	Finishing    release what the upload held    Complete
-//	Paused       nothing                         Recovering, or Idle when nothing
-//	                                             was created yet
+//	state          a Step does                       and leads to
+//	-------------  --------------------------------  ------------------------------
+//	Idle           look at the source, and in the    Creating; Locating if the store
+//	               store; ask what the server        knows earlier uploads;
+//	               supports (OPTIONS)                Recovering if the URL is given
+//	Locating       ask for an earlier upload (HEAD)  Ready with the furthest one;
+//	                                                 Idle if none is left
+//	Creating       POST                              Ready
+//	Ready          choose the next chunk             Sending; Finishing when all is
+//	                                                 acknowledged; Concatenating when
+//	                                                 all parts are; Paused at StopAt
+//	Sending        PATCH                             Ready; after a failure
+//	                                                 Recovering; Creating if the
+//	                                                 server forgot the upload
+//	Recovering     HEAD                              Ready, or Creating
+//	Concatenating  POST of the final upload          Ready; Recovering if the server
+//	                                                 has not all parts any more
+//	Finishing      remove the upload from the store  Complete
+//	Paused         nothing                           Recovering, or Idle when nothing
+//	                                                 was created yet
 //
 // From any of these, the end of the context or [Uploader.Pause] leads to
 // Paused, an error that is not worth a retry to Failed, and [Uploader.Abort]
 // to Aborted. Complete, Failed and Aborted are final.
+//
+// A parallel upload takes the same way. Its Step in Creating creates all parts
+// and in Sending sends them all, each part with an Uploader of its own.
 type State int
 
 // The states of an [Uploader].
 const (
 	StateIdle State = iota
+	StateLocating
 	StateCreating
 	StateReady
 	StateSending
 	StateRecovering
+	StateConcatenating
 	StateFinishing
 	StatePaused
 	StateComplete
@@ -50,8 +61,9 @@ func (s State) Final() bool {
 // String returns the state's name in lower case.
 func (s State) String() string {
 	names := [...]string{
-		StateIdle: "idle", StateCreating: "creating", StateReady: "ready", StateSending: "sending",
-		StateRecovering: "recovering", StateFinishing: "finishing", StatePaused: "paused",
+		StateIdle: "idle", StateLocating: "locating", StateCreating: "creating", StateReady: "ready",
+		StateSending: "sending", StateRecovering: "recovering", StateConcatenating: "concatenating",
+		StateFinishing: "finishing", StatePaused: "paused",
 		StateComplete: "complete", StateFailed: "failed", StateAborted: "aborted",
 	}
 	if s < 0 || int(s) >= len(names) {
@@ -60,8 +72,8 @@ func (s State) String() string {
 	return names[s]
 }
 
-// action is the work of one state. It makes at most one request and returns
-// the state that follows, also when it fails.
+// action is the work of one state. It makes at most one request (a parallel
+// upload: of each part) and returns the state that follows, also when it fails.
 type action func(*Uploader, context.Context) (State, error)
 
 // transition is a row of the table above.
@@ -74,15 +86,19 @@ type transition struct {
 func transitions(s State) transition {
 	switch s {
 	case StateIdle:
-		return transition{(*Uploader).prepare, []State{StateCreating, StateRecovering}}
+		return transition{(*Uploader).prepare, []State{StateLocating, StateCreating, StateRecovering}}
+	case StateLocating:
+		return transition{(*Uploader).locate, []State{StateReady, StateIdle}}
 	case StateCreating:
 		return transition{(*Uploader).create, []State{StateReady}}
 	case StateReady:
-		return transition{(*Uploader).choose, []State{StateSending, StateFinishing}}
+		return transition{(*Uploader).choose, []State{StateSending, StateConcatenating, StateFinishing}}
 	case StateSending:
 		return transition{(*Uploader).send, []State{StateReady, StateRecovering, StateCreating}}
 	case StateRecovering:
 		return transition{(*Uploader).recover, []State{StateReady, StateCreating}}
+	case StateConcatenating:
+		return transition{(*Uploader).concatenate, []State{StateReady, StateRecovering}}
 	case StateFinishing:
 		return transition{(*Uploader).finish, []State{StateComplete}}
 	case StatePaused:

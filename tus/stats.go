@@ -8,8 +8,8 @@ import (
 
 // Stats counts what an upload has cost so far, in this process.
 type Stats struct {
-	// ResumedFrom is the offset in bytes that the server already had when this
-	// [Uploader] first heard of it; 0 for a new upload.
+	// ResumedFrom is the number of bytes that the server already had when this
+	// [Uploader] first heard of the upload; 0 for a new one.
 	ResumedFrom int64
 	// Acknowledged is the number of bytes that the server confirmed since then.
 	Acknowledged int64
@@ -24,9 +24,13 @@ type Stats struct {
 	// Recoveries counts the times that the offset had to be asked for after a
 	// failure.
 	Recoveries int
-	// Recreations counts uploads that had to begin again from zero because the
-	// server forgot them (404 or 410).
+	// Recreations counts uploads, or parts of a parallel one, that had to begin
+	// again from zero because the server forgot them (404 or 410).
 	Recreations int
+	// RepeatedFinals counts how often the final upload of a parallel one was
+	// asked for again after the answer was lost. Each may have left a complete
+	// upload on the server besides the one in the result.
+	RepeatedFinals int
 	// Elapsed is the time since the first step, until the upload ended.
 	Elapsed time.Duration
 }
@@ -52,6 +56,7 @@ func (s Stats) Rate() float64 {
 // a nil meter counts nothing.
 type meter struct {
 	onMoved func() // after bytes moved; may be nil
+	parent  *meter // of the parallel upload that this is a part of; may be nil
 
 	mu       sync.Mutex
 	stats    Stats
@@ -66,8 +71,9 @@ func (m *meter) update(f func(*Stats)) {
 		return
 	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	f(&m.stats)
+	m.mu.Unlock()
+	m.parent.update(f)
 }
 
 func (m *meter) request(method string) {
@@ -81,18 +87,29 @@ func (m *meter) request(method string) {
 
 // begin notes that a request starts to send from offset.
 func (m *meter) begin(offset int64) {
-	m.update(func(*Stats) { m.position = offset })
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	m.position = offset
+	m.mu.Unlock()
 }
 
 // moved notes n bytes handed to the network.
 func (m *meter) moved(n int) {
+	if m == nil {
+		return
+	}
+	m.mu.Lock()
+	again := min(int64(n), max(0, m.high-m.position))
+	m.position += int64(n)
+	m.high = max(m.high, m.position)
+	m.mu.Unlock()
 	m.update(func(s *Stats) {
 		s.Sent += int64(n)
-		s.Resent += min(int64(n), max(0, m.high-m.position))
-		m.position += int64(n)
-		m.high = max(m.high, m.position)
+		s.Resent += again
 	})
-	if m != nil && m.onMoved != nil {
+	if m.onMoved != nil {
 		m.onMoved()
 	}
 }
@@ -105,16 +122,18 @@ func (m *meter) sentUpTo() int64 {
 }
 
 func (m *meter) start() {
-	m.update(func(*Stats) {
-		if m.started.IsZero() {
-			m.started = time.Now()
-		}
-		m.ended = time.Time{}
-	})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.started.IsZero() {
+		m.started = time.Now()
+	}
+	m.ended = time.Time{}
 }
 
 func (m *meter) end() {
-	m.update(func(*Stats) { m.ended = time.Now() })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ended = time.Now()
 }
 
 func (m *meter) snapshot() Stats {

@@ -10,30 +10,89 @@ import (
 // prepare is the step of StateIdle. It looks at the source, and asks the server
 // for its capabilities only where the answer changes what is sent.
 func (u *Uploader) prepare(ctx context.Context) (State, error) {
-	info, err := u.source.Stat(ctx)
-	if err != nil {
+	if err := u.inspect(ctx); err != nil {
 		return u.after(ctx, StateIdle, err), err
 	}
-	if info.SizeUnknown {
-		return StateFailed, fmt.Errorf("%w: source of unknown length", ErrInvalidInput)
-	}
-	u.info = info
 	if u.given {
 		return StateRecovering, nil
 	}
-	u.inline = u.fitsCreation()
-	if u.inline && u.opts.CreationWithUpload == CreationWithUploadAuto {
-		caps, err := u.client.advertised(ctx, u.hooks, u.meter)
+	if u.keeper.enabled() && !u.located {
+		candidates, err := u.lookup(ctx)
 		if err != nil {
 			return u.after(ctx, StateIdle, err), err
+		}
+		u.located = true
+		if u.candidates = candidates; len(candidates) > 0 {
+			return StateLocating, nil
+		}
+	}
+	if err := u.negotiate(ctx); err != nil {
+		return u.after(ctx, StateIdle, err), err
+	}
+	return StateCreating, nil
+}
+
+// inspect looks at the source, or reads the first chunk of a stream.
+func (u *Uploader) inspect(ctx context.Context) error {
+	info, err := u.source.Stat(ctx)
+	if err != nil {
+		return err
+	}
+	if !info.SizeUnknown && info.Size < 0 {
+		return fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, info.Size)
+	}
+	u.mu.Lock()
+	u.info = info
+	u.mu.Unlock()
+	return u.beginStream(ctx)
+}
+
+// negotiate decides how the upload is sent, by what the server offers and the
+// source allows.
+func (u *Uploader) negotiate(ctx context.Context) error {
+	var caps Capabilities
+	var err error
+	if u.opts.Parallel > 1 && u.position == nil && u.info.Sequential && !u.opts.ParallelBestEffort {
+		return fmt.Errorf("%w: parallel parts of a source that has only one reader", ErrInvalidInput)
+	}
+	if feature := u.requires(); feature != "" {
+		if caps, err = u.client.required(ctx, u.hooks, u.meter); err != nil {
+			return fmt.Errorf("asking for extension %s: %w", feature, err)
+		}
+	} else if u.wantsParts() {
+		if caps, err = u.client.advertised(ctx, u.hooks, u.meter); err != nil {
+			return err
+		}
+	}
+	u.inline = u.fitsCreation()
+	if u.inline && u.opts.CreationWithUpload == CreationWithUploadAuto {
+		if caps, err = u.client.advertised(ctx, u.hooks, u.meter); err != nil {
+			return err
 		}
 		u.inline = caps.Supports(ExtensionCreationWithUpload)
 	}
 	known, _, _ := u.client.probe.state()
-	if known.MaxSize > 0 && info.Size > known.MaxSize {
-		return StateFailed, fmt.Errorf("%w: source has %d bytes, Tus-Max-Size is %d", ErrTooLarge, info.Size, known.MaxSize)
+	if known.MaxSize > 0 && !u.info.SizeUnknown && u.info.Size > known.MaxSize {
+		return fmt.Errorf("%w: source has %d bytes, Tus-Max-Size is %d", ErrTooLarge, u.info.Size, known.MaxSize)
 	}
-	return StateCreating, nil
+	if u.wantsParts() {
+		if err := u.planParts(caps); err != nil {
+			return err
+		}
+	}
+	return u.deferLength(ctx, caps)
+}
+
+// requires names an extension without which the upload cannot be sent as asked,
+// empty if there is none.
+func (u *Uploader) requires() Extension {
+	switch {
+	case u.wantsParts() && !u.opts.ParallelBestEffort:
+		return ExtensionConcatenation
+	case u.info.SizeUnknown, u.opts.DeferLength:
+		return ExtensionCreationDeferLength
+	}
+	return ""
 }
 
 // fitsCreation reports whether the whole source may go with the creation.
@@ -45,12 +104,22 @@ func (u *Uploader) fitsCreation() bool {
 	if u.stopAt > 0 {
 		limit = min(limit, u.stopAt)
 	}
-	return u.opts.CreationWithUpload != CreationWithUploadNever && u.info.Size > 0 && u.info.Size <= limit
+	return u.opts.CreationWithUpload != CreationWithUploadNever && !u.info.SizeUnknown && !u.opts.DeferLength &&
+		u.position == nil && u.info.Size > 0 && u.info.Size <= limit
 }
 
 // create is the step of StateCreating.
 func (u *Uploader) create(ctx context.Context) (State, error) {
-	wish := creation{length: u.info.Size, metadata: u.opts.Metadata}
+	if u.parts != nil {
+		return u.createParts(ctx)
+	}
+	if s := u.stream; s != nil && s.start > 0 { // what a new upload begins with is gone
+		return StateFailed, &StreamError{BufferStart: s.start, BufferEnd: s.end()}
+	}
+	wish := creation{
+		length: u.info.Size, deferred: u.info.SizeUnknown || u.opts.DeferLength,
+		metadata: u.opts.Metadata, partial: u.position != nil,
+	}
 	if u.inline {
 		wish.payload, wish.size = u.payload(0, u.info.Size), u.info.Size
 	}
@@ -68,24 +137,54 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		}
 		return u.after(ctx, StateCreating, err), err
 	}
-	u.renewed = false
+	u.renewed, u.deferred = false, wish.deferred
 	u.mu.Lock()
 	u.url, u.creation, u.expires = made.url, made.response, made.expires
 	u.mu.Unlock()
-	u.hooks.uploadURL(UploadURLEvent{Name: u.info.Name, URL: made.url.String(), Expires: made.expires})
+	u.tellURL()
 	if err := u.acknowledge(made.offset); err != nil {
 		return StateFailed, err
+	}
+	switch {
+	case u.position != nil:
+		err = u.position.created(ctx, made.url)
+	case !u.complete(): // one that is complete already needs no record
+		err = u.saveCreated(ctx)
+	}
+	if err != nil {
+		return u.after(ctx, StateCreating, err), err
 	}
 	return StateReady, nil
 }
 
+func (u *Uploader) tellURL() {
+	event := UploadURLEvent{Name: u.info.Name, URL: u.URL(), Expires: u.expiry()}
+	switch {
+	case u.position != nil:
+		event.Concat = ConcatPartial
+	case u.parts != nil:
+		event.Concat = ConcatFinal
+	}
+	u.hooks.uploadURL(event)
+}
+
+// complete reports whether the server has all bytes and knows it.
+func (u *Uploader) complete() bool {
+	return !u.deferred && !u.info.SizeUnknown && u.Offset() == u.info.Size
+}
+
 // choose is the step of StateReady: the hub that every success comes back to.
-func (u *Uploader) choose(context.Context) (State, error) {
-	offset := u.Offset()
-	if offset == u.info.Size && !u.deferred {
+func (u *Uploader) choose(ctx context.Context) (State, error) {
+	if u.parts != nil {
+		return u.chooseParts(), nil
+	}
+	if u.complete() {
 		return StateFinishing, nil
 	}
-	end := u.info.Size
+	if u.stream != nil {
+		return u.chooseStream(ctx)
+	}
+	offset, end := u.Offset(), u.info.Size
 	if u.stopAt > 0 && u.stopAt < end {
 		if offset >= u.stopAt {
 			u.stopAt = 0 // a further Run goes on to the end
@@ -99,7 +198,7 @@ func (u *Uploader) choose(context.Context) (State, error) {
 	}
 	u.next = chunk{
 		offset: offset, size: size,
-		declares: u.deferred, declare: u.info.Size,
+		declares: u.deferred && offset+size == u.info.Size, declare: u.info.Size,
 		payload: u.payload(offset, size),
 	}
 	return StateSending, nil
@@ -107,15 +206,19 @@ func (u *Uploader) choose(context.Context) (State, error) {
 
 // send is the step of StateSending.
 func (u *Uploader) send(ctx context.Context) (State, error) {
+	if u.parts != nil {
+		return u.sendParts(ctx)
+	}
 	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
 	if err == nil {
-		u.deferred = false
+		if u.next.declares {
+			u.deferred = false
+			u.lengthIs(u.next.declare)
+		}
 		u.mu.Lock()
 		u.lastPatch = answer.response
-		if !answer.expires.IsZero() {
-			u.expires = answer.expires
-		}
 		u.mu.Unlock()
+		u.expiresAt(answer.expires)
 		if err := u.acknowledge(answer.offset); err != nil {
 			return StateFailed, err
 		}
@@ -154,7 +257,7 @@ func (u *Uploader) halveChunk() bool {
 // and refused what follows: only HEAD tells.
 func (u *Uploader) refusedAtEnd(err error) bool {
 	var e *Error
-	if u.next.offset+u.next.size != u.info.Size || !errors.As(err, &e) || e.Temporary() {
+	if u.info.SizeUnknown || u.next.offset+u.next.size != u.info.Size || !errors.As(err, &e) || e.Temporary() {
 		return false
 	}
 	switch e.StatusCode {
@@ -167,7 +270,23 @@ func (u *Uploader) refusedAtEnd(err error) bool {
 
 // recover is the step of StateRecovering: the server is asked where it is.
 func (u *Uploader) recover(ctx context.Context) (State, error) {
+	if err := u.keeper.reclaim(ctx); err != nil { // after a pause
+		return u.after(ctx, StateRecovering, err), err
+	}
+	if u.parts != nil { // each asks for itself
+		if !u.keeper.holds() {
+			if err := u.saveParts(ctx); err != nil {
+				return u.after(ctx, StateRecovering, err), err
+			}
+		}
+		return StateReady, nil
+	}
 	info, err := u.client.head(ctx, u.url, u.hooks, u.meter)
+	if errors.Is(err, ErrUploadGone) && u.refusal != nil {
+		refusal := u.refusal // by a server that also deleted the upload
+		u.forget(ctx)
+		return StateFailed, refusal
+	}
 	if err != nil {
 		return u.after(ctx, StateRecovering, err), err
 	}
@@ -175,17 +294,11 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		return StateFailed, err
 	}
 	u.deferred = info.LengthDeferred
-	if !info.Expires.IsZero() {
-		u.mu.Lock()
-		u.expires = info.Expires
-		u.mu.Unlock()
-	}
+	u.declaredLength(info)
+	u.expiresAt(info.Expires)
 	if u.resuming {
 		u.resuming = false
-		u.meter.update(func(s *Stats) { s.ResumedFrom = info.Offset })
-		u.mu.Lock()
-		u.highest = info.Offset
-		u.mu.Unlock()
+		u.resumedAt(info.Offset)
 	}
 	if err := u.acknowledge(info.Offset); err != nil {
 		return StateFailed, err
@@ -203,6 +316,8 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 // matches checks that the upload on the server can be one of this source.
 func (u *Uploader) matches(info Info) error {
 	switch {
+	case u.info.SizeUnknown:
+		return nil
 	case !info.LengthDeferred && info.Length != u.info.Size:
 		return fmt.Errorf("%w: %d bytes there, %d here", ErrSourceMismatch, info.Length, u.info.Size)
 	case info.Offset > u.info.Size:
@@ -212,22 +327,34 @@ func (u *Uploader) matches(info Info) error {
 }
 
 // finish is the step of StateFinishing.
-func (u *Uploader) finish(context.Context) (State, error) {
+func (u *Uploader) finish(ctx context.Context) (State, error) {
+	u.keeper.drop(ctx)
+	u.terminateParts(ctx)
 	return StateComplete, nil
 }
 
 // unpause is the step of StatePaused. Where the server is may have changed in
 // the meantime, so it is asked.
 func (u *Uploader) unpause(context.Context) (State, error) {
-	if u.url == nil {
-		return StateIdle, nil
+	if u.created() || u.parts.begun() {
+		return StateRecovering, nil
 	}
-	return StateRecovering, nil
+	u.located = false
+	u.setParts(nil)
+	return StateIdle, nil
+}
+
+// created reports whether the upload exists on the server.
+func (u *Uploader) created() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.url != nil
 }
 
 // acknowledge takes over an offset from the server.
 func (u *Uploader) acknowledge(offset int64) error {
 	u.mu.Lock()
+	change := offset - u.offset
 	u.offset = offset
 	gain := max(0, offset-u.highest)
 	u.highest += gain
@@ -237,6 +364,7 @@ func (u *Uploader) acknowledge(offset int64) error {
 	}
 	u.meter.update(func(s *Stats) { s.Acknowledged += gain })
 	u.meter.begin(offset)
+	u.position.moved(change, gain)
 	u.reportProgress()
 	return u.budget.acknowledged(offset)
 }
@@ -249,6 +377,7 @@ func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, err
 			return nil, err
 		}
 		b.verify = func() error { return u.verifySource(ctx) }
+		b.toEnd = u.position == nil && offset+size == u.info.Size
 		return b, nil
 	}
 }

@@ -9,14 +9,20 @@ import (
 // base name becomes the metadata "filename". opts may be nil. The result is
 // never nil; with an error it tells how far the upload came.
 func (c *Client) UploadFile(ctx context.Context, path string, opts *UploadOptions) (*Result, error) {
+	o := fileOptions(path, opts)
+	return c.Upload(ctx, File(path), &o)
+}
+
+// fileOptions gives opts the file's name as metadata, unless they have some.
+func fileOptions(path string, opts *UploadOptions) UploadOptions {
 	var o UploadOptions
 	if opts != nil {
 		o = *opts
 	}
 	if o.Metadata == nil {
-		o.Metadata = Metadata{"filename": filepath.Base(path)}
+		o.filename = filepath.Base(path)
 	}
-	return c.Upload(ctx, File(path), &o)
+	return o
 }
 
 // Upload uploads source and retries by the client's policy until the server

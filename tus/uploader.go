@@ -10,71 +10,6 @@ import (
 	"time"
 )
 
-// CreationWithUpload says when bytes travel in the same request that creates
-// the upload (protocol section Creation With Upload).
-type CreationWithUpload int
-
-const (
-	// CreationWithUploadAuto uses the extension for a source that fits one
-	// chunk, or 8 MiB where no chunk size is set, if the server advertises it.
-	// Larger sources are created first, so that their URL is known before bytes
-	// are at stake.
-	CreationWithUploadAuto CreationWithUpload = iota
-	// CreationWithUploadAlways does the same without asking the server.
-	CreationWithUploadAlways
-	// CreationWithUploadNever always creates first.
-	CreationWithUploadNever
-)
-
-// maxCreationUpload bounds the bytes that are lost when the answer to a
-// creation with upload does not arrive, where no chunk size says it.
-const maxCreationUpload = 8 << 20
-
-// UploadOptions says what to send and how. The zero value works.
-type UploadOptions struct {
-	// Metadata is stored with the upload.
-	Metadata Metadata
-
-	// ChunkSize is the most bytes that one PATCH carries. 0 means no limit: all
-	// that is left goes in one request, which is the fastest. Servers or proxies
-	// that limit requests need a value, some a certain one. It costs no memory.
-	ChunkSize int64
-
-	// MinChunkSize, if above 0, lets a chunk that is refused with 413 be sent
-	// again in halves, down to this size in bytes.
-	MinChunkSize int64
-
-	// CreationWithUpload says when the creation carries bytes.
-	CreationWithUpload CreationWithUpload
-
-	// StopAt, if above 0, pauses the upload once when the server has this many
-	// bytes: Run and Step then return [ErrPaused]. Called again, they go on.
-	StopAt int64
-
-	// URL continues an upload that exists instead of creating one. No POST is
-	// ever sent for it. See [Client.Resume].
-	URL string
-
-	// Hooks are told what happens in this upload, after those of the client.
-	Hooks Hooks
-}
-
-func (o *UploadOptions) validate() error {
-	switch {
-	case o.ChunkSize < 0:
-		return fmt.Errorf("%w: chunk size of %d bytes", ErrInvalidInput, o.ChunkSize)
-	case o.MinChunkSize < 0:
-		return fmt.Errorf("%w: minimum chunk size of %d bytes", ErrInvalidInput, o.MinChunkSize)
-	case o.ChunkSize > 0 && o.MinChunkSize > o.ChunkSize:
-		return fmt.Errorf("%w: minimum chunk size %d above chunk size %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
-	case o.StopAt < 0:
-		return fmt.Errorf("%w: stop at %d bytes", ErrInvalidInput, o.StopAt)
-	case o.CreationWithUpload < CreationWithUploadAuto || o.CreationWithUpload > CreationWithUploadNever:
-		return fmt.Errorf("%w: creation with upload %d", ErrInvalidInput, o.CreationWithUpload)
-	}
-	return o.Metadata.Validate()
-}
-
 // Result is what became of an upload. It is returned with an error too, and
 // then tells how far the upload came and where it can be resumed.
 type Result struct {
@@ -89,9 +24,9 @@ type Result struct {
 	Expires time.Time
 	// Stats is what the upload cost.
 	Stats Stats
-	// Creation and LastPatch are the answers to the POST and to the last
-	// successful PATCH, nil if there was none. Some services tell their results
-	// there.
+	// Creation and LastPatch are the answers to the POST (of a parallel upload:
+	// to that which concatenates) and to the last successful PATCH, nil if there
+	// was none. Some services tell their results there.
 	Creation, LastPatch *Response
 }
 
@@ -119,6 +54,22 @@ type Uploader struct {
 	stopAt    int64
 	renewed   bool  // a 401 was answered with a repetition
 	refusal   error // of the chunk that would have completed the upload
+	renewing  bool  // a repetition is due that costs no retry
+
+	// What the store knows; see resume.go.
+	keeper     *keeper
+	ownKey     string // tells uploads of the same source apart
+	key        string // of the record; empty where none is kept
+	located    bool   // the store was asked
+	candidates []*candidate
+	best       *candidate
+
+	stream   *stream // of a source of unknown size; see stream.go
+	declared int64   // the length that the server knows for it
+
+	hookTurn sync.Mutex // for hooks that are not called by the driving goroutine
+	parts    *parts     // of a parallel upload; see parallel.go
+	position *position  // as a part of a parallel upload
 
 	mu        sync.Mutex
 	state     State
@@ -159,6 +110,18 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	u.hooks = hookSet{&c.hooks, &u.opts.Hooks}
 	u.meter = &meter{onMoved: u.reportMovement}
 	u.chunkSize, u.stopAt = u.opts.ChunkSize, u.opts.StopAt
+	u.ownKey = u.opts.ResumeKey
+	if u.ownKey == "" {
+		u.ownKey = u.opts.Metadata.String()
+	}
+	if u.opts.filename != "" {
+		u.opts.Metadata = Metadata{"filename": u.opts.filename}
+	}
+	u.keeper = &keeper{failed: u.storeFailed, lost: func(err error) { u.interruptWith(err) }}
+	if !u.given {
+		u.keeper.store, u.keeper.required = c.store, c.requireStore
+		u.keeper.lease = newLease()
+	}
 	u.turn <- struct{}{}
 	return u, nil
 }
@@ -168,8 +131,14 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 // the context's error when that ended; in both cases another Run continues.
 // The result is never nil.
 func (u *Uploader) Run(ctx context.Context) (*Result, error) {
-	err := u.drive(ctx, func(ctx context.Context) error {
-		for {
+	err := u.runUntil(ctx, func() bool { return false })
+	return u.result(), err
+}
+
+// runUntil drives the upload to its end, or until there is enough of it.
+func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
+	return u.drive(ctx, func(ctx context.Context) error {
+		for !enough() {
 			err := u.step(ctx)
 			state := u.State()
 			if state.Final() || state == StatePaused {
@@ -181,8 +150,8 @@ func (u *Uploader) Run(ctx context.Context) (*Result, error) {
 				}
 			}
 		}
+		return nil
 	})
-	return u.result(), err
 }
 
 // Step takes the upload one transition further, with at most one request. An
@@ -198,11 +167,7 @@ func (u *Uploader) Step(ctx context.Context) error {
 // then return [ErrPaused], and can be called again to continue. It does not
 // wait and has no effect on a final state.
 func (u *Uploader) Pause() {
-	u.mu.Lock()
-	interrupt := u.interrupt
-	u.mu.Unlock()
-	if interrupt != nil {
-		interrupt(ErrPaused)
+	if u.interruptWith(ErrPaused) {
 		return
 	}
 	select {
@@ -212,16 +177,32 @@ func (u *Uploader) Pause() {
 			u.enter(StatePaused, ErrPaused)
 		}
 	default: // somebody began or ended to drive just now
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		if u.interrupt != nil {
-			u.interrupt(ErrPaused)
-		}
+		u.interruptWith(ErrPaused)
 	}
 }
 
-// Abort gives the upload up: what runs is stopped, and the upload is deleted on
-// the server (protocol section Termination), retrying by the client's policy.
+// interruptWith ends what is being done at the moment. It is false if nobody
+// drives.
+func (u *Uploader) interruptWith(cause error) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.interrupt == nil {
+		return false
+	}
+	u.interrupt(cause)
+	return true
+}
+
+func (u *Uploader) storeFailed(e StoreError) {
+	u.hookTurn.Lock()
+	defer u.hookTurn.Unlock()
+	e.Name = u.info.Name
+	u.hooks.storeError(e)
+}
+
+// Abort gives the upload up: what runs is stopped, and the upload, with its parts
+// if it is parallel, is deleted on the server (protocol section Termination),
+// retrying by the client's policy, and from the store.
 func (u *Uploader) Abort(ctx context.Context) error {
 	u.Pause()
 	select {
@@ -230,16 +211,25 @@ func (u *Uploader) Abort(ctx context.Context) error {
 	case <-ctx.Done():
 		return contextError(ctx)
 	}
-	u.mu.Lock()
-	target := u.url
-	u.mu.Unlock()
-	if target != nil {
+	for _, target := range u.targets() {
 		if err := u.client.terminate(ctx, target, u.hooks, u.meter); err != nil {
 			return err
 		}
 	}
+	u.keeper.drop(ctx)
 	u.enter(StateAborted, nil)
 	return nil
+}
+
+// targets are the URLs of everything that the upload has on the server.
+func (u *Uploader) targets() []*url.URL {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var all []*url.URL
+	if u.url != nil {
+		all = append(all, u.url)
+	}
+	return append(all, u.parts.urls()...)
 }
 
 // State returns where the upload is.
@@ -270,10 +260,10 @@ func (u *Uploader) URL() string {
 func (u *Uploader) Stats() Stats { return u.meter.snapshot() }
 
 func (u *Uploader) result() *Result {
-	r := &Result{URL: u.URL(), Size: u.info.Size, Stats: u.Stats()}
+	r := &Result{URL: u.URL(), Stats: u.Stats()}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	r.Offset, r.Expires, r.Creation, r.LastPatch = u.offset, u.expires, u.creation, u.lastPatch
+	r.Size, r.Offset, r.Expires, r.Creation, r.LastPatch = u.info.Size, u.offset, u.expires, u.creation, u.lastPatch
 	return r
 }
 
@@ -291,11 +281,48 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	u.setInterrupt(cancel)
 	defer u.setInterrupt(nil)
 	u.meter.start()
-	err := work(ctx)
+	stop := u.keeper.keepLease(ctx)
+	err := u.keeper.renew(ctx)
+	switch {
+	case err == nil:
+		err = work(ctx)
+	case ctx.Err() == nil:
+		u.enter(StateFailed, err)
+	}
+	stop()
+	lost := context.Cause(ctx)
+	if (errors.Is(lost, ErrLeaseLost) || errors.Is(lost, ErrStore)) && !u.State().Final() {
+		err = lost
+		u.enter(StateFailed, err)
+	}
+	u.settle(ctx, err)
 	if context.Cause(ctx) == ErrPaused && u.State() == StatePaused {
 		return ErrPaused
 	}
 	return err
+}
+
+// settle leaves the store as a later session should find it.
+func (u *Uploader) settle(ctx context.Context, err error) {
+	if u.stream != nil {
+		if u.State().Final() {
+			u.stream.close()
+		} else if ctx.Err() != nil {
+			u.stream.rest()
+		}
+	}
+	switch u.State() {
+	case StatePaused:
+		u.giveBack(ctx)
+		u.keeper.release(ctx)
+	case StateFailed:
+		u.giveBack(ctx)
+		if errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrSourceMismatch) {
+			u.keeper.drop(ctx) // what is on the server can never become this source
+			return
+		}
+		u.keeper.release(ctx)
+	}
 }
 
 func (u *Uploader) setInterrupt(f context.CancelCauseFunc) {
@@ -348,10 +375,10 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 	switch {
 	case ctx.Err() != nil:
 		return StatePaused
-	case errors.Is(err, ErrUploadGone) && !u.given:
-		return u.forget()
+	case errors.Is(err, ErrUploadGone) && !u.given && u.created():
+		return u.forget(ctx)
 	case errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized && !u.renewed && u.hooks.canRenew():
-		u.renewed = true
+		u.renewed, u.renewing = true, true
 	case !u.client.retry.shouldRetry(err, u.budget.failures+1):
 		return StateFailed
 	}
@@ -363,10 +390,13 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 
 // forget drops an upload of ours that the server no longer has; the next
 // state begins a new one.
-func (u *Uploader) forget() State {
+func (u *Uploader) forget(ctx context.Context) State {
 	u.mu.Lock()
+	lost := u.offset
 	u.url, u.offset = nil, 0
 	u.mu.Unlock()
+	u.position.moved(-lost, 0)
+	u.keeper.drop(ctx)
 	u.deferred, u.resuming, u.refusal = false, false, nil
 	u.meter.update(func(s *Stats) { s.Recreations++ })
 	if err := u.budget.acknowledged(0); err != nil {
@@ -378,8 +408,13 @@ func (u *Uploader) forget() State {
 // waitToRetry spends one failure of the budget and waits. An error means that
 // the upload ended or was paused.
 func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
+	if u.renewing {
+		u.renewing = false
+		return nil
+	}
 	wait, ok := u.budget.next(failure)
 	if !ok {
+		failure = u.inConcatenation(failure)
 		u.enter(StateFailed, failure)
 		return failure
 	}

@@ -1,0 +1,96 @@
+package fingerprint_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
+)
+
+func Example() {
+	f, err := os.Open("sample.go")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	stat, err := f.Stat()
+	if err != nil {
+		log.Fatal(err)
+	}
+	found, err := fingerprint.Sample{}.Fingerprint(context.Background(), f, fingerprint.Info{
+		Name:    stat.Name(),
+		Size:    stat.Size(),
+		ModTime: stat.ModTime(),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(strings.HasPrefix(found, fmt.Sprintf("sample1-%d-", stat.Size())))
+	// Output: true
+}
+
+func ExampleSample() {
+	r := strings.NewReader("Hello, world!")
+	info := fingerprint.Info{
+		Name:    "greeting.txt", // does not count
+		Size:    r.Size(),
+		ModTime: time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC),
+	}
+	found, err := fingerprint.Sample{}.Fingerprint(context.Background(), r, info)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(found)
+	// Output: x
+}
+
+func ExampleContent() {
+	r := strings.NewReader("Hello, world!")
+	content := fingerprint.Content{OnProgress: func(done, total int64) {
+		fmt.Printf("%d of %d bytes\n", done, total)
+	}}
+	found, err := content.Fingerprint(context.Background(), r, fingerprint.Info{Size: r.Size()})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(found)
+	// Output: x
+}
+
+func ExampleStat() {
+	found, err := fingerprint.Stat{}.Fingerprint(context.Background(), nil, fingerprint.Info{
+		Name:    "/data/disk.img",
+		Size:    1 << 40,
+		ModTime: time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(found)
+	// Output: x
+}
+
+// A program that has names for its assets needs no look at their content.
+func ExampleFunc() {
+	var byAsset fingerprint.Fingerprinter = fingerprint.Func(
+		func(_ context.Context, _ io.ReaderAt, info fingerprint.Info) (string, error) {
+			return "asset-" + info.Version, nil
+		})
+	found, err := byAsset.Fingerprint(context.Background(), nil, fingerprint.Info{Size: 13, Version: "4711"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(found)
+	// Output: asset-4711
+}
+
+func ExampleKey() {
+	fmt.Println(fingerprint.Key("asset-4711", "https://example.org/files/", ""))
+	fmt.Println(fingerprint.Key("asset-4711", "https://example.com/files/", ""))
+	// Output: x
+}

@@ -1,0 +1,83 @@
+package fingerprint_test
+
+import (
+	"context"
+	"io"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
+)
+
+// pattern is a source of any size without memory: the byte at an offset
+// follows from the offset alone.
+type pattern struct {
+	size  int64
+	reads []span // every range that was asked for
+}
+
+// span is the bytes from start to end, exclusive.
+type span struct{ start, end int64 }
+
+func patternByte(offset int64) byte {
+	return byte(uint64(offset) * 0x9E3779B97F4A7C15 >> 56)
+}
+
+func (p *pattern) ReadAt(b []byte, offset int64) (int, error) {
+	p.reads = append(p.reads, span{offset, offset + int64(len(b))})
+	n := min(int64(len(b)), max(0, p.size-offset))
+	for i := range n {
+		b[i] = patternByte(offset + i)
+	}
+	if n < int64(len(b)) {
+		return int(n), io.EOF
+	}
+	return int(n), nil
+}
+
+// readerAtFunc is an io.ReaderAt in one function.
+type readerAtFunc func(p []byte, offset int64) (int, error)
+
+func (f readerAtFunc) ReadAt(p []byte, offset int64) (int, error) { return f(p, offset) }
+
+// changed is a reader with one byte flipped.
+func changed(r io.ReaderAt, at int64) io.ReaderAt {
+	return readerAtFunc(func(p []byte, offset int64) (int, error) {
+		n, err := r.ReadAt(p, offset)
+		if i := at - offset; i >= 0 && i < int64(n) {
+			p[i] ^= 1
+		}
+		return n, err
+	})
+}
+
+var moment = time.Date(2024, 2, 29, 12, 34, 56, 789012345, time.UTC)
+
+func infoOf(size int64) fingerprint.Info {
+	return fingerprint.Info{Name: "movie.mp4", Size: size, ModTime: moment, Version: `"v1"`}
+}
+
+func mustFingerprint(t *testing.T, f fingerprint.Fingerprinter, r io.ReaderAt, info fingerprint.Info) string {
+	t.Helper()
+	got, err := f.Fingerprint(context.Background(), r, info)
+	if err != nil {
+		t.Fatalf("%T of %d bytes: %v", f, info.Size, err)
+	}
+	return got
+}
+
+// sampledRanges is what Sample looks at in a source of the given size.
+func sampledRanges(t *testing.T, size int64) []span {
+	t.Helper()
+	source := &pattern{size: math.MaxInt64}
+	mustFingerprint(t, fingerprint.Sample{}, source, infoOf(size))
+	slices.SortFunc(source.reads, func(a, b span) int {
+		if a.start < b.start {
+			return -1
+		}
+		return 1
+	})
+	return source.reads
+}

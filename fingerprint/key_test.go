@@ -1,0 +1,69 @@
+package fingerprint_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
+)
+
+const someFingerprint = "sample1-5-0123456789abcdef0123456789abcdef"
+
+// The hashes were made from the description in the package comment with
+// sha256sum. If this test fails, keys stored by earlier releases are not found.
+func TestKeysAreTheSameForever(t *testing.T) {
+	for _, test := range []struct{ fingerprint, scope, resumeKey, want string }{
+		{"", "", "", "key-a8c601ee2eda0ba7cd85875c683b09a3"},
+		{someFingerprint, "https://example.org/files/", "filename bW92aWU=", "sample1-5-0123456789abcdef0123456789abcdef-84855186d2f11a182326d6cfb2810eab"},
+		{"asset 7", "https://example.org/files/", "", "key-35e37ffdff304d509b18ea7a2ad757c9"},
+	} {
+		if got := fingerprint.Key(test.fingerprint, test.scope, test.resumeKey); got != test.want {
+			t.Errorf("Key(%q, %q, %q):\ngot  %s\nwant %s", test.fingerprint, test.scope, test.resumeKey, got, test.want)
+		}
+	}
+}
+
+func TestKeyCoversEachPart(t *testing.T) {
+	seen := map[string][3]string{}
+	for _, parts := range [][3]string{
+		{"a", "b", "c"}, {"A", "b", "c"}, {"a", "B", "c"}, {"a", "b", "C"},
+		{"ab", "", "c"}, {"", "ab", "c"}, {"a", "bc", ""}, {"abc", "", ""}, {"", "abc", ""}, {"", "", "abc"},
+		{"a b", "", ""}, {"a  b", "", ""}, {"key", "", ""}, {"", "", ""},
+	} {
+		key := fingerprint.Key(parts[0], parts[1], parts[2])
+		if other, ok := seen[key]; ok {
+			t.Errorf("%q and %q have the same key %s", parts, other, key)
+		}
+		seen[key] = parts
+	}
+}
+
+func TestKeyStartsWithAReadableFingerprint(t *testing.T) {
+	for _, readable := range []string{someFingerprint, "a", "7", "Asset_7-b", strings.Repeat("a", 100)} {
+		if key := fingerprint.Key(readable, "s", "r"); !strings.HasPrefix(key, readable+"-") {
+			t.Errorf("key of %q is %q", readable, key)
+		}
+	}
+	for _, unsafe := range []string{"", "-rf", "_", "a b", "a/b", `a\b`, "a.b", "..", "ü", "a\x00", strings.Repeat("a", 101)} {
+		if key := fingerprint.Key(unsafe, "s", "r"); !strings.HasPrefix(key, "key-") {
+			t.Errorf("key of %q is %q", unsafe, key)
+		}
+	}
+}
+
+func FuzzKeyIsASafeName(f *testing.F) {
+	f.Add(someFingerprint, "https://example.org/files/", "filename bW92aWU=")
+	f.Add("", "", "")
+	f.Add("-\x00/", "\n", "..")
+	safe := regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}-[0-9a-f]{32}$`)
+	f.Fuzz(func(t *testing.T, fp, scope, resumeKey string) {
+		key := fingerprint.Key(fp, scope, resumeKey)
+		if !safe.MatchString(key) {
+			t.Errorf("Key(%q, %q, %q) = %q", fp, scope, resumeKey, key)
+		}
+		if moved := fingerprint.Key(fp, scope+resumeKey, ""); resumeKey != "" && moved == key {
+			t.Errorf("Key(%q, %q, %q) does not tell scope from resume key", fp, scope, resumeKey)
+		}
+	})
+}

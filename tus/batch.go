@@ -1,0 +1,122 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+)
+
+// defaultBatchFiles is how many uploads of a batch run at the same time.
+const defaultBatchFiles = 4
+
+// Job is one upload of a batch.
+type Job struct {
+	// Source is what is uploaded.
+	Source Source
+	// Options say how; nil means the defaults.
+	Options *UploadOptions
+	// Tag is whatever the caller wants to find again in the result.
+	Tag any
+}
+
+// FileJob is the upload of the file at path, with its base name as metadata
+// "filename" and path as the tag.
+func FileJob(path string) Job {
+	opts := fileOptions(path, nil)
+	return Job{Source: File(path), Options: &opts, Tag: path}
+}
+
+// BatchOptions says how a batch is worked through. The zero value works.
+type BatchOptions struct {
+	// Concurrency is how many jobs run at the same time; 0 means 4. The jobs'
+	// own parallel parts come on top: [Options.MaxConnections] bounds both
+	// together.
+	Concurrency int
+
+	// StopOnError ends the batch at the first job that fails: those that run are
+	// paused, and no further one is begun. Otherwise all jobs have their turn.
+	StopOnError bool
+}
+
+// BatchResult is what became of one job.
+type BatchResult struct {
+	// Job is the job as it was given.
+	Job Job
+	// Result tells how far the upload came; never nil.
+	Result *Result
+	// Err is nil if the upload is complete.
+	Err error
+}
+
+// UploadAll uploads jobs, several at the same time, and yields a result for each
+// as it ends, so in no certain order. Jobs are drawn from the iterator only when
+// there is room for them, by one goroutine at a time; an iterator that waits for
+// jobs should end with ctx. When ctx ends, jobs that
+// run are paused and yield the error of ctx; further ones are not drawn. A loop
+// that is left early pauses what runs, and waits for it. opts may be nil.
+//
+// The iterator can be used once.
+func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchOptions) iter.Seq[BatchResult] {
+	var o BatchOptions
+	if opts != nil {
+		o = *opts
+	}
+	return func(yield func(BatchResult) bool) {
+		if o.Concurrency < 0 {
+			yield(BatchResult{Result: &Result{}, Err: fmt.Errorf("%w: %d uploads at the same time", ErrInvalidInput, o.Concurrency)})
+			return
+		}
+		if o.Concurrency == 0 {
+			o.Concurrency = defaultBatchFiles
+		}
+		c.uploadAll(ctx, jobs, o, yield)
+	}
+}
+
+// errBatchStopped is why jobs were paused that were not to blame.
+var errBatchStopped = errors.New("batch was stopped")
+
+func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOptions, yield func(BatchResult) bool) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	next, end := iter.Pull(jobs)
+	defer end()
+	var turn sync.Mutex // jobs are drawn one at a time
+	draw := func() (Job, bool) {
+		turn.Lock()
+		defer turn.Unlock()
+		if ctx.Err() != nil {
+			return Job{}, false
+		}
+		return next()
+	}
+	results := make(chan BatchResult)
+	var workers sync.WaitGroup
+	for range opts.Concurrency {
+		workers.Go(func() {
+			for job, ok := draw(); ok; job, ok = draw() {
+				result, err := c.Upload(ctx, job.Source, job.Options)
+				if err != nil && opts.StopOnError {
+					stop(errBatchStopped)
+				}
+				results <- BatchResult{Job: job, Result: result, Err: err}
+			}
+		})
+	}
+	go func() {
+		workers.Wait()
+		close(results)
+	}()
+	defer func() { // also when the loop's body panics
+		stop(errBatchStopped)
+		for range results {
+		}
+	}()
+	for r := range results {
+		if !yield(r) {
+			return
+		}
+	}
+}

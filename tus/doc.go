@@ -1,0 +1,71 @@
+// Package tus is a client for tus 1.0.0, the protocol for resumable uploads
+// over HTTP (https://tus.io/protocols/resumable-upload).
+//
+//	client, err := tus.NewClient("https://example.org/files/", &tus.Options{Store: store})
+//	…
+//	result, err := client.UploadFile(ctx, "movie.mp4", nil)
+//
+// # The objects
+//
+// A [Client] talks to one server. It is made once, and is safe for concurrent
+// use. A [Source] is what is uploaded: a file, a piece of memory, a stream. An
+// [Uploader] is one upload of one source, a state machine that the Client's
+// Upload methods drive and that a program may drive by hand, step by step. A
+// [storage.Store] remembers upload URLs over the end of the process, by a
+// [fingerprint.Fingerprinter] that recognises the source.
+//
+// # The life of an upload
+//
+// An Uploader begins in [StateIdle]. It looks at the source, asks the store
+// whether an earlier session began to upload it, and asks the server for its
+// capabilities if they make a difference. An earlier upload is asked for its
+// offset and gone on with; otherwise a new one is created, and its URL is on disk
+// before its first byte leaves. A source that fits one chunk goes out together
+// with the creation, in a single request, if the server offers that.
+//
+//	         ┌──────── upload is gone ────────┐
+//	         ▼                                │
+//	Idle ─► Creating ─► Ready ◄──────────► Sending
+//	 │                  ▲ │ ▲                 │ failed
+//	 └─► Locating ──────┘ │ └── Recovering ◄──┘
+//	                      ▼
+//	           (Concatenating ─►) Finishing ─► Complete
+//
+// Then bytes are sent, all in one PATCH or in chunks of [UploadOptions.ChunkSize].
+// Whenever it is not known what the server has, because a connection broke, an
+// answer was lost or refused the offset, it is asked (HEAD), and the upload goes
+// on from there, up or down. Nothing that was acknowledged is sent again. The
+// whole table is at [State].
+//
+// Failures that may pass are retried by [RetryPolicy], whose budget is renewed
+// each time the acknowledged offset moves on. There is no limit on how long a
+// request may take, only on how long nothing may move ([Options.StallTimeout]).
+// When the context ends, the upload is paused: it can be continued with the same
+// Uploader, with [Client.Resume] and its URL, or, with a store, by uploading the
+// same source again, also after the process was killed.
+//
+// # Many connections, many files, streams
+//
+// With [UploadOptions.Parallel] the source is sent in parts over several
+// connections, and put together by the server. [Client.UploadAll] works through
+// any number of uploads with a bounded number at the same time.
+// [Client.UploadReader] takes a stream of unknown length.
+//
+// # What it costs
+//
+// Memory does not depend on the size of the source: about a hundred KiB for each
+// connection, and two chunks for a stream. Files are sent by the kernel where it
+// can (sendfile on Linux), without a copy in memory.
+//
+// # What is kept secret
+//
+// The caller's headers go to the origin of the endpoint and to no other, whatever
+// a server says in a Location or redirect, unless [Options.TrustedOrigins] lists
+// it. Errors name URLs without user, password and query.
+//
+// # Errors
+//
+// Every condition that a program may want to tell apart is an Err… variable for
+// [errors.Is]. Failed requests are an [*Error] for [errors.As], with method, URL,
+// status and offset. [IsTemporary] tells whether trying again may help.
+package tus

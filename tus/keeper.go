@@ -1,0 +1,271 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+// storeTimeout bounds the store operations that run after the context of the
+// upload ended.
+const storeTimeout = 5 * time.Second
+
+// keeper keeps the record of one upload in the store, and with it the lease
+// that no other Uploader works on the same upload. Without a store its methods
+// do nothing. A store that fails is reported; it ends the upload only if the
+// client requires the store.
+type keeper struct {
+	store    storage.Store // nil for none
+	required bool
+	failed   func(StoreError)
+	lost     func(error) // stops the upload when the lease is lost
+	lease    storage.Lease
+
+	mu    sync.Mutex
+	rec   storage.Record // as stored last; no ID means none
+	dirty bool           // rec was changed since
+}
+
+// enabled reports whether there is a store to keep anything in.
+func (k *keeper) enabled() bool { return k.store != nil }
+
+// holds reports whether the upload is in the store, under our lease.
+func (k *keeper) holds() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.rec.ID != ""
+}
+
+// record returns what is stored.
+func (k *keeper) record() storage.Record {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.rec.Clone()
+}
+
+// find returns the records of earlier uploads under key that nobody works on,
+// the latest first.
+func (k *keeper) find(ctx context.Context, key string) ([]storage.Record, error) {
+	found, err := k.store.Find(ctx, key)
+	if err != nil { // records that can be read come along with the error
+		if err := k.report("find", err); err != nil {
+			return nil, err
+		}
+	}
+	free := found[:0]
+	for _, rec := range found {
+		if !leaseRuns(rec.Lease, time.Now()) {
+			free = append(free, rec)
+		}
+	}
+	return free, nil
+}
+
+// claim takes the lease of a record that was found. It is false if somebody
+// was faster.
+func (k *keeper) claim(ctx context.Context, rec storage.Record) (storage.Record, bool, error) {
+	now := time.Now()
+	lease := k.lease
+	lease.Until = now.Add(leaseTime).UTC()
+	rec.Lease, rec.Updated = &lease, now.UTC()
+	stored, err := k.store.Put(ctx, rec)
+	if errors.Is(err, storage.ErrConflict) {
+		return rec, false, nil
+	}
+	if err != nil {
+		// Whether somebody else is at work cannot be made sure of.
+		return rec, false, k.report("put", err)
+	}
+	return stored, true, nil
+}
+
+// unclaim gives a record back that was claimed and then not chosen.
+func (k *keeper) unclaim(ctx context.Context, rec storage.Record) {
+	rec.Lease = nil
+	if _, err := k.store.Put(ctx, rec); err != nil && !errors.Is(err, storage.ErrConflict) {
+		k.report("put", err)
+	}
+}
+
+// adopt goes on with a record that was claimed.
+func (k *keeper) adopt(rec storage.Record) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rec, k.dirty = rec, false
+}
+
+// save stores what change makes of the record, a new one if there is none. It
+// returns when the record is on disk.
+func (k *keeper) save(ctx context.Context, change func(*storage.Record)) error {
+	if !k.enabled() {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	rec := k.rec.Clone()
+	now := time.Now().UTC()
+	if rec.ID == "" {
+		rec.ID, rec.Created = storage.NewID(), now
+	}
+	change(&rec)
+	return k.put(ctx, rec, now)
+}
+
+// put needs the lock.
+func (k *keeper) put(ctx context.Context, rec storage.Record, now time.Time) error {
+	lease := k.lease
+	lease.Until = now.Add(leaseTime).UTC()
+	rec.Lease, rec.Updated = &lease, now.UTC()
+	stored, err := k.overwrite(ctx, rec)
+	switch {
+	case err == nil:
+		k.rec, k.dirty = stored, false
+		return nil
+	case errors.Is(err, storage.ErrConflict):
+		k.rec, k.dirty = storage.Record{}, false // it is somebody else's now
+		return ErrLeaseLost
+	case ctx.Err() != nil:
+		return contextError(ctx)
+	}
+	return k.report("put", err)
+}
+
+// overwrite is Put for a record that is ours. A Put that failed may have stored
+// the record all the same: then the conflict is with ourselves.
+func (k *keeper) overwrite(ctx context.Context, rec storage.Record) (storage.Record, error) {
+	stored, err := k.store.Put(ctx, rec)
+	if !errors.Is(err, storage.ErrConflict) {
+		return stored, err
+	}
+	found, _ := k.store.Find(ctx, rec.Fingerprint)
+	for _, there := range found {
+		if there.ID == rec.ID && there.Lease != nil && there.Lease.Holder == k.lease.Holder {
+			rec.Revision = there.Revision
+			return k.store.Put(ctx, rec)
+		}
+	}
+	return stored, err
+}
+
+// note changes the record without haste: the change is stored with the next
+// renewal of the lease or at the end.
+func (k *keeper) note(change func(*storage.Record)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.rec.ID != "" {
+		change(&k.rec)
+		k.dirty = true
+	}
+}
+
+// renew prolongs the lease if a good part of it is over.
+func (k *keeper) renew(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.rec.ID == "" || k.rec.Lease == nil {
+		return nil
+	}
+	now := time.Now()
+	if k.rec.Lease.Until.Sub(now) > leaseTime-leaseRenewal {
+		return nil
+	}
+	return k.put(ctx, k.rec.Clone(), now)
+}
+
+// keepLease renews the lease while the upload is driven. The function returned
+// stops that and waits for it.
+func (k *keeper) keepLease(ctx context.Context) (stop func()) {
+	if !k.enabled() {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() {
+		ticker := time.NewTicker(leaseRenewal / 2)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if err := k.renew(ctx); err != nil && ctx.Err() == nil {
+				k.lost(err)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// release gives the record back for a later session.
+func (k *keeper) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.rec.ID == "" {
+		return
+	}
+	rec := k.rec.Clone()
+	rec.Lease = nil
+	stored, err := k.overwrite(ctx, rec)
+	if err == nil {
+		k.rec, k.dirty = stored, false
+		return
+	}
+	k.rec = storage.Record{}
+	if !errors.Is(err, storage.ErrConflict) {
+		k.report("put", err)
+	}
+}
+
+// reclaim takes the lease again after a release. An upload that somebody else
+// went on with meanwhile is lost to us.
+func (k *keeper) reclaim(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.rec.ID == "" || k.rec.Lease != nil {
+		return nil
+	}
+	return k.put(ctx, k.rec.Clone(), time.Now())
+}
+
+// drop removes the record. It runs to its end even if ctx ended: the upload is
+// complete or gone, so the record would only mislead.
+func (k *keeper) drop(ctx context.Context) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.rec.ID == "" {
+		return
+	}
+	k.remove(ctx, k.rec.ID)
+	k.rec = storage.Record{}
+}
+
+func (k *keeper) remove(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if err := k.store.Delete(ctx, id); err != nil {
+		k.report("delete", err)
+	}
+}
+
+// report tells the hooks that the store failed. It returns an error only if
+// that must end the upload.
+func (k *keeper) report(op string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	k.failed(StoreError{Op: op, Err: err})
+	if k.required {
+		return fmt.Errorf("tus: %w: %s: %w", ErrStore, op, err)
+	}
+	return nil
+}

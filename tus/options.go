@@ -1,0 +1,155 @@
+package tus
+
+import (
+	"fmt"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+// CreationWithUpload says when bytes travel in the same request that creates
+// the upload (protocol section Creation With Upload).
+type CreationWithUpload int
+
+const (
+	// CreationWithUploadAuto uses the extension for a source that fits one
+	// chunk, or 8 MiB where no chunk size is set, if the server advertises it.
+	// Larger sources are created first, so that their URL is known before bytes
+	// are at stake.
+	CreationWithUploadAuto CreationWithUpload = iota
+	// CreationWithUploadAlways does the same without asking the server.
+	CreationWithUploadAlways
+	// CreationWithUploadNever always creates first.
+	CreationWithUploadNever
+)
+
+// maxCreationUpload bounds the bytes that are lost when the answer to a
+// creation with upload does not arrive, where no chunk size says it.
+const maxCreationUpload = 8 << 20
+
+// UploadOptions says what to send and how. The zero value works.
+type UploadOptions struct {
+	// Metadata is stored with the upload.
+	Metadata Metadata
+
+	// ChunkSize is the most bytes that one PATCH carries. 0 means no limit: all
+	// that is left goes in one request, which is the fastest. Servers or proxies
+	// that limit requests need a value, some a certain one. It costs no memory.
+	ChunkSize int64
+
+	// MinChunkSize, if above 0, lets a chunk that is refused with 413 be sent
+	// again in halves, down to this size in bytes.
+	MinChunkSize int64
+
+	// CreationWithUpload says when the creation carries bytes.
+	CreationWithUpload CreationWithUpload
+
+	// DeferLength creates the upload without telling its length, which then goes
+	// out with the last bytes (protocol section Creation, Upload-Defer-Length).
+	// Sources of unknown size do so anyway.
+	DeferLength bool
+
+	// StopAt, if above 0, pauses the upload once when the server has this many
+	// bytes: Run and Step then return [ErrPaused]. Called again, they go on.
+	StopAt int64
+
+	// URL continues an upload that exists instead of creating one. No POST is
+	// ever sent for it. See [Client.Resume].
+	URL string
+
+	// ResumeKey tells uploads of the same source apart in the client's store, so
+	// that an interrupted one is found by the right one of them. "" means the
+	// metadata.
+	ResumeKey string
+
+	// Previous, if not nil, is the only stored upload to go on with, one of
+	// [Client.PreviousUploads].
+	Previous *storage.Record
+
+	// SourceChanged says what to do about a stored upload of a source that has
+	// another size by now.
+	SourceChanged SourceChangedPolicy
+
+	// Parallel, if above 1, splits the source into parts that are sent over that
+	// many connections and then concatenated by the server (protocol section
+	// Concatenation). A server without the extension is an error matching
+	// [ErrUnsupported], before anything is created. The source must be of known
+	// size and allow several readers. A source too small for two parts is sent
+	// as usual. It costs no memory.
+	Parallel int
+
+	// ParallelBestEffort sends the source as usual where it cannot be sent in
+	// parts, instead of failing.
+	ParallelBestEffort bool
+
+	// MinPartSize is the least size in bytes of a part but the last, where
+	// PartBoundaries are not given. 0 means 5 MiB: servers that store in S3
+	// handle smaller ones badly.
+	MinPartSize int64
+
+	// PartBoundaries are the offsets in bytes, in ascending order, at which the
+	// parts of a parallel upload begin, but for the first one's 0. nil leaves
+	// the planning to this package.
+	PartBoundaries []int64
+
+	// PartMetadata is stored with each part of a parallel upload; Metadata goes
+	// to the final upload.
+	PartMetadata Metadata
+
+	// TerminateParts deletes the partial uploads when the final upload is
+	// complete. Some servers refer to them, so they are left alone by default.
+	TerminateParts bool
+
+	// BufferLimit is how many bytes of a stream of unknown length are held in
+	// memory to find out its length, where the server does not offer to defer
+	// it. 0 means none: then such a server is an error matching [ErrUnsupported]
+	// unless the stream fits one chunk.
+	BufferLimit int64
+
+	// Hooks are told what happens in this upload, after those of the client.
+	Hooks Hooks
+
+	// filename becomes the metadata "filename", but does not count in what the
+	// upload is found by: a renamed file resumes.
+	filename string
+}
+
+func (o *UploadOptions) validate() error {
+	switch {
+	case o.ChunkSize < 0:
+		return fmt.Errorf("%w: chunk size of %d bytes", ErrInvalidInput, o.ChunkSize)
+	case o.MinChunkSize < 0:
+		return fmt.Errorf("%w: minimum chunk size of %d bytes", ErrInvalidInput, o.MinChunkSize)
+	case o.ChunkSize > 0 && o.MinChunkSize > o.ChunkSize:
+		return fmt.Errorf("%w: minimum chunk size %d above chunk size %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
+	case o.Parallel < 0:
+		return fmt.Errorf("%w: %d parallel parts", ErrInvalidInput, o.Parallel)
+	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength || o.URL != ""):
+		return fmt.Errorf("%w: parallel parts together with StopAt, DeferLength or URL", ErrInvalidInput)
+	case o.MinPartSize < 0:
+		return fmt.Errorf("%w: minimum part size of %d bytes", ErrInvalidInput, o.MinPartSize)
+	case !ascending(o.PartBoundaries):
+		return fmt.Errorf("%w: part boundaries %v are not ascending", ErrInvalidInput, o.PartBoundaries)
+	case o.BufferLimit < 0:
+		return fmt.Errorf("%w: buffer limit of %d bytes", ErrInvalidInput, o.BufferLimit)
+	case o.SourceChanged < SourceChangedFail || o.SourceChanged > SourceChangedRestart:
+		return fmt.Errorf("%w: source changed policy %d", ErrInvalidInput, o.SourceChanged)
+	case o.StopAt < 0:
+		return fmt.Errorf("%w: stop at %d bytes", ErrInvalidInput, o.StopAt)
+	case o.CreationWithUpload < CreationWithUploadAuto || o.CreationWithUpload > CreationWithUploadNever:
+		return fmt.Errorf("%w: creation with upload %d", ErrInvalidInput, o.CreationWithUpload)
+	}
+	if err := o.PartMetadata.Validate(); err != nil {
+		return err
+	}
+	return o.Metadata.Validate()
+}
+
+// ascending reports whether each boundary is above the one before, from 0 on.
+func ascending(boundaries []int64) bool {
+	for i, b := range boundaries {
+		if b <= 0 || i > 0 && b <= boundaries[i-1] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,497 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+// parts is a parallel upload: partial uploads, and the final upload that the
+// server makes of them (protocol section Concatenation). Each part is sent by
+// an Uploader of its own.
+type parts struct {
+	list        []*part
+	connections int
+	saving      sync.Mutex // parts are stored one at a time
+	early       bool       // the final upload is made before the parts are complete
+	creating    bool       // the URLs of the parts are stored all at once, when all are there
+	rechecked   bool       // the server was asked whether it still has all parts
+	uncertain   bool       // an answer to the creation of the final upload was lost
+	confirmed   bool       // the final upload is complete
+}
+
+type part struct {
+	span
+	meter    *meter
+	uploader *Uploader
+
+	mu  sync.Mutex
+	url *url.URL // nil until created
+}
+
+func (p *part) location() *url.URL {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.url
+}
+
+func (p *part) locate(u *url.URL) {
+	p.mu.Lock()
+	p.url = u
+	p.mu.Unlock()
+}
+
+func (p *part) complete() bool { return p.uploader.State() == StateComplete }
+
+// urls of the parts that exist. A nil *parts has none.
+func (ps *parts) urls() []*url.URL {
+	if ps == nil {
+		return nil
+	}
+	var all []*url.URL
+	for _, p := range ps.list {
+		if u := p.location(); u != nil {
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
+// begun reports whether anything exists on the server.
+func (ps *parts) begun() bool { return len(ps.urls()) > 0 }
+
+// complete reports whether the server has every part whole.
+func (ps *parts) complete() bool {
+	for _, p := range ps.list {
+		if !p.complete() {
+			return false
+		}
+	}
+	return true
+}
+
+// sent is the number of bytes that left, confirmed or not.
+func (ps *parts) sent() int64 {
+	var n int64
+	for _, p := range ps.list {
+		n += max(p.meter.sentUpTo(), p.uploader.Offset())
+	}
+	return n
+}
+
+// wantsParts reports whether the upload is to be sent in parts, if it can.
+func (u *Uploader) wantsParts() bool {
+	return u.opts.Parallel > 1 && u.position == nil && !u.info.Sequential && !u.info.SizeUnknown && u.info.Size > 0
+}
+
+// planParts cuts the source, if the server offers concatenation and the source
+// is large enough.
+func (u *Uploader) planParts(caps Capabilities) error {
+	if !caps.Supports(ExtensionConcatenation) {
+		if u.opts.ParallelBestEffort {
+			return nil
+		}
+		return fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, ExtensionConcatenation)
+	}
+	spans := planSpans(u.info.Size, u.opts.Parallel, u.opts.MinPartSize)
+	if u.opts.PartBoundaries != nil {
+		var err error
+		if spans, err = spansAt(u.info.Size, u.opts.PartBoundaries); err != nil {
+			return err
+		}
+	}
+	if len(spans) < 2 {
+		return nil
+	}
+	u.inline = false
+	ps := &parts{connections: u.opts.Parallel, early: caps.Supports(ExtensionConcatenationUnfinished)}
+	for _, s := range spans {
+		ps.list = append(ps.list, u.newPart(ps, s))
+	}
+	u.setParts(ps)
+	return nil
+}
+
+func (u *Uploader) setParts(ps *parts) {
+	u.mu.Lock()
+	u.parts = ps
+	u.mu.Unlock()
+}
+
+// newPart makes a part that does not exist on the server yet.
+func (u *Uploader) newPart(ps *parts, s span) *part {
+	p := &part{span: s, meter: &meter{parent: u.meter, onMoved: u.reportMovement}}
+	u.restartPart(ps, p)
+	return p
+}
+
+// restartPart gives a part a fresh Uploader, which begins with the creation, or
+// where the part is located with asking the server.
+func (u *Uploader) restartPart(ps *parts, p *part) {
+	opts := u.opts
+	opts.Metadata = u.opts.PartMetadata
+	opts.Parallel, opts.PartBoundaries, opts.Previous = 0, nil, nil
+	opts.CreationWithUpload = CreationWithUploadNever
+	child := &Uploader{
+		client: u.client, source: section{u.source, p.span}, opts: opts,
+		hooks: u.hooks.serial(&u.hookTurn), meter: p.meter,
+		budget: budget{policy: u.client.retry}, chunkSize: u.opts.ChunkSize,
+		keeper: &keeper{}, position: &position{u, p},
+		turn: make(chan struct{}, 1),
+	}
+	child.info = section{u.source, p.span}.of(u.info)
+	if at := p.location(); at != nil {
+		child.url, child.state = at, StateRecovering
+	}
+	child.turn <- struct{}{}
+	if old := p.uploader; old != nil {
+		child.highest = old.highest
+		child.position.moved(-old.Offset(), 0)
+	}
+	p.uploader = child
+}
+
+// adoptParts goes on with the parts of a stored upload, in its own cut.
+func (u *Uploader) adoptParts(c *candidate) error {
+	ps := &parts{connections: max(1, u.opts.Parallel), uncertain: c.rec.Concatenating && c.rec.UploadURL == ""}
+	ps.confirmed = c.rec.UploadURL != "" && c.info.Complete()
+	for i, stored := range c.rec.Parts {
+		p := u.newPart(ps, span{stored.Offset, stored.Size})
+		ps.list = append(ps.list, p)
+		if stored.UploadURL == "" {
+			continue
+		}
+		at, err := parseURL("stored upload URL", stored.UploadURL)
+		if err != nil {
+			return err
+		}
+		p.locate(at)
+		u.restartPart(ps, p)
+		if !ps.confirmed {
+			p.uploader.state = StateReady
+			p.uploader.offset, p.uploader.highest = c.parts[i], c.parts[i]
+			p.meter.begin(c.parts[i])
+		}
+	}
+	u.setParts(ps)
+	u.resumedAt(c.offset)
+	return u.acknowledge(c.offset)
+}
+
+// chooseParts is what a parallel upload does in StateReady.
+func (u *Uploader) chooseParts() State {
+	ps := u.parts
+	switch {
+	case ps.confirmed:
+		return StateFinishing
+	case ps.early && !u.created() && len(ps.urls()) == len(ps.list):
+		return StateConcatenating
+	case !ps.complete():
+		return StateSending
+	}
+	return StateConcatenating
+}
+
+// createParts creates every part, and stores them all before the first byte.
+func (u *Uploader) createParts(ctx context.Context) (State, error) {
+	u.parts.creating = true
+	err := u.eachPart(ctx, func(ctx context.Context, child *Uploader) error {
+		return child.runUntil(ctx, func() bool { return child.created() })
+	})
+	u.parts.creating = false
+	if err == nil {
+		err = u.saveParts(ctx)
+	}
+	switch {
+	case err == nil:
+		return StateReady, nil
+	case ctx.Err() != nil:
+		return StatePaused, contextError(ctx)
+	}
+	return StateFailed, err
+}
+
+// sendParts sends every part to its end. Each retries by the client's policy.
+func (u *Uploader) sendParts(ctx context.Context) (State, error) {
+	err := u.eachPart(ctx, func(ctx context.Context, child *Uploader) error {
+		_, err := child.Run(ctx)
+		return err
+	})
+	switch {
+	case err == nil:
+		return StateReady, nil
+	case ctx.Err() != nil:
+		return StatePaused, contextError(ctx)
+	case errors.Is(err, ErrUploadGone) && u.parts.uncertain:
+		err = fmt.Errorf("%w: an answer was lost, and now the parts are gone: %w", ErrUnconfirmed, err)
+	}
+	return StateFailed, err
+}
+
+// eachPart lets as many parts work at the same time as there are connections.
+// The first that fails ends the others.
+func (u *Uploader) eachPart(ctx context.Context, work func(context.Context, *Uploader) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(u.parts.connections)
+	for _, p := range u.parts.list {
+		group.Go(func() error {
+			if ctx.Err() != nil {
+				return contextError(ctx)
+			}
+			if err := work(ctx, p.uploader); err != nil {
+				return fmt.Errorf("part at offset %d: %w", p.offset, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// saveParts stores the parts as they are now.
+func (u *Uploader) saveParts(ctx context.Context) error {
+	if u.key == "" {
+		return nil
+	}
+	target := u.URL()
+	return u.keeper.save(ctx, func(rec *storage.Record) {
+		u.describe(rec)
+		rec.UploadURL = target
+		rec.Concatenating = u.parts.uncertain
+		rec.Parts = nil
+		for _, p := range u.parts.list {
+			stored := storage.Part{Offset: p.offset, Size: p.size}
+			if at := p.location(); at != nil {
+				stored.UploadURL = at.String()
+			}
+			rec.Parts = append(rec.Parts, stored)
+		}
+	})
+}
+
+// terminateParts deletes the parts of a complete upload, if the caller wants
+// that. The upload is complete whatever becomes of them.
+func (u *Uploader) terminateParts(ctx context.Context) {
+	if !u.opts.TerminateParts || u.parts == nil {
+		return
+	}
+	for _, at := range u.parts.urls() {
+		if ctx.Err() != nil {
+			return
+		}
+		_ = u.client.delete(ctx, at, u.hooks, u.meter)
+	}
+}
+
+// position is the place of a part in its parallel upload. A nil *position is
+// an upload of its own.
+type position struct {
+	whole *Uploader
+	part  *part
+}
+
+// moved takes over what the server acknowledged of the part.
+func (p *position) moved(change, gain int64) {
+	if p == nil {
+		return
+	}
+	u := p.whole
+	u.mu.Lock()
+	u.offset += change
+	u.highest += gain
+	u.mu.Unlock()
+	u.reportProgress()
+}
+
+// created takes over the URL of the part, and stores it before the first byte.
+func (p *position) created(ctx context.Context, at *url.URL) error {
+	again := p.part.location() != nil
+	p.part.locate(at)
+	u := p.whole
+	u.parts.saving.Lock()
+	defer u.parts.saving.Unlock()
+	if again {
+		// A final upload that was made of the lost part can never be complete.
+		u.mu.Lock()
+		u.url = nil
+		u.mu.Unlock()
+	}
+	if u.parts.creating {
+		return nil
+	}
+	return u.saveParts(ctx)
+}
+
+// section is the range of a source that one part sends.
+type section struct {
+	source Source
+	span   span
+}
+
+func (s section) Stat(ctx context.Context) (SourceInfo, error) {
+	info, err := s.source.Stat(ctx)
+	if err != nil {
+		return SourceInfo{}, err
+	}
+	if info.Size < s.span.offset+s.span.size {
+		return SourceInfo{}, fmt.Errorf("%w: it has %d bytes now", ErrSourceChanged, info.Size)
+	}
+	return s.of(info), nil
+}
+
+func (s section) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	return s.source.Open(ctx, s.span.offset+offset)
+}
+
+func (s section) of(info SourceInfo) SourceInfo {
+	info.Size = s.span.size
+	return info
+}
+
+// concatenate is the step of StateConcatenating: it creates the final upload,
+// or makes sure of one that was created early.
+func (u *Uploader) concatenate(ctx context.Context) (State, error) {
+	if u.created() {
+		return u.confirmFinal(ctx)
+	}
+	ps := u.parts
+	early := !ps.complete()
+	if !early && ps.uncertain {
+		u.meter.update(func(s *Stats) { s.RepeatedFinals++ })
+	}
+	if u.keeper.holds() {
+		if err := u.keeper.save(ctx, func(rec *storage.Record) { rec.Concatenating = true }); err != nil {
+			return u.after(ctx, StateConcatenating, err), err
+		}
+	}
+	wish := creation{metadata: u.opts.Metadata, final: []string{}}
+	for _, p := range ps.list {
+		wish.final = append(wish.final, p.location().String())
+	}
+	made, err := u.client.create(ctx, wish, u.hooks, u.meter)
+	if err != nil {
+		return u.concatenationFailed(ctx, err)
+	}
+	u.mu.Lock()
+	u.url, u.creation, u.expires = made.url, made.response, made.expires
+	u.mu.Unlock()
+	u.tellURL()
+	ps.confirmed = !early
+	if early && u.keeper.holds() {
+		err = u.keeper.save(ctx, func(rec *storage.Record) { rec.UploadURL, rec.Expires = made.url.String(), made.expires })
+	}
+	if err != nil {
+		return u.after(ctx, StateConcatenating, err), err
+	}
+	return StateReady, nil
+}
+
+// concatenationFailed judges a final upload that was not made, or may have
+// been made without our learning of it.
+func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, error) {
+	ps := u.parts
+	var e *Error
+	answered := errors.As(err, &e) && !e.outcomeUnknown()
+	early := !ps.complete()
+	if !answered && early {
+		// Perhaps it exists, and would be complete together with the one that is
+		// made next. Other parts make sure that it never is.
+		ps.early = false
+		return u.replaceParts(ctx)
+	}
+	if early && ctx.Err() == nil {
+		ps.early = false // then it is made at the end
+		return StateReady, nil
+	}
+	if !answered {
+		ps.uncertain = true
+	}
+	if ctx.Err() == nil && answered && !e.Temporary() && !ps.rechecked && aboutParts(e.StatusCode) {
+		ps.rechecked = true
+		for _, p := range ps.list {
+			u.restartPart(ps, p)
+			// Parts that vanished after a lost answer were likely concatenated.
+			p.uploader.given = ps.uncertain
+		}
+		return StateRecovering, nil
+	}
+	next := u.after(ctx, StateConcatenating, err)
+	if next == StateFailed {
+		err = u.inConcatenation(err)
+	}
+	return next, err
+}
+
+// inConcatenation marks an error for which all bytes are on the server.
+func (u *Uploader) inConcatenation(err error) error {
+	if u.State() != StateConcatenating || u.parts == nil || !u.parts.complete() || errors.Is(err, ErrUnconfirmed) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+}
+
+// aboutParts reports whether a refused concatenation may mean that the server
+// has not all parts any more.
+func aboutParts(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed,
+		http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge:
+		return false
+	}
+	return status >= 400 && status <= 499
+}
+
+// replaceParts forgets parts to which nothing was sent yet.
+func (u *Uploader) replaceParts(ctx context.Context) (State, error) {
+	for _, p := range u.parts.list {
+		p.locate(nil)
+		u.restartPart(u.parts, p)
+	}
+	if u.keeper.holds() {
+		err := u.keeper.save(ctx, func(rec *storage.Record) {
+			rec.Concatenating = false
+			for i := range rec.Parts {
+				rec.Parts[i].UploadURL = ""
+			}
+		})
+		if err != nil {
+			return u.after(ctx, StateConcatenating, err), err
+		}
+	}
+	return StateReady, nil
+}
+
+// confirmFinal asks whether the final upload, made while parts were missing, is
+// complete now.
+func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
+	u.mu.Lock()
+	at := u.url
+	u.mu.Unlock()
+	info, err := u.client.head(ctx, at, u.hooks, u.meter)
+	switch {
+	case errors.Is(err, ErrUploadGone), err == nil && !info.LengthDeferred && info.Length != u.info.Size:
+		u.mu.Lock()
+		u.url = nil
+		u.mu.Unlock()
+		u.parts.early = false
+		return StateReady, nil
+	case err != nil:
+		next := u.after(ctx, StateConcatenating, err)
+		if next == StateFailed {
+			err = u.inConcatenation(err)
+		}
+		return next, err
+	case !info.Complete():
+		err := fmt.Errorf("%w: %s %d", errStillConcatenating, headerUploadOffset, info.Offset)
+		return StateConcatenating, &Error{Method: http.MethodHead, URL: redactURL(at), StatusCode: info.Response.StatusCode, Err: err}
+	}
+	u.parts.confirmed = true
+	return StateReady, nil
+}

@@ -1,0 +1,77 @@
+package tus
+
+import (
+	"fmt"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+const (
+	// defaultMinPartSize is the least part that S3 accepts; servers that store
+	// there keep smaller ones aside.
+	defaultMinPartSize = 5 << 20
+	// largePartSize is from where on parts are worth cutting further, so that a
+	// slow connection does not hold up the end.
+	largePartSize = 64 << 20
+	// maxPlannedParts bounds the Upload-Concat header, which names every part: at
+	// about a hundred bytes each it stays well under what servers accept.
+	maxPlannedParts = 32
+	// partAlignment keeps the borders of parts on pages and on the multiples that
+	// services ask for.
+	partAlignment = 256 << 10
+)
+
+// span is a range of the source in bytes.
+type span struct{ offset, size int64 }
+
+// planSpans cuts size bytes for a number of connections: one part for each, or
+// more where the parts are large, but none (except the last) smaller than
+// least.
+func planSpans(size int64, connections int, least int64) []span {
+	if least <= 0 {
+		least = defaultMinPartSize
+	}
+	count := int64(connections)
+	if large := size / largePartSize; large > count {
+		count = max(count, min(large, 4*count, maxPlannedParts))
+	}
+	each := max(size/count, least)
+	if size%count != 0 && each < size {
+		each++
+	}
+	if rest := each % partAlignment; rest != 0 && each > partAlignment {
+		each += partAlignment - rest
+	}
+	var spans []span
+	for offset := int64(0); offset < size; offset += each {
+		spans = append(spans, span{offset, min(each, size-offset)})
+	}
+	return spans
+}
+
+// spansAt cuts size bytes at the caller's boundaries.
+func spansAt(size int64, boundaries []int64) ([]span, error) {
+	var spans []span
+	offset := int64(0)
+	for _, b := range boundaries {
+		if b >= size {
+			return nil, fmt.Errorf("%w: part boundary at %d in a source of %d bytes", ErrInvalidInput, b, size)
+		}
+		spans = append(spans, span{offset, b - offset})
+		offset = b
+	}
+	return append(spans, span{offset, size - offset}), nil
+}
+
+// tile reports whether stored parts are size bytes without a hole or an
+// overlap.
+func tile(parts []storage.Part, size int64) bool {
+	end := int64(0)
+	for _, p := range parts {
+		if p.Offset != end || p.Size <= 0 || p.Size > size-end {
+			return false
+		}
+		end += p.Size
+	}
+	return end == size
+}

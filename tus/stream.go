@@ -1,0 +1,367 @@
+package tus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// defaultStreamChunk is the size of the two buffers of a stream where no chunk
+// size is set.
+const defaultStreamChunk = 8 << 20
+
+// StreamError is an upload from a stream whose server is at an offset that the
+// stream cannot be sent from any more. It matches [ErrNotRecoverable].
+type StreamError struct {
+	// Offset is where the server is, in bytes.
+	Offset int64
+	// BufferStart and BufferEnd are the offsets of the bytes that are still held.
+	BufferStart, BufferEnd int64
+}
+
+// Error tells the offsets.
+func (e *StreamError) Error() string {
+	return fmt.Sprintf("tus: %v: server is at offset %d, the buffer holds %d to %d",
+		ErrNotRecoverable, e.Offset, e.BufferStart, e.BufferEnd)
+}
+
+// Unwrap returns ErrNotRecoverable.
+func (e *StreamError) Unwrap() error { return ErrNotRecoverable }
+
+// Reader is a stream of unknown length, sent as a single upload. r is read once,
+// from where it is to its end, by one goroutine at a time, and not closed. A
+// Read that blocks when the context ends is left behind until it returns, unless
+// r has a SetReadDeadline method as connections and pipes do.
+func Reader(r io.Reader) Source { return &readerSource{r: r} }
+
+// UploadReader uploads r, a stream of unknown length, such as a pipe. A stream
+// that fits one chunk (8 MiB unless ChunkSize says otherwise) is sent like any
+// other source. A longer one needs a server that lets the length be deferred
+// (protocol section Creation, Upload-Defer-Length), or
+// [UploadOptions.BufferLimit]; otherwise the error matches [ErrUnsupported].
+//
+// Two chunks are held in memory: the one being sent, and the next. If the server
+// loses bytes that were confirmed before these, the error matches
+// [ErrNotRecoverable]. If r fails, its error is returned and the upload stays on
+// the server as it is. opts may be nil. The result is never nil.
+func (c *Client) UploadReader(ctx context.Context, r io.Reader, opts *UploadOptions) (*Result, error) {
+	if r == nil {
+		return &Result{}, fmt.Errorf("%w: no reader", ErrInvalidInput)
+	}
+	return c.Upload(ctx, Reader(r), opts)
+}
+
+type readerSource struct {
+	r    io.Reader
+	used bool
+}
+
+func (s *readerSource) Stat(context.Context) (SourceInfo, error) {
+	return SourceInfo{SizeUnknown: true, Sequential: true}, nil
+}
+
+func (s *readerSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	if s.used || offset != 0 {
+		return nil, fmt.Errorf("%w: it was read already", ErrNotRecoverable)
+	}
+	s.used = true
+	if d, ok := s.r.(deadliner); ok {
+		return deadlineReader{s.r, d}, nil
+	}
+	return io.NopCloser(s.r), nil
+}
+
+// deadliner is a reader whose Read can be ended from outside.
+type deadliner interface{ SetReadDeadline(time.Time) error }
+
+type deadlineReader struct {
+	io.Reader
+	deadliner
+}
+
+func (deadlineReader) Close() error { return nil }
+
+// stream holds the part of a stream that may have to be sent again, and reads
+// ahead. Its methods are for the goroutine that drives the upload.
+type stream struct {
+	reader io.ReadCloser
+	start  int64  // offset of data
+	data   []byte // being sent
+	ahead  []byte // buffer for what follows data
+	filled int    // bytes of ahead that are read already
+	over   bool   // nothing comes after these
+	err    error  // of the reader, after these
+	coming chan filling
+}
+
+// filling is what a read-ahead brought.
+type filling struct {
+	n   int
+	err error
+}
+
+func (s *stream) end() int64 { return s.start + int64(len(s.data)) }
+
+// ended reports whether data is the last of the stream.
+func (s *stream) ended() bool { return s.over && s.filled == 0 }
+
+// broken is the error of the reader, if data is the last before it.
+func (s *stream) broken() error {
+	if s.err == nil || s.filled > 0 {
+		return nil
+	}
+	return sourceError(s.err)
+}
+
+// fetch begins to read the chunk after data, unless that is done already.
+func (s *stream) fetch() {
+	s.read(len(s.ahead))
+}
+
+// read begins to read until size bytes of ahead are filled.
+func (s *stream) read(size int) {
+	if s.coming != nil || s.over || s.err != nil || s.filled >= size {
+		return
+	}
+	coming := make(chan filling, 1)
+	s.coming = coming
+	reader, buffer := s.reader, s.ahead[s.filled:size]
+	go func() {
+		n, err := fill(reader, buffer)
+		coming <- filling{n, err}
+	}()
+}
+
+// arrive waits for what is being read.
+func (s *stream) arrive(ctx context.Context) error {
+	if s.coming == nil {
+		return nil
+	}
+	select {
+	case got := <-s.coming:
+		s.took(got)
+		return nil
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+}
+
+// fill reads until p is full. io.EOF is the end of the stream, wherever it is.
+func fill(r io.Reader, p []byte) (n int, err error) {
+	const maxEmptyReads = 100
+	for empty := 0; n < len(p) && err == nil; {
+		var m int
+		m, err = r.Read(p[n:])
+		if m < 0 || m > len(p)-n {
+			return n, fmt.Errorf("reader returned %d bytes of %d", m, len(p)-n)
+		}
+		n += m
+		if m > 0 {
+			empty = 0
+		} else if empty++; empty > maxEmptyReads && err == nil {
+			err = io.ErrNoProgress
+		}
+	}
+	return n, err
+}
+
+// advance replaces data by what follows it. The old data must not be needed any
+// more.
+func (s *stream) advance(ctx context.Context) error {
+	if err := s.arrive(ctx); err != nil { // perhaps of a peek only
+		return err
+	}
+	s.fetch()
+	if err := s.arrive(ctx); err != nil {
+		return err
+	}
+	s.start = s.end()
+	old := s.data
+	s.data = s.ahead[:s.filled]
+	s.ahead, s.filled = old[:cap(old)], 0
+	return nil
+}
+
+// peek waits for one byte after data, to notice a stream that ends with it.
+func (s *stream) peek(ctx context.Context) error {
+	s.read(1)
+	return s.arrive(ctx)
+}
+
+func (s *stream) took(got filling) {
+	s.coming = nil
+	s.filled += got.n
+	switch {
+	case got.err == io.EOF:
+		s.over = true
+	case got.err != nil:
+		s.err = got.err
+	}
+}
+
+// rest ends a read-ahead that still runs, if the reader lets it. What it read is
+// kept, so that the upload can go on.
+func (s *stream) rest() {
+	d, ok := s.reader.(deadliner)
+	if s.coming == nil || !ok || d.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return
+	}
+	got := <-s.coming
+	if errors.Is(got.err, os.ErrDeadlineExceeded) {
+		got.err = nil
+	}
+	s.took(got)
+	_ = d.SetReadDeadline(time.Time{})
+}
+
+// close ends the reading for good.
+func (s *stream) close() {
+	s.rest()
+	s.reader.Close()
+}
+
+// beginStream reads the first chunk of a source of unknown length. If that is
+// all, the source is an ordinary one.
+func (u *Uploader) beginStream(ctx context.Context) error {
+	if u.stream == nil {
+		if !u.info.SizeUnknown {
+			return nil
+		}
+		// The reader lives as long as the upload, over pauses.
+		reader, err := u.source.Open(context.WithoutCancel(ctx), 0)
+		if err != nil {
+			return sourceError(err)
+		}
+		size := u.chunkSize
+		if size == 0 {
+			size = defaultStreamChunk
+		}
+		u.stream = &stream{reader: reader, data: make([]byte, 0, size), ahead: make([]byte, size)}
+	}
+	s := u.stream
+	if s.start == 0 && len(s.data) == 0 {
+		if err := s.advance(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.broken(); err != nil && len(s.data) == 0 {
+		return err
+	}
+	if err := s.peek(ctx); err != nil {
+		return err
+	}
+	if s.ended() && s.start == 0 && !u.given {
+		return u.becomeBytes(ctx, s.data)
+	}
+	return nil
+}
+
+// becomeBytes goes on with a stream that was read to its end.
+func (u *Uploader) becomeBytes(ctx context.Context, data []byte) error {
+	u.stream.close()
+	u.stream = nil
+	name := u.info.Name
+	u.source = Bytes(data)
+	info, err := u.source.Stat(ctx)
+	info.Name = name
+	u.mu.Lock()
+	u.info = info
+	u.mu.Unlock()
+	return err
+}
+
+// deferLength makes sure that the server takes an upload without its length,
+// if that is how it has to be created.
+func (u *Uploader) deferLength(ctx context.Context, caps Capabilities) error {
+	if !u.info.SizeUnknown && !u.opts.DeferLength || caps.Supports(ExtensionCreationDeferLength) {
+		return nil
+	}
+	unsupported := fmt.Errorf("%w: %s, which an upload of unknown length needs", ErrUnsupported, ExtensionCreationDeferLength)
+	if !u.info.SizeUnknown || u.opts.BufferLimit == 0 {
+		return unsupported
+	}
+	var whole bytes.Buffer
+	for s := u.stream; ; {
+		whole.Write(s.data)
+		switch {
+		case s.ended():
+			return u.becomeBytes(ctx, whole.Bytes())
+		case s.broken() != nil:
+			return s.broken()
+		case int64(whole.Len()) > u.opts.BufferLimit:
+			return fmt.Errorf("%w, and the stream is longer than the buffer limit of %d bytes", unsupported, u.opts.BufferLimit)
+		}
+		if err := s.advance(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// chooseStream is what an upload from a stream does in StateReady.
+func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
+	s, offset := u.stream, u.Offset()
+	if u.stopAt > 0 && offset >= u.stopAt {
+		u.stopAt = 0
+		return StatePaused, ErrPaused
+	}
+	for offset >= s.end() && !s.ended() {
+		if err := s.broken(); err != nil {
+			return StateFailed, err
+		}
+		if err := s.advance(ctx); err != nil {
+			return u.after(ctx, StateReady, err), err
+		}
+	}
+	if offset < s.start {
+		return StateFailed, &StreamError{Offset: offset, BufferStart: s.start, BufferEnd: s.end()}
+	}
+	wrong := u.info.SizeUnknown && !u.deferred && (s.end() > u.declared || s.ended() && s.end() != u.declared)
+	if wrong || offset > s.end() {
+		return StateFailed, fmt.Errorf("%w: the stream has %d bytes", ErrSourceMismatch, s.end())
+	}
+	data := s.data[offset-s.start:]
+	if u.chunkSize > 0 {
+		data = data[:min(int64(len(data)), u.chunkSize)]
+	}
+	if u.stopAt > 0 {
+		data = data[:min(int64(len(data)), u.stopAt-offset)]
+	}
+	last := s.ended() && offset+int64(len(data)) == s.end()
+	if last && len(data) == 0 && !u.deferred {
+		u.lengthIs(offset)
+		return StateFinishing, nil
+	}
+	s.fetch()
+	u.next = chunk{
+		offset: offset, size: int64(len(data)),
+		declares: u.deferred && last, declare: s.end(),
+		payload: func(ctx context.Context) (*body, error) {
+			b := newBody(ctx, io.NopCloser(bytes.NewReader(data)), offset, int64(len(data)))
+			b.memory = true
+			return b, nil
+		},
+	}
+	return StateSending, nil
+}
+
+// lengthIs notes the length of a stream that ended.
+func (u *Uploader) lengthIs(size int64) {
+	u.mu.Lock()
+	u.info.Size, u.info.SizeUnknown = size, false
+	u.mu.Unlock()
+}
+
+// declaredLength takes over what the server knows of the length of a stream.
+func (u *Uploader) declaredLength(info Info) {
+	if u.stream == nil || info.LengthDeferred {
+		return
+	}
+	u.declared = info.Length
+	if u.stream.ended() && u.stream.end() == info.Length {
+		u.lengthIs(info.Length)
+	}
+}
