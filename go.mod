@@ -6,13 +6,11 @@ require (
 	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/zeebo/xxh3 v1.1.0
 	go.uber.org/goleak v1.3.0
+	golang.org/x/sync v0.19.0
 )
-
-require github.com/stretchr/testify v1.10.0 // indirect
 
 require (
 	github.com/klauspost/cpuid/v2 v2.2.10 // indirect
-	github.com/zeebo/xxh3 v1.1.0
-	golang.org/x/sync v0.19.0
+	github.com/stretchr/testify v1.10.0 // indirect
 	golang.org/x/sys v0.30.0 // indirect
 )
