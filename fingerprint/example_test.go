@@ -46,7 +46,7 @@ func ExampleSample() {
 		log.Fatal(err)
 	}
 	fmt.Println(found)
-	// Output: x
+	// Output: sample1-13-47fa24c619d01dc042d475fc071ab1df
 }
 
 func ExampleContent() {
@@ -59,7 +59,9 @@ func ExampleContent() {
 		log.Fatal(err)
 	}
 	fmt.Println(found)
-	// Output: x
+	// Output:
+	// 13 of 13 bytes
+	// content1-13-ade2b2886b80787bbb5ca743b534f2fa
 }
 
 func ExampleStat() {
@@ -72,7 +74,7 @@ func ExampleStat() {
 		log.Fatal(err)
 	}
 	fmt.Println(found)
-	// Output: x
+	// Output: stat1-1099511627776-d2ec76554fd57fb82d8f41147ce98d8c
 }
 
 // A program that has names for its assets needs no look at their content.
@@ -92,5 +94,7 @@ func ExampleFunc() {
 func ExampleKey() {
 	fmt.Println(fingerprint.Key("asset-4711", "https://example.org/files/", ""))
 	fmt.Println(fingerprint.Key("asset-4711", "https://example.com/files/", ""))
-	// Output: x
+	// Output:
+	// asset-4711-69d7bab74668da59a37a671f0e21ce6e
+	// asset-4711-83865f6556223edde8bcfb1879ffbfd3
 }
