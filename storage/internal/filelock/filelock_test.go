@@ -1,6 +1,8 @@
 package filelock
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -80,4 +82,23 @@ func TestLockOfAClosedFileFails(t *testing.T) {
 	if err := New(a).Unlock(); err == nil {
 		t.Error("unlocked a closed file")
 	}
+}
+
+func TestLockWaitsUntilTheOtherLetsGo(t *testing.T) {
+	a, b := openTwice(t)
+	wantLock(t, tryLock, a, true)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := New(b).Lock(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+	locked := make(chan error)
+	go func() { locked <- New(b).Lock(t.Context()) }()
+	if err := New(a).Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-locked; err != nil {
+		t.Error(err)
+	}
+	wantLock(t, tryLock, a, false)
 }

@@ -1,0 +1,201 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/internal/durable"
+)
+
+// defaultLockTimeout is long enough for a process that is about to end.
+const defaultLockTimeout = time.Second
+
+// Options says how to open a store. The zero value works.
+type Options struct {
+	// LockTimeout is how long Open waits for another process to close the file.
+	// 0 means 1 second; below 0 it does not wait.
+	LockTimeout time.Duration
+
+	// OnCorrupt says what Open does with a damaged file.
+	OnCorrupt CorruptPolicy
+}
+
+// CorruptPolicy is what to do with a file that is damaged, or that is no database
+// of this package.
+type CorruptPolicy int
+
+const (
+	// CorruptFails makes Open return an error matching [storage.ErrCorrupt], and
+	// leaves the file as it is.
+	CorruptFails CorruptPolicy = iota
+
+	// CorruptMovedAside makes Open rename the file to its path with
+	// ".corrupt-" and the time appended, and begin with an empty store. What was
+	// known of uploads is lost with it. [Store.MovedAside] tells the new name.
+	CorruptMovedAside
+)
+
+// Store is a [storage.Store] in one file. Make it with [Open]. Its methods may be
+// called from any goroutine, Close included.
+type Store struct {
+	path    string
+	db      *bbolt.DB
+	file    *os.File // the one that db uses
+	aside   string
+	index   index
+	changes group
+	broken  atomic.Pointer[error] // why the store cannot be used any more
+}
+
+var _ interface {
+	storage.Store
+	storage.Expirer
+} = (*Store)(nil)
+
+// Open opens the store at path, and creates it, with mode 0600, if it does not
+// exist. Missing parent folders are made with mode 0700. opts may be nil.
+//
+// Errors name the path. They match [storage.ErrLocked] if another process has the
+// file open, [storage.ErrCorrupt] if it is damaged or some other kind of file,
+// [storage.ErrNewerVersion] if a newer release wrote it, or are those of the file
+// system.
+func Open(path string, opts *Options) (*Store, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.OnCorrupt != CorruptFails && o.OnCorrupt != CorruptMovedAside {
+		return nil, fmt.Errorf("storage: unknown policy %d for corrupt files", o.OnCorrupt)
+	}
+	if o.LockTimeout == 0 {
+		o.LockTimeout = defaultLockTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(o.LockTimeout, 0))
+	defer cancel()
+
+	s := &Store{path: path}
+	s.changes.commit = s.commit
+	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, atPath(path, err)
+	}
+	if err := s.inspect(ctx, o.OnCorrupt); err != nil {
+		return nil, s.failure(err)
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.load(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open lets bbolt open the file, which was inspected or does not exist.
+func (s *Store) open(ctx context.Context) error {
+	deadline, _ := ctx.Deadline()
+	opts := &bbolt.Options{
+		Timeout:      max(time.Until(deadline), 1), // 0 would wait for ever
+		FreelistType: bbolt.FreelistMapType,
+		OpenFile: func(name string, flag int, mode fs.FileMode) (f *os.File, err error) {
+			s.file, err = os.OpenFile(name, flag, mode)
+			return s.file, err
+		},
+	}
+	err := s.guard(func() (err error) {
+		s.db, err = bbolt.Open(s.path, 0o600, opts)
+		return err
+	})
+	if err != nil && s.broken.Load() != nil && s.file != nil {
+		s.file.Close() // bbolt closes it after errors, but not after a panic
+	}
+	return err
+}
+
+// load reads what has to be known of the content, and prepares a new file.
+func (s *Store) load() error {
+	fresh := false
+	err := s.guard(func() error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			k, _ := tx.Cursor().First()
+			if fresh = k == nil; fresh {
+				return nil
+			}
+			return s.read(tx)
+		})
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	err = s.guard(func() error { return s.db.Update(create) })
+	if err != nil {
+		return err
+	}
+	return s.failure(durable.SyncDir(filepath.Dir(s.path)))
+}
+
+func create(tx *bbolt.Tx) error {
+	schema, err := tx.CreateBucket([]byte(schemaBucket))
+	if err != nil {
+		return err
+	}
+	if err := schema.Put([]byte(versionKey), formatSchema(schemaVersion)); err != nil {
+		return err
+	}
+	_, err = tx.CreateBucket([]byte(recordsBucket))
+	return err
+}
+
+// read makes sure that the file is one of ours, and builds the index.
+func (s *Store) read(tx *bbolt.Tx) error {
+	schema := tx.Bucket([]byte(schemaBucket))
+	if schema == nil {
+		return fmt.Errorf("%w: a bbolt database of something else", storage.ErrCorrupt)
+	}
+	version, err := parseSchema(schema.Get([]byte(versionKey)))
+	if err != nil {
+		return err
+	}
+	if version > schemaVersion {
+		return fmt.Errorf("%w: layout %d, this one knows %d", storage.ErrNewerVersion, version, schemaVersion)
+	}
+	records := tx.Bucket([]byte(recordsBucket))
+	if records == nil || version < 1 {
+		return fmt.Errorf("%w: no records", storage.ErrCorrupt)
+	}
+	return records.ForEach(func(id, value []byte) error {
+		h, err := unpackHeader(id, value)
+		if err != nil {
+			return &storage.Error{Path: s.path, ID: printable(id), Err: err}
+		}
+		s.index.add(h.key, string(id))
+		return nil
+	})
+}
+
+// MovedAside returns where Open has moved a damaged file to, or "" if it did not
+// have to; see [CorruptMovedAside].
+func (s *Store) MovedAside() string { return s.aside }
+
+// Close waits for what is under way and closes the file. Everything after it
+// returns [storage.ErrClosed]; a second Close does nothing.
+func (s *Store) Close() error {
+	if s.broken.Load() != nil {
+		// bbolt might wait for its own locks. Closing the file frees it for
+		// others.
+		if err := s.file.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+			return atPath(s.path, err)
+		}
+		return nil
+	}
+	return s.guard(s.db.Close)
+}

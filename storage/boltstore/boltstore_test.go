@@ -1,0 +1,33 @@
+package boltstore_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+	"github.com/seed-175555ba/tus-go/storage/storagetest"
+)
+
+func open(t testing.TB, path string, opts *boltstore.Options) *boltstore.Store {
+	t.Helper()
+	s, err := boltstore.Open(path, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return s
+}
+
+func TestStoreIsAStore(t *testing.T) {
+	storagetest.Run(t, func(t *testing.T) storage.Store {
+		return open(t, filepath.Join(t.TempDir(), "uploads.db"), nil)
+	})
+	storagetest.RunDurable(t, func(t *testing.T, dir string) storage.Store {
+		return open(t, filepath.Join(dir, "uploads.db"), nil)
+	})
+}

@@ -1,0 +1,342 @@
+package boltstore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
+)
+
+// A damaged file makes bbolt panic, recurse without end, or return records that
+// are not there: it maps the file into memory and believes what it finds. So the
+// file is checked before bbolt sees it, by reading. All that bbolt relies on is
+// looked at, and some more that makes damage stand out:
+//
+//   - the two meta pages, of which one has to be whole, and carry a checksum;
+//   - every page that can be reached: number, kind, bounds, reached only once;
+//   - in every page: keys in order, and content packed without gaps, as bbolt
+//     writes it, so that a wrong count or size cannot go unnoticed;
+//   - the list of free pages.
+//
+// The file format is described at the types named here in bbolt's package
+// internal/common. Numbers are in the order of the machine that wrote the file.
+
+const (
+	pageHeaderSize   = 16 // common.Page
+	elemSize         = 16 // branchPageElement and leafPageElement
+	bucketHeaderSize = 16 // InBucket
+	metaSize         = 64 // Meta
+
+	flagBranch   = 0x01
+	flagLeaf     = 0x02
+	flagFreelist = 0x10
+
+	leafIsBucket = 1 // flag of a leaf element
+
+	magic         = 0xED0CDAED
+	formatVersion = 2
+	noFreelist    = math.MaxUint64
+
+	minPageSize, maxPageSize = 1 << 10, 1 << 24
+	pagesWhenCreated         = 4
+	maxDepth                 = 64
+)
+
+// errUnfinished is a file whose creation was broken off: nothing was ever stored
+// in it.
+var errUnfinished = errors.New("file was never finished")
+
+// meta is one of the two places that say where the tree begins. bbolt writes them
+// in turn.
+type meta struct {
+	pageSize             int64
+	root, freelist, high uint64 // high is above all pages in use
+	txid                 uint64
+}
+
+// parseMeta reports false if the data is not a whole meta page.
+func parseMeta(page []byte) (meta, bool) {
+	if len(page) < pageHeaderSize+metaSize {
+		return meta{}, false
+	}
+	b := page[pageHeaderSize:]
+	u32, u64 := binary.NativeEndian.Uint32, binary.NativeEndian.Uint64
+	sum := fnv.New64a()
+	sum.Write(b[:56])
+	if u32(b) != magic || u32(b[4:]) != formatVersion || u64(b[56:]) != sum.Sum64() {
+		return meta{}, false
+	}
+	m := meta{pageSize: int64(u32(b[8:])), root: u64(b[16:]), freelist: u64(b[32:]), high: u64(b[40:]), txid: u64(b[48:])}
+	ok := m.pageSize >= minPageSize && m.pageSize <= maxPageSize && m.pageSize&(m.pageSize-1) == 0
+	return m, ok
+}
+
+type checker struct {
+	r    io.ReaderAt
+	size int64
+	meta meta
+	seen map[uint64]bool // pages in use
+}
+
+// check returns an error if the file of that size is not a sound bbolt database,
+// and errUnfinished if it is the beginning of one. Other errors of reading are
+// returned as they are.
+func check(r io.ReaderAt, size int64) error {
+	c := &checker{r: r, size: size, seen: map[uint64]bool{}}
+	if err := c.readMeta(); err != nil {
+		return err
+	}
+	if c.meta.txid <= 1 && size < pagesWhenCreated*c.meta.pageSize {
+		return errUnfinished
+	}
+	if err := c.tree(c.meta.root, nil, nil, 0); err != nil {
+		return err
+	}
+	return c.freelist()
+}
+
+// readMeta finds the meta page that bbolt will use: of the whole ones that with
+// the higher transaction. A torn one is no damage, as it is what a crash in the
+// middle of a transaction leaves.
+func (c *checker) readMeta() error {
+	buf := make([]byte, pageHeaderSize+metaSize)
+	at := func(pos int64) (meta, bool, error) {
+		n, err := c.r.ReadAt(buf, pos)
+		if err != nil && err != io.EOF {
+			return meta{}, false, err
+		}
+		m, ok := parseMeta(buf[:n])
+		return m, ok, nil
+	}
+	first, found, err := at(0)
+	if err != nil {
+		return err
+	}
+	c.meta = first
+	for pos := int64(minPageSize); pos <= maxPageSize; pos *= 2 {
+		second, ok, err := at(pos)
+		if err != nil {
+			return err
+		}
+		if !ok || second.pageSize != pos || found && first.pageSize != pos {
+			continue
+		}
+		if !found || second.txid > first.txid {
+			c.meta = second
+		}
+		return nil
+	}
+	if !found {
+		return errors.New("not a bbolt database, or both of its meta pages are damaged")
+	}
+	return nil
+}
+
+// page reads a page with all that overflows from it, and counts it as used.
+func (c *checker) page(id uint64) ([]byte, error) {
+	if id < 2 || id >= c.meta.high {
+		return nil, fmt.Errorf("page %d is out of bounds", id)
+	}
+	limit := uint64(c.size / c.meta.pageSize)
+	if id >= limit {
+		return nil, fmt.Errorf("page %d is beyond the end of the file", id)
+	}
+	page := make([]byte, c.meta.pageSize)
+	if err := c.read(page, id); err != nil {
+		return nil, err
+	}
+	if got := binary.NativeEndian.Uint64(page); got != id {
+		return nil, fmt.Errorf("page %d says that it is page %d", id, got)
+	}
+	overflow := uint64(binary.NativeEndian.Uint32(page[12:]))
+	if overflow >= min(c.meta.high, limit)-id {
+		return nil, fmt.Errorf("page %d reaches out of bounds", id)
+	}
+	for i := id; i <= id+overflow; i++ {
+		if c.seen[i] {
+			return nil, fmt.Errorf("page %d is in use twice", i)
+		}
+		c.seen[i] = true
+	}
+	if overflow == 0 {
+		return page, nil
+	}
+	page = make([]byte, int64(overflow+1)*c.meta.pageSize)
+	return page, c.read(page, id)
+}
+
+func (c *checker) read(page []byte, id uint64) error {
+	_, err := c.r.ReadAt(page, int64(id)*c.meta.pageSize)
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// tree checks a page and all below it. Its keys lie in [low, high), and begin with
+// low itself; nil is no bound, and a page that need not have any key.
+func (c *checker) tree(id uint64, low, high []byte, depth int) error {
+	if depth > maxDepth {
+		return errors.New("tree is too deep")
+	}
+	page, err := c.page(id)
+	if err != nil {
+		return err
+	}
+	elems, err := elements(page)
+	if err == nil {
+		err = ordered(elems, low, high)
+	}
+	if err != nil {
+		return fmt.Errorf("page %d: %w", id, err)
+	}
+	// Only the outermost bucket may be an empty page of its own, in a database
+	// that is new. Elsewhere no keys means that the count is wrong.
+	if len(elems) == 0 && (id != c.meta.root || c.meta.txid > 1 || pageFlags(page) == flagBranch) {
+		return fmt.Errorf("page %d is empty", id)
+	}
+	for i, e := range elems {
+		switch {
+		case pageFlags(page) == flagBranch:
+			next := high
+			if i+1 < len(elems) {
+				next = elems[i+1].key
+			}
+			err = c.tree(e.child, e.key, next, depth+1)
+		case e.bucket:
+			err = c.bucket(e.value, depth+1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bucket checks a bucket inside of another: a tree of its own, or a single small
+// page within the value.
+func (c *checker) bucket(value []byte, depth int) error {
+	if len(value) < bucketHeaderSize {
+		return errors.New("bucket without a header")
+	}
+	if root := binary.NativeEndian.Uint64(value); root != 0 {
+		return c.tree(root, nil, nil, depth)
+	}
+	page := value[bucketHeaderSize:]
+	if len(page) < pageHeaderSize || pageFlags(page) != flagLeaf {
+		return errors.New("bucket without a page")
+	}
+	elems, err := elements(page)
+	if err == nil {
+		err = ordered(elems, nil, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("small bucket: %w", err)
+	}
+	end := pageHeaderSize
+	for _, e := range elems {
+		if e.bucket {
+			return errors.New("bucket in a small bucket")
+		}
+		end = e.end
+	}
+	if end != len(page) {
+		return errors.New("small bucket is larger than its content")
+	}
+	return nil
+}
+
+// element is one entry of a page: key and value in a leaf, key and child page in a
+// branch.
+type element struct {
+	key, value []byte
+	bucket     bool   // the value is a bucket
+	child      uint64 // page
+	end        int    // position in the page
+}
+
+func pageFlags(page []byte) uint16 { return binary.NativeEndian.Uint16(page[8:]) }
+
+// elements reads a branch or leaf page: a table of fixed size, then keys and
+// values one behind the other.
+func elements(page []byte) ([]element, error) {
+	flags, count := pageFlags(page), int(binary.NativeEndian.Uint16(page[10:]))
+	if flags != flagBranch && flags != flagLeaf {
+		return nil, fmt.Errorf("is of unexpected kind %#x", flags)
+	}
+	next := pageHeaderSize + count*elemSize
+	if next > len(page) {
+		return nil, errors.New("has more entries than space")
+	}
+	u32 := binary.NativeEndian.Uint32
+	elems := make([]element, count)
+	for i := range elems {
+		at := pageHeaderSize + i*elemSize
+		b := page[at : at+elemSize]
+		var pos, keySize, valueSize uint32
+		e := &elems[i]
+		if flags == flagBranch {
+			pos, keySize, e.child = u32(b), u32(b[4:]), binary.NativeEndian.Uint64(b[8:])
+		} else {
+			kind := u32(b)
+			if kind > leafIsBucket {
+				return nil, fmt.Errorf("entry %d is of unknown kind %#x", i, kind)
+			}
+			pos, keySize, valueSize, e.bucket = u32(b[4:]), u32(b[8:]), u32(b[12:]), kind == leafIsBucket
+		}
+		if int64(at)+int64(pos) != int64(next) || keySize == 0 ||
+			int64(keySize)+int64(valueSize) > int64(len(page)-next) {
+			return nil, fmt.Errorf("entry %d is out of place", i)
+		}
+		keyEnd := next + int(keySize)
+		e.end = keyEnd + int(valueSize)
+		e.key, e.value = page[next:keyEnd], page[keyEnd:e.end]
+		next = e.end
+	}
+	return elems, nil
+}
+
+func ordered(elems []element, low, high []byte) error {
+	for i, e := range elems {
+		switch {
+		case i == 0 && low != nil && !bytes.Equal(e.key, low),
+			i > 0 && bytes.Compare(elems[i-1].key, e.key) >= 0,
+			high != nil && bytes.Compare(e.key, high) >= 0:
+			return fmt.Errorf("entry %d is out of order", i)
+		}
+	}
+	return nil
+}
+
+// freelist checks the list of pages that bbolt will use next: none may be in use.
+func (c *checker) freelist() error {
+	if c.meta.freelist == noFreelist {
+		return nil
+	}
+	page, err := c.page(c.meta.freelist)
+	if err != nil {
+		return err
+	}
+	if flags := pageFlags(page); flags != flagFreelist {
+		return fmt.Errorf("list of free pages is of unexpected kind %#x", flags)
+	}
+	count, ids := uint64(binary.NativeEndian.Uint16(page[10:])), page[pageHeaderSize:]
+	if count == math.MaxUint16 { // then the count comes first
+		count, ids = binary.NativeEndian.Uint64(ids), ids[8:]
+	}
+	if count > uint64(len(ids)/8) {
+		return errors.New("list of free pages is longer than its page")
+	}
+	for ; count > 0; count-- {
+		id := binary.NativeEndian.Uint64(ids)
+		if id < 2 || id >= c.meta.high || c.seen[id] {
+			return fmt.Errorf("page %d is free and in use, or out of bounds", id)
+		}
+		c.seen[id] = true
+		ids = ids[8:]
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/internal/durable"
+	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
+)
+
+// inspect checks the file, if there is one, and deals with a damaged one as the
+// policy says. When it returns nil, bbolt can open what is there.
+func (s *Store) inspect(ctx context.Context, policy CorruptPolicy) error {
+	for {
+		info, err := os.Stat(s.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() {
+			return errors.New("not a regular file")
+		}
+		again, err := s.inspectFile(ctx, policy)
+		if err != nil || !again {
+			return err
+		}
+	}
+}
+
+// inspectFile holds the lock of the file that it inspects, so that nobody writes
+// to it or moves it meanwhile. It reports true if by the time that it got the
+// lock, the path was another file.
+func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (again bool, err error) {
+	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist), ignoreNotExist(err)
+	}
+	defer f.Close()
+	lock := filelock.New(f)
+	if err := lock.Lock(ctx); err != nil {
+		if ctx.Err() != nil {
+			err = storage.ErrLocked
+		}
+		return false, err
+	}
+	defer lock.Unlock()
+
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	now, err := os.Stat(s.path)
+	if err != nil || !os.SameFile(info, now) {
+		return err == nil || errors.Is(err, fs.ErrNotExist), ignoreNotExist(err)
+	}
+	if info.Size() == 0 {
+		return false, nil // as good as new
+	}
+	err = check(f, info.Size())
+	var reading *fs.PathError
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.As(err, &reading):
+		return false, err
+	case errors.Is(err, errUnfinished):
+		return false, f.Truncate(0)
+	case policy == CorruptMovedAside:
+		return false, s.moveAside(f)
+	}
+	return false, fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+}
+
+func ignoreNotExist(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// moveAside gives the file another name. Others who have found it damaged too will
+// see, when they get the lock, that it is no longer there.
+func (s *Store) moveAside(f *os.File) error {
+	aside := s.path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000000000Z")
+	if err := renameOpen(f, s.path, aside); err != nil {
+		return fmt.Errorf("moving the damaged file aside: %w", err)
+	}
+	s.aside = aside
+	return durable.SyncDir(filepath.Dir(s.path))
+}

@@ -1,0 +1,35 @@
+//go:build aix || android || solaris
+
+package filelock
+
+import (
+	"io"
+	"os"
+	"syscall"
+)
+
+func tryLock(f *os.File) (bool, error) {
+	err := fcntl(f, syscall.F_WRLCK)
+	if err == syscall.EAGAIN || err == syscall.EACCES {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func unlock(f *os.File) error { return fcntl(f, syscall.F_UNLCK) }
+
+func fcntl(f *os.File, kind int16) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var lockErr error
+	err = conn.Control(func(fd uintptr) {
+		whole := syscall.Flock_t{Type: kind, Whence: io.SeekStart}
+		lockErr = syscall.FcntlFlock(fd, syscall.F_SETLK, &whole)
+	})
+	if err != nil {
+		return err
+	}
+	return lockErr
+}
