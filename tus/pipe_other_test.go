@@ -1,0 +1,8 @@
+//go:build !unix
+
+package tus_test
+
+import "os"
+
+// makePipe makes what is no regular file, where there are no named pipes.
+func makePipe(path string) error { return os.Mkdir(path, 0o700) }
