@@ -3,9 +3,11 @@ package storage
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -18,14 +20,19 @@ const encodingVersion = 1
 // larger: JSON makes at most 6 bytes of each byte of text.
 const maxEncoded = 6*maxText + 256*maxParts
 
-// envelope is around every record, in all versions. The checksum is CRC-32C, in
-// 8 hexadecimal digits, over the version in decimal, a newline, and the record's
-// bytes as they are.
-type envelope struct {
-	Version int64           `json:"version"`
-	CRC32C  string          `json:"crc32c"`
-	Record  json.RawMessage `json:"record"`
-}
+// Every record, in all versions, is in a frame of exactly this form:
+//
+//	{"version":1,"crc32c":"01234567","record":…}
+//
+// The checksum is CRC-32C over the version in decimal, a newline, and the bytes of
+// the record. The frame is read byte by byte and not as JSON: the checksum has to
+// be right before anything else of the content is believed.
+const (
+	frameVersion  = `{"version":`
+	frameChecksum = `,"crc32c":"`
+	frameRecord   = `","record":`
+	frameEnd      = `}`
+)
 
 // jsonRecord is version 1 of a record. JSON cannot hold all that a Go string can:
 // what is not UTF-8 goes into the fields whose names end in _base64.
@@ -76,10 +83,11 @@ func Encode(rec Record) ([]byte, error) {
 		return nil, &Error{ID: rec.ID, Err: invalid("%w", err)}
 	}
 	record := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
+	version := strconv.Itoa(encodingVersion)
 	out := make([]byte, 0, len(record)+64)
-	out = fmt.Appendf(out, `{"version":%d,"crc32c":"%s","record":`, encodingVersion, checksum(encodingVersion, record))
+	out = append(out, frameVersion+version+frameChecksum+checksum(version, record)+frameRecord...)
 	out = append(out, record...)
-	return append(out, "}\n"...), nil
+	return append(out, frameEnd+"\n"...), nil
 }
 
 // Decode is the reverse of [Encode]. Data that is not a valid record is an error
@@ -89,36 +97,51 @@ func Decode(data []byte) (Record, error) {
 	if len(data) > maxEncoded {
 		return Record{}, corrupt(fmt.Errorf("%d bytes are too large for a record", len(data)))
 	}
-	var e envelope
-	if err := json.Unmarshal(data, &e); err != nil {
+	version, record, err := unframe(string(data))
+	if err != nil {
 		return Record{}, corrupt(err)
 	}
-	if sum := checksum(e.Version, e.Record); sum != e.CRC32C {
-		return Record{}, corrupt(fmt.Errorf("checksum is %s, not %q", sum, clip(e.CRC32C)))
+	if version > encodingVersion {
+		return Record{}, &Error{Err: fmt.Errorf("%w: record format %d, this one knows %d", ErrNewerVersion, version, encodingVersion)}
 	}
-	if e.Version > encodingVersion {
-		return Record{}, &Error{Err: fmt.Errorf("%w: record format %d, this one knows %d", ErrNewerVersion, e.Version, encodingVersion)}
-	}
-	if e.Version < 1 {
-		return Record{}, corrupt(fmt.Errorf("record format %d", e.Version))
+	if version < 1 {
+		return Record{}, corrupt(fmt.Errorf("record format %d", version))
 	}
 	var j jsonRecord
-	if err := json.Unmarshal(e.Record, &j); err != nil {
+	if err := json.Unmarshal([]byte(record), &j); err != nil {
 		return Record{}, corrupt(err)
 	}
 	rec, err := j.record()
-	if err == nil {
-		err = rec.Validate()
-	}
 	if err != nil {
 		return Record{}, corrupt(err)
+	}
+	if err := rec.Validate(); err != nil {
+		// Not ErrInvalidRecord, which blames what a caller wants to store.
+		return Record{}, corrupt(errors.New(errors.Unwrap(err).Error()))
 	}
 	return rec, nil
 }
 
-func checksum(version int64, record []byte) string {
+// unframe takes a record out of its frame, whatever its version.
+func unframe(data string) (version int64, record string, err error) {
+	data = strings.TrimSuffix(data, "\n")
+	data, ok := strings.CutPrefix(data, frameVersion)
+	number, data, ok2 := strings.Cut(data, frameChecksum)
+	sum, data, ok3 := strings.Cut(data, frameRecord)
+	record, ok4 := strings.CutSuffix(data, frameEnd)
+	if !ok || !ok2 || !ok3 || !ok4 {
+		return 0, "", errors.New("not a record, or only a piece of one")
+	}
+	if want := checksum(number, []byte(record)); sum != want {
+		return 0, "", fmt.Errorf("checksum is %s, not %q", want, clip(sum))
+	}
+	version, err = strconv.ParseInt(number, 10, 64)
+	return version, record, err
+}
+
+func checksum(version string, record []byte) string {
 	table := crc32.MakeTable(crc32.Castagnoli)
-	sum := crc32.Checksum(append(strconv.AppendInt(nil, version, 10), '\n'), table)
+	sum := crc32.Checksum([]byte(version+"\n"), table)
 	return fmt.Sprintf("%08x", crc32.Update(sum, table, record))
 }
 

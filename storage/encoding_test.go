@@ -100,7 +100,7 @@ func TestDecodeRefusesWhatIsNoRecord(t *testing.T) {
 		`{` + base + `,"expires":"99999-01-01T00:00:00Z"}`,
 		`{` + base + `,"lease":"mine"}`,
 	} {
-		if rec, err := storage.Decode(seal(1, record)); !errors.Is(err, storage.ErrCorrupt) {
+		if rec, err := storage.Decode(seal(1, record)); !errors.Is(err, storage.ErrCorrupt) || errors.Is(err, storage.ErrInvalidRecord) {
 			t.Errorf("%s decoded as %+v, %v, want ErrCorrupt", record, rec, err)
 		}
 	}

@@ -2,7 +2,6 @@ package boltstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/internal/durable"
+	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
 )
 
 // defaultLockTimeout is long enough for a process that is about to end.
@@ -115,8 +115,8 @@ func (s *Store) open(ctx context.Context) error {
 		s.db, err = bbolt.Open(s.path, 0o600, opts)
 		return err
 	})
-	if err != nil && s.broken.Load() != nil && s.file != nil {
-		s.file.Close() // bbolt closes it after errors, but not after a panic
+	if s.broken.Load() != nil {
+		s.abandon()
 	}
 	return err
 }
@@ -190,12 +190,17 @@ func (s *Store) MovedAside() string { return s.aside }
 // returns [storage.ErrClosed]; a second Close does nothing.
 func (s *Store) Close() error {
 	if s.broken.Load() != nil {
-		// bbolt might wait for its own locks. Closing the file frees it for
-		// others.
-		if err := s.file.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
-			return atPath(s.path, err)
-		}
+		s.abandon()
 		return nil
 	}
 	return s.guard(s.db.Close)
+}
+
+// abandon frees the file for others without bbolt, which after a panic might wait
+// for its own locks. As the file stays mapped, closing it does not unlock it.
+func (s *Store) abandon() {
+	if s.file != nil {
+		filelock.New(s.file).Unlock()
+		s.file.Close()
+	}
 }

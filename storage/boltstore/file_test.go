@@ -1,0 +1,322 @@
+package boltstore_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+)
+
+func TestSecondProcessIsLockedOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	other := start(t, "hold", path)
+	for _, timeout := range []time.Duration{-1, time.Millisecond, 100 * time.Millisecond} {
+		_, err := boltstore.Open(path, &boltstore.Options{LockTimeout: timeout, OnCorrupt: boltstore.CorruptMovedAside})
+		var located *storage.Error
+		if !errors.Is(err, storage.ErrLocked) || !errors.As(err, &located) || located.Path != path {
+			t.Errorf("with timeout %v: %v, want ErrLocked with the path", timeout, err)
+		}
+	}
+	other.end(t)
+	put(t, open(t, path, nil), record("key", 0))
+}
+
+func TestOpenWaitsForTheOtherToClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	other := start(t, "hold", path)
+	opened := make(chan error)
+	go func() {
+		s, err := boltstore.Open(path, &boltstore.Options{LockTimeout: time.Minute})
+		if err == nil {
+			err = s.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Fatalf("opened while another process has it: %v", err)
+	default:
+	}
+	other.end(t)
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSecondOpenInTheSameProcessIsLockedOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	s := open(t, path, nil)
+	if _, err := boltstore.Open(path, &boltstore.Options{LockTimeout: -1}); !errors.Is(err, storage.ErrLocked) {
+		t.Errorf("error %v, want ErrLocked", err)
+	}
+	put(t, s, record("key", 0)) // which is not disturbed by that
+}
+
+func TestFileAndFoldersArePrivate(t *testing.T) {
+	top := filepath.Join(t.TempDir(), "a")
+	path := filepath.Join(top, "b", "uploads.db")
+	s := open(t, path, nil)
+	put(t, s, record("key", 0))
+	if runtime.GOOS == "windows" {
+		return // which has no such modes
+	}
+	for at, want := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700 | os.ModeDir, top: 0o700 | os.ModeDir} {
+		info, err := os.Stat(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode() != want {
+			t.Errorf("mode of %s is %v, want %v", at, info.Mode(), want)
+		}
+	}
+}
+
+func TestOpenErrorsNameThePath(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	write(t, file, []byte("x"))
+	for _, path := range []string{dir, filepath.Join(file, "uploads.db")} {
+		_, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside})
+		var located *storage.Error
+		if !errors.As(err, &located) || located.Path != path || strings.Count(err.Error(), path) != 1 {
+			t.Errorf("error %v, want one that names %s", err, path)
+		}
+	}
+	if _, err := boltstore.Open(filepath.Join(dir, "x"), &boltstore.Options{OnCorrupt: 7}); err == nil {
+		t.Error("an unknown policy was accepted")
+	}
+}
+
+// database makes a bbolt file by hand, and returns its bytes.
+func database(t *testing.T, fill func(*bbolt.Tx) error) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "made.db")
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fill != nil {
+		if err := db.Update(fill); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func pristineDatabase(t *testing.T) []byte { return database(t, nil) }
+
+// buckets fills a database: bucket, key and value, all three of them text.
+func buckets(content map[string]map[string]string) func(*bbolt.Tx) error {
+	return func(tx *bbolt.Tx) error {
+		for name, pairs := range content {
+			b, err := tx.CreateBucket([]byte(name))
+			if err != nil {
+				return err
+			}
+			for k, v := range pairs {
+				if err := b.Put([]byte(k), []byte(v)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+}
+
+// layout1 is a file as the first release writes it. Later ones have to read it:
+// never change it.
+func layout1() map[string]map[string]string {
+	const header = "\x00\x00\x00\x00\x00\x00\x00\x07" + // revision
+		"\x2c\x70\xe1\x2b\x7a\x06\x46\xf9\x22\x79\xf4\x27\xc7\xb3\x8e\x73" + // SHA-256 of "key"
+		"\x8c\x95\x29\x09" // checksum
+	return map[string]map[string]string{
+		"schema": {"version": "1 90f599e3"},
+		"records": {"a1": header +
+			`{"version":1,"crc32c":"5399afb6","record":{"id":"a1","revision":7,"fingerprint":"key","size":5}}` + "\n"},
+	}
+}
+
+func TestLayoutIsStable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	write(t, path, database(t, buckets(layout1())))
+	s := open(t, path, nil)
+	want := storage.Record{ID: "a1", Revision: 7, Fingerprint: "key", Size: 5}
+	if found, err := s.Find(t.Context(), "key"); err != nil || len(found) != 1 || !reflect.DeepEqual(found[0], want) {
+		t.Errorf("found %+v, %v, want %+v", found, err, want)
+	}
+	// Putting it again writes what was there.
+	if err := s.Delete(t.Context(), "a1"); err != nil {
+		t.Fatal(err)
+	}
+	rec := storage.Record{ID: "a1", Fingerprint: "key", Size: 5}
+	for range 7 {
+		rec = put(t, s, rec)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.View(func(tx *bbolt.Tx) error {
+		for name, pairs := range layout1() {
+			for k, v := range pairs {
+				if got := tx.Bucket([]byte(name)).Get([]byte(k)); string(got) != v {
+					t.Errorf("%s of %s is\n%q, want\n%q", k, name, got, v)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNewerLayoutIsRefusedAndKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	data := database(t, buckets(map[string]map[string]string{"schema": {"version": "2 83a56a17"}, "uploads": {}}))
+	write(t, path, data)
+	_, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside})
+	if !errors.Is(err, storage.ErrNewerVersion) || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v, want ErrNewerVersion with the path", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != string(data) {
+		t.Errorf("the file was changed: %v", err)
+	}
+}
+
+func TestOtherDatabasesAreCorrupt(t *testing.T) {
+	for name, content := range map[string]map[string]map[string]string{
+		"of something else": {"passwords": {"root": "toor"}},
+		"without records":   {"schema": {"version": "1 90f599e3"}},
+		"without a version": {"schema": {}, "records": {}},
+		"version zero":      {"schema": {"version": "0 629e1ae0"}, "records": {}},
+		"wrong checksum":    {"schema": {"version": "2 00000000"}, "records": {}},
+		"wrong header":      {"schema": {"version": "1 90f599e3"}, "records": {"a": "b"}},
+	} {
+		path := filepath.Join(t.TempDir(), "uploads.db")
+		write(t, path, database(t, buckets(content)))
+		if _, err := boltstore.Open(path, nil); !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("database %s: %v, want ErrCorrupt", name, err)
+		}
+	}
+}
+
+// A record whose place is sound but whose content is not hides no other.
+func TestDamagedRecordIsReportedAndCanBeDeleted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	s := open(t, path, nil)
+	good, bad := put(t, s, record("key", 0)), put(t, s, record("key", 0))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte("records"))
+		value := string(b.Get([]byte(bad.ID)))
+		return b.Put([]byte(bad.ID), []byte(strings.Replace(value, "https", "htpts", 1)))
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+
+	s = open(t, path, nil)
+	wantDamage := func(err error) {
+		t.Helper()
+		var located *storage.Error
+		if !errors.Is(err, storage.ErrCorrupt) || !errors.As(err, &located) || located.Path != path || located.ID != bad.ID {
+			t.Errorf("error %v, want ErrCorrupt with path and ID", err)
+		}
+	}
+	found, err := s.Find(t.Context(), "key")
+	wantDamage(err)
+	if len(found) != 1 || found[0].ID != good.ID {
+		t.Errorf("found %v, want the sound record", found)
+	}
+	yielded := 0
+	for rec, err := range s.All(t.Context()) {
+		if yielded++; err != nil {
+			wantDamage(err)
+		} else if rec.ID != good.ID {
+			t.Errorf("All yields %v", rec)
+		}
+	}
+	if yielded != 2 {
+		t.Errorf("All yields %d times, want 2", yielded)
+	}
+	if n, err := s.DeleteExpired(t.Context(), time.Now()); n != 0 || err != nil {
+		t.Errorf("DeleteExpired: %d, %v", n, err)
+	}
+	if err := s.Delete(t.Context(), bad.ID); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
+		t.Errorf("found %v, %v", found, err)
+	}
+}
+
+func TestWaitingForTheDiskEndsWithTheContext(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "uploads.db"), nil)
+	// While many are waiting in line, those whose context ends leave it, and what
+	// they wanted is not done.
+	const writers = 200
+	type outcome struct {
+		id  string
+		err error
+	}
+	outcomes := make(chan outcome, writers)
+	ctx, cancel := context.WithCancel(t.Context())
+	for range writers {
+		go func() {
+			rec := record("key", 0)
+			_, err := s.Put(ctx, rec)
+			outcomes <- outcome{rec.ID, err}
+		}()
+	}
+	cancel()
+	stored := map[string]bool{}
+	for range writers {
+		o := <-outcomes
+		if o.err != nil && !errors.Is(o.err, context.Canceled) {
+			t.Errorf("Put: %v, want context.Canceled", o.err)
+		}
+		stored[o.id] = o.err == nil
+	}
+	for rec, err := range s.All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !stored[rec.ID] {
+			t.Error("a record was stored although Put returned an error")
+		}
+		delete(stored, rec.ID)
+	}
+	for _, ok := range stored {
+		if ok {
+			t.Error("a record is missing although Put returned nil")
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package boltstore
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"go.etcd.io/bbolt"
+)
+
+// slowDisk is a group whose commits take until they are told to end. It counts the
+// changes of each.
+type slowDisk struct {
+	group
+	finish  chan error
+	batches []int
+}
+
+func newSlowDisk() *slowDisk {
+	d := &slowDisk{finish: make(chan error)}
+	d.commit = func(batch []*change) {
+		d.batches = append(d.batches, len(batch))
+		err := <-d.finish
+		for _, c := range batch {
+			if _, c.err = c.apply(nil); c.err == nil {
+				c.err = err
+			}
+		}
+	}
+	return d
+}
+
+// start begins a change and returns when it waits.
+func (d *slowDisk) start(ctx context.Context, err error) (result <-chan error) {
+	done := make(chan error, 1)
+	go func() {
+		done <- d.do(ctx, func(*bbolt.Bucket) (func(), error) { return nil, err })
+	}()
+	synctest.Wait()
+	return done
+}
+
+func TestChangesThatComeDuringACommitShareTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newSlowDisk()
+		errRefused, errDisk := errors.New("refused"), errors.New("disk is full")
+		lone := d.start(t.Context(), nil)
+		var rest []<-chan error
+		for range 9 {
+			rest = append(rest, d.start(t.Context(), nil))
+		}
+		refused := d.start(t.Context(), errRefused)
+		d.finish <- nil
+		if err := <-lone; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		last := d.start(t.Context(), nil) // too late for the second
+		d.finish <- nil
+		for _, result := range rest {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+		if err := <-refused; err != errRefused {
+			t.Errorf("error %v, want %v", err, errRefused)
+		}
+		d.finish <- errDisk
+		if err := <-last; err != errDisk {
+			t.Errorf("error %v, want %v", err, errDisk)
+		}
+		if want := []int{1, 10, 1}; !slices.Equal(d.batches, want) {
+			t.Errorf("commits of %v changes, want %v", d.batches, want)
+		}
+		// All is as it was at first.
+		again := d.start(t.Context(), nil)
+		d.finish <- nil
+		if err := <-again; err != nil || d.leading || len(d.queue) > 0 {
+			t.Errorf("error %v, leading %v, queue of %d", err, d.leading, len(d.queue))
+		}
+	})
+}
+
+func TestChangeLeavesTheQueueWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newSlowDisk()
+		ctx, cancel := context.WithCancel(t.Context())
+		under := d.start(ctx, nil)
+		waiting := d.start(ctx, nil)
+		staying := d.start(t.Context(), nil)
+		cancel()
+		if err := <-waiting; err != context.Canceled {
+			t.Errorf("error %v, want context.Canceled", err)
+		}
+		d.finish <- nil
+		if err := <-under; err != nil {
+			t.Errorf("a change that was under way: %v", err)
+		}
+		d.finish <- nil
+		if err := <-staying; err != nil {
+			t.Error(err)
+		}
+		if want := []int{1, 1}; !slices.Equal(d.batches, want) {
+			t.Errorf("commits of %v changes, want %v", d.batches, want)
+		}
+	})
+}
+
+// The first in the queue has to commit for all others when its turn comes, even if
+// its context has ended by then.
+func TestLeadIsTakenInSpiteOfTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newSlowDisk()
+		first := d.start(t.Context(), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		second, third := d.start(ctx, nil), d.start(t.Context(), nil)
+		d.finish <- nil
+		<-first
+		synctest.Wait() // the second commits for itself and the third
+		cancel()
+		d.finish <- nil
+		if err := <-second; err != nil {
+			t.Error(err)
+		}
+		if err := <-third; err != nil {
+			t.Error(err)
+		}
+	})
+}

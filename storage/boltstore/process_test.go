@@ -1,0 +1,165 @@
+package boltstore_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+)
+
+// Some tests need another process: the test binary itself, which these variables
+// tell what to do with which store.
+const (
+	taskVariable = "BOLTSTORE_TEST_TASK"
+	pathVariable = "BOLTSTORE_TEST_PATH"
+)
+
+func TestMain(m *testing.M) {
+	task := map[string]func(*boltstore.Store) error{"hold": hold, "write": writeAndTell}[os.Getenv(taskVariable)]
+	if task == nil {
+		os.Exit(m.Run())
+	}
+	s, err := boltstore.Open(os.Getenv(pathVariable), &boltstore.Options{LockTimeout: time.Minute})
+	if err == nil {
+		fmt.Println("open")
+		err = task(s)
+		s.Close()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// hold has the store open until its standard input ends.
+func hold(*boltstore.Store) error {
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// writeAndTell puts records until it is killed, and prints the ID of each when Put
+// has returned.
+func writeAndTell(s *boltstore.Store) error {
+	const writers = 8
+	ids := make(chan string)
+	for range writers {
+		go func() {
+			for {
+				rec, err := s.Put(context.Background(), record("key", 3))
+				if err != nil {
+					panic(err)
+				}
+				ids <- rec.ID
+			}
+		}()
+	}
+	for id := range ids {
+		if _, err := fmt.Println(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// process is another process at work.
+type process struct {
+	cmd *exec.Cmd
+	in  io.Closer
+	out *bufio.Reader
+}
+
+// start returns when the process has opened the store.
+func start(t *testing.T, task, path string) *process {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), taskVariable+"="+task, pathVariable+"="+path)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd, in, bufio.NewReader(out)}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	if line, err := p.out.ReadString('\n'); line != "open\n" {
+		t.Fatalf("other process: %q, %v", line, err)
+	}
+	return p
+}
+
+// end lets a process that holds a store end by itself.
+func (p *process) end(t *testing.T) {
+	t.Helper()
+	p.in.Close()
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("other process: %v", err)
+	}
+}
+
+// What Put has confirmed is there after a kill at any instant.
+func TestKilledProcessLosesNothingConfirmed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	confirmed := map[string]bool{}
+	for cycle := range 15 {
+		p := start(t, "write", path)
+		lines := make(chan string, 1000)
+		var reading sync.WaitGroup
+		reading.Go(func() {
+			defer close(lines)
+			for {
+				line, err := p.out.ReadString('\n')
+				if err != nil {
+					return // a piece of a line was not confirmed
+				}
+				lines <- strings.TrimSpace(line)
+			}
+		})
+		for range 1 + cycle*7 {
+			confirmed[<-lines] = true
+		}
+		if err := p.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for line := range lines {
+			confirmed[line] = true
+		}
+		reading.Wait()
+		p.cmd.Wait() // it was killed
+
+		s := open(t, path, nil)
+		stored := map[string]bool{}
+		for rec, err := range s.All(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored[rec.ID] = true
+		}
+		for id := range confirmed {
+			if !stored[id] {
+				t.Errorf("cycle %d: record %s was confirmed and is lost", cycle, id)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
