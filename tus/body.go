@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net"
 	"os"
@@ -45,6 +46,10 @@ type body struct {
 	// so that the server never sees a changed source as complete.
 	verify func() error
 
+	// sum, if not nil, takes in all bytes that are read, and done is then given
+	// the result, before the transport learns that it was the last read.
+	sum  hash.Hash
+	done func(sum []byte)
 	// toEnd says that nothing follows these bytes in the source.
 	toEnd bool
 	// memory says that src reads from memory that is used again after stop: a
@@ -120,6 +125,9 @@ func (b *body) read(p []byte) (int, error) {
 		return 0, b.fail(b.ended(err))
 	}
 	if int64(n) < b.left {
+		if b.sum != nil {
+			b.sum.Write(p[:n])
+		}
 		return n, nil // an error that came along shows again in the next read
 	}
 	if err == nil && b.toEnd {
@@ -133,6 +141,10 @@ func (b *body) read(p []byte) (int, error) {
 	}
 	if err := b.verify(); err != nil {
 		return 0, b.fail(err)
+	}
+	if b.sum != nil {
+		b.sum.Write(p[:n])
+		b.done(b.sum.Sum(nil))
 	}
 	return n, nil
 }

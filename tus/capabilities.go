@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 // Extension is the name of a protocol extension as servers advertise it in
@@ -166,7 +168,7 @@ func (c *Client) options(ctx context.Context, hooks hookSet, m *meter) (Capabili
 	found := Capabilities{
 		Versions:           parseList(resp.Header, headerTusVersion),
 		MaxSize:            maxSize,
-		ChecksumAlgorithms: parseList(resp.Header, headerChecksumAlgorithm),
+		ChecksumAlgorithms: checksum.ParseAlgorithms(resp.Header.Values(headerChecksumAlgorithm)),
 	}
 	for _, name := range parseList(resp.Header, headerTusExtension) {
 		found.Extensions = append(found.Extensions, Extension(strings.ToLower(name)))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -82,6 +83,10 @@ type Options struct {
 	// constant name here.
 	ResumeScope string
 
+	// Checksums are the algorithms that uploads may use; nil means
+	// [checksum.Builtin].
+	Checksums *checksum.Set
+
 	// Hooks are told what happens in all uploads of this client.
 	Hooks Hooks
 }
@@ -101,8 +106,10 @@ type Client struct {
 	slots         chan struct{} // one per request under way; nil for no limit
 	store         storage.Store
 	requireStore  bool
+	process       string // this one, for leases
 	fingerprinter fingerprint.Fingerprinter
 	resumeScope   string
+	checksums     *checksum.Set
 	hooks         Hooks
 	probe         *capabilityProbe
 }
@@ -130,6 +137,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		requireStore:  opts.RequireStore,
 		fingerprinter: opts.Fingerprinter,
 		resumeScope:   opts.ResumeScope,
+		checksums:     opts.Checksums,
 		hooks:         opts.Hooks,
 		probe:         newCapabilityProbe(opts.Capabilities),
 	}
@@ -141,6 +149,12 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	}
 	if c.requireStore && c.store == nil {
 		return nil, fmt.Errorf("%w: a store is required but there is none", ErrInvalidInput)
+	}
+	if c.store != nil {
+		c.process = thisProcess()
+	}
+	if c.checksums == nil {
+		c.checksums = checksum.Builtin()
 	}
 	if c.fingerprinter == nil {
 		c.fingerprinter = fingerprint.Sample{}

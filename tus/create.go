@@ -23,8 +23,10 @@ type creation struct {
 
 	// payload, if not nil, goes along in the same request (section Creation
 	// With Upload).
-	payload func(ctx context.Context) (*body, error)
-	size    int64 // of the payload
+	payload  func(ctx context.Context) (*body, error)
+	size     int64            // of the payload
+	checksum string           // value of Upload-Checksum; empty for none
+	trailer  *checksumTrailer // nil for none
 }
 
 // created is the server's word on a new upload.
@@ -57,7 +59,10 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 	}
 	r := &request{
 		method: http.MethodPost, url: c.endpoint, header: header,
-		payload: wish.payload, size: wish.size, hooks: hooks, meter: m,
+		payload: wish.payload, size: wish.size, trailer: wish.trailer, hooks: hooks, meter: m,
+	}
+	if wish.checksum != "" {
+		header.Set(headerUploadChecksum, wish.checksum)
 	}
 	if wish.final != nil && c.stallTimeout > 0 {
 		r.stall = max(c.stallTimeout, concatenationTimeout) // the server may copy it all first

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 // Conditions that a program may want to tell apart, for use with errors.Is.
@@ -51,6 +53,11 @@ var (
 	// ErrOffsetConflict is a PATCH refused because the server is at another
 	// offset (409). Uploads recover from it by themselves.
 	ErrOffsetConflict = errors.New("server is at another offset")
+
+	// ErrChecksumUnsupported is a checksum algorithm that was asked for by name
+	// but is not registered, or not offered by the server. Nothing has been
+	// created then.
+	ErrChecksumUnsupported = checksum.ErrChecksumUnsupported
 
 	// ErrChecksumMismatch is a chunk that did not arrive as it was sent (460).
 	ErrChecksumMismatch = errors.New("checksum mismatch")

@@ -18,6 +18,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"go.uber.org/goleak"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -37,7 +38,8 @@ func impatient() tus.RetryPolicy {
 }
 
 // newClient makes a client that retries without waiting and closes its
-// connections at the end of the test.
+// connections at the end of the test. Unless opts say otherwise, it knows no
+// checksum algorithm, so that requests are what they are without checksums.
 func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	t.Helper()
 	var o tus.Options
@@ -46,6 +48,9 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	}
 	if o.Retry.NewBackOff == nil {
 		o.Retry.NewBackOff = impatient().NewBackOff
+	}
+	if o.Checksums == nil {
+		o.Checksums = &checksum.Set{}
 	}
 	c, err := tus.NewClient(endpoint, &o)
 	if err != nil {
@@ -117,6 +122,9 @@ func bubble(t *testing.T, f func(t *testing.T, h *tustest.Handler, newClient fun
 				o = *opts
 			}
 			o.HTTPClient = &http.Client{Transport: transport}
+			if o.Checksums == nil {
+				o.Checksums = &checksum.Set{}
+			}
 			c, err := tus.NewClient("http://tus.test/files/", &o)
 			if err != nil {
 				t.Fatal(err)

@@ -19,11 +19,6 @@ const (
 	leaseRenewal = leaseTime / 3
 )
 
-// newLease is a lease for one Uploader of this process.
-func newLease() storage.Lease {
-	return storage.Lease{Holder: storage.NewID(), Process: thisProcess()}
-}
-
 // leaseRuns reports whether somebody may be at work on a record. A lease of a
 // process that is seen to be dead ends at once, so that a program which was
 // killed can be started again without a wait.

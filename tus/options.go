@@ -3,6 +3,7 @@ package tus
 import (
 	"fmt"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
@@ -47,6 +48,14 @@ type UploadOptions struct {
 	// out with the last bytes (protocol section Creation, Upload-Defer-Length).
 	// Sources of unknown size do so anyway.
 	DeferLength bool
+
+	// Checksum says which checksum protects the bytes on their way (protocol
+	// section Checksum). The zero value is the one that is preferred among those
+	// that the server offers, and none if it offers none. With one, and no
+	// ChunkSize, chunks have 8 MiB. A named algorithm that the server does not
+	// offer is an error matching [ErrChecksumUnsupported], before anything is
+	// created.
+	Checksum checksum.Choice
 
 	// StopAt, if above 0, pauses the upload once when the server has this many
 	// bytes: Run and Step then return [ErrPaused]. Called again, they go on.

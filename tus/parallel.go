@@ -143,7 +143,8 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 	child := &Uploader{
 		client: u.client, source: section{u.source, p.span}, opts: opts,
 		hooks: u.hooks.serial(&u.hookTurn), meter: p.meter,
-		budget: budget{policy: u.client.retry}, chunkSize: u.opts.ChunkSize,
+		budget: budget{policy: u.client.retry}, chunkSize: u.chunkSize,
+		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
 		keeper: &keeper{}, position: &position{u, p},
 		turn: make(chan struct{}, 1),
 	}

@@ -16,6 +16,10 @@ type chunk struct {
 	// it yet and this request tells it (section Creation, Upload-Defer-Length).
 	declare  int64
 	declares bool
+	data     []byte           // if it is in memory
+	sum      []byte           // checksum of data, if that is known already
+	checksum string           // value of Upload-Checksum; empty for none
+	trailer  *checksumTrailer // nil for none
 	payload  func(ctx context.Context) (*body, error)
 }
 
@@ -38,7 +42,10 @@ func (c *Client) patch(ctx context.Context, u *url.URL, p chunk, hooks hookSet, 
 	}
 	r := &request{
 		method: http.MethodPatch, url: u, header: header, offset: p.offset,
-		payload: p.payload, size: p.size, hooks: hooks, meter: m,
+		payload: p.payload, size: p.size, trailer: p.trailer, hooks: hooks, meter: m,
+	}
+	if p.checksum != "" {
+		header.Set(headerUploadChecksum, p.checksum)
 	}
 	resp, err := c.do(ctx, r)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 const (
@@ -30,6 +32,7 @@ type request struct {
 	// or when the transport finds its idle connection closed.
 	payload func(ctx context.Context) (*body, error)
 	size    int64 // of the payload
+	trailer *checksumTrailer
 
 	hooks hookSet       // nil: the client's
 	meter *meter        // counts what happens; nil counts nothing
@@ -185,6 +188,11 @@ func (c *Client) newRequest(ctx context.Context, r *request, target *url.URL, p 
 		return req, nil
 	}
 	req.ContentLength = r.size
+	if r.trailer != nil {
+		req.ContentLength = -1 // HTTP/1.1 has trailers only after a chunked body
+		req.Trailer = http.Header{headerUploadChecksum: nil}
+		p.trailer = req.Trailer
+	}
 	req.GetBody = func() (io.ReadCloser, error) { return p.open(ctx) }
 	req.Body, err = p.open(ctx)
 	return req, err
@@ -283,11 +291,19 @@ func isPublicHeader(name string) bool {
 	return strings.HasPrefix(name, "Upload-") || strings.HasPrefix(name, "Tus-")
 }
 
+// checksumTrailer makes the checksum of a body follow it (protocol section
+// Checksum, extension checksum-trailer).
+type checksumTrailer struct {
+	algorithm checksum.Algorithm
+	sum       []byte // of the body that was sent to its end last
+}
+
 // payload opens the bodies of one request and remembers the one in use.
 type payload struct {
 	client  *Client
 	request *request
 	dog     *watchdog
+	trailer http.Header // that the checksum goes into; nil for none
 
 	mu      sync.Mutex // a transport may ask for a body from its own goroutine
 	current *body
@@ -308,6 +324,13 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 		b.throttle = func(n int) error {
 			defer p.dog.hold()()
 			return limiter.WaitN(ctx, n)
+		}
+	}
+	if trailer := p.request.trailer; trailer != nil {
+		b.sum = trailer.algorithm.New()
+		b.done = func(sum []byte) {
+			trailer.sum = sum
+			p.trailer.Set(headerUploadChecksum, checksum.FormatHeader(trailer.algorithm.Name, sum))
 		}
 	}
 	meter := p.request.meter

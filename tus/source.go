@@ -66,7 +66,7 @@ func File(path string) Source { return &fileSource{path: path} }
 // used nor changed.
 func OpenedFile(f *os.File) Source {
 	if f == nil {
-		return &fileSource{}
+		return ReaderAt(nil, 0) // which says so in Stat
 	}
 	return &fileSource{path: f.Name(), opened: f}
 }
@@ -83,9 +83,6 @@ type fileSource struct {
 }
 
 func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
-	if s.path == "" && s.opened == nil {
-		return SourceInfo{}, fmt.Errorf("%w: no file", ErrInvalidInput)
-	}
 	info, err := s.stat()
 	if err != nil {
 		return SourceInfo{}, err

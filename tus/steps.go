@@ -13,6 +13,9 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	if err := u.inspect(ctx); err != nil {
 		return u.after(ctx, StateIdle, err), err
 	}
+	if err := u.negotiateChecksum(ctx); err != nil {
+		return u.after(ctx, StateIdle, err), err
+	}
 	if u.given {
 		return StateRecovering, nil
 	}
@@ -121,12 +124,25 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		metadata: u.opts.Metadata, partial: u.position != nil,
 	}
 	if u.inline {
-		wish.payload, wish.size = u.payload(0, u.info.Size), u.info.Size
+		u.next = chunk{size: u.info.Size, payload: u.payload(0, u.info.Size)}
+		if err := u.checksumOf(ctx, &u.next); err != nil {
+			return u.after(ctx, StateCreating, err), err
+		}
+		wish.payload, wish.size = u.next.payload, u.next.size
+		wish.checksum, wish.trailer = u.next.checksum, u.next.trailer
 	}
 	made, err := u.client.create(ctx, wish, u.hooks, u.meter)
+	if changed := u.checksumSent(&u.next); changed != nil {
+		return StateFailed, changed
+	}
 	if err != nil {
 		if !u.inline {
 			return u.after(ctx, StateCreating, err), err
+		}
+		if again, fatal := u.checksumRefused(err); again {
+			return StateCreating, nil
+		} else if fatal != nil {
+			return StateFailed, fatal
 		}
 		// Without a URL nothing that arrived can be resumed, so the next attempt
 		// creates first. It also tells a proxy that refuses the body from a server
@@ -209,7 +225,13 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 	if u.parts != nil {
 		return u.sendParts(ctx)
 	}
+	if err := u.checksumOf(ctx, &u.next); err != nil {
+		return u.after(ctx, StateSending, err), err
+	}
 	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
+	if changed := u.checksumSent(&u.next); changed != nil {
+		return StateFailed, changed
+	}
 	if err == nil {
 		if u.next.declares {
 			u.deferred = false
@@ -225,6 +247,11 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 		return StateReady, nil
 	}
 	if ctx.Err() == nil {
+		if again, fatal := u.checksumRefused(err); again {
+			return StateRecovering, nil
+		} else if fatal != nil {
+			return StateFailed, fatal
+		}
 		if errors.Is(err, ErrTooLarge) && u.halveChunk() {
 			return StateRecovering, nil
 		}
@@ -360,7 +387,7 @@ func (u *Uploader) acknowledge(offset int64) error {
 	u.highest += gain
 	u.mu.Unlock()
 	if gain > 0 {
-		u.renewed = false
+		u.renewed, u.sums.mismatches = false, 0
 	}
 	u.meter.update(func(s *Stats) { s.Acknowledged += gain })
 	u.meter.begin(offset)

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 // defaultStreamChunk is the size of the two buffers of a stream where no chunk
@@ -96,12 +98,17 @@ type stream struct {
 	over   bool   // nothing comes after these
 	err    error  // of the reader, after these
 	coming chan filling
+
+	algorithm checksum.Algorithm // that chunks are added up with as they are read
+	sum       []byte             // of data; nil if it is not known
+	next      []byte             // of ahead
 }
 
 // filling is what a read-ahead brought.
 type filling struct {
 	n   int
 	err error
+	sum []byte // of all that was filled
 }
 
 func (s *stream) end() int64 { return s.start + int64(len(s.data)) }
@@ -129,10 +136,14 @@ func (s *stream) read(size int) {
 	}
 	coming := make(chan filling, 1)
 	s.coming = coming
-	reader, buffer := s.reader, s.ahead[s.filled:size]
+	reader, buffer, from, algorithm := s.reader, s.ahead[:size], s.filled, s.algorithm
 	go func() {
-		n, err := fill(reader, buffer)
-		coming <- filling{n, err}
+		var got filling
+		got.n, got.err = fill(reader, buffer[from:])
+		if algorithm.New != nil && from+got.n > 0 {
+			got.sum = sumOf(algorithm, buffer[:from+got.n])
+		}
+		coming <- got
 	}()
 }
 
@@ -182,6 +193,7 @@ func (s *stream) advance(ctx context.Context) error {
 	s.start = s.end()
 	old := s.data
 	s.data = s.ahead[:s.filled]
+	s.sum, s.next = s.next, nil
 	s.ahead, s.filled = old[:cap(old)], 0
 	return nil
 }
@@ -195,6 +207,7 @@ func (s *stream) peek(ctx context.Context) error {
 func (s *stream) took(got filling) {
 	s.coming = nil
 	s.filled += got.n
+	s.next = got.sum
 	switch {
 	case got.err == io.EOF:
 		s.over = true
@@ -335,9 +348,14 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 		u.lengthIs(offset)
 		return StateFinishing, nil
 	}
+	s.algorithm = u.sums.ahead()
 	s.fetch()
+	var sum []byte
+	if len(data) == len(s.data) {
+		sum = s.sum
+	}
 	u.next = chunk{
-		offset: offset, size: int64(len(data)),
+		offset: offset, size: int64(len(data)), data: data, sum: sum,
 		declares: u.deferred && last, declare: s.end(),
 		payload: func(ctx context.Context) (*body, error) {
 			b := newBody(ctx, io.NopCloser(bytes.NewReader(data)), offset, int64(len(data)))

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // Result is what became of an upload. It is returned with an error too, and
@@ -22,6 +24,8 @@ type Result struct {
 	// Expires is when the server forgets the upload if it is not complete; zero
 	// if it did not say.
 	Expires time.Time
+	// Checksum is the algorithm that was negotiated, empty if none.
+	Checksum string
 	// Stats is what the upload cost.
 	Stats Stats
 	// Creation and LastPatch are the answers to the POST (of a parallel upload:
@@ -64,6 +68,7 @@ type Uploader struct {
 	candidates []*candidate
 	best       *candidate
 
+	sums     sums    // see checksums.go
 	stream   *stream // of a source of unknown size; see stream.go
 	declared int64   // the length that the server knows for it
 
@@ -79,6 +84,7 @@ type Uploader struct {
 	interrupt context.CancelCauseFunc
 	reported  time.Time // of the last progress while bytes move
 	expires   time.Time
+	checksum  string // negotiated algorithm
 	creation  *Response
 	lastPatch *Response
 }
@@ -118,9 +124,9 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		u.opts.Metadata = Metadata{"filename": u.opts.filename}
 	}
 	u.keeper = &keeper{failed: u.storeFailed, lost: func(err error) { u.interruptWith(err) }}
-	if !u.given {
+	if !u.given && c.store != nil {
 		u.keeper.store, u.keeper.required = c.store, c.requireStore
-		u.keeper.lease = newLease()
+		u.keeper.lease = storage.Lease{Holder: storage.NewID(), Process: c.process}
 	}
 	u.turn <- struct{}{}
 	return u, nil
@@ -263,6 +269,7 @@ func (u *Uploader) result() *Result {
 	r := &Result{URL: u.URL(), Stats: u.Stats()}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	r.Checksum = u.checksum
 	r.Size, r.Offset, r.Expires, r.Creation, r.LastPatch = u.info.Size, u.offset, u.expires, u.creation, u.lastPatch
 	return r
 }
@@ -290,6 +297,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 		u.enter(StateFailed, err)
 	}
 	stop()
+	u.closePipeline()
 	lost := context.Cause(ctx)
 	if (errors.Is(lost, ErrLeaseLost) || errors.Is(lost, ErrStore)) && !u.State().Final() {
 		err = lost

@@ -25,6 +25,7 @@ const (
 	headerUploadMetadata    = "Upload-Metadata"
 	headerUploadExpires     = "Upload-Expires"
 	headerUploadConcat      = "Upload-Concat"
+	headerUploadChecksum    = "Upload-Checksum"
 	headerMethodOverride    = "X-Http-Method-Override"
 	headerContentType       = "Content-Type"
 	headerRetryAfter        = "Retry-After"

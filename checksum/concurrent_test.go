@@ -1,0 +1,97 @@
+package checksum_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+)
+
+// Whatever goes on at the same time, a sum is right or an error that has a
+// reason.
+func TestPipelineIsSafeForConcurrentUse(t *testing.T) {
+	s := patterned(400_000)
+	p := newPipeline(t, s)
+	var wg sync.WaitGroup
+	for seed := range uint64(8) {
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(seed, 0))
+			for range 100 {
+				offset := random.Int64N(4) * 100_000
+				size := random.Int64N(2) * 100_000
+				switch random.IntN(4) {
+				case 0:
+					p.Ahead(offset, size)
+				case 1:
+					ctx, cancel := context.WithCancel(context.Background())
+					go cancel()
+					sum, err := p.Sum(ctx, offset, size)
+					if err != nil && !errors.Is(err, context.Canceled) || err == nil && !bytes.Equal(sum, s.want(offset, size)) {
+						t.Errorf("%d bytes from %d, canceled: %x, %v", size, offset, sum, err)
+					}
+				default:
+					sum, err := p.Sum(context.Background(), offset, size)
+					if err != nil || !bytes.Equal(sum, s.want(offset, size)) {
+						t.Errorf("%d bytes from %d: %x, %v", size, offset, sum, err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestCloseIsSafeAtAnyTime(t *testing.T) {
+	s := patterned(200_000)
+	for range 100 {
+		p := checksum.NewPipeline(lookup(t, "sha256"), s.open)
+		var wg sync.WaitGroup
+		wg.Go(func() { p.Ahead(100_000, 100_000) })
+		wg.Go(func() {
+			if _, err := p.Sum(context.Background(), 0, 100_000); err != nil && !errors.Is(err, checksum.ErrClosed) {
+				t.Error(err)
+			}
+		})
+		wg.Go(p.Close)
+		wg.Go(p.Close)
+		wg.Wait()
+		if n := s.leftOpen(); n != 0 {
+			t.Fatalf("%d readers open after Close", n)
+		}
+	}
+}
+
+// A chunk costs a few small objects, whatever its size and however many there
+// are: not a buffer, and not a hash.
+func TestMemoryPerChunkIsSmall(t *testing.T) {
+	const chunk = 200_000
+	for _, chunks := range []int64{8, 64} {
+		s := &source{data: make([]byte, chunk)}
+		p := checksum.NewPipeline(lookup(t, "crc32"), func(ctx context.Context, _ int64) (io.ReadCloser, error) {
+			return s.open(ctx, 0)
+		})
+		run := func(n int64) {
+			for i := range n {
+				if _, err := p.Sum(context.Background(), i*chunk, chunk); err != nil {
+					t.Fatal(err)
+				}
+				p.Ahead((i+1)*chunk, chunk)
+			}
+		}
+		run(1)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		run(chunks)
+		runtime.ReadMemStats(&after)
+		p.Close()
+		if each := int64(after.TotalAlloc-before.TotalAlloc) / chunks; each > 8<<10 {
+			t.Errorf("%d chunks: %d bytes of memory for each", chunks, each)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package checksum_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"hash"
+	"io"
+	"log"
+	"strings"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+)
+
+// From what a server advertises to the header of a chunk.
+func Example() {
+	advertised := checksum.ParseAlgorithms([]string{"md5, sha1", "crc32"})
+	algorithm, ok, err := checksum.Builtin().Negotiate(checksum.Auto(), advertised)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if !ok {
+		return // no checksums with this server
+	}
+	h := algorithm.New()
+	io.WriteString(h, "hello world")
+	fmt.Println("Upload-Checksum:", checksum.FormatHeader(algorithm.Name, h.Sum(nil)))
+	// Output: Upload-Checksum: sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=
+}
+
+// An algorithm that is not built in, for a server that has it.
+func ExampleSet_Register() {
+	set := checksum.Builtin()
+	err := set.Register(checksum.Algorithm{Name: "xxh3", New: func() hash.Hash { return xxh3.New() }})
+	if err != nil {
+		log.Fatal(err)
+	}
+	algorithm, _, err := set.Negotiate(checksum.Named("xxh3"), []string{"sha1", "xxh3"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(algorithm.Name, set.Names())
+	// Output: xxh3 [sha256 sha1 sha512 md5 crc32 xxh3]
+}
+
+// A set in another order: only what is cheap, crc32 first.
+func ExampleSet() {
+	builtin := checksum.Builtin()
+	var cheap checksum.Set
+	for _, name := range []string{"crc32", "sha1"} {
+		algorithm, _ := builtin.Lookup(name)
+		if err := cheap.Register(algorithm); err != nil {
+			log.Fatal(err)
+		}
+	}
+	algorithm, ok, err := cheap.Negotiate(checksum.Auto(), []string{"sha256", "sha1", "crc32"})
+	fmt.Println(algorithm.Name, ok, err)
+	// Output: crc32 true <nil>
+}
+
+func ExampleSet_Negotiate() {
+	_, _, err := checksum.Builtin().Negotiate(checksum.Named("sha512"), []string{"sha1", "md5"})
+	fmt.Println(errors.Is(err, checksum.ErrChecksumUnsupported))
+	fmt.Println(err)
+	// Output:
+	// true
+	// checksum: algorithm not supported: "sha512" is not offered by the server, which offers only "sha1", "md5"
+}
+
+// A choice on the command line.
+func ExampleChoice() {
+	flags := flag.NewFlagSet("upload", flag.ContinueOnError)
+	var choice checksum.Choice
+	flags.TextVar(&choice, "checksum", checksum.Auto(), "auto, off, or the `name` of an algorithm")
+	if err := flags.Parse([]string{"-checksum", "SHA256"}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(choice, choice == checksum.Off())
+	// Output: sha256 false
+}
+
+// A server, or its double in a test, checks what it got.
+func ExampleParseHeader() {
+	name, want, err := checksum.ParseHeader("sha256 uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=")
+	if err != nil {
+		log.Fatal(err)
+	}
+	got := sha256.Sum256([]byte("hello world"))
+	fmt.Println(name, string(want) == string(got[:]))
+	// Output: sha256 true
+}
+
+func ExamplePipeline() {
+	const data, chunk = "hello tus world!", 8
+	ctx := context.Background()
+	algorithm, _ := checksum.Builtin().Lookup("crc32")
+	p := checksum.NewPipeline(algorithm, func(_ context.Context, offset int64) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(data[offset:])), nil
+	})
+	defer p.Close()
+	for offset := int64(0); offset < int64(len(data)); offset += chunk {
+		sum, err := p.Sum(ctx, offset, chunk)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if next := offset + chunk; next < int64(len(data)) {
+			p.Ahead(next, chunk) // while this chunk is on the wire
+		}
+		fmt.Println(offset, checksum.FormatHeader(algorithm.Name, sum))
+	}
+	// Output:
+	// 0 crc32 rGLKvA==
+	// 8 crc32 SAZJzQ==
+}

@@ -1,0 +1,171 @@
+package checksum_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func lookup(t testing.TB, name string) checksum.Algorithm {
+	t.Helper()
+	a, ok := checksum.Builtin().Lookup(name)
+	if !ok {
+		t.Fatalf("no algorithm %q", name)
+	}
+	return a
+}
+
+// source is data that counts its readers, and whether each was closed once.
+type source struct {
+	data []byte
+	// reader, if set, makes the reader of the nth open, from 0 on.
+	reader func(ctx context.Context, n int, offset int64) (io.ReadCloser, error)
+
+	mu     sync.Mutex
+	opens  int
+	closes int
+	twice  bool
+	end    int64 // where reading ended
+}
+
+func patterned(size int) *source {
+	s := &source{data: make([]byte, size)}
+	for i := range s.data {
+		s.data[i] = byte(uint64(i) * 0x9E3779B97F4A7C15 >> 56)
+	}
+	return s
+}
+
+func (s *source) open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	s.mu.Lock()
+	n := s.opens
+	s.opens++
+	s.mu.Unlock()
+	if s.reader != nil {
+		r, err := s.reader(ctx, n, offset)
+		if err != nil {
+			s.closed()
+			return nil, err
+		}
+		if r != nil {
+			return &tracked{source: s, r: r}, nil
+		}
+	}
+	r := bytes.NewReader(s.data[min(offset, int64(len(s.data))):])
+	return &tracked{source: s, r: io.NopCloser(r), offset: offset}, nil
+}
+
+func (s *source) closed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closes++
+}
+
+// opened is how often the source was opened.
+func (s *source) opened() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opens
+}
+
+// open readers, that nobody closed yet.
+func (s *source) leftOpen() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opens - s.closes
+}
+
+// want is the right checksum of a range.
+func (s *source) want(offset, size int64) []byte {
+	sum := sha256.Sum256(s.data[offset : offset+size])
+	return sum[:]
+}
+
+type tracked struct {
+	source *source
+	r      io.ReadCloser
+	offset int64
+
+	mu     sync.Mutex
+	closed bool
+}
+
+func (r *tracked) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.source.mu.Lock()
+	defer r.source.mu.Unlock()
+	r.offset += int64(n)
+	r.source.end = max(r.source.end, r.offset)
+	return n, err
+}
+
+func (r *tracked) Close() error {
+	r.mu.Lock()
+	twice := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	if twice {
+		r.source.mu.Lock()
+		r.source.twice = true
+		r.source.mu.Unlock()
+	} else {
+		r.source.closed()
+	}
+	return r.r.Close()
+}
+
+// newPipeline makes a pipeline for sha256 and checks in the end that it closed
+// each reader exactly once.
+func newPipeline(t *testing.T, s *source) *checksum.Pipeline {
+	t.Helper()
+	p := checksum.NewPipeline(lookup(t, "sha256"), s.open)
+	t.Cleanup(func() {
+		p.Close()
+		if n := s.leftOpen(); n != 0 || s.twice {
+			t.Errorf("%d readers left open; one closed twice: %v", n, s.twice)
+		}
+	})
+	return p
+}
+
+func checkSum(t *testing.T, p *checksum.Pipeline, s *source, offset, size int64) {
+	t.Helper()
+	got, err := p.Sum(context.Background(), offset, size)
+	if err != nil {
+		t.Fatalf("%d bytes from %d: %v", size, offset, err)
+	}
+	if !bytes.Equal(got, s.want(offset, size)) {
+		t.Fatalf("%d bytes from %d: sum is %x, want %x", size, offset, got, s.want(offset, size))
+	}
+}
+
+// pipe is a reader that blocks until it is fed or closed.
+type pipe struct {
+	*io.PipeReader
+	w *io.PipeWriter
+}
+
+func newPipe() pipe {
+	r, w := io.Pipe()
+	return pipe{r, w}
+}
+
+// deaf is a reader that blocks until it is released, even when it is closed.
+type deaf struct{ release chan struct{} }
+
+func (d deaf) Read([]byte) (int, error) {
+	<-d.release
+	return 0, errors.New("released")
+}
+
+func (deaf) Close() error { return nil }

@@ -1,0 +1,249 @@
+package checksum
+
+import (
+	"context"
+	"fmt"
+	"hash"
+	"io"
+	"math"
+	"sync"
+)
+
+const (
+	// hashBuffer is how much of a range is in memory at once, in bytes.
+	hashBuffer = 128 << 10
+	// maxEmptyReads is how often in a row a reader may deliver nothing and
+	// report no error, before it is given up.
+	maxEmptyReads = 100
+)
+
+// Pipeline computes the checksums of ranges of a source, the next one ahead of
+// time. A sender asks for the checksum of a chunk, calls Ahead for the chunk
+// after it, and sends: while the chunk is on the wire, the next one is hashed.
+//
+// All ranges share one hash and one buffer of at most 128 KiB, so one range is
+// read at a time. All methods may be called concurrently. A Pipeline must be
+// closed.
+type Pipeline struct {
+	algorithm Algorithm
+	open      func(ctx context.Context, offset int64) (io.ReadCloser, error)
+
+	mu      sync.Mutex
+	ahead   *job // the look-ahead that nobody asked for yet
+	closed  bool
+	closing chan struct{} // closed by Close
+	jobs    sync.WaitGroup
+
+	turn chan struct{} // holds an item while a job uses what follows
+	hash hash.Hash
+	buf  []byte
+}
+
+// job is the computation of one checksum, in a goroutine of its own.
+type job struct {
+	offset, size int64
+	cancel       context.CancelFunc
+
+	done chan struct{} // closed when sum and err are set
+	sum  []byte
+	err  error
+}
+
+// NewPipeline returns a Pipeline that reads the source through open, which is
+// called once for each range that is hashed.
+//
+// The reader starts at offset and is closed exactly once. If the context of a
+// call ends, or the pipeline is closed, that may happen while Read runs, as
+// net/http does it with request bodies. It must not disturb the reader that the
+// chunk is sent from: a source that can have only one reader cannot be hashed
+// ahead.
+func NewPipeline(algorithm Algorithm, open func(ctx context.Context, offset int64) (io.ReadCloser, error)) *Pipeline {
+	return &Pipeline{
+		algorithm: algorithm,
+		open:      open,
+		closing:   make(chan struct{}),
+		turn:      make(chan struct{}, 1),
+	}
+}
+
+// Sum returns the checksum of size bytes from offset. If [Pipeline.Ahead] was
+// called for exactly that range, it takes that result, or waits for it; another
+// look-ahead is given up. A look-ahead serves once, so asking again reads the
+// source again. The caller may keep and change the result.
+//
+// The error matches [io.ErrUnexpectedEOF] if the source ends within the range,
+// [ErrInvalidRange], [ErrInvalidAlgorithm], [ErrClosed], or is that of the
+// source or the context. When ctx ends, Sum returns at once, even if the source
+// hangs in a read. Until that read returns, other ranges have to wait.
+func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) {
+	if err := p.check(offset, size); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, wrap(err)
+	}
+	j, err := p.take(ctx, offset, size)
+	if err != nil {
+		return nil, err
+	}
+	defer j.cancel()
+	select {
+	case <-j.done:
+		return j.sum, j.err
+	case <-ctx.Done():
+		return nil, wrap(ctx.Err())
+	case <-p.closing:
+		return nil, wrap(ErrClosed)
+	}
+}
+
+// Ahead starts computing the checksum of size bytes from offset, for a later
+// [Pipeline.Sum] that reports what goes wrong. There is one look-ahead at most:
+// a different range takes the place of the one before, and the same range goes
+// on. After Close it does nothing. The source may change between the look-ahead
+// and the sending of the chunk, which is for the sender to notice.
+func (p *Pipeline) Ahead(offset, size int64) {
+	if p.check(offset, size) != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.ahead.covers(offset, size) {
+		return
+	}
+	p.dropAhead()
+	// What is done ahead belongs to no call. Close ends it.
+	p.ahead = p.start(context.Background(), offset, size)
+}
+
+// Close stops all work, makes calls of Sum that wait return [ErrClosed], and
+// waits until every reader is closed. A source that hangs in a read although it
+// was closed delays Close. More than one call is allowed.
+func (p *Pipeline) Close() {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		close(p.closing)
+		p.dropAhead()
+	}
+	p.mu.Unlock()
+	p.jobs.Wait()
+}
+
+// check accepts what can be asked for.
+func (p *Pipeline) check(offset, size int64) error {
+	if p.algorithm.New == nil {
+		return wrap(fmt.Errorf("%w: %s has no New function", ErrInvalidAlgorithm, quote(p.algorithm.Name)))
+	}
+	if offset < 0 || size < 0 || offset > math.MaxInt64-size {
+		return wrap(fmt.Errorf("%w: %d bytes from %d", ErrInvalidRange, size, offset))
+	}
+	return nil
+}
+
+// take returns the job for a range: the look-ahead if it fits, else a new one.
+func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, wrap(ErrClosed)
+	}
+	if j := p.ahead; j.covers(offset, size) {
+		p.ahead = nil
+		return j, nil
+	}
+	p.dropAhead()
+	return p.start(ctx, offset, size), nil
+}
+
+// start needs p.mu.
+func (p *Pipeline) start(ctx context.Context, offset, size int64) *job {
+	ctx, cancel := context.WithCancel(ctx)
+	j := &job{offset: offset, size: size, cancel: cancel, done: make(chan struct{})}
+	p.jobs.Go(func() {
+		defer close(j.done)
+		j.sum, j.err = p.compute(ctx, offset, size)
+	})
+	return j
+}
+
+// dropAhead needs p.mu.
+func (p *Pipeline) dropAhead() {
+	if p.ahead != nil {
+		p.ahead.cancel()
+		p.ahead = nil
+	}
+}
+
+func (j *job) covers(offset, size int64) bool {
+	return j != nil && j.offset == offset && j.size == size
+}
+
+// compute waits for its turn, reads the range and returns its checksum.
+func (p *Pipeline) compute(ctx context.Context, offset, size int64) ([]byte, error) {
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return nil, wrap(ctx.Err())
+	}
+	if p.hash == nil {
+		p.hash = p.algorithm.New()
+	}
+	p.hash.Reset()
+	if size > 0 {
+		if err := p.read(ctx, offset, size); err != nil {
+			if ctx.Err() != nil { // the reader was closed for it
+				err = ctx.Err()
+			}
+			return nil, wrap(fmt.Errorf("%d bytes from %d: %w", size, offset, err))
+		}
+	}
+	return p.hash.Sum(nil), nil
+}
+
+// read feeds the range to the hash.
+func (p *Pipeline) read(ctx context.Context, offset, size int64) error {
+	r, err := p.open(ctx, offset)
+	if err != nil {
+		return err
+	}
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		r.Close() // may be all that ends a read
+	})
+	defer func() {
+		if stop() {
+			r.Close()
+		} else {
+			<-closed
+		}
+	}()
+	if want := int(min(size, hashBuffer)); len(p.buf) < want {
+		p.buf = make([]byte, want)
+	}
+	for empty := 0; size > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := r.Read(p.buf[:min(size, int64(len(p.buf)))])
+		if _, err := p.hash.Write(p.buf[:n]); err != nil { // only where FIPS forbids the algorithm
+			return err
+		}
+		size -= int64(n)
+		if n > 0 {
+			empty = 0
+		} else if empty++; err == nil && empty == maxEmptyReads {
+			err = io.ErrNoProgress
+		}
+		switch {
+		case size == 0, err == nil:
+		case err == io.EOF:
+			return fmt.Errorf("%w, %d bytes before the end of the range", io.ErrUnexpectedEOF, size)
+		default:
+			return err
+		}
+	}
+	return nil
+}

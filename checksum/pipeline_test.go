@@ -1,0 +1,447 @@
+package checksum_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+)
+
+func TestSumOfEachRangeIsRight(t *testing.T) {
+	s := patterned(1_000_000)
+	p := newPipeline(t, s)
+	for _, size := range []int64{0, 1, 128<<10 - 1, 128 << 10, 128<<10 + 1, 500_000, 3} {
+		for _, offset := range []int64{0, 1, 1_000_000 - size} {
+			checkSum(t, p, s, offset, size)
+		}
+	}
+}
+
+func TestSumReadsNothingBeyondTheRange(t *testing.T) {
+	s := patterned(1_000_000)
+	p := newPipeline(t, s)
+	checkSum(t, p, s, 10, 300_000)
+	if s.end != 300_010 {
+		t.Errorf("read up to byte %d, want 300010", s.end)
+	}
+}
+
+func TestSumTakesWhatWasComputedAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		p := newPipeline(t, s)
+		checkSum(t, p, s, 0, 400)
+		p.Ahead(400, 400)
+		p.Ahead(400, 400) // goes on
+		synctest.Wait()
+		if s.opened() != 2 || s.leftOpen() != 0 {
+			t.Fatalf("opened %d times, %d left open, want the look-ahead done", s.opened(), s.leftOpen())
+		}
+		checkSum(t, p, s, 400, 400)
+		if s.opened() != 2 {
+			t.Errorf("opened %d times: the look-ahead was not used", s.opened())
+		}
+	})
+}
+
+func TestSumWaitsForARunningLookAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		slow := newPipe()
+		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return slow, nil }
+		p := newPipeline(t, s)
+		p.Ahead(0, 1000)
+		go func() {
+			synctest.Wait() // until Sum waits
+			slow.w.Write(s.data)
+		}()
+		checkSum(t, p, s, 0, 1000)
+		if s.opened() != 1 {
+			t.Errorf("opened %d times, want the look-ahead alone", s.opened())
+		}
+	})
+}
+
+// A chunk that a server refused is hashed from what the source holds now.
+func TestSecondSumReadsTheSourceAgain(t *testing.T) {
+	s := patterned(1000)
+	p := newPipeline(t, s)
+	p.Ahead(0, 1000)
+	checkSum(t, p, s, 0, 1000)
+	s.data[500] ^= 1
+	checkSum(t, p, s, 0, 1000)
+	if s.opened() != 2 {
+		t.Errorf("opened %d times, want 2", s.opened())
+	}
+}
+
+func TestSumOfAnotherRangeGivesUpTheLookAhead(t *testing.T) {
+	for _, other := range []struct{ offset, size int64 }{{0, 500}, {500, 400}, {499, 500}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := patterned(1000)
+			s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
+				if n == 0 {
+					return newPipe(), nil // never fed
+				}
+				return nil, nil
+			}
+			p := newPipeline(t, s)
+			p.Ahead(500, 500)
+			synctest.Wait()
+			checkSum(t, p, s, other.offset, other.size)
+			if s.opened() != 2 || s.leftOpen() != 0 {
+				t.Errorf("opened %d times, %d left open", s.opened(), s.leftOpen())
+			}
+		})
+	}
+}
+
+func TestLaterLookAheadReplacesTheEarlier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
+			if n == 0 {
+				return newPipe(), nil
+			}
+			return nil, nil
+		}
+		p := newPipeline(t, s)
+		p.Ahead(0, 500)
+		synctest.Wait()
+		p.Ahead(500, 500)
+		synctest.Wait()
+		if s.opened() != 2 || s.leftOpen() != 0 {
+			t.Fatalf("opened %d times, %d left open, want the second look-ahead done", s.opened(), s.leftOpen())
+		}
+		checkSum(t, p, s, 500, 500)
+		if s.opened() != 2 {
+			t.Errorf("opened %d times: the second look-ahead was not used", s.opened())
+		}
+	})
+}
+
+func TestLookAheadRunsWhileASumWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		slow := newPipe()
+		s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
+			if n == 0 {
+				return slow, nil
+			}
+			return nil, nil
+		}
+		p := newPipeline(t, s)
+		go func() {
+			synctest.Wait()
+			p.Ahead(500, 500) // has to wait for its turn, and must not end the sum
+			synctest.Wait()
+			slow.w.Write(s.data[:500])
+		}()
+		checkSum(t, p, s, 0, 500)
+		checkSum(t, p, s, 500, 500)
+		if s.opened() != 2 {
+			t.Errorf("opened %d times, want 2", s.opened())
+		}
+	})
+}
+
+func TestErrorsOfTheSourceReachSumOnce(t *testing.T) {
+	broken := errors.New("disk on fire")
+	for name, reader := range map[string]func() (io.ReadCloser, error){
+		"open":  func() (io.ReadCloser, error) { return nil, broken },
+		"read":  func() (io.ReadCloser, error) { return io.NopCloser(iotest.ErrReader(broken)), nil },
+		"later": func() (io.ReadCloser, error) { return io.NopCloser(dataThenError(broken)), nil },
+	} {
+		for _, lookAhead := range []bool{false, true} {
+			s := patterned(1000)
+			s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
+				if n > 0 {
+					return nil, nil
+				}
+				return reader()
+			}
+			p := newPipeline(t, s)
+			if lookAhead {
+				p.Ahead(0, 1000)
+			}
+			if sum, err := p.Sum(context.Background(), 0, 1000); !errors.Is(err, broken) || sum != nil {
+				t.Errorf("%s, ahead %v: %x, %v", name, lookAhead, sum, err)
+			}
+			checkSum(t, p, s, 0, 1000) // the source has recovered
+		}
+	}
+}
+
+func dataThenError(err error) io.Reader {
+	return io.MultiReader(bytes.NewReader(make([]byte, 100)), iotest.ErrReader(err))
+}
+
+func TestShortSourceIsAnUnexpectedEnd(t *testing.T) {
+	for _, r := range []struct{ offset, size int64 }{{0, 1001}, {999, 2}, {1000, 1}, {5000, 1}, {0, math.MaxInt64}} {
+		for _, lookAhead := range []bool{false, true} {
+			s := patterned(1000)
+			p := newPipeline(t, s)
+			if lookAhead {
+				p.Ahead(r.offset, r.size)
+			}
+			if _, err := p.Sum(context.Background(), r.offset, r.size); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("%d bytes from %d of 1000, ahead %v: %v", r.size, r.offset, lookAhead, err)
+			}
+		}
+	}
+}
+
+func TestReadersMayDeliverInPieces(t *testing.T) {
+	for name, wrap := range map[string]func(io.Reader) io.Reader{
+		"bytes":          iotest.OneByteReader,
+		"end with data":  iotest.DataErrReader,
+		"nothing, often": func(r io.Reader) io.Reader { return &hesitant{r: r} },
+	} {
+		s := patterned(5000)
+		s.reader = func(_ context.Context, _ int, offset int64) (io.ReadCloser, error) {
+			return io.NopCloser(wrap(bytes.NewReader(s.data[offset:]))), nil
+		}
+		p := newPipeline(t, s)
+		t.Run(name, func(t *testing.T) {
+			checkSum(t, p, s, 100, 4000)
+			checkSum(t, p, s, 0, 5000)
+		})
+	}
+}
+
+// hesitant delivers nothing on every other read.
+type hesitant struct {
+	r io.Reader
+	n int
+}
+
+func (h *hesitant) Read(p []byte) (int, error) {
+	if h.n++; h.n%2 == 1 {
+		return 0, nil
+	}
+	return h.r.Read(p[:min(len(p), 10)])
+}
+
+type silent struct{}
+
+func (silent) Read([]byte) (int, error) { return 0, nil }
+func (silent) Close() error             { return nil }
+
+func TestReaderThatDeliversNothingIsGivenUp(t *testing.T) {
+	s := patterned(10)
+	s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return silent{}, nil }
+	p := newPipeline(t, s)
+	if _, err := p.Sum(context.Background(), 0, 10); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEndOfContextEndsSum(t *testing.T) {
+	for _, lookAhead := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := patterned(1000)
+			s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
+				if n == 0 {
+					return newPipe(), nil
+				}
+				return nil, nil
+			}
+			p := newPipeline(t, s)
+			if lookAhead {
+				p.Ahead(0, 1000)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				synctest.Wait()
+				cancel()
+			}()
+			if _, err := p.Sum(ctx, 0, 1000); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			synctest.Wait()
+			if s.leftOpen() != 0 {
+				t.Error("the reader was not closed")
+			}
+			checkSum(t, p, s, 0, 1000)
+		})
+	}
+}
+
+// The bubble of synctest would deadlock if anything here waited for the reader.
+func TestEndOfContextEndsSumThoughTheSourceHangs(t *testing.T) {
+	for _, lookAhead := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := patterned(1000)
+			hung := deaf{make(chan struct{})}
+			s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
+				if n == 0 {
+					return hung, nil
+				}
+				return nil, nil
+			}
+			p := newPipeline(t, s)
+			if lookAhead {
+				p.Ahead(0, 1000)
+			}
+			for range 3 { // the second and third cannot even start
+				ctx, cancel := context.WithCancel(t.Context())
+				go func() {
+					synctest.Wait()
+					cancel()
+				}()
+				if _, err := p.Sum(ctx, 0, 1000); !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+			}
+			p.Ahead(0, 500)
+			p.Ahead(500, 500)
+			synctest.Wait()
+			if s.opened() != 1 {
+				t.Errorf("opened %d times while the first reader hung", s.opened())
+			}
+			close(hung.release)
+			checkSum(t, p, s, 500, 500)
+		})
+	}
+}
+
+func TestEndedContextIsAnErrorWithoutReading(t *testing.T) {
+	s := patterned(10)
+	p := newPipeline(t, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := p.Sum(ctx, 0, 10); !errors.Is(err, context.Canceled) || s.opened() != 0 {
+		t.Errorf("%v, opened %d times", err, s.opened())
+	}
+}
+
+func TestOpenGetsTheContextOfSum(t *testing.T) {
+	type key struct{}
+	s := patterned(10)
+	var got any
+	s.reader = func(ctx context.Context, _ int, _ int64) (io.ReadCloser, error) {
+		got = ctx.Value(key{})
+		return nil, nil
+	}
+	p := newPipeline(t, s)
+	if _, err := p.Sum(context.WithValue(context.Background(), key{}, "value"), 0, 10); err != nil || got != "value" {
+		t.Errorf("%v, context holds %v", err, got)
+	}
+}
+
+func TestCloseEndsTheLookAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
+		p := newPipeline(t, s)
+		p.Ahead(0, 1000)
+		synctest.Wait()
+		p.Close()
+		if s.opened() != 1 || s.leftOpen() != 0 {
+			t.Errorf("opened %d times, %d left open", s.opened(), s.leftOpen())
+		}
+		p.Ahead(0, 500)
+		synctest.Wait()
+		if s.opened() != 1 {
+			t.Error("a closed pipeline looks ahead")
+		}
+		if _, err := p.Sum(t.Context(), 0, 500); !errors.Is(err, checksum.ErrClosed) {
+			t.Errorf("sum of a closed pipeline: %v", err)
+		}
+	})
+}
+
+func TestCloseEndsWaitingSums(t *testing.T) {
+	for _, lookAhead := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := patterned(1000)
+			s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
+			p := newPipeline(t, s)
+			if lookAhead {
+				p.Ahead(0, 1000)
+			}
+			go func() {
+				synctest.Wait()
+				p.Close()
+			}()
+			if _, err := p.Sum(t.Context(), 0, 1000); !errors.Is(err, checksum.ErrClosed) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestCloseWaitsForTheReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		hung := deaf{make(chan struct{})}
+		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return hung, nil }
+		p := newPipeline(t, s)
+		p.Ahead(0, 1000)
+		synctest.Wait()
+		closed := make(chan struct{})
+		go func() {
+			p.Close()
+			close(closed)
+		}()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("Close returned while the reader was in use")
+		default:
+		}
+		close(hung.release)
+		<-closed
+	})
+}
+
+func TestSumsDoNotShareMemory(t *testing.T) {
+	s := patterned(1000)
+	p := newPipeline(t, s)
+	first, err := p.Sum(context.Background(), 0, 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Ahead(500, 500)
+	second, err := p.Sum(context.Background(), 500, 500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, s.want(0, 500)) {
+		t.Error("the first sum changed when the second was computed")
+	}
+	clear(first)
+	if !bytes.Equal(second, s.want(500, 500)) {
+		t.Error("the second sum changed with the first")
+	}
+}
+
+func TestImpossibleRangesAreRefused(t *testing.T) {
+	s := patterned(10)
+	p := newPipeline(t, s)
+	for _, r := range []struct{ offset, size int64 }{{-1, 1}, {0, -1}, {1, math.MaxInt64}, {math.MinInt64, math.MinInt64}} {
+		p.Ahead(r.offset, r.size)
+		if _, err := p.Sum(context.Background(), r.offset, r.size); !errors.Is(err, checksum.ErrInvalidRange) {
+			t.Errorf("%d bytes from %d: %v", r.size, r.offset, err)
+		}
+	}
+	if s.opened() != 0 {
+		t.Errorf("opened %d times", s.opened())
+	}
+}
+
+func TestPipelineWithoutAlgorithmIsAnError(t *testing.T) {
+	s := patterned(10)
+	p := checksum.NewPipeline(checksum.Algorithm{}, s.open)
+	defer p.Close()
+	p.Ahead(0, 10)
+	if _, err := p.Sum(context.Background(), 0, 10); !errors.Is(err, checksum.ErrInvalidAlgorithm) {
+		t.Errorf("got %v", err)
+	}
+}

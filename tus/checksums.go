@@ -1,0 +1,212 @@
+package tus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+)
+
+const (
+	// defaultChecksumChunk is the chunk size of uploads with checksums where none
+	// is set: a chunk that does not arrive whole cannot be verified, so all of it
+	// is lost.
+	defaultChecksumChunk = 8 << 20
+	// maxMismatches is how often a chunk is sent again that did not arrive as it
+	// was sent.
+	maxMismatches = 3
+)
+
+// sums is what an upload does about checksums (protocol section Checksum).
+type sums struct {
+	decided    bool
+	on         bool
+	algorithm  checksum.Algorithm
+	trailer    bool     // the checksum follows the body
+	refused    []string // algorithms that the server offered and then refused
+	pipeline   *checksum.Pipeline
+	last       summed
+	mismatches int // in a row, of the chunk sent last
+}
+
+// summed is a range of the source and its checksum.
+type summed struct {
+	span
+	sum []byte
+}
+
+// ahead is the algorithm that is used before sending, none if the checksum
+// follows the bytes.
+func (s *sums) ahead() checksum.Algorithm {
+	if s.trailer {
+		return checksum.Algorithm{}
+	}
+	return s.algorithm
+}
+
+// negotiateChecksum chooses the algorithm by what the caller wants and the
+// server offers. An upload URL that the caller gave may be of another server
+// than the endpoint, so nobody is asked for it unless the caller insists.
+func (u *Uploader) negotiateChecksum(ctx context.Context) error {
+	if u.sums.decided {
+		return nil
+	}
+	var caps Capabilities
+	var err error
+	switch choice := u.opts.Checksum; {
+	case choice == checksum.Off(), choice == checksum.Auto() && len(u.client.checksums.Names()) == 0:
+		u.sums.decided = true
+		return nil
+	case choice != checksum.Auto():
+		if caps, err = u.client.required(ctx, u.hooks, u.meter); err != nil {
+			return fmt.Errorf("asking for checksum algorithms: %w", err)
+		}
+	case u.given:
+		caps, _, _ = u.client.probe.state()
+	default:
+		if caps, err = u.client.advertised(ctx, u.hooks, u.meter); err != nil {
+			return err
+		}
+	}
+	return u.chooseChecksum(caps)
+}
+
+func (u *Uploader) chooseChecksum(caps Capabilities) error {
+	s := &u.sums
+	var offered []string
+	if caps.Supports(ExtensionChecksum) || caps.Supports(ExtensionChecksumTrailer) {
+		offered = caps.ChecksumAlgorithms
+	}
+	offered = slices.DeleteFunc(slices.Clone(offered), func(name string) bool { return slices.Contains(s.refused, name) })
+	algorithm, on, err := u.client.checksums.Negotiate(u.opts.Checksum, offered)
+	if err != nil {
+		return err
+	}
+	s.decided, s.on, s.algorithm = true, on, algorithm
+	s.trailer = caps.Supports(ExtensionChecksumTrailer)
+	u.mu.Lock()
+	u.checksum = algorithm.Name
+	u.mu.Unlock()
+	if on && u.chunkSize == 0 {
+		u.chunkSize = defaultChecksumChunk
+	}
+	return nil
+}
+
+// checksumOf prepares the checksum of a range: the header that goes with it, or
+// the trailer that makes the transport add it up as it sends.
+func (u *Uploader) checksumOf(ctx context.Context, c *chunk) error {
+	s := &u.sums
+	c.checksum, c.trailer = "", nil
+	if !s.on || c.size == 0 {
+		return nil
+	}
+	if s.trailer {
+		c.trailer = &checksumTrailer{algorithm: s.algorithm}
+		return nil
+	}
+	sum, err := u.readSum(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := u.sameSum(c, sum); err != nil {
+		return err
+	}
+	c.checksum = checksum.FormatHeader(s.algorithm.Name, sum)
+	return nil
+}
+
+func sumOf(a checksum.Algorithm, data []byte) []byte {
+	h := a.New()
+	h.Write(data)
+	return h.Sum(nil)
+}
+
+// readSum adds up a chunk, in most cases while the one before it was sent.
+func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
+	s := &u.sums
+	if c.sum != nil {
+		return c.sum, nil
+	}
+	if c.data != nil {
+		return sumOf(s.algorithm, c.data), nil
+	}
+	if s.pipeline == nil {
+		s.pipeline = checksum.NewPipeline(s.algorithm, u.source.Open)
+	}
+	sum, err := s.pipeline.Sum(ctx, c.offset, c.size)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return nil, contextError(ctx)
+	default:
+		return nil, sourceError(err)
+	}
+	// The next chunk is added up while this one is on the wire. A source with
+	// only one reader needs that for sending.
+	if next := c.offset + c.size; next < u.info.Size && !u.info.Sequential {
+		s.pipeline.Ahead(next, min(u.info.Size-next, u.chunkSize))
+	}
+	return sum, nil
+}
+
+// sameSum notices a chunk that is not what it was when it was sent before.
+func (u *Uploader) sameSum(c *chunk, sum []byte) error {
+	s := &u.sums
+	this := summed{span{c.offset, c.size}, sum}
+	if s.last.span == this.span && !bytes.Equal(s.last.sum, sum) {
+		return fmt.Errorf("%w: %d bytes at offset %d are not what they were", ErrSourceChanged, c.size, c.offset)
+	}
+	s.last = this
+	return nil
+}
+
+// checksumSent looks at what a trailer said, as its checksum is known only now.
+func (u *Uploader) checksumSent(c *chunk) error {
+	if c.trailer == nil || c.trailer.sum == nil {
+		return nil
+	}
+	return u.sameSum(c, c.trailer.sum)
+}
+
+// checksumRefused judges a chunk that the server refused for its checksum. It
+// returns true if the chunk is to be sent again without a wait.
+func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
+	s := &u.sums
+	var e *Error
+	if !s.on || !errors.As(err, &e) {
+		return false, nil
+	}
+	switch e.StatusCode {
+	case statusChecksumMismatch:
+		if s.mismatches++; s.mismatches > maxMismatches {
+			return false, fmt.Errorf("tus: %d bytes at offset %d arrived damaged %d times, with one and the same %s checksum: %w",
+				u.next.size, u.next.offset, s.mismatches, s.algorithm.Name, err)
+		}
+	case http.StatusBadRequest:
+		// The server does not know the algorithm after all (section Checksum).
+		if u.opts.Checksum != checksum.Auto() || e.Temporary() {
+			return false, nil
+		}
+		s.refused = append(s.refused, s.algorithm.Name)
+		caps, _, _ := u.client.probe.state()
+		u.closePipeline()
+		s.last = summed{}
+		if u.chooseChecksum(caps) == nil {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// closePipeline ends what is being added up ahead.
+func (u *Uploader) closePipeline() {
+	if u.sums.pipeline != nil {
+		u.sums.pipeline.Close()
+		u.sums.pipeline = nil
+	}
+}

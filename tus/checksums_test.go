@@ -1,0 +1,366 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// verifying makes a client with all algorithms, and a server that verifies
+// them, with or without trailers.
+func verifying(t *testing.T, opts tustest.Options) (*tustest.Server, *tus.Client) {
+	t.Helper()
+	srv := tustest.NewServer(t, &opts)
+	return srv, newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
+}
+
+// shapes are the ways in which bytes get to the server.
+func shapes(data []byte, chunk int64) map[string]func(*tus.Client, *testing.T, checksum.Choice) (*tus.Result, error) {
+	upload := func(opts tus.UploadOptions) func(*tus.Client, *testing.T, checksum.Choice) (*tus.Result, error) {
+		return func(c *tus.Client, t *testing.T, choice checksum.Choice) (*tus.Result, error) {
+			path := filepath.Join(t.TempDir(), "data")
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				return nil, err
+			}
+			opts.Checksum = choice
+			return c.UploadFile(testContext(t), path, &opts)
+		}
+	}
+	return map[string]func(*tus.Client, *testing.T, checksum.Choice) (*tus.Result, error){
+		"single":      upload(tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever}),
+		"chunked":     upload(tus.UploadOptions{ChunkSize: chunk}),
+		"parallel":    upload(tus.UploadOptions{ChunkSize: chunk, Parallel: 3, MinPartSize: 2 * chunk}),
+		"with upload": upload(tus.UploadOptions{}),
+		"stream": func(c *tus.Client, t *testing.T, choice checksum.Choice) (*tus.Result, error) {
+			return c.UploadReader(testContext(t), iotest.HalfReader(bytes.NewReader(data)), &tus.UploadOptions{ChunkSize: chunk, Checksum: choice})
+		},
+		"steps": func(c *tus.Client, t *testing.T, choice checksum.Choice) (*tus.Result, error) {
+			u, err := c.NewUploader(tus.Bytes(data), &tus.UploadOptions{ChunkSize: chunk, Checksum: choice})
+			if err != nil {
+				return nil, err
+			}
+			for range 1000 {
+				if u.State().Final() {
+					break
+				}
+				err = u.Step(testContext(t))
+			}
+			if u.State() != tus.StateComplete {
+				return nil, err
+			}
+			return u.Run(testContext(t))
+		},
+	}
+}
+
+func TestEveryAlgorithmAndShapeStoresTheExactBytes(t *testing.T) {
+	data := randomBytes(100_003)
+	for _, name := range []string{"sha1", "md5", "sha256", "sha512", "crc32", "auto"} {
+		for shape, upload := range shapes(data, 9000) {
+			for trailer, extensions := range map[string][]string{"header": tustest.Without("checksum-trailer"), "trailer": nil} {
+				for fault, inject := range map[string][]tustest.Fault{
+					"clean": nil,
+					"corrupted": {
+						{Method: "PATCH", Skip: 3, Action: flipByte}, {Method: "PATCH", Action: flipByte},
+						{Method: "POST", Action: flipByte},
+					},
+				} {
+					t.Run(strings.Join([]string{name, shape, trailer, fault}, "/"), func(t *testing.T) {
+						srv, client := verifying(t, tustest.Options{Extensions: extensions})
+						srv.Inject(inject...)
+						choice, err := checksum.Parse(name)
+						if err != nil {
+							t.Fatal(err)
+						}
+						res, err := upload(client, t, choice)
+						if err != nil {
+							t.Fatal(err)
+						}
+						wantStored(t, srv.Handler, res.URL, data)
+						want := name
+						if name == "auto" {
+							want = "sha256"
+						}
+						if res.Checksum != want {
+							t.Errorf("checksum is %q", res.Checksum)
+						}
+						for _, r := range srv.Requests() {
+							value := r.Header.Get("Upload-Checksum")
+							if r.Body > 0 && trailer == "header" && !strings.HasPrefix(value, want+" ") {
+								t.Errorf("%s with %d bytes has checksum %q", r.Method, r.Body, value)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// flipByte damages a body on its way.
+func flipByte(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	r.Body = &flipping{ReadCloser: r.Body}
+	h.Serve(w, r)
+}
+
+type flipping struct {
+	io.ReadCloser
+	done bool
+}
+
+func (f *flipping) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	if n > 0 && !f.done {
+		f.done = true
+		p[n/2] ^= 0x40
+	}
+	return n, err
+}
+
+// countingSource counts the bytes that are read of it.
+type countingSource struct {
+	tus.Source
+	bytes atomic.Int64
+}
+
+func (s *countingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	r, err := s.Source.Open(ctx, offset)
+	return &countingReader{r, &s.bytes}, err
+}
+
+type countingReader struct {
+	io.ReadCloser
+	bytes *atomic.Int64
+}
+
+func (r *countingReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	r.bytes.Add(int64(n))
+	return n, err
+}
+
+func TestChunkThatNeverArrivesWholeIsGivenUp(t *testing.T) {
+	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
+		srv, client := verifying(t, tustest.Options{Extensions: extensions})
+		srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Times: -1, Action: tustest.RespondAfter(460, "checksum mismatch")})
+		res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(5000)), &tus.UploadOptions{ChunkSize: 1000})
+		wantError(t, err, tus.ErrChecksumMismatch)
+		var e *tus.Error
+		if !errors.As(err, &e) || e.Offset != 2000 || e.StatusCode != 460 || res.Offset != 2000 {
+			t.Errorf("error is %#v, result %+v", e, res)
+		}
+		if !strings.Contains(err.Error(), "1000 bytes at offset 2000") {
+			t.Errorf("error is %v", err)
+		}
+		if n := srv.Count("PATCH"); n != 2+4 { // the first time and three more
+			t.Errorf("%d PATCH requests", n)
+		}
+	}
+}
+
+func TestMismatchesAreCountedForEachChunk(t *testing.T) {
+	srv, client := verifying(t, tustest.Options{})
+	n := 0
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if n++; n%3 != 0 {
+			flipByte(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}})
+	data := randomBytes(10_000)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+func TestNamedAlgorithmThatIsNotOfferedIsAnErrorBeforeAnythingIsCreated(t *testing.T) {
+	for name, opts := range map[string]tustest.Options{
+		"other algorithms": {ChecksumAlgorithms: []string{"md5", "crc32"}},
+		"no extension":     {Extensions: []string{"creation", "creation-with-upload"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, client := verifying(t, opts)
+			_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(100)), &tus.UploadOptions{Checksum: checksum.Named("sha1")})
+			wantError(t, err, tus.ErrChecksumUnsupported)
+			wantMethods(t, srv.Handler, "OPTIONS")
+		})
+	}
+	srv, client := verifying(t, tustest.Options{})
+	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(100)), &tus.UploadOptions{Checksum: checksum.Named("xxh3")})
+	wantError(t, err, tus.ErrChecksumUnsupported)
+	if srv.Count("POST") != 0 {
+		t.Error("an upload was created")
+	}
+}
+
+func TestNoChecksumIsSentWhereNoneIsOfferedOrWanted(t *testing.T) {
+	for name, test := range map[string]struct {
+		opts    tustest.Options
+		choice  checksum.Choice
+		methods []string
+	}{
+		"auto, not offered": {tustest.Options{Extensions: []string{"creation"}}, checksum.Auto(), []string{"OPTIONS", "POST", "PATCH"}},
+		"off":               {tustest.Options{}, checksum.Off(), []string{"POST", "PATCH"}},
+		"unknown offers":    {tustest.Options{ChecksumAlgorithms: []string{"whirlpool", "fnv"}}, checksum.Auto(), []string{"OPTIONS", "POST", "PATCH"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, client := verifying(t, test.opts)
+			data := randomBytes(20 << 20)
+			source := &countingSource{Source: tus.Bytes(data)}
+			res, err := client.Upload(testContext(t), source, &tus.UploadOptions{Checksum: test.choice})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			wantMethods(t, srv.Handler, test.methods...) // one PATCH: no chunks
+			for _, r := range srv.Requests() {
+				if r.Header.Get("Upload-Checksum") != "" || res.Checksum != "" {
+					t.Errorf("a checksum was sent")
+				}
+			}
+			if n := source.bytes.Load(); n != int64(len(data)) {
+				t.Errorf("%d bytes were read of %d", n, len(data))
+			}
+		})
+	}
+}
+
+func TestTrailerNeedsOneReadAndHeaderTwo(t *testing.T) {
+	for want, extensions := range map[int64][]string{1: nil, 2: tustest.Without("checksum-trailer")} {
+		srv, client := verifying(t, tustest.Options{Extensions: extensions})
+		data := randomBytes(1_000_000)
+		source := &countingSource{Source: tus.Bytes(data)}
+		res, err := client.Upload(testContext(t), source, &tus.UploadOptions{ChunkSize: 100_000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		if n := source.bytes.Load(); n != want*int64(len(data)) {
+			t.Errorf("%d bytes were read of %d, want %d times", n, len(data), want)
+		}
+	}
+}
+
+func TestAlgorithmThatTheServerRefusesAfterAllIsReplaced(t *testing.T) {
+	refuse := func(names ...string) tustest.Action {
+		return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			for _, name := range names {
+				if strings.HasPrefix(r.Header.Get("Upload-Checksum"), name+" ") {
+					tustest.RespondAfter(400, "unsupported checksum algorithm")(w, r, h)
+					return
+				}
+			}
+			h.Serve(w, r)
+		}
+	}
+	for want, refused := range map[string][]string{"sha1": {"sha256"}, "": {"sha256", "sha1", "sha512", "md5", "crc32"}} {
+		t.Run("left: "+want, func(t *testing.T) {
+			srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+			srv.Inject(tustest.Fault{Times: -1, Action: refuse(refused...)})
+			data := randomBytes(5000)
+			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			if res.Checksum != want {
+				t.Errorf("checksum is %q", res.Checksum)
+			}
+		})
+	}
+	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+	srv.Inject(tustest.Fault{Times: -1, Action: refuse("md5")})
+	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(5000)), &tus.UploadOptions{ChunkSize: 1000, Checksum: checksum.Named("md5")})
+	var e *tus.Error
+	if !errors.As(err, &e) || e.StatusCode != 400 {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestSourceThatChangesBetweenHashAndSendIsNotStored(t *testing.T) {
+	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
+		srv, client := verifying(t, tustest.Options{Extensions: extensions})
+		data := randomBytes(5000)
+		// The memory changes behind the back of Stat, while the chunk is refused.
+		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			tustest.RespondAfter(460, "")(w, r, h)
+			data[2500] ^= 1
+		}})
+		_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000})
+		wantError(t, err, tus.ErrSourceChanged)
+		for _, up := range srv.Uploads() {
+			if up.Complete() {
+				t.Error("the server holds a mix of two versions as complete")
+			}
+		}
+	}
+}
+
+func TestRegisteredAlgorithmIsUsed(t *testing.T) {
+	set := checksum.Builtin()
+	sha1, _ := set.Lookup("sha1")
+	if err := set.Register(checksum.Algorithm{Name: "own", New: sha1.New}); err != nil {
+		t.Fatal(err)
+	}
+	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer"), ChecksumAlgorithms: []string{"own"}})
+	var seen []string
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		seen = append(seen, r.Header.Get("Upload-Checksum"))
+		r.Header.Del("Upload-Checksum") // the server does not know it really
+		h.Serve(w, r)
+	}})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: set})
+	data := randomBytes(2000)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	for i, value := range seen {
+		name, sum, err := checksum.ParseHeader(value)
+		h := sha1.New()
+		h.Write(data[i*1000 : (i+1)*1000])
+		if name != "own" || err != nil || !bytes.Equal(sum, h.Sum(nil)) {
+			t.Errorf("chunk %d has checksum %q", i, value)
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("%d chunks", len(seen))
+	}
+}
+
+func ExampleUploadOptions_checksum() {
+	h := tustest.NewHandler(nil)
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	client, err := tus.NewClient(srv.URL+"/files/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.CloseIdleConnections()
+	res, err := client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: checksum.Named("sha1")})
+	fmt.Println(res.Checksum, err)
+	_, err = client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: checksum.Named("xxh3")})
+	fmt.Println(errors.Is(err, tus.ErrChecksumUnsupported))
+	// Output:
+	// sha1 <nil>
+	// true
+}
