@@ -159,10 +159,19 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	if u.best == nil {
 		return StateIdle, nil
 	}
-	if err := u.adopt(u.best); err != nil {
+	best := u.best
+	u.best = nil
+	u.keeper.adopt(best.rec)
+	switch err := u.keeper.renew(ctx); { // asking may have taken longer than the lease
+	case errors.Is(err, ErrLeaseLost):
+		u.located = false
+		return StateIdle, nil
+	case err != nil:
+		return u.after(ctx, StateLocating, err), err
+	}
+	if err := u.adopt(best); err != nil {
 		return StateFailed, err
 	}
-	u.best = nil
 	return StateReady, nil
 }
 
@@ -249,7 +258,6 @@ func (u *Uploader) discard(ctx context.Context, c *candidate) {
 
 // adopt goes on with a candidate.
 func (u *Uploader) adopt(c *candidate) error {
-	u.keeper.adopt(c.rec)
 	u.inline = false
 	var at *url.URL
 	if c.rec.UploadURL != "" {

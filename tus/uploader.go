@@ -245,7 +245,8 @@ func (u *Uploader) State() State {
 	return u.state
 }
 
-// Offset returns the offset in bytes that the server acknowledged last.
+// Offset returns the offset in bytes that the server acknowledged last; of a
+// parallel upload, how many bytes of all parts it has.
 func (u *Uploader) Offset() int64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
