@@ -78,7 +78,7 @@ func (s *source) opened() int {
 	return s.opens
 }
 
-// open readers, that nobody closed yet.
+// leftOpen is how many readers nobody closed yet.
 func (s *source) leftOpen() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
