@@ -41,7 +41,7 @@ func TestContentReportsProgressToTheEnd(t *testing.T) {
 
 func TestContentSeesEveryByte(t *testing.T) {
 	const size = 300_000 // two reads
-	source := &pattern{size: size}
+	source := inMemory(size)
 	before := mustFingerprint(t, fingerprint.Content{}, source, infoOf(size))
 	for at := int64(0); at < size; at += 9973 {
 		if mustFingerprint(t, fingerprint.Content{}, changed(source, at), infoOf(size)) == before {

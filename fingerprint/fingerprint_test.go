@@ -76,7 +76,7 @@ func TestWhatCounts(t *testing.T) {
 		t.Run(change.name, func(t *testing.T) {
 			before, after := infoOf(size), infoOf(size)
 			change.change(&after)
-			source := &pattern{size: size}
+			source := inMemory(size)
 			for _, scheme := range []struct {
 				f       fingerprint.Fingerprinter
 				differs bool

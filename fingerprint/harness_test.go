@@ -1,6 +1,7 @@
 package fingerprint_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"io"
@@ -35,6 +36,15 @@ func (p *pattern) ReadAt(b []byte, offset int64) (int, error) {
 		return int(n), io.EOF
 	}
 	return int(n), nil
+}
+
+// inMemory is the same source, faster to read again and again.
+func inMemory(size int64) io.ReaderAt {
+	content := make([]byte, size)
+	for i := range content {
+		content[i] = patternByte(int64(i))
+	}
+	return bytes.NewReader(content)
 }
 
 // readerAtFunc is an io.ReaderAt in one function.

@@ -59,7 +59,7 @@ func TestSampledBlocksLieInOrderWithinTheSource(t *testing.T) {
 
 func TestSampleSeesEachSampledByte(t *testing.T) {
 	for _, size := range []int64{1, blockSize + 1, threshold, threshold + 1} {
-		source := &pattern{size: size}
+		source := inMemory(size)
 		before := mustFingerprint(t, fingerprint.Sample{}, source, infoOf(size))
 		for _, s := range sampledRanges(t, size) {
 			for _, at := range []int64{s.start, (s.start + s.end) / 2, s.end - 1} {
@@ -73,7 +73,7 @@ func TestSampleSeesEachSampledByte(t *testing.T) {
 
 func TestOnlyContentSeesAChangeBetweenBlocks(t *testing.T) {
 	const size, between = 10 * threshold, blockSize
-	source := &pattern{size: size}
+	source := inMemory(size)
 	other := changed(source, between)
 	for _, f := range []fingerprint.Fingerprinter{fingerprint.Sample{}, fingerprint.Content{}} {
 		differs := mustFingerprint(t, f, source, infoOf(size)) != mustFingerprint(t, f, other, infoOf(size))

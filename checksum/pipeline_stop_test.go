@@ -1,0 +1,170 @@
+package checksum_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+)
+
+func TestEndOfContextEndsSum(t *testing.T) {
+	for _, lookAhead := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := patterned(1000)
+			s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
+				if n == 0 {
+					return newPipe(), nil
+				}
+				return nil, nil
+			}
+			p := newPipeline(t, s)
+			if lookAhead {
+				p.Ahead(0, 1000)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				synctest.Wait()
+				cancel()
+			}()
+			if _, err := p.Sum(ctx, 0, 1000); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+			synctest.Wait()
+			if s.leftOpen() != 0 {
+				t.Error("the reader was not closed")
+			}
+			checkSum(t, p, s, 0, 1000)
+		})
+	}
+}
+
+// The bubble of synctest would deadlock if anything here waited for the reader.
+func TestEndOfContextEndsSumThoughTheSourceHangs(t *testing.T) {
+	for _, lookAhead := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := patterned(1000)
+			hung := deaf{make(chan struct{})}
+			s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
+				if n == 0 {
+					return hung, nil
+				}
+				return nil, nil
+			}
+			p := newPipeline(t, s)
+			if lookAhead {
+				p.Ahead(0, 1000)
+			}
+			for range 3 { // the second and third cannot even start
+				ctx, cancel := context.WithCancel(t.Context())
+				go func() {
+					synctest.Wait()
+					cancel()
+				}()
+				if _, err := p.Sum(ctx, 0, 1000); !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+			}
+			p.Ahead(0, 500)
+			p.Ahead(500, 500)
+			synctest.Wait()
+			if s.opened() != 1 {
+				t.Errorf("opened %d times while the first reader hung", s.opened())
+			}
+			close(hung.release)
+			checkSum(t, p, s, 500, 500)
+		})
+	}
+}
+
+func TestEndedContextIsAnErrorWithoutReading(t *testing.T) {
+	s := patterned(10)
+	p := newPipeline(t, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := p.Sum(ctx, 0, 10); !errors.Is(err, context.Canceled) || s.opened() != 0 {
+		t.Errorf("%v, opened %d times", err, s.opened())
+	}
+}
+
+func TestOpenGetsTheContextOfSum(t *testing.T) {
+	type key struct{}
+	s := patterned(10)
+	var got any
+	s.reader = func(ctx context.Context, _ int, _ int64) (io.ReadCloser, error) {
+		got = ctx.Value(key{})
+		return nil, nil
+	}
+	p := newPipeline(t, s)
+	if _, err := p.Sum(context.WithValue(context.Background(), key{}, "value"), 0, 10); err != nil || got != "value" {
+		t.Errorf("%v, context holds %v", err, got)
+	}
+}
+
+func TestCloseEndsTheLookAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
+		p := newPipeline(t, s)
+		p.Ahead(0, 1000)
+		synctest.Wait()
+		p.Close()
+		if s.opened() != 1 || s.leftOpen() != 0 {
+			t.Errorf("opened %d times, %d left open", s.opened(), s.leftOpen())
+		}
+		p.Ahead(0, 500)
+		synctest.Wait()
+		if s.opened() != 1 {
+			t.Error("a closed pipeline looks ahead")
+		}
+		if _, err := p.Sum(t.Context(), 0, 500); !errors.Is(err, checksum.ErrClosed) {
+			t.Errorf("sum of a closed pipeline: %v", err)
+		}
+	})
+}
+
+func TestCloseEndsWaitingSums(t *testing.T) {
+	for _, lookAhead := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := patterned(1000)
+			s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
+			p := newPipeline(t, s)
+			if lookAhead {
+				p.Ahead(0, 1000)
+			}
+			go func() {
+				synctest.Wait()
+				p.Close()
+			}()
+			if _, err := p.Sum(t.Context(), 0, 1000); !errors.Is(err, checksum.ErrClosed) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestCloseWaitsForTheReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		hung := deaf{make(chan struct{})}
+		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return hung, nil }
+		p := newPipeline(t, s)
+		p.Ahead(0, 1000)
+		synctest.Wait()
+		closed := make(chan struct{})
+		go func() {
+			p.Close()
+			close(closed)
+		}()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("Close returned while the reader was in use")
+		default:
+		}
+		close(hung.release)
+		<-closed
+	})
+}
