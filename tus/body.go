@@ -97,6 +97,15 @@ func sourceError(err error) error {
 	return fmt.Errorf("%w: %w", errSource, err)
 }
 
+// shortSource is sourceError for a look at the source that says by short that it
+// ended early.
+func shortSource(err, short error) error {
+	if errors.Is(err, short) {
+		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
+	}
+	return sourceError(err)
+}
+
 // errBodyStopped ends what a transport still reads after its request is over.
 var errBodyStopped = errors.New("tus: request is over")
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 
@@ -144,11 +145,11 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 	case ctx.Err() != nil:
 		return nil, contextError(ctx)
 	default:
-		return nil, sourceError(err)
+		return nil, shortSource(err, io.ErrUnexpectedEOF)
 	}
 	// The next chunk is added up while this one is on the wire. A source with
-	// only one reader needs that for sending.
-	if next := c.offset + c.size; next < u.info.Size && !u.info.Sequential {
+	// only one reader needs that for sending, and nothing outlives a Step.
+	if next := c.offset + c.size; next < u.info.Size && !u.info.Sequential && u.running {
 		s.pipeline.Ahead(next, min(u.info.Size-next, u.chunkSize))
 	}
 	return sum, nil

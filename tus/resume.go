@@ -69,7 +69,7 @@ func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
 		if ctx.Err() != nil {
 			return "", contextError(ctx)
 		}
-		return "", sourceError(err)
+		return "", shortSource(err, fingerprint.ErrSizeMismatch)
 	}
 	if print == "" {
 		return "", fmt.Errorf("%w: empty fingerprint", ErrInvalidInput)
@@ -378,10 +378,10 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 			return f.ReadAt(p, offset)
 		}
 	}
-	n, err := io.ReadFull(s.reader, p)
+	n, err := fill(s.reader, p)
 	s.at += int64(n)
-	if err == io.ErrUnexpectedEOF {
-		err = io.EOF
+	if n == len(p) {
+		err = nil
 	}
 	return n, err
 }

@@ -58,6 +58,7 @@ type Uploader struct {
 	stopAt    int64
 	renewed   bool  // a 401 was answered with a repetition
 	refusal   error // of the chunk that would have completed the upload
+	running   bool  // by Run, so that work for later steps is worth it
 	renewing  bool  // a repetition is due that costs no retry
 
 	// What the store knows; see resume.go.
@@ -144,6 +145,9 @@ func (u *Uploader) Run(ctx context.Context) (*Result, error) {
 // runUntil drives the upload to its end, or until there is enough of it.
 func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	return u.drive(ctx, func(ctx context.Context) error {
+		u.running = true
+		defer func() { u.running = false }()
+		defer u.closePipeline()
 		for !enough() {
 			err := u.step(ctx)
 			state := u.State()
@@ -298,7 +302,6 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 		u.enter(StateFailed, err)
 	}
 	stop()
-	u.closePipeline()
 	lost := context.Cause(ctx)
 	if (errors.Is(lost, ErrLeaseLost) || errors.Is(lost, ErrStore)) && !u.State().Final() {
 		err = lost
@@ -313,6 +316,9 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 
 // settle leaves the store as a later session should find it.
 func (u *Uploader) settle(ctx context.Context, err error) {
+	if u.State().Final() {
+		u.closePipeline()
+	}
 	if u.stream != nil {
 		if u.State().Final() {
 			u.stream.close()

@@ -1,0 +1,64 @@
+// Package httpsource uploads what a URL serves, from server to server, without
+// a file in between.
+//
+//	source, err := httpsource.New("https://example.org/movie.mp4", nil)
+//	…
+//	result, err := client.Upload(ctx, source, &tus.UploadOptions{Parallel: 4})
+//
+// # What is asked of the server
+//
+// The first look is a GET for the first byte (Range: bytes=0-0), and not a HEAD:
+// it tells whether ranges work rather than whether they are promised, it works
+// where a URL is signed for GET only, and it shows the length that the reads
+// will have. HEAD is answered by other code in many servers, and where that
+// errs the upload would have a wrong length.
+//
+// A server that answers with the range and a strong validator is read from any
+// offset, by any number of readers: parallel parts work, and so does resuming in
+// another process. A strong validator is an ETag without "W/", or a
+// Last-Modified that was at least a second old (RFC 9110, 8.8). Every request
+// carries it in If-Range, every answer is checked for it and for the length, and
+// the end of each request of the upload asks for it once more: data that changed
+// is an error matching [tus.ErrSourceChanged], never a mixture.
+//
+// Any other server is read as one stream ([tus.SourceInfo].Sequential), which
+// begins with the answer to the first look if that is still open: a download
+// that is made on the fly, or works only once, is asked for once. Its size is
+// known if it sends a Content-Length; if not, the upload needs a tus server that
+// lets the length be deferred. Should such an upload have to go back to an
+// offset, the data is read again and thrown away up to there, provided that the
+// server has a strong validator and it is unchanged. Otherwise there is an error
+// that says so, as nothing proves that the bytes would be the same.
+//
+// The data must come as it is: gzip and other encodings are neither asked for
+// nor accepted.
+//
+// # When the connection breaks
+//
+// A reader whose connection breaks, stalls, or meets a server that is overloaded
+// asks again from where it was, by [Options.Retry], and the upload does not
+// notice. The count of failures begins anew whenever bytes arrive. A short body
+// is a broken one: the end of the data is where the server said it would be, or
+// where a body of unknown length ends properly. One whose end could not be told
+// from a broken connection (no length and no chunks, without TLS) is refused.
+//
+// While a reader waits, the request that it feeds stands still, and
+// [tus.Options.StallTimeout] may cut it. The upload then asks the tus server
+// where it is and opens the source again.
+//
+// # Secrets
+//
+// [Options.Header] and the user and password of the URL go to the origin of the
+// URL, and never over a redirect to another. Each request begins at the URL
+// itself, so that redirects to links that expire work for as long as it takes.
+// Errors name URLs without user, password and query.
+//
+// # Resuming in another process
+//
+// The default fingerprint of a client with a store samples 64 places of the
+// source, each by a request of its own. [fingerprint.Stat] reads nothing and
+// relies on name, size, Last-Modified and ETag, which for a URL is usually the
+// better choice. Sources of unknown size cannot be found again.
+//
+// [fingerprint.Stat]: https://pkg.go.dev/github.com/seed-175555ba/tus-go/fingerprint#Stat
+package httpsource

@@ -1,0 +1,191 @@
+package httpsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// maxDrain is how much of a body is read so that its connection can be used
+// again: enough for the bodies of redirects and errors.
+const maxDrain = 4 << 10
+
+// flow is an answer and its body. A wait of the stall timeout cuts it.
+type flow struct {
+	url  string // that answered, for errors
+	resp *http.Response
+	left int64 // bytes to come; -1 if only the end of the body tells
+	err  error // that ended the body
+
+	ctx    context.Context // of the request
+	cancel context.CancelCauseFunc
+	unbind func() bool // from the context that ends it
+	stall  time.Duration
+	timer  *time.Timer // runs while something is waited for
+}
+
+// bind lets the flow end with ctx, and no longer with the one before.
+func (f *flow) bind(ctx context.Context) {
+	if f.unbind != nil {
+		f.unbind()
+	}
+	f.unbind = context.AfterFunc(ctx, func() { f.cancel(context.Cause(ctx)) })
+}
+
+func (f *flow) arm() {
+	switch {
+	case f.stall == 0:
+	case f.timer == nil:
+		f.timer = time.AfterFunc(f.stall, func() {
+			f.cancel(fmt.Errorf("%w: nothing came for %v", tus.ErrStalled, f.stall))
+		})
+	default:
+		f.timer.Reset(f.stall)
+	}
+}
+
+func (f *flow) disarm() {
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+}
+
+// Read reads the body. It returns io.EOF only where the server said that the
+// body ends; an error stays.
+func (f *flow) Read(p []byte) (int, error) {
+	if f.left == 0 {
+		return 0, io.EOF
+	}
+	if f.err != nil {
+		return 0, f.err
+	}
+	if f.left > 0 {
+		p = p[:min(int64(len(p)), f.left)]
+	}
+	f.arm()
+	n, err := f.resp.Body.Read(p)
+	f.disarm()
+	if f.left > 0 {
+		f.left -= int64(n)
+	}
+	switch {
+	case err == nil:
+	case err != io.EOF:
+		f.err = f.broken(err)
+	case f.left > 0:
+		f.err = f.broken(io.ErrUnexpectedEOF)
+	default:
+		f.err = io.EOF
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, f.err
+}
+
+// skip reads the first n bytes and throws them away.
+func (f *flow) skip(n int64) error {
+	skipped, err := io.CopyN(io.Discard, f, n)
+	if err == io.EOF {
+		return f.failed(fmt.Errorf("%w: it ended at byte %d, before byte %d", tus.ErrSourceChanged, skipped, n))
+	}
+	return err
+}
+
+// close ends the flow. A connection with little left on it can be used again.
+func (f *flow) close() {
+	if f.resp != nil {
+		if f.left > 0 && f.left <= maxDrain {
+			_, _ = io.Copy(io.Discard, f)
+		}
+		f.resp.Body.Close()
+	}
+	if f.unbind != nil {
+		f.unbind()
+	}
+	f.disarm()
+	f.cancel(nil)
+}
+
+// endsWithConnection reports whether the body ends where the connection does, so
+// that one which broke looks complete. TLS has an end of its own.
+func (f *flow) endsWithConnection() bool {
+	r := f.resp
+	return r.ContentLength < 0 && r.ProtoMajor == 1 && len(r.TransferEncoding) == 0 && r.TLS == nil
+}
+
+// checkEncoding makes sure that the bytes are those of the data itself.
+func (f *flow) checkEncoding() error {
+	encoding := f.resp.Header.Get("Content-Encoding")
+	switch {
+	case f.resp.Uncompressed:
+		return f.failed(errors.New("HTTP client decompresses what it receives"))
+	case encoding != "" && encoding != "identity":
+		return f.failed(fmt.Errorf("Content-Encoding is %s, although identity was asked for", quoteShort(encoding)))
+	}
+	return nil
+}
+
+// failed makes the error for an answer that cannot be used.
+func (f *flow) failed(cause error) error {
+	return &tus.Error{Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode, Err: cause}
+}
+
+// unexpected makes the error for a status that is not the one hoped for.
+func (f *flow) unexpected() error {
+	return &tus.Error{
+		Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode,
+		RetryAfter: parseRetryAfter(f.resp.Header.Get("Retry-After"), time.Now()),
+	}
+}
+
+// broken makes the error for an answer that did not come, or not to its end: as
+// if there was none, it has no status.
+func (f *flow) broken(cause error) error {
+	if stalled := context.Cause(f.ctx); errors.Is(stalled, tus.ErrStalled) {
+		cause = stalled
+	}
+	return &tus.Error{Method: http.MethodGet, URL: f.url, Err: stripURL(cause)}
+}
+
+// kept is the answer to the first look, of a server that sent all of the data.
+type kept struct {
+	flow    *flow
+	release func() // from what would drop it
+}
+
+// keep keeps an answer for the first reader. It is dropped when ctx ends or
+// nobody comes for it. The lock must be held.
+func (s *Source) keep(ctx context.Context, f *flow) {
+	if f.left == 0 {
+		f.close()
+		return
+	}
+	k := &kept{flow: f}
+	s.kept.Store(k)
+	drop := func() {
+		if s.kept.CompareAndSwap(k, nil) {
+			f.close()
+		}
+	}
+	timer := time.AfterFunc(defaultStallTimeout, drop)
+	unlink := context.AfterFunc(ctx, drop)
+	k.release = func() { timer.Stop(); unlink() }
+}
+
+// takeKept returns the answer that was kept, bound to ctx; nil if there is none.
+// The lock must be held.
+func (s *Source) takeKept(ctx context.Context) *flow {
+	k := s.kept.Swap(nil)
+	if k == nil {
+		return nil
+	}
+	k.release()
+	k.flow.bind(ctx)
+	return k.flow
+}

@@ -1,0 +1,218 @@
+package httpsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// reader reads the data from an offset on, over as many requests as it takes.
+type reader struct {
+	source  *Source
+	ctx     context.Context // ends with that of Open, and with Close
+	cancel  context.CancelFunc
+	version *version
+	start   int64
+	tries   budget
+
+	turn   sync.Mutex // held while the fields below are used
+	offset int64      // of the next byte
+	flow   *flow      // nil between requests
+	err    error      // that ended the reading
+}
+
+func newReader(ctx context.Context, s *Source, offset int64) *reader {
+	r := &reader{source: s, start: offset, offset: offset, tries: budget{policy: s.retry}}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r
+}
+
+// begin makes the first request, if there is something to read.
+func (r *reader) begin() error {
+	for r.version == nil {
+		v, err := r.look()
+		if err == nil {
+			r.version = v
+			break
+		}
+		if err := r.again(err); err != nil {
+			return err
+		}
+	}
+	v := r.version
+	if r.offset < 0 || v.sized && r.offset > v.size {
+		return fmt.Errorf("%w: offset %d in a source of %d bytes", tus.ErrInvalidInput, r.offset, v.size)
+	}
+	if r.atEnd() || r.flow != nil {
+		return nil
+	}
+	// A reader before this one that was closed early may tell how much this one
+	// wants. A request that is read to its end leaves a connection to use again.
+	return r.connect(r.source.wanted.Load())
+}
+
+// look learns the version of the source, and takes over the answer to its first
+// look if that is what has to be read.
+func (r *reader) look() (*version, error) {
+	s := r.source
+	if err := s.lock(r.ctx); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
+	v, err := s.version(r.ctx)
+	if err == nil && r.offset == 0 {
+		r.flow = s.takeKept(r.ctx)
+	}
+	return v, err
+}
+
+func (r *reader) atEnd() bool { return r.version.sized && r.offset == r.version.size }
+
+// Read reads on, and asks the server again where the connection breaks.
+func (r *reader) Read(p []byte) (int, error) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	for r.err == nil && len(p) > 0 {
+		if r.flow == nil {
+			if r.err = r.next(); r.err != nil {
+				break
+			}
+		}
+		n, err := r.flow.Read(p)
+		if n > 0 {
+			r.err = r.advance(int64(n))
+			if r.err != nil {
+				break
+			}
+			return n, nil
+		}
+		if err != nil {
+			r.err = r.ended(err)
+		}
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	return 0, r.err
+}
+
+// next goes on after a request that is over.
+func (r *reader) next() error {
+	if r.atEnd() {
+		return io.EOF
+	}
+	return r.connect(0)
+}
+
+// connect asks for the bytes from here on until it gets them.
+func (r *reader) connect(window int64) error {
+	for {
+		f, err := r.source.read(r.ctx, r.version, r.offset, window)
+		if err == nil {
+			r.flow = f
+			return nil
+		}
+		if err := r.again(err); err != nil {
+			return err
+		}
+	}
+}
+
+// read asks for the bytes from offset on.
+func (s *Source) read(ctx context.Context, v *version, offset, window int64) (*flow, error) {
+	if offset > 0 && !v.resumable() {
+		return nil, fmt.Errorf("httpsource: GET %s: cannot be read from byte %d on: "+
+			"the server has no strong ETag or Last-Modified that proves the data unchanged", redactURL(s.url), offset)
+	}
+	f, err := s.get(ctx, v.request(offset, window))
+	if err != nil {
+		return nil, err
+	}
+	if err := v.position(f, offset); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// advance takes over n bytes that came.
+func (r *reader) advance(n int64) error {
+	if v := r.version; v.sized && n > v.size-r.offset {
+		return r.flow.failed(fmt.Errorf("%w: it has grown over %d bytes", tus.ErrSourceChanged, v.size))
+	}
+	r.offset += n
+	r.source.received.Add(n)
+	r.tries.reset()
+	return nil
+}
+
+// ended judges the end of a body: nil if there is more to ask for.
+func (r *reader) ended(err error) error {
+	f := r.flow
+	r.flow = nil
+	f.close()
+	v := r.version
+	switch {
+	case err == io.EOF && !v.sized:
+		return io.EOF
+	case err == io.EOF && (f.left == 0 || r.atEnd()):
+		return nil
+	case err == io.EOF:
+		err = f.broken(io.ErrUnexpectedEOF)
+	}
+	if r.ctx.Err() != nil {
+		return contextError(r.ctx)
+	}
+	if r.offset > 0 && !v.resumable() {
+		return f.failed(fmt.Errorf("connection broke at byte %d (%w), and the data cannot be read again: "+
+			"the server has no strong ETag or Last-Modified that proves it unchanged", r.offset, causeOf(err)))
+	}
+	return r.again(err)
+}
+
+// again waits before the next attempt. Its error ends the reading.
+func (r *reader) again(failure error) error {
+	if r.ctx.Err() != nil {
+		return contextError(r.ctx)
+	}
+	wait, ok := r.tries.next(failure)
+	if !ok {
+		return failure
+	}
+	if told := r.source.onRetry; told != nil {
+		told(tus.RetryEvent{Name: r.source.name(), Attempt: r.tries.failures, Delay: wait, Err: failure})
+	}
+	return sleep(r.ctx, wait)
+}
+
+// Close ends the reading, also a Read that waits.
+func (r *reader) Close() error {
+	r.cancel()
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	if r.flow != nil {
+		r.flow.close()
+		r.flow = nil
+	}
+	if r.err == nil {
+		r.err = http.ErrBodyReadAfterClose
+		if taken := r.offset - r.start; taken > 0 && !r.atEnd() {
+			r.source.wanted.Store(taken)
+		}
+	}
+	return nil
+}
+
+// causeOf is an error without the request that it names.
+func causeOf(err error) error {
+	var e *tus.Error
+	if errors.As(err, &e) && e.Err != nil {
+		return e.Err
+	}
+	return err
+}

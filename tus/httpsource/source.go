@@ -1,0 +1,217 @@
+package httpsource
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"path"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// defaultStallTimeout is half of the tus client's own: a server that hangs is
+// asked once more before the upload's request is cut.
+const defaultStallTimeout = 15 * time.Second
+
+// Options says how a URL is read. The zero value works.
+type Options struct {
+	// HTTPClient sends the requests. nil means one of the source's own, with
+	// [tus.NewTransport]. Sources on the same server should be given the same
+	// client, so that they share connections. It is used as it is, except that
+	// redirects are followed by this package; mind that its Timeout, if any,
+	// covers the reading of a whole body.
+	HTTPClient *http.Client
+
+	// Header is added to the requests that go to the origin (scheme, host and
+	// port) of the URL, and to no others. This is the place for Authorization and
+	// Cookie.
+	Header http.Header
+
+	// StallTimeout cuts a request when for so long an answer, or a byte of it, was
+	// waited for in vain. 0 means 15 seconds, a negative value no limit. There is
+	// no limit on the duration of a body that moves.
+	StallTimeout time.Duration
+
+	// Retry says how a reader goes on after failures that may pass. Its count of
+	// failures starts again whenever bytes arrive.
+	Retry tus.RetryPolicy
+
+	// OnRetry, if not nil, is told of each failure of a reader that will be
+	// retried, before the wait. Readers of parallel parts call it concurrently.
+	OnRetry func(tus.RetryEvent)
+}
+
+// Source is the data at a URL, for [tus.Client.Upload] and its like. It is safe
+// for concurrent use, and its readers are independent of each other.
+type Source struct {
+	url     *url.URL // without userinfo and fragment
+	header  http.Header
+	client  *http.Client
+	stall   time.Duration // 0 for no limit
+	retry   tus.RetryPolicy
+	onRetry func(tus.RetryEvent)
+
+	kept     atomic.Pointer[kept] // the answer to the first look, if it can be read on
+	received atomic.Int64         // bytes that all readers got
+	wanted   atomic.Int64         // bytes that a reader took before it was closed early
+
+	turn    chan struct{} // holds a token while nobody uses the fields below
+	seen    *version      // at the first look; does not change
+	checked int64         // received, when the version was last asked for
+	changed error         // the version is another one
+}
+
+var _ tus.Source = (*Source)(nil)
+
+// New returns a source that reads rawURL, an http or https URL. User and
+// password in it are sent as basic authentication. opts may be nil. No request
+// is sent; a URL or header that cannot be used is an error matching
+// [tus.ErrInvalidInput].
+func New(rawURL string, opts *Options) (*Source, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	u, err := parseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{
+		url: u, header: http.Header{}, client: httpClient(opts.HTTPClient),
+		stall: opts.StallTimeout, retry: opts.Retry, onRetry: opts.OnRetry,
+		turn: make(chan struct{}, 1),
+	}
+	switch {
+	case s.stall == 0:
+		s.stall = defaultStallTimeout
+	case s.stall < 0:
+		s.stall = 0
+	}
+	if err := s.setHeader(opts.Header); err != nil {
+		return nil, err
+	}
+	if user := u.User; user != nil {
+		if s.header.Get("Authorization") == "" {
+			password, _ := user.Password()
+			s.header.Set("Authorization", "Basic "+
+				base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
+		}
+		u.User = nil
+	}
+	s.turn <- struct{}{}
+	return s, nil
+}
+
+func (s *Source) setHeader(h http.Header) error {
+	for name, values := range h {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		switch canonical {
+		case "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
+			"Accept-Encoding", "Content-Length", "Transfer-Encoding", "Trailer":
+			return fmt.Errorf("%w: header %s is set by the source", tus.ErrInvalidInput, canonical)
+		}
+		if err := validHeader(name, values); err != nil {
+			return err
+		}
+		if len(values) > 0 {
+			s.header[canonical] = append(s.header[canonical], values...)
+		}
+	}
+	return nil
+}
+
+// httpClient is a copy of the caller's client that leaves redirects to us.
+func httpClient(given *http.Client) *http.Client {
+	client := http.Client{}
+	if given != nil {
+		client = *given
+	} else {
+		transport := tus.NewTransport()
+		transport.IdleConnTimeout = 10 * time.Second // nobody but this source uses them
+		client.Transport = transport
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &client
+}
+
+// CloseIdleConnections closes connections that are kept for later requests, in
+// [Options.HTTPClient] too if that is where they are. A source needs no other
+// cleaning up.
+func (s *Source) CloseIdleConnections() { s.client.CloseIdleConnections() }
+
+// Stat tells the size and the version of the data. The first call asks the
+// server, once: failures are a [*tus.Error] and left to the retries of the
+// upload. Later calls return what the first one saw. If bytes were read in the
+// meantime, they first ask for the version again, as a server may send a file
+// while it is written to; if it changed, this and all later calls return an
+// error matching [tus.ErrSourceChanged]. If the server does not answer that, it
+// is not an error: each read was of the right version when it began.
+func (s *Source) Stat(ctx context.Context) (tus.SourceInfo, error) {
+	if err := s.lock(ctx); err != nil {
+		return tus.SourceInfo{}, err
+	}
+	defer s.unlock()
+	first := s.seen == nil
+	v, err := s.version(ctx)
+	if err == nil && !first {
+		err = s.check(ctx)
+	}
+	if err != nil {
+		return tus.SourceInfo{}, err
+	}
+	return tus.SourceInfo{
+		Name: s.name(), Size: v.size, SizeUnknown: !v.sized, Sequential: !v.ranges && v.size > 0 || !v.sized,
+		ModTime: v.modTime, Version: v.etag,
+	}, nil
+}
+
+// name is the last part of the path, empty if that says nothing.
+func (s *Source) name() string {
+	if name := path.Base(s.url.Path); name != "/" && name != "." {
+		return name
+	}
+	return ""
+}
+
+// Open returns a reader of the bytes from offset on, once the server has begun
+// to send them. It retries like the reader does, which ends with ctx. Errors
+// match [tus.ErrSourceChanged] if the data is not that of the first look any
+// more.
+func (s *Source) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	r := newReader(ctx, s, offset)
+	if err := r.begin(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (s *Source) lock(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return contextError(ctx)
+	}
+	select {
+	case <-s.turn:
+		return nil
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+}
+
+func (s *Source) unlock() { s.turn <- struct{}{} }
+
+// contextError is the error of a context that ended, with its cause if it has
+// one: both match errors.Is.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

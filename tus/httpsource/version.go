@@ -1,0 +1,282 @@
+package httpsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// version is what a server says of the data. It is what tells whether two
+// answers are of the same bytes.
+type version struct {
+	size    int64
+	sized   bool   // size is known
+	etag    string // as it came, weak or not; empty if there is none
+	date    string // Last-Modified as it came
+	modTime time.Time
+	// strong says that equal validators mean equal bytes (RFC 9110, 8.8.1).
+	strong bool
+	// ranges says that the server serves ranges that can be put together.
+	ranges bool
+}
+
+// validators reads those of an answer. recent reports that Last-Modified would
+// be strong if it were older: there may have been two changes within its second.
+func validators(h http.Header) (v version, recent bool) {
+	v.etag, v.date = h.Get("Etag"), h.Get("Last-Modified")
+	modified, err := http.ParseTime(v.date)
+	if err != nil {
+		v.date = ""
+	} else {
+		v.modTime = modified.UTC()
+	}
+	if strongETag(v.etag) {
+		v.strong = true
+		return v, false
+	}
+	if v.date == "" {
+		return v, false
+	}
+	// RFC 9110, 8.8.2.2; both dates are of the server's clock.
+	asked, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return v, false
+	}
+	v.strong = asked.Sub(modified) >= time.Second
+	return v, !v.strong
+}
+
+func strongETag(etag string) bool {
+	return len(etag) >= 2 && etag[0] == '"' && etag[len(etag)-1] == '"'
+}
+
+// ifRange is the value of If-Range, empty if none may be sent: never a weak ETag,
+// and no date where there is an ETag (RFC 9110, 13.1.5). The answer is compared
+// in any case.
+func (v *version) ifRange() string {
+	switch {
+	case strongETag(v.etag):
+		return v.etag
+	case v.etag == "" && v.strong:
+		return v.date
+	}
+	return ""
+}
+
+// compare checks that an answer is of this version, as far as its validators
+// tell.
+func (v *version) compare(resp *http.Response) error {
+	got, _ := validators(resp.Header)
+	if got.etag != v.etag {
+		return fmt.Errorf("%w: ETag was %s, now %s", tus.ErrSourceChanged, quoteShort(v.etag), quoteShort(got.etag))
+	}
+	if strongETag(v.etag) || got.date == v.date {
+		return nil
+	}
+	if got.date == "" && resp.StatusCode == http.StatusPartialContent && v.ifRange() != "" {
+		return nil // an answer that If-Range let through need not repeat the date
+	}
+	return fmt.Errorf("%w: Last-Modified was %s, now %s", tus.ErrSourceChanged, quoteShort(v.date), quoteShort(got.date))
+}
+
+// version returns what the first look saw, after making it if need be. The lock
+// must be held.
+func (s *Source) version(ctx context.Context) (*version, error) {
+	if s.seen != nil {
+		return s.seen, s.changed
+	}
+	v, recent, err := s.look(ctx)
+	if recent && err == nil {
+		if err = sleep(ctx, time.Second); err == nil {
+			v, _, err = s.look(ctx)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.seen = &v
+	return s.seen, nil
+}
+
+// look asks for the first byte. recent says that a look one second later may
+// find that ranges can be used.
+func (s *Source) look(ctx context.Context) (v version, recent bool, err error) {
+	f, err := s.get(ctx, http.Header{"Range": {"bytes=0-0"}})
+	if err != nil {
+		return v, false, err
+	}
+	if f.resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		f.close()
+		if total, ok := unsatisfied(f.resp.Header); ok && total == 0 {
+			v, _ = validators(f.resp.Header)
+			v.sized = true
+			return v, false, nil
+		}
+		// Some servers do not say that the data is empty, and others object to
+		// ranges altogether.
+		if f, err = s.get(ctx, nil); err != nil {
+			return v, false, err
+		}
+	}
+	v, recent = validators(f.resp.Header)
+	switch f.resp.StatusCode {
+	case http.StatusPartialContent:
+		err = v.readRange(f)
+		f.close()
+		return v, recent && v.sized, err
+	case http.StatusOK:
+		if err := v.readWhole(f); err != nil {
+			f.close()
+			return v, false, err
+		}
+		s.keep(ctx, f)
+		return v, false, nil
+	}
+	f.close()
+	return v, false, f.unexpected()
+}
+
+// readRange takes the size from an answer with the first byte.
+func (v *version) readRange(f *flow) error {
+	part, err := f.contentRange()
+	if err == nil {
+		err = f.checkEncoding()
+	}
+	switch {
+	case err != nil:
+		return err
+	case part.start != 0 || part.end != 1:
+		return f.failed(fmt.Errorf("asked for byte 0, got bytes %d to %d", part.start, part.end-1))
+	}
+	f.left = 1
+	v.size, v.sized = part.total, part.sized
+	v.ranges = v.strong && v.sized
+	return nil
+}
+
+// readWhole takes the size from an answer with all of the data.
+func (v *version) readWhole(f *flow) error {
+	if err := f.checkEncoding(); err != nil {
+		return err
+	}
+	v.size, v.sized = max(0, f.left), f.left >= 0
+	if !v.sized && f.endsWithConnection() {
+		return f.failed(errors.New("body has neither length nor chunks, so its end cannot be told from a broken connection"))
+	}
+	return nil
+}
+
+// check asks for the version once more, if bytes were read since it was last
+// asked for. The lock must be held.
+func (s *Source) check(ctx context.Context) error {
+	received := s.received.Load()
+	if s.changed != nil || !s.seen.ranges || received == s.checked {
+		return s.changed
+	}
+	f, err := s.get(ctx, s.seen.request(0, 1))
+	if err == nil {
+		err = s.seen.position(f, 0)
+		f.close()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return contextError(ctx)
+	case errors.Is(err, tus.ErrSourceChanged):
+		s.changed = err
+	}
+	s.checked = received
+	return s.changed
+}
+
+// request is the header that asks for the bytes from offset on, for at most
+// count of them if that is above 0.
+func (v *version) request(offset, count int64) http.Header {
+	h := http.Header{}
+	if !v.ranges {
+		return h
+	}
+	end := ""
+	if count > 0 && count < v.size-offset {
+		end = fmt.Sprint(offset + count - 1)
+	}
+	h.Set("Range", fmt.Sprintf("bytes=%d-%s", offset, end))
+	if validator := v.ifRange(); validator != "" {
+		h.Set("If-Range", validator)
+	}
+	return h
+}
+
+// position checks that an answer is of this version, and makes f begin at
+// offset.
+func (v *version) position(f *flow, offset int64) error {
+	switch status := f.resp.StatusCode; {
+	case status == http.StatusPartialContent && v.ranges:
+		return v.positionRange(f, offset)
+	case status == http.StatusOK:
+		return v.positionWhole(f, offset)
+	case status == http.StatusRequestedRangeNotSatisfiable:
+		return f.failed(fmt.Errorf("%w: it had %d bytes, now it has no byte %d", tus.ErrSourceChanged, v.size, offset))
+	}
+	return f.unexpected()
+}
+
+func (v *version) positionRange(f *flow, offset int64) error {
+	if err := f.checkEncoding(); err != nil {
+		return err
+	}
+	if err := v.compare(f.resp); err != nil {
+		return f.failed(err)
+	}
+	part, err := f.contentRange()
+	switch {
+	case err != nil:
+		return err
+	case !part.sized || part.total != v.size:
+		return f.failed(fmt.Errorf("%w: it had %d bytes, now %s", tus.ErrSourceChanged, v.size,
+			quoteShort(f.resp.Header.Get("Content-Range"))))
+	case part.start != offset:
+		return f.failed(fmt.Errorf("asked for bytes from %d on, got them from %d on", offset, part.start))
+	}
+	f.left = part.end - part.start
+	return nil
+}
+
+// positionWhole is for an answer with all of the data: where it was asked for,
+// or where the server ignored the range, as it always may.
+func (v *version) positionWhole(f *flow, offset int64) error {
+	if err := f.checkEncoding(); err != nil {
+		return err
+	}
+	if err := v.compare(f.resp); err != nil {
+		return f.failed(err)
+	}
+	switch {
+	case v.sized && f.left >= 0 && f.left != v.size:
+		return f.failed(fmt.Errorf("%w: it had %d bytes, now %d", tus.ErrSourceChanged, v.size, f.left))
+	case !v.sized && f.left < 0 && f.endsWithConnection():
+		return v.readWhole(f)
+	}
+	if offset == 0 {
+		return nil
+	}
+	return f.skip(offset)
+}
+
+// resumable reports whether the bytes from an offset above 0 are sure to follow
+// those before it.
+func (v *version) resumable() bool { return v.strong }
+
+// quoteShort quotes what a server sent for an error text, cut to a length that
+// cannot flood a log.
+func quoteShort(s string) string {
+	const limit = 80
+	if len(s) > limit {
+		return fmt.Sprintf("%q...", s[:limit])
+	}
+	return fmt.Sprintf("%q", strings.TrimSpace(s))
+}
