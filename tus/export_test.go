@@ -1,0 +1,15 @@
+package tus
+
+// The readers of what servers send, for the fuzz tests only. Every other test
+// uses the public API.
+var (
+	ParseConcat     = parseConcat
+	ParseExcerpt    = excerpt
+	ParseInteger    = parseInteger
+	ParseList       = parseList
+	ParseMetadata   = parseMetadata
+	ParseRetryAfter = parseRetryAfter
+	ParseURL        = parseURL
+	RedactURL       = redactURL
+	ResolveLocation = resolveLocation
+)
