@@ -185,6 +185,7 @@ func (u *Uploader) Pause() {
 		defer func() { u.turn <- struct{}{} }()
 		if !u.State().Final() {
 			u.enter(StatePaused, ErrPaused)
+			u.settle(context.Background(), ErrPaused)
 		}
 	default: // somebody began or ended to drive just now
 		u.interruptWith(ErrPaused)
@@ -228,6 +229,7 @@ func (u *Uploader) Abort(ctx context.Context) error {
 	}
 	u.keeper.drop(ctx)
 	u.enter(StateAborted, nil)
+	u.settle(ctx, nil)
 	return nil
 }
 

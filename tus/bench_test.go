@@ -1,0 +1,196 @@
+package tus_test
+
+import (
+	"context"
+	"crypto/sha1"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// benchmarkSize is large enough that what a request costs does not count.
+const benchmarkSize = 256 << 20
+
+// discard is a tus server that believes everything and keeps nothing.
+type discard struct {
+	extensions string
+	buffers    sync.Pool
+}
+
+func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodOptions:
+		w.Header().Set("Tus-Extension", d.extensions)
+		w.Header().Set("Tus-Checksum-Algorithm", "sha1")
+		w.WriteHeader(http.StatusNoContent)
+	case http.MethodPost:
+		n, _ := io.Copy(io.Discard, r.Body)
+		w.Header().Set("Upload-Offset", strconv.FormatInt(n, 10))
+		w.Header().Set("Location", "/files/x")
+		w.WriteHeader(http.StatusCreated)
+	case http.MethodPatch:
+		buffer, ok := d.buffers.Get().(*[1 << 20]byte)
+		if !ok {
+			buffer = new([1 << 20]byte)
+		}
+		defer d.buffers.Put(buffer)
+		n, _ := io.CopyBuffer(struct{ io.Writer }{io.Discard}, r.Body, buffer[:])
+		offset, _ := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
+		w.Header().Set("Upload-Offset", strconv.FormatInt(offset+n, 10))
+		w.WriteHeader(http.StatusNoContent)
+	}
+}
+
+// benchmarkFile is in the page cache, so that the disk is not what is measured.
+func benchmarkFile(b *testing.B, size int64) string {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "file.bin")
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(size); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, f); err != nil {
+		b.Fatal(err)
+	}
+	return path
+}
+
+func benchmarkUpload(b *testing.B, extensions string, source func() tus.Source, size int64, opts *tus.UploadOptions) {
+	srv := httptest.NewServer(&discard{extensions: extensions})
+	defer srv.Close()
+	client, err := tus.NewClient(srv.URL+"/files/", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.Upload(context.Background(), source(), opts); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkUpload compares ways to send a file over loopback. "bare" is a PATCH
+// of net/http with the file itself as its body, the least that Go can do; and
+// "reader" is the same file behind an io.Reader, which has to be copied.
+func BenchmarkUpload(b *testing.B) {
+	path := benchmarkFile(b, benchmarkSize)
+	file := func() tus.Source { return tus.File(path) }
+	b.Run("bare", func(b *testing.B) {
+		srv := httptest.NewServer(&discard{})
+		defer srv.Close()
+		client := srv.Client()
+		b.SetBytes(benchmarkSize)
+		b.ReportAllocs()
+		for b.Loop() {
+			f, err := os.Open(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			req, _ := http.NewRequest(http.MethodPatch, srv.URL, f)
+			req.ContentLength = benchmarkSize
+			resp, err := client.Do(req)
+			if err != nil {
+				b.Fatal(err)
+			}
+			resp.Body.Close()
+		}
+	})
+	for _, chunk := range []int64{0, 64 << 20, 8 << 20, 1 << 20} {
+		b.Run(fmt.Sprintf("file/chunk=%dMiB", chunk>>20), func(b *testing.B) {
+			benchmarkUpload(b, "creation", file, benchmarkSize, &tus.UploadOptions{ChunkSize: chunk})
+		})
+	}
+	b.Run("parallel=4", func(b *testing.B) {
+		benchmarkUpload(b, "creation,concatenation", file, benchmarkSize, &tus.UploadOptions{Parallel: 4})
+	})
+	b.Run("reader", func(b *testing.B) {
+		f, err := os.Open(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		benchmarkUpload(b, "creation", func() tus.Source { return tus.ReaderAt(f, benchmarkSize) }, benchmarkSize, nil)
+	})
+}
+
+// BenchmarkChecksum shows what sha1 in chunks of 8 MiB costs: added up ahead of
+// sending, which should come to the slower of "hash" and "off"; one after the
+// other, as for a source that has only one reader; and as a trailer.
+func BenchmarkChecksum(b *testing.B) {
+	path := benchmarkFile(b, benchmarkSize)
+	file := func() tus.Source { return tus.File(path) }
+	opts := func(choice checksum.Choice) *tus.UploadOptions {
+		return &tus.UploadOptions{ChunkSize: 8 << 20, Checksum: choice}
+	}
+	b.Run("hash", func(b *testing.B) {
+		b.SetBytes(benchmarkSize)
+		for b.Loop() {
+			f, err := os.Open(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			h := sha1.New()
+			if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 128<<10)); err != nil {
+				b.Fatal(err)
+			}
+			f.Close()
+		}
+	})
+	b.Run("off", func(b *testing.B) {
+		benchmarkUpload(b, "creation,checksum", file, benchmarkSize, opts(checksum.Off()))
+	})
+	b.Run("ahead", func(b *testing.B) {
+		benchmarkUpload(b, "creation,checksum", file, benchmarkSize, opts(checksum.Named("sha1")))
+	})
+	b.Run("in turn", func(b *testing.B) {
+		f, err := os.Open(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		benchmarkUpload(b, "creation,checksum", func() tus.Source { return tus.ReadSeeker(f, benchmarkSize) }, benchmarkSize, opts(checksum.Named("sha1")))
+	})
+	b.Run("trailer", func(b *testing.B) {
+		benchmarkUpload(b, "creation,checksum,checksum-trailer", file, benchmarkSize, opts(checksum.Named("sha1")))
+	})
+	b.Run("stream", func(b *testing.B) {
+		benchmarkUpload(b, "creation,creation-defer-length,checksum",
+			func() tus.Source { return tus.Reader(io.LimitReader(zeros{}, benchmarkSize)) }, benchmarkSize, opts(checksum.Named("sha1")))
+	})
+}
+
+// BenchmarkChecksumChunks shows that memory does not grow with the number of
+// chunks: B/op and allocs/op over the chunks are what one chunk costs.
+func BenchmarkChecksumChunks(b *testing.B) {
+	for _, chunks := range []int64{8, 64, 512} {
+		path := benchmarkFile(b, chunks<<16)
+		b.Run(strconv.FormatInt(chunks, 10), func(b *testing.B) {
+			benchmarkUpload(b, "creation,checksum", func() tus.Source { return tus.File(path) }, chunks<<16,
+				&tus.UploadOptions{ChunkSize: 1 << 16, Checksum: checksum.Named("sha1")})
+			b.ReportMetric(float64(chunks), "chunks/op")
+		})
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
