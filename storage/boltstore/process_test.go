@@ -24,7 +24,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	task := map[string]func(*boltstore.Store) error{"hold": hold, "write": writeAndTell}[os.Getenv(taskVariable)]
+	task := map[string]func(*boltstore.Store) error{"hold": hold, "write": writeAndTell, "fill disk": fillDisk}[os.Getenv(taskVariable)]
 	if task == nil {
 		os.Exit(m.Run())
 	}

@@ -1,0 +1,66 @@
+//go:build linux || darwin
+
+package boltstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"reflect"
+	"syscall"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+)
+
+// fillDisk uses up the size that files of this process may have, which is to bbolt
+// as if the disk were full, and then has room again.
+func fillDisk(s *boltstore.Store) error {
+	ctx, path := context.Background(), os.Getenv(pathVariable)
+	signal.Ignore(syscall.SIGXFSZ)
+	kept, err := s.Put(ctx, record("key", 1))
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	full := limit
+	full.Cur = uint64(info.Size())
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
+		return err
+	}
+	for range 3 {
+		_, err = s.Put(ctx, record("key", 10_000))
+		var located *storage.Error
+		if !errors.As(err, &located) || located.Path != path || errors.Is(err, storage.ErrCorrupt) {
+			return fmt.Errorf("Put on a full disk: %v, want an error with the path", err)
+		}
+		found, err := s.Find(ctx, "key")
+		if err != nil || len(found) != 1 || !reflect.DeepEqual(found[0], kept) {
+			return fmt.Errorf("Find on a full disk: %v, %w", found, err)
+		}
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	_, err = s.Put(ctx, record("key", 10_000))
+	return err
+}
+
+func TestFullDiskIsAnErrorAndNoDamage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	start(t, "fill disk", path).end(t)
+	if found, err := open(t, path, nil).Find(t.Context(), "key"); err != nil || len(found) != 2 {
+		t.Errorf("found %d records, %v, want 2", len(found), err)
+	}
+}
