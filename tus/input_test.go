@@ -445,7 +445,7 @@ func unsettled(kind, change string, opts *tus.UploadOptions) bool {
 		return kind != "File"
 	case "replaced by one of the same size and time":
 		return kind == "FSFile"
-	case "truncated": // under bytes that the kernel has not sent yet
+	case "truncated", "emptied", "overwritten in place": // under bytes that the kernel has not sent yet
 		return opts == nil || opts.ChunkSize == 0
 	}
 	return false
