@@ -139,7 +139,13 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		case errors.Is(cause, ErrStalled):
 			return nil, failed(cause)
 		}
-		return nil, failed(stripURL(err))
+		err = stripURL(err)
+		if strings.HasPrefix(err.Error(), "failed to parse Location header") {
+			// http.Client looks at redirects even if it is told to leave them; its
+			// error repeats the whole URL.
+			err = fmt.Errorf("%w: redirect to what is not a URL", ErrProtocol)
+		}
+		return nil, failed(err)
 	}
 	defer raw.Body.Close()
 	dog.moved()

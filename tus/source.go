@@ -143,8 +143,12 @@ func (s *fileSource) check(info fs.FileInfo) error {
 }
 
 func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if _, err := s.Stat(ctx); err != nil { // before the open, which may block on a pipe
+	if _, err := s.Stat(ctx); err != nil {
 		return nil, err
+	}
+	// An open would block on a pipe that took the file's name.
+	if info, err := os.Stat(s.path); s.opened != nil && (err != nil || s.check(info) != nil) {
+		return s.section(offset)
 	}
 	f, err := os.Open(s.path)
 	if err != nil {
@@ -203,24 +207,19 @@ type fsSource struct {
 	name string
 
 	mu       sync.Mutex
-	readable bool // it could be opened
+	first    fs.FileInfo // what the file was when it was first looked at
+	readable bool        // it could be opened
 }
 
-func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
-	if s.fsys == nil {
-		return SourceInfo{}, fmt.Errorf("%w: no file system", ErrInvalidInput)
-	}
-	info, err := fs.Stat(s.fsys, s.name)
+func (s *fsSource) Stat(context.Context) (SourceInfo, error) {
+	info, err := s.look()
 	if err != nil {
 		return SourceInfo{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return SourceInfo{}, fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, s.name, describeMode(info.Mode()))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.readable {
-		f, err := s.Open(ctx, 0)
+		f, err := s.fsys.Open(s.name)
 		if err != nil {
 			return SourceInfo{}, err
 		}
@@ -230,7 +229,34 @@ func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
 	return SourceInfo{Name: info.Name(), Size: info.Size(), ModTime: info.ModTime()}, nil
 }
 
+// look makes sure that the file is still what it was. Only the operating
+// system's own files can tell that they were replaced.
+func (s *fsSource) look() (fs.FileInfo, error) {
+	if s.fsys == nil {
+		return nil, fmt.Errorf("%w: no file system", ErrInvalidInput)
+	}
+	info, err := fs.Stat(s.fsys, s.name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, s.name, describeMode(info.Mode()))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil {
+		s.first = info
+	}
+	if os.SameFile(s.first, s.first) && !os.SameFile(s.first, info) {
+		return nil, fmt.Errorf("%w: %s was replaced by another file", ErrSourceChanged, s.name)
+	}
+	return info, nil
+}
+
 func (s *fsSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	if _, err := s.look(); err != nil { // before the open, which may block on a pipe
+		return nil, err
+	}
 	f, err := s.fsys.Open(s.name)
 	if err != nil {
 		return nil, err

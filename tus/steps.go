@@ -354,7 +354,16 @@ func (u *Uploader) matches(info Info) error {
 }
 
 // finish is the step of StateFinishing.
+//
+// The source is looked at once more: where the kernel sends a file, bytes that
+// it had taken but not sent yet when the last look was made are still the
+// file's own memory.
 func (u *Uploader) finish(ctx context.Context) (State, error) {
+	if u.stream == nil {
+		if err := u.verifySource(ctx); err != nil {
+			return u.after(ctx, StateFinishing, err), err
+		}
+	}
 	u.keeper.drop(ctx)
 	u.terminateParts(ctx)
 	return StateComplete, nil

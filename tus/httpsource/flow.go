@@ -112,6 +112,9 @@ func (f *flow) close() {
 	f.cancel(nil)
 }
 
+// errEndless is a body that cannot be trusted to be whole.
+var errEndless = errors.New("body has neither length nor chunks, so that its end cannot be told from a broken connection")
+
 // endsWithConnection reports whether the body ends where the connection does, so
 // that one which broke looks complete. TLS has an end of its own.
 func (f *flow) endsWithConnection() bool {
@@ -151,41 +154,4 @@ func (f *flow) broken(cause error) error {
 		cause = stalled
 	}
 	return &tus.Error{Method: http.MethodGet, URL: f.url, Err: stripURL(cause)}
-}
-
-// kept is the answer to the first look, of a server that sent all of the data.
-type kept struct {
-	flow    *flow
-	release func() // from what would drop it
-}
-
-// keep keeps an answer for the first reader. It is dropped when ctx ends or
-// nobody comes for it. The lock must be held.
-func (s *Source) keep(ctx context.Context, f *flow) {
-	if f.left == 0 {
-		f.close()
-		return
-	}
-	k := &kept{flow: f}
-	s.kept.Store(k)
-	drop := func() {
-		if s.kept.CompareAndSwap(k, nil) {
-			f.close()
-		}
-	}
-	timer := time.AfterFunc(defaultStallTimeout, drop)
-	unlink := context.AfterFunc(ctx, drop)
-	k.release = func() { timer.Stop(); unlink() }
-}
-
-// takeKept returns the answer that was kept, bound to ctx; nil if there is none.
-// The lock must be held.
-func (s *Source) takeKept(ctx context.Context) *flow {
-	k := s.kept.Swap(nil)
-	if k == nil {
-		return nil
-	}
-	k.release()
-	k.flow.bind(ctx)
-	return k.flow
 }

@@ -34,15 +34,8 @@ func newReader(ctx context.Context, s *Source, offset int64) *reader {
 
 // begin makes the first request, if there is something to read.
 func (r *reader) begin() error {
-	for r.version == nil {
-		v, err := r.look()
-		if err == nil {
-			r.version = v
-			break
-		}
-		if err := r.again(err); err != nil {
-			return err
-		}
+	if err := r.insist(r.look); err != nil {
+		return err
 	}
 	v := r.version
 	if r.offset < 0 || v.sized && r.offset > v.size {
@@ -58,17 +51,32 @@ func (r *reader) begin() error {
 
 // look learns the version of the source, and takes over the answer to its first
 // look if that is what has to be read.
-func (r *reader) look() (*version, error) {
+func (r *reader) look() (err error) {
 	s := r.source
+	if r.version = s.seen.Load(); r.version != nil && r.offset > 0 {
+		return nil
+	}
 	if err := s.lock(r.ctx); err != nil {
-		return nil, err
+		return err
 	}
 	defer s.unlock()
-	v, err := s.version(r.ctx)
-	if err == nil && r.offset == 0 {
+	if r.version, err = s.version(r.ctx); err == nil && r.offset == 0 {
 		r.flow = s.takeKept(r.ctx)
 	}
-	return v, err
+	return err
+}
+
+// insist repeats an attempt until it succeeds or is not worth it any more.
+func (r *reader) insist(attempt func() error) error {
+	for {
+		err := attempt()
+		if err == nil {
+			return nil
+		}
+		if err := r.again(err); err != nil {
+			return err
+		}
+	}
 }
 
 func (r *reader) atEnd() bool { return r.version.sized && r.offset == r.version.size }
@@ -111,23 +119,16 @@ func (r *reader) next() error {
 
 // connect asks for the bytes from here on until it gets them.
 func (r *reader) connect(window int64) error {
-	for {
-		f, err := r.source.read(r.ctx, r.version, r.offset, window)
-		if err == nil {
-			r.flow = f
-			return nil
-		}
-		if err := r.again(err); err != nil {
-			return err
-		}
-	}
+	return r.insist(func() (err error) {
+		r.flow, err = r.source.read(r.ctx, r.version, r.offset, window)
+		return err
+	})
 }
 
 // read asks for the bytes from offset on.
 func (s *Source) read(ctx context.Context, v *version, offset, window int64) (*flow, error) {
-	if offset > 0 && !v.resumable() {
-		return nil, fmt.Errorf("httpsource: GET %s: cannot be read from byte %d on: "+
-			"the server has no strong ETag or Last-Modified that proves the data unchanged", redactURL(s.url), offset)
+	if offset > 0 && !v.strong {
+		return nil, fmt.Errorf("GET %s: %w", redactURL(s.url), notRecoverable(offset))
 	}
 	f, err := s.get(ctx, v.request(offset, window))
 	if err != nil {
@@ -168,9 +169,8 @@ func (r *reader) ended(err error) error {
 	if r.ctx.Err() != nil {
 		return contextError(r.ctx)
 	}
-	if r.offset > 0 && !v.resumable() {
-		return f.failed(fmt.Errorf("connection broke at byte %d (%w), and the data cannot be read again: "+
-			"the server has no strong ETag or Last-Modified that proves it unchanged", r.offset, causeOf(err)))
+	if r.offset > 0 && !v.strong {
+		return f.failed(fmt.Errorf("%w: %w", causeOf(err), notRecoverable(r.offset)))
 	}
 	return r.again(err)
 }

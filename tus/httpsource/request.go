@@ -288,4 +288,3 @@ func stripURL(err error) error {
 	}
 	return err
 }
-

@@ -58,12 +58,12 @@ type Source struct {
 	retry   tus.RetryPolicy
 	onRetry func(tus.RetryEvent)
 
-	kept     atomic.Pointer[kept] // the answer to the first look, if it can be read on
-	received atomic.Int64         // bytes that all readers got
-	wanted   atomic.Int64         // bytes that a reader took before it was closed early
+	kept     atomic.Pointer[kept]    // the answer to the first look, if it can be read on
+	received atomic.Int64            // bytes that all readers got
+	wanted   atomic.Int64            // bytes that a reader took before it was closed early
+	seen     atomic.Pointer[version] // at the first look, nil before; stays as it is
 
-	turn    chan struct{} // holds a token while nobody uses the fields below
-	seen    *version      // at the first look; does not change
+	turn    chan struct{} // holds a token while nobody looks, or uses the fields below
 	checked int64         // received, when the version was last asked for
 	changed error         // the version is another one
 }
@@ -157,10 +157,9 @@ func (s *Source) Stat(ctx context.Context) (tus.SourceInfo, error) {
 		return tus.SourceInfo{}, err
 	}
 	defer s.unlock()
-	first := s.seen == nil
 	v, err := s.version(ctx)
-	if err == nil && !first {
-		err = s.check(ctx)
+	if err == nil {
+		err = s.check(ctx, v)
 	}
 	if err != nil {
 		return tus.SourceInfo{}, err

@@ -1,11 +1,9 @@
 package httpsource
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
@@ -84,115 +82,6 @@ func (v *version) compare(resp *http.Response) error {
 	return fmt.Errorf("%w: Last-Modified was %s, now %s", tus.ErrSourceChanged, quoteShort(v.date), quoteShort(got.date))
 }
 
-// version returns what the first look saw, after making it if need be. The lock
-// must be held.
-func (s *Source) version(ctx context.Context) (*version, error) {
-	if s.seen != nil {
-		return s.seen, s.changed
-	}
-	v, recent, err := s.look(ctx)
-	if recent && err == nil {
-		if err = sleep(ctx, time.Second); err == nil {
-			v, _, err = s.look(ctx)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	s.seen = &v
-	return s.seen, nil
-}
-
-// look asks for the first byte. recent says that a look one second later may
-// find that ranges can be used.
-func (s *Source) look(ctx context.Context) (v version, recent bool, err error) {
-	f, err := s.get(ctx, http.Header{"Range": {"bytes=0-0"}})
-	if err != nil {
-		return v, false, err
-	}
-	if f.resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
-		f.close()
-		if total, ok := unsatisfied(f.resp.Header); ok && total == 0 {
-			v, _ = validators(f.resp.Header)
-			v.sized = true
-			return v, false, nil
-		}
-		// Some servers do not say that the data is empty, and others object to
-		// ranges altogether.
-		if f, err = s.get(ctx, nil); err != nil {
-			return v, false, err
-		}
-	}
-	v, recent = validators(f.resp.Header)
-	switch f.resp.StatusCode {
-	case http.StatusPartialContent:
-		err = v.readRange(f)
-		f.close()
-		return v, recent && v.sized, err
-	case http.StatusOK:
-		if err := v.readWhole(f); err != nil {
-			f.close()
-			return v, false, err
-		}
-		s.keep(ctx, f)
-		return v, false, nil
-	}
-	f.close()
-	return v, false, f.unexpected()
-}
-
-// readRange takes the size from an answer with the first byte.
-func (v *version) readRange(f *flow) error {
-	part, err := f.contentRange()
-	if err == nil {
-		err = f.checkEncoding()
-	}
-	switch {
-	case err != nil:
-		return err
-	case part.start != 0 || part.end != 1:
-		return f.failed(fmt.Errorf("asked for byte 0, got bytes %d to %d", part.start, part.end-1))
-	}
-	f.left = 1
-	v.size, v.sized = part.total, part.sized
-	v.ranges = v.strong && v.sized
-	return nil
-}
-
-// readWhole takes the size from an answer with all of the data.
-func (v *version) readWhole(f *flow) error {
-	if err := f.checkEncoding(); err != nil {
-		return err
-	}
-	v.size, v.sized = max(0, f.left), f.left >= 0
-	if !v.sized && f.endsWithConnection() {
-		return f.failed(errors.New("body has neither length nor chunks, so its end cannot be told from a broken connection"))
-	}
-	return nil
-}
-
-// check asks for the version once more, if bytes were read since it was last
-// asked for. The lock must be held.
-func (s *Source) check(ctx context.Context) error {
-	received := s.received.Load()
-	if s.changed != nil || !s.seen.ranges || received == s.checked {
-		return s.changed
-	}
-	f, err := s.get(ctx, s.seen.request(0, 1))
-	if err == nil {
-		err = s.seen.position(f, 0)
-		f.close()
-	}
-	switch {
-	case ctx.Err() != nil:
-		return contextError(ctx)
-	case errors.Is(err, tus.ErrSourceChanged):
-		s.changed = err
-	}
-	s.checked = received
-	return s.changed
-}
-
 // request is the header that asks for the bytes from offset on, for at most
 // count of them if that is above 0.
 func (v *version) request(offset, count int64) http.Header {
@@ -258,8 +147,8 @@ func (v *version) positionWhole(f *flow, offset int64) error {
 	switch {
 	case v.sized && f.left >= 0 && f.left != v.size:
 		return f.failed(fmt.Errorf("%w: it had %d bytes, now %d", tus.ErrSourceChanged, v.size, f.left))
-	case !v.sized && f.left < 0 && f.endsWithConnection():
-		return v.readWhole(f)
+	case !v.sized && f.endsWithConnection():
+		return f.failed(errEndless)
 	}
 	if offset == 0 {
 		return nil
@@ -267,16 +156,19 @@ func (v *version) positionWhole(f *flow, offset int64) error {
 	return f.skip(offset)
 }
 
-// resumable reports whether the bytes from an offset above 0 are sure to follow
-// those before it.
-func (v *version) resumable() bool { return v.strong }
+// notRecoverable is why data without a strong validator cannot be read from the
+// middle.
+func notRecoverable(offset int64) error {
+	return fmt.Errorf("%w from byte %d on: the server has no strong ETag or Last-Modified to prove that they are the same",
+		tus.ErrNotRecoverable, offset)
+}
 
 // quoteShort quotes what a server sent for an error text, cut to a length that
 // cannot flood a log.
 func quoteShort(s string) string {
 	const limit = 80
 	if len(s) > limit {
-		return fmt.Sprintf("%q...", s[:limit])
+		return strconv.Quote(s[:limit]) + "..."
 	}
-	return fmt.Sprintf("%q", strings.TrimSpace(s))
+	return strconv.Quote(s)
 }

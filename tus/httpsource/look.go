@@ -1,0 +1,166 @@
+package httpsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// version returns what the first look saw, after making it if need be. The lock
+// must be held.
+func (s *Source) version(ctx context.Context) (*version, error) {
+	if v := s.seen.Load(); v != nil {
+		return v, s.changed
+	}
+	v, recent, err := s.look(ctx)
+	if recent && err == nil {
+		if err = sleep(ctx, time.Second); err == nil {
+			v, _, err = s.look(ctx)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.seen.Store(&v)
+	return &v, nil
+}
+
+// look asks for the first byte, and where that does not work for everything.
+// recent says that a look one second later may find that ranges can be used.
+func (s *Source) look(ctx context.Context) (v version, recent bool, err error) {
+	f, err := s.get(ctx, http.Header{"Range": {"bytes=0-0"}})
+	if err != nil {
+		return v, false, err
+	}
+	v, recent = validators(f.resp.Header)
+	switch f.resp.StatusCode {
+	case http.StatusPartialContent:
+		err := v.readRange(f)
+		f.close()
+		if err == nil {
+			return v, recent && v.sized, nil
+		}
+	case http.StatusRequestedRangeNotSatisfiable:
+		f.close()
+		if total, ok := unsatisfied(f.resp.Header); ok && total == 0 {
+			v.sized = true
+			return v, false, nil
+		}
+	default:
+		return s.lookAtWhole(ctx, f)
+	}
+	// The server does ranges in a way of its own.
+	if f, err = s.get(ctx, nil); err != nil {
+		return v, false, err
+	}
+	return s.lookAtWhole(ctx, f)
+}
+
+// lookAtWhole takes f, an answer that is hoped to be all of the data.
+func (s *Source) lookAtWhole(ctx context.Context, f *flow) (v version, recent bool, err error) {
+	v, _ = validators(f.resp.Header)
+	if f.resp.StatusCode == http.StatusOK {
+		err = v.readWhole(f)
+	} else {
+		err = f.unexpected()
+	}
+	if err != nil {
+		f.close()
+		return v, false, err
+	}
+	s.keep(ctx, f)
+	return v, false, nil
+}
+
+// readRange takes the size from an answer with the first byte.
+func (v *version) readRange(f *flow) error {
+	part, err := f.contentRange()
+	if err == nil {
+		err = f.checkEncoding()
+	}
+	switch {
+	case err != nil:
+		return err
+	case part.start != 0 || part.end != 1:
+		return f.failed(fmt.Errorf("asked for byte 0, got bytes %d to %d", part.start, part.end-1))
+	}
+	f.left = 1
+	v.size, v.sized = part.total, part.sized
+	v.ranges = v.strong && v.sized
+	return nil
+}
+
+// readWhole takes the size from an answer with all of the data.
+func (v *version) readWhole(f *flow) error {
+	if err := f.checkEncoding(); err != nil {
+		return err
+	}
+	v.size, v.sized = max(0, f.left), f.left >= 0
+	if !v.sized && f.endsWithConnection() {
+		return f.failed(errEndless)
+	}
+	return nil
+}
+
+// check asks for the version once more, if bytes were read since it was last
+// asked for. The lock must be held.
+func (s *Source) check(ctx context.Context, v *version) error {
+	received := s.received.Load()
+	if !v.ranges || received == s.checked {
+		return nil
+	}
+	f, err := s.get(ctx, v.request(0, 1))
+	if err == nil {
+		err = v.position(f, 0)
+		f.close()
+	}
+	switch {
+	case ctx.Err() != nil:
+		return contextError(ctx)
+	case errors.Is(err, tus.ErrSourceChanged):
+		s.changed = err
+	}
+	s.checked = received
+	return s.changed
+}
+
+// kept is the answer to the first look, of a server that sent all of the data.
+type kept struct {
+	flow    *flow
+	release func() // from what would drop it
+}
+
+// keep keeps an answer for the first reader. It is dropped when ctx ends or
+// nobody comes for it. The lock must be held.
+func (s *Source) keep(ctx context.Context, f *flow) {
+	if f.left == 0 {
+		f.close()
+		return
+	}
+	k := &kept{flow: f}
+	s.kept.Store(k)
+	drop := func() {
+		if s.kept.CompareAndSwap(k, nil) {
+			f.close()
+		}
+	}
+	timer := time.AfterFunc(defaultStallTimeout, drop)
+	unlink := context.AfterFunc(ctx, drop)
+	k.release = func() { timer.Stop(); unlink() }
+}
+
+// takeKept returns the answer that was kept, bound to ctx; nil if there is none.
+// The lock must be held.
+func (s *Source) takeKept(ctx context.Context) *flow {
+	k := s.kept.Swap(nil)
+	if k == nil {
+		return nil
+	}
+	k.release()
+	k.flow.bind(ctx)
+	return k.flow
+}
