@@ -99,9 +99,10 @@ func (r *reader) Read(p []byte) (int, error) {
 			}
 			return n, nil
 		}
-		if err != nil {
-			r.err = r.ended(err)
+		if err == nil {
+			return 0, nil // the caller may count how often
 		}
+		r.err = r.ended(err)
 	}
 	if len(p) == 0 {
 		return 0, nil

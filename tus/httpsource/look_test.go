@@ -1,0 +1,451 @@
+package httpsource_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/httpsource"
+)
+
+func TestStatTellsWhatTheServerSays(t *testing.T) {
+	served := newSite(randomBytes(1000))
+	served.modified = longAgo
+	source := newSource(t, served.start(t)+"?token=secret", nil)
+	want := tus.SourceInfo{Name: "data.bin", Size: 1000, ModTime: longAgo, Version: `"v1"`}
+	for range 3 {
+		if info := stat(t, source); info != want {
+			t.Fatalf("Stat tells %+v, want %+v", info, want)
+		}
+	}
+	served.wantRanges(t, "bytes=0-0") // asked once, however often Stat is called
+}
+
+func TestNameIsTheLastPartOfThePath(t *testing.T) {
+	site := newSite(randomBytes(10)).start(t)
+	base := strings.TrimSuffix(site, "/data.bin")
+	for path, want := range map[string]string{
+		"/a/film%20one.mp4": "film one.mp4", "/a/b/": "b", "/": "", "": "", "/?name=x": "", "/x#frag": "x",
+	} {
+		if got := stat(t, newSource(t, base+path, nil)).Name; got != want {
+			t.Errorf("name of %q is %q, want %q", path, got, want)
+		}
+	}
+}
+
+// What a server offers decides whether its data can be read in parts.
+func TestValidatorsDecideWhetherRangesAreUsed(t *testing.T) {
+	for name, test := range map[string]struct {
+		etag       string
+		modified   time.Time
+		sequential bool
+		ifRange    string // of the reads
+	}{
+		"strong ETag":                        {etag: `"v1"`, ifRange: `"v1"`},
+		"strong ETag and Last-Modified":      {etag: `"v1"`, modified: longAgo, ifRange: `"v1"`},
+		"strong ETag, modified just now":     {etag: `"v1"`, modified: time.Now().Add(time.Hour), ifRange: `"v1"`},
+		"Last-Modified":                      {modified: longAgo, ifRange: "Sat, 29 Feb 2020 12:00:00 GMT"},
+		"weak ETag, Last-Modified":           {etag: `W/"v1"`, modified: longAgo}, // RFC 9110, 13.1.5
+		"weak ETag":                          {etag: `W/"v1"`, sequential: true},
+		"nothing":                            {sequential: true},
+		"unquoted ETag, which is none":       {etag: `v1`, sequential: true},
+		"ETag that is not closed":            {etag: `"`, sequential: true},
+		"empty, but strong ETag":             {etag: `""`, ifRange: `""`},
+		"Last-Modified that says the future": {modified: time.Now().Add(time.Hour), sequential: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := randomBytes(50_000)
+			served := newSite(data)
+			served.etag, served.modified = test.etag, test.modified
+			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+				if r.Header.Get("Range") == "" {
+					return false
+				}
+				// ServeContent ignores ETags that it does not like.
+				w.Header()["Etag"] = []string{test.etag}
+				return false
+			}
+			source := newSource(t, served.start(t), nil)
+			info := stat(t, source)
+			if info.Sequential != test.sequential || info.Size != 50_000 || info.SizeUnknown {
+				t.Fatalf("Stat tells %+v", info)
+			}
+			wantRead(t, source, 0, data)
+			requests := served.requests()
+			last := requests[len(requests)-1].Header
+			if got := last.Get("If-Range"); got != test.ifRange {
+				t.Errorf("If-Range is %q, want %q", got, test.ifRange)
+			}
+			if ranged := last.Get("Range") != ""; ranged == test.sequential {
+				t.Errorf("Range is %q", last.Get("Range"))
+			}
+		})
+	}
+}
+
+// Two changes within one second have the same Last-Modified, so one of this
+// second proves nothing yet.
+func TestRecentLastModifiedIsWaitedFor(t *testing.T) {
+	served := newSite(randomBytes(1000))
+	served.etag = ""
+	bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
+		served.modified = time.Now()
+		begin := time.Now()
+		info, err := newSource(nil).Stat(t.Context())
+		if err != nil || info.Sequential {
+			t.Fatalf("Stat tells %+v, %v", info, err)
+		}
+		if waited := time.Since(begin); waited != time.Second {
+			t.Errorf("waited %v", waited)
+		}
+		served.wantRanges(t, "bytes=0-0", "bytes=0-0")
+	})
+}
+
+func TestDataThatKeepsChangingIsReadAsAStream(t *testing.T) {
+	served := newSite(randomBytes(1000))
+	served.etag = ""
+	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		served.mu.Lock()
+		served.modified = time.Now()
+		served.mu.Unlock()
+		return false
+	}
+	bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
+		info, err := newSource(nil).Stat(t.Context())
+		if err != nil || !info.Sequential {
+			t.Fatalf("Stat tells %+v, %v", info, err)
+		}
+		served.wantRanges(t, "bytes=0-0", "bytes=0-0")
+	})
+}
+
+func TestServerWithoutRangesIsAskedOnce(t *testing.T) {
+	for name, test := range map[string]struct {
+		serve func(*site, http.ResponseWriter, *http.Request)
+		want  tus.SourceInfo
+	}{
+		"with a length": {(*site).serveWhole, tus.SourceInfo{Name: "data.bin", Size: 100_000, Sequential: true, Version: `"v1"`}},
+		"in chunks":     {(*site).serveChunked, tus.SourceInfo{Name: "data.bin", SizeUnknown: true, Sequential: true, Version: `"v1"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := randomBytes(100_000)
+			served := newSite(data)
+			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+				test.serve(served, w, r)
+				return true
+			}
+			source := newSource(t, served.start(t), nil)
+			if info := stat(t, source); info != test.want {
+				t.Fatalf("Stat tells %+v, want %+v", info, test.want)
+			}
+			wantRead(t, source, 0, data) // goes on with the answer to Stat
+			served.wantRanges(t, "bytes=0-0")
+			wantRead(t, source, 0, data)
+			served.wantRanges(t, "bytes=0-0", "")
+		})
+	}
+}
+
+func TestKeptAnswerIsDroppedWithTheContextOrAfterAWhile(t *testing.T) {
+	data := randomBytes(1 << 20)
+	for name, leave := range map[string]func(cancel context.CancelFunc){
+		"context": func(cancel context.CancelFunc) { cancel() },
+		"time":    func(context.CancelFunc) { time.Sleep(time.Minute) }, // of the bubble
+	} {
+		t.Run(name, func(t *testing.T) {
+			served := newSite(data)
+			ended := make(chan struct{}, 2)
+			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+				served.serveWhole(w, r)
+				ended <- struct{}{}
+				return true
+			}
+			bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
+				source := newSource(nil)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if _, err := source.Stat(ctx); err != nil {
+					t.Fatal(err)
+				}
+				leave(cancel)
+				synctest.Wait()
+				select {
+				case <-ended:
+				default:
+					t.Fatal("server still sends")
+				}
+				wantRead(t, source, 0, data)
+				served.wantRanges(t, "bytes=0-0", "")
+			})
+		})
+	}
+}
+
+func TestEmptyDataNeedsNoReadAndNoRanges(t *testing.T) {
+	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
+		"200": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200) },
+		"416 with the size": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Range", "bytes */0")
+			w.WriteHeader(416)
+		},
+		"416 without": func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Range") != "" {
+				w.WriteHeader(416)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			served := newSite(nil)
+			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { answer(w, r); return true }
+			source := newSource(t, served.start(t), nil)
+			if info := stat(t, source); info.Size != 0 || info.SizeUnknown || info.Sequential {
+				t.Fatalf("Stat tells %+v", info)
+			}
+			looks := len(served.requests())
+			wantRead(t, source, 0, nil)
+			if n := len(served.requests()); n != looks {
+				t.Errorf("%d requests to read nothing", n-looks)
+			}
+		})
+	}
+}
+
+// A server whose ranges are not what they say is read as a stream.
+func TestLyingRangesAreNotUsed(t *testing.T) {
+	data := randomBytes(10_000)
+	for _, contentRange := range []string{
+		"", "bytes", "bytes ", "bytes 0-0", "bytes 0-0/", "bytes 0-0/0", "bytes 1-1/10000", "bytes 0-9999/10000",
+		"bytes -1-0/10000", "bytes +0-0/10000", "bytes 0-0/+10000", "bytes 0-0/-1", "bytes 0-0/10000 x", "bytes 0-0/1e4",
+		"items 0-0/10000", "bytes 0-0/99999999999999999999", "bytes 0-9223372036854775807/*", "bytes */10000", "bytes 0-0/*",
+		"bytes 5-0/10000",
+	} {
+		t.Run(contentRange, func(t *testing.T) {
+			served := newSite(data)
+			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+				if r.Header.Get("Range") == "" {
+					served.serveWhole(w, r)
+					return true
+				}
+				w.Header().Set("Etag", `"v1"`)
+				w.Header().Set("Content-Range", contentRange)
+				w.WriteHeader(206)
+				w.Write(data[:1])
+				return true
+			}
+			source := newSource(t, served.start(t), nil)
+			if info := stat(t, source); !info.Sequential {
+				t.Fatalf("Stat tells %+v", info)
+			}
+			wantRead(t, source, 0, data)
+		})
+	}
+}
+
+func TestRangeWhoseLengthDiffersIsNotUsed(t *testing.T) {
+	data := randomBytes(10_000)
+	served := newSite(data)
+	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.Header.Get("Range") == "" {
+			return false
+		}
+		w.Header().Set("Etag", `"v1"`)
+		w.Header().Set("Content-Range", "bytes 0-0/10000")
+		w.Header().Set("Content-Length", "10000")
+		w.WriteHeader(206)
+		w.Write(data)
+		return true
+	}
+	source := newSource(t, served.start(t), nil)
+	if info := stat(t, source); !info.Sequential || info.Size != 10_000 {
+		t.Fatalf("Stat tells %+v", info)
+	}
+	wantRead(t, source, 0, data)
+}
+
+func TestBodyWhoseEndCannotBeToldIsRefused(t *testing.T) {
+	url := rawServer(t, func(c net.Conn) {
+		io.WriteString(c, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nperhaps not all")
+	})
+	_, err := newSource(t, url, nil).Stat(testContext(t))
+	if err == nil || !strings.Contains(err.Error(), "cannot be told from a broken connection") {
+		t.Fatalf("error is %v", err)
+	}
+}
+
+func TestEncodedDataIsRefused(t *testing.T) {
+	for _, status := range []int{200, 206} {
+		served := newSite(randomBytes(10_000))
+		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			w.Header().Set("Content-Encoding", "gzip")
+			if status == 200 {
+				r.Header.Del("Range")
+			}
+			return false
+		}
+		_, err := newSource(t, served.start(t), nil).Stat(testContext(t))
+		if err == nil || !strings.Contains(err.Error(), `Content-Encoding is "gzip"`) || tus.IsTemporary(err) {
+			t.Errorf("%d: error is %v", status, err)
+		}
+		if got := served.requests()[0].Header.Values("Accept-Encoding"); len(got) != 1 || got[0] != "identity" {
+			t.Errorf("Accept-Encoding is %q", got)
+		}
+	}
+}
+
+func TestRefusedLookIsAnErrorWithTheStatus(t *testing.T) {
+	for _, test := range []struct {
+		status    int
+		temporary bool
+	}{{404, false}, {403, false}, {401, false}, {410, false}, {204, false}, {304, false}, {500, true}, {503, true}, {429, true}, {501, false}} {
+		served := newSite(nil)
+		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(test.status)
+			return true
+		}
+		url := served.start(t)
+		_, err := newSource(t, url+"?key=secret", nil).Stat(testContext(t))
+		var e *tus.Error
+		if !errors.As(err, &e) || e.Method != "GET" || e.URL != url || e.StatusCode != test.status || e.RetryAfter != 7*time.Second {
+			t.Errorf("error is %+v", err)
+		}
+		if tus.IsTemporary(err) != test.temporary {
+			t.Errorf("%d is temporary: %v", test.status, !test.temporary)
+		}
+		if n := len(served.requests()); n != 1 {
+			t.Errorf("%d: asked %d times", test.status, n)
+		}
+	}
+}
+
+func TestHeaderWithoutEndIsRefused(t *testing.T) {
+	url := rawServer(t, func(c net.Conn) {
+		line := []byte("X-Filler: " + strings.Repeat("x", 1000) + "\r\n")
+		io.WriteString(c, "HTTP/1.1 200 OK\r\n")
+		for {
+			if _, err := c.Write(line); err != nil {
+				return
+			}
+		}
+	})
+	if _, err := newSource(t, url, nil).Stat(testContext(t)); err == nil {
+		t.Fatal("no error")
+	}
+}
+
+func TestHeaderThatDripsIsCutByTheStallTimeout(t *testing.T) {
+	hang := func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\n")
+		for {
+			time.Sleep(time.Second) // of the bubble
+			if _, err := io.WriteString(conn, "X: y\r\n"); err != nil {
+				return
+			}
+		}
+	}
+	bubble(t, http.HandlerFunc(hang), func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
+		begin := time.Now()
+		_, err := newSource(nil).Stat(t.Context())
+		wantError(t, err, tus.ErrStalled)
+		if waited := time.Since(begin); waited != 15*time.Second {
+			t.Errorf("waited %v", waited)
+		}
+		if !tus.IsTemporary(err) {
+			t.Errorf("%v is not temporary", err)
+		}
+	})
+}
+
+func TestStatAsksAgainOnlyAfterBytesWereRead(t *testing.T) {
+	served := newSite(randomBytes(5000))
+	source := newSource(t, served.start(t), nil)
+	stat(t, source)
+	readFrom(t, source, 4000)
+	stat(t, source)
+	stat(t, source)
+	served.wantRanges(t, "bytes=0-0", "bytes=4000-", "bytes=0-0")
+	if got := served.requests()[2].Header.Get("If-Range"); got != `"v1"` {
+		t.Errorf("If-Range of the check is %q", got)
+	}
+}
+
+func TestStatNoticesDataThatChangedWhileItWasRead(t *testing.T) {
+	for name, change := range map[string]func(*site){
+		"ETag":    func(s *site) { s.change(s.data, `"v2"`) },
+		"size":    func(s *site) { s.change(append(s.data, 1), `"v1"`) },
+		"emptied": func(s *site) { s.change(nil, `"v1"`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			served := newSite(randomBytes(5000))
+			source := newSource(t, served.start(t), nil)
+			wantRead(t, source, 0, served.data)
+			change(served)
+			for range 2 { // it does not heal
+				_, err := source.Stat(testContext(t))
+				wantError(t, err, tus.ErrSourceChanged)
+				served.change(randomBytes(5000), `"v1"`)
+			}
+		})
+	}
+}
+
+// A link that expired while it was read does not spoil what was read.
+func TestStatForgivesAServerThatDoesNotAnswerTheCheck(t *testing.T) {
+	for _, status := range []int{403, 404, 503} {
+		served := newSite(randomBytes(5000))
+		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			if n >= 2 {
+				w.WriteHeader(status)
+			}
+			return n >= 2
+		}
+		source := newSource(t, served.start(t), nil)
+		before := stat(t, source)
+		wantRead(t, source, 0, served.data)
+		if after := stat(t, source); after != before {
+			t.Errorf("%d: Stat tells %+v, before it was %+v", status, after, before)
+		}
+		served.wantRanges(t, "bytes=0-0", "bytes=0-", "bytes=0-0")
+	}
+}
+
+// rawServer serves one connection after another: it reads a request, and the
+// rest is up to answer.
+func rawServer(t *testing.T, answer func(net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				answer(conn)
+			}
+			conn.Close()
+		}
+	}()
+	t.Cleanup(func() { listener.Close(); <-done })
+	return fmt.Sprintf("http://%s/data.bin", listener.Addr())
+}
