@@ -46,6 +46,6 @@
 //
 // What is read from disk is not trusted. It carries a checksum and is validated
 // as strictly as what goes in, so a damaged record is an error matching
-// [ErrCorrupt], never a wrong upload URL. One damaged record does not hide the
-// others: Find returns them along with the error, and All goes on behind it.
+// [ErrCorrupt], never a wrong upload URL. It does not hide the others: Find returns
+// them along with the error, and All goes on behind it.
 package storage

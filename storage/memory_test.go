@@ -3,6 +3,7 @@ package storage_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"iter"
 	"testing"
 	"time"
@@ -60,8 +61,8 @@ type halting struct{ *storage.Memory }
 
 func (s halting) All(context.Context) iter.Seq2[storage.Record, error] {
 	return func(yield func(storage.Record, error) bool) {
-		_ = yield(storage.Record{}, storage.ErrCorrupt) &&
-			yield(storage.Record{}, storage.ErrNewerVersion) &&
+		_ = yield(storage.Record{}, &storage.Error{ID: "a", Err: storage.ErrCorrupt}) &&
+			yield(storage.Record{}, &storage.Error{ID: "b", Err: fs.ErrPermission}) &&
 			yield(storage.Record{}, errDisk)
 	}
 }

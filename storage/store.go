@@ -15,8 +15,8 @@ import (
 type Store interface {
 	// Find returns the records with that fingerprint in the order of
 	// [MostRecentFirst]. That there are none is no error. Records that cannot be
-	// read are left out, and are then reported by an error that comes along with
-	// the others and matches [ErrCorrupt] or [ErrNewerVersion].
+	// read, such as damaged ones, are left out: then an error comes along with
+	// the others, an [*Error] with the ID for each of them.
 	Find(ctx context.Context, fingerprint string) ([]Record, error)
 
 	// Put stores rec if rec.Revision is the revision that is stored now, 0
@@ -35,8 +35,9 @@ type Store interface {
 
 	// All iterates over all records, in no particular order. The loop may change
 	// the store: records that are put or deleted while it runs may or may not be
-	// seen, all others are seen exactly once. A record that cannot be read is
-	// yielded as an error, and iteration goes on; after any other error it ends.
+	// seen, all others are seen exactly once. For a record that cannot be read,
+	// an [*Error] with its ID is yielded, and iteration goes on; after any other
+	// error it ends.
 	All(ctx context.Context) iter.Seq2[Record, error]
 }
 
@@ -92,5 +93,6 @@ func DeleteExpired(ctx context.Context, s Store, now time.Time) (int, error) {
 // unreadable reports whether err is about a single record, as All yields it for
 // one that it could not read.
 func unreadable(err error) bool {
-	return errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerVersion)
+	var e *Error
+	return errors.As(err, &e) && e.ID != ""
 }

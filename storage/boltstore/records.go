@@ -169,8 +169,9 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	var candidates []string
 	for rec, err := range s.All(ctx) {
+		var unreadable *storage.Error
 		switch {
-		case errors.Is(err, storage.ErrCorrupt) && s.broken.Load() == nil, errors.Is(err, storage.ErrNewerVersion):
+		case errors.As(err, &unreadable) && unreadable.ID != "":
 		case err != nil:
 			return 0, err
 		case rec.Expired(now):

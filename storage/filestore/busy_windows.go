@@ -1,0 +1,12 @@
+package filestore
+
+import (
+	"errors"
+	"syscall"
+)
+
+// busy reports whether err is that of a file that another process has open.
+func busy(err error) bool {
+	const sharingViolation = syscall.Errno(32)
+	return errors.Is(err, sharingViolation) || errors.Is(err, syscall.ERROR_ACCESS_DENIED)
+}

@@ -1,0 +1,134 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/internal/durable"
+)
+
+// maxFileSize is the most that is read of a file, in bytes. No record is as large.
+const maxFileSize = 64 << 20
+
+// read returns the record at a place. Its errors are about that record, but for
+// fs.ErrNotExist.
+func (s *Store) read(ctx context.Context, p place) (storage.Record, error) {
+	path := s.path(p)
+	data, err := readFile(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return storage.Record{}, fs.ErrNotExist
+	}
+	var rec storage.Record
+	if err == nil {
+		if rec, err = storage.Decode(data); err != nil {
+			err = errors.Unwrap(err) // this error tells more about where
+		} else if placeOf(rec.Fingerprint, rec.ID) != p {
+			err = fmt.Errorf("%w: it is another record than its name says", storage.ErrCorrupt)
+		}
+	}
+	if err != nil {
+		located := at(path, err).(*storage.Error)
+		located.ID = p.id
+		return storage.Record{}, located
+	}
+	return rec, nil
+}
+
+func readFile(ctx context.Context, path string) (data []byte, err error) {
+	err = retry(ctx, func() error {
+		// Opening a pipe would wait for a writer.
+		info, err := os.Lstat(path)
+		if err != nil {
+			return err
+		}
+		if !info.Mode().IsRegular() || info.Size() > maxFileSize {
+			return fmt.Errorf("%w: not a regular file, or too large", storage.ErrCorrupt)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		data, err = io.ReadAll(io.LimitReader(f, maxFileSize))
+		return err
+	})
+	return data, err
+}
+
+// writeTemp writes a file that only needs to be renamed.
+func (s *Store) writeTemp(data []byte) (path string, err error) {
+	f, err := os.CreateTemp(s.tempDir(), "*.json") // with mode 0600
+	if err != nil {
+		return "", at(s.tempDir(), err)
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return "", at(f.Name(), err)
+	}
+	return f.Name(), nil
+}
+
+// makeFolder makes the folder of a place.
+func (s *Store) makeFolder(p place) error {
+	if err := durable.MkdirAll(s.folder(p), 0o700); err != nil {
+		return at(s.folder(p), err)
+	}
+	return nil
+}
+
+func (s *Store) rename(ctx context.Context, temp string, p place) error {
+	if err := retry(ctx, func() error { return os.Rename(temp, s.path(p)) }); err != nil {
+		return at(s.path(p), err)
+	}
+	return nil
+}
+
+func (s *Store) remove(ctx context.Context, p place) error {
+	err := retry(ctx, func() error { return os.Remove(s.path(p)) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return at(s.path(p), err)
+	}
+	return nil
+}
+
+// sync makes renaming and removing in a folder durable.
+func (s *Store) sync(dir string) error {
+	if err := durable.SyncDir(dir); err != nil {
+		return at(dir, err)
+	}
+	return nil
+}
+
+// retry repeats what fails because another process has the file open at this
+// moment, which some systems do not allow. Nobody has one open for long.
+func retry(ctx context.Context, f func() error) error {
+	const tries = 10
+	wait := time.Millisecond
+	for try := 1; ; try++ {
+		err := f()
+		if err == nil || try == tries || !busy(err) {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+		wait *= 2
+	}
+}
