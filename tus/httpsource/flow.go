@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
@@ -31,11 +32,13 @@ type flow struct {
 
 // bind lets the flow end with ctx, and no longer with the one before.
 func (f *flow) bind(ctx context.Context) {
-	if f.unbind != nil {
-		f.unbind()
-	}
+	f.release()
 	f.unbind = context.AfterFunc(ctx, func() { f.cancel(context.Cause(ctx)) })
 }
+
+// release lets the flow outlive the context that it is bound to. It is false if
+// that has ended.
+func (f *flow) release() bool { return f.unbind == nil || f.unbind() }
 
 func (f *flow) arm() {
 	switch {
@@ -88,11 +91,11 @@ func (f *flow) Read(p []byte) (int, error) {
 	return 0, f.err
 }
 
-// skip reads the first n bytes and throws them away.
+// skip reads the next n bytes and throws them away.
 func (f *flow) skip(n int64) error {
 	skipped, err := io.CopyN(io.Discard, f, n)
 	if err == io.EOF {
-		return f.failed(fmt.Errorf("%w: it ended at byte %d, before byte %d", tus.ErrSourceChanged, skipped, n))
+		return f.failed(fmt.Errorf("%w: it ended %d bytes early", tus.ErrSourceChanged, n-skipped))
 	}
 	return err
 }
@@ -105,9 +108,7 @@ func (f *flow) close() {
 		}
 		f.resp.Body.Close()
 	}
-	if f.unbind != nil {
-		f.unbind()
-	}
+	f.release()
 	f.disarm()
 	f.cancel(nil)
 }
@@ -153,5 +154,11 @@ func (f *flow) broken(cause error) error {
 	if stalled := context.Cause(f.ctx); errors.Is(stalled, tus.ErrStalled) {
 		cause = stalled
 	}
-	return &tus.Error{Method: http.MethodGet, URL: f.url, Err: stripURL(cause)}
+	cause = stripURL(cause)
+	if strings.HasPrefix(cause.Error(), "failed to parse Location header") {
+		// http.Client looks at redirects even if it is told to leave them; its error
+		// repeats the whole URL.
+		cause = errLocation
+	}
+	return &tus.Error{Method: http.MethodGet, URL: f.url, Err: cause}
 }

@@ -211,7 +211,7 @@ func newClient(t testing.TB, srv *tustest.Server, opts *tus.Options) *tus.Client
 
 // testContext bounds a test that would otherwise hang.
 func testContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -282,6 +282,11 @@ func bubble(t *testing.T, h http.Handler, f func(t *testing.T, newSource func(*h
 		})}
 		serving.Go(func() { server.Serve(listener) })
 		transport := &http.Transport{DialContext: listener.dial}
+		defer func() {
+			transport.CloseIdleConnections()
+			server.Close()
+			serving.Wait()
+		}()
 		f(t, func(opts *httpsource.Options) *httpsource.Source {
 			var o httpsource.Options
 			if opts != nil {
@@ -294,9 +299,6 @@ func bubble(t *testing.T, h http.Handler, f func(t *testing.T, newSource func(*h
 			}
 			return s
 		})
-		transport.CloseIdleConnections()
-		server.Close()
-		serving.Wait()
 	})
 }
 

@@ -72,7 +72,7 @@ func (s *Source) lookAtWhole(ctx context.Context, f *flow) (v version, recent bo
 		f.close()
 		return v, false, err
 	}
-	s.keep(ctx, f)
+	s.keep(ctx, f, 0)
 	return v, false, nil
 }
 
@@ -126,41 +126,4 @@ func (s *Source) check(ctx context.Context, v *version) error {
 	}
 	s.checked = received
 	return s.changed
-}
-
-// kept is the answer to the first look, of a server that sent all of the data.
-type kept struct {
-	flow    *flow
-	release func() // from what would drop it
-}
-
-// keep keeps an answer for the first reader. It is dropped when ctx ends or
-// nobody comes for it. The lock must be held.
-func (s *Source) keep(ctx context.Context, f *flow) {
-	if f.left == 0 {
-		f.close()
-		return
-	}
-	k := &kept{flow: f}
-	s.kept.Store(k)
-	drop := func() {
-		if s.kept.CompareAndSwap(k, nil) {
-			f.close()
-		}
-	}
-	timer := time.AfterFunc(defaultStallTimeout, drop)
-	unlink := context.AfterFunc(ctx, drop)
-	k.release = func() { timer.Stop(); unlink() }
-}
-
-// takeKept returns the answer that was kept, bound to ctx; nil if there is none.
-// The lock must be held.
-func (s *Source) takeKept(ctx context.Context) *flow {
-	k := s.kept.Swap(nil)
-	if k == nil {
-		return nil
-	}
-	k.release()
-	k.flow.bind(ctx)
-	return k.flow
 }

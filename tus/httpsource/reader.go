@@ -49,21 +49,21 @@ func (r *reader) begin() error {
 	return r.connect(r.source.wanted.Load())
 }
 
-// look learns the version of the source, and takes over the answer to its first
-// look if that is what has to be read.
+// look learns the version of the source, and goes on with what another reader, or
+// the first look, left.
 func (r *reader) look() (err error) {
 	s := r.source
-	if r.version = s.seen.Load(); r.version != nil && r.offset > 0 {
-		return nil
+	if r.version = s.seen.Load(); r.version == nil {
+		if err := s.lock(r.ctx); err != nil {
+			return err
+		}
+		defer s.unlock()
+		if r.version, err = s.version(r.ctx); err != nil {
+			return err
+		}
 	}
-	if err := s.lock(r.ctx); err != nil {
-		return err
-	}
-	defer s.unlock()
-	if r.version, err = s.version(r.ctx); err == nil && r.offset == 0 {
-		r.flow = s.takeKept(r.ctx)
-	}
-	return err
+	r.flow = s.takeKept(r.ctx, r.offset)
+	return nil
 }
 
 // insist repeats an attempt until it succeeds or is not worth it any more.
@@ -193,20 +193,36 @@ func (r *reader) again(failure error) error {
 
 // Close ends the reading, also a Read that waits.
 func (r *reader) Close() error {
-	r.cancel()
-	r.turn.Lock()
+	if !r.turn.TryLock() {
+		r.cancel()
+		r.turn.Lock()
+	}
 	defer r.turn.Unlock()
+	defer r.cancel()
+	if r.err == nil {
+		r.err = http.ErrBodyReadAfterClose
+		if !r.atEnd() {
+			r.leave()
+		}
+	}
 	if r.flow != nil {
 		r.flow.close()
 		r.flow = nil
 	}
-	if r.err == nil {
-		r.err = http.ErrBodyReadAfterClose
-		if taken := r.offset - r.start; taken > 0 && !r.atEnd() {
-			r.source.wanted.Store(taken)
-		}
-	}
 	return nil
+}
+
+// leave makes it easy for the next reader to go on from here.
+func (r *reader) leave() {
+	switch s := r.source; {
+	case r.version.ranges:
+		if taken := r.offset - r.start; taken > 0 {
+			s.wanted.Store(taken)
+		}
+	case r.version.sized && r.flow != nil && r.flow.release():
+		s.keep(context.Background(), r.flow, r.offset)
+		r.flow = nil
+	}
 }
 
 // causeOf is an error without the request that it names.

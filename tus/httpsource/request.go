@@ -49,11 +49,13 @@ func redirects(status int) bool {
 	return false
 }
 
+var errLocation = errors.New("redirect without a valid Location")
+
 // redirected is where an answer leads to.
 func (f *flow) redirected(from *url.URL) (*url.URL, error) {
 	ref, err := url.Parse(strings.TrimSpace(f.resp.Header.Get("Location")))
 	if err != nil || ref.String() == "" {
-		return nil, f.failed(errors.New("redirect without a valid Location"))
+		return nil, f.failed(errLocation)
 	}
 	to := from.ResolveReference(ref)
 	to.User = nil // would be the server's, not the caller's

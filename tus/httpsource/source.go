@@ -58,7 +58,7 @@ type Source struct {
 	retry   tus.RetryPolicy
 	onRetry func(tus.RetryEvent)
 
-	kept     atomic.Pointer[kept]    // the answer to the first look, if it can be read on
+	kept     atomic.Pointer[kept]    // where the next reader may go on, without ranges
 	received atomic.Int64            // bytes that all readers got
 	wanted   atomic.Int64            // bytes that a reader took before it was closed early
 	seen     atomic.Pointer[version] // at the first look, nil before; stays as it is
@@ -140,10 +140,13 @@ func httpClient(given *http.Client) *http.Client {
 	return &client
 }
 
-// CloseIdleConnections closes connections that are kept for later requests, in
-// [Options.HTTPClient] too if that is where they are. A source needs no other
-// cleaning up.
-func (s *Source) CloseIdleConnections() { s.client.CloseIdleConnections() }
+// CloseIdleConnections closes connections that are kept for later reads, in
+// [Options.HTTPClient] too if that is where they are. Without it they are closed
+// after a minute at most; a source needs no other cleaning up.
+func (s *Source) CloseIdleConnections() {
+	s.dropKept()
+	s.client.CloseIdleConnections()
+}
 
 // Stat tells the size and the version of the data. The first call asks the
 // server, once: failures are a [*tus.Error] and left to the retries of the
@@ -184,9 +187,9 @@ func (s *Source) name() string {
 // more.
 func (s *Source) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	r := newReader(ctx, s, offset)
-	if err := r.begin(); err != nil {
+	if r.err = r.begin(); r.err != nil {
 		r.Close()
-		return nil, err
+		return nil, r.err
 	}
 	return r, nil
 }

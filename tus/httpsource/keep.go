@@ -1,0 +1,82 @@
+package httpsource
+
+import (
+	"context"
+	"time"
+)
+
+// keepFor is how long an answer waits to be read on. It outlasts the pauses
+// between the requests of an upload, also where these are retried.
+const keepFor = time.Minute
+
+// kept is an answer of a server without ranges that can be read on: where a
+// reader of one chunk stopped, the reader of the next begins. Without it, each
+// chunk would cost all of the data before it.
+type kept struct {
+	flow   *flow
+	at     int64 // offset of the flow's next byte
+	timer  *time.Timer
+	unlink func() bool
+}
+
+// keep keeps an answer for a later reader. It is dropped when ctx ends, when
+// nobody comes for it, or when another is kept.
+func (s *Source) keep(ctx context.Context, f *flow, at int64) {
+	if f.left == 0 {
+		f.close()
+		return
+	}
+	k := &kept{flow: f, at: at}
+	drop := func() {
+		if s.kept.CompareAndSwap(k, nil) {
+			f.close()
+		}
+	}
+	k.timer = time.AfterFunc(keepFor, drop)
+	k.unlink = context.AfterFunc(ctx, drop)
+	if old := s.kept.Swap(k); old != nil {
+		old.drop()
+	}
+	if ctx.Err() != nil {
+		drop()
+	}
+}
+
+// release keeps an answer that was taken from being dropped.
+func (k *kept) release() {
+	k.timer.Stop()
+	k.unlink()
+}
+
+func (k *kept) drop() {
+	k.release()
+	k.flow.close()
+}
+
+// takeKept returns the answer that was kept if it can be read from offset on,
+// bound to ctx and at that offset; otherwise nil. One that is beyond the offset
+// is dropped: whoever goes back does not go on there.
+func (s *Source) takeKept(ctx context.Context, offset int64) *flow {
+	k := s.kept.Swap(nil)
+	switch {
+	case k == nil:
+		return nil
+	case k.at > offset:
+		k.drop()
+		return nil
+	}
+	k.release()
+	k.flow.bind(ctx)
+	if k.flow.skip(offset-k.at) != nil {
+		k.flow.close()
+		return nil
+	}
+	return k.flow
+}
+
+// dropKept closes the answer that was kept, if there is one.
+func (s *Source) dropKept() {
+	if k := s.kept.Swap(nil); k != nil {
+		k.drop()
+	}
+}
