@@ -64,8 +64,8 @@ func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchO
 		o = *opts
 	}
 	return func(yield func(BatchResult) bool) {
-		if o.Concurrency < 0 {
-			yield(BatchResult{Result: &Result{}, Err: fmt.Errorf("%w: %d uploads at the same time", ErrInvalidInput, o.Concurrency)})
+		if o.Concurrency < 0 || jobs == nil {
+			yield(BatchResult{Result: &Result{}, Err: fmt.Errorf("%w: %d uploads at the same time of jobs %T", ErrInvalidInput, o.Concurrency, jobs)})
 			return
 		}
 		if o.Concurrency == 0 {

@@ -130,8 +130,8 @@ func sumOf(a checksum.Algorithm, data []byte) []byte {
 // readSum adds up a chunk, in most cases while the one before it was sent.
 func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 	s := &u.sums
-	if c.sum != nil {
-		return c.sum, nil
+	if c.sum.algorithm == s.algorithm.Name {
+		return c.sum.sum, nil
 	}
 	if c.data != nil {
 		return sumOf(s.algorithm, c.data), nil

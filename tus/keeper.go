@@ -14,6 +14,11 @@ import (
 // upload ended.
 const storeTimeout = 5 * time.Second
 
+// uncancelled is for what has to be stored although ctx may have ended.
+func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+}
+
 // keeper keeps the record of one upload in the store, and with it the lease
 // that no other Uploader works on the same upload. Without a store its methods
 // do nothing. A store that fails is reported; it ends the upload only if the
@@ -206,7 +211,7 @@ func (k *keeper) keepLease(ctx context.Context) (stop func()) {
 
 // release gives the record back for a later session.
 func (k *keeper) release(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	ctx, cancel := uncancelled(ctx)
 	defer cancel()
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -250,7 +255,7 @@ func (k *keeper) drop(ctx context.Context) {
 }
 
 func (k *keeper) remove(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	ctx, cancel := uncancelled(ctx)
 	defer cancel()
 	if err := k.store.Delete(ctx, id); err != nil {
 		k.report("delete", err)

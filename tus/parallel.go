@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,8 +34,9 @@ type part struct {
 	meter    *meter
 	uploader *Uploader
 
-	mu  sync.Mutex
-	url *url.URL // nil until created
+	mu      sync.Mutex
+	url     *url.URL // nil until created
+	expires time.Time
 }
 
 func (p *part) location() *url.URL {
@@ -87,6 +89,21 @@ func (ps *parts) sent() int64 {
 	return n
 }
 
+// firstExpiry is when the server forgets the first of the parts that are not
+// complete; zero if it did not say.
+func (ps *parts) firstExpiry() time.Time {
+	var first time.Time
+	for _, p := range ps.list {
+		p.mu.Lock()
+		at := p.expires
+		p.mu.Unlock()
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
 // wantsParts reports whether the upload is to be sent in parts, if it can.
 func (u *Uploader) wantsParts() bool {
 	return u.opts.Parallel > 1 && u.position == nil && !u.info.Sequential && !u.info.SizeUnknown && u.info.Size > 0
@@ -103,10 +120,7 @@ func (u *Uploader) planParts(caps Capabilities) error {
 	}
 	spans := planSpans(u.info.Size, u.opts.Parallel, u.opts.MinPartSize)
 	if u.opts.PartBoundaries != nil {
-		var err error
-		if spans, err = spansAt(u.info.Size, u.opts.PartBoundaries); err != nil {
-			return err
-		}
+		spans = spansAt(u.info.Size, u.opts.PartBoundaries)
 	}
 	if len(spans) < 2 {
 		return nil
@@ -140,15 +154,16 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 	opts.Metadata = u.opts.PartMetadata
 	opts.Parallel, opts.PartBoundaries, opts.Previous = 0, nil, nil
 	opts.CreationWithUpload = CreationWithUploadNever
+	source := section{u.source, u.info, p.span}
 	child := &Uploader{
-		client: u.client, source: section{u.source, p.span}, opts: opts,
+		client: u.client, source: source, opts: opts,
 		hooks: u.hooks.serial(&u.hookTurn), meter: p.meter,
 		budget: budget{policy: u.client.retry}, chunkSize: u.chunkSize,
 		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
 		keeper: &keeper{}, position: &position{u, p},
 		turn: make(chan struct{}, 1),
 	}
-	child.info = section{u.source, p.span}.of(u.info)
+	child.info = source.info()
 	if at := p.location(); at != nil {
 		child.url, child.state = at, StateRecovering
 	}
@@ -163,6 +178,17 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 // adoptParts goes on with the parts of a stored upload, in its own cut.
 func (u *Uploader) adoptParts(c *candidate) error {
 	ps := &parts{connections: max(1, u.opts.Parallel), uncertain: c.rec.Concatenating && c.rec.UploadURL == ""}
+	if u.info.Sequential {
+		ps.connections = 1
+	}
+	if ps.uncertain && c.offset == 0 {
+		// A final upload of these may exist, and would be complete beside the one
+		// that is made at the end. Nothing was sent to them yet.
+		ps.uncertain = false
+		for i := range c.rec.Parts {
+			c.rec.Parts[i].UploadURL = ""
+		}
+	}
 	ps.confirmed = c.rec.UploadURL != "" && c.info.Complete()
 	for i, stored := range c.rec.Parts {
 		p := u.newPart(ps, span{stored.Offset, stored.Size})
@@ -210,6 +236,10 @@ func (u *Uploader) createParts(ctx context.Context) (State, error) {
 	u.parts.creating = false
 	if err == nil {
 		err = u.saveParts(ctx)
+	} else if u.parts.begun() {
+		saving, cancel := uncancelled(ctx)
+		_ = u.saveParts(saving) // a later session can use those that exist
+		cancel()
 	}
 	switch {
 	case err == nil:
@@ -265,6 +295,7 @@ func (u *Uploader) saveParts(ctx context.Context) error {
 	return u.keeper.save(ctx, func(rec *storage.Record) {
 		u.describe(rec)
 		rec.UploadURL = target
+		rec.Expires = u.parts.firstExpiry()
 		rec.Concatenating = u.parts.uncertain
 		rec.Parts = nil
 		for _, p := range u.parts.list {
@@ -287,7 +318,7 @@ func (u *Uploader) terminateParts(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		_ = u.client.delete(ctx, at, u.hooks, u.meter)
+		_ = u.client.terminate(ctx, at, u.hooks, u.meter)
 	}
 }
 
@@ -309,6 +340,31 @@ func (p *position) moved(change, gain int64) {
 	u.highest += gain
 	u.mu.Unlock()
 	u.reportProgress()
+}
+
+// answered takes over what the server said to a PATCH of the part.
+func (p *position) answered(resp *Response, expires time.Time) {
+	if p == nil {
+		return
+	}
+	u := p.whole
+	u.mu.Lock()
+	u.lastPatch = resp
+	u.mu.Unlock()
+	p.expires(expires)
+}
+
+// expires takes over when the server forgets the part. The first part that is
+// gone ends the use of the record.
+func (p *position) expires(at time.Time) {
+	if p == nil || at.IsZero() {
+		return
+	}
+	p.part.mu.Lock()
+	p.part.expires = at
+	p.part.mu.Unlock()
+	first := p.whole.parts.firstExpiry()
+	p.whole.expiresAt(first)
 }
 
 // created takes over the URL of the part, and stores it before the first byte.
@@ -333,6 +389,7 @@ func (p *position) created(ctx context.Context, at *url.URL) error {
 // section is the range of a source that one part sends.
 type section struct {
 	source Source
+	whole  SourceInfo
 	span   span
 }
 
@@ -341,17 +398,18 @@ func (s section) Stat(ctx context.Context) (SourceInfo, error) {
 	if err != nil {
 		return SourceInfo{}, err
 	}
-	if info.Size < s.span.offset+s.span.size {
-		return SourceInfo{}, fmt.Errorf("%w: it has %d bytes now", ErrSourceChanged, info.Size)
+	if err := s.whole.changed(info); err != nil {
+		return SourceInfo{}, err
 	}
-	return s.of(info), nil
+	return s.info(), nil
 }
 
 func (s section) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	return s.source.Open(ctx, s.span.offset+offset)
 }
 
-func (s section) of(info SourceInfo) SourceInfo {
+func (s section) info() SourceInfo {
+	info := s.whole
 	info.Size = s.span.size
 	return info
 }
@@ -364,6 +422,9 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	}
 	ps := u.parts
 	early := !ps.complete()
+	if err := u.verifySource(ctx); err != nil {
+		return u.after(ctx, StateConcatenating, err), err
+	}
 	if !early && ps.uncertain {
 		u.meter.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
@@ -399,8 +460,14 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, error) {
 	ps := u.parts
 	var e *Error
-	answered := errors.As(err, &e) && !e.outcomeUnknown()
+	if !errors.As(err, &e) && ctx.Err() == nil {
+		return u.after(ctx, StateConcatenating, err), err
+	}
+	answered := e != nil && !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
 	early := !ps.complete()
+	if answered && e.StatusCode == 0 && !e.Temporary() { // the caller's hook
+		return u.after(ctx, StateConcatenating, err), err
+	}
 	if !answered && early {
 		// Perhaps it exists, and would be complete together with the one that is
 		// made next. Other parts make sure that it never is.
@@ -456,7 +523,9 @@ func (u *Uploader) replaceParts(ctx context.Context) (State, error) {
 		u.restartPart(u.parts, p)
 	}
 	if u.keeper.holds() {
-		err := u.keeper.save(ctx, func(rec *storage.Record) {
+		saving, cancel := uncancelled(ctx)
+		defer cancel()
+		err := u.keeper.save(saving, func(rec *storage.Record) {
 			rec.Concatenating = false
 			for i := range rec.Parts {
 				rec.Parts[i].UploadURL = ""
@@ -465,6 +534,9 @@ func (u *Uploader) replaceParts(ctx context.Context) (State, error) {
 		if err != nil {
 			return u.after(ctx, StateConcatenating, err), err
 		}
+	}
+	if ctx.Err() != nil {
+		return StatePaused, contextError(ctx)
 	}
 	return StateReady, nil
 }

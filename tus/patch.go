@@ -17,7 +17,7 @@ type chunk struct {
 	declare  int64
 	declares bool
 	data     []byte           // if it is in memory
-	sum      []byte           // checksum of data, if that is known already
+	sum      chunkSum         // of data, if that is known already
 	checksum string           // value of Upload-Checksum; empty for none
 	trailer  *checksumTrailer // nil for none
 	payload  func(ctx context.Context) (*body, error)

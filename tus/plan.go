@@ -1,10 +1,6 @@
 package tus
 
-import (
-	"fmt"
-
-	"github.com/seed-175555ba/tus-go/storage"
-)
+import "github.com/seed-175555ba/tus-go/storage"
 
 const (
 	// defaultMinPartSize is the least part that S3 accepts; servers that store
@@ -40,27 +36,27 @@ func planSpans(size int64, connections int, least int64) []span {
 		each++
 	}
 	if rest := each % partAlignment; rest != 0 && each > partAlignment {
-		each += partAlignment - rest
+		// The last part may be of any size, and so may an only one.
+		each += min(partAlignment-rest, max(0, size-each))
 	}
 	var spans []span
-	for offset := int64(0); offset < size; offset += each {
-		spans = append(spans, span{offset, min(each, size-offset)})
+	for left := size; left > 0; {
+		n := min(each, left)
+		spans = append(spans, span{size - left, n})
+		left -= n
 	}
 	return spans
 }
 
-// spansAt cuts size bytes at the caller's boundaries.
-func spansAt(size int64, boundaries []int64) ([]span, error) {
+// spansAt cuts size bytes at the caller's boundaries, which lie within.
+func spansAt(size int64, boundaries []int64) []span {
 	var spans []span
 	offset := int64(0)
 	for _, b := range boundaries {
-		if b >= size {
-			return nil, fmt.Errorf("%w: part boundary at %d in a source of %d bytes", ErrInvalidInput, b, size)
-		}
 		spans = append(spans, span{offset, b - offset})
 		offset = b
 	}
-	return append(spans, span{offset, size - offset}), nil
+	return append(spans, span{offset, size - offset})
 }
 
 // tile reports whether stored parts are size bytes without a hole or an

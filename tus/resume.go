@@ -233,6 +233,9 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone 
 	p := &c.rec.Parts[c.asked]
 	if gone || info.LengthDeferred || info.Length != p.Size {
 		p.UploadURL = ""
+		if c.whole { // a final upload that was made of it can never be complete
+			c.rec.UploadURL, c.rec.Concatenating, c.whole = "", false, false
+		}
 	} else {
 		c.parts[c.asked] = info.Offset
 		c.offset += info.Offset
@@ -294,7 +297,7 @@ func (u *Uploader) resumedAt(offset int64) {
 
 // giveBack returns the candidates that were claimed.
 func (u *Uploader) giveBack(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	ctx, cancel := uncancelled(ctx)
 	defer cancel()
 	if u.best != nil {
 		u.candidates = append(u.candidates, u.best)

@@ -50,10 +50,12 @@ type SourceInfo struct {
 	Version string
 }
 
-// sameData reports whether two looks at a source saw the same data.
-func (a SourceInfo) sameData(b SourceInfo) bool {
-	return a.Size == b.Size && a.SizeUnknown == b.SizeUnknown &&
-		a.ModTime.Equal(b.ModTime) && a.Version == b.Version
+// changed compares a later look at the source.
+func (a SourceInfo) changed(now SourceInfo) error {
+	if a.Size == now.Size && a.SizeUnknown == now.SizeUnknown && a.ModTime.Equal(now.ModTime) && a.Version == now.Version {
+		return nil
+	}
+	return fmt.Errorf("%w: it had %d bytes of %v, now %d of %v", ErrSourceChanged, a.Size, a.ModTime, now.Size, now.ModTime)
 }
 
 // File is the regular file at path. It is opened anew for each request, so no

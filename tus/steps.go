@@ -47,7 +47,18 @@ func (u *Uploader) inspect(ctx context.Context) error {
 	u.mu.Lock()
 	u.info = info
 	u.mu.Unlock()
-	return u.beginStream(ctx)
+	if err := u.beginStream(ctx); err != nil {
+		return err
+	}
+	if u.opts.Parallel > 1 && u.position == nil {
+		if u.info.Sequential && !u.opts.ParallelBestEffort {
+			return fmt.Errorf("%w: parallel parts of a source that has only one reader", ErrInvalidInput)
+		}
+		if b := u.opts.PartBoundaries; len(b) > 0 && !u.info.SizeUnknown && b[len(b)-1] >= u.info.Size {
+			return fmt.Errorf("%w: part boundary at %d in a source of %d bytes", ErrInvalidInput, b[len(b)-1], u.info.Size)
+		}
+	}
+	return nil
 }
 
 // negotiate decides how the upload is sent, by what the server offers and the
@@ -55,9 +66,6 @@ func (u *Uploader) inspect(ctx context.Context) error {
 func (u *Uploader) negotiate(ctx context.Context) error {
 	var caps Capabilities
 	var err error
-	if u.opts.Parallel > 1 && u.position == nil && u.info.Sequential && !u.opts.ParallelBestEffort {
-		return fmt.Errorf("%w: parallel parts of a source that has only one reader", ErrInvalidInput)
-	}
 	if feature := u.requires(); feature != "" {
 		if caps, err = u.client.required(ctx, u.hooks, u.meter); err != nil {
 			return fmt.Errorf("asking for extension %s: %w", feature, err)
@@ -163,6 +171,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 	}
 	switch {
 	case u.position != nil:
+		u.position.expires(made.expires)
 		err = u.position.created(ctx, made.url)
 	case !u.complete(): // one that is complete already needs no record
 		err = u.saveCreated(ctx)
@@ -241,6 +250,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 		u.lastPatch = answer.response
 		u.mu.Unlock()
 		u.expiresAt(answer.expires)
+		u.position.answered(answer.response, answer.expires)
 		if err := u.acknowledge(answer.offset); err != nil {
 			return StateFailed, err
 		}
@@ -424,9 +434,5 @@ func (u *Uploader) verifySource(ctx context.Context) error {
 	if err != nil {
 		return sourceError(err)
 	}
-	if !now.sameData(u.info) {
-		return fmt.Errorf("%w: it had %d bytes of %v, now %d of %v", ErrSourceChanged,
-			u.info.Size, u.info.ModTime, now.Size, now.ModTime)
-	}
-	return nil
+	return u.info.changed(now)
 }

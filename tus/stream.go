@@ -98,17 +98,26 @@ type stream struct {
 	over   bool   // nothing comes after these
 	err    error  // of the reader, after these
 	coming chan filling
+	closed bool
 
 	algorithm checksum.Algorithm // that chunks are added up with as they are read
-	sum       []byte             // of data; nil if it is not known
-	next      []byte             // of ahead
+	sum       chunkSum           // of data
+	next      chunkSum           // of ahead
+
+	whole bytes.Buffer // all from the start, while the length is being found out
+}
+
+// chunkSum is a checksum that is known already. An empty algorithm is none.
+type chunkSum struct {
+	algorithm string
+	sum       []byte
 }
 
 // filling is what a read-ahead brought.
 type filling struct {
 	n   int
 	err error
-	sum []byte // of all that was filled
+	sum chunkSum // of all that was filled
 }
 
 func (s *stream) end() int64 { return s.start + int64(len(s.data)) }
@@ -141,7 +150,7 @@ func (s *stream) read(size int) {
 		var got filling
 		got.n, got.err = fill(reader, buffer[from:])
 		if algorithm.New != nil && from+got.n > 0 {
-			got.sum = sumOf(algorithm, buffer[:from+got.n])
+			got.sum = chunkSum{algorithm.Name, sumOf(algorithm, buffer[:from+got.n])}
 		}
 		coming <- got
 	}()
@@ -193,7 +202,7 @@ func (s *stream) advance(ctx context.Context) error {
 	s.start = s.end()
 	old := s.data
 	s.data = s.ahead[:s.filled]
-	s.sum, s.next = s.next, nil
+	s.sum, s.next = s.next, chunkSum{}
 	s.ahead, s.filled = old[:cap(old)], 0
 	return nil
 }
@@ -231,10 +240,19 @@ func (s *stream) rest() {
 	_ = d.SetReadDeadline(time.Time{})
 }
 
-// close ends the reading for good.
+// close ends the reading for good. It may be called again.
 func (s *stream) close() {
 	s.rest()
-	s.reader.Close()
+	if !s.closed {
+		s.closed = true
+		s.reader.Close()
+	}
+}
+
+func (u *Uploader) closeStream() {
+	if u.stream != nil {
+		u.stream.close()
+	}
 }
 
 // beginStream reads the first chunk of a source of unknown length. If that is
@@ -297,16 +315,17 @@ func (u *Uploader) deferLength(ctx context.Context, caps Capabilities) error {
 	if !u.info.SizeUnknown || u.opts.BufferLimit == 0 {
 		return unsupported
 	}
-	var whole bytes.Buffer
 	for s := u.stream; ; {
-		whole.Write(s.data)
+		if int64(s.whole.Len()) == s.start { // else a pause came in between
+			s.whole.Write(s.data)
+		}
 		switch {
+		case int64(s.whole.Len()) > u.opts.BufferLimit:
+			return fmt.Errorf("%w, and the stream is longer than the buffer limit of %d bytes", unsupported, u.opts.BufferLimit)
 		case s.ended():
-			return u.becomeBytes(ctx, whole.Bytes())
+			return u.becomeBytes(ctx, s.whole.Bytes())
 		case s.broken() != nil:
 			return s.broken()
-		case int64(whole.Len()) > u.opts.BufferLimit:
-			return fmt.Errorf("%w, and the stream is longer than the buffer limit of %d bytes", unsupported, u.opts.BufferLimit)
 		}
 		if err := s.advance(ctx); err != nil {
 			return err
@@ -324,6 +343,14 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 	for offset >= s.end() && !s.ended() {
 		if err := s.broken(); err != nil {
 			return StateFailed, err
+		}
+		// A stream that ends here keeps what it sent last for as long as the
+		// server has not confirmed the length.
+		if err := s.peek(ctx); err != nil {
+			return u.after(ctx, StateReady, err), err
+		}
+		if s.ended() || s.broken() != nil {
+			continue
 		}
 		if err := s.advance(ctx); err != nil {
 			return u.after(ctx, StateReady, err), err
@@ -350,7 +377,7 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 	}
 	s.algorithm = u.sums.ahead()
 	s.fetch()
-	var sum []byte
+	var sum chunkSum
 	if len(data) == len(s.data) {
 		sum = s.sum
 	}

@@ -33,6 +33,7 @@ func (c *Client) Upload(ctx context.Context, source Source, opts *UploadOptions)
 	if err != nil {
 		return &Result{}, err
 	}
+	defer u.closeStream() // nobody can go on with this Uploader
 	return u.Run(ctx)
 }
 

@@ -321,12 +321,10 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 	if u.State().Final() {
 		u.closePipeline()
 	}
-	if u.stream != nil {
-		if u.State().Final() {
-			u.stream.close()
-		} else if ctx.Err() != nil {
-			u.stream.rest()
-		}
+	if u.State().Final() {
+		u.closeStream()
+	} else if u.stream != nil {
+		u.stream.rest()
 	}
 	switch u.State() {
 	case StatePaused:
