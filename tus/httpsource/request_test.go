@@ -1,0 +1,284 @@
+package httpsource_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"strings"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/httpsource"
+)
+
+func TestInvalidInputIsRefusedBeforeAnyRequest(t *testing.T) {
+	for _, url := range []string{
+		"", "data.bin", "/data.bin", "ftp://example.org/x", "file:///etc/passwd", "http://", "http:///x", "https://:443/x",
+		"http://example.org:port/x", "http://exa mple.org/x", "http://example.org/\r\nX: y", "mailto:secret@example.org", "http://user:secret@/x?secret", "://secret",
+	} {
+		_, err := httpsource.New(url, nil)
+		if !errors.Is(err, tus.ErrInvalidInput) || strings.Contains(fmt.Sprint(err), "secret") {
+			t.Errorf("error for %q is %v", url, err)
+		}
+	}
+	for name, value := range map[string]string{
+		"X-Token": "secret\r\nX-Forged: y", "X-Nul": "secret\x00", "X-Del": "secret\x7f", "": "x", "Bad Name": "x", "Bad:": "x", "Bäd": "x",
+		"X\r\nY": "x", "Range": "bytes=0-5", "if-range": "x", "Accept-Encoding": "gzip", "If-None-Match": "*", "Content-Length": "5",
+	} {
+		_, err := httpsource.New("http://example.org/", &httpsource.Options{Header: http.Header{name: {value}}})
+		if !errors.Is(err, tus.ErrInvalidInput) || strings.Contains(fmt.Sprint(err), "secret") {
+			t.Errorf("error for header %q is %v", name, err)
+		}
+	}
+}
+
+func TestHeaderIsSentWithEveryRequest(t *testing.T) {
+	served := newSite(randomBytes(10_000))
+	header := http.Header{"authorization": {"Bearer secret"}, "X-Two": {"1", "2"}, "Host": {"virtual.example.org"}, "X-None": nil}
+	source := newSource(t, served.start(t), &httpsource.Options{Header: header})
+	header.Set("X-Two", "changed afterwards")
+	stat(t, source)
+	wantRead(t, source, 0, served.data)
+	stat(t, source)
+	requests := served.requests()
+	if len(requests) != 3 {
+		t.Errorf("%d requests", len(requests))
+	}
+	for _, r := range requests {
+		if r.Header.Get("Authorization") != "Bearer secret" || fmt.Sprint(r.Header["X-Two"]) != "[1 2]" || r.Host != "virtual.example.org" {
+			t.Errorf("request to %q has the header %v", r.Host, r.Header)
+		}
+	}
+}
+
+func TestUserOfTheURLBecomesBasicAuthentication(t *testing.T) {
+	for _, test := range []struct {
+		header http.Header
+		want   string
+	}{{nil, "Basic dXNlcjpwQHNz"}, {http.Header{"Authorization": {"Bearer token"}}, "Bearer token"}} {
+		served := newSite(randomBytes(10))
+		url := strings.Replace(served.start(t), "http://", "http://user:p%40ss@", 1)
+		stat(t, newSource(t, url, &httpsource.Options{Header: test.header}))
+		if got := served.requests()[0].Header.Get("Authorization"); got != test.want {
+			t.Errorf("Authorization is %q, want %q", got, test.want)
+		}
+	}
+}
+
+// redirecting starts a server that redirects every request to location.
+func redirecting(t *testing.T, status int, location string) *site {
+	t.Helper()
+	s := newSite(nil)
+	s.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		w.Header()["Location"] = []string{location}
+		w.WriteHeader(status)
+		return true
+	}
+	return s
+}
+
+func TestRedirectsToAnotherOriginGetNoHeader(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		data := randomBytes(10_000)
+		store := newSite(data)
+		front := redirecting(t, status, store.start(t)+"?signature=abc")
+		source := newSource(t, strings.Replace(front.start(t), "http://", "http://user:pw@", 1), &httpsource.Options{
+			Header: http.Header{"X-Token": {"secret"}, "Cookie": {"a=b"}, "Host": {"virtual.example.org"}, "User-Agent": {"custom"}},
+		})
+		stat(t, source)
+		wantRead(t, source, 5000, data[5000:])
+		for _, r := range front.requests() {
+			if r.Header.Get("X-Token") != "secret" || r.Header.Get("Authorization") == "" {
+				t.Errorf("origin got %v", r.Header)
+			}
+		}
+		for _, r := range store.requests() {
+			for _, name := range []string{"X-Token", "Authorization", "Cookie", "Referer"} {
+				if got := r.Header.Get(name); got != "" {
+					t.Errorf("%d: other origin got %s %q", status, name, got)
+				}
+			}
+			if r.Host == "virtual.example.org" || r.Header.Get("User-Agent") == "custom" || r.Header.Get("Accept-Encoding") != "identity" {
+				t.Errorf("%d: other origin got host %q, %v", status, r.Host, r.Header)
+			}
+			if r.URL.RawQuery != "signature=abc" {
+				t.Errorf("query is %q", r.URL.RawQuery)
+			}
+		}
+		// Links expire, so each request begins at the front.
+		front.wantRanges(t, "bytes=0-0", "bytes=5000-")
+		store.wantRanges(t, "bytes=0-0", "bytes=5000-")
+	}
+}
+
+func TestRedirectWithinTheOriginKeepsTheHeader(t *testing.T) {
+	data := randomBytes(10_000)
+	served := newSite(data)
+	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.URL.Path == "/data.bin" {
+			w.Header().Set("Location", "real#fragment")
+			w.WriteHeader(302)
+			return true
+		}
+		return false
+	}
+	wantRead(t, newSource(t, served.start(t), &httpsource.Options{Header: http.Header{"X-Token": {"secret"}}}), 0, data)
+	for _, r := range served.requests() {
+		if r.Header.Get("X-Token") != "secret" {
+			t.Errorf("%s got no header", r.URL)
+		}
+	}
+}
+
+func TestRedirectsThatAreNotFollowed(t *testing.T) {
+	t.Run("without a Location", func(t *testing.T) {
+		for _, location := range []string{"", "http://%zz/?secret=abc", ":secret"} {
+			served := redirecting(t, 302, location)
+			_, err := newSource(t, served.start(t), nil).Stat(testContext(t))
+			if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "Location") {
+				t.Errorf("%q: error is %v", location, err)
+			}
+		}
+	})
+	t.Run("to another scheme", func(t *testing.T) {
+		served := redirecting(t, 302, "file:///etc/passwd")
+		if _, err := newSource(t, served.start(t), nil).Stat(testContext(t)); err == nil || tus.IsTemporary(err) {
+			t.Errorf("error is %v", err)
+		}
+	})
+	t.Run("for ever", func(t *testing.T) {
+		served := redirecting(t, 302, "/data.bin")
+		if _, err := newSource(t, served.start(t), nil).Stat(testContext(t)); err == nil {
+			t.Error("no error")
+		}
+		if n := len(served.requests()); n != 11 {
+			t.Errorf("%d requests", n)
+		}
+	})
+	t.Run("from https to http", func(t *testing.T) {
+		plain := newSite(randomBytes(10))
+		server := httptest.NewTLSServer(redirecting(t, 302, plain.start(t)+"?key=secret"))
+		defer server.Close()
+		source := newSource(t, server.URL, &httpsource.Options{HTTPClient: server.Client()})
+		_, err := source.Stat(testContext(t))
+		if err == nil || !strings.Contains(err.Error(), "from https to http://") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("error is %v", err)
+		}
+		if n := len(plain.requests()); n != 0 {
+			t.Errorf("%d requests without TLS", n)
+		}
+	})
+}
+
+func TestErrorsKeepSecrets(t *testing.T) {
+	served := newSite(randomBytes(10))
+	url := served.start(t)
+	secretURL := strings.Replace(url, "http://", "http://me:secret@", 1) + "?sig=secret#secret"
+	header := http.Header{"X-Token": {"secret"}}
+	check := func(t *testing.T, err error) {
+		t.Helper()
+		var e *tus.Error
+		if !errors.As(err, &e) || e.Method != "GET" || !strings.HasSuffix(e.URL, "/data.bin") {
+			t.Errorf("error is %#v", err)
+		}
+		if text := fmt.Sprintf("%v %+v", err, err); strings.Contains(text, "secret") || strings.Contains(text, "me:") {
+			t.Errorf("error is %s", text)
+		}
+	}
+	for name, answer := range map[string]func(w http.ResponseWriter){
+		"status": func(w http.ResponseWriter) { w.WriteHeader(403); fmt.Fprint(w, "your token secret is wrong") },
+		"cut":    func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { answer(w); return true }
+			_, err := newSource(t, secretURL, &httpsource.Options{Header: header}).Stat(testContext(t))
+			check(t, err)
+		})
+	}
+	t.Run("nobody listens", func(t *testing.T) {
+		source := newSource(t, "http://me:secret@127.0.0.1:1/data.bin?sig=secret", &httpsource.Options{Header: header})
+		_, err := source.Stat(testContext(t))
+		check(t, err)
+		if !tus.IsTemporary(err) {
+			t.Errorf("%v is not temporary", err)
+		}
+	})
+}
+
+func TestCertificateThatIsNotTrustedIsNotRetried(t *testing.T) {
+	server := httptest.NewUnstartedServer(newSite(randomBytes(10)))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
+	server.StartTLS()
+	defer server.Close()
+	retries := 0
+	source := newSource(t, server.URL, &httpsource.Options{OnRetry: func(tus.RetryEvent) { retries++ }})
+	if _, err := source.Open(testContext(t), 0); err == nil || retries != 0 {
+		t.Errorf("%d retries, error %v", retries, err)
+	}
+}
+
+// The trace in the context belongs to the request to the tus server, whose
+// connection a stall timer may look at.
+func TestTraceOfTheUploadDoesNotSeeTheSource(t *testing.T) {
+	type key struct{}
+	var seen any
+	ctx := context.WithValue(testContext(t), key{}, "value")
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { t.Error("a connection was traced") },
+	})
+	transport := tus.NewTransport()
+	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		seen = r.Context().Value(key{})
+		return transport.RoundTrip(r)
+	})}
+	defer transport.CloseIdleConnections()
+	source := newSource(t, newSite(randomBytes(10)).start(t), &httpsource.Options{HTTPClient: client})
+	r, err := source.Open(ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	if seen != "value" {
+		t.Errorf("other values of the context became %v", seen)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestClientOfTheCallerIsNotChanged(t *testing.T) {
+	transport := tus.NewTransport()
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	stat(t, newSource(t, newSite(randomBytes(10)).start(t), &httpsource.Options{HTTPClient: client}))
+	if client.CheckRedirect != nil {
+		t.Error("CheckRedirect was set")
+	}
+}
+
+func TestHTTP2(t *testing.T) {
+	data := randomBytes(1 << 20)
+	served := newSite(data)
+	server := httptest.NewUnstartedServer(served)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	source := newSource(t, server.URL, &httpsource.Options{HTTPClient: server.Client()})
+	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if r.ProtoMajor != 2 {
+			t.Errorf("protocol is %s", r.Proto)
+		}
+		if n == 1 {
+			served.serve(cutAfter(w, 300_000), r)
+		}
+		return n == 1
+	}
+	wantRead(t, source, 0, data)
+	served.wantRanges(t, "bytes=0-0", "bytes=0-", "bytes=300000-")
+}
