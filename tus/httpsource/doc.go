@@ -21,14 +21,16 @@
 // the end of each request of the upload asks for it once more: data that changed
 // is an error matching [tus.ErrSourceChanged], never a mixture.
 //
-// Any other server is read as one stream ([tus.SourceInfo].Sequential), which
-// begins with the answer to the first look if that is still open: a download
-// that is made on the fly, or works only once, is asked for once. Its size is
-// known if it sends a Content-Length; if not, the upload needs a tus server that
-// lets the length be deferred. Should such an upload have to go back to an
-// offset, the data is read again and thrown away up to there, provided that the
-// server has a strong validator and it is unchanged. Otherwise there is an error
-// that says so, as nothing proves that the bytes would be the same.
+// Any other server is read as one stream ([tus.SourceInfo].Sequential): it begins
+// with the answer to the first look, and each chunk goes on where the one before
+// it stopped, so that a download which is made on the fly, or works only once,
+// is asked for once. Its size is known if it sends a Content-Length; if not, the
+// upload needs a tus server that lets the length be deferred. Should an upload
+// have to go back, the data is read again and thrown away up to there, provided
+// that the server has a strong validator and it is unchanged. Otherwise the error
+// matches [tus.ErrNotRecoverable], as nothing proves that the bytes would be the
+// same. Checksums that precede their chunk make an upload go back for every
+// chunk; checksum.Off avoids it.
 //
 // The data must come as it is: gzip and other encodings are neither asked for
 // nor accepted.
@@ -42,9 +44,9 @@
 // where a body of unknown length ends properly. One whose end could not be told
 // from a broken connection (no length and no chunks, without TLS) is refused.
 //
-// While a reader waits, the request that it feeds stands still, and
-// [tus.Options.StallTimeout] may cut it. The upload then asks the tus server
-// where it is and opens the source again.
+// While a reader waits, the request that it feeds stands still, which
+// [tus.Options.StallTimeout] cuts: it should be longer than the outages of the
+// source that an upload has to survive.
 //
 // # Secrets
 //
@@ -56,9 +58,8 @@
 // # Resuming in another process
 //
 // The default fingerprint of a client with a store samples 64 places of the
-// source, each by a request of its own. [fingerprint.Stat] reads nothing and
-// relies on name, size, Last-Modified and ETag, which for a URL is usually the
-// better choice. Sources of unknown size cannot be found again.
-//
-// [fingerprint.Stat]: https://pkg.go.dev/github.com/seed-175555ba/tus-go/fingerprint#Stat
+// source, each by a request of its own; without ranges that is all of it.
+// fingerprint.Stat reads nothing and relies on name, size, Last-Modified and
+// ETag, which for a URL is usually the better choice. Sources of unknown size
+// cannot be found again.
 package httpsource

@@ -1,0 +1,126 @@
+package httpsource_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/httpsource"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// movieServer serves a file at any path, to whoever has the token.
+func movieServer(content string) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer token" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.Header().Set("ETag", `"v1"`)
+		http.ServeContent(w, r, "movie.mp4", time.Time{}, strings.NewReader(content))
+	}))
+}
+
+// A file goes from one server to another, over four connections.
+func Example() {
+	movies := movieServer(strings.Repeat("frame ", 1<<20))
+	defer movies.Close()
+	tusServer := tustest.NewHandler(nil)
+	uploads := httptest.NewServer(tusServer)
+	defer uploads.Close()
+
+	client, err := tus.NewClient(uploads.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	source, err := httpsource.New(movies.URL+"/movie.mp4", &httpsource.Options{
+		Header: http.Header{"Authorization": {"Bearer token"}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer source.CloseIdleConnections()
+
+	result, err := client.Upload(context.Background(), source, &tus.UploadOptions{
+		Metadata:    tus.Metadata{"filename": "movie.mp4"},
+		Parallel:    4,
+		MinPartSize: 1 << 20,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	up, _ := tusServer.Upload(result.URL)
+	fmt.Println(up.Complete(), result.Size)
+	// Output: true 6291456
+}
+
+// Sources on the same server share the connections of one client.
+func ExampleNew() {
+	movies := movieServer("frames")
+	defer movies.Close()
+	transport := tus.NewTransport()
+	defer transport.CloseIdleConnections()
+	opts := &httpsource.Options{
+		HTTPClient: &http.Client{Transport: transport},
+		Header:     http.Header{"Authorization": {"Bearer token"}},
+		Retry:      tus.RetryPolicy{MaxRetries: 20},
+		OnRetry:    func(e tus.RetryEvent) { log.Printf("%s: %v; again in %v", e.Name, e.Err, e.Delay) },
+	}
+	for _, name := range []string{"/one.mp4", "/two.mp4"} {
+		source, err := httpsource.New(movies.URL+name, opts)
+		if err != nil {
+			log.Fatal(err)
+		}
+		info, err := source.Stat(context.Background())
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(info.Name, info.Size)
+	}
+	// Output:
+	// one.mp4 6
+	// two.mp4 6
+}
+
+// Stat tells, before anything is uploaded, whether parallel parts are possible.
+func ExampleSource_Stat() {
+	exports := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "made as it is asked for")
+	}))
+	defer exports.Close()
+	source, err := httpsource.New(exports.URL+"/export.csv", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer source.CloseIdleConnections()
+	info, err := source.Stat(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.Size, "bytes, one stream:", info.Sequential)
+	// Output: 23 bytes, one stream: true
+}
+
+// A URL that cannot be read is a tus.Error with the status of the answer.
+func ExampleSource_Stat_refused() {
+	movies := movieServer("frames")
+	defer movies.Close()
+	source, err := httpsource.New(movies.URL+"/movie.mp4?signature=expired", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer source.CloseIdleConnections()
+	_, err = source.Stat(context.Background())
+	var refused *tus.Error
+	if errors.As(err, &refused) {
+		fmt.Println(refused.Method, refused.StatusCode, tus.IsTemporary(err))
+	}
+	// Output: GET 403 false
+}
