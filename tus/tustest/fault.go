@@ -167,6 +167,8 @@ func Delay(d time.Duration) Action {
 		select {
 		case <-timer.C:
 			h.serve(w, r)
+		case <-r.Context().Done():
+			cut(w)
 		case <-h.closing:
 			cut(w)
 		}

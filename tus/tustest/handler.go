@@ -1,18 +1,12 @@
 package tustest
 
 import (
-	"bytes"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"io"
 	"net/http"
+	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -30,10 +24,6 @@ func (r refusal) Error() string { return r.text }
 func refuse(status int, format string, args ...any) error {
 	return refusal{status, fmt.Sprintf(format, args...)}
 }
-
-// errCut is a body that ended before its Content-Length: nobody is left to
-// answer.
-var errCut = errors.New("body cut short")
 
 // ServeHTTP answers a request, after the faults that were injected.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -131,13 +121,19 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
 	if carriesBytes && !h.supports("creation-with-upload") {
 		return refuse(http.StatusUnsupportedMediaType, "no creation-with-upload")
 	}
+	if !carriesBytes {
+		if n, _ := io.Copy(io.Discard, r.Body); n > 0 {
+			return refuse(http.StatusUnsupportedMediaType, "creation has a body of another type")
+		}
+	}
+	u.busy = carriesBytes
 	h.mu.Lock()
 	h.nextID++
 	u.id = fmt.Sprintf("%08d", h.nextID)
 	h.uploads[u.id] = u
 	h.mu.Unlock()
 	if carriesBytes {
-		err := h.receive(u, r)
+		err := h.receive(u, r, unknownLength)
 		if err == errCut {
 			return err
 		}
@@ -146,8 +142,6 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		setOffset(w, u)
-	} else if n, _ := io.Copy(io.Discard, r.Body); n > 0 {
-		return refuse(http.StatusUnsupportedMediaType, "creation has a body of another type")
 	}
 	h.setExpires(w, u)
 	location := path.Join(h.options.BasePath, u.id)
@@ -171,54 +165,58 @@ func (h *Handler) readLength(u *upload, r *http.Request) error {
 		u.deferred = true
 		return nil
 	}
-	return h.setLength(u, length)
+	n, err := h.parseLength(length)
+	u.length = n
+	return err
 }
 
-func (h *Handler) setLength(u *upload, value string) error {
+func (h *Handler) parseLength(value string) (int64, error) {
 	n, err := strconv.ParseUint(value, 10, 63)
 	if err != nil {
-		return refuse(http.StatusBadRequest, "bad Upload-Length")
+		return 0, refuse(http.StatusBadRequest, "bad Upload-Length")
 	}
-	if h.options.MaxSize > 0 && int64(n) > h.options.MaxSize {
+	return int64(n), h.checkSize(int64(n))
+}
+
+func (h *Handler) checkSize(n int64) error {
+	if h.options.MaxSize > 0 && n > h.options.MaxSize {
 		return refuse(http.StatusRequestEntityTooLarge, "above Tus-Max-Size")
 	}
-	u.length = int64(n)
 	return nil
 }
 
 // concatenate makes u the final upload of the partial ones (section
 // Concatenation).
 func (h *Handler) concatenate(u *upload, r *http.Request, partials string) error {
-	if r.Header.Get("Upload-Length") != "" {
-		return refuse(http.StatusBadRequest, "a final upload has no Upload-Length")
+	if r.Header.Get("Upload-Length") != "" || r.Header.Get("Upload-Defer-Length") != "" {
+		return refuse(http.StatusBadRequest, "a final upload has neither Upload-Length nor Upload-Defer-Length")
 	}
 	for _, part := range strings.Fields(partials) {
-		p := h.find(part)
-		if p == nil || p.copy().Terminated || p.concat != "partial" {
+		var p *upload
+		if target, err := url.Parse(part); err == nil {
+			p = h.at(r.URL.ResolveReference(target).Path)
+		}
+		if p == nil || p.concat != "partial" || h.gone(p) {
 			return refuse(http.StatusBadRequest, "%s is no partial upload", part)
 		}
-		if !p.copy().Complete() && !h.supports("concatenation-unfinished") {
+		if !p.extent().complete() && !h.supports("concatenation-unfinished") {
 			return refuse(http.StatusBadRequest, "%s is not finished", part)
 		}
 		u.parts = append(u.parts, p)
-		u.length += p.copy().Length
 	}
 	if len(u.parts) == 0 {
 		return refuse(http.StatusBadRequest, "no partial uploads")
 	}
-	return nil
+	return h.checkSize(u.extent().length)
 }
 
 // serveUpload answers requests to an upload URL.
 func (h *Handler) serveUpload(w http.ResponseWriter, r *http.Request) error {
-	u := h.find(r.URL.Path)
-	if u == nil || !strings.HasPrefix(r.URL.Path, h.options.BasePath) {
+	u := h.at(r.URL.Path)
+	if u == nil {
 		return refuse(http.StatusNotFound, "no such upload")
 	}
-	u.mu.Lock()
-	gone := u.terminated || h.expired(u)
-	u.mu.Unlock()
-	if gone {
+	if h.gone(u) {
 		return refuse(http.StatusGone, "upload is gone")
 	}
 	switch r.Method {
@@ -245,15 +243,15 @@ func (h *Handler) serveUpload(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) head(w http.ResponseWriter, u *upload) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
-	if offset, ok := u.offset(); ok {
-		header.Set("Upload-Offset", strconv.FormatInt(offset, 10))
+	now := u.extent()
+	if u.parts == nil || now.complete() { // before, it is not defined
+		setOffset(w, u)
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.deferred {
+	switch {
+	case !now.deferred:
+		header.Set("Upload-Length", strconv.FormatInt(now.length, 10))
+	case u.parts == nil:
 		header.Set("Upload-Defer-Length", "1")
-	} else {
-		header.Set("Upload-Length", strconv.FormatInt(u.length, 10))
 	}
 	if u.metadata != "" {
 		header.Set("Upload-Metadata", u.metadata)
@@ -278,28 +276,16 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request, u *upload) error
 	if err != nil {
 		return refuse(http.StatusBadRequest, "bad Upload-Offset")
 	}
-	u.mu.Lock()
-	switch {
-	case u.busy:
-		u.mu.Unlock()
-		return refuse(http.StatusLocked, "upload is locked")
-	case int64(at) != int64(len(u.data)):
-		u.mu.Unlock()
-		return refuse(http.StatusConflict, "upload is at another offset")
-	}
-	if declared := r.Header.Get("Upload-Length"); declared != "" {
-		if !u.deferred {
-			u.mu.Unlock()
-			return refuse(http.StatusBadRequest, "length is known already")
+	declared := int64(unknownLength)
+	if value := r.Header.Get("Upload-Length"); value != "" {
+		if declared, err = h.parseLength(value); err != nil {
+			return err
 		}
-		if err := h.setLength(u, declared); err != nil || u.length < int64(len(u.data)) {
-			u.mu.Unlock()
-			return refuse(http.StatusBadRequest, "bad Upload-Length")
-		}
-		u.deferred = false
 	}
-	u.mu.Unlock()
-	if err := h.receive(u, r); err != nil {
+	if err := u.reserve(int64(at), declared); err != nil {
+		return err
+	}
+	if err := h.receive(u, r, declared); err != nil {
 		return err
 	}
 	setOffset(w, u)
@@ -308,113 +294,27 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request, u *upload) error
 	return nil
 }
 
-// receive stores a body: at once as it comes, or, with a checksum, only when it
-// has been verified (section Checksum).
-func (h *Handler) receive(u *upload, r *http.Request) error {
-	u.mu.Lock()
-	u.busy = true
-	room := int64(-1)
-	if !u.deferred {
-		room = u.length - int64(len(u.data))
-	}
-	u.mu.Unlock()
-	defer func() {
-		u.mu.Lock()
-		u.busy = false
-		u.changed = time.Now()
-		u.mu.Unlock()
-	}()
-	if room >= 0 && r.ContentLength > room {
-		return refuse(http.StatusRequestEntityTooLarge, "more bytes than the upload has room for")
-	}
-	_, trailer := r.Trailer["Upload-Checksum"]
-	if r.Header.Get("Upload-Checksum") != "" || trailer {
-		return h.receiveVerified(u, r, room)
-	}
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := r.Body.Read(buf)
-		if room >= 0 && int64(n) > room {
-			return refuse(http.StatusRequestEntityTooLarge, "more bytes than the upload has room for")
-		}
-		room -= int64(n)
-		u.mu.Lock()
-		u.data = append(u.data, buf[:n]...)
-		u.mu.Unlock()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return errCut
-		}
-	}
-}
-
-func (h *Handler) receiveVerified(u *upload, r *http.Request, room int64) error {
-	if !h.supports("checksum") {
-		return refuse(http.StatusBadRequest, "no checksum")
-	}
-	data, err := io.ReadAll(r.Body)
-	if err != nil {
-		return errCut
-	}
-	value := r.Header.Get("Upload-Checksum")
-	if value == "" {
-		if !h.supports("checksum-trailer") {
-			return refuse(http.StatusBadRequest, "no checksum-trailer")
-		}
-		value = r.Trailer.Get("Upload-Checksum")
-	}
-	name, encoded, _ := strings.Cut(value, " ")
-	sum := newHash(name)
-	if sum == nil || !contains(h.options.ChecksumAlgorithms, name) {
-		return refuse(http.StatusBadRequest, "checksum algorithm %q is not supported", name)
-	}
-	want, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return refuse(http.StatusBadRequest, "bad Upload-Checksum")
-	}
-	sum.Write(data)
-	if !bytes.Equal(sum.Sum(nil), want) {
-		return refuse(460, "checksum mismatch")
-	}
-	if room >= 0 && int64(len(data)) > room {
-		return refuse(http.StatusRequestEntityTooLarge, "more bytes than the upload has room for")
-	}
-	u.mu.Lock()
-	u.data = append(u.data, data...)
-	u.mu.Unlock()
-	return nil
-}
-
-func newHash(name string) hash.Hash {
-	switch name {
-	case "sha1":
-		return sha1.New()
-	case "md5":
-		return md5.New()
-	case "sha256":
-		return sha256.New()
-	case "sha512":
-		return sha512.New()
-	case "crc32":
-		return crc32.NewIEEE()
-	}
-	return nil
-}
-
 func setOffset(w http.ResponseWriter, u *upload) {
-	offset, _ := u.offset()
-	w.Header().Set("Upload-Offset", strconv.FormatInt(offset, 10))
+	w.Header().Set("Upload-Offset", strconv.FormatInt(u.extent().have, 10))
 }
 
-func (h *Handler) expired(u *upload) bool {
-	return h.options.Expires > 0 && u.parts == nil && time.Since(u.changed) > h.options.Expires &&
-		(u.deferred || int64(len(u.data)) < u.length)
+// gone reports whether u was terminated or has expired. Only unfinished
+// uploads expire, and final ones live as long as anything.
+func (h *Handler) gone(u *upload) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.terminated || h.expires(u) && time.Since(u.changed) > h.options.Expires
 }
 
+func (h *Handler) expires(u *upload) bool {
+	return h.options.Expires > 0 && u.parts == nil && (u.deferred || int64(len(u.data)) < u.length)
+}
+
+// setExpires tells when u will be gone (section Expiration).
 func (h *Handler) setExpires(w http.ResponseWriter, u *upload) {
-	if h.options.Expires > 0 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if h.expires(u) {
 		w.Header().Set("Upload-Expires", u.changed.Add(h.options.Expires).UTC().Format(http.TimeFormat))
 	}
 }
@@ -427,7 +327,8 @@ func checkMetadata(value string) error {
 	seen := map[string]bool{}
 	for _, pair := range strings.Split(value, ",") {
 		key, encoded, _ := strings.Cut(pair, " ")
-		if key == "" || seen[key] {
+		ascii := !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' })
+		if key == "" || !ascii || seen[key] {
 			return refuse(http.StatusBadRequest, "bad Upload-Metadata")
 		}
 		seen[key] = true

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"path"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 )
@@ -41,19 +42,26 @@ type upload struct {
 	changed    time.Time
 }
 
-// offset is how many bytes the upload has; ok is false for a final upload
-// whose parts are not complete.
-func (u *upload) offset() (n int64, ok bool) {
-	for _, p := range u.parts {
-		part := p.copy()
-		if !part.Complete() {
-			return 0, false
-		}
-		n += part.Length
-	}
+// extent is how much of an upload is there.
+type extent struct {
+	have, length int64
+	deferred     bool
+}
+
+func (e extent) complete() bool { return !e.deferred && e.have == e.length }
+
+// extent adds up the parts of a final upload.
+func (u *upload) extent() extent {
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	return n + int64(len(u.data)), true
+	e := extent{have: int64(len(u.data)), length: u.length, deferred: u.deferred}
+	u.mu.Unlock()
+	for _, p := range u.parts {
+		part := p.extent()
+		e.have += part.have
+		e.length += part.length
+		e.deferred = e.deferred || part.deferred
+	}
+	return e
 }
 
 // Uploads returns every upload that was ever created, the oldest first.
@@ -111,6 +119,17 @@ func (h *Handler) Append(urlOrID string, data []byte) {
 	}
 }
 
+// at returns the upload with exactly this path.
+func (h *Handler) at(urlPath string) *upload {
+	id, ok := strings.CutPrefix(urlPath, strings.TrimSuffix(h.options.BasePath, "/")+"/")
+	if !ok {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.uploads[id]
+}
+
 func (h *Handler) find(urlOrID string) *upload {
 	id := urlOrID
 	if parsed, err := url.Parse(urlOrID); err == nil {
@@ -132,6 +151,8 @@ func (u *upload) copy() Upload {
 	for _, p := range u.parts {
 		part := p.copy()
 		c.Data = append(c.Data, part.Data...)
+		c.Length += part.Length
+		c.LengthDeferred = c.LengthDeferred || part.LengthDeferred
 	}
 	return c
 }

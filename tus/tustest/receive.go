@@ -1,0 +1,158 @@
+package tustest
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"hash"
+	"hash/crc32"
+	"io"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// errCut is a body that ended before its Content-Length: nobody is left to
+// answer.
+var errCut = errors.New("body cut short")
+
+var errNoRoom = refuse(http.StatusRequestEntityTooLarge, "more bytes than the upload has room for")
+
+// unknownLength stands for an Upload-Length that a request does not declare.
+const unknownLength = -1
+
+// reserve begins a PATCH: there is only one at a time.
+func (u *upload) reserve(at, declared int64) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch have := int64(len(u.data)); {
+	case u.busy:
+		return refuse(http.StatusLocked, "upload is locked")
+	case at != have:
+		return refuse(http.StatusConflict, "upload is at another offset")
+	case declared != unknownLength && !u.deferred:
+		return refuse(http.StatusBadRequest, "length is known already")
+	case declared != unknownLength && declared < have:
+		return refuse(http.StatusBadRequest, "Upload-Length is less than what is there")
+	}
+	u.busy = true
+	return nil
+}
+
+// receive stores the body of a request that reserved the upload: at once as it
+// comes, or, with a checksum, only when it has been verified (section
+// Checksum). A length that the request declares counts from then on.
+func (h *Handler) receive(u *upload, r *http.Request, declared int64) error {
+	u.mu.Lock()
+	room := int64(math.MaxInt64)
+	switch have := int64(len(u.data)); {
+	case declared != unknownLength:
+		room = declared - have
+	case !u.deferred:
+		room = u.length - have
+	case h.options.MaxSize > 0:
+		room = h.options.MaxSize - have
+	}
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		u.busy = false
+		u.changed = time.Now()
+		u.mu.Unlock()
+	}()
+	if r.ContentLength > room {
+		return errNoRoom
+	}
+	_, trailer := r.Trailer["Upload-Checksum"]
+	if r.Header.Get("Upload-Checksum") != "" || trailer {
+		data, err := h.verified(r, room)
+		if err != nil {
+			return err
+		}
+		u.store(data, declared)
+		return nil
+	}
+	u.store(nil, declared)
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Body.Read(buf)
+		if int64(n) > room {
+			return errNoRoom
+		}
+		room -= int64(n)
+		u.store(buf[:n], unknownLength)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return errCut
+		}
+	}
+}
+
+// store adds bytes, and takes over a length that was declared.
+func (u *upload) store(data []byte, declared int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.data = append(u.data, data...)
+	if declared != unknownLength {
+		u.length, u.deferred = declared, false
+	}
+}
+
+// verified reads a body and returns it if it has the checksum that came with
+// it.
+func (h *Handler) verified(r *http.Request, room int64) ([]byte, error) {
+	if !h.supports("checksum") {
+		return nil, refuse(http.StatusBadRequest, "no checksum")
+	}
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, errCut
+	}
+	value := r.Header.Get("Upload-Checksum")
+	if value == "" {
+		if !h.supports("checksum-trailer") {
+			return nil, refuse(http.StatusBadRequest, "no checksum-trailer")
+		}
+		value = r.Trailer.Get("Upload-Checksum")
+	}
+	name, encoded, _ := strings.Cut(value, " ")
+	sum := newHash(name)
+	if sum == nil || !contains(h.options.ChecksumAlgorithms, name) {
+		return nil, refuse(http.StatusBadRequest, "checksum algorithm %q is not supported", name)
+	}
+	want, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "bad Upload-Checksum")
+	}
+	sum.Write(data)
+	if !bytes.Equal(sum.Sum(nil), want) {
+		return nil, refuse(460, "checksum mismatch")
+	}
+	if int64(len(data)) > room {
+		return nil, errNoRoom
+	}
+	return data, nil
+}
+
+func newHash(name string) hash.Hash {
+	switch name {
+	case "sha1":
+		return sha1.New()
+	case "md5":
+		return md5.New()
+	case "sha256":
+		return sha256.New()
+	case "sha512":
+		return sha512.New()
+	case "crc32":
+		return crc32.NewIEEE()
+	}
+	return nil
+}
