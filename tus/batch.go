@@ -21,11 +21,11 @@ type Job struct {
 	Tag any
 }
 
-// FileJob is the upload of the file at path, with its base name as metadata
-// "filename" and path as the tag.
-func FileJob(path string) Job {
-	opts := fileOptions(path, nil)
-	return Job{Source: File(path), Options: &opts, Tag: path}
+// FileJob is the upload of the file at path as [Client.UploadFile] does it, with
+// path as the tag. opts may be nil.
+func FileJob(path string, opts *UploadOptions) Job {
+	o := fileOptions(path, opts)
+	return Job{Source: File(path), Options: &o, Tag: path}
 }
 
 // BatchOptions says how a batch is worked through. The zero value works.

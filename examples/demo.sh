@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Uploads a real file to a real tusd, interrupts it half-way, resumes it by its
+# URL, and compares what the server stored with the file. Usage: demo.sh [FILE]
+set -euo pipefail
+cd "$(dirname "$0")"
+
+work=$(mktemp -d)
+server=
+cleanup() {
+	[ -z "$server" ] || kill "$server" 2>/dev/null || true
+	[ -z "$server" ] || wait "$server" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+
+say() { printf '\n== %s\n' "$*"; }
+show() { printf '   $ %s\n' "$*"; }
+die() {
+	printf 'demo: %s\n' "$*" >&2
+	exit 1
+}
+# The digest of a file, with what the machine has.
+sha256() {
+	if command -v sha256sum >/dev/null; then
+		sha256sum "$1" | cut -d ' ' -f 1
+	elif command -v shasum >/dev/null; then
+		shasum -a 256 "$1" | cut -d ' ' -f 1
+	else
+		go run ./sha256 "$1"
+	fi
+}
+# The size of a file in bytes.
+bytes() { wc -c <"$1" | tr -d ' '; }
+# The value of a field in a line of JSON.
+field() { sed -E "s/.*\"$1\":\"?([^,\"}]*).*/\1/" <<<"$2"; }
+
+file=${1:-}
+if [ -z "$file" ]; then
+	# A file that every machine with Go has: the largest of the toolchain.
+	file=$(find "$(go env GOROOT)/pkg" "$(go env GOROOT)/bin" -type f -size +1000k -exec ls -ln {} + |
+		sort -k5,5n | tail -n 1 | awk '{ print $NF }')
+fi
+[ -f "$file" ] || die "no such file: $file"
+size=$(bytes "$file")
+[ "$size" -ge 1000000 ] || die "$file has only $size bytes; give one of at least 1 MB"
+
+say "Building tusup"
+show "go build ./tusup"
+go build -o "$work/tusup" ./tusup
+
+say "Starting a tusd"
+show "tusup serve"
+"$work/tusup" serve --dir "$work/store" --addr 127.0.0.1:0 >"$work/serve.txt" &
+server=$!
+for _ in $(seq 100); do
+	[ -s "$work/serve.txt" ] && break
+	kill -0 "$server" 2>/dev/null || die "the server did not start"
+	sleep 0.1
+done
+endpoint=$(awk '{ print $3 }' "$work/serve.txt")
+echo "   $(cat "$work/serve.txt")"
+
+say "Uploading $file ($size bytes), at a rate that takes about 8 seconds"
+show "tusup --endpoint $endpoint --limit-rate $((size / 8)) $file"
+"$work/tusup" --endpoint "$endpoint" --state "$work/state.db" --json --chunk-size $((size / 20 + 1)) \
+	--limit-rate $((size / 8)) "$file" >"$work/first.json" &
+upload=$!
+# Interrupt it as soon as the server has half of it.
+half=
+for _ in $(seq 300); do
+	stored=$(find "$work/store" -type f ! -name '*.info' ! -name '*.lock' ! -name '*.stop')
+	if [ -n "$stored" ] && [ "$(bytes "$stored")" -ge $((size / 2)) ]; then
+		half=yes
+		break
+	fi
+	kill -0 "$upload" 2>/dev/null || break
+	sleep 0.05
+done
+[ -n "$half" ] || die "the upload did not get half-way"
+say "Half-way: interrupting it with SIGINT"
+show "kill -INT $upload"
+kill -INT "$upload"
+status=0
+wait "$upload" || status=$?
+[ "$status" -eq 130 ] || die "the upload ended with exit code $status, not 130"
+first=$(cat "$work/first.json")
+url=$(field url "$first")
+
+say "What the server has"
+show "tusup info $url"
+"$work/tusup" info "$url" | sed 's/^/   /'
+
+say "Going on with it, by its URL"
+show "tusup --upload-url $url $file"
+second=$("$work/tusup" --upload-url "$url" --json --progress none "$file")
+echo "   resumed from byte $(field resumed_from "$second"), sent $(field bytes_sent "$second") of $size bytes in $(field requests "$second") requests"
+
+say "Comparing SHA-256"
+stored="$work/store/${url##*/}"
+there=$(sha256 "$stored")
+here=$(sha256 "$file")
+echo "   source $here"
+echo "   server $there"
+[ "$here" = "$there" ] || die "the digests differ"
+say "The same. $(field bytes_sent "$first") + $(field bytes_sent "$second") bytes were sent for $size."

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// newClient makes a client for endpoint with what all commands have in common.
+func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.Client, error) {
+	header, err := c.headers()
+	if err != nil {
+		return nil, err
+	}
+	opts.Header = header
+	opts.Retry.MaxRetries = c.Retries
+	if c.Retries == 0 {
+		opts.Retry.MaxRetries = -1
+	}
+	opts.StallTimeout = c.StallTimeout
+	if c.StallTimeout == 0 {
+		opts.StallTimeout = -1
+	}
+	if opts.HTTPClient, err = c.httpClient(); err != nil {
+		return nil, err
+	}
+	if c.Verbose {
+		verbose(p, &opts.Hooks)
+	}
+	client, err := newClientWithEnv(endpoint, &opts)
+	if errors.Is(err, tus.ErrInvalidInput) {
+		err = usageError{err}
+	}
+	return client, err
+}
+
+// newClientWithEnv adds TUS_TOKEN and TUS_HEADERS, unless they are meant for
+// another server than the one on the command line.
+func newClientWithEnv(endpoint string, opts *tus.Options) (*tus.Client, error) {
+	if from := os.Getenv("TUS_ENDPOINT"); from != "" && !sameOrigin(from, endpoint) {
+		return tus.NewClient(endpoint, opts)
+	}
+	if err := os.Setenv("TUS_ENDPOINT", endpoint); err != nil {
+		return nil, err
+	}
+	return tus.NewClientFromEnv(opts)
+}
+
+func sameOrigin(a, b string) bool {
+	one, err1 := url.Parse(a)
+	two, err2 := url.Parse(b)
+	return err1 == nil && err2 == nil && one.Scheme == two.Scheme && strings.EqualFold(one.Host, two.Host)
+}
+
+// httpClient is nil, for the library's own, unless TLS is to be changed.
+func (c *common) httpClient() (*http.Client, error) {
+	if c.CACert == "" && !c.Insecure {
+		return nil, nil
+	}
+	config := &tls.Config{InsecureSkipVerify: c.Insecure}
+	if c.CACert != "" {
+		pem, err := os.ReadFile(c.CACert)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		if config.RootCAs, err = x509.SystemCertPool(); err != nil {
+			config.RootCAs = x509.NewCertPool()
+		}
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usagef("--ca-cert %s: no certificate in it", c.CACert)
+		}
+	}
+	transport := tus.NewTransport()
+	transport.TLSClientConfig = config
+	return &http.Client{Transport: transport}, nil
+}
+
+// fingerprinters are the choices of --fingerprint.
+func fingerprinter(name string) fingerprint.Fingerprinter {
+	switch name {
+	case "content":
+		return fingerprint.Content{}
+	case "stat":
+		return fingerprint.Stat{}
+	}
+	return fingerprint.Sample{}
+}
+
+// openState opens the resume database; nil if there is to be none. One that
+// cannot be opened is fatal only if the user named it.
+func (c *common) openState(p *program) (*boltstore.Store, error) {
+	if c.NoState {
+		return nil, nil
+	}
+	path := c.State
+	if path == "" {
+		var err error
+		if path, err = defaultState(); err != nil {
+			p.logf("going on without resume: %v", err)
+			return nil, nil
+		}
+	}
+	store, err := boltstore.Open(path, nil)
+	switch {
+	case err == nil:
+		return store, nil
+	case c.State == "":
+		p.logf("going on without resume: %v", err)
+		return nil, nil
+	case errors.Is(err, storage.ErrCorrupt):
+		return nil, fmt.Errorf("%w; move the file aside to begin with a new one", err)
+	}
+	return nil, err
+}
+
+// mustOpenState is openState for commands that are about the database.
+func (c *common) mustOpenState() (*boltstore.Store, error) {
+	path := c.State
+	if path == "" {
+		var err error
+		if path, err = defaultState(); err != nil {
+			return nil, err
+		}
+	}
+	return boltstore.Open(path, nil)
+}
+
+// defaultState is in the user's state directory.
+func defaultState() (string, error) {
+	dir := os.Getenv("XDG_STATE_HOME")
+	if dir == "" {
+		var err error
+		switch runtime.GOOS {
+		case "windows":
+			dir, err = os.UserCacheDir()
+		case "darwin":
+			dir, err = os.UserConfigDir()
+		default:
+			dir, err = os.UserHomeDir()
+			dir = filepath.Join(dir, ".local", "state")
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(dir, "tusup", "uploads.db"), nil
+}
+
+// stored makes a nil *boltstore.Store a nil storage.Store.
+func stored(s *boltstore.Store) storage.Store {
+	if s == nil {
+		return nil
+	}
+	return s
+}
+
+// urlClient is a client for commands that take an upload URL. The endpoint,
+// where there is one, decides which origin the headers are for.
+func (c *common) urlClient(p *program, uploadURL string) (*tus.Client, error) {
+	endpoint := c.endpoint()
+	if endpoint == "" {
+		endpoint = uploadURL
+	}
+	return c.newClient(p, endpoint, tus.Options{})
+}
+
+// ended tells the end of ctx from other errors.
+func ended(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, tus.ErrPaused))
+}

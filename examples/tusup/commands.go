@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// infoCommand shows an upload.
+type infoCommand struct {
+	URL string `arg:"" name:"URL" help:"Upload URL."`
+}
+
+// Run asks the server.
+func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
+	client, err := c.urlClient(p, i.URL)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	info, err := client.Info(ctx, i.URL)
+	if err != nil {
+		return err
+	}
+	out := &output{program: p, json: c.JSON}
+	if c.JSON {
+		out.print(struct {
+			URL            string            `json:"url"`
+			Offset         int64             `json:"offset"`
+			Length         int64             `json:"length"`
+			LengthDeferred bool              `json:"length_deferred"`
+			Complete       bool              `json:"complete"`
+			Metadata       map[string]string `json:"metadata"`
+			Concat         string            `json:"concat"`
+			Expires        *time.Time        `json:"expires,omitempty"`
+		}{i.URL, info.Offset, info.Length, info.LengthDeferred, info.Complete(), info.Metadata, info.Concat.String(), timeOrNil(info.Expires)})
+		return out.failure()
+	}
+	length := bytesText(info.Length)
+	if info.LengthDeferred {
+		length = "an unknown length"
+	}
+	fmt.Fprintf(p.stdout, "offset    %d (%s of %s)\ncomplete  %v\n", info.Offset, bytesText(info.Offset), length, info.Complete())
+	for _, key := range slices.Sorted(maps.Keys(info.Metadata)) {
+		fmt.Fprintf(p.stdout, "metadata  %s = %q\n", key, info.Metadata[key])
+	}
+	if info.Concat != tus.ConcatNone {
+		fmt.Fprintf(p.stdout, "concat    %v %s\n", info.Concat, strings.Join(info.PartialURLs, " "))
+	}
+	if !info.Expires.IsZero() {
+		fmt.Fprintf(p.stdout, "expires   %s\n", info.Expires.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// terminateCommand deletes an upload.
+type terminateCommand struct {
+	URL string `arg:"" name:"URL" help:"Upload URL."`
+}
+
+// Run deletes it.
+func (t *terminateCommand) Run(ctx context.Context, p *program, c *common) error {
+	client, err := c.urlClient(p, t.URL)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	return client.Terminate(ctx, t.URL)
+}
+
+// capabilitiesCommand shows what a server supports.
+type capabilitiesCommand struct{}
+
+// Run asks the server.
+func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) error {
+	endpoint := c.endpoint()
+	if endpoint == "" {
+		return usagef("no endpoint: use --endpoint or set TUS_ENDPOINT")
+	}
+	client, err := c.newClient(p, endpoint, tus.Options{})
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	caps, err := client.Capabilities(ctx)
+	if err != nil {
+		return err
+	}
+	out := &output{program: p, json: c.JSON}
+	if c.JSON {
+		out.print(struct {
+			Versions   []string        `json:"versions"`
+			Extensions []tus.Extension `json:"extensions"`
+			MaxSize    int64           `json:"max_size"`
+			Checksums  []string        `json:"checksum_algorithms"`
+		}{caps.Versions, caps.Extensions, caps.MaxSize, caps.ChecksumAlgorithms})
+		return out.failure()
+	}
+	limit := "none stated"
+	if caps.MaxSize > 0 {
+		limit = fmt.Sprintf("%d (%s)", caps.MaxSize, bytesText(caps.MaxSize))
+	}
+	fmt.Fprintf(p.stdout, "versions    %s\nmax size    %s\n", strings.Join(caps.Versions, " "), limit)
+	for _, e := range caps.Extensions {
+		fmt.Fprintf(p.stdout, "extension   %s\n", e)
+	}
+	if len(caps.ChecksumAlgorithms) > 0 {
+		fmt.Fprintf(p.stdout, "checksums   %s\n", strings.Join(caps.ChecksumAlgorithms, " "))
+	}
+	return nil
+}
+
+// listCommand lists the resume database.
+type listCommand struct{}
+
+// Run reads it.
+func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
+	store, err := c.mustOpenState()
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	out := &output{program: p, json: c.JSON}
+	for rec, err := range store.All(ctx) {
+		if err != nil {
+			out.logf("%v", err)
+			out.failed = true
+			continue
+		}
+		if c.JSON {
+			out.print(struct {
+				Fingerprint string            `json:"fingerprint"`
+				Endpoint    string            `json:"endpoint"`
+				URL         string            `json:"url"`
+				Parts       int               `json:"parts"`
+				Size        int64             `json:"size"`
+				Metadata    map[string]string `json:"metadata"`
+				Updated     time.Time         `json:"updated"`
+				Expires     *time.Time        `json:"expires,omitempty"`
+			}{rec.Fingerprint, rec.Endpoint, rec.UploadURL, len(rec.Parts), rec.Size, rec.Metadata, rec.Updated, timeOrNil(rec.Expires)})
+			continue
+		}
+		fmt.Fprintf(p.stdout, "%s\n    %s, %s, %s\n", rec.Fingerprint, place(rec), bytesText(rec.Size), rec.Updated.Local().Format(time.DateTime))
+	}
+	return out.failure()
+}
+
+// place says where an upload is.
+func place(rec storage.Record) string {
+	switch {
+	case rec.UploadURL != "":
+		return rec.UploadURL
+	case len(rec.Parts) > 0:
+		return fmt.Sprintf("%d parts at %s", len(rec.Parts), rec.Endpoint)
+	}
+	return rec.Endpoint
+}
+
+// forgetCommand removes records from the resume database.
+type forgetCommand struct {
+	Fingerprint string `arg:"" optional:"" name:"FINGERPRINT" help:"As tusup list shows it."`
+	All         bool   `help:"Forget all."`
+}
+
+// Run removes them.
+func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
+	if (f.Fingerprint == "") != f.All {
+		return usagef("forget takes a fingerprint or --all")
+	}
+	store, err := c.mustOpenState()
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	forgotten := 0
+	for rec, err := range store.All(ctx) {
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+		if err != nil || !f.All && rec.Fingerprint != f.Fingerprint {
+			continue
+		}
+		if err := store.Delete(ctx, rec.ID); err != nil {
+			return err
+		}
+		forgotten++
+	}
+	if forgotten == 0 && !f.All {
+		return errors.New("no upload has this fingerprint")
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// flags is the command line.
+type flags struct {
+	common
+
+	Upload       uploadCommand       `cmd:"" default:"withargs" help:"Upload files, folders and standard input (the default)."`
+	Info         infoCommand         `cmd:"" help:"Show what the server has of an upload."`
+	Terminate    terminateCommand    `cmd:"" help:"Delete an upload on the server."`
+	Capabilities capabilitiesCommand `cmd:"" help:"Show what the server supports."`
+	List         listCommand         `cmd:"" help:"List the unfinished uploads that can be resumed."`
+	Forget       forgetCommand       `cmd:"" help:"Forget unfinished uploads. They stay on the server."`
+	Serve        serveCommand        `cmd:"" help:"Run a tusd that stores uploads in a folder."`
+}
+
+// common are the flags of every command.
+type common struct {
+	Endpoint     string        `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without either, a tusd of its own that stores in ./uploads)." placeholder:"URL"`
+	Header       []string      `help:"Header that goes along with every request to the endpoint's origin." placeholder:"'K: V'" sep:"none"`
+	State        string        `help:"File that remembers where uploads can be resumed (default: in the user's state directory)." placeholder:"FILE"`
+	NoState      bool          `help:"Neither remember nor resume."`
+	Retries      int           `help:"Failures in a row that are retried. The count begins again when bytes get through." default:"8" placeholder:"N"`
+	StallTimeout time.Duration `help:"Cut a connection on which nothing moves for so long; 0 for never." default:"30s"`
+	CACert       string        `help:"File with certificates (PEM) of authorities to trust besides the system's." placeholder:"FILE"`
+	Insecure     bool          `help:"Do not verify the server's certificate."`
+	JSON         bool          `help:"Print one JSON object per result on standard output." name:"json"`
+	Verbose      bool          `help:"Log every request on standard error, without secrets."`
+}
+
+// uploadCommand uploads.
+type uploadCommand struct {
+	Files []string `arg:"" name:"FILE" help:"File or folder; - is standard input, of unknown length."`
+
+	ChunkSize      size            `help:"Most bytes per request; 0 for no limit." default:"0" placeholder:"SIZE"`
+	Parallel       int             `help:"Connections for one file, if the server offers concatenation." default:"1" placeholder:"N"`
+	Checksum       checksum.Choice `help:"Checksum of each chunk: auto (what the server offers), off, or a name." default:"auto" placeholder:"NAME"`
+	UploadURL      string          `help:"Go on with an upload that was made elsewhere; nothing is created." placeholder:"URL"`
+	Metadata       []string        `help:"Metadata of the upload; the default is filename=NAME." placeholder:"K=V" sep:"none"`
+	RelativeNames  bool            `help:"For files of folders, put the path from the folder on into the metadata filename."`
+	Concurrency    int             `help:"Files at the same time." default:"4" placeholder:"N"`
+	LimitRate      size            `help:"Most bytes per second, all files together; 0 for no limit." default:"0" placeholder:"SIZE"`
+	DeferredLength bool            `help:"Tell the server the length only at the end."`
+	TerminateFail  bool            `help:"Delete the upload on the server if it fails." name:"terminate-on-fail"`
+	Fingerprint    string          `help:"What recognises a file: ${enum}." enum:"sample,content,stat" default:"sample"`
+	Progress       string          `help:"How progress is shown on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
+}
+
+// check finds what kong cannot.
+func (u *uploadCommand) check(c *common) error {
+	switch {
+	case u.Parallel < 1:
+		return usagef("--parallel %d: must be at least 1", u.Parallel)
+	case u.Concurrency < 1:
+		return usagef("--concurrency %d: must be at least 1", u.Concurrency)
+	case c.Retries < 0:
+		return usagef("--retries %d: must not be negative", c.Retries)
+	case c.StallTimeout < 0:
+		return usagef("--stall-timeout %v: must not be negative", c.StallTimeout)
+	case u.UploadURL != "" && len(u.Files) != 1:
+		return usagef("--upload-url takes exactly one file, not %d", len(u.Files))
+	case u.UploadURL != "" && u.Parallel > 1:
+		return usagef("--upload-url and --parallel exclude each other")
+	case u.DeferredLength && u.Parallel > 1:
+		return usagef("--deferred-length and --parallel exclude each other")
+	case c.NoState && c.State != "":
+		return usagef("--state and --no-state exclude each other")
+	}
+	_, err := u.metadata()
+	return err
+}
+
+// metadata reads --metadata; nil if there is none.
+func (u *uploadCommand) metadata() (tus.Metadata, error) {
+	if len(u.Metadata) == 0 {
+		return nil, nil
+	}
+	m := tus.Metadata{}
+	for _, pair := range u.Metadata {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, usagef("--metadata %q: must be key=value", pair)
+		}
+		if _, twice := m[key]; twice {
+			return nil, usagef("--metadata: key %q is given twice", key)
+		}
+		m[key] = value
+	}
+	if err := m.Validate(); err != nil {
+		return nil, usageError{err}
+	}
+	return m, nil
+}
+
+// headers reads --header. Values may be secret, so errors do not repeat them.
+func (c *common) headers() (http.Header, error) {
+	h := http.Header{}
+	for _, line := range c.Header {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, usagef("--header: must be of the form 'Name: value'")
+		}
+		h.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	return h, nil
+}
+
+// endpoint is where uploads are created, empty if nothing says it.
+func (c *common) endpoint() string {
+	if c.Endpoint != "" {
+		return c.Endpoint
+	}
+	return os.Getenv("TUS_ENDPOINT")
+}

@@ -1,0 +1,115 @@
+// Command tusup uploads files, folders and standard input to a tus server, and
+// goes on where it was when it is started again. Without a server it starts a
+// tusd of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// program is what a command works with.
+type program struct {
+	stdin          *os.File
+	stdout, stderr io.Writer
+}
+
+// logf writes a line about what goes on.
+func (p *program) logf(format string, args ...any) {
+	fmt.Fprintf(p.stderr, "tusup: "+format+"\n", args...)
+}
+
+// errFailed ends the program with exitFailed; why has been said already.
+var errFailed = errors.New("failed")
+
+// usageError is a command line that makes no sense.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	var cli flags
+	exited, code := false, exitOK
+	parser, err := kong.New(&cli,
+		kong.Name("tusup"),
+		kong.Description("Uploads to a tus server, and goes on where it was when it is started again.\n\n"+
+			"tusup [flags] FILE|DIR|- ... uploads; tusup upload --help lists the flags for that. A file that is named like a command "+
+			"is written ./info.\n\n"+
+			"Sizes are bytes, or have a unit: 512KiB, 8MiB, 5MB. TUS_TOKEN (a bearer token) and TUS_HEADERS (\"Name: value\" lines) "+
+			"from the environment go along with requests to the endpoint."),
+		kong.UsageOnError(),
+		kong.Exit(func(c int) { exited, code = true, c }),
+		kong.Writers(p.stdout, p.stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+	)
+	if err != nil {
+		p.logf("%v", err)
+		return exitUsage
+	}
+	command, err := parser.Parse(args)
+	if exited { // after --help
+		return code
+	}
+	if err != nil {
+		p.logf("%v", err)
+		return exitUsage
+	}
+	ctx, stop := interruptible(p)
+	defer stop()
+	command.BindTo(ctx, (*context.Context)(nil))
+	err = command.Run(p, &cli.common)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		p.logf("%v", err)
+		return exitUsage
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case !errors.Is(err, errFailed):
+		p.logf("%v", err)
+	}
+	return exitFailed
+}
+
+// interruptible returns a context that ends with the first SIGINT or SIGTERM.
+// The second ends the program.
+func interruptible(p *program) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		p.logf("interrupted, pausing; once more to exit at once")
+		cancel()
+		<-signals
+		os.Exit(exitInterrupted)
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel()
+	}
+}

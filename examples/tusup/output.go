@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// output tells what became of each file, and remembers whether all went well.
+type output struct {
+	*program
+	json     bool
+	progress *progress
+
+	mu     sync.Mutex
+	failed bool
+	broken error // of standard output
+	paused []pausedFile
+}
+
+type pausedFile struct {
+	file   file
+	result *tus.Result
+}
+
+// line is the JSON of one file.
+type line struct {
+	File        string `json:"file"`
+	URL         string `json:"url"`
+	Size        int64  `json:"size"`
+	BytesSent   int64  `json:"bytes_sent"`
+	BytesResent int64  `json:"bytes_resent"`
+	ResumedFrom int64  `json:"resumed_from"`
+	Requests    int    `json:"requests"`
+	Retries     int    `json:"retries"`
+	ElapsedMS   int64  `json:"elapsed_ms"`
+	Checksum    string `json:"checksum,omitempty"`
+	Error       string `json:"error,omitempty"`
+}
+
+// result reports one file. The error goes to standard error, too, as standard
+// output may be read by a program.
+func (o *output) result(f file, r *tus.Result, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err != nil {
+		o.failed = true
+		if r.URL != "" {
+			o.paused = append(o.paused, pausedFile{f, r})
+		}
+	}
+	o.progress.suspend(func() {
+		switch {
+		case errors.Is(err, context.Canceled) && r.URL == "":
+			o.logf("%s: interrupted before the server confirmed anything", f.name())
+		case errors.Is(err, context.Canceled): // explainPause tells it
+		case err != nil:
+			o.logf("%s: %v", f.name(), err)
+		}
+		if o.json {
+			o.printJSON(f, r, err)
+		} else if err == nil {
+			o.printText(f, r)
+		}
+	})
+}
+
+func (o *output) printJSON(f file, r *tus.Result, err error) {
+	s := r.Stats
+	l := line{
+		File: f.name(), URL: r.URL, Size: r.Size,
+		BytesSent: s.Sent, BytesResent: s.Resent, ResumedFrom: s.ResumedFrom,
+		Requests: s.TotalRequests(), Retries: s.Retries, ElapsedMS: s.Elapsed.Milliseconds(), Checksum: r.Checksum,
+	}
+	if err != nil {
+		l.Error = err.Error()
+	}
+	o.print(l)
+}
+
+// print writes a JSON line to standard output.
+func (o *output) print(v any) {
+	if err := json.NewEncoder(o.stdout).Encode(v); err != nil && o.broken == nil {
+		o.broken = err
+		o.logf("standard output: %v", err)
+	}
+}
+
+func (o *output) printText(f file, r *tus.Result) {
+	s := r.Stats
+	text := fmt.Sprintf("%s → %s: %s in %v", f.name(), r.URL, bytesText(r.Size), s.Elapsed.Round(time.Millisecond))
+	if s.ResumedFrom > 0 {
+		text += fmt.Sprintf(", resumed from %s", bytesText(s.ResumedFrom))
+	}
+	if s.Retries > 0 {
+		text += fmt.Sprintf(", %d retries", s.Retries)
+	}
+	if s.Resent > 0 {
+		text += fmt.Sprintf(", %s sent again", bytesText(s.Resent))
+	}
+	if _, err := fmt.Fprintln(o.stdout, text); err != nil && o.broken == nil {
+		o.broken = err
+		o.logf("standard output: %v", err)
+	}
+}
+
+// explainPause says how an interrupted upload goes on.
+func (o *output) explainPause(u *uploadCommand, c *common, embedded bool) {
+	for _, p := range o.paused {
+		o.logf("%s: paused at %s of %s", p.file.name(), bytesText(p.result.Offset), bytesText(p.result.Size))
+		switch {
+		case embedded:
+			o.logf("to go on: tusup serve, then tusup --endpoint URL --upload-url URL/%s %s", lastSegment(p.result.URL), p.file.name())
+		case c.NoState, p.file.stdin:
+			o.logf("to go on: tusup --upload-url '%s' %s", p.result.URL, p.file.name())
+		default:
+			o.logf("to go on, run the same command again, or: tusup --upload-url '%s' %s", p.result.URL, p.file.name())
+		}
+	}
+}
+
+// failure is nil if all files are uploaded.
+func (o *output) failure() error {
+	if o.failed || o.broken != nil {
+		return errFailed
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// plainInterval is the time between two lines of progress.
+const plainInterval = 2 * time.Second
+
+// progress shows how far all files together are. A nil *progress shows nothing.
+type progress struct {
+	bar    *progressbar.ProgressBar // nil for lines
+	stderr io.Writer
+
+	mu    sync.Mutex
+	sent  map[string]int64 // by file, what is confirmed or on its way
+	total int64            // -1 if unknown
+	sum   int64
+	told  time.Time
+}
+
+// newProgress decides what is shown: a bar on a terminal, lines elsewhere.
+func newProgress(mode string, p *program, files []file) *progress {
+	fd, terminal := p.stderr.(interface{ Fd() uintptr })
+	terminal = terminal && term.IsTerminal(int(fd.Fd()))
+	if mode == "auto" {
+		mode = "plain"
+		if terminal {
+			mode = "bar"
+		}
+	}
+	if mode == "none" {
+		return nil
+	}
+	now := &progress{stderr: p.stderr, told: time.Now(), sent: map[string]int64{}}
+	for _, f := range files {
+		if f.size < 0 || now.total < 0 {
+			now.total = -1
+			continue
+		}
+		now.total += f.size
+	}
+	if mode == "bar" {
+		now.bar = newBar(p.stderr, now.total, title(files))
+	}
+	return now
+}
+
+func newBar(w io.Writer, total int64, title string) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetDescription(title),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowTotalBytes(true),
+		progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetWidth(10),
+		progressbar.OptionFullWidth(),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetPredictTime(true),
+	)
+}
+
+// title is short enough for a narrow terminal.
+func title(files []file) string {
+	if len(files) > 1 {
+		return fmt.Sprintf("%d files", len(files))
+	}
+	name := []rune(lastSegment(files[0].name()))
+	const limit = 16
+	if len(name) > limit {
+		return string(name[:limit-1]) + "…"
+	}
+	return string(name)
+}
+
+// update takes over how far a file is.
+func (p *progress) update(f file, now tus.Progress) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sum += now.Sent - p.sent[f.name()]
+	p.sent[f.name()] = now.Sent
+	if p.bar != nil {
+		_ = p.bar.Set64(max(0, p.sum)) // fails only beyond its end
+		return
+	}
+	if time.Since(p.told) < plainInterval {
+		return
+	}
+	p.told = time.Now()
+	if p.total > 0 {
+		fmt.Fprintf(p.stderr, "%s of %s, %d %%\n", bytesText(p.sum), bytesText(p.total), p.sum*100/p.total)
+	} else {
+		fmt.Fprintf(p.stderr, "%s\n", bytesText(p.sum))
+	}
+}
+
+// suspend takes the bar away while something else is printed.
+func (p *progress) suspend(print func()) {
+	if p == nil || p.bar == nil {
+		print()
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.bar.Clear()
+	print()
+	_ = p.bar.RenderBlank()
+}
+
+func (p *progress) close() {
+	if p == nil || p.bar == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.bar.Clear()
+	_ = p.bar.Exit()
+}

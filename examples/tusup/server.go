@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"golang.org/x/exp/slog"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/filelocker"
+	"github.com/tus/tusd/v2/pkg/filestore"
+	"github.com/tus/tusd/v2/pkg/handler"
+)
+
+// serveCommand runs a tusd.
+type serveCommand struct {
+	Dir  string `help:"Folder for the uploads." default:"uploads" placeholder:"DIR"`
+	Addr string `help:"Address to listen on; port 0 for any that is free." default:"127.0.0.1:1080" placeholder:"HOST:PORT"`
+}
+
+// Run serves until it is interrupted.
+func (s *serveCommand) Run(ctx context.Context, p *program, c *common) error {
+	server, err := startServer(s.Dir, s.Addr, p, c.Verbose)
+	if err != nil {
+		return err
+	}
+	defer server.close()
+	if _, err := fmt.Fprintf(p.stdout, "tusd at %s stores in %s\n", server.endpoint, server.dir); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-server.failed:
+		return err
+	}
+}
+
+// server is a tusd in this process.
+type server struct {
+	endpoint string
+	dir      string
+	http     *http.Server
+	failed   chan error
+}
+
+// startServer starts a tusd that stores files, each with its id as its name and
+// an .info file beside it.
+func startServer(dir, addr string, p *program, verbose bool) (*server, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	composer := handler.NewStoreComposer()
+	filestore.New(dir).UseIn(composer)
+	filelocker.New(dir).UseIn(composer)
+	logs := io.Discard
+	if verbose {
+		logs = p.stderr
+	}
+	tusd, err := handler.NewHandler(handler.Config{
+		BasePath:      "/files/",
+		StoreComposer: composer,
+		Logger:        slog.New(slog.NewTextHandler(logs, nil)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		endpoint: "http://" + listener.Addr().String() + "/files/",
+		dir:      dir,
+		http:     &http.Server{Handler: http.StripPrefix("/files/", tusd), ReadHeaderTimeout: time.Minute},
+		failed:   make(chan error, 1),
+	}
+	go func() {
+		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- err
+		}
+	}()
+	return s, nil
+}
+
+// close ends requests under way: what they sent is stored.
+func (s *server) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.http.Shutdown(ctx) != nil {
+		s.http.Close()
+	}
+}
+
+// lastSegment is what follows the last slash of a URL or path.
+func lastSegment(s string) string {
+	s = strings.TrimRight(s, `/\`)
+	return s[strings.LastIndexAny(s, `/\`)+1:]
+}

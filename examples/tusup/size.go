@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// size is a number of bytes on the command line: 1048576, 512KiB, 8MiB, 5MB.
+type size int64
+
+// units are powers of 1024 with an i, of 1000 without.
+var units = map[string]int64{
+	"": 1, "b": 1,
+	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}
+
+// UnmarshalText reads a size.
+func (s *size) UnmarshalText(text []byte) error {
+	given := string(text)
+	digits := strings.TrimRight(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	unit, ok := units[strings.ToLower(given[len(digits):])]
+	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+	if !ok || err != nil {
+		return fmt.Errorf("%q is not a size such as 512KiB, 8MiB or 5MB", given)
+	}
+	if n < 0 {
+		return fmt.Errorf("%q is negative", given)
+	}
+	if n > math.MaxInt64/unit {
+		return fmt.Errorf("%q is too large", given)
+	}
+	*s = size(n * unit)
+	return nil
+}
+
+// bytesText is n for people, in powers of 1024.
+func bytesText(n int64) string {
+	const names = "KMGTPE"
+	if n < 1<<10 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	value, i := float64(n)/(1<<10), 0
+	for value >= 1024 && i < len(names)-1 {
+		value /= 1024
+		i++
+	}
+	return fmt.Sprintf("%.1f %ciB", value, names[i])
+}

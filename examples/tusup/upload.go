@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"golang.org/x/time/rate"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// Run uploads everything that the command line names.
+func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
+	if err := u.check(c); err != nil {
+		return err
+	}
+	out := &output{program: p, json: c.JSON}
+	files := collect(u.Files, out)
+	if len(files) == 0 {
+		return out.failure()
+	}
+	opts, err := u.uploadOptions()
+	if err != nil {
+		return err
+	}
+	endpoint := c.endpoint()
+	if endpoint == "" && u.UploadURL != "" {
+		endpoint = u.UploadURL
+	}
+	embedded := endpoint == ""
+	if embedded {
+		c.NoState = true // the next one has another address
+		server, err := startServer("uploads", "127.0.0.1:0", p, c.Verbose)
+		if err != nil {
+			return err
+		}
+		defer server.close()
+		endpoint = server.endpoint
+		p.logf("no endpoint given: a tusd at %s stores in %s", endpoint, server.dir)
+	}
+	client, closeState, err := u.client(p, c, endpoint, out)
+	if err != nil {
+		return err
+	}
+	defer closeState()
+	out.progress = newProgress(u.Progress, p, files)
+	if u.UploadURL != "" {
+		u.resume(ctx, client, files[0], opts, out)
+	} else {
+		u.uploadAll(ctx, client, files, opts, out)
+	}
+	out.progress.close()
+	if ctx.Err() != nil {
+		out.explainPause(u, c, embedded)
+	}
+	return out.failure()
+}
+
+// client makes the client of this command, with the resume database.
+func (u *uploadCommand) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
+	opts := tus.Options{
+		Fingerprinter: fingerprinter(u.Fingerprint),
+		Hooks: tus.Hooks{
+			OnStoreError: func(e tus.StoreError) { p.logf("%s: going on without resume: %s: %v", e.Name, e.Op, e.Err) },
+		},
+	}
+	if limit := u.LimitRate; limit > 0 {
+		// A tenth of a second at once keeps the rate even, and the calls few.
+		burst := min(max(int(limit/10), 16<<10), 1<<20)
+		opts.RateLimit = rate.NewLimiter(rate.Limit(limit), burst)
+	}
+	if u.UploadURL != "" {
+		c.NoState = true
+	}
+	// What is wrong with the options shows before the database is opened.
+	if _, err := c.newClient(p, endpoint, opts); err != nil {
+		return nil, nil, err
+	}
+	store, err := c.openState(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	opts.Store = stored(store)
+	client, err := c.newClient(p, endpoint, opts)
+	return client, func() {
+		client.CloseIdleConnections()
+		if store != nil {
+			store.Close()
+		}
+	}, err
+}
+
+// uploadOptions are those of each file.
+func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
+	metadata, err := u.metadata()
+	return tus.UploadOptions{
+		Metadata:    metadata,
+		ChunkSize:   int64(u.ChunkSize),
+		Parallel:    u.Parallel,
+		Checksum:    u.Checksum,
+		DeferLength: u.DeferredLength,
+	}, err
+}
+
+// uploadAll uploads several files at the same time.
+func (u *uploadCommand) uploadAll(ctx context.Context, client *tus.Client, files []file, opts tus.UploadOptions, out *output) {
+	jobs := func(yield func(tus.Job) bool) {
+		for _, f := range files {
+			if !yield(u.job(f, opts, out)) {
+				return
+			}
+		}
+	}
+	for r := range client.UploadAll(ctx, jobs, &tus.BatchOptions{Concurrency: u.Concurrency}) {
+		u.ended(ctx, client, r.Job.Tag.(file), r.Result, r.Err, out)
+	}
+}
+
+func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job {
+	opts.Hooks.OnProgress = func(now tus.Progress) { out.progress.update(f, now) }
+	if f.stdin {
+		return tus.Job{Source: tus.Reader(out.stdin), Options: &opts, Tag: f}
+	}
+	if opts.Metadata == nil && u.RelativeNames && f.relative != "" {
+		opts.Metadata = tus.Metadata{"filename": filepath.ToSlash(f.relative)}
+	}
+	job := tus.FileJob(f.path, &opts)
+	job.Tag = f
+	return job
+}
+
+// resume goes on with --upload-url.
+func (u *uploadCommand) resume(ctx context.Context, client *tus.Client, f file, opts tus.UploadOptions, out *output) {
+	job := u.job(f, opts, out)
+	result, err := client.Resume(ctx, u.UploadURL, job.Source, job.Options)
+	u.ended(ctx, client, f, result, err, out)
+}
+
+// ended says what became of a file.
+func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
+	if err != nil && u.TerminateFail && result.URL != "" && !ended(ctx, err) && !errors.Is(err, tus.ErrUnconfirmed) {
+		if err := client.Terminate(ctx, result.URL); err != nil {
+			out.logf("%s: not deleted on the server: %v", f.name(), err)
+		}
+	}
+	out.result(f, result, err)
+}
