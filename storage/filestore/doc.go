@@ -25,11 +25,12 @@
 //	lock                    is locked for changes
 //	tmp/                    files being written
 //	2a/<hash>-<ID>.json     a record, as storage.Encode makes it
+//	id/<ID>                 the hash to an ID
 //
 // The hash is the first half of the SHA-256 of the fingerprint in hexadecimal, and
-// the folder above it, one of 64, its first byte modulo 64. So Find reads one
-// folder. Finding a place by ID alone, as Delete has to, takes the names in all of
-// them: for tens of thousands of records package boltstore is the better choice.
+// the folder above it, one of 64, its first byte modulo 64. So Find reads the names
+// in one folder, and the files that it is about. What is in the folder id only saves
+// time: all that matters is in the records.
 //
 // A file may be deleted by hand. One that was changed by hand is damaged, as its
 // checksum is no longer right; the others do not suffer from it.

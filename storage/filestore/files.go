@@ -101,6 +101,7 @@ func (s *Store) remove(ctx context.Context, p place) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return at(s.path(p), err)
 	}
+	os.Remove(s.hintPath(p.id)) // or else it would be out of date
 	return nil
 }
 

@@ -52,8 +52,10 @@ func Open(dir string, opts *Options) (*Store, error) {
 	if opts != nil && opts.LockTimeout != 0 {
 		s.lockTimeout = max(opts.LockTimeout, 0)
 	}
-	if err := durable.MkdirAll(s.tempDir(), 0o700); err != nil {
-		return nil, at(dir, err)
+	for _, sub := range []string{s.tempDir(), s.hintDir()} {
+		if err := durable.MkdirAll(sub, 0o700); err != nil {
+			return nil, at(dir, err)
+		}
 	}
 	s.removeStrays()
 	return s, nil
@@ -122,6 +124,7 @@ func (s *Store) lockFailure(ctx context.Context, path string) error {
 }
 
 func (s *Store) tempDir() string { return filepath.Join(s.dir, "tmp") }
+func (s *Store) hintDir() string { return filepath.Join(s.dir, "id") }
 
 // removeStrays deletes what killed processes have left. Whatever cannot be deleted
 // does no harm.

@@ -102,8 +102,8 @@ func TestFilesAndFoldersArePrivate(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || seen != 6 {
-		t.Errorf("%d files and folders, %v, want 6", seen, err)
+	if err != nil || seen != 8 {
+		t.Errorf("%d files and folders, %v, want 8", seen, err)
 	}
 }
 
@@ -320,6 +320,37 @@ func TestNothingIsLeftBesideTheRecords(t *testing.T) {
 	})
 	if err != nil || files != 1 {
 		t.Errorf("%d files, %v, want only the lock", files, err)
+	}
+}
+
+// What is in the folder id is only there for speed.
+func TestHintsMayBeMissingOrWrong(t *testing.T) {
+	for name, spoil := range map[string]func(hint string) error{
+		"missing": os.Remove,
+		"empty":   func(hint string) error { return os.Truncate(hint, 0) },
+		"garbage": func(hint string) error { return os.WriteFile(hint, []byte(strings.Repeat("../", 11)[:32]), 0o600) },
+		"of no record": func(hint string) error {
+			return os.WriteFile(hint, []byte(strings.Repeat("0", 32)), 0o600)
+		},
+	} {
+		dir := t.TempDir()
+		s := open(t, dir, nil)
+		rec := put(t, s, record("key"))
+		if err := spoil(filepath.Join(dir, "id", rec.ID)); err != nil {
+			t.Fatal(err)
+		}
+		rec = put(t, s, rec)
+		if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
+			t.Errorf("hint %s: found %v, %v", name, found, err)
+		}
+		if err := s.Delete(t.Context(), rec.ID); err != nil {
+			t.Errorf("hint %s: %v", name, err)
+		}
+		if found, err := s.Find(t.Context(), "key"); len(found) != 0 || err != nil {
+			t.Errorf("hint %s: found %v, %v after Delete", name, found, err)
+		}
+		rec.Revision = 0
+		put(t, s, rec)
 	}
 }
 

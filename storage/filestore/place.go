@@ -16,6 +16,9 @@ import (
 // Find to read few names, few enough to read them all for an ID.
 const shards = 64
 
+// hashLength is that of the hashes in names, in hexadecimal digits.
+const hashLength = 32
+
 // place is where a record is kept.
 type place struct {
 	shard string // folder in the store's
@@ -34,7 +37,6 @@ func (p place) name() string { return p.hash + "-" + p.id + ".json" }
 
 // parseName is the reverse of name. It reports false for names of other files.
 func parseName(shard, name string) (place, bool) {
-	const hashLength = 32
 	stem, ok := strings.CutSuffix(name, ".json")
 	if !ok || len(stem) < hashLength+2 || stem[hashLength] != '-' {
 		return place{}, false
@@ -50,8 +52,8 @@ func (s *Store) folder(p place) string { return filepath.Join(s.dir, p.shard) }
 
 func (s *Store) path(p place) string { return filepath.Join(s.dir, p.shard, p.name()) }
 
-// places returns the records that there are in a shard.
-func (s *Store) places(shard string) ([]place, error) {
+// names returns what there is in a shard, of ours or not.
+func (s *Store) names(shard string) ([]string, error) {
 	dir := filepath.Join(s.dir, shard)
 	f, err := os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,27 +67,63 @@ func (s *Store) places(shard string) ([]place, error) {
 	if err != nil {
 		return nil, at(dir, err)
 	}
-	var places []place
-	for _, name := range names {
-		if p, ok := parseName(shard, name); ok {
-			places = append(places, p)
-		}
-	}
-	return places, nil
+	return names, nil
 }
 
-// locate looks for a record of which only the ID is known.
+// locate looks for a record of which only the ID is known: where the hint says, and
+// without one everywhere.
 func (s *Store) locate(id string) (p place, found bool, err error) {
+	if p, ok := s.hinted(id); ok {
+		return p, true, nil
+	}
+	suffix := place{id: id}.name()
 	for i := range shards {
-		places, err := s.places(shardOf(byte(i)))
+		shard := shardOf(byte(i))
+		names, err := s.names(shard)
 		if err != nil {
 			return place{}, false, err
 		}
-		for _, p := range places {
-			if p.id == id {
+		for _, name := range names {
+			if !strings.HasSuffix(name, suffix) {
+				continue
+			}
+			if p, ok := parseName(shard, name); ok && p.id == id {
 				return p, true, nil
 			}
 		}
 	}
 	return place{}, false, nil
+}
+
+// A hint is a file with an ID as its name, and the hash of the fingerprint in it.
+// It is written after the record, without waiting for the disk, and may be missing
+// or out of date: nothing that matters relies on it.
+
+func (s *Store) hintPath(id string) string { return filepath.Join(s.hintDir(), id) }
+
+// hinted returns where a record is, if there is a hint that is right.
+func (s *Store) hinted(id string) (place, bool) {
+	if (storage.Record{ID: id, Fingerprint: "f"}).Validate() != nil {
+		return place{}, false // and not the name of a file
+	}
+	hash, err := os.ReadFile(s.hintPath(id))
+	if err != nil || len(hash) != hashLength {
+		return place{}, false
+	}
+	first, err := hex.DecodeString(string(hash[:2]))
+	if err != nil {
+		return place{}, false
+	}
+	p, ok := parseName(shardOf(first[0]), place{hash: string(hash), id: id}.name())
+	if !ok {
+		return place{}, false
+	}
+	_, err = os.Lstat(s.path(p))
+	return p, err == nil
+}
+
+func (s *Store) hint(p place) {
+	if os.WriteFile(s.hintPath(p.id), []byte(p.hash), 0o600) != nil {
+		os.Remove(s.hintPath(p.id)) // it might be half of one
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -20,14 +21,18 @@ func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record,
 		return nil, err
 	}
 	wanted := placeOf(fingerprint, "")
-	places, err := s.places(wanted.shard)
+	names, err := s.names(wanted.shard)
 	if err != nil {
 		return nil, err
 	}
 	var found []storage.Record
 	var failures []error
-	for _, p := range places {
-		if p.hash != wanted.hash {
+	for _, name := range names {
+		if !strings.HasPrefix(name, wanted.hash) {
+			continue
+		}
+		p, ok := parseName(wanted.shard, name)
+		if !ok {
 			continue
 		}
 		rec, err := s.read(ctx, p)
@@ -95,13 +100,18 @@ func (s *Store) replace(ctx context.Context, p place, rec storage.Record, temp s
 	if err != nil || stored != rec.Revision {
 		return s.refusal(p, rec, err)
 	}
-	if stored == 0 {
-		// The ID must not be that of a record with another fingerprint either.
-		if _, exists, err := s.locate(rec.ID); exists || err != nil {
-			return s.refusal(p, rec, err)
-		}
+	if stored > 0 {
+		return s.rename(ctx, temp, p)
 	}
-	return s.rename(ctx, temp, p)
+	// The ID must not be that of a record with another fingerprint either.
+	if _, exists := s.hinted(rec.ID); exists {
+		return s.refusal(p, rec, nil)
+	}
+	if err := s.rename(ctx, temp, p); err != nil {
+		return err
+	}
+	s.hint(p)
+	return nil
 }
 
 // revision is that of the record at a place, 0 if there is none.
@@ -170,13 +180,15 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 func (s *Store) allPlaces(ctx context.Context) iter.Seq2[place, error] {
 	return func(yield func(place, error) bool) {
 		for i := range shards {
-			places, err := s.places(shardOf(byte(i)))
+			shard := shardOf(byte(i))
+			names, err := s.names(shard)
 			if err = cmp.Or(s.ready(ctx), err); err != nil {
 				yield(place{}, err)
 				return
 			}
-			for _, p := range places {
-				if !yield(p, s.ready(ctx)) {
+			for _, name := range names {
+				p, ok := parseName(shard, name)
+				if ok && !yield(p, s.ready(ctx)) {
 					return
 				}
 			}

@@ -1,0 +1,96 @@
+package boltstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+)
+
+// A record outlives the process that stored it.
+func Example() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "uploads.db")
+	ctx := context.Background()
+
+	store, err := boltstore.Open(path, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = store.Put(ctx, storage.Record{
+		ID: storage.NewID(), Fingerprint: "movie.mp4 at example.org",
+		UploadURL: "https://example.org/files/1", Size: 1 << 30,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		log.Fatal(err)
+	}
+
+	store, err = boltstore.Open(path, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	found, err := store.Find(ctx, "movie.mp4 at example.org")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(found[0].UploadURL)
+	// Output: https://example.org/files/1
+}
+
+func ExampleOpen_locked() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "uploads.db")
+
+	store, err := boltstore.Open(path, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+
+	_, err = boltstore.Open(path, &boltstore.Options{LockTimeout: -1})
+	fmt.Println(errors.Is(err, storage.ErrLocked))
+	// Output: true
+}
+
+// A damaged file need not keep a program from running.
+func ExampleStore_MovedAside() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "uploads.db")
+	if err := os.WriteFile(path, []byte("not a database"), 0o600); err != nil {
+		log.Fatal(err)
+	}
+
+	_, err = boltstore.Open(path, nil)
+	fmt.Println("damaged:", errors.Is(err, storage.ErrCorrupt))
+
+	store, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	fmt.Println("moved to another name:", store.MovedAside() != "")
+	// Output:
+	// damaged: true
+	// moved to another name: true
+}
