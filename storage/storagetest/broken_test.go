@@ -1,0 +1,207 @@
+package storagetest_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/storagetest"
+)
+
+// broken is a store with one thing wrong: the fields replace methods.
+type broken struct {
+	*storage.Memory
+	find          func(*storage.Memory, context.Context, string) ([]storage.Record, error)
+	put           func(*storage.Memory, context.Context, storage.Record) (storage.Record, error)
+	delete        func(*storage.Memory, context.Context, string) error
+	all           func(*storage.Memory, context.Context) iter.Seq2[storage.Record, error]
+	deleteExpired func(*storage.Memory, context.Context, time.Time) (int, error)
+}
+
+func (b broken) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
+	if b.find != nil {
+		return b.find(b.Memory, ctx, fingerprint)
+	}
+	return b.Memory.Find(ctx, fingerprint)
+}
+
+func (b broken) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
+	if b.put != nil {
+		return b.put(b.Memory, ctx, rec)
+	}
+	return b.Memory.Put(ctx, rec)
+}
+
+func (b broken) Delete(ctx context.Context, id string) error {
+	if b.delete != nil {
+		return b.delete(b.Memory, ctx, id)
+	}
+	return b.Memory.Delete(ctx, id)
+}
+
+func (b broken) All(ctx context.Context) iter.Seq2[storage.Record, error] {
+	if b.all != nil {
+		return b.all(b.Memory, ctx)
+	}
+	return b.Memory.All(ctx)
+}
+
+func (b broken) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
+	if b.deleteExpired != nil {
+		return b.deleteExpired(b.Memory, ctx, now)
+	}
+	return b.Memory.DeleteExpired(ctx, now)
+}
+
+// brokenStores has for each mistake a store that makes it, and the test that has to
+// notice.
+func brokenStores() map[string]struct {
+	test  string
+	store broken
+} {
+	shared := map[string][]storage.Record{} // what aliasing hands out again and again
+	return map[string]struct {
+		test  string
+		store broken
+	}{
+		"shares memory": {"RecordsAreCopies", broken{
+			find: func(m *storage.Memory, ctx context.Context, fp string) ([]storage.Record, error) {
+				if shared[fp] == nil {
+					shared[fp], _ = m.Find(ctx, fp)
+				}
+				return shared[fp], nil
+			}}},
+		"ignores revisions": {"PutOfAnotherRevisionConflicts", broken{
+			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+				stored, err := m.Put(ctx, rec)
+				for rec.Revision = 0; errors.Is(err, storage.ErrConflict) && rec.Revision < 10; rec.Revision++ {
+					stored, err = m.Put(ctx, rec)
+				}
+				return stored, err
+			}}},
+		"keeps the revision": {"PutGivesTheNextRevision", broken{
+			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+				stored, err := m.Put(ctx, rec)
+				stored.Revision = rec.Revision
+				return stored, err
+			}}},
+		"finds in any order": {"FindOrdersByUpdate", broken{
+			find: func(m *storage.Memory, ctx context.Context, fp string) ([]storage.Record, error) {
+				found, err := m.Find(ctx, fp)
+				slices.Reverse(found)
+				return found, err
+			}}},
+		"confuses fingerprints": {"FindTellsFingerprintsApart", broken{
+			find: func(m *storage.Memory, ctx context.Context, fp string) ([]storage.Record, error) {
+				return m.Find(ctx, strings.ToLower(fp))
+			}}},
+		"stores only UTF-8": {"PutReturnsWhatItStores", broken{
+			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+				rec = rec.Clone()
+				for k, v := range rec.Metadata {
+					rec.Metadata[k] = strings.ToValidUTF8(v, "?")
+				}
+				return m.Put(ctx, rec)
+			}}},
+		"stores anything": {"PutRejectsInvalidRecords", broken{
+			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+				stored, err := m.Put(ctx, rec)
+				if errors.Is(err, storage.ErrInvalidRecord) {
+					return m.Put(ctx, storage.Record{ID: storage.NewID(), Fingerprint: "anything"})
+				}
+				return stored, err
+			}}},
+		"misses absent records": {"DeleteOfNothingIsNoError", broken{
+			delete: func(m *storage.Memory, ctx context.Context, id string) error {
+				for rec := range m.All(ctx) {
+					if rec.ID == id {
+						return m.Delete(ctx, id)
+					}
+				}
+				return errors.New("not found")
+			}}},
+		"does not delete": {"DeletedRecordIsGone", broken{
+			delete: func(_ *storage.Memory, ctx context.Context, _ string) error { return ctx.Err() }}},
+		"yields twice": {"AllYieldsEachRecordOnce", broken{
+			all: func(m *storage.Memory, ctx context.Context) iter.Seq2[storage.Record, error] {
+				return func(yield func(storage.Record, error) bool) {
+					for rec, err := range m.All(ctx) {
+						if !yield(rec, err) || err == nil && !yield(rec, err) {
+							return
+						}
+					}
+				}
+			}}},
+		"goes on after the end": {"EndedContextIsReturned", broken{
+			find: func(m *storage.Memory, ctx context.Context, fp string) ([]storage.Record, error) {
+				return m.Find(context.WithoutCancel(ctx), fp)
+			}}},
+		"expires leases": {"DeleteExpiredSparesLeases", broken{
+			deleteExpired: func(m *storage.Memory, ctx context.Context, now time.Time) (int, error) {
+				n := 0
+				for rec, err := range m.All(ctx) {
+					if err != nil {
+						return n, err
+					}
+					if rec.Lease = nil; rec.Expired(now) {
+						n++
+						m.Delete(ctx, rec.ID)
+					}
+				}
+				return n, nil
+			}}},
+		"lets several win": {"OneOfManyWinsEachRevision", broken{
+			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+				stored, err := m.Put(ctx, rec)
+				if errors.Is(err, storage.ErrConflict) && strings.HasSuffix(rec.UploadURL, "7") {
+					return rec, nil
+				}
+				return stored, err
+			}}},
+		"forgets": {"RecordsOutliveTheStore", broken{}},
+	}
+}
+
+// brokenVariable makes the test binary run the suite with the store it names.
+const brokenVariable = "STORAGETEST_BROKEN"
+
+// TestBrokenStore is what the other process runs. By itself it runs the suite with
+// a store that is in order.
+func TestBrokenStore(t *testing.T) {
+	name := os.Getenv(brokenVariable)
+	store := brokenStores()[name].store
+	open := func() storage.Store {
+		store.Memory = new(storage.Memory)
+		return store
+	}
+	storagetest.Run(t, func(*testing.T) storage.Store { return open() })
+	if name != "" {
+		storagetest.RunDurable(t, func(*testing.T, string) storage.Store { return open() })
+	}
+}
+
+func TestSuiteNoticesEveryMistake(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, mistake := range brokenStores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.Command(exe, "-test.run=^TestBrokenStore$/^"+mistake.test+"$")
+			cmd.Env = append(os.Environ(), brokenVariable+"="+name)
+			out, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || !strings.Contains(string(out), "--- FAIL: TestBrokenStore/"+mistake.test) {
+				t.Errorf("%s did not fail: %v\n%s", mistake.test, err, out)
+			}
+		})
+	}
+}
