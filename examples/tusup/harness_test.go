@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// binary is tusup as a user has it, built once.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tusup")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "tusup")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v: %s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// outcome is what a run of tusup left.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// command is tusup in a folder and with a state of the test's own.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "TUS_ENDPOINT=", "TUS_TOKEN=", "TUS_HEADERS=", "XDG_STATE_HOME="+cmd.Dir, "HOME="+cmd.Dir)
+	return cmd
+}
+
+// finish runs cmd to its end.
+func finish(t *testing.T, cmd *exec.Cmd) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+func tusup(t *testing.T, args ...string) outcome {
+	t.Helper()
+	return finish(t, command(t, args...))
+}
+
+// mustUpload runs tusup --json for one file and returns its line.
+func mustUpload(t *testing.T, args ...string) line {
+	t.Helper()
+	got := tusup(t, append([]string{"--json", "--progress", "none"}, args...)...)
+	if got.code != exitOK {
+		t.Fatalf("exit code %d: %s", got.code, got.stderr)
+	}
+	return decode(t, got.stdout)
+}
+
+// decode reads the one line of JSON that stdout must be.
+func decode(t *testing.T, stdout string) line {
+	t.Helper()
+	var l line
+	d := json.NewDecoder(strings.NewReader(stdout))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&l); err != nil || d.More() {
+		t.Fatalf("standard output is not one line of JSON: %v\n%s", err, stdout)
+	}
+	return l
+}
+
+// randomFile is a new file of reproducible noise.
+func randomFile(t *testing.T, size int) (path string, data []byte) {
+	t.Helper()
+	data = make([]byte, size)
+	rand.NewChaCha8([32]byte{7}).Read(data)
+	path = filepath.Join(t.TempDir(), "file.bin")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, data
+}
+
+// wantStored fails unless the test server holds exactly data, complete.
+func wantStored(t *testing.T, srv *tustest.Server, url string, data []byte) {
+	t.Helper()
+	up, ok := srv.Upload(url)
+	if !ok || !up.Complete() || sha256.Sum256(up.Data) != sha256.Sum256(data) {
+		t.Fatalf("server holds %d bytes of %d, complete %v, or others than the source's", len(up.Data), len(data), ok && up.Complete())
+	}
+}
+
+// serve starts tusup serve and returns its endpoint and folder.
+func serve(t *testing.T) (endpoint, dir string) {
+	t.Helper()
+	cmd := command(t, "serve", "--addr", "127.0.0.1:0", "--dir", "store")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	})
+	text, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(text) // tusd at ENDPOINT stores in DIR
+	return fields[2], filepath.Join(cmd.Dir, "store")
+}
+
+// wantOnDisk fails unless tusd has exactly data.
+func wantOnDisk(t *testing.T, dir, url string, data []byte) {
+	t.Helper()
+	stored, err := os.ReadFile(filepath.Join(dir, lastSegment(url)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sha256.Sum256(stored) != sha256.Sum256(data) {
+		t.Fatalf("tusd holds %d bytes that are not the source's %d", len(stored), len(data))
+	}
+}

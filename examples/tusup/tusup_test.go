@@ -1,0 +1,402 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+func TestStoresTheExactBytesOnTusd(t *testing.T) {
+	endpoint, dir := serve(t)
+	const mb = 5_000_000
+	sizes := map[string][]int{
+		"0":    {0, 1, mb, 100 << 20},
+		"1MiB": {0, 1, 1<<20 - 1, 1 << 20, 1<<20 + 1},
+		"5MB":  {mb - 1, mb, mb + 1},
+	}
+	for chunk, list := range sizes {
+		for _, size := range list {
+			t.Run(fmt.Sprintf("chunk=%s/size=%d", chunk, size), func(t *testing.T) {
+				path, data := randomFile(t, size)
+				l := mustUpload(t, "--endpoint", endpoint, "--chunk-size", chunk, path)
+				wantOnDisk(t, dir, l.URL, data)
+				if l.File != path || l.Size != int64(size) || l.BytesSent != int64(size) || l.BytesResent != 0 || l.Error != "" {
+					t.Errorf("line is %+v", l)
+				}
+			})
+		}
+	}
+}
+
+func TestOneChunkFileCostsOnePost(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1<<20)
+	l := mustUpload(t, "--endpoint", srv.Endpoint(), "--chunk-size", "1MiB", path)
+	wantStored(t, srv, l.URL, data)
+	if srv.Count("OPTIONS") != 1 || srv.Count("POST") != 1 || len(srv.Requests()) != 2 || l.Requests != 2 {
+		t.Errorf("requests: %d OPTIONS, %d POST, %d in all, %d told", srv.Count("OPTIONS"), srv.Count("POST"), len(srv.Requests()), l.Requests)
+	}
+}
+
+func TestEveryWayToUpload(t *testing.T) {
+	for name, args := range map[string][]string{
+		"plain":           nil,
+		"chunks":          {"--chunk-size", "100KB"},
+		"parallel":        {"--chunk-size", "1MiB", "--parallel", "3"},
+		"deferred length": {"--deferred-length", "--chunk-size", "1MiB"},
+		"checksum":        {"--checksum", "sha1", "--chunk-size", "1MiB"},
+		"no checksum":     {"--checksum", "off"},
+		"limited":         {"--limit-rate", "1GB"},
+		"no state":        {"--no-state"},
+		"stat":            {"--fingerprint", "stat", "--chunk-size", "1MiB"},
+		"content":         {"--fingerprint", "content", "--chunk-size", "1MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			path, data := randomFile(t, 17_000_000)
+			l := mustUpload(t, append(args, "--endpoint", srv.Endpoint(), path)...)
+			wantStored(t, srv, l.URL, data)
+			want := map[string]string{"checksum": "sha1", "no checksum": ""}
+			if algorithm, ok := want[name]; ok && l.Checksum != algorithm {
+				t.Errorf("checksum is %q", l.Checksum)
+			}
+		})
+	}
+}
+
+func TestStandardInputHasNoLength(t *testing.T) {
+	for _, size := range []int{0, 1000, 3_000_000} {
+		srv := tustest.NewServer(t, nil)
+		_, data := randomFile(t, size)
+		cmd := command(t, "--endpoint", srv.Endpoint(), "--json", "--chunk-size", "1MiB", "-")
+		cmd.Stdin = bytes.NewReader(data)
+		got := finish(t, cmd)
+		if got.code != exitOK {
+			t.Fatalf("exit code %d: %s", got.code, got.stderr)
+		}
+		wantStored(t, srv, decode(t, got.stdout).URL, data)
+	}
+}
+
+func TestFoldersAndSeveralFiles(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	root := filepath.Join(t.TempDir(), "photos")
+	for _, name := range []string{"a.jpg", "2026/b.jpg", "2026/11/c.jpg"} {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	single, _ := randomFile(t, 10)
+	got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "--relative-names", root, single)
+	if got.code != exitOK || strings.Count(got.stdout, "\n") != 4 {
+		t.Fatalf("exit code %d, output %s%s", got.code, got.stdout, got.stderr)
+	}
+	var names []string
+	for _, up := range srv.Uploads() {
+		names = append(names, up.Metadata)
+	}
+	slices.Sort(names)
+	want := []string{ // a.jpg, file.bin, 2026/11/c.jpg, 2026/b.jpg
+		"filename MjAyNi8xMS9jLmpwZw==", "filename MjAyNi9iLmpwZw==", "filename YS5qcGc=", "filename ZmlsZS5iaW4=",
+	}
+	slices.Sort(want)
+	if !slices.Equal(names, want) {
+		t.Errorf("metadata is %q", names)
+	}
+}
+
+func TestBadInputIsOneClearLineAndSendsNothing(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 100)
+	endpoint := "--endpoint=" + srv.Endpoint()
+	missing := filepath.Join(t.TempDir(), "missing.bin")
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"nothing":             {[]string{endpoint}, exitUsage, "FILE"},
+		"missing file":        {[]string{endpoint, missing}, exitFailed, "missing.bin"},
+		"folder where a file": {[]string{endpoint, "--upload-url", srv.Endpoint() + "x", t.TempDir(), path}, exitUsage, "--upload-url"},
+		"scheme":              {[]string{"--endpoint=ftp://example.org/", path}, exitUsage, "ftp"},
+		"no URL":              {[]string{"--endpoint=http://[::1", path}, exitUsage, "not a URL"},
+		"no host":             {[]string{"--endpoint=http://", path}, exitUsage, "no host"},
+		"metadata key":        {[]string{endpoint, "--metadata", "a b=c", path}, exitUsage, "metadata key"},
+		"metadata twice":      {[]string{endpoint, "--metadata", "a=b", "--metadata", "a=c", path}, exitUsage, "twice"},
+		"metadata form":       {[]string{endpoint, "--metadata", "abc", path}, exitUsage, "key=value"},
+		"negative chunk":      {[]string{endpoint, "--chunk-size=-1", path}, exitUsage, "negative"},
+		"size":                {[]string{endpoint, "--chunk-size=many", path}, exitUsage, "not a size"},
+		"huge size":           {[]string{endpoint, "--chunk-size=9999999999GiB", path}, exitUsage, "too large"},
+		"unit alone":          {[]string{endpoint, "--chunk-size=MiB", path}, exitUsage, "not a size"},
+		"parallel":            {[]string{endpoint, "--parallel=0", path}, exitUsage, "--parallel"},
+		"concurrency":         {[]string{endpoint, "--concurrency=0", path}, exitUsage, "--concurrency"},
+		"retries":             {[]string{endpoint, "--retries=-1", path}, exitUsage, "--retries"},
+		"header form":         {[]string{endpoint, "--header", "secret", path}, exitUsage, "Name: value"},
+		"header injection":    {[]string{endpoint, "--header", "X-A: b\r\nX-C: d", path}, exitUsage, "X-A"},
+		"checksum":            {[]string{endpoint, "--checksum", "a b", path}, exitUsage, "checksum"},
+		"fingerprint":         {[]string{endpoint, "--fingerprint", "dna", path}, exitUsage, "fingerprint"},
+		"flag":                {[]string{endpoint, "--nonsense", path}, exitUsage, "nonsense"},
+		"state twice":         {[]string{endpoint, "--state", "x", "--no-state", path}, exitUsage, "--no-state"},
+		"authority":           {[]string{endpoint, "--ca-cert", path, path}, exitUsage, "no certificate"},
+		"two files, one URL":  {[]string{"--upload-url", srv.Endpoint() + "x", path, path}, exitUsage, "exactly one"},
+		"info without a URL":  {[]string{"info"}, exitUsage, "URL"},
+		"no endpoint to ask":  {[]string{"capabilities"}, exitUsage, "endpoint"},
+		"forget what":         {[]string{"forget"}, exitUsage, "--all"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := tusup(t, test.args...)
+			lines := strings.Split(strings.TrimSpace(got.stderr), "\n")
+			if got.code != test.code || len(lines) != 1 || !strings.HasPrefix(lines[0], "tusup: ") || !strings.Contains(lines[0], test.want) {
+				t.Errorf("exit code %d, want %d; standard error:\n%s", got.code, test.code, got.stderr)
+			}
+			if got.stdout != "" {
+				t.Errorf("standard output: %s", got.stdout)
+			}
+			if strings.Contains(got.stderr, "secret") {
+				t.Errorf("a header value is repeated: %s", got.stderr)
+			}
+		})
+	}
+	if n := len(srv.Requests()); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+}
+
+func TestOneBadFileDoesNotStopTheOthers(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1000)
+	got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "missing.bin", path)
+	if got.code != exitFailed {
+		t.Errorf("exit code %d", got.code)
+	}
+	byFile := map[string]line{}
+	for text := range strings.Lines(got.stdout) {
+		var l line
+		if err := json.Unmarshal([]byte(text), &l); err != nil {
+			t.Fatal(err)
+		}
+		byFile[l.File] = l
+	}
+	if len(byFile) != 2 || byFile["missing.bin"].Error == "" || byFile[path].Error != "" {
+		t.Fatalf("lines are %+v", byFile)
+	}
+	wantStored(t, srv, byFile[path].URL, data)
+}
+
+// interrupted starts an upload that stalls after a while, and interrupts it.
+func interrupted(t *testing.T, srv *tustest.Server, cmd *exec.Cmd) outcome {
+	t.Helper()
+	stalled := make(chan struct{})
+	var once sync.Once
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		once.Do(func() { close(stalled) })
+		tustest.Stall()(w, r, h)
+	}})
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-stalled
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+func TestInterruptPausesAndTheSameCommandGoesOn(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1_000_000)
+	state := filepath.Join(t.TempDir(), "state", "uploads.db")
+	args := []string{"--endpoint", srv.Endpoint(), "--state", state, "--json", "--chunk-size", "100KB", path}
+	got := interrupted(t, srv, command(t, args...))
+	if got.code != exitInterrupted {
+		t.Fatalf("exit code %d: %s", got.code, got.stderr)
+	}
+	first := decode(t, got.stdout)
+	if !strings.Contains(got.stderr, "--upload-url '"+first.URL+"'") {
+		t.Errorf("it is not said how to go on: %s", got.stderr)
+	}
+	listed := tusup(t, "list", "--state", state)
+	if listed.code != exitOK || !strings.Contains(listed.stdout, first.URL) {
+		t.Errorf("list: %+v", listed)
+	}
+	second := mustUpload(t, args...)
+	wantStored(t, srv, second.URL, data)
+	if second.URL != first.URL || second.ResumedFrom != 200_000 || second.BytesSent != 800_000 {
+		t.Errorf("second line is %+v", second)
+	}
+	if listed := tusup(t, "list", "--state", state); listed.stdout != "" {
+		t.Errorf("left in the list: %s", listed.stdout)
+	}
+}
+
+func TestPrintedURLGoesOnElsewhere(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1_000_000)
+	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--no-state", "--json", "--chunk-size", "100KB", path))
+	first := decode(t, got.stdout)
+	posts := srv.Count("POST")
+	second := mustUpload(t, "--upload-url", first.URL, path)
+	wantStored(t, srv, first.URL, data)
+	if second.ResumedFrom != 200_000 || srv.Count("POST") != posts {
+		t.Errorf("second line is %+v, %d creations", second, srv.Count("POST"))
+	}
+}
+
+func TestForgetMakesTheNextUploadBeginAnew(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 1_000_000)
+	state := filepath.Join(t.TempDir(), "uploads.db")
+	args := []string{"--endpoint", srv.Endpoint(), "--state", state, "--json", "--chunk-size", "100KB", path}
+	interrupted(t, srv, command(t, args...))
+	var rec struct{ Fingerprint string }
+	if err := json.Unmarshal([]byte(tusup(t, "list", "--json", "--state", state).stdout), &rec); err != nil {
+		t.Fatal(err)
+	}
+	if got := tusup(t, "forget", "--state", state, "nonsense"); got.code != exitFailed {
+		t.Errorf("forgetting what is not there: %+v", got)
+	}
+	if got := tusup(t, "forget", "--state", state, rec.Fingerprint); got.code != exitOK {
+		t.Fatalf("forget: %+v", got)
+	}
+	if l := mustUpload(t, args...); l.ResumedFrom != 0 || l.BytesSent != 1_000_000 {
+		t.Errorf("line is %+v", l)
+	}
+}
+
+func TestStateOfAnotherProcessIsNamedNotWaitedFor(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 1_000_000)
+	state := filepath.Join(t.TempDir(), "uploads.db")
+	var second outcome
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		second = tusup(t, "--endpoint", srv.Endpoint(), "--state", state, path)
+		h.Serve(w, r)
+	}})
+	mustUpload(t, "--endpoint", srv.Endpoint(), "--state", state, "--chunk-size", "400KB", path)
+	if second.code != exitFailed || !strings.Contains(second.stderr, state) {
+		t.Errorf("second process: %+v", second)
+	}
+}
+
+func TestSecretsAreNeverPrinted(t *testing.T) {
+	const token = "PLANTEDSECRETTOKEN"
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		tustest.Respond(403, "you sent "+r.Header.Get("Authorization")+" and "+r.Header.Get("X-Api-Key"))(w, r, h)
+	}})
+	path, _ := randomFile(t, 300_000)
+	cmd := command(t, "--endpoint", srv.Endpoint()+"?key="+token, "--verbose", "--json", "--chunk-size", "100KB",
+		"--header", "X-Api-Key: "+token, path)
+	cmd.Env = append(cmd.Env, "TUS_TOKEN="+token)
+	got := finish(t, cmd)
+	if got.code != exitFailed || !strings.Contains(got.stderr, "PATCH") {
+		t.Fatalf("outcome is %+v", got)
+	}
+	if strings.Contains(got.stdout+got.stderr, token) {
+		t.Errorf("the secret shows:\n%s\n%s", got.stdout, got.stderr)
+	}
+	if r := srv.Requests()[len(srv.Requests())-1]; r.Header.Get("Authorization") != "Bearer "+token || r.Header.Get("X-Api-Key") != token {
+		t.Error("the headers did not arrive")
+	}
+}
+
+func TestTokenOfAnotherEndpointIsNotSent(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 100)
+	cmd := command(t, "--endpoint", srv.Endpoint(), path)
+	cmd.Env = append(cmd.Env, "TUS_ENDPOINT=https://other.example/files/", "TUS_TOKEN=secret")
+	if got := finish(t, cmd); got.code != exitOK {
+		t.Fatalf("outcome is %+v", got)
+	}
+	for _, r := range srv.Requests() {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("the token went to another server")
+		}
+	}
+}
+
+func TestTerminateOnFail(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(403, "no")})
+	path, _ := randomFile(t, 300_000)
+	got := tusup(t, "--endpoint", srv.Endpoint(), "--chunk-size", "100KB", "--terminate-on-fail", path)
+	if got.code != exitFailed || !srv.Uploads()[0].Terminated {
+		t.Errorf("outcome is %+v, terminated %v", got, srv.Uploads()[0].Terminated)
+	}
+}
+
+func TestInfoCapabilitiesAndTerminate(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 1 << 30})
+	path, _ := randomFile(t, 1000)
+	l := mustUpload(t, "--endpoint", srv.Endpoint(), "--metadata", "k=v", path)
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"info", l.URL}, "offset    1000 (1000 B of 1000 B)\ncomplete  true\nmetadata  k = \"v\"\n"},
+		{[]string{"info", "--json", l.URL}, `"offset":1000,"length":1000,"length_deferred":false,"complete":true,"metadata":{"k":"v"}`},
+		{[]string{"capabilities", "--endpoint", srv.Endpoint()}, "max size    1073741824 (1.0 GiB)\nextension   creation\n"},
+		{[]string{"capabilities", "--json", "--endpoint", srv.Endpoint()}, `"max_size":1073741824`},
+		{[]string{"terminate", l.URL}, ""},
+	} {
+		if got := tusup(t, test.args...); got.code != exitOK || !strings.Contains(got.stdout, test.want) {
+			t.Errorf("%v: %+v", test.args, got)
+		}
+	}
+	if got := tusup(t, "info", l.URL); got.code != exitFailed || !strings.Contains(got.stderr, "does not exist") {
+		t.Errorf("info of what is gone: %+v", got)
+	}
+}
+
+func TestEmbeddedServerStoresInUploads(t *testing.T) {
+	path, data := randomFile(t, 300_000)
+	cmd := command(t, "--json", path)
+	got := finish(t, cmd)
+	if got.code != exitOK || !strings.Contains(got.stderr, "tusd at http://127.0.0.1:") {
+		t.Fatalf("outcome is %+v", got)
+	}
+	wantOnDisk(t, filepath.Join(cmd.Dir, "uploads"), decode(t, got.stdout).URL, data)
+}
+
+func TestVerboseTellsRequestsAndChecksum(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+	path, _ := randomFile(t, 200_000)
+	got := tusup(t, "--endpoint", srv.Endpoint(), "--verbose", "--chunk-size", "100KB", path)
+	for _, want := range []string{"OPTIONS ", "POST ", "PATCH ", "offset 100000 → 200000", "checksum sha256"} {
+		if !strings.Contains(got.stderr, want) {
+			t.Errorf("%q is not in\n%s", want, got.stderr)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]size{"0": 0, "100": 100, "1kB": 1000, "512KiB": 512 << 10, "8MiB": 8 << 20, "5MB": 5_000_000, "2 GiB": 2 << 30, "7b": 7} {
+		var s size
+		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
+			t.Errorf("%q is %d, %v", text, s, err)
+		}
+	}
+	for _, text := range []string{"", "-1", "1.5MiB", "MiB", "1 XB", "9223372036854775808", "8796093022208MiB", "0x10", "1e3"} {
+		var s size
+		if err := s.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is %d", text, s)
+		}
+	}
+}
