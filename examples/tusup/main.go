@@ -25,8 +25,8 @@ const (
 
 // program is what a command works with.
 type program struct {
-	stdin          *os.File
-	stdout, stderr io.Writer
+	stdin, stderr *os.File
+	stdout        io.Writer
 }
 
 // logf writes a line about what goes on.

@@ -29,11 +29,10 @@ type progress struct {
 
 // newProgress decides what is shown: a bar on a terminal, lines elsewhere.
 func newProgress(mode string, p *program, files []file) *progress {
-	fd, terminal := p.stderr.(interface{ Fd() uintptr })
-	terminal = terminal && term.IsTerminal(int(fd.Fd()))
+	fd := int(p.stderr.Fd())
 	if mode == "auto" {
 		mode = "plain"
-		if terminal {
+		if term.IsTerminal(fd) {
 			mode = "bar"
 		}
 	}
@@ -49,7 +48,11 @@ func newProgress(mode string, p *program, files []file) *progress {
 		now.total += f.size
 	}
 	if mode == "bar" {
-		now.bar = newBar(p.stderr, now.total, title(files))
+		width, _, err := term.GetSize(fd)
+		if err != nil {
+			width = 80
+		}
+		now.bar = newBar(p.stderr, now.total, title(files, width))
 	}
 	return now
 }
@@ -69,13 +72,13 @@ func newBar(w io.Writer, total int64, title string) *progressbar.ProgressBar {
 	)
 }
 
-// title is short enough for a narrow terminal.
-func title(files []file) string {
+// title leaves room for the rest of the bar on a terminal of that width.
+func title(files []file, width int) string {
 	if len(files) > 1 {
 		return fmt.Sprintf("%d files", len(files))
 	}
 	name := []rune(lastSegment(files[0].name()))
-	const limit = 16
+	limit := min(max(6, width-32), 24)
 	if len(name) > limit {
 		return string(name[:limit-1]) + "…"
 	}
