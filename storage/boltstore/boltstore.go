@@ -172,14 +172,19 @@ func (s *Store) read(tx *bbolt.Tx) error {
 	if records == nil || version < 1 {
 		return fmt.Errorf("%w: no records", storage.ErrCorrupt)
 	}
-	return records.ForEach(func(id, value []byte) error {
+	ids := map[key][]string{}
+	err = records.ForEach(func(id, value []byte) error {
 		h, err := unpackHeader(id, value)
 		if err != nil {
 			return &storage.Error{Path: s.path, ID: printable(id), Err: err}
 		}
-		s.index.add(h.key, string(id))
+		ids[h.key] = append(ids[h.key], string(id))
 		return nil
 	})
+	if err == nil {
+		s.index.reset(ids)
+	}
+	return err
 }
 
 // MovedAside returns where Open has moved a damaged file to, or "" if it did not

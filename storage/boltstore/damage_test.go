@@ -180,7 +180,7 @@ func TestFlippedBitIsCorruptOrRight(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	write(t, path, data)
 	random := rand.New(rand.NewPCG(1, 2))
-	const tries = 1500
+	const tries = 1000
 	corrupt := 0
 	for try := range tries {
 		// One in ten goes to the headers of pages, where it does most harm.
@@ -288,7 +288,7 @@ func TestDamagedFileIsMovedAsideOnRequest(t *testing.T) {
 
 // Several who find the same damage do not move each other's new file.
 func TestDamagedFileIsMovedAsideOnce(t *testing.T) {
-	for range 20 {
+	for range 10 {
 		path := filepath.Join(t.TempDir(), "uploads.db")
 		write(t, path, bytes.Repeat([]byte("damaged"), 10_000))
 		const openers = 4

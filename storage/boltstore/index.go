@@ -17,6 +17,12 @@ func (x *index) find(k key) []string {
 	return slices.Clone(x.ids[k])
 }
 
+func (x *index) reset(ids map[key][]string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.ids = ids
+}
+
 func (x *index) add(k key, id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

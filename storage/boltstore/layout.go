@@ -79,7 +79,7 @@ func unpack(id, value []byte) (storage.Record, error) {
 	return rec, nil
 }
 
-// formatVersion makes the value that says in which layout the file is: the number
+// formatSchema makes the value that says in which layout the file is: the number
 // and its checksum, as a damaged number must not pass for a newer release's.
 func formatSchema(version int) []byte {
 	text := fmt.Appendf(nil, "%d", version)

@@ -234,9 +234,16 @@ func (s *Store) commit(batch []*change) {
 			return nil
 		})
 	})
+	if errors.Is(err, errUnchanged) {
+		return
+	}
+	if err != nil {
+		// When the disk fails it is not certain which state bbolt goes on with.
+		s.guard(func() error { return s.db.View(s.read) })
+	}
 	for _, c := range batch {
 		switch {
-		case errors.Is(err, errUnchanged), c.err != nil:
+		case c.err != nil:
 		case err != nil:
 			c.err = err
 		case c.committed != nil:

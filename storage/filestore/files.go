@@ -81,10 +81,13 @@ func (s *Store) writeTemp(data []byte) (path string, err error) {
 	return f.Name(), nil
 }
 
-// makeFolder makes the folder of a place.
-func (s *Store) makeFolder(p place) error {
-	if err := durable.MkdirAll(s.folder(p), 0o700); err != nil {
-		return at(s.folder(p), err)
+// makeFolders makes the folders that a record needs, should they not exist, or no
+// longer.
+func (s *Store) makeFolders(p place) error {
+	for _, dir := range []string{s.tempDir(), s.folder(p)} {
+		if err := durable.MkdirAll(dir, 0o700); err != nil {
+			return at(dir, err)
+		}
 	}
 	return nil
 }

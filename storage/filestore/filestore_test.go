@@ -299,6 +299,26 @@ func TestOldTemporaryFilesAreRemoved(t *testing.T) {
 	}
 }
 
+// Somebody may clean up while a program is running.
+func TestFolderThatWasDeletedIsMadeAnew(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	s := open(t, dir, nil)
+	rec := put(t, s, record("key"))
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := s.Find(t.Context(), "key"); len(found) != 0 || err != nil {
+		t.Errorf("found %v, %v", found, err)
+	}
+	if _, err := s.Put(t.Context(), rec); !errors.Is(err, storage.ErrConflict) {
+		t.Errorf("Put of a deleted record: %v, want ErrConflict", err)
+	}
+	rec = put(t, s, record("key"))
+	if err := s.Delete(t.Context(), rec.ID); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestNothingIsLeftBesideTheRecords(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)

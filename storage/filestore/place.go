@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -67,7 +68,9 @@ func (s *Store) names(shard string) ([]string, error) {
 	if err != nil {
 		return nil, at(dir, err)
 	}
-	return names, nil
+	// A folder that changes while it is read may name a file twice.
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // locate looks for a record of which only the ID is known: where the hint says, and

@@ -75,7 +75,7 @@ func (s *Store) put(ctx context.Context, rec storage.Record, data []byte) error 
 	if stored, err := s.revision(ctx, p); err != nil || stored != rec.Revision {
 		return s.refusal(p, rec, err)
 	}
-	if err := s.makeFolder(p); err != nil {
+	if err := s.makeFolders(p); err != nil {
 		return err
 	}
 	temp, err := s.writeTemp(data)
