@@ -128,7 +128,9 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		return nil, failed(err)
 	}
 	r.meter.request(r.method)
-	raw, err := c.http.Do(req)
+	// The end of the request closes the source: net/http waits for a Read.
+	defer context.AfterFunc(reqCtx, p.stop)()
+	raw, err := c.send(req)
 	if err != nil {
 		cause := context.Cause(reqCtx)
 		switch source := p.failure(); {
@@ -157,6 +159,41 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	p.stop() // of an early answer the body is still being sent
 	r.hooksOf(c).afterResponse(req, resp)
 	return resp, nil
+}
+
+// sendGrace is how long a request that was cut may take to return.
+const sendGrace = 50 * time.Millisecond
+
+// send is http.Client.Do, but returns when the context ends even if a Read of
+// the source hangs. Such a Read is left behind.
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	type answer struct {
+		resp *http.Response
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		resp, err := c.http.Do(req)
+		answers <- answer{resp, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.resp, a.err
+	case <-req.Context().Done():
+	}
+	grace := time.NewTimer(sendGrace)
+	defer grace.Stop()
+	select {
+	case a := <-answers:
+		return a.resp, a.err
+	case <-grace.C:
+	}
+	go func() {
+		if a := <-answers; a.resp != nil {
+			a.resp.Body.Close()
+		}
+	}()
+	return nil, context.Cause(req.Context())
 }
 
 // newRequest makes the HTTP request: protocol headers for everyone, the

@@ -103,7 +103,14 @@ func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
 func (s *fileSource) tryOpen() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.readable || s.opened != nil {
+	if s.readable {
+		return nil
+	}
+	if s.opened != nil {
+		if _, err := s.opened.ReadAt(make([]byte, 1), 0); err != nil && err != io.EOF {
+			return err
+		}
+		s.readable = true
 		return nil
 	}
 	f, err := os.Open(s.path)
