@@ -58,8 +58,8 @@ func (f *flow) disarm() {
 	}
 }
 
-// Read reads the body. It returns io.EOF only where the server said that the
-// body ends; an error stays.
+// Read reads the body, but not further than the range that it is of. An error
+// stays, and io.EOF too, which may come before the end that the server promised.
 func (f *flow) Read(p []byte) (int, error) {
 	if f.left == 0 {
 		return 0, io.EOF
@@ -76,14 +76,9 @@ func (f *flow) Read(p []byte) (int, error) {
 	if f.left > 0 {
 		f.left -= int64(n)
 	}
-	switch {
-	case err == nil:
-	case err != io.EOF:
+	f.err = err
+	if err != nil && err != io.EOF {
 		f.err = f.broken(err)
-	case f.left > 0:
-		f.err = f.broken(io.ErrUnexpectedEOF)
-	default:
-		f.err = io.EOF
 	}
 	if n > 0 {
 		return n, nil

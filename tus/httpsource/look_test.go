@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -280,6 +281,50 @@ func TestBodyWhoseEndCannotBeToldIsRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "cannot be told from a broken connection") {
 		t.Fatalf("error is %v", err)
 	}
+}
+
+func TestBodyWhoseEndCannotBeToldIsRefusedLaterToo(t *testing.T) {
+	served := newSite(randomBytes(1000))
+	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if n == 0 {
+			served.serveChunked(cutAfter(w, 500), r)
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(conn, "HTTP/1.0 200 OK\r\nETag: \"v1\"\r\n\r\n%s", served.data[:700])
+		conn.Close()
+		return true
+	}
+	got, err := readFrom(t, newSource(t, served.start(t), nil), 0)
+	if err == nil || !strings.Contains(err.Error(), "cannot be told from a broken connection") {
+		t.Fatalf("read %d bytes, error %v", len(got), err)
+	}
+}
+
+func TestHTTP2WithoutTLSTellsTheEnd(t *testing.T) {
+	served := newSite(randomBytes(100_000))
+	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if r.ProtoMajor != 2 {
+			t.Errorf("protocol is %s", r.Proto)
+		}
+		served.serveChunked(w, r)
+		return true
+	}
+	server := httptest.NewUnstartedServer(served)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	defer server.Close()
+	transport := tus.NewTransport()
+	transport.Protocols = server.Config.Protocols
+	defer transport.CloseIdleConnections()
+	source := newSource(t, server.URL, &httpsource.Options{HTTPClient: &http.Client{Transport: transport}})
+	if info := stat(t, source); !info.SizeUnknown {
+		t.Errorf("Stat tells %+v", info)
+	}
+	wantRead(t, source, 0, served.data)
 }
 
 func TestEncodedDataIsRefused(t *testing.T) {

@@ -174,6 +174,7 @@ func TestRangeThatIsNotTheOneAskedForIsAnError(t *testing.T) {
 	data := randomBytes(10_000)
 	for _, contentRange := range []string{
 		"bytes 0-4999/10000", "bytes 5001-9999/10000", "bytes 4999-9999/10000", "", "bytes 5000-9999", "bytes 5000-10000/10000",
+		"bytes 5000-9223372036854775807/10000",
 	} {
 		served := newSite(data)
 		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -183,6 +184,7 @@ func TestRangeThatIsNotTheOneAskedForIsAnError(t *testing.T) {
 			w.Header().Set("Etag", `"v1"`)
 			w.Header()["Content-Range"] = []string{contentRange}
 			w.WriteHeader(206)
+			http.NewResponseController(w).Flush() // without a length to contradict it
 			w.Write(data[:5000])
 			return true
 		}
@@ -226,6 +228,28 @@ func TestShorterRangesAreContinued(t *testing.T) {
 	}
 	wantRead(t, newSource(t, served.start(t), nil), 0, data)
 	served.wantRanges(t, "bytes=0-0", "bytes=0-", "bytes=3000-", "bytes=6000-", "bytes=9000-")
+}
+
+// Whatever follows the range in its body is not part of the data.
+func TestBytesBeyondTheRangeAreLeftOut(t *testing.T) {
+	data := randomBytes(10_000)
+	served := newSite(data)
+	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if n != 1 {
+			return false
+		}
+		w.Header().Set("Etag", `"v1"`)
+		w.Header().Set("Content-Range", "bytes 0-3999/10000")
+		w.WriteHeader(206)
+		http.NewResponseController(w).Flush() // chunks, so without a length
+		w.Write(make([]byte, 9000))
+		return true
+	}
+	got, err := readFrom(t, newSource(t, served.start(t), nil), 0)
+	if err != nil || len(got) != 10_000 || string(got[4000:]) != string(data[4000:]) {
+		t.Fatalf("read %d bytes, %v", len(got), err)
+	}
+	served.wantRanges(t, "bytes=0-0", "bytes=0-", "bytes=4000-")
 }
 
 // A body that ends early in the proper way is as short as one that breaks.

@@ -233,15 +233,15 @@ func parseContentRange(value string) (part byteRange, ok bool) {
 	first, last, ok := strings.Cut(spec, "-")
 	start, startOK := parseDigits(first)
 	end, endOK := parseDigits(last)
-	if !ok || !startOK || !endOK || end < start || end == math.MaxInt64 {
+	if !ok || !startOK || !endOK || end < start {
 		return part, false
 	}
-	part.start, part.end = start, end+1
+	part.start, part.end = start, end+1 // may overflow, but not if total is known
 	if total == "*" {
 		return part, true
 	}
 	part.total, part.sized = parseDigits(total)
-	return part, part.sized && part.end <= part.total
+	return part, part.sized && end < part.total
 }
 
 // unsatisfied reads the total of a Content-Range in a 416.

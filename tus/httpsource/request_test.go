@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -39,7 +40,7 @@ func TestInvalidInputIsRefusedBeforeAnyRequest(t *testing.T) {
 
 func TestHeaderIsSentWithEveryRequest(t *testing.T) {
 	served := newSite(randomBytes(10_000))
-	header := http.Header{"authorization": {"Bearer secret"}, "X-Two": {"1", "2"}, "Host": {"virtual.example.org"}, "X-None": nil}
+	header := http.Header{"authorization": {"Bearer secret"}, "x-two": {"1"}, "X-Two": {"1"}, "Host": {"virtual.example.org"}, "X-None": nil}
 	source := newSource(t, served.start(t), &httpsource.Options{Header: header})
 	header.Set("X-Two", "changed afterwards")
 	stat(t, source)
@@ -50,7 +51,7 @@ func TestHeaderIsSentWithEveryRequest(t *testing.T) {
 		t.Errorf("%d requests", len(requests))
 	}
 	for _, r := range requests {
-		if r.Header.Get("Authorization") != "Bearer secret" || fmt.Sprint(r.Header["X-Two"]) != "[1 2]" || r.Host != "virtual.example.org" {
+		if r.Header.Get("Authorization") != "Bearer secret" || fmt.Sprint(r.Header["X-Two"]) != "[1 1]" || r.Host != "virtual.example.org" {
 			t.Errorf("request to %q has the header %v", r.Host, r.Header)
 		}
 	}
@@ -86,7 +87,7 @@ func TestRedirectsToAnotherOriginGetNoHeader(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		data := randomBytes(10_000)
 		store := newSite(data)
-		front := redirecting(t, status, store.start(t)+"?signature=abc")
+		front := redirecting(t, status, strings.Replace(store.start(t), "http://", "http://its:own@", 1)+"?signature=abc")
 		source := newSource(t, strings.Replace(front.start(t), "http://", "http://user:pw@", 1), &httpsource.Options{
 			Header: http.Header{"X-Token": {"secret"}, "Cookie": {"a=b"}, "Host": {"virtual.example.org"}, "User-Agent": {"custom"}},
 		})
@@ -131,6 +132,39 @@ func TestRedirectWithinTheOriginKeepsTheHeader(t *testing.T) {
 	for _, r := range served.requests() {
 		if r.Header.Get("X-Token") != "secret" {
 			t.Errorf("%s got no header", r.URL)
+		}
+	}
+}
+
+func TestDefaultPortIsTheSameOrigin(t *testing.T) {
+	for from, to := range map[string]string{
+		"http://example.com/": "http://EXAMPLE.com:80/real", "https://example.com/": "https://example.com:443/real",
+		"https://example.com:443/": "https://example.com/real",
+	} {
+		served := newSite(randomBytes(10))
+		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			if r.URL.Path == "/" {
+				w.Header().Set("Location", to)
+				w.WriteHeader(302)
+			}
+			return r.URL.Path == "/"
+		}
+		server := httptest.NewUnstartedServer(served)
+		if strings.HasPrefix(from, "https") {
+			server.StartTLS()
+		} else {
+			server.Start()
+		}
+		defer server.Close()
+		client := server.Client()
+		client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+		}
+		stat(t, newSource(t, from, &httpsource.Options{HTTPClient: client, Header: http.Header{"X-Token": {"secret"}}}))
+		for _, r := range served.requests() {
+			if r.Header.Get("X-Token") != "secret" {
+				t.Errorf("%s to %s: no header for %s", from, to, r.URL)
+			}
 		}
 	}
 }
@@ -251,6 +285,79 @@ func TestTraceOfTheUploadDoesNotSeeTheSource(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestClientThatDecompressesIsRefused(t *testing.T) {
+	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: 200, ProtoMajor: 1, ContentLength: -1, Uncompressed: true, Request: r,
+			Header: http.Header{"Etag": {`"v1"`}}, TransferEncoding: []string{"chunked"}, Body: http.NoBody,
+		}, nil
+	})}
+	_, err := newSource(t, "http://example.org/", &httpsource.Options{HTTPClient: client}).Stat(testContext(t))
+	if err == nil || !strings.Contains(err.Error(), "decompresses") {
+		t.Fatalf("error is %v", err)
+	}
+}
+
+func TestEveryBodyIsClosedAndEveryRequestEnded(t *testing.T) {
+	served := newSite(randomBytes(100_000))
+	statuses := map[int]int{1: 503, 3: 302, 5: 404}
+	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		status := statuses[n]
+		switch {
+		case status == 302:
+			http.Redirect(w, r, "/elsewhere", status)
+		case status != 0:
+			w.WriteHeader(status)
+		case n == 2:
+			served.serve(cutAfter(w, 10_000), r)
+		}
+		return n == 2 || status != 0
+	}
+	transport := tus.NewTransport()
+	defer transport.CloseIdleConnections()
+	var bodies []*watchedBody
+	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		resp, err := transport.RoundTrip(r)
+		if err == nil {
+			b := &watchedBody{ReadCloser: resp.Body, request: r}
+			bodies = append(bodies, b)
+			resp.Body = b
+		}
+		return resp, err
+	})}
+	source := newSource(t, served.start(t), &httpsource.Options{HTTPClient: client})
+	r, err := source.Open(testContext(t), 0) // a look, a refusal, a broken body
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(r, make([]byte, 50_000)); err != nil { // a redirect, a body that is left
+		t.Fatal(err)
+	}
+	r.Close()
+	if _, err := source.Open(testContext(t), 5); err == nil {
+		t.Fatal("no error")
+	}
+	if len(bodies) != 6 {
+		t.Errorf("%d bodies", len(bodies))
+	}
+	for i, b := range bodies {
+		if !b.closed || b.request.Context().Err() == nil {
+			t.Errorf("body %d: closed %v, context %v", i, b.closed, b.request.Context().Err())
+		}
+	}
+}
+
+type watchedBody struct {
+	io.ReadCloser
+	request *http.Request
+	closed  bool
+}
+
+func (b *watchedBody) Close() error {
+	b.closed = true
+	return b.ReadCloser.Close()
+}
 
 func TestClientOfTheCallerIsNotChanged(t *testing.T) {
 	transport := tus.NewTransport()
