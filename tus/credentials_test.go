@@ -386,6 +386,7 @@ func TestNoSecretShowsInErrorsAndEvents(t *testing.T) {
 		"PATCH cut":       {{Method: "PATCH", Times: -1, Action: tustest.CutBefore()}},
 		"HEAD refused":    {{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Times: -1, Action: echo(403)}},
 		"bad Location":    {{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", "ftp://me:PLANTED@host/path"+query)}},
+		"bad redirect":    {{Method: "POST", Times: -1, Action: tustest.Respond(307, "", "Location", "http://me:PLANTED@[::1"+query)}},
 		"redirect loop":   {{Method: "POST", Times: -1, Action: tustest.RespondAfter(307, "", "Location", "/files/"+query)}},
 		"query":           {{Method: "POST", Action: tustest.SetHeader("Location", "/files/00000001"+query)}, {Method: "PATCH", Times: -1, Action: echo(403)}},
 		"query, cut":      {{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", "/files/00000001"+query)}, {Method: "PATCH", Times: -1, Action: tustest.CutBefore()}},
@@ -419,6 +420,30 @@ func TestNoSecretShowsInErrorsAndEvents(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestNoSecretShowsInAPrintedAnswer(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	opts := secretOptions()
+	opts.Hooks.AfterResponse = func(_ *http.Request, resp *tus.Response) {
+		if text := fmt.Sprintf("%v %+v %#v", resp, resp, *resp); strings.Contains(text, planted) {
+			t.Errorf("secret shows in %s", text)
+		}
+	}
+	client := newClient(t, srv.Endpoint()+"?token=PLANTED", opts)
+	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := client.Info(testContext(t), res.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range []any{*res.Creation, *res.LastPatch, *info.Response, info, *res} {
+		if text := fmt.Sprintf("%v %+v %#v", what, what, what); strings.Contains(text, planted) {
+			t.Errorf("secret shows in %s", text)
+		}
 	}
 }
 

@@ -417,6 +417,77 @@ func TestHooksOfInfoAndTerminateSeeRetries(t *testing.T) {
 	}
 }
 
+func TestHookMayRenewATokenForEachKindOfRequest(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	token := "fresh"
+	client := newClient(t, srv.Endpoint(), &tus.Options{
+		Retry: tus.RetryPolicy{MaxRetries: -1}, // the repetition is no retry
+		Hooks: tus.Hooks{
+			BeforeRequest: func(r *http.Request) error { r.Header.Set("Authorization", token); return nil },
+			AfterResponse: func(_ *http.Request, resp *tus.Response) {
+				if resp.StatusCode == 401 {
+					token = "fresh"
+				}
+			},
+		},
+	})
+	srv.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if r.Header.Get("Authorization") != "fresh" {
+			tustest.RespondAfter(401, "")(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}})
+	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, call := range []func() error{
+		func() error {
+			_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
+			return err
+		},
+		func() error {
+			_, err := client.Resume(testContext(t), res.URL, tus.Bytes(randomBytes(10)), nil)
+			return err
+		},
+		func() error {
+			_, err := client.Info(testContext(t), res.URL)
+			return err
+		},
+		func() error { return client.Terminate(testContext(t), res.URL) },
+	} {
+		token = "stale"
+		if err := call(); err != nil {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
+}
+
+func TestHooksOfAnUploadRunOneAtATime(t *testing.T) {
+	// A server that answers before it has read the body: the answer is told of
+	// while bytes still move.
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: 4, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		control := http.NewResponseController(w)
+		control.EnableFullDuplex()
+		w.WriteHeader(503)
+		control.Flush()
+		io.Copy(io.Discard, r.Body)
+	}})
+	calls := 0 // the race detector watches it
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
+		OnProgress:    func(tus.Progress) { calls++ },
+		BeforeRequest: func(*http.Request) error { calls++; return nil },
+		AfterResponse: func(*http.Request, *tus.Response) { calls++ },
+		OnStateChange: func(tus.StateEvent) { calls++ },
+		OnRetry:       func(tus.RetryEvent) { calls++ },
+	}}).Upload(testContext(t), tus.Bytes(randomBytes(20_000_000)), whole())
+	if err != nil || calls == 0 {
+		t.Fatalf("%d calls: %v", calls, err)
+	}
+}
+
 func TestProtocolHeadersAreSeenByTheHook(t *testing.T) {
 	// Signing needs the request as it will be sent.
 	srv := tustest.NewServer(t, nil)

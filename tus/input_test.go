@@ -1,10 +1,13 @@
 package tus_test
 
 import (
+	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"net/http"
@@ -101,6 +104,11 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 		"negative size":                   {tus.ReaderAt(bytes.NewReader(nil), -1), nil, tus.ErrInvalidInput},
 		"negative size of a seeker":       {tus.ReadSeeker(bytes.NewReader(nil), -1), nil, tus.ErrInvalidInput},
 		"source that cannot be looked at": {brokenSource{errPlug}, nil, errPlug},
+		"nil file":                        {tus.OpenedFile(nil), nil, tus.ErrInvalidInput},
+		"nil file system":                 {tus.FSFile(nil, "x"), nil, tus.ErrInvalidInput},
+		"nil io.ReaderAt":                 {tus.ReaderAt(nil, 5), nil, tus.ErrInvalidInput},
+		"nil io.ReadSeeker":               {tus.ReadSeeker(nil, 5), nil, tus.ErrInvalidInput},
+		"file that cannot be opened":      {tus.FSFile(deniedFS{mapFS("f", randomBytes(3000))}, "f"), nil, fs.ErrPermission},
 		"negative chunk size":             {data, with(tus.UploadOptions{ChunkSize: -1}), tus.ErrInvalidInput},
 		"negative minimum":                {data, with(tus.UploadOptions{MinChunkSize: -1}), tus.ErrInvalidInput},
 		"minimum above the chunk size":    {data, with(tus.UploadOptions{ChunkSize: 5, MinChunkSize: 6}), tus.ErrInvalidInput},
@@ -213,6 +221,69 @@ func TestReadersThatBreakTheirPromiseEndTheUpload(t *testing.T) {
 	}
 }
 
+func TestErrorOfTheReaderWithTheLastBytesEndsTheUpload(t *testing.T) {
+	data := randomBytes(3000)
+	srv := tustest.NewServer(t, nil)
+	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), readerSource{3000, func(offset int64) io.Reader {
+		rest := data[offset:]
+		return readerFunc(func(p []byte) (n int, err error) {
+			n = copy(p, rest)
+			if rest = rest[n:]; len(rest) == 0 {
+				err = errPlug
+			}
+			return n, err
+		})
+	}}, whole())
+	wantError(t, err, errPlug)
+	wantNoMix(t, srv, data)
+}
+
+func TestDamagedFileInAnArchiveIsNotStored(t *testing.T) {
+	data := bytes.Repeat([]byte("all the same "), 1000)
+	for _, method := range []uint16{zip.Store, zip.Deflate} {
+		for _, opts := range []*tus.UploadOptions{nil, whole(), chunked()} {
+			srv := tustest.NewServer(t, nil)
+			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(damagedArchive(t, method, data), "a.txt"), opts)
+			wantError(t, err, zip.ErrChecksum)
+			wantNoMix(t, srv, data)
+		}
+	}
+}
+
+// damagedArchive has the file a.txt, with another checksum than its content.
+func damagedArchive(t testing.TB, method uint16, data []byte) *zip.Reader {
+	t.Helper()
+	packed := data
+	if method == zip.Deflate {
+		var b bytes.Buffer
+		w, err := flate.NewWriter(&b, flate.BestSpeed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(data)
+		w.Close()
+		packed = b.Bytes()
+	}
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	f, err := w.CreateRaw(&zip.FileHeader{
+		Name: "a.txt", Method: method, CRC32: crc32.ChecksumIEEE(data) + 1,
+		CompressedSize64: uint64(len(packed)), UncompressedSize64: uint64(len(data)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Write(packed)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // wantNoMix fails if the server holds a complete upload, or bytes that are not
 // those of data.
 func wantNoMix(t testing.TB, srv *tustest.Server, data []byte) {
@@ -265,14 +336,18 @@ func TestReaderMayTellTheEndWithTheLastBytes(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestSourceThatCannotBeOpenedIsNotRetried(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	fsys := deniedFS{mapFS("f", randomBytes(3000))}
-	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(fsys, "f"), chunked())
-	wantError(t, err, fs.ErrPermission)
-	if res.Stats.Retries != 0 || srv.BytesReceived() != 0 {
-		t.Errorf("%d retries, %d bytes", res.Stats.Retries, srv.BytesReceived())
+func TestFileWithoutPermissionSendsNoRequest(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read everything; an fs.FS that denies it is among the bad inputs")
 	}
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, randomBytes(3000), 0o200); err != nil {
+		t.Fatal(err)
+	}
+	srv := tustest.NewServer(t, nil)
+	_, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, chunked())
+	wantError(t, err, fs.ErrPermission)
+	wantMethods(t, srv.Handler)
 }
 
 // deniedFS has files that can be looked at, but not be opened.

@@ -296,6 +296,21 @@ func TestRefusedLastChunkIsUnconfirmedWhereTheServerHasAllBytes(t *testing.T) {
 	}
 }
 
+func TestUploadThatIsRefusedAndDeletedAtItsEndIsNotSentAgain(t *testing.T) {
+	// A virus scanner, for example.
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		tustest.RespondAfter(422, "virus found")(w, r, h)
+		h.Forget(r.URL.Path)
+	}})
+	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(2000)), &tus.UploadOptions{ChunkSize: 1000})
+	var e *tus.Error
+	if !errors.As(err, &e) || e.StatusCode != 422 || e.Message != "virus found" {
+		t.Errorf("error is %v", err)
+	}
+	wantMethods(t, srv.Handler, "POST", "PATCH", "PATCH", "HEAD")
+}
+
 func TestExpiredTokenIsRenewedOnceByTheHook(t *testing.T) {
 	for _, method := range []string{"POST", "PATCH", "HEAD"} {
 		srv := tustest.NewServer(t, nil)

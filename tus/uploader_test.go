@@ -284,6 +284,27 @@ func TestOnlyOneGoroutineDrives(t *testing.T) {
 	})
 }
 
+func TestManyGoroutinesThatTryToDrive(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(10)
+	for range 50 {
+		u := newUploader(t, srv, data, whole(), tus.Hooks{})
+		var drivers sync.WaitGroup
+		for range 3 {
+			drivers.Go(func() {
+				if res, err := u.Run(t.Context()); res == nil || err != nil && !errors.Is(err, tus.ErrBusy) {
+					t.Errorf("result is %v, %v", res, err)
+				}
+			})
+		}
+		drivers.Wait()
+		wantStored(t, srv.Handler, u.URL(), data)
+	}
+	if n := srv.Count("POST"); n != 50 {
+		t.Errorf("%d uploads were created", n)
+	}
+}
+
 func TestAbort(t *testing.T) {
 	tests := map[string]struct {
 		steps   int // before Abort

@@ -1,0 +1,60 @@
+package tus_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+func TestSlowLinkThatDrainsTheKernelIsNotCut(t *testing.T) {
+	// The client has handed over all bytes long before the server has read them,
+	// which takes several stall timeouts.
+	h := tustest.NewHandler(nil)
+	srv := httptest.NewUnstartedServer(h)
+	srv.Listener = &smallBuffers{srv.Listener}
+	srv.Start()
+	defer srv.Close()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		r.Body = tickedBody{r.Body, tick.C}
+		h.Serve(w, r)
+	}})
+	data := randomBytes(2 << 20)
+	res, err := newClient(t, srv.URL+"/files/", &tus.Options{StallTimeout: time.Second}).Upload(testContext(t), tus.Bytes(data), whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, h, res.URL, data)
+	if res.Stats.Retries != 0 {
+		t.Errorf("%d retries", res.Stats.Retries)
+	}
+}
+
+// smallBuffers makes the server's end of each connection take little at once.
+type smallBuffers struct{ net.Listener }
+
+func (l *smallBuffers) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.SetReadBuffer(256 << 10)
+	}
+	return c, err
+}
+
+// tickedBody is read 16 KiB a tick.
+type tickedBody struct {
+	io.ReadCloser
+	tick <-chan time.Time
+}
+
+func (b tickedBody) Read(p []byte) (int, error) {
+	<-b.tick
+	return b.ReadCloser.Read(p[:min(len(p), 16<<10)])
+}

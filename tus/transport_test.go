@@ -1,0 +1,182 @@
+package tus_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// largeFile makes a file that no socket buffer holds.
+func largeFile(t testing.TB) (path string, data []byte) {
+	t.Helper()
+	path, data = filepath.Join(t.TempDir(), "large.bin"), randomBytes(16<<20)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, data
+}
+
+// stalling stores the first bytes of a PATCH and then nothing more. The channel
+// tells when.
+func stalling(n int64) (tustest.Action, <-chan struct{}) {
+	reached := make(chan struct{})
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		r.Body = &interruptedBody{ReadCloser: r.Body, then: func() { close(reached) }}
+		tustest.StallAfter(n)(w, r, h)
+	}, reached
+}
+
+func TestPauseAndCancelAreHeardWhileTheKernelSends(t *testing.T) {
+	path, data := largeFile(t)
+	stops := map[string]struct {
+		stop func(*tus.Uploader, context.CancelFunc)
+		want error
+	}{
+		"pause":  {func(u *tus.Uploader, _ context.CancelFunc) { u.Pause() }, tus.ErrPaused},
+		"cancel": {func(_ *tus.Uploader, cancel context.CancelFunc) { cancel() }, context.Canceled},
+	}
+	for name, test := range stops {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			action, reached := stalling(1 << 20)
+			srv.Inject(tustest.Fault{Method: "PATCH", Action: action})
+			u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.File(path), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(testContext(t))
+			defer cancel()
+			done := make(chan error, 1)
+			go func() {
+				_, err := u.Run(ctx)
+				done <- err
+			}()
+			<-reached
+			test.stop(u, cancel)
+			wantError(t, <-done, test.want)
+			res, err := u.Run(testContext(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+		})
+	}
+}
+
+func TestStalledKernelSendIsCut(t *testing.T) {
+	path, data := largeFile(t)
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(1 << 20)})
+	var seen recorder
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 300 * time.Millisecond, Hooks: seen.hooks()}).UploadFile(testContext(t), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if len(seen.retries) == 0 {
+		t.Fatal("nothing was cut")
+	}
+	wantError(t, seen.retries[0].Err, tus.ErrStalled)
+	if res.Stats.Acknowledged != int64(len(data)) {
+		t.Errorf("stats are %+v", res.Stats)
+	}
+}
+
+func TestStallOfTheServerIsNoticedBehindFullBuffers(t *testing.T) {
+	// All bytes fit into the buffers of the kernel: only its send queue tells
+	// that nobody takes them.
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Stall()})
+	var seen recorder
+	data := randomBytes(100_000)
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 200 * time.Millisecond, Hooks: seen.hooks()}).Upload(testContext(t), tus.Bytes(data), whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	wantError(t, seen.retries[0].Err, tus.ErrStalled)
+}
+
+func TestAnswerBeforeTheBodyIsSentIsTaken(t *testing.T) {
+	// tusd answers a wrong offset, or a refused creation, without reading what
+	// comes. The answer may be lost behind the reset of the connection, but if it
+	// is there it counts.
+	path, data := largeFile(t)
+	for name, test := range map[string]struct {
+		action tustest.Action
+		want   func(*tus.Result, error) bool
+	}{
+		"refused for good": {tustest.Respond(403, "no"), func(_ *tus.Result, err error) bool { return errors.Is(err, tus.ErrUnauthorized) }},
+		"wrong offset":     {tustest.Respond(409, "conflict"), func(_ *tus.Result, err error) bool { return err == nil }},
+		"cut instead":      {tustest.CutBefore(), func(_ *tus.Result, err error) bool { return err == nil }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			times := 1
+			if name == "refused for good" {
+				times = -1
+			}
+			srv.Inject(tustest.Fault{Method: "PATCH", Times: times, Action: test.action})
+			res, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, nil)
+			if !test.want(res, err) {
+				t.Fatalf("result is %+v, %v", res, err)
+			}
+			if err == nil {
+				wantStored(t, srv.Handler, res.URL, data)
+			}
+		})
+	}
+}
+
+// countingLimiter lets everything pass.
+type countingLimiter struct{ n atomic.Int64 }
+
+func (l *countingLimiter) Burst() int { return 100_000 }
+func (l *countingLimiter) WaitN(_ context.Context, n int) error {
+	if n > l.Burst() {
+		return errors.New("more than the burst")
+	}
+	l.n.Add(int64(n))
+	return nil
+}
+
+func TestRateLimitHoldsForEveryWayOfSending(t *testing.T) {
+	path, data := largeFile(t)
+	for name, source := range map[string]tus.Source{"file by the kernel": tus.File(path), "memory": tus.Bytes(data)} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			limiter := &countingLimiter{}
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: limiter}).Upload(testContext(t), source, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			if n := limiter.n.Load(); n < int64(len(data)) {
+				t.Errorf("limiter was asked for %d bytes of %d", n, len(data))
+			}
+		})
+	}
+}
+
+func TestFailingLimiterEndsTheRequest(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: brokenLimiter{}, Retry: tus.RetryPolicy{MaxRetries: 2}})
+	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), whole())
+	wantError(t, err, errPlug)
+	if srv.BytesReceived() != 0 {
+		t.Errorf("%d bytes were sent", srv.BytesReceived())
+	}
+}
+
+type brokenLimiter struct{}
+
+func (brokenLimiter) Burst() int                       { return 1000 }
+func (brokenLimiter) WaitN(context.Context, int) error { return errPlug }
