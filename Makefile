@@ -7,6 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 FUZZTIME    ?= 60s
 # The race detector needs cgo, which Go turns off where it finds no C compiler.
 RACE        := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
+KILLS       ?= 1000
 BENCH       ?= .
 BENCHTIME   ?= 1s
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
@@ -59,6 +60,10 @@ fuzz: ## every fuzz target for FUZZTIME each (default 60s)
 			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) $$p; \
 		done; \
 	done
+
+.PHONY: soak
+soak: ## kill uploaders and servers, KILLS times of each kind (default 1000), and print a table
+	cd integration && TUS_SOAK=$(KILLS) $(GO) test -count 1 -timeout 120m -v -run TestUploadsSurviveKills ./soak
 
 .PHONY: cover
 cover: ## statements of tus/ that tests through the public API reach

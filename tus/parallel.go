@@ -446,7 +446,7 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	u.mu.Unlock()
 	u.tellURL()
 	ps.confirmed = !early
-	if early && u.keeper.holds() {
+	if u.keeper.holds() { // a crash from here on must not make another
 		err = u.keeper.save(ctx, func(rec *storage.Record) { rec.UploadURL, rec.Expires = made.url.String(), made.expires })
 	}
 	if err != nil {

@@ -1,0 +1,95 @@
+package netfault
+
+import "bytes"
+
+// Action is what a fault does to its connection.
+type Action int
+
+const (
+	// Pass does nothing, for a fault that only calls Then.
+	Pass Action = iota
+	// Close ends the connection on both sides.
+	Close
+	// Reset ends the connection on both sides with a TCP reset.
+	Reset
+	// Stall stops both directions for good and leaves both sides believing that
+	// the connection lives, as a cable that was pulled.
+	Stall
+	// Swallow reads on and throws away what comes in this direction.
+	Swallow
+	// Truncate ends this direction for the receiver, who may still answer, and
+	// throws away what else comes.
+	Truncate
+)
+
+// Fault is something that happens at a place in the stream of one direction.
+type Fault struct {
+	// In is the direction in which bytes are counted.
+	In Direction
+	// Since lists texts that must have passed, one after the other, before bytes
+	// are counted. {"PATCH /", "\r\n\r\n"} is the start of the body of the
+	// first PATCH. Empty means from the start of the connection.
+	Since []string
+	// After is how many further bytes still pass.
+	After int64
+	// Do is what happens then.
+	Do Action
+	// Then, if not nil, is called after that, and nothing of this direction moves
+	// until it returns.
+	Then func()
+}
+
+// trigger watches a stream for the place of a fault.
+type trigger struct {
+	fault Fault
+	marks []string // still to come
+	tail  []byte   // end of what came, which may be the start of a mark
+	left  int64    // bytes that still pass after the last mark
+	fired bool
+}
+
+func newTriggers(faults []Fault, d Direction) []*trigger {
+	var triggers []*trigger
+	for _, f := range faults {
+		if f.In == d {
+			triggers = append(triggers, &trigger{fault: f, marks: f.Since, left: f.After})
+		}
+	}
+	return triggers
+}
+
+// due reports whether the place is here, before any further byte.
+func (t *trigger) due() bool { return !t.fired && len(t.marks) == 0 && t.left <= 0 }
+
+// scan returns how many bytes of data pass before the fault, all of them if
+// the place is not reached. It does not change t.
+func (t *trigger) scan(data []byte) int {
+	at, _, _, _ := t.look(data)
+	return at
+}
+
+// advance notes that data passed.
+func (t *trigger) advance(data []byte) { _, t.marks, t.tail, t.left = t.look(data) }
+
+func (t *trigger) look(data []byte) (pass int, marks []string, tail []byte, left int64) {
+	start := 0
+	marks, tail, left = t.marks, t.tail, t.left
+	if t.fired {
+		return len(data), marks, tail, left
+	}
+	for len(marks) > 0 {
+		joined := append(bytes.Clone(tail), data[start:]...)
+		i := bytes.Index(joined, []byte(marks[0]))
+		if i < 0 {
+			keep := min(len(joined), len(marks[0])-1)
+			return len(data), marks, joined[len(joined)-keep:], left
+		}
+		start += i + len(marks[0]) - len(tail)
+		marks, tail = marks[1:], nil
+	}
+	rest := int64(len(data) - start)
+	if left > rest {
+		return len(data), marks, tail, left - rest
+	}
+	return start + int(left), marks, tail, 0
+}

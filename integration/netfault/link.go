@@ -1,0 +1,158 @@
+package netfault
+
+import (
+	"io"
+	"net"
+	"sync"
+)
+
+// link is one proxied connection.
+type link struct {
+	proxy          *Proxy
+	client, server *net.TCPConn
+	plan           Plan
+
+	once    sync.Once
+	done    chan struct{} // closed when the connection is cut
+	stall   sync.Once
+	stalled chan struct{} // closed when nothing may move any more
+}
+
+func newLink(p *Proxy, client, server *net.TCPConn, plan Plan) *link {
+	return &link{
+		proxy: p, client: client, server: server, plan: plan,
+		done:    make(chan struct{}),
+		stalled: make(chan struct{}),
+	}
+}
+
+// run forwards both directions until they have ended.
+func (l *link) run() {
+	l.plan.Shape.bound(l.client)
+	l.plan.Shape.bound(l.server)
+	var both sync.WaitGroup
+	both.Go(func() { l.forward(Up, l.client, l.server) })
+	both.Go(func() { l.forward(Down, l.server, l.client) })
+	both.Wait()
+	l.close()
+}
+
+// forward moves the bytes of one direction.
+func (l *link) forward(d Direction, src, dst *net.TCPConn) {
+	out := l.plan.Shape.line(dst, d, l.done)
+	triggers := newTriggers(l.plan.Faults, d)
+	buf := make([]byte, 64<<10)
+	var data []byte
+	for {
+		for _, t := range triggers {
+			if t.due() {
+				t.fired = true
+				if ended := l.happen(t.fault, src, dst, out); ended {
+					return
+				}
+			}
+		}
+		if len(data) == 0 {
+			n, err := src.Read(buf)
+			if l.isStalled() {
+				l.park()
+				return
+			}
+			if n == 0 && err != nil {
+				l.end(err, out)
+				return
+			}
+			data = buf[:n]
+		}
+		pass := len(data)
+		for _, t := range triggers {
+			pass = min(pass, t.scan(data))
+		}
+		if _, err := out.Write(data[:pass]); err != nil {
+			l.reset()
+			return
+		}
+		l.proxy.moved[d].Add(int64(pass))
+		for _, t := range triggers {
+			t.advance(data[:pass])
+		}
+		data = data[pass:]
+	}
+}
+
+// happen lets a fault happen and reports whether it ended its direction.
+func (l *link) happen(f Fault, src, dst *net.TCPConn, out line) (ended bool) {
+	ended = true
+	switch f.Do {
+	case Pass:
+		ended = false
+	case Close:
+		out.finish()
+		l.close()
+	case Reset:
+		out.finish()
+		l.reset()
+	case Stall:
+		l.stall.Do(func() { close(l.stalled) })
+	case Swallow:
+	case Truncate:
+		out.finish()
+		dst.CloseWrite()
+	}
+	if f.Then != nil {
+		f.Then()
+	}
+	switch f.Do {
+	case Stall:
+		l.park()
+	case Swallow, Truncate:
+		io.Copy(io.Discard, src)
+		if f.Do == Swallow {
+			l.park()
+		}
+	}
+	return ended
+}
+
+// end passes on how a direction ended by itself.
+func (l *link) end(err error, out line) {
+	if err != io.EOF {
+		l.reset()
+		return
+	}
+	out.finish()
+	out.closeWrite()
+}
+
+func (l *link) isStalled() bool {
+	select {
+	case <-l.stalled:
+		return true
+	default:
+		return false
+	}
+}
+
+// park waits until the connection is cut from elsewhere.
+func (l *link) park() { <-l.done }
+
+func (l *link) close() {
+	l.once.Do(func() {
+		close(l.done)
+		// Closing with unread bytes makes a reset of it, so the end is told first.
+		l.client.CloseWrite()
+		l.server.CloseWrite()
+		l.client.Close()
+		l.server.Close()
+	})
+}
+
+func (l *link) reset() {
+	l.once.Do(func() {
+		close(l.done)
+		l.client.SetLinger(0)
+		l.server.SetLinger(0)
+		l.client.Close()
+		l.server.Close()
+	})
+}

@@ -1,0 +1,140 @@
+// Package soak kills uploading programs, and the server they upload to, at
+// random and at chosen instants, and checks that every upload ends with the
+// exact bytes on tusd and that next to nothing was sent twice.
+//
+// `go test` runs a few hundred kills; TUS_SOAK=N runs N of each kind and prints
+// a table, as `make soak` does.
+package soak
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/seed-175555ba/tus-go/integration/child"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+const uploaderRole = "soak-uploader"
+
+// instant is when an uploader kills itself. The parent kills it at random
+// otherwise.
+type instant string
+
+const (
+	beforeCreation instant = "before creation"
+	beforeStore    instant = "between creation and store"
+	beforeFinal    instant = "between the parts and the final upload"
+	beforeRemoval  instant = "between the last bytes and the record's removal"
+)
+
+// uploaderConfig is what the parent tells an uploader.
+type uploaderConfig struct {
+	Endpoint string
+	File     string
+	State    string
+	Options  uploadShape
+	Die      instant `json:",omitempty"`
+}
+
+// uploadShape is how a file is sent.
+type uploadShape struct {
+	Name        string
+	ChunkSize   int64
+	Parallel    int   `json:",omitempty"`
+	MinPartSize int64 `json:",omitempty"`
+	DeferLength bool  `json:",omitempty"`
+}
+
+// uploaderEvent is what an uploader tells when it is done.
+type uploaderEvent struct {
+	URL            string
+	Sent           int64
+	ResumedFrom    int64
+	RepeatedFinals int
+	Recreations    int
+	Error          string `json:",omitempty"`
+}
+
+// runUploader is the child process. It patiently retries while the server is
+// dead.
+func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
+	var c uploaderConfig
+	if err := json.Unmarshal(encoded, &c); err != nil {
+		return err
+	}
+	store, err := boltstore.Open(c.State, &boltstore.Options{LockTimeout: 10 * time.Second})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	client, err := tus.NewClient(c.Endpoint, &tus.Options{
+		Store: store, RequireStore: true,
+		Retry: tus.RetryPolicy{
+			MaxRetries: 1000,
+			NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(20 * time.Millisecond) },
+		},
+		Hooks: deadly(c.Die),
+	})
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	result, err := client.UploadFile(ctx, c.File, &tus.UploadOptions{
+		ChunkSize: c.Options.ChunkSize, Parallel: c.Options.Parallel,
+		MinPartSize: c.Options.MinPartSize, DeferLength: c.Options.DeferLength,
+	})
+	event := uploaderEvent{
+		URL: result.URL, Sent: result.Stats.Sent, ResumedFrom: result.Stats.ResumedFrom,
+		RepeatedFinals: result.Stats.RepeatedFinals, Recreations: result.Stats.Recreations,
+	}
+	if err != nil {
+		event.Error = err.Error()
+	}
+	emit(event)
+	return err
+}
+
+// deadly are hooks that kill the process at an instant.
+func deadly(at instant) tus.Hooks {
+	return tus.Hooks{
+		BeforeRequest: func(r *http.Request) error {
+			if at == beforeCreation && r.Method == http.MethodPost {
+				return die()
+			}
+			return nil
+		},
+		OnUploadURL: func(e tus.UploadURLEvent) {
+			if at == beforeStore && e.Concat != tus.ConcatFinal {
+				_ = die()
+			}
+		},
+		OnStateChange: func(e tus.StateEvent) {
+			if at == beforeFinal && e.To == tus.StateConcatenating || at == beforeRemoval && e.To == tus.StateFinishing {
+				_ = die()
+			}
+		},
+	}
+}
+
+// die is kill -9 from within.
+func die() error {
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		return err
+	}
+	if err := self.Kill(); err != nil {
+		return err
+	}
+	<-make(chan struct{}) // the kill may take a moment
+	return errors.New("still alive")
+}
+
+// Roles are the child processes of this package.
+func roles() []child.Role { return []child.Role{{Name: uploaderRole, Run: runUploader}} }
