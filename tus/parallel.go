@@ -26,6 +26,7 @@ type parts struct {
 	creating    bool       // the URLs of the parts are stored all at once, when all are there
 	rechecked   bool       // the server was asked whether it still has all parts
 	uncertain   bool       // an answer to the creation of the final upload was lost
+	doubtful    bool       // a part was made anew after the final upload was made of it
 	confirmed   bool       // the final upload is complete
 }
 
@@ -194,6 +195,7 @@ func (u *Uploader) adoptParts(c *candidate) error {
 		p := u.newPart(ps, span{stored.Offset, stored.Size})
 		ps.list = append(ps.list, p)
 		if stored.UploadURL == "" {
+			ps.doubtful = c.rec.UploadURL != ""
 			continue
 		}
 		at, err := parseURL("stored upload URL", stored.UploadURL)
@@ -292,11 +294,14 @@ func (u *Uploader) saveParts(ctx context.Context) error {
 		return nil
 	}
 	target := u.URL()
+	if u.parts.doubtful { // a later session could not tell that it may never be complete
+		target = ""
+	}
 	return u.keeper.save(ctx, func(rec *storage.Record) {
 		u.describe(rec)
 		rec.UploadURL = target
 		rec.Expires = u.parts.firstExpiry()
-		rec.Concatenating = u.parts.uncertain
+		rec.Concatenating = u.parts.uncertain || u.parts.doubtful
 		rec.Parts = nil
 		for _, p := range u.parts.list {
 			stored := storage.Part{Offset: p.offset, Size: p.size}
@@ -374,12 +379,7 @@ func (p *position) created(ctx context.Context, at *url.URL) error {
 	u := p.whole
 	u.parts.saving.Lock()
 	defer u.parts.saving.Unlock()
-	if again {
-		// A final upload that was made of the lost part can never be complete.
-		u.mu.Lock()
-		u.url = nil
-		u.mu.Unlock()
-	}
+	u.parts.doubtful = u.parts.doubtful || again && u.created()
 	if u.parts.creating {
 		return nil
 	}
@@ -548,12 +548,13 @@ func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
 	at := u.url
 	u.mu.Unlock()
 	info, err := u.client.head(ctx, at, u.hooks, u.meter)
+	useless := u.parts.doubtful && !info.Complete() || !info.LengthDeferred && info.Length != u.info.Size
 	switch {
-	case errors.Is(err, ErrUploadGone), err == nil && !info.LengthDeferred && info.Length != u.info.Size:
+	case errors.Is(err, ErrUploadGone), err == nil && useless:
 		u.mu.Lock()
 		u.url = nil
 		u.mu.Unlock()
-		u.parts.early = false
+		u.parts.early, u.parts.doubtful = false, false
 		return StateReady, nil
 	case err != nil:
 		next := u.after(ctx, StateConcatenating, err)

@@ -233,9 +233,6 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone 
 	p := &c.rec.Parts[c.asked]
 	if gone || info.LengthDeferred || info.Length != p.Size {
 		p.UploadURL = ""
-		if c.whole { // a final upload that was made of it can never be complete
-			c.rec.UploadURL, c.rec.Concatenating, c.whole = "", false, false
-		}
 	} else {
 		c.parts[c.asked] = info.Offset
 		c.offset += info.Offset

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"net"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
@@ -233,7 +233,8 @@ func (s *stream) rest() {
 		return
 	}
 	got := <-s.coming
-	if errors.Is(got.err, os.ErrDeadlineExceeded) {
+	var timeout net.Error
+	if errors.As(got.err, &timeout) && timeout.Timeout() { // as we wanted
 		got.err = nil
 	}
 	s.took(got)
