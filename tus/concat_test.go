@@ -1,0 +1,601 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// onFinal does actions, one after the other, with the requests that create final
+// uploads, and serves whatever else comes properly.
+func onFinal(srv *tustest.Server, actions ...tustest.Action) {
+	next := make(chan tustest.Action, len(actions))
+	for _, a := range actions {
+		next <- a
+	}
+	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
+			select {
+			case action := <-next:
+				action(w, r, h)
+				return
+			default:
+			}
+		}
+		h.Serve(w, r)
+	}})
+}
+
+// finalRequests counts the requests that asked for a final upload.
+func finalRequests(h *tustest.Handler) int {
+	n := 0
+	for _, r := range h.Requests() {
+		if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
+			n++
+		}
+	}
+	return n
+}
+
+// forgettingParts makes the server forget the first n partial uploads before it
+// serves.
+func forgettingParts(n int) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		for _, u := range partials(h)[:n] {
+			h.Forget(u.ID)
+		}
+		h.Serve(w, r)
+	}
+}
+
+func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
+	tests := map[string]struct {
+		action   tustest.Action
+		repeated int // finals that may exist besides
+		resent   int64
+	}{
+		"cut":                         {tustest.CutBefore(), 1, 0},
+		"answer lost":                 {tustest.LoseResponse(), 1, 0},
+		"500":                         {tustest.Respond(500, ""), 1, 0},
+		"500 after it was made":       {tustest.SetStatus(500), 1, 0},
+		"502":                         {tustest.Respond(502, "<html>"), 1, 0},
+		"504 after it was made":       {tustest.SetStatus(504), 1, 0},
+		"503":                         {tustest.Respond(503, ""), 0, 0},
+		"429":                         {tustest.Respond(429, ""), 0, 0},
+		"409":                         {tustest.Respond(409, "busy"), 0, 0},
+		"423":                         {tustest.Respond(423, "a part is locked"), 0, 0},
+		"400, but all parts are fine": {tustest.Respond(400, "no"), 0, 0},
+		"404, but all parts are fine": {tustest.Respond(404, "no"), 0, 0},
+		"one part is gone":            {forgettingParts(1), 0, 1200},
+		"three parts are gone":        {forgettingParts(3), 0, 3300},
+		"all parts are gone":          {forgettingParts(4), 0, 4200},
+		"404 as a part is gone": {func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			h.Forget(partials(h)[0].ID)
+			tustest.Respond(404, "")(w, r, h)
+		}, 0, 1200},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			srv, data := finalLast(t), randomBytes(unequalSize)
+			onFinal(srv, test.action)
+			store := &storage.Memory{}
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantFinals(t, srv, res, data)
+			s := res.Stats
+			if s.RepeatedFinals != test.repeated || s.Resent > test.resent || s.Sent-s.Resent != unequalSize {
+				t.Errorf("stats are %+v", s)
+			}
+			if n := finalRequests(srv.Handler); n != 2 {
+				t.Errorf("the final was asked for %d times", n)
+			}
+			if test.resent == 0 && (s.Resent != 0 || len(partials(srv.Handler)) != 4) {
+				t.Errorf("%d bytes were sent again, to %d parts", s.Resent, len(partials(srv.Handler)))
+			}
+			wantNoRecords(t, store)
+		})
+	}
+}
+
+func TestFinalUploadThatIsRefusedForGoodIsUnconfirmed(t *testing.T) {
+	for _, status := range []int{400, 401, 403, 404, 412, 413, 422, 431, 500, 501} {
+		srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
+		onFinal(srv, slices.Repeat([]tustest.Action{tustest.Respond(status, "we do not like it")}, 9)...)
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+		u, err := client.NewUploader(tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := u.Run(testContext(t))
+		if !errors.Is(err, tus.ErrUnconfirmed) {
+			t.Errorf("%d: error is %v", status, err)
+		}
+		var e *tus.Error
+		if !errors.As(err, &e) || e.StatusCode != status || e.Method != "POST" || !strings.Contains(err.Error(), "we do not like it") {
+			t.Errorf("%d: error is %v", status, err)
+		}
+		if tus.IsTemporary(err) {
+			t.Errorf("%d: error counts as temporary", status)
+		}
+		if u.State() != tus.StateFailed || res.Offset != unequalSize || srv.BytesReceived() != unequalSize || len(finals(srv.Handler)) != 0 {
+			t.Errorf("%d: state %v, offset %d, %d bytes received", status, u.State(), res.Offset, srv.BytesReceived())
+		}
+		for rec, err := range store.All(context.Background()) {
+			if err != nil || rec.Lease != nil || len(rec.Parts) != 4 {
+				t.Errorf("%d: record is %+v, %v", status, rec, err)
+			}
+		}
+
+		// A later session, when the server has thought better of it, only asks.
+		for finalRequests(srv.Handler) < 9 {
+			_, _ = client.CreateFinal(testContext(t), []string{srv.Endpoint() + "1"}, nil)
+		}
+		before := len(srv.Requests())
+		res, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatalf("%d: %v", status, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		for _, r := range srv.Requests()[before:] {
+			if r.Method == "PATCH" || r.Header.Get("Upload-Concat") == "partial" {
+				t.Errorf("%d: later session sent %s", status, r.Method)
+			}
+		}
+		if res.Stats.ResumedFrom != unequalSize {
+			t.Errorf("%d: stats of the later session are %+v", status, res.Stats)
+		}
+	}
+}
+
+func TestPartsThatVanishAfterALostAnswerAreUnconfirmed(t *testing.T) {
+	// A server that deletes the parts once it has concatenated them, and an answer
+	// that does not arrive; then the same with a program that ends just there.
+	for name, sessions := range map[string]int{"same session": 1, "later session": 2} {
+		srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
+		ctx, cancel := context.WithCancel(testContext(t))
+		onFinal(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			h.Serve(httptest.NewRecorder(), r)
+			for _, u := range partials(h) {
+				h.Forget(u.ID)
+			}
+			if sessions == 2 {
+				cancel()
+			}
+			tustest.CutBefore()(w, r, h)
+		})
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), unequal())
+		if sessions == 2 {
+			wantError(t, err, context.Canceled)
+			_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
+		}
+		cancel()
+		wantError(t, err, tus.ErrUnconfirmed)
+		if len(finals(srv.Handler)) != 1 || srv.BytesReceived() != unequalSize || len(partials(srv.Handler)) != 4 {
+			t.Errorf("%s: %d finals, %d bytes received", name, len(finals(srv.Handler)), srv.BytesReceived())
+		}
+	}
+}
+
+// lastOnly makes a client make final uploads at the end, whatever the server says.
+func lastOnly() *tus.Options {
+	return &tus.Options{Capabilities: &tus.Capabilities{Extensions: []tus.Extension{tus.ExtensionConcatenation}}}
+}
+
+func TestFinalUploadMayTakeMinutes(t *testing.T) {
+	for _, opts := range []*tus.Options{nil, lastOnly()} {
+		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+			h.Inject(tustest.Fault{Method: "POST", Skip: 4, Action: tustest.Delay(9 * time.Minute)})
+			data := randomBytes(unequalSize)
+			res, err := newClient(opts).Upload(t.Context(), tus.Bytes(data), unequal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantOneFinal(t, h, res.URL, data)
+			if res.Stats.Retries != 0 || res.Stats.Elapsed < 9*time.Minute {
+				t.Errorf("stats are %+v", res.Stats)
+			}
+		})
+	}
+}
+
+func TestFinalUploadThatIsNeverAnsweredIsUnconfirmed(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "POST", Skip: 4, Times: -1, Action: tustest.Stall()})
+		opts := lastOnly()
+		opts.Retry.MaxRetries = 2
+		res, err := newClient(opts).Upload(t.Context(), tus.Bytes(randomBytes(unequalSize)), unequal())
+		wantError(t, err, tus.ErrUnconfirmed)
+		wantError(t, err, tus.ErrStalled)
+		if res.Stats.RepeatedFinals != 2 || h.Count("POST") != 7 {
+			t.Errorf("stats are %+v", res.Stats)
+		}
+	})
+}
+
+func TestFirstFinalWhoseFateIsUnknownNeverLeavesTwo(t *testing.T) {
+	// Made at the end of the same parts, there would be two.
+	tests := map[string]tustest.Action{
+		"answer lost":         tustest.LoseResponse(),
+		"cut":                 tustest.CutBefore(),
+		"500":                 tustest.Respond(500, ""),
+		"500 after it":        tustest.SetStatus(500),
+		"504 after it":        tustest.SetStatus(504),
+		"no Location":         tustest.SetHeader("Location", ""),
+		"unusable Location":   tustest.SetHeader("Location", "http://[::1"),
+		"Location of no kind": tustest.SetHeader("Location", "ftp://example.org/1"),
+	}
+	for name, action := range tests {
+		for _, store := range []storage.Store{nil, &storage.Memory{}} {
+			srv, data := tustest.NewServer(t, nil), randomBytes(unequalSize)
+			onFinal(srv, action)
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			wantOneFinal(t, srv.Handler, res.URL, data)
+			if s := res.Stats; s.RepeatedFinals != 0 || s.Sent != unequalSize || s.Resent != 0 {
+				t.Errorf("%s: stats are %+v", name, s)
+			}
+		}
+	}
+	for name, sessions := range map[string]int{"paused": 1, "cancelled": 2} {
+		for how, ending := range endings {
+			srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(unequalSize)
+			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
+			u, err := client.NewUploader(tus.Bytes(data), unequal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(testContext(t))
+			onFinal(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				if sessions == 1 {
+					u.Pause()
+				} else {
+					cancel()
+				}
+				ending(w, r, h)
+			})
+			if _, err = u.Run(ctx); err == nil {
+				t.Fatal("upload succeeded")
+			}
+			cancel()
+			if sessions == 2 {
+				if u, err = client.NewUploader(tus.Bytes(data), unequal()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			res, err := u.Run(testContext(t))
+			if err != nil {
+				t.Fatalf("%s, %s: %v", name, how, err)
+			}
+			wantOneFinal(t, srv.Handler, res.URL, data)
+			if s := res.Stats; s.RepeatedFinals != 0 || s.Sent != unequalSize {
+				t.Errorf("%s, %s: stats are %+v", name, how, s)
+			}
+			wantNoRecords(t, store)
+		}
+	}
+}
+
+func TestFirstFinalThatIsRefusedIsMadeAtTheEnd(t *testing.T) {
+	for _, status := range []int{400, 401, 403, 404, 409, 413, 422, 423, 429, 431, 501, 503} {
+		srv, data := tustest.NewServer(t, nil), randomBytes(unequalSize)
+		onFinal(srv, tustest.Respond(status, ""))
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatalf("%d: %v", status, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		if s := res.Stats; s.RepeatedFinals != 0 || s.Sent != unequalSize || len(partials(srv.Handler)) != 4 || finalRequests(srv.Handler) != 2 {
+			t.Errorf("%d: stats are %+v, with %d partial uploads", status, s, len(partials(srv.Handler)))
+		}
+	}
+}
+
+func TestHookThatFailsAtTheFinalUploadEndsTheUpload(t *testing.T) {
+	for kind, srv := range concatServers(t) {
+		opts := unequal()
+		opts.Hooks.BeforeRequest = func(r *http.Request) error {
+			if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
+				return errPlug
+			}
+			return nil
+		}
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(unequalSize)), opts)
+		wantError(t, err, errPlug)
+		if finalRequests(srv.Handler) != 0 {
+			t.Errorf("%s: final upload was asked for", kind)
+		}
+	}
+}
+
+func TestFirstFinalIsConfirmedWhenAllPartsAreThere(t *testing.T) {
+	incomplete := tustest.SetHeader("Upload-Offset", "")
+	behind := tustest.SetHeader("Upload-Offset", "4199")
+	forgotten := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Forget(r.URL.Path)
+		h.Serve(w, r)
+	}
+	tests := map[string]struct {
+		head     tustest.Action
+		times    int
+		requests int // for a final upload
+	}{
+		"late":         {incomplete, 3, 1},
+		"a byte late":  {behind, 8, 1},
+		"500":          {tustest.Respond(500, ""), 2, 1},
+		"cut":          {tustest.CutBefore(), 2, 1},
+		"423":          {tustest.Respond(423, ""), 2, 1},
+		"gone":         {forgotten, 1, 2},
+		"other length": {tustest.SetHeader("Upload-Length", "4199", "Upload-Offset", "4199"), 1, 2},
+	}
+	for name, test := range tests {
+		srv, data := tustest.NewServer(t, nil), randomBytes(unequalSize)
+		srv.Inject(tustest.Fault{Method: "HEAD", Times: test.times, Action: test.head})
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		if n := finalRequests(srv.Handler); n != test.requests || res.Stats.Sent != unequalSize {
+			t.Errorf("%s: final was asked for %d times, stats are %+v", name, n, res.Stats)
+		}
+	}
+
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: incomplete})
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(unequalSize)), unequal())
+	wantError(t, err, tus.ErrUnconfirmed)
+	if finalRequests(srv.Handler) != 1 || res.Offset != unequalSize || res.URL == "" {
+		t.Errorf("final was asked for %d times, result is %+v", finalRequests(srv.Handler), res)
+	}
+}
+
+func TestPartsAreDeletedOnlyOnRequest(t *testing.T) {
+	data := randomBytes(unequalSize)
+	for kind := range concatServers(t) {
+		for name, faults := range map[string][]tustest.Fault{
+			"no fault": nil,
+			"locked":   {{Method: "DELETE", Times: 3, Action: tustest.Respond(423, "")}},
+			"gone":     {{Method: "DELETE", Times: 1, Action: forgetting()}},
+			"lost":     {{Method: "DELETE", Times: 1, Action: tustest.LoseResponse()}},
+		} {
+			srv := concatServers(t)[kind]
+			srv.Inject(faults...)
+			opts := unequal()
+			opts.TerminateParts = true
+			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			for _, u := range partials(srv.Handler) {
+				if !u.Terminated {
+					t.Errorf("%s/%s: part %s is still there", kind, name, u.ID)
+				}
+			}
+		}
+		srv := concatServers(t)[kind]
+		if _, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), unequal()); err != nil {
+			t.Fatal(err)
+		}
+		if srv.Count("DELETE") != 0 {
+			t.Errorf("%s: parts were deleted", kind)
+		}
+	}
+	for name, opts := range map[string]*tustest.Options{
+		"refuses": nil, "cannot": {Extensions: tustest.Without("termination")},
+	} {
+		srv := tustest.NewServer(t, opts)
+		if opts == nil {
+			srv.Inject(tustest.Fault{Method: "DELETE", Times: -1, Action: tustest.Respond(403, "")})
+		}
+		o := unequal()
+		o.TerminateParts = true
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), o)
+		if err != nil {
+			t.Errorf("upload is complete, but the server %s to delete: %v", name, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+	}
+}
+
+func TestPartialUploadsAndFinalByHand(t *testing.T) {
+	srv, data := finalLast(t), randomBytes(3000)
+	seen := map[string]tus.Concat{}
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
+		OnUploadURL: func(e tus.UploadURLEvent) { seen[e.URL] = e.Concat },
+	}})
+	ctx := testContext(t)
+	var urls []string
+	for _, size := range []int64{2000, 1000} {
+		part, err := client.CreatePartial(ctx, size, tus.Metadata{"n": "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if part.Response == nil || part.Response.StatusCode != 201 || seen[part.URL] != tus.ConcatPartial {
+			t.Errorf("part is %+v, announced as %v", part, seen[part.URL])
+		}
+		urls = append(urls, part.URL)
+	}
+	wantUploadHeaders(t, srv.Requests()[0], "POST", http.Header{
+		"Upload-Concat": {"partial"}, "Upload-Length": {"2000"}, "Upload-Metadata": {"n eA=="},
+	})
+	for i, piece := range [][]byte{data[:2000], data[2000:]} {
+		if _, err := client.Resume(ctx, urls[i], tus.Bytes(piece), chunked()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	final, err := client.CreateFinal(ctx, urls, tus.Metadata{"filename": "whole"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOneFinal(t, srv.Handler, final.URL, data)
+	requests := srv.Requests()
+	wantUploadHeaders(t, requests[len(requests)-1], "POST", http.Header{
+		"Upload-Concat": {"final;" + urls[0] + " " + urls[1]}, "Upload-Metadata": {"filename d2hvbGU="},
+	})
+	if seen[final.URL] != tus.ConcatFinal || srv.Count("OPTIONS") != 0 {
+		t.Errorf("final was announced as %v, with %d OPTIONS", seen[final.URL], srv.Count("OPTIONS"))
+	}
+	info, err := client.Info(ctx, final.URL)
+	if err != nil || !info.Complete() || info.Concat != tus.ConcatFinal || !slices.Equal(info.PartialURLs, urls) || info.Metadata["filename"] != "whole" {
+		t.Errorf("info is %+v, %v", info, err)
+	}
+	if info, err := client.Info(ctx, urls[0]); err != nil || info.Concat != tus.ConcatPartial || info.Length != 2000 {
+		t.Errorf("info of a part is %+v, %v", info, err)
+	}
+
+	// The other way round it is other bytes.
+	slices.Reverse(urls)
+	final, err = client.CreateFinal(ctx, urls, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, final.URL, append(slices.Clone(data[2000:]), data[:2000]...))
+}
+
+func TestPartialUploadOfNothing(t *testing.T) {
+	srv := finalLast(t)
+	client := newClient(t, srv.Endpoint(), nil)
+	empty, err := client.CreatePartial(testContext(t), 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	final, err := client.CreateFinal(testContext(t), []string{empty.URL, empty.URL}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, final.URL, nil)
+}
+
+func TestDeferredUploadByHand(t *testing.T) {
+	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
+	client := newClient(t, srv.Endpoint(), nil)
+	ctx := testContext(t)
+	sources := map[string]tus.Source{
+		"known length": tus.Bytes(data), "stream": tus.Reader(bytes.NewReader(data)),
+		"stream of one chunk": tus.Reader(bytes.NewReader(data[:700])), "empty stream": tus.Reader(bytes.NewReader(nil)),
+		"nothing": tus.Bytes(nil),
+	}
+	for name, source := range sources {
+		before := len(srv.Requests())
+		made, err := client.CreateDeferred(ctx, tus.Metadata{"a": ""})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantUploadHeaders(t, srv.Requests()[before], "POST", http.Header{"Upload-Defer-Length": {"1"}, "Upload-Metadata": {"a"}})
+		if info, err := client.Info(ctx, made.URL); err != nil || !info.LengthDeferred || info.Complete() {
+			t.Errorf("info is %+v, %v", info, err)
+		}
+		res, err := client.Resume(ctx, made.URL, source, chunked())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantStored(t, srv.Handler, made.URL, data[:res.Size])
+		if want := map[string]int64{"stream of one chunk": 700, "empty stream": 0, "nothing": 0}; res.Size != 3000 && res.Size != want[name] {
+			t.Errorf("%s: size is %d", name, res.Size)
+		}
+	}
+	if n := srv.Count("OPTIONS"); n != 0 {
+		t.Errorf("%d OPTIONS", n)
+	}
+}
+
+func TestBuildingBlocksThatCannotBe(t *testing.T) {
+	srv := finalLast(t)
+	client := newClient(t, srv.Endpoint(), nil)
+	ctx := testContext(t)
+	good := srv.Endpoint() + "1"
+	bad := tus.Metadata{"a b": ""}
+	calls := map[string]func() (*tus.Created, error){
+		"negative size":    func() (*tus.Created, error) { return client.CreatePartial(ctx, -1, nil) },
+		"bad metadata":     func() (*tus.Created, error) { return client.CreatePartial(ctx, 1, bad) },
+		"no parts":         func() (*tus.Created, error) { return client.CreateFinal(ctx, nil, nil) },
+		"empty URL":        func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{good, ""}, nil) },
+		"relative URL":     func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{"files/1"}, nil) },
+		"URL with a space": func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{good + " " + good}, nil) },
+		"URL with a break": func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{good + "\r\nX: y"}, nil) },
+		"final metadata":   func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{good}, bad) },
+		"deferred":         func() (*tus.Created, error) { return client.CreateDeferred(ctx, bad) },
+	}
+	for name, call := range calls {
+		if made, err := call(); !errors.Is(err, tus.ErrInvalidInput) || made != nil {
+			t.Errorf("%s: %v, %v", name, made, err)
+		}
+	}
+	wantMethods(t, srv.Handler)
+}
+
+func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
+	tests := map[string]struct {
+		action   tustest.Action
+		requests int
+		want     error // nil for success
+	}{
+		"503":                      {tustest.Respond(503, ""), 2, nil},
+		"429":                      {tustest.Respond(429, ""), 2, nil},
+		"423":                      {tustest.Respond(423, ""), 2, nil},
+		"409":                      {tustest.Respond(409, ""), 2, nil},
+		"403":                      {tustest.Respond(403, ""), 1, tus.ErrUnauthorized},
+		"answer lost":              {tustest.LoseResponse(), 1, tus.ErrUnconfirmed},
+		"cut":                      {tustest.CutBefore(), 1, tus.ErrUnconfirmed},
+		"500":                      {tustest.Respond(500, ""), 1, tus.ErrUnconfirmed},
+		"502 after it was made":    {tustest.SetStatus(502), 1, tus.ErrUnconfirmed},
+		"a part is no part":        {forgettingParts(1), 1, nil},
+		"made, but nobody says of": {tustest.SetHeader("Location", ""), 1, tus.ErrNoLocation},
+	}
+	for name, test := range tests {
+		srv := finalLast(t)
+		client := newClient(t, srv.Endpoint(), nil)
+		ctx := testContext(t)
+		part, err := client.CreatePartial(ctx, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		onFinal(srv, test.action)
+		made, err := client.CreateFinal(ctx, []string{part.URL}, nil)
+		if name == "a part is no part" {
+			var e *tus.Error
+			if !errors.As(err, &e) || e.StatusCode != 400 || errors.Is(err, tus.ErrUnconfirmed) {
+				t.Errorf("%s: error is %v", name, err)
+			}
+		} else if !errors.Is(err, test.want) || (err == nil) != (made != nil) {
+			t.Errorf("%s: %v, %v", name, made, err)
+		}
+		if n := finalRequests(srv.Handler); n != test.requests || len(finals(srv.Handler)) > 1 {
+			t.Errorf("%s: %d requests, %d finals", name, n, len(finals(srv.Handler)))
+		}
+	}
+}
+
+func TestCreationByHandIsRetried(t *testing.T) {
+	for name, action := range map[string]tustest.Action{"503": tustest.Respond(503, ""), "answer lost": tustest.LoseResponse(), "500": tustest.Respond(500, "")} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: "POST", Times: 8, Action: action})
+		client := newClient(t, srv.Endpoint(), nil)
+		if _, err := client.CreatePartial(testContext(t), 1, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		srv.Inject(tustest.Fault{Method: "POST", Times: 9, Action: action})
+		if _, err := client.CreateDeferred(testContext(t), nil); err == nil {
+			t.Errorf("%s: ninth failure is retried", name)
+		}
+	}
+	ctx, cancel := context.WithCancel(testContext(t))
+	cancel()
+	_, err := newClient(t, "http://tus.test/files/", nil).CreateFinal(ctx, []string{"http://tus.test/files/1"}, nil)
+	wantError(t, err, context.Canceled)
+}
