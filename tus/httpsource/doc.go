@@ -42,7 +42,7 @@
 // notice. The count of failures begins anew whenever bytes arrive. A short body
 // is a broken one: the end of the data is where the server said it would be, or
 // where a body of unknown length ends properly. One whose end could not be told
-// from a broken connection (no length and no chunks, without TLS) is refused.
+// from a broken connection (HTTP/1 with neither length nor chunks) is refused.
 //
 // While a reader waits, the request that it feeds stands still, which
 // [tus.Options.StallTimeout] cuts: it should be longer than the outages of the

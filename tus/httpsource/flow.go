@@ -112,10 +112,11 @@ func (f *flow) close() {
 var errEndless = errors.New("body has neither length nor chunks, so that its end cannot be told from a broken connection")
 
 // endsWithConnection reports whether the body ends where the connection does, so
-// that one which broke looks complete. TLS has an end of its own.
+// that one which broke looks complete. That TLS has an end of its own is no help:
+// crypto/tls does without it, as many servers do.
 func (f *flow) endsWithConnection() bool {
 	r := f.resp
-	return r.ContentLength < 0 && r.ProtoMajor == 1 && len(r.TransferEncoding) == 0 && r.TLS == nil
+	return r.ContentLength < 0 && r.ProtoMajor == 1 && len(r.TransferEncoding) == 0
 }
 
 // checkEncoding makes sure that the bytes are those of the data itself.

@@ -3,6 +3,7 @@ package httpsource_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -221,6 +222,42 @@ func TestEmptyDataNeedsNoReadAndNoRanges(t *testing.T) {
 	}
 }
 
+func TestRefusedRangeDoesNotMeanEmptyData(t *testing.T) {
+	data := randomBytes(10_000)
+	for _, contentRange := range []string{"", "bytes */10000", "bytes */*", "bytes */-0", "bytes 0/0", "items */0"} {
+		served := newSite(data)
+		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			if r.Header.Get("Range") == "" {
+				return false
+			}
+			w.Header()["Content-Range"] = []string{contentRange}
+			w.WriteHeader(416)
+			return true
+		}
+		source := newSource(t, served.start(t), nil)
+		if info := stat(t, source); info.Size != 10_000 || !info.Sequential {
+			t.Fatalf("%q: Stat tells %+v", contentRange, info)
+		}
+		wantRead(t, source, 0, data)
+	}
+}
+
+func TestTwoContentRangesAreNotUsed(t *testing.T) {
+	served := newSite(randomBytes(10_000))
+	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.Header.Get("Range") != "" {
+			w.Header().Set("Etag", `"v1"`)
+			w.Header()["Content-Range"] = []string{"bytes 0-0/10000", "bytes 0-0/99"}
+			w.WriteHeader(206)
+			w.Write(served.data[:1])
+		}
+		return r.Header.Get("Range") != ""
+	}
+	if info := stat(t, newSource(t, served.start(t), nil)); !info.Sequential || info.Size != 10_000 {
+		t.Fatalf("Stat tells %+v", info)
+	}
+}
+
 // A server whose ranges are not what they say is read as a stream.
 func TestLyingRangesAreNotUsed(t *testing.T) {
 	data := randomBytes(10_000)
@@ -300,6 +337,22 @@ func TestBodyWhoseEndCannotBeToldIsRefusedLaterToo(t *testing.T) {
 	got, err := readFrom(t, newSource(t, served.start(t), nil), 0)
 	if err == nil || !strings.Contains(err.Error(), "cannot be told from a broken connection") {
 		t.Fatalf("read %d bytes, error %v", len(got), err)
+	}
+}
+
+func TestBodyThatEndsWithATLSConnectionIsRefused(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\nperhaps not all")
+		conn.(*tls.Conn).NetConn().Close() // which nobody would notice
+	}))
+	defer server.Close()
+	_, err := newSource(t, server.URL, &httpsource.Options{HTTPClient: server.Client()}).Stat(testContext(t))
+	if err == nil || !strings.Contains(err.Error(), "cannot be told from a broken connection") {
+		t.Errorf("error is %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -477,6 +478,27 @@ func TestStalledBodyIsCutAndResumed(t *testing.T) {
 	}
 }
 
+func TestStallOverHTTP2IsCalledOne(t *testing.T) {
+	served := newSite(randomBytes(100))
+	hanging(served, 1)
+	server := httptest.NewUnstartedServer(served)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	var failures []error
+	source := newSource(t, server.URL, &httpsource.Options{
+		HTTPClient: server.Client(), StallTimeout: 50 * time.Millisecond,
+		OnRetry: func(e tus.RetryEvent) { failures = append(failures, e.Err) },
+	})
+	wantRead(t, source, 0, served.data)
+	if len(failures) == 0 {
+		t.Fatal("no retry")
+	}
+	for _, err := range failures {
+		wantError(t, err, tus.ErrStalled)
+	}
+}
+
 // Neither a slow server nor a slow reader is a stall.
 func TestSlownessIsNoStall(t *testing.T) {
 	data := randomBytes(100)
@@ -722,6 +744,43 @@ func TestChunksOfAServerWithoutRangesAreOneRequest(t *testing.T) {
 		}
 		served.wantRanges(t, "bytes=0-0")
 	}
+}
+
+func TestOneAnswerIsKeptAtATime(t *testing.T) {
+	served := newSite(randomBytes(1 << 20))
+	ended := make(chan int, 3)
+	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		served.serveWhole(w, r)
+		ended <- n
+		return true
+	}
+	bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
+		source := newSource(nil)
+		defer source.CloseIdleConnections()
+		var readers []io.ReadCloser
+		for range 2 {
+			r, err := source.Open(t.Context(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(r, make([]byte, 10_000)); err != nil {
+				t.Fatal(err)
+			}
+			readers = append(readers, r)
+		}
+		for _, r := range readers {
+			r.Close()
+		}
+		synctest.Wait()
+		if len(ended) != 1 || <-ended != 0 {
+			t.Errorf("the first answer has not ended, or both have")
+		}
+		source.CloseIdleConnections()
+		synctest.Wait()
+		if len(ended) != 1 {
+			t.Errorf("the second answer has not ended")
+		}
+	})
 }
 
 // A reader further on skips what is between, as a sample for a fingerprint does.
