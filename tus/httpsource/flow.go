@@ -108,6 +108,12 @@ func (f *flow) close() {
 	f.cancel(nil)
 }
 
+// abort ends the flow at once.
+func (f *flow) abort() {
+	f.cancel(nil)
+	f.close()
+}
+
 // errEndless is a body that cannot be trusted to be whole.
 var errEndless = errors.New("body has neither length nor chunks, so that its end cannot be told from a broken connection")
 

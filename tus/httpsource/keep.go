@@ -9,9 +9,9 @@ import (
 // between the requests of an upload, also where these are retried.
 const keepFor = time.Minute
 
-// kept is an answer of a server without ranges that can be read on: where a
+// kept is an answer of a server without ranges that can be read on: where the
 // reader of one chunk stopped, the reader of the next begins. Without it, each
-// chunk would cost all of the data before it.
+// chunk would cost all of the data before it, or could not be had at all.
 type kept struct {
 	flow   *flow
 	at     int64 // offset of the flow's next byte
@@ -29,7 +29,7 @@ func (s *Source) keep(ctx context.Context, f *flow, at int64) {
 	k := &kept{flow: f, at: at}
 	drop := func() {
 		if s.kept.CompareAndSwap(k, nil) {
-			f.close()
+			f.abort()
 		}
 	}
 	k.timer = time.AfterFunc(keepFor, drop)
@@ -50,25 +50,26 @@ func (k *kept) release() {
 
 func (k *kept) drop() {
 	k.release()
-	k.flow.close()
+	k.flow.abort()
 }
 
 // takeKept returns the answer that was kept if it can be read from offset on,
-// bound to ctx and at that offset; otherwise nil. One that is beyond the offset
-// is dropped: whoever goes back does not go on there.
-func (s *Source) takeKept(ctx context.Context, offset int64) *flow {
+// bound to ctx and at that offset; otherwise it is dropped. What it skips must be
+// what the upload has of these bytes, perhaps from long ago, so there has to be
+// proof of that.
+func (s *Source) takeKept(ctx context.Context, v *version, offset int64) *flow {
 	k := s.kept.Swap(nil)
-	switch {
-	case k == nil:
+	if k == nil {
 		return nil
-	case k.at > offset:
+	}
+	if k.at > offset || k.at < offset && !v.strong {
 		k.drop()
 		return nil
 	}
 	k.release()
 	k.flow.bind(ctx)
 	if k.flow.skip(offset-k.at) != nil {
-		k.flow.close()
+		k.flow.abort()
 		return nil
 	}
 	return k.flow

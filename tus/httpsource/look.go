@@ -10,6 +10,18 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
+// known returns what the first look saw, after making it if need be.
+func (s *Source) known(ctx context.Context) (*version, error) {
+	if v := s.seen.Load(); v != nil {
+		return v, nil // without a wait for somebody who checks it
+	}
+	if err := s.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
+	return s.version(ctx)
+}
+
 // version returns what the first look saw, after making it if need be. The lock
 // must be held.
 func (s *Source) version(ctx context.Context) (*version, error) {

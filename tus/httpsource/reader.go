@@ -34,36 +34,26 @@ func newReader(ctx context.Context, s *Source, offset int64) *reader {
 
 // begin makes the first request, if there is something to read.
 func (r *reader) begin() error {
-	if err := r.insist(r.look); err != nil {
+	err := r.insist(func() (err error) {
+		r.version, err = r.source.known(r.ctx)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	v := r.version
-	if r.offset < 0 || v.sized && r.offset > v.size {
+	switch {
+	case r.offset < 0, v.sized && r.offset > v.size:
 		return fmt.Errorf("%w: offset %d in a source of %d bytes", tus.ErrInvalidInput, r.offset, v.size)
+	case r.atEnd():
+		return nil
 	}
-	if r.atEnd() || r.flow != nil {
+	if r.flow = r.source.takeKept(r.ctx, v, r.offset); r.flow != nil {
 		return nil
 	}
 	// A reader before this one that was closed early may tell how much this one
 	// wants. A request that is read to its end leaves a connection to use again.
 	return r.connect(r.source.wanted.Load())
-}
-
-// look learns the version of the source, and goes on with what another reader, or
-// the first look, left.
-func (r *reader) look() (err error) {
-	s := r.source
-	if r.version = s.seen.Load(); r.version == nil {
-		if err := s.lock(r.ctx); err != nil {
-			return err
-		}
-		defer s.unlock()
-		if r.version, err = s.version(r.ctx); err != nil {
-			return err
-		}
-	}
-	r.flow = s.takeKept(r.ctx, r.offset)
-	return nil
 }
 
 // insist repeats an attempt until it succeeds or is not worth it any more.
@@ -198,7 +188,6 @@ func (r *reader) Close() error {
 		r.turn.Lock()
 	}
 	defer r.turn.Unlock()
-	defer r.cancel()
 	if r.err == nil {
 		r.err = http.ErrBodyReadAfterClose
 		if !r.atEnd() {
@@ -206,9 +195,10 @@ func (r *reader) Close() error {
 		}
 	}
 	if r.flow != nil {
-		r.flow.close()
+		r.flow.abort()
 		r.flow = nil
 	}
+	r.cancel()
 	return nil
 }
 
@@ -219,6 +209,7 @@ func (r *reader) leave() {
 		if taken := r.offset - r.start; taken > 0 {
 			s.wanted.Store(taken)
 		}
+	case s.newest.Load() != r: // another one may have begun anew
 	case r.version.sized && r.flow != nil && r.flow.release():
 		s.keep(context.Background(), r.flow, r.offset)
 		r.flow = nil

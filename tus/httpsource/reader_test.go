@@ -757,19 +757,10 @@ func TestOneAnswerIsKeptAtATime(t *testing.T) {
 	bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
 		source := newSource(nil)
 		defer source.CloseIdleConnections()
-		var readers []io.ReadCloser
 		for range 2 {
-			r, err := source.Open(t.Context(), 0)
-			if err != nil {
+			if _, err := readInChunks(t, source, 20_000, 10_000); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := io.ReadFull(r, make([]byte, 10_000)); err != nil {
-				t.Fatal(err)
-			}
-			readers = append(readers, r)
-		}
-		for _, r := range readers {
-			r.Close()
 		}
 		synctest.Wait()
 		if len(ended) != 1 || <-ended != 0 {
@@ -787,7 +778,6 @@ func TestOneAnswerIsKeptAtATime(t *testing.T) {
 func TestServerWithoutRangesIsReadForward(t *testing.T) {
 	data := randomBytes(1 << 20)
 	served := newSite(data)
-	served.etag = ""
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		served.serveWhole(w, r)
 		return true
@@ -805,6 +795,56 @@ func TestServerWithoutRangesIsReadForward(t *testing.T) {
 		r.Close()
 	}
 	served.wantRanges(t, "bytes=0-0")
+}
+
+// The bytes before may be on the tus server since long ago.
+func TestNothingIsSkippedWithoutProof(t *testing.T) {
+	served := newSite(randomBytes(100_000))
+	served.etag = ""
+	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool { served.serveWhole(w, r); return true }
+	source := newSource(t, served.start(t), nil)
+	stat(t, source)
+	_, err := source.Open(testContext(t), 5000)
+	wantError(t, err, tus.ErrNotRecoverable)
+	if !strings.Contains(err.Error(), "byte 5000") {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := readInChunks(t, source, 4000, 4000); err != nil {
+		t.Fatal(err)
+	}
+	_, err = source.Open(testContext(t), 4001)
+	wantError(t, err, tus.ErrNotRecoverable)
+	served.wantRanges(t, "bytes=0-0", "")
+}
+
+// A reader that is closed late must not be gone on with in place of a newer one:
+// they may have read different data.
+func TestOnlyTheNewestReaderIsGoneOnWith(t *testing.T) {
+	data, other := randomBytes(100_000), randomBytes(200_000)[100_000:]
+	served := newSite(data)
+	served.etag = ""
+	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if n == 1 {
+			served.change(other, "")
+		}
+		served.serveWhole(w, r)
+		return true
+	}
+	source := newSource(t, served.start(t), nil)
+	var readers []io.ReadCloser
+	for range 2 {
+		r, err := source.Open(testContext(t), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(r, make([]byte, 10_000)); err != nil {
+			t.Fatal(err)
+		}
+		readers = append(readers, r)
+	}
+	readers[1].Close()
+	readers[0].Close()
+	wantRead(t, source, 10_000, other[10_000:])
 }
 
 func TestGoingBackWithoutRanges(t *testing.T) {

@@ -210,9 +210,6 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 }
 
 func TestErrorsKeepSecrets(t *testing.T) {
-	served := newSite(randomBytes(10))
-	url := served.start(t)
-	secretURL := strings.Replace(url, "http://", "http://me:secret@", 1) + "?sig=secret#secret"
 	header := http.Header{"X-Token": {"secret"}}
 	check := func(t *testing.T, err error) {
 		t.Helper()
@@ -229,8 +226,10 @@ func TestErrorsKeepSecrets(t *testing.T) {
 		"cut":    func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			served := newSite(randomBytes(10))
 			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { answer(w); return true }
-			_, err := newSource(t, secretURL, &httpsource.Options{Header: header}).Stat(testContext(t))
+			url := strings.Replace(served.start(t), "http://", "http://me:secret@", 1) + "?sig=secret#secret"
+			_, err := newSource(t, url, &httpsource.Options{Header: header}).Stat(testContext(t))
 			check(t, err)
 		})
 	}

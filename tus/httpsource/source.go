@@ -59,6 +59,7 @@ type Source struct {
 	onRetry func(tus.RetryEvent)
 
 	kept     atomic.Pointer[kept]    // where the next reader may go on, without ranges
+	newest   atomic.Pointer[reader]  // the reader that was opened last
 	received atomic.Int64            // bytes that all readers got
 	wanted   atomic.Int64            // bytes that a reader took before it was closed early
 	seen     atomic.Pointer[version] // at the first look, nil before; stays as it is
@@ -187,6 +188,7 @@ func (s *Source) name() string {
 // more.
 func (s *Source) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	r := newReader(ctx, s, offset)
+	s.newest.Store(r)
 	if r.err = r.begin(); r.err != nil {
 		r.Close()
 		return nil, r.err
