@@ -1,0 +1,133 @@
+// Package scale tests and measures what is large: files of many gigabytes, many
+// files, and links with a long way to go.
+package scale
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/integration/child"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+const uploaderRole = "scale-uploader"
+
+// task is what an uploading process is told to do.
+type task struct {
+	Endpoint    string
+	File        string `json:",omitempty"`
+	Stream      int64  `json:",omitempty"` // bytes of a stream, instead of a file
+	Dir         string `json:",omitempty"` // all files of a folder, instead of a file
+	State       string `json:",omitempty"` // path of a bolt store
+	ChunkSize   int64
+	Parallel    int
+	Concurrency int
+	Connections int
+}
+
+// report is what it tells when it is done.
+type report struct {
+	PeakRSS  int64 // bytes
+	Requests int
+	Error    string `json:",omitempty"`
+}
+
+// roles are the child processes of this package.
+func roles() []child.Role { return []child.Role{{Name: uploaderRole, Run: runUploader}} }
+
+func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
+	var t task
+	if err := json.Unmarshal(encoded, &t); err != nil {
+		return err
+	}
+	requests, err := t.run(ctx)
+	r := report{PeakRSS: peakRSS(), Requests: requests}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	emit(r)
+	return err
+}
+
+func (t task) run(ctx context.Context) (requests int, err error) {
+	opts := tus.Options{MaxConnections: t.Connections}
+	if t.State != "" {
+		store, err := boltstore.Open(t.State, nil)
+		if err != nil {
+			return 0, err
+		}
+		defer store.Close()
+		opts.Store = store
+	}
+	client, err := tus.NewClient(t.Endpoint, &opts)
+	if err != nil {
+		return 0, err
+	}
+	defer client.CloseIdleConnections()
+	upload := &tus.UploadOptions{ChunkSize: t.ChunkSize, Parallel: t.Parallel, Checksum: checksum.Off()}
+	switch {
+	case t.Dir != "":
+		return uploadDir(ctx, client, t.Dir, t.Concurrency)
+	case t.Stream > 0:
+		result, err := client.UploadReader(ctx, io.LimitReader(zeros{}, t.Stream), upload)
+		return result.Stats.TotalRequests(), err
+	}
+	result, err := client.UploadFile(ctx, t.File, upload)
+	return result.Stats.TotalRequests(), err
+}
+
+// uploadDir uploads every file of a folder.
+func uploadDir(ctx context.Context, client *tus.Client, dir string, concurrency int) (requests int, err error) {
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	for r := range client.UploadAll(ctx, jobs(dir, names), &tus.BatchOptions{Concurrency: concurrency}) {
+		requests += r.Result.Stats.TotalRequests()
+		err = errors.Join(err, r.Err)
+	}
+	return requests, err
+}
+
+func jobs(dir string, names []os.DirEntry) iter.Seq[tus.Job] {
+	return func(yield func(tus.Job) bool) {
+		for _, name := range names {
+			if !yield(tus.FileJob(filepath.Join(dir, name.Name()), nil)) {
+				return
+			}
+		}
+	}
+}
+
+// peakRSS is the most memory that this process had, as Linux tells it; 0
+// elsewhere.
+func peakRSS() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		var kib int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kib); err == nil {
+			return kib << 10
+		}
+	}
+	return 0
+}
+
+// zeros is an endless stream.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
