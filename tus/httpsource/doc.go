@@ -58,8 +58,8 @@
 // # Resuming in another process
 //
 // The default fingerprint of a client with a store samples 64 places of the
-// source, each by a request of its own; without ranges that is all of it.
-// fingerprint.Stat reads nothing and relies on name, size, Last-Modified and
-// ETag, which for a URL is usually the better choice. Sources of unknown size
-// cannot be found again.
+// source, each by a request of its own; a server without ranges has to send all
+// of it for that. fingerprint.Stat reads nothing and relies on name, size,
+// Last-Modified and ETag, which for a URL is usually the better choice. Sources of
+// unknown size cannot be found again.
 package httpsource
