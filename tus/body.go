@@ -58,11 +58,15 @@ type body struct {
 
 	offset int64 // in the source, of the next byte; the reading goroutine's
 	left   int64 // the reading goroutine's
+	// lastRead is when the transport last asked for bytes; the reading
+	// goroutine's.
+	lastRead time.Time
 
 	reading sync.Mutex // held during a Read of src
 	closing sync.Once
 	mu      sync.Mutex
 	stopped bool  // the request is over: nothing counts any more
+	handed  int64 // bytes that went to the transport before that
 	err     error // the first failure of the source
 }
 
@@ -110,7 +114,7 @@ func shortSource(err, short error) error {
 var errBodyStopped = errors.New("tus: request is over")
 
 func (b *body) Read(p []byte) (int, error) {
-	n, err := b.allowance(len(p))
+	n, err := b.allowance(b.readSize(len(p)))
 	if err != nil || n == 0 {
 		return 0, err
 	}
@@ -119,6 +123,24 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, counted
 	}
 	return n, err
+}
+
+const (
+	// slowRead is how long a transport takes over a buffer if the link is so slow
+	// that smaller ones are needed to see it move.
+	slowRead = time.Second
+	// slowReadSize is what it then gets at once.
+	slowReadSize = 4 << 10
+)
+
+// readSize bounds a Read by the speed of the link.
+func (b *body) readSize(n int) int {
+	last := b.lastRead
+	b.lastRead = time.Now()
+	if !last.IsZero() && b.lastRead.Sub(last) > slowRead {
+		return min(n, slowReadSize)
+	}
+	return n
 }
 
 // read is one non-empty read of the source; it holds the last bytes back until
@@ -213,6 +235,7 @@ func (b *body) advance(n int64) error {
 		return errBodyStopped
 	}
 	if n > 0 {
+		b.handed += n
 		b.moved(int(n))
 	}
 	return nil
@@ -299,6 +322,13 @@ func (b *body) stop() {
 		b.reading.Lock()
 		defer b.reading.Unlock()
 	}
+}
+
+// sent is how many bytes went to the transport.
+func (b *body) sent() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.handed
 }
 
 // failure is the error of the source, if that is why the request failed.

@@ -194,8 +194,7 @@ func (c *Client) setHeader(h http.Header) error {
 	}
 	for name, values := range h {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		switch canonical {
-		case "Content-Length", "Transfer-Encoding", "Trailer", headerContentType, headerTusResumable:
+		if reservedHeader(canonical) {
 			return fmt.Errorf("%w: header %s belongs to the protocol", ErrInvalidInput, canonical)
 		}
 		if len(values) > 0 {
@@ -203,6 +202,15 @@ func (c *Client) setHeader(h http.Header) error {
 		}
 	}
 	return nil
+}
+
+// reservedHeader tells the headers that decide what a request means.
+func reservedHeader(name string) bool {
+	switch name {
+	case "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Connection", "Expect", headerContentType, headerMethodOverride:
+		return true
+	}
+	return strings.HasPrefix(name, "Upload-") || strings.HasPrefix(name, "Tus-")
 }
 
 // httpClient is a copy of the caller's client that leaves redirects to us.

@@ -66,9 +66,14 @@ func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error
 	hooks := hookSet{&c.hooks}
 	var made created
 	err := c.retrying(ctx, hooks, func() (err error) {
+		if ctx.Err() != nil {
+			return contextError(ctx)
+		}
 		made, err = c.create(ctx, wish, hooks, nil)
 		var e *Error
-		if wish.final != nil && errors.As(err, &e) && e.outcomeUnknown() {
+		switch {
+		case err == nil, wish.final == nil:
+		case errors.As(err, &e) && e.outcomeUnknown(), e == nil && ctx.Err() != nil:
 			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		}
 		return err

@@ -33,6 +33,7 @@ type creation struct {
 type created struct {
 	url      *url.URL
 	offset   int64 // above zero only after a creation with upload
+	asks     bool  // the offset is to be asked for
 	expires  time.Time
 	response *Response
 }
@@ -96,6 +97,9 @@ func (c *Client) readCreation(r *request, resp *Response) (created, error) {
 		if err == nil && made.offset > r.size {
 			err = offsetBeyond(made.offset, r.size)
 		}
+		// An answer that came before the bytes had left cannot confirm them. The
+		// upload exists, and only HEAD tells its offset.
+		made.asks = made.offset > r.sent
 		if err != nil {
 			return created{}, r.fail(resp, err)
 		}

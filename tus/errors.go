@@ -107,6 +107,10 @@ var (
 // retried like a failure: otherwise such a server would be asked for ever.
 var errNothingStored = errors.New("server stored nothing of what was sent")
 
+// errAhead is an answer that came before the body had left, and confirms more
+// than had. A duplicated or reordered answer does that; only HEAD tells.
+var errAhead = errors.New("server confirmed bytes that had not been sent")
+
 // errStillConcatenating is a final upload that the server is not done with.
 var errStillConcatenating = errors.New("final upload is not complete yet")
 
@@ -165,7 +169,7 @@ func (e *Error) Temporary() bool {
 	switch code := e.StatusCode; {
 	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed):
 		return false
-	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating):
+	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errAhead):
 		return true
 	case code == 0:
 		return temporaryCause(e.Err)
@@ -215,6 +219,14 @@ func temporaryCause(err error) bool {
 		return false
 	}
 	return true
+}
+
+// contended reports whether a PATCH was refused because another request, perhaps
+// of another client, works on the upload.
+func contended(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.StatusCode == http.StatusConflict || e.StatusCode == http.StatusLocked ||
+		e.StatusCode == http.StatusBadRequest)
 }
 
 // interrupted recognises the 400 by which a server says that it broke off a
@@ -286,10 +298,10 @@ func statusText(code int) string {
 
 // excerpt makes an answer's body fit for an error text: printable, on one
 // line, at most a few hundred bytes.
-func excerpt(body []byte) string {
+func excerpt(body string) string {
 	const limit = 300
 	var b strings.Builder
-	for _, r := range string(body[:min(len(body), 4*limit)]) {
+	for _, r := range body[:min(len(body), 4*limit)] {
 		if b.Len() >= limit {
 			b.WriteString("...")
 			break

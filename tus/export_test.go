@@ -4,7 +4,7 @@ package tus
 // uses the public API.
 var (
 	ParseConcat     = parseConcat
-	ParseExcerpt    = excerpt
+	ParseExcerpt    = func(body []byte) string { return excerpt(string(body)) }
 	ParseInteger    = parseInteger
 	ParseList       = parseList
 	ParseMetadata   = parseMetadata

@@ -176,6 +176,16 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 	p.uploader = child
 }
 
+// restartFailedParts gives parts another chance that failed when the upload was
+// paused.
+func (u *Uploader) restartFailedParts() {
+	for _, p := range u.parts.list {
+		if p.uploader.State() == StateFailed {
+			u.restartPart(u.parts, p)
+		}
+	}
+}
+
 // adoptParts goes on with the parts of a stored upload, in its own cut.
 func (u *Uploader) adoptParts(c *candidate) error {
 	ps := &parts{connections: max(1, u.opts.Parallel), uncertain: c.rec.Concatenating && c.rec.UploadURL == ""}

@@ -63,6 +63,8 @@ func (c *Client) patch(ctx context.Context, u *url.URL, p chunk, hooks hookSet, 
 		err = fmt.Errorf("%w: %s went back from %d to %d", ErrProtocol, headerUploadOffset, p.offset, offset)
 	case offset > p.offset+p.size:
 		err = offsetBeyond(offset, p.offset+p.size)
+	case offset > p.offset+r.sent:
+		err = errAhead
 	case offset == p.offset && p.size > 0:
 		err = errNothingStored
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type request struct {
 	// Set by the exchange. They are not part of the Response, which people print.
 	answered *url.URL // by which URL, after redirects
 	secrets  []string // values of request headers that must not show in errors
+	sent     int64    // bytes of the payload that left before the answer
 }
 
 func (r *request) hooksOf(c *Client) hookSet {
@@ -116,7 +118,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	})
 
 	failed := func(err error) error {
-		return &Error{Method: r.method, URL: redactURL(target), Offset: r.offset, Err: err}
+		return &Error{Method: r.method, URL: redactURL(target), Offset: r.offset, Err: r.redact(err)}
 	}
 	p := payload{client: c, request: r, dog: dog}
 	defer p.stop()
@@ -127,6 +129,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		}
 		return nil, failed(err)
 	}
+	r.secrets = secretValues(req)
 	r.meter.request(r.method)
 	// The end of the request closes the source: net/http waits for a Read.
 	defer context.AfterFunc(reqCtx, p.stop)()
@@ -155,8 +158,9 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	// movement, so that an endless drip ends too. What was read by then is kept.
 	content, _ := io.ReadAll(io.LimitReader(raw.Body, maxResponseBody))
 	resp := &Response{StatusCode: raw.StatusCode, Header: raw.Header, Body: content}
-	r.answered, r.secrets = target, secretValues(req)
+	r.answered = target
 	p.stop() // of an early answer the body is still being sent
+	r.sent = p.sent()
 	r.hooksOf(c).afterResponse(req, resp)
 	return resp, nil
 }
@@ -269,10 +273,10 @@ func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
 
 // fail makes the error for an answer.
 func (r *request) fail(resp *Response, cause error) error {
-	e := &Error{Method: r.method, URL: redactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset, Err: cause}
-	e.Message = excerpt(resp.Body)
-	for _, secret := range r.secrets {
-		e.Message = strings.ReplaceAll(e.Message, secret, "[redacted]")
+	e := &Error{
+		Method: r.method, URL: redactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset,
+		Message: excerpt(r.clean(string(resp.Body[:min(len(resp.Body), 4<<10)]))),
+		Err:     r.redact(cause),
 	}
 	if wait, ok := parseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
 		e.RetryAfter = wait
@@ -297,14 +301,48 @@ func (r *request) check(resp *Response) error {
 	return r.fail(resp, cause)
 }
 
+// clean takes the secrets out of what a server said.
+func (r *request) clean(text string) string {
+	for _, secret := range r.secrets {
+		text = strings.ReplaceAll(text, secret, "[redacted]")
+	}
+	return text
+}
+
+// redact hides the text of an error that repeats a secret, as a server may echo
+// one in any header.
+func (r *request) redact(err error) error {
+	if err == nil {
+		return nil
+	}
+	if text := err.Error(); r.clean(text) != text {
+		return &redactedError{text: r.clean(text), err: err}
+	}
+	return err
+}
+
+// redactedError is an error with another text.
+type redactedError struct {
+	text string
+	err  error
+}
+
+func (e *redactedError) Error() string { return e.text }
+
+// Is and As look through, without letting the text out.
+func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
+func (e *redactedError) As(target any) bool   { return errors.As(e.err, target) }
+
 // secretValues collects what a server might echo into an error page: the
 // values of the headers that are not the protocol's, and of the query.
 func secretValues(req *http.Request) []string {
 	var secrets []string
 	add := func(value string) {
-		// "Bearer TOKEN" may come back as TOKEN alone.
-		for _, part := range append([]string{value}, strings.Fields(value)...) {
-			if len(part) >= 6 {
+		// A server that repeats a short value tells nothing.
+		const least = 6
+		// "Bearer TOKEN" may come back as TOKEN alone, "session=TOKEN" as well.
+		for _, part := range append([]string{value}, strings.FieldsFunc(value, isSeparator)...) {
+			if len(part) >= least {
 				secrets = append(secrets, part)
 			}
 		}
@@ -317,13 +355,21 @@ func secretValues(req *http.Request) []string {
 			add(value)
 		}
 	}
+	if user, password, ok := req.BasicAuth(); ok {
+		add(user + ":" + password)
+		add(password)
+	}
 	for _, values := range req.URL.Query() {
 		for _, value := range values {
 			add(value)
 		}
 	}
+	// The longest first, so that no part of one is left standing.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	return secrets
 }
+
+func isSeparator(r rune) bool { return strings.ContainsRune(" \t,;=\"", r) }
 
 // isPublicHeader tells the request headers that hold no secret.
 func isPublicHeader(name string) bool {
@@ -392,6 +438,15 @@ func (p *payload) stop() {
 	if p.current != nil {
 		p.current.stop()
 	}
+}
+
+func (p *payload) sent() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return 0
+	}
+	return p.current.sent()
 }
 
 func (p *payload) failure() error {

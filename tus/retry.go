@@ -72,6 +72,7 @@ func (p RetryPolicy) shouldRetry(err error, attempt int) bool {
 type budget struct {
 	policy   RetryPolicy
 	failures int
+	waits    int // retries since something got through, which make the waits longer
 	backoff  backoff.BackOff
 	mark     int64 // offset from which progress counts
 	highest  int64 // offset ever acknowledged
@@ -98,7 +99,17 @@ func (b *budget) acknowledged(offset int64) error {
 }
 
 func (b *budget) reset(mark int64) {
-	b.mark, b.failures, b.backoff = mark, 0, nil
+	b.mark, b.failures, b.waits, b.backoff = mark, 0, 0, nil
+}
+
+// observed is acknowledged for an offset that moved although our own bytes were
+// refused: somebody else is at work. That renews the budget, but two clients
+// must not chase each other without a wait.
+func (b *budget) observed(offset int64) error {
+	waits, sequence := b.waits, b.backoff
+	err := b.acknowledged(offset)
+	b.waits, b.backoff = waits, sequence
+	return err
 }
 
 // next counts a failure and returns the wait before the next attempt. ok is
@@ -108,7 +119,7 @@ func (b *budget) next(err error) (wait time.Duration, ok bool) {
 	if b.failures > b.policy.maxRetries() {
 		return 0, false
 	}
-	if b.failures > 1 {
+	if b.waits++; b.waits > 1 {
 		if b.backoff == nil {
 			b.backoff = b.policy.newBackOff()
 		}

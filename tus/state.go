@@ -15,7 +15,8 @@ import (
 //	               supports (OPTIONS)                Recovering if the URL is given
 //	Locating       ask for an earlier upload (HEAD)  Ready with the furthest one;
 //	                                                 Idle if none is left
-//	Creating       POST                              Ready
+//	Creating       POST                              Ready; Recovering if the answer
+//	                                                 cannot be trusted
 //	Ready          choose the next chunk             Sending; Finishing when all is
 //	                                                 acknowledged; Concatenating when
 //	                                                 all parts are; Paused at StopAt
@@ -90,7 +91,7 @@ func transitions(s State) transition {
 	case StateLocating:
 		return transition{(*Uploader).locate, []State{StateReady, StateIdle}}
 	case StateCreating:
-		return transition{(*Uploader).create, []State{StateReady}}
+		return transition{(*Uploader).create, []State{StateReady, StateRecovering}}
 	case StateReady:
 		return transition{(*Uploader).choose, []State{StateSending, StateConcatenating, StateFinishing}}
 	case StateSending:

@@ -166,6 +166,9 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 	u.url, u.creation, u.expires = made.url, made.response, made.expires
 	u.mu.Unlock()
 	u.tellURL()
+	if made.asks {
+		made.offset = 0
+	}
 	if err := u.acknowledge(made.offset); err != nil {
 		return StateFailed, err
 	}
@@ -176,8 +179,11 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 	case !u.complete(): // one that is complete already needs no record
 		err = u.saveCreated(ctx)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return u.after(ctx, StateCreating, err), err
+	case made.asks:
+		return StateRecovering, nil
 	}
 	return StateReady, nil
 }
@@ -241,6 +247,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 	if changed := u.checksumSent(&u.next); changed != nil {
 		return StateFailed, changed
 	}
+	u.contended = contended(err)
 	if err == nil {
 		if u.next.declares {
 			u.deferred = false
@@ -316,6 +323,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 				return u.after(ctx, StateRecovering, err), err
 			}
 		}
+		u.restartFailedParts()
 		return StateReady, nil
 	}
 	info, err := u.client.head(ctx, u.url, u.hooks, u.meter)
@@ -412,6 +420,9 @@ func (u *Uploader) acknowledge(offset int64) error {
 	u.meter.begin(offset)
 	u.position.moved(change, gain)
 	u.reportProgress()
+	if u.contended {
+		return u.budget.observed(offset)
+	}
 	return u.budget.acknowledged(offset)
 }
 

@@ -59,6 +59,7 @@ type Uploader struct {
 	renewed   bool  // a 401 was answered with a repetition
 	refusal   error // of the chunk that would have completed the upload
 	running   bool  // by Run, so that work for later steps is worth it
+	contended bool  // the last PATCH was refused for another request
 	renewing  bool  // a repetition is due that costs no retry
 
 	// What the store knows; see resume.go.
