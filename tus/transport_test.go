@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -132,6 +133,42 @@ func TestAnswerBeforeTheBodyIsSentIsTaken(t *testing.T) {
 			if err == nil {
 				wantStored(t, srv.Handler, res.URL, data)
 			}
+		})
+	}
+}
+
+func TestUploadOverHTTP2(t *testing.T) {
+	h := tustest.NewHandler(nil)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			t.Errorf("request came by %s", r.Proto)
+		}
+		h.ServeHTTP(w, r)
+	}))
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	defer srv.Close()
+	data := randomBytes(3_000_000)
+	for name, faults := range map[string][]tustest.Fault{
+		"undisturbed":   nil,
+		"reset":         {{Method: "PATCH", Action: tustest.CutAfter(500_000)}},
+		"early 409":     {{Method: "PATCH", Action: tustest.Respond(409, "")}},
+		"answer lost":   {{Method: "PATCH", Action: tustest.LoseResponse()}},
+		"short write":   {{Method: "PATCH", Action: tustest.AcceptOnly(1000)}},
+		"early refusal": {{Method: "PATCH", Action: tustest.Respond(403, "")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h.Inject(faults...)
+			res, err := newClient(t, srv.URL+"/files/", &tus.Options{HTTPClient: srv.Client()}).
+				Upload(testContext(t), tus.Bytes(data), whole())
+			if name == "early refusal" {
+				wantError(t, err, tus.ErrUnauthorized)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, h, res.URL, data)
 		})
 	}
 }

@@ -239,23 +239,43 @@ func TestPausedUploadAsksWhereTheServerIs(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "PATCH", "HEAD", "PATCH", "PATCH")
 }
 
-func TestPauseFromAHook(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	data := randomBytes(3000)
-	var u *tus.Uploader
-	pauses := 0
-	u = newUploader(t, srv, data, chunked(), tus.Hooks{OnProgress: func(p tus.Progress) {
-		if p.Acknowledged >= 1000 && pauses == 0 {
-			pauses++
-			u.Pause()
-		}
-	}})
-	_, err := u.Run(testContext(t))
-	wantError(t, err, tus.ErrPaused)
-	if _, err := u.Run(testContext(t)); err != nil {
-		t.Fatal(err)
+func TestPauseFromEachHook(t *testing.T) {
+	for name, set := range map[string]func(*tus.Hooks, func()){
+		"BeforeRequest": func(h *tus.Hooks, pause func()) { h.BeforeRequest = func(*http.Request) error { pause(); return nil } },
+		"AfterResponse": func(h *tus.Hooks, pause func()) { h.AfterResponse = func(*http.Request, *tus.Response) { pause() } },
+		"OnUploadURL":   func(h *tus.Hooks, pause func()) { h.OnUploadURL = func(tus.UploadURLEvent) { pause() } },
+		"OnStateChange": func(h *tus.Hooks, pause func()) { h.OnStateChange = func(tus.StateEvent) { pause() } },
+		"OnProgress":    func(h *tus.Hooks, pause func()) { h.OnProgress = func(tus.Progress) { pause() } },
+		"OnRetry":       func(h *tus.Hooks, pause func()) { h.OnRetry = func(tus.RetryEvent) { pause() } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(3)})
+			data := randomBytes(3000)
+			var u *tus.Uploader
+			var hooks tus.Hooks
+			left := 5
+			set(&hooks, func() {
+				if left > 0 {
+					left--
+					u.Pause()
+				}
+			})
+			u = newUploader(t, srv, data, chunked(), hooks)
+			pauses := 0
+			_, err := u.Run(testContext(t))
+			for ; errors.Is(err, tus.ErrPaused); pauses++ {
+				if u.State() != tus.StatePaused {
+					t.Fatalf("state is %v", u.State())
+				}
+				_, err = u.Run(testContext(t))
+			}
+			if err != nil || pauses == 0 {
+				t.Fatalf("%d pauses: %v", pauses, err)
+			}
+			wantStored(t, srv.Handler, u.URL(), data)
+		})
 	}
-	wantStored(t, srv.Handler, u.URL(), data)
 }
 
 func TestOnlyOneGoroutineDrives(t *testing.T) {
