@@ -17,6 +17,9 @@ const (
 	// is set: a chunk that does not arrive whole cannot be verified, so all of it
 	// is lost.
 	defaultChecksumChunk = 8 << 20
+	// maxBufferedChunk is how much of a source with only one reader is held in
+	// memory, so that it is read once: opening it again may be dear, or impossible.
+	maxBufferedChunk = 16 << 20
 	// maxMismatches is how often a chunk is sent again that did not arrive as it
 	// was sent.
 	maxMismatches = 3
@@ -32,6 +35,8 @@ type sums struct {
 	pipeline   *checksum.Pipeline
 	last       summed
 	mismatches int // in a row, of the chunk sent last
+	buffer     []byte
+	buffered   span // what is in buffer
 }
 
 // summed is a range of the source and its checksum.
@@ -133,6 +138,11 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 	if c.sum.algorithm == s.algorithm.Name {
 		return c.sum.sum, nil
 	}
+	if c.data == nil && u.info.Sequential && c.size <= maxBufferedChunk {
+		if err := u.bufferChunk(ctx, c); err != nil {
+			return nil, err
+		}
+	}
 	if c.data != nil {
 		return sumOf(s.algorithm, c.data), nil
 	}
@@ -153,6 +163,44 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 		s.pipeline.Ahead(next, min(u.info.Size-next, u.chunkSize))
 	}
 	return sum, nil
+}
+
+// bufferChunk reads a chunk into memory, unless it is there from the last attempt.
+func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
+	s := &u.sums
+	within := c.offset - s.buffered.offset
+	if within < 0 || within+c.size > s.buffered.size {
+		s.buffered = span{}
+		if int64(cap(s.buffer)) < c.size {
+			s.buffer = make([]byte, c.size)
+		}
+		r, err := u.source.Open(ctx, c.offset)
+		if err != nil {
+			return sourceError(err)
+		}
+		defer r.Close()
+		read, buffer := make(chan filling, 1), s.buffer[:c.size]
+		go func() {
+			n, err := fill(r, buffer)
+			read <- filling{n: n, err: err}
+		}()
+		select {
+		case got := <-read:
+			if int64(got.n) < c.size {
+				if got.err == io.EOF {
+					got.err = io.ErrUnexpectedEOF
+				}
+				return shortSource(got.err, io.ErrUnexpectedEOF)
+			}
+		case <-ctx.Done():
+			s.buffer = nil // the Read may still fill it
+			return contextError(ctx)
+		}
+		s.buffered, within = span{c.offset, c.size}, 0
+	}
+	c.data = s.buffer[within : within+c.size]
+	c.payload = u.verified(memoryPayload(c.data, c.offset))
+	return nil
 }
 
 // sameSum notices a chunk that is not what it was when it was sent before.
@@ -184,6 +232,7 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 	}
 	switch e.StatusCode {
 	case statusChecksumMismatch:
+		s.buffered = span{} // to be read again
 		if s.mismatches++; s.mismatches > maxMismatches {
 			return false, fmt.Errorf("tus: %d bytes at offset %d arrived damaged %d times, with one and the same %s checksum: %w",
 				u.next.size, u.next.offset, s.mismatches, s.algorithm.Name, err)

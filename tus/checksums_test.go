@@ -364,3 +364,18 @@ func ExampleUploadOptions_checksum() {
 	// sha1 <nil>
 	// true
 }
+
+func TestSourceWithOneReaderIsReadOnce(t *testing.T) {
+	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.CutAfter(50_000)})
+	data := randomBytes(1_000_000)
+	source := &countingSource{Source: tus.ReadSeeker(bytes.NewReader(data), int64(len(data)))}
+	res, err := client.Upload(testContext(t), source, &tus.UploadOptions{ChunkSize: 100_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if n := source.bytes.Load(); n != int64(len(data)) {
+		t.Errorf("%d bytes were read of %d", n, len(data))
+	}
+}

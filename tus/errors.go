@@ -201,7 +201,7 @@ func (e *Error) outcomeUnknown() bool {
 // source and of the caller's hooks are not temporary.
 func IsTemporary(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, ErrUnconfirmed)
+	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, ErrUnconfirmed) && !errors.Is(err, errSource)
 }
 
 // temporaryCause judges a request that got no answer. Only what cannot heal by

@@ -124,8 +124,11 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	defer p.stop()
 	req, err := c.newRequest(reqCtx, r, target, &p)
 	if err != nil {
-		if ctx.Err() != nil {
+		switch cause := context.Cause(reqCtx); {
+		case ctx.Err() != nil:
 			return nil, contextError(ctx)
+		case errors.Is(cause, ErrStalled): // while the source was opened
+			return nil, failed(cause)
 		}
 		return nil, failed(err)
 	}
@@ -139,10 +142,10 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		switch source := p.failure(); {
 		case ctx.Err() != nil:
 			return nil, contextError(ctx)
+		case errors.Is(cause, ErrStalled): // which also ends a Read of the source
+			return nil, failed(cause)
 		case source != nil:
 			return nil, failed(source)
-		case errors.Is(cause, ErrStalled):
-			return nil, failed(cause)
 		}
 		err = stripURL(err)
 		if strings.HasPrefix(err.Error(), "failed to parse Location header") {

@@ -60,7 +60,7 @@ func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
 	if u.info.SizeUnknown {
 		return "", nil // reading it to tell would use it up
 	}
-	reader := &sourceReaderAt{ctx: ctx, source: u.source}
+	reader := &sourceReaderAt{ctx: ctx, source: u.source, sequential: u.info.Sequential}
 	defer reader.Close()
 	print, err := u.client.fingerprinter.Fingerprint(ctx, reader, fingerprint.Info{
 		Name: u.info.Name, Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version,
@@ -347,8 +347,9 @@ func (u *Uploader) expiresAt(expires time.Time) {
 // sourceReaderAt lets a fingerprint read a Source. It keeps the reader that it
 // opened last, for reads that follow each other.
 type sourceReaderAt struct {
-	ctx    context.Context
-	source Source
+	ctx        context.Context
+	source     Source
+	sequential bool // going forward is better than opening again
 
 	mu     sync.Mutex
 	reader io.ReadCloser
@@ -363,6 +364,13 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	}
 	if f, ok := s.reader.(*os.File); ok {
 		return f.ReadAt(p, offset)
+	}
+	if s.reader != nil && s.sequential && s.at < offset {
+		n, err := io.CopyN(io.Discard, s.reader, offset-s.at)
+		s.at += n
+		if err != nil {
+			return 0, err
+		}
 	}
 	if s.reader == nil || s.at != offset {
 		if s.reader != nil {

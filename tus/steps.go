@@ -428,14 +428,24 @@ func (u *Uploader) acknowledge(offset int64) error {
 
 // payload opens size bytes of the source from offset on.
 func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, error) {
-	return func(ctx context.Context) (*body, error) {
+	return u.verified(func(ctx context.Context) (*body, error) {
 		b, err := openBody(ctx, u.source, offset, size)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			b.toEnd = u.position == nil && offset+size == u.info.Size
 		}
-		b.verify = func() error { return u.verifySource(ctx) }
-		b.toEnd = u.position == nil && offset+size == u.info.Size
-		return b, nil
+		return b, err
+	})
+}
+
+// verified makes a payload hold its last bytes back until the source has been
+// looked at.
+func (u *Uploader) verified(open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
+	return func(ctx context.Context) (*body, error) {
+		b, err := open(ctx)
+		if err == nil {
+			b.verify = func() error { return u.verifySource(ctx) }
+		}
+		return b, err
 	}
 }
 

@@ -385,13 +385,18 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 	u.next = chunk{
 		offset: offset, size: int64(len(data)), data: data, sum: sum,
 		declares: u.deferred && last, declare: s.end(),
-		payload: func(ctx context.Context) (*body, error) {
-			b := newBody(ctx, io.NopCloser(bytes.NewReader(data)), offset, int64(len(data)))
-			b.memory = true
-			return b, nil
-		},
+		payload: memoryPayload(data, offset),
 	}
 	return StateSending, nil
+}
+
+// memoryPayload opens bytes that are held in memory.
+func memoryPayload(data []byte, offset int64) func(context.Context) (*body, error) {
+	return func(ctx context.Context) (*body, error) {
+		b := newBody(ctx, io.NopCloser(bytes.NewReader(data)), offset, int64(len(data)))
+		b.memory = true
+		return b, nil
+	}
 }
 
 // lengthIs notes the length of a stream that ended.
