@@ -45,13 +45,6 @@ func (k *keeper) holds() bool {
 	return k.rec.ID != ""
 }
 
-// record returns what is stored.
-func (k *keeper) record() storage.Record {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.rec.Clone()
-}
-
 // find returns the records of earlier uploads under key that nobody works on,
 // the latest first.
 func (k *keeper) find(ctx context.Context, key string) ([]storage.Record, error) {
