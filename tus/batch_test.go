@@ -1,0 +1,464 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// bytesJobs makes n jobs of different sizes, with their data as the tag.
+func bytesJobs(n int) []tus.Job {
+	var jobs []tus.Job
+	for i := range n {
+		data := randomBytes(100 + i)
+		jobs = append(jobs, tus.Job{Source: tus.Bytes(data), Tag: data})
+	}
+	return jobs
+}
+
+// drawing tells of each job that is drawn from jobs.
+func drawing(jobs []tus.Job, drawn func(n int)) iter.Seq[tus.Job] {
+	return func(yield func(tus.Job) bool) {
+		for i, job := range jobs {
+			drawn(i + 1)
+			if !yield(job) {
+				return
+			}
+		}
+	}
+}
+
+// wantJobStored fails unless the result is that of a complete upload of its tag.
+func wantJobStored(t *testing.T, h *tustest.Handler, r tus.BatchResult) {
+	t.Helper()
+	if r.Err != nil {
+		t.Errorf("job %v: %v", r.Job.Source, r.Err)
+		return
+	}
+	wantStored(t, h, r.Result.URL, r.Job.Tag.([]byte))
+}
+
+func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
+	for _, concurrency := range []int{0, 1, 3, 50} {
+		srv := tustest.NewServer(t, nil)
+		jobs := bytesJobs(20)
+		jobs[3].Options = &tus.UploadOptions{ChunkSize: 30}
+		jobs[7].Options = &tus.UploadOptions{Parallel: 3, MinPartSize: 30}
+		jobs[9].Source = tus.Reader(bytes.NewReader(jobs[9].Tag.([]byte)))
+		jobs[9].Options = &tus.UploadOptions{ChunkSize: 30}
+		seen := map[int]bool{}
+		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: concurrency}) {
+			wantJobStored(t, srv.Handler, r)
+			n := len(r.Job.Tag.([]byte)) - 100
+			if seen[n] || r.Job.Source != jobs[n].Source || r.Job.Options != jobs[n].Options || r.Result.Offset != int64(100+n) {
+				t.Errorf("result of job %d is %+v", n, r)
+			}
+			seen[n] = true
+		}
+		if len(seen) != 20 {
+			t.Errorf("%d results", len(seen))
+		}
+	}
+}
+
+func TestBatchOfNothing(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values([]tus.Job(nil)), nil) {
+		t.Errorf("result %+v", r)
+	}
+	wantMethods(t, srv.Handler)
+}
+
+func TestBatchThatCannotBeYieldsOneError(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	for name, results := range map[string]iter.Seq[tus.BatchResult]{
+		"negative concurrency": client.UploadAll(testContext(t), slices.Values(bytesJobs(3)), &tus.BatchOptions{Concurrency: -1}),
+		"no iterator":          client.UploadAll(testContext(t), nil, nil),
+	} {
+		n := 0
+		for r := range results {
+			n++
+			if !errors.Is(r.Err, tus.ErrInvalidInput) || r.Result == nil {
+				t.Errorf("%s: result is %+v", name, r)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s: %d results", name, n)
+		}
+	}
+	wantMethods(t, srv.Handler)
+}
+
+func TestJobThatFailsDoesNotStopTheOthers(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if r.Header.Get("Upload-Length") == "104" {
+			tustest.Respond(403, "not this one")(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}})
+	jobs := bytesJobs(12)
+	jobs[0].Source = nil
+	jobs[1].Source = tus.File(filepath.Join(t.TempDir(), "missing"))
+	jobs[2].Options = &tus.UploadOptions{ChunkSize: -1}
+	jobs[3].Source = brokenSource{errPlug}
+	want := map[int]error{0: tus.ErrInvalidInput, 1: fs.ErrNotExist, 2: tus.ErrInvalidInput, 3: errPlug, 4: tus.ErrUnauthorized}
+	results := 0
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(jobs), nil) {
+		results++
+		n := len(r.Job.Tag.([]byte)) - 100
+		if r.Result == nil {
+			t.Fatalf("job %d has no result", n)
+		}
+		if want[n] == nil {
+			wantJobStored(t, srv.Handler, r)
+		} else if !errors.Is(r.Err, want[n]) {
+			t.Errorf("job %d: error is %v, want %v", n, r.Err, want[n])
+		}
+	}
+	if results != 12 {
+		t.Errorf("%d results", results)
+	}
+}
+
+func TestBatchMayStopAtTheFirstError(t *testing.T) {
+	t.Run("one at a time", func(t *testing.T) {
+		srv := tustest.NewServer(t, nil)
+		jobs, drawn := bytesJobs(10), 0
+		jobs[3].Source = nil
+		var errs []error
+		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), drawing(jobs, func(n int) { drawn = n }), &tus.BatchOptions{Concurrency: 1, StopOnError: true}) {
+			errs = append(errs, r.Err)
+		}
+		if len(errs) != 4 || drawn != 4 || errs[2] != nil || !errors.Is(errs[3], tus.ErrInvalidInput) {
+			t.Errorf("%d jobs were drawn, errors are %v", drawn, errs)
+		}
+	})
+	t.Run("those that run are paused", func(t *testing.T) {
+		srv := tustest.NewServer(t, nil)
+		var healthy atomic.Bool
+		stalled := newMeeting(4)
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			u, _ := h.Upload(r.URL.Path)
+			switch {
+			case healthy.Load():
+				h.Serve(w, r)
+			case u.Length == 102:
+				stalled.wait(r.Context())
+				tustest.Respond(403, "")(w, r, h)
+			default:
+				go stalled.wait(r.Context())
+				tustest.StallAfter(10)(w, r, h)
+			}
+		}})
+		jobs, drawn := bytesJobs(10), 0
+		for i := range jobs {
+			jobs[i].Options = whole()
+		}
+		causes, paused := 0, []tus.BatchResult(nil)
+		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
+		for r := range client.UploadAll(testContext(t), drawing(jobs, func(n int) { drawn = n }), &tus.BatchOptions{StopOnError: true}) {
+			switch {
+			case errors.Is(r.Err, tus.ErrUnauthorized):
+				causes++
+			case errors.Is(r.Err, context.Canceled):
+				paused = append(paused, r)
+			default:
+				t.Errorf("result is %+v", r)
+			}
+		}
+		if causes != 1 || len(paused) != 3 || drawn != 4 {
+			t.Errorf("%d refused, %d paused, %d drawn", causes, len(paused), drawn)
+		}
+		healthy.Store(true)
+		for _, r := range paused {
+			data := r.Job.Tag.([]byte)
+			res, err := client.Resume(testContext(t), r.Result.URL, tus.Bytes(data), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+		}
+	})
+}
+
+// leavings are ways out of the loop over a batch before its end.
+var leavings = map[string]func(results iter.Seq[tus.BatchResult]){
+	"break": func(results iter.Seq[tus.BatchResult]) {
+		for range results {
+			break
+		}
+	},
+	"panic": func(results iter.Seq[tus.BatchResult]) {
+		defer func() {
+			if recover() != "out of here" {
+				panic("another panic")
+			}
+		}()
+		for range results {
+			panic("out of here")
+		}
+	},
+	"pulled and stopped": func(results iter.Seq[tus.BatchResult]) {
+		next, stop := iter.Pull(results)
+		defer stop()
+		next()
+	},
+}
+
+func TestLoopThatIsLeftEarlyPausesWhatRunsAndLeavesNothing(t *testing.T) {
+	for name, leave := range leavings {
+		// The bubble ends only when no goroutine is left in it.
+		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+			h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: tustest.StallAfter(10)})
+			jobs, drawn, cleaned := bytesJobs(50), 0, false
+			for i := range jobs {
+				jobs[i].Options = whole()
+			}
+			begin := time.Now()
+			leave(newClient(nil).UploadAll(t.Context(), func(yield func(tus.Job) bool) {
+				defer func() { cleaned = true }()
+				drawing(jobs, func(n int) { drawn = n })(yield)
+			}, nil))
+			if drawn > 5 || !cleaned {
+				t.Errorf("%s: %d jobs were drawn, iterator was ended: %v", name, drawn, cleaned)
+			}
+			if d := time.Since(begin); d > 0 {
+				t.Errorf("%s: took %v", name, d)
+			}
+		})
+	}
+}
+
+func TestBatchEndsWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: tustest.StallAfter(10)})
+		jobs, drawn := bytesJobs(50), 0
+		for i := range jobs {
+			jobs[i].Options = whole()
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		begin := time.Now()
+		complete, ended := 0, 0
+		for r := range newClient(nil).UploadAll(ctx, drawing(jobs, func(n int) { drawn = n }), nil) {
+			if r.Err == nil {
+				if complete++; complete == 2 {
+					go func() {
+						synctest.Wait() // all others are stalled
+						cancel(errPlug)
+					}()
+				}
+				continue
+			}
+			ended++
+			if !errors.Is(r.Err, context.Canceled) || !errors.Is(r.Err, errPlug) {
+				t.Errorf("error is %v", r.Err)
+			}
+		}
+		if complete != 2 || ended != 4 || drawn != 6 {
+			t.Errorf("%d complete, %d ended, %d drawn", complete, ended, drawn)
+		}
+		if d := time.Since(begin); d > 0 {
+			t.Errorf("took %v", d)
+		}
+	})
+	srv := tustest.NewServer(t, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	drawn := 0
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, drawing(bytesJobs(3), func(n int) { drawn = n }), nil) {
+		t.Errorf("result %+v", r)
+	}
+	if drawn != 0 || len(srv.Requests()) != 0 {
+		t.Errorf("%d jobs were drawn", drawn)
+	}
+}
+
+func TestResultsDoNotWaitForAnIteratorThatWaits(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	ctx, cancel := context.WithCancel(testContext(t))
+	defer cancel()
+	both := make(chan struct{})
+	jobs := func(yield func(tus.Job) bool) {
+		first := bytesJobs(2)
+		if !yield(first[0]) || !yield(first[1]) {
+			return
+		}
+		<-both // comes only with the results
+		if yield(bytesJobs(3)[2]) {
+			<-ctx.Done() // as an iterator over what turns up should
+		}
+	}
+	results := 0
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, jobs, nil) {
+		wantJobStored(t, srv.Handler, r)
+		switch results++; results {
+		case 2:
+			close(both)
+		case 3:
+			cancel()
+		}
+	}
+	if results != 3 {
+		t.Errorf("%d results", results)
+	}
+}
+
+func TestJobsAreDrawnAsThereIsRoomForThem(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	var received atomic.Int64
+	var inside atomic.Int64
+	jobs := drawing(bytesJobs(60), func(n int) {
+		if inside.Add(1) != 1 {
+			t.Error("two goroutines draw at the same time")
+		}
+		// One result may be on its way to the loop.
+		if ahead := int64(n) - received.Load(); ahead > 3+1 {
+			t.Errorf("job %d is drawn after %d results", n, received.Load())
+		}
+		inside.Add(-1)
+	})
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), jobs, &tus.BatchOptions{Concurrency: 3}) {
+		received.Add(1)
+		wantJobStored(t, srv.Handler, r)
+	}
+	if received.Load() != 60 {
+		t.Errorf("%d results", received.Load())
+	}
+}
+
+func TestSoManyUploadsOfABatchRunAtTheSameTime(t *testing.T) {
+	for concurrency, want := range map[int]int{0: 4, 1: 1, 7: 7} {
+		srv := tustest.NewServer(t, nil)
+		together := newMeeting(want)
+		srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			together.wait(r.Context())
+			h.Serve(w, r)
+		}})
+		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(bytesJobs(4*want)), &tus.BatchOptions{Concurrency: concurrency}) {
+			wantJobStored(t, srv.Handler, r)
+		}
+		if n := srv.MaxConcurrent(); n != want {
+			t.Errorf("concurrency %d: %d requests at the same time", concurrency, n)
+		}
+	}
+}
+
+func TestMaxConnectionsBoundsABatchWithParts(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	jobs := bytesJobs(12)
+	for i := range jobs {
+		jobs[i].Options = &tus.UploadOptions{Parallel: 4, MinPartSize: 10}
+	}
+	client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 3})
+	for r := range client.UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: 6}) {
+		wantJobStored(t, srv.Handler, r)
+	}
+	if n := srv.MaxConcurrent(); n > 3 {
+		t.Errorf("%d requests at the same time", n)
+	}
+}
+
+func TestManySmallJobsTakeOneRequestEach(t *testing.T) {
+	const n = 2000
+	for name, store := range map[string]storage.Store{"no store": nil, "store": &storage.Memory{}} {
+		srv := tustest.NewServer(t, nil)
+		client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 6, Store: store})
+		data := randomBytes(n + 100)
+		jobs := func(yield func(tus.Job) bool) {
+			for i := range n {
+				if !yield(tus.Job{Source: tus.Bytes(data[i : i+100]), Tag: data[i : i+100]}) {
+					return
+				}
+			}
+		}
+		for r := range client.UploadAll(testContext(t), jobs, &tus.BatchOptions{Concurrency: 8}) {
+			wantJobStored(t, srv.Handler, r)
+		}
+		requests := srv.Requests()
+		if len(requests) != n+1 || requests[0].Method != "OPTIONS" || srv.Count("POST") != n || srv.MaxConcurrent() > 6 {
+			t.Errorf("%s: %d requests, %d of them POST, %d at the same time", name, len(requests), srv.Count("POST"), srv.MaxConcurrent())
+		}
+		if memory, ok := store.(*storage.Memory); ok {
+			wantNoRecords(t, memory)
+		}
+	}
+}
+
+func TestFileJobCarriesTheNameAndThePath(t *testing.T) {
+	srv, dir := tustest.NewServer(t, nil), t.TempDir()
+	var jobs []tus.Job
+	want := map[string][]byte{}
+	for i := range 5 {
+		path := filepath.Join(dir, fmt.Sprint("file ", i))
+		want[path] = randomBytes(1000 * i)
+		if err := os.WriteFile(path, want[path], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		job := tus.FileJob(path, nil)
+		if i == 4 {
+			job = tus.FileJob(path, &tus.UploadOptions{Metadata: tus.Metadata{"filename": "file 4", "more": ""}, ChunkSize: 1000})
+		}
+		jobs = append(jobs, job)
+	}
+	results := 0
+	client := newClient(t, srv.Endpoint(), nil)
+	for r := range client.UploadAll(testContext(t), slices.Values(jobs), nil) {
+		results++
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		path := r.Job.Tag.(string)
+		wantStored(t, srv.Handler, r.Result.URL, want[path])
+		info, err := client.Info(testContext(t), r.Result.URL)
+		if err != nil || info.Metadata["filename"] != filepath.Base(path) || !strings.HasPrefix(path, dir) {
+			t.Errorf("metadata of %s is %v, %v", path, info.Metadata, err)
+		}
+	}
+	if results != 5 {
+		t.Errorf("%d results", results)
+	}
+}
+
+func TestInterruptedBatchIsResumed(t *testing.T) {
+	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+	jobs := bytesJobs(10)
+	for i := range jobs {
+		jobs[i].Options = &tus.UploadOptions{ChunkSize: 10, ResumeKey: fmt.Sprint(i)}
+	}
+	acknowledged, complete := int64(0), 0
+	for r := range newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: 5}) {
+		acknowledged += r.Result.Offset
+		complete++
+		break
+	}
+	sent := srv.BytesReceived()
+	for r := range newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).UploadAll(testContext(t), slices.Values(jobs), nil) {
+		wantJobStored(t, srv.Handler, r)
+		complete++
+		acknowledged += r.Result.Stats.ResumedFrom
+	}
+	if complete != 11 || acknowledged == 0 || sent == 0 {
+		t.Errorf("%d results, %d bytes kept", complete, acknowledged)
+	}
+	wantNoRecords(t, store)
+}
