@@ -12,28 +12,6 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// Result is what became of an upload. It is returned with an error too, and
-// then tells how far the upload came and where it can be resumed.
-type Result struct {
-	// URL is the upload URL, empty if there is none.
-	URL string
-	// Size is the size of the source in bytes.
-	Size int64
-	// Offset is how many bytes the server has acknowledged.
-	Offset int64
-	// Expires is when the server forgets the upload if it is not complete; zero
-	// if it did not say.
-	Expires time.Time
-	// Checksum is the algorithm that was negotiated, empty if none.
-	Checksum string
-	// Stats is what the upload cost.
-	Stats Stats
-	// Creation and LastPatch are the answers to the POST (of a parallel upload:
-	// to that which concatenates) and to the last successful PATCH, nil if there
-	// was none. Some services tell their results there.
-	Creation, LastPatch *Response
-}
-
 // Uploader is one upload as a state machine; see [State] for its table. Make
 // it with [Client.NewUploader] and drive it with [Uploader.Run], or by hand
 // with [Uploader.Step]. One goroutine drives at a time; the getters and

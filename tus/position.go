@@ -1,0 +1,95 @@
+package tus
+
+import (
+	"context"
+	"io"
+	"net/url"
+	"time"
+)
+
+// position is the place of a part in its parallel upload. A nil *position is
+// an upload of its own.
+type position struct {
+	whole *Uploader
+	part  *part
+}
+
+// moved takes over what the server acknowledged of the part.
+func (p *position) moved(change, gain int64) {
+	if p == nil {
+		return
+	}
+	u := p.whole
+	u.mu.Lock()
+	u.offset += change
+	u.highest += gain
+	u.mu.Unlock()
+	u.reportProgress()
+}
+
+// answered takes over what the server said to a PATCH of the part.
+func (p *position) answered(resp *Response, expires time.Time) {
+	if p == nil {
+		return
+	}
+	u := p.whole
+	u.mu.Lock()
+	u.lastPatch = resp
+	u.mu.Unlock()
+	p.expires(expires)
+}
+
+// expires takes over when the server forgets the part. The first part that is
+// gone ends the use of the record.
+func (p *position) expires(at time.Time) {
+	if p == nil || at.IsZero() {
+		return
+	}
+	p.part.mu.Lock()
+	p.part.expires = at
+	p.part.mu.Unlock()
+	first := p.whole.parts.firstExpiry()
+	p.whole.expiresAt(first)
+}
+
+// created takes over the URL of the part, and stores it before the first byte.
+func (p *position) created(ctx context.Context, at *url.URL) error {
+	again := p.part.location() != nil
+	p.part.locate(at)
+	u := p.whole
+	u.parts.saving.Lock()
+	defer u.parts.saving.Unlock()
+	u.parts.doubtful = u.parts.doubtful || again && u.created()
+	if u.parts.creating {
+		return nil
+	}
+	return u.saveParts(ctx)
+}
+
+// section is the range of a source that one part sends.
+type section struct {
+	source Source
+	whole  SourceInfo
+	span   span
+}
+
+func (s section) Stat(ctx context.Context) (SourceInfo, error) {
+	info, err := s.source.Stat(ctx)
+	if err != nil {
+		return SourceInfo{}, err
+	}
+	if err := s.whole.changed(info); err != nil {
+		return SourceInfo{}, err
+	}
+	return s.info(), nil
+}
+
+func (s section) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	return s.source.Open(ctx, s.span.offset+offset)
+}
+
+func (s section) info() SourceInfo {
+	info := s.whole
+	info.Size = s.span.size
+	return info
+}
