@@ -1,0 +1,324 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// A file over four connections at once. The server makes one upload of the parts.
+func ExampleUploadOptions_parallel() {
+	handler := tustest.NewHandler(nil)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	path, remove := exampleFile("disk.img", 20<<20)
+	defer remove()
+
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := client.UploadFile(context.Background(), path, &tus.UploadOptions{
+		Parallel: 4,
+		Metadata: tus.Metadata{"filename": "disk.img"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	info, err := client.Info(context.Background(), result.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.Length, "bytes in", len(info.PartialURLs), "parts")
+	// Output: 20971520 bytes in 4 parts
+}
+
+// Not every server can concatenate. This upload then goes in one piece.
+func ExampleUploadOptions_parallelBestEffort() {
+	server := httptest.NewServer(tustest.NewHandler(&tustest.Options{Extensions: []string{"creation"}}))
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	source := tus.Bytes(make([]byte, 20_000))
+	opts := &tus.UploadOptions{Parallel: 4, MinPartSize: 1000}
+	_, err = client.Upload(context.Background(), source, opts)
+	fmt.Println(errors.Is(err, tus.ErrUnsupported))
+
+	opts.ParallelBestEffort = true
+	result, err := client.Upload(context.Background(), source, opts)
+	fmt.Println(result.Offset, err)
+	// Output:
+	// true
+	// 20000 <nil>
+}
+
+// The caller decides where the parts begin, and what is stored with each of them.
+func ExampleUploadOptions_partBoundaries() {
+	handler := tustest.NewHandler(nil)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	result, err := client.Upload(context.Background(), tus.Bytes([]byte("one two three")), &tus.UploadOptions{
+		Parallel:       2,
+		PartBoundaries: []int64{4, 8},
+		PartMetadata:   tus.Metadata{"piece": "yes"},
+		Metadata:       tus.Metadata{"filename": "numbers.txt"},
+		TerminateParts: true, // once the whole is complete
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	content, _ := handler.Content(result.URL)
+	fmt.Printf("%s, %d POST, %d DELETE\n", content, handler.Count("POST"), handler.Count("DELETE"))
+	// Output: one two three, 4 POST, 3 DELETE
+}
+
+// The parts of a file may be sent by different programs, on different machines.
+// Only their URLs have to come together.
+func ExampleClient_CreateFinal() {
+	handler := tustest.NewHandler(nil)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	var urls []string
+	for _, piece := range []string{"first half, ", "second half"} {
+		part, err := client.CreatePartial(ctx, int64(len(piece)), nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if _, err := client.Resume(ctx, part.URL, tus.Bytes([]byte(piece)), nil); err != nil {
+			log.Fatal(err)
+		}
+		urls = append(urls, part.URL)
+	}
+	whole, err := client.CreateFinal(ctx, urls, tus.Metadata{"filename": "whole.txt"})
+	switch {
+	case errors.Is(err, tus.ErrUnconfirmed): // perhaps it was made: look before trying again
+		log.Fatal(err)
+	case err != nil:
+		log.Fatal(err)
+	}
+	content, _ := handler.Content(whole.URL)
+	fmt.Printf("%s\n", content)
+	// Output: first half, second half
+}
+
+func ExampleClient_CreatePartial() {
+	server := httptest.NewServer(tustest.NewHandler(nil))
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	part, err := client.CreatePartial(ctx, 1000, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	info, err := client.Info(ctx, part.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.Concat, "upload,", info.Offset, "of", info.Length, "bytes")
+	// Output: partial upload, 0 of 1000 bytes
+}
+
+// A backend creates an upload before anybody knows how long it will be, and hands
+// out its URL.
+func ExampleClient_CreateDeferred() {
+	handler := tustest.NewHandler(nil)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	made, err := client.CreateDeferred(ctx, tus.Metadata{"filename": "talk.ogg"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	info, err := client.Info(ctx, made.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("length deferred:", info.LengthDeferred)
+
+	recording := strings.NewReader(strings.Repeat("la ", 1000)) // of unknown length
+	result, err := client.Resume(ctx, made.URL, tus.Reader(recording), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(result.Size, "bytes")
+	// Output:
+	// length deferred: true
+	// 3000 bytes
+}
+
+// What comes out of a pipe is sent as it comes.
+func ExampleClient_UploadReader() {
+	handler := tustest.NewHandler(nil)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	reader, writer := io.Pipe() // or os.Stdin, or the output of a command
+	go func() {
+		for i := range 10_000 {
+			fmt.Fprintln(writer, "line", i)
+		}
+		writer.Close()
+	}()
+	result, err := client.UploadReader(context.Background(), reader, &tus.UploadOptions{ChunkSize: 64 << 10})
+	var lost *tus.StreamError
+	switch {
+	case errors.As(err, &lost):
+		log.Fatalf("the server went back to %d, and a stream cannot", lost.Offset)
+	case err != nil:
+		log.Fatalf("%v; what was sent is at %s", err, result.URL)
+	}
+	fmt.Println(result.Size, "bytes")
+	// Output: 98890 bytes
+}
+
+// A stream that failed goes on from where the server is, if it can be made again.
+func ExampleReader() {
+	handler := tustest.NewHandler(nil)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	dump := bytes.Repeat([]byte("row\n"), 1000)
+	opts := &tus.UploadOptions{ChunkSize: 1000}
+	broken := io.MultiReader(bytes.NewReader(dump[:2500]), brokenPipe{})
+	result, err := client.Upload(ctx, tus.Reader(broken), opts)
+	fmt.Println(result.Offset, "bytes, then a closed pipe:", errors.Is(err, io.ErrClosedPipe))
+
+	result, err = client.Resume(ctx, result.URL, tus.Reader(bytes.NewReader(dump)), opts)
+	fmt.Println(result.Size, "bytes,", result.Stats.Sent, "of them now:", err)
+	// Output:
+	// 2500 bytes, then a closed pipe: true
+	// 4000 bytes, 1500 of them now: <nil>
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// Where the server must know the length first, a stream is held in memory, up to a
+// limit.
+func ExampleUploadOptions_bufferLimit() {
+	server := httptest.NewServer(tustest.NewHandler(&tustest.Options{Extensions: []string{"creation"}}))
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, limit := range []int64{10_000, 1_000_000} {
+		stream := strings.NewReader(strings.Repeat("x", 50_000))
+		result, err := client.UploadReader(context.Background(), stream, &tus.UploadOptions{ChunkSize: 4000, BufferLimit: limit})
+		fmt.Println(result.Offset, errors.Is(err, tus.ErrUnsupported))
+	}
+	// Output:
+	// 0 true
+	// 50000 false
+}
+
+// All files of a folder, with whatever became of each.
+func ExampleClient_UploadAll() {
+	handler := tustest.NewHandler(nil)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	folder, err := os.MkdirTemp("", "tus-example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(folder)
+	for i := range 20 {
+		name := filepath.Join(folder, fmt.Sprintf("%02d.txt", i))
+		if err := os.WriteFile(name, make([]byte, 100), 0o600); err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	client, err := tus.NewClient(server.URL+"/files/", &tus.Options{MaxConnections: 4})
+	if err != nil {
+		log.Fatal(err)
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		log.Fatal(err)
+	}
+	jobs := func(yield func(tus.Job) bool) { // asked for the next one when there is room
+		for _, entry := range entries {
+			if !yield(tus.FileJob(filepath.Join(folder, entry.Name()), nil)) {
+				return
+			}
+		}
+		yield(tus.FileJob(filepath.Join(folder, "missing"), nil))
+	}
+	complete := 0
+	for result := range client.UploadAll(context.Background(), jobs, nil) {
+		if result.Err != nil {
+			fmt.Println(filepath.Base(result.Job.Tag.(string)), "failed:", errors.Is(result.Err, os.ErrNotExist))
+			continue
+		}
+		complete++
+	}
+	fmt.Println(complete, "files in", handler.Count("POST"), "requests")
+	// Output:
+	// missing failed: true
+	// 20 files in 20 requests
+}
+
+// A batch that ends with the first failure.
+func ExampleBatchOptions() {
+	server := httptest.NewServer(tustest.NewHandler(nil))
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	jobs := func(yield func(tus.Job) bool) {
+		for i, text := range []string{"a", "b", "", "d"} {
+			job := tus.Job{Source: tus.Bytes([]byte(text)), Tag: i}
+			if text == "" {
+				job.Source = nil
+			}
+			if !yield(job) {
+				return
+			}
+		}
+	}
+	for result := range client.UploadAll(context.Background(), jobs, &tus.BatchOptions{Concurrency: 1, StopOnError: true}) {
+		fmt.Println(result.Job.Tag, result.Err)
+	}
+	// Output:
+	// 0 <nil>
+	// 1 <nil>
+	// 2 invalid input: no source
+}
