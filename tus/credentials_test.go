@@ -423,6 +423,43 @@ func TestNoSecretShowsInErrorsAndEvents(t *testing.T) {
 	}
 }
 
+func TestNoSecretShowsWhereverTheServerEchoesIt(t *testing.T) {
+	// Each secret has a start of its own, so that a part of it shows as well.
+	const token, session, password = "PLANTED-token-0123456789", "PLANTED-session-0123456789", "PLANTED-password-0123456789"
+	for name, action := range map[string]tustest.Action{
+		"header of the versions": tustest.Respond(412, "", "Tus-Version", "Bearer "+token),
+		"header of the offset":   tustest.RespondAfter(204, "", "Upload-Offset", token),
+		"header of the redirect": tustest.RespondAfter(307, "", "Location", "ftp://host/"+token),
+		"status line": func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				io.WriteString(conn, "HTTP/1.1 "+token+" no status\r\n\r\n")
+				conn.Close()
+			}
+		},
+		"at the end of what is shown": tustest.Respond(403, strings.Repeat("x", 290)+" "+token),
+		"value of a cookie":           tustest.Respond(403, "unknown session "+session),
+		"decoded password":            tustest.Respond(403, "wrong password "+password+" of alice"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: action})
+			for _, header := range []http.Header{
+				{"Authorization": {"Bearer " + token}, "Cookie": {"theme=dark; session=" + session}},
+				{"X-Token": {token}, "Cookie": {"theme=dark; session=" + session}},
+			} {
+				endpoint := strings.Replace(srv.Endpoint(), "http://", "http://alice:"+password+"@", 1)
+				if strings.Contains(name, "password") {
+					header.Del("Authorization")
+				}
+				_, err := newClient(t, endpoint, &tus.Options{Header: header}).Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
+				if text := fmt.Sprintf("%v %+v %#v", err, err, err); err == nil || strings.Contains(text, "PLANT") {
+					t.Errorf("error is %s", text)
+				}
+			}
+		})
+	}
+}
+
 func TestNoSecretShowsInAPrintedAnswer(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	opts := secretOptions()
@@ -489,6 +526,13 @@ func TestInvalidHeadersAreRefusedBeforeAnyRequest(t *testing.T) {
 		"length of the body":    {"content-length": {"5"}},
 		"encoding of the body":  {"Transfer-Encoding": {"chunked"}},
 		"trailer after a body":  {"Trailer": {"Upload-Checksum"}},
+		"offset":                {"Upload-Offset": {"5"}},
+		"length":                {"upload-length": {"5"}},
+		"deferred length":       {"Upload-Defer-Length": {"1"}},
+		"metadata":              {"Upload-Metadata": {"a YQ=="}},
+		"concatenation":         {"Upload-Concat": {"partial"}},
+		"checksum":              {"Upload-Checksum": {"sha1 AAAA"}},
+		"another method":        {"X-HTTP-Method-Override": {"DELETE"}},
 		"header and its shadow": {"Content-type": {"a"}, "Content-Type": {"b"}},
 	} {
 		t.Run(name, func(t *testing.T) {

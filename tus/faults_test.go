@@ -30,7 +30,7 @@ func TestRandomFaultsNeverChangeTheBytes(t *testing.T) {
 		return otherwise
 	}
 	complete := 0
-	first, rounds := fromEnv("TUS_SEED", 1), fromEnv("TUS_ROUNDS", 60)
+	first, rounds := fromEnv("TUS_SEED", 1), fromEnv("TUS_ROUNDS", 40)
 	for seed := first; seed < first+rounds; seed++ {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			if uploadWithFaults(t, rand.New(rand.NewPCG(uint64(seed), 0))) {

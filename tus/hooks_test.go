@@ -482,7 +482,7 @@ func TestHooksOfAnUploadRunOneAtATime(t *testing.T) {
 		AfterResponse: func(*http.Request, *tus.Response) { calls++ },
 		OnStateChange: func(tus.StateEvent) { calls++ },
 		OnRetry:       func(tus.RetryEvent) { calls++ },
-	}}).Upload(testContext(t), tus.Bytes(randomBytes(20_000_000)), whole())
+	}}).Upload(testContext(t), tus.Bytes(randomBytes(8_000_000)), whole())
 	if err != nil || calls == 0 {
 		t.Fatalf("%d calls: %v", calls, err)
 	}

@@ -3,8 +3,11 @@ package tus_test
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -253,6 +256,54 @@ func TestAnswersThatCannotBeTrustedEndTheUpload(t *testing.T) {
 			failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", location)})
 		})
 	}
+}
+
+func TestAnswerToWhatWasNotSentYetIsNotBelieved(t *testing.T) {
+	// A duplicated or reordered answer of an intermediary: it comes before the
+	// body has left, and acknowledges all of it.
+	data := randomBytes(16 << 20)
+	for method, opts := range map[string]*tus.UploadOptions{
+		"PATCH": whole(),
+		"POST":  {CreationWithUpload: tus.CreationWithUploadAlways, ChunkSize: int64(len(data))},
+	} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: method, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			w.Header().Set("Upload-Offset", strconv.Itoa(len(data)))
+			status := http.StatusNoContent
+			if method == "POST" {
+				bare := r.Clone(r.Context())
+				bare.Body = http.NoBody
+				bare.Header.Del("Content-Type")
+				created := httptest.NewRecorder()
+				h.Serve(created, bare)
+				w.Header().Set("Location", created.Header().Get("Location"))
+				status = http.StatusCreated
+			}
+			w.WriteHeader(status)
+		}})
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
+		if err == nil {
+			wantStored(t, srv.Handler, res.URL, data)
+		}
+	}
+}
+
+func TestTwoWritersOnOneUploadDoNotSpin(t *testing.T) {
+	// Each PATCH of ours finds the upload a byte further on, written by another.
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		data := randomBytes(1000)
+		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			if up, _ := h.Upload(r.URL.Path); len(up.Data) < len(data) {
+				h.Append(r.URL.Path, data[len(up.Data):len(up.Data)+1])
+			}
+			tustest.RespondAfter(409, "")(w, r, h)
+		}})
+		begin := time.Now()
+		_, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), whole())
+		if n, elapsed := h.Count("PATCH"), time.Since(begin); n > 20 && elapsed < time.Duration(n)*time.Second {
+			t.Errorf("%d requests in %v: %v", n, elapsed, err)
+		}
+	})
 }
 
 func TestRefusalsEndTheUploadAndSayWhy(t *testing.T) {

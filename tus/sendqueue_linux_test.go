@@ -26,7 +26,7 @@ func TestSlowLinkThatDrainsTheKernelIsNotCut(t *testing.T) {
 		r.Body = tickedBody{r.Body, tick.C}
 		h.Serve(w, r)
 	}})
-	data := randomBytes(2 << 20)
+	data := randomBytes(3 << 19)
 	res, err := newClient(t, srv.URL+"/files/", &tus.Options{StallTimeout: time.Second}).Upload(testContext(t), tus.Bytes(data), whole())
 	if err != nil {
 		t.Fatal(err)

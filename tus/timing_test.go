@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -573,6 +574,61 @@ func TestPauseFromAnotherGoroutine(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestSourceThatBlocksDoesNotHoldUpTheEnd(t *testing.T) {
+	data := randomBytes(3000)
+	for name, closes := range map[string]bool{"Close wakes it": true, "Close does not": false} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			release, reading := make(chan struct{}), make(chan struct{})
+			wake := sync.OnceFunc(func() { close(release) })
+			defer wake()
+			begun := sync.OnceFunc(func() { close(reading) })
+			source := blockingSource{Source: tus.Bytes(data), read: func() { begun(); <-release }}
+			if closes {
+				source.close = wake
+			}
+			ctx, cancel := context.WithCancel(testContext(t))
+			defer cancel()
+			done := make(chan error, 1)
+			go func() {
+				_, err := newClient(t, srv.Endpoint(), nil).Upload(ctx, source, whole())
+				done <- err
+			}()
+			<-reading
+			cancel()
+			wantError(t, <-done, context.Canceled)
+		})
+	}
+}
+
+// blockingSource is a source whose readers hang until they are woken.
+type blockingSource struct {
+	tus.Source
+	read, close func()
+}
+
+func (s blockingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	r, err := s.Source.Open(ctx, offset)
+	return blockingReader{r, s}, err
+}
+
+type blockingReader struct {
+	io.ReadCloser
+	source blockingSource
+}
+
+func (r blockingReader) Read(p []byte) (int, error) {
+	r.source.read()
+	return r.ReadCloser.Read(p)
+}
+
+func (r blockingReader) Close() error {
+	if r.source.close != nil {
+		r.source.close()
+	}
+	return r.ReadCloser.Close()
 }
 
 func TestContextThatEndedBeforeSendsNothing(t *testing.T) {
