@@ -40,6 +40,7 @@ func (l *link) run() {
 // forward moves the bytes of one direction.
 func (l *link) forward(d Direction, src, dst *net.TCPConn) {
 	out := l.plan.Shape.line(dst, d, l.done)
+	defer out.finish()
 	triggers := newTriggers(l.plan.Faults, d)
 	buf := make([]byte, 64<<10)
 	var data []byte
@@ -47,6 +48,7 @@ func (l *link) forward(d Direction, src, dst *net.TCPConn) {
 		for _, t := range triggers {
 			if t.due() {
 				t.fired = true
+				l.proxy.fired.Add(1)
 				if ended := l.happen(t.fault, src, dst, out); ended {
 					return
 				}

@@ -74,12 +74,12 @@ type delayLine struct {
 	end   func()
 	cut   <-chan struct{}
 	queue chan packet
-	free  time.Time // when the line has sent all that was given to it
-	first bool      // nothing was sent yet
-	extra time.Duration
+	free  time.Time     // when the line has sent all that was given to it
+	extra time.Duration // that the next bytes wait longer
 
-	over sync.WaitGroup // the goroutine that delivers
-	once sync.Once
+	broken chan struct{}  // closed when the receiver is gone
+	over   sync.WaitGroup // the goroutine that delivers
+	once   sync.Once
 }
 
 type packet struct {
@@ -90,7 +90,8 @@ type packet struct {
 func newDelayLine(s Shape, d Direction, dst io.Writer, end func(), cut <-chan struct{}) *delayLine {
 	l := &delayLine{
 		shape: s, dst: dst, end: end, cut: cut,
-		queue: make(chan packet, s.window()/packetSize),
+		queue:  make(chan packet, s.window()/packetSize),
+		broken: make(chan struct{}),
 	}
 	if d == Up {
 		l.extra = s.RoundTrip
@@ -99,7 +100,7 @@ func newDelayLine(s Shape, d Direction, dst io.Writer, end func(), cut <-chan st
 	return l
 }
 
-var errCut = errors.New("netfault: connection was cut")
+var errCut = errors.New("netfault: connection is gone")
 
 // Write returns when the bytes are on their way, which takes as long as the
 // window is full.
@@ -109,6 +110,8 @@ func (l *delayLine) Write(p []byte) (int, error) {
 		n := min(len(p), packetSize)
 		select {
 		case l.queue <- packet{append([]byte(nil), p[:n]...), l.schedule(n)}:
+		case <-l.broken:
+			return written, errCut
 		case <-l.cut:
 			return written, errCut
 		}
@@ -141,7 +144,8 @@ func (l *delayLine) deliver() {
 			break
 		}
 	}
-	for range l.queue { // let nobody wait for room
+	close(l.broken)
+	for range l.queue { // until finish
 	}
 }
 

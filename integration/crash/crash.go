@@ -1,0 +1,183 @@
+// Package crash uploads in a child process that can be killed at a known place,
+// as kill -9 or a power cut would end a real uploader.
+package crash
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/integration/child"
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+const uploadRole = "upload"
+
+// Role is the uploading process, for [child.Main].
+func Role() child.Role { return child.Role{Name: uploadRole, Run: run} }
+
+// Config says what the process uploads, and how.
+type Config struct {
+	// Endpoint is the upload creation URL.
+	Endpoint string
+	// File is the path of the source.
+	File string
+	// URL, if not empty, is the upload to continue.
+	URL string
+	// ChunkSize and StopAt are those of [tus.UploadOptions], in bytes.
+	ChunkSize, StopAt int64
+	// HoldAt, if above 0, stops the process for good when it wants to send further
+	// bytes after this many, counted in this process. See [Uploader.Held].
+	HoldAt int64
+	// KernelOnly has the system kill the process, with the signal SIGSYS, if it
+	// sends bytes of the source that passed through its memory. Linux only.
+	KernelOnly bool
+	// NoKernel hides from the client that it could let the kernel send the file.
+	NoKernel bool
+}
+
+// Result is how the upload of a process that was not killed ended.
+type Result struct {
+	URL          string
+	Size, Offset int64
+	Stats        tus.Stats
+	// Error is the text of the error, empty if there was none.
+	Error string
+}
+
+// event is one line from the child.
+type event struct {
+	URL    string  `json:",omitempty"`
+	Held   bool    `json:",omitempty"`
+	Result *Result `json:",omitempty"`
+}
+
+// Uploader is an uploading process.
+type Uploader struct {
+	*child.Process
+
+	mu     sync.Mutex
+	url    string
+	result *Result
+	held   chan struct{}
+}
+
+// Start starts an uploading process. It is killed at the end of the test.
+func Start(t testing.TB, config Config) *Uploader {
+	t.Helper()
+	u := &Uploader{held: make(chan struct{})}
+	p, err := child.Start(t, uploadRole, config, u.note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Process = p
+	return u
+}
+
+func (u *Uploader) note(line json.RawMessage) {
+	var e event
+	if json.Unmarshal(line, &e) != nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case e.URL != "":
+		u.url = e.URL
+	case e.Result != nil:
+		u.result = e.Result
+	case e.Held:
+		close(u.held)
+	}
+}
+
+// URL is the upload that the process created last, empty if there is none.
+func (u *Uploader) URL() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.url
+}
+
+// Held returns when the process has sent Config.HoldAt bytes and stands still:
+// the moment to kill it. It is an error if it ends before.
+func (u *Uploader) Held(ctx context.Context) error {
+	select {
+	case <-u.held:
+		return nil
+	case <-u.Done():
+		return errors.Join(errors.New("crash: the process ended before it was held"), u.Wait(ctx))
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Result waits for the process to end and returns what it told.
+func (u *Uploader) Result(ctx context.Context) (Result, error) {
+	if err := u.Wait(ctx); err != nil {
+		return Result{}, err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.result == nil {
+		return Result{}, errors.New("crash: the process ended without a result")
+	}
+	return *u.result, nil
+}
+
+// run is the child process.
+func run(ctx context.Context, encoded []byte, emit func(any)) error {
+	var c Config
+	if err := json.Unmarshal(encoded, &c); err != nil {
+		return err
+	}
+	if c.KernelOnly {
+		if err := forbidLargeWrites(); err != nil {
+			return err
+		}
+	}
+	options := &tus.Options{
+		Hooks: tus.Hooks{OnUploadURL: func(e tus.UploadURLEvent) { emit(event{URL: e.URL}) }},
+	}
+	if c.HoldAt > 0 {
+		options.RateLimit = &brake{at: c.HoldAt, hold: func() { emit(event{Held: true}) }}
+	}
+	client, err := tus.NewClient(c.Endpoint, options)
+	if err != nil {
+		return err
+	}
+	source := tus.File(c.File)
+	if c.NoKernel {
+		source = copied{source}
+	}
+	result, err := client.Upload(ctx, source, &tus.UploadOptions{
+		URL: c.URL, ChunkSize: c.ChunkSize, StopAt: c.StopAt,
+	})
+	r := Result{URL: result.URL, Size: result.Size, Offset: result.Offset, Stats: result.Stats}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	emit(event{Result: &r})
+	return nil
+}
+
+// brake is a [tus.Limiter] that lets bytes pass up to a point, and then none.
+type brake struct {
+	at     int64
+	hold   func()
+	passed atomic.Int64
+	once   sync.Once
+}
+
+func (b *brake) Burst() int { return 64 << 10 }
+
+func (b *brake) WaitN(ctx context.Context, n int) error {
+	if b.passed.Add(int64(n))-int64(n) < b.at {
+		return nil
+	}
+	b.once.Do(b.hold)
+	<-ctx.Done()
+	return ctx.Err()
+}

@@ -1,0 +1,53 @@
+package crash
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// largeWrite is what no header, log line or event of the process reaches, and
+// every copied block of a file exceeds.
+const largeWrite = 12 << 10
+
+// forbidLargeWrites has the kernel kill the process when it writes more than
+// largeWrite bytes of its memory at once, to whatever it may be. What is left
+// for the bytes of a file is to have the kernel send them: sendfile and splice.
+func forbidLargeWrites() error {
+	const (
+		number   = 0            // struct seccomp_data: nr
+		sizeArg  = 16 + 2*8     // low half of the third argument
+		sizeHigh = 16 + 2*8 + 4 // high half
+		load     = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+		equal    = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+		greater  = unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K
+		answer   = unix.BPF_RET | unix.BPF_K
+	)
+	program := []unix.SockFilter{
+		{Code: load, K: number},
+		{Code: equal, K: unix.SYS_WRITE, Jt: 3},
+		{Code: equal, K: unix.SYS_SENDTO, Jt: 2},
+		{Code: equal, K: unix.SYS_WRITEV, Jt: 5}, // net.Buffers: nothing here uses it
+		{Code: answer, K: unix.SECCOMP_RET_ALLOW},
+		{Code: load, K: sizeHigh},
+		{Code: greater, K: 0, Jt: 2},
+		{Code: load, K: sizeArg},
+		{Code: greater, K: largeWrite, Jf: 1},
+		{Code: answer, K: unix.SECCOMP_RET_KILL_PROCESS},
+		{Code: answer, K: unix.SECCOMP_RET_ALLOW},
+	}
+	runtime.LockOSThread() // no_new_privs is a property of the thread
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("no_new_privs: %w", err)
+	}
+	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&filter)))
+	if errno != 0 {
+		return fmt.Errorf("seccomp: %w", errno)
+	}
+	return nil
+}

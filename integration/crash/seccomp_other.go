@@ -1,0 +1,7 @@
+//go:build !linux
+
+package crash
+
+import "errors"
+
+func forbidLargeWrites() error { return errors.ErrUnsupported }

@@ -1,0 +1,248 @@
+package netfault_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed-175555ba/tus-go/integration/netfault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// peer is a server that takes one connection at a time, remembers what came,
+// and answers with its reply when the client has nothing more to say.
+type peer struct {
+	addr  string
+	reply []byte
+
+	mu  sync.Mutex
+	got [][]byte
+	err []error
+	end chan struct{} // one token for each connection that ended
+}
+
+func newPeer(t *testing.T, reply []byte) *peer {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{addr: listener.Addr().String(), reply: reply, end: make(chan struct{}, 100)}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() { p.serve(c) })
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		running.Wait()
+	})
+	return p
+}
+
+func (p *peer) serve(c net.Conn) {
+	defer c.Close()
+	data, err := io.ReadAll(c)
+	p.mu.Lock()
+	p.got, p.err = append(p.got, data), append(p.err, err)
+	p.mu.Unlock()
+	p.end <- struct{}{}
+	c.Write(p.reply)
+}
+
+// received waits for a connection to end and returns what came on the last one.
+func (p *peer) received() ([]byte, error) {
+	<-p.end
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.got[len(p.got)-1], p.err[len(p.err)-1]
+}
+
+// talk sends data through the proxy, ends its side, and returns the answer.
+func talk(t *testing.T, proxy *netfault.Proxy, data []byte) (answer []byte, err error) {
+	t.Helper()
+	c, err := net.Dial("tcp", proxy.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := c.Write(data); err != nil {
+		return nil, err
+	}
+	c.(*net.TCPConn).CloseWrite()
+	return io.ReadAll(c)
+}
+
+var noise = bytes.Repeat([]byte("0123456789abcdefghijklmnopqrstuvwxyz\n"), 20_000)
+
+func TestPlainProxyForwardsBothDirections(t *testing.T) {
+	server := newPeer(t, noise[5:])
+	proxy := netfault.New(t, server.addr)
+	answer, err := talk(t, proxy, noise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := server.received()
+	if err != nil || !bytes.Equal(got, noise) || !bytes.Equal(answer, noise[5:]) {
+		t.Errorf("%d bytes arrived (%v), %d came back", len(got), err, len(answer))
+	}
+	if up, down := proxy.Moved(netfault.Up), proxy.Moved(netfault.Down); up != int64(len(noise)) || down != int64(len(noise)-5) {
+		t.Errorf("counted %d up, %d down", up, down)
+	}
+}
+
+func TestShapedProxyForwardsBothDirections(t *testing.T) {
+	server := newPeer(t, noise[5:])
+	proxy := netfault.New(t, server.addr)
+	proxy.Always(netfault.Plan{Shape: netfault.Shape{RoundTrip: 2 * time.Millisecond, Rate: 50 << 20}})
+	answer, err := talk(t, proxy, noise)
+	got, gotErr := server.received()
+	if err != nil || gotErr != nil || !bytes.Equal(got, noise) || !bytes.Equal(answer, noise[5:]) {
+		t.Errorf("%d bytes arrived (%v), %d came back (%v)", len(got), gotErr, len(answer), err)
+	}
+}
+
+func TestCutLetsExactlyTheBytesBeforeItPass(t *testing.T) {
+	// The mark is found wherever the stream is split into reads.
+	const prefix, mark = 100_000, "--body--"
+	data := append(append(bytes.Clone(noise[:prefix]), mark...), noise...)
+	for _, action := range []netfault.Action{netfault.Close, netfault.Truncate} {
+		for _, after := range []int64{0, 1, 70_000} {
+			server := newPeer(t, nil)
+			proxy := netfault.New(t, server.addr)
+			proxy.Next(netfault.Plan{Faults: []netfault.Fault{{
+				In: netfault.Up, Since: []string{"0123", mark[:4], mark[4:]}, After: after, Do: action,
+			}}})
+			talk(t, proxy, data)
+			got, err := server.received()
+			if want := data[:prefix+len(mark)+int(after)]; err != nil || !bytes.Equal(got, want) {
+				t.Errorf("action %d after %d: %d bytes arrived, want %d (%v)", action, after, len(got), len(want), err)
+			}
+			if proxy.Fired() != 1 {
+				t.Errorf("%d faults happened", proxy.Fired())
+			}
+		}
+	}
+}
+
+func TestResetIsSeenByBothSides(t *testing.T) {
+	server := newPeer(t, nil)
+	proxy := netfault.New(t, server.addr)
+	proxy.Next(netfault.Plan{Faults: []netfault.Fault{{In: netfault.Up, After: 10, Do: netfault.Reset}}})
+	if _, err := talk(t, proxy, noise); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("client saw %v", err)
+	}
+	if _, err := server.received(); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("server saw %v", err)
+	}
+}
+
+func TestTruncatedDirectionStillGetsAnAnswer(t *testing.T) {
+	server := newPeer(t, []byte("that was short"))
+	proxy := netfault.New(t, server.addr)
+	proxy.Next(netfault.Plan{Faults: []netfault.Fault{{In: netfault.Up, After: 10, Do: netfault.Truncate}}})
+	answer, err := talk(t, proxy, noise)
+	if err != nil || string(answer) != "that was short" {
+		t.Errorf("client got %q, %v", answer, err)
+	}
+}
+
+func TestStallKeepsBothSidesWaitingUntilTheProxyCloses(t *testing.T) {
+	server := newPeer(t, []byte("never arrives"))
+	proxy := netfault.New(t, server.addr)
+	stalled := make(chan struct{})
+	proxy.Next(netfault.Plan{Faults: []netfault.Fault{{
+		In: netfault.Up, After: 10, Do: netfault.Stall, Then: func() { close(stalled) },
+	}}})
+	result := make(chan error)
+	go func() {
+		_, err := talk(t, proxy, noise)
+		result <- err
+	}()
+	<-stalled
+	select {
+	case err := <-result:
+		t.Errorf("client was told: %v", err)
+	case <-server.end:
+		t.Error("server was told")
+	default:
+	}
+	proxy.Close()
+	if err := <-result; err == nil {
+		t.Error("client was not told of the end")
+	}
+}
+
+func TestSwallowedAnswerNeverArrives(t *testing.T) {
+	server := newPeer(t, noise)
+	proxy := netfault.New(t, server.addr)
+	proxy.Next(netfault.Plan{Faults: []netfault.Fault{{In: netfault.Down, After: 3, Do: netfault.Swallow}}})
+	c, err := net.Dial("tcp", proxy.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Write([]byte("hello"))
+	c.(*net.TCPConn).CloseWrite()
+	start := make([]byte, 3)
+	if _, err := io.ReadFull(c, start); err != nil {
+		t.Fatal(err)
+	}
+	server.received()
+	proxy.ResetAll()
+	rest, err := io.ReadAll(c)
+	if len(rest) > 0 || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%d bytes more, %v", len(rest), err)
+	}
+}
+
+func TestPlansAreTakenInTurnAndThenTheUsualOne(t *testing.T) {
+	server := newPeer(t, nil)
+	proxy := netfault.New(t, server.addr)
+	cut := func(after int64) netfault.Plan {
+		return netfault.Plan{Faults: []netfault.Fault{{In: netfault.Up, After: after, Do: netfault.Close}}}
+	}
+	proxy.Next(cut(5), cut(6))
+	proxy.Always(cut(7))
+	var lengths []int
+	for range 4 {
+		talk(t, proxy, []byte("hello world"))
+		got, _ := server.received()
+		lengths = append(lengths, len(got))
+	}
+	if !slices.Equal(lengths, []int{5, 6, 7, 7}) || proxy.Accepted() != 4 {
+		t.Errorf("lengths are %v of %d connections", lengths, proxy.Accepted())
+	}
+}
+
+func TestDeadServerResetsTheClient(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	listener.Close()
+	proxy := netfault.New(t, addr)
+	if _, err := talk(t, proxy, noise); err == nil {
+		t.Error("client was not told")
+	}
+	if got := proxy.Through("http://example.org/files/?a=b"); !strings.HasSuffix(got, proxy.Addr()+"/files/?a=b") {
+		t.Errorf("Through returned %s", got)
+	}
+}
