@@ -399,7 +399,7 @@ func TestManySmallJobsTakeOneRequestEach(t *testing.T) {
 			t.Errorf("%s: %d requests, %d of them POST, %d at the same time", name, len(requests), srv.Count("POST"), srv.MaxConcurrent())
 		}
 		if memory, ok := store.(*storage.Memory); ok {
-			wantNoRecords(t, memory)
+			wantNothingKept(t, memory)
 		}
 	}
 }
@@ -460,5 +460,5 @@ func TestInterruptedBatchIsResumed(t *testing.T) {
 	if complete != 11 || acknowledged == 0 || sent == 0 {
 		t.Errorf("%d results, %d bytes kept", complete, acknowledged)
 	}
-	wantNoRecords(t, store)
+	wantNothingKept(t, store)
 }

@@ -104,7 +104,7 @@ func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
 			if test.resent == 0 && (s.Resent != 0 || len(partials(srv.Handler)) != 4) {
 				t.Errorf("%d bytes were sent again, to %d parts", s.Resent, len(partials(srv.Handler)))
 			}
-			wantNoRecords(t, store)
+			wantNothingKept(t, store)
 		})
 	}
 }
@@ -284,7 +284,7 @@ func TestFirstFinalWhoseFateIsUnknownNeverLeavesTwo(t *testing.T) {
 			if s := res.Stats; s.RepeatedFinals != 0 || s.Sent != unequalSize {
 				t.Errorf("%s, %s: stats are %+v", name, how, s)
 			}
-			wantNoRecords(t, store)
+			wantNothingKept(t, store)
 		}
 	}
 }

@@ -1012,7 +1012,7 @@ func TestStreamNeedsNoStore(t *testing.T) {
 	}
 	_, err := client.UploadReader(testContext(t), failingAfter(2500, errPlug), chunked())
 	wantError(t, err, errPlug)
-	wantNoRecords(t, store)
+	wantNothingKept(t, store)
 }
 
 // swallowing is a server that keeps nothing.
@@ -1119,7 +1119,7 @@ func TestDeferredLengthIsResumedByALaterSession(t *testing.T) {
 				t.Errorf("stopped at %d: stats are %+v", at, res.Stats)
 			}
 		}
-		wantNoRecords(t, store)
+		wantNothingKept(t, store)
 	}
 }
 
