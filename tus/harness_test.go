@@ -23,7 +23,10 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	waitIfChild()
+	goleak.VerifyTestMain(m)
+}
 
 // randomBytes is reproducible noise: a chunk in the wrong place shows.
 func randomBytes(n int) []byte {
