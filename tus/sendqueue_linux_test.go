@@ -13,6 +13,7 @@ import (
 )
 
 func TestSlowLinkThatDrainsTheKernelIsNotCut(t *testing.T) {
+	t.Parallel() // it mostly waits
 	// The client has handed over all bytes long before the server has read them,
 	// which takes several stall timeouts.
 	h := tustest.NewHandler(nil)

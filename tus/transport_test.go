@@ -73,6 +73,7 @@ func TestPauseAndCancelAreHeardWhileTheKernelSends(t *testing.T) {
 }
 
 func TestStalledKernelSendIsCut(t *testing.T) {
+	t.Parallel() // it mostly waits
 	path, data := largeFile(t)
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(1 << 20)})
@@ -92,6 +93,7 @@ func TestStalledKernelSendIsCut(t *testing.T) {
 }
 
 func TestStallOfTheServerIsNoticedBehindFullBuffers(t *testing.T) {
+	t.Parallel() // it mostly waits
 	// All bytes fit into the buffers of the kernel: only its send queue tells
 	// that nobody takes them.
 	srv := tustest.NewServer(t, nil)
