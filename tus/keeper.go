@@ -243,16 +243,26 @@ func (k *keeper) drop(ctx context.Context) {
 	if k.rec.ID == "" {
 		return
 	}
-	k.remove(ctx, k.rec.ID)
+	rec := k.rec
 	k.rec = storage.Record{}
+	if k.remove(ctx, rec.ID) != nil {
+		// A later session finds the upload complete or gone, but not as long as
+		// somebody seems to be at work on it.
+		rec.Lease = nil
+		ctx, cancel := uncancelled(ctx)
+		defer cancel()
+		_, _ = k.overwrite(ctx, rec)
+	}
 }
 
-func (k *keeper) remove(ctx context.Context, id string) {
+func (k *keeper) remove(ctx context.Context, id string) error {
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	if err := k.store.Delete(ctx, id); err != nil {
+	err := k.store.Delete(ctx, id)
+	if err != nil {
 		k.report("delete", err)
 	}
+	return err
 }
 
 // report tells the hooks that the store failed. It returns an error only if

@@ -192,7 +192,8 @@ func (u *Uploader) storeFailed(e StoreError) {
 
 // Abort gives the upload up: what runs is stopped, and the upload, with its parts
 // if it is parallel, is deleted on the server (protocol section Termination),
-// retrying by the client's policy, and from the store.
+// retrying by the client's policy, and from the store. An upload that is complete
+// is left alone, which is an error: see [Client.Terminate].
 func (u *Uploader) Abort(ctx context.Context) error {
 	u.Pause()
 	select {
@@ -200,6 +201,12 @@ func (u *Uploader) Abort(ctx context.Context) error {
 		defer func() { u.turn <- struct{}{} }()
 	case <-ctx.Done():
 		return contextError(ctx)
+	}
+	switch u.State() {
+	case StateAborted:
+		return nil
+	case StateComplete:
+		return fmt.Errorf("%w: upload is complete", ErrInvalidInput)
 	}
 	for _, target := range u.targets() {
 		if err := u.client.terminate(ctx, target, u.hooks, u.meter); err != nil {
