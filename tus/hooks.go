@@ -9,8 +9,8 @@ import (
 // Hooks lets a program watch and steer what a [Client] does. All fields are
 // optional. Hooks run one at a time for each upload, in the goroutine that drives
 // it or (OnProgress, and those of parallel parts) in one that works for it, and
-// must return quickly: while a hook runs, its upload waits. A hook may call the getters and Pause of an [Uploader], but not Run,
-// Step or Abort.
+// must return quickly: while a hook runs, its upload waits. A hook may call the
+// getters and Pause of an [Uploader], but not Run, Step or Abort.
 type Hooks struct {
 	// BeforeRequest runs before every attempt of every request, for example to
 	// renew a token or to sign the request. It may change the headers. On a
