@@ -75,18 +75,15 @@ func TestUploadStoresTheExactBytesWithTheFewestRequests(t *testing.T) {
 	}
 }
 
-// fewestRequests is what an upload may cost.
+// fewestRequests is what the first upload of a client may cost.
 func fewestRequests(size, chunk, inline int64) []string {
-	if size == 0 {
-		return []string{"POST"}
-	}
+	methods := []string{"OPTIONS", "POST"}
 	if size <= inline {
-		return []string{"OPTIONS", "POST"}
+		return methods
 	}
 	if chunk == 0 {
 		chunk = size
 	}
-	methods := []string{"POST"}
 	for at := int64(0); at < size; at += chunk {
 		methods = append(methods, "PATCH")
 	}

@@ -70,7 +70,7 @@ func prepare(t testing.TB, opts *Options) *Server {
 	if locker == nil {
 		locker = memorylocker.New()
 	}
-	config := newConfig(s.dir, locker)
+	config := newConfig(s.dir, patientLocker{locker})
 	config.MaxSize = opts.MaxSize
 	if opts.Configure != nil {
 		opts.Configure(&config)
@@ -82,7 +82,7 @@ func prepare(t testing.TB, opts *Options) *Server {
 	if opts.Wrap != nil {
 		tusd = opts.Wrap(tusd)
 	}
-	s.http = httptest.NewUnstartedServer(s.record(tusd))
+	s.http = httptest.NewUnstartedServer(s.record(noteBodies(tusd)))
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(func() {
 		s.http.CloseClientConnections() // some tests leave requests hanging
