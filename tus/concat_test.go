@@ -89,13 +89,17 @@ func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
 			srv, data := finalLast(t), randomBytes(unequalSize)
 			onFinal(srv, test.action)
 			store := &storage.Memory{}
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
+			var seen recorder
+			opts := unequal()
+			opts.Hooks = seen.hooks()
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantFinals(t, srv, res, data)
+			wantRisingProgress(t, seen.reports, unequalSize)
 			s := res.Stats
-			if s.RepeatedFinals != test.repeated || s.Resent > test.resent || s.Sent-s.Resent != unequalSize {
+			if s.Acknowledged < unequalSize || s.RepeatedFinals != test.repeated || s.Resent > test.resent || s.Sent-s.Resent != unequalSize {
 				t.Errorf("stats are %+v", s)
 			}
 			if n := finalRequests(srv.Handler); n != 2 {
@@ -304,6 +308,21 @@ func TestFirstFinalThatIsRefusedIsMadeAtTheEnd(t *testing.T) {
 	}
 }
 
+func TestServerThatCannotMakeTheFinalFirstIsAskedOnce(t *testing.T) {
+	srv, data := finalLast(t), randomBytes(unequalSize)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{
+		Extensions: []tus.Extension{tus.ExtensionConcatenation, tus.ExtensionConcatenationUnfinished},
+	}})
+	res, err := client.Upload(testContext(t), tus.Bytes(data), unequal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOneFinal(t, srv.Handler, res.URL, data)
+	if n := finalRequests(srv.Handler); n != 2 {
+		t.Errorf("the final was asked for %d times", n)
+	}
+}
+
 func TestHookThatFailsAtTheFinalUploadEndsTheUpload(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		opts := unequal()
@@ -315,8 +334,8 @@ func TestHookThatFailsAtTheFinalUploadEndsTheUpload(t *testing.T) {
 		}
 		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(unequalSize)), opts)
 		wantError(t, err, errPlug)
-		if finalRequests(srv.Handler) != 0 {
-			t.Errorf("%s: final upload was asked for", kind)
+		if finalRequests(srv.Handler) != 0 || kind == "final first" && srv.Count("PATCH") != 0 {
+			t.Errorf("%s: %d finals were asked for, and %d chunks sent", kind, finalRequests(srv.Handler), srv.Count("PATCH"))
 		}
 	}
 }

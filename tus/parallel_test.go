@@ -519,6 +519,46 @@ func TestParallelUploadIsResumedByALaterSessionFromAnyPhase(t *testing.T) {
 	})
 }
 
+func TestParallelUploadSurvivesACrashInAnyPhase(t *testing.T) {
+	data := randomBytes(unequalSize)
+	forEachPhase(t, func(t *testing.T, srv *tustest.Server, p phase, ending tustest.Action) {
+		store, left := &storage.Memory{}, &storage.Memory{}
+		ctx, cancel := context.WithCancel(testContext(t))
+		p.inject(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			asOfNow(t, store, left) // nothing that comes later is on disk
+			cancel()
+			ending(w, r, h)
+		})
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+		wantError(t, err, context.Canceled)
+
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: left, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantFinals(t, srv, res, data)
+		if res.Stats.RepeatedFinals > 0 && p.name != "concatenating" {
+			t.Errorf("stats are %+v", res.Stats)
+		}
+		wantLittleResent(t, srv, unequalSize)
+		wantNothingKept(t, left)
+	})
+}
+
+// asOfNow copies the records of a store, as of a program that is no more.
+func asOfNow(t *testing.T, from, to *storage.Memory) {
+	for rec, err := range from.All(context.Background()) {
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		rec.Lease, rec.Revision = nil, 0
+		if _, err := to.Put(context.Background(), rec); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestPartsThatExistAreUsedByTheNextSession(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		store := &storage.Memory{}
@@ -658,6 +698,31 @@ func TestRecordWithPartsThatDoNotTileIsNeverUsed(t *testing.T) {
 	}
 }
 
+// oneReader is a source that breaks when two readers of it are open.
+type oneReader struct {
+	t    *testing.T
+	data []byte
+	open atomic.Int64
+}
+
+func (s *oneReader) Stat(context.Context) (tus.SourceInfo, error) {
+	return tus.SourceInfo{Size: int64(len(s.data)), Sequential: true}, nil
+}
+
+func (s *oneReader) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	if s.open.Add(1) > 1 {
+		s.t.Error("two readers are open")
+	}
+	return oneReading{bytes.NewReader(s.data[offset:]), s}, nil
+}
+
+type oneReading struct {
+	io.Reader
+	source *oneReader
+}
+
+func (r oneReading) Close() error { r.source.open.Add(-1); return nil }
+
 func TestPartsOfAnEarlierSessionFromASourceWithOneReader(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for kind, srv := range concatServers(t) {
@@ -666,7 +731,7 @@ func TestPartsOfAnEarlierSessionFromASourceWithOneReader(t *testing.T) {
 		opts := unequal()
 		opts.ParallelBestEffort = true
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
-		res, err := client.Upload(testContext(t), tus.ReadSeeker(bytes.NewReader(data), unequalSize), opts)
+		res, err := client.Upload(testContext(t), &oneReader{t: t, data: data}, opts)
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
@@ -895,7 +960,9 @@ func TestSourceThatChangesUnderItsPartsMakesNoFinalUpload(t *testing.T) {
 	}
 	// How many chunks were confirmed before. Parts that are sent at the same time
 	// may be complete before the last four answers are in.
-	moments := map[string]int{"before the first byte": 0, "in the middle": 9, "before the last chunk": 17, "before the final": 18}
+	moments := map[string]int{
+		"before the first byte": 0, "in the middle": 9, "before the last chunk": 17, "after it": 18, "before the final": 19,
+	}
 	for name, change := range changes {
 		for moment, answers := range moments {
 			for kind, srv := range concatServers(t) {
@@ -921,6 +988,11 @@ func TestSourceThatChangesUnderItsPartsMakesNoFinalUpload(t *testing.T) {
 							return
 						}
 						if patches++; patches == answers {
+							made()
+						}
+					}
+					opts.Hooks.OnStateChange = func(e tus.StateEvent) {
+						if e.To == tus.StateConcatenating && patches == 18 {
 							made()
 						}
 					}

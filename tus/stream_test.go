@@ -451,6 +451,23 @@ func TestServerThatIsAheadOfAStreamIsFollowed(t *testing.T) {
 	}
 }
 
+func TestEarlyAnswersDoNotDisturbTheBuffers(t *testing.T) {
+	// The server has all of a chunk already and answers while it is still being
+	// sent; the buffer is then used again. The race detector watches.
+	const chunk = 1 << 20
+	srv, data := tustest.NewServer(t, nil), randomBytes(8*chunk+5)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: 6, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		at, _ := strconv.Atoi(r.Header.Get("Upload-Offset"))
+		h.Append(r.URL.Path, data[at:at+chunk])
+		tustest.Respond(409, "")(w, r, h)
+	}})
+	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), &tus.UploadOptions{ChunkSize: chunk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
 func TestStreamWhoseUploadIsGone(t *testing.T) {
 	for _, status := range []int{404, 410} {
 		// Of the first chunk nothing is lost yet.
