@@ -2,13 +2,21 @@
 # Uploads a real file to a real tusd, interrupts it half-way, resumes it by its
 # URL, and compares what the server stored with the file. Usage: demo.sh [FILE]
 set -euo pipefail
+file=${1:-}
+case $file in
+"" | /*) ;;
+*) file=$PWD/$file ;; # seen from where this was called
+esac
 cd "$(dirname "$0")"
 
 work=$(mktemp -d)
-server=
+server= upload=
 cleanup() {
-	[ -z "$server" ] || kill "$server" 2>/dev/null || true
-	[ -z "$server" ] || wait "$server" 2>/dev/null || true
+	local pid
+	for pid in $upload $server; do
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -34,7 +42,6 @@ bytes() { wc -c <"$1" | tr -d ' '; }
 # The value of a field in a line of JSON.
 field() { sed -E "s/.*\"$1\":\"?([^,\"}]*).*/\1/" <<<"$2"; }
 
-file=${1:-}
 if [ -z "$file" ]; then
 	# A file that every machine with Go has: the largest of the toolchain.
 	file=$(find "$(go env GOROOT)/pkg" "$(go env GOROOT)/bin" -type f -size +1000k -exec ls -ln {} + |
@@ -50,11 +57,11 @@ go build -o "$work/tusup" ./tusup
 
 say "Starting a tusd"
 show "tusup serve"
-"$work/tusup" serve --dir "$work/store" --addr 127.0.0.1:0 >"$work/serve.txt" &
+"$work/tusup" serve --dir "$work/store" --addr 127.0.0.1:0 >"$work/serve.txt" 2>"$work/serve.log" &
 server=$!
 for _ in $(seq 100); do
 	[ -s "$work/serve.txt" ] && break
-	kill -0 "$server" 2>/dev/null || die "the server did not start"
+	kill -0 "$server" 2>/dev/null || die "the server did not start: $(cat "$work/serve.log")"
 	sleep 0.1
 done
 endpoint=$(awk '{ print $3 }' "$work/serve.txt")
@@ -82,6 +89,7 @@ show "kill -INT $upload"
 kill -INT "$upload"
 status=0
 wait "$upload" || status=$?
+upload=
 [ "$status" -eq 130 ] || die "the upload ended with exit code $status, not 130"
 first=$(cat "$work/first.json")
 url=$(field url "$first")
