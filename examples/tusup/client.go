@@ -34,11 +34,11 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 	if c.StallTimeout == 0 {
 		opts.StallTimeout = -1
 	}
-	if opts.HTTPClient, err = c.httpClient(); err != nil {
+	if opts.HTTPClient, err = c.httpClient(p); err != nil {
 		return nil, err
 	}
 	if c.Verbose {
-		verbose(p, &opts.Hooks)
+		tellFailures(p, &opts.Hooks)
 	}
 	client, err := newClientWithEnv(endpoint, &opts)
 	if errors.Is(err, tus.ErrInvalidInput) {
@@ -65,9 +65,10 @@ func sameOrigin(a, b string) bool {
 	return err1 == nil && err2 == nil && one.Scheme == two.Scheme && strings.EqualFold(one.Host, two.Host)
 }
 
-// httpClient is nil, for the library's own, unless TLS is to be changed.
-func (c *common) httpClient() (*http.Client, error) {
-	if c.CACert == "" && !c.Insecure {
+// httpClient is nil, for the library's own, unless TLS is to be changed or
+// requests are to be told.
+func (c *common) httpClient(p *program) (*http.Client, error) {
+	if c.CACert == "" && !c.Insecure && !c.Verbose {
 		return nil, nil
 	}
 	config := &tls.Config{InsecureSkipVerify: c.Insecure}
@@ -85,6 +86,9 @@ func (c *common) httpClient() (*http.Client, error) {
 	}
 	transport := tus.NewTransport()
 	transport.TLSClientConfig = config
+	if c.Verbose {
+		return &http.Client{Transport: requestLog{transport, p}}, nil
+	}
 	return &http.Client{Transport: transport}, nil
 }
 

@@ -26,6 +26,11 @@ func (f file) name() string {
 	return f.path
 }
 
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // collect lists what the arguments name, with the files of folders in the order
 // of their names. What cannot be uploaded is told before anything is sent; the
 // rest goes on.

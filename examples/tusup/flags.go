@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"strings"
@@ -25,7 +26,7 @@ type flags struct {
 
 // common are the flags of every command.
 type common struct {
-	Endpoint     string        `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without either, a tusd of its own that stores in ./uploads)." placeholder:"URL"`
+	Endpoint     givenURL      `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without either, a tusd of its own that stores in ./uploads)." placeholder:"URL"`
 	Header       []string      `help:"Header that goes along with every request to the endpoint's origin." placeholder:"'K: V'" sep:"none"`
 	State        string        `help:"File that remembers where uploads can be resumed (default: in the user's state directory)." placeholder:"FILE"`
 	NoState      bool          `help:"Neither remember nor resume."`
@@ -44,7 +45,7 @@ type uploadCommand struct {
 	ChunkSize      size            `help:"Most bytes per request; 0 for no limit." default:"0" placeholder:"SIZE"`
 	Parallel       int             `help:"Connections for one file, if the server offers concatenation." default:"1" placeholder:"N"`
 	Checksum       checksum.Choice `help:"Checksum of each chunk: auto (what the server offers), off, or a name." default:"auto" placeholder:"NAME"`
-	UploadURL      string          `help:"Go on with an upload that was made elsewhere; nothing is created." placeholder:"URL"`
+	UploadURL      givenURL        `help:"Go on with an upload that was made elsewhere; nothing is created." placeholder:"URL"`
 	Metadata       []string        `help:"Metadata of the upload; the default is filename=NAME." placeholder:"K=V" sep:"none"`
 	RelativeNames  bool            `help:"For files of folders, put the path from the folder on into the metadata filename."`
 	Concurrency    int             `help:"Files at the same time." default:"4" placeholder:"N"`
@@ -53,6 +54,19 @@ type uploadCommand struct {
 	TerminateFail  bool            `help:"Delete the upload on the server if it fails." name:"terminate-on-fail"`
 	Fingerprint    string          `help:"What recognises a file: ${enum}." enum:"sample,content,stat" default:"sample"`
 	Progress       string          `help:"How progress is shown on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
+}
+
+// givenURL is a URL that must not be empty where it is given: an unset variable
+// of a script would otherwise mean another server.
+type givenURL string
+
+// UnmarshalText takes anything but nothing.
+func (u *givenURL) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("must not be empty")
+	}
+	*u = givenURL(text)
+	return nil
 }
 
 // check finds what kong cannot.
@@ -68,6 +82,10 @@ func (u *uploadCommand) check(c *common) error {
 		return usagef("--stall-timeout %v: must not be negative", c.StallTimeout)
 	case u.UploadURL != "" && len(u.Files) != 1:
 		return usagef("--upload-url takes exactly one file, not %d", len(u.Files))
+	case u.UploadURL != "" && len(u.Metadata) > 0:
+		return usagef("--metadata goes with the creation of an upload, which --upload-url has behind it")
+	case u.UploadURL != "" && isFolder(u.Files[0]):
+		return usagef("--upload-url takes a file, and %s is a folder", u.Files[0])
 	case u.UploadURL != "" && u.Parallel > 1:
 		return usagef("--upload-url and --parallel exclude each other")
 	case u.DeferredLength && u.Parallel > 1:
@@ -117,7 +135,7 @@ func (c *common) headers() (http.Header, error) {
 // endpoint is where uploads are created, empty if nothing says it.
 func (c *common) endpoint() string {
 	if c.Endpoint != "" {
-		return c.Endpoint
+		return string(c.Endpoint)
 	}
 	return os.Getenv("TUS_ENDPOINT")
 }

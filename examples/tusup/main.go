@@ -10,6 +10,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -26,12 +29,49 @@ const (
 // program is what a command works with.
 type program struct {
 	stdin, stderr *os.File
-	stdout        io.Writer
+	stdout        *results
+	// aside, if not nil, prints while the progress bar is out of the way.
+	aside atomic.Pointer[func(print func())]
 }
 
 // logf writes a line about what goes on.
 func (p *program) logf(format string, args ...any) {
-	fmt.Fprintf(p.stderr, "tusup: "+format+"\n", args...)
+	text := oneLine(fmt.Sprintf(format, args...))
+	p.apart(func() { fmt.Fprintf(p.stderr, "tusup: %s\n", text) })
+}
+
+// apart prints where no bar is in the way.
+func (p *program) apart(print func()) {
+	if aside := p.aside.Load(); aside != nil {
+		(*aside)(print)
+		return
+	}
+	print()
+}
+
+// results is standard output. It remembers the first failure to write to it,
+// as a program that reads the results would miss some.
+type results struct {
+	w io.Writer
+
+	mu  sync.Mutex
+	err error
+}
+
+func (r *results) Write(data []byte) (int, error) {
+	n, err := r.w.Write(data)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
+}
+
+func (r *results) failure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
 }
 
 // errFailed ends the program with exitFailed; why has been said already.
@@ -49,7 +89,9 @@ func main() {
 }
 
 func run(args []string) int {
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	// A reader that goes away must not end the upload: the write fails instead.
+	signal.Ignore(syscall.SIGPIPE)
+	p := &program{stdin: os.Stdin, stdout: &results{w: os.Stdout}, stderr: os.Stderr}
 	var cli flags
 	exited, code := false, exitOK
 	parser, err := kong.New(&cli,
@@ -73,13 +115,20 @@ func run(args []string) int {
 		return code
 	}
 	if err != nil {
-		p.logf("%v", err)
+		p.logf("%s", parseErrorText(err))
 		return exitUsage
 	}
 	ctx, stop := interruptible(p)
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
 	err = command.Run(p, &cli.common)
+	lost := p.stdout.failure()
+	if lost != nil {
+		p.logf("standard output: %v", lost)
+	}
+	if err == nil && lost != nil {
+		err = errFailed
+	}
 	var usage usageError
 	switch {
 	case err == nil:
@@ -93,6 +142,16 @@ func run(args []string) int {
 		p.logf("%v", err)
 	}
 	return exitFailed
+}
+
+// parseErrorText words what kong says about the command line. It repeats no
+// argument that has no place, as that may be a URL with a secret in it.
+func parseErrorText(err error) string {
+	const stray = "unexpected argument"
+	if strings.HasPrefix(err.Error(), stray) {
+		return stray + "; see --help"
+	}
+	return err.Error()
 }
 
 // interruptible returns a context that ends with the first SIGINT or SIGTERM.

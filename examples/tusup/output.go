@@ -19,7 +19,6 @@ type output struct {
 
 	mu     sync.Mutex
 	failed bool
-	broken error // of standard output
 	paused []pausedFile
 }
 
@@ -48,26 +47,38 @@ type line struct {
 func (o *output) result(f file, r *tus.Result, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err != nil {
-		o.failed = true
-		if r.URL != "" {
-			o.paused = append(o.paused, pausedFile{f, r})
-		}
+	o.failed = o.failed || err != nil
+	switch {
+	case errors.Is(err, context.Canceled) && r.URL == "":
+		o.logf("%s: interrupted before the server confirmed anything", f.name())
+	case errors.Is(err, context.Canceled):
+		o.paused = append(o.paused, pausedFile{f, r})
+	case err != nil:
+		o.logf("%s: %v", f.name(), err)
 	}
-	o.progress.suspend(func() {
-		switch {
-		case errors.Is(err, context.Canceled) && r.URL == "":
-			o.logf("%s: interrupted before the server confirmed anything", f.name())
-		case errors.Is(err, context.Canceled): // explainPause tells it
-		case err != nil:
-			o.logf("%s: %v", f.name(), err)
-		}
+	o.apart(func() {
 		if o.json {
 			o.printJSON(f, r, err)
 		} else if err == nil {
 			o.printText(f, r)
 		}
 	})
+}
+
+// notBegun reports the files whose turn did not come before an interruption.
+func (o *output) notBegun(files []file) {
+	if len(files) == 0 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failed = true
+	o.logf("%d more not begun", len(files))
+	for _, f := range files {
+		if o.json {
+			o.printJSON(f, &tus.Result{Size: max(0, f.size)}, context.Canceled)
+		}
+	}
 }
 
 func (o *output) printJSON(f file, r *tus.Result, err error) {
@@ -83,13 +94,8 @@ func (o *output) printJSON(f file, r *tus.Result, err error) {
 	o.print(l)
 }
 
-// print writes a JSON line to standard output.
-func (o *output) print(v any) {
-	if err := json.NewEncoder(o.stdout).Encode(v); err != nil && o.broken == nil {
-		o.broken = err
-		o.logf("standard output: %v", err)
-	}
-}
+// print writes a JSON line to standard output, which remembers a failure.
+func (o *output) print(v any) { _ = json.NewEncoder(o.stdout).Encode(v) }
 
 func (o *output) printText(f file, r *tus.Result) {
 	s := r.Stats
@@ -103,30 +109,33 @@ func (o *output) printText(f file, r *tus.Result) {
 	if s.Resent > 0 {
 		text += fmt.Sprintf(", %s sent again", bytesText(s.Resent))
 	}
-	if _, err := fmt.Fprintln(o.stdout, text); err != nil && o.broken == nil {
-		o.broken = err
-		o.logf("standard output: %v", err)
-	}
+	fmt.Fprintln(o.stdout, oneLine(text))
 }
 
 // explainPause says how an interrupted upload goes on.
 func (o *output) explainPause(u *uploadCommand, c *common, embedded bool) {
 	for _, p := range o.paused {
+		source := "-"
+		if !p.file.stdin {
+			source = shellQuote(p.file.path)
+		}
+		resume := "tusup --upload-url " + shellQuote(p.result.URL) + " " + source
 		o.logf("%s: paused at %s of %s", p.file.name(), bytesText(p.result.Offset), bytesText(p.result.Size))
 		switch {
 		case embedded:
-			o.logf("to go on: tusup serve, then tusup --endpoint URL --upload-url URL/%s %s", lastSegment(p.result.URL), p.file.name())
+			o.logf("to go on: tusup serve, then tusup --upload-url URL%s %s, with the URL that it prints",
+				shellQuote(lastSegment(p.result.URL)), source)
 		case c.NoState, p.file.stdin:
-			o.logf("to go on: tusup --upload-url '%s' %s", p.result.URL, p.file.name())
+			o.logf("to go on: %s", resume)
 		default:
-			o.logf("to go on, run the same command again, or: tusup --upload-url '%s' %s", p.result.URL, p.file.name())
+			o.logf("to go on, run the same command again, or: %s", resume)
 		}
 	}
 }
 
 // failure is nil if all files are uploaded.
 func (o *output) failure() error {
-	if o.failed || o.broken != nil {
+	if o.failed {
 		return errFailed
 	}
 	return nil

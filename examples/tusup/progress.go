@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rivo/uniseg"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
@@ -25,6 +26,7 @@ type progress struct {
 	total int64            // -1 if unknown
 	sum   int64
 	told  time.Time
+	over  bool
 }
 
 // newProgress decides what is shown: a bar on a terminal, lines elsewhere.
@@ -52,12 +54,15 @@ func newProgress(mode string, p *program, files []file) *progress {
 		if err != nil {
 			width = 80
 		}
-		now.bar = newBar(p.stderr, now.total, title(files, width))
+		now.bar = newBar(p.stderr, now.total, title(files, width), width)
 	}
 	return now
 }
 
-func newBar(w io.Writer, total int64, title string) *progressbar.ProgressBar {
+// timeColumns is the width of a terminal that has room for times beside the bar.
+const timeColumns = 60
+
+func newBar(w io.Writer, total int64, title string, width int) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionSetDescription(title),
@@ -68,7 +73,8 @@ func newBar(w io.Writer, total int64, title string) *progressbar.ProgressBar {
 		progressbar.OptionFullWidth(),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionSetPredictTime(width >= timeColumns),
+		progressbar.OptionSetElapsedTime(width >= timeColumns),
 	)
 }
 
@@ -77,12 +83,20 @@ func title(files []file, width int) string {
 	if len(files) > 1 {
 		return fmt.Sprintf("%d files", len(files))
 	}
-	name := []rune(lastSegment(files[0].name()))
-	limit := min(max(6, width-32), 24)
-	if len(name) > limit {
-		return string(name[:limit-1]) + "…"
+	return shorten(oneLine(lastSegment(files[0].name())), min(max(6, width-32), 24))
+}
+
+// shorten cuts s to a number of columns on the terminal, of which some letters
+// take two.
+func shorten(s string, columns int) string {
+	if uniseg.StringWidth(s) <= columns {
+		return s
 	}
-	return string(name)
+	runes := []rune(s)
+	for len(runes) > 0 && uniseg.StringWidth(string(runes))+1 > columns {
+		runes = runes[:len(runes)-1]
+	}
+	return string(runes) + "…"
 }
 
 // update takes over how far a file is.
@@ -92,6 +106,9 @@ func (p *progress) update(f file, now tus.Progress) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
 	p.sum += now.Sent - p.sent[f.name()]
 	p.sent[f.name()] = now.Sent
 	if p.bar != nil {
@@ -117,6 +134,10 @@ func (p *progress) suspend(print func()) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.over {
+		print()
+		return
+	}
 	_ = p.bar.Clear()
 	print()
 	_ = p.bar.RenderBlank()
@@ -128,6 +149,7 @@ func (p *progress) close() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.over = true
 	_ = p.bar.Clear()
 	_ = p.bar.Exit()
 }

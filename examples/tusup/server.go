@@ -63,9 +63,9 @@ func startServer(dir, addr string, p *program, verbose bool) (*server, error) {
 	composer := handler.NewStoreComposer()
 	filestore.New(dir).UseIn(composer)
 	filelocker.New(dir).UseIn(composer)
-	logs := io.Discard
+	var logs io.Writer = io.Discard
 	if verbose {
-		logs = p.stderr
+		logs = logWriter{p}
 	}
 	tusd, err := handler.NewHandler(handler.Config{
 		BasePath:      "/files/",
@@ -91,6 +91,14 @@ func startServer(dir, addr string, p *program, verbose bool) (*server, error) {
 		}
 	}()
 	return s, nil
+}
+
+// logWriter is standard error beside a bar, for whole lines.
+type logWriter struct{ *program }
+
+func (l logWriter) Write(line []byte) (n int, err error) {
+	l.apart(func() { n, err = l.stderr.Write(line) })
+	return n, err
 }
 
 // close ends requests under way: what they sent is stored.

@@ -156,6 +156,12 @@ func TestBadInputIsOneClearLineAndSendsNothing(t *testing.T) {
 		"info without a URL":  {[]string{"info"}, exitUsage, "URL"},
 		"no endpoint to ask":  {[]string{"capabilities"}, exitUsage, "endpoint"},
 		"forget what":         {[]string{"forget"}, exitUsage, "--all"},
+		"empty endpoint":      {[]string{"--endpoint", "", path}, exitUsage, "--endpoint"},
+		"empty upload URL":    {[]string{endpoint, "--upload-url=", path}, exitUsage, "--upload-url"},
+		"folder for a URL":    {[]string{"--upload-url", srv.Endpoint() + "x", t.TempDir()}, exitUsage, "folder"},
+		"metadata for a URL":  {[]string{"--upload-url", srv.Endpoint() + "x", "--metadata", "a=b", path}, exitUsage, "--metadata"},
+		"stray argument":      {[]string{"info", srv.Endpoint() + "x", srv.Endpoint() + "y?token=secret"}, exitUsage, "unexpected argument"},
+		"name of two lines":   {[]string{endpoint, "a\nb\x1b[31m"}, exitFailed, `a\nb\x1b[31m`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := tusup(t, test.args...)
@@ -200,6 +206,11 @@ func TestOneBadFileDoesNotStopTheOthers(t *testing.T) {
 // interrupted starts an upload that stalls after a while, and interrupts it.
 func interrupted(t *testing.T, srv *tustest.Server, cmd *exec.Cmd) outcome {
 	t.Helper()
+	return interruptedBy(t, os.Interrupt, srv, cmd)
+}
+
+func interruptedBy(t *testing.T, signal os.Signal, srv *tustest.Server, cmd *exec.Cmd) outcome {
+	t.Helper()
 	stalled := make(chan struct{})
 	var once sync.Once
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -212,7 +223,7 @@ func interrupted(t *testing.T, srv *tustest.Server, cmd *exec.Cmd) outcome {
 		t.Fatal(err)
 	}
 	<-stalled
-	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+	if err := cmd.Process.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Wait()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/time/rate"
 
@@ -26,7 +27,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	}
 	endpoint := c.endpoint()
 	if endpoint == "" && u.UploadURL != "" {
-		endpoint = u.UploadURL
+		endpoint = string(u.UploadURL)
 	}
 	embedded := endpoint == ""
 	if embedded {
@@ -45,6 +46,8 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	}
 	defer closeState()
 	out.progress = newProgress(u.Progress, p, files)
+	aside := out.progress.suspend
+	p.aside.Store(&aside)
 	if u.UploadURL != "" {
 		u.resume(ctx, client, files[0], opts, out)
 	} else {
@@ -112,9 +115,15 @@ func (u *uploadCommand) uploadAll(ctx context.Context, client *tus.Client, files
 			}
 		}
 	}
+	waiting := slices.Clone(files)
 	for r := range client.UploadAll(ctx, jobs, &tus.BatchOptions{Concurrency: u.Concurrency}) {
-		u.ended(ctx, client, r.Job.Tag.(file), r.Result, r.Err, out)
+		f := r.Job.Tag.(file)
+		if i := slices.Index(waiting, f); i >= 0 {
+			waiting = slices.Delete(waiting, i, i+1)
+		}
+		u.ended(ctx, client, f, r.Result, r.Err, out)
 	}
+	out.notBegun(waiting)
 }
 
 func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job {
@@ -133,7 +142,7 @@ func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job
 // resume goes on with --upload-url.
 func (u *uploadCommand) resume(ctx context.Context, client *tus.Client, f file, opts tus.UploadOptions, out *output) {
 	job := u.job(f, opts, out)
-	result, err := client.Resume(ctx, u.UploadURL, job.Source, job.Options)
+	result, err := client.Resume(ctx, string(u.UploadURL), job.Source, job.Options)
 	u.ended(ctx, client, f, result, err, out)
 }
 
@@ -142,6 +151,8 @@ func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, r
 	if err != nil && u.TerminateFail && result.URL != "" && !ended(ctx, err) && !errors.Is(err, tus.ErrUnconfirmed) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
 			out.logf("%s: not deleted on the server: %v", f.name(), err)
+		} else {
+			result.URL = ""
 		}
 	}
 	out.result(f, result, err)

@@ -3,28 +3,36 @@ package main
 import (
 	"net/http"
 	"net/url"
-	"sync"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// verbose logs each answer, retry and failure of the store. No header value and
-// no query is logged, as they may be secret.
-func verbose(p *program, hooks *tus.Hooks) {
-	var began sync.Map // *http.Request → time.Time
-	hooks.BeforeRequest = func(r *http.Request) error {
-		began.Store(r, time.Now())
-		return nil
+// requestLog is a transport that logs each request, answered or not. No header
+// value but offsets and no query is logged, as they may be secret.
+type requestLog struct {
+	*http.Transport
+	program *program
+}
+
+// RoundTrip implements http.RoundTripper.
+func (l requestLog) RoundTrip(r *http.Request) (*http.Response, error) {
+	start := time.Now()
+	resp, err := l.Transport.RoundTrip(r)
+	took := time.Since(start).Round(time.Millisecond)
+	outcome, offset := "no answer", ""
+	if err == nil {
+		outcome, offset = strconv.Itoa(resp.StatusCode), resp.Header.Get("Upload-Offset")
 	}
-	hooks.AfterResponse = func(r *http.Request, resp *tus.Response) {
-		var took time.Duration
-		if at, ok := began.LoadAndDelete(r); ok {
-			took = time.Since(at.(time.Time)).Round(time.Millisecond)
-		}
-		p.logf("%s %s: %d, offset %s → %s, %v%s", r.Method, redacted(r.URL), resp.StatusCode,
-			orDash(r.Header.Get("Upload-Offset")), orDash(resp.Header.Get("Upload-Offset")), took, algorithm(r))
-	}
+	l.program.logf("%s %s: %s, offset %s → %s, %v%s", r.Method, redacted(r.URL), outcome,
+		orDash(r.Header.Get("Upload-Offset")), orDash(offset), took, algorithm(r))
+	return resp, err
+}
+
+// tellFailures logs each retry and each failure of the store.
+func tellFailures(p *program, hooks *tus.Hooks) {
 	hooks.OnRetry = func(e tus.RetryEvent) {
 		p.logf("%s: attempt %d failed, next in %v: %v", orDash(e.Name), e.Attempt, e.Delay.Round(time.Millisecond), e.Err)
 	}
@@ -39,10 +47,8 @@ func algorithm(r *http.Request) string {
 	if value == "" && len(r.Trailer) > 0 {
 		return ", checksum as trailer"
 	}
-	for i := range value {
-		if value[i] == ' ' {
-			return ", checksum " + value[:i]
-		}
+	if name, _, ok := strings.Cut(value, " "); ok {
+		return ", checksum " + name
 	}
 	return ""
 }

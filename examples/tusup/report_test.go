@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// lines reads one JSON object per line.
+func lines(t *testing.T, stdout string) map[string]line {
+	t.Helper()
+	byFile := map[string]line{}
+	for text := range strings.Lines(stdout) {
+		l := decode(t, text)
+		byFile[filepath.Base(l.File)] = l
+	}
+	return byFile
+}
+
+func TestJSONHasTheDocumentedFields(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 10)
+	got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "--checksum", "off", path, "missing.bin")
+	always := []string{"bytes_resent", "bytes_sent", "elapsed_ms", "file", "requests", "resumed_from", "retries", "size", "url"}
+	for text := range strings.Lines(got.stdout) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(text), &fields); err != nil {
+			t.Fatal(err)
+		}
+		want := always
+		if fields["file"] == "missing.bin" {
+			want = slices.Sorted(slices.Values(append([]string{"error"}, always...)))
+		}
+		if names := slices.Sorted(maps.Keys(fields)); !slices.Equal(names, want) {
+			t.Errorf("fields are %q, want %q", names, want)
+		}
+	}
+	if strings.Count(got.stdout, "\n") != 2 {
+		t.Errorf("standard output: %s", got.stdout)
+	}
+}
+
+func TestReaderThatGoesAwayDoesNotEndTheUploads(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 1000)
+	upload := mustUpload(t, "--endpoint", srv.Endpoint(), "--no-state", path)
+	before := len(srv.Uploads())
+	for name, args := range map[string][]string{
+		"upload":       {"--endpoint", srv.Endpoint(), "--no-state", "--concurrency", "1", path, path, path},
+		"json":         {"--endpoint", srv.Endpoint(), "--no-state", "--json", path},
+		"info":         {"info", upload.URL},
+		"capabilities": {"capabilities", "--endpoint", srv.Endpoint()},
+	} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		cmd := command(t, args...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = w, &stderr
+		cmd.Run()
+		w.Close()
+		if code := cmd.ProcessState.ExitCode(); code != exitFailed || strings.Count(stderr.String(), "standard output") != 1 {
+			t.Errorf("%s: exit code %d, standard error: %s", name, code, stderr.String())
+		}
+	}
+	complete := 0
+	for _, up := range srv.Uploads()[before:] {
+		if up.Complete() {
+			complete++
+		}
+	}
+	if complete != 4 {
+		t.Errorf("%d of 4 files were uploaded", complete)
+	}
+}
+
+func TestFilesThatWaitedAreReportedAfterAnInterrupt(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	first, _ := randomFile(t, 1_000_000)
+	dir := t.TempDir()
+	args := []string{"--endpoint", srv.Endpoint(), "--no-state", "--json", "--concurrency", "1", "--chunk-size", "100KB", first}
+	for _, name := range []string{"second", "third"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, path)
+	}
+	got := interrupted(t, srv, command(t, args...))
+	byFile := lines(t, got.stdout)
+	if got.code != exitInterrupted || len(byFile) != 3 || len(srv.Uploads()) != 1 {
+		t.Fatalf("exit code %d, %d uploads, output:\n%s%s", got.code, len(srv.Uploads()), got.stdout, got.stderr)
+	}
+	for name, l := range byFile {
+		if l.Error == "" || (l.URL != "") != (name == "file.bin") {
+			t.Errorf("%s: %+v", name, l)
+		}
+	}
+}
+
+func TestFailedFileIsNotCalledPaused(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(403, "no")})
+	failing, _ := randomFile(t, 300_000)
+	pausing, _ := randomFile(t, 1_000_000)
+	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--no-state", "--concurrency", "1",
+		"--chunk-size", "100KB", failing, pausing))
+	if got.code != exitInterrupted || strings.Contains(got.stderr, failing+": paused") || !strings.Contains(got.stderr, pausing+": paused") {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+}
+
+// shell runs a command line, in which tusup is the binary of the tests.
+func shell(t *testing.T, dir, text string) outcome {
+	t.Helper()
+	cmd := command(t)
+	cmd.Path, cmd.Args = "/bin/sh", []string{"sh", "-c", text}
+	cmd.Dir = dir
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return finish(t, cmd)
+}
+
+func TestPrintedCommandResumesWhateverTheNameIs(t *testing.T) {
+	for _, name := range []string{"my file's $(touch pwned).bin", "-x.bin"} {
+		srv := tustest.NewServer(t, nil)
+		_, data := randomFile(t, 1_000_000)
+		cmd := command(t, "--endpoint", srv.Endpoint(), "--no-state", "--chunk-size", "100KB", "./"+name)
+		if err := os.WriteFile(filepath.Join(cmd.Dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := interruptedBy(t, syscall.SIGTERM, srv, cmd)
+		_, printed, ok := strings.Cut(got.stderr, "to go on: ")
+		if got.code != exitInterrupted || !ok {
+			t.Fatalf("exit code %d: %s", got.code, got.stderr)
+		}
+		if resumed := shell(t, cmd.Dir, printed); resumed.code != exitOK {
+			t.Fatalf("%s\n%+v", printed, resumed)
+		}
+		wantStored(t, srv, srv.Uploads()[0].ID, data)
+		if _, err := os.Stat(filepath.Join(cmd.Dir, "pwned")); err == nil {
+			t.Error("the shell ran a part of the file's name")
+		}
+	}
+}
+
+func TestShellQuoteIsOneWord(t *testing.T) {
+	for _, s := range []string{"plain", "a b", "it's", "';touch pwned;'", "$HOME `id` \\ \"x\"", "*", ""} {
+		out, err := exec.Command("/bin/sh", "-c", "printf '[%s]' "+shellQuote(s)).Output()
+		if err != nil || string(out) != "["+s+"]" {
+			t.Errorf("%q became %s, %v", s, out, err)
+		}
+	}
+}
+
+func TestTerminatedUploadHasNoURL(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(403, "no")})
+	path, _ := randomFile(t, 300_000)
+	got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "--chunk-size", "100KB", "--terminate-on-fail", path)
+	if l := decode(t, got.stdout); got.code != exitFailed || l.URL != "" || l.Error == "" {
+		t.Errorf("line is %+v", l)
+	}
+}
+
+func TestProgressInAPipeHasNoBar(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 300_000)
+	for _, mode := range []string{"auto", "plain", "none"} {
+		got := tusup(t, "--endpoint", srv.Endpoint(), "--no-state", "--progress", mode, path)
+		if got.code != exitOK || strings.ContainsAny(got.stderr, "\r\x1b") {
+			t.Errorf("%s: exit code %d, standard error %q", mode, got.code, got.stderr)
+		}
+		if mode == "none" && got.stderr != "" {
+			t.Errorf("none: standard error %q", got.stderr)
+		}
+	}
+}
+
+func TestVerboseTellsRequestsWithoutAnswer(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.CutBefore()})
+	path, _ := randomFile(t, 1000)
+	got := tusup(t, "--endpoint", srv.Endpoint()+"?token=secret", "--verbose", "--no-state", path)
+	if got.code != exitOK || !strings.Contains(got.stderr, "no answer") || strings.Contains(got.stderr, "secret") {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+	if logged := strings.Count(got.stderr, "tusup: POST "+srv.Endpoint()+": "); logged != srv.Count("POST") {
+		t.Errorf("%d POST logged, %d made:\n%s", logged, srv.Count("POST"), got.stderr)
+	}
+}
+
+func TestNamesFitTheTerminal(t *testing.T) {
+	for s, want := range map[string]string{
+		"short.bin": "short.bin", "0123456789": "0123456789", "01234567890": "012345678…",
+		"長い名前の": "長い名前の", "長い名前の名": "長い名前…",
+	} {
+		if got := shorten(s, 10); got != want {
+			t.Errorf("%q became %q, want %q", s, got, want)
+		}
+	}
+}
