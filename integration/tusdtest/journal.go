@@ -96,11 +96,13 @@ func describe(r *http.Request) *Request {
 }
 
 // record notes every request before next gets it. The ResponseWriter is handed
-// on as it is: tusd and net/http look for more in it than its interface.
+// on as it is, and so is the server's own Request, which would not close an
+// unread body as it should if that had another type.
 func (j *Journal) record(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		entry := describe(r)
 		j.add(entry)
+		r = r.WithContext(r.Context()) // a copy
 		r.Body = &countedBody{ReadCloser: r.Body, add: func(n int) {
 			j.mu.Lock()
 			defer j.mu.Unlock()
