@@ -55,7 +55,8 @@ type BatchResult struct {
 // there is room for them, by one goroutine at a time; an iterator that waits for
 // jobs should end with ctx. When ctx ends, jobs that
 // run are paused and yield the error of ctx; further ones are not drawn. A loop
-// that is left early pauses what runs, and waits for it. opts may be nil.
+// that is left early pauses what runs, and waits for it and for the iterator.
+// opts may be nil.
 //
 // The iterator can be used once.
 func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchOptions) iter.Seq[BatchResult] {
@@ -84,12 +85,19 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	next, end := iter.Pull(jobs)
 	defer end()
 	var turn sync.Mutex // jobs are drawn one at a time
-	draw := func() (Job, bool) {
+	var panicked any    // by the iterator
+	draw := func() (job Job, ok bool) {
 		turn.Lock()
 		defer turn.Unlock()
 		if ctx.Err() != nil {
 			return Job{}, false
 		}
+		defer func() {
+			if v := recover(); v != nil {
+				panicked, ok = v, false
+				stop(errBatchStopped)
+			}
+		}()
 		return next()
 	}
 	results := make(chan BatchResult)
@@ -112,6 +120,9 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	defer func() { // also when the loop's body panics
 		stop(errBatchStopped)
 		for range results {
+		}
+		if panicked != nil { // in the caller's goroutine, who may recover from it
+			panic(panicked)
 		}
 	}()
 	for r := range results {

@@ -33,6 +33,10 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 		wish.final = append(wish.final, p.location().String())
 	}
 	made, err := u.client.create(ctx, wish, u.hooks, u.meter)
+	if err == nil && ps.has(made.url) {
+		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, redactURL(made.url))
+		return StateFailed, err
+	}
 	if err != nil {
 		return u.concatenationFailed(ctx, err)
 	}

@@ -182,9 +182,8 @@ func (s hookSet) storeError(e StoreError) {
 	}
 }
 
-// serial returns the hooks for the parts of a parallel upload, which run at the
-// same time while hooks run one at a time. The upload itself tells of its
-// states and progress.
+// serial returns the hooks in a form in which they run one at a time, but for
+// OnProgress: what it is told has to be worked out in turn, too.
 func (s hookSet) serial(turn *sync.Mutex) hookSet {
 	h := &Hooks{
 		AfterResponse: func(req *http.Request, resp *Response) {
@@ -197,10 +196,20 @@ func (s hookSet) serial(turn *sync.Mutex) hookSet {
 			defer turn.Unlock()
 			s.uploadURL(e)
 		},
+		OnStateChange: func(e StateEvent) {
+			turn.Lock()
+			defer turn.Unlock()
+			s.stateChange(e)
+		},
 		OnRetry: func(e RetryEvent) {
 			turn.Lock()
 			defer turn.Unlock()
 			s.retry(e)
+		},
+		OnStoreError: func(e StoreError) {
+			turn.Lock()
+			defer turn.Unlock()
+			s.storeError(e)
 		},
 	}
 	if s.canRenew() {
@@ -211,4 +220,15 @@ func (s hookSet) serial(turn *sync.Mutex) hookSet {
 		}
 	}
 	return hookSet{h}
+}
+
+// ofPart returns the hooks of a part: its states are not those of the upload.
+func (s hookSet) ofPart() hookSet {
+	var parts hookSet
+	for _, h := range s {
+		part := *h
+		part.OnStateChange = nil
+		parts = append(parts, &part)
+	}
+	return parts
 }

@@ -66,6 +66,16 @@ func (ps *parts) urls() []*url.URL {
 	return all
 }
 
+// has reports whether a URL is that of a part.
+func (ps *parts) has(at *url.URL) bool {
+	for _, u := range ps.urls() {
+		if u.String() == at.String() {
+			return true
+		}
+	}
+	return false
+}
+
 // begun reports whether anything exists on the server.
 func (ps *parts) begun() bool { return len(ps.urls()) > 0 }
 
@@ -156,13 +166,13 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 	source := section{u.source, u.info, p.span}
 	child := &Uploader{
 		client: u.client, source: source, opts: opts,
-		hooks: u.hooks.serial(&u.hookTurn), meter: p.meter,
+		hooks: u.hooks.ofPart(), meter: p.meter,
 		budget: budget{policy: u.client.retry}, chunkSize: u.chunkSize,
 		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
 		keeper: &keeper{}, position: &position{u, p},
 		turn: make(chan struct{}, 1),
 	}
-	child.info = source.info()
+	child.info, child.prepared = source.info(), true
 	if at := p.location(); at != nil {
 		child.url, child.state = at, StateRecovering
 	}

@@ -60,14 +60,18 @@ func spansAt(size int64, boundaries []int64) []span {
 }
 
 // tile reports whether stored parts are size bytes without a hole or an
-// overlap.
+// overlap, and each is an upload of its own.
 func tile(parts []storage.Part, size int64) bool {
 	end := int64(0)
+	seen := map[string]bool{}
 	for _, p := range parts {
-		if p.Offset != end || p.Size <= 0 || p.Size > size-end {
+		if p.Offset != end || p.Size <= 0 || p.Size > size-end || seen[p.UploadURL] {
 			return false
 		}
 		end += p.Size
+		if p.UploadURL != "" {
+			seen[p.UploadURL] = true
+		}
 	}
 	return end == size
 }

@@ -2,6 +2,7 @@ package tus
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/url"
 	"time"
@@ -53,16 +54,24 @@ func (p *position) expires(at time.Time) {
 }
 
 // created takes over the URL of the part, and stores it before the first byte.
+// Two parts with one URL, as a proxy that answers twice would make, would end in
+// other bytes than the source's.
 func (p *position) created(ctx context.Context, at *url.URL) error {
-	again := p.part.location() != nil
-	p.part.locate(at)
 	u := p.whole
 	u.parts.saving.Lock()
 	defer u.parts.saving.Unlock()
+	if u.parts.has(at) {
+		return fmt.Errorf("%w: two parts were given the URL %s", ErrProtocol, redactURL(at))
+	}
+	again := p.part.location() != nil
+	p.part.locate(at)
 	u.parts.doubtful = u.parts.doubtful || again && u.created()
 	if u.parts.creating {
 		return nil
 	}
+	// The part exists, so it is stored even if ctx has ended meanwhile.
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
 	return u.saveParts(ctx)
 }
 

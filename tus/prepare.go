@@ -14,6 +14,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	if err := u.negotiateChecksum(ctx); err != nil {
 		return u.after(ctx, StateIdle, err), err
 	}
+	u.prepared = true
 	if u.given {
 		return StateRecovering, nil
 	}

@@ -42,5 +42,5 @@ func (u *Uploader) reportProgress() {
 		TotalUnknown: u.info.SizeUnknown,
 	}
 	u.mu.Unlock()
-	u.hooks.progress(p)
+	u.progress.progress(p)
 }

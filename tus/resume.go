@@ -307,11 +307,14 @@ func (u *Uploader) giveBack(ctx context.Context) {
 	u.candidates, u.best = nil, nil
 }
 
-// saveCreated stores a new upload before a byte is sent to it.
+// saveCreated stores a new upload before a byte is sent to it. It exists, so
+// that is done even if ctx has ended meanwhile.
 func (u *Uploader) saveCreated(ctx context.Context) error {
 	if u.key == "" {
 		return nil
 	}
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
 	target, expires := u.URL(), u.expiry()
 	return u.keeper.save(ctx, func(rec *storage.Record) {
 		u.describe(rec)

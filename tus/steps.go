@@ -214,6 +214,11 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		u.restartFailedParts()
 		return StateReady, nil
 	}
+	if !u.keeper.holds() { // the pause came between the creation and its record
+		if err := u.saveCreated(ctx); err != nil {
+			return u.after(ctx, StateRecovering, err), err
+		}
+	}
 	info, err := u.client.head(ctx, u.url, u.hooks, u.meter)
 	if errors.Is(err, ErrUploadGone) && u.refusal != nil {
 		refusal := u.refusal // by a server that also deleted the upload
@@ -278,7 +283,7 @@ func (u *Uploader) finish(ctx context.Context) (State, error) {
 // unpause is the step of StatePaused. Where the server is may have changed in
 // the meantime, so it is asked.
 func (u *Uploader) unpause(context.Context) (State, error) {
-	if u.created() || u.parts.begun() {
+	if u.prepared && (u.created() || u.parts.begun()) {
 		return StateRecovering, nil
 	}
 	u.located = false

@@ -63,6 +63,9 @@ type readerSource struct {
 }
 
 func (s *readerSource) Stat(context.Context) (SourceInfo, error) {
+	if s.r == nil {
+		return SourceInfo{}, fmt.Errorf("%w: no reader", ErrInvalidInput)
+	}
 	return SourceInfo{SizeUnknown: true, Sequential: true}, nil
 }
 
@@ -360,7 +363,12 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 	if offset < s.start {
 		return StateFailed, &StreamError{Offset: offset, BufferStart: s.start, BufferEnd: s.end()}
 	}
-	wrong := u.info.SizeUnknown && !u.deferred && (s.end() > u.declared || s.ended() && s.end() != u.declared)
+	if !u.deferred && s.end() == u.declared { // what follows would be too much
+		if err := s.peek(ctx); err != nil {
+			return u.after(ctx, StateReady, err), err
+		}
+	}
+	wrong := u.info.SizeUnknown && !u.deferred && (s.end() >= u.declared && !s.ended() && s.broken() == nil || s.ended() && s.end() != u.declared)
 	if wrong || offset > s.end() {
 		return StateFailed, fmt.Errorf("%w: the stream has %d bytes", ErrSourceMismatch, s.end())
 	}

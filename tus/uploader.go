@@ -25,8 +25,11 @@ type Uploader struct {
 	given  bool          // the URL is the caller's: nothing is created or forgotten
 	turn   chan struct{} // holds a token while nobody drives
 
+	pausing sync.Mutex // held while Pause has the turn
+
 	// For the driving goroutine only.
 	info      SourceInfo
+	prepared  bool // the source was looked at, and what depends on it decided
 	budget    budget
 	chunkSize int64
 	next      chunk // chosen in Ready, sent in Sending
@@ -52,7 +55,8 @@ type Uploader struct {
 	stream   *stream // of a source of unknown size; see stream.go
 	declared int64   // the length that the server knows for it
 
-	hookTurn sync.Mutex // for hooks that are not called by the driving goroutine
+	hookTurn sync.Mutex // hooks run one at a time
+	progress hookSet    // OnProgress of these is called; needs hookTurn
 	parts    *parts     // of a parallel upload; see parallel.go
 	position *position  // as a part of a parallel upload
 
@@ -93,7 +97,8 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		}
 		u.url, u.given, u.resuming = given, true, true
 	}
-	u.hooks = hookSet{&c.hooks, &u.opts.Hooks}
+	u.progress = hookSet{&c.hooks, &u.opts.Hooks}
+	u.hooks = u.progress.serial(&u.hookTurn)
 	u.meter = &meter{onMoved: u.reportMovement}
 	u.chunkSize, u.stopAt = u.opts.ChunkSize, u.opts.StopAt
 	u.ownKey = u.opts.ResumeKey
@@ -159,6 +164,8 @@ func (u *Uploader) Pause() {
 	if u.interruptWith(ErrPaused) {
 		return
 	}
+	u.pausing.Lock()
+	defer u.pausing.Unlock()
 	select {
 	case <-u.turn:
 		defer func() { u.turn <- struct{}{} }()
@@ -184,8 +191,6 @@ func (u *Uploader) interruptWith(cause error) bool {
 }
 
 func (u *Uploader) storeFailed(e StoreError) {
-	u.hookTurn.Lock()
-	defer u.hookTurn.Unlock()
 	e.Name = u.info.Name
 	u.hooks.storeError(e)
 }
@@ -270,12 +275,10 @@ func (u *Uploader) result() *Result {
 // drive lets one goroutine at a time work on the upload, in a context that
 // Pause can end.
 func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) error {
-	select {
-	case <-u.turn:
-		defer func() { u.turn <- struct{}{} }()
-	default:
+	if !u.takeTurn() {
 		return ErrBusy
 	}
+	defer func() { u.turn <- struct{}{} }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	u.setInterrupt(cancel)
@@ -302,12 +305,23 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	return err
 }
 
+// takeTurn is false if another goroutine drives. A Pause that puts the upload's
+// affairs in order is waited for.
+func (u *Uploader) takeTurn() bool {
+	u.pausing.Lock()
+	defer u.pausing.Unlock()
+	select {
+	case <-u.turn:
+		return true
+	default:
+		return false
+	}
+}
+
 // settle leaves the store as a later session should find it.
 func (u *Uploader) settle(ctx context.Context, err error) {
 	if u.State().Final() {
 		u.closePipeline()
-	}
-	if u.State().Final() {
 		u.closeStream()
 	} else if u.stream != nil {
 		u.stream.rest()
