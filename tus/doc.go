@@ -67,5 +67,40 @@
 //
 // Every condition that a program may want to tell apart is an Err… variable for
 // [errors.Is]. Failed requests are an [*Error] for [errors.As], with method, URL,
-// status and offset. [IsTemporary] tells whether trying again may help.
+// status and offset. [IsTemporary] tells whether trying again may help; retries
+// have been used up by the time that a caller sees such an error.
+//
+//	error                   again?  what to do
+//	----------------------  ------  --------------------------------------------
+//	ErrInvalidInput         no      correct the argument or option
+//	ErrProtocol             no      look for a proxy or login page in between;
+//	                                uploading again goes on
+//	ErrVersion              no      check the endpoint: it does not speak tus 1.0.0
+//	ErrUnsupported          no      do without the option; or correct what OPTIONS
+//	                                says with Options.Capabilities
+//	ErrNoLocation           no      check the endpoint, and proxies before it
+//	ErrTooLarge             no      if a proxy limits requests: ChunkSize, and
+//	                                MinChunkSize to let it be found out
+//	ErrUploadGone           no      ask for another upload URL; an upload that the
+//	                                client made is begun anew without being asked
+//	ErrUploadLocked         yes     wait, or find who else uploads to it
+//	ErrOffsetConflict       yes     find who else uploads to it
+//	ErrChecksumUnsupported  no      checksum.Auto, or an algorithm that is offered
+//	ErrChecksumMismatch     yes     if it stays: memory, or a box on the way
+//	ErrUnauthorized         no      renew the credentials, then upload again
+//	ErrStalled              yes     check the link; a longer StallTimeout for a
+//	                                server that thinks for long
+//	ErrSourceChanged        no      upload it when nobody writes to it any more
+//	ErrSourceMismatch       no      check that URL and source belong together
+//	ErrUnconfirmed          no      look (Client.Info): it may be complete
+//	ErrPaused               yes     Run or Step go on
+//	ErrStore                no      repair the store; its own error is wrapped
+//	ErrLeaseLost            no      leave the upload to the one that took it over
+//	ErrNotRecoverable       no      begin the stream anew
+//	ErrBusy                 no      let one goroutine drive an Uploader
+//
+// With a store, uploading again means to upload the same source again, in this
+// process or a later one; it goes on where the server is. After ErrSourceChanged
+// and ErrSourceMismatch it begins anew. The end of the context is its own error,
+// and leaves an upload that can be gone on with.
 package tus

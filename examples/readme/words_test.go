@@ -1,0 +1,297 @@
+package readme_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// What the documents tell to run exists: each target of make, each command and
+// flag of tusup.
+func TestCommandsExist(t *testing.T) {
+	makefile, err := os.ReadFile(inRepository(t, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dependOn(t, "examples/tusup")
+	tusup := filepath.Join(t.TempDir(), "tusup.exe")
+	if out, err := goTool(t, "..", "build", "-o", tusup, "./tusup"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	help := func(args ...string) string {
+		out, err := command(t, "", tusup, append(args, "--help")...).Output()
+		if err != nil {
+			t.Fatalf("tusup %v --help: %v", args, err)
+		}
+		return string(out)
+	}
+	targets, flags := 0, 0
+	for _, file := range []string{readme, contributing} {
+		for _, line := range read(t, file).commands() {
+			words := strings.Fields(line)
+			for len(words) > 0 && strings.Contains(words[0], "=") { // variables
+				words = words[1:]
+			}
+			if len(words) > 2 && words[0] == "go" && words[1] == "run" {
+				words = words[2:]
+			}
+			if len(words) < 2 {
+				continue
+			}
+			switch filepath.Base(words[0]) {
+			case "make":
+				targets++
+				if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(words[1]) + `:`).Match(makefile) {
+					t.Errorf("%s: %q: the Makefile has no such target", file, line)
+				}
+			case "tusup":
+				var text string
+				if regexp.MustCompile(`(?m)^  ` + regexp.QuoteMeta(words[1]) + ` `).MatchString(help()) {
+					text = help(words[1])
+				} else {
+					text = help("upload")
+				}
+				for _, word := range words[1:] {
+					flag, _, _ := strings.Cut(word, "=")
+					if strings.HasPrefix(flag, "--") {
+						flags++
+						if !regexp.MustCompile(regexp.QuoteMeta(flag) + `\b`).MatchString(text) {
+							t.Errorf("%s: %q: tusup has no flag %s", file, line, flag)
+						}
+					}
+				}
+			}
+		}
+	}
+	if targets < 3 || flags < 5 {
+		t.Errorf("found only %d targets of make and %d flags of tusup", targets, flags)
+	}
+}
+
+// The table of errors in the README and that in the package documentation name
+// each error of package tus, and nothing else.
+func TestErrorTablesAreComplete(t *testing.T) {
+	exported := exportedNames(t, "tus")
+	var want []string
+	for name := range exported {
+		if strings.HasPrefix(name, "Err") && name != "Error" && name != "Err" {
+			want = append(want, name)
+		}
+	}
+	slices.Sort(want)
+	if len(want) < 20 {
+		t.Fatalf("found only %d errors in package tus", len(want))
+	}
+	rows := func(file, pattern string) []string {
+		content, err := os.ReadFile(inRepository(t, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(content), -1) {
+			found = append(found, m[1])
+		}
+		slices.Sort(found)
+		return found
+	}
+	for file, pattern := range map[string]string{
+		readme:       "(?m)^\\| `(Err\\w*)`",
+		"tus/doc.go": `(?m)^//\t(Err\w+) `,
+	} {
+		if got := rows(file, pattern); !slices.Equal(got, want) {
+			t.Errorf("%s has rows for %v\nwant %v", file, got, want)
+		}
+	}
+}
+
+// The README says of each status that stands for an error whether trying again
+// helps, as IsTemporary says it.
+func TestErrorTableAgreesWithIsTemporary(t *testing.T) {
+	row := regexp.MustCompile("(?m)^\\| `(Err\\w*)` \\(([0-9, ]+)\\) \\|[^|]*\\| (yes|no)\\b")
+	rows := row.FindAllStringSubmatch(read(t, readme).prose, -1)
+	if len(rows) < 7 {
+		t.Fatalf("found only %d rows", len(rows))
+	}
+	for _, m := range rows {
+		for _, code := range strings.Split(m[2], ", ") {
+			status, err := strconv.Atoi(code)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if temporary := tus.IsTemporary(&tus.Error{StatusCode: status}); temporary != (m[3] == "yes") {
+				t.Errorf("%s: the README says %s, IsTemporary %v for %d", m[1], m[3], temporary, status)
+			}
+		}
+	}
+}
+
+// The state diagram of the README has every state.
+func TestStateDiagramIsComplete(t *testing.T) {
+	var diagram string
+	for _, b := range read(t, readme).in("mermaid") {
+		if strings.HasPrefix(b.text, "stateDiagram") {
+			diagram = strings.ToLower(b.text)
+		}
+	}
+	for s := tus.StateIdle; !strings.HasPrefix(s.String(), "State("); s++ {
+		if !regexp.MustCompile(`\b` + s.String() + `\b`).MatchString(diagram) {
+			t.Errorf("the state %v is not in the diagram", s)
+		}
+	}
+}
+
+// What the README calls by name, in prose as in code, is exported by this module.
+func TestNamesExist(t *testing.T) {
+	all := map[string]bool{}
+	perPackage := map[string]map[string]bool{}
+	for _, p := range packages {
+		if dir, ours := strings.CutPrefix(p, module); ours {
+			names := exportedNames(t, dir[1:])
+			perPackage[filepath.Base(dir)] = names
+			maps.Copy(all, names)
+		}
+	}
+	d := read(t, readme)
+	before, rest, _ := strings.Cut(d.prose, "\n## Compared\n") // which names what others have
+	_, after, _ := strings.Cut(rest, "\n## ")
+	d.prose = before + after
+	qualified := regexp.MustCompile(`^([a-z]+)\.([A-Z]\w*)`)
+	plain := regexp.MustCompile(`^[A-Z]\w*[a-z]\w*(\.[A-Z]\w*)*`)
+	// Words of HTTP, and states by the names that they print.
+	others := []string{"Location", "ETag", "Paused", "Failed", "Aborted", "Complete"}
+	checked := 0
+	for _, code := range d.code() {
+		if m := qualified.FindStringSubmatch(code); m != nil && perPackage[m[1]] != nil {
+			checked++
+			if !perPackage[m[1]][m[2]] {
+				t.Errorf("`%s`: package %s has no %s", code, m[1], m[2])
+			}
+			continue
+		}
+		name := plain.FindString(code)
+		if name == "" || slices.Contains(others, name) || strings.HasPrefix(code[len(name):], "-") {
+			continue
+		}
+		checked++
+		for _, part := range strings.Split(name, ".") {
+			if !all[part] {
+				t.Errorf("`%s`: no package exports %s", code, part)
+			}
+		}
+	}
+	if checked < 50 {
+		t.Errorf("found only %d names", checked)
+	}
+}
+
+// exportedNames are those of the package in dir: of constants, variables, types,
+// functions, methods and fields.
+func exportedNames(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(inRepository(t, dir) + "/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no package in %s: %v", dir, err)
+	}
+	names := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				names[n.Name.Name] = true
+				return false
+			case *ast.TypeSpec:
+				names[n.Name.Name] = true
+			case *ast.ValueSpec:
+				for _, name := range n.Names {
+					names[name.Name] = true
+				}
+				return false
+			case *ast.Field:
+				for _, name := range n.Names {
+					names[name.Name] = true
+				}
+			}
+			return true
+		})
+	}
+	maps.DeleteFunc(names, func(name string, _ bool) bool { return !ast.IsExported(name) })
+	return names
+}
+
+// Links within the repository lead somewhere.
+func TestLinksLeadSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)]+)\)`)
+	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	for _, file := range []string{readme, contributing} {
+		prose := read(t, file).prose
+		anchors := map[string]bool{}
+		for _, m := range heading.FindAllStringSubmatch(prose, -1) {
+			anchors[anchor(m[1])] = true
+		}
+		for _, m := range link.FindAllStringSubmatch(prose, -1) {
+			target, fragment, _ := strings.Cut(m[1], "#")
+			switch {
+			case strings.HasPrefix(target, "https://"):
+			case target == "":
+				if !anchors[fragment] {
+					t.Errorf("%s: no heading for #%s", file, fragment)
+				}
+			default:
+				if _, err := os.Stat(inRepository(t, target)); err != nil {
+					t.Errorf("%s: %v", file, err)
+				}
+			}
+		}
+	}
+}
+
+// anchor is what a heading is linked by.
+func anchor(heading string) string {
+	kept := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading), "")
+	return strings.ReplaceAll(kept, " ", "-")
+}
+
+// The map of CONTRIBUTING.md has each file of package tus, and none that is gone.
+func TestMapHasEveryFile(t *testing.T) {
+	var patterns []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_*]+\\.go)`").FindAllStringSubmatch(read(t, contributing).prose, -1) {
+		patterns = append(patterns, m[1])
+	}
+	files, err := fs.Glob(os.DirFS(inRepository(t, "tus")), "*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })
+	matches := func(pattern, file string) bool {
+		ok, err := filepath.Match(pattern, file)
+		return ok && err == nil
+	}
+	for _, f := range files {
+		if !slices.ContainsFunc(patterns, func(p string) bool { return matches(p, f) }) {
+			t.Errorf("tus/%s is not in the map of CONTRIBUTING.md", f)
+		}
+	}
+	for _, p := range patterns {
+		if !slices.ContainsFunc(files, func(f string) bool { return matches(p, f) }) {
+			t.Errorf("CONTRIBUTING.md describes %s, which tus does not have", p)
+		}
+	}
+}
