@@ -23,11 +23,12 @@ func resumeElsewhere(t *testing.T, server *tusdtest.Server, url string, f file) 
 	wantTidy(t, server)
 	wantChain(t, &server.Journal, f)
 	s := res.Stats
-	if s.ResumedFrom == 0 || s.ResumedFrom+s.Sent != f.size+s.Resent || s.Requests["POST"] != 0 {
+	if s.ResumedFrom == 0 || s.ResumedFrom+s.Acknowledged != f.size || s.Requests["POST"] != 0 {
 		t.Errorf("stats of the second session are %+v", s)
 	}
-	if s.Retries == 0 && s.Resent > 0 { // with one, see wantChain
-		t.Errorf("%d bytes were sent again without need", s.Resent)
+	// With a retry, see wantChain, the request that was stopped moved the offset.
+	if s.Retries == 0 && (s.ResumedFrom+s.Sent != f.size || s.Resent != 0) {
+		t.Errorf("stats of the second session are %+v", s)
 	}
 	if server.Count("POST") != 1 {
 		t.Errorf("requests were %v", server.Methods())

@@ -208,6 +208,16 @@ func (w *tripwire) WaitN(ctx context.Context, n int) error {
 	return ctx.Err()
 }
 
+// waitFor returns when c is closed.
+func waitFor(t testing.TB, ctx context.Context, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-ctx.Done():
+		t.Fatal("what the test waits for did not happen")
+	}
+}
+
 // failures collects what a client retried.
 type failures struct {
 	mu   sync.Mutex

@@ -27,9 +27,11 @@ func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
 			var uploader *tus.Uploader
 			var stored int64 // on the dead server's disk
 			var sent int64   // by the client when it noticed
+			dead := make(chan struct{})
 			restarted := make(chan error, 1)
 			client := newClient(t, server.Endpoint(), tus.Options{
 				RateLimit: &tripwire{at: at, do: func() {
+					defer close(dead)
 					server.Kill()
 					var err error
 					if stored, err = server.Size(uploader.URL()); err != nil {
@@ -41,7 +43,10 @@ func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
 					case 1:
 						sent = uploader.Stats().Sent
 					case 5: // it was refused for a while
-						go func() { restarted <- server.Start() }()
+						go func() {
+							<-dead
+							restarted <- server.Start()
+						}()
 					}
 				}},
 			})
@@ -49,10 +54,12 @@ func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			res, err := uploader.Run(testContext(t))
+			ctx := testContext(t)
+			res, err := uploader.Run(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
+			waitFor(t, ctx, dead)
 			if err := <-restarted; err != nil {
 				t.Fatal(err)
 			}

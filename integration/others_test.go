@@ -106,9 +106,11 @@ func TestPatchThatTusdInterruptsForAnotherRequestGoesOn(t *testing.T) {
 	var uploader *tus.Uploader
 	var seen failures
 	other := newClient(t, server.Endpoint(), tus.Options{})
+	asked := make(chan struct{})
 	client := newClient(t, server.Endpoint(), tus.Options{
 		Hooks: seen.hooks(),
 		RateLimit: &tripwire{at: 10 * mib, do: func() {
+			defer close(asked)
 			info, err := other.Info(ctx, uploader.URL())
 			if err != nil || info.Offset > 10*mib || info.Length != f.size {
 				t.Errorf("info is %+v, %v", info, err)
@@ -120,6 +122,7 @@ func TestPatchThatTusdInterruptsForAnotherRequestGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, err := uploader.Run(ctx)
+	waitFor(t, ctx, asked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +200,9 @@ func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*
 	ctx := testContext(t)
 	var uploader *tus.Uploader
 	other := newClient(t, server.Endpoint(), tus.Options{})
+	deleted := make(chan struct{})
 	client := newClient(t, server.Endpoint(), tus.Options{RateLimit: &tripwire{at: 10 * mib, do: func() {
+		defer close(deleted)
 		if err := other.Terminate(ctx, uploader.URL()); err != nil {
 			t.Error(err)
 		}
@@ -206,7 +211,9 @@ func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*
 	if err != nil {
 		t.Fatal(err)
 	}
-	return uploader.Run(ctx)
+	res, err := uploader.Run(ctx)
+	waitFor(t, ctx, deleted)
+	return res, err
 }
 
 func TestUploadThatIsDeletedInMidPatchIsCreatedAnew(t *testing.T) {
