@@ -248,6 +248,28 @@ func TestLoopThatIsLeftEarlyPausesWhatRunsAndLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestPanicOfTheIteratorReachesTheLoop(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: tustest.StallAfter(10)})
+		jobs := bytesJobs(5)
+		for i := range jobs {
+			jobs[i].Options = whole()
+		}
+		defer func() {
+			if got := recover(); got != "no more jobs" {
+				t.Errorf("recovered %v", got)
+			}
+		}()
+		for range newClient(nil).UploadAll(t.Context(), drawing(jobs, func(n int) {
+			if n == 3 {
+				panic("no more jobs")
+			}
+		}), nil) {
+		}
+		t.Error("the loop ended")
+	})
+}
+
 func TestBatchEndsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: tustest.StallAfter(10)})

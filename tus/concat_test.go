@@ -600,6 +600,27 @@ func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
 	}
 }
 
+func TestFinalByHandWhoseContextEndsIsUnconfirmed(t *testing.T) {
+	srv := finalLast(t)
+	client := newClient(t, srv.Endpoint(), nil)
+	part, err := client.CreatePartial(testContext(t), 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(testContext(t))
+	onFinal(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Serve(httptest.NewRecorder(), r)
+		cancel()
+		tustest.Stall()(w, r, h)
+	})
+	_, err = client.CreateFinal(ctx, []string{part.URL}, nil)
+	wantError(t, err, context.Canceled)
+	wantError(t, err, tus.ErrUnconfirmed)
+	if len(finals(srv.Handler)) != 1 {
+		t.Errorf("%d finals", len(finals(srv.Handler)))
+	}
+}
+
 func TestCreationByHandIsRetried(t *testing.T) {
 	for name, action := range map[string]tustest.Action{"503": tustest.Respond(503, ""), "answer lost": tustest.LoseResponse(), "500": tustest.Respond(500, "")} {
 		srv := tustest.NewServer(t, nil)

@@ -286,6 +286,47 @@ func TestPartThatFailsForGoodStopsTheOthersAndIsTheCause(t *testing.T) {
 	}
 }
 
+func TestPartsNeverShareAnUpload(t *testing.T) {
+	// As with a proxy that answers one request with the answer to another.
+	data := randomBytes(4000)
+	for kind, srv := range concatServers(t) {
+		srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Action: tustest.SetHeader("Location", "/files/00000001")})
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), inParts(4))
+		wantError(t, err, tus.ErrProtocol)
+		if tus.IsTemporary(err) || len(finals(srv.Handler)) != 0 || res.URL != "" {
+			t.Errorf("%s: error is %v, URL %q", kind, err, res.URL)
+		}
+	}
+	srv := finalLast(t)
+	onFinal(srv, tustest.SetHeader("Location", "/files/00000001"))
+	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), inParts(4))
+	wantError(t, err, tus.ErrProtocol)
+
+	// A record that says so is not believed either.
+	srv, store := finalLast(t), &storage.Memory{}
+	ctx, cancel := context.WithCancel(testContext(t))
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		cancel()
+		tustest.Stall()(w, r, h)
+	}})
+	_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), inParts(4))
+	wantError(t, err, context.Canceled)
+	for rec, err := range store.All(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Parts[2].UploadURL = rec.Parts[0].UploadURL
+		if _, err := store.Put(context.Background(), rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), inParts(4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOneFinal(t, srv.Handler, res.URL, data)
+}
+
 func TestPartThatUsesUpItsRetriesEndsTheUpload(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -537,7 +578,8 @@ func TestParallelUploadSurvivesACrashInAnyPhase(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantFinals(t, srv, res, data)
-		if res.Stats.RepeatedFinals > 0 && p.name != "concatenating" {
+		// Where the final is made first nothing has been sent to the parts yet.
+		if res.Stats.RepeatedFinals > 0 && (p.name != "concatenating" || strings.Contains(t.Name(), "final_first")) {
 			t.Errorf("stats are %+v", res.Stats)
 		}
 		wantLittleResent(t, srv, unequalSize)
@@ -594,10 +636,10 @@ func TestPartsThatExistAreUsedByTheNextSession(t *testing.T) {
 
 func TestPartsAreStoredBeforeTheirFirstByte(t *testing.T) {
 	for kind, srv := range concatServers(t) {
-		store := &storage.Memory{}
-		var checked atomic.Int64
+		store, data := &storage.Memory{}, randomBytes(unequalSize)
+		var checked, forgot atomic.Int64
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			records := 0
+			records, found := 0, false
 			for rec, err := range store.All(context.Background()) {
 				records++
 				end := int64(0)
@@ -605,26 +647,89 @@ func TestPartsAreStoredBeforeTheirFirstByte(t *testing.T) {
 					if u, ok := h.Upload(p.UploadURL); err != nil || !ok || p.Offset != end || u.Length != p.Size {
 						t.Errorf("%s: stored part is %+v", kind, p)
 					}
+					found = found || strings.HasSuffix(p.UploadURL, r.URL.Path)
 					end += p.Size
 				}
 				if end != unequalSize || rec.Size != unequalSize {
 					t.Errorf("%s: stored parts have %d bytes of %d", kind, end, rec.Size)
 				}
 			}
-			if records != 1 {
-				t.Errorf("%s: %d records", kind, records)
+			if records != 1 || !found {
+				t.Errorf("%s: %d records, and the part is in one: %v", kind, records, found)
 			}
-			checked.Add(1)
+			if checked.Add(1) == 8 && forgot.Add(1) == 1 {
+				h.Forget(r.URL.Path) // and a new part is made in the middle of it all
+			}
 			h.Serve(w, r)
 		}})
-		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(unequalSize)), unequal())
+		u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), unequal())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if checked.Load() == 0 {
-			t.Error("nothing was checked")
+		res, err := u.Run(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		if checked.Load() < 18 || res.Stats.Recreations != 1 {
+			t.Errorf("%s: %d chunks were checked, stats are %+v", kind, checked.Load(), res.Stats)
 		}
 		wantNothingKept(t, store)
+	}
+}
+
+func TestPauseBetweenACreationAndItsRecordLosesNeither(t *testing.T) {
+	for _, parallel := range []int{0, 4} {
+		for pauseAt := 1; pauseAt <= 6; pauseAt++ {
+			for kind := range concatServers(t) {
+				srv, store, data := concatServers(t)[kind], &storage.Memory{}, randomBytes(unequalSize)
+				// Every fourth chunk finds its upload gone, so that there are more creations.
+				var chunks atomic.Int64
+				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+					stored := false
+					for rec := range store.All(context.Background()) {
+						stored = stored || strings.HasSuffix(rec.UploadURL, r.URL.Path)
+						for _, p := range rec.Parts {
+							stored = stored || strings.HasSuffix(p.UploadURL, r.URL.Path)
+						}
+					}
+					if !stored {
+						t.Errorf("%s, paused at creation %d: %s is sent to and not stored", kind, pauseAt, r.URL.Path)
+					}
+					if n := chunks.Add(1); n%4 == 0 && n < 20 {
+						h.Forget(r.URL.Path)
+					}
+					h.Serve(w, r)
+				}})
+				var u *tus.Uploader
+				creations := 0
+				opts := unequal()
+				if opts.Parallel = parallel; parallel == 0 {
+					opts.PartBoundaries = nil
+				}
+				opts.Hooks.AfterResponse = func(r *http.Request, _ *tus.Response) {
+					if r.Method == "POST" {
+						if creations++; creations == pauseAt {
+							u.Pause()
+						}
+					}
+				}
+				u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res, err := u.Run(testContext(t))
+				if creations < pauseAt {
+					continue // there were not so many
+				}
+				wantError(t, err, tus.ErrPaused)
+				if res, err = u.Run(testContext(t)); err != nil {
+					t.Fatalf("%s, paused at creation %d: %v", kind, pauseAt, err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+				wantNothingKept(t, store)
+			}
+		}
 	}
 }
 
@@ -667,6 +772,82 @@ func TestPartsThatTheServerForgotBetweenSessionsAreSentAgain(t *testing.T) {
 				t.Errorf("%s: %d parts gone: %d bytes were sent, and the server had %d", kind, gone, n, left)
 			}
 		}
+	}
+}
+
+func TestCompletePartThatTheServerForgotMakesNoSecondFinal(t *testing.T) {
+	// A final upload that was made first may have kept the bytes of the part, and
+	// is complete as soon as the other parts are.
+	data := randomBytes(unequalSize)
+	for kind, srv := range concatServers(t) {
+		store := &storage.Memory{}
+		ctx, cancel := context.WithCancel(testContext(t))
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			u, _ := h.Upload(r.URL.Path)
+			if u.Length != 900 && ctx.Err() == nil {
+				tustest.Stall()(w, r, h)
+				return
+			}
+			h.Serve(w, r)
+		}})
+		opts := unequal()
+		opts.Hooks.OnProgress = func(p tus.Progress) {
+			if p.Acknowledged == 900 {
+				cancel()
+			}
+		}
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
+		wantError(t, err, context.Canceled)
+		for _, u := range partials(srv.Handler) {
+			if u.Length == 900 {
+				srv.Forget(u.ID)
+			}
+		}
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		wantFinals(t, srv, res, data)
+	}
+}
+
+func TestFinalThatWasMadeFirstIsGivenUpForGood(t *testing.T) {
+	// It can never be complete: a part of it, or it itself, is gone. Neither the
+	// next session nor the one after that waits for it.
+	data := randomBytes(unequalSize)
+	for name, forget := range map[string]func(h *tustest.Handler){
+		"a part is gone": func(h *tustest.Handler) {
+			for _, u := range partials(h) {
+				if !u.Complete() {
+					h.Forget(u.ID)
+					return
+				}
+			}
+		},
+		"the final is gone": func(h *tustest.Handler) {
+			for _, u := range h.Uploads() {
+				if strings.HasPrefix(u.Concat, "final;") {
+					h.Forget(u.ID)
+				}
+			}
+		},
+	} {
+		srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+		interruptedInParts(t, srv, store, data)
+		forget(srv.Handler)
+		ctx, cancel := context.WithCancel(testContext(t))
+		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			cancel()
+			tustest.Stall()(w, r, h)
+		}})
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+		wantError(t, err, context.Canceled)
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		wantNothingKept(t, store)
 	}
 }
 
@@ -829,6 +1010,60 @@ func TestHooksOfPartsNeverRunAtTheSameTime(t *testing.T) {
 		if len(calls) != 6 || calls["BeforeRequest"] != len(srv.Requests()) || calls["OnUploadURL"] != len(srv.Uploads()) {
 			t.Errorf("%s: hooks ran %v times, for %d requests", kind, calls, len(srv.Requests()))
 		}
+	}
+}
+
+// flakyStore refuses to store once it is told to, and tells when it did.
+type flakyStore struct {
+	storage.Memory
+	broken  atomic.Bool
+	refused chan struct{}
+	once    sync.Once
+}
+
+func (s *flakyStore) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
+	if !s.broken.Load() {
+		return s.Memory.Put(ctx, rec)
+	}
+	s.once.Do(func() { close(s.refused) })
+	return rec, errPlug
+}
+
+func TestStoreErrorIsNotToldWhileAnotherHookRuns(t *testing.T) {
+	for _, parallel := range []int{0, 2} {
+		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+			store := &flakyStore{refused: make(chan struct{})}
+			var inside, told atomic.Int64
+			enter := func() (leave func()) {
+				if inside.Add(1) != 1 {
+					t.Error("two hooks run at the same time")
+				}
+				return func() { inside.Add(-1) }
+			}
+			opts := inParts(parallel)
+			opts.ChunkSize = 500
+			opts.Hooks.BeforeRequest = func(r *http.Request) error {
+				defer enter()()
+				if r.Method == "PATCH" && !store.broken.Swap(true) {
+					<-store.refused // the lease is renewed from another goroutine
+					for range 1000 {
+						runtime.Gosched()
+					}
+				}
+				return nil
+			}
+			opts.Hooks.OnStoreError = func(tus.StoreError) { enter()(); told.Add(1) }
+			data := randomBytes(4000)
+			// Over one connection only one part gets as far as to the hook.
+			res, err := newClient(&tus.Options{Store: store, StallTimeout: -1, MaxConnections: 1}).Upload(t.Context(), tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, h, res.URL, data)
+			if told.Load() == 0 {
+				t.Error("OnStoreError was not told")
+			}
+		})
 	}
 }
 
@@ -1024,17 +1259,20 @@ func (s *sizedSource) Open(_ context.Context, offset int64) (io.ReadCloser, erro
 }
 
 func TestSourceThatGrowsWithoutATimeMakesNoFinalUpload(t *testing.T) {
-	srv := finalLast(t)
-	source := &sizedSource{data: randomBytes(8000)}
-	source.size.Store(4000)
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		source.size.Store(8000)
-		h.Serve(w, r)
-	}})
-	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, inParts(4))
-	wantError(t, err, tus.ErrSourceChanged)
-	if len(finals(srv.Handler)) != 0 {
-		t.Error("server has a final upload")
+	for kind, srv := range concatServers(t) {
+		source := &sizedSource{data: randomBytes(8000)}
+		source.size.Store(4000)
+		srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			source.size.Store(8000)
+			h.Serve(w, r)
+		}})
+		opts := inParts(4)
+		opts.ChunkSize = 250
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, opts)
+		wantError(t, err, tus.ErrSourceChanged)
+		if len(finals(srv.Handler)) != 0 {
+			t.Errorf("%s: server has a final upload", kind)
+		}
 	}
 }
 

@@ -561,6 +561,9 @@ func TestStreamOfAnotherLengthThanTheServerKnowsIsAMismatch(t *testing.T) {
 			if !errors.Is(err, tus.ErrSourceMismatch) {
 				t.Errorf("declared %d, from %d: error is %v", declared, at, err)
 			}
+			if up, _ := srv.Upload(made.URL); up.Complete() && at < declared {
+				t.Errorf("declared %d, from %d: upload is complete", declared, at)
+			}
 		}
 	}
 	t.Run("shorter than what the server has", func(t *testing.T) {
@@ -589,6 +592,45 @@ func TestStreamOfAnotherLengthThanTheServerKnowsIsAMismatch(t *testing.T) {
 			t.Error("something was created")
 		}
 	})
+}
+
+func TestUploadToAGivenURLMayBePausedBeforeItBegins(t *testing.T) {
+	data := randomBytes(2500)
+	ended, end := context.WithCancel(context.Background())
+	end()
+	stops := map[string]func(u *tus.Uploader){
+		"paused":    func(u *tus.Uploader) { u.Pause() },
+		"cancelled": func(u *tus.Uploader) { u.Run(ended) },
+		"both":      func(u *tus.Uploader) { u.Run(ended); u.Pause(); u.Step(ended) },
+	}
+	for name, stop := range stops {
+		for _, deferred := range []bool{true, false} {
+			for _, source := range []tus.Source{tus.Bytes(data), tus.Reader(bytes.NewReader(data)), tus.ReadSeeker(bytes.NewReader(data), 2500)} {
+				srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+				client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
+				made, err := client.CreateDeferred(testContext(t), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !deferred {
+					fill(t, made.URL, "2500", nil)
+				}
+				u, err := client.NewUploader(source, &tus.UploadOptions{URL: made.URL, ChunkSize: 1000, Checksum: checksum.Named("md5")})
+				if err != nil {
+					t.Fatal(err)
+				}
+				stop(u)
+				res, err := u.Run(testContext(t))
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				wantStored(t, srv.Handler, made.URL, data)
+				if res.Size != 2500 || res.Checksum != "md5" {
+					t.Errorf("%s: result is %+v", name, res)
+				}
+			}
+		}
+	}
 }
 
 func TestStreamStopsAndGoesOn(t *testing.T) {
@@ -840,7 +882,7 @@ func TestPausesAtAnyTimeInAStreamLoseNothing(t *testing.T) {
 			})
 			ctx := testContext(t)
 			res, err := u.Run(ctx)
-			for ; errors.Is(err, tus.ErrPaused) || errors.Is(err, tus.ErrBusy); pauses++ {
+			for ; errors.Is(err, tus.ErrPaused); pauses++ {
 				res, err = u.Run(ctx)
 			}
 			close(done)
@@ -1011,6 +1053,8 @@ func TestNoReaderIsInvalid(t *testing.T) {
 	if res == nil {
 		t.Error("result is nil")
 	}
+	_, err = client.Upload(testContext(t), tus.Reader(nil), nil)
+	wantError(t, err, tus.ErrInvalidInput)
 	_, err = client.UploadReader(testContext(t), bytes.NewReader(nil), &tus.UploadOptions{BufferLimit: -1})
 	wantError(t, err, tus.ErrInvalidInput)
 	wantMethods(t, srv.Handler)
