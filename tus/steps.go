@@ -189,7 +189,8 @@ func (u *Uploader) halveChunk() bool {
 // and refused what follows: only HEAD tells.
 func (u *Uploader) refusedAtEnd(err error) bool {
 	var e *Error
-	if u.info.SizeUnknown || u.next.offset+u.next.size != u.info.Size || !errors.As(err, &e) || e.Temporary() {
+	last := u.next.declares || !u.info.SizeUnknown && u.next.offset+u.next.size == u.info.Size
+	if !last || !errors.As(err, &e) || e.Temporary() {
 		return false
 	}
 	switch e.StatusCode {
