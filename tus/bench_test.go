@@ -18,7 +18,7 @@ import (
 )
 
 // benchmarkSize is large enough that what a request costs does not count.
-const benchmarkSize = 256 << 20
+const benchmarkSize = 1 << 30
 
 // discard is a tus server that believes everything and keeps nothing.
 type discard struct {
