@@ -4,6 +4,7 @@
 GO          ?= go
 MODULES     := . examples integration
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME    ?= 60s
 # The race detector needs cgo, which Go turns off where it finds no C compiler.
 RACE        := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
@@ -35,7 +36,7 @@ quick: ## all tests of all modules, without race detector and lint
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -timeout 5m ./...); done
 
 .PHONY: lint
-lint: ## gofmt, go vet on several systems, staticcheck
+lint: ## gofmt, go vet on several systems, staticcheck, govulncheck
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
 	@set -e; for m in $(MODULES); do \
 		echo "== go vet, staticcheck ./$$m"; \
@@ -45,6 +46,12 @@ lint: ## gofmt, go vet on several systems, staticcheck
 		echo "== go vet for $$p"; \
 		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
 	done
+
+	@echo "== govulncheck"
+	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1) || case "$$out" in \
+		*"fetching vulnerabilities"*) echo "NOTICE: skipped, the database of vulnerabilities cannot be reached" ;; \
+		*) echo "$$out"; exit 1 ;; \
+	esac
 
 .PHONY: bench
 bench: ## benchmarks of all modules (BENCH=regexp, BENCHTIME=duration)
