@@ -36,6 +36,7 @@ func resumeElsewhere(t *testing.T, server *tusdtest.Server, url string, f file) 
 }
 
 func TestUploadThatIsStoppedInMidPatchCanBeResumedByItsURL(t *testing.T) {
+	t.Parallel()
 	stops := map[string]struct {
 		stop func(*tus.Uploader, context.CancelFunc)
 		want error
@@ -70,6 +71,7 @@ func TestUploadThatIsStoppedInMidPatchCanBeResumedByItsURL(t *testing.T) {
 }
 
 func TestStopIsHeardOnAConnectionOnWhichNothingMoves(t *testing.T) {
+	t.Parallel()
 	// Without a stall timeout, only the stop can end the request.
 	stops := map[string]struct {
 		stop func(*tus.Uploader, context.CancelFunc)
@@ -107,6 +109,7 @@ func TestStopIsHeardOnAConnectionOnWhichNothingMoves(t *testing.T) {
 }
 
 func TestUploadStopsExactlyWhereItIsTold(t *testing.T) {
+	t.Parallel()
 	for _, chunk := range []int64{0, 2 * mib} {
 		t.Run(fmt.Sprintf("chunk %d", chunk), func(t *testing.T) {
 			const stop = 7*mib + 3
@@ -125,6 +128,7 @@ func TestUploadStopsExactlyWhereItIsTold(t *testing.T) {
 }
 
 func TestPausedUploaderRunsOn(t *testing.T) {
+	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)
 	client := newClient(t, server.Endpoint(), tus.Options{})
@@ -146,6 +150,7 @@ func TestPausedUploaderRunsOn(t *testing.T) {
 }
 
 func TestUploadCanBeDrivenStepByStep(t *testing.T) {
+	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 5*mib)
 	client := newClient(t, server.Endpoint(), tus.Options{})
@@ -166,6 +171,7 @@ func TestUploadCanBeDrivenStepByStep(t *testing.T) {
 }
 
 func TestAbortedUploadLeavesNothingOnTheServer(t *testing.T) {
+	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)
 	ctx := testContext(t)

@@ -39,6 +39,7 @@ func throughProxy(t testing.TB) (*tusdtest.Server, *netfault.Proxy, *tus.Client,
 }
 
 func TestPatchThatIsCutGoesOnFromWhatTheServerStored(t *testing.T) {
+	t.Parallel()
 	const size = 24 * mib
 	tests := []struct {
 		name  string
@@ -87,6 +88,7 @@ func TestPatchThatIsCutGoesOnFromWhatTheServerStored(t *testing.T) {
 }
 
 func TestCreationThatIsCutIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	places := map[string]struct {
 		in    netfault.Direction
 		since []string
@@ -122,6 +124,7 @@ func TestCreationThatIsCutIsTriedAgain(t *testing.T) {
 }
 
 func TestHeadThatIsCutIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	server, proxy, client, _ := throughProxy(t)
 	f := newFile(t, 24*mib)
 	proxy.Next(
@@ -141,6 +144,7 @@ func TestHeadThatIsCutIsTriedAgain(t *testing.T) {
 }
 
 func TestConnectionThatBreaksEveryFewMegabytesGetsThereInTheEnd(t *testing.T) {
+	t.Parallel()
 	for word, action := range map[string]netfault.Action{"closed": netfault.Close, "reset": netfault.Reset} {
 		for _, chunk := range []int64{0, 5 * mib} {
 			t.Run(fmt.Sprintf("%s/chunk %d", word, chunk), func(t *testing.T) {
@@ -163,6 +167,7 @@ func TestConnectionThatBreaksEveryFewMegabytesGetsThereInTheEnd(t *testing.T) {
 }
 
 func TestCutConnectionOverTLSGoesOn(t *testing.T) {
+	t.Parallel()
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
 			server := tusdtest.StartTLS(t, nil)
@@ -191,6 +196,7 @@ func TestCutConnectionOverTLSGoesOn(t *testing.T) {
 }
 
 func TestBodyThatEndsEarlyForTheServerLosesNothing(t *testing.T) {
+	t.Parallel()
 	// The way to the server ends, but not the way back: tusd keeps what it got
 	// and answers 400 ERR_UNEXPECTED_EOF.
 	server, proxy, client, _ := throughProxy(t)
@@ -214,6 +220,7 @@ func TestBodyThatEndsEarlyForTheServerLosesNothing(t *testing.T) {
 }
 
 func TestDeadServerIsGivenUpWhenThePolicySaysSo(t *testing.T) {
+	t.Parallel()
 	server, proxy, _, _ := throughProxy(t)
 	proxy.Always(fault(netfault.Up, nil, 0, netfault.Reset))
 	client := newClient(t, proxy.Through(server.Endpoint()), tus.Options{Retry: tus.RetryPolicy{

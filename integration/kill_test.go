@@ -10,6 +10,7 @@ import (
 )
 
 func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
+	t.Parallel()
 	const size, at = 40 * mib, 15 * mib
 	tests := []struct {
 		chunk  int64
@@ -90,6 +91,7 @@ func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
 }
 
 func TestUploaderThatIsKilledLeavesAnUploadToResume(t *testing.T) {
+	t.Parallel()
 	for _, chunk := range []int64{0, 4 * mib} {
 		t.Run(fmt.Sprintf("chunk %d", chunk), func(t *testing.T) {
 			t.Parallel()

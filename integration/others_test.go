@@ -29,6 +29,7 @@ func meddle(offset int64, do func(uploadURL string)) tus.Hooks {
 }
 
 func TestBytesThatAnotherClientAppendedAreNotSentAgain(t *testing.T) {
+	t.Parallel()
 	const size, foreign = 20 * mib, 300*kib + 7
 	for chunk, at := range map[int64]int64{0: 0, 2 * mib: 6 * mib} {
 		t.Run(fmt.Sprintf("chunk %d", chunk), func(t *testing.T) {
@@ -54,6 +55,7 @@ func TestBytesThatAnotherClientAppendedAreNotSentAgain(t *testing.T) {
 }
 
 func TestBytesThatTheServerLostAreSentAgain(t *testing.T) {
+	t.Parallel()
 	const size, at, left = 20 * mib, 6 * mib, 1*mib + 1
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, size)
@@ -73,6 +75,7 @@ func TestBytesThatTheServerLostAreSentAgain(t *testing.T) {
 }
 
 func TestTwoClientsOnOneURLBothFinish(t *testing.T) {
+	t.Parallel()
 	// On tusd each HEAD breaks off the PATCH of the other.
 	for _, chunk := range []int64{0, 1 * mib} {
 		t.Run(fmt.Sprintf("chunk %d", chunk), func(t *testing.T) {
@@ -100,6 +103,7 @@ func TestTwoClientsOnOneURLBothFinish(t *testing.T) {
 }
 
 func TestPatchThatTusdInterruptsForAnotherRequestGoesOn(t *testing.T) {
+	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)
 	ctx := testContext(t)
@@ -159,6 +163,7 @@ func (busyLock) Lock(context.Context, func()) error { return handler.ErrFileLock
 func (busyLock) Unlock() error                      { return nil }
 
 func TestLockedUploadIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	// The second PATCH, and then the HEAD that asks what became of it.
 	locker := &busyLocker{Locker: memorylocker.New(), busy: map[int]bool{2: true, 3: true, 4: true}}
 	server := tusdtest.Start(t, &tusdtest.Options{Locker: locker})
@@ -177,6 +182,7 @@ func TestLockedUploadIsWaitedFor(t *testing.T) {
 }
 
 func TestTerminationWaitsForTheLock(t *testing.T) {
+	t.Parallel()
 	locker := &busyLocker{Locker: memorylocker.New(), busy: map[int]bool{1: true, 2: true}}
 	server := tusdtest.Start(t, &tusdtest.Options{Locker: locker})
 	url := newElsewhere(t).create(server.Endpoint(), "Upload-Length", "10")
@@ -218,6 +224,7 @@ func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*
 }
 
 func TestUploadThatIsDeletedInMidPatchIsCreatedAnew(t *testing.T) {
+	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)
 	res, err := deleteInPatch(t, server, f, "")
@@ -233,6 +240,7 @@ func TestUploadThatIsDeletedInMidPatchIsCreatedAnew(t *testing.T) {
 }
 
 func TestGivenUploadThatIsDeletedInMidPatchIsGone(t *testing.T) {
+	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)
 	url := newElsewhere(t).create(server.Endpoint(), "Upload-Length", strconv.FormatInt(f.size, 10))
