@@ -75,3 +75,21 @@ soak: ## kill uploaders and servers, KILLS times of each kind (default 1000), an
 .PHONY: cover
 cover: ## statements of tus/ that tests through the public API reach
 	@$(GO) test -coverprofile coverage.out ./tus/... && $(GO) tool cover -func coverage.out | tail -n 1
+
+APIDIFF     := golang.org/x/exp/cmd/apidiff@v0.0.0-20250106191152-7588d65b2ba8
+# The last release before what is here; empty until there is one.
+API_BASE    ?= $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)
+.PHONY: api
+api: ## what changed in the exported API since the last release (API_BASE=tag)
+	@base='$(API_BASE)'; if [ -z "$$base" ]; then echo "NOTICE: no release yet, so there is no API to compare with"; exit 0; fi; \
+	set -e; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; mkdir "$$tmp/old"; module=$$($(GO) list -m); \
+	git archive -o "$$tmp/old.tar" "$$base"; tar -xf "$$tmp/old.tar" -C "$$tmp/old"; \
+	echo "== exported API since $$base"; \
+	diff() { $(GO) run $(APIDIFF) -m "$$@" 2>"$$tmp/log" || { cat "$$tmp/log" >&2; return 1; }; }; \
+	(cd "$$tmp/old" && diff -w "$$tmp/api" "$$module"); \
+	diff "$$tmp/api" "$$module"; \
+	broken=$$(diff -incompatible "$$tmp/api" "$$module"); \
+	case "$$base" in \
+	v0.*) [ -z "$$broken" ] || echo "NOTICE: incompatible; before 1.0 that takes a minor release and a line in CHANGELOG.md";; \
+	*) [ -z "$$broken" ] || { echo "incompatible: that takes a new major version"; exit 1; };; \
+	esac

@@ -52,12 +52,14 @@ func (c Capabilities) clone() Capabilities {
 
 // Capabilities asks the server what it supports. The answer is kept: later
 // calls, and the uploads of this client, do not ask again. With
-// [Options.Capabilities] the server is never asked.
+// [Options.Capabilities] the server is never asked. A request that fails is not
+// retried: the error is an [*Error] or that of ctx.
 func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
 	return c.required(ctx, nil, nil)
 }
 
-// RefreshCapabilities asks the server again, whatever is known.
+// RefreshCapabilities asks the server again, whatever is known. The errors are
+// those of Capabilities; after one, what was known stays.
 func (c *Client) RefreshCapabilities(ctx context.Context) (Capabilities, error) {
 	if err := c.probe.acquire(ctx); err != nil {
 		return Capabilities{}, err

@@ -24,7 +24,8 @@ type Created struct {
 // CreatePartial creates a partial upload of size bytes (protocol section
 // Concatenation), retrying by the client's policy. Send its bytes with
 // [Client.Resume], and then make a whole of it and others with
-// [Client.CreateFinal].
+// [Client.CreateFinal]. The server is not asked for its capabilities: one without
+// the extension refuses with an [*Error].
 func (c *Client) CreatePartial(ctx context.Context, size int64, metadata Metadata) (*Created, error) {
 	if size < 0 {
 		return nil, fmt.Errorf("%w: partial upload of %d bytes", ErrInvalidInput, size)
@@ -34,7 +35,8 @@ func (c *Client) CreatePartial(ctx context.Context, size int64, metadata Metadat
 
 // CreateDeferred creates an upload whose length is not known yet (protocol
 // section Creation, Upload-Defer-Length), retrying by the client's policy. The
-// length goes out with its last bytes.
+// length goes out with its last bytes. A server without the extension refuses
+// with an [*Error].
 func (c *Client) CreateDeferred(ctx context.Context, metadata Metadata) (*Created, error) {
 	return c.createOnly(ctx, creation{deferred: true, metadata: metadata})
 }

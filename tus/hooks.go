@@ -62,13 +62,16 @@ type StoreError struct {
 	// Name is the source's name, perhaps empty.
 	Name string
 	// Op is "find", "put" or "delete".
-	Op  string
+	Op string
+	// Err is the store's own error.
 	Err error
 }
 
 // StateEvent is a transition of an [Uploader].
 type StateEvent struct {
-	Name     string
+	// Name is the source's name, perhaps empty.
+	Name string
+	// From and To are the states before and after.
 	From, To State
 	// Err is why the upload left From, nil in the normal course.
 	Err error
@@ -76,6 +79,7 @@ type StateEvent struct {
 
 // RetryEvent is a failure that will be retried.
 type RetryEvent struct {
+	// Name is the source's name, perhaps empty.
 	Name string
 	// Attempt counts failures in a row, from 1. It starts again when the
 	// acknowledged offset moves.
@@ -98,7 +102,8 @@ type Progress struct {
 	// way are lost.
 	Sent int64
 	// Total is the size in bytes; it has no meaning if TotalUnknown is set.
-	Total        int64
+	Total int64
+	// TotalUnknown says that the end of the stream is not known yet.
 	TotalUnknown bool
 }
 

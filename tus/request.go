@@ -55,6 +55,7 @@ func (r *request) hooksOf(c *Client) hookSet {
 // Response is an answer of the server, for those services that put results
 // into headers or into the body.
 type Response struct {
+	// StatusCode is the HTTP status, and Header the header fields as they came.
 	StatusCode int
 	Header     http.Header
 	// Body is the start of the body, at most 64 KiB.

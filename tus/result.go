@@ -7,7 +7,8 @@ import "time"
 type Result struct {
 	// URL is the upload URL, empty if there is none.
 	URL string
-	// Size is the size of the source in bytes.
+	// Size is the size of the source in bytes, 0 while that of a stream is not
+	// known.
 	Size int64
 	// Offset is how many bytes the server has acknowledged.
 	Offset int64

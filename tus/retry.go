@@ -11,7 +11,7 @@ import (
 )
 
 // RetryPolicy says how an upload goes on after temporary failures. The zero
-// value is the default: eight failures in a row end the upload, the first
+// value is the default: eight retries in a row end the upload, the first
 // retry comes at once, the next after half a second, and then the waits double
 // up to a minute, each with a random part.
 type RetryPolicy struct {

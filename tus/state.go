@@ -38,7 +38,7 @@ import (
 // and in Sending sends them all, each part with an Uploader of its own.
 type State int
 
-// The states of an [Uploader].
+// The states of an [Uploader]; [State] has their table.
 const (
 	StateIdle State = iota
 	StateLocating

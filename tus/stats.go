@@ -44,7 +44,7 @@ func (s Stats) TotalRequests() int {
 	return total
 }
 
-// Rate is the acknowledged bytes per second of Elapsed.
+// Rate is the acknowledged bytes per second of Elapsed, 0 before the first step.
 func (s Stats) Rate() float64 {
 	if s.Elapsed <= 0 {
 		return 0

@@ -120,7 +120,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 // Run drives the upload until it is complete, retrying temporary failures by
 // the client's policy. It returns [ErrPaused] when the upload was paused, and
 // the context's error when that ended; in both cases another Run continues.
-// The result is never nil.
+// The package comment lists the errors. The result is never nil.
 func (u *Uploader) Run(ctx context.Context) (*Result, error) {
 	err := u.runUntil(ctx, func() bool { return false })
 	return u.result(), err
@@ -198,7 +198,7 @@ func (u *Uploader) storeFailed(e StoreError) {
 // Abort gives the upload up: what runs is stopped, and the upload, with its parts
 // if it is parallel, is deleted on the server (protocol section Termination),
 // retrying by the client's policy, and from the store. An upload that is complete
-// is left alone, which is an error: see [Client.Terminate].
+// is left alone, with an error matching [ErrInvalidInput]: see [Client.Terminate].
 func (u *Uploader) Abort(ctx context.Context) error {
 	u.Pause()
 	select {

@@ -94,6 +94,7 @@ func (h *Handler) Content(urlOrID string) ([]byte, bool) {
 // Truncate makes the server lose all but the first n bytes of an upload, as a
 // crash before they were on disk would.
 func (h *Handler) Truncate(urlOrID string, n int64) {
+	n = max(n, 0)
 	if u := h.find(urlOrID); u != nil {
 		u.mu.Lock()
 		u.data = u.data[:min(n, int64(len(u.data)))]
@@ -101,7 +102,8 @@ func (h *Handler) Truncate(urlOrID string, n int64) {
 	}
 }
 
-// Forget makes the server answer 404 for an upload.
+// Forget makes the server answer 410 for an upload. One that is unknown is left
+// alone.
 func (h *Handler) Forget(urlOrID string) {
 	if u := h.find(urlOrID); u != nil {
 		u.mu.Lock()
