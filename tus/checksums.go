@@ -64,7 +64,7 @@ func (u *Uploader) negotiateChecksum(ctx context.Context) error {
 	var caps Capabilities
 	var err error
 	switch choice := u.opts.Checksum; {
-	case choice == checksum.Off(), choice == checksum.Auto() && len(u.client.checksums.Names()) == 0:
+	case choice == checksum.Off(), choice == checksum.Auto() && (u.isEmpty() || len(u.client.checksums.Names()) == 0):
 		u.sums.decided = true
 		return nil
 	case choice != checksum.Auto():
@@ -80,6 +80,9 @@ func (u *Uploader) negotiateChecksum(ctx context.Context) error {
 	}
 	return u.chooseChecksum(caps)
 }
+
+// isEmpty reports whether there are no bytes to protect.
+func (u *Uploader) isEmpty() bool { return !u.info.SizeUnknown && u.info.Size == 0 }
 
 func (u *Uploader) chooseChecksum(caps Capabilities) error {
 	s := &u.sums

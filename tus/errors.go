@@ -230,10 +230,10 @@ func contended(err error) bool {
 }
 
 // interrupted recognises the 400 by which a server says that it broke off a
-// PATCH for another request: tusd's ERR_UPLOAD_INTERRUPTED, and "aborted" of
-// the Node server. Only the offset has to be asked for again.
+// PATCH for another request, or that the body ended early: ERR_UPLOAD_INTERRUPTED
+// and ERR_UNEXPECTED_EOF of tusd, "aborted" of the Node server. Only the offset has to be asked for again.
 func interrupted(message string) bool {
-	return strings.Contains(message, "ERR_UPLOAD_INTERRUPTED") ||
+	return strings.Contains(message, "ERR_UPLOAD_INTERRUPTED") || strings.Contains(message, "ERR_UNEXPECTED_EOF") ||
 		strings.Contains(strings.ToLower(message), "aborted")
 }
 

@@ -1,0 +1,196 @@
+package tus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http/httptest"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// exampleServer starts a server for an example, and a client of it.
+func exampleServer(opts *tus.Options) (h *tustest.Handler, client *tus.Client, stop func()) {
+	h = tustest.NewHandler(nil)
+	srv := httptest.NewServer(h)
+	client, err := tus.NewClient(srv.URL+"/files/", opts)
+	if err != nil {
+		panic(err)
+	}
+	return h, client, func() {
+		client.CloseIdleConnections()
+		srv.Close()
+	}
+}
+
+// tenthOfASecond is a Limiter that lets everything pass but counts. A program
+// would use *rate.Limiter of golang.org/x/time/rate.
+type tenthOfASecond struct{ bytes int }
+
+func (l *tenthOfASecond) Burst() int { return 10_000 }
+func (l *tenthOfASecond) WaitN(ctx context.Context, n int) error {
+	l.bytes += n
+	return ctx.Err()
+}
+
+func ExampleOptions_rateLimit() {
+	limiter := &tenthOfASecond{}
+	_, client, stop := exampleServer(&tus.Options{RateLimit: limiter})
+	defer stop()
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 50_000)), nil)
+	fmt.Println(limiter.bytes, err)
+	// Output: 50000 <nil>
+}
+
+// Some networks let only GET and POST through.
+func ExampleOptions_overridePatchMethod() {
+	h, client, stop := exampleServer(&tus.Options{OverridePatchMethod: true})
+	defer stop()
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
+	for _, r := range h.Requests() {
+		fmt.Printf("%s %q\n", r.Method, r.Header.Get("X-HTTP-Method-Override"))
+	}
+	fmt.Println(err)
+	// Output:
+	// OPTIONS ""
+	// POST ""
+	// POST "PATCH"
+	// POST "PATCH"
+	// <nil>
+}
+
+// A proxy that refuses large requests is found out by halving them.
+func ExampleUploadOptions_minChunkSize() {
+	h, client, stop := exampleServer(nil)
+	defer stop()
+	h.Inject(tustest.Fault{Method: "PATCH", Times: 2, Action: tustest.RespondAfter(413, "too large")})
+	result, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 8_000_000)), &tus.UploadOptions{
+		ChunkSize: 4_000_000, MinChunkSize: 256 << 10,
+	})
+	fmt.Println(result.Offset, err)
+	// Output: 8000000 <nil>
+}
+
+// The length of a file can be told at the end, if that is what a server wants.
+func ExampleUploadOptions_deferLength() {
+	h, client, stop := exampleServer(nil)
+	defer stop()
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500, DeferLength: true})
+	for _, r := range h.Requests() {
+		fmt.Printf("%s deferred=%q length=%q\n", r.Method, r.Header.Get("Upload-Defer-Length"), r.Header.Get("Upload-Length"))
+	}
+	fmt.Println(err)
+	// Output:
+	// OPTIONS deferred="" length=""
+	// POST deferred="1" length=""
+	// PATCH deferred="" length=""
+	// PATCH deferred="" length="1000"
+	// <nil>
+}
+
+// One file for two objects on the server is two uploads, each of which resumes
+// by itself. Metadata that differs tells them apart as well.
+func ExampleUploadOptions_resumeKey() {
+	_, client, stop := exampleServer(&tus.Options{Store: &storage.Memory{}})
+	defer stop()
+	source := tus.Bytes(make([]byte, 1000))
+	upload := func(object string, stopAt int64) {
+		result, err := client.Upload(context.Background(), source, &tus.UploadOptions{ChunkSize: 100, ResumeKey: object, StopAt: stopAt})
+		fmt.Println(object, "from", result.Stats.ResumedFrom, err)
+	}
+	upload("a", 300)
+	upload("b", 0)
+	upload("a", 0)
+	// Output:
+	// a from 0 upload paused
+	// b from 0 <nil>
+	// a from 300 <nil>
+}
+
+// A service that mints an endpoint for each session needs a name that stays.
+func ExampleOptions_resumeScope() {
+	srv := httptest.NewServer(tustest.NewHandler(nil))
+	defer srv.Close()
+	store := &storage.Memory{}
+	session := func(token string, stopAt int64) {
+		client, err := tus.NewClient(srv.URL+"/files/?session="+token, &tus.Options{Store: store, ResumeScope: "the service"})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer client.CloseIdleConnections()
+		result, _ := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 100, StopAt: stopAt})
+		fmt.Println("from", result.Stats.ResumedFrom, "to", result.Offset)
+	}
+	session("monday", 300)
+	session("tuesday", 0)
+	// Output:
+	// from 0 to 300
+	// from 300 to 1000
+}
+
+// brokenStore is a store whose disk is full.
+type brokenStore struct{ storage.Memory }
+
+func (*brokenStore) Put(context.Context, storage.Record) (storage.Record, error) {
+	return storage.Record{}, errors.New("no space left on device")
+}
+
+// An upload goes on without its record unless the store is required.
+func ExampleOptions_requireStore() {
+	for _, require := range []bool{false, true} {
+		_, client, stop := exampleServer(&tus.Options{
+			Store: &brokenStore{}, RequireStore: require,
+			Hooks: tus.Hooks{OnStoreError: func(e tus.StoreError) { fmt.Println("told:", e.Op, e.Err) }},
+		})
+		_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
+		fmt.Println(errors.Is(err, tus.ErrStore))
+		stop()
+	}
+	// Output:
+	// told: put no space left on device
+	// false
+	// told: put no space left on device
+	// true
+}
+
+// Whatever identifies a source can be its fingerprint, here a name that the
+// program knows. As it does not cover the size, a source that grew is noticed.
+func ExampleOptions_fingerprinter() {
+	byName := fingerprint.Func(func(context.Context, io.ReaderAt, fingerprint.Info) (string, error) {
+		return "backup-of-today", nil
+	})
+	_, client, stop := exampleServer(&tus.Options{Store: &storage.Memory{}, Fingerprinter: byName})
+	defer stop()
+	ctx := context.Background()
+	short, long := tus.Bytes(make([]byte, 1000)), tus.Bytes(make([]byte, 2000))
+	_, err := client.Upload(ctx, short, &tus.UploadOptions{ChunkSize: 100, StopAt: 300})
+	fmt.Println(err)
+	_, err = client.Upload(ctx, long, &tus.UploadOptions{ChunkSize: 100})
+	fmt.Println(errors.Is(err, tus.ErrSourceChanged))
+	_, err = client.Upload(ctx, long, &tus.UploadOptions{ChunkSize: 100, SourceChanged: tus.SourceChangedRestart})
+	fmt.Println(err)
+	// Output:
+	// upload paused
+	// true
+	// <nil>
+}
+
+// A server that advertises creation-with-upload but is better not asked for it.
+func ExampleCreationWithUpload() {
+	h, client, stop := exampleServer(&tus.Options{Capabilities: &tus.Capabilities{}})
+	defer stop()
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+	for _, r := range h.Requests() {
+		fmt.Println(r.Method, r.Body)
+	}
+	fmt.Println(err)
+	// Output:
+	// POST 0
+	// PATCH 1000
+	// <nil>
+}
