@@ -1,0 +1,544 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// phase is a moment in a parallel upload at which something can happen to it.
+type phase struct {
+	name   string
+	method string
+	skip   int
+	final  bool // the request is about the final upload
+	early  bool // only where the final is made first
+}
+
+var phases = []phase{
+	{name: "creating the first part", method: "POST"},
+	{name: "creating the last part", method: "POST", skip: 3},
+	{name: "sending the first chunk", method: "PATCH"},
+	{name: "sending", method: "PATCH", skip: 9},
+	{name: "sending the last chunk", method: "PATCH", skip: 17},
+	{name: "concatenating", method: "POST", final: true},
+	{name: "confirming the final", method: "HEAD", final: true, early: true},
+}
+
+// inject does action with the request of the phase, once.
+func (p phase) inject(srv *tustest.Server, action tustest.Action) {
+	var seen atomic.Int64
+	srv.Inject(tustest.Fault{Method: p.method, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		u, _ := h.Upload(r.URL.Path)
+		final := strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") || strings.HasPrefix(u.Concat, "final;")
+		if final == p.final && seen.Add(1) == int64(p.skip)+1 {
+			action(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}})
+}
+
+// endings are what may become of a request during which the client stops.
+var endings = map[string]tustest.Action{
+	"never served": tustest.Stall(),
+	"served":       tustest.LoseResponse(),
+}
+
+func forEachPhase(t *testing.T, test func(t *testing.T, srv *tustest.Server, p phase, ending tustest.Action)) {
+	for kind := range concatServers(t) {
+		for _, p := range phases {
+			if p.early && kind != "final first" {
+				continue
+			}
+			for how, ending := range endings {
+				t.Run(kind+"/"+p.name+"/"+how, func(t *testing.T) { test(t, concatServers(t)[kind], p, ending) })
+			}
+		}
+	}
+}
+
+// wantFinals fails unless data is stored, and all complete final uploads but one
+// are owned up to.
+func wantFinals(t *testing.T, srv *tustest.Server, res *tus.Result, data []byte) {
+	t.Helper()
+	wantStored(t, srv.Handler, res.URL, data)
+	if n := len(finals(srv.Handler)); n > 1+res.Stats.RepeatedFinals {
+		t.Errorf("server has %d complete final uploads, and %d were repeated", n, res.Stats.RepeatedFinals)
+	}
+}
+
+// wantLittleResent fails if more was sent to the server in all than the source
+// and what may have been on the way.
+func wantLittleResent(t *testing.T, srv *tustest.Server, size int64) {
+	t.Helper()
+	const onTheWay = 4 * 250
+	if n := srv.BytesReceived(); n > size+onTheWay {
+		t.Errorf("server was sent %d bytes", n)
+	}
+}
+
+func TestParallelUploadGoesOnAfterPauseInAnyPhase(t *testing.T) {
+	data := randomBytes(unequalSize)
+	forEachPhase(t, func(t *testing.T, srv *tustest.Server, p phase, ending tustest.Action) {
+		for _, store := range []storage.Store{nil, &storage.Memory{}} {
+			srv := restarted(t, srv)
+			var seen recorder
+			opts := unequal()
+			opts.Hooks = seen.hooks()
+			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
+			u, err := client.NewUploader(tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.inject(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				u.Pause()
+				ending(w, r, h)
+			})
+			_, err = u.Run(testContext(t))
+			wantError(t, err, tus.ErrPaused)
+			if u.State() != tus.StatePaused {
+				t.Fatalf("state is %v", u.State())
+			}
+			res, err := u.Run(testContext(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantFinals(t, srv, res, data)
+			if res.Stats.RepeatedFinals > 0 && (!p.final || p.early) {
+				t.Errorf("stats are %+v", res.Stats)
+			}
+			wantLittleResent(t, srv, unequalSize)
+			wantRisingProgress(t, seen.reports, unequalSize)
+			if memory, ok := store.(*storage.Memory); ok {
+				wantNothingKept(t, memory)
+			}
+		}
+	})
+}
+
+// restarted is a server like srv with nothing in it.
+func restarted(t *testing.T, srv *tustest.Server) *tustest.Server {
+	t.Helper()
+	caps, err := newClient(t, srv.Endpoint(), nil).Capabilities(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var extensions []string
+	for _, e := range caps.Extensions {
+		extensions = append(extensions, string(e))
+	}
+	return tustest.NewServer(t, &tustest.Options{Extensions: extensions})
+}
+
+func wantNothingKept(t *testing.T, store *storage.Memory) {
+	t.Helper()
+	for rec, err := range store.All(context.Background()) {
+		t.Errorf("store still has %+v, %v", rec, err)
+	}
+}
+
+func TestParallelUploadIsResumedByALaterSessionFromAnyPhase(t *testing.T) {
+	data := randomBytes(unequalSize)
+	forEachPhase(t, func(t *testing.T, srv *tustest.Server, p phase, ending tustest.Action) {
+		for _, connections := range []int{0, 1, 2, 4, 7} {
+			srv, store := restarted(t, srv), &storage.Memory{}
+			ctx, cancel := context.WithCancel(testContext(t))
+			p.inject(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				cancel()
+				ending(w, r, h)
+			})
+			first, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+			wantError(t, err, context.Canceled)
+
+			var seen recorder
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
+				Parallel: connections, MinPartSize: 100, ChunkSize: 250, Hooks: seen.hooks(),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantFinals(t, srv, res, data)
+			wantLittleResent(t, srv, unequalSize)
+			wantRisingProgress(t, seen.reports, unequalSize)
+			wantNothingKept(t, store)
+			if s := res.Stats; s.ResumedFrom < first.Offset || s.ResumedFrom+s.Acknowledged != unequalSize {
+				t.Errorf("first session came to %d, stats of the second are %+v", first.Offset, s)
+			}
+		}
+	})
+}
+
+func TestParallelUploadSurvivesACrashInAnyPhase(t *testing.T) {
+	data := randomBytes(unequalSize)
+	forEachPhase(t, func(t *testing.T, srv *tustest.Server, p phase, ending tustest.Action) {
+		store, left := &storage.Memory{}, &storage.Memory{}
+		ctx, cancel := context.WithCancel(testContext(t))
+		p.inject(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			asOfNow(t, store, left) // nothing that comes later is on disk
+			cancel()
+			ending(w, r, h)
+		})
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+		wantError(t, err, context.Canceled)
+
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: left, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantFinals(t, srv, res, data)
+		// Where the final is made first nothing has been sent to the parts yet.
+		if res.Stats.RepeatedFinals > 0 && (p.name != "concatenating" || strings.Contains(t.Name(), "final_first")) {
+			t.Errorf("stats are %+v", res.Stats)
+		}
+		wantLittleResent(t, srv, unequalSize)
+		wantNothingKept(t, left)
+	})
+}
+
+// asOfNow copies the records of a store, as of a program that is no more.
+func asOfNow(t *testing.T, from, to *storage.Memory) {
+	for rec, err := range from.All(context.Background()) {
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		rec.Lease, rec.Revision = nil, 0
+		if _, err := to.Put(context.Background(), rec); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestPartsThatExistAreUsedByTheNextSession(t *testing.T) {
+	for kind, srv := range concatServers(t) {
+		store := &storage.Memory{}
+		ctx, cancel := context.WithCancel(testContext(t))
+		srv.Inject(tustest.Fault{Method: "POST", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			cancel()
+			tustest.Stall()(w, r, h)
+		}})
+		data := randomBytes(5000)
+		opts := inParts(2)
+		opts.PartBoundaries = []int64{1000, 2000, 3000, 4000}
+		var seen recorder
+		opts.Hooks = seen.hooks()
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
+		wantError(t, err, context.Canceled)
+		if len(seen.urls) < 2 {
+			t.Fatalf("%s: %d parts were created", kind, len(seen.urls))
+		}
+		opts.Hooks = tus.Hooks{}
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		final, _ := srv.Upload(res.URL)
+		for _, url := range seen.urls {
+			if !strings.Contains(final.Concat+" ", url+" ") {
+				t.Errorf("%s: part %s is not in %s", kind, url, final.Concat)
+			}
+		}
+	}
+}
+
+func TestPartsAreStoredBeforeTheirFirstByte(t *testing.T) {
+	for kind, srv := range concatServers(t) {
+		store, data := &storage.Memory{}, randomBytes(unequalSize)
+		var checked, forgot atomic.Int64
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			records, found := 0, false
+			for rec, err := range store.All(context.Background()) {
+				records++
+				end := int64(0)
+				for _, p := range rec.Parts {
+					if u, ok := h.Upload(p.UploadURL); err != nil || !ok || p.Offset != end || u.Length != p.Size {
+						t.Errorf("%s: stored part is %+v", kind, p)
+					}
+					found = found || strings.HasSuffix(p.UploadURL, r.URL.Path)
+					end += p.Size
+				}
+				if end != unequalSize || rec.Size != unequalSize {
+					t.Errorf("%s: stored parts have %d bytes of %d", kind, end, rec.Size)
+				}
+			}
+			if records != 1 || !found {
+				t.Errorf("%s: %d records, and the part is in one: %v", kind, records, found)
+			}
+			if checked.Add(1) == 8 && forgot.Add(1) == 1 {
+				h.Forget(r.URL.Path) // and a new part is made in the middle of it all
+			}
+			h.Serve(w, r)
+		}})
+		u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := u.Run(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		if checked.Load() < 18 || res.Stats.Recreations != 1 {
+			t.Errorf("%s: %d chunks were checked, stats are %+v", kind, checked.Load(), res.Stats)
+		}
+		wantNothingKept(t, store)
+	}
+}
+
+func TestPauseBetweenACreationAndItsRecordLosesNeither(t *testing.T) {
+	for _, parallel := range []int{0, 4} {
+		for pauseAt := 1; pauseAt <= 6; pauseAt++ {
+			for kind := range concatServers(t) {
+				srv, store, data := concatServers(t)[kind], &storage.Memory{}, randomBytes(unequalSize)
+				// Every fourth chunk finds its upload gone, so that there are more creations.
+				var chunks atomic.Int64
+				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+					if n := chunks.Add(1); n%4 == 0 && n < 20 {
+						h.Forget(r.URL.Path)
+					}
+					h.Serve(w, r)
+				}})
+				var u *tus.Uploader
+				creations := 0
+				opts := unequal()
+				if opts.Parallel = parallel; parallel == 0 {
+					opts.PartBoundaries = nil
+				}
+				opts.Hooks.BeforeRequest = func(r *http.Request) error {
+					stored := r.Method != "PATCH"
+					for rec := range store.All(context.Background()) {
+						stored = stored || rec.UploadURL == r.URL.String()
+						for _, p := range rec.Parts {
+							stored = stored || p.UploadURL == r.URL.String()
+						}
+					}
+					if !stored {
+						t.Errorf("%s, paused at creation %d: %s is sent to and not stored", kind, pauseAt, r.URL)
+					}
+					return nil
+				}
+				opts.Hooks.AfterResponse = func(r *http.Request, _ *tus.Response) {
+					if r.Method == "POST" {
+						if creations++; creations == pauseAt {
+							u.Pause()
+						}
+					}
+				}
+				u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res, err := u.Run(testContext(t))
+				if creations < pauseAt {
+					continue // there were not so many
+				}
+				wantError(t, err, tus.ErrPaused)
+				if res, err = u.Run(testContext(t)); err != nil {
+					t.Fatalf("%s, paused at creation %d: %v", kind, pauseAt, err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+				wantNothingKept(t, store)
+			}
+		}
+	}
+}
+
+// interruptedInParts sends about half of data to srv in parts of unequal, and
+// leaves it to the store.
+func interruptedInParts(t *testing.T, srv *tustest.Server, store storage.Store, data []byte) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(testContext(t))
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 9, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		cancel()
+		tustest.Stall()(w, r, h)
+	}})
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), unequal())
+	wantError(t, err, context.Canceled)
+}
+
+func TestPartsThatTheServerForgotBetweenSessionsAreSentAgain(t *testing.T) {
+	data := randomBytes(unequalSize)
+	for kind := range concatServers(t) {
+		for gone := 1; gone <= 4; gone++ {
+			srv, store := concatServers(t)[kind], &storage.Memory{}
+			interruptedInParts(t, srv, store, data)
+			left := int64(0)
+			for i, u := range partials(srv.Handler) {
+				if i < gone {
+					srv.Forget(u.ID)
+				} else {
+					left += int64(len(u.Data))
+				}
+			}
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+			if err != nil {
+				t.Fatalf("%s: %d parts gone: %v", kind, gone, err)
+			}
+			wantFinals(t, srv, res, data)
+			if n := len(partials(srv.Handler)); n != 4+gone {
+				t.Errorf("%s: %d parts gone: %d partial uploads", kind, gone, n)
+			}
+			if n := res.Stats.Sent - res.Stats.Resent; n > unequalSize-left {
+				t.Errorf("%s: %d parts gone: %d bytes were sent, and the server had %d", kind, gone, n, left)
+			}
+		}
+	}
+}
+
+func TestCompletePartThatTheServerForgotMakesNoSecondFinal(t *testing.T) {
+	// A final upload that was made first may have kept the bytes of the part, and
+	// is complete as soon as the other parts are.
+	data := randomBytes(unequalSize)
+	for kind, srv := range concatServers(t) {
+		store := &storage.Memory{}
+		ctx, cancel := context.WithCancel(testContext(t))
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			u, _ := h.Upload(r.URL.Path)
+			if u.Length != 900 && ctx.Err() == nil {
+				tustest.Stall()(w, r, h)
+				return
+			}
+			h.Serve(w, r)
+		}})
+		opts := unequal()
+		opts.Hooks.OnProgress = func(p tus.Progress) {
+			if p.Acknowledged == 900 {
+				cancel()
+			}
+		}
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
+		wantError(t, err, context.Canceled)
+		for _, u := range partials(srv.Handler) {
+			if u.Length == 900 {
+				srv.Forget(u.ID)
+			}
+		}
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		wantFinals(t, srv, res, data)
+	}
+}
+
+func TestFinalThatWasMadeFirstIsGivenUpForGood(t *testing.T) {
+	// It can never be complete: a part of it, or it itself, is gone. Neither the
+	// next session nor the one after that waits for it.
+	data := randomBytes(unequalSize)
+	for name, forget := range map[string]func(h *tustest.Handler){
+		"a part is gone": func(h *tustest.Handler) {
+			for _, u := range partials(h) {
+				if !u.Complete() {
+					h.Forget(u.ID)
+					return
+				}
+			}
+		},
+		"the final is gone": func(h *tustest.Handler) {
+			for _, u := range h.Uploads() {
+				if strings.HasPrefix(u.Concat, "final;") {
+					h.Forget(u.ID)
+				}
+			}
+		},
+	} {
+		srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+		interruptedInParts(t, srv, store, data)
+		forget(srv.Handler)
+		ctx, cancel := context.WithCancel(testContext(t))
+		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			cancel()
+			tustest.Stall()(w, r, h)
+		}})
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+		wantError(t, err, context.Canceled)
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		wantNothingKept(t, store)
+	}
+}
+
+func TestRecordWithPartsThatDoNotTileIsNeverUsed(t *testing.T) {
+	data := randomBytes(unequalSize)
+	for name, damage := range map[string]func(*storage.Record){
+		"hole":        func(r *storage.Record) { r.Parts = append(r.Parts[:1], r.Parts[2:]...) },
+		"wrong order": func(r *storage.Record) { r.Parts[0], r.Parts[1] = r.Parts[1], r.Parts[0] },
+		"other part": func(r *storage.Record) {
+			r.Parts[0].UploadURL, r.Parts[1].UploadURL = r.Parts[1].UploadURL, r.Parts[0].UploadURL
+		},
+	} {
+		srv, store := finalLast(t), &storage.Memory{}
+		interruptedInParts(t, srv, store, data)
+		for rec, err := range store.All(context.Background()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			damage(&rec)
+			if _, err := store.Put(context.Background(), rec); err != nil {
+				continue // the store knows better
+			}
+		}
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+	}
+}
+
+// oneReader is a source that breaks when two readers of it are open.
+type oneReader struct {
+	t    *testing.T
+	data []byte
+	open atomic.Int64
+}
+
+func (s *oneReader) Stat(context.Context) (tus.SourceInfo, error) {
+	return tus.SourceInfo{Size: int64(len(s.data)), Sequential: true}, nil
+}
+
+func (s *oneReader) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	if s.open.Add(1) > 1 {
+		s.t.Error("two readers are open")
+	}
+	return oneReading{bytes.NewReader(s.data[offset:]), s}, nil
+}
+
+type oneReading struct {
+	io.Reader
+	source *oneReader
+}
+
+func (r oneReading) Close() error { r.source.open.Add(-1); return nil }
+
+func TestPartsOfAnEarlierSessionFromASourceWithOneReader(t *testing.T) {
+	data := randomBytes(unequalSize)
+	for kind, srv := range concatServers(t) {
+		store := &storage.Memory{}
+		interruptedInParts(t, srv, store, data)
+		opts := unequal()
+		opts.ParallelBestEffort = true
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
+		res, err := client.Upload(testContext(t), &oneReader{t: t, data: data}, opts)
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		if res.Stats.ResumedFrom == 0 {
+			t.Errorf("%s: nothing was resumed", kind)
+		}
+	}
+}
