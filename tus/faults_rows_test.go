@@ -1,0 +1,498 @@
+package tus_test
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+const (
+	htmlPage = "<!DOCTYPE html><html><h1>It works!</h1></html>"
+	always   = -1
+)
+
+// faultRows are the rows of the matrix, with what is expected.
+//
+// The rule behind them: an outcome that is not known is asked for (HEAD) and the
+// bytes that did not arrive are sent again, and no others; an answer that means
+// no ends the upload and leaves it resumable. A creation with bytes whose answer
+// is not known cannot be asked about, as nothing tells its URL: it is repeated
+// without bytes, which go with a PATCH then.
+func faultRows() []faultRow {
+	return slices.Concat(
+		cutRows(), stallRows(), earlyRows(), refusalRows(), goneRows(), answerRows(), wireRows(), redirectRows(),
+		checksumRows(), creationRows(), askingRows(), completingRows(), probingRows(), connectingRows())
+}
+
+// bytesAgain is for a fault that may have kept all bytes of a request from being
+// stored.
+func bytesAgain() verdict { return fine(2).again(request) }
+
+// createdAgain is the same for a creation with bytes.
+func createdAgain() verdict { return fine(2).again(request).creating(1) }
+
+// butOne is an exception for creations with bytes.
+func butOne(v verdict) map[string]verdict { return map[string]verdict{one: v} }
+
+// cutRows: connections that end.
+func cutRows() []faultRow {
+	return []faultRow{
+		{name: "cut before the body", action: tustest.CutBefore(), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "cut in the body", action: tustest.CutAfter(faultCut), want: fine(2).again(rest), but: butOne(createdAgain())},
+		{name: "cut after the body, answer lost", action: tustest.LoseResponse(), want: fine(1), but: butOne(createdAgain())},
+		{name: "cut in the answer", action: tustest.CutAnswer(30), want: fine(1), but: butOne(createdAgain())},
+		// Progress renews the budget of failures, however often.
+		{name: "cut in each body", times: always, action: tustest.CutAfter(faultCut), want: fine(2 * faultSize / faultCut).again(times(faultSize / faultCut)),
+			but: butOne(fine(2 + 2*faultSize/faultCut).again(times(faultSize / faultCut)).creating(1))},
+		{name: "each cut before the body", times: always, action: tustest.CutBefore(), want: fails(errTemporary, resumable).again(times(8))},
+		{name: "each answer lost", times: always, action: tustest.LoseResponse(), want: fine(4), but: butOne(fine(3).again(request).creating(1))},
+	}
+}
+
+// stallRows: connections on which nothing moves, or little. Silence is cut, and
+// slowness is not.
+func stallRows() []faultRow {
+	rows := []faultRow{
+		{name: "stall before the body", action: tustest.Stall(), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "stall in the body", action: tustest.StallAfter(faultCut), want: fine(2).again(rest), but: butOne(createdAgain())},
+		{name: "stall after the body", action: tustest.StallAfter(faultSize), want: fine(1), but: butOne(createdAgain())},
+		{name: "stall always", times: always, action: tustest.Stall(), want: fails(tus.ErrStalled, resumable).again(times(8))},
+		{name: "server reads slowly", times: always, action: tustest.ReadSlowly(1<<10, time.Second), want: fine(0)},
+		{name: "answer comes slowly", times: always, action: tustest.AnswerSlowly(10, time.Second), want: fine(0)},
+		// Whether the server is asked, or waited for, is a matter of taste.
+		{name: "answer comes very slowly", action: tustest.AnswerSlowly(1, 10*time.Second), want: fine(1), but: butOne(createdAgain())},
+		{name: "delay below the stall timeout", times: always, action: tustest.Delay(29 * time.Second), want: fine(0)},
+	}
+	for i := range rows {
+		rows[i].bubble = true
+	}
+	return rows
+}
+
+// earlyRows: answers that come while the body is still being sent.
+func earlyRows() []faultRow {
+	rows := []faultRow{
+		{name: "early 409", action: tustest.RespondEarly(409, "conflict"), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "early 500", action: tustest.RespondEarly(500, htmlPage), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "early 403", action: tustest.RespondEarly(403, "no"), want: fails(tus.ErrUnauthorized, resumable), but: butOne(fails(tus.ErrUnauthorized, nothing))},
+		{name: "early 204, a part stored", action: tustest.AcceptEarly(faultCut), want: fine(1).again(rest)},
+		// A request that fits a buffer of net/http counts as sent. Then the server
+		// seems to lose what it confirmed.
+		{name: "early 204 for what was not sent yet", action: confirmEarly, want: bytesAgain(), but: map[string]verdict{
+			inChunk: fine(3).again(times(2)), parallel: fine(6).again(request), streamed: fails(tus.ErrNotRecoverable, resumable).again(request)}},
+	}
+	for i := range rows {
+		rows[i].bubble = true // where no buffer takes the whole body
+	}
+	return rows
+}
+
+// confirmEarly confirms all bytes of a request before they have come, and drops
+// them when the client has read that. A creation is made.
+func confirmEarly(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	r.Body = &lateBody{ReadCloser: r.Body}
+	at, _ := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
+	end := strconv.FormatInt(at+r.ContentLength, 10)
+	if r.Method == http.MethodPost {
+		creation := r.Clone(r.Context())
+		creation.Header.Del("Content-Type")
+		creation.Body, creation.ContentLength = http.NoBody, 0
+		made := &headerOnly{header: http.Header{}}
+		h.Serve(made, creation)
+		tustest.RespondEarly(201, "", "Location", made.header.Get("Location"), "Upload-Offset", end)(w, r, h)
+		return
+	}
+	tustest.RespondEarly(204, "", "Upload-Offset", end)(w, r, h)
+}
+
+// lateBody is not read before everyone else waits, which is when the clock of a
+// bubble moves on.
+type lateBody struct {
+	io.ReadCloser
+	waited bool
+}
+
+func (b *lateBody) Read(p []byte) (int, error) {
+	if !b.waited {
+		b.waited = true
+		<-time.After(time.Second)
+	}
+	return b.ReadCloser.Read(p)
+}
+
+// headerOnly keeps the header of an answer.
+type headerOnly struct{ header http.Header }
+
+func (w *headerOnly) Header() http.Header         { return w.header }
+func (w *headerOnly) Write(p []byte) (int, error) { return len(p), nil }
+func (w *headerOnly) WriteHeader(int)             {}
+
+// refusalRows: answers that say no, for now or for good.
+func refusalRows() []faultRow {
+	var rows []faultRow
+	for name, action := range forNow {
+		rows = append(rows, faultRow{name: name, action: action, want: bytesAgain(), but: butOne(createdAgain())})
+	}
+	slices.SortFunc(rows, func(a, b faultRow) int { return strings.Compare(a.name, b.name) })
+	renewing := func(client *tus.Options, _ *tus.UploadOptions) {
+		client.Hooks.BeforeRequest = func(*http.Request) error { return nil }
+	}
+	smaller := func(_ *tus.Options, how *tus.UploadOptions) { how.MinChunkSize = 1 << 10 }
+	refusedThen := func(err error) faultRow {
+		return faultRow{want: fails(err, resumable), but: butOne(fails(err, nothing))}
+	}
+	with := func(row faultRow, name string, action tustest.Action) faultRow {
+		row.name, row.action = name, action
+		return row
+	}
+	return append(rows,
+		faultRow{name: "500 though all is stored", action: tustest.SetStatus(500), want: fine(1), but: butOne(createdAgain())},
+		faultRow{name: "503 always", times: always, action: tustest.RespondAfter(503, ""), want: fails(errTemporary, resumable).again(times(8))},
+		faultRow{name: "423 always", times: always, action: tustest.RespondAfter(423, "locked"), want: fails(tus.ErrUploadLocked, resumable).again(times(8))},
+		faultRow{name: "401, and a hook that renews the token", action: tustest.RespondAfter(401, ""), opts: renewing, want: bytesAgain(), but: butOne(createdAgain())},
+		with(refusedThen(tus.ErrUnauthorized), "401", tustest.RespondAfter(401, "")),
+		with(refusedThen(tus.ErrUnauthorized), "403", tustest.RespondAfter(403, htmlPage)),
+		with(refusedThen(tus.ErrVersion), "412", tustest.RespondAfter(412, "", "Tus-Version", "0.2.2")),
+		faultRow{name: "413", action: tustest.RespondAfter(413, ""), want: fails(tus.ErrTooLarge, resumable), but: butOne(createdAgain())},
+		faultRow{name: "413 twice, smaller chunks allowed", times: 2, action: tustest.RespondAfter(413, ""), opts: smaller,
+			want: fine(16).again(times(2)), but: butOne(fine(8).again(times(2)).creating(1))},
+		faultRow{name: "422", action: tustest.RespondAfter(422, "virus"), want: refused(422, resumable), but: butOne(refused(422, nothing))},
+		faultRow{name: "501", action: tustest.RespondAfter(501, ""), want: refused(501, resumable), but: butOne(refused(501, nothing))},
+	)
+}
+
+// forNow are refusals that pass.
+var forNow = map[string]tustest.Action{
+	"400 of tusd for an interrupted PATCH": tustest.RespondAfter(400, "ERR_UPLOAD_INTERRUPTED: upload has been interrupted"),
+	"400 of the Node server":               tustest.RespondAfter(400, "Request aborted"),
+	"408":                                  tustest.RespondAfter(408, ""),
+	"409 at the very offset":               tustest.RespondAfter(409, "currently being updated"),
+	"423":                                  tustest.RespondAfter(423, "locked"),
+	"425":                                  tustest.RespondAfter(425, ""),
+	"429 with Retry-After":                 tustest.RespondAfter(429, "", "Retry-After", "0"),
+	"500":                                  tustest.RespondAfter(500, htmlPage),
+	"502 in HTML, body not read":           tustest.Respond(502, htmlPage, "Content-Type", "text/html"),
+	"503 with a Retry-After that is none":  tustest.RespondAfter(503, "", "Retry-After", "soon"),
+	"504":                                  tustest.RespondAfter(504, ""),
+}
+
+// goneRows: servers that lose bytes or uploads.
+func goneRows() []faultRow {
+	lost := fails(tus.ErrNotRecoverable, nothing) // by a stream
+	return []faultRow{
+		{name: "409, the server lost all bytes", action: tustest.Rewind(0), want: fine(2).again(everything), but: map[string]verdict{
+			inChunk: fine(3).again(times(2)), streamed: lost, one: fine(0)}},
+		{name: "409, the server lost the last bytes", action: tustest.Rewind(faultChunk - 100), want: fine(2).again(everything), but: map[string]verdict{
+			inChunk: fine(2).again(times(2)), streamed: lost, one: fine(0)}},
+		{name: "409, some bytes arrived all the same", action: storeAndConflict, want: fine(2).again(request), but: butOne(fine(0))},
+		{name: "410, the upload is gone", action: tustest.Vanish(), want: fine(2).again(everything).creating(1), but: map[string]verdict{
+			inChunk: fine(3).again(times(2)).creating(1), streamed: lost, one: fine(0)}},
+		{name: "404", action: tustest.RespondAfter(404, ""), want: fine(2).again(everything).creating(1), but: map[string]verdict{
+			inChunk: fine(3).again(times(2)).creating(1), streamed: lost, one: refused(404, nothing)}},
+		{name: "410 for ever", times: always, action: tustest.Vanish(), want: fails(tus.ErrUploadGone, nothing).again(times(16)), but: map[string]verdict{
+			parallel: fails(tus.ErrUploadGone, partly).again(times(9)), streamed: lost, one: fine(0)}},
+	}
+}
+
+// storeAndConflict stores the first bytes of a PATCH and answers with 409.
+func storeAndConflict(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	if r.Method == http.MethodPost {
+		h.Serve(w, r)
+		return
+	}
+	first := make([]byte, faultCut)
+	if _, err := io.ReadFull(r.Body, first); err == nil {
+		h.Append(r.URL.Path, first)
+	}
+	h.Serve(w, r)
+}
+
+// answerRows: answers that confirm less, more or something else than what was
+// sent. What the protocol does not allow is not believed.
+func answerRows() []faultRow {
+	forged := func(name string, offsets ...string) faultRow {
+		var header []string
+		for _, o := range offsets {
+			header = append(header, "Upload-Offset", o)
+		}
+		return faultRow{name: "Upload-Offset " + name, action: tustest.SetHeader(header...),
+			want: fails(tus.ErrProtocol, resumable), but: butOne(fails(tus.ErrProtocol, nothing))}
+	}
+	absent := forged("absent", "")
+	absent.but = butOne(fine(2).again(request)) // taken for a server that ignored the bytes
+	back := forged("goes back to 0", "0")
+	back.but = map[string]verdict{single: fine(1), parallel: fine(1), one: fine(2).again(request)}
+	return []faultRow{
+		{name: "204 for a part of the bytes", action: tustest.AcceptOnly(faultCut), want: fine(1).again(rest)},
+		{name: "204 for a part of the bytes, always", times: always, action: tustest.AcceptOnly(faultCut), want: fine(12).again(times(12))},
+		{name: "204 for no bytes", action: tustest.AcceptOnly(0), want: bytesAgain(), but: butOne(fine(1).again(request))},
+		{name: "204 for no bytes, always", times: always, action: tustest.AcceptOnly(0), want: fails(errTemporary, resumable).again(times(9))},
+		forged("negative", "-5"), forged("huge", "9223372036854775808"), forged("of 5000 digits", strings.Repeat("9", 5000)),
+		forged("beyond what was sent", "61441"), forged("no number", "banana"), forged("two times", "16384", "32768"),
+		absent, back,
+		{name: "200 and a page in HTML", action: tustest.RespondAfter(200, htmlPage, "Content-Type", "text/html"),
+			want: fails(tus.ErrProtocol, resumable), but: butOne(fails(tus.ErrNoLocation, nothing))},
+	}
+}
+
+// wireRows: answers that are unusual as HTTP.
+func wireRows() []faultRow {
+	return []faultRow{
+		{name: "interim answers 102", action: tustest.Inform(1, 102), want: fine(0)},
+		{name: "interim answers 103", action: tustest.Inform(2, 103, "Link", "</style.css>; rel=preload"), want: fine(0)},
+		{name: "interim answers 104 with an offset", action: tustest.Inform(3, 104, "Upload-Offset", "1"), want: fine(0)},
+		{name: "a thousand interim answers", action: tustest.Inform(1000, 104, "Upload-Offset", "1"), want: fine(0)},
+		{name: "endless body of the answer", action: tustest.EndlessAnswer(), want: fine(0)},
+		{name: "endless header of the answer", action: tustest.EndlessHeader(), want: fine(1), but: butOne(createdAgain())},
+		{name: "large header of the answer", action: tustest.SetHeader("X-Large", strings.Repeat("x", 100<<10)), want: fine(0)},
+		{name: "not HTTP", action: tustest.AnswerRaw("SSH-2.0-OpenSSH_9.6\r\n"), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "status 99999", action: tustest.AnswerRaw("HTTP/1.1 99999 No\r\n\r\n"), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "answered twice", action: tustest.AnswerTwice(), want: fine(2).again(request)},
+	}
+}
+
+// redirectRows: 307 and 308 are followed with method and body, others are not.
+func redirectRows() []faultRow {
+	elsewhere := func(status int) func(*stage) tustest.Action {
+		return func(s *stage) tustest.Action { return tustest.Redirect(status, s.elsewhere) }
+	}
+	followed := fine(1).again(request)
+	refused, refusedOne := fails(tus.ErrProtocol, resumable), butOne(fails(tus.ErrProtocol, nothing))
+	created := butOne(fine(1).again(request).creating(1))
+	return []faultRow{
+		{name: "307 in the origin", action: tustest.Redirect(307, ""), want: followed, but: created},
+		{name: "308 in the origin", action: tustest.Redirect(308, ""), want: followed, but: created},
+		{name: "307 to another origin", with: elsewhere(307), want: followed, but: created},
+		{name: "308 to another origin", with: elsewhere(308), want: followed, but: created},
+		{name: "301 in the origin", action: tustest.Redirect(301, ""), want: refused, but: refusedOne},
+		{name: "302 to another origin", with: elsewhere(302), want: refused, but: refusedOne},
+		{name: "303 in the origin", action: tustest.Redirect(303, ""), want: refused, but: refusedOne},
+		{name: "307 without Location", action: tustest.RespondAfter(307, ""), want: refused, but: refusedOne},
+		{name: "307 in a circle", times: always, action: tustest.Redirect(307, ""), want: fails(tus.ErrProtocol, resumable).again(times(5)),
+			but: butOne(fails(tus.ErrProtocol, nothing).again(times(5)))},
+	}
+}
+
+// checksumRows: bytes that are damaged on their way, and servers that judge
+// wrongly. A chunk is sent again three times.
+func checksumRows() []faultRow {
+	algorithms := []string{"sha1", "md5", "sha256", "sha512", "crc32"}
+	mismatch := fails(tus.ErrChecksumMismatch, resumable).again(times(3))
+	var rows []faultRow
+	for mode, name := range map[checksumMode]string{inHeader: "checksum before", inTrailer: "checksum after"} {
+		rows = append(rows,
+			faultRow{name: name + ", a bit flips", checksums: mode, action: tustest.FlipBit(1000),
+				want: bytesAgain(), but: butOne(createdAgain())},
+			faultRow{name: name + ", a bit always flips", checksums: mode, times: always, action: tustest.FlipBit(1000),
+				want: mismatch},
+			faultRow{name: name + ", 460", checksums: mode, action: tustest.RespondAfter(460, ""),
+				want: bytesAgain(), but: butOne(createdAgain())},
+			faultRow{name: name + ", 460 always", checksums: mode, times: always, action: tustest.RespondAfter(460, ""),
+				want: mismatch},
+			faultRow{name: name + ", all algorithms but md5 are refused", checksums: mode, times: always,
+				action: tustest.RefuseAlgorithm("sha1", "sha256", "sha512", "crc32"), want: fine(8).again(times(4)).creating(4),
+				but: map[string]verdict{parallel: fine(32).again(times(16))}},
+			faultRow{name: name + ", every algorithm is refused", checksums: mode, times: always,
+				action: tustest.RefuseAlgorithm(algorithms...), want: fine(10).again(times(5)).creating(5),
+				but: map[string]verdict{parallel: fine(40).again(times(20))}},
+			// What is not whole cannot be verified, so it is not kept.
+			faultRow{name: name + ", cut in the body", checksums: mode, action: tustest.CutAfter(faultCut),
+				want: bytesAgain(), but: butOne(createdAgain())},
+		)
+	}
+	slices.SortFunc(rows, func(a, b faultRow) int { return strings.Compare(a.name, b.name) })
+	return rows
+}
+
+// creationRows: faults of the POST.
+func creationRows() []faultRow {
+	var rows []faultRow
+	add := func(name string, action tustest.Action, want verdict, withBytes verdict) {
+		rows = append(rows, faultRow{name: name, on: creating, action: action, want: want,
+			but: map[string]verdict{one: withBytes, resumed: missed()}})
+	}
+	repeated := fine(1).creating(1)
+	for name, action := range map[string]tustest.Action{
+		"cut": tustest.CutBefore(), "answer lost": tustest.LoseResponse(), "cut in the answer": tustest.CutAnswer(40),
+		"500": tustest.RespondAfter(500, htmlPage), "502 in HTML": tustest.RespondAfter(502, htmlPage), "503": tustest.RespondAfter(503, ""),
+		"429": tustest.RespondAfter(429, "", "Retry-After", "0"), "423": tustest.RespondAfter(423, ""), "500 though created": tustest.SetStatus(500),
+		"not HTTP": tustest.AnswerRaw("\x00\x01\x02"), "endless header of the answer": tustest.EndlessHeader(),
+	} {
+		add(name, action, repeated, createdAgain())
+	}
+	for name, test := range map[string]struct {
+		action tustest.Action
+		err    error
+	}{
+		"no Location":                {tustest.SetHeader("Location", ""), tus.ErrNoLocation},
+		"200 and a page in HTML":     {tustest.RespondAfter(200, htmlPage), tus.ErrNoLocation},
+		"Location is no URL":         {tustest.SetHeader("Location", "http://[::1"), tus.ErrProtocol},
+		"Location of another scheme": {tustest.SetHeader("Location", "ftp://example.org/1"), tus.ErrProtocol},
+		"301":                        {tustest.Redirect(301, ""), tus.ErrProtocol},
+		"401":                        {tustest.RespondAfter(401, ""), tus.ErrUnauthorized},
+		"403":                        {tustest.RespondAfter(403, ""), tus.ErrUnauthorized},
+		"412":                        {tustest.RespondAfter(412, ""), tus.ErrVersion},
+	} {
+		add(name, test.action, fails(test.err, nothing), fails(test.err, nothing))
+	}
+	add("404", tustest.RespondAfter(404, ""), refused(404, nothing), refused(404, nothing))
+	add("413", tustest.RespondAfter(413, ""), fails(tus.ErrTooLarge, nothing), createdAgain())
+	add("interim answers", tustest.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
+	add("endless body of the answer", tustest.EndlessAnswer(), fine(0), fine(0))
+	add("answered twice", tustest.AnswerTwice(), fine(2).again(request), fine(0))
+	add("307 in the origin", tustest.Redirect(307, ""), repeated, fine(1).again(request).creating(1))
+	rows = append(rows,
+		faultRow{name: "307 to another origin", on: creating, with: func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) },
+			want: repeated, but: map[string]verdict{one: fine(1).again(request).creating(1), resumed: missed()}},
+		faultRow{name: "Location at another origin", on: creating, with: func(s *stage) tustest.Action { return locationAt(s.elsewhere) },
+			want: fine(0), but: map[string]verdict{resumed: missed()}},
+		faultRow{name: "stall", on: creating, bubble: true, action: tustest.Stall(), want: repeated,
+			but: map[string]verdict{one: createdAgain(), resumed: missed()}},
+		faultRow{name: "503 always", on: creating, times: always, action: tustest.RespondAfter(503, ""), want: fails(errTemporary, nothing).again(request),
+			but: map[string]verdict{resumed: missed()}},
+	)
+	slices.SortFunc(rows, func(a, b faultRow) int { return strings.Compare(a.name, b.name) })
+	return rows
+}
+
+// locationAt lets the server create an upload and names it at another origin.
+func locationAt(origin string) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Serve(&movingWriter{ResponseWriter: w, origin: origin}, r)
+	}
+}
+
+type movingWriter struct {
+	http.ResponseWriter
+	origin string
+}
+
+func (w *movingWriter) WriteHeader(status int) {
+	w.Header().Set("Location", w.origin+w.Header().Get("Location"))
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// askingRows: faults of the HEAD that follows a PATCH which was cut.
+func askingRows() []faultRow {
+	// after is what the cut costs, and more.
+	after := func(more int) faultRow {
+		return faultRow{on: asking, want: fine(2 + more).again(rest), but: map[string]verdict{
+			one:     fine(4 + more).again(times(2)).creating(1),
+			resumed: fine(more),
+		}}
+	}
+	with := func(row faultRow, name string, action tustest.Action) faultRow {
+		row.name, row.action = name, action
+		return row
+	}
+	distrusted := faultRow{on: asking, want: fails(tus.ErrProtocol, resumable).again(request)}
+	unauthorized := faultRow{on: asking, want: fails(tus.ErrUnauthorized, resumable).again(request)}
+	gone := faultRow{on: asking, want: fine(4).again(everything).creating(1), but: map[string]verdict{
+		inChunk:  fine(5).again(times(3)).creating(1),
+		streamed: fails(tus.ErrNotRecoverable, nothing).again(request),
+		one:      fine(6).again(times(3)).creating(2),
+		resumed:  fine(1).creating(1).again(begun),
+	}}
+	other := after(0)
+	other.want = fails(tus.ErrSourceMismatch, nothing).again(rest)
+	other.but = map[string]verdict{
+		// A stream shows its length only at the end.
+		streamed: fails(tus.ErrSourceMismatch, resumable).again(rest),
+		one:      fails(tus.ErrSourceMismatch, nothing).again(times(2)),
+		resumed:  fine(1).creating(1).again(begun), // it is another upload, so a new one is made
+	}
+	elsewhere := after(1)
+	elsewhere.name, elsewhere.with = "307 to another origin", func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) }
+	stall := with(after(1), "stall", tustest.Stall())
+	stall.bubble = true
+	stalled := with(faultRow{on: asking, want: fails(tus.ErrStalled, resumable).again(times(2))}, "stall always", tustest.Stall())
+	stalled.bubble, stalled.times = true, always
+	locked := with(faultRow{on: asking, want: fails(tus.ErrUploadLocked, resumable).again(times(2))}, "423 always", tustest.Respond(423, ""))
+	locked.times = always
+	return []faultRow{
+		with(after(1), "cut", tustest.CutBefore()),
+		with(after(1), "cut in the answer", tustest.CutAnswer(40)),
+		with(after(1), "500", tustest.Respond(500, htmlPage)),
+		with(after(1), "503", tustest.Respond(503, "", "Retry-After", "0")),
+		with(after(1), "409", tustest.Respond(409, "")),
+		with(after(1), "423", tustest.Respond(423, "")),
+		with(after(1), "not HTTP", tustest.AnswerRaw("\r\n\r\n\r\n")),
+		with(after(1), "endless header of the answer", tustest.EndlessHeader()),
+		with(after(0), "interim answers", tustest.Inform(3, 104, "Upload-Offset", "1")),
+		with(after(1), "307 in the origin", tustest.Redirect(307, "")),
+		elsewhere, stall, stalled, locked,
+		with(distrusted, "301", tustest.Redirect(301, "")),
+		with(distrusted, "no Upload-Offset", tustest.SetHeader("Upload-Offset", "")),
+		with(distrusted, "Upload-Offset negative", tustest.SetHeader("Upload-Offset", "-1")),
+		with(distrusted, "Upload-Offset two times", tustest.SetHeader("Upload-Offset", "0", "Upload-Offset", "1")),
+		with(distrusted, "Upload-Offset beyond Upload-Length", tustest.SetHeader("Upload-Offset", "2", "Upload-Length", "1")),
+		with(distrusted, "200 and a page in HTML", tustest.Respond(200, htmlPage)),
+		with(unauthorized, "401", tustest.Respond(401, "")),
+		with(unauthorized, "403", tustest.Respond(403, "")),
+		with(gone, "404", tustest.Respond(404, "")),
+		with(gone, "410, the upload is gone", tustest.Vanish()),
+		with(other, "another Upload-Length", tustest.SetHeader("Upload-Length", "99999")),
+	}
+}
+
+// completingRows: the request that ends the upload, where all bytes may be there
+// without the client's knowing of it.
+func completingRows() []faultRow {
+	known := map[string]verdict{one: createdAgain(), parallel: fine(2)}
+	return []faultRow{
+		{name: "answer lost", on: completing, action: tustest.LoseResponse(), want: fine(1), but: known},
+		{name: "500 though complete", on: completing, action: tustest.SetStatus(500), want: fine(1), but: known},
+		{name: "cut in the body", on: completing, action: tustest.CutAfter(faultCut), want: fine(2).again(request), but: map[string]verdict{
+			one: createdAgain(), parallel: fine(1)}},
+		{name: "422 though complete", on: completing, times: always, action: tustest.SetStatus(422), want: fails(tus.ErrUnconfirmed, complete),
+			but: butOne(refused(422, nothing))},
+		{name: "403 and not complete", on: completing, times: always, action: tustest.RespondAfter(403, ""), want: fails(tus.ErrUnauthorized, resumable),
+			but: map[string]verdict{one: fails(tus.ErrUnauthorized, nothing), parallel: fails(tus.ErrUnconfirmed, complete)}},
+	}
+}
+
+// probingRows: OPTIONS may be missing, wrong, or behind a login. That stops only
+// what cannot do without.
+func probingRows() []faultRow {
+	var rows []faultRow
+	add := func(name string, times int, action tustest.Action, needing verdict) *faultRow {
+		rows = append(rows, faultRow{name: name, on: probing, times: times, checksums: inTrailer, action: action,
+			want: fine(0), but: map[string]verdict{one: fine(1), parallel: needing, streamed: needing}})
+		return &rows[len(rows)-1]
+	}
+	add("cut", 1, tustest.CutBefore(), fine(1))
+	add("500", 1, tustest.Respond(500, htmlPage), fine(1))
+	add("503", 1, tustest.Respond(503, ""), fine(1))
+	add("not HTTP", 1, tustest.AnswerRaw("220 smtp.example.org\r\n"), fine(1))
+	add("404 always", always, tustest.Respond(404, ""), refused(404, nothing))
+	add("405 always", always, tustest.Respond(405, ""), refused(405, nothing))
+	add("401 always", always, tustest.Respond(401, ""), fails(tus.ErrUnauthorized, nothing))
+	add("503 always", always, tustest.Respond(503, ""), fails(errTemporary, nothing))
+	add("200 and a page in HTML", always, tustest.Respond(200, htmlPage), fails(tus.ErrUnsupported, nothing))
+	add("Tus-Max-Size negative", always, tustest.SetHeader("Tus-Max-Size", "-1"), fails(tus.ErrProtocol, nothing))
+	add("stall", 1, tustest.Stall(), fine(1)).bubble = true
+	rows = append(rows,
+		faultRow{name: "interim answers", on: probing, checksums: inTrailer, action: tustest.Inform(3, 103), want: fine(0)},
+		faultRow{name: "endless body of the answer", on: probing, checksums: inTrailer, action: tustest.EndlessAnswer(), want: fine(0)},
+		faultRow{name: "307 to another origin", on: probing, checksums: inTrailer, with: func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) }, want: fine(1)},
+		faultRow{name: "Tus-Max-Size below the source", on: probing, times: always, checksums: inTrailer, action: tustest.SetHeader("Tus-Max-Size", "100"),
+			want: fails(tus.ErrTooLarge, nothing), but: map[string]verdict{streamed: fine(0), resumed: fine(0)}},
+	)
+	return rows
+}
+
+// connectingRows: connections that are reset as soon as they are open.
+func connectingRows() []faultRow {
+	return []faultRow{
+		{name: "reset on accept", on: connecting, want: fine(1), but: butOne(fine(1).again(request))},
+		{name: "reset on accept three times", on: connecting, times: 3, want: fine(3), but: butOne(fine(3).again(request))},
+		{name: "reset on accept always", on: connecting, times: always, want: fails(errTemporary, nothing), but: map[string]verdict{
+			one: fails(errTemporary, nothing).again(times(8)), resumed: fails(errTemporary, resumable)}},
+	}
+}

@@ -1,0 +1,128 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// What SECURITY.md says and no other test holds.
+
+func TestSecurityPolicyNamesTestsThatExist(t *testing.T) {
+	policy, err := os.ReadFile("../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var code bytes.Buffer
+	err = filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := os.ReadFile(path)
+		code.Write(file)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile("`((Test|Fuzz)[A-Za-z0-9]+)`").FindAllSubmatch(policy, -1)
+	if len(names) < 30 {
+		t.Errorf("only %d tests are named", len(names))
+	}
+	for _, name := range names {
+		if !bytes.Contains(code.Bytes(), []byte("\nfunc "+string(name[1])+"(")) {
+			t.Errorf("there is no %s", name[1])
+		}
+	}
+}
+
+func TestStoredURLOfAnotherOriginGetsNoCredentials(t *testing.T) {
+	// Whoever can write to the store can lead an upload elsewhere, but does not
+	// get at the credentials by it.
+	home, foreign := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
+	data := randomBytes(10_000)
+	target := uploadOn(t, foreign, data)
+	known := len(foreign.Requests())
+	store := &storage.Memory{}
+	stoppedAt(t, home.Endpoint(), store, tus.Bytes(data), 3000)
+	rec := records(t, store)[0]
+	rec.UploadURL = target
+	if _, err := store.Put(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	opts := secretOptions()
+	opts.Store = store
+	if _, err := newClient(t, home.Endpoint(), opts).Upload(testContext(t), tus.Bytes(data), inChunks()); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, foreign.Handler, target, data)
+	for _, r := range foreign.Requests()[known:] {
+		wantNoSecrets(t, r)
+	}
+}
+
+func TestUploadURLIsStoredWithItsQuery(t *testing.T) {
+	// Without the query the upload could not be resumed. User and password of the
+	// endpoint are not needed for that.
+	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "/files/00000001?signature=QUERY")})
+	opts := inChunks()
+	opts.StopAt = 3000
+	endpoint := strings.Replace(srv.Endpoint(), "http://", "http://me:PLANTED@", 1)
+	_, err := newClient(t, endpoint, &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), opts)
+	wantError(t, err, tus.ErrPaused)
+	rec := records(t, store)[0]
+	encoded, err := storage.Encode(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(rec.UploadURL, "?signature=QUERY") || bytes.Contains(encoded, []byte(planted)) {
+		t.Errorf("record is %s", encoded)
+	}
+}
+
+func TestBytesAndMetadataFollowTheServerButCredentialsDoNot(t *testing.T) {
+	home, away := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
+	home.Inject(tustest.Fault{Method: "POST", Action: tustest.Redirect(307, away.HTTP.URL)})
+	opts := whole()
+	opts.Metadata = tus.Metadata{"filename": "secret plans"}
+	data := randomBytes(3000)
+	res, err := newClient(t, home.Endpoint(), secretOptions()).Upload(testContext(t), tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, away.Handler, res.URL, data)
+	if up, _ := away.Upload(res.URL); up.Metadata != opts.Metadata.String() {
+		t.Errorf("metadata is %q", up.Metadata)
+	}
+	for _, r := range away.Requests() {
+		wantNoSecrets(t, r)
+	}
+}
+
+func TestNoCookieIsTakenFromAServer(t *testing.T) {
+	// Only a jar in the caller's own client would keep one.
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		w.Header().Set("Set-Cookie", "track=me; Path=/")
+		h.Serve(w, r)
+	}})
+	if _, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range srv.Requests() {
+		if got := r.Header.Get("Cookie"); got != "" {
+			t.Errorf("%s sends Cookie %q", r.Method, got)
+		}
+	}
+}

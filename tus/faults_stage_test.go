@@ -1,0 +1,323 @@
+package tus_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// stage is where uploads meet faults: a server, a second origin of it, and the
+// script of what goes wrong. The same uploads run over TCP, with everything that
+// the operating system does, or in a synctest bubble over in-memory connections,
+// where stalls cost no time.
+type stage struct {
+	*tustest.Handler
+	endpoint string
+	// elsewhere is another origin of the same server; empty in a bubble.
+	elsewhere string
+	listener  *tustest.Listener
+	script    *script
+	hit       *line // of the script, that matters
+	store     storage.Store
+	checksums *checksum.Set
+
+	mu   sync.Mutex
+	busy map[string]bool // uploads, by path, for which a request is under way
+
+	dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil for TCP
+	closes []func()
+}
+
+// script is the faults of a stage. The first one that is meant and not used up
+// decides on a request.
+type script struct {
+	mu    sync.Mutex
+	lines []*line
+	over  bool
+}
+
+// line is a fault for the requests that match.
+type line struct {
+	match       func(*http.Request) bool
+	skip, times int // as in tustest.Fault, but times counts down from what it is
+	action      tustest.Action
+	hits        int
+}
+
+func (s *script) add(l line) *line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, &l)
+	return &l
+}
+
+// end lets the server serve properly from now on.
+func (s *script) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+}
+
+// hitsOf is how often a line came into play.
+func (s *script) hitsOf(l *line) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.hits
+}
+
+func (s *script) next(r *http.Request) *line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lines {
+		if s.over || l.times == 0 || !l.match(r) {
+			continue
+		}
+		if l.skip > 0 {
+			l.skip--
+			continue
+		}
+		l.times--
+		l.hits++
+		return l
+	}
+	return nil
+}
+
+// play is the Action that follows the script.
+func (s *script) play(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	if l := s.next(r); l != nil {
+		l.action(w, r, h)
+		return
+	}
+	h.Serve(w, r)
+}
+
+func newStage(opts *tustest.Options) *stage {
+	s := &stage{
+		Handler: tustest.NewHandler(opts), script: &script{}, store: &storage.Memory{}, checksums: &checksum.Set{},
+		busy: map[string]bool{},
+	}
+	s.Inject(tustest.Fault{Times: -1, Action: s.script.play})
+	return s
+}
+
+// onTCP runs f with a server on loopback ports.
+func onTCP(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage)) {
+	s := newStage(opts)
+	server := httptest.NewUnstartedServer(s.Handler)
+	s.listener = &tustest.Listener{Listener: server.Listener}
+	server.Listener = s.listener
+	server.Start()
+	other := httptest.NewServer(s.Handler)
+	s.endpoint, s.elsewhere = server.URL+"/files/", other.URL
+	defer func() {
+		s.Release()
+		for _, end := range s.closes {
+			end()
+		}
+		for _, srv := range []*httptest.Server{server, other} {
+			srv.CloseClientConnections()
+			srv.Close()
+		}
+	}()
+	f(t, s)
+}
+
+// inBubble runs f with a fake clock and a server behind in-memory connections.
+func inBubble(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(opts)
+		pipes := newPipeListener()
+		s.listener = &tustest.Listener{Listener: pipes}
+		server := &http.Server{Handler: s.Handler}
+		var serving sync.WaitGroup
+		serving.Go(func() { server.Serve(s.listener) })
+		s.endpoint, s.dial = "http://tus.test/files/", pipes.dial
+		defer func() {
+			s.Release()
+			for _, end := range s.closes {
+				end()
+			}
+			server.Close()
+			serving.Wait()
+			<-time.After(time.Minute) // for what the server does before it lets go of a connection
+		}()
+		f(t, s)
+	})
+}
+
+// client is a new session: another client with the same store.
+func (s *stage) client(t testing.TB, opts tus.Options) *tus.Client {
+	t.Helper()
+	return s.clientOver(t, s.conduct(t), opts)
+}
+
+// clientOver is client with a transport.
+func (s *stage) clientOver(t testing.TB, transport http.RoundTripper, opts tus.Options) *tus.Client {
+	t.Helper()
+	opts.HTTPClient = &http.Client{Transport: transport}
+	opts.Store, opts.Checksums = s.store, s.checksums
+	if opts.Retry.NewBackOff == nil && s.dial == nil { // a bubble has time
+		opts.Retry.NewBackOff = impatient().NewBackOff
+	}
+	opts.Header = http.Header{"Authorization": {"Bearer " + planted}}
+	client, err := tus.NewClient(s.endpoint, &opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// records are what the store holds.
+func (s *stage) records(t testing.TB) []storage.Record {
+	t.Helper()
+	var all []storage.Record
+	if s.store == nil {
+		return nil
+	}
+	for rec, err := range s.store.All(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, rec)
+	}
+	return all
+}
+
+// held is how many bytes the server has of the upload that would be gone on
+// with: of the record's, or else of url.
+func (s *stage) held(t testing.TB, url string) (n int64) {
+	urls := []string{url}
+	if records := s.records(t); len(records) > 0 {
+		urls = []string{records[0].UploadURL}
+		for i, part := range records[0].Parts {
+			if i == 0 {
+				urls = nil
+			}
+			urls = append(urls, part.UploadURL)
+		}
+	}
+	for _, u := range urls {
+		data, _ := s.Content(u)
+		n += int64(len(data))
+	}
+	return n
+}
+
+// creations counts the POST requests that reached the server, but for those of
+// final uploads.
+func (s *stage) creations() (n int) {
+	for _, r := range s.Requests() {
+		if methodOf(r.Method, r.Header) == http.MethodPost && !strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
+			n++
+		}
+	}
+	return n
+}
+
+// methodOf is the method that a request has by the protocol.
+func methodOf(method string, header http.Header) string {
+	return cmp.Or(header.Get("X-HTTP-Method-Override"), method)
+}
+
+// conduct is a transport that holds a client to the rules that no fault excuses:
+//   - a PATCH starts where the server said last that the upload is, and after a
+//     PATCH of unknown outcome the server is asked first;
+//   - there is never more than one request at a time for an upload, whoever of
+//     the clients of a stage makes it;
+//   - credentials go to the endpoint's origin only.
+type conduct struct {
+	t         testing.TB
+	stage     *stage
+	transport http.RoundTripper
+	trusted   string           // host and port
+	told      map[string]int64 // by path, where the server said the upload is
+}
+
+// conduct is the transport of a new session, which knows nothing of what the
+// server said before.
+func (s *stage) conduct(t testing.TB) *conduct {
+	transport := tus.NewTransport()
+	if s.dial != nil {
+		transport.DialContext = s.dial
+		transport.WriteBufferSize = 4 << 10 // so that what is sent has left
+	}
+	s.closes = append(s.closes, transport.CloseIdleConnections)
+	endpoint, _ := url.Parse(s.endpoint)
+	return &conduct{t: t, stage: s, transport: transport, trusted: endpoint.Host, told: map[string]int64{}}
+}
+
+func (c *conduct) RoundTrip(r *http.Request) (*http.Response, error) {
+	upload, method := r.URL.Path, methodOf(r.Method, r.Header)
+	single := method != http.MethodPost && method != http.MethodOptions
+	c.stage.mu.Lock()
+	if r.URL.Host != c.trusted && r.Header.Get("Authorization") != "" {
+		c.t.Errorf("%s %s carries credentials", r.Method, r.URL)
+	}
+	if single && c.stage.busy[upload] {
+		c.t.Errorf("%s while another request for the upload is under way", method)
+	}
+	if single {
+		c.stage.busy[upload] = true
+	}
+	before, known := c.told[upload]
+	if method == http.MethodPatch {
+		if at, err := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64); err != nil || !known || at != before {
+			c.t.Errorf("PATCH at %s, but the server said %d (%v)", r.Header.Get("Upload-Offset"), before, known)
+		}
+		delete(c.told, upload)
+	}
+	c.stage.mu.Unlock()
+
+	resp, err := c.transport.RoundTrip(r)
+
+	c.stage.mu.Lock()
+	defer c.stage.mu.Unlock()
+	if single {
+		delete(c.stage.busy, upload)
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch offset, e := strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64); {
+	case resp.StatusCode == 307 || resp.StatusCode == 308:
+		if known {
+			c.told[upload] = before
+		}
+	case resp.StatusCode > 299:
+	case method == http.MethodPost:
+		if at, err := url.Parse(resp.Header.Get("Location")); err == nil {
+			c.told[at.Path] = 0
+			if e == nil && carriesBytes(r) {
+				c.told[at.Path] = offset
+			}
+		}
+	case e == nil:
+		c.told[upload] = offset
+	}
+	return resp, nil
+}
+
+// patience ends what hangs.
+func patience(s *stage) (context.Context, context.CancelFunc) {
+	limit := time.Minute
+	if s.dial != nil {
+		limit = 30 * 24 * time.Hour // by the fake clock
+	}
+	return context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("it hangs"))
+}
