@@ -69,8 +69,13 @@ fuzz: ## every fuzz target for FUZZTIME each (default 60s)
 	done
 
 .PHONY: soak
-soak: ## kill uploaders and servers, KILLS times of each kind (default 1000), and print a table
+soak: ## kill uploaders and servers KILLS times of each kind, 5,000 random fault runs; prints a table
+	TUS_FAULT_RUNS=5000 $(GO) test -count 1 -timeout 60m -v -run 'TestFaultSoak' ./tus
 	cd integration && TUS_SOAK=$(KILLS) $(GO) test -count 1 -timeout 120m -v -run TestUploadsSurviveKills ./soak
+
+.PHONY: faults
+faults: ## every fault against every way to upload, as a table in faults.md
+	TUS_FAULTS=$(CURDIR)/faults.md $(GO) test -count 1 -run TestFaultMatrix ./tus
 
 .PHONY: cover
 cover: ## statements of tus/ that tests through the public API reach

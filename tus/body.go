@@ -65,9 +65,11 @@ type body struct {
 	reading sync.Mutex // held during a Read of src
 	closing sync.Once
 	mu      sync.Mutex
-	stopped bool  // the request is over: nothing counts any more
-	handed  int64 // bytes that went to the transport before that
-	err     error // the first failure of the source
+	stopped bool          // the request is over: nothing counts any more
+	handed  int64         // bytes that went to the transport
+	conn    *net.TCPConn  // on which the kernel is sending; nil if it is not
+	sending chan struct{} // closed when it is done; nil before
+	err     error         // the first failure of the source
 }
 
 // openBody opens the source for size bytes from offset on.
@@ -231,11 +233,11 @@ func (b *body) advance(n int64) error {
 	b.left -= n
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.handed += n
 	if b.stopped {
 		return errBodyStopped
 	}
 	if n > 0 {
-		b.handed += n
 		b.moved(int(n))
 	}
 	return nil
@@ -250,7 +252,17 @@ func (b *body) over() bool {
 // sendTo hands the rest of the file to the kernel, slice by slice, and returns
 // the bytes that went out.
 func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
-	defer conn.SetWriteDeadline(time.Time{})
+	done := make(chan struct{})
+	b.mu.Lock()
+	b.conn, b.sending = conn, done
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.conn = nil
+		conn.SetWriteDeadline(time.Time{})
+		close(done)
+	}()
 	for total < limit {
 		n, err := b.allowance(int(min(kernelSlice, limit-total)))
 		if err == io.EOF {
@@ -276,7 +288,7 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 			return 0, b.fail(err)
 		}
 	}
-	if err := conn.SetWriteDeadline(time.Now().Add(kernelWindow)); err != nil {
+	if err := b.openWindow(conn); err != nil {
 		return 0, err
 	}
 	sent, err := conn.ReadFrom(&io.LimitedReader{R: b.file, N: n})
@@ -302,6 +314,16 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	return sent, nil
 }
 
+// openWindow bounds the next call of the kernel, unless the request is over.
+func (b *body) openWindow(conn *net.TCPConn) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		return errBodyStopped
+	}
+	return conn.SetWriteDeadline(time.Now().Add(kernelWindow))
+}
+
 func (b *body) fail(err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -316,7 +338,19 @@ func (b *body) fail(err error) error {
 func (b *body) stop() {
 	b.mu.Lock()
 	b.stopped = true
+	sending := b.sending
+	if b.conn != nil { // what it has taken by now counts, and no more
+		b.conn.SetWriteDeadline(time.Unix(1, 0))
+	}
 	b.mu.Unlock()
+	if sending != nil {
+		wait := time.NewTimer(sendGrace) // a file may hang in a read
+		select {
+		case <-sending:
+		case <-wait.C:
+		}
+		wait.Stop()
+	}
 	b.Close()
 	if b.memory {
 		b.reading.Lock()
