@@ -255,9 +255,10 @@ func TestPanicOfTheIteratorReachesTheLoop(t *testing.T) {
 		for i := range jobs {
 			jobs[i].Options = whole()
 		}
+		begin := time.Now()
 		defer func() {
-			if got := recover(); got != "no more jobs" {
-				t.Errorf("recovered %v", got)
+			if got := recover(); got != "no more jobs" || time.Since(begin) > 0 {
+				t.Errorf("recovered %v after %v", got, time.Since(begin))
 			}
 		}()
 		for range newClient(nil).UploadAll(t.Context(), drawing(jobs, func(n int) {

@@ -202,24 +202,29 @@ func TestStreamWhoseUploadIsGone(t *testing.T) {
 }
 
 func TestStreamIsResumedByURL(t *testing.T) {
-	data := randomBytes(3500)
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
-	for _, declared := range []string{"", "3500"} {
-		for _, at := range []int{0, 1, 999, 1000, 1001, 1500, 3000, 3499, 3500} {
-			for name, deliver := range deliveries {
-				made, err := client.CreateDeferred(testContext(t), nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				fill(t, made.URL, declared, data[:at])
-				res, err := client.Resume(testContext(t), made.URL, tus.Reader(deliver(bytes.NewReader(data))), chunked())
-				if err != nil {
-					t.Fatalf("%s: from %d, declared %q: %v", name, at, declared, err)
-				}
-				wantStored(t, srv.Handler, res.URL, data)
-				if s := res.Stats; s.Sent != int64(3500-at) || s.ResumedFrom != int64(at) || res.Size != 3500 || res.Offset != 3500 {
-					t.Errorf("%s: from %d, declared %q: result is %+v", name, at, declared, res)
+	for _, n := range []int{700, 1000, 3000, 3500} {
+		data := randomBytes(n)
+		for _, declared := range []string{"", strconv.Itoa(n)} {
+			for _, at := range []int{0, 1, 699, 700, 999, 1000, 1001, 2999, 3000, 3499, 3500} {
+				for name, deliver := range deliveries {
+					if at > n {
+						continue
+					}
+					made, err := client.CreateDeferred(testContext(t), nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					fill(t, made.URL, declared, data[:at])
+					res, err := client.Resume(testContext(t), made.URL, tus.Reader(deliver(bytes.NewReader(data))), chunked())
+					if err != nil {
+						t.Fatalf("%s: %d bytes from %d, declared %q: %v", name, n, at, declared, err)
+					}
+					wantStored(t, srv.Handler, res.URL, data)
+					if s := res.Stats; s.Sent != int64(n-at) || s.ResumedFrom != int64(at) || res.Size != int64(n) || res.Offset != int64(n) {
+						t.Errorf("%s: %d bytes from %d, declared %q: result is %+v", name, n, at, declared, res)
+					}
 				}
 			}
 		}
