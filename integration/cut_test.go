@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,6 +103,9 @@ func TestCreationThatIsCutIsTriedAgain(t *testing.T) {
 	}
 	for name, place := range places {
 		for _, size := range []int64{0, 1000, 9 * mib} {
+			if size == 0 && strings.Contains(name, "OPTIONS") {
+				continue // an empty file needs none
+			}
 			t.Run(fmt.Sprintf("%s/size %d", name, size), func(t *testing.T) {
 				t.Parallel()
 				server, proxy, client, _ := throughProxy(t)

@@ -78,6 +78,9 @@ func TestUploadStoresTheExactBytesWithTheFewestRequests(t *testing.T) {
 // fewestRequests is what the first upload of a client may cost.
 func fewestRequests(size, chunk, inline int64) []string {
 	methods := []string{"OPTIONS", "POST"}
+	if size == 0 {
+		return methods[1:] // nothing of the server's makes a difference
+	}
 	if size <= inline {
 		return methods
 	}

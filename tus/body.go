@@ -292,7 +292,11 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 		return 0, err
 	}
 	sent, err := conn.ReadFrom(&io.LimitedReader{R: b.file, N: n})
-	if counted := b.advance(sent); counted != nil {
+	counted := b.advance(sent)
+	if sent == n && b.left == 0 {
+		return sent, nil // also where the answer was faster than we
+	}
+	if counted != nil {
 		return sent, counted
 	}
 	if sent == n {
@@ -344,7 +348,7 @@ func (b *body) stop() {
 	}
 	b.mu.Unlock()
 	if sending != nil {
-		wait := time.NewTimer(sendGrace) // a file may hang in a read
+		wait := time.NewTimer(time.Second) // a file may hang in a read
 		select {
 		case <-sending:
 		case <-wait.C:

@@ -113,7 +113,7 @@ func TestParallelPartsOnTusd(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := srv.SHA256(result.URL); err != nil || got != want {
-			t.Fatalf("tusd holds other bytes: %v", err)
+			t.Fatalf("tusd holds other bytes: %v; stats are %+v", err, result.Stats)
 		}
 		if result.Stats.Sent != size || result.Stats.Resent != 0 {
 			t.Errorf("stats are %+v", result.Stats)
