@@ -37,6 +37,8 @@ type body struct {
 	ctx  context.Context
 	src  io.ReadCloser
 	file *os.File // src, if the kernel can send it
+	// shift is how far places in file are from offsets.
+	shift int64
 	// throttle, if not nil, waits until n bytes may move, at most burst at once.
 	throttle func(n int) error
 	burst    int
@@ -89,7 +91,10 @@ func newBody(ctx context.Context, r io.ReadCloser, offset, size int64) *body {
 		verify: func() error { return nil },
 	}
 	if f, ok := r.(*os.File); ok {
-		b.file = f
+		// The place in the file is not the offset where a part is sent.
+		if at, err := f.Seek(0, io.SeekCurrent); err == nil {
+			b.file, b.shift = f, at-offset
+		}
 	}
 	return b
 }
@@ -312,7 +317,7 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	}
 	// Where the kernel could not do it, net copied through memory and may have
 	// read more than it wrote.
-	if _, err := b.file.Seek(b.offset, io.SeekStart); err != nil {
+	if _, err := b.file.Seek(b.offset+b.shift, io.SeekStart); err != nil {
 		return sent, b.fail(sourceError(err))
 	}
 	return sent, nil
