@@ -8,6 +8,7 @@ require (
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/seed-175555ba/tus-go v0.0.0
 	github.com/tus/tusd/v2 v2.9.1
+	go.uber.org/goleak v1.3.0
 	golang.org/x/exp v0.0.0-20250106191152-7588d65b2ba8
 	golang.org/x/term v0.44.0
 	golang.org/x/time v0.14.0
