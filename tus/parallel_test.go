@@ -208,22 +208,28 @@ func TestPartsOfAFileAreReadSideBySide(t *testing.T) {
 }
 
 func TestPartsWithChecksums(t *testing.T) {
-	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer"), tustest.Without("checksum-trailer", "concatenation-unfinished")} {
-		srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
-		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Times: 2, Action: tustest.RespondAfter(460, "")})
-		data := randomBytes(unequalSize)
-		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
-		res, err := client.Upload(testContext(t), tus.Bytes(data), unequal())
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantOneFinal(t, srv.Handler, res.URL, data)
-		if res.Checksum == "" {
-			t.Error("result names no checksum")
-		}
-		for _, r := range srv.Requests() {
-			if r.Method == "PATCH" && r.Header.Get("Upload-Checksum") == "" && r.Header.Get("Trailer") == "" && extensions != nil {
-				t.Errorf("PATCH without checksum: %v", r.Header)
+	path := filepath.Join(t.TempDir(), "file")
+	data := randomBytes(unequalSize)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []tus.Source{tus.Bytes(data), tus.File(path), tus.FSFile(mapFS("file", data), "file")} {
+		for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer"), tustest.Without("checksum-trailer", "concatenation-unfinished")} {
+			srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Times: 2, Action: tustest.RespondAfter(460, "")})
+			client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
+			res, err := client.Upload(testContext(t), source, unequal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantOneFinal(t, srv.Handler, res.URL, data)
+			if res.Checksum == "" {
+				t.Error("result names no checksum")
+			}
+			for _, r := range srv.Requests() {
+				if r.Method == "PATCH" && r.Header.Get("Upload-Checksum") == "" && extensions != nil {
+					t.Errorf("PATCH without checksum: %v", r.Header)
+				}
 			}
 		}
 	}
