@@ -1,0 +1,108 @@
+// Command hooks is told what happens to uploads: by a tusd through its HTTP hooks,
+// and by other services through signed webhooks.
+//
+//	HOOKS_KEY=… HOOKS_SECRETS=new,old HOOKS_TOKENS=alice,bob hooks -addr 127.0.0.1:8000
+//	tusd -hooks-http "http://tusd:$HOOKS_KEY@127.0.0.1:8000/tusd"
+//
+// POST /tusd decides which uploads tusd takes: those that come with the token of a
+// user, have a filename and are not too large. What was uploaded is then told with
+// "post-finish". tusd does not sign its hooks, so it shows a key, by basic
+// authentication.
+//
+// POST /webhook takes calls with a header such as
+//
+//	Webhook-Signature: t=1767225600,v1=5f8a…
+//
+// where v1 is the HMAC-SHA256, in hexadecimal, of the Unix time t, a dot and the
+// body, under a secret that sender and receiver share. This is the form that Stripe
+// and many others use. A call is good if one v1 in it was made with one of the
+// secrets, if t is at most five minutes off, and if it did not come before.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "hooks:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("hooks", flag.ContinueOnError)
+	addr := flags.String("addr", "127.0.0.1:8000", "`host:port` to listen on")
+	maxSize := flags.Int64("max-size", 10<<30, "largest upload in `bytes`")
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	handler, err := newHandler(os.Getenv, *maxSize, slog.Default())
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("hooks at http://%s/tusd and /webhook\n", listener.Addr())
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	stop := context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		server.Shutdown(ctx)
+	})
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// newHandler makes both receivers. Secrets come from the environment, where a list
+// of processes does not show them.
+func newHandler(getenv func(string) string, maxSize int64, log *slog.Logger) (http.Handler, error) {
+	list := func(name string) []string {
+		return strings.FieldsFunc(getenv(name), func(r rune) bool { return r == ',' })
+	}
+	key, secrets, tokens := getenv("HOOKS_KEY"), list("HOOKS_SECRETS"), list("HOOKS_TOKENS")
+	if key == "" || len(secrets) == 0 || len(tokens) == 0 {
+		return nil, errors.New("HOOKS_KEY, HOOKS_SECRETS and HOOKS_TOKENS have to be set")
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /tusd", &tusdHooks{
+		key:   key,
+		rules: rules{maxSize: maxSize, tokens: tokens},
+		finished: func(ctx context.Context, u upload) error {
+			log.InfoContext(ctx, "upload is complete", "id", u.ID, "size", u.Size, "filename", u.MetaData["filename"])
+			return nil // here a program would write it down, and do the work later
+		},
+		log: log,
+	})
+	mux.Handle("POST /webhook", newWebhook(secrets, func(ctx context.Context, body []byte) error {
+		log.InfoContext(ctx, "webhook", "bytes", len(body))
+		return nil
+	}, log))
+	return mux, nil
+}
