@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+)
+
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+// spying tells the types of the bodies that connections are handed.
+func spying(dial dialer, saw func(body string)) dialer {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &spy{c, saw}, nil
+	}
+}
+
+type spy struct {
+	net.Conn
+	saw func(string)
+}
+
+// ReadFrom is what net/http calls with a body, inside an io.LimitedReader.
+func (s *spy) ReadFrom(r io.Reader) (int64, error) {
+	if limited, ok := r.(*io.LimitedReader); ok {
+		s.saw(fmt.Sprintf("%T", limited.R))
+	}
+	return io.Copy(s.Conn, r)
+}
