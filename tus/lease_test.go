@@ -1,12 +1,10 @@
 package tus_test
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -17,196 +15,156 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
+// named makes requests that tell who sends them.
+func named(store storage.Store, name string) *tus.Options {
+	return &tus.Options{Store: store, Header: http.Header{processHeader: {name}}}
+}
+
 func TestTwoUploadersOfOneFileNeverWriteToOneURL(t *testing.T) {
 	data := randomBytes(10_000)
-	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-	var mu sync.Mutex
-	writing := map[string]int{}
-	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		mu.Lock()
-		if writing[r.URL.Path]++; writing[r.URL.Path] > 1 {
-			t.Errorf("two requests write to %s", r.URL.Path)
+	for name, open := range stores(t) {
+		for _, interrupted := range []int64{0, 3000} {
+			t.Run(fmt.Sprint(name, "/", interrupted, " bytes are there"), func(t *testing.T) {
+				srv, store, seen := tustest.NewServer(t, nil), open(t), &writers{}
+				if interrupted > 0 {
+					stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), interrupted)
+				}
+				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+					seen.note(r)
+					h.Serve(w, r)
+				}})
+				const uploaders = 8
+				results := make([]*tus.Result, uploaders)
+				var group sync.WaitGroup
+				for i := range uploaders {
+					group.Go(func() {
+						res, err := newClient(t, srv.Endpoint(), named(store, fmt.Sprint(i))).Upload(testContext(t), tus.Bytes(data), inChunks())
+						if err != nil {
+							t.Error(err)
+						}
+						results[i] = res
+					})
+				}
+				group.Wait()
+				resumed := 0
+				for _, res := range results {
+					wantStored(t, srv.Handler, res.URL, data)
+					if res.Stats.ResumedFrom > 0 {
+						resumed++
+					}
+				}
+				for _, up := range srv.Uploads() {
+					if n := seen.of("/files/" + up.ID); n != 1 {
+						t.Errorf("%d uploaders wrote to %s", n, up.ID)
+					}
+				}
+				if interrupted > 0 && resumed != 1 {
+					t.Errorf("%d went on with the upload", resumed)
+				}
+				if n := srv.BytesReceived(); n != uploaders*10_000 {
+					t.Errorf("%d bytes were received", n)
+				}
+				wantEmptyStore(t, store)
+			})
 		}
-		mu.Unlock()
-		h.Serve(w, r)
-		mu.Lock()
-		writing[r.URL.Path]--
-		mu.Unlock()
-	}})
-	const uploaders = 8
-	results := make([]*tus.Result, uploaders)
-	var group sync.WaitGroup
-	for i := range uploaders {
-		group.Go(func() {
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
-			if err != nil {
-				t.Error(err)
-			}
-			results[i] = res
-		})
-	}
-	group.Wait()
-	urls := map[string]bool{}
-	resumed := 0
-	for _, res := range results {
-		wantStored(t, srv.Handler, res.URL, data)
-		urls[res.URL] = true
-		if res.Stats.ResumedFrom > 0 {
-			resumed++
-		}
-	}
-	// Each has its own, unless it came when another was done.
-	if resumed == 0 || len(urls) < 2 && resumed < uploaders {
-		t.Errorf("%d uploads, %d resumed", len(urls), resumed)
-	}
-	wantEmptyStore(t, store)
-}
-
-// heldRecord is a stored upload with a lease.
-func heldRecord(t *testing.T, srv *tustest.Server, store *storage.Memory, data []byte, lease storage.Lease) {
-	t.Helper()
-	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-	rec := records(t, store)[0]
-	rec.Lease = &lease
-	if _, err := store.Put(context.Background(), rec); err != nil {
-		t.Fatal(err)
 	}
 }
 
-func TestWhoseLeaseIsRespected(t *testing.T) {
+func TestLeaseIsGivenBackHoweverASessionEnds(t *testing.T) {
 	data := randomBytes(10_000)
-	now := time.Now()
-	for name, test := range map[string]struct {
-		lease   storage.Lease
-		resumes bool
-	}{
-		"of somebody unknown":     {storage.Lease{Holder: "h", Process: "elsewhere", Until: now.Add(time.Minute)}, false},
-		"of this process":         {storage.Lease{Holder: "h", Process: leaseOfAnUpload(t).Process, Until: now.Add(time.Minute)}, false},
-		"of a living process":     {storage.Lease{Holder: "h", Process: processOf(t, livingChild(t)), Until: now.Add(time.Minute)}, false},
-		"of a dead process":       {storage.Lease{Holder: "h", Process: processOf(t, deadChild(t)), Until: now.Add(time.Minute)}, true},
-		"that has ended":          {storage.Lease{Holder: "h", Process: "elsewhere", Until: now.Add(-time.Second)}, true},
-		"that never seems to end": {storage.Lease{Holder: "h", Process: "elsewhere", Until: now.Add(24 * time.Hour)}, true},
-		"with a broken process":   {storage.Lease{Holder: "h", Process: "v1/////x/", Until: now.Add(time.Minute)}, false},
+	for name, end := range map[string]func(u *tus.Uploader, cancel func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler){
+		"paused": func(u *tus.Uploader, _ func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			u.Pause()
+			tustest.Stall()(w, r, h)
+		},
+		"context": func(_ *tus.Uploader, cancel func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			cancel()
+			tustest.Stall()(w, r, h)
+		},
+		"refused": func(_ *tus.Uploader, _ func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			tustest.Respond(403, "")(w, r, h)
+		},
+		"against the protocol": func(_ *tus.Uploader, _ func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			tustest.SetHeader("Upload-Offset", "77777")(w, r, h)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-			heldRecord(t, srv, store, data, test.lease)
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), inChunks())
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantStored(t, srv.Handler, res.URL, data)
-			if got := res.Stats.ResumedFrom == 3000; got != test.resumes {
-				t.Errorf("resumed from %d", res.Stats.ResumedFrom)
+			ctx, cancel := context.WithCancel(testContext(t))
+			defer cancel()
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				end(u, cancel, w, r, h)
+			}})
+			if _, err := u.Run(ctx); err == nil {
+				t.Fatal("upload succeeded")
+			}
+			if all := records(t, store); len(all) != 1 || all[0].Lease != nil || all[0].UploadURL != u.URL() {
+				t.Errorf("the store holds %+v", all)
 			}
 		})
 	}
 }
 
-// leaseOfAnUpload is a lease as this process takes it.
-func leaseOfAnUpload(t *testing.T) storage.Lease {
+// wantLease fails unless every record of a store is under a lease that lasts.
+func wantLease(t *testing.T, store storage.Store, least time.Duration) {
 	t.Helper()
-	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(randomBytes(10_000)), inChunks())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for u.URL() == "" {
-		if err := u.Step(testContext(t)); err != nil {
-			t.Fatal(err)
+	for _, rec := range records(t, store) {
+		if rec.Lease == nil || time.Until(rec.Lease.Until) < least {
+			t.Errorf("lease at %v is %+v", time.Now(), rec.Lease)
 		}
 	}
-	return *records(t, store)[0].Lease
-}
-
-// The test binary started again with this set waits until its input ends.
-const waitVariable = "TUS_TEST_WAIT"
-
-// waitIfChild is what such a child does, called by TestMain.
-func waitIfChild() {
-	if os.Getenv(waitVariable) != "" {
-		fmt.Println("ready")
-		bufio.NewReader(os.Stdin).ReadString('\n')
-		os.Exit(0)
-	}
-}
-
-func livingChild(t *testing.T) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), waitVariable+"=1")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		stdin.Close()
-		cmd.Wait()
-	})
-	return cmd
-}
-
-func deadChild(t *testing.T) *exec.Cmd {
-	t.Helper()
-	cmd := livingChild(t)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait()
-	return cmd
-}
-
-// processOf is what a child would write into a lease: as this process does, with
-// its own number and, for lack of better knowledge, no start time.
-func processOf(t *testing.T, cmd *exec.Cmd) string {
-	t.Helper()
-	fields := strings.Split(leaseOfAnUpload(t).Process, "/")
-	fields[len(fields)-2], fields[len(fields)-1] = fmt.Sprint(cmd.Process.Pid), ""
-	return strings.Join(fields, "/")
 }
 
 func TestLeaseIsRenewedForAsLongAsAnUploadTakes(t *testing.T) {
-	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		store := &storage.Memory{}
-		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(25 * time.Second)})
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		var watching sync.WaitGroup
-		watching.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case <-time.After(7 * time.Second):
-				}
-				for _, rec := range records(t, store) {
-					if rec.Lease == nil || time.Until(rec.Lease.Until) < 20*time.Second {
-						t.Errorf("lease at %v is %+v", time.Now(), rec.Lease)
+	for name, test := range map[string]struct {
+		size, chunk int
+		faults      []tustest.Fault
+	}{
+		"many requests":    {500_000, 1000, []tustest.Fault{{Method: "PATCH", Times: -1, Action: tustest.Delay(25 * time.Second)}}},
+		"one long request": {10_000_000, 0, []tustest.Fault{{Method: "PATCH", Action: tustest.Delay(3 * time.Hour)}}},
+		"long waits": {10_000, 1000, []tustest.Fault{
+			{Method: "PATCH", Skip: 3, Action: tustest.Respond(503, "", "Retry-After", "240")},
+			{Method: "HEAD", Times: 6, Action: tustest.Respond(503, "", "Retry-After", "240")},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+				store, data, began := &storage.Memory{}, randomBytes(test.size), time.Now()
+				h.Inject(test.faults...)
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				looks := 0
+				var watching sync.WaitGroup
+				watching.Go(func() {
+					for {
+						select {
+						case <-ctx.Done():
+							return
+						case <-time.After(7 * time.Second):
+							looks++
+							wantLease(t, store, 20*time.Second)
+						}
 					}
+				})
+				res, err := newClient(&tus.Options{Store: store, StallTimeout: -1}).
+					Upload(context.Background(), tus.Bytes(data), &tus.UploadOptions{ChunkSize: int64(test.chunk)})
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
+				cancel()
+				watching.Wait()
+				wantStored(t, h, res.URL, data)
+				if time.Since(began) < 20*time.Minute || looks < 100 {
+					t.Errorf("it took %v, looked at %d times", time.Since(began), looks)
+				}
+				wantEmptyStore(t, store)
+			})
 		})
-		data := randomBytes(100_000)
-		res, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), inChunks())
-		if err != nil {
-			t.Fatal(err)
-		}
-		cancel()
-		watching.Wait()
-		wantStored(t, h, res.URL, data)
-		wantEmptyStore(t, store)
-	})
+	}
 }
 
 func TestUploaderThatLostItsLeaseStops(t *testing.T) {
@@ -236,34 +194,182 @@ func TestUploaderThatLostItsLeaseStops(t *testing.T) {
 		if rec := records(t, store)[0]; rec.Lease == nil || rec.Lease.Holder != "another" {
 			t.Errorf("the other's record is %+v", rec)
 		}
+		before := len(h.Requests())
+		if _, err := u.Run(context.Background()); err == nil || len(h.Requests()) != before {
+			t.Errorf("it went on: %v, %d requests", err, len(h.Requests())-before)
+		}
 	})
 }
 
 func TestStepsFurtherApartThanALeaseNoticeATakeover(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store := &storage.Memory{}
-		u, err := newClient(&tus.Options{Store: store}).NewUploader(tus.Bytes(randomBytes(10_000)), inChunks())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for u.Offset() < 3000 {
-			if err := u.Step(context.Background()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(randomBytes(10_000)), inChunks())
+		stepTo(t, u, 3000)
 		time.Sleep(10 * time.Minute) // nobody steps, and nobody takes over
 		if err := u.Step(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		rec := records(t, store)[0]
-		if time.Until(rec.Lease.Until) < 30*time.Second {
-			t.Errorf("lease was not renewed: %+v", rec.Lease)
-		}
+		wantLease(t, store, 30*time.Second)
 		time.Sleep(10 * time.Minute)
+		rec := records(t, store)[0]
 		rec.Lease = &storage.Lease{Holder: "another", Process: "elsewhere", Until: time.Now().Add(time.Minute)}
 		if _, err := store.Put(context.Background(), rec); err != nil {
 			t.Fatal(err)
 		}
 		wantError(t, u.Step(context.Background()), tus.ErrLeaseLost)
+	})
+}
+
+func TestUploadThatNobodyStepsIsTakenOverAfterAMinute(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		store, data := &storage.Memory{}, randomBytes(10_000)
+		left := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), inChunks())
+		stepTo(t, left, 3000)
+
+		time.Sleep(50 * time.Second)
+		early, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		if err != nil || early.URL == left.URL() {
+			t.Errorf("early: %s, %v", early.URL, err)
+		}
+		time.Sleep(11 * time.Second)
+		late, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		if err != nil || late.URL != left.URL() || late.Stats.ResumedFrom != 3000 {
+			t.Errorf("late: %+v, %v", late, err)
+		}
+		before := len(h.Requests())
+		wantError(t, left.Step(context.Background()), tus.ErrLeaseLost)
+		if n := len(h.Requests()) - before; n != 0 {
+			t.Errorf("%d requests of the one that lost it", n)
+		}
+		wantStored(t, h, early.URL, data)
+		wantStored(t, h, late.URL, data)
+		wantEmptyStore(t, store)
+	})
+}
+
+func TestPausedUploadThatAnotherWentOnWithIsLeftToIt(t *testing.T) {
+	data := randomBytes(10_000)
+	for name, parallel := range map[string]bool{"whole": false, "parts": true} {
+		t.Run(name, func(t *testing.T) {
+			srv, store, seen := finalLast(t), &storage.Memory{}, &writers{}
+			options := func() *tus.UploadOptions {
+				if parallel {
+					return &tus.UploadOptions{ChunkSize: 500, Parallel: 2, PartBoundaries: []int64{5000}}
+				}
+				return inChunks()
+			}
+			var first *tus.Uploader
+			srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				seen.note(r)
+				if first != nil && r.Header.Get(processHeader) == "first" && r.Header.Get("Upload-Offset") == "3000" {
+					first.Pause()
+				}
+				h.Serve(w, r)
+			}})
+			first, err := newClient(t, srv.Endpoint(), named(store, "first")).NewUploader(tus.Bytes(data), options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = first.Run(testContext(t))
+			wantError(t, err, tus.ErrPaused)
+
+			second, err := newClient(t, srv.Endpoint(), named(store, "second")).NewUploader(tus.Bytes(data), options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for second.State() != tus.StateReady {
+				if err := second.Step(testContext(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if second.Stats().ResumedFrom == 0 {
+				t.Fatal("the second began anew")
+			}
+			before := len(srv.Requests())
+			_, err = first.Run(testContext(t))
+			wantError(t, err, tus.ErrLeaseLost)
+			if n := len(srv.Requests()) - before; n != 0 {
+				t.Errorf("%d requests of the one that lost it", n)
+			}
+			res, err := second.Run(testContext(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			wantEmptyStore(t, store)
+		})
+	}
+}
+
+func TestPausedUploadThatAnotherCompletedIsNotSentAgain(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	opts := inChunks()
+	opts.StopAt = 3000
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	first, err := client.NewUploader(tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = first.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	second, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil || second.URL != first.URL() {
+		t.Fatalf("second result is %+v, %v", second, err)
+	}
+	if _, err := first.Run(testContext(t)); err != nil && !errors.Is(err, tus.ErrLeaseLost) {
+		t.Errorf("error is %v", err)
+	}
+	wantStored(t, srv.Handler, first.URL(), data)
+	if n := srv.BytesReceived(); n != 10_000 || srv.Count("POST") != 1 {
+		t.Errorf("%d bytes in %d uploads", n, srv.Count("POST"))
+	}
+	wantEmptyStore(t, store)
+}
+
+func TestLeaseSurvivesALookupThatTakesLong(t *testing.T) {
+	// One previous upload is claimed while another, of a server in trouble, is
+	// asked for until the lease of the first is over. Then a third party comes.
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		store, data, seen := &storage.Memory{}, randomBytes(10_000), &writers{}
+		var left []*tus.Uploader
+		for range 2 {
+			u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), inChunks())
+			left = append(left, u)
+		}
+		for i, u := range left {
+			stepTo(t, u, int64(2000*(i+1)))
+			u.Pause()
+		}
+		h.Inject(tustest.Fault{Method: "HEAD", Skip: 1, Times: 5, Action: tustest.Respond(503, "", "Retry-After", "120")},
+			tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				seen.note(r)
+				tustest.Delay(20*time.Second)(w, r, h)
+			}})
+		var uploading sync.WaitGroup
+		upload := func(who string) {
+			uploading.Go(func() {
+				res, err := newClient(named(store, who)).Upload(context.Background(), tus.Bytes(data), inChunks())
+				if err != nil {
+					t.Errorf("%s: %v", who, err)
+					return
+				}
+				wantStored(t, h, res.URL, data)
+			})
+		}
+		upload("first")
+		time.Sleep(90 * time.Second)
+		upload("second")
+		uploading.Wait()
+		for _, up := range h.Uploads() {
+			if n := seen.of("/files/" + up.ID); n > 1 {
+				t.Errorf("%d uploaders wrote to %s", n, up.ID)
+			}
+		}
+		for _, rec := range records(t, store) {
+			if rec.Lease != nil && strings.Contains(rec.UploadURL, "/files/") && time.Until(rec.Lease.Until) > 0 {
+				t.Errorf("a lease was kept: %+v", rec)
+			}
+		}
 	})
 }

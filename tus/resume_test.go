@@ -4,20 +4,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/storage/boltstore"
-	"github.com/seed-175555ba/tus-go/storage/filestore"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -56,26 +54,23 @@ func wantEmptyStore(t testing.TB, store storage.Store) {
 }
 
 func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
-	stores := map[string]func(t *testing.T) storage.Store{
-		"memory": func(*testing.T) storage.Store { return &storage.Memory{} },
-		"bolt": func(t *testing.T) storage.Store {
-			s, err := boltstore.Open(filepath.Join(t.TempDir(), "uploads.db"), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { s.Close() })
-			return s
-		},
-		"files": func(t *testing.T) storage.Store {
-			s, err := filestore.Open(filepath.Join(t.TempDir(), "uploads"), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		},
-	}
 	data := randomBytes(10_000)
 	interruptions := map[string]func(t *testing.T, srv *tustest.Server, store storage.Store){
+		"paused": func(t *testing.T, srv *tustest.Server, store storage.Store) {
+			var u *tus.Uploader
+			opts := inChunks()
+			opts.Hooks.OnProgress = func(p tus.Progress) {
+				if p.Acknowledged == 3000 {
+					u.Pause()
+				}
+			}
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = u.Run(testContext(t))
+			wantError(t, err, tus.ErrPaused)
+		},
 		"stopped": func(t *testing.T, srv *tustest.Server, store storage.Store) {
 			stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 		},
@@ -94,7 +89,7 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 			wantError(t, err, tus.ErrUnauthorized)
 		},
 	}
-	for name, open := range stores {
+	for name, open := range stores(t) {
 		for why, interrupt := range interruptions {
 			t.Run(name+"/"+why, func(t *testing.T) {
 				srv, store := tustest.NewServer(t, nil), open(t)
@@ -108,12 +103,16 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 				if res.Stats.ResumedFrom != 3000 || res.Stats.Sent != 7000 || res.Stats.Resent != 0 {
 					t.Errorf("stats are %+v", res.Stats)
 				}
-				var methods []string
+				var log []string
 				for _, r := range srv.Requests()[before:] {
-					methods = append(methods, r.Method)
+					log = append(log, strings.TrimSpace(r.Method+" "+r.Header.Get("Upload-Offset")))
 				}
-				if got := strings.Join(methods, " "); got != "HEAD"+strings.Repeat(" PATCH", 7) {
+				want := "HEAD PATCH 3000 PATCH 4000 PATCH 5000 PATCH 6000 PATCH 7000 PATCH 8000 PATCH 9000"
+				if got := strings.Join(log, " "); got != want {
 					t.Errorf("requests were %s", got)
+				}
+				if n := srv.BytesReceived(); n != 10_000 {
+					t.Errorf("both sessions sent %d bytes", n)
 				}
 				wantEmptyStore(t, store)
 			})
@@ -122,7 +121,14 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 }
 
 func TestURLIsStoredBeforeTheFirstByteAndUntilTheLastIsConfirmed(t *testing.T) {
-	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+	srv, removed := tustest.NewServer(t, nil), 0
+	store := &scripted{Store: &storage.Memory{}, delete: func(next func() error) error {
+		if up := srv.Uploads()[0]; !up.Complete() {
+			t.Errorf("record was removed when the server had %d bytes", len(up.Data))
+		}
+		removed++
+		return next()
+	}}
 	seen := 0
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		all := records(t, store)
@@ -135,43 +141,53 @@ func TestURLIsStoredBeforeTheFirstByteAndUntilTheLastIsConfirmed(t *testing.T) {
 	if _, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), inChunks()); err != nil {
 		t.Fatal(err)
 	}
-	if seen != 10 {
-		t.Errorf("%d PATCH requests", seen)
+	if seen != 10 || removed != 1 {
+		t.Errorf("%d PATCH requests, removed %d times", seen, removed)
 	}
 	wantEmptyStore(t, store)
 }
 
 func TestUploadInOneRequestIsNotStored(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	store := &countingStore{Store: &storage.Memory{}}
+	srv, puts := tustest.NewServer(t, nil), 0
+	store := &scripted{Store: &storage.Memory{}, put: func(_ storage.Record, next put) (storage.Record, error) {
+		puts++
+		return next()
+	}}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	for _, size := range []int{0, 100} {
 		if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(size)), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if store.puts != 0 {
-		t.Errorf("%d records were stored", store.puts)
+	if puts != 0 || srv.Count("PATCH") != 0 {
+		t.Errorf("%d records were stored, %d PATCH requests", puts, srv.Count("PATCH"))
 	}
-	// Only if the server did not take all of it there is something to resume.
-	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.AcceptOnly(30)})
-	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(101)), nil); err != nil {
+}
+
+func TestPartOfAnUploadInOneRequestIsStored(t *testing.T) {
+	// If the server did not take all of it, there is something to resume.
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(100)
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.AcceptOnly(30)},
+		tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			if all := records(t, store); len(all) != 1 || !strings.HasSuffix(all[0].UploadURL, r.URL.Path) {
+				t.Errorf("with a PATCH the store holds %+v", all)
+			}
+			tustest.RespondAfter(403, "not today")(w, r, h)
+		}})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	_, err := client.Upload(testContext(t), tus.Bytes(data), nil)
+	wantError(t, err, tus.ErrUnauthorized)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if store.puts == 0 {
-		t.Error("a partly accepted upload was not stored")
+	wantStored(t, srv.Handler, res.URL, data)
+	// The first HEAD looks whether the last bytes were taken although refused.
+	wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH", "HEAD", "HEAD", "PATCH")
+	if res.Stats.ResumedFrom != 30 || res.Stats.Sent != 70 {
+		t.Errorf("stats are %+v", res.Stats)
 	}
 	wantEmptyStore(t, store)
-}
-
-type countingStore struct {
-	storage.Store
-	puts int
-}
-
-func (s *countingStore) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
-	s.puts++
-	return s.Store.Put(ctx, rec)
 }
 
 func TestFurthestPreviousUploadIsTakenUnlessOneIsChosen(t *testing.T) {
@@ -184,16 +200,7 @@ func TestFurthestPreviousUploadIsTakenUnlessOneIsChosen(t *testing.T) {
 		for _, offset := range []int64{2000, 5000, 3000} {
 			opts := inChunks()
 			opts.StopAt = offset
-			u, err := client.NewUploader(tus.Bytes(data), opts)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for u.URL() == "" {
-				if err := u.Step(testContext(t)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			uploaders = append(uploaders, u)
+			uploaders = append(uploaders, created(t, client, tus.Bytes(data), opts))
 		}
 		for _, u := range uploaders {
 			_, err := u.Run(testContext(t))
@@ -222,27 +229,122 @@ func TestFurthestPreviousUploadIsTakenUnlessOneIsChosen(t *testing.T) {
 		}
 	})
 	t.Run("chosen", func(t *testing.T) {
+		for chosen := range 3 {
+			srv, store, previous := prepare(t)
+			heads := srv.Count("HEAD")
+			opts := inChunks()
+			opts.Previous = &previous[chosen]
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			if res.URL != previous[chosen].UploadURL || srv.Count("HEAD") != heads+1 {
+				t.Errorf("went on with %s after %d HEAD requests, chosen was %s", res.URL, srv.Count("HEAD")-heads, previous[chosen].UploadURL)
+			}
+			if left := records(t, store); len(left) != 2 {
+				t.Errorf("%d of the other uploads are left", len(left))
+			}
+		}
+	})
+	t.Run("one of them gone", func(t *testing.T) {
 		srv, store, previous := prepare(t)
-		opts := inChunks()
-		opts.Previous = &previous[0]
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
+		for _, rec := range previous {
+			if up, _ := srv.Upload(rec.UploadURL); len(up.Data) == 5000 {
+				srv.Forget(rec.UploadURL)
+			}
+		}
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantStored(t, srv.Handler, res.URL, data)
-		if res.URL != previous[0].UploadURL {
-			t.Errorf("went on with %s", res.URL)
+		if left := records(t, store); res.Stats.ResumedFrom != 3000 || len(left) != 1 {
+			t.Errorf("resumed from %d, and %d records are left", res.Stats.ResumedFrom, len(left))
 		}
 	})
+}
+
+func TestPreviousUploadThatIsNoLongerStoredMakesANewOne(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
+	if err != nil || len(previous) != 1 {
+		t.Fatalf("previous uploads are %+v, %v", previous, err)
+	}
+	if err := store.Delete(context.Background(), previous[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	opts := inChunks()
+	opts.Previous = &previous[0]
+	res, err := client.Upload(testContext(t), tus.Bytes(data), opts)
+	if err != nil || res.URL == old.URL {
+		t.Fatalf("went on with %s, %v", res.URL, err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+func TestPreviousUploadsSendNothingAndTellWhoIsAtWork(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	u := created(t, client, tus.Bytes(data), inChunks())
+	requests := len(srv.Requests())
+	previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
+	if err != nil || len(previous) != 1 || previous[0].UploadURL != u.URL() || previous[0].Lease == nil {
+		t.Errorf("previous uploads are %+v, %v", previous, err)
+	}
+	for name, source := range map[string]tus.Source{"another": tus.Bytes(randomBytes(9999)), "a stream": tus.Reader(bytes.NewReader(data))} {
+		if previous, err := client.PreviousUploads(testContext(t), source, nil); err != nil || len(previous) != 0 {
+			t.Errorf("%s: previous uploads are %+v, %v", name, previous, err)
+		}
+	}
+	if previous, err := newClient(t, srv.Endpoint(), nil).PreviousUploads(testContext(t), tus.Bytes(data), nil); err != nil || len(previous) != 0 {
+		t.Errorf("without a store: previous uploads are %+v, %v", previous, err)
+	}
+	broken := &scripted{Store: store, find: func(func() ([]storage.Record, error)) ([]storage.Record, error) { return nil, storage.ErrClosed }}
+	_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: broken}).PreviousUploads(testContext(t), tus.Bytes(data), nil)
+	wantError(t, err, tus.ErrStore)
+	wantError(t, err, storage.ErrClosed)
+	if n := len(srv.Requests()); n != requests {
+		t.Errorf("%d requests", n-requests)
+	}
+}
+
+// created is an upload that exists on the server and is not driven any more.
+func created(t testing.TB, client *tus.Client, source tus.Source, opts *tus.UploadOptions) *tus.Uploader {
+	t.Helper()
+	u, err := client.NewUploader(source, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for u.URL() == "" {
+		if err := u.Step(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return u
+}
+
+// stepTo drives by hand until the server has so many bytes.
+func stepTo(t testing.TB, u *tus.Uploader, offset int64) {
+	t.Helper()
+	for u.Offset() < offset {
+		if err := u.Step(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestStoredUploadThatIsOfNoUseIsReplaced(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, fault := range map[string]tustest.Action{
-		"404":                 tustest.Respond(404, ""),
-		"410":                 tustest.Respond(410, ""),
-		"another length":      tustest.SetHeader("Upload-Length", "9999"),
-		"length not even set": tustest.SetHeader("Upload-Length", "10001"),
+		"404":                tustest.Respond(404, ""),
+		"410":                tustest.Respond(410, ""),
+		"shorter":            tustest.SetHeader("Upload-Length", "9999"),
+		"longer":             tustest.SetHeader("Upload-Length", "10001"),
+		"beyond the end":     tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "1", "Upload-Offset", "10001"),
+		"unbelievably large": tustest.SetHeader("Upload-Length", "9223372036854775807"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
@@ -253,7 +355,7 @@ func TestStoredUploadThatIsOfNoUseIsReplaced(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-			if res.URL == old.URL || res.Stats.ResumedFrom != 0 {
+			if res.URL == old.URL || res.Stats.ResumedFrom != 0 || srv.Count("HEAD") != 1 {
 				t.Errorf("went on with it: %+v", res.Stats)
 			}
 			wantEmptyStore(t, store)
@@ -261,52 +363,116 @@ func TestStoredUploadThatIsOfNoUseIsReplaced(t *testing.T) {
 	}
 }
 
+func TestExpiredUploadIsReplaced(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		srv := tustest.NewHandler(&tustest.Options{Expires: time.Hour})
+		h.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) { srv.ServeHTTP(w, r) }})
+		store, data := &storage.Memory{}, randomBytes(10_000)
+		opts := inChunks()
+		opts.StopAt = 3000
+		client := newClient(&tus.Options{Store: store})
+		old, err := client.Upload(context.Background(), tus.Bytes(data), opts)
+		wantError(t, err, tus.ErrPaused)
+		time.Sleep(2 * time.Hour)
+		res, err := client.Upload(context.Background(), tus.Bytes(data), inChunks())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv, res.URL, data)
+		if res.URL == old.URL {
+			t.Error("went on with it")
+		}
+		wantEmptyStore(t, store)
+	})
+}
+
+func TestUploadThatOutlivesItsExpiryIsResumed(t *testing.T) {
+	// Clocks differ, and servers are late to clean up: they are asked.
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
+	rec := records(t, store)[0]
+	rec.Expires = time.Now().Add(-time.Hour)
+	if _, err := store.Put(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil || res.URL != old.URL || res.Stats.ResumedFrom != 3000 {
+		t.Errorf("result is %+v, %v", res, err)
+	}
+}
+
 func TestTroubleWithTheServerNeverDropsTheRecord(t *testing.T) {
 	data := randomBytes(10_000)
-	for _, status := range []int{400, 401, 403, 423, 429, 500, 503} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
+	for name, answer := range map[string]tustest.Action{
+		"400": tustest.Respond(400, ""), "401": tustest.Respond(401, ""), "403": tustest.Respond(403, ""), "423": tustest.Respond(423, ""),
+		"429": tustest.Respond(429, ""), "500": tustest.Respond(500, ""), "502": tustest.Respond(502, "<html>"), "503": tustest.Respond(503, ""),
+		"connection lost":          tustest.CutBefore(),
+		"redirect to a login page": tustest.Respond(302, "", "Location", "/login"),
+		"page of a hotel":          tustest.Respond(200, "<html>"),
+		"another version":          tustest.Respond(412, "", "Tus-Version", "2.0.0"),
+		"garbage":                  tustest.SetHeader("Upload-Offset", "3e3"),
+		"offset beyond its length": tustest.SetHeader("Upload-Offset", "10001"),
+	} {
+		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 			old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-			srv.Inject(tustest.Fault{Method: "HEAD", Times: 9, Action: tustest.Respond(status, "")})
 			posts := srv.Count("POST")
+			var over atomic.Bool
+			srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				if over.Load() {
+					h.Serve(w, r)
+					return
+				}
+				answer(w, r, h)
+			}})
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 			if _, err := client.Upload(testContext(t), tus.Bytes(data), inChunks()); err == nil {
 				t.Fatal("upload succeeded")
 			}
-			if all := records(t, store); len(all) != 1 || all[0].UploadURL != old.URL || all[0].Lease != nil || srv.Count("POST") != posts {
+			all := records(t, store)
+			if len(all) != 1 || all[0].UploadURL != old.URL || all[0].Lease != nil || srv.Count("POST") != posts {
 				t.Fatalf("the store holds %+v, %d creations", all, srv.Count("POST"))
 			}
-			srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { h.Serve(w, r) }})
-			for range 9 { // those that are left over
-				http.Head(old.URL)
-			}
-			http.DefaultClient.CloseIdleConnections()
+			over.Store(true)
 			res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantStored(t, srv.Handler, old.URL, data)
-			if res.Stats.ResumedFrom != 3000 {
+			if res.Stats.ResumedFrom != 3000 || srv.BytesReceived() != 10_000 {
 				t.Errorf("stats are %+v", res.Stats)
 			}
 		})
 	}
 }
 
+func TestPassingTroubleIsWaitedForBeforeResuming(t *testing.T) {
+	for _, status := range []int{423, 429, 500, 503} {
+		srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+		old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
+		srv.Inject(tustest.Fault{Method: "HEAD", Times: 3, Action: tustest.Respond(status, "")})
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+		if err != nil || res.URL != old.URL || res.Stats.ResumedFrom != 3000 || res.Stats.Retries != 3 || res.Stats.Requests["POST"] != 0 {
+			t.Errorf("%d: result is %+v, %v", status, res, err)
+		}
+	}
+}
+
 func TestUploadThatWasCompleteButForTheRecordIsNotSentAgain(t *testing.T) {
 	data := randomBytes(10_000)
 	srv := tustest.NewServer(t, nil)
-	store := &faultyStore{Store: &storage.Memory{}, fail: map[string]error{"delete": errors.New("disk full")}}
+	full := errors.New("disk full")
+	store := &scripted{Store: &storage.Memory{}, delete: func(func() error) error { return full }}
 	var told []tus.StoreError
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(e tus.StoreError) { told = append(told, e) }}})
 	first, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 1 || told[0].Op != "delete" {
+	if len(told) != 1 || told[0].Op != "delete" || !errors.Is(told[0].Err, full) {
 		t.Errorf("told of %+v", told)
 	}
-	store.fail = nil
+	store.delete = nil
 	second, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
 	if err != nil {
 		t.Fatal(err)
@@ -354,6 +520,7 @@ func TestWhatTellsUploadsApart(t *testing.T) {
 		"longer":           {srv.Endpoint(), write("longer.bin", append(bytes.Clone(data), 1), then), tus.Options{}, tus.UploadOptions{}, false},
 		"other metadata":   {srv.Endpoint(), original, tus.Options{}, tus.UploadOptions{Metadata: tus.Metadata{"object": "2"}}, false},
 		"other resume key": {srv.Endpoint(), original, tus.Options{}, tus.UploadOptions{ResumeKey: "object 2"}, false},
+		"other scope":      {srv.Endpoint(), original, tus.Options{ResumeScope: "elsewhere"}, tus.UploadOptions{}, false},
 		"other server":     {other.Endpoint(), original, tus.Options{}, tus.UploadOptions{}, false},
 		"other path":       {srv.Endpoint() + "?tenant=2", original, tus.Options{}, tus.UploadOptions{}, false},
 		"content only":     {srv.Endpoint(), original, tus.Options{Fingerprinter: fingerprint.Content{}}, tus.UploadOptions{}, false},
@@ -415,21 +582,92 @@ func TestStoredUploadOfASourceWithAnotherSizeByNow(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
+func TestResumeKeyStandsForTheMetadata(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	first := &tus.UploadOptions{ChunkSize: 1000, StopAt: 3000, ResumeKey: "object 1", Metadata: tus.Metadata{"sent": "at noon"}}
+	_, err := client.Upload(testContext(t), tus.Bytes(data), first)
+	wantError(t, err, tus.ErrPaused)
+	second := &tus.UploadOptions{ChunkSize: 1000, ResumeKey: "object 1", Metadata: tus.Metadata{"sent": "at one"}}
+	res, err := client.Upload(testContext(t), tus.Bytes(data), second)
+	if err != nil || res.Stats.ResumedFrom != 3000 {
+		t.Errorf("result is %+v, %v", res, err)
+	}
+}
+
 func TestSourceThatChangesDuringItsUploadDropsTheRecord(t *testing.T) {
-	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+	data := randomBytes(10_000)
+	for name, change := range map[string]func(path string) error{
+		"truncated": func(path string) error { return os.Truncate(path, 5000) },
+		"grown":     func(path string) error { return os.WriteFile(path, append(bytes.Clone(data), 1), 0o600) },
+		"written to": func(path string) error {
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteAt([]byte("other"), 8000)
+			later := time.Now().Add(time.Second)
+			return errors.Join(err, f.Close(), os.Chtimes(path, later, later))
+		},
+		"replaced": func(path string) error {
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			other := bytes.Clone(data)
+			other[8000] ^= 1
+			return errors.Join(os.WriteFile(path+".new", other, 0o600),
+				os.Chtimes(path+".new", info.ModTime(), info.ModTime()), os.Rename(path+".new", path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+			path := filepath.Join(t.TempDir(), "file")
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				if err := change(path); err != nil {
+					t.Error(err)
+				}
+				h.Serve(w, r)
+			}})
+			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadFile(testContext(t), path, inChunks())
+			wantError(t, err, tus.ErrSourceChanged)
+			wantEmptyStore(t, store)
+			if up := srv.Uploads()[0]; up.Complete() {
+				t.Error("upload of two versions was completed")
+			}
+		})
+	}
+}
+
+func TestSourceThatIsAwayForAWhileKeepsItsRecord(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, randomBytes(10_000), 0o600); err != nil {
+	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		if err := os.Truncate(path, 5000); err != nil {
+		if err := os.Rename(path, path+".away"); err != nil {
 			t.Error(err)
 		}
 		h.Serve(w, r)
 	}})
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadFile(testContext(t), path, inChunks())
-	wantError(t, err, tus.ErrSourceChanged)
-	wantEmptyStore(t, store)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	_, err := client.UploadFile(testContext(t), path, inChunks())
+	wantError(t, err, fs.ErrNotExist)
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.UploadFile(testContext(t), path, inChunks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if res.Stats.ResumedFrom < 3000 {
+		t.Errorf("stats are %+v", res.Stats)
+	}
 }
 
 func TestAbortForgetsTheUpload(t *testing.T) {
@@ -460,168 +698,45 @@ func TestExpiryIsKeptInTheRecord(t *testing.T) {
 	}
 }
 
-func TestRecordsHoldNoHeaders(t *testing.T) {
-	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-	opts := inChunks()
-	opts.StopAt = 3000
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Header: http.Header{"Authorization": {"Bearer PLANTED"}, "Cookie": {"session=PLANTED"}}})
-	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10_000)), opts)
-	wantError(t, err, tus.ErrPaused)
-	for _, rec := range records(t, store) {
-		encoded, err := storage.Encode(rec)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(encoded, []byte("PLANTED")) {
-			t.Errorf("record is %s", encoded)
-		}
-	}
-}
-
-func TestHostileRecordsAreNoHarm(t *testing.T) {
-	data := randomBytes(10_000)
-	part := func(offset, size int64) storage.Part {
-		return storage.Part{Offset: offset, Size: size, UploadURL: "http://127.0.0.1:1/x"}
-	}
-	for name, spoil := range map[string]func(*storage.Record){
-		"no URL":              func(r *storage.Record) { r.UploadURL = "" },
-		"not a URL":           func(r *storage.Record) { r.UploadURL = "http://[::1" },
-		"another scheme":      func(r *storage.Record) { r.UploadURL = "file:///etc/passwd" },
-		"parts with a hole":   func(r *storage.Record) { r.UploadURL, r.Parts = "", []storage.Part{part(0, 5000), part(5001, 4999)} },
-		"parts that end soon": func(r *storage.Record) { r.UploadURL, r.Parts = "", []storage.Part{part(0, 5000), part(5000, 4999)} },
+func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
+	data := randomBytes(unequalSize)
+	for name, test := range map[string]struct {
+		first, second *tus.UploadOptions
+	}{
+		"parts, then whole":       {unequal(), &tus.UploadOptions{ChunkSize: 500}},
+		"parts, then other parts": {unequal(), &tus.UploadOptions{ChunkSize: 500, Parallel: 2, PartBoundaries: []int64{2000}}},
+		"whole, then parts":       {&tus.UploadOptions{ChunkSize: 250}, unequal()},
+		"other chunks":            {&tus.UploadOptions{ChunkSize: 250}, &tus.UploadOptions{ChunkSize: 333}},
+		"no chunks":               {&tus.UploadOptions{ChunkSize: 250}, nil},
+		"deferred length":         {&tus.UploadOptions{ChunkSize: 250, DeferLength: true}, &tus.UploadOptions{ChunkSize: 500}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-			stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-			rec := records(t, store)[0]
-			spoil(&rec)
-			if _, err := store.Put(context.Background(), rec); err != nil {
-				t.Fatal(err)
-			}
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			srv, store := finalLast(t), &storage.Memory{}
+			ctx, cancel := context.WithCancel(testContext(t))
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 9, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				cancel()
+				tustest.Stall()(w, r, h)
+			}})
+			first, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), test.first)
+			wantError(t, err, context.Canceled)
+			posts := srv.Count("POST")
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), test.second)
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-		})
-	}
-}
-
-// faultyStore fails on command.
-type faultyStore struct {
-	storage.Store
-	mu   sync.Mutex
-	fail map[string]error // by operation
-	// late lets a Put do its work and then report the error.
-	late bool
-}
-
-func (s *faultyStore) failure(op string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fail[op]
-}
-
-func (s *faultyStore) Find(ctx context.Context, key string) ([]storage.Record, error) {
-	if err := s.failure("find"); err != nil {
-		return nil, err
-	}
-	return s.Store.Find(ctx, key)
-}
-
-func (s *faultyStore) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
-	err := s.failure("put")
-	if err != nil && !s.late {
-		return storage.Record{}, err
-	}
-	stored, putErr := s.Store.Put(ctx, rec)
-	if err != nil && putErr == nil {
-		return storage.Record{}, err
-	}
-	return stored, putErr
-}
-
-func (s *faultyStore) Delete(ctx context.Context, id string) error {
-	if err := s.failure("delete"); err != nil {
-		return err
-	}
-	return s.Store.Delete(ctx, id)
-}
-
-func TestStoreThatFailsEndsTheUploadOnlyIfItIsRequired(t *testing.T) {
-	data := randomBytes(10_000)
-	full := errors.New("no space left on device")
-	for op, err := range map[string]error{"find": full, "put": full, "find ": &storage.Error{Path: "x", Err: storage.ErrCorrupt}} {
-		t.Run(op, func(t *testing.T) {
-			srv := tustest.NewServer(t, nil)
-			store := &faultyStore{Store: &storage.Memory{}, fail: map[string]error{strings.TrimSpace(op): err}}
-			var told []tus.StoreError
-			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(e tus.StoreError) { told = append(told, e) }}})
-			res, uploadErr := client.Upload(testContext(t), tus.Bytes(data), inChunks())
-			if uploadErr != nil {
-				t.Fatal(uploadErr)
+			wantEmptyStore(t, store)
+			wantLittleResent(t, srv, unequalSize)
+			if first.Offset == 0 || res.Stats.ResumedFrom < first.Offset {
+				t.Errorf("first came to %d, stats of the second are %+v", first.Offset, res.Stats)
 			}
-			wantStored(t, srv.Handler, res.URL, data)
-			if len(told) == 0 || told[0].Op != strings.TrimSpace(op) || !errors.Is(told[0].Err, err) {
-				t.Errorf("told of %+v", told)
+			finals := 0
+			if test.first.Parallel > 0 {
+				finals = 1
 			}
-			client = newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true})
-			_, uploadErr = client.Upload(testContext(t), tus.Bytes(data), inChunks())
-			wantError(t, uploadErr, tus.ErrStore)
-			wantError(t, uploadErr, err)
-			if n := srv.BytesReceived(); n != 10_000 {
-				t.Errorf("%d bytes were received: some without a record", n)
+			if n := srv.Count("POST") - posts; n != finals {
+				t.Errorf("%d creations", n)
 			}
 		})
 	}
-}
-
-func TestPutThatFailedAfterItsWorkIsNoLostLease(t *testing.T) {
-	data := randomBytes(10_000)
-	srv := tustest.NewServer(t, nil)
-	store := &faultyStore{Store: &storage.Memory{}, fail: map[string]error{"put": errors.New("timeout")}, late: true}
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		store.mu.Lock()
-		store.fail = nil
-		store.mu.Unlock()
-		h.Serve(w, r)
-	}})
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	opts := inChunks()
-	opts.StopAt = 5000
-	u, err := client.NewUploader(tus.Bytes(data), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = u.Run(testContext(t))
-	wantError(t, err, tus.ErrPaused)
-	if _, err := u.Run(testContext(t)); err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, u.URL(), data)
-}
-
-func TestManyUploadsWithOneStore(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	store, err := boltstore.Open(filepath.Join(t.TempDir(), "uploads.db"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	jobs := func(yield func(tus.Job) bool) {
-		for i := range 100 {
-			data := append(randomBytes(5000), byte(i))
-			if !yield(tus.Job{Source: tus.Bytes(data), Options: inChunks(), Tag: data}) {
-				return
-			}
-		}
-	}
-	for r := range client.UploadAll(testContext(t), jobs, &tus.BatchOptions{Concurrency: 20}) {
-		if r.Err != nil {
-			t.Fatal(r.Err)
-		}
-		wantStored(t, srv.Handler, r.Result.URL, r.Job.Tag.([]byte))
-	}
-	wantEmptyStore(t, store)
 }

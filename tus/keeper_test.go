@@ -1,0 +1,454 @@
+package tus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+	"github.com/seed-175555ba/tus-go/storage/filestore"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// scripted is a store whose operations a test can bend. Each is given the
+// operation as it would be.
+type scripted struct {
+	storage.Store
+	find   func(next func() ([]storage.Record, error)) ([]storage.Record, error)
+	put    func(rec storage.Record, next put) (storage.Record, error)
+	delete func(next func() error) error
+}
+
+type put func() (storage.Record, error)
+
+func (s *scripted) Find(ctx context.Context, key string) ([]storage.Record, error) {
+	next := func() ([]storage.Record, error) { return s.Store.Find(ctx, key) }
+	if s.find == nil {
+		return next()
+	}
+	return s.find(next)
+}
+
+func (s *scripted) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
+	next := func() (storage.Record, error) { return s.Store.Put(ctx, rec) }
+	if s.put == nil {
+		return next()
+	}
+	return s.put(rec, next)
+}
+
+func (s *scripted) Delete(ctx context.Context, id string) error {
+	next := func() error { return s.Store.Delete(ctx, id) }
+	if s.delete == nil {
+		return next()
+	}
+	return s.delete(next)
+}
+
+// failing is a store of which one operation fails, when it is that often done.
+func failing(store storage.Store, op string, from int, err error) *scripted {
+	var calls atomic.Int64
+	fails := func(now string) bool { return op == now && calls.Add(1) > int64(from) }
+	return &scripted{
+		Store: store,
+		find: func(next func() ([]storage.Record, error)) ([]storage.Record, error) {
+			if fails("find") {
+				return nil, err
+			}
+			return next()
+		},
+		put: func(_ storage.Record, next put) (storage.Record, error) {
+			if fails("put") {
+				return storage.Record{}, err
+			}
+			return next()
+		},
+		delete: func(next func() error) error {
+			if fails("delete") {
+				return err
+			}
+			return next()
+		},
+	}
+}
+
+// storeTroubles are errors as stores return them.
+var storeTroubles = map[string]error{
+	"disk full":     errors.New("no space left on device"),
+	"damaged":       &storage.Error{Path: "uploads.db", Err: storage.ErrCorrupt},
+	"newer version": &storage.Error{Path: "uploads.db", Err: storage.ErrNewerVersion},
+	"locked":        &storage.Error{Path: "uploads", Err: storage.ErrLocked},
+	"closed":        storage.ErrClosed,
+}
+
+func TestUploadGoesOnWithoutAStoreThatFails(t *testing.T) {
+	data := randomBytes(10_000)
+	for name, trouble := range storeTroubles {
+		for _, op := range []string{"find", "put", "delete"} {
+			t.Run(name+"/"+op, func(t *testing.T) {
+				srv := tustest.NewServer(t, nil)
+				var told []tus.StoreError
+				client := newClient(t, srv.Endpoint(), &tus.Options{Store: failing(&storage.Memory{}, op, 0, trouble),
+					Hooks: tus.Hooks{OnStoreError: func(e tus.StoreError) { told = append(told, e) }}})
+				res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+				if res.Stats.Requests["POST"] != 1 || res.Stats.Requests["PATCH"] != 10 || res.Stats.TotalRequests() != 11 {
+					t.Errorf("stats are %+v", res.Stats)
+				}
+				if len(told) == 0 || told[0].Op != op || !errors.Is(told[0].Err, trouble) {
+					t.Errorf("told of %+v", told)
+				}
+			})
+		}
+	}
+}
+
+func TestRequiredStoreThatFailsEndsTheUploadBeforeAByteIsSent(t *testing.T) {
+	for name, trouble := range storeTroubles {
+		for _, op := range []string{"find", "put"} {
+			t.Run(name+"/"+op, func(t *testing.T) {
+				srv, told := tustest.NewServer(t, nil), 0
+				client := newClient(t, srv.Endpoint(), &tus.Options{Store: failing(&storage.Memory{}, op, 0, trouble), RequireStore: true,
+					Hooks: tus.Hooks{OnStoreError: func(tus.StoreError) { told++ }}})
+				_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10_000)), inChunks())
+				wantError(t, err, tus.ErrStore)
+				wantError(t, err, trouble)
+				if n := srv.BytesReceived(); n != 0 || told == 0 {
+					t.Errorf("%d bytes were received without a record, told %d times", n, told)
+				}
+				if op == "find" && len(srv.Requests()) > 0 {
+					t.Errorf("requests were %+v", srv.Requests())
+				}
+			})
+		}
+	}
+}
+
+func TestRequiredStoreThatCannotClaimStartsNoSecondUpload(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
+	posts, full := srv.Count("POST"), errors.New("disk full")
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: failing(store, "put", 0, full), RequireStore: true}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	wantError(t, err, tus.ErrStore)
+	wantError(t, err, full)
+	if all := records(t, store); len(all) != 1 || srv.Count("POST") != posts {
+		t.Errorf("the store holds %+v, %d creations", all, srv.Count("POST"))
+	}
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil || res.URL != old.URL || res.Stats.ResumedFrom != 3000 {
+		t.Errorf("result is %+v, %v", res, err)
+	}
+}
+
+func TestCompleteUploadIsASuccessEvenIfItsRecordStays(t *testing.T) {
+	// With a store that is required, too: the bytes are where they should be.
+	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
+	var told []string
+	store := failing(&storage.Memory{}, "delete", 0, errors.New("read-only file system"))
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Hooks: tus.Hooks{
+		OnStoreError: func(e tus.StoreError) { told = append(told, e.Op) }}}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if strings.Join(told, " ") != "delete" {
+		t.Errorf("told of %v", told)
+	}
+	if all := records(t, store); len(all) != 1 || all[0].Lease != nil {
+		t.Errorf("the store holds %+v, which looks as if somebody were at work", all)
+	}
+}
+
+func TestRequiredStoreThatFailsLaterEndsTheUpload(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(25 * time.Second)})
+		memory, data := &storage.Memory{}, randomBytes(10_000)
+		full := errors.New("no space left on device")
+		store := failing(memory, "put", 3, full)
+		res, err := newClient(&tus.Options{Store: store, RequireStore: true}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		wantError(t, err, tus.ErrStore)
+		wantError(t, err, full)
+		if res.Offset == 0 || res.Offset > 5000 {
+			t.Errorf("came to %d", res.Offset)
+		}
+		time.Sleep(2 * time.Minute) // the lease could not be given back
+		second, err := newClient(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		if err != nil || second.URL != res.URL || second.Stats.ResumedFrom < res.Offset {
+			t.Fatalf("second result is %+v, %v", second, err)
+		}
+		wantStored(t, h, second.URL, data)
+		wantEmptyStore(t, memory)
+	})
+}
+
+func TestStoreThatFailsForAWhileLosesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(25 * time.Second)})
+		memory, data, began := &storage.Memory{}, randomBytes(30_000), time.Now()
+		told := 0
+		store := &scripted{Store: memory, put: func(_ storage.Record, next put) (storage.Record, error) {
+			if since := time.Since(began); since > 95*time.Second && since < 125*time.Second {
+				return storage.Record{}, errors.New("no space left on device")
+			}
+			return next()
+		}}
+		client := newClient(&tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(tus.StoreError) { told++ }}})
+		var first *tus.Result
+		var uploading sync.WaitGroup
+		uploading.Go(func() {
+			var err error
+			if first, err = client.Upload(context.Background(), tus.Bytes(data), inChunks()); err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(3 * time.Minute)
+		second, err := newClient(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		if err != nil {
+			t.Error(err)
+		}
+		uploading.Wait()
+		wantStored(t, h, first.URL, data)
+		wantStored(t, h, second.URL, data)
+		if first.URL == second.URL || told == 0 {
+			t.Errorf("uploads are %s and %s, told %d times", first.URL, second.URL, told)
+		}
+		wantEmptyStore(t, memory)
+	})
+}
+
+func TestReadableRecordsAreUsedThoughOthersAreDamaged(t *testing.T) {
+	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	old := stoppedAt(t, srv.Endpoint(), memory, tus.Bytes(data), 3000)
+	damaged := &storage.Error{ID: "7", Err: storage.ErrCorrupt}
+	store := &scripted{Store: memory, find: func(next func() ([]storage.Record, error)) ([]storage.Record, error) {
+		found, err := next()
+		return found, errors.Join(err, damaged)
+	}}
+	var told []tus.StoreError
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(e tus.StoreError) { told = append(told, e) }}}).
+		Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil || res.URL != old.URL || res.Stats.ResumedFrom != 3000 {
+		t.Errorf("result is %+v, %v", res, err)
+	}
+	if len(told) != 1 || told[0].Op != "find" || !errors.Is(told[0].Err, storage.ErrCorrupt) {
+		t.Errorf("told of %+v", told)
+	}
+}
+
+func TestHostileRecordsAreNoHarm(t *testing.T) {
+	data := randomBytes(10_000)
+	const nowhere = "http://127.0.0.1:1/x"
+	part := func(offset, size int64) storage.Part {
+		return storage.Part{Offset: offset, Size: size, UploadURL: fmt.Sprint(nowhere, offset)}
+	}
+	parts := func(all ...storage.Part) func(*storage.Record) {
+		return func(r *storage.Record) { r.UploadURL, r.Parts = "", all }
+	}
+	for name, spoil := range map[string]func(*storage.Record){
+		"no URL":             func(r *storage.Record) { r.UploadURL = "" },
+		"not a URL":          func(r *storage.Record) { r.UploadURL = "http://[::1" },
+		"relative":           func(r *storage.Record) { r.UploadURL = "/files/00000001" },
+		"control characters": func(r *storage.Record) { r.UploadURL += "\r\nX-Injected: yes" },
+		"another scheme":     func(r *storage.Record) { r.UploadURL = "file:///etc/passwd" },
+		"a script":           func(r *storage.Record) { r.UploadURL = "javascript:alert(1)" },
+		"no host":            func(r *storage.Record) { r.UploadURL = "http:///files/1" },
+		"very long URL":      func(r *storage.Record) { r.UploadURL += "?" + strings.Repeat("x", 1<<20) },
+		"huge":               func(r *storage.Record) { r.Size = math.MaxInt64 },
+		"empty":              func(r *storage.Record) { r.Size = 0 },
+		"length not known":   func(r *storage.Record) { r.LengthDeferred = true },
+		"last revision":      func(r *storage.Record) { r.Revision = math.MaxInt64 - 1 },
+		"concatenating":      func(r *storage.Record) { r.Concatenating = true },
+		"hole":               parts(part(0, 5000), part(5001, 4999)),
+		"beginning missing":  parts(part(1, 9999)),
+		"end missing":        parts(part(0, 5000), part(5000, 4999)),
+		"empty part":         parts(part(0, 5000), part(5000, 0), part(5001, 5000)),
+		"one URL for two parts": parts(storage.Part{Size: 5000, UploadURL: nowhere},
+			storage.Part{Offset: 5000, Size: 5000, UploadURL: nowhere}),
+		"parts that are nowhere": parts(storage.Part{Size: 5000, UploadURL: "ftp://host/1"},
+			storage.Part{Offset: 5000, Size: 5000, UploadURL: "http://[::1"}),
+		"parts without URLs": parts(storage.Part{Size: 5000}, storage.Part{Offset: 5000, Size: 5000}),
+		"parts of another length": func(r *storage.Record) {
+			parts(part(0, 5000), part(5000, 5000))(r)
+			r.Parts[0].UploadURL, r.Parts[1].UploadURL = r.Endpoint+"00000001", r.Endpoint+"00000002"
+		},
+		"part is the whole": func(r *storage.Record) {
+			url := r.UploadURL
+			parts(part(0, 5000), part(5000, 5000))(r)
+			r.UploadURL, r.Parts[0].UploadURL, r.Parts[1].UploadURL = url, url, ""
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
+			stoppedAt(t, srv.Endpoint(), memory, tus.Bytes(data), 3000)
+			rec := records(t, memory)[0]
+			spoil(&rec)
+			store := &scripted{Store: memory, find: func(next func() ([]storage.Record, error)) ([]storage.Record, error) {
+				return []storage.Record{rec.Clone()}, nil // no store of ours would do that
+			}}
+			opts := inChunks()
+			opts.SourceChanged = tus.SourceChangedRestart
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			for _, r := range srv.Requests() {
+				if r.Header.Get("X-Injected") != "" {
+					t.Errorf("header was injected into %+v", r)
+				}
+			}
+		})
+	}
+}
+
+func TestUploadURLWithSecretsIsInTheRecordAndInItsEventOnly(t *testing.T) {
+	const query = "?signature=PLANTED-signature"
+	located := tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "/files/00000001"+query)}
+	for name, faults := range map[string][]tustest.Fault{
+		"refused": {{Method: "PATCH", Skip: 3, Action: tustest.Respond(403, "")}},
+		"fails":   {{Method: "PATCH", Skip: 3, Times: -1, Action: tustest.Respond(500, "")}},
+		"cut":     {{Method: "PATCH", Skip: 3, Times: -1, Action: tustest.CutBefore()}, {Method: "HEAD", Times: -1, Action: tustest.CutBefore()}},
+		"none":    nil,
+	} {
+		for _, broken := range []string{"", "put", "delete"} {
+			t.Run(name+"/"+broken, func(t *testing.T) {
+				srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+				srv.Inject(append([]tustest.Fault{located}, faults...)...)
+				var texts []string
+				note := func(what any) {
+					texts = append(texts, fmt.Sprintf("%v %+v %#v", what, what, what))
+				}
+				var urls []string
+				hooks := tus.Hooks{
+					OnUploadURL:   func(e tus.UploadURLEvent) { urls = append(urls, e.URL) },
+					OnRetry:       func(e tus.RetryEvent) { note(e); note(e.Err) },
+					OnStateChange: func(e tus.StateEvent) { note(e); note(e.Err) },
+					OnProgress:    func(p tus.Progress) { note(p) },
+					OnStoreError:  func(e tus.StoreError) { note(e); note(e.Err) },
+				}
+				store := failing(memory, broken, 1, errors.New("disk full"))
+				for range 2 {
+					_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: hooks}).Upload(testContext(t), tus.Bytes(data), inChunks())
+					note(err)
+					for _, rec := range records(t, memory) {
+						if strings.Contains(rec.UploadURL, "/00000001") && !strings.HasSuffix(rec.UploadURL, query) {
+							t.Errorf("stored URL is %s", rec.UploadURL)
+						}
+					}
+				}
+				if len(urls) == 0 || !strings.HasSuffix(urls[0], query) {
+					t.Errorf("told of URLs %q", urls)
+				}
+				for _, text := range texts {
+					if strings.Contains(text, planted) {
+						t.Errorf("secret shows in %s", text)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestRecordsHoldNoHeaders(t *testing.T) {
+	data := randomBytes(unequalSize)
+	for name, upload := range map[string]*tus.UploadOptions{"whole": {ChunkSize: 250}, "parts": unequal()} {
+		srv, encoded := finalLast(t), 0
+		store := &scripted{Store: &storage.Memory{}, put: func(rec storage.Record, next put) (storage.Record, error) {
+			rec.Revision = 1
+			text, err := storage.Encode(rec)
+			if err != nil {
+				t.Error(err)
+			}
+			encoded++
+			if strings.Contains(string(text), planted) {
+				t.Errorf("%s: record is %s", name, text)
+			}
+			return next()
+		}}
+		opts := secretOptions()
+		opts.Store = store
+		endpoint := strings.Replace(srv.Endpoint(), "http://", "http://me:PLANTED@", 1)
+		if _, err := newClient(t, endpoint, opts).Upload(testContext(t), tus.Bytes(data), upload); err != nil {
+			t.Fatal(err)
+		}
+		if encoded == 0 {
+			t.Errorf("%s: nothing was stored", name)
+		}
+	}
+}
+
+// stores are all that there are.
+func stores(t testing.TB) map[string]func(t testing.TB) storage.Store {
+	t.Helper()
+	return map[string]func(t testing.TB) storage.Store{
+		"memory": func(testing.TB) storage.Store { return &storage.Memory{} },
+		"bolt": func(t testing.TB) storage.Store {
+			s, err := boltstore.Open(filepath.Join(t.TempDir(), "uploads.db"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			return s
+		},
+		"files": func(t testing.TB) storage.Store {
+			s, err := filestore.Open(filepath.Join(t.TempDir(), "uploads"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		},
+	}
+}
+
+func TestHundredUploadsAtTheSameTimeWithOneStore(t *testing.T) {
+	for name, open := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			srv, store := tustest.NewServer(t, nil), open(t)
+			// All are cut off in the middle once, and go on in a second session.
+			for session, stop := range []int64{3000, 0} {
+				var uploading sync.WaitGroup
+				for i := range 100 {
+					uploading.Go(func() {
+						data := append(randomBytes(5000), byte(i))
+						opts := inChunks()
+						opts.StopAt = stop
+						res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true}).Upload(testContext(t), tus.Bytes(data), opts)
+						switch {
+						case stop > 0:
+							if !errors.Is(err, tus.ErrPaused) {
+								t.Errorf("upload %d: %v", i, err)
+							}
+						case err != nil:
+							t.Errorf("upload %d: %v", i, err)
+						case res.Stats.ResumedFrom != 3000 || res.Stats.Sent != 2001:
+							t.Errorf("upload %d: %+v", i, res.Stats)
+						default:
+							if content, _ := srv.Content(res.URL); string(content) != string(data) {
+								t.Errorf("upload %d has other bytes", i)
+							}
+						}
+					})
+				}
+				uploading.Wait()
+				if n := len(records(t, store)); n != 100*(1-session) {
+					t.Errorf("after session %d the store has %d records", session, n)
+				}
+			}
+			if n := srv.BytesReceived(); n != 100*5001 {
+				t.Errorf("%d bytes were received", n)
+			}
+		})
+	}
+}
