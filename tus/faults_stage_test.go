@@ -34,10 +34,11 @@ type stage struct {
 	script    *script
 	hit       *line // of the script, that matters
 	store     storage.Store
+	stored    bool // uploads can be found in the store, as their source can be recognised
 	checksums *checksum.Set
 
 	mu   sync.Mutex
-	busy map[string]bool // uploads, by path, for which a request is under way
+	busy map[string]context.Context // of the requests under way for uploads, by path
 
 	dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil for TCP
 	closes []func()
@@ -80,6 +81,16 @@ func (s *script) hitsOf(l *line) int {
 	return l.hits
 }
 
+// total is how often any line came into play.
+func (s *script) total() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lines {
+		n += l.hits
+	}
+	return n
+}
+
 func (s *script) next(r *http.Request) *line {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +121,7 @@ func (s *script) play(w http.ResponseWriter, r *http.Request, h *tustest.Handler
 func newStage(opts *tustest.Options) *stage {
 	s := &stage{
 		Handler: tustest.NewHandler(opts), script: &script{}, store: &storage.Memory{}, checksums: &checksum.Set{},
-		busy: map[string]bool{},
+		busy: map[string]context.Context{},
 	}
 	s.Inject(tustest.Fault{Times: -1, Action: s.script.play})
 	return s
@@ -192,11 +203,23 @@ func (s *stage) records(t testing.TB) []storage.Record {
 	}
 	for rec, err := range s.store.All(context.Background()) {
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("store: %v", err)
 		}
 		all = append(all, rec)
 	}
 	return all
+}
+
+// remembers reports whether the store has an upload or a part with this path.
+func (s *stage) remembers(t testing.TB, path string) bool {
+	for _, rec := range s.records(t) {
+		for _, part := range append(rec.Parts, storage.Part{UploadURL: rec.UploadURL}) {
+			if at, err := url.Parse(part.UploadURL); err == nil && at.Path == path {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // held is how many bytes the server has of the upload that would be gone on
@@ -239,7 +262,8 @@ func methodOf(method string, header http.Header) string {
 //   - a PATCH starts where the server said last that the upload is, and after a
 //     PATCH of unknown outcome the server is asked first;
 //   - there is never more than one request at a time for an upload, whoever of
-//     the clients of a stage makes it;
+//     the clients of a stage makes it, but for those that were given up;
+//   - the URL is in the store before bytes are sent to it;
 //   - credentials go to the endpoint's origin only.
 type conduct struct {
 	t         testing.TB
@@ -265,15 +289,18 @@ func (s *stage) conduct(t testing.TB) *conduct {
 func (c *conduct) RoundTrip(r *http.Request) (*http.Response, error) {
 	upload, method := r.URL.Path, methodOf(r.Method, r.Header)
 	single := method != http.MethodPost && method != http.MethodOptions
+	if method == http.MethodPatch && c.stage.stored && !c.stage.remembers(c.t, upload) {
+		c.t.Errorf("PATCH of %s, which is not in the store", upload)
+	}
 	c.stage.mu.Lock()
 	if r.URL.Host != c.trusted && r.Header.Get("Authorization") != "" {
 		c.t.Errorf("%s %s carries credentials", r.Method, r.URL)
 	}
-	if single && c.stage.busy[upload] {
+	if other := c.stage.busy[upload]; single && other != nil && other.Err() == nil {
 		c.t.Errorf("%s while another request for the upload is under way", method)
 	}
 	if single {
-		c.stage.busy[upload] = true
+		c.stage.busy[upload] = r.Context()
 	}
 	before, known := c.told[upload]
 	if method == http.MethodPatch {
@@ -288,7 +315,7 @@ func (c *conduct) RoundTrip(r *http.Request) (*http.Response, error) {
 
 	c.stage.mu.Lock()
 	defer c.stage.mu.Unlock()
-	if single {
+	if c.stage.busy[upload] == r.Context() {
 		delete(c.stage.busy, upload)
 	}
 	if err != nil {

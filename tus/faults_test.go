@@ -3,7 +3,6 @@ package tus_test
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -123,83 +122,14 @@ const (
 	inTrailer
 )
 
-// verdict is what is expected of a cell.
-type verdict struct {
-	err       error // nil: the upload is completed
-	status    int   // of the answer that ended it; 0 for any
-	leaves    leaves
-	more      int // requests beyond those of an undisturbed upload, at most
-	creations int // likewise, POST requests but for final uploads
-	resent    func(way) int64
-	missed    bool // there is no such request
-}
-
-// leaves is what a failed upload leaves for the next session.
-type leaves int
-
-const (
-	resumable leaves = iota // goes on from what the server has
-	partly                  // likewise, but creates some parts anew
-	nothing                 // begins anew
-	complete                // has to send nothing
-)
-
-var (
-	errTemporary = errors.New("temporary failure") // stands for tus.IsTemporary
-	errRefused   = errors.New("refused")           // stands for a status without a sentinel
-)
-
-// fine is an upload that is completed, at the cost of some requests.
-func fine(more int) verdict { return verdict{more: more} }
-
-// fails is an upload that ends with an error.
-func fails(err error, l leaves) verdict { return verdict{err: err, leaves: l, more: 20, creations: 8} }
-
-// refused is an upload that ends with an answer of the server.
-func refused(status int, l leaves) verdict {
-	v := fails(errRefused, l)
-	v.status = status
-	return v
-}
-
-// missed is a fault for which there is no request.
-func missed() verdict { return verdict{missed: true} }
-
-// again allows bytes to be sent again.
-func (v verdict) again(n func(way) int64) verdict { v.resent = n; return v }
-
-// creating allows further creations.
-func (v verdict) creating(n int) verdict { v.creations = n; return v }
-
-// What may be sent again: all that one request carries,
-func request(w way) int64 { return w.flight }
-
-// what of it had not arrived when it was cut,
-func rest(w way) int64 { return w.flight - faultCut }
-
-// that several times,
-func times(n int64) func(way) int64 { return func(w way) int64 { return n * w.flight } }
-
-// what an earlier session had sent,
-func begun(way) int64 { return faultBegun }
-
-// or everything.
-func everything(way) int64 { return faultSize }
-
-// outcome is what became of an upload.
-type outcome struct {
-	result    *tus.Result
-	err       error
-	creations int   // that reached the server, but for final uploads
-	received  int64 // bytes that reached the server
-	hits      int   // of the fault
-	later     string
-}
-
 func TestFaultMatrix(t *testing.T) {
 	rows := faultRows()
-	usual := map[string]outcome{}
+	titles, usual := map[string]bool{}, map[string]outcome{}
 	for _, row := range rows {
+		if titles[row.title()] {
+			t.Fatalf("two rows are named %q", row.title())
+		}
+		titles[row.title()] = true
 		for _, w := range ways {
 			setting := row.setting(w)
 			if _, ok := usual[setting]; ok {
@@ -294,6 +224,7 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		if row.checksums != noChecksums {
 			s.checksums = checksum.Builtin()
 		}
+		s.stored = w.name != streamed
 		ctx, cancel := patience(s)
 		defer cancel()
 		if w.name == resumed {
@@ -371,140 +302,4 @@ func (row faultRow) hits(s *stage) int {
 		return s.listener.Resets()
 	}
 	return s.script.hitsOf(s.hit)
-}
-
-// check makes the upload that follows a failed one, without faults. It has to
-// end well, and to make the use of what is there that l says.
-func (l leaves) check(t *testing.T, s *stage, w way, path, url string) string {
-	s.script.end()
-	s.listener.Reset(0)
-	held, creations := s.held(t, url), s.creations()
-	ctx, cancel := patience(s)
-	defer cancel()
-	client, source, how := s.client(t, tus.Options{}), w.source(path), w.opts
-	if w.name == streamed && l != nothing {
-		source, how.URL = tus.File(path), url // what a stream is resumed from, if at all
-	}
-	res, err := client.Upload(ctx, source, &how)
-	if err != nil {
-		t.Fatalf("next upload: %v", err)
-	}
-	wantStored(t, s.Handler, res.URL, randomBytes(faultSize))
-	creations = s.creations() - creations
-	switch {
-	case l == nothing && (res.Stats.ResumedFrom != 0 || creations == 0):
-		t.Errorf("next upload goes on from %d, after %d creations", res.Stats.ResumedFrom, creations)
-	case l != nothing && (res.Stats.ResumedFrom < held || res.Stats.Sent != faultSize-res.Stats.ResumedFrom || (l == partly) != (creations > 0)):
-		// The server may have stored what was under way when the upload failed.
-		t.Errorf("next upload goes on from %d of %d, sends %d, after %d creations", res.Stats.ResumedFrom, held, res.Stats.Sent, creations)
-	case l == complete && res.Stats.Sent != 0:
-		t.Errorf("next upload sends %d bytes", res.Stats.Sent)
-	}
-	switch {
-	case l == complete:
-		return "found complete later"
-	case l == nothing:
-		return "begun anew later"
-	}
-	return "resumed later"
-}
-
-// judge compares what happened with what is expected.
-func (v verdict) judge(t *testing.T, w way, got, usual outcome) {
-	t.Helper()
-	var answer *tus.Error
-	switch {
-	case v.err == nil && got.err != nil:
-		t.Fatalf("upload fails: %v", got.err)
-	case v.err != nil && got.err == nil:
-		t.Fatalf("upload is completed, want an error that matches %q", v.err)
-	case v.err == errTemporary && !tus.IsTemporary(got.err),
-		v.err == errRefused && (!errors.As(got.err, &answer) || answer.StatusCode != v.status),
-		v.err != nil && v.err != errTemporary && v.err != errRefused && !errors.Is(got.err, v.err):
-		t.Errorf("error is %v, want one that matches %q", got.err, v.err)
-	}
-	if v.missed != (got.hits == 0) {
-		t.Errorf("the fault came into play %d times", got.hits)
-	}
-	var limit int64
-	if v.resent != nil {
-		limit = v.resent(w)
-	}
-	if v.err != nil && w.name == parallel { // each part has retries of its own
-		limit, v.more, v.creations = 4*limit, 4*v.more, 4*v.creations
-	}
-	if n := got.result.Stats.Resent; n > limit {
-		t.Errorf("%d bytes were sent again, want at most %d", n, limit)
-	}
-	if n := got.received - usual.received; n > limit {
-		t.Errorf("%d bytes more reached the server, want at most %d", n, limit)
-	}
-	if n := got.more(usual); n > v.more {
-		t.Errorf("%d requests more (%v, usually %v), want at most %d", n, got.result.Stats.Requests, usual.result.Stats.Requests, v.more)
-	}
-	if n := got.creations - usual.creations; n > v.creations {
-		t.Errorf("%d creations more, want at most %d", n, v.creations)
-	}
-}
-
-func (o outcome) more(usual outcome) int {
-	return o.result.Stats.TotalRequests() - usual.result.Stats.TotalRequests()
-}
-
-// describe is the text of a cell.
-func (o outcome) describe(want verdict, usual outcome) string {
-	if o.hits == 0 {
-		return "ok, no such request"
-	}
-	if o.err != nil {
-		return errorName(o.err) + ", " + o.later
-	}
-	text := []string{"ok"}
-	if n := o.more(usual); n != 0 {
-		text = append(text, more(n, "request"))
-	}
-	if n := o.creations - usual.creations; n != 0 {
-		text = append(text, more(n, "creation"))
-	}
-	if n := o.result.Stats.Resent; n != 0 {
-		text = append(text, kib(n)+" again")
-	}
-	return strings.Join(text, ", ")
-}
-
-func more(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s more", n, what)
-}
-
-func kib(n int64) string {
-	if n%1024 == 0 {
-		return fmt.Sprintf("%d KiB", n/1024)
-	}
-	return fmt.Sprintf("%.1f KiB", float64(n)/1024)
-}
-
-// errorName is the first condition that an error matches, or its status.
-func errorName(err error) string {
-	for _, c := range []struct {
-		err  error
-		name string
-	}{
-		{tus.ErrUnconfirmed, "ErrUnconfirmed"}, {tus.ErrNotRecoverable, "ErrNotRecoverable"}, {tus.ErrUploadGone, "ErrUploadGone"},
-		{tus.ErrProtocol, "ErrProtocol"}, {tus.ErrNoLocation, "ErrNoLocation"}, {tus.ErrVersion, "ErrVersion"},
-		{tus.ErrUnauthorized, "ErrUnauthorized"}, {tus.ErrTooLarge, "ErrTooLarge"}, {tus.ErrUnsupported, "ErrUnsupported"},
-		{tus.ErrChecksumMismatch, "ErrChecksumMismatch"}, {tus.ErrSourceMismatch, "ErrSourceMismatch"},
-		{tus.ErrUploadLocked, "ErrUploadLocked"}, {tus.ErrOffsetConflict, "ErrOffsetConflict"}, {tus.ErrStalled, "ErrStalled"},
-	} {
-		if errors.Is(err, c.err) {
-			return c.name
-		}
-	}
-	var e *tus.Error
-	if errors.As(err, &e) && e.StatusCode != 0 {
-		return fmt.Sprintf("error %d", e.StatusCode)
-	}
-	return "connection lost"
 }

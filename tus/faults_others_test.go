@@ -1,0 +1,199 @@
+package tus_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// Rows of the matrix for requests that carry no bytes of their own.
+
+// creationRows: faults of the POST.
+func creationRows() []faultRow {
+	var rows []faultRow
+	add := func(name string, action tustest.Action, want verdict, withBytes verdict) {
+		rows = append(rows, faultRow{name: name, on: creating, action: action, want: want,
+			but: map[string]verdict{one: withBytes, resumed: missed()}})
+	}
+	repeated := fine(1).creating(1)
+	for name, action := range map[string]tustest.Action{
+		"cut": tustest.CutBefore(), "answer lost": tustest.LoseResponse(), "cut in the answer": tustest.CutAnswer(40),
+		"500": tustest.RespondAfter(500, htmlPage), "502 in HTML": tustest.RespondAfter(502, htmlPage), "503": tustest.RespondAfter(503, ""),
+		"429": tustest.RespondAfter(429, "", "Retry-After", "0"), "423": tustest.RespondAfter(423, ""), "500 though created": tustest.SetStatus(500),
+		"not HTTP": tustest.AnswerRaw("\x00\x01\x02"), "endless header of the answer": tustest.EndlessHeader(),
+	} {
+		add(name, action, repeated, createdAgain())
+	}
+	for name, test := range map[string]struct {
+		action tustest.Action
+		err    error
+	}{
+		"no Location":                {tustest.SetHeader("Location", ""), tus.ErrNoLocation},
+		"200 and a page in HTML":     {tustest.RespondAfter(200, htmlPage), tus.ErrNoLocation},
+		"Location is no URL":         {tustest.SetHeader("Location", "http://[::1"), tus.ErrProtocol},
+		"Location of another scheme": {tustest.SetHeader("Location", "ftp://example.org/1"), tus.ErrProtocol},
+		"301":                        {tustest.Redirect(301, ""), tus.ErrProtocol},
+		"401":                        {tustest.RespondAfter(401, ""), tus.ErrUnauthorized},
+		"403":                        {tustest.RespondAfter(403, ""), tus.ErrUnauthorized},
+		"412":                        {tustest.RespondAfter(412, ""), tus.ErrVersion},
+	} {
+		add(name, test.action, fails(test.err, nothing), fails(test.err, nothing))
+	}
+	add("404", tustest.RespondAfter(404, ""), refused(404, nothing), refused(404, nothing))
+	add("413", tustest.RespondAfter(413, ""), fails(tus.ErrTooLarge, nothing), createdAgain())
+	add("interim answers", tustest.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
+	add("endless body of the answer", tustest.EndlessAnswer(), fine(0), fine(0))
+	add("answered twice", tustest.AnswerTwice(), fine(2).again(request), fine(0))
+	add("307 in the origin", tustest.Redirect(307, ""), repeated, fine(1).again(request).creating(1))
+	rows = append(rows,
+		faultRow{name: "307 to another origin", on: creating, with: func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) },
+			want: repeated, but: map[string]verdict{one: fine(1).again(request).creating(1), resumed: missed()}},
+		faultRow{name: "Location at another origin", on: creating, with: func(s *stage) tustest.Action { return locationAt(s.elsewhere) },
+			want: fine(0), but: map[string]verdict{resumed: missed()}},
+		faultRow{name: "stall", on: creating, bubble: true, action: tustest.Stall(), want: repeated,
+			but: map[string]verdict{one: createdAgain(), resumed: missed()}},
+		faultRow{name: "503 always", on: creating, times: always, action: tustest.RespondAfter(503, ""), want: fails(errTemporary, nothing).again(request),
+			but: map[string]verdict{resumed: missed()}},
+	)
+	slices.SortFunc(rows, func(a, b faultRow) int { return strings.Compare(a.name, b.name) })
+	return rows
+}
+
+// locationAt lets the server create an upload and names it at another origin.
+func locationAt(origin string) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Serve(&movingWriter{ResponseWriter: w, origin: origin}, r)
+	}
+}
+
+type movingWriter struct {
+	http.ResponseWriter
+	origin string
+}
+
+func (w *movingWriter) WriteHeader(status int) {
+	w.Header().Set("Location", w.origin+w.Header().Get("Location"))
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// askingRows: faults of the HEAD that follows a PATCH which was cut.
+func askingRows() []faultRow {
+	// after is what the cut costs, and more.
+	after := func(more int) faultRow {
+		return faultRow{on: asking, want: fine(2 + more).again(rest), but: map[string]verdict{
+			one:     fine(4 + more).again(times(2)).creating(1),
+			resumed: fine(more),
+		}}
+	}
+	with := func(row faultRow, name string, action tustest.Action) faultRow {
+		row.name, row.action = name, action
+		return row
+	}
+	distrusted := faultRow{on: asking, want: fails(tus.ErrProtocol, resumable).again(request)}
+	unauthorized := faultRow{on: asking, want: fails(tus.ErrUnauthorized, resumable).again(request)}
+	gone := faultRow{on: asking, want: fine(4).again(everything).creating(1), but: map[string]verdict{
+		inChunk:  fine(5).again(times(3)).creating(1),
+		streamed: fails(tus.ErrNotRecoverable, nothing).again(request),
+		one:      fine(6).again(times(3)).creating(2),
+		resumed:  fine(1).creating(1).again(begun),
+	}}
+	other := after(0)
+	other.want = fails(tus.ErrSourceMismatch, nothing).again(rest)
+	other.but = map[string]verdict{
+		// A stream shows its length only at the end.
+		streamed: fails(tus.ErrSourceMismatch, resumable).again(rest),
+		one:      fails(tus.ErrSourceMismatch, nothing).again(times(2)),
+		resumed:  fine(1).creating(1).again(begun), // it is another upload, so a new one is made
+	}
+	elsewhere := after(1)
+	elsewhere.name, elsewhere.with = "307 to another origin", func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) }
+	stall := with(after(1), "stall", tustest.Stall())
+	stall.bubble = true
+	stalled := with(faultRow{on: asking, want: fails(tus.ErrStalled, resumable).again(times(2))}, "stall always", tustest.Stall())
+	stalled.bubble, stalled.times = true, always
+	locked := with(faultRow{on: asking, want: fails(tus.ErrUploadLocked, resumable).again(times(2))}, "423 always", tustest.Respond(423, ""))
+	locked.times = always
+	return []faultRow{
+		with(after(1), "cut", tustest.CutBefore()),
+		with(after(1), "cut in the answer", tustest.CutAnswer(40)),
+		with(after(1), "500", tustest.Respond(500, htmlPage)),
+		with(after(1), "503", tustest.Respond(503, "", "Retry-After", "0")),
+		with(after(1), "409", tustest.Respond(409, "")),
+		with(after(1), "423", tustest.Respond(423, "")),
+		with(after(1), "not HTTP", tustest.AnswerRaw("\r\n\r\n\r\n")),
+		with(after(1), "endless header of the answer", tustest.EndlessHeader()),
+		with(after(0), "interim answers", tustest.Inform(3, 104, "Upload-Offset", "1")),
+		with(after(1), "307 in the origin", tustest.Redirect(307, "")),
+		elsewhere, stall, stalled, locked,
+		with(distrusted, "301", tustest.Redirect(301, "")),
+		with(distrusted, "no Upload-Offset", tustest.SetHeader("Upload-Offset", "")),
+		with(distrusted, "Upload-Offset negative", tustest.SetHeader("Upload-Offset", "-1")),
+		with(distrusted, "Upload-Offset two times", tustest.SetHeader("Upload-Offset", "0", "Upload-Offset", "1")),
+		with(distrusted, "Upload-Offset beyond Upload-Length", tustest.SetHeader("Upload-Offset", "2", "Upload-Length", "1")),
+		with(distrusted, "200 and a page in HTML", tustest.Respond(200, htmlPage)),
+		with(unauthorized, "401", tustest.Respond(401, "")),
+		with(unauthorized, "403", tustest.Respond(403, "")),
+		with(gone, "404", tustest.Respond(404, "")),
+		with(gone, "410, the upload is gone", tustest.Vanish()),
+		with(other, "another Upload-Length", tustest.SetHeader("Upload-Length", "99999")),
+	}
+}
+
+// completingRows: the request that ends the upload, where all bytes may be there
+// without the client's knowing of it.
+func completingRows() []faultRow {
+	known := map[string]verdict{one: createdAgain(), parallel: fine(2)}
+	return []faultRow{
+		{name: "answer lost", on: completing, action: tustest.LoseResponse(), want: fine(1), but: known},
+		{name: "500 though complete", on: completing, action: tustest.SetStatus(500), want: fine(1), but: known},
+		{name: "cut in the body", on: completing, action: tustest.CutAfter(faultCut), want: fine(2).again(request), but: map[string]verdict{
+			one: createdAgain(), parallel: fine(1)}},
+		{name: "422 though complete", on: completing, times: always, action: tustest.SetStatus(422), want: fails(tus.ErrUnconfirmed, complete),
+			but: butOne(refused(422, nothing))},
+		{name: "403 and not complete", on: completing, times: always, action: tustest.RespondAfter(403, ""), want: fails(tus.ErrUnauthorized, resumable),
+			but: map[string]verdict{one: fails(tus.ErrUnauthorized, nothing), parallel: fails(tus.ErrUnconfirmed, complete)}},
+	}
+}
+
+// probingRows: OPTIONS may be missing, wrong, or behind a login. That stops only
+// what cannot do without.
+func probingRows() []faultRow {
+	var rows []faultRow
+	add := func(name string, times int, action tustest.Action, needing verdict) *faultRow {
+		rows = append(rows, faultRow{name: name, on: probing, times: times, checksums: inTrailer, action: action,
+			want: fine(0), but: map[string]verdict{one: fine(1), parallel: needing, streamed: needing}})
+		return &rows[len(rows)-1]
+	}
+	add("cut", 1, tustest.CutBefore(), fine(1))
+	add("500", 1, tustest.Respond(500, htmlPage), fine(1))
+	add("503", 1, tustest.Respond(503, ""), fine(1))
+	add("not HTTP", 1, tustest.AnswerRaw("220 smtp.example.org\r\n"), fine(1))
+	add("404 always", always, tustest.Respond(404, ""), refused(404, nothing))
+	add("405 always", always, tustest.Respond(405, ""), refused(405, nothing))
+	add("401 always", always, tustest.Respond(401, ""), fails(tus.ErrUnauthorized, nothing))
+	add("503 always", always, tustest.Respond(503, ""), fails(errTemporary, nothing))
+	add("200 and a page in HTML", always, tustest.Respond(200, htmlPage), fails(tus.ErrUnsupported, nothing))
+	add("Tus-Max-Size negative", always, tustest.SetHeader("Tus-Max-Size", "-1"), fails(tus.ErrProtocol, nothing))
+	add("stall", 1, tustest.Stall(), fine(1)).bubble = true
+	rows = append(rows,
+		faultRow{name: "interim answers", on: probing, checksums: inTrailer, action: tustest.Inform(3, 103), want: fine(0)},
+		faultRow{name: "endless body of the answer", on: probing, checksums: inTrailer, action: tustest.EndlessAnswer(), want: fine(0)},
+		faultRow{name: "307 to another origin", on: probing, checksums: inTrailer, with: func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) }, want: fine(1)},
+		faultRow{name: "Tus-Max-Size below the source", on: probing, times: always, checksums: inTrailer, action: tustest.SetHeader("Tus-Max-Size", "100"),
+			want: fails(tus.ErrTooLarge, nothing), but: map[string]verdict{streamed: fine(0), resumed: fine(0)}},
+	)
+	return rows
+}
+
+// connectingRows: connections that are reset as soon as they are open.
+func connectingRows() []faultRow {
+	return []faultRow{
+		{name: "reset on accept", on: connecting, want: fine(1), but: butOne(fine(1).again(request))},
+		{name: "reset on accept three times", on: connecting, times: 3, want: fine(3), but: butOne(fine(3).again(request))},
+		{name: "reset on accept always", on: connecting, times: always, want: fails(errTemporary, nothing), but: map[string]verdict{
+			one: fails(errTemporary, nothing).again(times(8)), resumed: fails(errTemporary, resumable)}},
+	}
+}

@@ -1,0 +1,225 @@
+package tus_test
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+const (
+	largestSource = 2_000_000
+	slowestRate   = 3000 // bytes in a second
+)
+
+// scenario is what a seed stands for.
+type scenario struct {
+	random    *rand.Rand
+	bubble    bool
+	store     bool
+	twins     bool // two clients begin with the same source at the same time
+	again     bool // the source is uploaded once more after all
+	checksums bool
+	server    tustest.Options
+	client    tus.Options
+	data      []byte
+	source    string
+	how       tus.UploadOptions
+	script    []soakLine
+	pauses    []pause
+	errors    []error // of the sessions so far
+}
+
+// soakLine is a line of the script before there is a stage.
+type soakLine struct {
+	name   string
+	on     target
+	line   line
+	action func(*stage) tustest.Action
+}
+
+func (s *scenario) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "  %d bytes of %s, checksums %v, store %v, bubble %v, twins %v, again %v\n  server %+v\n",
+		len(s.data), s.source, s.checksums, s.store, s.bubble, s.twins, s.again, s.server)
+	how := s.how
+	how.Hooks = tus.Hooks{}
+	fmt.Fprintf(&b, "  options %+v\n  stall timeout %v, %d connections\n", how, s.client.StallTimeout, s.client.MaxConnections)
+	for _, l := range s.script {
+		fmt.Fprintf(&b, "  fault: %v: %s, after %d, %d times\n", l.on, l.name, l.line.skip, l.line.times)
+	}
+	for _, p := range s.pauses {
+		fmt.Fprintf(&b, "  pause: %+v\n", p)
+	}
+	for _, err := range s.errors {
+		fmt.Fprintf(&b, "  session ended with: %v\n", err)
+	}
+	return b.String()
+}
+
+func pick[T any](random *rand.Rand, from ...T) T { return from[random.IntN(len(from))] }
+
+func newScenario(seed uint64) *scenario {
+	r := rand.New(rand.NewPCG(seed, 7))
+	s := &scenario{
+		random: r, bubble: r.IntN(3) > 0, store: r.IntN(3) > 0, checksums: r.IntN(2) == 0,
+		data:   randomBytes(pick(r, 0, 1, 999, 1000, 1001, 20_000, 64<<10, 100_000, 300_000)),
+		source: pick(r, "file", "memory", "reader", "seeker", "file system"),
+	}
+	if r.IntN(20) == 0 {
+		s.data = randomBytes(largestSource)
+	}
+	s.server = tustest.Options{
+		Extensions: pick(r, nil, nil, tustest.Without("checksum-trailer"), tustest.Without("concatenation-unfinished"),
+			tustest.Without("creation-with-upload", "checksum", "checksum-trailer"), tustest.Without("expiration", "termination")),
+		AbsoluteLocation: r.IntN(4) == 0,
+	}
+	s.twins, s.again = r.IntN(8) == 0, r.IntN(4) == 0
+	retry := tus.RetryPolicy{} // waits cost nothing in a bubble
+	if !s.bubble {
+		retry.NewBackOff = func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) }
+		retry.MaxRetryAfter = time.Millisecond
+	}
+	s.client = tus.Options{Retry: retry, MaxConnections: pick(r, 0, 0, 0, 1, 2), OverridePatchMethod: r.IntN(10) == 0}
+	s.how = tus.UploadOptions{
+		Metadata:           tus.Metadata{"filename": "soak"},
+		ChunkSize:          pick[int64](r, 0, 0, 1000, 7777, 32<<10, 1<<20),
+		CreationWithUpload: tus.CreationWithUpload(r.IntN(3)),
+		TerminateParts:     r.IntN(4) == 0,
+	}
+	size := int64(len(s.data))
+	if s.how.ChunkSize > 0 && size/s.how.ChunkSize > 60 {
+		s.how.ChunkSize = size / 60
+	}
+	if r.IntN(4) == 0 {
+		s.how.MinChunkSize = max(1, s.how.ChunkSize/8)
+	}
+	switch r.IntN(5) {
+	case 0, 1:
+		s.how.Parallel, s.how.ParallelBestEffort, s.how.MinPartSize = 2+r.IntN(4), true, pick[int64](r, 100, 5000, 20_000)
+	case 2:
+		s.how.StopAt = r.Int64N(size + 1)
+	case 3:
+		s.how.DeferLength = true
+	}
+	if !slices.Contains(s.server.Extensions, "creation-with-upload") && s.server.Extensions != nil {
+		s.how.CreationWithUpload = tus.CreationWithUploadAuto
+	}
+	for range r.IntN(16) {
+		s.script = append(s.script, s.fault())
+	}
+	for range r.IntN(4) {
+		s.pauses = append(s.pauses, pause{
+			request: 1 + r.IntN(20), when: pausePlace(r.IntN(3)), bytes: r.Int64N(size + 1),
+			cancel: r.IntN(2) == 0, leave: r.IntN(2) == 0,
+		})
+	}
+	return s
+}
+
+// fault draws a fault.
+func (s *scenario) fault() soakLine {
+	r := s.random
+	names, actions := s.actions()
+	name := pick(r, names...)
+	l := soakLine{name: name, on: pick(r, carrying, carrying, carrying, creating, asking, completing, probing), action: actions[name]}
+	l.line = line{match: l.on.matches, skip: r.IntN(4), times: pick(r, 1, 1, 1, 2, 3, 12)}
+	if name == "bit flips" { // only what is sent with a checksum, as nobody could notice it otherwise
+		l.line.match = func(r *http.Request) bool { return r.Header.Get("Upload-Checksum") != "" || len(r.Trailer) > 0 }
+	}
+	return l
+}
+
+// actions are the faults to draw from, all of a kind that a client can notice:
+// no server claims to have what it has not.
+func (s *scenario) actions() (names []string, actions map[string]func(*stage) tustest.Action) {
+	r := s.random
+	n := r.Int64N(int64(len(s.data)) + 1)
+	plain := map[string]tustest.Action{
+		"cut before the body": tustest.CutBefore(), "cut in the body": tustest.CutAfter(n),
+		"answer lost": tustest.LoseResponse(), "cut in the answer": tustest.CutAnswer(r.IntN(100)),
+		"short write": tustest.AcceptOnly(n), "early short write": tustest.AcceptEarly(n),
+		"early 409": tustest.RespondEarly(409, ""), "early 500": tustest.RespondEarly(500, htmlPage),
+		"400 interrupted": tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED"), "401": tustest.Respond(401, ""),
+		"403": tustest.Respond(403, ""), "404": tustest.Respond(404, ""), "409": tustest.Respond(409, ""),
+		"413": tustest.RespondAfter(413, ""), "422": tustest.RespondAfter(422, ""), "423": tustest.Respond(423, ""),
+		"429": tustest.Respond(429, "", "Retry-After", "0"), "460": tustest.RespondAfter(460, ""),
+		"500": tustest.RespondAfter(500, htmlPage), "502": tustest.Respond(502, htmlPage),
+		"503":              tustest.RespondAfter(503, "", "Retry-After", pick(r, "0", "soon", "-1", "99999999999999999999")),
+		"422 though done":  tustest.SetStatus(422),
+		"500 though done":  tustest.SetStatus(500),
+		"504 though done":  tustest.SetStatus(504),
+		"page in HTML":     tustest.RespondAfter(200, htmlPage),
+		"no offset":        tustest.SetHeader("Upload-Offset", ""),
+		"negative offset":  tustest.SetHeader("Upload-Offset", "-1"),
+		"no location":      tustest.SetHeader("Location", ""),
+		"redirect":         tustest.Redirect(307, ""),
+		"bad redirect":     tustest.Redirect(302, ""),
+		"interim answers":  tustest.Inform(1+r.IntN(9), 104, "Upload-Offset", "1"),
+		"endless body":     tustest.EndlessAnswer(),
+		"not HTTP":         tustest.AnswerRaw("\x15\x03\x01"),
+		"answered twice":   tustest.AnswerTwice(),
+		"bytes are lost":   tustest.Rewind(n),
+		"upload is lost":   tustest.Vanish(),
+		"algorithm is out": tustest.RefuseAlgorithm("sha1", "sha256", "crc32"),
+	}
+	if s.source != "reader" && !s.how.DeferLength { // else it would be the length
+		plain["another length"] = tustest.SetHeader("Upload-Length", "7")
+	}
+	if s.checksums {
+		plain["bit flips"] = tustest.FlipBit(n)
+	}
+	if s.bubble { // where it costs no time
+		plain["stall"] = tustest.Stall()
+		plain["stall in the body"] = tustest.StallAfter(n)
+		plain["slow answer"] = tustest.AnswerSlowly(20, time.Second)
+		plain["very slow answer"] = tustest.AnswerSlowly(1, 10*time.Second)
+		plain["slow reading"] = tustest.ReadSlowly(slowestRate, time.Second)
+		plain["delay"] = tustest.Delay(20 * time.Second)
+	}
+	actions = map[string]func(*stage) tustest.Action{
+		"resets on accept": func(s *stage) tustest.Action { return thenReset(s.listener) },
+	}
+	for name, action := range plain {
+		actions[name] = func(*stage) tustest.Action { return action }
+	}
+	if !s.bubble {
+		actions["redirect elsewhere"] = func(s *stage) tustest.Action { return tustest.Redirect(308, s.elsewhere) }
+	}
+	return slices.Sorted(maps.Keys(actions)), actions
+}
+
+// thenReset answers, closes the connection, and resets the next two.
+func thenReset(listener *tustest.Listener) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		listener.Reset(2)
+		w.Header().Set("Connection", "close")
+		h.Serve(w, r)
+	}
+}
+
+// open makes a source, as a program does that begins again.
+func (s *scenario) open(path string) tus.Source {
+	switch s.source {
+	case "file":
+		return tus.File(path)
+	case "memory":
+		return tus.Bytes(s.data)
+	case "reader":
+		return tus.Reader(bytes.NewReader(s.data))
+	case "seeker":
+		return tus.ReadSeeker(bytes.NewReader(s.data), int64(len(s.data)))
+	}
+	return tus.FSFile(os.DirFS(filepath.Dir(path)), filepath.Base(path))
+}
