@@ -1,0 +1,59 @@
+package hosted
+
+import (
+	"mime"
+	"net/http"
+	"path"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// SupabaseChunk is what each chunk but the last has, in bytes.
+const SupabaseChunk = 6 << 20
+
+// Supabase uploads an object to a bucket of a project of Supabase Storage
+// (https://supabase.com/docs/guides/storage/uploads/resumable-uploads). token is
+// that of a user, or a service key. To replace an object that exists, add the header
+// "X-Upsert: true". An upload can be gone on with for a day.
+func Supabase(project, token, bucket, object string) Service {
+	metadata := tus.Metadata{"bucketName": bucket, "objectName": object}
+	if kind := mime.TypeByExtension(path.Ext(object)); kind != "" {
+		metadata["contentType"] = kind
+	}
+	return Service{
+		Endpoint: "https://" + project + ".storage.supabase.co/storage/v1/upload/resumable",
+		Client:   tus.Options{Header: http.Header{"Authorization": {"Bearer " + token}}},
+		Upload:   tus.UploadOptions{ChunkSize: SupabaseChunk, Metadata: metadata},
+	}
+}
+
+// What Cloudflare Stream says about the size of a chunk, in bytes. The last one is
+// exempt.
+const (
+	CloudflareLeast    = 5_242_880
+	CloudflareMost     = 209_715_200
+	CloudflareMultiple = 256 << 10
+)
+
+// CloudflareStream uploads a video to Cloudflare Stream
+// (https://developers.cloudflare.com/stream/uploading-videos/resumable-uploads).
+// The ID of the video is in the header Stream-Media-Id of Result.Creation. The
+// chunks have 50 MiB, which suits a good link; a bad one may want CloudflareLeast.
+func CloudflareStream(account, token, name string) Service {
+	return Service{
+		Endpoint: "https://api.cloudflare.com/client/v4/accounts/" + account + "/stream",
+		Client:   tus.Options{Header: http.Header{"Authorization": {"Bearer " + token}}},
+		Upload:   tus.UploadOptions{ChunkSize: 50 << 20, Metadata: tus.Metadata{"name": name}},
+	}
+}
+
+// BehindProxy uploads to a tus server behind a proxy that refuses requests above
+// some limit with 413. The first chunk is below the limit of 100 MB that many
+// proxies have; if it is refused, halves of it are tried, down to 1 MiB, and what
+// got through stays the size.
+func BehindProxy(endpoint string) Service {
+	return Service{
+		Endpoint: endpoint,
+		Upload:   tus.UploadOptions{ChunkSize: 96 << 20, MinChunkSize: 1 << 20},
+	}
+}

@@ -1,0 +1,126 @@
+package hosted_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/examples/hosted"
+	"github.com/seed-175555ba/tus-go/examples/hosted/strict"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// moment is a test that ends with the example.
+type moment struct{ cleanups []func() }
+
+func (*moment) Helper()            {}
+func (m *moment) Cleanup(f func()) { m.cleanups = append(m.cleanups, f) }
+func (m *moment) end() {
+	for _, f := range m.cleanups {
+		f()
+	}
+}
+
+var _ tustest.TB = (*moment)(nil)
+
+// exampleFile is a file of some size.
+func exampleFile(m *moment, size int) string {
+	dir, err := os.MkdirTemp("", "hosted")
+	if err != nil {
+		panic(err)
+	}
+	m.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "movie.mp4")
+	if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+		panic(err)
+	}
+	return path
+}
+
+func ExampleSupabase() {
+	m := &moment{}
+	defer m.end()
+	srv := strict.NewServer(m, strict.Rules{Chunk: strict.Exactly(hosted.SupabaseChunk), Metadata: []string{"bucketName", "objectName"}})
+
+	s := hosted.Supabase("project", "token", "films", "2026/movie.mp4")
+	fmt.Println(s.Endpoint)
+	s.Endpoint = srv.Endpoint() // for the example
+	result, err := s.UploadFile(context.Background(), exampleFile(m, 13<<20))
+	fmt.Println(result.Offset, result.Stats.Requests["PATCH"], err)
+	// Output:
+	// https://project.storage.supabase.co/storage/v1/upload/resumable
+	// 13631488 3 <nil>
+}
+
+func ExampleCloudflareStream() {
+	m := &moment{}
+	defer m.end()
+	srv := strict.NewServer(m, strict.Rules{
+		Chunk:    strict.Multiple(hosted.CloudflareMultiple, hosted.CloudflareLeast, hosted.CloudflareMost),
+		Creation: map[string][]string{"Stream-Media-Id": {"dd5d531a"}},
+	})
+
+	s := hosted.CloudflareStream("account", "token", "movie.mp4")
+	fmt.Println(s.Endpoint)
+	s.Endpoint = srv.Endpoint() // for the example
+	s.Upload.ChunkSize = hosted.CloudflareLeast
+	result, err := s.UploadFile(context.Background(), exampleFile(m, 13<<20))
+	fmt.Println(result.Creation.Header.Get("Stream-Media-Id"), err)
+	// Output:
+	// https://api.cloudflare.com/client/v4/accounts/account/stream
+	// dd5d531a <nil>
+}
+
+func ExampleBunnyStream() {
+	m := &moment{}
+	defer m.end()
+	srv := strict.NewServer(m, strict.Rules{Metadata: []string{"title", "filetype"}})
+
+	sign := func(context.Context) (hosted.BunnySignature, error) { // what a backend would do
+		return hosted.SignBunny("4711", "key of the library", "a-video", time.Now().Add(time.Hour)), nil
+	}
+	s := hosted.BunnyStream("4711", "a-video", "A title", "video/mp4", sign)
+	fmt.Println(s.Endpoint)
+	s.Endpoint = srv.Endpoint() // for the example
+	result, err := s.UploadFile(context.Background(), exampleFile(m, 5000))
+	fmt.Println(result.Offset, err)
+	// Output:
+	// https://video.bunnycdn.com/tusupload
+	// 5000 <nil>
+}
+
+func ExampleHandedOut() {
+	m := &moment{}
+	defer m.end()
+	srv := strict.NewServer(m, strict.Rules{NoCreation: true})
+
+	s := hosted.HandedOut(srv.CreateUpload(5000)) // which the backend did
+	result, err := s.UploadFile(context.Background(), exampleFile(m, 5000))
+	fmt.Println(result.Stats.Requests, err)
+	// Output: map[HEAD:1 PATCH:1] <nil>
+}
+
+func ExampleMinted() {
+	m := &moment{}
+	defer m.end()
+	srv := strict.NewServer(m, strict.Rules{Minted: true})
+
+	s := hosted.Minted(srv.MintEndpoint(), "videos")
+	result, err := s.UploadFile(context.Background(), exampleFile(m, 5000))
+	fmt.Println(result.Offset, err)
+	// Output: 5000 <nil>
+}
+
+func ExampleBehindProxy() {
+	m := &moment{}
+	defer m.end()
+	srv := strict.NewServer(m, strict.Rules{BodyLimit: 2 << 20})
+
+	s := hosted.BehindProxy(srv.Endpoint())
+	s.Upload.ChunkSize = 8 << 20
+	result, err := s.UploadFile(context.Background(), exampleFile(m, 9<<20))
+	fmt.Println(result.Offset, len(srv.Broken()), "refused,", err)
+	// Output: 9437184 2 refused, <nil>
+}

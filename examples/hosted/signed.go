@@ -1,0 +1,48 @@
+package hosted
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// BunnySignature permits one upload to Bunny Stream until it expires.
+type BunnySignature struct {
+	Signature string // in hexadecimal
+	Expires   time.Time
+}
+
+// SignBunny makes a signature. It needs the key of the library, and so belongs into
+// a backend.
+func SignBunny(library, key, video string, expires time.Time) BunnySignature {
+	sum := sha256.Sum256([]byte(library + key + strconv.FormatInt(expires.Unix(), 10) + video))
+	return BunnySignature{Signature: hex.EncodeToString(sum[:]), Expires: expires}
+}
+
+// BunnyStream uploads a video that was created in a library of Bunny Stream
+// (https://docs.bunny.net/stream/tus-resumable-uploads). sign is asked for a
+// signature before each request, so that an upload may take longer than one is
+// valid; where that means to ask a backend, sign should keep what it got. After a
+// 401 it is asked once more. An error of it ends the upload, which stays resumable.
+func BunnyStream(library, video, title, filetype string, sign func(context.Context) (BunnySignature, error)) Service {
+	return Service{
+		Endpoint: "https://video.bunnycdn.com/tusupload",
+		Client: tus.Options{Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
+			s, err := sign(r.Context())
+			if err != nil {
+				return err
+			}
+			r.Header.Set("AuthorizationSignature", s.Signature)
+			r.Header.Set("AuthorizationExpire", strconv.FormatInt(s.Expires.Unix(), 10))
+			r.Header.Set("LibraryId", library)
+			r.Header.Set("VideoId", video)
+			return nil
+		}}},
+		Upload: tus.UploadOptions{Metadata: tus.Metadata{"title": title, "filetype": filetype}},
+	}
+}
