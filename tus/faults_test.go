@@ -21,7 +21,7 @@ import (
 // the documentation of this package promises. TUS_FAULTS=path writes what
 // happened as a table:
 //
-//	TUS_FAULTS=faults.md go test -count 1 -run TestFaultMatrix ./tus
+//	TUS_FAULTS=$PWD/faults.md go test -count 1 -run TestFaultMatrix ./tus
 
 const (
 	faultSize  = 60 << 10 // of the source
