@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// The roles that a further copy of this program is started in.
+const (
+	roleServe   = "serve"
+	roleMeasure = "measure"
+	roleUpload  = "upload"
+)
+
+func run(ctx context.Context, args []string) error {
+	switch {
+	case len(args) == 2 && args[0] == roleServe:
+		var c serverConfig
+		if err := json.Unmarshal([]byte(args[1]), &c); err != nil {
+			return err
+		}
+		return serve(c, os.Stdin, os.Stdout)
+	case len(args) == 2 && args[0] == roleMeasure:
+		var o order
+		if err := json.Unmarshal([]byte(args[1]), &o); err != nil {
+			return err
+		}
+		return stopwatch(ctx, o, os.Stdin, os.Stdout)
+	case len(args) == 3 && args[0] == roleUpload:
+		var t task
+		if err := json.Unmarshal([]byte(args[2]), &t); err != nil {
+			return err
+		}
+		return upload(ctx, args[1], t)
+	}
+	o, err := parseFlags(args)
+	if err != nil {
+		return err
+	}
+	return bench(ctx, o)
+}
+
+// options are the command line.
+type options struct {
+	quick   bool
+	runs    int
+	only    *regexp.Regexp
+	table   string // path of a copy of the output
+	chart   string // path of the chart
+	profile string // folder for the profiles of this library
+}
+
+func parseFlags(args []string) (options, error) {
+	var o options
+	var only string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.BoolVar(&o.quick, "quick", false, "smaller files and fewer runs: a check that it works, not a measurement")
+	flags.IntVar(&o.runs, "runs", 0, "runs of each client (default 5, with -quick 3)")
+	flags.StringVar(&only, "only", "", "workloads whose id matches this regular `expression`")
+	flags.StringVar(&o.table, "o", "", "write the Markdown to this `file` too")
+	flags.StringVar(&o.chart, "chart", "", "write a chart in SVG to this `file`")
+	flags.StringVar(&o.profile, "profile", "", "write CPU and allocation profiles of tus-go to this `folder`, which costs it time and memory")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if o.runs < 0 {
+		return o, fmt.Errorf("%d runs", o.runs)
+	}
+	if o.runs == 0 {
+		o.runs = 5
+		if o.quick {
+			o.runs = 3
+		}
+	}
+	var err error
+	o.only, err = regexp.Compile(only)
+	return o, err
+}

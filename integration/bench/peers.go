@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed curl.sh
+var curlScript string
+
+//go:embed tusjs.cjs
+var tusJSScript string
+
+const tusJSVersion = "4.3.1"
+
+// peers are the clients of others that are installed here, and what the reader
+// has to know of them. Their scripts go to dir.
+func peers(ctx context.Context, dir string) (found []client, notes []string, err error) {
+	for _, look := range []func(context.Context, string) (client, string, error){curl, tusJS} {
+		c, note, err := look(ctx, dir)
+		var missing *missingError
+		switch {
+		case errors.As(err, &missing):
+			notes = append(notes, missing.Error())
+		case err != nil:
+			return nil, nil, err
+		default:
+			found, notes = append(found, c), append(notes, note)
+		}
+	}
+	return found, notes, nil
+}
+
+// missingError says why a client is left out.
+type missingError struct{ client, reason string }
+
+func (e *missingError) Error() string { return fmt.Sprintf("%s is left out: %s", e.client, e.reason) }
+
+// curl is a shell script around curl, which sends files but knows no tus.
+func curl(ctx context.Context, dir string) (client, string, error) {
+	for _, program := range []string{"curl", "sh"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return client{}, "", &missingError{nameCurl, program + " is not installed"}
+		}
+	}
+	said, err := exec.CommandContext(ctx, "curl", "--version").Output()
+	if err != nil {
+		return client{}, "", &missingError{nameCurl, err.Error()}
+	}
+	script := filepath.Join(dir, "curl.sh")
+	if err := os.WriteFile(script, []byte(curlScript), 0o600); err != nil {
+		return client{}, "", err
+	}
+	return client{
+		name: nameCurl,
+		// It cannot send a section of a file.
+		can: func(w workload) bool { return w.chunk == 0 },
+		command: func(t task) *exec.Cmd {
+			return exec.Command("sh", script, t.Endpoint, t.File, number(t.Size), number(int64(t.Concurrency)))
+		},
+	}, "curl " + secondWord(said), nil
+}
+
+func secondWord(said []byte) string {
+	words := strings.Fields(string(said))
+	if len(words) < 2 {
+		return "of an unknown version"
+	}
+	return words[1]
+}
+
+// tusJS is the reference client, run by Node. It is installed once, into the
+// user's cache.
+func tusJS(ctx context.Context, dir string) (client, string, error) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		return client{}, "", &missingError{nameTusJS, "node is not installed"}
+	}
+	said, err := exec.CommandContext(ctx, node, "--version").Output()
+	if err != nil {
+		return client{}, "", &missingError{nameTusJS, err.Error()}
+	}
+	modules, err := installTusJS(ctx)
+	if err != nil {
+		return client{}, "", &missingError{nameTusJS, err.Error()}
+	}
+	script := filepath.Join(dir, "tusjs.cjs")
+	if err := os.WriteFile(script, []byte(tusJSScript), 0o600); err != nil {
+		return client{}, "", err
+	}
+	return client{
+		name:    nameTusJS,
+		can:     func(w workload) bool { return !w.sha1 },
+		inParts: true,
+		command: func(t task) *exec.Cmd {
+			cmd := exec.Command(node, script, t.encode())
+			cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
+			return cmd
+		},
+	}, fmt.Sprintf("tus-js-client %s on Node %s", tusJSVersion, strings.TrimSpace(string(said))), nil
+}
+
+// installTusJS returns the node_modules folder that holds the client.
+func installTusJS(ctx context.Context) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "tus-go-bench", "tus-js-client-"+tusJSVersion)
+	modules := filepath.Join(dir, "node_modules")
+	if _, err := os.Stat(filepath.Join(modules, nameTusJS, "package.json")); err == nil {
+		return modules, nil
+	}
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		return "", errors.New("npm is not installed")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	fmt.Fprintln(os.Stderr, "installing tus-js-client into", dir)
+	out, err := exec.CommandContext(ctx, npm, "install", "--prefix", dir,
+		"--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
+		nameTusJS+"@"+tusJSVersion).CombinedOutput()
+	if err != nil {
+		os.RemoveAll(dir) // a half installation would be taken for a whole one
+		const most = 200
+		text := strings.Join(strings.Fields(string(out)), " ")
+		return "", fmt.Errorf("npm install: %w: %s", err, text[:min(len(text), most)])
+	}
+	return modules, nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// result is what came out of one workload.
+type result struct {
+	workload workload
+	rows     []row
+}
+
+// row is one client in one workload: medians over its runs.
+type row struct {
+	name     string
+	failure  error // then nothing else is known
+	wall     time.Duration
+	cpu      time.Duration
+	rss      int64
+	requests int64
+	bytes    int64
+
+	// How many times the limit's cost, as the median over the rounds of the ratio
+	// within each; 0 if unknown.
+	wallRatio float64
+	cpuRatio  float64
+}
+
+// summarize compares all contenders with the first one.
+func summarize(c *contest) result {
+	r := result{workload: c.workload}
+	for _, e := range c.contenders {
+		r.rows = append(r.rows, newRow(e, c.contenders[0].samples))
+	}
+	return r
+}
+
+func newRow(e *contender, limit []sample) row {
+	if e.failure != nil || len(e.samples) == 0 {
+		return row{name: e.name, failure: e.failure}
+	}
+	of := func(f func(sample) float64) float64 {
+		values := make([]float64, len(e.samples))
+		for i, s := range e.samples {
+			values[i] = f(s)
+		}
+		return median(values)
+	}
+	ratio := func(f func(sample) float64) float64 {
+		var values []float64
+		for i := range min(len(e.samples), len(limit)) {
+			if base := f(limit[i]); base > 0 {
+				values = append(values, f(e.samples[i])/base)
+			}
+		}
+		return median(values)
+	}
+	wall := func(s sample) float64 { return float64(s.wall) }
+	cpu := func(s sample) float64 { return float64(s.cpu) }
+	return row{
+		name: e.name,
+		wall: time.Duration(of(wall)), cpu: time.Duration(of(cpu)),
+		rss:       int64(of(func(s sample) float64 { return float64(s.rss) })),
+		requests:  int64(of(func(s sample) float64 { return float64(s.requests) })),
+		bytes:     int64(of(func(s sample) float64 { return float64(s.bytes) })),
+		wallRatio: ratio(wall), cpuRatio: ratio(cpu),
+	}
+}
+
+// median is the middle of values, or between the two in the middle; 0 of none.
+func median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// row returns the row of a client. It is false if it did not run, or failed.
+func (r result) row(name string) (row, bool) {
+	i := slices.IndexFunc(r.rows, func(row row) bool { return row.name == name })
+	if i < 0 || r.rows[i].wall == 0 {
+		return row{}, false
+	}
+	return r.rows[i], true
+}
+
+// bestOther is the shortest time of those who are neither this library nor the
+// limit, as a multiple of the limit's; infinite if there are none.
+func (r result) bestOther() float64 {
+	best := math.Inf(1)
+	for _, row := range r.rows {
+		if row.name != nameLimit && row.name != nameTus && row.wallRatio > 0 {
+			best = min(best, row.wallRatio)
+		}
+	}
+	return best
+}
