@@ -115,11 +115,12 @@ func (b *breaks) over(transport http.RoundTripper) http.RoundTripper {
 
 // longest is how long a request may take, by a clock that only waits move: the
 // stall timeout for the answer after the bytes have moved, at the least rate of
-// the faults. A final upload has ten minutes more.
+// the faults (of which the buffers of net/http leave a half at worst). A final
+// upload has ten minutes more.
 func longest(r *http.Request) time.Duration {
 	limit := time.Minute
 	if r.ContentLength != 0 {
-		limit += largestSource / slowestRate * time.Second
+		limit += 2 * largestSource / slowestRate * time.Second
 	}
 	if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
 		limit += 10 * time.Minute
