@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -16,5 +17,21 @@ func TestStreamThatIsRefusedAtItsEndIsUnconfirmed(t *testing.T) {
 	data := randomBytes(2500)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	wantError(t, err, tus.ErrUnconfirmed)
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+func TestSumsOfAnotherAlgorithmAreNotCompared(t *testing.T) {
+	// A chunk is refused for its algorithm, and then the upload is gone: the sum
+	// by the old algorithm is no sign of a source that changed.
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(
+		tustest.Fault{Method: "PATCH", Action: tustest.RefuseAlgorithm("sha1", "sha256", "sha512", "crc32")},
+		tustest.Fault{Method: "HEAD", Action: tustest.Vanish()},
+	)
+	data := randomBytes(3000)
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).Upload(testContext(t), tus.Bytes(data), whole())
+	if err != nil {
+		t.Fatal(err)
+	}
 	wantStored(t, srv.Handler, res.URL, data)
 }

@@ -19,6 +19,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		length: u.info.Size, deferred: u.info.SizeUnknown || u.opts.DeferLength,
 		metadata: u.opts.Metadata, partial: u.position != nil,
 	}
+	u.next = chunk{} // what was sent to an upload that is gone says nothing now
 	if u.inline {
 		u.next = chunk{size: u.info.Size, payload: u.payload(0, u.info.Size)}
 		if err := u.checksumOf(ctx, &u.next); err != nil {
