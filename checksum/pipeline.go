@@ -6,22 +6,25 @@ import (
 	"hash"
 	"io"
 	"math"
+	"slices"
 	"sync"
 )
 
 const (
 	// hashBuffer is how much of a range is in memory at once, in bytes.
-	hashBuffer = 128 << 10
+	hashBuffer = 512 << 10
+	// maxAhead is how many ranges there are at most that nobody asked for yet.
+	maxAhead = 8
 	// maxEmptyReads is how often in a row a reader may deliver nothing and
 	// report no error, before it is given up.
 	maxEmptyReads = 100
 )
 
-// Pipeline computes the checksums of ranges of a source, the next one ahead of
-// time. A sender asks for the checksum of a chunk, calls Ahead for the chunk
-// after it, and sends: while the chunk is on the wire, the next one is hashed.
+// Pipeline computes the checksums of ranges of a source, the next ones ahead of
+// time. A sender asks for the checksum of a chunk, calls Ahead for the chunks
+// after it, and sends: while the chunk is on the wire, the next ones are hashed.
 //
-// All ranges share one hash and one buffer of at most 128 KiB, so one range is
+// All ranges share one hash and one buffer of at most 512 KiB, so one range is
 // read at a time. All methods may be called concurrently. A Pipeline must be
 // closed.
 type Pipeline struct {
@@ -29,7 +32,7 @@ type Pipeline struct {
 	open      func(ctx context.Context, offset int64) (io.ReadCloser, error)
 
 	mu      sync.Mutex
-	ahead   *job // the look-ahead that nobody asked for yet
+	ahead   []*job // look-aheads that nobody asked for yet, each begins where the one before ends
 	closed  bool
 	closing chan struct{} // closed by Close
 	jobs    sync.WaitGroup
@@ -67,9 +70,10 @@ func NewPipeline(algorithm Algorithm, open func(ctx context.Context, offset int6
 }
 
 // Sum returns the checksum of size bytes from offset. If [Pipeline.Ahead] was
-// called for exactly that range, it takes that result, or waits for it; another
-// look-ahead is given up. A look-ahead serves once, so asking again reads the
-// source again. The caller may keep and change the result.
+// called for exactly that range, it takes that result, or waits for it, and
+// forgets the ranges before it; otherwise every look-ahead is given up. A
+// look-ahead serves once, so asking again reads the source again. The caller may
+// keep and change the result.
 //
 // The error matches [io.ErrUnexpectedEOF] if the source ends within the range,
 // [ErrInvalidRange], [ErrInvalidAlgorithm], [ErrClosed], or is that of the
@@ -98,22 +102,39 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 }
 
 // Ahead starts computing the checksum of size bytes from offset, for a later
-// [Pipeline.Sum] that reports what goes wrong. There is one look-ahead at most:
-// a different range takes the place of the one before, and the same range goes
-// on. After Close it does nothing. The source may change between the look-ahead
-// and the sending of the chunk, which is for the sender to notice.
-func (p *Pipeline) Ahead(offset, size int64) {
+// [Pipeline.Sum] that reports what goes wrong. Ranges that follow one another wait
+// in a queue of at most 8; one that does not follow the last takes the place of
+// all. The source may change between the look-ahead and the sending of the chunk,
+// which is for the sender to notice.
+//
+// Ahead reports whether the range is in the queue now, or was before: false if the
+// queue is full, the range is none, or the pipeline is closed.
+func (p *Pipeline) Ahead(offset, size int64) bool {
 	if p.check(offset, size) != nil {
-		return
+		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || p.ahead.covers(offset, size) {
-		return
+	if p.closed {
+		return false
 	}
-	p.dropAhead()
+	if slices.ContainsFunc(p.ahead, func(j *job) bool { return j.covers(offset, size) }) {
+		return true
+	}
+	var last *job
+	if n := len(p.ahead); n > 0 {
+		last = p.ahead[n-1]
+		switch end := last.offset + last.size; {
+		case n == maxAhead && offset >= end:
+			return false
+		case offset != end:
+			p.dropAhead(n)
+			last = nil
+		}
+	}
 	// What is done ahead belongs to no call. Close ends it.
-	p.ahead = p.start(context.Background(), offset, size)
+	p.ahead = append(p.ahead, p.start(context.Background(), last, offset, size))
+	return true
 }
 
 // Close stops all work, makes calls of Sum that wait return [ErrClosed], and
@@ -124,7 +145,7 @@ func (p *Pipeline) Close() {
 	if !p.closed {
 		p.closed = true
 		close(p.closing)
-		p.dropAhead()
+		p.dropAhead(len(p.ahead))
 	}
 	p.mu.Unlock()
 	p.jobs.Wait()
@@ -141,43 +162,49 @@ func (p *Pipeline) check(offset, size int64) error {
 	return nil
 }
 
-// take returns the job for a range: the look-ahead if it fits, else a new one.
+// take returns the job for a range: a look-ahead if there is one, else a new one.
 func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, wrap(ErrClosed)
 	}
-	if j := p.ahead; j.covers(offset, size) {
-		p.ahead = nil
+	if i := slices.IndexFunc(p.ahead, func(j *job) bool { return j.covers(offset, size) }); i >= 0 {
+		j := p.ahead[i]
+		p.dropAhead(i)
+		p.ahead = slices.Delete(p.ahead, 0, 1)
 		return j, nil
 	}
-	p.dropAhead()
-	return p.start(ctx, offset, size), nil
+	p.dropAhead(len(p.ahead))
+	return p.start(ctx, nil, offset, size), nil
 }
 
-// start needs p.mu.
-func (p *Pipeline) start(ctx context.Context, offset, size int64) *job {
+// start needs p.mu. The job takes its turn after the one given.
+func (p *Pipeline) start(ctx context.Context, after *job, offset, size int64) *job {
 	ctx, cancel := context.WithCancel(ctx)
 	j := &job{offset: offset, size: size, cancel: cancel, done: make(chan struct{})}
 	p.jobs.Go(func() {
 		defer close(j.done)
+		if after != nil {
+			select {
+			case <-after.done:
+			case <-ctx.Done():
+			}
+		}
 		j.sum, j.err = p.compute(ctx, offset, size)
 	})
 	return j
 }
 
-// dropAhead needs p.mu.
-func (p *Pipeline) dropAhead() {
-	if p.ahead != nil {
-		p.ahead.cancel()
-		p.ahead = nil
+// dropAhead gives up the first n look-aheads. It needs p.mu.
+func (p *Pipeline) dropAhead(n int) {
+	for _, j := range p.ahead[:n] {
+		j.cancel()
 	}
+	p.ahead = slices.Delete(p.ahead, 0, n)
 }
 
-func (j *job) covers(offset, size int64) bool {
-	return j != nil && j.offset == offset && j.size == size
-}
+func (j *job) covers(offset, size int64) bool { return j.offset == offset && j.size == size }
 
 // compute waits for its turn, reads the range and returns its checksum.
 func (p *Pipeline) compute(ctx context.Context, offset, size int64) ([]byte, error) {
@@ -185,7 +212,9 @@ func (p *Pipeline) compute(ctx context.Context, offset, size int64) ([]byte, err
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
-		return nil, wrap(ctx.Err())
+	}
+	if err := ctx.Err(); err != nil { // also where both were ready
+		return nil, wrap(err)
 	}
 	if p.hash == nil {
 		p.hash = p.algorithm.New()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -14,10 +15,10 @@ import (
 )
 
 func TestSumOfEachRangeIsRight(t *testing.T) {
-	s := patterned(1_000_000)
+	s := patterned(2_000_000)
 	p := newPipeline(t, s)
-	for _, size := range []int64{0, 1, 128<<10 - 1, 128 << 10, 128<<10 + 1, 500_000, 3} {
-		for _, offset := range []int64{0, 1, 1_000_000 - size} {
+	for _, size := range []int64{0, 1, 512<<10 - 1, 512 << 10, 512<<10 + 1, 1_500_000, 3} {
+		for _, offset := range []int64{0, 1, 2_000_000 - size} {
 			checkSum(t, p, s, offset, size)
 		}
 	}
@@ -102,7 +103,7 @@ func TestSumOfAnotherRangeGivesUpTheLookAhead(t *testing.T) {
 	}
 }
 
-func TestLaterLookAheadReplacesTheEarlier(t *testing.T) {
+func TestLookAheadThatDoesNotFollowReplacesTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
 		s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
@@ -112,7 +113,8 @@ func TestLaterLookAheadReplacesTheEarlier(t *testing.T) {
 			return nil, nil
 		}
 		p := newPipeline(t, s)
-		p.Ahead(0, 500)
+		p.Ahead(0, 400)
+		p.Ahead(400, 50)
 		synctest.Wait()
 		p.Ahead(500, 500)
 		synctest.Wait()
@@ -122,6 +124,75 @@ func TestLaterLookAheadReplacesTheEarlier(t *testing.T) {
 		checkSum(t, p, s, 500, 500)
 		if s.opened() != 2 {
 			t.Errorf("opened %d times: the second look-ahead was not used", s.opened())
+		}
+	})
+}
+
+// order records where each reader of a source begins.
+func order(s *source) *[]int64 {
+	var offsets []int64
+	s.reader = func(_ context.Context, _ int, offset int64) (io.ReadCloser, error) {
+		offsets = append(offsets, offset)
+		return nil, nil
+	}
+	return &offsets
+}
+
+func TestLookAheadsAreDoneInOrderUpToEight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		offsets := order(s)
+		p := newPipeline(t, s)
+		for range 2 { // the second time changes nothing
+			for offset := int64(0); offset < 1000; offset += 100 {
+				if queued := p.Ahead(offset, 100); queued != (offset < 800) {
+					t.Errorf("range from %d: queued is %v", offset, queued)
+				}
+			}
+		}
+		synctest.Wait()
+		want := []int64{0, 100, 200, 300, 400, 500, 600, 700}
+		if !slices.Equal(*offsets, want) {
+			t.Fatalf("read from %v, want %v", *offsets, want)
+		}
+		for _, offset := range want {
+			checkSum(t, p, s, offset, 100)
+		}
+		if s.opened() != len(want) {
+			t.Errorf("opened %d times: look-aheads were not used", s.opened())
+		}
+	})
+}
+
+func TestSumOfALaterLookAheadForgetsTheOnesBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		offsets := order(s)
+		p := newPipeline(t, s)
+		for offset := int64(0); offset < 400; offset += 100 {
+			p.Ahead(offset, 100)
+		}
+		synctest.Wait()
+		checkSum(t, p, s, 200, 100)
+		checkSum(t, p, s, 300, 100)
+		checkSum(t, p, s, 100, 100) // again
+		if want := []int64{0, 100, 200, 300, 100}; !slices.Equal(*offsets, want) {
+			t.Errorf("read from %v, want %v", *offsets, want)
+		}
+	})
+}
+
+func TestLookAheadsAfterOneThatHangsEndWithClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
+		p := newPipeline(t, s)
+		p.Ahead(0, 100)
+		p.Ahead(100, 100)
+		p.Ahead(200, 100)
+		synctest.Wait()
+		if s.opened() != 1 {
+			t.Errorf("%d ranges are read at once", s.opened())
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package tus_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha1"
 	"fmt"
@@ -8,10 +9,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -50,6 +55,45 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// discardVariable has the extensions that another process serves as, until its
+// input ends. What a server costs is not the client's.
+const discardVariable = "TUS_TEST_DISCARD"
+
+func serveDiscard(extensions string) {
+	srv := httptest.NewServer(&discard{extensions: extensions})
+	fmt.Println(srv.URL)
+	io.Copy(io.Discard, os.Stdin)
+	srv.Close()
+}
+
+// startDiscard returns the URL of a discarding server in a process of its own.
+func startDiscard(b *testing.B, extensions string) string {
+	b.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), discardVariable+"="+extensions)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	url, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.TrimSpace(url)
+}
+
 // benchmarkFile is in the page cache, so that the disk is not what is measured.
 func benchmarkFile(b *testing.B, size int64) string {
 	b.Helper()
@@ -69,9 +113,7 @@ func benchmarkFile(b *testing.B, size int64) string {
 }
 
 func benchmarkUpload(b *testing.B, extensions string, source func() tus.Source, size int64, opts *tus.UploadOptions) {
-	srv := httptest.NewServer(&discard{extensions: extensions})
-	defer srv.Close()
-	client, err := tus.NewClient(srv.URL+"/files/", nil)
+	client, err := tus.NewClient(startDiscard(b, extensions)+"/files/", nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -92,9 +134,9 @@ func BenchmarkUpload(b *testing.B) {
 	path := benchmarkFile(b, benchmarkSize)
 	file := func() tus.Source { return tus.File(path) }
 	b.Run("bare", func(b *testing.B) {
-		srv := httptest.NewServer(&discard{})
-		defer srv.Close()
-		client := srv.Client()
+		url := startDiscard(b, "creation")
+		client := &http.Client{Transport: &http.Transport{}}
+		defer client.CloseIdleConnections()
 		b.SetBytes(benchmarkSize)
 		b.ReportAllocs()
 		for b.Loop() {
@@ -102,7 +144,7 @@ func BenchmarkUpload(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			req, _ := http.NewRequest(http.MethodPatch, srv.URL, f)
+			req, _ := http.NewRequest(http.MethodPatch, url, f)
 			req.ContentLength = benchmarkSize
 			resp, err := client.Do(req)
 			if err != nil {
@@ -131,7 +173,9 @@ func BenchmarkUpload(b *testing.B) {
 
 // BenchmarkChecksum shows what sha1 in chunks of 8 MiB costs: added up ahead of
 // sending, which should come to the slower of "hash" and "off"; one after the
-// other, as for a source that has only one reader; and as a trailer.
+// other, as for a source that has only one reader; and as a trailer. "both" hashes
+// and sends at once with nothing between the two: what there is to reach where
+// client and server have to share two processors.
 func BenchmarkChecksum(b *testing.B) {
 	path := benchmarkFile(b, benchmarkSize)
 	file := func() tus.Source { return tus.File(path) }
@@ -141,19 +185,25 @@ func BenchmarkChecksum(b *testing.B) {
 	b.Run("hash", func(b *testing.B) {
 		b.SetBytes(benchmarkSize)
 		for b.Loop() {
-			f, err := os.Open(path)
-			if err != nil {
+			if err := hashFile(path); err != nil {
 				b.Fatal(err)
 			}
-			h := sha1.New()
-			if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 128<<10)); err != nil {
-				b.Fatal(err)
-			}
-			f.Close()
 		}
 	})
 	b.Run("off", func(b *testing.B) {
 		benchmarkUpload(b, "creation,checksum", file, benchmarkSize, opts(checksum.Off()))
+	})
+	b.Run("both", func(b *testing.B) {
+		var g errgroup.Group
+		benchmarkUpload(b, "creation,checksum", func() tus.Source {
+			g.Wait() // for that of the upload before
+			g = errgroup.Group{}
+			g.Go(func() error { return hashFile(path) })
+			return file()
+		}, benchmarkSize, opts(checksum.Off()))
+		if err := g.Wait(); err != nil {
+			b.Fatal(err)
+		}
 	})
 	b.Run("ahead", func(b *testing.B) {
 		benchmarkUpload(b, "creation,checksum", file, benchmarkSize, opts(checksum.Named("sha1")))
@@ -186,6 +236,17 @@ func BenchmarkChecksumChunks(b *testing.B) {
 			b.ReportMetric(float64(chunks), "chunks/op")
 		})
 	}
+}
+
+// hashFile adds up a file with the buffer that the library uses.
+func hashFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.CopyBuffer(sha1.New(), struct{ io.Reader }{f}, make([]byte, 512<<10))
+	return err
 }
 
 type zeros struct{}

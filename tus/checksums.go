@@ -20,6 +20,9 @@ const (
 	// maxBufferedChunk is how much of a source with only one reader is held in
 	// memory, so that it is read once: opening it again may be dear, or impossible.
 	maxBufferedChunk = 16 << 20
+	// maxHashedAhead is how much of a file may be hashed and not sent yet, if it
+	// is more than one chunk. It should still be in the page cache when it is sent.
+	maxHashedAhead = 32 << 20
 	// maxMismatches is how often a chunk is sent again that did not arrive as it
 	// was sent.
 	maxMismatches = 3
@@ -160,10 +163,16 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 	default:
 		return nil, shortSource(err, io.ErrUnexpectedEOF)
 	}
-	// The next chunk is added up while this one is on the wire. A source with
-	// only one reader needs that for sending, and nothing outlives a Step.
-	if next := c.offset + c.size; next < u.info.Size && !u.info.Sequential && u.running {
-		s.pipeline.Ahead(next, min(u.info.Size-next, u.chunkSize))
+	// The next chunks are added up while this one is on the wire, more than one,
+	// because neither hashing nor sending takes the same time for each. A source
+	// with only one reader needs that for sending, and nothing outlives a Step.
+	if !u.info.Sequential && u.running {
+		next := c.offset + c.size
+		for end := next + max(u.chunkSize, maxHashedAhead); next < min(end, u.info.Size); next += u.chunkSize {
+			if !s.pipeline.Ahead(next, min(u.info.Size-next, u.chunkSize)) {
+				break
+			}
+		}
 	}
 	return sum, nil
 }

@@ -42,6 +42,10 @@ func waitIfChild() {
 		bufio.NewReader(os.Stdin).ReadString('\n')
 		os.Exit(0)
 	}
+	if extensions := os.Getenv(discardVariable); extensions != "" {
+		serveDiscard(extensions)
+		os.Exit(0)
+	}
 	if endpoint := os.Getenv(uploadVariable); endpoint != "" {
 		if err := uploadFromProcess(endpoint, os.Getenv(storeVariable)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
