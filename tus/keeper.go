@@ -181,24 +181,27 @@ func (k *keeper) keepLease(ctx context.Context) (stop func()) {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	running.Go(func() {
-		ticker := time.NewTicker(leaseRenewal / 2)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
-			if err := k.renew(ctx); err != nil && ctx.Err() == nil {
-				k.lost(err)
-			}
+	const period = leaseRenewal / 2
+	var renewing sync.Mutex
+	var timer *time.Timer
+	renewing.Lock()
+	timer = time.AfterFunc(period, func() {
+		renewing.Lock()
+		defer renewing.Unlock()
+		if ctx.Err() != nil {
+			return
 		}
+		if err := k.renew(ctx); err != nil && ctx.Err() == nil {
+			k.lost(err)
+		}
+		timer.Reset(period)
 	})
+	renewing.Unlock()
 	return func() {
 		cancel()
-		running.Wait()
+		renewing.Lock()
+		defer renewing.Unlock()
+		timer.Stop()
 	}
 }
 

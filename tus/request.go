@@ -160,7 +160,10 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	dog.moved()
 	// The whole body gets one stall timeout: its bytes do not count as
 	// movement, so that an endless drip ends too. What was read by then is kept.
-	content, _ := io.ReadAll(io.LimitReader(raw.Body, maxResponseBody))
+	var content []byte
+	if raw.ContentLength != 0 {
+		content, _ = io.ReadAll(io.LimitReader(raw.Body, maxResponseBody))
+	}
 	resp := &Response{StatusCode: raw.StatusCode, Header: raw.Header, Body: content}
 	r.answered = target
 	p.stop() // of an early answer the body is still being sent

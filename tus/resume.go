@@ -400,8 +400,13 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 func (s *sourceReaderAt) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reader == nil {
+	switch r := s.reader.(type) {
+	case nil:
 		return nil
+	case *os.File:
+		if source, ok := s.source.(*fileSource); ok {
+			return source.keep(r)
+		}
 	}
 	return s.reader.Close()
 }

@@ -83,6 +83,8 @@ type fileSource struct {
 	first fs.FileInfo // what the file was when it was first looked at
 	// readable says that the file could be opened.
 	readable bool
+	// spare is open, for whoever opens the file next: a small file is opened once.
+	spare *os.File
 }
 
 func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
@@ -118,8 +120,35 @@ func (s *fileSource) tryOpen() error {
 	if err != nil {
 		return err
 	}
-	s.readable = true
-	return f.Close()
+	s.readable, s.spare = true, f
+	return nil
+}
+
+// keep makes f the spare handle, or closes it.
+func (s *fileSource) keep(f *os.File) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.spare != nil || s.opened != nil {
+		return f.Close()
+	}
+	s.spare = f
+	return nil
+}
+
+// take returns the spare handle, if there is one.
+func (s *fileSource) take() *os.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.spare
+	s.spare = nil
+	return f
+}
+
+// rest closes the spare handle: nothing is open while nothing happens.
+func (s *fileSource) rest() {
+	if f := s.take(); f != nil {
+		f.Close()
+	}
 }
 
 func (s *fileSource) stat() (fs.FileInfo, error) {
@@ -153,6 +182,9 @@ func (s *fileSource) check(info fs.FileInfo) error {
 }
 
 func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	if f := s.take(); f != nil {
+		return s.positioned(f, offset)
+	}
 	if _, err := s.Stat(ctx); err != nil {
 		return nil, err
 	}
@@ -167,6 +199,15 @@ func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, err
 		}
 		return nil, err
 	}
+	r, err := s.positioned(f, offset)
+	if err != nil && s.opened != nil {
+		return s.section(offset)
+	}
+	return r, err
+}
+
+// positioned makes sure that f is the right file, and closes it if not.
+func (s *fileSource) positioned(f *os.File, offset int64) (io.ReadCloser, error) {
 	info, err := f.Stat()
 	if err == nil {
 		err = s.check(info)
@@ -176,9 +217,6 @@ func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, err
 	}
 	if err != nil {
 		f.Close()
-		if s.opened != nil {
-			return s.section(offset)
-		}
 		return nil, err
 	}
 	return f, nil

@@ -284,6 +284,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	u.setInterrupt(cancel)
 	defer u.setInterrupt(nil)
 	u.meter.start()
+	defer u.restSource()
 	stop := u.keeper.keepLease(ctx)
 	err := u.keeper.renew(ctx)
 	switch {
@@ -435,9 +436,17 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	}
 	u.meter.update(func(s *Stats) { s.Retries++ })
 	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: u.budget.failures, Delay: wait, Err: failure})
+	u.restSource()
 	if err := sleep(ctx, wait); err != nil {
 		u.enter(StatePaused, err)
 		return err
 	}
 	return nil
+}
+
+// restSource closes what a source has open for nobody in particular.
+func (u *Uploader) restSource() {
+	if file, ok := u.source.(*fileSource); ok {
+		file.rest()
+	}
 }

@@ -106,7 +106,11 @@ func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
 // parseExpires reads Upload-Expires (extension Expiration). The header only
 // advises, so an unreadable one counts as absent.
 func parseExpires(h http.Header) time.Time {
-	t, err := http.ParseTime(h.Get(headerUploadExpires))
+	value := h.Get(headerUploadExpires)
+	if value == "" {
+		return time.Time{}
+	}
+	t, err := http.ParseTime(value)
 	if err != nil {
 		return time.Time{}
 	}
