@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // create is the step of StateCreating.
@@ -132,6 +133,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 	if err := u.checksumOf(ctx, &u.next); err != nil {
 		return u.after(ctx, StateSending, err), err
 	}
+	start, before := time.Now(), u.meter.snapshot().Sent
 	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
 	if changed := u.checksumSent(&u.next); changed != nil {
 		return StateFailed, changed
@@ -166,7 +168,29 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			return StateRecovering, nil
 		}
 	}
+	if broken(err) {
+		u.settling = settlingTime(u.meter.snapshot().Sent-before, time.Since(start))
+	}
 	return u.after(ctx, StateSending, err), err
+}
+
+// settlingTime is how long a server may want to store what reached it before a
+// connection broke. A server that is asked for the offset sooner may give up
+// what it has not read yet (tusd does), and then all that has to be sent again. It
+// is as fast as the connection was, and has no more in its buffers than Linux
+// lets it have.
+func settlingTime(sent int64, took time.Duration) time.Duration {
+	const buffered, longest = 8 << 20, 100 * time.Millisecond
+	if sent > buffered {
+		took = time.Duration(float64(took) * buffered / float64(sent))
+	}
+	return min(took, longest)
+}
+
+// broken reports whether a connection ended without an answer.
+func broken(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.StatusCode == 0 && e.Temporary() && !errors.Is(err, ErrStalled)
 }
 
 // halveChunk makes chunks smaller after a 413, if the caller allows it.

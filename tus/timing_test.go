@@ -718,3 +718,33 @@ func TestStatsMeasureTimeAndRate(t *testing.T) {
 		}
 	})
 }
+
+// A server may not have read yet what reached it.
+func TestServerGetsTimeToStoreWhatCameBeforeTheConnectionBroke(t *testing.T) {
+	for _, c := range []struct{ took, want time.Duration }{
+		{0, 0},
+		{40 * time.Millisecond, 40 * time.Millisecond},
+		{5 * time.Second, 100 * time.Millisecond},
+	} {
+		for name, end := range map[string]tustest.Action{"broken": tustest.CutAfter(400), "answered": tustest.Respond(503, "")} {
+			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+				want := c.want
+				if name == "answered" {
+					want = 0
+				}
+				h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+					time.Sleep(c.took)
+					end(w, r, h)
+				}})
+				var seen recorder
+				data := randomBytes(3000)
+				if _, err := newClient(&tus.Options{Hooks: seen.hooks()}).Upload(t.Context(), tus.Bytes(data), chunked()); err != nil {
+					t.Fatal(err)
+				}
+				if len(seen.retries) != 1 || seen.retries[0].Delay != want {
+					t.Errorf("%s after %v: retries are %+v, want one after %v", name, c.took, seen.retries, want)
+				}
+			})
+		}
+	}
+}

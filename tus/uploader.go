@@ -37,11 +37,12 @@ type Uploader struct {
 	deferred  bool  // the server does not know the length
 	resuming  bool  // the next HEAD tells where an earlier session came to
 	stopAt    int64
-	renewed   bool  // a 401 was answered with a repetition
-	refusal   error // of the chunk that would have completed the upload
-	running   bool  // by Run, so that work for later steps is worth it
-	contended bool  // the last PATCH was refused for another request
-	renewing  bool  // a repetition is due that costs no retry
+	renewed   bool          // a 401 was answered with a repetition
+	refusal   error         // of the chunk that would have completed the upload
+	running   bool          // by Run, so that work for later steps is worth it
+	contended bool          // the last PATCH was refused for another request
+	renewing  bool          // a repetition is due that costs no retry
+	settling  time.Duration // the least wait before the server is asked again
 
 	// What the store knows; see resume.go.
 	keeper     *keeper
@@ -434,6 +435,7 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 		u.enter(StateFailed, failure)
 		return failure
 	}
+	wait, u.settling = max(wait, u.settling), 0
 	u.meter.update(func(s *Stats) { s.Retries++ })
 	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: u.budget.failures, Delay: wait, Err: failure})
 	u.restSource()

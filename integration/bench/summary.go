@@ -88,14 +88,19 @@ func (r result) row(name string) (row, bool) {
 	return r.rows[i], true
 }
 
-// bestOther is the shortest time of those who are neither this library nor the
-// limit, as a multiple of the limit's; infinite if there are none.
+// bestOther is the shortest time of the other clients that can resume, as a
+// multiple of the limit's; infinite if there are none. What keeps nothing of an
+// upload, as curl and a request by hand, has less to do.
 func (r result) bestOther() float64 {
 	best := math.Inf(1)
 	for _, row := range r.rows {
-		if row.name != nameLimit && row.name != nameTus && row.wallRatio > 0 {
+		if resumes(row.name) && row.wallRatio > 0 {
 			best = min(best, row.wallRatio)
 		}
 	}
 	return best
+}
+
+func resumes(client string) bool {
+	return client != nameLimit && client != nameTus && client != nameHTTP && client != nameCurl
 }
