@@ -3,6 +3,7 @@ package tus
 import (
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -89,6 +90,12 @@ type Options struct {
 
 	// Hooks are told what happens in all uploads of this client.
 	Hooks Hooks
+
+	// Logger is told, too, without credentials and without the queries of URLs:
+	// of answers and transitions at Debug, of uploads that were created, paused or
+	// completed at Info, of retries at Warn, of failures at Error. nil means
+	// silence.
+	Logger *slog.Logger
 }
 
 // Client creates and continues uploads on one tus server. Make it with
@@ -110,7 +117,7 @@ type Client struct {
 	fingerprinter fingerprint.Fingerprinter
 	resumeScope   string
 	checksums     *checksum.Set
-	hooks         Hooks
+	hooks         hookSet
 	probe         *capabilityProbe
 }
 
@@ -138,8 +145,12 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		fingerprinter: opts.Fingerprinter,
 		resumeScope:   opts.ResumeScope,
 		checksums:     opts.Checksums,
-		hooks:         opts.Hooks,
 		probe:         newCapabilityProbe(opts.Capabilities),
+	}
+	hooks := opts.Hooks
+	c.hooks = hookSet{&hooks}
+	if opts.Logger != nil {
+		c.hooks = append(c.hooks, logHooks(opts.Logger))
 	}
 	if opts.MaxConnections < 0 {
 		return nil, fmt.Errorf("%w: at most %d connections", ErrInvalidInput, opts.MaxConnections)

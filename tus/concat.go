@@ -65,7 +65,7 @@ func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error
 	if err := wish.metadata.Validate(); err != nil {
 		return nil, err
 	}
-	hooks := hookSet{&c.hooks}
+	hooks := c.hooks
 	var made created
 	err := c.retrying(ctx, hooks, func() (err error) {
 		if ctx.Err() != nil {

@@ -44,7 +44,7 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 		return Info{}, err
 	}
 	var info Info
-	hooks := hookSet{&c.hooks}
+	hooks := c.hooks
 	err = c.retrying(ctx, hooks, func() (err error) {
 		info, err = c.head(ctx, u, hooks, nil)
 		return err

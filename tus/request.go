@@ -49,7 +49,7 @@ func (r *request) hooksOf(c *Client) hookSet {
 	if r.hooks != nil {
 		return r.hooks
 	}
-	return hookSet{&c.hooks}
+	return c.hooks
 }
 
 // Response is an answer of the server, for those services that put results

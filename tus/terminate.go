@@ -17,7 +17,7 @@ func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 	if err != nil {
 		return err
 	}
-	return c.terminate(ctx, u, hookSet{&c.hooks}, nil)
+	return c.terminate(ctx, u, c.hooks, nil)
 }
 
 func (c *Client) terminate(ctx context.Context, u *url.URL, hooks hookSet, m *meter) error {

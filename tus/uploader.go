@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		}
 		u.url, u.given, u.resuming = given, true, true
 	}
-	u.progress = hookSet{&c.hooks, &u.opts.Hooks}
+	u.progress = append(slices.Clone(c.hooks), &u.opts.Hooks)
 	u.hooks = u.progress.serial(&u.hookTurn)
 	u.meter = &meter{onMoved: u.reportMovement}
 	u.chunkSize, u.stopAt = u.opts.ChunkSize, u.opts.StopAt

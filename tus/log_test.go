@@ -1,0 +1,116 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// logged makes a client whose log is kept.
+func logged(t *testing.T, srv *tustest.Server, opts tus.Options) (*tus.Client, *bytes.Buffer) {
+	t.Helper()
+	var log bytes.Buffer
+	opts.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	opts.Retry = impatient()
+	return newClient(t, srv.Endpoint(), &opts), &log
+}
+
+// lines are the records of a log as "LEVEL message", without those of level Debug.
+func lines(t *testing.T, log *bytes.Buffer) []string {
+	t.Helper()
+	var lines []string
+	for line := range bytes.Lines(log.Bytes()) {
+		var record struct{ Level, Msg, To string }
+		if err := json.Unmarshal(line, &record); err != nil {
+			t.Fatal(err)
+		}
+		if record.Level != "DEBUG" {
+			lines = append(lines, strings.TrimSpace(record.Level+" "+record.Msg+" "+record.To))
+		}
+	}
+	return lines
+}
+
+func TestLogTellsWhatHappens(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: tustest.CutBefore()})
+	client, log := logged(t, srv, tus.Options{Store: &brokenStore{}})
+	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"INFO tus upload created",
+		"ERROR tus store",
+		"WARN tus retry",
+		"ERROR tus store", // once more, for what was not stored
+		"INFO tus state complete",
+	}
+	if got := slices.Compact(lines(t, log)); !slices.Equal(got, want) {
+		t.Errorf("log is %q, want %q", got, want)
+	}
+	if n := strings.Count(log.String(), `"msg":"tus request"`); n != len(srv.Requests())-1 { // one had no answer
+		t.Errorf("%d of %d requests are in the log", n, len(srv.Requests()))
+	}
+}
+
+func TestLogTellsFailureAndPause(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client, log := logged(t, srv, tus.Options{})
+	opts := chunked()
+	opts.StopAt = 1000
+	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), opts)
+	wantError(t, err, tus.ErrPaused)
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(http.StatusForbidden, "")})
+	_, err = client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
+	wantError(t, err, tus.ErrUnauthorized)
+	want := []string{"INFO tus upload created", "INFO tus state paused", "ERROR tus state failed"}
+	if got := lines(t, log); !slices.Equal(got, want) {
+		t.Errorf("log is %q, want %q", got, want)
+	}
+}
+
+func TestLogHasNoSecrets(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(
+		tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "/files/00000001?signature="+planted)},
+		tustest.Fault{Method: "PATCH", Action: tustest.Respond(http.StatusServiceUnavailable, "Bearer PLANTED-bearer-token is late")},
+		tustest.Fault{Method: "HEAD", Action: tustest.CutBefore()},
+	)
+	client, log := logged(t, srv, *secretOptions())
+	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
+		t.Fatal(err)
+	}
+	if text := log.String(); strings.Contains(text, planted) || !strings.Contains(text, "/files/00000001") {
+		t.Errorf("log is %s", text)
+	}
+}
+
+// Logs and traces of a program, with what an upload has to say.
+func ExampleOptions_logger() {
+	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "url" {
+				return slog.Attr{} // different each time
+			}
+			return a
+		},
+	})
+	_, client, stop := exampleServer(&tus.Options{Logger: slog.New(handler)})
+	defer stop()
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
+	fmt.Println(err)
+	// Output:
+	// level=INFO msg="tus upload created" name=""
+	// level=INFO msg="tus state" name="" from=finishing to=complete
+	// <nil>
+}
