@@ -22,9 +22,13 @@ type Limiter interface {
 }
 
 const (
-	// kernelSlice is how much of a file one call hands to the kernel: large
-	// enough that the calls cost nothing, small enough for smooth progress.
-	kernelSlice = 2 << 20
+	// kernelSlice is how much of a file the first call hands to the kernel. The
+	// next ones take more while they are quick, so that calls cost nothing, but the
+	// last one of a request does not: the source is looked at right before it.
+	kernelSlice    = 2 << 20
+	maxKernelSlice = 32 << 20
+	// kernelTurn is about how long a call should take, for smooth progress.
+	kernelTurn = 20 * time.Millisecond
 	// kernelWindow is how long one such call may block. A slow link moves few
 	// bytes in it, and each of them counts as progress for the stall timer.
 	kernelWindow = time.Second
@@ -268,8 +272,10 @@ func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
 		conn.SetWriteDeadline(time.Time{})
 		close(done)
 	}()
+	slice := int64(kernelSlice)
 	for total < limit {
-		n, err := b.allowance(int(min(kernelSlice, limit-total)))
+		begin := time.Now()
+		n, err := b.allowance(int(min(slice, limit-total, max(kernelSlice, b.left-kernelSlice))))
 		if err == io.EOF {
 			break
 		}
@@ -280,6 +286,12 @@ func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
 		total += sent
 		if err != nil {
 			return total, err
+		}
+		switch took := time.Since(begin); {
+		case took < kernelTurn/2:
+			slice = min(2*slice, maxKernelSlice)
+		case took > 2*kernelTurn:
+			slice = max(slice/2, kernelSlice)
 		}
 	}
 	return total, nil
