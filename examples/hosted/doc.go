@@ -1,9 +1,9 @@
 // Package hosted has the settings for tus servers that have rules of their own. Each
-// is checked by a test against a server that enforces the rule ([strict]), as far as
-// it is documented; the services themselves were not asked.
+// is checked by a test against a server that enforces the rule (package strict), as
+// far as it is documented; the services themselves were not asked.
 //
-//	rule                                          setting
-//	--------------------------------------------  -----------------------------------
+//	rule                                          setting                       function
+//	--------------------------------------------  ----------------------------  -----------------------------
 //	all chunks but the last have one size         UploadOptions.ChunkSize       Supabase
 //	chunks are multiples, of a least and a most   UploadOptions.ChunkSize       CloudflareStream
 //	metadata is required                          UploadOptions.Metadata        Supabase, BunnyStream
