@@ -85,3 +85,20 @@ func ExampleEncode() {
 	// {"version":1,"crc32c":"45a69a69","record":{"id":"a1","revision":1,"fingerprint":"key","size":5}}
 	// a1 5 <nil>
 }
+
+// All goes over everything that can be resumed, for a list of unfinished uploads.
+func ExampleStore_all() {
+	ctx := context.Background()
+	store := new(storage.Memory)
+	if _, err := store.Put(ctx, storage.Record{ID: storage.NewID(), Fingerprint: "key", UploadURL: "https://example.org/files/1", Size: 5}); err != nil {
+		log.Fatal(err)
+	}
+	for rec, err := range store.All(ctx) {
+		if err != nil { // one record cannot be read; the others follow
+			log.Print(err)
+			continue
+		}
+		fmt.Println(rec.UploadURL, rec.Size)
+	}
+	// Output: https://example.org/files/1 5
+}

@@ -1,0 +1,76 @@
+package tus_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// What a service says in the headers of its answers is for this hook.
+func ExampleHooks_afterResponse() {
+	hooks := tus.Hooks{AfterResponse: func(req *http.Request, resp *tus.Response) {
+		fmt.Printf("%s %d %q\n", req.Method, resp.StatusCode, resp.Header.Get("Upload-Offset"))
+	}}
+	_, client, stop := exampleServer(&tus.Options{Hooks: hooks, Checksums: &checksum.Set{}})
+	defer stop()
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
+	fmt.Println(err)
+	// Output:
+	// POST 201 ""
+	// PATCH 204 "500"
+	// PATCH 204 "1000"
+	// <nil>
+}
+
+// The states of an upload whose connection breaks once.
+func ExampleHooks_onStateChange() {
+	hooks := tus.Hooks{OnStateChange: func(e tus.StateEvent) {
+		fmt.Printf("%v -> %v (failure: %v)\n", e.From, e.To, e.Err != nil)
+	}}
+	h, client, stop := exampleServer(&tus.Options{Hooks: hooks})
+	defer stop()
+	h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(300)})
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+	fmt.Println(err)
+	// Output:
+	// idle -> creating (failure: false)
+	// creating -> ready (failure: false)
+	// ready -> sending (failure: false)
+	// sending -> recovering (failure: true)
+	// recovering -> ready (failure: false)
+	// ready -> sending (failure: false)
+	// sending -> ready (failure: false)
+	// ready -> finishing (failure: false)
+	// finishing -> complete (failure: false)
+	// <nil>
+}
+
+// Without a word about checksums, the best one that both sides know is used. Here
+// that is one of those that the program allows.
+func ExampleOptions_checksums() {
+	allowed := &checksum.Set{}
+	for _, name := range []string{"md5", "crc32"} {
+		algorithm, _ := checksum.Builtin().Lookup(name)
+		if err := allowed.Register(algorithm); err != nil {
+			fmt.Println(err)
+		}
+	}
+	_, client, stop := exampleServer(&tus.Options{Checksums: allowed})
+	defer stop()
+	result, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), nil)
+	fmt.Println(result.Checksum, err)
+	// Output: md5 <nil>
+}
+
+// A server that was updated may offer more than it did.
+func ExampleClient_RefreshCapabilities() {
+	_, client, stop := exampleServer(nil)
+	defer stop()
+	caps, err := client.RefreshCapabilities(context.Background())
+	fmt.Println(caps.Supports(tus.ExtensionConcatenation), err)
+	// Output: true <nil>
+}
