@@ -54,7 +54,11 @@ lint: ## gofmt, go vet on several systems, staticcheck, govulncheck
 	esac
 
 .PHONY: bench
-bench: ## benchmarks of all modules (BENCH=regexp, BENCHTIME=duration)
+bench: ## this library beside curl, tus-js-client and the limit: table.md and chart.svg (BENCHFLAGS=-quick)
+	cd integration && $(GO) run ./bench -o bench/table.md -chart bench/chart.svg $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: ## go test -bench of all modules (BENCH=regexp, BENCHTIME=duration)
 	@set -e; for m in $(MODULES); do \
 		(cd $$m && $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...); \
 	done
