@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha1"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -59,8 +60,16 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // input ends. What a server costs is not the client's.
 const discardVariable = "TUS_TEST_DISCARD"
 
+// overTLS is what they begin with if it serves TLS.
+const overTLS = "TLS "
+
 func serveDiscard(extensions string) {
-	srv := httptest.NewServer(&discard{extensions: extensions})
+	srv := httptest.NewUnstartedServer(&discard{extensions: strings.TrimPrefix(extensions, overTLS)})
+	if strings.HasPrefix(extensions, overTLS) {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
 	fmt.Println(srv.URL)
 	io.Copy(io.Discard, os.Stdin)
 	srv.Close()
@@ -113,7 +122,9 @@ func benchmarkFile(b *testing.B, size int64) string {
 }
 
 func benchmarkUpload(b *testing.B, extensions string, source func() tus.Source, size int64, opts *tus.UploadOptions) {
-	client, err := tus.NewClient(startDiscard(b, extensions)+"/files/", nil)
+	transport := tus.NewTransport()
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the certificate is of another process
+	client, err := tus.NewClient(startDiscard(b, extensions)+"/files/", &tus.Options{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -133,26 +144,35 @@ func benchmarkUpload(b *testing.B, extensions string, source func() tus.Source, 
 func BenchmarkUpload(b *testing.B) {
 	path := benchmarkFile(b, benchmarkSize)
 	file := func() tus.Source { return tus.File(path) }
-	b.Run("bare", func(b *testing.B) {
-		url := startDiscard(b, "creation")
-		client := &http.Client{Transport: &http.Transport{}}
-		defer client.CloseIdleConnections()
-		b.SetBytes(benchmarkSize)
-		b.ReportAllocs()
-		for b.Loop() {
-			f, err := os.Open(path)
-			if err != nil {
-				b.Fatal(err)
+	bare := func(extensions string) func(b *testing.B) {
+		return func(b *testing.B) {
+			url := startDiscard(b, extensions)
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+			defer client.CloseIdleConnections()
+			b.SetBytes(benchmarkSize)
+			b.ReportAllocs()
+			for b.Loop() {
+				f, err := os.Open(path)
+				if err != nil {
+					b.Fatal(err)
+				}
+				req, _ := http.NewRequest(http.MethodPatch, url, f)
+				req.ContentLength = benchmarkSize
+				resp, err := client.Do(req)
+				if err != nil {
+					b.Fatal(err)
+				}
+				resp.Body.Close()
 			}
-			req, _ := http.NewRequest(http.MethodPatch, url, f)
-			req.ContentLength = benchmarkSize
-			resp, err := client.Do(req)
-			if err != nil {
-				b.Fatal(err)
-			}
-			resp.Body.Close()
 		}
-	})
+	}
+	b.Run("bare", bare("creation"))
+	b.Run("TLS/bare", bare(overTLS+"creation"))
+	for _, chunk := range []int64{0, 8 << 20} {
+		b.Run(fmt.Sprintf("TLS/chunk=%dMiB", chunk>>20), func(b *testing.B) {
+			benchmarkUpload(b, overTLS+"creation", file, benchmarkSize, &tus.UploadOptions{ChunkSize: chunk})
+		})
+	}
 	for _, chunk := range []int64{0, 64 << 20, 8 << 20, 1 << 20} {
 		b.Run(fmt.Sprintf("file/chunk=%dMiB", chunk>>20), func(b *testing.B) {
 			benchmarkUpload(b, "creation", file, benchmarkSize, &tus.UploadOptions{ChunkSize: chunk})
