@@ -405,7 +405,8 @@ func (s *sourceReaderAt) Close() error {
 		return nil
 	case *os.File:
 		if source, ok := s.source.(*fileSource); ok {
-			return source.keep(r)
+			source.keep(r)
+			return nil
 		}
 	}
 	return s.reader.Close()

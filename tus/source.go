@@ -84,7 +84,9 @@ type fileSource struct {
 	// readable says that the file could be opened.
 	readable bool
 	// spare is open, for whoever opens the file next: a small file is opened once.
+	// It is kept only while uploads are at work, which users counts.
 	spare *os.File
+	users int
 }
 
 func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
@@ -120,19 +122,24 @@ func (s *fileSource) tryOpen() error {
 	if err != nil {
 		return err
 	}
-	s.readable, s.spare = true, f
+	s.readable = true
+	s.keepLocked(f)
 	return nil
 }
 
 // keep makes f the spare handle, or closes it.
-func (s *fileSource) keep(f *os.File) error {
+func (s *fileSource) keep(f *os.File) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.spare != nil || s.opened != nil {
-		return f.Close()
+	s.keepLocked(f)
+}
+
+func (s *fileSource) keepLocked(f *os.File) {
+	if s.users == 0 || s.spare != nil || s.opened != nil {
+		f.Close()
+		return
 	}
 	s.spare = f
-	return nil
 }
 
 // take returns the spare handle, if there is one.
@@ -148,6 +155,22 @@ func (s *fileSource) take() *os.File {
 func (s *fileSource) rest() {
 	if f := s.take(); f != nil {
 		f.Close()
+	}
+}
+
+// use says that an upload is at work on the file, until done is called.
+func (s *fileSource) use() (done func()) {
+	s.mu.Lock()
+	s.users++
+	s.mu.Unlock()
+	return func() {
+		s.mu.Lock()
+		s.users--
+		idle := s.users == 0
+		s.mu.Unlock()
+		if idle {
+			s.rest()
+		}
 	}
 }
 

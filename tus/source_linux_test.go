@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/filestore"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -30,6 +32,20 @@ func handles(t *testing.T, path string) int {
 	return n
 }
 
+// tempFile makes a file, and returns its path as the system names it.
+func tempFile(t *testing.T, data []byte) string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "file.bin")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestNoHandleOfAFileIsOpenWhileNothingHappens(t *testing.T) {
 	for name, fault := range map[string]tustest.Fault{
 		"creation": {Method: http.MethodPost, Action: tustest.Respond(http.StatusServiceUnavailable, "")},
@@ -39,11 +55,7 @@ func TestNoHandleOfAFileIsOpenWhileNothingHappens(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				srv := tustest.NewServer(t, nil)
 				srv.Inject(fault)
-				path, _ := filepath.EvalSymlinks(t.TempDir())
-				path = filepath.Join(path, "file.bin")
-				if err := os.WriteFile(path, randomBytes(5000), 0o600); err != nil {
-					t.Fatal(err)
-				}
+				path := tempFile(t, randomBytes(5000))
 				store, err := filestore.Open(t.TempDir(), nil)
 				if err != nil {
 					t.Fatal(err)
@@ -72,4 +84,42 @@ func TestNoHandleOfAFileIsOpenWhileNothingHappens(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A program may look at thousands of files before it uploads the first.
+func TestLookingAtAFileLeavesNoHandleOpen(t *testing.T) {
+	path, srv := tempFile(t, randomBytes(5000)), tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
+	source := tus.File(path)
+	if _, err := source.Stat(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n := handles(t, path); n > 0 {
+		t.Errorf("%d handles are open after Stat", n)
+	}
+	if _, err := client.PreviousUploads(context.Background(), source, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := handles(t, path); n > 0 {
+		t.Errorf("%d handles are open after PreviousUploads", n)
+	}
+}
+
+func TestNoHandleOfAFileIsOpenWhileItsPartsWait(t *testing.T) {
+	path := tempFile(t, randomBytes(5000))
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: http.MethodPost, Times: -1, Action: tustest.Respond(503, "", "Retry-After", "60")})
+		up, err := newClient(&tus.Options{Store: &storage.Memory{}}).
+			NewUploader(tus.File(path), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{2000}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait := run(t, up)
+		synctest.Wait()
+		if n := handles(t, path); n > 0 {
+			t.Errorf("%d handles are open", n)
+		}
+		up.Pause()
+		wantError(t, wait(), tus.ErrPaused)
+	})
 }

@@ -286,7 +286,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	u.setInterrupt(cancel)
 	defer u.setInterrupt(nil)
 	u.meter.start()
-	defer u.restSource()
+	defer u.useSource()()
 	stop := u.keeper.keepLease(ctx)
 	err := u.keeper.renew(ctx)
 	switch {
@@ -447,9 +447,29 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	return nil
 }
 
+// useSource lets a file keep a handle open for whoever opens it next, until done
+// is called.
+func (u *Uploader) useSource() (done func()) {
+	if file := u.file(); file != nil {
+		return file.use()
+	}
+	return func() {}
+}
+
 // restSource closes what a source has open for nobody in particular.
 func (u *Uploader) restSource() {
-	if file, ok := u.source.(*fileSource); ok {
+	if file := u.file(); file != nil {
 		file.rest()
 	}
+}
+
+// file is the file of the system that the upload, or part of one, is sent from;
+// nil if it is none.
+func (u *Uploader) file() *fileSource {
+	source := u.source
+	if part, ok := source.(section); ok {
+		source = part.source
+	}
+	file, _ := source.(*fileSource)
+	return file
 }
