@@ -16,6 +16,7 @@ import (
 	"testing/iotest"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -377,5 +378,33 @@ func TestSourceWithOneReaderIsReadOnce(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 	if n := source.bytes.Load(); n != int64(len(data)) {
 		t.Errorf("%d bytes were read of %d", n, len(data))
+	}
+}
+
+// A source that is shorter than it says is noticed by whoever reads it first.
+func TestSourceThatEndsEarlyIsNotSentAsIfItWereWhole(t *testing.T) {
+	data := randomBytes(2500)
+	for name, source := range map[string]tus.Source{
+		"independent readers": tus.ReaderAt(bytes.NewReader(data), 3000),
+		"one reader":          tus.ReadSeeker(bytes.NewReader(data), 3000),
+	} {
+		for reader, opts := range map[string]*tus.Options{
+			"checksum":    {Checksums: checksum.Builtin()},
+			"fingerprint": {Store: &storage.Memory{}},
+		} {
+			t.Run(name+", read for the "+reader, func(t *testing.T) {
+				srv := tustest.NewServer(t, nil)
+				_, err := newClient(t, srv.Endpoint(), opts).Upload(testContext(t), source, chunked())
+				wantError(t, err, tus.ErrSourceChanged)
+				for _, up := range srv.Uploads() {
+					if len(up.Data) > 2500 || !bytes.HasPrefix(data, up.Data) {
+						t.Errorf("the server has %d bytes that are not the source's", len(up.Data))
+					}
+				}
+				if reader == "fingerprint" && srv.Count("POST") > 0 {
+					t.Error("an upload was created though the source was seen to be short")
+				}
+			})
+		}
 	}
 }

@@ -2,7 +2,6 @@ package tus
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"strings"
 )
@@ -23,8 +22,6 @@ func originOf(u *url.URL) origin {
 	}
 	return o
 }
-
-func (o origin) String() string { return o.scheme + "://" + net.JoinHostPort(o.host, o.port) }
 
 // parseURL parses an endpoint, upload URL or trusted origin that the caller
 // gave. Errors name no credentials and no query.
