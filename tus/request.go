@@ -187,17 +187,8 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		resp, err := c.http.Do(req)
 		answers <- answer{resp, err}
 	}()
-	select {
-	case a := <-answers:
+	if a, ok := receive(req.Context(), answers); ok {
 		return a.resp, a.err
-	case <-req.Context().Done():
-	}
-	grace := time.NewTimer(sendGrace)
-	defer grace.Stop()
-	select {
-	case a := <-answers:
-		return a.resp, a.err
-	case <-grace.C:
 	}
 	go func() {
 		if a := <-answers; a.resp != nil {
@@ -205,6 +196,24 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		}
 	}()
 	return nil, context.Cause(req.Context())
+}
+
+// receive waits for an answer for as long as ctx lives and a little longer. It is
+// false if there is none by then.
+func receive[T any](ctx context.Context, answers <-chan T) (answer T, ok bool) {
+	select {
+	case answer = <-answers:
+		return answer, true
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(sendGrace)
+	defer grace.Stop()
+	select {
+	case answer = <-answers:
+		return answer, true
+	case <-grace.C:
+		return answer, false
+	}
 }
 
 // newRequest makes the HTTP request: protocol headers for everyone, the

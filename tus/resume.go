@@ -60,11 +60,7 @@ func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
 	if u.info.SizeUnknown {
 		return "", nil // reading it to tell would use it up
 	}
-	reader := &sourceReaderAt{ctx: ctx, source: u.source, sequential: u.info.Sequential}
-	defer reader.Close()
-	print, err := u.client.fingerprinter.Fingerprint(ctx, reader, fingerprint.Info{
-		Name: u.info.Name, Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version,
-	})
+	print, err := u.fingerprint(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return "", contextError(ctx)
@@ -79,6 +75,36 @@ func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
 		scope = u.client.endpoint.String()
 	}
 	return fingerprint.Key(print, scope, u.ownKey), nil
+}
+
+// fingerprint recognises the source. A Read that hangs when ctx ends, although
+// its reader is closed then, is left behind.
+func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
+	type answer struct {
+		print    string
+		err      error
+		panicked any
+	}
+	reader := &sourceReaderAt{ctx: ctx, source: u.source, sequential: u.info.Sequential}
+	info := fingerprint.Info{Name: u.info.Name, Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
+	answers := make(chan answer, 1)
+	go func() {
+		var a answer
+		defer func() {
+			a.panicked = recover()
+			reader.Close()
+			answers <- a
+		}()
+		a.print, a.err = u.client.fingerprinter.Fingerprint(ctx, reader, info)
+	}()
+	a, ok := receive(ctx, answers)
+	switch {
+	case !ok:
+		return "", contextError(ctx)
+	case a.panicked != nil: // in the caller's goroutine, who may recover from it
+		panic(a.panicked)
+	}
+	return a.print, a.err
 }
 
 // candidate is a stored upload that may be gone on with.
@@ -356,7 +382,10 @@ type sourceReaderAt struct {
 
 	mu     sync.Mutex
 	reader io.ReadCloser
-	at     int64 // position of reader
+	at     int64       // position of reader
+	file   *os.File    // reader, if it can be read at any place
+	shift  int64       // how far places in file are from offsets
+	unbind func() bool // keeps the end of ctx from closing reader
 }
 
 func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
@@ -365,29 +394,20 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	if s.ctx.Err() != nil {
 		return 0, contextError(s.ctx)
 	}
-	if f, ok := s.reader.(*os.File); ok {
-		return f.ReadAt(p, offset)
-	}
-	if s.reader != nil && s.sequential && s.at < offset {
+	if s.reader != nil && s.file == nil && s.sequential && s.at < offset {
 		n, err := io.CopyN(io.Discard, s.reader, offset-s.at)
 		s.at += n
 		if err != nil {
 			return 0, err
 		}
 	}
-	if s.reader == nil || s.at != offset {
-		if s.reader != nil {
-			s.reader.Close()
-			s.reader = nil
-		}
-		r, err := s.source.Open(s.ctx, offset)
-		if err != nil {
+	if s.reader == nil || s.file == nil && s.at != offset {
+		if err := s.open(offset); err != nil {
 			return 0, err
 		}
-		s.reader, s.at = r, offset
-		if f, ok := r.(*os.File); ok {
-			return f.ReadAt(p, offset)
-		}
+	}
+	if s.file != nil {
+		return s.file.ReadAt(p, offset+s.shift)
 	}
 	n, err := fill(s.reader, p)
 	s.at += int64(n)
@@ -397,17 +417,44 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	return n, err
 }
 
+// open replaces the reader by one that is at offset. Where ctx ends, it is closed,
+// which may be all that ends a Read.
+func (s *sourceReaderAt) open(offset int64) error {
+	s.close()
+	r, err := s.source.Open(s.ctx, offset)
+	if err != nil {
+		return err
+	}
+	s.reader, s.at = r, offset
+	s.unbind = context.AfterFunc(s.ctx, func() { r.Close() })
+	if f, ok := r.(*os.File); ok {
+		// The place in the file is not the offset where it is only a part of it.
+		if at, err := f.Seek(0, io.SeekCurrent); err == nil {
+			s.file, s.shift = f, at-offset
+		}
+	}
+	return nil
+}
+
+// close closes the reader, or leaves a file for those who open it next.
+func (s *sourceReaderAt) close() {
+	if s.reader == nil {
+		return
+	}
+	source, ok := s.source.(*fileSource)
+	switch ours := s.unbind(); {
+	case !ours: // the end of ctx closes it
+	case ok && s.file != nil:
+		source.keep(s.file)
+	default:
+		s.reader.Close()
+	}
+	s.reader, s.file = nil, nil
+}
+
 func (s *sourceReaderAt) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch r := s.reader.(type) {
-	case nil:
-		return nil
-	case *os.File:
-		if source, ok := s.source.(*fileSource); ok {
-			source.keep(r)
-			return nil
-		}
-	}
-	return s.reader.Close()
+	s.close()
+	return nil
 }

@@ -1,0 +1,116 @@
+package tus_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+func TestFingerprintOfASourceThatBlocksDoesNotHoldUpTheEnd(t *testing.T) {
+	for name, closes := range map[string]bool{"Close wakes it": true, "Close does not": false} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			release, reading := make(chan struct{}), make(chan struct{})
+			wake := sync.OnceFunc(func() { close(release) })
+			defer wake()
+			begun := sync.OnceFunc(func() { close(reading) })
+			source := blockingSource{Source: tus.Bytes(randomBytes(3000)), read: func() { begun(); <-release }}
+			if closes {
+				source.close = wake
+			}
+			client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
+			ctx, cancel := context.WithCancel(testContext(t))
+			defer cancel()
+			done := make(chan error, 1)
+			go func() {
+				_, err := client.Upload(ctx, source, whole())
+				done <- err
+			}()
+			<-reading
+			cancel()
+			select {
+			case err := <-done:
+				wantError(t, err, context.Canceled)
+			case <-testContext(t).Done():
+				t.Error("the upload hangs")
+			}
+			if closes {
+				select {
+				case <-release:
+				case <-testContext(t).Done():
+					t.Error("the reader was not closed")
+				}
+			}
+			wantMethods(t, srv.Handler)
+		})
+	}
+}
+
+// piece is a part of a file, sent as an upload of its own.
+type piece struct {
+	path         string
+	offset, size int64
+}
+
+func (p piece) Stat(context.Context) (tus.SourceInfo, error) {
+	return tus.SourceInfo{Size: p.size, ModTime: longAgo}, nil
+}
+
+func (p piece) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	f, err := os.Open(p.path)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Seek(p.offset+offset, io.SeekStart)
+	return f, err
+}
+
+// The reader is the file itself, which does not begin where the piece does.
+func TestPiecesOfOneFileAreNotTakenForEachOther(t *testing.T) {
+	data := randomBytes(20_000)
+	path := filepath.Join(t.TempDir(), "file.bin")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, second := piece{path, 0, 10_000}, piece{path, 10_000, 10_000}
+	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+	stoppedAt(t, srv.Endpoint(), store, first, 3000)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	for _, p := range []piece{second, first} {
+		res, err := client.Upload(testContext(t), p, whole())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data[p.offset:p.offset+p.size])
+		if resumed := res.Stats.ResumedFrom > 0; resumed != (p == first) {
+			t.Errorf("the piece at %d was resumed: %v", p.offset, resumed)
+		}
+	}
+}
+
+func TestPanicOfAFingerprinterReachesTheCaller(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	because := errors.New("out of here")
+	client := newClient(t, srv.Endpoint(), &tus.Options{
+		Store: &storage.Memory{},
+		Fingerprinter: fingerprint.Func(func(context.Context, io.ReaderAt, fingerprint.Info) (string, error) {
+			panic(because)
+		}),
+	})
+	defer func() {
+		if got := recover(); got != because {
+			t.Errorf("recovered %v", got)
+		}
+		wantMethods(t, srv.Handler)
+	}()
+	client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), whole())
+}
