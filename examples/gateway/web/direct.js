@@ -6,6 +6,17 @@ const state = document.querySelector('#state')
 const pause = document.querySelector('#pause')
 const command = document.querySelector('#command')
 
+// quote makes an argument for a shell of what a server said.
+function quote(text) {
+  return "'" + text.replaceAll("'", "'\\''") + "'"
+}
+
+// busy keeps a second upload from being begun: two would fight for one URL.
+function busy(yes) {
+  form.inert = yes
+  pause.hidden = !yes
+}
+
 form.addEventListener('submit', (event) => {
   event.preventDefault()
   const file = form.elements.file.files[0]
@@ -13,32 +24,34 @@ form.addEventListener('submit', (event) => {
     endpoint: form.dataset.endpoint,
     // With a URL nothing is created: the server is asked how much it has.
     uploadUrl: form.elements.url.value || null,
+    storeFingerprintForResuming: false, // the field has the URL
     metadata: { filename: file.name, filetype: file.type },
     retryDelays: [0, 1000, 3000, 5000],
     onUploadUrlAvailable() {
       form.elements.url.value = upload.url
-      command.textContent = `tusup --upload-url '${upload.url}' FILE`
+      command.textContent = `tusup --upload-url ${quote(upload.url)} FILE`
     },
     onProgress(sent, total) {
       bar.value = total ? sent / total : 1
       state.textContent = `${sent} of ${total} bytes`
     },
     onSuccess() {
+      busy(false)
       bar.value = 1
       state.textContent = `${file.name}: ${file.size} bytes stored at ${upload.url}`
       form.elements.url.value = ''
-      pause.disabled = true
     },
     onError(err) {
-      state.textContent = `Not uploaded: ${err.message}`
-      pause.disabled = true
+      busy(false)
+      state.textContent = `Failed: ${err.message}`
     },
   })
-  pause.disabled = false
   pause.onclick = async () => {
-    pause.disabled = true
+    busy(false)
     await upload.abort()
-    state.textContent = 'Paused. Upload goes on with the URL above.'
+    state.textContent = upload.url ? 'Paused. Upload goes on with the URL above.' : 'Stopped before it began.'
   }
+  busy(true)
+  bar.value = 0
   upload.start()
 })

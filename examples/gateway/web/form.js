@@ -29,24 +29,37 @@ function send(url, data) {
     }
     request.onload = () => {
       if (request.status === 202) resolve()
-      else reject(new Error(request.response?.error ?? `status ${request.status}`))
+      else reject(notUploaded(request.response?.error ?? `status ${request.status}`))
     }
     // What refuses a form early may close the connection before its answer is seen.
     request.onerror = () => ended(url).then(() => resolve(), reject)
-    request.onabort = () => reject(new Error('cancelled'))
+    // All of it may have been on its way already.
+    request.onabort = () => ended(url).then(() => resolve(), () => reject(new Error('Cancelled.')))
     cancel.onclick = () => request.abort()
     request.send(data)
   })
 }
 
-// ended resolves with the status when the upload has ended.
+function notUploaded(reason) {
+  return new Error(`Not uploaded: ${reason}.`)
+}
+
+// ended resolves with the status when the upload has ended. It asks again if there is
+// no answer: the upload does not depend on that.
 async function ended(url) {
-  for (;;) {
-    const response = await fetch(url + '?wait=true')
-    const status = await response.json()
+  for (let unanswered = 0; ; ) {
+    let response, status
+    try {
+      response = await fetch(url + '?wait=true')
+      status = await response.json()
+    } catch {
+      if (++unanswered === 5) throw new Error('Perhaps not uploaded: the gateway does not answer any more.')
+      await new Promise((resolve) => setTimeout(resolve, 1000 * unanswered))
+      continue
+    }
+    unanswered = 0
     if (response.status === 202) continue
-    if (!response.ok) throw new Error(status.error)
-    if (status.state === 'failed') throw new Error(status.error)
+    if (!response.ok || status.state === 'failed') throw notUploaded(status.error)
     return status
   }
 }
@@ -66,7 +79,7 @@ form.addEventListener('submit', async (event) => {
     bar.value = 1
     state.textContent = `${status.filename}: ${megabytes(status.stored)} stored at ${status.url}`
   } catch (err) {
-    state.textContent = `Not uploaded: ${err.message}.`
+    state.textContent = err.message
   } finally {
     form.inert = false
     cancel.hidden = true
