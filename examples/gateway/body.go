@@ -10,8 +10,15 @@ import (
 	"time"
 )
 
-// noLimit lets a body be read to its end.
-const noLimit = math.MaxInt64
+const (
+	// noLimit lets a body be read to its end.
+	noLimit = math.MaxInt64
+	// leastProgress is how many bytes a browser must send in options.idleTimeout.
+	leastProgress = 16 << 10
+	// answerTimeout is how long the server may read what the answer did not wait for,
+	// and how long the browser may take for the answer.
+	answerTimeout = 20 * time.Second
+)
 
 // body is the body of a request whose browser must keep sending.
 type body struct {
@@ -26,9 +33,14 @@ type body struct {
 
 func newBody(w http.ResponseWriter, r *http.Request, opts options) *body {
 	b := &body{Closer: r.Body, limit: opts.maxBytes, allowed: noLimit}
-	b.deadline = deadline{control: http.NewResponseController(w), idle: opts.idleTimeout}
+	b.deadline.control = http.NewResponseController(w)
 	const size = 64 << 10
-	b.buffered = bufio.NewReaderSize(&patient{http.MaxBytesReader(w, r.Body, opts.maxBytes), &b.deadline}, size)
+	b.buffered = bufio.NewReaderSize(&patient{
+		r:        http.MaxBytesReader(w, r.Body, opts.maxBytes),
+		deadline: &b.deadline,
+		patience: opts.idleTimeout,
+		left:     opts.idleTimeout,
+	}, size)
 	return b
 }
 
@@ -60,46 +72,73 @@ func (b *body) SetReadDeadline(t time.Time) error {
 // interrupt ends the reading for good.
 func (b *body) interrupt() { _ = b.SetReadDeadline(time.Unix(1, 0)) }
 
-// rest takes the deadline off the connection, which may serve further requests.
-func (b *body) rest() { b.deadline.clear() }
+// rest is called when nothing more is read and the answer is given. From then on the
+// deadlines are those of the server, and of the further requests on the connection.
+func (b *body) rest() {
+	t := time.Now().Add(answerTimeout)
+	// That of the server began with the request, which may be hours ago. The answer may
+	// be sent after the rest of the body.
+	_ = b.deadline.control.SetWriteDeadline(t.Add(answerTimeout))
+	b.deadline.end(t)
+}
 
-// patient renews the deadline with every read.
+// patient waits for so long until leastProgress more bytes came. Only waiting counts:
+// that nothing is read while the tus server is slow is not the fault of the browser.
 type patient struct {
 	r        io.Reader
 	deadline *deadline
+	patience time.Duration
+	left     time.Duration // of it
+	came     int           // bytes, since it was whole
 }
 
 func (p *patient) Read(buf []byte) (int, error) {
-	p.deadline.renew()
-	return p.r.Read(buf)
+	begun := time.Now()
+	p.deadline.renew(begun.Add(p.left))
+	n, err := p.r.Read(buf)
+	p.left -= time.Since(begun)
+	if p.came += n; p.came >= leastProgress {
+		p.left, p.came = p.patience, 0
+	}
+	return n, err
 }
 
-// deadline is the read deadline of a connection: idle from the last read on, or
-// what was set, if that is earlier.
+// deadline is the read deadline of a connection: that of the browser, or what was
+// set, if that is earlier.
 type deadline struct {
 	control *http.ResponseController
-	idle    time.Duration
 
-	mu  sync.Mutex
-	cut time.Time // what was set; zero for nothing
+	mu    sync.Mutex
+	cut   time.Time // what was set; zero for nothing
+	ended bool      // the connection is not ours any more
 }
 
 // renew ignores errors: some servers, such as those of tests, have no deadlines.
-func (d *deadline) renew() {
+func (d *deadline) renew(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	t := time.Now().Add(d.idle)
 	if !d.cut.IsZero() && d.cut.Before(t) {
 		t = d.cut
 	}
-	_ = d.control.SetReadDeadline(t)
+	if !d.ended {
+		_ = d.control.SetReadDeadline(t)
+	}
 }
 
 func (d *deadline) set(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.cut = t
+	if d.ended { // and so is every Read
+		return nil
+	}
 	return d.control.SetReadDeadline(t)
 }
 
-func (d *deadline) clear() { _ = d.set(time.Time{}) }
+// end sets the deadline for the last time.
+func (d *deadline) end(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ended = true
+	_ = d.control.SetReadDeadline(t)
+}

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxField is how many bytes a text field may have.
+	// maxField is how many bytes a text field may have, and the name of the file.
 	maxField = 4 << 10
 	// maxHead is how many bytes of a form may come before its file, and behind it.
 	// mime/multipart alone would read 10 MiB of headers into memory.
@@ -33,6 +33,7 @@ type form struct {
 
 	over chan struct{} // closed when it was read to its end, or has failed
 	err  error         // why it failed; for those who saw over closed
+	end  error         // what Read returns from then on
 }
 
 // openForm reads a form up to its file.
@@ -54,6 +55,8 @@ func openForm(b *body, r *http.Request) (*form, error) {
 			return nil, &refusal{http.StatusBadRequest, "the form has no file"}
 		case err != nil:
 			return nil, f.refusal(err)
+		case len(part.FileName()) > maxField:
+			return nil, errHead
 		case part.FileName() != "":
 			f.begin(part)
 		case part.FormName() == "": // nothing that could be stored
@@ -83,9 +86,18 @@ func (f *form) begin(part *multipart.Part) {
 
 // Read returns bytes of the file.
 func (f *form) Read(p []byte) (int, error) {
+	if f.end != nil {
+		return 0, f.end
+	}
 	n, err := f.file.Read(p)
 	f.received.Add(int64(n))
-	if err == nil || f.interrupted.Load() { // by the upload, which ends for a reason of its own
+	if err == nil {
+		return n, nil
+	}
+	if f.interrupted.Load() { // by the upload, which ends for a reason of its own
+		if err == io.EOF {
+			err = errClosing // the rest of the form was not seen
+		}
 		return n, err
 	}
 	if err == io.EOF {
@@ -95,6 +107,7 @@ func (f *form) Read(p []byte) (int, error) {
 		f.err = f.refusal(err)
 		err = f.err
 	}
+	f.end = err
 	close(f.over)
 	return n, err
 }
@@ -150,7 +163,7 @@ func (f *form) refusal(err error) error {
 	case f.interrupted.Load():
 		return errClosing
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &refusal{http.StatusRequestTimeout, "the browser sent nothing for too long"}
+		return &refusal{http.StatusRequestTimeout, "the browser sent too little for too long"}
 	}
 	return &refusal{http.StatusBadRequest, "the form ended early, or is not well-formed"}
 }

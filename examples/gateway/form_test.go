@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/textproto"
 	"strings"
 	"testing"
@@ -90,6 +92,7 @@ func TestFormsThatCannotBeUsed(t *testing.T) {
 		"no file chosen":             {[]func(*multipart.Writer){func(w *multipart.Writer) { addFile(t, w, "", nil) }}, http.StatusBadRequest},
 		"field too long":             {[]func(*multipart.Writer){field("title", strings.Repeat("x", maxField+1)), file}, http.StatusRequestHeaderFieldsTooLarge},
 		"header too long":            {[]func(*multipart.Writer){header(100 << 10), file}, http.StatusRequestHeaderFieldsTooLarge},
+		"name of the file too long":  {[]func(*multipart.Writer){func(w *multipart.Writer) { addFile(t, w, strings.Repeat("x", maxField+1), data) }}, http.StatusRequestHeaderFieldsTooLarge},
 		"too many fields":            {[]func(*multipart.Writer){many(100), file}, http.StatusRequestHeaderFieldsTooLarge},
 		"too much after the file":    {[]func(*multipart.Writer){file, many(100)}, http.StatusRequestHeaderFieldsTooLarge},
 		"name that cannot be stored": {[]func(*multipart.Writer){field("a title", "x"), file}, http.StatusBadRequest},
@@ -153,8 +156,37 @@ func TestBrowserThatFallsSilentIsCut(t *testing.T) {
 	_, err := f.Write(noise(5000))
 	check(t, err)
 	wantEarly(t, <-f.reply, http.StatusRequestTimeout)
-	if st := s.until(id, http.StatusOK); st.State != failed || !strings.Contains(st.Error, "sent nothing") {
+	if st := s.until(id, http.StatusOK); st.State != failed || !strings.Contains(st.Error, "sent too little") {
 		t.Errorf("status is %+v", st)
 	}
 	s.wantNothing()
+}
+
+// A form whose reading is ended just when its file has ended might lack its end.
+func TestFormThatWasInterruptedIsNotComplete(t *testing.T) {
+	form := newForm(t, "a", noise(100))
+	req := httptest.NewRequest(http.MethodPost, "/uploads", bytes.NewReader(form.content))
+	req.Header.Set("Content-Type", form.contentType)
+	b := newBody(httptest.NewRecorder(), req, options{}.withDefaults())
+	f, err := openForm(b, req)
+	check(t, err)
+	b.interrupt()
+	if data, err := io.ReadAll(f); len(data) != 100 || !errors.Is(err, errClosing) || f.arrived() {
+		t.Errorf("read %d bytes and %v, arrived: %t", len(data), err, f.arrived())
+	}
+}
+
+// Who reads on after the end, or after a failure, learns the same again.
+func TestEndOfAFormStays(t *testing.T) {
+	form := newForm(t, "a", noise(100))
+	for name, content := range map[string][]byte{"whole": form.content, "cut": form.content[:len(form.content)-10]} {
+		req := httptest.NewRequest(http.MethodPost, "/uploads", bytes.NewReader(content))
+		req.Header.Set("Content-Type", form.contentType)
+		f, err := openForm(newBody(httptest.NewRecorder(), req, options{}.withDefaults()), req)
+		check(t, err)
+		_, first := io.ReadAll(f)
+		if _, again := io.ReadAll(f); !errors.Is(again, first) || f.arrived() != (name == "whole") {
+			t.Errorf("%s: first %v, then %v, arrived: %t", name, first, again, f.arrived())
+		}
+	}
 }

@@ -27,7 +27,8 @@ type options struct {
 	// keep is how many ended uploads are remembered, for their status. 0 means
 	// 1000.
 	keep int
-	// idleTimeout is how long a browser may send nothing. 0 means 30 seconds.
+	// idleTimeout is how long a browser may be waited for until it has sent 16 KiB
+	// more. 0 means 30 seconds.
 	idleTimeout time.Duration
 	// maxWait is how long a GET with wait=true is held. 0 means 30 seconds.
 	maxWait time.Duration
@@ -60,8 +61,6 @@ type gateway struct {
 	opts   options
 	jobs   *jobs
 
-	closing context.Context // ends when no more forms are taken
-	close   context.CancelFunc
 	giveUp  context.Context // ends when uploads under way are to be given up
 	abandon context.CancelFunc
 }
@@ -69,7 +68,6 @@ type gateway struct {
 func newGateway(client *tus.Client, opts options) *gateway {
 	g := &gateway{client: client, opts: opts.withDefaults()}
 	g.jobs = newJobs(g.opts.maxActive, g.opts.keep)
-	g.closing, g.close = context.WithCancel(context.Background())
 	g.giveUp, g.abandon = context.WithCancel(context.Background())
 	return g
 }
@@ -81,12 +79,12 @@ func (g *gateway) register(mux *http.ServeMux) {
 }
 
 // shutdown takes no more forms and waits for the uploads that there are. When ctx
-// ends, they are given up, which deletes what they have on the tus server.
-func (g *gateway) shutdown(ctx context.Context) {
-	g.close()
+// ends, they are given up, which deletes what they have on the tus server. It reports
+// whether there were any.
+func (g *gateway) shutdown(ctx context.Context) (waited bool) {
 	stop := context.AfterFunc(ctx, g.abandon)
 	defer stop()
-	g.jobs.close()
+	return g.jobs.close()
 }
 
 // receive reads a form and answers when all of it has arrived, or cannot be used.
@@ -182,7 +180,6 @@ func (g *gateway) show(w http.ResponseWriter, r *http.Request) {
 		case <-j.done:
 		case <-limit.C:
 		case <-r.Context().Done():
-		case <-g.closing.Done():
 		}
 	}
 	s := j.status()
@@ -229,6 +226,7 @@ func answerError(w http.ResponseWriter, err error) {
 func answer(w http.ResponseWriter, code int, content any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(content) // the browser may be gone
 }

@@ -43,7 +43,7 @@ type job struct {
 
 	mu       sync.Mutex
 	last     status // as far as it does not change, or all of it when it has ended
-	err      error  // why it failed
+	err      error  // why it failed, as the browser is told
 	form     *form
 	uploader *tus.Uploader
 }
@@ -85,11 +85,13 @@ func (j *job) now() status {
 func (j *job) end(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.last, j.err = j.now(), err
+	j.last = j.now()
 	if err == nil {
 		j.last.State, j.last.URL = complete, j.uploader.URL()
 	} else {
-		j.last.State, j.last.Error = failed, refusalOf(err).text
+		told := refusalOf(err)
+		j.err = told
+		j.last.State, j.last.Error = failed, told.text
 	}
 	j.form, j.uploader = nil, nil
 	close(j.done)
@@ -158,12 +160,15 @@ func (s *jobs) end(j *job, err error) {
 	}
 }
 
-// close makes open fail from now on, and waits for the uploads that there are.
-func (s *jobs) close() {
+// close makes open fail from now on, and waits for the uploads that there are. It
+// reports whether there were any.
+func (s *jobs) close() (waited bool) {
 	s.mu.Lock()
 	s.closed = true
+	waited = s.active > 0
 	s.mu.Unlock()
 	s.running.Wait()
+	return waited
 }
 
 func (s *jobs) find(id string) (*job, error) {

@@ -21,10 +21,17 @@
 //	GET  /                   a page with a form and a bar
 //	GET  /direct             a page that speaks tus by itself, with tus-js-client
 //
+// A browser has to send 16 KiB in half a minute, whenever the tus server is not what it
+// waits for; there is no limit on how long a form takes.
+//
 // A form is answered with 202 and the URL of its status as soon as all of it
 // arrived. Then the last chunks may still be on their way to the tus server, which
 // may even have to be waited for; the status tells when it has confirmed all. A
 // page that wants to see the status before the 202 makes up the ID.
+//
+// The gateway asks nobody who they are: whoever reaches it uploads with its token. In
+// front of it belongs what your visitors log in to, with TLS. The ID of an upload is
+// all that is needed to see its status and URL.
 //
 // The environment variables TUS_ENDPOINT, TUS_TOKEN and TUS_HEADERS say where the
 // uploads go. tus-js-client is not part of this program: npm pack tus-js-client
@@ -65,7 +72,7 @@ func run(ctx context.Context, args []string) error {
 	flags.Int64Var(&opts.chunkSize, "chunk-size", 0, "`bytes` in one request to the tus server; each upload holds two of these (default 4 MiB)")
 	flags.IntVar(&opts.maxActive, "max-active", 0, "uploads at the same time (default 16)")
 	flags.StringVar(&pages.tusJS, "tus-js", "", "`path` of tus-js-client's dist/tus.min.js, for the page /direct")
-	flags.StringVar(&pages.endpoint, "public-endpoint", "", "`URL` by which browsers reach the tus server (default $TUS_ENDPOINT)")
+	flags.StringVar(&pages.endpoint, "public-endpoint", "", "`URL` by which browsers reach the tus server (default $TUS_ENDPOINT without its query)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -76,7 +83,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if pages.endpoint == "" {
-		pages.endpoint = client.Endpoint()
+		pages.endpoint = public(client.Endpoint())
 	}
 	opts.log = slog.Default()
 	gateway := newGateway(client, opts)
@@ -89,9 +96,13 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("gateway at http://%s/ to %s\n", listener.Addr(), client.Endpoint())
+	fmt.Printf("gateway at http://%s/ to %s\n", listener.Addr(), public(client.Endpoint()))
 	return serve(ctx, listener, mux, gateway)
 }
+
+// requestTimeout is how long a request may take from its head to its answer, other
+// than a form, which has deadlines of its own. options.maxWait is shorter.
+const requestTimeout = time.Minute
 
 // serve serves until ctx ends, and then gives the uploads a while to finish.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, gateway *gateway) error {
@@ -99,6 +110,8 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, gat
 		// A page of another site may send forms to us in the name of its visitor.
 		Handler:           http.NewCrossOriginProtection().Handler(handler),
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      2 * requestTimeout, // the answer may come after an unread body
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
@@ -110,10 +123,15 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, gat
 		return err
 	case <-ctx.Done():
 	}
-	const grace = 20 * time.Second
+	const grace, curiosity = 20 * time.Second, 2 * time.Second
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	gateway.shutdown(ctx)
+	if gateway.shutdown(ctx) {
+		// Who was sending until now asks how it ended.
+		asked, cancel := context.WithTimeout(ctx, curiosity)
+		<-asked.Done()
+		cancel()
+	}
 	err := server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close()

@@ -25,37 +25,74 @@ func (p *pages) register(mux *http.ServeMux) error {
 	if err != nil {
 		return err
 	}
-	endpoint, err := url.Parse(p.endpoint)
-	if err != nil {
-		return fmt.Errorf("public endpoint: %w", err)
-	}
-	if p.tusJS != "" {
-		if _, err := os.Stat(p.tusJS); err != nil {
-			return err
-		}
-		mux.HandleFunc("GET /tus.min.js", func(w http.ResponseWriter, r *http.Request) {
-			http.ServeFile(w, r, p.tusJS)
-		})
-	}
-	page, err := template.ParseFS(files, "direct.html")
+	origin, err := originOf(p.endpoint)
 	if err != nil {
 		return err
 	}
-	var direct bytes.Buffer
-	if err := page.Execute(&direct, map[string]any{"Endpoint": p.endpoint, "Script": p.tusJS != ""}); err != nil {
+	direct, err := p.direct(files)
+	if err != nil {
 		return err
 	}
 	policy := "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; " +
-		"frame-ancestors 'none'; connect-src 'self' " + endpoint.Scheme + "://" + endpoint.Host
-	mux.HandleFunc("GET /direct", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", policy)
+		"frame-ancestors 'none'; connect-src 'self' " + origin
+	handle := func(path string, serve http.HandlerFunc) {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Security-Policy", policy)
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			serve(w, r)
+		})
+	}
+	for path, name := range map[string]string{
+		"/{$}": "index.html", "/form.js": "form.js", "/direct.js": "direct.js", "/style.css": "style.css",
+	} {
+		handle(path, func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, files, name) })
+	}
+	handle("/direct", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(direct.Bytes()) // the browser may be gone
+		_, _ = w.Write(direct) // the browser may be gone
 	})
-	static := http.FileServerFS(files)
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", policy)
-		static.ServeHTTP(w, r)
-	})
+	if p.tusJS == "" {
+		return nil
+	}
+	switch info, err := os.Stat(p.tusJS); {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a file", p.tusJS)
+	}
+	handle("/tus.min.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, p.tusJS) })
 	return nil
+}
+
+// direct is the page that speaks tus by itself.
+func (p *pages) direct(files fs.FS) ([]byte, error) {
+	page, err := template.ParseFS(files, "direct.html")
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = page.Execute(&b, map[string]any{"Endpoint": p.endpoint, "Script": p.tusJS != ""})
+	return b.Bytes(), err
+}
+
+// originOf is what a page has to be allowed to connect to.
+func originOf(endpoint string) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "", fmt.Errorf("public endpoint: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return "", fmt.Errorf("public endpoint %s is not a URL as http://host/path", u.Redacted())
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// public is an endpoint without its query, which may be a secret.
+func public(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	u.RawQuery = ""
+	return u.String()
 }

@@ -46,6 +46,9 @@ func TestPagesLoadWhatTheyNeedFromTheGateway(t *testing.T) {
 		if !strings.Contains(policy, "script-src 'self'") || !strings.HasSuffix(policy, "connect-src 'self' https://tus.example.org") {
 			t.Errorf("policy is %q", policy)
 		}
+		if got := resp.Header.Get("X-Content-Type-Options"); got != "nosniff" {
+			t.Errorf("GET %s: X-Content-Type-Options is %q", path, got)
+		}
 		found := reference.FindAllStringSubmatch(page, -1)
 		if len(found) < 3 {
 			t.Errorf("GET %s: only %d references", path, len(found))
@@ -75,9 +78,39 @@ func TestDirectPageTellsWhereItsScriptComesFrom(t *testing.T) {
 	}
 }
 
-func TestMissingScriptIsToldAtTheStart(t *testing.T) {
-	p := pages{endpoint: "https://tus.example.org/files/", tusJS: filepath.Join(t.TempDir(), "nowhere.js")}
-	if err := p.register(http.NewServeMux()); !os.IsNotExist(err) {
-		t.Errorf("error is %v", err)
+// What a page is made from is not a page.
+func TestNothingButThePagesIsServed(t *testing.T) {
+	server := newPages(t, pages{endpoint: "https://tus.example.org/files/"})
+	for _, path := range []string{"/direct.html", "/web/", "/..%2fmain.go", "/nowhere"} {
+		if resp, _ := fetch(t, server, path); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("GET %s: %s", path, resp.Status)
+		}
+	}
+}
+
+func TestPagesThatCannotWorkAreToldAtTheStart(t *testing.T) {
+	const endpoint = "https://tus.example.org/files/"
+	for name, p := range map[string]pages{
+		"no script":      {endpoint: endpoint, tusJS: filepath.Join(t.TempDir(), "nowhere.js")},
+		"folder":         {endpoint: endpoint, tusJS: t.TempDir()},
+		"no scheme":      {endpoint: "tus.example.org/files/"},
+		"no host":        {endpoint: "http:///files/"},
+		"other scheme":   {endpoint: "ftp://tus.example.org/"},
+		"with a secret":  {endpoint: "https://user:secret@tus.example.org/files/"},
+		"not a URL":      {endpoint: "https://tus.example.org/%zz"},
+		"more than host": {endpoint: "https://tus.example.org; script-src */"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := p.register(http.NewServeMux())
+			if err == nil || strings.Contains(err.Error(), "secret") {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+func TestQueryOfTheEndpointIsNotPublic(t *testing.T) {
+	if got := public("https://tus.example.org/files/?token=secret"); got != "https://tus.example.org/files/" {
+		t.Errorf("public endpoint is %s", got)
 	}
 }
