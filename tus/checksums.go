@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
 )
@@ -265,10 +266,23 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 	return false, nil
 }
 
-// closePipeline ends what is being added up ahead.
+// closePipeline ends what is being added up ahead. A Read that hangs although its
+// reader was closed is left behind.
 func (u *Uploader) closePipeline() {
-	if u.sums.pipeline != nil {
-		u.sums.pipeline.Close()
-		u.sums.pipeline = nil
+	pipeline := u.sums.pipeline
+	if pipeline == nil {
+		return
+	}
+	u.sums.pipeline = nil
+	closed := make(chan struct{})
+	go func() {
+		pipeline.Close()
+		close(closed)
+	}()
+	grace := time.NewTimer(sendGrace)
+	defer grace.Stop()
+	select {
+	case <-closed:
+	case <-grace.C:
 	}
 }
