@@ -4,5 +4,7 @@
 //
 // Package tusdtest runs tusd, netfault is a network that fails on command,
 // crash is an uploading process that can be killed, and child runs the
-// processes of both.
+// processes of both. Package interop lets uploads change hands with
+// tus-js-client, which npm installs; scale is about large things, soak kills
+// for long, and bench compares with other clients.
 package integration

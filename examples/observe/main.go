@@ -3,8 +3,9 @@
 //
 //	TUS_ENDPOINT=http://127.0.0.1:1080/files/ observe -metrics 127.0.0.1:9090 FILE...
 //
-// Package tus itself is silent. Its hooks tell what happens, and its transport can
-// be wrapped:
+// Package tus itself is silent, unless it is given a logger (Options.Logger), which
+// is enough for many. Here its hooks tell what happens, so that logs belong to
+// traces, and its transport is wrapped:
 //
 //   - Logs (logs.go): hooks write to log/slog, with the ID of the trace.
 //   - Traces (traces.go): each upload is an OpenTelemetry span, and each request of

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/seed-175555ba/tus-go/integration/npm"
 )
 
 //go:embed curl.sh
@@ -78,15 +80,7 @@ func secondWord(said []byte) string {
 // tusJS is the reference client, run by Node. It is installed once, into the
 // user's cache.
 func tusJS(ctx context.Context, dir string) (client, string, error) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		return client{}, "", &missingError{nameTusJS, "node is not installed"}
-	}
-	said, err := exec.CommandContext(ctx, node, "--version").Output()
-	if err != nil {
-		return client{}, "", &missingError{nameTusJS, err.Error()}
-	}
-	modules, err := installTusJS(ctx)
+	pkg, err := npm.Install(ctx, nameTusJS, tusJSVersion)
 	if err != nil {
 		return client{}, "", &missingError{nameTusJS, err.Error()}
 	}
@@ -94,45 +88,14 @@ func tusJS(ctx context.Context, dir string) (client, string, error) {
 	if err := os.WriteFile(script, []byte(tusJSScript), 0o600); err != nil {
 		return client{}, "", err
 	}
+	said, err := exec.CommandContext(ctx, "node", "--version").Output()
+	if err != nil {
+		return client{}, "", &missingError{nameTusJS, err.Error()}
+	}
 	return client{
 		name:    nameTusJS,
 		can:     func(w workload) bool { return !w.sha1 },
 		inParts: true,
-		command: func(t task) *exec.Cmd {
-			cmd := exec.Command(node, script, t.encode())
-			cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
-			return cmd
-		},
+		command: func(t task) *exec.Cmd { return pkg.Command(context.Background(), script, t.encode()) },
 	}, fmt.Sprintf("tus-js-client %s on Node %s", tusJSVersion, strings.TrimSpace(string(said))), nil
-}
-
-// installTusJS returns the node_modules folder that holds the client.
-func installTusJS(ctx context.Context) (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "tus-go-bench", "tus-js-client-"+tusJSVersion)
-	modules := filepath.Join(dir, "node_modules")
-	if _, err := os.Stat(filepath.Join(modules, nameTusJS, "package.json")); err == nil {
-		return modules, nil
-	}
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return "", errors.New("npm is not installed")
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	fmt.Fprintln(os.Stderr, "installing tus-js-client into", dir)
-	out, err := exec.CommandContext(ctx, npm, "install", "--prefix", dir,
-		"--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
-		nameTusJS+"@"+tusJSVersion).CombinedOutput()
-	if err != nil {
-		os.RemoveAll(dir) // a half installation would be taken for a whole one
-		const most = 200
-		text := strings.Join(strings.Fields(string(out)), " ")
-		return "", fmt.Errorf("npm install: %w: %s", err, text[:min(len(text), most)])
-	}
-	return modules, nil
 }

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/seed-175555ba/tus-go/integration/interop/npm"
+	"github.com/seed-175555ba/tus-go/integration/npm"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
