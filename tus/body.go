@@ -186,9 +186,22 @@ func (b *body) read(p []byte) (int, error) {
 	}
 	if b.sum != nil {
 		b.sum.Write(p[:n])
-		b.done(b.sum.Sum(nil))
+		if !b.summed(b.sum.Sum(nil)) {
+			return 0, errBodyStopped
+		}
 	}
 	return n, nil
+}
+
+// summed tells the sum of all bytes, unless the request is over: then nobody wants
+// it any more.
+func (b *body) summed(sum []byte) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.stopped {
+		b.done(sum)
+	}
+	return !b.stopped
 }
 
 // readSome reads at least one byte, or returns an error.

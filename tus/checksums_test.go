@@ -382,6 +382,54 @@ func TestSourceWithOneReaderIsReadOnce(t *testing.T) {
 	}
 }
 
+// An answer may come while the last bytes are still being read.
+func TestAnswerBeforeTheTrailerIsTaken(t *testing.T) {
+	data, answered := randomBytes(900_000), make(chan struct{})
+	const last = 900_000 / (32 << 10) * (32 << 10) // where the transport's last read begins
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
+		io.CopyN(io.Discard, r.Body, last)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io.WriteString(conn, "HTTP/1.1 423 Locked\r\nContent-Length: 0\r\n\r\n")
+		go func() {
+			io.Copy(io.Discard, conn)
+			conn.Close()
+		}()
+	}})
+	client := newClient(t, srv.Endpoint(), &tus.Options{
+		Checksums: checksum.Builtin(),
+		Hooks: tus.Hooks{AfterResponse: func(r *http.Request, resp *tus.Response) {
+			if resp.StatusCode == http.StatusLocked {
+				close(answered)
+			}
+		}},
+	})
+	source := tus.ReaderAt(lateReader{data, last, answered}, int64(len(data)))
+	res, err := client.Upload(testContext(t), source, &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+// lateReader waits before it reads from an offset on.
+type lateReader struct {
+	data []byte
+	from int64
+	wait chan struct{}
+}
+
+func (r lateReader) ReadAt(p []byte, offset int64) (int, error) {
+	if offset >= r.from {
+		<-r.wait
+	}
+	return bytes.NewReader(r.data).ReadAt(p, offset)
+}
+
 // A source that is shorter than it says is noticed by whoever reads it first.
 func TestSourceThatEndsEarlyIsNotSentAsIfItWereWhole(t *testing.T) {
 	data := randomBytes(2500)
