@@ -171,6 +171,9 @@ func (u *Uploader) Pause() {
 	select {
 	case <-u.turn:
 		defer func() { u.turn <- struct{}{} }()
+		// A hook that is told of it may call Pause as well.
+		u.setInterrupt(func(error) {})
+		defer u.setInterrupt(nil)
 		if !u.State().Final() {
 			u.enter(StatePaused, ErrPaused)
 			u.settle(context.Background(), ErrPaused)

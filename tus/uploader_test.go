@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -276,6 +278,54 @@ func TestPauseFromEachHook(t *testing.T) {
 			wantStored(t, srv.Handler, u.URL(), data)
 		})
 	}
+}
+
+// Nobody drives the upload when it is paused, so the hooks run within Pause.
+func TestHooksOfAPauseMayPauseToo(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	var u *tus.Uploader
+	var pausing atomic.Bool
+	var told []string
+	pause := func(what string) {
+		if pausing.Load() {
+			told = append(told, what)
+			u.Pause()
+		}
+	}
+	client := newClient(t, srv.Endpoint(), &tus.Options{
+		Store: &scripted{Store: &storage.Memory{}, put: func(_ storage.Record, next put) (storage.Record, error) {
+			if pausing.Load() {
+				return storage.Record{}, errors.New("disk full")
+			}
+			return next()
+		}},
+		Hooks: tus.Hooks{
+			OnStateChange: func(e tus.StateEvent) { pause(e.To.String()) },
+			OnStoreError:  func(e tus.StoreError) { pause(e.Op) },
+		},
+	})
+	data := randomBytes(10_000)
+	u = created(t, client, tus.Bytes(data), inChunks())
+	stepTo(t, u, 3000)
+	pausing.Store(true)
+	done := make(chan struct{})
+	go func() {
+		u.Pause()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-testContext(t).Done():
+		t.Fatal("Pause waits for itself")
+	}
+	if u.State() != tus.StatePaused || !slices.Equal(told, []string{"paused", "put"}) {
+		t.Errorf("state is %v, hooks were told of %v", u.State(), told)
+	}
+	pausing.Store(false)
+	if _, err := u.Run(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, u.URL(), data)
 }
 
 func TestOnlyOneGoroutineDrives(t *testing.T) {
