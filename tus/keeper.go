@@ -160,7 +160,8 @@ func (k *keeper) note(change func(*storage.Record)) {
 	}
 }
 
-// renew prolongs the lease if a good part of it is over.
+// renew prolongs the lease if a good part of it is over. One that lasts longer than
+// any was made when the clock was ahead, and others take it for one that has ended.
 func (k *keeper) renew(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -168,7 +169,7 @@ func (k *keeper) renew(ctx context.Context) error {
 		return nil
 	}
 	now := time.Now()
-	if k.rec.Lease.Until.Sub(now) > leaseTime-leaseRenewal {
+	if left := k.rec.Lease.Until.Sub(now); leaseTime-leaseRenewal < left && left <= leaseTime {
 		return nil
 	}
 	return k.put(ctx, k.rec.Clone(), now)

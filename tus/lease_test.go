@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -165,6 +166,46 @@ func TestLeaseIsRenewedForAsLongAsAnUploadTakes(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The end of a lease is told by the clock, so one that was set back makes it seem
+// far away.
+func TestLeaseIsRenewedWhenTheClockIsSetBack(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		memory := &storage.Memory{}
+		var puts atomic.Int64
+		store := &scripted{Store: memory}
+		store.put = func(rec storage.Record, next put) (storage.Record, error) {
+			if puts.Add(1) == 1 { // as if it was an hour later when the upload began
+				lease := *rec.Lease
+				lease.Until = lease.Until.Add(time.Hour)
+				rec.Lease = &lease
+				return memory.Put(context.Background(), rec)
+			}
+			return next()
+		}
+		data := randomBytes(10_000)
+		h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Delay(10 * time.Minute)})
+		u, err := newClient(&tus.Options{Store: store, StallTimeout: -1}).NewUploader(tus.Bytes(data), inChunks())
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := u.Run(context.Background())
+			done <- err
+		}()
+		for range 9 {
+			time.Sleep(time.Minute)
+			if lease := records(t, memory)[0].Lease; lease == nil || time.Until(lease.Until) > time.Minute || time.Until(lease.Until) < 20*time.Second {
+				t.Errorf("lease at %v is %+v", time.Now(), lease)
+			}
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, h, u.URL(), data)
+	})
 }
 
 func TestUploaderThatLostItsLeaseStops(t *testing.T) {
