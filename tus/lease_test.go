@@ -262,6 +262,27 @@ func TestStepsFurtherApartThanALeaseNoticeATakeover(t *testing.T) {
 	})
 }
 
+// The lease is due for renewal, which the end of the context does not let happen.
+func TestEndOfTheContextAfterALongBreakGivesTheLeaseBack(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		store, data := &storage.Memory{}, randomBytes(10_000)
+		u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), inChunks())
+		stepTo(t, u, 3000)
+		time.Sleep(30 * time.Second)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		_, err := u.Run(ctx)
+		wantError(t, err, context.Canceled)
+		if u.State() != tus.StatePaused {
+			t.Errorf("state is %v", u.State())
+		}
+		res, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		if err != nil || res.URL != u.URL() || res.Stats.ResumedFrom != 3000 {
+			t.Errorf("the next session: %+v, %v", res, err)
+		}
+	})
+}
+
 func TestUploadThatNobodyStepsIsTakenOverAfterAMinute(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store, data := &storage.Memory{}, randomBytes(10_000)

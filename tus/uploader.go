@@ -297,6 +297,8 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 		err = work(ctx)
 	case ctx.Err() == nil:
 		u.enter(StateFailed, err)
+	default:
+		u.enter(StatePaused, err)
 	}
 	stop()
 	lost := context.Cause(ctx)
