@@ -3,11 +3,13 @@ package tus
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -213,12 +215,46 @@ func temporaryCause(err error) bool {
 	switch {
 	case err == nil, errors.As(err, &hook):
 		return false
-	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch), refusedByTLS(err):
 		return false
 	case errors.Is(err, ErrSourceChanged), errors.Is(err, errSource):
 		return false
 	}
 	return true
+}
+
+// refusalsOfTLS are the alerts (RFC 8446, 6.2) of a server that does not want our
+// certificate, or the protocols that we know, and will not want them later.
+var refusalsOfTLS = []tls.AlertError{
+	40,  // handshake failure; also of a certificate that is missing, before TLS 1.3
+	42,  // bad certificate
+	43,  // unsupported certificate
+	44,  // certificate revoked
+	45,  // certificate expired
+	46,  // certificate unknown
+	48,  // unknown certificate authority
+	49,  // access denied
+	70,  // protocol version
+	71,  // insufficient security
+	116, // certificate required
+	120, // no application protocol
+}
+
+// refusedByTLS reports whether the handshake failed for what stays as it is. An
+// alert over TCP has no exported type, but the text of one that has.
+func refusedByTLS(err error) bool {
+	var (
+		authority x509.UnknownAuthorityError
+		invalid   x509.CertificateInvalidError
+		host      x509.HostnameError
+		remote    *net.OpError
+	)
+	if errors.As(err, &authority) || errors.As(err, &invalid) || errors.As(err, &host) { // found by the caller's own verification
+		return true
+	}
+	return errors.As(err, &remote) && remote.Op == "remote error" && slices.ContainsFunc(refusalsOfTLS, func(alert tls.AlertError) bool {
+		return remote.Err.Error() == alert.Error()
+	})
 }
 
 // contended reports whether a PATCH was refused because another request, perhaps

@@ -137,10 +137,56 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 	t.Run("TLS 1.1", func(t *testing.T) {
 		h, endpoint := secureServer(t, &tls.Config{
 			Certificates: []tls.Certificate{ours.issue(nil)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
-		if _, err := uploadSecurely(t, endpoint, trusting); err == nil || len(h.Requests()) != 0 {
-			t.Errorf("the server got %d requests: %v", len(h.Requests()), err)
+		res, err := uploadSecurely(t, endpoint, trusting)
+		if err == nil || tus.IsTemporary(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
+			t.Errorf("after %d retries, the server got %d requests: %v", res.Stats.Retries, len(h.Requests()), err)
 		}
 	})
+	t.Run("by the caller's own verification", func(t *testing.T) {
+		h, endpoint := secureServer(t, &tls.Config{Certificates: []tls.Certificate{other.issue(nil)}})
+		res, err := uploadSecurely(t, endpoint, &tls.Config{
+			InsecureSkipVerify: true, // for VerifyConnection
+			VerifyConnection: func(state tls.ConnectionState) error {
+				_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: ours.pool})
+				return err
+			},
+		})
+		if err == nil || tus.IsTemporary(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
+			t.Errorf("after %d retries, the server got %d requests: %v", res.Stats.Retries, len(h.Requests()), err)
+		}
+	})
+}
+
+func TestServerThatRefusesTheHandshakeIsNotAskedAgain(t *testing.T) {
+	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
+	verifying := func(version uint16) *tls.Config {
+		return &tls.Config{ClientCAs: ours.pool, ClientAuth: tls.RequireAndVerifyClientCert, MaxVersion: version}
+	}
+	foreign := other.issue(nil)
+	always := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &foreign, nil }
+	for name, test := range map[string]struct{ server, client *tls.Config }{
+		"no common version":               {&tls.Config{MinVersion: tls.VersionTLS13}, &tls.Config{MaxVersion: tls.VersionTLS12}},
+		"no common protocol":              {&tls.Config{NextProtos: []string{"one"}}, &tls.Config{NextProtos: []string{"another"}}},
+		"no certificate":                  {verifying(tls.VersionTLS12), &tls.Config{}},
+		"certificate of other authority":  {verifying(tls.VersionTLS12), &tls.Config{GetClientCertificate: always}},
+		"no certificate, TLS 1.3":         {verifying(tls.VersionTLS13), &tls.Config{}},
+		"certificate of another, TLS 1.3": {verifying(tls.VersionTLS13), &tls.Config{GetClientCertificate: always}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.server.Certificates = []tls.Certificate{ours.issue(nil)}
+			test.client.RootCAs = ours.pool
+			h, endpoint := secureServer(t, test.server)
+			res, err := uploadSecurely(t, endpoint, test.client)
+			if n := len(h.Requests()); err == nil || tus.IsTemporary(err) || n != 0 {
+				t.Errorf("the server got %d requests: %v", n, err)
+			}
+			// With TLS 1.3 the request is sent before the refusal comes, and the end of
+			// the connection may be quicker.
+			if test.server.MaxVersion != tls.VersionTLS13 && res.Stats.Retries != 0 {
+				t.Errorf("%d retries: %v", res.Stats.Retries, err)
+			}
+		})
+	}
 }
 
 // only is a certificate for one use.
