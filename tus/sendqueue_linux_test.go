@@ -16,13 +16,13 @@ func TestSlowLinkThatDrainsTheKernelIsNotCut(t *testing.T) {
 	t.Parallel() // it mostly waits
 	// The client has handed over all bytes long before the server has read them,
 	// which takes several stall timeouts.
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop() // when the server is closed
 	h := tustest.NewHandler(nil)
 	srv := httptest.NewUnstartedServer(h)
 	srv.Listener = &smallBuffers{srv.Listener}
 	srv.Start()
 	defer srv.Close()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
 	h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		r.Body = tickedBody{r.Body, tick.C}
 		h.Serve(w, r)
