@@ -16,6 +16,7 @@ type file struct {
 	relative string // path from the folder on that the command line names
 	stdin    bool
 	size     int64 // -1 if unknown
+	number   int   // among those to upload, as a file may be named twice
 }
 
 // name is what the user calls it.
@@ -63,6 +64,9 @@ func collect(args []string, out *output) []file {
 				files = append(files, f)
 			}
 		}
+	}
+	for i := range files {
+		files[i].number = i
 	}
 	return files
 }

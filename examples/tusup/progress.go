@@ -1,32 +1,57 @@
 package main
 
 import (
-	"fmt"
-	"io"
+	"context"
+	"errors"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/rivo/uniseg"
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// plainInterval is the time between two lines of progress.
-const plainInterval = 2 * time.Second
+// display shows how far the uploads are.
+type display interface {
+	show(s snapshot)
+	// hide makes way for what else is printed, and back undoes it.
+	hide()
+	back()
+	// interval is the time between two calls of show.
+	interval() time.Duration
+}
 
-// progress shows how far all files together are. A nil *progress shows nothing.
+// progress adds up how far each file is, for a display that is renewed at
+// intervals. A nil *progress shows nothing.
 type progress struct {
-	bar    *progressbar.ProgressBar // nil for lines
-	stderr io.Writer
+	closing chan struct{}
+	closed  sync.WaitGroup
 
-	mu    sync.Mutex
-	sent  map[string]int64 // by file, what is confirmed or on its way
-	total int64            // -1 if unknown
-	sum   int64
-	told  time.Time
-	over  bool
+	// screen is its own lock, so that no upload waits for a slow terminal.
+	screen  sync.Mutex
+	display display
+	over    bool
+
+	mu      sync.Mutex
+	files   []fileProgress // by number
+	active  []int          // numbers of the files under way, in the order of their begin
+	done    int
+	failed  int
+	sent    int64 // of all files
+	size    int64 // of those whose size is known
+	endless int   // files whose size is not
+	moved   int64 // bytes that this session sent, without those that got lost
+	rate    rateMeter
+}
+
+type fileProgress struct {
+	name         string
+	begun, ended bool
+	counted      bool  // in what moved
+	sent         int64 // what is confirmed or on its way
+	size         int64 // -1 if unknown
 }
 
 // newProgress decides what is shown: a bar on a terminal, lines elsewhere.
@@ -34,69 +59,56 @@ func newProgress(mode string, p *program, files []file) *progress {
 	fd := int(p.stderr.Fd())
 	if mode == "auto" {
 		mode = "plain"
-		if term.IsTerminal(fd) {
+		if term.IsTerminal(fd) && os.Getenv("TERM") != "dumb" {
 			mode = "bar"
 		}
 	}
-	if mode == "none" {
+	switch mode {
+	case "none":
 		return nil
+	case "bar":
+		return startProgress(files, newBar(p.stderr, func() int { return terminalColumns(fd) }, files))
 	}
-	now := &progress{stderr: p.stderr, told: time.Now(), sent: map[string]int64{}}
+	return startProgress(files, &plainLines{w: p.stderr})
+}
+
+// startProgress shows progress until it is closed.
+func startProgress(files []file, d display) *progress {
+	p := &progress{display: d, closing: make(chan struct{})}
 	for _, f := range files {
-		if f.size < 0 || now.total < 0 {
-			now.total = -1
-			continue
+		name := f.path
+		if f.stdin {
+			name = "stdin" // a - beside figures would be a riddle
 		}
-		now.total += f.size
-	}
-	if mode == "bar" {
-		width, _, err := term.GetSize(fd)
-		if err != nil {
-			width = 80
+		p.files = append(p.files, fileProgress{name: name, size: f.size})
+		p.size += max(0, f.size)
+		if f.size < 0 {
+			p.endless++
 		}
-		now.bar = newBar(p.stderr, now.total, title(files, width), width)
 	}
-	return now
+	p.closed.Go(p.run)
+	return p
 }
 
-// timeColumns is the width of a terminal that has room for times beside the bar.
-const timeColumns = 60
-
-func newBar(w io.Writer, total int64, title string, width int) *progressbar.ProgressBar {
-	return progressbar.NewOptions64(total,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetDescription(title),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionShowTotalBytes(true),
-		progressbar.OptionUseIECUnits(true),
-		progressbar.OptionSetWidth(10),
-		progressbar.OptionFullWidth(),
-		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetPredictTime(width >= timeColumns),
-		progressbar.OptionSetElapsedTime(width >= timeColumns),
-	)
-}
-
-// title leaves room for the rest of the bar on a terminal of that width.
-func title(files []file, width int) string {
-	if len(files) > 1 {
-		return fmt.Sprintf("%d files", len(files))
+// run renews the display. It does so too when nothing moves, as the rate falls
+// then.
+func (p *progress) run() {
+	tick := time.NewTicker(p.display.interval())
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.closing:
+			return
+		case <-tick.C:
+		}
+		s := p.snapshot(time.Now())
+		if len(s.active)+s.done+s.failed == 0 {
+			continue // files are still looked at
+		}
+		p.screen.Lock()
+		p.display.show(s)
+		p.screen.Unlock()
 	}
-	return shorten(oneLine(lastSegment(files[0].name())), min(max(6, width-32), 24))
-}
-
-// shorten cuts s to a number of columns on the terminal, of which some letters
-// take two.
-func shorten(s string, columns int) string {
-	if uniseg.StringWidth(s) <= columns {
-		return s
-	}
-	runes := []rune(s)
-	for len(runes) > 0 && uniseg.StringWidth(string(runes))+1 > columns {
-		runes = runes[:len(runes)-1]
-	}
-	return string(runes) + "…"
 }
 
 // update takes over how far a file is.
@@ -106,50 +118,111 @@ func (p *progress) update(f file, now tus.Progress) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over {
+	file := &p.files[f.number]
+	if file.ended {
 		return
 	}
-	p.sum += now.Sent - p.sent[f.name()]
-	p.sent[f.name()] = now.Sent
-	if p.bar != nil {
-		_ = p.bar.Set64(max(0, p.sum)) // fails only beyond its end
-		return
+	at := time.Now()
+	if !file.begun {
+		file.begun = true
+		p.active = append(p.active, f.number)
+		p.rate.note(at, p.moved)
 	}
-	if time.Since(p.told) < plainInterval {
-		return
+	if !file.counted && now.Sent > 0 {
+		// What is confirmed before the first byte leaves is from earlier sessions.
+		file.counted = true
+		p.moved -= now.Acknowledged
 	}
-	p.told = time.Now()
-	if p.total > 0 {
-		fmt.Fprintf(p.stderr, "%s of %s, %d %%\n", bytesText(p.sum), bytesText(p.total), p.sum*100/p.total)
-	} else {
-		fmt.Fprintf(p.stderr, "%s\n", bytesText(p.sum))
+	size := now.Total
+	if now.TotalUnknown {
+		size = -1
 	}
+	p.moved += now.Sent - file.sent
+	p.set(file, now.Sent, size)
+	p.rate.note(at, p.moved)
 }
 
-// suspend takes the bar away while something else is printed.
+// finish takes over what became of a file. One that failed counts no longer, as
+// nobody waits for its bytes.
+func (p *progress) finish(f file, result *tus.Result, err error) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if errors.Is(err, context.Canceled) {
+		return // all of them end, where they are
+	}
+	file := &p.files[f.number]
+	file.ended = true
+	p.active = slices.DeleteFunc(p.active, func(n int) bool { return n == f.number })
+	if err != nil {
+		p.failed++
+		p.set(file, 0, 0)
+		return
+	}
+	p.done++
+	if file.counted {
+		p.moved += result.Size - file.sent
+	}
+	p.set(file, result.Size, result.Size)
+	p.rate.note(time.Now(), p.moved)
+}
+
+// set keeps the sums.
+func (p *progress) set(file *fileProgress, sent, size int64) {
+	p.sent += sent - file.sent
+	p.size += max(0, size) - max(0, file.size)
+	if file.size < 0 {
+		p.endless--
+	}
+	if size < 0 {
+		p.endless++
+	}
+	file.sent, file.size = sent, size
+}
+
+// snapshot is the state now.
+func (p *progress) snapshot(now time.Time) snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := snapshot{files: len(p.files), done: p.done, failed: p.failed, sent: p.sent, size: p.size}
+	if p.endless > 0 {
+		s.size = -1
+	}
+	s.rate, s.measured = p.rate.rate(now)
+	for _, n := range p.active {
+		s.active = append(s.active, p.files[n])
+	}
+	return s
+}
+
+// suspend takes the display away while something else is printed.
 func (p *progress) suspend(print func()) {
-	if p == nil || p.bar == nil {
+	if p == nil {
 		print()
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.screen.Lock()
+	defer p.screen.Unlock()
 	if p.over {
 		print()
 		return
 	}
-	_ = p.bar.Clear()
+	p.display.hide()
 	print()
-	_ = p.bar.RenderBlank()
+	p.display.back()
 }
 
+// close takes the display away for good.
 func (p *progress) close() {
-	if p == nil || p.bar == nil {
+	if p == nil {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	close(p.closing)
+	p.closed.Wait()
+	p.screen.Lock()
+	defer p.screen.Unlock()
 	p.over = true
-	_ = p.bar.Clear()
-	_ = p.bar.Exit()
+	p.display.hide()
 }

@@ -148,6 +148,7 @@ func (u *uploadCommand) resume(ctx context.Context, client *tus.Client, f file, 
 
 // ended says what became of a file.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
+	out.progress.finish(f, result, err)
 	if err != nil && u.TerminateFail && result.URL != "" && !ended(ctx, err) && !errors.Is(err, tus.ErrUnconfirmed) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
 			out.logf("%s: not deleted on the server: %v", f.name(), err)

@@ -1,0 +1,309 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+const mib = 1 << 20
+
+// numbered is files as collect gives them.
+func numbered(files ...file) []file {
+	for i := range files {
+		files[i].number = i
+	}
+	return files
+}
+
+// upload reports a file's progress for some seconds, eight times in each, from
+// now on. It ends between two reports, so that no line is printed at the
+// same time.
+func upload(p *progress, f file, now tus.Progress, perSecond int64, seconds int) tus.Progress {
+	for range seconds * 8 {
+		time.Sleep(time.Second / 16)
+		now.Sent += perSecond / 8
+		p.update(f, now)
+		time.Sleep(time.Second / 16)
+	}
+	return now
+}
+
+// printed runs uploads in fake time and returns the lines that they print.
+func printed(t *testing.T, files []file, uploads func(p *progress)) []string {
+	t.Helper()
+	var text strings.Builder
+	synctest.Test(t, func(t *testing.T) {
+		p := startProgress(files, &plainLines{w: &text})
+		uploads(p)
+		p.close()
+	})
+	if strings.Contains(text.String(), "-") {
+		t.Errorf("something is negative:\n%s", text.String())
+	}
+	return strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
+}
+
+func wantLines(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("lines are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestLineTellsRateAndTimeLeft(t *testing.T) {
+	files := numbered(file{path: "movie.mp4", size: 64 * mib})
+	got := printed(t, files, func(p *progress) {
+		p.update(files[0], tus.Progress{Total: 64 * mib})
+		upload(p, files[0], tus.Progress{Total: 64 * mib}, 4*mib, 5)
+	})
+	wantLines(t, got,
+		"8.0 MiB of 64.0 MiB, 12 %, 4.0 MiB/s, 14 s left",
+		"16.0 MiB of 64.0 MiB, 25 %, 4.0 MiB/s, 12 s left")
+}
+
+func TestRateFollowsTheLastSeconds(t *testing.T) {
+	files := numbered(file{path: "movie.mp4", size: 640 * mib})
+	got := printed(t, files, func(p *progress) {
+		now := tus.Progress{Total: 640 * mib}
+		p.update(files[0], now)
+		now = upload(p, files[0], now, 20*mib, 4)
+		upload(p, files[0], now, 2*mib, 6)
+	})
+	wantLines(t, got,
+		"40.0 MiB of 640.0 MiB, 6 %, 20.0 MiB/s, 30 s left",
+		"80.0 MiB of 640.0 MiB, 12 %, 20.0 MiB/s, 28 s left",
+		"84.0 MiB of 640.0 MiB, 13 %, 12.8 MiB/s, 44 s left",
+		"88.0 MiB of 640.0 MiB, 13 %, 5.9 MiB/s, 1 min 34 s left",
+		"92.0 MiB of 640.0 MiB, 14 %, 2.0 MiB/s, 4 min 38 s left")
+}
+
+func TestRateLeavesOutWhatEarlierSessionsSent(t *testing.T) {
+	files := numbered(file{path: "movie.mp4", size: 64 * mib})
+	got := printed(t, files, func(p *progress) {
+		p.update(files[0], tus.Progress{Total: 64 * mib}) // parallel parts are found one by one
+		now := tus.Progress{Acknowledged: 32 * mib, Sent: 32 * mib, Total: 64 * mib}
+		p.update(files[0], now)
+		upload(p, files[0], now, mib, 3)
+	})
+	wantLines(t, got, "34.0 MiB of 64.0 MiB, 53 %, 1.0 MiB/s, 30 s left")
+}
+
+// A connection that breaks loses what was on its way.
+func TestLostBytesMakeNothingNegative(t *testing.T) {
+	files := numbered(file{path: "movie.mp4", size: 64 * mib})
+	got := printed(t, files, func(p *progress) {
+		now := tus.Progress{Total: 64 * mib}
+		p.update(files[0], now)
+		now = upload(p, files[0], now, 4*mib, 3)
+		now.Sent, now.Acknowledged = mib, mib
+		p.update(files[0], now)
+		upload(p, files[0], now, mib/2, 4)
+	})
+	wantLines(t, got,
+		"8.0 MiB of 64.0 MiB, 12 %, 4.0 MiB/s, 14 s left",
+		"1.5 MiB of 64.0 MiB, 2 %, 384.0 KiB/s, 2 min 47 s left",
+		"2.5 MiB of 64.0 MiB, 3 %, 296.1 KiB/s, 3 min 33 s left")
+}
+
+func TestStandstillHasNoTimeLeftAndFallsSilent(t *testing.T) {
+	files := numbered(file{path: "movie.mp4", size: 64 * mib})
+	got := printed(t, files, func(p *progress) {
+		p.update(files[0], tus.Progress{Total: 64 * mib})
+		upload(p, files[0], tus.Progress{Total: 64 * mib}, 4*mib, 3)
+		time.Sleep(time.Hour)
+	})
+	if last := got[len(got)-1]; last != "12.0 MiB of 64.0 MiB, 18 %, 0 B/s" || len(got) > 6 {
+		t.Errorf("%d lines, the last is %q", len(got), last)
+	}
+}
+
+func TestNothingIsPrintedBeforeAnythingBegins(t *testing.T) {
+	got := printed(t, numbered(file{path: "movie.mp4", size: 64 * mib}), func(p *progress) {
+		time.Sleep(time.Minute)
+	})
+	wantLines(t, got, "")
+}
+
+func TestStreamHasNoPercentUntilItsEndIsKnown(t *testing.T) {
+	files := numbered(file{stdin: true, size: -1})
+	got := printed(t, files, func(p *progress) {
+		now := tus.Progress{TotalUnknown: true}
+		p.update(files[0], now)
+		now = upload(p, files[0], now, 4*mib, 3)
+		now.TotalUnknown, now.Total = false, 32*mib
+		upload(p, files[0], now, 4*mib, 2)
+	})
+	wantLines(t, got, "8.0 MiB, 4.0 MiB/s", "16.0 MiB of 32.0 MiB, 50 %, 4.0 MiB/s, 4 s left")
+}
+
+func TestLineOfSeveralFilesTellsOfEach(t *testing.T) {
+	files := numbered(file{path: "a/1.bin", size: 10 * mib}, file{path: "b/2.bin", size: 30 * mib}, file{stdin: true, size: -1},
+		file{path: "4.bin", size: 20 * mib}, file{path: "5.bin", size: 20 * mib}, file{path: "6.bin", size: 20 * mib}, file{path: "7.bin", size: 0})
+	got := printed(t, files, func(p *progress) {
+		start := func(n int, sent int64) { p.update(files[n], tus.Progress{Sent: sent, Total: files[n].size}) }
+		start(1, 3*mib)
+		p.update(files[2], tus.Progress{TotalUnknown: true, Sent: 5 * mib})
+		time.Sleep(3 * time.Second)
+		start(0, 2*mib)
+		start(3, 2*mib)
+		start(4, 2*mib)
+		start(5, 2*mib)
+		p.finish(files[6], &tus.Result{}, nil)
+		time.Sleep(2 * time.Second)
+		p.finish(files[2], &tus.Result{Size: 5 * mib}, nil)
+		p.finish(files[1], &tus.Result{Size: 30 * mib}, errors.New("no"))
+		time.Sleep(2 * time.Second)
+	})
+	for i, want := range []string{
+		"0 of 7 files, 8.0 MiB, 4.0 MiB/s: 2.bin 10 %, stdin 5.0 MiB",
+		"1 of 7 files, 16.0 MiB, 4.0 MiB/s: 2.bin 10 %, stdin 5.0 MiB, 1.bin 20 %, 4.bin 10 %, 2 more",
+		"2 of 7 files, 1 failed, 13.0 MiB of 75.0 MiB, 17 %, 2.7 MiB/s, 24 s left: 1.bin 20 %, 4.bin 10 %, 5.bin 10 %, 6.bin 10 %",
+	} {
+		if i >= len(got) || got[i] != want {
+			t.Errorf("line %d is not\n%s\nin\n%s", i, want, strings.Join(got, "\n"))
+		}
+	}
+}
+
+func TestLineBetweenTwoFilesTellsOfThoseBefore(t *testing.T) {
+	files := numbered(file{path: "1.bin", size: 8 * mib}, file{path: "2.bin", size: 8 * mib})
+	got := printed(t, files, func(p *progress) {
+		p.update(files[0], tus.Progress{Total: 8 * mib})
+		p.update(files[0], tus.Progress{Sent: mib, Total: 8 * mib})
+		time.Sleep(time.Second)
+		p.finish(files[0], &tus.Result{Size: 8 * mib}, nil)
+		time.Sleep(2 * time.Second)
+	})
+	wantLines(t, got, "1 of 2 files, 8.0 MiB of 16.0 MiB, 50 %, 4.0 MiB/s, 2 s left")
+}
+
+func TestPausedFileStaysWhereItIs(t *testing.T) {
+	files := numbered(file{path: "1.bin", size: 8 * mib}, file{path: "2.bin", size: 8 * mib})
+	got := printed(t, files, func(p *progress) {
+		p.update(files[0], tus.Progress{Acknowledged: 4 * mib, Sent: 4 * mib, Total: 8 * mib})
+		p.finish(files[0], &tus.Result{Size: 8 * mib, Offset: 4 * mib}, fmt.Errorf("paused: %w", context.Canceled))
+		time.Sleep(3 * time.Second)
+	})
+	wantLines(t, got, "0 of 2 files, 4.0 MiB of 16.0 MiB, 25 %, 0 B/s: 1.bin 50 %")
+}
+
+// What the system takes at once, before the link matters, would promise too much.
+func TestRateTakesASecond(t *testing.T) {
+	files := numbered(file{path: "movie.mp4", size: 64 * mib})
+	got := printed(t, files, func(p *progress) {
+		time.Sleep(1500 * time.Millisecond)
+		p.update(files[0], tus.Progress{Sent: 8 * mib, Total: 64 * mib})
+		time.Sleep(time.Second)
+	})
+	wantLines(t, got, "8.0 MiB of 64.0 MiB, 12 %")
+}
+
+func TestFileNamedTwiceCountsTwice(t *testing.T) {
+	files := numbered(file{path: "1.bin", size: 10 * mib}, file{path: "1.bin", size: 10 * mib})
+	got := printed(t, files, func(p *progress) {
+		p.update(files[0], tus.Progress{Sent: 4 * mib, Total: 10 * mib})
+		p.update(files[1], tus.Progress{Sent: mib, Total: 10 * mib})
+		time.Sleep(3 * time.Second)
+	})
+	wantLines(t, got, "0 of 2 files, 5.0 MiB of 20.0 MiB, 25 %, 2.5 MiB/s, 6 s left: 1.bin 40 %, 1.bin 10 %")
+}
+
+func TestEmptyFilesDivideNothingByZero(t *testing.T) {
+	files := numbered(file{path: "1.bin"}, file{path: "2.bin"})
+	got := printed(t, files, func(p *progress) {
+		p.update(files[0], tus.Progress{})
+		time.Sleep(3 * time.Second)
+	})
+	wantLines(t, got, "0 of 2 files, 0 B of 0 B, 0 B/s: 1.bin 0 B")
+}
+
+func TestHundredPercentIsNotToldWhileAnswersAreMissing(t *testing.T) {
+	if got := percent(mib, mib); got != 99 {
+		t.Errorf("all sent is %d %%", got)
+	}
+	for sent := range int64(100) {
+		if got := percent(sent, 100); got != int(sent) {
+			t.Errorf("%d of 100 is %d %%", sent, got)
+		}
+	}
+	if got := percent(1<<62, 1<<62+1<<61); got != 66 {
+		t.Errorf("two thirds of very much are %d %%", got)
+	}
+}
+
+func TestTimes(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		time.Second: "1 s", 59 * time.Second: "59 s", time.Minute: "1 min", 61 * time.Second: "1 min 1 s",
+		time.Hour: "1 h", 2*time.Hour + 5*time.Minute + 9*time.Second: "2 h 5 min", 24 * time.Hour: "1 d", 75 * time.Hour: "3 d 3 h",
+	} {
+		if got := timeText(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+	for _, s := range []snapshot{
+		{sent: 1, size: 1 << 62, rate: 1, measured: true}, // some billion years
+		{sent: 1, size: 2, rate: 0, measured: true},
+		{sent: 1, size: 2},
+		{sent: 2, size: 2, rate: 1, measured: true},
+		{sent: 1, size: -1, rate: 1, measured: true},
+	} {
+		if got := s.leftText(); got != "" {
+			t.Errorf("%+v has %q", s, got)
+		}
+	}
+}
+
+// The server holds the second file back until a line tells of it.
+func TestProgressInAPipeTellsOfFilesUnderWay(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	told := make(chan struct{})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		select {
+		case <-told:
+		case <-r.Context().Done():
+		}
+		h.Serve(w, r)
+	}})
+	dir := t.TempDir()
+	args := []string{"--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off", "--chunk-size", "200KB", "--concurrency", "1"}
+	for _, size := range []int{100_000, 300_000, 100_001} {
+		path := filepath.Join(dir, fmt.Sprintf("%d.bin", size))
+		if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, path)
+	}
+	cmd := command(t, args...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	close(told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`^1 of 3 files, .+ of 488\.3 KiB, [0-9]+ %(, .+/s)?(, .+ left)?: 300000\.bin [0-9]+ %\n$`).MatchString(line) {
+		t.Errorf("line is %q", line)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
