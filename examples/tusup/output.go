@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -49,7 +50,7 @@ func (o *output) result(f file, r *tus.Result, err error) {
 	defer o.mu.Unlock()
 	o.failed = o.failed || err != nil
 	switch {
-	case errors.Is(err, context.Canceled) && r.URL == "":
+	case errors.Is(err, context.Canceled) && r.URL == "" && r.Stats.Requests[http.MethodPatch] == 0:
 		o.logf("%s: interrupted before the server confirmed anything", f.name())
 	case errors.Is(err, context.Canceled):
 		o.paused = append(o.paused, pausedFile{f, r})
@@ -120,17 +121,38 @@ func (o *output) explainPause(u *uploadCommand, c *common, embedded bool) {
 			source = shellQuote(p.file.path)
 		}
 		resume := "tusup --upload-url " + shellQuote(p.result.URL) + " " + source
-		o.logf("%s: paused at %s of %s", p.file.name(), bytesText(p.result.Offset), bytesText(p.result.Size))
+		oneURL := p.result.URL != "" && (u.Parallel == 1 || p.file.stdin) // parts have one each
+		o.logf("%s: paused; %s", p.file.name(), confirmedText(p.result))
 		switch {
-		case embedded:
+		case oneURL && embedded:
 			o.logf("to go on: tusup serve, then tusup --upload-url URL%s %s, with the URL that it prints",
 				shellQuote(lastSegment(p.result.URL)), source)
-		case c.NoState, p.file.stdin:
+		case oneURL && (c.NoState || p.file.stdin):
 			o.logf("to go on: %s", resume)
-		default:
+		case oneURL:
 			o.logf("to go on, run the same command again, or: %s", resume)
+		case c.NoState:
+			o.logf("it begins anew next time, as nothing remembers where it is")
+		default:
+			o.logf("to go on, run the same command again")
 		}
 	}
+}
+
+// confirmedText tells what an interrupted upload has behind it. What was on its
+// way may have been stored without an answer.
+func confirmedText(r *tus.Result) string {
+	if r.Size > 0 && r.Offset == r.Size {
+		return "all " + bytesText(r.Size) + " confirmed"
+	}
+	size := ""
+	if r.Size > 0 {
+		size = " of " + bytesText(r.Size)
+	}
+	if r.Offset == 0 {
+		return "none" + size + " confirmed, perhaps some stored"
+	}
+	return bytesText(r.Offset) + size + " confirmed, perhaps more stored"
 }
 
 // failure is nil if all files are uploaded.

@@ -3,15 +3,20 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -121,6 +126,68 @@ func TestFailedFileIsNotCalledPaused(t *testing.T) {
 	}
 }
 
+// The server may have stored what it had no time to confirm.
+func TestPauseTellsWhatIsConfirmedAndThatThereMayBeMore(t *testing.T) {
+	path, data := randomFile(t, 1_000_000)
+	for name, test := range map[string]struct {
+		patches int // that are answered before
+		args    []string
+		want    string
+	}{
+		"one PATCH": {0, []string{path}, path + ": paused; none of 976.6 KiB confirmed, perhaps some stored"},
+		"chunks":    {1, []string{"--chunk-size", "500KB", path}, path + ": paused; 488.3 KiB of 976.6 KiB confirmed, perhaps more stored"},
+		"stream":    {1, []string{"--chunk-size", "500KB", "-"}, "-: paused; 488.3 KiB confirmed, perhaps more stored"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
+			stored := make(chan struct{})
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: test.patches, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				body := r.Body
+				r.Body = io.NopCloser(io.LimitReader(body, 400_000))
+				h.Serve(httptest.NewRecorder(), r)
+				close(stored)
+				r.Body = body
+				tustest.Stall()(w, r, h)
+			}})
+			cmd := command(t, append(test.args, "--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off")...)
+			cmd.Stdin = bytes.NewReader(append(slices.Clone(data), 0))
+			got := signalled(t, os.Interrupt, stored, cmd)
+			if got.code != exitInterrupted || !strings.Contains(got.stderr, "tusup: "+test.want+"\n") {
+				t.Errorf("exit code %d, want %q in:\n%s", got.code, test.want, got.stderr)
+			}
+			if has := len(srv.Uploads()[0].Data); has != test.patches*500_000+400_000 {
+				t.Errorf("the server has %d bytes", has)
+			}
+		})
+	}
+}
+
+// Parallel parts have no URL in common before they are joined.
+func TestPausedPartsGoOnWithTheSameCommand(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 17_000_000)
+	args := []string{"--endpoint", srv.Endpoint(), "--parallel", "3", "--chunk-size", "1MiB", "--state", filepath.Join(t.TempDir(), "uploads.db"), path}
+	got := interrupted(t, srv, command(t, args...))
+	if got.code != exitInterrupted || !regexp.MustCompile(`: paused; .+ of 16\.2 MiB confirmed, perhaps (some|more) stored\n`).MatchString(got.stderr) ||
+		!strings.HasSuffix(got.stderr, "to go on, run the same command again\n") {
+		t.Fatalf("exit code %d: %s", got.code, got.stderr)
+	}
+	parts := srv.Count("POST")
+	wantStored(t, srv, mustUpload(t, args...).URL, data)
+	if again := srv.Count("POST") - parts; again > 1 {
+		t.Errorf("%d more were created", again)
+	}
+}
+
+func TestPausedPartsThatNothingRemembersBeginAnew(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 17_000_000)
+	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--parallel", "3", "--chunk-size", "1MiB", "--no-state", path))
+	if got.code != exitInterrupted || !strings.Contains(got.stderr, "it begins anew next time") || strings.Contains(got.stderr, "to go on") {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+}
+
 // shell runs a command line, in which tusup is the binary of the tests.
 func shell(t *testing.T, dir, text string) outcome {
 	t.Helper()
@@ -184,6 +251,12 @@ func TestProgressInAPipeHasNoBar(t *testing.T) {
 		if mode == "none" && got.stderr != "" {
 			t.Errorf("none: standard error %q", got.stderr)
 		}
+	}
+}
+
+func TestAllConfirmedIsNotCalledIncomplete(t *testing.T) {
+	if got := confirmedText(&tus.Result{Size: mib, Offset: mib}); got != "all 1.0 MiB confirmed" {
+		t.Errorf("it is %q", got)
 	}
 }
 

@@ -43,7 +43,7 @@ func bytesText(n int64) string {
 		return strconv.FormatInt(n, 10) + " B"
 	}
 	value, i := float64(n)/(1<<10), 0
-	for value >= 1024 && i < len(names)-1 {
+	for value >= 1023.95 && i < len(names)-1 { // would be written as 1024.0
 		value /= 1024
 		i++
 	}

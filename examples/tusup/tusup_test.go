@@ -217,12 +217,18 @@ func interruptedBy(t *testing.T, signal os.Signal, srv *tustest.Server, cmd *exe
 		once.Do(func() { close(stalled) })
 		tustest.Stall()(w, r, h)
 	}})
+	return signalled(t, signal, stalled, cmd)
+}
+
+// signalled starts a command, and sends it a signal when now is closed.
+func signalled(t *testing.T, signal os.Signal, now <-chan struct{}, cmd *exec.Cmd) outcome {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	<-stalled
+	<-now
 	if err := cmd.Process.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
@@ -402,6 +408,11 @@ func TestSizes(t *testing.T) {
 		var s size
 		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
 			t.Errorf("%q is %d, %v", text, s, err)
+		}
+	}
+	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1<<20 - 1: "1.0 MiB", 1<<20 - 52<<10: "972.0 KiB", 1<<63 - 1: "8.0 EiB"} {
+		if got := bytesText(n); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
 		}
 	}
 	for _, text := range []string{"", "-1", "1.5MiB", "MiB", "1 XB", "9223372036854775808", "8796093022208MiB", "0x10", "1e3"} {
