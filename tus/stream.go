@@ -13,7 +13,7 @@ import (
 )
 
 // defaultStreamChunk is the size of the two buffers of a stream where no chunk
-// size is set.
+// size is set, and what they begin with where a larger one is.
 const defaultStreamChunk = 8 << 20
 
 // StreamError is an upload from a stream whose server is at an offset that the
@@ -94,6 +94,7 @@ func (deadlineReader) Close() error { return nil }
 // ahead. Its methods are for the goroutine that drives the upload.
 type stream struct {
 	reader io.ReadCloser
+	chunk  int64  // the most bytes of data and ahead
 	start  int64  // offset of data
 	data   []byte // being sent
 	ahead  []byte // buffer for what follows data
@@ -118,9 +119,10 @@ type chunkSum struct {
 
 // filling is what a read-ahead brought.
 type filling struct {
-	n   int
-	err error
-	sum chunkSum // of all that was filled
+	buffer []byte // that was filled, perhaps a larger one than before
+	n      int
+	err    error
+	sum    chunkSum // of all that was filled
 }
 
 func (s *stream) end() int64 { return s.start + int64(len(s.data)) }
@@ -138,25 +140,41 @@ func (s *stream) broken() error {
 
 // fetch begins to read the chunk after data, unless that is done already.
 func (s *stream) fetch() {
-	s.read(len(s.ahead))
+	s.read(s.chunk)
 }
 
 // read begins to read until size bytes of ahead are filled.
-func (s *stream) read(size int) {
-	if s.coming != nil || s.over || s.err != nil || s.filled >= size {
+func (s *stream) read(size int64) {
+	if s.coming != nil || s.over || s.err != nil || int64(s.filled) >= size {
 		return
 	}
 	coming := make(chan filling, 1)
 	s.coming = coming
-	reader, buffer, from, algorithm := s.reader, s.ahead[:size], s.filled, s.algorithm
+	reader, buffer, from, algorithm := s.reader, s.ahead, s.filled, s.algorithm
 	go func() {
-		var got filling
-		got.n, got.err = fill(reader, buffer[from:])
+		got := fillUpTo(reader, buffer, from, size)
 		if algorithm.New != nil && from+got.n > 0 {
-			got.sum = chunkSum{algorithm.Name, sumOf(algorithm, buffer[:from+got.n])}
+			got.sum = chunkSum{algorithm.Name, sumOf(algorithm, got.buffer[:from+got.n])}
 		}
 		coming <- got
 	}()
+}
+
+// fillUpTo is fill for a buffer that grows with what is read, up to size bytes: a
+// chunk size may be far above what the stream has.
+func fillUpTo(r io.Reader, buffer []byte, from int, size int64) (got filling) {
+	for at := from; int64(at) < size && got.err == nil; at = from + got.n {
+		if at == len(buffer) {
+			grown := make([]byte, min(size, 2*int64(len(buffer))))
+			copy(grown, buffer)
+			buffer = grown
+		}
+		var n int
+		n, got.err = fill(r, buffer[at:min(int64(len(buffer)), size)])
+		got.n += n
+	}
+	got.buffer = buffer
+	return got
 }
 
 // arrive waits for what is being read.
@@ -218,6 +236,7 @@ func (s *stream) peek(ctx context.Context) error {
 
 func (s *stream) took(got filling) {
 	s.coming = nil
+	s.ahead = got.buffer
 	s.filled += got.n
 	s.next = got.sum
 	switch {
@@ -275,7 +294,8 @@ func (u *Uploader) beginStream(ctx context.Context) error {
 		if size == 0 {
 			size = defaultStreamChunk
 		}
-		u.stream = &stream{reader: reader, data: make([]byte, 0, size), ahead: make([]byte, size)}
+		begin := min(size, defaultStreamChunk)
+		u.stream = &stream{reader: reader, chunk: size, data: make([]byte, 0, begin), ahead: make([]byte, begin)}
 	}
 	s := u.stream
 	if s.start == 0 && len(s.data) == 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -495,6 +496,20 @@ func swallowing(t *testing.T) *httptest.Server {
 	}))
 	t.Cleanup(server.Close)
 	return server
+}
+
+func TestChunkSizeOfAStreamMayBeFarAboveWhatThereIs(t *testing.T) {
+	data := randomBytes(30 << 20)
+	for _, chunk := range []int64{12 << 20, 20 << 20, 1 << 50, math.MaxInt64} {
+		for _, n := range []int{0, 1, 9 << 20, len(data)} {
+			srv := tustest.NewServer(t, nil)
+			res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data[:n]), &tus.UploadOptions{ChunkSize: chunk})
+			if err != nil {
+				t.Fatalf("%d bytes in chunks of %d: %v", n, chunk, err)
+			}
+			wantStored(t, srv.Handler, res.URL, data[:n])
+		}
+	}
 }
 
 func TestMemoryDoesNotGrowWithTheStream(t *testing.T) {
