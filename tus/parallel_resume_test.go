@@ -543,3 +543,32 @@ func TestPartsOfAnEarlierSessionFromASourceWithOneReader(t *testing.T) {
 		}
 	}
 }
+
+func TestProgressOfAResumedParallelUploadBeginsWhereItIs(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(40_000)
+	opts := tus.UploadOptions{ChunkSize: 2000, Parallel: 4, MinPartSize: 1000}
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	ctx, cancel := context.WithCancel(testContext(t))
+	defer cancel()
+	opts.Hooks.OnProgress = func(p tus.Progress) {
+		if p.Acknowledged >= 20_000 {
+			cancel()
+		}
+	}
+	_, err := client.Upload(ctx, tus.Bytes(data), &opts)
+	wantError(t, err, context.Canceled)
+	least := int64(-1)
+	opts.Hooks.OnProgress = func(p tus.Progress) {
+		if least < 0 || p.Acknowledged < least {
+			least = p.Acknowledged
+		}
+	}
+	res, err := client.Upload(testContext(t), tus.Bytes(data), &opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if from := res.Stats.ResumedFrom; from == 0 || least < from {
+		t.Errorf("progress told of %d bytes, when the upload was resumed from %d", least, from)
+	}
+}

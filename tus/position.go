@@ -17,7 +17,7 @@ type position struct {
 
 // moved takes over what the server acknowledged of the part.
 func (p *position) moved(change, gain int64) {
-	if p == nil {
+	if p == nil || change == 0 && gain == 0 {
 		return
 	}
 	u := p.whole
