@@ -386,8 +386,8 @@ func TestPartsThatTheServerForgotBetweenSessionsAreSentAgain(t *testing.T) {
 				t.Fatalf("%s: %d parts gone: %v", kind, gone, err)
 			}
 			wantFinals(t, srv, res, data)
-			if n := len(partials(srv.Handler)); n != 4+gone {
-				t.Errorf("%s: %d parts gone: %d partial uploads", kind, gone, n)
+			if n := len(partials(srv.Handler)); n != 4+gone || res.Stats.Recreations != gone {
+				t.Errorf("%s: %d parts gone: %d partial uploads, %d recreations", kind, gone, n, res.Stats.Recreations)
 			}
 			if n := res.Stats.Sent - res.Stats.Resent; n > unequalSize-left {
 				t.Errorf("%s: %d parts gone: %d bytes were sent, and the server had %d", kind, gone, n, left)

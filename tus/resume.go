@@ -115,6 +115,7 @@ type candidate struct {
 	info    Info    // of it
 	asked   int     // how many parts were asked for
 	parts   []int64 // their offsets
+	gone    int     // how many parts the server forgot
 	offset  int64   // acknowledged in all
 }
 
@@ -182,11 +183,15 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		}
 		return StateLocating, nil
 	}
-	if u.best == nil {
+	best, forgotten := u.best, u.forgotten
+	u.best, u.forgotten = nil, false
+	if best == nil {
+		if forgotten {
+			u.meter.update(func(s *Stats) { s.Recreations++ })
+		}
 		return StateIdle, nil
 	}
-	best := u.best
-	u.best = nil
+	u.meter.update(func(s *Stats) { s.Recreations += best.gone })
 	u.keeper.adopt(best.rec)
 	switch err := u.keeper.renew(ctx); { // asking may have taken longer than the lease
 	case errors.Is(err, ErrLeaseLost):
@@ -235,6 +240,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	case !c.whole && c.rec.UploadURL != "":
 		if gone || u.matches(info) != nil || parallel && info.LengthDeferred {
 			if !parallel {
+				u.forgotten = u.forgotten || gone
 				u.discard(ctx, c)
 				return nil
 			}
@@ -257,6 +263,9 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone 
 		c.parts = make([]int64, len(c.rec.Parts))
 	}
 	p := &c.rec.Parts[c.asked]
+	if gone {
+		c.gone++
+	}
 	if gone || info.LengthDeferred || info.Length != p.Size {
 		p.UploadURL = ""
 	} else {

@@ -52,6 +52,7 @@ type Uploader struct {
 	located    bool   // the store was asked
 	candidates []*candidate
 	best       *candidate
+	forgotten  bool // an earlier upload is gone from the server
 
 	sums     sums    // see checksums.go
 	stream   *stream // of a source of unknown size; see stream.go
