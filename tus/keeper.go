@@ -14,9 +14,12 @@ import (
 // upload ended.
 const storeTimeout = 5 * time.Second
 
+// errStoreTimeout ends an operation of the store, and not the upload.
+var errStoreTimeout = errors.New("the store did not answer")
+
 // uncancelled is for what has to be stored although ctx may have ended.
 func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), storeTimeout, errStoreTimeout)
 }
 
 // keeper keeps the record of one upload in the store, and with it the lease
@@ -50,7 +53,7 @@ func (k *keeper) holds() bool {
 func (k *keeper) find(ctx context.Context, key string) ([]storage.Record, error) {
 	found, err := k.store.Find(ctx, key)
 	if err != nil { // records that can be read come along with the error
-		if err := k.report("find", err); err != nil {
+		if err := k.report(ctx, "find", err); err != nil {
 			return nil, err
 		}
 	}
@@ -76,7 +79,7 @@ func (k *keeper) claim(ctx context.Context, rec storage.Record) (storage.Record,
 	}
 	if err != nil {
 		// Whether somebody else is at work cannot be made sure of.
-		return rec, false, k.report("put", err)
+		return rec, false, k.report(ctx, "put", err)
 	}
 	return stored, true, nil
 }
@@ -85,7 +88,7 @@ func (k *keeper) claim(ctx context.Context, rec storage.Record) (storage.Record,
 func (k *keeper) unclaim(ctx context.Context, rec storage.Record) {
 	rec.Lease = nil
 	if _, err := k.store.Put(ctx, rec); err != nil && !errors.Is(err, storage.ErrConflict) {
-		k.report("put", err)
+		k.report(ctx, "put", err)
 	}
 }
 
@@ -126,10 +129,8 @@ func (k *keeper) put(ctx context.Context, rec storage.Record, now time.Time) err
 	case errors.Is(err, storage.ErrConflict):
 		k.rec, k.dirty = storage.Record{}, false // it is somebody else's now
 		return ErrLeaseLost
-	case ctx.Err() != nil:
-		return contextError(ctx)
 	}
-	return k.report("put", err)
+	return k.report(ctx, "put", err)
 }
 
 // overwrite is Put for a record that is ours. A Put that failed may have stored
@@ -172,6 +173,9 @@ func (k *keeper) renew(ctx context.Context) error {
 	if left := k.rec.Lease.Until.Sub(now); leaseTime-leaseRenewal < left && left <= leaseTime {
 		return nil
 	}
+	// Whatever else has to do with the record waits meanwhile.
+	ctx, cancel := context.WithTimeoutCause(ctx, leaseRenewal, errStoreTimeout)
+	defer cancel()
 	return k.put(ctx, k.rec.Clone(), now)
 }
 
@@ -224,7 +228,7 @@ func (k *keeper) release(ctx context.Context) {
 	}
 	k.rec = storage.Record{}
 	if !errors.Is(err, storage.ErrConflict) {
-		k.report("put", err)
+		k.report(ctx, "put", err)
 	}
 }
 
@@ -264,16 +268,16 @@ func (k *keeper) remove(ctx context.Context, id string) error {
 	defer cancel()
 	err := k.store.Delete(ctx, id)
 	if err != nil {
-		k.report("delete", err)
+		k.report(ctx, "delete", err)
 	}
 	return err
 }
 
-// report tells the hooks that the store failed. It returns an error only if
-// that must end the upload.
-func (k *keeper) report(op string, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
+// report tells the hooks that the store failed. It returns an error only if that,
+// or the end of ctx, must end the upload. A store may have deadlines of its own.
+func (k *keeper) report(ctx context.Context, op string, err error) error {
+	if ctx.Err() != nil && context.Cause(ctx) != errStoreTimeout {
+		return contextError(ctx)
 	}
 	k.failed(StoreError{Op: op, Err: err})
 	if k.required {

@@ -88,6 +88,7 @@ var storeTroubles = map[string]error{
 	"newer version": &storage.Error{Path: "uploads.db", Err: storage.ErrNewerVersion},
 	"locked":        &storage.Error{Path: "uploads", Err: storage.ErrLocked},
 	"closed":        storage.ErrClosed,
+	"too slow":      fmt.Errorf("connecting to the database: %w", context.DeadlineExceeded), // of its own
 }
 
 func TestUploadGoesOnWithoutAStoreThatFails(t *testing.T) {
@@ -113,6 +114,63 @@ func TestUploadGoesOnWithoutAStoreThatFails(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestUploadGoesOnWithoutAStoreThatDoesNotAnswer(t *testing.T) {
+	for name, required := range map[string]bool{"required": true, "not required": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+				data, told := randomBytes(10_000), 0
+				client := newClient(&tus.Options{Store: &hangingStore{Store: &storage.Memory{}}, RequireStore: required,
+					Hooks: tus.Hooks{OnStoreError: func(tus.StoreError) { told++ }}})
+				res, err := client.Upload(t.Context(), tus.Bytes(data), inChunks())
+				if told == 0 {
+					t.Error("the hook was not told")
+				}
+				if required {
+					wantError(t, err, tus.ErrStore)
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantStored(t, h, res.URL, data)
+			})
+		})
+	}
+}
+
+func TestUploadEndsThoughTheStoreNoLongerAnswers(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(25 * time.Second)})
+		store, data, told := &hangingStore{Store: &storage.Memory{}, after: 1}, randomBytes(10_000), 0
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		res, err := newClient(&tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(tus.StoreError) { told++ }}}).
+			Upload(ctx, tus.Bytes(data), inChunks())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, h, res.URL, data)
+		if told == 0 {
+			t.Error("the hook was not told")
+		}
+	})
+}
+
+// hangingStore stores that many records, and then none for as long as it may.
+type hangingStore struct {
+	storage.Store
+	after int64
+	puts  atomic.Int64
+}
+
+func (s *hangingStore) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
+	if s.puts.Add(1) <= s.after {
+		return s.Store.Put(ctx, rec)
+	}
+	<-ctx.Done()
+	return storage.Record{}, ctx.Err()
 }
 
 func TestRequiredStoreThatFailsEndsTheUploadBeforeAByteIsSent(t *testing.T) {
