@@ -36,6 +36,7 @@ type keeper struct {
 	mu    sync.Mutex
 	rec   storage.Record // as stored last; no ID means none
 	dirty bool           // rec was changed since
+	taken bool           // somebody else has the upload now
 }
 
 // enabled reports whether there is a store to keep anything in.
@@ -96,7 +97,7 @@ func (k *keeper) unclaim(ctx context.Context, rec storage.Record) {
 func (k *keeper) adopt(rec storage.Record) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.rec, k.dirty = rec, false
+	k.rec, k.dirty, k.taken = rec, false, false
 }
 
 // save stores what change makes of the record, a new one if there is none. It
@@ -127,7 +128,7 @@ func (k *keeper) put(ctx context.Context, rec storage.Record, now time.Time) err
 		k.rec, k.dirty = stored, false
 		return nil
 	case errors.Is(err, storage.ErrConflict):
-		k.rec, k.dirty = storage.Record{}, false // it is somebody else's now
+		k.rec, k.dirty, k.taken = storage.Record{}, false, true
 		return ErrLeaseLost
 	}
 	return k.report(ctx, "put", err)
@@ -166,7 +167,10 @@ func (k *keeper) note(change func(*storage.Record)) {
 func (k *keeper) renew(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.rec.ID == "" || k.rec.Lease == nil {
+	switch {
+	case k.taken:
+		return ErrLeaseLost
+	case k.rec.ID == "" || k.rec.Lease == nil:
 		return nil
 	}
 	now := time.Now()
@@ -226,8 +230,8 @@ func (k *keeper) release(ctx context.Context) {
 		k.rec, k.dirty = stored, false
 		return
 	}
-	k.rec = storage.Record{}
-	if !errors.Is(err, storage.ErrConflict) {
+	k.rec, k.taken = storage.Record{}, errors.Is(err, storage.ErrConflict)
+	if !k.taken {
 		k.report(ctx, "put", err)
 	}
 }
@@ -237,7 +241,10 @@ func (k *keeper) release(ctx context.Context) {
 func (k *keeper) reclaim(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.rec.ID == "" || k.rec.Lease != nil {
+	switch {
+	case k.taken:
+		return ErrLeaseLost
+	case k.rec.ID == "" || k.rec.Lease != nil:
 		return nil
 	}
 	return k.put(ctx, k.rec.Clone(), time.Now())

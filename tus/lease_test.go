@@ -389,6 +389,57 @@ func TestPausedUploadThatAnotherCompletedIsNotSentAgain(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
+func TestAbortLeavesAnUploadToTheOneThatWentOnWithIt(t *testing.T) {
+	data := randomBytes(10_000)
+	for name, parallel := range map[string]int{"whole": 0, "parts": 2} {
+		for _, completed := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				srv, store := finalLast(t), &storage.Memory{}
+				options := func() *tus.UploadOptions {
+					o := inChunks()
+					if o.Parallel = parallel; parallel > 0 {
+						o.PartBoundaries = []int64{5000}
+					}
+					return o
+				}
+				client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+				begun := func() *tus.Uploader {
+					u, err := client.NewUploader(tus.Bytes(data), options())
+					if err != nil {
+						t.Fatal(err)
+					}
+					for u.State() != tus.StateReady {
+						if err := u.Step(testContext(t)); err != nil {
+							t.Fatal(err)
+						}
+					}
+					return u
+				}
+				first := begun()
+				first.Pause()
+				second := begun()
+				if completed {
+					if _, err := second.Run(testContext(t)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range 2 {
+					wantError(t, first.Abort(testContext(t)), tus.ErrLeaseLost)
+					if first.State() != tus.StateFailed || srv.Count("DELETE") > 0 {
+						t.Errorf("state is %v after %d requests to delete", first.State(), srv.Count("DELETE"))
+					}
+				}
+				res, err := second.Run(testContext(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+				wantEmptyStore(t, store)
+			})
+		}
+	}
+}
+
 func TestLeaseSurvivesALookupThatTakesLong(t *testing.T) {
 	// One previous upload is claimed while another, of a server in trouble, is
 	// asked for until the lease of the first is over. Then a third party comes.

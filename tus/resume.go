@@ -195,6 +195,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	u.keeper.adopt(best.rec)
 	switch err := u.keeper.renew(ctx); { // asking may have taken longer than the lease
 	case errors.Is(err, ErrLeaseLost):
+		u.keeper.adopt(storage.Record{})
 		u.located = false
 		return StateIdle, nil
 	case err != nil:

@@ -205,6 +205,7 @@ func (u *Uploader) storeFailed(e StoreError) {
 // if it is parallel, is deleted on the server (protocol section Termination),
 // retrying by the client's policy, and from the store. An upload that is complete
 // is left alone, with an error matching [ErrInvalidInput]: see [Client.Terminate].
+// So is one that another Uploader went on with, with [ErrLeaseLost].
 func (u *Uploader) Abort(ctx context.Context) error {
 	u.Pause()
 	select {
@@ -219,8 +220,16 @@ func (u *Uploader) Abort(ctx context.Context) error {
 	case StateComplete:
 		return fmt.Errorf("%w: upload is complete", ErrInvalidInput)
 	}
+	if err := u.keeper.reclaim(ctx); errors.Is(err, ErrLeaseLost) {
+		if !u.State().Final() {
+			u.enter(StateFailed, err)
+			u.settle(ctx, err)
+		}
+		return err
+	}
 	for _, target := range u.targets() {
 		if err := u.client.terminate(ctx, target, u.hooks, u.meter); err != nil {
+			u.keeper.release(ctx)
 			return err
 		}
 	}
@@ -294,7 +303,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	stop := u.keeper.keepLease(ctx)
 	err := u.keeper.renew(ctx)
 	switch {
-	case err == nil:
+	case err == nil, u.State().Final():
 		err = work(ctx)
 	case ctx.Err() == nil:
 		u.enter(StateFailed, err)
