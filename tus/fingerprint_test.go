@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -55,44 +56,46 @@ func TestFingerprintOfASourceThatBlocksDoesNotHoldUpTheEnd(t *testing.T) {
 	}
 }
 
-// piece is a part of a file, sent as an upload of its own.
-type piece struct {
-	path         string
-	offset, size int64
+// tail is a file without its first bytes.
+type tail struct {
+	path       string
+	skip, size int64
 }
 
-func (p piece) Stat(context.Context) (tus.SourceInfo, error) {
-	return tus.SourceInfo{Size: p.size, ModTime: longAgo}, nil
+func (s tail) Stat(context.Context) (tus.SourceInfo, error) {
+	return tus.SourceInfo{Size: s.size, ModTime: longAgo}, nil
 }
 
-func (p piece) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
-	f, err := os.Open(p.path)
+func (s tail) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	f, err := os.Open(s.path)
 	if err != nil {
 		return nil, err
 	}
-	_, err = f.Seek(p.offset+offset, io.SeekStart)
+	_, err = f.Seek(s.skip+offset, io.SeekStart)
 	return f, err
 }
 
-// The reader is the file itself, which does not begin where the piece does.
-func TestPiecesOfOneFileAreNotTakenForEachOther(t *testing.T) {
-	data := randomBytes(20_000)
-	path := filepath.Join(t.TempDir(), "file.bin")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
+// The reader is the file itself, which does not begin where the source does.
+func TestTailsOfFilesThatBeginAlikeAreNotTakenForEachOther(t *testing.T) {
+	data, sources := randomBytes(30_000), []tail{}
+	for _, end := range []int{20_000, 30_000} {
+		path := filepath.Join(t.TempDir(), "file.bin")
+		if err := os.WriteFile(path, slices.Concat(data[:10_000], data[end-10_000:end]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, tail{path, 10_000, 10_000})
 	}
-	first, second := piece{path, 0, 10_000}, piece{path, 10_000, 10_000}
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-	stoppedAt(t, srv.Endpoint(), store, first, 3000)
+	stoppedAt(t, srv.Endpoint(), store, sources[0], 3000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	for _, p := range []piece{second, first} {
-		res, err := client.Upload(testContext(t), p, whole())
+	for _, i := range []int{1, 0} {
+		res, err := client.Upload(testContext(t), sources[i], whole())
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantStored(t, srv.Handler, res.URL, data[p.offset:p.offset+p.size])
-		if resumed := res.Stats.ResumedFrom > 0; resumed != (p == first) {
-			t.Errorf("the piece at %d was resumed: %v", p.offset, resumed)
+		wantStored(t, srv.Handler, res.URL, data[10_000*(i+1):10_000*(i+2)])
+		if resumed := res.Stats.ResumedFrom > 0; resumed != (i == 0) {
+			t.Errorf("source %d was resumed: %v", i, resumed)
 		}
 	}
 }
