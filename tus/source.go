@@ -23,7 +23,9 @@ import (
 type Source interface {
 	// Stat tells what is known of the data without reading it. It is called
 	// before the first request, and again before the last bytes of each request
-	// leave, to notice a change.
+	// leave, to notice a change. The first call is the place to find out that
+	// the data cannot be opened: an upload may be created before it is, as an open
+	// reader may be dear, or not live as long as a server takes to answer.
 	Stat(ctx context.Context) (SourceInfo, error)
 
 	// Open returns a reader of the bytes from offset on. Each reader is
