@@ -99,7 +99,7 @@ func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
 	if err := s.check(info); err != nil {
 		return SourceInfo{}, err
 	}
-	if err := s.tryOpen(); err != nil {
+	if err := s.tryOpen(info.Size()); err != nil {
 		return SourceInfo{}, err
 	}
 	return SourceInfo{Name: filepath.Base(s.path), Size: info.Size(), ModTime: info.ModTime()}, nil
@@ -107,25 +107,51 @@ func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
 
 // tryOpen finds out, once, that a file cannot be read before anything is created
 // for it on a server.
-func (s *fileSource) tryOpen() error {
+func (s *fileSource) tryOpen(size int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.readable {
 		return nil
 	}
 	if s.opened != nil {
-		if _, err := s.opened.ReadAt(make([]byte, 1), 0); err != nil && err != io.EOF {
-			return err
+		n, err := s.opened.ReadAt(make([]byte, 1), 0)
+		if err == nil || err == io.EOF {
+			err = sized(s.path, size, n)
 		}
-		s.readable = true
-		return nil
+		s.readable = err == nil
+		return err
 	}
 	f, err := os.Open(s.path)
 	if err != nil {
 		return err
 	}
+	if err := trySize(f, s.path, size); err != nil {
+		f.Close()
+		return err
+	}
 	s.readable = true
 	s.keepLocked(f)
+	return nil
+}
+
+// trySize makes sure that an empty file is one.
+func trySize(f io.Reader, name string, size int64) error {
+	if size > 0 {
+		return nil
+	}
+	n, err := f.Read(make([]byte, 1))
+	if err != nil && err != io.EOF {
+		return err
+	}
+	return sized(name, size, n)
+}
+
+// sized refuses files that tell no size, such as those below /proc: nothing would
+// be sent of them. n bytes were read.
+func sized(name string, size int64, n int) error {
+	if size == 0 && n > 0 {
+		return fmt.Errorf("%w: %s has bytes, but its size is 0; send it as a stream", ErrInvalidInput, name)
+	}
 	return nil
 }
 
@@ -296,7 +322,10 @@ func (s *fsSource) Stat(context.Context) (SourceInfo, error) {
 		if err != nil {
 			return SourceInfo{}, err
 		}
-		f.Close()
+		defer f.Close()
+		if err := trySize(f, s.name, info.Size()); err != nil {
+			return SourceInfo{}, err
+		}
 		s.readable = true
 	}
 	return SourceInfo{Name: info.Name(), Size: info.Size(), ModTime: info.ModTime()}, nil

@@ -123,3 +123,34 @@ func TestNoHandleOfAFileIsOpenWhileItsPartsWait(t *testing.T) {
 		wantError(t, wait(), tus.ErrPaused)
 	})
 }
+
+// Files below /proc tell no size. An empty upload is not what they are.
+func TestFileThatTellsNoSizeIsRefused(t *testing.T) {
+	const path = "/proc/version"
+	opened, err := os.Open(path)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer opened.Close()
+	for name, source := range map[string]tus.Source{
+		"File":       tus.File(path),
+		"OpenedFile": tus.OpenedFile(opened),
+		"FSFile":     tus.FSFile(os.DirFS("/proc"), "version"),
+	} {
+		srv := tustest.NewServer(t, nil)
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, nil)
+		if !errors.Is(err, tus.ErrInvalidInput) || len(srv.Requests()) > 0 {
+			t.Errorf("%s: %v after %d requests", name, err, len(srv.Requests()))
+		}
+	}
+	srv := tustest.NewServer(t, nil)
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), opened, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, want)
+}
