@@ -254,7 +254,7 @@ func TestVerificationIsSkippedOnlyOnRequest(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "examples" || d.Name() == "integration"): // modules of their own
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "examples" || d.Name() == "integration"): // which changes, and modules of their own
 			return fs.SkipDir
 		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
 			return nil
