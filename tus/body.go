@@ -94,13 +94,23 @@ func newBody(ctx context.Context, r io.ReadCloser, offset, size int64) *body {
 		moved:  func(int) {},
 		verify: func() error { return nil },
 	}
-	if f, ok := r.(*os.File); ok {
-		// The place in the file is not the offset where a part is sent.
-		if at, err := f.Seek(0, io.SeekCurrent); err == nil {
-			b.file, b.shift = f, at-offset
-		}
-	}
+	b.file, b.shift = fileOf(r, offset)
 	return b
+}
+
+// fileOf returns the file that r is, if it is one that has places, and how far
+// those are from the offsets of a source whose reader r is at offset: a part of a
+// source, or a source that is a piece of a file, begins somewhere in it.
+func fileOf(r io.Reader, offset int64) (file *os.File, shift int64) {
+	f, ok := r.(*os.File)
+	if !ok {
+		return nil, 0
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, 0
+	}
+	return f, at - offset
 }
 
 // sourceError marks an error as the source's own, unless it already says that
@@ -378,12 +388,7 @@ func (b *body) stop() {
 	}
 	b.mu.Unlock()
 	if sending != nil {
-		wait := time.NewTimer(time.Second) // a file may hang in a read
-		select {
-		case <-sending:
-		case <-wait.C:
-		}
-		wait.Stop()
+		receiveWithin(time.Second, sending) // a file may hang in a read
 	}
 	b.Close()
 	if b.memory {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
 )
@@ -279,10 +278,5 @@ func (u *Uploader) closePipeline() {
 		pipeline.Close()
 		close(closed)
 	}()
-	grace := time.NewTimer(sendGrace)
-	defer grace.Stop()
-	select {
-	case <-closed:
-	case <-grace.C:
-	}
+	receiveWithin(sendGrace, closed)
 }

@@ -206,12 +206,18 @@ func receive[T any](ctx context.Context, answers <-chan T) (answer T, ok bool) {
 		return answer, true
 	case <-ctx.Done():
 	}
-	grace := time.NewTimer(sendGrace)
-	defer grace.Stop()
+	return receiveWithin(sendGrace, answers)
+}
+
+// receiveWithin waits for an answer, or the end of answers, for at most d. It is
+// false if there is none by then.
+func receiveWithin[T any](d time.Duration, answers <-chan T) (answer T, ok bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
 	case answer = <-answers:
 		return answer, true
-	case <-grace.C:
+	case <-timer.C:
 		return answer, false
 	}
 }

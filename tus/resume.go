@@ -437,12 +437,7 @@ func (s *sourceReaderAt) open(offset int64) error {
 	}
 	s.reader, s.at = r, offset
 	s.unbind = context.AfterFunc(s.ctx, func() { r.Close() })
-	if f, ok := r.(*os.File); ok {
-		// The place in the file is not the offset where it is only a part of it.
-		if at, err := f.Seek(0, io.SeekCurrent); err == nil {
-			s.file, s.shift = f, at-offset
-		}
-	}
+	s.file, s.shift = fileOf(r, offset)
 	return nil
 }
 

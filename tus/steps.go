@@ -133,7 +133,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 	if err := u.checksumOf(ctx, &u.next); err != nil {
 		return u.after(ctx, StateSending, err), err
 	}
-	start, before := time.Now(), u.meter.snapshot().Sent
+	start := time.Now()
 	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
 	if changed := u.checksumSent(&u.next); changed != nil {
 		return StateFailed, changed
@@ -169,7 +169,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 		}
 	}
 	if broken(err) {
-		u.settling = settlingTime(u.meter.snapshot().Sent-before, time.Since(start))
+		u.settling = settlingTime(u.meter.sentUpTo()-u.next.offset, time.Since(start))
 	}
 	return u.after(ctx, StateSending, err), err
 }
