@@ -466,21 +466,7 @@ func TestLookAheadThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
 		close(hangs)
 		<-release
 	})}
-	ctx, cancel := context.WithCancel(testContext(t))
-	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		_, err := client.Upload(ctx, source, chunked())
-		done <- err
-	}()
-	<-hangs
-	cancel()
-	select {
-	case err := <-done:
-		wantError(t, err, context.Canceled)
-	case <-testContext(t).Done():
-		t.Error("the upload hangs")
-	}
+	wantEndWhenCanceled(t, client, source, chunked(), hangs)
 }
 
 // hangingSource is a source whose readers hang, even when they are closed, where

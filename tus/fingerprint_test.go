@@ -29,31 +29,29 @@ func TestFingerprintOfASourceThatBlocksDoesNotHoldUpTheEnd(t *testing.T) {
 				source.close = wake
 			}
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
-			ctx, cancel := context.WithCancel(testContext(t))
-			defer cancel()
-			done := make(chan error, 1)
-			go func() {
-				_, err := client.Upload(ctx, source, whole())
-				done <- err
-			}()
-			<-reading
-			cancel()
-			select {
-			case err := <-done:
-				wantError(t, err, context.Canceled)
-			case <-testContext(t).Done():
-				t.Error("the upload hangs")
-			}
+			wantEndWhenCanceled(t, client, source, whole(), reading)
 			if closes {
-				select {
-				case <-release:
-				case <-testContext(t).Done():
-					t.Error("the reader was not closed")
-				}
+				receive(t, release)
 			}
 			wantMethods(t, srv.Handler)
 		})
 	}
+}
+
+// wantEndWhenCanceled begins an upload, cancels it when its source hangs, and fails
+// unless it ends.
+func wantEndWhenCanceled(t *testing.T, client *tus.Client, source tus.Source, opts *tus.UploadOptions, hangs <-chan struct{}) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(testContext(t))
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := client.Upload(ctx, source, opts)
+		done <- err
+	}()
+	receive(t, hangs)
+	cancel()
+	wantError(t, receive(t, done), context.Canceled)
 }
 
 // tail is a file without its first bytes.

@@ -77,7 +77,7 @@ type child struct {
 	wait   func() error // for its end
 }
 
-func startChild(t *testing.T, cmd *exec.Cmd) *child {
+func startChild(t testing.TB, cmd *exec.Cmd) *child {
 	t.Helper()
 	c := &child{Cmd: cmd}
 	cmd.Stderr = &c.errors
@@ -102,8 +102,16 @@ func uploadingChild(t *testing.T, srv *tustest.Server, folder string) *child {
 
 func livingChild(t *testing.T) *child {
 	t.Helper()
+	c, _ := speakingChild(t, waitVariable+"=1")
+	return c
+}
+
+// speakingChild waits for the first line that a process says. It lives until its
+// input ends.
+func speakingChild(t testing.TB, environment string) (c *child, line string) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), waitVariable+"=1")
+	cmd.Env = append(os.Environ(), environment)
 	if _, err := cmd.StdinPipe(); err != nil { // closed by Wait
 		t.Fatal(err)
 	}
@@ -111,11 +119,11 @@ func livingChild(t *testing.T) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := startChild(t, cmd)
-	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+	c = startChild(t, cmd)
+	if line, err = bufio.NewReader(stdout).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c, strings.TrimSpace(line)
 }
 
 // killed waits until the process is gone for good.
