@@ -79,6 +79,11 @@ func (s *simple) exchange(ctx context.Context, method, url string, body io.Reade
 	if err != nil {
 		return nil, err
 	}
+	return answered(method, resp)
+}
+
+// answered reads an answer to its end, and makes an error of one that says no.
+func answered(method string, resp *http.Response) (*http.Response, error) {
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return nil, err

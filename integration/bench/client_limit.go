@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 // uploadLimit is the least that a Go program can do.
@@ -81,14 +83,7 @@ func (w *wire) exchange(method, target string, f *os.File, n int64, header map[s
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return nil, err
-	}
-	if resp.StatusCode >= 300 {
-		return nil, fmt.Errorf("%s was answered with %s", method, resp.Status)
-	}
-	return resp, nil
+	return answered(method, resp)
 }
 
 // create makes an upload and returns its URL.
@@ -179,7 +174,7 @@ func sumOf(r io.ReaderAt, offset, n int64) (string, error) {
 	if _, err := io.CopyBuffer(h, io.NewSectionReader(r, offset, n), make([]byte, 256*kib)); err != nil {
 		return "", err
 	}
-	return sha1Header(h.Sum(nil)), nil
+	return checksum.FormatHeader("sha1", h.Sum(nil)), nil
 }
 
 // uploadParts sends parts of a file over a connection each, and lets the server

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/sha1"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,8 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
+
+	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 // sink answers like a tus server and throws all bytes away. It keeps nothing of
@@ -35,7 +36,7 @@ func newSink(file string, chunk int64) (*sink, error) {
 		h := sha1.New()
 		n, err := io.CopyN(h, f, chunk)
 		if n > 0 {
-			s.sums[strconv.FormatInt(offset, 10)] = sha1Header(h.Sum(nil))
+			s.sums[strconv.FormatInt(offset, 10)] = checksum.FormatHeader("sha1", h.Sum(nil))
 		}
 		switch {
 		case err == io.EOF:
@@ -45,9 +46,6 @@ func newSink(file string, chunk int64) (*sink, error) {
 		}
 	}
 }
-
-// sha1Header is a checksum as Upload-Checksum carries it.
-func sha1Header(sum []byte) string { return "sha1 " + base64.StdEncoding.EncodeToString(sum) }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
