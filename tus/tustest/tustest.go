@@ -98,6 +98,7 @@ func (h *Handler) Release() { h.close.Do(func() { close(h.closing) }) }
 // Server is a Handler that listens on a loopback port.
 type Server struct {
 	*Handler
+	// HTTP is what listens. NewServer has it closed at the end of the test.
 	HTTP *httptest.Server
 }
 
@@ -128,6 +129,7 @@ func (s *Server) Close() {
 
 // Request is an entry of the log.
 type Request struct {
+	// Method, Path and Header are those of the request as it came.
 	Method string
 	Path   string
 	Header http.Header

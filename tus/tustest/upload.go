@@ -11,13 +11,13 @@ import (
 
 // Upload is a copy of what the server holds of one upload.
 type Upload struct {
-	ID             string
-	Data           []byte
-	Length         int64
-	LengthDeferred bool
+	ID             string // the last segment of its URL
+	Data           []byte // all that is stored, from offset 0 on
+	Length         int64  // in bytes; no meaning if LengthDeferred is set
+	LengthDeferred bool   // the client did not tell the length yet
 	Metadata       string // the Upload-Metadata header as it came
 	Concat         string // the Upload-Concat header as it came
-	Terminated     bool
+	Terminated     bool   // it was deleted or forgotten; Data is what there was
 }
 
 // Complete reports whether all bytes are there.
