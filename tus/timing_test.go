@@ -174,7 +174,11 @@ func TestShouldRetryOverrules(t *testing.T) {
 	t.Run("it is not asked when the context ended", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		ctx, cancel := context.WithCancel(testContext(t))
-		srv.Inject(tustest.Fault{Method: "PATCH", Action: func(http.ResponseWriter, *http.Request, *tustest.Handler) { cancel() }})
+		srv.Inject(tustest.Fault{Method: "PATCH", Action: func(_ http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
+			cancel()
+			io.Copy(io.Discard, r.Body) // only then the end of the request shows
+			<-r.Context().Done()
+		}})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: tus.RetryPolicy{ShouldRetry: func(err error, _ int) bool {
 			t.Errorf("asked for %v", err)
 			return true

@@ -484,7 +484,10 @@ func TestAbortEndsWithItsContext(t *testing.T) {
 	u := newUploader(t, srv, randomBytes(3000), chunked(), tus.Hooks{})
 	trace(t, srv, u, 4)
 	ctx, cancel := context.WithCancel(t.Context())
-	srv.Inject(tustest.Fault{Method: "DELETE", Action: func(http.ResponseWriter, *http.Request, *tustest.Handler) { cancel() }})
+	srv.Inject(tustest.Fault{Method: "DELETE", Action: func(_ http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
+		cancel()
+		<-r.Context().Done() // an answer could be faster than the end of ctx
+	}})
 	wantError(t, u.Abort(ctx), context.Canceled)
 	if u.State().Final() {
 		t.Errorf("state is %v", u.State())
