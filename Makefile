@@ -24,12 +24,14 @@ demo: ## upload a real file to a real tusd, interrupt it, resume it (FILE=path)
 	@./examples/demo.sh $(FILE)
 
 .PHONY: test
-test: lint ## lint, then all tests of all modules with the race detector
+test: lint ## lint, then all tests of all modules with the race detector, and each benchmark once
 	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler, so the tests run without the race detector"
 	@set -e; for m in $(MODULES); do \
 		echo "== go test $(RACE) ./$$m"; \
 		(cd $$m && $(GO) test $(RACE) -timeout 8m ./...); \
 	done
+	@echo "== each benchmark once"
+	@out=$$($(GO) test -run '^$$' -bench . -benchtime 1x ./... 2>&1) || { echo "$$out"; exit 1; }
 
 .PHONY: quick
 quick: ## all tests of all modules, without race detector and lint

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +29,7 @@ const benchmarkSize = 1 << 30
 // discard is a tus server that believes everything and keeps nothing.
 type discard struct {
 	extensions string
+	uploads    atomic.Int64
 	buffers    sync.Pool
 }
 
@@ -39,7 +42,7 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodPost:
 		n, _ := io.Copy(io.Discard, r.Body)
 		w.Header().Set("Upload-Offset", strconv.FormatInt(n, 10))
-		w.Header().Set("Location", "/files/x")
+		w.Header().Set("Location", "/files/"+strconv.FormatInt(d.uploads.Add(1), 10))
 		w.WriteHeader(http.StatusCreated)
 	case http.MethodPatch:
 		buffer, ok := d.buffers.Get().(*[1 << 20]byte)
@@ -98,9 +101,14 @@ func benchmarkFile(b *testing.B, size int64) string {
 	return path
 }
 
+func benchmarkTransport(t *http.Transport) *http.Transport {
+	t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the certificate is of another process
+	withoutPacing(t)
+	return t
+}
+
 func benchmarkUpload(b *testing.B, extensions string, source func() tus.Source, size int64, opts *tus.UploadOptions) {
-	transport := tus.NewTransport()
-	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true} // the certificate is of another process
+	transport := benchmarkTransport(tus.NewTransport())
 	client, err := tus.NewClient(startDiscard(b, extensions)+"/files/", &tus.Options{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {
 		b.Fatal(err)
@@ -124,7 +132,7 @@ func BenchmarkUpload(b *testing.B) {
 	bare := func(extensions string) func(b *testing.B) {
 		return func(b *testing.B) {
 			url := startDiscard(b, extensions)
-			client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+			client := &http.Client{Transport: benchmarkTransport(&http.Transport{DialContext: new(net.Dialer).DialContext})}
 			defer client.CloseIdleConnections()
 			b.SetBytes(benchmarkSize)
 			b.ReportAllocs()

@@ -20,7 +20,8 @@ const flatID = "flat"
 // bench measures and writes what came out. A client that failed is an error, but
 // only after everything else was measured.
 func bench(ctx context.Context, o options) error {
-	dir, err := os.MkdirTemp("", "tus-bench-")
+	in, files := filesGoTo(o)
+	dir, err := os.MkdirTemp(in, "tus-bench-")
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func bench(ctx context.Context, o options) error {
 			return fmt.Errorf("%s: %w", flatID, err)
 		}
 	}
-	if err := publish(o, append(notes, conditions(o)...), results, flat); err != nil {
+	if err := publish(o, append(notes, conditions(o, files)...), results, flat); err != nil {
 		return err
 	}
 	return failures
@@ -151,10 +152,23 @@ func peakOf(ctx context.Context, name string, t task) (int64, error) {
 	return int64(median(peaks)), nil
 }
 
+// filesGoTo is the folder for sources and stores, and what to say of it. A disk
+// has the last word where many files are stored, and not the same one each time.
+func filesGoTo(o options) (folder, text string) {
+	if o.dir != "" {
+		return o.dir, "files in the folder that -dir names"
+	}
+	if folder := memoryFolder(); folder != "" {
+		return folder, "files in memory (tmpfs), so that no disk is measured"
+	}
+	return "", "files where temporary ones go: their disk is measured too"
+}
+
 // conditions are what the numbers depend on.
-func conditions(o options) []string {
+func conditions(o options, files string) []string {
 	c := []string{
 		fmt.Sprintf("%s on %s/%s, %d CPUs; tusd %s", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), tusdVersion()),
+		networkText() + "; " + files,
 		fmt.Sprintf("medians of %d runs, in which the clients took turns, each a process of its own, timed from its start to its end; "+
 			"a ratio is the median over the rounds of what a client cost beside the limit in the same round", o.runs),
 		"ratios are what counts: absolute numbers are those of one machine, shared with the servers and whatever else ran on it",

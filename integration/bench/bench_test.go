@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -13,12 +14,58 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case roleServe, roleMeasure, roleUpload:
+		case roleServe, roleMeasure, roleUpload, roleProbe:
 			main()
+			return
+		case roleNetwork:
+			sayNetwork()
 			return
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// roleNetwork is a test's: what is the network of such a process?
+const roleNetwork = "network"
+
+func sayNetwork() {
+	if err := settleNetwork(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	namespace, _ := os.Readlink("/proc/self/ns/net")
+	fmt.Println(namespace)
+	fmt.Println(networkText())
+}
+
+func TestNetworkIsItsOwn(t *testing.T) {
+	probe, err := copyInNetwork(t.Context(), roleProbe)
+	if err == nil {
+		err = probe.Run()
+	}
+	if err != nil {
+		t.Skipf("this machine allows none: %v", err) // bench then runs without, and says so
+	}
+	before := networkText()
+	cmd, err := copyInNetwork(t.Context(), roleNetwork)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	namespace, text, _ := strings.Cut(strings.TrimSpace(string(said)), "\n")
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil || namespace == own || !strings.HasPrefix(namespace, "net:") {
+		t.Errorf("it is %q, ours is %q, %v", namespace, own, err)
+	}
+	if !strings.HasSuffix(text, " cubic") && !strings.HasSuffix(text, " reno") {
+		t.Errorf("connections there are %q", text)
+	}
+	if after := networkText(); after != before {
+		t.Errorf("ours were %q, and are %q", before, after)
+	}
 }
 
 // small is one of each kind of workload, over in a moment.
@@ -91,7 +138,7 @@ func TestStoredBytesAreCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.WriteAt([]byte{1}, 2*mib-1); err != nil { // in a hole
+	if _, err := f.WriteAt([]byte("other"), 2*mib-5); err != nil {
 		t.Fatal(err)
 	}
 	if err := compare(source, e.store); !errors.Is(err, errOtherBytes) {
@@ -167,6 +214,9 @@ func TestMeasuringEndsWithItsContext(t *testing.T) {
 func TestFlagsAreChecked(t *testing.T) {
 	o, err := parseFlags([]string{"-quick", "-only", "^whole"})
 	if err != nil || o.runs != 3 || !o.only.MatchString("whole-sink") || o.only.MatchString("small-sink") {
+		t.Errorf("got %+v, %v", o, err)
+	}
+	if o, err := parseFlags([]string{"-dir", "elsewhere"}); err != nil || o.dir != "elsewhere" {
 		t.Errorf("got %+v, %v", o, err)
 	}
 	for _, bad := range [][]string{{"-runs", "-1"}, {"-only", "("}, {"more"}} {

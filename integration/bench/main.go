@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"regexp"
 	"syscall"
@@ -14,7 +16,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	err := run(ctx, os.Args[1:])
+	var alone *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &alone) && alone.Exited(): // it has said why
+		os.Exit(alone.ExitCode())
+	default:
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -25,6 +33,8 @@ const (
 	roleServe   = "serve"
 	roleMeasure = "measure"
 	roleUpload  = "upload"
+	roleAlone   = "alone" // with the command line; the network is its own
+	roleProbe   = "probe" // can there be such a network?
 )
 
 func run(ctx context.Context, args []string) error {
@@ -48,9 +58,26 @@ func run(ctx context.Context, args []string) error {
 		}
 		return upload(ctx, args[1], t)
 	}
+	if len(args) > 0 && (args[0] == roleProbe || args[0] == roleAlone) {
+		if err := settleNetwork(); err != nil || args[0] == roleProbe {
+			return err
+		}
+		o, err := parseFlags(args[1:])
+		if err != nil {
+			return err
+		}
+		return bench(ctx, o)
+	}
 	o, err := parseFlags(args)
 	if err != nil {
 		return err
+	}
+	ran, err := alone(ctx, args)
+	if ran {
+		return err
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 	return bench(ctx, o)
 }
@@ -59,6 +86,7 @@ func run(ctx context.Context, args []string) error {
 type options struct {
 	quick   bool
 	runs    int
+	dir     string // where sources and stores go; empty for a place in memory, or of temporary files
 	only    *regexp.Regexp
 	table   string // path of a copy of the output
 	chart   string // path of the chart
@@ -72,6 +100,7 @@ func parseFlags(args []string) (options, error) {
 	flags.BoolVar(&o.quick, "quick", false, "smaller files and fewer runs: a check that it works, not a measurement")
 	flags.IntVar(&o.runs, "runs", 0, "runs of each client (default 5, with -quick 3)")
 	flags.StringVar(&only, "only", "", "workloads whose id matches this regular `expression`")
+	flags.StringVar(&o.dir, "dir", "", "`folder` for sources and stores (default in memory, if there is room)")
 	flags.StringVar(&o.table, "o", "", "write the Markdown to this `file` too")
 	flags.StringVar(&o.chart, "chart", "", "write a chart in SVG to this `file`")
 	flags.StringVar(&o.profile, "profile", "", "write CPU and allocation profiles of tus-go to this `folder`, which costs it time and memory")

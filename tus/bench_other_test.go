@@ -1,0 +1,7 @@
+//go:build !linux
+
+package tus_test
+
+import "net/http"
+
+func withoutPacing(*http.Transport) {}
