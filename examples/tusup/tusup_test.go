@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -356,6 +357,22 @@ func TestTerminateOnFail(t *testing.T) {
 	got := tusup(t, "--endpoint", srv.Endpoint(), "--chunk-size", "100KB", "--terminate-on-fail", path)
 	if got.code != exitFailed || !srv.Uploads()[0].Terminated {
 		t.Errorf("outcome is %+v, terminated %v", got, srv.Uploads()[0].Terminated)
+	}
+}
+
+func TestOnlyAnUploadThatFailedForGoodIsTerminated(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{&tus.Error{StatusCode: 403}, true},
+		{&tus.Error{StatusCode: 500, Err: tus.ErrUnconfirmed}, false},
+		{fmt.Errorf("store: %w", tus.ErrLeaseLost), false}, // another process goes on with it
+	} {
+		if got := givenUp(test.err); got != test.want {
+			t.Errorf("%v: %v", test.err, got)
+		}
 	}
 }
 

@@ -146,10 +146,16 @@ func (u *uploadCommand) resume(ctx context.Context, client *tus.Client, f file, 
 	u.ended(ctx, client, f, result, err, out)
 }
 
+// givenUp tells whether nobody will want the upload any more that ended with err:
+// it did not fail if its end is only unconfirmed, and it may go on elsewhere.
+func givenUp(err error) bool {
+	return err != nil && !errors.Is(err, tus.ErrUnconfirmed) && !errors.Is(err, tus.ErrLeaseLost)
+}
+
 // ended says what became of a file.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
 	out.progress.finish(f, result, err)
-	if err != nil && u.TerminateFail && result.URL != "" && !ended(ctx, err) && !errors.Is(err, tus.ErrUnconfirmed) {
+	if u.TerminateFail && result.URL != "" && givenUp(err) && !ended(ctx, err) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
 			out.logf("%s: not deleted on the server: %v", f.name(), err)
 		} else {
