@@ -241,7 +241,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	case !c.whole && c.rec.UploadURL != "":
 		if gone || u.matches(info) != nil || parallel && info.LengthDeferred {
 			if !parallel {
-				u.forgotten = u.forgotten || gone
+				u.forgotten = true
 				u.discard(ctx, c)
 				return nil
 			}
@@ -264,10 +264,8 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone 
 		c.parts = make([]int64, len(c.rec.Parts))
 	}
 	p := &c.rec.Parts[c.asked]
-	if gone {
-		c.gone++
-	}
 	if gone || info.LengthDeferred || info.Length != p.Size {
+		c.gone++
 		p.UploadURL = ""
 	} else {
 		c.parts[c.asked] = info.Offset

@@ -25,8 +25,8 @@ type Stats struct {
 	// failure.
 	Recoveries int
 	// Recreations counts uploads, or parts of a parallel one, that had to begin
-	// again from zero because the server forgot them (404 or 410), in this session
-	// or since an earlier one.
+	// again from zero because the server forgot them (404 or 410) or has something
+	// of another length in their place, in this session or since an earlier one.
 	Recreations int
 	// RepeatedFinals counts how often the final upload of a parallel one was
 	// asked for again after the answer was lost. Each may have left a complete

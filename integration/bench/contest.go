@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -101,6 +102,9 @@ func (c *contest) end() {
 	os.RemoveAll(c.dir)
 }
 
+// apart is the time between the starts of contenders that run side by side.
+const apart = 500 * time.Millisecond
+
 // round lets each contender run once. Each round begins with another one, so
 // that nobody always runs in the wake of the same other. An error means that the
 // contest is over; a contender that fails only leaves it.
@@ -115,8 +119,15 @@ func (c *contest) round(ctx context.Context, number int) error {
 		return nil
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, e := range c.contenders {
-		group.Go(func() error { return e.run(ctx, c.workload, c.source) })
+	for i, e := range c.contenders {
+		group.Go(func() error {
+			select { // some of them are busy for a moment when they start
+			case <-time.After(time.Duration(i) * apart):
+				return e.run(ctx, c.workload, c.source)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
 	}
 	return group.Wait()
 }
