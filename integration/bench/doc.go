@@ -9,6 +9,11 @@
 // else the machine does at that time hits both. Ratios mean something, absolute
 // numbers only on that machine.
 //
+// Where Linux allows it, all of them run in a network namespace of their own, in
+// which connections have cubic congestion control, and files lie in memory. BBR,
+// where a machine has it, and disks would have a greater part in the numbers than
+// the clients have, and another one in each run.
+//
 // The clients are
 //
 //   - limit: a bare net/http request with the *os.File itself as its body, which
