@@ -193,11 +193,16 @@ func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
 		defer r.Close()
 		read, buffer := make(chan filling, 1), s.buffer[:c.size]
 		go func() {
-			n, err := fill(r, buffer)
-			read <- filling{n: n, err: err}
+			read <- caught(func() filling {
+				n, err := fill(r, buffer)
+				return filling{n: n, err: err}
+			})
 		}()
 		select {
 		case got := <-read:
+			if got.panicked != nil {
+				panic(got.panicked)
+			}
 			if int64(got.n) < c.size {
 				if got.err == io.EOF {
 					got.err = io.ErrUnexpectedEOF

@@ -304,3 +304,40 @@ func TestURLSourceVerifiesItsServer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTLSConnectionThatBreaksInPlainTextIsResumed has a proxy that speaks up in the
+// middle of a tunnel. Before the handshake that would mean a server without TLS.
+func TestTLSConnectionThatBreaksInPlainTextIsResumed(t *testing.T) {
+	for _, said := range []string{"HTTP/1.1 503 Service Unavailable\r\n\r\n", "what is this?\r\n\r\n"} {
+		h := tustest.NewHandler(nil)
+		patches := 0
+		srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPatch {
+				if patches++; patches == 1 {
+					io.Copy(io.Discard, r.Body)
+					conn, _, err := w.(http.Hijacker).Hijack()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					tunnel := conn.(*tls.Conn).NetConn()
+					io.WriteString(tunnel, said)
+					tunnel.Close()
+					return
+				}
+			}
+			h.ServeHTTP(w, r)
+		}))
+		defer srv.Close()
+		data := randomBytes(10_000)
+		client := newClient(t, srv.URL+"/files/", &tus.Options{HTTPClient: srv.Client()})
+		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, h, res.URL, data)
+		if res.Stats.Recoveries != 1 || patches != 2 {
+			t.Errorf("%d recoveries, %d PATCH", res.Stats.Recoveries, patches)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package tus
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -87,6 +89,9 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 		if err := c.refuseDowngrade(target, next); err != nil {
 			return nil, r.fail(resp, err)
 		}
+		if originOf(next) == originOf(target) {
+			next.User = target.User // the caller's own; those of a Location are dropped
+		}
 		target = next
 	}
 	return nil, &Error{Method: r.method, URL: redactURL(r.url), Offset: r.offset,
@@ -149,6 +154,11 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 			return nil, failed(source)
 		}
 		err = stripURL(err)
+		var record tls.RecordHeaderError
+		if dog.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
+			// After the handshake that is a connection that broke, and may heal.
+			err = fmt.Errorf("TLS connection broke: %v", err)
+		}
 		if strings.HasPrefix(err.Error(), "failed to parse Location header") {
 			// http.Client looks at redirects even if it is told to leave them; its
 			// error repeats the whole URL.
@@ -326,9 +336,31 @@ func (r *request) check(resp *Response) error {
 // clean takes the secrets out of what a server said.
 func (r *request) clean(text string) string {
 	for _, secret := range r.secrets {
-		text = strings.ReplaceAll(text, secret, "[redacted]")
+		text = withoutSecret(text, secret)
 	}
 	return text
+}
+
+// withoutSecret takes a secret out of a text, also where only its beginning is
+// left: what a server said may have been cut before.
+func withoutSecret(text, secret string) string {
+	const telling = 16
+	head := secret[:min(len(secret), telling)]
+	var b strings.Builder
+	for {
+		i := strings.Index(text, head)
+		if i < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		n := len(head)
+		for n < len(secret) && i+n < len(text) && text[i+n] == secret[n] {
+			n++
+		}
+		b.WriteString(text[:i])
+		b.WriteString("[redacted]")
+		text = text[i+n:]
+	}
 }
 
 // redact hides the text of an error that repeats a secret, as a server may echo
@@ -381,10 +413,22 @@ func secretValues(req *http.Request) []string {
 		add(user + ":" + password)
 		add(password)
 	}
+	if user := req.URL.User; user != nil { // net/http makes it an Authorization
+		password, _ := user.Password()
+		plain := user.Username() + ":" + password
+		add(plain)
+		add(password)
+		add(user.String())
+		add(base64.StdEncoding.EncodeToString([]byte(plain)))
+	}
 	for _, values := range req.URL.Query() {
 		for _, value := range values {
 			add(value)
 		}
+	}
+	for pair := range strings.SplitSeq(req.URL.RawQuery, "&") { // as it was sent
+		_, value, _ := strings.Cut(pair, "=")
+		add(value)
 	}
 	// The longest first, so that no part of one is left standing.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })

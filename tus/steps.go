@@ -347,10 +347,11 @@ func (u *Uploader) acknowledge(offset int64) error {
 
 // payload opens size bytes of the source from offset on.
 func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, error) {
+	source, toEnd := u.source, u.position == nil && offset+size == u.info.Size
 	return u.verified(func(ctx context.Context) (*body, error) {
-		b, err := openBody(ctx, u.source, offset, size)
+		b, err := openBody(ctx, source, offset, size)
 		if err == nil {
-			b.toEnd = u.position == nil && offset+size == u.info.Size
+			b.toEnd = toEnd
 		}
 		return b, err
 	})
@@ -359,10 +360,11 @@ func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, err
 // verified makes a payload hold its last bytes back until the source has been
 // looked at.
 func (u *Uploader) verified(open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
+	source, begun := u.source, u.info // a Read that is left behind may ask much later
 	return func(ctx context.Context) (*body, error) {
 		b, err := open(ctx)
 		if err == nil {
-			b.verify = func() error { return u.verifySource(ctx) }
+			b.verify = func() error { return verify(ctx, source, begun) }
 		}
 		return b, err
 	}
@@ -370,9 +372,13 @@ func (u *Uploader) verified(open func(context.Context) (*body, error)) func(cont
 
 // verifySource notices a source that is no longer what the upload began with.
 func (u *Uploader) verifySource(ctx context.Context) error {
-	now, err := u.source.Stat(ctx)
+	return verify(ctx, u.source, u.info)
+}
+
+func verify(ctx context.Context, source Source, begun SourceInfo) error {
+	now, err := source.Stat(ctx)
 	if err != nil {
 		return sourceError(err)
 	}
-	return u.info.changed(now)
+	return begun.changed(now)
 }

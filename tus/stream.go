@@ -103,6 +103,7 @@ type stream struct {
 	err    error  // of the reader, after these
 	coming chan filling
 	closed bool
+	rested bool // what is coming may have been ended by rest
 
 	algorithm checksum.Algorithm // that chunks are added up with as they are read
 	sum       chunkSum           // of data
@@ -123,6 +124,8 @@ type filling struct {
 	n      int
 	err    error
 	sum    chunkSum // of all that was filled
+
+	panicked any // what the reader panicked with
 }
 
 func (s *stream) end() int64 { return s.start + int64(len(s.data)) }
@@ -152,12 +155,25 @@ func (s *stream) read(size int64) {
 	s.coming = coming
 	reader, buffer, from, algorithm := s.reader, s.ahead, s.filled, s.algorithm
 	go func() {
-		got := fillUpTo(reader, buffer, from, size)
-		if algorithm.New != nil && from+got.n > 0 {
-			got.sum = chunkSum{algorithm.Name, sumOf(algorithm, got.buffer[:from+got.n])}
-		}
-		coming <- got
+		coming <- caught(func() filling {
+			got := fillUpTo(reader, buffer, from, size)
+			if algorithm.New != nil && from+got.n > 0 {
+				got.sum = chunkSum{algorithm.Name, sumOf(algorithm, got.buffer[:from+got.n])}
+			}
+			return got
+		})
 	}()
+}
+
+// caught reads, and keeps a panic of the reader for the goroutine of the caller,
+// who may recover from it.
+func caught(read func() filling) (got filling) {
+	defer func() {
+		if p := recover(); p != nil {
+			got.panicked = p
+		}
+	}()
+	return read()
 }
 
 // fillUpTo is fill for a buffer that grows with what is read, up to size bytes: a
@@ -236,6 +252,14 @@ func (s *stream) peek(ctx context.Context) error {
 
 func (s *stream) took(got filling) {
 	s.coming = nil
+	if got.panicked != nil {
+		panic(got.panicked)
+	}
+	var timeout net.Error
+	if s.rested && errors.As(got.err, &timeout) && timeout.Timeout() { // as we wanted
+		got.err = nil
+	}
+	s.rested = false
 	s.ahead = got.buffer
 	s.filled += got.n
 	s.next = got.sum
@@ -247,6 +271,9 @@ func (s *stream) took(got filling) {
 	}
 }
 
+// restGrace is how long a reader may take to notice that its deadline has passed.
+const restGrace = time.Second
+
 // rest ends a read-ahead that still runs, if the reader lets it. What it read is
 // kept, so that the upload can go on.
 func (s *stream) rest() {
@@ -254,13 +281,12 @@ func (s *stream) rest() {
 	if s.coming == nil || !ok || d.SetReadDeadline(time.Unix(1, 0)) != nil {
 		return
 	}
-	got := <-s.coming
-	var timeout net.Error
-	if errors.As(got.err, &timeout) && timeout.Timeout() { // as we wanted
-		got.err = nil
-	}
-	s.took(got)
+	got, ok := receiveWithin(restGrace, s.coming)
 	_ = d.SetReadDeadline(time.Time{})
+	s.rested = true
+	if ok { // else the reader does not mind its deadline, and is left behind
+		s.took(got)
+	}
 }
 
 // close ends the reading for good. It may be called again.

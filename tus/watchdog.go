@@ -53,6 +53,14 @@ func (w *watchdog) connected(c net.Conn) {
 	w.moved()
 }
 
+// hasConn reports whether there was a connection for the request, which for TLS
+// means that the handshake had succeeded.
+func (w *watchdog) hasConn() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.conn != nil
+}
+
 // hold keeps the watchdog quiet while the caller's own rate limit makes us
 // wait; the function returned lets it go on.
 func (w *watchdog) hold() (release func()) {

@@ -1,0 +1,139 @@
+package tus_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// deafReader has deadlines that do nothing, as adapters of connections may.
+type deafReader struct{ wake chan struct{} }
+
+func (r deafReader) Read([]byte) (int, error)        { <-r.wake; return 0, io.EOF }
+func (r deafReader) SetReadDeadline(time.Time) error { return nil }
+
+func TestReaderThatIgnoresItsDeadlineDoesNotKeepAStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, err := tus.NewClient("http://tus.test/files/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		r := deafReader{make(chan struct{})}
+		start := time.Now()
+		_, err = client.UploadReader(ctx, r, nil)
+		wantError(t, err, context.DeadlineExceeded)
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		close(r.wake)
+	})
+}
+
+// panickyReader is a source, and its reader, that panics.
+type panickyReader struct{ io.ReadSeeker }
+
+func (panickyReader) Read([]byte) (int, error)       { panic("reader panics") }
+func (panickyReader) Seek(int64, int) (int64, error) { return 0, nil }
+
+// TestPanicOfAReaderReachesTheCaller is for those who recover from it, as servers do.
+// A body is read by net/http, and nobody can catch what happens there.
+func TestPanicOfAReaderReachesTheCaller(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+	for name, source := range map[string]tus.Source{
+		"stream":                   tus.Reader(panickyReader{}),
+		"chunk that is added up":   tus.ReadSeeker(panickyReader{}, 1000),
+		"source that is looked at": tus.ReadSeeker(panickyReader{}, 2000),
+	} {
+		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
+		u, err := client.NewUploader(source, &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+		if err != nil {
+			t.Fatal(err)
+		}
+		func() {
+			defer func() {
+				if p := recover(); p != "reader panics" {
+					t.Errorf("%s: recovered from %v", name, p)
+				}
+			}()
+			_, err := u.Run(testContext(t))
+			t.Errorf("%s: returned %v", name, err)
+		}()
+		if err := u.Abort(testContext(t)); err != nil { // it is not left locked
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestReadThatWasLeftBehindDoesNotRace has a Read that returns when the upload has
+// gone on long ago. It is for the race detector.
+func TestReadThatWasLeftBehindDoesNotRace(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(1000)
+	s := &leftBehind{data: data, reading: make(chan struct{}), wake: make(chan struct{}), returned: make(chan struct{})}
+	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(s, &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-s.reading
+		u.Pause()
+	}()
+	if _, err := u.Run(testContext(t)); !errors.Is(err, tus.ErrPaused) {
+		t.Fatal(err)
+	}
+	close(s.wake)
+	res, err := u.Run(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-s.returned
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+// leftBehind is a source whose first reader hangs, also when it is closed.
+type leftBehind struct {
+	data                    []byte
+	opened                  bool
+	reading, wake, returned chan struct{}
+}
+
+func (s *leftBehind) Stat(context.Context) (tus.SourceInfo, error) {
+	return tus.SourceInfo{Size: int64(len(s.data)), Version: "1"}, nil
+}
+
+func (s *leftBehind) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	r, err := tus.Bytes(s.data).Open(ctx, offset)
+	if s.opened || err != nil {
+		return r, err
+	}
+	s.opened = true
+	return &hangingOnce{ReadCloser: r, s: s}, nil
+}
+
+type hangingOnce struct {
+	io.ReadCloser
+	s    *leftBehind
+	once sync.Once
+}
+
+func (r *hangingOnce) Read(p []byte) (int, error) {
+	r.once.Do(func() {
+		close(r.s.reading)
+		<-r.s.wake
+	})
+	n, err := r.ReadCloser.Read(p)
+	if err == io.EOF {
+		close(r.s.returned)
+	}
+	return n, err
+}
