@@ -24,7 +24,9 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 		u.meter.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
 	if u.keeper.holds() {
-		if err := u.keeper.save(ctx, func(rec *storage.Record) { rec.Concatenating = true }); err != nil {
+		if err := u.keeper.save(ctx, func(rec *storage.Record) {
+			rec.UploadURL, rec.Concatenating = "", true // the final that was made early is of no use
+		}); err != nil {
 			return u.after(ctx, StateConcatenating, err), err
 		}
 	}
@@ -75,6 +77,7 @@ func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, e
 	}
 	if early && ctx.Err() == nil {
 		ps.early = false // then it is made at the end
+		u.keeper.note(func(rec *storage.Record) { rec.Concatenating = ps.uncertain })
 		return StateReady, nil
 	}
 	if !answered {

@@ -112,8 +112,14 @@ func wantMethods(t testing.TB, h *tustest.Handler, want ...string) {
 // in-memory connections, so that time is fake.
 func bubble(t *testing.T, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
 	t.Helper()
+	bubbleWith(t, nil, f)
+}
+
+// bubbleWith is bubble with a server that has options.
+func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := tustest.NewHandler(nil)
+		h := tustest.NewHandler(opts)
 		listener := newPipeListener()
 		server := &http.Server{Handler: h}
 		var serving sync.WaitGroup

@@ -42,11 +42,19 @@ type keeper struct {
 // enabled reports whether there is a store to keep anything in.
 func (k *keeper) enabled() bool { return k.store != nil }
 
-// holds reports whether the upload is in the store, under our lease.
+// holds reports whether there is a record of the upload, which may not be in the
+// store yet if that failed.
 func (k *keeper) holds() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.rec.ID != ""
+}
+
+// stored reports whether the upload is in the store for certain.
+func (k *keeper) stored() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.rec.Revision != 0
 }
 
 // find returns the records of earlier uploads under key that nobody works on,
@@ -131,6 +139,10 @@ func (k *keeper) put(ctx context.Context, rec storage.Record, now time.Time) err
 		k.rec, k.dirty, k.taken = storage.Record{}, false, true
 		return ErrLeaseLost
 	}
+	// It may be stored all the same, and then nobody else must take it for an
+	// upload that was left. So it is tried again, as if the lease were over.
+	rec.Lease.Until = time.Time{}
+	k.rec, k.dirty = rec, true
 	return k.report(ctx, "put", err)
 }
 
@@ -143,12 +155,21 @@ func (k *keeper) overwrite(ctx context.Context, rec storage.Record) (storage.Rec
 	}
 	found, _ := k.store.Find(ctx, rec.Fingerprint)
 	for _, there := range found {
-		if there.ID == rec.ID && there.Lease != nil && there.Lease.Holder == k.lease.Holder {
+		if there.ID == rec.ID && k.wrote(there, rec.Revision) {
 			rec.Revision = there.Revision
 			return k.store.Put(ctx, rec)
 		}
 	}
 	return stored, err
+}
+
+// wrote reports whether a record is what we stored over a revision. One without a
+// lease can only be what we gave back: another would have taken the lease first.
+func (k *keeper) wrote(there storage.Record, over int64) bool {
+	if there.Lease == nil {
+		return there.Revision == over+1
+	}
+	return there.Lease.Holder == k.lease.Holder
 }
 
 // note changes the record without haste: the change is stored with the next
@@ -220,7 +241,7 @@ func (k *keeper) release(ctx context.Context) {
 	defer cancel()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.rec.ID == "" {
+	if k.rec.Revision == 0 { // none, or one that could not be stored
 		return
 	}
 	rec := k.rec.Clone()
@@ -230,10 +251,12 @@ func (k *keeper) release(ctx context.Context) {
 		k.rec, k.dirty = stored, false
 		return
 	}
-	k.rec, k.taken = storage.Record{}, errors.Is(err, storage.ErrConflict)
-	if !k.taken {
-		k.report(ctx, "put", err)
+	if errors.Is(err, storage.ErrConflict) {
+		k.rec, k.taken = storage.Record{}, true
+		return
 	}
+	k.rec = rec // to be reclaimed
+	k.report(ctx, "put", err)
 }
 
 // reclaim takes the lease again after a release. An upload that somebody else

@@ -58,7 +58,9 @@ type UploadOptions struct {
 	Checksum checksum.Choice
 
 	// StopAt, if above 0, pauses the upload once when the server has this many
-	// bytes: Run and Step then return [ErrPaused]. Called again, they go on.
+	// bytes: Run and Step then return [ErrPaused]. Called again, they go on. An
+	// upload in parallel parts, also one that is found in the store, has no such
+	// place: that is an error matching [ErrInvalidInput].
 	StopAt int64
 
 	// URL continues an upload that exists instead of creating one. No POST is

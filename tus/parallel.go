@@ -103,6 +103,9 @@ func (ps *parts) sent() int64 {
 func (ps *parts) firstExpiry() time.Time {
 	var first time.Time
 	for _, p := range ps.list {
+		if p.uploader.Offset() == p.size {
+			continue
+		}
 		p.mu.Lock()
 		at := p.expires
 		p.mu.Unlock()

@@ -43,11 +43,13 @@ func (p *position) answered(resp *Response, expires time.Time) {
 // expires takes over when the server forgets the part. The first part that is
 // gone ends the use of the record.
 func (p *position) expires(at time.Time) {
-	if p == nil || at.IsZero() {
+	if p == nil {
 		return
 	}
 	p.part.mu.Lock()
-	p.part.expires = at
+	if !at.IsZero() {
+		p.part.expires = at
+	}
 	p.part.mu.Unlock()
 	first := p.whole.parts.firstExpiry()
 	p.whole.expiresAt(first)

@@ -138,6 +138,8 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 		case len(rec.Parts) > 0 && !tile(rec.Parts, rec.Size):
 			u.keeper.remove(ctx, rec.ID) // would make other bytes of the source
 			continue
+		case len(rec.Parts) > 0 && u.opts.StopAt > 0:
+			return nil, fmt.Errorf("%w: StopAt, but the stored upload is one of parallel parts", ErrInvalidInput)
 		case rec.LengthDeferred || rec.Size == u.info.Size:
 			candidates = append(candidates, &candidate{rec: rec})
 			continue
@@ -191,7 +193,6 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		}
 		return StateIdle, nil
 	}
-	u.meter.update(func(s *Stats) { s.Recreations += best.gone })
 	u.keeper.adopt(best.rec)
 	switch err := u.keeper.renew(ctx); { // asking may have taken longer than the lease
 	case errors.Is(err, ErrLeaseLost):
@@ -199,8 +200,13 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		u.located = false
 		return StateIdle, nil
 	case err != nil:
-		return u.after(ctx, StateLocating, err), err
+		next := u.after(ctx, StateLocating, err)
+		if next == StateLocating {
+			u.best, u.forgotten = best, forgotten
+		}
+		return next, err
 	}
+	u.meter.update(func(s *Stats) { s.Recreations += best.gone })
 	if err := u.adopt(best); err != nil {
 		return StateFailed, err
 	}
@@ -239,7 +245,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	parallel := len(c.rec.Parts) > 0
 	switch {
 	case !c.whole && c.rec.UploadURL != "":
-		if gone || u.matches(info) != nil || parallel && info.LengthDeferred {
+		if gone || u.matches(info) != nil {
 			if !parallel {
 				u.forgotten = true
 				u.discard(ctx, c)

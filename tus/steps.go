@@ -148,10 +148,10 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 		u.lastPatch = answer.response
 		u.mu.Unlock()
 		u.expiresAt(answer.expires)
-		u.position.answered(answer.response, answer.expires)
 		if err := u.acknowledge(answer.offset); err != nil {
 			return StateFailed, err
 		}
+		u.position.answered(answer.response, answer.expires)
 		return StateReady, nil
 	}
 	if ctx.Err() == nil {
@@ -232,7 +232,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		return u.after(ctx, StateRecovering, err), err
 	}
 	if u.parts != nil { // each asks for itself
-		if !u.keeper.holds() {
+		if !u.keeper.stored() {
 			if err := u.saveParts(ctx); err != nil {
 				return u.after(ctx, StateRecovering, err), err
 			}
@@ -240,7 +240,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		u.restartFailedParts()
 		return StateReady, nil
 	}
-	if !u.keeper.holds() { // the pause came between the creation and its record
+	if !u.keeper.stored() { // the pause came between the creation and its record, or that failed
 		if err := u.saveCreated(ctx); err != nil {
 			return u.after(ctx, StateRecovering, err), err
 		}

@@ -340,6 +340,7 @@ func (u *Uploader) takeTurn() bool {
 func (u *Uploader) settle(ctx context.Context, err error) {
 	if u.State().Final() {
 		u.closePipeline()
+		u.sums.buffer, u.sums.buffered, u.next = nil, span{}, chunk{}
 		u.closeStream()
 	} else if u.stream != nil {
 		u.stream.rest()

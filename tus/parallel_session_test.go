@@ -1,0 +1,202 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+func isFinal(h *tustest.Handler, r *http.Request) bool {
+	u, _ := h.Upload(r.URL.Path)
+	return strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") || strings.HasPrefix(u.Concat, "final;")
+}
+
+// TestLostAnswerAfterAnEarlyFinalUploadWasGoneIsOwnedUpTo has a server that forgets
+// the final upload which was made early. The answer to the one that is made at the
+// end is lost, and with it the session.
+func TestLostAnswerAfterAnEarlyFinalUploadWasGoneIsOwnedUpTo(t *testing.T) {
+	data := randomBytes(unequalSize)
+	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+	ctx, cancel := context.WithCancel(testContext(t))
+	var made atomic.Int64
+	srv.Inject(tustest.Fault{Method: "HEAD", Times: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if isFinal(h, r) {
+			h.Forget(r.URL.Path)
+		}
+		h.Serve(w, r)
+	}})
+	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if isFinal(h, r) && made.Add(1) == 2 {
+			cancel()
+			tustest.LoseResponse()(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
+	_, err := client.Upload(ctx, tus.Bytes(data), unequal())
+	wantError(t, err, context.Canceled)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), unequal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFinals(t, srv, res, data)
+}
+
+// TestRefusedEarlyFinalUploadIsNoneThatWasLost has a server that offers to make final
+// uploads early, and then does not.
+func TestRefusedEarlyFinalUploadIsNoneThatWasLost(t *testing.T) {
+	data := randomBytes(unequalSize)
+	for name, gone := range map[string]int{"its parts expire": 4, "its parts stay": 0} {
+		t.Run(name, func(t *testing.T) {
+			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+			onFinal(srv, tustest.Respond(400, "not yet"))
+			interruptedInParts(t, srv, store, data)
+			for _, u := range partials(srv.Handler)[:gone] {
+				srv.Forget(u.ID)
+			}
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantOneFinal(t, srv.Handler, res.URL, data)
+			if res.Stats.RepeatedFinals != 0 || res.Stats.Recreations != gone {
+				t.Errorf("%+v", res.Stats)
+			}
+		})
+	}
+}
+
+// TestEarlyFinalUploadWithoutALengthIsWaitedFor has a server that tells the length of a
+// final upload when it is complete.
+func TestEarlyFinalUploadWithoutALengthIsWaitedFor(t *testing.T) {
+	data := randomBytes(unequalSize)
+	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+	interruptedInParts(t, srv, store, data)
+	srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		u, _ := h.Upload(r.URL.Path)
+		if isFinal(h, r) && !u.Complete() {
+			w.Header().Set("Upload-Concat", u.Concat)
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		h.Serve(w, r)
+	}})
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOneFinal(t, srv.Handler, res.URL, data)
+}
+
+// TestStopAtIsRefusedWhereTheStoredUploadIsOneOfParts makes sure that the stored upload
+// is not lost by that.
+func TestStopAtIsRefusedWhereTheStoredUploadIsOneOfParts(t *testing.T) {
+	data := randomBytes(unequalSize)
+	srv, store := finalLast(t), &storage.Memory{}
+	interruptedInParts(t, srv, store, data)
+	before := len(srv.Requests())
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
+	_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 250, StopAt: 4000})
+	wantError(t, err, tus.ErrInvalidInput)
+	if len(srv.Requests()) != before {
+		t.Error("something was asked for")
+	}
+	res, err := client.Upload(testContext(t), tus.Bytes(data), unequal())
+	if err != nil || res.Stats.ResumedFrom == 0 {
+		t.Fatalf("%+v, %v", res.Stats, err)
+	}
+	wantOneFinal(t, srv.Handler, res.URL, data)
+}
+
+// TestPartThatIsCompleteDoesNotExpire has a part that takes hours, long after a server
+// would have forgotten the other one if that were not complete.
+func TestPartThatIsCompleteDoesNotExpire(t *testing.T) {
+	opts := &tustest.Options{Extensions: tustest.Without("concatenation-unfinished"), Expires: time.Hour}
+	bubbleWith(t, opts, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		memory, data := &storage.Memory{}, randomBytes(10_000)
+		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(20 * time.Minute)})
+		u, err := newClient(&tus.Options{Store: memory, StallTimeout: -1}).NewUploader(tus.Bytes(data),
+			&tus.UploadOptions{ChunkSize: 1000, Parallel: 2, PartBoundaries: []int64{2000}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 130*time.Minute)
+		defer cancel()
+		_, err = u.Run(ctx)
+		wantError(t, err, context.DeadlineExceeded)
+		if n, err := storage.DeleteExpired(context.Background(), memory, time.Now()); n != 0 || err != nil {
+			t.Errorf("%d records were taken for expired, %v", n, err)
+		}
+		if n, err := storage.DeleteExpired(context.Background(), memory, time.Now().Add(time.Hour)); n != 1 || err != nil {
+			t.Errorf("%d records expire an hour later, %v", n, err)
+		}
+	})
+}
+
+// TestPartsThatAreCompleteHoldNoBuffers resumes stored parts from a source with one
+// reader, of which chunks are held in memory to be added up.
+func TestPartsThatAreCompleteHoldNoBuffers(t *testing.T) {
+	const size, parts = 64 << 20, 32
+	data := randomBytes(size)
+	grown := map[string]int64{}
+	for name, source := range map[string]func() tus.Source{
+		"many readers": func() tus.Source { return tus.ReaderAt(bytes.NewReader(data), size) },
+		"one reader":   func() tus.Source { return tus.ReadSeeker(bytes.NewReader(data), size) },
+	} {
+		srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer", "concatenation-unfinished")})
+		store, sums := &storage.Memory{}, checksum.Builtin()
+		var at []int64
+		for i := int64(1); i < parts; i++ {
+			at = append(at, i*size/parts)
+		}
+		u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Checksums: sums}).NewUploader(tus.ReaderAt(bytes.NewReader(data), size), &tus.UploadOptions{Parallel: 4, PartBoundaries: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for u.Offset() == 0 {
+			ctx, cancel := context.WithCancel(testContext(t))
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { cancel(); h.Serve(w, r) }})
+			u.Run(ctx)
+		}
+		heap := func() int64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		second, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Checksums: sums}).NewUploader(source(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for second.State() != tus.StateReady {
+			if err := second.Step(testContext(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := heap()
+		srv.Inject(tustest.Fault{Method: "POST", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			grown[name] = heap() - before // all parts are complete, the upload is not
+			h.Serve(w, r)
+		}})
+		_, err = second.Run(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.KeepAlive(second)
+	}
+	if more := grown["one reader"] - grown["many readers"]; more > 16<<20 {
+		t.Errorf("%d MiB are held for parts that are complete", more>>20)
+	}
+}

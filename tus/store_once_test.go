@@ -1,0 +1,142 @@
+package tus_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+var errForAMoment = errors.New("disk full, for a moment")
+
+// TestStoreThatFailsOnceDoesNotLetTwoWrite has a store that fails at a single Put.
+// Another client then comes while the first one is at work, and after any lease that
+// was not renewed has ended.
+func TestStoreThatFailsOnceDoesNotLetTwoWrite(t *testing.T) {
+	troubles := map[string]func(rec storage.Record, released bool, next put) (failed bool, err error){
+		"the first is stored all the same": func(_ storage.Record, _ bool, next put) (bool, error) {
+			next()
+			return true, errForAMoment
+		},
+		"the lease is not given back": func(rec storage.Record, _ bool, _ put) (bool, error) {
+			return rec.Lease == nil, errForAMoment
+		},
+		"the lease is not taken again": func(rec storage.Record, released bool, _ put) (bool, error) {
+			return released && rec.Lease != nil, errForAMoment
+		},
+	}
+	ways := map[string]func() *tus.UploadOptions{
+		"whole": inChunks,
+		"parts": func() *tus.UploadOptions {
+			return &tus.UploadOptions{ChunkSize: 1000, Parallel: 2, PartBoundaries: []int64{5000}}
+		},
+	}
+	for name, trouble := range troubles {
+		for way, opts := range ways {
+			t.Run(name+"/"+way, func(t *testing.T) {
+				bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+					h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(25 * time.Second)})
+					memory, data := &storage.Memory{}, randomBytes(10_000)
+					var mu sync.Mutex
+					var released, failed bool
+					store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+						mu.Lock()
+						defer mu.Unlock()
+						if !failed {
+							var err error
+							if failed, err = trouble(rec, released, next); failed {
+								return storage.Record{}, err
+							}
+						}
+						released = released || rec.Lease == nil
+						return next()
+					}}
+					u, err := newClient(&tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts())
+					if err != nil {
+						t.Fatal(err)
+					}
+					time.AfterFunc(80*time.Second, u.Pause)
+					_, err = u.Run(context.Background())
+					wantError(t, err, tus.ErrPaused)
+					var first *tus.Result
+					var running sync.WaitGroup
+					running.Go(func() { first, err = u.Run(context.Background()) })
+					time.Sleep(62 * time.Second)
+					second, errSecond := newClient(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), opts())
+					running.Wait()
+					if err != nil || errSecond != nil || !failed {
+						t.Fatalf("errors are %v and %v, the store failed: %v", err, errSecond, failed)
+					}
+					if second.Stats.ResumedFrom > 0 || second.URL == first.URL {
+						t.Error("the second went on with what the first was at work on")
+					}
+					wantStored(t, h, first.URL, data)
+					wantStored(t, h, second.URL, data)
+					wantEmptyStore(t, memory)
+				})
+			})
+		}
+	}
+}
+
+// TestFinalUploadThatCouldNotBeNotedIsOwnedUpTo has a store that fails where it is
+// told of the final upload, whose answer is then lost.
+func TestFinalUploadThatCouldNotBeNotedIsOwnedUpTo(t *testing.T) {
+	data := randomBytes(unequalSize)
+	srv, memory := finalLast(t), &storage.Memory{}
+	var failed atomic.Bool
+	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+		if rec.Concatenating && failed.CompareAndSwap(false, true) {
+			return storage.Record{}, errForAMoment
+		}
+		return next()
+	}}
+	ctx, cancel := context.WithCancel(testContext(t))
+	onFinal(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Serve(httptest.NewRecorder(), r) // made, but the client never learns of it
+		cancel()
+		<-r.Context().Done()
+	})
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+	wantError(t, err, context.Canceled)
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: memory, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantFinals(t, srv, res, data)
+}
+
+// TestLeaseThatCouldNotBeRenewedAtFirstKeepsTheUpload has a server that takes longer
+// to answer than a lease waits for its renewal, which then fails once.
+func TestLeaseThatCouldNotBeRenewedAtFirstKeepsTheUpload(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		memory, data := &storage.Memory{}, randomBytes(10_000)
+		opts := inChunks()
+		opts.StopAt = 5000
+		_, err := newClient(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), opts)
+		wantError(t, err, tus.ErrPaused)
+		h.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Delay(25 * time.Second)})
+		puts := 0
+		store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+			if puts++; puts == 2 {
+				return storage.Record{}, errForAMoment
+			}
+			return next()
+		}}
+		retry := untiring()
+		retry.ShouldRetry = func(error, int) bool { return true }
+		res, err := newClient(&tus.Options{Store: store, RequireStore: true, Retry: retry}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		if err != nil || res.Stats.ResumedFrom != 5000 {
+			t.Fatalf("began anew: %+v, %v", res.Stats, err)
+		}
+		wantStored(t, h, res.URL, data)
+	})
+}
