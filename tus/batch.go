@@ -102,18 +102,23 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	}
 	results := make(chan BatchResult)
 	var workers sync.WaitGroup
-	for range opts.Concurrency {
-		workers.Go(func() {
-			for job, ok := draw(); ok; job, ok = draw() {
-				result, err := c.Upload(ctx, job.Source, job.Options)
-				if err != nil && opts.StopOnError {
-					stop(errBatchStopped)
-				}
-				results <- BatchResult{Job: job, Result: result, Err: err}
-			}
-		})
-	}
 	go func() {
+		// A worker is begun for a job, so that there are never more than jobs.
+		for range opts.Concurrency {
+			job, ok := draw()
+			if !ok {
+				break
+			}
+			workers.Go(func() {
+				for ; ok; job, ok = draw() {
+					result, err := c.Upload(ctx, job.Source, job.Options)
+					if err != nil && opts.StopOnError {
+						stop(errBatchStopped)
+					}
+					results <- BatchResult{Job: job, Result: result, Err: err}
+				}
+			})
+		}
 		workers.Wait()
 		close(results)
 	}()

@@ -49,10 +49,10 @@ func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 	}
 	fmt.Fprintf(p.stdout, "offset    %d (%s of %s)\ncomplete  %v\n", info.Offset, bytesText(info.Offset), length, info.Complete())
 	for _, key := range slices.Sorted(maps.Keys(info.Metadata)) {
-		fmt.Fprintf(p.stdout, "metadata  %s = %q\n", key, info.Metadata[key])
+		fmt.Fprintf(p.stdout, "metadata  %s = %q\n", oneLine(key), info.Metadata[key])
 	}
 	if info.Concat != tus.ConcatNone {
-		fmt.Fprintf(p.stdout, "concat    %v %s\n", info.Concat, strings.Join(info.PartialURLs, " "))
+		fmt.Fprintf(p.stdout, "concat    %v %s\n", info.Concat, oneLine(strings.Join(info.PartialURLs, " ")))
 	}
 	if !info.Expires.IsZero() {
 		fmt.Fprintf(p.stdout, "expires   %s\n", info.Expires.Format(time.RFC3339))
@@ -114,12 +114,12 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 	if caps.MaxSize > 0 {
 		limit = fmt.Sprintf("%d (%s)", caps.MaxSize, bytesText(caps.MaxSize))
 	}
-	fmt.Fprintf(p.stdout, "versions    %s\nmax size    %s\n", strings.Join(caps.Versions, " "), limit)
+	fmt.Fprintf(p.stdout, "versions    %s\nmax size    %s\n", oneLine(strings.Join(caps.Versions, " ")), limit)
 	for _, e := range caps.Extensions {
-		fmt.Fprintf(p.stdout, "extension   %s\n", e)
+		fmt.Fprintf(p.stdout, "extension   %s\n", oneLine(string(e)))
 	}
 	if len(caps.ChecksumAlgorithms) > 0 {
-		fmt.Fprintf(p.stdout, "checksums   %s\n", strings.Join(caps.ChecksumAlgorithms, " "))
+		fmt.Fprintf(p.stdout, "checksums   %s\n", oneLine(strings.Join(caps.ChecksumAlgorithms, " ")))
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
 			}{rec.Fingerprint, rec.Endpoint, rec.UploadURL, len(rec.Parts), rec.Size, rec.Metadata, rec.Updated, timeOrNil(rec.Expires)})
 			continue
 		}
-		fmt.Fprintf(p.stdout, "%s\n    %s, %s, %s\n", rec.Fingerprint, place(rec), bytesText(rec.Size), rec.Updated.Local().Format(time.DateTime))
+		fmt.Fprintf(p.stdout, "%s\n    %s, %s, %s\n", oneLine(rec.Fingerprint), oneLine(place(rec)), bytesText(rec.Size), rec.Updated.Local().Format(time.DateTime))
 	}
 	return out.failure()
 }
@@ -188,10 +188,14 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 	defer store.Close()
 	forgotten := 0
 	for rec, err := range store.All(ctx) {
-		if err != nil && ctx.Err() != nil {
+		var damaged *storage.Error
+		if errors.As(err, &damaged) && damaged.ID != "" {
+			rec, err = storage.Record{ID: damaged.ID}, nil // only --all is about it
+		}
+		if err != nil {
 			return err
 		}
-		if err != nil || !f.All && rec.Fingerprint != f.Fingerprint {
+		if !f.All && rec.Fingerprint != f.Fingerprint {
 			continue
 		}
 		if err := store.Delete(ctx, rec.ID); err != nil {

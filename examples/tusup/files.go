@@ -75,7 +75,8 @@ func collect(args []string, out *output) []file {
 // folders, so that the walk ends.
 func folder(root string, fail func(string, error)) []file {
 	var files []file
-	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+	// The separator makes the walk go into a root that is a link itself.
+	err := filepath.WalkDir(root+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			fail(path, err)
 			return nil

@@ -124,7 +124,7 @@ func (c *common) headers() (http.Header, error) {
 	h := http.Header{}
 	for _, line := range c.Header {
 		name, value, ok := strings.Cut(line, ":")
-		if !ok {
+		if !ok || strings.ContainsAny(strings.TrimSpace(name), " \t") { // who forgets the colon has the value in the name
 			return nil, usagef("--header: must be of the form 'Name: value'")
 		}
 		h.Add(strings.TrimSpace(name), strings.TrimSpace(value))

@@ -10,10 +10,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -102,6 +104,7 @@ func run(args []string) int {
 			"Sizes are bytes, or have a unit: 512KiB, 8MiB, 5MB. TUS_TOKEN (a bearer token) and TUS_HEADERS (\"Name: value\" lines) "+
 			"from the environment go along with requests to the endpoint."),
 		kong.UsageOnError(),
+		kong.KindMapper(reflect.String, kong.MapperFunc(anyBytes)),
 		kong.Exit(func(c int) { exited, code = true, c }),
 		kong.Writers(p.stdout, p.stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
@@ -144,6 +147,17 @@ func run(args []string) int {
 	return exitFailed
 }
 
+// anyBytes takes an argument as it is. What kong does by itself goes through JSON,
+// which replaces bytes that are not UTF-8: that would be the name of another file.
+func anyBytes(ctx *kong.DecodeContext, target reflect.Value) error {
+	token, err := ctx.Scan.PopValue("string")
+	if err != nil {
+		return err
+	}
+	target.SetString(fmt.Sprint(token.Value))
+	return nil
+}
+
 // parseErrorText words what kong says about the command line. It repeats no
 // argument that has no place, as that may be a URL with a secret in it.
 func parseErrorText(err error) string {
@@ -162,7 +176,17 @@ func interruptible(p *program) (context.Context, context.CancelFunc) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		p.logf("interrupted, pausing; once more to exit at once")
+		told := make(chan struct{})
+		go func() { // it waits for as long as nobody reads the output
+			p.logf("interrupted, pausing; once more to exit at once")
+			close(told)
+		}()
+		select {
+		case <-told:
+		case <-time.After(time.Second):
+		case <-signals:
+			os.Exit(exitInterrupted)
+		}
 		cancel()
 		<-signals
 		os.Exit(exitInterrupted)
