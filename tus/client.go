@@ -253,10 +253,11 @@ func NewClientFromEnv(opts *Options) (*Client, error) {
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
-		if !ok {
+		if name = strings.TrimSpace(name); !ok || strings.ContainsAny(name, " \t") {
+			// Who forgets the colon has the value in what seems to be the name.
 			return nil, fmt.Errorf("%w: a line of TUS_HEADERS is not of the form \"Name: value\"", ErrInvalidInput)
 		}
-		header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+		header.Add(name, strings.TrimSpace(value))
 	}
 	if token := os.Getenv("TUS_TOKEN"); token != "" {
 		header.Set("Authorization", "Bearer "+token)

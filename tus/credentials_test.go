@@ -715,7 +715,8 @@ func TestBadEnvironmentIsNamed(t *testing.T) {
 		"no endpoint":     {"", "t", "", "TUS_ENDPOINT"},
 		"bad endpoint":    {"ftp://example.org/", "", "", "scheme"},
 		"header":          {"http://example.org/", "", "Fine: yes\nPLANTED no colon", "TUS_HEADERS"},
-		"header name":     {"http://example.org/", "", "no good: PLANTED", "no good"},
+		"header name":     {"http://example.org/", "", "n(o)good: PLANTED", "n(o)good"},
+		"colon forgotten": {"http://example.org/", "", "Authorization Basic PLANTED:x", "TUS_HEADERS"},
 		"protocol header": {"http://example.org/", "", "Tus-Resumable: PLANTED", "Tus-Resumable"},
 		"token":           {"http://example.org/", "PLANTED\r\nX: y", "", "Authorization"},
 	} {
