@@ -62,6 +62,10 @@ type body struct {
 	// Read under way is waited for. Other sources may block.
 	memory bool
 
+	// begun, if not nil, is told once that somebody begins to read.
+	begun     func()
+	beginning sync.Once
+
 	offset int64 // in the source, of the next byte; the reading goroutine's
 	left   int64 // the reading goroutine's
 	// lastRead is when the transport last asked for bytes; the reading
@@ -135,6 +139,7 @@ func shortSource(err, short error) error {
 var errBodyStopped = errors.New("tus: request is over")
 
 func (b *body) Read(p []byte) (int, error) {
+	b.begin()
 	n, err := b.allowance(b.readSize(len(p)))
 	if err != nil || n == 0 {
 		return 0, err
@@ -144,6 +149,13 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, counted
 	}
 	return n, err
+}
+
+// begin is called before the first byte is asked for.
+func (b *body) begin() {
+	if b.begun != nil {
+		b.beginning.Do(b.begun)
+	}
 }
 
 const (
@@ -284,6 +296,7 @@ func (b *body) over() bool {
 // sendTo hands the rest of the file to the kernel, slice by slice, and returns
 // the bytes that went out.
 func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
+	b.begin()
 	done := make(chan struct{})
 	b.mu.Lock()
 	b.conn, b.sending = conn, done

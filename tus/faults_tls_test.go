@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -310,10 +311,10 @@ func TestURLSourceVerifiesItsServer(t *testing.T) {
 func TestTLSConnectionThatBreaksInPlainTextIsResumed(t *testing.T) {
 	for _, said := range []string{"HTTP/1.1 503 Service Unavailable\r\n\r\n", "what is this?\r\n\r\n"} {
 		h := tustest.NewHandler(nil)
-		patches := 0
+		var patches atomic.Int64
 		srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPatch {
-				if patches++; patches == 1 {
+				if patches.Add(1) == 1 {
 					io.Copy(io.Discard, r.Body)
 					conn, _, err := w.(http.Hijacker).Hijack()
 					if err != nil {
@@ -336,8 +337,8 @@ func TestTLSConnectionThatBreaksInPlainTextIsResumed(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantStored(t, h, res.URL, data)
-		if res.Stats.Recoveries != 1 || patches != 2 {
-			t.Errorf("%d recoveries, %d PATCH", res.Stats.Recoveries, patches)
+		if res.Stats.Recoveries != 1 || patches.Load() != 2 {
+			t.Errorf("%d recoveries, %d PATCH", res.Stats.Recoveries, patches.Load())
 		}
 	}
 }

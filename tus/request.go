@@ -453,7 +453,8 @@ type checksumTrailer struct {
 	sum       []byte // of the body that was sent to its end last
 }
 
-// payload opens the bodies of one request and remembers the one in use.
+// payload opens the bodies of one request and remembers the one in use. A transport
+// may ask for another one to look at it first, as those do that sign what they send.
 type payload struct {
 	client  *Client
 	request *request
@@ -461,19 +462,18 @@ type payload struct {
 	trailer http.Header // that the checksum goes into; nil for none
 
 	mu      sync.Mutex // a transport may ask for a body from its own goroutine
-	current *body
+	current *body      // that was begun last
+	waiting []*body    // that nobody has begun to read
 }
 
 func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.current != nil {
-		p.current.stop()
-	}
 	b, err := p.request.payload(ctx)
 	if err != nil {
 		return nil, err
 	}
+	b.begun = func() { p.begin(b) }
 	if limiter := p.client.limiter; limiter != nil {
 		b.burst = max(1, limiter.Burst())
 		b.throttle = func(n int) error {
@@ -489,18 +489,33 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 		}
 	}
 	meter := p.request.meter
-	meter.begin(b.offset)
 	b.moved = func(n int) {
 		p.dog.moved()
 		meter.moved(n)
 	}
-	p.current = b
+	p.waiting = append(p.waiting, b)
 	return b, nil
+}
+
+// begin makes b the body in use, and ends the one that was: what left of that does
+// not count any more.
+func (p *payload) begin(b *body) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current != nil {
+		p.current.stop()
+	}
+	p.waiting = slices.DeleteFunc(p.waiting, func(other *body) bool { return other == b })
+	p.current = b
+	p.request.meter.begin(b.offset)
 }
 
 func (p *payload) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, b := range p.waiting {
+		b.stop()
+	}
 	if p.current != nil {
 		p.current.stop()
 	}

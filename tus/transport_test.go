@@ -1,8 +1,12 @@
 package tus_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -219,3 +224,51 @@ type brokenLimiter struct{}
 
 func (brokenLimiter) Burst() int                       { return 1000 }
 func (brokenLimiter) WaitN(context.Context, int) error { return errPlug }
+
+// signing is a transport that has to see a body before it sends it.
+type signing struct{ http.RoundTripper }
+
+func (s signing) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		sum := sha256.New()
+		if _, err := io.Copy(sum, body); err != nil {
+			return nil, err
+		}
+		req = req.Clone(req.Context())
+		req.Header.Set("X-Content-SHA256", hex.EncodeToString(sum.Sum(nil)))
+	}
+	return s.RoundTripper.RoundTrip(req)
+}
+
+func TestTransportMayReadACopyOfTheBody(t *testing.T) {
+	data := randomBytes(10_000)
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, source := range map[string]func() tus.Source{
+		"file":   func() tus.Source { return tus.File(path) },
+		"memory": func() tus.Source { return tus.Bytes(data) },
+		"stream": func() tus.Source { return tus.Reader(bytes.NewReader(data)) },
+	} {
+		srv := tustest.NewServer(t, nil)
+		transport := signing{tus.NewTransport()}
+		client := newClient(t, srv.Endpoint(), &tus.Options{HTTPClient: &http.Client{Transport: transport}, Checksums: checksum.Builtin()})
+		t.Cleanup(transport.RoundTripper.(*http.Transport).CloseIdleConnections)
+		res, err := client.Upload(testContext(t), source(), &tus.UploadOptions{ChunkSize: 3000})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		for _, r := range srv.Requests() {
+			if r.Method == http.MethodPatch && r.Header.Get("X-Content-SHA256") == "" {
+				t.Errorf("%s: a PATCH was not signed", name)
+			}
+		}
+	}
+}
