@@ -498,10 +498,13 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 }
 
 // begin makes b the body in use, and ends the one that was: what left of that does
-// not count any more.
+// not count any more. A transport may come late, when the request is over.
 func (p *payload) begin(b *body) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if b.over() {
+		return
+	}
 	if p.current != nil {
 		p.current.stop()
 	}

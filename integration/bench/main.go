@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"regexp"
 	"syscall"
@@ -16,17 +15,18 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:])
-	var alone *exec.ExitError
-	switch {
+	switch err := run(ctx, os.Args[1:]); {
 	case err == nil:
-	case errors.As(err, &alone) && alone.Exited(): // it has said why
-		os.Exit(alone.ExitCode())
+	case errors.Is(err, errAlone): // it has said why
+		os.Exit(1)
 	default:
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
+
+// errAlone says that the copy of this program that did the work failed.
+var errAlone = errors.New("bench with a network of its own")
 
 // The roles that a further copy of this program is started in.
 const (
@@ -72,11 +72,12 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	ran, err := alone(ctx, args)
-	if ran {
-		return err
-	}
-	if err != nil {
+	switch ran, err := alone(ctx, args); {
+	case ran && err != nil:
+		return fmt.Errorf("%w: %w", errAlone, err)
+	case ran:
+		return nil
+	case err != nil:
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 	return bench(ctx, o)
