@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -18,12 +19,13 @@ func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 15 * time.Second}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	buffers := new(sync.Pool)
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, address)
 			if tcp, ok := c.(*net.TCPConn); ok {
-				return &conn{tcp}, nil
+				return &conn{tcp, buffers}, nil
 			}
 			return c, err
 		},
@@ -43,17 +45,36 @@ func NewTransport() *http.Transport {
 // any body but a bare *os.File through memory, 32 KiB at a time, and a bare
 // *os.File cannot be a chunk: the transport reads on to its end and fails when
 // there is more than Content-Length.
-type conn struct{ *net.TCPConn }
+type conn struct {
+	*net.TCPConn
+	buffers *sync.Pool // of *[copyBuffer]byte, for what has to be copied
+}
+
+// copyBuffer is what io.Copy takes, which would allocate it for each request.
+const copyBuffer = 32 << 10
 
 // ReadFrom is called by the transport with the body inside an
 // io.LimitedReader.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok {
-		if b, ok := limited.R.(*body); ok && b.file != nil {
+		if b, ok := limited.R.(*body); ok {
+			if b.file == nil {
+				return c.copyFrom(r)
+			}
 			n, err := b.sendTo(c.TCPConn, limited.N)
 			limited.N -= n
 			return n, err
 		}
 	}
 	return c.TCPConn.ReadFrom(r)
+}
+
+// copyFrom copies through a buffer that is used again.
+func (c *conn) copyFrom(r io.Reader) (int64, error) {
+	buffer, ok := c.buffers.Get().(*[copyBuffer]byte)
+	if !ok {
+		buffer = new([copyBuffer]byte)
+	}
+	defer c.buffers.Put(buffer)
+	return io.CopyBuffer(struct{ io.Writer }{c.TCPConn}, r, buffer[:])
 }
