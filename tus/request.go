@@ -409,17 +409,19 @@ func secretValues(req *http.Request) []string {
 			add(value)
 		}
 	}
-	if user, password, ok := req.BasicAuth(); ok {
-		add(user + ":" + password)
+	login := func(user, password string) {
+		plain := user + ":" + password
+		add(plain)
 		add(password)
+		add(base64.StdEncoding.EncodeToString([]byte(plain)))
+	}
+	if user, password, ok := req.BasicAuth(); ok {
+		login(user, password)
 	}
 	if user := req.URL.User; user != nil { // net/http makes it an Authorization
 		password, _ := user.Password()
-		plain := user.Username() + ":" + password
-		add(plain)
-		add(password)
+		login(user.Username(), password)
 		add(user.String())
-		add(base64.StdEncoding.EncodeToString([]byte(plain)))
 	}
 	for _, values := range req.URL.Query() {
 		for _, value := range values {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 )
 
@@ -56,14 +55,7 @@ func always(workload) bool { return true }
 
 // played is a client process that is a further copy of this program.
 func played(name string) func(task) *exec.Cmd {
-	return func(t task) *exec.Cmd {
-		self, err := os.Executable()
-		cmd := exec.Command(self, roleUpload, name, t.encode())
-		if err != nil {
-			cmd.Err = err
-		}
-		return cmd
-	}
+	return func(t task) *exec.Cmd { return copyOfThis(context.Background(), roleUpload, name, t.encode()) }
 }
 
 func (t task) encode() string {

@@ -15,12 +15,10 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	switch err := run(ctx, os.Args[1:]); {
-	case err == nil:
-	case errors.Is(err, errAlone): // it has said why
-		os.Exit(1)
-	default:
-		fmt.Fprintln(os.Stderr, "bench:", err)
+	if err := run(ctx, os.Args[1:]); err != nil {
+		if !errors.Is(err, errAlone) { // which has said why
+			fmt.Fprintln(os.Stderr, "bench:", err)
+		}
 		os.Exit(1)
 	}
 }
@@ -58,26 +56,22 @@ func run(ctx context.Context, args []string) error {
 		}
 		return upload(ctx, args[1], t)
 	}
-	if len(args) > 0 && (args[0] == roleProbe || args[0] == roleAlone) {
-		if err := settleNetwork(); err != nil || args[0] == roleProbe {
+	isAlone := len(args) > 0 && args[0] == roleAlone
+	if isAlone || len(args) == 1 && args[0] == roleProbe {
+		if err := settleNetwork(); err != nil || !isAlone {
 			return err
 		}
-		o, err := parseFlags(args[1:])
-		if err != nil {
-			return err
-		}
-		return bench(ctx, o)
+		args = args[1:]
 	}
 	o, err := parseFlags(args)
 	if err != nil {
 		return err
 	}
-	switch ran, err := alone(ctx, args); {
-	case ran && err != nil:
-		return fmt.Errorf("%w: %w", errAlone, err)
-	case ran:
-		return nil
-	case err != nil:
+	if !isAlone {
+		ran, err := alone(ctx, args)
+		if ran {
+			return err
+		}
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 	return bench(ctx, o)

@@ -49,11 +49,7 @@ func measure(ctx context.Context, command *exec.Cmd) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return sample{}, err
-	}
-	watch := exec.CommandContext(ctx, self, roleMeasure, string(encoded))
+	watch := copyOfThis(ctx, roleMeasure, string(encoded))
 	var stdout, stderr bytes.Buffer
 	watch.Stdout, watch.Stderr = &stdout, &stderr
 	// The end of its input tells the stopwatch to kill the command.

@@ -8,7 +8,7 @@ import (
 )
 
 func separateNetwork(*exec.Cmd) error {
-	return errors.New("no network of its own: that takes Linux")
+	return errors.New("that takes Linux")
 }
 
 func settleNetwork() error { return errors.ErrUnsupported }

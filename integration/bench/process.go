@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,16 @@ import (
 	"sync"
 	"time"
 )
+
+// copyOfThis is a further copy of this program, to be started.
+func copyOfThis(ctx context.Context, args ...string) *exec.Cmd {
+	self, err := os.Executable()
+	cmd := exec.CommandContext(ctx, self, args...)
+	if err != nil {
+		cmd.Err = err
+	}
+	return cmd
+}
 
 // server is a running server process.
 type server struct {
@@ -28,11 +39,7 @@ func startServer(c serverConfig) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	s := &server{config: c, cmd: exec.Command(self, roleServe, string(encoded))}
+	s := &server{config: c, cmd: copyOfThis(context.Background(), roleServe, string(encoded))}
 	s.cmd.Stderr = os.Stderr
 	if s.control, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
