@@ -76,6 +76,7 @@ type body struct {
 	closing sync.Once
 	mu      sync.Mutex
 	stopped bool          // the request is over: nothing counts any more
+	closed  bool          // src is
 	handed  int64         // bytes that went to the transport
 	conn    *net.TCPConn  // on which the kernel is sending; nil if it is not
 	sending chan struct{} // closed when it is done; nil before
@@ -381,10 +382,15 @@ func (b *body) openWindow(conn *net.TCPConn) error {
 	return conn.SetWriteDeadline(time.Now().Add(kernelWindow))
 }
 
+// fail notes why the source failed, unless it is only because nobody wants it any
+// more.
 func (b *body) fail(err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err == nil && !b.stopped {
+	if b.stopped || b.closed {
+		return errBodyStopped
+	}
+	if b.err == nil {
 		b.err = err
 	}
 	return err
@@ -425,8 +431,12 @@ func (b *body) failure() error {
 }
 
 // Close closes the reader of the source. The transport calls it, perhaps after
-// the request returned.
+// the request returned, perhaps during a Read: that this then fails says nothing
+// of the source.
 func (b *body) Close() (err error) {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
 	b.closing.Do(func() { err = b.src.Close() })
 	return err
 }

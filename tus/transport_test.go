@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -269,6 +270,51 @@ func TestTransportMayReadACopyOfTheBody(t *testing.T) {
 			if r.Method == http.MethodPatch && r.Header.Get("X-Content-SHA256") == "" {
 				t.Errorf("%s: a PATCH was not signed", name)
 			}
+		}
+	}
+}
+
+// closing is a transport whose first PATCH breaks, and which closes the body while
+// it may still be reading it, as HTTP/2 does.
+type closing struct {
+	http.RoundTripper
+	tells bool // what the Read said is what the transport fails with
+	broke atomic.Bool
+}
+
+func (c *closing) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodPatch || c.broke.Swap(true) {
+		return c.RoundTripper.RoundTrip(req)
+	}
+	if _, err := io.CopyN(io.Discard, req.Body, 1000); err != nil {
+		return nil, err
+	}
+	req.Body.Close()
+	_, err := req.Body.Read(make([]byte, 1000))
+	if c.tells {
+		return nil, err
+	}
+	return nil, syscall.ECONNRESET
+}
+
+func TestBodyThatTheTransportClosedIsNoFailureOfTheSource(t *testing.T) {
+	data := randomBytes(10_000)
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tells := range []bool{false, true} {
+		srv := tustest.NewServer(t, nil)
+		transport := &closing{RoundTripper: tus.NewTransport(), tells: tells}
+		t.Cleanup(transport.RoundTripper.(*http.Transport).CloseIdleConnections)
+		client := newClient(t, srv.Endpoint(), &tus.Options{HTTPClient: &http.Client{Transport: transport}})
+		res, err := client.Upload(testContext(t), tus.File(path), &tus.UploadOptions{ChunkSize: 3000})
+		if err != nil {
+			t.Fatalf("tells %t: %v", tells, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		if res.Stats.Retries != 1 {
+			t.Errorf("tells %t: %d retries", tells, res.Stats.Retries)
 		}
 	}
 }
