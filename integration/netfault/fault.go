@@ -68,6 +68,15 @@ func (t *trigger) scan(data []byte) int {
 	return at
 }
 
+// ends reports whether the fault comes right after data and ends both directions.
+func (t *trigger) ends(data []byte) bool {
+	_, marks, _, left := t.look(data)
+	if t.fired || len(marks) > 0 || left > 0 {
+		return false
+	}
+	return t.fault.Do == Close || t.fault.Do == Reset || t.fault.Do == Stall
+}
+
 // advance notes that data passed.
 func (t *trigger) advance(data []byte) { _, t.marks, t.tail, t.left = t.look(data) }
 

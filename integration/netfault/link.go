@@ -14,15 +14,15 @@ type link struct {
 
 	once    sync.Once
 	done    chan struct{} // closed when the connection is cut
-	stall   sync.Once
-	stalled chan struct{} // closed when nothing may move any more
+	halting sync.Once
+	halted  chan struct{} // closed when nothing may move any more
 }
 
 func newLink(p *Proxy, client, server *net.TCPConn, plan Plan) *link {
 	return &link{
 		proxy: p, client: client, server: server, plan: plan,
-		done:    make(chan struct{}),
-		stalled: make(chan struct{}),
+		done:   make(chan struct{}),
+		halted: make(chan struct{}),
 	}
 }
 
@@ -56,7 +56,7 @@ func (l *link) forward(d Direction, src, dst *net.TCPConn) {
 		}
 		if len(data) == 0 {
 			n, err := src.Read(buf)
-			if l.isStalled() {
+			if l.isHalted() {
 				l.park()
 				return
 			}
@@ -69,6 +69,11 @@ func (l *link) forward(d Direction, src, dst *net.TCPConn) {
 		pass := len(data)
 		for _, t := range triggers {
 			pass = min(pass, t.scan(data))
+		}
+		for _, t := range triggers {
+			if t.ends(data[:pass]) { // before an answer to these bytes gets through
+				l.halt()
+			}
 		}
 		if _, err := out.Write(data[:pass]); err != nil {
 			l.reset()
@@ -95,7 +100,7 @@ func (l *link) happen(f Fault, src, dst *net.TCPConn, out line) (ended bool) {
 		out.finish()
 		l.reset()
 	case Stall:
-		l.stall.Do(func() { close(l.stalled) })
+		l.halt()
 	case Swallow:
 	case Truncate:
 		out.finish()
@@ -126,9 +131,12 @@ func (l *link) end(err error, out line) {
 	out.closeWrite()
 }
 
-func (l *link) isStalled() bool {
+// halt lets nothing more through but what is being written.
+func (l *link) halt() { l.halting.Do(func() { close(l.halted) }) }
+
+func (l *link) isHalted() bool {
 	select {
-	case <-l.stalled:
+	case <-l.halted:
 		return true
 	default:
 		return false

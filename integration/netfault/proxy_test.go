@@ -152,6 +152,37 @@ func TestResetIsSeenByBothSides(t *testing.T) {
 	}
 }
 
+func TestAnswerToTheLastBytesBeforeACutDoesNotGetThrough(t *testing.T) {
+	const size = 1000
+	for _, action := range []netfault.Action{netfault.Close, netfault.Reset} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			io.CopyN(io.Discard, c, size)
+			c.Write(noise[:100])
+		}()
+		proxy := netfault.New(t, listener.Addr().String())
+		proxy.Next(netfault.Plan{Faults: []netfault.Fault{
+			{In: netfault.Up, After: size, Then: func() { <-answered }},
+			{In: netfault.Up, After: size, Do: action},
+		}})
+		answer, err := talk(proxy, noise[:size])
+		if len(answer) > 0 || action == netfault.Reset && err == nil {
+			t.Errorf("action %d: %d bytes of the answer arrived, %v", action, len(answer), err)
+		}
+	}
+}
+
 func TestTruncatedDirectionStillGetsAnAnswer(t *testing.T) {
 	server := newPeer(t, []byte("that was short"))
 	proxy := netfault.New(t, server.addr)
