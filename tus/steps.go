@@ -269,8 +269,13 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	}
 	if refusal := u.refusal; refusal != nil {
 		u.refusal = nil
-		if info.Complete() {
+		switch {
+		case info.Complete():
 			refusal = fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)
+		case u.next.declares && !info.LengthDeferred:
+			// An earlier request that was cut told the length, perhaps after we had
+			// asked: to tell it twice is refused, and it is not told again.
+			return StateReady, nil
 		}
 		return StateFailed, refusal
 	}

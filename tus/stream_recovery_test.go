@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -64,6 +65,38 @@ func TestShortWritesOfAStreamAreSentToTheEnd(t *testing.T) {
 // atOffset does action once, with the first PATCH from that offset on.
 func atOffset(srv *tustest.Server, offset int64, action tustest.Action) {
 	srv.Inject(tustest.Fault{Method: "PATCH", From: offset, Action: action})
+}
+
+func TestLengthThatACutRequestToldLateIsNotToldTwice(t *testing.T) {
+	// A request that was cut may still be in the server's queue when it is asked
+	// for the offset, and is served before the one that repeats it.
+	late := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		earlier := r.Clone(r.Context())
+		earlier.Body, earlier.ContentLength = http.NoBody, 0
+		h.Serve(httptest.NewRecorder(), earlier)
+		h.Serve(w, r)
+	}
+	for name, send := range map[string]func(*tus.Client, []byte) (*tus.Result, error){
+		"stream": func(client *tus.Client, data []byte) (*tus.Result, error) {
+			return client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		},
+		"deferred length": func(client *tus.Client, data []byte) (*tus.Result, error) {
+			return client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, DeferLength: true})
+		},
+	} {
+		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
+		srv.Inject(
+			tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.CutBefore()},
+			tustest.Fault{Method: "PATCH", From: 2000, Action: late})
+		res, err := send(newClient(t, srv.Endpoint(), nil), data)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		if last := srv.Requests()[len(srv.Requests())-1]; last.Header.Get("Upload-Length") != "" {
+			t.Errorf("%s: the length was told again", name)
+		}
+	}
 }
 
 func TestServerThatLosesBytesOfAStream(t *testing.T) {
