@@ -66,6 +66,7 @@ func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
 			}
 			wantStored(t, server, res.URL, f)
 			wantTidy(t, server)
+			server.Kill() // now its journal is whole
 			if server.Count("POST") != 1 {
 				t.Errorf("%d creations", server.Count("POST"))
 			}

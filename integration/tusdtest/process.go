@@ -38,7 +38,8 @@ type ProcessOptions struct {
 }
 
 // Process is a tusd in a process of its own. Its journal tells no Received, as
-// the process may be killed at any time.
+// the process may be killed at any time, and may tell of a request a moment after
+// its answer: all is there once Kill has returned.
 type Process struct {
 	Store
 	Journal

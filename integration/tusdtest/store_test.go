@@ -99,6 +99,7 @@ func TestKilledProcessComesBackWithItsAddressAndUploads(t *testing.T) {
 	if uploads, err := server.Uploads(); err != nil || len(uploads) != 2 || before == after {
 		t.Errorf("uploads are %v, %v", uploads, err)
 	}
+	server.Kill()
 	if got := server.Methods(); !slices.Equal(got, []string{"POST", "POST"}) {
 		t.Errorf("requests were %v", got)
 	}
