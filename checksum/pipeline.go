@@ -33,6 +33,8 @@ type Pipeline struct {
 
 	mu      sync.Mutex
 	ahead   []*job // look-aheads that nobody asked for yet, each begins where the one before ends
+	waiting []*job // look-aheads that are not begun, perhaps asked for already
+	working bool   // somebody does what waits
 	closed  bool
 	closing chan struct{} // closed by Close
 	jobs    sync.WaitGroup
@@ -42,9 +44,10 @@ type Pipeline struct {
 	buf  []byte
 }
 
-// job is the computation of one checksum, in a goroutine of its own.
+// job is the computation of one checksum.
 type job struct {
 	offset, size int64
+	ctx          context.Context
 	cancel       context.CancelFunc
 
 	done chan struct{} // closed when sum and err are set
@@ -121,20 +124,40 @@ func (p *Pipeline) Ahead(offset, size int64) bool {
 	if slices.ContainsFunc(p.ahead, func(j *job) bool { return j.covers(offset, size) }) {
 		return true
 	}
-	var last *job
 	if n := len(p.ahead); n > 0 {
-		last = p.ahead[n-1]
+		last := p.ahead[n-1]
 		switch end := last.offset + last.size; {
 		case n == maxAhead && offset >= end:
 			return false
 		case offset != end:
 			p.dropAhead(n)
-			last = nil
 		}
 	}
 	// What is done ahead belongs to no call. Close ends it.
-	p.ahead = append(p.ahead, p.start(context.Background(), last, offset, size))
+	j := newJob(context.Background(), offset, size)
+	p.ahead, p.waiting = append(p.ahead, j), append(p.waiting, j)
+	if !p.working {
+		p.working = true
+		p.jobs.Go(p.work)
+	}
 	return true
+}
+
+// work does the look-aheads in turn. One goroutine does them all: hashing does not
+// stop for whoever waits for a result.
+func (p *Pipeline) work() {
+	for {
+		p.mu.Lock()
+		if len(p.waiting) == 0 {
+			p.working = false
+			p.mu.Unlock()
+			return
+		}
+		j := p.waiting[0]
+		p.waiting = slices.Delete(p.waiting, 0, 1)
+		p.mu.Unlock()
+		p.do(j)
+	}
 }
 
 // Close stops all work, makes calls of Sum that wait return [ErrClosed], and
@@ -176,24 +199,19 @@ func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 		return j, nil
 	}
 	p.dropAhead(len(p.ahead))
-	return p.start(ctx, nil, offset, size), nil
+	j := newJob(ctx, offset, size)
+	p.jobs.Go(func() { p.do(j) })
+	return j, nil
 }
 
-// start needs p.mu. The job takes its turn after the one given.
-func (p *Pipeline) start(ctx context.Context, after *job, offset, size int64) *job {
+func newJob(ctx context.Context, offset, size int64) *job {
 	ctx, cancel := context.WithCancel(ctx)
-	j := &job{offset: offset, size: size, cancel: cancel, done: make(chan struct{})}
-	p.jobs.Go(func() {
-		defer close(j.done)
-		if after != nil {
-			select {
-			case <-after.done:
-			case <-ctx.Done():
-			}
-		}
-		j.sum, j.err = p.compute(ctx, offset, size)
-	})
-	return j
+	return &job{offset: offset, size: size, ctx: ctx, cancel: cancel, done: make(chan struct{})}
+}
+
+func (p *Pipeline) do(j *job) {
+	defer close(j.done)
+	j.sum, j.err = p.compute(j.ctx, j.offset, j.size)
 }
 
 // dropAhead gives up the first n look-aheads. It needs p.mu.
@@ -202,6 +220,7 @@ func (p *Pipeline) dropAhead(n int) {
 		j.cancel()
 	}
 	p.ahead = slices.Delete(p.ahead, 0, n)
+	p.waiting = slices.DeleteFunc(p.waiting, func(j *job) bool { return j.ctx.Err() != nil })
 }
 
 func (j *job) covers(offset, size int64) bool { return j.offset == offset && j.size == size }

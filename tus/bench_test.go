@@ -11,11 +11,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -107,13 +109,18 @@ func benchmarkTransport(t *http.Transport) *http.Transport {
 	return t
 }
 
-func benchmarkUpload(b *testing.B, extensions string, source func() tus.Source, size int64, opts *tus.UploadOptions) {
+func benchmarkClient(b *testing.B, extensions string) *tus.Client {
 	transport := benchmarkTransport(tus.NewTransport())
 	client, err := tus.NewClient(startDiscard(b, extensions)+"/files/", &tus.Options{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer client.CloseIdleConnections()
+	b.Cleanup(client.CloseIdleConnections)
+	return client
+}
+
+func benchmarkUpload(b *testing.B, extensions string, source func() tus.Source, size int64, opts *tus.UploadOptions) {
+	client := benchmarkClient(b, extensions)
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -228,6 +235,39 @@ func BenchmarkChecksum(b *testing.B) {
 		benchmarkUpload(b, "creation,creation-defer-length,checksum",
 			func() tus.Source { return tus.Reader(io.LimitReader(zeros{}, benchmarkSize)) }, benchmarkSize, opts(checksum.Named("sha1")))
 	})
+}
+
+// BenchmarkChecksumAhead is "ahead" beside "hash" and "off" of BenchmarkChecksum,
+// in turn within one run, as a ratio of medians: ahead of the slower of the two.
+func BenchmarkChecksumAhead(b *testing.B) {
+	path := benchmarkFile(b, benchmarkSize)
+	client := benchmarkClient(b, "creation,checksum")
+	send := func(choice checksum.Choice) func() error {
+		return func() error {
+			_, err := client.Upload(context.Background(), tus.File(path), &tus.UploadOptions{ChunkSize: 8 << 20, Checksum: choice})
+			return err
+		}
+	}
+	ways := []func() error{
+		func() error { return hashFile(path) }, send(checksum.Off()), send(checksum.Named("sha1")),
+	}
+	took := make([][]time.Duration, len(ways))
+	for b.Loop() {
+		for i, way := range ways {
+			begin := time.Now()
+			if err := way(); err != nil {
+				b.Fatal(err)
+			}
+			took[i] = append(took[i], time.Since(begin))
+		}
+	}
+	var medians []float64
+	for i, name := range []string{"hash-s", "off-s", "ahead-s"} {
+		slices.Sort(took[i])
+		medians = append(medians, took[i][len(took[i])/2].Seconds())
+		b.ReportMetric(medians[i], name)
+	}
+	b.ReportMetric(medians[2]/max(medians[0], medians[1]), "ahead/max")
 }
 
 // BenchmarkChecksumChunks shows that memory does not grow with the number of
