@@ -21,6 +21,13 @@ type Limiter interface {
 	Burst() int
 }
 
+// withoutDeadline is a context that ends when it ends, and does not say so before:
+// a limiter that knows the end refuses at once what cannot be sent by then, and the
+// upload is to go on for as long as it may.
+type withoutDeadline struct{ context.Context }
+
+func (withoutDeadline) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
 const (
 	// kernelSlice is how much of a file the first call hands to the kernel. The
 	// next ones take more while they are quick, so that calls cost nothing, but the

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
@@ -111,6 +112,7 @@ type Client struct {
 	overridePatch bool
 	limiter       Limiter
 	slots         chan struct{} // one per request under way; nil for no limit
+	crowd         *atomic.Int32 // see watchdog; nil where nobody has to wait
 	store         storage.Store
 	requireStore  bool
 	process       string // this one, for leases
@@ -196,6 +198,9 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	}
 	c.endpoint = u
 	c.http = httpClient(opts)
+	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
+		c.crowd = new(atomic.Int32)
+	}
 	return c, nil
 }
 

@@ -115,7 +115,8 @@ func bubble(t *testing.T, f func(t *testing.T, h *tustest.Handler, newClient fun
 	bubbleWith(t, nil, f)
 }
 
-// bubbleWith is bubble with a server that has options.
+// bubbleWith is bubble with a server that has options. A client that brings a
+// transport of its own keeps it, but for how that connects.
 func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,6 +130,10 @@ func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tus
 			var o tus.Options
 			if opts != nil {
 				o = *opts
+			}
+			if o.HTTPClient != nil {
+				transport = o.HTTPClient.Transport.(*http.Transport)
+				transport.DialContext = listener.dial
 			}
 			o.HTTPClient = &http.Client{Transport: transport}
 			if o.Checksums == nil {

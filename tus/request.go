@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"strings"
@@ -117,10 +118,11 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	if r.stall != 0 {
 		stall = r.stall
 	}
-	dog := watch(stall, cancel)
+	dog := watch(stall, c.crowd, cancel)
 	defer dog.stop()
 	reqCtx = httptrace.WithClientTrace(reqCtx, &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) { dog.connected(info.Conn) },
+		GotConn:        func(info httptrace.GotConnInfo) { dog.connected(info.Conn) },
+		Got1xxResponse: func(int, textproto.MIMEHeader) error { dog.informed(); return nil },
 	})
 
 	failed := func(err error) error {
@@ -256,7 +258,10 @@ func (c *Client) newRequest(ctx context.Context, r *request, target *url.URL, p 
 		req.Method = http.MethodPost
 		req.Header.Set(headerMethodOverride, r.method)
 	}
-	if err := runBeforeRequest(req, r.hooksOf(c), trusted); err != nil {
+	release := p.dog.hold()
+	err = runBeforeRequest(req, r.hooksOf(c), trusted)
+	release()
+	if err != nil {
 		return nil, err
 	}
 	if r.payload == nil {
@@ -466,11 +471,15 @@ type payload struct {
 	mu      sync.Mutex // a transport may ask for a body from its own goroutine
 	current *body      // that was begun last
 	waiting []*body    // that nobody has begun to read
+	stopped bool       // no other is opened
 }
 
 func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.stopped {
+		return nil, errBodyStopped
+	}
 	b, err := p.request.payload(ctx)
 	if err != nil {
 		return nil, err
@@ -480,7 +489,7 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 		b.burst = max(1, limiter.Burst())
 		b.throttle = func(n int) error {
 			defer p.dog.hold()()
-			return limiter.WaitN(ctx, n)
+			return limiter.WaitN(withoutDeadline{ctx}, n)
 		}
 	}
 	if trailer := p.request.trailer; trailer != nil {
@@ -518,6 +527,7 @@ func (p *payload) begin(b *body) {
 func (p *payload) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.stopped = true
 	for _, b := range p.waiting {
 		b.stop()
 	}

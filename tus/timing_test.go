@@ -464,6 +464,47 @@ func TestContextEndsAWaitForTheRateLimit(t *testing.T) {
 	})
 }
 
+// punctualLimiter lets a byte a second pass, and like the one of golang.org/x/time
+// refuses at once what cannot pass before a deadline.
+type punctualLimiter struct{ refused int }
+
+func (*punctualLimiter) Burst() int { return 100 }
+
+func (l *punctualLimiter) WaitN(ctx context.Context, n int) error {
+	wait := time.Duration(n) * time.Second
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < wait {
+		l.refused++
+		return errors.New("would exceed context deadline")
+	}
+	select {
+	case <-time.After(wait):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestDeadlineThatALimiterForeseesPausesTheUpload(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		begin, limiter, data := time.Now(), &punctualLimiter{}, randomBytes(500)
+		u, err := newClient(&tus.Options{RateLimit: limiter}).NewUploader(tus.Bytes(data), &tus.UploadOptions{ChunkSize: 70})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := u.Run(ctx)
+		wantError(t, err, context.DeadlineExceeded)
+		if u.State() != tus.StatePaused || res.Stats.Retries != 0 || res.Offset != 280 || time.Since(begin) != 5*time.Minute {
+			t.Errorf("%v at %d after %v and %d retries", u.State(), res.Offset, time.Since(begin), res.Stats.Retries)
+		}
+		if res, err = u.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, h, res.URL, data)
+	})
+}
+
 func TestNegativeStallTimeoutIsNoLimit(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Delay(24 * time.Hour)})

@@ -19,17 +19,27 @@ type watchdog struct {
 	last    atomic.Int64 // nanoseconds from start to the last movement
 	holds   atomic.Int32
 
+	// crowd counts the requests that have a connection, where the transport allows
+	// only so many: as long as there are others, a request may have to wait for one
+	// of theirs. nil if there is no limit.
+	crowd *atomic.Int32
+
 	mu      sync.Mutex
 	timer   *time.Timer
 	conn    net.Conn // that carries the request, once known
 	queued  int      // bytes in its send queue at the last look, -1 if unknown
+	interim int      // answers that were not the last
 	stopped bool
 }
 
+// maxInterim is how many interim answers to one request count as movement: a
+// server that sends nothing else must not keep a request for ever.
+const maxInterim = 100
+
 // watch starts a watchdog, which must be stopped. A timeout of zero or less
 // watches nothing.
-func watch(timeout time.Duration, cut context.CancelCauseFunc) *watchdog {
-	w := &watchdog{timeout: timeout, cut: cut, start: time.Now(), queued: -1}
+func watch(timeout time.Duration, crowd *atomic.Int32, cut context.CancelCauseFunc) *watchdog {
+	w := &watchdog{timeout: timeout, cut: cut, start: time.Now(), crowd: crowd, queued: -1}
 	if timeout > 0 {
 		w.mu.Lock()
 		w.timer = time.AfterFunc(timeout/2, w.look)
@@ -48,9 +58,23 @@ func (w *watchdog) moved() {
 // connected tells which connection carries the request.
 func (w *watchdog) connected(c net.Conn) {
 	w.mu.Lock()
+	if w.crowd != nil && w.conn == nil && !w.stopped {
+		w.crowd.Add(1)
+	}
 	w.conn, w.queued = c, -1
 	w.mu.Unlock()
 	w.moved()
+}
+
+// informed notes an answer that is not the last (1xx).
+func (w *watchdog) informed() {
+	w.mu.Lock()
+	w.interim++
+	counts := w.interim <= maxInterim
+	w.mu.Unlock()
+	if counts {
+		w.moved()
+	}
 }
 
 // hasConn reports whether there was a connection for the request, which for TLS
@@ -61,7 +85,7 @@ func (w *watchdog) hasConn() bool {
 	return w.conn != nil
 }
 
-// hold keeps the watchdog quiet while the caller's own rate limit makes us
+// hold keeps the watchdog quiet while the caller's own rate limit or hook makes us
 // wait; the function returned lets it go on.
 func (w *watchdog) hold() (release func()) {
 	w.holds.Add(1)
@@ -86,7 +110,7 @@ func (w *watchdog) look() {
 		}
 		w.queued = queued
 	}
-	if w.holds.Load() > 0 {
+	if w.holds.Load() > 0 || w.conn == nil && w.crowd != nil && w.crowd.Load() > 0 {
 		w.moved()
 	}
 	silent := time.Since(w.start) - time.Duration(w.last.Load())
@@ -104,6 +128,9 @@ func (w *watchdog) look() {
 func (w *watchdog) stop() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.crowd != nil && w.conn != nil && !w.stopped {
+		w.crowd.Add(-1)
+	}
 	w.stopped = true
 	if w.timer != nil {
 		w.timer.Stop()
