@@ -15,8 +15,8 @@ type Hooks struct {
 	// BeforeRequest runs before every attempt of every request, for example to
 	// renew a token or to sign the request. It may change the headers. On a
 	// request to an origin that is not trusted its changes to headers are
-	// dropped. An error ends the upload. After a 401 the request is repeated
-	// once, so that this hook can renew what expired.
+	// dropped. An error ends the upload. A request that is answered with 401 is
+	// repeated once, so that this hook can renew what expired.
 	BeforeRequest func(*http.Request) error
 
 	// AfterResponse sees every answer, whatever its status.

@@ -20,7 +20,7 @@ type parts struct {
 	list        []*part
 	connections int
 	saving      sync.Mutex // parts are stored one at a time
-	early       bool       // the final upload is made before the parts are complete
+	early       bool       // the final upload is made before a byte is sent to the parts
 	creating    bool       // the URLs of the parts are stored all at once, when all are there
 	rechecked   bool       // the server was asked whether it still has all parts
 	uncertain   bool       // an answer to the creation of the final upload was lost
@@ -242,7 +242,7 @@ func (u *Uploader) chooseParts() State {
 	switch {
 	case ps.confirmed:
 		return StateFinishing
-	case ps.early && !u.created() && len(ps.urls()) == len(ps.list):
+	case ps.early && !u.created() && len(ps.urls()) == len(ps.list) && ps.sent() == 0:
 		return StateConcatenating
 	case !ps.complete():
 		return StateSending
@@ -281,6 +281,9 @@ func (u *Uploader) sendParts(ctx context.Context) (State, error) {
 	})
 	switch {
 	case err == nil:
+		if err := u.budget.acknowledged(u.Offset()); err != nil {
+			return StateFailed, err
+		}
 		return StateReady, nil
 	case ctx.Err() != nil:
 		return StatePaused, contextError(ctx)

@@ -200,3 +200,73 @@ func TestPartsThatAreCompleteHoldNoBuffers(t *testing.T) {
 		t.Errorf("%d MiB are held for parts that are complete", more>>20)
 	}
 }
+
+// TestPartsThatHaveBytesAreNotReplacedForAnEarlyFinalUpload pauses before all parts
+// exist, and again when they do and some have bytes. What happens to the final upload
+// then must not cost them.
+func TestPartsThatHaveBytesAreNotReplacedForAnEarlyFinalUpload(t *testing.T) {
+	data := randomBytes(unequalSize)
+	for name, store := range map[string]storage.Store{"with a store": &storage.Memory{}, "without": nil} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), unequal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			pause := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { u.Pause(); tustest.Stall()(w, r, h) }
+			var last, final atomic.Bool
+			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				switch {
+				case r.Header.Get("Upload-Length") == "1200" && !last.Swap(true):
+					pause(w, r, h)
+				case isFinal(h, r) && !final.Swap(true):
+					tustest.LoseResponse()(w, r, h)
+				default:
+					h.Serve(w, r)
+				}
+			}}, tustest.Fault{Method: "PATCH", Times: -1, Action: onPart(1200, 2, pause)})
+			for range 2 {
+				_, err := u.Run(testContext(t))
+				wantError(t, err, tus.ErrPaused)
+			}
+			res, err := u.Run(testContext(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantFinals(t, srv, res, data)
+			wantLittleResent(t, srv, unequalSize)
+		})
+	}
+}
+
+// TestBytesOfPartsRenewTheBudgetOfTheFinalUpload has failures before the parts are sent
+// and after that, either of which alone are within the budget.
+func TestBytesOfPartsRenewTheBudgetOfTheFinalUpload(t *testing.T) {
+	data := randomBytes(unequalSize)
+	srv, store := finalLast(t), &storage.Memory{}
+	ctx, cancel := context.WithCancel(testContext(t))
+	var second atomic.Bool
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if second.Load() {
+			h.Serve(w, r)
+			return
+		}
+		cancel()
+		tustest.Stall()(w, r, h)
+	}})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: tus.RetryPolicy{MaxRetries: 3}})
+	_, err := client.Upload(ctx, tus.Bytes(data), unequal())
+	wantError(t, err, context.Canceled)
+	second.Store(true)
+	unavailable := tustest.Respond(503, "")
+	srv.Inject(tustest.Fault{Method: "HEAD", Times: 3, Action: unavailable})
+	onFinal(srv, unavailable, unavailable, unavailable)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOneFinal(t, srv.Handler, res.URL, data)
+	if res.Stats.Retries != 6 {
+		t.Errorf("%d retries", res.Stats.Retries)
+	}
+}

@@ -139,6 +139,25 @@ func (b *budget) next(err error) (wait time.Duration, ok bool) {
 	return wait, true
 }
 
+// renewals are the states in which a request was repeated because of a 401, so
+// that a hook could renew what the request is authorized by. That is no retry, and
+// happens once for each 401 that does not follow another in the same state.
+type renewals uint
+
+// spend is false if the last answer in that state was a 401 as well.
+func (r *renewals) spend(s State) bool {
+	before := *r
+	*r |= 1 << s
+	return *r != before
+}
+
+func (r *renewals) giveBack(s State) { *r &^= 1 << s }
+
+func unauthorized(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized
+}
+
 // retrying repeats a request that belongs to no Uploader until it succeeds or
 // the policy ends it.
 func (c *Client) retrying(ctx context.Context, hooks hookSet, request func() error) error {
@@ -146,10 +165,12 @@ func (c *Client) retrying(ctx context.Context, hooks hookSet, request func() err
 	renewed := !hooks.canRenew()
 	for {
 		err := request()
-		var e *Error
-		if !renewed && ctx.Err() == nil && errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized {
+		switch refused := unauthorized(err); {
+		case refused && !renewed && ctx.Err() == nil:
 			renewed = true
 			continue
+		case !refused:
+			renewed = !hooks.canRenew()
 		}
 		if err == nil || ctx.Err() != nil || !c.retry.shouldRetry(err, tries.failures+1) {
 			return err

@@ -27,8 +27,9 @@ import (
 //	Concatenating  POST of the final upload          Ready; Recovering if the server
 //	                                                 has not all parts any more
 //	Finishing      remove the upload from the store  Complete
-//	Paused         nothing                           Recovering, or Idle when nothing
-//	                                                 was created yet
+//	Paused         nothing                           Recovering; Idle when nothing was
+//	                                                 created yet; Finishing when all is
+//	                                                 acknowledged
 //
 // From any of these, the end of the context or [Uploader.Pause] leads to
 // Paused, an error that is not worth a retry to Failed, and [Uploader.Abort]
@@ -103,7 +104,7 @@ func transitions(s State) transition {
 	case StateFinishing:
 		return transition{(*Uploader).finish, []State{StateComplete}}
 	case StatePaused:
-		return transition{(*Uploader).unpause, []State{StateIdle, StateRecovering}}
+		return transition{(*Uploader).unpause, []State{StateIdle, StateRecovering, StateFinishing}}
 	}
 	return transition{}
 }

@@ -20,7 +20,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		length: u.info.Size, deferred: u.info.SizeUnknown || u.opts.DeferLength,
 		metadata: u.opts.Metadata, partial: u.position != nil,
 	}
-	u.next = chunk{} // what was sent to an upload that is gone says nothing now
+	u.next, u.told = chunk{}, false // what was sent to an upload that is gone says nothing now
 	if u.inline {
 		u.next = chunk{size: u.info.Size, payload: u.payload(0, u.info.Size)}
 		if err := u.checksumOf(ctx, &u.next); err != nil {
@@ -51,7 +51,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		}
 		return u.after(ctx, StateCreating, err), err
 	}
-	u.renewed, u.deferred = false, wish.deferred
+	u.deferred = wish.deferred
 	u.mu.Lock()
 	u.url, u.creation, u.expires = made.url, made.response, made.expires
 	u.mu.Unlock()
@@ -155,10 +155,12 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 		return StateReady, nil
 	}
 	if ctx.Err() == nil {
-		if again, fatal := u.checksumRefused(err); again {
-			return StateRecovering, nil
-		} else if fatal != nil {
-			return StateFailed, fatal
+		if !u.lengthRefused(err) {
+			if again, fatal := u.checksumRefused(err); again {
+				return StateRecovering, nil
+			} else if fatal != nil {
+				return StateFailed, fatal
+			}
 		}
 		if errors.Is(err, ErrTooLarge) && u.halveChunk() {
 			return StateRecovering, nil
@@ -168,6 +170,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			return StateRecovering, nil
 		}
 	}
+	u.told = u.told || u.next.declares
 	if broken(err) {
 		u.settling = settlingTime(u.meter.sentUpTo()-u.next.offset, time.Since(start))
 	}
@@ -270,16 +273,26 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	if refusal := u.refusal; refusal != nil {
 		u.refusal = nil
 		switch {
-		case info.Complete():
-			refusal = fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)
-		case u.next.declares && !info.LengthDeferred:
+		case u.next.declares && !info.LengthDeferred && (u.told || !info.Complete()):
 			// An earlier request that was cut told the length, perhaps after we had
 			// asked: to tell it twice is refused, and it is not told again.
 			return StateReady, nil
+		case info.Complete():
+			return StateFailed, fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)
+		case u.lengthRefused(refusal): // so it was something else
+			if again, _ := u.checksumRefused(refusal); again {
+				return StateReady, nil
+			}
 		}
 		return StateFailed, refusal
 	}
 	return StateReady, nil
+}
+
+// lengthRefused reports whether the server may have refused a request because an
+// earlier one, of which we saw no end, had told it the length already.
+func (u *Uploader) lengthRefused(err error) bool {
+	return u.told && u.next.declares && u.refusedAtEnd(err)
 }
 
 // matches checks that the upload on the server can be one of this source.
@@ -312,8 +325,12 @@ func (u *Uploader) finish(ctx context.Context) (State, error) {
 }
 
 // unpause is the step of StatePaused. Where the server is may have changed in
-// the meantime, so it is asked.
+// the meantime, so it is asked, unless it has everything: then it may have put the
+// upload away already, and nothing is left to do.
 func (u *Uploader) unpause(context.Context) (State, error) {
+	if u.prepared && u.created() && u.parts == nil && !u.resuming && u.complete() {
+		return StateFinishing, nil
+	}
 	if u.prepared && (u.created() || u.parts.begun()) {
 		return StateRecovering, nil
 	}
@@ -338,7 +355,7 @@ func (u *Uploader) acknowledge(offset int64) error {
 	u.highest += gain
 	u.mu.Unlock()
 	if gain > 0 {
-		u.renewed, u.sums.mismatches = false, 0
+		u.renewed, u.sums.mismatches = 0, 0
 	}
 	u.meter.update(func(s *Stats) { s.Acknowledged += gain })
 	u.meter.begin(offset)

@@ -67,15 +67,67 @@ func atOffset(srv *tustest.Server, offset int64, action tustest.Action) {
 	srv.Inject(tustest.Fault{Method: "PATCH", From: offset, Action: action})
 }
 
-func TestLengthThatACutRequestToldLateIsNotToldTwice(t *testing.T) {
-	// A request that was cut may still be in the server's queue when it is asked
-	// for the offset, and is served before the one that repeats it.
-	late := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		earlier := r.Clone(r.Context())
-		earlier.Body, earlier.ContentLength = http.NoBody, 0
-		h.Serve(httptest.NewRecorder(), earlier)
-		h.Serve(w, r)
+// late serves what is left of a request that was cut: it may still be in the server's
+// queue when that is asked for the offset, and is served before the one that repeats
+// it.
+func late(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	earlier := r.Clone(r.Context())
+	earlier.Body, earlier.ContentLength = http.NoBody, 0
+	earlier.Header.Del("Upload-Checksum")
+	h.Serve(httptest.NewRecorder(), earlier)
+	h.Serve(w, r)
+}
+
+func TestLengthThatACutRequestToldLateMayHaveBeenAllThatWasMissing(t *testing.T) {
+	// The bytes of the first request are stored before it is asked for the offset, its
+	// length after that.
+	bytesOnly := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		r.Header.Del("Upload-Length")
+		tustest.LoseResponse()(w, r, h)
 	}
+	srv, data := tustest.NewServer(t, nil), randomBytes(2500)
+	srv.Inject(
+		tustest.Fault{Method: "PATCH", From: 2000, Action: bytesOnly},
+		tustest.Fault{Method: "PATCH", From: 2500, Action: late})
+	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+
+	// Without such a request, it is the refusal that it seems to be.
+	srv = tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.SetStatus(422)})
+	_, err = newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+	wantError(t, err, tus.ErrUnconfirmed)
+}
+
+func TestLengthThatACutRequestToldLateDoesNotCostTheChecksum(t *testing.T) {
+	for name, test := range map[string]struct {
+		action tustest.Action
+		want   string
+	}{
+		"length refused":    {late, "sha256"},
+		"algorithm refused": {tustest.RefuseAlgorithm("sha256"), "sha1"},
+	} {
+		srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+		srv.Inject(
+			tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.CutBefore()},
+			tustest.Fault{Method: "PATCH", From: 2000, Action: test.action})
+		data := randomBytes(2500)
+		res, err := client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		last := srv.Requests()[len(srv.Requests())-1]
+		if used, _, _ := strings.Cut(last.Header.Get("Upload-Checksum"), " "); used != test.want || res.Checksum != test.want {
+			t.Errorf("%s: checksum is %q, %q of the last chunk", name, res.Checksum, used)
+		}
+	}
+}
+
+func TestLengthThatACutRequestToldLateIsNotToldTwice(t *testing.T) {
 	for name, send := range map[string]func(*tus.Client, []byte) (*tus.Result, error){
 		"stream": func(client *tus.Client, data []byte) (*tus.Result, error) {
 			return client.UploadReader(testContext(t), bytes.NewReader(data), chunked())

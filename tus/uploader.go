@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -26,7 +27,8 @@ type Uploader struct {
 	given  bool          // the URL is the caller's: nothing is created or forgotten
 	turn   chan struct{} // holds a token while nobody drives
 
-	pausing sync.Mutex // held while Pause has the turn
+	pausing  sync.Mutex   // held while Pause has the turn, and while that changes
+	aborting atomic.Int32 // how many wait for the turn to abort
 
 	// For the driving goroutine only.
 	info      SourceInfo
@@ -38,8 +40,9 @@ type Uploader struct {
 	deferred  bool  // the server does not know the length
 	resuming  bool  // the next HEAD tells where an earlier session came to
 	stopAt    int64
-	renewed   bool          // a 401 was answered with a repetition
+	renewed   renewals      // where a 401 was answered with a repetition
 	refusal   error         // of the chunk that would have completed the upload
+	told      bool          // a request told the length, and may have been served unseen
 	running   bool          // by Run, so that work for later steps is worth it
 	contended bool          // the last PATCH was refused for another request
 	renewing  bool          // a repetition is due that costs no retry
@@ -179,7 +182,7 @@ func (u *Uploader) Pause() {
 			u.enter(StatePaused, ErrPaused)
 			u.settle(context.Background(), ErrPaused)
 		}
-	default: // somebody began or ended to drive just now
+	default: // somebody began to drive just now
 		u.interruptWith(ErrPaused)
 	}
 }
@@ -207,6 +210,8 @@ func (u *Uploader) storeFailed(e StoreError) {
 // is left alone, with an error matching [ErrInvalidInput]: see [Client.Terminate].
 // So is one that another Uploader went on with, with [ErrLeaseLost].
 func (u *Uploader) Abort(ctx context.Context) error {
+	u.aborting.Add(1) // whoever begins to drive from now on is paused, too
+	defer u.aborting.Add(-1)
 	u.Pause()
 	select {
 	case <-u.turn:
@@ -290,14 +295,12 @@ func (u *Uploader) result() *Result {
 // drive lets one goroutine at a time work on the upload, in a context that
 // Pause can end.
 func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) error {
-	if !u.takeTurn() {
-		return ErrBusy
-	}
-	defer func() { u.turn <- struct{}{} }()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	u.setInterrupt(cancel)
-	defer u.setInterrupt(nil)
+	if !u.takeTurn(cancel) {
+		return ErrBusy
+	}
+	defer u.endTurn()
 	u.meter.start()
 	defer u.useSource()()
 	stop := u.keeper.keepLease(ctx)
@@ -324,16 +327,27 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 }
 
 // takeTurn is false if another goroutine drives. A Pause that puts the upload's
-// affairs in order is waited for.
-func (u *Uploader) takeTurn() bool {
+// affairs in order is waited for, and one that comes from now on calls interrupt.
+func (u *Uploader) takeTurn(interrupt context.CancelCauseFunc) bool {
 	u.pausing.Lock()
 	defer u.pausing.Unlock()
 	select {
 	case <-u.turn:
-		return true
 	default:
 		return false
 	}
+	u.setInterrupt(interrupt)
+	if u.aborting.Load() > 0 {
+		interrupt(ErrPaused)
+	}
+	return true
+}
+
+func (u *Uploader) endTurn() {
+	u.pausing.Lock()
+	defer u.pausing.Unlock()
+	u.setInterrupt(nil)
+	u.turn <- struct{}{}
 }
 
 // settle leaves the store as a later session should find it.
@@ -376,6 +390,9 @@ func (u *Uploader) step(ctx context.Context) error {
 		return fmt.Errorf("tus: upload is %v", from)
 	}
 	next, err := row.do(u, ctx)
+	if !unauthorized(err) {
+		u.renewed.giveBack(from)
+	}
 	if !row.allows(from, next) {
 		next, err = StateFailed, fmt.Errorf("tus: defect: no transition from %v to %v", from, next)
 	}
@@ -411,8 +428,8 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 		return StatePaused
 	case errors.Is(err, ErrUploadGone) && !u.given && u.created():
 		return u.forget(ctx)
-	case errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized && !u.renewed && u.hooks.canRenew():
-		u.renewed, u.renewing = true, true
+	case errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized && u.hooks.canRenew() && u.renewed.spend(from):
+		u.renewing = true
 	case !u.client.retry.shouldRetry(err, u.budget.failures+1):
 		return StateFailed
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -241,6 +242,47 @@ func TestPausedUploadAsksWhereTheServerIs(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "PATCH", "HEAD", "PATCH", "PATCH")
 }
 
+// TestPauseAfterTheLastByteAsksForNothing has a server that takes uploads away when
+// they are complete, as one does that moves them to where they belong.
+func TestPauseAfterTheLastByteAsksForNothing(t *testing.T) {
+	for name, opts := range map[string]*tus.UploadOptions{
+		"chunks": chunked(), "with the creation": {CreationWithUpload: tus.CreationWithUploadAlways}, "deferred length": {ChunkSize: 1000, DeferLength: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, data := tustest.NewServer(t, nil), randomBytes(3000)
+			u := newUploader(t, srv, data, opts, tus.Hooks{})
+			for u.Offset() < 3000 {
+				if err := u.Step(testContext(t)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			u.Pause()
+			wantStored(t, srv.Handler, u.URL(), data)
+			srv.Forget(u.URL())
+			before := len(srv.Requests())
+			if res, err := u.Run(testContext(t)); err != nil || res.Offset != 3000 || len(srv.Requests()) != before {
+				t.Errorf("at %d after %d requests: %v", res.Offset, len(srv.Requests())-before, err)
+			}
+		})
+	}
+	// Of an upload that was given, nothing is known before the server was asked.
+	srv := tustest.NewServer(t, nil)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var u *tus.Uploader
+	u = newUploader(t, srv, nil, &tus.UploadOptions{URL: res.URL}, tus.Hooks{OnStateChange: func(e tus.StateEvent) {
+		if e.To == tus.StateRecovering && e.From == tus.StateIdle {
+			u.Pause()
+		}
+	}})
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrSourceMismatch)
+}
+
 func TestPauseFromEachHook(t *testing.T) {
 	for name, set := range map[string]func(*tus.Hooks, func()){
 		"BeforeRequest": func(h *tus.Hooks, pause func()) { h.BeforeRequest = func(*http.Request) error { pause(); return nil } },
@@ -461,6 +503,26 @@ func TestAbortStopsARunningUpload(t *testing.T) {
 	}
 }
 
+func TestAbortThatRacesWithRunDoesNotWaitForTheWholeUpload(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Stall()})
+	for range 300 {
+		u := newUploader(t, srv, randomBytes(3000), chunked(), tus.Hooks{})
+		wait := run(t, u)
+		ctx, cancel := context.WithTimeout(testContext(t), 10*time.Second)
+		err := u.Abort(ctx)
+		cancel()
+		if err != nil {
+			u.Pause()
+			wait()
+			t.Fatal(err)
+		}
+		if err := wait(); err == nil || u.State() != tus.StateAborted {
+			t.Fatalf("state is %v, Run returned %v", u.State(), err)
+		}
+	}
+}
+
 func TestAbortThatTheServerRefusesLeavesTheUploadUsable(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("termination")})
 	data := randomBytes(3000)
@@ -588,7 +650,7 @@ var table = map[tus.State][]tus.State{
 	tus.StateSending:    {tus.StateReady, tus.StateRecovering, tus.StateCreating},
 	tus.StateRecovering: {tus.StateReady, tus.StateCreating},
 	tus.StateFinishing:  {tus.StateComplete},
-	tus.StatePaused:     {tus.StateRecovering, tus.StateIdle},
+	tus.StatePaused:     {tus.StateRecovering, tus.StateIdle, tus.StateFinishing},
 }
 
 func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {

@@ -1,0 +1,79 @@
+package tus_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// renewing makes a client whose hook would renew what requests are authorized by.
+func renewing(t *testing.T, srv *tustest.Server) *tus.Client {
+	return newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}})
+}
+
+// TestCredentialsMayExpireAgain has credentials that do not last from one failure to
+// the next, and no byte that gets through in between.
+func TestCredentialsMayExpireAgain(t *testing.T) {
+	expired, unavailable := tustest.Respond(401, "expired"), tustest.Respond(503, "")
+	data := randomBytes(unequalSize)
+	once := func(method string, skip int, action tustest.Action) tustest.Fault {
+		return tustest.Fault{Method: method, Skip: skip, Action: action}
+	}
+	t.Run("while the offset is asked for", func(t *testing.T) {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: 2, Action: unavailable}, once("HEAD", 0, expired), once("HEAD", 1, expired))
+		res, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(data), chunked())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		wantMethods(t, srv.Handler, "POST", "PATCH", "HEAD", "HEAD", "PATCH", "HEAD", "HEAD", "PATCH", "PATCH", "PATCH", "PATCH", "PATCH")
+	})
+	t.Run("while a chunk is sent", func(t *testing.T) {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(once("PATCH", 0, expired), once("PATCH", 0, unavailable), once("PATCH", 0, expired))
+		res, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(data), chunked())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+	})
+	t.Run("while the final upload is made", func(t *testing.T) {
+		srv := finalLast(t)
+		onFinal(srv, expired, unavailable, expired, unavailable, expired)
+		res, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+	})
+	t.Run("while an upload is looked at by hand", func(t *testing.T) {
+		srv := tustest.NewServer(t, nil)
+		client := renewing(t, srv)
+		res, err := client.Upload(testContext(t), tus.Bytes(data), whole())
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Inject(once("HEAD", 0, expired), once("HEAD", 0, unavailable), once("HEAD", 0, expired))
+		if _, err := client.Info(testContext(t), res.URL); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCredentialsThatAreNeverTakenEndTheUpload counts what a refused request costs: it
+// is repeated once, and the HEAD in between, which is not refused, changes nothing.
+func TestCredentialsThatAreNeverTakenEndTheUpload(t *testing.T) {
+	for method, want := range map[string][]string{
+		"POST":  {"POST", "POST"},
+		"PATCH": {"POST", "PATCH", "HEAD", "PATCH"},
+	} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: method, Times: -1, Action: tustest.Respond(401, "")})
+		_, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
+		wantError(t, err, tus.ErrUnauthorized)
+		wantMethods(t, srv.Handler, want...)
+	}
+}
