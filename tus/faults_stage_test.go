@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,8 @@ type stage struct {
 
 	mu   sync.Mutex
 	busy map[string]context.Context // of the requests under way for uploads, by path
+
+	connected atomic.Int32 // how many connections the server has
 
 	dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil for TCP
 	closes []func()
@@ -133,8 +136,11 @@ func onTCP(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage)) 
 	server := httptest.NewUnstartedServer(s.Handler)
 	s.listener = &tustest.Listener{Listener: server.Listener}
 	server.Listener = s.listener
+	server.Config.ConnState = s.countConn
 	server.Start()
-	other := httptest.NewServer(s.Handler)
+	other := httptest.NewUnstartedServer(s.Handler)
+	other.Config.ConnState = s.countConn
+	other.Start()
 	s.endpoint, s.elsewhere = server.URL+"/files/", other.URL
 	defer func() {
 		s.Release()
@@ -155,7 +161,7 @@ func inBubble(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage
 		s := newStage(opts)
 		pipes := newPipeListener()
 		s.listener = &tustest.Listener{Listener: pipes}
-		server := &http.Server{Handler: s.Handler}
+		server := &http.Server{Handler: s.Handler, ConnState: s.countConn}
 		var serving sync.WaitGroup
 		serving.Go(func() { server.Serve(s.listener) })
 		s.endpoint, s.dial = "http://tus.test/files/", pipes.dial
@@ -170,6 +176,32 @@ func inBubble(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage
 		}()
 		f(t, s)
 	})
+}
+
+func (s *stage) countConn(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.connected.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.connected.Add(-1)
+	}
+}
+
+// settle waits until the server is done with everything that reached it, which for
+// requests that were given up may be later than when that was.
+func (s *stage) settle(t *testing.T) {
+	t.Helper()
+	s.Release()
+	for _, end := range s.closes {
+		end()
+	}
+	for range 10_000 {
+		if s.connected.Load() == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("%d connections are still open", s.connected.Load())
 }
 
 // client is a new session: another client with the same store.
