@@ -82,7 +82,8 @@ type body struct {
 	reading sync.Mutex // held during a Read of src
 	closing sync.Once
 	mu      sync.Mutex
-	stopped bool          // the request is over: nothing counts any more
+	stopped bool          // the request is over: nothing leaves any more
+	counted bool          // nothing counts any more, either
 	closed  bool          // src is
 	handed  int64         // bytes that went to the transport
 	conn    *net.TCPConn  // on which the kernel is sending; nil if it is not
@@ -153,8 +154,8 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err = b.read(p[:n])
-	if counted := b.advance(int64(n)); counted != nil {
-		return 0, counted
+	if over := b.advance(int64(n)); over != nil {
+		return 0, over
 	}
 	return n, err
 }
@@ -278,21 +279,42 @@ func (b *body) allowance(n int) (int, error) {
 	return n, nil
 }
 
-// advance counts n bytes. The lock keeps stop from returning while somebody is
-// told of them.
+// advance counts n bytes that the transport is given, unless the request is over. The
+// lock keeps stop from returning while somebody is told of them.
 func (b *body) advance(n int64) error {
 	b.offset += n
 	b.left -= n
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.handed += n
 	if b.stopped {
 		return errBodyStopped
 	}
+	b.count(n)
+	return nil
+}
+
+// took is advance for bytes that the kernel took. Those have left, also when the
+// request is over by now.
+func (b *body) took(n int64) error {
+	b.offset += n
+	b.left -= n
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.counted {
+		b.count(n)
+	}
+	if b.stopped {
+		return errBodyStopped
+	}
+	return nil
+}
+
+// count needs the lock.
+func (b *body) count(n int64) {
+	b.handed += n
 	if n > 0 {
 		b.moved(int(n))
 	}
-	return nil
 }
 
 func (b *body) over() bool {
@@ -353,12 +375,12 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 		return 0, err
 	}
 	sent, err := conn.ReadFrom(&io.LimitedReader{R: b.file, N: n})
-	counted := b.advance(sent)
+	over := b.took(sent)
 	if sent == n && b.left == 0 {
 		return sent, nil // also where the answer was faster than we
 	}
-	if counted != nil {
-		return sent, counted
+	if over != nil {
+		return sent, over
 	}
 	if sent == n {
 		return sent, nil
@@ -416,6 +438,9 @@ func (b *body) stop() {
 	if sending != nil {
 		receiveWithin(time.Second, sending) // a file may hang in a read
 	}
+	b.mu.Lock()
+	b.counted = true
+	b.mu.Unlock()
 	b.Close()
 	if b.memory {
 		b.reading.Lock()
