@@ -53,6 +53,8 @@ type job struct {
 	done chan struct{} // closed when sum and err are set
 	sum  []byte
 	err  error
+
+	panicked any // what the source panicked with
 }
 
 // NewPipeline returns a Pipeline that reads the source through open, which is
@@ -80,7 +82,7 @@ func NewPipeline(algorithm Algorithm, open func(ctx context.Context, offset int6
 //
 // The error matches [io.ErrUnexpectedEOF] if the source ends within the range,
 // [ErrInvalidRange], [ErrInvalidAlgorithm], [ErrClosed], or is that of the
-// source or the context. When ctx ends, Sum returns at once, even if the source
+// source or the context. What the source panics with, Sum does. When ctx ends, Sum returns at once, even if the source
 // hangs in a read. Until that read returns, other ranges have to wait.
 func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) {
 	if err := p.check(offset, size); err != nil {
@@ -96,6 +98,9 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 	defer j.cancel()
 	select {
 	case <-j.done:
+		if j.panicked != nil { // in the caller's goroutine, who may recover from it
+			panic(j.panicked)
+		}
 		return j.sum, j.err
 	case <-ctx.Done():
 		return nil, wrap(ctx.Err())
@@ -210,7 +215,10 @@ func newJob(ctx context.Context, offset, size int64) *job {
 }
 
 func (p *Pipeline) do(j *job) {
-	defer close(j.done)
+	defer func() {
+		j.panicked = recover()
+		close(j.done)
+	}()
 	j.sum, j.err = p.compute(j.ctx, j.offset, j.size)
 }
 
@@ -275,7 +283,11 @@ func (p *Pipeline) read(ctx context.Context, offset, size int64) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		n, err := r.Read(p.buf[:min(size, int64(len(p.buf)))])
+		buf := p.buf[:min(size, int64(len(p.buf)))]
+		n, err := r.Read(buf)
+		if n < 0 || n > len(buf) {
+			return fmt.Errorf("reader returned %d bytes of %d", n, len(buf))
+		}
 		if _, err := p.hash.Write(p.buf[:n]); err != nil { // only where FIPS forbids the algorithm
 			return err
 		}

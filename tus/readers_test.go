@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -53,6 +54,7 @@ func TestPanicOfAReaderReachesTheCaller(t *testing.T) {
 		"stream":                   tus.Reader(panickyReader{}),
 		"chunk that is added up":   tus.ReadSeeker(panickyReader{}, 1000),
 		"source that is looked at": tus.ReadSeeker(panickyReader{}, 2000),
+		"chunk of many readers":    readingSource(func([]byte) (int, error) { panic("reader panics") }),
 	} {
 		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 		u, err := client.NewUploader(source, &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
@@ -70,6 +72,33 @@ func TestPanicOfAReaderReachesTheCaller(t *testing.T) {
 		}()
 		if err := u.Abort(testContext(t)); err != nil { // it is not left locked
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// readingSource is 1000 bytes that can have many readers, all of which read like this.
+type readingSource func(p []byte) (int, error)
+
+func (s readingSource) Stat(context.Context) (tus.SourceInfo, error) {
+	return tus.SourceInfo{Size: 1000}, nil
+}
+
+func (s readingSource) Open(context.Context, int64) (io.ReadCloser, error) {
+	return io.NopCloser(s), nil
+}
+
+func (s readingSource) Read(p []byte) (int, error) { return s(p) }
+
+func TestReadOfMoreThanWasAskedForIsAnError(t *testing.T) {
+	for name, extensions := range map[string][]string{"added up first": tustest.Without("checksum-trailer"), "added up on the way": nil} {
+		srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
+		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
+		for _, more := range []int{1, -1 << 30} {
+			source := readingSource(func(p []byte) (int, error) { return len(p) + more, nil })
+			_, err := client.Upload(testContext(t), source, &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+			if err == nil || !strings.Contains(err.Error(), "reader returned") {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 }
