@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -260,10 +261,35 @@ func (k *keeper) release(ctx context.Context) {
 }
 
 // reclaim takes the lease again after a release. An upload that somebody else
-// went on with meanwhile is lost to us.
+// went on with, or looked at, meanwhile is lost to us.
 func (k *keeper) reclaim(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	return k.retake(ctx)
+}
+
+// reclaimFree is reclaim, but also for an upload that somebody else gave back as it
+// was stored before. How much of it the server has now is not known.
+func (k *keeper) reclaimFree(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	ours := k.rec.Clone()
+	err := k.retake(ctx)
+	if !errors.Is(err, ErrLeaseLost) || ours.ID == "" {
+		return err
+	}
+	found, _ := k.store.Find(ctx, ours.Fingerprint)
+	for _, there := range found {
+		if there.ID == ours.ID && !leaseRuns(there.Lease, time.Now()) && sameUpload(there, ours) {
+			k.taken = false
+			return k.put(ctx, there, time.Now())
+		}
+	}
+	return err
+}
+
+// retake needs the lock.
+func (k *keeper) retake(ctx context.Context) error {
 	switch {
 	case k.taken:
 		return ErrLeaseLost
@@ -271,6 +297,11 @@ func (k *keeper) reclaim(ctx context.Context) error {
 		return nil
 	}
 	return k.put(ctx, k.rec.Clone(), time.Now())
+}
+
+// sameUpload reports whether two records lead to the same uploads on the server.
+func sameUpload(a, b storage.Record) bool {
+	return a.UploadURL == b.UploadURL && a.Concatenating == b.Concatenating && slices.Equal(a.Parts, b.Parts)
 }
 
 // drop removes the record. It runs to its end even if ctx ended: the upload is

@@ -489,3 +489,35 @@ func TestLeaseSurvivesALookupThatTakesLong(t *testing.T) {
 		}
 	})
 }
+
+// TestUploadThatAnotherGaveBackGoesOn pauses an upload, which another session then finds,
+// and gives back because the server refuses it.
+func TestUploadThatAnotherGaveBackGoesOn(t *testing.T) {
+	for name, opts := range map[string]*tus.UploadOptions{"single": inChunks(), "parallel": unequal()} {
+		t.Run(name, func(t *testing.T) {
+			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
+			var u *tus.Uploader
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				u.Pause()
+				tustest.Stall()(w, r, h)
+			}})
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = u.Run(testContext(t))
+			wantError(t, err, tus.ErrPaused)
+			srv.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Respond(403, "")})
+			_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
+			wantError(t, err, tus.ErrUnauthorized)
+			res, err := u.Run(testContext(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			if n := len(records(t, store)); n != 0 || srv.BytesReceived() > unequalSize+4*1000 {
+				t.Errorf("%d records are left, %d bytes were sent", n, srv.BytesReceived())
+			}
+		})
+	}
+}
