@@ -81,8 +81,9 @@ type Options struct {
 	Fingerprinter fingerprint.Fingerprinter
 
 	// ResumeScope stands for the server in what uploads are found by; "" means
-	// the endpoint. Services that mint an endpoint for each upload need a
-	// constant name here.
+	// the endpoint with its query, which may name a tenant. Services that mint an
+	// endpoint for each upload, or want a token in its query, need a constant
+	// name here: under another endpoint nothing is found, and uploads begin anew.
 	ResumeScope string
 
 	// Checksums are the algorithms that uploads may use; nil means

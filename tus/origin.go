@@ -65,11 +65,12 @@ func resolveLocation(base *url.URL, location string) (*url.URL, error) {
 	return u, nil
 }
 
-// redactURL is u without what may be secret: userinfo, query and fragment.
+// redactURL is u without what may be secret: userinfo, query and fragment, and all that
+// follows the scheme where that is not told apart, as in "user:password@host".
 func redactURL(u *url.URL) string {
-	r := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath, Opaque: u.Opaque}
-	if i := strings.IndexByte(r.Opaque, '?'); i >= 0 {
-		r.Opaque = r.Opaque[:i]
+	r := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+	if u.Opaque != "" {
+		r.Opaque = "[redacted]"
 	}
 	return r.String()
 }

@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,8 +86,9 @@ func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
 		err      error
 		panicked any
 	}
-	reader := &sourceReaderAt{ctx: ctx, source: u.source, sequential: u.info.Sequential}
-	info := fingerprint.Info{Name: u.info.Name, Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
+	_, seeks := u.source.(*seekSource)
+	reader := &sourceReaderAt{ctx: ctx, source: u.source, forward: u.info.Sequential && !seeks}
+	info := fingerprint.Info{Name: cmp.Or(u.info.Identity, u.info.Name), Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
 	answers := make(chan answer, 1)
 	go func() {
 		var a answer
@@ -365,7 +367,7 @@ func (u *Uploader) saveCreated(ctx context.Context) error {
 // describe fills in what a record tells about the source.
 func (u *Uploader) describe(rec *storage.Record) {
 	rec.Fingerprint = u.key
-	rec.Endpoint = u.client.Endpoint()
+	rec.Endpoint = redactURL(u.client.endpoint)
 	rec.Size = u.info.Size
 	rec.Metadata = u.opts.Metadata
 }
@@ -390,9 +392,10 @@ func (u *Uploader) expiresAt(expires time.Time) {
 // sourceReaderAt lets a fingerprint read a Source. It keeps the reader that it
 // opened last, for reads that follow each other.
 type sourceReaderAt struct {
-	ctx        context.Context
-	source     Source
-	sequential bool // going forward is better than opening again
+	ctx    context.Context
+	source Source
+	// forward says that going forward is better than opening again.
+	forward bool
 
 	mu     sync.Mutex
 	reader io.ReadCloser
@@ -408,7 +411,7 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	if s.ctx.Err() != nil {
 		return 0, contextError(s.ctx)
 	}
-	if s.reader != nil && s.file == nil && s.sequential && s.at < offset {
+	if _, skipped := s.reader.(*skippedFile); (skipped || s.forward && s.file == nil) && s.reader != nil && s.at < offset {
 		n, err := io.CopyN(io.Discard, s.reader, offset-s.at)
 		s.at += n
 		if err != nil {

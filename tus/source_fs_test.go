@@ -1,0 +1,196 @@
+package tus_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"sync/atomic"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+const wideSize = 256 << 20
+
+// wide is a source of zeros that no memory is needed for. It counts what is read.
+type wide struct {
+	at   int64
+	read *atomic.Int64
+}
+
+func (z *wide) Read(p []byte) (int, error) {
+	n := min(int64(len(p)), wideSize-z.at)
+	if n == 0 {
+		return 0, io.EOF
+	}
+	clear(p[:n])
+	z.at += n
+	z.read.Add(n)
+	return int(n), nil
+}
+
+// wideSeeker is a wide one that goes anywhere at once.
+type wideSeeker struct{ wide }
+
+func (z *wideSeeker) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekStart {
+		return 0, errors.New("unexpected")
+	}
+	z.at = offset
+	return offset, nil
+}
+
+// compressedFS has a file that can be read forward only, as in a zip, and that hangs
+// while it is told to.
+type compressedFS struct {
+	read    *atomic.Int64
+	hangs   *atomic.Bool
+	wake    chan struct{}
+	reading chan struct{} // closed when a Read hangs
+}
+
+func newCompressedFS() compressedFS {
+	return compressedFS{new(atomic.Int64), new(atomic.Bool), make(chan struct{}), make(chan struct{}, 1)}
+}
+
+type compressedFile struct {
+	wide
+	fsys compressedFS
+}
+
+func (s compressedFS) Open(string) (fs.File, error) {
+	return &compressedFile{wide{read: s.read}, s}, nil
+}
+
+func (s compressedFS) Stat(string) (fs.FileInfo, error) {
+	info, err := fs.Stat(fstest.MapFS{"f": {Mode: 0o600, ModTime: time.Unix(1e9, 0)}}, "f")
+	return wideInfo{info}, err
+}
+
+type wideInfo struct{ fs.FileInfo }
+
+func (wideInfo) Size() int64 { return wideSize }
+
+func (f *compressedFile) Stat() (fs.FileInfo, error) { return f.fsys.Stat("f") }
+func (f *compressedFile) Close() error               { return nil }
+
+func (f *compressedFile) Read(p []byte) (int, error) {
+	if f.fsys.hangs.Load() {
+		f.fsys.reading <- struct{}{}
+		<-f.fsys.wake
+	}
+	return f.wide.Read(p)
+}
+
+func TestWayToTheOffsetEndsWithTheContext(t *testing.T) {
+	fsys, srv := newCompressedFS(), tustest.NewServer(t, nil)
+	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.FSFile(fsys, "f"),
+		&tus.UploadOptions{ChunkSize: 1 << 20, StopAt: 1 << 20, CreationWithUpload: tus.CreationWithUploadNever})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	fsys.hangs.Store(true)
+	ctx, cancel := context.WithCancel(testContext(t))
+	go func() {
+		<-fsys.reading
+		cancel()
+	}()
+	begin := time.Now()
+	_, err = u.Run(ctx)
+	wantError(t, err, context.Canceled)
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	fsys.hangs.Store(false)
+	close(fsys.wake)
+
+	// What does not hang is not read on either.
+	ctx, cancel = context.WithCancel(testContext(t))
+	cancel()
+	before := fsys.read.Load()
+	_, err = tus.FSFile(fsys, "f").Open(ctx, wideSize-1)
+	wantError(t, err, context.Canceled)
+	if n := fsys.read.Load() - before; n > 1<<20 {
+		t.Errorf("%d MiB were read", n>>20)
+	}
+}
+
+// readAtFS has a file that can be read at any place, and not sought in.
+type readAtFS struct{ compressedFS }
+
+func (s readAtFS) Open(string) (fs.File, error) {
+	return &readAtFile{compressedFile{wide{read: s.read}, s.compressedFS}}, nil
+}
+
+type readAtFile struct{ compressedFile }
+
+func (f *readAtFile) ReadAt(p []byte, offset int64) (int, error) {
+	return (&wide{at: offset, read: f.read}).Read(p)
+}
+
+func TestFileThatIsReadAtAnyPlaceIsNotReadUpToIt(t *testing.T) {
+	fsys := readAtFS{newCompressedFS()}
+	r, err := tus.FSFile(fsys, "f").Open(testContext(t), wideSize-10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if data, err := io.ReadAll(r); len(data) != 10 || err != nil || fsys.read.Load() > 10 {
+		t.Errorf("%d bytes, of %d that were read: %v", len(data), fsys.read.Load(), err)
+	}
+}
+
+func TestSampleIsASampleOfEverySource(t *testing.T) {
+	var read atomic.Int64
+	fsys := newCompressedFS()
+	for name, test := range map[string]struct {
+		source tus.Source
+		read   *atomic.Int64
+		most   int64
+	}{
+		"goes anywhere at once":    {tus.ReadSeeker(&wideSeeker{wide{read: &read}}, wideSize), &read, 2 << 20},
+		"can be read forward only": {tus.FSFile(fsys, "f"), fsys.read, wideSize + 1<<20},
+	} {
+		client := newClient(t, "http://tus.test/files/", &tus.Options{Store: &storage.Memory{}})
+		if _, err := client.PreviousUploads(testContext(t), test.source, nil); err != nil {
+			t.Fatal(err)
+		}
+		if n := test.read.Load(); n == 0 || n > test.most {
+			t.Errorf("%s: %d MiB were read of %d", name, n>>20, wideSize>>20)
+		}
+	}
+}
+
+// TestCompressedFileIsSentFromItsOffset compares contents, also of parts.
+func TestCompressedFileIsSentFromItsOffset(t *testing.T) {
+	data := randomBytes(200_000)
+	fsys := forwardFS{mapFS("f", data)}
+	for name, opts := range map[string]*tus.UploadOptions{
+		"chunks": {ChunkSize: 40_000}, "parts": {Parallel: 3, PartBoundaries: []int64{50_000, 120_000}},
+	} {
+		srv := tustest.NewServer(t, nil)
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(fsys, "f"), opts)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if up, _ := srv.Upload(res.URL); sha256.Sum256(up.Data) != sha256.Sum256(data) {
+			t.Errorf("%s: other bytes arrived", name)
+		}
+	}
+}
+
+// forwardFS takes everything from its files but Read.
+type forwardFS struct{ fs.FS }
+
+func (s forwardFS) Open(name string) (fs.File, error) {
+	f, err := s.FS.Open(name)
+	return struct{ fs.File }{f}, err
+}

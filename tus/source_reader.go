@@ -1,0 +1,98 @@
+package tus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// ReaderAt is the first size bytes of r. Parallel parts read from it at the same
+// time, which [io.ReaderAt] allows.
+func ReaderAt(r io.ReaderAt, size int64) Source { return readerAtSource{r, size} }
+
+// Bytes is data held in memory. It must not be changed during the upload.
+func Bytes(data []byte) Source { return readerAtSource{bytes.NewReader(data), int64(len(data))} }
+
+type readerAtSource struct {
+	r    io.ReaderAt
+	size int64
+}
+
+func (s readerAtSource) Stat(context.Context) (SourceInfo, error) {
+	if s.r == nil || s.size < 0 {
+		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes of %T", ErrInvalidInput, s.size, s.r)
+	}
+	return SourceInfo{Size: s.size}, nil
+}
+
+func (s readerAtSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	return io.NopCloser(io.NewSectionReader(s.r, offset, s.size-offset)), nil
+}
+
+// ReadSeeker is the first size bytes of r, sent as a single stream. Nothing
+// else may use r during the upload. A Read that is under way when the context ends
+// is left behind until it returns, and moves r: use this Source for another attempt,
+// which waits for that, and not a new one of the same r.
+func ReadSeeker(r io.ReadSeeker, size int64) Source {
+	s := &seekSource{r: r, size: size, turn: make(chan struct{}, 1)}
+	s.turn <- struct{}{}
+	return s
+}
+
+type seekSource struct {
+	size int64
+	turn chan struct{} // holds a token while nobody uses the fields below
+
+	r       io.ReadSeeker
+	current *seekReader // the only reader that may still use r
+}
+
+func (s *seekSource) Stat(context.Context) (SourceInfo, error) {
+	if s.r == nil || s.size < 0 {
+		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes of %T", ErrInvalidInput, s.size, s.r)
+	}
+	return SourceInfo{Size: s.size, Sequential: true}, nil
+}
+
+// Open waits for a Read of an earlier request that may still be under way.
+func (s *seekSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	select {
+	case <-s.turn:
+		defer func() { s.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return nil, contextError(ctx)
+	}
+	if _, err := s.r.Seek(offset, io.SeekStart); err != nil {
+		return nil, err
+	}
+	s.current = &seekReader{source: s, left: s.size - offset}
+	return s.current, nil
+}
+
+var errSuperseded = errors.New("tus: reader was superseded by a later one")
+
+// seekReader reads from a shared ReadSeeker until the next one is opened: a
+// transport may go on reading a body for a moment after its request ended,
+// and must not move the position under the request that follows.
+type seekReader struct {
+	source *seekSource
+	left   int64
+}
+
+func (r *seekReader) Read(p []byte) (int, error) {
+	<-r.source.turn
+	defer func() { r.source.turn <- struct{}{} }()
+	if r.source.current != r {
+		return 0, errSuperseded
+	}
+	if r.left <= 0 {
+		return 0, io.EOF
+	}
+	n, err := r.source.r.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	return n, err
+}
+
+func (r *seekReader) Close() error { return nil }
