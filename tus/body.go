@@ -28,19 +28,6 @@ type withoutDeadline struct{ context.Context }
 
 func (withoutDeadline) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
-const (
-	// kernelSlice is how much of a file the first call hands to the kernel. The
-	// next ones take more while they are quick, so that calls cost nothing, but the
-	// last one of a request does not: the source is looked at right before it.
-	kernelSlice    = 2 << 20
-	maxKernelSlice = 32 << 20
-	// kernelTurn is about how long a call should take, for smooth progress.
-	kernelTurn = 20 * time.Millisecond
-	// kernelWindow is how long one such call may block. A slow link moves few
-	// bytes in it, and each of them counts as progress for the stall timer.
-	kernelWindow = time.Second
-)
-
 // body is the payload of one request: a range of the source. The transport
 // reads it like any other body, except that our own connections recognise it
 // and let the kernel send the file (see conn.ReadFrom).
@@ -293,22 +280,6 @@ func (b *body) advance(n int64) error {
 	return nil
 }
 
-// took is advance for bytes that the kernel took. Those have left, also when the
-// request is over by now.
-func (b *body) took(n int64) error {
-	b.offset += n
-	b.left -= n
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.counted {
-		b.count(n)
-	}
-	if b.stopped {
-		return errBodyStopped
-	}
-	return nil
-}
-
 // count needs the lock.
 func (b *body) count(n int64) {
 	b.handed += n
@@ -321,94 +292,6 @@ func (b *body) over() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.stopped
-}
-
-// sendTo hands the rest of the file to the kernel, slice by slice, and returns
-// the bytes that went out.
-func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
-	b.begin()
-	done := make(chan struct{})
-	b.mu.Lock()
-	b.conn, b.sending = conn, done
-	b.mu.Unlock()
-	defer func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.conn = nil
-		conn.SetWriteDeadline(time.Time{})
-		close(done)
-	}()
-	slice := int64(kernelSlice)
-	for total < limit {
-		begin := time.Now()
-		n, err := b.allowance(int(min(slice, limit-total, max(kernelSlice, b.left-kernelSlice))))
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return total, err
-		}
-		sent, err := b.sendSlice(conn, int64(n))
-		total += sent
-		if err != nil {
-			return total, err
-		}
-		switch took := time.Since(begin); {
-		case took < kernelTurn/2:
-			slice = min(2*slice, maxKernelSlice)
-		case took > 2*kernelTurn:
-			slice = max(slice/2, kernelSlice)
-		}
-	}
-	return total, nil
-}
-
-// sendSlice sends up to n bytes; fewer, without error, where the window of time
-// closed first.
-func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
-	if n == b.left {
-		if err := b.verify(); err != nil {
-			return 0, b.fail(err)
-		}
-	}
-	if err := b.openWindow(conn); err != nil {
-		return 0, err
-	}
-	sent, err := conn.ReadFrom(&io.LimitedReader{R: b.file, N: n})
-	over := b.took(sent)
-	if sent == n && b.left == 0 {
-		return sent, nil // also where the answer was faster than we
-	}
-	if over != nil {
-		return sent, over
-	}
-	if sent == n {
-		return sent, nil
-	}
-	switch {
-	case err == nil: // the file is shorter than it was
-		return sent, b.fail(b.ended(io.EOF))
-	case !errors.Is(err, os.ErrDeadlineExceeded):
-		return sent, err
-	case b.ctx.Err() != nil:
-		return sent, b.ctx.Err()
-	}
-	// Where the kernel could not do it, net copied through memory and may have
-	// read more than it wrote.
-	if _, err := b.file.Seek(b.offset+b.shift, io.SeekStart); err != nil {
-		return sent, b.fail(sourceError(err))
-	}
-	return sent, nil
-}
-
-// openWindow bounds the next call of the kernel, unless the request is over.
-func (b *body) openWindow(conn *net.TCPConn) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.stopped {
-		return errBodyStopped
-	}
-	return conn.SetWriteDeadline(time.Now().Add(kernelWindow))
 }
 
 // fail notes why the source failed, unless it is only because nobody wants it any

@@ -1,0 +1,120 @@
+package tus
+
+import (
+	"context"
+	"errors"
+)
+
+// drive lets one goroutine at a time work on the upload, in a context that
+// Pause can end.
+func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if !u.takeTurn(cancel) {
+		return ErrBusy
+	}
+	defer u.endTurn()
+	u.meter.start()
+	defer u.useSource()()
+	stop := u.keeper.keepLease(ctx)
+	err := u.keeper.renew(ctx)
+	switch {
+	case err == nil, u.State().Final():
+		err = work(ctx)
+	case ctx.Err() == nil:
+		u.enter(StateFailed, err)
+	default:
+		u.enter(StatePaused, err)
+	}
+	stop()
+	lost := context.Cause(ctx)
+	if (errors.Is(lost, ErrLeaseLost) || errors.Is(lost, ErrStore)) && !u.State().Final() {
+		err = lost
+		u.enter(StateFailed, err)
+	}
+	u.settle(ctx, err)
+	if context.Cause(ctx) == ErrPaused && u.State() == StatePaused {
+		return ErrPaused
+	}
+	return err
+}
+
+// takeTurn is false if another goroutine drives. A Pause that puts the upload's
+// affairs in order is waited for, and one that comes from now on calls interrupt.
+func (u *Uploader) takeTurn(interrupt context.CancelCauseFunc) bool {
+	u.pausing.Lock()
+	defer u.pausing.Unlock()
+	select {
+	case <-u.turn:
+	default:
+		return false
+	}
+	u.setInterrupt(interrupt)
+	if u.aborting.Load() > 0 {
+		interrupt(ErrPaused)
+	}
+	return true
+}
+
+func (u *Uploader) endTurn() {
+	u.pausing.Lock()
+	defer u.pausing.Unlock()
+	u.setInterrupt(nil)
+	u.turn <- struct{}{}
+}
+
+// settle leaves the store as a later session should find it.
+func (u *Uploader) settle(ctx context.Context, err error) {
+	if u.State().Final() {
+		u.closePipeline()
+		u.sums.buffer, u.sums.buffered, u.next = nil, span{}, chunk{}
+		u.closeStream()
+	} else if u.stream != nil {
+		u.stream.rest()
+	}
+	switch u.State() {
+	case StatePaused:
+		u.giveBack(ctx)
+		u.keeper.release(ctx)
+	case StateFailed:
+		u.giveBack(ctx)
+		if errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrSourceMismatch) {
+			u.keeper.drop(ctx) // what is on the server can never become this source
+			return
+		}
+		u.keeper.release(ctx)
+	}
+}
+
+func (u *Uploader) setInterrupt(f context.CancelCauseFunc) {
+	u.mu.Lock()
+	u.interrupt = f
+	u.mu.Unlock()
+}
+
+// useSource lets a file keep a handle open for whoever opens it next, until done
+// is called.
+func (u *Uploader) useSource() (done func()) {
+	if file := u.file(); file != nil {
+		return file.use()
+	}
+	return func() {}
+}
+
+// restSource closes what a source has open for nobody in particular.
+func (u *Uploader) restSource() {
+	if file := u.file(); file != nil {
+		file.rest()
+	}
+}
+
+// file is the file of the system that the upload, or part of one, is sent from;
+// nil if it is none.
+func (u *Uploader) file() *fileSource {
+	source := u.source
+	if part, ok := source.(section); ok {
+		source = part.source
+	}
+	file, _ := source.(*fileSource)
+	return file
+}

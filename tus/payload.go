@@ -1,0 +1,112 @@
+package tus
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+)
+
+// checksumTrailer makes the checksum of a body follow it (protocol section
+// Checksum, extension checksum-trailer).
+type checksumTrailer struct {
+	algorithm checksum.Algorithm
+	sum       []byte // of the body that was sent to its end last
+}
+
+// payload opens the bodies of one request and remembers the one in use. A transport
+// may ask for another one to look at it first, as those do that sign what they send.
+type payload struct {
+	client  *Client
+	request *request
+	dog     *watchdog
+	trailer http.Header // that the checksum goes into; nil for none
+
+	mu      sync.Mutex // a transport may ask for a body from its own goroutine
+	current *body      // that was begun last
+	waiting []*body    // that nobody has begun to read
+	stopped bool       // no other is opened
+}
+
+func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return nil, errBodyStopped
+	}
+	b, err := p.request.payload(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.begun = func() { p.begin(b) }
+	if limiter := p.client.limiter; limiter != nil {
+		b.burst = max(1, limiter.Burst())
+		b.throttle = func(n int) error {
+			defer p.dog.hold()()
+			return limiter.WaitN(withoutDeadline{ctx}, n)
+		}
+	}
+	if trailer := p.request.trailer; trailer != nil {
+		b.sum = trailer.algorithm.New()
+		b.done = func(sum []byte) {
+			trailer.sum = sum
+			p.trailer.Set(headerUploadChecksum, checksum.FormatHeader(trailer.algorithm.Name, sum))
+		}
+	}
+	meter := p.request.meter
+	b.moved = func(n int) {
+		p.dog.moved()
+		meter.moved(n)
+	}
+	p.waiting = append(p.waiting, b)
+	return b, nil
+}
+
+// begin makes b the body in use, and ends the one that was: what left of that does
+// not count any more. A transport may come late, when the request is over.
+func (p *payload) begin(b *body) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b.over() {
+		return
+	}
+	if p.current != nil {
+		p.current.stop()
+	}
+	p.waiting = slices.DeleteFunc(p.waiting, func(other *body) bool { return other == b })
+	p.current = b
+	p.request.meter.begin(b.offset)
+}
+
+func (p *payload) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	for _, b := range p.waiting {
+		b.stop()
+	}
+	if p.current != nil {
+		p.current.stop()
+	}
+}
+
+func (p *payload) sent() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return 0
+	}
+	return p.current.sent()
+}
+
+func (p *payload) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return nil
+	}
+	return p.current.failure()
+}
