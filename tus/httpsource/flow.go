@@ -127,12 +127,16 @@ func (f *flow) endsWithConnection() bool {
 
 // checkEncoding makes sure that the bytes are those of the data itself.
 func (f *flow) checkEncoding() error {
-	encoding := f.resp.Header.Get("Content-Encoding")
-	switch {
-	case f.resp.Uncompressed:
+	if f.resp.Uncompressed {
 		return f.failed(errors.New("HTTP client decompresses what it receives"))
-	case encoding != "" && encoding != "identity":
-		return f.failed(fmt.Errorf("Content-Encoding is %s, although identity was asked for", quoteShort(encoding)))
+	}
+	// A list may be spread over several lines, and have empty entries.
+	encodings := strings.Join(f.resp.Header.Values("Content-Encoding"), ",")
+	for encoding := range strings.SplitSeq(encodings, ",") {
+		encoding = strings.TrimSpace(encoding)
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return f.failed(fmt.Errorf("Content-Encoding is %s, although identity was asked for", quoteShort(encoding)))
+		}
 	}
 	return nil
 }
