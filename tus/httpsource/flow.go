@@ -86,10 +86,15 @@ func (f *flow) Read(p []byte) (int, error) {
 	return 0, f.err
 }
 
-// skip reads the next n bytes and throws them away.
+// skip reads the next n bytes and throws them away. That they are not there is a
+// change only where the body was whole: a connection that broke is tried again,
+// while a change ends the upload for good.
 func (f *flow) skip(n int64) error {
 	skipped, err := io.CopyN(io.Discard, f, n)
-	if err == io.EOF {
+	switch {
+	case err == io.EOF && (f.left > 0 || f.endsWithConnection()):
+		return f.broken(io.ErrUnexpectedEOF)
+	case err == io.EOF:
 		return f.failed(fmt.Errorf("%w: it ended %d bytes early", tus.ErrSourceChanged, n-skipped))
 	}
 	return err
