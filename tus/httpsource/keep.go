@@ -5,9 +5,10 @@ import (
 	"time"
 )
 
-// keepFor is how long an answer waits to be read on. It outlasts the pauses
-// between the requests of an upload, also where these are retried.
-const keepFor = time.Minute
+// keepFor is how long an answer waits to be read on. It outlasts the longest pause
+// that an upload makes by default between two requests, the five minutes of
+// [tus.RetryPolicy.MaxRetryAfter], with a minute for the requests beside it.
+const keepFor = 6 * time.Minute
 
 // kept is an answer of a server without ranges that can be read on: where the
 // reader of one chunk stopped, the reader of the next begins. Without it, each

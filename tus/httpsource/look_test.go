@@ -162,7 +162,7 @@ func TestKeptAnswerIsDroppedWithTheContextOrAfterAWhile(t *testing.T) {
 	data := randomBytes(1 << 20)
 	for name, leave := range map[string]func(cancel context.CancelFunc){
 		"context": func(cancel context.CancelFunc) { cancel() },
-		"time":    func(context.CancelFunc) { time.Sleep(time.Minute) }, // of the bubble
+		"time":    func(context.CancelFunc) { time.Sleep(6 * time.Minute) }, // of the bubble
 	} {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(data)

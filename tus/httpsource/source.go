@@ -143,7 +143,7 @@ func httpClient(given *http.Client) *http.Client {
 
 // CloseIdleConnections closes connections that are kept for later reads, in
 // [Options.HTTPClient] too if that is where they are. Without it they are closed
-// after a minute at most; a source needs no other cleaning up.
+// after six minutes at most; a source needs no other cleaning up.
 func (s *Source) CloseIdleConnections() {
 	s.dropKept()
 	s.client.CloseIdleConnections()
