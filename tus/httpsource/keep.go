@@ -14,43 +14,36 @@ const keepFor = 6 * time.Minute
 // reader of one chunk stopped, the reader of the next begins. Without it, each
 // chunk would cost all of the data before it, or could not be had at all.
 type kept struct {
-	flow   *flow
-	at     int64 // offset of the flow's next byte
-	timer  *time.Timer
-	unlink func() bool
+	flow  *flow
+	at    int64 // offset of the flow's next byte
+	timer *time.Timer
 }
 
-// keep keeps an answer for a later reader. It is dropped when ctx ends, when
-// nobody comes for it, or when another is kept.
-func (s *Source) keep(ctx context.Context, f *flow, at int64) {
+// keep keeps an answer for a later reader. It is dropped when nobody comes for it,
+// or when another is kept; the end of the context that it was bound to does not
+// count, as an upload that is driven in steps has one for each.
+func (s *Source) keep(f *flow, at int64) {
 	if f.left == 0 {
 		f.close()
 		return
 	}
+	if !f.release() {
+		f.abort()
+		return
+	}
 	k := &kept{flow: f, at: at}
-	drop := func() {
+	k.timer = time.AfterFunc(keepFor, func() {
 		if s.kept.CompareAndSwap(k, nil) {
 			f.abort()
 		}
-	}
-	k.timer = time.AfterFunc(keepFor, drop)
-	k.unlink = context.AfterFunc(ctx, drop)
+	})
 	if old := s.kept.Swap(k); old != nil {
 		old.drop()
 	}
-	if ctx.Err() != nil {
-		drop()
-	}
-}
-
-// release keeps an answer that was taken from being dropped.
-func (k *kept) release() {
-	k.timer.Stop()
-	k.unlink()
 }
 
 func (k *kept) drop() {
-	k.release()
+	k.timer.Stop()
 	k.flow.abort()
 }
 
@@ -67,7 +60,7 @@ func (s *Source) takeKept(ctx context.Context, v *version, offset int64) *flow {
 		k.drop()
 		return nil
 	}
-	k.release()
+	k.timer.Stop()
 	k.flow.bind(ctx)
 	if k.flow.skip(offset-k.at) != nil {
 		k.flow.abort()

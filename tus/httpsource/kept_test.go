@@ -1,11 +1,14 @@
 package httpsource_test
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/httpsource"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -59,6 +62,85 @@ func TestKeptAnswerOutlastsARetryAfter(t *testing.T) {
 					t.Error("stored data differs")
 				}
 				served.wantRanges(t, "bytes=0-0")
+			})
+		})
+	}
+}
+
+// A download that works once is asked for once, also where the context of the first
+// look ends before the reading begins, as that of a Step does.
+func TestDownloadThatWorksOnceCanBeDrivenByStep(t *testing.T) {
+	data := randomBytes(1_000_000)
+	served := newSite(data)
+	served.etag = ""
+	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if n > 0 {
+			http.Error(w, "this link was used", http.StatusGone)
+			return true
+		}
+		served.serveWhole(w, r)
+		return true
+	}
+	srv := tustest.NewServer(t, nil)
+	u, err := newClient(t, srv, nil).NewUploader(newSource(t, served.start(t), nil),
+		&tus.UploadOptions{ChunkSize: 300_000, Checksum: checksum.Off()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !u.State().Final() {
+		if err := u.Step(testContext(t)); err != nil {
+			t.Fatalf("in %v: %v", u.State(), err)
+		}
+	}
+	wantStored(t, srv, u.URL(), data)
+	served.wantRanges(t, "bytes=0-0")
+}
+
+func TestKeptAnswerOutlivesTheContextOfTheLook(t *testing.T) {
+	data := randomBytes(1 << 20)
+	served := newSite(data)
+	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
+	bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
+		source := newSource(nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		if _, err := source.Stat(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		synctest.Wait()
+		wantRead(t, source, 0, data)
+		served.wantRanges(t, "bytes=0-0")
+	})
+}
+
+func TestKeptAnswerIsDroppedWhenNobodyReadsOn(t *testing.T) {
+	data := randomBytes(1 << 20)
+	for name, leave := range map[string]func(*httpsource.Source){
+		"after a while":         func(*httpsource.Source) { time.Sleep(6 * time.Minute) }, // of the bubble
+		"with idle connections": (*httpsource.Source).CloseIdleConnections,
+	} {
+		t.Run(name, func(t *testing.T) {
+			served := newSite(data)
+			ended := make(chan struct{}, 2)
+			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+				served.serveWhole(w, r)
+				ended <- struct{}{}
+				return true
+			}
+			bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
+				source := newSource(nil)
+				if _, err := source.Stat(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				leave(source)
+				synctest.Wait()
+				select {
+				case <-ended:
+				default:
+					t.Fatal("server still sends")
+				}
+				wantRead(t, source, 0, data)
+				served.wantRanges(t, "bytes=0-0", "")
 			})
 		})
 	}

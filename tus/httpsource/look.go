@@ -63,17 +63,17 @@ func (s *Source) look(ctx context.Context) (v version, recent bool, err error) {
 			return v, false, nil
 		}
 	default:
-		return s.lookAtWhole(ctx, f)
+		return s.lookAtWhole(f)
 	}
 	// The server does ranges in a way of its own.
 	if f, err = s.get(ctx, nil); err != nil {
 		return v, false, err
 	}
-	return s.lookAtWhole(ctx, f)
+	return s.lookAtWhole(f)
 }
 
 // lookAtWhole takes f, an answer that is hoped to be all of the data.
-func (s *Source) lookAtWhole(ctx context.Context, f *flow) (v version, recent bool, err error) {
+func (s *Source) lookAtWhole(f *flow) (v version, recent bool, err error) {
 	v, _ = validators(f.resp.Header)
 	if f.resp.StatusCode == http.StatusOK {
 		err = v.readWhole(f)
@@ -84,7 +84,7 @@ func (s *Source) lookAtWhole(ctx context.Context, f *flow) (v version, recent bo
 		f.close()
 		return v, false, err
 	}
-	s.keep(ctx, f, 0)
+	s.keep(f, 0)
 	return v, false, nil
 }
 

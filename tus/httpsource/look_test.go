@@ -2,7 +2,6 @@ package httpsource_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
@@ -154,41 +152,6 @@ func TestServerWithoutRangesIsAskedOnce(t *testing.T) {
 			served.wantRanges(t, "bytes=0-0")
 			wantRead(t, source, 0, data)
 			served.wantRanges(t, "bytes=0-0", "")
-		})
-	}
-}
-
-func TestKeptAnswerIsDroppedWithTheContextOrAfterAWhile(t *testing.T) {
-	data := randomBytes(1 << 20)
-	for name, leave := range map[string]func(cancel context.CancelFunc){
-		"context": func(cancel context.CancelFunc) { cancel() },
-		"time":    func(context.CancelFunc) { time.Sleep(6 * time.Minute) }, // of the bubble
-	} {
-		t.Run(name, func(t *testing.T) {
-			served := newSite(data)
-			ended := make(chan struct{}, 2)
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
-				served.serveWhole(w, r)
-				ended <- struct{}{}
-				return true
-			}
-			bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
-				source := newSource(nil)
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				if _, err := source.Stat(ctx); err != nil {
-					t.Fatal(err)
-				}
-				leave(cancel)
-				synctest.Wait()
-				select {
-				case <-ended:
-				default:
-					t.Fatal("server still sends")
-				}
-				wantRead(t, source, 0, data)
-				served.wantRanges(t, "bytes=0-0", "")
-			})
 		})
 	}
 }

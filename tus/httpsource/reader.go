@@ -210,8 +210,8 @@ func (r *reader) leave() {
 			s.wanted.Store(taken)
 		}
 	case s.newest.Load() != r: // another one may have begun anew
-	case r.version.sized && r.flow != nil && r.flow.release():
-		s.keep(context.Background(), r.flow, r.offset)
+	case r.version.sized && r.flow != nil:
+		s.keep(r.flow, r.offset)
 		r.flow = nil
 	}
 }
