@@ -24,7 +24,9 @@
 // Any other server is read as one stream ([tus.SourceInfo].Sequential): it begins
 // with the answer to the first look, and each chunk goes on where the one before
 // it stopped, so that a download which is made on the fly, or works only once,
-// is asked for once. Its size is known if it sends a Content-Length; if not, the
+// is asked for once. (A server that answers with the range, but without a strong
+// validator, is asked for everything then, and what that answer says of itself
+// counts.) Its size is known if it sends a Content-Length; if not, the
 // upload needs a tus server that lets the length be deferred. Should an upload
 // have to go back, the data is read again and thrown away up to there, provided
 // that the server has a strong validator and it is unchanged. Otherwise the error

@@ -28,12 +28,7 @@ func (s *Source) version(ctx context.Context) (*version, error) {
 	if v := s.seen.Load(); v != nil {
 		return v, s.changed
 	}
-	v, recent, err := s.look(ctx)
-	if recent && err == nil {
-		if err = sleep(ctx, time.Second); err == nil {
-			v, _, err = s.look(ctx)
-		}
-	}
+	v, err := s.look(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -41,40 +36,55 @@ func (s *Source) version(ctx context.Context) (*version, error) {
 	return &v, nil
 }
 
-// look asks for the first byte, and where that does not work for everything.
-// recent says that a look one second later may find that ranges can be used.
-func (s *Source) look(ctx context.Context) (v version, recent bool, err error) {
-	f, err := s.get(ctx, http.Header{"Range": {"bytes=0-0"}})
+// look asks for the first byte, and where ranges cannot be used for everything,
+// which is kept for the first reader: what it says of itself is what later answers
+// are compared with, as a range may say less.
+func (s *Source) look(ctx context.Context) (version, error) {
+	v, recent, f, err := s.lookAtRange(ctx)
+	if recent && err == nil {
+		if err = sleep(ctx, time.Second); err == nil {
+			v, _, f, err = s.lookAtRange(ctx)
+		}
+	}
+	if err != nil || v.ranges || v.sized && v.size == 0 {
+		return v, err
+	}
+	if f == nil {
+		if f, err = s.get(ctx, nil); err != nil {
+			return v, err
+		}
+	}
+	return s.lookAtWhole(f, v)
+}
+
+// lookAtRange asks for the first byte. recent says that another look one second
+// later may find that ranges can be used. f, if not nil, is an answer that is no
+// range.
+func (s *Source) lookAtRange(ctx context.Context) (v version, recent bool, f *flow, err error) {
+	f, err = s.get(ctx, http.Header{"Range": {"bytes=0-0"}})
 	if err != nil {
-		return v, false, err
+		return v, false, nil, err
 	}
 	v, recent = validators(f.resp.Header)
 	switch f.resp.StatusCode {
 	case http.StatusPartialContent:
-		err := v.readRange(f)
-		f.close()
-		if err == nil {
-			return v, recent && v.sized, nil
-		}
+		recent = v.readRange(f) == nil && recent && v.sized // or else the server does ranges in a way of its own
 	case http.StatusRequestedRangeNotSatisfiable:
-		f.close()
-		if total, ok := unsatisfied(f.resp.Header); ok && total == 0 {
-			v.sized = true
-			return v, false, nil
-		}
+		total, ok := unsatisfied(f.resp.Header)
+		v.sized, recent = ok && total == 0, false
 	default:
-		return s.lookAtWhole(f)
+		return v, false, f, nil
 	}
-	// The server does ranges in a way of its own.
-	if f, err = s.get(ctx, nil); err != nil {
-		return v, false, err
-	}
-	return s.lookAtWhole(f)
+	f.close()
+	return v, recent, nil, nil
 }
 
-// lookAtWhole takes f, an answer that is hoped to be all of the data.
-func (s *Source) lookAtWhole(f *flow) (v version, recent bool, err error) {
-	v, _ = validators(f.resp.Header)
+// lookAtWhole takes f, an answer that is hoped to be all of the data. ranged is what
+// an answer with a range told.
+func (s *Source) lookAtWhole(f *flow, ranged version) (version, error) {
+	v, _ := validators(f.resp.Header)
+	v.size, v.sized = ranged.size, ranged.sized
+	var err error
 	if f.resp.StatusCode == http.StatusOK {
 		err = v.readWhole(f)
 	} else {
@@ -82,10 +92,10 @@ func (s *Source) lookAtWhole(f *flow) (v version, recent bool, err error) {
 	}
 	if err != nil {
 		f.close()
-		return v, false, err
+		return v, err
 	}
 	s.keep(f, 0)
-	return v, false, nil
+	return v, nil
 }
 
 // readRange takes the size from an answer with the first byte.
@@ -106,12 +116,14 @@ func (v *version) readRange(f *flow) error {
 	return nil
 }
 
-// readWhole takes the size from an answer with all of the data.
+// readWhole takes the size from an answer with all of the data, if it tells one.
 func (v *version) readWhole(f *flow) error {
 	if err := f.checkEncoding(); err != nil {
 		return err
 	}
-	v.size, v.sized = max(0, f.left), f.left >= 0
+	if f.left >= 0 {
+		v.size, v.sized = f.left, true
+	}
 	if !v.sized && f.endsWithConnection() {
 		return f.failed(errEndless)
 	}
