@@ -26,13 +26,17 @@
 // it stopped, so that a download which is made on the fly, or works only once,
 // is asked for once. (A server that answers with the range, but without a strong
 // validator, is asked for everything then, and what that answer says of itself
-// counts.) Its size is known if it sends a Content-Length; if not, the
-// upload needs a tus server that lets the length be deferred. Should an upload
-// have to go back, the data is read again and thrown away up to there, provided
-// that the server has a strong validator and it is unchanged. Otherwise the error
-// matches [tus.ErrNotRecoverable], as nothing proves that the bytes would be the
-// same. Checksums that precede their chunk make an upload go back for every
-// chunk; checksum.Off avoids it.
+// counts.) The size is known if there is a Content-Length; if not, the upload
+// needs a tus server that lets the length be deferred.
+//
+// Should an upload have to go back, a stream is read again and thrown away up to
+// there, provided that the server has a strong validator and it is unchanged.
+// Otherwise the error matches [tus.ErrNotRecoverable], as nothing proves that the
+// bytes would be the same. Checksums that precede their chunk make an upload go
+// back for every chunk; checksum.Off avoids it. A stream with a strong validator is
+// also checked at the end of each request of the upload, by If-None-Match; where
+// there is only a Last-Modified, by a request whose body is not read. One of
+// unknown length is checked where it ends.
 //
 // The data must come as it is: gzip and other encodings are neither asked for
 // nor accepted.

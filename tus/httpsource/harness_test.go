@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -107,8 +108,22 @@ func (s *site) requests() []*http.Request {
 // wantRanges fails unless these were the Range headers of all requests.
 func (s *site) wantRanges(t testing.TB, want ...string) {
 	t.Helper()
+	wantRanges(t, s.requests(), want)
+}
+
+// wantDownloads is wantRanges without the requests that ask for nothing but a
+// change.
+func (s *site) wantDownloads(t testing.TB, want ...string) {
+	t.Helper()
+	wantRanges(t, slices.DeleteFunc(s.requests(), func(r *http.Request) bool {
+		return r.Header.Get("If-None-Match") != ""
+	}), want)
+}
+
+func wantRanges(t testing.TB, requests []*http.Request, want []string) {
+	t.Helper()
 	var got []string
-	for _, r := range s.requests() {
+	for _, r := range requests {
 		if r.Method != http.MethodGet {
 			t.Errorf("request is a %s", r.Method)
 		}

@@ -2,12 +2,9 @@ package httpsource
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // known returns what the first look saw, after making it if need be.
@@ -128,26 +125,4 @@ func (v *version) readWhole(f *flow) error {
 		return f.failed(errEndless)
 	}
 	return nil
-}
-
-// check asks for the version once more, if bytes were read since it was last
-// asked for. The lock must be held.
-func (s *Source) check(ctx context.Context, v *version) error {
-	received := s.received.Load()
-	if !v.ranges || received == s.checked {
-		return nil
-	}
-	f, err := s.get(ctx, v.request(0, 1))
-	if err == nil {
-		err = v.position(f, 0)
-		f.close()
-	}
-	switch {
-	case ctx.Err() != nil:
-		return contextError(ctx)
-	case errors.Is(err, tus.ErrSourceChanged):
-		s.changed = err
-	}
-	s.checked = received
-	return s.changed
 }

@@ -151,9 +151,9 @@ func TestServerWithoutRangesIsAskedOnce(t *testing.T) {
 				t.Fatalf("Stat tells %+v, want %+v", info, test.want)
 			}
 			wantRead(t, source, 0, data) // goes on with the answer to Stat
-			served.wantRanges(t, "bytes=0-0")
+			served.wantDownloads(t, "bytes=0-0")
 			wantRead(t, source, 0, data)
-			served.wantRanges(t, "bytes=0-0", "")
+			served.wantDownloads(t, "bytes=0-0", "")
 		})
 	}
 }

@@ -151,7 +151,7 @@ func (r *reader) ended(err error) error {
 	v := r.version
 	switch {
 	case err == io.EOF && !v.sized:
-		return io.EOF
+		return r.checkEnd()
 	case err == io.EOF && (f.left == 0 || r.atEnd()):
 		return nil
 	case err == io.EOF:

@@ -65,7 +65,7 @@ type Source struct {
 	seen     atomic.Pointer[version] // at the first look, nil before; stays as it is
 
 	turn    chan struct{} // holds a token while nobody looks, or uses the fields below
-	checked int64         // received, when the version was last asked for
+	checked int64         // received, when the version was last confirmed or found changed
 	changed error         // the version is another one
 }
 
@@ -155,7 +155,8 @@ func (s *Source) CloseIdleConnections() {
 // meantime, they first ask for the version again, as a server may send a file
 // while it is written to; if it changed, this and all later calls return an
 // error matching [tus.ErrSourceChanged]. If the server does not answer that, it
-// is not an error: each read was of the right version when it began.
+// is not an error, as each read was of the right version when it began, and the
+// next call asks again. Without a strong validator there is nothing to ask for.
 func (s *Source) Stat(ctx context.Context) (tus.SourceInfo, error) {
 	if err := s.lock(ctx); err != nil {
 		return tus.SourceInfo{}, err
