@@ -65,7 +65,8 @@
 //
 // The default fingerprint of a client with a store samples 64 places of the
 // source, each by a request of its own; a server without ranges has to send all
-// of it for that. fingerprint.Stat reads nothing and relies on name, size,
-// Last-Modified and ETag, which for a URL is usually the better choice. Sources of
-// unknown size cannot be found again.
+// of it for that. fingerprint.Stat reads nothing and relies on the URL with its
+// query, size, Last-Modified and ETag, which is usually the better choice; where the
+// URL of the same data changes, as signed ones do, [Options.Identity] takes its place.
+// Sources of unknown size cannot be found again.
 package httpsource

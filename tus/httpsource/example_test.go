@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/fingerprint"
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/httpsource"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -87,6 +89,39 @@ func ExampleNew() {
 	// Output:
 	// one.mp4 6
 	// two.mp4 6
+}
+
+// A URL that is signed anew for each process has another query each time. Its upload
+// is found again by an identity of the caller's, without a look at the content.
+func ExampleOptions_identity() {
+	movies := movieServer(strings.Repeat("frame ", 1000))
+	defer movies.Close()
+	tusServer := tustest.NewHandler(nil)
+	uploads := httptest.NewServer(tusServer)
+	defer uploads.Close()
+	client, err := tus.NewClient(uploads.URL+"/files/", &tus.Options{
+		Store: new(storage.Memory), Fingerprinter: fingerprint.Stat{},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+
+	for _, stopAt := range []int64{3000, 0} { // the first time it is interrupted
+		source, err := httpsource.New(fmt.Sprintf("%s/movie.mp4?expires=%d", movies.URL, time.Now().UnixNano()), &httpsource.Options{
+			Header:   http.Header{"Authorization": {"Bearer token"}},
+			Identity: "movie 4711",
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer source.CloseIdleConnections()
+		result, err := client.Upload(context.Background(), source, &tus.UploadOptions{StopAt: stopAt})
+		fmt.Println(result.Offset, result.Stats.ResumedFrom, err)
+	}
+	// Output:
+	// 3000 0 upload paused
+	// 6000 3000 <nil>
 }
 
 // Stat tells, before anything is uploaded, whether parallel parts are possible.

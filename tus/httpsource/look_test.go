@@ -20,8 +20,12 @@ import (
 func TestStatTellsWhatTheServerSays(t *testing.T) {
 	served := newSite(randomBytes(1000))
 	served.modified = longAgo
-	source := newSource(t, served.start(t)+"?token=secret", nil)
-	want := tus.SourceInfo{Name: "data.bin", Size: 1000, ModTime: longAgo, Version: `"v1"`}
+	url := served.start(t)
+	source := newSource(t, url+"?token=secret", nil)
+	want := tus.SourceInfo{
+		Name: "data.bin", Identity: url + "?1359227d95e1ba804467fce441aeb48f",
+		Size: 1000, ModTime: longAgo, Version: `"v1"`,
+	}
 	for range 3 {
 		if info := stat(t, source); info != want {
 			t.Fatalf("Stat tells %+v, want %+v", info, want)
@@ -146,7 +150,9 @@ func TestServerWithoutRangesIsAskedOnce(t *testing.T) {
 				test.serve(served, w, r)
 				return true
 			}
-			source := newSource(t, served.start(t), nil)
+			url := served.start(t)
+			source := newSource(t, url, nil)
+			test.want.Identity = url
 			if info := stat(t, source); info != test.want {
 				t.Fatalf("Stat tells %+v, want %+v", info, test.want)
 			}

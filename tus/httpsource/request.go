@@ -2,6 +2,8 @@ package httpsource
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -138,14 +140,19 @@ type origin struct{ scheme, host, port string }
 func originOf(u *url.URL) origin {
 	o := origin{scheme: strings.ToLower(u.Scheme), host: strings.ToLower(u.Hostname()), port: u.Port()}
 	if o.port == "" {
-		switch o.scheme {
-		case "http":
-			o.port = "80"
-		case "https":
-			o.port = "443"
-		}
+		o.port = defaultPort(o.scheme)
 	}
 	return o
+}
+
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "http":
+		return "80"
+	case "https":
+		return "443"
+	}
+	return ""
 }
 
 // parseURL parses the caller's URL. Errors name no credentials and no query.
@@ -176,6 +183,29 @@ func checkHTTP(u *url.URL) error {
 func redactURL(u *url.URL) string {
 	r := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	return r.String()
+}
+
+// identityOf is what tells u from other URLs. It may get into a fingerprint of the
+// caller's, and so into a store, so that of the query, which may be secret, it has
+// only a hash.
+func identityOf(u *url.URL) string {
+	o := originOf(u)
+	host := o.host
+	if strings.Contains(host, ":") { // IPv6
+		host = "[" + host + "]"
+	}
+	if o.port != defaultPort(o.scheme) {
+		host += ":" + o.port
+	}
+	id := url.URL{Scheme: o.scheme, Host: host, Path: u.Path, RawPath: u.RawPath}
+	if id.Path == "" {
+		id.Path = "/"
+	}
+	if u.RawQuery == "" {
+		return id.String()
+	}
+	sum := sha256.Sum256([]byte(u.RawQuery))
+	return id.String() + "?" + hex.EncodeToString(sum[:16])
 }
 
 // validHeader reports whether a header field of the caller can be sent as it is.

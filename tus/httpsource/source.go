@@ -1,6 +1,7 @@
 package httpsource
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -34,6 +35,15 @@ type Options struct {
 	// Cookie.
 	Header http.Header
 
+	// Identity is what an upload of the source is recognised by in another process,
+	// beside size, ModTime and ETag, where its fingerprint does not look at the
+	// content (fingerprint.Stat). "" means the URL without user and password, its
+	// query included. Set it, to a key of your own, where the URL of one and the same
+	// data changes, as with signatures in its query or links that are made for each
+	// download; and where one URL serves different data, by Header or user. Two
+	// sources with one Identity are taken for one another if the rest is equal.
+	Identity string
+
 	// StallTimeout cuts a request when for so long an answer, or a byte of it, was
 	// waited for in vain. 0 means 15 seconds, a negative value no limit. There is
 	// no limit on the duration of a body that moves.
@@ -52,6 +62,7 @@ type Options struct {
 // for concurrent use, and its readers are independent of each other.
 type Source struct {
 	url     *url.URL // without userinfo and fragment
+	id      string   // what it is recognised by
 	header  http.Header
 	client  *http.Client
 	stall   time.Duration // 0 for no limit
@@ -84,7 +95,7 @@ func New(rawURL string, opts *Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{
-		url: u, header: http.Header{}, client: httpClient(opts.HTTPClient),
+		url: u, id: cmp.Or(opts.Identity, identityOf(u)), header: http.Header{}, client: httpClient(opts.HTTPClient),
 		stall: opts.StallTimeout, retry: opts.Retry, onRetry: opts.OnRetry,
 		turn: make(chan struct{}, 1),
 	}
@@ -170,8 +181,8 @@ func (s *Source) Stat(ctx context.Context) (tus.SourceInfo, error) {
 		return tus.SourceInfo{}, err
 	}
 	return tus.SourceInfo{
-		Name: s.name(), Size: v.size, SizeUnknown: !v.sized, Sequential: !v.ranges && v.size > 0 || !v.sized,
-		ModTime: v.modTime, Version: v.etag,
+		Name: s.name(), Identity: s.id, Size: v.size, SizeUnknown: !v.sized,
+		Sequential: !v.ranges && v.size > 0 || !v.sized, ModTime: v.modTime, Version: v.etag,
 	}, nil
 }
 
