@@ -320,7 +320,7 @@ func (u *Uploader) adopt(c *candidate) error {
 		}
 		return u.adoptParts(c)
 	}
-	u.deferred = c.info.LengthDeferred
+	u.deferred, u.adopted = c.info.LengthDeferred, true
 	u.resumedAt(c.offset)
 	return u.acknowledge(c.offset)
 }

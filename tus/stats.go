@@ -26,7 +26,9 @@ type Stats struct {
 	Recoveries int
 	// Recreations counts uploads, or parts of a parallel one, that had to begin
 	// again from zero because the server forgot them (404 or 410) or has something
-	// of another length in their place, in this session or since an earlier one.
+	// of another length in their place, in this session or since an earlier one, or
+	// because their source can be read from its beginning only
+	// ([ErrNotRecoverable]).
 	Recreations int
 	// RepeatedFinals counts how often the final upload of a parallel one was
 	// asked for again after the answer was lost. Each may have left a complete

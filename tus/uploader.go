@@ -56,6 +56,7 @@ type Uploader struct {
 	candidates []*candidate
 	best       *candidate
 	forgotten  bool // an earlier upload is gone from the server
+	adopted    bool // a stored upload is gone on with
 
 	sums     sums    // see checksums.go
 	stream   *stream // of a source of unknown size; see stream.go
@@ -341,6 +342,10 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 		return StatePaused
 	case errors.Is(err, ErrUploadGone) && !u.given && u.created():
 		return u.forget(ctx)
+	case errors.Is(err, ErrNotRecoverable) && u.adopted && u.Stats().Sent == 0:
+		// The source cannot be read from where a stored upload stands, and no later
+		// session will do better.
+		return u.forget(ctx)
 	case errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized && u.hooks.canRenew() && u.renewed.spend(from):
 		u.renewing = true
 	case !u.client.retry.shouldRetry(err, u.budget.failures+1):
@@ -352,8 +357,8 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 	return from
 }
 
-// forget drops an upload of ours that the server no longer has; the next
-// state begins a new one.
+// forget drops an upload of ours that the server no longer has, or that the source
+// cannot be gone on with; the next state begins a new one.
 func (u *Uploader) forget(ctx context.Context) State {
 	u.mu.Lock()
 	lost := u.offset
@@ -361,7 +366,7 @@ func (u *Uploader) forget(ctx context.Context) State {
 	u.mu.Unlock()
 	u.position.moved(-lost, 0)
 	u.keeper.drop(ctx)
-	u.deferred, u.resuming, u.refusal = false, false, nil
+	u.deferred, u.resuming, u.refusal, u.adopted = false, false, nil, false
 	u.meter.update(func(s *Stats) { s.Recreations++ })
 	if err := u.budget.acknowledged(0); err != nil {
 		return StateFailed
