@@ -198,6 +198,12 @@ func (e *Error) outcomeUnknown() bool {
 	return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && e.StatusCode != http.StatusServiceUnavailable
 }
 
+// outcomeUnknown is the same for any error.
+func outcomeUnknown(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.outcomeUnknown()
+}
+
 // IsTemporary reports whether err is a failure that a later attempt may not
 // meet, as the default retry policy judges it. Errors of the context, of the
 // source and of the caller's hooks are not temporary.

@@ -116,8 +116,11 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	dog := watch(stall, c.crowd, cancel)
 	defer dog.stop()
 	reqCtx = httptrace.WithClientTrace(reqCtx, &httptrace.ClientTrace{
-		GotConn:        func(info httptrace.GotConnInfo) { dog.connected(info.Conn) },
-		Got1xxResponse: func(int, textproto.MIMEHeader) error { dog.informed(); return nil },
+		DNSStart:          func(httptrace.DNSStartInfo) { dog.dials() },
+		ConnectStart:      func(string, string) { dog.dials() },
+		TLSHandshakeStart: dog.dials,
+		GotConn:           func(info httptrace.GotConnInfo) { dog.connected(info.Conn) },
+		Got1xxResponse:    func(int, textproto.MIMEHeader) error { dog.informed(); return nil },
 	})
 
 	failed := func(err error) error {

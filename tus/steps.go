@@ -170,7 +170,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			return StateRecovering, nil
 		}
 	}
-	u.told = u.told || u.next.declares
+	u.told = u.told || u.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
 	if broken(err) {
 		u.settling = settlingTime(u.meter.sentUpTo()-u.next.offset, time.Since(start))
 	}
@@ -273,9 +273,10 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	if refusal := u.refusal; refusal != nil {
 		u.refusal = nil
 		switch {
-		case u.next.declares && !info.LengthDeferred && (u.told || !info.Complete()):
+		case u.next.declares && !info.LengthDeferred && (!info.Complete() || u.next.size == 0 && u.lengthRefused(refusal)):
 			// An earlier request that was cut told the length, perhaps after we had
-			// asked: to tell it twice is refused, and it is not told again.
+			// asked: to tell it twice is refused, and it is not told again. But a
+			// request that brought bytes, and completed the upload, was refused itself.
 			return StateReady, nil
 		case info.Complete():
 			return StateFailed, fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)
@@ -292,7 +293,8 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 // lengthRefused reports whether the server may have refused a request because an
 // earlier one, of which we saw no end, had told it the length already.
 func (u *Uploader) lengthRefused(err error) bool {
-	return u.told && u.next.declares && u.refusedAtEnd(err)
+	var e *Error
+	return u.told && u.next.declares && errors.As(err, &e) && e.StatusCode == http.StatusBadRequest
 }
 
 // matches checks that the upload on the server can be one of this source.

@@ -95,11 +95,18 @@ func TestLengthThatACutRequestToldLateMayHaveBeenAllThatWasMissing(t *testing.T)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 
-	// Without such a request, it is the refusal that it seems to be.
-	srv = tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.SetStatus(422)})
-	_, err = newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
-	wantError(t, err, tus.ErrUnconfirmed)
+	// Without such a request, or with bytes, it is the refusal that it seems to be.
+	for _, status := range []int{400, 422} {
+		for _, first := range []tustest.Action{nil, tustest.CutAfter(100), tustest.CutBefore()} {
+			srv := tustest.NewServer(t, nil)
+			if first != nil {
+				srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: first})
+			}
+			srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.SetStatus(status)})
+			_, err = newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+			wantError(t, err, tus.ErrUnconfirmed)
+		}
+	}
 }
 
 func TestLengthThatACutRequestToldLateDoesNotCostTheChecksum(t *testing.T) {

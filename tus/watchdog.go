@@ -28,6 +28,7 @@ type watchdog struct {
 	timer   *time.Timer
 	conn    net.Conn // that carries the request, once known
 	queued  int      // bytes in its send queue at the last look, -1 if unknown
+	dialing bool     // a connection is being made for the request
 	interim int      // answers that were not the last
 	stopped bool
 }
@@ -64,6 +65,13 @@ func (w *watchdog) connected(c net.Conn) {
 	w.conn, w.queued = c, -1
 	w.mu.Unlock()
 	w.moved()
+}
+
+// dials notes that a connection is being made, so that none of others is waited for.
+func (w *watchdog) dials() {
+	w.mu.Lock()
+	w.dialing = true
+	w.mu.Unlock()
 }
 
 // informed notes an answer that is not the last (1xx).
@@ -110,7 +118,7 @@ func (w *watchdog) look() {
 		}
 		w.queued = queued
 	}
-	if w.holds.Load() > 0 || w.conn == nil && w.crowd != nil && w.crowd.Load() > 0 {
+	if w.holds.Load() > 0 || w.crowd != nil && w.conn == nil && !w.dialing && w.crowd.Load() > 0 {
 		w.moved()
 	}
 	silent := time.Since(w.start) - time.Duration(w.last.Load())

@@ -1,7 +1,11 @@
 package tus_test
 
 import (
+	"context"
+	"errors"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"testing"
 	"time"
 
@@ -114,6 +118,41 @@ func TestConnectionThatIsNeverMadeIsCutInACrowdToo(t *testing.T) {
 		}
 		if took := time.Since(begin); failed != 1 || took > time.Minute {
 			t.Errorf("%d of 2 failed after %v", failed, took)
+		}
+	})
+}
+
+// TestConnectionThatIsBeingMadeIsNotWaitedForInACrowd has a network that swallows what
+// would open a second connection, while there is a lot going on on the first.
+func TestConnectionThatIsBeingMadeIsNotWaitedForInACrowd(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		data, _ := slowParts(h)
+		transport, swallow := &http.Transport{MaxConnsPerHost: 2}, make(chan struct{})
+		client := newClient(&tus.Options{HTTPClient: &http.Client{Transport: transport}, Retry: tus.RetryPolicy{MaxRetries: -1}})
+		dial, dials := transport.DialContext, 0
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dials++; dials == 1 {
+				return dial(ctx, network, address)
+			}
+			httptrace.ContextClientTrace(ctx).ConnectStart(network, address) // as a net.Dialer does
+			<-swallow
+			return nil, errors.New("swallowed")
+		}
+		begin := time.Now()
+		slow := make(chan error)
+		go func() {
+			_, err := client.Upload(t.Context(), tus.Bytes(data), whole())
+			slow <- err
+		}()
+		time.Sleep(time.Second) // the first has its connection
+		_, err := client.Upload(t.Context(), tus.Bytes(data), whole())
+		wantError(t, err, tus.ErrStalled)
+		if took := time.Since(begin); took > time.Minute {
+			t.Errorf("it took %v", took)
+		}
+		close(swallow)
+		if err := <-slow; err != nil {
+			t.Error(err)
 		}
 	})
 }
