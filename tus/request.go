@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"net/url"
 	"strings"
 	"time"
@@ -115,13 +114,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	}
 	dog := watch(stall, c.crowd, cancel)
 	defer dog.stop()
-	reqCtx = httptrace.WithClientTrace(reqCtx, &httptrace.ClientTrace{
-		DNSStart:          func(httptrace.DNSStartInfo) { dog.dials() },
-		ConnectStart:      func(string, string) { dog.dials() },
-		TLSHandshakeStart: dog.dials,
-		GotConn:           func(info httptrace.GotConnInfo) { dog.connected(info.Conn) },
-		Got1xxResponse:    func(int, textproto.MIMEHeader) error { dog.informed(); return nil },
-	})
+	reqCtx = httptrace.WithClientTrace(reqCtx, dog.trace())
 
 	failed := func(err error) error {
 		return &Error{Method: r.method, URL: redactURL(target), Offset: r.offset, Err: r.redact(err)}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http/httptrace"
+	"net/textproto"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +49,20 @@ func watch(timeout time.Duration, crowd *atomic.Int32, cut context.CancelCauseFu
 		w.mu.Unlock()
 	}
 	return w
+}
+
+// trace tells the watchdog what the transport does for the request.
+func (w *watchdog) trace() *httptrace.ClientTrace {
+	trace := &httptrace.ClientTrace{
+		GotConn:        func(info httptrace.GotConnInfo) { w.connected(info.Conn) },
+		Got1xxResponse: func(int, textproto.MIMEHeader) error { w.informed(); return nil },
+	}
+	if w.crowd != nil {
+		trace.DNSStart = func(httptrace.DNSStartInfo) { w.dials() }
+		trace.ConnectStart = func(string, string) { w.dials() }
+		trace.TLSHandshakeStart = w.dials
+	}
+	return trace
 }
 
 // moved notes that a byte moved or an answer arrived.

@@ -1,0 +1,124 @@
+package tus
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
+)
+
+// fingerprint recognises the source. A Read that hangs when ctx ends, although
+// its reader is closed then, is left behind.
+func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
+	type answer struct {
+		print    string
+		err      error
+		panicked any
+	}
+	_, seeks := u.source.(*seekSource)
+	reader := &sourceReaderAt{ctx: ctx, source: u.source, forward: u.info.Sequential && !seeks}
+	info := fingerprint.Info{Name: cmp.Or(u.info.Identity, u.info.Name), Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
+	answers := make(chan answer, 1)
+	go func() {
+		var a answer
+		defer func() {
+			a.panicked = recover()
+			reader.Close()
+			answers <- a
+		}()
+		a.print, a.err = u.client.fingerprinter.Fingerprint(ctx, reader, info)
+	}()
+	a, ok := receive(ctx, answers)
+	switch {
+	case !ok:
+		return "", contextError(ctx)
+	case a.panicked != nil: // in the caller's goroutine, who may recover from it
+		panic(a.panicked)
+	}
+	return a.print, a.err
+}
+
+// sourceReaderAt lets a fingerprint read a Source. It keeps the reader that it
+// opened last, for reads that follow each other.
+type sourceReaderAt struct {
+	ctx    context.Context
+	source Source
+	// forward says that going forward is better than opening again.
+	forward bool
+
+	mu     sync.Mutex
+	reader io.ReadCloser
+	at     int64       // position of reader
+	file   *os.File    // reader, if it can be read at any place
+	shift  int64       // how far places in file are from offsets
+	unbind func() bool // keeps the end of ctx from closing reader
+}
+
+func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return 0, contextError(s.ctx)
+	}
+	if _, skipped := s.reader.(*skippedFile); (skipped || s.forward && s.file == nil) && s.reader != nil && s.at < offset {
+		n, err := io.CopyN(io.Discard, s.reader, offset-s.at)
+		s.at += n
+		if err != nil {
+			return 0, err
+		}
+	}
+	if s.reader == nil || s.file == nil && s.at != offset {
+		if err := s.open(offset); err != nil {
+			return 0, err
+		}
+	}
+	if s.file != nil {
+		return s.file.ReadAt(p, offset+s.shift)
+	}
+	n, err := fill(s.reader, p)
+	s.at += int64(n)
+	if n == len(p) {
+		err = nil
+	}
+	return n, err
+}
+
+// open replaces the reader by one that is at offset. Where ctx ends, it is closed,
+// which may be all that ends a Read.
+func (s *sourceReaderAt) open(offset int64) error {
+	s.close()
+	r, err := s.source.Open(s.ctx, offset)
+	if err != nil {
+		return err
+	}
+	s.reader, s.at = r, offset
+	s.unbind = context.AfterFunc(s.ctx, func() { r.Close() })
+	s.file, s.shift = fileOf(r, offset)
+	return nil
+}
+
+// close closes the reader, or leaves a file for those who open it next.
+func (s *sourceReaderAt) close() {
+	if s.reader == nil {
+		return
+	}
+	source, ok := s.source.(*fileSource)
+	switch ours := s.unbind(); {
+	case !ours: // the end of ctx closes it
+	case ok && s.file != nil:
+		source.keep(s.file)
+	default:
+		s.reader.Close()
+	}
+	s.reader, s.file = nil, nil
+}
+
+func (s *sourceReaderAt) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.close()
+	return nil
+}
