@@ -174,11 +174,11 @@ func (s *Store) read(tx *bbolt.Tx) error {
 	}
 	ids := map[key][]string{}
 	err = records.ForEach(func(id, value []byte) error {
-		h, err := unpackHeader(id, value)
-		if err != nil {
-			return &storage.Error{Path: s.path, ID: printable(id), Err: err}
+		if value == nil {
+			return fmt.Errorf("%w: a bucket among the records", storage.ErrCorrupt)
 		}
-		ids[h.key] = append(ids[h.key], string(id))
+		k := indexKey(id, value)
+		ids[k] = append(ids[k], string(id))
 		return nil
 	})
 	if err == nil {

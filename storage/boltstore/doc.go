@@ -29,7 +29,8 @@
 // that is damaged, or no such database at all, is an error matching
 // [storage.ErrCorrupt]. With [CorruptMovedAside] it is renamed instead, and the
 // store begins anew. A single damaged record, whose place in the file is sound,
-// does not keep the store from being opened: Find and All report it.
+// does not keep the store from being opened: All reports it, and so does Find of
+// its fingerprint, as far as that can still be made out.
 //
 // # The file
 //

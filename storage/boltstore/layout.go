@@ -79,6 +79,24 @@ func unpack(id, value []byte) (storage.Record, error) {
 	return rec, nil
 }
 
+// indexKey is under which key a value is found. A header that is damaged must not
+// hide the record from the one who looks for it, so what can be told otherwise
+// counts then: the fingerprint in a record that is sound, or else the hash in the
+// header as it is, which may be right.
+func indexKey(id, value []byte) key {
+	h, err := unpackHeader(id, value)
+	if err == nil {
+		return h.key
+	}
+	if len(value) < headerSize {
+		return key{}
+	}
+	if rec, err := storage.Decode(value[headerSize:]); err == nil && rec.ID == string(id) {
+		return keyOf(rec.Fingerprint)
+	}
+	return key(value[8:24])
+}
+
 // formatSchema makes the value that says in which layout the file is: the number
 // and its checksum, as a damaged number must not pass for a newer release's.
 func formatSchema(version int) []byte {

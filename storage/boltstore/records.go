@@ -89,11 +89,13 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	return next, nil
 }
 
-// Delete is [storage.Store.Delete]. It deletes damaged records too.
+// Delete is [storage.Store.Delete]. It deletes damaged records too, by the ID that
+// the error about them has.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	id = unprintable(id)
 	if id == "" {
 		return nil
 	}
@@ -109,15 +111,11 @@ func (s *Store) remove(b *bbolt.Bucket, id []byte) (func(), error) {
 	if value == nil {
 		return nil, nil
 	}
-	h, headerErr := unpackHeader(id, value)
+	k := indexKey(id, value)
 	if err := b.Delete(id); err != nil {
 		return nil, s.about(id, err)
 	}
-	return func() {
-		if headerErr == nil {
-			s.index.remove(h.key, string(id))
-		}
-	}, nil
+	return func() { s.index.remove(k, string(id)) }, nil
 }
 
 // pageOfAll is how many records All reads at a time. In between it holds no
@@ -265,8 +263,17 @@ func (s *Store) about(id []byte, err error) error {
 	return &storage.Error{Path: s.path, ID: printable(id), Err: err}
 }
 
-// printable shows an ID that was read from a file, and may be anything.
+// printable shows an ID that was read from a file, and may be anything. A proper ID
+// stays as it is.
 func printable(id []byte) string {
 	q := strconv.Quote(string(id[:min(len(id), 64)]))
 	return q[1 : len(q)-1]
+}
+
+// unprintable is the reverse of printable.
+func unprintable(id string) string {
+	if raw, err := strconv.Unquote(`"` + id + `"`); err == nil {
+		return raw
+	}
+	return id
 }

@@ -1,0 +1,102 @@
+package boltstore_test
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+// replaceRecord stores what change makes of a record's key and value in the file.
+func replaceRecord(t *testing.T, path, id string, change func(key, value []byte) ([]byte, []byte)) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket([]byte("records"))
+		key, value := change([]byte(id), bytes.Clone(b.Get([]byte(id))))
+		return errors.Join(b.Delete([]byte(id)), b.Put(key, value))
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// One wrong bit must not hide the records of all other uploads. What is found by
+// its fingerprint is told as long as the fingerprint can be made out.
+func TestDamagedHeaderHidesNoOtherRecord(t *testing.T) {
+	flip := func(at int) func(key, value []byte) ([]byte, []byte) {
+		return func(key, value []byte) ([]byte, []byte) {
+			value[at] ^= 1
+			return key, value
+		}
+	}
+	for name, test := range map[string]struct {
+		damage func(key, value []byte) ([]byte, []byte)
+		found  bool // to be damaged, by its fingerprint
+	}{
+		"revision": {flip(7), true},
+		"hash":     {flip(10), true},
+		"checksum": {flip(24), true},
+		"revision and record": {func(key, value []byte) ([]byte, []byte) {
+			value[7] ^= 1
+			value[len(value)/2] ^= 1
+			return key, value
+		}, true},
+		"ID":          {func(key, value []byte) ([]byte, []byte) { key[3] ^= 1; return key, value }, true},
+		"ID, no text": {func(key, value []byte) ([]byte, []byte) { key[3] ^= 0x80; return key, value }, true},
+		"cut off":     {func(key, value []byte) ([]byte, []byte) { return key, value[:5] }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "uploads.db")
+			s := open(t, path, nil)
+			good, bad, other := put(t, s, record("key", 0)), put(t, s, record("key", 0)), put(t, s, record("other", 0))
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			replaceRecord(t, path, bad.ID, test.damage)
+
+			s = open(t, path, nil)
+			var damaged string // the ID
+			yielded := 0
+			for rec, err := range s.All(t.Context()) {
+				var located *storage.Error
+				switch yielded++; {
+				case err == nil && (rec.ID == good.ID || rec.ID == other.ID):
+				case errors.Is(err, storage.ErrCorrupt) && errors.As(err, &located) && located.Path == path:
+					damaged = located.ID
+				default:
+					t.Errorf("All yields %v, %v", rec, err)
+				}
+			}
+			if yielded != 3 || damaged == "" {
+				t.Errorf("All yields %d times and tells of damage of %q, want 3 and an ID", yielded, damaged)
+			}
+			if found, err := s.Find(t.Context(), "other"); len(found) != 1 || err != nil {
+				t.Errorf("found %v, %v of another fingerprint", found, err)
+			}
+			found, err := s.Find(t.Context(), "key")
+			if len(found) != 1 || found[0].ID != good.ID || errors.Is(err, storage.ErrCorrupt) != test.found {
+				t.Errorf("found %v, %v, want the sound record", found, err)
+			}
+
+			if err := s.Delete(t.Context(), damaged); err != nil {
+				t.Fatal(err)
+			}
+			if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
+				t.Errorf("found %v, %v after Delete of the damaged one", found, err)
+			}
+			for rec, err := range s.All(t.Context()) {
+				if err != nil {
+					t.Errorf("All yields %v, %v after Delete of the damaged one", rec, err)
+				}
+			}
+		})
+	}
+}
