@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -41,6 +42,9 @@ const (
 	// CorruptMovedAside makes Open rename the file to its path with
 	// ".corrupt-" and the time appended, and begin with an empty store. What was
 	// known of uploads is lost with it. [Store.MovedAside] tells the new name.
+	// That goes for a sound file of another program too, so the path should be
+	// one that nobody else would use. The file is never changed, and never moved
+	// while somebody has it locked, as bbolt does with a database in use.
 	CorruptMovedAside
 )
 
@@ -82,22 +86,46 @@ func Open(path string, opts *Options) (*Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), max(o.LockTimeout, 0))
 	defer cancel()
 
-	s := &Store{path: path}
-	s.changes.commit = s.commit
 	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, atPath(path, err)
 	}
-	if err := s.inspect(ctx, o.OnCorrupt); err != nil {
-		return nil, s.failure(err)
+	aside := ""
+	for {
+		s := &Store{path: path, aside: aside}
+		s.changes.commit = s.commit
+		again, err := s.begin(ctx, o.OnCorrupt)
+		switch {
+		case err != nil:
+			return nil, err
+		case !again:
+			return s, nil
+		}
+		aside = s.aside
+	}
+}
+
+// begin opens the file and reads what has to be known of it. It reports true, and
+// leaves the file closed, if it found a file that is no longer at the path, as it
+// had to be moved aside. After an error the file is closed too.
+func (s *Store) begin(ctx context.Context, policy CorruptPolicy) (again bool, err error) {
+	if err := s.inspect(ctx, policy); err != nil {
+		return false, s.failure(err)
 	}
 	if err := s.open(ctx); err != nil {
-		return nil, err
+		return false, err
 	}
-	if err := s.load(); err != nil {
-		s.Close()
-		return nil, err
+	err = s.load()
+	if err == nil {
+		return false, nil
 	}
-	return s, nil
+	defer s.Close()
+	if policy != CorruptMovedAside || !errors.Is(err, storage.ErrCorrupt) {
+		return false, err
+	}
+	if err := s.moveLoaded(); err != nil {
+		return false, s.failure(err)
+	}
+	return true, nil
 }
 
 // open lets bbolt open the file, which was inspected or does not exist.

@@ -205,7 +205,20 @@ func TestNewerLayoutIsRefusedAndKept(t *testing.T) {
 	}
 }
 
-func TestOtherDatabasesAreCorrupt(t *testing.T) {
+// otherDatabases are files that bbolt can open, but that are none of this package.
+func otherDatabases(t *testing.T) map[string][]byte {
+	files := map[string][]byte{
+		"with a bucket among the records": database(t, func(tx *bbolt.Tx) error {
+			if err := buckets(map[string]map[string]string{"schema": {"version": "1 90f599e3"}})(tx); err != nil {
+				return err
+			}
+			b, err := tx.CreateBucket([]byte("records"))
+			if err == nil {
+				_, err = b.CreateBucket([]byte("a"))
+			}
+			return err
+		}),
+	}
 	for name, content := range map[string]map[string]map[string]string{
 		"of something else": {"passwords": {"root": "toor"}},
 		"without records":   {"schema": {"version": "1 90f599e3"}},
@@ -213,8 +226,15 @@ func TestOtherDatabasesAreCorrupt(t *testing.T) {
 		"version zero":      {"schema": {"version": "0 629e1ae0"}, "records": {}},
 		"wrong checksum":    {"schema": {"version": "2 00000000"}, "records": {}},
 	} {
+		files[name] = database(t, buckets(content))
+	}
+	return files
+}
+
+func TestOtherDatabasesAreCorrupt(t *testing.T) {
+	for name, data := range otherDatabases(t) {
 		path := filepath.Join(t.TempDir(), "uploads.db")
-		write(t, path, database(t, buckets(content)))
+		write(t, path, data)
 		if _, err := boltstore.Open(path, nil); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("database %s: %v, want ErrCorrupt", name, err)
 		}

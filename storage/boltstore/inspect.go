@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -86,11 +87,26 @@ func ignoreNotExist(err error) error {
 	return err
 }
 
-// moveAside gives the file another name. Others who have found it damaged too will
-// see, when they get the lock, that it is no longer there.
-func (s *Store) moveAside(f *os.File) error {
+// moveLoaded moves the file aside that bbolt has open, and so locked. It does
+// nothing if somebody else has done so before bbolt got the lock.
+func (s *Store) moveLoaded() error {
+	mine, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	now, err := os.Stat(s.path)
+	if err != nil || !os.SameFile(mine, now) {
+		return ignoreNotExist(err)
+	}
+	return s.moveAside(s)
+}
+
+// moveAside gives the file another name, which is locked and closed by c. Others
+// who have found it damaged too will see, when they get the lock, that it is no
+// longer there.
+func (s *Store) moveAside(c io.Closer) error {
 	aside := s.path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-	if err := renameOpen(f, s.path, aside); err != nil {
+	if err := renameOpen(c, s.path, aside); err != nil {
 		return fmt.Errorf("moving the damaged file aside: %w", err)
 	}
 	s.aside = aside

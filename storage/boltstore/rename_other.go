@@ -2,7 +2,10 @@
 
 package boltstore
 
-import "os"
+import (
+	"io"
+	"os"
+)
 
-// renameOpen renames a file that is open.
-func renameOpen(_ *os.File, from, to string) error { return os.Rename(from, to) }
+// renameOpen renames a file that c holds open.
+func renameOpen(_ io.Closer, from, to string) error { return os.Rename(from, to) }

@@ -1,10 +1,13 @@
 package boltstore
 
-import "os"
+import (
+	"io"
+	"os"
+)
 
-// renameOpen renames a file that is open. Here it has to be closed first; another
-// process that has opened it in between makes the renaming fail.
-func renameOpen(f *os.File, from, to string) error {
-	f.Close()
+// renameOpen renames a file that c holds open. Here it has to be closed first;
+// another process that has opened it in between makes the renaming fail.
+func renameOpen(c io.Closer, from, to string) error {
+	c.Close()
 	return os.Rename(from, to)
 }
