@@ -13,14 +13,14 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/internal/durable"
 )
 
-// maxFileSize is the most that is read of a file, in bytes. No record is as large.
+// maxFileSize is the most that is read of a record, in bytes. None is as large.
 const maxFileSize = 64 << 20
 
 // read returns the record at a place. Its errors are about that record, but for
 // fs.ErrNotExist.
 func (s *Store) read(ctx context.Context, p place) (storage.Record, error) {
 	path := s.path(p)
-	data, err := readFile(ctx, path)
+	data, err := readFile(ctx, path, maxFileSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return storage.Record{}, fs.ErrNotExist
 	}
@@ -40,14 +40,15 @@ func (s *Store) read(ctx context.Context, p place) (storage.Record, error) {
 	return rec, nil
 }
 
-func readFile(ctx context.Context, path string) (data []byte, err error) {
+// readFile reads a regular file of at most limit bytes.
+func readFile(ctx context.Context, path string, limit int64) (data []byte, err error) {
 	err = retry(ctx, func() error {
 		// Opening a pipe would wait for a writer.
 		info, err := os.Lstat(path)
 		if err != nil {
 			return err
 		}
-		if !info.Mode().IsRegular() || info.Size() > maxFileSize {
+		if !info.Mode().IsRegular() || info.Size() > limit {
 			return fmt.Errorf("%w: not a regular file, or too large", storage.ErrCorrupt)
 		}
 		f, err := os.Open(path)
@@ -55,7 +56,7 @@ func readFile(ctx context.Context, path string) (data []byte, err error) {
 			return err
 		}
 		defer f.Close()
-		data, err = io.ReadAll(io.LimitReader(f, maxFileSize))
+		data, err = io.ReadAll(io.LimitReader(f, limit))
 		return err
 	})
 	return data, err

@@ -348,6 +348,7 @@ func TestHintsMayBeMissingOrWrong(t *testing.T) {
 	for name, spoil := range map[string]func(hint string) error{
 		"missing": os.Remove,
 		"empty":   func(hint string) error { return os.Truncate(hint, 0) },
+		"huge":    func(hint string) error { return os.Truncate(hint, 1<<30) },
 		"garbage": func(hint string) error { return os.WriteFile(hint, []byte(strings.Repeat("../", 11)[:32]), 0o600) },
 		"of no record": func(hint string) error {
 			return os.WriteFile(hint, []byte(strings.Repeat("0", 32)), 0o600)

@@ -1,9 +1,11 @@
 package filestore
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -56,7 +58,7 @@ func (s *Store) path(p place) string { return filepath.Join(s.dir, p.shard, p.na
 // names returns what there is in a shard, of ours or not.
 func (s *Store) names(shard string) ([]string, error) {
 	dir := filepath.Join(s.dir, shard)
-	f, err := os.Open(dir)
+	f, err := openFolder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -73,10 +75,22 @@ func (s *Store) names(shard string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
+func openFolder(dir string) (*os.File, error) {
+	// Opening a pipe would wait for a writer.
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%w: not a folder", storage.ErrCorrupt)
+	}
+	return os.Open(dir)
+}
+
 // locate looks for a record of which only the ID is known: where the hint says, and
 // without one everywhere.
-func (s *Store) locate(id string) (p place, found bool, err error) {
-	if p, ok := s.hinted(id); ok {
+func (s *Store) locate(ctx context.Context, id string) (p place, found bool, err error) {
+	if p, ok := s.hinted(ctx, id); ok {
 		return p, true, nil
 	}
 	suffix := place{id: id}.name()
@@ -105,11 +119,11 @@ func (s *Store) locate(id string) (p place, found bool, err error) {
 func (s *Store) hintPath(id string) string { return filepath.Join(s.hintDir(), id) }
 
 // hinted returns where a record is, if there is a hint that is right.
-func (s *Store) hinted(id string) (place, bool) {
+func (s *Store) hinted(ctx context.Context, id string) (place, bool) {
 	if (storage.Record{ID: id, Fingerprint: "f"}).Validate() != nil {
 		return place{}, false // and not the name of a file
 	}
-	hash, err := os.ReadFile(s.hintPath(id))
+	hash, err := readFile(ctx, s.hintPath(id), hashLength)
 	if err != nil || len(hash) != hashLength {
 		return place{}, false
 	}
@@ -125,8 +139,21 @@ func (s *Store) hinted(id string) (place, bool) {
 	return p, err == nil
 }
 
+// hint needs the lock, so that nobody else writes the file.
 func (s *Store) hint(p place) {
-	if os.WriteFile(s.hintPath(p.id), []byte(p.hash), 0o600) != nil {
-		os.Remove(s.hintPath(p.id)) // it might be half of one
+	path := s.hintPath(p.id)
+	// What is there is not written to: it may be a pipe, which waits for a reader.
+	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
+	f, err := os.OpenFile(path, flags, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		os.Remove(path)
+		f, err = os.OpenFile(path, flags, 0o600)
+	}
+	if err != nil {
+		return
+	}
+	_, err = f.WriteString(p.hash)
+	if errors.Join(err, f.Close()) != nil {
+		os.Remove(path) // it might be half of one
 	}
 }

@@ -104,7 +104,7 @@ func (s *Store) replace(ctx context.Context, p place, rec storage.Record, temp s
 		return s.rename(ctx, temp, p)
 	}
 	// The ID must not be that of a record with another fingerprint either.
-	if _, exists := s.hinted(rec.ID); exists {
+	if _, exists := s.hinted(ctx, rec.ID); exists {
 		return s.refusal(p, rec, nil)
 	}
 	if err := s.rename(ctx, temp, p); err != nil {
@@ -150,7 +150,7 @@ func (s *Store) delete(ctx context.Context, id string) (place, error) {
 		return place{}, err
 	}
 	defer unlock()
-	p, found, err := s.locate(id)
+	p, found, err := s.locate(ctx, id)
 	if err != nil || !found {
 		return place{}, err
 	}
