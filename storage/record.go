@@ -205,13 +205,14 @@ func (r Record) validateTimes() error {
 }
 
 // validateText bounds the strings and finds those that JSON cannot hold. The
-// fingerprint and the values of metadata may be binary.
+// fingerprint and the values of metadata may be binary. Errors do not quote them, as
+// URLs may be secret.
 func (r Record) validateText() error {
 	total := len(r.Fingerprint)
 	check := func(what, s string) error {
 		total += len(s)
 		if !utf8.ValidString(s) {
-			return invalid("%s is not UTF-8: %q", what, clip(s))
+			return invalid("%s is not UTF-8", what)
 		}
 		return nil
 	}

@@ -80,6 +80,21 @@ func TestValidateBoundsText(t *testing.T) {
 	}
 }
 
+// Who has an upload URL may have the upload.
+func TestErrorsOfRecordsContainNoURL(t *testing.T) {
+	const url = "https://example.org/files/secret?token=secret\xff"
+	for name, rec := range map[string]storage.Record{
+		"endpoint":      {ID: "a", Fingerprint: "f", Endpoint: url},
+		"upload URL":    {ID: "a", Fingerprint: "f", UploadURL: url},
+		"URL of a part": {ID: "a", Fingerprint: "f", Parts: []storage.Part{{UploadURL: url}}},
+	} {
+		err := rec.Validate()
+		if !errors.Is(err, storage.ErrInvalidRecord) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s that is not UTF-8: %v", name, err)
+		}
+	}
+}
+
 func TestErrorsOfRecordsStayShort(t *testing.T) {
 	err := storage.Record{ID: strings.Repeat("/", 1000)}.Validate()
 	if !errors.Is(err, storage.ErrInvalidRecord) || len(err.Error()) > 200 {

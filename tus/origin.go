@@ -35,6 +35,7 @@ func parseURL(kind, raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w: %s %s: %v", ErrInvalidInput, kind, redactURL(u), err)
 	}
 	u.Fragment, u.RawFragment = "", ""
+	u.RawQuery = escapeQuery(u.RawQuery)
 	return u, nil
 }
 
@@ -62,7 +63,28 @@ func resolveLocation(base *url.URL, location string) (*url.URL, error) {
 	}
 	u.User = nil
 	u.Fragment, u.RawFragment = "", ""
+	u.RawQuery = escapeQuery(u.RawQuery)
 	return u, nil
+}
+
+// escapeQuery escapes the bytes that no URL may have in its query, as browsers do.
+// Package url takes the query as it is, and a record of the upload cannot hold what
+// is not UTF-8, nor a request line a space. All else stays as it is, since it may be
+// signed.
+func escapeQuery(query string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(query) {
+		switch c := query[i]; {
+		case c <= ' ' || c >= 0x7f || strings.IndexByte(`"#<>`, c) >= 0:
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // redactURL is u without what may be secret: userinfo, query and fragment, and all that

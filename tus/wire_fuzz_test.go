@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -93,7 +94,7 @@ func FuzzParseRetryAfter(f *testing.F) {
 }
 
 func FuzzResolveLocation(f *testing.F) {
-	for _, seed := range []string{"", "/files/1", "1", "../1", "//other/1", "http://other/1", "https://u:p@other:1/1?q#f", "ftp://x/", "javascript:alert(1)", "http:", "http:///x", "http:1", "\\\\other\\1", "http://[::1]:80/", "?q", "#f", "/%2e%2e/", "http://other\r\nX: y/"} {
+	for _, seed := range []string{"", "/files/1", "1", "../1", "//other/1", "http://other/1", "https://u:p@other:1/1?q#f", "ftp://x/", "javascript:alert(1)", "http:", "http:///x", "http:1", "\\\\other\\1", "http://[::1]:80/", "?q", "#f", "/%2e%2e/", "http://other\r\nX: y/", "/1?name=caf\xe9", "?a b", "?%2f%zz"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, location string) {
@@ -107,6 +108,9 @@ func FuzzResolveLocation(f *testing.F) {
 		}
 		if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 			t.Errorf("%q resolves to %q", location, u)
+		}
+		if !utf8.ValidString(u.String()) {
+			t.Errorf("%q resolves to %q, which cannot be stored", location, u)
 		}
 		again, err := url.Parse(u.String())
 		if err != nil || again.Host != u.Host || again.Scheme != u.Scheme {
