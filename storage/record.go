@@ -81,7 +81,9 @@ type Part struct {
 }
 
 // Lease is a claim to be the only one at work on an upload. It ends by itself, so
-// that an upload whose process died can be taken over.
+// that an upload whose process died can be taken over. It is short, and renewed for
+// as long as the work takes: one that ends more than two minutes from now was made
+// by a clock that was wrong, and counts as over.
 type Lease struct {
 	// Holder is a random name of the uploader that holds the lease.
 	Holder string
@@ -100,10 +102,19 @@ func NewID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// longestLease is twice the lease that package tus takes, which leaves room for
+// clocks that differ a little.
+const longestLease = 2 * time.Minute
+
 // Expired reports whether the server has forgotten the upload at the time now,
-// and no lease says that somebody is still at work on it.
+// and no [Lease] says that somebody is still at work on it. Both are told by now,
+// so it should be the present.
 func (r Record) Expired(now time.Time) bool {
-	running := r.Lease != nil && r.Lease.Until.After(now)
+	left := time.Duration(0)
+	if r.Lease != nil {
+		left = r.Lease.Until.Sub(now)
+	}
+	running := left > 0 && left <= longestLease
 	return !r.Expires.IsZero() && !r.Expires.After(now) && !running
 }
 

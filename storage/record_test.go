@@ -80,6 +80,25 @@ func TestValidateBoundsText(t *testing.T) {
 	}
 }
 
+// A lease lasts a minute. One that seems to last for years is of a clock that was
+// wrong; it must not keep a record for years.
+func TestLeaseKeepsARecordForAShortTimeOnly(t *testing.T) {
+	now := time.Now()
+	for left, expired := range map[time.Duration]bool{
+		-time.Nanosecond: true, 0: true, time.Nanosecond: false, time.Minute: false, 2 * time.Minute: false,
+		2*time.Minute + 1: true, time.Hour: true, math.MaxInt64: true,
+	} {
+		rec := storage.Record{Expires: now.Add(-time.Second), Lease: &storage.Lease{Until: now.Add(left)}}
+		if rec.Expired(now) != expired {
+			t.Errorf("expired is %v with %v left of the lease", !expired, left)
+		}
+		rec.Expires = now.Add(time.Second)
+		if rec.Expired(now) {
+			t.Errorf("expired before its time with %v left of the lease", left)
+		}
+	}
+}
+
 // Who has an upload URL may have the upload.
 func TestErrorsOfRecordsContainNoURL(t *testing.T) {
 	const url = "https://example.org/files/secret?token=secret\xff"

@@ -182,15 +182,17 @@ func deleteExpiredSparesLeases(t *testing.T, s storage.Store) {
 		add("expired", -time.Duration(i+1)*time.Hour, 0)
 	}
 	add("expired, lease running", -time.Second, time.Second)
+	add("expired, lease of a clock that was ahead", -time.Second, time.Hour)
 	add("expires later", time.Second, 0)
 	add("never expires", 0, 0)
 
 	n, err := storage.DeleteExpired(t.Context(), s, now)
-	if err != nil || n != 52 {
-		t.Errorf("DeleteExpired: %d, %v, want 52", n, err)
+	if err != nil || n != 53 {
+		t.Errorf("DeleteExpired: %d, %v, want 53", n, err)
 	}
 	for fingerprint, want := range map[string]int{
-		"expired": 0, "expired, lease over": 0, "expired, lease running": 1, "expires later": 1, "never expires": 1,
+		"expired": 0, "expired, lease over": 0, "expired, lease of a clock that was ahead": 0,
+		"expired, lease running": 1, "expires later": 1, "never expires": 1,
 	} {
 		if n := len(find(t, s, fingerprint)); n != want {
 			t.Errorf("%d records that are %q, want %d", n, fingerprint, want)
