@@ -29,8 +29,10 @@
 //
 // The hash is the first half of the SHA-256 of the fingerprint in hexadecimal, and
 // the folder above it, one of 64, its first byte modulo 64. So Find reads the names
-// in one folder, and the files that it is about. What is in the folder id only saves
-// time: all that matters is in the records.
+// in one folder, and the files that it is about. What is in the folder id saves time,
+// and keeps an ID from being used again under another fingerprint: where its file
+// there was deleted by hand, Put cannot tell. IDs of [storage.NewID] are never the
+// same. All else that matters is in the records.
 //
 // A file may be deleted by hand. One that was changed by hand is damaged, as its
 // checksum is no longer right; the others do not suffer from it.
