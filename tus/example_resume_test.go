@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http/httptest"
+	"path"
+	"strings"
 
+	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -68,4 +73,44 @@ func ExampleClient_PreviousUploads() {
 	// upload paused
 	// 1 unfinished, of 1000000 bytes
 	// 300000 <nil>
+}
+
+// object is a source of one's own: data under a key, as in a bucket.
+type object struct{ key, etag, data string }
+
+func (o object) Stat(context.Context) (tus.SourceInfo, error) {
+	return tus.SourceInfo{Name: path.Base(o.key), Identity: o.key, Size: int64(len(o.data)), Version: o.etag}, nil
+}
+
+func (o object) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(o.data[offset:])), nil
+}
+
+// An interrupted upload is found by the identity of its source, where its fingerprint
+// reads nothing.
+func ExampleSourceInfo() {
+	server := httptest.NewServer(tustest.NewHandler(nil))
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", &tus.Options{Store: &storage.Memory{}, Fingerprinter: fingerprint.Stat{}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	spring := object{key: "spring/photo.jpg", etag: "v1", data: "tulips"}
+	autumn := object{key: "autumn/photo.jpg", etag: "v1", data: "leaves"}
+
+	// Half of it, and then the network is gone.
+	_, err = client.Upload(ctx, spring, &tus.UploadOptions{StopAt: 3})
+	fmt.Println(err)
+	for _, source := range []object{autumn, spring} {
+		result, err := client.Upload(ctx, source, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(source.key, "goes on from byte", result.Stats.ResumedFrom)
+	}
+	// Output:
+	// upload paused
+	// autumn/photo.jpg goes on from byte 0
+	// spring/photo.jpg goes on from byte 3
 }
