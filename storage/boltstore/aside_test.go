@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -39,39 +38,6 @@ func TestOtherDatabaseIsMovedAsideOnRequest(t *testing.T) {
 				t.Errorf("found %v, %v, moved to %q", found, err, s.MovedAside())
 			}
 		})
-	}
-}
-
-// Several who find the same database do not move each other's new file.
-func TestOtherDatabaseIsMovedAsideOnce(t *testing.T) {
-	data := otherDatabases(t)["of something else"]
-	for range 10 {
-		path := filepath.Join(t.TempDir(), "uploads.db")
-		write(t, path, data)
-		const openers = 4
-		errs := make(chan error, openers)
-		for range openers {
-			go func() {
-				s, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside, LockTimeout: time.Minute})
-				if err == nil {
-					_, err = s.Put(t.Context(), record("key", 0))
-					err = errors.Join(err, s.Close())
-				}
-				errs <- err
-			}()
-		}
-		for range openers {
-			if err := <-errs; err != nil {
-				t.Error(err)
-			}
-		}
-		if files, err := filepath.Glob(path + ".corrupt-*"); len(files) != 1 {
-			t.Errorf("%d files were moved aside, want 1 (%v)", len(files), err)
-		}
-		s := open(t, path, nil)
-		if found, err := s.Find(t.Context(), "key"); len(found) != openers || err != nil {
-			t.Errorf("found %d records, %v, want %d", len(found), err, openers)
-		}
 	}
 }
 

@@ -286,34 +286,39 @@ func TestDamagedFileIsMovedAsideOnRequest(t *testing.T) {
 	}
 }
 
-// Several who find the same damage do not move each other's new file.
-func TestDamagedFileIsMovedAsideOnce(t *testing.T) {
-	for range 10 {
-		path := filepath.Join(t.TempDir(), "uploads.db")
-		write(t, path, bytes.Repeat([]byte("damaged"), 10_000))
-		const openers = 4
-		errs := make(chan error, openers)
-		for range openers {
-			go func() {
-				s, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside, LockTimeout: time.Minute})
-				if err == nil {
-					_, err = s.Put(t.Context(), record("key", 0))
-					err = errors.Join(err, s.Close())
-				}
-				errs <- err
-			}()
-		}
-		for range openers {
-			if err := <-errs; err != nil {
-				t.Error(err)
+// Several who find the same damage, or the same database of something else, do not move
+// each other's new file.
+func TestFileIsMovedAsideOnce(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"damaged": bytes.Repeat([]byte("damaged"), 10_000), "of something else": otherDatabases(t)["of something else"],
+	} {
+		for range 10 {
+			path := filepath.Join(t.TempDir(), "uploads.db")
+			write(t, path, data)
+			const openers = 4
+			errs := make(chan error, openers)
+			for range openers {
+				go func() {
+					s, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside, LockTimeout: time.Minute})
+					if err == nil {
+						_, err = s.Put(t.Context(), record("key", 0))
+						err = errors.Join(err, s.Close())
+					}
+					errs <- err
+				}()
 			}
-		}
-		if files, err := filepath.Glob(path + ".corrupt-*"); len(files) != 1 {
-			t.Errorf("%d files were moved aside, want 1 (%v)", len(files), err)
-		}
-		s := open(t, path, nil)
-		if found, err := s.Find(t.Context(), "key"); len(found) != openers || err != nil {
-			t.Errorf("found %d records, %v, want %d", len(found), err, openers)
+			for range openers {
+				if err := <-errs; err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if files, err := filepath.Glob(path + ".corrupt-*"); len(files) != 1 {
+				t.Errorf("%s: %d files were moved aside, want 1 (%v)", name, len(files), err)
+			}
+			s := open(t, path, nil)
+			if found, err := s.Find(t.Context(), "key"); len(found) != openers || err != nil {
+				t.Errorf("%s: found %d records, %v, want %d", name, len(found), err, openers)
+			}
 		}
 	}
 }
