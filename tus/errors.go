@@ -113,6 +113,10 @@ var errNothingStored = errors.New("server stored nothing of what was sent")
 // than had. A duplicated or reordered answer does that; only HEAD tells.
 var errAhead = errors.New("server confirmed bytes that had not been sent")
 
+// errOtherAnswer is the answer to a creation in place of that to another request, as
+// something in between makes that answers twice. What the request did only HEAD tells.
+var errOtherAnswer = errors.New("answer is one to a creation")
+
 // errStillConcatenating is a final upload that the server is not done with.
 var errStillConcatenating = errors.New("final upload is not complete yet")
 
@@ -171,7 +175,8 @@ func (e *Error) Temporary() bool {
 	switch code := e.StatusCode; {
 	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed):
 		return false
-	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errAhead):
+	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating),
+		errors.Is(e.Err, errAhead), errors.Is(e.Err, errOtherAnswer):
 		return true
 	case code == 0:
 		return temporaryCause(e.Err)
@@ -192,7 +197,10 @@ func (e *Error) Temporary() bool {
 // served.
 func (e *Error) outcomeUnknown() bool {
 	var dial *net.OpError
-	if e.StatusCode == 0 {
+	switch {
+	case errors.Is(e.Err, errOtherAnswer):
+		return true
+	case e.StatusCode == 0:
 		return temporaryCause(e.Err) && !(errors.As(e.Err, &dial) && dial.Op == "dial")
 	}
 	return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && e.StatusCode != http.StatusServiceUnavailable

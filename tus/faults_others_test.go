@@ -47,6 +47,8 @@ func creationRows() []faultRow {
 	add("interim answers", tustest.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
 	add("endless body of the answer", tustest.EndlessAnswer(), fine(0), fine(0))
 	add("answered twice", tustest.AnswerTwice(), fine(2).again(request), fine(0))
+	// The creation of another part may be taken for answered, by the URL of the first.
+	rows[len(rows)-1].but[parallel] = fine(3).again(request).creating(1)
 	add("307 in the origin", tustest.Redirect(307, ""), repeated, fine(1).again(request).creating(1))
 	rows = append(rows,
 		faultRow{name: "307 to another origin", on: creating, with: func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) },

@@ -63,7 +63,7 @@ func (c *Client) head(ctx context.Context, u *url.URL, hooks hookSet, m *meter) 
 	if err != nil {
 		return Info{}, err
 	}
-	if err := r.checkUpload(resp); err != nil {
+	if err := c.checkUpload(r, resp); err != nil {
 		return Info{}, err
 	}
 	info, err := readInfo(resp)

@@ -51,7 +51,7 @@ func (c *Client) patch(ctx context.Context, u *url.URL, p chunk, hooks hookSet, 
 	if err != nil {
 		return patched{}, err
 	}
-	if err := r.checkUpload(resp); err != nil {
+	if err := c.checkUpload(r, resp); err != nil {
 		return patched{}, err
 	}
 	offset, present, err := parseInteger(resp.Header, headerUploadOffset)
@@ -80,7 +80,11 @@ func offsetBeyond(offset, end int64) error {
 
 // checkUpload is check for a request to an upload URL, where 404 and 410 mean
 // that the upload is gone.
-func (r *request) checkUpload(resp *Response) error {
+func (c *Client) checkUpload(r *request, resp *Response) error {
+	if resp.StatusCode == http.StatusCreated && resp.Header.Get(headerLocation) != "" {
+		c.CloseIdleConnections() // on one of them, answers are out of step
+		return r.fail(resp, errOtherAnswer)
+	}
 	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
 		return r.fail(resp, ErrUploadGone)
 	}

@@ -55,6 +55,9 @@ func (p *position) expires(at time.Time) {
 	p.whole.expiresAt(first)
 }
 
+// errURLTaken is a part that was given the URL of another.
+var errURLTaken = fmt.Errorf("%w: two parts were given the URL", ErrProtocol)
+
 // created takes over the URL of the part, and stores it before the first byte.
 // Two parts with one URL, as a proxy that answers twice would make, would end in
 // other bytes than the source's.
@@ -63,7 +66,7 @@ func (p *position) created(ctx context.Context, at *url.URL) error {
 	u.parts.saving.Lock()
 	defer u.parts.saving.Unlock()
 	if u.parts.has(at) {
-		return fmt.Errorf("%w: two parts were given the URL %s", ErrProtocol, redactURL(at))
+		return fmt.Errorf("%w %s", errURLTaken, redactURL(at))
 	}
 	again := p.part.location() != nil
 	p.part.locate(at)

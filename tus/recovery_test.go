@@ -63,6 +63,7 @@ func TestFailedPatchIsFollowedByHead(t *testing.T) {
 		"400 by the Node server":  tustest.Respond(400, "Request aborted"),
 		"500 after storing":       func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { tustest.SetStatus(500)(w, r, h) },
 		"204 that stored nothing": tustest.AcceptOnly(0),
+		"answer to a creation":    tustest.RespondAfter(201, "", "Location", "/files/another", "Upload-Offset", "1000"),
 	}
 	for name, action := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -78,6 +79,23 @@ func TestFailedPatchIsFollowedByHead(t *testing.T) {
 				t.Errorf("sent %d bytes, %d of them again", res.Stats.Sent, res.Stats.Resent)
 			}
 		})
+	}
+}
+
+func TestAnswerToACreationIsNoneToHeadOrDelete(t *testing.T) {
+	another := tustest.Respond(201, "", "Location", "/files/another", "Upload-Offset", "0", "Upload-Length", "10000")
+	srv, res := uploadThrough(t,
+		tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
+		tustest.Fault{Method: "HEAD", Action: another})
+	if res.Stats.Retries != 2 || res.Stats.Resent > 1000 {
+		t.Errorf("stats are %+v", res.Stats)
+	}
+	srv.Inject(tustest.Fault{Method: "DELETE", Action: another})
+	if err := newClient(t, srv.Endpoint(), nil).Terminate(testContext(t), res.URL); err != nil {
+		t.Fatal(err)
+	}
+	if up, ok := srv.Upload(res.URL); ok && !up.Terminated {
+		t.Error("it is still there")
 	}
 }
 

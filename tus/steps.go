@@ -70,6 +70,15 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		err = u.saveCreated(ctx)
 	}
 	switch {
+	case errors.Is(err, errURLTaken) && !u.retaken:
+		// The answer was that to the creation of another part, sent once more by
+		// something in between, which it may not do again.
+		u.retaken = true
+		u.client.CloseIdleConnections()
+		u.mu.Lock()
+		u.url = nil
+		u.mu.Unlock()
+		return StateCreating, err
 	case err != nil:
 		return u.after(ctx, StateCreating, err), err
 	case made.asks:

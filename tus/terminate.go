@@ -34,5 +34,5 @@ func (c *Client) delete(ctx context.Context, u *url.URL, hooks hookSet, m *meter
 	if err != nil {
 		return err
 	}
-	return r.checkUpload(resp)
+	return c.checkUpload(r, resp)
 }

@@ -38,6 +38,7 @@ type Uploader struct {
 	next      chunk // chosen in Ready, sent in Sending
 	inline    bool  // the creation carries the bytes
 	deferred  bool  // the server does not know the length
+	retaken   bool  // the part was created again, as it was given the URL of another
 	resuming  bool  // the next HEAD tells where an earlier session came to
 	stopAt    int64
 	renewed   renewals      // where a 401 was answered with a repetition
