@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -120,5 +121,24 @@ func TestRedirectWithinTheOriginKeepsTheUserinfo(t *testing.T) {
 		if _, err := client.Info(testContext(t), endpoint+"/old"+target.Path); err != nil {
 			t.Errorf("redirected to %s: %v", location(target.Path), err)
 		}
+	}
+}
+
+// The cookies of a jar are secrets like those of a header: a server that repeats them
+// in an error page must not get them into an error.
+func TestCookieOfAJarIsNotInErrors(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		http.Error(w, "request was "+r.Header.Get("Cookie"), http.StatusForbidden)
+	}})
+	jar, _ := cookiejar.New(nil)
+	at, _ := url.Parse(srv.Endpoint())
+	jar.SetCookies(at, []*http.Cookie{{Name: "session", Value: "hunter2-hunter2-hunter2"}})
+	transport := tus.NewTransport()
+	client := newClient(t, srv.Endpoint(), &tus.Options{HTTPClient: &http.Client{Transport: transport, Jar: jar}})
+	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
+	wantError(t, err, tus.ErrUnauthorized)
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("error tells the cookie: %v", err)
 	}
 }

@@ -268,7 +268,7 @@ func TestBytesOfPartsRenewTheBudgetOfTheFinalUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantOneFinal(t, srv.Handler, res.URL, data)
-	if res.Stats.Retries != 6 {
+	if res.Stats.Retries < 6 { // a request of the first session may be in the way of one more
 		t.Errorf("%d retries", res.Stats.Retries)
 	}
 }

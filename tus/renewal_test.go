@@ -3,6 +3,7 @@ package tus_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -76,4 +77,29 @@ func TestCredentialsThatAreNeverTakenEndTheUpload(t *testing.T) {
 		wantError(t, err, tus.ErrUnauthorized)
 		wantMethods(t, srv.Handler, want...)
 	}
+}
+
+// A 401 that a Step met has nothing to do with what a Run meets later.
+func TestRenewalOfAStepIsNotSpentByARun(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(401, "")},
+			tustest.Fault{Method: "PATCH", Action: tustest.Respond(503, "", "Retry-After", "100")})
+		data := randomBytes(1000)
+		client := newClient(&tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}})
+		u, err := client.NewUploader(tus.Bytes(data), whole())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for u.State() != tus.StateReady { // the 401 is repeated by the second Step in Creating
+			_ = u.Step(t.Context())
+		}
+		begin := time.Now()
+		res, err := u.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); took < 100*time.Second || res.Stats.Retries != 1 {
+			t.Errorf("the server asked for 100 s, and was asked again after %v (%d retries counted)", took, res.Stats.Retries)
+		}
+	})
 }

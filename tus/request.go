@@ -131,7 +131,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		}
 		return nil, failed(err)
 	}
-	r.secrets = secretValues(req)
+	r.secrets = secretValues(req, c.http.Jar)
 	r.meter.request(r.method)
 	// The end of the request closes the source: net/http waits for a Read.
 	defer context.AfterFunc(reqCtx, p.stop)()
@@ -159,7 +159,10 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		}
 		return nil, failed(err)
 	}
-	defer raw.Body.Close()
+	defer func() {
+		cancel(nil) // over HTTP/2, Close waits for what is still being read of the source
+		raw.Body.Close()
+	}()
 	dog.moved()
 	// The whole body gets one stall timeout: its bytes do not count as
 	// movement, so that an endless drip ends too. What was read by then is kept.

@@ -292,11 +292,12 @@ func (u *Uploader) adopt(c *candidate) error {
 
 // resumedAt notes that the server had offset bytes before this session.
 func (u *Uploader) resumedAt(offset int64) {
-	u.meter.update(func(s *Stats) { s.ResumedFrom += offset })
 	u.mu.Lock()
-	u.highest = offset
+	gain := max(0, offset-u.highest) // there may have been one that had more, and is gone
+	u.highest += gain
 	u.mu.Unlock()
-	u.position.moved(0, offset)
+	u.meter.update(func(s *Stats) { s.ResumedFrom += gain })
+	u.position.moved(0, gain)
 }
 
 // giveBack returns the candidates that were claimed.

@@ -743,3 +743,58 @@ func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
 		})
 	}
 }
+
+// Of two stored uploads the better one is gone when it is gone on with, and a pause
+// comes before the new one is created: then the other one is found, which has less.
+func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	store := new(storage.Memory)
+	data := randomBytes(10_000)
+	newUploader := func(stopAt int64, hooks tus.Hooks) *tus.Uploader {
+		u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data),
+			&tus.UploadOptions{ChunkSize: 1000, StopAt: stopAt, Hooks: hooks})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	// Both are under way at the same time, so that there are two.
+	one, two := newUploader(4000, tus.Hooks{}), newUploader(8000, tus.Hooks{})
+	for one.Offset() < 2000 {
+		if err := one.Step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := two.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	_, err = one.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 8000, Action: tustest.Respond(404, "")})
+	var u *tus.Uploader
+	paused, highest := false, int64(0)
+	u = newUploader(0, tus.Hooks{
+		OnStateChange: func(e tus.StateEvent) {
+			if e.To == tus.StateCreating && !paused {
+				paused = true
+				u.Pause()
+			}
+		},
+		OnProgress: func(p tus.Progress) {
+			if p.Acknowledged < highest {
+				t.Errorf("acknowledged fell from %d to %d", highest, p.Acknowledged)
+			}
+			highest = max(highest, p.Acknowledged)
+		},
+	})
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	res, err := u.Run(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if s := res.Stats; s.ResumedFrom > int64(len(data)) || s.ResumedFrom+s.Acknowledged > int64(len(data)) {
+		t.Errorf("resumed from %d and %d acknowledged of %d bytes", s.ResumedFrom, s.Acknowledged, len(data))
+	}
+}

@@ -63,8 +63,9 @@ func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) 
 func (e *redactedError) As(target any) bool   { return errors.As(e.err, target) }
 
 // secretValues collects what a server might echo into an error page: the
-// values of the headers that are not the protocol's, and of the query.
-func secretValues(req *http.Request) []string {
+// values of the headers that are not the protocol's, of the query, and of the cookies
+// that http.Client adds.
+func secretValues(req *http.Request, jar http.CookieJar) []string {
 	var secrets []string
 	add := func(value string) {
 		// A server that repeats a short value tells nothing.
@@ -82,6 +83,11 @@ func secretValues(req *http.Request) []string {
 		}
 		for _, value := range values {
 			add(value)
+		}
+	}
+	if jar != nil {
+		for _, cookie := range jar.Cookies(req.URL) {
+			add(cookie.Value)
 		}
 	}
 	login := func(user, password string) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"time"
 )
 
 // FSFile is the file name of fsys, such as an [embed.FS] or a zip archive.
@@ -20,6 +21,8 @@ type fsSource struct {
 
 	mu       sync.Mutex
 	first    fs.FileInfo // what the file was when it was first looked at
+	size     int64       // of first, which may show what the file is now
+	modTime  time.Time   // likewise
 	readable bool        // it could be opened
 }
 
@@ -60,10 +63,15 @@ func (s *fsSource) look() (fs.FileInfo, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.first == nil {
-		s.first = info
+		s.first, s.size, s.modTime = info, info.Size(), info.ModTime()
 	}
-	if os.SameFile(s.first, s.first) && !os.SameFile(s.first, info) {
+	switch {
+	case os.SameFile(s.first, s.first) && !os.SameFile(s.first, info):
 		return nil, fmt.Errorf("%w: %s was replaced by another file", ErrSourceChanged, s.name)
+	case info.Size() != s.size:
+		return nil, fmt.Errorf("%w: %s had %d bytes, now %d", ErrSourceChanged, s.name, s.size, info.Size())
+	case !info.ModTime().Equal(s.modTime):
+		return nil, fmt.Errorf("%w: %s was written to", ErrSourceChanged, s.name)
 	}
 	return info, nil
 }
@@ -128,6 +136,8 @@ func skip(ctx context.Context, f fs.File, offset int64) (io.ReadCloser, error) {
 				f.Close()
 			}
 			return nil, contextError(ctx)
+		case got.err == io.EOF, got.err == io.ErrUnexpectedEOF:
+			return nil, fmt.Errorf("%w: it ended before byte %d", ErrSourceChanged, offset)
 		case got.err != nil:
 			return nil, got.err
 		}

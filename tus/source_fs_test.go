@@ -194,3 +194,28 @@ func (s forwardFS) Open(name string) (fs.File, error) {
 	f, err := s.FS.Open(name)
 	return struct{ fs.File }{f}, err
 }
+
+// A file that can only be read forward is truncated below the offset of the next
+// chunk, as any other file may be.
+func TestFileThatIsTruncatedBelowItsOffsetHasChanged(t *testing.T) {
+	for name, forward := range map[string]bool{"forward": true, "seeks": false} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			data := randomBytes(10_000)
+			files := mapFS("f", data)
+			source := tus.FSFile(files, "f")
+			if forward {
+				source = tus.FSFile(forwardFS{files}, "f")
+			}
+			u, err := newClient(t, srv.Endpoint(), nil).NewUploader(source, &tus.UploadOptions{ChunkSize: 4000, StopAt: 4000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = u.Run(testContext(t))
+			wantError(t, err, tus.ErrPaused)
+			files["f"].Data = data[:2000]
+			_, err = u.Run(testContext(t))
+			wantError(t, err, tus.ErrSourceChanged)
+		})
+	}
+}

@@ -298,6 +298,7 @@ func (u *Uploader) result() *Result {
 func (u *Uploader) step(ctx context.Context) error {
 	from := u.State()
 	row := transitions(from)
+	u.renewing, u.settling = false, 0 // of a Step after which nobody waited
 	if row.do == nil {
 		if from == StateComplete {
 			return nil

@@ -20,6 +20,7 @@ type watchdog struct {
 	start   time.Time    // monotonic, so that a clock that jumps cuts nothing
 	last    atomic.Int64 // nanoseconds from start to the last movement
 	holds   atomic.Int32
+	interim atomic.Int32 // answers that were not the last, since bytes moved
 
 	// crowd counts the requests that have a connection, where the transport allows
 	// only so many: as long as there are others, a request may have to wait for one
@@ -31,13 +32,18 @@ type watchdog struct {
 	conn    net.Conn // that carries the request, once known
 	queued  int      // bytes in its send queue at the last look, -1 if unknown
 	dialing bool     // a connection is being made for the request
-	interim int      // answers that were not the last
 	stopped bool
 }
 
-// maxInterim is how many interim answers to one request count as movement: a
-// server that sends nothing else must not keep a request for ever.
-const maxInterim = 100
+const (
+	// maxInterim is how many interim answers in a row count as movement: a server
+	// that sends nothing else must not keep a request for ever.
+	maxInterim = 100
+	// maxQueuing is how many timeouts a request may wait for a connection of
+	// somebody whom we do not know, and who may send a large file over it. Nor do
+	// we know that it is no dialer which hangs, and does not say that it dials.
+	maxQueuing = 100
+)
 
 // watch starts a watchdog, which must be stopped. A timeout of zero or less
 // watches nothing.
@@ -92,13 +98,15 @@ func (w *watchdog) dials() {
 
 // informed notes an answer that is not the last (1xx).
 func (w *watchdog) informed() {
-	w.mu.Lock()
-	w.interim++
-	counts := w.interim <= maxInterim
-	w.mu.Unlock()
-	if counts {
+	if w.interim.Add(1) <= maxInterim {
 		w.moved()
 	}
+}
+
+// sent notes that bytes of the body left.
+func (w *watchdog) sent() {
+	w.interim.Store(0)
+	w.moved()
 }
 
 // hasConn reports whether there was a connection for the request, which for TLS
@@ -134,7 +142,7 @@ func (w *watchdog) look() {
 		}
 		w.queued = queued
 	}
-	if w.holds.Load() > 0 || w.crowd != nil && w.conn == nil && !w.dialing && w.crowd.Load() > 0 {
+	if w.holds.Load() > 0 || w.queues() {
 		w.moved()
 	}
 	silent := time.Since(w.start) - time.Duration(w.last.Load())
@@ -147,6 +155,16 @@ func (w *watchdog) look() {
 		next = w.timeout - silent
 	}
 	w.timer.Reset(next)
+}
+
+// queues reports whether the request may be waiting for a connection of another: of
+// this client, or for a while of anybody, as a transport can be shared. It needs the
+// lock.
+func (w *watchdog) queues() bool {
+	if w.crowd == nil || w.conn != nil || w.dialing {
+		return false
+	}
+	return w.crowd.Load() > 0 || time.Since(w.start) < maxQueuing*w.timeout
 }
 
 func (w *watchdog) stop() {

@@ -1,11 +1,14 @@
 package tus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,5 +157,103 @@ func TestConnectionThatIsBeingMadeIsNotWaitedForInACrowd(t *testing.T) {
 		if err := <-slow; err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// The hooks of one upload take turns, so that other parts, which report progress, wait
+// for the hook of one. (Not in a bubble, where a wait for a lock stops the clock.)
+func TestSlowHookOfOnePartIsNoStallOfAnother(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(16 << 20)
+	var patches atomic.Int32
+	client := newClient(t, srv.Endpoint(), &tus.Options{
+		StallTimeout: 1500 * time.Millisecond,
+		Retry:        tus.RetryPolicy{MaxRetries: -1},
+		RateLimit:    steady{},
+		Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
+			if r.Method == http.MethodPatch && patches.Add(1) == 4 { // the other parts have begun
+				time.Sleep(4 * time.Second) // it renews the token
+			}
+			return nil
+		}},
+	})
+	opts := &tus.UploadOptions{Parallel: 4, PartBoundaries: []int64{4 << 20, 8 << 20, 12 << 20}, CreationWithUpload: tus.CreationWithUploadNever}
+	res, err := client.Upload(testContext(t), tus.Bytes(data), opts)
+	if err != nil || res.Stats.Retries != 0 {
+		t.Fatalf("after %d retries: %v", res.Stats.Retries, err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+// steady is a limiter that spreads the bytes over some seconds.
+type steady struct{}
+
+func (steady) Burst() int { return 64 << 10 }
+
+func (steady) WaitN(ctx context.Context, _ int) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(50 * time.Millisecond):
+		return nil
+	}
+}
+
+// One http.Client with MaxConnsPerHost serves two Clients, such as one per tenant:
+// the wait for a connection of the other one's is no stall either.
+func TestWaitForAConnectionOfAnotherClientIsNoStall(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		data, _ := slowParts(h)
+		shared := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+		options := &tus.Options{HTTPClient: shared}
+		one, two := newClient(options), newClient(options)
+		slow := make(chan error)
+		go func() {
+			_, err := one.Upload(t.Context(), tus.Bytes(data[:64<<10]), whole())
+			slow <- err
+		}()
+		time.Sleep(time.Second) // it has the connection, for minutes
+		res, err := two.Upload(t.Context(), tus.Bytes(randomBytes(10)), whole())
+		if err != nil || res.Stats.Retries != 0 {
+			t.Errorf("after %d retries: %v", res.Stats.Retries, err)
+		}
+		if err := <-slow; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A server tells how far it is while bytes come in, as those with 104 (Upload
+// Resumption Supported) do, and then takes a minute to put the file away, of which it
+// informs every ten seconds. That is not a server "that sends nothing else".
+func TestInterimAnswersAfterMovementAreMovement(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			var got bytes.Buffer
+			for { // 128 pieces
+				n, err := io.CopyN(&got, r.Body, 8<<10)
+				if n > 0 {
+					time.Sleep(time.Second)
+					w.WriteHeader(104)
+				}
+				if err != nil {
+					break
+				}
+			}
+			for range 6 {
+				time.Sleep(10 * time.Second)
+				w.WriteHeader(http.StatusProcessing)
+			}
+			r.Body = io.NopCloser(&got)
+			h.Serve(w, r)
+		}})
+		data := randomBytes(1 << 20)
+		opts := whole()
+		opts.CreationWithUpload = tus.CreationWithUploadNever
+		res, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), opts)
+		if err != nil || res.Stats.Retries != 0 {
+			t.Errorf("after %d retries: %v", res.Stats.Retries, err)
+		}
+		wantStored(t, h, res.URL, data)
 	})
 }
