@@ -798,3 +798,37 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 		t.Errorf("resumed from %d and %d acknowledged of %d bytes", s.ResumedFrom, s.Acknowledged, len(data))
 	}
 }
+
+// TestStoredUploadThatIsGoneBeginsAnewAsAnyOther is about how the new one is sent: in
+// parts, if that is wished for. The server forgets the stored one before it is asked
+// for it, or later.
+func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
+	gone := func(method string) tustest.Fault {
+		return tustest.Fault{Method: method, Action: tustest.Respond(404, "")}
+	}
+	for name, test := range map[string]struct {
+		faults []tustest.Fault
+		path   string
+	}{
+		"when it is asked for":    {[]tustest.Fault{gone("HEAD")}, "locating idle creating"},
+		"when it is sent to":      {[]tustest.Fault{gone("PATCH")}, "locating ready sending idle creating"},
+		"after a failure of that": {[]tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Skip: 1, Action: tustest.Respond(404, "")}}, "locating ready sending recovering idle creating"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, data, seen := tustest.NewServer(t, nil), randomBytes(10_000), recorder{}
+			client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
+			_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, StopAt: 4000})
+			wantError(t, err, tus.ErrPaused)
+			before := len(srv.Uploads())
+			srv.Inject(test.faults...)
+			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{5000}, Hooks: seen.hooks()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantOneFinal(t, srv.Handler, res.URL, data)
+			if made := len(srv.Uploads()) - before; made != 3 || res.Stats.Recreations != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
+				t.Errorf("%d uploads were made, want two parts and the final one; states were %s; %+v", made, seen.path(), res.Stats)
+			}
+		})
+	}
+}

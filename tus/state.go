@@ -22,8 +22,10 @@ import (
 //	                                                 all parts are; Paused at StopAt
 //	Sending        PATCH                             Ready; after a failure
 //	                                                 Recovering; Creating if the
-//	                                                 server forgot the upload
-//	Recovering     HEAD                              Ready, or Creating
+//	                                                 server forgot the upload, Idle
+//	                                                 if that was of another session
+//	Recovering     HEAD                              Ready, or Creating or Idle,
+//	                                                 likewise
 //	Concatenating  POST of the final upload          Ready; Recovering if the server
 //	                                                 has not all parts any more
 //	Finishing      remove the upload from the store  Complete
@@ -96,9 +98,9 @@ func transitions(s State) transition {
 	case StateReady:
 		return transition{(*Uploader).choose, []State{StateSending, StateConcatenating, StateFinishing}}
 	case StateSending:
-		return transition{(*Uploader).send, []State{StateReady, StateRecovering, StateCreating}}
+		return transition{(*Uploader).send, []State{StateReady, StateRecovering, StateCreating, StateIdle}}
 	case StateRecovering:
-		return transition{(*Uploader).recover, []State{StateReady, StateCreating}}
+		return transition{(*Uploader).recover, []State{StateReady, StateCreating, StateIdle}}
 	case StateConcatenating:
 		return transition{(*Uploader).concatenate, []State{StateReady, StateRecovering}}
 	case StateFinishing:

@@ -368,10 +368,14 @@ func (u *Uploader) forget(ctx context.Context) State {
 	u.mu.Unlock()
 	u.position.moved(-lost, 0)
 	u.keeper.drop(ctx)
+	adopted := u.adopted
 	u.deferred, u.resuming, u.refusal, u.adopted = false, false, nil, false
 	u.meter.update(func(s *Stats) { s.Recreations++ })
 	if err := u.budget.acknowledged(0); err != nil {
 		return StateFailed
+	}
+	if adopted { // how to send a new one was never decided
+		return StateIdle
 	}
 	return StateCreating
 }
