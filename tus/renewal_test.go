@@ -103,3 +103,14 @@ func TestRenewalOfAStepIsNotSpentByARun(t *testing.T) {
 		}
 	})
 }
+
+func TestCreationThatIsRepeatedWithNewCredentialsCarriesItsBytesAgain(t *testing.T) {
+	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.RespondAfter(401, "")})
+	res, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(data), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	wantMethods(t, srv.Handler, "OPTIONS", "POST", "POST")
+}

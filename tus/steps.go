@@ -44,8 +44,8 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		}
 		// Without a URL nothing that arrived can be resumed, so the next attempt
 		// creates first. It also tells a proxy that refuses the body from a server
-		// that refuses the size.
-		u.inline = u.opts.CreationWithUpload == CreationWithUploadAlways
+		// that refuses the size. A 401 has nothing to do with the bytes.
+		u.inline = u.opts.CreationWithUpload == CreationWithUploadAlways || unauthorized(err)
 		if errors.Is(err, ErrTooLarge) && !u.inline {
 			return StateCreating, nil
 		}
