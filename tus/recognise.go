@@ -63,7 +63,7 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	if s.ctx.Err() != nil {
 		return 0, contextError(s.ctx)
 	}
-	if _, skipped := s.reader.(*skippedFile); (skipped || s.forward && s.file == nil) && s.reader != nil && s.at < offset {
+	if s.reader != nil && s.file == nil && s.forward && s.at < offset {
 		n, err := io.CopyN(io.Discard, s.reader, offset-s.at)
 		s.at += n
 		if err != nil {
@@ -95,6 +95,9 @@ func (s *sourceReaderAt) open(offset int64) error {
 		return err
 	}
 	s.reader, s.at = r, offset
+	if _, skipped := r.(*skippedFile); skipped {
+		s.forward = true
+	}
 	s.unbind = context.AfterFunc(s.ctx, func() { r.Close() })
 	s.file, s.shift = fileOf(r, offset)
 	return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // File is the regular file at path. It is opened anew for each request, so no
@@ -31,8 +32,8 @@ type fileSource struct {
 	opened *os.File // owned by the caller; nil for File
 
 	mu       sync.Mutex
-	first    fs.FileInfo // what the file was when it was first looked at
-	absolute string      // path, as it was then
+	first    firstLook
+	absolute string // path, as it was at the first look
 	// readable says that the file could be opened.
 	readable bool
 	// spare is open, for whoever opens the file next: a small file is opened once.
@@ -52,20 +53,7 @@ func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
 	if err := s.tryOpen(info.Size()); err != nil {
 		return SourceInfo{}, err
 	}
-	return SourceInfo{Name: filepath.Base(s.path), Identity: s.identity(), Size: info.Size(), ModTime: info.ModTime()}, nil
-}
-
-// identity is the whole path, also where the working directory changes later.
-func (s *fileSource) identity() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.absolute == "" {
-		s.absolute = s.path
-		if whole, err := filepath.Abs(s.path); err == nil && s.path != "" {
-			s.absolute = whole
-		}
-	}
-	return s.absolute
+	return SourceInfo{Name: filepath.Base(s.path), Identity: s.absolute, Size: info.Size(), ModTime: info.ModTime()}, nil
 }
 
 // tryOpen finds out, once, that a file cannot be read before anything is created
@@ -174,23 +162,47 @@ func (s *fileSource) stat() (fs.FileInfo, error) {
 
 // check compares a look at the file with the first one.
 func (s *fileSource) check(info fs.FileInfo) error {
-	if !info.Mode().IsRegular() {
-		// Opening a named pipe would block, and a folder cannot be read.
-		return fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, s.path, describeMode(info.Mode()))
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.first == nil {
-		s.first = info
+	if s.absolute == "" {
+		s.absolute = wholePath(s.path)
+	}
+	return s.first.check(s.path, info)
+}
+
+func wholePath(path string) string {
+	if whole, err := filepath.Abs(path); err == nil && path != "" {
+		return whole
+	}
+	return path
+}
+
+// firstLook is what a file was when it was first looked at.
+type firstLook struct {
+	info    fs.FileInfo // nil before
+	size    int64       // of info, which in some file systems shows what the file is now
+	modTime time.Time   // likewise
+	system  bool        // it is a file of the operating system, which tells files apart
+}
+
+// check makes sure that info is of a regular file, and at the first look keeps it. Later
+// it compares.
+func (l *firstLook) check(name string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		// Opening a named pipe would block, and a folder cannot be read.
+		return fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, name, describeMode(info.Mode()))
+	}
+	if l.info == nil {
+		*l = firstLook{info, info.Size(), info.ModTime(), os.SameFile(info, info)}
 		return nil
 	}
-	switch first := s.first; {
-	case !os.SameFile(first, info):
-		return fmt.Errorf("%w: %s was replaced by another file", ErrSourceChanged, s.path)
-	case first.Size() != info.Size():
-		return fmt.Errorf("%w: %s had %d bytes, now %d", ErrSourceChanged, s.path, first.Size(), info.Size())
-	case !first.ModTime().Equal(info.ModTime()):
-		return fmt.Errorf("%w: %s was written to", ErrSourceChanged, s.path)
+	switch {
+	case l.system && !os.SameFile(l.info, info):
+		return fmt.Errorf("%w: %s was replaced by another file", ErrSourceChanged, name)
+	case l.size != info.Size():
+		return fmt.Errorf("%w: %s had %d bytes, now %d", ErrSourceChanged, name, l.size, info.Size())
+	case !l.modTime.Equal(info.ModTime()):
+		return fmt.Errorf("%w: %s was written to", ErrSourceChanged, name)
 	}
 	return nil
 }
@@ -240,7 +252,7 @@ func (s *fileSource) positioned(f *os.File, offset int64) (io.ReadCloser, error)
 // reached by its name.
 func (s *fileSource) section(offset int64) (io.ReadCloser, error) {
 	s.mu.Lock()
-	size := s.first.Size()
+	size := s.first.size
 	s.mu.Unlock()
 	return io.NopCloser(io.NewSectionReader(s.opened, offset, size-offset)), nil
 }

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"sync"
-	"time"
 )
 
 // FSFile is the file name of fsys, such as an [embed.FS] or a zip archive.
@@ -20,10 +18,8 @@ type fsSource struct {
 	name string
 
 	mu       sync.Mutex
-	first    fs.FileInfo // what the file was when it was first looked at
-	size     int64       // of first, which may show what the file is now
-	modTime  time.Time   // likewise
-	readable bool        // it could be opened
+	first    firstLook
+	readable bool // it could be opened
 }
 
 func (s *fsSource) Stat(context.Context) (SourceInfo, error) {
@@ -57,21 +53,10 @@ func (s *fsSource) look() (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, s.name, describeMode(info.Mode()))
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.first == nil {
-		s.first, s.size, s.modTime = info, info.Size(), info.ModTime()
-	}
-	switch {
-	case os.SameFile(s.first, s.first) && !os.SameFile(s.first, info):
-		return nil, fmt.Errorf("%w: %s was replaced by another file", ErrSourceChanged, s.name)
-	case info.Size() != s.size:
-		return nil, fmt.Errorf("%w: %s had %d bytes, now %d", ErrSourceChanged, s.name, s.size, info.Size())
-	case !info.ModTime().Equal(s.modTime):
-		return nil, fmt.Errorf("%w: %s was written to", ErrSourceChanged, s.name)
+	if err := s.first.check(s.name, info); err != nil {
+		return nil, err
 	}
 	return info, nil
 }
@@ -121,32 +106,27 @@ func skip(ctx context.Context, f fs.File, offset int64) (io.ReadCloser, error) {
 			}
 			return got
 		})
-		if got.err != nil || got.panicked != nil {
-			f.Close()
-		}
 		skipped <- got
 	}()
 	select {
 	case got := <-skipped:
+		if got.err == nil && got.panicked == nil && ctx.Err() == nil {
+			return &skippedFile{f}, nil
+		}
+		f.Close()
 		switch {
 		case got.panicked != nil:
 			panic(got.panicked)
 		case ctx.Err() != nil:
-			if got.err == nil {
-				f.Close()
-			}
 			return nil, contextError(ctx)
 		case got.err == io.EOF, got.err == io.ErrUnexpectedEOF:
 			return nil, fmt.Errorf("%w: it ended before byte %d", ErrSourceChanged, offset)
-		case got.err != nil:
-			return nil, got.err
 		}
-		return &skippedFile{f}, nil
+		return nil, got.err
 	case <-ctx.Done():
-		go func() { // closed by whoever skips, unless that is done
-			if got := <-skipped; got.err == nil && got.panicked == nil {
-				f.Close()
-			}
+		go func() {
+			<-skipped
+			f.Close()
 		}()
 		return nil, contextError(ctx)
 	}
