@@ -75,7 +75,7 @@ func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error
 		var e *Error
 		switch {
 		case err == nil, wish.final == nil:
-		case errors.As(err, &e) && e.outcomeUnknown(), e == nil && ctx.Err() != nil:
+		case outcomeUnknown(err), !errors.As(err, &e) && ctx.Err() != nil:
 			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		}
 		return err

@@ -154,14 +154,21 @@ func (k *keeper) overwrite(ctx context.Context, rec storage.Record) (storage.Rec
 	if !errors.Is(err, storage.ErrConflict) {
 		return stored, err
 	}
-	found, _ := k.store.Find(ctx, rec.Fingerprint)
-	for _, there := range found {
-		if there.ID == rec.ID && k.wrote(there, rec.Revision) {
-			rec.Revision = there.Revision
-			return k.store.Put(ctx, rec)
-		}
+	if there, ok := k.current(ctx, rec); ok && k.wrote(there, rec.Revision) {
+		rec.Revision = there.Revision
+		return k.store.Put(ctx, rec)
 	}
 	return stored, err
+}
+
+// current is what the store has of a record by now.
+func (k *keeper) current(ctx context.Context, rec storage.Record) (there storage.Record, ok bool) {
+	found, _ := k.store.Find(ctx, rec.Fingerprint)
+	i := slices.IndexFunc(found, func(there storage.Record) bool { return there.ID == rec.ID })
+	if i < 0 {
+		return storage.Record{}, false
+	}
+	return found[i], true
 }
 
 // wrote reports whether a record is what we stored over a revision. One without a
@@ -278,12 +285,9 @@ func (k *keeper) reclaimFree(ctx context.Context) error {
 	if !errors.Is(err, ErrLeaseLost) || ours.ID == "" {
 		return err
 	}
-	found, _ := k.store.Find(ctx, ours.Fingerprint)
-	for _, there := range found {
-		if there.ID == ours.ID && !leaseRuns(there.Lease, time.Now()) && sameUpload(there, ours) {
-			k.taken = false
-			return k.put(ctx, there, time.Now())
-		}
+	if there, ok := k.current(ctx, ours); ok && !leaseRuns(there.Lease, time.Now()) && sameUpload(there, ours) {
+		k.taken = false
+		return k.put(ctx, there, time.Now())
 	}
 	return err
 }

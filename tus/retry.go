@@ -162,15 +162,12 @@ func unauthorized(err error) bool {
 // the policy ends it.
 func (c *Client) retrying(ctx context.Context, hooks hookSet, request func() error) error {
 	tries := budget{policy: c.retry}
-	renewed := !hooks.canRenew()
+	refused := false // the last answer was a 401
 	for {
 		err := request()
-		switch refused := unauthorized(err); {
-		case refused && !renewed && ctx.Err() == nil:
-			renewed = true
+		again := unauthorized(err) && !refused && hooks.canRenew() && ctx.Err() == nil
+		if refused = unauthorized(err); again {
 			continue
-		case !refused:
-			renewed = !hooks.canRenew()
 		}
 		if err == nil || ctx.Err() != nil || !c.retry.shouldRetry(err, tries.failures+1) {
 			return err

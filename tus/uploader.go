@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"sync"
@@ -338,7 +337,6 @@ func (u *Uploader) enter(next State, cause error) {
 
 // after judges a failure in state from: where does the upload go on?
 func (u *Uploader) after(ctx context.Context, from State, err error) State {
-	var e *Error
 	switch {
 	case ctx.Err() != nil:
 		return StatePaused
@@ -348,7 +346,7 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 		// The source cannot be read from where a stored upload stands, and no later
 		// session will do better.
 		return u.forget(ctx)
-	case errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized && u.hooks.canRenew() && u.renewed.spend(from):
+	case unauthorized(err) && u.hooks.canRenew() && u.renewed.spend(from):
 		u.renewing = true
 	case !u.client.retry.shouldRetry(err, u.budget.failures+1):
 		return StateFailed
