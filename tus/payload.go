@@ -58,8 +58,7 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	}
 	meter := p.request.meter
 	b.moved = func(n int) {
-		p.dog.sent()
-		defer p.dog.hold()() // hooks run one at a time, so that of another part is waited for
+		defer p.dog.sent()()
 		meter.moved(n)
 	}
 	p.waiting = append(p.waiting, b)

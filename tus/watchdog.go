@@ -103,10 +103,11 @@ func (w *watchdog) informed() {
 	}
 }
 
-// sent notes that bytes of the body left.
-func (w *watchdog) sent() {
+// sent notes that bytes of the body left. It is quiet until told is called: hooks run
+// one at a time, so that to tell of it may have to wait for one of another part.
+func (w *watchdog) sent() (told func()) {
 	w.interim.Store(0)
-	w.moved()
+	return w.hold()
 }
 
 // hasConn reports whether there was a connection for the request, which for TLS
