@@ -54,13 +54,9 @@ func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (again bo
 	}
 	defer lock.Unlock()
 
-	info, err := f.Stat()
-	if err != nil {
-		return false, err
-	}
-	now, err := os.Stat(s.path)
-	if err != nil || !os.SameFile(info, now) {
-		return err == nil || errors.Is(err, fs.ErrNotExist), ignoreNotExist(err)
+	info, current, err := s.look(f)
+	if err != nil || !current {
+		return err == nil, err
 	}
 	if info.Size() == 0 {
 		return false, nil // as good as new
@@ -90,15 +86,19 @@ func ignoreNotExist(err error) error {
 // moveLoaded moves the file aside that bbolt has open, and so locked. It does
 // nothing if somebody else has done so before bbolt got the lock.
 func (s *Store) moveLoaded() error {
-	mine, err := s.file.Stat()
-	if err != nil {
+	if _, current, err := s.look(s.file); err != nil || !current {
 		return err
 	}
-	now, err := os.Stat(s.path)
-	if err != nil || !os.SameFile(mine, now) {
-		return ignoreNotExist(err)
-	}
 	return s.moveAside(s)
+}
+
+// look reports what f is, and whether it is still the file at the path.
+func (s *Store) look(f *os.File) (info fs.FileInfo, current bool, err error) {
+	if info, err = f.Stat(); err != nil {
+		return nil, false, err
+	}
+	now, err := os.Stat(s.path)
+	return info, err == nil && os.SameFile(info, now), ignoreNotExist(err)
 }
 
 // moveAside gives the file another name, which is locked and closed by c. Others
