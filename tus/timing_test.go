@@ -421,8 +421,12 @@ func (l *slowLimiter) Burst() int { return 100_000 }
 
 func (l *slowLimiter) WaitN(ctx context.Context, n int) error {
 	l.waited = append(l.waited, n)
+	return waitFor(ctx, 2*time.Minute)
+}
+
+func waitFor(ctx context.Context, d time.Duration) error {
 	select {
-	case <-time.After(2 * time.Minute):
+	case <-time.After(d):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -476,12 +480,7 @@ func (l *punctualLimiter) WaitN(ctx context.Context, n int) error {
 		l.refused++
 		return errors.New("would exceed context deadline")
 	}
-	select {
-	case <-time.After(wait):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return waitFor(ctx, wait)
 }
 
 func TestDeadlineThatALimiterForeseesPausesTheUpload(t *testing.T) {

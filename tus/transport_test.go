@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -146,16 +145,7 @@ func TestAnswerBeforeTheBodyIsSentIsTaken(t *testing.T) {
 }
 
 func TestUploadOverHTTP2(t *testing.T) {
-	h := tustest.NewHandler(nil)
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor != 2 {
-			t.Errorf("request came by %s", r.Proto)
-		}
-		h.ServeHTTP(w, r)
-	}))
-	srv.EnableHTTP2 = true
-	srv.StartTLS()
-	defer srv.Close()
+	h, endpoint, options := http2Server(t)
 	data := randomBytes(3_000_000)
 	for name, faults := range map[string][]tustest.Fault{
 		"undisturbed":   nil,
@@ -167,7 +157,7 @@ func TestUploadOverHTTP2(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.Inject(faults...)
-			res, err := newClient(t, srv.URL+"/files/", &tus.Options{HTTPClient: srv.Client()}).
+			res, err := newClient(t, endpoint, options).
 				Upload(testContext(t), tus.Bytes(data), whole())
 			if name == "early refusal" {
 				wantError(t, err, tus.ErrUnauthorized)

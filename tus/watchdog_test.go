@@ -191,12 +191,7 @@ type steady struct{}
 func (steady) Burst() int { return 64 << 10 }
 
 func (steady) WaitN(ctx context.Context, _ int) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(50 * time.Millisecond):
-		return nil
-	}
+	return waitFor(ctx, 50*time.Millisecond)
 }
 
 // One http.Client with MaxConnsPerHost serves two Clients, such as one per tenant:
