@@ -44,7 +44,7 @@ func BenchmarkPipeline(b *testing.B) {
 						b.Fatal(err)
 					}
 					offset += chunk
-					p.Ahead(offset, chunk)
+					p.Ahead(context.Background(), offset, chunk)
 				}
 			})
 		}
@@ -70,7 +70,7 @@ func BenchmarkUpload(b *testing.B) {
 						b.Fatal(err)
 					}
 					if i+1 < chunks {
-						p.Ahead((i+1)*chunk, chunk)
+						p.Ahead(context.Background(), (i+1)*chunk, chunk)
 					}
 				}
 				p.Close()

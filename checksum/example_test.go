@@ -108,7 +108,7 @@ func ExamplePipeline() {
 			log.Fatal(err)
 		}
 		if next := offset + chunk; next < int64(len(data)) {
-			p.Ahead(next, chunk) // while this chunk is on the wire
+			p.Ahead(ctx, next, chunk) // while this chunk is on the wire
 		}
 		fmt.Println(offset, checksum.FormatHeader(algorithm.Name, sum))
 	}

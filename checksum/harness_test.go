@@ -128,7 +128,12 @@ func (r *tracked) Close() error {
 // each reader exactly once.
 func newPipeline(t *testing.T, s *source) *checksum.Pipeline {
 	t.Helper()
-	p := checksum.NewPipeline(lookup(t, "sha256"), s.open)
+	return newPipelineOf(t, s, lookup(t, "sha256"))
+}
+
+func newPipelineOf(t *testing.T, s *source, algorithm checksum.Algorithm) *checksum.Pipeline {
+	t.Helper()
+	p := checksum.NewPipeline(algorithm, s.open)
 	t.Cleanup(func() {
 		p.Close()
 		if n := s.leftOpen(); n != 0 || s.twice {

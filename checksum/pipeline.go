@@ -3,45 +3,43 @@ package checksum
 import (
 	"context"
 	"fmt"
-	"hash"
 	"io"
 	"math"
 	"slices"
 	"sync"
 )
 
-const (
-	// hashBuffer is how much of a range is in memory at once, in bytes.
-	hashBuffer = 512 << 10
-	// maxAhead is how many ranges there are at most that nobody asked for yet.
-	maxAhead = 8
-	// maxEmptyReads is how often in a row a reader may deliver nothing and
-	// report no error, before it is given up.
-	maxEmptyReads = 100
-)
+// maxAhead is how many ranges there are at most that nobody asked for yet.
+const maxAhead = 8
 
 // Pipeline computes the checksums of ranges of a source, the next ones ahead of
-// time. A sender asks for the checksum of a chunk, calls Ahead for the chunks
-// after it, and sends: while the chunk is on the wire, the next ones are hashed.
+// time. A sender calls Ahead for a chunk and the ones after it, asks for the
+// checksum of that chunk, and sends: while the chunk is on the wire, the next ones
+// are hashed.
 //
-// All ranges share one hash and one buffer of at most 512 KiB, so one range is
-// read at a time. All methods may be called concurrently. A Pipeline must be
-// closed.
+// One range is read and hashed at a time. While a Sum waits, and so nothing is
+// sent, the range after that is hashed on another processor, unless the time goes
+// into reading. A Pipeline holds two hashes and two buffers of at most 256 KiB.
+//
+// All methods may be called concurrently. A Pipeline must be closed.
 type Pipeline struct {
 	algorithm Algorithm
 	open      func(ctx context.Context, offset int64) (io.ReadCloser, error)
 
-	mu      sync.Mutex
-	ahead   []*job // look-aheads that nobody asked for yet, each begins where the one before ends
-	waiting []*job // look-aheads that are not begun, perhaps asked for already
-	working bool   // somebody does what waits
-	closed  bool
-	closing chan struct{} // closed by Close
-	jobs    sync.WaitGroup
+	mu       sync.Mutex
+	ahead    []*job    // look-aheads that nobody asked for yet, each begins where the one before ends
+	waiting  []*job    // look-aheads that are not begun, perhaps asked for already
+	asking   int       // calls of Sum that wait
+	working  bool      // a goroutine does what waits
+	assisted bool      // a second one does, too, while a Sum waits
+	resume   sync.Cond // of mu: the second may have reason to go on
+	speed    speed
+	closed   bool
+	closing  chan struct{} // closed by Close
+	jobs     sync.WaitGroup
 
-	turn chan struct{} // holds an item while a job uses what follows
-	hash hash.Hash
-	buf  []byte
+	turn          chan struct{} // holds an item while a job uses first
+	first, second hasher
 }
 
 // job is the computation of one checksum.
@@ -58,7 +56,7 @@ type job struct {
 }
 
 // NewPipeline returns a Pipeline that reads the source through open, which is
-// called once for each range that is hashed.
+// called once for each range that is hashed. Two readers may be in use at once.
 //
 // The reader starts at offset and is closed exactly once. If the context of a
 // call ends, or the pipeline is closed, that may happen while Read runs, as
@@ -66,12 +64,15 @@ type job struct {
 // chunk is sent from: a source that can have only one reader cannot be hashed
 // ahead.
 func NewPipeline(algorithm Algorithm, open func(ctx context.Context, offset int64) (io.ReadCloser, error)) *Pipeline {
-	return &Pipeline{
+	p := &Pipeline{
 		algorithm: algorithm,
 		open:      open,
 		closing:   make(chan struct{}),
 		turn:      make(chan struct{}, 1),
 	}
+	p.resume.L = &p.mu
+	p.second.pause = p.yield
+	return p
 }
 
 // Sum returns the checksum of size bytes from offset. If [Pipeline.Ahead] was
@@ -82,8 +83,9 @@ func NewPipeline(algorithm Algorithm, open func(ctx context.Context, offset int6
 //
 // The error matches [io.ErrUnexpectedEOF] if the source ends within the range,
 // [ErrInvalidRange], [ErrInvalidAlgorithm], [ErrClosed], or is that of the
-// source or the context. What the source panics with, Sum does. When ctx ends, Sum returns at once, even if the source
-// hangs in a read. Until that read returns, other ranges have to wait.
+// source or the context. What the source panics with, Sum does. When ctx ends, Sum
+// returns at once, even if the source hangs in a read. Until that read returns,
+// other ranges have to wait.
 func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) {
 	if err := p.check(offset, size); err != nil {
 		return nil, err
@@ -95,7 +97,7 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer j.cancel()
+	defer p.leave(j)
 	select {
 	case <-j.done:
 		if j.panicked != nil { // in the caller's goroutine, who may recover from it
@@ -115,9 +117,12 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 // all. The source may change between the look-ahead and the sending of the chunk,
 // which is for the sender to notice.
 //
+// The source is opened with the values of ctx. That ctx ends changes nothing:
+// another Sum, or Close, ends a look-ahead.
+//
 // Ahead reports whether the range is in the queue now, or was before: false if the
 // queue is full, the range is none, or the pipeline is closed.
-func (p *Pipeline) Ahead(offset, size int64) bool {
+func (p *Pipeline) Ahead(ctx context.Context, offset, size int64) bool {
 	if p.check(offset, size) != nil {
 		return false
 	}
@@ -138,31 +143,13 @@ func (p *Pipeline) Ahead(offset, size int64) bool {
 			p.dropAhead(n)
 		}
 	}
-	// What is done ahead belongs to no call. Close ends it.
-	j := newJob(context.Background(), offset, size)
+	j := newJob(context.WithoutCancel(ctx), offset, size)
 	p.ahead, p.waiting = append(p.ahead, j), append(p.waiting, j)
 	if !p.working {
 		p.working = true
 		p.jobs.Go(p.work)
 	}
 	return true
-}
-
-// work does the look-aheads in turn. One goroutine does them all: hashing does not
-// stop for whoever waits for a result.
-func (p *Pipeline) work() {
-	for {
-		p.mu.Lock()
-		if len(p.waiting) == 0 {
-			p.working = false
-			p.mu.Unlock()
-			return
-		}
-		j := p.waiting[0]
-		p.waiting = slices.Delete(p.waiting, 0, 1)
-		p.mu.Unlock()
-		p.do(j)
-	}
 }
 
 // Close stops all work, makes calls of Sum that wait return [ErrClosed], and
@@ -201,25 +188,28 @@ func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 		j := p.ahead[i]
 		p.dropAhead(i)
 		p.ahead = slices.Delete(p.ahead, 0, 1)
+		p.asking++
+		p.resume.Broadcast()
 		return j, nil
 	}
 	p.dropAhead(len(p.ahead))
 	j := newJob(ctx, offset, size)
+	p.asking++
 	p.jobs.Go(func() { p.do(j) })
 	return j, nil
+}
+
+// leave ends a wait for a job, and the job if it is not done.
+func (p *Pipeline) leave(j *job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asking--
+	j.cancel()
 }
 
 func newJob(ctx context.Context, offset, size int64) *job {
 	ctx, cancel := context.WithCancel(ctx)
 	return &job{offset: offset, size: size, ctx: ctx, cancel: cancel, done: make(chan struct{})}
-}
-
-func (p *Pipeline) do(j *job) {
-	defer func() {
-		j.panicked = recover()
-		close(j.done)
-	}()
-	j.sum, j.err = p.compute(j.ctx, j.offset, j.size)
 }
 
 // dropAhead gives up the first n look-aheads. It needs p.mu.
@@ -232,78 +222,3 @@ func (p *Pipeline) dropAhead(n int) {
 }
 
 func (j *job) covers(offset, size int64) bool { return j.offset == offset && j.size == size }
-
-// compute waits for its turn, reads the range and returns its checksum.
-func (p *Pipeline) compute(ctx context.Context, offset, size int64) ([]byte, error) {
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-ctx.Done():
-	}
-	if err := ctx.Err(); err != nil { // also where both were ready
-		return nil, wrap(err)
-	}
-	if p.hash == nil {
-		p.hash = p.algorithm.New()
-	}
-	p.hash.Reset()
-	if size > 0 {
-		if err := p.read(ctx, offset, size); err != nil {
-			if ctx.Err() != nil { // the reader was closed for it
-				err = ctx.Err()
-			}
-			return nil, wrap(fmt.Errorf("%d bytes from %d: %w", size, offset, err))
-		}
-	}
-	return p.hash.Sum(nil), nil
-}
-
-// read feeds the range to the hash.
-func (p *Pipeline) read(ctx context.Context, offset, size int64) error {
-	r, err := p.open(ctx, offset)
-	if err != nil {
-		return err
-	}
-	closed := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(closed)
-		r.Close() // may be all that ends a read
-	})
-	defer func() {
-		if stop() {
-			r.Close()
-		} else {
-			<-closed
-		}
-	}()
-	if want := int(min(size, hashBuffer)); len(p.buf) < want {
-		p.buf = make([]byte, want)
-	}
-	for empty := 0; size > 0; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		buf := p.buf[:min(size, int64(len(p.buf)))]
-		n, err := r.Read(buf)
-		if n < 0 || n > len(buf) {
-			return fmt.Errorf("reader returned %d bytes of %d", n, len(buf))
-		}
-		if _, err := p.hash.Write(p.buf[:n]); err != nil { // only where FIPS forbids the algorithm
-			return err
-		}
-		size -= int64(n)
-		if n > 0 {
-			empty = 0
-		} else if empty++; err == nil && empty == maxEmptyReads {
-			err = io.ErrNoProgress
-		}
-		switch {
-		case size == 0, err == nil:
-		case err == io.EOF:
-			return fmt.Errorf("%w, %d bytes before the end of the range", io.ErrUnexpectedEOF, size)
-		default:
-			return err
-		}
-	}
-	return nil
-}

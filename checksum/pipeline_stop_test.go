@@ -22,7 +22,7 @@ func TestEndOfContextEndsSum(t *testing.T) {
 			}
 			p := newPipeline(t, s)
 			if lookAhead {
-				p.Ahead(0, 1000)
+				p.Ahead(context.Background(), 0, 1000)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() {
@@ -55,7 +55,7 @@ func TestEndOfContextEndsSumThoughTheSourceHangs(t *testing.T) {
 			}
 			p := newPipeline(t, s)
 			if lookAhead {
-				p.Ahead(0, 1000)
+				p.Ahead(context.Background(), 0, 1000)
 			}
 			for range 3 { // the second and third cannot even start
 				ctx, cancel := context.WithCancel(t.Context())
@@ -67,8 +67,8 @@ func TestEndOfContextEndsSumThoughTheSourceHangs(t *testing.T) {
 					t.Errorf("got %v", err)
 				}
 			}
-			p.Ahead(0, 500)
-			p.Ahead(500, 500)
+			p.Ahead(context.Background(), 0, 500)
+			p.Ahead(context.Background(), 500, 500)
 			synctest.Wait()
 			if s.opened() != 1 {
 				t.Errorf("opened %d times while the first reader hung", s.opened())
@@ -108,13 +108,13 @@ func TestCloseEndsTheLookAhead(t *testing.T) {
 		s := patterned(1000)
 		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
 		p := newPipeline(t, s)
-		p.Ahead(0, 1000)
+		p.Ahead(context.Background(), 0, 1000)
 		synctest.Wait()
 		p.Close()
 		if s.opened() != 1 || s.leftOpen() != 0 {
 			t.Errorf("opened %d times, %d left open", s.opened(), s.leftOpen())
 		}
-		p.Ahead(0, 500)
+		p.Ahead(context.Background(), 0, 500)
 		synctest.Wait()
 		if s.opened() != 1 {
 			t.Error("a closed pipeline looks ahead")
@@ -132,7 +132,7 @@ func TestCloseEndsWaitingSums(t *testing.T) {
 			s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
 			p := newPipeline(t, s)
 			if lookAhead {
-				p.Ahead(0, 1000)
+				p.Ahead(context.Background(), 0, 1000)
 			}
 			go func() {
 				synctest.Wait()
@@ -151,7 +151,7 @@ func TestCloseWaitsForTheReader(t *testing.T) {
 		hung := deaf{make(chan struct{})}
 		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return hung, nil }
 		p := newPipeline(t, s)
-		p.Ahead(0, 1000)
+		p.Ahead(context.Background(), 0, 1000)
 		synctest.Wait()
 		closed := make(chan struct{})
 		go func() {

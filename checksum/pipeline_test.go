@@ -17,7 +17,7 @@ import (
 func TestSumOfEachRangeIsRight(t *testing.T) {
 	s := patterned(2_000_000)
 	p := newPipeline(t, s)
-	for _, size := range []int64{0, 1, 512<<10 - 1, 512 << 10, 512<<10 + 1, 1_500_000, 3} {
+	for _, size := range []int64{0, 1, 256<<10 - 1, 256 << 10, 256<<10 + 1, 512 << 10, 1_500_000, 3} {
 		for _, offset := range []int64{0, 1, 2_000_000 - size} {
 			checkSum(t, p, s, offset, size)
 		}
@@ -38,8 +38,8 @@ func TestSumTakesWhatWasComputedAhead(t *testing.T) {
 		s := patterned(1000)
 		p := newPipeline(t, s)
 		checkSum(t, p, s, 0, 400)
-		p.Ahead(400, 400)
-		p.Ahead(400, 400) // goes on
+		p.Ahead(context.Background(), 400, 400)
+		p.Ahead(context.Background(), 400, 400) // goes on
 		synctest.Wait()
 		if s.opened() != 2 || s.leftOpen() != 0 {
 			t.Fatalf("opened %d times, %d left open, want the look-ahead done", s.opened(), s.leftOpen())
@@ -57,7 +57,7 @@ func TestSumWaitsForARunningLookAhead(t *testing.T) {
 		slow := newPipe()
 		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return slow, nil }
 		p := newPipeline(t, s)
-		p.Ahead(0, 1000)
+		p.Ahead(context.Background(), 0, 1000)
 		go func() {
 			synctest.Wait() // until Sum waits
 			slow.w.Write(s.data)
@@ -73,7 +73,7 @@ func TestSumWaitsForARunningLookAhead(t *testing.T) {
 func TestSecondSumReadsTheSourceAgain(t *testing.T) {
 	s := patterned(1000)
 	p := newPipeline(t, s)
-	p.Ahead(0, 1000)
+	p.Ahead(context.Background(), 0, 1000)
 	checkSum(t, p, s, 0, 1000)
 	s.data[500] ^= 1
 	checkSum(t, p, s, 0, 1000)
@@ -93,7 +93,7 @@ func TestSumOfAnotherRangeGivesUpTheLookAhead(t *testing.T) {
 				return nil, nil
 			}
 			p := newPipeline(t, s)
-			p.Ahead(500, 500)
+			p.Ahead(context.Background(), 500, 500)
 			synctest.Wait()
 			checkSum(t, p, s, other.offset, other.size)
 			if s.opened() != 2 || s.leftOpen() != 0 {
@@ -113,10 +113,10 @@ func TestLookAheadThatDoesNotFollowReplacesTheOthers(t *testing.T) {
 			return nil, nil
 		}
 		p := newPipeline(t, s)
-		p.Ahead(0, 400)
-		p.Ahead(400, 50)
+		p.Ahead(context.Background(), 0, 400)
+		p.Ahead(context.Background(), 400, 50)
 		synctest.Wait()
-		p.Ahead(500, 500)
+		p.Ahead(context.Background(), 500, 500)
 		synctest.Wait()
 		if s.opened() != 2 || s.leftOpen() != 0 {
 			t.Fatalf("opened %d times, %d left open, want the second look-ahead done", s.opened(), s.leftOpen())
@@ -145,7 +145,7 @@ func TestLookAheadsAreDoneInOrderUpToEight(t *testing.T) {
 		p := newPipeline(t, s)
 		for range 2 { // the second time changes nothing
 			for offset := int64(0); offset < 1000; offset += 100 {
-				if queued := p.Ahead(offset, 100); queued != (offset < 800) {
+				if queued := p.Ahead(context.Background(), offset, 100); queued != (offset < 800) {
 					t.Errorf("range from %d: queued is %v", offset, queued)
 				}
 			}
@@ -170,7 +170,7 @@ func TestSumOfALaterLookAheadForgetsTheOnesBefore(t *testing.T) {
 		offsets := order(s)
 		p := newPipeline(t, s)
 		for offset := int64(0); offset < 400; offset += 100 {
-			p.Ahead(offset, 100)
+			p.Ahead(context.Background(), offset, 100)
 		}
 		synctest.Wait()
 		checkSum(t, p, s, 200, 100)
@@ -187,9 +187,9 @@ func TestLookAheadsAfterOneThatHangsEndWithClose(t *testing.T) {
 		s := patterned(1000)
 		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
 		p := newPipeline(t, s)
-		p.Ahead(0, 100)
-		p.Ahead(100, 100)
-		p.Ahead(200, 100)
+		p.Ahead(context.Background(), 0, 100)
+		p.Ahead(context.Background(), 100, 100)
+		p.Ahead(context.Background(), 200, 100)
 		synctest.Wait()
 		if s.opened() != 1 {
 			t.Errorf("%d ranges are read at once", s.opened())
@@ -210,7 +210,7 @@ func TestLookAheadRunsWhileASumWaits(t *testing.T) {
 		p := newPipeline(t, s)
 		go func() {
 			synctest.Wait()
-			p.Ahead(500, 500) // has to wait for its turn, and must not end the sum
+			p.Ahead(context.Background(), 500, 500) // has to wait for its turn, and must not end the sum
 			synctest.Wait()
 			slow.w.Write(s.data[:500])
 		}()
@@ -239,7 +239,7 @@ func TestErrorsOfTheSourceReachSumOnce(t *testing.T) {
 			}
 			p := newPipeline(t, s)
 			if lookAhead {
-				p.Ahead(0, 1000)
+				p.Ahead(context.Background(), 0, 1000)
 			}
 			if sum, err := p.Sum(context.Background(), 0, 1000); !errors.Is(err, broken) || sum != nil {
 				t.Errorf("%s, ahead %v: %x, %v", name, lookAhead, sum, err)
@@ -259,7 +259,7 @@ func TestShortSourceIsAnUnexpectedEnd(t *testing.T) {
 			s := patterned(1000)
 			p := newPipeline(t, s)
 			if lookAhead {
-				p.Ahead(r.offset, r.size)
+				p.Ahead(context.Background(), r.offset, r.size)
 			}
 			if _, err := p.Sum(context.Background(), r.offset, r.size); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("%d bytes from %d of 1000, ahead %v: %v", r.size, r.offset, lookAhead, err)
@@ -320,7 +320,7 @@ func TestSumsDoNotShareMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Ahead(500, 500)
+	p.Ahead(context.Background(), 500, 500)
 	second, err := p.Sum(context.Background(), 500, 500)
 	if err != nil {
 		t.Fatal(err)
@@ -338,7 +338,7 @@ func TestImpossibleRangesAreRefused(t *testing.T) {
 	s := patterned(10)
 	p := newPipeline(t, s)
 	for _, r := range []struct{ offset, size int64 }{{-1, 1}, {0, -1}, {1, math.MaxInt64}, {math.MinInt64, math.MinInt64}} {
-		p.Ahead(r.offset, r.size)
+		p.Ahead(context.Background(), r.offset, r.size)
 		if _, err := p.Sum(context.Background(), r.offset, r.size); !errors.Is(err, checksum.ErrInvalidRange) {
 			t.Errorf("%d bytes from %d: %v", r.size, r.offset, err)
 		}
@@ -352,7 +352,7 @@ func TestPipelineWithoutAlgorithmIsAnError(t *testing.T) {
 	s := patterned(10)
 	p := checksum.NewPipeline(checksum.Algorithm{}, s.open)
 	defer p.Close()
-	p.Ahead(0, 10)
+	p.Ahead(context.Background(), 0, 10)
 	if _, err := p.Sum(context.Background(), 0, 10); !errors.Is(err, checksum.ErrInvalidAlgorithm) {
 		t.Errorf("got %v", err)
 	}

@@ -184,10 +184,9 @@ func BenchmarkUpload(b *testing.B) {
 }
 
 // BenchmarkChecksum shows what sha1 in chunks of 8 MiB costs: added up ahead of
-// sending, which should come to the slower of "hash" and "off"; one after the
-// other, as for a source that has only one reader; and as a trailer. "both" hashes
-// and sends at once with nothing between the two: what there is to reach where
-// client and server have to share two processors.
+// sending, which should come to the slower of "hash" and "off", or less; in parts;
+// one after the other, as for a source that has only one reader; and as a trailer.
+// "both" hashes and sends at once with nothing between the two.
 func BenchmarkChecksum(b *testing.B) {
 	path := benchmarkFile(b, benchmarkSize)
 	file := func() tus.Source { return tus.File(path) }
@@ -219,6 +218,11 @@ func BenchmarkChecksum(b *testing.B) {
 	})
 	b.Run("ahead", func(b *testing.B) {
 		benchmarkUpload(b, "creation,checksum", file, benchmarkSize, opts(checksum.Named("sha1")))
+	})
+	b.Run("parallel=4", func(b *testing.B) {
+		four := opts(checksum.Named("sha1"))
+		four.Parallel = 4
+		benchmarkUpload(b, "creation,concatenation,checksum", file, benchmarkSize, four)
 	})
 	b.Run("in turn", func(b *testing.B) {
 		f, err := os.Open(path)
@@ -283,7 +287,7 @@ func BenchmarkChecksumChunks(b *testing.B) {
 	}
 }
 
-// hashFile adds up a file with the buffer that the library uses.
+// hashFile adds up a file with a large buffer: smaller ones are no faster.
 func hashFile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -155,6 +155,19 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 	if s.pipeline == nil {
 		s.pipeline = checksum.NewPipeline(s.algorithm, u.source.Open)
 	}
+	// The next chunks are added up while this one is on the wire, more than one,
+	// because neither hashing nor sending takes the same time for each, and while
+	// this one is waited for. A source with only one reader needs that for sending,
+	// and nothing outlives a Step.
+	if !u.info.Sequential && u.running {
+		s.pipeline.Ahead(ctx, c.offset, c.size)
+		next := c.offset + c.size
+		for end := next + max(u.chunkSize, maxHashedAhead); next < min(end, u.info.Size); next += u.chunkSize {
+			if !s.pipeline.Ahead(ctx, next, min(u.info.Size-next, u.chunkSize)) {
+				break
+			}
+		}
+	}
 	sum, err := s.pipeline.Sum(ctx, c.offset, c.size)
 	switch {
 	case err == nil:
@@ -162,17 +175,6 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 		return nil, contextError(ctx)
 	default:
 		return nil, shortSource(err, io.ErrUnexpectedEOF)
-	}
-	// The next chunks are added up while this one is on the wire, more than one,
-	// because neither hashing nor sending takes the same time for each. A source
-	// with only one reader needs that for sending, and nothing outlives a Step.
-	if !u.info.Sequential && u.running {
-		next := c.offset + c.size
-		for end := next + max(u.chunkSize, maxHashedAhead); next < min(end, u.info.Size); next += u.chunkSize {
-			if !s.pipeline.Ahead(next, min(u.info.Size-next, u.chunkSize)) {
-				break
-			}
-		}
 	}
 	return sum, nil
 }

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -456,30 +455,4 @@ func TestSourceThatEndsEarlyIsNotSentAsIfItWereWhole(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestLookAheadThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
-	_, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
-	release, hangs := make(chan struct{}), make(chan struct{})
-	defer close(release)
-	source := hangingSource{Source: tus.Bytes(randomBytes(5000)), from: 1000, read: sync.OnceFunc(func() {
-		close(hangs)
-		<-release
-	})}
-	wantEndWhenCanceled(t, client, source, chunked(), hangs)
-}
-
-// hangingSource is a source whose readers hang, even when they are closed, where
-// they begin at an offset or later.
-type hangingSource struct {
-	tus.Source
-	from int64
-	read func()
-}
-
-func (s hangingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if offset < s.from {
-		return s.Source.Open(ctx, offset)
-	}
-	return blockingSource{Source: s.Source, read: s.read}.Open(ctx, offset)
 }
