@@ -2,6 +2,7 @@ package checksum
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -18,43 +19,63 @@ const (
 	maxEmptyReads = 100
 )
 
-// work does the look-aheads in turn. One goroutine does them all: hashing does not
-// stop for whoever waits for a result.
-func (p *Pipeline) work() {
+// hasher reads and adds up one range at a time. A Pipeline has two.
+type hasher struct {
+	working bool          // a goroutine does look-aheads with it; guarded by Pipeline.mu
+	turn    chan struct{} // holds an item while a job uses what follows
+	hash    hash.Hash
+	buf     []byte
+}
+
+// start begins to do look-aheads with a hasher that is free. It needs p.mu.
+func (p *Pipeline) start(h *hasher) {
+	h.working = true
+	p.jobs.Go(func() { p.work(h) })
+}
+
+// work does look-aheads: alone, or as one of two while a Sum waits. Where two are at
+// work and nobody waits any more, the one that is done first stops; none pauses with
+// an open reader, which may be what somebody else needs.
+func (p *Pipeline) work(h *hasher) {
 	for {
+		var j *job
 		p.mu.Lock()
-		j := p.next()
-		if j == nil {
-			p.working = false
-			p.resume.Broadcast()
+		if len(p.waiting) > 0 && (p.asking > 0 || !p.other(h).working) {
+			j = p.waiting[0]
+			p.waiting = slices.Delete(p.waiting, 0, 1)
 		}
+		h.working = j != nil
 		p.mu.Unlock()
 		if j == nil {
 			return
 		}
-		p.do(j)
+		p.do(h, j)
 	}
 }
 
-// next takes the first look-ahead that is not begun, nil if there is none. It needs
-// p.mu.
-func (p *Pipeline) next() *job {
-	if len(p.waiting) == 0 {
-		return nil
+func (p *Pipeline) other(h *hasher) *hasher {
+	if h == &p.first {
+		return &p.second
 	}
-	j := p.waiting[0]
-	p.waiting = slices.Delete(p.waiting, 0, 1)
-	return j
+	return &p.first
 }
 
 // do waits for its turn, as a read that hangs holds it, and does a job.
-func (p *Pipeline) do(j *job) {
+func (p *Pipeline) do(h *hasher, j *job) {
 	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
+	case h.turn <- struct{}{}:
+		defer func() { <-h.turn }()
 	case <-j.ctx.Done():
 	}
-	p.first.do(p, j)
+	defer func() {
+		j.panicked = recover()
+		p.mu.Lock()
+		p.answered(j) // before this hasher looks whether somebody waits
+		p.mu.Unlock()
+		close(j.done)
+	}()
+	j.err = errors.New("checksum: source ended the goroutine that reads it")
+	j.sum, j.err = p.compute(h, j)
 }
 
 // measured notes how long it took to read and to hash a buffer. If hashing takes
@@ -65,37 +86,14 @@ func (p *Pipeline) measured(reading, hashing time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.speed.add(reading, hashing)
-	wanted := p.asking > 0 && len(p.waiting) > 0 && p.speed.hashing > p.speed.reading
-	if wanted && !p.assisted && !p.closed && runtime.GOMAXPROCS(0) > 1 {
-		p.assisted = true
-		p.jobs.Go(p.workWhileAsked)
+	if p.closed || p.asking == 0 || len(p.waiting) == 0 || p.speed.hashing <= p.speed.reading || runtime.GOMAXPROCS(0) == 1 {
+		return
 	}
-}
-
-// workWhileAsked does look-aheads, too, while a Sum waits.
-func (p *Pipeline) workWhileAsked() {
-	for {
-		var j *job
-		p.mu.Lock()
-		if p.asking > 0 {
-			j = p.next()
-		}
-		p.assisted = j != nil
-		p.mu.Unlock()
-		if j == nil {
+	for _, h := range []*hasher{&p.first, &p.second} {
+		if !h.working {
+			p.start(h)
 			return
 		}
-		p.second.do(p, j)
-	}
-}
-
-// yield makes the second hasher wait until it is its time again: a Sum waits, or nobody
-// else works.
-func (p *Pipeline) yield() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for p.asking == 0 && p.working {
-		p.resume.Wait()
 	}
 }
 
@@ -107,24 +105,8 @@ func (s *speed) add(reading, hashing time.Duration) {
 	s.hashing += hashing - s.hashing/32
 }
 
-// hasher adds up one range at a time.
-type hasher struct {
-	hash hash.Hash
-	buf  []byte
-	// pause, if not nil, is called between buffers.
-	pause func()
-}
-
-func (h *hasher) do(p *Pipeline, j *job) {
-	defer func() {
-		j.panicked = recover()
-		close(j.done)
-	}()
-	j.sum, j.err = h.compute(p, j)
-}
-
 // compute reads a range and returns its checksum.
-func (h *hasher) compute(p *Pipeline, j *job) ([]byte, error) {
+func (p *Pipeline) compute(h *hasher, j *job) ([]byte, error) {
 	if err := j.ctx.Err(); err != nil {
 		return nil, wrap(err)
 	}
@@ -133,7 +115,7 @@ func (h *hasher) compute(p *Pipeline, j *job) ([]byte, error) {
 	}
 	h.hash.Reset()
 	if j.size > 0 {
-		if err := h.read(p, j); err != nil {
+		if err := p.read(h, j); err != nil {
 			if j.ctx.Err() != nil { // the reader was closed for it
 				err = j.ctx.Err()
 			}
@@ -144,11 +126,13 @@ func (h *hasher) compute(p *Pipeline, j *job) ([]byte, error) {
 }
 
 // read feeds the range to the hash.
-func (h *hasher) read(p *Pipeline, j *job) error {
+func (p *Pipeline) read(h *hasher, j *job) error {
+	begin := time.Now()
 	r, err := p.open(j.ctx, j.offset)
 	if err != nil {
 		return err
 	}
+	p.measured(time.Since(begin), 0) // a way to the offset is reading
 	closed := make(chan struct{})
 	stop := context.AfterFunc(j.ctx, func() {
 		defer close(closed)
@@ -169,7 +153,7 @@ func (h *hasher) read(p *Pipeline, j *job) error {
 		if err := j.ctx.Err(); err != nil {
 			return err
 		}
-		begin := time.Now()
+		begin = time.Now()
 		buf := h.buf[:min(left, int64(len(h.buf)))]
 		n, err := r.Read(buf)
 		if n < 0 || n > len(buf) {
@@ -189,8 +173,6 @@ func (h *hasher) read(p *Pipeline, j *job) error {
 		switch {
 		case left == 0:
 			return nil
-		case err == nil && h.pause != nil:
-			h.pause()
 		case err == nil:
 		case err == io.EOF:
 			return fmt.Errorf("%w, %d bytes before the end of the range", io.ErrUnexpectedEOF, left)

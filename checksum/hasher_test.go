@@ -8,7 +8,7 @@ import (
 	"hash"
 	"io"
 	"runtime"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,6 +87,17 @@ func TestOneProcessorIsNotShared(t *testing.T) {
 	})
 }
 
+// Some sources have to read up to the offset, or to ask a server.
+func TestRangesAreReadOneByOneWhereOpeningIsSlow(t *testing.T) {
+	withProcessors(t, 2, func(t *testing.T) {
+		s := patterned(4 * fourBuffers)
+		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { time.Sleep(time.Minute); return nil, nil }
+		if took := sumAll(t, newSlowPipeline(t, s), s, 0, 4); took != 4*64*time.Second {
+			t.Errorf("4 ranges of 64 s took %v", took)
+		}
+	})
+}
+
 // Another reader makes a disk slower, not faster. What is in memory later on is not
 // read from a disk.
 func TestRangesAreReadOneByOneWhereReadingIsSlower(t *testing.T) {
@@ -110,120 +121,126 @@ func TestRangesAreReadOneByOneWhereReadingIsSlower(t *testing.T) {
 	})
 }
 
-// firstRange ends while the second hasher is at its first buffer, of the next range.
-const firstRange = oneBuffer * 3 / 2
-
-// pausedSecond asks for the first range, and returns a pipeline whose second hasher
-// waits after one buffer of the second range.
-func pausedSecond(t *testing.T, s *source) *checksum.Pipeline {
-	t.Helper()
-	p := newSlowPipeline(t, s)
-	p.Ahead(t.Context(), 0, firstRange)
-	for offset := int64(firstRange); offset < int64(len(s.data)); offset += fourBuffers {
-		p.Ahead(t.Context(), offset, fourBuffers)
-	}
-	checkSum(t, p, s, 0, firstRange)
-	time.Sleep(time.Second)
-	if s.opened() != 3 || s.leftOpen() != 2 {
-		t.Fatalf("opened %d times, %d left open, want three and two", s.opened(), s.leftOpen())
-	}
-	return p
-}
-
-// While a chunk is sent, the second processor is not used.
-func TestSecondHasherRestsWhileNobodyWaits(t *testing.T) {
+// Two hashers are in the way of sending. The one that is not done goes on, as what
+// it hashes is needed next.
+func TestOneRangeIsHashedAtATimeWhileNobodyWaits(t *testing.T) {
 	withProcessors(t, 2, func(t *testing.T) {
-		s := patterned(firstRange + 5*fourBuffers)
-		var second atomic.Int64 // bytes of the second range
-		s.reader = func(_ context.Context, _ int, offset int64) (io.ReadCloser, error) {
-			r := io.NewSectionReader(bytes.NewReader(s.data), offset, fourBuffers)
-			if offset == firstRange {
-				return io.NopCloser(io.TeeReader(r, counter{&second})), nil
-			}
-			return io.NopCloser(r), nil
-		}
-		p := pausedSecond(t, s)
-		time.Sleep(8 * time.Second)
-		if n := second.Load(); n != oneBuffer || s.opened() != 5 {
-			t.Errorf("the second hasher read %d bytes, want one buffer; %d ranges are begun, want 5", n, s.opened())
-		}
-		time.Sleep(20 * time.Second) // until the other has nothing left to do
-		if n := second.Load(); n != fourBuffers {
-			t.Errorf("the second hasher has read %d bytes though the other is done", n)
-		}
-		for offset := int64(firstRange); offset < int64(len(s.data)); offset += fourBuffers {
-			checkSum(t, p, s, offset, fourBuffers)
-		}
-		if s.opened() != 6 {
-			t.Errorf("opened %d times, want each range once", s.opened())
-		}
-	})
-}
-
-func TestSecondHasherGoesOnForASum(t *testing.T) {
-	withProcessors(t, 2, func(t *testing.T) {
-		s := patterned(firstRange + 5*fourBuffers)
-		p := pausedSecond(t, s)
-		begin := time.Now()
-		checkSum(t, p, s, firstRange, fourBuffers)
-		if took := time.Since(begin); took != 3*time.Second {
-			t.Errorf("the other three buffers took %v", took)
-		}
-	})
-}
-
-func TestSecondHasherBeginsNothingIfNobodyWaits(t *testing.T) {
-	withProcessors(t, 2, func(t *testing.T) {
-		s := patterned(firstRange + 3*oneBuffer)
+		const first = oneBuffer * 3 / 2 // ends while the first buffer of the next range is hashed
+		s := patterned(first + 5*fourBuffers)
 		p := newSlowPipeline(t, s)
-		p.Ahead(t.Context(), 0, firstRange)
-		for i := range int64(3) {
-			p.Ahead(t.Context(), firstRange+i*oneBuffer, oneBuffer)
+		p.Ahead(t.Context(), 0, first)
+		for i := range int64(5) {
+			p.Ahead(t.Context(), first+i*fourBuffers, fourBuffers)
 		}
-		checkSum(t, p, s, 0, firstRange)
-		time.Sleep(700 * time.Millisecond) // the second hasher is done, the other is not
-		if s.opened() != 3 || s.leftOpen() != 1 {
-			t.Errorf("opened %d times, %d left open", s.opened(), s.leftOpen())
+		checkSum(t, p, s, 0, first)
+		for i := range 4 { // the second range began after a second, 0.5 s ago
+			if synctest.Wait(); s.opened() != i+2 || s.leftOpen() != 1 {
+				t.Fatalf("range %d: opened %d times, %d left open", i+1, s.opened(), s.leftOpen())
+			}
+			time.Sleep(4 * time.Second)
+		}
+		begin := time.Now()
+		for i := range int64(5) {
+			checkSum(t, p, s, first+i*fourBuffers, fourBuffers)
+		}
+		if took := time.Since(begin); took != 3500*time.Millisecond || s.opened() != 6 {
+			t.Errorf("took %v, want what the last range needed; opened %d times", took, s.opened())
 		}
 	})
 }
 
-func TestSecondHasherThatRestsEndsWithItsRange(t *testing.T) {
-	for name, end := range map[string]func(t *testing.T, p *checksum.Pipeline, s *source){
-		"another sum": func(t *testing.T, p *checksum.Pipeline, s *source) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			p.Sum(ctx, 0, 1000)
-		},
-		"another look-ahead": func(t *testing.T, p *checksum.Pipeline, s *source) {
-			p.Ahead(t.Context(), 1, 1000)
-		},
-		"sum that is canceled": func(t *testing.T, p *checksum.Pipeline, s *source) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			defer cancel()
-			if _, err := p.Sum(ctx, firstRange, fourBuffers); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("got %v", err)
+func TestTwoRangesAreHashedAtOnceAgainForTheNextSum(t *testing.T) {
+	withProcessors(t, 2, func(t *testing.T) {
+		s := patterned(8 * fourBuffers)
+		p := newSlowPipeline(t, s)
+		for i := range int64(8) {
+			p.Ahead(t.Context(), i*fourBuffers, fourBuffers)
+		}
+		begin := time.Now()
+		for i := range int64(8) {
+			checkSum(t, p, s, i*fourBuffers, fourBuffers)
+			time.Sleep(500 * time.Millisecond) // it is sent
+		}
+		if took := time.Since(begin); took > 24*time.Second || s.opened() != 8 {
+			t.Errorf("8 ranges took %v, want less than the 32 s of one hasher; opened %d times", took, s.opened())
+		}
+	})
+}
+
+// slots is a source that has only so many readers at once, as a host does that
+// allows so many connections.
+type slots struct {
+	*source
+	free chan struct{}
+}
+
+func (s slots) open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	select {
+	case s.free <- struct{}{}:
+		return slotReader{bytes.NewReader(s.data[offset:]), sync.OnceFunc(func() { <-s.free })}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+type slotReader struct {
+	io.Reader
+	release func()
+}
+
+func (r slotReader) Close() error { r.release(); return nil }
+
+func TestNoReaderIsHeldByWhoWaits(t *testing.T) {
+	for _, n := range []int{1, 2, 3} {
+		withProcessors(t, 2, func(t *testing.T) {
+			few := slots{patterned(6 * fourBuffers), make(chan struct{}, n)}
+			s := patterned(len(few.data))
+			s.reader = func(ctx context.Context, _ int, offset int64) (io.ReadCloser, error) { return few.open(ctx, offset) }
+			p := newSlowPipeline(t, s)
+			for i := range int64(6) {
+				p.Ahead(t.Context(), i*fourBuffers, fourBuffers)
 			}
-		},
-		"closed": func(_ *testing.T, p *checksum.Pipeline, _ *source) { go p.Close() },
+			for i := range int64(6) {
+				checkSum(t, p, s, i*fourBuffers, fourBuffers)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				r, err := few.open(ctx, i*fourBuffers) // to send it
+				if err != nil {
+					t.Fatalf("%d readers: none for range %d: %v", n, i, err)
+				}
+				time.Sleep(time.Second)
+				r.Close()
+			}
+		})
+	}
+}
+
+func TestRangesOfBothHashersAreGivenUp(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, p *checksum.Pipeline, s *source){
+		"another sum":        func(t *testing.T, p *checksum.Pipeline, s *source) { checkSum(t, p, s, 1, 1000) },
+		"another look-ahead": func(t *testing.T, p *checksum.Pipeline, s *source) { p.Ahead(t.Context(), 1, 1000) },
+		"closed":             func(_ *testing.T, p *checksum.Pipeline, _ *source) { p.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			withProcessors(t, 2, func(t *testing.T) {
-				s := patterned(firstRange + 3*fourBuffers)
-				hung := deaf{make(chan struct{})} // the other one has not ended
-				s.reader = func(_ context.Context, _ int, offset int64) (io.ReadCloser, error) {
-					if offset == firstRange+fourBuffers {
-						return hung, nil
-					}
-					return nil, nil
+				s := patterned(4 * fourBuffers)
+				p := newSlowPipeline(t, s)
+				for i := range int64(4) {
+					p.Ahead(t.Context(), i*fourBuffers, fourBuffers)
 				}
-				p := pausedSecond(t, s)
+				ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+				defer cancel()
+				if _, err := p.Sum(ctx, 0, fourBuffers); !errors.Is(err, context.DeadlineExceeded) {
+					t.Fatalf("got %v", err)
+				}
+				if s.opened() != 2 {
+					t.Fatalf("opened %d times, want two at once", s.opened())
+				}
 				end(t, p, s)
-				time.Sleep(3 * time.Second)
-				if s.leftOpen() > 1 {
-					t.Errorf("%d readers are open, want that which hangs", s.leftOpen())
+				time.Sleep(2 * time.Second)
+				if s.leftOpen() != 0 {
+					t.Errorf("%d readers are open", s.leftOpen())
 				}
-				close(hung.release)
 			})
 		})
 	}
@@ -284,12 +301,4 @@ func TestLookAheadKeepsTheValuesOfItsContextOnly(t *testing.T) {
 			t.Errorf("context holds %v, opened %d times", got, s.opened())
 		}
 	})
-}
-
-// counter counts what is written to it.
-type counter struct{ n *atomic.Int64 }
-
-func (c counter) Write(p []byte) (int, error) {
-	c.n.Add(int64(len(p)))
-	return len(p), nil
 }

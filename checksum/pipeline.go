@@ -18,28 +18,24 @@ const maxAhead = 8
 // are hashed.
 //
 // One range is read and hashed at a time. While a Sum waits, and so nothing is
-// sent, the range after that is hashed on another processor, unless the time goes
-// into reading. A Pipeline holds two hashes and two buffers of at most 256 KiB.
+// sent, a second one is begun on another processor, unless the time goes into
+// reading. A Pipeline holds two hashes and two buffers of at most 256 KiB.
 //
 // All methods may be called concurrently. A Pipeline must be closed.
 type Pipeline struct {
 	algorithm Algorithm
 	open      func(ctx context.Context, offset int64) (io.ReadCloser, error)
 
-	mu       sync.Mutex
-	ahead    []*job    // look-aheads that nobody asked for yet, each begins where the one before ends
-	waiting  []*job    // look-aheads that are not begun, perhaps asked for already
-	asking   int       // calls of Sum that wait
-	working  bool      // a goroutine does what waits
-	assisted bool      // a second one does, too, while a Sum waits
-	resume   sync.Cond // of mu: the second may have reason to go on
-	speed    speed
-	closed   bool
-	closing  chan struct{} // closed by Close
-	jobs     sync.WaitGroup
+	mu      sync.Mutex
+	ahead   []*job // look-aheads that nobody asked for yet, each begins where the one before ends
+	waiting []*job // look-aheads that are not begun, perhaps asked for already
+	asking  int    // calls of Sum that wait
+	speed   speed
+	closed  bool
+	closing chan struct{} // closed by Close
+	jobs    sync.WaitGroup
 
-	turn          chan struct{} // holds an item while a job uses first
-	first, second hasher
+	first, second hasher // the second works while a Sum waits, or in place of the first
 }
 
 // job is the computation of one checksum.
@@ -47,6 +43,7 @@ type job struct {
 	offset, size int64
 	ctx          context.Context
 	cancel       context.CancelFunc
+	asked        bool // a Sum waits for it; guarded by Pipeline.mu
 
 	done chan struct{} // closed when sum and err are set
 	sum  []byte
@@ -64,15 +61,13 @@ type job struct {
 // chunk is sent from: a source that can have only one reader cannot be hashed
 // ahead.
 func NewPipeline(algorithm Algorithm, open func(ctx context.Context, offset int64) (io.ReadCloser, error)) *Pipeline {
-	p := &Pipeline{
+	return &Pipeline{
 		algorithm: algorithm,
 		open:      open,
 		closing:   make(chan struct{}),
-		turn:      make(chan struct{}, 1),
+		first:     hasher{turn: make(chan struct{}, 1)},
+		second:    hasher{turn: make(chan struct{}, 1)},
 	}
-	p.resume.L = &p.mu
-	p.second.pause = p.yield
-	return p
 }
 
 // Sum returns the checksum of size bytes from offset. If [Pipeline.Ahead] was
@@ -145,9 +140,8 @@ func (p *Pipeline) Ahead(ctx context.Context, offset, size int64) bool {
 	}
 	j := newJob(context.WithoutCancel(ctx), offset, size)
 	p.ahead, p.waiting = append(p.ahead, j), append(p.waiting, j)
-	if !p.working {
-		p.working = true
-		p.jobs.Go(p.work)
+	if !p.first.working && !p.second.working {
+		p.start(&p.first)
 	}
 	return true
 }
@@ -188,22 +182,35 @@ func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 		j := p.ahead[i]
 		p.dropAhead(i)
 		p.ahead = slices.Delete(p.ahead, 0, 1)
-		p.asking++
-		p.resume.Broadcast()
+		p.ask(j)
 		return j, nil
 	}
 	p.dropAhead(len(p.ahead))
 	j := newJob(ctx, offset, size)
-	p.asking++
-	p.jobs.Go(func() { p.do(j) })
+	p.ask(j)
+	p.jobs.Go(func() { p.do(&p.first, j) })
 	return j, nil
 }
 
-// leave ends a wait for a job, and the job if it is not done.
+// ask notes that a Sum waits for a job. It needs p.mu.
+func (p *Pipeline) ask(j *job) {
+	j.asked = true
+	p.asking++
+}
+
+// answered notes that no Sum waits for a job any more. It needs p.mu.
+func (p *Pipeline) answered(j *job) {
+	if j.asked {
+		j.asked = false
+		p.asking--
+	}
+}
+
+// leave ends the wait for a job, and the job if it is not done.
 func (p *Pipeline) leave(j *job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.asking--
+	p.answered(j)
 	j.cancel()
 }
 

@@ -24,8 +24,9 @@ type Source interface {
 
 	// Open returns a reader of the bytes from offset on. Each reader is
 	// independent of the others unless SourceInfo.Sequential is set, and is
-	// closed by its user, perhaps while a Read is under way. Where the size is
-	// known, it must end there with io.EOF. If the reader is an [*os.File]
+	// closed by its user, perhaps while a Read is under way. ctx has the values of
+	// the upload's context, and ends when nobody wants the bytes any more. Where the
+	// size is known, it must end there with io.EOF. If the reader is an [*os.File]
 	// positioned at offset, the bytes go from the file to the socket without a copy
 	// in memory.
 	Open(ctx context.Context, offset int64) (io.ReadCloser, error)

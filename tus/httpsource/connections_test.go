@@ -1,0 +1,33 @@
+package httpsource_test
+
+import (
+	"net/http"
+	"runtime"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/httpsource"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// A chunk is hashed and sent over connections of which there are only so many, so
+// none may be kept by who waits for another.
+func TestFewConnectionsAreEnoughForChecksums(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	data := randomBytes(32 << 20)
+	for _, conns := range []int{1, 2} {
+		srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+		client := newClient(t, srv, &tus.Options{Checksums: checksum.Builtin()})
+		source := newSource(t, newSite(data).start(t), &httpsource.Options{
+			HTTPClient: &http.Client{Transport: &http.Transport{MaxConnsPerHost: conns}},
+		})
+		res, err := client.Upload(testContext(t), source, &tus.UploadOptions{
+			Checksum: checksum.Named("sha512"), ChunkSize: 4 << 20, Parallel: conns, MinPartSize: 1 << 20,
+		})
+		if err != nil || res.Stats.Retries != 0 {
+			t.Errorf("%d connections, after %d retries: %v", conns, res.Stats.Retries, err)
+		}
+		wantStored(t, srv, res.URL, data)
+	}
+}
