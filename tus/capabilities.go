@@ -2,10 +2,13 @@ package tus
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
 )
@@ -68,20 +71,35 @@ func (c *Client) RefreshCapabilities(ctx context.Context) (Capabilities, error) 
 	return c.probe.run(ctx, c, nil, nil)
 }
 
-// advertised returns what is known or can be found out for a feature that is
-// only nice to have: where the probe failed once, it is not repeated, and the
-// upload goes on without the feature. Only the end of ctx is an error.
+const (
+	// probeRest is how long a probe that failed is not repeated for what is only
+	// nice to have: a server may never answer OPTIONS, and each time may cost a
+	// stall timeout. Every further failure doubles it, up to maxProbeRest.
+	probeRest    = time.Minute
+	maxProbeRest = time.Hour
+)
+
+// advertised returns what is known or can be found out for a feature that is only
+// nice to have: where the probe failed, it rests for a while, and uploads go on
+// without the feature. Only the end of ctx is an error.
 func (c *Client) advertised(ctx context.Context, hooks hookSet, m *meter) (Capabilities, error) {
 	if err := c.probe.acquire(ctx); err != nil {
 		return Capabilities{}, err
 	}
 	defer c.probe.release()
-	if found, known, failed := c.probe.state(); known || failed {
+	if found, known := c.probe.state(); known || c.probe.rests() {
 		return found, nil
 	}
 	found, err := c.probe.run(ctx, c, hooks, m)
-	if err != nil && ctx.Err() != nil {
+	if unauthorized(err) && hooks.canRenew() {
+		found, err = c.probe.run(ctx, c, hooks, m)
+	}
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
 		return Capabilities{}, contextError(ctx)
+	default:
+		c.log.LogAttrs(ctx, slog.LevelWarn, "tus server did not say what it supports: no checksums, and one part", slog.Any("error", err))
 	}
 	return found, nil
 }
@@ -93,7 +111,7 @@ func (c *Client) required(ctx context.Context, hooks hookSet, m *meter) (Capabil
 		return Capabilities{}, err
 	}
 	defer c.probe.release()
-	if found, known, _ := c.probe.state(); known {
+	if found, known := c.probe.state(); known {
 		return found, nil
 	}
 	return c.probe.run(ctx, c, hooks, m)
@@ -104,10 +122,11 @@ func (c *Client) required(ctx context.Context, hooks hookSet, m *meter) (Capabil
 type capabilityProbe struct {
 	turn chan struct{} // holds a token while nobody asks
 
-	mu     sync.Mutex
-	known  bool
-	failed bool
-	found  Capabilities
+	mu    sync.Mutex
+	known bool
+	found Capabilities
+	rest  time.Duration // after the last failure; 0 if there was none
+	until time.Time     // when it ends
 }
 
 func newCapabilityProbe(given *Capabilities) *capabilityProbe {
@@ -134,10 +153,17 @@ func (p *capabilityProbe) acquire(ctx context.Context) error {
 func (p *capabilityProbe) release() { p.turn <- struct{}{} }
 
 // state returns what is known now, without waiting for a probe under way.
-func (p *capabilityProbe) state() (found Capabilities, known, failed bool) {
+func (p *capabilityProbe) state() (found Capabilities, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.found.clone(), p.known, p.failed
+	return p.found.clone(), p.known
+}
+
+// rests reports whether a probe failed a short time ago.
+func (p *capabilityProbe) rests() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rest > 0 && time.Now().Before(p.until)
 }
 
 func (p *capabilityProbe) run(ctx context.Context, c *Client, hooks hookSet, m *meter) (Capabilities, error) {
@@ -146,9 +172,10 @@ func (p *capabilityProbe) run(ctx context.Context, c *Client, hooks hookSet, m *
 	defer p.mu.Unlock()
 	switch {
 	case err == nil:
-		p.known, p.failed, p.found = true, false, found
+		p.known, p.found, p.rest = true, found, 0
 	case ctx.Err() == nil:
-		p.failed = true
+		p.rest = min(max(2*p.rest, probeRest), maxProbeRest)
+		p.until = time.Now().Add(p.rest)
 	}
 	return found.clone(), err
 }
@@ -163,6 +190,10 @@ func (c *Client) options(ctx context.Context, hooks hookSet, m *meter) (Capabili
 	if err := r.check(resp); err != nil {
 		return Capabilities{}, err
 	}
+	if !ofTus(resp) && resp.Header.Get(headerTusExtension) == "" && resp.Header.Get(headerTusMaxSize) == "" {
+		// A captive portal, or something that answers OPTIONS for all origins (CORS).
+		return Capabilities{}, r.fail(resp, fmt.Errorf("%w: no %s: %w", ErrProtocol, headerTusVersion, ErrUnsupported))
+	}
 	maxSize, _, err := parseInteger(resp.Header, headerTusMaxSize)
 	if err != nil {
 		return Capabilities{}, r.fail(resp, err)
@@ -176,4 +207,10 @@ func (c *Client) options(ctx context.Context, hooks hookSet, m *meter) (Capabili
 		found.Extensions = append(found.Extensions, Extension(strings.ToLower(name)))
 	}
 	return found, nil
+}
+
+// ofTus reports whether an answer is that of a tus server (protocol sections
+// Tus-Resumable and Tus-Version).
+func ofTus(resp *Response) bool {
+	return resp.Header.Get(headerTusResumable) != "" || resp.Header.Get(headerTusVersion) != ""
 }

@@ -75,7 +75,7 @@ func (u *Uploader) negotiateChecksum(ctx context.Context) error {
 			return fmt.Errorf("asking for checksum algorithms: %w", err)
 		}
 	case u.given:
-		caps, _, _ = u.client.probe.state()
+		caps, _ = u.client.probe.state()
 	default:
 		if caps, err = u.client.advertised(ctx, u.hooks, u.meter); err != nil {
 			return err
@@ -262,7 +262,7 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 			return false, nil
 		}
 		s.refused = append(s.refused, s.algorithm.Name)
-		caps, _, _ := u.client.probe.state()
+		caps, _ := u.client.probe.state()
 		u.closePipeline()
 		s.last = summed{}
 		if u.chooseChecksum(caps) == nil {

@@ -121,6 +121,7 @@ type Client struct {
 	resumeScope   string
 	checksums     *checksum.Set
 	hooks         hookSet
+	log           *slog.Logger
 	probe         *capabilityProbe
 }
 
@@ -149,10 +150,12 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		resumeScope:   opts.ResumeScope,
 		checksums:     opts.Checksums,
 		probe:         newCapabilityProbe(opts.Capabilities),
+		log:           slog.New(slog.DiscardHandler),
 	}
 	hooks := opts.Hooks
 	c.hooks = hookSet{&hooks}
 	if opts.Logger != nil {
+		c.log = opts.Logger
 		c.hooks = append(c.hooks, logHooks(opts.Logger))
 	}
 	if opts.MaxConnections < 0 {

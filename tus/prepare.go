@@ -81,7 +81,7 @@ func (u *Uploader) negotiate(ctx context.Context) error {
 		}
 		u.inline = caps.Supports(ExtensionCreationWithUpload)
 	}
-	known, _, _ := u.client.probe.state()
+	known, _ := u.client.probe.state()
 	if known.MaxSize > 0 && !u.info.SizeUnknown && u.info.Size > known.MaxSize {
 		return fmt.Errorf("%w: source has %d bytes, Tus-Max-Size is %d", ErrTooLarge, u.info.Size, known.MaxSize)
 	}

@@ -3,6 +3,7 @@ package tus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 )
@@ -34,5 +35,12 @@ func (c *Client) delete(ctx context.Context, u *url.URL, hooks hookSet, m *meter
 	if err != nil {
 		return err
 	}
-	return c.checkUpload(r, resp)
+	if err := c.checkUpload(r, resp); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusNoContent && !ofTus(resp) {
+		// A captive portal answers everything with 200 and a page.
+		return r.fail(resp, fmt.Errorf("%w: no %s", ErrProtocol, headerTusResumable))
+	}
+	return nil
 }

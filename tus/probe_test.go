@@ -1,0 +1,93 @@
+package tus_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// A client that lives long must not go without checksums for ever because of one
+// answer, nor ask a server that never answers again and again.
+func TestProbeThatFailedRestsAndIsRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "OPTIONS", Times: 2, Action: tustest.Respond(503, "")})
+		var log bytes.Buffer
+		client := newClient(&tus.Options{Checksums: checksum.Builtin(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		upload := func() string {
+			t.Helper()
+			res, err := client.Upload(t.Context(), tus.Bytes(randomBytes(3000)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res.Checksum
+		}
+		for _, step := range []struct {
+			after    time.Duration
+			asked    int
+			checksum string
+		}{
+			{0, 1, ""}, {0, 1, ""}, {59 * time.Second, 1, ""}, {2 * time.Second, 2, ""},
+			{119 * time.Second, 2, ""}, {2 * time.Second, 3, "sha256"}, {24 * time.Hour, 3, "sha256"},
+		} {
+			time.Sleep(step.after)
+			if got := upload(); got != step.checksum || h.Count("OPTIONS") != step.asked {
+				t.Errorf("%v later: checksum %q, %d OPTIONS, want %q and %d", step.after, got, h.Count("OPTIONS"), step.checksum, step.asked)
+			}
+		}
+		if n := strings.Count(log.String(), "level=WARN"); n != 2 || !strings.Contains(log.String(), "503") {
+			t.Errorf("%d warnings, want one for each failure:\n%s", n, &log)
+		}
+	})
+}
+
+func TestProbeIsRepeatedWithNewCredentials(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "OPTIONS", Action: tustest.Respond(401, "")})
+	client := newClient(t, srv.Endpoint(), &tus.Options{
+		Checksums: checksum.Builtin(), Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }},
+	})
+	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), nil)
+	if err != nil || res.Checksum == "" || res.Stats.Retries != 0 {
+		t.Errorf("checksum %q, %d retries: %v", res.Checksum, res.Stats.Retries, err)
+	}
+	wantMethods(t, srv.Handler, "OPTIONS", "OPTIONS", "POST")
+}
+
+// A captive portal answers everything with 200 and a page.
+func TestPageIsNoAnswerOfATusServer(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	portal := func(method string) { srv.Inject(tustest.Fault{Method: method, Action: tustest.Respond(200, htmlPage)}) }
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: new(storage.Memory)})
+	portal("OPTIONS")
+	_, err := client.Capabilities(testContext(t))
+	wantError(t, err, tus.ErrProtocol)
+	wantError(t, err, tus.ErrUnsupported)
+	if caps, err := client.Capabilities(testContext(t)); err != nil || !caps.Supports(tus.ExtensionConcatenation) {
+		t.Errorf("after the portal: %v, %v", caps, err)
+	}
+
+	data := randomBytes(3000)
+	u, err := client.NewUploader(tus.Bytes(data), &tus.UploadOptions{StopAt: 1000, ResumeKey: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	portal("DELETE")
+	wantError(t, client.Terminate(testContext(t), u.URL()), tus.ErrProtocol)
+	portal("DELETE")
+	wantError(t, u.Abort(testContext(t)), tus.ErrProtocol)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ResumeKey: "one"})
+	if err != nil || res.URL != u.URL() {
+		t.Errorf("went on at %s, want %s: %v", res.URL, u.URL(), err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
