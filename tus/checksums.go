@@ -17,6 +17,12 @@ const (
 	// is set: a chunk that does not arrive whole cannot be verified, so all of it
 	// is lost.
 	defaultChecksumChunk = 8 << 20
+	// minChecksumChunk is the least that it becomes where connections do not last for
+	// that long.
+	minChecksumChunk = 256 << 10
+	// minPatience is how many smaller chunks have to arrive before larger ones are
+	// tried again, for the first time; it doubles with each try that failed.
+	minPatience = 8
 	// maxBufferedChunk is how much of a source with only one reader is held in
 	// memory, so that it is read once: opening it again may be dear, or impossible.
 	maxBufferedChunk = 16 << 20
@@ -40,6 +46,12 @@ type sums struct {
 	mismatches int // in a row, of the chunk sent last
 	buffer     []byte
 	buffered   span // what is in buffer
+
+	adapts   bool // the chunk size is ours, and follows what the link lets through
+	cut      bool // a connection ended with part of a chunk sent
+	arrived  int  // chunks in a row
+	patience int  // how many have to, before larger ones are tried again
+	grown    bool // the size was tried, and nothing of that size arrived yet
 }
 
 // summed is a range of the source and its checksum.
@@ -104,7 +116,7 @@ func (u *Uploader) chooseChecksum(caps Capabilities) error {
 	u.checksum = algorithm.Name
 	u.mu.Unlock()
 	if on && u.chunkSize == 0 {
-		u.chunkSize = defaultChecksumChunk
+		u.chunkSize, s.adapts = defaultChecksumChunk, true
 	}
 	return nil
 }
@@ -270,6 +282,38 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 		}
 	}
 	return false, nil
+}
+
+// chunkArrived tries larger chunks again after a number of smaller ones.
+func (u *Uploader) chunkArrived() {
+	s := &u.sums
+	s.arrived++
+	s.grown = false
+	if s.adapts && u.chunkSize < defaultChecksumChunk && s.arrived >= max(s.patience, minPatience) {
+		u.chunkSize = min(2*u.chunkSize, defaultChecksumChunk)
+		s.arrived, s.grown = 0, true
+	}
+}
+
+// chunkCut notes a connection that ended during a chunk: unless the server has some of
+// it, as without the whole it cannot verify any, the next one is smaller.
+func (u *Uploader) chunkCut(err error) {
+	var e *Error
+	u.sums.arrived = 0
+	u.sums.cut = errors.As(err, &e) && e.StatusCode == 0 && e.Temporary() && u.meter.sentUpTo() > u.next.offset
+}
+
+// shrinkChunk makes chunks smaller after one of which nothing arrived.
+func (u *Uploader) shrinkChunk(offset int64) {
+	s := &u.sums
+	if s.cut && s.adapts && offset == u.next.offset {
+		if s.grown {
+			s.patience, s.grown = 2*max(s.patience, minPatience), false
+		}
+		half := (u.next.size/2 + minChecksumChunk - 1) / minChecksumChunk * minChecksumChunk
+		u.chunkSize = min(u.chunkSize, max(half, minChecksumChunk))
+	}
+	s.cut = false
 }
 
 // closePipeline ends what is being added up ahead. A Read that hangs although its

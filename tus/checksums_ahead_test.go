@@ -1,8 +1,10 @@
 package tus_test
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -91,4 +93,66 @@ func (s hangingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, e
 		return s.Source.Open(ctx, offset)
 	}
 	return blockingSource{Source: s.Source, read: s.read}.Open(ctx, offset)
+}
+
+// cutBeyond lets no connection live for more than some bytes of a body.
+func cutBeyond(limit int64) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+		if err != nil || int64(len(body)) > limit {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		h.Serve(w, r)
+	}
+}
+
+// A server that verifies keeps nothing of a chunk that did not arrive whole. Where
+// every connection ends before that, smaller ones have to do.
+func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
+	data := randomBytes(24 << 20)
+	for name, extensions := range map[string][]string{"header": tustest.Without("checksum-trailer"), "trailer": nil} {
+		for shape, opts := range map[string]tus.UploadOptions{"single": {}, "parallel": {Parallel: 2, MinPartSize: 1 << 20}} {
+			t.Run(name+"/"+shape, func(t *testing.T) {
+				srv, client := verifying(t, tustest.Options{Extensions: extensions})
+				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: cutBeyond(1 << 20)})
+				res, err := client.Upload(testContext(t), tus.Bytes(data), &opts)
+				// Three at the beginning, and then one after 8 and one after 16 that arrived.
+				if most := 6 * max(1, opts.Parallel); err != nil || res.Stats.Recoveries > most {
+					t.Fatalf("%d chunks did not arrive, want at most %d: %v", res.Stats.Recoveries, most, err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+			})
+		}
+	}
+	t.Run("larger again", func(t *testing.T) {
+		srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: 2, Action: tustest.CutAfter(1 << 17)})
+		res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		var largest int64
+		for _, r := range srv.Requests()[6:] {
+			largest = max(largest, r.Body)
+		}
+		if largest < 4<<20 {
+			t.Errorf("chunks grew to %d bytes", largest)
+		}
+	})
+	t.Run("a size of the caller stays", func(t *testing.T) {
+		srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: 2, Action: tustest.CutAfter(1 << 20)})
+		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 6 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		for _, r := range srv.Requests()[6:] {
+			if r.Method == "PATCH" && r.Body != 6<<20 {
+				t.Errorf("a chunk has %d bytes", r.Body)
+			}
+		}
+	})
 }

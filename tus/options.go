@@ -52,7 +52,9 @@ type UploadOptions struct {
 	// Checksum says which checksum protects the bytes on their way (protocol
 	// section Checksum). The zero value is the one that is preferred among those
 	// that the server offers, and none if it offers none. With one, and no
-	// ChunkSize, chunks have 8 MiB. A named algorithm that the server does not
+	// ChunkSize, chunks have 8 MiB, or less where connections do not last for that
+	// long: of a chunk that does not arrive whole nothing can be verified, so most
+	// servers keep nothing. A named algorithm that the server does not
 	// offer is an error matching [ErrChecksumUnsupported], before anything is
 	// created.
 	Checksum checksum.Choice

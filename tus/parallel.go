@@ -171,7 +171,7 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 		client: u.client, source: source, opts: opts,
 		hooks: u.hooks.ofPart(), meter: p.meter,
 		budget: budget{policy: u.client.retry}, chunkSize: u.chunkSize,
-		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
+		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer, adapts: u.sums.adapts},
 		keeper: &keeper{}, position: &position{u, p},
 		turn: make(chan struct{}, 1),
 	}

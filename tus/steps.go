@@ -161,6 +161,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			return StateFailed, err
 		}
 		u.position.answered(answer.response, answer.expires)
+		u.chunkArrived()
 		return StateReady, nil
 	}
 	if ctx.Err() == nil {
@@ -179,6 +180,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			return StateRecovering, nil
 		}
 	}
+	u.chunkCut(err)
 	u.told = u.told || u.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
 	if broken(err) {
 		u.settling = settlingTime(u.meter.sentUpTo()-u.next.offset, time.Since(start))
@@ -217,7 +219,7 @@ func (u *Uploader) halveChunk() bool {
 	if half > unit {
 		half -= half % unit
 	}
-	u.chunkSize = max(half, floor)
+	u.chunkSize, u.sums.adapts = max(half, floor), false // it follows a rule of the server now
 	return true
 }
 
@@ -279,6 +281,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	if err := u.acknowledge(info.Offset); err != nil {
 		return StateFailed, err
 	}
+	u.shrinkChunk(info.Offset)
 	if refusal := u.refusal; refusal != nil {
 		u.refusal = nil
 		switch {
