@@ -37,7 +37,7 @@ type Store interface {
 	// the store: records that are put or deleted while it runs may or may not be
 	// seen, all others are seen exactly once. For a record that cannot be read,
 	// an [*Error] with its ID is yielded, and iteration goes on; after any other
-	// error it ends.
+	// error, such as that of ctx when it ends meanwhile, it ends.
 	All(ctx context.Context) iter.Seq2[Record, error]
 }
 

@@ -52,11 +52,11 @@ type BatchResult struct {
 
 // UploadAll uploads jobs, several at the same time, and yields a result for each
 // as it ends, so in no certain order. Jobs are drawn from the iterator only when
-// there is room for them, by one goroutine at a time; an iterator that waits for
-// jobs should end with ctx. When ctx ends, jobs that
-// run are paused and yield the error of ctx; further ones are not drawn. A loop
-// that is left early pauses what runs, and waits for it and for the iterator.
-// opts may be nil.
+// there is room for them, by one goroutine at a time, which is not that of the loop:
+// what both use needs a lock. An iterator that waits for jobs should end with ctx.
+// When ctx ends, jobs that run are paused and yield the error of ctx; further ones
+// are not drawn. A loop that is left early pauses what runs, and waits for it and for
+// the iterator: if that may wait, end ctx first. opts may be nil.
 //
 // The iterator can be used once.
 func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchOptions) iter.Seq[BatchResult] {

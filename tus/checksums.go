@@ -40,6 +40,7 @@ type sums struct {
 	on         bool
 	algorithm  checksum.Algorithm
 	trailer    bool     // the checksum follows the body
+	needsSize  bool     // something refuses requests that do not tell their size
 	refused    []string // algorithms that the server offered and then refused
 	pipeline   *checksum.Pipeline
 	last       summed
@@ -111,7 +112,7 @@ func (u *Uploader) chooseChecksum(caps Capabilities) error {
 		return err
 	}
 	s.decided, s.on, s.algorithm = true, on, algorithm
-	s.trailer = caps.Supports(ExtensionChecksumTrailer)
+	s.trailer = caps.Supports(ExtensionChecksumTrailer) && !s.needsSize
 	u.mu.Lock()
 	u.checksum = algorithm.Name
 	u.mu.Unlock()
@@ -267,6 +268,13 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 		if s.mismatches++; s.mismatches > maxMismatches {
 			return false, fmt.Errorf("tus: %d bytes at offset %d arrived damaged %d times, with one and the same %s checksum: %w",
 				u.next.size, u.next.offset, s.mismatches, s.algorithm.Name, err)
+		}
+	case http.StatusLengthRequired:
+		// A proxy does not take what a trailer needs (Transfer-Encoding: chunked).
+		caps, _ := u.client.probe.state()
+		if s.trailer && caps.Supports(ExtensionChecksum) {
+			s.trailer, s.needsSize = false, true
+			return true, nil
 		}
 	case http.StatusBadRequest:
 		// The server does not know the algorithm after all (section Checksum).

@@ -156,3 +156,26 @@ func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
 		}
 	})
 }
+
+// Some proxies want to know the size of every request.
+func TestTrailerThatAProxyDoesNotTakeIsReplacedByAHeader(t *testing.T) {
+	data := randomBytes(100_003)
+	for shape, upload := range shapes(data, 9000) {
+		t.Run(shape, func(t *testing.T) {
+			srv, client := verifying(t, tustest.Options{})
+			needsSize := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				if r.ContentLength < 0 {
+					http.Error(w, "", http.StatusLengthRequired)
+					return
+				}
+				h.Serve(w, r)
+			}
+			srv.Inject(tustest.Fault{Times: -1, Action: needsSize})
+			res, err := upload(client, t, checksum.Auto())
+			if err != nil || res.Stats.Retries != 0 || res.Checksum != "sha256" {
+				t.Fatalf("checksum %q, %d retries: %v", res.Checksum, res.Stats.Retries, err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+		})
+	}
+}

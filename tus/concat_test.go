@@ -639,3 +639,26 @@ func TestCreationByHandIsRetried(t *testing.T) {
 	_, err := newClient(t, "http://tus.test/files/", nil).CreateFinal(ctx, []string{"http://tus.test/files/1"}, nil)
 	wantError(t, err, context.Canceled)
 }
+
+// The bytes of a final upload go to its parts, so there is nothing to go on with.
+func TestResumeOfAnUnfinishedFinalUploadIsRefused(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	var urls []string
+	for range 2 {
+		part, err := client.CreatePartial(testContext(t), 5, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		urls = append(urls, part.URL)
+	}
+	final, err := client.CreateFinal(testContext(t), urls, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Resume(testContext(t), final.URL, tus.Bytes([]byte("0123456789")), nil)
+	wantError(t, err, tus.ErrInvalidInput)
+	if !strings.Contains(err.Error(), "final upload") || srv.Count("PATCH") != 0 {
+		t.Errorf("after %d PATCH: %v", srv.Count("PATCH"), err)
+	}
+}

@@ -7,7 +7,8 @@ import (
 )
 
 // Hooks lets a program watch and steer what a [Client] does. All fields are
-// optional. Hooks run one at a time for each upload, in the goroutine that drives
+// optional. Hooks run one at a time for each upload, and those of several uploads at
+// the same time, in the goroutine that drives
 // it or (OnProgress, and those of parallel parts) in one that works for it, and
 // must return quickly: while a hook runs, its upload waits. A hook may call the
 // getters and Pause of an [Uploader], but not Run, Step or Abort.
@@ -15,8 +16,9 @@ type Hooks struct {
 	// BeforeRequest runs before every attempt of every request, for example to
 	// renew a token or to sign the request. It may change the headers. On a
 	// request to an origin that is not trusted its changes to headers are
-	// dropped. An error ends the upload. A request that is answered with 401 is
-	// repeated once, so that this hook can renew what expired.
+	// dropped. An error ends the upload, unless [RetryPolicy.ShouldRetry] says
+	// otherwise. A request that is answered with 401 is repeated once, so that this
+	// hook can renew what expired; a PATCH after the offset was asked for.
 	BeforeRequest func(*http.Request) error
 
 	// AfterResponse sees every answer, whatever its status.
@@ -46,8 +48,8 @@ type Hooks struct {
 type UploadURLEvent struct {
 	// Name is the source's name, perhaps empty.
 	Name string
-	// URL is the upload URL as it can be given to [Client.Resume]. It may hold
-	// secrets in its query.
+	// URL is the upload URL as it can be given to [Client.Resume], unless it is that
+	// of a final upload, whose parts take the bytes. It may hold secrets in its query.
 	URL string
 	// Expires is when the server will forget an unfinished upload; zero if it
 	// did not say.

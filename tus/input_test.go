@@ -669,3 +669,29 @@ func TestInfoOfAFinalUploadMayLackTheOffset(t *testing.T) {
 	_, err = newClient(t, srv.Endpoint(), nil).Info(testContext(t), target)
 	wantError(t, err, tus.ErrProtocol)
 }
+
+func TestOptionsMayChangeOnceTheUploaderIsMade(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	data := randomBytes(4000)
+	opts := &tus.UploadOptions{
+		Parallel: 2, PartBoundaries: []int64{1000},
+		Metadata: tus.Metadata{"name": "one"}, PartMetadata: tus.Metadata{"name": "part"},
+	}
+	u, err := client.NewUploader(tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Metadata["not a key"], opts.PartMetadata["not a key"] = "two", "two"
+	opts.PartBoundaries[0] = -1
+	res, err := u.Run(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	for _, upload := range srv.Uploads() {
+		if upload.Metadata != "name b25l" && upload.Metadata != "name cGFydA==" { // one, part
+			t.Errorf("metadata is %q", upload.Metadata)
+		}
+	}
+}

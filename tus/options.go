@@ -54,9 +54,11 @@ type UploadOptions struct {
 	// that the server offers, and none if it offers none. With one, and no
 	// ChunkSize, chunks have 8 MiB, or less where connections do not last for that
 	// long: of a chunk that does not arrive whole nothing can be verified, so most
-	// servers keep nothing. A named algorithm that the server does not
-	// offer is an error matching [ErrChecksumUnsupported], before anything is
-	// created.
+	// servers keep nothing. The checksum follows the bytes (as a trailer of HTTP,
+	// which takes Transfer-Encoding: chunked) where the server offers that, and a
+	// proxy on the way may then drop it unseen; else chunks are read twice. A named
+	// algorithm that the server does not offer is an error matching
+	// [ErrChecksumUnsupported], before anything is created.
 	Checksum checksum.Choice
 
 	// StopAt, if above 0, pauses the upload once when the server has this many

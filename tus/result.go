@@ -5,7 +5,8 @@ import "time"
 // Result is what became of an upload. It is returned with an error too, and
 // then tells how far the upload came and where it can be resumed.
 type Result struct {
-	// URL is the upload URL, empty if there is none.
+	// URL is the upload URL, empty if there is none. [Client.Resume] goes on there,
+	// except with an upload in parallel parts: that takes a store.
 	URL string
 	// Size is the size of the source in bytes, 0 while that of a stream is not
 	// known.

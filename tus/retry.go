@@ -13,8 +13,9 @@ import (
 // RetryPolicy says how an upload goes on after temporary failures. The zero
 // value is the default: eight retries in a row end the upload, the first
 // retry comes at once, the next after half a second, and then the waits double
-// up to a minute, each with a random part. Where a connection broke while bytes
-// were sent, the server is given at most 100 ms to store what has reached it.
+// up to a minute, each with a random part: about a minute in all, in which nothing
+// gets through. Where a connection broke while bytes were sent, the server is given
+// at most 100 ms to store what has reached it.
 type RetryPolicy struct {
 	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative
 	// value none. The count starts again whenever the acknowledged offset moves

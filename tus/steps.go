@@ -268,6 +268,10 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	if err != nil {
 		return u.after(ctx, StateRecovering, err), err
 	}
+	if u.given && info.Concat == ConcatFinal && !info.Complete() {
+		return StateFailed, fmt.Errorf("%w: %s is a final upload, of parts that are not all there: bytes go to those (protocol section Concatenation)",
+			ErrInvalidInput, redactURL(u.url))
+	}
 	if err := u.matches(info); err != nil {
 		return StateFailed, err
 	}

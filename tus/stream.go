@@ -45,7 +45,8 @@ func Reader(r io.Reader) Source { return &readerSource{r: r} }
 // Two chunks are held in memory: the one being sent, and the next. If the server
 // loses bytes that were confirmed before these, the error matches
 // [ErrNotRecoverable]. If r fails, its error is returned and the upload stays on
-// the server as it is. opts may be nil. The result is never nil.
+// the server as it is. No later session finds it in a store, as r is read only once.
+// opts may be nil. The result is never nil.
 func (c *Client) UploadReader(ctx context.Context, r io.Reader, opts *UploadOptions) (*Result, error) {
 	if r == nil {
 		return &Result{}, fmt.Errorf("%w: no reader", ErrInvalidInput)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"sync"
@@ -80,8 +81,8 @@ type Uploader struct {
 	lastPatch *Response
 }
 
-// NewUploader prepares the upload of source. opts may be nil. Nothing is read
-// or sent; options that cannot work are an error matching [ErrInvalidInput].
+// NewUploader prepares the upload of source. opts may be nil, and may be changed
+// and used again when it returns. Nothing is read or sent; options that cannot work are an error matching [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
 	if source == nil {
 		return nil, fmt.Errorf("%w: no source", ErrInvalidInput)
@@ -93,6 +94,8 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	}
 	if opts != nil {
 		u.opts = *opts
+		u.opts.Metadata, u.opts.PartMetadata = maps.Clone(opts.Metadata), maps.Clone(opts.PartMetadata)
+		u.opts.PartBoundaries = slices.Clone(opts.PartBoundaries)
 	}
 	if err := u.opts.validate(); err != nil {
 		return nil, err
@@ -164,9 +167,10 @@ func (u *Uploader) Step(ctx context.Context) error {
 	return u.drive(ctx, u.step)
 }
 
-// Pause stops the upload where it is: a request under way is cut. Run or Step
-// then return [ErrPaused], and can be called again to continue. It does not
-// wait and has no effect on a final state.
+// Pause stops the upload where it is: a request under way is cut. The Run or Step
+// under way then returns [ErrPaused], and can be called again to continue. If none
+// is, the state becomes [StatePaused], which the next one continues from. Pause does
+// not wait and has no effect on a final state.
 func (u *Uploader) Pause() {
 	if u.interruptWith(ErrPaused) {
 		return
