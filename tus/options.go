@@ -77,7 +77,8 @@ type UploadOptions struct {
 	ResumeKey string
 
 	// Previous, if not nil, is the only stored upload to go on with, one of
-	// [Client.PreviousUploads].
+	// [Client.PreviousUploads] for the same source and options; any other is an error
+	// matching [ErrInvalidInput]. A new upload begins if it is no longer stored.
 	Previous *storage.Record
 
 	// SourceChanged says what to do about a stored upload of a source that has

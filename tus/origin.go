@@ -26,7 +26,11 @@ func originOf(u *url.URL) origin {
 // parseURL parses an endpoint, upload URL or trusted origin that the caller
 // gave. Errors name no credentials and no query.
 func parseURL(kind, raw string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSpace(raw))
+	raw = strings.TrimSpace(raw)
+	if raw == "" {
+		return nil, fmt.Errorf("%w: no %s", ErrInvalidInput, kind)
+	}
+	u, err := url.Parse(raw)
 	if err != nil {
 		// The text of url.Error repeats the whole URL, secrets included.
 		return nil, fmt.Errorf("%w: %s is not a URL", ErrInvalidInput, kind)

@@ -89,8 +89,14 @@ type candidate struct {
 // lookup finds the uploads to go on with.
 func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 	key, err := u.resumeKey(ctx)
-	if err != nil || key == "" {
+	if err != nil {
 		return nil, err
+	}
+	if previous := u.opts.Previous; previous != nil && previous.Fingerprint != key {
+		return nil, fmt.Errorf("%w: the previous upload is not one of this source with these options: metadata, or ResumeKey, is part of what it is found by", ErrInvalidInput)
+	}
+	if key == "" {
+		return nil, nil
 	}
 	u.key = key
 	found, err := u.keeper.find(ctx, key)

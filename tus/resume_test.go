@@ -832,3 +832,49 @@ func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
 		})
 	}
 }
+
+// To begin at zero without a word is not what a caller expects who chose an upload.
+func TestPreviousUploadOfSomethingElseIsAnError(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), new(storage.Memory), randomBytes(5000)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	if _, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 1000}); !errors.Is(err, tus.ErrPaused) {
+		t.Fatal(err)
+	}
+	previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
+	if err != nil || len(previous) != 1 {
+		t.Fatalf("%d previous uploads: %v", len(previous), err)
+	}
+	created := srv.Count("POST")
+	for name, upload := range map[string]struct {
+		source tus.Source
+		opts   tus.UploadOptions
+	}{
+		"other source":   {tus.Bytes(data[1:]), tus.UploadOptions{Previous: &previous[0]}},
+		"other metadata": {tus.Bytes(data), tus.UploadOptions{Previous: &previous[0], Metadata: tus.Metadata{"a": "b"}}},
+		"stream":         {tus.Reader(bytes.NewReader(data[1:])), tus.UploadOptions{Previous: &previous[0]}},
+		"no record":      {tus.Bytes(data), tus.UploadOptions{Previous: new(storage.Record)}},
+	} {
+		_, err := client.Upload(testContext(t), upload.source, &upload.opts)
+		if !errors.Is(err, tus.ErrInvalidInput) || srv.Count("POST") != created {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Previous: &previous[0]})
+	if err != nil || res.Stats.ResumedFrom != 1000 {
+		t.Errorf("resumed from %d: %v", res.Stats.ResumedFrom, err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+func TestRunAfterAFailureTellsItAgain(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(403, "no")})
+	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(randomBytes(10)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err := u.Run(testContext(t))
+		wantError(t, err, tus.ErrUnauthorized)
+	}
+}

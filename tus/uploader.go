@@ -70,6 +70,7 @@ type Uploader struct {
 
 	mu        sync.Mutex
 	state     State
+	failure   error // that it failed with
 	url       *url.URL
 	offset    int64
 	highest   int64 // offset ever acknowledged
@@ -162,7 +163,7 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 // error does not have to be the end: unless State is final, the next Step tries
 // again, and it is for the caller to wait in between (see [IsTemporary]).
 // A Step on a paused upload continues it. On a final state it returns nil if
-// the upload is complete, and an error otherwise.
+// the upload is complete, and an error otherwise, which wraps what it failed with.
 func (u *Uploader) Step(ctx context.Context) error {
 	return u.drive(ctx, u.step)
 }
@@ -306,6 +307,9 @@ func (u *Uploader) step(ctx context.Context) error {
 		if from == StateComplete {
 			return nil
 		}
+		if u.failure != nil {
+			return fmt.Errorf("tus: upload is %v: %w", from, u.failure)
+		}
 		return fmt.Errorf("tus: upload is %v", from)
 	}
 	next, err := row.do(u, ctx)
@@ -327,6 +331,9 @@ func (u *Uploader) enter(next State, cause error) {
 	u.mu.Lock()
 	from := u.state
 	u.state = next
+	if next == StateFailed {
+		u.failure = cause
+	}
 	u.mu.Unlock()
 	if next.Final() || next == StatePaused {
 		u.meter.end()
