@@ -37,6 +37,14 @@ func (p *Pipeline) start(h *hasher) {
 // work and nobody waits any more, the one that is done first stops; none pauses with
 // an open reader, which may be what somebody else needs.
 func (p *Pipeline) work(h *hasher) {
+	ended := false
+	defer func() {
+		if !ended { // by runtime.Goexit in the source
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.start(h)
+		}
+	}()
 	for {
 		var j *job
 		p.mu.Lock()
@@ -47,6 +55,7 @@ func (p *Pipeline) work(h *hasher) {
 		h.working = j != nil
 		p.mu.Unlock()
 		if j == nil {
+			ended = true
 			return
 		}
 		p.do(h, j)

@@ -283,6 +283,33 @@ func TestWhatTheSecondHasherMeetsReachesSum(t *testing.T) {
 	})
 }
 
+// exiting is a reader that ends its goroutine, as FailNow in a test does.
+type exiting struct{}
+
+func (exiting) Read([]byte) (int, error) { runtime.Goexit(); return 0, nil }
+func (exiting) Close() error             { return nil }
+
+func TestSourceThatEndsItsGoroutineIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		s.reader = func(_ context.Context, _ int, offset int64) (io.ReadCloser, error) {
+			if offset == 0 {
+				return exiting{}, nil
+			}
+			return nil, nil
+		}
+		p := newPipeline(t, s)
+		p.Ahead(t.Context(), 0, 10)
+		p.Ahead(t.Context(), 10, 10)
+		if sum, err := p.Sum(t.Context(), 0, 10); err == nil {
+			t.Errorf("sum is %x", sum)
+		}
+		checkSum(t, p, s, 10, 10)
+		p.Ahead(t.Context(), 20, 10)
+		checkSum(t, p, s, 20, 10)
+	})
+}
+
 func TestLookAheadKeepsTheValuesOfItsContextOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}

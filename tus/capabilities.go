@@ -163,8 +163,11 @@ func (p *capabilityProbe) state() (found Capabilities, known bool) {
 func (p *capabilityProbe) rests() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.rest > 0 && time.Now().Before(p.until)
+	return p.resting()
 }
+
+// resting needs the lock.
+func (p *capabilityProbe) resting() bool { return p.rest > 0 && time.Now().Before(p.until) }
 
 func (p *capabilityProbe) run(ctx context.Context, c *Client, hooks hookSet, m *meter) (Capabilities, error) {
 	found, err := c.options(ctx, hooks, m)
@@ -173,7 +176,7 @@ func (p *capabilityProbe) run(ctx context.Context, c *Client, hooks hookSet, m *
 	switch {
 	case err == nil:
 		p.known, p.found, p.rest = true, found, 0
-	case ctx.Err() == nil:
+	case ctx.Err() == nil && !p.resting(): // else it is repeated for what cannot do without
 		p.rest = min(max(2*p.rest, probeRest), maxProbeRest)
 		p.until = time.Now().Add(p.rest)
 	}

@@ -84,7 +84,7 @@ func (u *Uploader) negotiateChecksum(ctx context.Context) error {
 		u.sums.decided = true
 		return nil
 	case choice != checksum.Auto():
-		if caps, err = u.client.required(ctx, u.hooks, u.meter); err != nil {
+		if caps, err = u.required(ctx); err != nil {
 			return fmt.Errorf("asking for checksum algorithms: %w", err)
 		}
 	case u.given:
@@ -319,7 +319,7 @@ func (u *Uploader) shrinkChunk(offset int64) {
 			s.patience, s.grown = 2*max(s.patience, minPatience), false
 		}
 		half := (u.next.size/2 + minChecksumChunk - 1) / minChecksumChunk * minChecksumChunk
-		u.chunkSize = min(u.chunkSize, max(half, minChecksumChunk))
+		u.chunkSize = min(u.chunkSize, max(half, minChecksumChunk, u.opts.MinChunkSize))
 	}
 	s.cut = false
 }

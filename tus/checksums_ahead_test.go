@@ -3,6 +3,7 @@ package tus_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -155,6 +156,78 @@ func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// onlyForward is a source that cannot be opened before what was read of it.
+type onlyForward struct {
+	tus.Source
+	read *int64
+}
+
+func (s onlyForward) Stat(ctx context.Context) (tus.SourceInfo, error) {
+	info, err := s.Source.Stat(ctx)
+	info.Sequential = true
+	return info, err
+}
+
+func (s onlyForward) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	if offset < *s.read {
+		return nil, fmt.Errorf("%w from byte %d on, %d are read", tus.ErrNotRecoverable, offset, *s.read)
+	}
+	r, err := s.Source.Open(ctx, offset)
+	*s.read = offset
+	return &forwardReader{r, s.read}, err
+}
+
+type forwardReader struct {
+	io.ReadCloser
+	read *int64
+}
+
+func (r *forwardReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	*r.read += int64(n)
+	return n, err
+}
+
+// Chunks that become smaller come out of what was read for the first, and none that
+// grows may begin in there and end beyond it.
+func TestChunksOfChangingSizeReadASourceWithOneReaderOnce(t *testing.T) {
+	data := randomBytes(24 << 20)
+	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+	cuts := map[string]int{"0": 4, "524288": 1} // 8, 4, 2, 1 MiB; half of one arrives; a quarter
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		offset := r.Header.Get("Upload-Offset")
+		if cuts[offset]--; cuts[offset] >= 0 {
+			io.CopyN(io.Discard, r.Body, 100_000)
+			panic(http.ErrAbortHandler)
+		}
+		h.Serve(w, r)
+	}})
+	res, err := client.Upload(testContext(t), onlyForward{tus.Bytes(data), new(int64)}, nil)
+	if err != nil || res.Stats.Recoveries != 5 {
+		t.Fatalf("%d chunks did not arrive: %v", res.Stats.Recoveries, err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+// A connection that broke during an upload which is gone says nothing of the next.
+func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
+	data := randomBytes(24 << 20)
+	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer", "creation-with-upload")})
+	srv.Inject(
+		tustest.Fault{Method: "PATCH", Action: cutBeyond(100_000)},
+		tustest.Fault{Method: "HEAD", Action: tustest.Respond(404, "")},
+		tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.RefuseAlgorithm("sha256", "sha-256")},
+	)
+	res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
+	if err != nil || res.Stats.Recreations != 1 {
+		t.Fatalf("created %d times anew: %v", res.Stats.Recreations, err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if n := srv.Count("PATCH"); n != 5 {
+		t.Errorf("%d PATCH, want three of 8 MiB after the two that failed", n)
+	}
 }
 
 // Some proxies want to know the size of every request.

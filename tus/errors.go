@@ -217,7 +217,8 @@ func outcomeUnknown(err error) bool {
 // source and of the caller's hooks are not temporary.
 func IsTemporary(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, ErrUnconfirmed) && !errors.Is(err, errSource)
+	var ended *endedError
+	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, ErrUnconfirmed) && !errors.Is(err, errSource) && !errors.As(err, &ended)
 }
 
 // temporaryCause judges a request that got no answer. Only what cannot heal by
@@ -311,6 +312,21 @@ type hookError struct{ err error }
 
 func (e *hookError) Error() string { return "before-request hook: " + e.err.Error() }
 func (e *hookError) Unwrap() error { return e.err }
+
+// endedError is a Run or Step on an upload that has failed or was aborted.
+type endedError struct {
+	state State
+	cause error // nil if it was aborted
+}
+
+func (e *endedError) Error() string {
+	if e.cause == nil {
+		return fmt.Sprintf("tus: upload is %v", e.state)
+	}
+	return fmt.Sprintf("tus: upload is %v: %v", e.state, e.cause)
+}
+
+func (e *endedError) Unwrap() error { return e.cause }
 
 // errSource marks errors that the source returned while it was read.
 var errSource = errors.New("reading the source")

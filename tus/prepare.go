@@ -2,6 +2,7 @@ package tus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -66,7 +67,7 @@ func (u *Uploader) negotiate(ctx context.Context) error {
 	var caps Capabilities
 	var err error
 	if feature := u.requires(); feature != "" {
-		if caps, err = u.client.required(ctx, u.hooks, u.meter); err != nil {
+		if caps, err = u.required(ctx); err != nil {
 			return fmt.Errorf("asking for extension %s: %w", feature, err)
 		}
 	} else if u.wantsParts() {
@@ -91,6 +92,16 @@ func (u *Uploader) negotiate(ctx context.Context) error {
 		}
 	}
 	return u.deferLength(ctx, caps)
+}
+
+// required is what the server supports, nothing if it does not say: what is missed is
+// then named by those who look for it.
+func (u *Uploader) required(ctx context.Context) (Capabilities, error) {
+	caps, err := u.client.required(ctx, u.hooks, u.meter)
+	if errors.Is(err, ErrUnsupported) {
+		return Capabilities{}, nil
+	}
+	return caps, err
 }
 
 // requires names an extension without which the upload cannot be sent as asked,

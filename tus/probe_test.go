@@ -61,6 +61,48 @@ func TestProbeIsRepeatedWithNewCredentials(t *testing.T) {
 	wantMethods(t, srv.Handler, "OPTIONS", "OPTIONS", "POST")
 }
 
+// What cannot do without asks again and again, and that is one outage all the same.
+func TestProbesThatAreRepeatedDoNotLengthenTheRest(t *testing.T) {
+	asking := &tus.Options{Checksums: checksum.Builtin(), Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}}
+	for name, fault := range map[string]tustest.Fault{
+		"unavailable for a minute": {Method: "OPTIONS", Times: 9, Action: tustest.Respond(503, "")},
+		"refused twice":            {Method: "OPTIONS", Times: 2, Action: tustest.Respond(401, "")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+				h.Inject(fault)
+				client := newClient(asking)
+				_, err := client.Upload(t.Context(), tus.Bytes(randomBytes(3000)), &tus.UploadOptions{Checksum: checksum.Named("sha1")})
+				if err == nil {
+					t.Fatal("the server did not say that it knows sha1")
+				}
+				time.Sleep(121 * time.Second) // not an hour, to which nine failures would add up
+				res, err := client.Upload(t.Context(), tus.Bytes(randomBytes(3000)), nil)
+				if err != nil || res.Checksum == "" {
+					t.Errorf("checksum %q after the rest, %d OPTIONS: %v", res.Checksum, h.Count("OPTIONS"), err)
+				}
+			})
+		})
+	}
+}
+
+// Some things answer OPTIONS before the server can, as what handles CORS does.
+func TestServerThatDoesNotSayWhatItSupportsHasTheCoreOnly(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.Respond(204, "")})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
+	data := randomBytes(5000)
+	res, err := client.UploadReader(testContext(t), bytes.NewReader(data), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 10_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Checksum: checksum.Named("sha1")})
+	wantError(t, err, tus.ErrChecksumUnsupported)
+	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 1})
+	wantError(t, err, tus.ErrUnsupported)
+}
+
 // A captive portal answers everything with 200 and a page.
 func TestPageIsNoAnswerOfATusServer(t *testing.T) {
 	srv := tustest.NewServer(t, nil)

@@ -93,7 +93,7 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 		return nil, err
 	}
 	if previous := u.opts.Previous; previous != nil && previous.Fingerprint != key {
-		return nil, fmt.Errorf("%w: the previous upload is not one of this source with these options: metadata, or ResumeKey, is part of what it is found by", ErrInvalidInput)
+		return nil, fmt.Errorf("%w: the previous upload is not one of this source, as it is now, with these options: metadata, or ResumeKey, is part of what it is found by", ErrInvalidInput)
 	}
 	if key == "" {
 		return nil, nil

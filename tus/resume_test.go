@@ -868,13 +868,22 @@ func TestPreviousUploadOfSomethingElseIsAnError(t *testing.T) {
 
 func TestRunAfterAFailureTellsItAgain(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(403, "no")})
-	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(randomBytes(10)), nil)
+	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(423, "no")})
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: tus.RetryPolicy{MaxRetries: -1}}).NewUploader(tus.Bytes(randomBytes(10)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
+	for run := range 3 {
 		_, err := u.Run(testContext(t))
-		wantError(t, err, tus.ErrUnauthorized)
+		wantError(t, err, tus.ErrUploadLocked)
+		if tus.IsTemporary(err) != (run == 0) { // later on, no other Run can help
+			t.Errorf("run %d: temporary is %v: %v", run, tus.IsTemporary(err), err)
+		}
+	}
+	if err := u.Abort(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Run(testContext(t)); err == nil || errors.Is(err, tus.ErrUploadLocked) {
+		t.Errorf("after Abort: %v", err)
 	}
 }

@@ -126,6 +126,9 @@ func (u *Uploader) choose(ctx context.Context) (State, error) {
 	if u.chunkSize > 0 {
 		size = min(size, u.chunkSize)
 	}
+	if held := u.sums.buffered; held.offset <= offset && offset < held.offset+held.size {
+		size = min(size, held.offset+held.size-offset) // what begins in the buffer ends there
+	}
 	u.next = chunk{
 		offset: offset, size: size,
 		declares: u.deferred && offset+size == u.info.Size, declare: u.info.Size,
@@ -142,6 +145,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 	if err := u.checksumOf(ctx, &u.next); err != nil {
 		return u.after(ctx, StateSending, err), err
 	}
+	u.sums.cut = false
 	start := time.Now()
 	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
 	if changed := u.checksumSent(&u.next); changed != nil {
@@ -269,7 +273,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		return u.after(ctx, StateRecovering, err), err
 	}
 	if u.given && info.Concat == ConcatFinal && !info.Complete() {
-		return StateFailed, fmt.Errorf("%w: %s is a final upload, of parts that are not all there: bytes go to those (protocol section Concatenation)",
+		return StateFailed, fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",
 			ErrInvalidInput, redactURL(u.url))
 	}
 	if err := u.matches(info); err != nil {

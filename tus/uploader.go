@@ -307,10 +307,7 @@ func (u *Uploader) step(ctx context.Context) error {
 		if from == StateComplete {
 			return nil
 		}
-		if u.failure != nil {
-			return fmt.Errorf("tus: upload is %v: %w", from, u.failure)
-		}
-		return fmt.Errorf("tus: upload is %v", from)
+		return &endedError{from, u.failure}
 	}
 	next, err := row.do(u, ctx)
 	if !unauthorized(err) {
@@ -331,6 +328,7 @@ func (u *Uploader) enter(next State, cause error) {
 	u.mu.Lock()
 	from := u.state
 	u.state = next
+	u.failure = nil
 	if next == StateFailed {
 		u.failure = cause
 	}
