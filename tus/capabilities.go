@@ -56,7 +56,9 @@ func (c Capabilities) clone() Capabilities {
 // Capabilities asks the server what it supports. The answer is kept: later
 // calls, and the uploads of this client, do not ask again. With
 // [Options.Capabilities] the server is never asked. A request that fails is not
-// retried: the error is an [*Error] or that of ctx.
+// retried: the error is an [*Error] or that of ctx. An answer without a header of the
+// protocol, which may be of a proxy or a captive portal, is one that matches
+// [ErrProtocol] and [ErrUnsupported].
 func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
 	return c.required(ctx, nil, nil)
 }

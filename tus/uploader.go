@@ -83,7 +83,8 @@ type Uploader struct {
 }
 
 // NewUploader prepares the upload of source. opts may be nil, and may be changed
-// and used again when it returns. Nothing is read or sent; options that cannot work are an error matching [ErrInvalidInput].
+// and used again when it returns. Nothing is read or sent; options that cannot work
+// are an error matching [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
 	if source == nil {
 		return nil, fmt.Errorf("%w: no source", ErrInvalidInput)
