@@ -124,6 +124,16 @@ func (r *tracked) Close() error {
 	return r.r.Close()
 }
 
+// valueOf records what the context of an open holds for a key.
+func valueOf(s *source, key any) *any {
+	got := new(any)
+	s.reader = func(ctx context.Context, _ int, _ int64) (io.ReadCloser, error) {
+		*got = ctx.Value(key)
+		return nil, nil
+	}
+	return got
+}
+
 // newPipeline makes a pipeline for sha256 and checks in the end that it closed
 // each reader exactly once.
 func newPipeline(t *testing.T, s *source) *checksum.Pipeline {

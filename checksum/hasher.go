@@ -87,22 +87,19 @@ func (p *Pipeline) do(h *hasher, j *job) {
 	j.sum, j.err = p.compute(h, j)
 }
 
-// measured notes how long it took to read and to hash a buffer. If hashing takes
+// measured notes how long it took a hasher to read and to hash a buffer. If hashing takes
 // longer, and a Sum waits for it, another processor helps: as sending waits, too, it
 // is free. At other times it would be in the way of sending, and where reading is
 // slower, one reader more makes it no faster.
-func (p *Pipeline) measured(reading, hashing time.Duration) {
+func (p *Pipeline) measured(h *hasher, reading, hashing time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.speed.add(reading, hashing)
 	if p.closed || p.asking == 0 || len(p.waiting) == 0 || p.speed.hashing <= p.speed.reading || runtime.GOMAXPROCS(0) == 1 {
 		return
 	}
-	for _, h := range []*hasher{&p.first, &p.second} {
-		if !h.working {
-			p.start(h)
-			return
-		}
+	if other := p.other(h); !other.working {
+		p.start(other)
 	}
 }
 
@@ -141,7 +138,7 @@ func (p *Pipeline) read(h *hasher, j *job) error {
 	if err != nil {
 		return err
 	}
-	p.measured(time.Since(begin), 0) // a way to the offset is reading
+	p.measured(h, time.Since(begin), 0) // a way to the offset is reading
 	closed := make(chan struct{})
 	stop := context.AfterFunc(j.ctx, func() {
 		defer close(closed)
@@ -172,7 +169,7 @@ func (p *Pipeline) read(h *hasher, j *job) error {
 		if _, err := h.hash.Write(buf[:n]); err != nil { // only where FIPS forbids the algorithm
 			return err
 		}
-		p.measured(read.Sub(begin), time.Since(read))
+		p.measured(h, read.Sub(begin), time.Since(read))
 		left -= int64(n)
 		if n > 0 {
 			empty = 0
@@ -180,9 +177,7 @@ func (p *Pipeline) read(h *hasher, j *job) error {
 			err = io.ErrNoProgress
 		}
 		switch {
-		case left == 0:
-			return nil
-		case err == nil:
+		case left == 0, err == nil:
 		case err == io.EOF:
 			return fmt.Errorf("%w, %d bytes before the end of the range", io.ErrUnexpectedEOF, left)
 		default:

@@ -47,6 +47,15 @@ func newSlowPipeline(t *testing.T, s *source) *checksum.Pipeline {
 	return newPipelineOf(t, s, checksum.Algorithm{Name: "slow", New: func() hash.Hash { return slowHash{sha256.New()} }})
 }
 
+// lookAhead queues n ranges of four buffers.
+func lookAhead(t *testing.T, p *checksum.Pipeline, offset int64, n int) {
+	t.Helper()
+	for range n {
+		p.Ahead(t.Context(), offset, fourBuffers)
+		offset += fourBuffers
+	}
+}
+
 // withProcessors runs f in a bubble where the program may use n processors.
 func withProcessors(t *testing.T, n int, f func(t *testing.T)) {
 	t.Helper()
@@ -129,9 +138,7 @@ func TestOneRangeIsHashedAtATimeWhileNobodyWaits(t *testing.T) {
 		s := patterned(first + 5*fourBuffers)
 		p := newSlowPipeline(t, s)
 		p.Ahead(t.Context(), 0, first)
-		for i := range int64(5) {
-			p.Ahead(t.Context(), first+i*fourBuffers, fourBuffers)
-		}
+		lookAhead(t, p, first, 5)
 		checkSum(t, p, s, 0, first)
 		for i := range 4 { // the second range began after a second, 0.5 s ago
 			if synctest.Wait(); s.opened() != i+2 || s.leftOpen() != 1 {
@@ -153,9 +160,7 @@ func TestTwoRangesAreHashedAtOnceAgainForTheNextSum(t *testing.T) {
 	withProcessors(t, 2, func(t *testing.T) {
 		s := patterned(8 * fourBuffers)
 		p := newSlowPipeline(t, s)
-		for i := range int64(8) {
-			p.Ahead(t.Context(), i*fourBuffers, fourBuffers)
-		}
+		lookAhead(t, p, 0, 8)
 		begin := time.Now()
 		for i := range int64(8) {
 			checkSum(t, p, s, i*fourBuffers, fourBuffers)
@@ -197,9 +202,7 @@ func TestNoReaderIsHeldByWhoWaits(t *testing.T) {
 			s := patterned(len(few.data))
 			s.reader = func(ctx context.Context, _ int, offset int64) (io.ReadCloser, error) { return few.open(ctx, offset) }
 			p := newSlowPipeline(t, s)
-			for i := range int64(6) {
-				p.Ahead(t.Context(), i*fourBuffers, fourBuffers)
-			}
+			lookAhead(t, p, 0, 6)
 			for i := range int64(6) {
 				checkSum(t, p, s, i*fourBuffers, fourBuffers)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -225,9 +228,7 @@ func TestRangesOfBothHashersAreGivenUp(t *testing.T) {
 			withProcessors(t, 2, func(t *testing.T) {
 				s := patterned(4 * fourBuffers)
 				p := newSlowPipeline(t, s)
-				for i := range int64(4) {
-					p.Ahead(t.Context(), i*fourBuffers, fourBuffers)
-				}
+				lookAhead(t, p, 0, 4)
 				ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 				defer cancel()
 				if _, err := p.Sum(ctx, 0, fourBuffers); !errors.Is(err, context.DeadlineExceeded) {
@@ -260,9 +261,7 @@ func TestWhatTheSecondHasherMeetsReachesSum(t *testing.T) {
 			return nil, nil
 		}
 		p := newSlowPipeline(t, s)
-		for i := range int64(4) {
-			p.Ahead(t.Context(), i*fourBuffers, fourBuffers)
-		}
+		lookAhead(t, p, 0, 4)
 		checkSum(t, p, s, 0, fourBuffers)
 		if s.opened() < 3 {
 			t.Fatalf("opened %d times while the first Sum waited", s.opened())
@@ -314,18 +313,14 @@ func TestLookAheadKeepsTheValuesOfItsContextOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
 		s := patterned(10)
-		var got any
-		s.reader = func(ctx context.Context, _ int, _ int64) (io.ReadCloser, error) {
-			got = ctx.Value(key{})
-			return nil, nil
-		}
+		got := valueOf(s, key{})
 		p := newPipeline(t, s)
 		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
 		cancel()
 		p.Ahead(ctx, 0, 10)
 		checkSum(t, p, s, 0, 10)
-		if got != "value" || s.opened() != 1 {
-			t.Errorf("context holds %v, opened %d times", got, s.opened())
+		if *got != "value" || s.opened() != 1 {
+			t.Errorf("context holds %v, opened %d times", *got, s.opened())
 		}
 	})
 }

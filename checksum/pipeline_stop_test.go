@@ -92,14 +92,10 @@ func TestEndedContextIsAnErrorWithoutReading(t *testing.T) {
 func TestOpenGetsTheContextOfSum(t *testing.T) {
 	type key struct{}
 	s := patterned(10)
-	var got any
-	s.reader = func(ctx context.Context, _ int, _ int64) (io.ReadCloser, error) {
-		got = ctx.Value(key{})
-		return nil, nil
-	}
+	got := valueOf(s, key{})
 	p := newPipeline(t, s)
-	if _, err := p.Sum(context.WithValue(context.Background(), key{}, "value"), 0, 10); err != nil || got != "value" {
-		t.Errorf("%v, context holds %v", err, got)
+	if _, err := p.Sum(context.WithValue(context.Background(), key{}, "value"), 0, 10); err != nil || *got != "value" {
+		t.Errorf("%v, context holds %v", err, *got)
 	}
 }
 

@@ -306,9 +306,8 @@ func (u *Uploader) chunkArrived() {
 // chunkCut notes a connection that ended during a chunk: unless the server has some of
 // it, as without the whole it cannot verify any, the next one is smaller.
 func (u *Uploader) chunkCut(err error) {
-	var e *Error
 	u.sums.arrived = 0
-	u.sums.cut = errors.As(err, &e) && e.StatusCode == 0 && e.Temporary() && u.meter.sentUpTo() > u.next.offset
+	u.sums.cut = unanswered(err) && u.meter.sentUpTo() > u.next.offset
 }
 
 // shrinkChunk makes chunks smaller after one of which nothing arrived.

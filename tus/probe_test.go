@@ -3,7 +3,6 @@ package tus_test
 import (
 	"bytes"
 	"log/slog"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +51,7 @@ func TestProbeIsRepeatedWithNewCredentials(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "OPTIONS", Action: tustest.Respond(401, "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{
-		Checksums: checksum.Builtin(), Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }},
+		Checksums: checksum.Builtin(), Hooks: renewingHooks(),
 	})
 	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), nil)
 	if err != nil || res.Checksum == "" || res.Stats.Retries != 0 {
@@ -63,7 +62,7 @@ func TestProbeIsRepeatedWithNewCredentials(t *testing.T) {
 
 // What cannot do without asks again and again, and that is one outage all the same.
 func TestProbesThatAreRepeatedDoNotLengthenTheRest(t *testing.T) {
-	asking := &tus.Options{Checksums: checksum.Builtin(), Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}}
+	asking := &tus.Options{Checksums: checksum.Builtin(), Hooks: renewingHooks()}
 	for name, fault := range map[string]tustest.Fault{
 		"unavailable for a minute": {Method: "OPTIONS", Times: 9, Action: tustest.Respond(503, "")},
 		"refused twice":            {Method: "OPTIONS", Times: 2, Action: tustest.Respond(401, "")},

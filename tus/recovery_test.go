@@ -409,7 +409,7 @@ func TestExpiredTokenIsRenewedOnceByTheHook(t *testing.T) {
 	// A hook that cannot renew is asked once, not for ever.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(401, "")})
-	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: renewingHooks()})
 	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), &tus.UploadOptions{ChunkSize: 1000})
 	wantError(t, err, tus.ErrUnauthorized)
 	if n := srv.Count("PATCH"); n != 2 {

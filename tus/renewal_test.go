@@ -9,9 +9,14 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
+// renewingHooks could renew what a request is authorized by.
+func renewingHooks() tus.Hooks {
+	return tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}
+}
+
 // renewing makes a client whose hook would renew what requests are authorized by.
 func renewing(t *testing.T, srv *tustest.Server) *tus.Client {
-	return newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}})
+	return newClient(t, srv.Endpoint(), &tus.Options{Hooks: renewingHooks()})
 }
 
 // TestCredentialsMayExpireAgain has credentials that do not last from one failure to
@@ -85,7 +90,7 @@ func TestRenewalOfAStepIsNotSpentByARun(t *testing.T) {
 		h.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(401, "")},
 			tustest.Fault{Method: "PATCH", Action: tustest.Respond(503, "", "Retry-After", "100")})
 		data := randomBytes(1000)
-		client := newClient(&tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}})
+		client := newClient(&tus.Options{Hooks: renewingHooks()})
 		u, err := client.NewUploader(tus.Bytes(data), whole())
 		if err != nil {
 			t.Fatal(err)

@@ -206,9 +206,12 @@ func settlingTime(sent int64, took time.Duration) time.Duration {
 }
 
 // broken reports whether a connection ended without an answer.
-func broken(err error) bool {
+func broken(err error) bool { return unanswered(err) && !errors.Is(err, ErrStalled) }
+
+// unanswered is broken, or that we ended a connection on which nothing moved.
+func unanswered(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.StatusCode == 0 && e.Temporary() && !errors.Is(err, ErrStalled)
+	return errors.As(err, &e) && e.StatusCode == 0 && e.Temporary()
 }
 
 // halveChunk makes chunks smaller after a 413, if the caller allows it.
