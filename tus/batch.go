@@ -36,8 +36,17 @@ type BatchOptions struct {
 	Concurrency int
 
 	// StopOnError ends the batch at the first job that fails: those that run are
-	// paused, and no further one is begun. Otherwise all jobs have their turn.
+	// paused, and no further one is begun. Otherwise all jobs have their turn. A job
+	// that was paused or aborted by itself has not failed.
 	StopOnError bool
+
+	// OnStart, if not nil, is told each job and its [Uploader] right before the job
+	// begins, in the goroutine that works on it: those of several jobs may be told at
+	// the same time. From then on the Uploader can be looked at, paused and aborted;
+	// the job then ends with [ErrPaused], or with [ErrAborted] if it was aborted
+	// before it began. When a job has ended without being complete, Run of its
+	// Uploader goes on with it, also with one of a stream, unless it failed.
+	OnStart func(Job, *Uploader)
 }
 
 // BatchResult is what became of one job.
@@ -111,8 +120,8 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 			}
 			workers.Go(func() {
 				for ; ok; job, ok = draw() {
-					result, err := c.Upload(ctx, job.Source, job.Options)
-					if err != nil && opts.StopOnError {
+					result, err := c.uploadJob(ctx, job, opts.OnStart)
+					if opts.StopOnError && err != nil && !errors.Is(err, ErrPaused) && !errors.Is(err, ErrAborted) {
 						stop(errBatchStopped)
 					}
 					results <- BatchResult{Job: job, Result: result, Err: err}
@@ -135,4 +144,22 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 			return
 		}
 	}
+}
+
+// uploadJob is Upload with an Uploader that others know.
+func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uploader)) (*Result, error) {
+	if started == nil {
+		return c.Upload(ctx, job.Source, job.Options)
+	}
+	u, err := c.NewUploader(job.Source, job.Options)
+	if err != nil {
+		return &Result{}, err
+	}
+	started(job, u)
+	paused := func() bool { return u.State() == StatePaused }
+	err = u.runUntil(ctx, paused)
+	if err == nil && paused() { // before it began, where Run would go on
+		err = ErrPaused
+	}
+	return u.result(), err
 }

@@ -94,6 +94,7 @@
 //	ErrSourceMismatch       no      check that URL and source belong together
 //	ErrUnconfirmed          no      look (Client.Info): it may be complete
 //	ErrPaused               yes     Run or Step go on
+//	ErrAborted              no      upload it again
 //	ErrStore                no      repair the store; its own error is wrapped
 //	ErrLeaseLost            no      leave the upload to the one that took it over
 //	ErrNotRecoverable       no      begin the stream anew

@@ -10,7 +10,7 @@ import (
 func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if !u.takeTurn(cancel) {
+	if !u.takeTurn(ctx, cancel) {
 		return ErrBusy
 	}
 	defer u.endTurn()
@@ -41,7 +41,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 
 // takeTurn is false if another goroutine drives. A Pause that puts the upload's
 // affairs in order is waited for, and one that comes from now on calls interrupt.
-func (u *Uploader) takeTurn(interrupt context.CancelCauseFunc) bool {
+func (u *Uploader) takeTurn(ctx context.Context, interrupt context.CancelCauseFunc) bool {
 	u.pausing.Lock()
 	defer u.pausing.Unlock()
 	select {
@@ -50,6 +50,7 @@ func (u *Uploader) takeTurn(interrupt context.CancelCauseFunc) bool {
 		return false
 	}
 	u.setInterrupt(interrupt)
+	u.setDriving(ctx)
 	if u.aborting.Load() > 0 {
 		interrupt(ErrPaused)
 	}
@@ -60,6 +61,7 @@ func (u *Uploader) endTurn() {
 	u.pausing.Lock()
 	defer u.pausing.Unlock()
 	u.setInterrupt(nil)
+	u.setDriving(nil)
 	u.turn <- struct{}{}
 }
 
@@ -90,6 +92,23 @@ func (u *Uploader) setInterrupt(f context.CancelCauseFunc) {
 	u.mu.Lock()
 	u.interrupt = f
 	u.mu.Unlock()
+}
+
+func (u *Uploader) setDriving(ctx context.Context) {
+	u.mu.Lock()
+	u.driving = ctx
+	u.mu.Unlock()
+}
+
+// drivenBy is the context of who drives the upload: handlers of a log look for
+// traces in it.
+func (u *Uploader) drivenBy() context.Context {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.driving == nil {
+		return context.Background()
+	}
+	return u.driving
 }
 
 // useSource lets a file keep a handle open for whoever opens it next, until done

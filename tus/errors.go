@@ -88,6 +88,9 @@ var (
 	// [Uploader.Pause] or [UploadOptions.StopAt]. Run or Step continue it.
 	ErrPaused = errors.New("upload paused")
 
+	// ErrAborted is a Run or Step of an upload that [Uploader.Abort] has given up.
+	ErrAborted = errors.New("upload aborted")
+
 	// ErrStore is a store of upload URLs that failed, where the client requires
 	// it ([Options.RequireStore]). The store's own error is wrapped too.
 	ErrStore = errors.New("store of upload URLs failed")
@@ -316,12 +319,12 @@ func (e *hookError) Unwrap() error { return e.err }
 // endedError is a Run or Step on an upload that has failed or was aborted.
 type endedError struct {
 	state State
-	cause error // nil if it was aborted
+	cause error // ErrAborted if it was aborted
 }
 
 func (e *endedError) Error() string {
-	if e.cause == nil {
-		return fmt.Sprintf("tus: upload is %v", e.state)
+	if e.state == StateAborted {
+		return "tus: " + e.cause.Error()
 	}
 	return fmt.Sprintf("tus: upload is %v: %v", e.state, e.cause)
 }

@@ -2,7 +2,6 @@ package tus
 
 import (
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -46,6 +45,9 @@ type Hooks struct {
 
 // UploadURLEvent tells where an upload can be resumed.
 type UploadURLEvent struct {
+	// Uploader is the upload, whose getters tell more and which can be paused; nil
+	// outside of one, as of [Client.CreatePartial].
+	Uploader *Uploader
 	// Name is the source's name, perhaps empty.
 	Name string
 	// URL is the upload URL as it can be given to [Client.Resume], unless it is that
@@ -61,6 +63,8 @@ type UploadURLEvent struct {
 
 // StoreError is an operation of the store that failed.
 type StoreError struct {
+	// Uploader is the upload, whose getters tell more and which can be paused.
+	Uploader *Uploader
 	// Name is the source's name, perhaps empty.
 	Name string
 	// Op is "find", "put" or "delete".
@@ -71,6 +75,8 @@ type StoreError struct {
 
 // StateEvent is a transition of an [Uploader].
 type StateEvent struct {
+	// Uploader is the upload, whose getters tell more and which can be paused.
+	Uploader *Uploader
 	// Name is the source's name, perhaps empty.
 	Name string
 	// From and To are the states before and after.
@@ -81,6 +87,9 @@ type StateEvent struct {
 
 // RetryEvent is a failure that will be retried.
 type RetryEvent struct {
+	// Uploader is the upload, whose getters tell more and which can be paused; nil
+	// outside of one, as in [Client.Terminate].
+	Uploader *Uploader
 	// Name is the source's name, perhaps empty.
 	Name string
 	// Attempt counts failures in a row, from 1. It starts again when the
@@ -95,6 +104,8 @@ type RetryEvent struct {
 // Progress tells how far an upload is. Both counts include what earlier
 // sessions of a resumed upload had done.
 type Progress struct {
+	// Uploader is the upload, whose getters tell more and which can be paused.
+	Uploader *Uploader
 	// Name is the source's name, perhaps empty.
 	Name string
 	// Acknowledged is the number of bytes that the server confirmed. It never
@@ -189,9 +200,10 @@ func (s hookSet) storeError(e StoreError) {
 	}
 }
 
-// serial returns the hooks in a form in which they run one at a time, but for
+// serial returns the hooks of u in a form in which they run one at a time, but for
 // OnProgress: what it is told has to be worked out in turn, too.
-func (s hookSet) serial(turn *sync.Mutex) hookSet {
+func (s hookSet) serial(u *Uploader) hookSet {
+	turn := &u.hookTurn
 	h := &Hooks{
 		AfterResponse: func(req *http.Request, resp *Response) {
 			turn.Lock()
@@ -201,21 +213,25 @@ func (s hookSet) serial(turn *sync.Mutex) hookSet {
 		OnUploadURL: func(e UploadURLEvent) {
 			turn.Lock()
 			defer turn.Unlock()
+			e.Uploader = u
 			s.uploadURL(e)
 		},
 		OnStateChange: func(e StateEvent) {
 			turn.Lock()
 			defer turn.Unlock()
+			e.Uploader = u
 			s.stateChange(e)
 		},
 		OnRetry: func(e RetryEvent) {
 			turn.Lock()
 			defer turn.Unlock()
+			e.Uploader = u
 			s.retry(e)
 		},
 		OnStoreError: func(e StoreError) {
 			turn.Lock()
 			defer turn.Unlock()
+			e.Uploader = u
 			s.storeError(e)
 		},
 	}

@@ -8,8 +8,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -353,6 +356,67 @@ func TestProgressNamesTheSource(t *testing.T) {
 	}
 	if len(names) != 3 || !names["progress b.txt"] || !names["retry b.txt"] || !names["state b.txt"] {
 		t.Errorf("names are %v", names)
+	}
+}
+
+// TestEachEventTellsItsUploader has two uploads of one name at the same time, one of
+// them in parts.
+func TestEachEventTellsItsUploader(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: 4, Action: tustest.CutAfter(100)})
+	var mu sync.Mutex
+	told := map[*tus.Uploader]map[string]int{}
+	note := func(u *tus.Uploader, name, event string) {
+		if u != nil {
+			_, _, _ = u.State(), u.Stats(), u.Offset() // may be called
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if name != "" {
+			t.Errorf("%s tells the name %q", event, name)
+		}
+		if told[u] == nil {
+			told[u] = map[string]int{}
+		}
+		told[u][event]++
+	}
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &brokenStore{}, Retry: untiring(), Hooks: tus.Hooks{
+		OnUploadURL:   func(e tus.UploadURLEvent) { note(e.Uploader, e.Name, "url") },
+		OnStateChange: func(e tus.StateEvent) { note(e.Uploader, e.Name, "state") },
+		OnProgress:    func(e tus.Progress) { note(e.Uploader, e.Name, "progress") },
+		OnRetry:       func(e tus.RetryEvent) { note(e.Uploader, e.Name, "retry") },
+		OnStoreError:  func(e tus.StoreError) { note(e.Uploader, e.Name, "store") },
+	}})
+	data := randomBytes(unequalSize)
+	var uploaders []*tus.Uploader
+	var g errgroup.Group
+	for _, opts := range []*tus.UploadOptions{unequal(), chunked()} {
+		u := created(t, client, tus.Bytes(data), opts)
+		uploaders = append(uploaders, u)
+		g.Go(func() error { _, err := u.Run(testContext(t)); return err })
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if retries := told[uploaders[0]]["retry"] + told[uploaders[1]]["retry"]; len(told) != 2 || retries != 4 {
+		t.Errorf("%d retries of %d uploads were told", retries, len(told))
+	}
+	for i, urls := range []int{5, 1} {
+		if got := told[uploaders[i]]; got["url"] != urls || got["state"] == 0 || got["progress"] == 0 || got["store"] == 0 {
+			t.Errorf("upload %d was told of in %v", i, got)
+		}
+		wantStored(t, srv.Handler, uploaders[i].URL(), data)
+	}
+
+	srv.Inject(tustest.Fault{Method: "DELETE", Action: tustest.CutBefore()}, tustest.Fault{Method: "POST", Action: tustest.Respond(503, "")})
+	if err := client.Terminate(testContext(t), uploaders[1].URL()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CreatePartial(testContext(t), 10, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := told[nil]; got["retry"] != 2 || got["url"] != 1 {
+		t.Errorf("outside of uploads %v were told", got)
 	}
 }
 

@@ -10,8 +10,23 @@ import (
 // logHooks write down what happens, without credentials and without the queries
 // of URLs.
 func logHooks(log *slog.Logger) *Hooks {
-	say := func(level slog.Level, text, name string, attrs ...slog.Attr) {
-		log.LogAttrs(context.Background(), level, text, append([]slog.Attr{slog.String("name", name)}, attrs...)...)
+	// at is the upload URL; that of u, if it is empty.
+	say := func(level slog.Level, text string, u *Uploader, name, at string, attrs ...slog.Attr) {
+		ctx := context.Background()
+		if u != nil {
+			ctx = u.drivenBy()
+		}
+		if !log.Enabled(ctx, level) {
+			return
+		}
+		if at == "" && u != nil {
+			at = u.URL()
+		}
+		about := []slog.Attr{slog.String("name", name)} // of several uploads, perhaps
+		if at = urlForLog(at); at != "" {
+			about = append(about, slog.String("url", at))
+		}
+		log.LogAttrs(ctx, level, text, append(about, attrs...)...)
 	}
 	return &Hooks{
 		AfterResponse: func(req *http.Request, resp *Response) {
@@ -24,22 +39,34 @@ func logHooks(log *slog.Logger) *Hooks {
 			log.LogAttrs(req.Context(), slog.LevelDebug, "tus request", attrs...)
 		},
 		OnUploadURL: func(e UploadURLEvent) {
-			say(slog.LevelInfo, "tus upload created", e.Name, slog.String("url", urlForLog(e.URL)))
+			say(slog.LevelInfo, "tus upload created", e.Uploader, e.Name, e.URL)
 		},
 		OnStateChange: func(e StateEvent) {
 			attrs := []slog.Attr{slog.String("from", e.From.String()), slog.String("to", e.To.String())}
 			if e.Err != nil {
 				attrs = append(attrs, slog.Any("error", e.Err))
 			}
-			say(stateLevel(e), "tus state", e.Name, attrs...)
+			if e.To.Final() || e.To == StatePaused {
+				attrs = append(attrs, costAttrs(e.Uploader)...)
+			}
+			say(stateLevel(e), "tus state", e.Uploader, e.Name, "", attrs...)
 		},
 		OnRetry: func(e RetryEvent) {
-			say(slog.LevelWarn, "tus retry", e.Name,
+			say(slog.LevelWarn, "tus retry", e.Uploader, e.Name, "",
 				slog.Int("attempt", e.Attempt), slog.Duration("delay", e.Delay), slog.Any("error", e.Err))
 		},
 		OnStoreError: func(e StoreError) {
-			say(slog.LevelError, "tus store", e.Name, slog.String("op", e.Op), slog.Any("error", e.Err))
+			say(slog.LevelError, "tus store", e.Uploader, e.Name, "", slog.String("op", e.Op), slog.Any("error", e.Err))
 		},
+	}
+}
+
+// costAttrs sum up an upload that ended for now.
+func costAttrs(u *Uploader) []slog.Attr {
+	stats := u.Stats()
+	return []slog.Attr{
+		slog.Int64("offset", u.Offset()), slog.Int64("resumed_from", stats.ResumedFrom), slog.Int64("sent", stats.Sent),
+		slog.Int("requests", stats.TotalRequests()), slog.Int("retries", stats.Retries), slog.Duration("elapsed", stats.Elapsed),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -95,11 +96,60 @@ func TestLogHasNoSecrets(t *testing.T) {
 	}
 }
 
+// inContext adds to each record what the context says.
+type inContext struct{ slog.Handler }
+
+type contextKey struct{}
+
+func (h inContext) Handle(ctx context.Context, r slog.Record) error {
+	r.AddAttrs(slog.Any("trace", ctx.Value(contextKey{})))
+	return h.Handler.Handle(ctx, r)
+}
+
+func TestLogTellsOfWhichUploadAndInWhichContext(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: tustest.CutBefore()})
+	var log bytes.Buffer
+	client := newClient(t, srv.Endpoint(), &tus.Options{
+		Retry: impatient(), Logger: slog.New(inContext{slog.NewJSONHandler(&log, nil)}),
+	})
+	data := randomBytes(3000)
+	u, err := client.NewUploader(tus.Bytes(data), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Run(context.WithValue(testContext(t), contextKey{}, "mine")); err != nil {
+		t.Fatal(err)
+	}
+	records := 0
+	for line := range bytes.Lines(log.Bytes()) {
+		records++
+		var r struct {
+			Msg, To, URL, Trace             string
+			Offset, Sent, Requests, Retries int64
+			Elapsed                         time.Duration
+		}
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.URL != u.URL() || r.Trace != "mine" {
+			t.Errorf("record is %s", line)
+		}
+		stats := u.Stats()
+		if r.To == "complete" && (r.Offset != 3000 || r.Sent != stats.Sent || r.Requests != int64(stats.TotalRequests()) || r.Retries != 1 || r.Elapsed != stats.Elapsed) {
+			t.Errorf("the last record is %s, with %+v", line, stats)
+		}
+	}
+	if records != 3 {
+		t.Errorf("%d records: %s", records, log.Bytes())
+	}
+}
+
 // Logs and traces of a program, with what an upload has to say.
 func ExampleOptions_logger() {
 	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey || a.Key == "url" {
+			if a.Key == slog.TimeKey || a.Key == "url" || a.Key == "elapsed" {
 				return slog.Attr{} // different each time
 			}
 			return a
@@ -111,6 +161,6 @@ func ExampleOptions_logger() {
 	fmt.Println(err)
 	// Output:
 	// level=INFO msg="tus upload created" name=""
-	// level=INFO msg="tus state" name="" from=finishing to=complete
+	// level=INFO msg="tus state" name="" from=finishing to=complete offset=1000 resumed_from=0 sent=1000 requests=4 retries=0
 	// <nil>
 }

@@ -35,6 +35,7 @@ func (u *Uploader) reportProgress() {
 	}
 	u.mu.Lock()
 	p := Progress{
+		Uploader:     u,
 		Name:         u.info.Name,
 		Acknowledged: u.highest,
 		Sent:         max(sent, u.highest),

@@ -70,12 +70,13 @@ type Uploader struct {
 
 	mu        sync.Mutex
 	state     State
-	failure   error // that it failed with
+	failure   error // that it ended with
 	url       *url.URL
 	offset    int64
 	highest   int64 // offset ever acknowledged
 	interrupt context.CancelCauseFunc
-	reported  time.Time // of the last progress while bytes move
+	driving   context.Context // of who drives, for the log; nil if nobody does
+	reported  time.Time       // of the last progress while bytes move
 	expires   time.Time
 	checksum  string // negotiated algorithm
 	creation  *Response
@@ -110,7 +111,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		u.url, u.given, u.resuming = given, true, true
 	}
 	u.progress = append(slices.Clone(c.hooks), &u.opts.Hooks)
-	u.hooks = u.progress.serial(&u.hookTurn)
+	u.hooks = u.progress.serial(u)
 	u.meter = &meter{onMoved: u.reportMovement}
 	u.chunkSize, u.stopAt = u.opts.ChunkSize, u.opts.StopAt
 	u.ownKey = u.opts.ResumeKey
@@ -215,7 +216,8 @@ func (u *Uploader) storeFailed(e StoreError) {
 // if it is parallel, is deleted on the server (protocol section Termination),
 // retrying by the client's policy, and from the store. An upload that is complete
 // is left alone, with an error matching [ErrInvalidInput]: see [Client.Terminate].
-// So is one that another Uploader went on with, with [ErrLeaseLost].
+// So is one that another Uploader went on with, with [ErrLeaseLost]. The Run or Step
+// under way returns [ErrPaused], later ones [ErrAborted].
 func (u *Uploader) Abort(ctx context.Context) error {
 	u.aborting.Add(1) // whoever begins to drive from now on is paused, too
 	defer u.aborting.Add(-1)
@@ -329,9 +331,11 @@ func (u *Uploader) enter(next State, cause error) {
 	u.mu.Lock()
 	from := u.state
 	u.state = next
-	u.failure = nil
-	if next == StateFailed {
+	switch u.failure = nil; next {
+	case StateFailed:
 		u.failure = cause
+	case StateAborted:
+		u.failure = ErrAborted
 	}
 	u.mu.Unlock()
 	if next.Final() || next == StatePaused {

@@ -1,0 +1,204 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// started keeps the uploaders of a batch, by the index of their job.
+type started struct {
+	mu sync.Mutex
+	by map[int]*tus.Uploader
+}
+
+func (s *started) keep(job tus.Job, u *tus.Uploader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.by == nil {
+		s.by = map[int]*tus.Uploader{}
+	}
+	s.by[job.Tag.(int)] = u
+}
+
+func (s *started) of(job int) *tus.Uploader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.by[job]
+}
+
+func TestEachJobOfABatchCanBePausedAndGoneOnWith(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
+	data, all := randomBytes(3000), &started{}
+	const (
+		paused   = iota // before it begins
+		underway        // after a third
+		stream          // likewise
+		aborted
+		left
+		jobs
+	)
+	var requests [jobs]int
+	batch := func(yield func(tus.Job) bool) {
+		for i := range jobs {
+			opts, once := chunked(), sync.Once{}
+			opts.Hooks = tus.Hooks{
+				BeforeRequest: func(*http.Request) error { requests[i]++; return nil },
+				OnProgress: func(p tus.Progress) {
+					if (i == underway || i == stream) && p.Acknowledged == 1000 {
+						once.Do(p.Uploader.Pause)
+					}
+				},
+			}
+			source := tus.Bytes(data)
+			if i == stream {
+				source = tus.Reader(bytes.NewReader(data))
+			}
+			if !yield(tus.Job{Source: source, Options: opts, Tag: i}) {
+				return
+			}
+		}
+	}
+	results := map[int]tus.BatchResult{}
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), batch, &tus.BatchOptions{
+		Concurrency: 2, StopOnError: true, // nothing fails
+		OnStart: func(job tus.Job, u *tus.Uploader) {
+			all.keep(job, u)
+			switch job.Tag {
+			case paused:
+				u.Pause()
+			case aborted:
+				if err := u.Abort(context.Background()); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+	}) {
+		results[r.Job.Tag.(int)] = r
+	}
+	for job, want := range [jobs]error{tus.ErrPaused, tus.ErrPaused, tus.ErrPaused, tus.ErrAborted, nil} {
+		r := results[job]
+		if want != nil {
+			wantError(t, r.Err, want)
+		} else if r.Err != nil {
+			t.Error(r.Err)
+		}
+		if u := all.of(job); r.Result == nil || r.Result.URL != u.URL() || r.Result.Offset != u.Offset() {
+			t.Errorf("job %d ended with %+v, its uploader is at %d of %q", job, r.Result, u.Offset(), u.URL())
+		}
+	}
+	if requests[paused] != 0 || requests[aborted] != 0 || requests[underway] == 0 {
+		t.Errorf("requests of the jobs: %v", requests)
+	}
+	for _, job := range []int{paused, underway, stream, left} {
+		u := all.of(job)
+		if want := map[int]int64{underway: 1000, stream: 1000, left: 3000}[job]; u.Offset() != want {
+			t.Errorf("job %d is at %d, want %d", job, u.Offset(), want)
+		}
+		if _, err := u.Run(testContext(t)); err != nil {
+			t.Errorf("job %d: %v", job, err)
+		}
+		wantStored(t, srv.Handler, u.URL(), data)
+	}
+	if _, err := all.of(aborted).Run(testContext(t)); err == nil {
+		t.Error("an aborted upload went on")
+	} else {
+		wantError(t, err, tus.ErrAborted)
+	}
+	if n := srv.BytesReceived(); n != 4*3000 {
+		t.Errorf("%d bytes were received", n)
+	}
+}
+
+func TestJobThatCannotBeginIsNotTold(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	batch := slices.Values([]tus.Job{{}, {Source: tus.Bytes(nil), Options: &tus.UploadOptions{ChunkSize: -1}}})
+	results := 0
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), batch, &tus.BatchOptions{
+		OnStart: func(job tus.Job, _ *tus.Uploader) { t.Errorf("job %+v was begun", job) },
+	}) {
+		results++
+		wantError(t, r.Err, tus.ErrInvalidInput)
+		if r.Result == nil {
+			t.Error("no result")
+		}
+	}
+	if results != 2 {
+		t.Errorf("%d results", results)
+	}
+}
+
+func TestStopOnErrorPausesJobsThatWereTold(t *testing.T) {
+	srv, all := tustest.NewServer(t, nil), &started{}
+	running := make(chan struct{})
+	srv.Inject(
+		tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			close(running)
+			tustest.Stall()(w, r, h)
+		}},
+		tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			if r.Header.Get("Upload-Length") != "3000" {
+				<-running
+				tustest.Respond(http.StatusForbidden, "")(w, r, h)
+				return
+			}
+			h.Serve(w, r)
+		}},
+	)
+	data := randomBytes(3000)
+	batch := slices.Values([]tus.Job{
+		{Source: tus.Bytes(data), Options: chunked(), Tag: 0}, {Source: tus.Bytes(data[:2000]), Options: chunked(), Tag: 1},
+	})
+	errs := map[int]error{}
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), batch, &tus.BatchOptions{StopOnError: true, OnStart: all.keep}) {
+		errs[r.Job.Tag.(int)] = r.Err
+	}
+	wantError(t, errs[0], context.Canceled)
+	wantError(t, errs[1], tus.ErrUnauthorized)
+	u := all.of(0)
+	if _, err := u.Run(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, u.URL(), data)
+}
+
+// One of many uploads is paused, for example by its button in a list, and gone on
+// with later.
+func ExampleBatchOptions_onStart() {
+	_, client, stop := exampleServer(nil)
+	defer stop()
+	var mu sync.Mutex
+	uploads := map[any]*tus.Uploader{} // by the tag of their job
+	jobs := slices.Values([]tus.Job{
+		{Source: tus.Bytes(make([]byte, 1000)), Tag: "first"},
+		{Source: tus.Bytes(make([]byte, 1000)), Tag: "second"},
+	})
+	batch := client.UploadAll(context.Background(), jobs, &tus.BatchOptions{
+		Concurrency: 1,
+		OnStart: func(job tus.Job, u *tus.Uploader) {
+			mu.Lock()
+			uploads[job.Tag] = u
+			mu.Unlock()
+			if job.Tag == "first" {
+				u.Pause() // any goroutine may, at any time
+			}
+		},
+	})
+	for result := range batch {
+		fmt.Println(result.Job.Tag, errors.Is(result.Err, tus.ErrPaused))
+	}
+	result, err := uploads["first"].Run(context.Background())
+	fmt.Println(result.Offset, err)
+	// Output:
+	// first true
+	// second false
+	// 1000 <nil>
+}
