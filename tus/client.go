@@ -8,6 +8,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -37,8 +38,8 @@ type Options struct {
 
 	// TrustedOrigins are further origins, such as "https://uploads.example.org",
 	// that may receive Header when the server names them in a Location or a
-	// redirect. Listing an http origin here also permits that step down from
-	// https.
+	// redirect. Path and query of one mean nothing. Listing an http origin here also
+	// permits that step down from https.
 	TrustedOrigins []string
 
 	// Retry says how uploads go on after failures.
@@ -137,6 +138,11 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, given := range []any{opts.RateLimit, opts.Store, opts.Fingerprinter} {
+		if nilPointer(given) {
+			return nil, fmt.Errorf("%w: option that is a nil %T", ErrInvalidInput, given)
+		}
+	}
 	c := &Client{
 		header:        http.Header{},
 		trusted:       map[origin]bool{originOf(u): true},
@@ -206,6 +212,13 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		c.crowd = new(atomic.Int32)
 	}
 	return c, nil
+}
+
+// nilPointer reports whether an interface holds a pointer that is nil, so that the
+// first call of a method would panic.
+func nilPointer(v any) bool {
+	p := reflect.ValueOf(v)
+	return p.Kind() == reflect.Pointer && p.IsNil()
 }
 
 func (c *Client) setHeader(h http.Header) error {

@@ -33,7 +33,8 @@ var (
 	ErrVersion = errors.New("server does not support tus " + ProtocolVersion)
 
 	// ErrUnsupported is a feature that needs an extension which the server does
-	// not advertise. It also matches [errors.ErrUnsupported].
+	// not advertise, or a creation or termination that it refuses with 405. It also
+	// matches [errors.ErrUnsupported].
 	ErrUnsupported = fmt.Errorf("extension not offered by the server: %w", errors.ErrUnsupported)
 
 	// ErrNoLocation is a creation that the server confirmed without telling the
@@ -133,8 +134,9 @@ type Error struct {
 	StatusCode int
 	// Offset is the offset in bytes that a PATCH started from, otherwise 0.
 	Offset int64
-	// Message is what the server said in the body, cut to a few hundred
-	// printable characters, with the values of secret headers removed.
+	// Message is what the server said in the body, of an HTML page its title, cut
+	// to a few hundred printable characters, with the values of secret headers
+	// removed.
 	Message string
 	// RetryAfter is the wait that the server asked for; 0 if it did not.
 	RetryAfter time.Duration
@@ -363,24 +365,4 @@ func statusText(code int) string {
 		return "status " + strconv.Itoa(code)
 	}
 	return strconv.Itoa(code) + " " + text
-}
-
-// excerpt makes an answer's body fit for an error text: printable, on one
-// line, at most a few hundred bytes.
-func excerpt(body string) string {
-	const limit = 300
-	var b strings.Builder
-	for _, r := range body[:min(len(body), 4*limit)] {
-		if b.Len() >= limit {
-			b.WriteString("...")
-			break
-		}
-		switch {
-		case r == '\n', r == '\r', r == '\t':
-			b.WriteByte(' ')
-		case strconv.IsPrint(r) && r != '\uFFFD':
-			b.WriteRune(r)
-		}
-	}
-	return strings.Join(strings.Fields(b.String()), " ")
 }

@@ -20,6 +20,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/fingerprint"
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -45,6 +47,9 @@ func TestBadClientOptionsAreRefused(t *testing.T) {
 		"empty trusted origin":           {TrustedOrigins: []string{""}},
 		"rate limit of nothing":          {RateLimit: burst(0)},
 		"negative rate limit":            {RateLimit: burst(-1)},
+		"rate limit that is nil":         {RateLimit: (*promises)(nil)},
+		"store that is nil":              {Store: (*promises)(nil)},
+		"fingerprinter that is nil":      {Fingerprinter: (*promises)(nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tus.NewClient("http://example.org/", opts)
@@ -58,6 +63,14 @@ type burst int
 
 func (b burst) Burst() int                       { return int(b) }
 func (b burst) WaitN(context.Context, int) error { return nil }
+
+// promises is a limiter, store, fingerprinter and source that panics when it is nil.
+type promises struct {
+	tus.Limiter
+	storage.Store
+	fingerprint.Fingerprinter
+	tus.Source
+}
 
 func TestEndpointMayHaveSpacesAroundAndAFragment(t *testing.T) {
 	client, err := tus.NewClient(" http://example.org/files/?a=b#c\n", nil)
@@ -90,6 +103,7 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 		want   error
 	}{
 		"no source":                       {nil, nil, tus.ErrInvalidInput},
+		"source that is nil":              {(*promises)(nil), nil, tus.ErrInvalidInput},
 		"missing file":                    {tus.File(filepath.Join(dir, "nothing")), nil, fs.ErrNotExist},
 		"no path":                         {tus.File(""), nil, fs.ErrNotExist},
 		"path through a file":             {tus.File(filepath.Join(file, "x")), nil, syscall.ENOTDIR},

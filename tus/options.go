@@ -105,7 +105,7 @@ type UploadOptions struct {
 
 	// PartBoundaries are the offsets in bytes, in ascending order, at which the
 	// parts of a parallel upload begin, but for the first one's 0. nil leaves
-	// the planning to this package.
+	// the planning to this package. They need Parallel.
 	PartBoundaries []int64
 
 	// PartMetadata is stored with each part of a parallel upload; Metadata goes
@@ -146,6 +146,8 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: minimum part size of %d bytes", ErrInvalidInput, o.MinPartSize)
 	case !ascending(o.PartBoundaries):
 		return fmt.Errorf("%w: part boundaries %v are not ascending", ErrInvalidInput, o.PartBoundaries)
+	case o.Parallel <= 1 && len(o.PartBoundaries) > 0:
+		return fmt.Errorf("%w: part boundaries without parallel parts", ErrInvalidInput)
 	case o.BufferLimit < 0:
 		return fmt.Errorf("%w: buffer limit of %d bytes", ErrInvalidInput, o.BufferLimit)
 	case o.SourceChanged < SourceChangedFail || o.SourceChanged > SourceChangedRestart:

@@ -390,6 +390,7 @@ func TestPartsThatCannotBe(t *testing.T) {
 		"boundary at the end":        {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{4000}}},
 		"boundary beyond the end":    {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{1, 4001}}},
 		"boundary in an empty file":  {tus.Bytes(nil), tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{1}}},
+		"boundaries without parts":   {data, tus.UploadOptions{PartBoundaries: []int64{5}}},
 		"source with one reader":     {tus.ReadSeeker(bytes.NewReader(randomBytes(4000)), 4000), *inParts(2)},
 		"stream":                     {tus.Reader(bytes.NewReader(randomBytes(4000))), tus.UploadOptions{Parallel: 2, MinPartSize: 1000, ChunkSize: 1000}},
 		"boundary, asking otherwise": {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{4000}, ParallelBestEffort: true}},

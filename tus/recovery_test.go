@@ -534,7 +534,20 @@ func TestTerminate(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "DELETE", Times: -1, Action: tustest.Respond(405, "not here")})
 	err = client.Terminate(testContext(t), res.URL)
 	var e *tus.Error
-	if !errors.As(err, &e) || e.StatusCode != 405 {
+	if !errors.As(err, &e) || e.StatusCode != 405 || !errors.Is(err, tus.ErrUnsupported) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+func TestMethodThatIsNotAllowedTellsWhatIsMissing(t *testing.T) {
+	for method, words := range map[string]string{"POST": "creation", "PATCH": "OverridePatchMethod"} {
+		_, _, err := failThrough(t, nil, tustest.Fault{Method: method, Times: -1, Action: tustest.Respond(405, "")})
+		var e *tus.Error
+		if !errors.As(err, &e) || e.StatusCode != 405 || e.Method != method || !strings.Contains(err.Error(), words) || tus.IsTemporary(err) {
+			t.Errorf("%s: error is %v", method, err)
+		}
+		if errors.Is(err, tus.ErrUnsupported) != (method == "POST") {
+			t.Errorf("%s: %v and ErrUnsupported", method, err)
+		}
 	}
 }

@@ -306,7 +306,7 @@ func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
 func (r *request) fail(resp *Response, cause error) error {
 	e := &Error{
 		Method: r.method, URL: redactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset,
-		Message: excerpt(r.clean(string(resp.Body[:min(len(resp.Body), 4<<10)]))),
+		Message: r.message(resp),
 		Err:     r.redact(cause),
 	}
 	if wait, ok := parseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
@@ -326,8 +326,27 @@ func (r *request) check(resp *Response) error {
 			cause = fmt.Errorf("%w: it offers %s", ErrVersion, quoteShort(strings.Join(versions, ", ")))
 		}
 	}
+	if resp.StatusCode == http.StatusMethodNotAllowed {
+		cause = r.notAllowed()
+	}
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
 		cause = fmt.Errorf("%w: redirect that would not keep the method", ErrProtocol)
 	}
 	return r.fail(resp, cause)
+}
+
+// errPatchBlocked is a PATCH to what takes none.
+var errPatchBlocked = errors.New("PATCH is not allowed here, or blocked by a proxy: see Options.OverridePatchMethod")
+
+// notAllowed tells what a server lacks that does not take a method.
+func (r *request) notAllowed() error {
+	switch r.method {
+	case http.MethodPost:
+		return fmt.Errorf("%w: %s", ErrUnsupported, ExtensionCreation)
+	case http.MethodDelete:
+		return fmt.Errorf("%w: %s", ErrUnsupported, ExtensionTermination)
+	case http.MethodPatch:
+		return errPatchBlocked
+	}
+	return nil
 }

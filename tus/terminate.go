@@ -11,8 +11,8 @@ import (
 // Terminate deletes an upload, finished or not, on the server (protocol section
 // Termination), retrying by the client's policy: 423 for example means that
 // another request still holds the upload. An upload that is already gone is no
-// error. A server without the extension answers with an [*Error] of status 405,
-// 501 or the like.
+// error. A server without the extension answers with an [*Error], of status 405,
+// which matches [ErrUnsupported], 501 or the like.
 func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 	u, err := parseURL("upload URL", uploadURL)
 	if err != nil {

@@ -87,7 +87,7 @@ type Uploader struct {
 // and used again when it returns. Nothing is read or sent; options that cannot work
 // are an error matching [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
-	if source == nil {
+	if source == nil || nilPointer(source) {
 		return nil, fmt.Errorf("%w: no source", ErrInvalidInput)
 	}
 	u := &Uploader{
