@@ -143,6 +143,21 @@ func TestLogTellsOfWhichUploadAndInWhichContext(t *testing.T) {
 	if records != 3 {
 		t.Errorf("%d records: %s", records, log.Bytes())
 	}
+
+	log.Reset()
+	u, err = client.NewUploader(tus.Bytes(data), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Abort(context.WithValue(testContext(t), contextKey{}, "mine")); err != nil {
+		t.Fatal(err)
+	}
+	if last := lines(t, &log); len(last) != 2 || last[1] != "INFO tus state aborted" || !strings.Contains(log.String(), `"to":"aborted","offset":0`) {
+		t.Errorf("log of an abort is %s", log.Bytes())
+	}
+	if _, aborted, _ := bytes.Cut(log.Bytes(), []byte("\n")); !bytes.Contains(aborted, []byte(`"trace":"mine"`)) {
+		t.Errorf("record of the abort is %s", aborted)
+	}
 }
 
 // Logs and traces of a program, with what an upload has to say.

@@ -83,7 +83,7 @@ func TestStalledKernelSendIsCut(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(1 << 20)})
 	var seen recorder
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: seen.hooks()}).UploadFile(testContext(t), path, nil)
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 3 * time.Second, Hooks: seen.hooks()}).UploadFile(testContext(t), path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

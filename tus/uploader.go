@@ -224,7 +224,11 @@ func (u *Uploader) Abort(ctx context.Context) error {
 	u.Pause()
 	select {
 	case <-u.turn:
-		defer func() { u.turn <- struct{}{} }()
+		u.setDriving(ctx)
+		defer func() {
+			u.setDriving(nil)
+			u.turn <- struct{}{}
+		}()
 	case <-ctx.Done():
 		return contextError(ctx)
 	}

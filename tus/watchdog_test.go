@@ -163,6 +163,7 @@ func TestConnectionThatIsBeingMadeIsNotWaitedForInACrowd(t *testing.T) {
 // The hooks of one upload take turns, so that other parts, which report progress, wait
 // for the hook of one. (Not in a bubble, where a wait for a lock stops the clock.)
 func TestSlowHookOfOnePartIsNoStallOfAnother(t *testing.T) {
+	t.Parallel() // it mostly waits
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(16 << 20)
 	var patches atomic.Int32
