@@ -134,7 +134,7 @@ type capabilityProbe struct {
 func newCapabilityProbe(given *Capabilities) *capabilityProbe {
 	p := &capabilityProbe{turn: make(chan struct{}, 1)}
 	if given != nil {
-		p.known, p.found = true, *given
+		p.known, p.found = true, given.clone()
 	}
 	p.release()
 	return p

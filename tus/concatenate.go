@@ -23,10 +23,18 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	if !early && ps.uncertain {
 		u.meter.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
+	if ctx.Err() != nil { // nothing may exist yet
+		return StatePaused, contextError(ctx)
+	}
 	if u.keeper.holds() {
-		if err := u.keeper.save(ctx, func(rec *storage.Record) {
+		err := u.keeper.save(ctx, func(rec *storage.Record) {
 			rec.UploadURL, rec.Concatenating = "", true // the final that was made early is of no use
-		}); err != nil {
+		})
+		if ctx.Err() != nil { // nobody will be asked for it
+			u.keeper.note(func(rec *storage.Record) { rec.Concatenating = ps.uncertain })
+			return StatePaused, contextError(ctx)
+		}
+		if err != nil {
 			return u.after(ctx, StateConcatenating, err), err
 		}
 	}
@@ -152,7 +160,7 @@ func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
 	info, err := u.client.head(ctx, at, u.hooks, u.meter)
 	useless := u.parts.doubtful && !info.Complete() || !info.LengthDeferred && info.Length != u.info.Size
 	switch {
-	case errors.Is(err, ErrUploadGone), err == nil && useless:
+	case uploadGone(err), err == nil && useless:
 		u.mu.Lock()
 		u.url = nil
 		u.mu.Unlock()

@@ -7,17 +7,21 @@ import (
 
 // drive lets one goroutine at a time work on the upload, in a context that
 // Pause can end.
-func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) error {
+func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if !u.takeTurn(ctx, cancel) {
 		return ErrBusy
 	}
-	defer u.endTurn()
+	defer func() {
+		if u.endTurn(ctx) {
+			err = ErrPaused
+		}
+	}()
 	u.meter.start()
 	defer u.useSource()()
 	stop := u.keeper.keepLease(ctx)
-	err := u.keeper.renew(ctx)
+	err = u.keeper.renew(ctx)
 	switch {
 	case err == nil, u.State().Final():
 		err = work(ctx)
@@ -57,12 +61,21 @@ func (u *Uploader) takeTurn(ctx context.Context, interrupt context.CancelCauseFu
 	return true
 }
 
-func (u *Uploader) endTurn() {
+// endTurn heeds a Pause that came too late for the work to notice, as that of a Step
+// which succeeds.
+func (u *Uploader) endTurn(ctx context.Context) (paused bool) {
 	u.pausing.Lock()
 	defer u.pausing.Unlock()
+	u.setInterrupt(func(error) {}) // of hooks that are told of the pause
+	if state := u.State(); context.Cause(ctx) == ErrPaused && state != StatePaused && !state.Final() && u.position == nil {
+		u.enter(StatePaused, ErrPaused)
+		u.settle(ctx, ErrPaused)
+		paused = true
+	}
 	u.setInterrupt(nil)
 	u.setDriving(nil)
 	u.turn <- struct{}{}
+	return paused
 }
 
 // settle leaves the store as a later session should find it.

@@ -312,6 +312,13 @@ func conditionOf(status int) error {
 	return nil
 }
 
+// uploadGone reports whether the server said that an upload does not exist. What a
+// hook or a source returns may match [ErrUploadGone], too, for something else.
+func uploadGone(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.StatusCode != 0 && errors.Is(e.Err, ErrUploadGone)
+}
+
 // hookError is an error that a hook of the caller returned.
 type hookError struct{ err error }
 

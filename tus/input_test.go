@@ -684,6 +684,16 @@ func TestInfoOfAFinalUploadMayLackTheOffset(t *testing.T) {
 	wantError(t, err, tus.ErrProtocol)
 }
 
+func TestCapabilitiesMayChangeOnceTheClientIsMade(t *testing.T) {
+	caps := &tus.Capabilities{Extensions: []tus.Extension{tus.ExtensionConcatenation}}
+	client := newClient(t, tustest.NewServer(t, nil).Endpoint(), &tus.Options{Capabilities: caps})
+	caps.Extensions[0] = "other"
+	got, err := client.Capabilities(testContext(t))
+	if err != nil || !got.Supports(tus.ExtensionConcatenation) {
+		t.Fatalf("capabilities are %+v, %v", got, err)
+	}
+}
+
 func TestOptionsMayChangeOnceTheUploaderIsMade(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)

@@ -89,15 +89,27 @@ func (k *keeper) claim(ctx context.Context, rec storage.Record) (storage.Record,
 	}
 	if err != nil {
 		// Whether somebody else is at work cannot be made sure of.
+		k.takeBack(ctx, rec)
 		return rec, false, k.report(ctx, "put", err)
 	}
 	return stored, true, nil
 }
 
+// takeBack ends a lease that was stored although Put failed: until it ends by itself,
+// nobody would find the upload.
+func (k *keeper) takeBack(ctx context.Context, rec storage.Record) {
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
+	if there, ok := k.current(ctx, rec); ok && there.Lease != nil && there.Lease.Holder == k.lease.Holder {
+		there.Lease = nil
+		_, _ = k.store.Put(ctx, there)
+	}
+}
+
 // unclaim gives a record back that was claimed and then not chosen.
 func (k *keeper) unclaim(ctx context.Context, rec storage.Record) {
 	rec.Lease = nil
-	if _, err := k.store.Put(ctx, rec); err != nil && !errors.Is(err, storage.ErrConflict) {
+	if _, err := k.overwrite(ctx, rec); err != nil && !errors.Is(err, storage.ErrConflict) {
 		k.report(ctx, "put", err)
 	}
 }
@@ -107,6 +119,15 @@ func (k *keeper) adopt(rec storage.Record) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.rec, k.dirty, k.taken = rec, false, false
+}
+
+// unadopt is the record that was adopted, which is claimed still.
+func (k *keeper) unadopt() storage.Record {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	rec := k.rec
+	k.rec, k.dirty = storage.Record{}, false
+	return rec
 }
 
 // save stores what change makes of the record, a new one if there is none. It

@@ -2,7 +2,6 @@ package tus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"sync"
@@ -257,12 +256,12 @@ func (u *Uploader) createParts(ctx context.Context) (State, error) {
 		return child.runUntil(ctx, func() bool { return child.created() })
 	})
 	u.parts.creating = false
-	if err == nil {
-		err = u.saveParts(ctx)
-	} else if u.parts.begun() {
+	if u.parts.begun() { // a later session can use those that exist
 		saving, cancel := uncancelled(ctx)
-		_ = u.saveParts(saving) // a later session can use those that exist
-		cancel()
+		defer cancel()
+		if saved := u.saveParts(saving); err == nil {
+			err = saved
+		}
 	}
 	switch {
 	case err == nil:
@@ -287,7 +286,7 @@ func (u *Uploader) sendParts(ctx context.Context) (State, error) {
 		return StateReady, nil
 	case ctx.Err() != nil:
 		return StatePaused, contextError(ctx)
-	case errors.Is(err, ErrUploadGone) && u.parts.uncertain:
+	case uploadGone(err) && u.parts.uncertain:
 		err = fmt.Errorf("%w: an answer was lost, and now the parts are gone: %w", ErrUnconfirmed, err)
 	}
 	return StateFailed, err

@@ -172,12 +172,10 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		u.keeper.adopt(storage.Record{})
 		u.located = false
 		return StateIdle, nil
-	case err != nil:
-		next := u.after(ctx, StateLocating, err)
-		if next == StateLocating {
-			u.best, u.forgotten = best, forgotten
-		}
-		return next, err
+	case err != nil: // it is given back when the upload is paused or fails
+		best.rec = u.keeper.unadopt()
+		u.best, u.forgotten = best, forgotten
+		return u.after(ctx, StateLocating, err), err
 	}
 	u.meter.update(func(s *Stats) { s.Recreations += best.gone })
 	if err := u.adopt(best); err != nil {
@@ -208,10 +206,11 @@ func (c *candidate) next() string {
 func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	var info Info
 	at, err := parseURL("stored upload URL", target)
-	if err == nil {
+	unusable := err != nil
+	if !unusable {
 		info, err = u.client.head(ctx, at, u.hooks, u.meter)
 	}
-	gone := errors.Is(err, ErrUploadGone) || errors.Is(err, ErrInvalidInput)
+	gone := unusable || uploadGone(err)
 	if err != nil && !gone {
 		return err
 	}

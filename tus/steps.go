@@ -80,7 +80,11 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		u.mu.Unlock()
 		return StateCreating, err
 	case err != nil:
-		return u.after(ctx, StateCreating, err), err
+		next := u.after(ctx, StateCreating, err)
+		if next == StateCreating && u.position == nil {
+			next = StateRecovering // it exists, and only its record is missing
+		}
+		return next, err
 	case made.asks:
 		return StateRecovering, nil
 	}
@@ -267,7 +271,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		}
 	}
 	info, err := u.client.head(ctx, u.url, u.hooks, u.meter)
-	if errors.Is(err, ErrUploadGone) && u.refusal != nil {
+	if uploadGone(err) && u.refusal != nil {
 		refusal := u.refusal // by a server that also deleted the upload
 		u.forget(ctx)
 		return StateFailed, refusal

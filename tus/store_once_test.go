@@ -3,6 +3,7 @@ package tus_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -139,4 +140,134 @@ func TestLeaseThatCouldNotBeRenewedAtFirstKeepsTheUpload(t *testing.T) {
 		}
 		wantStored(t, h, res.URL, data)
 	})
+}
+
+func TestRecordThatCouldNotBeStoredAtOnceCreatesNoSecondUpload(t *testing.T) {
+	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
+	failed := false
+	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+		if !failed {
+			failed = true
+			return storage.Record{}, errForAMoment
+		}
+		return next()
+	}}
+	retry := impatient()
+	retry.ShouldRetry = func(error, int) bool { return true }
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retry})
+	res, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if n := srv.Count("POST"); n != 1 {
+		t.Errorf("%d uploads were created", n)
+	}
+	wantEmptyStore(t, memory)
+}
+
+// leftAt5000 is a store that knows an upload of which the server has 5,000 bytes.
+func leftAt5000(t *testing.T, client func(*tus.Options) *tus.Client, data []byte) *storage.Memory {
+	t.Helper()
+	memory, opts := &storage.Memory{}, inChunks()
+	opts.StopAt = 5000
+	_, err := client(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), opts)
+	wantError(t, err, tus.ErrPaused)
+	return memory
+}
+
+func TestClaimThatWasStoredAllTheSameIsTakenBack(t *testing.T) {
+	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
+	client := func(opts *tus.Options) *tus.Client { return newClient(t, srv.Endpoint(), opts) }
+	memory := leftAt5000(t, client, data)
+	failed := false
+	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+		if failed {
+			return next()
+		}
+		failed = true
+		_, _ = next()
+		return storage.Record{}, errForAMoment
+	}}
+	_, err := client(&tus.Options{Store: store, RequireStore: true}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	wantError(t, err, tus.ErrStore)
+	res, err := client(&tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil || res.Stats.ResumedFrom != 5000 || srv.Count("POST") != 1 {
+		t.Errorf("began anew: %+v, %v", res.Stats, err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+// The lease is renewed between the last question to the server and the use of what
+// it answered.
+func TestUploadThatIsPausedWhileItsLeaseIsRenewedIsGivenBack(t *testing.T) {
+	for name, completed := range map[string]bool{"left alone": false, "completed by another": true} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+				data := randomBytes(10_000)
+				memory := leftAt5000(t, newClient, data)
+				h.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Delay(25 * time.Second)})
+				ctx, cancel := context.WithCancel(context.Background())
+				puts := 0
+				store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+					if puts++; puts == 2 {
+						cancel()
+						return storage.Record{}, context.Canceled
+					}
+					return next()
+				}}
+				u, err := newClient(&tus.Options{Store: store}).NewUploader(tus.Bytes(data), inChunks())
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = u.Run(ctx)
+				wantError(t, err, context.Canceled)
+				if left := records(t, memory); len(left) != 1 || left[0].Lease != nil {
+					t.Errorf("records are %+v", left)
+				}
+				if completed {
+					if _, err := newClient(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), inChunks()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				res, err := u.Run(context.Background())
+				if err != nil || !completed && res.Stats.ResumedFrom != 5000 {
+					t.Fatalf("result is %+v, %v", res, err)
+				}
+				wantStored(t, h, res.URL, data)
+				wantEmptyStore(t, memory)
+			})
+		})
+	}
+}
+
+// A token with a line break at its end, for example.
+func TestErrorOfAHookForgetsNoStoredUpload(t *testing.T) {
+	for name, hook := range map[string]func(*http.Request) error{
+		"bad header": func(r *http.Request) error { r.Header.Set("Authorization", "Bearer token\n"); return nil },
+		"its own":    func(*http.Request) error { return fmt.Errorf("%w: no token configured", tus.ErrInvalidInput) },
+		"of another": func(*http.Request) error { return &tus.Error{Method: "HEAD", StatusCode: 404, Err: tus.ErrUploadGone} },
+	} {
+		for _, when := range []string{"looking", "sending"} {
+			t.Run(name+", "+when, func(t *testing.T) {
+				srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
+				client := func(opts *tus.Options) *tus.Client { return newClient(t, srv.Endpoint(), opts) }
+				memory := leftAt5000(t, client, data)
+				res, err := client(&tus.Options{Store: memory, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
+					if r.Method == "HEAD" && when == "sending" {
+						return nil
+					}
+					return hook(r)
+				}}}).Upload(testContext(t), tus.Bytes(data), inChunks())
+				if err == nil || res.Stats.Recreations != 0 {
+					t.Errorf("result is %+v, %v", res, err)
+				}
+				res, err = client(&tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), inChunks())
+				if err != nil || res.Stats.ResumedFrom != 5000 || srv.Count("POST") != 1 {
+					t.Errorf("began anew: %+v, %v", res.Stats, err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+			})
+		}
+	}
 }

@@ -2,7 +2,6 @@ package tus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -23,7 +22,7 @@ func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 
 func (c *Client) terminate(ctx context.Context, u *url.URL, hooks hookSet, m *meter) error {
 	err := c.retrying(ctx, hooks, func() error { return c.delete(ctx, u, hooks, m) })
-	if errors.Is(err, ErrUploadGone) {
+	if uploadGone(err) {
 		return nil
 	}
 	return err

@@ -358,7 +358,7 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 	switch {
 	case ctx.Err() != nil:
 		return StatePaused
-	case errors.Is(err, ErrUploadGone) && !u.given && u.created():
+	case uploadGone(err) && !u.given && u.created():
 		return u.forget(ctx)
 	case from == StateSending && errors.Is(err, ErrNotRecoverable) && u.adopted && u.Stats().Sent == 0:
 		// The source cannot be read from where a stored upload stands, and no later

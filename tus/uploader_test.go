@@ -322,6 +322,61 @@ func TestPauseFromEachHook(t *testing.T) {
 	}
 }
 
+func TestStepThatSucceedsStillHeedsAPause(t *testing.T) {
+	for name, set := range map[string]func(*tus.Hooks, func()){
+		"BeforeRequest": func(h *tus.Hooks, pause func()) { h.BeforeRequest = func(*http.Request) error { pause(); return nil } },
+		"AfterResponse": func(h *tus.Hooks, pause func()) { h.AfterResponse = func(*http.Request, *tus.Response) { pause() } },
+		"OnUploadURL":   func(h *tus.Hooks, pause func()) { h.OnUploadURL = func(tus.UploadURLEvent) { pause() } },
+		"OnStateChange": func(h *tus.Hooks, pause func()) { h.OnStateChange = func(tus.StateEvent) { pause() } },
+		"OnProgress":    func(h *tus.Hooks, pause func()) { h.OnProgress = func(tus.Progress) { pause() } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for nth := 1; ; nth++ { // Pause is called by the nth call of the hook
+				srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
+				calls, opts := 0, chunked()
+				var u *tus.Uploader
+				set(&opts.Hooks, func() {
+					if calls++; calls == nth {
+						u.Pause()
+					}
+				})
+				u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for u.State() != tus.StateComplete {
+					before := calls
+					err := u.Step(testContext(t))
+					if before >= nth || calls < nth || u.State() == tus.StateComplete {
+						if tus.IsTemporary(err) { // the request that was cut may still hold the lock
+							time.Sleep(10 * time.Millisecond)
+						} else if err != nil {
+							t.Fatal(err)
+						}
+						continue
+					}
+					wantError(t, err, tus.ErrPaused)
+					if u.State() != tus.StatePaused {
+						t.Errorf("state is %v after call %d", u.State(), nth)
+					}
+					for _, rec := range records(t, store) {
+						if rec.Lease != nil {
+							t.Errorf("the upload is not given back after call %d", nth)
+						}
+					}
+				}
+				wantStored(t, srv.Handler, u.URL(), data)
+				if calls < nth {
+					if nth < 2 {
+						t.Errorf("the hook was called %d times", calls)
+					}
+					break
+				}
+			}
+		})
+	}
+}
+
 // Nobody drives the upload when it is paused, so the hooks run within Pause.
 func TestHooksOfAPauseMayPauseToo(t *testing.T) {
 	srv := tustest.NewServer(t, nil)

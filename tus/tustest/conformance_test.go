@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -264,6 +266,20 @@ func TestLocation(t *testing.T) {
 		}
 		want(t, srv, patch(upload, 0, "hello"), 204)
 		wantContent(t, srv, location, "hello")
+	}
+}
+
+func TestAbsoluteLocationOverTLS(t *testing.T) {
+	h := tustest.NewHandler(&tustest.Options{AbsoluteLocation: true})
+	server := httptest.NewTLSServer(h)
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", &tus.Options{HTTPClient: server.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.Upload(t.Context(), tus.Bytes([]byte("hello")), nil)
+	if err != nil || !strings.HasPrefix(res.URL, server.URL+"/files/") {
+		t.Errorf("upload is at %q, %v", res.URL, err)
 	}
 }
 

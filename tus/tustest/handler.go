@@ -146,7 +146,11 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
 	h.setExpires(w, u)
 	location := path.Join(h.options.BasePath, u.id)
 	if h.options.AbsoluteLocation {
-		location = "http://" + r.Host + location
+		scheme := "http"
+		if r.TLS != nil {
+			scheme = "https"
+		}
+		location = scheme + "://" + r.Host + location
 	}
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusCreated)
