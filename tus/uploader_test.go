@@ -283,15 +283,20 @@ func TestPauseAfterTheLastByteAsksForNothing(t *testing.T) {
 	wantError(t, err, tus.ErrSourceMismatch)
 }
 
+// eachHook sets a hook, by its name, to what is to happen in it.
+func eachHook() map[string]func(h *tus.Hooks, do func()) {
+	return map[string]func(*tus.Hooks, func()){
+		"BeforeRequest": func(h *tus.Hooks, do func()) { h.BeforeRequest = func(*http.Request) error { do(); return nil } },
+		"AfterResponse": func(h *tus.Hooks, do func()) { h.AfterResponse = func(*http.Request, *tus.Response) { do() } },
+		"OnUploadURL":   func(h *tus.Hooks, do func()) { h.OnUploadURL = func(tus.UploadURLEvent) { do() } },
+		"OnStateChange": func(h *tus.Hooks, do func()) { h.OnStateChange = func(tus.StateEvent) { do() } },
+		"OnProgress":    func(h *tus.Hooks, do func()) { h.OnProgress = func(tus.Progress) { do() } },
+		"OnRetry":       func(h *tus.Hooks, do func()) { h.OnRetry = func(tus.RetryEvent) { do() } },
+	}
+}
+
 func TestPauseFromEachHook(t *testing.T) {
-	for name, set := range map[string]func(*tus.Hooks, func()){
-		"BeforeRequest": func(h *tus.Hooks, pause func()) { h.BeforeRequest = func(*http.Request) error { pause(); return nil } },
-		"AfterResponse": func(h *tus.Hooks, pause func()) { h.AfterResponse = func(*http.Request, *tus.Response) { pause() } },
-		"OnUploadURL":   func(h *tus.Hooks, pause func()) { h.OnUploadURL = func(tus.UploadURLEvent) { pause() } },
-		"OnStateChange": func(h *tus.Hooks, pause func()) { h.OnStateChange = func(tus.StateEvent) { pause() } },
-		"OnProgress":    func(h *tus.Hooks, pause func()) { h.OnProgress = func(tus.Progress) { pause() } },
-		"OnRetry":       func(h *tus.Hooks, pause func()) { h.OnRetry = func(tus.RetryEvent) { pause() } },
-	} {
+	for name, set := range eachHook() {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(3)})
@@ -323,13 +328,9 @@ func TestPauseFromEachHook(t *testing.T) {
 }
 
 func TestStepThatSucceedsStillHeedsAPause(t *testing.T) {
-	for name, set := range map[string]func(*tus.Hooks, func()){
-		"BeforeRequest": func(h *tus.Hooks, pause func()) { h.BeforeRequest = func(*http.Request) error { pause(); return nil } },
-		"AfterResponse": func(h *tus.Hooks, pause func()) { h.AfterResponse = func(*http.Request, *tus.Response) { pause() } },
-		"OnUploadURL":   func(h *tus.Hooks, pause func()) { h.OnUploadURL = func(tus.UploadURLEvent) { pause() } },
-		"OnStateChange": func(h *tus.Hooks, pause func()) { h.OnStateChange = func(tus.StateEvent) { pause() } },
-		"OnProgress":    func(h *tus.Hooks, pause func()) { h.OnProgress = func(tus.Progress) { pause() } },
-	} {
+	each := eachHook()
+	delete(each, "OnRetry") // that of a Step is for the caller
+	for name, set := range each {
 		t.Run(name, func(t *testing.T) {
 			for nth := 1; ; nth++ { // Pause is called by the nth call of the hook
 				srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
