@@ -14,11 +14,11 @@ const maxMessageSource = 4 << 10
 // message is what the server said in words, for people: the body, or the title of a
 // page, which a proxy or firewall before the server sent. Secrets are taken out.
 func (r *request) message(resp *Response) string {
-	text := string(resp.Body[:min(len(resp.Body), maxMessageSource)])
+	text := r.clean(string(resp.Body[:min(len(resp.Body), maxMessageSource)]))
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get(headerContentType)); kind == "text/html" || kind == "application/xhtml+xml" {
-		text = pageTitle(text)
+		text = r.clean(pageTitle(text)) // what was escaped shows now
 	}
-	return excerpt(r.clean(text))
+	return excerpt(text)
 }
 
 var (

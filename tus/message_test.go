@@ -10,6 +10,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
+// tagged is a secret of which a part looks like a tag.
+const tagged = "k-<b>PLANTED</b>-and-more"
+
 func TestPagesAreToldByTheirTitle(t *testing.T) {
 	page := func(title, body string) string {
 		return "<!DOCTYPE html>\n<html><head>" + title + "<style>b { color: red }</style></head><body>" + body + "</body></html>"
@@ -25,6 +28,7 @@ func TestPagesAreToldByTheirTitle(t *testing.T) {
 		"not a page":            {"text/plain", "<title>x</title> & more", "<title>x</title> & more"},
 		"of no type":            {"", "just words", "just words"},
 		"of a type that is odd": {";;", "just words", "just words"},
+		"a secret with tags":    {"text/html", page("", "the key "+tagged+" is late"), "the key [redacted] is late"},
 		"a secret":              {"text/html", page("<title>PLANTED&#45;bearer-token is late</title>", ""), "[redacted] is late"},
 	} {
 		srv := tustest.NewServer(t, nil)
@@ -33,7 +37,9 @@ func TestPagesAreToldByTheirTitle(t *testing.T) {
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = w.Write([]byte(c.body))
 		}})
-		_, err := newClient(t, srv.Endpoint(), secretOptions()).Upload(testContext(t), tus.Bytes(randomBytes(10)), nil)
+		opts := secretOptions()
+		opts.Header.Set("X-Tagged", tagged)
+		_, err := newClient(t, srv.Endpoint(), opts).Upload(testContext(t), tus.Bytes(randomBytes(10)), nil)
 		var e *tus.Error
 		if !errors.As(err, &e) || e.Message != c.want {
 			t.Errorf("%s: error is %v, want the message %q", name, err, c.want)
