@@ -74,7 +74,7 @@ func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error
 		made, err = c.create(ctx, wish, hooks, nil)
 		var e *Error
 		switch {
-		case err == nil, wish.final == nil:
+		case err == nil, wish.final == nil, unsent(err):
 		case outcomeUnknown(err), !errors.As(err, &e) && ctx.Err() != nil:
 			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		}

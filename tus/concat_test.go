@@ -662,3 +662,55 @@ func TestResumeOfAnUnfinishedFinalUploadIsRefused(t *testing.T) {
 		t.Errorf("after %d PATCH: %v", srv.Count("PATCH"), err)
 	}
 }
+
+func TestFinalThatWasNeverAskedForIsNotUnconfirmed(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	ctx, cancel := context.WithCancel(testContext(t))
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { cancel(); return nil }}})
+	_, err := client.CreateFinal(ctx, []string{srv.Endpoint() + "1"}, nil)
+	wantError(t, err, context.Canceled)
+	if errors.Is(err, tus.ErrUnconfirmed) {
+		t.Errorf("error is %v", err)
+	}
+	wantMethods(t, srv.Handler)
+}
+
+func TestFinalThatWasNotAskedForIsNoLostAnswer(t *testing.T) {
+	for name, hooks := range map[string]func(cancel func()) tus.Hooks{
+		"state": func(cancel func()) tus.Hooks {
+			return tus.Hooks{OnStateChange: func(e tus.StateEvent) {
+				if e.To == tus.StateConcatenating {
+					cancel()
+				}
+			}}
+		},
+		"request": func(cancel func()) tus.Hooks {
+			return tus.Hooks{BeforeRequest: func(r *http.Request) error {
+				if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final") {
+					cancel()
+				}
+				return nil
+			}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
+			ctx, cancel := context.WithCancel(testContext(t))
+			opts := unequal()
+			opts.Hooks = hooks(cancel)
+			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
+			wantError(t, err, context.Canceled)
+			if srv.Count("POST") != 4 {
+				t.Fatal("the final upload was asked for")
+			}
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantOneFinal(t, srv.Handler, res.URL, data)
+			if res.Stats.RepeatedFinals != 0 {
+				t.Errorf("%d final uploads were repeated", res.Stats.RepeatedFinals)
+			}
+		})
+	}
+}

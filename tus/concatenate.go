@@ -69,6 +69,10 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, error) {
 	ps := u.parts
 	var e *Error
+	if unsent(err) {
+		u.keeper.note(func(rec *storage.Record) { rec.Concatenating = ps.uncertain })
+		return u.after(ctx, StateConcatenating, err), err
+	}
 	if !errors.As(err, &e) && ctx.Err() == nil {
 		return u.after(ctx, StateConcatenating, err), err
 	}

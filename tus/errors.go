@@ -211,6 +211,17 @@ func (e *Error) outcomeUnknown() bool {
 	return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && e.StatusCode != http.StatusServiceUnavailable
 }
 
+// unsentError is the end of the context before a request was sent.
+type unsentError struct{ error }
+
+func (e *unsentError) Unwrap() error { return e.error }
+
+// unsent reports whether a request was given up before anything of it was sent.
+func unsent(err error) bool {
+	var e *unsentError
+	return errors.As(err, &e)
+}
+
 // outcomeUnknown is the same for any error.
 func outcomeUnknown(err error) bool {
 	var e *Error

@@ -10,7 +10,8 @@ import (
 // the same time, in the goroutine that drives
 // it or (OnProgress, and those of parallel parts) in one that works for it, and
 // must return quickly: while a hook runs, its upload waits. A hook may call the
-// getters and Pause of an [Uploader], but not Run, Step or Abort.
+// getters and Pause of an [Uploader], but not Run, Step or Abort, nor methods of the
+// Client that send requests: they may wait for the request that runs the hook.
 type Hooks struct {
 	// BeforeRequest runs before every attempt of every request, for example to
 	// renew a token or to sign the request. It may change the headers. On a

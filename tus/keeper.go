@@ -270,7 +270,7 @@ func (k *keeper) release(ctx context.Context) {
 	defer cancel()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.rec.Revision == 0 { // none, or one that could not be stored
+	if k.rec.Revision == 0 || k.rec.Lease == nil && !k.dirty { // none, one that could not be stored, or given back already
 		return
 	}
 	rec := k.rec.Clone()
@@ -284,21 +284,14 @@ func (k *keeper) release(ctx context.Context) {
 		k.rec, k.taken = storage.Record{}, true
 		return
 	}
-	k.rec = rec // to be reclaimed
+	k.rec, k.dirty = rec, true // to be reclaimed
 	k.report(ctx, "put", err)
 }
 
-// reclaim takes the lease again after a release. An upload that somebody else
-// went on with, or looked at, meanwhile is lost to us.
+// reclaim takes the lease again after a release. An upload that somebody else is at
+// work on, or has completed, is lost to us; one that was given back is not. How much
+// of it the server has now is not known.
 func (k *keeper) reclaim(ctx context.Context) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.retake(ctx)
-}
-
-// reclaimFree is reclaim, but also for an upload that somebody else gave back as it
-// was stored before. How much of it the server has now is not known.
-func (k *keeper) reclaimFree(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	ours := k.rec.Clone()

@@ -397,6 +397,46 @@ func TestPausedUploadThatAnotherCompletedIsNotSentAgain(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
+// Another session claims the upload, is refused by the server, and gives it back.
+func TestUploadThatAnotherOnlyLookedAtIsStillOurs(t *testing.T) {
+	for name, then := range map[string]func(*testing.T, *tustest.Server, *tus.Uploader){
+		"paused again": func(t *testing.T, srv *tustest.Server, u *tus.Uploader) {
+			u.Pause() // as a button may be pressed twice
+			if _, err := u.Run(testContext(t)); err != nil {
+				t.Fatal(err)
+			}
+			if n := srv.BytesReceived(); n != 10_000 || srv.Count("POST") != 1 {
+				t.Errorf("%d bytes in %d uploads", n, srv.Count("POST"))
+			}
+		},
+		"aborted": func(t *testing.T, srv *tustest.Server, u *tus.Uploader) {
+			if err := u.Abort(testContext(t)); err != nil {
+				t.Fatal(err)
+			}
+			if up, _ := srv.Upload(u.URL()); !up.Terminated || u.State() != tus.StateAborted {
+				t.Errorf("state is %v, the upload %+v", u.State(), up)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(10_000)
+			opts := inChunks()
+			opts.StopAt = 5000
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = u.Run(testContext(t))
+			wantError(t, err, tus.ErrPaused)
+			srv.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Respond(403, "")})
+			_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			wantError(t, err, tus.ErrUnauthorized)
+			then(t, srv, u)
+			wantEmptyStore(t, store)
+		})
+	}
+}
+
 func TestAbortLeavesAnUploadToTheOneThatWentOnWithIt(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, parallel := range map[string]int{"whole": 0, "parts": 2} {

@@ -79,7 +79,7 @@ type UploadOptions struct {
 	// Previous, if not nil, is the only stored upload to go on with, one of
 	// [Client.PreviousUploads] for the same source and options; one of another source
 	// is an error matching [ErrInvalidInput]. A new upload begins if it is no longer
-	// stored, or the client has no store.
+	// stored, another Uploader is at work on it, or the client has no store.
 	Previous *storage.Record
 
 	// SourceChanged says what to do about a stored upload of a source that has

@@ -96,14 +96,14 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 // exchange is one HTTP request and its answer.
 func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Response, error) {
 	if ctx.Err() != nil {
-		return nil, contextError(ctx)
+		return nil, &unsentError{contextError(ctx)}
 	}
 	if c.slots != nil {
 		select {
 		case c.slots <- struct{}{}:
 			defer func() { <-c.slots }()
 		case <-ctx.Done():
-			return nil, contextError(ctx)
+			return nil, &unsentError{contextError(ctx)}
 		}
 	}
 	reqCtx, cancel := context.WithCancelCause(ctx)
@@ -125,11 +125,14 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	if err != nil {
 		switch cause := context.Cause(reqCtx); {
 		case ctx.Err() != nil:
-			return nil, contextError(ctx)
+			return nil, &unsentError{contextError(ctx)}
 		case errors.Is(cause, ErrStalled): // while the source was opened
 			return nil, failed(cause)
 		}
 		return nil, failed(err)
+	}
+	if ctx.Err() != nil { // by a hook, perhaps
+		return nil, &unsentError{contextError(ctx)}
 	}
 	r.secrets = secretValues(req, c.http.Jar)
 	r.meter.request(r.method)

@@ -32,7 +32,8 @@ func (s readerAtSource) Open(_ context.Context, offset int64) (io.ReadCloser, er
 }
 
 // ReadSeeker is the first size bytes of r, sent as a single stream. Nothing
-// else may use r during the upload. A Read that is under way when the context ends
+// else may use r during the upload, nor a transport read a copy of the body (GetBody)
+// before the body itself. A Read that is under way when the context ends
 // is left behind until it returns, and moves r: use this Source for another attempt,
 // which waits for that, and not a new one of the same r.
 func ReadSeeker(r io.ReadSeeker, size int64) Source {

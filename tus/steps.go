@@ -253,7 +253,7 @@ func (u *Uploader) refusedAtEnd(err error) bool {
 
 // recover is the step of StateRecovering: the server is asked where it is.
 func (u *Uploader) recover(ctx context.Context) (State, error) {
-	if err := u.keeper.reclaimFree(ctx); err != nil { // after a pause
+	if err := u.keeper.reclaim(ctx); err != nil { // after a pause
 		return u.after(ctx, StateRecovering, err), err
 	}
 	if u.parts != nil { // each asks for itself

@@ -216,7 +216,7 @@ func (u *Uploader) storeFailed(e StoreError) {
 // if it is parallel, is deleted on the server (protocol section Termination),
 // retrying by the client's policy, and from the store. An upload that is complete
 // is left alone, with an error matching [ErrInvalidInput]: see [Client.Terminate].
-// So is one that another Uploader went on with, with [ErrLeaseLost]. The Run or Step
+// So is one that another Uploader is at work on, with [ErrLeaseLost]. The Run or Step
 // under way returns [ErrPaused], later ones [ErrAborted].
 func (u *Uploader) Abort(ctx context.Context) error {
 	u.aborting.Add(1) // whoever begins to drive from now on is paused, too
