@@ -341,7 +341,9 @@ func TestPausedUploadThatAnotherWentOnWithIsLeftToIt(t *testing.T) {
 			_, err = first.Run(testContext(t))
 			wantError(t, err, tus.ErrPaused)
 
-			second, err := newClient(t, srv.Endpoint(), named(store, "second")).NewUploader(tus.Bytes(data), options())
+			patient := named(store, "second")
+			patient.Retry = untiring()
+			second, err := newClient(t, srv.Endpoint(), patient).NewUploader(tus.Bytes(data), options())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,18 +13,18 @@ type CreationWithUpload int
 
 const (
 	// CreationWithUploadAuto uses the extension for a source that fits one
-	// chunk, or 8 MiB where no chunk size is set, if the server advertises it.
-	// Larger sources are created first, so that their URL is known before bytes
-	// are at stake.
+	// chunk, and 8 MiB, if the server advertises it. Larger sources are created
+	// first, so that their URL is known before many bytes are at stake.
 	CreationWithUploadAuto CreationWithUpload = iota
-	// CreationWithUploadAlways does the same without asking the server.
+	// CreationWithUploadAlways does so without asking the server, with a source
+	// that fits one chunk, or 8 MiB where no chunk size is set.
 	CreationWithUploadAlways
 	// CreationWithUploadNever always creates first.
 	CreationWithUploadNever
 )
 
 // maxCreationUpload bounds the bytes that are lost when the answer to a
-// creation with upload does not arrive, where no chunk size says it.
+// creation with upload does not arrive.
 const maxCreationUpload = 8 << 20
 
 // UploadOptions says what to send and how. The zero value works.

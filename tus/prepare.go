@@ -118,9 +118,9 @@ func (u *Uploader) requires() Extension {
 
 // fitsCreation reports whether the whole source may go with the creation.
 func (u *Uploader) fitsCreation() bool {
-	limit := u.chunkSize
-	if limit == 0 {
-		limit = maxCreationUpload
+	limit := int64(maxCreationUpload)
+	if u.chunkSize > 0 && (u.chunkSize < limit || u.opts.CreationWithUpload == CreationWithUploadAlways) {
+		limit = u.chunkSize
 	}
 	if u.stopAt > 0 {
 		limit = min(limit, u.stopAt)

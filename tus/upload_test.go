@@ -435,3 +435,22 @@ func TestTooLargeForTheServer(t *testing.T) {
 	wantError(t, err, tus.ErrTooLarge)
 	wantMethods(t, srv.Handler, "POST", "OPTIONS")
 }
+
+// However large chunks may be: what goes with the creation is lost with its answer.
+func TestNoMoreThanEightMebibytesGoWithTheCreation(t *testing.T) {
+	for size, with := range map[int]bool{8 << 20: true, 8<<20 + 1: false} {
+		for _, chunk := range []int64{0, 100 << 20} {
+			for mode, always := range map[tus.CreationWithUpload]bool{tus.CreationWithUploadAuto: false, tus.CreationWithUploadAlways: chunk > 0} {
+				srv, data := tustest.NewServer(t, nil), make([]byte, size)
+				res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: chunk, CreationWithUpload: mode})
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+				if n, want := srv.Count("PATCH") == 0, with || always; n != want {
+					t.Errorf("%d bytes, chunks of %d, mode %d: with the creation is %v, want %v", size, chunk, mode, n, want)
+				}
+			}
+		}
+	}
+}

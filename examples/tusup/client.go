@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -130,7 +131,8 @@ func (c *common) openState(p *program) (*boltstore.Store, error) {
 	return nil, err
 }
 
-// mustOpenState is openState for commands that are about the database.
+// mustOpenState is openState for commands that are about the database. Where there
+// is none by default, nothing was ever interrupted: the store is nil.
 func (c *common) mustOpenState() (*boltstore.Store, error) {
 	path := c.State
 	if path == "" {
@@ -138,6 +140,12 @@ func (c *common) mustOpenState() (*boltstore.Store, error) {
 		if path, err = defaultState(); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		if c.State == "" && errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
 	}
 	return boltstore.Open(path, nil)
 }

@@ -130,7 +130,7 @@ type listCommand struct{}
 // Run reads it.
 func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
 	store, err := c.mustOpenState()
-	if err != nil {
+	if err != nil || store == nil {
 		return err
 	}
 	defer store.Close()
@@ -185,6 +185,9 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err != nil {
 		return err
 	}
+	if store == nil {
+		return f.forgot(0)
+	}
 	defer store.Close()
 	forgotten := 0
 	for rec, err := range store.All(ctx) {
@@ -203,7 +206,11 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 		}
 		forgotten++
 	}
-	if forgotten == 0 && !f.All {
+	return f.forgot(forgotten)
+}
+
+func (f *forgetCommand) forgot(n int) error {
+	if n == 0 && !f.All {
 		return errors.New("no upload has this fingerprint")
 	}
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -51,7 +52,7 @@ type uploadCommand struct {
 	Concurrency    int             `help:"Files at the same time." default:"4" placeholder:"N"`
 	LimitRate      size            `help:"Most bytes per second, all files together; 0 for no limit." default:"0" placeholder:"SIZE"`
 	DeferredLength bool            `help:"Tell the server the length only at the end."`
-	TerminateFail  bool            `help:"Delete the upload on the server if it fails." name:"terminate-on-fail"`
+	TerminateFail  bool            `help:"Delete an upload that this run created or went on with by itself, if it fails." name:"terminate-on-fail"`
 	Fingerprint    string          `help:"What recognises a file: ${enum}." enum:"sample,content,stat" default:"sample"`
 	Progress       string          `help:"How progress is shown on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
 }
@@ -88,10 +89,15 @@ func (u *uploadCommand) check(c *common) error {
 		return usagef("--upload-url takes a file, and %s is a folder", u.Files[0])
 	case u.UploadURL != "" && u.Parallel > 1:
 		return usagef("--upload-url and --parallel exclude each other")
+	case u.UploadURL != "" && u.TerminateFail:
+		return usagef("--terminate-on-fail is for uploads that tusup creates, and not for --upload-url")
 	case u.DeferredLength && u.Parallel > 1:
 		return usagef("--deferred-length and --parallel exclude each other")
 	case c.NoState && c.State != "":
 		return usagef("--state and --no-state exclude each other")
+	}
+	if _, _, err := checksum.Builtin().Negotiate(u.Checksum, checksum.Builtin().Names()); err != nil {
+		return usageError{fmt.Errorf("--checksum: %w", err)}
 	}
 	_, err := u.metadata()
 	return err

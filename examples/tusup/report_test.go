@@ -230,6 +230,59 @@ func TestShellQuoteIsOneWord(t *testing.T) {
 	}
 }
 
+func TestNamesThatCannotBePrintedAreQuotedByTheByte(t *testing.T) {
+	for name, want := range map[string]string{
+		"b\xffd":     `$'b\377d'`,
+		"b\ufffdd":   "'b\ufffdd'", // another file
+		"two\nlines": `$'two\012lines'`,
+		"it's\x1b\\": `$'it\047s\033\134'`,
+	} {
+		got := shellQuote(name)
+		if got != want || oneLine(got) != got {
+			t.Errorf("%q became %s, want %s", name, got, want)
+		}
+	}
+	if one, other := oneLine("b\xffd"), oneLine("b\xfed"); one != `b\xffd` || other != `b\xfed` {
+		t.Errorf("names are shown as %s and %s", one, other)
+	}
+}
+
+func TestPrintedCommandTellsThatHeadersAreNeeded(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 1_000_000)
+	got := interruptedBy(t, syscall.SIGTERM, srv,
+		command(t, "--endpoint", srv.Endpoint(), "--no-state", "--chunk-size", "100KB", "--header", "X-Key: S3CRET", path))
+	_, printed, _ := strings.Cut(got.stderr, "to go on: ")
+	if !strings.Contains(printed, "with the same --header") || strings.Contains(got.stderr, "S3CRET") {
+		t.Errorf("standard error is %s", got.stderr)
+	}
+}
+
+func TestListCreatesNoDatabase(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "typo", "uploads.db")
+	for _, args := range [][]string{{"list"}, {"forget", "--all"}, {"forget", "print"}} {
+		cmd := command(t, append(args, "--state", state)...)
+		if got := finish(t, cmd); got.code != exitFailed || !strings.Contains(got.stderr, "uploads.db") {
+			t.Errorf("%v of no database: exit code %d, %s", args, got.code, got.stderr)
+		}
+		home := t.TempDir() // where nothing was ever interrupted
+		cmd = command(t, args...)
+		cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+home)
+		want := exitOK
+		if args[len(args)-1] == "print" {
+			want = exitFailed // no upload has that fingerprint
+		}
+		if got := finish(t, cmd); got.code != want || got.stdout != "" {
+			t.Errorf("%v by default: exit code %d, %s%s", args, got.code, got.stdout, got.stderr)
+		}
+		for _, dir := range []string{filepath.Dir(state), filepath.Join(home, "tusup")} {
+			if _, err := os.Stat(dir); err == nil {
+				t.Errorf("%v created %s", args, dir)
+			}
+		}
+	}
+}
+
 func TestTerminatedUploadHasNoURL(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(403, "no")})

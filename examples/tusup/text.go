@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 )
@@ -11,7 +13,11 @@ import (
 // words can hold control characters, which would forge lines and colours.
 func oneLine(text string) string {
 	var b strings.Builder
-	for _, r := range text {
+	for i, r := range text {
+		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
+			fmt.Fprintf(&b, `\x%02x`, text[i]) // else two names would look alike
+			continue
+		}
 		if strconv.IsPrint(r) {
 			b.WriteRune(r)
 			continue
@@ -45,10 +51,22 @@ func shorten(s string, most int) string {
 }
 
 // shellQuote is s as one word of a POSIX shell that is not a flag. What a
-// server put into a URL must not run when it is pasted.
+// server put into a URL must not run when it is pasted. What cannot be printed as it
+// is takes the $'…' of POSIX 2024, which bash, zsh and others have had for long.
 func shellQuote(s string) string {
 	if strings.HasPrefix(s, "-") {
 		s = "./" + s
+	}
+	if oneLine(s) != s {
+		var b strings.Builder
+		for _, c := range []byte(s) {
+			if c < ' ' || c >= 0x7f || c == '\'' || c == '\\' {
+				fmt.Fprintf(&b, `\%03o`, c)
+			} else {
+				b.WriteByte(c)
+			}
+		}
+		return "$'" + b.String() + "'"
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -147,9 +147,10 @@ func (u *uploadCommand) resume(ctx context.Context, client *tus.Client, f file, 
 }
 
 // givenUp tells whether nobody will want the upload any more that ended with err:
-// it did not fail if its end is only unconfirmed, and it may go on elsewhere.
+// it did not fail if its end is only unconfirmed, and it may go on elsewhere, or be
+// one of something else.
 func givenUp(err error) bool {
-	return err != nil && !errors.Is(err, tus.ErrUnconfirmed) && !errors.Is(err, tus.ErrLeaseLost)
+	return err != nil && !errors.Is(err, tus.ErrUnconfirmed) && !errors.Is(err, tus.ErrLeaseLost) && !errors.Is(err, tus.ErrSourceMismatch)
 }
 
 // ended says what became of a file.

@@ -140,7 +140,8 @@ func AcceptOnly(n int64) Action {
 	}
 }
 
-// Stall neither reads nor answers until the client or the server is gone.
+// Stall neither reads nor answers until the client or the server is gone. That the
+// client is gone shows only where the body was read, or there is none.
 func Stall() Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		h.waitForEnd(r)
@@ -149,7 +150,7 @@ func Stall() Action {
 }
 
 // StallAfter stores the first n bytes of the body and then does nothing more
-// until the client or the server is gone.
+// until the server is gone, or the client if that was all.
 func StallAfter(n int64) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		r.Body = &shortBody{ReadCloser: r.Body, left: n}
