@@ -45,7 +45,8 @@ type BatchOptions struct {
 	// the same time. From then on the Uploader can be looked at, paused and aborted;
 	// the job then ends with [ErrPaused], or with [ErrAborted] if it was aborted
 	// before it began. When a job has ended without being complete, Run of its
-	// Uploader goes on with it, also with one of a stream, unless it failed.
+	// Uploader goes on with it, unless it failed. A stream stays open for that, until
+	// it is complete, has failed or is aborted.
 	OnStart func(Job, *Uploader)
 }
 
@@ -121,7 +122,7 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 			workers.Go(func() {
 				for ; ok; job, ok = draw() {
 					result, err := c.uploadJob(ctx, job, opts.OnStart)
-					if opts.StopOnError && err != nil && !errors.Is(err, ErrPaused) && !errors.Is(err, ErrAborted) {
+					if opts.StopOnError && err != nil && err != ErrPaused && !wasAborted(err) {
 						stop(errBatchStopped)
 					}
 					results <- BatchResult{Job: job, Result: result, Err: err}
@@ -158,6 +159,15 @@ func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uplo
 	started(job, u)
 	paused := func() bool { return u.State() == StatePaused }
 	err = u.runUntil(ctx, paused)
+	for err == ErrBusy { // it is being aborted, or was run by the caller
+		select {
+		case <-u.turn:
+			u.turn <- struct{}{}
+			err = u.runUntil(ctx, paused)
+		case <-ctx.Done():
+			err = contextError(ctx)
+		}
+	}
 	if err == nil && paused() { // before it began, where Run would go on
 		err = ErrPaused
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -201,4 +202,39 @@ func ExampleBatchOptions_onStart() {
 	// first true
 	// second false
 	// 1000 <nil>
+}
+
+func TestJobThatIsBeingAbortedIsNoFailure(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(100)
+	opts := &tus.UploadOptions{Hooks: tus.Hooks{OnStateChange: func(e tus.StateEvent) {
+		if e.To == tus.StateAborted {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}}}
+	jobs := slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: opts, Tag: 0}, {Source: tus.Bytes(data), Tag: 1}})
+	var aborting sync.WaitGroup
+	got := map[any]error{}
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), jobs, &tus.BatchOptions{
+		Concurrency: 1, StopOnError: true,
+		OnStart: func(job tus.Job, u *tus.Uploader) {
+			if job.Tag == 0 {
+				aborting.Go(func() {
+					if err := u.Abort(context.Background()); err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(10 * time.Millisecond) // it was aborted before it began
+			}
+		},
+	}) {
+		got[r.Job.Tag] = r.Err
+	}
+	aborting.Wait()
+	if !errors.Is(got[0], tus.ErrAborted) && !errors.Is(got[0], tus.ErrPaused) {
+		t.Errorf("the aborted job ended with %v", got[0])
+	}
+	if err, ran := got[1]; !ran || err != nil {
+		t.Errorf("the other job: ran %v, %v", ran, err)
+	}
 }

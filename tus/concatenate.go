@@ -146,7 +146,11 @@ func (u *Uploader) replaceParts(ctx context.Context) (State, error) {
 			}
 		})
 		if err != nil {
-			return u.after(ctx, StateConcatenating, err), err
+			next := u.after(ctx, StateConcatenating, err)
+			if next == StateConcatenating {
+				next = StateRecovering // there are no parts to make it of
+			}
+			return next, err
 		}
 	}
 	if ctx.Err() != nil {

@@ -66,16 +66,28 @@ func (u *Uploader) takeTurn(ctx context.Context, interrupt context.CancelCauseFu
 func (u *Uploader) endTurn(ctx context.Context) (paused bool) {
 	u.pausing.Lock()
 	defer u.pausing.Unlock()
-	u.setInterrupt(func(error) {}) // of hooks that are told of the pause
-	if state := u.State(); context.Cause(ctx) == ErrPaused && state != StatePaused && !state.Final() && u.position == nil {
+	defer func() { // also when a hook panics
+		u.setInterrupt(nil)
+		u.setDriving(nil)
+		u.turn <- struct{}{}
+	}()
+	if paused = u.pauseDue(ctx); paused {
 		u.enter(StatePaused, ErrPaused)
 		u.settle(ctx, ErrPaused)
-		paused = true
 	}
-	u.setInterrupt(nil)
-	u.setDriving(nil)
-	u.turn <- struct{}{}
 	return paused
+}
+
+// pauseDue reports whether a Pause has to be heeded still. One that comes later finds
+// that nobody drives, or, from a hook that is told of this one, has nothing to do.
+func (u *Uploader) pauseDue(ctx context.Context) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	due := context.Cause(ctx) == ErrPaused && u.state != StatePaused && !u.state.Final() && u.position == nil
+	if u.interrupt = nil; due {
+		u.interrupt = func(error) {}
+	}
+	return due
 }
 
 // settle leaves the store as a later session should find it.
@@ -93,7 +105,7 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 		u.keeper.release(ctx)
 	case StateFailed:
 		u.giveBack(ctx)
-		if errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrSourceMismatch) {
+		if !ofHook(err) && (errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrSourceMismatch)) {
 			u.keeper.drop(ctx) // what is on the server can never become this source
 			return
 		}

@@ -143,6 +143,8 @@ type Error struct {
 	// Err is the condition (one of the Err… variables) or the cause, such as a
 	// network error. It may be nil for a plain unexpected status.
 	Err error
+
+	said string // the beginning of the body, where it is a page
 }
 
 // Error names method, URL, status, offset, condition and the server's words.
@@ -189,7 +191,7 @@ func (e *Error) Temporary() bool {
 		code == http.StatusTooEarly, code == http.StatusTooManyRequests, code == statusChecksumMismatch:
 		return true
 	case code == http.StatusBadRequest:
-		return interrupted(e.Message)
+		return interrupted(e.Message) || interrupted(e.said)
 	case code == http.StatusNotImplemented, code == http.StatusHTTPVersionNotSupported:
 		return false
 	default:
@@ -327,7 +329,7 @@ func conditionOf(status int) error {
 // hook or a source returns may match [ErrUploadGone], too, for something else.
 func uploadGone(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.StatusCode != 0 && errors.Is(e.Err, ErrUploadGone)
+	return errors.As(err, &e) && e.StatusCode != 0 && errors.Is(e.Err, ErrUploadGone) && !errors.Is(err, errSource)
 }
 
 // hookError is an error that a hook of the caller returned.
@@ -335,6 +337,12 @@ type hookError struct{ err error }
 
 func (e *hookError) Error() string { return "before-request hook: " + e.err.Error() }
 func (e *hookError) Unwrap() error { return e.err }
+
+// ofHook reports whether a hook returned err, which may match any error of ours.
+func ofHook(err error) bool {
+	var hook *hookError
+	return errors.As(err, &hook)
+}
 
 // endedError is a Run or Step on an upload that has failed or was aborted.
 type endedError struct {
@@ -350,6 +358,13 @@ func (e *endedError) Error() string {
 }
 
 func (e *endedError) Unwrap() error { return e.cause }
+
+// wasAborted reports whether err is that of a Run of an upload that was aborted. What
+// a hook or a source returns may match [ErrAborted], too.
+func wasAborted(err error) bool {
+	e, ok := err.(*endedError)
+	return ok && e.state == StateAborted
+}
 
 // errSource marks errors that the source returned while it was read.
 var errSource = errors.New("reading the source")

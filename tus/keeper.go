@@ -89,21 +89,25 @@ func (k *keeper) claim(ctx context.Context, rec storage.Record) (storage.Record,
 	}
 	if err != nil {
 		// Whether somebody else is at work cannot be made sure of.
-		k.takeBack(ctx, rec)
+		rec = k.takeBack(ctx, rec)
 		return rec, false, k.report(ctx, "put", err)
 	}
 	return stored, true, nil
 }
 
 // takeBack ends a lease that was stored although Put failed: until it ends by itself,
-// nobody would find the upload.
-func (k *keeper) takeBack(ctx context.Context, rec storage.Record) {
+// nobody would find the upload. It returns the record as it can be claimed again.
+func (k *keeper) takeBack(ctx context.Context, rec storage.Record) storage.Record {
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
 	if there, ok := k.current(ctx, rec); ok && there.Lease != nil && there.Lease.Holder == k.lease.Holder {
+		rec = there
 		there.Lease = nil
-		_, _ = k.store.Put(ctx, there)
+		if stored, err := k.store.Put(ctx, there); err == nil {
+			rec = stored
+		}
 	}
+	return rec
 }
 
 // unclaim gives a record back that was claimed and then not chosen.

@@ -14,26 +14,19 @@ const maxMessageSource = 4 << 10
 // message is what the server said in words, for people: the body, or the title of a
 // page, which a proxy or firewall before the server sent. Secrets are taken out.
 func (r *request) message(resp *Response) string {
-	text := r.clean(string(resp.Body[:min(len(resp.Body), maxMessageSource)]))
+	text := string(resp.Body[:min(len(resp.Body), maxMessageSource)])
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get(headerContentType)); kind == "text/html" || kind == "application/xhtml+xml" {
-		text = r.clean(pageTitle(text)) // what was escaped shows now
+		plain := html.UnescapeString(text)
+		if title := htmlTitle.FindStringSubmatch(text); title != nil && strings.TrimSpace(title[1]) != "" {
+			text = html.UnescapeString(title[1])
+		} else if r.clean(plain) != plain {
+			text = plain // a secret that is escaped in part is taken out as a whole
+		}
 	}
-	return excerpt(text)
+	return r.clean(excerpt(r.clean(text))) // once more without what does not print
 }
 
-var (
-	htmlTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
-	htmlNoise = regexp.MustCompile(`(?is)<(?:script|style)\b.*?</(?:script|style)[^>]*>|<!--.*?-->|<[^>]*(?:>|$)`)
-)
-
-// pageTitle is the title of a page, or its text where it has none.
-func pageTitle(page string) string {
-	if title := htmlTitle.FindStringSubmatch(page); title != nil && strings.TrimSpace(title[1]) != "" {
-		page = title[1]
-	}
-	text := html.UnescapeString(htmlNoise.ReplaceAllString(page, " "))
-	return strings.Join(strings.Fields(text), " ")
-}
+var htmlTitle = regexp.MustCompile(`(?is)<title[^>]*>([^<]*)</title`)
 
 // excerpt makes an answer's body fit for an error text: printable, on one
 // line, at most a few hundred bytes.

@@ -3,7 +3,6 @@ package tus_test
 import (
 	"errors"
 	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/tus"
@@ -21,14 +20,16 @@ func TestPagesAreToldByTheirTitle(t *testing.T) {
 		"a title":               {"text/html", page("<title>403 Forbidden</title>", "<h1>no</h1>"), "403 Forbidden"},
 		"with attributes":       {"Text/HTML; charset=utf-8", page("<TITLE lang=en>\n Attention Required! | Wall\n</TITLE>", ""), "Attention Required! | Wall"},
 		"escaped":               {"text/html", page("<title>Tom &amp; &quot;Jerry&quot;</title>", ""), `Tom & "Jerry"`},
-		"no title":              {"text/html", page("", "<!-- build 7 --><h1>Sign <b>in</b></h1><script>let a = '<b>'</script> first"), "Sign in first"},
-		"an empty title":        {"text/html", page("<title> </title>", "sign in"), "sign in"},
-		"a page that is cut":    {"text/html", "sign in <a href='http://", "sign in"},
-		"a title far below":     {"text/html", "<p>" + strings.Repeat(" ", 5000) + "<title>x</title>", ""},
+		"no title":              {"text/html", page("", "<h1>Sign in</h1>"), "<!DOCTYPE html> <html><head><style>b { color: red }</style></head><body><h1>Sign in</h1></body></html>"},
+		"an empty title":        {"text/html", "<title> </title>sign in", "<title> </title>sign in"},
+		"words":                 {"text/html", "size must be < 100 MB, and the quota > 0", "size must be < 100 MB, and the quota > 0"},
 		"not a page":            {"text/plain", "<title>x</title> & more", "<title>x</title> & more"},
 		"of no type":            {"", "just words", "just words"},
 		"of a type that is odd": {";;", "just words", "just words"},
-		"a secret with tags":    {"text/html", page("", "the key "+tagged+" is late"), "the key [redacted] is late"},
+		"a secret with tags":    {"text/html", "the key " + tagged + " is late", "the key [redacted] is late"},
+		"a secret in words":     {"text/html", "key AAAAbbbbCCCCdddd1111&#x2F;PLANTEDtail&#43;PLANTEDend is late", "key [redacted] is late"},
+		"a secret in a title":   {"text/html", page("<title>key AAAAbbbbCCCCdddd1111&#x2F;PLANTEDtail&#43;PLANTEDend is late</title>", ""), "key [redacted] is late"},
+		"a secret with hyphens": {"text/html", "<title>PLANTED&shy;-bearer-&ZeroWidthSpace;token is late</title>", "[redacted] is late"},
 		"a secret":              {"text/html", page("<title>PLANTED&#45;bearer-token is late</title>", ""), "[redacted] is late"},
 	} {
 		srv := tustest.NewServer(t, nil)
@@ -39,10 +40,24 @@ func TestPagesAreToldByTheirTitle(t *testing.T) {
 		}})
 		opts := secretOptions()
 		opts.Header.Set("X-Tagged", tagged)
+		opts.Header.Set("X-Base64", "AAAAbbbbCCCCdddd1111/PLANTEDtail+PLANTEDend")
 		_, err := newClient(t, srv.Endpoint(), opts).Upload(testContext(t), tus.Bytes(randomBytes(10)), nil)
 		var e *tus.Error
 		if !errors.As(err, &e) || e.Message != c.want {
 			t.Errorf("%s: error is %v, want the message %q", name, err, c.want)
 		}
 	}
+}
+
+// Express wraps the words by which a request is known as broken off into a page.
+func TestPageThatTellsOfAnInterruptionIsRetried(t *testing.T) {
+	const page = "<!DOCTYPE html><html><head><title>Error</title></head><body><pre>BadRequestError: request aborted</pre></body></html>"
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: tustest.Respond(400, page, "Content-Type", "text/html; charset=utf-8")})
+	data := randomBytes(3000)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), chunked())
+	if err != nil || res.Stats.Retries != 1 {
+		t.Fatalf("result is %+v, %v", res, err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
 }

@@ -259,8 +259,8 @@ func (u *Uploader) createParts(ctx context.Context) (State, error) {
 	if u.parts.begun() { // a later session can use those that exist
 		saving, cancel := uncancelled(ctx)
 		defer cancel()
-		if saved := u.saveParts(saving); err == nil {
-			err = saved
+		if saved := u.saveParts(saving); err == nil && saved != nil {
+			return u.after(ctx, StateCreating, saved), saved
 		}
 	}
 	switch {

@@ -40,6 +40,8 @@ type request struct {
 	answered *url.URL // by which URL, after redirects
 	secrets  []string // values of request headers that must not show in errors
 	sent     int64    // bytes of the payload that left before the answer
+
+	overridden bool // it went as POST
 }
 
 func (r *request) hooksOf(c *Client) hookSet {
@@ -252,7 +254,7 @@ func (c *Client) newRequest(ctx context.Context, r *request, target *url.URL, p 
 		req.Header.Set(headerTusResumable, ProtocolVersion)
 	}
 	if c.overridePatch && (r.method == http.MethodPatch || r.method == http.MethodDelete) {
-		req.Method = http.MethodPost
+		req.Method, r.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}
 	release := p.dog.hold()
@@ -309,8 +311,8 @@ func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
 func (r *request) fail(resp *Response, cause error) error {
 	e := &Error{
 		Method: r.method, URL: redactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset,
-		Message: r.message(resp),
-		Err:     r.redact(cause),
+		Message: r.message(resp), said: excerpt(r.clean(string(resp.Body[:min(len(resp.Body), maxMessageSource)]))),
+		Err: r.redact(cause),
 	}
 	if wait, ok := parseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
 		e.RetryAfter = wait
@@ -343,6 +345,9 @@ var errPatchBlocked = errors.New("PATCH is not allowed here, or blocked by a pro
 
 // notAllowed tells what a server lacks that does not take a method.
 func (r *request) notAllowed() error {
+	if r.overridden {
+		return nil // it was POST that is not allowed there
+	}
 	switch r.method {
 	case http.MethodPost:
 		return fmt.Errorf("%w: %s", ErrUnsupported, ExtensionCreation)

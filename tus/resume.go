@@ -134,6 +134,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		if !c.claimed {
 			rec, ok, err := u.keeper.claim(ctx, c.rec)
 			if err != nil {
+				c.rec = rec
 				return u.after(ctx, StateLocating, err), err
 			}
 			if !ok { // somebody else began to work on it

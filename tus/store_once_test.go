@@ -271,3 +271,74 @@ func TestErrorOfAHookForgetsNoStoredUpload(t *testing.T) {
 		}
 	}
 }
+
+func TestPartsThatAreReplacedMayNotBeStoredAtOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip()
+	}
+	srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
+	data := randomBytes(unequalSize)
+	var failed atomic.Bool
+	var lost atomic.Bool
+	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+		if lost.Load() && failed.CompareAndSwap(false, true) {
+			return storage.Record{}, errForAMoment
+		}
+		return next()
+	}}
+	srv.Inject(tustest.Fault{Method: "POST", Skip: 4, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		lost.Store(true)
+		tustest.LoseResponse()(w, r, h)
+	}})
+	retry := untiring()
+	retry.ShouldRetry = func(error, int) bool { return true }
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retry}).Upload(testContext(t), tus.Bytes(data), unequal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+func TestPartsThatAreCreatedMayNotBeStoredAtOnce(t *testing.T) {
+	srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
+	data := randomBytes(unequalSize)
+	var failed atomic.Bool
+	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+		if failed.CompareAndSwap(false, true) {
+			return storage.Record{}, errForAMoment
+		}
+		return next()
+	}}
+	retry := untiring()
+	retry.ShouldRetry = func(error, int) bool { return true }
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retry}).Upload(testContext(t), tus.Bytes(data), unequal())
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestClaimThatWasStoredAllTheSameIsRepeated(t *testing.T) {
+	srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
+	data := randomBytes(10_000)
+	opts := inChunks()
+	opts.StopAt = 5000
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), opts)
+	wantError(t, err, tus.ErrPaused)
+	var failed atomic.Bool
+	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+		if failed.CompareAndSwap(false, true) {
+			next()
+			return storage.Record{}, errForAMoment
+		}
+		return next()
+	}}
+	retry := untiring()
+	retry.ShouldRetry = func(error, int) bool { return true }
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retry}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil || res.Stats.ResumedFrom != 5000 || srv.Count("POST") != 1 {
+		t.Errorf("began anew: %+v, %v, %d creations", res.Stats, err, srv.Count("POST"))
+	}
+	if left := records(t, memory); len(left) != 0 {
+		t.Errorf("%d records left", len(left))
+	}
+}

@@ -360,7 +360,7 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 		return StatePaused
 	case uploadGone(err) && !u.given && u.created():
 		return u.forget(ctx)
-	case from == StateSending && errors.Is(err, ErrNotRecoverable) && u.adopted && u.Stats().Sent == 0:
+	case from == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && u.adopted && u.Stats().Sent == 0:
 		// The source cannot be read from where a stored upload stands, and no later
 		// session will do better.
 		return u.forget(ctx)

@@ -831,3 +831,60 @@ func TestResultIsNeverNil(t *testing.T) {
 		}
 	}
 }
+
+// The Step ends just when it is paused by another goroutine.
+func TestPauseAtTheEndOfAStepIsNotLost(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	c := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{Versions: []string{"1.0.0"}}})
+	lost := 0
+	for i := range 200_000 {
+		u, err := c.NewUploader(tus.Bytes([]byte("x")), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for range i % 200 {
+				_ = u.State()
+			}
+			u.Pause()
+		}()
+		err = u.Step(context.Background()) // idle to creating, without a request
+		wg.Wait()
+		if s := u.State(); s == tus.StateCreating { // idle: the pause came before the Step
+			lost++
+			t.Errorf("round %d: after Pause the state is %v, Step returned %v", i, s, err)
+			break
+		}
+	}
+	t.Log("lost", lost)
+}
+
+func TestHookThatPanicsLeavesTheUploaderUsable(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(3000)
+	opts := chunked()
+	panicked := false
+	opts.Hooks.OnStateChange = func(e tus.StateEvent) {
+		switch {
+		case e.To == tus.StateCreating && !panicked:
+			e.Uploader.Pause()
+		case e.To == tus.StatePaused && !panicked:
+			panicked = true
+			panic("a hook")
+		}
+	}
+	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() { t.Log("recovered", recover()) }()
+		t.Log(u.Step(testContext(t)))
+	}()
+	if _, err := u.Run(testContext(t)); err != nil {
+		t.Errorf("%v", err)
+	}
+}

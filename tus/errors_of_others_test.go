@@ -1,0 +1,129 @@
+package tus_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// What a hook or a source returns may match an error of this package, as one does
+// that talks to a tus server itself. It says nothing about the upload.
+
+// elsewhere is a source that asks before it is looked at and opened.
+type elsewhere struct {
+	tus.Source
+	stat, open func() error
+}
+
+func (s elsewhere) Stat(ctx context.Context) (tus.SourceInfo, error) {
+	if s.stat != nil {
+		if err := s.stat(); err != nil {
+			return tus.SourceInfo{}, err
+		}
+	}
+	return s.Source.Stat(ctx)
+}
+func (s elsewhere) Open(ctx context.Context, off int64) (io.ReadCloser, error) {
+	if s.open != nil {
+		if err := s.open(); err != nil {
+			return nil, err
+		}
+	}
+	return s.Source.Open(ctx, off)
+}
+
+func TestSourceThatIsGoneIsNoUploadThatIsGone(t *testing.T) {
+	gone := &tus.Error{Method: "HEAD", URL: "http://elsewhere/x", StatusCode: 404, Err: tus.ErrUploadGone}
+	for n := range int64(8) {
+		srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+		store := &storage.Memory{}
+		data := randomBytes(30000)
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Checksums: checksum.Builtin()})
+		var opens atomic.Int64
+		source := elsewhere{Source: tus.Bytes(data), open: func() error {
+			if opens.Add(1) > n {
+				return fmt.Errorf("reading from there: %w", gone)
+			}
+			return nil
+		}}
+		_, err := client.Upload(testContext(t), source, chunked())
+		left := records(t, store)
+		t.Logf("after %d: %d opens, %d POST, %d PATCH, %d records: %v", n, opens.Load(), srv.Count("POST"), srv.Count("PATCH"), len(left), err)
+		if srv.Count("POST") > 1 || srv.Count("POST") == 1 && len(left) != 1 {
+			t.Errorf("after %d opens: %d uploads created, %d records left", n, srv.Count("POST"), len(left))
+		}
+	}
+}
+
+func TestSourceThatIsGoneAtTheEndIsNoUploadThatIsGone(t *testing.T) {
+	gone := &tus.Error{Method: "HEAD", URL: "http://elsewhere/x", StatusCode: 404, Err: tus.ErrUploadGone}
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(3000)
+	client := newClient(t, srv.Endpoint(), nil)
+	var u *tus.Uploader
+	source := elsewhere{Source: tus.Bytes(data), stat: func() error {
+		if u.State() == tus.StateFinishing {
+			return gone
+		}
+		return nil
+	}}
+	u, err := client.NewUploader(source, chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(testContext(t))
+	if err == nil || strings.Contains(err.Error(), "defect") {
+		t.Errorf("%v, url %q", err, u.URL())
+	}
+}
+
+func TestErrorOfAHookThatMatchesOursForgetsNothing(t *testing.T) {
+	for _, hookErr := range []error{tus.ErrSourceChanged, tus.ErrSourceMismatch, tus.ErrNotRecoverable, tus.ErrUploadGone, tus.ErrLeaseLost, tus.ErrTooLarge,
+		&tus.Error{StatusCode: 401, Err: tus.ErrUnauthorized}, &tus.Error{StatusCode: 404, Err: tus.ErrUploadGone}, storage.ErrConflict, tus.ErrChecksumMismatch} {
+		for _, method := range []string{"PATCH", "HEAD"} {
+			srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
+			data := randomBytes(10_000)
+			opts := inChunks()
+			opts.StopAt = 5000
+			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), opts)
+			wantError(t, err, tus.ErrPaused)
+			_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: memory, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
+				if r.Method == method {
+					return fmt.Errorf("the token's upload: %w", hookErr)
+				}
+				return nil
+			}}}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			left := records(t, memory)
+			if srv.Count("POST") != 1 || len(left) != 1 || left[0].Lease != nil {
+				t.Errorf("%s %v: %d creations, %d records: %v", method, hookErr, srv.Count("POST"), len(left), err)
+			}
+		}
+	}
+}
+
+func TestErrorOfAHookThatMatchesOursStopsABatch(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(100)
+	opts := &tus.UploadOptions{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error {
+		return fmt.Errorf("token: %w", tus.ErrPaused)
+	}}}
+	jobs := slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: opts, Tag: 0}, {Source: tus.Bytes(data), Tag: 1}})
+	n := 0
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), jobs, &tus.BatchOptions{Concurrency: 1, StopOnError: true}) {
+		n++
+		t.Log(r.Job.Tag, r.Err)
+	}
+	if n != 1 {
+		t.Errorf("%d jobs ran though the first failed", n)
+	}
+}
