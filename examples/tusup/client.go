@@ -122,6 +122,9 @@ func (c *common) openState(p *program) (*boltstore.Store, error) {
 	switch {
 	case err == nil:
 		return store, nil
+	case c.State == "" && errors.Is(err, storage.ErrLocked):
+		p.logf("going on without resume, as another tusup is at work: uploads begin anew, and cannot be resumed; a --state of its own avoids that")
+		return nil, nil
 	case c.State == "":
 		p.logf("going on without resume: %v", err)
 		return nil, nil

@@ -40,7 +40,7 @@ func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 			Metadata       map[string]string `json:"metadata"`
 			Concat         string            `json:"concat"`
 			Expires        *time.Time        `json:"expires,omitempty"`
-		}{i.URL, info.Offset, info.Length, info.LengthDeferred, info.Complete(), info.Metadata, info.Concat.String(), timeOrNil(info.Expires)})
+		}{withoutUser(i.URL), info.Offset, info.Length, info.LengthDeferred, info.Complete(), info.Metadata, info.Concat.String(), timeOrNil(info.Expires)})
 		return out.failure()
 	}
 	length := bytesText(info.Length)

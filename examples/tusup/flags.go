@@ -99,6 +99,14 @@ func (u *uploadCommand) check(c *common) error {
 	if _, _, err := checksum.Builtin().Negotiate(u.Checksum, checksum.Builtin().Names()); err != nil {
 		return usageError{fmt.Errorf("--checksum: %w", err)}
 	}
+	for _, arg := range u.Files {
+		if _, err := os.Stat(arg); err != nil && (strings.HasPrefix(arg, "http://") || strings.HasPrefix(arg, "https://")) {
+			return usagef("a URL is no file: it goes with --endpoint or --upload-url") // it may hold a secret
+		}
+	}
+	if _, err := c.headers(); err != nil {
+		return err
+	}
 	_, err := u.metadata()
 	return err
 }

@@ -85,7 +85,7 @@ func (o *output) notBegun(files []file) {
 func (o *output) printJSON(f file, r *tus.Result, err error) {
 	s := r.Stats
 	l := line{
-		File: f.name(), URL: r.URL, Size: r.Size,
+		File: f.name(), URL: withoutUser(r.URL), Size: r.Size,
 		BytesSent: s.Sent, BytesResent: s.Resent, ResumedFrom: s.ResumedFrom,
 		Requests: s.TotalRequests(), Retries: s.Retries, ElapsedMS: s.Elapsed.Milliseconds(), Checksum: r.Checksum,
 	}
@@ -100,7 +100,7 @@ func (o *output) print(v any) { _ = json.NewEncoder(o.stdout).Encode(v) }
 
 func (o *output) printText(f file, r *tus.Result) {
 	s := r.Stats
-	text := fmt.Sprintf("%s → %s: %s in %v", f.name(), r.URL, bytesText(r.Size), s.Elapsed.Round(time.Millisecond))
+	text := fmt.Sprintf("%s → %s: %s in %v", f.name(), withoutUser(r.URL), bytesText(r.Size), s.Elapsed.Round(time.Millisecond))
 	if s.ResumedFrom > 0 {
 		text += fmt.Sprintf(", resumed from %s", bytesText(s.ResumedFrom))
 	}
@@ -120,7 +120,7 @@ func (o *output) explainPause(u *uploadCommand, c *common, embedded bool) {
 		if !p.file.stdin {
 			source = shellQuote(p.file.path)
 		}
-		resume := "tusup --upload-url " + shellQuote(p.result.URL) + " " + source
+		resume := "tusup --upload-url " + shellQuote(withoutUser(p.result.URL)) + " " + source
 		if len(c.Header) > 0 || c.CACert != "" || c.Insecure {
 			resume += ", with the same --header, --ca-cert and --insecure" // headers may be secret
 		}

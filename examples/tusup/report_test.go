@@ -258,6 +258,25 @@ func TestPrintedCommandTellsThatHeadersAreNeeded(t *testing.T) {
 	}
 }
 
+func TestPasswordInAnUploadURLIsNotShown(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 300_000)
+	made := mustUpload(t, "--endpoint", srv.Endpoint(), "--no-state", path)
+	with := strings.Replace(made.URL, "http://", "http://user:S3CRET@", 1)
+	for _, args := range [][]string{
+		{"info", with}, {"info", "--json", with}, {"--upload-url", with, path}, {"--upload-url", with, "--json", path}, {with}, {"--json", with},
+	} {
+		got := tusup(t, args...)
+		if strings.Contains(got.stdout+got.stderr, "S3CRET") {
+			t.Errorf("%v: %s%s", args, got.stdout, got.stderr)
+		}
+		if last := len(args) - 1; args[last] == with && args[0] != "info" && got.code != exitUsage {
+			t.Errorf("a URL where a file belongs: exit code %d", got.code)
+		}
+	}
+	wantStored(t, srv, srv.Uploads()[0].ID, data)
+}
+
 func TestListCreatesNoDatabase(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "typo", "uploads.db")
 	for _, args := range [][]string{{"list"}, {"forget", "--all"}, {"forget", "print"}} {

@@ -59,6 +59,17 @@ func redacted(u *url.URL) string {
 	return r.String()
 }
 
+// withoutUser is an upload URL as it may be shown: it may be needed with its query, but
+// the password that somebody put before the host is theirs.
+func withoutUser(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.User == nil {
+		return raw
+	}
+	u.User = nil
+	return u.String()
+}
+
 func orDash(s string) string {
 	if s == "" {
 		return "-"
