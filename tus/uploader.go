@@ -226,7 +226,7 @@ func (u *Uploader) Abort(ctx context.Context) error {
 	case <-u.turn:
 		u.setDriving(ctx)
 		defer func() {
-			u.setDriving(nil)
+			u.setUndriven()
 			u.turn <- struct{}{}
 		}()
 	case <-ctx.Done():
