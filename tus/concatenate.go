@@ -23,19 +23,11 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	if !early && ps.uncertain {
 		u.meter.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
-	if ctx.Err() != nil { // nothing may exist yet
-		return StatePaused, contextError(ctx)
-	}
 	if u.keeper.holds() {
-		err := u.keeper.save(ctx, func(rec *storage.Record) {
+		if err := u.keeper.save(ctx, func(rec *storage.Record) {
 			rec.UploadURL, rec.Concatenating = "", true // the final that was made early is of no use
-		})
-		if ctx.Err() != nil { // nobody will be asked for it
-			u.keeper.note(func(rec *storage.Record) { rec.Concatenating = ps.uncertain })
-			return StatePaused, contextError(ctx)
-		}
-		if err != nil {
-			return u.after(ctx, StateConcatenating, err), err
+		}); err != nil {
+			return u.notAskedFor(ctx, err)
 		}
 	}
 	wish := creation{metadata: u.opts.Metadata, final: []string{}}
@@ -67,12 +59,11 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 // concatenationFailed judges a final upload that was not made, or may have
 // been made without our learning of it.
 func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, error) {
+	if unsent(err) {
+		return u.notAskedFor(ctx, err)
+	}
 	ps := u.parts
 	var e *Error
-	if unsent(err) {
-		u.keeper.note(func(rec *storage.Record) { rec.Concatenating = ps.uncertain })
-		return u.after(ctx, StateConcatenating, err), err
-	}
 	if !errors.As(err, &e) && ctx.Err() == nil {
 		return u.after(ctx, StateConcatenating, err), err
 	}
@@ -109,6 +100,12 @@ func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, e
 		err = u.inConcatenation(err)
 	}
 	return next, err
+}
+
+// notAskedFor is a final upload for which no request was sent: none more may exist.
+func (u *Uploader) notAskedFor(ctx context.Context, err error) (State, error) {
+	u.keeper.note(func(rec *storage.Record) { rec.Concatenating = u.parts.uncertain })
+	return u.after(ctx, StateConcatenating, err), err
 }
 
 // inConcatenation marks an error for which all bytes are on the server.

@@ -68,7 +68,7 @@ func (u *Uploader) endTurn(ctx context.Context) (paused bool) {
 	defer u.pausing.Unlock()
 	defer func() { // also when a hook panics
 		u.setInterrupt(nil)
-		u.setUndriven()
+		u.setDriving(context.Background())
 		u.turn <- struct{}{}
 	}()
 	if paused = u.pauseDue(ctx); paused {
@@ -122,12 +122,6 @@ func (u *Uploader) setInterrupt(f context.CancelCauseFunc) {
 func (u *Uploader) setDriving(ctx context.Context) {
 	u.mu.Lock()
 	u.driving = ctx
-	u.mu.Unlock()
-}
-
-func (u *Uploader) setUndriven() {
-	u.mu.Lock()
-	u.driving = nil
 	u.mu.Unlock()
 }
 

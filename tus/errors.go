@@ -144,7 +144,7 @@ type Error struct {
 	// network error. It may be nil for a plain unexpected status.
 	Err error
 
-	said string // the beginning of the body, where it is a page
+	interrupted bool // the server told of it, perhaps on a page
 }
 
 // Error names method, URL, status, offset, condition and the server's words.
@@ -191,7 +191,7 @@ func (e *Error) Temporary() bool {
 		code == http.StatusTooEarly, code == http.StatusTooManyRequests, code == statusChecksumMismatch:
 		return true
 	case code == http.StatusBadRequest:
-		return interrupted(e.Message) || interrupted(e.said)
+		return e.interrupted || interrupted(e.Message)
 	case code == http.StatusNotImplemented, code == http.StatusHTTPVersionNotSupported:
 		return false
 	default:

@@ -399,7 +399,15 @@ func TestPausedUploadThatAnotherCompletedIsNotSentAgain(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-// Another session claims the upload, is refused by the server, and gives it back.
+// anotherLooks is a session that claims the upload, is refused by the server, and gives
+// it back.
+func anotherLooks(t *testing.T, srv *tustest.Server, store storage.Store, data []byte, opts *tus.UploadOptions) {
+	t.Helper()
+	srv.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Respond(403, "")})
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
+	wantError(t, err, tus.ErrUnauthorized)
+}
+
 func TestUploadThatAnotherOnlyLookedAtIsStillOurs(t *testing.T) {
 	for name, then := range map[string]func(*testing.T, *tustest.Server, *tus.Uploader){
 		"paused again": func(t *testing.T, srv *tustest.Server, u *tus.Uploader) {
@@ -430,9 +438,7 @@ func TestUploadThatAnotherOnlyLookedAtIsStillOurs(t *testing.T) {
 			}
 			_, err = u.Run(testContext(t))
 			wantError(t, err, tus.ErrPaused)
-			srv.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Respond(403, "")})
-			_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
-			wantError(t, err, tus.ErrUnauthorized)
+			anotherLooks(t, srv, store, data, inChunks())
 			then(t, srv, u)
 			wantEmptyStore(t, store)
 		})
@@ -554,9 +560,7 @@ func TestUploadThatAnotherGaveBackGoesOn(t *testing.T) {
 			}
 			_, err = u.Run(testContext(t))
 			wantError(t, err, tus.ErrPaused)
-			srv.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Respond(403, "")})
-			_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
-			wantError(t, err, tus.ErrUnauthorized)
+			anotherLooks(t, srv, store, data, opts)
 			res, err := u.Run(testContext(t))
 			if err != nil {
 				t.Fatal(err)

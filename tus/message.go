@@ -11,20 +11,25 @@ import (
 // maxMessageSource is how much of an answer's body a message is made of, in bytes.
 const maxMessageSource = 4 << 10
 
-// message is what the server said in words, for people: the body, or the title of a
-// page, which a proxy or firewall before the server sent. Secrets are taken out.
-func (r *request) message(resp *Response) string {
+// message is what the server said, and the same in words, for people: of a page, which
+// a proxy or firewall before the server sent, its title. Secrets are taken out.
+func (r *request) message(resp *Response) (said, words string) {
 	text := string(resp.Body[:min(len(resp.Body), maxMessageSource)])
+	said = r.printable(text)
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get(headerContentType)); kind == "text/html" || kind == "application/xhtml+xml" {
 		plain := html.UnescapeString(text)
 		if title := htmlTitle.FindStringSubmatch(text); title != nil && strings.TrimSpace(title[1]) != "" {
-			text = html.UnescapeString(title[1])
+			return said, r.printable(html.UnescapeString(title[1]))
 		} else if r.clean(plain) != plain {
-			text = plain // a secret that is escaped in part is taken out as a whole
+			return said, r.printable(plain) // a secret that is escaped in part is taken out as a whole
 		}
 	}
-	return r.clean(excerpt(r.clean(text))) // once more without what does not print
+	return said, said
 }
+
+// printable is an excerpt without secrets, also those that show only without what does
+// not print.
+func (r *request) printable(text string) string { return r.clean(excerpt(r.clean(text))) }
 
 var htmlTitle = regexp.MustCompile(`(?is)<title[^>]*>([^<]*)</title`)
 

@@ -553,7 +553,7 @@ func TestMethodThatIsNotAllowedTellsWhatIsMissing(t *testing.T) {
 }
 
 func TestNoAdviceToOverrideWhatIsOverridden(t *testing.T) {
-	srv := tustest.NewServer(t, &tustest.Options{})
+	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(405, "")})
 	_, err := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true}).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
 	if err == nil || strings.Contains(err.Error(), "see Options.OverridePatchMethod") {

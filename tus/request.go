@@ -309,10 +309,10 @@ func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
 
 // fail makes the error for an answer.
 func (r *request) fail(resp *Response, cause error) error {
+	said, words := r.message(resp)
 	e := &Error{
 		Method: r.method, URL: redactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset,
-		Message: r.message(resp), said: excerpt(r.clean(string(resp.Body[:min(len(resp.Body), maxMessageSource)]))),
-		Err: r.redact(cause),
+		Message: words, interrupted: interrupted(said), Err: r.redact(cause),
 	}
 	if wait, ok := parseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
 		e.RetryAfter = wait

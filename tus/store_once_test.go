@@ -18,6 +18,28 @@ import (
 
 var errForAMoment = errors.New("disk full, for a moment")
 
+// failingOnce is a store of which one Put fails, the first when due; nil means at once.
+// The record may be stored all the same.
+func failingOnce(store storage.Store, stored bool, due func() bool) *scripted {
+	var failed atomic.Bool
+	return &scripted{Store: store, put: func(_ storage.Record, next put) (storage.Record, error) {
+		if due != nil && !due() || !failed.CompareAndSwap(false, true) {
+			return next()
+		}
+		if stored {
+			_, _ = next()
+		}
+		return storage.Record{}, errForAMoment
+	}}
+}
+
+// insistent tries again whatever failed.
+func insistent() tus.RetryPolicy {
+	retry := untiring()
+	retry.ShouldRetry = func(error, int) bool { return true }
+	return retry
+}
+
 // TestStoreThatFailsOnceDoesNotLetTwoWrite has a store that fails at a single Put.
 // Another client then comes while the first one is at work, and after any lease that
 // was not renewed has ended.
@@ -119,22 +141,12 @@ func TestFinalUploadThatCouldNotBeNotedIsOwnedUpTo(t *testing.T) {
 // to answer than a lease waits for its renewal, which then fails once.
 func TestLeaseThatCouldNotBeRenewedAtFirstKeepsTheUpload(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		memory, data := &storage.Memory{}, randomBytes(10_000)
-		opts := inChunks()
-		opts.StopAt = 5000
-		_, err := newClient(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), opts)
-		wantError(t, err, tus.ErrPaused)
+		data := randomBytes(10_000)
+		memory := leftAt5000(t, newClient, data)
 		h.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Delay(25 * time.Second)})
 		puts := 0
-		store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
-			if puts++; puts == 2 {
-				return storage.Record{}, errForAMoment
-			}
-			return next()
-		}}
-		retry := untiring()
-		retry.ShouldRetry = func(error, int) bool { return true }
-		res, err := newClient(&tus.Options{Store: store, RequireStore: true, Retry: retry}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		store := failingOnce(memory, false, func() bool { puts++; return puts == 2 })
+		res, err := newClient(&tus.Options{Store: store, RequireStore: true, Retry: insistent()}).Upload(context.Background(), tus.Bytes(data), inChunks())
 		if err != nil || res.Stats.ResumedFrom != 5000 {
 			t.Fatalf("began anew: %+v, %v", res.Stats, err)
 		}
@@ -144,17 +156,8 @@ func TestLeaseThatCouldNotBeRenewedAtFirstKeepsTheUpload(t *testing.T) {
 
 func TestRecordThatCouldNotBeStoredAtOnceCreatesNoSecondUpload(t *testing.T) {
 	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
-	failed := false
-	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
-		if !failed {
-			failed = true
-			return storage.Record{}, errForAMoment
-		}
-		return next()
-	}}
-	retry := impatient()
-	retry.ShouldRetry = func(error, int) bool { return true }
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retry})
+	store := failingOnce(memory, false, nil)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: insistent()})
 	res, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
@@ -180,15 +183,7 @@ func TestClaimThatWasStoredAllTheSameIsTakenBack(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
 	client := func(opts *tus.Options) *tus.Client { return newClient(t, srv.Endpoint(), opts) }
 	memory := leftAt5000(t, client, data)
-	failed := false
-	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
-		if failed {
-			return next()
-		}
-		failed = true
-		_, _ = next()
-		return storage.Record{}, errForAMoment
-	}}
+	store := failingOnce(memory, true, nil)
 	_, err := client(&tus.Options{Store: store, RequireStore: true}).Upload(testContext(t), tus.Bytes(data), inChunks())
 	wantError(t, err, tus.ErrStore)
 	res, err := client(&tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), inChunks())
@@ -273,68 +268,41 @@ func TestErrorOfAHookForgetsNoStoredUpload(t *testing.T) {
 }
 
 func TestPartsThatAreReplacedMayNotBeStoredAtOnce(t *testing.T) {
-	if testing.Short() {
-		t.Skip()
-	}
-	srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
-	data := randomBytes(unequalSize)
-	var failed atomic.Bool
+	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(unequalSize)
 	var lost atomic.Bool
-	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
-		if lost.Load() && failed.CompareAndSwap(false, true) {
-			return storage.Record{}, errForAMoment
-		}
-		return next()
-	}}
 	srv.Inject(tustest.Fault{Method: "POST", Skip: 4, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		lost.Store(true)
 		tustest.LoseResponse()(w, r, h)
 	}})
-	retry := untiring()
-	retry.ShouldRetry = func(error, int) bool { return true }
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retry}).Upload(testContext(t), tus.Bytes(data), unequal())
+	store := failingOnce(memory, false, lost.Load)
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: insistent()}).Upload(testContext(t), tus.Bytes(data), unequal())
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
+	wantEmptyStore(t, memory)
 }
 
 func TestPartsThatAreCreatedMayNotBeStoredAtOnce(t *testing.T) {
-	srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
-	data := randomBytes(unequalSize)
-	var failed atomic.Bool
-	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
-		if failed.CompareAndSwap(false, true) {
-			return storage.Record{}, errForAMoment
-		}
-		return next()
-	}}
-	retry := untiring()
-	retry.ShouldRetry = func(error, int) bool { return true }
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retry}).Upload(testContext(t), tus.Bytes(data), unequal())
+	srv, memory, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
+	store := failingOnce(memory, false, nil)
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: insistent()}).Upload(testContext(t), tus.Bytes(data), unequal())
 	if err != nil {
 		t.Fatal(err)
 	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if n := srv.Count("POST"); n != 5 {
+		t.Errorf("%d creations, want those of four parts and the final upload", n)
+	}
+	wantEmptyStore(t, memory)
 }
 
 func TestClaimThatWasStoredAllTheSameIsRepeated(t *testing.T) {
-	srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
-	data := randomBytes(10_000)
-	opts := inChunks()
-	opts.StopAt = 5000
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), opts)
-	wantError(t, err, tus.ErrPaused)
-	var failed atomic.Bool
-	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
-		if failed.CompareAndSwap(false, true) {
-			next()
-			return storage.Record{}, errForAMoment
-		}
-		return next()
-	}}
-	retry := untiring()
-	retry.ShouldRetry = func(error, int) bool { return true }
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retry}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
+	client := func(opts *tus.Options) *tus.Client { return newClient(t, srv.Endpoint(), opts) }
+	memory := leftAt5000(t, client, data)
+	store := failingOnce(memory, true, nil)
+	res, err := client(&tus.Options{Store: store, RequireStore: true, Retry: insistent()}).Upload(testContext(t), tus.Bytes(data), inChunks())
 	if err != nil || res.Stats.ResumedFrom != 5000 || srv.Count("POST") != 1 {
 		t.Errorf("began anew: %+v, %v, %d creations", res.Stats, err, srv.Count("POST"))
 	}

@@ -75,7 +75,7 @@ type Uploader struct {
 	offset    int64
 	highest   int64 // offset ever acknowledged
 	interrupt context.CancelCauseFunc
-	driving   context.Context // of who drives, for the log; nil if nobody does
+	driving   context.Context // of who drives, for the log; nil before anybody did
 	reported  time.Time       // of the last progress while bytes move
 	expires   time.Time
 	checksum  string // negotiated algorithm
@@ -226,7 +226,7 @@ func (u *Uploader) Abort(ctx context.Context) error {
 	case <-u.turn:
 		u.setDriving(ctx)
 		defer func() {
-			u.setUndriven()
+			u.setDriving(context.Background())
 			u.turn <- struct{}{}
 		}()
 	case <-ctx.Done():

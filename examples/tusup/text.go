@@ -14,7 +14,7 @@ import (
 func oneLine(text string) string {
 	var b strings.Builder
 	for i, r := range text {
-		if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
+		if r == utf8.RuneError && !strings.HasPrefix(text[i:], string(r)) { // a byte that is no text
 			fmt.Fprintf(&b, `\x%02x`, text[i]) // else two names would look alike
 			continue
 		}
