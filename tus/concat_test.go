@@ -192,32 +192,25 @@ func TestPartsThatVanishAfterALostAnswerAreUnconfirmed(t *testing.T) {
 	}
 }
 
-// lastOnly makes a client make final uploads at the end, whatever the server says.
-func lastOnly() *tus.Options {
-	return &tus.Options{Capabilities: &tus.Capabilities{Extensions: []tus.Extension{tus.ExtensionConcatenation}}}
-}
-
 func TestFinalUploadMayTakeMinutes(t *testing.T) {
-	for _, opts := range []*tus.Options{nil, lastOnly()} {
-		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-			h.Inject(tustest.Fault{Method: "POST", Skip: 4, Action: tustest.Delay(9 * time.Minute)})
-			data := randomBytes(unequalSize)
-			res, err := newClient(opts).Upload(t.Context(), tus.Bytes(data), unequal())
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantOneFinal(t, h, res.URL, data)
-			if res.Stats.Retries != 0 || res.Stats.Elapsed < 9*time.Minute {
-				t.Errorf("stats are %+v", res.Stats)
-			}
-		})
-	}
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "POST", Skip: 4, Action: tustest.Delay(9 * time.Minute)})
+		data := randomBytes(unequalSize)
+		res, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOneFinal(t, h, res.URL, data)
+		if res.Stats.Retries != 0 || res.Stats.Elapsed < 9*time.Minute {
+			t.Errorf("stats are %+v", res.Stats)
+		}
+	})
 }
 
 func TestFinalUploadThatIsNeverAnsweredIsUnconfirmed(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Skip: 4, Times: -1, Action: tustest.Stall()})
-		opts := lastOnly()
+		opts := &tus.Options{}
 		opts.Retry.MaxRetries = 2
 		res, err := newClient(opts).Upload(t.Context(), tus.Bytes(randomBytes(unequalSize)), unequal())
 		wantError(t, err, tus.ErrUnconfirmed)
@@ -226,101 +219,6 @@ func TestFinalUploadThatIsNeverAnsweredIsUnconfirmed(t *testing.T) {
 			t.Errorf("stats are %+v", res.Stats)
 		}
 	})
-}
-
-func TestFirstFinalWhoseFateIsUnknownNeverLeavesTwo(t *testing.T) {
-	// Made at the end of the same parts, there would be two.
-	tests := map[string]tustest.Action{
-		"answer lost":         tustest.LoseResponse(),
-		"cut":                 tustest.CutBefore(),
-		"500":                 tustest.Respond(500, ""),
-		"500 after it":        tustest.SetStatus(500),
-		"504 after it":        tustest.SetStatus(504),
-		"no Location":         tustest.SetHeader("Location", ""),
-		"unusable Location":   tustest.SetHeader("Location", "http://[::1"),
-		"Location of no kind": tustest.SetHeader("Location", "ftp://example.org/1"),
-	}
-	for name, action := range tests {
-		for _, store := range []storage.Store{nil, &storage.Memory{}} {
-			srv, data := tustest.NewServer(t, nil), randomBytes(unequalSize)
-			onFinal(srv, action)
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			wantOneFinal(t, srv.Handler, res.URL, data)
-			if s := res.Stats; s.RepeatedFinals != 0 || s.Sent != unequalSize || s.Resent != 0 {
-				t.Errorf("%s: stats are %+v", name, s)
-			}
-		}
-	}
-	for name, sessions := range map[string]int{"paused": 1, "cancelled": 2} {
-		for how, ending := range endings {
-			srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(unequalSize)
-			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
-			u, err := client.NewUploader(tus.Bytes(data), unequal())
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(testContext(t))
-			onFinal(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-				if sessions == 1 {
-					u.Pause()
-				} else {
-					cancel()
-				}
-				ending(w, r, h)
-			})
-			if _, err = u.Run(ctx); err == nil {
-				t.Fatal("upload succeeded")
-			}
-			cancel()
-			if sessions == 2 {
-				if u, err = client.NewUploader(tus.Bytes(data), unequal()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			res, err := u.Run(testContext(t))
-			if err != nil {
-				t.Fatalf("%s, %s: %v", name, how, err)
-			}
-			wantOneFinal(t, srv.Handler, res.URL, data)
-			if s := res.Stats; s.RepeatedFinals != 0 || s.Sent != unequalSize {
-				t.Errorf("%s, %s: stats are %+v", name, how, s)
-			}
-			wantNothingKept(t, store)
-		}
-	}
-}
-
-func TestFirstFinalThatIsRefusedIsMadeAtTheEnd(t *testing.T) {
-	for _, status := range []int{400, 401, 403, 404, 409, 413, 422, 423, 429, 431, 501, 503} {
-		srv, data := tustest.NewServer(t, nil), randomBytes(unequalSize)
-		onFinal(srv, tustest.Respond(status, ""))
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), unequal())
-		if err != nil {
-			t.Fatalf("%d: %v", status, err)
-		}
-		wantOneFinal(t, srv.Handler, res.URL, data)
-		if s := res.Stats; s.RepeatedFinals != 0 || s.Sent != unequalSize || len(partials(srv.Handler)) != 4 || finalRequests(srv.Handler) != 2 {
-			t.Errorf("%d: stats are %+v, with %d partial uploads", status, s, len(partials(srv.Handler)))
-		}
-	}
-}
-
-func TestServerThatCannotMakeTheFinalFirstIsAskedOnce(t *testing.T) {
-	srv, data := finalLast(t), randomBytes(unequalSize)
-	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{
-		Extensions: []tus.Extension{tus.ExtensionConcatenation, tus.ExtensionConcatenationUnfinished},
-	}})
-	res, err := client.Upload(testContext(t), tus.Bytes(data), unequal())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantOneFinal(t, srv.Handler, res.URL, data)
-	if n := finalRequests(srv.Handler); n != 2 {
-		t.Errorf("the final was asked for %d times", n)
-	}
 }
 
 func TestHookThatFailsAtTheFinalUploadEndsTheUpload(t *testing.T) {
@@ -334,51 +232,9 @@ func TestHookThatFailsAtTheFinalUploadEndsTheUpload(t *testing.T) {
 		}
 		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(unequalSize)), opts)
 		wantError(t, err, errPlug)
-		if finalRequests(srv.Handler) != 0 || kind == "final first" && srv.Count("PATCH") != 0 {
+		if finalRequests(srv.Handler) != 0 || srv.Count("PATCH") != 18 {
 			t.Errorf("%s: %d finals were asked for, and %d chunks sent", kind, finalRequests(srv.Handler), srv.Count("PATCH"))
 		}
-	}
-}
-
-func TestFirstFinalIsConfirmedWhenAllPartsAreThere(t *testing.T) {
-	incomplete := tustest.SetHeader("Upload-Offset", "")
-	behind := tustest.SetHeader("Upload-Offset", "4199")
-	forgotten := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		h.Forget(r.URL.Path)
-		h.Serve(w, r)
-	}
-	tests := map[string]struct {
-		head     tustest.Action
-		times    int
-		requests int // for a final upload
-	}{
-		"late":         {incomplete, 3, 1},
-		"a byte late":  {behind, 8, 1},
-		"500":          {tustest.Respond(500, ""), 2, 1},
-		"cut":          {tustest.CutBefore(), 2, 1},
-		"423":          {tustest.Respond(423, ""), 2, 1},
-		"gone":         {forgotten, 1, 2},
-		"other length": {tustest.SetHeader("Upload-Length", "4199", "Upload-Offset", "4199"), 1, 2},
-	}
-	for name, test := range tests {
-		srv, data := tustest.NewServer(t, nil), randomBytes(unequalSize)
-		srv.Inject(tustest.Fault{Method: "HEAD", Times: test.times, Action: test.head})
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), unequal())
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		if n := finalRequests(srv.Handler); n != test.requests || res.Stats.Sent != unequalSize {
-			t.Errorf("%s: final was asked for %d times, stats are %+v", name, n, res.Stats)
-		}
-	}
-
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: incomplete})
-	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(unequalSize)), unequal())
-	wantError(t, err, tus.ErrUnconfirmed)
-	if finalRequests(srv.Handler) != 1 || res.Offset != unequalSize || res.URL == "" {
-		t.Errorf("final was asked for %d times, result is %+v", finalRequests(srv.Handler), res)
 	}
 }
 

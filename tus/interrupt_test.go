@@ -122,7 +122,7 @@ func TestInterruptionsAnywhereSendAndCreateNothingTwice(t *testing.T) {
 		"checksums":            {tustest.Without("checksum-trailer"), *chunked(), checksum.Builtin()},
 		"trailers":             {nil, *chunked(), checksum.Builtin()},
 		"parts":                {tustest.Without("concatenation-unfinished"), *unequal(), none},
-		"parts, final first":   {nil, *unequal(), none},
+		"parts, unfinished":    {nil, *unequal(), none},
 		"parts with checksums": {tustest.Without("concatenation-unfinished", "checksum-trailer"), *unequal(), checksum.Builtin()},
 	}
 	for kind, k := range kinds {

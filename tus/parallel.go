@@ -19,11 +19,9 @@ type parts struct {
 	list        []*part
 	connections int
 	saving      sync.Mutex // parts are stored one at a time
-	early       bool       // the final upload is made before a byte is sent to the parts
 	creating    bool       // the URLs of the parts are stored all at once, when all are there
 	rechecked   bool       // the server was asked whether it still has all parts
-	uncertain   bool       // an answer to the creation of the final upload was lost
-	doubtful    bool       // a part was made anew after the final upload was made of it
+	uncertain   bool       // the response to the creation of the final upload was lost
 	confirmed   bool       // the final upload is complete
 }
 
@@ -137,7 +135,7 @@ func (u *Uploader) planParts(caps Capabilities) error {
 		return nil
 	}
 	u.inline = false
-	ps := &parts{connections: u.opts.Parallel, early: caps.Supports(ExtensionConcatenationUnfinished)}
+	ps := &parts{connections: u.opts.Parallel}
 	for _, s := range spans {
 		ps.list = append(ps.list, u.newPart(ps, s))
 	}
@@ -202,20 +200,11 @@ func (u *Uploader) adoptParts(c *candidate) error {
 	if u.info.Sequential {
 		ps.connections = 1
 	}
-	if ps.uncertain && c.offset == 0 {
-		// A final upload of these may exist, and would be complete beside the one
-		// that is made at the end. Nothing was sent to them yet.
-		ps.uncertain = false
-		for i := range c.rec.Parts {
-			c.rec.Parts[i].UploadURL = ""
-		}
-	}
 	ps.confirmed = c.rec.UploadURL != "" && c.info.Complete()
 	for i, stored := range c.rec.Parts {
 		p := u.newPart(ps, span{stored.Offset, stored.Size})
 		ps.list = append(ps.list, p)
 		if stored.UploadURL == "" {
-			ps.doubtful = c.rec.UploadURL != ""
 			continue
 		}
 		at, err := parseURL("stored upload URL", stored.UploadURL)
@@ -224,7 +213,7 @@ func (u *Uploader) adoptParts(c *candidate) error {
 		}
 		p.locate(at)
 		u.restartPart(ps, p)
-		if !ps.confirmed {
+		if c.rec.UploadURL == "" {
 			p.uploader.state = StateReady
 			p.uploader.offset, p.uploader.highest = c.parts[i], c.parts[i]
 			p.meter.begin(c.parts[i])
@@ -241,7 +230,7 @@ func (u *Uploader) chooseParts() State {
 	switch {
 	case ps.confirmed:
 		return StateFinishing
-	case ps.early && !u.created() && len(ps.urls()) == len(ps.list) && ps.sent() == 0:
+	case u.created():
 		return StateConcatenating
 	case !ps.complete():
 		return StateSending
@@ -317,14 +306,11 @@ func (u *Uploader) saveParts(ctx context.Context) error {
 		return nil
 	}
 	target := u.URL()
-	if u.parts.doubtful { // a later session could not tell that it may never be complete
-		target = ""
-	}
 	return u.keeper.save(ctx, func(rec *storage.Record) {
 		u.describe(rec)
 		rec.UploadURL = target
 		rec.Expires = u.parts.firstExpiry()
-		rec.Concatenating = u.parts.uncertain || u.parts.doubtful
+		rec.Concatenating = u.parts.uncertain
 		rec.Parts = nil
 		for _, p := range u.parts.list {
 			stored := storage.Part{Offset: p.offset, Size: p.size}

@@ -59,19 +59,21 @@ func spansAt(size int64, boundaries []int64) []span {
 	return append(spans, span{offset, size - offset})
 }
 
-// tile reports whether stored parts are size bytes without a hole or an
-// overlap, and each is an upload of its own.
-func tile(parts []storage.Part, size int64) bool {
-	end := int64(0)
-	seen := map[string]bool{}
-	for _, p := range parts {
-		if p.Offset != end || p.Size <= 0 || p.Size > size-end || seen[p.UploadURL] {
+// tile reports whether the parts of a stored upload are all its bytes without a hole or
+// an overlap, and each is an upload of its own. A final upload has all parts.
+func tile(rec storage.Record) bool {
+	end, seen := int64(0), map[string]bool{rec.UploadURL: true}
+	for _, p := range rec.Parts {
+		if p.Offset != end || p.Size <= 0 || p.Size > rec.Size-end {
 			return false
 		}
 		end += p.Size
-		if p.UploadURL != "" {
-			seen[p.UploadURL] = true
+		switch {
+		case p.UploadURL == "" && rec.UploadURL == "":
+		case seen[p.UploadURL], p.UploadURL == "":
+			return false
 		}
+		seen[p.UploadURL] = true
 	}
-	return end == size
+	return end == rec.Size
 }

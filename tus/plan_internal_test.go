@@ -163,7 +163,7 @@ func TestStoredPartsMustTileTheSource(t *testing.T) {
 		"sizes that wrap round": {[]storage.Part{part(0, math.MaxInt64), part(math.MaxInt64, math.MaxInt64), part(-2, 12)}, false},
 	}
 	for name, test := range tests {
-		if got := tile(test.parts, 10); got != test.want {
+		if got := tile(storage.Record{Parts: test.parts, Size: 10}); got != test.want {
 			t.Errorf("%s: tile is %v", name, got)
 		}
 	}

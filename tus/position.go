@@ -68,9 +68,7 @@ func (p *position) created(ctx context.Context, at *url.URL) error {
 	if u.parts.has(at) {
 		return fmt.Errorf("%w %s", errURLTaken, redactURL(at))
 	}
-	again := p.part.location() != nil
 	p.part.locate(at)
-	u.parts.doubtful = u.parts.doubtful || again && u.created()
 	if u.parts.creating {
 		return nil
 	}

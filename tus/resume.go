@@ -108,7 +108,7 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 		switch previous := u.opts.Previous; {
 		case previous != nil && previous.ID != rec.ID, rec.UploadURL == "" && len(rec.Parts) == 0:
 			continue
-		case len(rec.Parts) > 0 && !tile(rec.Parts, rec.Size):
+		case len(rec.Parts) > 0 && !tile(rec):
 			u.keeper.remove(ctx, rec.ID) // would make other bytes of the source
 			continue
 		case len(rec.Parts) > 0 && u.opts.StopAt > 0:
@@ -190,7 +190,7 @@ func (c *candidate) next() string {
 	if c.rec.UploadURL != "" && !c.whole {
 		return c.rec.UploadURL
 	}
-	if c.whole && c.info.Complete() {
+	if c.whole { // a final upload has the bytes of its parts
 		return ""
 	}
 	for c.asked < len(c.rec.Parts) {
@@ -218,18 +218,18 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	parallel := len(c.rec.Parts) > 0
 	switch {
 	case !c.whole && c.rec.UploadURL != "":
-		if gone || u.matches(info) != nil {
-			if !parallel {
-				u.forgotten = true
-				u.discard(ctx, c)
-				return nil
-			}
-			c.rec.UploadURL, c.rec.Concatenating = "", false // the parts may still be there
+		mismatch := u.matches(info)
+		switch {
+		case parallel && (gone || mismatch != nil): // it was made of complete parts
+			return fmt.Errorf("%w: the server no longer has the final upload that it created", ErrUnconfirmed)
+		case gone || mismatch != nil:
+			u.forgotten = true
+			u.discard(ctx, c)
 			return nil
 		}
-		c.whole, c.info = true, info
-		if !parallel || info.Complete() {
-			c.offset = info.Offset
+		c.whole, c.info, c.offset = true, info, info.Offset
+		if parallel {
+			c.offset = u.info.Size
 		}
 	default:
 		return u.askedPart(ctx, c, info, gone)
@@ -251,7 +251,7 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone 
 		c.offset += info.Offset
 	}
 	c.asked++
-	if c.next() != "" || !c.rec.Concatenating || c.rec.UploadURL != "" {
+	if c.next() != "" || !c.rec.Concatenating {
 		return nil
 	}
 	for _, p := range c.rec.Parts {
@@ -259,7 +259,6 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone 
 			return nil
 		}
 	}
-	u.discard(ctx, c)
 	return fmt.Errorf("%w: the final upload had been asked for, and now the parts are gone", ErrUnconfirmed)
 }
 
