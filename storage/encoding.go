@@ -45,7 +45,8 @@ type jsonRecord struct {
 	UploadURL         string            `json:"upload_url,omitempty"`
 	Size              *int64            `json:"size,omitempty"` // absent while deferred
 	Parts             []jsonPart        `json:"parts,omitempty"`
-	Concatenating     bool              `json:"concatenating,omitempty"`
+	Finishing         bool              `json:"finishing,omitempty"`
+	Refusal           string            `json:"refusal,omitempty"`
 	Metadata          map[string]string `json:"metadata,omitempty"`
 	MetadataBase64    map[string][]byte `json:"metadata_base64,omitempty"`
 	Created           time.Time         `json:"created,omitzero"`
@@ -152,7 +153,7 @@ func corrupt(cause error) error {
 func toJSON(r Record) jsonRecord {
 	j := jsonRecord{
 		ID: r.ID, Revision: r.Revision, Endpoint: r.Endpoint, UploadURL: r.UploadURL,
-		Concatenating: r.Concatenating, Created: r.Created, Updated: r.Updated, Expires: r.Expires,
+		Finishing: r.Finishing, Refusal: r.Refusal, Created: r.Created, Updated: r.Updated, Expires: r.Expires,
 	}
 	if !r.LengthDeferred {
 		j.Size = &r.Size
@@ -188,7 +189,7 @@ func toJSON(r Record) jsonRecord {
 func (j jsonRecord) record() (Record, error) {
 	r := Record{
 		ID: j.ID, Revision: j.Revision, Fingerprint: j.Fingerprint, Endpoint: j.Endpoint,
-		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Concatenating: j.Concatenating,
+		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Finishing: j.Finishing, Refusal: j.Refusal,
 		Metadata: j.Metadata, Created: j.Created, Updated: j.Updated, Expires: j.Expires,
 	}
 	if j.Revision < 1 {

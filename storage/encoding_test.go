@@ -25,9 +25,9 @@ func fullRecord() storage.Record {
 			{Offset: 0, Size: 1 << 20, UploadURL: "https://example.org/files/2"},
 			{Offset: 1 << 20, Size: 1<<63 - 1 - 1<<20},
 		},
-		Concatenating: true,
-		Metadata:      map[string]string{"filename": "ünï.bin", "empty": "", "raw": "\xff\x00"},
-		Created:       created, Updated: created.Add(time.Minute), Expires: created.Add(24 * time.Hour),
+		Finishing: true, Refusal: "500 Internal Server Error",
+		Metadata: map[string]string{"filename": "ünï.bin", "empty": "", "raw": "\xff\x00"},
+		Created:  created, Updated: created.Add(time.Minute), Expires: created.Add(24 * time.Hour),
 		Lease: &storage.Lease{Holder: "h", Process: "p", Until: created.Add(time.Hour)},
 	}
 }
@@ -93,7 +93,7 @@ func TestDecodeRefusesWhatIsNoRecord(t *testing.T) {
 		`{` + base + `,"parts":{}}`,
 		`{` + base + `,"parts":[{"offset":5,"size":5}]}`,
 		`{` + base + `,"parts":[{"offset":4,"size":4},{"offset":0,"size":4}]}`,
-		`{` + base + `,"concatenating":"yes"}`,
+		`{` + base + `,"finishing":"yes"}`,
 		`{` + base + `,"metadata":["a"]}`,
 		`{` + base + `,"updated":"yesterday"}`,
 		`{` + base + `,"updated":1700000000}`,

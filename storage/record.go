@@ -53,9 +53,14 @@ type Record struct {
 	// overlap. Nil for an upload in one piece.
 	Parts []Part
 
-	// Concatenating is true as soon as the request that makes the final upload
-	// out of the parts may have been sent.
-	Concatenating bool
+	// Finishing is true as soon as the request that completes the upload may have been
+	// sent: the last byte is about to leave, or the final upload of the parts is about
+	// to be created. An upload that the server no longer has may then be complete.
+	Finishing bool
+
+	// Refusal is the server's error response to the request that carried the last byte,
+	// for people; empty if there was none.
+	Refusal string
 
 	// Metadata is what the upload was created with. Values may be any bytes.
 	Metadata map[string]string
@@ -227,7 +232,7 @@ func (r Record) validateText() error {
 		}
 		return nil
 	}
-	texts := []struct{ what, text string }{{"endpoint", r.Endpoint}, {"upload URL", r.UploadURL}}
+	texts := []struct{ what, text string }{{"endpoint", r.Endpoint}, {"upload URL", r.UploadURL}, {"refusal", r.Refusal}}
 	if r.Lease != nil {
 		texts = append(texts, struct{ what, text string }{"lease", r.Lease.Holder},
 			struct{ what, text string }{"lease", r.Lease.Process})

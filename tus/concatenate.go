@@ -23,7 +23,7 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 		u.meter.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
 	if u.keeper.holds() {
-		if err := u.keeper.save(ctx, func(rec *storage.Record) { rec.Concatenating = true }); err != nil {
+		if err := u.keeper.save(ctx, func(rec *storage.Record) { rec.Finishing = true }); err != nil {
 			return u.notAskedFor(ctx, err)
 		}
 	}
@@ -89,7 +89,7 @@ func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, e
 
 // notAskedFor is a final upload for which no request was sent: none more may exist.
 func (u *Uploader) notAskedFor(ctx context.Context, err error) (State, error) {
-	u.keeper.note(func(rec *storage.Record) { rec.Concatenating = u.parts.uncertain })
+	u.keeper.note(func(rec *storage.Record) { rec.Finishing = u.parts.uncertain })
 	return u.after(ctx, StateConcatenating, err), err
 }
 

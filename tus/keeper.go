@@ -323,7 +323,7 @@ func (k *keeper) retake(ctx context.Context) error {
 
 // sameUpload reports whether two records lead to the same uploads on the server.
 func sameUpload(a, b storage.Record) bool {
-	return a.UploadURL == b.UploadURL && a.Concatenating == b.Concatenating && slices.Equal(a.Parts, b.Parts)
+	return a.UploadURL == b.UploadURL && a.Finishing == b.Finishing && slices.Equal(a.Parts, b.Parts)
 }
 
 // drop removes the record. It runs to its end even if ctx ended: the upload is

@@ -327,7 +327,7 @@ func TestHostileRecordsAreNoHarm(t *testing.T) {
 		"empty":              func(r *storage.Record) { r.Size = 0 },
 		"length not known":   func(r *storage.Record) { r.LengthDeferred = true },
 		"last revision":      func(r *storage.Record) { r.Revision = math.MaxInt64 - 1 },
-		"concatenating":      func(r *storage.Record) { r.Concatenating = true },
+		"concatenating":      func(r *storage.Record) { r.Finishing = true },
 		"hole":               parts(part(0, 5000), part(5001, 4999)),
 		"beginning missing":  parts(part(1, 9999)),
 		"end missing":        parts(part(0, 5000), part(5000, 4999)),

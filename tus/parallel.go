@@ -196,7 +196,7 @@ func (u *Uploader) restartFailedParts() {
 
 // adoptParts goes on with the parts of a stored upload, in its own cut.
 func (u *Uploader) adoptParts(c *candidate) error {
-	ps := &parts{connections: max(1, u.opts.Parallel), uncertain: c.rec.Concatenating && c.rec.UploadURL == ""}
+	ps := &parts{connections: max(1, u.opts.Parallel), uncertain: c.rec.Finishing && c.rec.UploadURL == ""}
 	if u.info.Sequential {
 		ps.connections = 1
 	}
@@ -310,7 +310,7 @@ func (u *Uploader) saveParts(ctx context.Context) error {
 		u.describe(rec)
 		rec.UploadURL = target
 		rec.Expires = u.parts.firstExpiry()
-		rec.Concatenating = u.parts.uncertain
+		rec.Finishing = u.parts.uncertain
 		rec.Parts = nil
 		for _, p := range u.parts.list {
 			stored := storage.Part{Offset: p.offset, Size: p.size}

@@ -251,7 +251,7 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone 
 		c.offset += info.Offset
 	}
 	c.asked++
-	if c.next() != "" || !c.rec.Concatenating {
+	if c.next() != "" || !c.rec.Finishing {
 		return nil
 	}
 	for _, p := range c.rec.Parts {

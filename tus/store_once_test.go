@@ -117,7 +117,7 @@ func TestFinalUploadThatCouldNotBeNotedIsOwnedUpTo(t *testing.T) {
 	srv, memory := finalLast(t), &storage.Memory{}
 	var failed atomic.Bool
 	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
-		if rec.Concatenating && failed.CompareAndSwap(false, true) {
+		if rec.Finishing && failed.CompareAndSwap(false, true) {
 			return storage.Record{}, errForAMoment
 		}
 		return next()

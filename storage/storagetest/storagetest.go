@@ -79,9 +79,9 @@ func newRecord(fingerprint string) storage.Record {
 			{Offset: 0, Size: 1 << 39, UploadURL: "https://example.org/files/2"},
 			{Offset: 1 << 39, Size: 1 << 39},
 		},
-		Concatenating: true,
-		Metadata:      map[string]string{"filename": "ünï \"code\"\n", "binary": "\xff\x00\xfe", "empty": ""},
-		Created:       epoch(), Updated: epoch().Add(time.Minute), Expires: epoch().Add(24 * time.Hour),
+		Finishing: true, Refusal: "500 Internal Server Error",
+		Metadata: map[string]string{"filename": "ünï \"code\"\n", "binary": "\xff\x00\xfe", "empty": ""},
+		Created:  epoch(), Updated: epoch().Add(time.Minute), Expires: epoch().Add(24 * time.Hour),
 		Lease: &storage.Lease{Holder: storage.NewID(), Process: "boot 1, process 2", Until: epoch().Add(time.Hour)},
 	}
 }
