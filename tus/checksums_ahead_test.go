@@ -188,7 +188,7 @@ func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer", "creation-with-upload")})
 	srv.Inject(
 		tustest.Fault{Method: "PATCH", Action: cutBeyond(100_000)},
-		tustest.Fault{Method: "HEAD", Action: tustest.Respond(404, "")},
+		tustest.Fault{Method: "HEAD", Action: goneWith(404)},
 		tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.RefuseAlgorithm("sha256", "sha-256")},
 	)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), nil)

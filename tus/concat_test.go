@@ -81,7 +81,7 @@ func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
 		"all parts are gone":          {forgettingParts(4), 0, 4200},
 		"404 as a part is gone": {func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			h.Forget(partials(h)[0].ID)
-			tustest.Respond(404, "")(w, r, h)
+			goneWith(404)(w, r, h)
 		}, 0, 1200},
 	}
 	for name, test := range tests {

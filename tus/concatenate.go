@@ -118,7 +118,9 @@ func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
 	u.mu.Lock()
 	at := u.url
 	u.mu.Unlock()
+	u.sentTo = u.info.Size // it was created of complete parts
 	info, err := u.client.head(ctx, at, u.hooks, u.meter)
+	err = u.judgeGone(ctx, at, err)
 	if err == nil && !info.Complete() {
 		err = &Error{Method: http.MethodHead, URL: redactURL(at), StatusCode: info.Response.StatusCode,
 			Err: fmt.Errorf("%w: %s %d", errStillConcatenating, headerUploadOffset, info.Offset)}

@@ -105,7 +105,7 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 		u.keeper.release(ctx)
 	case StateFailed:
 		u.giveBack(ctx)
-		if !ofHook(err) && (errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrSourceMismatch)) {
+		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrSourceMismatch)) {
 			u.keeper.drop(ctx) // what is on the server can never become this source
 			return
 		}

@@ -45,8 +45,10 @@ var (
 	// that the server or a proxy refused with 413.
 	ErrTooLarge = errors.New("too large for the server")
 
-	// ErrUploadGone is an upload URL that answers 404 or 410: it expired, was
-	// terminated or never existed. Resuming it cannot help.
+	// ErrUploadGone is returned when the server has no upload at the URL: it responds
+	// 404 or 410 with Tus-Resumable, or goes on doing so without that header through all
+	// retries while it responds to OPTIONS. The upload expired, was terminated or never
+	// existed. Resuming it cannot help.
 	ErrUploadGone = errors.New("upload does not exist on the server")
 
 	// ErrUploadLocked is an upload that the server keeps locked for another
@@ -80,10 +82,12 @@ var (
 	// the size of the source.
 	ErrSourceMismatch = errors.New("upload on the server has another length than the source")
 
-	// ErrUnconfirmed is an upload whose bytes are all on the server, but whose
-	// last request the server refused. It calls for a look at the server, and
-	// not for another upload.
-	ErrUnconfirmed = errors.New("all bytes were received, but the server refused to finish the upload")
+	// ErrUnconfirmed is returned when every byte was sent and the server does not confirm
+	// that the upload is complete: it refused the request that completes the upload, or
+	// no longer has the upload. Look at the server before uploading again; the client
+	// sends nothing again, in this session or a later one, until the stored record of the
+	// upload is deleted.
+	ErrUnconfirmed = errors.New("every byte was sent, but the server does not confirm that the upload is complete")
 
 	// ErrPaused is an upload that stopped before its end because of
 	// [Uploader.Pause] or [UploadOptions.StopAt]. Run or Step continue it.
@@ -121,6 +125,14 @@ var errAhead = errors.New("server confirmed bytes that had not been sent")
 // something in between makes that answers twice. What the request did only HEAD tells.
 var errOtherAnswer = errors.New("answer is one to a creation")
 
+// errNoOffset is a successful PATCH without Upload-Offset, as of a login page. What it did
+// only HEAD tells.
+var errNoOffset = fmt.Errorf("%w: no %s", ErrProtocol, headerUploadOffset)
+
+// errStale is a HEAD whose offset lies below one that the server acknowledged, as a replica
+// that lags behind sends it.
+var errStale = errors.New("offset is below one that the server acknowledged")
+
 // errStillConcatenating is a final upload that the server is not done with.
 var errStillConcatenating = errors.New("final upload is not complete yet")
 
@@ -145,6 +157,7 @@ type Error struct {
 	Err error
 
 	interrupted bool // the server told of it, perhaps on a page
+	tus         bool // the response has Tus-Resumable
 }
 
 // Error names method, URL, status, offset, condition and the server's words.
@@ -180,11 +193,11 @@ func (e *Error) Unwrap() error { return e.Err }
 // failed, the server is overloaded, or another request holds the upload.
 func (e *Error) Temporary() bool {
 	switch code := e.StatusCode; {
+	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale),
+		errors.Is(e.Err, errAhead), errors.Is(e.Err, errOtherAnswer), errors.Is(e.Err, errNotTus), errors.Is(e.Err, errNoOffset):
+		return true
 	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed):
 		return false
-	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating),
-		errors.Is(e.Err, errAhead), errors.Is(e.Err, errOtherAnswer):
-		return true
 	case code == 0:
 		return temporaryCause(e.Err)
 	case code == http.StatusRequestTimeout, code == http.StatusConflict, code == http.StatusLocked,
@@ -236,7 +249,9 @@ func outcomeUnknown(err error) bool {
 func IsTemporary(err error) bool {
 	var e *Error
 	var ended *endedError
-	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, ErrUnconfirmed) && !errors.Is(err, errSource) && !errors.As(err, &ended)
+	var interrupted *interruptedError
+	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, ErrUnconfirmed) && !errors.Is(err, errSource) &&
+		!errors.As(err, &ended) && !errors.As(err, &interrupted)
 }
 
 // temporaryCause judges a request that got no answer. Only what cannot heal by
@@ -325,13 +340,6 @@ func conditionOf(status int) error {
 	return nil
 }
 
-// uploadGone reports whether the server said that an upload does not exist. What a
-// hook or a source returns may match [ErrUploadGone], too, for something else.
-func uploadGone(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.StatusCode != 0 && errors.Is(e.Err, ErrUploadGone) && !errors.Is(err, errSource)
-}
-
 // hookError is an error that a hook of the caller returned.
 type hookError struct{ err error }
 
@@ -387,6 +395,21 @@ func contextError(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// interruptedError is a failure that came together with the end of the context. It
+// matches both.
+type interruptedError struct{ ended, failure error }
+
+func (e *interruptedError) Error() string   { return e.ended.Error() + ": " + e.failure.Error() }
+func (e *interruptedError) Unwrap() []error { return []error{e.ended, e.failure} }
+
+// withContext adds the end of ctx to a failure that does not tell of it.
+func withContext(ctx context.Context, failure error) error {
+	if failure == nil || ctx.Err() == nil || errors.Is(failure, ctx.Err()) {
+		return failure
+	}
+	return &interruptedError{contextError(ctx), failure}
 }
 
 func statusText(code int) string {

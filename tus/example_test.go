@@ -71,7 +71,7 @@ func ExampleClient_Upload() {
 	fmt.Printf("%s\n%v\n", content, result.Stats.Requests)
 	// Output:
 	// hello, world
-	// map[OPTIONS:1 POST:1]
+	// map[OPTIONS:1 PATCH:1 POST:1]
 }
 
 // Each kind of source is uploaded by the same call.

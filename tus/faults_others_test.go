@@ -1,7 +1,9 @@
 package tus_test
 
 import (
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 
@@ -96,12 +98,21 @@ func askingRows() []faultRow {
 	}
 	distrusted := faultRow{on: asking, want: fails(tus.ErrProtocol, resumable).again(request)}
 	unauthorized := faultRow{on: asking, want: fails(tus.ErrUnauthorized, resumable).again(request)}
-	gone := faultRow{on: asking, want: fine(4).again(everything).creating(1), but: map[string]verdict{
+	// Where the cut request carried the last byte, the upload may be complete.
+	gone := faultRow{on: asking, want: fails(tus.ErrUnconfirmed, unconfirmed).again(request), but: map[string]verdict{
 		inChunk:  fine(5).again(times(3)).creating(1),
+		parallel: fails(tus.ErrUnconfirmed, partly).again(request),
 		streamed: fails(tus.ErrNotRecoverable, nothing).again(request),
-		one:      fine(6).again(times(3)).creating(2),
 		resumed:  fine(1).creating(1).again(begun),
 	}}
+	// A server that never sends Tus-Resumable is believed when the retries are used up.
+	silent := gone
+	silent.times = always
+	silent.but = maps.Clone(gone.but)
+	silent.but[inChunk] = fine(14).again(times(3)).creating(1)
+	silent.but[resumed] = fine(10).creating(1).again(begun)
+	stale := faultRow{on: asking, want: fine(4).again(times(2)), but: map[string]verdict{
+		one: fine(6).again(times(3)).creating(1), streamed: fine(3).again(rest), resumed: fine(3).again(times(2))}}
 	other := after(0)
 	other.want = fails(tus.ErrSourceMismatch, nothing).again(rest)
 	other.but = map[string]verdict{
@@ -135,10 +146,13 @@ func askingRows() []faultRow {
 		with(distrusted, "Upload-Offset negative", tustest.SetHeader("Upload-Offset", "-1")),
 		with(distrusted, "Upload-Offset two times", tustest.SetHeader("Upload-Offset", "0", "Upload-Offset", "1")),
 		with(distrusted, "Upload-Offset beyond Upload-Length", tustest.SetHeader("Upload-Offset", "2", "Upload-Length", "1")),
-		with(distrusted, "200 and a page in HTML", tustest.Respond(200, htmlPage)),
+		with(after(1), "200 and a page in HTML", tustest.Respond(200, htmlPage)),
+		with(after(0), "Upload-Offset two times the same", twice("Upload-Offset")),
+		with(stale, "stale Upload-Offset", tustest.SetHeader("Upload-Offset", "0")),
 		with(unauthorized, "401", tustest.Respond(401, "")),
 		with(unauthorized, "403", tustest.Respond(403, "")),
-		with(gone, "404", tustest.Respond(404, "")),
+		with(after(1), "404 of a proxy", tustest.Respond(404, "")),
+		with(silent, "404 without Tus-Resumable until the retries are used up", vanishSilently),
 		with(gone, "410, the upload is gone", tustest.Vanish()),
 		with(other, "another Upload-Length", tustest.SetHeader("Upload-Length", "99999")),
 	}
@@ -148,16 +162,54 @@ func askingRows() []faultRow {
 // without the client's knowing of it.
 func completingRows() []faultRow {
 	known := map[string]verdict{one: createdAgain(), parallel: fine(2)}
+	finished := fails(tus.ErrUnconfirmed, unconfirmed)
+	finishedOne := map[string]verdict{one: finished.again(request), parallel: fails(tus.ErrUnconfirmed, complete)}
 	return []faultRow{
 		{name: "answer lost", on: completing, action: tustest.LoseResponse(), want: fine(1), but: known},
-		{name: "500 though complete", on: completing, action: tustest.SetStatus(500), want: fine(1), but: known},
+		{name: "500 though complete", on: completing, action: tustest.SetStatus(500), want: fails(tus.ErrUnconfirmed, unconfirmed), but: known},
+		{name: "502 of a proxy though complete", on: completing, action: tustest.RespondAfter(502, htmlPage), want: fine(2).again(request), but: known},
+		{name: "201 with a Location", on: completing, action: likeACreation, want: fine(0), but: map[string]verdict{parallel: fine(0)}},
+		{name: "complete and gone, response lost", on: completing, action: takenAway(tustest.CutBefore()), want: finished, but: known},
+		{name: "complete and gone, 504 of a proxy", on: completing, times: always, action: takenAway(tustest.Respond(504, htmlPage)), want: finished, but: finishedOne},
+		{name: "complete and gone, 500", on: completing, times: always, action: takenAway(tustest.Respond(500, "", "Tus-Resumable", "1.0.0")), want: finished, but: finishedOne},
+		{name: "complete and gone, 404", on: completing, times: always, action: takenAway(tustest.Respond(404, "", "Tus-Resumable", "1.0.0")), want: finished, but: map[string]verdict{
+			one: refused(404, nothing), parallel: fails(tus.ErrUnconfirmed, complete)}},
 		{name: "cut in the body", on: completing, action: tustest.CutAfter(faultCut), want: fine(2).again(request), but: map[string]verdict{
 			one: createdAgain(), parallel: fine(1)}},
-		{name: "422 though complete", on: completing, times: always, action: tustest.SetStatus(422), want: fails(tus.ErrUnconfirmed, complete),
-			but: butOne(refused(422, nothing))},
+		{name: "422 though complete", on: completing, times: always, action: tustest.SetStatus(422), want: fails(tus.ErrUnconfirmed, unconfirmed),
+			but: map[string]verdict{one: refused(422, nothing), parallel: fails(tus.ErrUnconfirmed, complete), streamed: fails(tus.ErrUnconfirmed, complete)}},
 		{name: "403 and not complete", on: completing, times: always, action: tustest.RespondAfter(403, ""), want: fails(tus.ErrUnauthorized, resumable),
 			but: map[string]verdict{one: fails(tus.ErrUnauthorized, nothing), parallel: fails(tus.ErrUnconfirmed, complete)}},
 	}
+}
+
+// vanishSilently is tustest.Vanish of a server that never sends Tus-Resumable.
+func vanishSilently(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	h.Forget(r.URL.Path)
+	tustest.Respond(http.StatusNotFound, "")(w, r, h)
+}
+
+// takenAway stores what the request brings, takes the complete upload away, and then
+// responds otherwise: 404 from then on.
+func takenAway(then tustest.Action) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Serve(httptest.NewRecorder(), r)
+		h.Forget(r.URL.Path)
+		then(w, r, h)
+	}
+}
+
+// likeACreation answers the last PATCH with 201 and the URL of what was made of the upload.
+func likeACreation(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	if r.Method != http.MethodPatch {
+		h.Serve(w, r)
+		return
+	}
+	made := httptest.NewRecorder()
+	h.Serve(made, r)
+	maps.Copy(w.Header(), made.Header())
+	w.Header().Set("Location", "/media/42")
+	w.WriteHeader(http.StatusCreated)
 }
 
 // probingRows: OPTIONS may be missing, wrong, or behind a login. That stops only

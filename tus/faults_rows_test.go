@@ -151,8 +151,10 @@ func refusalRows() []faultRow {
 		row.name, row.action = name, action
 		return row
 	}
+	lastRefused := fails(tus.ErrUnconfirmed, unconfirmed)
 	return append(rows,
-		faultRow{name: "500 though all is stored", action: tustest.SetStatus(500), want: fine(1), but: butOne(createdAgain())},
+		faultRow{name: "500 though all is stored", action: tustest.SetStatus(500), want: fine(1), but: map[string]verdict{
+			one: createdAgain(), single: lastRefused, resumed: lastRefused, parallel: fails(tus.ErrUnconfirmed, resumable)}},
 		faultRow{name: "503 always", times: always, action: tustest.RespondAfter(503, ""), want: fails(errTemporary, resumable).again(times(8))},
 		faultRow{name: "423 always", times: always, action: tustest.RespondAfter(423, "locked"), want: fails(tus.ErrUploadLocked, resumable).again(times(8))},
 		faultRow{name: "401, and a hook that renews the token", action: tustest.RespondAfter(401, ""), opts: renewing, want: bytesAgain(), but: butOne(createdAgain())},
@@ -185,6 +187,8 @@ var forNow = map[string]tustest.Action{
 // goneRows: servers that lose bytes or uploads.
 func goneRows() []faultRow {
 	lost := fails(tus.ErrNotRecoverable, nothing) // by a stream
+	// Where the request carried the last byte, the upload may be complete.
+	sentAll := fails(tus.ErrUnconfirmed, unconfirmed)
 	return []faultRow{
 		{name: "409, the server lost all bytes", action: tustest.Rewind(0), want: fine(2).again(everything), but: map[string]verdict{
 			inChunk: fine(3).again(times(2)), streamed: lost, one: fine(0)}},
@@ -192,11 +196,14 @@ func goneRows() []faultRow {
 			inChunk: fine(2).again(times(2)), streamed: lost, one: fine(0)}},
 		{name: "409, some bytes arrived all the same", action: storeAndConflict, want: fine(2).again(request), but: butOne(fine(0))},
 		{name: "410, the upload is gone", action: tustest.Vanish(), want: fine(2).again(everything).creating(1), but: map[string]verdict{
-			inChunk: fine(3).again(times(2)).creating(1), streamed: lost, one: fine(0)}},
-		{name: "404", action: tustest.RespondAfter(404, ""), want: fine(2).again(everything).creating(1), but: map[string]verdict{
-			inChunk: fine(3).again(times(2)).creating(1), streamed: lost, one: refused(404, nothing)}},
-		{name: "410 for ever", times: always, action: tustest.Vanish(), want: fails(tus.ErrUploadGone, nothing).again(times(16)), but: map[string]verdict{
-			parallel: fails(tus.ErrUploadGone, partly).again(times(9)), streamed: lost, one: fine(0)}},
+			inChunk: fine(3).again(times(2)).creating(1), streamed: lost, one: fine(0), single: sentAll, resumed: sentAll,
+			parallel: fails(tus.ErrUnconfirmed, partly)}},
+		{name: "404 of a proxy", action: tustest.RespondAfter(404, ""), want: bytesAgain(), but: butOne(refused(404, nothing))},
+		{name: "404 of a proxy, always", times: always, action: tustest.RespondAfter(404, ""), want: refused(404, resumable).again(times(8)),
+			but: butOne(refused(404, nothing))},
+		{name: "410 always", times: always, action: tustest.Vanish(), want: sentAll, but: map[string]verdict{
+			inChunk: fails(tus.ErrUploadGone, nothing).again(times(16)), parallel: fails(tus.ErrUnconfirmed, partly),
+			streamed: lost, one: fine(0)}},
 	}
 }
 
@@ -225,7 +232,11 @@ func answerRows() []faultRow {
 			want: fails(tus.ErrProtocol, resumable), but: butOne(fails(tus.ErrProtocol, nothing))}
 	}
 	absent := forged("absent", "")
+	absent.want = fine(1)
 	absent.but = butOne(fine(2).again(request)) // taken for a server that ignored the bytes
+	equal := forged("two times the same", "16384", "16384")
+	equal.action = twice("Upload-Offset")
+	equal.want, equal.but = fine(0), nil
 	back := forged("goes back to 0", "0")
 	back.but = map[string]verdict{single: fine(1), parallel: fine(1), one: fine(2).again(request)}
 	return []faultRow{
@@ -235,10 +246,29 @@ func answerRows() []faultRow {
 		{name: "204 for no bytes, always", times: always, action: tustest.AcceptOnly(0), want: fails(errTemporary, resumable).again(times(9))},
 		forged("negative", "-5"), forged("huge", "9223372036854775808"), forged("of 5000 digits", strings.Repeat("9", 5000)),
 		forged("beyond what was sent", "61441"), forged("no number", "banana"), forged("two times", "16384", "32768"),
-		absent, back,
+		absent, back, equal,
 		{name: "200 and a page in HTML", action: tustest.RespondAfter(200, htmlPage, "Content-Type", "text/html"),
-			want: fails(tus.ErrProtocol, resumable), but: butOne(fails(tus.ErrNoLocation, nothing))},
+			want: bytesAgain(), but: butOne(fails(tus.ErrNoLocation, nothing))},
 	}
+}
+
+// twice repeats a header of the response with its value.
+func twice(name string) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Serve(&repeatingWriter{w, name}, r)
+	}
+}
+
+type repeatingWriter struct {
+	http.ResponseWriter
+	name string
+}
+
+func (w *repeatingWriter) WriteHeader(status int) {
+	if value := w.Header().Get(w.name); value != "" {
+		w.Header().Add(w.name, value)
+	}
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // wireRows: answers that are unusual as HTTP.

@@ -242,6 +242,15 @@ func (s *stage) records(t testing.TB) []storage.Record {
 	return all
 }
 
+// forgetAll deletes what the store holds.
+func (s *stage) forgetAll(t testing.TB) {
+	for _, rec := range s.records(t) {
+		if err := s.store.Delete(context.Background(), rec.ID); err != nil {
+			t.Errorf("store: %v", err)
+		}
+	}
+}
+
 // remembers reports whether the store has an upload or a part with this path.
 func (s *stage) remembers(t testing.TB, path string) bool {
 	for _, rec := range s.records(t) {

@@ -249,6 +249,9 @@ func (s *scenario) session(ctx context.Context, t *testing.T, st *stage, path st
 			}
 			s.errors = append(s.errors, err)
 			sum.failed(err)
+			if errors.Is(err, tus.ErrUnconfirmed) {
+				st.forgetAll(t) // as a user does who has looked at the server
+			}
 			return ""
 		}
 		if leave() {

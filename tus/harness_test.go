@@ -213,3 +213,9 @@ func (r *recorder) add(f func()) {
 }
 
 func (r *recorder) path() string { return strings.Join(r.states, " ") }
+
+// goneWith is the response of a tus server that has no such upload. Without
+// Tus-Resumable it would be that of a proxy.
+func goneWith(status int) tustest.Action {
+	return tustest.RespondAfter(status, "", "Tus-Resumable", "1.0.0")
+}

@@ -35,9 +35,9 @@ type Info struct {
 func (i Info) Complete() bool { return !i.LengthDeferred && i.Offset == i.Length }
 
 // Info asks the server about an upload (protocol section HEAD), retrying by the
-// client's policy. The upload may have been created by another program. A URL that the server does not know is
-// an error matching [ErrUploadGone]. Note that some servers, tusd among them,
-// break off a running PATCH of the same upload.
+// client's policy. The upload may have been created by another program. A URL that
+// the server does not know is an error matching [ErrUploadGone]. Note that some
+// servers, tusd among them, break off a running PATCH of the same upload.
 func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 	u, err := parseURL("upload URL", uploadURL)
 	if err != nil {
@@ -49,14 +49,14 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 		info, err = c.head(ctx, u, hooks, nil)
 		return err
 	})
-	return info, err
+	return info, c.confirmGone(ctx, u, err, hooks, nil)
 }
 
 // head sends HEAD and reads the answer strictly.
 func (c *Client) head(ctx context.Context, u *url.URL, hooks hookSet, m *meter) (Info, error) {
 	r := &request{
 		method: http.MethodHead, url: u,
-		header: http.Header{"Cache-Control": {"no-store"}},
+		header: http.Header{"Cache-Control": {"no-cache, no-store"}},
 		hooks:  hooks, meter: m,
 	}
 	resp, err := c.do(ctx, r)
@@ -67,6 +67,9 @@ func (c *Client) head(ctx context.Context, u *url.URL, hooks hookSet, m *meter) 
 		return Info{}, err
 	}
 	info, err := readInfo(resp)
+	if err != nil && resp.Header.Get(headerUploadOffset) == "" && !ofTus(resp) { // a page
+		err = errNotTus
+	}
 	if err != nil {
 		return Info{}, r.fail(resp, err)
 	}

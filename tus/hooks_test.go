@@ -221,7 +221,7 @@ func TestOnUploadURLComesBeforeTheFirstByte(t *testing.T) {
 
 func TestOnUploadURLTellsTheURLOfARecreation(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.Respond(404, "")})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: goneWith(404)})
 	var seen recorder
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: seen.hooks()}).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
 	if err != nil {
@@ -270,8 +270,8 @@ func TestProgressOfAnUpload(t *testing.T) {
 		"answer lost":       {{Method: "PATCH", Skip: 1, Action: tustest.LoseResponse()}},
 		"short write":       {{Method: "PATCH", Times: 2, Action: tustest.AcceptOnly(1234)}},
 		"bytes lost":        {{Method: "PATCH", Skip: 2, Action: lose}},
-		"upload forgotten":  {{Method: "PATCH", Skip: 2, Action: tustest.Respond(404, "")}},
-		"forgotten at HEAD": {{Method: "PATCH", Skip: 2, Action: tustest.CutBefore()}, {Method: "HEAD", Action: tustest.Respond(404, "")}},
+		"upload forgotten":  {{Method: "PATCH", Skip: 2, Action: goneWith(404)}},
+		"forgotten at HEAD": {{Method: "PATCH", Skip: 2, Action: tustest.CutBefore()}, {Method: "HEAD", Action: goneWith(404)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)

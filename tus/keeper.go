@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
@@ -34,11 +36,16 @@ type keeper struct {
 	lost     func(error) // stops the upload when the lease is lost
 	lease    storage.Lease
 
-	mu    sync.Mutex
-	rec   storage.Record // as stored last; no ID means none
-	dirty bool           // rec was changed since
-	taken bool           // somebody else has the upload now
+	turn  *semaphore.Weighted // held while the fields below are used, also over store I/O
+	rec   storage.Record      // as stored last; no ID means none
+	dirty bool                // rec was changed since
+	taken bool                // somebody else has the upload now
 }
+
+func newKeeper() *keeper { return &keeper{turn: semaphore.NewWeighted(1)} }
+
+func (k *keeper) lock()   { _ = k.turn.Acquire(context.Background(), 1) }
+func (k *keeper) unlock() { k.turn.Release(1) }
 
 // enabled reports whether there is a store to keep anything in.
 func (k *keeper) enabled() bool { return k.store != nil }
@@ -46,15 +53,15 @@ func (k *keeper) enabled() bool { return k.store != nil }
 // holds reports whether there is a record of the upload, which may not be in the
 // store yet if that failed.
 func (k *keeper) holds() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	return k.rec.ID != ""
 }
 
 // stored reports whether the upload is in the store for certain.
 func (k *keeper) stored() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	return k.rec.Revision != 0
 }
 
@@ -120,15 +127,15 @@ func (k *keeper) unclaim(ctx context.Context, rec storage.Record) {
 
 // adopt goes on with a record that was claimed.
 func (k *keeper) adopt(rec storage.Record) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	k.rec, k.dirty, k.taken = rec, false, false
 }
 
 // unadopt is the record that was adopted, which is claimed still.
 func (k *keeper) unadopt() storage.Record {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	rec := k.rec
 	k.rec, k.dirty = storage.Record{}, false
 	return rec
@@ -140,8 +147,8 @@ func (k *keeper) save(ctx context.Context, change func(*storage.Record)) error {
 	if !k.enabled() {
 		return nil
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	rec := k.rec.Clone()
 	now := time.Now().UTC()
 	if rec.ID == "" {
@@ -149,6 +156,23 @@ func (k *keeper) save(ctx context.Context, change func(*storage.Record)) error {
 	}
 	change(&rec)
 	return k.put(ctx, rec, now)
+}
+
+// finishing stores that the request that completes the upload may be sent from now on.
+// The bytes wait for it, so a store that does not respond is given up soon.
+func (k *keeper) finishing(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, errStoreTimeout)
+	defer cancel()
+	if err := k.turn.Acquire(ctx, 1); err != nil {
+		return k.report(ctx, "put", err)
+	}
+	defer k.unlock()
+	if k.rec.Revision == 0 || k.rec.Finishing { // no session finds what is not stored
+		return nil
+	}
+	rec := k.rec.Clone()
+	rec.Finishing = true
+	return k.put(ctx, rec, time.Now())
 }
 
 // put needs the lock.
@@ -208,8 +232,8 @@ func (k *keeper) wrote(there storage.Record, over int64) bool {
 // note changes the record without haste: the change is stored with the next
 // renewal of the lease or at the end.
 func (k *keeper) note(change func(*storage.Record)) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	if k.rec.ID != "" {
 		change(&k.rec)
 		k.dirty = true
@@ -219,8 +243,8 @@ func (k *keeper) note(change func(*storage.Record)) {
 // renew prolongs the lease if a good part of it is over. One that lasts longer than
 // any was made when the clock was ahead, and others take it for one that has ended.
 func (k *keeper) renew(ctx context.Context) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	switch {
 	case k.taken:
 		return ErrLeaseLost
@@ -272,8 +296,8 @@ func (k *keeper) keepLease(ctx context.Context) (stop func()) {
 func (k *keeper) release(ctx context.Context) {
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	if k.rec.Revision == 0 || k.rec.Lease == nil && !k.dirty { // none, one that could not be stored, or given back already
 		return
 	}
@@ -296,8 +320,8 @@ func (k *keeper) release(ctx context.Context) {
 // work on, or has completed, is lost to us; one that was given back is not. How much
 // of it the server has now is not known.
 func (k *keeper) reclaim(ctx context.Context) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	ours := k.rec.Clone()
 	err := k.retake(ctx)
 	if !errors.Is(err, ErrLeaseLost) || ours.ID == "" {
@@ -329,8 +353,8 @@ func sameUpload(a, b storage.Record) bool {
 // drop removes the record. It runs to its end even if ctx ended: the upload is
 // complete or gone, so the record would only mislead.
 func (k *keeper) drop(ctx context.Context) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.lock()
+	defer k.unlock()
 	if k.rec.ID == "" {
 		return
 	}

@@ -169,7 +169,7 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 		hooks: u.hooks.ofPart(), meter: p.meter,
 		budget: budget{policy: u.client.retry}, chunkSize: u.chunkSize,
 		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer, adapts: u.sums.adapts},
-		keeper: &keeper{}, position: &position{u, p},
+		keeper: newKeeper(), position: &position{u, p},
 		turn: make(chan struct{}, 1),
 	}
 	child.info, child.prepared = source.info(), true

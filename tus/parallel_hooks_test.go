@@ -23,7 +23,7 @@ func TestHooksOfPartsNeverRunAtTheSameTime(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(
 			tustest.Fault{Method: "PATCH", Skip: 4, Times: 3, Action: tustest.CutAfter(100)},
-			tustest.Fault{Method: "PATCH", Skip: 8, Times: 1, Action: tustest.Respond(404, "")})
+			tustest.Fault{Method: "PATCH", Skip: 8, Times: 1, Action: goneWith(404)})
 		calls := map[string]int{} // not locked: the race detector sees hooks that meet
 		var inside atomic.Int64
 		hook := func(name string) {

@@ -88,8 +88,10 @@ func TestFaultOnAPartEndsInTheRightBytes(t *testing.T) {
 		"409":                   {tustest.Respond(409, "busy"), 250, 0},
 		"423":                   {tustest.Respond(423, "locked"), 250, 0},
 		"interrupted":           {tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED"), 250, 0},
-		"404":                   {tustest.Respond(404, ""), 750, 1},
-		"410":                   {tustest.Respond(410, ""), 750, 1},
+		"404":                   {goneWith(404), 750, 1},
+		"410":                   {goneWith(410), 750, 1},
+		"404 of a proxy":        {tustest.Respond(404, ""), 250, 0},
+		"410 of a proxy":        {tustest.Respond(410, ""), 250, 0},
 		"server lost a chunk":   {truncating(250), 500, 0},
 		"server lost the part":  {truncating(0), 750, 0},
 		"server is ahead":       {appending(data, 30), 280, 0},
@@ -147,7 +149,7 @@ func appending(data []byte, n int64) tustest.Action {
 func TestSeveralPartsRecoverAtTheSameTime(t *testing.T) {
 	// One after the other of these, whatever part it hits.
 	actions := []tustest.Action{
-		tustest.CutAfter(7), tustest.LoseResponse(), tustest.Respond(404, ""), tustest.AcceptOnly(99),
+		tustest.CutAfter(7), tustest.LoseResponse(), goneWith(404), tustest.AcceptOnly(99),
 		truncating(0), tustest.RespondAfter(503, ""), tustest.CutBefore(), tustest.SetStatus(500),
 	}
 	for kind, srv := range concatServers(t) {
@@ -247,7 +249,6 @@ func TestPartThatFailsForGoodStopsTheOthersAndIsTheCause(t *testing.T) {
 		"garbage offset":     {"PATCH", "PATCH", tustest.SetHeader("Upload-Offset", "lots"), tus.ErrProtocol},
 		"negative offset":    {"PATCH", "PATCH", tustest.SetHeader("Upload-Offset", "-1"), tus.ErrProtocol},
 		"offset beyond":      {"PATCH", "PATCH", tustest.SetHeader("Upload-Offset", "251"), tus.ErrProtocol},
-		"no offset":          {"PATCH", "PATCH", tustest.SetHeader("Upload-Offset", ""), tus.ErrProtocol},
 		"version":            {"PATCH", "PATCH", tustest.Respond(412, ""), tus.ErrVersion},
 		"redirected nowhere": {"PATCH", "PATCH", tustest.Respond(307, ""), tus.ErrProtocol},
 	}
@@ -418,7 +419,7 @@ func TestStatsOfPartsAreWhatTheServerSaw(t *testing.T) {
 		"no fault":    {nil, tus.Stats{Sent: unequalSize}},
 		"500":         {tustest.RespondAfter(500, ""), tus.Stats{Sent: unequalSize + 250, Resent: 250, Retries: 1, Recoveries: 1}},
 		"answer lost": {tustest.LoseResponse(), tus.Stats{Sent: unequalSize, Retries: 1, Recoveries: 1}},
-		"404":         {tustest.RespondAfter(404, ""), tus.Stats{Sent: unequalSize + 750, Resent: 750, Retries: 1, Recreations: 1}},
+		"404":         {goneWith(404), tus.Stats{Sent: unequalSize + 750, Resent: 750, Retries: 1, Recreations: 1}},
 		"short write": {tustest.AcceptOnly(100), tus.Stats{Sent: unequalSize + 150, Resent: 150}},
 	}
 	for name, test := range tests {

@@ -16,6 +16,7 @@ type chunk struct {
 	// it yet and this request tells it (section Creation, Upload-Defer-Length).
 	declare  int64
 	declares bool
+	last     bool             // it completes the upload
 	data     []byte           // if it is in memory
 	sum      chunkSum         // of data, if that is known already
 	checksum string           // value of Upload-Checksum; empty for none
@@ -51,14 +52,19 @@ func (c *Client) patch(ctx context.Context, u *url.URL, p chunk, hooks hookSet, 
 	if err != nil {
 		return patched{}, err
 	}
-	if err := c.checkUpload(r, resp); err != nil {
-		return patched{}, err
-	}
 	offset, present, err := parseInteger(resp.Header, headerUploadOffset)
+	// A server may answer the request that completes the upload like a creation: 201
+	// with a Location.
+	completes := p.last && resp.StatusCode == http.StatusCreated && present && err == nil && offset == p.offset+p.size
+	if !completes {
+		if err := c.checkUpload(r, resp); err != nil {
+			return patched{}, err
+		}
+	}
 	switch {
 	case err != nil:
 	case !present:
-		err = fmt.Errorf("%w: no %s", ErrProtocol, headerUploadOffset)
+		err = errNoOffset
 	case offset < p.offset:
 		err = fmt.Errorf("%w: %s went back from %d to %d", ErrProtocol, headerUploadOffset, p.offset, offset)
 	case offset > p.offset+p.size:
@@ -81,11 +87,13 @@ func offsetBeyond(offset, end int64) error {
 // checkUpload is check for a request to an upload URL, where 404 and 410 mean
 // that the upload is gone.
 func (c *Client) checkUpload(r *request, resp *Response) error {
-	if resp.StatusCode == http.StatusCreated && resp.Header.Get(headerLocation) != "" {
-		c.CloseIdleConnections() // on one of them, answers are out of step
+	switch {
+	case resp.StatusCode == http.StatusCreated && resp.Header.Get(headerLocation) != "":
+		c.CloseIdleConnections() // on one of them, responses are out of step
 		return r.fail(resp, errOtherAnswer)
-	}
-	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
+	case isGone(resp.StatusCode) && !ofTus(resp):
+		return r.fail(resp, errNotTus)
+	case isGone(resp.StatusCode):
 		return r.fail(resp, ErrUploadGone)
 	}
 	return r.check(resp)

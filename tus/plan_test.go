@@ -285,7 +285,7 @@ func TestPartsWithoutConcatenation(t *testing.T) {
 func TestPartsWhereTheServerDoesNotTellWhatItOffers(t *testing.T) {
 	data := randomBytes(4000)
 	answers := map[string]tustest.Action{
-		"404":     tustest.Respond(404, ""),
+		"404":     goneWith(404),
 		"405":     tustest.Respond(405, ""),
 		"401":     tustest.Respond(401, ""),
 		"500":     tustest.Respond(500, ""),

@@ -76,6 +76,9 @@ func (u *Uploader) negotiate(ctx context.Context) error {
 		}
 	}
 	u.inline = u.fitsCreation()
+	if u.opts.CreationWithUpload == CreationWithUploadAuto && u.sums.on {
+		u.inline = false // servers verify PATCH, and many ignore Upload-Checksum of a creation
+	}
 	if u.inline && u.opts.CreationWithUpload == CreationWithUploadAuto {
 		if caps, err = u.client.advertised(ctx, u.hooks, u.meter); err != nil {
 			return err

@@ -57,7 +57,7 @@ func TestProbeIsRepeatedWithNewCredentials(t *testing.T) {
 	if err != nil || res.Checksum == "" || res.Stats.Retries != 0 {
 		t.Errorf("checksum %q, %d retries: %v", res.Checksum, res.Stats.Retries, err)
 	}
-	wantMethods(t, srv.Handler, "OPTIONS", "OPTIONS", "POST")
+	wantMethods(t, srv.Handler, "OPTIONS", "OPTIONS", "POST", "PATCH")
 }
 
 // What cannot do without asks again and again, and that is one outage all the same.
@@ -105,7 +105,9 @@ func TestServerThatDoesNotSayWhatItSupportsHasTheCoreOnly(t *testing.T) {
 // A captive portal answers everything with 200 and a page.
 func TestPageIsNoAnswerOfATusServer(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	portal := func(method string) { srv.Inject(tustest.Fault{Method: method, Action: tustest.Respond(200, htmlPage)}) }
+	portal := func(method string) {
+		srv.Inject(tustest.Fault{Method: method, Times: map[string]int{"OPTIONS": 1, "DELETE": 9}[method], Action: tustest.Respond(200, htmlPage)})
+	}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: new(storage.Memory)})
 	portal("OPTIONS")
 	_, err := client.Capabilities(testContext(t))

@@ -69,6 +69,11 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 	target := r.url
 	for range maxRedirects + 1 {
 		resp, err := c.exchange(ctx, r, target)
+		if err == nil && resp.StatusCode == http.StatusMisdirectedRequest {
+			// The connection is of another host, perhaps: once more on a new one.
+			c.CloseIdleConnections()
+			resp, err = c.exchange(ctx, r, target)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -312,7 +317,7 @@ func (r *request) fail(resp *Response, cause error) error {
 	said, words := r.message(resp)
 	e := &Error{
 		Method: r.method, URL: redactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset,
-		Message: words, interrupted: interrupted(said), Err: r.redact(cause),
+		Message: words, interrupted: interrupted(said), tus: ofTus(resp), Err: r.redact(cause),
 	}
 	if wait, ok := parseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
 		e.RetryAfter = wait

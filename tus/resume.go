@@ -208,8 +208,12 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	var info Info
 	at, err := parseURL("stored upload URL", target)
 	unusable := err != nil
+	if u.sentTo = 0; c.rec.Finishing && target == c.rec.UploadURL {
+		u.sentTo = u.info.Size
+	}
 	if !unusable {
 		info, err = u.client.head(ctx, at, u.hooks, u.meter)
+		err = u.judgeGone(ctx, at, err)
 	}
 	gone := unusable || uploadGone(err)
 	if err != nil && !gone {
@@ -220,8 +224,10 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	case !c.whole && c.rec.UploadURL != "":
 		mismatch := u.matches(info)
 		switch {
-		case parallel && (gone || mismatch != nil): // it was made of complete parts
-			return fmt.Errorf("%w: the server no longer has the final upload that it created", ErrUnconfirmed)
+		case mismatch != nil && !gone && c.rec.Finishing:
+			return fmt.Errorf("%w: %w", errGoneAtEnd, mismatch)
+		case info.Complete() && c.rec.Refusal != "":
+			return fmt.Errorf("%w: an earlier session was refused the last bytes with %s", ErrUnconfirmed, c.rec.Refusal)
 		case gone || mismatch != nil:
 			u.forgotten = true
 			u.discard(ctx, c)
@@ -266,6 +272,7 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone 
 func (u *Uploader) discard(ctx context.Context, c *candidate) {
 	u.keeper.remove(ctx, c.rec.ID)
 	u.candidates = u.candidates[1:]
+	u.sentTo, u.missing = 0, 0
 }
 
 // adopt goes on with a candidate.
@@ -291,6 +298,9 @@ func (u *Uploader) adopt(c *candidate) error {
 		return u.adoptParts(c)
 	}
 	u.deferred, u.adopted = c.info.LengthDeferred, true
+	if !c.info.Complete() {
+		u.notComplete()
+	}
 	u.resumedAt(c.offset)
 	return u.acknowledge(c.offset)
 }

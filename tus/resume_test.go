@@ -339,8 +339,8 @@ func stepTo(t testing.TB, u *tus.Uploader, offset int64) {
 func TestStoredUploadThatIsOfNoUseIsReplaced(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, fault := range map[string]tustest.Action{
-		"404":                tustest.Respond(404, ""),
-		"410":                tustest.Respond(410, ""),
+		"404":                goneWith(404),
+		"410":                goneWith(410),
 		"shorter":            tustest.SetHeader("Upload-Length", "9999"),
 		"longer":             tustest.SetHeader("Upload-Length", "10001"),
 		"beyond the end":     tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "1", "Upload-Offset", "10001"),
@@ -770,7 +770,7 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 	_, err = one.Run(testContext(t))
 	wantError(t, err, tus.ErrPaused)
 
-	srv.Inject(tustest.Fault{Method: "PATCH", From: 8000, Action: tustest.Respond(404, "")})
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 8000, Action: goneWith(404)})
 	var u *tus.Uploader
 	paused, highest := false, int64(0)
 	u = newUploader(0, tus.Hooks{
@@ -804,7 +804,7 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 // for it, or later.
 func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
 	gone := func(method string) tustest.Fault {
-		return tustest.Fault{Method: method, Action: tustest.Respond(404, "")}
+		return tustest.Fault{Method: method, Action: goneWith(404)}
 	}
 	for name, test := range map[string]struct {
 		faults []tustest.Fault
@@ -812,7 +812,7 @@ func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
 	}{
 		"when it is asked for":    {[]tustest.Fault{gone("HEAD")}, "locating idle creating"},
 		"when it is sent to":      {[]tustest.Fault{gone("PATCH")}, "locating ready sending idle creating"},
-		"after a failure of that": {[]tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Skip: 1, Action: tustest.Respond(404, "")}}, "locating ready sending recovering idle creating"},
+		"after a failure of that": {[]tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Skip: 1, Action: goneWith(404)}}, "locating ready sending recovering idle creating"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, data, seen := tustest.NewServer(t, nil), randomBytes(10_000), recorder{}
@@ -821,7 +821,7 @@ func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
 			wantError(t, err, tus.ErrPaused)
 			before := len(srv.Uploads())
 			srv.Inject(test.faults...)
-			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{5000}, Hooks: seen.hooks()})
+			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{5000}, ChunkSize: 1000, Hooks: seen.hooks()})
 			if err != nil {
 				t.Fatal(err)
 			}

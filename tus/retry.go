@@ -170,7 +170,10 @@ func (c *Client) retrying(ctx context.Context, hooks hookSet, request func() err
 		if refused = unauthorized(err); again {
 			continue
 		}
-		if err == nil || ctx.Err() != nil || !c.retry.shouldRetry(err, tries.failures+1) {
+		if ctx.Err() != nil {
+			return withContext(ctx, err)
+		}
+		if err == nil || !c.retry.shouldRetry(err, tries.failures+1) {
 			return err
 		}
 		wait, ok := tries.next(err)

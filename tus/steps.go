@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // create is the step of StateCreating.
@@ -133,9 +135,10 @@ func (u *Uploader) choose(ctx context.Context) (State, error) {
 	if held := u.sums.buffered; held.offset <= offset && offset < held.offset+held.size {
 		size = min(size, held.offset+held.size-offset) // what begins in the buffer ends there
 	}
+	last := offset+size == u.info.Size
 	u.next = chunk{
-		offset: offset, size: size,
-		declares: u.deferred && offset+size == u.info.Size, declare: u.info.Size,
+		offset: offset, size: size, last: last,
+		declares: u.deferred && last, declare: u.info.Size,
 		payload: u.payload(offset, size),
 	}
 	return StateSending, nil
@@ -152,6 +155,10 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 	u.sums.cut = false
 	start := time.Now()
 	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
+	if end := u.next.offset + u.next.size; mayHaveArrived(err) && u.meter.sentUpTo() >= end {
+		u.sentTo = end
+	}
+	err = u.judgeGone(ctx, u.url, err)
 	if changed := u.checksumSent(&u.next); changed != nil {
 		return StateFailed, changed
 	}
@@ -184,8 +191,10 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			return StateRecovering, nil
 		}
 		if u.refusedAtEnd(err) {
-			u.refusal = err
-			return StateRecovering, nil
+			u.refuse(err)
+			if !IsTemporary(err) {
+				return StateRecovering, nil
+			}
 		}
 	}
 	u.chunkCut(err)
@@ -234,21 +243,40 @@ func (u *Uploader) halveChunk() bool {
 	return true
 }
 
-// refusedAtEnd reports whether the server refused for good the chunk that
-// would have completed the upload. It may have stored the bytes all the same,
-// and refused what follows: only HEAD tells.
+// refusedAtEnd reports whether the server refused the chunk that would have completed the
+// upload. It may have stored the bytes all the same, and failed at what follows: only HEAD
+// tells. A 5xx without Tus-Resumable is a proxy's, so that the response of the server is
+// lost and nothing was refused.
 func (u *Uploader) refusedAtEnd(err error) bool {
 	var e *Error
-	last := u.next.declares || !u.info.SizeUnknown && u.next.offset+u.next.size == u.info.Size
-	if !last || !errors.As(err, &e) || e.Temporary() {
+	if !u.next.last || !errors.As(err, &e) || contended(err) && e.Temporary() {
 		return false
 	}
 	switch e.StatusCode {
-	case http.StatusUnauthorized, http.StatusNotFound, http.StatusGone,
-		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge:
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusGone, http.StatusRequestTimeout,
+		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusMisdirectedRequest,
+		http.StatusTooEarly, http.StatusTooManyRequests, statusChecksumMismatch,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return false
 	}
-	return e.StatusCode >= 400 && e.StatusCode <= 499
+	return e.StatusCode >= 400 && e.StatusCode <= 499 || e.StatusCode >= 500 && e.tus
+}
+
+// refuse notes the refusal of the chunk that would have completed the upload, also for a
+// later session.
+func (u *Uploader) refuse(refusal error) {
+	u.refusal = refusal
+	var e *Error
+	if errors.As(refusal, &e) {
+		u.keeper.note(func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
+	}
+}
+
+// notComplete notes that the server has shown the upload and lacks bytes of it: whatever
+// became of the last request, it did not complete the upload.
+func (u *Uploader) notComplete() {
+	u.sentTo = 0
+	u.keeper.note(func(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" })
 }
 
 // recover is the step of StateRecovering: the server is asked where it is.
@@ -271,13 +299,16 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		}
 	}
 	info, err := u.client.head(ctx, u.url, u.hooks, u.meter)
-	if uploadGone(err) && u.refusal != nil {
-		refusal := u.refusal // by a server that also deleted the upload
-		u.forget(ctx)
+	if refusal := u.refusal; uploadGone(err) && refusal != nil && !IsTemporary(refusal) {
+		u.forget(ctx) // the server refused the upload for good, and deleted it
 		return StateFailed, refusal
 	}
-	if err != nil {
+	if err = u.judgeGone(ctx, u.url, err); err != nil {
 		return u.after(ctx, StateRecovering, err), err
+	}
+	if u.stale(info.Offset) {
+		return StateRecovering, &Error{Method: http.MethodHead, URL: redactURL(u.url), StatusCode: info.Response.StatusCode,
+			Err: fmt.Errorf("%w: %d, acknowledged %d", errStale, info.Offset, u.Offset())}
 	}
 	if u.given && info.Concat == ConcatFinal && !info.Complete() {
 		return StateFailed, fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",
@@ -297,6 +328,9 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		return StateFailed, err
 	}
 	u.shrinkChunk(info.Offset)
+	if !info.Complete() {
+		u.notComplete()
+	}
 	if refusal := u.refusal; refusal != nil {
 		u.refusal = nil
 		switch {
@@ -307,6 +341,8 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 			return StateReady, nil
 		case info.Complete():
 			return StateFailed, fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)
+		case IsTemporary(refusal): // the server lacks bytes, which are sent again
+			return StateReady, nil
 		case u.lengthRefused(refusal): // so it was something else
 			if again, _ := u.checksumRefused(refusal); again {
 				return StateReady, nil
@@ -315,6 +351,25 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		return StateFailed, refusal
 	}
 	return StateReady, nil
+}
+
+// maxStale is how often the server is asked again for an offset below an acknowledged one.
+const maxStale = 3
+
+// stale reports whether to ask again because the offset lies below one that the server
+// acknowledged and the source cannot go back that far. A replica that lags behind has the
+// right one a moment later.
+func (u *Uploader) stale(offset int64) bool {
+	cannotGoBack := u.info.Sequential && offset < u.Offset()
+	if u.stream != nil {
+		cannotGoBack = offset < u.stream.start
+	}
+	if !cannotGoBack || u.staleHeads >= min(maxStale, u.client.retry.maxRetries()-u.budget.failures) {
+		u.staleHeads = 0
+		return false
+	}
+	u.staleHeads++
+	return true
 }
 
 // lengthRefused reports whether the server may have refused a request because an
@@ -399,7 +454,7 @@ func (u *Uploader) acknowledge(offset int64) error {
 // payload opens size bytes of the source from offset on.
 func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, error) {
 	source, toEnd := u.source, u.position == nil && offset+size == u.info.Size
-	return u.verified(func(ctx context.Context) (*body, error) {
+	return u.verified(offset+size, func(ctx context.Context) (*body, error) {
 		b, err := openBody(ctx, source, offset, size)
 		if err == nil {
 			b.toEnd = toEnd
@@ -408,17 +463,36 @@ func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, err
 	})
 }
 
-// verified makes a payload hold its last bytes back until the source has been
-// looked at.
-func (u *Uploader) verified(open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
+// verified makes a payload that ends at an offset hold its last bytes back until the
+// source has been looked at, and, if they are the last of all, until that is stored.
+func (u *Uploader) verified(end int64, open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
 	source, begun := u.source, u.info // a Read that is left behind may ask much later
 	return func(ctx context.Context) (*body, error) {
 		b, err := open(ctx)
-		if err == nil {
-			b.verify = func() error { return verify(ctx, source, begun) }
+		if err != nil {
+			return nil, err
 		}
-		return b, err
+		b.verify = func() error { return verify(ctx, source, begun) }
+		if u.position == nil && end == begun.Size {
+			b.verify = func() error {
+				if err := verify(ctx, source, begun); err != nil {
+					return err
+				}
+				return u.saveFinishing(ctx)
+			}
+		}
+		return b, nil
 	}
+}
+
+// saveFinishing stores that the last byte is about to leave: if the server then no longer
+// has the upload, a later session must not send it again.
+func (u *Uploader) saveFinishing(ctx context.Context) error {
+	err := u.keeper.finishing(ctx)
+	if errors.Is(err, ErrLeaseLost) {
+		u.interruptWith(err)
+	}
+	return err
 }
 
 // verifySource notices a source that is no longer what the upload began with.

@@ -226,7 +226,7 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 		sum = s.sum
 	}
 	u.next = chunk{
-		offset: offset, size: int64(len(data)), data: data, sum: sum,
+		offset: offset, size: int64(len(data)), data: data, sum: sum, last: last,
 		declares: u.deferred && last, declare: s.end(),
 		payload: memoryPayload(data, offset),
 	}

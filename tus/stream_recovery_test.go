@@ -38,6 +38,10 @@ func TestFaultOnAnyRequestOfAStreamEndsInTheRightBytes(t *testing.T) {
 				}})
 				client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
 				res, err := client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+				if name == "500 after it" && errors.Is(err, tus.ErrUnconfirmed) { // it was the last one
+					wantStored(t, srv.Handler, res.URL, data)
+					continue
+				}
 				if err != nil {
 					t.Fatalf("%s at request %d of a stream of %d bytes: %v", name, skip, n, err)
 				}
@@ -270,7 +274,7 @@ func TestStreamWhoseUploadIsGone(t *testing.T) {
 	for _, status := range []int{404, 410} {
 		// Of the first chunk nothing is lost yet.
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
-		atOffset(srv, 0, tustest.Respond(status, ""))
+		atOffset(srv, 0, goneWith(status))
 		res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
 		if err != nil {
 			t.Fatal(err)
@@ -281,7 +285,7 @@ func TestStreamWhoseUploadIsGone(t *testing.T) {
 		}
 
 		srv = tustest.NewServer(t, nil)
-		atOffset(srv, 1000, tustest.Respond(status, ""))
+		atOffset(srv, 1000, goneWith(status))
 		_, err = newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
 		var e *tus.StreamError
 		if !errors.As(err, &e) || e.Offset != 0 || e.BufferStart != 1000 || !errors.Is(err, tus.ErrNotRecoverable) {

@@ -536,7 +536,7 @@ func TestMemoryDoesNotGrowWithTheStream(t *testing.T) {
 func TestLengthOfAFileIsDeferredOnRequest(t *testing.T) {
 	for _, n := range streamLengths {
 		for _, chunk := range []int64{0, 1000} {
-			for _, fault := range []tustest.Action{nil, tustest.LoseResponse(), tustest.CutAfter(100), tustest.AcceptOnly(1), tustest.SetStatus(500), tustest.Respond(404, "")} {
+			for _, fault := range []tustest.Action{nil, tustest.LoseResponse(), tustest.CutAfter(100), tustest.AcceptOnly(1), tustest.SetStatus(502), tustest.RespondAfter(404, "")} {
 				srv, data := tustest.NewServer(t, nil), randomBytes(n)
 				path := filepath.Join(t.TempDir(), "file")
 				if err := os.WriteFile(path, data, 0o600); err != nil {

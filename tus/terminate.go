@@ -2,7 +2,6 @@ package tus
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 )
@@ -22,7 +21,7 @@ func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 
 func (c *Client) terminate(ctx context.Context, u *url.URL, hooks hookSet, m *meter) error {
 	err := c.retrying(ctx, hooks, func() error { return c.delete(ctx, u, hooks, m) })
-	if uploadGone(err) {
+	if err = c.confirmGone(ctx, u, err, hooks, m); uploadGone(err) {
 		return nil
 	}
 	return err
@@ -39,7 +38,7 @@ func (c *Client) delete(ctx context.Context, u *url.URL, hooks hookSet, m *meter
 	}
 	if resp.StatusCode != http.StatusNoContent && !ofTus(resp) {
 		// A captive portal answers everything with 200 and a page.
-		return r.fail(resp, fmt.Errorf("%w: no %s", ErrProtocol, headerTusResumable))
+		return r.fail(resp, errNotTus)
 	}
 	return nil
 }

@@ -31,23 +31,27 @@ type Uploader struct {
 	aborting atomic.Int32 // how many wait for the turn to abort
 
 	// For the driving goroutine only.
-	info      SourceInfo
-	prepared  bool // the source was looked at, and what depends on it decided
-	budget    budget
-	chunkSize int64
-	next      chunk // chosen in Ready, sent in Sending
-	inline    bool  // the creation carries the bytes
-	deferred  bool  // the server does not know the length
-	retaken   bool  // the part was created again, as it was given the URL of another
-	resuming  bool  // the next HEAD tells where an earlier session came to
-	stopAt    int64
-	renewed   renewals      // where a 401 was answered with a repetition
-	refusal   error         // of the chunk that would have completed the upload
-	told      bool          // a request told the length, and may have been served unseen
-	running   bool          // by Run, so that work for later steps is worth it
-	contended bool          // the last PATCH was refused for another request
-	renewing  bool          // a repetition is due that costs no retry
-	settling  time.Duration // the least wait before the server is asked again
+	info       SourceInfo
+	prepared   bool // the source was looked at, and what depends on it decided
+	budget     budget
+	chunkSize  int64
+	next       chunk // chosen in Ready, sent in Sending
+	inline     bool  // the creation carries the bytes
+	deferred   bool  // the server does not know the length
+	retaken    bool  // the part was created again, as it was given the URL of another
+	resuming   bool  // the next HEAD tells where an earlier session came to
+	stopAt     int64
+	renewed    renewals      // where a 401 was answered with a repetition
+	refusal    error         // of the chunk that would have completed the upload
+	sentTo     int64         // all before it was sent, and the server did not show that it lacks some; 0 for none
+	vain       int           // uploads in a row that were created and then gone before a byte was acknowledged
+	missing    int           // responses 404 or 410 in a row that may be of a proxy
+	staleHeads int           // HEAD responses in a row below an acknowledged offset
+	told       bool          // a request told the length, and may have been served unseen
+	running    bool          // by Run, so that work for later steps is worth it
+	contended  bool          // the last PATCH was refused for another request
+	renewing   bool          // a repetition is due that costs no retry
+	settling   time.Duration // the least wait before the server is asked again
 
 	// What the store knows; see resume.go.
 	keeper     *keeper
@@ -121,7 +125,8 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if u.opts.filename != "" {
 		u.opts.Metadata = Metadata{"filename": u.opts.filename}
 	}
-	u.keeper = &keeper{failed: u.storeFailed, lost: func(err error) { u.interruptWith(err) }}
+	u.keeper = newKeeper()
+	u.keeper.failed, u.keeper.lost = u.storeFailed, func(err error) { u.interruptWith(err) }
 	if !u.given && c.store != nil {
 		u.keeper.store, u.keeper.required = c.store, c.requireStore
 		u.keeper.lease = storage.Lease{Holder: storage.NewID(), Process: c.process}
@@ -323,8 +328,11 @@ func (u *Uploader) step(ctx context.Context) error {
 	if !row.allows(from, next) {
 		next, err = StateFailed, fmt.Errorf("tus: defect: no transition from %v to %v", from, next)
 	}
-	if next == StatePaused && err == nil {
+	switch {
+	case next == StatePaused && err == nil:
 		err = ErrPaused
+	case next == StatePaused:
+		err = withContext(ctx, err)
 	}
 	u.enter(next, err)
 	return err
@@ -358,7 +366,7 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 	switch {
 	case ctx.Err() != nil:
 		return StatePaused
-	case uploadGone(err) && !u.given && u.created():
+	case uploadGone(err) && !u.given && u.created() && !errors.Is(err, errGoneAtOnce):
 		return u.forget(ctx)
 	case from == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && u.adopted && u.Stats().Sent == 0:
 		// The source cannot be read from where a stored upload stands, and no later
@@ -385,10 +393,15 @@ func (u *Uploader) forget(ctx context.Context) State {
 	u.position.moved(-lost, 0)
 	u.keeper.drop(ctx)
 	adopted := u.adopted
-	u.deferred, u.resuming, u.refusal, u.adopted = false, false, nil, false
+	u.deferred, u.resuming, u.refusal, u.adopted, u.sentTo, u.missing = false, false, nil, false, 0, 0
 	u.meter.update(func(s *Stats) { s.Recreations++ })
 	if err := u.budget.acknowledged(0); err != nil {
 		return StateFailed
+	}
+	u.budget.reset(0) // the retries were spent on what is gone
+	u.vain++
+	if lost > 0 || adopted {
+		u.vain = 0
 	}
 	if adopted { // how to send a new one was never decided
 		return StateIdle

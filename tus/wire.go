@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,14 +42,14 @@ const statusChecksumMismatch = 460
 
 // parseInteger reads a header whose value the protocol defines as a
 // non-negative integer (offsets, lengths, Tus-Max-Size). Servers are not
-// trusted: a sign, a fraction, a second value or a number above 2^63-1 is an
-// error that matches [ErrProtocol].
+// trusted: a sign, a fraction, a second value that differs or a number above 2^63-1
+// is an error that matches [ErrProtocol].
 func parseInteger(h http.Header, name string) (n int64, present bool, err error) {
 	values := h.Values(name)
 	if len(values) == 0 {
 		return 0, false, nil
 	}
-	if len(values) > 1 {
+	if distinct := slices.Compact(slices.Clone(values)); len(distinct) > 1 {
 		return 0, true, fmt.Errorf("%w: %d values of %s", ErrProtocol, len(values), name)
 	}
 	n, ok := parseDigits(values[0])

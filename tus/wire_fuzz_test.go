@@ -38,8 +38,11 @@ func FuzzParseInteger(f *testing.F) {
 		case len(err.Error()) > 500:
 			t.Errorf("error has %d characters", len(err.Error()))
 		}
-		if _, _, err := tus.ParseInteger(http.Header{"Upload-Offset": {value, value}}, "Upload-Offset"); !errors.Is(err, tus.ErrProtocol) {
+		if _, _, err := tus.ParseInteger(http.Header{"Upload-Offset": {value, value + "0"}}, "Upload-Offset"); !errors.Is(err, tus.ErrProtocol) {
 			t.Errorf("two values are read: %v", err)
+		}
+		if same, _, err := tus.ParseInteger(http.Header{"Upload-Offset": {value, value}}, "Upload-Offset"); same != n || (err == nil) != (digits && rangeErr == nil) {
+			t.Errorf("the same value twice is read as %d, %v", same, err)
 		}
 	})
 }
