@@ -16,6 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 const (
@@ -108,7 +109,7 @@ type Client struct {
 	endpoint      *url.URL
 	http          *http.Client
 	header        http.Header
-	trusted       map[origin]bool
+	trusted       map[httpx.Origin]bool
 	retry         RetryPolicy
 	stallTimeout  time.Duration
 	overridePatch bool
@@ -145,7 +146,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	}
 	c := &Client{
 		header:        http.Header{},
-		trusted:       map[origin]bool{originOf(u): true},
+		trusted:       map[httpx.Origin]bool{httpx.OriginOf(u): true},
 		retry:         opts.Retry,
 		stallTimeout:  opts.StallTimeout,
 		overridePatch: opts.OverridePatchMethod,
@@ -193,7 +194,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.trusted[originOf(t)] = true
+		c.trusted[httpx.OriginOf(t)] = true
 	}
 	if err := c.setHeader(opts.Header); err != nil {
 		return nil, err
@@ -222,8 +223,8 @@ func nilPointer(v any) bool {
 }
 
 func (c *Client) setHeader(h http.Header) error {
-	if err := validHeaders(h); err != nil {
-		return err
+	if err := httpx.ValidHeaders(h); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
 	}
 	for name, values := range h {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
@@ -303,13 +304,13 @@ func (c *Client) Endpoint() string { return c.endpoint.String() }
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // trusts reports whether u may see the caller's headers.
-func (c *Client) trusts(u *url.URL) bool { return c.trusted[originOf(u)] }
+func (c *Client) trusts(u *url.URL) bool { return c.trusted[httpx.OriginOf(u)] }
 
 // refuseDowngrade keeps an upload from leaving https because a server (often
 // one that does not know of the proxy before it) says so.
 func (c *Client) refuseDowngrade(from, to *url.URL) error {
 	if from.Scheme == "https" && to.Scheme == "http" && !c.trusts(to) {
-		return fmt.Errorf("%w: it leads from https to %s, which is not a trusted origin", ErrProtocol, redactURL(to))
+		return fmt.Errorf("%w: it leads from https to %s, which is not a trusted origin", ErrProtocol, httpx.RedactURL(to))
 	}
 	return nil
 }

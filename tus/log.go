@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // logHooks write down what happens, without credentials and without the queries
@@ -31,7 +33,7 @@ func logHooks(log *slog.Logger) *Hooks {
 	return &Hooks{
 		AfterResponse: func(req *http.Request, resp *Response) {
 			attrs := []slog.Attr{
-				slog.String("method", req.Method), slog.String("url", redactURL(req.URL)), slog.Int("status", resp.StatusCode),
+				slog.String("method", req.Method), slog.String("url", httpx.RedactURL(req.URL)), slog.Int("status", resp.StatusCode),
 			}
 			if from := req.Header.Get(headerUploadOffset); from != "" {
 				attrs = append(attrs, slog.String("offset", from))
@@ -86,5 +88,5 @@ func urlForLog(raw string) string {
 	if err != nil {
 		return ""
 	}
-	return redactURL(u)
+	return httpx.RedactURL(u)
 }

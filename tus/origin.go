@@ -4,24 +4,9 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
-
-// origin is scheme, host and port: what decides whether the caller's headers
-// may be sent to a URL.
-type origin struct{ scheme, host, port string }
-
-func originOf(u *url.URL) origin {
-	o := origin{scheme: strings.ToLower(u.Scheme), host: strings.ToLower(u.Hostname()), port: u.Port()}
-	if o.port == "" {
-		switch o.scheme {
-		case "http":
-			o.port = "80"
-		case "https":
-			o.port = "443"
-		}
-	}
-	return o
-}
 
 // parseURL parses an endpoint, upload URL or trusted origin that the caller
 // gave. Errors name no credentials and no query.
@@ -35,22 +20,12 @@ func parseURL(kind, raw string) (*url.URL, error) {
 		// The text of url.Error repeats the whole URL, secrets included.
 		return nil, fmt.Errorf("%w: %s is not a URL", ErrInvalidInput, kind)
 	}
-	if err := checkHTTP(u); err != nil {
-		return nil, fmt.Errorf("%w: %s %s: %v", ErrInvalidInput, kind, redactURL(u), err)
+	if err := httpx.CheckHTTP(u); err != nil {
+		return nil, fmt.Errorf("%w: %s %s: %v", ErrInvalidInput, kind, httpx.RedactURL(u), err)
 	}
 	u.Fragment, u.RawFragment = "", ""
 	u.RawQuery = escapeQuery(u.RawQuery)
 	return u, nil
-}
-
-func checkHTTP(u *url.URL) error {
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("scheme must be http or https, not %q", u.Scheme)
-	case u.Hostname() == "":
-		return fmt.Errorf("no host")
-	}
-	return nil
 }
 
 // resolveLocation resolves the Location header of a creation, which may be
@@ -62,8 +37,8 @@ func resolveLocation(base *url.URL, location string) (*url.URL, error) {
 		return nil, fmt.Errorf("%w: Location is not a URL", ErrProtocol)
 	}
 	u := base.ResolveReference(ref)
-	if err := checkHTTP(u); err != nil {
-		return nil, fmt.Errorf("%w: Location %s: %v", ErrProtocol, redactURL(u), err)
+	if err := httpx.CheckHTTP(u); err != nil {
+		return nil, fmt.Errorf("%w: Location %s: %v", ErrProtocol, httpx.RedactURL(u), err)
 	}
 	u.User = nil
 	u.Fragment, u.RawFragment = "", ""
@@ -89,14 +64,4 @@ func escapeQuery(query string) string {
 		}
 	}
 	return b.String()
-}
-
-// redactURL is u without what may be secret: userinfo, query and fragment, and all that
-// follows the scheme where that is not told apart, as in "user:password@host".
-func redactURL(u *url.URL) string {
-	r := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	if u.Opaque != "" {
-		r.Opaque = "[redacted]"
-	}
-	return r.String()
 }

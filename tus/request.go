@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 const (
@@ -86,12 +88,12 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 		if err := c.refuseDowngrade(target, next); err != nil {
 			return nil, r.fail(resp, err)
 		}
-		if originOf(next) == originOf(target) {
+		if httpx.OriginOf(next) == httpx.OriginOf(target) {
 			next.User = target.User // the caller's own; those of a Location are dropped
 		}
 		target = next
 	}
-	return nil, &Error{Method: r.method, URL: redactURL(r.url), Offset: r.offset,
+	return nil, &Error{Method: r.method, URL: httpx.RedactURL(r.url), Offset: r.offset,
 		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
 }
 
@@ -119,7 +121,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	reqCtx = httptrace.WithClientTrace(reqCtx, dog.trace())
 
 	failed := func(err error) error {
-		return &Error{Method: r.method, URL: redactURL(target), Offset: r.offset, Err: r.redact(err)}
+		return &Error{Method: r.method, URL: httpx.RedactURL(target), Offset: r.offset, Err: r.redact(err)}
 	}
 	p := payload{client: c, request: r, dog: dog}
 	defer p.stop()
@@ -151,7 +153,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		case source != nil:
 			return nil, failed(source)
 		}
-		err = stripURL(err)
+		err = httpx.StripURL(err)
 		var record tls.RecordHeaderError
 		if dog.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
 			// After the handshake that is a connection that broke, and may heal.
@@ -238,7 +240,7 @@ func receiveWithin[T any](d time.Duration, answers <-chan T) (answer T, ok bool)
 func (c *Client) newRequest(ctx context.Context, r *request, target *url.URL, p *payload) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, stripURL(err))
+		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, httpx.StripURL(err))
 	}
 	trusted := c.trusts(target)
 	req.Header.Set("User-Agent", userAgent)
@@ -304,17 +306,20 @@ func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
 		req.Header, req.Host = header, host
 		return nil
 	}
-	return validHeaders(req.Header)
+	if err := httpx.ValidHeaders(req.Header); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
+	}
+	return nil
 }
 
 // fail makes the error for an answer.
 func (r *request) fail(resp *Response, cause error) error {
 	said, words := r.message(resp)
 	e := &Error{
-		Method: r.method, URL: redactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset,
+		Method: r.method, URL: httpx.RedactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset,
 		Message: words, interrupted: interrupted(said), Err: r.redact(cause),
 	}
-	if wait, ok := parseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
+	if wait, ok := httpx.ParseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
 		e.RetryAfter = wait
 	}
 	return e
@@ -328,7 +333,7 @@ func (r *request) check(resp *Response) error {
 	cause := conditionOf(resp.StatusCode)
 	if cause == ErrVersion {
 		if versions := parseList(resp.Header, headerTusVersion); len(versions) > 0 {
-			cause = fmt.Errorf("%w: it offers %s", ErrVersion, quoteShort(strings.Join(versions, ", ")))
+			cause = fmt.Errorf("%w: it offers %s", ErrVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
 		}
 	}
 	if resp.StatusCode == http.StatusMethodNotAllowed {

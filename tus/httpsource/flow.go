@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // maxDrain is how much of a body is read so that its connection can be used
@@ -140,7 +141,7 @@ func (f *flow) checkEncoding() error {
 	for encoding := range strings.SplitSeq(encodings, ",") {
 		encoding = strings.TrimSpace(encoding)
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return f.failed(fmt.Errorf("Content-Encoding is %s, although identity was asked for", quoteShort(encoding)))
+			return f.failed(fmt.Errorf("Content-Encoding is %s, although identity was asked for", httpx.QuoteShort(encoding)))
 		}
 	}
 	return nil
@@ -153,10 +154,8 @@ func (f *flow) failed(cause error) error {
 
 // unexpected makes the error for a status that is not the one hoped for.
 func (f *flow) unexpected() error {
-	return &tus.Error{
-		Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode,
-		RetryAfter: parseRetryAfter(f.resp.Header.Get("Retry-After"), time.Now()),
-	}
+	wait, _ := httpx.ParseRetryAfter(f.resp.Header.Get("Retry-After"), time.Now())
+	return &tus.Error{Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode, RetryAfter: wait}
 }
 
 // broken makes the error for an answer that did not come, or not to its end: as
@@ -165,7 +164,7 @@ func (f *flow) broken(cause error) error {
 	if stalled := context.Cause(f.ctx); errors.Is(stalled, tus.ErrStalled) {
 		cause = stalled
 	}
-	cause = stripURL(cause)
+	cause = httpx.StripURL(cause)
 	if strings.HasPrefix(cause.Error(), "failed to parse Location header") {
 		// http.Client looks at redirects even if it is told to leave them; its error
 		// repeats the whole URL.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // defaultStallTimeout is half of the tus client's own: a server that hangs is
@@ -121,15 +122,15 @@ func New(rawURL string, opts *Options) (*Source, error) {
 }
 
 func (s *Source) setHeader(h http.Header) error {
+	if err := httpx.ValidHeaders(h); err != nil {
+		return fmt.Errorf("%w: %w", tus.ErrInvalidInput, err)
+	}
 	for name, values := range h {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch canonical {
 		case "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
 			"Accept-Encoding", "Content-Length", "Transfer-Encoding", "Trailer":
 			return fmt.Errorf("%w: header %s is set by the source", tus.ErrInvalidInput, canonical)
-		}
-		if err := validHeader(name, values); err != nil {
-			return err
 		}
 		if len(values) > 0 {
 			s.header[canonical] = append(s.header[canonical], values...)
