@@ -39,9 +39,9 @@ type request struct {
 	stall time.Duration // 0: the client's
 
 	// Set by the exchange. They are not part of the Response, which people print.
-	answered *url.URL // by which URL, after redirects
-	secrets  []string // values of request headers that must not show in errors
-	sent     int64    // bytes of the payload that left before the answer
+	answered *url.URL      // by which URL, after redirects
+	secrets  httpx.Secrets // what was sent and must not show in errors
+	sent     int64         // bytes of the payload that left before the answer
 
 	overridden bool // it went as POST
 }
@@ -138,7 +138,8 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	if ctx.Err() != nil { // by a hook, perhaps
 		return nil, &unsentError{contextError(ctx)}
 	}
-	r.secrets = secretValues(req, c.http.Jar)
+	r.secrets = nil
+	r.secrets.AddRequest(req, c.http.Jar)
 	r.meter.request(r.method)
 	// The end of the request closes the source: net/http waits for a Read.
 	defer context.AfterFunc(reqCtx, p.stop)()
