@@ -53,15 +53,13 @@ var errLocation = errors.New("redirect without a valid Location")
 
 // redirected is where an answer leads to.
 func (f *flow) redirected(from *url.URL) (*url.URL, error) {
-	ref, err := url.Parse(strings.TrimSpace(f.resp.Header.Get("Location")))
-	if err != nil || ref.String() == "" {
+	location := f.resp.Header.Get("Location")
+	if location == "" {
 		return nil, f.failed(errLocation)
 	}
-	to := from.ResolveReference(ref)
-	to.User = nil // would be the server's, not the caller's
-	to.Fragment, to.RawFragment = "", ""
-	if err := httpx.CheckHTTP(to); err != nil {
-		return nil, f.failed(fmt.Errorf("redirect to %s: %w", httpx.RedactURL(to), err))
+	to, err := httpx.Resolve(from, location)
+	if err != nil {
+		return nil, f.failed(fmt.Errorf("redirect: %w", err))
 	}
 	if from.Scheme == "https" && to.Scheme == "http" {
 		return nil, f.failed(fmt.Errorf("redirect from https to %s", httpx.RedactURL(to)))
@@ -129,20 +127,6 @@ func (c untraced) Value(key any) any {
 		return nil
 	}
 	return v
-}
-
-// parseURL parses the caller's URL. Errors name no credentials and no query.
-func parseURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSpace(raw))
-	if err != nil {
-		// The text of url.Error repeats the whole URL, secrets included.
-		return nil, fmt.Errorf("%w: source is not a URL", tus.ErrInvalidInput)
-	}
-	if err := httpx.CheckHTTP(u); err != nil {
-		return nil, fmt.Errorf("%w: source URL %s: %w", tus.ErrInvalidInput, httpx.RedactURL(u), err)
-	}
-	u.Fragment, u.RawFragment = "", ""
-	return u, nil
 }
 
 // identityOf is what tells u from other URLs. It may get into a fingerprint of the

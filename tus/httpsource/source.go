@@ -91,9 +91,9 @@ func New(rawURL string, opts *Options) (*Source, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	u, err := parseURL(rawURL)
+	u, err := httpx.ParseURL("source URL", rawURL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", tus.ErrInvalidInput, err)
 	}
 	s := &Source{
 		url: u, id: cmp.Or(opts.Identity, identityOf(u)), header: http.Header{}, client: httpClient(opts.HTTPClient),

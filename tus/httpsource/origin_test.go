@@ -1,0 +1,87 @@
+package httpsource_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/httpsource"
+)
+
+// routed is a client that dials the address in hosts for a host, and fallback for
+// any other.
+func routed(t *testing.T, hosts map[string]string, fallback string) *http.Client {
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		to, ok := hosts[address]
+		if !ok {
+			to = fallback
+		}
+		return new(net.Dialer).DialContext(ctx, network, strings.TrimSuffix(strings.TrimPrefix(to, "http://"), "/data.bin"))
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func TestRedirect_OtherHostGetsNoHeader(t *testing.T) {
+	for home, other := range map[string]string{"files.example": "fİles.example", "strasse.example": "straße.example", "h.example": "h.example."} {
+		data := randomBytes(10_000)
+		foreign := newSite(data)
+		front := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Location"] = []string{"http://" + other + "/x"}
+			w.WriteHeader(http.StatusFound)
+		})
+		source := newSource(t, "http://"+home+"/movie", &httpsource.Options{
+			HTTPClient: routed(t, map[string]string{home + ":80": front}, foreign.start(t)),
+			Header:     http.Header{"X-Token": {"secret"}},
+		})
+		stat(t, source)
+		wantRead(t, source, 5000, data[5000:])
+		for _, r := range foreign.requests() {
+			if got := r.Header.Get("X-Token"); got != "" {
+				t.Errorf("%s got X-Token %q", other, got)
+			}
+		}
+	}
+}
+
+func TestRedirect_FormsOfOneHostGetTheHeader(t *testing.T) {
+	for home, other := range map[string]string{
+		"bücher.example": "xn--bcher-kva.example", "FILES.example": "files.example:80", "[0:0::1]": "[::1]", "[fe80::1%25eth0]": "[fe80::1]",
+	} {
+		data := randomBytes(10_000)
+		served := newSite(data)
+		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			if r.URL.Path != "/movie" {
+				return false
+			}
+			w.Header().Set("Location", "http://"+other+"/x")
+			w.WriteHeader(http.StatusFound)
+			return true
+		}
+		source := newSource(t, "http://"+home+"/movie", &httpsource.Options{
+			HTTPClient: routed(t, nil, served.start(t)), Header: http.Header{"X-Token": {"secret"}},
+		})
+		stat(t, source)
+		wantRead(t, source, 5000, data[5000:])
+		for _, r := range served.requests() {
+			if got := r.Header.Get("X-Token"); got != "secret" {
+				t.Errorf("%s %s got X-Token %q", r.Host, r.URL.Path, got)
+			}
+		}
+	}
+}
+
+func TestNew_HostWithoutASCIIFormIsRefused(t *testing.T) {
+	_, err := httpsource.New("http://a／b.example/x", nil)
+	wantError(t, err, tus.ErrInvalidInput)
+}
