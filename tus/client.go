@@ -40,7 +40,9 @@ type Options struct {
 	// TrustedOrigins are further origins, such as "https://uploads.example.org",
 	// that may receive Header when the server names them in a Location or a
 	// redirect. Path and query of one mean nothing. Listing an http origin here also
-	// permits that step down from https.
+	// permits that step down from https. Once a redirect has led to an origin that is
+	// not trusted, the rest of that request goes without Header, also back at a
+	// trusted origin.
 	TrustedOrigins []string
 
 	// Retry says how uploads go on after failures.
@@ -305,12 +307,3 @@ func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // trusts reports whether u may see the caller's headers.
 func (c *Client) trusts(u *url.URL) bool { return c.trusted[httpx.OriginOf(u)] }
-
-// refuseDowngrade keeps an upload from leaving https because a server (often
-// one that does not know of the proxy before it) says so.
-func (c *Client) refuseDowngrade(from, to *url.URL) error {
-	if from.Scheme == "https" && to.Scheme == "http" && !c.trusts(to) {
-		return fmt.Errorf("%w: it leads from https to %s, which is not a trusted origin", ErrProtocol, httpx.RedactURL(to))
-	}
-	return nil
-}

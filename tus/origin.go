@@ -26,3 +26,39 @@ func resolveLocation(base *url.URL, location string) (*url.URL, error) {
 	}
 	return u, nil
 }
+
+// destination is where a request goes.
+type destination struct {
+	url *url.URL
+	// foreign is the first origin on the way here that is not trusted, over all
+	// redirects; the zero value if there is none. It stays: a server that is not
+	// trusted must not choose what credentials are used for.
+	foreign httpx.Origin
+}
+
+// trusted reports whether the caller's headers may be sent along.
+func (d destination) trusted() bool { return d.foreign == httpx.Origin{} }
+
+// destination returns u as a destination that a response from the one before
+// named, or the caller, if that is the zero value.
+func (c *Client) destination(from destination, u *url.URL) destination {
+	to := destination{url: u, foreign: from.foreign}
+	if from.trusted() && !c.trusts(u) {
+		to.foreign = httpx.OriginOf(u)
+	}
+	return to
+}
+
+// follow resolves a Location against the URL of the request.
+func (c *Client) follow(from destination, location string) (destination, error) {
+	u, err := resolveLocation(from.url, location)
+	if err != nil {
+		return destination{}, err
+	}
+	// A server, often one that does not know of the proxy before it, must not make
+	// an upload leave https.
+	if from.url.Scheme == "https" && u.Scheme == "http" && !c.trusts(u) {
+		return destination{}, fmt.Errorf("%w: it leads from https to %s, which is not a trusted origin", ErrProtocol, httpx.RedactURL(u))
+	}
+	return c.destination(from, u), nil
+}

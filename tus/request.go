@@ -39,7 +39,8 @@ type request struct {
 	stall time.Duration // 0: the client's
 
 	// Set by the exchange. They are not part of the Response, which people print.
-	answered *url.URL      // by which URL, after redirects
+	answered destination   // after redirects
+	withheld bool          // the client has credentials, and they were not sent
 	secrets  httpx.Secrets // what was sent and must not show in errors
 	sent     int64         // bytes of the payload that left before the answer
 
@@ -68,9 +69,9 @@ type Response struct {
 // origin that is not trusted, and cuts a connection on which nothing moves.
 // Errors are *Error, or the error of ctx.
 func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
-	target := r.url
+	to := c.destination(destination{}, r.url)
 	for range maxRedirects + 1 {
-		resp, err := c.exchange(ctx, r, target)
+		resp, err := c.exchange(ctx, r, to)
 		if err != nil {
 			return nil, err
 		}
@@ -81,24 +82,21 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 		if location == "" {
 			return nil, r.fail(resp, fmt.Errorf("%w: redirect without %s", ErrProtocol, headerLocation))
 		}
-		next, err := resolveLocation(target, location)
+		next, err := c.follow(to, location)
 		if err != nil {
 			return nil, r.fail(resp, err)
 		}
-		if err := c.refuseDowngrade(target, next); err != nil {
-			return nil, r.fail(resp, err)
+		if httpx.OriginOf(next.url) == httpx.OriginOf(to.url) {
+			next.url.User = to.url.User // the caller's own; those of a Location are dropped
 		}
-		if httpx.OriginOf(next) == httpx.OriginOf(target) {
-			next.User = target.User // the caller's own; those of a Location are dropped
-		}
-		target = next
+		to = next
 	}
 	return nil, &Error{Method: r.method, URL: httpx.RedactURL(r.url), Offset: r.offset,
 		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
 }
 
 // exchange is one HTTP request and its answer.
-func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Response, error) {
+func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Response, error) {
 	if ctx.Err() != nil {
 		return nil, &unsentError{contextError(ctx)}
 	}
@@ -121,11 +119,11 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	reqCtx = httptrace.WithClientTrace(reqCtx, dog.trace())
 
 	failed := func(err error) error {
-		return &Error{Method: r.method, URL: httpx.RedactURL(target), Offset: r.offset, Err: r.redact(err)}
+		return &Error{Method: r.method, URL: httpx.RedactURL(to.url), Offset: r.offset, Err: r.redact(err)}
 	}
 	p := payload{client: c, request: r, dog: dog}
 	defer p.stop()
-	req, err := c.newRequest(reqCtx, r, target, &p)
+	req, err := c.newRequest(reqCtx, r, to, &p)
 	if err != nil {
 		switch cause := context.Cause(reqCtx); {
 		case ctx.Err() != nil:
@@ -179,7 +177,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		content, _ = io.ReadAll(io.LimitReader(raw.Body, maxResponseBody))
 	}
 	resp := &Response{StatusCode: raw.StatusCode, Header: raw.Header, Body: content}
-	r.answered = target
+	r.answered = to
 	p.stop() // of an early answer the body is still being sent
 	r.sent = p.sent()
 	r.hooksOf(c).afterResponse(req, resp)
@@ -238,16 +236,17 @@ func receiveWithin[T any](d time.Duration, answers <-chan T) (answer T, ok bool)
 
 // newRequest makes the HTTP request: protocol headers for everyone, the
 // caller's only for trusted origins.
-func (c *Client) newRequest(ctx context.Context, r *request, target *url.URL, p *payload) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), nil)
+func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *payload) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, to.url.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, httpx.StripURL(err))
 	}
-	trusted := c.trusts(target)
 	req.Header.Set("User-Agent", userAgent)
-	if trusted {
+	if to.trusted() {
 		c.addCallerHeaders(req)
 	}
+	hooks := r.hooksOf(c)
+	r.withheld = !to.trusted() && (len(c.header) > 0 || hooks.canRenew())
 	// The protocol's own headers come last: nothing of the caller replaces them.
 	req.Header.Set("Accept-Encoding", "identity")
 	for name, values := range r.header {
@@ -261,7 +260,7 @@ func (c *Client) newRequest(ctx context.Context, r *request, target *url.URL, p 
 		req.Header.Set(headerMethodOverride, r.method)
 	}
 	release := p.dog.hold()
-	err = runBeforeRequest(req, r.hooksOf(c), trusted)
+	err = runBeforeRequest(req, hooks, to.trusted())
 	release()
 	if err != nil {
 		return nil, err
@@ -295,17 +294,14 @@ func (c *Client) addCallerHeaders(req *http.Request) {
 	}
 }
 
-// runBeforeRequest runs the hooks. On a request to an origin that is not
-// trusted, what they did to the headers is undone: a hook may well add a token
-// to whatever it sees.
+// runBeforeRequest runs the hooks. Where req goes to an origin that is not trusted,
+// they get a copy: a hook may add a token to whatever it sees, in any part of it.
 func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
-	header, host := req.Header.Clone(), req.Host
+	if !trusted {
+		return hooks.beforeRequest(req.Clone(req.Context()))
+	}
 	if err := hooks.beforeRequest(req); err != nil {
 		return err
-	}
-	if !trusted {
-		req.Header, req.Host = header, host
-		return nil
 	}
 	if err := httpx.ValidHeaders(req.Header); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
@@ -317,7 +313,7 @@ func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
 func (r *request) fail(resp *Response, cause error) error {
 	said, words := r.message(resp)
 	e := &Error{
-		Method: r.method, URL: httpx.RedactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset,
+		Method: r.method, URL: httpx.RedactURL(r.answered.url), StatusCode: resp.StatusCode, Offset: r.offset,
 		Message: words, interrupted: interrupted(said), Err: r.redact(cause),
 	}
 	if wait, ok := httpx.ParseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
@@ -336,6 +332,9 @@ func (r *request) check(resp *Response) error {
 		if versions := parseList(resp.Header, headerTusVersion); len(versions) > 0 {
 			cause = fmt.Errorf("%w: it offers %s", ErrVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
 		}
+	}
+	if cause == ErrUnauthorized && r.withheld {
+		cause = fmt.Errorf("%w: the credentials of the client were not sent, as %v is not one of Options.TrustedOrigins", ErrUnauthorized, r.answered.foreign)
 	}
 	if resp.StatusCode == http.StatusMethodNotAllowed {
 		cause = r.notAllowed()
