@@ -19,10 +19,11 @@ const maxDrain = 4 << 10
 
 // flow is an answer and its body. A wait of the stall timeout cuts it.
 type flow struct {
-	url  string // that answered, for errors
-	resp *http.Response
-	left int64 // bytes to come; -1 if only the end of the body tells
-	err  error // that ended the body
+	url      string // that answered, for errors
+	resp     *http.Response
+	left     int64        // bytes to come; -1 if only the end of the body tells
+	withheld httpx.Origin // for which Options.Header was left out; zero if it was not
+	err      error        // that ended the body
 
 	ctx    context.Context // of the request
 	cancel context.CancelCauseFunc
@@ -155,7 +156,11 @@ func (f *flow) failed(cause error) error {
 // unexpected makes the error for a status that is not the one hoped for.
 func (f *flow) unexpected() error {
 	wait, _ := httpx.ParseRetryAfter(f.resp.Header.Get("Retry-After"), time.Now())
-	return &tus.Error{Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode, RetryAfter: wait}
+	e := &tus.Error{Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode, RetryAfter: wait}
+	if refused := e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden; refused && f.withheld != (httpx.Origin{}) {
+		e.Err = fmt.Errorf("Options.Header was not sent, as a redirect led to %v", f.withheld)
+	}
+	return e
 }
 
 // broken makes the error for an answer that did not come, or not to its end: as

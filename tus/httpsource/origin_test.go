@@ -2,6 +2,7 @@ package httpsource_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -78,6 +79,33 @@ func TestRedirect_FormsOfOneHostGetTheHeader(t *testing.T) {
 				t.Errorf("%s %s got X-Token %q", r.Host, r.URL.Path, got)
 			}
 		}
+	}
+}
+
+func TestRedirect_OtherHostGetsNoHeaderBack(t *testing.T) {
+	var home, away string
+	var got []string
+	home = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/movie" {
+			http.Redirect(w, r, away, http.StatusFound)
+			return
+		}
+		got = append(got, r.URL.Path+" "+r.Header.Get("X-Token"))
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	away = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, home+"/admin", http.StatusFound)
+	})
+	source := newSource(t, home+"/movie", &httpsource.Options{Header: http.Header{"X-Token": {"secret"}}})
+	_, err := source.Stat(testContext(t))
+	if fmt.Sprint(got) != "[/admin ]" {
+		t.Errorf("steered requests were %q", got)
+	}
+	if err == nil || !strings.Contains(err.Error(), "Options.Header was not sent, as a redirect led to "+away) {
+		t.Errorf("error is %v", err)
+	}
+	if _, err := newSource(t, home+"/movie", nil).Stat(testContext(t)); err == nil || strings.Contains(err.Error(), "Options.Header") {
+		t.Errorf("without header: %v", err)
 	}
 }
 

@@ -21,11 +21,13 @@ const (
 )
 
 // get asks for the data and returns the answer once its header is there,
-// whatever its status. It follows redirects.
+// whatever its status. It follows redirects. Options.Header goes along until one
+// leaves the origin of the URL, and not again if another leads back there: another
+// server would have chosen what is asked for with it.
 func (s *Source) get(ctx context.Context, header http.Header) (*flow, error) {
-	target := s.url
+	target, away := s.url, httpx.Origin{}
 	for range maxRedirects + 1 {
-		f, err := s.send(ctx, target, header)
+		f, err := s.send(ctx, target, away, header)
 		if err != nil {
 			return nil, err
 		}
@@ -35,6 +37,9 @@ func (s *Source) get(ctx context.Context, header http.Header) (*flow, error) {
 		f.close()
 		if target, err = f.redirected(target); err != nil {
 			return nil, err
+		}
+		if o := httpx.OriginOf(target); away == (httpx.Origin{}) && o != httpx.OriginOf(s.url) {
+			away = o
 		}
 	}
 	return nil, &tus.Error{Method: http.MethodGet, URL: httpx.RedactURL(s.url), Err: fmt.Errorf("more than %d redirects", maxRedirects)}
@@ -67,8 +72,9 @@ func (f *flow) redirected(from *url.URL) (*url.URL, error) {
 	return to, nil
 }
 
-// send is one request. The answer is bound to ctx until it is bound to another.
-func (s *Source) send(ctx context.Context, target *url.URL, header http.Header) (*flow, error) {
+// send is one request. The response is bound to ctx until it is bound to another.
+// away is the first other origin that redirects led to.
+func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, header http.Header) (*flow, error) {
 	if ctx.Err() != nil {
 		return nil, contextError(ctx)
 	}
@@ -80,8 +86,10 @@ func (s *Source) send(ctx context.Context, target *url.URL, header http.Header) 
 		return nil, fmt.Errorf("%w: %s cannot be requested", tus.ErrInvalidInput, f.url)
 	}
 	req.Header.Set("User-Agent", userAgent)
-	if httpx.OriginOf(target) == httpx.OriginOf(s.url) {
+	if away == (httpx.Origin{}) {
 		s.addCallerHeaders(req)
+	} else if len(s.header) > 0 {
+		f.withheld = away
 	}
 	for name, values := range header {
 		req.Header[name] = values

@@ -32,8 +32,8 @@ type Options struct {
 	HTTPClient *http.Client
 
 	// Header is added to the requests that go to the origin (scheme, host and
-	// port) of the URL, and to no others. This is the place for Authorization and
-	// Cookie.
+	// port) of the URL, and to no others; nor back to it, where a redirect leads by way
+	// of another origin. This is the place for Authorization and Cookie.
 	Header http.Header
 
 	// Identity is what an upload of the source is recognised by in another process,
