@@ -126,6 +126,7 @@ type Client struct {
 	checksums     *checksum.Set
 	hooks         hookSet
 	log           *slog.Logger
+	redactor      httpx.Redactor
 	probe         *capabilityProbe
 }
 
@@ -165,7 +166,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	c.hooks = hookSet{&hooks}
 	if opts.Logger != nil {
 		c.log = opts.Logger
-		c.hooks = append(c.hooks, logHooks(opts.Logger))
+		c.hooks = append(c.hooks, logHooks(opts.Logger, c.redactor.URL))
 	}
 	if opts.MaxConnections < 0 {
 		return nil, fmt.Errorf("%w: at most %d connections", ErrInvalidInput, opts.MaxConnections)
@@ -207,8 +208,10 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 			c.header.Set("Authorization", "Basic "+
 				base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
 		}
+		c.redactor.AddLogin(user)
 		u.User = nil
 	}
+	c.redactor.AddHeader(c.header)
 	c.endpoint = u
 	c.http = httpClient(opts)
 	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {

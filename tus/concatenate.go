@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // concatenate is the step of StateConcatenating: it creates the final upload,
@@ -37,7 +36,7 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	}
 	made, err := u.client.create(ctx, wish, u.hooks, u.meter)
 	if err == nil && ps.has(made.url) {
-		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, httpx.RedactURL(made.url))
+		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, u.client.redactor.URL(made.url))
 		return StateFailed, err
 	}
 	if err != nil {
@@ -180,7 +179,7 @@ func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
 		return next, err
 	case !info.Complete():
 		err := fmt.Errorf("%w: %s %d", errStillConcatenating, headerUploadOffset, info.Offset)
-		return StateConcatenating, &Error{Method: http.MethodHead, URL: httpx.RedactURL(at), StatusCode: info.Response.StatusCode, Err: err}
+		return StateConcatenating, &Error{Method: http.MethodHead, URL: u.client.redactor.URL(at), StatusCode: info.Response.StatusCode, Err: err}
 	}
 	u.parts.confirmed = true
 	return StateReady, nil

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // concatenationTimeout is how long a server may be silent while it makes a final
@@ -86,10 +84,10 @@ func (c *Client) readCreation(r *request, resp *Response) (created, error) {
 	if location == "" {
 		return created{}, r.fail(resp, ErrNoLocation)
 	}
-	to, err := c.follow(r.answered, location)
+	to, err := c.follow(r, location)
 	if err == nil && !to.trusted() && c.trusts(to.url) {
 		// Later requests to it would take the credentials to a URL of its choice.
-		err = fmt.Errorf("%w: %v named the upload URL %s, but is not one of Options.TrustedOrigins", ErrProtocol, to.foreign, httpx.RedactURL(to.url))
+		err = fmt.Errorf("%w: %v named the upload URL %s, but is not one of Options.TrustedOrigins", ErrProtocol, to.foreign, c.redactor.URL(to.url))
 	}
 	if err != nil {
 		return created{}, r.fail(resp, err)

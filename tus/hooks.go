@@ -52,7 +52,8 @@ type UploadURLEvent struct {
 	// Name is the source's name, perhaps empty.
 	Name string
 	// URL is the upload URL as it can be given to [Client.Resume], unless it is that
-	// of a final upload, whose parts take the bytes. It may hold secrets in its query.
+	// of a final upload, whose parts take the bytes. It may hold secrets in its query,
+	// or in its path where the server repeats one there.
 	URL string
 	// Expires is when the server will forget an unfinished upload; zero if it
 	// did not say.

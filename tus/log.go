@@ -5,13 +5,11 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-
-	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // logHooks write down what happens, without credentials and without the queries
 // of URLs.
-func logHooks(log *slog.Logger) *Hooks {
+func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 	// at is the upload URL; that of u, if it is empty.
 	say := func(level slog.Level, text string, u *Uploader, name, at string, attrs ...slog.Attr) {
 		ctx := context.Background()
@@ -25,15 +23,15 @@ func logHooks(log *slog.Logger) *Hooks {
 			at = u.URL()
 		}
 		about := []slog.Attr{slog.String("name", name)} // of several uploads, perhaps
-		if at = urlForLog(at); at != "" {
-			about = append(about, slog.String("url", at))
+		if parsed, err := url.Parse(at); err == nil && at != "" {
+			about = append(about, slog.String("url", redactURL(parsed)))
 		}
 		log.LogAttrs(ctx, level, text, append(about, attrs...)...)
 	}
 	return &Hooks{
 		AfterResponse: func(req *http.Request, resp *Response) {
 			attrs := []slog.Attr{
-				slog.String("method", req.Method), slog.String("url", httpx.RedactURL(req.URL)), slog.Int("status", resp.StatusCode),
+				slog.String("method", req.Method), slog.String("url", redactURL(req.URL)), slog.Int("status", resp.StatusCode),
 			}
 			if from := req.Header.Get(headerUploadOffset); from != "" {
 				attrs = append(attrs, slog.String("offset", from))
@@ -80,13 +78,4 @@ func stateLevel(e StateEvent) slog.Level {
 		return slog.LevelInfo
 	}
 	return slog.LevelDebug
-}
-
-// urlForLog is empty for what is not a URL.
-func urlForLog(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return httpx.RedactURL(u)
 }

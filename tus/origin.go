@@ -49,16 +49,18 @@ func (c *Client) destination(from destination, u *url.URL) destination {
 	return to
 }
 
-// follow resolves a Location against the URL of the request.
-func (c *Client) follow(from destination, location string) (destination, error) {
+// follow resolves the Location header of the response to r.
+func (c *Client) follow(r *request, location string) (destination, error) {
+	from := r.answered
 	u, err := resolveLocation(from.url, location)
 	if err != nil {
 		return destination{}, err
 	}
+	c.redactor.NoteEcho(r.secrets(), from.url, u)
 	// A server, often one that does not know of the proxy before it, must not make
 	// an upload leave https.
 	if from.url.Scheme == "https" && u.Scheme == "http" && !c.trusts(u) {
-		return destination{}, fmt.Errorf("%w: it leads from https to %s, which is not a trusted origin", ErrProtocol, httpx.RedactURL(u))
+		return destination{}, fmt.Errorf("%w: it leads from https to %s, which is not a trusted origin", ErrProtocol, c.redactor.URL(u))
 	}
 	return c.destination(from, u), nil
 }

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/url"
 	"time"
-
-	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // position is the place of a part in its parallel upload. A nil *position is
@@ -68,7 +66,7 @@ func (p *position) created(ctx context.Context, at *url.URL) error {
 	u.parts.saving.Lock()
 	defer u.parts.saving.Unlock()
 	if u.parts.has(at) {
-		return fmt.Errorf("%w %s", errURLTaken, httpx.RedactURL(at))
+		return fmt.Errorf("%w %s", errURLTaken, u.client.redactor.URL(at))
 	}
 	again := p.part.location() != nil
 	p.part.locate(at)

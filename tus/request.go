@@ -39,10 +39,11 @@ type request struct {
 	stall time.Duration // 0: the client's
 
 	// Set by the exchange. They are not part of the Response, which people print.
-	answered destination   // after redirects
-	withheld bool          // the client has credentials, and they were not sent
-	secrets  httpx.Secrets // what was sent and must not show in errors
-	sent     int64         // bytes of the payload that left before the answer
+	answered destination          // after redirects
+	shown    string               // the URL of answered, for errors
+	withheld bool                 // the client has credentials, and they were not sent
+	secrets  func() httpx.Secrets // what was sent and must not show in errors
+	sent     int64                // bytes of the payload that left before the answer
 
 	overridden bool // it went as POST
 }
@@ -82,7 +83,7 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 		if location == "" {
 			return nil, r.fail(resp, fmt.Errorf("%w: redirect without %s", ErrProtocol, headerLocation))
 		}
-		next, err := c.follow(to, location)
+		next, err := c.follow(r, location)
 		if err != nil {
 			return nil, r.fail(resp, err)
 		}
@@ -91,7 +92,7 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 		}
 		to = next
 	}
-	return nil, &Error{Method: r.method, URL: httpx.RedactURL(r.url), Offset: r.offset,
+	return nil, &Error{Method: r.method, URL: c.redactor.URL(r.url), Offset: r.offset,
 		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
 }
 
@@ -119,7 +120,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	reqCtx = httptrace.WithClientTrace(reqCtx, dog.trace())
 
 	failed := func(err error) error {
-		return &Error{Method: r.method, URL: httpx.RedactURL(to.url), Offset: r.offset, Err: r.redact(err)}
+		return &Error{Method: r.method, URL: c.redactor.URL(to.url), Offset: r.offset, Err: r.redact(err)}
 	}
 	p := payload{client: c, request: r, dog: dog}
 	defer p.stop()
@@ -136,8 +137,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	if ctx.Err() != nil { // by a hook, perhaps
 		return nil, &unsentError{contextError(ctx)}
 	}
-	r.secrets = nil
-	r.secrets.AddRequest(req, c.http.Jar)
+	r.secrets = c.redactor.Sent(c.http, req)
 	r.meter.request(r.method)
 	// The end of the request closes the source: net/http waits for a Read.
 	defer context.AfterFunc(reqCtx, p.stop)()
@@ -177,7 +177,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		content, _ = io.ReadAll(io.LimitReader(raw.Body, maxResponseBody))
 	}
 	resp := &Response{StatusCode: raw.StatusCode, Header: raw.Header, Body: content}
-	r.answered = to
+	r.answered, r.shown = to, c.redactor.URL(to.url)
 	p.stop() // of an early answer the body is still being sent
 	r.sent = p.sent()
 	r.hooksOf(c).afterResponse(req, resp)
@@ -313,7 +313,7 @@ func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
 func (r *request) fail(resp *Response, cause error) error {
 	said, words := r.message(resp)
 	e := &Error{
-		Method: r.method, URL: httpx.RedactURL(r.answered.url), StatusCode: resp.StatusCode, Offset: r.offset,
+		Method: r.method, URL: r.shown, StatusCode: resp.StatusCode, Offset: r.offset,
 		Message: words, interrupted: interrupted(said), Err: r.redact(cause),
 	}
 	if wait, ok := httpx.ParseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // create is the step of StateCreating.
@@ -283,7 +281,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	}
 	if u.given && info.Concat == ConcatFinal && !info.Complete() {
 		return StateFailed, fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",
-			ErrInvalidInput, httpx.RedactURL(u.url))
+			ErrInvalidInput, u.client.redactor.URL(u.url))
 	}
 	if err := u.matches(info); err != nil {
 		return StateFailed, err

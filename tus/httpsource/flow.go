@@ -19,7 +19,8 @@ const maxDrain = 4 << 10
 
 // flow is an answer and its body. A wait of the stall timeout cuts it.
 type flow struct {
-	url      string // that answered, for errors
+	url      string               // of the request, for errors
+	secrets  func() httpx.Secrets // that errors must not show
 	resp     *http.Response
 	left     int64        // bytes to come; -1 if only the end of the body tells
 	withheld httpx.Origin // for which Options.Header was left out; zero if it was not
@@ -148,22 +149,22 @@ func (f *flow) checkEncoding() error {
 	return nil
 }
 
-// failed makes the error for an answer that cannot be used.
+// failed makes the error for a response that cannot be used.
 func (f *flow) failed(cause error) error {
-	return &tus.Error{Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode, Err: cause}
+	return f.error(tus.Error{StatusCode: f.resp.StatusCode, Err: cause})
 }
 
 // unexpected makes the error for a status that is not the one hoped for.
 func (f *flow) unexpected() error {
-	wait, _ := httpx.ParseRetryAfter(f.resp.Header.Get("Retry-After"), time.Now())
-	e := &tus.Error{Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode, RetryAfter: wait}
+	e := tus.Error{StatusCode: f.resp.StatusCode}
+	e.RetryAfter, _ = httpx.ParseRetryAfter(f.resp.Header.Get("Retry-After"), time.Now())
 	if refused := e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden; refused && f.withheld != (httpx.Origin{}) {
 		e.Err = fmt.Errorf("Options.Header was not sent, as a redirect led to %v", f.withheld)
 	}
-	return e
+	return f.error(e)
 }
 
-// broken makes the error for an answer that did not come, or not to its end: as
+// broken makes the error for a response that did not come, or not to its end: as
 // if there was none, it has no status.
 func (f *flow) broken(cause error) error {
 	if stalled := context.Cause(f.ctx); errors.Is(stalled, tus.ErrStalled) {
@@ -175,5 +176,11 @@ func (f *flow) broken(cause error) error {
 		// repeats the whole URL.
 		cause = errLocation
 	}
-	return &tus.Error{Method: http.MethodGet, URL: f.url, Err: cause}
+	return f.error(tus.Error{Err: cause})
+}
+
+// error completes an error about this request, without secrets.
+func (f *flow) error(e tus.Error) error {
+	e.Method, e.URL, e.Err = http.MethodGet, f.url, f.secrets().Redact(e.Err)
+	return &e
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -106,6 +107,51 @@ func TestRedirect_OtherHostGetsNoHeaderBack(t *testing.T) {
 	}
 	if _, err := newSource(t, home+"/movie", nil).Stat(testContext(t)); err == nil || strings.Contains(err.Error(), "Options.Header") {
 		t.Errorf("without header: %v", err)
+	}
+}
+
+func TestErrors_EchoedSecretsAreRedacted(t *testing.T) {
+	const token = "token/of+the=caller"
+	for name, location := range map[string]string{
+		"path": "/files/" + token, "escaped path": "/files/" + url.PathEscape(token), "scheme": "ftp://h/" + token, "other host": "http://127.0.0.1:1/" + token,
+	} {
+		at := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/movie" {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			w.Header().Set("Location", location)
+			w.WriteHeader(http.StatusFound)
+		})
+		source := newSource(t, at+"/movie", &httpsource.Options{
+			Header: http.Header{"Authorization": {"Bearer " + token}}, Retry: tus.RetryPolicy{MaxRetries: -1},
+		})
+		_, err := source.Stat(testContext(t))
+		if err == nil || strings.Contains(err.Error(), "caller") || !strings.Contains(err.Error(), "/[redacted]") {
+			t.Errorf("%s: error is %v", name, err)
+		}
+	}
+	// In a header that an error quotes, and by a proxy in the status.
+	served := newSite(randomBytes(100))
+	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		w.Header().Set("Content-Encoding", r.Header.Get("X-Token"))
+		return false
+	}
+	_, err := newSource(t, served.start(t), &httpsource.Options{Header: http.Header{"X-Token": {token}}}).Stat(testContext(t))
+	if err == nil || strings.Contains(err.Error(), "caller") {
+		t.Errorf("error is %v", err)
+	}
+	proxy, _ := url.Parse(serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			fmt.Fprintf(conn, "HTTP/1.1 403 no access with %s\r\n\r\n", r.Header.Get("Proxy-Authorization"))
+			conn.Close()
+		}
+	}))
+	proxy.User = url.UserPassword("alice", token)
+	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}
+	_, err = newSource(t, "https://source.test/movie", &httpsource.Options{HTTPClient: client, Retry: tus.RetryPolicy{MaxRetries: -1}}).Stat(testContext(t))
+	if err == nil || !strings.HasSuffix(err.Error(), "no access with [redacted]") {
+		t.Errorf("error is %v", err)
 	}
 }
 

@@ -35,14 +35,14 @@ func (s *Source) get(ctx context.Context, header http.Header) (*flow, error) {
 			return f, nil
 		}
 		f.close()
-		if target, err = f.redirected(target); err != nil {
+		if target, err = s.redirected(f, target); err != nil {
 			return nil, err
 		}
 		if o := httpx.OriginOf(target); away == (httpx.Origin{}) && o != httpx.OriginOf(s.url) {
 			away = o
 		}
 	}
-	return nil, &tus.Error{Method: http.MethodGet, URL: httpx.RedactURL(s.url), Err: fmt.Errorf("more than %d redirects", maxRedirects)}
+	return nil, &tus.Error{Method: http.MethodGet, URL: s.redactor.URL(s.url), Err: fmt.Errorf("more than %d redirects", maxRedirects)}
 }
 
 func redirects(status int) bool {
@@ -56,8 +56,8 @@ func redirects(status int) bool {
 
 var errLocation = errors.New("redirect without a valid Location")
 
-// redirected is where an answer leads to.
-func (f *flow) redirected(from *url.URL) (*url.URL, error) {
+// redirected returns where the response to a request for from leads to.
+func (s *Source) redirected(f *flow, from *url.URL) (*url.URL, error) {
 	location := f.resp.Header.Get("Location")
 	if location == "" {
 		return nil, f.failed(errLocation)
@@ -66,8 +66,9 @@ func (f *flow) redirected(from *url.URL) (*url.URL, error) {
 	if err != nil {
 		return nil, f.failed(fmt.Errorf("redirect: %w", err))
 	}
+	s.redactor.NoteEcho(f.secrets(), from, to)
 	if from.Scheme == "https" && to.Scheme == "http" {
-		return nil, f.failed(fmt.Errorf("redirect from https to %s", httpx.RedactURL(to)))
+		return nil, f.failed(fmt.Errorf("redirect from https to %s", s.redactor.URL(to)))
 	}
 	return to, nil
 }
@@ -79,7 +80,7 @@ func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, h
 		return nil, contextError(ctx)
 	}
 	reqCtx, cancel := context.WithCancelCause(untraced{context.WithoutCancel(ctx)})
-	f := &flow{url: httpx.RedactURL(target), ctx: reqCtx, cancel: cancel, stall: s.stall}
+	f := &flow{url: s.redactor.URL(target), ctx: reqCtx, cancel: cancel, stall: s.stall}
 	req, err := http.NewRequestWithContext(reqCtx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		cancel(nil)
@@ -98,6 +99,7 @@ func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, h
 	// lengths.
 	req.Header.Set("Accept-Encoding", "identity")
 
+	f.secrets = s.redactor.Sent(s.client, req)
 	f.bind(ctx)
 	f.arm()
 	f.resp, err = s.client.Do(req)

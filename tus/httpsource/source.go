@@ -62,13 +62,14 @@ type Options struct {
 // Source is the data at a URL, for [tus.Client.Upload] and its like. It is safe
 // for concurrent use, and its readers are independent of each other.
 type Source struct {
-	url     *url.URL // without userinfo and fragment
-	id      string   // what it is recognised by
-	header  http.Header
-	client  *http.Client
-	stall   time.Duration // 0 for no limit
-	retry   tus.RetryPolicy
-	onRetry func(tus.RetryEvent)
+	url      *url.URL // without userinfo and fragment
+	id       string   // what it is recognised by
+	header   http.Header
+	redactor httpx.Redactor
+	client   *http.Client
+	stall    time.Duration // 0 for no limit
+	retry    tus.RetryPolicy
+	onRetry  func(tus.RetryEvent)
 
 	kept     atomic.Pointer[kept]    // where the next reader may go on, without ranges
 	newest   atomic.Pointer[reader]  // the reader that was opened last
@@ -115,8 +116,10 @@ func New(rawURL string, opts *Options) (*Source, error) {
 			s.header.Set("Authorization", "Basic "+
 				base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
 		}
+		s.redactor.AddLogin(user)
 		u.User = nil
 	}
+	s.redactor.AddHeader(s.header)
 	s.turn <- struct{}{}
 	return s, nil
 }
