@@ -29,7 +29,8 @@ type Options struct {
 	// HTTPClient sends the requests. nil means a client with [NewTransport] and
 	// no total timeout. A client given here is used as it is, except that
 	// redirects are followed by this package; mind that its Timeout, if any,
-	// covers the sending of a whole request body.
+	// covers the sending of a whole request body. Its Jar, if any, chooses by its own
+	// rules which URLs get its cookies.
 	HTTPClient *http.Client
 
 	// Header is added to the requests that go to the origin (scheme, host and

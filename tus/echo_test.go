@@ -1,7 +1,6 @@
 package tus_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
@@ -9,6 +8,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -17,13 +18,28 @@ import (
 )
 
 // texts collects everything that a client shows of what it does.
-type texts struct{ buffer bytes.Buffer }
+type texts struct {
+	mu     sync.Mutex
+	buffer strings.Builder
+}
 
-func (s *texts) add(what any) { fmt.Fprintf(&s.buffer, "%v\n%+v\n", what, what) }
+func (s *texts) Write(text []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buffer.Write(text)
+}
+
+func (s *texts) add(what any) { fmt.Fprintf(s, "%v\n%+v\n", what, what) }
+
+func (s *texts) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buffer.String()
+}
 
 func (s *texts) opts() *tus.Options {
 	return &tus.Options{
-		Logger: slog.New(slog.NewTextHandler(&s.buffer, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger: slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Hooks: tus.Hooks{
 			OnRetry:       func(e tus.RetryEvent) { s.add(e.Err) },
 			OnStateChange: func(e tus.StateEvent) { s.add(e.Err) },
@@ -48,14 +64,14 @@ func TestEcho_TokenInUploadURLIsRedacted(t *testing.T) {
 			for _, opts := range []*tus.UploadOptions{whole(), chunked(), {Parallel: 2, MinPartSize: 1000}} {
 				t.Run(fmt.Sprint(form, " ", name, " ", opts.Parallel), func(t *testing.T) {
 					echoed := escape(token)
-					asked := 0
+					var asked atomic.Int32
 					srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("Tus-Resumable", "1.0.0")
 						w.Header().Set("Tus-Extension", "creation,concatenation")
 						switch {
 						case r.Method == "OPTIONS":
 						case strings.Contains(r.RequestURI, echoed):
-							asked++
+							asked.Add(1)
 							w.WriteHeader(http.StatusInternalServerError)
 							fmt.Fprintf(w, "cannot %s %s", r.Method, r.RequestURI)
 						default:
@@ -80,10 +96,10 @@ func TestEcho_TokenInUploadURLIsRedacted(t *testing.T) {
 							t.Errorf("stored URL is %q", rec.UploadURL)
 						}
 					}
-					if asked < 2 {
-						t.Errorf("upload URL was asked for %d times", asked)
+					if n := asked.Load(); n < 2 {
+						t.Errorf("upload URL was asked for %d times", n)
 					}
-					if text := shown.buffer.String(); strings.Contains(text, "token") || !strings.Contains(text, "[redacted]/1") {
+					if text := shown.String(); strings.Contains(text, "token") || !strings.Contains(text, "[redacted]/1") {
 						t.Errorf("shown: %s", text)
 					}
 				})
@@ -118,7 +134,7 @@ func TestEcho_OldTokenOfHookIsRedacted(t *testing.T) {
 			shown.add(err)
 		}
 	}
-	if text := shown.buffer.String(); requests < 2 || strings.Contains(text, planted) || !strings.Contains(text, "/files/[redacted]") {
+	if text := shown.String(); requests < 2 || strings.Contains(text, planted) || !strings.Contains(text, "/files/[redacted]") {
 		t.Errorf("%d requests, shown: %s", requests, text)
 	}
 }
@@ -141,7 +157,7 @@ func TestEcho_TokenInForeignURLIsRedacted(t *testing.T) {
 	_, err = client.Resume(testContext(t), home.Endpoint()+"1", tus.Bytes(nil), nil)
 	shown.add(err)
 	shown.add(client.Terminate(testContext(t), home.Endpoint()+"1"))
-	if text := shown.buffer.String(); strings.Contains(text, planted) || !strings.Contains(text, "Options.TrustedOrigins") {
+	if text := shown.String(); strings.Contains(text, planted) || !strings.Contains(text, "Options.TrustedOrigins") {
 		t.Errorf("shown: %s", text)
 	}
 }
@@ -162,9 +178,9 @@ func TestEcho_ProxyLoginIsRedacted(t *testing.T) {
 	login := base64.StdEncoding.EncodeToString([]byte("alice:" + password))
 	for name, endpoint := range map[string]string{"http": "http://tus.test/files/", "https": "https://tus.test/files/"} {
 		t.Run(name, func(t *testing.T) {
-			asked := 0
+			var asked atomic.Int32
 			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked++
+				asked.Add(1)
 				got := r.Header.Get("Proxy-Authorization")
 				if r.Method != http.MethodConnect {
 					w.WriteHeader(http.StatusForbidden)
@@ -194,8 +210,8 @@ func TestEcho_ProxyLoginIsRedacted(t *testing.T) {
 			shown.add(err)
 			_, err = client.Info(testContext(t), endpoint+"1")
 			shown.add(err)
-			if text := shown.buffer.String(); asked == 0 || strings.Contains(text, planted) || strings.Contains(text, login) || !strings.Contains(text, "no access with [redacted]") {
-				t.Errorf("%d requests, shown: %s", asked, text)
+			if text := shown.String(); asked.Load() == 0 || strings.Contains(text, planted) || strings.Contains(text, login) || !strings.Contains(text, "no access with [redacted]") {
+				t.Errorf("%d requests, shown: %s", asked.Load(), text)
 			}
 		})
 	}

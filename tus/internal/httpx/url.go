@@ -90,12 +90,12 @@ func ParseURL(kind, raw string) (*url.URL, error) {
 func Resolve(base *url.URL, location string) (*url.URL, error) {
 	ref, err := url.Parse(strings.TrimSpace(location))
 	if err != nil {
-		return nil, errors.New("Location is not a URL")
+		return nil, errors.New("header Location is not a URL")
 	}
 	u := base.ResolveReference(ref)
 	u.User = nil
 	if err := normalize(u); err != nil {
-		return nil, fmt.Errorf("Location %s: %w", RedactURL(u), err)
+		return nil, fmt.Errorf("header Location %s: %w", RedactURL(u), err)
 	}
 	keepZone(u, base)
 	return u, nil
@@ -156,8 +156,8 @@ func escapeQuery(query string) string {
 	return b.String()
 }
 
-// RedactURL returns u without userinfo, query and fragment, and without all that
-// follows the scheme where that is not told apart, as in "user:password@host".
+// RedactURL returns u without userinfo, query and fragment. Of an opaque URL, as
+// package url parses "user:password@host", it keeps only the scheme.
 func RedactURL(u *url.URL) string {
 	r := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	if u.Opaque != "" {
