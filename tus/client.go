@@ -16,6 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 const (
@@ -28,7 +29,8 @@ type Options struct {
 	// HTTPClient sends the requests. nil means a client with [NewTransport] and
 	// no total timeout. A client given here is used as it is, except that
 	// redirects are followed by this package; mind that its Timeout, if any,
-	// covers the sending of a whole request body.
+	// covers the sending of a whole request body. Its Jar, if any, chooses by its own
+	// rules which URLs get its cookies.
 	HTTPClient *http.Client
 
 	// Header is added to the requests that go to the origin (scheme, host and
@@ -39,7 +41,9 @@ type Options struct {
 	// TrustedOrigins are further origins, such as "https://uploads.example.org",
 	// that may receive Header when the server names them in a Location or a
 	// redirect. Path and query of one mean nothing. Listing an http origin here also
-	// permits that step down from https.
+	// permits that step down from https. Once a redirect has led to an origin that is
+	// not trusted, the rest of that request goes without Header, also back at a
+	// trusted origin.
 	TrustedOrigins []string
 
 	// Retry says how uploads go on after failures.
@@ -108,7 +112,7 @@ type Client struct {
 	endpoint      *url.URL
 	http          *http.Client
 	header        http.Header
-	trusted       map[origin]bool
+	trusted       map[httpx.Origin]bool
 	retry         RetryPolicy
 	stallTimeout  time.Duration
 	overridePatch bool
@@ -123,6 +127,7 @@ type Client struct {
 	checksums     *checksum.Set
 	hooks         hookSet
 	log           *slog.Logger
+	redactor      httpx.Redactor
 	probe         *capabilityProbe
 }
 
@@ -145,7 +150,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	}
 	c := &Client{
 		header:        http.Header{},
-		trusted:       map[origin]bool{originOf(u): true},
+		trusted:       map[httpx.Origin]bool{httpx.OriginOf(u): true},
 		retry:         opts.Retry,
 		stallTimeout:  opts.StallTimeout,
 		overridePatch: opts.OverridePatchMethod,
@@ -162,7 +167,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	c.hooks = hookSet{&hooks}
 	if opts.Logger != nil {
 		c.log = opts.Logger
-		c.hooks = append(c.hooks, logHooks(opts.Logger))
+		c.hooks = append(c.hooks, logHooks(opts.Logger, c.redactor.URL))
 	}
 	if opts.MaxConnections < 0 {
 		return nil, fmt.Errorf("%w: at most %d connections", ErrInvalidInput, opts.MaxConnections)
@@ -193,7 +198,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.trusted[originOf(t)] = true
+		c.trusted[httpx.OriginOf(t)] = true
 	}
 	if err := c.setHeader(opts.Header); err != nil {
 		return nil, err
@@ -204,8 +209,10 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 			c.header.Set("Authorization", "Basic "+
 				base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
 		}
+		c.redactor.AddLogin(user)
 		u.User = nil
 	}
+	c.redactor.AddHeader(c.header)
 	c.endpoint = u
 	c.http = httpClient(opts)
 	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
@@ -222,8 +229,8 @@ func nilPointer(v any) bool {
 }
 
 func (c *Client) setHeader(h http.Header) error {
-	if err := validHeaders(h); err != nil {
-		return err
+	if err := httpx.ValidHeaders(h); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
 	}
 	for name, values := range h {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
@@ -303,13 +310,4 @@ func (c *Client) Endpoint() string { return c.endpoint.String() }
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // trusts reports whether u may see the caller's headers.
-func (c *Client) trusts(u *url.URL) bool { return c.trusted[originOf(u)] }
-
-// refuseDowngrade keeps an upload from leaving https because a server (often
-// one that does not know of the proxy before it) says so.
-func (c *Client) refuseDowngrade(from, to *url.URL) error {
-	if from.Scheme == "https" && to.Scheme == "http" && !c.trusts(to) {
-		return fmt.Errorf("%w: it leads from https to %s, which is not a trusted origin", ErrProtocol, redactURL(to))
-	}
-	return nil
-}
+func (c *Client) trusts(u *url.URL) bool { return c.trusted[httpx.OriginOf(u)] }

@@ -33,7 +33,7 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	}
 	made, err := u.client.create(ctx, request, u.hooks, u.meter)
 	if err == nil && ps.has(made.url) {
-		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, redactURL(made.url))
+		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, u.client.redactor.URL(made.url))
 		return StateFailed, err
 	}
 	if err != nil {
@@ -122,7 +122,7 @@ func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
 	info, err := u.client.head(ctx, at, u.hooks, u.meter)
 	err = u.judgeGone(ctx, at, err)
 	if err == nil && !info.Complete() {
-		err = &Error{Method: http.MethodHead, URL: redactURL(at), StatusCode: info.Response.StatusCode,
+		err = &Error{Method: http.MethodHead, URL: u.client.redactor.URL(at), StatusCode: info.Response.StatusCode,
 			Err: fmt.Errorf("%w: %s %d", errStillConcatenating, headerUploadOffset, info.Offset)}
 		return StateConcatenating, err
 	}

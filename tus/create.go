@@ -2,6 +2,7 @@ package tus
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -83,14 +84,15 @@ func (c *Client) readCreation(r *request, resp *Response) (created, error) {
 	if location == "" {
 		return created{}, r.fail(resp, ErrNoLocation)
 	}
-	u, err := resolveLocation(r.answered, location)
-	if err == nil {
-		err = c.refuseDowngrade(r.answered, u)
+	to, err := c.follow(r, location)
+	if err == nil && !to.trusted() && c.trusts(to.url) {
+		// Later requests to it would take the credentials to a URL of its choice.
+		err = fmt.Errorf("%w: %v named the upload URL %s, but is not one of Options.TrustedOrigins", ErrProtocol, to.foreign, c.redactor.URL(to.url))
 	}
 	if err != nil {
 		return created{}, r.fail(resp, err)
 	}
-	made := created{url: u, expires: parseExpires(resp.Header), response: resp}
+	made := created{url: to.url, expires: parseExpires(resp.Header), response: resp}
 	if r.payload != nil {
 		// An absent Upload-Offset means that the payload was ignored.
 		made.offset, _, err = parseInteger(resp.Header, headerUploadOffset)

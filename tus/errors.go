@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -376,16 +375,6 @@ func wasAborted(err error) bool {
 
 // errSource marks errors that the source returned while it was read.
 var errSource = errors.New("reading the source")
-
-// stripURL takes the URL out of errors of net/http: url.Error repeats it whole,
-// with whatever secret the query holds.
-func stripURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
 
 // contextError is the error of a context that ended, with its cause if the
 // caller gave one: both match errors.Is.

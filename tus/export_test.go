@@ -1,5 +1,7 @@
 package tus
 
+import "github.com/seed-175555ba/tus-go/tus/internal/httpx"
+
 // The readers of what servers send, for the fuzz tests only. Every other test
 // uses the public API.
 var (
@@ -8,8 +10,8 @@ var (
 	ParseInteger    = parseInteger
 	ParseList       = parseList
 	ParseMetadata   = parseMetadata
-	ParseRetryAfter = parseRetryAfter
+	ParseRetryAfter = httpx.ParseRetryAfter
 	ParseURL        = parseURL
-	RedactURL       = redactURL
+	RedactURL       = httpx.RedactURL
 	ResolveLocation = resolveLocation
 )

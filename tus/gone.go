@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // errNotTus is a response without Tus-Resumable where the server has to send it. A proxy
@@ -56,7 +58,7 @@ func (c *Client) confirmGone(ctx context.Context, upload *url.URL, err error, ho
 		return err
 	}
 	at := c.endpoint
-	if originOf(upload) != originOf(at) { // then the endpoint says nothing about it
+	if httpx.OriginOf(upload) != httpx.OriginOf(at) { // then the endpoint says nothing about it
 		at = upload
 	}
 	resp, failed := c.do(ctx, &request{method: http.MethodOptions, url: at, hooks: hooks, meter: m})

@@ -14,9 +14,9 @@ import (
 // Client that send requests: they may wait for the request that runs the hook.
 type Hooks struct {
 	// BeforeRequest runs before every attempt of every request, for example to
-	// renew a token or to sign the request. It may change the headers. On a
-	// request to an origin that is not trusted its changes to headers are
-	// dropped. An error ends the upload, unless [RetryPolicy.ShouldRetry] says
+	// renew a token or to sign the request. It may change the headers and the URL.
+	// For a request that goes without [Options.Header], as its origin is not trusted,
+	// it gets a copy, and its changes are dropped. An error ends the upload, unless [RetryPolicy.ShouldRetry] says
 	// otherwise. A request that is answered with 401 is repeated once, so that this
 	// hook can renew what expired; a PATCH after the offset was asked for.
 	BeforeRequest func(*http.Request) error
@@ -52,7 +52,8 @@ type UploadURLEvent struct {
 	// Name is the source's name, perhaps empty.
 	Name string
 	// URL is the upload URL as it can be given to [Client.Resume], unless it is that
-	// of a final upload, whose parts take the bytes. It may hold secrets in its query.
+	// of a final upload, whose parts take the bytes. It may hold secrets in its query,
+	// or in its path where the server repeats one there.
 	URL string
 	// Expires is when the server will forget an unfinished upload; zero if it
 	// did not say.

@@ -9,7 +9,7 @@ import (
 
 // logHooks write down what happens, without credentials and without the queries
 // of URLs.
-func logHooks(log *slog.Logger) *Hooks {
+func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 	// at is the upload URL; that of u, if it is empty.
 	say := func(level slog.Level, text string, u *Uploader, name, at string, attrs ...slog.Attr) {
 		ctx := context.Background()
@@ -23,8 +23,8 @@ func logHooks(log *slog.Logger) *Hooks {
 			at = u.URL()
 		}
 		about := []slog.Attr{slog.String("name", name)} // of several uploads, perhaps
-		if at = urlForLog(at); at != "" {
-			about = append(about, slog.String("url", at))
+		if parsed, err := url.Parse(at); err == nil && at != "" {
+			about = append(about, slog.String("url", redactURL(parsed)))
 		}
 		log.LogAttrs(ctx, level, text, append(about, attrs...)...)
 	}
@@ -82,13 +82,4 @@ func stateLevel(e StateEvent) slog.Level {
 		}
 	}
 	return slog.LevelDebug
-}
-
-// urlForLog is empty for what is not a URL.
-func urlForLog(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return redactURL(u)
 }

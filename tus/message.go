@@ -31,6 +31,17 @@ func (r *request) message(resp *Response) (said, words string) {
 // not print.
 func (r *request) printable(text string) string { return r.clean(excerpt(r.clean(text))) }
 
+// clean takes the secrets out of what a server said.
+func (r *request) clean(text string) string { return r.secrets().Clean(text) }
+
+// redact hides the text of an error that repeats a secret.
+func (r *request) redact(err error) error {
+	if r.secrets == nil { // nothing was sent
+		return err
+	}
+	return r.secrets().Redact(err)
+}
+
 var htmlTitle = regexp.MustCompile(`(?is)<title[^>]*>([^<]*)</title`)
 
 // excerpt makes an answer's body fit for an error text: printable, on one

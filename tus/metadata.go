@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // Metadata is what an upload tells about itself in the Upload-Metadata header
@@ -24,7 +26,7 @@ func (m Metadata) Validate() error {
 		for i := range len(key) {
 			if c := key[i]; c <= ' ' || c == ',' || c >= 0x7f {
 				return fmt.Errorf("%w: metadata key %s: only ASCII without spaces and commas is allowed",
-					ErrInvalidInput, quoteShort(key))
+					ErrInvalidInput, httpx.QuoteShort(key))
 			}
 		}
 	}

@@ -66,7 +66,7 @@ func (p *position) created(ctx context.Context, at *url.URL) error {
 	u.parts.saving.Lock()
 	defer u.parts.saving.Unlock()
 	if u.parts.has(at) {
-		return fmt.Errorf("%w %s", errURLTaken, redactURL(at))
+		return fmt.Errorf("%w %s", errURLTaken, u.client.redactor.URL(at))
 	}
 	p.part.locate(at)
 	if u.parts.creating {

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 const (
@@ -37,9 +39,11 @@ type request struct {
 	stall time.Duration // 0: the client's
 
 	// Set by the exchange. They are not part of the Response, which people print.
-	answered *url.URL // by which URL, after redirects
-	secrets  []string // values of request headers that must not show in errors
-	sent     int64    // bytes of the payload that left before the answer
+	answered destination          // after redirects
+	shown    string               // the URL of answered, for errors
+	withheld bool                 // the client has credentials, and they were not sent
+	secrets  func() httpx.Secrets // what was sent and must not show in errors
+	sent     int64                // bytes of the payload that left before the answer
 
 	overridden bool // it went as POST
 }
@@ -66,13 +70,13 @@ type Response struct {
 // origin that is not trusted, and cuts a connection on which nothing moves.
 // Errors are *Error, or the error of ctx.
 func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
-	target := r.url
+	to := c.destination(destination{}, r.url)
 	for range maxRedirects + 1 {
-		resp, err := c.exchange(ctx, r, target)
+		resp, err := c.exchange(ctx, r, to)
 		if err == nil && resp.StatusCode == http.StatusMisdirectedRequest {
 			// The connection is of another host, perhaps: once more on a new one.
 			c.CloseIdleConnections()
-			resp, err = c.exchange(ctx, r, target)
+			resp, err = c.exchange(ctx, r, to)
 		}
 		if err != nil {
 			return nil, err
@@ -84,24 +88,21 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 		if location == "" {
 			return nil, r.fail(resp, fmt.Errorf("%w: redirect without %s", ErrProtocol, headerLocation))
 		}
-		next, err := resolveLocation(target, location)
+		next, err := c.follow(r, location)
 		if err != nil {
 			return nil, r.fail(resp, err)
 		}
-		if err := c.refuseDowngrade(target, next); err != nil {
-			return nil, r.fail(resp, err)
+		if httpx.OriginOf(next.url) == httpx.OriginOf(to.url) {
+			next.url.User = to.url.User // the caller's own; those of a Location are dropped
 		}
-		if originOf(next) == originOf(target) {
-			next.User = target.User // the caller's own; those of a Location are dropped
-		}
-		target = next
+		to = next
 	}
-	return nil, &Error{Method: r.method, URL: redactURL(r.url), Offset: r.offset,
+	return nil, &Error{Method: r.method, URL: c.redactor.URL(r.url), Offset: r.offset,
 		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
 }
 
 // exchange is one HTTP request and its answer.
-func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Response, error) {
+func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Response, error) {
 	if ctx.Err() != nil {
 		return nil, &unsentError{contextError(ctx)}
 	}
@@ -124,11 +125,11 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	reqCtx = httptrace.WithClientTrace(reqCtx, dog.trace())
 
 	failed := func(err error) error {
-		return &Error{Method: r.method, URL: redactURL(target), Offset: r.offset, Err: r.redact(err)}
+		return &Error{Method: r.method, URL: c.redactor.URL(to.url), Offset: r.offset, Err: r.redact(err)}
 	}
 	p := payload{client: c, request: r, dog: dog}
 	defer p.stop()
-	req, err := c.newRequest(reqCtx, r, target, &p)
+	req, err := c.newRequest(reqCtx, r, to, &p)
 	if err != nil {
 		switch cause := context.Cause(reqCtx); {
 		case ctx.Err() != nil:
@@ -141,7 +142,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 	if ctx.Err() != nil { // by a hook, perhaps
 		return nil, &unsentError{contextError(ctx)}
 	}
-	r.secrets = secretValues(req, c.http.Jar)
+	r.secrets = c.redactor.Sent(c.http, req)
 	r.meter.request(r.method)
 	// The end of the request closes the source: net/http waits for a Read.
 	defer context.AfterFunc(reqCtx, p.stop)()
@@ -156,7 +157,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		case source != nil:
 			return nil, failed(source)
 		}
-		err = stripURL(err)
+		err = httpx.StripURL(err)
 		var record tls.RecordHeaderError
 		if dog.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
 			// After the handshake that is a connection that broke, and may heal.
@@ -181,7 +182,7 @@ func (c *Client) exchange(ctx context.Context, r *request, target *url.URL) (*Re
 		content, _ = io.ReadAll(io.LimitReader(raw.Body, maxResponseBody))
 	}
 	resp := &Response{StatusCode: raw.StatusCode, Header: raw.Header, Body: content}
-	r.answered = target
+	r.answered, r.shown = to, c.redactor.URL(to.url)
 	p.stop() // of an early answer the body is still being sent
 	r.sent = p.sent()
 	r.hooksOf(c).afterResponse(req, resp)
@@ -240,16 +241,17 @@ func receiveWithin[T any](d time.Duration, answers <-chan T) (answer T, ok bool)
 
 // newRequest makes the HTTP request: protocol headers for everyone, the
 // caller's only for trusted origins.
-func (c *Client) newRequest(ctx context.Context, r *request, target *url.URL, p *payload) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, target.String(), nil)
+func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *payload) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, to.url.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, stripURL(err))
+		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, httpx.StripURL(err))
 	}
-	trusted := c.trusts(target)
 	req.Header.Set("User-Agent", userAgent)
-	if trusted {
+	if to.trusted() {
 		c.addCallerHeaders(req)
 	}
+	hooks := r.hooksOf(c)
+	r.withheld = !to.trusted() && (len(c.header) > 0 || hooks.canRenew())
 	// The protocol's own headers come last: nothing of the caller replaces them.
 	req.Header.Set("Accept-Encoding", "identity")
 	for name, values := range r.header {
@@ -263,7 +265,7 @@ func (c *Client) newRequest(ctx context.Context, r *request, target *url.URL, p 
 		req.Header.Set(headerMethodOverride, r.method)
 	}
 	release := p.dog.hold()
-	err = runBeforeRequest(req, r.hooksOf(c), trusted)
+	err = runBeforeRequest(req, hooks, to.trusted())
 	release()
 	if err != nil {
 		return nil, err
@@ -297,29 +299,29 @@ func (c *Client) addCallerHeaders(req *http.Request) {
 	}
 }
 
-// runBeforeRequest runs the hooks. On a request to an origin that is not
-// trusted, what they did to the headers is undone: a hook may well add a token
-// to whatever it sees.
+// runBeforeRequest runs the hooks. Where req goes to an origin that is not trusted,
+// they get a copy: a hook may add a token to whatever it sees, in any part of it.
 func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
-	header, host := req.Header.Clone(), req.Host
+	if !trusted {
+		return hooks.beforeRequest(req.Clone(req.Context()))
+	}
 	if err := hooks.beforeRequest(req); err != nil {
 		return err
 	}
-	if !trusted {
-		req.Header, req.Host = header, host
-		return nil
+	if err := httpx.ValidHeaders(req.Header); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
 	}
-	return validHeaders(req.Header)
+	return nil
 }
 
 // fail makes the error for an answer.
 func (r *request) fail(resp *Response, cause error) error {
 	said, words := r.message(resp)
 	e := &Error{
-		Method: r.method, URL: redactURL(r.answered), StatusCode: resp.StatusCode, Offset: r.offset,
+		Method: r.method, URL: r.shown, StatusCode: resp.StatusCode, Offset: r.offset,
 		Message: words, interrupted: interrupted(said), tus: ofTus(resp), Err: r.redact(cause),
 	}
-	if wait, ok := parseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
+	if wait, ok := httpx.ParseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
 		e.RetryAfter = wait
 	}
 	return e
@@ -333,8 +335,11 @@ func (r *request) check(resp *Response) error {
 	cause := conditionOf(resp.StatusCode)
 	if cause == ErrVersion {
 		if versions := parseList(resp.Header, headerTusVersion); len(versions) > 0 {
-			cause = fmt.Errorf("%w: it offers %s", ErrVersion, quoteShort(strings.Join(versions, ", ")))
+			cause = fmt.Errorf("%w: it offers %s", ErrVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
 		}
+	}
+	if cause == ErrUnauthorized && r.withheld {
+		cause = fmt.Errorf("%w: the credentials of the client were not sent, as %v is not one of Options.TrustedOrigins", ErrUnauthorized, r.answered.foreign)
 	}
 	if resp.StatusCode == http.StatusMethodNotAllowed {
 		cause = r.notAllowed()

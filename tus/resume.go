@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // SourceChangedPolicy says what to do about a stored upload of a source that
@@ -348,7 +349,7 @@ func (u *Uploader) saveCreated(ctx context.Context) error {
 // describe fills in what a record tells about the source.
 func (u *Uploader) describe(rec *storage.Record) {
 	rec.Fingerprint = u.key
-	rec.Endpoint = redactURL(u.client.endpoint)
+	rec.Endpoint = httpx.RedactURL(u.client.endpoint)
 	rec.Size = u.info.Size
 	rec.Metadata = u.opts.Metadata
 }

@@ -307,12 +307,12 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		return u.after(ctx, StateRecovering, err), err
 	}
 	if u.stale(info.Offset) {
-		return StateRecovering, &Error{Method: http.MethodHead, URL: redactURL(u.url), StatusCode: info.Response.StatusCode,
+		return StateRecovering, &Error{Method: http.MethodHead, URL: u.client.redactor.URL(u.url), StatusCode: info.Response.StatusCode,
 			Err: fmt.Errorf("%w: %d, acknowledged %d", errStale, info.Offset, u.Offset())}
 	}
 	if u.given && info.Concat == ConcatFinal && !info.Complete() {
 		return StateFailed, fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",
-			ErrInvalidInput, redactURL(u.url))
+			ErrInvalidInput, u.client.redactor.URL(u.url))
 	}
 	if err := u.matches(info); err != nil {
 		return StateFailed, err

@@ -2,12 +2,12 @@ package tus
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // ProtocolVersion is the version of the tus protocol that this package speaks.
@@ -52,26 +52,11 @@ func parseInteger(h http.Header, name string) (n int64, present bool, err error)
 	if distinct := slices.Compact(slices.Clone(values)); len(distinct) > 1 {
 		return 0, true, fmt.Errorf("%w: %d values of %s", ErrProtocol, len(values), name)
 	}
-	n, ok := parseDigits(values[0])
+	n, ok := httpx.ParseDigits(values[0])
 	if !ok {
-		return 0, true, fmt.Errorf("%w: %s is %s", ErrProtocol, name, quoteShort(values[0]))
+		return 0, true, fmt.Errorf("%w: %s is %s", ErrProtocol, name, httpx.QuoteShort(values[0]))
 	}
 	return n, true, nil
-}
-
-// parseDigits accepts only ASCII digits; strconv.ParseInt would let "+5"
-// and "-0" through.
-func parseDigits(s string) (int64, bool) {
-	if s == "" {
-		return 0, false
-	}
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return 0, false
-		}
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
 }
 
 // parseList splits the comma-separated lists of Tus-Version, Tus-Extension and
@@ -86,22 +71,6 @@ func parseList(h http.Header, name string) []string {
 		}
 	}
 	return list
-}
-
-// parseRetryAfter reads Retry-After in both of its forms, seconds and an HTTP
-// date (RFC 9110, 10.2.3). An unreadable value counts as absent.
-func parseRetryAfter(value string, now time.Time) (time.Duration, bool) {
-	value = strings.TrimSpace(value)
-	if seconds, ok := parseDigits(value); ok {
-		if seconds > int64(math.MaxInt64/time.Second) {
-			return math.MaxInt64, true
-		}
-		return time.Duration(seconds) * time.Second, true
-	}
-	if date, err := http.ParseTime(value); err == nil {
-		return max(0, date.Sub(now)), true
-	}
-	return 0, false
 }
 
 // parseExpires reads Upload-Expires (extension Expiration). The header only
@@ -152,55 +121,4 @@ func parseConcat(value string) (Concat, []string) {
 		return ConcatFinal, strings.Fields(urls)
 	}
 	return ConcatNone, nil
-}
-
-// quoteShort quotes what a server sent for an error text, cut to a length that
-// cannot flood a log.
-func quoteShort(s string) string {
-	const limit = 60
-	if len(s) > limit {
-		return strconv.Quote(s[:limit]) + "..."
-	}
-	return strconv.Quote(s)
-}
-
-// validHeader reports whether a header field of the caller can be sent as it
-// is. CR, LF and other control characters would let a value forge headers.
-func validHeader(name, value string) error {
-	if name == "" {
-		return fmt.Errorf("%w: empty header name", ErrInvalidInput)
-	}
-	for i := range len(name) {
-		if c := name[i]; !isTokenByte(c) {
-			return fmt.Errorf("%w: header name %s", ErrInvalidInput, quoteShort(name))
-		}
-	}
-	for i := range len(value) {
-		if c := value[i]; c != '\t' && (c < ' ' || c == 0x7f) {
-			// The value may be a secret, so only its name is told.
-			return fmt.Errorf("%w: control character in the value of header %s", ErrInvalidInput, name)
-		}
-	}
-	return nil
-}
-
-// validHeaders checks every field of h.
-func validHeaders(h http.Header) error {
-	for name, values := range h {
-		for _, value := range values {
-			if err := validHeader(name, value); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// isTokenByte is the token rule of RFC 9110, 5.6.2.
-func isTokenByte(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
@@ -22,11 +24,8 @@ import (
 
 // newClient makes a client for endpoint with what all commands have in common.
 func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.Client, error) {
-	header, err := c.headers()
-	if err != nil {
-		return nil, err
-	}
-	opts.Header = header
+	var err error
+	opts.TrustedOrigins = c.TrustedOrigin
 	opts.Retry.MaxRetries = c.Retries
 	if c.Retries == 0 {
 		opts.Retry.MaxRetries = -1
@@ -41,29 +40,102 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 	if c.Verbose {
 		tellFailures(p, &opts.Hooks)
 	}
-	client, err := newClientWithEnv(endpoint, &opts)
+	client, err := c.withCredentials(endpoint, opts)
 	if errors.Is(err, tus.ErrInvalidInput) {
 		err = usageError{err}
 	}
 	return client, err
 }
 
-// newClientWithEnv adds TUS_TOKEN and TUS_HEADERS, unless they are meant for
-// another server than the one on the command line.
-func newClientWithEnv(endpoint string, opts *tus.Options) (*tus.Client, error) {
-	if from := os.Getenv("TUS_ENDPOINT"); from != "" && !sameOrigin(from, endpoint) {
-		return tus.NewClient(endpoint, opts)
+// withCredentials makes a client whose header has those credentials that are meant
+// for endpoint. The client itself decides which other URLs get them.
+func (c *common) withCredentials(endpoint string, opts tus.Options) (*tus.Client, error) {
+	header, err := c.headers()
+	if err != nil {
+		return nil, err
 	}
+	ofFlags, ofEnvironment := c.meantFor(endpoint)
+	if ofFlags {
+		opts.Header = header
+	}
+	if !ofEnvironment {
+		return tus.NewClient(endpoint, &opts)
+	}
+	defer os.Setenv("TUS_ENDPOINT", os.Getenv("TUS_ENDPOINT"))
 	if err := os.Setenv("TUS_ENDPOINT", endpoint); err != nil {
 		return nil, err
 	}
-	return tus.NewClientFromEnv(opts)
+	return tus.NewClientFromEnv(&opts)
 }
 
+// meantFor reports whether --header, and TUS_TOKEN and TUS_HEADERS, may be sent to a
+// URL. Those of the environment are for TUS_ENDPOINT, where that is set.
+func (c *common) meantFor(rawURL string) (ofFlags, ofEnvironment bool) {
+	for _, trusted := range c.TrustedOrigin {
+		if sameOrigin(trusted, rawURL) {
+			return true, true
+		}
+	}
+	if !sameOrigin(c.endpoint(), rawURL) {
+		return false, false
+	}
+	from := os.Getenv("TUS_ENDPOINT")
+	return true, from == "" || sameOrigin(from, rawURL)
+}
+
+// secrets returns the parts of the credentials that a server might put into a URL.
+func (c *common) secrets() []string {
+	given := strings.Join(slices.Concat(c.Header, []string{os.Getenv("TUS_TOKEN"), os.Getenv("TUS_HEADERS")}), "\n")
+	parts := strings.FieldsFunc(given, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;=\"", r) })
+	return slices.DeleteFunc(parts, func(part string) bool { return len(part) < 6 || strings.HasSuffix(part, ":") })
+}
+
+// explainRefusal adds to a 401 or 403 that a server, which got no credentials, sent
+// how to send them.
+func (c *common) explainRefusal(err error) error {
+	var e *tus.Error
+	if !errors.Is(err, tus.ErrUnauthorized) || !errors.As(err, &e) {
+		return err
+	}
+	ofFlags, ofEnvironment := c.meantFor(e.URL)
+	var kept []string
+	if !ofFlags && len(c.Header) > 0 {
+		kept = append(kept, "--header")
+	}
+	for _, name := range []string{"TUS_TOKEN", "TUS_HEADERS"} {
+		if !ofEnvironment && os.Getenv(name) != "" {
+			kept = append(kept, name)
+		}
+	}
+	u, notURL := url.Parse(e.URL)
+	if len(kept) == 0 || notURL != nil {
+		return err
+	}
+	return fmt.Errorf("%w; to send it %s, use --trusted-origin %s://%s", err, strings.Join(kept, ", "), u.Scheme, u.Host)
+}
+
+// sameOrigin reports whether two URLs have the same scheme, host and port.
 func sameOrigin(a, b string) bool {
-	one, err1 := url.Parse(a)
-	two, err2 := url.Parse(b)
-	return err1 == nil && err2 == nil && one.Scheme == two.Scheme && strings.EqualFold(one.Host, two.Host)
+	one := originOf(a)
+	return one != "" && one == originOf(b)
+}
+
+// originOf returns scheme, host and port of a URL, empty if that is none. The host is
+// in ASCII, as the library requests it: which other letters are the same is not simple.
+func originOf(rawURL string) string {
+	client, err := tus.NewClient(rawURL, nil)
+	if err != nil {
+		return ""
+	}
+	u, err := url.Parse(client.Endpoint())
+	if err != nil {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // httpClient is nil, for the library's own, unless TLS is to be changed or
@@ -88,7 +160,7 @@ func (c *common) httpClient(p *program) (*http.Client, error) {
 	transport := tus.NewTransport()
 	transport.TLSClientConfig = config
 	if c.Verbose {
-		return &http.Client{Transport: requestLog{transport, p}}, nil
+		return &http.Client{Transport: requestLog{transport, p, c.secrets()}}, nil
 	}
 	return &http.Client{Transport: transport}, nil
 }
@@ -182,8 +254,7 @@ func stored(s *boltstore.Store) storage.Store {
 	return s
 }
 
-// urlClient is a client for commands that take an upload URL. The endpoint,
-// where there is one, decides which origin the headers are for.
+// urlClient is a client for commands that take an upload URL.
 func (c *common) urlClient(p *program, uploadURL string) (*tus.Client, error) {
 	endpoint := c.endpoint()
 	if endpoint == "" {

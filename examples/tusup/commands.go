@@ -27,7 +27,7 @@ func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 	defer client.CloseIdleConnections()
 	info, err := client.Info(ctx, i.URL)
 	if err != nil {
-		return err
+		return c.explainRefusal(err)
 	}
 	out := &output{program: p, json: c.JSON}
 	if c.JSON {
@@ -79,7 +79,7 @@ func (t *terminateCommand) Run(ctx context.Context, p *program, c *common) error
 		return err
 	}
 	defer client.CloseIdleConnections()
-	return client.Terminate(ctx, t.URL)
+	return c.explainRefusal(client.Terminate(ctx, t.URL))
 }
 
 // capabilitiesCommand shows what a server supports.
@@ -98,7 +98,7 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 	defer client.CloseIdleConnections()
 	caps, err := client.Capabilities(ctx)
 	if err != nil {
-		return err
+		return c.explainRefusal(err)
 	}
 	out := &output{program: p, json: c.JSON}
 	if c.JSON {

@@ -121,8 +121,9 @@ func (o *output) explainPause(u *uploadCommand, c *common, embedded bool) {
 			source = shellQuote(p.file.path)
 		}
 		resume := "tusup --upload-url " + shellQuote(withoutUser(p.result.URL)) + " " + source
-		if len(c.Header) > 0 || c.CACert != "" || c.Insecure {
-			resume += ", with the same --header, --ca-cert and --insecure" // headers may be secret
+		if len(c.Header) > 0 || c.CACert != "" || c.Insecure || c.Endpoint != "" && len(c.secrets()) > 0 {
+			// Headers, and the query of the endpoint, may be secret.
+			resume += ", with the same --header, --endpoint, --trusted-origin, --ca-cert and --insecure"
 		}
 		oneURL := p.result.URL != "" && (u.Parallel == 1 || p.file.stdin) // parts have one each
 		o.logf("%s: paused; %s", p.file.name(), confirmedText(p.result))

@@ -49,9 +49,9 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	aside := out.progress.suspend
 	p.aside.Store(&aside)
 	if u.UploadURL != "" {
-		u.resume(ctx, client, files[0], opts, out)
+		u.resume(ctx, c, client, files[0], opts, out)
 	} else {
-		u.uploadAll(ctx, client, files, opts, out)
+		u.uploadAll(ctx, c, client, files, opts, out)
 	}
 	out.progress.close()
 	if ctx.Err() != nil {
@@ -107,7 +107,7 @@ func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
 }
 
 // uploadAll uploads several files at the same time.
-func (u *uploadCommand) uploadAll(ctx context.Context, client *tus.Client, files []file, opts tus.UploadOptions, out *output) {
+func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Client, files []file, opts tus.UploadOptions, out *output) {
 	jobs := func(yield func(tus.Job) bool) {
 		for _, f := range files {
 			if !yield(u.job(f, opts, out)) {
@@ -121,7 +121,7 @@ func (u *uploadCommand) uploadAll(ctx context.Context, client *tus.Client, files
 		if i := slices.Index(waiting, f); i >= 0 {
 			waiting = slices.Delete(waiting, i, i+1)
 		}
-		u.ended(ctx, client, f, r.Result, r.Err, out)
+		u.ended(ctx, client, f, r.Result, c.explainRefusal(r.Err), out)
 	}
 	out.notBegun(waiting)
 }
@@ -140,10 +140,10 @@ func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job
 }
 
 // resume goes on with --upload-url.
-func (u *uploadCommand) resume(ctx context.Context, client *tus.Client, f file, opts tus.UploadOptions, out *output) {
+func (u *uploadCommand) resume(ctx context.Context, c *common, client *tus.Client, f file, opts tus.UploadOptions, out *output) {
 	job := u.job(f, opts, out)
 	result, err := client.Resume(ctx, string(u.UploadURL), job.Source, job.Options)
-	u.ended(ctx, client, f, result, err, out)
+	u.ended(ctx, client, f, result, c.explainRefusal(err), out)
 }
 
 // givenUp tells whether nobody will want the upload any more that ended with err:

@@ -15,6 +15,7 @@ import (
 type requestLog struct {
 	*http.Transport
 	program *program
+	secrets []string
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -26,7 +27,7 @@ func (l requestLog) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err == nil {
 		outcome, offset = strconv.Itoa(resp.StatusCode), resp.Header.Get("Upload-Offset")
 	}
-	l.program.logf("%s %s: %s, offset %s → %s, %v%s", r.Method, redacted(r.URL), outcome,
+	l.program.logf("%s %s: %s, offset %s → %s, %v%s", r.Method, l.redacted(r.URL), outcome,
 		orDash(r.Header.Get("Upload-Offset")), orDash(offset), took, algorithm(r))
 	return resp, err
 }
@@ -53,10 +54,18 @@ func algorithm(r *http.Request) string {
 	return ""
 }
 
-func redacted(u *url.URL) string {
+// redacted returns u without what may be secret. A server may have put a token into
+// the path.
+func (l requestLog) redacted(u *url.URL) string {
 	r := *u
 	r.User, r.RawQuery, r.Fragment = nil, "", ""
-	return r.String()
+	text := r.String()
+	for _, secret := range l.secrets {
+		if strings.Contains(text, secret) || strings.Contains(u.Path, secret) {
+			return "[redacted]"
+		}
+	}
+	return text
 }
 
 // withoutUser is an upload URL as it may be shown: it may be needed with its query, but

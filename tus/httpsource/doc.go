@@ -57,7 +57,7 @@
 // # Secrets
 //
 // [Options.Header] and the user and password of the URL go to the origin of the
-// URL, and never over a redirect to another. Each request begins at the URL
+// URL, and never over a redirect to another, nor back by way of one. Each request begins at the URL
 // itself, so that redirects to links that expire work for as long as it takes.
 // Errors name URLs without user, password and query.
 //

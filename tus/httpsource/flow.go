@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // maxDrain is how much of a body is read so that its connection can be used
@@ -18,10 +19,12 @@ const maxDrain = 4 << 10
 
 // flow is an answer and its body. A wait of the stall timeout cuts it.
 type flow struct {
-	url  string // that answered, for errors
-	resp *http.Response
-	left int64 // bytes to come; -1 if only the end of the body tells
-	err  error // that ended the body
+	url      string               // of the request, for errors
+	secrets  func() httpx.Secrets // that errors must not show
+	resp     *http.Response
+	left     int64        // bytes to come; -1 if only the end of the body tells
+	withheld httpx.Origin // for which Options.Header was left out; zero if it was not
+	err      error        // that ended the body
 
 	ctx    context.Context // of the request
 	cancel context.CancelCauseFunc
@@ -140,36 +143,44 @@ func (f *flow) checkEncoding() error {
 	for encoding := range strings.SplitSeq(encodings, ",") {
 		encoding = strings.TrimSpace(encoding)
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return f.failed(fmt.Errorf("Content-Encoding is %s, although identity was asked for", quoteShort(encoding)))
+			return f.failed(fmt.Errorf("Content-Encoding is %s, although identity was asked for", httpx.QuoteShort(encoding)))
 		}
 	}
 	return nil
 }
 
-// failed makes the error for an answer that cannot be used.
+// failed makes the error for a response that cannot be used.
 func (f *flow) failed(cause error) error {
-	return &tus.Error{Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode, Err: cause}
+	return f.error(tus.Error{StatusCode: f.resp.StatusCode, Err: cause})
 }
 
 // unexpected makes the error for a status that is not the one hoped for.
 func (f *flow) unexpected() error {
-	return &tus.Error{
-		Method: http.MethodGet, URL: f.url, StatusCode: f.resp.StatusCode,
-		RetryAfter: parseRetryAfter(f.resp.Header.Get("Retry-After"), time.Now()),
+	e := tus.Error{StatusCode: f.resp.StatusCode}
+	e.RetryAfter, _ = httpx.ParseRetryAfter(f.resp.Header.Get("Retry-After"), time.Now())
+	if refused := e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden; refused && f.withheld != (httpx.Origin{}) {
+		e.Err = fmt.Errorf("Options.Header was not sent, as a redirect led to %v", f.withheld)
 	}
+	return f.error(e)
 }
 
-// broken makes the error for an answer that did not come, or not to its end: as
+// broken makes the error for a response that did not come, or not to its end: as
 // if there was none, it has no status.
 func (f *flow) broken(cause error) error {
 	if stalled := context.Cause(f.ctx); errors.Is(stalled, tus.ErrStalled) {
 		cause = stalled
 	}
-	cause = stripURL(cause)
+	cause = httpx.StripURL(cause)
 	if strings.HasPrefix(cause.Error(), "failed to parse Location header") {
 		// http.Client looks at redirects even if it is told to leave them; its error
 		// repeats the whole URL.
 		cause = errLocation
 	}
-	return &tus.Error{Method: http.MethodGet, URL: f.url, Err: cause}
+	return f.error(tus.Error{Err: cause})
+}
+
+// error completes an error about this request, without secrets.
+func (f *flow) error(e tus.Error) error {
+	e.Method, e.URL, e.Err = http.MethodGet, f.url, f.secrets().Redact(e.Err)
+	return &e
 }

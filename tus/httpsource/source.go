@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // defaultStallTimeout is half of the tus client's own: a server that hangs is
@@ -31,8 +32,8 @@ type Options struct {
 	HTTPClient *http.Client
 
 	// Header is added to the requests that go to the origin (scheme, host and
-	// port) of the URL, and to no others. This is the place for Authorization and
-	// Cookie.
+	// port) of the URL, and to no others; nor back to it, where a redirect leads by way
+	// of another origin. This is the place for Authorization and Cookie.
 	Header http.Header
 
 	// Identity is what an upload of the source is recognised by in another process,
@@ -61,13 +62,14 @@ type Options struct {
 // Source is the data at a URL, for [tus.Client.Upload] and its like. It is safe
 // for concurrent use, and its readers are independent of each other.
 type Source struct {
-	url     *url.URL // without userinfo and fragment
-	id      string   // what it is recognised by
-	header  http.Header
-	client  *http.Client
-	stall   time.Duration // 0 for no limit
-	retry   tus.RetryPolicy
-	onRetry func(tus.RetryEvent)
+	url      *url.URL // without userinfo and fragment
+	id       string   // what it is recognised by
+	header   http.Header
+	redactor httpx.Redactor
+	client   *http.Client
+	stall    time.Duration // 0 for no limit
+	retry    tus.RetryPolicy
+	onRetry  func(tus.RetryEvent)
 
 	kept     atomic.Pointer[kept]    // where the next reader may go on, without ranges
 	newest   atomic.Pointer[reader]  // the reader that was opened last
@@ -90,9 +92,9 @@ func New(rawURL string, opts *Options) (*Source, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	u, err := parseURL(rawURL)
+	u, err := httpx.ParseURL("source URL", rawURL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", tus.ErrInvalidInput, err)
 	}
 	s := &Source{
 		url: u, id: cmp.Or(opts.Identity, identityOf(u)), header: http.Header{}, client: httpClient(opts.HTTPClient),
@@ -114,22 +116,24 @@ func New(rawURL string, opts *Options) (*Source, error) {
 			s.header.Set("Authorization", "Basic "+
 				base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
 		}
+		s.redactor.AddLogin(user)
 		u.User = nil
 	}
+	s.redactor.AddHeader(s.header)
 	s.turn <- struct{}{}
 	return s, nil
 }
 
 func (s *Source) setHeader(h http.Header) error {
+	if err := httpx.ValidHeaders(h); err != nil {
+		return fmt.Errorf("%w: %w", tus.ErrInvalidInput, err)
+	}
 	for name, values := range h {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch canonical {
 		case "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
 			"Accept-Encoding", "Content-Length", "Transfer-Encoding", "Trailer":
 			return fmt.Errorf("%w: header %s is set by the source", tus.ErrInvalidInput, canonical)
-		}
-		if err := validHeader(name, values); err != nil {
-			return err
 		}
 		if len(values) > 0 {
 			s.header[canonical] = append(s.header[canonical], values...)

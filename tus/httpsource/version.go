@@ -3,10 +3,10 @@ package httpsource
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // version is what a server says of the data. It is what tells whether two
@@ -71,7 +71,7 @@ func (v *version) ifRange() string {
 func (v *version) compare(resp *http.Response) error {
 	got, _ := validators(resp.Header)
 	if got.etag != v.etag {
-		return fmt.Errorf("%w: ETag was %s, now %s", tus.ErrSourceChanged, quoteShort(v.etag), quoteShort(got.etag))
+		return fmt.Errorf("%w: ETag was %s, now %s", tus.ErrSourceChanged, httpx.QuoteShort(v.etag), httpx.QuoteShort(got.etag))
 	}
 	if strongETag(v.etag) || got.date == v.date {
 		return nil
@@ -79,7 +79,7 @@ func (v *version) compare(resp *http.Response) error {
 	if got.date == "" && resp.StatusCode == http.StatusPartialContent && v.ifRange() != "" {
 		return nil // an answer that If-Range let through need not repeat the date
 	}
-	return fmt.Errorf("%w: Last-Modified was %s, now %s", tus.ErrSourceChanged, quoteShort(v.date), quoteShort(got.date))
+	return fmt.Errorf("%w: Last-Modified was %s, now %s", tus.ErrSourceChanged, httpx.QuoteShort(v.date), httpx.QuoteShort(got.date))
 }
 
 // request is the header that asks for the bytes from offset on, for at most
@@ -127,7 +127,7 @@ func (v *version) positionRange(f *flow, offset int64) error {
 		return err
 	case !part.sized || part.total != v.size:
 		return f.failed(fmt.Errorf("%w: it had %d bytes, now %s", tus.ErrSourceChanged, v.size,
-			quoteShort(f.resp.Header.Get("Content-Range"))))
+			httpx.QuoteShort(f.resp.Header.Get("Content-Range"))))
 	case part.start != offset:
 		return f.failed(fmt.Errorf("asked for bytes from %d on, got them from %d on", offset, part.start))
 	}
@@ -161,14 +161,4 @@ func (v *version) positionWhole(f *flow, offset int64) error {
 func notRecoverable(offset int64) error {
 	return fmt.Errorf("%w from byte %d on: the server has no strong ETag or Last-Modified to prove that they are the same",
 		tus.ErrNotRecoverable, offset)
-}
-
-// quoteShort quotes what a server sent for an error text, cut to a length that
-// cannot flood a log.
-func quoteShort(s string) string {
-	const limit = 80
-	if len(s) > limit {
-		return strconv.Quote(s[:limit]) + "..."
-	}
-	return strconv.Quote(s)
 }

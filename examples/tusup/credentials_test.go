@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// guarded is a server that refuses requests without a token.
+type guarded struct {
+	url string
+
+	mu   sync.Mutex
+	seen []string // methods, and the credentials that came with them
+}
+
+func newGuarded(t *testing.T) *guarded {
+	g := &guarded{}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		g.seen = append(g.seen, fmt.Sprint(r.Method, " ", r.Header.Get("Authorization"), r.Header.Get("X-Env"), r.Header.Get("X-Flag")))
+		g.mu.Unlock()
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	t.Cleanup(srv.Close)
+	g.url = srv.URL
+	return g
+}
+
+func (g *guarded) credentials() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return strings.Join(g.seen, "\n")
+}
+
+func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
+	path, _ := randomFile(t, 100)
+	for name, test := range map[string]struct {
+		env      string   // TUS_ENDPOINT; HERE stands for the server
+		args     []string // before the command
+		wantEnv  bool     // the server gets TUS_TOKEN and TUS_HEADERS
+		wantFlag bool     // the server gets --header
+		noHeader bool
+	}{
+		"nothing":                {},
+		"environment":            {env: "HERE/files/", wantEnv: true, wantFlag: true},
+		"endpoint":               {args: []string{"--endpoint", "HERE/files/"}, wantEnv: true, wantFlag: true},
+		"trusted":                {args: []string{"--trusted-origin", "HERE"}, wantEnv: true, wantFlag: true},
+		"one of two trusted":     {args: []string{"--trusted-origin", "http://other.example", "--trusted-origin", "HERE/any?path"}, wantEnv: true, wantFlag: true},
+		"other environment":      {env: "http://other.example/files/"},
+		"other endpoint":         {args: []string{"--endpoint", "http://other.example/files/"}},
+		"other trusted":          {args: []string{"--trusted-origin", "http://other.example"}},
+		"both":                   {env: "http://other.example/files/", args: []string{"--endpoint", "HERE/files/"}, wantFlag: true},
+		"both and trusted":       {env: "http://other.example/files/", args: []string{"--endpoint", "HERE/files/", "--trusted-origin", "HERE"}, wantEnv: true, wantFlag: true},
+		"endpoint behind https":  {env: "https://HOST/files/"},
+		"other port":             {env: "http://127.0.0.1:1/files/"},
+		"nothing, environment":   {noHeader: true},
+		"trusted without header": {args: []string{"--trusted-origin", "HERE"}, wantEnv: true, noHeader: true},
+	} {
+		for verb, args := range map[string][]string{
+			"info":       {"info", "HERE/files/1"},
+			"terminate":  {"terminate", "HERE/files/1"},
+			"upload-url": {"--no-state", "--progress", "none", "--upload-url", "HERE/files/1", path},
+		} {
+			t.Run(name+" "+verb, func(t *testing.T) {
+				g := newGuarded(t)
+				here := func(s string) string {
+					return strings.NewReplacer("HERE", g.url, "HOST", strings.TrimPrefix(g.url, "http://")).Replace(s)
+				}
+				all := append(append([]string{"--retries", "0"}, test.args...), args...)
+				if !test.noHeader {
+					all = append([]string{"--header", "X-Flag: of-flag"}, all...)
+				}
+				if args[0] == "info" || args[0] == "terminate" { // flags may follow as well
+					all = append(args, all[:len(all)-len(args)]...)
+				}
+				for i := range all {
+					all[i] = here(all[i])
+				}
+				cmd := command(t, all...)
+				cmd.Env = append(cmd.Env, "TUS_ENDPOINT="+here(test.env), "TUS_TOKEN=of-env", "TUS_HEADERS=X-Env: header-of-env")
+				got := finish(t, cmd)
+				seen := g.credentials()
+				if got.code != exitFailed || seen == "" {
+					t.Fatalf("server saw %q, outcome is %+v", seen, got)
+				}
+				if strings.Contains(seen, "Bearer of-env") != test.wantEnv || strings.Contains(seen, "header-of-env") != test.wantEnv || strings.Contains(seen, "of-flag") != (test.wantFlag && !test.noHeader) {
+					t.Errorf("server saw %s", seen)
+				}
+				if named := strings.Contains(got.stderr, "--trusted-origin "+g.url); named == test.wantEnv {
+					t.Errorf("printed: %s", got.stderr)
+				}
+				if strings.Contains(got.stderr, "of-env") || strings.Contains(got.stderr, "of-flag") {
+					t.Errorf("credentials show: %s", got.stderr)
+				}
+			})
+		}
+	}
+}
+
+func TestCredentials_RefusalWithoutAnyNamesNoFlag(t *testing.T) {
+	g := newGuarded(t)
+	got := tusup(t, "info", "--retries", "0", g.url+"/files/1")
+	if got.code != exitFailed || strings.Contains(got.stderr, "--trusted-origin") {
+		t.Errorf("outcome is %+v", got)
+	}
+}
+
+func TestCredentials_ForeignLocationNamesTheFlag(t *testing.T) {
+	g := newGuarded(t)
+	home := tustest.NewServer(t, nil)
+	home.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", g.url+"/files/1")})
+	path, _ := randomFile(t, 300_000)
+	args := []string{"--endpoint", home.Endpoint(), "--retries", "0", "--chunk-size", "100KB", "--no-state", path}
+	cmd := command(t, args...)
+	cmd.Env = append(cmd.Env, "TUS_TOKEN=of-env")
+	if got := finish(t, cmd); !strings.Contains(got.stderr, "--trusted-origin "+g.url) || strings.Contains(g.credentials(), "of-env") {
+		t.Errorf("server saw %s, printed: %s", g.credentials(), got.stderr)
+	}
+	cmd = command(t, append([]string{"--trusted-origin", g.url}, args...)...)
+	cmd.Env = append(cmd.Env, "TUS_TOKEN=of-env")
+	if got := finish(t, cmd); strings.Contains(got.stderr, "--trusted-origin") || !strings.Contains(g.credentials(), "of-env") {
+		t.Errorf("server saw %s, printed: %s", g.credentials(), got.stderr)
+	}
+}
+
+func TestCredentials_BadTrustedOriginIsRefused(t *testing.T) {
+	got := tusup(t, "--endpoint", "http://127.0.0.1:1/", "--trusted-origin", "uploads.example", "info", "http://127.0.0.1:1/x")
+	if got.code != exitUsage || !strings.Contains(got.stderr, "trusted origin") {
+		t.Errorf("outcome is %+v", got)
+	}
+}
+
+func TestVerbose_EchoedTokenIsRedacted(t *testing.T) {
+	const token = "PLANTED/secret+token"
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Tus-Resumable", "1.0.0")
+		if r.Method == http.MethodPost {
+			w.Header().Set("Location", "/files/"+strings.ReplaceAll(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), "/", "%2F"))
+			w.WriteHeader(http.StatusCreated)
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer srv.Close()
+	path, _ := randomFile(t, 300_000)
+	cmd := command(t, "--endpoint", srv.URL+"/files/", "--verbose", "--retries", "0", "--chunk-size", "100KB", "--no-state", "--progress", "none", path)
+	cmd.Env = append(cmd.Env, "TUS_TOKEN="+token)
+	if got := finish(t, cmd); strings.Contains(got.stderr, "PLANTED") || !strings.Contains(got.stderr, "PATCH [redacted]") {
+		t.Errorf("printed: %s", got.stderr)
+	}
+}
