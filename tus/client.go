@@ -96,8 +96,8 @@ type Options struct {
 
 	// Logger is told, too, without credentials and without the queries of URLs:
 	// of answers and transitions at Debug, of uploads that were created, paused or
-	// completed at Info, of retries at Warn, of failures at Error. nil means
-	// silence.
+	// completed at Info, of retries and of stored uploads that are held or not resumed
+	// at Warn, of failures at Error. nil means silence.
 	Logger *slog.Logger
 }
 
