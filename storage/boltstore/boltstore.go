@@ -56,6 +56,7 @@ type Store struct {
 	file    *os.File // the one that db uses
 	aside   string
 	index   index
+	session session
 	changes group
 	broken  atomic.Pointer[error] // why the store cannot be used any more
 }
