@@ -28,6 +28,11 @@ type Options struct {
 
 	// OnCorrupt says what Open does with a damaged file.
 	OnCorrupt CorruptPolicy
+
+	// OnWarning, if not nil, is called by Open with an [*storage.Error] for what is
+	// no failure: other users had access to the file, and the permissions were
+	// changed to 0600, or cannot be changed on this file system.
+	OnWarning func(error)
 }
 
 // CorruptPolicy is what to do with a file that is damaged, or that is no database
@@ -55,6 +60,7 @@ type Store struct {
 	db      *bbolt.DB
 	file    *os.File // the one that db uses
 	aside   string
+	warn    func(error) // nil for nobody
 	index   index
 	session session
 	changes group
@@ -67,7 +73,9 @@ var _ interface {
 } = (*Store)(nil)
 
 // Open opens the store at path, and creates it, with mode 0600, if it does not
-// exist. Missing parent folders are made with mode 0700. opts may be nil.
+// exist. Missing parent folders are made with mode 0700. A file to which other users
+// have access is made private; one that belongs to another user is an error. opts may
+// be nil.
 //
 // Errors name the path. They match [storage.ErrLocked] if another process has the
 // file open, [storage.ErrCorrupt] if it is damaged or some other kind of file,
@@ -92,7 +100,7 @@ func Open(path string, opts *Options) (*Store, error) {
 	}
 	aside := ""
 	for {
-		s := &Store{path: path, aside: aside}
+		s := &Store{path: path, aside: aside, warn: o.OnWarning}
 		s.changes.commit = s.commit
 		again, err := s.begin(ctx, o.OnCorrupt)
 		switch {
@@ -220,7 +228,8 @@ func (s *Store) read(tx *bbolt.Tx) error {
 // have to; see [CorruptMovedAside].
 func (s *Store) MovedAside() string { return s.aside }
 
-// Close waits for what is under way and closes the file. Everything after it
+// Close waits for what is under way and closes the file. Uploads that use the store
+// should have ended: their leases count no more in the next Open. Everything after it
 // returns [storage.ErrClosed]; a second Close does nothing.
 func (s *Store) Close() error {
 	if s.broken.Load() != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/internal/durable"
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
+	"github.com/seed-175555ba/tus-go/storage/internal/private"
 )
 
 const (
@@ -28,6 +29,11 @@ type Options struct {
 	// LockTimeout is how long a change waits for others to make theirs. 0 means
 	// 5 seconds; below 0 it does not wait. The context can end the wait before.
 	LockTimeout time.Duration
+
+	// OnWarning, if not nil, is called by Open with an [*storage.Error] for what is
+	// no failure: other users had access to the folder, and the permissions were
+	// changed to 0700, or cannot be changed on this file system.
+	OnWarning func(error)
 }
 
 // Store is a [storage.Store] in a folder. Make it with [Open]. Its methods may be
@@ -45,20 +51,48 @@ var _ interface {
 } = (*Store)(nil)
 
 // Open opens the store in the folder dir. If need be it makes the folder, and its
-// parents, with mode 0700. opts may be nil. Errors are those of the file system,
-// as a [*storage.Error] with the path.
+// parents, with mode 0700. A folder to which other users have access is made private;
+// one that belongs to another user is an error, as is a symbolic link in place of a
+// file or folder of the store. opts may be nil. Errors are a [*storage.Error] with the
+// path.
 func Open(dir string, opts *Options) (*Store, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
 	s := &Store{dir: dir, lockTimeout: defaultLockTimeout, turn: make(chan struct{}, 1)}
-	if opts != nil && opts.LockTimeout != 0 {
-		s.lockTimeout = max(opts.LockTimeout, 0)
+	if o.LockTimeout != 0 {
+		s.lockTimeout = max(o.LockTimeout, 0)
+	}
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return nil, at(dir, err)
+	}
+	warning, err := tighten(dir)
+	if err != nil {
+		return nil, at(dir, err)
+	}
+	if warning != nil && o.OnWarning != nil {
+		o.OnWarning(at(dir, warning))
 	}
 	for _, sub := range []string{s.tempDir(), s.hintDir()} {
-		if err := durable.MkdirAll(sub, 0o700); err != nil {
-			return nil, at(dir, err)
+		if err := makeFolder(sub); err != nil {
+			return nil, err
 		}
+	}
+	if err := checkMode(s.lockPath(), 0); err != nil {
+		return nil, at(s.lockPath(), err)
 	}
 	s.removeStrays()
 	return s, nil
+}
+
+func tighten(dir string) (warning, err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return private.Tighten(f)
 }
 
 // Close makes everything after it return [storage.ErrClosed]. A second Close does
@@ -81,7 +115,7 @@ func (s *Store) ready(ctx context.Context) error {
 func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	wait, cancel := context.WithTimeout(ctx, s.lockTimeout)
 	defer cancel()
-	path := filepath.Join(s.dir, "lock")
+	path := s.lockPath()
 	select {
 	case s.turn <- struct{}{}:
 	default:
@@ -95,7 +129,11 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 
 	// It is opened each time, so that all go by the same file even after somebody
 	// has deleted it.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	err = checkMode(path, 0)
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	}
 	if err != nil {
 		endTurn()
 		return nil, at(path, err)
@@ -122,6 +160,8 @@ func (s *Store) lockFailure(ctx context.Context, path string) error {
 	}
 	return at(path, fmt.Errorf("%w for more than %v", storage.ErrLocked, s.lockTimeout))
 }
+
+func (s *Store) lockPath() string { return filepath.Join(s.dir, "lock") }
 
 func (s *Store) tempDir() string { return filepath.Join(s.dir, "tmp") }
 func (s *Store) hintDir() string { return filepath.Join(s.dir, "id") }
