@@ -99,7 +99,7 @@ func (k *keeper) claim(ctx context.Context, rec storage.Record) (storage.Record,
 func (k *keeper) takeBack(ctx context.Context, rec storage.Record) storage.Record {
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	if there, ok := k.current(ctx, rec); ok && there.Lease != nil && there.Lease.Holder == k.lease.Holder {
+	if there, ok, _ := k.current(ctx, rec); ok && there.Lease != nil && there.Lease.Holder == k.lease.Holder {
 		rec = there
 		there.Lease = nil
 		if stored, err := k.store.Put(ctx, there); err == nil {
@@ -178,24 +178,31 @@ func (k *keeper) overwrite(ctx context.Context, rec storage.Record) (storage.Rec
 	if !errors.Is(err, storage.ErrConflict) {
 		return stored, err
 	}
-	if there, ok := k.current(ctx, rec); ok && k.wrote(there, rec.Revision) {
+	there, ok, finding := k.current(ctx, rec)
+	switch {
+	case finding != nil: // with whom the conflict is cannot be told
+		return stored, finding
+	case ok && k.wrote(there, rec.Revision):
 		rec.Revision = there.Revision
 		return k.store.Put(ctx, rec)
 	}
 	return stored, err
 }
 
-// current is what the store has of a record by now.
-func (k *keeper) current(ctx context.Context, rec storage.Record) (there storage.Record, ok bool) {
-	found, _ := k.store.Find(ctx, rec.Fingerprint)
-	return withID(found, rec.ID)
+// current is what the store has of a record by now. It returns an error only if the
+// record may exist but cannot be read.
+func (k *keeper) current(ctx context.Context, rec storage.Record) (there storage.Record, ok bool, err error) {
+	found, err := k.store.Find(ctx, rec.Fingerprint)
+	if there, ok = withID(found, rec.ID); ok {
+		return there, true, nil
+	}
+	return there, false, err
 }
 
-// reread is current for a record that is not ours. It returns errStoreFailed if the
-// record may exist but cannot be read.
+// reread is current for a record that is not ours, with the errors of claim.
 func (k *keeper) reread(ctx context.Context, rec storage.Record) (there storage.Record, ok bool, err error) {
-	found, err := k.store.Find(ctx, rec.Fingerprint)
-	if there, ok = withID(found, rec.ID); ok || err == nil {
+	there, ok, err = k.current(ctx, rec)
+	if err == nil {
 		return there, ok, nil
 	}
 	if err := k.report(ctx, "find", err); err != nil {
@@ -319,7 +326,7 @@ func (k *keeper) reclaim(ctx context.Context) error {
 	if !errors.Is(err, ErrLeaseLost) || ours.ID == "" {
 		return err
 	}
-	if there, ok := k.current(ctx, ours); ok && !leaseRuns(there.Lease, time.Now()) && sameUpload(there, ours) {
+	if there, ok, _ := k.current(ctx, ours); ok && !leaseRuns(there.Lease, time.Now()) && sameUpload(there, ours) {
 		k.taken = false
 		return k.put(ctx, there, time.Now())
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/storage/filestore"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -26,7 +27,8 @@ import (
 const (
 	waitVariable   = "TUS_TEST_WAIT"   // it waits until its input ends
 	uploadVariable = "TUS_TEST_UPLOAD" // it uploads to this endpoint …
-	storeVariable  = "TUS_TEST_STORE"  // … with a store in this folder
+	storeVariable  = "TUS_TEST_STORE"  // … with a store in this folder, or file.db …
+	heldVariable   = "TUS_TEST_HELD"   // … and, if set, with HeldFail
 )
 
 // processSize is how many bytes such a process uploads, in chunks of 1000.
@@ -37,6 +39,7 @@ const processHeader = "X-Process"
 
 // waitIfChild is what such a process does. TestMain calls it.
 func waitIfChild() {
+	enterContainer()
 	if os.Getenv(waitVariable) != "" {
 		fmt.Println("ready")
 		bufio.NewReader(os.Stdin).ReadString('\n')
@@ -55,8 +58,15 @@ func waitIfChild() {
 	}
 }
 
-func uploadFromProcess(endpoint, folder string) error {
-	store, err := filestore.Open(folder, nil)
+func openStore(path string) (storage.Store, error) {
+	if filepath.Ext(path) == ".db" {
+		return boltstore.Open(path, nil)
+	}
+	return filestore.Open(path, nil)
+}
+
+func uploadFromProcess(endpoint, path string) error {
+	store, err := openStore(path)
 	if err != nil {
 		return err
 	}
@@ -66,7 +76,11 @@ func uploadFromProcess(endpoint, folder string) error {
 	if err != nil {
 		return err
 	}
-	_, err = client.Upload(context.Background(), tus.Bytes(randomBytes(processSize)), inChunks())
+	opts := inChunks()
+	if os.Getenv(heldVariable) != "" {
+		opts.Held = tus.HeldFail
+	}
+	_, err = client.Upload(context.Background(), tus.Bytes(randomBytes(processSize)), opts)
 	return err
 }
 
