@@ -15,6 +15,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/internal/durable"
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
+	"github.com/seed-175555ba/tus-go/storage/internal/private"
 )
 
 // defaultLockTimeout is long enough for a process that is about to end.
@@ -170,6 +171,9 @@ func (s *Store) load() error {
 			return s.read(tx)
 		})
 	})
+	if err == nil { // it is ours, or about to be
+		err = s.tighten()
+	}
 	if err != nil || !fresh {
 		return err
 	}
@@ -178,6 +182,18 @@ func (s *Store) load() error {
 		return err
 	}
 	return s.failure(durable.SyncDir(filepath.Dir(s.path)))
+}
+
+// tighten takes the file's permissions from other users.
+func (s *Store) tighten() error {
+	warning, err := private.Tighten(s.file)
+	if err != nil {
+		return s.failure(err)
+	}
+	if warning != nil && s.warn != nil {
+		s.warn(atPath(s.path, warning))
+	}
+	return nil
 }
 
 func create(tx *bbolt.Tx) error {

@@ -13,7 +13,6 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/internal/durable"
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
-	"github.com/seed-175555ba/tus-go/storage/internal/private"
 )
 
 // inspect checks the file, if there is one, and deals with a damaged one as the
@@ -58,13 +57,6 @@ func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (again bo
 	info, current, err := s.look(f)
 	if err != nil || !current {
 		return err == nil, err
-	}
-	warning, err := private.Tighten(f)
-	if err != nil {
-		return false, err
-	}
-	if warning != nil && s.warn != nil {
-		s.warn(atPath(s.path, warning))
 	}
 	if info.Size() == 0 {
 		return false, nil // as good as new

@@ -60,6 +60,23 @@ func TestFileOfAnotherUserThatOthersCanAccessIsRefused(t *testing.T) {
 	open(t, path, nil)
 }
 
+// A path that was mistyped must not cost another program its file.
+func TestFileOfAnotherProgramKeepsItsMode(t *testing.T) {
+	for name, data := range map[string][]byte{
+		"text": []byte("# hello\n"), "database": database(t, buckets(map[string]map[string]string{"theirs": {"a": "b"}})),
+	} {
+		path := filepath.Join(t.TempDir(), name)
+		write(t, path, data)
+		chmod(t, path, 0o644)
+		if _, err := boltstore.Open(path, nil); !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {
+			t.Errorf("%s: mode is %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
 func chmod(t *testing.T, path string, mode os.FileMode) {
 	t.Helper()
 	if err := os.Chmod(path, mode); err != nil {

@@ -2,11 +2,13 @@ package filestore
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -31,8 +33,9 @@ type Options struct {
 	LockTimeout time.Duration
 
 	// OnWarning, if not nil, is called by Open with an [*storage.Error] for what is
-	// no failure: other users had access to the folder, and the permissions were
-	// changed to 0700, or cannot be changed on this file system.
+	// no failure: other users had access to the folder, and its permissions were
+	// changed to 0700; or they have write access, and the permissions stay, because
+	// the folder holds other files or the file system has no permissions.
 	OnWarning func(error)
 }
 
@@ -51,10 +54,10 @@ var _ interface {
 } = (*Store)(nil)
 
 // Open opens the store in the folder dir. If need be it makes the folder, and its
-// parents, with mode 0700. A folder to which other users have access is made private;
-// one that belongs to another user is an error, as is a symbolic link in place of a
-// file or folder of the store. opts may be nil. Errors are a [*storage.Error] with the
-// path.
+// parents, with mode 0700. A folder to which other users have access is made private,
+// unless it holds other files too; one that belongs to another user is an error, as is
+// a symbolic link in place of a file or folder of the store. opts may be nil. Errors
+// are a [*storage.Error] with the path.
 func Open(dir string, opts *Options) (*Store, error) {
 	var o Options
 	if opts != nil {
@@ -86,13 +89,28 @@ func Open(dir string, opts *Options) (*Store, error) {
 	return s, nil
 }
 
+// tighten takes the folder's permissions from other users. A folder that holds other
+// files as well is left as it is: those of the store are private by themselves.
 func tighten(dir string) (warning, err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(names, func(name string) bool { return !ours(name) }) {
+		return private.Check(f, private.Write)
+	}
 	return private.Tighten(f)
+}
+
+// ours reports whether a store makes files or folders of that name.
+func ours(name string) bool {
+	b, err := hex.DecodeString(name)
+	return err == nil && len(b) == 1 || name == "lock" || name == "lock.held" || name == "tmp" || name == "id"
 }
 
 // Close makes everything after it return [storage.ErrClosed]. A second Close does

@@ -35,6 +35,23 @@ func TestFolderThatOthersCanAccessIsMadePrivate(t *testing.T) {
 	}
 }
 
+// A home or temporary directory must not lose its permissions to a store.
+func TestFolderWithOtherFilesKeepsItsMode(t *testing.T) {
+	for mode, warns := range map[fs.FileMode]int{0o755: 0, 0o775: 1, 0o777 | fs.ModeSticky: 1} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "notes.txt"), "of the user")
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		var warnings []error
+		put(t, open(t, dir, &filestore.Options{OnWarning: func(err error) { warnings = append(warnings, err) }}), record("key"))
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode() != mode|fs.ModeDir || len(warnings) != warns {
+			t.Errorf("mode %v is %v, %v, warnings are %v", mode, info.Mode(), err, warnings)
+		}
+	}
+}
+
 func TestFolderOfAnotherUserThatOthersCanAccessIsRefused(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a folder to another user")

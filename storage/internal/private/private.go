@@ -9,34 +9,49 @@ import (
 	"os"
 )
 
-// others are the permissions of group and world.
-const others fs.FileMode = 0o077
+// The permissions of other users.
+const (
+	Access fs.FileMode = 0o077
+	Write  fs.FileMode = 0o022
+)
+
+// Check returns a warning if other users have one of the permissions for an open file
+// or directory, and an error if it belongs to another user besides. Where the system
+// has no such permissions, it does nothing.
+func Check(f *os.File, permissions fs.FileMode) (warning, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	mode := info.Mode().Perm()
+	owned, known := owner(info)
+	switch {
+	case !known || mode&permissions == 0:
+		return nil, nil
+	case !owned:
+		return nil, fmt.Errorf("it belongs to another user and has mode %#o: use one of your own", mode)
+	}
+	return fmt.Errorf("other users have access: its mode is %#o", mode), nil
+}
 
 // Tighten takes all permissions of other users from an open file or directory. It
-// returns a warning if it had to, or could not where a file system has no
-// permissions, and an error if the file belongs to another user. Where the system
-// has no such permissions, it does nothing.
+// returns a warning and an error as Check does. The warning says if the permissions
+// could not be changed, as on a file system without any.
 func Tighten(f *os.File) (warning, err error) {
+	warning, err = Check(f, Access)
+	if warning == nil || err != nil {
+		return nil, err
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	was := info.Mode().Perm()
-	owned, known := owner(info)
-	switch {
-	case !known || was&others == 0:
-		return nil, nil
-	case !owned:
-		return nil, fmt.Errorf("it belongs to another user and has mode %#o, want %#o: use one of your own", was, was&^others)
-	}
-	if err := f.Chmod(was &^ others); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported) {
+	if err := f.Chmod(was &^ Access); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
 	}
-	if info, err = f.Stat(); err != nil {
-		return nil, err
+	if remaining, err := Check(f, Access); remaining != nil || err != nil {
+		return remaining, err
 	}
-	if now := info.Mode().Perm(); now&others != 0 {
-		return fmt.Errorf("other users may have access: its mode %#o cannot be changed", now), nil
-	}
-	return fmt.Errorf("other users had access: its mode was %#o and is %#o now", was, was&^others), nil
+	return fmt.Errorf("other users had access: its mode was %#o and is %#o now", was, was&^Access), nil
 }
