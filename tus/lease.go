@@ -77,10 +77,10 @@ func processLives(process string) bool { return livenessOf(process) == livenessA
 // livenessOf judges by process ID only if boot, namespaces and start time are known
 // of both processes: the ID alone may be that of another process, here or there.
 func livenessOf(process string) liveness {
-	if process == thisProcess() {
+	place, pid, start := splitProcess(process)
+	if start == processName() || process == thisProcess() {
 		return livenessAlive
 	}
-	place, pid, start := splitProcess(process)
 	namespace := processNamespace()
 	if namespace == "" || pid <= 0 || !validStart(start) || place != processPlace(namespace) {
 		return livenessUnknown
