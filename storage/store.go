@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Store keeps records. All methods may be called from several goroutines at the
+// Store keeps records. A store that only one process can have open may return a
+// record without the lease that a process before it has taken. All methods may be called from several goroutines at the
 // same time, and return the error of ctx if it has ended before they began. Slices
 // and maps are never shared with the caller: records are copied on their way in
 // and out. Package storagetest checks all that is said here.

@@ -100,8 +100,8 @@ type Options struct {
 
 	// Logger is told, too, without credentials and without the queries of URLs:
 	// of answers and transitions at Debug, of uploads that were created, paused or
-	// completed at Info, of retries at Warn, of failures at Error. nil means
-	// silence.
+	// completed at Info, of retries and of stored uploads that are held or not resumed
+	// at Warn, of failures at Error. nil means silence.
 	Logger *slog.Logger
 }
 
@@ -304,6 +304,15 @@ func NewClientFromEnv(opts *Options) (*Client, error) {
 
 // Endpoint returns the upload creation URL without credentials.
 func (c *Client) Endpoint() string { return c.endpoint.String() }
+
+// showURL is a URL without secrets, empty if it is none.
+func (c *Client) showURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || raw == "" {
+		return ""
+	}
+	return c.redactor.URL(u)
+}
 
 // CloseIdleConnections closes connections that are kept for later requests. A
 // client needs no other cleaning up.

@@ -97,6 +97,7 @@
 //	ErrAborted              no      upload it again
 //	ErrStore                no      repair the store; its own error is wrapped
 //	ErrLeaseLost            no      leave the upload to the one that took it over
+//	ErrUploadHeld           later   wait until HeldError.Until, or use HeldWait
 //	ErrNotRecoverable       no      begin the stream anew
 //	ErrBusy                 no      let one goroutine drive an Uploader
 //

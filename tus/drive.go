@@ -3,6 +3,8 @@ package tus
 import (
 	"context"
 	"errors"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // drive lets one goroutine at a time work on the upload, in a context that
@@ -106,6 +108,9 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 	case StateFailed:
 		u.giveBack(ctx)
 		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrSourceMismatch)) {
+			if u.keeper.holds() {
+				u.discarded(storage.Record{UploadURL: u.URL()}, err.Error())
+			}
 			u.keeper.drop(ctx) // what is on the server can never become this source
 			return
 		}

@@ -103,6 +103,10 @@ var (
 	// process, went on with because this one did not renew its lease in time.
 	ErrLeaseLost = errors.New("another uploader took the upload over")
 
+	// ErrUploadHeld is returned when another [Uploader] holds the stored upload, with
+	// [HeldFail], and by Step while [HeldWait] waits. See [HeldError].
+	ErrUploadHeld = errors.New("stored upload is held by another uploader")
+
 	// ErrNotRecoverable is an upload from a stream whose server needs bytes that
 	// are neither in the buffer any more nor can be read again. See
 	// [StreamError].
@@ -249,6 +253,9 @@ func IsTemporary(err error) bool {
 	var e *Error
 	var ended *endedError
 	var interrupted *interruptedError
+	if heldForNow(err) {
+		return true
+	}
 	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, ErrUnconfirmed) && !errors.Is(err, errSource) &&
 		!errors.As(err, &ended) && !errors.As(err, &interrupted)
 }

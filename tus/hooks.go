@@ -38,6 +38,11 @@ type Hooks struct {
 	// OnRetry is told of each failure that will be retried, before the wait.
 	OnRetry func(RetryEvent)
 
+	// OnHeld is called when another Uploader holds a stored upload of the source,
+	// once for each: before the upload waits for it ([HeldEvent].Wait), begins
+	// beside it, or fails. See [UploadOptions.Held].
+	OnHeld func(HeldEvent)
+
 	// OnStoreError is told when the store of upload URLs fails. Unless
 	// [Options.RequireStore] is set, the upload goes on, but a later session may
 	// not find it.
@@ -61,6 +66,21 @@ type UploadURLEvent struct {
 	// Concat tells the parts of a parallel upload, and the final upload made of
 	// them, from an ordinary one.
 	Concat Concat
+}
+
+// HeldEvent is a stored upload that another [Uploader] holds.
+type HeldEvent struct {
+	// Uploader is the upload, whose getters tell more and which can be paused.
+	Uploader *Uploader
+	// Name is the source's name, perhaps empty.
+	Name string
+	// URL is the upload URL of the stored upload, empty for one in parallel parts. It
+	// may hold secrets in its query.
+	URL string
+	// Until is when the holder's lease ends unless it is renewed.
+	Until time.Time
+	// Wait is how long the upload waits at most; 0 if it does not wait.
+	Wait time.Duration
 }
 
 // StoreError is an operation of the store that failed.
@@ -194,6 +214,14 @@ func (s hookSet) retry(e RetryEvent) {
 	}
 }
 
+func (s hookSet) held(e HeldEvent) {
+	for _, h := range s {
+		if h.OnHeld != nil {
+			h.OnHeld(e)
+		}
+	}
+}
+
 func (s hookSet) storeError(e StoreError) {
 	for _, h := range s {
 		if h.OnStoreError != nil {
@@ -229,6 +257,12 @@ func (s hookSet) serial(u *Uploader) hookSet {
 			defer turn.Unlock()
 			e.Uploader = u
 			s.retry(e)
+		},
+		OnHeld: func(e HeldEvent) {
+			turn.Lock()
+			defer turn.Unlock()
+			e.Uploader = u
+			s.held(e)
 		},
 		OnStoreError: func(e StoreError) {
 			turn.Lock()

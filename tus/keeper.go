@@ -65,8 +65,7 @@ func (k *keeper) stored() bool {
 	return k.rec.Revision != 0
 }
 
-// find returns the records of earlier uploads under key that nobody works on,
-// the latest first.
+// find returns the records of earlier uploads under key, the latest first.
 func (k *keeper) find(ctx context.Context, key string) ([]storage.Record, error) {
 	found, err := k.store.Find(ctx, key)
 	if err != nil { // records that can be read come along with the error
@@ -74,32 +73,32 @@ func (k *keeper) find(ctx context.Context, key string) ([]storage.Record, error)
 			return nil, err
 		}
 	}
-	free := found[:0]
-	for _, rec := range found {
-		if !leaseRuns(rec.Lease, time.Now()) {
-			free = append(free, rec)
-		}
-	}
-	return free, nil
+	return found, nil
 }
 
-// claim takes the lease of a record that was found. It is false if somebody
-// was faster.
-func (k *keeper) claim(ctx context.Context, rec storage.Record) (storage.Record, bool, error) {
+// errStoreFailed is returned when a store failed that is not required.
+var errStoreFailed = errors.New("store failed")
+
+// claim takes the lease of a record that was found. It returns the record as it can
+// be claimed again with any error but [storage.ErrConflict], which means that the
+// record has changed.
+func (k *keeper) claim(ctx context.Context, rec storage.Record) (storage.Record, error) {
 	now := time.Now()
 	lease := k.lease
 	lease.Until = now.Add(leaseTime).UTC()
 	rec.Lease, rec.Updated = &lease, now.UTC()
 	stored, err := k.store.Put(ctx, rec)
-	if errors.Is(err, storage.ErrConflict) {
-		return rec, false, nil
+	switch {
+	case err == nil:
+		return stored, nil
+	case errors.Is(err, storage.ErrConflict):
+		return rec, storage.ErrConflict
 	}
-	if err != nil {
-		// Whether somebody else is at work cannot be made sure of.
-		rec = k.takeBack(ctx, rec)
-		return rec, false, k.report(ctx, "put", err)
+	rec = k.takeBack(ctx, rec)
+	if err := k.report(ctx, "put", err); err != nil {
+		return rec, err
 	}
-	return stored, true, nil
+	return rec, errStoreFailed
 }
 
 // takeBack ends a lease that was stored although Put failed: until it ends by itself,
@@ -107,7 +106,7 @@ func (k *keeper) claim(ctx context.Context, rec storage.Record) (storage.Record,
 func (k *keeper) takeBack(ctx context.Context, rec storage.Record) storage.Record {
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	if there, ok := k.current(ctx, rec); ok && there.Lease != nil && there.Lease.Holder == k.lease.Holder {
+	if there, ok, _ := k.current(ctx, rec); ok && there.Lease != nil && there.Lease.Holder == k.lease.Holder {
 		rec = there
 		there.Lease = nil
 		if stored, err := k.store.Put(ctx, there); err == nil {
@@ -203,17 +202,41 @@ func (k *keeper) overwrite(ctx context.Context, rec storage.Record) (storage.Rec
 	if !errors.Is(err, storage.ErrConflict) {
 		return stored, err
 	}
-	if there, ok := k.current(ctx, rec); ok && k.wrote(there, rec.Revision) {
+	there, ok, finding := k.current(ctx, rec)
+	switch {
+	case finding != nil: // with whom the conflict is cannot be told
+		return stored, finding
+	case ok && k.wrote(there, rec.Revision):
 		rec.Revision = there.Revision
 		return k.store.Put(ctx, rec)
 	}
 	return stored, err
 }
 
-// current is what the store has of a record by now.
-func (k *keeper) current(ctx context.Context, rec storage.Record) (there storage.Record, ok bool) {
-	found, _ := k.store.Find(ctx, rec.Fingerprint)
-	i := slices.IndexFunc(found, func(there storage.Record) bool { return there.ID == rec.ID })
+// current is what the store has of a record by now. It returns an error only if the
+// record may exist but cannot be read.
+func (k *keeper) current(ctx context.Context, rec storage.Record) (there storage.Record, ok bool, err error) {
+	found, err := k.store.Find(ctx, rec.Fingerprint)
+	if there, ok = withID(found, rec.ID); ok {
+		return there, true, nil
+	}
+	return there, false, err
+}
+
+// reread is current for a record that is not ours, with the errors of claim.
+func (k *keeper) reread(ctx context.Context, rec storage.Record) (there storage.Record, ok bool, err error) {
+	there, ok, err = k.current(ctx, rec)
+	if err == nil {
+		return there, ok, nil
+	}
+	if err := k.report(ctx, "find", err); err != nil {
+		return there, false, err
+	}
+	return there, false, errStoreFailed
+}
+
+func withID(found []storage.Record, id string) (rec storage.Record, ok bool) {
+	i := slices.IndexFunc(found, func(rec storage.Record) bool { return rec.ID == id })
 	if i < 0 {
 		return storage.Record{}, false
 	}
@@ -327,7 +350,7 @@ func (k *keeper) reclaim(ctx context.Context) error {
 	if !errors.Is(err, ErrLeaseLost) || ours.ID == "" {
 		return err
 	}
-	if there, ok := k.current(ctx, ours); ok && !leaseRuns(there.Lease, time.Now()) && sameUpload(there, ours) {
+	if there, ok, _ := k.current(ctx, ours); ok && !leaseRuns(there.Lease, time.Now()) && sameUpload(there, ours) {
 		k.taken = false
 		return k.put(ctx, there, time.Now())
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -11,15 +12,15 @@ import (
 
 const (
 	// leaseTime is how long a record belongs to an Uploader that does not renew
-	// it. It bounds the wait after a crash only where the death of the holder
-	// cannot be seen, such as on another machine.
+	// it. It bounds the wait after a crash where the death of the holder cannot be
+	// seen, such as on another machine.
 	leaseTime = time.Minute
 	// leaseRenewal is the time between renewals: two may fail before the lease
 	// ends.
 	leaseRenewal = leaseTime / 3
 )
 
-// leaseRuns reports whether somebody may be at work on a record. A lease of a
+// leaseRuns reports whether an Uploader may be at work on a record. A lease of a
 // process that is seen to be dead ends at once, so that a program which was
 // killed can be started again without a wait.
 func leaseRuns(l *storage.Lease, now time.Time) bool {
@@ -34,32 +35,72 @@ func leaseRuns(l *storage.Lease, now time.Time) bool {
 }
 
 // thisProcess identifies this process among all those that can share a store:
-// "v1", then host, boot and process ID namespace where the system tells them,
-// process ID and its start time, separated by slashes.
+// "v1", host, boot, namespaces, process ID and start time, separated by slashes.
+// Where the system does not tell them, boot and namespaces are empty, and a random
+// name stands for the start time.
 func thisProcess() string {
-	pid := os.Getpid()
-	return processPlace() + "/" + strconv.Itoa(pid) + "/" + processStart(pid)
+	pid, namespace := os.Getpid(), processNamespace()
+	start := processStart(pid)
+	if namespace == "" || !validStart(start) {
+		start = processName()
+	}
+	return processPlace(namespace) + "/" + strconv.Itoa(pid) + "/" + start
 }
+
+// processName is a random name of this process, which no start time looks like.
+var processName = sync.OnceValue(func() string { return "x" + storage.NewID() })
 
 // processPlace is where a process ID has its meaning.
-func processPlace() string {
+func processPlace(namespace string) string {
 	host, _ := os.Hostname()
-	return "v1/" + strings.ReplaceAll(host, "/", "_") + "/" + bootID()
+	if namespace == "" {
+		namespace = "/"
+	}
+	return "v1/" + strings.ReplaceAll(host, "/", "_") + "/" + namespace
 }
 
-// processDied reports whether the process is known to be gone. Where that
-// cannot be told, because it ran on another machine or in another container,
-// it counts as alive.
-func processDied(process string) bool {
+// liveness is what can be told of a process.
+type liveness int
+
+const (
+	livenessUnknown liveness = iota // such as on another machine, or in another container
+	livenessAlive
+	livenessDead
+)
+
+// processDied reports whether the process is known to be gone.
+func processDied(process string) bool { return livenessOf(process) == livenessDead }
+
+// processLives reports whether the process is known to live.
+func processLives(process string) bool { return livenessOf(process) == livenessAlive }
+
+// livenessOf judges by process ID only if boot, namespaces and start time are known
+// of both processes: the ID alone may be that of another process, here or there.
+func livenessOf(process string) liveness {
 	place, pid, start := splitProcess(process)
-	if pid <= 0 || place != processPlace() {
-		return false
+	if start == processName() || process == thisProcess() {
+		return livenessAlive
+	}
+	namespace := processNamespace()
+	if namespace == "" || pid <= 0 || !validStart(start) || place != processPlace(namespace) {
+		return livenessUnknown
 	}
 	if !processExists(pid) {
-		return true
+		return livenessDead
 	}
-	now := processStart(pid)
-	return start != "" && now != "" && start != now // its number was given out again
+	switch processStart(pid) {
+	case start:
+		return livenessAlive
+	case "": // it is hidden, or ended just now
+		return livenessUnknown
+	}
+	return livenessDead // a zombie, or the ID was given out again
+}
+
+// validStart tells a start time from a random name and from none.
+func validStart(start string) bool {
+	_, err := strconv.ParseUint(start, 10, 64)
+	return err == nil
 }
 
 func splitProcess(process string) (place string, pid int, start string) {

@@ -55,6 +55,10 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 			say(slog.LevelWarn, "tus retry", e.Uploader, e.Name, "",
 				slog.Int("attempt", e.Attempt), slog.Duration("delay", e.Delay), slog.Any("error", e.Err))
 		},
+		OnHeld: func(e HeldEvent) {
+			say(slog.LevelWarn, "tus stored upload is held", e.Uploader, e.Name, e.URL,
+				slog.Time("until", e.Until), slog.Duration("wait", e.Wait))
+		},
 		OnStoreError: func(e StoreError) {
 			say(slog.LevelError, "tus store", e.Uploader, e.Name, "", slog.String("op", e.Op), slog.Any("error", e.Err))
 		},

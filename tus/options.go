@@ -79,8 +79,12 @@ type UploadOptions struct {
 	// Previous, if not nil, is the only stored upload to go on with, one of
 	// [Client.PreviousUploads] for the same source and options; one of another source
 	// is an error matching [ErrInvalidInput]. A new upload begins if it is no longer
-	// stored, another Uploader is at work on it, or the client has no store.
+	// stored or the client has no store. If another Uploader holds it, Held applies.
 	Previous *storage.Record
+
+	// Held says what to do about a stored upload of this source that another
+	// Uploader holds.
+	Held HeldPolicy
 
 	// SourceChanged says what to do about a stored upload of a source that has
 	// another size by now.
@@ -152,6 +156,8 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: buffer limit of %d bytes", ErrInvalidInput, o.BufferLimit)
 	case o.SourceChanged < SourceChangedFail || o.SourceChanged > SourceChangedRestart:
 		return fmt.Errorf("%w: source changed policy %d", ErrInvalidInput, o.SourceChanged)
+	case o.Held < HeldWait || o.Held > HeldBegin:
+		return fmt.Errorf("%w: UploadOptions.Held is unknown policy %d", ErrInvalidInput, o.Held)
 	case o.StopAt < 0:
 		return fmt.Errorf("%w: stop at %d bytes", ErrInvalidInput, o.StopAt)
 	case o.CreationWithUpload < CreationWithUploadAuto || o.CreationWithUpload > CreationWithUploadNever:

@@ -32,6 +32,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	if err := u.negotiate(ctx); err != nil {
 		return u.after(ctx, StateIdle, err), err
 	}
+	u.startingOver()
 	return StateCreating, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/storage/filestore"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -26,7 +27,8 @@ import (
 const (
 	waitVariable   = "TUS_TEST_WAIT"   // it waits until its input ends
 	uploadVariable = "TUS_TEST_UPLOAD" // it uploads to this endpoint …
-	storeVariable  = "TUS_TEST_STORE"  // … with a store in this folder
+	storeVariable  = "TUS_TEST_STORE"  // … with a store in this folder, or file.db …
+	heldVariable   = "TUS_TEST_HELD"   // … and, if set, with HeldFail
 )
 
 // processSize is how many bytes such a process uploads, in chunks of 1000.
@@ -37,6 +39,7 @@ const processHeader = "X-Process"
 
 // waitIfChild is what such a process does. TestMain calls it.
 func waitIfChild() {
+	enterContainer()
 	if os.Getenv(waitVariable) != "" {
 		fmt.Println("ready")
 		bufio.NewReader(os.Stdin).ReadString('\n')
@@ -55,8 +58,15 @@ func waitIfChild() {
 	}
 }
 
-func uploadFromProcess(endpoint, folder string) error {
-	store, err := filestore.Open(folder, nil)
+func openStore(path string) (storage.Store, error) {
+	if filepath.Ext(path) == ".db" {
+		return boltstore.Open(path, nil)
+	}
+	return filestore.Open(path, nil)
+}
+
+func uploadFromProcess(endpoint, path string) error {
+	store, err := openStore(path)
 	if err != nil {
 		return err
 	}
@@ -66,7 +76,11 @@ func uploadFromProcess(endpoint, folder string) error {
 	if err != nil {
 		return err
 	}
-	_, err = client.Upload(context.Background(), tus.Bytes(randomBytes(processSize)), inChunks())
+	opts := inChunks()
+	if os.Getenv(heldVariable) != "" {
+		opts.Held = tus.HeldFail
+	}
+	_, err = client.Upload(context.Background(), tus.Bytes(randomBytes(processSize)), opts)
 	return err
 }
 
@@ -158,12 +172,32 @@ func zombie(t *testing.T, c *child) *child {
 }
 
 // processOf is what a process would write into a lease: as this one does, with
-// its own number and the given start time, which may be unknown.
-func processOf(t *testing.T, c *child, start string) string {
+// its own number and start time.
+func processOf(t *testing.T, c *child) string {
+	t.Helper()
+	return withProcess(t, fmt.Sprint(c.Process.Pid), startTime(t, c))
+}
+
+// withProcess is a process of this machine with that number and start time.
+func withProcess(t *testing.T, number, start string) string {
 	t.Helper()
 	fields := strings.Split(leaseOfAnUpload(t).Process, "/")
-	fields[len(fields)-2], fields[len(fields)-1] = fmt.Sprint(c.Process.Pid), start
+	fields[len(fields)-2], fields[len(fields)-1] = number, start
 	return strings.Join(fields, "/")
+}
+
+// startTime is field 22 of the process's /proc/PID/stat, empty where there is none.
+func startTime(t *testing.T, c *child) string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return ""
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fields, _ := strings.Cut(string(stat), ") ")
+	return strings.Fields(fields)[22-3]
 }
 
 // writers notes which processes write to which upload.
@@ -219,7 +253,17 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	}
 }
 
+// needsProcesses skips a test that has to see at once whether another process lives:
+// elsewhere its lease is waited for.
+func needsProcesses(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells whether the holder of a lease lives")
+	}
+}
+
 func TestUploadOfAKilledProcessIsTakenOverAtOnce(t *testing.T) {
+	needsProcesses(t)
 	data := randomBytes(processSize)
 	for name, kill := range map[string]func(*testing.T, *child) *child{"buried": killed, "not yet buried": zombie} {
 		t.Run(name, func(t *testing.T) {
@@ -251,6 +295,7 @@ func TestUploadOfAKilledProcessIsTakenOverAtOnce(t *testing.T) {
 }
 
 func TestUploadOfALivingProcessIsLeftAlone(t *testing.T) {
+	needsProcesses(t)
 	data := randomBytes(processSize)
 	srv, folder := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), "uploads")
 	seen := &writers{}
@@ -285,6 +330,7 @@ func TestUploadOfALivingProcessIsLeftAlone(t *testing.T) {
 }
 
 func TestProcessesWithOneStoreNeverShareAnUpload(t *testing.T) {
+	needsProcesses(t)
 	data := randomBytes(processSize)
 	srv, folder := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), "uploads")
 	seen := &writers{}
@@ -343,52 +389,97 @@ func TestProcessesWithOneStoreNeverShareAnUpload(t *testing.T) {
 }
 
 func TestWhoseLeaseIsRespected(t *testing.T) {
+	const over, lives, unknown = "resumed", "second upload", "waits"
 	data := randomBytes(10_000)
 	now := time.Now()
-	alive, dead := livingChild(t), killed(t, livingChild(t))
+	alive, dead, buried := livingChild(t), livingChild(t), livingChild(t)
+	aliveProcess, deadProcess, buriedProcess := processOf(t, alive), processOf(t, dead), processOf(t, buried)
+	number := fmt.Sprint(buried.Process.Pid)
+	zombie(t, dead)
+	killed(t, buried)
 	own := leaseOfAnUpload(t).Process
-	cut := func(process string, fields int) string {
-		return strings.Join(strings.Split(process, "/")[fields:], "/")
+	known := func(judgement string) string { // where the system tells enough of a process
+		if runtime.GOOS == "linux" {
+			return judgement
+		}
+		return unknown
 	}
 	for name, test := range map[string]struct {
 		process string
 		lasts   time.Duration
-		resumes bool
+		want    string
 	}{
-		"of somebody unknown":          {"elsewhere", time.Minute, false},
-		"of nobody in particular":      {"", time.Minute, false},
-		"of this process":              {own, time.Minute, false},
-		"of a living process":          {processOf(t, alive, ""), time.Minute, false},
-		"of a dead process":            {processOf(t, dead, ""), time.Minute, true},
-		"of a number given out again":  {processOf(t, alive, "1"), time.Minute, runtime.GOOS == "linux"},
-		"of a dead process of a host":  {strings.Replace(processOf(t, dead, ""), "v1/", "v1/other-", 1), time.Minute, false},
-		"of a dead process, cut":       {cut(processOf(t, dead, ""), 1), time.Minute, false},
-		"that has ended":               {"elsewhere", -time.Second, true},
-		"of this process, ended":       {own, -time.Second, true},
-		"that never seems to end":      {"elsewhere", 24 * time.Hour, true},
-		"with a broken process":        {"v1/////x/", time.Minute, false},
-		"with a negative process":      {strings.Replace(processOf(t, dead, ""), "/"+fmt.Sprint(dead.Process.Pid)+"/", "/-1/", 1), time.Minute, false},
-		"with a process of no process": {strings.Replace(processOf(t, dead, ""), "/"+fmt.Sprint(dead.Process.Pid)+"/", "/0/", 1), time.Minute, false},
-		"with a very large process":    {strings.Replace(processOf(t, dead, ""), "/"+fmt.Sprint(dead.Process.Pid)+"/", "/99999999999999999999/", 1), time.Minute, false},
+		"of somebody unknown":           {"elsewhere", time.Minute, unknown},
+		"of nobody in particular":       {"", time.Minute, unknown},
+		"of this process":               {own, time.Minute, lives},
+		"of a living process":           {aliveProcess, time.Minute, known(lives)},
+		"of a zombie":                   {deadProcess, time.Minute, known(over)},
+		"of a dead process":             {buriedProcess, time.Minute, known(over)},
+		"of a number given out again":   {withProcess(t, fmt.Sprint(alive.Process.Pid), "1"), time.Minute, known(over)},
+		"of a living number only":       {withProcess(t, fmt.Sprint(alive.Process.Pid), ""), time.Minute, unknown},
+		"of a dead number only":         {withProcess(t, number, ""), time.Minute, unknown},
+		"of a dead number and a name":   {withProcess(t, number, "x"+storage.NewID()), time.Minute, unknown},
+		"of a dead process of a host":   {strings.Replace(buriedProcess, "v1/", "v1/other-", 1), time.Minute, unknown},
+		"of a dead process, cut":        {strings.TrimPrefix(buriedProcess, "v1/"), time.Minute, unknown},
+		"of a dead process of no place": {"v1/" + hostname(t) + "///" + number + "/1", time.Minute, unknown},
+		"of a release before this one":  {"v1/" + hostname(t) + "//" + number + "/", time.Minute, unknown},
+		"that has ended":                {"elsewhere", -time.Second, over},
+		"of this process, ended":        {own, -time.Second, over},
+		"that never seems to end":       {"elsewhere", 24 * time.Hour, over},
+		"with a broken process":         {"v1/////x/", time.Minute, unknown},
+		"with a negative process":       {withProcess(t, "-1", "1"), time.Minute, unknown},
+		"with a process of no process":  {withProcess(t, "0", "1"), time.Minute, unknown},
+		"with a very large process":     {withProcess(t, "99999999999999999999", "1"), time.Minute, unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 			stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-			rec := records(t, store)[0]
-			rec.Lease = &storage.Lease{Holder: "another", Process: test.process, Until: now.Add(test.lasts)}
-			if _, err := store.Put(context.Background(), rec); err != nil {
-				t.Fatal(err)
-			}
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			hold(t, store, storage.Lease{Holder: "another", Process: test.process, Until: now.Add(test.lasts)})
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), inChunks())
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantStored(t, srv.Handler, res.URL, data)
-			if got := res.Stats.ResumedFrom == 3000; got != test.resumes {
-				t.Errorf("resumed from %d", res.Stats.ResumedFrom)
+			for err == nil && u.URL() == "" {
+				err = u.Step(testContext(t))
+			}
+			got := fmt.Sprint(err)
+			switch {
+			case errors.Is(err, tus.ErrUploadHeld):
+				got = unknown
+			case err == nil && u.Stats().ResumedFrom == 3000:
+				got = over
+			case err == nil && u.Stats().Held == 1:
+				got = lives
+			}
+			if got != test.want {
+				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
 	}
+}
+
+func hostname(t *testing.T) string {
+	t.Helper()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host
+}
+
+// hold puts the only record of a store under a lease.
+func hold(t *testing.T, store storage.Store, lease storage.Lease) storage.Record {
+	t.Helper()
+	all := records(t, store)
+	if len(all) != 1 {
+		t.Fatalf("the store holds %+v", all)
+	}
+	all[0].Lease = &lease
+	stored, err := store.Put(context.Background(), all[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored
 }
 
 // leaseOfAnUpload is a lease as this process takes it.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
@@ -78,6 +80,9 @@ func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
 // candidate is a stored upload that may be gone on with.
 type candidate struct {
 	rec     storage.Record
+	found   time.Time      // when the record was found …
+	lease   *storage.Lease // … and its lease by then
+	told    bool           // that it is held
 	claimed bool
 	whole   bool    // the upload URL was asked for
 	info    Info    // of it
@@ -104,27 +109,53 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	var candidates []*candidate
-	for _, rec := range found {
-		switch previous := u.opts.Previous; {
-		case previous != nil && previous.ID != rec.ID, rec.UploadURL == "" && len(rec.Parts) == 0:
-			continue
-		case len(rec.Parts) > 0 && !tile(rec):
-			u.keeper.remove(ctx, rec.ID) // would make other bytes of the source
-			continue
-		case len(rec.Parts) > 0 && u.opts.StopAt > 0:
-			return nil, fmt.Errorf("%w: StopAt, but the stored upload is one of parallel parts", ErrInvalidInput)
-		case rec.LengthDeferred || rec.Size == u.info.Size:
-			candidates = append(candidates, &candidate{rec: rec})
-			continue
-		}
-		u.keeper.remove(ctx, rec.ID)
-		if u.opts.SourceChanged == SourceChangedFail {
-			return nil, fmt.Errorf("%w: it had %d bytes when its upload began, now %d",
-				ErrSourceChanged, rec.Size, u.info.Size)
+	if previous := u.opts.Previous; previous != nil {
+		rec, ok := withID(found, previous.ID)
+		if found = []storage.Record{rec}; !ok {
+			found = nil
+			u.discarded(*previous, "it is no longer stored")
 		}
 	}
-	return candidates, nil
+	now := time.Now()
+	var free, held []*candidate
+	for _, rec := range found {
+		parallel, runs := len(rec.Parts) > 0, leaseRuns(rec.Lease, now)
+		reason := u.unusable(rec)
+		switch {
+		case reason == "" && runs:
+			held = append(held, &candidate{rec: rec, found: now, lease: rec.Lease})
+		case reason == "" && parallel && u.opts.StopAt > 0:
+			return nil, fmt.Errorf("%w: StopAt, but the stored upload is one of parallel parts", ErrInvalidInput)
+		case reason == "":
+			free = append(free, &candidate{rec: rec, found: now, lease: rec.Lease})
+		case runs:
+			u.leave(rec, reason)
+		default:
+			u.discard(ctx, rec, reason)
+			if !u.sizeFits(rec) && u.opts.SourceChanged == SourceChangedFail {
+				return nil, fmt.Errorf("%w: it had %d bytes when its upload began, now %d",
+					ErrSourceChanged, rec.Size, u.info.Size)
+			}
+		}
+	}
+	return append(free, held...), nil
+}
+
+// unusable is why a record can never be resumed with this source, empty if it may.
+func (u *Uploader) unusable(rec storage.Record) string {
+	switch {
+	case rec.UploadURL == "" && len(rec.Parts) == 0:
+		return "its record has no upload URL"
+	case len(rec.Parts) > 0 && !tile(rec): // would make other bytes of the source
+		return "its parts do not cover the source"
+	case !u.sizeFits(rec):
+		return fmt.Sprintf("it has %d bytes, the source has %d", rec.Size, u.info.Size)
+	}
+	return ""
+}
+
+func (u *Uploader) sizeFits(rec storage.Record) bool {
+	return rec.LengthDeferred || rec.Size == u.info.Size
 }
 
 // locate is the step of StateLocating. Each asks for one upload URL; when none
@@ -133,16 +164,15 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	for len(u.candidates) > 0 {
 		c := u.candidates[0]
 		if !c.claimed {
-			rec, ok, err := u.keeper.claim(ctx, c.rec)
-			if err != nil {
-				c.rec = rec
+			switch ok, err := u.acquire(ctx, c); {
+			case heldForNow(err):
+				return StateLocating, err
+			case err != nil:
 				return u.after(ctx, StateLocating, err), err
-			}
-			if !ok { // somebody else began to work on it
+			case !ok:
 				u.candidates = u.candidates[1:]
 				continue
 			}
-			c.rec, c.claimed = rec, true
 		}
 		target := c.next()
 		if target == "" {
@@ -207,52 +237,87 @@ func (c *candidate) next() string {
 // the record says, is dropped.
 func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	var info Info
+	reason := ""
 	at, err := parseURL("stored upload URL", target)
-	unusable := err != nil
 	if u.sentTo = 0; c.rec.Finishing && target == c.rec.UploadURL {
 		u.sentTo = u.info.Size
 	}
-	if !unusable {
+	if err == nil {
 		info, err = u.client.head(ctx, at, u.hooks, u.meter)
 		err = u.judgeGone(ctx, at, err)
+	} else {
+		reason = "its upload URL is unusable"
 	}
-	gone := unusable || uploadGone(err)
-	if err != nil && !gone {
+	switch {
+	case uploadGone(err):
+		reason = "the server no longer has it"
+	case err != nil && reason == "":
 		return err
 	}
-	parallel := len(c.rec.Parts) > 0
+	whole, parallel := !c.whole && c.rec.UploadURL != "", len(c.rec.Parts) > 0
+	if !whole {
+		return u.askedPart(ctx, c, info, reason)
+	}
+	if reason == "" {
+		reason = u.mismatch(c.rec, info)
+	}
 	switch {
-	case !c.whole && c.rec.UploadURL != "":
-		mismatch := u.matches(info)
-		switch {
-		case mismatch != nil && !gone && c.rec.Finishing:
-			return fmt.Errorf("%w: %w", errGoneAtEnd, mismatch)
-		case info.Complete() && c.rec.Refusal != "":
-			return fmt.Errorf("%w: an earlier session was refused the last bytes with %s", ErrUnconfirmed, c.rec.Refusal)
-		case gone || mismatch != nil:
-			u.forgotten = true
-			u.discard(ctx, c)
-			return nil
-		}
+	case reason == "" && info.Complete() && c.rec.Refusal != "":
+		return fmt.Errorf("%w: an earlier session was refused the last bytes with %s", ErrUnconfirmed, c.rec.Refusal)
+	case reason == "":
 		c.whole, c.info, c.offset = true, info, info.Offset
 		if parallel {
 			c.offset = u.info.Size
 		}
+	case c.rec.Finishing:
+		return fmt.Errorf("%w: %s", errGoneAtEnd, reason)
 	default:
-		return u.askedPart(ctx, c, info, gone)
+		u.forgotten = true
+		u.discard(ctx, c.rec, reason)
+		u.candidates = u.candidates[1:]
+		u.sentTo, u.missing = 0, 0
 	}
 	return nil
 }
 
-// askedPart takes over what the server knows of a part.
-func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone bool) error {
+// mismatch is why the upload on the server is not the one of a record, empty if it
+// may be. Servers need not return metadata, and may add some, so only a key counts
+// that has another value now.
+func (u *Uploader) mismatch(rec storage.Record, info Info) string {
+	if err := u.matches(info); err != nil {
+		return err.Error()
+	}
+	if len(rec.Parts) == 0 && info.Concat != ConcatNone {
+		return "the server has a part or a final upload there"
+	}
+	sent := Metadata(rec.Metadata)
+	if u.opts.ResumeKey == "" && u.opts.filename == "" { // then the metadata are in the resume key
+		sent = u.opts.Metadata
+	}
+	for _, key := range slices.Sorted(maps.Keys(sent)) {
+		if value := info.Metadata[key]; value != "" && value != sent[key] {
+			return fmt.Sprintf("metadata %q on the server are those of another upload", key)
+		}
+	}
+	return ""
+}
+
+// askedPart takes over what the server knows of a part, unless there is a reason not
+// to use it.
+func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, reason string) error {
 	if c.parts == nil {
 		c.parts = make([]int64, len(c.rec.Parts))
 	}
 	p := &c.rec.Parts[c.asked]
-	if gone || info.LengthDeferred || info.Length != p.Size {
+	if reason == "" && (info.LengthDeferred || info.Length != p.Size) {
+		reason = "the server has another length"
+	} else if reason == "" && info.Concat == ConcatFinal {
+		reason = "the server has a final upload there"
+	}
+	if reason != "" {
 		c.gone++
 		p.UploadURL = ""
+		u.warn(fmt.Sprintf("tus starting over: part at offset %d: %s", p.Offset, reason))
 	} else {
 		c.parts[c.asked] = info.Offset
 		c.offset += info.Offset
@@ -269,16 +334,9 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, gone 
 	return fmt.Errorf("%w: the final upload had been asked for, and now the parts are gone", ErrUnconfirmed)
 }
 
-// discard drops a candidate and its record.
-func (u *Uploader) discard(ctx context.Context, c *candidate) {
-	u.keeper.remove(ctx, c.rec.ID)
-	u.candidates = u.candidates[1:]
-	u.sentTo, u.missing = 0, 0
-}
-
 // adopt goes on with a candidate.
 func (u *Uploader) adopt(c *candidate) error {
-	u.inline = false
+	u.inline, u.unresumed = false, nil
 	var at *url.URL
 	if c.rec.UploadURL != "" {
 		var err error

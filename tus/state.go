@@ -14,7 +14,7 @@ import (
 //	               store; ask what the server        knows earlier uploads;
 //	               supports (OPTIONS)                Recovering if the URL is given
 //	Locating       ask for an earlier upload (HEAD)  Ready with the furthest one;
-//	                                                 Idle if none is left
+//	               that is not held                  Idle if none is left
 //	Creating       POST                              Ready; Recovering if the answer
 //	                                                 cannot be trusted
 //	Ready          choose the next chunk             Sending; Finishing when all is

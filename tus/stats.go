@@ -30,6 +30,13 @@ type Stats struct {
 	// because their source can be read from its beginning only
 	// ([ErrNotRecoverable]).
 	Recreations int
+	// Held counts stored uploads of the same source that were left to the Uploader
+	// that holds them. See [UploadOptions.Held].
+	Held int
+	// Discarded counts stored uploads of the same source that could not be resumed:
+	// they are gone from the store or the server, belong to another source, or their
+	// records are corrupt.
+	Discarded int
 	// RepeatedFinals counts how often the final upload of a parallel one was
 	// asked for again after the answer was lost. Each may have left a complete
 	// upload on the server besides the one in the result.

@@ -310,3 +310,33 @@ func TestClaimThatWasStoredAllTheSameIsRepeated(t *testing.T) {
 		t.Errorf("%d records left", len(left))
 	}
 }
+
+// A conflict of which the store cannot say with whom is no lost lease: it may be with
+// a Put of ours that was stored and failed all the same.
+func TestConflictThatCannotBeReadIsNoLostLease(t *testing.T) {
+	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
+	store := failingOnce(&storage.Memory{}, true, nil)
+	var finds atomic.Int64
+	store.find = func(next func() ([]storage.Record, error)) ([]storage.Record, error) {
+		if finds.Add(1) == 2 { // the first looks for stored uploads
+			return nil, errForAMoment
+		}
+		return next()
+	}
+	opts := inChunks()
+	opts.StopAt = 3000
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	res, err := u.Run(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if finds.Load() < 2 || srv.Count("POST") != 1 {
+		t.Errorf("%d finds, %d creations", finds.Load(), srv.Count("POST"))
+	}
+}

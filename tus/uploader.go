@@ -60,6 +60,7 @@ type Uploader struct {
 	located    bool   // the store was asked
 	candidates []*candidate
 	best       *candidate
+	unresumed  []string
 	forgotten  bool // an earlier upload is gone from the server
 	adopted    bool // a stored upload is gone on with
 
@@ -168,7 +169,8 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 
 // Step takes the upload one transition further, with at most one request. An
 // error does not have to be the end: unless State is final, the next Step tries
-// again, and it is for the caller to wait in between (see [IsTemporary]).
+// again, and it is for the caller to wait in between (see [IsTemporary]), for a
+// stored upload that is held as long as [HeldError].Wait.
 // A Step on a paused upload continues it. On a final state it returns nil if
 // the upload is complete, and an error otherwise, which wraps what it failed with.
 func (u *Uploader) Step(ctx context.Context) error {
@@ -416,6 +418,9 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 		u.renewing = false
 		return nil
 	}
+	if held, ok := failure.(*HeldError); ok && u.State() == StateLocating {
+		return u.rest(ctx, held.Wait)
+	}
 	wait, ok := u.budget.next(failure)
 	if !ok {
 		failure = u.inConcatenation(failure)
@@ -425,6 +430,11 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	wait, u.settling = max(wait, u.settling), 0
 	u.meter.update(func(s *Stats) { s.Retries++ })
 	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: u.budget.failures, Delay: wait, Err: failure})
+	return u.rest(ctx, wait)
+}
+
+// rest waits between two steps. An error means that the upload was paused.
+func (u *Uploader) rest(ctx context.Context, wait time.Duration) error {
 	u.restSource()
 	if err := sleep(ctx, wait); err != nil {
 		u.enter(StatePaused, err)

@@ -190,7 +190,7 @@ func (c *common) openState(p *program) (*boltstore.Store, error) {
 			return nil, nil
 		}
 	}
-	store, err := boltstore.Open(path, nil)
+	store, err := openStore(p, path)
 	switch {
 	case err == nil:
 		return store, nil
@@ -206,9 +206,14 @@ func (c *common) openState(p *program) (*boltstore.Store, error) {
 	return nil, err
 }
 
+// openStore opens a database, and logs what is wrong with its permissions.
+func openStore(p *program, path string) (*boltstore.Store, error) {
+	return boltstore.Open(path, &boltstore.Options{OnWarning: func(err error) { p.logf("warning: %v", err) }})
+}
+
 // mustOpenState is openState for commands that are about the database. Where there
 // is none by default, nothing was ever interrupted: the store is nil.
-func (c *common) mustOpenState() (*boltstore.Store, error) {
+func (c *common) mustOpenState(p *program) (*boltstore.Store, error) {
 	path := c.State
 	if path == "" {
 		var err error
@@ -222,7 +227,7 @@ func (c *common) mustOpenState() (*boltstore.Store, error) {
 		}
 		return nil, err
 	}
-	return boltstore.Open(path, nil)
+	return openStore(p, path)
 }
 
 // defaultState is in the user's state directory.

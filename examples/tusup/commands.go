@@ -129,7 +129,7 @@ type listCommand struct{}
 
 // Run reads it.
 func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
-	store, err := c.mustOpenState()
+	store, err := c.mustOpenState(p)
 	if err != nil || store == nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 	if (f.Fingerprint == "") != f.All {
 		return usagef("forget takes a fingerprint or --all")
 	}
-	store, err := c.mustOpenState()
+	store, err := c.mustOpenState(p)
 	if err != nil {
 		return err
 	}

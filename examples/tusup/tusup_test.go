@@ -136,6 +136,7 @@ func TestBadInputIsOneClearLineAndSendsNothing(t *testing.T) {
 		"scheme":               {[]string{"--endpoint=ftp://example.org/", path}, exitUsage, "ftp"},
 		"no URL":               {[]string{"--endpoint=http://[::1", path}, exitUsage, "not a URL"},
 		"no host":              {[]string{"--endpoint=http://", path}, exitUsage, "no host"},
+		"held policy":          {[]string{endpoint, "--held", "forget", path}, exitUsage, "--held"},
 		"metadata key":         {[]string{endpoint, "--metadata", "a b=c", path}, exitUsage, "metadata key"},
 		"metadata twice":       {[]string{endpoint, "--metadata", "a=b", "--metadata", "a=c", path}, exitUsage, "twice"},
 		"metadata form":        {[]string{endpoint, "--metadata", "abc", path}, exitUsage, "key=value"},

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -65,6 +67,7 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	opts := tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
 		Hooks: tus.Hooks{
+			OnHeld:       func(e tus.HeldEvent) { p.logf("%s", u.heldText(e)) },
 			OnStoreError: func(e tus.StoreError) { p.logf("%s: going on without resume: %s: %v", e.Name, e.Op, e.Err) },
 		},
 	}
@@ -94,6 +97,21 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	}, err
 }
 
+// heldPolicies are the choices of --held.
+var heldPolicies = map[string]tus.HeldPolicy{"wait": tus.HeldWait, "fail": tus.HeldFail, "begin": tus.HeldBegin}
+
+// heldText says that a stored upload is held, and what follows.
+func (u *uploadCommand) heldText(e tus.HeldEvent) string {
+	text := fmt.Sprintf("%s: another uploader holds its stored upload until %s", e.Name, e.Until.Local().Format(time.TimeOnly))
+	switch {
+	case e.Wait > 0:
+		return fmt.Sprintf("%s; waiting for at most %v", text, e.Wait.Round(time.Second))
+	case heldPolicies[u.Held] == tus.HeldFail:
+		return text
+	}
+	return text + "; a second upload begins"
+}
+
 // uploadOptions are those of each file.
 func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
 	metadata, err := u.metadata()
@@ -103,6 +121,7 @@ func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
 		Parallel:    u.Parallel,
 		Checksum:    u.Checksum,
 		DeferLength: u.DeferredLength,
+		Held:        heldPolicies[u.Held],
 	}, err
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/internal/durable"
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
+	"github.com/seed-175555ba/tus-go/storage/internal/private"
 )
 
 // defaultLockTimeout is long enough for a process that is about to end.
@@ -28,6 +29,11 @@ type Options struct {
 
 	// OnCorrupt says what Open does with a damaged file.
 	OnCorrupt CorruptPolicy
+
+	// OnWarning, if not nil, is called by Open with an [*storage.Error] for what is
+	// no failure: other users had access to the file, and the permissions were
+	// changed to 0600, or cannot be changed on this file system.
+	OnWarning func(error)
 }
 
 // CorruptPolicy is what to do with a file that is damaged, or that is no database
@@ -55,7 +61,9 @@ type Store struct {
 	db      *bbolt.DB
 	file    *os.File // the one that db uses
 	aside   string
+	warn    func(error) // nil for nobody
 	index   index
+	session session
 	changes group
 	broken  atomic.Pointer[error] // why the store cannot be used any more
 }
@@ -66,7 +74,9 @@ var _ interface {
 } = (*Store)(nil)
 
 // Open opens the store at path, and creates it, with mode 0600, if it does not
-// exist. Missing parent folders are made with mode 0700. opts may be nil.
+// exist. Missing parent folders are made with mode 0700. A file to which other users
+// have access is made private; one that belongs to another user is an error. opts may
+// be nil.
 //
 // Errors name the path. They match [storage.ErrLocked] if another process has the
 // file open, [storage.ErrCorrupt] if it is damaged or some other kind of file,
@@ -91,7 +101,7 @@ func Open(path string, opts *Options) (*Store, error) {
 	}
 	aside := ""
 	for {
-		s := &Store{path: path, aside: aside}
+		s := &Store{path: path, aside: aside, warn: o.OnWarning}
 		s.changes.commit = s.commit
 		again, err := s.begin(ctx, o.OnCorrupt)
 		switch {
@@ -161,6 +171,9 @@ func (s *Store) load() error {
 			return s.read(tx)
 		})
 	})
+	if err == nil { // it is ours, or about to be
+		err = s.tighten()
+	}
 	if err != nil || !fresh {
 		return err
 	}
@@ -169,6 +182,18 @@ func (s *Store) load() error {
 		return err
 	}
 	return s.failure(durable.SyncDir(filepath.Dir(s.path)))
+}
+
+// tighten takes the file's permissions from other users.
+func (s *Store) tighten() error {
+	warning, err := private.Tighten(s.file)
+	if err != nil {
+		return s.failure(err)
+	}
+	if warning != nil && s.warn != nil {
+		s.warn(atPath(s.path, warning))
+	}
+	return nil
 }
 
 func create(tx *bbolt.Tx) error {
@@ -219,7 +244,8 @@ func (s *Store) read(tx *bbolt.Tx) error {
 // have to; see [CorruptMovedAside].
 func (s *Store) MovedAside() string { return s.aside }
 
-// Close waits for what is under way and closes the file. Everything after it
+// Close waits for what is under way and closes the file. Uploads that use the store
+// should have ended: their leases count no more in the next Open. Everything after it
 // returns [storage.ErrClosed]; a second Close does nothing.
 func (s *Store) Close() error {
 	if s.broken.Load() != nil {

@@ -2,12 +2,14 @@ package boltstore
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"math"
+	"os"
 )
 
 // A damaged file makes bbolt panic, recurse without end, or return records that
@@ -85,6 +87,9 @@ type checker struct {
 // and errUnfinished if it is the beginning of one. Other errors of reading are
 // returned as they are.
 func check(r io.ReaderAt, size int64) error {
+	if zeros, err := allZeros(r, size); err != nil || zeros {
+		return cmp.Or(err, errUnfinished)
+	}
 	c := &checker{r: r, size: size, seen: map[uint64]bool{}}
 	if err := c.readMeta(); err != nil {
 		return err
@@ -96,6 +101,19 @@ func check(r io.ReaderAt, size int64) error {
 		return err
 	}
 	return c.freelist()
+}
+
+// allZeros reports whether the file is no larger than a new database and has nothing
+// in it: its size was on disk before a power failure, and its content was not.
+func allZeros(r io.ReaderAt, size int64) (bool, error) {
+	if size > pagesWhenCreated*int64(os.Getpagesize()) {
+		return false, nil
+	}
+	data := make([]byte, size)
+	if _, err := r.ReadAt(data, 0); err != nil && err != io.EOF {
+		return false, err
+	}
+	return len(bytes.Trim(data, "\x00")) == 0, nil
 }
 
 // readMeta finds the meta page that bbolt will use: of the whole ones that with

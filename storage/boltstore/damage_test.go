@@ -238,7 +238,7 @@ func TestOtherFilesAreCorrupt(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for name, data := range map[string][]byte{
-		"one byte": {1}, "zeros": make([]byte, 100_000), "two pages of zeros": make([]byte, 2*os.Getpagesize()),
+		"one byte": {1}, "zeros": make([]byte, 1<<20), "a byte among zeros": append(make([]byte, 8000), 1),
 		"garbage": garbage, "text": bytes.Repeat([]byte("what is this? "), 10_000), "short text": []byte("{}\n"),
 	} {
 		path := filepath.Join(dir, name)
@@ -340,6 +340,33 @@ func TestUnfinishedFileIsFinished(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A power failure may leave the size of the new file on disk without its content.
+func TestNewFileOfZerosIsCreatedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	page := os.Getpagesize()
+	for _, size := range []int{1, 100, page - 1, page, 2 * page, 3*page + 1, 4 * page} {
+		for _, policy := range []boltstore.CorruptPolicy{boltstore.CorruptFails, boltstore.CorruptMovedAside} {
+			write(t, path, make([]byte, size))
+			s, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: policy})
+			if err != nil {
+				t.Errorf("%d zeros: %v", size, err)
+				continue
+			}
+			put(t, s, record("key", 0))
+			if aside := s.MovedAside(); aside != "" {
+				t.Errorf("%d zeros were moved aside to %s", size, aside)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	write(t, path, make([]byte, 4*page+1))
+	if _, err := boltstore.Open(path, nil); !errors.Is(err, storage.ErrCorrupt) {
+		t.Errorf("more zeros than a new file has: %v, want ErrCorrupt", err)
 	}
 }
 

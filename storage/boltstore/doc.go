@@ -15,6 +15,9 @@
 // [Options].LockTimeout. For state that several processes share at the same time
 // there is package filestore.
 //
+// So a lease that is found by Open is over: its holder had the file open, and has not
+// any more. Records that were not put since are returned without their lease.
+//
 // # Durability
 //
 // Put and Delete return when the change is on disk. A change that comes alone is

@@ -74,10 +74,12 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 		if exists != nil && stored.key != key {
 			return nil, s.about(id, fmt.Errorf("%w: its fingerprint has changed", storage.ErrInvalidRecord))
 		}
+		s.session.add(next.ID) // before others can read it
 		if err := b.Put(id, value); err != nil {
 			return nil, s.about(id, err)
 		}
 		return func() {
+			s.session.add(next.ID) // it may have been deleted in the same transaction
 			if exists == nil {
 				s.index.add(key, next.ID)
 			}
@@ -115,7 +117,10 @@ func (s *Store) remove(b *bbolt.Bucket, id []byte) (func(), error) {
 	if err := b.Delete(id); err != nil {
 		return nil, s.about(id, err)
 	}
-	return func() { s.index.remove(k, string(id)) }, nil
+	return func() {
+		s.index.remove(k, string(id))
+		s.session.remove(string(id))
+	}, nil
 }
 
 // pageOfAll is how many records All reads at a time. In between it holds no
@@ -184,7 +189,7 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 		var after []func()
 		for _, id := range candidates {
 			// It may have been changed since it was read.
-			rec, err := unpack([]byte(id), b.Get([]byte(id)))
+			rec, err := s.unpack([]byte(id), b.Get([]byte(id)))
 			if err != nil || !rec.Expired(now) {
 				continue
 			}
@@ -255,7 +260,7 @@ func (s *Store) unpack(id, value []byte) (storage.Record, error) {
 	if err != nil {
 		return storage.Record{}, s.about(id, err)
 	}
-	return rec, nil
+	return s.session.current(rec), nil
 }
 
 // about makes an error about one record.

@@ -34,6 +34,9 @@
 // there was deleted by hand, Put cannot tell. IDs of [storage.NewID] are never the
 // same. All else that matters is in the records.
 //
+// The folder is made private (mode 0700). Symbolic links in it are refused, as are other
+// things in place of its files and folders.
+//
 // A file may be deleted by hand. One that was changed by hand is damaged, as its
 // checksum is no longer right; the others do not suffer from it.
 package filestore

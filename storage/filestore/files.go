@@ -85,12 +85,43 @@ func (s *Store) writeTemp(data []byte) (path string, err error) {
 // makeFolders makes the folders that a record needs, should they not exist, or no
 // longer.
 func (s *Store) makeFolders(p place) error {
-	for _, dir := range []string{s.tempDir(), s.folder(p)} {
-		if err := durable.MkdirAll(dir, 0o700); err != nil {
-			return at(dir, err)
+	for _, dir := range []string{s.tempDir(), s.hintDir(), s.folder(p)} {
+		if err := makeFolder(dir); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// makeFolder makes a folder of the store, should it not exist. Links are not followed:
+// they may lead to where others can read or write.
+func makeFolder(dir string) error {
+	if err := checkMode(dir, fs.ModeDir); err != nil {
+		return at(dir, err)
+	}
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return at(dir, err)
+	}
+	return nil
+}
+
+// checkMode returns an error if path is not of that type: 0 for a regular file, or a
+// directory. That it does not exist is no error.
+func checkMode(path string, want fs.FileMode) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case want == fs.ModeDir && info.IsDir(), want == 0 && info.Mode().IsRegular():
+		return nil
+	case info.Mode().Type() == fs.ModeSymlink:
+		return fmt.Errorf("%w: it is a symbolic link", storage.ErrCorrupt)
+	case want == fs.ModeDir:
+		return fmt.Errorf("%w: it is not a directory", storage.ErrCorrupt)
+	}
+	return fmt.Errorf("%w: it is not a regular file", storage.ErrCorrupt)
 }
 
 func (s *Store) rename(ctx context.Context, temp string, p place) error {

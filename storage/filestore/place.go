@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -77,12 +76,8 @@ func (s *Store) names(shard string) ([]string, error) {
 
 func openFolder(dir string) (*os.File, error) {
 	// Opening a pipe would wait for a writer.
-	info, err := os.Stat(dir)
-	if err != nil {
+	if err := checkMode(dir, fs.ModeDir); err != nil {
 		return nil, err
-	}
-	if !info.IsDir() {
-		return nil, fmt.Errorf("%w: not a folder", storage.ErrCorrupt)
 	}
 	return os.Open(dir)
 }

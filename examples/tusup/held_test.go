@@ -1,0 +1,64 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+func TestHeldIsToldInOneLine(t *testing.T) {
+	until := time.Date(2026, 11, 30, 15, 4, 5, 0, time.Local)
+	for _, test := range []struct {
+		policy string
+		wait   time.Duration
+		want   string
+	}{
+		{"wait", 50*time.Second + time.Millisecond, "; waiting for at most 50s"},
+		{"wait", 0, "; a second upload begins"}, // its holder is known to live
+		{"begin", 0, "; a second upload begins"},
+		{"fail", 0, ""},
+	} {
+		u := &uploadCommand{Held: test.policy}
+		got := u.heldText(tus.HeldEvent{Name: "movie.mp4", URL: "https://example.org/1?token=S3CRET", Until: until, Wait: test.wait})
+		if want := "movie.mp4: another uploader holds its stored upload until 15:04:05" + test.want; got != want {
+			t.Errorf("%s: %q, want %q", test.policy, got, want)
+		}
+	}
+}
+
+func TestUploadThatStartedOverSaysSo(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 1_000_000)
+	args := []string{"--endpoint", srv.Endpoint(), "--state", filepath.Join(t.TempDir(), "uploads.db"), "--chunk-size", "100KB", path}
+	interrupted(t, srv, command(t, args...))
+	srv.Forget(srv.Uploads()[0].ID)
+	got := tusup(t, args...)
+	if got.code != exitOK || !strings.Contains(got.stdout, ", started over (stored uploads not resumed: 1)") {
+		t.Errorf("outcome is %+v", got)
+	}
+}
+
+func TestStateThatOthersCanReadIsToldAndMadePrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such permissions")
+	}
+	srv, state := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), "uploads.db")
+	path, _ := randomFile(t, 1000)
+	if err := os.WriteFile(state, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(state, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got := tusup(t, "--endpoint", srv.Endpoint(), "--state", state, path)
+	info, err := os.Stat(state)
+	if err != nil || info.Mode().Perm() != 0o600 || got.code != exitOK || !strings.Contains(got.stderr, "warning: storage: "+state+": other users had access") {
+		t.Errorf("outcome is %+v, mode %v, %v", got, info.Mode(), err)
+	}
+}
