@@ -344,7 +344,11 @@ func (u *Uploader) matches(info Info) error {
 // file's own memory.
 func (u *Uploader) finish(ctx context.Context) (State, error) {
 	if u.stream == nil {
-		if err := u.verifySource(ctx); err != nil {
+		err := u.verifySource(ctx)
+		if u.position == nil && errors.Is(err, errTouched) {
+			err = nil // every byte is acknowledged, and the content is what it was
+		}
+		if err != nil {
 			return u.after(ctx, StateFinishing, err), err
 		}
 	}
@@ -409,27 +413,36 @@ func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, err
 }
 
 // verified makes a payload hold its last bytes back until the source has been
-// looked at.
+// looked at: closely before the last ones of the upload.
 func (u *Uploader) verified(open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
 	source, begun := u.source, u.info // a Read that is left behind may ask much later
 	return func(ctx context.Context) (*body, error) {
 		b, err := open(ctx)
 		if err == nil {
-			b.verify = func() error { return verify(ctx, source, begun) }
+			deep := b.toEnd
+			b.verify = func() error { return verify(ctx, source, begun, deep) }
 		}
 		return b, err
 	}
 }
 
-// verifySource notices a source that is no longer what the upload began with.
+// verifySource notices a source that is no longer what the upload began with. That of
+// a part is looked at closely when all parts are there.
 func (u *Uploader) verifySource(ctx context.Context) error {
-	return verify(ctx, u.source, u.info)
+	return verify(ctx, u.source, u.info, u.position == nil)
 }
 
-func verify(ctx context.Context, source Source, begun SourceInfo) error {
+// verify compares what Stat returns and, if deep is set, a sample of a file.
+func verify(ctx context.Context, source Source, begun SourceInfo, deep bool) error {
 	now, err := source.Stat(ctx)
+	if err == nil {
+		err = begun.changed(now)
+	}
+	if verifier, ok := source.(contentVerifier); ok && deep && err == nil {
+		err = verifier.verifyContent(ctx)
+	}
 	if err != nil {
 		return sourceError(err)
 	}
-	return begun.changed(now)
+	return nil
 }
