@@ -82,9 +82,8 @@ type Options struct {
 	// reads at most 1 MiB of it, and [fingerprint.Content] otherwise ([Bytes],
 	// [ReaderAt], [ReadSeeker], and an [FSFile] that is not of the operating system),
 	// which reads it whole once before the first request. Without a Store nothing is
-	// read. A Fingerprinter that is set is used for all sources: set it to
-	// fingerprint.Sample to avoid that cost only where content never changes under an
-	// equal size and time.
+	// read. A Fingerprinter that is set here is used for all sources; Sample mixes two
+	// versions of a source without a time that differ outside of what it reads.
 	Fingerprinter fingerprint.Fingerprinter
 
 	// ResumeScope stands for the server in what uploads are found by; "" means
