@@ -58,8 +58,8 @@ type SourceInfo struct {
 	Version string
 }
 
-// contentVerifier is a Source that can compare a sample of its content with the first
-// look, which costs more than a Stat.
+// contentVerifier is a Source that compares itself with the first look, including a
+// sample of its content, which costs more than a Stat.
 type contentVerifier interface {
 	verifyContent(ctx context.Context) error
 }

@@ -63,7 +63,7 @@ func (s *fileSource) Stat(ctx context.Context) (SourceInfo, error) {
 	return SourceInfo{Name: filepath.Base(s.path), Identity: *s.identity.Load(), Size: first.size, ModTime: first.modTime}, nil
 }
 
-// verifyContent compares the sample as well.
+// verifyContent implements contentVerifier.
 func (s *fileSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
 
 func (s *fileSource) look(ctx context.Context, deep bool) error {

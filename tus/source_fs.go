@@ -35,7 +35,7 @@ func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
 	return SourceInfo{Name: path.Base(s.name), Identity: cmp.Or(s.systemPath(), s.name), Size: first.size, ModTime: first.modTime}, nil
 }
 
-// verifyContent compares the sample as well.
+// verifyContent implements contentVerifier.
 func (s *fsSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
 
 // look makes sure that the file is still what it was.

@@ -432,17 +432,18 @@ func (u *Uploader) verifySource(ctx context.Context) error {
 	return verify(ctx, u.source, u.info, u.position == nil)
 }
 
-// verify compares what Stat returns and, if deep is set, a sample of a file.
+// verify compares what Stat returns or, if deep is set and the source is a file, all
+// that can be told of it, a sample included.
 func verify(ctx context.Context, source Source, begun SourceInfo, deep bool) error {
+	if file, ok := source.(contentVerifier); ok && deep {
+		if err := file.verifyContent(ctx); err != nil {
+			return sourceError(err)
+		}
+		return nil
+	}
 	now, err := source.Stat(ctx)
-	if err == nil {
-		err = begun.changed(now)
-	}
-	if verifier, ok := source.(contentVerifier); ok && deep && err == nil {
-		err = verifier.verifyContent(ctx)
-	}
 	if err != nil {
 		return sourceError(err)
 	}
-	return nil
+	return begun.changed(now)
 }
