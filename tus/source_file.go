@@ -122,7 +122,7 @@ func (s *fileSource) take() *os.File {
 // rest closes the spare handle: nothing is open while nothing happens.
 func (s *fileSource) rest() {
 	if f := s.take(); f != nil {
-		f.Close()
+		closeSoon(f)
 	}
 }
 

@@ -436,12 +436,13 @@ func (u *Uploader) verifySource(ctx context.Context) error {
 // that can be told of it, a sample included.
 func verify(ctx context.Context, source Source, begun SourceInfo, deep bool) error {
 	if file, ok := source.(contentVerifier); ok && deep {
-		if err := file.verifyContent(ctx); err != nil {
+		_, err := unlessHung(ctx, func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
+		if err != nil {
 			return sourceError(err)
 		}
 		return nil
 	}
-	now, err := source.Stat(ctx)
+	now, err := statSource(ctx, source)
 	if err != nil {
 		return sourceError(err)
 	}
