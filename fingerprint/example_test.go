@@ -30,14 +30,14 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(strings.HasPrefix(found, fmt.Sprintf("sample1-%d-", stat.Size())))
+	fmt.Println(strings.HasPrefix(found, fmt.Sprintf("sample2-%d-", stat.Size())))
 	// Output: true
 }
 
 func ExampleSample() {
 	r := strings.NewReader("Hello, world!")
 	info := fingerprint.Info{
-		Name:    "greeting.txt", // does not count
+		Name:    "/home/gopher/greeting.txt",
 		Size:    r.Size(),
 		ModTime: time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC),
 	}
@@ -46,7 +46,7 @@ func ExampleSample() {
 		log.Fatal(err)
 	}
 	fmt.Println(found)
-	// Output: sample1-13-47fa24c619d01dc042d475fc071ab1df
+	// Output: sample2-13-e446d0af5f321a080a2875ff195a9178
 }
 
 func ExampleContent() {

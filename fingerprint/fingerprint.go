@@ -24,7 +24,9 @@ var (
 // Info is what a source tells about itself without being read. Fields that the
 // source does not know stay zero.
 type Info struct {
-	// Name is the path or URL, or a name, as the source tells it.
+	// Name tells the source from others. In an upload it is
+	// UploadOptions.ResumeKey if that is set, otherwise SourceInfo.Identity (the
+	// absolute path of a file, the URL of an httpsource), otherwise SourceInfo.Name.
 	Name string
 	// Size is the length in bytes. Content beyond it is not looked at.
 	Size int64
@@ -55,7 +57,8 @@ func (f Func) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string
 
 // Stat identifies a source by name, size, modification time and version. It
 // reads nothing, so the reader may be nil. A change that keeps all four stays
-// unseen, and a source that was renamed or moved is another one. The zero value is ready to use.
+// undetected, and a source that was renamed or moved is another one. The zero value is
+// ready to use.
 type Stat struct{}
 
 // Fingerprint returns "stat1-", the size and a hash. It matches

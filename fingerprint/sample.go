@@ -2,7 +2,9 @@ package fingerprint
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
+	"slices"
 
 	"github.com/zeebo/xxh3"
 )
@@ -18,25 +20,22 @@ const (
 	sampleWhole     = sampleBlocks * sampleBlockSize
 )
 
-// Sample identifies a source by size, modification time, version and a sample
-// of its content: all of it up to 1 MiB, otherwise 64 blocks of 16 KiB, at the
-// start, at the end and evenly spaced between. It reads at most 1 MiB, with at
-// most 256 KiB of memory. The name does not count, so a renamed file is still
-// the same; a file whose time was touched is another one. The zero value is
-// ready to use.
+// Sample identifies a source by name, size, modification time, version and a
+// sample of its content: all of it up to 1 MiB, otherwise 64 blocks of 16 KiB, at
+// the start, at the end and at pseudo-random places between. It reads at most 1 MiB,
+// with at most 256 KiB of memory. A file that was renamed or copied, or whose time
+// was touched, is another source. The zero value is ready to use.
 //
-// Sample does not see a change that keeps the size, the modification time and
-// the version and lies between the blocks, that is within the gaps of
-// (size - 1 MiB) / 63 bytes. Programs that write a file change its
-// modification time; those that set it back afterwards, writes within the
-// resolution of the file system's clock (two seconds on FAT), and sources that
-// know neither time nor version are the cases that call for [Content].
+// The places differ from source to source, so that changes at regular distances do
+// not fall between the blocks of every source. A single change that keeps name, size,
+// time and version is found only in a block: in 1 MiB of the whole. The package
+// comment says when that matters; [Content] has no such gaps.
 type Sample struct{}
 
-// Fingerprint returns "sample1-", the size and a hash. It matches
+// Fingerprint returns "sample2-", the size and a hash. It matches
 // [ErrSizeMismatch] if r ends before the last sampled byte, [ErrInvalidInput]
 // if the size is negative or r is nil and not empty, and otherwise the error of
-// r or of the context. The context is looked at before each read.
+// r or of the context. The context is checked before each read.
 func (Sample) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string, error) {
 	if err := checkReadable(r, info); err != nil {
 		return "", err
@@ -44,21 +43,22 @@ func (Sample) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string
 	if err := ctx.Err(); err != nil { // an empty source is not read
 		return "", wrap(err)
 	}
+	facts := appendString(appendFacts(nil, info), info.Name)
 	h := xxh3.New128()
-	h.Write(appendFacts(nil, info))
-	if err := hashSample(ctx, h, r, info.Size); err != nil {
+	h.Write(facts)
+	if err := hashSample(ctx, h, r, info.Size, facts); err != nil {
 		return "", err
 	}
-	return format("sample1", info.Size, h.Sum128()), nil
+	return format("sample2", info.Size, h.Sum128()), nil
 }
 
-func hashSample(ctx context.Context, h *xxh3.Hasher128, r io.ReaderAt, size int64) error {
+func hashSample(ctx context.Context, h *xxh3.Hasher128, r io.ReaderAt, size int64, facts []byte) error {
 	if size <= sampleWhole {
 		return hashRange(ctx, h, r, 0, size, make([]byte, min(size, readSize)), nil)
 	}
 	buf := make([]byte, sampleBlockSize)
 	for i := range int64(sampleBlocks) {
-		offset := sampleOffset(size, i)
+		offset := sampleOffset(size, i, facts)
 		if err := hashRange(ctx, h, r, offset, offset+sampleBlockSize, buf, nil); err != nil {
 			return err
 		}
@@ -66,10 +66,26 @@ func hashSample(ctx context.Context, h *xxh3.Hasher128, r io.ReaderAt, size int6
 	return nil
 }
 
-// sampleOffset is where block i of a source above sampleWhole starts:
-// i*(size-sampleBlockSize)/(sampleBlocks-1), in an order that cannot overflow.
-func sampleOffset(size, i int64) int64 {
-	span := size - sampleBlockSize
-	const gaps = sampleBlocks - 1
-	return i*(span/gaps) + i*(span%gaps)/gaps
+// sampleOffset is where block i of a source above sampleWhole starts. Between the
+// first block and the last, each lies somewhere in a stride of its own; the facts
+// decide where.
+func sampleOffset(size, i int64, facts []byte) int64 {
+	switch i {
+	case 0:
+		return 0
+	case sampleBlocks - 1:
+		return size - sampleBlockSize
+	}
+	start, end := strideStart(size, i), strideStart(size, i+1)
+	hash := xxh3.Hash(binary.BigEndian.AppendUint64(slices.Clip(facts), uint64(i)))
+	return start + int64(hash%uint64(end-start-sampleBlockSize+1))
+}
+
+// strideStart is where stride i begins, which block i lies in:
+// sampleBlockSize + (i-1)*(size-2*sampleBlockSize)/(sampleBlocks-2), in an order that
+// cannot overflow.
+func strideStart(size, i int64) int64 {
+	const strides = sampleBlocks - 2
+	span := size - 2*sampleBlockSize
+	return sampleBlockSize + (i-1)*(span/strides) + (i-1)*(span%strides)/strides
 }

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
@@ -43,7 +44,7 @@ func TestSampledBlocksLieInOrderWithinTheSource(t *testing.T) {
 		if len(blocks) != 64 || blocks[0].start != 0 || blocks[63].end != size {
 			t.Fatalf("%d bytes: %d blocks from %d to %d", size, len(blocks), blocks[0].start, blocks[len(blocks)-1].end)
 		}
-		widest := (size-threshold)/63 + 1
+		widest := 2 * ((size-threshold)/62 + 1) // two strides, of which each holds a block
 		for i, b := range blocks {
 			if b.end-b.start != blockSize {
 				t.Fatalf("%d bytes: block %d has %d bytes", size, i, b.end-b.start)
@@ -72,13 +73,70 @@ func TestSampleSeesEachSampledByte(t *testing.T) {
 }
 
 func TestOnlyContentSeesAChangeBetweenBlocks(t *testing.T) {
-	const size, between = 10 * threshold, blockSize
-	source := inMemory(size)
+	const size = 10 * threshold
+	blocks := sampledRanges(t, size)
+	source, between := inMemory(size), blocks[0].end
+	if blocks[1].start == between {
+		between = blocks[1].end
+	}
 	other := changed(source, between)
 	for _, f := range []fingerprint.Fingerprinter{fingerprint.Sample{}, fingerprint.Content{}} {
 		differs := mustFingerprint(t, f, source, infoOf(size)) != mustFingerprint(t, f, other, infoOf(size))
 		if _, content := f.(fingerprint.Content); differs != content {
 			t.Errorf("%T: another fingerprint is %v", f, differs)
+		}
+	}
+}
+
+// Records of a database, or sectors of a disk image: every change at the same place of
+// its stride.
+func TestSample_PeriodicChangeIsDetected(t *testing.T) {
+	const size = 64 * threshold
+	const stride = (size - blockSize) / 63 // as evenly spaced blocks would have
+	source := inMemory(size)
+	before := mustFingerprint(t, fingerprint.Sample{}, source, infoOf(size))
+	for start := int64(blockSize); start < stride*3/4; start += stride / 8 {
+		other := readerAtFunc(func(p []byte, offset int64) (int, error) {
+			n, err := source.ReadAt(p, offset)
+			for i := range p[:n] {
+				if within := (offset + int64(i)) % stride; within >= start && within < start+stride/4 {
+					p[i] ^= 1
+				}
+			}
+			return n, err
+		})
+		if mustFingerprint(t, fingerprint.Sample{}, other, infoOf(size)) == before {
+			t.Errorf("a quarter of each stride changed, from its byte %d: the fingerprint is the same", start)
+		}
+	}
+}
+
+// Two sources are sampled at different places, the same source always at the same.
+func TestSample_PlacesFollowFromTheFacts(t *testing.T) {
+	const size = 64 * threshold
+	places := func(info fingerprint.Info) (starts []int64) {
+		mustFingerprint(t, fingerprint.Sample{}, readerAtFunc(func(p []byte, offset int64) (int, error) {
+			starts = append(starts, offset)
+			return len(p), nil
+		}), info)
+		return starts
+	}
+	info := infoOf(size)
+	if !slices.Equal(places(info), places(info)) {
+		t.Error("places of one source differ")
+	}
+	renamed, touched := info, info
+	renamed.Name += "x"
+	touched.ModTime = touched.ModTime.Add(1)
+	for name, other := range map[string]fingerprint.Info{"name": renamed, "time": touched} {
+		shared := 0
+		for i, start := range places(other) {
+			if start == places(info)[i] {
+				shared++
+			}
+		}
+		if shared > 4 { // the first and the last always
+			t.Errorf("another %s has %d of 64 places in common", name, shared)
 		}
 	}
 }
@@ -100,22 +158,28 @@ func TestFilesAreRecognised(t *testing.T) {
 	if err := os.Rename(path, renamed); err != nil {
 		t.Fatal(err)
 	}
-	if after := fileFingerprint(t, renamed); after != before {
-		t.Errorf("renamed: %s became %s", before, after)
+	if fileFingerprint(t, renamed) == before {
+		t.Error("renamed: the fingerprint is the same")
+	}
+	if err := os.Rename(renamed, path); err != nil {
+		t.Fatal(err)
+	}
+	if after := fileFingerprint(t, path); after != before {
+		t.Errorf("renamed back: %s became %s", before, after)
 	}
 
-	stat, err := os.Stat(renamed)
+	stat, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	content[size-1] ^= 1
-	if err := os.WriteFile(renamed, content, 0o600); err != nil {
+	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(renamed, stat.ModTime(), stat.ModTime()); err != nil {
+	if err := os.Chtimes(path, stat.ModTime(), stat.ModTime()); err != nil {
 		t.Fatal(err)
 	}
-	if fileFingerprint(t, renamed) == before {
+	if fileFingerprint(t, path) == before {
 		t.Error("the last byte was changed, size and time kept: the fingerprint is the same")
 	}
 }
@@ -132,6 +196,6 @@ func fileFingerprint(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return mustFingerprint(t, fingerprint.Sample{}, f, fingerprint.Info{
-		Name: stat.Name(), Size: stat.Size(), ModTime: stat.ModTime(),
+		Name: path, Size: stat.Size(), ModTime: stat.ModTime(),
 	})
 }

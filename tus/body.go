@@ -68,6 +68,7 @@ type body struct {
 
 	reading sync.Mutex // held during a Read of src
 	closing sync.Once
+	ending  chan error // gets the error of closing src
 	mu      sync.Mutex
 	stopped bool          // the request is over: nothing leaves any more
 	counted bool          // nothing counts any more, either
@@ -80,7 +81,7 @@ type body struct {
 
 // openBody opens the source for size bytes from offset on.
 func openBody(ctx context.Context, src Source, offset, size int64) (*body, error) {
-	r, err := src.Open(ctx, offset)
+	r, err := openSource(ctx, ctx, src, offset)
 	if err != nil {
 		return nil, sourceError(err)
 	}
@@ -91,6 +92,7 @@ func openBody(ctx context.Context, src Source, offset, size int64) (*body, error
 func newBody(ctx context.Context, r io.ReadCloser, offset, size int64) *body {
 	b := &body{
 		ctx: ctx, src: r, offset: offset, left: size,
+		ending: make(chan error, 1),
 		moved:  func(int) {},
 		verify: func() error { return nil },
 	}
@@ -175,6 +177,21 @@ func (b *body) readSize(n int) int {
 // read is one non-empty read of the source; it holds the last bytes back until
 // they are verified.
 func (b *body) read(p []byte) (int, error) {
+	n, err := b.readSource(p)
+	if err != nil || int64(n) < b.left {
+		return n, err
+	}
+	if err := b.verify(); err != nil { // which may hang, so without the lock
+		return 0, b.fail(err)
+	}
+	if b.sum != nil && !b.summed(b.sum.Sum(nil)) {
+		return 0, errBodyStopped
+	}
+	return n, nil
+}
+
+// readSource reads, and adds up what it read.
+func (b *body) readSource(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
 	if b.over() {
@@ -184,29 +201,19 @@ func (b *body) read(p []byte) (int, error) {
 	if n == 0 {
 		return 0, b.fail(b.ended(err))
 	}
-	if int64(n) < b.left {
-		if b.sum != nil {
-			b.sum.Write(p[:n])
+	if int64(n) == b.left { // else an error that came along shows again in the next read
+		if err == nil && b.toEnd {
+			var more int
+			if more, err = b.readSome(make([]byte, 1)); more > 0 {
+				return 0, b.fail(fmt.Errorf("%w: it has grown", ErrSourceChanged))
+			}
 		}
-		return n, nil // an error that came along shows again in the next read
-	}
-	if err == nil && b.toEnd {
-		var more int
-		if more, err = b.readSome(make([]byte, 1)); more > 0 {
-			return 0, b.fail(fmt.Errorf("%w: it has grown", ErrSourceChanged))
+		if err != nil && err != io.EOF {
+			return 0, b.fail(sourceError(err))
 		}
-	}
-	if err != nil && err != io.EOF {
-		return 0, b.fail(sourceError(err))
-	}
-	if err := b.verify(); err != nil {
-		return 0, b.fail(err)
 	}
 	if b.sum != nil {
 		b.sum.Write(p[:n])
-		if !b.summed(b.sum.Sum(nil)) {
-			return 0, errBodyStopped
-		}
 	}
 	return n, nil
 }
@@ -319,7 +326,11 @@ func (b *body) stop() {
 	}
 	b.mu.Unlock()
 	if sending != nil {
-		receiveWithin(time.Second, sending) // a file may hang in a read
+		wait := time.Second
+		if b.ctx.Err() != nil {
+			wait = sendGrace
+		}
+		receiveWithin(wait, sending) // a file may hang in a read
 	}
 	b.mu.Lock()
 	b.counted = true
@@ -352,6 +363,12 @@ func (b *body) Close() (err error) {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	b.closing.Do(func() { err = b.src.Close() })
+	b.closing.Do(func() { // a Close that hangs must hold up nobody else
+		go func() {
+			defer close(b.ending)
+			b.ending <- b.src.Close()
+		}()
+	})
+	err, _ = receive(b.ctx, b.ending)
 	return err
 }

@@ -166,7 +166,7 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 		return sumOf(s.algorithm, c.data), nil
 	}
 	if s.pipeline == nil {
-		s.pipeline = checksum.NewPipeline(s.algorithm, u.source.Open)
+		s.pipeline = checksum.NewPipeline(s.algorithm, u.open)
 	}
 	// The next chunks are added up while this one is on the wire, more than one,
 	// because neither hashing nor sending takes the same time for each, and while
@@ -192,6 +192,11 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 	return sum, nil
 }
 
+// open opens the source for the pipeline.
+func (u *Uploader) open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	return openSource(ctx, ctx, u.source, offset)
+}
+
 // bufferChunk reads a chunk into memory, unless it is there from the last attempt.
 func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
 	s := &u.sums
@@ -201,11 +206,11 @@ func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
 		if int64(cap(s.buffer)) < c.size {
 			s.buffer = make([]byte, c.size)
 		}
-		r, err := u.source.Open(ctx, c.offset)
+		r, err := openSource(ctx, ctx, u.source, c.offset)
 		if err != nil {
 			return sourceError(err)
 		}
-		defer r.Close()
+		defer closeReader(ctx, r)
 		read, buffer := make(chan filling, 1), s.buffer[:c.size]
 		go func() {
 			read <- caught(func() filling {

@@ -81,8 +81,13 @@ type Options struct {
 	// [ErrStore]. Otherwise the upload goes on and Hooks.OnStoreError is told.
 	RequireStore bool
 
-	// Fingerprinter recognises a source in the store; nil means
-	// [fingerprint.Sample].
+	// Fingerprinter finds the stored upload of a source. nil means
+	// [fingerprint.Sample] for a source with a modification time or a version, which
+	// reads at most 1 MiB of it, and [fingerprint.Content] otherwise ([Bytes],
+	// [ReaderAt], [ReadSeeker], and an [FSFile] that is not of the operating system),
+	// which reads it whole once before the first request. Without a Store nothing is
+	// read. A Fingerprinter that is set here is used for all sources; Sample mixes two
+	// versions of a source without a time that differ outside of what it reads.
 	Fingerprinter fingerprint.Fingerprinter
 
 	// ResumeScope stands for the server in what uploads are found by; "" means
@@ -121,8 +126,8 @@ type Client struct {
 	crowd         *atomic.Int32 // see watchdog; nil where nobody has to wait
 	store         storage.Store
 	requireStore  bool
-	process       string // this one, for leases
-	fingerprinter fingerprint.Fingerprinter
+	process       string                    // this one, for leases
+	fingerprinter fingerprint.Fingerprinter // nil for the default
 	resumeScope   string
 	checksums     *checksum.Set
 	hooks         hookSet
@@ -183,9 +188,6 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	}
 	if c.checksums == nil {
 		c.checksums = checksum.Builtin()
-	}
-	if c.fingerprinter == nil {
-		c.fingerprinter = fingerprint.Sample{}
 	}
 	if c.stallTimeout == 0 {
 		c.stallTimeout = defaultStallTimeout

@@ -107,15 +107,21 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 		u.keeper.release(ctx)
 	case StateFailed:
 		u.giveBack(ctx)
-		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || errors.Is(err, ErrSourceChanged) || errors.Is(err, ErrSourceMismatch)) {
+		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || neverThisSource(err)) {
 			if u.keeper.holds() {
 				u.discarded(storage.Record{UploadURL: u.URL()}, err.Error())
 			}
-			u.keeper.drop(ctx) // what is on the server can never become this source
+			u.keeper.drop(ctx)
 			return
 		}
 		u.keeper.release(ctx)
 	}
+}
+
+// neverThisSource reports whether what is on the server can never become the source as
+// it is now. A file that was only touched may be found again by its content.
+func neverThisSource(err error) bool {
+	return errors.Is(err, ErrSourceMismatch) || errors.Is(err, ErrSourceChanged) && !errors.Is(err, errTouched)
 }
 
 func (u *Uploader) setInterrupt(f context.CancelCauseFunc) {

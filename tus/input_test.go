@@ -504,6 +504,11 @@ func TestFileThatChangesIsNeverStoredAsComplete(t *testing.T) {
 						wantStored(t, srv.Handler, u.URL(), data)
 						return
 					}
+					if change == "touched" && err == nil && (opts == nil || opts.ChunkSize == 0) {
+						// Noticed when every byte is acknowledged: the content is the same.
+						wantStored(t, srv.Handler, u.URL(), data)
+						return
+					}
 					// Where the kernel had taken the last bytes before the change, the
 					// server may have a complete upload, of whatever content: then the
 					// error is what tells.

@@ -71,9 +71,12 @@ type UploadOptions struct {
 	// ever sent for it. See [Client.Resume].
 	URL string
 
-	// ResumeKey tells uploads of the same source apart in the client's store, so
-	// that an interrupted one is found by the right one of them. "" means the
-	// metadata.
+	// ResumeKey tells uploads apart in the client's store, instead of the metadata and
+	// of the source's path (fingerprint.Info.Name): two uploads of one source need two
+	// keys, and a file that was renamed or copied with its time resumes under the key
+	// of before. Two files of equal size and time need two keys as well, as
+	// [fingerprint.Sample] compares only a sample of them. "" means the metadata and
+	// the path.
 	ResumeKey string
 
 	// Previous, if not nil, is the only stored upload to go on with, one of
@@ -130,7 +133,7 @@ type UploadOptions struct {
 	Hooks Hooks
 
 	// filename becomes the metadata "filename", but does not count in what the
-	// upload is found by: a renamed file resumes.
+	// upload is found by: whether a renamed file resumes, the fingerprint decides.
 	filename string
 }
 

@@ -32,9 +32,7 @@ type payload struct {
 }
 
 func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopped {
+	if p.over() {
 		return nil, errBodyStopped
 	}
 	b, err := p.request.payload(ctx)
@@ -61,35 +59,65 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 		defer p.dog.sent()()
 		meter.moved(n)
 	}
-	p.waiting = append(p.waiting, b)
+	if !p.add(b) {
+		b.stop()
+		return nil, errBodyStopped
+	}
 	return b, nil
+}
+
+func (p *payload) over() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stopped
+}
+
+// add is false if the request is over.
+func (p *payload) add(b *body) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped {
+		return false
+	}
+	p.waiting = append(p.waiting, b)
+	return true
 }
 
 // begin makes b the body in use, and ends the one that was: what left of that does
 // not count any more. A transport may come late, when the request is over.
 func (p *payload) begin(b *body) {
+	if before := p.use(b); before != nil {
+		before.stop()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !b.over() {
+		p.request.meter.begin(b.offset)
+	}
+}
+
+// use returns the body that was in use.
+func (p *payload) use(b *body) (before *body) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if b.over() {
-		return
-	}
-	if p.current != nil {
-		p.current.stop()
+		return nil
 	}
 	p.waiting = slices.DeleteFunc(p.waiting, func(other *body) bool { return other == b })
-	p.current = b
-	p.request.meter.begin(b.offset)
+	before, p.current = p.current, b
+	return before
 }
 
 func (p *payload) stop() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.stopped = true
-	for _, b := range p.waiting {
-		b.stop()
-	}
+	bodies := p.waiting
 	if p.current != nil {
-		p.current.stop()
+		bodies = append(slices.Clip(bodies), p.current)
+	}
+	p.mu.Unlock()
+	for _, b := range bodies { // which may wait for the source, so without the lock
+		b.stop()
 	}
 }
 

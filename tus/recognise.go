@@ -20,7 +20,7 @@ func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
 	}
 	_, seeks := u.source.(*seekSource)
 	reader := &sourceReaderAt{ctx: ctx, source: u.source, forward: u.info.Sequential && !seeks}
-	info := fingerprint.Info{Name: cmp.Or(u.info.Identity, u.info.Name), Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
+	info := fingerprint.Info{Name: cmp.Or(u.opts.ResumeKey, u.info.Identity, u.info.Name), Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
 	answers := make(chan answer, 1)
 	go func() {
 		var a answer
@@ -29,7 +29,7 @@ func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
 			reader.Close()
 			answers <- a
 		}()
-		a.print, a.err = u.client.fingerprinter.Fingerprint(ctx, reader, info)
+		a.print, a.err = u.fingerprinter().Fingerprint(ctx, reader, info)
 	}()
 	a, ok := receive(ctx, answers)
 	switch {
@@ -39,6 +39,21 @@ func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
 		panic(a.panicked)
 	}
 	return a.print, a.err
+}
+
+// fingerprinter is that of the client, or the default for the source.
+func (u *Uploader) fingerprinter() fingerprint.Fingerprinter {
+	if given := u.client.fingerprinter; given != nil {
+		return given
+	}
+	// File systems that keep no times report the Unix epoch.
+	if u.info.ModTime.Unix() <= 0 && u.info.Version == "" {
+		return fingerprint.Content{}
+	}
+	if fsys, ok := u.source.(*fsSource); ok && fsys.systemPath() == "" && u.opts.ResumeKey == "" {
+		return fingerprint.Content{}
+	}
+	return fingerprint.Sample{}
 }
 
 // sourceReaderAt lets a fingerprint read a Source. It keeps the reader that it

@@ -36,9 +36,11 @@ type Source interface {
 type SourceInfo struct {
 	// Name is a short name without folders, for people. It may be empty.
 	Name string
-	// Identity tells the source from others of the same name, size and time, such
-	// as its path or URL. "" means Name. It goes into nothing but the
-	// fingerprint, as fingerprint.Info.Name.
+	// Identity tells the source from all others, such as its path or URL. "" means
+	// Name. It is used in the fingerprint only, as fingerprint.Info.Name. Two sources
+	// of one Identity, size, time and version whose difference lies outside a sample
+	// are one source to a store: the upload of the second would resume that of the
+	// first.
 	Identity string
 	// Size is the length in bytes. It has no meaning if SizeUnknown is set.
 	Size int64
@@ -48,9 +50,18 @@ type SourceInfo struct {
 	// the source cannot be sent in parallel parts.
 	Sequential bool
 	// ModTime and Version change when the content does; each may be zero. Version
-	// is opaque, such as an ETag.
+	// is opaque, such as an ETag. Where both are zero (a ModTime of the Unix epoch or
+	// before counts as zero) and the client has a store and no Fingerprinter, the whole
+	// source is read once before the first request, to find its earlier upload: nothing
+	// else tells one version from the next.
 	ModTime time.Time
 	Version string
+}
+
+// contentVerifier is a Source that compares itself with the first look, including a
+// sample of its content, which costs more than a Stat.
+type contentVerifier interface {
+	verifyContent(ctx context.Context) error
 }
 
 // changed compares a later look at the source.

@@ -2,123 +2,112 @@ package tus
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
+	"sync/atomic"
 )
 
-// File is the regular file at path. It is opened anew for each request, so no
-// handle stays open between requests, and is checked each time to still be
-// the same file with the same size and modification time.
-func File(path string) Source { return &fileSource{path: path} }
+// File is the regular file at path. A relative path is made absolute at once. The
+// file is opened anew for each request, so no handle stays open between requests.
+//
+// Each time the file must still have the same size and modification time. Where its
+// inode or the time of its last change (ctime) differs, and once at the end of the
+// upload, a sample of its content, at most 1 MiB, is compared with the one that the
+// first look took: a chmod, a hard link or an equal copy that takes the file's place
+// does not end an upload, but a write whose modification time was set back does. A
+// write through a shared mapping that moves no time, or one with its time set back, is
+// not detected where it lies outside the sample.
+func File(path string) Source { return newFileSource(absolutePath(path), nil) }
 
-// OpenedFile is a regular file that the caller has open. The caller keeps
-// ownership: f must stay open during the upload, and its offset is neither
-// used nor changed.
+// OpenedFile is a regular file that the caller has open, with the checks of [File].
+// The caller keeps ownership: f must stay open during the upload, and its offset is
+// neither used nor changed.
 func OpenedFile(f *os.File) Source {
 	if f == nil {
 		return ReaderAt(nil, 0) // which says so in Stat
 	}
-	return &fileSource{path: f.Name(), opened: f}
+	return newFileSource(absolutePath(f.Name()), f)
+}
+
+func newFileSource(path string, opened *os.File) *fileSource {
+	return &fileSource{path: path, opened: opened, changes: changeDetector{name: path}}
 }
 
 // fileSource reads a file of the operating system.
 type fileSource struct {
-	path   string
-	opened *os.File // owned by the caller; nil for File
+	path    string   // absolute, if the working directory is known
+	opened  *os.File // owned by the caller; nil for File
+	changes changeDetector
+	// identity is path without symbolic links, as it was at the first look.
+	identity atomic.Pointer[string]
 
-	mu       sync.Mutex
-	first    firstLook
-	absolute string // path, as it was at the first look
-	// readable says that the file could be opened.
-	readable bool
+	mu sync.Mutex
 	// spare is open, for whoever opens the file next: a small file is opened once.
 	// It is kept only while uploads are at work, which users counts.
 	spare *os.File
 	users int
 }
 
-func (s *fileSource) Stat(context.Context) (SourceInfo, error) {
+func (s *fileSource) Stat(ctx context.Context) (SourceInfo, error) {
+	if err := s.look(ctx, false); err != nil {
+		return SourceInfo{}, err
+	}
+	if s.identity.Load() == nil {
+		identity := resolvedPath(s.path)
+		s.identity.CompareAndSwap(nil, &identity)
+	}
+	first := s.changes.first.Load()
+	return SourceInfo{Name: filepath.Base(s.path), Identity: *s.identity.Load(), Size: first.size, ModTime: first.modTime}, nil
+}
+
+// verifyContent implements contentVerifier.
+func (s *fileSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
+
+func (s *fileSource) look(ctx context.Context, deep bool) error {
 	info, err := s.stat()
 	if err != nil {
-		return SourceInfo{}, err
+		return err
 	}
-	if err := s.check(info); err != nil {
-		return SourceInfo{}, err
-	}
-	if err := s.tryOpen(info.Size()); err != nil {
-		return SourceInfo{}, err
-	}
-	return SourceInfo{Name: filepath.Base(s.path), Identity: s.absolute, Size: info.Size(), ModTime: info.ModTime()}, nil
-}
-
-// tryOpen finds out, once, that a file cannot be read before anything is created
-// for it on a server.
-func (s *fileSource) tryOpen(size int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.readable {
-		return nil
-	}
-	if s.opened != nil {
-		n, err := s.opened.ReadAt(make([]byte, 1), 0)
-		if err == nil || err == io.EOF {
-			err = sized(s.path, size, n)
+	return s.changes.look(ctx, info, deep, func() (fs.File, func(), error) {
+		f, err := s.handle(info)
+		if err != nil {
+			return nil, nil, err
 		}
-		s.readable = err == nil
-		return err
+		return f, func() { s.keep(f) }, nil
+	})
+}
+
+// handle returns an open handle of the file that info is of. It goes back with keep.
+func (s *fileSource) handle(info fs.FileInfo) (*os.File, error) {
+	if s.opened != nil {
+		return s.opened, nil
 	}
-	f, err := os.Open(s.path)
-	if err != nil {
-		return err
-	}
-	if err := trySize(f, s.path, size); err != nil {
+	if f := s.take(); f != nil {
+		if now, err := f.Stat(); err == nil && os.SameFile(now, info) {
+			return f, nil
+		}
 		f.Close()
-		return err
 	}
-	s.readable = true
-	s.keepLocked(f)
-	return nil
-}
-
-// trySize makes sure that an empty file is one.
-func trySize(f io.Reader, name string, size int64) error {
-	if size > 0 {
-		return nil
-	}
-	n, err := f.Read(make([]byte, 1))
-	if err != nil && err != io.EOF {
-		return err
-	}
-	return sized(name, size, n)
-}
-
-// sized refuses files that tell no size, such as those below /proc: nothing would
-// be sent of them. n bytes were read.
-func sized(name string, size int64, n int) error {
-	if size == 0 && n > 0 {
-		return fmt.Errorf("%w: %s has bytes, but its size is 0; send it as a stream", ErrInvalidInput, name)
-	}
-	return nil
+	return os.Open(s.path)
 }
 
 // keep makes f the spare handle, or closes it.
 func (s *fileSource) keep(f *os.File) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keepLocked(f)
-}
-
-func (s *fileSource) keepLocked(f *os.File) {
-	if s.users == 0 || s.spare != nil || s.opened != nil {
-		f.Close()
+	if f == s.opened {
 		return
 	}
-	s.spare = f
+	s.mu.Lock()
+	kept := s.users > 0 && s.spare == nil && s.opened == nil
+	if kept {
+		s.spare = f
+	}
+	s.mu.Unlock()
+	if !kept {
+		f.Close()
+	}
 }
 
 // take returns the spare handle, if there is one.
@@ -133,7 +122,7 @@ func (s *fileSource) take() *os.File {
 // rest closes the spare handle: nothing is open while nothing happens.
 func (s *fileSource) rest() {
 	if f := s.take(); f != nil {
-		f.Close()
+		closeSoon(f)
 	}
 }
 
@@ -160,84 +149,73 @@ func (s *fileSource) stat() (fs.FileInfo, error) {
 	return os.Stat(s.path)
 }
 
-// check compares a look at the file with the first one.
-func (s *fileSource) check(info fs.FileInfo) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.absolute == "" {
-		s.absolute = wholePath(s.path)
-	}
-	return s.first.check(s.path, info)
-}
-
-func wholePath(path string) string {
+// absolutePath is path as it was in the working directory of now.
+func absolutePath(path string) string {
 	if whole, err := filepath.Abs(path); err == nil && path != "" {
 		return whole
 	}
 	return path
 }
 
-// firstLook is what a file was when it was first looked at.
-type firstLook struct {
-	info    fs.FileInfo // nil before
-	size    int64       // of info, which in some file systems shows what the file is now
-	modTime time.Time   // likewise
-	system  bool        // it is a file of the operating system, which tells files apart
-}
-
-// check makes sure that info is of a regular file, and at the first look keeps it. Later
-// it compares.
-func (l *firstLook) check(name string, info fs.FileInfo) error {
-	if !info.Mode().IsRegular() {
-		// Opening a named pipe would block, and a folder cannot be read.
-		return fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, name, describeMode(info.Mode()))
+// resolvedPath is path without symbolic links: one that leads to another file by the
+// next session makes another source.
+func resolvedPath(path string) string {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
 	}
-	if l.info == nil {
-		*l = firstLook{info, info.Size(), info.ModTime(), os.SameFile(info, info)}
-		return nil
-	}
-	switch {
-	case l.system && !os.SameFile(l.info, info):
-		return fmt.Errorf("%w: %s was replaced by another file", ErrSourceChanged, name)
-	case l.size != info.Size():
-		return fmt.Errorf("%w: %s had %d bytes, now %d", ErrSourceChanged, name, l.size, info.Size())
-	case !l.modTime.Equal(info.ModTime()):
-		return fmt.Errorf("%w: %s was written to", ErrSourceChanged, name)
-	}
-	return nil
+	return path
 }
 
 func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if f := s.take(); f != nil {
-		return s.positioned(f, offset)
+	if s.opened != nil {
+		return s.openAgain(ctx, offset)
 	}
-	if _, err := s.Stat(ctx); err != nil {
+	f := s.take()
+	if f == nil {
+		// An open would block on a pipe that took the file's name.
+		info, err := os.Stat(s.path)
+		if err == nil {
+			err = s.changes.regular(info)
+		}
+		if err == nil {
+			f, err = os.Open(s.path)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s.positioned(ctx, f, offset)
+}
+
+// openAgain opens the caller's file by its name, which no longer needs to lead to it.
+func (s *fileSource) openAgain(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	if err := s.look(ctx, false); err != nil {
 		return nil, err
 	}
-	// An open would block on a pipe that took the file's name.
-	if info, err := os.Stat(s.path); s.opened != nil && (err != nil || s.check(info) != nil) {
-		return s.section(offset)
+	is, err := s.opened.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if named, err := os.Stat(s.path); err != nil || !os.SameFile(named, is) {
+		return s.section(offset), nil
 	}
 	f, err := os.Open(s.path)
 	if err != nil {
-		if s.opened != nil { // its name is gone, but the handle still reads
-			return s.section(offset)
+		return s.section(offset), nil
+	}
+	if again, err := f.Stat(); err == nil && os.SameFile(again, is) {
+		if r, err := s.positioned(ctx, f, offset); err == nil {
+			return r, nil
 		}
-		return nil, err
+		return s.section(offset), nil
 	}
-	r, err := s.positioned(f, offset)
-	if err != nil && s.opened != nil {
-		return s.section(offset)
-	}
-	return r, err
+	f.Close()
+	return s.section(offset), nil
 }
 
 // positioned makes sure that f is the right file, and closes it if not.
-func (s *fileSource) positioned(f *os.File, offset int64) (io.ReadCloser, error) {
-	info, err := f.Stat()
-	if err == nil {
-		err = s.check(info)
-	}
+func (s *fileSource) positioned(ctx context.Context, f *os.File, offset int64) (io.ReadCloser, error) {
+	err := s.changes.check(ctx, f, false)
 	if err == nil {
 		_, err = f.Seek(offset, io.SeekStart)
 	}
@@ -250,23 +228,6 @@ func (s *fileSource) positioned(f *os.File, offset int64) (io.ReadCloser, error)
 
 // section reads through the caller's handle, for a file that can no longer be
 // reached by its name.
-func (s *fileSource) section(offset int64) (io.ReadCloser, error) {
-	s.mu.Lock()
-	size := s.first.size
-	s.mu.Unlock()
-	return io.NopCloser(io.NewSectionReader(s.opened, offset, size-offset)), nil
-}
-
-func describeMode(mode fs.FileMode) string {
-	switch {
-	case mode.IsDir():
-		return "a directory"
-	case mode&fs.ModeNamedPipe != 0:
-		return "a named pipe"
-	case mode&fs.ModeSocket != 0:
-		return "a socket"
-	case mode&fs.ModeDevice != 0:
-		return "a device"
-	}
-	return "a special file"
+func (s *fileSource) section(offset int64) io.ReadCloser {
+	return io.NopCloser(io.NewSectionReader(s.opened, offset, s.changes.first.Load().size-offset))
 }

@@ -1,69 +1,85 @@
 package tus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
-	"sync"
+	"os"
+	"path"
+	"sync/atomic"
 )
 
 // FSFile is the file name of fsys, such as an [embed.FS] or a zip archive.
 // A file that implements io.ReaderAt or io.Seeker starts at any offset at
-// once; others are read and thrown away up to the offset.
-func FSFile(fsys fs.FS, name string) Source { return &fsSource{fsys: fsys, name: name} }
+// once; others are read and thrown away up to the offset. A file of the operating
+// system, as of [os.DirFS], is checked for changes as that of [File] is; of others,
+// size and modification time must stay.
+func FSFile(fsys fs.FS, name string) Source {
+	return &fsSource{fsys: fsys, name: name, changes: changeDetector{name: name}}
+}
 
 type fsSource struct {
-	fsys fs.FS
-	name string
-
-	mu       sync.Mutex
-	first    firstLook
-	readable bool // it could be opened
+	fsys    fs.FS
+	name    string
+	changes changeDetector
+	at      atomic.Pointer[string] // of a file of the operating system; "" of others, nil before the first look
 }
 
-func (s *fsSource) Stat(context.Context) (SourceInfo, error) {
-	info, err := s.look()
-	if err != nil {
+func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
+	if err := s.look(ctx, false); err != nil {
 		return SourceInfo{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.readable {
-		f, err := s.fsys.Open(s.name)
-		if err != nil {
-			return SourceInfo{}, err
-		}
-		defer f.Close()
-		if err := trySize(f, s.name, info.Size()); err != nil {
-			return SourceInfo{}, err
-		}
-		s.readable = true
-	}
-	return SourceInfo{Name: info.Name(), Identity: s.name, Size: info.Size(), ModTime: info.ModTime()}, nil
+	first := s.changes.first.Load()
+	return SourceInfo{Name: path.Base(s.name), Identity: cmp.Or(s.systemPath(), s.name), Size: first.size, ModTime: first.modTime}, nil
 }
 
-// look makes sure that the file is still what it was. Only the operating
-// system's own files can tell that they were replaced.
-func (s *fsSource) look() (fs.FileInfo, error) {
+// verifyContent implements contentVerifier.
+func (s *fsSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
+
+// look makes sure that the file is still what it was.
+func (s *fsSource) look(ctx context.Context, deep bool) error {
 	if s.fsys == nil {
-		return nil, fmt.Errorf("%w: no file system", ErrInvalidInput)
+		return fmt.Errorf("%w: no file system", ErrInvalidInput)
 	}
 	info, err := fs.Stat(s.fsys, s.name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.first.check(s.name, info); err != nil {
-		return nil, err
+	return s.changes.look(ctx, info, deep, func() (fs.File, func(), error) {
+		f, err := s.fsys.Open(s.name)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.located(f)
+		return f, func() { f.Close() }, nil
+	})
+}
+
+// located takes over where the file is, at the first look.
+func (s *fsSource) located(f fs.File) {
+	if s.at.Load() != nil {
+		return
 	}
-	return info, nil
+	at := ""
+	if file, ok := f.(*os.File); ok {
+		at = resolvedPath(absolutePath(file.Name()))
+	}
+	s.at.CompareAndSwap(nil, &at)
+}
+
+// systemPath is the path of a file of the operating system, "" of others: a name alone
+// does not tell two file systems apart.
+func (s *fsSource) systemPath() string {
+	if at := s.at.Load(); at != nil {
+		return *at
+	}
+	return ""
 }
 
 func (s *fsSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	info, err := s.look() // before the open, which may block on a pipe
-	if err != nil {
+	if err := s.look(ctx, false); err != nil { // before the open, which may block on a pipe
 		return nil, err
 	}
 	f, err := s.fsys.Open(s.name)
@@ -78,7 +94,7 @@ func (s *fsSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error
 		}
 		return f, nil
 	case io.ReaderAt:
-		return &sectionOfFile{io.NewSectionReader(file, offset, info.Size()-offset), f}, nil
+		return &sectionOfFile{io.NewSectionReader(file, offset, s.changes.first.Load().size-offset), f}, nil
 	}
 	return skip(ctx, f, offset)
 }

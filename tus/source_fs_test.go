@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -159,7 +160,7 @@ func TestSampleIsASampleOfEverySource(t *testing.T) {
 		"goes anywhere at once":    {tus.ReadSeeker(&wideSeeker{wide{read: &read}}, wideSize), &read, 2 << 20},
 		"can be read forward only": {tus.FSFile(fsys, "f"), fsys.read, wideSize + 1<<20},
 	} {
-		client := newClient(t, "http://tus.test/files/", &tus.Options{Store: &storage.Memory{}})
+		client := newClient(t, "http://tus.test/files/", &tus.Options{Store: &storage.Memory{}, Fingerprinter: fingerprint.Sample{}})
 		if _, err := client.PreviousUploads(testContext(t), test.source, nil); err != nil {
 			t.Fatal(err)
 		}

@@ -399,7 +399,11 @@ func (u *Uploader) matches(info Info) error {
 // file's own memory.
 func (u *Uploader) finish(ctx context.Context) (State, error) {
 	if u.stream == nil {
-		if err := u.verifySource(ctx); err != nil {
+		err := u.verifySource(ctx)
+		if u.position == nil && errors.Is(err, errTouched) {
+			err = nil // every byte is acknowledged, and the content is what it was
+		}
+		if err != nil {
 			return u.after(ctx, StateFinishing, err), err
 		}
 	}
@@ -464,22 +468,21 @@ func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, err
 }
 
 // verified makes a payload that ends at an offset hold its last bytes back until the
-// source has been looked at, and, if they are the last of all, until that is stored.
+// source has been looked at; if they are the last of all, closely, and until it is stored
+// that they leave.
 func (u *Uploader) verified(end int64, open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
 	source, begun := u.source, u.info // a Read that is left behind may ask much later
+	last := u.position == nil && end == begun.Size
 	return func(ctx context.Context) (*body, error) {
 		b, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}
-		b.verify = func() error { return verify(ctx, source, begun) }
-		if u.position == nil && end == begun.Size {
-			b.verify = func() error {
-				if err := verify(ctx, source, begun); err != nil {
-					return err
-				}
-				return u.saveFinishing(ctx)
+		b.verify = func() error {
+			if err := verify(ctx, source, begun, last); err != nil || !last {
+				return err
 			}
+			return u.saveFinishing(ctx)
 		}
 		return b, nil
 	}
@@ -495,13 +498,23 @@ func (u *Uploader) saveFinishing(ctx context.Context) error {
 	return err
 }
 
-// verifySource notices a source that is no longer what the upload began with.
+// verifySource notices a source that is no longer what the upload began with. That of
+// a part is looked at closely when all parts are there.
 func (u *Uploader) verifySource(ctx context.Context) error {
-	return verify(ctx, u.source, u.info)
+	return verify(ctx, u.source, u.info, u.position == nil)
 }
 
-func verify(ctx context.Context, source Source, begun SourceInfo) error {
-	now, err := source.Stat(ctx)
+// verify compares what Stat returns or, if deep is set and the source is a file, all
+// that can be told of it, a sample included.
+func verify(ctx context.Context, source Source, begun SourceInfo, deep bool) error {
+	if file, ok := source.(contentVerifier); ok && deep {
+		_, err := unlessHung(ctx, func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
+		if err != nil {
+			return sourceError(err)
+		}
+		return nil
+	}
+	now, err := statSource(ctx, source)
 	if err != nil {
 		return sourceError(err)
 	}

@@ -216,6 +216,6 @@ func (s *stream) close() {
 	s.rest()
 	if !s.closed {
 		s.closed = true
-		s.reader.Close()
+		closeSoon(s.reader)
 	}
 }

@@ -38,6 +38,11 @@
 // there is only a Last-Modified, by a request whose body is not read. One of
 // unknown length is checked where it ends.
 //
+// Where the server tells neither an ETag nor a Last-Modified, and the client has a
+// store, all data is read once more before the first request of the upload, for its
+// fingerprint: nothing else tells one version from the next. Set
+// [tus.Options.Fingerprinter] to avoid that.
+//
 // The data must come as it is: gzip and other encodings are neither asked for
 // nor accepted.
 //

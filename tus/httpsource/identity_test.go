@@ -68,7 +68,7 @@ func TestURLsOfOneNameAreDifferentSources(t *testing.T) {
 }
 
 // A signature changes with each request for it, the data does not. Only a fingerprint
-// that looks at the content sees that by itself.
+// of the whole content sees that by itself.
 func TestIdentityStandsForAURLThatChanges(t *testing.T) {
 	for name, test := range map[string]struct {
 		print    fingerprint.Fingerprinter
@@ -77,7 +77,9 @@ func TestIdentityStandsForAURLThatChanges(t *testing.T) {
 	}{
 		"Stat, the URL":         {print: fingerprint.Stat{}},
 		"Stat, an identity":     {print: fingerprint.Stat{}, identity: "film 7", resumes: true},
-		"Sample, the URL":       {print: fingerprint.Sample{}, resumes: true},
+		"Sample, the URL":       {print: fingerprint.Sample{}},
+		"Content, the URL":      {print: fingerprint.Content{}, resumes: true},
+		"the default, the URL":  {},
 		"the default, identity": {identity: "film 7", resumes: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,13 +36,13 @@ type Options struct {
 	// of another origin. This is the place for Authorization and Cookie.
 	Header http.Header
 
-	// Identity is what an upload of the source is recognised by in another process,
-	// beside size, ModTime and ETag, where its fingerprint does not look at the
-	// content (fingerprint.Stat). "" means the URL without user and password, its
-	// query included. Set it, to a key of your own, where the URL of one and the same
-	// data changes, as with signatures in its query or links that are made for each
-	// download; and where one URL serves different data, by Header or user. Two
-	// sources with one Identity are taken for one another if the rest is equal.
+	// Identity is what an upload of the source is found by in another process, beside
+	// size, ModTime and ETag: every fingerprint but fingerprint.Content covers it. ""
+	// means the URL without user and password, its query included. Set it, to a key of
+	// your own, where the URL of one and the same data changes, as with signatures in
+	// its query or links that are made for each download; and where one URL serves
+	// different data, by Header or user. Two sources with one Identity are taken for
+	// one another if the rest is equal.
 	Identity string
 
 	// StallTimeout cuts a request when for so long an answer, or a byte of it, was

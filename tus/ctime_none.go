@@ -1,0 +1,11 @@
+//go:build !(linux || dragonfly || openbsd || solaris || darwin || freebsd || netbsd)
+
+package tus
+
+import (
+	"io/fs"
+	"time"
+)
+
+// changeTime is zero: this system has no ctime, or package os does not report it.
+func changeTime(fs.FileInfo) time.Time { return time.Time{} }

@@ -1,0 +1,195 @@
+package tus
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
+)
+
+// errTouched is returned for a file whose modification time changed although its size
+// and the sample of its content did not.
+var errTouched = fmt.Errorf("%w: its modification time is another one", ErrSourceChanged)
+
+// snapshot is what a file was at the first look. It is immutable.
+type snapshot struct {
+	info       fs.FileInfo
+	size       int64     // of info, which in some file systems reports the current size
+	modTime    time.Time // likewise
+	changeTime time.Time // zero where the system has none
+	sample     string    // of the content; "" for a file that is not of the operating system, or has no ReadAt
+}
+
+// unchanged compares what a look costs nothing.
+func (s *snapshot) unchanged(info fs.FileInfo) bool {
+	if s.size != info.Size() || !s.modTime.Equal(info.ModTime()) {
+		return false
+	}
+	if s.sample == "" {
+		return !ofSystem(s.info) || os.SameFile(s.info, info)
+	}
+	return s.changeTime.Equal(changeTime(info)) && os.SameFile(s.info, info)
+}
+
+// changeDetector detects that a file is no longer what it was at the first look.
+//
+// Size and modification time must stay. An inode or a time of its last change
+// (ctime) that differs proves nothing: chmod, a hard link or a backup move the ctime,
+// and some file systems give a file another inode number each time. But a write
+// whose modification time was set back shows in nothing else, so the sample decides.
+type changeDetector struct {
+	name  string // for errors
+	first atomic.Pointer[snapshot]
+}
+
+// look compares info, which the file's name leads to. open is called where that is
+// not enough: at the first look, after a difference, and if deep is set.
+func (d *changeDetector) look(ctx context.Context, info fs.FileInfo, deep bool, open func() (f fs.File, done func(), err error)) error {
+	if err := d.regular(info); err != nil {
+		return err
+	}
+	if first := d.first.Load(); first != nil {
+		switch {
+		case first.size != info.Size():
+			return d.resized(first, info)
+		case first.unchanged(info) && (!deep || first.sample == ""):
+			return nil
+		case first.sample == "":
+			return d.writtenTo()
+		}
+	}
+	f, done, err := open()
+	if err != nil {
+		return err
+	}
+	defer done()
+	return d.check(ctx, f, true)
+}
+
+// check compares an open file.
+func (d *changeDetector) check(ctx context.Context, f fs.File, deep bool) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := d.regular(info); err != nil {
+		return err
+	}
+	first := d.first.Load()
+	if first == nil {
+		if first, err = d.snapshot(ctx, f, info); err != nil {
+			return err
+		}
+		if d.first.CompareAndSwap(nil, first) {
+			return nil
+		}
+		first, deep = d.first.Load(), true // another goroutine was faster
+	}
+	unchanged := first.unchanged(info)
+	switch {
+	case first.size != info.Size():
+		return d.resized(first, info)
+	case unchanged && (!deep || first.sample == ""):
+		return nil
+	case first.sample == "":
+		return d.writtenTo()
+	}
+	sample, err := d.sampleOf(ctx, f, first.size, first.modTime)
+	switch {
+	case err != nil:
+		return err
+	case sample != first.sample:
+		return d.writtenTo()
+	case !first.modTime.Equal(info.ModTime()):
+		return fmt.Errorf("%w: %s", errTouched, d.name)
+	case !unchanged: // later looks are cheap again
+		now := *first
+		now.info, now.changeTime = info, changeTime(info)
+		d.first.CompareAndSwap(first, &now)
+	}
+	return nil
+}
+
+func (d *changeDetector) snapshot(ctx context.Context, f fs.File, info fs.FileInfo) (*snapshot, error) {
+	s := &snapshot{info: info, size: info.Size(), modTime: info.ModTime(), changeTime: changeTime(info)}
+	if s.size == 0 {
+		if err := d.empty(f); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if ofSystem(info) {
+		s.sample, err = d.sampleOf(ctx, f, s.size, s.modTime)
+	}
+	return s, err
+}
+
+// empty refuses a file that tells no size, such as those below /proc: nothing would be
+// sent of it.
+func (d *changeDetector) empty(f fs.File) error {
+	r := io.Reader(f)
+	if at, ok := f.(io.ReaderAt); ok { // the caller may use the position of an OpenedFile
+		r = io.NewSectionReader(at, 0, 1)
+	}
+	n, err := r.Read(make([]byte, 1))
+	if n > 0 {
+		return fmt.Errorf("%w: %s has bytes, but its size is 0; send it as a stream", ErrInvalidInput, d.name)
+	}
+	if err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// sampleOf samples the content, at places that follow from size and modTime.
+func (d *changeDetector) sampleOf(ctx context.Context, f fs.File, size int64, modTime time.Time) (string, error) {
+	r, ok := f.(io.ReaderAt)
+	if !ok {
+		return "", nil
+	}
+	sample, err := fingerprint.Sample{}.Fingerprint(ctx, r, fingerprint.Info{Name: d.name, Size: size, ModTime: modTime})
+	if err != nil {
+		return "", shortSource(err, fingerprint.ErrSizeMismatch)
+	}
+	return sample, nil
+}
+
+// ofSystem reports whether info is of a file of the operating system, which has an
+// inode or its like.
+func ofSystem(info fs.FileInfo) bool { return os.SameFile(info, info) }
+
+// regular refuses what cannot be read as a file: opening a named pipe would block, and
+// a directory has no bytes.
+func (d *changeDetector) regular(info fs.FileInfo) error {
+	if info.Mode().IsRegular() {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, d.name, describeMode(info.Mode()))
+}
+
+func (d *changeDetector) resized(first *snapshot, info fs.FileInfo) error {
+	return fmt.Errorf("%w: %s had %d bytes, now %d", ErrSourceChanged, d.name, first.size, info.Size())
+}
+
+func (d *changeDetector) writtenTo() error {
+	return fmt.Errorf("%w: %s was written to or replaced", ErrSourceChanged, d.name)
+}
+
+func describeMode(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "a special file"
+}
