@@ -42,6 +42,8 @@ type body struct {
 	burst    int
 	// moved is told of every n bytes that were handed to the transport.
 	moved func(n int)
+	// panics takes those of the source and of everything that is called here.
+	panics *carrier
 	// verify runs once before the last bytes leave; its error keeps them back,
 	// so that the server never sees a changed source as complete.
 	verify func() error
@@ -134,7 +136,14 @@ func shortSource(err, short error) error {
 // errBodyStopped ends what a transport still reads after its request is over.
 var errBodyStopped = errors.New("tus: request is over")
 
-func (b *body) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (n int, err error) {
+	if !b.panics.run(func() { n, err = b.readNext(p) }) {
+		return 0, errBodyStopped
+	}
+	return n, err
+}
+
+func (b *body) readNext(p []byte) (int, error) {
 	b.begin()
 	n, err := b.allowance(b.readSize(len(p)))
 	if err != nil || n == 0 {
@@ -352,6 +361,6 @@ func (b *body) Close() (err error) {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	b.closing.Do(func() { err = b.src.Close() })
+	b.closing.Do(func() { b.panics.run(func() { err = b.src.Close() }) })
 	return err
 }

@@ -24,6 +24,7 @@ type payload struct {
 	request *request
 	dog     *watchdog
 	trailer http.Header // that the checksum goes into; nil for none
+	panics  *carrier    // of what a transport calls in a goroutine of its own
 
 	mu      sync.Mutex // a transport may ask for a body from its own goroutine
 	current *body      // that was begun last
@@ -41,7 +42,9 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.panics = p.panics
 	b.begun = func() { p.begin(b) }
+	p.waiting = append(p.waiting, b) // from here on stop closes it, also after a panic
 	if limiter := p.client.limiter; limiter != nil {
 		b.burst = max(1, limiter.Burst())
 		b.throttle = func(n int) error {
@@ -61,8 +64,15 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 		defer p.dog.sent()()
 		meter.moved(n)
 	}
-	p.waiting = append(p.waiting, b)
 	return b, nil
+}
+
+// reopen is open for a transport.
+func (p *payload) reopen(ctx context.Context) (b io.ReadCloser, err error) {
+	if !p.panics.run(func() { b, err = p.open(ctx) }) {
+		return nil, errBodyStopped
+	}
+	return b, err
 }
 
 // begin makes b the body in use, and ends the one that was: what left of that does
