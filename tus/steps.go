@@ -55,6 +55,10 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 	u.mu.Lock()
 	u.url, u.creation, u.expires = made.url, made.response, made.expires
 	u.mu.Unlock()
+	if u.position != nil { // before a hook can panic: the whole needs the URL
+		u.position.expires(made.expires)
+		err = u.position.created(ctx, made.url)
+	}
 	u.tellURL()
 	if made.asks {
 		made.offset = 0
@@ -62,11 +66,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 	if err := u.acknowledge(made.offset); err != nil {
 		return StateFailed, err
 	}
-	switch {
-	case u.position != nil:
-		u.position.expires(made.expires)
-		err = u.position.created(ctx, made.url)
-	case !u.complete(): // one that is complete already needs no record
+	if u.position == nil && !u.complete() { // one that is complete already needs no record
 		err = u.saveCreated(ctx)
 	}
 	switch {

@@ -187,8 +187,7 @@ func (u *Uploader) Pause() {
 		u.setInterrupt(func(error) {})
 		defer u.setInterrupt(nil)
 		if !u.State().Final() {
-			u.enter(StatePaused, ErrPaused)
-			u.settle(context.Background(), ErrPaused)
+			u.pauseNow(context.Background())
 		}
 	default: // somebody began to drive just now
 		u.interruptWith(ErrPaused)
@@ -232,6 +231,19 @@ func (u *Uploader) Abort(ctx context.Context) error {
 	case <-ctx.Done():
 		return contextError(ctx)
 	}
+	returned := false
+	defer func() {
+		if !returned {
+			u.windUp(ctx)
+		}
+	}()
+	err := u.abort(ctx)
+	returned = true
+	return err
+}
+
+// abort is Abort for the goroutine that has the turn.
+func (u *Uploader) abort(ctx context.Context) error {
 	switch u.State() {
 	case StateAborted:
 		return nil
