@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Limiter bounds the rate at which bytes leave. *rate.Limiter of
-// golang.org/x/time/rate is one.
+// Limiter bounds the rate at which bytes leave. [RateLimit] is one, and *rate.Limiter
+// of golang.org/x/time/rate another.
 type Limiter interface {
 	// WaitN blocks until n bytes may be sent, or ctx ends.
 	WaitN(ctx context.Context, n int) error
-	// Burst is the largest n that WaitN accepts.
+	// Burst is the largest n that WaitN accepts now, at least 1.
 	Burst() int
 }
 
@@ -37,9 +37,11 @@ type body struct {
 	file *os.File // src, if the kernel can send it
 	// shift is how far places in file are from offsets.
 	shift int64
-	// throttle, if not nil, waits until n bytes may move, at most burst at once.
-	throttle func(n int) error
-	burst    int
+	// limit, if not nil, is the rate limit of the upload.
+	limit Limiter
+	// throttle, if not nil, waits until some of n bytes may move, and returns how many.
+	throttle func(n int) (int, error)
+	granted  int // by throttle, and not moved yet; the reading goroutine's
 	// moved is told of every n bytes that were handed to the transport.
 	moved func(n int)
 	// panics takes those of the source and of everything that is called here.
@@ -266,20 +268,23 @@ func (b *body) allowance(n int) (int, error) {
 		return 0, nil
 	}
 	n = int(min(int64(n), b.left))
-	if b.throttle != nil {
-		n = min(n, b.burst)
-		if err := b.throttle(n); err != nil {
+	if b.throttle == nil {
+		return n, nil
+	}
+	if b.granted == 0 {
+		granted, err := b.throttle(n)
+		if err != nil {
 			return 0, err
 		}
+		b.granted = granted
 	}
-	return n, nil
+	return min(n, b.granted), nil
 }
 
 // advance counts n bytes that the transport is given, unless the request is over. The
 // lock keeps stop from returning while somebody is told of them.
 func (b *body) advance(n int64) error {
-	b.offset += n
-	b.left -= n
+	b.pass(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stopped {
@@ -287,6 +292,13 @@ func (b *body) advance(n int64) error {
 	}
 	b.count(n)
 	return nil
+}
+
+// pass moves on by n bytes. It is for the reading goroutine.
+func (b *body) pass(n int64) {
+	b.offset += n
+	b.left -= n
+	b.granted = max(0, b.granted-int(n))
 }
 
 // count needs the lock.

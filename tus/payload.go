@@ -45,11 +45,11 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	b.panics = p.panics
 	b.begun = func() { p.begin(b) }
 	p.waiting = append(p.waiting, b) // from here on stop closes it, also after a panic
-	if limiter := p.client.limiter; limiter != nil {
-		b.burst = max(1, limiter.Burst())
-		b.throttle = func(n int) error {
+	limits := slices.DeleteFunc([]Limiter{p.client.limiter, b.limit}, func(l Limiter) bool { return l == nil })
+	if len(limits) > 0 {
+		b.throttle = func(n int) (int, error) {
 			defer p.dog.hold()()
-			return limiter.WaitN(withoutDeadline{ctx}, n)
+			return waitForAll(ctx, limits, n)
 		}
 	}
 	if trailer := p.request.trailer; trailer != nil {
@@ -73,6 +73,19 @@ func (p *payload) reopen(ctx context.Context) (b io.ReadCloser, err error) {
 		return nil, errBodyStopped
 	}
 	return b, err
+}
+
+// waitForAll waits until all limits let some of n bytes pass, and returns how many.
+func waitForAll(ctx context.Context, limits []Limiter, n int) (int, error) {
+	for _, limit := range limits {
+		n = min(n, max(1, limit.Burst()))
+	}
+	for _, limit := range limits {
+		if err := limit.WaitN(withoutDeadline{ctx}, n); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
 }
 
 // begin makes b the body in use, and ends the one that was: what left of that does

@@ -119,8 +119,7 @@ func (b *body) openWindow(conn *net.TCPConn) error {
 // took is advance for bytes that the kernel took. Those have left, also when the
 // request is over by now.
 func (b *body) took(n int64) error {
-	b.offset += n
-	b.left -= n
+	b.pass(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.counted {

@@ -408,9 +408,22 @@ func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, err
 	})
 }
 
+// limited makes a payload keep the rate limit of the upload.
+func (u *Uploader) limited(open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
+	limit := u.opts.RateLimit
+	return func(ctx context.Context) (*body, error) {
+		b, err := open(ctx)
+		if err == nil {
+			b.limit = limit
+		}
+		return b, err
+	}
+}
+
 // verified makes a payload hold its last bytes back until the source has been
 // looked at.
 func (u *Uploader) verified(open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
+	open = u.limited(open)
 	source, begun := u.source, u.info // a Read that is left behind may ask much later
 	return func(ctx context.Context) (*body, error) {
 		b, err := open(ctx)
