@@ -139,16 +139,16 @@ func (p *Pipeline) read(h *hasher, j *job) error {
 		return err
 	}
 	p.measured(h, time.Since(begin), 0) // a way to the offset is reading
-	closed := make(chan struct{})
+	closed := make(chan any, 1)
 	stop := context.AfterFunc(j.ctx, func() {
-		defer close(closed)
+		defer func() { closed <- recover() }()
 		r.Close() // may be all that ends a read
 	})
 	defer func() {
 		if stop() {
 			r.Close()
-		} else {
-			<-closed
+		} else if panicked := <-closed; panicked != nil {
+			panic(panicked)
 		}
 	}()
 	if want := int(min(j.size, hashBuffer)); len(h.buf) < want {

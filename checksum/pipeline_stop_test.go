@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
 )
@@ -39,6 +40,40 @@ func TestEndOfContextEndsSum(t *testing.T) {
 			checkSum(t, p, s, 0, 1000)
 		})
 	}
+}
+
+// panicsInClose is a reader that hangs, and panics when it is closed.
+type panicsInClose struct{ deaf }
+
+func (r panicsInClose) Close() error { panic("a bug") }
+
+func TestPipeline_PanicInCloseReachesSum(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := patterned(1000)
+		hung := panicsInClose{deaf{make(chan struct{})}}
+		s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
+			if n < 2 {
+				return hung, nil
+			}
+			return nil, nil
+		}
+		p := newPipeline(t, s)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := p.Sum(ctx, 0, 1000); !errors.Is(err, context.DeadlineExceeded) { // which does not wait for it
+			t.Errorf("got %v", err)
+		}
+		close(hung.release)
+		func() {
+			defer func() {
+				if recover() != "a bug" {
+					t.Error("the panic was lost")
+				}
+			}()
+			p.Sum(t.Context(), 0, 1000)
+		}()
+		checkSum(t, p, s, 0, 1000)
+	})
 }
 
 // The bubble of synctest would deadlock if anything here waited for the reader.

@@ -66,7 +66,8 @@ type BatchResult struct {
 // what both use needs a lock. An iterator that waits for jobs should end with ctx.
 // When ctx ends, jobs that run are paused and yield the error of ctx; further ones
 // are not drawn. A loop that is left early pauses what runs, and waits for it and for
-// the iterator: if that may wait, end ctx first. opts may be nil.
+// the iterator: if that may wait, end ctx first. A panic in the iterator or in a job
+// pauses the other jobs, and then panics in the goroutine of the loop. opts may be nil.
 //
 // The iterator can be used once.
 func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchOptions) iter.Seq[BatchResult] {
@@ -94,25 +95,22 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	defer stop(nil)
 	next, end := iter.Pull(jobs)
 	defer end()
-	var turn sync.Mutex // jobs are drawn one at a time
-	var panicked any    // by the iterator
+	panics := carrier{stop: func() { stop(errBatchStopped) }} // of the iterator and of workers
+	var turn sync.Mutex                                       // jobs are drawn one at a time
 	draw := func() (job Job, ok bool) {
 		turn.Lock()
 		defer turn.Unlock()
 		if ctx.Err() != nil {
 			return Job{}, false
 		}
-		defer func() {
-			if v := recover(); v != nil {
-				panicked, ok = v, false
-				stop(errBatchStopped)
-			}
-		}()
-		return next()
+		panics.run(func() { job, ok = next() })
+		return job, ok
 	}
 	results := make(chan BatchResult)
 	var workers sync.WaitGroup
 	go func() {
+		defer close(results)
+		defer workers.Wait()
 		// A worker is begun for a job, so that there are never more than jobs.
 		for range opts.Concurrency {
 			job, ok := draw()
@@ -121,7 +119,8 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 			}
 			workers.Go(func() {
 				for ; ok; job, ok = draw() {
-					result, err := c.uploadJob(ctx, job, opts.OnStart)
+					result, err := &Result{}, errPanicked
+					panics.run(func() { result, err = c.uploadJob(ctx, job, opts.OnStart) })
 					if opts.StopOnError && err != nil && err != ErrPaused && !wasAborted(err) {
 						stop(errBatchStopped)
 					}
@@ -129,16 +128,12 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 				}
 			})
 		}
-		workers.Wait()
-		close(results)
 	}()
 	defer func() { // also when the loop's body panics
 		stop(errBatchStopped)
 		for range results {
 		}
-		if panicked != nil { // in the caller's goroutine, who may recover from it
-			panic(panicked)
-		}
+		panics.deliver()
 	}()
 	for r := range results {
 		if !yield(r) {

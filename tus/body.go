@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Limiter bounds the rate at which bytes leave. *rate.Limiter of
-// golang.org/x/time/rate is one.
+// Limiter bounds the rate at which bytes leave. [RateLimit] is one, and *rate.Limiter
+// of golang.org/x/time/rate another.
 type Limiter interface {
 	// WaitN blocks until n bytes may be sent, or ctx ends.
 	WaitN(ctx context.Context, n int) error
-	// Burst is the largest n that WaitN accepts.
+	// Burst is the largest n that WaitN accepts now, at least 1.
 	Burst() int
 }
 
@@ -37,11 +37,15 @@ type body struct {
 	file *os.File // src, if the kernel can send it
 	// shift is how far places in file are from offsets.
 	shift int64
-	// throttle, if not nil, waits until n bytes may move, at most burst at once.
-	throttle func(n int) error
-	burst    int
+	// limit, if not nil, is the rate limit of the upload.
+	limit Limiter
+	// throttle, if not nil, waits until some of n bytes may move, and returns how many.
+	throttle func(n int) (int, error)
+	granted  int // by throttle, and not moved yet; the reading goroutine's
 	// moved is told of every n bytes that were handed to the transport.
 	moved func(n int)
+	// panics takes those of the source and of everything that is called here.
+	panics *carrier
 	// verify runs once before the last bytes leave; its error keeps them back,
 	// so that the server never sees a changed source as complete.
 	verify func() error
@@ -136,7 +140,14 @@ func shortSource(err, short error) error {
 // errBodyStopped ends what a transport still reads after its request is over.
 var errBodyStopped = errors.New("tus: request is over")
 
-func (b *body) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (n int, err error) {
+	if !b.panics.run(func() { n, err = b.readNext(p) }) {
+		return 0, errBodyStopped
+	}
+	return n, err
+}
+
+func (b *body) readNext(p []byte) (int, error) {
 	b.begin()
 	n, err := b.allowance(b.readSize(len(p)))
 	if err != nil || n == 0 {
@@ -264,20 +275,23 @@ func (b *body) allowance(n int) (int, error) {
 		return 0, nil
 	}
 	n = int(min(int64(n), b.left))
-	if b.throttle != nil {
-		n = min(n, b.burst)
-		if err := b.throttle(n); err != nil {
+	if b.throttle == nil {
+		return n, nil
+	}
+	if b.granted == 0 {
+		granted, err := b.throttle(n)
+		if err != nil {
 			return 0, err
 		}
+		b.granted = granted
 	}
-	return n, nil
+	return min(n, b.granted), nil
 }
 
 // advance counts n bytes that the transport is given, unless the request is over. The
 // lock keeps stop from returning while somebody is told of them.
 func (b *body) advance(n int64) error {
-	b.offset += n
-	b.left -= n
+	b.pass(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stopped {
@@ -285,6 +299,13 @@ func (b *body) advance(n int64) error {
 	}
 	b.count(n)
 	return nil
+}
+
+// pass moves on by n bytes. It is for the reading goroutine.
+func (b *body) pass(n int64) {
+	b.offset += n
+	b.left -= n
+	b.granted = max(0, b.granted-int(n))
 }
 
 // count needs the lock.
@@ -366,7 +387,7 @@ func (b *body) Close() (err error) {
 	b.closing.Do(func() { // a Close that hangs must hold up nobody else
 		go func() {
 			defer close(b.ending)
-			b.ending <- b.src.Close()
+			b.panics.run(func() { b.ending <- b.src.Close() })
 		}()
 	})
 	err, _ = receive(b.ctx, b.ending)

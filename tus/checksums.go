@@ -211,18 +211,14 @@ func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
 			return sourceError(err)
 		}
 		defer closeReader(ctx, r)
-		read, buffer := make(chan filling, 1), s.buffer[:c.size]
-		go func() {
-			read <- caught(func() filling {
-				n, err := fill(r, buffer)
-				return filling{n: n, err: err}
-			})
-		}()
+		buffer := s.buffer[:c.size]
+		read := background(func() filling {
+			n, err := fill(r, buffer)
+			return filling{n: n, err: err}
+		})
 		select {
-		case got := <-read:
-			if got.panicked != nil {
-				panic(got.panicked)
-			}
+		case outcome := <-read:
+			got := outcome.get()
 			if int64(got.n) < c.size {
 				if got.err == io.EOF {
 					got.err = io.ErrUnexpectedEOF

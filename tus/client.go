@@ -63,7 +63,7 @@ type Options struct {
 	OverridePatchMethod bool
 
 	// RateLimit, if not nil, bounds the bytes per second of all uploads of this
-	// client together.
+	// client together. Use [NewRateLimit] for one that can be changed at run time.
 	RateLimit Limiter
 
 	// MaxConnections, if above 0, is how many requests of this client may be
@@ -148,7 +148,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, given := range []any{opts.RateLimit, opts.Store, opts.Fingerprinter} {
+	for _, given := range []any{opts.Store, opts.Fingerprinter} {
 		if nilPointer(given) {
 			return nil, fmt.Errorf("%w: option that is a nil %T", ErrInvalidInput, given)
 		}
@@ -192,8 +192,8 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if c.stallTimeout == 0 {
 		c.stallTimeout = defaultStallTimeout
 	}
-	if c.limiter != nil && c.limiter.Burst() < 1 {
-		return nil, fmt.Errorf("%w: rate limit with a burst of %d bytes", ErrInvalidInput, c.limiter.Burst())
+	if err := validLimiter("Options", c.limiter); err != nil {
+		return nil, err
 	}
 	for _, raw := range opts.TrustedOrigins {
 		t, err := parseURL("trusted origin", raw)
@@ -221,6 +221,18 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		c.crowd = new(atomic.Int32)
 	}
 	return c, nil
+}
+
+// validLimiter accepts a limiter, or none, of these options.
+func validLimiter(options string, l Limiter) error {
+	switch {
+	case l == nil:
+	case nilPointer(l):
+		return fmt.Errorf("%w: %s.RateLimit is a nil %T", ErrInvalidInput, options, l)
+	case l.Burst() < 1:
+		return fmt.Errorf("%w: %s.RateLimit has a burst of %d bytes", ErrInvalidInput, options, l.Burst())
+	}
+	return nil
 }
 
 // nilPointer reports whether an interface holds a pointer that is nil, so that the

@@ -8,13 +8,15 @@ import (
 )
 
 // drive lets one goroutine at a time work on the upload, in a context that
-// Pause can end.
+// Pause can end. A panic of the caller's code leaves the upload as a pause does.
 func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if !u.takeTurn(ctx, cancel) {
 		return ErrBusy
 	}
+	renewing := carrier{stop: func() { cancel(ErrPaused) }}
+	defer renewing.deliver()
 	defer func() {
 		if u.endTurn(ctx) {
 			err = ErrPaused
@@ -22,7 +24,14 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	}()
 	u.meter.start()
 	defer u.useSource()()
-	stop := u.keeper.keepLease(ctx)
+	stop := u.keeper.keepLease(ctx, &renewing)
+	returned := false
+	defer func() {
+		if !returned {
+			stop()
+			u.windUp(ctx)
+		}
+	}()
 	err = u.keeper.renew(ctx)
 	switch {
 	case err == nil, u.State().Final():
@@ -39,10 +48,31 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 		u.enter(StateFailed, err)
 	}
 	u.settle(ctx, err)
+	returned = true
 	if context.Cause(ctx) == ErrPaused && u.State() == StatePaused {
 		return ErrPaused
 	}
 	return err
+}
+
+// windUp pauses an upload during a panic: what the server has is not known, and a
+// later Run, or a later session, can resume. Another panic would replace the first.
+func (u *Uploader) windUp(ctx context.Context) {
+	u.mu.Lock()
+	final, cause := u.state.Final(), u.failure
+	u.mu.Unlock()
+	var later carrier
+	if !final {
+		cause = errPanicked
+		later.run(func() { u.enter(StatePaused, cause) })
+	}
+	later.run(func() { u.settle(ctx, cause) })
+}
+
+// pauseNow pauses an upload on which nothing works.
+func (u *Uploader) pauseNow(ctx context.Context) {
+	defer u.settle(ctx, ErrPaused) // also when a hook panics
+	u.enter(StatePaused, ErrPaused)
 }
 
 // takeTurn is false if another goroutine drives. A Pause that puts the upload's
@@ -74,8 +104,7 @@ func (u *Uploader) endTurn(ctx context.Context) (paused bool) {
 		u.turn <- struct{}{}
 	}()
 	if paused = u.pauseDue(ctx); paused {
-		u.enter(StatePaused, ErrPaused)
-		u.settle(ctx, ErrPaused)
+		u.pauseNow(ctx)
 	}
 	return paused
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http/httptest"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
@@ -27,8 +28,19 @@ func exampleServer(opts *tus.Options) (h *tustest.Handler, client *tus.Client, s
 	}
 }
 
+// A limit can be changed while uploads run.
+func ExampleRateLimit() {
+	limit := tus.NewRateLimit(1) // byte per second
+	_, client, stop := exampleServer(&tus.Options{RateLimit: limit})
+	defer stop()
+	time.AfterFunc(10*time.Millisecond, func() { limit.Set(0) }) // no limit
+	result, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 50_000)), nil)
+	fmt.Println(result.Offset, err)
+	// Output: 50000 <nil>
+}
+
 // tenthOfASecond is a Limiter that lets everything pass but counts. A program
-// would use *rate.Limiter of golang.org/x/time/rate.
+// would use [tus.RateLimit].
 type tenthOfASecond struct{ bytes int }
 
 func (l *tenthOfASecond) Burst() int { return 10_000 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -493,4 +494,19 @@ func TestCreation_GoneTwiceAtOnceNamesCookies(t *testing.T) {
 		t.Errorf("%d creations: %v", srv.Count("POST"), err)
 	}
 	wantEmptyStore(t, store)
+}
+
+// Nothing starts over without a line in the log and a counter.
+func TestGone_StartingOverIsLogged(t *testing.T) {
+	var log bytes.Buffer
+	srv, data := tustest.NewServer(t, nil), randomBytes(5000)
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: tustest.Vanish()})
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}).
+		Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Stats.Recreations != 1 || strings.Count(log.String(), `level=WARN msg="tus starting over: `) != 1 || !strings.Contains(log.String(), "410 Gone") {
+		t.Errorf("%d recreations, the log is\n%s", res.Stats.Recreations, &log)
+	}
 }

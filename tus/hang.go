@@ -2,7 +2,6 @@ package tus
 
 import (
 	"context"
-	"errors"
 	"io"
 )
 
@@ -10,40 +9,30 @@ import (
 // this file return soon after the context has ended all the same, and leave the call
 // behind.
 
-// errGoexit is returned for a call that ended its goroutine.
-var errGoexit = errors.New("runtime.Goexit was called")
-
-// unlessHung returns what call returns, in the goroutine of the caller also where call
-// panics. late, if not nil, gets the value of a call that was left behind.
+// unlessHung returns what call returns, or panics as it does. late, if not nil, gets the
+// value of a call that was left behind.
 func unlessHung[T any](ctx context.Context, call func() (T, error), late func(T)) (T, error) {
 	type answer struct {
-		value    T
-		err      error
-		panicked any
+		value T
+		err   error
 	}
-	answers := make(chan answer, 1)
-	go func() {
-		a := answer{err: errGoexit}
-		defer func() {
-			a.panicked = recover()
-			answers <- a
-		}()
-		a.value, a.err = call()
-	}()
-	a, ok := receive(ctx, answers)
-	switch {
-	case !ok:
+	answers := background(func() answer {
+		value, err := call()
+		return answer{value, err}
+	})
+	got, ok := receive(ctx, answers)
+	if !ok {
 		if late != nil {
 			go func() {
-				if a := <-answers; a.err == nil && a.panicked == nil {
-					late(a.value)
+				if o := <-answers; !o.panicked && o.result.err == nil {
+					late(o.result.value)
 				}
 			}()
 		}
-		return a.value, contextError(ctx)
-	case a.panicked != nil:
-		panic(a.panicked)
+		var none T
+		return none, contextError(ctx)
 	}
+	a := got.get()
 	return a.value, a.err
 }
 

@@ -12,6 +12,13 @@ import (
 // must return quickly: while a hook runs, its upload waits. A hook may call the
 // getters and Pause of an [Uploader], but not Run, Step or Abort, nor methods of the
 // Client that send requests: they may wait for the request that runs the hook.
+//
+// A panic in a hook, or in a [Source], store, fingerprinter, checksum algorithm,
+// [Limiter] or [RetryPolicy], reaches the goroutine that called Run, Upload or another
+// method, with its value, in whichever goroutine it happened. After it is recovered, the
+// upload is paused, its lease is released, and Run resumes it; a stream whose reader
+// panicked fails. runtime.Goexit, which testing.T.FailNow calls, ends the goroutine of
+// the caller in the same way, or is an error where data is hashed.
 type Hooks struct {
 	// BeforeRequest runs before every attempt of every request, for example to
 	// renew a token or to sign the request. It may change the headers and the URL.

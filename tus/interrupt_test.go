@@ -21,6 +21,10 @@ type telling struct {
 }
 
 func (s *telling) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
+	if rec.Finishing && len(rec.Parts) == 0 {
+		// In the middle of a request, which is cut: what of it arrived is up to the network.
+		return s.Store.Put(ctx, rec)
+	}
 	s.event("before Put")
 	stored, err := s.Store.Put(ctx, rec)
 	if err == nil {

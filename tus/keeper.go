@@ -285,8 +285,8 @@ func (k *keeper) renew(ctx context.Context) error {
 }
 
 // keepLease renews the lease while the upload is driven. The function returned
-// stops that and waits for it.
-func (k *keeper) keepLease(ctx context.Context) (stop func()) {
+// stops that and waits for it. panics takes those of the store and of hooks.
+func (k *keeper) keepLease(ctx context.Context, panics *carrier) (stop func()) {
 	if !k.enabled() {
 		return func() {}
 	}
@@ -295,7 +295,7 @@ func (k *keeper) keepLease(ctx context.Context) (stop func()) {
 	var renewing sync.Mutex
 	var timer *time.Timer
 	renewing.Lock()
-	timer = time.AfterFunc(period, func() {
+	renew := func() {
 		renewing.Lock()
 		defer renewing.Unlock()
 		if ctx.Err() != nil {
@@ -305,7 +305,8 @@ func (k *keeper) keepLease(ctx context.Context) (stop func()) {
 			k.lost(err)
 		}
 		timer.Reset(period)
-	})
+	}
+	timer = time.AfterFunc(period, func() { panics.run(renew) })
 	renewing.Unlock()
 	return func() {
 		cancel()

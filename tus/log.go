@@ -80,10 +80,6 @@ func stateLevel(e StateEvent) slog.Level {
 		return slog.LevelError
 	case StateComplete, StatePaused, StateAborted:
 		return slog.LevelInfo
-	case StateCreating, StateIdle:
-		if e.Err != nil { // it starts over
-			return slog.LevelWarn
-		}
 	}
 	return slog.LevelDebug
 }

@@ -129,6 +129,10 @@ type UploadOptions struct {
 	// unless the stream fits one chunk.
 	BufferLimit int64
 
+	// RateLimit, if not nil, bounds the bytes per second of this upload, and of all
+	// others that share it. [Options.RateLimit] applies as well.
+	RateLimit Limiter
+
 	// Hooks are told what happens in this upload, after those of the client.
 	Hooks Hooks
 
@@ -165,6 +169,9 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: stop at %d bytes", ErrInvalidInput, o.StopAt)
 	case o.CreationWithUpload < CreationWithUploadAuto || o.CreationWithUpload > CreationWithUploadNever:
 		return fmt.Errorf("%w: creation with upload %d", ErrInvalidInput, o.CreationWithUpload)
+	}
+	if err := validLimiter("UploadOptions", o.RateLimit); err != nil {
+		return err
 	}
 	if err := o.PartMetadata.Validate(); err != nil {
 		return err

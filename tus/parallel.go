@@ -240,11 +240,7 @@ func (u *Uploader) chooseParts() State {
 
 // createParts creates every part, and stores them all before the first byte.
 func (u *Uploader) createParts(ctx context.Context) (State, error) {
-	u.parts.creating = true
-	err := u.eachPart(ctx, func(ctx context.Context, child *Uploader) error {
-		return child.runUntil(ctx, func() bool { return child.created() })
-	})
-	u.parts.creating = false
+	err := u.createEachPart(ctx)
 	if u.parts.begun() { // a later session can use those that exist
 		saving, cancel := uncancelled(ctx)
 		defer cancel()
@@ -259,6 +255,14 @@ func (u *Uploader) createParts(ctx context.Context) (State, error) {
 		return StatePaused, contextError(ctx)
 	}
 	return StateFailed, err
+}
+
+func (u *Uploader) createEachPart(ctx context.Context) error {
+	u.parts.creating = true
+	defer func() { u.parts.creating = false }()
+	return u.eachPart(ctx, func(ctx context.Context, child *Uploader) error {
+		return child.runUntil(ctx, func() bool { return child.created() })
+	})
 }
 
 // sendParts sends every part to its end. Each retries by the client's policy.
@@ -282,8 +286,11 @@ func (u *Uploader) sendParts(ctx context.Context) (State, error) {
 }
 
 // eachPart lets as many parts work at the same time as there are connections.
-// The first that fails ends the others.
+// The first that fails, or panics, ends the others.
 func (u *Uploader) eachPart(ctx context.Context, work func(context.Context, *Uploader) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	panics := carrier{stop: func() { cancel(errPanicked) }}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(u.parts.connections)
 	for _, p := range u.parts.list {
@@ -291,13 +298,17 @@ func (u *Uploader) eachPart(ctx context.Context, work func(context.Context, *Upl
 			if ctx.Err() != nil {
 				return contextError(ctx)
 			}
-			if err := work(ctx, p.uploader); err != nil {
+			var err error
+			panics.run(func() { err = work(ctx, p.uploader) })
+			if err != nil {
 				return fmt.Errorf("part at offset %d: %w", p.offset, err)
 			}
 			return nil
 		})
 	}
-	return group.Wait()
+	err := group.Wait()
+	panics.deliver()
+	return err
 }
 
 // saveParts stores the parts as they are now.

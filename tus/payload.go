@@ -24,6 +24,7 @@ type payload struct {
 	request *request
 	dog     *watchdog
 	trailer http.Header // that the checksum goes into; nil for none
+	panics  *carrier    // of what a transport calls in a goroutine of its own
 
 	mu      sync.Mutex // a transport may ask for a body from its own goroutine
 	current *body      // that was begun last
@@ -39,12 +40,18 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.panics = p.panics
 	b.begun = func() { p.begin(b) }
-	if limiter := p.client.limiter; limiter != nil {
-		b.burst = max(1, limiter.Burst())
-		b.throttle = func(n int) error {
+	if !p.add(b) {
+		b.stop()
+		return nil, errBodyStopped
+	}
+	// From here on stop closes it, also after a panic.
+	limits := slices.DeleteFunc([]Limiter{p.client.limiter, b.limit}, func(l Limiter) bool { return l == nil })
+	if len(limits) > 0 {
+		b.throttle = func(n int) (int, error) {
 			defer p.dog.hold()()
-			return limiter.WaitN(withoutDeadline{ctx}, n)
+			return waitForAll(ctx, limits, n)
 		}
 	}
 	if trailer := p.request.trailer; trailer != nil {
@@ -58,10 +65,6 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	b.moved = func(n int) {
 		defer p.dog.sent()()
 		meter.moved(n)
-	}
-	if !p.add(b) {
-		b.stop()
-		return nil, errBodyStopped
 	}
 	return b, nil
 }
@@ -81,6 +84,27 @@ func (p *payload) add(b *body) bool {
 	}
 	p.waiting = append(p.waiting, b)
 	return true
+}
+
+// reopen is open for a transport.
+func (p *payload) reopen(ctx context.Context) (b io.ReadCloser, err error) {
+	if !p.panics.run(func() { b, err = p.open(ctx) }) {
+		return nil, errBodyStopped
+	}
+	return b, err
+}
+
+// waitForAll waits until all limits let some of n bytes pass, and returns how many.
+func waitForAll(ctx context.Context, limits []Limiter, n int) (int, error) {
+	for _, limit := range limits {
+		n = min(n, max(1, limit.Burst()))
+	}
+	for _, limit := range limits {
+		if err := limit.WaitN(withoutDeadline{ctx}, n); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
 }
 
 // begin makes b the body in use, and ends the one that was: what left of that does

@@ -47,7 +47,6 @@ func (panickyReader) Read([]byte) (int, error)       { panic("reader panics") }
 func (panickyReader) Seek(int64, int) (int64, error) { return 0, nil }
 
 // TestPanicOfAReaderReachesTheCaller is for those who recover from it, as servers do.
-// A body is read by net/http, and nobody can catch what happens there.
 func TestPanicOfAReaderReachesTheCaller(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	for name, source := range map[string]tus.Source{

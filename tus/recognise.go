@@ -14,30 +14,23 @@ import (
 // its reader is closed then, is left behind.
 func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
 	type answer struct {
-		print    string
-		err      error
-		panicked any
+		print string
+		err   error
 	}
 	_, seeks := u.source.(*seekSource)
 	reader := &sourceReaderAt{ctx: ctx, source: u.source, forward: u.info.Sequential && !seeks}
 	info := fingerprint.Info{Name: cmp.Or(u.opts.ResumeKey, u.info.Identity, u.info.Name), Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
-	answers := make(chan answer, 1)
-	go func() {
-		var a answer
-		defer func() {
-			a.panicked = recover()
-			reader.Close()
-			answers <- a
-		}()
-		a.print, a.err = u.fingerprinter().Fingerprint(ctx, reader, info)
-	}()
-	a, ok := receive(ctx, answers)
-	switch {
-	case !ok:
+	defer reader.panics.deliver()
+	answers := background(func() answer {
+		defer reader.Close()
+		print, err := u.fingerprinter().Fingerprint(ctx, reader, info)
+		return answer{print, err}
+	})
+	got, ok := receive(ctx, answers)
+	if !ok {
 		return "", contextError(ctx)
-	case a.panicked != nil: // in the caller's goroutine, who may recover from it
-		panic(a.panicked)
 	}
+	a := got.get()
 	return a.print, a.err
 }
 
@@ -70,6 +63,7 @@ type sourceReaderAt struct {
 	file   *os.File    // reader, if it can be read at any place
 	shift  int64       // how far places in file are from offsets
 	unbind func() bool // keeps the end of ctx from closing reader
+	panics carrier     // of a reader that the end of ctx closes
 }
 
 func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
@@ -113,7 +107,7 @@ func (s *sourceReaderAt) open(offset int64) error {
 	if _, skipped := r.(*skippedFile); skipped {
 		s.forward = true
 	}
-	s.unbind = context.AfterFunc(s.ctx, func() { r.Close() })
+	s.unbind = context.AfterFunc(s.ctx, func() { s.panics.run(func() { r.Close() }) })
 	s.file, s.shift = fileOf(r, offset)
 	return nil
 }

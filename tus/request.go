@@ -102,7 +102,12 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 }
 
 // exchange is one HTTP request and its answer.
+//
+// Hooks and the source run in goroutines of net/http, too. A panic there cuts the
+// request and is delivered when the request is over.
 func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Response, error) {
+	var panics carrier
+	defer panics.deliver()
 	if ctx.Err() != nil {
 		return nil, &unsentError{contextError(ctx)}
 	}
@@ -116,6 +121,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	}
 	reqCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	panics.stop = func() { cancel(errPanicked) }
 	stall := c.stallTimeout
 	if r.stall != 0 {
 		stall = r.stall
@@ -127,7 +133,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	failed := func(err error) error {
 		return &Error{Method: r.method, URL: c.redactor.URL(to.url), Offset: r.offset, Err: r.redact(err)}
 	}
-	p := payload{client: c, request: r, dog: dog}
+	p := payload{client: c, request: r, dog: dog, panics: &panics}
 	defer p.stop()
 	req, err := c.newRequest(reqCtx, r, to, &p)
 	if err != nil {
@@ -199,19 +205,20 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		resp *http.Response
 		err  error
 	}
-	answers := make(chan answer, 1)
-	go func() {
+	answers := background(func() answer {
 		resp, err := c.http.Do(req)
-		answers <- answer{resp, err}
-	}()
-	if a, ok := receive(req.Context(), answers); ok {
+		return answer{resp, err}
+	})
+	if got, ok := receive(req.Context(), answers); ok {
+		a := got.get()
 		return a.resp, a.err
 	}
-	go func() {
-		if a := <-answers; a.resp != nil {
-			a.resp.Body.Close()
+	background(func() (err error) {
+		if got := <-answers; got.result.resp != nil {
+			err = got.result.resp.Body.Close()
 		}
-	}()
+		return err
+	})
 	return nil, context.Cause(req.Context())
 }
 
@@ -283,7 +290,7 @@ func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *
 		req.Trailer = http.Header{headerUploadChecksum: nil}
 		p.trailer = req.Trailer
 	}
-	req.GetBody = func() (io.ReadCloser, error) { return p.open(ctx) }
+	req.GetBody = func() (io.ReadCloser, error) { return p.reopen(ctx) }
 	req.Body, err = p.open(ctx)
 	return req, err
 }

@@ -24,6 +24,13 @@ const (
 // sendTo hands the rest of the file to the kernel, slice by slice, and returns
 // the bytes that went out.
 func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
+	if !b.panics.run(func() { total, err = b.sendSlices(conn, limit) }) {
+		return 0, errBodyStopped
+	}
+	return total, err
+}
+
+func (b *body) sendSlices(conn *net.TCPConn, limit int64) (total int64, err error) {
 	b.begin()
 	done := make(chan struct{})
 	b.mu.Lock()
@@ -112,8 +119,7 @@ func (b *body) openWindow(conn *net.TCPConn) error {
 // took is advance for bytes that the kernel took. Those have left, also when the
 // request is over by now.
 func (b *body) took(n int64) error {
-	b.offset += n
-	b.left -= n
+	b.pass(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.counted {

@@ -111,39 +111,38 @@ type skippedFile struct{ fs.File }
 // skip reads up to offset. When ctx ends it returns, and a Read that hangs is left
 // behind.
 func skip(ctx context.Context, f fs.File, offset int64) (io.ReadCloser, error) {
-	skipped := make(chan filling, 1)
-	go func() {
-		got := caught(func() (got filling) {
-			buffer := make([]byte, 32<<10)
-			for left := offset; left > 0 && got.err == nil; left -= int64(got.n) {
-				if got.err = ctx.Err(); got.err == nil {
-					got.n, got.err = io.ReadFull(f, buffer[:min(left, int64(len(buffer)))])
-				}
+	skipped := background(func() (err error) {
+		buffer := make([]byte, 32<<10)
+		for left, n := offset, 0; left > 0 && err == nil; left -= int64(n) {
+			if err = ctx.Err(); err == nil {
+				n, err = io.ReadFull(f, buffer[:min(left, int64(len(buffer)))])
 			}
-			return got
-		})
-		skipped <- got
-	}()
+		}
+		return err
+	})
 	select {
-	case got := <-skipped:
-		if got.err == nil && got.panicked == nil && ctx.Err() == nil {
-			return &skippedFile{f}, nil
-		}
-		f.Close()
-		switch {
-		case got.panicked != nil:
-			panic(got.panicked)
-		case ctx.Err() != nil:
-			return nil, contextError(ctx)
-		case got.err == io.EOF, got.err == io.ErrUnexpectedEOF:
-			return nil, fmt.Errorf("%w: it ended before byte %d", ErrSourceChanged, offset)
-		}
-		return nil, got.err
-	case <-ctx.Done():
-		go func() {
-			<-skipped
-			f.Close()
+	case read := <-skipped:
+		err := errPanicked
+		defer func() {
+			if err != nil {
+				f.Close()
+			}
 		}()
+		switch err = read.get(); {
+		case ctx.Err() != nil:
+			err = contextError(ctx)
+		case err == io.EOF, err == io.ErrUnexpectedEOF:
+			err = fmt.Errorf("%w: it ended before byte %d", ErrSourceChanged, offset)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &skippedFile{f}, nil
+	case <-ctx.Done():
+		background(func() error {
+			<-skipped
+			return f.Close()
+		})
 		return nil, contextError(ctx)
 	}
 }

@@ -57,6 +57,10 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 	u.mu.Lock()
 	u.url, u.creation, u.expires = made.url, made.response, made.expires
 	u.mu.Unlock()
+	if u.position != nil { // before a hook can panic: the whole needs the URL
+		u.position.expires(made.expires)
+		err = u.position.created(ctx, made.url)
+	}
 	u.tellURL()
 	if made.asks {
 		made.offset = 0
@@ -64,11 +68,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 	if err := u.acknowledge(made.offset); err != nil {
 		return StateFailed, err
 	}
-	switch {
-	case u.position != nil:
-		u.position.expires(made.expires)
-		err = u.position.created(ctx, made.url)
-	case !u.complete(): // one that is complete already needs no record
+	if u.position == nil && !u.complete() { // one that is complete already needs no record
 		err = u.saveCreated(ctx)
 	}
 	switch {
@@ -467,10 +467,23 @@ func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, err
 	})
 }
 
+// limited makes a payload keep the rate limit of the upload.
+func (u *Uploader) limited(open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
+	limit := u.opts.RateLimit
+	return func(ctx context.Context) (*body, error) {
+		b, err := open(ctx)
+		if err == nil {
+			b.limit = limit
+		}
+		return b, err
+	}
+}
+
 // verified makes a payload that ends at an offset hold its last bytes back until the
 // source has been looked at; if they are the last of all, closely, and until it is stored
 // that they leave.
 func (u *Uploader) verified(end int64, open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
+	open = u.limited(open)
 	source, begun := u.source, u.info // a Read that is left behind may ask much later
 	last := u.position == nil && end == begun.Size
 	return func(ctx context.Context) (*body, error) {

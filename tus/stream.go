@@ -228,7 +228,7 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 	u.next = chunk{
 		offset: offset, size: int64(len(data)), data: data, sum: sum, last: last,
 		declares: u.deferred && last, declare: s.end(),
-		payload: memoryPayload(data, offset),
+		payload: u.limited(memoryPayload(data, offset)),
 	}
 	return StateSending, nil
 }

@@ -23,7 +23,7 @@ type stream struct {
 	filled int    // bytes of ahead that are read already
 	over   bool   // nothing comes after these
 	err    error  // of the reader, after these
-	coming chan filling
+	coming <-chan *outcome[filling]
 	closed bool
 	rested bool // what is coming may have been ended by rest
 
@@ -46,8 +46,6 @@ type filling struct {
 	n      int
 	err    error
 	sum    chunkSum // of all that was filled
-
-	panicked any // what the reader panicked with
 }
 
 func (s *stream) end() int64 { return s.start + int64(len(s.data)) }
@@ -73,29 +71,14 @@ func (s *stream) read(size int64) {
 	if s.coming != nil || s.over || s.err != nil || int64(s.filled) >= size {
 		return
 	}
-	coming := make(chan filling, 1)
-	s.coming = coming
 	reader, buffer, from, algorithm := s.reader, s.ahead, s.filled, s.algorithm
-	go func() {
-		coming <- caught(func() filling {
-			got := fillUpTo(reader, buffer, from, size)
-			if algorithm.New != nil && from+got.n > 0 {
-				got.sum = chunkSum{algorithm.Name, sumOf(algorithm, got.buffer[:from+got.n])}
-			}
-			return got
-		})
-	}()
-}
-
-// caught reads, and keeps a panic of the reader for the goroutine of the caller,
-// who may recover from it.
-func caught(read func() filling) (got filling) {
-	defer func() {
-		if p := recover(); p != nil {
-			got.panicked = p
+	s.coming = background(func() filling {
+		got := fillUpTo(reader, buffer, from, size)
+		if algorithm.New != nil && from+got.n > 0 {
+			got.sum = chunkSum{algorithm.Name, sumOf(algorithm, got.buffer[:from+got.n])}
 		}
-	}()
-	return read()
+		return got
+	})
 }
 
 // fillUpTo is fill for a buffer that grows with what is read, up to size bytes: a
@@ -121,8 +104,8 @@ func (s *stream) arrive(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case got := <-s.coming:
-		s.took(got)
+	case read := <-s.coming:
+		s.took(read)
 		return nil
 	case <-ctx.Done():
 		return contextError(ctx)
@@ -172,11 +155,12 @@ func (s *stream) peek(ctx context.Context) error {
 	return s.arrive(ctx)
 }
 
-func (s *stream) took(got filling) {
+func (s *stream) took(read *outcome[filling]) {
 	s.coming = nil
-	if got.panicked != nil {
-		panic(got.panicked)
-	}
+	failed := s.err
+	s.err = errPanicked // what the reader delivered before it panicked is lost
+	got := read.get()
+	s.err = failed
 	var timeout net.Error
 	if s.rested && errors.As(got.err, &timeout) && timeout.Timeout() { // as we wanted
 		got.err = nil
@@ -203,19 +187,19 @@ func (s *stream) rest() {
 	if s.coming == nil || !ok || d.SetReadDeadline(time.Unix(1, 0)) != nil {
 		return
 	}
-	got, ok := receiveWithin(restGrace, s.coming)
+	read, ok := receiveWithin(restGrace, s.coming)
 	_ = d.SetReadDeadline(time.Time{})
 	s.rested = true
 	if ok { // else the reader does not mind its deadline, and is left behind
-		s.took(got)
+		s.took(read)
 	}
 }
 
 // close ends the reading for good. It may be called again.
 func (s *stream) close() {
-	s.rest()
 	if !s.closed {
 		s.closed = true
-		closeSoon(s.reader)
+		defer closeSoon(s.reader) // also when rest panics as the reader did
 	}
+	s.rest()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/url"
 	"slices"
@@ -194,8 +195,7 @@ func (u *Uploader) Pause() {
 		u.setInterrupt(func(error) {})
 		defer u.setInterrupt(nil)
 		if !u.State().Final() {
-			u.enter(StatePaused, ErrPaused)
-			u.settle(context.Background(), ErrPaused)
+			u.pauseNow(context.Background())
 		}
 	default: // somebody began to drive just now
 		u.interruptWith(ErrPaused)
@@ -239,6 +239,19 @@ func (u *Uploader) Abort(ctx context.Context) error {
 	case <-ctx.Done():
 		return contextError(ctx)
 	}
+	returned := false
+	defer func() {
+		if !returned {
+			u.windUp(ctx)
+		}
+	}()
+	err := u.abort(ctx)
+	returned = true
+	return err
+}
+
+// abort is Abort for the goroutine that has the turn.
+func (u *Uploader) abort(ctx context.Context) error {
 	switch u.State() {
 	case StateAborted:
 		return nil
@@ -369,11 +382,11 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 	case ctx.Err() != nil:
 		return StatePaused
 	case uploadGone(err) && !u.given && u.created() && !errors.Is(err, errGoneAtOnce):
-		return u.forget(ctx)
+		return u.startOver(ctx, err)
 	case from == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && u.adopted && u.Stats().Sent == 0:
 		// The source cannot be read from where a stored upload stands, and no later
 		// session will do better.
-		return u.forget(ctx)
+		return u.startOver(ctx, err)
 	case unauthorized(err) && u.hooks.canRenew() && u.renewed.spend(from):
 		u.renewing = true
 	case !u.client.retry.shouldRetry(err, u.budget.failures+1):
@@ -383,6 +396,12 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 		return StateRecovering
 	}
 	return from
+}
+
+// startOver forgets the upload, and says so.
+func (u *Uploader) startOver(ctx context.Context, reason error) State {
+	u.warn("tus starting over: "+reason.Error(), slog.String("url", u.client.showURL(u.URL())))
+	return u.forget(ctx)
 }
 
 // forget drops an upload of ours that the server no longer has, or that the source

@@ -23,7 +23,6 @@ import (
 	"github.com/tus/tusd/v2/pkg/memorylocker"
 	"go.uber.org/goleak"
 	tusdslog "golang.org/x/exp/slog"
-	"golang.org/x/time/rate"
 
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -219,7 +218,7 @@ func TestStreamThatBecomesTooLargeIsStopped(t *testing.T) {
 	endpoint := newTusd(t, newReceiver(t, &j))
 	client, err := tus.NewClient(endpoint, &tus.Options{
 		Header: http.Header{"Authorization": {"Bearer alice"}}, Retry: tus.RetryPolicy{MaxRetries: -1},
-		RateLimit: rate.NewLimiter(4<<20, 64<<10), // bytes a second
+		RateLimit: tus.NewRateLimit(4 << 20), // bytes a second
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,6 @@ import (
 var packages = []string{
 	"bytes", "context", "crypto/hmac", "crypto/sha256", "crypto/tls", "crypto/x509", "encoding/hex", "errors",
 	"fmt", "hash", "hash/crc32", "io", "log/slog", "net/http", "net/url", "os", "testing", "time",
-	"golang.org/x/time/rate",
 	module + "/checksum", module + "/storage", module + "/storage/boltstore", module + "/storage/storagetest",
 	module + "/tus", module + "/tus/httpsource", module + "/tus/tustest",
 }

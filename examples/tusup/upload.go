@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -71,10 +69,8 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 			OnStoreError: func(e tus.StoreError) { p.logf("%s: going on without resume: %s: %v", e.Name, e.Op, e.Err) },
 		},
 	}
-	if limit := u.LimitRate; limit > 0 {
-		// A tenth of a second at once keeps the rate even, and the calls few.
-		burst := min(max(int(limit/10), 16<<10), 1<<20)
-		opts.RateLimit = rate.NewLimiter(rate.Limit(limit), burst)
+	if u.LimitRate > 0 {
+		opts.RateLimit = tus.NewRateLimit(int64(u.LimitRate))
 	}
 	if u.UploadURL != "" {
 		c.NoState = true

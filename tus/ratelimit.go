@@ -1,0 +1,99 @@
+package tus
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+const (
+	// rateSlice is about how long the bytes take that WaitN grants at once.
+	rateSlice = 100 * time.Millisecond
+	// maxRateSlice is the most that it grants at once, in bytes.
+	maxRateSlice = 4 << 20
+)
+
+// RateLimit is a [Limiter] whose rate can be changed while uploads run. It may be
+// shared by clients and uploads, which then have the rate together. The zero value does
+// not limit. All methods are safe for concurrent use.
+type RateLimit struct {
+	mu      sync.Mutex
+	rate    int64         // bytes per second; 0 for no limit
+	free    time.Time     // when all bytes that were granted are paid for
+	changed chan struct{} // closed by Set; nil if nothing waits
+}
+
+// NewRateLimit returns a limit of so many bytes per second; 0, or less, is no limit.
+func NewRateLimit(bytesPerSecond int64) *RateLimit {
+	return &RateLimit{rate: max(0, bytesPerSecond)}
+}
+
+// Set changes the limit to so many bytes per second; 0, or less, is no limit. It applies
+// at once, also to calls of WaitN that wait.
+func (l *RateLimit) Set(bytesPerSecond int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, old := time.Now(), l.rate
+	l.rate = max(0, bytesPerSecond)
+	if debt := l.free.Sub(now); l.rate > old && debt > 0 { // what was granted costs less time now
+		l.free = now.Add(time.Duration(float64(debt) * float64(old) / float64(l.rate)))
+	}
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// Burst returns how many bytes should be asked for at once: a tenth of a second's, at
+// most 4 MiB.
+func (l *RateLimit) Burst() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rate == 0 {
+		return math.MaxInt32
+	}
+	return int(min(max(1, l.rate/int64(time.Second/rateSlice)), maxRateSlice))
+}
+
+// WaitN blocks until n bytes may be sent, or ctx ends, whose error it then returns. It
+// accepts any n, also one above Burst.
+func (l *RateLimit) WaitN(ctx context.Context, n int) error {
+	for ctx.Err() == nil {
+		wait, changed := l.take(n)
+		if wait <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	return contextError(ctx)
+}
+
+// take grants n bytes, or returns how long to wait before the next attempt.
+func (l *RateLimit) take(n int) (wait time.Duration, changed <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rate == 0 {
+		return 0, nil
+	}
+	now := time.Now()
+	if wait = l.free.Sub(now); wait > 0 {
+		if l.changed == nil {
+			l.changed = make(chan struct{})
+		}
+		return wait, l.changed
+	}
+	// A timer that fired late is made up for; more saved time would be a burst.
+	if earliest := now.Add(-rateSlice); l.free.Before(earliest) {
+		l.free = earliest
+	}
+	cost := float64(n) / float64(l.rate) * float64(time.Second)
+	l.free = l.free.Add(time.Duration(min(cost, math.MaxInt64/2)))
+	return 0, nil
+}
