@@ -1,12 +1,15 @@
 package tus_test
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -127,6 +130,9 @@ func askingRows() []faultRow {
 	stall.bubble = true
 	stalled := with(faultRow{on: asking, want: fails(tus.ErrStalled, resumable).again(times(2))}, "stall always", tustest.Stall())
 	stalled.bubble, stalled.times = true, always
+	// Where and when the other process lives nobody can tell, so its lease is waited for.
+	leased := after(0)
+	leased.name, leased.bubble, leased.with = "restart in another PID namespace", true, leaveLease
 	locked := with(faultRow{on: asking, want: fails(tus.ErrUploadLocked, resumable).again(times(2))}, "423 always", tustest.Respond(423, ""))
 	locked.times = always
 	return []faultRow{
@@ -140,7 +146,7 @@ func askingRows() []faultRow {
 		with(after(1), "endless header of the answer", tustest.EndlessHeader()),
 		with(after(0), "interim answers", tustest.Inform(3, 104, "Upload-Offset", "1")),
 		with(after(1), "307 in the origin", tustest.Redirect(307, "")),
-		elsewhere, stall, stalled, locked,
+		elsewhere, stall, stalled, locked, leased,
 		with(distrusted, "301", tustest.Redirect(301, "")),
 		with(distrusted, "no Upload-Offset", tustest.SetHeader("Upload-Offset", "")),
 		with(distrusted, "Upload-Offset negative", tustest.SetHeader("Upload-Offset", "-1")),
@@ -156,6 +162,22 @@ func askingRows() []faultRow {
 		with(gone, "410, the upload is gone", tustest.Vanish()),
 		with(other, "another Upload-Length", tustest.SetHeader("Upload-Length", "99999")),
 	}
+}
+
+// leaveLease makes the records in the store those of a process that was killed in another
+// container just now.
+func leaveLease(s *stage) tustest.Action {
+	ctx := context.Background()
+	for rec, err := range s.store.All(ctx) {
+		if err != nil {
+			panic(err)
+		}
+		rec.Lease = &storage.Lease{Holder: storage.NewID(), Process: "v1/pod/boot/pid:[4026531836]/1/123", Until: time.Now().Add(55 * time.Second)}
+		if _, err := s.store.Put(ctx, rec); err != nil {
+			panic(err)
+		}
+	}
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { h.Serve(w, r) }
 }
 
 // completingRows: the request that ends the upload, where all bytes may be there

@@ -3,9 +3,11 @@ package tus_test
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
@@ -304,8 +306,31 @@ func redirectRows() []faultRow {
 		{name: "302 to another origin", with: elsewhere(302), want: refused, but: refusedOne},
 		{name: "303 in the origin", action: tustest.Redirect(303, ""), want: refused, but: refusedOne},
 		{name: "307 without Location", action: tustest.RespondAfter(307, ""), want: refused, but: refusedOne},
+		{name: "307 to another origin and back home", times: 3, with: thereAndBack, want: fine(2).again(times(2)),
+			but: map[string]verdict{parallel: fine(4).again(times(4)), one: fails(tus.ErrProtocol, nothing).again(times(2))}},
 		{name: "307 in a circle", times: always, action: tustest.Redirect(307, ""), want: fails(tus.ErrProtocol, resumable).again(times(5)),
 			but: butOne(fails(tus.ErrProtocol, nothing).again(times(5)))},
+	}
+}
+
+// thereAndBack redirects to the other origin, which redirects back. A request that was sent
+// there has lost its credentials for good.
+func thereAndBack(s *stage) tustest.Action {
+	endpoint, _ := url.Parse(s.endpoint)
+	home := "http://" + endpoint.Host
+	var returns atomic.Bool
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		switch {
+		case r.Host != endpoint.Host:
+			returns.Store(true)
+			tustest.Redirect(307, home)(w, r, h)
+		case !returns.Load():
+			tustest.Redirect(307, s.elsewhere)(w, r, h)
+		case r.Header.Get("Authorization") != "":
+			tustest.RespondAfter(http.StatusForbidden, "credentials came back")(w, r, h)
+		default:
+			h.Serve(w, r)
+		}
 	}
 }
 
