@@ -47,6 +47,7 @@ type jsonRecord struct {
 	Parts             []jsonPart        `json:"parts,omitempty"`
 	Finishing         bool              `json:"finishing,omitempty"`
 	Refusal           string            `json:"refusal,omitempty"`
+	Seal              string            `json:"seal,omitempty"`
 	Metadata          map[string]string `json:"metadata,omitempty"`
 	MetadataBase64    map[string][]byte `json:"metadata_base64,omitempty"`
 	Created           time.Time         `json:"created,omitzero"`
@@ -153,7 +154,7 @@ func corrupt(cause error) error {
 func toJSON(r Record) jsonRecord {
 	j := jsonRecord{
 		ID: r.ID, Revision: r.Revision, Endpoint: r.Endpoint, UploadURL: r.UploadURL,
-		Finishing: r.Finishing, Refusal: r.Refusal, Created: r.Created, Updated: r.Updated, Expires: r.Expires,
+		Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, Created: r.Created, Updated: r.Updated, Expires: r.Expires,
 	}
 	if !r.LengthDeferred {
 		j.Size = &r.Size
@@ -189,7 +190,7 @@ func toJSON(r Record) jsonRecord {
 func (j jsonRecord) record() (Record, error) {
 	r := Record{
 		ID: j.ID, Revision: j.Revision, Fingerprint: j.Fingerprint, Endpoint: j.Endpoint,
-		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Finishing: j.Finishing, Refusal: j.Refusal,
+		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Finishing: j.Finishing, Refusal: j.Refusal, Seal: j.Seal,
 		Metadata: j.Metadata, Created: j.Created, Updated: j.Updated, Expires: j.Expires,
 	}
 	if j.Revision < 1 {

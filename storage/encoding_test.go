@@ -25,7 +25,7 @@ func fullRecord() storage.Record {
 			{Offset: 0, Size: 1 << 20, UploadURL: "https://example.org/files/2"},
 			{Offset: 1 << 20, Size: 1<<63 - 1 - 1<<20},
 		},
-		Finishing: true, Refusal: "500 Internal Server Error",
+		Finishing: true, Refusal: "500 Internal Server Error", Seal: "0f1e",
 		Metadata: map[string]string{"filename": "ünï.bin", "empty": "", "raw": "\xff\x00"},
 		Created:  created, Updated: created.Add(time.Minute), Expires: created.Add(24 * time.Hour),
 		Lease: &storage.Lease{Holder: "h", Process: "p", Until: created.Add(time.Hour)},

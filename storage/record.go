@@ -62,6 +62,11 @@ type Record struct {
 	// for people; empty if there was none.
 	Refusal string
 
+	// Seal binds the upload URLs to the rest of the record: package tus does not resume a
+	// record whose seal does not match. It guards against records that were mixed up, not
+	// against malice. A record without a seal is taken as it is.
+	Seal string
+
 	// Metadata is what the upload was created with. Values may be any bytes.
 	Metadata map[string]string
 
@@ -232,7 +237,7 @@ func (r Record) validateText() error {
 		}
 		return nil
 	}
-	texts := []struct{ what, text string }{{"endpoint", r.Endpoint}, {"upload URL", r.UploadURL}, {"refusal", r.Refusal}}
+	texts := []struct{ what, text string }{{"endpoint", r.Endpoint}, {"upload URL", r.UploadURL}, {"refusal", r.Refusal}, {"seal", r.Seal}}
 	if r.Lease != nil {
 		texts = append(texts, struct{ what, text string }{"lease", r.Lease.Holder},
 			struct{ what, text string }{"lease", r.Lease.Process})

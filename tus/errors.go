@@ -45,8 +45,8 @@ var (
 	ErrTooLarge = errors.New("too large for the server")
 
 	// ErrUploadGone is returned when the server has no upload at the URL: it responds
-	// 404 or 410 with Tus-Resumable, or goes on doing so without that header through all
-	// retries while it responds to OPTIONS. The upload expired, was terminated or never
+	// 404 or 410 with Tus-Resumable, or, if it never sends that header, through all
+	// retries. The upload expired, was terminated or never
 	// existed. Resuming it cannot help.
 	ErrUploadGone = errors.New("upload does not exist on the server")
 

@@ -108,12 +108,7 @@ func askingRows() []faultRow {
 		streamed: fails(tus.ErrNotRecoverable, nothing).again(request),
 		resumed:  fine(1).creating(1).again(begun),
 	}}
-	// A server that never sends Tus-Resumable is believed when the retries are used up.
-	silent := gone
-	silent.times = always
-	silent.but = maps.Clone(gone.but)
-	silent.but[inChunk] = fine(14).again(times(3)).creating(1)
-	silent.but[resumed] = fine(10).creating(1).again(begun)
+	away := faultRow{on: asking, times: always, want: refused(404, resumable).again(request)}
 	stale := faultRow{on: asking, want: fine(4).again(times(2)), but: map[string]verdict{
 		one: fine(6).again(times(3)).creating(1), streamed: fine(3).again(rest), resumed: fine(3).again(times(2))}}
 	other := after(0)
@@ -158,7 +153,7 @@ func askingRows() []faultRow {
 		with(unauthorized, "401", tustest.Respond(401, "")),
 		with(unauthorized, "403", tustest.Respond(403, "")),
 		with(after(1), "404 of a proxy", tustest.Respond(404, "")),
-		with(silent, "404 without Tus-Resumable until the retries are used up", vanishSilently),
+		with(away, "404 of a proxy, always", tustest.Respond(404, "")),
 		with(gone, "410, the upload is gone", tustest.Vanish()),
 		with(other, "another Upload-Length", tustest.SetHeader("Upload-Length", "99999")),
 	}

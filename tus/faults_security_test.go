@@ -56,7 +56,7 @@ func TestStoredURLOfAnotherOriginGetsNoCredentials(t *testing.T) {
 	store := &storage.Memory{}
 	stoppedAt(t, home.Endpoint(), store, tus.Bytes(data), 3000)
 	rec := records(t, store)[0]
-	rec.UploadURL = target
+	rec.UploadURL, rec.Seal = target, ""
 	if _, err := store.Put(context.Background(), rec); err != nil {
 		t.Fatal(err)
 	}

@@ -50,9 +50,10 @@ func mayHaveArrived(err error) bool {
 	return !refused
 }
 
-// confirmGone asks whether the server itself responds, after a 404 or 410 without
-// Tus-Resumable has stayed through all retries. If it does, the upload is gone, and the
-// error returned matches [ErrUploadGone]; otherwise it is err.
+// confirmGone asks what responds, after a 404 or 410 without Tus-Resumable has stayed
+// through all retries. If it is a server that never sends the header, the upload is gone,
+// and the error returned matches [ErrUploadGone]. If there is none, or one that sends it
+// in response to OPTIONS, the 404 is that of a proxy, and err is returned.
 func (c *Client) confirmGone(ctx context.Context, upload *url.URL, err error, hooks hookSet, m *meter) error {
 	if !seemsGone(err) || ctx.Err() != nil {
 		return err
@@ -62,10 +63,10 @@ func (c *Client) confirmGone(ctx context.Context, upload *url.URL, err error, ho
 		at = upload
 	}
 	resp, failed := c.do(ctx, &request{method: http.MethodOptions, url: at, hooks: hooks, meter: m})
-	if failed != nil || resp.StatusCode < 200 || resp.StatusCode > 299 {
+	if failed != nil || resp.StatusCode < 200 || resp.StatusCode > 299 || resp.Header.Get(headerTusResumable) != "" {
 		return err
 	}
-	return withCause(err, fmt.Errorf("%w: the status stays while the server responds to OPTIONS", ErrUploadGone))
+	return withCause(err, fmt.Errorf("%w: the status stays, and the server never sends %s", ErrUploadGone, headerTusResumable))
 }
 
 // withCause is the *Error in err with another condition.

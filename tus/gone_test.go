@@ -273,10 +273,13 @@ func TestProxy404_KeepsRecordWhileServerIsAway(t *testing.T) {
 	data, store := randomBytes(10_000), &storage.Memory{}
 	srv := tustest.NewServer(t, nil)
 	first := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 8000)
-	for name, fault := range map[string]tustest.Fault{
-		"at the resume": {Times: 10, Action: proxy404}, "while sending": {Times: 10, Skip: 1, Action: proxy404},
+	for name, faults := range map[string][]tustest.Fault{
+		"at the resume":             {{Times: 10, Action: proxy404}},
+		"while sending":             {{Times: 10, Skip: 1, Action: proxy404}},
+		"for all but OPTIONS":       {{Method: "HEAD", Times: 9, Action: proxy404}},
+		"for all but OPTIONS later": {{Method: "PATCH", Action: proxy404}, {Method: "HEAD", Skip: 1, Times: 8, Action: proxy404}},
 	} {
-		srv.Inject(fault)
+		srv.Inject(faults...)
 		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
 		wantError(t, err, tus.ErrProtocol)
 		if errors.Is(err, tus.ErrUploadGone) || !tus.IsTemporary(err) || len(records(t, store)) != 1 {
@@ -289,13 +292,14 @@ func TestProxy404_KeepsRecordWhileServerIsAway(t *testing.T) {
 	}
 }
 
-// A server that never sends Tus-Resumable is believed when its 404 stays through all
-// retries and it responds itself.
+// The 404 of a server that never sends Tus-Resumable is believed when it stays through
+// all retries.
 func TestProxy404_StayingIsGone(t *testing.T) {
 	data, store := randomBytes(10_000), &storage.Memory{}
 	srv := tustest.NewServer(t, nil)
 	first := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 8000)
-	srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently})
+	srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
+		tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
 	if err != nil || res.URL == first.URL || res.Stats.Recreations != 1 || srv.Count("HEAD") != 9 {

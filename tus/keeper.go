@@ -2,12 +2,14 @@ package tus
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/zeebo/xxh3"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -179,6 +181,7 @@ func (k *keeper) put(ctx context.Context, rec storage.Record, now time.Time) err
 	lease := k.lease
 	lease.Until = now.Add(leaseTime).UTC()
 	rec.Lease, rec.Updated = &lease, now.UTC()
+	rec.Seal = sealOf(rec)
 	stored, err := k.overwrite(ctx, rec)
 	switch {
 	case err == nil:
@@ -193,6 +196,17 @@ func (k *keeper) put(ctx context.Context, rec storage.Record, now time.Time) err
 	rec.Lease.Until = time.Time{}
 	k.rec, k.dirty = rec, true
 	return k.report(ctx, "put", err)
+}
+
+// sealOf is the seal of a record; see [storage.Record].
+func sealOf(rec storage.Record) string {
+	h := xxh3.New()
+	fmt.Fprintf(h, "%q %q %d %q", rec.Fingerprint, rec.Endpoint, rec.Size, rec.UploadURL)
+	for _, p := range rec.Parts {
+		fmt.Fprintf(h, " %d %d %q", p.Offset, p.Size, p.UploadURL)
+	}
+	sum := h.Sum128().Bytes()
+	return hex.EncodeToString(sum[:])
 }
 
 // overwrite is Put for a record that is ours. A Put that failed may have stored

@@ -149,7 +149,7 @@ func appending(data []byte, n int64) tustest.Action {
 func TestSeveralPartsRecoverAtTheSameTime(t *testing.T) {
 	// One after the other of these, whatever part it hits.
 	actions := []tustest.Action{
-		tustest.CutAfter(7), tustest.LoseResponse(), goneWith(404), tustest.AcceptOnly(99),
+		tustest.CutAfter(7), tustest.LoseResponse(), proxy404, tustest.AcceptOnly(99),
 		truncating(0), tustest.RespondAfter(503, ""), tustest.CutBefore(), tustest.SetStatus(500),
 	}
 	for kind, srv := range concatServers(t) {
@@ -332,7 +332,7 @@ func TestPartsNeverShareAnUpload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rec.Parts[2].UploadURL = rec.Parts[0].UploadURL
+		rec.Parts[2].UploadURL, rec.Seal = rec.Parts[0].UploadURL, ""
 		if _, err := store.Put(context.Background(), rec); err != nil {
 			t.Fatal(err)
 		}

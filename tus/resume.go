@@ -150,6 +150,8 @@ func (u *Uploader) unusable(rec storage.Record) string {
 		return "its parts do not cover the source"
 	case !u.sizeFits(rec):
 		return fmt.Sprintf("it has %d bytes, the source has %d", rec.Size, u.info.Size)
+	case rec.Seal != "" && rec.Seal != sealOf(rec):
+		return "its upload URL is not the one that was stored with it"
 	}
 	return ""
 }

@@ -39,6 +39,7 @@ func TestStoredUpload_StartingOverIsLoggedAndCounted(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 			stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 			rec := records(t, store)[0]
+			rec.Seal = ""
 			test.spoil(srv, &rec)
 			if _, err := store.Put(context.Background(), rec); err != nil {
 				t.Fatal(err)
@@ -70,6 +71,39 @@ func other(t *testing.T, srv *tustest.Server, size int, metadata tus.Metadata) s
 	up := created(t, newClient(t, srv.Endpoint(), nil), tus.Bytes(randomBytes(size)),
 		&tus.UploadOptions{Metadata: metadata, CreationWithUpload: tus.CreationWithUploadNever})
 	return up.URL()
+}
+
+// Records that were mixed up are noticed without metadata as well.
+func TestStoredUpload_SealOfSwappedRecordsDoesNotMatch(t *testing.T) {
+	for name, opts := range map[string]*tus.UploadOptions{"one piece": {ChunkSize: 1000, StopAt: 3000}, "parts": nil} {
+		srv, store := finalLast(t), &storage.Memory{}
+		sources := [][]byte{randomBytes(unequalSize), bytes.Repeat([]byte("other"), unequalSize/5)}
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+		for _, data := range sources {
+			if opts == nil {
+				interruptedInParts(t, srv, store, data)
+				continue
+			}
+			_, err := client.Upload(testContext(t), tus.Bytes(data), opts)
+			wantError(t, err, tus.ErrPaused)
+		}
+		recs := records(t, store)
+		recs[0].UploadURL, recs[1].UploadURL = recs[1].UploadURL, recs[0].UploadURL
+		recs[0].Parts, recs[1].Parts = recs[1].Parts, recs[0].Parts
+		for _, rec := range recs {
+			if _, err := store.Put(context.Background(), rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, data := range sources {
+			res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+			if err != nil || res.Stats.Discarded != 1 {
+				t.Fatalf("%s: result is %+v, %v", name, res, err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+		}
+		wantEmptyStore(t, store)
+	}
 }
 
 func TestStoredUpload_GonePartIsLogged(t *testing.T) {
@@ -120,6 +154,7 @@ func TestStoredUpload_SwappedRecordsMakeNoMixture(t *testing.T) {
 			recs := records(t, store)
 			recs[0].UploadURL, recs[1].UploadURL = recs[1].UploadURL, recs[0].UploadURL
 			for _, rec := range recs {
+				rec.Seal = ""
 				if _, err := store.Put(context.Background(), rec); err != nil {
 					t.Fatal(err)
 				}
