@@ -1,0 +1,86 @@
+package readme_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Each row of claims in SECURITY.md names tests, and each test that it names exists in the
+// directory that the name is followed by, tus if there is none.
+func TestSecurity_ClaimsNameTests(t *testing.T) {
+	text, err := os.ReadFile(inRepository(t, "SECURITY.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(text), "| claim | tests |\n|---|---|\n")
+	if !ok {
+		t.Fatal("SECURITY.md has no table of claims")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	tests, claims := declaredTests(t), 0
+	for row := range strings.SplitSeq(table, "\n") {
+		_, named, _ := strings.Cut(strings.TrimSuffix(row, "|"), " | ")
+		before := claims
+		var waiting []string
+		for _, token := range regexp.MustCompile("`[^`]+`").FindAllString(named, -1) {
+			if token = strings.Trim(token, "`"); strings.HasPrefix(token, "Test") || strings.HasPrefix(token, "Fuzz") {
+				waiting = append(waiting, token)
+				continue
+			}
+			for _, name := range waiting { // the directory of the names before it
+				if !tests[token][name] && !tests["tus"][name] {
+					t.Errorf("%s is not in %s", name, token)
+				}
+			}
+			claims += len(waiting)
+			waiting = nil
+		}
+		for _, name := range waiting {
+			if !tests["tus"][name] {
+				t.Errorf("%s is not in tus", name)
+			}
+		}
+		if claims += len(waiting); claims == before {
+			t.Errorf("no test holds the claim %s", row)
+		}
+	}
+	if claims < 50 {
+		t.Errorf("only %d tests are named", claims)
+	}
+}
+
+// declaredTests are the names of tests and fuzz targets by directory.
+func declaredTests(t *testing.T) map[string]map[string]bool {
+	root := inRepository(t, ".")
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	tests := map[string]map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		dir = filepath.ToSlash(dir)
+		if tests[dir] == nil {
+			tests[dir] = map[string]bool{}
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(source), -1) {
+			tests[dir][m[1]] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests
+}
