@@ -92,7 +92,8 @@
 //	                                server that thinks for long
 //	ErrSourceChanged        no      upload it when nobody writes to it any more
 //	ErrSourceMismatch       no      check that URL and source belong together
-//	ErrUnconfirmed          no      look (Client.Info): it may be complete
+//	ErrUnconfirmed          no      look at the server: it may be complete. Delete
+//	                                the stored record to upload it again
 //	ErrPaused               yes     Run or Step go on
 //	ErrAborted              no      upload it again
 //	ErrStore                no      repair the store; its own error is wrapped
