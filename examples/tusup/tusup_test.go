@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -440,5 +441,32 @@ func TestSizes(t *testing.T) {
 		if err := s.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is %d", text, s)
 		}
+	}
+}
+
+// A server that moves complete uploads away, and whose last response is lost.
+func TestUpload_UnconfirmedIsSentAgainOnlyAfterForget(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{Extensions: []string{"creation"}})
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Serve(httptest.NewRecorder(), r)
+		h.Forget(r.URL.Path)
+		tustest.CutBefore()(w, r, h)
+	}})
+	path, data := randomFile(t, 100_000)
+	state := filepath.Join(t.TempDir(), "state.db")
+	for range 2 {
+		got := tusup(t, "--endpoint", srv.Endpoint(), "--state", state, path)
+		if got.code != exitFailed || !strings.Contains(got.stderr, "tusup forget") || !strings.Contains(got.stdout+got.stderr, "does not confirm") {
+			t.Fatalf("outcome is %+v", got)
+		}
+		if srv.Count("POST") != 1 || srv.BytesReceived() != int64(len(data)) {
+			t.Fatalf("%d creations, %d bytes received", srv.Count("POST"), srv.BytesReceived())
+		}
+	}
+	if got := tusup(t, "forget", "--all", "--state", state); got.code != 0 {
+		t.Fatalf("outcome is %+v", got)
+	}
+	if got := tusup(t, "--endpoint", srv.Endpoint(), "--state", state, path); got.code != 0 || srv.Count("POST") != 2 {
+		t.Errorf("outcome is %+v, %d creations", got, srv.Count("POST"))
 	}
 }

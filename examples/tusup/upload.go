@@ -179,4 +179,7 @@ func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, r
 		}
 	}
 	out.result(f, result, err)
+	if errors.Is(err, tus.ErrUnconfirmed) && !f.stdin && u.UploadURL == "" {
+		out.logf("%s: look at the server; it is sent again after tusup forget (tusup list names it)", f.name())
+	}
 }
