@@ -49,11 +49,17 @@ lint: ## gofmt, go vet on several systems, staticcheck, govulncheck
 		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
 	done
 
+	@echo "== shape"
+	@cd integration && $(GO) run ./shape -check
 	@echo "== govulncheck"
 	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1) || case "$$out" in \
 		*"fetching vulnerabilities"*) echo "NOTICE: skipped, the database of vulnerabilities cannot be reached" ;; \
 		*) echo "$$out"; exit 1 ;; \
 	esac
+
+.PHONY: shape
+shape: ## how large the types and functions are, beside what was recorded and the goal
+	@cd integration && $(GO) run ./shape
 
 .PHONY: bench
 bench: ## this library beside curl, tus-js-client and the limit: table.md and chart.svg (BENCHFLAGS=-quick)
