@@ -239,7 +239,7 @@ func (e *Error) Temporary() bool {
 	case errors.Is(e.Err, ErrChecksumMismatch):
 		return true
 	case code == http.StatusRequestTimeout, code == http.StatusConflict, code == http.StatusLocked,
-		code == http.StatusTooEarly, code == http.StatusTooManyRequests:
+		code == http.StatusTooEarly, code == http.StatusTooManyRequests, code == statusChecksumMismatch:
 		return true
 	case code == http.StatusBadRequest:
 		return e.interrupted || interrupted(e.Message)
