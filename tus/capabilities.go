@@ -37,7 +37,8 @@ type Capabilities struct {
 	Versions []string
 	// Extensions are the advertised extensions.
 	Extensions []Extension
-	// MaxSize is the largest upload in bytes; 0 if the server states no limit.
+	// MaxSize is the largest upload in bytes; 0 if the server states no limit, or one
+	// that is not an integer from 0 to 2^63-1.
 	MaxSize int64
 	// ChecksumAlgorithms are the names that Upload-Checksum may use.
 	ChecksumAlgorithms []string
@@ -199,13 +200,9 @@ func (c *Client) options(ctx context.Context, hooks hookSet, m *meter) (Capabili
 		// A captive portal, or something that answers OPTIONS for all origins (CORS).
 		return Capabilities{}, r.fail(resp, fmt.Errorf("%w: no %s: %w", ErrProtocol, headerTusVersion, ErrUnsupported))
 	}
-	maxSize, _, err := parseInteger(resp.Header, headerTusMaxSize)
-	if err != nil {
-		return Capabilities{}, r.fail(resp, err)
-	}
 	found := Capabilities{
 		Versions:           parseList(resp.Header, headerTusVersion),
-		MaxSize:            maxSize,
+		MaxSize:            parseMaxSize(resp.Header),
 		ChecksumAlgorithms: checksum.ParseAlgorithms(resp.Header.Values(headerChecksumAlgorithm)),
 	}
 	for _, name := range parseList(resp.Header, headerTusExtension) {

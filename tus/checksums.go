@@ -263,21 +263,22 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 	if !s.on || !errors.As(err, &e) {
 		return false, nil
 	}
-	switch e.StatusCode {
-	case statusChecksumMismatch:
+	switch code := e.StatusCode; {
+	case code != 0 && errors.Is(e.Err, ErrChecksumMismatch):
 		s.buffered = span{} // to be read again
 		if s.mismatches++; s.mismatches > maxMismatches {
 			return false, fmt.Errorf("tus: %d bytes at offset %d arrived damaged %d times, with one and the same %s checksum: %w",
 				u.next.size, u.next.offset, s.mismatches, s.algorithm.Name, err)
 		}
-	case http.StatusLengthRequired:
-		// A proxy does not take what a trailer needs (Transfer-Encoding: chunked).
+	case code == http.StatusLengthRequired, code == http.StatusNotImplemented:
+		// A proxy or server does not take what a trailer needs (Transfer-Encoding:
+		// chunked; RFC 9112, 6.1).
 		caps, _ := u.client.probe.state()
 		if s.trailer && caps.Supports(ExtensionChecksum) {
 			s.trailer, s.needsSize = false, true
 			return true, nil
 		}
-	case http.StatusBadRequest:
+	case code == http.StatusBadRequest:
 		// The server does not know the algorithm after all (section Checksum).
 		if u.opts.Checksum != checksum.Auto() || e.Temporary() {
 			return false, nil

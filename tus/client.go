@@ -35,7 +35,8 @@ type Options struct {
 
 	// Header is added to the requests that go to the origin (scheme, host and
 	// port) of the endpoint and to TrustedOrigins, and to no others. This is the
-	// place for Authorization and Cookie.
+	// place for Authorization and Cookie. A header field of the protocol, or one that
+	// frames the request, is an error matching [ErrInvalidInput].
 	Header http.Header
 
 	// TrustedOrigins are further origins, such as "https://uploads.example.org",
@@ -134,6 +135,7 @@ type Client struct {
 	log           *slog.Logger
 	redactor      httpx.Redactor
 	probe         *capabilityProbe
+	rate          sendRate
 }
 
 // NewClient returns a client that creates uploads at endpoint, the upload
@@ -264,7 +266,7 @@ func reservedHeader(name string) bool {
 	case "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Connection", "Expect", headerContentType, headerMethodOverride:
 		return true
 	}
-	return strings.HasPrefix(name, "Upload-") || strings.HasPrefix(name, "Tus-")
+	return httpx.IsProtocolHeader(name)
 }
 
 // httpClient is a copy of the caller's client that leaves redirects to us.

@@ -121,6 +121,9 @@ func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
 	u.sentTo = u.info.Size // it was created of complete parts
 	info, err := u.client.head(ctx, at, u.hooks, u.meter)
 	err = u.judgeGone(ctx, at, err)
+	if err == nil {
+		info = info.withLength(u.info.Size)
+	}
 	if err == nil && !info.Complete() {
 		err = &Error{Method: http.MethodHead, URL: u.client.redactor.URL(at), StatusCode: info.Response.StatusCode,
 			Err: fmt.Errorf("%w: %s %d", errStillConcatenating, headerUploadOffset, info.Offset)}

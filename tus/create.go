@@ -23,18 +23,23 @@ type creation struct {
 	final    []string // the URLs of the partial uploads; nil for no final upload
 
 	// payload, if not nil, goes along in the same request (section Creation
-	// With Upload).
+	// With Upload). That of an empty source has no bytes.
 	payload  func(ctx context.Context) (*body, error)
 	size     int64            // of the payload
 	checksum string           // value of Upload-Checksum; empty for none
 	trailer  *checksumTrailer // nil for none
 }
 
-// created is the server's word on a new upload.
+// whole reports whether the creation may complete an upload of the given length.
+func (w creation) whole() bool {
+	return !w.deferred && !w.partial && w.final == nil && w.size == w.length
+}
+
+// created is the server's response to a creation.
 type created struct {
-	url      *url.URL
-	offset   int64 // above zero only after a creation with upload
-	asks     bool  // the offset is to be asked for
+	url      *url.URL // nil if the creation completed the upload without naming one
+	offset   int64    // above zero only after a creation with upload
+	asks     bool     // the offset is to be asked for
 	expires  time.Time
 	response *Response
 }
@@ -76,11 +81,14 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 	if err := r.check(resp); err != nil {
 		return created{}, err
 	}
-	return c.readCreation(r, resp)
+	return c.readCreation(r, wish, resp)
 }
 
-func (c *Client) readCreation(r *request, resp *Response) (created, error) {
+func (c *Client) readCreation(r *request, wish creation, resp *Response) (created, error) {
 	location := resp.Header.Get(headerLocation)
+	if location == "" && completedBy(resp, wish, r.sent) {
+		return created{offset: wish.length, response: resp}, nil
+	}
 	if location == "" {
 		return created{}, r.fail(resp, ErrNoLocation)
 	}
@@ -93,9 +101,10 @@ func (c *Client) readCreation(r *request, resp *Response) (created, error) {
 		return created{}, r.fail(resp, err)
 	}
 	made := created{url: to.url, expires: parseExpires(resp.Header), response: resp}
+	offset, told, err := parseInteger(resp.Header, headerUploadOffset)
 	if r.payload != nil {
 		// An absent Upload-Offset means that the payload was ignored.
-		made.offset, _, err = parseInteger(resp.Header, headerUploadOffset)
+		made.offset = offset
 		if err == nil && made.offset > r.size {
 			err = offsetBeyond(made.offset, r.size)
 		}
@@ -106,5 +115,22 @@ func (c *Client) readCreation(r *request, resp *Response) (created, error) {
 			return created{}, r.fail(resp, err)
 		}
 	}
+	if wish.length == 0 && wish.whole() && !told { // some servers complete no empty upload without a PATCH
+		made.asks = true
+	}
 	return made, nil
+}
+
+// completedBy reports whether a response without Location says that the creation
+// completed the upload: services that put a result in place of the upload respond like
+// that, and oCIS to an empty one.
+func completedBy(resp *Response, wish creation, sent int64) bool {
+	if !wish.whole() {
+		return false
+	}
+	offset, told, err := parseInteger(resp.Header, headerUploadOffset)
+	if told {
+		return err == nil && offset == wish.length && offset <= sent
+	}
+	return wish.length == 0 && resp.StatusCode == http.StatusCreated && (ofTus(resp) || len(resp.Header.Values(headerLocation)) > 0)
 }

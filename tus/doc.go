@@ -20,8 +20,8 @@
 // whether an earlier session began to upload it, and asks the server for its
 // capabilities if they make a difference. An earlier upload is asked for its
 // offset and gone on with; otherwise a new one is created, and its URL is on disk
-// before its first byte leaves. A source that fits one chunk goes out together
-// with the creation, in a single request, if the server offers that.
+// before its first byte leaves. A small source ([UploadOptions.CreationLimit]) goes
+// out together with the creation, in a single request, if the server offers that.
 //
 //	         ┌──────── upload is gone ────────┐
 //	         ▼                                │
@@ -68,7 +68,8 @@
 // Every condition that a program may want to tell apart is an Err… variable for
 // [errors.Is]. Failed requests are an [*Error] for [errors.As], with method, URL,
 // status and offset. [IsTemporary] tells whether trying again may help; retries
-// have been used up by the time that a caller sees such an error.
+// have been used up by the time that a caller sees such an error. A [*StoredError]
+// tells which record to delete if the server keeps refusing a stored upload.
 //
 //	error                   again?  what to do
 //	----------------------  ------  --------------------------------------------
@@ -76,6 +77,7 @@
 //	ErrProtocol             no      look for a proxy or login page in between;
 //	                                uploading again goes on
 //	ErrVersion              no      check the endpoint: it does not speak tus 1.0.0
+//	ErrExists               no      delete it, or change the metadata that name it
 //	ErrUnsupported          no      do without the option; or correct what OPTIONS
 //	                                says with Options.Capabilities
 //	ErrNoLocation           no      check the endpoint, and proxies before it

@@ -28,7 +28,7 @@ var (
 	// negative offset or an offset beyond what was sent.
 	ErrProtocol = errors.New("answer violates the tus protocol")
 
-	// ErrVersion is a server that does not speak tus 1.0.0 (412).
+	// ErrVersion is returned when the server does not speak tus 1.0.0 (412).
 	ErrVersion = errors.New("server does not support tus " + ProtocolVersion)
 
 	// ErrUnsupported is a feature that needs an extension which the server does
@@ -54,6 +54,10 @@ var (
 	// request (423), often a dead connection of our own.
 	ErrUploadLocked = errors.New("upload is locked by another request")
 
+	// ErrExists is returned when the server refuses a creation because it already has a
+	// resource of that name (409).
+	ErrExists = errors.New("resource exists on the server")
+
 	// ErrOffsetConflict is a PATCH refused because the server is at another
 	// offset (409). Uploads recover from it by themselves.
 	ErrOffsetConflict = errors.New("server is at another offset")
@@ -63,7 +67,8 @@ var (
 	// created then.
 	ErrChecksumUnsupported = checksum.ErrChecksumUnsupported
 
-	// ErrChecksumMismatch is a chunk that did not arrive as it was sent (460).
+	// ErrChecksumMismatch is a chunk that did not arrive as it was sent (460, or 417 in
+	// response to a request with a checksum).
 	ErrChecksumMismatch = errors.New("checksum mismatch")
 
 	// ErrUnauthorized is a request refused with 401 or 403.
@@ -115,6 +120,34 @@ var (
 	// ErrBusy is a second goroutine driving an [Uploader] at the same time.
 	ErrBusy = errors.New("uploader is being driven by another goroutine")
 )
+
+// StoredError is returned when the server keeps refusing an upload that was found in the
+// store. Later uploads of the same source meet it again, unless the record is deleted
+// from the store: then they start over. errors.Is and errors.As find the refusal.
+type StoredError struct {
+	// ID is that of the record, for [storage.Store.Delete].
+	ID string
+	// Created is when the upload was created.
+	Created time.Time
+	// Acknowledged is how many bytes of it the server has acknowledged in this session;
+	// 0 if it refused to tell its offset.
+	Acknowledged int64
+	// Err is the refusal.
+	Err error
+}
+
+// Error names the record, what is known of the upload, and the refusal.
+func (e *StoredError) Error() string {
+	known := ""
+	if e.Acknowledged > 0 {
+		known = fmt.Sprintf(", %d bytes acknowledged", e.Acknowledged)
+	}
+	return fmt.Sprintf("stored upload of %s%s (delete record %s from the store to start over): %v",
+		e.Created.UTC().Format(time.RFC3339), known, e.ID, e.Err)
+}
+
+// Unwrap returns the refusal.
+func (e *StoredError) Unwrap() error { return e.Err }
 
 // errNothingStored is a PATCH that succeeded without storing a byte. It is
 // retried like a failure: otherwise such a server would be asked for ever.
@@ -199,10 +232,12 @@ func (e *Error) Temporary() bool {
 	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale),
 		errors.Is(e.Err, errAhead), errors.Is(e.Err, errOtherAnswer), errors.Is(e.Err, errNotTus), errors.Is(e.Err, errNoOffset):
 		return true
-	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed):
+	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed), errors.Is(e.Err, ErrExists):
 		return false
 	case code == 0:
 		return temporaryCause(e.Err)
+	case errors.Is(e.Err, ErrChecksumMismatch):
+		return true
 	case code == http.StatusRequestTimeout, code == http.StatusConflict, code == http.StatusLocked,
 		code == http.StatusTooEarly, code == http.StatusTooManyRequests, code == statusChecksumMismatch:
 		return true
@@ -219,14 +254,42 @@ func (e *Error) Temporary() bool {
 // without our learning of it. A request that never got a connection was not
 // served.
 func (e *Error) outcomeUnknown() bool {
-	var dial *net.OpError
+	var dial *net.OpError // of a transport that is not one of net/http
+	var connect *connectError
 	switch {
 	case errors.Is(e.Err, errOtherAnswer):
 		return true
 	case e.StatusCode == 0:
-		return temporaryCause(e.Err) && !(errors.As(e.Err, &dial) && dial.Op == "dial")
+		return temporaryCause(e.Err) && !errors.As(e.Err, &connect) && !(errors.As(e.Err, &dial) && dial.Op == "dial")
 	}
 	return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && e.StatusCode != http.StatusServiceUnavailable
+}
+
+// connectError is why a request got no connection, and so was not sent.
+type connectError struct{ err error }
+
+func (e *connectError) Error() string { return e.err.Error() }
+func (e *connectError) Unwrap() error { return e.err }
+
+// proxyError is a response of a proxy that refused to connect to the server.
+type proxyError struct {
+	code   int
+	status string // code and reason, as the proxy sent them
+}
+
+func (e *proxyError) Error() string {
+	return "proxy refuses to connect to the server: " + excerpt(e.status)
+}
+
+// wantsLogin reports whether a proxy refused a connection for want of credentials. Of a
+// transport that is not that of [NewTransport] only the text tells.
+func wantsLogin(err error) bool {
+	var proxy *proxyError
+	var connect *connectError
+	if errors.As(err, &proxy) {
+		return proxy.code == http.StatusProxyAuthRequired
+	}
+	return errors.As(err, &connect) && connect.Error() == http.StatusText(http.StatusProxyAuthRequired)
 }
 
 // unsentError is the end of the context before a request was sent.
@@ -267,7 +330,7 @@ func temporaryCause(err error) bool {
 	var record tls.RecordHeaderError
 	var hook *hookError
 	switch {
-	case err == nil, errors.As(err, &hook):
+	case err == nil, errors.As(err, &hook), wantsLogin(err):
 		return false
 	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch), refusedByTLS(err):
 		return false
@@ -325,25 +388,6 @@ func contended(err error) bool {
 func interrupted(message string) bool {
 	return strings.Contains(message, "ERR_UPLOAD_INTERRUPTED") || strings.Contains(message, "ERR_UNEXPECTED_EOF") ||
 		strings.Contains(strings.ToLower(message), "aborted")
-}
-
-// conditionOf maps a status to the condition it stands for, nil if none.
-func conditionOf(status int) error {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return ErrUnauthorized
-	case http.StatusConflict:
-		return ErrOffsetConflict
-	case http.StatusPreconditionFailed:
-		return ErrVersion
-	case http.StatusRequestEntityTooLarge:
-		return ErrTooLarge
-	case http.StatusLocked:
-		return ErrUploadLocked
-	case statusChecksumMismatch:
-		return ErrChecksumMismatch
-	}
-	return nil
 }
 
 // hookError is an error that a hook of the caller returned.

@@ -36,19 +36,23 @@ func creationRows() []faultRow {
 		action tustest.Action
 		err    error
 	}{
-		"no Location":                {tustest.SetHeader("Location", ""), tus.ErrNoLocation},
+		"no Location":                {tustest.SetHeader("Location", "", "Upload-Offset", ""), tus.ErrNoLocation},
 		"200 and a page in HTML":     {tustest.RespondAfter(200, htmlPage), tus.ErrNoLocation},
 		"Location is no URL":         {tustest.SetHeader("Location", "http://[::1"), tus.ErrProtocol},
 		"Location of another scheme": {tustest.SetHeader("Location", "ftp://example.org/1"), tus.ErrProtocol},
 		"301":                        {tustest.Redirect(301, ""), tus.ErrProtocol},
 		"401":                        {tustest.RespondAfter(401, ""), tus.ErrUnauthorized},
 		"403":                        {tustest.RespondAfter(403, ""), tus.ErrUnauthorized},
-		"412":                        {tustest.RespondAfter(412, ""), tus.ErrVersion},
+		"302":                        {tustest.Redirect(302, ""), tus.ErrProtocol},
+		"409":                        {tustest.RespondAfter(409, "exists"), tus.ErrExists},
+		"412 of another version":     {tustest.RespondAfter(412, "", "Tus-Version", "0.2.2"), tus.ErrVersion},
 	} {
 		add(name, test.action, fails(test.err, nothing), fails(test.err, nothing))
 	}
+	add("412", tustest.RespondAfter(412, "", "Tus-Version", "1.0.0"), refused(412, nothing), refused(412, nothing))
 	add("404", tustest.RespondAfter(404, ""), refused(404, nothing), refused(404, nothing))
 	add("413", tustest.RespondAfter(413, ""), fails(tus.ErrTooLarge, nothing), createdAgain())
+	add("no Location, but Upload-Offset", tustest.SetHeader("Location", ""), fails(tus.ErrNoLocation, nothing), fine(0))
 	add("interim answers", tustest.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
 	add("endless body of the answer", tustest.EndlessAnswer(), fine(0), fine(0))
 	add("answered twice", tustest.AnswerTwice(), fine(2).again(request), fine(0))
@@ -142,7 +146,9 @@ func askingRows() []faultRow {
 		with(after(0), "interim answers", tustest.Inform(3, 104, "Upload-Offset", "1")),
 		with(after(1), "307 in the origin", tustest.Redirect(307, "")),
 		elsewhere, stall, stalled, locked, leased,
-		with(distrusted, "301", tustest.Redirect(301, "")),
+		with(after(1), "301", tustest.Redirect(301, "")),
+		with(after(1), "302", tustest.Redirect(302, "")),
+		with(distrusted, "303", tustest.Redirect(303, "")),
 		with(distrusted, "no Upload-Offset", tustest.SetHeader("Upload-Offset", "")),
 		with(distrusted, "Upload-Offset negative", tustest.SetHeader("Upload-Offset", "-1")),
 		with(distrusted, "Upload-Offset two times", tustest.SetHeader("Upload-Offset", "0", "Upload-Offset", "1")),
@@ -247,7 +253,10 @@ func probingRows() []faultRow {
 	add("401 always", always, tustest.Respond(401, ""), fails(tus.ErrUnauthorized, nothing))
 	add("503 always", always, tustest.Respond(503, ""), fails(errTemporary, nothing))
 	add("200 and a page in HTML", always, tustest.Respond(200, htmlPage), fails(tus.ErrUnsupported, nothing))
-	add("Tus-Max-Size negative", always, tustest.SetHeader("Tus-Max-Size", "-1"), fails(tus.ErrProtocol, nothing))
+	for _, size := range []string{"-1", "Infinity", "18446744073709551615"} {
+		row := add("Tus-Max-Size "+size, always, tustest.SetHeader("Tus-Max-Size", size), fine(0))
+		row.but[one] = fine(0)
+	}
 	add("stall", 1, tustest.Stall(), fine(1)).bubble = true
 	rows = append(rows,
 		faultRow{name: "interim answers", on: probing, checksums: inTrailer, action: tustest.Inform(3, 103), want: fine(0)},

@@ -80,7 +80,7 @@ func stallRows() []faultRow {
 // earlyRows: answers that come while the body is still being sent.
 func earlyRows() []faultRow {
 	rows := []faultRow{
-		{name: "early 409", action: tustest.RespondEarly(409, "conflict"), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "early 409", action: tustest.RespondEarly(409, "conflict"), want: bytesAgain(), but: butOne(fails(tus.ErrExists, nothing))},
 		{name: "early 500", action: tustest.RespondEarly(500, htmlPage), want: bytesAgain(), but: butOne(createdAgain())},
 		{name: "early 403", action: tustest.RespondEarly(403, "no"), want: fails(tus.ErrUnauthorized, resumable), but: butOne(fails(tus.ErrUnauthorized, nothing))},
 		{name: "early 204, a part stored", action: tustest.AcceptEarly(faultCut), want: fine(1).again(rest)},
@@ -139,7 +139,11 @@ func (w *headerOnly) WriteHeader(int)             {}
 func refusalRows() []faultRow {
 	var rows []faultRow
 	for name, action := range forNow {
-		rows = append(rows, faultRow{name: name, action: action, want: bytesAgain(), but: butOne(createdAgain())})
+		row := faultRow{name: name, action: action, want: bytesAgain(), but: butOne(createdAgain())}
+		if strings.HasPrefix(name, "409") {
+			row.but = butOne(fails(tus.ErrExists, nothing)) // to a creation
+		}
+		rows = append(rows, row)
 	}
 	slices.SortFunc(rows, func(a, b faultRow) int { return strings.Compare(a.name, b.name) })
 	renewing := func(client *tus.Options, _ *tus.UploadOptions) {
@@ -289,7 +293,8 @@ func wireRows() []faultRow {
 	}
 }
 
-// redirectRows: 307 and 308 are followed with method and body, others are not.
+// redirectRows: 307 and 308 are followed with method and body, 301 and 302 unless the
+// method is POST, 303 is not.
 func redirectRows() []faultRow {
 	elsewhere := func(status int) func(*stage) tustest.Action {
 		return func(s *stage) tustest.Action { return tustest.Redirect(status, s.elsewhere) }
@@ -302,8 +307,8 @@ func redirectRows() []faultRow {
 		{name: "308 in the origin", action: tustest.Redirect(308, ""), want: followed, but: created},
 		{name: "307 to another origin", with: elsewhere(307), want: followed, but: created},
 		{name: "308 to another origin", with: elsewhere(308), want: followed, but: created},
-		{name: "301 in the origin", action: tustest.Redirect(301, ""), want: refused, but: refusedOne},
-		{name: "302 to another origin", with: elsewhere(302), want: refused, but: refusedOne},
+		{name: "301 in the origin", action: tustest.Redirect(301, ""), want: followed, but: refusedOne},
+		{name: "302 to another origin", with: elsewhere(302), want: followed, but: refusedOne},
 		{name: "303 in the origin", action: tustest.Redirect(303, ""), want: refused, but: refusedOne},
 		{name: "307 without Location", action: tustest.RespondAfter(307, ""), want: refused, but: refusedOne},
 		{name: "307 to another origin and back home", times: 3, with: thereAndBack, want: fine(2).again(times(2)),

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -363,7 +364,7 @@ func (c *conduct) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	switch offset, e := strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64); {
-	case resp.StatusCode == 307 || resp.StatusCode == 308:
+	case slices.Contains([]int{301, 302, 307, 308}, resp.StatusCode):
 		if known {
 			c.told[upload] = before
 		}

@@ -16,7 +16,8 @@ type Info struct {
 	// Length is the size of the whole upload in bytes. It has no meaning if
 	// LengthDeferred is set.
 	Length int64
-	// LengthDeferred says that the server does not know the length (yet).
+	// LengthDeferred says that the server does not state the length: in most cases it
+	// does not know it yet.
 	LengthDeferred bool
 	// Metadata is what was given at the creation.
 	Metadata Metadata
@@ -33,6 +34,15 @@ type Info struct {
 
 // Complete reports whether the server has all bytes.
 func (i Info) Complete() bool { return !i.LengthDeferred && i.Offset == i.Length }
+
+// withLength returns i with the length that the client created the upload with, if the
+// server states neither a length nor that it is deferred.
+func (i Info) withLength(length int64) Info {
+	if i.LengthDeferred && i.Response.Header.Get(headerUploadDeferLength) == "" {
+		i.Length, i.LengthDeferred = length, false
+	}
+	return i
+}
 
 // Info asks the server about an upload (protocol section HEAD), retrying by the
 // client's policy. The upload may have been created by another program. A URL that

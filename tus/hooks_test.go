@@ -81,7 +81,8 @@ func TestHooksOfTheClientRunBeforeThoseOfTheUpload(t *testing.T) {
 		}
 	}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: named("client")})
-	if _, err := client.Upload(testContext(t), tus.Bytes(nil), &tus.UploadOptions{Hooks: named("upload")}); err != nil {
+	if _, err := client.Upload(testContext(t), tus.Bytes(nil),
+		&tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways, Hooks: named("upload")}); err != nil {
 		t.Fatal(err)
 	}
 	var once []string

@@ -13,19 +13,18 @@ type CreationWithUpload int
 
 const (
 	// CreationWithUploadAuto uses the extension for a source that fits one
-	// chunk, and 8 MiB, if the server advertises it. Larger sources are created
-	// first, so that their URL is known before many bytes are at stake.
+	// chunk and [UploadOptions.CreationLimit], if the server advertises it. Larger
+	// sources are created first, so that their URL is known before many bytes are at
+	// stake.
 	CreationWithUploadAuto CreationWithUpload = iota
-	// CreationWithUploadAlways does so without asking the server, with a source
-	// that fits one chunk, or 8 MiB where no chunk size is set.
+	// CreationWithUploadAlways uses the extension without asking the server, with the
+	// first chunk of any source, of which it sends no more than CreationLimit; in a
+	// parallel upload, with the first chunk of each part. The upload is stored when
+	// the response names its URL. An upload whose length is deferred is created first.
 	CreationWithUploadAlways
 	// CreationWithUploadNever always creates first.
 	CreationWithUploadNever
 )
-
-// maxCreationUpload bounds the bytes that are lost when the answer to a
-// creation with upload does not arrive.
-const maxCreationUpload = 8 << 20
 
 // UploadOptions says what to send and how. The zero value works.
 type UploadOptions struct {
@@ -43,6 +42,13 @@ type UploadOptions struct {
 
 	// CreationWithUpload says when the creation carries bytes.
 	CreationWithUpload CreationWithUpload
+
+	// CreationLimit is the most bytes that go with a creation. Until the response names
+	// the upload URL, all of them are lost if the connection breaks or the process ends.
+	// 0 means what the client lately sent in a second, from 1 MiB to 8 MiB, or the
+	// ChunkSize with [CreationWithUploadAlways]. Raise it for many sources of a few
+	// MiB: each that does not go with its creation takes one request more.
+	CreationLimit int64
 
 	// DeferLength creates the upload without telling its length, which then goes
 	// out with the last bytes (protocol section Creation, Upload-Defer-Length).
@@ -149,6 +155,8 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: minimum chunk size of %d bytes", ErrInvalidInput, o.MinChunkSize)
 	case o.ChunkSize > 0 && o.MinChunkSize > o.ChunkSize:
 		return fmt.Errorf("%w: minimum chunk size %d above chunk size %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
+	case o.CreationLimit < 0:
+		return fmt.Errorf("%w: negative UploadOptions.CreationLimit: %d", ErrInvalidInput, o.CreationLimit)
 	case o.Parallel < 0:
 		return fmt.Errorf("%w: %d parallel parts", ErrInvalidInput, o.Parallel)
 	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength || o.URL != ""):

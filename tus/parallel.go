@@ -162,7 +162,9 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 	opts := u.opts
 	opts.Metadata = u.opts.PartMetadata
 	opts.Parallel, opts.PartBoundaries, opts.Previous = 0, nil, nil
-	opts.CreationWithUpload = CreationWithUploadNever
+	if opts.CreationWithUpload == CreationWithUploadAuto { // else the URLs are stored first
+		opts.CreationWithUpload = CreationWithUploadNever
+	}
 	source := section{u.source, u.info, p.span}
 	child := &Uploader{
 		client: u.client, source: source, opts: opts,
@@ -173,6 +175,7 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 		turn: make(chan struct{}, 1),
 	}
 	child.info, child.prepared = source.info(), true
+	child.inline = child.mayCarry()
 	if at := p.location(); at != nil {
 		child.url, child.state = at, StateRecovering
 	}
@@ -258,7 +261,7 @@ func (u *Uploader) createParts(ctx context.Context) (State, error) {
 }
 
 func (u *Uploader) createEachPart(ctx context.Context) error {
-	u.parts.creating = true
+	u.parts.creating = u.opts.CreationWithUpload != CreationWithUploadAlways // whose bytes may be many
 	defer func() { u.parts.creating = false }()
 	return u.eachPart(ctx, func(ctx context.Context, child *Uploader) error {
 		return child.runUntil(ctx, func() bool { return child.created() })

@@ -76,7 +76,7 @@ func (u *Uploader) negotiate(ctx context.Context) error {
 			return err
 		}
 	}
-	u.inline = u.fitsCreation()
+	u.inline = u.mayCarry()
 	if u.opts.CreationWithUpload == CreationWithUploadAuto && u.sums.on {
 		u.inline = false // servers verify PATCH, and many ignore Upload-Checksum of a creation
 	}
@@ -120,15 +120,37 @@ func (u *Uploader) requires() Extension {
 	return ""
 }
 
-// fitsCreation reports whether the whole source may go with the creation.
-func (u *Uploader) fitsCreation() bool {
-	limit := int64(maxCreationUpload)
-	if u.chunkSize > 0 && (u.chunkSize < limit || u.opts.CreationWithUpload == CreationWithUploadAlways) {
-		limit = u.chunkSize
+// mayCarry reports whether bytes may go with the creation: all of the source, or, if the
+// caller insists, its first ones.
+func (u *Uploader) mayCarry() bool {
+	if u.info.SizeUnknown || u.opts.DeferLength {
+		return false
+	}
+	switch u.opts.CreationWithUpload {
+	case CreationWithUploadAlways:
+		return true
+	case CreationWithUploadNever:
+		return false
+	}
+	return u.position == nil && u.carried() == u.info.Size
+}
+
+// carried is how many bytes of the source go with a creation that carries some.
+func (u *Uploader) carried() int64 {
+	limit := u.opts.CreationLimit
+	switch {
+	case limit > 0:
+	case u.opts.CreationWithUpload == CreationWithUploadAlways && u.opts.ChunkSize > 0:
+		limit = u.opts.ChunkSize
+	default:
+		limit = u.client.rate.creationLimit()
+	}
+	n := min(limit, u.info.Size)
+	if u.chunkSize > 0 {
+		n = min(n, u.chunkSize)
 	}
 	if u.stopAt > 0 {
-		limit = min(limit, u.stopAt)
+		n = min(n, u.stopAt)
 	}
-	return u.opts.CreationWithUpload != CreationWithUploadNever && !u.info.SizeUnknown && !u.opts.DeferLength &&
-		u.position == nil && u.info.Size > 0 && u.info.Size <= limit
+	return n
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,13 +66,14 @@ type Response struct {
 	Body []byte
 }
 
-// do sends r and returns the answer whatever its status. It follows redirects
-// that keep method and body (307, 308), never sends the caller's headers to an
-// origin that is not trusted, and cuts a connection on which nothing moves.
+// do sends r and returns the response whatever its status, except that of a redirect.
+// It follows redirects that keep method and body, never sends the caller's headers to
+// an origin that is not trusted, and cuts a connection on which nothing moves.
 // Errors are *Error, or the error of ctx.
 func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 	to := c.destination(destination{}, r.url)
 	for range maxRedirects + 1 {
+		start := time.Now()
 		resp, err := c.exchange(ctx, r, to)
 		if err == nil && resp.StatusCode == http.StatusMisdirectedRequest {
 			// The connection is of another host, perhaps: once more on a new one.
@@ -81,12 +83,16 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if resp.StatusCode != http.StatusTemporaryRedirect && resp.StatusCode != http.StatusPermanentRedirect {
+		if !isRedirect(resp.StatusCode) {
+			c.rate.measure(resp, r.sent, time.Since(start))
 			return resp, nil
 		}
 		location := resp.Header.Get(headerLocation)
 		if location == "" {
 			return nil, r.fail(resp, fmt.Errorf("%w: redirect without %s", ErrProtocol, headerLocation))
+		}
+		if !r.keepsMethod(resp.StatusCode) {
+			return nil, r.fail(resp, c.notFollowed(r, location))
 		}
 		next, err := c.follow(r, location)
 		if err != nil {
@@ -99,6 +105,34 @@ func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
 	}
 	return nil, &Error{Method: r.method, URL: c.redactor.URL(r.url), Offset: r.offset,
 		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
+}
+
+func isRedirect(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+// keepsMethod reports whether a redirect asks for the same method again. 301 and 302
+// leave that open for POST only (RFC 9110, 15.4.2), and 303 asks for a GET.
+func (r *request) keepsMethod(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound:
+		return r.method != http.MethodPost && !r.overridden
+	}
+	return status != http.StatusSeeOther
+}
+
+// notFollowed is the error for a redirect that may change the method.
+func (c *Client) notFollowed(r *request, location string) error {
+	to, err := resolveLocation(r.answered.url, location)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: redirect of %s to %s, which does not keep the method", ErrProtocol, r.method, c.redactor.URL(to))
 }
 
 // exchange is one HTTP request and its answer.
@@ -131,6 +165,9 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	reqCtx = httptrace.WithClientTrace(reqCtx, dog.trace())
 
 	failed := func(err error) error {
+		if dog.neverSent() {
+			err = &connectError{err}
+		}
 		return &Error{Method: r.method, URL: c.redactor.URL(to.url), Offset: r.offset, Err: r.redact(err)}
 	}
 	p := payload{client: c, request: r, dog: dog, panics: &panics}
@@ -156,6 +193,8 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	if err != nil {
 		cause := context.Cause(reqCtx)
 		switch source := p.failure(); {
+		case ctx.Err() != nil && dog.neverSent():
+			return nil, &unsentError{contextError(ctx)}
 		case ctx.Err() != nil:
 			return nil, contextError(ctx)
 		case errors.Is(cause, ErrStalled): // which also ends a Read of the source
@@ -328,7 +367,7 @@ func (r *request) fail(resp *Response, cause error) error {
 		Method: r.method, URL: r.shown, StatusCode: resp.StatusCode, Offset: r.offset,
 		Message: words, interrupted: interrupted(said), tus: ofTus(resp), Err: r.redact(cause),
 	}
-	if wait, ok := httpx.ParseRetryAfter(resp.Header.Get(headerRetryAfter), time.Now()); ok {
+	if wait, ok := httpx.RetryAfter(resp.Header, time.Now()); ok {
 		e.RetryAfter = wait
 	}
 	return e
@@ -339,22 +378,84 @@ func (r *request) check(resp *Response) error {
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
 		return nil
 	}
-	cause := conditionOf(resp.StatusCode)
-	if cause == ErrVersion {
-		if versions := parseList(resp.Header, headerTusVersion); len(versions) > 0 {
-			cause = fmt.Errorf("%w: it offers %s", ErrVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
-		}
-	}
+	cause := r.condition(resp)
 	if cause == ErrUnauthorized && r.withheld {
 		cause = fmt.Errorf("%w: the credentials of the client were not sent, as %v is not one of Options.TrustedOrigins", ErrUnauthorized, r.answered.foreign)
 	}
 	if resp.StatusCode == http.StatusMethodNotAllowed {
 		cause = r.notAllowed()
 	}
+	if cause == nil && resp.StatusCode >= 400 && resp.StatusCode <= 499 || cause == ErrUnauthorized && resp.StatusCode == http.StatusForbidden {
+		cause = ofFirewall(resp, cause)
+	}
 	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
-		cause = fmt.Errorf("%w: redirect that would not keep the method", ErrProtocol)
+		cause = fmt.Errorf("%w: status that is no redirect with a %s", ErrProtocol, headerLocation)
 	}
 	return r.fail(resp, cause)
+}
+
+// condition is what the status of a refusal stands for, nil if that is nothing in
+// particular.
+func (r *request) condition(resp *Response) error {
+	switch resp.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return ErrUnauthorized
+	case http.StatusConflict:
+		switch {
+		case r.method == http.MethodPatch:
+			return ErrOffsetConflict
+		case r.creates(): // of a final upload, a part may be locked
+			return ErrExists
+		}
+	case http.StatusPreconditionFailed:
+		// Without Tus-Version, a creation may be refused for a precondition of the service.
+		switch versions := parseList(resp.Header, headerTusVersion); {
+		case slices.Contains(versions, ProtocolVersion):
+		case len(versions) > 0:
+			return fmt.Errorf("%w: it offers %s", ErrVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
+		case r.method != http.MethodPost:
+			return ErrVersion
+		}
+	case http.StatusRequestEntityTooLarge:
+		return ErrTooLarge
+	case http.StatusLocked:
+		return ErrUploadLocked
+	case http.StatusExpectationFailed: // rustus
+		if r.trailer != nil || r.header.Get(headerUploadChecksum) != "" {
+			return ErrChecksumMismatch
+		}
+	case statusChecksumMismatch:
+		return ErrChecksumMismatch
+	}
+	return nil
+}
+
+// creates reports whether r creates an upload that is no final one.
+func (r *request) creates() bool {
+	kind, _ := parseConcat(r.header.Get(headerUploadConcat))
+	return r.method == http.MethodPost && kind != ConcatFinal
+}
+
+// ofFirewall adds to the cause of a refusal, perhaps nil, that the tus server may not
+// have sent it.
+func ofFirewall(resp *Response, cause error) error {
+	if ofTus(resp) {
+		return cause
+	}
+	var senders []string
+	for _, name := range []string{"Server", "Via"} {
+		if value := resp.Header.Get(name); value != "" {
+			senders = append(senders, name+" "+httpx.QuoteShort(value))
+		}
+	}
+	text := "no " + headerTusResumable + " in the response, perhaps a proxy or firewall sent it"
+	if len(senders) > 0 {
+		text += " (" + strings.Join(senders, ", ") + ")"
+	}
+	if cause == nil {
+		return errors.New(text)
+	}
+	return fmt.Errorf("%w: %s", cause, text)
 }
 
 // errPatchBlocked is a PATCH to what takes none.

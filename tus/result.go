@@ -6,7 +6,8 @@ import "time"
 // then tells how far the upload came and where it can be resumed.
 type Result struct {
 	// URL is the upload URL, empty if there is none. [Client.Resume] goes on there,
-	// except with an upload in parallel parts: that takes a store.
+	// except with an upload in parallel parts: that takes a store. It is also empty if
+	// the server completed the upload in the creation without naming a URL.
 	URL string
 	// Size is the size of the source in bytes, 0 while that of a stream is not
 	// known.

@@ -218,6 +218,22 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	return StateReady, nil
 }
 
+// ofStored adds to a refusal by the server which stored upload it is about: every later
+// session would end with it, too. A 401 is about the credentials, and an upload that is
+// gone, or may be complete, is not helped by starting over.
+func (u *Uploader) ofStored(err error) error {
+	rec := u.resumed
+	if u.State() == StateLocating && len(u.candidates) > 0 {
+		rec = u.candidates[0].rec
+	}
+	var e *Error
+	if rec.ID == "" || !errors.As(err, &e) || e.StatusCode < 400 || unauthorized(err) ||
+		ofHook(err) || errors.Is(err, errSource) || errors.Is(err, ErrUploadGone) || errors.Is(err, ErrUnconfirmed) {
+		return err
+	}
+	return &StoredError{ID: rec.ID, Created: rec.Created, Acknowledged: u.Offset(), Err: err}
+}
+
 // next is the URL to ask for, empty if the candidate is known.
 func (c *candidate) next() string {
 	if c.rec.UploadURL != "" && !c.whole {
@@ -261,6 +277,9 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 		return u.askedPart(ctx, c, info, reason)
 	}
 	if reason == "" {
+		if !u.opts.DeferLength {
+			info = info.withLength(c.rec.Size)
+		}
 		reason = u.mismatch(c.rec, info)
 	}
 	switch {
@@ -311,6 +330,9 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, reaso
 		c.parts = make([]int64, len(c.rec.Parts))
 	}
 	p := &c.rec.Parts[c.asked]
+	if reason == "" {
+		info = info.withLength(p.Size)
+	}
 	if reason == "" && (info.LengthDeferred || info.Length != p.Size) {
 		reason = "the server has another length"
 	} else if reason == "" && info.Concat == ConcatFinal {
@@ -338,7 +360,7 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, reaso
 
 // adopt goes on with a candidate.
 func (u *Uploader) adopt(c *candidate) error {
-	u.inline, u.unresumed = false, nil
+	u.inline, u.unresumed, u.resumed = false, nil, c.rec
 	var at *url.URL
 	if c.rec.UploadURL != "" {
 		var err error

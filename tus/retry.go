@@ -31,7 +31,8 @@ type RetryPolicy struct {
 	// five minutes.
 	MaxRetryAfter time.Duration
 
-	// ShouldRetry overrules what is temporary; nil means [IsTemporary]. attempt
+	// ShouldRetry overrules what is temporary. nil means [IsTemporary]; a 507, and a 500
+	// in response to DELETE, is then retried only as the first failure in a row. attempt
 	// counts failures in a row, from 1. It is not asked when the context ended.
 	ShouldRetry func(err error, attempt int) bool
 }
@@ -65,7 +66,15 @@ func (p RetryPolicy) shouldRetry(err error, attempt int) bool {
 	if p.ShouldRetry != nil {
 		return p.ShouldRetry(err, attempt)
 	}
-	return IsTemporary(err)
+	return IsTemporary(err) && (attempt <= 1 || !failsAgain(err))
+}
+
+// failsAgain reports whether a temporary failure most likely stays: the server has no
+// room left, or a repeated DELETE fails at what the first one has deleted.
+func failsAgain(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.StatusCode == http.StatusInsufficientStorage ||
+		e.StatusCode == http.StatusInternalServerError && e.Method == http.MethodDelete)
 }
 
 // budget counts failures in a row. Progress is measured against the highest

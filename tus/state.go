@@ -25,7 +25,8 @@ import (
 //	                                                 server forgot the upload, Idle
 //	                                                 if that was of another session
 //	Recovering     HEAD                              Ready, or Creating or Idle,
-//	                                                 likewise
+//	                                                 likewise; Sending if an empty
+//	                                                 upload takes a PATCH
 //	Concatenating  POST of the final upload          Ready; Recovering if the server
 //	                                                 has not all parts any more
 //	Finishing      remove the upload from the store  Complete
@@ -100,7 +101,7 @@ func transitions(s State) transition {
 	case StateSending:
 		return transition{(*Uploader).send, []State{StateReady, StateRecovering, StateCreating, StateIdle}}
 	case StateRecovering:
-		return transition{(*Uploader).recover, []State{StateReady, StateCreating, StateIdle}}
+		return transition{(*Uploader).recover, []State{StateReady, StateSending, StateCreating, StateIdle}}
 	case StateConcatenating:
 		return transition{(*Uploader).concatenate, []State{StateReady, StateRecovering}}
 	case StateFinishing:

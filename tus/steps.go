@@ -24,7 +24,8 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 	}
 	u.next, u.told = chunk{}, false // what was sent to an upload that is gone says nothing now
 	if u.inline {
-		u.next = chunk{size: u.info.Size, payload: u.payload(0, u.info.Size)}
+		n := u.carried()
+		u.next = chunk{size: n, payload: u.payload(0, n), last: n == u.info.Size}
 		if err := u.checksumOf(ctx, &u.next); err != nil {
 			return u.after(ctx, StateCreating, err), err
 		}
@@ -47,8 +48,8 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		// Without a URL nothing that arrived can be resumed, so the next attempt
 		// creates first. It also tells a proxy that refuses the body from a server
 		// that refuses the size. A 401 has nothing to do with the bytes.
-		u.inline = u.opts.CreationWithUpload == CreationWithUploadAlways || unauthorized(err)
-		if errors.Is(err, ErrTooLarge) && !u.inline {
+		u.inline = u.opts.CreationWithUpload == CreationWithUploadAlways || unauthorized(err) || u.isEmpty()
+		if errors.Is(err, ErrTooLarge) && (!u.inline || u.halveChunk()) {
 			return StateCreating, nil
 		}
 		return u.after(ctx, StateCreating, err), err
@@ -61,7 +62,9 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		u.position.expires(made.expires)
 		err = u.position.created(ctx, made.url)
 	}
-	u.tellURL()
+	if made.url != nil {
+		u.tellURL()
+	}
 	if made.asks {
 		made.offset = 0
 	}
@@ -249,13 +252,13 @@ func (u *Uploader) halveChunk() bool {
 // lost and nothing was refused.
 func (u *Uploader) refusedAtEnd(err error) bool {
 	var e *Error
-	if !u.next.last || !errors.As(err, &e) || contended(err) && e.Temporary() {
+	if !u.next.last || !errors.As(err, &e) || contended(err) && e.Temporary() || errors.Is(err, ErrChecksumMismatch) {
 		return false
 	}
 	switch e.StatusCode {
 	case http.StatusUnauthorized, http.StatusNotFound, http.StatusGone, http.StatusRequestTimeout,
 		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusMisdirectedRequest,
-		http.StatusTooEarly, http.StatusTooManyRequests, statusChecksumMismatch,
+		http.StatusTooEarly, http.StatusTooManyRequests,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return false
 	}
@@ -299,6 +302,10 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		}
 	}
 	info, err := u.client.head(ctx, u.url, u.hooks, u.meter)
+	if u.isEmpty() && !u.given && u.refusal == nil && needsPatch(info, err) {
+		u.next = chunk{last: true, payload: u.payload(0, 0)}
+		return StateSending, nil
+	}
 	if refusal := u.refusal; uploadGone(err) && refusal != nil && !IsTemporary(refusal) {
 		u.forget(ctx) // the server refused the upload for good, and deleted it
 		return StateFailed, refusal
@@ -313,6 +320,9 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	if u.given && info.Concat == ConcatFinal && !info.Complete() {
 		return StateFailed, fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",
 			ErrInvalidInput, u.client.redactor.URL(u.url))
+	}
+	if !u.deferred && !u.resuming { // created with its length, or it was told since
+		info = info.withLength(u.info.Size)
 	}
 	if err := u.matches(info); err != nil {
 		return StateFailed, err
@@ -351,6 +361,19 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		return StateFailed, refusal
 	}
 	return StateReady, nil
+}
+
+// needsPatch reports whether the response to HEAD leaves open that a new empty upload is
+// complete: some servers make nothing of one, and respond with an error, before a PATCH.
+func needsPatch(info Info, err error) bool {
+	if err == nil {
+		return info.LengthDeferred && info.Offset == 0 && info.Response.Header.Get(headerUploadDeferLength) == ""
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.StatusCode >= 200 && e.StatusCode <= 299 || isGone(e.StatusCode) || e.StatusCode == http.StatusInternalServerError
 }
 
 // maxStale is how often the server is asked again for an offset below an acknowledged one.
@@ -416,7 +439,9 @@ func (u *Uploader) finish(ctx context.Context) (State, error) {
 // the meantime, so it is asked, unless it has everything: then it may have put the
 // upload away already, and nothing is left to do.
 func (u *Uploader) unpause(context.Context) (State, error) {
-	if u.prepared && u.created() && u.parts == nil && !u.resuming && u.complete() {
+	switch {
+	case !u.prepared || u.parts != nil || u.resuming:
+	case u.unnamed(), u.created() && u.complete() && !u.isEmpty(): // whether an empty one is complete, HEAD tells
 		return StateFinishing, nil
 	}
 	if u.prepared && (u.created() || u.parts.begun()) {
@@ -432,6 +457,13 @@ func (u *Uploader) created() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.url != nil
+}
+
+// unnamed reports whether the creation completed the upload without naming its URL.
+func (u *Uploader) unnamed() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.url == nil && u.creation != nil
 }
 
 // acknowledge takes over an offset from the server.

@@ -127,16 +127,17 @@ func TestLargerSourceIsCreatedBeforeBytesAreSent(t *testing.T) {
 	}
 }
 
-func TestEmptySourceCostsOnlyTheCreation(t *testing.T) {
+func TestEmptySource_CostsOnlyTheCreation(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, nil)
-	wantMethods(t, srv.Handler, "POST")
-	if got := srv.Requests()[0].Header.Get("Upload-Length"); got != "0" {
-		t.Errorf("Upload-Length is %q", got)
+	wantMethods(t, srv.Handler, "OPTIONS", "POST")
+	sent := srv.Requests()[1].Header
+	if sent.Get("Upload-Length") != "0" || sent.Get("Content-Length") != "0" || !carriesBytes(&http.Request{Header: sent}) {
+		t.Errorf("creation is %v", sent)
 	}
 }
 
@@ -434,23 +435,4 @@ func TestTooLargeForTheServer(t *testing.T) {
 	_, err = client.Upload(testContext(t), tus.Bytes(randomBytes(100)), nil) // known from the probe
 	wantError(t, err, tus.ErrTooLarge)
 	wantMethods(t, srv.Handler, "POST", "OPTIONS")
-}
-
-// However large chunks may be: what goes with the creation is lost with its answer.
-func TestNoMoreThanEightMebibytesGoWithTheCreation(t *testing.T) {
-	for size, with := range map[int]bool{8 << 20: true, 8<<20 + 1: false} {
-		for _, chunk := range []int64{0, 100 << 20} {
-			for mode, always := range map[tus.CreationWithUpload]bool{tus.CreationWithUploadAuto: false, tus.CreationWithUploadAlways: chunk > 0} {
-				srv, data := tustest.NewServer(t, nil), make([]byte, size)
-				res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: chunk, CreationWithUpload: mode})
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantStored(t, srv.Handler, res.URL, data)
-				if n, want := srv.Count("PATCH") == 0, with || always; n != want {
-					t.Errorf("%d bytes, chunks of %d, mode %d: with the creation is %v, want %v", size, chunk, mode, n, want)
-				}
-			}
-		}
-	}
 }

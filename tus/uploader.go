@@ -62,8 +62,9 @@ type Uploader struct {
 	candidates []*candidate
 	best       *candidate
 	unresumed  []string
-	forgotten  bool // an earlier upload is gone from the server
-	adopted    bool // a stored upload is gone on with
+	forgotten  bool           // an earlier upload is gone from the server
+	adopted    bool           // a stored upload is gone on with
+	resumed    storage.Record // of the stored upload that is resumed; no ID means none
 
 	sums     sums    // see checksums.go
 	stream   *stream // of a source of unknown size; see stream.go
@@ -348,6 +349,8 @@ func (u *Uploader) step(ctx context.Context) error {
 		err = ErrPaused
 	case next == StatePaused:
 		err = withContext(ctx, err)
+	case next == StateFailed:
+		err = u.ofStored(err)
 	}
 	u.enter(next, err)
 	return err
@@ -409,12 +412,13 @@ func (u *Uploader) startOver(ctx context.Context, reason error) State {
 func (u *Uploader) forget(ctx context.Context) State {
 	u.mu.Lock()
 	lost := u.offset
-	u.url, u.offset = nil, 0
+	u.url, u.creation, u.offset = nil, nil, 0
 	u.mu.Unlock()
 	u.position.moved(-lost, 0)
 	u.keeper.drop(ctx)
 	adopted := u.adopted
 	u.deferred, u.resuming, u.refusal, u.adopted, u.sentTo, u.missing = false, false, nil, false, 0, 0
+	u.resumed = storage.Record{}
 	u.meter.update(func(s *Stats) { s.Recreations++ })
 	if err := u.budget.acknowledged(0); err != nil {
 		return StateFailed
@@ -442,7 +446,7 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	}
 	wait, ok := u.budget.next(failure)
 	if !ok {
-		failure = u.inConcatenation(failure)
+		failure = u.ofStored(u.inConcatenation(failure))
 		u.enter(StateFailed, failure)
 		return failure
 	}

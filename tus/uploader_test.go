@@ -68,7 +68,10 @@ func TestStepMakesOneTransitionWithAtMostOneRequest(t *testing.T) {
 		faults []tustest.Fault
 		want   []string
 	}{
-		"empty": {0, nil, nil, []string{"creating", "ready POST", "finishing", "complete", "complete"}},
+		"empty":                 {0, nil, nil, []string{"creating OPTIONS", "ready POST", "finishing", "complete", "complete"}},
+		"empty, creation first": {0, whole(), nil, []string{"creating", "recovering POST", "ready HEAD", "finishing", "complete"}},
+		"empty, HEAD fails": {0, whole(), []tustest.Fault{{Method: "HEAD", Action: goneWith(404)}},
+			[]string{"creating", "recovering POST", "sending HEAD", "ready PATCH", "finishing", "complete"}},
 		"creation with upload": {1000, nil, nil,
 			[]string{"creating OPTIONS", "ready POST", "finishing", "complete"}},
 		"two chunks": {2000, chunked(), nil,

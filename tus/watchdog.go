@@ -32,6 +32,7 @@ type watchdog struct {
 	conn    net.Conn // that carries the request, once known
 	queued  int      // bytes in its send queue at the last look, -1 if unknown
 	dialing bool     // a connection is being made for the request
+	wanted  bool     // the transport, which then is one of net/http, looks for a connection
 	stopped bool
 }
 
@@ -60,6 +61,7 @@ func watch(timeout time.Duration, crowd *atomic.Int32, cut context.CancelCauseFu
 // trace tells the watchdog what the transport does for the request.
 func (w *watchdog) trace() *httptrace.ClientTrace {
 	trace := &httptrace.ClientTrace{
+		GetConn:        func(string) { w.wants() },
 		GotConn:        func(info httptrace.GotConnInfo) { w.connected(info.Conn) },
 		Got1xxResponse: func(int, textproto.MIMEHeader) error { w.informed(); return nil },
 	}
@@ -87,6 +89,20 @@ func (w *watchdog) connected(c net.Conn) {
 	w.conn, w.queued = c, -1
 	w.mu.Unlock()
 	w.moved()
+}
+
+// wants notes that the transport looks for a connection.
+func (w *watchdog) wants() {
+	w.mu.Lock()
+	w.wanted = true
+	w.mu.Unlock()
+}
+
+// neverSent reports whether the transport found no connection for the request.
+func (w *watchdog) neverSent() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.wanted && w.conn == nil
 }
 
 // dials notes that a connection is being made, so that none of others is waited for.

@@ -73,12 +73,26 @@ func parseList(h http.Header, name string) []string {
 	return list
 }
 
-// parseExpires reads Upload-Expires (extension Expiration). The header only
-// advises, so an unreadable one counts as absent.
+// parseMaxSize reads Tus-Max-Size, 0 for no limit. Servers without a limit state the
+// largest number that they know, "Infinity" or -1, so only a limit that can be met
+// counts.
+func parseMaxSize(h http.Header) int64 {
+	n, _, err := parseInteger(h, headerTusMaxSize)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// lastExpiry is the last second that a time in a record can have (RFC 3339).
+const lastExpiry = 253402300799
+
+// parseExpires reads Upload-Expires (extension Expiration), which oCIS sends in Unix
+// seconds. The header only advises, so an unreadable one counts as absent.
 func parseExpires(h http.Header) time.Time {
 	value := h.Get(headerUploadExpires)
-	if value == "" {
-		return time.Time{}
+	if seconds, ok := httpx.ParseDigits(value); ok && 0 < seconds && seconds <= lastExpiry {
+		return time.Unix(seconds, 0).UTC()
 	}
 	t, err := http.ParseTime(value)
 	if err != nil {

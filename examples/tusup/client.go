@@ -91,8 +91,12 @@ func (c *common) secrets() []string {
 }
 
 // explainRefusal adds to a 401 or 403 that a server, which got no credentials, sent
-// how to send them.
+// how to send them, and to the refusal of a stored upload how to forget it.
 func (c *common) explainRefusal(err error) error {
+	var stored *tus.StoredError
+	if errors.As(err, &stored) {
+		err = fmt.Errorf("%w; to forget it: tusup forget %s", err, stored.ID)
+	}
 	var e *tus.Error
 	if !errors.Is(err, tus.ErrUnauthorized) || !errors.As(err, &e) {
 		return err

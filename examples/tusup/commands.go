@@ -172,7 +172,7 @@ func place(rec storage.Record) string {
 
 // forgetCommand removes records from the resume database.
 type forgetCommand struct {
-	Fingerprint string `arg:"" optional:"" name:"FINGERPRINT" help:"As tusup list shows it."`
+	Fingerprint string `arg:"" optional:"" name:"FINGERPRINT" help:"As tusup list shows it, or the ID of a record."`
 	All         bool   `help:"Forget all."`
 }
 
@@ -198,7 +198,7 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 		if err != nil {
 			return err
 		}
-		if !f.All && rec.Fingerprint != f.Fingerprint {
+		if !f.All && rec.Fingerprint != f.Fingerprint && rec.ID != f.Fingerprint {
 			continue
 		}
 		if err := store.Delete(ctx, rec.ID); err != nil {
@@ -211,7 +211,7 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 
 func (f *forgetCommand) forgot(n int) error {
 	if n == 0 && !f.All {
-		return errors.New("no upload has this fingerprint")
+		return errors.New("no upload has this fingerprint or ID")
 	}
 	return nil
 }

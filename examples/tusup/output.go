@@ -100,7 +100,11 @@ func (o *output) print(v any) { _ = json.NewEncoder(o.stdout).Encode(v) }
 
 func (o *output) printText(f file, r *tus.Result) {
 	s := r.Stats
-	text := fmt.Sprintf("%s → %s: %s in %v", f.name(), withoutUser(r.URL), bytesText(r.Size), s.Elapsed.Round(time.Millisecond))
+	at := withoutUser(r.URL)
+	if at == "" {
+		at = "complete, without a URL"
+	}
+	text := fmt.Sprintf("%s → %s: %s in %v", f.name(), at, bytesText(r.Size), s.Elapsed.Round(time.Millisecond))
 	if s.ResumedFrom > 0 {
 		text += fmt.Sprintf(", resumed from %s", bytesText(s.ResumedFrom))
 	}

@@ -157,7 +157,7 @@ func (f *flow) failed(cause error) error {
 // unexpected makes the error for a status that is not the one hoped for.
 func (f *flow) unexpected() error {
 	e := tus.Error{StatusCode: f.resp.StatusCode}
-	e.RetryAfter, _ = httpx.ParseRetryAfter(f.resp.Header.Get("Retry-After"), time.Now())
+	e.RetryAfter, _ = httpx.RetryAfter(f.resp.Header, time.Now())
 	if refused := e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden; refused && f.withheld != (httpx.Origin{}) {
 		e.Err = fmt.Errorf("Options.Header was not sent, as a redirect led to %v", f.withheld)
 	}

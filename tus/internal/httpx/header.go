@@ -52,6 +52,27 @@ func ParseDigits(s string) (n int64, ok bool) {
 	return int64(u), err == nil
 }
 
+// IsProtocolHeader reports whether a header field, named in canonical form, is one of
+// tus 1.0.0. Services define others with the same prefixes, such as Upload-Creator.
+func IsProtocolHeader(name string) bool {
+	switch name {
+	case "Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Expires",
+		"Upload-Concat", "Upload-Checksum",
+		"Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm":
+		return true
+	}
+	return false
+}
+
+// RetryAfter reads Retry-After of a response that came at now. A date in it is one of
+// the server's clock, which Date tells (RFC 9110, 6.6.1).
+func RetryAfter(h http.Header, now time.Time) (wait time.Duration, ok bool) {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		now = date
+	}
+	return ParseRetryAfter(h.Get("Retry-After"), now)
+}
+
 // ParseRetryAfter reads Retry-After in both of its forms, seconds and an HTTP
 // date (RFC 9110, 10.2.3). An unreadable value counts as absent.
 func ParseRetryAfter(value string, now time.Time) (wait time.Duration, ok bool) {

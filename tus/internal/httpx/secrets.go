@@ -77,7 +77,7 @@ func isPublic(name string) bool {
 	case "Content-Type", "X-Http-Method-Override", "Accept", "Accept-Encoding", "User-Agent", "Host", "Origin":
 		return true
 	}
-	return strings.HasPrefix(name, "Upload-") || strings.HasPrefix(name, "Tus-")
+	return IsProtocolHeader(name)
 }
 
 // AddRequest adds what req sends: the values of its header, its userinfo, which

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -88,7 +89,7 @@ func ParseURL(kind, raw string) (*url.URL, error) {
 // the request, and returns it in the form of ParseURL. Userinfo in it is dropped:
 // it would be the server's, not the caller's.
 func Resolve(base *url.URL, location string) (*url.URL, error) {
-	ref, err := url.Parse(strings.TrimSpace(location))
+	ref, err := url.Parse(escapePath(strings.TrimSpace(location)))
 	if err != nil {
 		return nil, errors.New("header Location is not a URL")
 	}
@@ -136,20 +137,60 @@ func keepZone(u, base *url.URL) {
 	}
 }
 
+// escapePath escapes what no URL may have in its path, but servers that name uploads
+// after files send: "/files/50%off", spaces, control characters and bytes beyond ASCII.
+// The fragment, which is not sent, is dropped.
+func escapePath(raw string) string {
+	raw, _, _ = strings.Cut(raw, "#")
+	path, query, hasQuery := strings.Cut(raw, "?")
+	head := ""
+	if i := strings.Index(path, "//"); i >= 0 && !strings.Contains(path[:i], "/") { // scheme and host
+		end := strings.IndexByte(path[i+2:], '/')
+		if end < 0 {
+			return raw
+		}
+		head, path = path[:i+2+end], path[i+2+end:]
+	}
+	escaped := head + escape(path, func(i int) bool {
+		c := path[i]
+		return c <= ' ' || c >= 0x7f || c == '%' && !isEscape(path[i:])
+	})
+	if hasQuery {
+		escaped += "?" + query
+	}
+	return escaped
+}
+
+// isEscape reports whether s begins with a percent escape.
+func isEscape(s string) bool {
+	if len(s) < 3 || s[0] != '%' {
+		return false
+	}
+	_, err := strconv.ParseUint(s[1:3], 16, 8)
+	return err == nil
+}
+
 // escapeQuery escapes the bytes that no URL may have in its query, as browsers do.
 // Package url takes the query as it is, and a record of the upload cannot hold what
 // is not UTF-8, nor a request line a space. All else stays as it is, since it may be
 // signed.
 func escapeQuery(query string) string {
+	return escape(query, func(i int) bool {
+		c := query[i]
+		return c <= ' ' || c >= 0x7f || strings.IndexByte(`"#<>`, c) >= 0
+	})
+}
+
+// escape escapes the bytes of s at the indexes for which the function is true.
+func escape(s string, at func(i int) bool) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
-	for i := range len(query) {
-		switch c := query[i]; {
-		case c <= ' ' || c >= 0x7f || strings.IndexByte(`"#<>`, c) >= 0:
+	for i := range len(s) {
+		if c := s[i]; at(i) {
 			b.WriteByte('%')
 			b.WriteByte(hex[c>>4])
 			b.WriteByte(hex[c&15])
-		default:
+		} else {
 			b.WriteByte(c)
 		}
 	}

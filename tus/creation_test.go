@@ -1,0 +1,453 @@
+package tus_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+func fileWith(t testing.TB, data []byte) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "source")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A name that is taken stays taken: one request says so.
+func TestCreate_ExistsEndsAtOnce(t *testing.T) {
+	upload := func(opts tus.UploadOptions) func(*tus.Client) error {
+		return func(c *tus.Client) error {
+			_, err := c.Upload(testContext(t), tus.Bytes(randomBytes(4000)), &opts)
+			return err
+		}
+	}
+	ways := map[string]func(*tus.Client) error{
+		"creation first": upload(tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever}),
+		"with upload":    upload(tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways}),
+		"parts":          upload(tus.UploadOptions{Parallel: 2, MinPartSize: 2000}),
+		"deferred":       upload(tus.UploadOptions{DeferLength: true}),
+		"stream": func(c *tus.Client) error {
+			_, err := c.UploadReader(testContext(t), strings.NewReader(strings.Repeat("x", 4000)), chunked())
+			return err
+		},
+		"by hand": func(c *tus.Client) error { _, err := c.CreatePartial(testContext(t), 10, nil); return err },
+	}
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.RespondAfter(409, "movie.mp4 exists already")})
+			err := way(newClient(t, srv.Endpoint(), nil))
+			wantError(t, err, tus.ErrExists)
+			if errors.Is(err, tus.ErrOffsetConflict) || tus.IsTemporary(err) || !strings.Contains(err.Error(), "movie.mp4 exists already") {
+				t.Errorf("error is %v", err)
+			}
+			if n := srv.Count("POST"); n != 1 && name != "parts" || n > 2 {
+				t.Errorf("%d creations", n)
+			}
+		})
+	}
+}
+
+// A 409 to the creation of a final upload means that a part is locked for now.
+func TestCreateFinal_ConflictIsRetried(t *testing.T) {
+	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
+	srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: 2, Action: tustest.RespondAfter(409, "part is locked")})
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 2000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+func TestCreate_PreconditionIsNoVersion(t *testing.T) {
+	for versions, isVersion := range map[string]bool{"": false, "1.0.0": false, "1.0.0, 0.2.2": false, "0.2.2": true, "2.0.0, 0.2.2": true} {
+		for _, how := range []tus.CreationWithUpload{tus.CreationWithUploadAlways, tus.CreationWithUploadNever} {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.RespondAfter(412, "folder was changed", "Tus-Version", versions)})
+			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10)), &tus.UploadOptions{CreationWithUpload: how})
+			if errors.Is(err, tus.ErrVersion) != isVersion || !strings.Contains(err.Error(), "folder was changed") || srv.Count("POST") != 1 {
+				t.Errorf("Tus-Version %q: %v", versions, err)
+			}
+		}
+	}
+}
+
+// carried are the bodies of the creations.
+func carried(h *tustest.Handler) (sizes []int64) {
+	for _, r := range h.Requests() {
+		if r.Method == http.MethodPost && !strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
+			sizes = append(sizes, r.Body)
+		}
+	}
+	return sizes
+}
+
+func TestCreationLimit_BoundsWhatGoesAlong(t *testing.T) {
+	const mib = 1 << 20
+	auto, always := tus.CreationWithUploadAuto, tus.CreationWithUploadAlways
+	for _, test := range []struct {
+		size         int
+		how          tus.CreationWithUpload
+		limit, chunk int64
+		want         int64
+	}{
+		{mib, auto, 0, 0, mib},
+		{mib + 1, auto, 0, 0, 0},
+		{3 * mib, auto, 0, 100 * mib, 0},
+		{3 * mib, auto, 3 * mib, 0, 3 * mib},
+		{3 * mib, auto, 3*mib - 1, 0, 0},
+		{3 * mib, auto, 8 * mib, mib, 0},
+		{3 * mib, always, 0, 0, mib},
+		{3 * mib, always, 100, 0, 100},
+		{3 * mib, always, 0, 2 * mib, 2 * mib},
+		{3 * mib, always, mib, 2 * mib, mib},
+		{3 * mib, always, 0, 100 * mib, 3 * mib},
+	} {
+		srv, data := tustest.NewServer(t, nil), randomBytes(test.size)
+		opts := &tus.UploadOptions{CreationWithUpload: test.how, CreationLimit: test.limit, ChunkSize: test.chunk}
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
+		if err != nil {
+			t.Fatalf("%+v: %v", test, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		if got := carried(srv.Handler); got[0] != test.want || res.Stats.Resent != 0 {
+			t.Errorf("%+v: the creation carried %d bytes, %d were sent again", test, got[0], res.Stats.Resent)
+		}
+	}
+}
+
+func TestCreationLimit_NegativeIsRefused(t *testing.T) {
+	client := newClient(t, "http://tus.test/files/", nil)
+	_, err := client.NewUploader(tus.Bytes(nil), &tus.UploadOptions{CreationLimit: -1})
+	wantError(t, err, tus.ErrInvalidInput)
+	if !strings.Contains(err.Error(), "CreationLimit") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// A link of 3 MiB in a second lets 3 MiB go with a creation, and one of 100 KiB 1 MiB.
+func TestCreationLimit_FollowsTheRate(t *testing.T) {
+	const mib = 1 << 20
+	for rate, want := range map[int64]int64{3 * mib: 2 * mib, 100 << 10: 0} {
+		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+			client := newClient(&tus.Options{RateLimit: tus.NewRateLimit(rate)})
+			for range 2 {
+				res, err := client.Upload(context.Background(), tus.Bytes(randomBytes(2*mib)), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantStored(t, h, res.URL, randomBytes(2*mib))
+			}
+			if got := carried(h); got[0] != 0 || got[1] != want {
+				t.Errorf("%d bytes in a second: creations carried %v, want %d in the second", rate, got, want)
+			}
+		})
+	}
+}
+
+// An interrupted small upload goes on from what the server has.
+func TestSmallUpload_KeepsWhatArrived(t *testing.T) {
+	const size, arrived = 2 << 20, 1 << 20
+	srv, data, store := tustest.NewServer(t, nil), randomBytes(size), &storage.Memory{}
+	ctx, stop := context.WithCancel(testContext(t))
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		r.Body = io.NopCloser(io.LimitReader(r.Body, arrived))
+		h.Serve(httptest.NewRecorder(), r)
+		stop()
+		tustest.CutBefore()(w, r, h)
+	}})
+	path := fileWith(t, data)
+	opts := &tus.Options{Store: store}
+	if _, err := newClient(t, srv.Endpoint(), opts).UploadFile(ctx, path, nil); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	res, err := newClient(t, srv.Endpoint(), opts).UploadFile(testContext(t), path, nil)
+	if err != nil || res.Stats.ResumedFrom != arrived {
+		t.Errorf("resumed from %d: %v", res.Stats.ResumedFrom, err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+// The first chunk of each part goes along, and the URL is stored before anything else
+// is sent.
+func TestCreationWithUploadAlways_InParts(t *testing.T) {
+	for _, chunk := range []int64{0, 700} {
+		srv, data, store := tustest.NewServer(t, nil), randomBytes(4000), &storage.Memory{}
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+		opts := &tus.UploadOptions{Parallel: 4, MinPartSize: 1000, ChunkSize: chunk, CreationWithUpload: tus.CreationWithUploadAlways}
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			for rec := range store.All(r.Context()) {
+				for _, p := range rec.Parts {
+					if strings.HasSuffix(p.UploadURL, r.URL.Path) {
+						h.Serve(w, r)
+						return
+					}
+				}
+			}
+			t.Errorf("PATCH of %s, which is not stored", r.URL.Path)
+			h.Serve(w, r)
+		}})
+		res, err := client.Upload(testContext(t), tus.Bytes(data), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		for _, n := range carried(srv.Handler) {
+			if want := min(1000, max(chunk, 0)); chunk > 0 && n != want || chunk == 0 && n != 1000 {
+				t.Errorf("chunks of %d: a creation carried %d bytes", chunk, n)
+			}
+		}
+		if res.Stats.Sent != 4000 {
+			t.Errorf("%d bytes were sent", res.Stats.Sent)
+		}
+	}
+}
+
+// With a chunk that is refused as too large, the creation carries half.
+func TestCreationWithUploadAlways_TooLargeIsHalved(t *testing.T) {
+	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
+	srv.Inject(tustest.Fault{Method: "POST", Times: 2, Action: tustest.RespondAfter(413, "")})
+	opts := &tus.UploadOptions{ChunkSize: 2000, MinChunkSize: 500, CreationWithUpload: tus.CreationWithUploadAlways}
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if got := carried(srv.Handler); len(got) != 3 || got[2] != 500 {
+		t.Errorf("creations carried %v", got)
+	}
+}
+
+// slowToExist is a server on which an empty upload is there only after a request with
+// bytes, if only none, and HEAD fails before.
+type slowToExist struct {
+	*tustest.Handler
+	before tustest.Action
+	exists atomic.Bool
+}
+
+func (s *slowToExist) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case carriesBytes(r):
+		s.exists.Store(true)
+	case r.Method == http.MethodHead && !s.exists.Load():
+		s.before(w, r, s.Handler)
+		return
+	}
+	s.Handler.ServeHTTP(w, r)
+}
+
+func TestEmptySource_ExistsOnEveryServer(t *testing.T) {
+	sources := map[string]func() (tus.Source, *tus.UploadOptions){
+		"file":            func() (tus.Source, *tus.UploadOptions) { return tus.File(fileWith(t, nil)), nil },
+		"stream":          func() (tus.Source, *tus.UploadOptions) { return tus.Reader(strings.NewReader("")), nil },
+		"parallel":        func() (tus.Source, *tus.UploadOptions) { return tus.Bytes(nil), inParts(4) },
+		"creation first":  func() (tus.Source, *tus.UploadOptions) { return tus.Bytes(nil), whole() },
+		"deferred length": func() (tus.Source, *tus.UploadOptions) { return tus.Bytes(nil), &tus.UploadOptions{DeferLength: true} },
+	}
+	befores := map[string]tustest.Action{
+		"404": goneWith(404), "404 of no tus server": tustest.Respond(404, ""), "500": tustest.Respond(500, ""),
+		"no length": tustest.SetHeader("Upload-Length", ""), "no offset": tustest.SetHeader("Upload-Offset", ""),
+	}
+	for _, extensions := range [][]string{nil, tustest.Without("creation-with-upload")} {
+		for name, source := range sources {
+			for before, action := range befores {
+				h := &slowToExist{Handler: tustest.NewHandler(&tustest.Options{Extensions: extensions}), before: action}
+				srv := httptest.NewServer(h)
+				from, opts := source()
+				client := newClient(t, srv.URL+"/files/", &tus.Options{Store: &storage.Memory{}})
+				res, err := client.Upload(testContext(t), from, opts)
+				if err != nil {
+					t.Fatalf("%s, %s: %v", name, before, err)
+				}
+				wantStored(t, h.Handler, res.URL, nil)
+				if !h.exists.Load() || h.Count("POST") != 1 || h.Count("PATCH") > 1 {
+					t.Errorf("%s, %s: exists is %v after %v", name, before, h.exists.Load(), res.Stats.Requests)
+				}
+				srv.Close()
+			}
+		}
+	}
+}
+
+// What refuses an empty PATCH has refused the upload.
+func TestEmptySource_RefusalEndsIt(t *testing.T) {
+	for name, faults := range map[string][]tustest.Fault{
+		"HEAD":  {{Method: "HEAD", Times: -1, Action: tustest.Respond(403, "")}},
+		"PATCH": {{Method: "HEAD", Times: -1, Action: goneWith(404)}, {Method: "PATCH", Times: -1, Action: tustest.Respond(403, "")}},
+		"500":   {{Method: "HEAD", Times: -1, Action: tustest.Respond(500, "")}, {Method: "PATCH", Times: -1, Action: tustest.Respond(500, "")}},
+	} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(faults...)
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(nil), whole())
+		if err == nil || res.Stats.TotalRequests() > 30 {
+			t.Errorf("%s: %v after %v", name, err, res.Stats.Requests)
+		}
+	}
+}
+
+// A pause between the creation and the answer to HEAD does not skip it.
+func TestEmptySource_PausedIsConfirmedLater(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(nil), whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for u.State() != tus.StateRecovering {
+		if err := u.Step(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u.Pause()
+	if _, err := u.Run(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	wantMethods(t, srv.Handler, "POST", "HEAD")
+}
+
+// withoutLocation lets a server do its work and names no upload.
+func withoutLocation(status int, offset bool) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		made := httptest.NewRecorder()
+		h.Serve(made, r)
+		maps.Copy(w.Header(), made.Header())
+		w.Header().Set("Location", "")
+		if !offset {
+			w.Header().Del("Upload-Offset")
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, `{"id":42}`)
+	}
+}
+
+func TestCreate_CompleteWithoutLocation(t *testing.T) {
+	for _, size := range []int{0, 1, 1000} {
+		for _, status := range []int{200, 201} {
+			for _, pause := range []bool{false, true} {
+				srv, data, store := tustest.NewServer(t, nil), randomBytes(size), &storage.Memory{}
+				srv.Inject(tustest.Fault{Method: "POST", Action: withoutLocation(status, true)})
+				var told recorder
+				client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: told.hooks()})
+				u, err := client.NewUploader(tus.File(fileWith(t, data)), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for pause && u.State() != tus.StateReady {
+					if err := u.Step(testContext(t)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if pause {
+					u.Pause()
+				}
+				res, err := u.Run(testContext(t))
+				if err != nil || res.URL != "" || res.Offset != int64(size) || res.Creation.StatusCode != status || len(told.urls) != 0 {
+					t.Fatalf("%d bytes, %d: %+v, %v", size, status, res, err)
+				}
+				wantStored(t, srv.Handler, srv.Uploads()[0].ID, data)
+				wantMethods(t, srv.Handler, "OPTIONS", "POST")
+				for rec := range store.All(t.Context()) {
+					t.Errorf("record %+v is left", rec)
+				}
+			}
+		}
+	}
+}
+
+// oCIS responds to the creation of an empty upload with an empty Location.
+func TestCreate_EmptyWithEmptyLocation(t *testing.T) {
+	for _, how := range []tus.CreationWithUpload{tus.CreationWithUploadAuto, tus.CreationWithUploadNever} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: "POST", Action: withoutLocation(201, false)})
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(nil), &tus.UploadOptions{CreationWithUpload: how})
+		if err != nil || res.URL != "" || srv.Count("POST") != 1 {
+			t.Errorf("%+v, %v", res, err)
+		}
+	}
+}
+
+func TestCreate_IncompleteWithoutLocation(t *testing.T) {
+	page := tustest.RespondAfter(200, htmlPage, "Content-Type", "text/html")
+	for name, test := range map[string]struct {
+		size   int
+		action tustest.Action
+		how    tus.CreationWithUpload
+	}{
+		"page for an empty source":   {0, page, tus.CreationWithUploadAlways},
+		"no offset":                  {10, withoutLocation(201, false), tus.CreationWithUploadAlways},
+		"a part stored":              {2000, tustest.SetHeader("Location", "", "Upload-Offset", "1000"), tus.CreationWithUploadAlways},
+		"offset of bytes never sent": {10, tustest.SetHeader("Location", "", "Upload-Offset", "10"), tus.CreationWithUploadNever},
+	} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: "POST", Action: test.action})
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(test.size)), &tus.UploadOptions{CreationWithUpload: test.how})
+		if !errors.Is(err, tus.ErrNoLocation) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A server that refuses a stored upload for ever is named with the record.
+func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
+	began := time.Now().Add(-time.Minute)
+	data := randomBytes(3000)
+	for name, opts := range map[string]*tus.UploadOptions{"chunks": chunked(), "parts": inParts(2)} {
+		for status, temporary := range map[int]bool{403: false, 400: false, 500: true} {
+			for _, method := range []string{"HEAD", "PATCH"} {
+				t.Run(name+" "+method+" "+strconv.Itoa(status), func(t *testing.T) {
+					srv, store, path := tustest.NewServer(t, nil), &storage.Memory{}, fileWith(t, data)
+					client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+					faults := &script{}
+					srv.Inject(tustest.Fault{Times: -1, Action: faults.play})
+					refuse := func(method string, skip int, action tustest.Action) {
+						faults.lines = nil
+						faults.add(line{match: func(r *http.Request) bool { return r.Method == method }, skip: skip, times: always, action: action})
+					}
+					refuse("PATCH", 1, tustest.RespondAfter(422, ""))
+					if _, err := client.UploadFile(testContext(t), path, opts); errors.As(err, new(*tus.StoredError)) || err == nil {
+						t.Fatalf("first session: %v", err)
+					}
+					var rec storage.Record
+					for rec = range store.All(t.Context()) {
+					}
+					refuse(method, 0, tustest.RespondAfter(status, "moved to cold storage"))
+					_, err := client.UploadFile(testContext(t), path, opts)
+					var stored *tus.StoredError
+					var answer *tus.Error
+					if !errors.As(err, &stored) || !errors.As(err, &answer) || answer.StatusCode != status || tus.IsTemporary(err) != temporary {
+						t.Fatalf("second session: %v", err)
+					}
+					known := method == "PATCH"
+					if stored.ID != rec.ID || stored.Created.Before(began) || !strings.Contains(err.Error(), rec.ID) || name == "chunks" && (stored.Acknowledged > 0) != known {
+						t.Errorf("error is %v of %+v, record %+v", err, stored, rec)
+					}
+					if err := store.Delete(t.Context(), stored.ID); err != nil {
+						t.Fatal(err)
+					}
+					faults.end()
+					res, err := client.UploadFile(testContext(t), path, opts)
+					if err != nil || res.Stats.ResumedFrom != 0 {
+						t.Fatalf("third session: %+v, %v", res, err)
+					}
+					wantStored(t, srv.Handler, res.URL, data)
+				})
+			}
+		}
+	}
+}
