@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -492,7 +493,7 @@ func (u *Uploader) verified(end int64, open func(context.Context) (*body, error)
 			return nil, err
 		}
 		b.verify = func() error {
-			if err := verify(ctx, source, begun, last); err != nil || !last {
+			if err := verify(ctx, source, begun, last, b.src); err != nil || !last {
 				return err
 			}
 			return u.saveFinishing(ctx)
@@ -514,14 +515,14 @@ func (u *Uploader) saveFinishing(ctx context.Context) error {
 // verifySource notices a source that is no longer what the upload began with. That of
 // a part is looked at closely when all parts are there.
 func (u *Uploader) verifySource(ctx context.Context) error {
-	return verify(ctx, u.source, u.info, u.position == nil)
+	return verify(ctx, u.source, u.info, u.position == nil, nil)
 }
 
 // verify compares what Stat returns or, if deep is set and the source is a file, all
-// that can be told of it, a sample included.
-func verify(ctx context.Context, source Source, begun SourceInfo, deep bool) error {
+// that can be told of it, a sample included. reader, if not nil, is open.
+func verify(ctx context.Context, source Source, begun SourceInfo, deep bool, reader io.Reader) error {
 	if file, ok := source.(contentVerifier); ok && deep {
-		_, err := unlessHung(ctx, func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
+		_, err := unlessHung(ctx, func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx, reader) }, nil)
 		if err != nil {
 			return sourceError(err)
 		}

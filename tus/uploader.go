@@ -454,7 +454,6 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 
 // rest waits between two steps. An error means that the upload was paused.
 func (u *Uploader) rest(ctx context.Context, wait time.Duration) error {
-	u.restSource()
 	if err := sleep(ctx, wait); err != nil {
 		u.enter(StatePaused, err)
 		return err
