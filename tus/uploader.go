@@ -440,7 +440,7 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	if held, ok := failure.(*HeldError); ok && u.State() == StateLocating {
 		return u.rest(ctx, held.Wait)
 	}
-	wait, ok := u.budget.next(failure)
+	wait, ok := u.client.spend(&u.budget, failure)
 	if !ok {
 		failure = u.inConcatenation(failure)
 		u.enter(StateFailed, failure)
@@ -448,7 +448,7 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	}
 	wait, u.settling = max(wait, u.settling), 0
 	u.meter.update(func(s *Stats) { s.Retries++ })
-	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: u.budget.failures, Delay: wait, Err: failure})
+	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: max(1, u.budget.failures), Delay: wait, Err: failure})
 	return u.rest(ctx, wait)
 }
 
