@@ -32,9 +32,10 @@ func (withoutDeadline) Deadline() (deadline time.Time, ok bool) { return time.Ti
 // reads it like any other body, except that our own connections recognise it
 // and let the kernel send the file (see conn.ReadFrom).
 type body struct {
-	ctx  context.Context
-	src  io.ReadCloser
-	file *os.File // src, if the kernel can send it
+	ctx    context.Context
+	source func() (io.ReadCloser, error) // opens src
+	src    io.ReadCloser
+	file   *os.File // src, if the kernel can send it
 	// shift is how far places in file are from offsets.
 	shift int64
 	// limit, if not nil, is the rate limit of the upload.
@@ -83,25 +84,37 @@ type body struct {
 	err     error         // the first failure of the source
 }
 
-// openBody opens the source for size bytes from offset on.
-func openBody(ctx context.Context, src Source, offset, size int64) (*body, error) {
-	r, err := openSource(ctx, ctx, src, offset)
-	if err != nil {
-		return nil, sourceError(err)
-	}
-	return newBody(ctx, r, offset, size), nil
-}
-
-// newBody takes ownership of r, which is at offset.
-func newBody(ctx context.Context, r io.ReadCloser, offset, size int64) *body {
-	b := &body{
-		ctx: ctx, src: r, offset: offset, left: size,
+// newBody makes a payload of size bytes from offset on. source returns a reader that is
+// at offset, which belongs to the body.
+func newBody(ctx context.Context, offset, size int64, source func() (io.ReadCloser, error)) *body {
+	return &body{
+		ctx: ctx, source: source, offset: offset, left: size,
 		ending: make(chan error, 1),
 		moved:  func(int) {},
 		verify: func() error { return nil },
 	}
-	b.file, b.shift = fileOf(r, offset)
-	return b
+}
+
+// firstBytes is what the rate limit has to let pass before the source is opened, so that
+// a file is not open while the upload waits for its first byte.
+const firstBytes = 32 << 10
+
+// open opens the source, when the first bytes may leave.
+func (b *body) open() error {
+	if b.throttle != nil {
+		granted, err := b.throttle(int(min(b.left, firstBytes)))
+		if err != nil {
+			return err
+		}
+		b.granted = granted
+	}
+	r, err := b.source()
+	if err != nil {
+		return sourceError(err)
+	}
+	b.src = r
+	b.file, b.shift = fileOf(r, b.offset)
+	return nil
 }
 
 // fileOf returns the file that r is, if it is one that has places, and how far

@@ -124,6 +124,7 @@ type Client struct {
 	overridePatch bool
 	limiter       Limiter
 	slots         chan struct{} // one per request under way; nil for no limit
+	inFlight      atomic.Int32  // requests, which have file descriptors
 	crowd         *atomic.Int32 // see watchdog; nil where nobody has to wait
 	store         storage.Store
 	requireStore  bool

@@ -24,7 +24,7 @@ type creation struct {
 
 	// payload, if not nil, goes along in the same request (section Creation
 	// With Upload). That of an empty source has no bytes.
-	payload  func(ctx context.Context) (*body, error)
+	payload  func(ctx context.Context) *body
 	size     int64            // of the payload
 	checksum string           // value of Upload-Checksum; empty for none
 	trailer  *checksumTrailer // nil for none

@@ -23,7 +23,6 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 		}
 	}()
 	u.meter.start()
-	defer u.useSource()()
 	stop := u.keeper.keepLease(ctx, &renewing)
 	returned := false
 	defer func() {
@@ -174,31 +173,4 @@ func (u *Uploader) drivenBy() context.Context {
 		return context.Background()
 	}
 	return u.driving
-}
-
-// useSource lets a file keep a handle open for whoever opens it next, until done
-// is called.
-func (u *Uploader) useSource() (done func()) {
-	if file := u.file(); file != nil {
-		return file.use()
-	}
-	return func() {}
-}
-
-// restSource closes what a source has open for nobody in particular.
-func (u *Uploader) restSource() {
-	if file := u.file(); file != nil {
-		file.rest()
-	}
-}
-
-// file is the file of the system that the upload, or part of one, is sent from;
-// nil if it is none.
-func (u *Uploader) file() *fileSource {
-	source := u.source
-	if part, ok := source.(section); ok {
-		source = part.source
-	}
-	file, _ := source.(*fileSource)
-	return file
 }

@@ -254,13 +254,11 @@ func (e *Error) Temporary() bool {
 // without our learning of it. A request that never got a connection was not
 // served.
 func (e *Error) outcomeUnknown() bool {
-	var dial *net.OpError // of a transport that is not one of net/http
-	var connect *connectError
 	switch {
 	case errors.Is(e.Err, errOtherAnswer):
 		return true
 	case e.StatusCode == 0:
-		return temporaryCause(e.Err) && !errors.As(e.Err, &connect) && !(errors.As(e.Err, &dial) && dial.Op == "dial")
+		return temporaryCause(e.Err) && !unsent(e.Err)
 	}
 	return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && e.StatusCode != http.StatusServiceUnavailable
 }
@@ -292,15 +290,19 @@ func wantsLogin(err error) bool {
 	return errors.As(err, &connect) && connect.Error() == http.StatusText(http.StatusProxyAuthRequired)
 }
 
-// unsentError is the end of the context before a request was sent.
+// unsentError is why a request was given up before anything of it was sent: the context
+// ended, or the source could not be opened.
 type unsentError struct{ error }
 
 func (e *unsentError) Unwrap() error { return e.error }
 
-// unsent reports whether a request was given up before anything of it was sent.
+// unsent reports whether nothing of a request was sent, also because there was no
+// connection.
 func unsent(err error) bool {
 	var e *unsentError
-	return errors.As(err, &e)
+	var connect *connectError
+	var dial *net.OpError // of a transport that is not one of net/http
+	return errors.As(err, &e) || errors.As(err, &connect) || errors.As(err, &dial) && dial.Op == "dial"
 }
 
 // outcomeUnknown is the same for any error.
@@ -311,16 +313,19 @@ func outcomeUnknown(err error) bool {
 
 // IsTemporary reports whether err is a failure that a later attempt may not
 // meet, as the default retry policy judges it. Errors of the context, of the
-// source and of the caller's hooks are not temporary.
+// source and of the caller's hooks are not temporary, but that the process or the
+// system has no free file descriptor (EMFILE, ENFILE) is, wherever it shows.
 func IsTemporary(err error) bool {
 	var e *Error
 	var ended *endedError
 	var interrupted *interruptedError
-	if heldForNow(err) {
+	switch {
+	case errors.As(err, &ended), errors.As(err, &interrupted), errors.Is(err, ErrUnconfirmed):
+		return false
+	case heldForNow(err), outOfDescriptors(err):
 		return true
 	}
-	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, ErrUnconfirmed) && !errors.Is(err, errSource) &&
-		!errors.As(err, &ended) && !errors.As(err, &interrupted)
+	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, errSource)
 }
 
 // temporaryCause judges a request that got no answer. Only what cannot heal by
@@ -332,6 +337,8 @@ func temporaryCause(err error) bool {
 	switch {
 	case err == nil, errors.As(err, &hook), wantsLogin(err):
 		return false
+	case outOfDescriptors(err):
+		return true
 	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch), refusedByTLS(err):
 		return false
 	case errors.Is(err, ErrSourceChanged), errors.Is(err, errSource):

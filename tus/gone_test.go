@@ -81,6 +81,25 @@ func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 	}
 }
 
+// The record may be stored only after the last byte left, where that failed before. It
+// says so then, too: otherwise a later session would send everything again.
+func TestFinish_RecordStoredLaterSaysThatLastByteLeft(t *testing.T) {
+	data := randomBytes(5000)
+	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "deferred length": {DeferLength: true}} {
+		t.Run(how, func(t *testing.T) {
+			srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
+			srv.Inject(last(5000, -1, takenAway(tustest.CutBefore())))
+			for _, store := range []storage.Store{failingOnce(memory, false, nil), memory} {
+				_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
+				wantError(t, err, tus.ErrUnconfirmed)
+				if srv.Count("POST") != 1 || srv.BytesReceived() != 5000 {
+					t.Errorf("%d creations, %d bytes received", srv.Count("POST"), srv.BytesReceived())
+				}
+			}
+		})
+	}
+}
+
 func TestFinish_GoneStreamAndExternalURLAreUnconfirmed(t *testing.T) {
 	data := randomBytes(5000)
 	gone := func() *tustest.Server {

@@ -168,7 +168,11 @@ func (k *keeper) finishing(ctx context.Context) error {
 		return k.report(ctx, "put", err)
 	}
 	defer k.unlock()
-	if k.rec.Revision == 0 || k.rec.Finishing { // no session finds what is not stored
+	switch {
+	case k.rec.ID == "" || k.rec.Finishing:
+		return nil
+	case k.rec.Revision == 0: // storing it failed; where that is made up for, it says so
+		k.rec.Finishing = true
 		return nil
 	}
 	rec := k.rec.Clone()

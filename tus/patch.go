@@ -21,7 +21,7 @@ type chunk struct {
 	sum      chunkSum         // of data, if that is known already
 	checksum string           // value of Upload-Checksum; empty for none
 	trailer  *checksumTrailer // nil for none
-	payload  func(ctx context.Context) (*body, error)
+	payload  func(ctx context.Context) *body
 }
 
 // patched is the server's word on a PATCH.

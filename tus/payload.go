@@ -36,17 +36,9 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	if p.over() {
 		return nil, errBodyStopped
 	}
-	b, err := p.request.payload(ctx)
-	if err != nil {
-		return nil, err
-	}
+	b := p.request.payload(ctx)
 	b.panics = p.panics
 	b.begun = func() { p.begin(b) }
-	if !p.add(b) {
-		b.stop()
-		return nil, errBodyStopped
-	}
-	// From here on stop closes it, also after a panic.
 	limits := slices.DeleteFunc([]Limiter{p.client.limiter, b.limit}, func(l Limiter) bool { return l == nil })
 	if len(limits) > 0 {
 		b.throttle = func(n int) (int, error) {
@@ -54,6 +46,14 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 			return waitForAll(ctx, limits, n)
 		}
 	}
+	if err := b.open(); err != nil {
+		return nil, err
+	}
+	if !p.add(b) {
+		b.stop()
+		return nil, errBodyStopped
+	}
+	// From here on stop closes it, also after a panic.
 	if trailer := p.request.trailer; trailer != nil {
 		b.sum = trailer.algorithm.New()
 		b.done = func(sum []byte) {

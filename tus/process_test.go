@@ -40,6 +40,7 @@ const processHeader = "X-Process"
 // waitIfChild is what such a process does. TestMain calls it.
 func waitIfChild() {
 	enterContainer()
+	uploadManyIfChild()
 	if os.Getenv(waitVariable) != "" {
 		fmt.Println("ready")
 		bufio.NewReader(os.Stdin).ReadString('\n')

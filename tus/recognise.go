@@ -112,17 +112,11 @@ func (s *sourceReaderAt) open(offset int64) error {
 	return nil
 }
 
-// close closes the reader, or leaves a file for those who open it next.
 func (s *sourceReaderAt) close() {
 	if s.reader == nil {
 		return
 	}
-	source, ok := s.source.(*fileSource)
-	switch ours := s.unbind(); {
-	case !ours: // the end of ctx closes it
-	case ok && s.file != nil:
-		source.keep(s.file)
-	default:
+	if s.unbind() { // otherwise the end of ctx closes it
 		s.reader.Close()
 	}
 	s.reader, s.file = nil, nil

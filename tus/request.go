@@ -29,9 +29,9 @@ type request struct {
 	header http.Header // protocol headers only
 	offset int64       // of a PATCH, for errors
 
-	// payload opens the body; nil for none. It is called again for a redirect,
+	// payload makes the body; nil for none. It is called again for a redirect,
 	// or when the transport finds its idle connection closed.
-	payload func(ctx context.Context) (*body, error)
+	payload func(ctx context.Context) *body
 	size    int64 // of the payload
 	trailer *checksumTrailer
 
@@ -153,6 +153,8 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 			return nil, &unsentError{contextError(ctx)}
 		}
 	}
+	c.inFlight.Add(1)
+	defer c.inFlight.Add(-1)
 	reqCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	panics.stop = func() { cancel(errPanicked) }
@@ -178,9 +180,9 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		case ctx.Err() != nil:
 			return nil, &unsentError{contextError(ctx)}
 		case errors.Is(cause, ErrStalled): // while the source was opened
-			return nil, failed(cause)
+			err = cause
 		}
-		return nil, failed(err)
+		return nil, failed(&unsentError{err})
 	}
 	if ctx.Err() != nil { // by a hook, perhaps
 		return nil, &unsentError{contextError(ctx)}

@@ -19,7 +19,8 @@ import (
 type RetryPolicy struct {
 	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative
 	// value none. The count starts again whenever the acknowledged offset moves
-	// on.
+	// on. A failure for want of a file descriptor (EMFILE, ENFILE) does not count while
+	// other requests of the client are in flight.
 	MaxRetries int
 
 	// NewBackOff makes the sequence of waits before the second retry in a row
@@ -130,7 +131,13 @@ func (b *budget) next(err error) (wait time.Duration, ok bool) {
 	if b.failures > b.policy.maxRetries() {
 		return 0, false
 	}
-	if b.waits++; b.waits > 1 {
+	return b.wait(err)
+}
+
+// wait returns the wait before the next attempt. The first comes at once, unless that
+// would only take the file descriptor from another.
+func (b *budget) wait(err error) (wait time.Duration, ok bool) {
+	if b.waits++; b.waits > 1 || outOfDescriptors(err) {
 		if b.backoff == nil {
 			b.backoff = b.policy.newBackOff()
 		}
@@ -185,11 +192,11 @@ func (c *Client) retrying(ctx context.Context, hooks hookSet, request func() err
 		if err == nil || !c.retry.shouldRetry(err, tries.failures+1) {
 			return err
 		}
-		wait, ok := tries.next(err)
+		wait, ok := c.spend(&tries, err)
 		if !ok {
 			return err
 		}
-		hooks.retry(RetryEvent{Attempt: tries.failures, Delay: wait, Err: err})
+		hooks.retry(RetryEvent{Attempt: max(1, tries.failures), Delay: wait, Err: err})
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

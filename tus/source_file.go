@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 )
 
@@ -43,16 +42,10 @@ type fileSource struct {
 	changes changeDetector
 	// identity is path without symbolic links, as it was at the first look.
 	identity atomic.Pointer[string]
-
-	mu sync.Mutex
-	// spare is open, for whoever opens the file next: a small file is opened once.
-	// It is kept only while uploads are at work, which users counts.
-	spare *os.File
-	users int
 }
 
 func (s *fileSource) Stat(ctx context.Context) (SourceInfo, error) {
-	if err := s.look(ctx, false); err != nil {
+	if err := s.look(ctx, false, nil); err != nil {
 		return SourceInfo{}, err
 	}
 	if s.identity.Load() == nil {
@@ -64,82 +57,31 @@ func (s *fileSource) Stat(ctx context.Context) (SourceInfo, error) {
 }
 
 // verifyContent implements contentVerifier.
-func (s *fileSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
+func (s *fileSource) verifyContent(ctx context.Context, reader io.Reader) error {
+	return s.look(ctx, true, reader)
+}
 
-func (s *fileSource) look(ctx context.Context, deep bool) error {
+// look compares the file with the first look, through reader where that is of it.
+func (s *fileSource) look(ctx context.Context, deep bool, reader io.Reader) error {
 	info, err := s.stat()
 	if err != nil {
 		return err
 	}
 	return s.changes.look(ctx, info, deep, func() (fs.File, func(), error) {
-		f, err := s.handle(info)
+		if s.opened != nil {
+			return s.opened, func() {}, nil
+		}
+		if f, ok := reader.(*os.File); ok {
+			if is, err := f.Stat(); err == nil && os.SameFile(is, info) {
+				return f, func() {}, nil
+			}
+		}
+		f, err := os.Open(s.path)
 		if err != nil {
 			return nil, nil, err
 		}
-		return f, func() { s.keep(f) }, nil
+		return f, func() { f.Close() }, nil
 	})
-}
-
-// handle returns an open handle of the file that info is of. It goes back with keep.
-func (s *fileSource) handle(info fs.FileInfo) (*os.File, error) {
-	if s.opened != nil {
-		return s.opened, nil
-	}
-	if f := s.take(); f != nil {
-		if now, err := f.Stat(); err == nil && os.SameFile(now, info) {
-			return f, nil
-		}
-		f.Close()
-	}
-	return os.Open(s.path)
-}
-
-// keep makes f the spare handle, or closes it.
-func (s *fileSource) keep(f *os.File) {
-	if f == s.opened {
-		return
-	}
-	s.mu.Lock()
-	kept := s.users > 0 && s.spare == nil && s.opened == nil
-	if kept {
-		s.spare = f
-	}
-	s.mu.Unlock()
-	if !kept {
-		f.Close()
-	}
-}
-
-// take returns the spare handle, if there is one.
-func (s *fileSource) take() *os.File {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f := s.spare
-	s.spare = nil
-	return f
-}
-
-// rest closes the spare handle: nothing is open while nothing happens.
-func (s *fileSource) rest() {
-	if f := s.take(); f != nil {
-		closeSoon(f)
-	}
-}
-
-// use says that an upload is at work on the file, until done is called.
-func (s *fileSource) use() (done func()) {
-	s.mu.Lock()
-	s.users++
-	s.mu.Unlock()
-	return func() {
-		s.mu.Lock()
-		s.users--
-		idle := s.users == 0
-		s.mu.Unlock()
-		if idle {
-			s.rest()
-		}
-	}
 }
 
 func (s *fileSource) stat() (fs.FileInfo, error) {
@@ -170,26 +112,24 @@ func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, err
 	if s.opened != nil {
 		return s.openAgain(ctx, offset)
 	}
-	f := s.take()
-	if f == nil {
-		// An open would block on a pipe that took the file's name.
-		info, err := os.Stat(s.path)
-		if err == nil {
-			err = s.changes.regular(info)
-		}
-		if err == nil {
-			f, err = os.Open(s.path)
-		}
-		if err != nil {
-			return nil, err
-		}
+	// An open would block on a pipe that took the file's name.
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.changes.regular(info); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil, err
 	}
 	return s.positioned(ctx, f, offset)
 }
 
 // openAgain opens the caller's file by its name, which no longer needs to lead to it.
 func (s *fileSource) openAgain(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if err := s.look(ctx, false); err != nil {
+	if err := s.look(ctx, false, nil); err != nil {
 		return nil, err
 	}
 	is, err := s.opened.Stat()

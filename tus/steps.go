@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -47,8 +48,9 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		}
 		// Without a URL nothing that arrived can be resumed, so the next attempt
 		// creates first. It also tells a proxy that refuses the body from a server
-		// that refuses the size. A 401 has nothing to do with the bytes.
-		u.inline = u.opts.CreationWithUpload == CreationWithUploadAlways || unauthorized(err) || u.isEmpty()
+		// that refuses the size. A 401, or a request that never left, has nothing to
+		// do with the bytes.
+		u.inline = u.opts.CreationWithUpload == CreationWithUploadAlways || unauthorized(err) || unsent(err) || u.isEmpty()
 		if errors.Is(err, ErrTooLarge) && (!u.inline || u.halveChunk()) {
 			return StateCreating, nil
 		}
@@ -487,49 +489,42 @@ func (u *Uploader) acknowledge(offset int64) error {
 	return u.budget.acknowledged(offset)
 }
 
-// payload opens size bytes of the source from offset on.
-func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, error) {
+// payload makes a body of size bytes of the source from offset on.
+func (u *Uploader) payload(offset, size int64) func(context.Context) *body {
 	source, toEnd := u.source, u.position == nil && offset+size == u.info.Size
-	return u.verified(offset+size, func(ctx context.Context) (*body, error) {
-		b, err := openBody(ctx, source, offset, size)
-		if err == nil {
-			b.toEnd = toEnd
-		}
-		return b, err
+	return u.verified(offset+size, func(ctx context.Context) *body {
+		b := newBody(ctx, offset, size, func() (io.ReadCloser, error) { return openSource(ctx, ctx, source, offset) })
+		b.toEnd = toEnd
+		return b
 	})
 }
 
 // limited makes a payload keep the rate limit of the upload.
-func (u *Uploader) limited(open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
+func (u *Uploader) limited(payload func(context.Context) *body) func(context.Context) *body {
 	limit := u.opts.RateLimit
-	return func(ctx context.Context) (*body, error) {
-		b, err := open(ctx)
-		if err == nil {
-			b.limit = limit
-		}
-		return b, err
+	return func(ctx context.Context) *body {
+		b := payload(ctx)
+		b.limit = limit
+		return b
 	}
 }
 
 // verified makes a payload that ends at an offset hold its last bytes back until the
 // source has been looked at; if they are the last of all, closely, and until it is stored
 // that they leave.
-func (u *Uploader) verified(end int64, open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
-	open = u.limited(open)
+func (u *Uploader) verified(end int64, payload func(context.Context) *body) func(context.Context) *body {
+	payload = u.limited(payload)
 	source, begun := u.source, u.info // a Read that is left behind may ask much later
 	last := u.position == nil && end == begun.Size
-	return func(ctx context.Context) (*body, error) {
-		b, err := open(ctx)
-		if err != nil {
-			return nil, err
-		}
+	return func(ctx context.Context) *body {
+		b := payload(ctx)
 		b.verify = func() error {
-			if err := verify(ctx, source, begun, last); err != nil || !last {
+			if err := verify(ctx, source, begun, last, b.src); err != nil || !last {
 				return err
 			}
 			return u.saveFinishing(ctx)
 		}
-		return b, nil
+		return b
 	}
 }
 
@@ -546,14 +541,14 @@ func (u *Uploader) saveFinishing(ctx context.Context) error {
 // verifySource notices a source that is no longer what the upload began with. That of
 // a part is looked at closely when all parts are there.
 func (u *Uploader) verifySource(ctx context.Context) error {
-	return verify(ctx, u.source, u.info, u.position == nil)
+	return verify(ctx, u.source, u.info, u.position == nil, nil)
 }
 
 // verify compares what Stat returns or, if deep is set and the source is a file, all
-// that can be told of it, a sample included.
-func verify(ctx context.Context, source Source, begun SourceInfo, deep bool) error {
+// that can be told of it, a sample included. reader, if not nil, is open.
+func verify(ctx context.Context, source Source, begun SourceInfo, deep bool, reader io.Reader) error {
 	if file, ok := source.(contentVerifier); ok && deep {
-		_, err := unlessHung(ctx, func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
+		_, err := unlessHung(ctx, func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx, reader) }, nil)
 		if err != nil {
 			return sourceError(err)
 		}

@@ -233,12 +233,14 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 	return StateSending, nil
 }
 
-// memoryPayload opens bytes that are held in memory.
-func memoryPayload(data []byte, offset int64) func(context.Context) (*body, error) {
-	return func(ctx context.Context) (*body, error) {
-		b := newBody(ctx, io.NopCloser(bytes.NewReader(data)), offset, int64(len(data)))
+// memoryPayload makes a body of bytes that are held in memory.
+func memoryPayload(data []byte, offset int64) func(context.Context) *body {
+	return func(ctx context.Context) *body {
+		b := newBody(ctx, offset, int64(len(data)), func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(data)), nil
+		})
 		b.memory = true
-		return b, nil
+		return b
 	}
 }
 

@@ -169,8 +169,9 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	})
 }
 
-// Step takes the upload one transition further, with at most one request. An
-// error does not have to be the end: unless State is final, the next Step tries
+// Step takes the upload one transition further, with at most one request; a second
+// one, OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many
+// Steps as there are retries. An error does not have to be the end: unless State is final, the next Step tries
 // again, and it is for the caller to wait in between (see [IsTemporary]), for a
 // stored upload that is held as long as [HeldError].Wait.
 // A Step on a paused upload continues it. On a final state it returns nil if
@@ -444,7 +445,7 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	if held, ok := failure.(*HeldError); ok && u.State() == StateLocating {
 		return u.rest(ctx, held.Wait)
 	}
-	wait, ok := u.budget.next(failure)
+	wait, ok := u.client.spend(&u.budget, failure)
 	if !ok {
 		failure = u.ofStored(u.inConcatenation(failure))
 		u.enter(StateFailed, failure)
@@ -452,13 +453,12 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	}
 	wait, u.settling = max(wait, u.settling), 0
 	u.meter.update(func(s *Stats) { s.Retries++ })
-	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: u.budget.failures, Delay: wait, Err: failure})
+	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: max(1, u.budget.failures), Delay: wait, Err: failure})
 	return u.rest(ctx, wait)
 }
 
 // rest waits between two steps. An error means that the upload was paused.
 func (u *Uploader) rest(ctx context.Context, wait time.Duration) error {
-	u.restSource()
 	if err := sleep(ctx, wait); err != nil {
 		u.enter(StatePaused, err)
 		return err

@@ -26,13 +26,16 @@ type body struct {
 	buffered *bufio.Reader // multipart reads 4 KiB at a time
 	limit    int64         // of the whole, in bytes
 	allowed  int64         // bytes, before errHead; the reading goroutine's
+	begun    bool          // something arrived; likewise
+
+	headTimeout time.Duration
 
 	interrupted atomic.Bool // by SetReadDeadline
 	deadline    deadline
 }
 
 func newBody(w http.ResponseWriter, r *http.Request, opts options) *body {
-	b := &body{Closer: r.Body, limit: opts.maxBytes, allowed: noLimit}
+	b := &body{Closer: r.Body, limit: opts.maxBytes, allowed: noLimit, headTimeout: opts.headTimeout}
 	b.deadline.control = http.NewResponseController(w)
 	const size = 64 << 10
 	b.buffered = bufio.NewReaderSize(&patient{
@@ -44,8 +47,15 @@ func newBody(w http.ResponseWriter, r *http.Request, opts options) *body {
 	return b
 }
 
-// allow lets n more bytes be read.
-func (b *body) allow(n int64) { b.allowed = n }
+// allow lets n more bytes be read, in that time; 0 is no limit on it.
+func (b *body) allow(n int64, within time.Duration) {
+	b.allowed = n
+	var end time.Time
+	if within > 0 {
+		end = time.Now().Add(within)
+	}
+	b.deadline.bound(end)
+}
 
 // Read fails with errHead when more is read than was allowed.
 func (b *body) Read(p []byte) (int, error) {
@@ -57,6 +67,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.buffered.Read(p[:min(int64(len(p)), b.allowed)])
 	b.allowed -= int64(n)
+	b.begun = b.begun || n > 0
 	return n, err
 }
 
@@ -104,12 +115,13 @@ func (p *patient) Read(buf []byte) (int, error) {
 }
 
 // deadline is the read deadline of a connection: that of the browser, or what was
-// set, if that is earlier.
+// set, or that of a part of the form, if those are earlier.
 type deadline struct {
 	control *http.ResponseController
 
 	mu    sync.Mutex
 	cut   time.Time // what was set; zero for nothing
+	part  time.Time // when a part of the form must have come; zero for any time
 	ended bool      // the connection is not ours any more
 }
 
@@ -117,12 +129,21 @@ type deadline struct {
 func (d *deadline) renew(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.cut.IsZero() && d.cut.Before(t) {
-		t = d.cut
+	for _, earlier := range []time.Time{d.cut, d.part} {
+		if !earlier.IsZero() && earlier.Before(t) {
+			t = earlier
+		}
 	}
 	if !d.ended {
 		_ = d.control.SetReadDeadline(t)
 	}
+}
+
+// bound sets when a part of the form must have come, from the next renewal on.
+func (d *deadline) bound(t time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.part = t
 }
 
 func (d *deadline) set(t time.Time) error {

@@ -47,7 +47,7 @@ func openForm(b *body, r *http.Request) (*form, error) {
 		return nil, &refusal{http.StatusUnsupportedMediaType, "this is not a form of type multipart/form-data"}
 	}
 	f := &form{body: b, parts: parts, metadata: tus.Metadata{}, over: make(chan struct{})}
-	b.allow(maxHead)
+	b.allow(maxHead, b.headTimeout)
 	for f.file == nil {
 		part, err := parts.NextPart()
 		switch {
@@ -81,7 +81,7 @@ func (f *form) begin(part *multipart.Part) {
 	if kind, _, err := mime.ParseMediaType(part.Header.Get("Content-Type")); err == nil {
 		f.metadata["filetype"] = kind
 	}
-	f.allow(noLimit)
+	f.allow(noLimit, 0)
 }
 
 // Read returns bytes of the file.
@@ -114,7 +114,7 @@ func (f *form) Read(p []byte) (int, error) {
 
 // finish reads what follows the file. It returns io.EOF if the form is complete.
 func (f *form) finish() error {
-	f.allow(maxHead)
+	f.allow(maxHead, f.headTimeout)
 	for {
 		part, err := f.parts.NextPart()
 		switch {

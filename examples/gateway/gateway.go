@@ -24,9 +24,17 @@ type options struct {
 	// maxActive is how many uploads there may be at the same time; others are
 	// told to come back. 0 means 16.
 	maxActive int
-	// keep is how many ended uploads are remembered, for their status. 0 means
-	// 1000.
+	// maxPerClient is how many of them one client may have. 0 means a quarter of
+	// maxActive, at least 1.
+	maxPerClient int
+	// clientHeader is the field in which a proxy tells the client; see clientOf.
+	clientHeader string
+	// keep is how many complete uploads are remembered, for their status, and how many
+	// failed ones. 0 means 1000.
 	keep int
+	// headTimeout is how long a browser may take for what comes before the file of a
+	// form, and for what follows it. 0 means ten seconds.
+	headTimeout time.Duration
 	// idleTimeout is how long a browser may be waited for until it has sent 16 KiB
 	// more. 0 means 30 seconds.
 	idleTimeout time.Duration
@@ -40,7 +48,9 @@ func (o options) withDefaults() options {
 	setDefault(&o.maxBytes, 10<<30)
 	setDefault(&o.chunkSize, 4<<20)
 	setDefault(&o.maxActive, 16)
+	setDefault(&o.maxPerClient, max(1, o.maxActive/4))
 	setDefault(&o.keep, 1000)
+	setDefault(&o.headTimeout, 10*time.Second)
 	setDefault(&o.idleTimeout, 30*time.Second)
 	setDefault(&o.maxWait, 30*time.Second)
 	if o.log == nil {
@@ -67,7 +77,7 @@ type gateway struct {
 
 func newGateway(client *tus.Client, opts options) *gateway {
 	g := &gateway{client: client, opts: opts.withDefaults()}
-	g.jobs = newJobs(g.opts.maxActive, g.opts.keep)
+	g.jobs = newJobs(g.opts)
 	g.giveUp, g.abandon = context.WithCancel(context.Background())
 	return g
 }
@@ -93,7 +103,7 @@ func (g *gateway) receive(w http.ResponseWriter, r *http.Request) {
 	if id == "" {
 		id = rand.Text()
 	}
-	j, err := g.jobs.open(id, r.ContentLength)
+	j, err := g.jobs.open(id, clientOf(r, g.opts.clientHeader), r.ContentLength)
 	if err != nil {
 		answerError(w, err)
 		return
@@ -103,7 +113,8 @@ func (g *gateway) receive(w http.ResponseWriter, r *http.Request) {
 	defer context.AfterFunc(g.giveUp, b.interrupt)()
 	f, err := openForm(b, r)
 	if err != nil {
-		g.jobs.end(j, err)
+		// A page whose form is refused by its size may see its status only.
+		g.jobs.end(j, err, b.begun || err == errFormTooLarge)
 		answerError(w, err)
 		return
 	}
@@ -118,7 +129,7 @@ func (g *gateway) receive(w http.ResponseWriter, r *http.Request) {
 		if err != nil && g.giveUp.Err() != nil {
 			err = errClosing
 		}
-		g.jobs.end(j, err)
+		g.jobs.end(j, err, true)
 	}()
 	select {
 	case <-f.over:
@@ -217,7 +228,7 @@ func refusalOf(err error) *refusal {
 
 func answerError(w http.ResponseWriter, err error) {
 	r := refusalOf(err)
-	if r.code == http.StatusServiceUnavailable {
+	if r.code == http.StatusServiceUnavailable || r.code == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "10")
 	}
 	answer(w, r.code, map[string]string{"error": r.text})

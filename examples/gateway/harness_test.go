@@ -47,6 +47,9 @@ func newSite(t testing.TB, s setup) *site {
 	if s.options.chunkSize == 0 {
 		s.options.chunkSize = 1000
 	}
+	if s.options.maxPerClient == 0 { // all forms come from one address
+		s.options.maxPerClient = max(16, s.options.maxActive)
+	}
 	server := tustest.NewServer(t, s.server)
 	client, err := tus.NewClient(server.Endpoint(), &s.client)
 	if err != nil {

@@ -39,7 +39,8 @@ type status struct {
 
 // job is one upload.
 type job struct {
-	done chan struct{} // closed when it has ended
+	done   chan struct{} // closed when it has ended
+	client string        // who sends the form
 
 	mu       sync.Mutex
 	last     status // as far as it does not change, or all of it when it has ended
@@ -106,25 +107,29 @@ func (j *job) failure() error {
 
 // jobs are the uploads under way, and the last ones that ended.
 type jobs struct {
-	maxActive, keep int
+	maxActive, maxPerClient, keep int
 
 	running sync.WaitGroup
 
-	mu     sync.Mutex
-	byID   map[string]*job
-	active int
-	ended  []string // oldest first
+	mu       sync.Mutex
+	byID     map[string]*job
+	active   int
+	byClient map[string]int // how many of these each client has
+	// ended are the IDs of complete and of failed uploads, oldest first. Who sends forms
+	// that fail does not push complete ones out.
+	ended  map[state][]string
 	closed bool
 }
 
-func newJobs(maxActive, keep int) *jobs {
-	return &jobs{maxActive: maxActive, keep: keep, byID: map[string]*job{}}
+func newJobs(o options) *jobs {
+	return &jobs{maxActive: o.maxActive, maxPerClient: o.maxPerClient, keep: o.keep,
+		byID: map[string]*job{}, byClient: map[string]int{}, ended: map[state][]string{}}
 }
 
 var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 
-// open adds an upload, unless there are enough.
-func (s *jobs) open(id string, formSize int64) (*job, error) {
+// open adds an upload, unless there are enough, or enough of the client.
+func (s *jobs) open(id, client string, formSize int64) (*job, error) {
 	if !validID.MatchString(id) {
 		return nil, &refusal{http.StatusBadRequest, "an ID has 16 to 64 letters, digits, - and _"}
 	}
@@ -137,27 +142,38 @@ func (s *jobs) open(id string, formSize int64) (*job, error) {
 		return nil, errClosing
 	case s.active >= s.maxActive:
 		return nil, &refusal{http.StatusServiceUnavailable, "too busy, come back later"}
+	case s.byClient[client] >= s.maxPerClient:
+		return nil, &refusal{http.StatusTooManyRequests, "you have too many uploads at the same time, come back later"}
 	}
-	j := &job{done: make(chan struct{}), last: status{ID: id, State: receiving, FormSize: max(0, formSize)}}
+	j := &job{done: make(chan struct{}), client: client, last: status{ID: id, State: receiving, FormSize: max(0, formSize)}}
 	s.byID[id] = j
 	s.active++
+	s.byClient[client]++
 	s.running.Add(1)
 	return j, nil
 }
 
-// end notes what became of an upload, and forgets the oldest one if there are too
-// many.
-func (s *jobs) end(j *job, err error) {
+// end notes what became of an upload, and forgets the oldest one that ended the same way
+// if there are too many. One that is not worth keeping is forgotten at once.
+func (s *jobs) end(j *job, err error, keep bool) {
 	defer s.running.Done()
 	j.end(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active--
-	s.ended = append(s.ended, j.last.ID)
-	if len(s.ended) > s.keep {
-		delete(s.byID, s.ended[0])
-		s.ended = s.ended[1:]
+	if s.byClient[j.client]--; s.byClient[j.client] == 0 {
+		delete(s.byClient, j.client)
 	}
+	if !keep {
+		delete(s.byID, j.last.ID)
+		return
+	}
+	ended := append(s.ended[j.last.State], j.last.ID)
+	if len(ended) > s.keep {
+		delete(s.byID, ended[0])
+		ended = ended[1:]
+	}
+	s.ended[j.last.State] = ended
 }
 
 // close makes open fail from now on, and waits for the uploads that there are. It

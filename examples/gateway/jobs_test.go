@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"mime/multipart"
 	"net/http"
 	"testing"
 )
@@ -33,6 +34,33 @@ func TestOldestEndedUploadIsForgotten(t *testing.T) {
 	for i, want := range []int{http.StatusNotFound, http.StatusNotFound, http.StatusOK, http.StatusOK} {
 		if got := s.get(path(i)); got.code != want {
 			t.Errorf("status of upload %d: %d, want %d", i, got.code, want)
+		}
+	}
+}
+
+// Whoever sends forms that fail, or nothing, does not push out what others ask for.
+func TestEndedUploads_FailuresDoNotEvictComplete(t *testing.T) {
+	s := newSite(t, setup{options: options{keep: 2}})
+	s.send("/uploads/"+id, newForm(t, "a", noise(10)))
+	s.until(id, http.StatusOK)
+	bad := writeForm(t, func(w *multipart.Writer) { check(t, w.WriteField("title", "x")) })
+	for i := range 5 {
+		s.send(fmt.Sprintf("/uploads/fails-0123456789-%d", i), bad)
+	}
+	empty := map[string]parts{"none": {bad.contentType, nil}, "not a form": {"text/plain", []byte("x")}}
+	for name, form := range empty {
+		if got := s.send("/uploads/empty-0123456789", form); got.code < 400 {
+			t.Errorf("%s: answer is %+v", name, got)
+		}
+		if got := s.get("/uploads/empty-0123456789"); got.code != http.StatusNotFound {
+			t.Errorf("%s: an empty post has a status: %+v", name, got)
+		}
+	}
+	for path, want := range map[string]int{
+		id: http.StatusOK, "fails-0123456789-2": http.StatusNotFound, "fails-0123456789-3": http.StatusOK, "fails-0123456789-4": http.StatusOK,
+	} {
+		if got := s.get("/uploads/" + path); got.code != want {
+			t.Errorf("status of %s: %d, want %d", path, got.code, want)
 		}
 	}
 }

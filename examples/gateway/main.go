@@ -21,8 +21,11 @@
 //	GET  /                   a page with a form and a bar
 //	GET  /direct             a page that speaks tus by itself, with tus-js-client
 //
-// A browser has to send 16 KiB in half a minute, whenever the tus server is not what it
-// waits for; there is no limit on how long a form takes.
+// A browser has to send what comes before the file in ten seconds, and then 16 KiB in
+// half a minute, whenever the tus server is not what it waits for; there is no limit on
+// how long a form takes. One client, which is an IP address, may have a quarter of the
+// uploads at the same time: behind a proxy, -client-header names the field in which the
+// proxy tells the client, such as X-Real-IP.
 //
 // A form is answered with 202 and the URL of its status as soon as all of it
 // arrived. Then the last chunks may still be on their way to the tus server, which
@@ -32,6 +35,11 @@
 // The gateway asks nobody who they are: whoever reaches it uploads with its token. In
 // front of it belongs what your visitors log in to, with TLS. The ID of an upload is
 // all that is needed to see its status and URL.
+//
+// It answers only requests for a host that it knows, so that no page of another site can
+// give itself the gateway's address: by default the names of -addr, for an address of
+// all interfaces any IP address, localhost and the name of the machine. Where browsers
+// use another name, -host has it.
 //
 // The environment variables TUS_ENDPOINT, TUS_TOKEN and TUS_HEADERS say where the
 // uploads go. tus-js-client is not part of this program: npm pack tus-js-client
@@ -71,6 +79,9 @@ func run(ctx context.Context, args []string) error {
 	flags.Int64Var(&opts.maxBytes, "max-bytes", 0, "largest form in `bytes` (default 10 GiB)")
 	flags.Int64Var(&opts.chunkSize, "chunk-size", 0, "`bytes` in one request to the tus server; each upload holds two of these (default 4 MiB)")
 	flags.IntVar(&opts.maxActive, "max-active", 0, "uploads at the same time (default 16)")
+	flags.IntVar(&opts.maxPerClient, "max-per-client", 0, "uploads of one client at the same time (default a quarter of -max-active)")
+	flags.StringVar(&opts.clientHeader, "client-header", "", "`field` in which a proxy in front tells the client's address")
+	hostList := flags.String("host", "", "`names` by which browsers reach the gateway, separated by commas, each with or without a port (default those of -addr)")
 	flags.StringVar(&pages.tusJS, "tus-js", "", "`path` of tus-js-client's dist/tus.min.js, for the page /direct")
 	flags.StringVar(&pages.endpoint, "public-endpoint", "", "`URL` by which browsers reach the tus server (default $TUS_ENDPOINT without its query)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
@@ -97,7 +108,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Printf("gateway at http://%s/ to %s\n", listener.Addr(), public(client.Endpoint()))
-	return serve(ctx, listener, mux, gateway)
+	return serve(ctx, listener, newHosts(*hostList, *addr, listener.Addr()).guard(mux), gateway)
 }
 
 // requestTimeout is how long a request may take from its head to its answer, other

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"strings"
@@ -88,7 +89,7 @@ func served(t *testing.T, around func(http.Handler) http.Handler, f func(w *whol
 		var serving sync.WaitGroup
 		serving.Go(func() { server.Serve(back) })
 		serving.Go(func() {
-			if err := serve(ctx, w.front, mux, g); err != nil {
+			if err := serve(ctx, w.front, hosts{names: []string{"gateway.test"}}.guard(mux), g); err != nil {
 				t.Errorf("the server ended with %v", err)
 			}
 		})
@@ -172,6 +173,42 @@ func TestBrowserThatTricklesIsCut(t *testing.T) {
 		if n := <-trickled; n > 10 {
 			t.Errorf("%d bytes were taken, one every ten seconds", n)
 		}
+	})
+}
+
+// What comes before the file is short, so it has a time limit of its own.
+func TestHead_ThatIsSlowIsCut(t *testing.T) {
+	served(t, nil, func(w *whole) {
+		form := writeForm(t, func(w *multipart.Writer) {
+			for range 60 {
+				check(t, w.WriteField("a", strings.Repeat("x", 900)))
+			}
+			addFile(t, w, "a", noise(10))
+		})
+		b := w.connect()
+		b.begin("POST", "/uploads/"+id, form.contentType, len(form.content))
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			for rest := form.content; len(rest) > 0; time.Sleep(time.Second) {
+				n := min(1000, len(rest))
+				if _, err := b.Write(rest[:n]); err != nil {
+					return
+				}
+				rest = rest[n:]
+			}
+		}()
+		time.Sleep(11 * time.Second)
+		other := w.connect()
+		other.begin("GET", "/uploads/"+id, "", 0)
+		if code, body := other.answer(); code != http.StatusOK || !strings.Contains(body, "too little") {
+			t.Errorf("the place is held still: status is %d %s", code, body)
+		}
+		if code, body := b.answer(); code != http.StatusRequestTimeout {
+			t.Errorf("answer is %d %s", code, body)
+		}
+		b.Close()
+		<-written
 	})
 }
 

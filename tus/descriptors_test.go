@@ -1,0 +1,238 @@
+package tus_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+var errNoDescriptor = &os.PathError{Op: "open", Path: "source", Err: syscall.EMFILE}
+
+// starvedSource has no file descriptor for the call with number failing, from 1, of
+// those that need one.
+type starvedSource struct {
+	tus.Source
+	failing int32
+	calls   *atomic.Int32
+}
+
+func (s starvedSource) call() error {
+	if s.calls.Add(1) == s.failing {
+		return errNoDescriptor
+	}
+	return nil
+}
+
+func (s starvedSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
+	if err := s.call(); err != nil {
+		return tus.SourceInfo{}, err
+	}
+	return s.Source.Stat(ctx)
+}
+
+func (s starvedSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	if err := s.call(); err != nil {
+		return nil, err
+	}
+	return s.Source.Open(ctx, offset)
+}
+
+// TestEMFILE_EveryCallIsRetried lets each call of a source fail once, whatever it is
+// for: the first look, the fingerprint, checksums ahead, a body, the look before the
+// last bytes.
+func TestEMFILE_EveryCallIsRetried(t *testing.T) {
+	for _, sums := range []checksumMode{noChecksums, inHeader, inTrailer} {
+		for _, w := range ways {
+			t.Run(fmt.Sprint(w.name, sums), func(t *testing.T) {
+				t.Parallel()
+				failing := int32(1)
+				for ; !retriesCall(t, w, sums, failing); failing++ {
+				}
+				if failing < 3 {
+					t.Errorf("the source was called %d times", failing-1)
+				}
+			})
+		}
+	}
+}
+
+// retriesCall reports whether the source was not called so often.
+func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bool) {
+	without := []string{"concatenation-unfinished"}
+	if sums == inHeader {
+		without = append(without, "checksum-trailer")
+	}
+	onTCP(t, &tustest.Options{Extensions: tustest.Without(without...)}, func(t *testing.T, s *stage) {
+		if sums != noChecksums {
+			s.checksums = checksum.Builtin()
+		}
+		s.stored = w.name != streamed
+		ctx, cancel := patience(s)
+		defer cancel()
+		path := sourceFile(t)
+		if w.name == resumed {
+			first := w.opts
+			first.StopAt = faultBegun
+			_, err := s.client(t, tus.Options{}).Upload(ctx, w.source(path), &first)
+			wantError(t, err, tus.ErrPaused)
+		}
+		source := starvedSource{w.source(path), failing, new(atomic.Int32)}
+		how := w.opts
+		res, err := s.client(t, tus.Options{}).Upload(ctx, source, &how)
+		if err != nil {
+			t.Fatalf("call %d failed: %v", failing, err)
+		}
+		wantStored(t, s.Handler, res.URL, randomBytes(faultSize))
+		if n := len(s.records(t)); n != 0 {
+			t.Errorf("call %d failed: %d records are left", failing, n)
+		}
+		if n := res.Stats.Recreations; n != 0 {
+			t.Errorf("call %d failed: started over %d times", failing, n)
+		}
+		over = source.calls.Load() < failing
+		if !over && res.Stats.Retries == 0 {
+			t.Errorf("call %d failed, and nothing was retried", failing)
+		}
+	})
+	return over
+}
+
+func TestEMFILE_IsTemporaryButNotOfAHook(t *testing.T) {
+	for _, err := range []error{errNoDescriptor, fmt.Errorf("source: %w", syscall.ENFILE)} {
+		if !tus.IsTemporary(err) {
+			t.Errorf("%v is not temporary", err)
+		}
+	}
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
+		BeforeRequest: func(*http.Request) error { return errNoDescriptor },
+	}})
+	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), nil)
+	wantError(t, err, syscall.EMFILE)
+	if tus.IsTemporary(err) || res.Stats.Retries > 0 {
+		t.Errorf("an error of a hook was retried %d times: %v", res.Stats.Retries, err)
+	}
+}
+
+// A source that never gets a descriptor ends the upload when the retries are used up
+// and no other request of the client has any.
+func TestEMFILE_WithoutOthersEndsTheUpload(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	var tries atomic.Int32
+	source := &neverOpening{tus.Bytes(randomBytes(10)), &tries}
+	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, nil)
+	wantError(t, err, syscall.EMFILE)
+	if n := tries.Load(); n != 9 {
+		t.Errorf("the source was opened %d times", n)
+	}
+	if n := len(srv.Uploads()); n != 0 {
+		t.Errorf("%d uploads were created", n)
+	}
+}
+
+// neverOpening never opens.
+type neverOpening struct {
+	tus.Source
+	tries *atomic.Int32
+}
+
+func (s *neverOpening) Open(context.Context, int64) (io.ReadCloser, error) {
+	s.tries.Add(1)
+	return nil, errNoDescriptor
+}
+
+// While another request of the client holds descriptors, failures for want of one do
+// not end an upload, however many there are.
+func TestEMFILE_WaitsForOtherRequests(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	release := make(chan struct{})
+	other := make(chan error, 1)
+	holding := make(chan struct{})
+	go func() {
+		_, err := client.Upload(testContext(t), heldOpen{tus.Bytes(randomBytes(20)), holding, release}, nil)
+		other <- err
+	}()
+	<-holding
+	const failures = 30
+	var tries atomic.Int32
+	source := &recoveringSource{tus.Bytes(randomBytes(10)), &tries, failures}
+	res, err := client.Upload(testContext(t), source, nil)
+	if err != nil {
+		t.Errorf("after %d failures: %v", tries.Load(), err)
+	} else if wantStored(t, srv.Handler, res.URL, randomBytes(10)); res.Stats.Retries != failures {
+		t.Errorf("%d retries, want %d", res.Stats.Retries, failures)
+	}
+	close(release)
+	if err := <-other; err != nil {
+		t.Error(err)
+	}
+}
+
+// heldOpen is a source whose bytes come only after release.
+type heldOpen struct {
+	tus.Source
+	holding, release chan struct{}
+}
+
+func (s heldOpen) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	close(s.holding)
+	<-s.release
+	return s.Source.Open(ctx, offset)
+}
+
+// recoveringSource opens after a number of failures.
+type recoveringSource struct {
+	tus.Source
+	tries    *atomic.Int32
+	failures int32
+}
+
+func (s *recoveringSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	if s.tries.Add(1) <= s.failures {
+		return nil, errNoDescriptor
+	}
+	return s.Source.Open(ctx, offset)
+}
+
+// A request for which there was no connection says nothing of its bytes, so that a
+// creation keeps them.
+func TestEMFILE_OfTheDialerKeepsCreationWithUpload(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	transport := tus.NewTransport()
+	dial := transport.DialContext
+	var dials atomic.Int32
+	transport.DialContext = failingDial(&dials, 2, dial)
+	transport.DisableKeepAlives = true
+	client := newClient(t, srv.Endpoint(), &tus.Options{HTTPClient: &http.Client{Transport: transport}})
+	data := randomBytes(1000)
+	res, err := client.Upload(testContext(t), tus.ReaderAt(bytes.NewReader(data), 1000), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	wantMethods(t, srv.Handler, "OPTIONS", "POST")
+}
+
+// failingDial has no file descriptor for the connection with number failing.
+func failingDial(dials *atomic.Int32, failing int32, dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials.Add(1) == failing {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("socket", syscall.EMFILE)}
+		}
+		return dial(ctx, network, address)
+	}
+}
+
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
