@@ -39,13 +39,13 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	if err != nil {
 		return u.concatenationFailed(ctx, err)
 	}
-	u.mu.Lock()
-	u.url, u.creation, u.expires = made.url, made.response, made.expires
-	u.mu.Unlock()
+	u.createdAs(made)
 	u.tellURL()
 	ps.confirmed = true
 	if u.keeper.holds() { // a crash from here on must not make another
-		err = u.keeper.save(ctx, func(rec *storage.Record) { rec.UploadURL, rec.Expires = made.url.String(), made.expires })
+		err = u.keeper.save(ctx, func(rec *storage.Record) {
+			rec.UploadURL, rec.Expires, rec.CreationHeader = made.url.String(), made.expires, made.kept
+		})
 	}
 	if err != nil {
 		return u.after(ctx, StateConcatenating, err), err

@@ -37,6 +37,7 @@ type created struct {
 	asks     bool  // the offset is to be asked for
 	expires  time.Time
 	response *Response
+	kept     http.Header // of the response, by Options.KeepHeaders
 }
 
 // create sends the POST that creates an upload.
@@ -92,7 +93,7 @@ func (c *Client) readCreation(r *request, resp *Response) (created, error) {
 	if err != nil {
 		return created{}, r.fail(resp, err)
 	}
-	made := created{url: to.url, expires: parseExpires(resp.Header), response: resp}
+	made := created{url: to.url, expires: parseExpires(resp.Header), response: resp, kept: c.keepHeader(r, resp)}
 	if r.payload != nil {
 		// An absent Upload-Offset means that the payload was ignored.
 		made.offset, _, err = parseInteger(resp.Header, headerUploadOffset)

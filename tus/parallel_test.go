@@ -454,7 +454,7 @@ func TestStatsOfPartsAreWhatTheServerSaw(t *testing.T) {
 				s.Recoveries != test.want.Recoveries || s.Recreations != test.want.Recreations {
 				t.Errorf("%s/%s: stats are %+v, want %+v", name, kind, s, test.want)
 			}
-			if res.Creation == nil || res.Creation.StatusCode != 201 || res.LastPatch == nil || res.LastPatch.StatusCode != 204 {
+			if res.Creation.StatusCode != 201 || res.LastPatch.StatusCode != 204 {
 				t.Errorf("%s/%s: answers in the result are %v and %v", name, kind, res.Creation, res.LastPatch)
 			}
 		}
