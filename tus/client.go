@@ -144,6 +144,7 @@ type Client struct {
 	log           *slog.Logger
 	redactor      httpx.Redactor
 	probe         *capabilityProbe
+	partURLs      atomic.Bool // the server takes parts by URL and not by path
 }
 
 // NewClient returns a client that creates uploads at endpoint, the upload

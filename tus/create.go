@@ -75,6 +75,9 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 		return created{}, err
 	}
 	if err := r.check(resp); err != nil {
+		if wish.final != nil {
+			err = concatRefused(err, wish.final)
+		}
 		return created{}, err
 	}
 	return c.readCreation(r, resp)
