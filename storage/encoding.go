@@ -37,23 +37,24 @@ const (
 // jsonRecord is version 1 of a record. JSON cannot hold all that a Go string can:
 // what is not UTF-8 goes into the fields whose names end in _base64.
 type jsonRecord struct {
-	ID                string            `json:"id"`
-	Revision          int64             `json:"revision"`
-	Fingerprint       string            `json:"fingerprint,omitempty"`
-	FingerprintBase64 []byte            `json:"fingerprint_base64,omitempty"`
-	Endpoint          string            `json:"endpoint,omitempty"`
-	UploadURL         string            `json:"upload_url,omitempty"`
-	Size              *int64            `json:"size,omitempty"` // absent while deferred
-	Parts             []jsonPart        `json:"parts,omitempty"`
-	Finishing         bool              `json:"finishing,omitempty"`
-	Refusal           string            `json:"refusal,omitempty"`
-	Seal              string            `json:"seal,omitempty"`
-	Metadata          map[string]string `json:"metadata,omitempty"`
-	MetadataBase64    map[string][]byte `json:"metadata_base64,omitempty"`
-	Created           time.Time         `json:"created,omitzero"`
-	Updated           time.Time         `json:"updated,omitzero"`
-	Expires           time.Time         `json:"expires,omitzero"`
-	Lease             *jsonLease        `json:"lease,omitempty"`
+	ID                string              `json:"id"`
+	Revision          int64               `json:"revision"`
+	Fingerprint       string              `json:"fingerprint,omitempty"`
+	FingerprintBase64 []byte              `json:"fingerprint_base64,omitempty"`
+	Endpoint          string              `json:"endpoint,omitempty"`
+	UploadURL         string              `json:"upload_url,omitempty"`
+	Size              *int64              `json:"size,omitempty"` // absent while deferred
+	Parts             []jsonPart          `json:"parts,omitempty"`
+	Finishing         bool                `json:"finishing,omitempty"`
+	Refusal           string              `json:"refusal,omitempty"`
+	Seal              string              `json:"seal,omitempty"`
+	Metadata          map[string]string   `json:"metadata,omitempty"`
+	MetadataBase64    map[string][]byte   `json:"metadata_base64,omitempty"`
+	CreationHeader    map[string][]string `json:"creation_header,omitempty"`
+	Created           time.Time           `json:"created,omitzero"`
+	Updated           time.Time           `json:"updated,omitzero"`
+	Expires           time.Time           `json:"expires,omitzero"`
+	Lease             *jsonLease          `json:"lease,omitempty"`
 }
 
 type jsonPart struct {
@@ -154,7 +155,7 @@ func corrupt(cause error) error {
 func toJSON(r Record) jsonRecord {
 	j := jsonRecord{
 		ID: r.ID, Revision: r.Revision, Endpoint: r.Endpoint, UploadURL: r.UploadURL,
-		Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, Created: r.Created, Updated: r.Updated, Expires: r.Expires,
+		Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, CreationHeader: r.CreationHeader, Created: r.Created, Updated: r.Updated, Expires: r.Expires,
 	}
 	if !r.LengthDeferred {
 		j.Size = &r.Size
@@ -191,7 +192,7 @@ func (j jsonRecord) record() (Record, error) {
 	r := Record{
 		ID: j.ID, Revision: j.Revision, Fingerprint: j.Fingerprint, Endpoint: j.Endpoint,
 		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Finishing: j.Finishing, Refusal: j.Refusal, Seal: j.Seal,
-		Metadata: j.Metadata, Created: j.Created, Updated: j.Updated, Expires: j.Expires,
+		Metadata: j.Metadata, CreationHeader: j.CreationHeader, Created: j.Created, Updated: j.Updated, Expires: j.Expires,
 	}
 	if j.Revision < 1 {
 		return Record{}, fmt.Errorf("revision %d", j.Revision)

@@ -26,8 +26,9 @@ func fullRecord() storage.Record {
 			{Offset: 1 << 20, Size: 1<<63 - 1 - 1<<20},
 		},
 		Finishing: true, Refusal: "500 Internal Server Error", Seal: "0f1e",
-		Metadata: map[string]string{"filename": "ünï.bin", "empty": "", "raw": "\xff\x00"},
-		Created:  created, Updated: created.Add(time.Minute), Expires: created.Add(24 * time.Hour),
+		Metadata:       map[string]string{"filename": "ünï.bin", "empty": "", "raw": "\xff\x00"},
+		CreationHeader: map[string][]string{"Stream-Media-Id": {"dd5d531a"}, "X-Parts": {"1", "ü"}},
+		Created:        created, Updated: created.Add(time.Minute), Expires: created.Add(24 * time.Hour),
 		Lease: &storage.Lease{Holder: "h", Process: "p", Until: created.Add(time.Hour)},
 	}
 }
@@ -95,6 +96,9 @@ func TestDecodeRefusesWhatIsNoRecord(t *testing.T) {
 		`{` + base + `,"parts":[{"offset":4,"size":4},{"offset":0,"size":4}]}`,
 		`{` + base + `,"finishing":"yes"}`,
 		`{` + base + `,"metadata":["a"]}`,
+		`{` + base + `,"creation_header":{"X-Id":"1"}}`,
+		`{` + base + `,"creation_header":{"x-id":["1"]}}`,
+		`{` + base + `,"creation_header":{"X-Id":["1\r\n2"]}}`,
 		`{` + base + `,"updated":"yesterday"}`,
 		`{` + base + `,"updated":1700000000}`,
 		`{` + base + `,"expires":"99999-01-01T00:00:00Z"}`,

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"math"
+	"net/textproto"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ const (
 	maxIDLength = 64
 	maxParts    = 100_000
 	maxText     = 4 << 20 // bytes of all strings together
+	maxHeader   = 64 << 10
 )
 
 // Record is one upload that can be resumed.
@@ -69,6 +71,11 @@ type Record struct {
 
 	// Metadata is what the upload was created with. Values may be any bytes.
 	Metadata map[string]string
+
+	// CreationHeader holds fields of the server's response to the creation, by their
+	// canonical names (as of [net/http.Header]), with at most 64 KiB of UTF-8 text. Nil
+	// if none were kept. It must not hold credentials.
+	CreationHeader map[string][]string
 
 	// Created and Updated are when the upload was begun and when this record was
 	// last put, as the one who puts it says. Find orders by Updated.
@@ -149,7 +156,22 @@ func (r Record) Clone() Record {
 		r.Metadata = nil
 	}
 	r.Metadata = maps.Clone(r.Metadata)
+	r.CreationHeader = cloneHeader(r.CreationHeader)
 	return r
+}
+
+// cloneHeader leaves out names without values.
+func cloneHeader(h map[string][]string) map[string][]string {
+	var clone map[string][]string
+	for name, values := range h {
+		if len(values) > 0 {
+			if clone == nil {
+				clone = map[string][]string{}
+			}
+			clone[name] = slices.Clone(values)
+		}
+	}
+	return clone
 }
 
 func utc(t time.Time) time.Time { return t.Round(0).UTC() }
@@ -163,13 +185,13 @@ func MostRecentFirst(a, b Record) int {
 
 // Validate returns an error matching [ErrInvalidRecord] if the record cannot be
 // stored: without a usable ID or a fingerprint, with a negative size, with parts
-// that overlap, are out of order or reach beyond the end, or with text or times
-// that do not survive being written down.
+// that overlap, are out of order or reach beyond the end, with text or times
+// that do not survive being written down, or with what is not a header.
 func (r Record) Validate() error {
 	if !validID(r.ID) {
 		return &Error{Err: invalid("ID %q is not 1 to %d characters of a-z, 0-9, - and _", clip(r.ID), maxIDLength)}
 	}
-	for _, check := range []func() error{r.validateNumbers, r.validateParts, r.validateTimes, r.validateText} {
+	for _, check := range []func() error{r.validateNumbers, r.validateParts, r.validateTimes, r.validateText, r.validateHeader} {
 		if err := check(); err != nil {
 			return &Error{ID: r.ID, Err: err}
 		}
@@ -258,10 +280,47 @@ func (r Record) validateText() error {
 			return err
 		}
 	}
+	total += headerText(r.CreationHeader)
 	if total > maxText {
 		return invalid("%d bytes of text, the limit is %d", total, maxText)
 	}
 	return nil
+}
+
+// validateHeader accepts what HTTP takes as a header field. Errors name no value.
+func (r Record) validateHeader() error {
+	if n := headerText(r.CreationHeader); n > maxHeader {
+		return invalid("%d bytes of creation header, the limit is %d", n, maxHeader)
+	}
+	for name, values := range r.CreationHeader {
+		if !isToken(name) || textproto.CanonicalMIMEHeaderKey(name) != name {
+			return invalid("creation header field %q is not a canonical name", clip(name))
+		}
+		for _, value := range values {
+			if !utf8.ValidString(value) || strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+				return invalid("value of creation header field %s is not text", name)
+			}
+		}
+	}
+	return nil
+}
+
+// headerText counts a name with each of its values, so that it bounds their number, too.
+func headerText(h map[string][]string) (n int) {
+	for name, values := range h {
+		for _, value := range values {
+			n += len(name) + len(value)
+		}
+	}
+	return n
+}
+
+// isToken reports whether s is a token (RFC 9110, 5.6.2), as header names are.
+func isToken(s string) bool {
+	const others = "!#$%&'*+-.^_`|~"
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(others, c))
+	})
 }
 
 // validID keeps IDs to what is a distinct file name on every system: without

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,38 @@ func TestValidateBoundsText(t *testing.T) {
 		spoil(&rec)
 		if err := rec.Validate(); !errors.Is(err, storage.ErrInvalidRecord) {
 			t.Errorf("%s that is not UTF-8: %v, want ErrInvalidRecord", name, err)
+		}
+	}
+}
+
+func TestValidate_CreationHeaderIsAHeader(t *testing.T) {
+	for name, test := range map[string]struct {
+		header map[string][]string
+		ok     bool
+	}{
+		"some":            {map[string][]string{"X-Id": {"1", "", "a\tü"}, "Stream-Media-Id": {"2"}}, true},
+		"no values":       {map[string][]string{"X-Id": nil}, true},
+		"64 KiB":          {map[string][]string{"X": {strings.Repeat("x", 64<<10-1)}}, true},
+		"more":            {map[string][]string{"X": {strings.Repeat("x", 64<<10)}}, false},
+		"many of no text": {map[string][]string{"X": make([]string, 64<<10+1)}, false},
+		"no name":         {map[string][]string{"": {"1"}}, false},
+		"not canonical":   {map[string][]string{"x-id": {"1"}}, false},
+		"space in name":   {map[string][]string{"X Id": {"1"}}, false},
+		"name not ASCII":  {map[string][]string{"X-Ü": {"1"}}, false},
+		"line break":      {map[string][]string{"X-Id": {"1\r\nX-More: 2"}}, false},
+		"not UTF-8":       {map[string][]string{"X-Id": {"\xff"}}, false},
+	} {
+		rec := storage.Record{ID: "a", Revision: 1, Fingerprint: "f", CreationHeader: test.header}
+		err := rec.Validate()
+		if test.ok && err != nil || !test.ok && !errors.Is(err, storage.ErrInvalidRecord) {
+			t.Errorf("%s: %v", name, err)
+		}
+		data, err := storage.Encode(rec)
+		if !test.ok {
+			continue
+		}
+		if got, decoding := storage.Decode(data); err != nil || decoding != nil || !reflect.DeepEqual(got, rec.Clone()) {
+			t.Errorf("%s: %v, decoded as %+v, %v", name, err, got, decoding)
 		}
 	}
 }

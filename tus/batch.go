@@ -77,7 +77,7 @@ func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchO
 	}
 	return func(yield func(BatchResult) bool) {
 		if o.Concurrency < 0 || jobs == nil {
-			yield(BatchResult{Result: &Result{}, Err: fmt.Errorf("%w: %d uploads at the same time of jobs %T", ErrInvalidInput, o.Concurrency, jobs)})
+			yield(BatchResult{Result: newResult(), Err: fmt.Errorf("%w: %d uploads at the same time of jobs %T", ErrInvalidInput, o.Concurrency, jobs)})
 			return
 		}
 		if o.Concurrency == 0 {
@@ -119,7 +119,7 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 			}
 			workers.Go(func() {
 				for ; ok; job, ok = draw() {
-					result, err := &Result{}, errPanicked
+					result, err := newResult(), errPanicked
 					panics.run(func() { result, err = c.uploadJob(ctx, job, opts.OnStart) })
 					if opts.StopOnError && err != nil && err != ErrPaused && !wasAborted(err) {
 						stop(errBatchStopped)
@@ -149,7 +149,7 @@ func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uplo
 	}
 	u, err := c.NewUploader(job.Source, job.Options)
 	if err != nil {
-		return &Result{}, err
+		return newResult(), err
 	}
 	started(job, u)
 	paused := func() bool { return u.State() == StatePaused }

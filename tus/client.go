@@ -101,6 +101,15 @@ type Options struct {
 	// [checksum.Builtin].
 	Checksums *checksum.Set
 
+	// KeepHeaders names the header fields of the response to a creation that
+	// [Result.CreationHeader] returns, in any case of letters, such as the ID that a
+	// service gives an upload. They are stored with the record of the upload, so that a
+	// later session returns them, too. Fields that carry credentials, such as
+	// Set-Cookie, cannot be kept: that is an error matching [ErrInvalidInput]. Values
+	// that are not text in UTF-8 are left out, as is what exceeds 8 KiB in all. Credentials of
+	// this client are replaced where a value repeats them.
+	KeepHeaders []string
+
 	// Hooks are told what happens in all uploads of this client.
 	Hooks Hooks
 
@@ -132,11 +141,13 @@ type Client struct {
 	fingerprinter fingerprint.Fingerprinter // nil for the default
 	resumeScope   string
 	checksums     *checksum.Set
+	keepHeaders   []string // canonical names
 	hooks         hookSet
 	log           *slog.Logger
 	redactor      httpx.Redactor
 	probe         *capabilityProbe
 	rate          sendRate
+	partURLs      atomic.Bool // the server takes parts by URL and not by path
 }
 
 // NewClient returns a client that creates uploads at endpoint, the upload
@@ -206,6 +217,9 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		c.trusted[httpx.OriginOf(t)] = true
 	}
 	if err := c.setHeader(opts.Header); err != nil {
+		return nil, err
+	}
+	if c.keepHeaders, err = headersToKeep(opts.KeepHeaders); err != nil {
 		return nil, err
 	}
 	if user := u.User; user != nil {

@@ -27,10 +27,8 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 			return u.notAskedFor(ctx, err)
 		}
 	}
-	request := creation{metadata: u.opts.Metadata, final: []string{}}
-	for _, p := range ps.list {
-		request.final = append(request.final, p.location().String())
-	}
+	final, paths := u.client.partNames(ps.urls(), ps.rechecked)
+	request := creation{metadata: u.opts.Metadata, final: final}
 	made, err := u.client.create(ctx, request, u.hooks, u.meter)
 	if err == nil && ps.has(made.url) {
 		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, u.client.redactor.URL(made.url))
@@ -39,13 +37,16 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	if err != nil {
 		return u.concatenationFailed(ctx, err)
 	}
-	u.mu.Lock()
-	u.url, u.creation, u.expires = made.url, made.response, made.expires
-	u.mu.Unlock()
+	if ps.rechecked && !paths {
+		u.client.partURLs.Store(true)
+	}
+	u.createdAs(made)
 	u.tellURL()
 	ps.confirmed = true
 	if u.keeper.holds() { // a crash from here on must not make another
-		err = u.keeper.save(ctx, func(rec *storage.Record) { rec.UploadURL, rec.Expires = made.url.String(), made.expires })
+		err = u.keeper.save(ctx, func(rec *storage.Record) {
+			rec.UploadURL, rec.Expires, rec.CreationHeader = made.url.String(), made.expires, made.kept
+		})
 	}
 	if err != nil {
 		return u.after(ctx, StateConcatenating, err), err
@@ -101,12 +102,12 @@ func (u *Uploader) inConcatenation(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 }
 
-// aboutParts reports whether a refused concatenation may mean that the server
-// has not all parts any more.
+// aboutParts reports whether a refused concatenation may mean that the server has not all
+// parts any more, or does not take their paths for URLs.
 func aboutParts(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed,
-		http.StatusRequestEntityTooLarge, http.StatusRequestHeaderFieldsTooLarge:
+		http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
 		return false
 	}
 	return status >= 400 && status <= 499

@@ -42,6 +42,7 @@ type created struct {
 	asks     bool     // the offset is to be asked for
 	expires  time.Time
 	response *Response
+	kept     http.Header // of the response, by Options.KeepHeaders
 }
 
 // create sends the POST that creates an upload.
@@ -79,6 +80,9 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 		return created{}, err
 	}
 	if err := r.check(resp); err != nil {
+		if wish.final != nil {
+			err = concatRefused(err, wish.final)
+		}
 		return created{}, err
 	}
 	return c.readCreation(r, wish, resp)
@@ -87,7 +91,7 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 func (c *Client) readCreation(r *request, wish creation, resp *Response) (created, error) {
 	location := resp.Header.Get(headerLocation)
 	if location == "" && completedBy(resp, wish, r.sent) {
-		return created{offset: wish.length, response: resp}, nil
+		return created{offset: wish.length, response: resp, kept: c.keepHeader(r, resp)}, nil
 	}
 	if location == "" {
 		return created{}, r.fail(resp, ErrNoLocation)
@@ -100,7 +104,7 @@ func (c *Client) readCreation(r *request, wish creation, resp *Response) (create
 	if err != nil {
 		return created{}, r.fail(resp, err)
 	}
-	made := created{url: to.url, expires: parseExpires(resp.Header), response: resp}
+	made := created{url: to.url, expires: parseExpires(resp.Header), response: resp, kept: c.keepHeader(r, resp)}
 	offset, told, err := parseInteger(resp.Header, headerUploadOffset)
 	if r.payload != nil {
 		// An absent Upload-Offset means that the payload was ignored.

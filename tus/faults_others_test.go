@@ -64,6 +64,8 @@ func creationRows() []faultRow {
 			want: repeated, but: map[string]verdict{one: fine(1).again(request).creating(1), resumed: missed()}},
 		faultRow{name: "Location at another origin", on: creating, with: func(s *stage) tustest.Action { return locationAt(s.elsewhere) },
 			want: fine(0), but: map[string]verdict{resumed: missed()}},
+		faultRow{name: "long part URLs", on: creating, times: always, with: longPartURLs, want: fine(0), but: map[string]verdict{resumed: missed()},
+			opts: func(_ *tus.Options, how *tus.UploadOptions) { how.MaxConcatHeader = longLine }},
 		faultRow{name: "stall", on: creating, bubble: true, action: tustest.Stall(), want: repeated,
 			but: map[string]verdict{one: createdAgain(), resumed: missed()}},
 		faultRow{name: "503 always", on: creating, times: always, action: tustest.RespondAfter(503, ""), want: fails(errTemporary, nothing).again(request),
@@ -71,6 +73,32 @@ func creationRows() []faultRow {
 	)
 	slices.SortFunc(rows, func(a, b faultRow) int { return strings.Compare(a.name, b.name) })
 	return rows
+}
+
+// longLine is what a proxy takes of Upload-Concat in the row of long part URLs: fewer than
+// the usual parts.
+const longLine = 1500
+
+// longPartURLs names uploads by URLs of 400 characters, and refuses the final uploads whose
+// parts do not fit a header line.
+func longPartURLs(s *stage) tustest.Action {
+	s.script.add(line{times: always, action: tustest.Respond(400, htmlPage), match: func(r *http.Request) bool {
+		return concatLine(r.Header) > longLine
+	}})
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Serve(&namingWriter{ResponseWriter: w, query: "?" + strings.Repeat("q", 360)}, r)
+	}
+}
+
+// namingWriter appends a query to the URL of an upload.
+type namingWriter struct {
+	http.ResponseWriter
+	query string
+}
+
+func (w *namingWriter) WriteHeader(status int) {
+	w.Header().Set("Location", w.Header().Get("Location")+w.query)
+	w.ResponseWriter.WriteHeader(status)
 }
 
 // locationAt lets the server create an upload and names it at another origin.

@@ -245,7 +245,7 @@ func TestFinish_ResponseLikeACreationIsLastPatch(t *testing.T) {
 			source = tus.Reader(bytes.NewReader(data))
 		}
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, opts)
-		if err != nil || res.LastPatch == nil || res.LastPatch.StatusCode != 201 || string(res.LastPatch.Body) != `{"id":42}` || how != "stream" && srv.Count("HEAD") != 0 {
+		if err != nil || res.LastPatch.StatusCode != 201 || string(res.LastPatch.Body) != `{"id":42}` || how != "stream" && srv.Count("HEAD") != 0 {
 			t.Errorf("%s: %v, last PATCH %+v", how, err, res.LastPatch)
 		}
 		wantStored(t, srv.Handler, res.URL, data)

@@ -121,6 +121,14 @@ type UploadOptions struct {
 	// the planning to this package. They need Parallel.
 	PartBoundaries []int64
 
+	// MaxConcatHeader bounds the length in bytes of the header line Upload-Concat, which
+	// lists the URLs of all parts when the final upload is created: where they are long,
+	// there are fewer and larger parts. 0 means 8000, as nginx, Apache and others refuse
+	// lines above 8 KiB. PartBoundaries are never changed: if their URLs are too long,
+	// the error matches [ErrInvalidInput] before a byte is sent. So does that of a stored
+	// upload whose parts were planned with another value, unless all its bytes are sent.
+	MaxConcatHeader int64
+
 	// PartMetadata is stored with each part of a parallel upload; Metadata goes
 	// to the final upload.
 	PartMetadata Metadata
@@ -163,6 +171,8 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: parallel parts together with StopAt, DeferLength or URL", ErrInvalidInput)
 	case o.MinPartSize < 0:
 		return fmt.Errorf("%w: minimum part size of %d bytes", ErrInvalidInput, o.MinPartSize)
+	case o.MaxConcatHeader < 0:
+		return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is negative: %d", ErrInvalidInput, o.MaxConcatHeader)
 	case !ascending(o.PartBoundaries):
 		return fmt.Errorf("%w: part boundaries %v are not ascending", ErrInvalidInput, o.PartBoundaries)
 	case o.Parallel <= 1 && len(o.PartBoundaries) > 0:

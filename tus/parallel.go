@@ -20,7 +20,7 @@ type parts struct {
 	connections int
 	saving      sync.Mutex // parts are stored one at a time
 	creating    bool       // the URLs of the parts are stored all at once, when all are there
-	rechecked   bool       // the server was asked whether it still has all parts
+	rechecked   bool       // the final upload was refused, and the server asked whether it has all parts
 	uncertain   bool       // the response to the creation of the final upload was lost
 	confirmed   bool       // the final upload is complete
 }
@@ -223,6 +223,11 @@ func (u *Uploader) adoptParts(c *candidate) error {
 		}
 	}
 	u.setParts(ps)
+	if !ps.confirmed && c.offset < u.info.Size { // bytes are to be sent that must become a final upload
+		if err := u.checkConcatLine(); err != nil {
+			return fmt.Errorf("%w: the parts of the stored upload stay as they are", err)
+		}
+	}
 	u.resumedAt(c.offset)
 	return u.acknowledge(c.offset)
 }
@@ -241,9 +246,18 @@ func (u *Uploader) chooseParts() State {
 	return StateConcatenating
 }
 
-// createParts creates every part, and stores them all before the first byte.
+// createParts creates every part, and stores them all before the first byte. How many
+// parts there can be is known when the first one has a URL.
 func (u *Uploader) createParts(ctx context.Context) (State, error) {
-	err := u.createEachPart(ctx)
+	err := u.createEachPart(ctx, u.parts.list[:1])
+	tooLong := u.fitParts() // also if ctx ended meanwhile: a later session uses this cut
+	if err == nil && tooLong == nil {
+		err = u.createEachPart(ctx, u.parts.list[1:])
+		tooLong = u.checkConcatLine()
+	}
+	if tooLong != nil {
+		return u.giveUpParts(ctx, tooLong)
+	}
 	if u.parts.begun() { // a later session can use those that exist
 		saving, cancel := uncancelled(ctx)
 		defer cancel()
@@ -260,17 +274,60 @@ func (u *Uploader) createParts(ctx context.Context) (State, error) {
 	return StateFailed, err
 }
 
-func (u *Uploader) createEachPart(ctx context.Context) error {
+func (u *Uploader) createEachPart(ctx context.Context, list []*part) error {
 	u.parts.creating = u.opts.CreationWithUpload != CreationWithUploadAlways // whose bytes may be many
 	defer func() { u.parts.creating = false }()
-	return u.eachPart(ctx, func(ctx context.Context, child *Uploader) error {
+	return u.eachPart(ctx, list, func(ctx context.Context, child *Uploader) error {
 		return child.runUntil(ctx, func() bool { return child.created() })
 	})
 }
 
+// fitParts cuts the source into fewer parts if the URL of the first one is so long that
+// those of all do not fit the Upload-Concat header.
+func (u *Uploader) fitParts() error {
+	ps := u.parts
+	first := ps.list[0]
+	at := first.location()
+	if at == nil {
+		return nil
+	}
+	most := mostParts(u.opts.maxConcatLine(), at)
+	if u.opts.PartBoundaries == nil && most < int64(len(ps.list)) {
+		ps.list = []*part{first}
+		for _, s := range cutAfter(first.span, u.info.Size, max(most, 2), u.opts.MinPartSize)[1:] {
+			ps.list = append(ps.list, u.newPart(ps, s))
+		}
+	}
+	return u.checkConcatLine()
+}
+
+// checkConcatLine returns an error if the final upload could not be created of the parts.
+func (u *Uploader) checkConcatLine() error {
+	line, limit := u.parts.concatLine(), u.opts.maxConcatLine()
+	if line <= limit {
+		return nil
+	}
+	return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is %d, but %s with the URLs of %d parts has %d bytes",
+		ErrInvalidInput, limit, headerUploadConcat, len(u.parts.list), line)
+}
+
+// giveUpParts deletes parts that have no bytes yet and cannot become a final upload.
+func (u *Uploader) giveUpParts(ctx context.Context, reason error) (State, error) {
+	for _, at := range u.parts.urls() {
+		if ctx.Err() == nil {
+			_ = u.client.terminate(ctx, at, u.hooks, u.meter)
+		}
+	}
+	u.setParts(nil)
+	if u.opts.ParallelBestEffort {
+		return StateCreating, nil
+	}
+	return StateFailed, reason
+}
+
 // sendParts sends every part to its end. Each retries by the client's policy.
 func (u *Uploader) sendParts(ctx context.Context) (State, error) {
-	err := u.eachPart(ctx, func(ctx context.Context, child *Uploader) error {
+	err := u.eachPart(ctx, u.parts.list, func(ctx context.Context, child *Uploader) error {
 		_, err := child.Run(ctx)
 		return err
 	})
@@ -288,15 +345,15 @@ func (u *Uploader) sendParts(ctx context.Context) (State, error) {
 	return StateFailed, err
 }
 
-// eachPart lets as many parts work at the same time as there are connections.
+// eachPart lets as many parts of a list work at the same time as there are connections.
 // The first that fails, or panics, ends the others.
-func (u *Uploader) eachPart(ctx context.Context, work func(context.Context, *Uploader) error) error {
+func (u *Uploader) eachPart(ctx context.Context, list []*part, work func(context.Context, *Uploader) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	panics := carrier{stop: func() { cancel(errPanicked) }}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(u.parts.connections)
-	for _, p := range u.parts.list {
+	for _, p := range list {
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return contextError(ctx)

@@ -9,8 +9,8 @@ const (
 	// largePartSize is from where on parts are worth cutting further, so that a
 	// slow connection does not hold up the end.
 	largePartSize = 64 << 20
-	// maxPlannedParts bounds the Upload-Concat header, which names every part: at
-	// about a hundred bytes each it stays well under what servers accept.
+	// maxPlannedParts is how many parts large sources are cut into where the
+	// connections do not ask for more.
 	maxPlannedParts = 32
 	// partAlignment keeps the borders of parts on pages and on the multiples that
 	// services ask for.
@@ -24,12 +24,18 @@ type span struct{ offset, size int64 }
 // more where the parts are large, but none (except the last) smaller than
 // least.
 func planSpans(size int64, connections int, least int64) []span {
-	if least <= 0 {
-		least = defaultMinPartSize
-	}
 	count := int64(connections)
 	if large := size / largePartSize; large > count {
 		count = max(count, min(large, 4*count, maxPlannedParts))
+	}
+	return cutSpans(size, count, least)
+}
+
+// cutSpans cuts size bytes into at most count parts of about the same size, but none
+// (except the last) smaller than least.
+func cutSpans(size, count, least int64) []span {
+	if least <= 0 {
+		least = defaultMinPartSize
 	}
 	each := max(size/count, least)
 	if size%count != 0 && each < size {
@@ -46,6 +52,15 @@ func planSpans(size int64, connections int, least int64) []span {
 		left -= n
 	}
 	return spans
+}
+
+// cutAfter cuts what follows the first span of a source into at most count-1 parts.
+func cutAfter(first span, size, count, least int64) []span {
+	spans := cutSpans(size-first.size, count-1, least)
+	for i := range spans {
+		spans[i].offset += first.size
+	}
+	return append([]span{first}, spans...)
 }
 
 // spansAt cuts size bytes at the caller's boundaries, which lie within.

@@ -1,6 +1,9 @@
 package tus
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Result is what became of an upload. It is returned with an error too, and
 // then tells how far the upload came and where it can be resumed.
@@ -21,8 +24,21 @@ type Result struct {
 	Checksum string
 	// Stats is what the upload cost.
 	Stats Stats
-	// Creation and LastPatch are the answers to the POST (of a parallel upload:
-	// to that which concatenates) and to the last successful PATCH, nil if there
-	// was none. Some services tell their results there.
+	// Creation and LastPatch are the responses to the POST (of a parallel upload:
+	// to the one that creates the final upload) and to the last successful PATCH of
+	// this session. They are never nil: if there was none, StatusCode is 0, and
+	// Header is empty. Some services return their results there.
 	Creation, LastPatch *Response
+	// CreationHeader holds the fields of [Options.KeepHeaders] in the response to the
+	// creation, also if an earlier session created the upload and the client has a
+	// Store. It is never nil, and empty if none were kept.
+	CreationHeader http.Header
 }
+
+// newResult returns the result of an upload that has not begun.
+func newResult() *Result {
+	return &Result{Creation: noResponse(), LastPatch: noResponse(), CreationHeader: http.Header{}}
+}
+
+// noResponse stands for a response that was not received.
+func noResponse() *Response { return &Response{Header: http.Header{}} }

@@ -369,7 +369,7 @@ func (u *Uploader) adopt(c *candidate) error {
 		}
 	}
 	u.mu.Lock()
-	u.url, u.expires = at, c.rec.Expires
+	u.url, u.expires, u.kept = at, c.rec.Expires, c.rec.CreationHeader
 	if !c.info.Expires.IsZero() {
 		u.expires = c.info.Expires
 	}
@@ -422,9 +422,12 @@ func (u *Uploader) saveCreated(ctx context.Context) error {
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
 	target, expires := u.URL(), u.expiry()
+	u.mu.Lock()
+	kept := u.kept
+	u.mu.Unlock()
 	return u.keeper.save(ctx, func(rec *storage.Record) {
 		u.describe(rec)
-		rec.UploadURL, rec.Expires = target, expires
+		rec.UploadURL, rec.Expires, rec.CreationHeader = target, expires, kept
 	})
 }
 

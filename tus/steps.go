@@ -57,9 +57,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		return u.after(ctx, StateCreating, err), err
 	}
 	u.deferred = wish.deferred
-	u.mu.Lock()
-	u.url, u.creation, u.expires = made.url, made.response, made.expires
-	u.mu.Unlock()
+	u.createdAs(made)
 	if u.position != nil { // before a hook can panic: the whole needs the URL
 		u.position.expires(made.expires)
 		err = u.position.created(ctx, made.url)
@@ -96,6 +94,13 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		return StateRecovering, nil
 	}
 	return StateReady, nil
+}
+
+// createdAs takes over what the server says of a new upload.
+func (u *Uploader) createdAs(made created) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.url, u.creation, u.expires, u.kept = made.url, made.response, made.expires, made.kept
 }
 
 func (u *Uploader) tellURL() {

@@ -49,7 +49,7 @@ func Reader(r io.Reader) Source { return &readerSource{r: r} }
 // opts may be nil. The result is never nil.
 func (c *Client) UploadReader(ctx context.Context, r io.Reader, opts *UploadOptions) (*Result, error) {
 	if r == nil {
-		return &Result{}, fmt.Errorf("%w: no reader", ErrInvalidInput)
+		return newResult(), fmt.Errorf("%w: no reader", ErrInvalidInput)
 	}
 	return c.Upload(ctx, Reader(r), opts)
 }

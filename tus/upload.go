@@ -31,7 +31,7 @@ func fileOptions(path string, opts *UploadOptions) UploadOptions {
 func (c *Client) Upload(ctx context.Context, source Source, opts *UploadOptions) (*Result, error) {
 	u, err := c.NewUploader(source, opts)
 	if err != nil {
-		return &Result{}, err
+		return newResult(), err
 	}
 	defer u.closeStream() // nobody can go on with this Uploader
 	return u.Run(ctx)
@@ -51,7 +51,7 @@ func (c *Client) Resume(ctx context.Context, uploadURL string, source Source, op
 	o.URL = uploadURL
 	if uploadURL == "" {
 		_, err := parseURL("upload URL", uploadURL)
-		return &Result{}, err
+		return newResult(), err
 	}
 	return c.Upload(ctx, source, &o)
 }

@@ -108,7 +108,7 @@ func TestOneChunkFileCostsOnePostAfterOneOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantStored(t, srv.Handler, res.URL, data)
-		if res.Creation == nil || res.Creation.StatusCode != http.StatusCreated {
+		if res.Creation.StatusCode != http.StatusCreated {
 			t.Errorf("answer to the creation is %+v", res.Creation)
 		}
 	}

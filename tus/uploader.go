@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync"
@@ -88,6 +89,7 @@ type Uploader struct {
 	checksum  string // negotiated algorithm
 	creation  *Response
 	lastPatch *Response
+	kept      http.Header // of the creation, perhaps by an earlier session
 }
 
 // NewUploader prepares the upload of source. opts may be nil, and may be changed
@@ -319,11 +321,19 @@ func (u *Uploader) URL() string {
 func (u *Uploader) Stats() Stats { return u.meter.snapshot() }
 
 func (u *Uploader) result() *Result {
-	r := &Result{URL: u.URL(), Stats: u.Stats()}
+	r := newResult()
+	r.URL, r.Stats = u.URL(), u.Stats()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	r.Checksum = u.checksum
-	r.Size, r.Offset, r.Expires, r.Creation, r.LastPatch = u.info.Size, u.offset, u.expires, u.creation, u.lastPatch
+	r.Size, r.Offset, r.Expires = u.info.Size, u.offset, u.expires
+	if u.creation != nil {
+		r.Creation = u.creation
+	}
+	if u.lastPatch != nil {
+		r.LastPatch = u.lastPatch
+	}
+	maps.Copy(r.CreationHeader, u.kept.Clone())
 	return r
 }
 
@@ -413,7 +423,7 @@ func (u *Uploader) startOver(ctx context.Context, reason error) State {
 func (u *Uploader) forget(ctx context.Context) State {
 	u.mu.Lock()
 	lost := u.offset
-	u.url, u.creation, u.offset = nil, nil, 0
+	u.url, u.creation, u.offset, u.kept = nil, nil, 0, nil
 	u.mu.Unlock()
 	u.position.moved(-lost, 0)
 	u.keeper.drop(ctx)

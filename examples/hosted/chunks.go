@@ -37,13 +37,16 @@ const (
 
 // CloudflareStream uploads a video to Cloudflare Stream
 // (https://developers.cloudflare.com/stream/uploading-videos/resumable-uploads).
-// The ID of the video is in the header Stream-Media-Id of Result.Creation. The
+// The ID of the video is in the field Stream-Media-Id of Result.CreationHeader. The
 // chunks have 50 MiB, which suits a good link; a bad one may want CloudflareLeast.
 func CloudflareStream(account, token, name string) Service {
 	return Service{
 		Endpoint: "https://api.cloudflare.com/client/v4/accounts/" + account + "/stream",
-		Client:   tus.Options{Header: http.Header{"Authorization": {"Bearer " + token}}},
-		Upload:   tus.UploadOptions{ChunkSize: 50 << 20, Metadata: tus.Metadata{"name": name}},
+		Client: tus.Options{
+			Header:      http.Header{"Authorization": {"Bearer " + token}},
+			KeepHeaders: []string{"Stream-Media-Id"},
+		},
+		Upload: tus.UploadOptions{ChunkSize: 50 << 20, Metadata: tus.Metadata{"name": name}},
 	}
 }
 

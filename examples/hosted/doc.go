@@ -8,7 +8,7 @@
 //	chunks are multiples, of a least and a most   UploadOptions.ChunkSize       CloudflareStream
 //	metadata is required                          UploadOptions.Metadata        Supabase, BunnyStream
 //	signatures that expire                        Hooks.BeforeRequest           BunnyStream
-//	the result is in a header of the creation     Result.Creation.Header        CloudflareStream
+//	the result is in a header of the creation     Result.CreationHeader         CloudflareStream
 //	a backend makes the upload URL                Client.Resume                 HandedOut
 //	a backend makes an endpoint for each upload   Options.ResumeScope           Minted
 //	a proxy refuses large requests (413)          UploadOptions.MinChunkSize    BehindProxy

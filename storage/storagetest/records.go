@@ -21,7 +21,7 @@ func putReturnsWhatItStores(t *testing.T, s storage.Store) {
 	wantRecords(t, find(t, s, "everything"), want)
 
 	bare := storage.Record{ID: storage.NewID(), Fingerprint: "nothing but", LengthDeferred: true, Size: 7,
-		Parts: []storage.Part{}, Metadata: map[string]string{}}
+		Parts: []storage.Part{}, Metadata: map[string]string{}, CreationHeader: map[string][]string{"X-None": {}}}
 	want = storage.Record{ID: bare.ID, Fingerprint: "nothing but", LengthDeferred: true, Revision: 1}
 	wantRecords(t, []storage.Record{put(t, s, bare)}, want)
 	wantRecords(t, find(t, s, "nothing but"), want)
@@ -115,6 +115,7 @@ func putRejectsInvalidRecords(t *testing.T, s storage.Store) {
 		"overflowing part":     func(r *storage.Record) { r.LengthDeferred, r.Parts[1].Size = true, math.MaxInt64 },
 		"time out of range":    func(r *storage.Record) { r.Expires = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"binary URL":           func(r *storage.Record) { r.UploadURL = "\xff" },
+		"forged header":        func(r *storage.Record) { r.CreationHeader["X-Parts"][0] = "1\r\nX-More: 2" },
 	} {
 		rec := newRecord("key")
 		spoil(&rec)
@@ -172,6 +173,8 @@ func recordsAreCopies(t *testing.T, s storage.Store) {
 		r.Parts[0].UploadURL = "scribbled"
 		r.Metadata["filename"] = "scribbled"
 		r.Metadata["more"] = "scribbled"
+		r.CreationHeader["X-Parts"][0] = "scribbled"
+		r.CreationHeader["X-More"] = []string{"scribbled"}
 		r.Lease.Holder = "scribbled"
 	}
 	rec := newRecord("key")

@@ -80,8 +80,9 @@ func newRecord(fingerprint string) storage.Record {
 			{Offset: 1 << 39, Size: 1 << 39},
 		},
 		Finishing: true, Refusal: "500 Internal Server Error", Seal: "0f1e",
-		Metadata: map[string]string{"filename": "ünï \"code\"\n", "binary": "\xff\x00\xfe", "empty": ""},
-		Created:  epoch(), Updated: epoch().Add(time.Minute), Expires: epoch().Add(24 * time.Hour),
+		Metadata:       map[string]string{"filename": "ünï \"code\"\n", "binary": "\xff\x00\xfe", "empty": ""},
+		CreationHeader: map[string][]string{"Stream-Media-Id": {"dd5d531a"}, "X-Parts": {"1", "ü"}},
+		Created:        epoch(), Updated: epoch().Add(time.Minute), Expires: epoch().Add(24 * time.Hour),
 		Lease: &storage.Lease{Holder: storage.NewID(), Process: "boot 1, process 2", Until: epoch().Add(time.Hour)},
 	}
 }

@@ -1,0 +1,354 @@
+package tus_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+const (
+	manyParts = 32
+	manySize  = manyParts * 1000
+)
+
+// many cuts a source of manySize bytes into manyParts.
+func many() *tus.UploadOptions {
+	return &tus.UploadOptions{Parallel: manyParts, MinPartSize: 1000, ChunkSize: 500}
+}
+
+// atBoundaries cuts the same parts by PartBoundaries.
+func atBoundaries() *tus.UploadOptions {
+	opts := many()
+	for i := int64(1); i < manyParts; i++ {
+		opts.PartBoundaries = append(opts.PartBoundaries, 1000*i)
+	}
+	return opts
+}
+
+// longURLs starts a server whose upload URLs have more than length characters.
+func longURLs(t testing.TB, length int, absolute bool) *tustest.Server {
+	t.Helper()
+	return tustest.NewServer(t, &tustest.Options{
+		BasePath: "/" + strings.Repeat("f", length) + "/", AbsoluteLocation: absolute,
+		Extensions: tustest.Without("concatenation-unfinished"),
+	})
+}
+
+// concatLine is the header line of a request for a final upload, as a proxy counts it.
+func concatLine(header http.Header) int {
+	return len("Upload-Concat: " + header.Get("Upload-Concat") + "\r\n")
+}
+
+// refusingLines refuses requests whose Upload-Concat is longer than limit.
+func refusingLines(limit int) tustest.Fault {
+	return tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if concatLine(r.Header) > limit {
+			tustest.Respond(400, "<title>400 Request Header Or Cookie Too Large</title>", "Content-Type", "text/html")(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}}
+}
+
+// finalNames are the parts as the last request for a final upload named them.
+func finalNames(h *tustest.Handler) (names []string) {
+	for _, r := range h.Requests() {
+		if list, ok := strings.CutPrefix(r.Header.Get("Upload-Concat"), "final;"); ok {
+			names = strings.Fields(list)
+		}
+	}
+	return names
+}
+
+func TestConcatHeader_LongURLsMakeFewerParts(t *testing.T) {
+	data := randomBytes(manySize)
+	for name, absolute := range map[string]bool{"relative Location": false, "absolute Location": true} {
+		for _, test := range []struct {
+			length int
+			limit  int64
+			least  int // parts
+			most   int
+		}{
+			{100, 0, manyParts, manyParts}, {400, 0, 16, 18}, {3000, 0, 2, 2}, {100, 1 << 10, 6, 8}, {400, 64 << 10, manyParts, manyParts},
+		} {
+			srv := longURLs(t, test.length, absolute)
+			limit := 8 << 10
+			if test.limit > 0 {
+				limit = int(test.limit)
+			}
+			srv.Inject(refusingLines(limit))
+			opts := many()
+			opts.MaxConcatHeader = test.limit
+			u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for !u.State().Final() { // by hand
+				if err := u.Step(testContext(t)); err != nil {
+					t.Fatalf("%s, %d characters: %v", name, test.length, err)
+				}
+			}
+			wantOneFinal(t, srv.Handler, u.URL(), data)
+			if n := len(partials(srv.Handler)); n < test.least || n > test.most || n != len(finalNames(srv.Handler)) {
+				t.Errorf("%s, %d characters: %d parts", name, test.length, n)
+			}
+			if n := finalRequests(srv.Handler); n != 1 || srv.BytesReceived() != manySize {
+				t.Errorf("%s, %d characters: the final was asked for %d times, after %d bytes", name, test.length, n, srv.BytesReceived())
+			}
+		}
+	}
+}
+
+func TestConcatHeader_LaterSessionKeepsTheCut(t *testing.T) {
+	data := randomBytes(manySize)
+	for name, stop := range map[string]tustest.Fault{
+		"first creation":  {Method: "POST"},
+		"second creation": {Method: "POST", Skip: 1},
+		"bytes":           {Method: "PATCH", Skip: 20},
+	} {
+		srv, store := longURLs(t, 400, false), &storage.Memory{}
+		ctx, cancel := context.WithCancel(testContext(t))
+		stop.Action = func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			h.Serve(w, r)
+			cancel()
+		}
+		srv.Inject(stop)
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), many())
+		wantError(t, err, context.Canceled)
+		srv.Inject(refusingLines(8 << 10))
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), many())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		if n := finalRequests(srv.Handler); n != 1 {
+			t.Errorf("%s: the final was asked for %d times", name, n)
+		}
+		wantNothingKept(t, store)
+	}
+}
+
+func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
+	data := randomBytes(manySize)
+	for name, test := range map[string]struct {
+		length int
+		opts   *tus.UploadOptions
+	}{
+		"boundaries": {400, atBoundaries()}, "URLs too long for two": {5000, many()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, store := longURLs(t, test.length, false), &storage.Memory{}
+			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true})
+			_, err := client.Upload(testContext(t), tus.Bytes(data), test.opts)
+			wantError(t, err, tus.ErrInvalidInput)
+			if !strings.Contains(err.Error(), "UploadOptions.MaxConcatHeader is 8000") || tus.IsTemporary(err) {
+				t.Errorf("error is %v", err)
+			}
+			for _, u := range partials(srv.Handler) {
+				if !u.Terminated {
+					t.Errorf("part %s is left", u.ID)
+				}
+			}
+			if srv.BytesReceived() != 0 || finalRequests(srv.Handler) != 0 {
+				t.Errorf("%d bytes were sent", srv.BytesReceived())
+			}
+			wantNothingKept(t, store)
+
+			opts := *test.opts
+			opts.MaxConcatHeader = 1 << 20
+			res, err := client.Upload(testContext(t), tus.Bytes(data), &opts)
+			if err != nil {
+				t.Fatalf("with a higher limit: %v", err)
+			}
+			wantOneFinal(t, srv.Handler, res.URL, data)
+
+			opts = *test.opts
+			opts.ParallelBestEffort = true
+			res, err = client.Upload(testContext(t), tus.Bytes(data), &opts)
+			if err != nil {
+				t.Fatalf("best effort: %v", err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			if n := len(finals(srv.Handler)); n != 1 { // that of before
+				t.Errorf("best effort makes %d final uploads", n)
+			}
+			wantNothingKept(t, store)
+		})
+	}
+}
+
+func TestConcatHeader_StoredPartsThatDoNotFitSendNothing(t *testing.T) {
+	data := randomBytes(manySize)
+	srv, store := longURLs(t, 400, false), &storage.Memory{}
+	wide := many()
+	wide.MaxConcatHeader = 64 << 10
+	ctx, cancel := context.WithCancel(testContext(t))
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 20, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		cancel()
+		tustest.Stall()(w, r, h)
+	}})
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), wide)
+	wantError(t, err, context.Canceled)
+
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), many())
+	wantError(t, err, tus.ErrInvalidInput)
+	if !strings.Contains(err.Error(), "UploadOptions.MaxConcatHeader") || !strings.Contains(err.Error(), "stored upload") {
+		t.Errorf("error is %v", err)
+	}
+	if res.Stats.Sent != 0 || res.Stats.Requests["PATCH"]+res.Stats.Requests["POST"] != 0 {
+		t.Errorf("stats are %+v", res.Stats)
+	}
+
+	res, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), wide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOneFinal(t, srv.Handler, res.URL, data)
+	if res.Stats.ResumedFrom == 0 || len(partials(srv.Handler)) != manyParts {
+		t.Errorf("stats are %+v", res.Stats)
+	}
+}
+
+func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
+	data := randomBytes(manySize)
+	for _, status := range []int{400, 413, 414, 431} {
+		srv, store := longURLs(t, 400, false), &storage.Memory{}
+		refused := make([]tustest.Action, 20)
+		for i := range refused {
+			refused[i] = tustest.Respond(status, "too much")
+		}
+		onFinal(srv, refused...)
+		wide := many()
+		wide.MaxConcatHeader = 64 << 10
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), wide)
+		wantError(t, err, tus.ErrUnconfirmed)
+		var e *tus.Error
+		if !errors.As(err, &e) || e.StatusCode != status || tus.IsTemporary(err) || errors.Is(err, tus.ErrTooLarge) != (status == 413) {
+			t.Errorf("%d: error is %v", status, err)
+		}
+		for _, part := range []string{"32 parts", "too much", "fewer parts", "UploadOptions.Parallel, MinPartSize or MaxConcatHeader"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%d: error is %v, without %q", status, err, part)
+			}
+		}
+		names := finalNames(srv.Handler)
+		if byPath, n := strings.HasPrefix(names[0], "/"), finalRequests(srv.Handler); status == 400 && (byPath || n != 2) || status != 400 && (!byPath || n != 1) {
+			t.Errorf("%d: the final was asked for %d times, at last of %s", status, n, names[0])
+		}
+
+		var urls []string
+		for _, u := range partials(srv.Handler) {
+			urls = append(urls, srv.Endpoint()+u.ID)
+		}
+		byHand := newClient(t, srv.Endpoint(), nil)
+		_, err = byHand.CreateFinal(testContext(t), urls, nil)
+		if err == nil || !strings.Contains(err.Error(), "fewer parts") {
+			t.Errorf("%d: error of CreateFinal is %v", status, err)
+		}
+		_, err = byHand.CreateFinal(testContext(t), urls[:2], nil)
+		if err == nil || strings.Contains(err.Error(), "fewer parts") {
+			t.Errorf("%d: error of CreateFinal of two parts is %v", status, err)
+		}
+
+		// All bytes are there, so a later session tries whatever its limit is.
+		for range len(refused) - finalRequests(srv.Handler) {
+			_, _ = byHand.CreateFinal(testContext(t), urls[:2], nil)
+		}
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), many())
+		if err != nil {
+			t.Fatalf("%d: %v", status, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		if res.Stats.Sent != 0 {
+			t.Errorf("%d: later session sent %d bytes", status, res.Stats.Sent)
+		}
+	}
+}
+
+func TestFinal_PartsAreNamedByPathInTheOrigin(t *testing.T) {
+	data := randomBytes(unequalSize)
+	for name, absolute := range map[string]bool{"relative Location": false, "absolute Location": true} {
+		srv := longURLs(t, 5, absolute)
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+		for _, part := range finalNames(srv.Handler) {
+			if !strings.HasPrefix(part, "/fffff/") {
+				t.Errorf("%s: part is named %s", name, part)
+			}
+		}
+	}
+}
+
+func TestFinal_PartsOfAnotherOriginAreNamedByURL(t *testing.T) {
+	srv, data := finalLast(t), randomBytes(unequalSize)
+	other := httptest.NewServer(srv.Handler)
+	defer other.Close()
+	srv.Inject(tustest.Fault{Method: "POST", Times: 4, Action: locationAt(other.URL)})
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), unequal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOneFinal(t, srv.Handler, res.URL, data)
+	for _, part := range finalNames(srv.Handler) {
+		if !strings.HasPrefix(part, other.URL) {
+			t.Errorf("part is named %s", part)
+		}
+	}
+}
+
+func TestFinal_PartsBelowTwoSlashesAreNamedByURL(t *testing.T) {
+	// As a path, "//files/1" would be the upload "/1" of the host "files".
+	h, data := tustest.NewHandler(&tustest.Options{Extensions: tustest.Without("concatenation-unfinished")}), randomBytes(unequalSize)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path = strings.TrimPrefix(r.URL.Path, "/")
+		if concat := r.Header.Get("Upload-Concat"); concat != "" {
+			r.Header.Set("Upload-Concat", strings.ReplaceAll(concat, r.Host+"//", r.Host+"/"))
+		}
+		h.ServeHTTP(&movingWriter{ResponseWriter: w, origin: "http://" + r.Host + "/"}, r)
+	}))
+	defer front.Close()
+	client := newClient(t, front.URL+"//files/", nil)
+	if _, err := client.Upload(testContext(t), tus.Bytes(data), unequal()); err != nil {
+		t.Fatal(err)
+	}
+	if n := finalRequests(h); n != 1 || len(finals(h)) != 1 {
+		t.Errorf("the final was asked for %d times, %d were made", n, len(finals(h)))
+	}
+}
+
+func TestFinal_RefusedPathsBecomeURLsForTheClient(t *testing.T) {
+	srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
+	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;/") {
+			tustest.Respond(422, "not a URL")(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	for i, want := range []int{2, 3} { // the second upload asks once
+		data[0]++
+		res, err := client.Upload(testContext(t), tus.Bytes(data), unequal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		if n := finalRequests(srv.Handler); n != want || len(finals(srv.Handler)) != i+1 {
+			t.Errorf("upload %d: final uploads were asked for %d times, want %d", i, n, want)
+		}
+		if res.Stats.Resent != 0 || res.Stats.RepeatedFinals != 0 {
+			t.Errorf("upload %d: stats are %+v", i, res.Stats)
+		}
+	}
+	wantNothingKept(t, store)
+}
