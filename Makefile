@@ -83,7 +83,7 @@ fuzz: ## every fuzz target for FUZZTIME each (default 60s)
 .PHONY: soak
 soak: ## kill uploaders and servers KILLS times of each kind, 5,000 random fault runs; prints a table
 	TUS_FAULT_RUNS=5000 $(GO) test -count 1 -timeout 60m -v -run 'TestFaultSoak' ./tus
-	cd integration && TUS_SOAK=$(KILLS) $(GO) test -count 1 -timeout 120m -v -run TestUploadsSurviveKills ./soak
+	cd integration && TUS_SOAK=$(KILLS) $(GO) test -count 1 -timeout 120m -v -run TestUpload_SurvivesKills ./soak
 
 .PHONY: faults
 faults: ## every fault against every way to upload, as a table in faults.md
