@@ -110,11 +110,11 @@ func TestPatch_InterruptedByTusdResumes(t *testing.T) {
 	var uploader *tus.Uploader
 	var seen failures
 	other := newClient(t, server.Endpoint(), tus.Options{})
-	asked := make(chan struct{})
+	infoDone := make(chan struct{})
 	client := newClient(t, server.Endpoint(), tus.Options{
 		Hooks: seen.hooks(),
 		RateLimit: &tripwire{at: 10 * mib, do: func() {
-			defer close(asked)
+			defer close(infoDone)
 			info, err := other.Info(ctx, uploader.URL())
 			if err != nil || info.Offset > 10*mib || info.Length != f.size {
 				t.Errorf("info is %+v, %v", info, err)
@@ -126,7 +126,7 @@ func TestPatch_InterruptedByTusdResumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, err := uploader.Run(ctx)
-	waitFor(t, ctx, asked)
+	waitFor(t, ctx, infoDone)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,8 +57,8 @@ func (w *wire) close() { w.tcp.Close() }
 
 // exchange sends a request with the next n bytes of f, using sendfile. f may be
 // nil.
-func (w *wire) exchange(method, target string, f *os.File, n int64, header map[string]string) (*http.Response, error) {
-	u, err := url.Parse(target)
+func (w *wire) exchange(method, uploadURL string, f *os.File, n int64, header map[string]string) (*http.Response, error) {
+	u, err := url.Parse(uploadURL)
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +96,9 @@ func (w *wire) create(endpoint string, header map[string]string) (string, error)
 }
 
 // patch sends the next n bytes of f at an offset of the upload.
-func (w *wire) patch(target string, f *os.File, offset, n int64, header map[string]string) error {
+func (w *wire) patch(uploadURL string, f *os.File, offset, n int64, header map[string]string) error {
 	header["Upload-Offset"] = number(offset)
-	resp, err := w.exchange(http.MethodPatch, target, f, n, header)
+	resp, err := w.exchange(http.MethodPatch, uploadURL, f, n, header)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func uploadChunks(ctx context.Context, t task) error {
 		return err
 	}
 	defer f.Close()
-	target, err := w.create(t.Endpoint, map[string]string{"Upload-Length": number(t.Size)})
+	uploadURL, err := w.create(t.Endpoint, map[string]string{"Upload-Length": number(t.Size)})
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func uploadChunks(ctx context.Context, t task) error {
 					return ctx.Err()
 				}
 			}
-			if err := w.patch(target, f, offset, min(t.Chunk, t.Size-offset), header); err != nil {
+			if err := w.patch(uploadURL, f, offset, min(t.Chunk, t.Size-offset), header); err != nil {
 				return err
 			}
 		}
@@ -202,7 +202,7 @@ func uploadParts(ctx context.Context, t task) error {
 	return err
 }
 
-func uploadPart(ctx context.Context, t task, offset, n int64) (target string, err error) {
+func uploadPart(ctx context.Context, t task, offset, n int64) (uploadURL string, err error) {
 	w, err := dial(ctx, t.Endpoint)
 	if err != nil {
 		return "", err
@@ -216,9 +216,9 @@ func uploadPart(ctx context.Context, t task, offset, n int64) (target string, er
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return "", err
 	}
-	target, err = w.create(t.Endpoint, map[string]string{"Upload-Length": number(n), "Upload-Concat": "partial"})
+	uploadURL, err = w.create(t.Endpoint, map[string]string{"Upload-Length": number(n), "Upload-Concat": "partial"})
 	if err != nil {
 		return "", err
 	}
-	return target, w.patch(target, f, 0, n, map[string]string{})
+	return uploadURL, w.patch(uploadURL, f, 0, n, map[string]string{})
 }
