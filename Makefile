@@ -1,12 +1,12 @@
-# The same targets that CI calls. Everything they need comes from the Go module
-# proxy; nothing has to be installed but Go and make.
+# The targets that CI calls. They need only Go and make; everything else comes from
+# the Go module proxy.
 
 GO          ?= go
 MODULES     := . examples integration
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME    ?= 60s
-# The race detector needs cgo, which Go turns off where it finds no C compiler.
+# The race detector needs cgo, which Go disables if there is no C compiler.
 RACE        := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 KILLS       ?= 1000
 BENCH       ?= .
@@ -20,12 +20,12 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## upload a real file to a real tusd, interrupt it, resume it (FILE=path)
+demo: ## upload a file to tusd, interrupt the upload, resume it (FILE=path)
 	@./examples/demo.sh $(FILE)
 
 .PHONY: test
-test: lint ## lint, then all tests of all modules with the race detector, and each benchmark once
-	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler, so the tests run without the race detector"
+test: lint ## run lint, all tests of all modules with the race detector, and each benchmark once
+	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler: the tests run without the race detector"
 	@set -e; for m in $(MODULES); do \
 		echo "== go test $(RACE) ./$$m"; \
 		(cd $$m && $(GO) test $(RACE) -timeout 8m ./...); \
@@ -34,11 +34,11 @@ test: lint ## lint, then all tests of all modules with the race detector, and ea
 	@out=$$($(GO) test -run '^$$' -bench . -benchtime 1x ./... 2>&1) || { echo "$$out"; exit 1; }
 
 .PHONY: quick
-quick: ## all tests of all modules, without race detector and lint
+quick: ## run all tests of all modules, without race detector and lint
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -timeout 5m ./...); done
 
 .PHONY: lint
-lint: ## gofmt, go vet on several systems, staticcheck, govulncheck
+lint: ## run gofmt, go vet for several systems, staticcheck and govulncheck
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
 	@set -e; for m in $(MODULES); do \
 		echo "== go vet, staticcheck ./$$m"; \
@@ -53,26 +53,26 @@ lint: ## gofmt, go vet on several systems, staticcheck, govulncheck
 	@cd integration && $(GO) run ./shape -check
 	@echo "== govulncheck"
 	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1) || case "$$out" in \
-		*"fetching vulnerabilities"*) echo "NOTICE: skipped, the database of vulnerabilities cannot be reached" ;; \
+		*"fetching vulnerabilities"*) echo "NOTICE: skipped, the vulnerability database is unreachable" ;; \
 		*) echo "$$out"; exit 1 ;; \
 	esac
 
 .PHONY: shape
-shape: ## how large the types and functions are, beside what was recorded and the goal
+shape: ## print the sizes of types and functions, with the recorded figures and goals
 	@cd integration && $(GO) run ./shape
 
 .PHONY: bench
-bench: ## this library beside curl, tus-js-client and the limit: table.md and chart.svg (BENCHFLAGS=-quick)
+bench: ## compare with curl, tus-js-client and a baseline: table.md and chart.svg (BENCHFLAGS=-quick)
 	cd integration && $(GO) run ./bench -o bench/table.md -chart bench/chart.svg $(BENCHFLAGS)
 
 .PHONY: microbench
-microbench: ## go test -bench of all modules (BENCH=regexp, BENCHTIME=duration)
+microbench: ## run go test -bench in all modules (BENCH=regexp, BENCHTIME=duration)
 	@set -e; for m in $(MODULES); do \
 		(cd $$m && $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...); \
 	done
 
 .PHONY: fuzz
-fuzz: ## every fuzz target for FUZZTIME each (default 60s)
+fuzz: ## run every fuzz target for FUZZTIME (default 60s)
 	@set -e; for p in $$($(GO) list ./...); do \
 		for t in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 			echo "== $$t in $$p"; \
@@ -83,22 +83,22 @@ fuzz: ## every fuzz target for FUZZTIME each (default 60s)
 .PHONY: soak
 soak: ## kill uploaders and servers KILLS times of each kind, 5,000 random fault runs; prints a table
 	TUS_FAULT_RUNS=5000 $(GO) test -count 1 -timeout 60m -v -run 'TestFaultSoak' ./tus
-	cd integration && TUS_SOAK=$(KILLS) $(GO) test -count 1 -timeout 120m -v -run TestUploadsSurviveKills ./soak
+	cd integration && TUS_SOAK=$(KILLS) $(GO) test -count 1 -timeout 120m -v -run TestUpload_SurvivesKills ./soak
 
 .PHONY: faults
-faults: ## every fault against every way to upload, as a table in faults.md
+faults: ## run every fault with every kind of upload, and write the table faults.md
 	TUS_FAULTS=$(CURDIR)/faults.md $(GO) test -count 1 -run TestFaultMatrix ./tus
 
 .PHONY: cover
-cover: ## statements of tus/ that tests through the public API reach
+cover: ## print the statement coverage of tus/...
 	@$(GO) test -coverprofile coverage.out ./tus/... && $(GO) tool cover -func coverage.out | tail -n 1
 
 APIDIFF     := golang.org/x/exp/cmd/apidiff@v0.0.0-20250106191152-7588d65b2ba8
-# The last release before what is here; empty until there is one.
+# The last release; empty until there is one.
 API_BASE    ?= $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/null)
 .PHONY: api
-api: ## what changed in the exported API since the last release (API_BASE=tag)
-	@base='$(API_BASE)'; if [ -z "$$base" ]; then echo "NOTICE: no release yet, so there is no API to compare with"; exit 0; fi; \
+api: ## print changes of the exported API since the last release (API_BASE=tag)
+	@base='$(API_BASE)'; if [ -z "$$base" ]; then echo "NOTICE: no release yet, no API to compare with"; exit 0; fi; \
 	set -e; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; mkdir "$$tmp/old"; module=$$($(GO) list -m); \
 	git archive -o "$$tmp/old.tar" "$$base"; tar -xf "$$tmp/old.tar" -C "$$tmp/old"; \
 	echo "== exported API since $$base"; \
@@ -107,6 +107,6 @@ api: ## what changed in the exported API since the last release (API_BASE=tag)
 	diff "$$tmp/api" "$$module"; \
 	broken=$$(diff -incompatible "$$tmp/api" "$$module"); \
 	case "$$base" in \
-	v0.*) [ -z "$$broken" ] || echo "NOTICE: incompatible; before 1.0 that takes a minor release and a line in CHANGELOG.md";; \
-	*) [ -z "$$broken" ] || { echo "incompatible: that takes a new major version"; exit 1; };; \
+	v0.*) [ -z "$$broken" ] || echo "NOTICE: incompatible: before 1.0 this requires a minor release and a line in CHANGELOG.md";; \
+	*) [ -z "$$broken" ] || { echo "incompatible: this requires a new major version"; exit 1; };; \
 	esac

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Uploads a real file to a real tusd, interrupts it half-way, resumes it by its
-# URL, and compares what the server stored with the file. Usage: demo.sh [FILE]
+# Uploads a file to tusd, interrupts the upload half-way, resumes it by its URL, and
+# compares the stored bytes with the file. Usage: demo.sh [FILE]
 set -euo pipefail
 file=${1:-}
 case $file in
 "" | /*) ;;
-*) file=$PWD/$file ;; # seen from where this was called
+*) file=$PWD/$file ;; # relative to the caller's directory
 esac
 cd "$(dirname "$0")"
 
@@ -27,7 +27,7 @@ die() {
 	printf 'demo: %s\n' "$*" >&2
 	exit 1
 }
-# The digest of a file, with what the machine has.
+# sha256 prints the SHA-256 of a file.
 sha256() {
 	if command -v sha256sum >/dev/null; then
 		sha256sum "$1" | cut -d ' ' -f 1
@@ -37,19 +37,19 @@ sha256() {
 		go run ./sha256 "$1"
 	fi
 }
-# The size of a file in bytes.
+# bytes prints the size of a file in bytes.
 bytes() { wc -c <"$1" | tr -d ' '; }
-# The value of a field in a line of JSON.
+# field prints the value of a field in a line of JSON.
 field() { sed -E "s/.*\"$1\":\"?([^,\"}]*).*/\1/" <<<"$2"; }
 
 if [ -z "$file" ]; then
-	# A file that every machine with Go has: the largest of the toolchain.
+	# The largest file of the Go toolchain.
 	file=$(find "$(go env GOROOT)/pkg" "$(go env GOROOT)/bin" -type f -size +1000k -exec ls -ln {} + |
 		sort -k5,5n | tail -n 1 | awk '{ print $NF }')
 fi
 [ -f "$file" ] || die "no such file: $file"
 size=$(bytes "$file")
-[ "$size" -ge 1000000 ] || die "$file has only $size bytes; give one of at least 1 MB"
+[ "$size" -ge 1000000 ] || die "$file has only $size bytes; use a file of at least 1 MB"
 
 say "Building tusup"
 show "go build ./tusup"
@@ -72,7 +72,7 @@ show "tusup --endpoint $endpoint --limit-rate $((size / 8)) $file"
 "$work/tusup" --endpoint "$endpoint" --state "$work/state.db" --json --chunk-size $((size / 20 + 1)) \
 	--limit-rate $((size / 8)) "$file" >"$work/first.json" &
 upload=$!
-# Interrupt it as soon as the server has half of it.
+# Interrupt the upload when the server has half of the file.
 half=
 for _ in $(seq 300); do
 	stored=$(find "$work/store" -type f ! -name '*.info' ! -name '*.lock' ! -name '*.stop')
@@ -84,7 +84,7 @@ for _ in $(seq 300); do
 	sleep 0.05
 done
 [ -n "$half" ] || die "the upload did not get half-way"
-say "Half-way: interrupting it with SIGINT"
+say "Half-way: interrupting the upload with SIGINT"
 show "kill -INT $upload"
 kill -INT "$upload"
 status=0
@@ -94,11 +94,11 @@ upload=
 first=$(cat "$work/first.json")
 url=$(field url "$first")
 
-say "What the server has"
+say "Offset on the server"
 show "tusup info $url"
 "$work/tusup" info "$url" | sed 's/^/   /'
 
-say "Going on with it, by its URL"
+say "Resuming the upload by its URL"
 show "tusup --upload-url $url $file"
 second=$("$work/tusup" --upload-url "$url" --json --progress none "$file")
 echo "   resumed from byte $(field resumed_from "$second"), sent $(field bytes_sent "$second") of $size bytes in $(field requests "$second") requests"
@@ -110,4 +110,4 @@ here=$(sha256 "$file")
 echo "   source $here"
 echo "   server $there"
 [ "$here" = "$there" ] || die "the digests differ"
-say "The same. $(field bytes_sent "$first") + $(field bytes_sent "$second") bytes were sent for $size."
+say "Equal. $(field bytes_sent "$first") + $(field bytes_sent "$second") bytes were sent for $size."

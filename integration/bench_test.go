@@ -14,10 +14,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// BenchmarkSend sends a file to a process that throws it away: by this library,
-// and by the least code that net/http allows. A bare *os.File as the body is
-// the fastest that net/http can do, but cannot be a chunk; a section of the file
-// is what a client that sends chunks is left with.
+// BenchmarkSend sends a file to a process that discards it, with this library and
+// with a minimal net/http client. net/http is fastest with an *os.File as the
+// body, but an *os.File cannot be a chunk: chunks are sections of the file.
 func BenchmarkSend(b *testing.B) {
 	const size = 256 * mib
 	path := filepath.Join(b.TempDir(), "source.bin")
@@ -63,7 +62,7 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// barePatch is one PATCH without anything around it.
+// barePatch sends one PATCH with net/http.
 func barePatch(client *http.Client, url, path string, at, n int64) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -90,7 +89,7 @@ func barePatch(client *http.Client, url, path string, at, n int64) error {
 	}
 	resp.Body.Close()
 	if got := resp.Header.Get("Upload-Offset"); got != strconv.FormatInt(at+n, 10) {
-		return fmt.Errorf("sink answered %s with offset %s", resp.Status, got)
+		return fmt.Errorf("sink responded %s with offset %s", resp.Status, got)
 	}
 	return nil
 }

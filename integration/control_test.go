@@ -10,9 +10,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// resumeElsewhere goes on with an upload as a program that knows only its URL,
-// and checks that it sends only what is missing.
-func resumeElsewhere(t *testing.T, server *tusdtest.Server, url string, f file) {
+// resumeByURL resumes an upload with a new client that has only its URL, and
+// checks that the client sends only the missing bytes.
+func resumeByURL(t *testing.T, server *tusdtest.Server, url string, f file) {
 	t.Helper()
 	client := newClient(t, server.Endpoint(), tus.Options{})
 	res, err := client.Resume(testContext(t), url, tus.File(f.path), nil)
@@ -20,13 +20,13 @@ func resumeElsewhere(t *testing.T, server *tusdtest.Server, url string, f file) 
 		t.Fatal(err)
 	}
 	wantStored(t, server, url, f)
-	wantTidy(t, server)
-	wantChain(t, &server.Journal, f)
+	wantNoLeftovers(t, server)
+	wantContiguousPatches(t, &server.Journal, f)
 	s := res.Stats
 	if s.ResumedFrom == 0 || s.ResumedFrom+s.Acknowledged != f.size || s.Requests["POST"] != 0 {
 		t.Errorf("stats of the second session are %+v", s)
 	}
-	// With a retry, see wantChain, the request that was stopped moved the offset.
+	// After a retry, the stopped request has moved the offset: see wantContiguousPatches.
 	if s.Retries == 0 && (s.ResumedFrom+s.Sent != f.size || s.Resent != 0) {
 		t.Errorf("stats of the second session are %+v", s)
 	}
@@ -35,7 +35,7 @@ func resumeElsewhere(t *testing.T, server *tusdtest.Server, url string, f file) 
 	}
 }
 
-func TestUploadThatIsStoppedInMidPatchCanBeResumedByItsURL(t *testing.T) {
+func TestStop_MidPatchIsResumableByURL(t *testing.T) {
 	t.Parallel()
 	stops := map[string]struct {
 		stop func(*tus.Uploader, context.CancelFunc)
@@ -64,13 +64,13 @@ func TestUploadThatIsStoppedInMidPatchCanBeResumedByItsURL(t *testing.T) {
 				if s := res.Stats; s.Sent >= f.size || res.Offset >= f.size || uploader.State() != tus.StatePaused {
 					t.Errorf("state %v, result %+v", uploader.State(), res)
 				}
-				resumeElsewhere(t, server, res.URL, f)
+				resumeByURL(t, server, res.URL, f)
 			})
 		}
 	}
 }
 
-func TestStopIsHeardOnAConnectionOnWhichNothingMoves(t *testing.T) {
+func TestStop_EndsStalledRequest(t *testing.T) {
 	t.Parallel()
 	// Without a stall timeout, only the stop can end the request.
 	stops := map[string]struct {
@@ -81,8 +81,8 @@ func TestStopIsHeardOnAConnectionOnWhichNothingMoves(t *testing.T) {
 		"cancel": {func(_ *tus.Uploader, cancel context.CancelFunc) { cancel() }, context.Canceled},
 	}
 	places := map[string]netfault.Plan{
-		"in the body":   fault(netfault.Up, inPatchBody, 9*mib, netfault.Stall),
-		"in the answer": fault(netfault.Down, inPatchAnswer, 5, netfault.Stall),
+		"in the body":     fault(netfault.Up, inPatchBody, 9*mib, netfault.Stall),
+		"in the response": fault(netfault.Down, inPatchResponse, 5, netfault.Stall),
 	}
 	for name, test := range stops {
 		for place, plan := range places {
@@ -102,13 +102,13 @@ func TestStopIsHeardOnAConnectionOnWhichNothingMoves(t *testing.T) {
 				proxy.Next(plan)
 				res, err := uploader.Run(ctx)
 				wantError(t, err, test.want)
-				resumeElsewhere(t, server, res.URL, f)
+				resumeByURL(t, server, res.URL, f)
 			})
 		}
 	}
 }
 
-func TestUploadStopsExactlyWhereItIsTold(t *testing.T) {
+func TestStopAt_EndsAtExactOffset(t *testing.T) {
 	t.Parallel()
 	for _, chunk := range []int64{0, 2 * mib} {
 		t.Run(fmt.Sprintf("chunk %d", chunk), func(t *testing.T) {
@@ -122,12 +122,12 @@ func TestUploadStopsExactlyWhereItIsTold(t *testing.T) {
 			if res.Offset != stop || res.Stats.Sent != stop {
 				t.Errorf("result is %+v", res)
 			}
-			resumeElsewhere(t, server, res.URL, f)
+			resumeByURL(t, server, res.URL, f)
 		})
 	}
 }
 
-func TestPausedUploaderRunsOn(t *testing.T) {
+func TestRun_ResumesPausedUploader(t *testing.T) {
 	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)
@@ -143,13 +143,13 @@ func TestPausedUploaderRunsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, server, res.URL, f)
-	wantNothingTwice(t, &server.Journal, f, res.Stats)
+	wantNothingResent(t, &server.Journal, f, res.Stats)
 	if res.Stats.Resent != 0 {
 		t.Errorf("stats are %+v", res.Stats)
 	}
 }
 
-func TestUploadCanBeDrivenStepByStep(t *testing.T) {
+func TestStep_MakesAtMostOneRequest(t *testing.T) {
 	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 5*mib)
@@ -170,7 +170,7 @@ func TestUploadCanBeDrivenStepByStep(t *testing.T) {
 	wantStored(t, server, uploader.URL(), f)
 }
 
-func TestAbortedUploadLeavesNothingOnTheServer(t *testing.T) {
+func TestAbort_DeletesUploadOnServer(t *testing.T) {
 	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)

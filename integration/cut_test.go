@@ -14,19 +14,19 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// Places in the streams of a connection.
+// Positions in the streams of a connection.
 var (
-	inPatchHeader = []string{"PATCH /"}
-	inPatchBody   = []string{"PATCH /", "\r\n\r\n"}
-	inPatchAnswer = []string{"HTTP/1.1 201", "HTTP/1.1 204"}
+	inPatchHeader   = []string{"PATCH /"}
+	inPatchBody     = []string{"PATCH /", "\r\n\r\n"}
+	inPatchResponse = []string{"HTTP/1.1 201", "HTTP/1.1 204"}
 )
 
 func fault(in netfault.Direction, since []string, after int64, do netfault.Action) netfault.Plan {
 	return netfault.Plan{Faults: []netfault.Fault{{In: in, Since: since, After: after, Do: do}}}
 }
 
-// throughProxy starts a tusd behind a proxy, and a client of the two that
-// notices stalls soon.
+// throughProxy starts a tusd behind a proxy, and a client with a short stall
+// timeout.
 func throughProxy(t testing.TB) (*tusdtest.Server, *netfault.Proxy, *tus.Client, *failures) {
 	t.Helper()
 	server := tusdtest.Start(t, nil)
@@ -39,7 +39,7 @@ func throughProxy(t testing.TB) (*tusdtest.Server, *netfault.Proxy, *tus.Client,
 	return server, proxy, client, seen
 }
 
-func TestPatchThatIsCutGoesOnFromWhatTheServerStored(t *testing.T) {
+func TestPatch_CutResumesAtStoredOffset(t *testing.T) {
 	t.Parallel()
 	const size = 24 * mib
 	tests := []struct {
@@ -54,8 +54,8 @@ func TestPatchThatIsCutGoesOnFromWhatTheServerStored(t *testing.T) {
 		{"in the middle of the body", netfault.Up, inPatchBody, 9*mib + 12345},
 		{"before the last byte", netfault.Up, inPatchBody, size - 1},
 		{"after the last byte", netfault.Up, inPatchBody, size},
-		{"in the answer's status", netfault.Down, inPatchAnswer, 1},
-		{"in the answer's header", netfault.Down, inPatchAnswer, 30},
+		{"in the response status", netfault.Down, inPatchResponse, 1},
+		{"in the response header", netfault.Down, inPatchResponse, 30},
 	}
 	actions := map[string]netfault.Action{
 		"closed": netfault.Close, "reset": netfault.Reset, "stalled": netfault.Stall,
@@ -72,13 +72,13 @@ func TestPatchThatIsCutGoesOnFromWhatTheServerStored(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantStored(t, server, res.URL, f)
-				wantTidy(t, server)
-				wantNothingTwice(t, &server.Journal, f, res.Stats)
+				wantNoLeftovers(t, server)
+				wantNothingResent(t, &server.Journal, f, res.Stats)
 				if proxy.Fired() != 1 || res.Stats.Retries == 0 || server.Count("POST") != 1 {
 					t.Errorf("%d faults, %d retries, %d creations", proxy.Fired(), res.Stats.Retries, server.Count("POST"))
 				}
 				if test.in == netfault.Down && res.Stats.Resent > 0 {
-					t.Errorf("%d bytes were sent again, but the server had them all", res.Stats.Resent)
+					t.Errorf("%d bytes were resent, but the server had them all", res.Stats.Resent)
 				}
 				if action == netfault.Stall && !seen.has(tus.ErrStalled) {
 					t.Errorf("failures were %v", seen.all())
@@ -88,7 +88,7 @@ func TestPatchThatIsCutGoesOnFromWhatTheServerStored(t *testing.T) {
 	}
 }
 
-func TestCreationThatIsCutIsTriedAgain(t *testing.T) {
+func TestCreation_CutIsRetried(t *testing.T) {
 	t.Parallel()
 	places := map[string]struct {
 		in    netfault.Direction
@@ -97,9 +97,9 @@ func TestCreationThatIsCutIsTriedAgain(t *testing.T) {
 	}{
 		"on accept":               {netfault.Up, nil, 0},
 		"in the OPTIONS":          {netfault.Up, []string{"OPTIONS /"}, 3},
-		"in the OPTIONS's answer": {netfault.Down, []string{"HTTP/1.1 200"}, 3},
+		"in the OPTIONS response": {netfault.Down, []string{"HTTP/1.1 200"}, 3},
 		"in the POST":             {netfault.Up, []string{"POST /"}, 3},
-		"in the POST's answer":    {netfault.Down, []string{"HTTP/1.1 201"}, 3},
+		"in the POST response":    {netfault.Down, []string{"HTTP/1.1 201"}, 3},
 	}
 	for name, place := range places {
 		for _, size := range []int64{0, 1000, 9 * mib} {
@@ -127,7 +127,7 @@ func TestCreationThatIsCutIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestHeadThatIsCutIsTriedAgain(t *testing.T) {
+func TestHead_CutIsRetried(t *testing.T) {
 	t.Parallel()
 	server, proxy, client, _ := throughProxy(t)
 	f := newFile(t, 24*mib)
@@ -141,13 +141,13 @@ func TestHeadThatIsCutIsTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, server, res.URL, f)
-	wantNothingTwice(t, &server.Journal, f, res.Stats)
+	wantNothingResent(t, &server.Journal, f, res.Stats)
 	if proxy.Fired() != 3 || res.Stats.Retries != 3 {
 		t.Errorf("%d faults, %d retries", proxy.Fired(), res.Stats.Retries)
 	}
 }
 
-func TestConnectionThatBreaksEveryFewMegabytesGetsThereInTheEnd(t *testing.T) {
+func TestUpload_RepeatedCutsComplete(t *testing.T) {
 	t.Parallel()
 	for word, action := range map[string]netfault.Action{"closed": netfault.Close, "reset": netfault.Reset} {
 		for _, chunk := range []int64{0, 5 * mib} {
@@ -161,7 +161,7 @@ func TestConnectionThatBreaksEveryFewMegabytesGetsThereInTheEnd(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantStored(t, server, res.URL, f)
-				wantNothingTwice(t, &server.Journal, f, res.Stats)
+				wantNothingResent(t, &server.Journal, f, res.Stats)
 				if want := int(f.size / every); proxy.Fired() < want || res.Stats.Retries < want {
 					t.Errorf("%d faults, %d retries, want at least %d", proxy.Fired(), res.Stats.Retries, want)
 				}
@@ -170,7 +170,7 @@ func TestConnectionThatBreaksEveryFewMegabytesGetsThereInTheEnd(t *testing.T) {
 	}
 }
 
-func TestCutConnectionOverTLSGoesOn(t *testing.T) {
+func TestUpload_CutOverTLSResumes(t *testing.T) {
 	t.Parallel()
 	for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		t.Run(proto, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestCutConnectionOverTLSGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, server, res.URL, f)
-			wantNothingTwice(t, &server.Journal, f, res.Stats)
+			wantNothingResent(t, &server.Journal, f, res.Stats)
 			if proxy.Fired() != 2 || server.Count("PATCH") != 3 || server.Requests()[0].Proto != proto {
 				t.Errorf("%d faults, requests %v", proxy.Fired(), server.Methods())
 			}
@@ -199,10 +199,10 @@ func TestCutConnectionOverTLSGoesOn(t *testing.T) {
 	}
 }
 
-func TestBodyThatEndsEarlyForTheServerLosesNothing(t *testing.T) {
+func TestPatch_TruncatedBodyIsRecovered(t *testing.T) {
 	t.Parallel()
-	// The way to the server ends, but not the way back: tusd keeps what it got
-	// and answers 400 ERR_UNEXPECTED_EOF.
+	// Only the direction to the server ends: tusd keeps the received bytes and
+	// responds 400 ERR_UNEXPECTED_EOF.
 	server, proxy, client, _ := throughProxy(t)
 	f := newFile(t, 24*mib)
 	proxy.Next(fault(netfault.Up, inPatchBody, 10*mib, netfault.Truncate))
@@ -214,18 +214,18 @@ func TestBodyThatEndsEarlyForTheServerLosesNothing(t *testing.T) {
 	if res.Stats.Recoveries != 1 {
 		t.Errorf("stats are %+v", res.Stats)
 	}
-	wantChain(t, &server.Journal, f)
+	wantContiguousPatches(t, &server.Journal, f)
 	if proxy.Fired() != 1 {
 		t.Error("nothing was cut")
 	}
 }
 
-func TestDeadServerIsGivenUpWhenThePolicySaysSo(t *testing.T) {
+func TestRetry_DeadServerEndsAfterMaxRetries(t *testing.T) {
 	t.Parallel()
 	server, proxy, _, _ := throughProxy(t)
 	proxy.Always(fault(netfault.Up, nil, 0, netfault.Reset))
 	client := newClient(t, proxy.Through(server.Endpoint()), tus.Options{Retry: tus.RetryPolicy{
-		MaxRetries: 3, NewBackOff: patient().NewBackOff,
+		MaxRetries: 3, NewBackOff: fastRetries().NewBackOff,
 	}})
 	res, err := client.UploadFile(testContext(t), newFile(t, 1000).path, nil)
 	var e *tus.Error

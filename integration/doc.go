@@ -1,10 +1,11 @@
 // Package integration tests the tus client against the real tusd v2, with real
-// connections that break and real processes that are killed. It is a module of
-// its own, so that users of the client do not get tusd's dependencies.
+// connections that break and real processes that are killed. It is a separate
+// module, so that users of the client do not get tusd's dependencies.
 //
-// Package tusdtest runs tusd, netfault is a network that fails on command,
-// crash is an uploading process that can be killed, and child runs the
-// processes of both. Package interop lets uploads change hands with
-// tus-js-client, which npm installs; scale is about large things, soak kills
-// for long, and bench compares with other clients.
+// Package tusdtest runs tusd. Package netfault is a proxy that injects network
+// faults. Package crash runs an uploading process that can be killed, and child
+// runs the processes of tusdtest and crash. Package interop resumes uploads of
+// tus-js-client, which npm installs, and the other way round. Package scale tests
+// large files and many files, soak kills processes for a long time, and bench
+// compares this library with other clients.
 package integration

@@ -33,7 +33,7 @@ const (
 	mib = 1 << 20
 )
 
-// testContext bounds a test that would otherwise hang.
+// testContext returns a context that ends a hanging test after a minute.
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
@@ -47,9 +47,8 @@ type file struct {
 	hash string
 }
 
-// newFile writes a file that costs little to make and to store: noise that is
-// different in every 64 KiB, and holes between. A chunk that is missing, doubled
-// or in the wrong place changes its hash.
+// newFile writes a sparse file with 4 KiB of different noise in every 64 KiB. A
+// chunk that is missing, doubled or misplaced changes its hash.
 func newFile(t testing.TB, size int64) file {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "source.bin"))
@@ -75,7 +74,7 @@ func newFile(t testing.TB, size int64) file {
 	return file{f.Name(), size, hash}
 }
 
-// part returns bytes of the file.
+// part returns the bytes from offset from up to offset to.
 func (f file) part(t testing.TB, from, to int64) []byte {
 	t.Helper()
 	data, err := os.ReadFile(f.path)
@@ -85,20 +84,20 @@ func (f file) part(t testing.TB, from, to int64) []byte {
 	return data[from:to]
 }
 
-// patient is a policy that outlasts a server that is being started again, and
-// wastes no time.
-func patient() tus.RetryPolicy {
+// fastRetries is a policy with short delays and enough retries for a server that
+// is restarting.
+func fastRetries() tus.RetryPolicy {
 	return tus.RetryPolicy{
 		MaxRetries: 500,
 		NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(20 * time.Millisecond) },
 	}
 }
 
-// newClient makes a client that closes its connections at the end of the test.
+// newClient returns a client whose connections are closed at the end of the test.
 func newClient(t testing.TB, endpoint string, options tus.Options) *tus.Client {
 	t.Helper()
 	if options.Retry.NewBackOff == nil {
-		options.Retry = patient()
+		options.Retry = fastRetries()
 	}
 	c, err := tus.NewClient(endpoint, &options)
 	if err != nil {
@@ -108,14 +107,14 @@ func newClient(t testing.TB, endpoint string, options tus.Options) *tus.Client {
 	return c
 }
 
-// disk is what a server stores; both kinds of tusd have it.
+// disk reads the files of a server; both kinds of tusd implement it.
 type disk interface {
 	Size(uploadURL string) (int64, error)
 	SHA256(uploadURL string) (string, error)
 	Leftovers() ([]string, error)
 }
 
-// wantStored fails unless the server's disk has exactly the file.
+// wantStored fails unless the server stored exactly f.
 func wantStored(t testing.TB, d disk, uploadURL string, f file) {
 	t.Helper()
 	size, err := d.Size(uploadURL)
@@ -131,12 +130,12 @@ func wantStored(t testing.TB, d disk, uploadURL string, f file) {
 	}
 }
 
-// wantTidy fails if the server's disk has anything but complete uploads.
-func wantTidy(t testing.TB, d disk) {
+// wantNoLeftovers fails if the server's disk has anything but complete uploads.
+func wantNoLeftovers(t testing.TB, d disk) {
 	t.Helper()
 	left, err := d.Leftovers()
 	if err != nil || len(left) > 0 {
-		t.Errorf("server has unfinished things: %v (%v)", left, err)
+		t.Errorf("server has leftovers: %v (%v)", left, err)
 	}
 }
 
@@ -161,22 +160,21 @@ func wantMethods(t testing.TB, got []string, want ...string) {
 	}
 }
 
-// wantNothingTwice fails if the counts of a finished upload of f do not add up,
-// or if bytes that the server had read were sent to it again.
-func wantNothingTwice(t testing.TB, j *tusdtest.Journal, f file, s tus.Stats) {
+// wantNothingResent fails if the stats of a finished upload of f do not add up, or
+// if bytes that the server had read were resent.
+func wantNothingResent(t testing.TB, j *tusdtest.Journal, f file, s tus.Stats) {
 	t.Helper()
 	if s.Acknowledged != f.size || s.Sent != f.size+s.Resent {
-		t.Errorf("of %d bytes, %d were acknowledged, %d sent, %d of them again", f.size, s.Acknowledged, s.Sent, s.Resent)
+		t.Errorf("of %d bytes, %d were acknowledged, %d sent, %d of them resent", f.size, s.Acknowledged, s.Sent, s.Resent)
 	}
-	wantChain(t, j, f)
+	wantContiguousPatches(t, j, f)
 }
 
-// wantChain fails unless each request carried on exactly where the server had
-// come to in the one before: what was lost on a broken connection is all that
-// may be sent again. A request of which the server read nothing was refused: the
-// offset may have moved on after it was asked for, when a request that was
-// believed dead came to life.
-func wantChain(t testing.TB, j *tusdtest.Journal, f file) {
+// wantContiguousPatches fails unless each PATCH starts at the offset that the server reached in
+// the request before it: only bytes lost on a broken connection may be resent. A
+// PATCH of which the server read nothing is exempt, because it was refused: a
+// request that the client gave up may still move the offset after the HEAD.
+func wantContiguousPatches(t testing.TB, j *tusdtest.Journal, f file) {
 	t.Helper()
 	var at int64
 	for _, r := range j.Requests() {
@@ -190,8 +188,8 @@ func wantChain(t testing.TB, j *tusdtest.Journal, f file) {
 	}
 }
 
-// tripwire is a [tus.Limiter] that lets everything pass and does something when
-// that many bytes have passed: a place in the middle of a request.
+// tripwire is a [tus.Limiter] without a limit that calls do once when at bytes
+// have passed, in the middle of a request.
 type tripwire struct {
 	at     int64
 	do     func()
@@ -208,17 +206,17 @@ func (w *tripwire) WaitN(ctx context.Context, n int) error {
 	return ctx.Err()
 }
 
-// waitFor returns when c is closed.
+// waitFor returns when c is closed, and fails if ctx ends first.
 func waitFor(t testing.TB, ctx context.Context, c <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-c:
 	case <-ctx.Done():
-		t.Fatal("what the test waits for did not happen")
+		t.Fatal("timeout while waiting for a channel to close")
 	}
 }
 
-// failures collects what a client retried.
+// failures collects the errors that a client retried.
 type failures struct {
 	mu   sync.Mutex
 	errs []error
@@ -242,7 +240,7 @@ func (f *failures) has(target error) bool {
 	return slices.ContainsFunc(f.all(), func(err error) bool { return errors.Is(err, target) })
 }
 
-// statuses returns the status of each failure that was answered.
+// statuses returns the status of each failure that had a response.
 func (f *failures) statuses() []int {
 	var codes []int
 	for _, err := range f.all() {
@@ -254,51 +252,51 @@ func (f *failures) statuses() []int {
 	return codes
 }
 
-// elsewhere talks plain HTTP to a tus server, as a program that is not ours.
-type elsewhere struct {
+// rawClient sends plain HTTP requests to a tus server, without package tus.
+type rawClient struct {
 	t    testing.TB
 	http *http.Client
 }
 
-func newElsewhere(t testing.TB) elsewhere {
+func newRawClient(t testing.TB) rawClient {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return elsewhere{t, &http.Client{Transport: transport}}
+	return rawClient{t, &http.Client{Transport: transport}}
 }
 
-// send sends a request and returns the answer without its body. header is
-// pairs of names and values.
-func (e elsewhere) send(method, url string, body []byte, header ...string) *http.Response {
-	e.t.Helper()
-	req, err := http.NewRequestWithContext(testContext(e.t), method, url, bytes.NewReader(body))
+// send sends a request and returns the response without its body. header
+// alternates names and values.
+func (c rawClient) send(method, url string, body []byte, header ...string) *http.Response {
+	c.t.Helper()
+	req, err := http.NewRequestWithContext(testContext(c.t), method, url, bytes.NewReader(body))
 	if err != nil {
-		e.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	for pair := range slices.Chunk(header, 2) {
 		req.Header.Set(pair[0], pair[1])
 	}
-	resp, err := e.http.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
-		e.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	resp.Body.Close()
 	return resp
 }
 
-// create makes an upload and returns its URL.
-func (e elsewhere) create(endpoint string, header ...string) string {
-	e.t.Helper()
-	resp := e.send(http.MethodPost, endpoint, nil, header...)
+// create creates an upload and returns its URL.
+func (c rawClient) create(endpoint string, header ...string) string {
+	c.t.Helper()
+	resp := c.send(http.MethodPost, endpoint, nil, header...)
 	if resp.StatusCode != http.StatusCreated {
-		e.t.Fatalf("creation was answered with %s", resp.Status)
+		c.t.Fatalf("creation: status %s", resp.Status)
 	}
 	return resp.Header.Get("Location")
 }
 
 // patch appends data at offset and returns the status.
-func (e elsewhere) patch(url, offset string, data []byte) int {
-	e.t.Helper()
-	return e.send(http.MethodPatch, url, data,
+func (c rawClient) patch(url, offset string, data []byte) int {
+	c.t.Helper()
+	return c.send(http.MethodPatch, url, data,
 		"Upload-Offset", offset, "Content-Type", "application/offset+octet-stream").StatusCode
 }

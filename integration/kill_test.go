@@ -9,7 +9,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
+func TestUpload_ServerKilledCompletes(t *testing.T) {
 	t.Parallel()
 	const size, at = 40 * mib, 15 * mib
 	tests := []struct {
@@ -43,7 +43,7 @@ func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
 					switch e.Attempt {
 					case 1:
 						sent = uploader.Stats().Sent
-					case 5: // it was refused for a while
+					case 5: // the client has seen several refused connections
 						go func() {
 							<-dead
 							restarted <- server.Start()
@@ -65,18 +65,18 @@ func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, server, res.URL, f)
-			wantTidy(t, server)
-			server.Kill() // now its journal is whole
+			wantNoLeftovers(t, server)
+			server.Kill() // now its journal is complete
 			if server.Count("POST") != 1 {
 				t.Errorf("%d creations", server.Count("POST"))
 			}
-			// What the disk had was not sent again, what it had not was.
+			// The client resends exactly the bytes that are not on disk.
 			if res.Stats.Resent != sent-stored || res.Stats.Sent != size+res.Stats.Resent {
-				t.Errorf("disk had %d of %d bytes sent; in all %d were sent, %d of them again",
+				t.Errorf("disk had %d of %d bytes sent; in all %d were sent, %d of them resent",
 					stored, sent, res.Stats.Sent, res.Stats.Resent)
 			}
 			if test.chunk > 0 && res.Stats.Resent > test.chunk {
-				t.Errorf("%d bytes were sent again, more than a chunk", res.Stats.Resent)
+				t.Errorf("%d bytes were resent, more than a chunk", res.Stats.Resent)
 			}
 			patches := server.Of("PATCH")
 			for i, p := range patches {
@@ -91,7 +91,7 @@ func TestUploadOutlivesAServerThatIsKilled(t *testing.T) {
 	}
 }
 
-func TestUploaderThatIsKilledLeavesAnUploadToResume(t *testing.T) {
+func TestResume_AfterUploaderKilled(t *testing.T) {
 	t.Parallel()
 	for _, chunk := range []int64{0, 4 * mib} {
 		t.Run(fmt.Sprintf("chunk %d", chunk), func(t *testing.T) {
@@ -115,8 +115,8 @@ func TestUploaderThatIsKilledLeavesAnUploadToResume(t *testing.T) {
 				t.Fatal(err, res.Error)
 			}
 			wantStored(t, server, res.URL, f)
-			wantTidy(t, server)
-			wantChain(t, &server.Journal, f)
+			wantNoLeftovers(t, server)
+			wantContiguousPatches(t, &server.Journal, f)
 			if res.URL != first.URL() || server.Count("POST") != 1 {
 				t.Errorf("%d creations, %s became %s", server.Count("POST"), first.URL(), res.URL)
 			}

@@ -17,8 +17,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// meddle returns hooks that do something once, before the PATCH at an offset.
-func meddle(offset int64, do func(uploadURL string)) tus.Hooks {
+// beforePatchAt returns hooks that call do once, before the PATCH at offset.
+func beforePatchAt(offset int64, do func(uploadURL string)) tus.Hooks {
 	var once sync.Once
 	return tus.Hooks{BeforeRequest: func(r *http.Request) error {
 		if r.Method == http.MethodPatch && r.Header.Get("Upload-Offset") == strconv.FormatInt(offset, 10) {
@@ -28,15 +28,15 @@ func meddle(offset int64, do func(uploadURL string)) tus.Hooks {
 	}}
 }
 
-func TestBytesThatAnotherClientAppendedAreNotSentAgain(t *testing.T) {
+func TestPatch_ForeignBytesAreNotResent(t *testing.T) {
 	t.Parallel()
 	const size, foreign = 20 * mib, 300*kib + 7
 	for chunk, at := range map[int64]int64{0: 0, 2 * mib: 6 * mib} {
 		t.Run(fmt.Sprintf("chunk %d", chunk), func(t *testing.T) {
 			server := tusdtest.Start(t, nil)
-			other := newElsewhere(t)
+			other := newRawClient(t)
 			f := newFile(t, size)
-			client := newClient(t, server.Endpoint(), tus.Options{Hooks: meddle(at, func(url string) {
+			client := newClient(t, server.Endpoint(), tus.Options{Hooks: beforePatchAt(at, func(url string) {
 				if status := other.patch(url, strconv.FormatInt(at, 10), f.part(t, at, at+foreign)); status != http.StatusNoContent {
 					t.Errorf("the other client got %d", status)
 				}
@@ -46,7 +46,7 @@ func TestBytesThatAnotherClientAppendedAreNotSentAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, server, res.URL, f)
-			wantChain(t, &server.Journal, f)
+			wantContiguousPatches(t, &server.Journal, f)
 			if server.Count("HEAD") != 1 || server.Count("POST") != 1 || res.Stats.Retries != 1 {
 				t.Errorf("%d retries, requests %v", res.Stats.Retries, server.Methods())
 			}
@@ -54,12 +54,12 @@ func TestBytesThatAnotherClientAppendedAreNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestBytesThatTheServerLostAreSentAgain(t *testing.T) {
+func TestPatch_LostBytesAreResent(t *testing.T) {
 	t.Parallel()
 	const size, at, left = 20 * mib, 6 * mib, 1*mib + 1
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, size)
-	client := newClient(t, server.Endpoint(), tus.Options{Hooks: meddle(at, func(url string) {
+	client := newClient(t, server.Endpoint(), tus.Options{Hooks: beforePatchAt(at, func(url string) {
 		if err := os.Truncate(server.Path(url), left); err != nil {
 			t.Error(err)
 		}
@@ -74,14 +74,14 @@ func TestBytesThatTheServerLostAreSentAgain(t *testing.T) {
 	}
 }
 
-func TestTwoClientsOnOneURLBothFinish(t *testing.T) {
+func TestResume_TwoClientsOnOneURLFinish(t *testing.T) {
 	t.Parallel()
-	// On tusd each HEAD breaks off the PATCH of the other.
+	// On tusd each HEAD interrupts the PATCH of the other client.
 	for _, chunk := range []int64{0, 1 * mib} {
 		t.Run(fmt.Sprintf("chunk %d", chunk), func(t *testing.T) {
 			server := tusdtest.Start(t, nil)
 			f := newFile(t, 24*mib)
-			url := newElsewhere(t).create(server.Endpoint(), "Upload-Length", strconv.FormatInt(f.size, 10))
+			url := newRawClient(t).create(server.Endpoint(), "Upload-Length", strconv.FormatInt(f.size, 10))
 			ctx := testContext(t)
 			var both sync.WaitGroup
 			for range 2 {
@@ -94,7 +94,7 @@ func TestTwoClientsOnOneURLBothFinish(t *testing.T) {
 			}
 			both.Wait()
 			wantStored(t, server, url, f)
-			wantTidy(t, server)
+			wantNoLeftovers(t, server)
 			if server.Count("POST") != 1 {
 				t.Errorf("requests were %v", server.Methods())
 			}
@@ -102,7 +102,7 @@ func TestTwoClientsOnOneURLBothFinish(t *testing.T) {
 	}
 }
 
-func TestPatchThatTusdInterruptsForAnotherRequestGoesOn(t *testing.T) {
+func TestPatch_InterruptedByTusdResumes(t *testing.T) {
 	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)
@@ -110,11 +110,11 @@ func TestPatchThatTusdInterruptsForAnotherRequestGoesOn(t *testing.T) {
 	var uploader *tus.Uploader
 	var seen failures
 	other := newClient(t, server.Endpoint(), tus.Options{})
-	asked := make(chan struct{})
+	infoDone := make(chan struct{})
 	client := newClient(t, server.Endpoint(), tus.Options{
 		Hooks: seen.hooks(),
 		RateLimit: &tripwire{at: 10 * mib, do: func() {
-			defer close(asked)
+			defer close(infoDone)
 			info, err := other.Info(ctx, uploader.URL())
 			if err != nil || info.Offset > 10*mib || info.Length != f.size {
 				t.Errorf("info is %+v, %v", info, err)
@@ -126,19 +126,19 @@ func TestPatchThatTusdInterruptsForAnotherRequestGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, err := uploader.Run(ctx)
-	waitFor(t, ctx, asked)
+	waitFor(t, ctx, infoDone)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, server, res.URL, f)
-	wantNothingTwice(t, &server.Journal, f, res.Stats)
-	// The 400 may be lost behind the reset that follows it.
+	wantNothingResent(t, &server.Journal, f, res.Stats)
+	// The reset that follows the 400 may discard it.
 	if got := seen.statuses(); len(seen.all()) != 1 || len(got) == 1 && got[0] != http.StatusBadRequest {
 		t.Errorf("failures were %v", seen.all())
 	}
 }
 
-// busyLocker is a tusd whose lock is held by somebody else for some attempts.
+// busyLocker is a locker whose locks are held by another client in some attempts.
 type busyLocker struct {
 	handler.Locker
 	mu      sync.Mutex
@@ -162,9 +162,9 @@ type busyLock struct{}
 func (busyLock) Lock(context.Context, func()) error { return handler.ErrFileLocked }
 func (busyLock) Unlock() error                      { return nil }
 
-func TestLockedUploadIsWaitedFor(t *testing.T) {
+func TestUpload_LockedIsRetried(t *testing.T) {
 	t.Parallel()
-	// The second PATCH, and then the HEAD that asks what became of it.
+	// The second PATCH, and two HEADs after it.
 	locker := &busyLocker{Locker: memorylocker.New(), busy: map[int]bool{2: true, 3: true, 4: true}}
 	server := tusdtest.Start(t, &tusdtest.Options{Locker: locker})
 	f := newFile(t, 4*mib)
@@ -181,11 +181,11 @@ func TestLockedUploadIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestTerminationWaitsForTheLock(t *testing.T) {
+func TestTerminate_LockedIsRetried(t *testing.T) {
 	t.Parallel()
 	locker := &busyLocker{Locker: memorylocker.New(), busy: map[int]bool{1: true, 2: true}}
 	server := tusdtest.Start(t, &tusdtest.Options{Locker: locker})
-	url := newElsewhere(t).create(server.Endpoint(), "Upload-Length", "10")
+	url := newRawClient(t).create(server.Endpoint(), "Upload-Length", "10")
 	if err := newClient(t, server.Endpoint(), tus.Options{}).Terminate(testContext(t), url); err != nil {
 		t.Fatal(err)
 	}
@@ -200,8 +200,8 @@ func wantEmpty(t testing.TB, server *tusdtest.Server) {
 	}
 }
 
-// deleteInPatch uploads f, and has another client delete the upload in the
-// middle of the first PATCH.
+// deleteInPatch uploads f while another client deletes the upload in the middle
+// of the first PATCH.
 func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*tus.Result, error) {
 	t.Helper()
 	ctx := testContext(t)
@@ -223,7 +223,7 @@ func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*
 	return res, err
 }
 
-func TestUploadThatIsDeletedInMidPatchIsCreatedAnew(t *testing.T) {
+func TestUpload_DeletedMidPatchStartsOver(t *testing.T) {
 	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)
@@ -232,18 +232,18 @@ func TestUploadThatIsDeletedInMidPatchIsCreatedAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, server, res.URL, f)
-	wantTidy(t, server)
+	wantNoLeftovers(t, server)
 	uploads, err := server.Uploads()
 	if err != nil || len(uploads) != 1 || server.Count("POST") != 2 || res.Stats.Recreations != 1 {
 		t.Errorf("uploads %v, requests %v, stats %+v", uploads, server.Methods(), res.Stats)
 	}
 }
 
-func TestGivenUploadThatIsDeletedInMidPatchIsGone(t *testing.T) {
+func TestExternalURL_DeletedMidPatchIsGone(t *testing.T) {
 	t.Parallel()
 	server := tusdtest.Start(t, nil)
 	f := newFile(t, 24*mib)
-	url := newElsewhere(t).create(server.Endpoint(), "Upload-Length", strconv.FormatInt(f.size, 10))
+	url := newRawClient(t).create(server.Endpoint(), "Upload-Length", strconv.FormatInt(f.size, 10))
 	_, err := deleteInPatch(t, server, f, url)
 	wantError(t, err, tus.ErrUploadGone)
 	wantEmpty(t, server)

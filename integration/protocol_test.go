@@ -13,7 +13,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-func TestCapabilitiesAreWhatTusdOffers(t *testing.T) {
+func TestCapabilities_MatchTusd(t *testing.T) {
 	server := tusdtest.Start(t, &tusdtest.Options{MaxSize: 12345})
 	client := newClient(t, server.Endpoint(), tus.Options{})
 	for range 2 {
@@ -32,9 +32,9 @@ func TestCapabilitiesAreWhatTusdOffers(t *testing.T) {
 	wantMethods(t, server.Methods(), "OPTIONS")
 }
 
-func TestInfoTellsWhatTusdHas(t *testing.T) {
+func TestInfo_ReturnsTusdState(t *testing.T) {
 	server := tusdtest.Start(t, nil)
-	other := newElsewhere(t)
+	other := newRawClient(t)
 	client := newClient(t, server.Endpoint(), tus.Options{})
 
 	known := other.create(server.Endpoint(), "Upload-Length", "10", "Upload-Metadata", "name YS50eHQ=,empty")
@@ -61,7 +61,7 @@ func TestInfoTellsWhatTusdHas(t *testing.T) {
 	wantError(t, err, tus.ErrUploadGone)
 }
 
-func TestTerminatedUploadIsGoneFromDisk(t *testing.T) {
+func TestTerminate_RemovesFiles(t *testing.T) {
 	server := tusdtest.Start(t, nil)
 	client := newClient(t, server.Endpoint(), tus.Options{})
 	f := newFile(t, 10*mib)
@@ -71,7 +71,7 @@ func TestTerminatedUploadIsGoneFromDisk(t *testing.T) {
 	}
 	half, err := client.UploadFile(testContext(t), f.path, &tus.UploadOptions{StopAt: 5 * mib})
 	wantError(t, err, tus.ErrPaused)
-	for _, url := range []string{complete.URL, half.URL, half.URL} { // the last is gone already
+	for _, url := range []string{complete.URL, half.URL, half.URL} { // the last is already deleted
 		if err := client.Terminate(testContext(t), url); err != nil {
 			t.Fatal(err)
 		}
@@ -81,14 +81,14 @@ func TestTerminatedUploadIsGoneFromDisk(t *testing.T) {
 	wantError(t, err, tus.ErrUploadGone)
 }
 
-func TestUploadAboveTheMaximumIsRefused(t *testing.T) {
+func TestUpload_AboveMaxSizeIsRefused(t *testing.T) {
 	const limit = 1 * mib
 	server := tusdtest.Start(t, &tusdtest.Options{MaxSize: limit})
-	asking := newClient(t, server.Endpoint(), tus.Options{})
-	trusting := newClient(t, server.Endpoint(), tus.Options{Capabilities: &tus.Capabilities{}})
+	checking := newClient(t, server.Endpoint(), tus.Options{})
+	unchecked := newClient(t, server.Endpoint(), tus.Options{Capabilities: &tus.Capabilities{}})
 
 	f := newFile(t, limit)
-	res, err := asking.UploadFile(testContext(t), f.path, nil)
+	res, err := checking.UploadFile(testContext(t), f.path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,20 +96,20 @@ func TestUploadAboveTheMaximumIsRefused(t *testing.T) {
 
 	f = newFile(t, limit+1)
 	before := server.Count("POST")
-	_, err = asking.UploadFile(testContext(t), f.path, nil)
+	_, err = checking.UploadFile(testContext(t), f.path, nil)
 	wantError(t, err, tus.ErrTooLarge)
 	if server.Count("POST") != before {
-		t.Error("a creation was sent that the server had said to refuse")
+		t.Error("a creation above Tus-Max-Size was sent")
 	}
-	res, err = trusting.UploadFile(testContext(t), f.path, nil)
+	res, err = unchecked.UploadFile(testContext(t), f.path, nil)
 	wantError(t, err, tus.ErrTooLarge)
 	if server.Count("POST") != before+1 || res.Stats.Retries > 0 {
 		t.Errorf("%d creations were refused, %d retries", server.Count("POST")-before, res.Stats.Retries)
 	}
-	wantTidy(t, server)
+	wantNoLeftovers(t, server)
 }
 
-func TestMetadataArrivesAsItWasGiven(t *testing.T) {
+func TestMetadata_RoundTrips(t *testing.T) {
 	server := tusdtest.Start(t, nil)
 	client := newClient(t, server.Endpoint(), tus.Options{})
 	given := tus.Metadata{
@@ -136,8 +136,8 @@ func TestMetadataArrivesAsItWasGiven(t *testing.T) {
 		t.Errorf("info has %q, %v", info.Metadata, err)
 	}
 
-	// tusd keeps metadata as JSON, which cannot hold bytes that are not UTF-8, but
-	// it gets them.
+	// tusd stores metadata as JSON, which cannot hold bytes that are not UTF-8: look
+	// at the request instead.
 	binary := tus.Metadata{"binary": "\xff\xfe\x00\x80"}
 	if _, err := client.Upload(testContext(t), tus.Bytes([]byte("hello")), &tus.UploadOptions{Metadata: binary}); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestMetadataArrivesAsItWasGiven(t *testing.T) {
 	}
 }
 
-func TestUploadThatWasCreatedElsewhereIsContinued(t *testing.T) {
+func TestResume_UploadOfAnotherClient(t *testing.T) {
 	const size, there = 10 * mib, 3*mib + 5
 	f := newFile(t, size)
 	length := strconv.Itoa(size)
@@ -169,7 +169,7 @@ func TestUploadThatWasCreatedElsewhereIsContinued(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			server := tusdtest.Start(t, nil)
-			other := newElsewhere(t)
+			other := newRawClient(t)
 			url := other.create(server.Endpoint(), test.create...)
 			if test.stored > 0 {
 				other.patch(url, "0", f.part(t, 0, test.stored))
@@ -181,8 +181,8 @@ func TestUploadThatWasCreatedElsewhereIsContinued(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, server, url, f)
-			wantTidy(t, server) // the length is known by now
-			wantChain(t, &server.Journal, f)
+			wantNoLeftovers(t, server) // the length is not deferred any more
+			wantContiguousPatches(t, &server.Journal, f)
 			wantMethods(t, server.Methods()[before:], test.want...)
 			if res.URL != url || res.Offset != size || res.Stats.ResumedFrom != test.stored || res.Stats.Sent != size-test.stored {
 				t.Errorf("result is %+v", res)
@@ -191,9 +191,9 @@ func TestUploadThatWasCreatedElsewhereIsContinued(t *testing.T) {
 	}
 }
 
-func TestUploadOfAnotherLengthIsNotTouched(t *testing.T) {
+func TestResume_OtherLengthIsRefused(t *testing.T) {
 	server := tusdtest.Start(t, nil)
-	other := newElsewhere(t)
+	other := newRawClient(t)
 	f := newFile(t, 1000)
 	client := newClient(t, server.Endpoint(), tus.Options{})
 	for _, length := range []string{"999", "1001"} {
@@ -209,7 +209,7 @@ func TestUploadOfAnotherLengthIsNotTouched(t *testing.T) {
 	wantSize(t, server, url, 1001)
 }
 
-func TestOverriddenMethodsReachTusd(t *testing.T) {
+func TestOverridePatchMethod_ReachesTusd(t *testing.T) {
 	server := tusdtest.Start(t, nil)
 	client := newClient(t, server.Endpoint(), tus.Options{OverridePatchMethod: true})
 	f := newFile(t, 5*mib)
@@ -225,7 +225,7 @@ func TestOverriddenMethodsReachTusd(t *testing.T) {
 	wantEmpty(t, server)
 }
 
-func TestStreamOfUnknownLengthIsStoredWhole(t *testing.T) {
+func TestUploadReader_UnknownSizeIsStored(t *testing.T) {
 	const chunk = 1 * mib
 	for _, size := range []int64{0, 1, chunk - 1, chunk, chunk + 1, 10 * mib} {
 		t.Run(strconv.FormatInt(size, 10), func(t *testing.T) {
@@ -238,7 +238,7 @@ func TestStreamOfUnknownLengthIsStoredWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, server, res.URL, f)
-			wantTidy(t, server)
+			wantNoLeftovers(t, server)
 		})
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/seed-175555ba/tus-go/integration/tusdtest"
 )
 
-func TestKernelSendsTheFile(t *testing.T) {
-	// The uploader is killed by the system when it writes a block of the file
-	// from its memory.
+func TestUpload_KernelSendsFile(t *testing.T) {
+	// The kernel kills the uploader if it writes a block of the file from its
+	// memory.
 	for name, chunk := range map[string]int64{"whole": 0, "chunks": 3 * mib, "one request": 8 * mib} {
 		size := int64(20*mib + 1)
 		if name == "one request" {
@@ -33,7 +33,7 @@ func TestKernelSendsTheFile(t *testing.T) {
 			}
 		})
 	}
-	t.Run("and the proof works", func(t *testing.T) {
+	t.Run("copying uploader is killed", func(t *testing.T) {
 		server := tusdtest.Start(t, nil)
 		_, err := crash.Start(t, crash.Config{
 			Endpoint: server.Endpoint(), File: newFile(t, 20*mib).path, KernelOnly: true, NoKernel: true,

@@ -10,10 +10,10 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// link is a way to reach a tusd.
+// link is a connection to a tusd.
 type link struct {
 	name  string
-	proto string // that the server must see
+	proto string // that the server must report
 	start func(testing.TB) (*tusdtest.Server, *http.Client)
 }
 
@@ -28,7 +28,7 @@ func links() []link {
 			transport.TLSClientConfig = &tls.Config{RootCAs: s.RootCAs()}
 			return s, &http.Client{Transport: transport}
 		}},
-		{"http2 by the caller's client", "HTTP/2.0", func(t testing.TB) (*tusdtest.Server, *http.Client) {
+		{"http2 with a custom client", "HTTP/2.0", func(t testing.TB) (*tusdtest.Server, *http.Client) {
 			s := tusdtest.StartTLS(t, nil)
 			transport := &http.Transport{
 				TLSClientConfig:   &tls.Config{RootCAs: s.RootCAs()},
@@ -39,8 +39,8 @@ func links() []link {
 	}
 }
 
-func TestUploadStoresTheExactBytesWithTheFewestRequests(t *testing.T) {
-	// Where no chunk size is set, up to 8 MiB go along with the creation.
+func TestUpload_StoresBytesInFewestRequests(t *testing.T) {
+	// Without a chunk size, up to 8 MiB are sent with the creation.
 	const inline = 8 * mib
 	for _, link := range links() {
 		for _, chunk := range []int64{0, 1 * mib, 5_000_000} {
@@ -58,8 +58,8 @@ func TestUploadStoresTheExactBytesWithTheFewestRequests(t *testing.T) {
 						t.Fatal(err)
 					}
 					wantStored(t, server, res.URL, f)
-					wantTidy(t, server)
-					wantNothingTwice(t, &server.Journal, f, res.Stats)
+					wantNoLeftovers(t, server)
+					wantNothingResent(t, &server.Journal, f, res.Stats)
 					wantMethods(t, server.Methods(), fewestRequests(size, chunk, edge)...)
 					if res.Stats.Resent != 0 || res.Stats.Retries != 0 || res.Offset != size || res.Size != size {
 						t.Errorf("result is %+v", res)
@@ -75,11 +75,11 @@ func TestUploadStoresTheExactBytesWithTheFewestRequests(t *testing.T) {
 	}
 }
 
-// fewestRequests is what the first upload of a client may cost.
+// fewestRequests returns the methods that the first upload of a client needs.
 func fewestRequests(size, chunk, inline int64) []string {
 	methods := []string{"OPTIONS", "POST"}
 	if size == 0 {
-		return methods[1:] // nothing of the server's makes a difference
+		return methods[1:] // an empty upload needs no capabilities
 	}
 	if size <= inline {
 		return methods
@@ -93,7 +93,7 @@ func fewestRequests(size, chunk, inline int64) []string {
 	return methods
 }
 
-func TestClientAsksForCapabilitiesOnce(t *testing.T) {
+func TestClient_RequestsCapabilitiesOnce(t *testing.T) {
 	server := tusdtest.Start(t, nil)
 	client := newClient(t, server.Endpoint(), tus.Options{})
 	for range 3 {

@@ -491,7 +491,7 @@ func TestRecordWithPartsThatDoNotTileIsNeverUsed(t *testing.T) {
 				continue // the store knows better
 			}
 		}
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -1,22 +1,22 @@
-// Command hooks is told what happens to uploads: by a tusd through its HTTP hooks,
-// and by other services through signed webhooks.
+// Command hooks receives the HTTP hooks of a tusd, and signed webhooks of other
+// services.
 //
 //	HOOKS_KEY=… HOOKS_SECRETS=new,old HOOKS_TOKENS=alice,bob hooks -addr 127.0.0.1:8000
 //	tusd -hooks-http "http://tusd:$HOOKS_KEY@127.0.0.1:8000/tusd"
 //
-// POST /tusd decides which uploads tusd takes: those that come with the token of a
-// user, have a filename and are not too large. What was uploaded is then told with
-// "post-finish". tusd does not sign its hooks, so it shows a key, by basic
+// POST /tusd decides which uploads tusd accepts: those with the token of a user and a
+// filename that are not too large. The hook "post-finish" reports complete uploads.
+// tusd does not sign its hooks, so it authenticates with a key, by basic
 // authentication.
 //
-// POST /webhook takes calls with a header such as
+// POST /webhook accepts calls with a header such as
 //
 //	Webhook-Signature: t=1767225600,v1=5f8a…
 //
 // where v1 is the HMAC-SHA256, in hexadecimal, of the Unix time t, a dot and the
-// body, under a secret that sender and receiver share. This is the form that Stripe
-// and many others use. A call is good if one v1 in it was made with one of the
-// secrets, if t is at most five minutes off, and if it did not come before.
+// body, with a secret shared by sender and receiver. Stripe and many other services
+// use this form. A call is valid if one v1 in it was made with one of the secrets, if
+// t is at most five minutes off, and if it is not a replay.
 package main
 
 import (
@@ -80,15 +80,15 @@ func run(ctx context.Context, args []string) error {
 	return nil
 }
 
-// newHandler makes both receivers. Secrets come from the environment, where a list
-// of processes does not show them.
+// newHandler returns a handler for both receivers. Secrets come from the environment:
+// a process list shows command lines.
 func newHandler(getenv func(string) string, maxSize int64, log *slog.Logger) (http.Handler, error) {
 	list := func(name string) []string {
 		return strings.FieldsFunc(getenv(name), func(r rune) bool { return r == ',' })
 	}
 	key, secrets, tokens := getenv("HOOKS_KEY"), list("HOOKS_SECRETS"), list("HOOKS_TOKENS")
 	if key == "" || len(secrets) == 0 || len(tokens) == 0 {
-		return nil, errors.New("HOOKS_KEY, HOOKS_SECRETS and HOOKS_TOKENS have to be set")
+		return nil, errors.New("HOOKS_KEY, HOOKS_SECRETS and HOOKS_TOKENS must be set")
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /tusd", &tusdHooks{
@@ -96,7 +96,7 @@ func newHandler(getenv func(string) string, maxSize int64, log *slog.Logger) (ht
 		rules: rules{maxSize: maxSize, tokens: tokens},
 		finished: func(ctx context.Context, u upload) error {
 			log.InfoContext(ctx, "upload is complete", "id", u.ID, "size", u.Size, "filename", u.MetaData["filename"])
-			return nil // here a program would write it down, and do the work later
+			return nil // a real program would store it here and process it later
 		},
 		log: log,
 	})

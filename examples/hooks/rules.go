@@ -7,34 +7,34 @@ import (
 	"strings"
 )
 
-// rules say which uploads tusd may take.
+// rules decide which uploads tusd accepts.
 type rules struct {
 	maxSize int64    // in bytes
 	tokens  []string // of users
 }
 
-// admit judges an upload before it is created.
-func (r rules) admit(u upload, header http.Header) answer {
+// admit decides on an upload before it is created.
+func (r rules) admit(u upload, header http.Header) hookResponse {
 	token, bearer := strings.CutPrefix(header.Get("Authorization"), "Bearer ")
 	user, known := r.user(token)
 	switch {
 	case !bearer || !known:
-		return reject(http.StatusUnauthorized, "who are you?")
+		return reject(http.StatusUnauthorized, "unknown token")
 	case !u.SizeIsDeferred && u.Size > r.maxSize:
 		return reject(http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes", r.maxSize))
 	case u.IsPartial:
-		return answer{} // its name comes with the upload that is made of it
+		return hookResponse{} // the final upload has the name
 	case u.MetaData["filename"] == "":
 		return reject(http.StatusBadRequest, "metadata filename is missing")
 	}
-	// Who it belongs to is not the client's to say.
+	// The client cannot choose the owner.
 	metadata := maps.Clone(u.MetaData)
 	metadata["owner"] = fmt.Sprint("user ", user)
-	return answer{ChangeFileInfo: &fileChange{MetaData: metadata}}
+	return hookResponse{ChangeFileInfo: &fileChange{MetaData: metadata}}
 }
 
-// user returns the place of a token in the list, from 1 on. All of them are compared, for
-// the time that it takes to tell nothing.
+// user returns the number of a token in the list, starting at 1. It compares all
+// tokens, so that its duration reveals nothing.
 func (r rules) user(token string) (number int, known bool) {
 	for i, t := range r.tokens {
 		if sameSecret(token, t) {
@@ -44,17 +44,17 @@ func (r rules) user(token string) (number int, known bool) {
 	return number, known
 }
 
-// goOn judges an upload while it arrives: one of unknown length may turn out to be
-// too large. tusd asks about once a second.
-func (r rules) goOn(u upload) answer {
+// progress decides on an upload while tusd receives it: an upload of unknown size may
+// become too large. tusd calls this hook about once per second.
+func (r rules) progress(u upload) hookResponse {
 	if u.Offset <= r.maxSize {
-		return answer{}
+		return hookResponse{}
 	}
-	return answer{StopUpload: true, HTTPResponse: &response{
+	return hookResponse{StopUpload: true, HTTPResponse: &httpResponse{
 		StatusCode: http.StatusRequestEntityTooLarge, Body: fmt.Sprintf("at most %d bytes", r.maxSize),
 	}}
 }
 
-func reject(code int, text string) answer {
-	return answer{RejectUpload: true, HTTPResponse: &response{StatusCode: code, Body: text}}
+func reject(code int, text string) hookResponse {
+	return hookResponse{RejectUpload: true, HTTPResponse: &httpResponse{StatusCode: code, Body: text}}
 }

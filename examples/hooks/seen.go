@@ -6,17 +6,16 @@ import (
 	"time"
 )
 
-// What is known of a call that came before, or why nothing more can be known.
+// Errors of begin.
 var (
-	errHandled      = errors.New("the call was handled before")
+	errHandled      = errors.New("the call was already handled")
 	errBeingHandled = errors.New("the call is being handled")
 	errFull         = errors.New("too many calls to remember")
 )
 
-// seen remembers calls until they are stale, so that a copy of one does nothing. It
-// lives as long as the process. Where a call must not be handled twice over a
-// restart either, its ID belongs into the database, in the transaction that handles
-// it.
+// seen remembers calls until they are stale, so that a replayed call is not handled.
+// It is kept in memory. If a call must not be handled twice across a restart either,
+// store its ID in the database, in the transaction that handles it.
 type seen struct {
 	limit int
 
@@ -33,7 +32,7 @@ func newSeen(limit int) *seen {
 	return &seen{limit: limit, calls: map[mac]*remembered{}}
 }
 
-// begin returns nil if a call is new, and must then be ended.
+// begin returns nil if a call is new. The caller must then call end.
 func (s *seen) begin(id mac, expires, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,13 +46,13 @@ func (s *seen) begin(id mac, expires, now time.Time) error {
 		s.forgetStale(now)
 	}
 	if len(s.calls) >= s.limit {
-		return errFull // to forget one would let it in again
+		return errFull // a forgotten call could be replayed
 	}
 	s.calls[id] = &remembered{expires: expires}
 	return nil
 }
 
-// end notes what became of a call. One that failed may come again.
+// end records whether a call was handled. A failed call can be retried.
 func (s *seen) end(id mac, handled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +63,7 @@ func (s *seen) end(id mac, handled bool) {
 	s.calls[id].handled = true
 }
 
-// forgetStale makes room. It is called with mu held.
+// forgetStale removes stale calls. The caller holds s.mu.
 func (s *seen) forgetStale(now time.Time) {
 	for id, c := range s.calls {
 		if c.handled && now.After(c.expires) {

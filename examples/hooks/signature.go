@@ -11,29 +11,29 @@ import (
 	"time"
 )
 
-// Why a call is not good.
+// Errors of verify.
 var (
-	errUnsigned = errors.New("the call is not signed as it should be")
-	errForged   = errors.New("the signature is not of this secret and body")
+	errUnsigned = errors.New("missing or malformed signature")
+	errForged   = errors.New("the signature does not match secret and body")
 	errStale    = errors.New("the call is too old, or from the future")
 )
 
 // verifier checks signatures of the form t=TIME,v1=HMAC.
 type verifier struct {
 	secrets   []string
-	tolerance time.Duration // between the sender's clock and ours, and for the way
+	tolerance time.Duration // for the sender's clock and the time in flight
 }
 
 // mac is an HMAC-SHA256.
 type mac [sha256.Size]byte
 
-// call is a good call.
+// call is a valid call.
 type call struct {
-	id      mac       // the same for the same time and body, however it was signed
+	id      mac       // depends only on time and body
 	expires time.Time // after which it is stale
 }
 
-// verify judges a call that arrives now. headers are all signature headers of it.
+// verify checks a call that arrives at now. headers are all its signature headers.
 func (v verifier) verify(headers []string, body []byte, now time.Time) (call, error) {
 	if len(headers) != 1 {
 		return call{}, errUnsigned
@@ -64,7 +64,7 @@ func (v verifier) signed(t int64, body []byte, signatures []mac) bool {
 	return found
 }
 
-// sign is the signature of a body that is sent at the Unix time t.
+// sign returns the signature of a body that is sent at the Unix time t.
 func sign(secret string, t int64, body []byte) mac {
 	h := hmac.New(sha256.New, []byte(secret))
 	fmt.Fprintf(h, "%d.", t)
@@ -72,14 +72,14 @@ func sign(secret string, t int64, body []byte) mac {
 	return mac(h.Sum(nil))
 }
 
-// signatureOf is the header for a body that is sent now.
+// signatureOf returns the header for a body that is sent at now.
 func signatureOf(secret string, now time.Time, body []byte) string {
 	m := sign(secret, now.Unix(), body)
 	return fmt.Sprintf("t=%d,v1=%s", now.Unix(), hex.EncodeToString(m[:]))
 }
 
-// parseSignature takes a header apart. What is neither t nor v1 belongs to another
-// version of the scheme and is left alone: a sender may sign in several ways.
+// parseSignature parses a header. It ignores fields other than t and v1: a sender may
+// sign with several versions of the scheme.
 func parseSignature(header string) (t int64, signatures []mac, err error) {
 	const maxLength, maxSignatures = 1 << 10, 8
 	if len(header) > maxLength {
@@ -92,7 +92,7 @@ func parseSignature(header string) (t int64, signatures []mac, err error) {
 		case "t":
 			times++
 			t, err = strconv.ParseInt(value, 10, 64)
-			// As it is signed in its shortest form, nothing else is the same time.
+			// Only the shortest form of the time is signed.
 			if err != nil || strconv.FormatInt(t, 10) != value || t < 0 {
 				return 0, nil, errUnsigned
 			}

@@ -29,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
-		// tusd reads its events for ever.
+		// tusd never stops reading its events.
 		goleak.IgnoreTopFunction("github.com/tus/tusd/v2/pkg/hooks.NewHandlerWithHooks.func4"))
 }
 
@@ -38,13 +38,13 @@ const (
 	maxSize = 100_000
 )
 
-// journal keeps what a receiver was asked and told.
+// journal records the hooks that a receiver handled.
 type journal struct {
 	mu       sync.Mutex
 	types    []string
-	answered chan string // the same, when it was answered
+	handled  chan string // type of each hook after its response
 	finished chan upload
-	fail     int // of the next calls of finished
+	fail     int // number of calls of finish that fail
 }
 
 func (j *journal) has(hook string) bool {
@@ -63,35 +63,35 @@ func (j *journal) finish(_ context.Context, u upload) error {
 	defer j.mu.Unlock()
 	if j.fail > 0 {
 		j.fail--
-		return errors.New("the database is away")
+		return errors.New("the database is unavailable")
 	}
 	j.finished <- u
 	return nil
 }
 
-// next is the upload that was finished next.
+// next returns the next finished upload.
 func (j *journal) next(t *testing.T) upload {
 	t.Helper()
 	select {
 	case u := <-j.finished:
 		return u
 	case <-testContext(t).Done():
-		t.Fatal("no upload was told as finished")
+		t.Fatal("no upload was reported as finished")
 		return upload{}
 	}
 }
 
-// testContext bounds a test that would otherwise hang.
+// testContext returns a context that ends a hanging test after a minute.
 func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// newReceiver serves hooks, and returns the URL for tusd.
+// newReceiver starts a server for hooks and returns its URL for tusd.
 func newReceiver(t *testing.T, j *journal) string {
 	t.Helper()
-	j.finished, j.answered = make(chan upload, 10), make(chan string, 10_000)
+	j.finished, j.handled = make(chan upload, 10), make(chan string, 10_000)
 	receiver := &tusdHooks{
 		key: hookKey, rules: rules{maxSize: maxSize, tokens: []string{"alice", "bob"}},
 		finished: j.finish, log: slog.New(slog.DiscardHandler),
@@ -110,7 +110,7 @@ func newReceiver(t *testing.T, j *journal) string {
 		j.mu.Unlock()
 		r.Body = io.NopCloser(bytes.NewReader(content))
 		receiver.ServeHTTP(w, r)
-		j.answered <- e.Type
+		j.handled <- e.Type
 	}))
 	t.Cleanup(server.Close)
 	u, err := url.Parse(server.URL)
@@ -131,7 +131,7 @@ func newTusd(t *testing.T, hookURL string) string {
 		BasePath: "/files/", StoreComposer: composer,
 		Logger:                           tusdslog.New(tusdslog.NewTextHandler(io.Discard, nil)),
 		UploadProgressInterval:           time.Millisecond,
-		GracefulRequestCompletionTimeout: 50 * time.Millisecond, // a goroutine stays as long
+		GracefulRequestCompletionTimeout: 50 * time.Millisecond, // for goleak
 	}
 	tusd, err := hooks.NewHandlerWithHooks(&config, &hookshttp.HttpHook{
 		Endpoint: hookURL, MaxRetries: 3, Backoff: time.Millisecond, Timeout: time.Minute, SizeLimit: 1 << 20,
@@ -141,7 +141,7 @@ func newTusd(t *testing.T, hookURL string) string {
 	}
 	server := httptest.NewServer(http.StripPrefix("/files/", tusd))
 	t.Cleanup(server.Close)
-	t.Cleanup(http.DefaultClient.CloseIdleConnections) // which tusd calls hooks with
+	t.Cleanup(http.DefaultClient.CloseIdleConnections) // used by tusd for hooks
 	return server.URL + "/files/"
 }
 
@@ -162,7 +162,7 @@ func named(name string) *tus.UploadOptions {
 	return &tus.UploadOptions{Metadata: tus.Metadata{"filename": name}}
 }
 
-func TestUploadIsTakenAndTold(t *testing.T) {
+func TestTusd_AcceptedUploadIsReported(t *testing.T) {
 	var j journal
 	client := newClient(t, newTusd(t, newReceiver(t, &j)), "bob")
 	result, err := client.Upload(testContext(t), tus.Bytes(make([]byte, 5000)), named("a.bin"))
@@ -178,14 +178,14 @@ func TestUploadIsTakenAndTold(t *testing.T) {
 	}
 	last := result.LastPatch
 	if last.StatusCode == 0 {
-		last = result.Creation // it went in one request
+		last = result.Creation // sent in one request
 	}
 	if got := last.Header.Get("X-Asset"); got != "/assets/"+u.ID {
-		t.Errorf("the client was told %q", got)
+		t.Errorf("the client got X-Asset %q", got)
 	}
 }
 
-func TestUploadsThatAreNotTaken(t *testing.T) {
+func TestTusd_InvalidUploadIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		token, filename string
 		size            int
@@ -205,20 +205,20 @@ func TestUploadsThatAreNotTaken(t *testing.T) {
 				t.Errorf("error is %v, want status %d", err, c.code)
 			}
 			if j.has("post-create") || j.has("post-finish") {
-				t.Error("it was created all the same")
+				t.Error("the refused upload was created")
 			}
 		})
 	}
 }
 
-// Nobody knows how long a stream will be when it is created. tusd stops the request that
-// the hook was about, if that is still under way, so each one here takes a while.
-func TestStreamThatBecomesTooLargeIsStopped(t *testing.T) {
+// The size of the stream is unknown at its creation. tusd stops the request of the hook
+// only while it is in flight, so the rate limit makes each request slow.
+func TestTusd_StreamAboveMaxSizeIsStopped(t *testing.T) {
 	var j journal
 	endpoint := newTusd(t, newReceiver(t, &j))
 	client, err := tus.NewClient(endpoint, &tus.Options{
 		Header: http.Header{"Authorization": {"Bearer alice"}}, Retry: tus.RetryPolicy{MaxRetries: -1},
-		RateLimit: tus.NewRateLimit(4 << 20), // bytes a second
+		RateLimit: tus.NewRateLimit(4 << 20), // bytes per second
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -228,17 +228,17 @@ func TestStreamThatBecomesTooLargeIsStopped(t *testing.T) {
 		Metadata: tus.Metadata{"filename": "a"}, ChunkSize: 4 << 20,
 	})
 	if err == nil || result.Offset == 1<<30 || errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("it was not stopped: %v, %+v", err, result)
+		t.Fatalf("the upload was not stopped: %v, %+v", err, result)
 	}
-	for ctx := testContext(t); ; time.Sleep(time.Millisecond) { // it is deleted after the answer
+	for ctx := testContext(t); ; time.Sleep(time.Millisecond) { // tusd deletes it after the response
 		if _, err := client.Info(ctx, result.URL); errors.Is(err, tus.ErrUploadGone) {
 			break
 		} else if err != nil {
-			t.Fatalf("asking for it ends with %v", err)
+			t.Fatalf("Info returned %v", err)
 		}
 	}
 	if j.has("post-finish") {
-		t.Error("it was told as finished")
+		t.Error("the upload was reported as finished")
 	}
 }
 
@@ -246,7 +246,7 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-func TestPartsAreNotToldAsUploads(t *testing.T) {
+func TestTusd_PartialUploadsAreNotReported(t *testing.T) {
 	var j journal
 	client := newClient(t, newTusd(t, newReceiver(t, &j)), "alice")
 	opts := named("whole.bin")
@@ -257,12 +257,12 @@ func TestPartsAreNotToldAsUploads(t *testing.T) {
 	ctx := testContext(t)
 	for finished := 0; finished < 3+1; {
 		select {
-		case hook := <-j.answered:
+		case hook := <-j.handled:
 			if hook == "post-finish" {
 				finished++
 			}
 		case <-ctx.Done():
-			t.Fatalf("%d hooks post-finish came", finished)
+			t.Fatalf("got %d post-finish hooks", finished)
 		}
 	}
 	u := j.next(t)
@@ -271,12 +271,12 @@ func TestPartsAreNotToldAsUploads(t *testing.T) {
 	}
 	select {
 	case more := <-j.finished:
-		t.Errorf("told as finished, too: %+v", more)
+		t.Errorf("also reported as finished: %+v", more)
 	default:
 	}
 }
 
-func TestHookThatFailedIsCalledAgain(t *testing.T) {
+func TestTusd_FailedHookIsRetried(t *testing.T) {
 	j := journal{fail: 2}
 	client := newClient(t, newTusd(t, newReceiver(t, &j)), "alice")
 	if _, err := client.Upload(testContext(t), tus.Bytes(make([]byte, 10)), named("a")); err != nil {
@@ -285,9 +285,9 @@ func TestHookThatFailedIsCalledAgain(t *testing.T) {
 	j.next(t)
 }
 
-func TestHooksThatAreNotOfTusdAreRefused(t *testing.T) {
+func TestTusd_HookWithoutKeyIsRefused(t *testing.T) {
 	receiver := &tusdHooks{key: hookKey, log: slog.New(slog.DiscardHandler), finished: func(context.Context, upload) error {
-		t.Error("it was told as finished")
+		t.Error("the upload was reported as finished")
 		return nil
 	}}
 	call := func(key, content string) int {
@@ -311,11 +311,11 @@ func TestHooksThatAreNotOfTusdAreRefused(t *testing.T) {
 		}
 	}
 	if got := call(hookKey, `{"Type":"post-something-new"}`); got != http.StatusOK {
-		t.Errorf("a hook of a tusd to come got %d", got)
+		t.Errorf("an unknown hook got %d", got)
 	}
 }
 
-func TestSecretsHaveToBeSet(t *testing.T) {
+func TestNewHandler_RequiresSecrets(t *testing.T) {
 	all := map[string]string{"HOOKS_KEY": "k", "HOOKS_SECRETS": "s,s2", "HOOKS_TOKENS": "t"}
 	getenv := func(without string) func(string) string {
 		return func(name string) string {

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// signatureHeader is where the signature of a webhook is.
+// signatureHeader is the header field with the signature.
 const signatureHeader = "Webhook-Signature"
 
-// webhook receives signed calls.
+// webhook handles signed calls.
 type webhook struct {
 	verifier verifier
 	seen     *seen
@@ -20,13 +20,13 @@ type webhook struct {
 	log      *slog.Logger
 }
 
-// newWebhook receives calls that were signed with one of the secrets: while a
-// secret is being changed, there are two. handle is called once for each good call.
-// After an error the sender is told to try again.
+// newWebhook returns a webhook that accepts calls signed with one of the secrets:
+// while a secret is rotated, there are two. handle is called once for each valid call.
+// If it returns an error, the response is 500, so that the sender retries.
 func newWebhook(secrets []string, handle func(context.Context, []byte) error, log *slog.Logger) *webhook {
 	const (
 		tolerance = 5 * time.Minute
-		remember  = 100_000 // calls in two tolerances; a call takes about a hundred bytes
+		remember  = 100_000 // calls within twice the tolerance; a call takes about a hundred bytes
 	)
 	return &webhook{
 		verifier: verifier{secrets: secrets, tolerance: tolerance},
@@ -36,13 +36,13 @@ func newWebhook(secrets []string, handle func(context.Context, []byte) error, lo
 	}
 }
 
-// ServeHTTP answers a call. One that was handled before gets the same answer again,
-// without being handled: the sender may not have seen the first answer.
+// ServeHTTP handles a call. A call that was already handled gets the same response and
+// is not handled again: the sender may have missed the first response.
 func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	const limit = 1 << 20
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit)) // the very bytes that were signed
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit)) // the exact bytes that were signed
 	if err != nil {
-		http.Error(w, "the call is too long, or was cut", http.StatusBadRequest)
+		http.Error(w, "the call is too long, or its body ended early", http.StatusBadRequest)
 		return
 	}
 	call, err := h.verifier.verify(r.Header.Values(signatureHeader), body, time.Now())
@@ -67,7 +67,7 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { h.seen.end(call.id, handled) }() // also if handle panics
 	if err := h.handle(r.Context(), body); err != nil {
 		h.log.ErrorContext(r.Context(), "webhook failed", "error", err)
-		http.Error(w, "failed, try again", http.StatusInternalServerError)
+		http.Error(w, "failed, retry later", http.StatusInternalServerError)
 		return
 	}
 	handled = true

@@ -18,12 +18,12 @@ import (
 
 const (
 	secret    = "a secret"
-	oldSecret = "the secret before"
+	oldSecret = "the previous secret"
 )
 
 var body = []byte(`{"id":"evt_1","type":"upload.complete"}`)
 
-// hook is a receiver that counts what it handled.
+// hook is a webhook that counts handled calls.
 type hook struct {
 	*webhook
 	handled atomic.Int64
@@ -57,7 +57,7 @@ func (h *hook) call(body []byte, signatures ...string) int {
 	return w.Code
 }
 
-// want fails unless a call gets the status, and so many were handled in all.
+// want fails unless a call got the status and handled calls were handled in total.
 func (h *hook) want(t *testing.T, got, status, handled int) {
 	t.Helper()
 	if got != status {
@@ -68,14 +68,14 @@ func (h *hook) want(t *testing.T, got, status, handled int) {
 	}
 }
 
-func TestGoodCallIsHandled(t *testing.T) {
+func TestWebhook_ValidCallIsHandled(t *testing.T) {
 	now := time.Now()
 	good := signatureOf(secret, now, body)
 	for name, signature := range map[string]string{
-		"by the secret":            good,
-		"by the one before":        signatureOf(oldSecret, now, body),
-		"by two":                   good + ",v1=" + strings.Repeat("00", 32),
-		"with another scheme":      good + ",v0=whatever,v2=something",
+		"current secret":           good,
+		"previous secret":          signatureOf(oldSecret, now, body),
+		"two signatures":           good + ",v1=" + strings.Repeat("00", 32),
+		"with another scheme":      good + ",v0=one,v2=two",
 		"with spaces":              strings.ReplaceAll(good, ",", ", "),
 		"with capitals in hex":     good[:strings.Index(good, "v1=")+3] + strings.ToUpper(good[strings.Index(good, "v1=")+3:]),
 		"with the time at its end": good[strings.Index(good, "v1="):] + "," + good[:strings.Index(good, ",")],
@@ -87,16 +87,15 @@ func TestGoodCallIsHandled(t *testing.T) {
 	}
 }
 
-// The scheme is that of others, so it must not only agree with itself. The value is
-// from openssl dgst -sha256 -hmac.
-func TestSignatureIsThatOfOthers(t *testing.T) {
+// The expected value is the output of openssl dgst -sha256 -hmac.
+func TestSign_MatchesOpenSSL(t *testing.T) {
 	m := sign("whsec_test", 1767225600, []byte(`{"a":1}`))
 	if got, want := hex.EncodeToString(m[:]), "6d204545ff126a339c00513d93603299c984074ce1331c3537c3f6c976b49019"; got != want {
 		t.Errorf("signature is %s, want %s", got, want)
 	}
 }
 
-func TestForgedCallIsRefused(t *testing.T) {
+func TestWebhook_ForgedCallIsRefused(t *testing.T) {
 	now := time.Now()
 	good := signatureOf(secret, now, body)
 	at, signature, _ := strings.Cut(good, ",")
@@ -139,9 +138,9 @@ func flipLastBit(s string) string {
 	return s[:len(s)-1] + string(digits[last^1])
 }
 
-func TestStaleCallIsRefused(t *testing.T) {
+func TestWebhook_StaleCallIsRefused(t *testing.T) {
 	for _, c := range []struct {
-		age    time.Duration // of the call when it arrives; negative from the future
+		age    time.Duration // of the call at its arrival; negative if it is from the future
 		status int
 	}{
 		{0, http.StatusNoContent},
@@ -161,15 +160,15 @@ func TestStaleCallIsRefused(t *testing.T) {
 	}
 }
 
-func TestReplayedCallDoesNothing(t *testing.T) {
+func TestWebhook_ReplayedCallIsNotHandled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHook()
 		now := time.Now()
 		good, old := signatureOf(secret, now, body), signatureOf(oldSecret, now, body)
 		h.want(t, h.call(body, good), http.StatusNoContent, 1)
-		// As it was, and in all ways to sign the same that a listener could make.
-		for _, again := range []string{good, old, good + "," + good[strings.Index(good, "v1="):], strings.ReplaceAll(good, ",", " ,  ")} {
-			h.want(t, h.call(body, again), http.StatusNoContent, 1)
+		// The same signature, and all variants of it that an eavesdropper can make.
+		for _, replayed := range []string{good, old, good + "," + good[strings.Index(good, "v1="):], strings.ReplaceAll(good, ",", " ,  ")} {
+			h.want(t, h.call(body, replayed), http.StatusNoContent, 1)
 		}
 		time.Sleep(5 * time.Minute)
 		h.want(t, h.call(body, good), http.StatusNoContent, 1)
@@ -179,27 +178,27 @@ func TestReplayedCallDoesNothing(t *testing.T) {
 	})
 }
 
-func TestCallThatFailedMayComeAgain(t *testing.T) {
+func TestWebhook_FailedCallCanBeRetried(t *testing.T) {
 	h := newHook()
-	h.fail = errors.New("the database is away")
+	h.fail = errors.New("the database is unavailable")
 	good := signatureOf(secret, time.Now(), body)
 	h.want(t, h.call(body, good), http.StatusInternalServerError, 0)
 	h.want(t, h.call(body, good), http.StatusNoContent, 1)
 }
 
-func TestCopiesAtTheSameTimeAreHandledOnce(t *testing.T) {
+func TestWebhook_ConcurrentCopiesAreHandledOnce(t *testing.T) {
 	const copies = 20
 	h := newHook()
-	handle, began, goOn := h.handle, make(chan struct{}, copies), make(chan struct{})
+	handle, started, resume := h.handle, make(chan struct{}, copies), make(chan struct{})
 	h.handle = func(ctx context.Context, body []byte) error {
-		began <- struct{}{}
-		<-goOn
+		started <- struct{}{}
+		<-resume
 		return handle(ctx, body)
 	}
 	good := signatureOf(secret, time.Now(), body)
 	first := make(chan int, 1)
 	go func() { first <- h.call(body, good) }()
-	<-began
+	<-started
 	var wg sync.WaitGroup
 	for range copies {
 		wg.Go(func() {
@@ -209,12 +208,12 @@ func TestCopiesAtTheSameTimeAreHandledOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	close(goOn)
+	close(resume)
 	h.want(t, <-first, http.StatusNoContent, 1)
 }
 
-// What cannot be remembered could come again, so it is not let in.
-func TestMemoryOfCallsIsBounded(t *testing.T) {
+// A call that cannot be remembered is refused, because it could be replayed.
+func TestWebhook_MemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHook()
 		h.seen = newSeen(2)
@@ -226,13 +225,13 @@ func TestMemoryOfCallsIsBounded(t *testing.T) {
 		h.want(t, h.call(body, at(1)), http.StatusNoContent, 2)
 		h.want(t, h.call(body, at(2)), http.StatusServiceUnavailable, 2)
 		h.want(t, h.call(body, first), http.StatusNoContent, 2)
-		time.Sleep(5*time.Minute + time.Second) // the first is stale now, the second is not
+		time.Sleep(5*time.Minute + time.Second) // the first call is stale now, the second is not
 		h.want(t, h.call(body, at(0)), http.StatusNoContent, 3)
 		h.want(t, h.call(body, at(1)), http.StatusServiceUnavailable, 3)
 	})
 }
 
-func TestLongCallIsRefused(t *testing.T) {
+func TestWebhook_LongBodyIsRefused(t *testing.T) {
 	h := newHook()
 	long := bytes.Repeat([]byte("x"), 1<<20+1)
 	h.want(t, h.call(long, signatureOf(secret, time.Now(), long)), http.StatusBadRequest, 0)

@@ -8,13 +8,13 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// SupabaseChunk is what each chunk but the last has, in bytes.
+// SupabaseChunk is the size of each chunk except the last, in bytes.
 const SupabaseChunk = 6 << 20
 
 // Supabase uploads an object to a bucket of a project of Supabase Storage
 // (https://supabase.com/docs/guides/storage/uploads/resumable-uploads). token is
-// that of a user, or a service key. To replace an object that exists, add the header
-// "X-Upsert: true". An upload can be gone on with for a day.
+// a user's token or a service key. To replace an existing object, add the header
+// "X-Upsert: true". An upload is resumable for a day.
 func Supabase(project, token, bucket, object string) Service {
 	metadata := tus.Metadata{"bucketName": bucket, "objectName": object}
 	if kind := mime.TypeByExtension(path.Ext(object)); kind != "" {
@@ -27,8 +27,8 @@ func Supabase(project, token, bucket, object string) Service {
 	}
 }
 
-// What Cloudflare Stream says about the size of a chunk, in bytes. The last one is
-// exempt.
+// Bounds of Cloudflare Stream on the size of a chunk, in bytes. They do not apply to
+// the last chunk.
 const (
 	CloudflareLeast    = 5_242_880
 	CloudflareMost     = 209_715_200
@@ -37,8 +37,8 @@ const (
 
 // CloudflareStream uploads a video to Cloudflare Stream
 // (https://developers.cloudflare.com/stream/uploading-videos/resumable-uploads).
-// The ID of the video is in the field Stream-Media-Id of Result.CreationHeader. The
-// chunks have 50 MiB, which suits a good link; a bad one may want CloudflareLeast.
+// The ID of the video is in the field Stream-Media-Id of Result.CreationHeader. The chunk
+// size is 50 MiB, for a good link; use CloudflareLeast for a bad one.
 func CloudflareStream(account, token, name string) Service {
 	return Service{
 		Endpoint: "https://api.cloudflare.com/client/v4/accounts/" + account + "/stream",
@@ -50,10 +50,10 @@ func CloudflareStream(account, token, name string) Service {
 	}
 }
 
-// BehindProxy uploads to a tus server behind a proxy that refuses requests above
-// some limit with 413. The first chunk is below the limit of 100 MB that many
-// proxies have; if it is refused, halves of it are tried, down to 1 MiB, and what
-// got through stays the size.
+// BehindProxy uploads to a tus server behind a proxy that refuses requests above some
+// limit with 413. The first chunk is below the limit of 100 MB of many proxies. After a
+// 413 the client halves the chunk size, down to 1 MiB, and keeps the size that is
+// accepted.
 func BehindProxy(endpoint string) Service {
 	return Service{
 		Endpoint: endpoint,

@@ -12,21 +12,21 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// moment is a test that ends with the example.
-type moment struct{ cleanups []func() }
+// exampleTB is a tustest.TB that ends with the example.
+type exampleTB struct{ cleanups []func() }
 
-func (*moment) Helper()            {}
-func (m *moment) Cleanup(f func()) { m.cleanups = append(m.cleanups, f) }
-func (m *moment) end() {
+func (*exampleTB) Helper()            {}
+func (m *exampleTB) Cleanup(f func()) { m.cleanups = append(m.cleanups, f) }
+func (m *exampleTB) end() {
 	for _, f := range m.cleanups {
 		f()
 	}
 }
 
-var _ tustest.TB = (*moment)(nil)
+var _ tustest.TB = (*exampleTB)(nil)
 
-// exampleFile is a file of some size.
-func exampleFile(m *moment, size int) string {
+// exampleFile creates a file of size bytes.
+func exampleFile(m *exampleTB, size int) string {
 	dir, err := os.MkdirTemp("", "hosted")
 	if err != nil {
 		panic(err)
@@ -40,7 +40,7 @@ func exampleFile(m *moment, size int) string {
 }
 
 func ExampleSupabase() {
-	m := &moment{}
+	m := &exampleTB{}
 	defer m.end()
 	srv := strict.NewServer(m, strict.Rules{Chunk: strict.Exactly(hosted.SupabaseChunk), Metadata: []string{"bucketName", "objectName"}})
 
@@ -55,7 +55,7 @@ func ExampleSupabase() {
 }
 
 func ExampleCloudflareStream() {
-	m := &moment{}
+	m := &exampleTB{}
 	defer m.end()
 	srv := strict.NewServer(m, strict.Rules{
 		Chunk:    strict.Multiple(hosted.CloudflareMultiple, hosted.CloudflareLeast, hosted.CloudflareMost),
@@ -74,11 +74,11 @@ func ExampleCloudflareStream() {
 }
 
 func ExampleBunnyStream() {
-	m := &moment{}
+	m := &exampleTB{}
 	defer m.end()
 	srv := strict.NewServer(m, strict.Rules{Metadata: []string{"title", "filetype"}})
 
-	sign := func(context.Context) (hosted.BunnySignature, error) { // what a backend would do
+	sign := func(context.Context) (hosted.BunnySignature, error) { // in a backend
 		return hosted.SignBunny("4711", "key of the library", "a-video", time.Now().Add(time.Hour)), nil
 	}
 	s := hosted.BunnyStream("4711", "a-video", "A title", "video/mp4", sign)
@@ -92,18 +92,18 @@ func ExampleBunnyStream() {
 }
 
 func ExampleHandedOut() {
-	m := &moment{}
+	m := &exampleTB{}
 	defer m.end()
 	srv := strict.NewServer(m, strict.Rules{NoCreation: true})
 
-	s := hosted.HandedOut(srv.CreateUpload(5000)) // which the backend did
+	s := hosted.HandedOut(srv.CreateUpload(5000)) // by the backend
 	result, err := s.UploadFile(context.Background(), exampleFile(m, 5000))
 	fmt.Println(result.Stats.Requests, err)
 	// Output: map[HEAD:1 PATCH:1] <nil>
 }
 
 func ExampleMinted() {
-	m := &moment{}
+	m := &exampleTB{}
 	defer m.end()
 	srv := strict.NewServer(m, strict.Rules{Minted: true})
 
@@ -114,7 +114,7 @@ func ExampleMinted() {
 }
 
 func ExampleBehindProxy() {
-	m := &moment{}
+	m := &exampleTB{}
 	defer m.end()
 	srv := strict.NewServer(m, strict.Rules{BodyLimit: 2 << 20})
 

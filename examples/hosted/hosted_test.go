@@ -39,7 +39,7 @@ func newFile(t testing.TB, size int64) (path string, data []byte) {
 	return path, data
 }
 
-// wantUploaded uploads a file, and fails unless it arrives without a rule being
+// wantUploaded uploads a file, and fails unless the server stored it and no rule was
 // broken.
 func wantUploaded(t *testing.T, srv *strict.Server, s hosted.Service, size int64) *tus.Result {
 	t.Helper()
@@ -57,14 +57,14 @@ func wantUploaded(t *testing.T, srv *strict.Server, s hosted.Service, size int64
 	return result
 }
 
-// wantBroken fails if the server takes a file in spite of its rules: a test whose
-// server takes everything tells nothing.
+// wantBroken fails unless the server refuses a file. It tests that the rules are
+// enforced.
 func wantBroken(t *testing.T, srv *strict.Server, s hosted.Service, size int64) {
 	t.Helper()
 	path, _ := newFile(t, size)
 	s.Client.Retry.MaxRetries = -1
 	if _, err := s.UploadFile(testContext(t), path); err == nil || len(srv.Broken()) == 0 {
-		t.Errorf("the server took it (%v)", err)
+		t.Errorf("the server accepted the file (%v)", err)
 	}
 }
 
@@ -88,7 +88,7 @@ func supabaseRules() strict.Rules {
 	}
 }
 
-// bearer wants a token.
+// bearer requires a token.
 func bearer(token string) func(*http.Request) error {
 	return func(r *http.Request) error {
 		if r.Header.Get("Authorization") != "Bearer "+token {
@@ -98,7 +98,7 @@ func bearer(token string) func(*http.Request) error {
 	}
 }
 
-func TestSupabaseGetsChunksOfOneSize(t *testing.T) {
+func TestSupabase_ChunksHaveOneSize(t *testing.T) {
 	for _, size := range []int64{0, 1, 6*mib - 1, 6 * mib, 6*mib + 1, 12 * mib, 13 * mib} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			srv := strict.NewServer(t, supabaseRules())
@@ -107,10 +107,10 @@ func TestSupabaseGetsChunksOfOneSize(t *testing.T) {
 	}
 }
 
-func TestInterruptionKeepsTheSizeOfChunks(t *testing.T) {
+func TestSupabase_InterruptionKeepsChunkSize(t *testing.T) {
 	for name, fault := range map[string]tustest.Fault{
 		"cut in a chunk":  {Method: "PATCH", From: 6 * mib, Action: tustest.CutAfter(2*mib + 1)},
-		"lost answer":     {Method: "PATCH", From: 6 * mib, Action: tustest.LoseResponse()},
+		"lost response":   {Method: "PATCH", From: 6 * mib, Action: tustest.LoseResponse()},
 		"nothing stored":  {Method: "PATCH", From: 6 * mib, Action: tustest.CutBefore()},
 		"stored in part":  {Method: "PATCH", From: 6 * mib, Action: tustest.AcceptOnly(mib)},
 		"lock held (409)": {Method: "PATCH", From: 6 * mib, Action: tustest.Respond(409, "locked")},
@@ -123,7 +123,7 @@ func TestInterruptionKeepsTheSizeOfChunks(t *testing.T) {
 	}
 }
 
-func TestSupabaseRefusesOtherSettings(t *testing.T) {
+func TestSupabase_OtherSettingsAreRefused(t *testing.T) {
 	for name, change := range map[string]func(*hosted.Service){
 		"other size":  func(s *hosted.Service) { s.Upload.ChunkSize = 5 * mib },
 		"one request": func(s *hosted.Service) { s.Upload.ChunkSize = 0 },
@@ -153,7 +153,7 @@ func cloudflareRules() strict.Rules {
 	}
 }
 
-func TestCloudflareGetsMultiples(t *testing.T) {
+func TestCloudflare_ChunksAreMultiples(t *testing.T) {
 	const least = hosted.CloudflareLeast
 	for _, c := range []struct{ chunk, size int64 }{
 		{0, 50*mib + 1}, {0, 1000}, {least, least}, {least, least + 1}, {least, 3*least - 1},
@@ -162,7 +162,7 @@ func TestCloudflareGetsMultiples(t *testing.T) {
 			srv := strict.NewServer(t, cloudflareRules())
 			srv.Inject(tustest.Fault{Method: "PATCH", From: 1, Action: tustest.CutAfter(100_001)})
 			s := cloudflare(srv)
-			if c.chunk > 0 { // else that of the service
+			if c.chunk > 0 { // else the default of the service
 				s.Upload.ChunkSize = c.chunk
 			}
 			result := wantUploaded(t, srv, s, c.size)
@@ -173,7 +173,7 @@ func TestCloudflareGetsMultiples(t *testing.T) {
 	}
 }
 
-func TestCloudflareRefusesOtherSettings(t *testing.T) {
+func TestCloudflare_OtherSettingsAreRefused(t *testing.T) {
 	for _, chunk := range []int64{
 		hosted.CloudflareLeast - hosted.CloudflareMultiple, hosted.CloudflareLeast + 1, 6_000_000,
 	} {
@@ -186,12 +186,12 @@ func TestCloudflareRefusesOtherSettings(t *testing.T) {
 	}
 	rule := cloudflareRules().Chunk
 	if rule(hosted.CloudflareMost, false) != nil || rule(hosted.CloudflareMost+hosted.CloudflareMultiple, false) == nil {
-		t.Error("the largest chunk is another one")
+		t.Error("the largest chunk is not CloudflareMost")
 	}
 }
 
-// Each request to the service takes an hour, and a signature is good for 90 minutes.
-func TestSignaturesAreRenewedInMidUpload(t *testing.T) {
+// Each request takes an hour, and a signature is valid for 90 minutes.
+func TestBunny_SignatureIsRenewedMidUpload(t *testing.T) {
 	const library, key, video = "4711", "key", "a-video"
 	begin := time.Unix(1767225600, 0)
 	server := func(t *testing.T) (*strict.Server, func() time.Time) {
@@ -227,15 +227,15 @@ func TestSignaturesAreRenewedInMidUpload(t *testing.T) {
 			return hosted.SignBunny(library, key, video, now().Add(valid)), nil
 		}), 5000)
 	})
-	t.Run("after a 401", func(t *testing.T) { // by a backend that keeps what it made
+	t.Run("after a 401", func(t *testing.T) { // sign caches the signature
 		srv, now := server(t)
-		var kept hosted.BunnySignature
+		var cached hosted.BunnySignature
 		refused := 0
 		s := service(srv, func(context.Context) (hosted.BunnySignature, error) {
-			if n := len(srv.Broken()); n > refused || kept.Signature == "" {
-				refused, kept = n, hosted.SignBunny(library, key, video, now().Add(2*valid))
+			if n := len(srv.Broken()); n > refused || cached.Signature == "" {
+				refused, cached = n, hosted.SignBunny(library, key, video, now().Add(2*valid))
 			}
-			return kept, nil
+			return cached, nil
 		})
 		path, data := newFile(t, 5000)
 		result, err := s.UploadFile(testContext(t), path)
@@ -251,21 +251,21 @@ func TestSignaturesAreRenewedInMidUpload(t *testing.T) {
 		once := hosted.SignBunny(library, key, video, begin.Add(valid))
 		wantBroken(t, srv, service(srv, func(context.Context) (hosted.BunnySignature, error) { return once, nil }), 5000)
 	})
-	t.Run("backend away", func(t *testing.T) {
+	t.Run("backend unavailable", func(t *testing.T) {
 		srv, _ := server(t)
-		away := errors.New("the backend is away")
-		s := service(srv, func(context.Context) (hosted.BunnySignature, error) { return hosted.BunnySignature{}, away })
+		unavailable := errors.New("the backend is unavailable")
+		s := service(srv, func(context.Context) (hosted.BunnySignature, error) { return hosted.BunnySignature{}, unavailable })
 		path, _ := newFile(t, 10)
-		if _, err := s.UploadFile(testContext(t), path); !errors.Is(err, away) {
+		if _, err := s.UploadFile(testContext(t), path); !errors.Is(err, unavailable) {
 			t.Errorf("error is %v", err)
 		}
 	})
 }
 
-func TestUploadThatABackendMadeIsFilled(t *testing.T) {
+func TestHandedOut_ResumesUploadOfBackend(t *testing.T) {
 	srv := strict.NewServer(t, strict.Rules{NoCreation: true, Authorize: func(r *http.Request) error {
 		if r.Header.Get("Authorization") != "" {
-			return errors.New("a token that is nobody's business")
+			return errors.New("the request has a token")
 		}
 		return nil
 	}})
@@ -285,7 +285,7 @@ func TestUploadThatABackendMadeIsFilled(t *testing.T) {
 	if stored, _ := srv.Content(url); !bytes.Equal(stored, data) {
 		t.Errorf("the server has %d other bytes", len(stored))
 	}
-	if n := srv.Count(http.MethodPost); n != 1 || len(srv.Broken()) > 0 { // that of CreateUpload
+	if n := srv.Count(http.MethodPost); n != 1 || len(srv.Broken()) > 0 { // by CreateUpload
 		t.Errorf("%d creations, %v", n, srv.Broken())
 	}
 	srv.Forget(url)
@@ -294,7 +294,7 @@ func TestUploadThatABackendMadeIsFilled(t *testing.T) {
 	}
 }
 
-func TestUploadIsFoundThoughItsEndpointIsAnother(t *testing.T) {
+func TestMinted_ScopeFindsUploadOfOtherEndpoint(t *testing.T) {
 	path, data := newFile(t, 5000)
 	for _, c := range []struct {
 		scope string
@@ -320,19 +320,19 @@ func TestUploadIsFoundThoughItsEndpointIsAnother(t *testing.T) {
 	}
 }
 
-func TestMintedEndpointIsGoodForOneUpload(t *testing.T) {
+func TestMinted_EndpointCreatesOneUpload(t *testing.T) {
 	srv := strict.NewServer(t, strict.Rules{Minted: true})
 	endpoint := srv.MintEndpoint()
 	wantUploaded(t, srv, hosted.Minted(endpoint, "videos"), 10)
 	wantBroken(t, srv, hosted.Minted(endpoint, "videos"), 10)
 }
 
-func TestProxyThatLimitsBodiesIsFoundOut(t *testing.T) {
+func TestBehindProxy_ChunkSizeIsHalvedAfter413(t *testing.T) {
 	const limit = 2_500_000
 	path, data := newFile(t, 13*mib)
 	srv := strict.NewServer(t, strict.Rules{BodyLimit: limit})
 	s := hosted.BehindProxy(srv.Endpoint())
-	s.Upload.ChunkSize = 12 * mib // a whole one that is refused would be 96 MiB
+	s.Upload.ChunkSize = 12 * mib // the default is 96 MiB
 	result, err := s.UploadFile(testContext(t), path)
 	if err != nil {
 		t.Fatal(err)
@@ -340,7 +340,7 @@ func TestProxyThatLimitsBodiesIsFoundOut(t *testing.T) {
 	if stored, _ := srv.Content(result.URL); !bytes.Equal(stored, data) {
 		t.Errorf("the server has %d other bytes", len(stored))
 	}
-	// 12, 6 and 3 MiB are refused, 1.5 get through.
+	// Chunks of 12, 6 and 3 MiB are refused, 1.5 MiB are accepted.
 	if n := len(srv.Broken()); n != 3 {
 		t.Errorf("%d requests were refused: %v", n, srv.Broken())
 	}

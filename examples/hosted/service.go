@@ -6,20 +6,20 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// Service is what is special about the uploads to a service.
+// Service has the settings for uploads to a service.
 type Service struct {
 	// Endpoint is the upload creation URL.
 	Endpoint string
-	// Client says how to talk to it.
+	// Client has the options of the client.
 	Client tus.Options
-	// Upload says how to send one upload.
+	// Upload has the options of one upload.
 	Upload tus.UploadOptions
-	// UploadURL, if not empty, is the upload itself, made by a backend.
+	// UploadURL, if not empty, is the URL of an upload that a backend created.
 	UploadURL string
 }
 
-// UploadFile uploads one file. A program that uploads many makes a client of
-// s.Endpoint and s.Client, and keeps it. The result is never nil.
+// UploadFile uploads one file. To upload many files, create one client with s.Endpoint
+// and s.Client instead. The result is never nil.
 func (s Service) UploadFile(ctx context.Context, path string) (*tus.Result, error) {
 	client, err := tus.NewClient(s.Endpoint, &s.Client)
 	if err != nil {

@@ -11,24 +11,24 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// BunnySignature permits one upload to Bunny Stream until it expires.
+// BunnySignature authorizes one upload to Bunny Stream until it expires.
 type BunnySignature struct {
 	Signature string // in hexadecimal
 	Expires   time.Time
 }
 
-// SignBunny makes a signature. It needs the key of the library, and so belongs into
-// a backend.
+// SignBunny returns a signature. Call it in a backend only: it needs the key of the
+// library.
 func SignBunny(library, key, video string, expires time.Time) BunnySignature {
 	sum := sha256.Sum256([]byte(library + key + strconv.FormatInt(expires.Unix(), 10) + video))
 	return BunnySignature{Signature: hex.EncodeToString(sum[:]), Expires: expires}
 }
 
 // BunnyStream uploads a video that was created in a library of Bunny Stream
-// (https://docs.bunny.net/stream/tus-resumable-uploads). sign is asked for a
-// signature before each request, so that an upload may take longer than one is
-// valid; where that means to ask a backend, sign should keep what it got. After a
-// 401 it is asked once more. An error of it ends the upload, which stays resumable.
+// (https://docs.bunny.net/stream/tus-resumable-uploads). sign is called before each
+// request, so that an upload may take longer than a signature is valid; if it calls a
+// backend, it should cache the signature. It is called once more after a 401. If it
+// returns an error, the upload ends and stays resumable.
 func BunnyStream(library, video, title, filetype string, sign func(context.Context) (BunnySignature, error)) Service {
 	return Service{
 		Endpoint: "https://video.bunnycdn.com/tusupload",

@@ -1,5 +1,5 @@
-// Command manual-chunks drives an upload by hand, chunk by chunk, and decides
-// itself how long to wait after a failure.
+// Command manual-chunks sends an upload step by step with Uploader.Step, and chooses
+// the delay after a failure itself.
 package main
 
 import (
@@ -39,7 +39,7 @@ func upload(ctx context.Context, endpoint, path string) error {
 		case u.State().Final(), !tus.IsTemporary(err):
 			return err
 		default:
-			fmt.Printf("%v, trying again: %v\n", u.State(), err)
+			fmt.Printf("%v, retrying: %v\n", u.State(), err)
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():

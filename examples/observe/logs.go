@@ -10,7 +10,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// logRequest is quiet about what went well: that is what the level Debug is for.
+// logRequest logs successful requests at level Debug.
 func (o *observer) logRequest(r *http.Request, resp *tus.Response) {
 	level := slog.LevelDebug
 	if resp.StatusCode >= http.StatusBadRequest {
@@ -23,15 +23,14 @@ func (o *observer) logRequest(r *http.Request, resp *tus.Response) {
 }
 
 func (o *observer) logRetry(e tus.RetryEvent) {
-	o.log.Warn("will try again", "name", e.Name, "attempt", e.Attempt, "delay", e.Delay, "error", e.Err)
+	o.log.Warn("retrying", "name", e.Name, "attempt", e.Attempt, "delay", e.Delay, "error", e.Err)
 }
 
 func (o *observer) logStoreError(e tus.StoreError) {
 	o.log.Error("cannot be resumed by a later session", "name", e.Name, "op", e.Op, "error", e.Err)
 }
 
-// withTraceID adds the trace to records that belong to one, so that logs and traces
-// lead to each other.
+// withTraceID adds trace ID and span ID to each record whose context has a span.
 type withTraceID struct{ slog.Handler }
 
 func (h withTraceID) Handle(ctx context.Context, r slog.Record) error {

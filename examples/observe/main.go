@@ -1,19 +1,18 @@
-// Command observe uploads files and shows how a program that uploads is watched:
-// logs, traces and metrics.
+// Command observe uploads files and shows how to observe uploads with logs, traces and
+// metrics.
 //
 //	TUS_ENDPOINT=http://127.0.0.1:1080/files/ observe -metrics 127.0.0.1:9090 FILE...
 //
-// Package tus itself is silent, unless it is given a logger (Options.Logger), which
-// is enough for many. Here its hooks tell what happens, so that logs belong to
-// traces, and its transport is wrapped:
+// Package tus logs only if Options.Logger is set, which is enough for many programs.
+// This program uses hooks, so that logs have trace IDs, and wraps the transport:
 //
 //   - Logs (logs.go): hooks write to log/slog, with the ID of the trace.
-//   - Traces (traces.go): each upload is an OpenTelemetry span, and each request of
-//     it a span below, by otelhttp around tus.NewTransport.
-//   - Metrics (metrics.go): hooks count for Prometheus.
+//   - Traces (traces.go): each upload is an OpenTelemetry span, and each of its
+//     requests a child span, created by otelhttp around tus.NewTransport.
+//   - Metrics (metrics.go): hooks update Prometheus metrics.
 //
-// Nothing of it holds a secret: upload URLs, which may be one, are shown without
-// their query, and headers are not shown.
+// None of them contains secrets: upload URLs have no user and query, and headers are
+// omitted.
 //
 // The command prints spans to standard output and logs to standard error, in JSON.
 package main
@@ -49,18 +48,18 @@ func main() {
 
 func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("observe", flag.ContinueOnError)
-	addr := flags.String("metrics", "", "`host:port` to serve metrics on, at /metrics, as long as files are uploaded")
+	addr := flags.String("metrics", "", "`host:port` to serve /metrics on until all files are uploaded")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	exporter, err := stdouttrace.New() // a program would send them with otlptracehttp
+	exporter, err := stdouttrace.New() // a real program would use otlptracehttp
 	if err != nil {
 		return err
 	}
 	provider := trace.NewTracerProvider(trace.WithBatcher(exporter))
-	defer func() { // spans that wait to be sent
+	defer func() { // sends the remaining spans
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		err = errors.Join(err, provider.Shutdown(ctx))

@@ -11,7 +11,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// metrics count for Prometheus. No label grows with the number of uploads.
+// metrics are the Prometheus metrics of a client. The number of label values does not
+// grow with the number of uploads.
 type metrics struct {
 	requests *prometheus.CounterVec // by method and code
 	retries  *prometheus.CounterVec // by reason
@@ -25,11 +26,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "tus_client", Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		requests: counter("requests_total", "Requests that were answered.", "method", "code"),
+		requests: counter("requests_total", "Requests that got a response.", "method", "code"),
 		retries:  counter("retries_total", "Failures that were retried.", "reason"),
 		uploads:  counter("uploads_total", "Uploads that ended.", "state"),
-		bytes:    counter("bytes_total", "Bytes of sources: acknowledged by servers, sent, and sent again.", "kind"),
-		active:   prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "tus_client", Name: "uploads_active", Help: "Uploads under way."}),
+		bytes:    counter("bytes_total", "Bytes of sources: acknowledged by servers, sent, and resent.", "kind"),
+		active:   prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "tus_client", Name: "uploads_active", Help: "Uploads in progress."}),
 	}
 	registry.MustRegister(m.requests, m.retries, m.uploads, m.active, m.bytes)
 	return m
@@ -41,7 +42,7 @@ func (m *metrics) request(method string, code int) {
 
 func (m *metrics) retry(err error) { m.retries.WithLabelValues(reason(err)).Inc() }
 
-// reason puts failures into few classes.
+// reason returns the class of a failure.
 func reason(err error) string {
 	var failed *tus.Error
 	switch {
@@ -55,7 +56,7 @@ func reason(err error) string {
 	return "connection"
 }
 
-// count is one upload, as it was counted so far.
+// count holds the counted stats of one upload.
 type count struct {
 	metrics *metrics
 
@@ -68,12 +69,12 @@ func (m *metrics) begin() *count {
 	return &count{metrics: m}
 }
 
-// advance counts what is new in s.
+// advance adds the difference between s and the last stats.
 func (c *count) advance(s tus.Stats) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	add := func(kind string, was *int64, is int64) {
-		if is > *was { // else a report was overtaken by a later one
+		if is > *was { // else s is older than the last stats
 			c.metrics.bytes.WithLabelValues(kind).Add(float64(is - *was))
 			*was = is
 		}

@@ -29,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// watch is an observer whose findings are kept.
+// watch is an observer with in-memory spans and logs.
 type watch struct {
 	*observer
 	t       *testing.T
@@ -50,7 +50,7 @@ func newWatch(t *testing.T) *watch {
 	return w
 }
 
-// client makes a client that is watched.
+// client returns an observed client.
 func (w *watch) client(endpoint string, change func(*tus.Options)) *tus.Client {
 	w.t.Helper()
 	options := w.options(tus.NewTransport())
@@ -65,7 +65,7 @@ func (w *watch) client(endpoint string, change func(*tus.Options)) *tus.Client {
 	return client
 }
 
-// counted returns the samples as Prometheus gets them.
+// counted returns the samples of the metrics endpoint.
 func (w *watch) counted() []string {
 	w.t.Helper()
 	resp, err := w.metrics.Client().Get(w.metrics.URL)
@@ -117,7 +117,7 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-func TestEachRequestIsASpanOfItsUpload(t *testing.T) {
+func TestTraces_RequestIsChildSpanOfUpload(t *testing.T) {
 	w := newWatch(t)
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.Respond(503, "", "Retry-After", "0")})
@@ -153,12 +153,12 @@ func TestEachRequestIsASpanOfItsUpload(t *testing.T) {
 	}
 	for _, r := range srv.Requests() {
 		if parent := r.Header.Get("Traceparent"); !strings.Contains(parent, upload.SpanContext().TraceID().String()) {
-			t.Errorf("the server was told %q of the trace", parent)
+			t.Errorf("the server got Traceparent %q", parent)
 		}
 	}
 }
 
-func TestLogsLeadToTheTrace(t *testing.T) {
+func TestLogs_HaveTraceID(t *testing.T) {
 	w := newWatch(t)
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(500, "")})
@@ -172,13 +172,13 @@ func TestLogsLeadToTheTrace(t *testing.T) {
 	trace := spans[len(spans)-1].SpanContext().TraceID().String()
 	var seen []string
 	for _, r := range w.records() {
-		if r["msg"] != "will try again" && r["trace_id"] != trace {
+		if r["msg"] != "retrying" && r["trace_id"] != trace {
 			t.Errorf("record %v is not of trace %s", r, trace)
 		}
 		seen = append(seen, fmt.Sprintf("%v %v %v %v", r["level"], r["msg"], r["method"], r["status"]))
 	}
 	want := []string{
-		"DEBUG request OPTIONS 204", "DEBUG request POST 201", "WARN request PATCH 500", "WARN will try again <nil> <nil>",
+		"DEBUG request OPTIONS 204", "DEBUG request POST 201", "WARN request PATCH 500", "WARN retrying <nil> <nil>",
 		"DEBUG request HEAD 200", "DEBUG request PATCH 204", "INFO upload ended <nil> <nil>",
 	}
 	if !slices.Equal(seen, want) {
@@ -186,7 +186,7 @@ func TestLogsLeadToTheTrace(t *testing.T) {
 	}
 }
 
-func TestMetricsCountWhatHappened(t *testing.T) {
+func TestMetrics_CountRequestsAndBytes(t *testing.T) {
 	w := newWatch(t)
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum", "checksum-trailer")})
 	store := &storage.Memory{}
@@ -205,7 +205,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	if _, err := w.upload(t.Context(), client, tus.Bytes(make([]byte, 10)), nil); err == nil {
 		t.Fatal("the upload was not refused")
 	}
-	// Of the second session only what it did itself counts.
+	// The second session counts only its own requests and bytes.
 	want := []string{
 		`bytes_total{kind="acknowledged"} 5000`,
 		`bytes_total{kind="sent"} 5010`,
@@ -225,7 +225,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	}
 }
 
-func TestNoSecretIsShown(t *testing.T) {
+func TestObserver_ShowsNoSecrets(t *testing.T) {
 	const secret = "s3cr3t-t0k3n"
 	w := newWatch(t)
 	srv := tustest.NewServer(t, nil)
@@ -252,18 +252,18 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 }
 
-// What otelhttp alone would break.
-func TestChecksumsInTrailersGetThrough(t *testing.T) {
+// otelhttp alone loses the trailer.
+func TestTraces_KeepChecksumTrailer(t *testing.T) {
 	w := newWatch(t)
-	srv := tustest.NewServer(t, nil) // which refuses a trailer that is announced and missing
+	srv := tustest.NewServer(t, nil) // refuses an announced trailer that is missing
 	result, err := w.upload(t.Context(), w.client(srv.Endpoint(), nil), tus.Bytes(make([]byte, 500)), &tus.UploadOptions{ChunkSize: 200})
 	if err != nil || result.Stats.Retries != 0 || result.Checksum == "" {
 		t.Errorf("%d retries, checksum %q, %v", result.Stats.Retries, result.Checksum, err)
 	}
 }
 
-// The kernel sends a file only if the connection is handed the body as it was.
-func TestConnectionSeesTheBodyAsItWas(t *testing.T) {
+// The kernel sends a file only if the connection gets the unwrapped body.
+func TestTraces_KeepRequestBody(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, make([]byte, 100_000), 0o600); err != nil {
 		t.Fatal(err)
@@ -284,8 +284,8 @@ func TestConnectionSeesTheBodyAsItWas(t *testing.T) {
 		return seen
 	}
 	plain := bodies(func(base *http.Transport) http.RoundTripper { return base })
-	watched := bodies(func(base *http.Transport) http.RoundTripper { return traced(base, newWatch(t).provider) })
-	if len(plain) != 1 || !slices.Equal(plain, watched) {
-		t.Errorf("bodies are %v, and %v where they are watched", plain, watched)
+	observed := bodies(func(base *http.Transport) http.RoundTripper { return traced(base, newWatch(t).provider) })
+	if len(plain) != 1 || !slices.Equal(plain, observed) {
+		t.Errorf("bodies are %v, observed %v", plain, observed)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// observer watches the uploads of a program.
+// observer observes the uploads of a program.
 type observer struct {
 	log      *slog.Logger
 	provider trace.TracerProvider
@@ -32,14 +32,13 @@ func newObserver(logs slog.Handler, provider trace.TracerProvider, registry prom
 	}
 }
 
-// options are those of a client whose requests are watched: all of its uploads have
-// these hooks.
+// options returns the options of a client whose uploads are observed.
 func (o *observer) options(base *http.Transport) tus.Options {
 	return tus.Options{
 		HTTPClient: &http.Client{Transport: traced(base, o.provider)},
 		Hooks: tus.Hooks{
-			// There is no BeforeRequest here: with one, a client believes that
-			// credentials can be renewed, and repeats what was answered with 401.
+			// Do not set BeforeRequest: with it, a client retries a request after a
+			// 401, because the hook may renew credentials.
 			AfterResponse: func(r *http.Request, resp *tus.Response) {
 				o.metrics.request(r.Method, resp.StatusCode)
 				o.logRequest(r, resp)
@@ -53,24 +52,24 @@ func (o *observer) options(base *http.Transport) tus.Options {
 	}
 }
 
-// upload is [tus.Client.Upload], watched.
+// upload is [tus.Client.Upload] with a span, logs and metrics.
 func (o *observer) upload(ctx context.Context, client *tus.Client, source tus.Source, opts *tus.UploadOptions) (*tus.Result, error) {
-	var watched tus.UploadOptions
+	var observed tus.UploadOptions
 	if opts != nil {
-		watched = *opts
+		observed = *opts
 	}
 	ctx, span := o.tracer.Start(ctx, "tus upload")
 	defer span.End()
-	own := watched.Hooks.OnProgress
+	own := observed.Hooks.OnProgress
 	var u *tus.Uploader
 	count := o.metrics.begin()
-	watched.Hooks.OnProgress = func(p tus.Progress) {
+	observed.Hooks.OnProgress = func(p tus.Progress) {
 		count.advance(u.Stats())
 		if own != nil {
 			own(p)
 		}
 	}
-	u, err := client.NewUploader(source, &watched)
+	u, err := client.NewUploader(source, &observed)
 	if err != nil {
 		count.end(tus.Stats{}, tus.StateFailed)
 		return &tus.Result{}, err
@@ -79,7 +78,7 @@ func (o *observer) upload(ctx context.Context, client *tus.Client, source tus.So
 	stats := u.Stats()
 	count.end(stats, u.State())
 	span.SetAttributes(
-		attribute.String("tus.url", shown(result.URL)),
+		attribute.String("tus.url", redactedURL(result.URL)),
 		attribute.String("tus.state", u.State().String()),
 		attribute.Int64("tus.size", result.Size),
 		attribute.Int64("tus.resumed_from", stats.ResumedFrom),
@@ -87,7 +86,7 @@ func (o *observer) upload(ctx context.Context, client *tus.Client, source tus.So
 		attribute.Int("tus.retries", stats.Retries),
 	)
 	level, attrs := slog.LevelInfo, []slog.Attr{
-		slog.String("url", shown(result.URL)), slog.String("state", u.State().String()),
+		slog.String("url", redactedURL(result.URL)), slog.String("state", u.State().String()),
 		slog.Int64("size", result.Size), slog.Int64("offset", result.Offset),
 		slog.Int64("resumed_from", stats.ResumedFrom), slog.Int64("resent", stats.Resent),
 		slog.Int("retries", stats.Retries), slog.Duration("elapsed", stats.Elapsed.Round(time.Millisecond)),
@@ -100,8 +99,8 @@ func (o *observer) upload(ctx context.Context, client *tus.Client, source tus.So
 	return result, err
 }
 
-// shown is a URL without what may be secret.
-func shown(raw string) string {
+// redactedURL returns a URL without user and query, "" if it is invalid.
+func redactedURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return ""
@@ -109,8 +108,7 @@ func shown(raw string) string {
 	return withoutSecrets(u).String()
 }
 
-// withoutSecrets returns a copy without user and query: a service may sign its
-// upload URLs there.
+// withoutSecrets returns a copy without user and query, which may have a signature.
 func withoutSecrets(u *url.URL) *url.URL {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 }

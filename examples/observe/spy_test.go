@@ -9,7 +9,7 @@ import (
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-// spying tells the types of the bodies that connections are handed.
+// spying calls saw with the type of each body that is passed to a connection.
 func spying(dial dialer, saw func(body string)) dialer {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(ctx, network, address)
@@ -25,7 +25,7 @@ type spy struct {
 	saw func(string)
 }
 
-// ReadFrom is what net/http calls with a body, inside an io.LimitedReader.
+// ReadFrom is called by net/http with a body in an io.LimitedReader.
 func (s *spy) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok {
 		s.saw(fmt.Sprintf("%T", limited.R))

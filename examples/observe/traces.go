@@ -10,50 +10,51 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// traced makes each request a span, below the one in its context.
+// traced returns a transport that makes each request a child span of the span in its
+// context.
 //
-// otelhttp.NewTransport(base) alone would do that, too. It wraps the body of a
-// request to count its bytes, though, by which files are copied through memory
-// instead of being sent by the kernel; it copies the map of trailers, so that a
-// checksum in one gets lost; and it writes down the whole URL. So it is given a
-// request without these, which is exchanged for the right one behind it.
+// otelhttp.NewTransport(base) does that too, but it wraps the body of a request, so
+// that files are copied through memory instead of being sent by the kernel. It also
+// copies the trailer map, so that a checksum in a trailer is lost, and records the
+// whole URL. Therefore otelhttp gets a request without body, trailer and secrets, and
+// restoreTransport replaces it with the original request.
 func traced(base *http.Transport, provider trace.TracerProvider) http.RoundTripper {
-	return &disguise{
-		next: otelhttp.NewTransport(undisguise{base},
+	return &stripTransport{
+		next: otelhttp.NewTransport(restoreTransport{base},
 			otelhttp.WithTracerProvider(provider),
 			otelhttp.WithPropagators(propagation.TraceContext{})), // to the server, in Traceparent
 		base: base,
 	}
 }
 
-// originalKey is where the context of a disguised request has the right one.
+// originalKey is the context key of the original request.
 type originalKey struct{}
 
-type disguise struct {
+type stripTransport struct {
 	next http.RoundTripper
 	base *http.Transport
 }
 
-// RoundTrip sends a request.
-func (t *disguise) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip calls next with a stripped copy of r.
+func (t *stripTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	d := r.Clone(context.WithValue(r.Context(), originalKey{}, r))
 	d.URL = withoutSecrets(r.URL)
 	d.Body, d.GetBody = nil, nil
 	return t.next.RoundTrip(d)
 }
 
-// CloseIdleConnections lets [tus.Client.CloseIdleConnections] work.
-func (t *disguise) CloseIdleConnections() { t.base.CloseIdleConnections() }
+// CloseIdleConnections makes [tus.Client.CloseIdleConnections] work.
+func (t *stripTransport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
-type undisguise struct{ base http.RoundTripper }
+type restoreTransport struct{ base http.RoundTripper }
 
-// RoundTrip sends the right request, in the context of its span.
-func (t undisguise) RoundTrip(d *http.Request) (*http.Response, error) {
+// RoundTrip sends the original request in the context of its span.
+func (t restoreTransport) RoundTrip(d *http.Request) (*http.Response, error) {
 	original := d.Context().Value(originalKey{}).(*http.Request)
 	if from := original.Header.Get("Upload-Offset"); from != "" {
 		trace.SpanFromContext(d.Context()).SetAttributes(attribute.String("tus.offset", from))
 	}
 	r := original.WithContext(d.Context())
-	r.Header = d.Header // with that which tells the server of the trace
+	r.Header = d.Header // with Traceparent
 	return t.base.RoundTrip(r)
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Each row of claims in SECURITY.md names tests, and each test that it names exists in the
-// directory that the name is followed by, tus if there is none.
+// Each claim in SECURITY.md names tests. Each named test exists in the directory after its
+// name, or in tus if there is none.
 func TestSecurity_ClaimsNameTests(t *testing.T) {
 	text, err := os.ReadFile(inRepository(t, "SECURITY.md"))
 	if err != nil {
@@ -25,27 +25,27 @@ func TestSecurity_ClaimsNameTests(t *testing.T) {
 	for row := range strings.SplitSeq(table, "\n") {
 		_, named, _ := strings.Cut(strings.TrimSuffix(row, "|"), " | ")
 		before := claims
-		var waiting []string
+		var pending []string
 		for _, token := range regexp.MustCompile("`[^`]+`").FindAllString(named, -1) {
 			if token = strings.Trim(token, "`"); strings.HasPrefix(token, "Test") || strings.HasPrefix(token, "Fuzz") {
-				waiting = append(waiting, token)
+				pending = append(pending, token)
 				continue
 			}
-			for _, name := range waiting { // the directory of the names before it
+			for _, name := range pending { // token is the directory of the names before it
 				if !tests[token][name] && !tests["tus"][name] {
 					t.Errorf("%s is not in %s", name, token)
 				}
 			}
-			claims += len(waiting)
-			waiting = nil
+			claims += len(pending)
+			pending = nil
 		}
-		for _, name := range waiting {
+		for _, name := range pending {
 			if !tests["tus"][name] {
 				t.Errorf("%s is not in tus", name)
 			}
 		}
-		if claims += len(waiting); claims == before {
-			t.Errorf("no test holds the claim %s", row)
+		if claims += len(pending); claims == before {
+			t.Errorf("no test for the claim %s", row)
 		}
 	}
 	if claims < 50 {
@@ -53,7 +53,7 @@ func TestSecurity_ClaimsNameTests(t *testing.T) {
 	}
 }
 
-// declaredTests are the names of tests and fuzz targets by directory.
+// declaredTests returns the names of tests and fuzz targets by directory.
 func declaredTests(t *testing.T) map[string]map[string]bool {
 	root := inRepository(t, ".")
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)

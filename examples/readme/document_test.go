@@ -8,16 +8,15 @@ import (
 	"testing"
 )
 
-// The documents, by their paths in the repository.
+// Paths of the documents in the repository.
 const (
 	readme       = "README.md"
 	contributing = "CONTRIBUTING.md"
 )
 
-// inRepository is the path of a file of the repository. It begins with that of
-// this module and is not cleaned, and for that it matters to go test: before it
-// takes a result from its cache, it looks for changes of the files that the test
-// opened, but only of those whose names begin like that.
+// inRepository returns the path of a file of the repository. The path is not cleaned, so
+// that it starts with the path of this module: the cache of go test only tracks opened
+// files below it.
 func inRepository(t *testing.T, path string) string {
 	t.Helper()
 	here, err := os.Getwd()
@@ -27,8 +26,8 @@ func inRepository(t *testing.T, path string) string {
 	return here + "/../../" + path
 }
 
-// dependOn makes go test look for changes in a folder of the repository, as
-// other programs than the test read it.
+// dependOn makes the cache of go test track a directory of the repository that is read by
+// other programs than the test.
 func dependOn(t *testing.T, dir string) {
 	t.Helper()
 	files, err := filepath.Glob(inRepository(t, dir) + "/*.go")
@@ -42,22 +41,22 @@ func dependOn(t *testing.T, dir string) {
 	}
 }
 
-// document is a Markdown file, taken apart.
+// document is a parsed Markdown file.
 type document struct {
 	prose  string // without the blocks
 	blocks []block
 }
 
-// block is fenced code.
+// block is a fenced code block.
 type block struct {
 	line     int    // of the first line of text
 	language string // after the fence
-	given    string // the parameters of the function that a snippet is the body of
+	given    string // parameters of the function around the snippet
 	text     string
 }
 
-// given names the variables of a snippet, in a comment on the line before its
-// fence: <!-- given: ctx context.Context, client *tus.Client -->.
+// given matches the comment on the line before a fence that declares the variables of a
+// snippet: <!-- given: ctx context.Context, client *tus.Client -->.
 var given = regexp.MustCompile(`^<!-- given: (.+) -->$`)
 
 func read(t *testing.T, path string) document {
@@ -95,7 +94,7 @@ func read(t *testing.T, path string) document {
 	return d
 }
 
-// in returns the blocks of the languages.
+// in returns the blocks in any of the languages.
 func (d document) in(languages ...string) []block {
 	var found []block
 	for _, b := range d.blocks {
@@ -110,7 +109,7 @@ func (d document) in(languages ...string) []block {
 
 var inlineCode = regexp.MustCompile("`([^`]+)`")
 
-// code returns what the prose sets in code type, each on one line.
+// code returns the inline code of the prose, each on one line.
 func (d document) code() []string {
 	var found []string
 	for _, m := range inlineCode.FindAllStringSubmatch(d.prose, -1) {
@@ -119,9 +118,8 @@ func (d document) code() []string {
 	return found
 }
 
-// commands returns the commands that the document tells to run: the lines of
-// its shell blocks without prompt, comment and output, cut at pipes, and the code
-// in its prose.
+// commands returns the commands of the document: the lines of its shell blocks without
+// prompt, comment and output, split at pipes, and the inline code of its prose.
 func (d document) commands() []string {
 	var found []string
 	for _, b := range d.in("sh", "console") {

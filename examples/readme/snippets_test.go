@@ -22,7 +22,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// packages is what a snippet may use without an import.
+// packages lists the packages that a snippet may use without an import.
 var packages = []string{
 	"bytes", "context", "crypto/hmac", "crypto/sha256", "crypto/tls", "crypto/x509", "encoding/hex", "errors",
 	"fmt", "hash", "hash/crc32", "io", "log/slog", "net/http", "net/url", "os", "testing", "time",
@@ -32,9 +32,8 @@ var packages = []string{
 
 const module = "github.com/seed-175555ba/tus-go"
 
-// Every Go block of the README compiles, passes go vet and is formatted; the
-// tests among them pass.
-func TestSnippetsWork(t *testing.T) {
+// Every Go block of the README compiles, passes go vet and is formatted. Its tests pass.
+func TestSnippets_CompileAndPass(t *testing.T) {
 	for _, p := range packages {
 		if dir, ours := strings.CutPrefix(p, module+"/"); ours {
 			dependOn(t, dir)
@@ -66,16 +65,15 @@ func TestSnippetsWork(t *testing.T) {
 	}
 }
 
-// The program of the first five minutes goes on where it was when it is run
-// again.
-func TestFirstProgramGoesOn(t *testing.T) {
+// The first program of the README resumes its upload in the second run.
+func TestFirstProgram_Resumes(t *testing.T) {
 	dir := newModule(t)
 	program := read(t, readme).in("go")[0]
 	if err := writeSnippet(dir, program); err != nil {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(dir, "hello.exe")
-	if out, err := goTool(t, dir, "build", "-o", binary, "./"+folder(program)); err != nil {
+	if out, err := goTool(t, dir, "build", "-o", binary, "./"+snippetDir(program)); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	srv := tustest.NewServer(t, &tustest.Options{
@@ -112,8 +110,8 @@ func TestFirstProgramGoesOn(t *testing.T) {
 	}
 }
 
-// newModule makes a module outside of this tree, as a user's, that requires what
-// the examples do.
+// newModule creates a module outside of this tree, like a user's, with the requirements
+// of the examples.
 func newModule(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -131,11 +129,11 @@ func newModule(t *testing.T) string {
 	return dir
 }
 
-// folder is where a snippet goes, in a package of its own.
-func folder(b block) string { return fmt.Sprintf("line%d", b.line) }
+// snippetDir returns the directory of a snippet, which is its own package.
+func snippetDir(b block) string { return fmt.Sprintf("line%d", b.line) }
 
 func writeSnippet(dir string, b block) error {
-	dir = filepath.Join(dir, folder(b))
+	dir = filepath.Join(dir, snippetDir(b))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
@@ -150,8 +148,8 @@ func writeSnippet(dir string, b block) error {
 	return os.WriteFile(filepath.Join(dir, name), []byte(source), 0o600)
 }
 
-// complete makes a file of a snippet: of a program as it is, of declarations with
-// a package clause and imports, of statements the body of a function.
+// complete returns the source file of a snippet. A program is unchanged, declarations get
+// a package clause and imports, and statements become the body of a function.
 func complete(b block) (string, error) {
 	if strings.HasPrefix(b.text, "package ") {
 		return b.text, nil
@@ -173,8 +171,8 @@ func complete(b block) (string, error) {
 	return "package snippet\n\n" + imports(tree) + body, nil
 }
 
-// terminates reports whether the function of a snippet ends with a return, or
-// with a loop without end.
+// terminates reports whether the function of a snippet ends with a return or an endless
+// loop.
 func terminates(tree *ast.File) bool {
 	list := tree.Decls[0].(*ast.FuncDecl).Body.List
 	if len(list) == 0 {
@@ -189,7 +187,7 @@ func terminates(tree *ast.File) bool {
 	return false
 }
 
-// imports imports the packages that a snippet names.
+// imports returns the import declarations for the packages that a snippet uses.
 func imports(tree *ast.File) string {
 	known := map[string]string{}
 	for _, p := range packages {
@@ -216,7 +214,7 @@ func goTool(t *testing.T, dir string, args ...string) ([]byte, error) {
 	return command(t, dir, "go", args...).CombinedOutput()
 }
 
-// command runs in dir, and ends with the test.
+// command returns a command in dir that is killed at the end of the test.
 func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

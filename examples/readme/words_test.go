@@ -17,9 +17,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// What the documents tell to run exists: each target of make, each command and
-// flag of tusup.
-func TestCommandsExist(t *testing.T) {
+// Each make target, tusup command and tusup flag in the documents exists.
+func TestDocuments_CommandsExist(t *testing.T) {
 	makefile, err := os.ReadFile(inRepository(t, "Makefile"))
 	if err != nil {
 		t.Fatal(err)
@@ -79,9 +78,9 @@ func TestCommandsExist(t *testing.T) {
 	}
 }
 
-// The table of errors in the README and that in the package documentation name
-// each error of package tus, and nothing else.
-func TestErrorTablesAreComplete(t *testing.T) {
+// The error tables of the README and the package documentation list exactly the errors of
+// package tus.
+func TestErrorTables_ListEveryError(t *testing.T) {
 	exported := exportedNames(t, "tus")
 	var want []string
 	for name := range exported {
@@ -115,9 +114,8 @@ func TestErrorTablesAreComplete(t *testing.T) {
 	}
 }
 
-// The README says of each status that stands for an error whether trying again
-// helps, as IsTemporary says it.
-func TestErrorTableAgreesWithIsTemporary(t *testing.T) {
+// The error table of the README agrees with IsTemporary about each status.
+func TestErrorTable_AgreesWithIsTemporary(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `(Err\\w*)` \\(([0-9, ]+)\\) \\|[^|]*\\| (yes|no)\\b")
 	rows := row.FindAllStringSubmatch(read(t, readme).prose, -1)
 	if len(rows) < 7 {
@@ -136,8 +134,8 @@ func TestErrorTableAgreesWithIsTemporary(t *testing.T) {
 	}
 }
 
-// The state diagram of the README has every state.
-func TestStateDiagramIsComplete(t *testing.T) {
+// The state diagram of the README contains every state.
+func TestStateDiagram_HasEveryState(t *testing.T) {
 	var diagram string
 	for _, b := range read(t, readme).in("mermaid") {
 		if strings.HasPrefix(b.text, "stateDiagram") {
@@ -151,8 +149,8 @@ func TestStateDiagramIsComplete(t *testing.T) {
 	}
 }
 
-// What the README calls by name, in prose as in code, is exported by this module.
-func TestNamesExist(t *testing.T) {
+// Every Go name in the inline code of the README is exported by this module.
+func TestReadme_NamesExist(t *testing.T) {
 	all := map[string]bool{}
 	perPackage := map[string]map[string]bool{}
 	for _, p := range packages {
@@ -163,12 +161,12 @@ func TestNamesExist(t *testing.T) {
 		}
 	}
 	d := read(t, readme)
-	before, rest, _ := strings.Cut(d.prose, "\n## Compared\n") // which names what others have
+	before, rest, _ := strings.Cut(d.prose, "\n## Compared\n") // which has names of other clients
 	_, after, _ := strings.Cut(rest, "\n## ")
 	d.prose = before + after
 	qualified := regexp.MustCompile(`^([a-z]+)\.([A-Z]\w*)`)
 	plain := regexp.MustCompile(`^[A-Z]\w*[a-z]\w*(\.[A-Z]\w*)*`)
-	// Words of HTTP, and states by the names that they print.
+	// Terms of HTTP, and printed names of states.
 	others := []string{"Location", "ETag", "Paused", "Failed", "Aborted", "Complete"}
 	checked := 0
 	for _, code := range d.code() {
@@ -195,8 +193,8 @@ func TestNamesExist(t *testing.T) {
 	}
 }
 
-// exportedNames are those of the package in dir: of constants, variables, types,
-// functions, methods and fields.
+// exportedNames returns the exported constants, variables, types, functions, methods and
+// fields of the package in dir.
 func exportedNames(t *testing.T, dir string) map[string]bool {
 	t.Helper()
 	files, err := filepath.Glob(inRepository(t, dir) + "/*.go")
@@ -236,8 +234,8 @@ func exportedNames(t *testing.T, dir string) map[string]bool {
 	return names
 }
 
-// Links within the repository lead somewhere.
-func TestLinksLeadSomewhere(t *testing.T) {
+// Targets of links within the repository exist.
+func TestDocuments_LinkTargetsExist(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)]+)\)`)
 	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
 	for _, file := range []string{readme, contributing} {
@@ -263,14 +261,14 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchor is what a heading is linked by.
+// anchor returns the anchor of a heading.
 func anchor(heading string) string {
 	kept := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(heading), "")
 	return strings.ReplaceAll(kept, " ", "-")
 }
 
-// The map of CONTRIBUTING.md has each file of package tus, and none that is gone.
-func TestMapHasEveryFile(t *testing.T) {
+// The file map of CONTRIBUTING.md lists exactly the files of package tus.
+func TestFileMap_HasEveryFile(t *testing.T) {
 	var patterns []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_*]+\\.go)`").FindAllStringSubmatch(read(t, contributing).prose, -1) {
 		patterns = append(patterns, m[1])

@@ -1,5 +1,5 @@
-// Command sha256 prints the SHA-256 of a file, for machines that have no
-// program for it.
+// Command sha256 prints the SHA-256 of a file. demo.sh uses it on systems without
+// sha256sum and shasum.
 package main
 
 import (

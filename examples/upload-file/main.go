@@ -1,5 +1,5 @@
-// Command upload-file uploads one file and goes on where it was when it is
-// started again: the least that a program needs.
+// Command upload-file uploads one file, and resumes an interrupted upload when it is
+// run again. It is the minimal resumable program.
 package main
 
 import (
@@ -37,8 +37,8 @@ func upload(endpoint, path string) error {
 	}
 	result, err := client.UploadFile(ctx, path, nil)
 	if err != nil {
-		return fmt.Errorf("%d bytes are safe, run it again to go on: %w", result.Offset, err)
+		return fmt.Errorf("%d bytes are acknowledged, run again to resume: %w", result.Offset, err)
 	}
-	fmt.Printf("%s has %d bytes, %d of them from before\n", result.URL, result.Size, result.Stats.ResumedFrom)
+	fmt.Printf("%s has %d bytes, resumed from %d\n", result.URL, result.Size, result.Stats.ResumedFrom)
 	return nil
 }

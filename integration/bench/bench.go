@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// flatID is what -only calls the look at the memory.
+// flatID is the id of the memory measurement for -only.
 const flatID = "flat"
 
-// bench measures and writes what came out. A client that failed is an error, but
-// only after everything else was measured.
+// bench measures and publishes the results. It returns the errors of failed clients
+// after everything else was measured.
 func bench(ctx context.Context, o options) error {
-	in, files := filesGoTo(o)
+	in, files := filesDir(o)
 	dir, err := os.MkdirTemp(in, "tus-bench-")
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func makeSource(path string, w workload) error {
 	return makeFile(path, w.size)
 }
 
-// measureFlatness sends files of very different sizes to the sink.
+// measureFlatness measures the peak memory for files of very different sizes.
 func measureFlatness(ctx context.Context, dir string, o options) (flatness, error) {
 	sizes := []int64{64 * mib, gib, 8 * gib}
 	if o.quick {
@@ -138,12 +138,12 @@ func sparseFile(path string, size int64) error {
 	return errors.Join(f.Truncate(size), f.Close())
 }
 
-// peakOf is the median over a few runs.
+// peakOf returns the median peak memory of a few runs.
 func peakOf(ctx context.Context, name string, t task) (int64, error) {
 	const runs = 3
 	var peaks []float64
 	for range runs {
-		s, err := measure(ctx, played(name)(t))
+		s, err := measure(ctx, selfClient(name)(t))
 		if err != nil {
 			return 0, err
 		}
@@ -152,30 +152,31 @@ func peakOf(ctx context.Context, name string, t task) (int64, error) {
 	return int64(median(peaks)), nil
 }
 
-// filesGoTo is the folder for sources and stores, and what to say of it. A disk
-// has the last word where many files are stored, and not the same one each time.
-func filesGoTo(o options) (folder, text string) {
+// filesDir returns the directory for sources and stores, and a note about it. It
+// prefers memory: the speed of a disk dominates with many files, and varies between
+// runs.
+func filesDir(o options) (dir, text string) {
 	if o.dir != "" {
-		return o.dir, "files in the folder that -dir names"
+		return o.dir, "files in the directory of -dir"
 	}
-	if folder := memoryFolder(); folder != "" {
-		return folder, "files in memory (tmpfs), so that no disk is measured"
+	if dir := memoryDir(); dir != "" {
+		return dir, "files in memory (tmpfs), so that no disk is measured"
 	}
-	return "", "files where temporary ones go: their disk is measured too"
+	return "", "files in the directory for temporary files: its disk is measured too"
 }
 
-// conditions are what the numbers depend on.
+// conditions returns the notes on how the numbers were measured.
 func conditions(o options, files string) []string {
 	c := []string{
 		fmt.Sprintf("%s on %s/%s, %d CPUs; tusd %s", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), tusdVersion()),
 		networkText() + "; " + files,
-		fmt.Sprintf("medians of %d runs, in which the clients took turns, each a process of its own, timed from its start to its end; "+
-			"a ratio is the median over the rounds of what a client cost beside the limit in the same round", o.runs),
-		"ratios are what counts: absolute numbers are those of one machine, shared with the servers and whatever else ran on it",
+		fmt.Sprintf("medians of %d rounds; in each round every client runs once, as a separate process, timed from start to exit; "+
+			"a ratio is the median over the rounds of the client's cost divided by the baseline's cost in the same round", o.runs),
+		"compare ratios only: absolute numbers depend on the machine, which also runs the servers",
 		"requests and bytes are counted at the server, or at the proxy in front of it",
 	}
 	if o.quick {
-		c = append(c, "**-quick: small files and few runs; process starts weigh more than they should**")
+		c = append(c, "**-quick: small files and few runs; process starts weigh too much**")
 	}
 	return c
 }
@@ -192,7 +193,7 @@ func tusdVersion() string {
 	return "v2"
 }
 
-// publish writes the tables, and the chart if there is a place for it.
+// publish prints the tables, and writes the files of -o and -chart.
 func publish(o options, notes []string, results []result, flat flatness) error {
 	var text bytes.Buffer
 	writeTable(&text, results)

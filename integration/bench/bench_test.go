@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The clients and servers are further copies of this test's program.
+// The clients and servers are child processes of the test binary.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -18,20 +18,20 @@ func TestMain(m *testing.M) {
 			main()
 			return
 		case roleNetwork:
-			sayNetwork()
+			printNetwork()
 			return
 		}
 	}
-	// With the race detector, each of the many processes would sleep before it ends.
+	// With the race detector, each of the many processes would sleep before it exits.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	os.Exit(m.Run())
 }
 
-// roleNetwork is a test's: what is the network of such a process?
+// roleNetwork prints the network of the process, for a test.
 const roleNetwork = "network"
 
-func sayNetwork() {
-	if err := settleNetwork(); err != nil {
+func printNetwork() {
+	if err := configureNetwork(); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -40,33 +40,33 @@ func sayNetwork() {
 	fmt.Println(networkText())
 }
 
-func TestNetworkIsItsOwn(t *testing.T) {
+func TestNetwork_IsSeparate(t *testing.T) {
 	if err := probeNetwork(t.Context()); err != nil {
-		t.Skipf("this machine allows none: %v", err) // bench then runs without, and says so
+		t.Skipf("no network namespace: %v", err) // bench then runs without one and prints a note
 	}
 	before := networkText()
-	cmd, err := copyInNetwork(t.Context(), roleNetwork)
+	cmd, err := selfInNetwork(t.Context(), roleNetwork)
 	if err != nil {
 		t.Fatal(err)
 	}
-	said, err := cmd.Output()
+	output, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	namespace, text, _ := strings.Cut(strings.TrimSpace(string(said)), "\n")
+	namespace, text, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
 	own, err := os.Readlink("/proc/self/ns/net")
 	if err != nil || namespace == own || !strings.HasPrefix(namespace, "net:") {
-		t.Errorf("it is %q, ours is %q, %v", namespace, own, err)
+		t.Errorf("namespace of the child is %q, of the parent %q, %v", namespace, own, err)
 	}
 	if !strings.HasSuffix(text, " cubic") && !strings.HasSuffix(text, " reno") {
-		t.Errorf("connections there are %q", text)
+		t.Errorf("network of the child is %q", text)
 	}
 	if after := networkText(); after != before {
-		t.Errorf("ours were %q, and are %q", before, after)
+		t.Errorf("network of the parent was %q, is %q", before, after)
 	}
 }
 
-// small is one of each kind of workload, over in a moment.
+// small returns a fast workload of each kind.
 func small() []workload {
 	return []workload{
 		{id: "whole-sink", server: toSink, size: 3*mib + 1},
@@ -79,7 +79,7 @@ func small() []workload {
 	}
 }
 
-func TestEveryClientUploadsEveryWorkload(t *testing.T) {
+func TestContest_EveryClientUploadsEveryWorkload(t *testing.T) {
 	dir := t.TempDir()
 	for _, w := range small() {
 		t.Run(w.id, func(t *testing.T) {
@@ -100,13 +100,13 @@ func TestEveryClientUploadsEveryWorkload(t *testing.T) {
 				}
 			}
 		})
-		if left, err := filesIn(dir); err != nil || len(left) > 0 {
+		if left, err := listFiles(dir); err != nil || len(left) > 0 {
 			t.Errorf("%s left %v, %v", w.id, left, err)
 		}
 	}
 }
 
-func TestStoredBytesAreCompared(t *testing.T) {
+func TestCompare_ChangedBytesAreFound(t *testing.T) {
 	dir := t.TempDir()
 	source := filepath.Join(dir, "source")
 	if err := makeFile(source, 3*mib); err != nil {
@@ -125,7 +125,7 @@ func TestStoredBytesAreCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := compare(source, e.store); err != nil {
-		t.Errorf("the same bytes: %v", err)
+		t.Errorf("equal bytes: %v", err)
 	}
 	uploads, err := stored(e.store)
 	if err != nil || len(uploads) != 1 {
@@ -139,18 +139,18 @@ func TestStoredBytesAreCompared(t *testing.T) {
 	if _, err := f.WriteAt([]byte("other"), 2*mib-5); err != nil {
 		t.Fatal(err)
 	}
-	if err := compare(source, e.store); !errors.Is(err, errOtherBytes) {
-		t.Errorf("another byte: %v", err)
+	if err := compare(source, e.store); !errors.Is(err, errBytesDiffer) {
+		t.Errorf("changed bytes: %v", err)
 	}
 }
 
-func TestSinkRefusesAWrongChecksum(t *testing.T) {
+func TestSink_RefusesWrongChecksum(t *testing.T) {
 	dir := t.TempDir()
 	source, other := filepath.Join(dir, "source"), filepath.Join(dir, "other")
 	if err := makeFile(source, mib); err != nil {
 		t.Fatal(err)
 	}
-	if err := makeFile(other, 2*mib); err != nil { // begins as source does
+	if err := makeFile(other, 2*mib); err != nil { // starts with the bytes of source
 		t.Fatal(err)
 	}
 	s, err := startServer(serverConfig{File: source, Chunk: mib})
@@ -166,14 +166,14 @@ func TestSinkRefusesAWrongChecksum(t *testing.T) {
 		wrong := right
 		wrong.File, wrong.Size = other, 2*mib
 		if _, err := measure(t.Context(), c.command(wrong)); err == nil {
-			t.Errorf("%s got through with a chunk too many", c.name)
+			t.Errorf("%s uploaded a chunk with a wrong checksum", c.name)
 		}
 	}
 }
 
-func TestClientThatFailsLeavesTheOthers(t *testing.T) {
+func TestContest_FailedClientKeepsOthers(t *testing.T) {
 	dir := t.TempDir()
-	broken := client{name: nameCurl, can: always, command: played("nobody")}
+	broken := client{name: nameCurl, can: always, command: selfClient("unknown")}
 	r, err := runContest(t.Context(), workload{id: "whole-sink", server: toSink, size: mib}, append(ourClients(), broken), dir, options{runs: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestClientThatFailsLeavesTheOthers(t *testing.T) {
 	}
 }
 
-func TestMeasuringEndsWithItsContext(t *testing.T) {
+func TestRound_EndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &contest{workload: workload{server: toSink, size: 64 * mib, link: link{Rate: mib}}, source: filepath.Join(t.TempDir(), "source"), dir: t.TempDir()}
 	if err := makeFile(c.source, c.workload.size); err != nil {
@@ -197,7 +197,7 @@ func TestMeasuringEndsWithItsContext(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.round(ctx, 0) }()
-	for n := (counts{}); n.Requests == 0; { // it runs
+	for n := (counts{}); n.Requests == 0; { // until it runs
 		var err error
 		if n, err = c.contenders[0].server.counts(); err != nil {
 			t.Fatal(err)
@@ -209,12 +209,12 @@ func TestMeasuringEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestFlagsAreChecked(t *testing.T) {
+func TestFlags_InvalidAreErrors(t *testing.T) {
 	o, err := parseFlags([]string{"-quick", "-only", "^whole"})
 	if err != nil || o.runs != 3 || !o.only.MatchString("whole-sink") || o.only.MatchString("small-sink") {
 		t.Errorf("got %+v, %v", o, err)
 	}
-	if o, err := parseFlags([]string{"-dir", "elsewhere"}); err != nil || o.dir != "elsewhere" {
+	if o, err := parseFlags([]string{"-dir", "other"}); err != nil || o.dir != "other" {
 		t.Errorf("got %+v, %v", o, err)
 	}
 	for _, bad := range [][]string{{"-runs", "-1"}, {"-only", "("}, {"more"}} {

@@ -17,20 +17,20 @@ const (
 	barHeight  = vg.Length(9)
 	panelWidth = 13 * vg.Centimeter
 	legendSize = 20 // in height
-	// longestBar is where bars end, so that one does not flatten all others. The
-	// number beside it is the true one.
+	// longestBar is the ratio at which bars end, so that one long bar does not
+	// shrink all others. The number next to the bar is the exact ratio.
 	longestBar = 6.0
-	// fontFamily is what the chart is laid out with, and fontFamilies what has the
-	// same metrics elsewhere.
+	// fontFamily is the font of the layout. fontFamilies are fonts with the same
+	// metrics on other systems.
 	fontFamily   = "Liberation Sans"
 	fontFamilies = "Liberation Sans,Arimo,Arial,Helvetica,sans-serif"
 )
 
-// writeChart draws wall time and CPU as multiples of the limit, in SVG.
+// writeChart draws wall time and CPU as multiples of the baseline, in SVG.
 func writeChart(path string, results []result) error {
 	s := layOut(results)
-	wall := panel("wall time ÷ limit", s, func(r row) float64 { return r.wallRatio })
-	cpu := panel("client CPU ÷ limit", s, func(r row) float64 { return r.cpuRatio })
+	wall := panel("wall time ÷ baseline", s, func(r row) float64 { return r.wallRatio })
+	cpu := panel("client CPU ÷ baseline", s, func(r row) float64 { return r.cpuRatio })
 	cpu.HideY()
 
 	svg := vgsvg.New(2*panelWidth, vg.Length(s.height)*barHeight+3*vg.Centimeter)
@@ -51,11 +51,11 @@ func writeChart(path string, results []result) error {
 	return os.WriteFile(path, bytes.ReplaceAll(out.Bytes(), []byte(fontFamily), []byte(fontFamilies)), 0o644)
 }
 
-// slots is the place of every bar, in heights of a bar from the top down.
+// slots are the positions of all bars, in bar heights from the top.
 type slots struct {
 	bars   []slot
 	titles plot.ConstantTicks
-	names  []string // of the clients, in the order in which they show up
+	names  []string // of the clients, in order of appearance
 	height float64
 }
 
@@ -94,10 +94,10 @@ func serverText(k serverKind) string {
 	return string(k)
 }
 
-// clientOf separates the client's name from what was special about its run.
-func clientOf(r row) (name, special string) {
-	name, special, _ = strings.Cut(r.name, ", ")
-	return name, special
+// clientOf splits the name of a row into the client and the variant of its run.
+func clientOf(r row) (name, variant string) {
+	name, variant, _ = strings.Cut(r.name, ", ")
+	return name, variant
 }
 
 func panel(title string, s slots, ratio func(row) float64) *plot.Plot {
@@ -136,14 +136,14 @@ func (b bars) Plot(c draw.Canvas, p *plot.Plot) {
 	label := p.X.Tick.Label
 	label.XAlign, label.YAlign, label.Font.Size = draw.XLeft, draw.YCenter, 8
 	for _, s := range b.slots {
-		name, special := clientOf(s.row)
+		name, variant := clientOf(s.row)
 		value := b.ratio(s.row)
 		right, middle := x(min(value, longestBar)), y(s.y)
 		const half = barHeight * 0.42
 		fill(c, name, vg.Rectangle{Min: vg.Point{X: x(0), Y: middle - half}, Max: vg.Point{X: right, Y: middle + half}})
 		text := ratioText(value)
-		if special != "" {
-			text += " (" + special + ")"
+		if variant != "" {
+			text += " (" + variant + ")"
 		}
 		c.FillText(label, vg.Point{X: right + 3, Y: middle}, text)
 	}
@@ -154,7 +154,7 @@ func fill(c draw.Canvas, client string, r vg.Rectangle) {
 	c.Fill(r.Path())
 }
 
-// drawLegend writes the clients' names along the top.
+// drawLegend draws the clients' names at the top.
 func drawLegend(c draw.Canvas, style draw.TextStyle, names []string) {
 	style.XAlign, style.YAlign, style.Font.Size = draw.XLeft, draw.YCenter, 9
 	const swatch = vg.Length(8)
@@ -167,11 +167,11 @@ func drawLegend(c draw.Canvas, style draw.TextStyle, names []string) {
 	}
 }
 
-// colorOf gives each client one color. They can be told apart without seeing red
-// and green.
+// colorOf returns the color of a client. The palette is safe for color-blind
+// readers.
 func colorOf(name string) color.Color {
 	switch name {
-	case nameLimit:
+	case nameBaseline:
 		return color.Gray{160}
 	case nameTus:
 		return color.RGBA{0, 114, 178, 255}

@@ -7,70 +7,69 @@ import (
 	"os/exec"
 )
 
-// task is what a client is told to upload. It goes to the client process as
-// JSON.
+// task is the upload of a client process, which gets it as JSON.
 type task struct {
 	Endpoint    string
-	File        string // or a folder, if Concurrency is set
-	Size        int64  // of the file, or of each
+	File        string // or a directory, if Concurrency is set
+	Size        int64  // of the file, or of each file
 	Chunk       int64  `json:",omitempty"`
 	SHA1        bool   `json:",omitempty"`
 	Parts       int    `json:",omitempty"`
 	Concurrency int    `json:",omitempty"`
 	State       string `json:",omitempty"` // path of a store that does not exist yet
-	Profile     string `json:",omitempty"` // start of the names of profiles
+	Profile     string `json:",omitempty"` // prefix of the profile files
 }
 
 const (
-	nameLimit = "limit"
-	nameTus   = "tus-go"
-	nameHTTP  = "net/http"
-	nameCurl  = "curl"
-	nameTusJS = "tus-js-client"
-	// nameIdle does nothing: it shows what a process alone costs.
+	nameBaseline = "baseline"
+	nameTus      = "tus-go"
+	nameHTTP     = "net/http"
+	nameCurl     = "curl"
+	nameTusJS    = "tus-js-client"
+	// nameIdle does nothing: it measures the cost of a process.
 	nameIdle = "idle"
 )
 
-// client is somebody who can upload.
+// client is an upload program.
 type client struct {
 	name string
-	// can tells what it is able to do.
+	// can reports whether it supports a workload.
 	can func(workload) bool
-	// inParts says that it can send a file in parallel parts.
+	// inParts reports that it can send a file in parallel parts.
 	inParts bool
-	// command makes the process for a task.
+	// command returns the command that runs a task.
 	command func(task) *exec.Cmd
 }
 
-// ourClients are those that this program itself plays.
+// ourClients returns the clients that are part of this program.
 func ourClients() []client {
 	return []client{
-		{name: nameLimit, can: always, inParts: true, command: played(nameLimit)},
-		{name: nameTus, can: always, inParts: true, command: played(nameTus)},
-		{name: nameHTTP, can: always, command: played(nameHTTP)},
+		{name: nameBaseline, can: always, inParts: true, command: selfClient(nameBaseline)},
+		{name: nameTus, can: always, inParts: true, command: selfClient(nameTus)},
+		{name: nameHTTP, can: always, command: selfClient(nameHTTP)},
 	}
 }
 
 func always(workload) bool { return true }
 
-// played is a client process that is a further copy of this program.
-func played(name string) func(task) *exec.Cmd {
-	return func(t task) *exec.Cmd { return copyOfThis(context.Background(), roleUpload, name, t.encode()) }
+// selfClient returns the commands of a client that is part of this program.
+func selfClient(name string) func(task) *exec.Cmd {
+	return func(t task) *exec.Cmd { return selfCommand(context.Background(), roleUpload, name, t.encode()) }
 }
 
 func (t task) encode() string {
 	encoded, err := json.Marshal(t)
 	if err != nil {
-		panic(err) // strings and numbers
+		panic(err) // cannot happen: only strings and numbers
 	}
 	return string(encoded)
 }
 
-// upload is the client process.
+// upload runs a client in its process.
 func upload(ctx context.Context, name string, t task) error {
 	switch name {
-	case nameLimit:
-		return uploadLimit(ctx, t)
+	case nameBaseline:
+		return uploadBaseline(ctx, t)
 	case nameTus:
 		return profiled(t.Profile, func() error { return uploadTus(ctx, t) })
 	case nameHTTP:

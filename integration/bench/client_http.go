@@ -12,44 +12,43 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// simple is the least code that uploads with net/http.
-type simple struct {
+// plainClient uploads with net/http and minimal code.
+type plainClient struct {
 	http *http.Client
 	task task
-	// body is what the transport gets to read of a file.
+	// body returns the request body for a file.
 	body func(*os.File) io.Reader
 }
 
-func newSimple(t task, body func(*os.File) io.Reader) (s *simple, done func()) {
+func newPlainClient(t task, body func(*os.File) io.Reader) (c *plainClient, done func()) {
 	transport := &http.Transport{MaxIdleConnsPerHost: concurrent}
-	return &simple{&http.Client{Transport: transport}, t, body}, transport.CloseIdleConnections
+	return &plainClient{&http.Client{Transport: transport}, t, body}, transport.CloseIdleConnections
 }
 
-// bare lets net/http hand the file to the kernel.
-func bare(f *os.File) io.Reader { return f }
+// fileBody lets the kernel send the file.
+func fileBody(f *os.File) io.Reader { return f }
 
-// copied hides the file from net/http, as any wrapper does.
-func copied(f *os.File) io.Reader { return io.NopCloser(f) }
+// copiedBody hides the file from net/http, as any wrapper does.
+func copiedBody(f *os.File) io.Reader { return io.NopCloser(f) }
 
-// uploadPlain is a client on net/http that is written with care, but without a
-// transport of its own.
+// uploadPlain is a careful client on net/http with a standard transport.
 func uploadPlain(ctx context.Context, t task) error {
-	s, done := newSimple(t, copied)
+	c, done := newPlainClient(t, copiedBody)
 	defer done()
 	if t.Concurrency > 0 {
 		return eachFile(ctx, t, func(ctx context.Context, path string) error {
-			return s.whole(ctx, path)
+			return c.whole(ctx, path)
 		})
 	}
 	if t.Chunk > 0 {
-		return s.chunks(ctx)
+		return c.chunks(ctx)
 	}
-	return s.whole(ctx, t.File)
+	return c.whole(ctx, t.File)
 }
 
-// eachFile works on all files of a folder, several at a time.
+// eachFile calls work for all files of a directory, several at a time.
 func eachFile(ctx context.Context, t task, work func(ctx context.Context, path string) error) error {
-	paths, err := filesIn(t.File)
+	paths, err := listFiles(t.File)
 	if err != nil {
 		return err
 	}
@@ -61,8 +60,8 @@ func eachFile(ctx context.Context, t task, work func(ctx context.Context, path s
 	return group.Wait()
 }
 
-// exchange is one request without a body in its answer.
-func (s *simple) exchange(ctx context.Context, method, url string, body io.Reader, size int64, header map[string]string) (*http.Response, error) {
+// exchange sends a request and drops the body of the response.
+func (c *plainClient) exchange(ctx context.Context, method, url string, body io.Reader, size int64, header map[string]string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return nil, err
@@ -75,27 +74,28 @@ func (s *simple) exchange(ctx context.Context, method, url string, body io.Reade
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
-	resp, err := s.http.Do(req)
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
 	}
-	return answered(method, resp)
+	return checkResponse(method, resp)
 }
 
-// answered reads an answer to its end, and makes an error of one that says no.
-func answered(method string, resp *http.Response) (*http.Response, error) {
+// checkResponse reads a response to its end. It returns an error if the status is
+// not a success.
+func checkResponse(method string, resp *http.Response) (*http.Response, error) {
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return nil, err
 	}
 	if resp.StatusCode >= 300 {
-		return nil, fmt.Errorf("%s was answered with %s", method, resp.Status)
+		return nil, fmt.Errorf("%s: status %s", method, resp.Status)
 	}
 	return resp, nil
 }
 
-func (s *simple) create(ctx context.Context) (url string, err error) {
-	resp, err := s.exchange(ctx, http.MethodPost, s.task.Endpoint, nil, 0, map[string]string{"Upload-Length": number(s.task.Size)})
+func (c *plainClient) create(ctx context.Context) (url string, err error) {
+	resp, err := c.exchange(ctx, http.MethodPost, c.task.Endpoint, nil, 0, map[string]string{"Upload-Length": number(c.task.Size)})
 	if err != nil {
 		return "", err
 	}
@@ -103,34 +103,33 @@ func (s *simple) create(ctx context.Context) (url string, err error) {
 }
 
 // createWith sends a file in the request that creates the upload.
-func (s *simple) createWith(ctx context.Context, path string) error {
+func (c *plainClient) createWith(ctx context.Context, path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	resp, err := s.exchange(ctx, http.MethodPost, s.task.Endpoint, s.body(f), s.task.Size, map[string]string{"Upload-Length": number(s.task.Size)})
+	resp, err := c.exchange(ctx, http.MethodPost, c.task.Endpoint, c.body(f), c.task.Size, map[string]string{"Upload-Length": number(c.task.Size)})
 	if err != nil {
 		return err
 	}
-	_, err = acknowledged(resp, s.task.Size)
+	_, err = acknowledged(resp, c.task.Size)
 	return err
 }
 
-// whole sends the file in one request, and what is left of it in another one as
-// long as the connection breaks.
-func (s *simple) whole(ctx context.Context, path string) error {
-	url, err := s.create(ctx)
+// whole sends the file in one request, and resumes it while the connection breaks.
+func (c *plainClient) whole(ctx context.Context, path string) error {
+	url, err := c.create(ctx)
 	if err != nil {
 		return err
 	}
-	const patience = 100
+	const maxAttempts = 100
 	offset := int64(0)
-	for range patience {
-		if err = s.rest(ctx, url, path, offset); err == nil {
+	for range maxAttempts {
+		if err = c.rest(ctx, url, path, offset); err == nil {
 			return nil
 		}
-		resp, lost := s.exchange(ctx, http.MethodHead, url, nil, 0, nil)
+		resp, lost := c.exchange(ctx, http.MethodHead, url, nil, 0, nil)
 		if lost != nil {
 			return errors.Join(err, lost)
 		}
@@ -141,7 +140,7 @@ func (s *simple) whole(ctx context.Context, path string) error {
 	return err
 }
 
-func (s *simple) rest(ctx context.Context, url, path string, offset int64) error {
+func (c *plainClient) rest(ctx context.Context, url, path string, offset int64) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -150,36 +149,36 @@ func (s *simple) rest(ctx context.Context, url, path string, offset int64) error
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return err
 	}
-	resp, err := s.exchange(ctx, http.MethodPatch, url, s.body(f), s.task.Size-offset, map[string]string{"Upload-Offset": number(offset)})
+	resp, err := c.exchange(ctx, http.MethodPatch, url, c.body(f), c.task.Size-offset, map[string]string{"Upload-Offset": number(offset)})
 	if err != nil {
 		return err
 	}
-	_, err = acknowledged(resp, s.task.Size)
+	_, err = acknowledged(resp, c.task.Size)
 	return err
 }
 
-// chunks sends the file in many requests, each read through a section of it.
-func (s *simple) chunks(ctx context.Context) error {
-	url, err := s.create(ctx)
+// chunks sends the file in chunks, each a section of the file.
+func (c *plainClient) chunks(ctx context.Context) error {
+	url, err := c.create(ctx)
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(s.task.File)
+	f, err := os.Open(c.task.File)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	for offset := int64(0); offset < s.task.Size; offset += s.task.Chunk {
-		n := min(s.task.Chunk, s.task.Size-offset)
+	for offset := int64(0); offset < c.task.Size; offset += c.task.Chunk {
+		n := min(c.task.Chunk, c.task.Size-offset)
 		header := map[string]string{"Upload-Offset": number(offset)}
-		if s.task.SHA1 {
-			sum, err := sumOf(f, offset, n)
+		if c.task.SHA1 {
+			sum, err := checksumOf(f, offset, n)
 			if err != nil {
 				return err
 			}
 			header["Upload-Checksum"] = sum
 		}
-		resp, err := s.exchange(ctx, http.MethodPatch, url, io.NewSectionReader(f, offset, n), n, header)
+		resp, err := c.exchange(ctx, http.MethodPatch, url, io.NewSectionReader(f, offset, n), n, header)
 		if err != nil {
 			return err
 		}
@@ -190,7 +189,7 @@ func (s *simple) chunks(ctx context.Context) error {
 	return nil
 }
 
-// acknowledged reads Upload-Offset, which must be at least least.
+// acknowledged returns Upload-Offset, which must be at least least.
 func acknowledged(resp *http.Response, least int64) (int64, error) {
 	offset, err := strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64)
 	if err == nil && offset < least {

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// uploadTus is this library as a program would use it, with its defaults.
+// uploadTus uploads with this library and its defaults.
 func uploadTus(ctx context.Context, t task) error {
 	opts := &tus.Options{}
 	if t.State != "" {
@@ -32,7 +32,7 @@ func uploadTus(ctx context.Context, t task) error {
 		_, err := client.UploadFile(ctx, t.File, &tus.UploadOptions{ChunkSize: t.Chunk, Parallel: t.Parts})
 		return err
 	}
-	paths, err := filesIn(t.File)
+	paths, err := listFiles(t.File)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func jobs(paths []string) iter.Seq[tus.Job] {
 	}
 }
 
-func filesIn(dir string) ([]string, error) {
+func listFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func filesIn(dir string) ([]string, error) {
 	return paths, nil
 }
 
-// profiled writes the profiles of what work does; prefix "" means none.
+// profiled writes CPU and allocation profiles of work; prefix "" means none.
 func profiled(prefix string, work func() error) error {
 	if prefix == "" {
 		return work()

@@ -11,26 +11,26 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// contender is a client in one workload, with a server of its own.
+// contender is a client in one workload, with its own server.
 type contender struct {
 	name    string
 	client  client
 	task    task
-	store   string // folder of its tusd; empty for a sink
+	store   string // directory of its tusd; empty for a sink
 	server  *server
 	samples []sample
-	failure error // of a run; there are no further ones
+	failure error // of a run, which was the last
 }
 
-// contest is one workload under way.
+// contest runs all clients on one workload.
 type contest struct {
 	workload   workload
 	source     string
-	dir        string // for whatever else is needed
+	dir        string // for stores and state
 	contenders []*contender
 }
 
-// begin starts the servers. End the contest also after an error.
+// begin starts the servers. The caller must call end, also after an error.
 func (c *contest) begin(clients []client, profiles string) error {
 	for _, who := range clients {
 		if !who.can(c.workload) {
@@ -53,7 +53,7 @@ func (c *contest) begin(clients []client, profiles string) error {
 	return nil
 }
 
-// partsName is the name of a client that sends parts.
+// partsName returns the row name of a client that sends parts.
 func partsName(client string, parts int) string { return fmt.Sprintf("%s, %d parts", client, parts) }
 
 func (c *contest) add(who client, name string, parts int, profiles string) error {
@@ -92,7 +92,7 @@ func (c *contest) add(who client, name string, parts int, profiles string) error
 	return nil
 }
 
-// end stops the servers and removes all files but the source.
+// end stops the servers and removes all files except the source.
 func (c *contest) end() {
 	for _, e := range c.contenders {
 		if e.server != nil {
@@ -102,12 +102,13 @@ func (c *contest) end() {
 	os.RemoveAll(c.dir)
 }
 
-// apart is the time between the starts of contenders that run side by side.
-const apart = 500 * time.Millisecond
+// startInterval is the time between the starts of contenders that run side by
+// side.
+const startInterval = 500 * time.Millisecond
 
-// round lets each contender run once. Each round begins with another one, so
-// that nobody always runs in the wake of the same other. An error means that the
-// contest is over; a contender that fails only leaves it.
+// round runs each contender once. Each round starts with a different one, so that
+// the order has no effect. An error ends the contest; a contender that fails is
+// only excluded from further rounds.
 func (c *contest) round(ctx context.Context, number int) error {
 	if !c.workload.sideBySide {
 		n := len(c.contenders)
@@ -121,8 +122,8 @@ func (c *contest) round(ctx context.Context, number int) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i, e := range c.contenders {
 		group.Go(func() error {
-			select { // some of them are busy for a moment when they start
-			case <-time.After(time.Duration(i) * apart):
+			select { // some clients need much CPU when they start
+			case <-time.After(time.Duration(i) * startInterval):
 				return e.run(ctx, c.workload, c.source)
 			case <-ctx.Done():
 				return ctx.Err()
@@ -148,8 +149,8 @@ func (e *contender) run(ctx context.Context, w workload, source string) error {
 	return nil
 }
 
-// once is one run, and the look whether it did what it should: at the bytes
-// themselves after the first one, at their number always.
+// once runs the client once. It checks the number of bytes, and in the first run
+// their content.
 func (e *contender) once(ctx context.Context, w workload, source string) (sample, error) {
 	before, err := e.server.counts()
 	if err != nil {
@@ -157,7 +158,7 @@ func (e *contender) once(ctx context.Context, w workload, source string) (sample
 	}
 	s, err := measure(ctx, e.client.command(e.task))
 	if e.task.State != "" {
-		os.Remove(e.task.State) // which only this library makes
+		os.Remove(e.task.State) // only this library creates it
 	}
 	if err != nil {
 		return s, err

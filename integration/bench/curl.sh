@@ -1,5 +1,5 @@
-# What somebody does who has curl and the text of the protocol.
-# usage: sh curl.sh ENDPOINT FILE SIZE 0, or ENDPOINT FOLDER SIZE CONCURRENCY
+# Uploads with curl and the protocol text alone.
+# usage: sh curl.sh ENDPOINT FILE SIZE 0, or ENDPOINT DIRECTORY SIZE CONCURRENCY
 set -eu
 endpoint=$1 file=$2 size=$3 concurrency=$4
 tus='Tus-Resumable: 1.0.0'
@@ -7,7 +7,7 @@ type='Content-Type: application/offset+octet-stream'
 
 value() { tr -d '\r' | sed -n "s/^$1: //p"; }
 
-# All files of a folder: one curl, one request a file, which creates and sends.
+# All files of a directory: one curl process, and one POST with data for each file.
 if [ "$concurrency" -gt 0 ]; then
 	for f in "$file"/*; do
 		printf 'next\nurl = "%s"\nrequest = POST\nheader = "%s"\nheader = "%s"\nheader = "Upload-Length: %s"\ndata-binary = "@%s"\noutput = /dev/null\nfail\n' \
@@ -16,7 +16,7 @@ if [ "$concurrency" -gt 0 ]; then
 	exit
 fi
 
-# One file: the creation, then what the server does not have, until it has all.
+# One file: a POST, then a PATCH with the missing bytes until the upload is complete.
 url=$(curl -sSf -o /dev/null -D - -X POST -H "$tus" -H "Upload-Length: $size" "$endpoint" | value '[Ll]ocation')
 offset=0 tries=0
 while [ "$offset" -lt "$size" ]; do

@@ -1,27 +1,26 @@
-// Command bench measures this library beside what a user would pick instead,
-// and beside the limit: the least that a Go program can do.
+// Command bench compares this library with other clients, and with a baseline: the
+// cheapest upload that a Go program can do.
 //
 //	go run ./bench -o table.md -chart chart.svg
 //
-// Every client and every server is a process of its own, so that time and
-// memory are the client's alone. The clients of a workload take turns, A B C A B
-// C, and each run is compared with the run of the limit in the same round: what
-// else the machine does at that time hits both. Ratios mean something, absolute
-// numbers only on that machine.
+// Every client and every server is a separate process, so that time and memory are
+// those of the client. The clients of a workload run in rounds, A B C A B C. Each
+// run is compared with the run of the baseline in the same round, because other
+// load on the machine affects both. Compare ratios only: absolute numbers depend on
+// the machine.
 //
-// Where Linux allows it, all of them run in a network namespace of their own, in
-// which connections have cubic congestion control, and files lie in memory. BBR,
-// where a machine has it, and disks would have a greater part in the numbers than
-// the clients have, and another one in each run.
+// If Linux permits it, all processes run in a separate network namespace with cubic
+// congestion control, and files are in memory. BBR and disks would affect the
+// numbers more than the clients do, and differently in each run.
 //
 // The clients are
 //
-//   - limit: a bare net/http request with the *os.File itself as its body, which
-//     the kernel sends without a copy. A chunk cannot be sent so; for chunks,
-//     checksums and parts the limit is HTTP by hand on a TCP connection, and
+//   - baseline: a net/http request with an *os.File as its body, which the kernel
+//     sends without a copy. This does not work for chunks: for chunks, checksums
+//     and parts the baseline is hand-written HTTP on a TCP connection, with
 //     sendfile.
 //   - tus-go: this library.
-//   - net/http: the same as the limit where the body is anything but an *os.File,
-//     so that it is copied through memory: what other Go clients do at best.
-//   - curl and tus-js-client (npm, under Node), where they are installed.
+//   - net/http: the same as the baseline with a body that is not an *os.File, so
+//     that it is copied through memory: the best that other Go clients do.
+//   - curl and tus-js-client (npm, under Node), if they are installed.
 package main

@@ -6,18 +6,17 @@ import (
 	"slices"
 )
 
-// goal is something to be reached, always a ratio within one run or a bound on
-// memory.
+// goal is a bound on a ratio or on memory.
 type goal struct {
 	text     string
 	measured string
 	met      bool
 }
 
-// maxRSS is the most memory that uploading a file may take.
+// maxRSS is the bound on the memory of an upload.
 const maxRSS = 40 * mib
 
-// judge tells which goals were reached, of those that were measured.
+// judge returns the goals that were measured, and whether they were met.
 func judge(results []result, flat flatness) []goal {
 	var goals []goal
 	atMost := func(text string, value, bound float64) {
@@ -30,7 +29,7 @@ func judge(results []result, flat flatness) []goal {
 	for _, r := range results {
 		ours, ok := r.row(nameTus)
 		if !ok {
-			goals = append(goals, goal{r.workload.id + " comes to its end", "failed", false})
+			goals = append(goals, goal{r.workload.id + " completes", "failed", false})
 			continue
 		}
 		if r.workload.files == 0 {
@@ -38,8 +37,8 @@ func judge(results []result, flat flatness) []goal {
 		}
 		switch r.workload.id {
 		case "whole-sink":
-			atMost("whole file to the sink: wall time / limit", ours.wallRatio, 1.05)
-			atMost("whole file to the sink: CPU / limit", ours.cpuRatio, 1.10)
+			atMost("whole file to the sink: wall time / baseline", ours.wallRatio, 1.05)
+			atMost("whole file to the sink: CPU / baseline", ours.cpuRatio, 1.10)
 			if copying, ok := r.row(nameHTTP); ok {
 				atLeast("whole file to the sink: wall time of a copying client / ours", copying.wallRatio/ours.wallRatio, 2)
 			}
@@ -50,7 +49,7 @@ func judge(results []result, flat flatness) []goal {
 				atLeast("whole file to the sink: wall time of the best other client that can resume / ours", other/ours.wallRatio, 2)
 			}
 		case "chunks-sink":
-			atMost("8 MiB chunks to the sink: wall time / limit", ours.wallRatio, 1.10)
+			atMost("8 MiB chunks to the sink: wall time / baseline", ours.wallRatio, 1.10)
 		case "small-sink":
 			atLeast("small files to the sink: throughput / best other client that can resume", r.bestOther()/ours.wallRatio, 3)
 		case "small-tusd":
@@ -72,7 +71,7 @@ func judge(results []result, flat flatness) []goal {
 	return goals
 }
 
-// flatness is the memory that this library takes for files of several sizes.
+// flatness is the memory of this library for files of several sizes.
 type flatness struct {
 	sizes []memoryAt
 	idle  int64 // of a process that does nothing
@@ -80,7 +79,7 @@ type flatness struct {
 
 type memoryAt struct{ size, rss int64 }
 
-// goal allows for the noise of a garbage collector.
+// goal tolerates the noise of the garbage collector.
 func (f flatness) goal() goal {
 	const noise = 4 * mib
 	byRSS := func(a, b memoryAt) int { return int(a.rss - b.rss) }

@@ -16,15 +16,15 @@ func find(t *testing.T, goals []goal, text string) goal {
 	return goal{}
 }
 
-func TestGoalsAreJudgedByRatios(t *testing.T) {
+func TestJudge_ComparesRatiosWithGoals(t *testing.T) {
 	flat := flatness{sizes: []memoryAt{{64 * mib, 13 * mib}, {8 * gib, 14 * mib}}}
 	results := sampleResults()
 	for _, test := range []struct {
 		goal, measured string
 		met            bool
 	}{
-		{"wall time / limit", "1.02", true},
-		{"CPU / limit", "1.05", true},
+		{"wall time / baseline", "1.02", true},
+		{"CPU / baseline", "1.05", true},
 		{"4 parts / single", "4.00", true},
 		{"any file", "13.0 MiB", true},
 		{"flat", "13.0 MiB to 14.0 MiB", true},
@@ -37,14 +37,14 @@ func TestGoalsAreJudgedByRatios(t *testing.T) {
 	results[0].rows[1].wallRatio, results[0].rows[1].rss = 1.06, 41*mib
 	results[1].rows[3].wallRatio = 0.3
 	flat.sizes[1].rss = 18 * mib
-	for _, missed := range []string{"wall time / limit", "4 parts / single", "any file", "flat"} {
+	for _, missed := range []string{"wall time / baseline", "4 parts / single", "any file", "flat"} {
 		if g := find(t, judge(results, flat), missed); g.met {
 			t.Errorf("%s: %+v", missed, g)
 		}
 	}
 }
 
-func TestFailedUploadIsAMissedGoal(t *testing.T) {
+func TestJudge_FailedUploadMissesGoal(t *testing.T) {
 	results := sampleResults()[:1]
 	results[0].rows[1] = row{name: nameTus}
 	if goals := judge(results, flatness{}); len(goals) != 1 || goals[0].met {

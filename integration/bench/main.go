@@ -16,23 +16,23 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
-		if !errors.Is(err, errAlone) { // which has said why
+		if !errors.Is(err, errIsolated) { // the child has printed the reason
 			fmt.Fprintln(os.Stderr, "bench:", err)
 		}
 		os.Exit(1)
 	}
 }
 
-// errAlone says that the copy of this program that did the work failed.
-var errAlone = errors.New("bench with a network of its own")
+// errIsolated is returned when bench failed in the child with the separate network.
+var errIsolated = errors.New("bench in a separate network")
 
-// The roles that a further copy of this program is started in.
+// The roles of child processes of this program.
 const (
-	roleServe   = "serve"
-	roleMeasure = "measure"
-	roleUpload  = "upload"
-	roleAlone   = "alone" // with the command line; the network is its own
-	roleProbe   = "probe" // can there be such a network?
+	roleServe    = "serve"
+	roleMeasure  = "measure"
+	roleUpload   = "upload"
+	roleIsolated = "isolated" // bench with a separate network
+	roleProbe    = "probe"    // exits with 0 if a separate network is possible
 )
 
 func run(ctx context.Context, args []string) error {
@@ -56,9 +56,9 @@ func run(ctx context.Context, args []string) error {
 		}
 		return upload(ctx, args[1], t)
 	}
-	isAlone := len(args) > 0 && args[0] == roleAlone
-	if isAlone || len(args) == 1 && args[0] == roleProbe {
-		if err := settleNetwork(); err != nil || !isAlone {
+	isIsolated := len(args) > 0 && args[0] == roleIsolated
+	if isIsolated || len(args) == 1 && args[0] == roleProbe {
+		if err := configureNetwork(); err != nil || !isIsolated {
 			return err
 		}
 		args = args[1:]
@@ -67,8 +67,8 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !isAlone {
-		ran, err := alone(ctx, args)
+	if !isIsolated {
+		ran, err := benchIsolated(ctx, args)
 		if ran {
 			return err
 		}
@@ -77,28 +77,28 @@ func run(ctx context.Context, args []string) error {
 	return bench(ctx, o)
 }
 
-// options are the command line.
+// options are the command-line flags.
 type options struct {
 	quick   bool
 	runs    int
-	dir     string // where sources and stores go; empty for a place in memory, or of temporary files
+	dir     string // for sources and stores; empty for memory, or the directory for temporary files
 	only    *regexp.Regexp
 	table   string // path of a copy of the output
 	chart   string // path of the chart
-	profile string // folder for the profiles of this library
+	profile string // directory for the profiles of this library
 }
 
 func parseFlags(args []string) (options, error) {
 	var o options
 	var only string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.BoolVar(&o.quick, "quick", false, "smaller files and fewer runs: a check that it works, not a measurement")
+	flags.BoolVar(&o.quick, "quick", false, "smaller files and fewer runs: a functional check, not a measurement")
 	flags.IntVar(&o.runs, "runs", 0, "runs of each client (default 5, with -quick 3)")
 	flags.StringVar(&only, "only", "", "workloads whose id matches this regular `expression`")
-	flags.StringVar(&o.dir, "dir", "", "`folder` for sources and stores (default in memory, if there is room)")
-	flags.StringVar(&o.table, "o", "", "write the Markdown to this `file` too")
+	flags.StringVar(&o.dir, "dir", "", "`directory` for sources and stores (default in memory, if there is room)")
+	flags.StringVar(&o.table, "o", "", "also write the Markdown to this `file`")
 	flags.StringVar(&o.chart, "chart", "", "write a chart in SVG to this `file`")
-	flags.StringVar(&o.profile, "profile", "", "write CPU and allocation profiles of tus-go to this `folder`, which costs it time and memory")
+	flags.StringVar(&o.profile, "profile", "", "write CPU and allocation profiles of tus-go to this `directory`, which slows it down")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -106,7 +106,7 @@ func parseFlags(args []string) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if o.runs < 0 {
-		return o, fmt.Errorf("%d runs", o.runs)
+		return o, fmt.Errorf("negative -runs: %d", o.runs)
 	}
 	if o.runs == 0 {
 		o.runs = 5

@@ -11,34 +11,34 @@ import (
 	"time"
 )
 
-// sample is what one run cost the client.
+// sample is the cost of one run.
 type sample struct {
-	wall     time.Duration // from the start of the process to its end
+	wall     time.Duration // from the start of the process to its exit
 	cpu      time.Duration // user and system
 	rss      int64         // peak, in bytes
 	requests int64         // at the server
 	bytes    int64         // at the server
 }
 
-// runLimit is how long a run may take. A client that hangs is an error.
+// runLimit is the timeout of a run.
 const runLimit = 3 * time.Minute
 
-// order tells a stopwatch what to run.
+// order is the command for a stopwatch.
 type order struct {
 	Path string
 	Args []string // with the name of the program
 	Env  []string
 }
 
-// reading is what a stopwatch says.
+// reading is the result of a stopwatch.
 type reading struct {
 	Wall, CPU time.Duration
 	RSS       int64
 }
 
-// measure runs a command once, in a stopwatch: a further copy of this program
-// that only starts the command and waits. The kernel counts the memory of a
-// parent as the first that its child had, so the parent has to be small.
+// measure runs a command once, in a stopwatch: a child process that only starts the
+// command and waits. The kernel counts the memory of a parent as memory of its
+// child, so the parent must be small.
 func measure(ctx context.Context, command *exec.Cmd) (sample, error) {
 	if command.Err != nil {
 		return sample{}, command.Err
@@ -49,10 +49,10 @@ func measure(ctx context.Context, command *exec.Cmd) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	watch := copyOfThis(ctx, roleMeasure, string(encoded))
+	watch := selfCommand(ctx, roleMeasure, string(encoded))
 	var stdout, stderr bytes.Buffer
 	watch.Stdout, watch.Stderr = &stdout, &stderr
-	// The end of its input tells the stopwatch to kill the command.
+	// The stopwatch kills the command at the end of its input.
 	lifeline, err := watch.StdinPipe()
 	if err != nil {
 		return sample{}, err
@@ -63,9 +63,9 @@ func measure(ctx context.Context, command *exec.Cmd) (sample, error) {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		const most = 1000
-		said := bytes.TrimSpace(stderr.Bytes())
-		return sample{}, errors.Join(err, errors.New(string(said[:min(len(said), most)])))
+		const maxText = 1000
+		text := bytes.TrimSpace(stderr.Bytes())
+		return sample{}, errors.Join(err, errors.New(string(text[:min(len(text), maxText)])))
 	}
 	var r reading
 	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
@@ -74,7 +74,7 @@ func measure(ctx context.Context, command *exec.Cmd) (sample, error) {
 	return sample{wall: r.Wall, cpu: r.CPU, rss: r.RSS}, nil
 }
 
-// stopwatch is the process that measures.
+// stopwatch runs a command and measures it.
 func stopwatch(ctx context.Context, o order, lifeline io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

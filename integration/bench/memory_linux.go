@@ -8,25 +8,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memoryFolder is where files lie in memory, if there is room for those of a
-// bench; else it is empty.
-func memoryFolder() string {
+// memoryDir returns a directory in memory with room for the files of bench, "" if
+// there is none.
+func memoryDir() string {
 	const (
-		folder = "/dev/shm"
-		room   = 6 * gib // a source, what a server has stored of it, and some to spare
+		dir  = "/dev/shm"
+		room = 6 * gib // a source, its copy on a server, and a reserve
 	)
 	var fs unix.Statfs_t
-	if unix.Statfs(folder, &fs) != nil || fs.Type != unix.TMPFS_MAGIC {
+	if unix.Statfs(dir, &fs) != nil || fs.Type != unix.TMPFS_MAGIC {
 		return ""
 	}
 	if int64(fs.Bavail)*int64(fs.Bsize) < room || availableMemory() < room {
 		return ""
 	}
-	return folder
+	return dir
 }
 
-// availableMemory is what programs can have without others being paged out, in
-// bytes; 0 if that is not known.
+// availableMemory returns the memory available without swapping, in bytes; 0 if
+// unknown.
 func availableMemory() int64 {
 	f, err := os.Open("/proc/meminfo")
 	if err != nil {

@@ -2,5 +2,5 @@
 
 package main
 
-// memoryFolder is empty: files go where temporary ones do.
-func memoryFolder() string { return "" }
+// memoryDir returns "": bench uses the directory for temporary files.
+func memoryDir() string { return "" }

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// separateNetwork gives a process a network namespace, and if need be a user
-// namespace in which it may have one.
+// separateNetwork starts a process in a new network namespace, and in a new user
+// namespace if the user is not root.
 func separateNetwork(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if user := os.Geteuid(); user != 0 {
@@ -24,13 +24,12 @@ func separateNetwork(cmd *exec.Cmd) error {
 
 const congestionControl = "/proc/sys/net/ipv4/tcp_congestion_control"
 
-// settleNetwork makes a new network namespace ready: its loopback interface is
-// switched on, and connections have the congestion control that Linux has by
-// default. With BBR, which an administrator may have chosen, a sender waits
-// between packets by what it has seen of the path. On a loopback interface it
-// sees the scheduler: the same program takes twice as long in one run as in the
-// next.
-func settleNetwork() error {
+// configureNetwork configures a new network namespace: it enables the loopback
+// interface and selects the default congestion control of Linux. BBR, which an
+// administrator may have selected, paces packets by the measured path. On a
+// loopback interface it measures the scheduler, so the same program may take twice
+// as long in the next run.
+func configureNetwork() error {
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -44,7 +43,7 @@ func settleNetwork() error {
 	if err := unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, loopback); err != nil {
 		return fmt.Errorf("loopback interface: %w", err)
 	}
-	for _, algorithm := range []string{"cubic", "reno"} { // without loss they are the same
+	for _, algorithm := range []string{"cubic", "reno"} { // equal without packet loss
 		if err = os.WriteFile(congestionControl, []byte(algorithm), 0); err == nil {
 			return nil
 		}
@@ -52,7 +51,7 @@ func settleNetwork() error {
 	return err
 }
 
-// networkText says what the connections of this process are subject to.
+// networkText describes the connections of this process.
 func networkText() string {
 	algorithm, err := os.ReadFile(congestionControl)
 	if err != nil {

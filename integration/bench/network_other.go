@@ -8,9 +8,9 @@ import (
 )
 
 func separateNetwork(*exec.Cmd) error {
-	return errors.New("that takes Linux")
+	return errors.New("network namespaces require Linux")
 }
 
-func settleNetwork() error { return errors.ErrUnsupported }
+func configureNetwork() error { return errors.ErrUnsupported }
 
 func networkText() string { return "loopback connections" }

@@ -21,8 +21,8 @@ var tusJSScript string
 
 const tusJSVersion = "4.3.1"
 
-// peers are the clients of others that are installed here, and what the reader
-// has to know of them. Their scripts go to dir.
+// peers returns the other clients that are installed, and notes about them. It
+// writes their scripts to dir.
 func peers(ctx context.Context, dir string) (found []client, notes []string, err error) {
 	for _, look := range []func(context.Context, string) (client, string, error){curl, tusJS} {
 		c, note, err := look(ctx, dir)
@@ -39,19 +39,20 @@ func peers(ctx context.Context, dir string) (found []client, notes []string, err
 	return found, notes, nil
 }
 
-// missingError says why a client is left out.
+// missingError is the reason why a client is omitted.
 type missingError struct{ client, reason string }
 
-func (e *missingError) Error() string { return fmt.Sprintf("%s is left out: %s", e.client, e.reason) }
+func (e *missingError) Error() string { return fmt.Sprintf("%s is omitted: %s", e.client, e.reason) }
 
-// curl is a shell script around curl, which sends files but knows no tus.
+// curl returns a client that is a shell script with curl, which does not support
+// tus.
 func curl(ctx context.Context, dir string) (client, string, error) {
 	for _, program := range []string{"curl", "sh"} {
 		if _, err := exec.LookPath(program); err != nil {
 			return client{}, "", &missingError{nameCurl, program + " is not installed"}
 		}
 	}
-	said, err := exec.CommandContext(ctx, "curl", "--version").Output()
+	version, err := exec.CommandContext(ctx, "curl", "--version").Output()
 	if err != nil {
 		return client{}, "", &missingError{nameCurl, err.Error()}
 	}
@@ -66,19 +67,19 @@ func curl(ctx context.Context, dir string) (client, string, error) {
 		command: func(t task) *exec.Cmd {
 			return exec.Command("sh", script, t.Endpoint, t.File, number(t.Size), number(int64(t.Concurrency)))
 		},
-	}, "curl " + secondWord(said), nil
+	}, "curl " + secondWord(version), nil
 }
 
-func secondWord(said []byte) string {
-	words := strings.Fields(string(said))
+func secondWord(text []byte) string {
+	words := strings.Fields(string(text))
 	if len(words) < 2 {
-		return "of an unknown version"
+		return "(unknown version)"
 	}
 	return words[1]
 }
 
-// tusJS is the reference client, run by Node. It is installed once, into the
-// user's cache.
+// tusJS returns the reference client, under Node. It is installed into the user's
+// cache directory.
 func tusJS(ctx context.Context, dir string) (client, string, error) {
 	pkg, err := npm.Install(ctx, nameTusJS, tusJSVersion)
 	if err != nil {
@@ -88,7 +89,7 @@ func tusJS(ctx context.Context, dir string) (client, string, error) {
 	if err := os.WriteFile(script, []byte(tusJSScript), 0o600); err != nil {
 		return client{}, "", err
 	}
-	said, err := exec.CommandContext(ctx, "node", "--version").Output()
+	version, err := exec.CommandContext(ctx, "node", "--version").Output()
 	if err != nil {
 		return client{}, "", &missingError{nameTusJS, err.Error()}
 	}
@@ -97,5 +98,5 @@ func tusJS(ctx context.Context, dir string) (client, string, error) {
 		can:     func(w workload) bool { return !w.sha1 },
 		inParts: true,
 		command: func(t task) *exec.Cmd { return pkg.Command(context.Background(), script, t.encode()) },
-	}, fmt.Sprintf("tus-js-client %s on Node %s", tusJSVersion, strings.TrimSpace(string(said))), nil
+	}, fmt.Sprintf("tus-js-client %s on Node %s", tusJSVersion, strings.TrimSpace(string(version))), nil
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// copyOfThis is a further copy of this program, to be started.
-func copyOfThis(ctx context.Context, args ...string) *exec.Cmd {
+// selfCommand returns a command that runs this program.
+func selfCommand(ctx context.Context, args ...string) *exec.Cmd {
 	self, err := os.Executable()
 	cmd := exec.CommandContext(ctx, self, args...)
 	if err != nil {
@@ -29,17 +29,17 @@ type server struct {
 	cmd      *exec.Cmd
 	control  io.WriteCloser
 
-	asking  sync.Mutex
-	answers *bufio.Reader
+	mu        sync.Mutex // for a request and its response
+	responses *bufio.Reader
 }
 
-// startServer starts a further copy of this program. Stop it.
+// startServer starts a server process. The caller must call stop.
 func startServer(c serverConfig) (*server, error) {
 	encoded, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{config: c, cmd: copyOfThis(context.Background(), roleServe, string(encoded))}
+	s := &server{config: c, cmd: selfCommand(context.Background(), roleServe, string(encoded))}
 	s.cmd.Stderr = os.Stderr
 	if s.control, err = s.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -48,12 +48,12 @@ func startServer(c serverConfig) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.answers = bufio.NewReader(stdout)
+	s.responses = bufio.NewReader(stdout)
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
 	var r ready
-	if err := s.answer(&r); err != nil {
+	if err := s.readResponse(&r); err != nil {
 		s.stop()
 		return nil, fmt.Errorf("server did not start: %w", err)
 	}
@@ -61,32 +61,31 @@ func startServer(c serverConfig) (*server, error) {
 	return s, nil
 }
 
-func (s *server) answer(to any) error {
-	line, err := s.answers.ReadBytes('\n')
+func (s *server) readResponse(to any) error {
+	line, err := s.responses.ReadBytes('\n')
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(line, to)
 }
 
-// counts asks what has reached the server so far. It may be called from any
-// goroutine.
+// counts returns the counts of the server. It is safe for concurrent use.
 func (s *server) counts() (counts, error) {
-	s.asking.Lock()
-	defer s.asking.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var c counts
 	if _, err := io.WriteString(s.control, "\n"); err != nil {
 		return c, err
 	}
-	err := s.answer(&c)
+	err := s.readResponse(&c)
 	return c, err
 }
 
-// stop ends the server, and returns when it is gone.
+// stop stops the server and waits for its exit.
 func (s *server) stop() {
 	s.control.Close()
-	const patience = 5 * time.Second
-	late := time.AfterFunc(patience, func() { s.cmd.Process.Kill() })
-	defer late.Stop()
+	const timeout = 5 * time.Second
+	kill := time.AfterFunc(timeout, func() { s.cmd.Process.Kill() })
+	defer kill.Stop()
 	s.cmd.Wait()
 }

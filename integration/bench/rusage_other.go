@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// peakRSS is not told by this system.
+// peakRSS returns 0: the peak is unknown on this system.
 func peakRSS(*os.ProcessState) int64 { return 0 }

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// peakRSS is the most memory that a process, or one that it waited for, had
-// resident at once, in bytes. It begins with the peak of the parent: see measure.
+// peakRSS returns the peak resident memory of a process, or of a child that it
+// waited for, in bytes. It is at least the memory of the parent: see measure.
 func peakRSS(p *os.ProcessState) int64 {
 	usage, ok := p.SysUsage().(*syscall.Rusage)
 	if !ok {

@@ -20,29 +20,29 @@ import (
 
 const basePath = "/files/"
 
-// serverConfig is what a server process is told.
+// serverConfig is the configuration of a server process.
 type serverConfig struct {
-	// Store is the folder of a tusd; empty for the sink.
+	// Store is the directory of a tusd; empty for the sink.
 	Store string `json:",omitempty"`
-	// File, if not empty, makes the sink offer sha1, and demand that each Chunk
-	// bytes of that file come with the right sum.
+	// File, if not empty, makes the sink advertise sha1 and require the correct
+	// checksum for each Chunk bytes of that file.
 	File  string `json:",omitempty"`
 	Chunk int64  `json:",omitempty"`
 	Link  link
 }
 
-// ready is the first thing that a server says.
+// ready is the first message of a server.
 type ready struct{ Endpoint string }
 
-// counts is what reached a server since its start.
+// counts are the totals of a server since its start.
 type counts struct {
 	Requests int64
-	Bytes    int64 // of bodies; behind a proxy, all that came through it
+	Bytes    int64 // of bodies; with a proxy, all bytes that it forwarded
 }
 
-// serve is the server process. It writes where it can be reached, then answers
-// each line with the counts, and ends with its input.
-func serve(c serverConfig, control io.Reader, answers io.Writer) error {
+// serve is the server process. It writes its endpoint, then the counts for each
+// line of control, and ends with control.
+func serve(c serverConfig, control io.Reader, responses io.Writer) error {
 	h, err := newHandler(c)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func serve(c serverConfig, control io.Reader, answers io.Writer) error {
 		return err
 	}
 	if c.Store == "" {
-		listener = trash(listener)
+		listener = discarding(listener)
 	}
 	var count counter
 	server := &http.Server{Handler: count.wrap(h), ErrorLog: log.New(io.Discard, "", 0)}
@@ -62,13 +62,13 @@ func serve(c serverConfig, control io.Reader, answers io.Writer) error {
 	addr := listener.Addr().String()
 	now := count.now
 	if c.Link != (link{}) {
-		proxy := netfault.New(lifetime{}, addr)
+		proxy := netfault.New(processTB{}, addr)
 		defer proxy.Close()
 		proxy.Always(plan(c.Link))
 		addr = proxy.Addr()
 		now = func() counts { return counts{count.now().Requests, proxy.Moved(netfault.Up)} }
 	}
-	encoder := json.NewEncoder(answers)
+	encoder := json.NewEncoder(responses)
 	if err := encoder.Encode(ready{"http://" + addr + basePath}); err != nil {
 		return err
 	}
@@ -89,13 +89,12 @@ func plan(l link) netfault.Plan {
 	return p
 }
 
-// lifetime is for netfault, which is made for tests. Here it serves until the
-// process ends.
-type lifetime struct{ testing.TB }
+// processTB is a testing.TB for netfault that lives as long as the process.
+type processTB struct{ testing.TB }
 
-func (lifetime) Helper()           {}
-func (lifetime) Cleanup(func())    {}
-func (lifetime) Fatal(args ...any) { log.Fatal(args...) }
+func (processTB) Helper()           {}
+func (processTB) Cleanup(func())    {}
+func (processTB) Fatal(args ...any) { log.Fatal(args...) }
 
 func newHandler(c serverConfig) (http.Handler, error) {
 	if c.Store == "" {
@@ -120,8 +119,8 @@ type counter struct{ requests, bytes atomic.Int64 }
 
 func (c *counter) now() counts { return counts{c.requests.Load(), c.bytes.Load()} }
 
-// wrap hands a copy of the request on: the server's own keeps its body, by whose
-// type it knows how to treat one that was not read to its end.
+// wrap calls next with a copy of the request. The original keeps its body: net/http
+// looks at the type of the body to close an unread one.
 func (c *counter) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.requests.Add(1)

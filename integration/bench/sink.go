@@ -13,14 +13,14 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-// sink answers like a tus server and throws all bytes away. It keeps nothing of
-// an upload: a PATCH at whatever offset is accepted.
+// sink is a tus server that discards all bytes. It keeps no state of an upload and
+// accepts a PATCH at any offset.
 type sink struct {
 	uploads atomic.Int64
 	sums    map[string]string // by Upload-Offset, the Upload-Checksum; nil for none
 }
 
-// newSink adds up the checksums that it expects before anything is measured.
+// newSink computes the expected checksums, before anything is measured.
 func newSink(file string, chunk int64) (*sink, error) {
 	s := &sink{}
 	if file == "" {
@@ -69,7 +69,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 	case http.MethodPatch:
 		s.patch(w, r)
-	default: // there is nothing to tell
+	default: // the sink keeps no state for HEAD
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
 }
@@ -94,12 +94,12 @@ func (s *sink) patch(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// trashSize is the buffer with which a sink reads a large body.
-const trashSize = 1 << 20
+// discardSize is the buffer size for large bodies.
+const discardSize = 1 << 20
 
-// discard reads a body in such a way that its reader is not what is measured.
+// discard reads a body with a large buffer, so that bench measures the client.
 func discard(r *http.Request) (total int64, err error) {
-	size := int64(trashSize)
+	size := int64(discardSize)
 	if r.ContentLength >= 0 {
 		size = min(size, r.ContentLength+1) // room to see the end
 	}

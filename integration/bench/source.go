@@ -16,8 +16,8 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 )
 
-// makeFile makes a file of size bytes of noise, no MiB of which is like another. A
-// file with holes would not do: a system that keeps it in memory need not read it.
+// makeFile creates a file of size bytes of noise with a different start of each MiB.
+// It has no holes: a system need not read a hole of a file in memory.
 func makeFile(path string, size int64) error {
 	f, err := os.Create(path)
 	if err != nil {
@@ -32,10 +32,10 @@ func makeFile(path string, size int64) error {
 			return err
 		}
 	}
-	return f.Sync() // if there is a disk, it is to be idle
+	return f.Sync() // a disk must be idle during the measurement
 }
 
-// makeFiles makes a folder of count files of size bytes of noise.
+// makeFiles creates a directory of count files of size bytes of noise.
 func makeFiles(dir string, count int, size int64) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -71,10 +71,10 @@ func hashes(paths []string) ([]string, error) {
 	return sums, nil
 }
 
-// stored returns the files that hold the complete uploads in the folder of a
-// tusd, without the parts of others.
+// stored returns the data files of all uploads in the directory of a tusd, without
+// partial uploads.
 func stored(dir string) ([]string, error) {
-	paths, err := filesIn(dir)
+	paths, err := listFiles(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +99,10 @@ func stored(dir string) ([]string, error) {
 	return found, nil
 }
 
-// errOtherBytes says that a server does not hold what was uploaded.
-var errOtherBytes = errors.New("the server holds other bytes than the source")
+// errBytesDiffer is returned when a server stored other bytes than the source.
+var errBytesDiffer = errors.New("the server stored other bytes than the source")
 
-// compare checks that a tusd holds exactly the source, a file or a folder.
+// compare checks that a tusd stored exactly the source, a file or a directory.
 func compare(source, dir string) error {
 	paths := []string{source}
 	info, err := os.Stat(source)
@@ -110,7 +110,7 @@ func compare(source, dir string) error {
 		return err
 	}
 	if info.IsDir() {
-		if paths, err = filesIn(source); err != nil {
+		if paths, err = listFiles(source); err != nil {
 			return err
 		}
 	}
@@ -127,14 +127,14 @@ func compare(source, dir string) error {
 		return err
 	}
 	if !slices.Equal(got, want) {
-		return fmt.Errorf("%w: %d uploads of %d", errOtherBytes, len(got), len(want))
+		return fmt.Errorf("%w: %d uploads of %d", errBytesDiffer, len(got), len(want))
 	}
 	return nil
 }
 
-// empty removes what is in a folder.
+// empty removes the contents of a directory.
 func empty(dir string) error {
-	paths, err := filesIn(dir)
+	paths, err := listFiles(dir)
 	for _, path := range paths {
 		err = errors.Join(err, os.RemoveAll(path))
 	}

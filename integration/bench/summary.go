@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// result is what came out of one workload.
+// result is the result of one workload.
 type result struct {
 	workload workload
 	rows     []row
 }
 
-// row is one client in one workload: medians over its runs.
+// row holds the medians of one client in one workload.
 type row struct {
 	name     string
-	failure  error // then nothing else is known
+	failure  error // if non-nil, the other fields are unset
 	wall     time.Duration
 	cpu      time.Duration
 	rss      int64
 	requests int64
 	bytes    int64
 
-	// How many times the limit's cost, as the median over the rounds of the ratio
-	// within each; 0 if unknown.
+	// Multiples of the baseline's cost: the median of the ratios of all rounds; 0
+	// if unknown.
 	wallRatio float64
 	cpuRatio  float64
 }
 
-// summarize compares all contenders with the first one.
+// summarize compares all contenders with the first one, the baseline.
 func summarize(c *contest) result {
 	r := result{workload: c.workload}
 	for _, e := range c.contenders {
@@ -37,7 +37,7 @@ func summarize(c *contest) result {
 	return r
 }
 
-func newRow(e *contender, limit []sample) row {
+func newRow(e *contender, baseline []sample) row {
 	if e.failure != nil || len(e.samples) == 0 {
 		return row{name: e.name, failure: e.failure}
 	}
@@ -50,8 +50,8 @@ func newRow(e *contender, limit []sample) row {
 	}
 	ratio := func(f func(sample) float64) float64 {
 		var values []float64
-		for i := range min(len(e.samples), len(limit)) {
-			if base := f(limit[i]); base > 0 {
+		for i := range min(len(e.samples), len(baseline)) {
+			if base := f(baseline[i]); base > 0 {
 				values = append(values, f(e.samples[i])/base)
 			}
 		}
@@ -69,7 +69,7 @@ func newRow(e *contender, limit []sample) row {
 	}
 }
 
-// median is the middle of values, or between the two in the middle; 0 of none.
+// median returns the median of values, 0 if there are none.
 func median(values []float64) float64 {
 	n := len(values)
 	if n == 0 {
@@ -79,7 +79,7 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// row returns the row of a client. It is false if it did not run, or failed.
+// row returns the row of a client, and false if the client did not run or failed.
 func (r result) row(name string) (row, bool) {
 	i := slices.IndexFunc(r.rows, func(row row) bool { return row.name == name })
 	if i < 0 || r.rows[i].wall == 0 {
@@ -88,9 +88,9 @@ func (r result) row(name string) (row, bool) {
 	return r.rows[i], true
 }
 
-// bestOther is the shortest time of the other clients that can resume, as a
-// multiple of the limit's; infinite if there are none. What keeps nothing of an
-// upload, as curl and a request by hand, has less to do.
+// bestOther returns the shortest wall time of the other clients that can resume, as
+// a multiple of the baseline's; infinite if there are none. Clients without state,
+// such as curl, have less to do.
 func (r result) bestOther() float64 {
 	best := math.Inf(1)
 	for _, row := range r.rows {
@@ -102,5 +102,5 @@ func (r result) bestOther() float64 {
 }
 
 func resumes(client string) bool {
-	return client != nameLimit && client != nameTus && client != nameHTTP && client != nameCurl
+	return client != nameBaseline && client != nameTus && client != nameHTTP && client != nameCurl
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestMedianIsTheMiddle(t *testing.T) {
+func TestMedian_OfUnsortedValues(t *testing.T) {
 	for _, test := range []struct {
 		values []float64
 		want   float64
@@ -38,11 +38,10 @@ func samples(walls ...time.Duration) []sample {
 	return all
 }
 
-// A machine that is busy in one round slows both down, so that round counts as
-// any other.
-func TestRatioComparesWithinEachRound(t *testing.T) {
+// Load in one round slows both clients down, so that their ratio is unaffected.
+func TestSummarize_ComparesWithinEachRound(t *testing.T) {
 	c := &contest{contenders: []*contender{
-		{name: nameLimit, samples: samples(10, 1000, 30)},
+		{name: nameBaseline, samples: samples(10, 1000, 30)},
 		{name: nameTus, samples: samples(20, 2000, 60)},
 		{name: nameCurl, samples: samples(40), failure: errors.New("later")},
 	}}
@@ -51,17 +50,17 @@ func TestRatioComparesWithinEachRound(t *testing.T) {
 	if !ok || ours.wallRatio != 2 || ours.cpuRatio != 2 || ours.wall != 60 || ours.cpu != 30 || ours.rss != mib || ours.requests != 2 || ours.bytes != 100 {
 		t.Errorf("row is %+v, %v", ours, ok)
 	}
-	if limit, _ := r.row(nameLimit); limit.wallRatio != 1 {
-		t.Errorf("the limit is %v times itself", limit.wallRatio)
+	if baseline, _ := r.row(nameBaseline); baseline.wallRatio != 1 {
+		t.Errorf("ratio of the baseline is %v", baseline.wallRatio)
 	}
 	if _, ok := r.row(nameCurl); ok || r.rows[2].failure == nil {
-		t.Errorf("a client that failed has the row %+v", r.rows[2])
+		t.Errorf("a failed client has the row %+v", r.rows[2])
 	}
 }
 
-func TestRowWithoutLimitHasNoRatio(t *testing.T) {
+func TestSummarize_WithoutBaselineHasNoRatio(t *testing.T) {
 	c := &contest{contenders: []*contender{
-		{name: nameLimit, failure: errors.New("no")},
+		{name: nameBaseline, failure: errors.New("no")},
 		{name: nameTus, samples: samples(20)},
 	}}
 	if ours, ok := summarize(c).row(nameTus); !ok || ours.wall != 20 || ours.wallRatio != 0 {
@@ -69,12 +68,12 @@ func TestRowWithoutLimitHasNoRatio(t *testing.T) {
 	}
 }
 
-func TestBestOtherIsNeitherOursNorTheLimit(t *testing.T) {
+func TestBestOther_SkipsOursAndBaseline(t *testing.T) {
 	r := sampleResults()[0]
 	if got := r.bestOther(); got != 12 {
 		t.Errorf("best other is %v", got)
 	}
 	if got := (result{}).bestOther(); !math.IsInf(got, 1) {
-		t.Errorf("best of nobody is %v", got)
+		t.Errorf("best of no clients is %v", got)
 	}
 }

@@ -7,17 +7,16 @@ import (
 	"time"
 )
 
-// writeTable writes the results as Markdown for GitHub. A time never stands
-// without its ratio.
+// writeTable writes the results as a Markdown table. Each time has its ratio.
 func writeTable(out io.Writer, results []result) {
-	fmt.Fprintln(out, "| workload | server | client | wall | × limit | CPU | × limit | peak RSS | requests | bytes sent |")
+	fmt.Fprintln(out, "| workload | server | client | wall | × baseline | CPU | × baseline | peak RSS | requests | bytes sent |")
 	fmt.Fprintln(out, "|---|---|---|--:|--:|--:|--:|--:|--:|--:|")
 	for _, r := range results {
 		title, server := r.workload.title, string(r.workload.server)
 		for _, row := range r.rows {
 			fmt.Fprintf(out, "| %s | %s | %s |", title, server, rowText(row, r.workload))
 			fmt.Fprintln(out)
-			title, server = "", "" // they hold until the next
+			title, server = "", "" // only in the first row
 		}
 	}
 }
@@ -62,23 +61,23 @@ func megabytes(n int64) string {
 	return fmt.Sprintf("%.1f MiB", float64(n)/float64(mib))
 }
 
-// shareText is a number of bytes as a multiple of the payload.
+// shareText formats a number of bytes as a multiple of the payload.
 func shareText(n int64, w workload) string {
 	payload := w.size * int64(max(1, w.files))
 	return fmt.Sprintf("%.3f × payload", float64(n)/float64(payload))
 }
 
-// writeFlat writes what memory this library takes by the size of the file.
+// writeFlat writes the memory of this library by file size.
 func writeFlat(out io.Writer, f flatness) {
 	fmt.Fprintln(out, "| tus-go, a sparse file to the sink | peak RSS |")
 	fmt.Fprintln(out, "|---|--:|")
 	for _, at := range f.sizes {
 		fmt.Fprintf(out, "| %s | %s |\n", bytesText(at.size), megabytes(at.rss))
 	}
-	fmt.Fprintf(out, "| a process of the same program that does nothing | %s |\n", megabytes(f.idle))
+	fmt.Fprintf(out, "| an idle process of the same program | %s |\n", megabytes(f.idle))
 }
 
-// writeGoals writes what was aimed for and what came out.
+// writeGoals writes the goals and the measured values.
 func writeGoals(out io.Writer, goals []goal) {
 	fmt.Fprintln(out, "| goal | measured | |")
 	fmt.Fprintln(out, "|---|--:|---|")

@@ -1,4 +1,4 @@
-// Uploads as the task in the first argument says, with tus-js-client.
+// Runs the upload task in the first argument with tus-js-client.
 const fs = require('node:fs')
 const path = require('node:path')
 const tus = require('tus-js-client')

@@ -11,35 +11,35 @@ const (
 	gib = int64(1) << 30
 )
 
-// serverKind is what a client talks to.
+// serverKind is the kind of server.
 type serverKind string
 
 const (
-	// toSink is a server that throws all bytes away: what is left is the client.
+	// toSink is a server that discards all bytes, to measure the client alone.
 	toSink serverKind = "sink"
 	// toTusd is tusd v2 with its file store.
 	toTusd serverKind = "tusd"
 )
 
-// workload is something to upload, and the way it goes.
+// workload says what to upload, and how.
 type workload struct {
 	id     string // for -only and for the goals
 	title  string
 	server serverKind
 	size   int64 // of the file, or of each file
-	files  int   // how many, in one folder; 0 means a single file
-	chunk  int64 // most bytes of one request; 0 means no limit
+	files  int   // number of files in one directory; 0 means a single file
+	chunk  int64 // maximum bytes of one request; 0 means no limit
 	sha1   bool  // each chunk carries its checksum
-	parts  int   // parallel parts for the clients that can; they also run without
+	parts  int   // clients that can send parallel parts run a second time with so many
 	link   link
 
-	// sideBySide lets all clients run at the same time, as they only wait for
-	// their own connections.
+	// sideBySide runs all clients at the same time. They only wait for their own
+	// connections.
 	sideBySide bool
 }
 
-// link is what lies between client and server. The zero value is the loopback
-// interface alone.
+// link is the network between client and server. The zero value is the loopback
+// interface.
 type link struct {
 	RoundTrip time.Duration `json:",omitempty"`
 	Rate      int64         `json:",omitempty"` // bytes per second of each connection
@@ -52,7 +52,7 @@ const (
 	cutEvery   = 16 * mib
 )
 
-// workloads lists what is measured, scaled down for a quick look.
+// workloads returns all workloads, with smaller files if quick is set.
 func workloads(quick bool) []workload {
 	big, long, broken, files := gib, 64*mib, 256*mib, 2000
 	if quick {
@@ -65,7 +65,7 @@ func workloads(quick bool) []workload {
 			workload{id: "whole-" + string(to), title: bytesText(big) + " whole", server: to, size: big},
 			workload{id: "chunks-" + string(to), title: bytesText(big) + " in 8 MiB chunks", server: to, size: big, chunk: chunkSize},
 		)
-		if to == toSink { // tusd knows no checksums
+		if to == toSink { // tusd does not support checksums
 			all = append(all, workload{
 				id: "sha1-sink", title: bytesText(big) + " in 8 MiB chunks with sha1",
 				server: to, size: big, chunk: chunkSize, sha1: true,
@@ -88,7 +88,7 @@ func workloads(quick bool) []workload {
 	)
 }
 
-// bytesText is a number of bytes for people.
+// bytesText formats a number of bytes.
 func bytesText(n int64) string {
 	switch {
 	case n >= gib && n%gib == 0:

@@ -1,8 +1,8 @@
-// Package child runs parts of a test in processes of their own, which can be
-// killed at any moment. The processes are further copies of the test binary, so
-// that nothing has to be built for them.
+// Package child runs parts of a test in child processes, which can be killed at
+// any moment. The children run the test binary itself, so nothing has to be built
+// for them.
 //
-// A test package that uses it says in TestMain what its children can do:
+// A test package that uses it declares the roles of its children in TestMain:
 //
 //	func TestMain(m *testing.M) {
 //		child.Main(tusdtest.Roles()...)
@@ -31,19 +31,19 @@ const (
 	configVariable = "TUS_INTEGRATION_CONFIG"
 )
 
-// Role is something that a child process can do.
+// Role is a function that runs in a child process.
 type Role struct {
-	// Name is what [Start] calls it.
+	// Name identifies the role in [Start].
 	Name string
-	// Run does it until it is done or ctx ends, which happens when the parent
-	// stops the child or dies. config is the JSON of what Start was given. emit
-	// tells the parent something; it may be called from any goroutine, and what
-	// it was given reaches the parent even if the child is killed right after.
+	// Run is the role. ctx ends when the parent stops the child or dies. config is
+	// the JSON encoding of Start's config. emit sends an event to the parent; it
+	// is safe for concurrent use, and the event reaches the parent even if the
+	// child is killed right after emit returned.
 	Run func(ctx context.Context, config []byte, emit func(any)) error
 }
 
-// Main plays the role that this process was started for and does not return. In
-// a process that was not started by [Start] it does nothing.
+// Main runs the role of this process and exits. In a process that was not started
+// by [Start] it does nothing.
 func Main(roles ...Role) {
 	name := os.Getenv(roleVariable)
 	if name == "" {
@@ -51,17 +51,17 @@ func Main(roles ...Role) {
 	}
 	for _, role := range roles {
 		if role.Name == name {
-			os.Exit(play(role))
+			os.Exit(run(role))
 		}
 	}
 	fmt.Fprintf(os.Stderr, "child: no role %q\n", name)
 	os.Exit(2)
 }
 
-func play(role Role) int {
+func run(role Role) int {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	go func() { // an orphan must not live on
+	go func() { // ends the child if its parent dies
 		io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
@@ -92,9 +92,9 @@ type Process struct {
 	err    error // of the exit, set before done is closed
 }
 
-// Start starts a copy of the running binary in the role of that name. event is
-// called with each thing that the child emits, one after the other in one
-// goroutine; it may be nil. The child is killed at the end of the test.
+// Start starts the running binary as a child in the named role. event, if non-nil,
+// is called for each event of the child, in one goroutine. The child is killed at
+// the end of the test.
 func Start(t testing.TB, role string, config any, event func(json.RawMessage)) (*Process, error) {
 	encoded, err := json.Marshal(config)
 	if err != nil {
@@ -122,7 +122,7 @@ func Start(t testing.TB, role string, config any, event func(json.RawMessage)) (
 	return p, nil
 }
 
-// watch reads what the child emits until it is gone.
+// watch reads events until the child exits.
 func (p *Process) watch(stdout io.Reader, event func(json.RawMessage)) {
 	defer close(p.done)
 	lines := bufio.NewReader(stdout)
@@ -138,13 +138,13 @@ func (p *Process) watch(stdout io.Reader, event func(json.RawMessage)) {
 	p.err = p.cmd.Wait()
 }
 
-// Kill ends the child as kill -9 does, and returns when it is gone.
+// Kill sends SIGKILL to the child and waits for its end.
 func (p *Process) Kill() {
-	p.cmd.Process.Kill() // fails only if it is gone already
+	p.cmd.Process.Kill() // fails only if the child has exited
 	<-p.done
 }
 
-// Stop asks the child to end, and returns when it is gone.
+// Stop cancels the context of the child and waits for its end.
 func (p *Process) Stop(ctx context.Context) error {
 	p.stdin.Close()
 	return p.Wait(ctx)
@@ -153,11 +153,11 @@ func (p *Process) Stop(ctx context.Context) error {
 // Signal sends a signal to the child.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 
-// Done is closed when the child is gone and all it emitted was delivered.
+// Done is closed when the child has exited and all its events were delivered.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Wait returns when the child is gone. The error, if it did not exit with 0,
-// is an [*exec.ExitError] with what the child wrote to standard error.
+// Wait waits until the child has exited. If its exit code is not 0, the error wraps
+// an [*exec.ExitError] and has the standard error of the child.
 func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.done:

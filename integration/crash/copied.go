@@ -7,7 +7,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// copied is a source whose readers do not show that they are files.
+// copied hides that the readers of a source are files.
 type copied struct{ tus.Source }
 
 func (s copied) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {

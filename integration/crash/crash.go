@@ -1,5 +1,5 @@
-// Package crash uploads in a child process that can be killed at a known place,
-// as kill -9 or a power cut would end a real uploader.
+// Package crash uploads in a child process that can be killed at a known offset,
+// as kill -9 or a power failure ends a real uploader.
 package crash
 
 import (
@@ -16,30 +16,30 @@ import (
 
 const uploadRole = "upload"
 
-// Role is the uploading process, for [child.Main].
+// Role returns the uploading process, for [child.Main].
 func Role() child.Role { return child.Role{Name: uploadRole, Run: run} }
 
-// Config says what the process uploads, and how.
+// Config configures the upload of the process.
 type Config struct {
 	// Endpoint is the upload creation URL.
 	Endpoint string
 	// File is the path of the source.
 	File string
-	// URL, if not empty, is the upload to continue.
+	// URL, if not empty, is the upload to resume.
 	URL string
 	// ChunkSize and StopAt are those of [tus.UploadOptions], in bytes.
 	ChunkSize, StopAt int64
-	// HoldAt, if above 0, stops the process for good when it wants to send further
-	// bytes after this many, counted in this process. See [Uploader.Held].
+	// HoldAt, if positive, blocks the process forever before it sends more than
+	// this many bytes. See [Uploader.Held].
 	HoldAt int64
-	// KernelOnly has the system kill the process, with the signal SIGSYS, if it
-	// sends bytes of the source that passed through its memory. Linux only.
+	// KernelOnly makes the kernel kill the process with SIGSYS if it sends bytes
+	// of the source from its memory. Linux only.
 	KernelOnly bool
-	// NoKernel hides from the client that it could let the kernel send the file.
+	// NoKernel hides the file from the client, so that it copies the bytes.
 	NoKernel bool
 }
 
-// Result is how the upload of a process that was not killed ended.
+// Result is the result of an upload whose process was not killed.
 type Result struct {
 	URL          string
 	Size, Offset int64
@@ -94,27 +94,27 @@ func (u *Uploader) note(line json.RawMessage) {
 	}
 }
 
-// URL is the upload that the process created last, empty if there is none.
+// URL returns the last upload that the process created, "" if there is none.
 func (u *Uploader) URL() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.url
 }
 
-// Held returns when the process has sent Config.HoldAt bytes and stands still:
-// the moment to kill it. It is an error if it ends before.
+// Held returns nil when the process has sent Config.HoldAt bytes and is blocked. It
+// returns an error if the process exits before.
 func (u *Uploader) Held(ctx context.Context) error {
 	select {
 	case <-u.held:
 		return nil
 	case <-u.Done():
-		return errors.Join(errors.New("crash: the process ended before it was held"), u.Wait(ctx))
+		return errors.Join(errors.New("crash: the process exited before it was held"), u.Wait(ctx))
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// Result waits for the process to end and returns what it told.
+// Result waits for the process to exit and returns its result.
 func (u *Uploader) Result(ctx context.Context) (Result, error) {
 	if err := u.Wait(ctx); err != nil {
 		return Result{}, err
@@ -122,7 +122,7 @@ func (u *Uploader) Result(ctx context.Context) (Result, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.result == nil {
-		return Result{}, errors.New("crash: the process ended without a result")
+		return Result{}, errors.New("crash: the process exited without a result")
 	}
 	return *u.result, nil
 }
@@ -163,7 +163,7 @@ func run(ctx context.Context, encoded []byte, emit func(any)) error {
 	return nil
 }
 
-// brake is a [tus.Limiter] that lets bytes pass up to a point, and then none.
+// brake is a [tus.Limiter] that blocks after at bytes.
 type brake struct {
 	at     int64
 	hold   func()

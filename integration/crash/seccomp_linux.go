@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// largeWrite is what no header, log line or event of the process reaches, and
-// every copied block of a file exceeds.
+// largeWrite is larger than any header, log line or event of the process, and
+// smaller than a copied block of a file.
 const largeWrite = 12 << 10
 
-// forbidLargeWrites has the kernel kill the process when it writes more than
-// largeWrite bytes of its memory at once, to whatever it may be. What is left
-// for the bytes of a file is to have the kernel send them: sendfile and splice.
+// forbidLargeWrites makes the kernel kill the process if it writes more than
+// largeWrite bytes of its memory at once, to any file descriptor. Bytes of a file
+// can then only be sent with sendfile and splice.
 func forbidLargeWrites() error {
 	const (
 		number   = 0            // struct seccomp_data: nr
@@ -23,20 +23,20 @@ func forbidLargeWrites() error {
 		load     = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
 		equal    = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 		greater  = unix.BPF_JMP | unix.BPF_JGT | unix.BPF_K
-		answer   = unix.BPF_RET | unix.BPF_K
+		action   = unix.BPF_RET | unix.BPF_K
 	)
 	program := []unix.SockFilter{
 		{Code: load, K: number},
 		{Code: equal, K: unix.SYS_WRITE, Jt: 3},
 		{Code: equal, K: unix.SYS_SENDTO, Jt: 2},
 		{Code: equal, K: unix.SYS_WRITEV, Jt: 5}, // net.Buffers: nothing here uses it
-		{Code: answer, K: unix.SECCOMP_RET_ALLOW},
+		{Code: action, K: unix.SECCOMP_RET_ALLOW},
 		{Code: load, K: sizeHigh},
 		{Code: greater, K: 0, Jt: 2},
 		{Code: load, K: sizeArg},
 		{Code: greater, K: largeWrite, Jf: 1},
-		{Code: answer, K: unix.SECCOMP_RET_KILL_PROCESS},
-		{Code: answer, K: unix.SECCOMP_RET_ALLOW},
+		{Code: action, K: unix.SECCOMP_RET_KILL_PROCESS},
+		{Code: action, K: unix.SECCOMP_RET_ALLOW},
 	}
 	runtime.LockOSThread() // no_new_privs is a property of the thread
 	defer runtime.UnlockOSThread()

@@ -1,8 +1,7 @@
-// Package interop tests that an upload can change hands: one that the Go client
-// began is finished by tus-js-client under Node, and the other way round, on the real
-// tusd.
+// Package interop tests on the real tusd that tus-js-client under Node resumes
+// uploads of the Go client, and the other way round.
 //
-// The test installs tus-js-client with npm into the user's cache folder, once. Where
-// there is no Node or npm, or the registry cannot be reached, it is skipped and says
-// so.
+// The test installs tus-js-client with npm into the user's cache directory, once.
+// Without Node or npm, or if the registry is unreachable, the test is skipped with
+// a message.
 package interop

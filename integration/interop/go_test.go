@@ -10,17 +10,17 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// goBeginnings are the ways in which the Go client leaves an upload.
-func goBeginnings() []beginning {
-	return []beginning{
-		{"in chunks", false, func(t *testing.T, s *site, file string) string {
+// goInterruptions returns the ways in which the Go client interrupts an upload.
+func goInterruptions() []interruption {
+	return []interruption{
+		{"in chunks", false, func(t *testing.T, s *heldServer, file string) string {
 			result, err := newClient(t, s.Endpoint()).UploadFile(testContext(t), file, &tus.UploadOptions{
 				Metadata: metadata(), ChunkSize: 2 * mib, StopAt: 6 * mib,
 			})
 			wantError(t, err, tus.ErrPaused)
 			return result.URL
 		}},
-		{"cut in a request", false, func(t *testing.T, s *site, file string) string {
+		{"cut in a request", false, func(t *testing.T, s *heldServer, file string) string {
 			ctx, cancel := context.WithCancel(testContext(t))
 			defer cancel()
 			defer context.AfterFunc(s.reached, cancel)()
@@ -28,13 +28,13 @@ func goBeginnings() []beginning {
 			wantError(t, err, context.Canceled)
 			return result.URL
 		}},
-		{"of unknown length", true, func(t *testing.T, s *site, file string) string {
+		{"of unknown size", true, func(t *testing.T, s *heldServer, file string) string {
 			f, err := os.Open(file)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			stream := struct{ io.Reader }{f} // of which nobody sees that it is a file
+			stream := struct{ io.Reader }{f} // hides the file
 			result, err := newClient(t, s.Endpoint()).UploadReader(testContext(t), stream, &tus.UploadOptions{
 				Metadata: metadata(), ChunkSize: 2 * mib, StopAt: 6 * mib,
 			})
@@ -44,7 +44,7 @@ func goBeginnings() []beginning {
 	}
 }
 
-// goFinish goes on with an upload to its end.
+// goFinish resumes an upload and completes it.
 func goFinish(t *testing.T, url, file string, _ bool) {
 	t.Helper()
 	result, err := newClient(t, url).Resume(testContext(t), url, tus.File(file), &tus.UploadOptions{ChunkSize: 5 * mib})

@@ -25,7 +25,7 @@ const (
 	size = 32*mib + 7
 )
 
-// testContext bounds what would otherwise hang. It takes less than a second.
+// testContext ends a hanging step after 20 seconds. A step takes less than one.
 func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
@@ -44,19 +44,19 @@ func newFile(t *testing.T) string {
 	return path
 }
 
-// metadata is what both clients send and tusd has to have, whoever began.
+// metadata is what both clients send and tusd must store.
 func metadata() tus.Metadata {
 	return tus.Metadata{"filename": "größe 1.bin", "empty": "", "filetype": "application/octet-stream"}
 }
 
-// beginning is a way to leave an upload unfinished.
-type beginning struct {
+// interruption is a way to leave an upload unfinished.
+type interruption struct {
 	name     string
-	deferred bool // nobody knows the length yet
-	begin    func(t *testing.T, s *site, file string) (uploadURL string)
+	deferred bool // the size is unknown
+	start    func(t *testing.T, s *heldServer, file string) (uploadURL string)
 }
 
-func TestUploadChangesHands(t *testing.T) {
+func TestUpload_ResumesAcrossClients(t *testing.T) {
 	js := newTusJS(t)
 	file := newFile(t)
 	want, err := tusdtest.HashFile(file)
@@ -64,18 +64,18 @@ func TestUploadChangesHands(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, direction := range []struct {
-		name       string
-		beginnings []beginning
-		finish     func(t *testing.T, url, file string, deferred bool)
+		name          string
+		interruptions []interruption
+		finish        func(t *testing.T, url, file string, deferred bool)
 	}{
-		{"from Go to JavaScript", goBeginnings(), js.finish},
-		{"from JavaScript to Go", js.beginnings(), goFinish},
+		{"from Go to JavaScript", goInterruptions(), js.finish},
+		{"from JavaScript to Go", js.interruptions(), goFinish},
 	} {
-		for _, b := range direction.beginnings {
-			t.Run(direction.name+", "+b.name, func(t *testing.T) {
-				s := newSite(t)
-				url := b.begin(t, s, file)
-				s.release() // and wait for what tusd still stores of a request that was cut
+		for _, i := range direction.interruptions {
+			t.Run(direction.name+", "+i.name, func(t *testing.T) {
+				s := newHeldServer(t)
+				url := i.start(t, s, file)
+				s.release() // tusd may still be storing bytes of the cut request
 				had, err := s.Size(url)
 				if err != nil {
 					t.Fatal(err)
@@ -84,12 +84,12 @@ func TestUploadChangesHands(t *testing.T) {
 					t.Fatalf("the first client left %d of %d bytes", had, size)
 				}
 				before := len(s.Requests())
-				direction.finish(t, url, file, b.deferred)
+				direction.finish(t, url, file, i.deferred)
 				if got, err := s.SHA256(url); err != nil || got != want {
 					t.Errorf("tusd has other bytes (%v)", err)
 				}
 				if left, err := s.Leftovers(); err != nil || len(left) > 0 {
-					t.Errorf("tusd has unfinished things: %v (%v)", left, err)
+					t.Errorf("tusd has leftovers: %v (%v)", left, err)
 				}
 				if all, err := s.Uploads(); err != nil || len(all) != 1 {
 					t.Errorf("tusd has the uploads %v (%v)", all, err)
@@ -98,17 +98,17 @@ func TestUploadChangesHands(t *testing.T) {
 				if err != nil || !maps.Equal(tus.Metadata(info.MetaData), metadata()) {
 					t.Errorf("metadata is %q (%v)", info.MetaData, err)
 				}
-				s.wantNothingTwice(t, before, had)
+				s.wantNothingResent(t, before, had)
 			})
 		}
 	}
 }
 
-// site is a tusd that reads no more of a request than heldAt bytes before it is
-// released, so that there is time to cut the request.
-type site struct {
+// heldServer is a tusd that stops reading each request after heldAt bytes until it
+// is released, so that there is time to cut the request.
+type heldServer struct {
 	*tusdtest.Server
-	reached context.Context // done when a request came so far
+	reached context.Context // done when a request reached heldAt
 	reach   context.CancelFunc
 
 	released chan struct{}
@@ -118,8 +118,8 @@ type site struct {
 
 const heldAt = 4 * mib
 
-func newSite(t *testing.T) *site {
-	s := &site{released: make(chan struct{})}
+func newHeldServer(t *testing.T) *heldServer {
+	s := &heldServer{released: make(chan struct{})}
 	s.reached, s.reach = context.WithCancel(context.Background())
 	s.Server = tusdtest.Start(t, &tusdtest.Options{Wrap: s.wrap})
 	t.Cleanup(s.reach)
@@ -127,33 +127,32 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-func (s *site) wrap(next http.Handler) http.Handler {
+func (s *heldServer) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		defer s.requests.Done()
 		r = r.WithContext(r.Context()) // a copy
-		r.Body = &heldBody{ReadCloser: r.Body, site: s, left: heldAt}
+		r.Body = &heldBody{ReadCloser: r.Body, server: s, left: heldAt}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// release lets tusd read on, and waits until it has dealt with the requests that
-// there are.
-func (s *site) release() {
+// release lets tusd continue, and waits until it has handled all requests.
+func (s *heldServer) release() {
 	s.once.Do(func() { close(s.released) })
 	s.requests.Wait()
 }
 
 type heldBody struct {
 	io.ReadCloser
-	site *site
-	left int
+	server *heldServer
+	left   int
 }
 
 func (b *heldBody) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		b.site.reach()
-		<-b.site.released
+		b.server.reach()
+		<-b.server.released
 		return b.ReadCloser.Read(p)
 	}
 	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
@@ -161,9 +160,9 @@ func (b *heldBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wantNothingTwice fails unless the requests from number before on asked for the
-// offset first, and then sent what was missing and no more.
-func (s *site) wantNothingTwice(t *testing.T, before int, had int64) {
+// wantNothingResent fails unless the requests from index before on are a HEAD and
+// PATCHes that send exactly the missing bytes.
+func (s *heldServer) wantNothingResent(t *testing.T, before int, had int64) {
 	t.Helper()
 	at := had
 	for i, r := range s.Requests()[before:] {
@@ -176,7 +175,7 @@ func (s *site) wantNothingTwice(t *testing.T, before int, had int64) {
 		at += r.Received
 	}
 	if at != size {
-		t.Errorf("%d bytes came for a file of %d", at, size)
+		t.Errorf("tusd received %d bytes for a file of %d", at, size)
 	}
 	if all := s.Received(); all != size {
 		t.Errorf("the two clients sent %d bytes of a file of %d", all, size)

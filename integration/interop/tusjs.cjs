@@ -1,5 +1,5 @@
-// Uploads as the task in the first argument says, with tus-js-client, and prints
-// what came of it: the upload URL, and whether it is complete.
+// Runs the upload task in the first argument with tus-js-client, and prints the
+// upload URL and whether the upload is complete.
 const fs = require('node:fs')
 const { PassThrough } = require('node:stream')
 const tus = require('tus-js-client')
@@ -8,9 +8,9 @@ const task = JSON.parse(process.argv[2])
 
 function source() {
   if (!task.DeferLength) return fs.createReadStream(task.File)
-  // Of a file, tus-js-client 4.3.1 never sees the end when the length is deferred: the
-  // last chunk gets the Content-Length of a full one. Of a stream it sees the end, but
-  // can send no later part. A buffer has neither problem, but tells its length.
+  // With a deferred length, tus-js-client 4.3.1 never finds the end of a file: the last
+  // chunk gets the Content-Length of a full one. It finds the end of a stream, but
+  // cannot resume a stream. A buffer has neither problem, but its size is known.
   if (task.URL) return fs.readFileSync(task.File)
   return fs.createReadStream(task.File).pipe(new PassThrough())
 }
@@ -21,7 +21,7 @@ function end(upload, complete) {
 
 let stopping = false
 
-// stop pauses as a user would who closes the program.
+// stop aborts the upload and exits, like a user who closes the program.
 async function stop(upload) {
   if (stopping) return
   stopping = true
@@ -35,7 +35,7 @@ const options = {
   uploadLengthDeferred: task.DeferLength,
   uploadDataDuringCreation: task.WithCreation,
   metadata: task.Metadata,
-  retryDelays: null, // whatever fails, fails the test
+  retryDelays: null, // any failure fails the test
   onError(err) {
     console.error(String(err))
     process.exit(1)
@@ -43,13 +43,13 @@ const options = {
   onSuccess() {
     if (!stopping) end(upload, true)
   },
-  onChunkComplete(size, accepted) {
-    if (task.StopAt && accepted >= task.StopAt) stop(upload)
+  onChunkComplete(size, acknowledged) {
+    if (task.StopAt && acknowledged >= task.StopAt) stop(upload)
   },
 }
 if (task.ChunkSize) options.chunkSize = task.ChunkSize
 
 const upload = new tus.Upload(source(), options)
-// The end of the standard input cuts the request under way, wherever it is.
+// The end of standard input cuts the request in flight.
 process.stdin.on('end', () => stop(upload)).resume()
 upload.start()

@@ -25,31 +25,31 @@ type tusJS struct {
 	script string
 }
 
-// task is what it shall do.
+// task is the argument of tusjs.cjs.
 type task struct {
 	File         string
-	Endpoint     string // where to create an upload, or
-	URL          string // the one to go on with
+	Endpoint     string // creates an upload, or
+	URL          string // the upload to resume
 	ChunkSize    int64  // in bytes; 0 means one request
-	StopAt       int64  // pause when so many bytes are acknowledged
+	StopAt       int64  // pause when this many bytes are acknowledged
 	DeferLength  bool
 	WithCreation bool // send the first chunk with the creation
 	Metadata     tus.Metadata
 }
 
-// outcome is what came of it.
+// outcome is the output of tusjs.cjs.
 type outcome struct {
 	URL      string
 	Complete bool
 }
 
-// newTusJS skips the test where tus-js-client cannot be had: nothing is wrong with
-// this code then.
+// newTusJS installs tus-js-client. It skips the test if Node, npm or the registry is
+// unavailable.
 func newTusJS(t *testing.T) tusJS {
 	t.Helper()
 	installed, err := npm.Install(t.Context(), "tus-js-client", tusJSVersion)
 	if errors.Is(err, npm.ErrMissing) {
-		t.Skipf("SKIPPED, nothing was tested with tus-js-client: %v", err)
+		t.Skipf("SKIPPED, tus-js-client was not tested: %v", err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func newTusJS(t *testing.T) tusJS {
 	return tusJS{installed, script}
 }
 
-// run does a task to its end, to where it shall stop, or until cut is done.
+// run runs a task to its end, to task.StopAt, or until cut is done.
 func (js tusJS) run(t *testing.T, cut context.Context, want task) outcome {
 	t.Helper()
 	encoded, err := json.Marshal(want)
@@ -81,15 +81,15 @@ func (js tusJS) run(t *testing.T, cut context.Context, want task) outcome {
 	}
 	var got outcome
 	if err := json.Unmarshal(stdout.Bytes(), &got); err != nil {
-		t.Fatalf("tus-js-client says %q: %v\n%s", stdout.Bytes(), err, stderr.Bytes())
+		t.Fatalf("tus-js-client printed %q: %v\n%s", stdout.Bytes(), err, stderr.Bytes())
 	}
 	return got
 }
 
-// beginnings are the ways in which tus-js-client leaves an upload.
-func (js tusJS) beginnings() []beginning {
-	by := func(todo task) func(*testing.T, *site, string) string {
-		return func(t *testing.T, s *site, file string) string {
+// interruptions returns the ways in which tus-js-client interrupts an upload.
+func (js tusJS) interruptions() []interruption {
+	by := func(todo task) func(*testing.T, *heldServer, string) string {
+		return func(t *testing.T, s *heldServer, file string) string {
 			todo.Endpoint, todo.File, todo.Metadata = s.Endpoint(), file, metadata()
 			got := js.run(t, s.reached, todo)
 			if got.Complete {
@@ -98,15 +98,15 @@ func (js tusJS) beginnings() []beginning {
 			return got.URL
 		}
 	}
-	return []beginning{
+	return []interruption{
 		{"in chunks", false, by(task{ChunkSize: 2 * mib, StopAt: 6 * mib})},
-		{"begun with its creation", false, by(task{ChunkSize: 2 * mib, StopAt: 4 * mib, WithCreation: true})},
+		{"created with data", false, by(task{ChunkSize: 2 * mib, StopAt: 4 * mib, WithCreation: true})},
 		{"cut in a request", false, by(task{})},
-		{"of unknown length", true, by(task{ChunkSize: 2 * mib, StopAt: 6 * mib, DeferLength: true})},
+		{"of unknown size", true, by(task{ChunkSize: 2 * mib, StopAt: 6 * mib, DeferLength: true})},
 	}
 }
 
-// finish goes on with an upload to its end.
+// finish resumes an upload and completes it.
 func (js tusJS) finish(t *testing.T, url, file string, deferred bool) {
 	t.Helper()
 	todo := task{URL: url, File: file, ChunkSize: 5 * mib, DeferLength: deferred}

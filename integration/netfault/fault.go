@@ -2,7 +2,7 @@ package netfault
 
 import "bytes"
 
-// Action is what a fault does to its connection.
+// Action is the effect of a fault on its connection.
 type Action int
 
 const (
@@ -12,38 +12,38 @@ const (
 	Close
 	// Reset ends the connection on both sides with a TCP reset.
 	Reset
-	// Stall stops both directions for good and leaves both sides believing that
-	// the connection lives, as a cable that was pulled.
+	// Stall stops both directions and keeps the connection open, like a pulled
+	// cable.
 	Stall
-	// Swallow reads on and throws away what comes in this direction.
+	// Swallow discards further bytes of this direction.
 	Swallow
-	// Truncate ends this direction for the receiver, who may still answer, and
-	// throws away what else comes.
+	// Truncate ends this direction for the receiver, which may still respond, and
+	// discards further bytes.
 	Truncate
 )
 
-// Fault is something that happens at a place in the stream of one direction.
+// Fault is an action at a position in the stream of one direction.
 type Fault struct {
 	// In is the direction in which bytes are counted.
 	In Direction
-	// Since lists texts that must have passed, one after the other, before bytes
-	// are counted. {"PATCH /", "\r\n\r\n"} is the start of the body of the
-	// first PATCH. Empty means from the start of the connection.
+	// Since lists texts that must pass, one after the other, before bytes are
+	// counted. {"PATCH /", "\r\n\r\n"} is the start of the body of the first PATCH.
+	// Empty means the start of the connection.
 	Since []string
-	// After is how many further bytes still pass.
+	// After is how many bytes pass before the action.
 	After int64
-	// Do is what happens then.
+	// Do is the action.
 	Do Action
-	// Then, if not nil, is called after that, and nothing of this direction moves
-	// until it returns.
+	// Then, if non-nil, is called after the action. This direction is blocked until
+	// it returns.
 	Then func()
 }
 
-// trigger watches a stream for the place of a fault.
+// trigger watches a stream for the position of a fault.
 type trigger struct {
 	fault Fault
-	marks []string // still to come
-	tail  []byte   // end of what came, which may be the start of a mark
+	marks []string // not seen yet
+	tail  []byte   // last bytes seen, which may be the start of a mark
 	left  int64    // bytes that still pass after the last mark
 	fired bool
 }
@@ -58,11 +58,11 @@ func newTriggers(faults []Fault, d Direction) []*trigger {
 	return triggers
 }
 
-// due reports whether the place is here, before any further byte.
+// due reports whether the position is reached.
 func (t *trigger) due() bool { return !t.fired && len(t.marks) == 0 && t.left <= 0 }
 
-// scan returns how many bytes of data pass before the fault, all of them if
-// the place is not reached. It does not change t.
+// scan returns how many bytes of data pass before the fault, len(data) if its
+// position is not reached. It does not change t.
 func (t *trigger) scan(data []byte) int {
 	at, _, _, _ := t.look(data)
 	return at
@@ -77,7 +77,7 @@ func (t *trigger) ends(data []byte) bool {
 	return t.fault.Do == Close || t.fault.Do == Reset || t.fault.Do == Stall
 }
 
-// advance notes that data passed.
+// advance moves t past data.
 func (t *trigger) advance(data []byte) { _, t.marks, t.tail, t.left = t.look(data) }
 
 func (t *trigger) look(data []byte) (pass int, marks []string, tail []byte, left int64) {

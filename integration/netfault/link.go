@@ -15,7 +15,7 @@ type link struct {
 	once    sync.Once
 	done    chan struct{} // closed when the connection is cut
 	halting sync.Once
-	halted  chan struct{} // closed when nothing may move any more
+	halted  chan struct{} // closed when no more bytes may pass
 }
 
 func newLink(p *Proxy, client, server *net.TCPConn, plan Plan) *link {
@@ -37,7 +37,7 @@ func (l *link) run() {
 	l.close()
 }
 
-// forward moves the bytes of one direction.
+// forward forwards the bytes of one direction.
 func (l *link) forward(d Direction, src, dst *net.TCPConn) {
 	out := l.plan.Shape.line(dst, d, l.done)
 	defer out.finish()
@@ -49,7 +49,7 @@ func (l *link) forward(d Direction, src, dst *net.TCPConn) {
 			if t.due() {
 				t.fired = true
 				l.proxy.fired.Add(1)
-				if ended := l.happen(t.fault, src, dst, out); ended {
+				if ended := l.apply(t.fault, src, dst, out); ended {
 					return
 				}
 			}
@@ -71,7 +71,7 @@ func (l *link) forward(d Direction, src, dst *net.TCPConn) {
 			pass = min(pass, t.scan(data))
 		}
 		for _, t := range triggers {
-			if t.ends(data[:pass]) { // before an answer to these bytes gets through
+			if t.ends(data[:pass]) { // before a response to these bytes can pass
 				l.halt()
 			}
 		}
@@ -87,8 +87,8 @@ func (l *link) forward(d Direction, src, dst *net.TCPConn) {
 	}
 }
 
-// happen lets a fault happen and reports whether it ended its direction.
-func (l *link) happen(f Fault, src, dst *net.TCPConn, out line) (ended bool) {
+// apply applies a fault and reports whether it ended its direction.
+func (l *link) apply(f Fault, src, dst *net.TCPConn, out line) (ended bool) {
 	ended = true
 	switch f.Do {
 	case Pass:
@@ -121,7 +121,7 @@ func (l *link) happen(f Fault, src, dst *net.TCPConn, out line) (ended bool) {
 	return ended
 }
 
-// end passes on how a direction ended by itself.
+// end forwards the end or reset of a direction.
 func (l *link) end(err error, out line) {
 	if err != io.EOF {
 		l.reset()
@@ -131,7 +131,7 @@ func (l *link) end(err error, out line) {
 	out.closeWrite()
 }
 
-// halt lets nothing more through but what is being written.
+// halt blocks all bytes except those being written.
 func (l *link) halt() { l.halting.Do(func() { close(l.halted) }) }
 
 func (l *link) isHalted() bool {
@@ -143,13 +143,13 @@ func (l *link) isHalted() bool {
 	}
 }
 
-// park waits until the connection is cut from elsewhere.
+// park waits until the connection is cut by the other direction or the proxy.
 func (l *link) park() { <-l.done }
 
 func (l *link) close() {
 	l.once.Do(func() {
 		close(l.done)
-		// Closing with unread bytes makes a reset of it, so the end is told first.
+		// A close with unread bytes sends a reset, so send a FIN first.
 		l.client.CloseWrite()
 		l.server.CloseWrite()
 		l.client.Close()

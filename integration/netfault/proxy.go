@@ -1,6 +1,5 @@
-// Package netfault is a TCP proxy between a client and a server that breaks,
-// stalls, delays and throttles connections at exact places in the stream of
-// bytes.
+// Package netfault is a TCP proxy for tests that cuts, stalls, delays and throttles
+// connections at exact positions in the byte stream.
 package netfault
 
 import (
@@ -22,17 +21,17 @@ const (
 	Down
 )
 
-// Plan says what happens to one connection. The zero value forwards everything.
+// Plan configures one connection. The zero value forwards everything.
 type Plan struct {
-	// Faults happen each at most once. The first that ends the connection ends
-	// the plan.
+	// Faults each fire at most once. The first that ends the connection ends the
+	// plan.
 	Faults []Fault
 	// Shape slows the connection down.
 	Shape Shape
 }
 
-// Proxy forwards connections to a server as its plans say. Its methods may be
-// called from any goroutine.
+// Proxy forwards connections to a server according to its plans. It is safe for
+// concurrent use.
 type Proxy struct {
 	listener net.Listener
 	target   string
@@ -49,8 +48,8 @@ type Proxy struct {
 	closed   bool
 }
 
-// New starts a proxy on a loopback port to target, a host and port. It is
-// closed at the end of the test.
+// New starts a proxy on a loopback port to target, a host and port. It is closed at
+// the end of the test.
 func New(t testing.TB, target string) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -67,10 +66,10 @@ func New(t testing.TB, target string) *Proxy {
 	return p
 }
 
-// Addr is the host and port that clients connect to.
+// Addr returns the host and port that clients connect to.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Through is rawURL with the proxy's host and port.
+// Through returns rawURL with the proxy's host and port.
 func (p *Proxy) Through(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -80,32 +79,33 @@ func (p *Proxy) Through(rawURL string) string {
 	return u.String()
 }
 
-// Next sets the plans of the next connections, one each. Plans that were set
-// before and not used yet are dropped.
+// Next sets the plans of the next connections, one each. It replaces unused plans of
+// earlier calls.
 func (p *Proxy) Next(plans ...Plan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.next = plans
 }
 
-// Always sets the plan of the connections for which Next set none.
+// Always sets the plan of connections without a plan of Next.
 func (p *Proxy) Always(plan Plan) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.always = plan
 }
 
-// Accepted is how many connections clients made.
+// Accepted returns the number of accepted connections.
 func (p *Proxy) Accepted() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.accepted
 }
 
-// Fired is how many faults happened. A test that relies on one should look.
+// Fired returns the number of faults that fired. A test that relies on a fault
+// should check it.
 func (p *Proxy) Fired() int { return int(p.fired.Load()) }
 
-// Moved is how many bytes were forwarded in a direction, over all connections.
+// Moved returns the number of bytes forwarded in a direction, over all connections.
 func (p *Proxy) Moved(d Direction) int64 { return p.moved[d].Load() }
 
 // ResetAll resets all connections that are open now.
@@ -117,8 +117,7 @@ func (p *Proxy) ResetAll() {
 	}
 }
 
-// Close resets all connections and returns when nothing of the proxy runs any
-// more.
+// Close resets all connections and waits for the goroutines of the proxy.
 func (p *Proxy) Close() {
 	p.mu.Lock()
 	if !p.closed {
@@ -140,13 +139,13 @@ func (p *Proxy) accept() {
 			return
 		}
 		if err != nil {
-			continue // the client was gone before we looked
+			continue // the client closed the connection before Accept
 		}
 		p.running.Go(func() { p.serve(c.(*net.TCPConn), p.plan()) })
 	}
 }
 
-// plan takes the plan of the next connection.
+// plan returns and removes the plan of the next connection.
 func (p *Proxy) plan() Plan {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -162,7 +161,7 @@ func (p *Proxy) plan() Plan {
 // serve forwards one connection until both its directions have ended.
 func (p *Proxy) serve(client *net.TCPConn, plan Plan) {
 	c, err := net.Dial("tcp", p.target)
-	if err != nil { // as if the client had met the dead server itself
+	if err != nil { // reset, as the dead server would
 		client.SetLinger(0)
 		client.Close()
 		return

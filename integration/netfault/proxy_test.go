@@ -19,8 +19,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// peer is a server that takes one connection at a time, remembers what came,
-// and answers with its reply when the client has nothing more to say.
+// peer is a server that records the bytes of each connection and sends its reply
+// when the client has closed its side.
 type peer struct {
 	addr  string
 	reply []byte
@@ -65,7 +65,7 @@ func (p *peer) serve(c net.Conn) {
 	c.Write(p.reply)
 }
 
-// received waits for a connection to end and returns what came on the last one.
+// received waits for a connection to end and returns the bytes of the last one.
 func (p *peer) received() ([]byte, error) {
 	<-p.end
 	p.mu.Lock()
@@ -73,8 +73,8 @@ func (p *peer) received() ([]byte, error) {
 	return p.got[len(p.got)-1], p.err[len(p.err)-1]
 }
 
-// talk sends data through the proxy, ends its side, and returns the answer.
-func talk(proxy *netfault.Proxy, data []byte) (answer []byte, err error) {
+// exchange sends data through the proxy, closes its side, and returns the reply.
+func exchange(proxy *netfault.Proxy, data []byte) (reply []byte, err error) {
 	c, err := net.Dial("tcp", proxy.Addr())
 	if err != nil { // a reset may come before Dial has returned
 		return nil, err
@@ -90,35 +90,35 @@ func talk(proxy *netfault.Proxy, data []byte) (answer []byte, err error) {
 
 var noise = bytes.Repeat([]byte("0123456789abcdefghijklmnopqrstuvwxyz\n"), 20_000)
 
-func TestPlainProxyForwardsBothDirections(t *testing.T) {
+func TestProxy_ForwardsBothDirections(t *testing.T) {
 	server := newPeer(t, noise[5:])
 	proxy := netfault.New(t, server.addr)
-	answer, err := talk(proxy, noise)
+	reply, err := exchange(proxy, noise)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := server.received()
-	if err != nil || !bytes.Equal(got, noise) || !bytes.Equal(answer, noise[5:]) {
-		t.Errorf("%d bytes arrived (%v), %d came back", len(got), err, len(answer))
+	if err != nil || !bytes.Equal(got, noise) || !bytes.Equal(reply, noise[5:]) {
+		t.Errorf("%d bytes arrived (%v), %d in the reply", len(got), err, len(reply))
 	}
 	if up, down := proxy.Moved(netfault.Up), proxy.Moved(netfault.Down); up != int64(len(noise)) || down != int64(len(noise)-5) {
 		t.Errorf("counted %d up, %d down", up, down)
 	}
 }
 
-func TestShapedProxyForwardsBothDirections(t *testing.T) {
+func TestProxy_ShapedForwardsBothDirections(t *testing.T) {
 	server := newPeer(t, noise[5:])
 	proxy := netfault.New(t, server.addr)
 	proxy.Always(netfault.Plan{Shape: netfault.Shape{RoundTrip: 2 * time.Millisecond, Rate: 50 << 20}})
-	answer, err := talk(proxy, noise)
+	reply, err := exchange(proxy, noise)
 	got, gotErr := server.received()
-	if err != nil || gotErr != nil || !bytes.Equal(got, noise) || !bytes.Equal(answer, noise[5:]) {
-		t.Errorf("%d bytes arrived (%v), %d came back (%v)", len(got), gotErr, len(answer), err)
+	if err != nil || gotErr != nil || !bytes.Equal(got, noise) || !bytes.Equal(reply, noise[5:]) {
+		t.Errorf("%d bytes arrived (%v), %d in the reply (%v)", len(got), gotErr, len(reply), err)
 	}
 }
 
-func TestCutLetsExactlyTheBytesBeforeItPass(t *testing.T) {
-	// The mark is found wherever the stream is split into reads.
+func TestFault_CutPassesExactBytes(t *testing.T) {
+	// The mark is found independent of how the stream is split into reads.
 	const prefix, mark = 100_000, "--body--"
 	data := append(append(bytes.Clone(noise[:prefix]), mark...), noise...)
 	for _, action := range []netfault.Action{netfault.Close, netfault.Truncate} {
@@ -128,23 +128,23 @@ func TestCutLetsExactlyTheBytesBeforeItPass(t *testing.T) {
 			proxy.Next(netfault.Plan{Faults: []netfault.Fault{{
 				In: netfault.Up, Since: []string{"0123", mark[:4], mark[4:]}, After: after, Do: action,
 			}}})
-			talk(proxy, data)
+			exchange(proxy, data)
 			got, err := server.received()
 			if want := data[:prefix+len(mark)+int(after)]; err != nil || !bytes.Equal(got, want) {
 				t.Errorf("action %d after %d: %d bytes arrived, want %d (%v)", action, after, len(got), len(want), err)
 			}
 			if proxy.Fired() != 1 {
-				t.Errorf("%d faults happened", proxy.Fired())
+				t.Errorf("%d faults fired", proxy.Fired())
 			}
 		}
 	}
 }
 
-func TestResetIsSeenByBothSides(t *testing.T) {
+func TestFault_ResetReachesBothSides(t *testing.T) {
 	server := newPeer(t, nil)
 	proxy := netfault.New(t, server.addr)
 	proxy.Next(netfault.Plan{Faults: []netfault.Fault{{In: netfault.Up, After: 10, Do: netfault.Reset}}})
-	if _, err := talk(proxy, noise); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+	if _, err := exchange(proxy, noise); !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("client saw %v", err)
 	}
 	if _, err := server.received(); !errors.Is(err, syscall.ECONNRESET) {
@@ -152,7 +152,7 @@ func TestResetIsSeenByBothSides(t *testing.T) {
 	}
 }
 
-func TestAnswerToTheLastBytesBeforeACutDoesNotGetThrough(t *testing.T) {
+func TestFault_CutBlocksReplyToLastBytes(t *testing.T) {
 	const size = 1000
 	for _, action := range []netfault.Action{netfault.Close, netfault.Reset} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -160,9 +160,9 @@ func TestAnswerToTheLastBytesBeforeACutDoesNotGetThrough(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer listener.Close()
-		answered := make(chan struct{})
+		replied := make(chan struct{})
 		go func() {
-			defer close(answered)
+			defer close(replied)
 			c, err := listener.Accept()
 			if err != nil {
 				return
@@ -173,27 +173,27 @@ func TestAnswerToTheLastBytesBeforeACutDoesNotGetThrough(t *testing.T) {
 		}()
 		proxy := netfault.New(t, listener.Addr().String())
 		proxy.Next(netfault.Plan{Faults: []netfault.Fault{
-			{In: netfault.Up, After: size, Then: func() { <-answered }},
+			{In: netfault.Up, After: size, Then: func() { <-replied }},
 			{In: netfault.Up, After: size, Do: action},
 		}})
-		answer, err := talk(proxy, noise[:size])
-		if len(answer) > 0 || action == netfault.Reset && err == nil {
-			t.Errorf("action %d: %d bytes of the answer arrived, %v", action, len(answer), err)
+		reply, err := exchange(proxy, noise[:size])
+		if len(reply) > 0 || action == netfault.Reset && err == nil {
+			t.Errorf("action %d: %d bytes of the reply arrived, %v", action, len(reply), err)
 		}
 	}
 }
 
-func TestTruncatedDirectionStillGetsAnAnswer(t *testing.T) {
+func TestFault_TruncatedDirectionGetsReply(t *testing.T) {
 	server := newPeer(t, []byte("that was short"))
 	proxy := netfault.New(t, server.addr)
 	proxy.Next(netfault.Plan{Faults: []netfault.Fault{{In: netfault.Up, After: 10, Do: netfault.Truncate}}})
-	answer, err := talk(proxy, noise)
-	if err != nil || string(answer) != "that was short" {
-		t.Errorf("client got %q, %v", answer, err)
+	reply, err := exchange(proxy, noise)
+	if err != nil || string(reply) != "that was short" {
+		t.Errorf("client got %q, %v", reply, err)
 	}
 }
 
-func TestStallKeepsBothSidesWaitingUntilTheProxyCloses(t *testing.T) {
+func TestFault_StallLastsUntilProxyCloses(t *testing.T) {
 	server := newPeer(t, []byte("never arrives"))
 	proxy := netfault.New(t, server.addr)
 	stalled := make(chan struct{})
@@ -202,24 +202,24 @@ func TestStallKeepsBothSidesWaitingUntilTheProxyCloses(t *testing.T) {
 	}}})
 	result := make(chan error)
 	go func() {
-		_, err := talk(proxy, noise)
+		_, err := exchange(proxy, noise)
 		result <- err
 	}()
 	<-stalled
 	select {
 	case err := <-result:
-		t.Errorf("client was told: %v", err)
+		t.Errorf("client saw the end: %v", err)
 	case <-server.end:
-		t.Error("server was told")
+		t.Error("server saw the end")
 	default:
 	}
 	proxy.Close()
 	if err := <-result; err == nil {
-		t.Error("client was not told of the end")
+		t.Error("client did not see the end")
 	}
 }
 
-func TestSwallowedAnswerNeverArrives(t *testing.T) {
+func TestFault_SwallowedReplyNeverArrives(t *testing.T) {
 	server := newPeer(t, noise)
 	proxy := netfault.New(t, server.addr)
 	proxy.Next(netfault.Plan{Faults: []netfault.Fault{{In: netfault.Down, After: 3, Do: netfault.Swallow}}})
@@ -242,7 +242,7 @@ func TestSwallowedAnswerNeverArrives(t *testing.T) {
 	}
 }
 
-func TestPlansAreTakenInTurnAndThenTheUsualOne(t *testing.T) {
+func TestProxy_NextPlansPrecedeAlways(t *testing.T) {
 	server := newPeer(t, nil)
 	proxy := netfault.New(t, server.addr)
 	cut := func(after int64) netfault.Plan {
@@ -252,7 +252,7 @@ func TestPlansAreTakenInTurnAndThenTheUsualOne(t *testing.T) {
 	proxy.Always(cut(7))
 	var lengths []int
 	for range 4 {
-		talk(proxy, []byte("hello world"))
+		exchange(proxy, []byte("hello world"))
 		got, _ := server.received()
 		lengths = append(lengths, len(got))
 	}
@@ -261,7 +261,7 @@ func TestPlansAreTakenInTurnAndThenTheUsualOne(t *testing.T) {
 	}
 }
 
-func TestDeadServerResetsTheClient(t *testing.T) {
+func TestProxy_DeadServerResetsClient(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -269,8 +269,8 @@ func TestDeadServerResetsTheClient(t *testing.T) {
 	addr := listener.Addr().String()
 	listener.Close()
 	proxy := netfault.New(t, addr)
-	if _, err := talk(proxy, noise); err == nil {
-		t.Error("client was not told")
+	if _, err := exchange(proxy, noise); err == nil {
+		t.Error("client saw no error")
 	}
 	if got := proxy.Through("http://example.org/files/?a=b"); !strings.HasSuffix(got, proxy.Addr()+"/files/?a=b") {
 		t.Errorf("Through returned %s", got)

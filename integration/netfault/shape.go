@@ -8,37 +8,35 @@ import (
 	"time"
 )
 
-// Shape is a slow link. The zero value is as fast as the machine.
+// Shape configures a slow link. The zero value does not slow it down.
 type Shape struct {
-	// RoundTrip is the time that a byte and its answer take together. Half of it
-	// is added in each direction, and a connection's first bytes wait a whole one
-	// longer, as for the handshake.
+	// RoundTrip is the round-trip time. Each direction is delayed by half of it, and
+	// the first bytes of a connection by one more round trip, for the handshake.
 	RoundTrip time.Duration
-	// Rate is how many bytes per second each direction of each connection
-	// carries. 0 means no limit.
+	// Rate is the bandwidth of each direction of each connection in bytes per
+	// second. 0 means no limit.
 	Rate int64
 }
 
 const (
 	packetSize = 16 << 10
-	// leastWindow is what may be under way on a shaped connection even where rate
-	// and round trip say less.
-	leastWindow = 256 << 10
-	// freeWindow is what may be under way where no rate is set.
-	freeWindow = 4 << 20
+	// minWindow is the smallest window of a shaped connection.
+	minWindow = 256 << 10
+	// unlimitedWindow is the window without a rate.
+	unlimitedWindow = 4 << 20
 )
 
 func (s Shape) active() bool { return s.RoundTrip > 0 || s.Rate > 0 }
 
-// window is how many bytes are under way in one direction when it is busy.
+// window returns how many bytes may be in flight in one direction.
 func (s Shape) window() int64 {
 	if s.Rate == 0 {
-		return freeWindow
+		return unlimitedWindow
 	}
-	return max(leastWindow, int64(float64(s.Rate)*s.RoundTrip.Seconds()))
+	return max(minWindow, int64(float64(s.Rate)*s.RoundTrip.Seconds()))
 }
 
-// bound keeps the kernel from holding much more than the link itself would.
+// bound limits the kernel's buffers to the window.
 func (s Shape) bound(c *net.TCPConn) {
 	if s.active() {
 		c.SetReadBuffer(int(s.window()))
@@ -46,12 +44,12 @@ func (s Shape) bound(c *net.TCPConn) {
 	}
 }
 
-// line is where the bytes of one direction leave.
+// line writes the bytes of one direction.
 type line interface {
 	io.Writer
-	// finish returns when all that was written has left, or the link is cut.
+	// finish waits until all written bytes were sent, or the link is cut.
 	finish()
-	// closeWrite tells the receiver that no more comes.
+	// closeWrite sends the end of the stream to the receiver.
 	closeWrite()
 }
 
@@ -67,18 +65,18 @@ type direct struct{ *net.TCPConn }
 func (direct) finish()       {}
 func (d direct) closeWrite() { d.CloseWrite() }
 
-// delayLine delivers what is written to it later, and no faster than its rate.
+// delayLine delays what is written to it and limits the rate.
 type delayLine struct {
 	shape Shape
 	dst   io.Writer
 	end   func()
 	cut   <-chan struct{}
 	queue chan packet
-	free  time.Time     // when the line has sent all that was given to it
-	extra time.Duration // that the next bytes wait longer
+	free  time.Time     // when the line has sent all scheduled bytes
+	extra time.Duration // additional delay of the next bytes
 
-	broken chan struct{}  // closed when the receiver is gone
-	over   sync.WaitGroup // the goroutine that delivers
+	broken chan struct{}  // closed when a write to the receiver failed
+	over   sync.WaitGroup // the deliver goroutine
 	once   sync.Once
 }
 
@@ -100,10 +98,9 @@ func newDelayLine(s Shape, d Direction, dst io.Writer, end func(), cut <-chan st
 	return l
 }
 
-var errCut = errors.New("netfault: connection is gone")
+var errCut = errors.New("netfault: connection was cut")
 
-// Write returns when the bytes are on their way, which takes as long as the
-// window is full.
+// Write blocks while the window is full.
 func (l *delayLine) Write(p []byte) (int, error) {
 	written := 0
 	for len(p) > 0 {
@@ -121,7 +118,7 @@ func (l *delayLine) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// schedule says when n further bytes have arrived.
+// schedule returns the arrival time of the next n bytes.
 func (l *delayLine) schedule(n int) time.Time {
 	now := time.Now()
 	if l.free.Before(now) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// stamped notes when bytes arrive.
+// stamped records when bytes arrive.
 type stamped struct {
 	bytes.Buffer
 	start time.Time
@@ -20,7 +20,7 @@ func (s *stamped) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
-func TestDelayLineKeepsRateAndRoundTrip(t *testing.T) {
+func TestDelayLine_KeepsRateAndRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// 1 MiB at 1 MiB/s; the first packet also waits for the handshake.
 		const rtt = 100 * time.Millisecond
@@ -30,13 +30,13 @@ func TestDelayLineKeepsRateAndRoundTrip(t *testing.T) {
 		if _, err := io.Copy(l, bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
 		}
-		// What is not under way yet has to wait in front of the line.
+		// The writer waits for bytes beyond the window.
 		if wait := time.Since(out.start); wait < 500*time.Millisecond || wait >= time.Second {
 			t.Errorf("the writer waited %v", wait)
 		}
 		l.finish()
 		if !bytes.Equal(out.Bytes(), data) {
-			t.Error("bytes were changed")
+			t.Error("out has other bytes")
 		}
 		packet := time.Second / 64
 		if first, want := out.times[0], rtt+rtt/2+packet; first != want {
@@ -48,7 +48,7 @@ func TestDelayLineKeepsRateAndRoundTrip(t *testing.T) {
 	})
 }
 
-func TestDelayLineEndsWhenTheLinkIsCut(t *testing.T) {
+func TestDelayLine_EndsWhenLinkIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cut := make(chan struct{})
 		out := &stamped{start: time.Now()}

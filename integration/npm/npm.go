@@ -1,5 +1,5 @@
-// Package npm installs packages of the npm registry for tests and benchmarks that
-// meet other tus clients.
+// Package npm installs npm packages for tests and benchmarks with other tus
+// clients.
 package npm
 
 import (
@@ -13,21 +13,23 @@ import (
 	"time"
 )
 
-// ErrMissing says that there is no Node, no npm or no registry here: nothing is wrong
-// with the code, and a test may be skipped.
+// ErrMissing is returned when Node, npm or the registry is unavailable. A test may
+// be skipped then.
 var ErrMissing = errors.New("not available here")
 
-// patience bounds an installation. A package of some hundred KiB takes seconds.
-const patience = 90 * time.Second
+// installTimeout bounds an installation. A package of some hundred KiB takes
+// seconds.
+const installTimeout = 90 * time.Second
 
-// Package is a package that is installed and can be required.
+// Package is an installed package.
 type Package struct {
 	node    string
-	modules string // folder for NODE_PATH
+	modules string // directory for NODE_PATH
 }
 
-// Install returns that version of a package. It is installed once, into the user's
-// cache, where later runs and other programs find it. None of its scripts is run.
+// Install installs a version of a package into the user's cache directory, unless it
+// is there already. It runs none of the package's scripts. It returns an error
+// matching ErrMissing if Node, npm or the registry is unavailable.
 func Install(ctx context.Context, name, version string) (Package, error) {
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -51,8 +53,8 @@ func Install(ctx context.Context, name, version string) (Package, error) {
 		return Package{}, err
 	}
 	removeAbandoned(cache)
-	// It gets its name when it is whole: an installation that was killed, or another
-	// one at the same time, does no harm.
+	// Rename the directory when it is complete, in case this installation is killed or
+	// another one runs at the same time.
 	fresh, err := os.MkdirTemp(cache, installing)
 	if err != nil {
 		return Package{}, err
@@ -62,29 +64,30 @@ func Install(ctx context.Context, name, version string) (Package, error) {
 		return Package{}, err
 	}
 	if err := os.Rename(fresh, dir); err != nil {
-		if _, statErr := os.Stat(dir); statErr != nil { // else somebody else was faster
+		if _, statErr := os.Stat(dir); statErr != nil { // else another process was faster
 			return Package{}, err
 		}
 	}
 	return found, nil
 }
 
-// Command runs a script of the caller, which may require the package.
+// Command returns the command that runs a script of the caller, which may require
+// the package.
 func (p Package) Command(ctx context.Context, script string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.node, append([]string{script}, args...)...)
 	cmd.Env = append(os.Environ(), "NODE_PATH="+p.modules)
 	return cmd
 }
 
-// unreachable is how npm says that it does not reach its registry.
+// unreachable matches the errors of npm for an unreachable registry.
 var unreachable = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|E50[234]|network request`)
 
 func install(ctx context.Context, npm, dir, spec string) error {
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	bounded, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(bounded, npm, "install", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund",
 		"--loglevel=error", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=5000", spec)
-	cmd.WaitDelay = time.Second // for what it may have started
+	cmd.WaitDelay = time.Second // npm's children may keep the pipe open
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err == nil:
@@ -99,12 +102,12 @@ func install(ctx context.Context, npm, dir, spec string) error {
 
 const installing = "installing-"
 
-// removeAbandoned removes what installations left that were killed.
+// removeAbandoned removes the directories of killed installations.
 func removeAbandoned(cache string) {
 	entries, _ := filepath.Glob(filepath.Join(cache, installing+"*"))
 	for _, dir := range entries {
 		if info, err := os.Stat(dir); err == nil && time.Since(info.ModTime()) > time.Hour {
-			_ = os.RemoveAll(dir) // it only takes space
+			_ = os.RemoveAll(dir) // a leftover only takes space
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package scale tests and measures what is large: files of many gigabytes, many
-// files, and links with a long way to go.
+// Package scale tests and measures large files, many files, and links with a long
+// round trip.
 package scale
 
 import (
@@ -21,12 +21,12 @@ import (
 
 const uploaderRole = "scale-uploader"
 
-// task is what an uploading process is told to do.
+// task is the configuration of an uploading process.
 type task struct {
 	Endpoint    string
 	File        string `json:",omitempty"`
-	Stream      int64  `json:",omitempty"` // bytes of a stream, instead of a file
-	Dir         string `json:",omitempty"` // all files of a folder, instead of a file
+	Stream      int64  `json:",omitempty"` // size of a stream to upload instead of a file
+	Dir         string `json:",omitempty"` // upload all files of a directory instead of a file
 	State       string `json:",omitempty"` // path of a bolt store
 	ChunkSize   int64
 	Parallel    int
@@ -34,14 +34,14 @@ type task struct {
 	Connections int
 }
 
-// report is what it tells when it is done.
+// report is the result of an uploading process.
 type report struct {
 	PeakRSS  int64 // bytes
 	Requests int
 	Error    string `json:",omitempty"`
 }
 
-// roles are the child processes of this package.
+// roles returns the child processes of this package.
 func roles() []child.Role { return []child.Role{{Name: uploaderRole, Run: runUploader}} }
 
 func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
@@ -85,7 +85,7 @@ func (t task) run(ctx context.Context) (requests int, err error) {
 	return result.Stats.TotalRequests(), err
 }
 
-// uploadDir uploads every file of a folder.
+// uploadDir uploads every file of a directory.
 func uploadDir(ctx context.Context, client *tus.Client, dir string, concurrency int) (requests int, err error) {
 	names, err := os.ReadDir(dir)
 	if err != nil {
@@ -108,8 +108,8 @@ func jobs(dir string, names []os.DirEntry) iter.Seq[tus.Job] {
 	}
 }
 
-// peakRSS is the most memory that this process had, as Linux tells it; 0
-// elsewhere.
+// peakRSS returns the peak resident memory of this process in bytes; 0 if the
+// system is not Linux.
 func peakRSS() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -124,7 +124,7 @@ func peakRSS() int64 {
 	return 0
 }
 
-// zeros is an endless stream.
+// zeros is an endless stream of zeros.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// start runs a task in a process of its own and returns what it tells.
+// start runs a task in a child process and returns its report.
 func start(t testing.TB, what task) report {
 	t.Helper()
 	reports := make(chan report, 1)
@@ -53,8 +53,7 @@ func start(t testing.TB, what task) report {
 	}
 }
 
-// bigFile is a file of size bytes, noise at its start and end and at the border
-// of every part, and holes in between.
+// bigFile creates a sparse file of size bytes with 4 KiB of noise every 7 MiB.
 func bigFile(t testing.TB, size int64) string {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "big.bin"))
@@ -76,7 +75,7 @@ func bigFile(t testing.TB, size int64) string {
 	return f.Name()
 }
 
-// manyFiles is a folder of count files of size bytes.
+// manyFiles creates a directory of count files of size bytes.
 func manyFiles(t testing.TB, count, size int) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -91,9 +90,8 @@ func manyFiles(t testing.TB, count, size int) string {
 	return dir
 }
 
-// TestParallelPartsOnTusd uploads sizes around the smallest part with several
-// numbers of connections.
-func TestParallelPartsOnTusd(t *testing.T) {
+// Sizes around multiples of MinPartSize, with several numbers of connections.
+func TestParallel_StoresExactBytes(t *testing.T) {
 	const part = 1 << 20
 	srv := tusdtest.Start(t, nil)
 	client, err := tus.NewClient(srv.Endpoint(), nil)
@@ -113,7 +111,7 @@ func TestParallelPartsOnTusd(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := srv.SHA256(result.URL); err != nil || got != want {
-			t.Fatalf("tusd holds other bytes: %v; stats are %+v", err, result.Stats)
+			t.Fatalf("tusd stored other bytes: %v; stats are %+v", err, result.Stats)
 		}
 		if result.Stats.Sent != size || result.Stats.Resent != 0 {
 			t.Errorf("stats are %+v", result.Stats)
@@ -129,9 +127,7 @@ func TestParallelPartsOnTusd(t *testing.T) {
 	}
 }
 
-// TestManySmallFilesCostOneRequestEach counts at the server what 5,000 files
-// cost, and how many connections they had open at once.
-func TestManySmallFilesCostOneRequestEach(t *testing.T) {
+func TestUploadAll_SmallFilesTakeOneRequestEach(t *testing.T) {
 	const count, connections = 5000, 8
 	srv := tusdtest.Start(t, nil)
 	counter := countConnections(t, strings.TrimSuffix(strings.TrimPrefix(srv.Endpoint(), "http://"), "/files/"))
@@ -141,7 +137,7 @@ func TestManySmallFilesCostOneRequestEach(t *testing.T) {
 		State: filepath.Join(t.TempDir(), "uploads.db"),
 	})
 	if r.Requests != count+1 || srv.Count("POST") != count || srv.Count("OPTIONS") != 1 || len(srv.Requests()) != count+1 {
-		t.Errorf("%d requests told, %d POST and %d in all at the server", r.Requests, srv.Count("POST"), len(srv.Requests()))
+		t.Errorf("client counted %d requests, server %d POST and %d in all", r.Requests, srv.Count("POST"), len(srv.Requests()))
 	}
 	if most := counter.most(); most > connections {
 		t.Errorf("%d connections at once", most)
@@ -218,8 +214,8 @@ func (c *connectionCounter) most() int {
 	return c.max
 }
 
-// BenchmarkPeakMemory reports the peak memory of a process that uploads, for
-// sizes far apart: it should not depend on the size.
+// BenchmarkPeakMemory reports the peak memory of an uploading process for very
+// different sizes. It should not depend on the size.
 func BenchmarkPeakMemory(b *testing.B) {
 	sink := tusdtest.StartSink(b)
 	for _, size := range []int64{64 << 20, 4 << 30} {
@@ -245,9 +241,9 @@ func BenchmarkPeakMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkLongFatLink sends 64 MiB over a link with a round trip of 100 ms on
-// which each connection gets 4 MiB a second. The speed of parts is that of one
-// stream times their number, less what the creations cost.
+// BenchmarkLongFatLink sends 64 MiB over a link with a round trip of 100 ms and
+// 4 MiB per second for each connection. n parts should be n times as fast as one
+// stream, except for the cost of the creations.
 func BenchmarkLongFatLink(b *testing.B) {
 	const size = 64 << 20
 	sink := tusdtest.StartSink(b)

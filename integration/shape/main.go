@@ -1,6 +1,6 @@
-// Command shape measures the structure of the library: how large its types and functions
-// are, and how much of it there is. With -check it fails where a figure is above the one
-// that was recorded, so that figures only fall; -record writes them down.
+// Command shape measures the structure of the library: the size of its types and
+// functions, and of the library itself. With -check it fails if a figure is above the
+// recorded one, so that figures only fall. With -record it records the figures.
 //
 //	go run ./shape [-check | -record] (in integration)
 package main
@@ -21,12 +21,12 @@ import (
 type figure struct {
 	name  string
 	value int
-	goal  int    // the design asks for at most this
-	where string // which type or function it is
+	goal  int    // the maximum of the design
+	where string // the type or function
 }
 
 func main() {
-	check := flag.Bool("check", false, "fail where a figure is above the recorded one")
+	check := flag.Bool("check", false, "fail if a figure is above the recorded one")
 	record := flag.Bool("record", false, "record the figures")
 	flag.Parse()
 	if err := run("..", *check, *record); err != nil {
@@ -68,7 +68,7 @@ func print(figures []figure, recorded map[string]int) {
 func compare(figures []figure, recorded map[string]int) error {
 	for _, f := range figures {
 		if limit, ok := recorded[f.name]; !ok || f.value > limit {
-			return fmt.Errorf("%s is %d (%s), recorded is %d: make it smaller, or record it with a reason", f.name, f.value, f.where, limit)
+			return fmt.Errorf("%s is %d (%s), recorded is %d: reduce it, or record it with a reason", f.name, f.value, f.where, limit)
 		}
 	}
 	return nil
@@ -95,7 +95,7 @@ func write(path string, figures []figure) error {
 	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
 
-// largest is the entry with the highest count.
+// largest returns the entry with the highest count.
 func largest(counts map[string]int) (where string, n int) {
 	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		return cmp.Or(counts[b]-counts[a], cmp.Compare(a, b))

@@ -19,14 +19,14 @@ type library struct {
 	set   *token.FileSet
 	files map[string][]*ast.File // by directory, relative to the root
 	lines int
-	kinds []string // lines of tus that ask which kind of upload this is
-	state []string // lines of tus that write a state
+	kinds []string // lines of tus that test the kind of an upload
+	state []string // lines of tus that assign a state
 }
 
-// kindTest is a test of which kind of upload an Uploader is.
+// kindTest matches code that tests the kind of upload of an Uploader.
 var kindTest = regexp.MustCompile(`\bu\.(parts|position|stream) [!=]= nil|\bif !?u\.given\b|[!(&|] ?u\.given\b|\bcase !?u\.given\b`)
 
-// stateWrite is an assignment to a state.
+// stateWrite matches an assignment to a state.
 var stateWrite = regexp.MustCompile(`\.state\s*=[^=]|, \w+\.state = `)
 
 func load(root string) (*library, error) {
@@ -133,7 +133,7 @@ func (lib *library) in(dir string) iter.Seq[*ast.File] {
 	}
 }
 
-// countFields counts the fields of structs, but for those of options.
+// countFields counts the fields of structs, except for options.
 func countFields(d *ast.GenDecl, fields map[string]int) {
 	for _, spec := range d.Specs {
 		named, ok := spec.(*ast.TypeSpec)
@@ -165,7 +165,8 @@ func receiverOf(d *ast.FuncDecl) string {
 	return ""
 }
 
-// complexity is the cyclomatic complexity of a function: one, and one for each branch.
+// complexity returns the cyclomatic complexity of a function: one, plus one for each
+// branch.
 func complexity(d *ast.FuncDecl) int {
 	n := 1
 	ast.Inspect(d, func(node ast.Node) bool {

@@ -27,18 +27,18 @@ func TestMain(m *testing.M) {
 
 const (
 	chunkSize = 256 << 10
-	// overhead is more than the headers of what one kill makes necessary.
+	// overhead is an upper bound for the headers that one kill causes.
 	overhead = 16 << 10
 )
 
-// shapes are the ways to send that must survive kills.
+// shapes lists the kinds of uploads that must survive kills.
 var shapes = []uploadShape{
 	{Name: "chunks", ChunkSize: chunkSize},
 	{Name: "parallel", ChunkSize: chunkSize, Parallel: 3, MinPartSize: 2 * chunkSize},
 	{Name: "deferred length", ChunkSize: chunkSize, DeferLength: true},
 }
 
-// victims is who is killed.
+// victims says which processes are killed.
 type victims struct{ uploader, server bool }
 
 func (v victims) String() string {
@@ -56,14 +56,14 @@ type tally struct {
 	victims      victims
 	shape        string
 	kills, files int
-	size, moved  int64 // bytes of all files, and bytes that went to the server for them
+	size, moved  int64 // bytes of all files, and bytes sent to the server for them
 	verified     int
 	records      int // left in the store
 	leftovers    int // unfinished uploads on the server
-	repeated     int // final uploads that were asked for again
+	repeated     int // final uploads that were created repeatedly
 }
 
-// kills is how many of each kind there are to be.
+// kills returns the number of kills of each kind.
 func kills(t *testing.T, short int) int {
 	value := os.Getenv("TUS_SOAK")
 	if value == "" {
@@ -76,7 +76,7 @@ func kills(t *testing.T, short int) int {
 	return n
 }
 
-func TestUploadsSurviveKills(t *testing.T) {
+func TestUpload_SurvivesKills(t *testing.T) {
 	var mu sync.Mutex
 	var table []tally
 	for _, v := range []victims{{uploader: true}, {server: true}, {uploader: true, server: true}} {
@@ -86,7 +86,7 @@ func TestUploadsSurviveKills(t *testing.T) {
 				short = 20
 			}
 			t.Run(v.String()+"/"+shape.Name, func(t *testing.T) {
-				row := newArena(t, v, shape).run(kills(t, short))
+				row := newKillTest(t, v, shape).run(kills(t, short))
 				mu.Lock()
 				table = append(table, row)
 				mu.Unlock()
@@ -96,7 +96,7 @@ func TestUploadsSurviveKills(t *testing.T) {
 	t.Log("\n" + render(table))
 }
 
-// render makes the table for people.
+// render formats the table.
 func render(table []tally) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-9s %-16s %6s %6s %11s %9s %8s %10s %9s\n",
@@ -108,8 +108,8 @@ func render(table []tally) string {
 	return b.String()
 }
 
-// arena is where one kind of upload meets one kind of kill.
-type arena struct {
+// killTest kills the processes of one kind of upload.
+type killTest struct {
 	t       *testing.T
 	victims victims
 	shape   uploadShape
@@ -120,7 +120,7 @@ type arena struct {
 	row     tally
 }
 
-func newArena(t *testing.T, v victims, shape uploadShape) *arena {
+func newKillTest(t *testing.T, v victims, shape uploadShape) *killTest {
 	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("TUS_SOAK_SEED"); given != "" {
 		var err error
@@ -129,169 +129,169 @@ func newArena(t *testing.T, v victims, shape uploadShape) *arena {
 		}
 	}
 	t.Logf("seed %d", seed)
-	a := &arena{
+	k := &killTest{
 		t: t, victims: v, shape: shape, random: rand.New(rand.NewPCG(seed, 1)),
 		server: tusdtest.StartProcess(t, tusdtest.ProcessOptions{}),
 		state:  filepath.Join(t.TempDir(), "uploads.db"),
 		row:    tally{victims: v, shape: shape.Name},
 	}
-	a.proxy = netfault.New(t, a.server.Addr())
-	// Slow enough for a kill in the middle, fast enough for many of them.
-	a.proxy.Always(netfault.Plan{Shape: netfault.Shape{Rate: 40 << 20}})
-	return a
+	k.proxy = netfault.New(t, k.server.Addr())
+	// Slow enough for a kill in the middle of an upload, fast enough for many kills.
+	k.proxy.Always(netfault.Plan{Shape: netfault.Shape{Rate: 40 << 20}})
+	return k
 }
 
-// run uploads files until there were enough kills.
-func (a *arena) run(kills int) tally {
-	for a.row.kills < kills && !a.t.Failed() {
-		a.uploadOne(kills)
+// run uploads files until the number of kills is reached.
+func (k *killTest) run(kills int) tally {
+	for k.row.kills < kills && !k.t.Failed() {
+		k.uploadOne(kills)
 	}
-	uploads, err := a.server.Uploads()
+	uploads, err := k.server.Uploads()
 	if err != nil {
-		a.t.Fatal(err)
+		k.t.Fatal(err)
 	}
 	for _, id := range uploads {
-		if !a.complete(id) {
-			a.row.leftovers++
+		if !k.complete(id) {
+			k.row.leftovers++
 		}
 	}
-	left := a.records()
-	if a.row.records = len(left); a.row.records != 0 {
-		a.t.Errorf("left in the store: %+v", left)
+	left := k.records()
+	if k.row.records = len(left); k.row.records != 0 {
+		k.t.Errorf("left in the store: %+v", left)
 	}
-	return a.row
+	return k.row
 }
 
-// uploadOne uploads one file, however often it is killed.
-func (a *arena) uploadOne(limit int) {
-	a.t.Helper()
-	size := a.random.IntN(12 * chunkSize)
+// uploadOne uploads one file and kills until limit is reached.
+func (k *killTest) uploadOne(limit int) {
+	k.t.Helper()
+	size := k.random.IntN(12 * chunkSize)
 	data := make([]byte, size)
-	rand.NewChaCha8([32]byte{byte(a.random.Uint32()), byte(a.random.Uint32()), byte(a.random.Uint32())}).Read(data)
-	path := filepath.Join(a.t.TempDir(), "file.bin")
+	rand.NewChaCha8([32]byte{byte(k.random.Uint32()), byte(k.random.Uint32()), byte(k.random.Uint32())}).Read(data)
+	path := filepath.Join(k.t.TempDir(), "file.bin")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
-		a.t.Fatal(err)
+		k.t.Fatal(err)
 	}
 	defer os.Remove(path)
-	before, killsBefore := a.proxy.Moved(netfault.Up), a.row.kills
+	before, killsBefore := k.proxy.Moved(netfault.Up), k.row.kills
 	want, err := tusdtest.HashFile(path)
 	if err != nil {
-		a.t.Fatal(err)
+		k.t.Fatal(err)
 	}
 	var done uploaderEvent
 	for attempt := 0; ; attempt++ {
 		if attempt > 100 {
-			a.t.Fatal("the upload never ends")
+			k.t.Fatal("the upload did not complete in 100 attempts")
 		}
 		var finished bool
-		if done, finished = a.attempt(path, a.row.kills < limit); finished {
+		if done, finished = k.attempt(path, k.row.kills < limit); finished {
 			break
 		}
-		if done.URL = a.completeWithoutRecord(want); done.URL != "" {
-			break // killed after its work was done, before it could say so
+		if done.URL = k.completeWithoutRecord(want); done.URL != "" {
+			break // killed after completion, before it reported the result
 		}
 	}
 	if done.Error != "" {
-		a.t.Fatalf("upload failed: %s", done.Error)
+		k.t.Fatalf("upload failed: %s", done.Error)
 	}
-	moved := a.proxy.Moved(netfault.Up) - before
-	killed := int64(a.row.kills - killsBefore)
-	if bound := int64(size) + (killed+1)*(a.window()+overhead); moved > bound {
-		a.t.Errorf("%d bytes went to the server for %d bytes and %d kills, at most %d were to be", moved, size, killed, bound)
+	moved := k.proxy.Moved(netfault.Up) - before
+	killed := int64(k.row.kills - killsBefore)
+	if bound := int64(size) + (killed+1)*(k.window()+overhead); moved > bound {
+		k.t.Errorf("%d bytes were sent for %d bytes and %d kills, want at most %d", moved, size, killed, bound)
 	}
-	if got, err := a.server.SHA256(done.URL); err != nil || got != want {
-		a.t.Fatalf("the server holds other bytes: %v", err)
+	if got, err := k.server.SHA256(done.URL); err != nil || got != want {
+		k.t.Fatalf("the server stored other bytes: %v", err)
 	}
-	a.row.files++
-	a.row.verified++
-	a.row.size += int64(size)
-	a.row.moved += moved
-	a.row.repeated += done.RepeatedFinals
+	k.row.files++
+	k.row.verified++
+	k.row.size += int64(size)
+	k.row.moved += moved
+	k.row.repeated += done.RepeatedFinals
 }
 
-// complete reports whether an upload is. What a killed tusd wrote down may be
-// cut short.
-func (a *arena) complete(id string) bool {
-	info, err := a.server.Info(id)
+// complete reports whether an upload is complete. The .info file of a killed tusd
+// may be truncated.
+func (k *killTest) complete(id string) bool {
+	info, err := k.server.Info(id)
 	if err != nil || info.SizeIsDeferred {
 		return false
 	}
-	size, err := a.server.Size(id)
+	size, err := k.server.Size(id)
 	return err == nil && size == info.Size
 }
 
-// completeWithoutRecord returns the upload with the hash, if it is complete and
-// the store knows of none.
-func (a *arena) completeWithoutRecord(hash string) string {
-	if len(a.records()) > 0 {
+// completeWithoutRecord returns the complete upload with the hash if the store has
+// no records, and "" otherwise.
+func (k *killTest) completeWithoutRecord(hash string) string {
+	if len(k.records()) > 0 {
 		return ""
 	}
-	uploads, err := a.server.Uploads()
+	uploads, err := k.server.Uploads()
 	if err != nil {
-		a.t.Fatal(err)
+		k.t.Fatal(err)
 	}
 	for _, id := range uploads {
-		if got, err := a.server.SHA256(id); err == nil && got == hash && a.complete(id) {
+		if got, err := k.server.SHA256(id); err == nil && got == hash && k.complete(id) {
 			return id
 		}
 	}
 	return ""
 }
 
-// window is how much may be on its way when a kill comes: a chunk for each
+// window returns how many bytes may be in flight at a kill: a chunk for each
 // connection, and the headers of all requests.
-func (a *arena) window() int64 {
-	return int64(max(1, a.shape.Parallel)) * (chunkSize + overhead)
+func (k *killTest) window() int64 {
+	return int64(max(1, k.shape.Parallel)) * (chunkSize + overhead)
 }
 
-// attempt runs an uploader that is killed, or not, and reports whether it got to
-// its end.
-func (a *arena) attempt(path string, kill bool) (uploaderEvent, bool) {
-	a.t.Helper()
-	config := uploaderConfig{Endpoint: a.proxy.Through(a.server.Endpoint()), File: path, State: a.state, Options: a.shape}
-	if kill && a.victims.uploader {
+// attempt runs an uploader, with a kill if kill is set, and reports whether it
+// finished.
+func (k *killTest) attempt(path string, kill bool) (uploaderEvent, bool) {
+	k.t.Helper()
+	config := uploaderConfig{Endpoint: k.proxy.Through(k.server.Endpoint()), File: path, State: k.state, Options: k.shape}
+	if kill && k.victims.uploader {
 		instants := []instant{"", "", "", beforeCreation, beforeStore, beforeRemoval, beforeFinal}
-		config.Die = instants[a.random.IntN(len(instants))]
+		config.Die = instants[k.random.IntN(len(instants))]
 	}
 	results := make(chan uploaderEvent, 1)
-	p, err := child.Start(a.t, uploaderRole, config, func(line json.RawMessage) {
+	p, err := child.Start(k.t, uploaderRole, config, func(line json.RawMessage) {
 		var e uploaderEvent
 		if json.Unmarshal(line, &e) == nil {
 			results <- e
 		}
 	})
 	if err != nil {
-		a.t.Fatal(err)
+		k.t.Fatal(err)
 	}
 	if kill {
-		a.kill(p, config.Die)
+		k.kill(p, config.Die)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err = p.Wait(ctx)
 	if ctx.Err() != nil {
-		a.t.Fatal("the uploader hangs")
+		k.t.Fatal("the uploader hangs")
 	}
 	select {
 	case e := <-results:
-		if err != nil && e.Error == "" { // killed after it had told its result
-			a.row.kills++
+		if err != nil && e.Error == "" { // killed after it reported its result
+			k.row.kills++
 			return e, false
 		}
 		return e, true
 	default:
 	}
-	if !kill || !a.victims.uploader {
-		a.t.Fatalf("the uploader ended by itself: %v", err)
+	if !kill || !k.victims.uploader {
+		k.t.Fatalf("the uploader was not killed and exited: %v", err)
 	}
-	a.row.kills++
+	k.row.kills++
 	return uploaderEvent{}, false
 }
 
-// kill kills at a random moment who is to be killed. An uploader that kills
-// itself is left alone.
-func (a *arena) kill(p *child.Process, die instant) {
-	delay := time.Duration(a.random.IntN(int(120 * time.Millisecond)))
+// kill kills the victims at a random moment, except for an uploader that kills
+// itself.
+func (k *killTest) kill(p *child.Process, die instant) {
+	delay := time.Duration(k.random.IntN(int(120 * time.Millisecond)))
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -299,16 +299,16 @@ func (a *arena) kill(p *child.Process, die instant) {
 		return
 	case <-timer.C:
 	}
-	if a.victims.server {
-		a.server.Kill()
-		if a.victims.uploader && die == "" {
+	if k.victims.server {
+		k.server.Kill()
+		if k.victims.uploader && die == "" {
 			p.Kill()
 		}
-		if err := a.server.Start(); err != nil {
-			a.t.Fatal(err)
+		if err := k.server.Start(); err != nil {
+			k.t.Fatal(err)
 		}
-		if !a.victims.uploader {
-			a.row.kills++
+		if !k.victims.uploader {
+			k.row.kills++
 		}
 		return
 	}
@@ -317,17 +317,17 @@ func (a *arena) kill(p *child.Process, die instant) {
 	}
 }
 
-// records is what the store holds.
-func (a *arena) records() []storage.Record {
-	store, err := boltstore.Open(a.state, nil)
+// records returns all records of the store.
+func (k *killTest) records() []storage.Record {
+	store, err := boltstore.Open(k.state, nil)
 	if err != nil {
-		a.t.Fatal(err)
+		k.t.Fatal(err)
 	}
 	defer store.Close()
 	var all []storage.Record
 	for rec, err := range store.All(context.Background()) {
 		if err != nil {
-			a.t.Fatal(err)
+			k.t.Fatal(err)
 		}
 		all = append(all, rec)
 	}

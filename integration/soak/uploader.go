@@ -1,9 +1,9 @@
-// Package soak kills uploading programs, and the server they upload to, at
-// random and at chosen instants, and checks that every upload ends with the
-// exact bytes on tusd and that next to nothing was sent twice.
+// Package soak kills uploading programs and their server, at random and at chosen
+// instants. It checks that every upload ends with the exact bytes on tusd, and that
+// each kill costs at most the bytes in flight.
 //
-// `go test` runs a few hundred kills; TUS_SOAK=N runs N of each kind and prints
-// a table, as `make soak` does.
+// go test runs a few hundred kills. TUS_SOAK=N runs N of each kind and prints a
+// table, as make soak does.
 package soak
 
 import (
@@ -23,8 +23,8 @@ import (
 
 const uploaderRole = "soak-uploader"
 
-// instant is when an uploader kills itself. The parent kills it at random
-// otherwise.
+// instant is when an uploader kills itself. If it is empty, the parent kills the
+// uploader at a random moment.
 type instant string
 
 const (
@@ -34,7 +34,7 @@ const (
 	beforeRemoval  instant = "between the last bytes and the record's removal"
 )
 
-// uploaderConfig is what the parent tells an uploader.
+// uploaderConfig is the configuration of an uploader.
 type uploaderConfig struct {
 	Endpoint string
 	File     string
@@ -52,7 +52,7 @@ type uploadShape struct {
 	DeferLength bool  `json:",omitempty"`
 }
 
-// uploaderEvent is what an uploader tells when it is done.
+// uploaderEvent is the result of an uploader.
 type uploaderEvent struct {
 	URL            string
 	Sent           int64
@@ -62,8 +62,7 @@ type uploaderEvent struct {
 	Error          string `json:",omitempty"`
 }
 
-// runUploader is the child process. It patiently retries while the server is
-// dead.
+// runUploader is the child process. It retries while the server is dead.
 func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 	var c uploaderConfig
 	if err := json.Unmarshal(encoded, &c); err != nil {
@@ -80,7 +79,7 @@ func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 			MaxRetries: 1000,
 			NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(20 * time.Millisecond) },
 		},
-		Hooks: deadly(c.Die),
+		Hooks: killHooks(c.Die),
 	})
 	if err != nil {
 		return err
@@ -101,8 +100,8 @@ func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 	return err
 }
 
-// deadly are hooks that kill the process at an instant.
-func deadly(at instant) tus.Hooks {
+// killHooks returns hooks that kill the process at an instant.
+func killHooks(at instant) tus.Hooks {
 	return tus.Hooks{
 		BeforeRequest: func(r *http.Request) error {
 			if at == beforeCreation && r.Method == http.MethodPost {
@@ -123,7 +122,7 @@ func deadly(at instant) tus.Hooks {
 	}
 }
 
-// die is kill -9 from within.
+// die sends SIGKILL to its own process.
 func die() error {
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
@@ -132,9 +131,9 @@ func die() error {
 	if err := self.Kill(); err != nil {
 		return err
 	}
-	<-make(chan struct{}) // the kill may take a moment
+	<-make(chan struct{}) // until the kill takes effect
 	return errors.New("still alive")
 }
 
-// Roles are the child processes of this package.
+// roles returns the child processes of this package.
 func roles() []child.Role { return []child.Role{{Name: uploaderRole, Run: runUploader}} }

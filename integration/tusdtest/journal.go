@@ -7,21 +7,21 @@ import (
 	"sync"
 )
 
-// Request is one request that a server got.
+// Request is a request that a server received.
 type Request struct {
 	Method string
 	Path   string
 	// Proto is the HTTP version, such as "HTTP/1.1".
 	Proto string
-	// Header is what was sent, copied before anything handled it.
+	// Header is a copy of the request header, made before any handler ran.
 	Header http.Header
-	// ContentLength is the declared size of the body in bytes, -1 if none was.
+	// ContentLength is the declared size of the body in bytes, -1 if unknown.
 	ContentLength int64
-	// Received is how many bytes of the body were read so far.
+	// Received is the number of bytes of the body read so far.
 	Received int64
 }
 
-// Offset is the value of Upload-Offset, -1 if there is none.
+// Offset returns the value of Upload-Offset, -1 if there is none.
 func (r Request) Offset() int64 {
 	n, err := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
 	if err != nil {
@@ -30,13 +30,13 @@ func (r Request) Offset() int64 {
 	return n
 }
 
-// Journal is what a server was asked. It may be read at any time.
+// Journal records the requests of a server. It is safe for concurrent use.
 type Journal struct {
 	mu       sync.Mutex
 	requests []*Request
 }
 
-// Requests returns all requests in the order of their arrival.
+// Requests returns all requests in order of arrival.
 func (j *Journal) Requests() []Request {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -47,7 +47,7 @@ func (j *Journal) Requests() []Request {
 	return all
 }
 
-// Methods returns the methods of all requests in the order of their arrival.
+// Methods returns the methods of all requests in order of arrival.
 func (j *Journal) Methods() []string {
 	var methods []string
 	for _, r := range j.Requests() {
@@ -56,12 +56,12 @@ func (j *Journal) Methods() []string {
 	return methods
 }
 
-// Count returns how many requests of a method came.
+// Count returns the number of requests with a method.
 func (j *Journal) Count(method string) int {
 	return len(j.Of(method))
 }
 
-// Of returns the requests of a method.
+// Of returns the requests with a method.
 func (j *Journal) Of(method string) []Request {
 	var found []Request
 	for _, r := range j.Requests() {
@@ -72,7 +72,7 @@ func (j *Journal) Of(method string) []Request {
 	return found
 }
 
-// Received is how many bytes of request bodies were read.
+// Received returns the number of bytes read of all request bodies.
 func (j *Journal) Received() int64 {
 	var sum int64
 	for _, r := range j.Requests() {
@@ -87,20 +87,20 @@ func (j *Journal) add(r *Request) {
 	j.requests = append(j.requests, r)
 }
 
-// describe makes the entry for r.
-func describe(r *http.Request) *Request {
+// newRequest returns the entry for r.
+func newRequest(r *http.Request) *Request {
 	return &Request{
 		Method: r.Method, Path: r.URL.Path, Proto: r.Proto,
 		Header: r.Header.Clone(), ContentLength: r.ContentLength,
 	}
 }
 
-// record notes every request before next gets it. The ResponseWriter is handed
-// on as it is, and so is the server's own Request, which would not close an
-// unread body as it should if that had another type.
+// record adds every request to j before it calls next with a copy of the request.
+// The original keeps its body: net/http looks at the type of the body to close an
+// unread one.
 func (j *Journal) record(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		entry := describe(r)
+		entry := newRequest(r)
 		j.add(entry)
 		r = r.WithContext(r.Context()) // a copy
 		r.Body = &countedBody{ReadCloser: r.Body, add: func(n int) {

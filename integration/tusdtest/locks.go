@@ -9,69 +9,69 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 )
 
-// tusd 2.9.1 has a data race: a request that interrupts another one looks for
-// its body while that is being set up. The race detector would blame the test
-// for it, so an interruption waits here until the body is being read. Outside of
-// the race detector an interruption in that moment is lost, and the one who
-// interrupts waits for tusd's lock timeout.
+// tusd 2.9.1 has a data race: a request that interrupts another one reads the body
+// field of that request while it is being set. The race detector would fail the
+// test, so an interruption waits here until the body is being read. Without the
+// race detector such an interruption is lost, and the interrupting request waits
+// for tusd's lock timeout.
 
-// bodyBegun is closed when the body of a request is being read, or the request
-// is over.
-type bodyBegun struct {
+// bodyStarted closes c at the first read of the body of a request, or at the end
+// of the request.
+type bodyStarted struct {
 	once sync.Once
 	c    chan struct{}
 }
 
-func (b *bodyBegun) note() { b.once.Do(func() { close(b.c) }) }
+func (b *bodyStarted) signal() { b.once.Do(func() { close(b.c) }) }
 
-type bodyBegunKey struct{}
+type bodyStartedKey struct{}
 
-// noteBodies tells the locks of a request when its body is being read.
-func noteBodies(next http.Handler) http.Handler {
+// signalBodies puts a bodyStarted into the context of each request.
+func signalBodies(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begun := &bodyBegun{c: make(chan struct{})}
-		defer begun.note()
+		started := &bodyStarted{c: make(chan struct{})}
+		defer started.signal()
 		if r.Method != http.MethodPatch && r.Method != http.MethodPost {
-			begun.note()
+			started.signal()
 		}
-		r = r.WithContext(context.WithValue(r.Context(), bodyBegunKey{}, begun))
-		r.Body = noticedBody{r.Body, begun}
+		r = r.WithContext(context.WithValue(r.Context(), bodyStartedKey{}, started))
+		r.Body = signalingBody{r.Body, started}
 		next.ServeHTTP(w, r)
 	})
 }
 
-type noticedBody struct {
+type signalingBody struct {
 	io.ReadCloser
-	begun *bodyBegun
+	started *bodyStarted
 }
 
-func (b noticedBody) Read(p []byte) (int, error) {
-	b.begun.note()
+func (b signalingBody) Read(p []byte) (int, error) {
+	b.started.signal()
 	return b.ReadCloser.Read(p)
 }
 
-// patientLocker hands interruptions on when they can be heard.
-type patientLocker struct{ handler.Locker }
+// delayedLocker delays interruptions until the body is being read.
+type delayedLocker struct{ handler.Locker }
 
-func (l patientLocker) NewLock(id string) (handler.Lock, error) {
+func (l delayedLocker) NewLock(id string) (handler.Lock, error) {
 	lock, err := l.Locker.NewLock(id)
 	if err != nil {
 		return nil, err
 	}
-	return patientLock{lock}, nil
+	return delayedLock{lock}, nil
 }
 
-type patientLock struct{ inner handler.Lock }
+type delayedLock struct{ inner handler.Lock }
 
-func (l patientLock) Unlock() error { return l.inner.Unlock() }
+func (l delayedLock) Unlock() error { return l.inner.Unlock() }
 
-func (l patientLock) Lock(ctx context.Context, requestRelease func()) error {
-	begun, ok := ctx.Value(bodyBegunKey{}).(*bodyBegun)
+func (l delayedLock) Lock(ctx context.Context, requestRelease func()) error {
+	started, ok := ctx.Value(bodyStartedKey{}).(*bodyStarted)
 	if !ok {
 		return l.inner.Lock(ctx, requestRelease)
 	}
 	return l.inner.Lock(ctx, func() {
-		<-begun.c
+		<-started.c
 		requestRelease()
 	})
 }

@@ -22,7 +22,7 @@ const (
 	sinkRole   = "sink"
 )
 
-// Roles are the child processes of this package, for [child.Main].
+// Roles returns the child processes of this package, for [child.Main].
 func Roles() []child.Role {
 	return []child.Role{
 		{Name: serverRole, Run: runServer},
@@ -30,16 +30,16 @@ func Roles() []child.Role {
 	}
 }
 
-// ProcessOptions says what a tusd in its own process is like.
+// ProcessOptions configures a tusd in its own process.
 type ProcessOptions struct {
-	// FileLocks keeps the locks in files, which stay behind when the process is
-	// killed, instead of in memory.
+	// FileLocks keeps locks in files, which survive a kill of the process, instead
+	// of in memory.
 	FileLocks bool
 }
 
-// Process is a tusd in a process of its own. Its journal tells no Received, as
-// the process may be killed at any time, and may tell of a request a moment after
-// its answer: all is there once Kill has returned.
+// Process is a tusd in its own process. Its journal has no Received, because the
+// process may be killed at any time. A request may appear in it shortly after its
+// response; after Kill the journal is complete.
 type Process struct {
 	Store
 	Journal
@@ -51,22 +51,21 @@ type Process struct {
 	child *child.Process
 }
 
-// serverConfig is what the parent tells the child.
+// serverConfig is the configuration of the child, sent by the parent.
 type serverConfig struct {
 	Dir       string
 	Addr      string
 	FileLocks bool
 }
 
-// serverEvent is what the child tells the parent: first its address, then each
-// request when it arrives.
+// serverEvent is an event of the child: first its address, then each request.
 type serverEvent struct {
 	Addr    string   `json:",omitempty"`
 	Request *Request `json:",omitempty"`
 }
 
-// StartProcess runs a tusd on a loopback port in a child process, until the end
-// of the test.
+// StartProcess runs a tusd on a loopback port in a child process. It is killed at
+// the end of the test.
 func StartProcess(t testing.TB, opts ProcessOptions) *Process {
 	t.Helper()
 	p := &Process{Store: Store{t.TempDir()}, t: t, opts: opts, addr: "127.0.0.1:0"}
@@ -76,7 +75,7 @@ func StartProcess(t testing.TB, opts ProcessOptions) *Process {
 	return p
 }
 
-// Start starts the process again after Kill, on the same port and folder.
+// Start restarts the process after Kill, with the same port and directory.
 func (p *Process) Start() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,17 +104,17 @@ func (p *Process) Start() error {
 	return nil
 }
 
-// Kill ends the process as kill -9 does, and returns when it is gone.
+// Kill sends SIGKILL to the process and waits for its end.
 func (p *Process) Kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.child.Kill()
 }
 
-// Endpoint is the upload creation URL.
+// Endpoint returns the upload creation URL.
 func (p *Process) Endpoint() string { return "http://" + p.Addr() + basePath }
 
-// Addr is host and port.
+// Addr returns host and port.
 func (p *Process) Addr() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,12 +136,12 @@ func runServer(ctx context.Context, encoded []byte, emit func(any)) error {
 		return err
 	}
 	return serve(ctx, c.Addr, emit, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		emit(serverEvent{Request: describe(r)})
+		emit(serverEvent{Request: newRequest(r)})
 		tusd.ServeHTTP(w, r)
 	}))
 }
 
-// serve tells the parent the address and serves until ctx ends.
+// serve sends its address to the parent and serves until ctx ends.
 func serve(ctx context.Context, addr string, emit func(any), h http.Handler) error {
 	listener, err := listen(ctx, addr)
 	if err != nil {
@@ -158,20 +157,20 @@ func serve(ctx context.Context, addr string, emit func(any), h http.Handler) err
 	return nil
 }
 
-// listen waits a while for a port that is in use: the kernel may have lent it
-// to an outgoing connection while the server was dead.
+// listen waits up to 10 seconds for a port that is in use: the kernel may have
+// given it to an outgoing connection while the server was dead.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
+	retry := time.NewTicker(20 * time.Millisecond)
+	defer retry.Stop()
 	for {
 		listener, err := net.Listen("tcp", addr)
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
 			return listener, err
 		}
 		select {
-		case <-again.C:
+		case <-retry.C:
 		case <-ctx.Done():
 			return nil, err
 		}

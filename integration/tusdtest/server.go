@@ -1,6 +1,6 @@
 // Package tusdtest runs the real tusd v2 for tests: in the process of the test
-// ([Start], [StartTLS]), or in a process of its own that can be killed and
-// started again ([StartProcess]).
+// ([Start], [StartTLS]), or in a child process that can be killed and restarted
+// ([StartProcess]).
 package tusdtest
 
 import (
@@ -21,16 +21,16 @@ import (
 
 const basePath = "/files/"
 
-// Options says how a tusd in the process of the test differs from the usual.
-// The zero value is a tusd without limits.
+// Options configures a tusd in the process of the test. The zero value has no
+// limits.
 type Options struct {
 	// MaxSize is the largest upload in bytes; 0 means no limit.
 	MaxSize int64
-	// Locker replaces the locks in memory.
+	// Locker replaces the in-memory locker.
 	Locker handler.Locker
-	// Configure may change the configuration before tusd is made from it.
+	// Configure, if non-nil, may change the configuration of tusd.
 	Configure func(*handler.Config)
-	// Wrap goes around tusd, inside of what keeps the journal.
+	// Wrap, if non-nil, wraps tusd. The journal is outside of it.
 	Wrap func(http.Handler) http.Handler
 }
 
@@ -41,8 +41,7 @@ type Server struct {
 	http *httptest.Server
 }
 
-// Start runs a tusd on a loopback port until the end of the test. opts may be
-// nil.
+// Start runs a tusd on a loopback port until the end of the test. opts may be nil.
 func Start(t testing.TB, opts *Options) *Server {
 	t.Helper()
 	s := prepare(t, opts)
@@ -50,7 +49,7 @@ func Start(t testing.TB, opts *Options) *Server {
 	return s
 }
 
-// StartTLS is [Start] with https, HTTP/1.1 and HTTP/2. Clients have to trust
+// StartTLS is [Start] with TLS, HTTP/1.1 and HTTP/2. Clients must trust
 // [Server.RootCAs].
 func StartTLS(t testing.TB, opts *Options) *Server {
 	t.Helper()
@@ -70,7 +69,7 @@ func prepare(t testing.TB, opts *Options) *Server {
 	if locker == nil {
 		locker = memorylocker.New()
 	}
-	config := newConfig(s.dir, patientLocker{locker})
+	config := newConfig(s.dir, delayedLocker{locker})
 	config.MaxSize = opts.MaxSize
 	if opts.Configure != nil {
 		opts.Configure(&config)
@@ -82,7 +81,7 @@ func prepare(t testing.TB, opts *Options) *Server {
 	if opts.Wrap != nil {
 		tusd = opts.Wrap(tusd)
 	}
-	s.http = httptest.NewUnstartedServer(s.record(noteBodies(tusd)))
+	s.http = httptest.NewUnstartedServer(s.record(signalBodies(tusd)))
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(func() {
 		s.http.CloseClientConnections() // some tests leave requests hanging
@@ -91,20 +90,20 @@ func prepare(t testing.TB, opts *Options) *Server {
 	return s
 }
 
-// Endpoint is the upload creation URL.
+// Endpoint returns the upload creation URL.
 func (s *Server) Endpoint() string { return s.http.URL + basePath }
 
-// Addr is host and port.
+// Addr returns host and port.
 func (s *Server) Addr() string { return s.http.Listener.Addr().String() }
 
-// RootCAs is the certificate that a client of [StartTLS] has to trust.
+// RootCAs returns the certificate that clients of a [StartTLS] server must trust.
 func (s *Server) RootCAs() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(s.http.Certificate())
 	return pool
 }
 
-// newConfig is a tusd that keeps its uploads in dir.
+// newConfig returns the configuration of a tusd that stores uploads in dir.
 func newConfig(dir string, locker handler.Locker) handler.Config {
 	composer := handler.NewStoreComposer()
 	filestore.New(dir).UseIn(composer)
@@ -113,8 +112,8 @@ func newConfig(dir string, locker handler.Locker) handler.Config {
 		StoreComposer: composer,
 		BasePath:      basePath,
 		Logger:        slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1})),
-		// tusd keeps a goroutine for so long after each request, which the tests
-		// for leaks would see.
+		// tusd keeps a goroutine for this long after each request, which goleak
+		// would report.
 		GracefulRequestCompletionTimeout: 50 * time.Millisecond,
 	}
 }
@@ -127,8 +126,8 @@ func newHandler(config handler.Config) (http.Handler, error) {
 	return http.StripPrefix(basePath, tusd), nil
 }
 
-// FileLocker is tusd's lock by files in dir, which outlive a killed tusd. It
-// looks at them more often than by default, to keep tests short.
+// FileLocker returns tusd's file locker in dir. Its locks survive a kill of tusd.
+// It polls more often than by default, to keep tests short.
 func FileLocker(dir string) handler.Locker {
 	return filelocker.FileLocker{
 		Path:                 dir,

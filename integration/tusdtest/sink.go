@@ -13,10 +13,9 @@ import (
 	"github.com/seed-175555ba/tus-go/integration/child"
 )
 
-// StartSink runs, in a child process until the end of the test, a server that
-// answers like a tus server and throws all bytes away: the cheapest other end
-// for a benchmark. It returns the upload creation URL. A PATCH to any URL below
-// it is accepted at whatever offset.
+// StartSink runs a tus server for benchmarks that discards all bytes, in a child
+// process until the end of the test. It returns the upload creation URL. A PATCH to
+// any URL below it is accepted at any offset.
 func StartSink(t testing.TB) string {
 	t.Helper()
 	ready := make(chan string, 1)
@@ -65,13 +64,13 @@ func runSink(ctx context.Context, _ []byte, emit func(any)) error {
 			w.WriteHeader(http.StatusNoContent)
 		case http.MethodDelete:
 			w.WriteHeader(http.StatusNoContent)
-		default: // it keeps nothing, so it has nothing to tell
+		default: // the sink keeps no state for HEAD
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		}
 	}))
 }
 
-// discard reads with a large buffer, so that the reader is not what is measured.
+// discard reads with a large buffer, so that the benchmark measures the client.
 func discard(r io.Reader) (int64, error) {
 	buf := make([]byte, 256<<10)
 	var total int64

@@ -15,11 +15,11 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 )
 
-// Store is the folder in which a tusd keeps its uploads. What it tells is read
-// from the disk, without asking the server.
+// Store is the directory in which a tusd stores its uploads. Its methods read the
+// disk and send no requests.
 type Store struct{ dir string }
 
-// Path is the file that holds the bytes of an upload.
+// Path returns the file with the bytes of an upload.
 func (s Store) Path(uploadURL string) string {
 	id := uploadURL
 	if u, err := url.Parse(uploadURL); err == nil {
@@ -28,7 +28,7 @@ func (s Store) Path(uploadURL string) string {
 	return filepath.Join(s.dir, path.Base(id))
 }
 
-// Size is how many bytes of an upload are on disk.
+// Size returns the number of bytes of an upload that are on disk.
 func (s Store) Size(uploadURL string) (int64, error) {
 	info, err := os.Stat(s.Path(uploadURL))
 	if err != nil {
@@ -37,11 +37,11 @@ func (s Store) Size(uploadURL string) (int64, error) {
 	return info.Size(), nil
 }
 
-// SHA256 is the hash, in hexadecimal, of the bytes of an upload.
+// SHA256 returns the hash, in hexadecimal, of the bytes of an upload.
 func (s Store) SHA256(uploadURL string) (string, error) { return HashFile(s.Path(uploadURL)) }
 
-// Info is what tusd wrote down of an upload. Its Offset has no meaning: tusd
-// goes by the size of the file.
+// Info returns the .info file of an upload. Its Offset has no meaning: tusd uses
+// the size of the data file.
 func (s Store) Info(uploadURL string) (handler.FileInfo, error) {
 	data, err := os.ReadFile(s.Path(uploadURL) + ".info")
 	if err != nil {
@@ -67,7 +67,7 @@ func (s Store) Uploads() ([]string, error) {
 	return ids, nil
 }
 
-// Files returns the names of all files in the folder, in sorted order.
+// Files returns the names of all files in the directory, in sorted order.
 func (s Store) Files() ([]string, error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -80,8 +80,8 @@ func (s Store) Files() ([]string, error) {
 	return names, nil
 }
 
-// Leftovers returns the files that do not belong to a complete upload:
-// unfinished uploads, locks, data without a description.
+// Leftovers returns the files that do not belong to a complete upload: unfinished
+// uploads, locks, and data without an .info file.
 func (s Store) Leftovers() ([]string, error) {
 	files, err := s.Files()
 	if err != nil {
@@ -100,7 +100,7 @@ func (s Store) Leftovers() ([]string, error) {
 	}), nil
 }
 
-// HashFile is the SHA-256, in hexadecimal, of a file.
+// HashFile returns the SHA-256, in hexadecimal, of a file.
 func HashFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {

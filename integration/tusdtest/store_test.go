@@ -20,8 +20,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// put creates an upload of data at endpoint, of which the server gets all but
-// missing bytes, and returns its URL.
+// put creates an upload of data at endpoint without the last missing bytes, and
+// returns its URL.
 func put(t *testing.T, endpoint string, data []byte, missing int) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, bytes.NewReader(data[:len(data)-missing]))
@@ -44,7 +44,7 @@ func put(t *testing.T, endpoint string, data []byte, missing int) string {
 	return resp.Header.Get("Location")
 }
 
-func TestStoreTellsCompleteUploadsFromLeftovers(t *testing.T) {
+func TestStore_LeftoversAreIncompleteUploads(t *testing.T) {
 	server := tusdtest.Start(t, nil)
 	done := put(t, server.Endpoint(), []byte("hello"), 0)
 	hash, err := server.SHA256(done)
@@ -66,11 +66,11 @@ func TestStoreTellsCompleteUploadsFromLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left, err := server.Leftovers(); err != nil || len(left) != 1 {
-		t.Errorf("leftovers of data alone are %v, %v", left, err)
+		t.Errorf("leftovers of data without .info are %v, %v", left, err)
 	}
 }
 
-func TestJournalHasRequestsAndTheirBytes(t *testing.T) {
+func TestJournal_CountsReceivedBytes(t *testing.T) {
 	server := tusdtest.Start(t, nil)
 	put(t, server.Endpoint(), []byte("hello"), 2)
 	posts := server.Of(http.MethodPost)
@@ -80,7 +80,7 @@ func TestJournalHasRequestsAndTheirBytes(t *testing.T) {
 	}
 }
 
-func TestKilledProcessComesBackWithItsAddressAndUploads(t *testing.T) {
+func TestProcess_RestartKeepsAddressAndUploads(t *testing.T) {
 	server := tusdtest.StartProcess(t, tusdtest.ProcessOptions{})
 	before := put(t, server.Endpoint(), []byte("hello"), 0)
 	addr := server.Addr()
@@ -92,7 +92,7 @@ func TestKilledProcessComesBackWithItsAddressAndUploads(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	after := put(t, server.Endpoint(), []byte("hello again"), 0)
+	after := put(t, server.Endpoint(), []byte("hello world"), 0)
 	if server.Addr() != addr {
 		t.Errorf("address was %s, is %s", addr, server.Addr())
 	}

@@ -29,12 +29,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The requests of these tests are written as they go over the wire, so that
-// each can be held against the protocol text, whose section the test names.
-// The head ends with the first empty line; Host, Tus-Resumable and
-// Content-Length are added where they are missing.
+// The requests of these tests are written as on the wire, for comparison with the
+// section of the protocol text that the test names. The header ends with the first
+// empty line. Missing Host, Tus-Resumable and Content-Length are added.
 
-// send sends a request and returns the answer with its body read.
+// send sends a request and returns the response after it has read the body.
 func send(t *testing.T, srv *tustest.Server, request string) *http.Response {
 	t.Helper()
 	head, body, _ := strings.Cut(request, "\n\n")
@@ -71,18 +70,18 @@ func send(t *testing.T, srv *tustest.Server, request string) *http.Response {
 	return resp
 }
 
-// want fails unless the answer to a request has a status and these header
-// fields. "Name: value" is a field, "Name" one of any value, "!Name" one that
+// want fails unless the response to a request has a status and these header fields.
+// "Name: value" is a field, "Name" a field with any value, and "!Name" a field that
 // must be absent.
 func want(t *testing.T, srv *tustest.Server, request string, status int, fields ...string) *http.Response {
 	t.Helper()
 	resp := send(t, srv, request)
 	first, _, _ := strings.Cut(strings.TrimSpace(request), "\n")
 	if resp.StatusCode != status {
-		t.Fatalf("%s is answered with %d, want %d", first, resp.StatusCode, status)
+		t.Fatalf("%s: status %d, want %d", first, resp.StatusCode, status)
 	}
 	if got := resp.Header.Get("Tus-Resumable"); got != "1.0.0" {
-		t.Errorf("%s is answered with Tus-Resumable %q", first, got)
+		t.Errorf("%s: Tus-Resumable is %q", first, got)
 	}
 	for _, field := range fields {
 		name, value, exact := strings.Cut(field, ": ")
@@ -90,22 +89,22 @@ func want(t *testing.T, srv *tustest.Server, request string, status int, fields 
 		got := resp.Header.Values(strings.TrimPrefix(name, "!"))
 		switch {
 		case absent && len(got) > 0:
-			t.Errorf("%s is answered with %s %q", first, name[1:], got)
+			t.Errorf("%s: %s is %q", first, name[1:], got)
 		case absent:
 		case len(got) != 1 || exact && got[0] != value:
-			t.Errorf("%s is answered with %s %q, want %q", first, name, got, value)
+			t.Errorf("%s: %s is %q, want %q", first, name, got, value)
 		}
 	}
 	return resp
 }
 
-// create makes an upload and returns its path.
+// create creates an upload and returns its path.
 func create(t *testing.T, srv *tustest.Server, fields string) string {
 	t.Helper()
 	return want(t, srv, "POST /files/ HTTP/1.1\n"+fields, 201, "Location").Header.Get("Location")
 }
 
-// patch is the request that sends body.
+// patch returns a PATCH request with body.
 func patch(path string, offset int, body string, fields ...string) string {
 	head := append([]string{
 		"PATCH " + path + " HTTP/1.1",
@@ -140,8 +139,8 @@ func TestCore(t *testing.T) {
 	}
 }
 
-// Core Protocol, PATCH: what must be refused, without modifying the resource.
-func TestPatchIsRefused(t *testing.T) {
+// Core Protocol, PATCH: requests that must be refused without modifying the resource.
+func TestPatch_InvalidIsRefused(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	want(t, srv, patch(upload, 0, "hello"), 204)
@@ -159,10 +158,10 @@ func TestPatchIsRefused(t *testing.T) {
 		"other type":        {"PATCH " + upload + " HTTP/1.1\nContent-Type: text/plain\nUpload-Offset: 5\n\nx", 415},
 		"no type":           {"PATCH " + upload + " HTTP/1.1\nUpload-Offset: 5\n\nx", 415},
 		"too many bytes":    {patch(upload, 5, "world!"), 413},
-		"a length again":    {patch(upload, 5, "world", "Upload-Length: 10"), 400},
+		"repeated length":   {patch(upload, 5, "world", "Upload-Length: 10"), 400},
 		"unknown upload":    {patch("/files/nothing", 0, "x"), 404},
-		"another folder":    {patch("/other"+upload, 5, "x"), 404},
-		"a folder below":    {patch("/files/x/"+strings.TrimPrefix(upload, "/files/"), 5, "x"), 404},
+		"other directory":   {patch("/other"+upload, 5, "x"), 404},
+		"subdirectory":      {patch("/files/x/"+strings.TrimPrefix(upload, "/files/"), 5, "x"), 404},
 		"the creation URL":  {patch("/files/", 0, "x"), 405},
 		"method on uploads": {"POST " + upload + " HTTP/1.1\nUpload-Length: 1", 405},
 	} {
@@ -269,7 +268,7 @@ func TestLocation(t *testing.T) {
 	}
 }
 
-func TestAbsoluteLocationOverTLS(t *testing.T) {
+func TestLocation_AbsoluteOverTLS(t *testing.T) {
 	h := tustest.NewHandler(&tustest.Options{AbsoluteLocation: true})
 	server := httptest.NewTLSServer(h)
 	defer server.Close()
@@ -292,7 +291,7 @@ func TestDeferredLength(t *testing.T) {
 	want(t, srv, patch(upload, 0, "hello"), 204, "Upload-Offset: 5")
 	want(t, srv, head, 200, "Upload-Offset: 5", "Upload-Defer-Length: 1", "!Upload-Length")
 
-	want(t, srv, patch(upload, 5, "", "Upload-Length: 4"), 400)  // less than what is there
+	want(t, srv, patch(upload, 5, "", "Upload-Length: 4"), 400)  // less than the offset
 	want(t, srv, patch(upload, 5, "", "Upload-Length: 13"), 413) // above the maximum
 	want(t, srv, patch(upload, 5, " world", "Upload-Length: 10"), 413)
 	want(t, srv, patch(upload, 5, "12345678"), 413)
@@ -306,7 +305,7 @@ func TestDeferredLength(t *testing.T) {
 
 	late := create(t, srv, "Upload-Defer-Length: 1")
 	want(t, srv, patch(late, 0, "hello"), 204)
-	want(t, srv, patch(late, 5, "", "Upload-Length: 5"), 204, "Upload-Offset: 5") // the end shows late
+	want(t, srv, patch(late, 5, "", "Upload-Length: 5"), 204, "Upload-Offset: 5") // the last PATCH is empty
 	if up, _ := srv.Upload(late); !up.Complete() {
 		t.Error("upload is not complete")
 	}
@@ -412,7 +411,7 @@ func TestChecksumTrailer(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 11")
 	want(t, srv, chunked(upload, bad), 460)
-	want(t, srv, chunked(upload, ""), 400) // announced, and not sent
+	want(t, srv, chunked(upload, ""), 400) // announced but missing
 	wantContent(t, srv, upload, "")
 	want(t, srv, chunked(upload, good), 204, "Upload-Offset: 11")
 	wantContent(t, srv, upload, "hello world")
@@ -424,7 +423,7 @@ func TestChecksumTrailer(t *testing.T) {
 	want(t, without, chunked(create(t, without, "Upload-Length: 11"), good), 400)
 }
 
-// A body without Content-Length is as good as another.
+// A body without Content-Length is accepted.
 func TestChunkedBody(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 11")
@@ -445,7 +444,7 @@ func TestTermination(t *testing.T) {
 		want(t, srv, patch(upload, len(sent), ""), 410)
 		want(t, srv, "DELETE "+upload+" HTTP/1.1", 410)
 		if _, ok := srv.Content(upload); ok {
-			t.Error("content is still there")
+			t.Error("Content returned a deleted upload")
 		}
 	}
 	want(t, srv, "DELETE /files/nothing HTTP/1.1", 404)
@@ -470,15 +469,15 @@ func TestConcatenation(t *testing.T) {
 	want(t, srv, patch(final, 0, ""), 403)
 	wantContent(t, srv, final, "hello world")
 
-	// A part may be used again, also several times in one.
-	again := create(t, srv, "Upload-Concat: final;"+b+" "+a+" "+b)
-	wantContent(t, srv, again, " worldhello world")
+	// A partial upload may be used several times, also in one final upload.
+	reused := create(t, srv, "Upload-Concat: final;"+b+" "+a+" "+b)
+	wantContent(t, srv, reused, " worldhello world")
 
 	want(t, srv, "DELETE "+a+" HTTP/1.1", 204)
 	wantContent(t, srv, final, "hello world")
 }
 
-func TestConcatenationIsRefused(t *testing.T) {
+func TestConcatenation_InvalidIsRefused(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished"), MaxSize: 8})
 	done := create(t, srv, "Upload-Concat: partial\nUpload-Length: 5")
 	want(t, srv, patch(done, 0, "hello"), 204)
@@ -494,7 +493,7 @@ func TestConcatenationIsRefused(t *testing.T) {
 	}{
 		"no parts":         {"Upload-Concat: final;", 400},
 		"unknown part":     {"Upload-Concat: final;/files/nothing", 400},
-		"part elsewhere":   {"Upload-Concat: final;/other" + done, 400},
+		"part at /other":   {"Upload-Concat: final;/other" + done, 400},
 		"ordinary upload":  {"Upload-Concat: final;" + ordinary, 400},
 		"final upload":     {"Upload-Concat: final;" + final, 400},
 		"terminated part":  {"Upload-Concat: final;" + gone, 400},
@@ -503,9 +502,9 @@ func TestConcatenationIsRefused(t *testing.T) {
 		"with a deferral":  {"Upload-Concat: final;" + done + "\nUpload-Defer-Length: 1", 400},
 		"above the limit":  {"Upload-Concat: final;" + done + " " + done, 413},
 		"with bytes":       {"Upload-Concat: final;" + done + "\nContent-Type: application/offset+octet-stream\n\nx", 403},
-		"neither of both":  {"Upload-Concat: whatever\nUpload-Length: 5", 400},
+		"unknown kind":     {"Upload-Concat: other\nUpload-Length: 5", 400},
 		"not a URL":        {"Upload-Concat: final;http://[::1", 400},
-		"partial unlength": {"Upload-Concat: partial", 400},
+		"partial, no size": {"Upload-Concat: partial", 400},
 	} {
 		t.Run(name, func(t *testing.T) { want(t, srv, "POST /files/ HTTP/1.1\n"+test.fields, test.status, "!Location") })
 	}
@@ -517,7 +516,7 @@ func TestConcatenationIsRefused(t *testing.T) {
 }
 
 // Concatenation of uploads that are still in progress.
-func TestConcatenationOfUnfinishedUploads(t *testing.T) {
+func TestConcatenation_OfUnfinishedUploads(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	a := create(t, srv, "Upload-Concat: partial\nUpload-Length: 5")
 	b := create(t, srv, "Upload-Concat: partial\nUpload-Defer-Length: 1")
@@ -535,8 +534,8 @@ func TestConcatenationOfUnfinishedUploads(t *testing.T) {
 	}
 }
 
-// A second request for an upload that is being written to finds it locked.
-func TestUploadIsLockedWhileBytesArrive(t *testing.T) {
+// A second request during a PATCH gets 423.
+func TestPatch_LocksUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	conn, err := net.Dial("tcp", srv.HTTP.Listener.Addr().String())
@@ -557,14 +556,15 @@ func TestUploadIsLockedWhileBytesArrive(t *testing.T) {
 	io.WriteString(conn, "world")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || resp.StatusCode != 204 || resp.Header.Get("Upload-Offset") != "10" {
-		t.Fatalf("answer is %v, %v", resp, err)
+		t.Fatalf("response is %v, %v", resp, err)
 	}
 	resp.Body.Close()
 	wantContent(t, srv, upload, "helloworld")
 }
 
-// A body that ends early: what arrived is stored, as the protocol asks.
-func TestBodyThatIsCutShortIsKept(t *testing.T) {
+// The server stores the received bytes of a body that ends early, as the protocol
+// demands.
+func TestPatch_TruncatedBodyIsStored(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	conn, err := net.Dial("tcp", srv.HTTP.Listener.Addr().String())

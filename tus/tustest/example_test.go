@@ -10,10 +10,10 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// A connection that breaks after seven bytes: nothing is lost, and only the
-// rest is sent again. In a test, NewServer does the first lines' work.
+// The connection breaks after seven bytes, and the client sends only the rest. In a
+// test, NewServer replaces the first lines.
 func Example() {
-	// A chunk with a checksum is stored whole or not at all.
+	// With a checksum, a chunk is stored completely or not at all.
 	handler := tustest.NewHandler(&tustest.Options{Extensions: tustest.Without("checksum", "checksum-trailer")})
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -33,13 +33,13 @@ func Example() {
 	fmt.Printf("%s\n", content)
 	for _, r := range handler.Requests() {
 		if r.Method == "PATCH" {
-			fmt.Println(r.Method, "at", r.Header.Get("Upload-Offset"), "answered", r.Status)
+			fmt.Println(r.Method, "at", r.Header.Get("Upload-Offset"), "status", r.Status)
 		}
 	}
 	// Output:
 	// hello, world
-	// PATCH at 0 answered 0
-	// PATCH at 7 answered 204
+	// PATCH at 0 status 0
+	// PATCH at 7 status 204
 }
 
 func ExampleFault() {

@@ -9,27 +9,26 @@ import (
 	"time"
 )
 
-// Fault is misbehaviour for certain requests.
+// Fault replaces the server's handling of certain requests.
 type Fault struct {
-	// Method is which requests are meant; "" means all.
+	// Method selects requests by their method; "" means all.
 	Method string
-	// From is the lowest Upload-Offset that is meant.
+	// From, if positive, selects requests with at least this Upload-Offset.
 	From int64
-	// Skip is how many requests of this kind are served properly first.
+	// Skip is the number of selected requests that are handled normally first.
 	Skip int
-	// Times is how many requests are then hit: 0 means one, a negative value all
-	// that follow.
+	// Times is the number of requests that get Action after that. 0 means one, a
+	// negative value all.
 	Times int
-	// Action is what happens instead of an answer.
+	// Action handles the request instead of the server.
 	Action Action
 }
 
-// Action handles a request in place of the server. It may let the server do it
-// with [Handler.Serve].
+// Action handles a request instead of the server. It may call [Handler.Serve].
 type Action func(w http.ResponseWriter, r *http.Request, h *Handler)
 
-// Inject adds faults. For each request the first fault that is meant and not
-// used up decides.
+// Inject adds faults. Each request gets the first fault that selects it and is not
+// used up.
 func (h *Handler) Inject(faults ...Fault) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -41,7 +40,7 @@ func (h *Handler) Inject(faults ...Fault) {
 	}
 }
 
-// Serve answers properly, for use in an Action.
+// Serve handles a request without faults. It is for use in an Action.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) { h.serve(w, r) }
 
 func (h *Handler) pick(r *http.Request) *Fault {
@@ -70,8 +69,8 @@ func (h *Handler) pick(r *http.Request) *Fault {
 	return nil
 }
 
-// Respond answers with a status, header fields given as name and value in turn,
-// and a body. The request's body is not read.
+// Respond responds with a status, header fields and a body. header alternates names
+// and values. The request's body is not read.
 func Respond(status int, body string, header ...string) Action {
 	return func(w http.ResponseWriter, _ *http.Request, _ *Handler) {
 		for i := 0; i+1 < len(header); i += 2 {
@@ -82,7 +81,7 @@ func Respond(status int, body string, header ...string) Action {
 	}
 }
 
-// RespondAfter is Respond, but reads (and drops) the request's body first.
+// RespondAfter is [Respond], but it reads and discards the request's body first.
 func RespondAfter(status int, body string, header ...string) Action {
 	respond := Respond(status, body, header...)
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
@@ -91,15 +90,15 @@ func RespondAfter(status int, body string, header ...string) Action {
 	}
 }
 
-// SetHeader lets the server do its work and then replaces header fields of the
-// answer, given as name and value in turn. An empty value removes the field.
+// SetHeader lets the server handle the request and replaces header fields of the
+// response. header alternates names and values; an empty value removes the field.
 func SetHeader(header ...string) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		h.serve(&headerWriter{ResponseWriter: w, replace: header}, r)
 	}
 }
 
-// SetStatus lets the server do its work, but tells another status.
+// SetStatus lets the server handle the request, but replaces the status.
 func SetStatus(status int) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		h.serve(&headerWriter{ResponseWriter: w, status: status}, r)
@@ -120,8 +119,8 @@ func CutAfter(n int64) Action {
 	}
 }
 
-// LoseResponse lets the server do all its work, then closes the connection
-// instead of answering.
+// LoseResponse lets the server handle the request, then closes the connection
+// without a response.
 func LoseResponse() Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		h.serve(mute{}, r)
@@ -129,8 +128,8 @@ func LoseResponse() Action {
 	}
 }
 
-// AcceptOnly stores the first n bytes of the body, reads the rest and drops it,
-// and answers with the offset that results: a short write.
+// AcceptOnly stores the first n bytes of the body, discards the rest, and responds
+// with the resulting offset: a short write.
 func AcceptOnly(n int64) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		whole := r.Body
@@ -140,8 +139,9 @@ func AcceptOnly(n int64) Action {
 	}
 }
 
-// Stall neither reads nor answers until the client or the server is gone. That the
-// client is gone shows only where the body was read, or there is none.
+// Stall neither reads nor responds until the client disconnects or the server is
+// closed. It notices that the client disconnects only if the request has no body or
+// the body was read.
 func Stall() Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		h.waitForEnd(r)
@@ -149,8 +149,8 @@ func Stall() Action {
 	}
 }
 
-// StallAfter stores the first n bytes of the body and then does nothing more
-// until the server is gone, or the client if that was all.
+// StallAfter stores the first n bytes of the body and then stalls until the server
+// is closed, or the client disconnects if n bytes are the whole body.
 func StallAfter(n int64) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		r.Body = &shortBody{ReadCloser: r.Body, left: n}
@@ -160,7 +160,7 @@ func StallAfter(n int64) Action {
 	}
 }
 
-// Delay waits before the server does its work.
+// Delay waits before the server handles the request.
 func Delay(d time.Duration) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		timer := time.NewTimer(d)
@@ -183,19 +183,19 @@ func (h *Handler) waitForEnd(r *http.Request) {
 	}
 }
 
-// cut closes the connection of w without an answer.
+// cut closes the connection of w without a response.
 func cut(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil { // HTTP/2, or nothing to hijack
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0) // a reset, as from a machine that crashed
+		tcp.SetLinger(0) // sends a reset
 	}
 	conn.Close()
 }
 
-// shortBody ends with an error after left bytes.
+// shortBody returns an error after left bytes.
 type shortBody struct {
 	io.ReadCloser
 	left int64
@@ -210,14 +210,14 @@ func (b *shortBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// mute swallows an answer.
+// mute discards a response.
 type mute struct{}
 
 func (mute) Header() http.Header         { return http.Header{} }
 func (mute) Write(p []byte) (int, error) { return len(p), nil }
 func (mute) WriteHeader(int)             {}
 
-// headerWriter changes header fields or the status before they go out.
+// headerWriter replaces header fields and the status before they are sent.
 type headerWriter struct {
 	http.ResponseWriter
 	replace []string
@@ -239,7 +239,7 @@ func (w *headerWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// statusWriter remembers the status for the log.
+// statusWriter records the status for the log.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -261,7 +261,7 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// countingBody counts what is read of a body.
+// countingBody counts the bytes read of a body.
 type countingBody struct {
 	io.ReadCloser
 	n int64

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// do sends a request by net/http, and returns its status, 0 if the connection
-// was cut, with the body of the answer.
+// do sends a request with net/http and returns status, header and body of the
+// response. The status is 0 if the connection was cut.
 func do(t *testing.T, method, url, body string, fields ...string) (status int, header http.Header, text string) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
@@ -36,7 +36,7 @@ func do(t *testing.T, method, url, body string, fields ...string) (status int, h
 	return resp.StatusCode, resp.Header, string(data)
 }
 
-func TestFaultsHitTheRequestsThatAreMeant(t *testing.T) {
+func TestFault_SelectsRequests(t *testing.T) {
 	fault := func(f tustest.Fault, status int) tustest.Fault {
 		f.Action = tustest.Respond(status, "")
 		return f
@@ -66,13 +66,13 @@ func TestFaultsHitTheRequestsThatAreMeant(t *testing.T) {
 				got = append(got, status)
 			}
 			if !slices.Equal(got, test.want) {
-				t.Errorf("answers are %v, want %v", got, test.want)
+				t.Errorf("statuses are %v, want %v", got, test.want)
 			}
 		})
 	}
 }
 
-func TestFaultFromAnOffsetAndByOverriddenMethod(t *testing.T) {
+func TestFault_FromOffsetAndOverriddenMethod(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := srv.HTTP.URL + create(t, srv, "Upload-Length: 10")
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 3, Times: -1, Action: tustest.Respond(500, "")})
@@ -88,7 +88,7 @@ func TestActions(t *testing.T) {
 	for name, test := range map[string]struct {
 		action tustest.Action
 		status int    // 0: cut
-		header string // Upload-Offset of the answer
+		header string // Upload-Offset of the response
 		text   string
 		stored string
 	}{
@@ -112,18 +112,18 @@ func TestActions(t *testing.T) {
 			srv.Inject(tustest.Fault{Method: "PATCH", Action: test.action})
 			status, header, text := do(t, "PATCH", srv.HTTP.URL+upload, "hello", "Upload-Offset", "0")
 			if status != test.status || header.Get("Upload-Offset") != test.header || text != test.text {
-				t.Errorf("answer is %d %q with Upload-Offset %q", status, text, header.Get("Upload-Offset"))
+				t.Errorf("response is %d %q with Upload-Offset %q", status, text, header.Get("Upload-Offset"))
 			}
 			wantContent(t, srv, upload, test.stored)
 			log := srv.Requests()
 			if last := log[len(log)-1]; last.Method != "PATCH" || last.Path != upload || last.Status != test.status || last.Header.Get("Upload-Offset") != "0" {
-				t.Errorf("log says %+v", last)
+				t.Errorf("log entry is %+v", last)
 			}
 		})
 	}
 }
 
-func TestStalledRequestsEndWithTheServer(t *testing.T) {
+func TestStall_EndsWithServer(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	srv.Inject(
@@ -135,12 +135,12 @@ func TestStalledRequestsEndWithTheServer(t *testing.T) {
 	for _, method := range []string{"PATCH", "HEAD", "DELETE"} {
 		clients.Go(func() {
 			if status, _, _ := do(t, method, srv.HTTP.URL+upload, "hello", "Upload-Offset", "0"); status != 0 {
-				t.Errorf("%s is answered with %d", method, status)
+				t.Errorf("%s: status %d", method, status)
 			}
 		})
 	}
 	for srv.MaxConcurrent() < 3 {
-		srv.Count("PATCH") // takes the lock, so that the requests get on
+		srv.Count("PATCH") // yields the lock to the requests
 	}
 	srv.Close()
 	clients.Wait()
@@ -149,7 +149,7 @@ func TestStalledRequestsEndWithTheServer(t *testing.T) {
 	}
 }
 
-func TestStateCanBeChangedBehindTheClientsBack(t *testing.T) {
+func TestHandler_ChangesStoredUploads(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	url := srv.HTTP.URL + upload
@@ -159,7 +159,7 @@ func TestStateCanBeChangedBehindTheClientsBack(t *testing.T) {
 	wantContent(t, srv, upload, "hel")
 	srv.Append(url, []byte("p!"))
 	if status, header, _ := do(t, "HEAD", url, ""); status != 200 || header.Get("Upload-Offset") != "5" {
-		t.Errorf("HEAD is answered with %d, offset %s", status, header.Get("Upload-Offset"))
+		t.Errorf("HEAD: status %d, offset %s", status, header.Get("Upload-Offset"))
 	}
 	for _, name := range []string{url, upload, "00000001"} {
 		if data, ok := srv.Content(name); !ok || string(data) != "help!" {
@@ -168,7 +168,7 @@ func TestStateCanBeChangedBehindTheClientsBack(t *testing.T) {
 	}
 	srv.Forget(url)
 	if status, _, _ := do(t, "HEAD", url, ""); status != 410 {
-		t.Errorf("HEAD is answered with %d", status)
+		t.Errorf("HEAD: status %d", status)
 	}
 	if up, ok := srv.Upload(url); !ok || !up.Terminated || up.Complete() {
 		t.Errorf("upload is %+v", up)
@@ -177,11 +177,11 @@ func TestStateCanBeChangedBehindTheClientsBack(t *testing.T) {
 	srv.Truncate("nothing", 0)
 	srv.Append("nothing", nil)
 	if _, ok := srv.Upload("nothing"); ok {
-		t.Error("there is an upload that was never created")
+		t.Error("Upload returned an upload that was never created")
 	}
 }
 
-func TestLogAndCounters(t *testing.T) {
+func TestHandler_LogAndCounters(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	first := create(t, srv, "Upload-Length: 10\nUpload-Metadata: a YQ==")
 	create(t, srv, "Upload-Length: 0\nUpload-Concat: partial")
@@ -209,31 +209,31 @@ func TestLogAndCounters(t *testing.T) {
 func TestWithout(t *testing.T) {
 	all := tustest.AllExtensions()
 	if got := tustest.Without(); !slices.Equal(got, all) {
-		t.Errorf("nothing left out is %v", got)
+		t.Errorf("Without() is %v", got)
 	}
 	if got := tustest.Without(all[1:]...); !slices.Equal(got, []string{"creation"}) {
-		t.Errorf("all but the first left out is %v", got)
+		t.Errorf("Without all but the first is %v", got)
 	}
-	all[0] = "spoiled"
+	all[0] = "changed"
 	if tustest.AllExtensions()[0] != "creation" {
-		t.Error("the list is shared")
+		t.Error("AllExtensions returned a shared slice")
 	}
 }
 
-func TestManyClientsAtOnce(t *testing.T) {
+func TestHandler_ConcurrentClients(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var clients sync.WaitGroup
 	for i := range 8 {
 		clients.Go(func() {
 			status, header, _ := do(t, "POST", srv.Endpoint(), strings.Repeat("x", i), "Upload-Length", "10")
 			if status != 201 {
-				t.Errorf("POST is answered with %d", status)
+				t.Errorf("POST: status %d", status)
 				return
 			}
 			url := srv.HTTP.URL + header.Get("Location")
 			for n := i; n < 10; n++ {
 				if status, _, _ := do(t, "PATCH", url, "y", "Upload-Offset", fmt.Sprint(n)); status != 204 {
-					t.Errorf("PATCH is answered with %d", status)
+					t.Errorf("PATCH: status %d", status)
 				}
 				srv.Uploads()
 			}

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// refusal is an answer other than success.
+// refusal is a response with an error status.
 type refusal struct {
 	status int
 	text   string
@@ -25,7 +25,7 @@ func refuse(status int, format string, args ...any) error {
 	return refusal{status, fmt.Sprintf(format, args...)}
 }
 
-// ServeHTTP answers a request, after the faults that were injected.
+// ServeHTTP handles a request. An injected fault that selects it has precedence.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := h.begin(r)
 	body := &countingBody{ReadCloser: r.Body}
@@ -41,7 +41,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serve(recorder, r)
 }
 
-// serve is the protocol without faults.
+// serve handles a request without faults.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	if override := r.Header.Get("X-HTTP-Method-Override"); override != "" {
 		r.Method = override
@@ -75,7 +75,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) supports(extension string) bool { return contains(h.options.Extensions, extension) }
 
-// describe answers OPTIONS.
+// describe responds to OPTIONS.
 func (h *Handler) describe(w http.ResponseWriter) {
 	header := w.Header()
 	header.Set("Tus-Version", "1.0.0")
@@ -91,7 +91,7 @@ func (h *Handler) describe(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// create answers POST (section Creation).
+// create responds to POST (section Creation).
 func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
 	if !h.supports("creation") {
 		return refuse(http.StatusMethodNotAllowed, "no creation")
@@ -137,7 +137,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
 		if err == errCut {
 			return err
 		}
-		if err != nil { // nothing tells the client of this upload
+		if err != nil { // the response has no URL of this upload
 			h.Forget(u.id)
 			return err
 		}
@@ -214,7 +214,7 @@ func (h *Handler) concatenate(u *upload, r *http.Request, partials string) error
 	return h.checkSize(u.extent().length)
 }
 
-// serveUpload answers requests to an upload URL.
+// serveUpload handles requests to an upload URL.
 func (h *Handler) serveUpload(w http.ResponseWriter, r *http.Request) error {
 	u := h.at(r.URL.Path)
 	if u == nil {
@@ -248,7 +248,7 @@ func (h *Handler) head(w http.ResponseWriter, u *upload) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	now := u.extent()
-	if u.parts == nil || now.complete() { // before, it is not defined
+	if u.parts == nil || now.complete() { // undefined for an unfinished concatenation
 		setOffset(w, u)
 	}
 	switch {
@@ -268,7 +268,7 @@ func (h *Handler) head(w http.ResponseWriter, u *upload) error {
 	return nil
 }
 
-// patch answers PATCH (section PATCH).
+// patch responds to PATCH (section PATCH).
 func (h *Handler) patch(w http.ResponseWriter, r *http.Request, u *upload) error {
 	if u.parts != nil {
 		return refuse(http.StatusForbidden, "a final upload cannot be changed")
@@ -302,19 +302,20 @@ func setOffset(w http.ResponseWriter, u *upload) {
 	w.Header().Set("Upload-Offset", strconv.FormatInt(u.extent().have, 10))
 }
 
-// gone reports whether u was terminated or has expired. Only unfinished
-// uploads expire, and final ones live as long as anything.
+// gone reports whether u was terminated or has expired.
 func (h *Handler) gone(u *upload) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.terminated || h.expires(u) && time.Since(u.changed) > h.options.Expires
 }
 
+// expires reports whether u can expire: only unfinished uploads do, and no final
+// ones.
 func (h *Handler) expires(u *upload) bool {
 	return h.options.Expires > 0 && u.parts == nil && (u.deferred || int64(len(u.data)) < u.length)
 }
 
-// setExpires tells when u will be gone (section Expiration).
+// setExpires sets Upload-Expires if u expires (section Expiration).
 func (h *Handler) setExpires(w http.ResponseWriter, u *upload) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

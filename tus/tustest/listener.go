@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// Listener is a net.Listener that can reset connections as soon as it accepted
-// them, as a server does whose processes are gone while their port is still
-// served, or a firewall.
+// Listener is a net.Listener that can reset connections right after it accepted
+// them, as a firewall or a load balancer without servers does.
 //
 //	server := httptest.NewUnstartedServer(handler)
 //	listener := &tustest.Listener{Listener: server.Listener}
@@ -15,7 +14,8 @@ import (
 //	server.Start()
 //	listener.Reset(3)
 //
-// A client that keeps connections alive has to open a new one first to notice.
+// Open connections are not affected: a client notices a reset only on a new
+// connection.
 type Listener struct {
 	net.Listener
 
@@ -24,7 +24,7 @@ type Listener struct {
 	done int
 }
 
-// Reset makes the next n connections end at once; a negative n all that follow,
+// Reset resets the next n connections. A negative n resets all further connections,
 // 0 none.
 func (l *Listener) Reset(n int) {
 	l.mu.Lock()
@@ -32,7 +32,7 @@ func (l *Listener) Reset(n int) {
 	l.left = n
 }
 
-// Resets returns how many connections were reset so far.
+// Resets returns the number of connections that were reset.
 func (l *Listener) Resets() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -50,7 +50,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// hit tells whether the connection at hand is to be reset.
+// hit reports whether to reset the current connection, and counts it.
 func (l *Listener) hit() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -62,7 +62,7 @@ func (l *Listener) hit() bool {
 	return true
 }
 
-// reset closes a connection as a machine that crashed does.
+// reset closes a connection with a TCP reset.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0)

@@ -17,16 +17,16 @@ import (
 	"time"
 )
 
-// errCut is a body that ended before its Content-Length: nobody is left to
-// answer.
+// errCut is returned for a body that ended before its Content-Length. The client has
+// disconnected.
 var errCut = errors.New("body cut short")
 
 var errNoRoom = refuse(http.StatusRequestEntityTooLarge, "more bytes than the upload has room for")
 
-// unknownLength stands for an Upload-Length that a request does not declare.
+// unknownLength is the declared length of a request without Upload-Length.
 const unknownLength = -1
 
-// reserve begins a PATCH: there is only one at a time.
+// reserve locks the upload for a PATCH.
 func (u *upload) reserve(at, declared int64) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -44,9 +44,9 @@ func (u *upload) reserve(at, declared int64) error {
 	return nil
 }
 
-// receive stores the body of a request that reserved the upload: at once as it
-// comes, or, with a checksum, only when it has been verified (section
-// Checksum). A length that the request declares counts from then on.
+// receive stores the body of a request that has reserved the upload: as it is read,
+// or with a checksum only after verification (section Checksum). It also stores a
+// declared length.
 func (h *Handler) receive(u *upload, r *http.Request, declared int64) error {
 	u.mu.Lock()
 	room := int64(math.MaxInt64)
@@ -95,7 +95,7 @@ func (h *Handler) receive(u *upload, r *http.Request, declared int64) error {
 	}
 }
 
-// store adds bytes, and takes over a length that was declared.
+// store appends bytes, and sets the length if one is declared.
 func (u *upload) store(data []byte, declared int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -105,8 +105,7 @@ func (u *upload) store(data []byte, declared int64) {
 	}
 }
 
-// verified reads a body and returns it if it has the checksum that came with
-// it.
+// verified reads a body and returns it if it matches the checksum of the request.
 func (h *Handler) verified(r *http.Request, room int64) ([]byte, error) {
 	if !h.supports("checksum") {
 		return nil, refuse(http.StatusBadRequest, "no checksum")

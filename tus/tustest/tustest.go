@@ -1,6 +1,6 @@
 // Package tustest is an in-memory tus 1.0.0 server for tests of programs that
-// upload. It speaks every extension of the protocol, keeps a log of what it
-// was asked, and can be told to misbehave:
+// upload. It implements every extension of the protocol, logs its requests, and
+// injects faults:
 //
 //	srv := tustest.NewServer(t, nil)
 //	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(1 << 20)})
@@ -8,8 +8,8 @@
 //	// … upload …
 //	data, _ := srv.Content(uploadURL)
 //
-// It holds all bytes in memory and checks requests strictly, so that a client
-// which passes against it uses the protocol as it is written.
+// It keeps all bytes in memory. It checks requests strictly against the protocol
+// text.
 package tustest
 
 import (
@@ -25,21 +25,21 @@ type Options struct {
 	// Extensions is the value of Tus-Extension; nil means all that are
 	// implemented, an empty slice none.
 	Extensions []string
-	// MaxSize is Tus-Max-Size in bytes; 0 for no limit.
+	// MaxSize is Tus-Max-Size in bytes; 0 means no limit.
 	MaxSize int64
 	// ChecksumAlgorithms is Tus-Checksum-Algorithm; nil means all that are
 	// implemented: sha1, md5, sha256, sha512 and crc32.
 	ChecksumAlgorithms []string
 	// BasePath is the path of the creation URL; "" means "/files/".
 	BasePath string
-	// Expires is how long after the last change an unfinished upload lives; 0
-	// means for ever.
+	// Expires is the time after its last change at which an unfinished upload
+	// expires; 0 means never.
 	Expires time.Duration
-	// AbsoluteLocation answers creations with a whole URL instead of a path.
+	// AbsoluteLocation makes Location an absolute URL instead of a path.
 	AbsoluteLocation bool
 }
 
-// AllExtensions lists what the server implements.
+// AllExtensions returns the extensions that the server implements.
 func AllExtensions() []string {
 	return []string{
 		"creation", "creation-with-upload", "creation-defer-length", "expiration",
@@ -47,7 +47,7 @@ func AllExtensions() []string {
 	}
 }
 
-// Without returns AllExtensions but for the given ones.
+// Without returns AllExtensions without the given ones.
 func Without(extensions ...string) []string {
 	var rest []string
 	for _, e := range AllExtensions() {
@@ -58,8 +58,7 @@ func Without(extensions ...string) []string {
 	return rest
 }
 
-// Handler is the server as an http.Handler. Its methods may be called at any
-// time.
+// Handler is the server as an http.Handler. It is safe for concurrent use.
 type Handler struct {
 	options Options
 	closing chan struct{}
@@ -74,7 +73,7 @@ type Handler struct {
 	maxOpen int
 }
 
-// NewHandler returns a server without uploads. opts may be nil.
+// NewHandler returns a server without uploads. A nil opts is the zero Options.
 func NewHandler(opts *Options) *Handler {
 	h := &Handler{uploads: map[string]*upload{}, closing: make(chan struct{})}
 	if opts != nil {
@@ -92,13 +91,13 @@ func NewHandler(opts *Options) *Handler {
 	return h
 }
 
-// Release ends every stalled request. Closing a [Server] does it.
+// Release ends every stalled request. [Server.Close] calls it.
 func (h *Handler) Release() { h.close.Do(func() { close(h.closing) }) }
 
 // Server is a Handler that listens on a loopback port.
 type Server struct {
 	*Handler
-	// HTTP is what listens. NewServer has it closed at the end of the test.
+	// HTTP is the HTTP server. NewServer closes it at the end of the test.
 	HTTP *httptest.Server
 }
 
@@ -117,36 +116,36 @@ func NewServer(tb TB, opts *Options) *Server {
 	return s
 }
 
-// Endpoint is the upload creation URL.
+// Endpoint returns the upload creation URL.
 func (s *Server) Endpoint() string { return s.HTTP.URL + s.options.BasePath }
 
-// Close stops the server and every request that it still serves.
+// Close stops the server and ends all its requests.
 func (s *Server) Close() {
 	s.Release()
 	s.HTTP.CloseClientConnections()
 	s.HTTP.Close()
 }
 
-// Request is an entry of the log.
+// Request is a log entry for one request.
 type Request struct {
-	// Method, Path and Header are those of the request as it came.
+	// Method, Path and Header are those of the received request.
 	Method string
 	Path   string
 	Header http.Header
-	// Body is the number of bytes of the body that the server read.
+	// Body is the number of bytes read from the body.
 	Body int64
-	// Status is the answer, 0 if the connection was cut instead.
+	// Status is the status of the response, 0 if the connection was cut.
 	Status int
 }
 
-// Requests returns the log, in the order in which the requests began.
+// Requests returns the log in order of arrival.
 func (h *Handler) Requests() []Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return append([]Request(nil), h.log...)
 }
 
-// Count returns how many requests of a method were made.
+// Count returns the number of requests with a method.
 func (h *Handler) Count(method string) int {
 	n := 0
 	for _, r := range h.Requests() {
@@ -157,7 +156,7 @@ func (h *Handler) Count(method string) int {
 	return n
 }
 
-// BytesReceived is the sum of all request bodies.
+// BytesReceived returns the number of bytes read from all request bodies.
 func (h *Handler) BytesReceived() int64 {
 	var n int64
 	for _, r := range h.Requests() {
@@ -166,7 +165,7 @@ func (h *Handler) BytesReceived() int64 {
 	return n
 }
 
-// MaxConcurrent is the highest number of requests served at the same time.
+// MaxConcurrent returns the highest number of requests served at the same time.
 func (h *Handler) MaxConcurrent() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()

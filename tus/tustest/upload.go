@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// Upload is a copy of what the server holds of one upload.
+// Upload is a copy of an upload on the server.
 type Upload struct {
 	ID             string // the last segment of its URL
-	Data           []byte // all that is stored, from offset 0 on
+	Data           []byte // the stored bytes
 	Length         int64  // in bytes; no meaning if LengthDeferred is set
-	LengthDeferred bool   // the client did not tell the length yet
-	Metadata       string // the Upload-Metadata header as it came
-	Concat         string // the Upload-Concat header as it came
-	Terminated     bool   // it was deleted or forgotten; Data is what there was
+	LengthDeferred bool   // the length is still deferred
+	Metadata       string // the Upload-Metadata header of the creation
+	Concat         string // the Upload-Concat header of the creation
+	Terminated     bool   // deleted by the client or Forget; Data is unchanged
 }
 
-// Complete reports whether all bytes are there.
+// Complete reports whether all bytes are stored.
 func (u Upload) Complete() bool {
 	return !u.Terminated && !u.LengthDeferred && int64(len(u.Data)) == u.Length
 }
 
-// upload is one resource. The lock is held while its fields are read or
-// written, not while a body is received.
+// upload is an upload resource. mu is held while its fields are read or written, not
+// while a body is received.
 type upload struct {
 	id       string
 	metadata string
@@ -42,7 +42,7 @@ type upload struct {
 	changed    time.Time
 }
 
-// extent is how much of an upload is there.
+// extent is the offset and length of an upload.
 type extent struct {
 	have, length int64
 	deferred     bool
@@ -50,7 +50,7 @@ type extent struct {
 
 func (e extent) complete() bool { return !e.deferred && e.have == e.length }
 
-// extent adds up the parts of a final upload.
+// extent returns the extent of u, including its parts if it is a final upload.
 func (u *upload) extent() extent {
 	u.mu.Lock()
 	e := extent{have: int64(len(u.data)), length: u.length, deferred: u.deferred}
@@ -64,7 +64,7 @@ func (u *upload) extent() extent {
 	return e
 }
 
-// Uploads returns every upload that was ever created, the oldest first.
+// Uploads returns all uploads in order of creation, including deleted ones.
 func (h *Handler) Uploads() []Upload {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,8 +91,8 @@ func (h *Handler) Content(urlOrID string) ([]byte, bool) {
 	return u.Data, ok && !u.Terminated
 }
 
-// Truncate makes the server lose all but the first n bytes of an upload, as a
-// crash before they were on disk would.
+// Truncate drops all bytes of an upload after the first n, like a crash before they
+// were on disk. It does nothing if the upload is unknown.
 func (h *Handler) Truncate(urlOrID string, n int64) {
 	n = max(n, 0)
 	if u := h.find(urlOrID); u != nil {
@@ -102,8 +102,8 @@ func (h *Handler) Truncate(urlOrID string, n int64) {
 	}
 }
 
-// Forget makes the server answer 410 for an upload. One that is unknown is left
-// alone.
+// Forget deletes an upload: further requests get 410. It does nothing if the upload
+// is unknown.
 func (h *Handler) Forget(urlOrID string) {
 	if u := h.find(urlOrID); u != nil {
 		u.mu.Lock()
@@ -112,7 +112,8 @@ func (h *Handler) Forget(urlOrID string) {
 	}
 }
 
-// Append adds bytes to an upload behind the client's back.
+// Append appends bytes to an upload, like another client. It does nothing if the
+// upload is unknown.
 func (h *Handler) Append(urlOrID string, data []byte) {
 	if u := h.find(urlOrID); u != nil {
 		u.mu.Lock()

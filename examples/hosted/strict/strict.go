@@ -1,11 +1,11 @@
-// Package strict is a tus server that enforces the rules of hosted services, to try
-// settings on:
+// Package strict is a tus server that enforces the rules of hosted services, to test
+// settings:
 //
 //	srv := strict.NewServer(t, strict.Rules{Chunk: strict.Exactly(6 << 20)})
 //	… upload to srv.Endpoint() …
 //	if broken := srv.Broken(); len(broken) > 0 { … }
 //
-// It offers what such services do: no checksums and no concatenation.
+// Like these services, it supports neither checksums nor concatenation.
 package strict
 
 import (
@@ -21,31 +21,32 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// Rules are what a server insists on, besides the protocol. The zero value insists
-// on nothing.
+// Rules are the rules of a server in addition to the protocol. The zero value has
+// none.
 type Rules struct {
-	// Chunk judges the size in bytes of each body; last says that the upload is
-	// complete with it. A refused chunk gets 400.
+	// Chunk checks the size in bytes of each body; last reports that it completes
+	// the upload. If it returns an error, the response is 400.
 	Chunk func(size int64, last bool) error
-	// Metadata are the keys that a creation must have, with a value; otherwise it
-	// gets 400.
+	// Metadata are the keys that a creation must have, with a value; otherwise the
+	// response is 400.
 	Metadata []string
-	// Authorize judges each request but OPTIONS. One that it refuses gets 401.
+	// Authorize checks each request except OPTIONS. If it returns an error, the
+	// response is 401.
 	Authorize func(*http.Request) error
-	// BodyLimit is how many bytes a body may have. A larger one gets 413 without
-	// being read, as from a proxy. 0 means no limit.
+	// BodyLimit is the maximum size of a body in bytes. The response to a larger body
+	// is 413, and it is not read, as by a proxy. 0 means no limit.
 	BodyLimit int64
-	// NoCreation refuses every POST with 403: uploads are made by
-	// [Server.CreateUpload] alone.
+	// NoCreation refuses every POST with 403: only [Server.CreateUpload] creates
+	// uploads.
 	NoCreation bool
-	// Minted lets each endpoint of [Server.MintEndpoint] create one upload, and
+	// Minted permits one creation at each endpoint of [Server.MintEndpoint], and
 	// refuses other creations with 403.
 	Minted bool
-	// Creation are header fields in the answer to a creation.
+	// Creation are header fields of the response to a creation.
 	Creation http.Header
 }
 
-// Exactly wants chunks of size bytes, but for the last, which may be smaller.
+// Exactly requires chunks of size bytes. The last one may be smaller.
 func Exactly(size int64) func(int64, bool) error {
 	return func(got int64, last bool) error {
 		if got == size || last && got < size {
@@ -55,8 +56,8 @@ func Exactly(size int64) func(int64, bool) error {
 	}
 }
 
-// Multiple wants chunks of a multiple of unit bytes, from least to most. The last
-// may be smaller, and odd.
+// Multiple requires chunks of a multiple of unit bytes, from least to most. The last
+// one may have any size up to most.
 func Multiple(unit, least, most int64) func(int64, bool) error {
 	return func(got int64, last bool) error {
 		switch {
@@ -73,8 +74,8 @@ func Multiple(unit, least, most int64) func(int64, bool) error {
 	}
 }
 
-// Server is a server with rules, on a loopback port. The rest of it is a
-// [tustest.Handler], which can be told to misbehave, too.
+// Server is a server with rules on a loopback port. It embeds a [tustest.Handler],
+// which can inject faults.
 type Server struct {
 	*tustest.Handler
 	rules Rules
@@ -104,17 +105,17 @@ func NewServer(tb tustest.TB, rules Rules) *Server {
 	return s
 }
 
-// Endpoint is the upload creation URL.
+// Endpoint returns the upload creation URL.
 func (s *Server) Endpoint() string { return s.http.URL + "/files/" }
 
-// Broken returns each case in which a rule was broken.
+// Broken returns an error for each request that broke a rule.
 func (s *Server) Broken() []error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.broken)
 }
 
-// MintEndpoint returns an endpoint at which one upload can be created.
+// MintEndpoint returns an endpoint that creates one upload.
 func (s *Server) MintEndpoint() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +125,7 @@ func (s *Server) MintEndpoint() string {
 	return s.Endpoint() + "?session=" + token
 }
 
-// CreateUpload makes an upload of length bytes, as a backend does for its users, and
+// CreateUpload creates an upload of length bytes, as a backend does for its users, and
 // returns its URL.
 func (s *Server) CreateUpload(length int64) string {
 	r := httptest.NewRequest(http.MethodPost, s.Endpoint(), nil)
@@ -135,14 +136,14 @@ func (s *Server) CreateUpload(length int64) string {
 	return s.http.URL + w.Header().Get("Location")
 }
 
-// refusal is a rule that was broken.
+// refusal is the response to a request that broke a rule.
 type refusal struct {
 	code int
 	err  error
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if refused := s.judge(r); refused != nil {
+	if refused := s.check(r); refused != nil {
 		s.mu.Lock()
 		s.broken = append(s.broken, fmt.Errorf("%s: %w", r.Method, refused.err))
 		s.mu.Unlock()
@@ -157,8 +158,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.ServeHTTP(w, r)
 }
 
-// judge returns the rule that a request breaks, nil for none.
-func (s *Server) judge(r *http.Request) *refusal {
+// check returns a refusal if a request breaks a rule, nil otherwise.
+func (s *Server) check(r *http.Request) *refusal {
 	if r.Method == http.MethodOptions {
 		return nil
 	}
@@ -171,7 +172,7 @@ func (s *Server) judge(r *http.Request) *refusal {
 		}
 	}
 	if r.Method == http.MethodPost {
-		if refused := s.judgeCreation(r); refused != nil {
+		if refused := s.checkCreation(r); refused != nil {
 			return refused
 		}
 	}
@@ -184,9 +185,9 @@ func (s *Server) judge(r *http.Request) *refusal {
 	return nil
 }
 
-func (s *Server) judgeCreation(r *http.Request) *refusal {
+func (s *Server) checkCreation(r *http.Request) *refusal {
 	if s.rules.NoCreation {
-		return &refusal{http.StatusForbidden, errors.New("uploads are made by the backend")}
+		return &refusal{http.StatusForbidden, errors.New("only the backend creates uploads")}
 	}
 	for _, key := range s.rules.Metadata {
 		if !hasValue(r.Header.Get("Upload-Metadata"), key) {
@@ -200,13 +201,13 @@ func (s *Server) judgeCreation(r *http.Request) *refusal {
 	defer s.mu.Unlock()
 	token := r.URL.Query().Get("session")
 	if !s.fresh[token] {
-		return &refusal{http.StatusForbidden, errors.New("the endpoint was used, or never made")}
+		return &refusal{http.StatusForbidden, errors.New("the endpoint was already used, or never created")}
 	}
 	delete(s.fresh, token)
 	return nil
 }
 
-// hasValue looks for a key in an Upload-Metadata header.
+// hasValue reports whether an Upload-Metadata header has a value for key.
 func hasValue(metadata, key string) bool {
 	for pair := range strings.SplitSeq(metadata, ",") {
 		if k, value, _ := strings.Cut(strings.TrimSpace(pair), " "); k == key && value != "" {
@@ -216,7 +217,7 @@ func hasValue(metadata, key string) bool {
 	return false
 }
 
-// isLast reports whether an upload is complete with the body of a request.
+// isLast reports whether the body of a request completes the upload.
 func (s *Server) isLast(r *http.Request) bool {
 	var length, offset int64
 	if r.Method == http.MethodPost {

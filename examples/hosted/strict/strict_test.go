@@ -10,7 +10,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-func TestSizesOfChunks(t *testing.T) {
+func TestRules_ChunkSizes(t *testing.T) {
 	for name, c := range map[string]struct {
 		rule func(int64, bool) error
 		good []chunk
@@ -35,7 +35,7 @@ func TestSizesOfChunks(t *testing.T) {
 			}
 			for _, b := range c.bad {
 				if c.rule(b.size, b.last) == nil {
-					t.Errorf("%v is taken", b)
+					t.Errorf("%v was accepted", b)
 				}
 			}
 		})
@@ -47,15 +47,15 @@ type chunk struct {
 	last bool
 }
 
-func TestServerWithoutRulesTakesEverything(t *testing.T) {
+func TestServer_WithoutRulesAcceptsAll(t *testing.T) {
 	srv := strict.NewServer(t, strict.Rules{})
 	if _, err := upload(t, srv.Endpoint()); err != nil || len(srv.Broken()) > 0 {
 		t.Errorf("%v, %v", err, srv.Broken())
 	}
 }
 
-func TestRefusalsAreAnsweredAndNoted(t *testing.T) {
-	refuse := func(*http.Request) error { return errors.New("go away") }
+func TestServer_RefusalHasStatusAndIsRecorded(t *testing.T) {
+	refuse := func(*http.Request) error { return errors.New("refused") }
 	for status, rules := range map[int]strict.Rules{
 		http.StatusBadRequest:            {Metadata: []string{"name"}},
 		http.StatusUnauthorized:          {Authorize: refuse},
@@ -67,13 +67,13 @@ func TestRefusalsAreAnsweredAndNoted(t *testing.T) {
 			_, err := upload(t, srv.Endpoint())
 			var failed *tus.Error
 			if !errors.As(err, &failed) || failed.StatusCode != status || len(srv.Broken()) == 0 {
-				t.Errorf("error is %v, noted %v", err, srv.Broken())
+				t.Errorf("error is %v, recorded %v", err, srv.Broken())
 			}
 		})
 	}
 }
 
-// upload sends a hundred bytes.
+// upload uploads a hundred bytes.
 func upload(t *testing.T, endpoint string) (*tus.Result, error) {
 	t.Helper()
 	client, err := tus.NewClient(endpoint, nil)

@@ -20,7 +20,7 @@ const (
 	md5OfHello  = "md5 XUFAKrxLKna5cZ2REBfFkg=="
 )
 
-func TestFlippedBitIsStoredUnlessAChecksumTells(t *testing.T) {
+func TestFlipBit_IsDetectedByChecksumOnly(t *testing.T) {
 	for name, test := range map[string]struct {
 		at       int64
 		checksum string
@@ -30,7 +30,7 @@ func TestFlippedBitIsStoredUnlessAChecksumTells(t *testing.T) {
 		"first byte":      {0, "", 204, "iello"},
 		"last byte":       {4, "", 204, "helln"},
 		"beyond the body": {5, "", 204, "hello"},
-		"before it":       {-1, "", 204, "hello"},
+		"negative offset": {-1, "", 204, "hello"},
 		"with a checksum": {2, sha1OfHello, 460, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,12 +49,12 @@ func TestFlippedBitIsStoredUnlessAChecksumTells(t *testing.T) {
 	}
 }
 
-func TestRefusedAlgorithm(t *testing.T) {
+func TestRefuseAlgorithm_HeaderAndTrailer(t *testing.T) {
 	for name, test := range map[string]struct {
 		fields string
 		status int
 	}{
-		"that one":        {"Upload-Checksum: " + sha1OfHello, 400},
+		"refused":         {"Upload-Checksum: " + sha1OfHello, 400},
 		"another":         {"Upload-Checksum: " + md5OfHello, 204},
 		"none":            {"X-None: 1", 204},
 		"in a trailer":    {"Trailer: Upload-Checksum\nTransfer-Encoding: chunked\n\n5\r\nhello\r\n0\r\nUpload-Checksum: " + sha1OfHello + "\r\n\r\n", 400},
@@ -81,7 +81,7 @@ func TestRefusedAlgorithm(t *testing.T) {
 	}
 }
 
-func TestSlowServerTakesItAllInTheEnd(t *testing.T) {
+func TestReadSlowly_StoresWholeBody(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	srv.Inject(
@@ -96,7 +96,7 @@ func TestSlowServerTakesItAllInTheEnd(t *testing.T) {
 	wantContent(t, srv, upload, "hellohello")
 }
 
-func TestServerThatLosesBytesOrAll(t *testing.T) {
+func TestRewindAndVanish_LoseBytes(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	url := srv.HTTP.URL + upload
@@ -106,17 +106,17 @@ func TestServerThatLosesBytesOrAll(t *testing.T) {
 		tustest.Fault{Method: "HEAD", Skip: 1, Action: tustest.Vanish()},
 	)
 	if status, _, _ := do(t, "PATCH", url, "world", "Upload-Offset", "5"); status != 409 {
-		t.Errorf("PATCH at the old offset is answered with %d", status)
+		t.Errorf("PATCH at the old offset: status %d", status)
 	}
 	for _, want := range []int{200, 410, 410} {
 		status, header, _ := do(t, "HEAD", url, "")
 		if status != want || status == 200 && header.Get("Upload-Offset") != "3" {
-			t.Errorf("HEAD is answered with %d, offset %s", status, header.Get("Upload-Offset"))
+			t.Errorf("HEAD: status %d, offset %s", status, header.Get("Upload-Offset"))
 		}
 	}
 }
 
-func TestListenerResetsConnections(t *testing.T) {
+func TestListener_ResetsConnections(t *testing.T) {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewUnstartedServer(handler)
 	listener := &tustest.Listener{Listener: server.Listener}
@@ -128,7 +128,7 @@ func TestListenerResetsConnections(t *testing.T) {
 		return status == 204
 	}
 	if !options() {
-		t.Fatal("server does not answer")
+		t.Fatal("server does not respond")
 	}
 	listener.Reset(2)
 	if got := []bool{options(), options(), options()}; got[0] || got[1] || !got[2] {
@@ -137,7 +137,7 @@ func TestListenerResetsConnections(t *testing.T) {
 	listener.Reset(-1)
 	for range 3 {
 		if options() {
-			t.Error("request succeeds though all are to be reset")
+			t.Error("request succeeds although all connections are reset")
 		}
 	}
 	if n := listener.Resets(); n != 5 {
@@ -166,15 +166,14 @@ func ExampleListener() {
 		}
 		io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
-		fmt.Println("answered")
+		fmt.Println("ok")
 	}
 	// Output:
 	// reset
-	// answered
+	// ok
 }
 
-// A byte that was damaged on its way is noticed by the checksum, and the chunk
-// is sent again.
+// The checksum detects a corrupt byte, and the client resends the chunk.
 func ExampleFlipBit() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)

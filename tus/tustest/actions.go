@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// FlipBit inverts one bit of the byte at offset n of the body on its way to the
-// server, which notices it only by a checksum. A shorter body is not changed.
+// FlipBit inverts one bit of the byte at offset n of the body before the server
+// handles the request. Only a checksum detects it. A shorter body is unchanged.
 func FlipBit(n int64) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
-		r.Body = &damagedBody{ReadCloser: r.Body, left: n}
+		r.Body = &corruptBody{ReadCloser: r.Body, left: n}
 		h.serve(w, r)
 	}
 }
 
-// damagedBody inverts the lowest bit of the byte that comes after left others.
-type damagedBody struct {
+// corruptBody inverts the lowest bit of the byte after the next left bytes.
+type corruptBody struct {
 	io.ReadCloser
 	left int64
 }
 
-func (b *damagedBody) Read(p []byte) (int, error) {
+func (b *corruptBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if 0 <= b.left && b.left < int64(n) {
 		p[b.left] ^= 1
@@ -33,10 +33,9 @@ func (b *damagedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// RefuseAlgorithm reads the body, and answers with 400 if its checksum is by one
-// of these algorithms, in a header or a trailer. Other requests are served.
-// Together with the names in Tus-Checksum-Algorithm it makes a server that does
-// not keep what it promises.
+// RefuseAlgorithm reads the body and responds with 400 if its checksum, in a header
+// or trailer, uses one of these algorithms. Other requests are handled. Use it for
+// algorithms that the server advertises in Tus-Checksum-Algorithm.
 func RefuseAlgorithm(names ...string) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		body, err := io.ReadAll(r.Body)
@@ -57,8 +56,8 @@ func RefuseAlgorithm(names ...string) Action {
 	}
 }
 
-// ReadSlowly serves, but reads only n bytes of the body at a time, with a pause
-// before each.
+// ReadSlowly lets the server handle the request, but reads n bytes of the body at a
+// time with a pause before each.
 func ReadSlowly(n int, pause time.Duration) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		r.Body = &slowBody{ReadCloser: r.Body, n: max(1, n), pause: func() bool { return h.pause(r, pause) }}
@@ -66,7 +65,7 @@ func ReadSlowly(n int, pause time.Duration) Action {
 	}
 }
 
-// slowBody reads at most n bytes at a time.
+// slowBody reads at most n bytes at a time, after a pause.
 type slowBody struct {
 	io.ReadCloser
 	n     int
@@ -80,8 +79,8 @@ func (b *slowBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p[:min(len(p), b.n)])
 }
 
-// Rewind makes the server lose all but the first n bytes of the upload, as
-// [Handler.Truncate] does, before it serves: its offset goes back.
+// Rewind truncates the upload to its first n bytes, as [Handler.Truncate] does,
+// before the server handles the request.
 func Rewind(n int64) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		h.Truncate(r.URL.Path, n)
@@ -89,8 +88,8 @@ func Rewind(n int64) Action {
 	}
 }
 
-// Vanish makes the server forget the upload, as [Handler.Forget] does, before it
-// serves: this request and all that follow are answered with 410.
+// Vanish deletes the upload, as [Handler.Forget] does, before the server handles the
+// request: the response to this and all further requests is 410.
 func Vanish() Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		h.Forget(r.URL.Path)

@@ -18,8 +18,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// dialPatch sends the head of a PATCH of 5 bytes, and the body unless it is
-// held back.
+// dialPatch sends the header of a PATCH with Content-Length 5, and body, which may
+// be shorter.
 func dialPatch(t *testing.T, srv *tustest.Server, upload, body string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", srv.HTTP.Listener.Addr().String())
@@ -32,8 +32,8 @@ func dialPatch(t *testing.T, srv *tustest.Server, upload, body string) (net.Conn
 	return conn, bufio.NewReader(conn)
 }
 
-// readAnswer reads one answer to a PATCH.
-func readAnswer(t *testing.T, r *bufio.Reader) *http.Response {
+// readResponse reads one response to a PATCH.
+func readResponse(t *testing.T, r *bufio.Reader) *http.Response {
 	t.Helper()
 	resp, err := http.ReadResponse(r, &http.Request{Method: "PATCH"})
 	if err != nil {
@@ -42,10 +42,10 @@ func readAnswer(t *testing.T, r *bufio.Reader) *http.Response {
 	return resp
 }
 
-func TestEarlyAnswersLeaveBeforeTheBodyHasCome(t *testing.T) {
+func TestEarlyResponse_PrecedesBody(t *testing.T) {
 	for name, test := range map[string]struct {
 		action tustest.Action
-		sent   string // before the answer
+		sent   string // before the response
 		status int
 		offset string
 		stored string
@@ -59,25 +59,25 @@ func TestEarlyAnswersLeaveBeforeTheBodyHasCome(t *testing.T) {
 			upload := create(t, srv, "Upload-Length: 10")
 			srv.Inject(tustest.Fault{Method: "PATCH", Action: test.action})
 			conn, r := dialPatch(t, srv, upload, test.sent)
-			resp := readAnswer(t, r)
+			resp := readResponse(t, r)
 			if resp.StatusCode != test.status || resp.Header.Get("Upload-Offset") != test.offset {
-				t.Errorf("answer is %d, offset %q", resp.StatusCode, resp.Header.Get("Upload-Offset"))
+				t.Errorf("status is %d, offset %q", resp.StatusCode, resp.Header.Get("Upload-Offset"))
 			}
 			io.Copy(io.Discard, resp.Body)
-			// The rest is taken, and another request goes over the same connection.
+			// The server reads the rest, and the connection is reused.
 			fmt.Fprintf(conn, "%sHEAD %s HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\n\r\n", "hello"[len(test.sent):], upload)
 			if resp, err := http.ReadResponse(r, &http.Request{Method: "HEAD"}); err != nil || resp.StatusCode != 200 {
-				t.Errorf("next answer is %v, %v", resp, err)
+				t.Errorf("next response is %v, %v", resp, err)
 			}
 			wantContent(t, srv, upload, test.stored)
 			if first := srv.Requests()[1]; first.Body != 5 || first.Status != test.status {
-				t.Errorf("log says %+v", first)
+				t.Errorf("log entry is %+v", first)
 			}
 		})
 	}
 }
 
-func TestInterimAnswersPrecedeTheAnswer(t *testing.T) {
+func TestInform_PrecedesResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Inform(3, 104, "X-Interim", "yes")})
@@ -99,12 +99,12 @@ func TestInterimAnswersPrecedeTheAnswer(t *testing.T) {
 	}
 	resp.Body.Close()
 	if !slices.Equal(interim, []string{"104yes", "104yes", "104yes"}) || resp.StatusCode != 204 || resp.Header.Get("X-Interim") != "" {
-		t.Errorf("interim answers %v, then %d %v", interim, resp.StatusCode, resp.Header)
+		t.Errorf("interim responses are %v, then %d %v", interim, resp.StatusCode, resp.Header)
 	}
 	wantContent(t, srv, upload, "hello")
 }
 
-func TestRedirectNamesTheSamePath(t *testing.T) {
+func TestRedirect_KeepsPath(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	for origin, want := range map[string]string{
@@ -115,20 +115,20 @@ func TestRedirectNamesTheSamePath(t *testing.T) {
 		srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Redirect(308, origin)})
 		status, header, _ := do(t, "PATCH", srv.HTTP.URL+upload, "hello", "Upload-Offset", "0")
 		if status != 308 || header.Get("Location") != want {
-			t.Errorf("%q: answer is %d, Location %q, want %q", origin, status, header.Get("Location"), want)
+			t.Errorf("%q: status is %d, Location %q, want %q", origin, status, header.Get("Location"), want)
 		}
 	}
 	if status, _, _ := do(t, "PATCH", srv.HTTP.URL+upload+"?redirected", "hello", "Upload-Offset", "0"); status != 204 {
-		t.Errorf("request that was redirected is answered with %d", status)
+		t.Errorf("redirected request: status %d", status)
 	}
 	wantContent(t, srv, upload, "hello")
 }
 
-func TestAnswersOnABadWire(t *testing.T) {
+func TestResponse_SlowCutAndRaw(t *testing.T) {
 	const proper = "HTTP/1.1 204 No Content\r\n"
 	for name, test := range map[string]struct {
 		action tustest.Action
-		start  string // of what the client reads
+		start  string // of the response
 		status int    // in the log
 		stored string
 	}{
@@ -158,52 +158,52 @@ func TestAnswersOnABadWire(t *testing.T) {
 	}
 }
 
-// wantLogged fails unless the log says in the end that the last request was
-// answered with a status: the entry is written after the client has the answer.
+// wantLogged waits until the last request in the log has a status: the entry is
+// written after the client got the response.
 func wantLogged(t *testing.T, srv *tustest.Server, status int) {
 	t.Helper()
 	last := func() tustest.Request { log := srv.Requests(); return log[len(log)-1] }
 	for end := time.Now().Add(10 * time.Second); last().Status != status; runtime.Gosched() {
 		if time.Now().After(end) {
-			t.Fatalf("log says %+v", last())
+			t.Fatalf("last log entry is %+v", last())
 		}
 	}
 }
 
-func TestAnswerTwiceIsReadByTheNextRequest(t *testing.T) {
+func TestRespondTwice_IsReadByNextRequest(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.AnswerTwice()})
 	conn, r := dialPatch(t, srv, upload, "hello")
 	for range 2 {
-		if resp := readAnswer(t, r); resp.StatusCode != 204 || resp.Header.Get("Upload-Offset") != "5" {
-			t.Errorf("answer is %d %v", resp.StatusCode, resp.Header)
+		if resp := readResponse(t, r); resp.StatusCode != 204 || resp.Header.Get("Upload-Offset") != "5" {
+			t.Errorf("response is %d %v", resp.StatusCode, resp.Header)
 		}
 	}
-	// Nothing more comes over this connection.
+	// The server sends nothing more.
 	io.WriteString(conn, "HEAD")
 	if rest, _ := io.ReadAll(r); len(rest) > 0 {
-		t.Errorf("then %q", rest)
+		t.Errorf("unexpected bytes %q", rest)
 	}
 	if n := srv.Count("PATCH"); n != 1 {
-		t.Errorf("%d requests were served", n)
+		t.Errorf("server handled %d requests", n)
 	}
 }
 
-func TestAnswerTwiceEndsWithTheServer(t *testing.T) {
+func TestRespondTwice_EndsWithServer(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.AnswerTwice()})
 	_, r := dialPatch(t, srv, upload, "hello")
-	readAnswer(t, r)
+	readResponse(t, r)
 	srv.Close()
-	readAnswer(t, r)
+	readResponse(t, r)
 	if rest, _ := io.ReadAll(r); len(rest) > 0 {
-		t.Errorf("then %q", rest)
+		t.Errorf("unexpected bytes %q", rest)
 	}
 }
 
-func TestEndlessAnswers(t *testing.T) {
+func TestEndless_BodyAndHeader(t *testing.T) {
 	for name, test := range map[string]struct {
 		action tustest.Action
 		method string
@@ -233,15 +233,15 @@ func TestEndlessAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 			if want := "HTTP/1.1 " + test.status + "\r\n"; !strings.HasPrefix(string(start), want) {
-				t.Errorf("answer begins with %q, want %q", start[:40], want)
+				t.Errorf("response starts with %q, want %q", start[:40], want)
 			}
 		})
 	}
-	// HEAD has no body that could be endless.
+	// The response to HEAD has no body.
 	srv := tustest.NewServer(t, nil)
 	upload := create(t, srv, "Upload-Length: 10")
 	srv.Inject(tustest.Fault{Method: "HEAD", Action: tustest.EndlessAnswer()})
 	if status, header, _ := do(t, "HEAD", srv.HTTP.URL+upload, ""); status != 200 || header.Get("Upload-Offset") != strconv.Itoa(0) {
-		t.Errorf("HEAD is answered with %d %v", status, header)
+		t.Errorf("HEAD: status %d, header %v", status, header)
 	}
 }

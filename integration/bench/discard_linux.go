@@ -6,25 +6,25 @@ import (
 	"syscall"
 )
 
-// trash accepts connections that do not copy what nobody will look at.
-func trash(l net.Listener) net.Listener { return trashListener{l} }
+// discarding returns a listener whose connections do not copy the bytes of bodies.
+func discarding(l net.Listener) net.Listener { return discardListener{l} }
 
-type trashListener struct{ net.Listener }
+type discardListener struct{ net.Listener }
 
-func (l trashListener) Accept() (net.Conn, error) {
+func (l discardListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok {
-		return trashConn{tcp}, nil
+		return discardConn{tcp}, nil
 	}
 	return c, err
 }
 
-type trashConn struct{ *net.TCPConn }
+type discardConn struct{ *net.TCPConn }
 
-// Read lets the kernel drop what is read into a large buffer, whose content is
-// then undefined. Only bodies are read so: net/http has a buffer of 4 KiB.
-func (c trashConn) Read(p []byte) (n int, err error) {
-	if len(p) < trashSize {
+// Read lets the kernel drop the bytes if the buffer is large, and leaves its content
+// undefined. Only bodies are read so: net/http has a buffer of 4 KiB.
+func (c discardConn) Read(p []byte) (n int, err error) {
+	if len(p) < discardSize {
 		return c.TCPConn.Read(p)
 	}
 	raw, err := c.SyscallConn()

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Inform sends an interim answer (a status from 102 to 199, with header fields
-// given as name and value in turn) so many times, and then lets the server do
-// its work. The fields are not repeated in the final answer.
+// Inform sends an interim response (a status from 102 to 199) the given number of
+// times before the server handles the request. header alternates names and values
+// of fields, which are not repeated in the final response.
 func Inform(times, status int, header ...string) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		for i := 0; i+1 < len(header); i += 2 {
@@ -29,21 +29,21 @@ func Inform(times, status int, header ...string) Action {
 	}
 }
 
-// RespondEarly is [Respond], but the answer leaves before the body has come,
-// which is then read and dropped.
+// RespondEarly is [Respond], but it sends the response before it reads the body,
+// which it discards.
 func RespondEarly(status int, body string, header ...string) Action {
 	respond := Respond(status, body, header...)
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
-		leaveEarly(w, r, func(w http.ResponseWriter) { respond(w, r, h) })
+		respondFirst(w, r, func(w http.ResponseWriter) { respond(w, r, h) })
 	}
 }
 
-// AcceptEarly stores the first n bytes of the body and answers with the offset
-// that results while the rest is still to come. The rest is read and dropped.
+// AcceptEarly stores the first n bytes of the body and responds with the resulting
+// offset before it reads the rest, which it discards.
 func AcceptEarly(n int64) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		whole := r.Body
-		leaveEarly(w, r, func(w http.ResponseWriter) {
+		respondFirst(w, r, func(w http.ResponseWriter) {
 			part := *r
 			part.Body = io.NopCloser(io.LimitReader(whole, n))
 			h.serve(w, &part)
@@ -51,10 +51,10 @@ func AcceptEarly(n int64) Action {
 	}
 }
 
-// leaveEarly sends an answer at once and whole, and reads the body after it.
-func leaveEarly(w http.ResponseWriter, r *http.Request, answer func(http.ResponseWriter)) {
-	recorded := &recordedAnswer{header: w.Header(), status: http.StatusOK}
-	answer(recorded)
+// respondFirst sends a complete response, and reads the body after it.
+func respondFirst(w http.ResponseWriter, r *http.Request, respond func(http.ResponseWriter)) {
+	recorded := &recordedResponse{header: w.Header(), status: http.StatusOK}
+	respond(recorded)
 	control := http.NewResponseController(w)
 	_ = control.EnableFullDuplex() // else net/http reads the body first
 	if recorded.status != http.StatusNoContent {
@@ -66,54 +66,54 @@ func leaveEarly(w http.ResponseWriter, r *http.Request, answer func(http.Respons
 	io.Copy(io.Discard, r.Body)
 }
 
-// Redirect reads the body and answers with a redirect to the same path of
-// another origin, such as "https://example.org", with "?redirected" added. ""
-// is the same origin, for which the Location is a path alone.
+// Redirect reads the body and responds with a redirect to the same path at another
+// origin, such as "https://example.org", with the query "redirected". If origin is
+// empty, Location is a path on the same origin.
 func Redirect(status int, origin string) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		RespondAfter(status, "", "Location", strings.TrimSuffix(origin, "/")+r.URL.Path+"?redirected")(w, r, h)
 	}
 }
 
-// AnswerSlowly lets the server do its work and sends the answer, from its
-// status line on, n bytes at a time with a pause before each.
+// AnswerSlowly lets the server handle the request and sends the response, including
+// its status line, n bytes at a time with a pause before each.
 func AnswerSlowly(n int, pause time.Duration) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
-		h.answerByHand(w, r, func(conn net.Conn, answer []byte) {
-			for len(answer) > 0 && h.pause(r, pause) {
-				some := min(max(1, n), len(answer))
-				if _, err := conn.Write(answer[:some]); err != nil {
+		h.hijackResponse(w, r, func(conn net.Conn, response []byte) {
+			for len(response) > 0 && h.pause(r, pause) {
+				some := min(max(1, n), len(response))
+				if _, err := conn.Write(response[:some]); err != nil {
 					return
 				}
-				answer = answer[some:]
+				response = response[some:]
 			}
 		})
 	}
 }
 
-// CutAnswer lets the server do its work, sends the first n bytes of the answer,
-// counted from its status line on, and closes the connection.
+// CutAnswer lets the server handle the request, sends the first n bytes of the
+// response, including its status line, and closes the connection.
 func CutAnswer(n int) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
-		h.answerByHand(w, r, func(conn net.Conn, answer []byte) {
-			conn.Write(answer[:min(max(0, n), len(answer))])
+		h.hijackResponse(w, r, func(conn net.Conn, response []byte) {
+			conn.Write(response[:min(max(0, n), len(response))])
 		})
 	}
 }
 
-// AnswerTwice lets the server do its work and sends the answer two times, so
-// that the second may be taken for the answer to the request that follows.
+// AnswerTwice lets the server handle the request and sends the response twice. A
+// client may mistake the second one for the response to its next request.
 func AnswerTwice() Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
-		h.answerByHand(w, r, func(conn net.Conn, answer []byte) {
-			conn.Write(bytes.Repeat(answer, 2))
+		h.hijackResponse(w, r, func(conn net.Conn, response []byte) {
+			conn.Write(bytes.Repeat(response, 2))
 			h.waitForRequest(conn)
 		})
 	}
 }
 
-// AnswerRaw reads the body, drops it, and sends text as it is, which need not be
-// HTTP, before it closes the connection.
+// AnswerRaw discards the body, sends text, which need not be HTTP, and closes the
+// connection.
 func AnswerRaw(text string) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		io.Copy(io.Discard, r.Body)
@@ -126,21 +126,21 @@ func AnswerRaw(text string) Action {
 	}
 }
 
-// EndlessAnswer lets the server do its work and then sends a body in chunks that
-// never ends. A 204, which has no body, becomes a 200. The answer to a HEAD is
-// not changed.
+// EndlessAnswer lets the server handle the request and then sends an endless chunked
+// body. A 204, which has no body, becomes a 200. The response to a HEAD is
+// unchanged.
 func EndlessAnswer() Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
-		answer := &recordedAnswer{header: w.Header(), status: http.StatusOK}
-		h.serve(answer, r)
+		response := &recordedResponse{header: w.Header(), status: http.StatusOK}
+		h.serve(response, r)
 		if r.Method == http.MethodHead {
-			w.WriteHeader(answer.status)
+			w.WriteHeader(response.status)
 			return
 		}
-		if answer.status == http.StatusNoContent {
-			answer.status = http.StatusOK
+		if response.status == http.StatusNoContent {
+			response.status = http.StatusOK
 		}
-		w.WriteHeader(answer.status)
+		w.WriteHeader(response.status)
 		for r.Context().Err() == nil {
 			if _, err := w.Write(make([]byte, 16<<10)); err != nil {
 				return
@@ -149,12 +149,11 @@ func EndlessAnswer() Action {
 	}
 }
 
-// EndlessHeader lets the server do its work and then sends a header that never
-// ends.
+// EndlessHeader lets the server handle the request and then sends an endless header.
 func EndlessHeader() Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
-		h.answerByHand(w, r, func(conn net.Conn, answer []byte) {
-			head, _, _ := bytes.Cut(answer, []byte("\r\n\r\n"))
+		h.hijackResponse(w, r, func(conn net.Conn, response []byte) {
+			head, _, _ := bytes.Cut(response, []byte("\r\n\r\n"))
 			_, err := conn.Write(append(head, "\r\n"...))
 			for i := 0; err == nil; i++ {
 				_, err = fmt.Fprintf(conn, "X-%d: %01000d\r\n", i, i)
@@ -163,11 +162,11 @@ func EndlessHeader() Action {
 	}
 }
 
-// answerByHand lets the server do its work and gives the answer, as it would go
-// over an HTTP/1 connection, to write together with that connection, which is
-// closed afterwards.
-func (h *Handler) answerByHand(w http.ResponseWriter, r *http.Request, write func(conn net.Conn, answer []byte)) {
-	recorded := &recordedAnswer{header: http.Header{}, status: http.StatusOK}
+// hijackResponse lets the server handle the request and calls write with the
+// connection and the response as HTTP/1.1 bytes. It closes the connection
+// afterwards.
+func (h *Handler) hijackResponse(w http.ResponseWriter, r *http.Request, write func(conn net.Conn, response []byte)) {
+	recorded := &recordedResponse{header: http.Header{}, status: http.StatusOK}
 	h.serve(recorded, r)
 	if log, ok := w.(*statusWriter); ok {
 		log.status = recorded.status
@@ -180,7 +179,7 @@ func (h *Handler) answerByHand(w http.ResponseWriter, r *http.Request, write fun
 	write(conn, recorded.bytes(r))
 }
 
-// waitForRequest waits until the client sends something more, or is gone.
+// waitForRequest waits until the client sends a byte or closes the connection.
 func (h *Handler) waitForRequest(conn net.Conn) {
 	over := make(chan struct{})
 	defer close(over)
@@ -194,7 +193,8 @@ func (h *Handler) waitForRequest(conn net.Conn) {
 	conn.Read(make([]byte, 1))
 }
 
-// pause waits. It is false if the client or the server is gone.
+// pause waits for d. It returns false if the client disconnects or the server is
+// closed.
 func (h *Handler) pause(r *http.Request, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -207,29 +207,29 @@ func (h *Handler) pause(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// recordedAnswer keeps an answer for later.
-type recordedAnswer struct {
+// recordedResponse records a response.
+type recordedResponse struct {
 	header  http.Header
 	status  int
 	decided bool
 	body    bytes.Buffer
 }
 
-func (a *recordedAnswer) Header() http.Header { return a.header }
+func (a *recordedResponse) Header() http.Header { return a.header }
 
-func (a *recordedAnswer) WriteHeader(status int) {
+func (a *recordedResponse) WriteHeader(status int) {
 	if !a.decided && status >= 200 {
 		a.status, a.decided = status, true
 	}
 }
 
-func (a *recordedAnswer) Write(p []byte) (int, error) {
+func (a *recordedResponse) Write(p []byte) (int, error) {
 	a.decided = true
 	return a.body.Write(p)
 }
 
-// bytes is the answer as HTTP/1.1 writes it.
-func (a *recordedAnswer) bytes(r *http.Request) []byte {
+// bytes returns the response as HTTP/1.1 bytes.
+func (a *recordedResponse) bytes(r *http.Request) []byte {
 	var b bytes.Buffer
 	resp := http.Response{
 		StatusCode: a.status, ProtoMajor: 1, ProtoMinor: 1, Header: a.header, Request: r,

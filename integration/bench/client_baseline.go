@@ -18,27 +18,27 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-// uploadLimit is the least that a Go program can do.
-func uploadLimit(ctx context.Context, t task) error {
+// uploadBaseline is the cheapest upload that a Go program can do.
+func uploadBaseline(ctx context.Context, t task) error {
 	switch {
 	case t.Parts > 1:
 		return uploadParts(ctx, t)
 	case t.Chunk > 0:
 		return uploadChunks(ctx, t)
 	}
-	s, done := newSimple(t, bare)
+	c, done := newPlainClient(t, fileBody)
 	defer done()
 	if t.Concurrency > 0 {
-		return eachFile(ctx, t, s.createWith)
+		return eachFile(ctx, t, c.createWith)
 	}
-	return s.whole(ctx, t.File)
+	return c.whole(ctx, t.File)
 }
 
-// wire is HTTP by hand on one connection.
+// wire sends hand-written HTTP on one connection.
 type wire struct {
-	tcp     *net.TCPConn
-	answers *bufio.Reader
-	host    string
+	tcp       *net.TCPConn
+	responses *bufio.Reader
+	host      string
 }
 
 func dial(ctx context.Context, endpoint string) (*wire, error) {
@@ -55,10 +55,10 @@ func dial(ctx context.Context, endpoint string) (*wire, error) {
 
 func (w *wire) close() { w.tcp.Close() }
 
-// exchange sends a request, with n bytes of f from its position on by sendfile;
-// f may be nil.
-func (w *wire) exchange(method, target string, f *os.File, n int64, header map[string]string) (*http.Response, error) {
-	u, err := url.Parse(target)
+// exchange sends a request with the next n bytes of f, using sendfile. f may be
+// nil.
+func (w *wire) exchange(method, uploadURL string, f *os.File, n int64, header map[string]string) (*http.Response, error) {
+	u, err := url.Parse(uploadURL)
 	if err != nil {
 		return nil, err
 	}
@@ -79,14 +79,14 @@ func (w *wire) exchange(method, target string, f *os.File, n int64, header map[s
 			return nil, fmt.Errorf("sent %d bytes of %d: %w", sent, n, err)
 		}
 	}
-	resp, err := http.ReadResponse(w.answers, &http.Request{Method: method})
+	resp, err := http.ReadResponse(w.responses, &http.Request{Method: method})
 	if err != nil {
 		return nil, err
 	}
-	return answered(method, resp)
+	return checkResponse(method, resp)
 }
 
-// create makes an upload and returns its URL.
+// create creates an upload and returns its URL.
 func (w *wire) create(endpoint string, header map[string]string) (string, error) {
 	resp, err := w.exchange(http.MethodPost, endpoint, nil, 0, header)
 	if err != nil {
@@ -95,10 +95,10 @@ func (w *wire) create(endpoint string, header map[string]string) (string, error)
 	return resp.Header.Get("Location"), nil
 }
 
-// patch sends the next n bytes of f as those of the upload from offset on.
-func (w *wire) patch(target string, f *os.File, offset, n int64, header map[string]string) error {
+// patch sends the next n bytes of f at an offset of the upload.
+func (w *wire) patch(uploadURL string, f *os.File, offset, n int64, header map[string]string) error {
 	header["Upload-Offset"] = number(offset)
-	resp, err := w.exchange(http.MethodPatch, target, f, n, header)
+	resp, err := w.exchange(http.MethodPatch, uploadURL, f, n, header)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,8 @@ func (w *wire) patch(target string, f *os.File, offset, n int64, header map[stri
 	return err
 }
 
-// uploadChunks sends a file chunk by chunk over one connection, each added up
-// while the one before it is sent.
+// uploadChunks sends a file in chunks over one connection. It computes the checksum
+// of the next chunk while a chunk is sent.
 func uploadChunks(ctx context.Context, t task) error {
 	w, err := dial(ctx, t.Endpoint)
 	if err != nil {
@@ -119,14 +119,14 @@ func uploadChunks(ctx context.Context, t task) error {
 		return err
 	}
 	defer f.Close()
-	target, err := w.create(t.Endpoint, map[string]string{"Upload-Length": number(t.Size)})
+	uploadURL, err := w.create(t.Endpoint, map[string]string{"Upload-Length": number(t.Size)})
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	sums := make(chan string)
 	if t.SHA1 {
-		group.Go(func() error { return addUp(ctx, t, sums) })
+		group.Go(func() error { return hashChunks(ctx, t, sums) })
 	}
 	group.Go(func() error {
 		for offset := int64(0); offset < t.Size; offset += t.Chunk {
@@ -138,7 +138,7 @@ func uploadChunks(ctx context.Context, t task) error {
 					return ctx.Err()
 				}
 			}
-			if err := w.patch(target, f, offset, min(t.Chunk, t.Size-offset), header); err != nil {
+			if err := w.patch(uploadURL, f, offset, min(t.Chunk, t.Size-offset), header); err != nil {
 				return err
 			}
 		}
@@ -147,15 +147,15 @@ func uploadChunks(ctx context.Context, t task) error {
 	return group.Wait()
 }
 
-// addUp delivers the checksums of all chunks in turn.
-func addUp(ctx context.Context, t task, sums chan<- string) error {
+// hashChunks sends the checksums of all chunks to sums.
+func hashChunks(ctx context.Context, t task, sums chan<- string) error {
 	f, err := os.Open(t.File)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	for offset := int64(0); offset < t.Size; offset += t.Chunk {
-		sum, err := sumOf(f, offset, min(t.Chunk, t.Size-offset))
+		sum, err := checksumOf(f, offset, min(t.Chunk, t.Size-offset))
 		if err != nil {
 			return err
 		}
@@ -168,8 +168,8 @@ func addUp(ctx context.Context, t task, sums chan<- string) error {
 	return nil
 }
 
-// sumOf is the Upload-Checksum of a range.
-func sumOf(r io.ReaderAt, offset, n int64) (string, error) {
+// checksumOf returns the Upload-Checksum of a range.
+func checksumOf(r io.ReaderAt, offset, n int64) (string, error) {
 	h := sha1.New()
 	if _, err := io.CopyBuffer(h, io.NewSectionReader(r, offset, n), make([]byte, 256*kib)); err != nil {
 		return "", err
@@ -177,8 +177,8 @@ func sumOf(r io.ReaderAt, offset, n int64) (string, error) {
 	return checksum.FormatHeader("sha1", h.Sum(nil)), nil
 }
 
-// uploadParts sends parts of a file over a connection each, and lets the server
-// join them.
+// uploadParts sends parts of a file over separate connections and concatenates
+// them on the server.
 func uploadParts(ctx context.Context, t task) error {
 	each := (t.Size + int64(t.Parts) - 1) / int64(t.Parts)
 	urls := make([]string, t.Parts)
@@ -202,7 +202,7 @@ func uploadParts(ctx context.Context, t task) error {
 	return err
 }
 
-func uploadPart(ctx context.Context, t task, offset, n int64) (target string, err error) {
+func uploadPart(ctx context.Context, t task, offset, n int64) (uploadURL string, err error) {
 	w, err := dial(ctx, t.Endpoint)
 	if err != nil {
 		return "", err
@@ -216,9 +216,9 @@ func uploadPart(ctx context.Context, t task, offset, n int64) (target string, er
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		return "", err
 	}
-	target, err = w.create(t.Endpoint, map[string]string{"Upload-Length": number(n), "Upload-Concat": "partial"})
+	uploadURL, err = w.create(t.Endpoint, map[string]string{"Upload-Length": number(n), "Upload-Concat": "partial"})
 	if err != nil {
 		return "", err
 	}
-	return target, w.patch(target, f, 0, n, map[string]string{})
+	return uploadURL, w.patch(uploadURL, f, 0, n, map[string]string{})
 }
