@@ -13,27 +13,24 @@ import (
 	"sync"
 )
 
-// Algorithm is a checksum algorithm that servers may offer. The zero value is
-// none.
+// Algorithm is a checksum algorithm. The zero value is no algorithm.
 type Algorithm struct {
 	// Name is the name in Tus-Checksum-Algorithm and Upload-Checksum, such as
 	// "sha1".
 	Name string
-	// New returns a hash whose Sum is what goes on the wire.
+	// New returns a hash whose Sum is sent to the server.
 	New func() hash.Hash
 }
 
-// Set is the algorithms that a client knows, in order of preference. The zero
-// value is empty and ready to use. A Set is safe for concurrent use and must
-// not be copied.
+// Set is a set of algorithms in order of preference. The zero value is empty and ready
+// to use. A Set is safe for concurrent use and must not be copied.
 type Set struct {
 	mu         sync.RWMutex
 	algorithms []Algorithm
 }
 
-// Builtin returns a new Set of sha256, sha1, sha512, md5 and crc32 (IEEE, four
-// bytes, big-endian). The package comment explains the order. Each call returns
-// a Set of its own.
+// Builtin returns a new Set of sha256, sha1, sha512, md5 and crc32 (IEEE, four bytes,
+// big-endian). The package comment explains the order.
 func Builtin() *Set {
 	return &Set{algorithms: []Algorithm{
 		{"sha256", sha256.New},
@@ -44,15 +41,15 @@ func Builtin() *Set {
 	}}
 }
 
-// Register adds an algorithm at the end, where it is the least preferred. For
-// another order, register in an empty Set what [Set.Lookup] finds in Builtin.
-// The error matches [ErrInvalidAlgorithm] or [ErrDuplicateAlgorithm].
+// Register adds an algorithm as the least preferred one. For another order, register
+// the algorithms of Builtin in an empty Set; see [Set.Lookup]. The error matches
+// [ErrInvalidAlgorithm] or [ErrDuplicateAlgorithm].
 func (s *Set) Register(a Algorithm) error {
 	if err := checkName(a.Name); err != nil {
 		return err
 	}
 	if a.New == nil {
-		return wrap(fmt.Errorf("%w: %s has no New function", ErrInvalidAlgorithm, quote(a.Name)))
+		return wrap(fmt.Errorf("%w: %s: New is nil", ErrInvalidAlgorithm, quote(a.Name)))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +60,7 @@ func (s *Set) Register(a Algorithm) error {
 	return nil
 }
 
-// Lookup returns the algorithm with the name, in whatever case it is written.
+// Lookup returns the algorithm with the name, ignoring case.
 func (s *Set) Lookup(name string) (Algorithm, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -84,12 +81,12 @@ func (s *Set) Names() []string {
 	return names
 }
 
-// index needs s.mu.
+// index returns the index of the algorithm, or -1. The caller must hold s.mu.
 func (s *Set) index(name string) int {
 	return slices.IndexFunc(s.algorithms, func(a Algorithm) bool { return a.Name == name })
 }
 
-// checkName accepts what [ErrInvalidAlgorithm] does not describe.
+// checkName returns an error matching [ErrInvalidAlgorithm] if the name is invalid.
 func checkName(name string) error {
 	if !isToken(name) || name != lower(name) || name == textAuto || name == textOff {
 		return wrap(fmt.Errorf("%w: name %s", ErrInvalidAlgorithm, quote(name)))
@@ -97,7 +94,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// isToken reports whether s is a token as of RFC 9110, 5.6.2.
+// isToken reports whether s is a token (RFC 9110, 5.6.2).
 func isToken(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -110,8 +107,8 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// lower is strings.ToLower for tokens. It leaves anything else as it is:
-// U+212A, the Kelvin sign, would otherwise become a plain k.
+// lower is strings.ToLower for tokens. It returns any other string unchanged: ToLower
+// maps U+212A, the Kelvin sign, to the ASCII letter k.
 func lower(s string) string {
 	if !isToken(s) {
 		return s

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-// The vectors are those of the standards: RFC 1321, RFC 3720, FIPS 180.
-func TestBuiltinAlgorithmsComputeKnownSums(t *testing.T) {
+// The test vectors are from RFC 1321, RFC 3720 and FIPS 180.
+func TestBuiltin_ComputesKnownSums(t *testing.T) {
 	for _, test := range []struct{ name, data, want string }{
 		{"md5", "abc", "900150983cd24fb0d6963f7d28e17f72"},
 		{"md5", "", "d41d8cd98f00b204e9800998ecf8427e"},
@@ -35,7 +35,7 @@ func TestBuiltinAlgorithmsComputeKnownSums(t *testing.T) {
 	}
 }
 
-func TestBuiltinOrder(t *testing.T) {
+func TestBuiltin_Order(t *testing.T) {
 	want := []string{"sha256", "sha1", "sha512", "md5", "crc32"}
 	if got := checksum.Builtin().Names(); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
@@ -44,7 +44,7 @@ func TestBuiltinOrder(t *testing.T) {
 
 func newCRC() hash.Hash { return crc32.NewIEEE() }
 
-func TestRegisteredAlgorithmIsFoundInAnyCase(t *testing.T) {
+func TestLookup_IgnoresCase(t *testing.T) {
 	set := checksum.Builtin()
 	if err := set.Register(checksum.Algorithm{Name: "x-crc.1", New: newCRC}); err != nil {
 		t.Fatal(err)
@@ -53,14 +53,14 @@ func TestRegisteredAlgorithmIsFoundInAnyCase(t *testing.T) {
 		t.Errorf("found %+v, %v", a, ok)
 	}
 	if names := set.Names(); names[len(names)-1] != "x-crc.1" {
-		t.Errorf("names are %q, want the new one last", names)
+		t.Errorf("names are %q, want the registered one last", names)
 	}
 	if _, ok := checksum.Builtin().Lookup("x-crc.1"); ok {
-		t.Error("sets are not independent of each other")
+		t.Error("Register changed another Set")
 	}
 }
 
-func TestUnusableAlgorithmsAreRefused(t *testing.T) {
+func TestRegister_InvalidAlgorithmFails(t *testing.T) {
 	for _, test := range []struct {
 		algorithm checksum.Algorithm
 		want      error
@@ -81,15 +81,15 @@ func TestUnusableAlgorithmsAreRefused(t *testing.T) {
 			t.Errorf("%q: %v, want %v", test.algorithm.Name, err, test.want)
 		}
 		if n := len(set.Names()); n != 5 {
-			t.Errorf("%q: refused, but the set has %d algorithms", test.algorithm.Name, n)
+			t.Errorf("%q: set has %d algorithms after a failed Register", test.algorithm.Name, n)
 		}
 	}
 }
 
-func TestEmptySetIsReadyToUse(t *testing.T) {
+func TestSet_ZeroValueIsReadyToUse(t *testing.T) {
 	var set checksum.Set
 	if _, ok := set.Lookup("sha1"); ok || len(set.Names()) != 0 {
-		t.Error("an empty set knows algorithms")
+		t.Error("an empty set has algorithms")
 	}
 	if err := set.Register(lookup(t, "crc32")); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestEmptySetIsReadyToUse(t *testing.T) {
 	}
 }
 
-func TestSetIsSafeForConcurrentUse(t *testing.T) {
+func TestSet_ConcurrentUse(t *testing.T) {
 	set := checksum.Builtin()
 	var wg sync.WaitGroup
 	for i := range 8 {

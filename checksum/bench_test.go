@@ -25,8 +25,8 @@ func BenchmarkAlgorithm(b *testing.B) {
 	}
 }
 
-// BenchmarkPipeline hashes one chunk an operation, the way a sender does it.
-// Memory for each must be the same whatever the size of the chunk.
+// BenchmarkPipeline hashes one chunk per operation, as a sender does. The memory per
+// operation must not depend on the size of the chunk.
 func BenchmarkPipeline(b *testing.B) {
 	for _, name := range []string{"sha256", "crc32"} {
 		for _, chunk := range []int64{64 << 10, 1 << 20, 8 << 20} {
@@ -51,8 +51,8 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 }
 
-// BenchmarkUpload hashes a whole upload an operation. The metric B/chunk falls
-// to what one chunk costs as the one buffer is spread over more and more.
+// BenchmarkUpload hashes a whole upload per operation. The metric B/chunk includes a
+// share of the one buffer, so it falls with the number of chunks.
 func BenchmarkUpload(b *testing.B) {
 	const chunk = 64 << 10
 	data := make([]byte, chunk)

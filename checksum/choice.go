@@ -2,9 +2,9 @@ package checksum
 
 import "fmt"
 
-// Choice is which checksum the user wants. The zero value is [Auto]. Choices
-// can be compared with ==, and have a text form for flags and configuration
-// files: "auto", "off", or the name of an algorithm.
+// Choice selects the checksum algorithm of a client. The zero value is [Auto]. Choices
+// are comparable with ==. Their text form, for flags and configuration files, is
+// "auto", "off", or the name of an algorithm.
 type Choice struct {
 	mode mode
 	name string // lower case; only with modeNamed
@@ -23,20 +23,19 @@ const (
 	textOff  = "off"
 )
 
-// Auto takes the most preferred algorithm that the server offers, and none if
-// it offers none.
+// Auto selects the most preferred algorithm that the server advertises, and no checksum
+// if there is none.
 func Auto() Choice { return Choice{} }
 
-// Off sends no checksums.
+// Off disables checksums.
 func Off() Choice { return Choice{mode: modeOff} }
 
-// Named insists on one algorithm. Case does not matter. A name that no
-// algorithm can have is refused by [Set.Negotiate].
+// Named requires the algorithm with the name, ignoring case. If the name is invalid,
+// [Set.Negotiate] returns an error.
 func Named(name string) Choice { return Choice{modeNamed, lower(name)} }
 
-// Parse reads the text form. The error matches [ErrInvalidAlgorithm] if text
-// cannot be a name; whether there is such an algorithm shows only when it is
-// negotiated.
+// Parse parses the text form. The error matches [ErrInvalidAlgorithm] if text is not
+// a valid name. Parse does not check that the algorithm exists; [Set.Negotiate] does.
 func Parse(text string) (Choice, error) {
 	switch name := lower(text); name {
 	case textAuto:
@@ -73,8 +72,8 @@ func (c Choice) MarshalText() ([]byte, error) {
 	return []byte(c.String()), nil
 }
 
-// UnmarshalText is [Parse]. With MarshalText it makes a Choice a value for
-// [flag.TextVar].
+// UnmarshalText parses text as [Parse] does. With MarshalText, a Choice can be used
+// with [flag.TextVar].
 func (c *Choice) UnmarshalText(text []byte) error {
 	parsed, err := Parse(string(text))
 	if err == nil {
@@ -83,14 +82,14 @@ func (c *Choice) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Negotiate picks the algorithm for a server that advertises the given names,
-// as [ParseAlgorithms] returns them. It reports false if no checksum is to be
-// sent: the choice is Off, or Auto and nothing fits. A named algorithm that is
-// not registered or not advertised is an error that matches
+// Negotiate returns the algorithm for a server that advertises the given names, as
+// returned by [ParseAlgorithms]. It returns false if no checksum should be sent: the
+// choice is Off, or it is Auto and the server advertises no registered algorithm. If
+// a named algorithm is not registered or not advertised, the error matches
 // [ErrChecksumUnsupported].
 //
-// Names are compared without regard to case. The Name of the result is spelt as
-// the server spells it, for servers that are strict.
+// Names are compared ignoring case. The Name of the result has the spelling of the
+// server, because some servers compare exactly.
 func (s *Set) Negotiate(c Choice, advertised []string) (Algorithm, bool, error) {
 	switch c.mode {
 	case modeOff:
@@ -98,12 +97,12 @@ func (s *Set) Negotiate(c Choice, advertised []string) (Algorithm, bool, error) 
 	case modeNamed:
 		return s.negotiateName(c.name, advertised)
 	}
-	offers := spellings(advertised)
+	spelling := spellings(advertised)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, a := range s.algorithms {
-		if spelt, ok := offers[a.Name]; ok {
-			a.Name = spelt
+		if name, ok := spelling[a.Name]; ok {
+			a.Name = name
 			return a, true, nil
 		}
 	}
@@ -113,22 +112,22 @@ func (s *Set) Negotiate(c Choice, advertised []string) (Algorithm, bool, error) 
 func (s *Set) negotiateName(name string, advertised []string) (Algorithm, bool, error) {
 	a, ok := s.Lookup(name)
 	if !ok {
-		return Algorithm{}, false, wrap(fmt.Errorf("%w: there is no %s, only %s",
+		return Algorithm{}, false, wrap(fmt.Errorf("%w: %s is not registered, only %s",
 			ErrChecksumUnsupported, quote(name), quoteList(s.Names())))
 	}
 	if a.Name, ok = spellings(advertised)[name]; ok {
 		return a, true, nil
 	}
-	offer := "none"
+	names := "none"
 	if len(advertised) > 0 {
-		offer = "only " + quoteList(advertised)
+		names = "only " + quoteList(advertised)
 	}
-	return Algorithm{}, false, wrap(fmt.Errorf("%w: %s is not offered by the server, which offers %s",
-		ErrChecksumUnsupported, quote(name), offer))
+	return Algorithm{}, false, wrap(fmt.Errorf("%w: server does not advertise %s, %s",
+		ErrChecksumUnsupported, quote(name), names))
 }
 
-// spellings maps names in lower case to how the server first wrote them. What
-// is no token cannot be a name, and must not get into a header.
+// spellings maps names in lower case to their first spelling by the server. It omits
+// names that are not tokens, which must not be used in a header.
 func spellings(advertised []string) map[string]string {
 	m := make(map[string]string, len(advertised))
 	for _, name := range advertised {

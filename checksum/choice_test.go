@@ -10,7 +10,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-func TestNegotiation(t *testing.T) {
+func TestNegotiate_SelectsAlgorithm(t *testing.T) {
 	for _, test := range []struct {
 		choice checksum.Choice
 		offer  []string
@@ -20,7 +20,7 @@ func TestNegotiation(t *testing.T) {
 		{checksum.Auto(), []string{"crc32", "md5", "sha512", "sha1", "sha256"}, "sha256"},
 		{checksum.Auto(), []string{"crc32", "sha512"}, "sha512"},
 		{checksum.Auto(), []string{"blake3", "crc32"}, "crc32"},
-		{checksum.Auto(), []string{"SHA1", "sha1"}, "SHA1"}, // as the server spells it
+		{checksum.Auto(), []string{"SHA1", "sha1"}, "SHA1"}, // spelling of the server
 		{checksum.Auto(), []string{"blake3"}, ""},
 		{checksum.Auto(), []string{"", " ", "sha1 ", "sha1\r\nX: y"}, ""},
 		{checksum.Auto(), nil, ""},
@@ -35,7 +35,7 @@ func TestNegotiation(t *testing.T) {
 	}
 }
 
-func TestNamedAlgorithmThatCannotBeUsedIsAnError(t *testing.T) {
+func TestNegotiate_UnsupportedNameFails(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		offer []string
@@ -54,13 +54,13 @@ func TestNamedAlgorithmThatCannotBeUsedIsAnError(t *testing.T) {
 		}
 		for _, text := range test.says {
 			if !strings.Contains(err.Error(), text) {
-				t.Errorf("%q with %q: error %q does not say %s", test.name, test.offer, err, text)
+				t.Errorf("%q with %q: error %q does not contain %s", test.name, test.offer, err, text)
 			}
 		}
 	}
 }
 
-func TestHostileOffersAreHarmless(t *testing.T) {
+func TestNegotiate_HostileNamesAreIgnored(t *testing.T) {
 	offer := []string{"", "\x1b[31m", strings.Repeat("a", 1<<20)}
 	for i := range 50_000 {
 		offer = append(offer, fmt.Sprint("x", i%100))
@@ -70,7 +70,7 @@ func TestHostileOffersAreHarmless(t *testing.T) {
 	}
 	_, _, err := checksum.Builtin().Negotiate(checksum.Named("sha1"), offer)
 	if err == nil || len(err.Error()) > 1000 || strings.ContainsRune(err.Error(), '\x1b') {
-		t.Errorf("error is not capped and printable: %.2000q", err)
+		t.Errorf("error is too long or not printable: %.2000q", err)
 	}
 	a, ok, err := checksum.Builtin().Negotiate(checksum.Named("sha1"), append(offer, "sha1"))
 	if a.Name != "sha1" || !ok || err != nil {
@@ -78,7 +78,7 @@ func TestHostileOffersAreHarmless(t *testing.T) {
 	}
 }
 
-func TestChoiceHasATextForm(t *testing.T) {
+func TestChoice_TextRoundTrips(t *testing.T) {
 	for _, test := range []struct {
 		text string
 		want checksum.Choice
@@ -102,12 +102,12 @@ func TestChoiceHasATextForm(t *testing.T) {
 			err = json.Unmarshal(encoded, &decoded)
 		}
 		if err != nil || decoded != got {
-			t.Errorf("%v becomes %s and then %v, %v", got, encoded, decoded, err)
+			t.Errorf("round trip of %v: %s, %v, %v", got, encoded, decoded, err)
 		}
 	}
 }
 
-func TestTextThatNamesNothingIsRefused(t *testing.T) {
+func TestChoice_InvalidTextFails(t *testing.T) {
 	for _, text := range []string{"", " ", "sha1 ", "a,b", "a\n", "\u212A"} {
 		choice := checksum.Off()
 		if err := choice.UnmarshalText([]byte(text)); !errors.Is(err, checksum.ErrInvalidAlgorithm) || choice != checksum.Off() {
@@ -116,10 +116,10 @@ func TestTextThatNamesNothingIsRefused(t *testing.T) {
 	}
 	for _, name := range []string{"", "auto", "off", "a b"} {
 		if text, err := checksum.Named(name).MarshalText(); !errors.Is(err, checksum.ErrInvalidAlgorithm) {
-			t.Errorf("Named(%q) becomes %q, %v", name, text, err)
+			t.Errorf("MarshalText of Named(%q) = %q, %v", name, text, err)
 		}
 	}
 	if checksum.Named("auto") == checksum.Auto() || checksum.Named("off") == checksum.Off() || checksum.Named("") == checksum.Auto() {
-		t.Error("a name is taken for a mode")
+		t.Error("a Named choice equals Auto or Off")
 	}
 }

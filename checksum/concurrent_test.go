@@ -13,9 +13,8 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-// Whatever goes on at the same time, a sum is right or an error that has a
-// reason.
-func TestPipelineIsSafeForConcurrentUse(t *testing.T) {
+// A concurrent Sum returns the right checksum, or the error of its canceled context.
+func TestPipeline_ConcurrentUse(t *testing.T) {
 	s := patterned(400_000)
 	p := newPipeline(t, s)
 	var wg sync.WaitGroup
@@ -47,7 +46,7 @@ func TestPipelineIsSafeForConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-func TestCloseIsSafeAtAnyTime(t *testing.T) {
+func TestClose_ConcurrentUse(t *testing.T) {
 	s := patterned(200_000)
 	for range 100 {
 		p := checksum.NewPipeline(lookup(t, "sha256"), s.open)
@@ -67,9 +66,9 @@ func TestCloseIsSafeAtAnyTime(t *testing.T) {
 	}
 }
 
-// A chunk costs a few small objects, whatever its size and however many there
-// are: not a buffer, and not a hash. A second buffer may come at any time, once.
-func TestMemoryPerChunkIsSmall(t *testing.T) {
+// A chunk of any size costs a few small objects, but no buffer and no hash. The second
+// buffer may be allocated once, at any time.
+func TestPipeline_MemoryPerChunkIsBounded(t *testing.T) {
 	const chunk = 200_000
 	for _, chunks := range []int64{64, 512} {
 		s := &source{data: make([]byte, chunk)}

@@ -1,27 +1,24 @@
-// Package checksum is the client's side of the Checksum extension of tus: which
-// algorithm to use with a server, how a checksum is written in a header, and
-// how to compute it without slowing the upload down.
+// Package checksum implements the client side of the Checksum extension of tus: it
+// selects an algorithm, formats headers, and computes checksums ahead of the upload.
 //
-// A [Set] holds the algorithms that the client knows, a [Choice] says which one
-// the user wants, and [Set.Negotiate] brings both together with what the
-// server advertises. A [Pipeline] hashes the next chunk while the current one
-// is on the wire.
+// A [Set] holds the algorithms of the client, a [Choice] selects one of them, and
+// [Set.Negotiate] combines both with the algorithms that the server advertises.
+// A [Pipeline] hashes the next chunks while the current one is being sent.
 //
-// The checksum travels with the data on one connection. It finds what disks,
-// memory and middleboxes break, and is no defence against somebody who can
-// change the data: such a one changes the checksum as well.
+// A checksum detects corruption by disks, memory and middleboxes. It does not protect
+// against an attacker who can change the data, because the checksum is sent with the
+// data and can be changed as well.
 //
 // # Order of preference
 //
-// Left the choice, a client takes the first of sha256, sha1, sha512, md5 and
-// crc32 that the server advertises: the strongest one that is cheap. One core
-// of a server with SHA instructions hashes, in MB/s,
+// By default, a client uses the first of sha256, sha1, sha512, md5 and crc32 that the
+// server advertises. One core of a server with SHA instructions hashes, in MB/s,
 //
 //	sha256   sha1  sha512   md5   crc32
 //	  1690   1910     710   770   29800
 //
-// so sha256 costs hardly more than sha1. sha1 comes before sha512 because it is
-// much faster, and no less good at finding damage; its known weakness needs an
-// attacker. md5 is slow and weak, but 128 bits find what the 32 of crc32 may
-// miss, once in four billion damaged chunks.
+// so sha256 costs hardly more than sha1. sha1 comes before sha512 because it is much
+// faster and detects corruption as well; its known weakness matters only against an
+// attacker. md5 is slow and weak, but has 128 bits: the 32 bits of crc32 miss one in
+// four billion corrupt chunks.
 package checksum

@@ -7,30 +7,29 @@ import (
 	"strings"
 )
 
-// Conditions for use with errors.Is.
+// Errors of this package, for use with errors.Is.
 var (
-	// ErrChecksumUnsupported is an algorithm that was asked for by name, but is
-	// not registered or not offered by the server. It also matches
-	// [errors.ErrUnsupported].
+	// ErrChecksumUnsupported is returned when a named algorithm is not registered or
+	// not advertised by the server. It also matches [errors.ErrUnsupported].
 	ErrChecksumUnsupported error = unsupportedError{}
 
-	// ErrInvalidAlgorithm is an algorithm without a New function, or whose name
-	// is no lower-case token (RFC 9110, 5.6.2), or is "auto" or "off", which mean
-	// something else where people write names.
+	// ErrInvalidAlgorithm is returned when the New function of an algorithm is nil, or
+	// its name is not a lower-case token (RFC 9110, 5.6.2), or is "auto" or "off",
+	// which are reserved for a [Choice].
 	ErrInvalidAlgorithm = errors.New("invalid algorithm")
 
-	// ErrDuplicateAlgorithm is a name that is registered already.
-	ErrDuplicateAlgorithm = errors.New("algorithm is registered already")
+	// ErrDuplicateAlgorithm is returned when an algorithm of the name is registered.
+	ErrDuplicateAlgorithm = errors.New("algorithm is already registered")
 
-	// ErrInvalidHeader is an Upload-Checksum that is not a name, one space, and
-	// base64.
+	// ErrInvalidHeader is returned when an Upload-Checksum header is not a name, one
+	// space, and base64.
 	ErrInvalidHeader = errors.New("invalid Upload-Checksum")
 
-	// ErrInvalidRange is a range of bytes with a negative offset or size, or
-	// beyond the largest offset.
+	// ErrInvalidRange is returned when the offset or size of a range is negative, or
+	// the range ends beyond the largest int64.
 	ErrInvalidRange = errors.New("invalid range")
 
-	// ErrClosed is a [Pipeline] that was closed.
+	// ErrClosed is returned when a [Pipeline] is used after Close.
 	ErrClosed = errors.New("pipeline is closed")
 )
 
@@ -42,8 +41,7 @@ func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsup
 
 func wrap(err error) error { return fmt.Errorf("checksum: %w", err) }
 
-// quote makes text of a server or a user fit for an error: printable, and cut
-// after 60 bytes.
+// quote quotes text of a server or a user for an error, with at most 60 bytes of it.
 func quote(s string) string {
 	const limit = 60
 	if len(s) > limit {
@@ -52,7 +50,7 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// quoteList quotes the first few names.
+// quoteList quotes the first 8 names.
 func quoteList(names []string) string {
 	const limit = 8
 	var b strings.Builder

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-// From what a server advertises to the header of a chunk.
+// Negotiate an algorithm and format the header of a chunk.
 func Example() {
 	advertised := checksum.ParseAlgorithms([]string{"md5, sha1", "crc32"})
 	algorithm, ok, err := checksum.Builtin().Negotiate(checksum.Auto(), advertised)
@@ -24,7 +24,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	if !ok {
-		return // no checksums with this server
+		return // the server supports no known algorithm
 	}
 	h := algorithm.New()
 	io.WriteString(h, "hello world")
@@ -32,7 +32,7 @@ func Example() {
 	// Output: Upload-Checksum: sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=
 }
 
-// An algorithm that is not built in, for a server that has it.
+// Register an algorithm that is not built in.
 func ExampleSet_Register() {
 	set := checksum.Builtin()
 	err := set.Register(checksum.Algorithm{Name: "xxh3", New: func() hash.Hash { return xxh3.New() }})
@@ -47,7 +47,7 @@ func ExampleSet_Register() {
 	// Output: xxh3 [sha256 sha1 sha512 md5 crc32 xxh3]
 }
 
-// A set in another order: only what is cheap, crc32 first.
+// A set of cheap algorithms, crc32 first.
 func ExampleSet() {
 	builtin := checksum.Builtin()
 	var cheap checksum.Set
@@ -68,10 +68,10 @@ func ExampleSet_Negotiate() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// checksum: algorithm not supported: "sha512" is not offered by the server, which offers only "sha1", "md5"
+	// checksum: algorithm not supported: server does not advertise "sha512", only "sha1", "md5"
 }
 
-// A choice on the command line.
+// Set a choice with a flag.
 func ExampleChoice() {
 	flags := flag.NewFlagSet("upload", flag.ContinueOnError)
 	var choice checksum.Choice
@@ -83,7 +83,7 @@ func ExampleChoice() {
 	// Output: sha256 false
 }
 
-// A server, or its double in a test, checks what it got.
+// Verify a checksum, as a server or a test does.
 func ExampleParseHeader() {
 	name, want, err := checksum.ParseHeader("sha256 uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=")
 	if err != nil {
@@ -108,7 +108,7 @@ func ExamplePipeline() {
 			log.Fatal(err)
 		}
 		if next := offset + chunk; next < int64(len(data)) {
-			p.Ahead(ctx, next, chunk) // while this chunk is on the wire
+			p.Ahead(ctx, next, chunk) // while this chunk is sent
 		}
 		fmt.Println(offset, checksum.FormatHeader(algorithm.Name, sum))
 	}

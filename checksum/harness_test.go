@@ -25,17 +25,17 @@ func lookup(t testing.TB, name string) checksum.Algorithm {
 	return a
 }
 
-// source is data that counts its readers, and whether each was closed once.
+// source is data that counts its opened and closed readers.
 type source struct {
 	data []byte
-	// reader, if set, makes the reader of the nth open, from 0 on.
+	// reader, if non-nil, returns the reader of the nth open, counted from 0.
 	reader func(ctx context.Context, n int, offset int64) (io.ReadCloser, error)
 
 	mu     sync.Mutex
 	opens  int
 	closes int
-	twice  bool
-	end    int64 // where reading ended
+	twice  bool  // a reader was closed twice
+	end    int64 // the largest offset read
 }
 
 func patterned(size int) *source {
@@ -58,11 +58,11 @@ func (s *source) open(ctx context.Context, offset int64) (io.ReadCloser, error) 
 			return nil, err
 		}
 		if r != nil {
-			return &tracked{source: s, r: r}, nil
+			return &trackedReader{source: s, r: r}, nil
 		}
 	}
 	r := bytes.NewReader(s.data[min(offset, int64(len(s.data))):])
-	return &tracked{source: s, r: io.NopCloser(r), offset: offset}, nil
+	return &trackedReader{source: s, r: io.NopCloser(r), offset: offset}, nil
 }
 
 func (s *source) closed() {
@@ -71,27 +71,27 @@ func (s *source) closed() {
 	s.closes++
 }
 
-// opened is how often the source was opened.
+// opened returns how often the source was opened.
 func (s *source) opened() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.opens
 }
 
-// leftOpen is how many readers nobody closed yet.
+// leftOpen returns the number of open readers.
 func (s *source) leftOpen() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.opens - s.closes
 }
 
-// want is the right checksum of a range.
+// want returns the right checksum of a range.
 func (s *source) want(offset, size int64) []byte {
 	sum := sha256.Sum256(s.data[offset : offset+size])
 	return sum[:]
 }
 
-type tracked struct {
+type trackedReader struct {
 	source *source
 	r      io.ReadCloser
 	offset int64
@@ -100,7 +100,7 @@ type tracked struct {
 	closed bool
 }
 
-func (r *tracked) Read(p []byte) (int, error) {
+func (r *trackedReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
 	r.source.mu.Lock()
 	defer r.source.mu.Unlock()
@@ -109,7 +109,7 @@ func (r *tracked) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (r *tracked) Close() error {
+func (r *trackedReader) Close() error {
 	r.mu.Lock()
 	twice := r.closed
 	r.closed = true
@@ -124,7 +124,7 @@ func (r *tracked) Close() error {
 	return r.r.Close()
 }
 
-// valueOf records what the context of an open holds for a key.
+// valueOf records the value of the key in the context of each open.
 func valueOf(s *source, key any) *any {
 	got := new(any)
 	s.reader = func(ctx context.Context, _ int, _ int64) (io.ReadCloser, error) {
@@ -134,8 +134,8 @@ func valueOf(s *source, key any) *any {
 	return got
 }
 
-// newPipeline makes a pipeline for sha256 and checks in the end that it closed
-// each reader exactly once.
+// newPipeline returns a pipeline for sha256 and checks at the end of the test that it
+// closed each reader exactly once.
 func newPipeline(t *testing.T, s *source) *checksum.Pipeline {
 	t.Helper()
 	return newPipelineOf(t, s, lookup(t, "sha256"))
@@ -164,7 +164,7 @@ func checkSum(t *testing.T, p *checksum.Pipeline, s *source, offset, size int64)
 	}
 }
 
-// pipe is a reader that blocks until it is fed or closed.
+// pipe is a reader that blocks until data is written or it is closed.
 type pipe struct {
 	*io.PipeReader
 	w *io.PipeWriter
@@ -175,12 +175,12 @@ func newPipe() pipe {
 	return pipe{r, w}
 }
 
-// deaf is a reader that blocks until it is released, even when it is closed.
-type deaf struct{ release chan struct{} }
+// hangingReader is a reader whose Read blocks until it is released, even after Close.
+type hangingReader struct{ release chan struct{} }
 
-func (d deaf) Read([]byte) (int, error) {
+func (d hangingReader) Read([]byte) (int, error) {
 	<-d.release
 	return 0, errors.New("released")
 }
 
-func (deaf) Close() error { return nil }
+func (hangingReader) Close() error { return nil }

@@ -12,30 +12,30 @@ import (
 )
 
 const (
-	// hashBuffer is how much of a range is in memory at once, in bytes.
+	// hashBuffer is the size of the buffer of a hasher, in bytes.
 	hashBuffer = 256 << 10
-	// maxEmptyReads is how often in a row a reader may deliver nothing and
-	// report no error, before it is given up.
+	// maxEmptyReads is the number of consecutive reads of 0 bytes without an error
+	// after which a read fails with io.ErrNoProgress.
 	maxEmptyReads = 100
 )
 
-// hasher reads and adds up one range at a time. A Pipeline has two.
+// hasher reads and hashes one range at a time. A Pipeline has two.
 type hasher struct {
-	working bool          // a goroutine does look-aheads with it; guarded by Pipeline.mu
-	turn    chan struct{} // holds an item while a job uses what follows
+	working bool          // a goroutine runs work with it; guarded by Pipeline.mu
+	sem     chan struct{} // semaphore for hash and buf
 	hash    hash.Hash
 	buf     []byte
 }
 
-// start begins to do look-aheads with a hasher that is free. It needs p.mu.
+// start starts a goroutine that hashes look-aheads. The caller must hold p.mu.
 func (p *Pipeline) start(h *hasher) {
 	h.working = true
 	p.jobs.Go(func() { p.work(h) })
 }
 
-// work does look-aheads: alone, or as one of two while a Sum waits. Where two are at
-// work and nobody waits any more, the one that is done first stops; none pauses with
-// an open reader, which may be what somebody else needs.
+// work hashes look-aheads until the queue is empty. While a Sum waits, both hashers may
+// work. When no Sum waits, the hasher that finishes its range first stops. A hasher never
+// pauses with an open reader, because the source may limit the number of readers.
 func (p *Pipeline) work(h *hasher) {
 	ended := false
 	defer func() {
@@ -48,9 +48,9 @@ func (p *Pipeline) work(h *hasher) {
 	for {
 		var j *job
 		p.mu.Lock()
-		if len(p.waiting) > 0 && (p.asking > 0 || !p.other(h).working) {
-			j = p.waiting[0]
-			p.waiting = slices.Delete(p.waiting, 0, 1)
+		if len(p.queue) > 0 && (p.waiters > 0 || !p.other(h).working) {
+			j = p.queue[0]
+			p.queue = slices.Delete(p.queue, 0, 1)
 		}
 		h.working = j != nil
 		p.mu.Unlock()
@@ -69,33 +69,33 @@ func (p *Pipeline) other(h *hasher) *hasher {
 	return &p.first
 }
 
-// do waits for its turn, as a read that hangs holds it, and does a job.
+// do computes a job when the hasher is free. A read that hangs keeps it busy.
 func (p *Pipeline) do(h *hasher, j *job) {
 	select {
-	case h.turn <- struct{}{}:
-		defer func() { <-h.turn }()
+	case h.sem <- struct{}{}:
+		defer func() { <-h.sem }()
 	case <-j.ctx.Done():
 	}
 	defer func() {
 		j.panicked = recover()
 		p.mu.Lock()
-		p.answered(j) // before this hasher looks whether somebody waits
+		p.removeWaiter(j) // before work reads p.waiters
 		p.mu.Unlock()
 		close(j.done)
 	}()
-	j.err = errors.New("checksum: source ended the goroutine that reads it")
+	j.err = errors.New("checksum: source called runtime.Goexit")
 	j.sum, j.err = p.compute(h, j)
 }
 
-// measured notes how long it took a hasher to read and to hash a buffer. If hashing takes
-// longer, and a Sum waits for it, another processor helps: as sending waits, too, it
-// is free. At other times it would be in the way of sending, and where reading is
-// slower, one reader more makes it no faster.
-func (p *Pipeline) measured(h *hasher, reading, hashing time.Duration) {
+// recordSpeed records how long reading and hashing a buffer took. If hashing takes longer
+// and a Sum waits, it starts the other hasher: nothing is being sent, so a processor is
+// free. Without a waiting Sum, the other hasher would slow down sending. If reading
+// takes longer, a second reader would not help.
+func (p *Pipeline) recordSpeed(h *hasher, reading, hashing time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.speed.add(reading, hashing)
-	if p.closed || p.asking == 0 || len(p.waiting) == 0 || p.speed.hashing <= p.speed.reading || runtime.GOMAXPROCS(0) == 1 {
+	if p.closed || p.waiters == 0 || len(p.queue) == 0 || p.speed.hashing <= p.speed.reading || runtime.GOMAXPROCS(0) == 1 {
 		return
 	}
 	if other := p.other(h); !other.working {
@@ -103,7 +103,7 @@ func (p *Pipeline) measured(h *hasher, reading, hashing time.Duration) {
 	}
 }
 
-// speed is what the last buffers took; the further back, the less they count.
+// speed has the durations of the last buffers, weighted exponentially.
 type speed struct{ reading, hashing time.Duration }
 
 func (s *speed) add(reading, hashing time.Duration) {
@@ -122,27 +122,27 @@ func (p *Pipeline) compute(h *hasher, j *job) ([]byte, error) {
 	h.hash.Reset()
 	if j.size > 0 {
 		if err := p.read(h, j); err != nil {
-			if j.ctx.Err() != nil { // the reader was closed for it
+			if j.ctx.Err() != nil { // err may be that of the closed reader
 				err = j.ctx.Err()
 			}
-			return nil, wrap(fmt.Errorf("%d bytes from %d: %w", j.size, j.offset, err))
+			return nil, wrap(fmt.Errorf("reading %d bytes at offset %d: %w", j.size, j.offset, err))
 		}
 	}
 	return h.hash.Sum(nil), nil
 }
 
-// read feeds the range to the hash.
+// read writes the range to the hash.
 func (p *Pipeline) read(h *hasher, j *job) error {
 	begin := time.Now()
 	r, err := p.open(j.ctx, j.offset)
 	if err != nil {
 		return err
 	}
-	p.measured(h, time.Since(begin), 0) // a way to the offset is reading
+	p.recordSpeed(h, time.Since(begin), 0) // open may read up to the offset
 	closed := make(chan any, 1)
 	stop := context.AfterFunc(j.ctx, func() {
 		defer func() { closed <- recover() }()
-		r.Close() // may be all that ends a read
+		r.Close() // may be required to end a read
 	})
 	defer func() {
 		if stop() {
@@ -163,13 +163,13 @@ func (p *Pipeline) read(h *hasher, j *job) error {
 		buf := h.buf[:min(left, int64(len(h.buf)))]
 		n, err := r.Read(buf)
 		if n < 0 || n > len(buf) {
-			return fmt.Errorf("reader returned %d bytes of %d", n, len(buf))
+			return fmt.Errorf("reader returned invalid count %d for %d bytes", n, len(buf))
 		}
 		read := time.Now()
-		if _, err := h.hash.Write(buf[:n]); err != nil { // only where FIPS forbids the algorithm
+		if _, err := h.hash.Write(buf[:n]); err != nil { // FIPS mode may forbid the algorithm
 			return err
 		}
-		p.measured(h, read.Sub(begin), time.Since(read))
+		p.recordSpeed(h, read.Sub(begin), time.Since(read))
 		left -= int64(n)
 		if n > 0 {
 			empty = 0

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-// oneBuffer is read at once, and takes a slowHash a second.
+// oneBuffer is the size of the buffer of a hasher. A slowHash takes a second for it.
 const oneBuffer = 256 << 10
 
 type slowHash struct{ hash.Hash }
@@ -26,7 +26,7 @@ func (h slowHash) Write(p []byte) (int, error) {
 	return h.Hash.Write(p)
 }
 
-// slowRead takes its time for every buffer.
+// slowRead is a reader whose Read takes the time took.
 type slowRead struct {
 	io.Reader
 	took time.Duration
@@ -56,14 +56,14 @@ func lookAhead(t *testing.T, p *checksum.Pipeline, offset int64, n int) {
 	}
 }
 
-// withProcessors runs f in a bubble where the program may use n processors.
+// withProcessors runs f in a synctest bubble with GOMAXPROCS n.
 func withProcessors(t *testing.T, n int, f func(t *testing.T)) {
 	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(n))
 	synctest.Test(t, f)
 }
 
-// sumAll asks for one range after the other, as if sending took no time.
+// sumAll calls Sum for one range after the other, as if sending took no time.
 func sumAll(t *testing.T, p *checksum.Pipeline, s *source, from, to int64) time.Duration {
 	t.Helper()
 	begin := time.Now()
@@ -75,7 +75,7 @@ func sumAll(t *testing.T, p *checksum.Pipeline, s *source, from, to int64) time.
 	return time.Since(begin)
 }
 
-func TestTwoRangesAreHashedAtOnceWhileASumWaits(t *testing.T) {
+func TestSum_WaitHashesTwoRangesAtOnce(t *testing.T) {
 	withProcessors(t, 2, func(t *testing.T) {
 		s := patterned(8 * fourBuffers)
 		s.reader = func(_ context.Context, _ int, offset int64) (io.ReadCloser, error) {
@@ -87,7 +87,7 @@ func TestTwoRangesAreHashedAtOnceWhileASumWaits(t *testing.T) {
 	})
 }
 
-func TestOneProcessorIsNotShared(t *testing.T) {
+func TestSum_OneProcessorHashesOneRangeAtATime(t *testing.T) {
 	withProcessors(t, 1, func(t *testing.T) {
 		s := patterned(8 * fourBuffers)
 		if took := sumAll(t, newSlowPipeline(t, s), s, 0, 8); took != 32*time.Second {
@@ -96,8 +96,8 @@ func TestOneProcessorIsNotShared(t *testing.T) {
 	})
 }
 
-// Some sources have to read up to the offset, or to ask a server.
-func TestRangesAreReadOneByOneWhereOpeningIsSlow(t *testing.T) {
+// To open a reader, some sources read up to the offset or send a request.
+func TestSum_SlowOpenReadsOneRangeAtATime(t *testing.T) {
 	withProcessors(t, 2, func(t *testing.T) {
 		s := patterned(4 * fourBuffers)
 		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { time.Sleep(time.Minute); return nil, nil }
@@ -107,9 +107,9 @@ func TestRangesAreReadOneByOneWhereOpeningIsSlow(t *testing.T) {
 	})
 }
 
-// Another reader makes a disk slower, not faster. What is in memory later on is not
-// read from a disk.
-func TestRangesAreReadOneByOneWhereReadingIsSlower(t *testing.T) {
+// A second reader does not make a slow disk faster. The last ranges are read from
+// memory.
+func TestSum_SlowReadReadsOneRangeAtATime(t *testing.T) {
 	withProcessors(t, 2, func(t *testing.T) {
 		s := patterned(24 * fourBuffers)
 		s.reader = func(_ context.Context, n int, offset int64) (io.ReadCloser, error) {
@@ -130,11 +130,11 @@ func TestRangesAreReadOneByOneWhereReadingIsSlower(t *testing.T) {
 	})
 }
 
-// Two hashers are in the way of sending. The one that is not done goes on, as what
-// it hashes is needed next.
-func TestOneRangeIsHashedAtATimeWhileNobodyWaits(t *testing.T) {
+// Two hashers would slow down sending. The one that has begun a range completes it,
+// because that range is needed next.
+func TestAhead_HashesOneRangeAtATimeWithoutSum(t *testing.T) {
 	withProcessors(t, 2, func(t *testing.T) {
-		const first = oneBuffer * 3 / 2 // ends while the first buffer of the next range is hashed
+		const first = oneBuffer * 3 / 2 // completed while the first buffer of the next range is hashed
 		s := patterned(first + 5*fourBuffers)
 		p := newSlowPipeline(t, s)
 		p.Ahead(t.Context(), 0, first)
@@ -151,12 +151,12 @@ func TestOneRangeIsHashedAtATimeWhileNobodyWaits(t *testing.T) {
 			checkSum(t, p, s, first+i*fourBuffers, fourBuffers)
 		}
 		if took := time.Since(begin); took != 3500*time.Millisecond || s.opened() != 6 {
-			t.Errorf("took %v, want what the last range needed; opened %d times", took, s.opened())
+			t.Errorf("took %v, want 3.5s for the last range; opened %d times", took, s.opened())
 		}
 	})
 }
 
-func TestTwoRangesAreHashedAtOnceAgainForTheNextSum(t *testing.T) {
+func TestSum_NextSumHashesTwoRangesAgain(t *testing.T) {
 	withProcessors(t, 2, func(t *testing.T) {
 		s := patterned(8 * fourBuffers)
 		p := newSlowPipeline(t, s)
@@ -164,7 +164,7 @@ func TestTwoRangesAreHashedAtOnceAgainForTheNextSum(t *testing.T) {
 		begin := time.Now()
 		for i := range int64(8) {
 			checkSum(t, p, s, i*fourBuffers, fourBuffers)
-			time.Sleep(500 * time.Millisecond) // it is sent
+			time.Sleep(500 * time.Millisecond) // sending
 		}
 		if took := time.Since(begin); took > 24*time.Second || s.opened() != 8 {
 			t.Errorf("8 ranges took %v, want less than the 32 s of one hasher; opened %d times", took, s.opened())
@@ -172,44 +172,46 @@ func TestTwoRangesAreHashedAtOnceAgainForTheNextSum(t *testing.T) {
 	})
 }
 
-// slots is a source that has only so many readers at once, as a host does that
-// allows so many connections.
-type slots struct {
+// limitedSource is a source with a limited number of readers, as a host with a limited number of
+// connections.
+type limitedSource struct {
 	*source
 	free chan struct{}
 }
 
-func (s slots) open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+func (s limitedSource) open(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	select {
 	case s.free <- struct{}{}:
-		return slotReader{bytes.NewReader(s.data[offset:]), sync.OnceFunc(func() { <-s.free })}, nil
+		return limitedReader{bytes.NewReader(s.data[offset:]), sync.OnceFunc(func() { <-s.free })}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-type slotReader struct {
+type limitedReader struct {
 	io.Reader
 	release func()
 }
 
-func (r slotReader) Close() error { r.release(); return nil }
+func (r limitedReader) Close() error { r.release(); return nil }
 
-func TestNoReaderIsHeldByWhoWaits(t *testing.T) {
+func TestAhead_WaitingRangeHoldsNoReader(t *testing.T) {
 	for _, n := range []int{1, 2, 3} {
 		withProcessors(t, 2, func(t *testing.T) {
-			few := slots{patterned(6 * fourBuffers), make(chan struct{}, n)}
-			s := patterned(len(few.data))
-			s.reader = func(ctx context.Context, _ int, offset int64) (io.ReadCloser, error) { return few.open(ctx, offset) }
+			limited := limitedSource{patterned(6 * fourBuffers), make(chan struct{}, n)}
+			s := patterned(len(limited.data))
+			s.reader = func(ctx context.Context, _ int, offset int64) (io.ReadCloser, error) {
+				return limited.open(ctx, offset)
+			}
 			p := newSlowPipeline(t, s)
 			lookAhead(t, p, 0, 6)
 			for i := range int64(6) {
 				checkSum(t, p, s, i*fourBuffers, fourBuffers)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
-				r, err := few.open(ctx, i*fourBuffers) // to send it
+				r, err := limited.open(ctx, i*fourBuffers) // to send it
 				if err != nil {
-					t.Fatalf("%d readers: none for range %d: %v", n, i, err)
+					t.Fatalf("limit of %d readers: cannot open range %d: %v", n, i, err)
 				}
 				time.Sleep(time.Second)
 				r.Close()
@@ -218,7 +220,7 @@ func TestNoReaderIsHeldByWhoWaits(t *testing.T) {
 	}
 }
 
-func TestRangesOfBothHashersAreGivenUp(t *testing.T) {
+func TestPipeline_CancelsRangesOfBothHashers(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, p *checksum.Pipeline, s *source){
 		"another sum":        func(t *testing.T, p *checksum.Pipeline, s *source) { checkSum(t, p, s, 1, 1000) },
 		"another look-ahead": func(t *testing.T, p *checksum.Pipeline, s *source) { p.Ahead(t.Context(), 1, 1000) },
@@ -247,7 +249,7 @@ func TestRangesOfBothHashersAreGivenUp(t *testing.T) {
 	}
 }
 
-func TestWhatTheSecondHasherMeetsReachesSum(t *testing.T) {
+func TestSum_ReturnsErrorOfSecondHasher(t *testing.T) {
 	broken := errors.New("disk on fire")
 	withProcessors(t, 2, func(t *testing.T) {
 		s := patterned(4 * fourBuffers)
@@ -282,18 +284,18 @@ func TestWhatTheSecondHasherMeetsReachesSum(t *testing.T) {
 	})
 }
 
-// exiting is a reader that ends its goroutine, as FailNow in a test does.
-type exiting struct{}
+// goexitReader is a reader that calls runtime.Goexit, as FailNow of a test does.
+type goexitReader struct{}
 
-func (exiting) Read([]byte) (int, error) { runtime.Goexit(); return 0, nil }
-func (exiting) Close() error             { return nil }
+func (goexitReader) Read([]byte) (int, error) { runtime.Goexit(); return 0, nil }
+func (goexitReader) Close() error             { return nil }
 
-func TestSourceThatEndsItsGoroutineIsAnError(t *testing.T) {
+func TestSum_SourceCallingGoexitFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
 		s.reader = func(_ context.Context, _ int, offset int64) (io.ReadCloser, error) {
 			if offset == 0 {
-				return exiting{}, nil
+				return goexitReader{}, nil
 			}
 			return nil, nil
 		}
@@ -309,7 +311,7 @@ func TestSourceThatEndsItsGoroutineIsAnError(t *testing.T) {
 	})
 }
 
-func TestLookAheadKeepsTheValuesOfItsContextOnly(t *testing.T) {
+func TestAhead_KeepsOnlyValuesOfContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
 		s := patterned(10)

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// ParseAlgorithms reads Tus-Checksum-Algorithm, a comma-separated list that may
-// be spread over several header lines. It returns the names in the server's
-// order and spelling, each once; what cannot be a name is left out.
+// ParseAlgorithms parses the values of Tus-Checksum-Algorithm, a comma-separated list
+// in one or more header lines. It returns the names in the server's order and spelling,
+// without duplicates and invalid names.
 func ParseAlgorithms(values []string) []string {
 	var names []string
 	seen := map[string]bool{}
@@ -30,9 +30,9 @@ func FormatHeader(name string, sum []byte) string {
 	return name + " " + base64.StdEncoding.EncodeToString(sum)
 }
 
-// ParseHeader reads a value of Upload-Checksum, and returns the name in lower
-// case and the checksum. It is strict: one space, padded base64 in its one
-// canonical form, at least one byte. The error matches [ErrInvalidHeader].
+// ParseHeader parses a value of Upload-Checksum and returns the name in lower case and
+// the checksum. The value must have one space, and padded base64 in canonical form of at
+// least one byte. The error matches [ErrInvalidHeader].
 func ParseHeader(value string) (name string, sum []byte, err error) {
 	name, encoded, _ := strings.Cut(value, " ")
 	if !isToken(name) {

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-func TestAlgorithmListsAreParsed(t *testing.T) {
+func TestParseAlgorithms_Lists(t *testing.T) {
 	for _, test := range []struct{ lines, want []string }{
 		{nil, nil},
 		{[]string{""}, nil},
@@ -30,15 +30,15 @@ func TestAlgorithmListsAreParsed(t *testing.T) {
 	}
 }
 
-func TestLongAlgorithmListsAreParsed(t *testing.T) {
+func TestParseAlgorithms_LongList(t *testing.T) {
 	line := strings.Repeat("sha1,", 100_000) + strings.Repeat(" ,", 100_000) + "md5"
 	if got := checksum.ParseAlgorithms([]string{line, line}); !slices.Equal(got, []string{"sha1", "md5"}) {
 		t.Errorf("got %d names, want sha1 and md5", len(got))
 	}
 }
 
-// The example of the protocol, section Checksum.
-func TestHeaderIsWrittenAsTheProtocolSays(t *testing.T) {
+// The example is from the section Checksum of the protocol.
+func TestFormatHeader_ProtocolExample(t *testing.T) {
 	const want = "sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0="
 	sum, err := hex.DecodeString("2aae6c35c94fcfb415dbe95f408b9ce91ee846ed")
 	if err != nil {
@@ -49,17 +49,17 @@ func TestHeaderIsWrittenAsTheProtocolSays(t *testing.T) {
 	}
 	name, parsed, err := checksum.ParseHeader(want)
 	if name != "sha1" || !bytes.Equal(parsed, sum) || err != nil {
-		t.Errorf("read back as %q, %x, %v", name, parsed, err)
+		t.Errorf("ParseHeader = %q, %x, %v", name, parsed, err)
 	}
 }
 
-func TestHeaderNameIsReadInAnyCase(t *testing.T) {
+func TestParseHeader_NameIsLowercased(t *testing.T) {
 	if name, _, err := checksum.ParseHeader("SHA1 AAAA"); name != "sha1" || err != nil {
 		t.Errorf("got %q, %v", name, err)
 	}
 }
 
-func TestMalformedHeaderIsRefused(t *testing.T) {
+func TestParseHeader_MalformedValueFails(t *testing.T) {
 	for _, value := range []string{
 		"", " ", "sha1", "sha1 ", " AAAA", "sha1  AAAA", "sha1 AAAA ", "sha1\tAAAA",
 		"sha1 AAA", "sha1 AA==AAAA", "sha1 AA", "sha1 AB==" /* loose bits */, "sha1 A-_A",
@@ -88,10 +88,10 @@ func FuzzParseHeader(f *testing.F) {
 			}
 			return
 		}
-		// What is accepted is written in exactly one way, but for the case of the name.
+		// A valid value has exactly one form, except for the case of the name.
 		prefix := len(name)
 		if got := checksum.FormatHeader(value[:prefix], sum); got != value || !strings.EqualFold(name, value[:prefix]) {
-			t.Fatalf("%q was accepted, but is written %q", value, got)
+			t.Fatalf("ParseHeader accepts %q, but FormatHeader returns %q", value, got)
 		}
 	})
 }

@@ -9,27 +9,26 @@ import (
 	"sync"
 )
 
-// maxAhead is how many ranges there are at most that nobody asked for yet.
+// maxAhead is the largest number of look-aheads.
 const maxAhead = 8
 
-// Pipeline computes the checksums of ranges of a source, the next ones ahead of
-// time. A sender calls Ahead for a chunk and the ones after it, asks for the
-// checksum of that chunk, and sends: while the chunk is on the wire, the next ones
-// are hashed.
+// Pipeline computes the checksums of ranges of a source ahead of time. A sender calls
+// Ahead for a chunk and the following ones, calls Sum for that chunk, and sends it. The
+// following chunks are hashed while the chunk is sent.
 //
-// One range is read and hashed at a time. While a Sum waits, and so nothing is
-// sent, a second one is begun on another processor, unless the time goes into
-// reading. A Pipeline holds two hashes and two buffers of at most 256 KiB.
+// A Pipeline reads and hashes one range at a time. While a Sum waits, and so nothing is
+// sent, it hashes a second range on another processor, unless reading is slower than
+// hashing. A Pipeline holds two hashes and two buffers of at most 256 KiB.
 //
-// All methods may be called concurrently. A Pipeline must be closed.
+// All methods are safe for concurrent use. A Pipeline must be closed.
 type Pipeline struct {
 	algorithm Algorithm
 	open      func(ctx context.Context, offset int64) (io.ReadCloser, error)
 
 	mu      sync.Mutex
-	ahead   []*job // look-aheads that nobody asked for yet, each begins where the one before ends
-	waiting []*job // look-aheads that are not begun, perhaps asked for already
-	asking  int    // calls of Sum that wait
+	ahead   []*job // adjacent look-aheads that no Sum has taken
+	queue   []*job // look-aheads that are not started, including those taken by a Sum
+	waiters int    // number of calls of Sum that wait
 	speed   speed
 	closed  bool
 	closing chan struct{} // closed by Close
@@ -43,7 +42,7 @@ type job struct {
 	offset, size int64
 	ctx          context.Context
 	cancel       context.CancelFunc
-	asked        bool // a Sum waits for it; guarded by Pipeline.mu
+	awaited      bool // a Sum waits for it; guarded by Pipeline.mu
 
 	done chan struct{} // closed when sum and err are set
 	sum  []byte
@@ -52,35 +51,34 @@ type job struct {
 	panicked any // what the source panicked with
 }
 
-// NewPipeline returns a Pipeline that reads the source through open, which is
-// called once for each range that is hashed. Two readers may be in use at once.
+// NewPipeline returns a Pipeline that reads the source with open. open is called once
+// for each range that is hashed, and returns a reader that starts at offset. Two
+// readers may be in use at once.
 //
-// The reader starts at offset and is closed exactly once. If the context of a
-// call ends, or the pipeline is closed, that may happen while Read runs, as
-// net/http does it with request bodies. It must not disturb the reader that the
-// chunk is sent from: a source that can have only one reader cannot be hashed
-// ahead.
+// Each reader is closed exactly once. If the context of a call is done, or the Pipeline
+// is closed, Close may be called during Read, as net/http does with request bodies. The
+// readers must not affect the reader from which the chunk is sent: a source that
+// supports only one reader cannot be used.
 func NewPipeline(algorithm Algorithm, open func(ctx context.Context, offset int64) (io.ReadCloser, error)) *Pipeline {
 	return &Pipeline{
 		algorithm: algorithm,
 		open:      open,
 		closing:   make(chan struct{}),
-		first:     hasher{turn: make(chan struct{}, 1)},
-		second:    hasher{turn: make(chan struct{}, 1)},
+		first:     hasher{sem: make(chan struct{}, 1)},
+		second:    hasher{sem: make(chan struct{}, 1)},
 	}
 }
 
-// Sum returns the checksum of size bytes from offset. If [Pipeline.Ahead] was
-// called for exactly that range, it takes that result, or waits for it, and
-// forgets the ranges before it; otherwise every look-ahead is given up. A
-// look-ahead serves once, so asking again reads the source again. The caller may
-// keep and change the result.
+// Sum returns the checksum of size bytes at offset. If [Pipeline.Ahead] was called for
+// exactly that range, Sum waits for its result and drops the look-aheads before it;
+// otherwise it cancels all look-aheads. The result of a look-ahead is used once, so
+// calling Sum again reads the source again. The caller may keep and change the result.
 //
 // The error matches [io.ErrUnexpectedEOF] if the source ends within the range,
-// [ErrInvalidRange], [ErrInvalidAlgorithm], [ErrClosed], or is that of the
-// source or the context. What the source panics with, Sum does. When ctx ends, Sum
-// returns at once, even if the source hangs in a read. Until that read returns,
-// other ranges have to wait.
+// [ErrInvalidRange], [ErrInvalidAlgorithm] or [ErrClosed], or is that of the source or
+// ctx. If the source panics, Sum panics with the same value. When ctx is done, Sum
+// returns at once, even if the source hangs in a read. Other ranges wait until that read
+// returns.
 func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) {
 	if err := p.check(offset, size); err != nil {
 		return nil, err
@@ -92,10 +90,10 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer p.leave(j)
+	defer p.abandon(j)
 	select {
 	case <-j.done:
-		if j.panicked != nil { // in the caller's goroutine, who may recover from it
+		if j.panicked != nil { // panic in the caller's goroutine, which may recover
 			panic(j.panicked)
 		}
 		return j.sum, j.err
@@ -106,17 +104,17 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 	}
 }
 
-// Ahead starts computing the checksum of size bytes from offset, for a later
-// [Pipeline.Sum] that reports what goes wrong. Ranges that follow one another wait
-// in a queue of at most 8; one that does not follow the last takes the place of
-// all. The source may change between the look-ahead and the sending of the chunk,
-// which is for the sender to notice.
+// Ahead starts computing the checksum of size bytes at offset, for a later
+// [Pipeline.Sum], which returns its errors. The queue holds at most 8 adjacent ranges.
+// A range that does not start at the end of the last one replaces the whole queue. If
+// the source changes after the look-ahead, the checksum is that of the old content; the
+// sender must detect such changes.
 //
-// The source is opened with the values of ctx. That ctx ends changes nothing:
-// another Sum, or Close, ends a look-ahead.
+// The source is opened with the values of ctx. The end of ctx does not cancel the
+// look-ahead; a Sum of another range and Close do.
 //
-// Ahead reports whether the range is in the queue now, or was before: false if the
-// queue is full, the range is none, or the pipeline is closed.
+// Ahead returns true if the range is in the queue, and false if the queue is full, the
+// range is invalid, or the Pipeline is closed.
 func (p *Pipeline) Ahead(ctx context.Context, offset, size int64) bool {
 	if p.check(offset, size) != nil {
 		return false
@@ -139,16 +137,16 @@ func (p *Pipeline) Ahead(ctx context.Context, offset, size int64) bool {
 		}
 	}
 	j := newJob(context.WithoutCancel(ctx), offset, size)
-	p.ahead, p.waiting = append(p.ahead, j), append(p.waiting, j)
+	p.ahead, p.queue = append(p.ahead, j), append(p.queue, j)
 	if !p.first.working && !p.second.working {
 		p.start(&p.first)
 	}
 	return true
 }
 
-// Close stops all work, makes calls of Sum that wait return [ErrClosed], and
-// waits until every reader is closed. A source that hangs in a read although it
-// was closed delays Close. More than one call is allowed.
+// Close cancels all look-aheads, makes waiting calls of Sum return [ErrClosed], and waits
+// until every reader is closed. It blocks while a Read hangs after its reader was closed.
+// Close may be called more than once.
 func (p *Pipeline) Close() {
 	p.mu.Lock()
 	if !p.closed {
@@ -160,18 +158,18 @@ func (p *Pipeline) Close() {
 	p.jobs.Wait()
 }
 
-// check accepts what can be asked for.
+// check returns an error if the algorithm or the range is invalid.
 func (p *Pipeline) check(offset, size int64) error {
 	if p.algorithm.New == nil {
-		return wrap(fmt.Errorf("%w: %s has no New function", ErrInvalidAlgorithm, quote(p.algorithm.Name)))
+		return wrap(fmt.Errorf("%w: %s: New is nil", ErrInvalidAlgorithm, quote(p.algorithm.Name)))
 	}
 	if offset < 0 || size < 0 || offset > math.MaxInt64-size {
-		return wrap(fmt.Errorf("%w: %d bytes from %d", ErrInvalidRange, size, offset))
+		return wrap(fmt.Errorf("%w: %d bytes at offset %d", ErrInvalidRange, size, offset))
 	}
 	return nil
 }
 
-// take returns the job for a range: a look-ahead if there is one, else a new one.
+// take returns the look-ahead for a range, or starts a new job.
 func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -182,35 +180,35 @@ func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 		j := p.ahead[i]
 		p.dropAhead(i)
 		p.ahead = slices.Delete(p.ahead, 0, 1)
-		p.ask(j)
+		p.addWaiter(j)
 		return j, nil
 	}
 	p.dropAhead(len(p.ahead))
 	j := newJob(ctx, offset, size)
-	p.ask(j)
+	p.addWaiter(j)
 	p.jobs.Go(func() { p.do(&p.first, j) })
 	return j, nil
 }
 
-// ask notes that a Sum waits for a job. It needs p.mu.
-func (p *Pipeline) ask(j *job) {
-	j.asked = true
-	p.asking++
+// addWaiter records that a Sum waits for a job. The caller must hold p.mu.
+func (p *Pipeline) addWaiter(j *job) {
+	j.awaited = true
+	p.waiters++
 }
 
-// answered notes that no Sum waits for a job any more. It needs p.mu.
-func (p *Pipeline) answered(j *job) {
-	if j.asked {
-		j.asked = false
-		p.asking--
+// removeWaiter records that no Sum waits for a job. The caller must hold p.mu.
+func (p *Pipeline) removeWaiter(j *job) {
+	if j.awaited {
+		j.awaited = false
+		p.waiters--
 	}
 }
 
-// leave ends the wait for a job, and the job if it is not done.
-func (p *Pipeline) leave(j *job) {
+// abandon cancels a job and records that no Sum waits for it.
+func (p *Pipeline) abandon(j *job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answered(j)
+	p.removeWaiter(j)
 	j.cancel()
 }
 
@@ -219,13 +217,13 @@ func newJob(ctx context.Context, offset, size int64) *job {
 	return &job{offset: offset, size: size, ctx: ctx, cancel: cancel, done: make(chan struct{})}
 }
 
-// dropAhead gives up the first n look-aheads. It needs p.mu.
+// dropAhead cancels the first n look-aheads. The caller must hold p.mu.
 func (p *Pipeline) dropAhead(n int) {
 	for _, j := range p.ahead[:n] {
 		j.cancel()
 	}
 	p.ahead = slices.Delete(p.ahead, 0, n)
-	p.waiting = slices.DeleteFunc(p.waiting, func(j *job) bool { return j.ctx.Err() != nil })
+	p.queue = slices.DeleteFunc(p.queue, func(j *job) bool { return j.ctx.Err() != nil })
 }
 
 func (j *job) covers(offset, size int64) bool { return j.offset == offset && j.size == size }

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-func TestEndOfContextEndsSum(t *testing.T) {
+func TestSum_CancelClosesReader(t *testing.T) {
 	for _, lookAhead := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			s := patterned(1000)
@@ -42,15 +42,15 @@ func TestEndOfContextEndsSum(t *testing.T) {
 	}
 }
 
-// panicsInClose is a reader that hangs, and panics when it is closed.
-type panicsInClose struct{ deaf }
+// panickingCloser is a reader that hangs in Read and panics in Close.
+type panickingCloser struct{ hangingReader }
 
-func (r panicsInClose) Close() error { panic("a bug") }
+func (r panickingCloser) Close() error { panic("a bug") }
 
-func TestPipeline_PanicInCloseReachesSum(t *testing.T) {
+func TestSum_PanicInCloseReachesCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
-		hung := panicsInClose{deaf{make(chan struct{})}}
+		hung := panickingCloser{hangingReader{make(chan struct{})}}
 		s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
 			if n < 2 {
 				return hung, nil
@@ -60,7 +60,7 @@ func TestPipeline_PanicInCloseReachesSum(t *testing.T) {
 		p := newPipeline(t, s)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := p.Sum(ctx, 0, 1000); !errors.Is(err, context.DeadlineExceeded) { // which does not wait for it
+		if _, err := p.Sum(ctx, 0, 1000); !errors.Is(err, context.DeadlineExceeded) { // without waiting for the reader
 			t.Errorf("got %v", err)
 		}
 		close(hung.release)
@@ -76,12 +76,12 @@ func TestPipeline_PanicInCloseReachesSum(t *testing.T) {
 	})
 }
 
-// The bubble of synctest would deadlock if anything here waited for the reader.
-func TestEndOfContextEndsSumThoughTheSourceHangs(t *testing.T) {
+// Waiting for the reader would be a deadlock in the synctest bubble.
+func TestSum_CancelReturnsWhileSourceHangs(t *testing.T) {
 	for _, lookAhead := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			s := patterned(1000)
-			hung := deaf{make(chan struct{})}
+			hung := hangingReader{make(chan struct{})}
 			s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
 				if n == 0 {
 					return hung, nil
@@ -92,7 +92,7 @@ func TestEndOfContextEndsSumThoughTheSourceHangs(t *testing.T) {
 			if lookAhead {
 				p.Ahead(context.Background(), 0, 1000)
 			}
-			for range 3 { // the second and third cannot even start
+			for range 3 { // the second and third wait for the hasher
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() {
 					synctest.Wait()
@@ -114,7 +114,7 @@ func TestEndOfContextEndsSumThoughTheSourceHangs(t *testing.T) {
 	}
 }
 
-func TestEndedContextIsAnErrorWithoutReading(t *testing.T) {
+func TestSum_CanceledContextReadsNothing(t *testing.T) {
 	s := patterned(10)
 	p := newPipeline(t, s)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -124,7 +124,7 @@ func TestEndedContextIsAnErrorWithoutReading(t *testing.T) {
 	}
 }
 
-func TestOpenGetsTheContextOfSum(t *testing.T) {
+func TestSum_OpensSourceWithItsContext(t *testing.T) {
 	type key struct{}
 	s := patterned(10)
 	got := valueOf(s, key{})
@@ -134,7 +134,7 @@ func TestOpenGetsTheContextOfSum(t *testing.T) {
 	}
 }
 
-func TestCloseEndsTheLookAhead(t *testing.T) {
+func TestClose_CancelsLookAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
 		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
@@ -156,7 +156,7 @@ func TestCloseEndsTheLookAhead(t *testing.T) {
 	})
 }
 
-func TestCloseEndsWaitingSums(t *testing.T) {
+func TestClose_EndsWaitingSum(t *testing.T) {
 	for _, lookAhead := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			s := patterned(1000)
@@ -176,10 +176,10 @@ func TestCloseEndsWaitingSums(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsForTheReader(t *testing.T) {
+func TestClose_WaitsForReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
-		hung := deaf{make(chan struct{})}
+		hung := hangingReader{make(chan struct{})}
 		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return hung, nil }
 		p := newPipeline(t, s)
 		p.Ahead(context.Background(), 0, 1000)

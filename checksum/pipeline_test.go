@@ -14,7 +14,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-func TestSumOfEachRangeIsRight(t *testing.T) {
+func TestSum_MatchesHashOfRange(t *testing.T) {
 	s := patterned(2_000_000)
 	p := newPipeline(t, s)
 	for _, size := range []int64{0, 1, 256<<10 - 1, 256 << 10, 256<<10 + 1, 512 << 10, 1_500_000, 3} {
@@ -24,7 +24,7 @@ func TestSumOfEachRangeIsRight(t *testing.T) {
 	}
 }
 
-func TestSumReadsNothingBeyondTheRange(t *testing.T) {
+func TestSum_ReadsOnlyTheRange(t *testing.T) {
 	s := patterned(1_000_000)
 	p := newPipeline(t, s)
 	checkSum(t, p, s, 10, 300_000)
@@ -33,16 +33,16 @@ func TestSumReadsNothingBeyondTheRange(t *testing.T) {
 	}
 }
 
-func TestSumTakesWhatWasComputedAhead(t *testing.T) {
+func TestSum_UsesLookAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
 		p := newPipeline(t, s)
 		checkSum(t, p, s, 0, 400)
 		p.Ahead(context.Background(), 400, 400)
-		p.Ahead(context.Background(), 400, 400) // goes on
+		p.Ahead(context.Background(), 400, 400) // no effect
 		synctest.Wait()
 		if s.opened() != 2 || s.leftOpen() != 0 {
-			t.Fatalf("opened %d times, %d left open, want the look-ahead done", s.opened(), s.leftOpen())
+			t.Fatalf("opened %d times, %d left open, want the look-ahead completed", s.opened(), s.leftOpen())
 		}
 		checkSum(t, p, s, 400, 400)
 		if s.opened() != 2 {
@@ -51,7 +51,7 @@ func TestSumTakesWhatWasComputedAhead(t *testing.T) {
 	})
 }
 
-func TestSumWaitsForARunningLookAhead(t *testing.T) {
+func TestSum_WaitsForRunningLookAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
 		slow := newPipe()
@@ -64,13 +64,13 @@ func TestSumWaitsForARunningLookAhead(t *testing.T) {
 		}()
 		checkSum(t, p, s, 0, 1000)
 		if s.opened() != 1 {
-			t.Errorf("opened %d times, want the look-ahead alone", s.opened())
+			t.Errorf("opened %d times, want one open for the look-ahead", s.opened())
 		}
 	})
 }
 
-// A chunk that a server refused is hashed from what the source holds now.
-func TestSecondSumReadsTheSourceAgain(t *testing.T) {
+// A chunk that is resent is hashed from the current content of the source.
+func TestSum_SecondSumReadsSourceAgain(t *testing.T) {
 	s := patterned(1000)
 	p := newPipeline(t, s)
 	p.Ahead(context.Background(), 0, 1000)
@@ -82,13 +82,13 @@ func TestSecondSumReadsTheSourceAgain(t *testing.T) {
 	}
 }
 
-func TestSumOfAnotherRangeGivesUpTheLookAhead(t *testing.T) {
+func TestSum_OfOtherRangeCancelsLookAhead(t *testing.T) {
 	for _, other := range []struct{ offset, size int64 }{{0, 500}, {500, 400}, {499, 500}} {
 		synctest.Test(t, func(t *testing.T) {
 			s := patterned(1000)
 			s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
 				if n == 0 {
-					return newPipe(), nil // never fed
+					return newPipe(), nil // blocks
 				}
 				return nil, nil
 			}
@@ -103,7 +103,7 @@ func TestSumOfAnotherRangeGivesUpTheLookAhead(t *testing.T) {
 	}
 }
 
-func TestLookAheadThatDoesNotFollowReplacesTheOthers(t *testing.T) {
+func TestAhead_NonadjacentRangeReplacesQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
 		s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
@@ -119,7 +119,7 @@ func TestLookAheadThatDoesNotFollowReplacesTheOthers(t *testing.T) {
 		p.Ahead(context.Background(), 500, 500)
 		synctest.Wait()
 		if s.opened() != 2 || s.leftOpen() != 0 {
-			t.Fatalf("opened %d times, %d left open, want the second look-ahead done", s.opened(), s.leftOpen())
+			t.Fatalf("opened %d times, %d left open, want the second look-ahead completed", s.opened(), s.leftOpen())
 		}
 		checkSum(t, p, s, 500, 500)
 		if s.opened() != 2 {
@@ -128,8 +128,8 @@ func TestLookAheadThatDoesNotFollowReplacesTheOthers(t *testing.T) {
 	})
 }
 
-// order records where each reader of a source begins.
-func order(s *source) *[]int64 {
+// recordOffsets records the offset of each open of a source.
+func recordOffsets(s *source) *[]int64 {
 	var offsets []int64
 	s.reader = func(_ context.Context, _ int, offset int64) (io.ReadCloser, error) {
 		offsets = append(offsets, offset)
@@ -138,10 +138,10 @@ func order(s *source) *[]int64 {
 	return &offsets
 }
 
-func TestLookAheadsAreDoneInOrderUpToEight(t *testing.T) {
+func TestAhead_QueueIsOrderedAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
-		offsets := order(s)
+		offsets := recordOffsets(s)
 		p := newPipeline(t, s)
 		for range 2 { // the second time changes nothing
 			for offset := int64(0); offset < 1000; offset += 100 {
@@ -164,10 +164,10 @@ func TestLookAheadsAreDoneInOrderUpToEight(t *testing.T) {
 	})
 }
 
-func TestSumOfALaterLookAheadForgetsTheOnesBefore(t *testing.T) {
+func TestSum_OfLaterLookAheadDropsEarlier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
-		offsets := order(s)
+		offsets := recordOffsets(s)
 		p := newPipeline(t, s)
 		for offset := int64(0); offset < 400; offset += 100 {
 			p.Ahead(context.Background(), offset, 100)
@@ -182,7 +182,7 @@ func TestSumOfALaterLookAheadForgetsTheOnesBefore(t *testing.T) {
 	})
 }
 
-func TestLookAheadsAfterOneThatHangsEndWithClose(t *testing.T) {
+func TestClose_CancelsQueueBehindHangingRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
 		s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return newPipe(), nil }
@@ -197,7 +197,7 @@ func TestLookAheadsAfterOneThatHangsEndWithClose(t *testing.T) {
 	})
 }
 
-func TestLookAheadRunsWhileASumWaits(t *testing.T) {
+func TestAhead_RunsAfterWaitingSum(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := patterned(1000)
 		slow := newPipe()
@@ -210,7 +210,7 @@ func TestLookAheadRunsWhileASumWaits(t *testing.T) {
 		p := newPipeline(t, s)
 		go func() {
 			synctest.Wait()
-			p.Ahead(context.Background(), 500, 500) // has to wait for its turn, and must not end the sum
+			p.Ahead(context.Background(), 500, 500) // is queued and does not cancel the Sum
 			synctest.Wait()
 			slow.w.Write(s.data[:500])
 		}()
@@ -222,7 +222,7 @@ func TestLookAheadRunsWhileASumWaits(t *testing.T) {
 	})
 }
 
-func TestErrorsOfTheSourceReachSumOnce(t *testing.T) {
+func TestSum_ReturnsSourceErrorOnce(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for name, reader := range map[string]func() (io.ReadCloser, error){
 		"open":  func() (io.ReadCloser, error) { return nil, broken },
@@ -244,7 +244,7 @@ func TestErrorsOfTheSourceReachSumOnce(t *testing.T) {
 			if sum, err := p.Sum(context.Background(), 0, 1000); !errors.Is(err, broken) || sum != nil {
 				t.Errorf("%s, ahead %v: %x, %v", name, lookAhead, sum, err)
 			}
-			checkSum(t, p, s, 0, 1000) // the source has recovered
+			checkSum(t, p, s, 0, 1000) // the second open succeeds
 		}
 	}
 }
@@ -253,7 +253,7 @@ func dataThenError(err error) io.Reader {
 	return io.MultiReader(bytes.NewReader(make([]byte, 100)), iotest.ErrReader(err))
 }
 
-func TestShortSourceIsAnUnexpectedEnd(t *testing.T) {
+func TestSum_ShortSourceIsUnexpectedEOF(t *testing.T) {
 	for _, r := range []struct{ offset, size int64 }{{0, 1001}, {999, 2}, {1000, 1}, {5000, 1}, {0, math.MaxInt64}} {
 		for _, lookAhead := range []bool{false, true} {
 			s := patterned(1000)
@@ -268,11 +268,11 @@ func TestShortSourceIsAnUnexpectedEnd(t *testing.T) {
 	}
 }
 
-func TestReadersMayDeliverInPieces(t *testing.T) {
+func TestSum_ShortReadsAreCompleted(t *testing.T) {
 	for name, wrap := range map[string]func(io.Reader) io.Reader{
-		"bytes":          iotest.OneByteReader,
-		"end with data":  iotest.DataErrReader,
-		"nothing, often": func(r io.Reader) io.Reader { return &hesitant{r: r} },
+		"bytes":         iotest.OneByteReader,
+		"end with data": iotest.DataErrReader,
+		"empty reads":   func(r io.Reader) io.Reader { return &stutteringReader{r: r} },
 	} {
 		s := patterned(5000)
 		s.reader = func(_ context.Context, _ int, offset int64) (io.ReadCloser, error) {
@@ -286,34 +286,34 @@ func TestReadersMayDeliverInPieces(t *testing.T) {
 	}
 }
 
-// hesitant delivers nothing on every other read.
-type hesitant struct {
+// stutteringReader returns 0 bytes from every other Read.
+type stutteringReader struct {
 	r io.Reader
 	n int
 }
 
-func (h *hesitant) Read(p []byte) (int, error) {
+func (h *stutteringReader) Read(p []byte) (int, error) {
 	if h.n++; h.n%2 == 1 {
 		return 0, nil
 	}
 	return h.r.Read(p[:min(len(p), 10)])
 }
 
-type silent struct{}
+type emptyReader struct{}
 
-func (silent) Read([]byte) (int, error) { return 0, nil }
-func (silent) Close() error             { return nil }
+func (emptyReader) Read([]byte) (int, error) { return 0, nil }
+func (emptyReader) Close() error             { return nil }
 
-func TestReaderThatDeliversNothingIsGivenUp(t *testing.T) {
+func TestSum_EmptyReadsFail(t *testing.T) {
 	s := patterned(10)
-	s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return silent{}, nil }
+	s.reader = func(context.Context, int, int64) (io.ReadCloser, error) { return emptyReader{}, nil }
 	p := newPipeline(t, s)
 	if _, err := p.Sum(context.Background(), 0, 10); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestSumsDoNotShareMemory(t *testing.T) {
+func TestSum_ResultsShareNoMemory(t *testing.T) {
 	s := patterned(1000)
 	p := newPipeline(t, s)
 	first, err := p.Sum(context.Background(), 0, 500)
@@ -334,7 +334,7 @@ func TestSumsDoNotShareMemory(t *testing.T) {
 	}
 }
 
-func TestImpossibleRangesAreRefused(t *testing.T) {
+func TestPipeline_InvalidRangeFails(t *testing.T) {
 	s := patterned(10)
 	p := newPipeline(t, s)
 	for _, r := range []struct{ offset, size int64 }{{-1, 1}, {0, -1}, {1, math.MaxInt64}, {math.MinInt64, math.MinInt64}} {
@@ -348,7 +348,7 @@ func TestImpossibleRangesAreRefused(t *testing.T) {
 	}
 }
 
-func TestPipelineWithoutAlgorithmIsAnError(t *testing.T) {
+func TestPipeline_ZeroAlgorithmFails(t *testing.T) {
 	s := patterned(10)
 	p := checksum.NewPipeline(checksum.Algorithm{}, s.open)
 	defer p.Close()

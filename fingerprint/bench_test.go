@@ -11,7 +11,7 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 )
 
-// BenchmarkSample takes the sample of sparse files: they use no disk.
+// BenchmarkSample reads sparse files, which use no disk space.
 func BenchmarkSample(b *testing.B) {
 	for _, size := range []int64{64 << 10, 1 << 20, 10 << 30, 1 << 40} {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
@@ -20,8 +20,8 @@ func BenchmarkSample(b *testing.B) {
 	}
 }
 
-// BenchmarkContent reads from the page cache, the fastest file there is.
-// BenchmarkReadOnly beside it is the speed of reading alone.
+// BenchmarkContent reads from the page cache. BenchmarkReadOnly is the baseline: it
+// reads without hashing.
 func BenchmarkContent(b *testing.B) {
 	for _, size := range []int64{64 << 10, 1 << 20, 256 << 20} {
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {

@@ -7,22 +7,23 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// Content identifies a source by its size and every byte of its content.
-// Neither name, time nor version count: a copy elsewhere is the same source.
-// It reads everything once, in order, with 256 KiB of memory, at about the
-// speed of reading. The zero value is ready to use.
+// Content computes a fingerprint from the size and the whole content of a source.
+// Name, modification time and version are ignored, so a copy has the same
+// fingerprint. Content reads the source once, in order, with a buffer of 256 KiB, at
+// about the speed of reading. The zero value is ready to use.
 type Content struct {
-	// OnProgress, if set, is called after each read with the bytes done and the
-	// size, both in bytes; at the end of a non-empty source both are equal. It is
-	// called by the goroutine that called Fingerprint and must return quickly.
-	// Concurrent calls of Fingerprint call it concurrently.
-	OnProgress func(done, total int64)
+	// OnProgress, if non-nil, is called after each read with the number of bytes read
+	// so far and the size of the source, both in bytes. The last call for a non-empty
+	// source has done equal to size. The goroutine that called Fingerprint calls it,
+	// and waits for it, so it must return quickly. Concurrent calls of Fingerprint
+	// call it concurrently.
+	OnProgress func(done, size int64)
 }
 
-// Fingerprint returns "content1-", the size and a hash. It matches
-// [ErrSizeMismatch] if r ends early, [ErrInvalidInput] if the size is negative
-// or r is nil and not empty, and otherwise the error of r or of the context.
-// The context is looked at before each read.
+// Fingerprint returns "content1-", the size and a hash. The error matches
+// [ErrSizeMismatch] if r ends before info.Size, and [ErrInvalidInput] if the size is
+// negative or r is nil and the size is not 0. Other errors are those of r or ctx. The
+// context is checked before each read.
 func (c Content) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string, error) {
 	if err := checkReadable(r, info); err != nil {
 		return "", err

@@ -12,37 +12,36 @@ import (
 )
 
 var (
-	// ErrInvalidInput is a call that cannot be answered: a negative size, or no
-	// reader where content has to be read.
+	// ErrInvalidInput is returned when the size is negative, or the reader is nil and
+	// content must be read.
 	ErrInvalidInput = errors.New("invalid input")
 
-	// ErrSizeMismatch is a source that ended before Info.Size: it was truncated
-	// since it was looked at.
+	// ErrSizeMismatch is returned when a source ends before Info.Size, because it was
+	// truncated.
 	ErrSizeMismatch = errors.New("source is shorter than its size")
 )
 
-// Info is what a source tells about itself without being read. Fields that the
-// source does not know stay zero.
+// Info describes a source without its content. Unknown fields are zero.
 type Info struct {
-	// Name tells the source from others. In an upload it is
+	// Name distinguishes the source from others. In an upload it is
 	// UploadOptions.ResumeKey if that is set, otherwise SourceInfo.Identity (the
 	// absolute path of a file, the URL of an httpsource), otherwise SourceInfo.Name.
 	Name string
-	// Size is the length in bytes. Content beyond it is not looked at.
+	// Size is the size in bytes. Content beyond it is not read.
 	Size int64
-	// ModTime is when the content last changed. Nanoseconds count, the time zone
-	// does not.
+	// ModTime is when the content last changed, in nanoseconds. The time zone is
+	// ignored.
 	ModTime time.Time
-	// Version is opaque and changes when the content does, such as an ETag.
+	// Version is an opaque string that changes with the content, such as an ETag.
 	Version string
 }
 
-// A Fingerprinter gives a source its identity. It must be safe for concurrent
-// use, and the string must not depend on the process or the machine.
+// A Fingerprinter computes fingerprints of sources. It must be safe for concurrent
+// use, and its result must not depend on the process or the machine.
 //
-// Fingerprint reads from r only what lies before info.Size. Letters, digits,
-// "-" and "_" are what a fingerprint is best made of, see [Key]. An upload is
-// not resumed while its fingerprint cannot be told: the error says why.
+// Fingerprint reads only the first info.Size bytes of r. A fingerprint should consist
+// of letters, digits, "-" and "_", see [Key]. If Fingerprint returns an error, the
+// upload is not resumed.
 type Fingerprinter interface {
 	Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string, error)
 }
@@ -55,15 +54,14 @@ func (f Func) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string
 	return f(ctx, r, info)
 }
 
-// Stat identifies a source by name, size, modification time and version. It
-// reads nothing, so the reader may be nil. A change that keeps all four stays
-// undetected, and a source that was renamed or moved is another one. The zero value is
-// ready to use.
+// Stat computes a fingerprint from name, size, modification time and version. It reads
+// no content, so the reader may be nil. It does not detect a change that keeps all
+// four, and a source that was renamed or moved has another fingerprint. The zero value
+// is ready to use.
 type Stat struct{}
 
-// Fingerprint returns "stat1-", the size and a hash. It matches
-// [ErrInvalidInput] if the size is negative, and the context's error if that
-// has ended.
+// Fingerprint returns "stat1-", the size and a hash. The error matches
+// [ErrInvalidInput] if the size is negative, and otherwise is that of ctx.
 func (Stat) Fingerprint(ctx context.Context, _ io.ReaderAt, info Info) (string, error) {
 	if info.Size < 0 {
 		return "", errNegative(info.Size)
@@ -71,20 +69,20 @@ func (Stat) Fingerprint(ctx context.Context, _ io.ReaderAt, info Info) (string, 
 	if err := ctx.Err(); err != nil {
 		return "", wrap(err)
 	}
-	facts := appendString(appendFacts(nil, info), info.Name)
-	return format("stat1", info.Size, xxh3.Hash128(facts)), nil
+	attributes := appendString(appendAttributes(nil, info), info.Name)
+	return format("stat1", info.Size, xxh3.Hash128(attributes)), nil
 }
 
-// appendFacts encodes what the package comment calls the facts of a source.
-func appendFacts(b []byte, info Info) []byte {
+// appendAttributes appends the encoding of the attributes, as defined in the package comment.
+func appendAttributes(b []byte, info Info) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(info.Size))
 	b = binary.BigEndian.AppendUint64(b, uint64(info.ModTime.Unix()))
 	b = binary.BigEndian.AppendUint32(b, uint32(info.ModTime.Nanosecond()))
 	return appendString(b, info.Version)
 }
 
-// appendString puts the length in front, so that no two lists of strings have
-// the same encoding.
+// appendString appends the length and s, so that different lists of strings have
+// different encodings.
 func appendString(b []byte, s string) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
 	return append(b, s...)
@@ -95,7 +93,7 @@ func format(scheme string, size int64, sum xxh3.Uint128) string {
 }
 
 func errNegative(size int64) error {
-	return wrap(fmt.Errorf("%w: size of %d bytes", ErrInvalidInput, size))
+	return wrap(fmt.Errorf("%w: negative size: %d", ErrInvalidInput, size))
 }
 
 func wrap(err error) error { return fmt.Errorf("fingerprint: %w", err) }

@@ -11,30 +11,30 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 )
 
-// The hashes were made from the description in the package comment with
-// another implementation, xxhsum 0.8.1. If this test fails, fingerprints
-// stored by earlier releases are worthless: the scheme needs a new version.
-func TestFingerprintsAreTheSameForever(t *testing.T) {
+// The hashes were computed with another implementation, xxhsum 0.8.1, from the
+// description in the package comment. If this test fails, fingerprints stored by
+// earlier releases no longer match: the scheme needs a new version.
+func TestFingerprint_MatchesGoldenValues(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		f    fingerprint.Fingerprinter
 		info fingerprint.Info
 		want string
 	}{
-		{"sample of nothing", fingerprint.Sample{}, infoOf(0), "sample2-0-765a0b99d3eb55a52c5f05894ed73a52"},
-		{"sample without facts", fingerprint.Sample{}, fingerprint.Info{Size: 1}, "sample2-1-9d437469d3b67828679f66f44de8868e"},
+		{"sample of empty source", fingerprint.Sample{}, infoOf(0), "sample2-0-765a0b99d3eb55a52c5f05894ed73a52"},
+		{"sample without attributes", fingerprint.Sample{}, fingerprint.Info{Size: 1}, "sample2-1-9d437469d3b67828679f66f44de8868e"},
 		{"sample before 1970", fingerprint.Sample{}, fingerprint.Info{Size: 1, ModTime: time.Unix(-2, 5)}, "sample2-1-2ca262044db22c5e5b034c39c5b71ac9"},
 		{"sample of 1 byte", fingerprint.Sample{}, infoOf(1), "sample2-1-7c392097dea4c5c44757386588c54a43"},
 		{"sample at the threshold", fingerprint.Sample{}, infoOf(1 << 20), "sample2-1048576-5aaed61e80ede16f0366152f525514fa"},
 		{"sample above the threshold", fingerprint.Sample{}, infoOf(1<<20 + 1), "sample2-1048577-2b9fc7671483f12e43de6c75ae3ca9e1"},
 		{"sample of blocks", fingerprint.Sample{}, infoOf(5_000_001), "sample2-5000001-33b38aad86f02b2602b9899637824b1c"},
 		{"sample above 4 GiB", fingerprint.Sample{}, infoOf(1<<40 + 12345), "sample2-1099511640121-8be694d893a91b8bbd0ff8638d3f0838"},
-		{"content of nothing", fingerprint.Content{}, infoOf(0), "content1-0-99aa06d3014798d86001c324468d497f"},
+		{"content of empty source", fingerprint.Content{}, infoOf(0), "content1-0-99aa06d3014798d86001c324468d497f"},
 		{"content of 1 byte", fingerprint.Content{}, infoOf(1), "content1-1-a6cd5e9392000f6ac44bdff4074eecdb"},
 		{"content", fingerprint.Content{}, infoOf(5_000_001), "content1-5000001-a7842aef523e2471ba220b8f9526b009"},
 		{"stat", fingerprint.Stat{}, infoOf(5_000_001), "stat1-5000001-c91ffb5a4a4181c4409940177dfb609a"},
-		{"stat without facts", fingerprint.Stat{}, fingerprint.Info{}, "stat1-0-3db95ce2d22b950d0b458515bd3dcb8d"},
-		{"stat of the largest", fingerprint.Stat{}, infoOf(1<<63 - 1), "stat1-9223372036854775807-bcf07a9a5e430a18af4954cf05eda4e0"},
+		{"stat without attributes", fingerprint.Stat{}, fingerprint.Info{}, "stat1-0-3db95ce2d22b950d0b458515bd3dcb8d"},
+		{"stat of the largest size", fingerprint.Stat{}, infoOf(1<<63 - 1), "stat1-9223372036854775807-bcf07a9a5e430a18af4954cf05eda4e0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			source := &pattern{size: test.info.Size}
@@ -45,7 +45,7 @@ func TestFingerprintsAreTheSameForever(t *testing.T) {
 	}
 }
 
-func TestFingerprintsAreSafeNames(t *testing.T) {
+func TestFingerprint_IsSafeFileName(t *testing.T) {
 	safe := regexp.MustCompile(`^[a-z]+[12]-[0-9]+-[0-9a-f]{32}$`)
 	info := infoOf(1<<63 - 1)
 	info.Name, info.Version = "../../\x00ü", "\n; rm -rf /"
@@ -57,12 +57,12 @@ func TestFingerprintsAreSafeNames(t *testing.T) {
 	}
 }
 
-func TestWhatCounts(t *testing.T) {
+func TestFingerprint_CoversInfoFields(t *testing.T) {
 	const size = 3 << 20
 	for _, change := range []struct {
 		name                  string
 		change                func(*fingerprint.Info)
-		sample, content, stat bool // whether it makes another fingerprint
+		sample, content, stat bool // whether the fingerprint changes
 	}{
 		{"name", func(i *fingerprint.Info) { i.Name = "renamed.mp4" }, true, false, true},
 		{"size", func(i *fingerprint.Info) { i.Size-- }, true, true, true},
@@ -87,24 +87,24 @@ func TestWhatCounts(t *testing.T) {
 			} {
 				differs := mustFingerprint(t, scheme.f, source, before) != mustFingerprint(t, scheme.f, source, after)
 				if differs != scheme.differs {
-					t.Errorf("%T: another fingerprint is %v, want %v", scheme.f, differs, scheme.differs)
+					t.Errorf("%T: fingerprint changed: %v, want %v", scheme.f, differs, scheme.differs)
 				}
 			}
 		})
 	}
 }
 
-func TestNameIsSeparateFromVersion(t *testing.T) {
+func TestFingerprint_SeparatesNameAndVersion(t *testing.T) {
 	a := fingerprint.Info{Version: "ab", Name: "c"}
 	b := fingerprint.Info{Version: "a", Name: "bc"}
 	for _, f := range []fingerprint.Fingerprinter{fingerprint.Stat{}, fingerprint.Sample{}} {
 		if mustFingerprint(t, f, nil, a) == mustFingerprint(t, f, nil, b) {
-			t.Errorf("%T: the end of the version and the start of the name run together", f)
+			t.Errorf("%T: version and name are not separated", f)
 		}
 	}
 }
 
-func TestTruncatedSourceIsAnError(t *testing.T) {
+func TestFingerprint_TruncatedSourceFails(t *testing.T) {
 	for _, size := range []int64{1, 1000, 1 << 20, 1<<20 + 1, 50 << 20} {
 		for _, f := range []fingerprint.Fingerprinter{fingerprint.Sample{}, fingerprint.Content{}} {
 			_, err := f.Fingerprint(context.Background(), &pattern{size: size - 1}, infoOf(size))
@@ -115,7 +115,7 @@ func TestTruncatedSourceIsAnError(t *testing.T) {
 	}
 }
 
-func TestImpossibleInputIsAnError(t *testing.T) {
+func TestFingerprint_InvalidInputFails(t *testing.T) {
 	for _, f := range []fingerprint.Fingerprinter{fingerprint.Sample{}, fingerprint.Content{}, fingerprint.Stat{}} {
 		_, err := f.Fingerprint(context.Background(), &pattern{}, infoOf(-1))
 		if !errors.Is(err, fingerprint.ErrInvalidInput) {
@@ -126,12 +126,12 @@ func TestImpossibleInputIsAnError(t *testing.T) {
 			t.Errorf("%T without reader: %v", f, err)
 		}
 		if _, err = f.Fingerprint(context.Background(), nil, infoOf(0)); err != nil {
-			t.Errorf("%T of nothing without reader: %v", f, err)
+			t.Errorf("%T of an empty source without reader: %v", f, err)
 		}
 	}
 }
 
-func TestReadErrorIsReturned(t *testing.T) {
+func TestFingerprint_ReturnsReadError(t *testing.T) {
 	broken := errors.New("disk on fire")
 	// The second half of the source cannot be read.
 	source := readerAtFunc(func(p []byte, offset int64) (int, error) {
@@ -148,7 +148,7 @@ func TestReadErrorIsReturned(t *testing.T) {
 	}
 }
 
-func TestReaderThatDeliversNothingIsGivenUp(t *testing.T) {
+func TestFingerprint_EmptyReadsFail(t *testing.T) {
 	source := readerAtFunc(func([]byte, int64) (int, error) { return 0, nil })
 	for _, f := range []fingerprint.Fingerprinter{fingerprint.Sample{}, fingerprint.Content{}} {
 		if _, err := f.Fingerprint(context.Background(), source, infoOf(10)); !errors.Is(err, io.ErrNoProgress) {
@@ -157,21 +157,21 @@ func TestReaderThatDeliversNothingIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestReadersMayDeliverInPieces(t *testing.T) {
+func TestFingerprint_ShortReadsAreCompleted(t *testing.T) {
 	for _, size := range []int64{1, 4097, 2 << 20} {
 		whole := &pattern{size: size}
 		for name, source := range map[string]io.ReaderAt{
-			"pieces without error": readerAtFunc(func(p []byte, offset int64) (int, error) {
+			"short reads without error": readerAtFunc(func(p []byte, offset int64) (int, error) {
 				return whole.ReadAt(p[:min(len(p), 1021)], offset)
 			}),
-			"pieces, with nothing between": readerAtFunc(func(p []byte, offset int64) (int, error) {
+			"short and empty reads": readerAtFunc(func(p []byte, offset int64) (int, error) {
 				if n := len(whole.reads); n%3 == 0 {
 					whole.reads = append(whole.reads, span{})
 					return 0, nil
 				}
 				return whole.ReadAt(p[:min(len(p), 997)], offset)
 			}),
-			"io.EOF along with the last bytes": readerAtFunc(func(p []byte, offset int64) (int, error) {
+			"io.EOF with the last bytes": readerAtFunc(func(p []byte, offset int64) (int, error) {
 				n, err := whole.ReadAt(p, offset)
 				if offset+int64(n) == size {
 					err = io.EOF
@@ -189,7 +189,7 @@ func TestReadersMayDeliverInPieces(t *testing.T) {
 	}
 }
 
-func TestEndOfContextStopsReading(t *testing.T) {
+func TestFingerprint_CancelStopsReading(t *testing.T) {
 	const size = 100 << 20
 	for _, f := range []fingerprint.Fingerprinter{fingerprint.Sample{}, fingerprint.Content{}} {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -206,7 +206,7 @@ func TestEndOfContextStopsReading(t *testing.T) {
 	}
 }
 
-func TestEndedContextIsAnErrorWithoutReading(t *testing.T) {
+func TestFingerprint_CanceledContextReadsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	for _, f := range []fingerprint.Fingerprinter{fingerprint.Sample{}, fingerprint.Content{}, fingerprint.Stat{}} {

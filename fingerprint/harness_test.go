@@ -12,11 +12,11 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 )
 
-// pattern is a source of any size without memory: the byte at an offset
-// follows from the offset alone.
+// pattern is a source of any size that uses no memory: it computes each byte from its
+// offset.
 type pattern struct {
 	size  int64
-	reads []span // every range that was asked for
+	reads []span // the ranges of all reads
 }
 
 // span is the bytes from start to end, exclusive.
@@ -38,7 +38,7 @@ func (p *pattern) ReadAt(b []byte, offset int64) (int, error) {
 	return int(n), nil
 }
 
-// inMemory is the same source, faster to read again and again.
+// inMemory returns the content of a pattern in memory, for repeated reads.
 func inMemory(size int64) io.ReaderAt {
 	content := make([]byte, size)
 	for i := range content {
@@ -47,12 +47,12 @@ func inMemory(size int64) io.ReaderAt {
 	return bytes.NewReader(content)
 }
 
-// readerAtFunc is an io.ReaderAt in one function.
+// readerAtFunc is a function used as an io.ReaderAt.
 type readerAtFunc func(p []byte, offset int64) (int, error)
 
 func (f readerAtFunc) ReadAt(p []byte, offset int64) (int, error) { return f(p, offset) }
 
-// changed is a reader with one byte flipped.
+// changed returns r with one bit of the byte at offset at flipped.
 func changed(r io.ReaderAt, at int64) io.ReaderAt {
 	return readerAtFunc(func(p []byte, offset int64) (int, error) {
 		n, err := r.ReadAt(p, offset)
@@ -78,7 +78,7 @@ func mustFingerprint(t *testing.T, f fingerprint.Fingerprinter, r io.ReaderAt, i
 	return got
 }
 
-// sampledRanges is what Sample looks at in a source of the given size, in order.
+// sampledRanges returns the ranges that Sample reads of a source of the size, in order.
 func sampledRanges(t *testing.T, size int64) []span {
 	t.Helper()
 	var reads []span

@@ -6,25 +6,23 @@ import (
 )
 
 const (
-	// maxReadable is how long a fingerprint may be to stay readable in a key.
+	// maxReadable is the longest fingerprint, in bytes, that a key contains as it is.
 	maxReadable = 100
-	// unreadable stands in a key for a fingerprint that is no safe file name.
+	// unreadable replaces a fingerprint that is not a safe file name.
 	unreadable = "key"
 	keyHashLen = 16
 )
 
-// Key is the name under which the record of an upload is stored and found
-// again. It covers the fingerprint of the source, the scope (which endpoint the
-// upload goes to) and the resume key (what else tells two uploads of one source
-// apart; the client takes the metadata unless it is told otherwise). Any of
-// them may be empty.
+// Key returns the key under which the record of an upload is stored. It covers the
+// fingerprint of the source, the scope (the endpoint of the upload) and the resume key
+// (what distinguishes two uploads of one source; by default the client uses the
+// metadata). Each of them may be empty.
 //
-// The key is the fingerprint, "-" and 32 hexadecimal digits that cover all
-// three, so that a person sees which source it is. A fingerprint that would not
-// be safe as a file name or on a command line is replaced by "key" in this
-// readable part: one that is empty, longer than 100 bytes, does not start with
-// a letter or digit, or has anything but ASCII letters, digits, "-" and "_".
-// A key has therefore at most 133 bytes.
+// The key is the fingerprint, "-" and 32 hexadecimal digits of a hash of all three, so
+// the fingerprint stays readable. A fingerprint that is not safe as a file name or on
+// a command line is replaced by "key": one that is empty, longer than 100 bytes, does
+// not start with a letter or digit, or contains anything but ASCII letters, digits,
+// "-" and "_". A key has at most 133 bytes.
 func Key(fingerprint, scope, resumeKey string) string {
 	var b []byte
 	for _, s := range []string{"key1", fingerprint, scope, resumeKey} {

@@ -10,9 +10,9 @@ import (
 
 const someFingerprint = "sample1-5-0123456789abcdef0123456789abcdef"
 
-// The hashes were made from the description in the package comment with
-// sha256sum. If this test fails, keys stored by earlier releases are not found.
-func TestKeysAreTheSameForever(t *testing.T) {
+// The hashes were computed with sha256sum from the description in the package comment.
+// If this test fails, keys stored by earlier releases are not found.
+func TestKey_MatchesGoldenValues(t *testing.T) {
 	for _, test := range []struct{ fingerprint, scope, resumeKey, want string }{
 		{"", "", "", "key-a8c601ee2eda0ba7cd85875c683b09a3"},
 		{someFingerprint, "https://example.org/files/", "filename bW92aWU=", "sample1-5-0123456789abcdef0123456789abcdef-84855186d2f11a182326d6cfb2810eab"},
@@ -24,7 +24,7 @@ func TestKeysAreTheSameForever(t *testing.T) {
 	}
 }
 
-func TestKeyCoversEachPart(t *testing.T) {
+func TestKey_CoversEachArgument(t *testing.T) {
 	seen := map[string][3]string{}
 	for _, parts := range [][3]string{
 		{"a", "b", "c"}, {"A", "b", "c"}, {"a", "B", "c"}, {"a", "b", "C"},
@@ -39,7 +39,7 @@ func TestKeyCoversEachPart(t *testing.T) {
 	}
 }
 
-func TestKeyStartsWithAReadableFingerprint(t *testing.T) {
+func TestKey_StartsWithReadableFingerprint(t *testing.T) {
 	for _, readable := range []string{someFingerprint, "a", "7", "Asset_7-b", strings.Repeat("a", 100)} {
 		if key := fingerprint.Key(readable, "s", "r"); !strings.HasPrefix(key, readable+"-") {
 			t.Errorf("key of %q is %q", readable, key)
@@ -52,7 +52,7 @@ func TestKeyStartsWithAReadableFingerprint(t *testing.T) {
 	}
 }
 
-func FuzzKeyIsASafeName(f *testing.F) {
+func FuzzKey(f *testing.F) {
 	f.Add(someFingerprint, "https://example.org/files/", "filename bW92aWU=")
 	f.Add("", "", "")
 	f.Add("-\x00/", "\n", "..")
@@ -63,7 +63,7 @@ func FuzzKeyIsASafeName(f *testing.F) {
 			t.Errorf("Key(%q, %q, %q) = %q", fp, scope, resumeKey, key)
 		}
 		if moved := fingerprint.Key(fp, scope+resumeKey, ""); resumeKey != "" && moved == key {
-			t.Errorf("Key(%q, %q, %q) does not tell scope from resume key", fp, scope, resumeKey)
+			t.Errorf("Key(%q, %q, %q) does not separate scope and resume key", fp, scope, resumeKey)
 		}
 	})
 }

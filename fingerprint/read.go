@@ -9,28 +9,27 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// readSize is how much is read at once: enough to make the system calls
-// cheap, and little enough to be hashed while it is still in the cache.
+// readSize is the size of a read: large enough that system calls are cheap, small
+// enough that the data is hashed while it is in the CPU cache.
 const readSize = 256 << 10
 
-// maxEmptyReads is how often in a row a reader may deliver nothing and report
-// no error, before it is given up.
+// maxEmptyReads is the number of consecutive reads of 0 bytes without an error after
+// which readFull returns io.ErrNoProgress.
 const maxEmptyReads = 100
 
-// checkReadable refuses what cannot be read, before anything is.
+// checkReadable returns an error if the size is negative, or r is nil and not empty.
 func checkReadable(r io.ReaderAt, info Info) error {
 	if info.Size < 0 {
 		return errNegative(info.Size)
 	}
 	if r == nil && info.Size > 0 {
-		return wrap(fmt.Errorf("%w: no reader for %d bytes of content", ErrInvalidInput, info.Size))
+		return wrap(fmt.Errorf("%w: nil reader for %d bytes", ErrInvalidInput, info.Size))
 	}
 	return nil
 }
 
-// hashRange adds the bytes of r from offset to end to h, as many at once as fit
-// buf. After each read it calls progress, if there is one, with the offset
-// reached.
+// hashRange writes the bytes of r from offset to end to h, through buf. After each read
+// it calls progress, if non-nil, with the new offset.
 func hashRange(ctx context.Context, h *xxh3.Hasher128, r io.ReaderAt, offset, end int64, buf []byte, progress func(int64)) error {
 	for offset < end {
 		p := buf[:min(int64(len(buf)), end-offset)]
@@ -46,8 +45,8 @@ func hashRange(ctx context.Context, h *xxh3.Hasher128, r io.ReaderAt, offset, en
 	return nil
 }
 
-// readFull fills p from offset. It asks again for what a reader left out
-// without an error, which [io.ReaderAt] forbids but some readers do.
+// readFull fills p from offset. It repeats short reads without an error, which
+// [io.ReaderAt] forbids but some readers return.
 func readFull(ctx context.Context, r io.ReaderAt, p []byte, offset int64) error {
 	for empty := 0; len(p) > 0; {
 		if err := ctx.Err(); err != nil {
@@ -63,7 +62,7 @@ func readFull(ctx context.Context, r io.ReaderAt, p []byte, offset int64) error 
 		switch {
 		case len(p) == 0, err == nil: // a full read may come with io.EOF
 		case errors.Is(err, io.EOF):
-			return wrap(fmt.Errorf("%w: it ended at byte %d", ErrSizeMismatch, offset))
+			return wrap(fmt.Errorf("%w: ended at byte %d", ErrSizeMismatch, offset))
 		default:
 			return wrap(fmt.Errorf("reading at byte %d: %w", offset, err))
 		}

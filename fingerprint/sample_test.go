@@ -15,22 +15,22 @@ const (
 	threshold = 1 << 20
 )
 
-func TestSampleReadsSmallSourcesWhole(t *testing.T) {
+func TestSample_ReadsSmallSourceWhole(t *testing.T) {
 	for _, size := range []int64{1, 2, blockSize - 1, blockSize, blockSize + 1, 63 * blockSize, threshold - 1, threshold} {
 		next := int64(0)
 		for _, s := range sampledRanges(t, size) {
 			if s.start != next {
-				t.Fatalf("%d bytes: read %d to %d, want on from %d", size, s.start, s.end, next)
+				t.Fatalf("%d bytes: read %d to %d, want a read from %d", size, s.start, s.end, next)
 			}
 			next = s.end
 		}
 		if next != size {
-			t.Errorf("%d bytes: read only up to %d", size, next)
+			t.Errorf("%d bytes: read only %d", size, next)
 		}
 	}
 }
 
-func TestSampledBlocksLieInOrderWithinTheSource(t *testing.T) {
+func TestSample_BlocksAreOrderedAndInBounds(t *testing.T) {
 	sizes := []int64{
 		threshold + 1, threshold + 62, threshold + 63, threshold + 64, threshold + blockSize,
 		2*threshold - 1, 2 * threshold, 2*threshold + 1, 1 << 32, 1 << 62, 1<<63 - 1,
@@ -44,7 +44,7 @@ func TestSampledBlocksLieInOrderWithinTheSource(t *testing.T) {
 		if len(blocks) != 64 || blocks[0].start != 0 || blocks[63].end != size {
 			t.Fatalf("%d bytes: %d blocks from %d to %d", size, len(blocks), blocks[0].start, blocks[len(blocks)-1].end)
 		}
-		widest := 2 * ((size-threshold)/62 + 1) // two strides, of which each holds a block
+		widest := 2 * ((size-threshold)/62 + 1) // two strides, each with a block
 		for i, b := range blocks {
 			if b.end-b.start != blockSize {
 				t.Fatalf("%d bytes: block %d has %d bytes", size, i, b.end-b.start)
@@ -58,21 +58,21 @@ func TestSampledBlocksLieInOrderWithinTheSource(t *testing.T) {
 	}
 }
 
-func TestSampleSeesEachSampledByte(t *testing.T) {
+func TestSample_DetectsChangeInBlock(t *testing.T) {
 	for _, size := range []int64{1, blockSize + 1, threshold, threshold + 1} {
 		source := inMemory(size)
 		before := mustFingerprint(t, fingerprint.Sample{}, source, infoOf(size))
 		for _, s := range sampledRanges(t, size) {
 			for _, at := range []int64{s.start, (s.start + s.end) / 2, s.end - 1} {
 				if mustFingerprint(t, fingerprint.Sample{}, changed(source, at), infoOf(size)) == before {
-					t.Fatalf("%d bytes: a change of byte %d is not seen", size, at)
+					t.Fatalf("%d bytes: the change of byte %d is not detected", size, at)
 				}
 			}
 		}
 	}
 }
 
-func TestOnlyContentSeesAChangeBetweenBlocks(t *testing.T) {
+func TestContent_DetectsChangeBetweenSampleBlocks(t *testing.T) {
 	const size = 10 * threshold
 	blocks := sampledRanges(t, size)
 	source, between := inMemory(size), blocks[0].end
@@ -83,16 +83,16 @@ func TestOnlyContentSeesAChangeBetweenBlocks(t *testing.T) {
 	for _, f := range []fingerprint.Fingerprinter{fingerprint.Sample{}, fingerprint.Content{}} {
 		differs := mustFingerprint(t, f, source, infoOf(size)) != mustFingerprint(t, f, other, infoOf(size))
 		if _, content := f.(fingerprint.Content); differs != content {
-			t.Errorf("%T: another fingerprint is %v", f, differs)
+			t.Errorf("%T: fingerprint changed: %v", f, differs)
 		}
 	}
 }
 
-// Records of a database, or sectors of a disk image: every change at the same place of
-// its stride.
+// Every change is at the same offset of its stride, as in the records of a database or
+// the sectors of a disk image.
 func TestSample_PeriodicChangeIsDetected(t *testing.T) {
 	const size = 64 * threshold
-	const stride = (size - blockSize) / 63 // as evenly spaced blocks would have
+	const stride = (size - blockSize) / 63 // of evenly spaced blocks
 	source := inMemory(size)
 	before := mustFingerprint(t, fingerprint.Sample{}, source, infoOf(size))
 	for start := int64(blockSize); start < stride*3/4; start += stride / 8 {
@@ -111,10 +111,10 @@ func TestSample_PeriodicChangeIsDetected(t *testing.T) {
 	}
 }
 
-// Two sources are sampled at different places, the same source always at the same.
-func TestSample_PlacesFollowFromTheFacts(t *testing.T) {
+// Different sources are sampled at different offsets, one source always at the same.
+func TestSample_OffsetsDependOnAttributes(t *testing.T) {
 	const size = 64 * threshold
-	places := func(info fingerprint.Info) (starts []int64) {
+	offsets := func(info fingerprint.Info) (starts []int64) {
 		mustFingerprint(t, fingerprint.Sample{}, readerAtFunc(func(p []byte, offset int64) (int, error) {
 			starts = append(starts, offset)
 			return len(p), nil
@@ -122,27 +122,27 @@ func TestSample_PlacesFollowFromTheFacts(t *testing.T) {
 		return starts
 	}
 	info := infoOf(size)
-	if !slices.Equal(places(info), places(info)) {
-		t.Error("places of one source differ")
+	if !slices.Equal(offsets(info), offsets(info)) {
+		t.Error("offsets of one source differ")
 	}
 	renamed, touched := info, info
 	renamed.Name += "x"
 	touched.ModTime = touched.ModTime.Add(1)
 	for name, other := range map[string]fingerprint.Info{"name": renamed, "time": touched} {
 		shared := 0
-		for i, start := range places(other) {
-			if start == places(info)[i] {
+		for i, start := range offsets(other) {
+			if start == offsets(info)[i] {
 				shared++
 			}
 		}
-		if shared > 4 { // the first and the last always
-			t.Errorf("another %s has %d of 64 places in common", name, shared)
+		if shared > 4 { // the first and the last are always shared
+			t.Errorf("another %s shares %d of 64 offsets", name, shared)
 		}
 	}
 }
 
-// The same with real files: what the user does to one between two runs.
-func TestFilesAreRecognised(t *testing.T) {
+// Files on disk that are renamed and changed between two runs.
+func TestSample_FileOnDisk(t *testing.T) {
 	const size = 4 * threshold
 	path := filepath.Join(t.TempDir(), "disk.img")
 	content := make([]byte, size)

@@ -37,9 +37,9 @@ func deferredRecord() storage.Record {
 	return storage.Record{ID: "b", Revision: 1, Fingerprint: "\xff binary", LengthDeferred: true}
 }
 
-// What a release has written, later ones have to read: never change a golden file
-// of a version that was released.
-func TestEncodingIsStable(t *testing.T) {
+// Later releases must read what earlier ones wrote: never change a golden file of a
+// released version.
+func TestEncode_MatchesGoldenFiles(t *testing.T) {
 	for name, rec := range map[string]storage.Record{"full": fullRecord(), "deferred": deferredRecord()} {
 		path := filepath.Join("testdata", "record-v1-"+name+".json")
 		data, err := storage.Encode(rec)
@@ -60,14 +60,14 @@ func TestEncodingIsStable(t *testing.T) {
 	}
 }
 
-// seal wraps a record as Encode does, whatever it is.
-func seal(version int, record string) []byte {
+// encodeFrame adds the version and checksum to a record, as Encode does, without validating it.
+func encodeFrame(version int, record string) []byte {
 	sum := crc32.Checksum(fmt.Appendf(nil, "%d\n%s", version, record), crc32.MakeTable(crc32.Castagnoli))
 	return fmt.Appendf(nil, `{"version":%d,"crc32c":"%08x","record":%s}`+"\n", version, sum, record)
 }
 
-func TestDecodeIgnoresUnknownFields(t *testing.T) {
-	rec, err := storage.Decode(seal(1, `{"id":"a","revision":1,"fingerprint":"f","size":0,"colour":{"of":["the","sky"]}}`))
+func TestDecode_UnknownFieldsAreIgnored(t *testing.T) {
+	rec, err := storage.Decode(encodeFrame(1, `{"id":"a","revision":1,"fingerprint":"f","size":0,"colour":{"of":["the","sky"]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,10 +76,10 @@ func TestDecodeIgnoresUnknownFields(t *testing.T) {
 	}
 }
 
-func TestDecodeRefusesWhatIsNoRecord(t *testing.T) {
+func TestDecode_InvalidRecordIsCorrupt(t *testing.T) {
 	const base = `"id":"a","revision":1,"fingerprint":"f","size":9`
 	for _, record := range []string{
-		`null`, `[]`, `1`, `{}`, `{` + base, // no record
+		`null`, `[]`, `1`, `{}`, `{` + base,
 		`{"id":"A/B","revision":1,"fingerprint":"f","size":9}`,
 		`{"id":"a","revision":0,"fingerprint":"f","size":9}`,
 		`{"id":"a","revision":-1,"fingerprint":"f","size":9}`,
@@ -104,32 +104,32 @@ func TestDecodeRefusesWhatIsNoRecord(t *testing.T) {
 		`{` + base + `,"expires":"99999-01-01T00:00:00Z"}`,
 		`{` + base + `,"lease":"mine"}`,
 	} {
-		if rec, err := storage.Decode(seal(1, record)); !errors.Is(err, storage.ErrCorrupt) || errors.Is(err, storage.ErrInvalidRecord) {
-			t.Errorf("%s decoded as %+v, %v, want ErrCorrupt", record, rec, err)
+		if rec, err := storage.Decode(encodeFrame(1, record)); !errors.Is(err, storage.ErrCorrupt) || errors.Is(err, storage.ErrInvalidRecord) {
+			t.Errorf("Decode(%s) = %+v, %v, want ErrCorrupt", record, rec, err)
 		}
 	}
 	for _, data := range []string{
-		"", "\n", "\x00\x00\x00\x00", "{}", "null", "7", string(seal(0, `{`+base+`}`)), string(seal(-1, `{`+base+`}`)),
-		string(seal(1, `{`+base+`}`)) + "{}", `{"version":1,"crc32c":"` + strings.Repeat("0", 1000) + `","record":{}}`,
+		"", "\n", "\x00\x00\x00\x00", "{}", "null", "7", string(encodeFrame(0, `{`+base+`}`)), string(encodeFrame(-1, `{`+base+`}`)),
+		string(encodeFrame(1, `{`+base+`}`)) + "{}", `{"version":1,"crc32c":"` + strings.Repeat("0", 1000) + `","record":{}}`,
 	} {
 		if rec, err := storage.Decode([]byte(data)); !errors.Is(err, storage.ErrCorrupt) {
-			t.Errorf("%q decoded as %+v, %v, want ErrCorrupt", data, rec, err)
+			t.Errorf("Decode(%q) = %+v, %v, want ErrCorrupt", data, rec, err)
 		}
 	}
 }
 
-func TestDecodeTellsNewerVersionFromDamage(t *testing.T) {
-	if _, err := storage.Decode(seal(2, `["quite","different"]`)); !errors.Is(err, storage.ErrNewerVersion) {
+func TestDecode_NewerVersionIsNotCorrupt(t *testing.T) {
+	if _, err := storage.Decode(encodeFrame(2, `["quite","different"]`)); !errors.Is(err, storage.ErrNewerVersion) {
 		t.Errorf("newer version: %v, want ErrNewerVersion", err)
 	}
-	data := bytes.Replace(seal(1, `{"id":"a"}`), []byte(`"version":1`), []byte(`"version":2`), 1)
+	data := bytes.Replace(encodeFrame(1, `{"id":"a"}`), []byte(`"version":1`), []byte(`"version":2`), 1)
 	if _, err := storage.Decode(data); !errors.Is(err, storage.ErrCorrupt) {
-		t.Errorf("damaged version: %v, want ErrCorrupt", err)
+		t.Errorf("version changed: %v, want ErrCorrupt", err)
 	}
 }
 
-// One wrong bit anywhere is noticed, or makes no difference.
-func TestDecodeNoticesEveryFlippedBit(t *testing.T) {
+// A flipped bit is detected, or does not change the record.
+func TestDecode_FlippedBitIsCorrupt(t *testing.T) {
 	want := fullRecord()
 	data, err := storage.Encode(want)
 	if err != nil {
@@ -146,14 +146,14 @@ func TestDecodeNoticesEveryFlippedBit(t *testing.T) {
 			t.Errorf("bit %d of byte %d: %+v, %v", bit, i, rec, err)
 		}
 	}
-	for n := range len(data) - 1 { // without the newline it is whole
+	for n := range len(data) - 1 { // the last byte is an optional newline
 		if _, err := storage.Decode(data[:n]); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("cut to %d bytes: %v, want ErrCorrupt", n, err)
 		}
 	}
 }
 
-func TestEncodeRefusesARecordThatIsNotStored(t *testing.T) {
+func TestEncode_RevisionZeroIsInvalid(t *testing.T) {
 	rec := fullRecord()
 	rec.Revision = 0
 	if _, err := storage.Encode(rec); !errors.Is(err, storage.ErrInvalidRecord) {
@@ -172,12 +172,12 @@ func FuzzDecodeRecord(f *testing.F) {
 	}
 	f.Add(2, []byte(`{}`))
 	f.Add(1, []byte(`{"id":"a","revision":1,"fingerprint_base64":"/w==","metadata":{"a":"b"},"metadata_base64":{"a":"/w=="}}`))
-	// The checksum is made right, so that the fuzzer gets past it.
+	// encodeFrame computes the checksum, so the fuzzer reaches the decoder.
 	f.Fuzz(func(t *testing.T, version int, record []byte) {
 		if _, err := storage.Decode(record); err == nil {
-			t.Logf("%q is a record by itself", record)
+			t.Logf("%q is a framed record", record)
 		}
-		rec, err := storage.Decode(seal(version, string(record)))
+		rec, err := storage.Decode(encodeFrame(version, string(record)))
 		if err != nil {
 			if !errors.Is(err, storage.ErrCorrupt) && !errors.Is(err, storage.ErrNewerVersion) {
 				t.Errorf("error %v is neither ErrCorrupt nor ErrNewerVersion", err)
@@ -193,7 +193,7 @@ func FuzzDecodeRecord(f *testing.F) {
 		}
 		again, err := storage.Decode(data)
 		if err != nil || !reflect.DeepEqual(again, rec) {
-			t.Errorf("%+v, nil became %+v, %v", rec, again, err)
+			t.Errorf("round trip of %+v: %+v, %v", rec, again, err)
 		}
 	})
 }

@@ -6,43 +6,42 @@ import (
 	"strings"
 )
 
-// Conditions that a program may want to tell apart, for use with errors.Is.
-// Those that have to do with a file or a record come in an [*Error].
+// Errors that stores return, for use with errors.Is. Those about a file or a record
+// are wrapped in an [*Error].
 var (
-	// ErrConflict is a Put of a record that was changed, deleted or created by
-	// somebody else since it was read. Read it again.
-	ErrConflict = errors.New("record was changed in the meantime")
+	// ErrConflict is returned when Put is called with a record that was changed,
+	// deleted or created since it was read. Read the record again.
+	ErrConflict = errors.New("record changed since it was read")
 
-	// ErrLocked is a store that another process (or another part of this one)
-	// has in use, and did not let go of in time.
+	// ErrLocked is returned when another process, or another open store of this
+	// process, holds the lock until the lock timeout ends.
 	ErrLocked = errors.New("in use by another process")
 
-	// ErrCorrupt is a file or record that is damaged, or is no such thing at all.
-	ErrCorrupt = errors.New("damaged")
+	// ErrCorrupt is returned when a file or record is corrupt, or of another kind.
+	ErrCorrupt = errors.New("corrupt")
 
-	// ErrNewerVersion is a file or record that a newer release of this module
-	// has written in a format which this one does not know.
+	// ErrNewerVersion is returned when a newer release of this module wrote a file
+	// or record in a format that this release does not support.
 	ErrNewerVersion = errors.New("written by a newer version")
 
-	// ErrInvalidRecord is a record that no store accepts; see [Record.Validate].
+	// ErrInvalidRecord is returned when a record is invalid; see [Record.Validate].
 	ErrInvalidRecord = errors.New("invalid record")
 
-	// ErrClosed is the use of a store after its Close.
+	// ErrClosed is returned when a store is used after Close.
 	ErrClosed = errors.New("store is closed")
 )
 
-// Error is something that went wrong with a file or a record of a store. It
-// tells which.
+// Error describes a failure of a store, with the path and the record at fault.
 type Error struct {
-	// Path is the file or folder, empty if the store has none.
+	// Path is the file or directory. It is empty if the store has none.
 	Path string
-	// ID is the record, empty if it is not about a single one.
+	// ID is the ID of the record. It is empty if the error is not about one record.
 	ID string
-	// Err is the condition (one of the Err… variables), the cause, or both.
+	// Err is one of the Err… variables, the cause, or both wrapped together.
 	Err error
 }
 
-// Error names path, record and cause.
+// Error returns the path, the record and the cause.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("storage: ")
@@ -59,10 +58,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the condition or cause.
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// invalid says what makes a record impossible.
+// invalid returns an error matching ErrInvalidRecord, with the reason.
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrInvalidRecord, fmt.Errorf(format, args...))
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// The life of a record: created before the first byte is sent, found in a later
-// run, deleted when the upload is complete.
+// A record is created before the first byte is sent, found in a later run, and deleted
+// when the upload is complete.
 func Example() {
 	ctx := context.Background()
 	store := new(storage.Memory)
@@ -30,15 +30,15 @@ func Example() {
 		log.Fatal(err)
 	}
 	for _, rec := range found {
-		fmt.Println("go on at", rec.UploadURL)
+		fmt.Println("resume at", rec.UploadURL)
 		if err := store.Delete(ctx, rec.ID); err != nil {
 			log.Fatal(err)
 		}
 	}
-	// Output: go on at https://example.org/files/1
+	// Output: resume at https://example.org/files/1
 }
 
-// Of several that want to work on an upload, the revision lets one succeed.
+// If several holders try to acquire the lease of one revision, one succeeds.
 func ExampleStore_lease() {
 	ctx := context.Background()
 	store := new(storage.Memory)
@@ -47,14 +47,14 @@ func ExampleStore_lease() {
 		log.Fatal(err)
 	}
 	for _, holder := range []string{"first", "second"} {
-		claim := rec
-		claim.Lease = &storage.Lease{Holder: holder, Until: time.Now().Add(time.Minute)}
-		_, err := store.Put(ctx, claim)
-		fmt.Println(holder, "has to look for another upload:", errors.Is(err, storage.ErrConflict))
+		leased := rec
+		leased.Lease = &storage.Lease{Holder: holder, Until: time.Now().Add(time.Minute)}
+		_, err := store.Put(ctx, leased)
+		fmt.Println(holder, "conflicts:", errors.Is(err, storage.ErrConflict))
 	}
 	// Output:
-	// first has to look for another upload: false
-	// second has to look for another upload: true
+	// first conflicts: false
+	// second conflicts: true
 }
 
 func ExampleDeleteExpired() {
@@ -72,7 +72,7 @@ func ExampleDeleteExpired() {
 	// Output: 1 <nil>
 }
 
-// A store of your own can keep records as the stores of this module do.
+// A custom store can encode records as the stores of this module do.
 func ExampleEncode() {
 	data, err := storage.Encode(storage.Record{ID: "a1", Revision: 1, Fingerprint: "key", Size: 5})
 	if err != nil {
@@ -86,7 +86,7 @@ func ExampleEncode() {
 	// a1 5 <nil>
 }
 
-// All goes over everything that can be resumed, for a list of unfinished uploads.
+// All iterates over all records, here to list the unfinished uploads.
 func ExampleStore_all() {
 	ctx := context.Background()
 	store := new(storage.Memory)
@@ -94,7 +94,7 @@ func ExampleStore_all() {
 		log.Fatal(err)
 	}
 	for rec, err := range store.All(ctx) {
-		if err != nil { // one record cannot be read; the others follow
+		if err != nil { // this record cannot be read; the others follow
 			log.Print(err)
 			continue
 		}

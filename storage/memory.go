@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Memory is a [Store] that lasts as long as the process. The zero value is an
-// empty store. It must not be copied after its first use.
+// Memory is a [Store] in memory. The zero value is an empty store. A Memory must not
+// be copied after first use.
 type Memory struct {
 	mu      sync.RWMutex
 	records map[string]Record
@@ -22,7 +22,7 @@ var _ interface {
 	Expirer
 } = (*Memory)(nil)
 
-// Find is [Store.Find].
+// Find implements [Store].
 func (m *Memory) Find(ctx context.Context, fingerprint string) ([]Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (m *Memory) Find(ctx context.Context, fingerprint string) ([]Record, error)
 	return found, nil
 }
 
-// Put is [Store.Put].
+// Put implements [Store].
 func (m *Memory) Put(ctx context.Context, rec Record) (Record, error) {
 	if err := ctx.Err(); err != nil {
 		return Record{}, err
@@ -55,7 +55,7 @@ func (m *Memory) Put(ctx context.Context, rec Record) (Record, error) {
 		return Record{}, &Error{ID: rec.ID, Err: ErrConflict}
 	}
 	if exists && stored.Fingerprint != rec.Fingerprint {
-		return Record{}, &Error{ID: rec.ID, Err: invalid("its fingerprint has changed")}
+		return Record{}, &Error{ID: rec.ID, Err: invalid("fingerprint differs from the stored record")}
 	}
 	if m.records == nil {
 		m.records, m.index = map[string]Record{}, map[string][]string{}
@@ -67,7 +67,7 @@ func (m *Memory) Put(ctx context.Context, rec Record) (Record, error) {
 	return next.Clone(), nil
 }
 
-// Delete is [Store.Delete].
+// Delete implements [Store].
 func (m *Memory) Delete(ctx context.Context, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (m *Memory) remove(rec Record) {
 	m.index[rec.Fingerprint] = ids
 }
 
-// All is [Store.All].
+// All implements [Store].
 func (m *Memory) All(ctx context.Context) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		m.mu.RLock()
@@ -115,7 +115,7 @@ func (m *Memory) All(ctx context.Context) iter.Seq2[Record, error] {
 	}
 }
 
-// DeleteExpired is [Expirer.DeleteExpired].
+// DeleteExpired implements [Expirer].
 func (m *Memory) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err

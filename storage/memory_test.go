@@ -12,22 +12,22 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/storagetest"
 )
 
-func TestMemoryIsAStore(t *testing.T) {
+func TestMemory_PassesStoreTests(t *testing.T) {
 	storagetest.Run(t, func(*testing.T) storage.Store { return new(storage.Memory) })
 }
 
-// plain hides all methods but those of Store.
-type plain struct{ storage.Store }
+// onlyStore hides the methods that Store does not have.
+type onlyStore struct{ storage.Store }
 
-// DeleteExpired has to work with stores that have none of their own.
-func TestStoreWithoutDeleteExpired(t *testing.T) {
-	storagetest.Run(t, func(*testing.T) storage.Store { return plain{new(storage.Memory)} })
+// The function DeleteExpired also works with a store that is not an Expirer.
+func TestDeleteExpired_StoreIsNoExpirer(t *testing.T) {
+	storagetest.Run(t, func(*testing.T) storage.Store { return onlyStore{new(storage.Memory)} })
 }
 
-// overtaken is a store whose records change right after All has yielded them.
-type overtaken struct{ *storage.Memory }
+// changingStore changes each record just before All yields it.
+type changingStore struct{ *storage.Memory }
 
-func (s overtaken) All(ctx context.Context) iter.Seq2[storage.Record, error] {
+func (s changingStore) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 	return func(yield func(storage.Record, error) bool) {
 		for rec, err := range s.Memory.All(ctx) {
 			if _, err := s.Memory.Put(ctx, rec); err != nil {
@@ -40,14 +40,14 @@ func (s overtaken) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 	}
 }
 
-func TestDeleteExpiredSparesARecordThatIsTakenMeanwhile(t *testing.T) {
+func TestDeleteExpired_KeepsRecordChangedMeanwhile(t *testing.T) {
 	memory := new(storage.Memory)
 	now := time.Now()
 	_, err := memory.Put(t.Context(), storage.Record{ID: "a", Fingerprint: "f", Expires: now.Add(-time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := storage.DeleteExpired(t.Context(), plain{overtaken{memory}}, now)
+	n, err := storage.DeleteExpired(t.Context(), onlyStore{changingStore{memory}}, now)
 	if n != 0 || err != nil {
 		t.Errorf("deleted %d, %v", n, err)
 	}
@@ -56,10 +56,10 @@ func TestDeleteExpiredSparesARecordThatIsTakenMeanwhile(t *testing.T) {
 	}
 }
 
-// halting yields a damaged record, and then fails.
-type halting struct{ *storage.Memory }
+// failingStore yields two records that cannot be read, and then fails.
+type failingStore struct{ *storage.Memory }
 
-func (s halting) All(context.Context) iter.Seq2[storage.Record, error] {
+func (s failingStore) All(context.Context) iter.Seq2[storage.Record, error] {
 	return func(yield func(storage.Record, error) bool) {
 		_ = yield(storage.Record{}, &storage.Error{ID: "a", Err: storage.ErrCorrupt}) &&
 			yield(storage.Record{}, &storage.Error{ID: "b", Err: fs.ErrPermission}) &&
@@ -69,8 +69,8 @@ func (s halting) All(context.Context) iter.Seq2[storage.Record, error] {
 
 var errDisk = errors.New("disk on fire")
 
-func TestDeleteExpiredStopsOnlyAtErrorsOfTheStore(t *testing.T) {
-	_, err := storage.DeleteExpired(t.Context(), plain{halting{new(storage.Memory)}}, time.Now())
+func TestDeleteExpired_StopsOnlyAtStoreErrors(t *testing.T) {
+	_, err := storage.DeleteExpired(t.Context(), onlyStore{failingStore{new(storage.Memory)}}, time.Now())
 	if !errors.Is(err, errDisk) {
 		t.Errorf("error %v, want %v", err, errDisk)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-func TestValidateBoundsParts(t *testing.T) {
+func TestValidate_PartBounds(t *testing.T) {
 	const most = math.MaxInt64
 	for _, test := range []struct {
 		size     int64
@@ -27,7 +27,7 @@ func TestValidateBoundsParts(t *testing.T) {
 		{size: 10, parts: []storage.Part{{Offset: 0, Size: 10}}, ok: true},
 		{size: 10, parts: []storage.Part{{Offset: 0, Size: 11}}},
 		{size: 10, parts: []storage.Part{{Offset: 11, Size: 0}}},
-		{size: 10, parts: []storage.Part{{Offset: 2, Size: 3}, {Offset: 7, Size: 3}}, ok: true}, // others not begun
+		{size: 10, parts: []storage.Part{{Offset: 2, Size: 3}, {Offset: 7, Size: 3}}, ok: true}, // other parts not created
 		{size: 10, parts: []storage.Part{{Offset: 0, Size: 5}, {Offset: 4, Size: 5}}},
 		{size: 10, parts: []storage.Part{{Offset: 5, Size: 5}, {Offset: 0, Size: 5}}},
 		{size: 10, parts: []storage.Part{{Offset: -5, Size: 5}}},
@@ -49,7 +49,7 @@ func TestValidateBoundsParts(t *testing.T) {
 	}
 }
 
-func TestValidateBoundsText(t *testing.T) {
+func TestValidate_TextBounds(t *testing.T) {
 	rec := storage.Record{ID: "a", Fingerprint: "f", Metadata: map[string]string{"a": strings.Repeat("\x00", 4<<20-2)}}
 	if err := rec.Validate(); err != nil {
 		t.Error(err)
@@ -66,7 +66,7 @@ func TestValidateBoundsText(t *testing.T) {
 	if err := rec.Validate(); !errors.Is(err, storage.ErrInvalidRecord) {
 		t.Errorf("too much text: %v, want ErrInvalidRecord", err)
 	}
-	for name, spoil := range map[string]func(*storage.Record){
+	for name, invalidate := range map[string]func(*storage.Record){
 		"endpoint":      func(r *storage.Record) { r.Endpoint = "\xff" },
 		"URL of a part": func(r *storage.Record) { r.Parts[1].UploadURL = "\xff" },
 		"metadata key":  func(r *storage.Record) { r.Metadata["\xff"] = "" },
@@ -74,7 +74,7 @@ func TestValidateBoundsText(t *testing.T) {
 		"lease process": func(r *storage.Record) { r.Lease.Process = "\xff" },
 	} {
 		rec := fullRecord()
-		spoil(&rec)
+		invalidate(&rec)
 		if err := rec.Validate(); !errors.Is(err, storage.ErrInvalidRecord) {
 			t.Errorf("%s that is not UTF-8: %v, want ErrInvalidRecord", name, err)
 		}
@@ -113,9 +113,9 @@ func TestValidate_CreationHeaderIsAHeader(t *testing.T) {
 	}
 }
 
-// A lease lasts a minute. One that seems to last for years is of a clock that was
-// wrong; it must not keep a record for years.
-func TestLeaseKeepsARecordForAShortTimeOnly(t *testing.T) {
+// A lease lasts a minute. A lease of years comes from a wrong clock, and must not keep
+// a record for years.
+func TestExpired_OverlongLeaseIsIgnored(t *testing.T) {
 	now := time.Now()
 	for left, expired := range map[time.Duration]bool{
 		-time.Nanosecond: true, 0: true, time.Nanosecond: false, time.Minute: false, 2 * time.Minute: false,
@@ -132,8 +132,8 @@ func TestLeaseKeepsARecordForAShortTimeOnly(t *testing.T) {
 	}
 }
 
-// Who has an upload URL may have the upload.
-func TestErrorsOfRecordsContainNoURL(t *testing.T) {
+// An upload URL may give access to the upload.
+func TestValidate_ErrorContainsNoURL(t *testing.T) {
 	const url = "https://example.org/files/secret?token=secret\xff"
 	for name, rec := range map[string]storage.Record{
 		"endpoint":      {ID: "a", Fingerprint: "f", Endpoint: url},
@@ -147,14 +147,14 @@ func TestErrorsOfRecordsContainNoURL(t *testing.T) {
 	}
 }
 
-func TestErrorsOfRecordsStayShort(t *testing.T) {
+func TestValidate_ErrorIsShort(t *testing.T) {
 	err := storage.Record{ID: strings.Repeat("/", 1000)}.Validate()
 	if !errors.Is(err, storage.ErrInvalidRecord) || len(err.Error()) > 200 {
 		t.Errorf("error of %d bytes: %v", len(err.Error()), err)
 	}
 }
 
-func TestNewIDsAreValidAndDiffer(t *testing.T) {
+func TestNewID_IsValidAndUnique(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
 		id := storage.NewID()
@@ -162,13 +162,13 @@ func TestNewIDsAreValidAndDiffer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if seen[id] {
-			t.Fatalf("ID %s was given twice", id)
+			t.Fatalf("NewID returned %s twice", id)
 		}
 		seen[id] = true
 	}
 }
 
-func TestMostRecentFirstIsATotalOrder(t *testing.T) {
+func TestMostRecentFirst_IsTotalOrder(t *testing.T) {
 	now := time.Now()
 	want := []storage.Record{
 		{ID: "c", Updated: now.Add(time.Second)},
@@ -187,12 +187,12 @@ func TestMostRecentFirstIsATotalOrder(t *testing.T) {
 	}
 }
 
-func TestErrorNamesPathAndRecord(t *testing.T) {
+func TestError_NamesPathAndRecord(t *testing.T) {
 	err := error(&storage.Error{Path: "/state/db", ID: "abc", Err: fmt.Errorf("%w: %w", storage.ErrCorrupt, errDisk)})
-	if want := "storage: /state/db: record abc: damaged: disk on fire"; err.Error() != want {
+	if want := "storage: /state/db: record abc: corrupt: disk on fire"; err.Error() != want {
 		t.Errorf("error reads %q, want %q", err, want)
 	}
 	if !errors.Is(err, storage.ErrCorrupt) || !errors.Is(err, errDisk) {
-		t.Errorf("error %v does not match what it is made of", err)
+		t.Errorf("error %v does not match ErrCorrupt and its cause", err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 const many = 10_000
 
-// fillMany puts many records, a fingerprint each.
+// fillMany puts records with different fingerprints.
 func fillMany(b *testing.B, s *boltstore.Store) {
 	var group sync.WaitGroup
 	var next atomic.Int64
@@ -43,7 +43,7 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen is mostly the check of the whole file.
+// BenchmarkOpen mostly measures the check of the whole file.
 func BenchmarkOpen(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "uploads.db")
 	s := open(b, path, nil)
@@ -63,8 +63,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkPut compares the store with what bbolt offers by itself, for one writer
-// at a time and for 64.
+// BenchmarkPut compares the store with DB.Update and DB.Batch of bbolt, for 1 and 64
+// writers.
 func BenchmarkPut(b *testing.B) {
 	for _, writers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("writers=%d/store", writers), func(b *testing.B) {

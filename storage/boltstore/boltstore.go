@@ -18,26 +18,25 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/internal/private"
 )
 
-// defaultLockTimeout is long enough for a process that is about to end.
+// defaultLockTimeout is enough for a process that is exiting.
 const defaultLockTimeout = time.Second
 
-// Options says how to open a store. The zero value works.
+// Options are the options of [Open]. The zero value is ready to use.
 type Options struct {
 	// LockTimeout is how long Open waits for another process to close the file.
 	// 0 means 1 second; below 0 it does not wait.
 	LockTimeout time.Duration
 
-	// OnCorrupt says what Open does with a damaged file.
+	// OnCorrupt is what Open does with a corrupt file. The zero value is CorruptFails.
 	OnCorrupt CorruptPolicy
 
-	// OnWarning, if not nil, is called by Open with an [*storage.Error] for what is
-	// no failure: other users had access to the file, and the permissions were
-	// changed to 0600, or cannot be changed on this file system.
+	// OnWarning, if non-nil, is called by Open with an [*storage.Error] if other users
+	// had access to the file: Open changed its mode to 0600, or the file system cannot
+	// change it.
 	OnWarning func(error)
 }
 
-// CorruptPolicy is what to do with a file that is damaged, or that is no database
-// of this package.
+// CorruptPolicy is what Open does with a file that is corrupt or is not a store.
 type CorruptPolicy int
 
 const (
@@ -45,27 +44,27 @@ const (
 	// leaves the file as it is.
 	CorruptFails CorruptPolicy = iota
 
-	// CorruptMovedAside makes Open rename the file to its path with
-	// ".corrupt-" and the time appended, and begin with an empty store. What was
-	// known of uploads is lost with it. [Store.MovedAside] tells the new name.
-	// That goes for a sound file of another program too, so the path should be
-	// one that nobody else would use. The file is never changed, and never moved
-	// while somebody has it locked, as bbolt does with a database in use.
-	CorruptMovedAside
+	// CorruptQuarantine makes Open rename the file, appending ".corrupt-" and the
+	// time to its path, and create an empty store. The records in the file are not
+	// recovered. [Store.QuarantinePath] returns the new path. Open also renames a valid
+	// file of another program, so choose a path that no other program uses. The
+	// file itself is not changed, and not renamed while it is locked, as a bbolt
+	// database in use is.
+	CorruptQuarantine
 )
 
-// Store is a [storage.Store] in one file. Make it with [Open]. Its methods may be
-// called from any goroutine, Close included.
+// Store is a [storage.Store] in one file. Create it with [Open]. All methods,
+// including Close, are safe for concurrent use.
 type Store struct {
-	path    string
-	db      *bbolt.DB
-	file    *os.File // the one that db uses
-	aside   string
-	warn    func(error) // nil for nobody
-	index   index
-	session session
-	changes group
-	broken  atomic.Pointer[error] // why the store cannot be used any more
+	path        string
+	db          *bbolt.DB
+	file        *os.File // the one that db uses
+	quarantined string
+	warn        func(error) // may be nil
+	index       index
+	session     session
+	changes     group
+	broken      atomic.Pointer[error] // why the store is unusable
 }
 
 var _ interface {
@@ -73,22 +72,21 @@ var _ interface {
 	storage.Expirer
 } = (*Store)(nil)
 
-// Open opens the store at path, and creates it, with mode 0600, if it does not
-// exist. Missing parent folders are made with mode 0700. A file to which other users
-// have access is made private; one that belongs to another user is an error. opts may
-// be nil.
+// Open opens the store at path. If the file does not exist, Open creates it with mode
+// 0600, and missing parent directories with mode 0700. If other users have access to
+// the file, Open changes its mode, or fails if another user owns it. opts may be nil.
 //
 // Errors name the path. They match [storage.ErrLocked] if another process has the
-// file open, [storage.ErrCorrupt] if it is damaged or some other kind of file,
-// [storage.ErrNewerVersion] if a newer release wrote it, or are those of the file
-// system.
+// file open, [storage.ErrCorrupt] if the file is corrupt or of another kind, and
+// [storage.ErrNewerVersion] if a newer release wrote it. Other errors are those of
+// the file system.
 func Open(path string, opts *Options) (*Store, error) {
 	var o Options
 	if opts != nil {
 		o = *opts
 	}
-	if o.OnCorrupt != CorruptFails && o.OnCorrupt != CorruptMovedAside {
-		return nil, fmt.Errorf("storage: unknown policy %d for corrupt files", o.OnCorrupt)
+	if o.OnCorrupt != CorruptFails && o.OnCorrupt != CorruptQuarantine {
+		return nil, fmt.Errorf("storage: invalid Options.OnCorrupt: %d", o.OnCorrupt)
 	}
 	if o.LockTimeout == 0 {
 		o.LockTimeout = defaultLockTimeout
@@ -99,25 +97,25 @@ func Open(path string, opts *Options) (*Store, error) {
 	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, atPath(path, err)
 	}
-	aside := ""
+	quarantined := ""
 	for {
-		s := &Store{path: path, aside: aside, warn: o.OnWarning}
+		s := &Store{path: path, quarantined: quarantined, warn: o.OnWarning}
 		s.changes.commit = s.commit
-		again, err := s.begin(ctx, o.OnCorrupt)
+		retry, err := s.begin(ctx, o.OnCorrupt)
 		switch {
 		case err != nil:
 			return nil, err
-		case !again:
+		case !retry:
 			return s, nil
 		}
-		aside = s.aside
+		quarantined = s.quarantined
 	}
 }
 
-// begin opens the file and reads what has to be known of it. It reports true, and
-// leaves the file closed, if it found a file that is no longer at the path, as it
-// had to be moved aside. After an error the file is closed too.
-func (s *Store) begin(ctx context.Context, policy CorruptPolicy) (again bool, err error) {
+// begin opens the file and loads the index. It returns true, with the file closed, if
+// the file was quarantined and the caller must call begin again. After an error the
+// file is closed too.
+func (s *Store) begin(ctx context.Context, policy CorruptPolicy) (retry bool, err error) {
 	if err := s.inspect(ctx, policy); err != nil {
 		return false, s.failure(err)
 	}
@@ -129,20 +127,20 @@ func (s *Store) begin(ctx context.Context, policy CorruptPolicy) (again bool, er
 		return false, nil
 	}
 	defer s.Close()
-	if policy != CorruptMovedAside || !errors.Is(err, storage.ErrCorrupt) {
+	if policy != CorruptQuarantine || !errors.Is(err, storage.ErrCorrupt) {
 		return false, err
 	}
-	if err := s.moveLoaded(); err != nil {
+	if err := s.quarantineOpen(); err != nil {
 		return false, s.failure(err)
 	}
 	return true, nil
 }
 
-// open lets bbolt open the file, which was inspected or does not exist.
+// open opens the file with bbolt. The file was inspected or does not exist.
 func (s *Store) open(ctx context.Context) error {
 	deadline, _ := ctx.Deadline()
 	opts := &bbolt.Options{
-		Timeout:      max(time.Until(deadline), 1), // 0 would wait for ever
+		Timeout:      max(time.Until(deadline), 1), // 0 would wait without limit
 		FreelistType: bbolt.FreelistMapType,
 		OpenFile: func(name string, flag int, mode fs.FileMode) (f *os.File, err error) {
 			s.file, err = os.OpenFile(name, flag, mode)
@@ -159,7 +157,7 @@ func (s *Store) open(ctx context.Context) error {
 	return err
 }
 
-// load reads what has to be known of the content, and prepares a new file.
+// load builds the index, or creates the buckets of a new file.
 func (s *Store) load() error {
 	fresh := false
 	err := s.guard(func() error {
@@ -171,7 +169,7 @@ func (s *Store) load() error {
 			return s.read(tx)
 		})
 	})
-	if err == nil { // it is ours, or about to be
+	if err == nil { // the file is a store or is empty
 		err = s.tighten()
 	}
 	if err != nil || !fresh {
@@ -184,7 +182,7 @@ func (s *Store) load() error {
 	return s.failure(durable.SyncDir(filepath.Dir(s.path)))
 }
 
-// tighten takes the file's permissions from other users.
+// tighten removes the permissions of other users from the file.
 func (s *Store) tighten() error {
 	warning, err := private.Tighten(s.file)
 	if err != nil {
@@ -208,27 +206,27 @@ func create(tx *bbolt.Tx) error {
 	return err
 }
 
-// read makes sure that the file is one of ours, and builds the index.
+// read checks that the file is a store, and builds the index.
 func (s *Store) read(tx *bbolt.Tx) error {
 	schema := tx.Bucket([]byte(schemaBucket))
 	if schema == nil {
-		return fmt.Errorf("%w: a bbolt database of something else", storage.ErrCorrupt)
+		return fmt.Errorf("%w: not a tus-go store", storage.ErrCorrupt)
 	}
 	version, err := parseSchema(schema.Get([]byte(versionKey)))
 	if err != nil {
 		return err
 	}
 	if version > schemaVersion {
-		return fmt.Errorf("%w: layout %d, this one knows %d", storage.ErrNewerVersion, version, schemaVersion)
+		return fmt.Errorf("%w: layout version %d, newest supported is %d", storage.ErrNewerVersion, version, schemaVersion)
 	}
 	records := tx.Bucket([]byte(recordsBucket))
 	if records == nil || version < 1 {
-		return fmt.Errorf("%w: no records", storage.ErrCorrupt)
+		return fmt.Errorf("%w: no records bucket, or invalid layout version", storage.ErrCorrupt)
 	}
 	ids := map[key][]string{}
 	err = records.ForEach(func(id, value []byte) error {
 		if value == nil {
-			return fmt.Errorf("%w: a bucket among the records", storage.ErrCorrupt)
+			return fmt.Errorf("%w: nested bucket in records", storage.ErrCorrupt)
 		}
 		k := indexKey(id, value)
 		ids[k] = append(ids[k], string(id))
@@ -240,13 +238,13 @@ func (s *Store) read(tx *bbolt.Tx) error {
 	return err
 }
 
-// MovedAside returns where Open has moved a damaged file to, or "" if it did not
-// have to; see [CorruptMovedAside].
-func (s *Store) MovedAside() string { return s.aside }
+// QuarantinePath returns the path to which Open renamed a corrupt file, or "" if it did
+// not; see [CorruptQuarantine].
+func (s *Store) QuarantinePath() string { return s.quarantined }
 
-// Close waits for what is under way and closes the file. Uploads that use the store
-// should have ended: their leases count no more in the next Open. Everything after it
-// returns [storage.ErrClosed]; a second Close does nothing.
+// Close waits for calls in flight and closes the file. Stop the uploads that use the
+// store first: the next Open drops their leases. After Close, all methods return
+// [storage.ErrClosed]. Closing again does nothing.
 func (s *Store) Close() error {
 	if s.broken.Load() != nil {
 		s.abandon()
@@ -255,8 +253,8 @@ func (s *Store) Close() error {
 	return s.guard(s.db.Close)
 }
 
-// abandon frees the file for others without bbolt, which after a panic might wait
-// for its own locks. As the file stays mapped, closing it does not unlock it.
+// abandon unlocks and closes the file without bbolt, which after a panic may
+// deadlock. The file stays mapped, so closing it alone does not unlock it.
 func (s *Store) abandon() {
 	if s.file != nil {
 		filelock.New(s.file).Unlock()

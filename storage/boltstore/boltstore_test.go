@@ -23,7 +23,7 @@ func open(t testing.TB, path string, opts *boltstore.Options) *boltstore.Store {
 	return s
 }
 
-func TestStoreIsAStore(t *testing.T) {
+func TestStore_PassesStoreTests(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		return open(t, filepath.Join(t.TempDir(), "uploads.db"), nil)
 	})

@@ -12,19 +12,19 @@ import (
 	"os"
 )
 
-// A damaged file makes bbolt panic, recurse without end, or return records that
-// are not there: it maps the file into memory and believes what it finds. So the
-// file is checked before bbolt sees it, by reading. All that bbolt relies on is
-// looked at, and some more that makes damage stand out:
+// A corrupt file makes bbolt panic, recurse without end, or return records that do
+// not exist: it maps the file into memory and does not validate it. So check reads and
+// validates the file before bbolt opens it. It checks everything that bbolt relies on,
+// and more that reveals corruption:
 //
-//   - the two meta pages, of which one has to be whole, and carry a checksum;
-//   - every page that can be reached: number, kind, bounds, reached only once;
-//   - in every page: keys in order, and content packed without gaps, as bbolt
-//     writes it, so that a wrong count or size cannot go unnoticed;
+//   - the two meta pages, at least one of them with a valid checksum;
+//   - every reachable page: number, type, bounds, used only once;
+//   - in every page: ordered keys, and entries packed without gaps, as bbolt writes
+//     them, so that a wrong count or size is detected;
 //   - the list of free pages.
 //
-// The file format is described at the types named here in bbolt's package
-// internal/common. Numbers are in the order of the machine that wrote the file.
+// The constants below name the types of bbolt's package internal/common that define
+// the file format. Numbers are in the byte order of the machine that wrote the file.
 
 const (
 	pageHeaderSize   = 16 // common.Page
@@ -47,19 +47,18 @@ const (
 	maxDepth                 = 64
 )
 
-// errUnfinished is a file whose creation was broken off: nothing was ever stored
-// in it.
-var errUnfinished = errors.New("file was never finished")
+// errUnfinished is returned for a file whose creation was interrupted. It has no records.
+var errUnfinished = errors.New("file creation was interrupted")
 
-// meta is one of the two places that say where the tree begins. bbolt writes them
-// in turn.
+// meta is a meta page, which has the root of the tree. bbolt writes the two meta pages
+// alternately.
 type meta struct {
 	pageSize             int64
 	root, freelist, high uint64 // high is above all pages in use
 	txid                 uint64
 }
 
-// parseMeta reports false if the data is not a whole meta page.
+// parseMeta returns false if the data is not a valid meta page.
 func parseMeta(page []byte) (meta, bool) {
 	if len(page) < pageHeaderSize+metaSize {
 		return meta{}, false
@@ -83,9 +82,8 @@ type checker struct {
 	seen map[uint64]bool // pages in use
 }
 
-// check returns an error if the file of that size is not a sound bbolt database,
-// and errUnfinished if it is the beginning of one. Other errors of reading are
-// returned as they are.
+// check returns an error if the file of that size is not a valid bbolt database, and
+// errUnfinished if it is an incomplete new one. It returns read errors unchanged.
 func check(r io.ReaderAt, size int64) error {
 	if zeros, err := allZeros(r, size); err != nil || zeros {
 		return cmp.Or(err, errUnfinished)
@@ -103,8 +101,8 @@ func check(r io.ReaderAt, size int64) error {
 	return c.freelist()
 }
 
-// allZeros reports whether the file is no larger than a new database and has nothing
-// in it: its size was on disk before a power failure, and its content was not.
+// allZeros reports whether the file is no larger than a new database and all zeros. A
+// power failure leaves such a file if the size was on disk before the content.
 func allZeros(r io.ReaderAt, size int64) (bool, error) {
 	if size > pagesWhenCreated*int64(os.Getpagesize()) {
 		return false, nil
@@ -116,9 +114,9 @@ func allZeros(r io.ReaderAt, size int64) (bool, error) {
 	return len(bytes.Trim(data, "\x00")) == 0, nil
 }
 
-// readMeta finds the meta page that bbolt will use: of the whole ones that with
-// the higher transaction. A torn one is no damage, as it is what a crash in the
-// middle of a transaction leaves.
+// readMeta finds the meta page that bbolt will use: the valid one with the higher
+// transaction ID. One invalid meta page is allowed, because a crash during a
+// transaction leaves one.
 func (c *checker) readMeta() error {
 	buf := make([]byte, pageHeaderSize+metaSize)
 	at := func(pos int64) (meta, bool, error) {
@@ -148,12 +146,12 @@ func (c *checker) readMeta() error {
 		return nil
 	}
 	if !found {
-		return errors.New("not a bbolt database, or both of its meta pages are damaged")
+		return errors.New("not a bbolt database, or both meta pages are corrupt")
 	}
 	return nil
 }
 
-// page reads a page with all that overflows from it, and counts it as used.
+// page reads a page with its overflow pages, and marks them as used.
 func (c *checker) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= c.meta.high {
 		return nil, fmt.Errorf("page %d is out of bounds", id)
@@ -167,11 +165,11 @@ func (c *checker) page(id uint64) ([]byte, error) {
 		return nil, err
 	}
 	if got := binary.NativeEndian.Uint64(page); got != id {
-		return nil, fmt.Errorf("page %d says that it is page %d", id, got)
+		return nil, fmt.Errorf("page %d has the number %d", id, got)
 	}
 	overflow := uint64(binary.NativeEndian.Uint32(page[12:]))
 	if overflow >= min(c.meta.high, limit)-id {
-		return nil, fmt.Errorf("page %d reaches out of bounds", id)
+		return nil, fmt.Errorf("overflow of page %d is out of bounds", id)
 	}
 	for i := id; i <= id+overflow; i++ {
 		if c.seen[i] {
@@ -194,8 +192,8 @@ func (c *checker) read(page []byte, id uint64) error {
 	return err
 }
 
-// tree checks a page and all below it. Its keys lie in [low, high), and begin with
-// low itself; nil is no bound, and a page that need not have any key.
+// tree checks a page and all pages below it. Its first key must be low and all keys
+// must be less than high. A nil bound is not checked.
 func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 	if depth > maxDepth {
 		return errors.New("tree is too deep")
@@ -211,8 +209,8 @@ func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 	if err != nil {
 		return fmt.Errorf("page %d: %w", id, err)
 	}
-	// Only the outermost bucket may be an empty page of its own, in a database
-	// that is new. Elsewhere no keys means that the count is wrong.
+	// Only the root page of a new database may be empty. In any other page, a count
+	// of zero is wrong.
 	if len(elems) == 0 && (id != c.meta.root || c.meta.txid > 1 || pageFlags(page) == flagBranch) {
 		return fmt.Errorf("page %d is empty", id)
 	}
@@ -234,8 +232,7 @@ func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 	return nil
 }
 
-// bucket checks a bucket inside of another: a tree of its own, or a single small
-// page within the value.
+// bucket checks a nested bucket: a tree, or a small page inside the value.
 func (c *checker) bucket(value []byte, depth int) error {
 	if len(value) < bucketHeaderSize {
 		return errors.New("bucket without a header")
@@ -267,27 +264,26 @@ func (c *checker) bucket(value []byte, depth int) error {
 	return nil
 }
 
-// element is one entry of a page: key and value in a leaf, key and child page in a
-// branch.
+// element is an entry of a page: key and value in a leaf, key and child in a branch.
 type element struct {
 	key, value []byte
 	bucket     bool   // the value is a bucket
-	child      uint64 // page
+	child      uint64 // page number
 	end        int    // position in the page
 }
 
 func pageFlags(page []byte) uint16 { return binary.NativeEndian.Uint16(page[8:]) }
 
-// elements reads a branch or leaf page: a table of fixed size, then keys and
-// values one behind the other.
+// elements reads a branch or leaf page: a table of entries, then the keys and values
+// without gaps.
 func elements(page []byte) ([]element, error) {
 	flags, count := pageFlags(page), int(binary.NativeEndian.Uint16(page[10:]))
 	if flags != flagBranch && flags != flagLeaf {
-		return nil, fmt.Errorf("is of unexpected kind %#x", flags)
+		return nil, fmt.Errorf("unexpected page type %#x", flags)
 	}
 	next := pageHeaderSize + count*elemSize
 	if next > len(page) {
-		return nil, errors.New("has more entries than space")
+		return nil, errors.New("more entries than the page can hold")
 	}
 	u32 := binary.NativeEndian.Uint32
 	elems := make([]element, count)
@@ -301,7 +297,7 @@ func elements(page []byte) ([]element, error) {
 		} else {
 			kind := u32(b)
 			if kind > leafIsBucket {
-				return nil, fmt.Errorf("entry %d is of unknown kind %#x", i, kind)
+				return nil, fmt.Errorf("entry %d has unknown flags %#x", i, kind)
 			}
 			pos, keySize, valueSize, e.bucket = u32(b[4:]), u32(b[8:]), u32(b[12:]), kind == leafIsBucket
 		}
@@ -329,7 +325,7 @@ func ordered(elems []element, low, high []byte) error {
 	return nil
 }
 
-// freelist checks the list of pages that bbolt will use next: none may be in use.
+// freelist checks that no page in the list of free pages is in use.
 func (c *checker) freelist() error {
 	if c.meta.freelist == noFreelist {
 		return nil
@@ -339,10 +335,10 @@ func (c *checker) freelist() error {
 		return err
 	}
 	if flags := pageFlags(page); flags != flagFreelist {
-		return fmt.Errorf("list of free pages is of unexpected kind %#x", flags)
+		return fmt.Errorf("list of free pages has unexpected page type %#x", flags)
 	}
 	count, ids := uint64(binary.NativeEndian.Uint16(page[10:])), page[pageHeaderSize:]
-	if count == math.MaxUint16 { // then the count comes first
+	if count == math.MaxUint16 { // the count is in the first 8 bytes
 		count, ids = binary.NativeEndian.Uint64(ids), ids[8:]
 	}
 	if count > uint64(len(ids)/8) {

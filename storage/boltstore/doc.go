@@ -1,6 +1,6 @@
-// Package boltstore keeps the records of uploads in one file, a bbolt database. It
-// is the store for a program that runs many uploads: they share the waits for the
-// disk, and finding a record takes microseconds however many there are.
+// Package boltstore keeps the records of uploads in one file, a bbolt database. Use
+// it in a program that runs many uploads: concurrent changes share one sync of the
+// disk, and finding a record takes microseconds at any number of records.
 //
 //	store, err := boltstore.Open(path, nil)
 //	if errors.Is(err, storage.ErrLocked) {
@@ -11,35 +11,33 @@
 // # One process
 //
 // The file is locked while it is open. A second process, or a second Open in the
-// same one, gets an error matching [storage.ErrLocked] after
-// [Options].LockTimeout. For state that several processes share at the same time
-// there is package filestore.
+// same one, returns an error matching [storage.ErrLocked] after
+// [Options].LockTimeout. Use package filestore to share records between processes.
 //
-// So a lease that is found by Open is over: its holder had the file open, and has not
-// any more. Records that were not put since are returned without their lease.
+// The holder of a lease had the file open, so leases of earlier sessions have ended.
+// Records that were not put since Open are returned without their lease.
 //
 // # Durability
 //
-// Put and Delete return when the change is on disk. A change that comes alone is
-// written at once; those that come while the disk is busy go together into the
-// next transaction. A process killed at any instant leaves the file as it was
-// after the last transaction that was complete.
+// Put and Delete return when the change is on disk. A single change is written at
+// once. Changes that arrive during a transaction share the next one. If the process
+// is killed, the file holds the last completed transaction.
 //
-// # Damage
+// # Corruption
 //
-// Open reads the whole file and checks it, before the database does, which costs
-// about as long as copying it: a few milliseconds for ten thousand records. A file
-// that is damaged, or no such database at all, is an error matching
-// [storage.ErrCorrupt]. With [CorruptMovedAside] it is renamed instead, and the
-// store begins anew. A single damaged record, whose place in the file is sound,
-// does not keep the store from being opened: All reports it, and so does Find of
-// its fingerprint, as far as that can still be made out.
+// Open reads and checks the whole file before bbolt opens it, which takes about as
+// long as copying it: a few milliseconds for ten thousand records. If the file is
+// corrupt, or not a bbolt database, Open returns an error matching
+// [storage.ErrCorrupt]. With [CorruptQuarantine], Open renames the file instead and
+// creates an empty store. A single corrupt record in a valid database does not make
+// Open fail: All reports it, and so does Find of its fingerprint, if the fingerprint
+// can still be determined.
 //
 // # The file
 //
-// The bucket "schema" has the key "version"; a file of a newer release is an error
-// matching [storage.ErrNewerVersion]. The bucket "records" has a key for each
-// record, its ID. The value is a header (see layout.go) and the record as
-// [storage.Encode] makes it. Which records belong to a fingerprint is kept in
-// memory, some hundred bytes a record, and read from the headers in Open.
+// The bucket "schema" has the key "version". For a file of a newer release, Open
+// returns an error matching [storage.ErrNewerVersion]. The bucket "records" has one
+// key per record, its ID. The value is a header (see layout.go) and the output of
+// [storage.Encode]. The index from fingerprints to records is in memory, about
+// a hundred bytes per record. Open builds it from the headers.
 package boltstore

@@ -69,8 +69,8 @@ func ExampleOpen_locked() {
 	// Output: true
 }
 
-// A damaged file need not keep a program from running.
-func ExampleStore_MovedAside() {
+// With CorruptQuarantine, a program can start with a corrupt file.
+func ExampleStore_QuarantinePath() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		log.Fatal(err)
@@ -82,15 +82,15 @@ func ExampleStore_MovedAside() {
 	}
 
 	_, err = boltstore.Open(path, nil)
-	fmt.Println("damaged:", errors.Is(err, storage.ErrCorrupt))
+	fmt.Println("corrupt:", errors.Is(err, storage.ErrCorrupt))
 
-	store, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside})
+	store, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer store.Close()
-	fmt.Println("moved to another name:", store.MovedAside() != "")
+	fmt.Println("in quarantine:", store.QuarantinePath() != "")
 	// Output:
-	// damaged: true
-	// moved to another name: true
+	// corrupt: true
+	// in quarantine: true
 }

@@ -17,13 +17,13 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 )
 
-func TestSecondProcessIsLockedOut(t *testing.T) {
+func TestOpen_SecondProcessIsLockedOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	other := start(t, "hold", path)
 	for _, timeout := range []time.Duration{-1, time.Millisecond, 100 * time.Millisecond} {
-		_, err := boltstore.Open(path, &boltstore.Options{LockTimeout: timeout, OnCorrupt: boltstore.CorruptMovedAside})
-		var located *storage.Error
-		if !errors.Is(err, storage.ErrLocked) || !errors.As(err, &located) || located.Path != path {
+		_, err := boltstore.Open(path, &boltstore.Options{LockTimeout: timeout, OnCorrupt: boltstore.CorruptQuarantine})
+		var storageErr *storage.Error
+		if !errors.Is(err, storage.ErrLocked) || !errors.As(err, &storageErr) || storageErr.Path != path {
 			t.Errorf("with timeout %v: %v, want ErrLocked with the path", timeout, err)
 		}
 	}
@@ -31,7 +31,7 @@ func TestSecondProcessIsLockedOut(t *testing.T) {
 	put(t, open(t, path, nil), record("key", 0))
 }
 
-func TestOpenWaitsForTheOtherToClose(t *testing.T) {
+func TestOpen_WaitsForOtherProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	other := start(t, "hold", path)
 	opened := make(chan error)
@@ -53,22 +53,22 @@ func TestOpenWaitsForTheOtherToClose(t *testing.T) {
 	}
 }
 
-func TestSecondOpenInTheSameProcessIsLockedOut(t *testing.T) {
+func TestOpen_SecondOpenInProcessIsLockedOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	s := open(t, path, nil)
 	if _, err := boltstore.Open(path, &boltstore.Options{LockTimeout: -1}); !errors.Is(err, storage.ErrLocked) {
 		t.Errorf("error %v, want ErrLocked", err)
 	}
-	put(t, s, record("key", 0)) // which is not disturbed by that
+	put(t, s, record("key", 0))
 }
 
-func TestFileAndFoldersArePrivate(t *testing.T) {
+func TestOpen_FileAndDirectoriesArePrivate(t *testing.T) {
 	top := filepath.Join(t.TempDir(), "a")
 	path := filepath.Join(top, "b", "uploads.db")
 	s := open(t, path, nil)
 	put(t, s, record("key", 0))
 	if runtime.GOOS == "windows" {
-		return // which has no such modes
+		return // Windows has no such modes
 	}
 	for at, want := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700 | os.ModeDir, top: 0o700 | os.ModeDir} {
 		info, err := os.Stat(at)
@@ -81,23 +81,23 @@ func TestFileAndFoldersArePrivate(t *testing.T) {
 	}
 }
 
-func TestOpenErrorsNameThePath(t *testing.T) {
+func TestOpen_ErrorNamesPath(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	write(t, file, []byte("x"))
 	for _, path := range []string{dir, filepath.Join(file, "uploads.db")} {
-		_, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside})
-		var located *storage.Error
-		if !errors.As(err, &located) || located.Path != path || strings.Count(err.Error(), path) != 1 {
+		_, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
+		var storageErr *storage.Error
+		if !errors.As(err, &storageErr) || storageErr.Path != path || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("error %v, want one that names %s", err, path)
 		}
 	}
 	if _, err := boltstore.Open(filepath.Join(dir, "x"), &boltstore.Options{OnCorrupt: 7}); err == nil {
-		t.Error("an unknown policy was accepted")
+		t.Error("an invalid policy was accepted")
 	}
 }
 
-// database makes a bbolt file by hand, and returns its bytes.
+// database returns the bytes of a new bbolt file.
 func database(t *testing.T, fill func(*bbolt.Tx) error) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "made.db")
@@ -122,7 +122,7 @@ func database(t *testing.T, fill func(*bbolt.Tx) error) []byte {
 
 func pristineDatabase(t *testing.T) []byte { return database(t, nil) }
 
-// buckets fills a database: bucket, key and value, all three of them text.
+// buckets returns a function that creates the buckets with their keys and values.
 func buckets(content map[string]map[string]string) func(*bbolt.Tx) error {
 	return func(tx *bbolt.Tx) error {
 		for name, pairs := range content {
@@ -140,8 +140,7 @@ func buckets(content map[string]map[string]string) func(*bbolt.Tx) error {
 	}
 }
 
-// layout1 is a file as the first release writes it. Later ones have to read it:
-// never change it.
+// layout1 is a file of the first release. Later releases must read it: never change it.
 func layout1() map[string]map[string]string {
 	const header = "\x00\x00\x00\x00\x00\x00\x00\x07" + // revision
 		"\x2c\x70\xe1\x2b\x7a\x06\x46\xf9\x22\x79\xf4\x27\xc7\xb3\x8e\x73" + // SHA-256 of "key"
@@ -153,7 +152,7 @@ func layout1() map[string]map[string]string {
 	}
 }
 
-func TestLayoutIsStable(t *testing.T) {
+func TestLayout_Version1IsUnchanged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	write(t, path, database(t, buckets(layout1())))
 	s := open(t, path, nil)
@@ -161,7 +160,7 @@ func TestLayoutIsStable(t *testing.T) {
 	if found, err := s.Find(t.Context(), "key"); err != nil || len(found) != 1 || !reflect.DeepEqual(found[0], want) {
 		t.Errorf("found %+v, %v, want %+v", found, err, want)
 	}
-	// Putting it again writes what was there.
+	// Putting the record again writes the same bytes.
 	if err := s.Delete(t.Context(), "a1"); err != nil {
 		t.Fatal(err)
 	}
@@ -192,11 +191,11 @@ func TestLayoutIsStable(t *testing.T) {
 	}
 }
 
-func TestNewerLayoutIsRefusedAndKept(t *testing.T) {
+func TestOpen_NewerLayoutIsKept(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	data := database(t, buckets(map[string]map[string]string{"schema": {"version": "2 83a56a17"}, "uploads": {}}))
 	write(t, path, data)
-	_, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside})
+	_, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
 	if !errors.Is(err, storage.ErrNewerVersion) || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v, want ErrNewerVersion with the path", err)
 	}
@@ -205,10 +204,10 @@ func TestNewerLayoutIsRefusedAndKept(t *testing.T) {
 	}
 }
 
-// otherDatabases are files that bbolt can open, but that are none of this package.
+// otherDatabases returns bbolt databases that are not stores of this package.
 func otherDatabases(t *testing.T) map[string][]byte {
 	files := map[string][]byte{
-		"with a bucket among the records": database(t, func(tx *bbolt.Tx) error {
+		"nested bucket in records": database(t, func(tx *bbolt.Tx) error {
 			if err := buckets(map[string]map[string]string{"schema": {"version": "1 90f599e3"}})(tx); err != nil {
 				return err
 			}
@@ -220,7 +219,7 @@ func otherDatabases(t *testing.T) map[string][]byte {
 		}),
 	}
 	for name, content := range map[string]map[string]map[string]string{
-		"of something else": {"passwords": {"root": "toor"}},
+		"other program":     {"passwords": {"root": "toor"}},
 		"without records":   {"schema": {"version": "1 90f599e3"}},
 		"without a version": {"schema": {}, "records": {}},
 		"version zero":      {"schema": {"version": "0 629e1ae0"}, "records": {}},
@@ -231,7 +230,7 @@ func otherDatabases(t *testing.T) map[string][]byte {
 	return files
 }
 
-func TestOtherDatabasesAreCorrupt(t *testing.T) {
+func TestOpen_OtherDatabaseIsCorrupt(t *testing.T) {
 	for name, data := range otherDatabases(t) {
 		path := filepath.Join(t.TempDir(), "uploads.db")
 		write(t, path, data)
@@ -241,8 +240,8 @@ func TestOtherDatabasesAreCorrupt(t *testing.T) {
 	}
 }
 
-// A record whose place is sound but whose content is not hides no other.
-func TestDamagedRecordIsReportedAndCanBeDeleted(t *testing.T) {
+// A corrupt record in a valid database hides no other record.
+func TestStore_CorruptRecordCanBeDeleted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	s := open(t, path, nil)
 	good, bad := put(t, s, record("key", 0)), put(t, s, record("key", 0))
@@ -263,22 +262,22 @@ func TestDamagedRecordIsReportedAndCanBeDeleted(t *testing.T) {
 	}
 
 	s = open(t, path, nil)
-	wantDamage := func(err error) {
+	wantCorrupt := func(err error) {
 		t.Helper()
-		var located *storage.Error
-		if !errors.Is(err, storage.ErrCorrupt) || !errors.As(err, &located) || located.Path != path || located.ID != bad.ID {
+		var storageErr *storage.Error
+		if !errors.Is(err, storage.ErrCorrupt) || !errors.As(err, &storageErr) || storageErr.Path != path || storageErr.ID != bad.ID {
 			t.Errorf("error %v, want ErrCorrupt with path and ID", err)
 		}
 	}
 	found, err := s.Find(t.Context(), "key")
-	wantDamage(err)
+	wantCorrupt(err)
 	if len(found) != 1 || found[0].ID != good.ID {
-		t.Errorf("found %v, want the sound record", found)
+		t.Errorf("found %v, want the valid record", found)
 	}
 	yielded := 0
 	for rec, err := range s.All(t.Context()) {
 		if yielded++; err != nil {
-			wantDamage(err)
+			wantCorrupt(err)
 		} else if rec.ID != good.ID {
 			t.Errorf("All yields %v", rec)
 		}
@@ -297,10 +296,9 @@ func TestDamagedRecordIsReportedAndCanBeDeleted(t *testing.T) {
 	}
 }
 
-func TestWaitingForTheDiskEndsWithTheContext(t *testing.T) {
+func TestPut_CancelEndsWaitForDisk(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "uploads.db"), nil)
-	// While many are waiting in line, those whose context ends leave it, and what
-	// they wanted is not done.
+	// A queued Put whose context is canceled returns, and its record is not stored.
 	const writers = 200
 	type outcome struct {
 		id  string

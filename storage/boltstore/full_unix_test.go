@@ -17,8 +17,8 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 )
 
-// fillDisk uses up the size that files of this process may have, which is to bbolt
-// as if the disk were full, and then has room again.
+// fillDisk limits the file size of this process, so that bbolt fails as on a full disk,
+// and then lifts the limit.
 func fillDisk(s *boltstore.Store) error {
 	ctx, path := context.Background(), os.Getenv(pathVariable)
 	signal.Ignore(syscall.SIGXFSZ)
@@ -41,8 +41,8 @@ func fillDisk(s *boltstore.Store) error {
 	}
 	for range 3 {
 		_, err = s.Put(ctx, record("key", 10_000))
-		var located *storage.Error
-		if !errors.As(err, &located) || located.Path != path || errors.Is(err, storage.ErrCorrupt) {
+		var storageErr *storage.Error
+		if !errors.As(err, &storageErr) || storageErr.Path != path || errors.Is(err, storage.ErrCorrupt) {
 			return fmt.Errorf("Put on a full disk: %v, want an error with the path", err)
 		}
 		found, err := s.Find(ctx, "key")
@@ -57,7 +57,7 @@ func fillDisk(s *boltstore.Store) error {
 	return err
 }
 
-func TestFullDiskIsAnErrorAndNoDamage(t *testing.T) {
+func TestPut_FullDiskKeepsRecords(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	start(t, "fill disk", path).end(t)
 	if found, err := open(t, path, nil).Find(t.Context(), "key"); err != nil || len(found) != 2 {

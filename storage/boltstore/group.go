@@ -8,12 +8,12 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// group makes many changes share one transaction, and so one wait for the disk. A
-// change that comes alone is committed at once. Those that come while a
-// transaction is under way wait for it to end, and then go together into the next.
+// group commits concurrent changes in one transaction, with one sync of the disk. A
+// single change is committed at once. Changes that arrive during a transaction share
+// the next one.
 //
-// bbolt's own DB.Batch lets a lone change wait for company instead, and runs a
-// whole batch again when one of its changes fails.
+// bbolt's own DB.Batch delays a single change instead, and repeats the whole batch
+// if one of its changes fails.
 type group struct {
 	// commit runs the changes in one transaction and sets the err of each.
 	commit func([]*change)
@@ -23,22 +23,21 @@ type group struct {
 	queue   []*change // for the next transaction
 }
 
-// change is what one caller wants done to the database.
+// change is one caller's change to the database.
 type change struct {
-	// apply is called in the transaction. With an error, which is the caller's
-	// alone, it must not have changed anything. The function it returns, if not
-	// nil, is called after the commit; if it is nil, nothing was changed.
+	// apply is called in the transaction. If it returns an error, it must not have
+	// changed anything; only its caller gets that error. The function it returns is
+	// called after the commit. It is nil if apply changed nothing.
 	apply func(*bbolt.Bucket) (committed func(), err error)
 
 	err       error
 	committed func()
-	lead      chan struct{} // closed when the caller is to commit the queue
+	lead      chan struct{} // closed when the caller must commit the queue
 	done      chan struct{} // closed when err is set
 }
 
-// do applies the change and returns when it is committed or refused. It stops
-// waiting when ctx ends while the change is still in the queue; then the change is
-// not made.
+// do applies the change and returns when it is committed or has failed. If ctx is
+// done while the change is in the queue, do returns without applying it.
 func (g *group) do(ctx context.Context, apply func(*bbolt.Bucket) (func(), error)) error {
 	c := &change{apply: apply, lead: make(chan struct{}), done: make(chan struct{})}
 	g.mu.Lock()
@@ -57,7 +56,7 @@ func (g *group) do(ctx context.Context, apply func(*bbolt.Bucket) (func(), error
 		if g.withdraw(c) {
 			return ctx.Err()
 		}
-		select { // it is too late to withdraw
+		select { // the change is being committed, or this goroutine leads
 		case <-c.lead:
 			g.run()
 		case <-c.done:
@@ -66,7 +65,7 @@ func (g *group) do(ctx context.Context, apply func(*bbolt.Bucket) (func(), error
 	return c.err
 }
 
-// run commits all that waits, and hands the lead to one of those who came since.
+// run commits the queue. If changes arrived meanwhile, the first of them leads next.
 func (g *group) run() {
 	g.mu.Lock()
 	batch := g.queue
@@ -87,8 +86,8 @@ func (g *group) run() {
 	close(g.queue[0].lead)
 }
 
-// withdraw takes the change out of the queue. It reports false if it is no longer
-// there, or is the one whose caller has to commit the queue.
+// withdraw removes the change from the queue. It returns false if the change is not in
+// the queue, or if its caller must commit the queue.
 func (g *group) withdraw(c *change) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// slowDisk is a group whose commits take until they are told to end. It counts the
-// changes of each.
+// slowDisk is a group whose commits block until finish receives their error. It records
+// the number of changes of each commit.
 type slowDisk struct {
 	group
 	finish  chan error
@@ -32,7 +32,7 @@ func newSlowDisk() *slowDisk {
 	return d
 }
 
-// start begins a change and returns when it waits.
+// start calls do in a goroutine and returns when it blocks.
 func (d *slowDisk) start(ctx context.Context, err error) (result <-chan error) {
 	done := make(chan error, 1)
 	go func() {
@@ -42,22 +42,22 @@ func (d *slowDisk) start(ctx context.Context, err error) (result <-chan error) {
 	return done
 }
 
-func TestChangesThatComeDuringACommitShareTheNext(t *testing.T) {
+func TestGroup_ChangesDuringCommitShareNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newSlowDisk()
 		errRefused, errDisk := errors.New("refused"), errors.New("disk is full")
-		lone := d.start(t.Context(), nil)
+		first := d.start(t.Context(), nil)
 		var rest []<-chan error
 		for range 9 {
 			rest = append(rest, d.start(t.Context(), nil))
 		}
 		refused := d.start(t.Context(), errRefused)
 		d.finish <- nil
-		if err := <-lone; err != nil {
+		if err := <-first; err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
-		last := d.start(t.Context(), nil) // too late for the second
+		last := d.start(t.Context(), nil) // after the second commit began
 		d.finish <- nil
 		for _, result := range rest {
 			if err := <-result; err != nil {
@@ -74,20 +74,20 @@ func TestChangesThatComeDuringACommitShareTheNext(t *testing.T) {
 		if want := []int{1, 10, 1}; !slices.Equal(d.batches, want) {
 			t.Errorf("commits of %v changes, want %v", d.batches, want)
 		}
-		// All is as it was at first.
-		again := d.start(t.Context(), nil)
+		// The group is idle and usable again.
+		next := d.start(t.Context(), nil)
 		d.finish <- nil
-		if err := <-again; err != nil || d.leading || len(d.queue) > 0 {
+		if err := <-next; err != nil || d.leading || len(d.queue) > 0 {
 			t.Errorf("error %v, leading %v, queue of %d", err, d.leading, len(d.queue))
 		}
 	})
 }
 
-func TestChangeLeavesTheQueueWithItsContext(t *testing.T) {
+func TestGroup_CanceledChangeLeavesQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newSlowDisk()
 		ctx, cancel := context.WithCancel(t.Context())
-		under := d.start(ctx, nil)
+		committing := d.start(ctx, nil)
 		waiting := d.start(ctx, nil)
 		staying := d.start(t.Context(), nil)
 		cancel()
@@ -95,8 +95,8 @@ func TestChangeLeavesTheQueueWithItsContext(t *testing.T) {
 			t.Errorf("error %v, want context.Canceled", err)
 		}
 		d.finish <- nil
-		if err := <-under; err != nil {
-			t.Errorf("a change that was under way: %v", err)
+		if err := <-committing; err != nil {
+			t.Errorf("change being committed: %v", err)
 		}
 		d.finish <- nil
 		if err := <-staying; err != nil {
@@ -108,9 +108,8 @@ func TestChangeLeavesTheQueueWithItsContext(t *testing.T) {
 	})
 }
 
-// The first in the queue has to commit for all others when its turn comes, even if
-// its context has ended by then.
-func TestLeadIsTakenInSpiteOfTheContext(t *testing.T) {
+// The leader commits the changes of the others even if its context is canceled.
+func TestGroup_CanceledLeaderCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newSlowDisk()
 		first := d.start(t.Context(), nil)

@@ -11,10 +11,9 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// guard runs a use of bbolt. bbolt panics when it meets damage, and the file is
-// mapped into memory, so that reading it is a fault if another program has made
-// it shorter. Either is turned into an error, and is the end of the store: bbolt
-// may have been left with its locks held.
+// guard calls f, which uses bbolt. bbolt panics if the file is corrupt, and reading
+// the mapped file faults if another program truncated it. guard converts both into an
+// error and makes the store unusable: bbolt may still hold its locks.
 func (s *Store) guard(f func() error) (err error) {
 	if broken := s.broken.Load(); broken != nil {
 		return *broken
@@ -29,7 +28,7 @@ func (s *Store) guard(f func() error) (err error) {
 	return s.failure(f())
 }
 
-// failure says what an error of bbolt means, and where.
+// failure returns the error of this package for an error of bbolt, with the path.
 func (s *Store) failure(err error) error {
 	var known *storage.Error
 	if err == nil || errors.As(err, &known) {
@@ -46,7 +45,7 @@ func (s *Store) failure(err error) error {
 	return atPath(s.path, err)
 }
 
-// atPath makes an error that names the path, once.
+// atPath returns an error that names the path once.
 func atPath(path string, err error) error {
 	var op *fs.PathError
 	if errors.As(err, &op) && op.Path == path {

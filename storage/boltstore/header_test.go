@@ -11,7 +11,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// replaceRecord stores what change makes of a record's key and value in the file.
+// replaceRecord applies change to the key and value of a record in the file.
 func replaceRecord(t *testing.T, path, id string, change func(key, value []byte) ([]byte, []byte)) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, nil)
@@ -28,9 +28,9 @@ func replaceRecord(t *testing.T, path, id string, change func(key, value []byte)
 	}
 }
 
-// One wrong bit must not hide the records of all other uploads. What is found by
-// its fingerprint is told as long as the fingerprint can be made out.
-func TestDamagedHeaderHidesNoOtherRecord(t *testing.T) {
+// A flipped bit must not hide other records. Find reports the corrupt record if its
+// fingerprint can be determined.
+func TestStore_CorruptHeaderHidesNoOtherRecord(t *testing.T) {
 	flip := func(at int) func(key, value []byte) ([]byte, []byte) {
 		return func(key, value []byte) ([]byte, []byte) {
 			value[at] ^= 1
@@ -38,8 +38,8 @@ func TestDamagedHeaderHidesNoOtherRecord(t *testing.T) {
 		}
 	}
 	for name, test := range map[string]struct {
-		damage func(key, value []byte) ([]byte, []byte)
-		found  bool // to be damaged, by its fingerprint
+		change func(key, value []byte) ([]byte, []byte)
+		found  bool // Find reports the corrupt record
 	}{
 		"revision": {flip(7), true},
 		"hash":     {flip(10), true},
@@ -49,9 +49,9 @@ func TestDamagedHeaderHidesNoOtherRecord(t *testing.T) {
 			value[len(value)/2] ^= 1
 			return key, value
 		}, true},
-		"ID":          {func(key, value []byte) ([]byte, []byte) { key[3] ^= 1; return key, value }, true},
-		"ID, no text": {func(key, value []byte) ([]byte, []byte) { key[3] ^= 0x80; return key, value }, true},
-		"cut off":     {func(key, value []byte) ([]byte, []byte) { return key, value[:5] }, false},
+		"ID":            {func(key, value []byte) ([]byte, []byte) { key[3] ^= 1; return key, value }, true},
+		"ID, not UTF-8": {func(key, value []byte) ([]byte, []byte) { key[3] ^= 0x80; return key, value }, true},
+		"truncated":     {func(key, value []byte) ([]byte, []byte) { return key, value[:5] }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "uploads.db")
@@ -60,41 +60,41 @@ func TestDamagedHeaderHidesNoOtherRecord(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			replaceRecord(t, path, bad.ID, test.damage)
+			replaceRecord(t, path, bad.ID, test.change)
 
 			s = open(t, path, nil)
-			var damaged string // the ID
+			var corruptID string
 			yielded := 0
 			for rec, err := range s.All(t.Context()) {
-				var located *storage.Error
+				var storageErr *storage.Error
 				switch yielded++; {
 				case err == nil && (rec.ID == good.ID || rec.ID == other.ID):
-				case errors.Is(err, storage.ErrCorrupt) && errors.As(err, &located) && located.Path == path:
-					damaged = located.ID
+				case errors.Is(err, storage.ErrCorrupt) && errors.As(err, &storageErr) && storageErr.Path == path:
+					corruptID = storageErr.ID
 				default:
 					t.Errorf("All yields %v, %v", rec, err)
 				}
 			}
-			if yielded != 3 || damaged == "" {
-				t.Errorf("All yields %d times and tells of damage of %q, want 3 and an ID", yielded, damaged)
+			if yielded != 3 || corruptID == "" {
+				t.Errorf("All yields %d times, corrupt ID %q, want 3 and an ID", yielded, corruptID)
 			}
 			if found, err := s.Find(t.Context(), "other"); len(found) != 1 || err != nil {
 				t.Errorf("found %v, %v of another fingerprint", found, err)
 			}
 			found, err := s.Find(t.Context(), "key")
 			if len(found) != 1 || found[0].ID != good.ID || errors.Is(err, storage.ErrCorrupt) != test.found {
-				t.Errorf("found %v, %v, want the sound record", found, err)
+				t.Errorf("found %v, %v, want the valid record", found, err)
 			}
 
-			if err := s.Delete(t.Context(), damaged); err != nil {
+			if err := s.Delete(t.Context(), corruptID); err != nil {
 				t.Fatal(err)
 			}
 			if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
-				t.Errorf("found %v, %v after Delete of the damaged one", found, err)
+				t.Errorf("found %v, %v after Delete of the corrupt record", found, err)
 			}
 			for rec, err := range s.All(t.Context()) {
 				if err != nil {
-					t.Errorf("All yields %v, %v after Delete of the damaged one", rec, err)
+					t.Errorf("All yields %v, %v after Delete of the corrupt record", rec, err)
 				}
 			}
 		})

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// index knows which records there are of a fingerprint.
+// index maps fingerprints to the IDs of their records.
 type index struct {
 	mu  sync.RWMutex
 	ids map[key][]string

@@ -15,8 +15,8 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
 )
 
-// inspect checks the file, if there is one, and deals with a damaged one as the
-// policy says. When it returns nil, bbolt can open what is there.
+// inspect checks the file, if it exists, and applies the policy to a corrupt one.
+// When it returns nil, bbolt can open the path.
 func (s *Store) inspect(ctx context.Context, policy CorruptPolicy) error {
 	for {
 		info, err := os.Stat(s.path)
@@ -29,17 +29,16 @@ func (s *Store) inspect(ctx context.Context, policy CorruptPolicy) error {
 		if !info.Mode().IsRegular() {
 			return errors.New("not a regular file")
 		}
-		again, err := s.inspectFile(ctx, policy)
-		if err != nil || !again {
+		retry, err := s.inspectFile(ctx, policy)
+		if err != nil || !retry {
 			return err
 		}
 	}
 }
 
-// inspectFile holds the lock of the file that it inspects, so that nobody writes
-// to it or moves it meanwhile. It reports true if by the time that it got the
-// lock, the path was another file.
-func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (again bool, err error) {
+// inspectFile locks the file during the check, so that it is not written or renamed.
+// It returns true if the path was another file when the lock was acquired.
+func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (retry bool, err error) {
 	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist), ignoreNotExist(err)
@@ -54,12 +53,12 @@ func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (again bo
 	}
 	defer lock.Unlock()
 
-	info, current, err := s.look(f)
+	info, current, err := s.statCurrent(f)
 	if err != nil || !current {
 		return err == nil, err
 	}
 	if info.Size() == 0 {
-		return false, nil // as good as new
+		return false, nil
 	}
 	err = check(f, info.Size())
 	var reading *fs.PathError
@@ -70,8 +69,8 @@ func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (again bo
 		return false, err
 	case errors.Is(err, errUnfinished):
 		return false, f.Truncate(0)
-	case policy == CorruptMovedAside:
-		return false, s.moveAside(f)
+	case policy == CorruptQuarantine:
+		return false, s.quarantine(f)
 	}
 	return false, fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
 }
@@ -83,17 +82,17 @@ func ignoreNotExist(err error) error {
 	return err
 }
 
-// moveLoaded moves the file aside that bbolt has open, and so locked. It does
-// nothing if somebody else has done so before bbolt got the lock.
-func (s *Store) moveLoaded() error {
-	if _, current, err := s.look(s.file); err != nil || !current {
+// quarantineOpen quarantines the file that bbolt has open and locked. It does nothing if
+// the file was renamed before bbolt acquired the lock.
+func (s *Store) quarantineOpen() error {
+	if _, current, err := s.statCurrent(s.file); err != nil || !current {
 		return err
 	}
-	return s.moveAside(s)
+	return s.quarantine(s)
 }
 
-// look reports what f is, and whether it is still the file at the path.
-func (s *Store) look(f *os.File) (info fs.FileInfo, current bool, err error) {
+// statCurrent returns the FileInfo of f and whether f is still the file at the path.
+func (s *Store) statCurrent(f *os.File) (info fs.FileInfo, current bool, err error) {
 	if info, err = f.Stat(); err != nil {
 		return nil, false, err
 	}
@@ -101,14 +100,13 @@ func (s *Store) look(f *os.File) (info fs.FileInfo, current bool, err error) {
 	return info, err == nil && os.SameFile(info, now), ignoreNotExist(err)
 }
 
-// moveAside gives the file another name, which is locked and closed by c. Others
-// who have found it damaged too will see, when they get the lock, that it is no
-// longer there.
-func (s *Store) moveAside(c io.Closer) error {
-	aside := s.path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-	if err := renameOpen(c, s.path, aside); err != nil {
-		return fmt.Errorf("moving the damaged file aside: %w", err)
+// quarantine renames the file, which is locked and which c closes. Other openers that
+// wait for the lock then find another file, or none, at the path.
+func (s *Store) quarantine(c io.Closer) error {
+	quarantined := s.path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000000000Z")
+	if err := renameOpen(c, s.path, quarantined); err != nil {
+		return fmt.Errorf("renaming the corrupt file: %w", err)
 	}
-	s.aside = aside
+	s.quarantined = quarantined
 	return durable.SyncDir(filepath.Dir(s.path))
 }

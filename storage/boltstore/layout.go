@@ -10,8 +10,8 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// The names in the file. They are frozen, as is the form of the version: all
-// releases have to recognise the files of all others.
+// The names in the file. They and the encoding of the version never change, so that
+// every release can detect the files of any other release.
 const (
 	schemaBucket  = "schema"
 	versionKey    = "version"
@@ -20,7 +20,7 @@ const (
 	schemaVersion = 1
 )
 
-// key stands for a fingerprint, which may be long.
+// key is a hash of a fingerprint.
 type key [16]byte
 
 func keyOf(fingerprint string) key {
@@ -28,8 +28,8 @@ func keyOf(fingerprint string) key {
 	return key(sum[:16])
 }
 
-// A value in the file is a header and an encoded record. The header has what is
-// asked of many records at once, so that they need not be decoded for it:
+// A value in the file is a header and an encoded record. The header has the fields
+// that Open and Put need, so that they do not decode the record:
 //
 //	 8 bytes  revision, big endian
 //	16 bytes  the first half of the SHA-256 of the fingerprint
@@ -41,7 +41,7 @@ type header struct {
 
 const headerSize = 8 + 16 + 4
 
-// pack makes the value of a record from its encoded form.
+// pack returns the value for an encoded record.
 func pack(id string, h header, record []byte) []byte {
 	value := make([]byte, 0, headerSize+len(record))
 	value = binary.BigEndian.AppendUint64(value, uint64(h.revision))
@@ -71,18 +71,17 @@ func unpack(id, value []byte) (storage.Record, error) {
 	}
 	rec, err := storage.Decode(value[headerSize:])
 	if err != nil {
-		return storage.Record{}, errors.Unwrap(err) // path and ID are told by the store
+		return storage.Record{}, errors.Unwrap(err) // the store adds path and ID
 	}
 	if rec.ID != string(id) || rec.Revision != h.revision || keyOf(rec.Fingerprint) != h.key {
-		return storage.Record{}, fmt.Errorf("%w: it is another one than its header says", storage.ErrCorrupt)
+		return storage.Record{}, fmt.Errorf("%w: record does not match its header", storage.ErrCorrupt)
 	}
 	return rec, nil
 }
 
-// indexKey is under which key a value is found. A header that is damaged must not
-// hide the record from the one who looks for it, so what can be told otherwise
-// counts then: the fingerprint in a record that is sound, or else the hash in the
-// header as it is, which may be right.
+// indexKey returns the key of a value in the index. Find must report a record whose
+// header is corrupt. For such a record the key comes from the fingerprint in the record
+// if the record is valid, and otherwise from the hash in the header, which may be right.
 func indexKey(id, value []byte) key {
 	h, err := unpackHeader(id, value)
 	if err == nil {
@@ -97,8 +96,8 @@ func indexKey(id, value []byte) key {
 	return key(value[8:24])
 }
 
-// formatSchema makes the value that says in which layout the file is: the number
-// and its checksum, as a damaged number must not pass for a newer release's.
+// formatSchema returns the value of the key "version": the layout version and its
+// checksum. Without the checksum, a corrupt number could look like a newer version.
 func formatSchema(version int) []byte {
 	text := fmt.Appendf(nil, "%d", version)
 	return fmt.Appendf(text, " %08x", crc32.Checksum(text, crc32.MakeTable(crc32.Castagnoli)))
@@ -107,7 +106,7 @@ func formatSchema(version int) []byte {
 func parseSchema(value []byte) (int, error) {
 	var version int
 	if _, err := fmt.Sscanf(string(value), "%d ", &version); err != nil || string(formatSchema(version)) != string(value) {
-		return 0, fmt.Errorf("%w: no version of the layout", storage.ErrCorrupt)
+		return 0, fmt.Errorf("%w: invalid layout version", storage.ErrCorrupt)
 	}
 	return version, nil
 }

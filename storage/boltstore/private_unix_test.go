@@ -13,7 +13,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 )
 
-func TestFileThatOthersCanAccessIsMadePrivate(t *testing.T) {
+func TestOpen_AccessibleFileBecomesPrivate(t *testing.T) {
 	for _, mode := range []os.FileMode{0o666, 0o644, 0o640, 0o606} {
 		path := filepath.Join(t.TempDir(), "uploads.db")
 		write(t, path, nil)
@@ -26,8 +26,8 @@ func TestFileThatOthersCanAccessIsMadePrivate(t *testing.T) {
 			if err != nil || info.Mode() != 0o600 {
 				t.Errorf("mode %v was %v, %v", mode, info.Mode(), err)
 			}
-			var located *storage.Error
-			if len(warnings) != 1 || !errors.As(warnings[0], &located) || located.Path != path || strings.Count(warnings[0].Error(), path) != 1 {
+			var storageErr *storage.Error
+			if len(warnings) != 1 || !errors.As(warnings[0], &storageErr) || storageErr.Path != path || strings.Count(warnings[0].Error(), path) != 1 {
 				t.Errorf("session %d: warnings are %v", session, warnings)
 			}
 			if err := s.Close(); err != nil {
@@ -40,9 +40,9 @@ func TestFileThatOthersCanAccessIsMadePrivate(t *testing.T) {
 	}
 }
 
-func TestFileOfAnotherUserThatOthersCanAccessIsRefused(t *testing.T) {
+func TestOpen_AccessibleFileOfOtherUserFails(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give a file to another user")
+		t.Skip("only root can change the owner of a file")
 	}
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	if err := open(t, path, nil).Close(); err != nil {
@@ -52,16 +52,16 @@ func TestFileOfAnotherUserThatOthersCanAccessIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	chmod(t, path, 0o660)
-	_, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside})
-	if err == nil || !strings.Contains(err.Error(), path+": it belongs to another user and has mode 0660") {
+	_, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
+	if err == nil || !strings.Contains(err.Error(), path+": belongs to another user and has mode 0660") {
 		t.Errorf("error %v", err)
 	}
-	chmod(t, path, 0o600) // no one else but the owner, and root may do what it likes
+	chmod(t, path, 0o600) // root may access it, but no other user
 	open(t, path, nil)
 }
 
-// A path that was mistyped must not cost another program its file.
-func TestFileOfAnotherProgramKeepsItsMode(t *testing.T) {
+// Open with a wrong path must not change the file of another program.
+func TestOpen_OtherFileKeepsMode(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"text": []byte("# hello\n"), "database": database(t, buckets(map[string]map[string]string{"theirs": {"a": "b"}})),
 	} {

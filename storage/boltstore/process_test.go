@@ -16,15 +16,15 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 )
 
-// Some tests need another process: the test binary itself, which these variables
-// tell what to do with which store.
+// Some tests run the test binary as another process. These variables select its task
+// and its store.
 const (
 	taskVariable = "BOLTSTORE_TEST_TASK"
 	pathVariable = "BOLTSTORE_TEST_PATH"
 )
 
 func TestMain(m *testing.M) {
-	task := map[string]func(*boltstore.Store) error{"hold": hold, "write": writeAndTell, "fill disk": fillDisk}[os.Getenv(taskVariable)]
+	task := map[string]func(*boltstore.Store) error{"hold": hold, "write": putUntilKilled, "fill disk": fillDisk}[os.Getenv(taskVariable)]
 	if task == nil {
 		os.Exit(m.Run())
 	}
@@ -40,15 +40,15 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// hold has the store open until its standard input ends.
+// hold keeps the store open until its standard input ends.
 func hold(*boltstore.Store) error {
 	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
-// writeAndTell puts records until it is killed, and prints the ID of each when Put
+// putUntilKilled puts records until it is killed, and prints the ID of each when Put
 // has returned.
-func writeAndTell(s *boltstore.Store) error {
+func putUntilKilled(s *boltstore.Store) error {
 	const writers = 8
 	ids := make(chan string)
 	for range writers {
@@ -70,7 +70,7 @@ func writeAndTell(s *boltstore.Store) error {
 	return nil
 }
 
-// process is another process at work.
+// process is another process that runs a task.
 type process struct {
 	cmd *exec.Cmd
 	in  io.Closer
@@ -106,7 +106,7 @@ func start(t *testing.T, task, path string) *process {
 	return p
 }
 
-// end lets a process that holds a store end by itself.
+// end closes the standard input of the process and waits until it exits.
 func (p *process) end(t *testing.T) {
 	t.Helper()
 	p.in.Close()
@@ -115,10 +115,10 @@ func (p *process) end(t *testing.T) {
 	}
 }
 
-// What Put has confirmed is there after a kill at any instant.
-func TestKilledProcessLosesNothingConfirmed(t *testing.T) {
+// Records for which Put returned nil are stored, whenever the process is killed.
+func TestPut_SurvivesKill(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
-	confirmed := map[string]bool{}
+	acknowledged := map[string]bool{}
 	for cycle := range 15 {
 		p := start(t, "write", path)
 		lines := make(chan string, 1000)
@@ -128,19 +128,19 @@ func TestKilledProcessLosesNothingConfirmed(t *testing.T) {
 			for {
 				line, err := p.out.ReadString('\n')
 				if err != nil {
-					return // a piece of a line was not confirmed
+					return // an incomplete line is not acknowledged
 				}
 				lines <- strings.TrimSpace(line)
 			}
 		})
 		for range 1 + cycle*7 {
-			confirmed[<-lines] = true
+			acknowledged[<-lines] = true
 		}
 		if err := p.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		for line := range lines {
-			confirmed[line] = true
+			acknowledged[line] = true
 		}
 		reading.Wait()
 		p.cmd.Wait() // it was killed
@@ -153,9 +153,9 @@ func TestKilledProcessLosesNothingConfirmed(t *testing.T) {
 			}
 			stored[rec.ID] = true
 		}
-		for id := range confirmed {
+		for id := range acknowledged {
 			if !stored[id] {
-				t.Errorf("cycle %d: record %s was confirmed and is lost", cycle, id)
+				t.Errorf("cycle %d: record %s was acknowledged but is lost", cycle, id)
 			}
 		}
 		if err := s.Close(); err != nil {

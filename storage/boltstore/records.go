@@ -14,14 +14,14 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// Find is [storage.Store.Find].
+// Find implements [storage.Store].
 func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	ids := s.index.find(keyOf(fingerprint))
 	var found []storage.Record
-	var damage []error
+	var unreadable []error
 	err := s.view(func(b *bbolt.Bucket) {
 		for _, id := range ids {
 			value := b.Get([]byte(id))
@@ -30,7 +30,7 @@ func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record,
 			}
 			rec, err := s.unpack([]byte(id), value)
 			if err != nil {
-				damage = append(damage, err)
+				unreadable = append(unreadable, err)
 			} else if rec.Fingerprint == fingerprint {
 				found = append(found, rec)
 			}
@@ -40,10 +40,10 @@ func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record,
 		return nil, err
 	}
 	slices.SortFunc(found, storage.MostRecentFirst)
-	return found, errors.Join(damage...)
+	return found, errors.Join(unreadable...)
 }
 
-// Put is [storage.Store.Put].
+// Put implements [storage.Store].
 func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return storage.Record{}, err
@@ -65,18 +65,18 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 		exists := b.Get(id)
 		if exists != nil {
 			if stored, err = unpackHeader(id, exists); err != nil {
-				return nil, s.about(id, err)
+				return nil, s.recordError(id, err)
 			}
 		}
 		if stored.revision != rec.Revision {
-			return nil, s.about(id, storage.ErrConflict)
+			return nil, s.recordError(id, storage.ErrConflict)
 		}
 		if exists != nil && stored.key != key {
-			return nil, s.about(id, fmt.Errorf("%w: its fingerprint has changed", storage.ErrInvalidRecord))
+			return nil, s.recordError(id, fmt.Errorf("%w: fingerprint differs from the stored record", storage.ErrInvalidRecord))
 		}
-		s.session.add(next.ID) // before others can read it
+		s.session.add(next.ID) // before the record can be read
 		if err := b.Put(id, value); err != nil {
-			return nil, s.about(id, err)
+			return nil, s.recordError(id, err)
 		}
 		return func() {
 			s.session.add(next.ID) // it may have been deleted in the same transaction
@@ -91,13 +91,13 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	return next, nil
 }
 
-// Delete is [storage.Store.Delete]. It deletes damaged records too, by the ID that
-// the error about them has.
+// Delete implements [storage.Store]. It also deletes corrupt records, by the ID in the
+// [*storage.Error] about them.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	id = unprintable(id)
+	id = unquoteID(id)
 	if id == "" {
 		return nil
 	}
@@ -106,8 +106,8 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	})
 }
 
-// remove returns what is to be done after the commit, nil if there is no such
-// record.
+// remove deletes a record and returns the function to call after the commit, or nil
+// if the record does not exist.
 func (s *Store) remove(b *bbolt.Bucket, id []byte) (func(), error) {
 	value := b.Get(id)
 	if value == nil {
@@ -115,7 +115,7 @@ func (s *Store) remove(b *bbolt.Bucket, id []byte) (func(), error) {
 	}
 	k := indexKey(id, value)
 	if err := b.Delete(id); err != nil {
-		return nil, s.about(id, err)
+		return nil, s.recordError(id, err)
 	}
 	return func() {
 		s.index.remove(k, string(id))
@@ -123,18 +123,18 @@ func (s *Store) remove(b *bbolt.Bucket, id []byte) (func(), error) {
 	}, nil
 }
 
-// pageOfAll is how many records All reads at a time. In between it holds no
-// transaction, which would keep the loop from changing the store.
+// pageOfAll is how many records All reads in one transaction. The loop body runs
+// outside the transaction, so it can change the store.
 const pageOfAll = 100
 
-// All is [storage.Store.All].
+// All implements [storage.Store].
 func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 	type result struct {
 		rec storage.Record
 		err error
 	}
 	return func(yield func(storage.Record, error) bool) {
-		var next []byte // the first ID that was not read yet
+		var next []byte // the first ID not read yet
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
 				yield(storage.Record{}, err)
@@ -167,7 +167,7 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 	}
 }
 
-// DeleteExpired is [storage.Expirer.DeleteExpired]. All records are deleted in one
+// DeleteExpired implements [storage.Expirer]. It deletes all expired records in one
 // transaction.
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	var candidates []string
@@ -188,7 +188,7 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	err := s.changes.do(ctx, func(b *bbolt.Bucket) (func(), error) {
 		var after []func()
 		for _, id := range candidates {
-			// It may have been changed since it was read.
+			// The record may have changed since it was read.
 			rec, err := s.unpack([]byte(id), b.Get([]byte(id)))
 			if err != nil || !rec.Expired(now) {
 				continue
@@ -210,7 +210,7 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	return deleted, err
 }
 
-// view reads in a transaction.
+// view calls read in a read-only transaction.
 func (s *Store) view(read func(*bbolt.Bucket)) error {
 	return s.guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
@@ -220,7 +220,7 @@ func (s *Store) view(read func(*bbolt.Bucket)) error {
 	})
 }
 
-// commit applies changes in one transaction, for the group.
+// commit applies the changes in one transaction.
 func (s *Store) commit(batch []*change) {
 	errUnchanged := errors.New("nothing to write")
 	err := s.guard(func() error {
@@ -241,7 +241,7 @@ func (s *Store) commit(batch []*change) {
 		return
 	}
 	if err != nil {
-		// When the disk fails it is not certain which state bbolt goes on with.
+		// After a failed write, bbolt may hold the old or the new state.
 		s.guard(func() error { return s.db.View(s.read) })
 	}
 	for _, c := range batch {
@@ -258,25 +258,24 @@ func (s *Store) commit(batch []*change) {
 func (s *Store) unpack(id, value []byte) (storage.Record, error) {
 	rec, err := unpack(id, value)
 	if err != nil {
-		return storage.Record{}, s.about(id, err)
+		return storage.Record{}, s.recordError(id, err)
 	}
 	return s.session.current(rec), nil
 }
 
-// about makes an error about one record.
-func (s *Store) about(id []byte, err error) error {
-	return &storage.Error{Path: s.path, ID: printable(id), Err: err}
+// recordError returns an error about one record.
+func (s *Store) recordError(id []byte, err error) error {
+	return &storage.Error{Path: s.path, ID: quoteID(id), Err: err}
 }
 
-// printable shows an ID that was read from a file, and may be anything. A proper ID
-// stays as it is.
-func printable(id []byte) string {
+// quoteID quotes an ID from a file, which may be any bytes. A valid ID is unchanged.
+func quoteID(id []byte) string {
 	q := strconv.Quote(string(id[:min(len(id), 64)]))
 	return q[1 : len(q)-1]
 }
 
-// unprintable is the reverse of printable.
-func unprintable(id string) string {
+// unquoteID is the reverse of quoteID.
+func unquoteID(id string) string {
 	if raw, err := strconv.Unquote(`"` + id + `"`); err == nil {
 		return raw
 	}

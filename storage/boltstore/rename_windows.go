@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// renameOpen renames a file that c holds open. Here it has to be closed first;
-// another process that has opened it in between makes the renaming fail.
+// renameOpen renames a file that c holds open. Windows requires closing it first. The
+// rename fails if another process opens the file in between.
 func renameOpen(c io.Closer, from, to string) error {
 	c.Close()
 	return os.Rename(from, to)

@@ -6,9 +6,9 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// session knows which records were put since Open. The file is open in one process
-// at a time, so whoever held the lease of another record is gone: such a record is
-// returned without it. The file itself is not changed.
+// session has the IDs of the records that were put since Open. Only one process has
+// the file open, so the holder of the lease of any other record has ended: such a
+// record is returned without its lease. The file is not changed.
 type session struct {
 	mu  sync.Mutex
 	ids map[string]struct{}
@@ -29,7 +29,7 @@ func (s *session) remove(id string) {
 	delete(s.ids, id)
 }
 
-// current returns the record as it is in this session.
+// current returns rec, without its lease if rec was not put in this session.
 func (s *session) current(rec storage.Record) storage.Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 )
 
-// leaseOf returns the lease of the only record of a store, as Find and All have it.
+// leaseOf returns the lease of the only record of a store, as Find and All return it.
 func leaseOf(t *testing.T, s *boltstore.Store) *storage.Lease {
 	t.Helper()
 	found, err := s.Find(t.Context(), "key")
@@ -24,7 +24,7 @@ func leaseOf(t *testing.T, s *boltstore.Store) *storage.Lease {
 	return found[0].Lease
 }
 
-func TestLease_OfAnEarlierOpenIsOver(t *testing.T) {
+func TestLease_OfEarlierSessionIsDropped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	rec := record("key", 0)
 	rec.Expires = time.Now().Add(-time.Hour)
@@ -35,7 +35,7 @@ func TestLease_OfAnEarlierOpenIsOver(t *testing.T) {
 		t.Errorf("lease is %+v", lease)
 	}
 	if n, err := first.DeleteExpired(t.Context(), time.Now()); n != 0 || err != nil {
-		t.Errorf("a held record was deleted: %d, %v", n, err)
+		t.Errorf("a leased record was deleted: %d, %v", n, err)
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestLease_OfAnEarlierOpenIsOver(t *testing.T) {
 		t.Errorf("lease is %+v", lease)
 	}
 	rec.Lease = &storage.Lease{Holder: "second", Until: time.Now().Add(time.Minute)}
-	rec = put(t, second, rec) // at the revision that is stored
+	rec = put(t, second, rec) // without a conflict
 	if lease := leaseOf(t, second); lease == nil || lease.Holder != "second" {
 		t.Errorf("lease is %+v", lease)
 	}
@@ -60,7 +60,7 @@ func TestLease_OfAnEarlierOpenIsOver(t *testing.T) {
 	}
 }
 
-func TestLease_OfARecordDeletedAndPutAgainRuns(t *testing.T) {
+func TestLease_PutAfterDeleteKeepsLease(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "uploads.db"), nil)
 	rec := record("key", 0)
 	rec.Lease = &storage.Lease{Holder: "holder", Until: time.Now().Add(time.Minute)}

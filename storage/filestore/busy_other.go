@@ -2,6 +2,6 @@
 
 package filestore
 
-// busy reports whether err is that of a file that another process has open, which
-// hinders nobody here.
+// busy reports whether err is because another process has the file open. That causes
+// no errors on this system.
 func busy(error) bool { return false }

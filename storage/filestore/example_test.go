@@ -11,8 +11,8 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/filestore"
 )
 
-// Two stores with the same folder, as two processes have them, see each other's
-// records, and only one of them can change a revision.
+// Two stores of the same directory, as in two processes, see each other's records,
+// and only one of them can change a revision.
 func Example() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {

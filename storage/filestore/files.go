@@ -13,12 +13,13 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/internal/durable"
 )
 
-// maxFileSize is the most that is read of a record, in bytes. None is as large.
+// maxFileSize is the size limit for the file of a record, in bytes, above that of any
+// valid record.
 const maxFileSize = 64 << 20
 
-// read returns the record at a place. Its errors are about that record, but for
-// fs.ErrNotExist.
-func (s *Store) read(ctx context.Context, p place) (storage.Record, error) {
+// read returns the record at a location. It returns fs.ErrNotExist if there is none.
+// All other errors have the ID of the record.
+func (s *Store) read(ctx context.Context, p location) (storage.Record, error) {
 	path := s.path(p)
 	data, err := readFile(ctx, path, maxFileSize)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -27,15 +28,15 @@ func (s *Store) read(ctx context.Context, p place) (storage.Record, error) {
 	var rec storage.Record
 	if err == nil {
 		if rec, err = storage.Decode(data); err != nil {
-			err = errors.Unwrap(err) // this error tells more about where
-		} else if placeOf(rec.Fingerprint, rec.ID) != p {
-			err = fmt.Errorf("%w: it is another record than its name says", storage.ErrCorrupt)
+			err = errors.Unwrap(err) // the path is added below
+		} else if locationOf(rec.Fingerprint, rec.ID) != p {
+			err = fmt.Errorf("%w: record does not match its file name", storage.ErrCorrupt)
 		}
 	}
 	if err != nil {
-		located := at(path, err).(*storage.Error)
-		located.ID = p.id
-		return storage.Record{}, located
+		storageErr := atPath(path, err).(*storage.Error)
+		storageErr.ID = p.id
+		return storage.Record{}, storageErr
 	}
 	return rec, nil
 }
@@ -62,11 +63,11 @@ func readFile(ctx context.Context, path string, limit int64) (data []byte, err e
 	return data, err
 }
 
-// writeTemp writes a file that only needs to be renamed.
+// writeTemp writes the data to a temporary file and syncs it.
 func (s *Store) writeTemp(data []byte) (path string, err error) {
 	f, err := os.CreateTemp(s.tempDir(), "*.json") // with mode 0600
 	if err != nil {
-		return "", at(s.tempDir(), err)
+		return "", atPath(s.tempDir(), err)
 	}
 	_, err = f.Write(data)
 	if err == nil {
@@ -77,36 +78,35 @@ func (s *Store) writeTemp(data []byte) (path string, err error) {
 	}
 	if err != nil {
 		os.Remove(f.Name())
-		return "", at(f.Name(), err)
+		return "", atPath(f.Name(), err)
 	}
 	return f.Name(), nil
 }
 
-// makeFolders makes the folders that a record needs, should they not exist, or no
-// longer.
-func (s *Store) makeFolders(p place) error {
-	for _, dir := range []string{s.tempDir(), s.hintDir(), s.folder(p)} {
-		if err := makeFolder(dir); err != nil {
+// makeDirs creates the directories for a record if they do not exist.
+func (s *Store) makeDirs(p location) error {
+	for _, dir := range []string{s.tempDir(), s.hintDir(), s.shardDir(p)} {
+		if err := makeDir(dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// makeFolder makes a folder of the store, should it not exist. Links are not followed:
-// they may lead to where others can read or write.
-func makeFolder(dir string) error {
+// makeDir creates a directory of the store if it does not exist. It does not follow
+// symbolic links, which may lead to a directory that other users can access.
+func makeDir(dir string) error {
 	if err := checkMode(dir, fs.ModeDir); err != nil {
-		return at(dir, err)
+		return atPath(dir, err)
 	}
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
-		return at(dir, err)
+		return atPath(dir, err)
 	}
 	return nil
 }
 
-// checkMode returns an error if path is not of that type: 0 for a regular file, or a
-// directory. That it does not exist is no error.
+// checkMode returns an error if path exists and is not of the type: fs.ModeDir, or 0
+// for a regular file.
 func checkMode(path string, want fs.FileMode) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -117,39 +117,39 @@ func checkMode(path string, want fs.FileMode) error {
 	case want == fs.ModeDir && info.IsDir(), want == 0 && info.Mode().IsRegular():
 		return nil
 	case info.Mode().Type() == fs.ModeSymlink:
-		return fmt.Errorf("%w: it is a symbolic link", storage.ErrCorrupt)
+		return fmt.Errorf("%w: is a symbolic link", storage.ErrCorrupt)
 	case want == fs.ModeDir:
-		return fmt.Errorf("%w: it is not a directory", storage.ErrCorrupt)
+		return fmt.Errorf("%w: not a directory", storage.ErrCorrupt)
 	}
-	return fmt.Errorf("%w: it is not a regular file", storage.ErrCorrupt)
+	return fmt.Errorf("%w: not a regular file", storage.ErrCorrupt)
 }
 
-func (s *Store) rename(ctx context.Context, temp string, p place) error {
+func (s *Store) rename(ctx context.Context, temp string, p location) error {
 	if err := retry(ctx, func() error { return os.Rename(temp, s.path(p)) }); err != nil {
-		return at(s.path(p), err)
+		return atPath(s.path(p), err)
 	}
 	return nil
 }
 
-func (s *Store) remove(ctx context.Context, p place) error {
+func (s *Store) remove(ctx context.Context, p location) error {
 	err := retry(ctx, func() error { return os.Remove(s.path(p)) })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return at(s.path(p), err)
+		return atPath(s.path(p), err)
 	}
-	os.Remove(s.hintPath(p.id)) // or else it would be out of date
+	os.Remove(s.hintPath(p.id))
 	return nil
 }
 
-// sync makes renaming and removing in a folder durable.
+// sync makes the names in a directory durable.
 func (s *Store) sync(dir string) error {
 	if err := durable.SyncDir(dir); err != nil {
-		return at(dir, err)
+		return atPath(dir, err)
 	}
 	return nil
 }
 
-// retry repeats what fails because another process has the file open at this
-// moment, which some systems do not allow. Nobody has one open for long.
+// retry calls f again if it fails because another process has the file open, which
+// Windows does not allow. Stores keep files open only briefly.
 func retry(ctx context.Context, f func() error) error {
 	const tries = 10
 	wait := time.Millisecond

@@ -19,32 +19,32 @@ import (
 )
 
 const (
-	// defaultLockTimeout is far longer than a thousand others need for a change.
+	// defaultLockTimeout is far longer than a thousand changes take.
 	defaultLockTimeout = 5 * time.Second
 
-	// strayAge is when a temporary file cannot be in use any more.
-	strayAge = time.Hour
+	// maxTempAge is the age from which a temporary file is not in use.
+	maxTempAge = time.Hour
 )
 
-// Options says how to open a store. The zero value works.
+// Options are the options of [Open]. The zero value is ready to use.
 type Options struct {
-	// LockTimeout is how long a change waits for others to make theirs. 0 means
-	// 5 seconds; below 0 it does not wait. The context can end the wait before.
+	// LockTimeout is how long a change waits for the lock. 0 means 5 seconds; below
+	// 0 it does not wait. The wait also ends when the context is done.
 	LockTimeout time.Duration
 
-	// OnWarning, if not nil, is called by Open with an [*storage.Error] for what is
-	// no failure: other users had access to the folder, and its permissions were
-	// changed to 0700; or they have write access, and the permissions stay, because
-	// the folder holds other files or the file system has no permissions.
+	// OnWarning, if non-nil, is called by Open with an [*storage.Error] if other users
+	// had access to the directory and Open changed its mode to 0700, or if they have
+	// write access and the mode stays, because the directory holds other files or the
+	// file system cannot change it.
 	OnWarning func(error)
 }
 
-// Store is a [storage.Store] in a folder. Make it with [Open]. Its methods may be
-// called from any goroutine, Close included.
+// Store is a [storage.Store] in a directory. Create it with [Open]. All methods,
+// including Close, are safe for concurrent use.
 type Store struct {
 	dir         string
 	lockTimeout time.Duration
-	turn        chan struct{} // holds a token while a goroutine of this process makes a change
+	sem         chan struct{} // semaphore for changes by goroutines of this process
 	closed      atomic.Bool
 }
 
@@ -53,44 +53,44 @@ var _ interface {
 	storage.Expirer
 } = (*Store)(nil)
 
-// Open opens the store in the folder dir. If need be it makes the folder, and its
-// parents, with mode 0700. A folder to which other users have access is made private,
-// unless it holds other files too; one that belongs to another user is an error, as is
-// a symbolic link in place of a file or folder of the store. opts may be nil. Errors
-// are a [*storage.Error] with the path.
+// Open opens the store in the directory dir. It creates dir and missing parents with
+// mode 0700. If other users have access to dir, Open changes its mode to 0700, unless
+// it holds other files, or fails if another user owns it. Open also fails if a file or
+// directory of the store is a symbolic link. opts may be nil. Errors are
+// [*storage.Error] values with the path.
 func Open(dir string, opts *Options) (*Store, error) {
 	var o Options
 	if opts != nil {
 		o = *opts
 	}
-	s := &Store{dir: dir, lockTimeout: defaultLockTimeout, turn: make(chan struct{}, 1)}
+	s := &Store{dir: dir, lockTimeout: defaultLockTimeout, sem: make(chan struct{}, 1)}
 	if o.LockTimeout != 0 {
 		s.lockTimeout = max(o.LockTimeout, 0)
 	}
 	if err := durable.MkdirAll(dir, 0o700); err != nil {
-		return nil, at(dir, err)
+		return nil, atPath(dir, err)
 	}
 	warning, err := tighten(dir)
 	if err != nil {
-		return nil, at(dir, err)
+		return nil, atPath(dir, err)
 	}
 	if warning != nil && o.OnWarning != nil {
-		o.OnWarning(at(dir, warning))
+		o.OnWarning(atPath(dir, warning))
 	}
 	for _, sub := range []string{s.tempDir(), s.hintDir()} {
-		if err := makeFolder(sub); err != nil {
+		if err := makeDir(sub); err != nil {
 			return nil, err
 		}
 	}
 	if err := checkMode(s.lockPath(), 0); err != nil {
-		return nil, at(s.lockPath(), err)
+		return nil, atPath(s.lockPath(), err)
 	}
-	s.removeStrays()
+	s.removeOldTemp()
 	return s, nil
 }
 
-// tighten takes the folder's permissions from other users. A folder that holds other
-// files as well is left as it is: those of the store are private by themselves.
+// tighten removes the permissions of other users from the directory. It keeps the mode
+// of a directory that holds other files: the files of the store are private anyway.
 func tighten(dir string) (warning, err error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -101,74 +101,72 @@ func tighten(dir string) (warning, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(names, func(name string) bool { return !ours(name) }) {
+	if slices.ContainsFunc(names, func(name string) bool { return !isStoreName(name) }) {
 		return private.Check(f, private.Write)
 	}
 	return private.Tighten(f)
 }
 
-// ours reports whether a store makes files or folders of that name.
-func ours(name string) bool {
+// isStoreName reports whether name is a file or directory of a store.
+func isStoreName(name string) bool {
 	b, err := hex.DecodeString(name)
 	return err == nil && len(b) == 1 || name == "lock" || name == "lock.held" || name == "tmp" || name == "id"
 }
 
-// Close makes everything after it return [storage.ErrClosed]. A second Close does
-// nothing.
+// Close makes all methods return [storage.ErrClosed]. Closing again does nothing.
 func (s *Store) Close() error {
 	s.closed.Store(true)
 	return nil
 }
 
-// ready is the first question of every operation.
+// ready returns an error if the store is closed or ctx is done.
 func (s *Store) ready(ctx context.Context) error {
 	if s.closed.Load() {
-		return at(s.dir, storage.ErrClosed)
+		return atPath(s.dir, storage.ErrClosed)
 	}
 	return ctx.Err()
 }
 
-// lock lets the caller alone change the folder, among all goroutines and processes,
-// until unlock is called.
+// lock excludes changes by other goroutines and processes until unlock is called.
 func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	wait, cancel := context.WithTimeout(ctx, s.lockTimeout)
 	defer cancel()
 	path := s.lockPath()
 	select {
-	case s.turn <- struct{}{}:
+	case s.sem <- struct{}{}:
 	default:
 		select {
-		case s.turn <- struct{}{}:
+		case s.sem <- struct{}{}:
 		case <-wait.Done():
 			return nil, s.lockFailure(ctx, path)
 		}
 	}
-	endTurn := func() { <-s.turn }
+	release := func() { <-s.sem }
 
-	// It is opened each time, so that all go by the same file even after somebody
-	// has deleted it.
+	// The file is opened each time, so that all processes lock the same file even
+	// after it was deleted.
 	err = checkMode(path, 0)
 	var f *os.File
 	if err == nil {
 		f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	}
 	if err != nil {
-		endTurn()
-		return nil, at(path, err)
+		release()
+		return nil, atPath(path, err)
 	}
 	lock := filelock.New(f)
 	if err := lock.Lock(wait); err != nil {
 		f.Close()
-		endTurn()
+		release()
 		if wait.Err() != nil {
 			return nil, s.lockFailure(ctx, path)
 		}
-		return nil, at(path, err)
+		return nil, atPath(path, err)
 	}
 	return func() {
 		lock.Unlock()
 		f.Close()
-		endTurn()
+		release()
 	}, nil
 }
 
@@ -176,7 +174,7 @@ func (s *Store) lockFailure(ctx context.Context, path string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return at(path, fmt.Errorf("%w for more than %v", storage.ErrLocked, s.lockTimeout))
+	return atPath(path, fmt.Errorf("%w for more than %v", storage.ErrLocked, s.lockTimeout))
 }
 
 func (s *Store) lockPath() string { return filepath.Join(s.dir, "lock") }
@@ -184,19 +182,18 @@ func (s *Store) lockPath() string { return filepath.Join(s.dir, "lock") }
 func (s *Store) tempDir() string { return filepath.Join(s.dir, "tmp") }
 func (s *Store) hintDir() string { return filepath.Join(s.dir, "id") }
 
-// removeStrays deletes what killed processes have left. Whatever cannot be deleted
-// does no harm.
-func (s *Store) removeStrays() {
+// removeOldTemp deletes temporary files of killed processes. It ignores errors.
+func (s *Store) removeOldTemp() {
 	entries, _ := os.ReadDir(s.tempDir())
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > strayAge {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > maxTempAge {
 			os.Remove(filepath.Join(s.tempDir(), e.Name()))
 		}
 	}
 }
 
-// at makes an error that names the path, once.
-func at(path string, err error) error {
+// atPath returns an error that names the path once.
+func atPath(path string, err error) error {
 	var op *fs.PathError
 	if errors.As(err, &op) && op.Path == path {
 		err = fmt.Errorf("%s: %w", op.Op, op.Err)

@@ -43,19 +43,19 @@ func put(t testing.TB, s storage.Store, rec storage.Record) storage.Record {
 	return stored
 }
 
-func TestStoreIsAStore(t *testing.T) {
+func TestStore_PassesStoreTests(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Store { return open(t, t.TempDir(), nil) })
 	storagetest.RunDurable(t, func(t *testing.T, dir string) storage.Store { return open(t, dir, nil) })
 }
 
-// Any number of stores may have one folder open.
-func TestStoresShareAFolder(t *testing.T) {
+// Two stores of one directory see each other's changes.
+func TestStore_SharesDirectory(t *testing.T) {
 	dir := t.TempDir()
 	a, b := open(t, dir, nil), open(t, dir, nil)
 	first := put(t, a, record("key"))
 	second := put(t, b, first)
 	if _, err := a.Put(t.Context(), first); !errors.Is(err, storage.ErrConflict) {
-		t.Errorf("Put of what the other has changed: %v, want ErrConflict", err)
+		t.Errorf("Put of a record that the other store changed: %v, want ErrConflict", err)
 	}
 	put(t, a, second)
 	if err := b.Delete(t.Context(), first.ID); err != nil {
@@ -66,7 +66,7 @@ func TestStoresShareAFolder(t *testing.T) {
 	}
 }
 
-// recordFile returns the file of the only record in a folder.
+// recordFile returns the path of the only record in a directory.
 func recordFile(t *testing.T, dir string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "??", "*.json"))
@@ -76,12 +76,12 @@ func recordFile(t *testing.T, dir string) string {
 	return files[0]
 }
 
-func TestFilesAndFoldersArePrivate(t *testing.T) {
+func TestStore_FilesAndDirectoriesArePrivate(t *testing.T) {
 	top := filepath.Join(t.TempDir(), "a")
 	dir := filepath.Join(top, "b")
 	put(t, open(t, dir, nil), record("key"))
 	if runtime.GOOS == "windows" {
-		return // which has no such modes
+		return // Windows has no such modes
 	}
 	seen := 0
 	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
@@ -103,12 +103,12 @@ func TestFilesAndFoldersArePrivate(t *testing.T) {
 		return nil
 	})
 	if err != nil || seen != 8 {
-		t.Errorf("%d files and folders, %v, want 8", seen, err)
+		t.Errorf("%d files and directories, %v, want 8", seen, err)
 	}
 }
 
-// What the first release has written, later ones have to find: never change this.
-func TestNamesAndContentAreStable(t *testing.T) {
+// Later releases must find what the first release wrote: never change this.
+func TestLayout_NamesAndContentAreUnchanged(t *testing.T) {
 	dir := t.TempDir()
 	const (
 		name    = "2c/2c70e12b7a0646f92279f427c7b38e73-a1.json"
@@ -144,9 +144,9 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-func TestDamagedRecordIsReportedAndCanBeDeleted(t *testing.T) {
-	for name, damage := range map[string]func(string) string{
-		"cut":        func(s string) string { return s[:len(s)/2] },
+func TestStore_CorruptRecordCanBeDeleted(t *testing.T) {
+	for name, corrupt := range map[string]func(string) string{
+		"truncated":  func(s string) string { return s[:len(s)/2] },
 		"empty":      func(string) string { return "" },
 		"zeros":      func(s string) string { return strings.Repeat("\x00", len(s)) },
 		"changed":    func(s string) string { return strings.Replace(s, "https", "htpts", 1) },
@@ -161,7 +161,7 @@ func TestDamagedRecordIsReportedAndCanBeDeleted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			write(t, path, damage(string(data)))
+			write(t, path, corrupt(string(data)))
 			good := put(t, s, record("key"))
 			wantUnreadable(t, s, good, bad, path, storage.ErrCorrupt)
 			if _, err := s.Put(t.Context(), bad); !errors.Is(err, storage.ErrCorrupt) {
@@ -177,13 +177,14 @@ func TestDamagedRecordIsReportedAndCanBeDeleted(t *testing.T) {
 	}
 }
 
-// wantUnreadable wants the good record, and an error that tells of the bad one.
+// wantUnreadable checks that the store returns the good record, and an error with path
+// and ID for the bad one.
 func wantUnreadable(t *testing.T, s *filestore.Store, good, bad storage.Record, path string, condition error) {
 	t.Helper()
 	wantError := func(err error) {
 		t.Helper()
-		var located *storage.Error
-		if !errors.Is(err, condition) || !errors.As(err, &located) || located.Path != path || located.ID != bad.ID {
+		var storageErr *storage.Error
+		if !errors.Is(err, condition) || !errors.As(err, &storageErr) || storageErr.Path != path || storageErr.ID != bad.ID {
 			t.Errorf("error %v, want %v with path and ID", err, condition)
 		}
 	}
@@ -208,7 +209,7 @@ func wantUnreadable(t *testing.T, s *filestore.Store, good, bad storage.Record, 
 	}
 }
 
-func TestNewerRecordIsReportedAndKept(t *testing.T) {
+func TestStore_NewerRecordIsKept(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	newer := put(t, s, record("key"))
@@ -224,7 +225,7 @@ func TestNewerRecordIsReportedAndKept(t *testing.T) {
 	}
 }
 
-func TestRecordUnderAnotherNameIsCorrupt(t *testing.T) {
+func TestFind_RecordUnderOtherNameIsCorrupt(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	rec := put(t, s, record("key"))
@@ -238,8 +239,8 @@ func TestRecordUnderAnotherNameIsCorrupt(t *testing.T) {
 	}
 }
 
-// What is not a record, or is only being written, is nothing to the store.
-func TestOtherFilesAreIgnored(t *testing.T) {
+// The store ignores files that are not records.
+func TestStore_OtherFilesAreIgnored(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	rec := put(t, s, record("key"))
@@ -265,7 +266,7 @@ func TestOtherFilesAreIgnored(t *testing.T) {
 	}
 }
 
-func TestFoldersInPlaceOfRecordsAreCorrupt(t *testing.T) {
+func TestStore_DirectoryAsRecordIsCorrupt(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	bad := put(t, s, record("key"))
@@ -279,8 +280,8 @@ func TestFoldersInPlaceOfRecordsAreCorrupt(t *testing.T) {
 	wantUnreadable(t, s, put(t, s, record("key")), bad, path, storage.ErrCorrupt)
 }
 
-// A killed process leaves temporary files. A new one may be in use.
-func TestOldTemporaryFilesAreRemoved(t *testing.T) {
+// A killed process leaves temporary files. A recent one may be in use.
+func TestOpen_RemovesOldTemporaryFiles(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir, nil)
 	old, fresh := filepath.Join(dir, "tmp", "old.json"), filepath.Join(dir, "tmp", "new.json")
@@ -292,15 +293,15 @@ func TestOldTemporaryFilesAreRemoved(t *testing.T) {
 	}
 	open(t, dir, nil)
 	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("old file: %v, want it gone", err)
+		t.Errorf("old file: %v, want it removed", err)
 	}
 	if _, err := os.Stat(fresh); err != nil {
 		t.Errorf("new file: %v", err)
 	}
 }
 
-// Somebody may clean up while a program is running.
-func TestFolderThatWasDeletedIsMadeAnew(t *testing.T) {
+// The directory may be deleted while the store is open.
+func TestPut_RecreatesDeletedDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	s := open(t, dir, nil)
 	rec := put(t, s, record("key"))
@@ -319,7 +320,7 @@ func TestFolderThatWasDeletedIsMadeAnew(t *testing.T) {
 	}
 }
 
-func TestNothingIsLeftBesideTheRecords(t *testing.T) {
+func TestStore_LeavesNoOtherFiles(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	rec := put(t, s, record("key"))
@@ -343,9 +344,9 @@ func TestNothingIsLeftBesideTheRecords(t *testing.T) {
 	}
 }
 
-// What is in the folder id is only there for speed.
-func TestHintsMayBeMissingOrWrong(t *testing.T) {
-	for name, spoil := range map[string]func(hint string) error{
+// The files in directory id are only hints.
+func TestStore_MissingOrWrongHintIsIgnored(t *testing.T) {
+	for name, corrupt := range map[string]func(hint string) error{
 		"missing": os.Remove,
 		"empty":   func(hint string) error { return os.Truncate(hint, 0) },
 		"huge":    func(hint string) error { return os.Truncate(hint, 1<<30) },
@@ -357,7 +358,7 @@ func TestHintsMayBeMissingOrWrong(t *testing.T) {
 		dir := t.TempDir()
 		s := open(t, dir, nil)
 		rec := put(t, s, record("key"))
-		if err := spoil(filepath.Join(dir, "id", rec.ID)); err != nil {
+		if err := corrupt(filepath.Join(dir, "id", rec.ID)); err != nil {
 			t.Fatal(err)
 		}
 		rec = put(t, s, rec)
@@ -375,19 +376,19 @@ func TestHintsMayBeMissingOrWrong(t *testing.T) {
 	}
 }
 
-func TestOpenErrorsNameThePath(t *testing.T) {
+func TestOpen_ErrorNamesPath(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, "x")
 	for _, dir := range []string{file, filepath.Join(file, "sub")} {
 		_, err := filestore.Open(dir, nil)
-		var located *storage.Error
-		if !errors.As(err, &located) || located.Path != dir {
+		var storageErr *storage.Error
+		if !errors.As(err, &storageErr) || storageErr.Path != dir {
 			t.Errorf("error %v, want one that names %s", err, dir)
 		}
 	}
 }
 
-func TestWaitForTheLockIsBounded(t *testing.T) {
+func TestLock_WaitIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	other := start(t, "hold", dir)
 	rec := record("key")
@@ -398,8 +399,8 @@ func TestWaitForTheLockIsBounded(t *testing.T) {
 		"Delete": func(ctx context.Context) error { return s.Delete(ctx, rec.ID) },
 	} {
 		err := change(t.Context())
-		var located *storage.Error
-		if !errors.Is(err, storage.ErrLocked) || !errors.As(err, &located) || located.Path != filepath.Join(dir, "lock") {
+		var storageErr *storage.Error
+		if !errors.Is(err, storage.ErrLocked) || !errors.As(err, &storageErr) || storageErr.Path != filepath.Join(dir, "lock") {
 			t.Errorf("%s: %v, want ErrLocked with the path", name, err)
 		}
 	}

@@ -13,10 +13,8 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/filestore"
 )
 
-// Opening a pipe waits for somebody at its other end: where the store does, its test
-// does not come to an end.
-
-// pipe puts a named pipe where a file or folder may be.
+// pipe replaces a file or directory by a named pipe. Opening a pipe blocks until the
+// other end is open, so a test hangs if the store opens it.
 func pipe(t *testing.T, path string) {
 	t.Helper()
 	if err := os.RemoveAll(path); err != nil {
@@ -27,7 +25,7 @@ func pipe(t *testing.T, path string) {
 	}
 }
 
-func TestPipeInPlaceOfARecordIsCorrupt(t *testing.T) {
+func TestStore_PipeAsRecordIsCorrupt(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	bad := put(t, s, record("key"))
@@ -36,7 +34,7 @@ func TestPipeInPlaceOfARecordIsCorrupt(t *testing.T) {
 	wantUnreadable(t, s, put(t, s, record("key")), bad, path, storage.ErrCorrupt)
 }
 
-func TestPipeInPlaceOfAHintIsNoHint(t *testing.T) {
+func TestStore_PipeAsHintIsIgnored(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	rec := put(t, s, record("key"))
@@ -49,7 +47,7 @@ func TestPipeInPlaceOfAHintIsNoHint(t *testing.T) {
 		t.Errorf("found %v, %v after Delete", found, err)
 	}
 
-	// It is made way for the hint of a new record.
+	// The hint of a new record replaces the pipe.
 	rec = record("key")
 	pipe(t, filepath.Join(dir, "id", rec.ID))
 	put(t, s, rec)
@@ -58,7 +56,7 @@ func TestPipeInPlaceOfAHintIsNoHint(t *testing.T) {
 	}
 }
 
-func TestPipeInPlaceOfAFolderOfRecordsIsAnError(t *testing.T) {
+func TestStore_PipeAsShardFails(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	rec := put(t, s, record("key"))
@@ -66,8 +64,8 @@ func TestPipeInPlaceOfAFolderOfRecordsIsAnError(t *testing.T) {
 	pipe(t, shard)
 	wantError := func(what string, err error) {
 		t.Helper()
-		var located *storage.Error
-		if !errors.As(err, &located) || located.Path != shard || located.ID != "" {
+		var storageErr *storage.Error
+		if !errors.As(err, &storageErr) || storageErr.Path != shard || storageErr.ID != "" {
 			t.Errorf("%s: error %v, want one that names %s", what, err, shard)
 		}
 	}
@@ -82,6 +80,6 @@ func TestPipeInPlaceOfAFolderOfRecordsIsAnError(t *testing.T) {
 	if _, err := s.Put(t.Context(), record("key")); err == nil {
 		t.Error("Put into the pipe succeeded")
 	}
-	// The lock was given back.
+	// The lock was released.
 	put(t, open(t, dir, &filestore.Options{LockTimeout: -1}), record("another key"))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/filestore"
 )
 
-func TestFolderThatOthersCanAccessIsMadePrivate(t *testing.T) {
+func TestOpen_AccessibleDirectoryBecomesPrivate(t *testing.T) {
 	for _, mode := range []fs.FileMode{0o777, 0o755, 0o750} {
 		dir := t.TempDir()
 		if err := os.Chmod(dir, mode); err != nil {
@@ -35,8 +35,8 @@ func TestFolderThatOthersCanAccessIsMadePrivate(t *testing.T) {
 	}
 }
 
-// A home or temporary directory must not lose its permissions to a store.
-func TestFolderWithOtherFilesKeepsItsMode(t *testing.T) {
+// Open must not change the mode of a home or temporary directory.
+func TestOpen_DirectoryWithOtherFilesKeepsMode(t *testing.T) {
 	for mode, warns := range map[fs.FileMode]int{0o755: 0, 0o775: 1, 0o777 | fs.ModeSticky: 1} {
 		dir := t.TempDir()
 		write(t, filepath.Join(dir, "notes.txt"), "of the user")
@@ -52,28 +52,28 @@ func TestFolderWithOtherFilesKeepsItsMode(t *testing.T) {
 	}
 }
 
-func TestFolderOfAnotherUserThatOthersCanAccessIsRefused(t *testing.T) {
+func TestOpen_AccessibleDirectoryOfOtherUserFails(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give a folder to another user")
+		t.Skip("only root can change the owner of a directory")
 	}
 	dir := t.TempDir()
 	if err := errors.Join(os.Chown(dir, 12345, 12345), os.Chmod(dir, 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := filestore.Open(dir, nil); err == nil || !strings.Contains(err.Error(), dir+": it belongs to another user and has mode 0755") {
+	if _, err := filestore.Open(dir, nil); err == nil || !strings.Contains(err.Error(), dir+": belongs to another user and has mode 0755") {
 		t.Errorf("error %v", err)
 	}
 	if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
-		t.Errorf("it was used: %v, %v", left, err)
+		t.Errorf("the directory was used: %v, %v", left, err)
 	}
 }
 
-// What others have put in place of the store's own must not be followed.
-func TestLinksInTheFolderAreRefused(t *testing.T) {
+// The store does not follow symbolic links that replace its files and directories.
+func TestStore_SymlinkInDirectoryFails(t *testing.T) {
 	link := func(to string) func(string) error { return func(at string) error { return os.Symlink(to, at) } }
 	outside := t.TempDir()
 	old := filepath.Join(outside, "old")
-	write(t, old, "of another")
+	write(t, old, "of another user")
 	target := filepath.Join(outside, "target")
 	for name, test := range map[string]struct {
 		path string
@@ -94,12 +94,12 @@ func TestLinksInTheFolderAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := filestore.Open(dir, nil)
-			var located *storage.Error
-			if !errors.Is(err, storage.ErrCorrupt) || !errors.As(err, &located) || located.Path != path {
+			var storageErr *storage.Error
+			if !errors.Is(err, storage.ErrCorrupt) || !errors.As(err, &storageErr) || storageErr.Path != path {
 				t.Errorf("Open: %v", err)
 			}
 
-			// Those that appear while the store is open are refused as well.
+			// A link that appears while the store is open is an error as well.
 			if err := os.RemoveAll(path); err != nil {
 				t.Fatal(err)
 			}
@@ -113,14 +113,14 @@ func TestLinksInTheFolderAreRefused(t *testing.T) {
 		})
 	}
 	if _, err := os.Stat(target); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a file was made through a link: %v", err)
+		t.Errorf("a file was created through a link: %v", err)
 	}
 	if left, err := os.ReadDir(outside); len(left) != 1 || err != nil {
-		t.Errorf("outside are %v, %v", left, err)
+		t.Errorf("files outside: %v, %v", left, err)
 	}
 }
 
-func TestLinkInPlaceOfAShardIsRefused(t *testing.T) {
+func TestStore_SymlinkAsShardFails(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, nil)
 	put(t, s, record("key"))

@@ -18,15 +18,15 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
 )
 
-// Some tests need another process: the test binary itself, which these variables
-// tell what to do with which store.
+// Some tests run the test binary as another process. These variables select its task
+// and its store.
 const (
 	taskVariable = "FILESTORE_TEST_TASK"
 	dirVariable  = "FILESTORE_TEST_DIR"
 )
 
 func TestMain(m *testing.M) {
-	task := map[string]func(string) error{"hold": hold, "write": writeAndTell, "count": count}[os.Getenv(taskVariable)]
+	task := map[string]func(string) error{"hold": hold, "write": putUntilKilled, "count": count}[os.Getenv(taskVariable)]
 	if task == nil {
 		os.Exit(m.Run())
 	}
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// hold has the lock until its standard input ends.
+// hold holds the lock until its standard input ends.
 func hold(dir string) error {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -53,9 +53,9 @@ func hold(dir string) error {
 	return errors.Join(lock.Unlock(), f.Close())
 }
 
-// writeAndTell puts records until it is killed, and prints the ID of each when Put
+// putUntilKilled puts records until it is killed, and prints the ID of each when Put
 // has returned.
-func writeAndTell(dir string) error {
+func putUntilKilled(dir string) error {
 	s, err := filestore.Open(dir, nil)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func writeAndTell(dir string) error {
 
 const counts = 40
 
-// count adds 1 to the number in the record "counter" again and again.
+// count adds 1 to the number in the record "counter", counts times.
 func count(dir string) error {
 	s, err := filestore.Open(dir, nil)
 	if err != nil {
@@ -103,7 +103,7 @@ func count(dir string) error {
 	return nil
 }
 
-// process is another process at work.
+// process is another process that runs a task.
 type process struct {
 	cmd *exec.Cmd
 	in  io.Closer
@@ -139,7 +139,7 @@ func start(t *testing.T, task, dir string) *process {
 	return p
 }
 
-// end lets a process come to its end.
+// end closes the standard input of the process and waits until it exits.
 func (p *process) end(t *testing.T) {
 	t.Helper()
 	p.in.Close()
@@ -148,7 +148,7 @@ func (p *process) end(t *testing.T) {
 	}
 }
 
-func TestNoChangeIsLostBetweenProcesses(t *testing.T) {
+func TestPut_ProcessesLoseNoChange(t *testing.T) {
 	dir := t.TempDir()
 	const processes = 4
 	var counting []*process
@@ -167,11 +167,11 @@ func TestNoChangeIsLostBetweenProcesses(t *testing.T) {
 	}
 }
 
-// What Put has confirmed is there after a kill at any instant, and nothing damaged
-// or in the way.
-func TestKilledProcessLosesNothingConfirmed(t *testing.T) {
+// Records for which Put returned nil are stored, whenever the process is killed, and
+// the store is not corrupt or locked.
+func TestPut_SurvivesKill(t *testing.T) {
 	dir := t.TempDir()
-	confirmed := map[string]bool{}
+	acknowledged := map[string]bool{}
 	for cycle := range 15 {
 		p := start(t, "write", dir)
 		for range 1 + cycle*3 {
@@ -179,7 +179,7 @@ func TestKilledProcessLosesNothingConfirmed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			confirmed[strings.TrimSpace(line)] = true
+			acknowledged[strings.TrimSpace(line)] = true
 		}
 		if err := p.cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -187,9 +187,9 @@ func TestKilledProcessLosesNothingConfirmed(t *testing.T) {
 		for {
 			line, err := p.out.ReadString('\n')
 			if err != nil {
-				break // a piece of a line was not confirmed
+				break // an incomplete line is not acknowledged
 			}
-			confirmed[strings.TrimSpace(line)] = true
+			acknowledged[strings.TrimSpace(line)] = true
 		}
 		p.cmd.Wait() // it was killed
 
@@ -201,9 +201,9 @@ func TestKilledProcessLosesNothingConfirmed(t *testing.T) {
 			}
 			stored[rec.ID] = true
 		}
-		for id := range confirmed {
+		for id := range acknowledged {
 			if !stored[id] {
-				t.Errorf("cycle %d: record %s was confirmed and is lost", cycle, id)
+				t.Errorf("cycle %d: record %s was acknowledged but is lost", cycle, id)
 			}
 		}
 		put(t, s, record("key"))

@@ -15,12 +15,12 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// Find is [storage.Store.Find].
+// Find implements [storage.Store].
 func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	wanted := placeOf(fingerprint, "")
+	wanted := locationOf(fingerprint, "")
 	names, err := s.names(wanted.shard)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record,
 	return found, errors.Join(failures...)
 }
 
-// Put is [storage.Store.Put].
+// Put implements [storage.Store].
 func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
 	if err := s.ready(ctx); err != nil {
 		return storage.Record{}, err
@@ -68,14 +68,14 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	return next, nil
 }
 
-// put stores the data if rec is the record that is stored now.
+// put stores the data if the stored revision is that of rec.
 func (s *Store) put(ctx context.Context, rec storage.Record, data []byte) error {
-	p := placeOf(rec.Fingerprint, rec.ID)
-	// What is certain to be refused need not be written first.
+	p := locationOf(rec.Fingerprint, rec.ID)
+	// Check for a conflict before writing a file. replace checks again.
 	if stored, err := s.revision(ctx, p); err != nil || stored != rec.Revision {
-		return s.refusal(p, rec, err)
+		return s.conflict(p, rec, err)
 	}
-	if err := s.makeFolders(p); err != nil {
+	if err := s.makeDirs(p); err != nil {
 		return err
 	}
 	temp, err := s.writeTemp(data)
@@ -86,11 +86,11 @@ func (s *Store) put(ctx context.Context, rec storage.Record, data []byte) error 
 		os.Remove(temp)
 		return err
 	}
-	return s.sync(s.folder(p))
+	return s.sync(s.shardDir(p))
 }
 
-// replace renames the file to the record's place, under the lock.
-func (s *Store) replace(ctx context.Context, p place, rec storage.Record, temp string) error {
+// replace renames the temporary file to that of the record, under the lock.
+func (s *Store) replace(ctx context.Context, p location, rec storage.Record, temp string) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
@@ -98,14 +98,14 @@ func (s *Store) replace(ctx context.Context, p place, rec storage.Record, temp s
 	defer unlock()
 	stored, err := s.revision(ctx, p)
 	if err != nil || stored != rec.Revision {
-		return s.refusal(p, rec, err)
+		return s.conflict(p, rec, err)
 	}
 	if stored > 0 {
 		return s.rename(ctx, temp, p)
 	}
-	// The ID must not be that of a record with another fingerprint either.
+	// The ID must not be in use with another fingerprint.
 	if _, exists := s.hinted(ctx, rec.ID); exists {
-		return s.refusal(p, rec, nil)
+		return s.conflict(p, rec, nil)
 	}
 	if err := s.rename(ctx, temp, p); err != nil {
 		return err
@@ -114,8 +114,8 @@ func (s *Store) replace(ctx context.Context, p place, rec storage.Record, temp s
 	return nil
 }
 
-// revision is that of the record at a place, 0 if there is none.
-func (s *Store) revision(ctx context.Context, p place) (int64, error) {
+// revision returns the stored revision at a location, 0 if there is no record.
+func (s *Store) revision(ctx context.Context, p location) (int64, error) {
 	rec, err := s.read(ctx, p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -123,44 +123,45 @@ func (s *Store) revision(ctx context.Context, p place) (int64, error) {
 	return rec.Revision, err
 }
 
-// refusal is why a record cannot be put: err, or that it is not the stored one.
-func (s *Store) refusal(p place, rec storage.Record, err error) error {
+// conflict returns err, or ErrConflict if err is nil.
+func (s *Store) conflict(p location, rec storage.Record, err error) error {
 	if err != nil {
 		return err
 	}
 	return &storage.Error{Path: s.path(p), ID: rec.ID, Err: storage.ErrConflict}
 }
 
-// Delete is [storage.Store.Delete]. It deletes damaged records too.
+// Delete implements [storage.Store]. It also deletes corrupt records.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
 	p, err := s.delete(ctx, id)
-	if err != nil || p == (place{}) {
+	if err != nil || p == (location{}) {
 		return err
 	}
-	return s.sync(s.folder(p))
+	return s.sync(s.shardDir(p))
 }
 
-// delete returns where the record was, the zero place if there was none.
-func (s *Store) delete(ctx context.Context, id string) (place, error) {
+// delete returns the location of the deleted record, or the zero value if it does not
+// exist.
+func (s *Store) delete(ctx context.Context, id string) (location, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
-		return place{}, err
+		return location{}, err
 	}
 	defer unlock()
 	p, found, err := s.locate(ctx, id)
 	if err != nil || !found {
-		return place{}, err
+		return location{}, err
 	}
 	return p, s.remove(ctx, p)
 }
 
-// All is [storage.Store.All].
+// All implements [storage.Store].
 func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 	return func(yield func(storage.Record, error) bool) {
-		for p, err := range s.allPlaces(ctx) {
+		for p, err := range s.allLocations(ctx) {
 			if err != nil {
 				yield(storage.Record{}, err)
 				return
@@ -176,14 +177,14 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 	}
 }
 
-// allPlaces yields where there are records. After an error it ends.
-func (s *Store) allPlaces(ctx context.Context) iter.Seq2[place, error] {
-	return func(yield func(place, error) bool) {
+// allLocations yields the locations of all records. It ends after an error.
+func (s *Store) allLocations(ctx context.Context) iter.Seq2[location, error] {
+	return func(yield func(location, error) bool) {
 		for i := range shards {
 			shard := shardOf(byte(i))
 			names, err := s.names(shard)
 			if err = cmp.Or(s.ready(ctx), err); err != nil {
-				yield(place{}, err)
+				yield(location{}, err)
 				return
 			}
 			for _, name := range names {
@@ -196,11 +197,11 @@ func (s *Store) allPlaces(ctx context.Context) iter.Seq2[place, error] {
 	}
 }
 
-// DeleteExpired is [storage.Expirer.DeleteExpired].
+// DeleteExpired implements [storage.Expirer].
 func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	deleted := 0
-	var folders []string // in which there were some
-	for p, err := range s.allPlaces(ctx) {
+	var dirs []string // directories to sync
+	for p, err := range s.allLocations(ctx) {
 		if err != nil {
 			return deleted, err
 		}
@@ -216,11 +217,11 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 			continue
 		}
 		deleted++
-		if dir := s.folder(p); !slices.Contains(folders, dir) {
-			folders = append(folders, dir)
+		if dir := s.shardDir(p); !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
 		}
 	}
-	for _, dir := range folders {
+	for _, dir := range dirs {
 		if err := s.sync(dir); err != nil {
 			return deleted, err
 		}
@@ -228,9 +229,9 @@ func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	return deleted, nil
 }
 
-// deleteIfExpired looks again, as the record may have been changed since it was
-// read.
-func (s *Store) deleteIfExpired(ctx context.Context, p place, now time.Time) (bool, error) {
+// deleteIfExpired reads the record again, under the lock, and deletes it if it is
+// expired.
+func (s *Store) deleteIfExpired(ctx context.Context, p location, now time.Time) (bool, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return false, err

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/storagetest"
 )
 
-// broken is a store with one thing wrong: the fields replace methods.
+// broken is a store whose non-nil fields replace methods.
 type broken struct {
 	*storage.Memory
 	find          func(*storage.Memory, context.Context, string) ([]storage.Record, error)
@@ -60,13 +60,12 @@ func (b broken) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
 	return b.Memory.DeleteExpired(ctx, now)
 }
 
-// brokenStores has for each mistake a store that makes it, and the test that has to
-// notice.
+// brokenStores returns stores with one defect each, and the subtest that must fail.
 func brokenStores() map[string]struct {
 	test  string
 	store broken
 } {
-	shared := map[string][]storage.Record{} // what aliasing hands out again and again
+	shared := map[string][]storage.Record{} // results that "shares memory" returns again
 	return map[string]struct {
 		test  string
 		store broken
@@ -78,7 +77,7 @@ func brokenStores() map[string]struct {
 				}
 				return shared[fp], nil
 			}}},
-		"ignores revisions": {"PutOfAnotherRevisionConflicts", broken{
+		"ignores revisions": {"PutOfOtherRevisionConflicts", broken{
 			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
 				stored, err := m.Put(ctx, rec)
 				for rec.Revision = 0; errors.Is(err, storage.ErrConflict) && rec.Revision < 10; rec.Revision++ {
@@ -86,23 +85,23 @@ func brokenStores() map[string]struct {
 				}
 				return stored, err
 			}}},
-		"keeps the revision": {"PutGivesTheNextRevision", broken{
+		"returns the old revision": {"PutIncrementsRevision", broken{
 			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
 				stored, err := m.Put(ctx, rec)
 				stored.Revision = rec.Revision
 				return stored, err
 			}}},
-		"finds in any order": {"FindOrdersByUpdate", broken{
+		"finds in wrong order": {"FindReturnsMostRecentFirst", broken{
 			find: func(m *storage.Memory, ctx context.Context, fp string) ([]storage.Record, error) {
 				found, err := m.Find(ctx, fp)
 				slices.Reverse(found)
 				return found, err
 			}}},
-		"confuses fingerprints": {"FindTellsFingerprintsApart", broken{
+		"confuses fingerprints": {"FindComparesFingerprintsExactly", broken{
 			find: func(m *storage.Memory, ctx context.Context, fp string) ([]storage.Record, error) {
 				return m.Find(ctx, strings.ToLower(fp))
 			}}},
-		"stores only UTF-8": {"PutReturnsWhatItStores", broken{
+		"stores only UTF-8": {"PutReturnsStoredRecord", broken{
 			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
 				rec = rec.Clone()
 				for k, v := range rec.Metadata {
@@ -118,7 +117,7 @@ func brokenStores() map[string]struct {
 				}
 				return stored, err
 			}}},
-		"misses absent records": {"DeleteOfNothingIsNoError", broken{
+		"fails for absent records": {"DeleteOfAbsentRecordSucceeds", broken{
 			delete: func(m *storage.Memory, ctx context.Context, id string) error {
 				for rec := range m.All(ctx) {
 					if rec.ID == id {
@@ -127,7 +126,7 @@ func brokenStores() map[string]struct {
 				}
 				return errors.New("not found")
 			}}},
-		"does not delete": {"DeletedRecordIsGone", broken{
+		"does not delete": {"DeleteRemovesRecord", broken{
 			delete: func(_ *storage.Memory, ctx context.Context, _ string) error { return ctx.Err() }}},
 		"yields twice": {"AllYieldsEachRecordOnce", broken{
 			all: func(m *storage.Memory, ctx context.Context) iter.Seq2[storage.Record, error] {
@@ -139,11 +138,11 @@ func brokenStores() map[string]struct {
 					}
 				}
 			}}},
-		"goes on after the end": {"EndedContextIsReturned", broken{
+		"ignores the context": {"CanceledContextIsReturned", broken{
 			find: func(m *storage.Memory, ctx context.Context, fp string) ([]storage.Record, error) {
 				return m.Find(context.WithoutCancel(ctx), fp)
 			}}},
-		"expires leases": {"DeleteExpiredSparesLeases", broken{
+		"expires leased records": {"DeleteExpiredKeepsLeasedRecords", broken{
 			deleteExpired: func(m *storage.Memory, ctx context.Context, now time.Time) (int, error) {
 				n := 0
 				for rec, err := range m.All(ctx) {
@@ -157,7 +156,7 @@ func brokenStores() map[string]struct {
 				}
 				return n, nil
 			}}},
-		"lets several win": {"OneOfManyWinsEachRevision", broken{
+		"stores a revision twice": {"ConcurrentPutsStoreOneUpdate", broken{
 			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
 				stored, err := m.Put(ctx, rec)
 				if errors.Is(err, storage.ErrConflict) && strings.HasSuffix(rec.UploadURL, "7") {
@@ -165,15 +164,15 @@ func brokenStores() map[string]struct {
 				}
 				return stored, err
 			}}},
-		"forgets": {"RecordsOutliveTheStore", broken{}},
+		"loses records on close": {"RecordsPersist", broken{}},
 	}
 }
 
-// brokenVariable makes the test binary run the suite with the store it names.
+// brokenVariable is the environment variable with the name of the store to test.
 const brokenVariable = "STORAGETEST_BROKEN"
 
-// TestBrokenStore is what the other process runs. By itself it runs the suite with
-// a store that is in order.
+// TestBrokenStore is run by the other process. Without brokenVariable it tests a
+// correct store.
 func TestBrokenStore(t *testing.T) {
 	name := os.Getenv(brokenVariable)
 	store := brokenStores()[name].store
@@ -187,7 +186,7 @@ func TestBrokenStore(t *testing.T) {
 	}
 }
 
-func TestSuiteNoticesEveryMistake(t *testing.T) {
+func TestRun_FailsForBrokenStores(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

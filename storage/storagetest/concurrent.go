@@ -11,22 +11,22 @@ import (
 
 const contenders = 100
 
-// contend puts what each of many goroutines makes of rec, all at once, and
-// returns the one that was stored.
+// contend puts a different version of rec in each of many goroutines and returns the
+// one that was stored.
 func contend(t *testing.T, s storage.Store, rec storage.Record) storage.Record {
 	t.Helper()
 	start := make(chan struct{})
-	winners := make(chan storage.Record, contenders)
+	stored := make(chan storage.Record, contenders)
 	var group sync.WaitGroup
 	for i := range contenders {
-		mine := rec.Clone()
-		mine.UploadURL = fmt.Sprint("https://example.org/files/", i)
+		version := rec.Clone()
+		version.UploadURL = fmt.Sprint("https://example.org/files/", i)
 		group.Go(func() {
 			<-start
-			stored, err := s.Put(t.Context(), mine)
+			got, err := s.Put(t.Context(), version)
 			switch {
 			case err == nil:
-				winners <- stored
+				stored <- got
 			case !errors.Is(err, storage.ErrConflict):
 				t.Errorf("Put: %v, want ErrConflict", err)
 			}
@@ -34,14 +34,14 @@ func contend(t *testing.T, s storage.Store, rec storage.Record) storage.Record {
 	}
 	close(start)
 	group.Wait()
-	close(winners)
-	if len(winners) != 1 {
-		t.Fatalf("%d of %d goroutines won, want 1", len(winners), contenders)
+	close(stored)
+	if len(stored) != 1 {
+		t.Fatalf("%d of %d calls of Put succeeded, want 1", len(stored), contenders)
 	}
-	return <-winners
+	return <-stored
 }
 
-func oneOfManyWinsEachRevision(t *testing.T, s storage.Store) {
+func concurrentPutsStoreOneUpdate(t *testing.T, s storage.Store) {
 	other := put(t, s, newRecord("key"))
 	rec := put(t, s, newRecord("contended"))
 	for round := int64(2); round < 7; round++ {
@@ -54,7 +54,7 @@ func oneOfManyWinsEachRevision(t *testing.T, s storage.Store) {
 	wantRecords(t, find(t, s, "key"), other)
 }
 
-func oneOfManyCreates(t *testing.T, s storage.Store) {
+func concurrentPutsCreateOnce(t *testing.T, s storage.Store) {
 	for range 5 {
 		rec := contend(t, s, newRecord("contended"))
 		if rec.Revision != 1 {
@@ -67,9 +67,9 @@ func oneOfManyCreates(t *testing.T, s storage.Store) {
 	}
 }
 
-// concurrentUseOfManyRecords lets each goroutine work on records of its own: none
-// may fail because of the others.
-func concurrentUseOfManyRecords(t *testing.T, s storage.Store) {
+// concurrentRecordsAreIndependent changes different records in several goroutines. None may
+// fail because of the others.
+func concurrentRecordsAreIndependent(t *testing.T, s storage.Store) {
 	const workers, rounds = 16, 10
 	var group sync.WaitGroup
 	for w := range workers {
@@ -88,14 +88,14 @@ func concurrentUseOfManyRecords(t *testing.T, s storage.Store) {
 				if err != nil {
 					t.Errorf("Find: %v", err)
 				}
-				mine := 0
+				matches := 0
 				for _, r := range found {
 					if r.ID == rec.ID && equal(r, rec) {
-						mine++
+						matches++
 					}
 				}
-				if mine != 1 {
-					t.Errorf("Find has the record just put %d times", mine)
+				if matches != 1 {
+					t.Errorf("Find returned the new record %d times, want 1", matches)
 				}
 				for _, err := range s.All(t.Context()) {
 					if err != nil {

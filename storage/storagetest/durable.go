@@ -9,7 +9,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-func recordsOutliveTheStore(t *testing.T, open func(*testing.T, string) storage.Store) {
+func recordsPersist(t *testing.T, open func(*testing.T, string) storage.Store) {
 	dir := t.TempDir()
 	want := map[string]storage.Record{}
 	const sessions, each = 5, 40
@@ -41,12 +41,12 @@ func recordsOutliveTheStore(t *testing.T, open func(*testing.T, string) storage.
 			rec := put(t, s, newRecord(storage.NewID()))
 			want[rec.ID] = rec
 		}
-		shut(t, s)
+		closeStore(t, s)
 	}
 }
 
-// withoutLeases removes the leases that a store which one process has open at a time
-// no longer returns: all of them, or none.
+// withoutLeases removes the leases from want if got has none: a store for one process
+// at a time drops the leases of earlier sessions.
 func withoutLeases(want, got map[string]storage.Record) {
 	for _, rec := range got {
 		if rec.Lease != nil {
@@ -59,15 +59,15 @@ func withoutLeases(want, got map[string]storage.Record) {
 	}
 }
 
-func closedStoreIsUnusable(t *testing.T, open func(*testing.T, string) storage.Store) {
+func closedStoreReturnsErrClosed(t *testing.T, open func(*testing.T, string) storage.Store) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	rec := put(t, s, newRecord("key"))
 	if _, ok := s.(io.Closer); !ok {
 		return
 	}
-	shut(t, s)
-	shut(t, s) // closing twice is fine
+	closeStore(t, s)
+	closeStore(t, s) // closing again does nothing
 	wantClosed := func(what string, err error) {
 		t.Helper()
 		if !errors.Is(err, storage.ErrClosed) {
@@ -88,10 +88,10 @@ func closedStoreIsUnusable(t *testing.T, open func(*testing.T, string) storage.S
 	want, got := map[string]storage.Record{rec.ID: rec}, all(t, s)
 	withoutLeases(want, got)
 	wantRecords(t, find(t, s, "key"), want[rec.ID])
-	shut(t, s)
+	closeStore(t, s)
 }
 
-func shut(t *testing.T, s storage.Store) {
+func closeStore(t *testing.T, s storage.Store) {
 	t.Helper()
 	if c, ok := s.(io.Closer); ok {
 		if err := c.Close(); err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/storagetest"
 )
 
-// Put this into a test of your own, with your own store.
+// Call Run and RunDurable in a test of your store.
 func Example() {
 	_ = func(t *testing.T) {
 		storagetest.Run(t, func(t *testing.T) storage.Store {

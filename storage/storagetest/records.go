@@ -10,7 +10,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-func putReturnsWhatItStores(t *testing.T, s storage.Store) {
+func putReturnsStoredRecord(t *testing.T, s storage.Store) {
 	rec := newRecord("everything")
 	zone := time.FixedZone("far east", 9*60*60)
 	rec.Created, rec.Lease.Until = rec.Created.In(zone), rec.Lease.Until.In(zone)
@@ -20,11 +20,11 @@ func putReturnsWhatItStores(t *testing.T, s storage.Store) {
 	wantRecords(t, []storage.Record{stored}, want)
 	wantRecords(t, find(t, s, "everything"), want)
 
-	bare := storage.Record{ID: storage.NewID(), Fingerprint: "nothing but", LengthDeferred: true, Size: 7,
+	bare := storage.Record{ID: storage.NewID(), Fingerprint: "minimal", LengthDeferred: true, Size: 7,
 		Parts: []storage.Part{}, Metadata: map[string]string{}, CreationHeader: map[string][]string{"X-None": {}}}
-	want = storage.Record{ID: bare.ID, Fingerprint: "nothing but", LengthDeferred: true, Revision: 1}
+	want = storage.Record{ID: bare.ID, Fingerprint: "minimal", LengthDeferred: true, Revision: 1}
 	wantRecords(t, []storage.Record{put(t, s, bare)}, want)
-	wantRecords(t, find(t, s, "nothing but"), want)
+	wantRecords(t, find(t, s, "minimal"), want)
 
 	many := newRecord("many parts")
 	many.Parts = nil
@@ -39,7 +39,7 @@ func putReturnsWhatItStores(t *testing.T, s storage.Store) {
 	wantRecords(t, find(t, s, "many parts"), stored)
 }
 
-func putGivesTheNextRevision(t *testing.T, s storage.Store) {
+func putIncrementsRevision(t *testing.T, s storage.Store) {
 	rec := newRecord("key")
 	for want := int64(1); want <= 5; want++ {
 		rec.UploadURL += "x"
@@ -53,7 +53,7 @@ func putGivesTheNextRevision(t *testing.T, s storage.Store) {
 	}
 }
 
-func putOfAnotherRevisionConflicts(t *testing.T, s storage.Store) {
+func putOfOtherRevisionConflicts(t *testing.T, s storage.Store) {
 	rec := newRecord("key")
 	wantConflict := func(rec storage.Record, revision int64) {
 		t.Helper()
@@ -76,14 +76,14 @@ func putOfAnotherRevisionConflicts(t *testing.T, s storage.Store) {
 	if err := s.Delete(t.Context(), rec.ID); err != nil {
 		t.Fatal(err)
 	}
-	wantConflict(second, second.Revision) // deleted by somebody
+	wantConflict(second, second.Revision) // deleted
 	again := put(t, s, rec)
 	if again.Revision != 1 {
-		t.Errorf("revision %d of a record put anew, want 1", again.Revision)
+		t.Errorf("revision %d of a record put after Delete, want 1", again.Revision)
 	}
 }
 
-func putNeverMovesARecord(t *testing.T, s storage.Store) {
+func putKeepsFingerprint(t *testing.T, s storage.Store) {
 	stored := put(t, s, newRecord("key"))
 	for _, revision := range []int64{0, stored.Revision} {
 		moved := stored
@@ -100,7 +100,7 @@ func putNeverMovesARecord(t *testing.T, s storage.Store) {
 }
 
 func putRejectsInvalidRecords(t *testing.T, s storage.Store) {
-	for name, spoil := range map[string]func(*storage.Record){
+	for name, invalidate := range map[string]func(*storage.Record){
 		"no ID":                func(r *storage.Record) { r.ID = "" },
 		"ID with a path":       func(r *storage.Record) { r.ID = "../escaped" },
 		"ID with upper case":   func(r *storage.Record) { r.ID = "ABC" },
@@ -118,17 +118,17 @@ func putRejectsInvalidRecords(t *testing.T, s storage.Store) {
 		"forged header":        func(r *storage.Record) { r.CreationHeader["X-Parts"][0] = "1\r\nX-More: 2" },
 	} {
 		rec := newRecord("key")
-		spoil(&rec)
+		invalidate(&rec)
 		if _, err := s.Put(t.Context(), rec); !errors.Is(err, storage.ErrInvalidRecord) {
 			t.Errorf("Put with %s: %v, want ErrInvalidRecord", name, err)
 		}
 	}
 	if n := len(all(t, s)); n != 0 {
-		t.Errorf("%d records were stored all the same", n)
+		t.Errorf("%d invalid records were stored", n)
 	}
 }
 
-func findOrdersByUpdate(t *testing.T, s storage.Store) {
+func findReturnsMostRecentFirst(t *testing.T, s storage.Store) {
 	var recs []storage.Record
 	for i := range 5 {
 		rec := newRecord("shared key")
@@ -148,7 +148,7 @@ func findOrdersByUpdate(t *testing.T, s storage.Store) {
 	wantRecords(t, find(t, s, "shared key"), recs[1], recs[4], recs[2], recs[0])
 }
 
-func findTellsFingerprintsApart(t *testing.T, s storage.Store) {
+func findComparesFingerprintsExactly(t *testing.T, s storage.Store) {
 	fingerprints := []string{
 		"a", "A", "a ", "a\n", "a\x00", "\x00", "ä", "a\u0308", "\xff", "\xff\xfe", "../../etc/passwd", "a/b", `a\b`, "con", "*",
 		strings.Repeat("x", 70_000), strings.Repeat("x", 70_001), `{"json":"<&>"}`, "\u2028",
@@ -169,7 +169,7 @@ func findTellsFingerprintsApart(t *testing.T, s storage.Store) {
 }
 
 func recordsAreCopies(t *testing.T, s storage.Store) {
-	scribble := func(r storage.Record) {
+	overwrite := func(r storage.Record) {
 		r.Parts[0].UploadURL = "scribbled"
 		r.Metadata["filename"] = "scribbled"
 		r.Metadata["more"] = "scribbled"
@@ -181,15 +181,15 @@ func recordsAreCopies(t *testing.T, s storage.Store) {
 	want := rec.Clone()
 	want.Revision = 1
 	stored := put(t, s, rec)
-	scribble(rec)
-	scribble(stored)
+	overwrite(rec)
+	overwrite(stored)
 	for range 2 {
 		found := find(t, s, "key")
 		wantRecords(t, found, want)
-		scribble(found[0])
+		overwrite(found[0])
 		for _, r := range all(t, s) {
 			wantRecords(t, []storage.Record{r}, want)
-			scribble(r)
+			overwrite(r)
 		}
 	}
 }

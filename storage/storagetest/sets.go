@@ -10,7 +10,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-func deleteOfNothingIsNoError(t *testing.T, s storage.Store) {
+func deleteOfAbsentRecordSucceeds(t *testing.T, s storage.Store) {
 	stored := put(t, s, newRecord("key"))
 	for _, id := range []string{storage.NewID(), "", "../../../etc/passwd", "*", "key", stored.ID[:31]} {
 		if err := s.Delete(t.Context(), id); err != nil {
@@ -20,11 +20,11 @@ func deleteOfNothingIsNoError(t *testing.T, s storage.Store) {
 	wantRecords(t, find(t, s, "key"), stored)
 }
 
-func deletedRecordIsGone(t *testing.T, s storage.Store) {
+func deleteRemovesRecord(t *testing.T, s storage.Store) {
 	kept := put(t, s, newRecord("key"))
-	gone := put(t, s, newRecord("key"))
+	deleted := put(t, s, newRecord("key"))
 	for range 2 {
-		if err := s.Delete(t.Context(), gone.ID); err != nil {
+		if err := s.Delete(t.Context(), deleted.ID); err != nil {
 			t.Fatal(err)
 		}
 		wantRecords(t, find(t, s, "key"), kept)
@@ -41,7 +41,7 @@ func deletedRecordIsGone(t *testing.T, s storage.Store) {
 	}
 }
 
-// manyRecords is more than stores are likely to read at once.
+// manyRecords is more than stores usually read at once.
 const manyRecords = 300
 
 func putMany(t *testing.T, s storage.Store) map[string]storage.Record {
@@ -74,7 +74,7 @@ func allAllowsChanges(t *testing.T, s storage.Store) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, old := want[rec.ID]; !old {
+		if _, ok := want[rec.ID]; !ok {
 			continue // put by this loop
 		}
 		if seen[rec.ID] {
@@ -106,7 +106,7 @@ func allAllowsChanges(t *testing.T, s storage.Store) {
 	}
 }
 
-func allStopsWhenTheLoopDoes(t *testing.T, s storage.Store) {
+func allStopsWithLoopOrContext(t *testing.T, s storage.Store) {
 	putMany(t, s)
 	n := 0
 	for range s.All(t.Context()) {
@@ -128,17 +128,17 @@ func allStopsWhenTheLoopDoes(t *testing.T, s storage.Store) {
 		}
 	}
 	if !errors.Is(last, context.Canceled) {
-		t.Errorf("error %v after cancelling, want context.Canceled", last)
+		t.Errorf("error %v after cancel, want context.Canceled", last)
 	}
 	if n == manyRecords {
-		t.Error("all records were yielded in spite of the cancelled context")
+		t.Error("all records were yielded although the context is canceled")
 	}
 	put(t, s, newRecord("still usable"))
 }
 
-func endedContextIsReturned(t *testing.T, s storage.Store) {
+func canceledContextIsReturned(t *testing.T, s storage.Store) {
 	stored := put(t, s, newRecord("key"))
-	ctx := ended(t)
+	ctx := canceledContext(t)
 	if _, err := s.Find(ctx, "key"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Find: %v, want context.Canceled", err)
 	}
@@ -163,7 +163,7 @@ func endedContextIsReturned(t *testing.T, s storage.Store) {
 	wantRecords(t, find(t, s, "key"), stored)
 }
 
-func deleteExpiredSparesLeases(t *testing.T, s storage.Store) {
+func deleteExpiredKeepsLeasedRecords(t *testing.T, s storage.Store) {
 	now := epoch().Add(1000 * time.Hour)
 	add := func(fingerprint string, expires, lease time.Duration) {
 		rec := newRecord(fingerprint)

@@ -11,32 +11,32 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// Run tests the store that open returns. open is called for each test with that
-// test's t and has to return an empty store, or to fail the test. The store is
-// closed at the end of its test if it is an [io.Closer].
+// Run tests the store that open returns. Run calls open once per subtest, with the t
+// of the subtest. open must return an empty store or fail the test. Run closes the
+// store after the subtest if it is an [io.Closer].
 func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, storage.Store)
 	}{
-		{"PutReturnsWhatItStores", putReturnsWhatItStores},
-		{"PutGivesTheNextRevision", putGivesTheNextRevision},
-		{"PutOfAnotherRevisionConflicts", putOfAnotherRevisionConflicts},
-		{"PutNeverMovesARecordToAnotherFingerprint", putNeverMovesARecord},
+		{"PutReturnsStoredRecord", putReturnsStoredRecord},
+		{"PutIncrementsRevision", putIncrementsRevision},
+		{"PutOfOtherRevisionConflicts", putOfOtherRevisionConflicts},
+		{"PutKeepsFingerprint", putKeepsFingerprint},
 		{"PutRejectsInvalidRecords", putRejectsInvalidRecords},
-		{"FindOrdersByUpdate", findOrdersByUpdate},
-		{"FindTellsFingerprintsApart", findTellsFingerprintsApart},
+		{"FindReturnsMostRecentFirst", findReturnsMostRecentFirst},
+		{"FindComparesFingerprintsExactly", findComparesFingerprintsExactly},
 		{"RecordsAreCopies", recordsAreCopies},
-		{"DeleteOfNothingIsNoError", deleteOfNothingIsNoError},
-		{"DeletedRecordIsGone", deletedRecordIsGone},
+		{"DeleteOfAbsentRecordSucceeds", deleteOfAbsentRecordSucceeds},
+		{"DeleteRemovesRecord", deleteRemovesRecord},
 		{"AllYieldsEachRecordOnce", allYieldsEachRecordOnce},
 		{"AllAllowsChanges", allAllowsChanges},
-		{"AllStopsWhenTheLoopDoes", allStopsWhenTheLoopDoes},
-		{"EndedContextIsReturned", endedContextIsReturned},
-		{"DeleteExpiredSparesLeases", deleteExpiredSparesLeases},
-		{"OneOfManyWinsEachRevision", oneOfManyWinsEachRevision},
-		{"OneOfManyCreates", oneOfManyCreates},
-		{"ConcurrentUseOfManyRecords", concurrentUseOfManyRecords},
+		{"AllStopsWithLoopOrContext", allStopsWithLoopOrContext},
+		{"CanceledContextIsReturned", canceledContextIsReturned},
+		{"DeleteExpiredKeepsLeasedRecords", deleteExpiredKeepsLeasedRecords},
+		{"ConcurrentPutsStoreOneUpdate", concurrentPutsStoreOneUpdate},
+		{"ConcurrentPutsCreateOnce", concurrentPutsCreateOnce},
+		{"ConcurrentRecordsAreIndependent", concurrentRecordsAreIndependent},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := open(t)
@@ -46,13 +46,13 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 	}
 }
 
-// RunDurable tests that records outlive the store. open is called several times
-// with the same folder, which is empty at first, and has to return the store that
-// is kept in it, or to fail the test. The store is closed in between if it is an
-// [io.Closer].
+// RunDurable tests that a store keeps its records after it is closed. RunDurable calls
+// open several times with the same directory, which is empty at first. open must return
+// the store in that directory or fail the test. RunDurable closes the store before the
+// next call of open if it is an [io.Closer].
 func RunDurable(t *testing.T, open func(t *testing.T, dir string) storage.Store) {
-	t.Run("RecordsOutliveTheStore", func(t *testing.T) { recordsOutliveTheStore(t, open) })
-	t.Run("ClosedStoreIsUnusable", func(t *testing.T) { closedStoreIsUnusable(t, open) })
+	t.Run("RecordsPersist", func(t *testing.T) { recordsPersist(t, open) })
+	t.Run("ClosedStoreReturnsErrClosed", func(t *testing.T) { closedStoreReturnsErrClosed(t, open) })
 }
 
 func closeAtEnd(t *testing.T, s storage.Store) {
@@ -65,10 +65,10 @@ func closeAtEnd(t *testing.T, s storage.Store) {
 	}
 }
 
-// epoch is when the records of these tests were created.
+// epoch returns the creation time of the test records.
 func epoch() time.Time { return time.Date(2024, 2, 29, 23, 59, 59, 123456789, time.UTC) }
 
-// newRecord returns a record with something in every field.
+// newRecord returns a record with a value in every field.
 func newRecord(fingerprint string) storage.Record {
 	return storage.Record{
 		ID: storage.NewID(), Fingerprint: fingerprint,
@@ -128,12 +128,11 @@ func wantRecords(t *testing.T, got []storage.Record, want ...storage.Record) {
 	}
 }
 
-// equal compares all fields. Stores return times in UTC, so that they are equal
-// even by ==.
+// equal compares all fields. Stores return times in UTC, so DeepEqual works for them.
 func equal(a, b storage.Record) bool { return reflect.DeepEqual(a, b) }
 
-// ended returns a context that was cancelled before.
-func ended(t *testing.T) context.Context {
+// canceledContext returns a canceled context.
+func canceledContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	return ctx

@@ -1,5 +1,5 @@
-// Package durable makes sure that files are still in their folder after the power
-// was lost. Syncing a file keeps its content, but its name belongs to the folder.
+// Package durable makes file names survive a power failure. Syncing a file makes its
+// content durable, but its name is part of the directory.
 package durable
 
 import (
@@ -9,14 +9,14 @@ import (
 	"path/filepath"
 )
 
-// SyncDir makes the names in a folder durable: files created, renamed and removed
-// in it. Where the system does not offer that, it does nothing.
+// SyncDir makes created, renamed and removed names in a directory durable. It does
+// nothing on systems that do not support it.
 func SyncDir(dir string) error { return syncDir(dir) }
 
-// MkdirAll makes a folder and its parents like [os.MkdirAll], durably.
+// MkdirAll creates a directory and its parents like [os.MkdirAll], durably.
 func MkdirAll(dir string, mode fs.FileMode) error {
 	dir = filepath.Clean(dir)
-	made := []string{}
+	created := []string{}
 	for at := dir; ; at = filepath.Dir(at) {
 		_, err := os.Stat(at)
 		if err == nil || at == filepath.Dir(at) {
@@ -25,12 +25,12 @@ func MkdirAll(dir string, mode fs.FileMode) error {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		made = append(made, at)
+		created = append(created, at)
 	}
 	if err := os.MkdirAll(dir, mode); err != nil {
 		return err
 	}
-	for _, at := range made {
+	for _, at := range created {
 		if err := SyncDir(filepath.Dir(at)); err != nil {
 			return err
 		}

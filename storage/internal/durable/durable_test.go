@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestMkdirAllMakesParents(t *testing.T) {
+func TestMkdirAll_CreatesParents(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b", "c")
 	for range 2 {
 		if err := MkdirAll(dir, 0o700); err != nil {
@@ -28,18 +28,18 @@ func TestMkdirAllMakesParents(t *testing.T) {
 		t.Errorf("relative path: %v", err)
 	}
 	if err := MkdirAll(".", 0o700); err != nil {
-		t.Errorf("current folder: %v", err)
+		t.Errorf("current directory: %v", err)
 	}
 }
 
-func TestMkdirAllFailsBelowAFile(t *testing.T) {
+func TestMkdirAll_BelowFileFails(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{file, filepath.Join(file, "dir")} {
 		if err := MkdirAll(dir, 0o700); err == nil {
-			t.Errorf("made %s", dir)
+			t.Errorf("created %s", dir)
 		}
 	}
 }

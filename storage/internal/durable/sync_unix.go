@@ -16,7 +16,7 @@ func syncDir(dir string) error {
 	defer d.Close()
 	err = d.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		return nil // not all file systems can
+		return nil // the file system does not support it
 	}
 	return err
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestSyncDirOfNothingFails(t *testing.T) {
+func TestSyncDir_AbsentDirectoryFails(t *testing.T) {
 	if err := SyncDir(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v, want not exist", err)
 	}

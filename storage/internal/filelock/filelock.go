@@ -1,10 +1,10 @@
-// Package filelock locks files against other processes, and against other parts
-// of the same process that opened the file by themselves (not so on AIX, Android
-// and Solaris, whose locks belong to the process).
+// Package filelock locks files against other processes, and against other open
+// files of the same process. On AIX, Android and Solaris, locks belong to the process
+// and do not exclude other open files of it.
 //
-// The lock is the system's own where there is one: it ends with the process,
-// however that ends. It is the kind of lock that bbolt takes on its file.
-// Elsewhere a file beside the locked one stands for the lock.
+// The lock is a lock of the system, of the kind that bbolt uses, if the system has
+// one: it is released when the process ends. Otherwise a second file represents the
+// lock.
 package filelock
 
 import (
@@ -13,17 +13,16 @@ import (
 	"time"
 )
 
-// Lock is the right to lock one open file. It is not for concurrent use.
+// Lock locks one open file. It is not safe for concurrent use.
 type Lock struct {
 	f *os.File
 }
 
-// New returns the lock of f. Closing f gives it back, but on systems without
-// locks, where only Unlock does.
+// New returns the lock of f. Closing f releases it, except on systems without locks,
+// where only Unlock releases it.
 func New(f *os.File) *Lock { return &Lock{f} }
 
-// TryLock takes the lock without waiting. It reports false if somebody else has
-// it.
+// TryLock acquires the lock without waiting. It returns false if the file is locked.
 func (l *Lock) TryLock() (bool, error) {
 	ok, err := tryLock(l.f)
 	if err != nil {
@@ -32,9 +31,10 @@ func (l *Lock) TryLock() (bool, error) {
 	return ok, nil
 }
 
-// Lock tries to take the lock until ctx ends, and then returns its error.
+// Lock waits until it acquires the lock. If ctx is done first, it returns the error of
+// ctx.
 func (l *Lock) Lock(ctx context.Context) error {
-	// The systems can wait too, but not for a limited time.
+	// System calls that wait for the lock cannot be canceled.
 	const shortest, longest = time.Millisecond, 20 * time.Millisecond
 	for wait := shortest; ; wait = min(2*wait, longest) {
 		ok, err := l.TryLock()
@@ -51,7 +51,7 @@ func (l *Lock) Lock(ctx context.Context) error {
 	}
 }
 
-// Unlock gives the lock back.
+// Unlock releases the lock.
 func (l *Lock) Unlock() error {
 	if err := unlock(l.f); err != nil {
 		return &os.PathError{Op: "unlock", Path: l.f.Name(), Err: err}

@@ -4,6 +4,6 @@ package filelock
 
 import "os"
 
-func tryLock(f *os.File) (bool, error) { return tryHold(f) }
+func tryLock(f *os.File) (bool, error) { return tryLockFile(f) }
 
-func unlock(f *os.File) error { return letGo(f) }
+func unlock(f *os.File) error { return unlockFile(f) }

@@ -29,13 +29,13 @@ func wantLock(t *testing.T, try func(*os.File) (bool, error), f *os.File, want b
 	}
 }
 
-func TestLockExcludesOthers(t *testing.T) {
+func TestTryLock_ExcludesOthers(t *testing.T) {
 	for name, way := range map[string]struct {
 		try    func(*os.File) (bool, error)
 		unlock func(*os.File) error
 	}{
 		"system":   {func(f *os.File) (bool, error) { return New(f).TryLock() }, func(f *os.File) error { return New(f).Unlock() }},
-		"fallback": {tryHold, letGo},
+		"fallback": {tryLockFile, unlockFile},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := openTwice(t)
@@ -53,7 +53,7 @@ func TestLockExcludesOthers(t *testing.T) {
 	}
 }
 
-func TestClosingTheFileUnlocks(t *testing.T) {
+func TestLock_ClosingFileUnlocks(t *testing.T) {
 	a, b := openTwice(t)
 	wantLock(t, tryLock, a, true)
 	if err := a.Close(); err != nil {
@@ -62,18 +62,18 @@ func TestClosingTheFileUnlocks(t *testing.T) {
 	wantLock(t, tryLock, b, true)
 }
 
-func TestFallbackTakesOverAStaleLock(t *testing.T) {
+func TestFallback_StaleLockIsReplaced(t *testing.T) {
 	a, b := openTwice(t)
-	wantLock(t, tryHold, a, true)
+	wantLock(t, tryLockFile, a, true)
 	old := time.Now().Add(-2 * staleAfter)
-	if err := os.Chtimes(heldPath(a), old, old); err != nil {
+	if err := os.Chtimes(lockFilePath(a), old, old); err != nil {
 		t.Fatal(err)
 	}
-	wantLock(t, tryHold, b, true)
-	wantLock(t, tryHold, a, false)
+	wantLock(t, tryLockFile, b, true)
+	wantLock(t, tryLockFile, a, false)
 }
 
-func TestLockOfAClosedFileFails(t *testing.T) {
+func TestLock_ClosedFileFails(t *testing.T) {
 	a, _ := openTwice(t)
 	a.Close()
 	if ok, err := New(a).TryLock(); ok || err == nil {
@@ -84,7 +84,7 @@ func TestLockOfAClosedFileFails(t *testing.T) {
 	}
 }
 
-func TestLockWaitsUntilTheOtherLetsGo(t *testing.T) {
+func TestLock_WaitsForUnlock(t *testing.T) {
 	a, b := openTwice(t)
 	wantLock(t, tryLock, a, true)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -18,9 +18,8 @@ var (
 	unlockFileEx = kernel32.NewProc("UnlockFileEx")
 )
 
-// region is the one byte that is locked: the last that a file could have, far
-// beyond its content, as locks on Windows keep others from reading. It is the
-// byte that bbolt locks.
+// region is the locked byte: the last possible one, beyond the content, because locks
+// on Windows prevent reading. bbolt locks the same byte.
 func region() *syscall.Overlapped {
 	return &syscall.Overlapped{Offset: 1<<32 - 1, OffsetHigh: 1<<32 - 1}
 }

@@ -1,5 +1,5 @@
-// Package private keeps files and directories of a store from other users. Records
-// hold upload URLs, whose query may be a secret.
+// Package private removes the access of other users to the files and directories of a
+// store. Records hold upload URLs, whose query may be a secret.
 package private
 
 import (
@@ -16,8 +16,8 @@ const (
 )
 
 // Check returns a warning if other users have one of the permissions for an open file
-// or directory, and an error if it belongs to another user besides. Where the system
-// has no such permissions, it does nothing.
+// or directory, and an error if it also belongs to another user. It does nothing on
+// systems without such permissions.
 func Check(f *os.File, permissions fs.FileMode) (warning, err error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -29,14 +29,14 @@ func Check(f *os.File, permissions fs.FileMode) (warning, err error) {
 	case !known || mode&permissions == 0:
 		return nil, nil
 	case !owned:
-		return nil, fmt.Errorf("it belongs to another user and has mode %#o: use one of your own", mode)
+		return nil, fmt.Errorf("belongs to another user and has mode %#o", mode)
 	}
-	return fmt.Errorf("other users have access: its mode is %#o", mode), nil
+	return fmt.Errorf("other users have access: mode is %#o", mode), nil
 }
 
-// Tighten takes all permissions of other users from an open file or directory. It
-// returns a warning and an error as Check does. The warning says if the permissions
-// could not be changed, as on a file system without any.
+// Tighten removes all permissions of other users from an open file or directory. It
+// returns a warning and an error as Check does. If the file system does not support
+// the change, the warning is that of Check.
 func Tighten(f *os.File) (warning, err error) {
 	warning, err = Check(f, Access)
 	if warning == nil || err != nil {
@@ -53,5 +53,5 @@ func Tighten(f *os.File) (warning, err error) {
 	if remaining, err := Check(f, Access); remaining != nil || err != nil {
 		return remaining, err
 	}
-	return fmt.Errorf("other users had access: its mode was %#o and is %#o now", was, was&^Access), nil
+	return fmt.Errorf("other users had access: mode changed from %#o to %#o", was, was&^Access), nil
 }

@@ -39,11 +39,11 @@ func put(t testing.TB, s storage.Store, rec storage.Record) storage.Record {
 	return stored
 }
 
-// content is what a store should hold, by ID.
+// content is the expected records of a store, by ID.
 type content map[string]storage.Record
 
-// fill makes a database of several pages that has seen changes, and returns its
-// bytes, what is in it, and what was in it before the last transaction.
+// fill creates a database of several pages with updated and deleted records. It returns
+// the bytes, the records, and the records before the last transaction.
 func fill(t testing.TB, records int) (data []byte, now, before content) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	s := open(t, path, nil)
@@ -78,22 +78,22 @@ func fill(t testing.TB, records int) (data []byte, now, before content) {
 	return data, now, before
 }
 
-// inspect opens a file and returns all that it finds there, by All and by Find. An
-// error has to match ErrCorrupt.
+// inspect opens a file and returns the records that All and Find return. An error must
+// match ErrCorrupt.
 func inspect(t *testing.T, path, what string) (content, error) {
 	t.Helper()
 	got := content{}
 	s, err := boltstore.Open(path, nil)
 	if err != nil {
 		if !errors.Is(err, storage.ErrCorrupt) || !strings.Contains(err.Error(), path) {
-			t.Errorf("%s: Open: %v, want ErrCorrupt that names the path", what, err)
+			t.Errorf("%s: Open: %v, want ErrCorrupt with the path", what, err)
 		}
 		return nil, err
 	}
 	defer s.Close()
-	var damage error
+	var readErr error
 	note := func(err error) {
-		if damage = err; !errors.Is(err, storage.ErrCorrupt) {
+		if readErr = err; !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("%s: %v, want ErrCorrupt", what, err)
 		}
 	}
@@ -117,24 +117,24 @@ func inspect(t *testing.T, path, what string) (content, error) {
 	if !reflect.DeepEqual(got, byKey) {
 		t.Errorf("%s: All has %d records, Find %d", what, len(got), len(byKey))
 	}
-	return got, damage
+	return got, readErr
 }
 
-// wantRightOrCorrupt accepts the right records, or an error along with some of
-// them.
-func wantRightOrCorrupt(t *testing.T, got content, err error, what string, right ...content) {
+// wantValidOrCorrupt accepts one of the valid contents, or an error along with some of
+// the records of the first.
+func wantValidOrCorrupt(t *testing.T, got content, err error, what string, valid ...content) {
 	t.Helper()
-	for _, want := range right {
+	for _, want := range valid {
 		if err == nil && reflect.DeepEqual(got, want) {
 			return
 		}
 	}
 	if err == nil {
-		t.Errorf("%s: %d records without an error, want %d", what, len(got), len(right[0]))
+		t.Errorf("%s: %d records without an error, want %d", what, len(got), len(valid[0]))
 		return
 	}
 	for id, rec := range got {
-		if !reflect.DeepEqual(rec, right[0][id]) {
+		if !reflect.DeepEqual(rec, valid[0][id]) {
 			t.Errorf("%s: wrong record %+v", what, rec)
 		}
 	}
@@ -147,7 +147,7 @@ func write(t *testing.T, path string, data []byte) {
 	}
 }
 
-// overwrite changes a piece of a file, which is much faster than to write it anew.
+// overwrite changes part of a file, which is much faster than rewriting the file.
 func overwrite(t *testing.T, path string, at int, data []byte) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -160,7 +160,7 @@ func overwrite(t *testing.T, path string, at int, data []byte) {
 	}
 }
 
-func TestTruncatedFileIsCorruptOrRight(t *testing.T) {
+func TestOpen_TruncatedFileIsValidOrCorrupt(t *testing.T) {
 	data, now, _ := fill(t, 60)
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	write(t, path, data)
@@ -169,13 +169,13 @@ func TestTruncatedFileIsCorruptOrRight(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := inspect(t, path, fmt.Sprintf("cut to %d bytes", size))
-		wantRightOrCorrupt(t, got, err, fmt.Sprintf("cut to %d bytes", size), now)
+		wantValidOrCorrupt(t, got, err, fmt.Sprintf("cut to %d bytes", size), now)
 	}
 }
 
-// A wrong bit is noticed wherever it is. In a meta page it may look like a
-// transaction that was broken off, and the one before it counts.
-func TestFlippedBitIsCorruptOrRight(t *testing.T) {
+// A flipped bit is detected anywhere in the file. In a meta page it may look like an
+// interrupted transaction, and the transaction before it counts.
+func TestOpen_FlippedBitIsValidOrCorrupt(t *testing.T) {
 	data, now, before := fill(t, 60)
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	write(t, path, data)
@@ -183,31 +183,31 @@ func TestFlippedBitIsCorruptOrRight(t *testing.T) {
 	const tries = 1000
 	corrupt := 0
 	for try := range tries {
-		// One in ten goes to the headers of pages, where it does most harm.
+		// One in ten hits a page header, where it has the largest effect.
 		at := random.IntN(len(data))
 		if try%10 == 0 {
 			at = at/os.Getpagesize()*os.Getpagesize() + random.IntN(96)
 		}
-		damage := data[at] ^ 1<<random.IntN(8)
-		overwrite(t, path, at, []byte{damage})
-		what := fmt.Sprintf("byte %d is %#x instead of %#x", at, damage, data[at])
+		flipped := data[at] ^ 1<<random.IntN(8)
+		overwrite(t, path, at, []byte{flipped})
+		what := fmt.Sprintf("byte %d is %#x instead of %#x", at, flipped, data[at])
 		got, err := inspect(t, path, what)
 		overwrite(t, path, at, data[at:at+1])
 		if at < 2*os.Getpagesize() {
-			wantRightOrCorrupt(t, got, err, what, now, before)
+			wantValidOrCorrupt(t, got, err, what, now, before)
 		} else {
-			wantRightOrCorrupt(t, got, err, what, now)
+			wantValidOrCorrupt(t, got, err, what, now)
 		}
 		if err != nil {
 			corrupt++
 		}
 	}
 	if corrupt < tries/10 {
-		t.Errorf("only %d of %d damages were noticed", corrupt, tries)
+		t.Errorf("only %d of %d flipped bits were detected", corrupt, tries)
 	}
 }
 
-func TestLostPagesAreCorruptOrRight(t *testing.T) {
+func TestOpen_LostPageIsValidOrCorrupt(t *testing.T) {
 	data, now, before := fill(t, 60)
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	write(t, path, data)
@@ -224,13 +224,13 @@ func TestLostPagesAreCorruptOrRight(t *testing.T) {
 			overwrite(t, path, at, content)
 			what := fmt.Sprintf("page %d is %s", at/page, name)
 			got, err := inspect(t, path, what)
-			wantRightOrCorrupt(t, got, err, what, now, before)
+			wantValidOrCorrupt(t, got, err, what, now, before)
 			overwrite(t, path, at, data[at:at+page])
 		}
 	}
 }
 
-func TestOtherFilesAreCorrupt(t *testing.T) {
+func TestOpen_OtherFileIsCorrupt(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	garbage := make([]byte, 100_000)
 	for i := range garbage {
@@ -252,27 +252,27 @@ func TestOtherFilesAreCorrupt(t *testing.T) {
 	}
 }
 
-func TestDamagedFileIsMovedAsideOnRequest(t *testing.T) {
+func TestQuarantine_MovesCorruptFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
-	damaged := bytes.Repeat([]byte("damaged"), 10_000)
-	for range 2 { // each gets a name of its own
-		write(t, path, damaged)
-		s := open(t, path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside})
-		aside := s.MovedAside()
-		if !strings.HasPrefix(aside, path+".corrupt-") {
-			t.Errorf("moved to %q", aside)
+	corrupt := bytes.Repeat([]byte("corrupt"), 10_000)
+	for range 2 { // each file gets its own name
+		write(t, path, corrupt)
+		s := open(t, path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
+		quarantined := s.QuarantinePath()
+		if !strings.HasPrefix(quarantined, path+".corrupt-") {
+			t.Errorf("moved to %q", quarantined)
 		}
-		if got, err := os.ReadFile(aside); err != nil || !bytes.Equal(got, damaged) {
-			t.Errorf("the damaged file is not at %q: %v", aside, err)
+		if got, err := os.ReadFile(quarantined); err != nil || !bytes.Equal(got, corrupt) {
+			t.Errorf("%q is not the corrupt file: %v", quarantined, err)
 		}
 		put(t, s, record("key", 0))
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		// The new file is sound, and stays.
-		s = open(t, path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside})
-		if s.MovedAside() != "" {
-			t.Errorf("a sound file was moved to %q", s.MovedAside())
+		// The new file is valid and is not moved.
+		s = open(t, path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
+		if s.QuarantinePath() != "" {
+			t.Errorf("a valid file was moved to %q", s.QuarantinePath())
 		}
 		if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
 			t.Errorf("found %v, %v", found, err)
@@ -282,15 +282,15 @@ func TestDamagedFileIsMovedAsideOnRequest(t *testing.T) {
 		}
 	}
 	if files, err := filepath.Glob(path + ".corrupt-*"); len(files) != 2 {
-		t.Errorf("%d files were moved aside, want 2 (%v)", len(files), err)
+		t.Errorf("%d files in quarantine, want 2 (%v)", len(files), err)
 	}
 }
 
-// Several who find the same damage, or the same database of something else, do not move
-// each other's new file.
-func TestFileIsMovedAsideOnce(t *testing.T) {
+// Concurrent calls of Open move the corrupt file, or the database of another program,
+// but not the new file of another call.
+func TestQuarantine_ConcurrentOpensMoveFileOnce(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"damaged": bytes.Repeat([]byte("damaged"), 10_000), "of something else": otherDatabases(t)["of something else"],
+		"corrupt": bytes.Repeat([]byte("corrupt"), 10_000), "other program": otherDatabases(t)["other program"],
 	} {
 		for range 10 {
 			path := filepath.Join(t.TempDir(), "uploads.db")
@@ -299,7 +299,7 @@ func TestFileIsMovedAsideOnce(t *testing.T) {
 			errs := make(chan error, openers)
 			for range openers {
 				go func() {
-					s, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptMovedAside, LockTimeout: time.Minute})
+					s, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine, LockTimeout: time.Minute})
 					if err == nil {
 						_, err = s.Put(t.Context(), record("key", 0))
 						err = errors.Join(err, s.Close())
@@ -313,7 +313,7 @@ func TestFileIsMovedAsideOnce(t *testing.T) {
 				}
 			}
 			if files, err := filepath.Glob(path + ".corrupt-*"); len(files) != 1 {
-				t.Errorf("%s: %d files were moved aside, want 1 (%v)", name, len(files), err)
+				t.Errorf("%s: %d files in quarantine, want 1 (%v)", name, len(files), err)
 			}
 			s := open(t, path, nil)
 			if found, err := s.Find(t.Context(), "key"); len(found) != openers || err != nil {
@@ -323,9 +323,9 @@ func TestFileIsMovedAsideOnce(t *testing.T) {
 	}
 }
 
-// A process that is killed while it creates the file leaves a part of it, in which
-// nothing was stored yet. That must not need a hand.
-func TestUnfinishedFileIsFinished(t *testing.T) {
+// A process that is killed while it creates the file leaves part of a file without
+// records. Open completes it.
+func TestOpen_UnfinishedFileIsCompleted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	pristine := pristineDatabase(t)
 	page := os.Getpagesize()
@@ -344,11 +344,11 @@ func TestUnfinishedFileIsFinished(t *testing.T) {
 }
 
 // A power failure may leave the size of the new file on disk without its content.
-func TestNewFileOfZerosIsCreatedAgain(t *testing.T) {
+func TestOpen_NewFileOfZerosIsRecreated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	page := os.Getpagesize()
 	for _, size := range []int{1, 100, page - 1, page, 2 * page, 3*page + 1, 4 * page} {
-		for _, policy := range []boltstore.CorruptPolicy{boltstore.CorruptFails, boltstore.CorruptMovedAside} {
+		for _, policy := range []boltstore.CorruptPolicy{boltstore.CorruptFails, boltstore.CorruptQuarantine} {
 			write(t, path, make([]byte, size))
 			s, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: policy})
 			if err != nil {
@@ -356,8 +356,8 @@ func TestNewFileOfZerosIsCreatedAgain(t *testing.T) {
 				continue
 			}
 			put(t, s, record("key", 0))
-			if aside := s.MovedAside(); aside != "" {
-				t.Errorf("%d zeros were moved aside to %s", size, aside)
+			if quarantined := s.QuarantinePath(); quarantined != "" {
+				t.Errorf("%d zeros were moved to %s", size, quarantined)
 			}
 			if err := s.Close(); err != nil {
 				t.Error(err)
@@ -366,13 +366,13 @@ func TestNewFileOfZerosIsCreatedAgain(t *testing.T) {
 	}
 	write(t, path, make([]byte, 4*page+1))
 	if _, err := boltstore.Open(path, nil); !errors.Is(err, storage.ErrCorrupt) {
-		t.Errorf("more zeros than a new file has: %v, want ErrCorrupt", err)
+		t.Errorf("more zeros than in a new file: %v, want ErrCorrupt", err)
 	}
 }
 
-// Another program may cut the file short while it is open. Then reading the mapped
-// file is a fault, which ends a program that does not expect it.
-func TestFileThatShrinksInUseIsCorrupt(t *testing.T) {
+// If another program truncates the open file, reading the mapped file faults, which
+// would crash the process.
+func TestStore_TruncatedWhileOpenIsCorrupt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	s := open(t, path, nil)
 	for i := range 100 {
@@ -392,16 +392,16 @@ func TestFileThatShrinksInUseIsCorrupt(t *testing.T) {
 			t.Errorf("DeleteExpired: %v, want ErrCorrupt", err)
 		}
 	}
-	// Once it is closed, others can have the file.
+	// Close releases the file.
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
 	open(t, path, nil)
 }
 
-// The check must not take for damage what bbolt writes in the course of time:
-// splits and merges of pages, large values, pages freed and used again.
-func TestSoundFilesAreNeverTakenForDamaged(t *testing.T) {
+// The check accepts everything that bbolt writes: split and merged pages, large values,
+// freed and reused pages.
+func TestOpen_ValidFileIsNotCorrupt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	random := rand.New(rand.NewPCG(7, 8))
 	want := content{}
@@ -445,7 +445,7 @@ func TestSoundFilesAreNeverTakenForDamaged(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		got, err := inspect(t, path, "sound file")
+		got, err := inspect(t, path, "valid file")
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Fatalf("%d records, want %d, %v", len(got), len(want), err)
 		}
