@@ -123,7 +123,7 @@ type Client struct {
 	overridePatch bool
 	limiter       Limiter
 	slots         chan struct{} // one per request under way; nil for no limit
-	crowd         *atomic.Int32 // see watchdog; nil where nobody has to wait
+	connected     *atomic.Int32 // see stallTimer; nil where nobody has to wait
 	store         storage.Store
 	requireStore  bool
 	process       string                    // this one, for leases
@@ -218,7 +218,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	c.endpoint = u
 	c.http = httpClient(opts)
 	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
-		c.crowd = new(atomic.Int32)
+		c.connected = new(atomic.Int32)
 	}
 	return c, nil
 }

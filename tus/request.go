@@ -122,18 +122,18 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	reqCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	panics.stop = func() { cancel(errPanicked) }
-	stall := c.stallTimeout
+	timeout := c.stallTimeout
 	if r.stall != 0 {
-		stall = r.stall
+		timeout = r.stall
 	}
-	dog := watch(stall, c.crowd, cancel)
-	defer dog.stop()
-	reqCtx = httptrace.WithClientTrace(reqCtx, dog.trace())
+	stall := newStallTimer(timeout, c.connected, cancel)
+	defer stall.stop()
+	reqCtx = httptrace.WithClientTrace(reqCtx, stall.trace())
 
 	failed := func(err error) error {
 		return &Error{Method: r.method, URL: c.redactor.URL(to.url), Offset: r.offset, Err: r.redact(err)}
 	}
-	p := payload{client: c, request: r, dog: dog, panics: &panics}
+	p := payload{client: c, request: r, stall: stall, panics: &panics}
 	defer p.stop()
 	req, err := c.newRequest(reqCtx, r, to, &p)
 	if err != nil {
@@ -165,7 +165,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		}
 		err = httpx.StripURL(err)
 		var record tls.RecordHeaderError
-		if dog.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
+		if stall.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
 			// After the handshake that is a connection that broke, and may heal.
 			err = fmt.Errorf("TLS connection broke: %v", err)
 		}
@@ -180,7 +180,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		cancel(nil) // over HTTP/2, Close waits for what is still being read of the source
 		raw.Body.Close()
 	}()
-	dog.moved()
+	stall.moved()
 	// The whole body gets one stall timeout: its bytes do not count as
 	// movement, so that an endless drip ends too. What was read by then is kept.
 	var content []byte
@@ -271,7 +271,7 @@ func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *
 		req.Method, r.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}
-	release := p.dog.hold()
+	release := p.stall.pause()
 	err = runBeforeRequest(req, hooks, to.trusted())
 	release()
 	if err != nil {
