@@ -194,7 +194,7 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 
 // open opens the source for the pipeline.
 func (u *Uploader) open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	return openSource(ctx, ctx, u.source, offset)
+	return openSource(ctx, ctx, u.source, offset, u.client.sourceTimeout)
 }
 
 // bufferChunk reads a chunk into memory, unless it is there from the last attempt.
@@ -206,7 +206,7 @@ func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
 		if int64(cap(s.buffer)) < c.size {
 			s.buffer = make([]byte, c.size)
 		}
-		r, err := openSource(ctx, ctx, u.source, c.offset)
+		r, err := openSource(ctx, ctx, u.source, c.offset, u.client.sourceTimeout)
 		if err != nil {
 			return sourceError(err)
 		}

@@ -181,7 +181,7 @@ func TestStalledPartIsCutAndGoesOn(t *testing.T) {
 			tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.StallAfter(100)},
 			tustest.Fault{Method: "PATCH", Skip: 5, Action: tustest.Stall()})
 		data := randomBytes(unequalSize)
-		res, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), unequal())
+		res, err := newClient(&tus.Options{ResponseTimeout: 30 * time.Second}).Upload(t.Context(), tus.Bytes(data), unequal())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,11 +36,13 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	if p.over() {
 		return nil, errBodyStopped
 	}
+	release := p.stall.pause() // a source may take its time
 	b, err := p.request.payload(ctx)
+	release()
 	if err != nil {
 		return nil, err
 	}
-	b.panics = p.panics
+	b.panics, b.stall = p.panics, p.stall
 	b.begun = func() { p.begin(b) }
 	if !p.add(b) {
 		b.stop()
@@ -63,7 +65,7 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	}
 	meter := p.request.meter
 	b.moved = func(n int) {
-		defer p.stall.sent()()
+		defer p.stall.sent(b.left == 0)()
 		meter.moved(n)
 	}
 	return b, nil

@@ -38,7 +38,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 
 // inspect looks at the source, or reads the first chunk of a stream.
 func (u *Uploader) inspect(ctx context.Context) error {
-	info, err := statSource(ctx, u.source)
+	info, err := statSource(ctx, u.source, u.client.sourceTimeout)
 	if err != nil {
 		return err
 	}

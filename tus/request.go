@@ -34,9 +34,10 @@ type request struct {
 	size    int64 // of the payload
 	trailer *checksumTrailer
 
-	hooks hookSet       // nil: the client's
-	meter *meter        // counts what happens; nil counts nothing
-	stall time.Duration // 0: the client's
+	hooks hookSet // nil: the client's
+	meter *meter  // counts what happens; nil counts nothing
+	// leastResponse is the least response timeout; 0 for none of its own.
+	leastResponse time.Duration
 
 	// Set by the exchange. They are not part of the Response, which people print.
 	answered destination          // after redirects
@@ -122,11 +123,10 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	reqCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	panics.stop = func() { cancel(errPanicked) }
-	timeout := c.stallTimeout
-	if r.stall != 0 {
-		timeout = r.stall
+	if c.broken.Swap(false) {
+		c.CloseIdleConnections()
 	}
-	stall := newStallTimer(timeout, c.connected, cancel)
+	stall := newStallTimer(c.stallTimeout, c.responseTimeoutOf(r), c.connected, cancel)
 	defer stall.stop()
 	reqCtx = httptrace.WithClientTrace(reqCtx, stall.trace())
 
@@ -159,10 +159,12 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		case ctx.Err() != nil:
 			return nil, contextError(ctx)
 		case errors.Is(cause, ErrStalled): // which also ends a Read of the source
+			c.broken.Store(true)
 			return nil, failed(cause)
 		case source != nil:
 			return nil, failed(source)
 		}
+		c.broken.Store(true)
 		err = httpx.StripURL(err)
 		var record tls.RecordHeaderError
 		if stall.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
@@ -180,7 +182,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		cancel(nil) // over HTTP/2, Close waits for what is still being read of the source
 		raw.Body.Close()
 	}()
-	stall.moved()
+	stall.gotResponse()
 	// The whole body gets one stall timeout: its bytes do not count as
 	// movement, so that an endless drip ends too. What was read by then is kept.
 	var content []byte
@@ -193,6 +195,19 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	r.sent = p.sent()
 	r.hooksOf(c).afterResponse(req, resp)
 	return resp, nil
+}
+
+// responseTimeoutOf is how long the response to r may take once all bytes of r have
+// left. Only a request that carries bytes or ends an upload makes a server work for
+// minutes; for all others a silent connection is a dead one.
+func (c *Client) responseTimeoutOf(r *request) time.Duration {
+	switch {
+	case r.method != http.MethodPatch && r.size == 0 && r.leastResponse == 0:
+		return c.stallTimeout
+	case c.responseTimeout <= 0:
+		return 0
+	}
+	return max(c.responseTimeout, r.leastResponse)
 }
 
 // sendGrace is how long a request that was cut may take to return.

@@ -2,6 +2,7 @@ package tus
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http/httptrace"
@@ -11,57 +12,74 @@ import (
 	"time"
 )
 
-// stallTimer cuts a request on which nothing moves: no byte of the body, no
-// answer. It bounds silence, not duration, so a slow link may take as long as
-// it needs.
+// stallTimer cuts a request on which no byte moves and no response arrives. It has no
+// total timeout, so a slow link may take as long as it needs. It rests while the
+// caller's own code (a hook, a rate limit, the source) keeps the request waiting.
 type stallTimer struct {
-	timeout time.Duration
-	cut     context.CancelCauseFunc
-	start   time.Time    // monotonic, so that a clock that jumps cuts nothing
-	last    atomic.Int64 // nanoseconds from start to the last movement
-	pauses  atomic.Int32
-	interim atomic.Int32 // answers that were not the last, since bytes moved
+	timeout  time.Duration // for bytes; 0 for none
+	response time.Duration // for the response once the whole request has left; 0 for none
+	interval time.Duration // between two checks, at most
+	cut      context.CancelCauseFunc
+	start    time.Time    // monotonic, so that a clock that jumps cuts nothing
+	last     atomic.Int64 // nanoseconds from start to the last movement
+	pauses   atomic.Int32
+	interim  atomic.Int32 // responses that were not the last
+	kernel   atomic.Int64 // nanoseconds from start to when the kernel began to send a slice of a file; 0 if it sends none
 
 	// connected counts the requests that have a connection, where the transport allows
 	// only so many: as long as there are others, a request may have to wait for one
 	// of theirs. nil if there is no limit.
 	connected *atomic.Int32
 
-	mu      sync.Mutex
-	timer   *time.Timer
-	conn    net.Conn // that carries the request, once known
-	queued  int      // bytes in its send queue at the last look, -1 if unknown
-	dialing bool     // a connection is being made for the request
-	stopped bool
+	mu       sync.Mutex
+	timer    *time.Timer
+	conn     net.Conn // that carries the request, once known
+	shared   bool     // conn carries other requests too (HTTP/2)
+	made     int      // connections that were made for the request
+	queued   int      // bytes in the send queue of conn at the last check, -1 if unknown
+	dialing  bool     // a connection is being made for the request
+	written  bool     // conn has taken the whole request
+	answered bool     // the header of the response is there
+	stopped  bool
 }
 
 const (
-	// maxInterim is how many interim answers in a row count as movement: a server
-	// that sends nothing else must not keep a request for ever.
+	// maxInterim is how many interim responses of a request count as movement: a server
+	// that sends nothing else must not keep a request forever.
 	maxInterim = 100
-	// maxQueuing is how many timeouts a request may wait for a connection of
-	// somebody whom we do not know, and who may send a large file over it. Nor do
-	// we know that it is no dialer which hangs, and does not say that it dials.
+	// maxMade is how many connections the transport may make for one request. It makes
+	// another one, without a limit of its own, each time that an HTTP/2 server closes
+	// one (GOAWAY) before it takes the request.
+	maxMade = 10
+	// maxQueuing is how many timeouts a request may wait for a connection of an unknown
+	// other client, which may send a large file over it. Nor is it known that no dialer
+	// hangs that does not report that it dials.
 	maxQueuing = 100
 )
 
 // newStallTimer starts a stallTimer, which must be stopped. A timeout of zero or less
-// watches nothing.
-func newStallTimer(timeout time.Duration, connected *atomic.Int32, cut context.CancelCauseFunc) *stallTimer {
-	s := &stallTimer{timeout: timeout, cut: cut, start: time.Now(), connected: connected, queued: -1}
-	if timeout > 0 {
+// is none.
+func newStallTimer(timeout, response time.Duration, connected *atomic.Int32, cut context.CancelCauseFunc) *stallTimer {
+	s := &stallTimer{timeout: timeout, response: response, cut: cut, start: time.Now(), connected: connected, queued: -1}
+	for _, limit := range []time.Duration{timeout, response} {
+		if limit > 0 && (s.interval == 0 || limit/2 < s.interval) {
+			s.interval = max(1, limit/2)
+		}
+	}
+	if s.interval > 0 {
 		s.mu.Lock()
-		s.timer = time.AfterFunc(timeout/2, s.check)
+		s.timer = time.AfterFunc(s.interval, s.check)
 		s.mu.Unlock()
 	}
 	return s
 }
 
-// trace tells the stallTimer what the transport does for the request.
+// trace returns the callbacks by which the transport reports its work on the request.
 func (s *stallTimer) trace() *httptrace.ClientTrace {
 	trace := &httptrace.ClientTrace{
-		GotConn:        func(info httptrace.GotConnInfo) { s.gotConn(info.Conn) },
+		GotConn:        s.gotConn,
 		Got1xxResponse: func(int, textproto.MIMEHeader) error { s.gotInterim(); return nil },
+		WroteRequest:   s.wrote,
 	}
 	if s.connected != nil {
 		trace.DNSStart = func(httptrace.DNSStartInfo) { s.dials() }
@@ -71,22 +89,30 @@ func (s *stallTimer) trace() *httptrace.ClientTrace {
 	return trace
 }
 
-// moved notes that a byte moved or an answer arrived.
-func (s *stallTimer) moved() {
-	if s.timeout > 0 {
-		s.last.Store(int64(time.Since(s.start)))
-	}
-}
+// moved notes that a byte moved or a response arrived.
+func (s *stallTimer) moved() { s.last.Store(int64(time.Since(s.start))) }
 
-// gotConn tells which connection carries the request.
-func (s *stallTimer) gotConn(c net.Conn) {
+// gotConn notes the connection that carries the request.
+func (s *stallTimer) gotConn(info httptrace.GotConnInfo) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.connected != nil && s.conn == nil && !s.stopped {
 		s.connected.Add(1)
 	}
-	s.conn, s.queued = c, -1
-	s.mu.Unlock()
+	s.conn, s.shared, s.queued, s.written = info.Conn, multiplexed(info.Conn), -1, false
 	s.moved()
+	if info.Reused {
+		return
+	}
+	if s.made++; s.made > maxMade {
+		s.cut(fmt.Errorf("%w: %d connections were made for the request, and none took it", ErrStalled, s.made))
+	}
+}
+
+// multiplexed reports whether a connection carries several requests at a time.
+func multiplexed(c net.Conn) bool {
+	secure, ok := c.(interface{ ConnectionState() tls.ConnectionState })
+	return ok && secure.ConnectionState().NegotiatedProtocol == "h2"
 }
 
 // dials notes that a connection is being made, so that none of others is waited for.
@@ -96,18 +122,40 @@ func (s *stallTimer) dials() {
 	s.mu.Unlock()
 }
 
-// gotInterim notes an answer that is not the last (1xx).
+// gotInterim notes a response that is not the last (1xx).
 func (s *stallTimer) gotInterim() {
 	if s.interim.Add(1) <= maxInterim {
 		s.moved()
 	}
 }
 
-// sent notes that bytes of the body left. It is quiet until told is called: hooks run
-// one at a time, so that to tell of it may have to wait for one of another part.
-func (s *stallTimer) sent() (release func()) {
-	s.interim.Store(0)
+// sent notes that bytes of the body went to the transport, all of them or not. The
+// timer rests until release is called: hooks run one at a time, so that the report of
+// these bytes may have to wait for a hook of another part.
+func (s *stallTimer) sent(all bool) (release func()) {
+	s.mu.Lock()
+	s.written = all && s.conn == nil // a transport that reports no connection reports nothing else
+	s.mu.Unlock()
 	return s.pause()
+}
+
+// wrote notes that the transport has written the request to the connection.
+func (s *stallTimer) wrote(info httptrace.WroteRequestInfo) {
+	if info.Err != nil {
+		return
+	}
+	s.mu.Lock()
+	s.written = true
+	s.mu.Unlock()
+	s.moved()
+}
+
+// gotResponse notes the header of the response; its body is bytes that have to move.
+func (s *stallTimer) gotResponse() {
+	s.mu.Lock()
+	s.answered = true
+	s.mu.Unlock()
+	s.moved()
 }
 
 // hasConn reports whether there was a connection for the request, which for TLS
@@ -118,9 +166,12 @@ func (s *stallTimer) hasConn() bool {
 	return s.conn != nil
 }
 
-// pause keeps the stallTimer quiet while the caller's own rate limit or hook makes us
-// wait; the function returned lets it go on.
+// pause stops the timer while the caller's code keeps the request waiting: a rate
+// limit, a hook, the source. release restarts it. A nil stallTimer times nothing.
 func (s *stallTimer) pause() (release func()) {
+	if s == nil {
+		return func() {}
+	}
 	s.pauses.Add(1)
 	return func() {
 		s.moved()
@@ -128,38 +179,70 @@ func (s *stallTimer) pause() (release func()) {
 	}
 }
 
-// check runs twice per timeout: the first look at an idle connection takes the
-// measure of its send queue, the second sees whether it shrank. Bytes that the
-// kernel took from us may need minutes to drain on a slow link.
+// kernelSends notes that the kernel sends a slice of a file until done is called. It
+// may wait for the socket or for the file.
+func (s *stallTimer) kernelSends() (done func()) {
+	if s == nil {
+		return func() {}
+	}
+	s.kernel.Store(max(1, int64(time.Since(s.start))))
+	return func() { s.kernel.Store(0) }
+}
+
+// kernelReads reports whether the kernel waits for the file that it sends: the socket
+// has an empty queue or, where that is unknown, would have ended the wait for it.
+func (s *stallTimer) kernelReads(queued int) bool {
+	began := time.Duration(s.kernel.Load())
+	switch {
+	case began == 0:
+		return false
+	case queued < 0:
+		return time.Since(s.start)-began > 2*kernelWindow
+	}
+	return queued == 0
+}
+
+// check cuts the request when nothing moved for the limit. It runs at least twice per
+// timeout: the first check of an idle connection measures its send queue, the second
+// finds whether it shrank. Bytes that the kernel took may need minutes to drain on a
+// slow link.
 func (s *stallTimer) check() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
 		return
 	}
-	if queued := unsentBytes(s.conn); queued >= 0 {
+	queued := -1
+	if !s.shared { // else others fill and drain the queue
+		queued = unsentBytes(s.conn)
+	}
+	if queued >= 0 {
 		if s.queued >= 0 && queued < s.queued {
 			s.moved()
 		}
 		s.queued = queued
 	}
-	if s.pauses.Load() > 0 || s.awaitsConn() {
+	if s.pauses.Load() > 0 || s.awaitsConn() || s.kernelReads(queued) {
 		s.moved()
 	}
-	idle := time.Since(s.start) - time.Duration(s.last.Load())
-	if idle >= s.timeout {
-		s.cut(fmt.Errorf("%w: nothing moved for %v", ErrStalled, s.timeout))
-		return
+	limit, what := s.timeout, "nothing moved for %v"
+	if s.written && !s.answered && queued <= 0 {
+		limit, what = s.response, "the whole request was sent, and no response came for %v"
 	}
-	next := s.timeout/2 - idle
-	if next <= 0 {
-		next = s.timeout - idle
+	next := s.interval
+	if limit > 0 {
+		left := limit - (time.Since(s.start) - time.Duration(s.last.Load()))
+		if left <= 0 {
+			s.cut(fmt.Errorf("%w: "+what, ErrStalled, limit))
+			return
+		}
+		next = min(next, left)
 	}
 	s.timer.Reset(next)
 }
 
 // awaitsConn reports whether the request may be waiting for a connection of another: of
-// this client, or for a while of anybody, as a transport can be shared. It needs the
+// this client, or for a while of any other, as a transport can be shared. It needs the
 // lock.
 func (s *stallTimer) awaitsConn() bool {
 	if s.connected == nil || s.conn != nil || s.dialing {

@@ -457,9 +457,9 @@ func (u *Uploader) acknowledge(offset int64) error {
 
 // payload opens size bytes of the source from offset on.
 func (u *Uploader) payload(offset, size int64) func(context.Context) (*body, error) {
-	source, toEnd := u.source, u.position == nil && offset+size == u.info.Size
+	source, limit, toEnd := u.source, u.client.sourceTimeout, u.position == nil && offset+size == u.info.Size
 	return u.verified(offset+size, func(ctx context.Context) (*body, error) {
-		b, err := openBody(ctx, source, offset, size)
+		b, err := openBody(ctx, source, offset, size, limit)
 		if err == nil {
 			b.toEnd = toEnd
 		}
@@ -484,7 +484,7 @@ func (u *Uploader) limited(open func(context.Context) (*body, error)) func(conte
 // that they leave.
 func (u *Uploader) verified(end int64, open func(context.Context) (*body, error)) func(context.Context) (*body, error) {
 	open = u.limited(open)
-	source, begun := u.source, u.info // a Read that is left behind may ask much later
+	source, begun, limit := u.source, u.info, u.client.sourceTimeout // a Read that is left behind may ask much later
 	last := u.position == nil && end == begun.Size
 	return func(ctx context.Context) (*body, error) {
 		b, err := open(ctx)
@@ -492,7 +492,7 @@ func (u *Uploader) verified(end int64, open func(context.Context) (*body, error)
 			return nil, err
 		}
 		b.verify = func() error {
-			if err := verify(ctx, source, begun, last); err != nil || !last {
+			if err := verify(ctx, source, begun, last, limit); err != nil || !last {
 				return err
 			}
 			return u.saveFinishing(ctx)
@@ -514,20 +514,20 @@ func (u *Uploader) saveFinishing(ctx context.Context) error {
 // verifySource notices a source that is no longer what the upload began with. That of
 // a part is looked at closely when all parts are there.
 func (u *Uploader) verifySource(ctx context.Context) error {
-	return verify(ctx, u.source, u.info, u.position == nil)
+	return verify(ctx, u.source, u.info, u.position == nil, u.client.sourceTimeout)
 }
 
 // verify compares what Stat returns or, if deep is set and the source is a file, all
 // that can be told of it, a sample included.
-func verify(ctx context.Context, source Source, begun SourceInfo, deep bool) error {
+func verify(ctx context.Context, source Source, begun SourceInfo, deep bool, limit time.Duration) error {
 	if file, ok := source.(contentVerifier); ok && deep {
-		_, err := unlessHung(ctx, func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
+		_, err := callSource(ctx, limit, "the last look at it", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
 		if err != nil {
 			return sourceError(err)
 		}
 		return nil
 	}
-	now, err := statSource(ctx, source)
+	now, err := statSource(ctx, source, limit)
 	if err != nil {
 		return sourceError(err)
 	}

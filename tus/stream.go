@@ -101,7 +101,7 @@ func (u *Uploader) beginStream(ctx context.Context) error {
 			return nil
 		}
 		// The reader lives as long as the upload, over pauses.
-		reader, err := openSource(ctx, context.WithoutCancel(ctx), u.source, 0)
+		reader, err := openSource(ctx, context.WithoutCancel(ctx), u.source, 0, u.client.sourceTimeout)
 		if err != nil {
 			return sourceError(err)
 		}
@@ -136,7 +136,7 @@ func (u *Uploader) becomeBytes(ctx context.Context, data []byte) error {
 	u.stream = nil
 	name := u.info.Name
 	u.source = Bytes(data)
-	info, err := statSource(ctx, u.source)
+	info, err := statSource(ctx, u.source, u.client.sourceTimeout)
 	info.Name = name
 	u.mu.Lock()
 	u.info = info
