@@ -123,8 +123,8 @@ func (u *Uploader) requires() Extension {
 // fitsCreation reports whether the whole source may go with the creation.
 func (u *Uploader) fitsCreation() bool {
 	limit := int64(maxCreationUpload)
-	if u.chunkSize > 0 && (u.chunkSize < limit || u.opts.CreationWithUpload == CreationWithUploadAlways) {
-		limit = u.chunkSize
+	if u.chunks.size > 0 && (u.chunks.size < limit || u.opts.CreationWithUpload == CreationWithUploadAlways) {
+		limit = u.chunks.size
 	}
 	if u.stopAt > 0 {
 		limit = min(limit, u.stopAt)

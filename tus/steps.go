@@ -129,8 +129,8 @@ func (u *Uploader) choose(ctx context.Context) (State, error) {
 		end = u.stopAt
 	}
 	size := end - offset
-	if u.chunkSize > 0 {
-		size = min(size, u.chunkSize)
+	if u.chunks.size > 0 {
+		size = min(size, u.chunks.size)
 	}
 	if held := u.sums.buffered; held.offset <= offset && offset < held.offset+held.size {
 		size = min(size, held.offset+held.size-offset) // what begins in the buffer ends there
@@ -152,7 +152,6 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 	if err := u.checksumOf(ctx, &u.next); err != nil {
 		return u.after(ctx, StateSending, err), err
 	}
-	u.sums.cut = false
 	start := time.Now()
 	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
 	if end := u.next.offset + u.next.size; mayHaveArrived(err) && u.meter.sentUpTo() >= end {
@@ -176,9 +175,10 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			return StateFailed, err
 		}
 		u.position.answered(answer.response, answer.expires)
-		u.chunkArrived()
+		u.chunks.succeeded()
 		return StateReady, nil
 	}
+	u.chunks.failed()
 	if ctx.Err() == nil {
 		if !u.lengthRefused(err) {
 			if again, fatal := u.checksumRefused(err); again {
@@ -197,7 +197,9 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			}
 		}
 	}
-	u.chunkCut(err)
+	if unanswered(err) {
+		u.chunks.wasCut(u.next.size, u.meter.sentUpTo()-u.next.offset)
+	}
 	u.told = u.told || u.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
 	if broken(err) {
 		u.settling = settlingTime(u.meter.sentUpTo()-u.next.offset, time.Since(start))
@@ -233,13 +235,11 @@ func (u *Uploader) halveChunk() bool {
 	if floor == 0 || u.next.size <= floor {
 		return false
 	}
-	// Services that want multiples want those of 256 KiB.
-	const unit = 256 << 10
 	half := u.next.size / 2
-	if half > unit {
-		half -= half % unit
+	if half > chunkUnit {
+		half -= half % chunkUnit
 	}
-	u.chunkSize, u.sums.adapts = max(half, floor), false // it follows a rule of the server now
+	u.chunks.fix(max(half, floor))
 	return true
 }
 
@@ -327,7 +327,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	if err := u.acknowledge(info.Offset); err != nil {
 		return StateFailed, err
 	}
-	u.shrinkChunk(info.Offset)
+	u.chunks.recovered(info.Offset > u.next.offset)
 	if !info.Complete() {
 		u.notComplete()
 	}
@@ -437,7 +437,7 @@ func (u *Uploader) created() bool {
 // acknowledge takes over an offset from the server.
 func (u *Uploader) acknowledge(offset int64) error {
 	u.mu.Lock()
-	change := offset - u.offset
+	change, sent := offset-u.offset, u.meter.sentUpTo()-u.offset
 	u.offset = offset
 	gain := max(0, offset-u.highest)
 	u.highest += gain
@@ -450,9 +450,9 @@ func (u *Uploader) acknowledge(offset int64) error {
 	u.position.moved(change, gain)
 	u.reportProgress()
 	if u.contended {
-		return u.budget.observed(offset)
+		return u.budget.observed(offset, change, sent)
 	}
-	return u.budget.acknowledged(offset)
+	return u.budget.acknowledged(offset, change, sent)
 }
 
 // payload opens size bytes of the source from offset on.

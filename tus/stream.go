@@ -105,7 +105,7 @@ func (u *Uploader) beginStream(ctx context.Context) error {
 		if err != nil {
 			return sourceError(err)
 		}
-		size := u.chunkSize
+		size := u.chunks.size
 		if size == 0 {
 			size = defaultStreamChunk
 		}
@@ -208,8 +208,8 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 		return StateFailed, fmt.Errorf("%w: the stream has %d bytes", ErrSourceMismatch, s.end())
 	}
 	data := s.data[offset-s.start:]
-	if u.chunkSize > 0 {
-		data = data[:min(int64(len(data)), u.chunkSize)]
+	if u.chunks.size > 0 {
+		data = data[:min(int64(len(data)), u.chunks.size)]
 	}
 	if u.stopAt > 0 {
 		data = data[:min(int64(len(data)), u.stopAt-offset)]
