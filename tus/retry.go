@@ -19,7 +19,8 @@ import (
 type RetryPolicy struct {
 	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative
 	// value none. The count starts again whenever the acknowledged offset moves
-	// on.
+	// on by at least 1/64 of what the request sent. 64 requests in a row that bring
+	// less than that end the upload with an error matching [ErrProtocol].
 	MaxRetries int
 
 	// NewBackOff makes the sequence of waits before the second retry in a row
