@@ -30,6 +30,7 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 // that is being restarted does: it has not taken the request.
 func goAway(c net.Conn) {
 	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(2 * time.Second)) // no request comes on the last one
 	const preface, settings, headers, goAway = 24, 4, 1, 7
 	if _, err := io.CopyN(io.Discard, c, preface); err != nil {
 		return
@@ -45,7 +46,8 @@ func goAway(c net.Conn) {
 		}
 		if head[3] == headers {
 			c.Write(frame(goAway, 0, 0, make([]byte, 8)))
-			io.Copy(io.Discard, c) // until the client closes it
+			c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // the client leaves it open
+			io.Copy(io.Discard, c)                                   // unread bytes would reset the connection
 			return
 		}
 	}
