@@ -45,6 +45,7 @@ type body struct {
 	granted  int // by throttle, and not moved yet; the reading goroutine's
 	// moved is told of every n bytes that were handed to the transport.
 	moved func(n int)
+	stall *stallTimer // rests while the source is used; nil outside a request
 	// panics takes those of the source and of everything that is called here.
 	panics *carrier
 	// verify runs once before the last bytes leave; its error keeps them back,
@@ -108,7 +109,9 @@ func (b *body) open() error {
 		}
 		b.granted = granted
 	}
+	release := b.stall.pause() // a source may take its time
 	r, err := b.source()
+	release()
 	if err != nil {
 		return sourceError(err)
 	}
@@ -205,13 +208,24 @@ func (b *body) read(p []byte) (int, error) {
 	if err != nil || int64(n) < b.left {
 		return n, err
 	}
-	if err := b.verify(); err != nil { // which may hang, so without the lock
-		return 0, b.fail(err)
+	if err := b.verified(); err != nil { // which may hang, so without the lock
+		return 0, err
 	}
 	if b.sum != nil && !b.summed(b.sum.Sum(nil)) {
 		return 0, errBodyStopped
 	}
 	return n, nil
+}
+
+// verified runs verify.
+func (b *body) verified() error {
+	release := b.stall.pause()
+	err := b.verify()
+	release()
+	if err != nil {
+		return b.fail(err)
+	}
+	return nil
 }
 
 // readSource reads, and adds up what it read.
@@ -257,7 +271,9 @@ func (b *body) summed(sum []byte) bool {
 func (b *body) readSome(p []byte) (int, error) {
 	const maxEmptyReads = 100
 	for range maxEmptyReads {
+		release := b.stall.pause()
 		n, err := b.src.Read(p)
+		release()
 		if n < 0 || n > len(p) {
 			return 0, fmt.Errorf("reader returned %d bytes of %d", n, len(p))
 		}

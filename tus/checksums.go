@@ -20,9 +20,6 @@ const (
 	// minChecksumChunk is the least that it becomes where connections do not last for
 	// that long.
 	minChecksumChunk = 256 << 10
-	// minPatience is how many smaller chunks have to arrive before larger ones are
-	// tried again, for the first time; it doubles with each try that failed.
-	minPatience = 8
 	// maxBufferedChunk is how much of a source with only one reader is held in
 	// memory, so that it is read once: opening it again may be dear, or impossible.
 	maxBufferedChunk = 16 << 20
@@ -47,12 +44,6 @@ type sums struct {
 	mismatches int // in a row, of the chunk sent last
 	buffer     []byte
 	buffered   span // what is in buffer
-
-	adapts   bool // the chunk size is ours, and follows what the link lets through
-	cut      bool // a connection ended with part of a chunk sent
-	arrived  int  // chunks in a row
-	patience int  // how many have to, before larger ones are tried again
-	grown    bool // the size was tried, and nothing of that size arrived yet
 }
 
 // summed is a range of the source and its checksum.
@@ -116,8 +107,8 @@ func (u *Uploader) chooseChecksum(caps Capabilities) error {
 	u.mu.Lock()
 	u.checksum = algorithm.Name
 	u.mu.Unlock()
-	if on && u.chunkSize == 0 {
-		u.chunkSize, s.adapts = defaultChecksumChunk, true
+	if on {
+		u.chunks.bound(max(minChecksumChunk, u.opts.MinChunkSize), defaultChecksumChunk)
 	}
 	return nil
 }
@@ -175,8 +166,8 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 	if !u.info.Sequential && u.running {
 		s.pipeline.Ahead(ctx, c.offset, c.size)
 		next := c.offset + c.size
-		for end := next + max(u.chunkSize, maxHashedAhead); next < min(end, u.info.Size); next += u.chunkSize {
-			if !s.pipeline.Ahead(ctx, next, min(u.info.Size-next, u.chunkSize)) {
+		for end := next + max(u.chunks.size, maxHashedAhead); next < min(end, u.info.Size); next += u.chunks.size {
+			if !s.pipeline.Ahead(ctx, next, min(u.info.Size-next, u.chunks.size)) {
 				break
 			}
 		}
@@ -194,7 +185,7 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 
 // open opens the source for the pipeline.
 func (u *Uploader) open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	return openSource(ctx, ctx, u.source, offset)
+	return openSource(ctx, ctx, u.source, offset, u.client.sourceTimeout)
 }
 
 // bufferChunk reads a chunk into memory, unless it is there from the last attempt.
@@ -206,7 +197,7 @@ func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
 		if int64(cap(s.buffer)) < c.size {
 			s.buffer = make([]byte, c.size)
 		}
-		r, err := openSource(ctx, ctx, u.source, c.offset)
+		r, err := openSource(ctx, ctx, u.source, c.offset, u.client.sourceTimeout)
 		if err != nil {
 			return sourceError(err)
 		}
@@ -292,37 +283,6 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 		}
 	}
 	return false, nil
-}
-
-// chunkArrived tries larger chunks again after a number of smaller ones.
-func (u *Uploader) chunkArrived() {
-	s := &u.sums
-	s.arrived++
-	s.grown = false
-	if s.adapts && u.chunkSize < defaultChecksumChunk && s.arrived >= max(s.patience, minPatience) {
-		u.chunkSize = min(2*u.chunkSize, defaultChecksumChunk)
-		s.arrived, s.grown = 0, true
-	}
-}
-
-// chunkCut notes a connection that ended during a chunk: unless the server has some of
-// it, as without the whole it cannot verify any, the next one is smaller.
-func (u *Uploader) chunkCut(err error) {
-	u.sums.arrived = 0
-	u.sums.cut = unanswered(err) && u.meter.sentUpTo() > u.next.offset
-}
-
-// shrinkChunk makes chunks smaller after one of which nothing arrived.
-func (u *Uploader) shrinkChunk(offset int64) {
-	s := &u.sums
-	if s.cut && s.adapts && offset == u.next.offset {
-		if s.grown {
-			s.patience, s.grown = 2*max(s.patience, minPatience), false
-		}
-		half := (u.next.size/2 + minChecksumChunk - 1) / minChecksumChunk * minChecksumChunk
-		u.chunkSize = min(u.chunkSize, max(half, minChecksumChunk, u.opts.MinChunkSize))
-	}
-	s.cut = false
 }
 
 // closePipeline ends what is being added up ahead. A Read that hangs although its

@@ -22,6 +22,8 @@ import (
 const (
 	userAgent           = "tus-go"
 	defaultStallTimeout = 30 * time.Second
+	// defaultResponseTimeout is as long as many proxies and scanners take at most.
+	defaultResponseTimeout = 5 * time.Minute
 )
 
 // Options says how a [Client] talks to its server. The zero value works.
@@ -50,10 +52,32 @@ type Options struct {
 	// Retry says how uploads go on after failures.
 	Retry RetryPolicy
 
-	// StallTimeout cuts a request when for so long no byte moved and no answer
-	// came. 0 means 30 seconds, a negative value no limit. There is no limit on
-	// the duration of a request on which bytes move.
+	// StallTimeout cuts a request when no byte moved for so long: while it connects, or
+	// sends its body, or receives the body of the response. For requests that carry no
+	// bytes (OPTIONS, HEAD, DELETE, and the creation of an upload without its first
+	// bytes) it is also how long the response may take, so that a dead connection is
+	// noticed soon. The time that the source, a hook or a rate limit takes does not
+	// count. 0 means 30 seconds, a negative value no timeout. The duration of a request
+	// on which bytes move has no limit. The error matches [ErrStalled], and the request
+	// is retried.
 	StallTimeout time.Duration
+
+	// ResponseTimeout is how long the response to a request may take once all its bytes
+	// have left: a PATCH, a creation that carries bytes, or the creation of a final
+	// upload, which has at least ten minutes. A scanner, a storage backend or a proxy
+	// that buffers the request may work for minutes before it responds; a request that
+	// is cut earlier has to be sent again. 0 means 5 minutes, or StallTimeout if that is
+	// longer or negative; a negative value no timeout. Set it to more than the server
+	// needs for the largest request. A connection that dies during this wait is noticed
+	// only when it ends. The error matches [ErrStalled], and the request is retried.
+	ResponseTimeout time.Duration
+
+	// SourceTimeout is how long one call of a [Source] (Open, Read, Stat) may take. 0
+	// means no timeout: a file on tape or in cold storage may take minutes. When it
+	// passes, the upload fails with an error matching [ErrSourceTimeout], which is not
+	// retried, and can be resumed. With a SourceTimeout, files are copied through memory
+	// instead of being sent by the kernel, which costs processor time.
+	SourceTimeout time.Duration
 
 	// Capabilities, if not nil, are taken for granted instead of asking the
 	// server with OPTIONS, for servers where that is missing or wrong.
@@ -124,30 +148,34 @@ type Options struct {
 // [NewClient]. It is safe for concurrent use and does not change after it was
 // made.
 type Client struct {
-	endpoint      *url.URL
-	http          *http.Client
-	header        http.Header
-	trusted       map[httpx.Origin]bool
-	retry         RetryPolicy
-	stallTimeout  time.Duration
-	overridePatch bool
-	limiter       Limiter
-	slots         chan struct{} // one per request under way; nil for no limit
-	inFlight      atomic.Int32  // requests, which have file descriptors
-	crowd         *atomic.Int32 // see watchdog; nil where nobody has to wait
-	store         storage.Store
-	requireStore  bool
-	process       string                    // this one, for leases
-	fingerprinter fingerprint.Fingerprinter // nil for the default
-	resumeScope   string
-	checksums     *checksum.Set
-	keepHeaders   []string // canonical names
-	hooks         hookSet
-	log           *slog.Logger
-	redactor      httpx.Redactor
-	probe         *capabilityProbe
-	rate          sendRate
-	partURLs      atomic.Bool // the server takes parts by URL and not by path
+	endpoint     *url.URL
+	http         *http.Client
+	header       http.Header
+	trusted      map[httpx.Origin]bool
+	retry        RetryPolicy
+	stallTimeout time.Duration
+	// responseTimeout is Options.ResponseTimeout with its default, 0 or less for none.
+	responseTimeout time.Duration
+	sourceTimeout   time.Duration
+	overridePatch   bool
+	limiter         Limiter
+	slots           chan struct{} // one per request under way; nil for no limit
+	inFlight        atomic.Int32  // requests, which have file descriptors
+	connected       *atomic.Int32 // see stallTimer; nil where no request has to wait
+	broken          atomic.Bool   // a request got no response: idle connections may be dead, too
+	store           storage.Store
+	requireStore    bool
+	process         string                    // this one, for leases
+	fingerprinter   fingerprint.Fingerprinter // nil for the default
+	resumeScope     string
+	checksums       *checksum.Set
+	keepHeaders     []string // canonical names
+	hooks           hookSet
+	log             *slog.Logger
+	redactor        httpx.Redactor
+	probe           *capabilityProbe
+	rate            sendRate
+	partURLs        atomic.Bool // the server takes parts by URL and not by path
 }
 
 // NewClient returns a client that creates uploads at endpoint, the upload
@@ -168,19 +196,21 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		}
 	}
 	c := &Client{
-		header:        http.Header{},
-		trusted:       map[httpx.Origin]bool{httpx.OriginOf(u): true},
-		retry:         opts.Retry,
-		stallTimeout:  opts.StallTimeout,
-		overridePatch: opts.OverridePatchMethod,
-		limiter:       opts.RateLimit,
-		store:         opts.Store,
-		requireStore:  opts.RequireStore,
-		fingerprinter: opts.Fingerprinter,
-		resumeScope:   opts.ResumeScope,
-		checksums:     opts.Checksums,
-		probe:         newCapabilityProbe(opts.Capabilities),
-		log:           slog.New(slog.DiscardHandler),
+		header:          http.Header{},
+		trusted:         map[httpx.Origin]bool{httpx.OriginOf(u): true},
+		retry:           opts.Retry,
+		stallTimeout:    opts.StallTimeout,
+		responseTimeout: opts.ResponseTimeout,
+		sourceTimeout:   opts.SourceTimeout,
+		overridePatch:   opts.OverridePatchMethod,
+		limiter:         opts.RateLimit,
+		store:           opts.Store,
+		requireStore:    opts.RequireStore,
+		fingerprinter:   opts.Fingerprinter,
+		resumeScope:     opts.ResumeScope,
+		checksums:       opts.Checksums,
+		probe:           newCapabilityProbe(opts.Capabilities),
+		log:             slog.New(slog.DiscardHandler),
 	}
 	hooks := opts.Hooks
 	c.hooks = hookSet{&hooks}
@@ -205,6 +235,16 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	}
 	if c.stallTimeout == 0 {
 		c.stallTimeout = defaultStallTimeout
+	}
+	switch {
+	case c.responseTimeout != 0:
+	case c.stallTimeout < 0:
+		c.responseTimeout = -1
+	default:
+		c.responseTimeout = max(defaultResponseTimeout, c.stallTimeout)
+	}
+	if c.sourceTimeout < 0 {
+		return nil, fmt.Errorf("%w: Options.SourceTimeout is %v", ErrInvalidInput, c.sourceTimeout)
 	}
 	if err := validLimiter("Options", c.limiter); err != nil {
 		return nil, err
@@ -235,7 +275,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	c.endpoint = u
 	c.http = httpClient(opts)
 	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
-		c.crowd = new(atomic.Int32)
+		c.connected = new(atomic.Int32)
 	}
 	return c, nil
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// concatenationTimeout is how long a server may be silent while it makes a final
-// upload.
+// concatenationTimeout is the least time that a server has for its response while it
+// makes a final upload.
 const concatenationTimeout = 10 * time.Minute
 
 // creation is the wish for a new upload (protocol section Creation, POST).
@@ -72,8 +72,8 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 	if wish.checksum != "" {
 		header.Set(headerUploadChecksum, wish.checksum)
 	}
-	if wish.final != nil && c.stallTimeout > 0 {
-		r.stall = max(c.stallTimeout, concatenationTimeout) // the server may copy it all first
+	if wish.final != nil {
+		r.leastResponse = concatenationTimeout // the server may copy it all first
 	}
 	resp, err := c.do(ctx, r)
 	if err != nil {

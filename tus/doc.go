@@ -39,7 +39,8 @@
 //
 // Failures that may pass are retried by [RetryPolicy], whose budget is renewed
 // each time the acknowledged offset moves on. There is no limit on how long a
-// request may take, only on how long nothing may move ([Options.StallTimeout]).
+// request may take, only on how long nothing may move ([Options.StallTimeout]) and how
+// long a server may work before it responds ([Options.ResponseTimeout]).
 // When the context ends, the upload is paused: it can be continued with the same
 // Uploader, with [Client.Resume] and its URL, or, with a store, by uploading the
 // same source again, also after the process was killed.
@@ -90,8 +91,10 @@
 //	ErrChecksumUnsupported  no      checksum.Auto, or an algorithm that is offered
 //	ErrChecksumMismatch     yes     if it stays: memory, or a box on the way
 //	ErrUnauthorized         no      renew the credentials, then upload again
-//	ErrStalled              yes     check the link; a longer StallTimeout for a
-//	                                server that thinks for long
+//	ErrStalled              yes     check the link; a longer ResponseTimeout for a
+//	                                server that works for long
+//	ErrSourceTimeout        no      check where the source is stored, or a longer
+//	                                SourceTimeout; uploading again resumes
 //	ErrSourceChanged        no      upload it when nobody writes to it any more
 //	ErrSourceMismatch       no      check that URL and source belong together
 //	ErrUnconfirmed          no      look at the server: it may be complete. Delete

@@ -74,9 +74,13 @@ var (
 	// ErrUnauthorized is a request refused with 401 or 403.
 	ErrUnauthorized = errors.New("not authorized")
 
-	// ErrStalled is a request that was cut because for the stall timeout no byte
-	// moved and no answer came.
+	// ErrStalled is returned when no byte moved for [Options.StallTimeout], or no
+	// response came for [Options.ResponseTimeout] after the whole request was sent.
 	ErrStalled = errors.New("connection stalled")
+
+	// ErrSourceTimeout is returned when a call of the source took longer than
+	// [Options.SourceTimeout].
+	ErrSourceTimeout = errors.New("source timed out")
 
 	// ErrSourceChanged is a source that was truncated, grown or replaced while
 	// it was uploaded. The upload on the server is not what the source is now.

@@ -114,11 +114,14 @@ func (b *breaks) over(transport http.RoundTripper) http.RoundTripper {
 }
 
 // longest is how long a request may take, by a clock that only waits move: the
-// stall timeout for the answer after the bytes have moved, at the least rate of
+// response timeout after the bytes have moved, at the least rate of
 // the faults (of which the buffers of net/http leave a half at worst). A final
 // upload has ten minutes more.
 func longest(r *http.Request) time.Duration {
 	limit := time.Minute
+	if carriesBytes(r) {
+		limit += 5 * time.Minute
+	}
 	if r.ContentLength != 0 {
 		limit += 2 * largestSource / slowestRate * time.Second
 	}

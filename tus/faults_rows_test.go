@@ -69,6 +69,8 @@ func stallRows() []faultRow {
 		{name: "answer comes slowly", times: always, action: tustest.AnswerSlowly(10, time.Second), want: fine(0)},
 		// Whether the server is asked, or waited for, is a matter of taste.
 		{name: "answer comes very slowly", action: tustest.AnswerSlowly(1, 10*time.Second), want: fine(1), but: butOne(createdAgain())},
+		{name: "response 4 minutes after the body", times: always, action: respondLate(4 * time.Minute), want: fine(0)},
+		{name: "response later than the response timeout", action: respondLate(6 * time.Minute), want: fine(1), but: butOne(createdAgain())},
 		{name: "delay below the stall timeout", times: always, action: tustest.Delay(29 * time.Second), want: fine(0)},
 	}
 	for i := range rows {

@@ -33,7 +33,9 @@ type UploadOptions struct {
 
 	// ChunkSize is the most bytes that one PATCH carries. 0 means no limit: all
 	// that is left goes in one request, which is the fastest. Servers or proxies
-	// that limit requests need a value, some a certain one. It costs no memory.
+	// that limit requests need a value, some a certain one. It costs no memory. With 0,
+	// a PATCH that was cut and of which the server kept nothing is followed by one of
+	// half the size, not below 1 MiB, and by larger ones again when they arrive.
 	ChunkSize int64
 
 	// MinChunkSize, if above 0, lets a chunk that is refused with 413 be sent

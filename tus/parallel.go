@@ -169,8 +169,8 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 	child := &Uploader{
 		client: u.client, source: source, opts: opts,
 		hooks: u.hooks.ofPart(), meter: p.meter,
-		budget: budget{policy: u.client.retry}, chunkSize: u.chunkSize,
-		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer, adapts: u.sums.adapts},
+		budget: budget{policy: u.client.retry}, chunks: u.chunks,
+		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
 		keeper: newKeeper(), position: &position{u, p},
 		turn: make(chan struct{}, 1),
 	}
@@ -333,7 +333,7 @@ func (u *Uploader) sendParts(ctx context.Context) (State, error) {
 	})
 	switch {
 	case err == nil:
-		if err := u.budget.acknowledged(u.Offset()); err != nil {
+		if err := u.budget.acknowledged(u.Offset(), 0, 0); err != nil {
 			return StateFailed, err
 		}
 		return StateReady, nil

@@ -22,7 +22,7 @@ type checksumTrailer struct {
 type payload struct {
 	client  *Client
 	request *request
-	dog     *watchdog
+	stall   *stallTimer
 	trailer http.Header // that the checksum goes into; nil for none
 	panics  *carrier    // of what a transport calls in a goroutine of its own
 
@@ -37,12 +37,12 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 		return nil, errBodyStopped
 	}
 	b := p.request.payload(ctx)
-	b.panics = p.panics
+	b.panics, b.stall = p.panics, p.stall
 	b.begun = func() { p.begin(b) }
 	limits := slices.DeleteFunc([]Limiter{p.client.limiter, b.limit}, func(l Limiter) bool { return l == nil })
 	if len(limits) > 0 {
 		b.throttle = func(n int) (int, error) {
-			defer p.dog.hold()()
+			defer p.stall.pause()()
 			return waitForAll(ctx, limits, n)
 		}
 	}
@@ -63,7 +63,7 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 	}
 	meter := p.request.meter
 	b.moved = func(n int) {
-		defer p.dog.sent()()
+		defer p.stall.sent(b.left == 0)()
 		meter.moved(n)
 	}
 	return b, nil

@@ -38,7 +38,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 
 // inspect looks at the source, or reads the first chunk of a stream.
 func (u *Uploader) inspect(ctx context.Context) error {
-	info, err := statSource(ctx, u.source)
+	info, err := statSource(ctx, u.source, u.client.sourceTimeout)
 	if err != nil {
 		return err
 	}
@@ -146,8 +146,8 @@ func (u *Uploader) carried() int64 {
 		limit = u.client.rate.creationLimit()
 	}
 	n := min(limit, u.info.Size)
-	if u.chunkSize > 0 {
-		n = min(n, u.chunkSize)
+	if u.chunks.size > 0 {
+		n = min(n, u.chunks.size)
 	}
 	if u.stopAt > 0 {
 		n = min(n, u.stopAt)

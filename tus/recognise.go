@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
 )
@@ -18,7 +19,7 @@ func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
 		err   error
 	}
 	_, seeks := u.source.(*seekSource)
-	reader := &sourceReaderAt{ctx: ctx, source: u.source, forward: u.info.Sequential && !seeks}
+	reader := &sourceReaderAt{ctx: ctx, source: u.source, limit: u.client.sourceTimeout, forward: u.info.Sequential && !seeks}
 	info := fingerprint.Info{Name: cmp.Or(u.opts.ResumeKey, u.info.Identity, u.info.Name), Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
 	defer reader.panics.deliver()
 	answers := background(func() answer {
@@ -54,6 +55,7 @@ func (u *Uploader) fingerprinter() fingerprint.Fingerprinter {
 type sourceReaderAt struct {
 	ctx    context.Context
 	source Source
+	limit  time.Duration // of each call of source; 0 for none
 	// forward says that going forward is better than opening again.
 	forward bool
 
@@ -99,7 +101,7 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 // which may be all that ends a Read.
 func (s *sourceReaderAt) open(offset int64) error {
 	s.close()
-	r, err := s.source.Open(s.ctx, offset)
+	r, err := openSource(s.ctx, s.ctx, s.source, offset, s.limit)
 	if err != nil {
 		return err
 	}

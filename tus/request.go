@@ -35,9 +35,10 @@ type request struct {
 	size    int64 // of the payload
 	trailer *checksumTrailer
 
-	hooks hookSet       // nil: the client's
-	meter *meter        // counts what happens; nil counts nothing
-	stall time.Duration // 0: the client's
+	hooks hookSet // nil: the client's
+	meter *meter  // counts what happens; nil counts nothing
+	// leastResponse is the least response timeout; 0 for none of its own.
+	leastResponse time.Duration
 
 	// Set by the exchange. They are not part of the Response, which people print.
 	answered destination          // after redirects
@@ -158,21 +159,20 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	reqCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	panics.stop = func() { cancel(errPanicked) }
-	stall := c.stallTimeout
-	if r.stall != 0 {
-		stall = r.stall
+	if c.broken.Swap(false) {
+		c.CloseIdleConnections()
 	}
-	dog := watch(stall, c.crowd, cancel)
-	defer dog.stop()
-	reqCtx = httptrace.WithClientTrace(reqCtx, dog.trace())
+	stall := newStallTimer(c.stallTimeout, c.responseTimeoutOf(r), c.connected, cancel)
+	defer stall.stop()
+	reqCtx = httptrace.WithClientTrace(reqCtx, stall.trace())
 
 	failed := func(err error) error {
-		if dog.neverSent() {
+		if stall.neverSent() {
 			err = &connectError{err}
 		}
 		return &Error{Method: r.method, URL: c.redactor.URL(to.url), Offset: r.offset, Err: r.redact(err)}
 	}
-	p := payload{client: c, request: r, dog: dog, panics: &panics}
+	p := payload{client: c, request: r, stall: stall, panics: &panics}
 	defer p.stop()
 	req, err := c.newRequest(reqCtx, r, to, &p)
 	if err != nil {
@@ -195,18 +195,20 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	if err != nil {
 		cause := context.Cause(reqCtx)
 		switch source := p.failure(); {
-		case ctx.Err() != nil && dog.neverSent():
+		case ctx.Err() != nil && stall.neverSent():
 			return nil, &unsentError{contextError(ctx)}
 		case ctx.Err() != nil:
 			return nil, contextError(ctx)
 		case errors.Is(cause, ErrStalled): // which also ends a Read of the source
+			c.broken.Store(true)
 			return nil, failed(cause)
 		case source != nil:
 			return nil, failed(source)
 		}
+		c.broken.Store(true)
 		err = httpx.StripURL(err)
 		var record tls.RecordHeaderError
-		if dog.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
+		if stall.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
 			// After the handshake that is a connection that broke, and may heal.
 			err = fmt.Errorf("TLS connection broke: %v", err)
 		}
@@ -221,7 +223,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		cancel(nil) // over HTTP/2, Close waits for what is still being read of the source
 		raw.Body.Close()
 	}()
-	dog.moved()
+	stall.gotResponse()
 	// The whole body gets one stall timeout: its bytes do not count as
 	// movement, so that an endless drip ends too. What was read by then is kept.
 	var content []byte
@@ -234,6 +236,19 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	r.sent = p.sent()
 	r.hooksOf(c).afterResponse(req, resp)
 	return resp, nil
+}
+
+// responseTimeoutOf is how long the response to r may take once all bytes of r have
+// left. Only a request that carries bytes or ends an upload makes a server work for
+// minutes; for all others a silent connection is a dead one.
+func (c *Client) responseTimeoutOf(r *request) time.Duration {
+	switch {
+	case r.method != http.MethodPatch && r.size == 0 && r.leastResponse == 0:
+		return c.stallTimeout
+	case c.responseTimeout <= 0:
+		return 0
+	}
+	return max(c.responseTimeout, r.leastResponse)
 }
 
 // sendGrace is how long a request that was cut may take to return.
@@ -312,7 +327,7 @@ func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *
 		req.Method, r.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}
-	release := p.dog.hold()
+	release := p.stall.pause()
 	err = runBeforeRequest(req, hooks, to.trusted())
 	release()
 	if err != nil {

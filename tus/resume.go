@@ -40,7 +40,7 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 	if err != nil || c.store == nil {
 		return nil, err
 	}
-	if u.info, err = statSource(ctx, source); err != nil {
+	if u.info, err = statSource(ctx, source, c.sourceTimeout); err != nil {
 		return nil, err
 	}
 	key, err := u.resumeKey(ctx)

@@ -19,7 +19,9 @@ import (
 type RetryPolicy struct {
 	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative
 	// value none. The count starts again whenever the acknowledged offset moves
-	// on. A failure for want of a file descriptor (EMFILE, ENFILE) does not count while
+	// on by at least 1/64 of what the request sent. 64 requests in a row that bring
+	// less than that end the upload with an error matching [ErrProtocol]. A
+	// failure for want of a file descriptor (EMFILE, ENFILE) does not count while
 	// other requests of the client are in flight.
 	MaxRetries int
 
@@ -87,13 +89,33 @@ type budget struct {
 	waits    int // retries since something got through, which make the waits longer
 	backoff  backoff.BackOff
 	mark     int64 // offset from which progress counts
+	poor     int   // requests in a row that brought too little
 	highest  int64 // offset ever acknowledged
 	setbacks int   // how often the offset went back since highest was reached
 }
 
-// acknowledged tells the budget where the server is. It returns an error when
-// the server lost confirmed bytes too often.
-func (b *budget) acknowledged(offset int64) error {
+const (
+	// poorShare is the share of the bytes sent, as a divisor, below which what a
+	// request brought is no progress: the budget is not renewed.
+	poorShare = 64
+	// maxPoor is how many such requests in a row end the upload.
+	maxPoor = 64
+)
+
+// acknowledged notes the offset of the server after gained bytes of those sent by the
+// last request arrived. It returns an error when the server lost acknowledged bytes
+// too often, or acknowledges hardly anything of what is sent.
+func (b *budget) acknowledged(offset, gained, sent int64) error {
+	if gained > 0 && gained < sent/poorShare {
+		b.highest, b.mark = max(b.highest, offset), max(b.mark, offset)
+		if b.poor++; b.poor >= maxPoor {
+			return fmt.Errorf("%w: %d requests in a row, each with less than 1/%d of its bytes acknowledged", ErrProtocol, b.poor, poorShare)
+		}
+		return nil
+	}
+	if gained > 0 {
+		b.poor = 0
+	}
 	switch {
 	case offset > b.highest:
 		b.highest, b.setbacks = offset, 0
@@ -117,9 +139,9 @@ func (b *budget) reset(mark int64) {
 // observed is acknowledged for an offset that moved although our own bytes were
 // refused: somebody else is at work. That renews the budget, but two clients
 // must not chase each other without a wait.
-func (b *budget) observed(offset int64) error {
+func (b *budget) observed(offset, gained, sent int64) error {
 	waits, sequence := b.waits, b.backoff
-	err := b.acknowledged(offset)
+	err := b.acknowledged(offset, gained, sent)
 	b.waits, b.backoff = waits, sequence
 	return err
 }

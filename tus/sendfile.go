@@ -72,14 +72,16 @@ func (b *body) sendSlices(conn *net.TCPConn, limit int64) (total int64, err erro
 // closed first.
 func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	if n == b.left {
-		if err := b.verify(); err != nil {
-			return 0, b.fail(err)
+		if err := b.verified(); err != nil {
+			return 0, err
 		}
 	}
 	if err := b.openWindow(conn); err != nil {
 		return 0, err
 	}
+	done := b.stall.kernelSends()
 	sent, err := conn.ReadFrom(&io.LimitedReader{R: b.file, N: n})
+	done()
 	over := b.took(sent)
 	if sent == n && b.left == 0 {
 		return sent, nil // also where the answer was faster than we
@@ -98,13 +100,23 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	case b.ctx.Err() != nil:
 		return sent, b.ctx.Err()
 	}
-	// Where the kernel could not do it, net copied through memory and may have
-	// read more than it wrote.
+	at, err := b.file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return sent, b.fail(sourceError(err))
+	}
+	if at == b.offset+b.shift {
+		return sent, nil
+	}
 	if _, err := b.file.Seek(b.offset+b.shift, io.SeekStart); err != nil {
 		return sent, b.fail(sourceError(err))
 	}
-	return sent, nil
+	return sent, errCopied
 }
+
+// errCopied is returned for a file that the kernel cannot send: net copied it through
+// memory and read more than it wrote. With a deadline for the write, a file whose Read
+// takes longer than that would never move on.
+var errCopied = errors.New("the kernel cannot send the file")
 
 // openWindow bounds the next call of the kernel, unless the request is over.
 func (b *body) openWindow(conn *net.TCPConn) error {

@@ -38,6 +38,28 @@ func TestSlowLinkThatDrainsTheKernelIsNotCut(t *testing.T) {
 	}
 }
 
+func TestStall_QueuedBytesHaveNotLeft(t *testing.T) {
+	t.Parallel() // it mostly waits
+	// The client has written the whole request, most of which the server's kernel does
+	// not take: the wait for the response has not begun.
+	h := tustest.NewHandler(nil)
+	srv := httptest.NewUnstartedServer(h)
+	srv.Listener = &smallBuffers{srv.Listener}
+	srv.Start()
+	defer srv.Close()
+	defer h.Release()
+	h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Stall()})
+	var seen recorder
+	data := randomBytes(3 << 19)
+	options := &tus.Options{StallTimeout: time.Second, ResponseTimeout: time.Hour, Hooks: seen.hooks()}
+	res, err := newClient(t, srv.URL+"/files/", options).Upload(testContext(t), tus.Bytes(data), whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, h, res.URL, data)
+	wantError(t, seen.retries[0].Err, tus.ErrStalled)
+}
+
 // smallBuffers makes the server's end of each connection take little at once.
 type smallBuffers struct{ net.Listener }
 

@@ -139,8 +139,8 @@ func (u *Uploader) choose(ctx context.Context) (State, error) {
 		end = u.stopAt
 	}
 	size := end - offset
-	if u.chunkSize > 0 {
-		size = min(size, u.chunkSize)
+	if u.chunks.size > 0 {
+		size = min(size, u.chunks.size)
 	}
 	if held := u.sums.buffered; held.offset <= offset && offset < held.offset+held.size {
 		size = min(size, held.offset+held.size-offset) // what begins in the buffer ends there
@@ -162,7 +162,6 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 	if err := u.checksumOf(ctx, &u.next); err != nil {
 		return u.after(ctx, StateSending, err), err
 	}
-	u.sums.cut = false
 	start := time.Now()
 	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
 	if end := u.next.offset + u.next.size; mayHaveArrived(err) && u.meter.sentUpTo() >= end {
@@ -186,9 +185,10 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			return StateFailed, err
 		}
 		u.position.answered(answer.response, answer.expires)
-		u.chunkArrived()
+		u.chunks.succeeded()
 		return StateReady, nil
 	}
+	u.chunks.failed()
 	if ctx.Err() == nil {
 		if !u.lengthRefused(err) {
 			if again, fatal := u.checksumRefused(err); again {
@@ -207,7 +207,9 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			}
 		}
 	}
-	u.chunkCut(err)
+	if unanswered(err) {
+		u.chunks.wasCut(u.next.size, u.meter.sentUpTo()-u.next.offset)
+	}
 	u.told = u.told || u.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
 	if broken(err) {
 		u.settling = settlingTime(u.meter.sentUpTo()-u.next.offset, time.Since(start))
@@ -243,13 +245,11 @@ func (u *Uploader) halveChunk() bool {
 	if floor == 0 || u.next.size <= floor {
 		return false
 	}
-	// Services that want multiples want those of 256 KiB.
-	const unit = 256 << 10
 	half := u.next.size / 2
-	if half > unit {
-		half -= half % unit
+	if half > chunkUnit {
+		half -= half % chunkUnit
 	}
-	u.chunkSize, u.sums.adapts = max(half, floor), false // it follows a rule of the server now
+	u.chunks.fix(max(half, floor))
 	return true
 }
 
@@ -344,7 +344,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	if err := u.acknowledge(info.Offset); err != nil {
 		return StateFailed, err
 	}
-	u.shrinkChunk(info.Offset)
+	u.chunks.recovered(info.Offset > u.next.offset)
 	if !info.Complete() {
 		u.notComplete()
 	}
@@ -476,7 +476,7 @@ func (u *Uploader) unnamed() bool {
 // acknowledge takes over an offset from the server.
 func (u *Uploader) acknowledge(offset int64) error {
 	u.mu.Lock()
-	change := offset - u.offset
+	change, sent := offset-u.offset, u.meter.sentUpTo()-u.offset
 	u.offset = offset
 	gain := max(0, offset-u.highest)
 	u.highest += gain
@@ -489,16 +489,16 @@ func (u *Uploader) acknowledge(offset int64) error {
 	u.position.moved(change, gain)
 	u.reportProgress()
 	if u.contended {
-		return u.budget.observed(offset)
+		return u.budget.observed(offset, change, sent)
 	}
-	return u.budget.acknowledged(offset)
+	return u.budget.acknowledged(offset, change, sent)
 }
 
 // payload makes a body of size bytes of the source from offset on.
 func (u *Uploader) payload(offset, size int64) func(context.Context) *body {
-	source, toEnd := u.source, u.position == nil && offset+size == u.info.Size
+	source, limit, toEnd := u.source, u.client.sourceTimeout, u.position == nil && offset+size == u.info.Size
 	return u.verified(offset+size, func(ctx context.Context) *body {
-		b := newBody(ctx, offset, size, func() (io.ReadCloser, error) { return openSource(ctx, ctx, source, offset) })
+		b := newBody(ctx, offset, size, func() (io.ReadCloser, error) { return openSource(ctx, ctx, source, offset, limit) })
 		b.toEnd = toEnd
 		return b
 	})
@@ -519,12 +519,12 @@ func (u *Uploader) limited(payload func(context.Context) *body) func(context.Con
 // that they leave.
 func (u *Uploader) verified(end int64, payload func(context.Context) *body) func(context.Context) *body {
 	payload = u.limited(payload)
-	source, begun := u.source, u.info // a Read that is left behind may ask much later
+	source, begun, limit := u.source, u.info, u.client.sourceTimeout // a Read that is left behind may ask much later
 	last := u.position == nil && end == begun.Size
 	return func(ctx context.Context) *body {
 		b := payload(ctx)
 		b.verify = func() error {
-			if err := verify(ctx, source, begun, last, b.src); err != nil || !last {
+			if err := verify(ctx, source, begun, last, b.src, limit); err != nil || !last {
 				return err
 			}
 			return u.saveFinishing(ctx)
@@ -546,20 +546,20 @@ func (u *Uploader) saveFinishing(ctx context.Context) error {
 // verifySource notices a source that is no longer what the upload began with. That of
 // a part is looked at closely when all parts are there.
 func (u *Uploader) verifySource(ctx context.Context) error {
-	return verify(ctx, u.source, u.info, u.position == nil, nil)
+	return verify(ctx, u.source, u.info, u.position == nil, nil, u.client.sourceTimeout)
 }
 
 // verify compares what Stat returns or, if deep is set and the source is a file, all
 // that can be told of it, a sample included. reader, if not nil, is open.
-func verify(ctx context.Context, source Source, begun SourceInfo, deep bool, reader io.Reader) error {
+func verify(ctx context.Context, source Source, begun SourceInfo, deep bool, reader io.Reader, limit time.Duration) error {
 	if file, ok := source.(contentVerifier); ok && deep {
-		_, err := unlessHung(ctx, func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx, reader) }, nil)
+		_, err := callSource(ctx, limit, "the last look at it", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx, reader) }, nil)
 		if err != nil {
 			return sourceError(err)
 		}
 		return nil
 	}
-	now, err := statSource(ctx, source)
+	now, err := statSource(ctx, source, limit)
 	if err != nil {
 		return sourceError(err)
 	}

@@ -101,11 +101,11 @@ func (u *Uploader) beginStream(ctx context.Context) error {
 			return nil
 		}
 		// The reader lives as long as the upload, over pauses.
-		reader, err := openSource(ctx, context.WithoutCancel(ctx), u.source, 0)
+		reader, err := openSource(ctx, context.WithoutCancel(ctx), u.source, 0, u.client.sourceTimeout)
 		if err != nil {
 			return sourceError(err)
 		}
-		size := u.chunkSize
+		size := u.chunks.size
 		if size == 0 {
 			size = defaultStreamChunk
 		}
@@ -136,7 +136,7 @@ func (u *Uploader) becomeBytes(ctx context.Context, data []byte) error {
 	u.stream = nil
 	name := u.info.Name
 	u.source = Bytes(data)
-	info, err := statSource(ctx, u.source)
+	info, err := statSource(ctx, u.source, u.client.sourceTimeout)
 	info.Name = name
 	u.mu.Lock()
 	u.info = info
@@ -208,8 +208,8 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 		return StateFailed, fmt.Errorf("%w: the stream has %d bytes", ErrSourceMismatch, s.end())
 	}
 	data := s.data[offset-s.start:]
-	if u.chunkSize > 0 {
-		data = data[:min(int64(len(data)), u.chunkSize)]
+	if u.chunks.size > 0 {
+		data = data[:min(int64(len(data)), u.chunks.size)]
 	}
 	if u.stopAt > 0 {
 		data = data[:min(int64(len(data)), u.stopAt-offset)]

@@ -1,6 +1,7 @@
 package tus_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -307,15 +308,17 @@ func TestSilentConnectionIsCutAfterTheStallTimeout(t *testing.T) {
 	tests := map[string]struct {
 		fault tustest.Fault
 		opts  *tus.UploadOptions
+		sent  bool // the whole request left before the silence
 	}{
-		"OPTIONS not answered":           {tustest.Fault{Method: "OPTIONS", Action: tustest.Stall()}, nil},
-		"POST not answered":              {tustest.Fault{Method: "POST", Action: tustest.Stall()}, whole()},
-		"body of POST not read":          {tustest.Fault{Method: "POST", Action: tustest.Stall()}, nil},
-		"body of POST partly read":       {tustest.Fault{Method: "POST", Action: tustest.StallAfter(70_000)}, nil},
-		"body of PATCH not read":         {tustest.Fault{Method: "PATCH", Action: tustest.Stall()}, whole()},
-		"body of PATCH partly read":      {tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(70_000)}, whole()},
-		"PATCH stored, but not answered": {tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(1 << 30)}, whole()},
-		"PATCH dropped and not answered": {tustest.Fault{Method: "PATCH", Action: silent}, whole()},
+		"OPTIONS not answered":           {fault: tustest.Fault{Method: "OPTIONS", Action: tustest.Stall()}},
+		"POST not answered":              {fault: tustest.Fault{Method: "POST", Action: tustest.Stall()}, opts: whole()},
+		"body of POST not read":          {fault: tustest.Fault{Method: "POST", Action: tustest.Stall()}},
+		"body of POST partly read":       {fault: tustest.Fault{Method: "POST", Action: tustest.StallAfter(70_000)}},
+		"POST dropped and not answered":  {fault: tustest.Fault{Method: "POST", Action: silent}, sent: true},
+		"body of PATCH not read":         {fault: tustest.Fault{Method: "PATCH", Action: tustest.Stall()}, opts: whole()},
+		"body of PATCH partly read":      {fault: tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(70_000)}, opts: whole()},
+		"PATCH stored, but not answered": {fault: tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(1 << 30)}, opts: whole(), sent: true},
+		"PATCH dropped and not answered": {fault: tustest.Fault{Method: "PATCH", Action: silent}, opts: whole(), sent: true},
 	}
 	for name, test := range tests {
 		for _, timeout := range []time.Duration{0, 7 * time.Second} {
@@ -325,14 +328,15 @@ func TestSilentConnectionIsCutAfterTheStallTimeout(t *testing.T) {
 					var seen recorder
 					data := randomBytes(300_000)
 					begin := time.Now()
-					res, err := newClient(&tus.Options{StallTimeout: timeout, Hooks: seen.hooks()}).Upload(t.Context(), tus.Bytes(data), test.opts)
+					options := &tus.Options{StallTimeout: timeout, ResponseTimeout: 3 * timeout, Hooks: seen.hooks()}
+					res, err := newClient(options).Upload(t.Context(), tus.Bytes(data), test.opts)
 					if err != nil {
 						t.Fatal(err)
 					}
 					wantStored(t, h, res.URL, data)
-					want := timeout
-					if want == 0 {
-						want = 30 * time.Second
+					want, response := cmp.Or(timeout, 30*time.Second), cmp.Or(3*timeout, 5*time.Minute)
+					if test.sent {
+						want = response
 					}
 					if got := time.Since(begin); got != want {
 						t.Errorf("it took %v, want %v", got, want)

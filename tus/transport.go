@@ -70,6 +70,12 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 			}
 			n, err := b.sendTo(c.TCPConn, limited.N)
 			limited.N -= n
+			if err == errCopied {
+				b.file = nil
+				var copied int64
+				copied, err = c.copyFrom(r)
+				n += copied
+			}
 			return n, err
 		}
 	}

@@ -99,13 +99,12 @@ func TestStalledKernelSendIsCut(t *testing.T) {
 
 func TestStallOfTheServerIsNoticedBehindFullBuffers(t *testing.T) {
 	t.Parallel() // it mostly waits
-	// All bytes fit into the buffers of the kernel: only its send queue tells
-	// that nobody takes them.
+	// All bytes fit into the buffers of the server's kernel, so that they have left.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Stall()})
 	var seen recorder
 	data := randomBytes(100_000)
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 200 * time.Millisecond, Hooks: seen.hooks()}).Upload(testContext(t), tus.Bytes(data), whole())
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{ResponseTimeout: 200 * time.Millisecond, Hooks: seen.hooks()}).Upload(testContext(t), tus.Bytes(data), whole())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ type Uploader struct {
 	info       SourceInfo
 	prepared   bool // the source was looked at, and what depends on it decided
 	budget     budget
-	chunkSize  int64
+	chunks     chunkSizer
 	next       chunk // chosen in Ready, sent in Sending
 	inline     bool  // the creation carries the bytes
 	deferred   bool  // the server does not know the length
@@ -122,7 +122,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	u.progress = append(slices.Clone(c.hooks), &u.opts.Hooks)
 	u.hooks = u.progress.serial(u)
 	u.meter = &meter{onMoved: u.reportMovement}
-	u.chunkSize, u.stopAt = u.opts.ChunkSize, u.opts.StopAt
+	u.chunks, u.stopAt = newChunkSizer(&u.opts), u.opts.StopAt
 	u.ownKey = u.opts.ResumeKey
 	if u.ownKey == "" {
 		u.ownKey = u.opts.Metadata.String()
@@ -431,7 +431,7 @@ func (u *Uploader) forget(ctx context.Context) State {
 	u.deferred, u.resuming, u.refusal, u.adopted, u.sentTo, u.missing = false, false, nil, false, 0, 0
 	u.resumed = storage.Record{}
 	u.meter.update(func(s *Stats) { s.Recreations++ })
-	if err := u.budget.acknowledged(0); err != nil {
+	if err := u.budget.acknowledged(0, 0, 0); err != nil {
 		return StateFailed
 	}
 	u.budget.reset(0) // the retries were spent on what is gone

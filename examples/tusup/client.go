@@ -34,6 +34,10 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 	if c.StallTimeout == 0 {
 		opts.StallTimeout = -1
 	}
+	opts.ResponseTimeout, opts.SourceTimeout = c.ResponseTimeout, c.SourceTimeout
+	if c.ResponseTimeout == 0 {
+		opts.ResponseTimeout = -1
+	}
 	if opts.HTTPClient, err = c.httpClient(p); err != nil {
 		return nil, err
 	}

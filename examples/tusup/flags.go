@@ -27,17 +27,19 @@ type flags struct {
 
 // common are the flags of every command.
 type common struct {
-	Endpoint      givenURL      `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without either, a tusd of its own that stores in ./uploads)." placeholder:"URL"`
-	Header        []string      `help:"Header of every request to the origin of the endpoint or to a --trusted-origin. It goes to no other, also if the only URL on the command line has that." placeholder:"'K: V'" sep:"none"`
-	TrustedOrigin []string      `help:"Origin (scheme, host and port) that gets --header, $$TUS_TOKEN and $$TUS_HEADERS, too. May be repeated." placeholder:"URL" sep:"none"`
-	State         string        `help:"File that remembers where uploads can be resumed (default: in the user's state directory)." placeholder:"FILE"`
-	NoState       bool          `help:"Neither remember nor resume."`
-	Retries       int           `help:"Failures in a row that are retried. The count begins again when bytes get through." default:"8" placeholder:"N"`
-	StallTimeout  time.Duration `help:"Cut a connection on which nothing moves for so long; 0 for never." default:"30s"`
-	CACert        string        `help:"File with certificates (PEM) of authorities to trust besides the system's." placeholder:"FILE"`
-	Insecure      bool          `help:"Do not verify the server's certificate."`
-	JSON          bool          `help:"Print one JSON object per result on standard output." name:"json"`
-	Verbose       bool          `help:"Log every request on standard error, without secrets."`
+	Endpoint        givenURL      `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without either, a tusd of its own that stores in ./uploads)." placeholder:"URL"`
+	Header          []string      `help:"Header of every request to the origin of the endpoint or to a --trusted-origin. It goes to no other, also if the only URL on the command line has that." placeholder:"'K: V'" sep:"none"`
+	TrustedOrigin   []string      `help:"Origin (scheme, host and port) that gets --header, $$TUS_TOKEN and $$TUS_HEADERS, too. May be repeated." placeholder:"URL" sep:"none"`
+	State           string        `help:"File that remembers where uploads can be resumed (default: in the user's state directory)." placeholder:"FILE"`
+	NoState         bool          `help:"Neither remember nor resume."`
+	Retries         int           `help:"Failures in a row that are retried. The count begins again when bytes get through." default:"8" placeholder:"N"`
+	StallTimeout    time.Duration `help:"Cut a connection on which nothing moves for so long; 0 for never." default:"30s"`
+	ResponseTimeout time.Duration `help:"Time for the server's response once all bytes of a request have left; 0 for no timeout." default:"5m"`
+	SourceTimeout   time.Duration `help:"Time for one read of a file or of standard input; 0 for no timeout. With a timeout, files are copied through memory." default:"0s"`
+	CACert          string        `help:"File with certificates (PEM) of authorities to trust besides the system's." placeholder:"FILE"`
+	Insecure        bool          `help:"Do not verify the server's certificate."`
+	JSON            bool          `help:"Print one JSON object per result on standard output." name:"json"`
+	Verbose         bool          `help:"Log every request on standard error, without secrets."`
 }
 
 // uploadCommand uploads.
@@ -83,6 +85,10 @@ func (u *uploadCommand) check(c *common) error {
 		return usagef("--retries %d: must not be negative", c.Retries)
 	case c.StallTimeout < 0:
 		return usagef("--stall-timeout %v: must not be negative", c.StallTimeout)
+	case c.ResponseTimeout < 0:
+		return usagef("--response-timeout %v: must not be negative", c.ResponseTimeout)
+	case c.SourceTimeout < 0:
+		return usagef("--source-timeout %v: must not be negative", c.SourceTimeout)
 	case u.UploadURL != "" && len(u.Files) != 1:
 		return usagef("--upload-url takes exactly one file, not %d", len(u.Files))
 	case u.UploadURL != "" && len(u.Metadata) > 0:

@@ -148,6 +148,8 @@ func TestBadInputIsOneClearLineAndSendsNothing(t *testing.T) {
 		"parallel":             {[]string{endpoint, "--parallel=0", path}, exitUsage, "--parallel"},
 		"concurrency":          {[]string{endpoint, "--concurrency=0", path}, exitUsage, "--concurrency"},
 		"retries":              {[]string{endpoint, "--retries=-1", path}, exitUsage, "--retries"},
+		"response timeout":     {[]string{endpoint, "--response-timeout=-1s", path}, exitUsage, "--response-timeout"},
+		"source timeout":       {[]string{endpoint, "--source-timeout=-1s", path}, exitUsage, "--source-timeout"},
 		"header form":          {[]string{endpoint, "--header", "secret", path}, exitUsage, "Name: value"},
 		"header injection":     {[]string{endpoint, "--header", "X-A: b\r\nX-C: d", path}, exitUsage, "X-A"},
 		"checksum":             {[]string{endpoint, "--checksum", "a b", path}, exitUsage, "checksum"},

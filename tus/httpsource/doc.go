@@ -55,9 +55,9 @@
 // where a body of unknown length ends properly. One whose end could not be told
 // from a broken connection (HTTP/1 with neither length nor chunks) is refused.
 //
-// While a reader waits, the request that it feeds stands still, which
-// [tus.Options.StallTimeout] cuts: it should be longer than the outages of the
-// source that an upload has to survive.
+// While a reader waits, the request that it feeds stands still. The stall timeout of
+// the client does not count that time; [tus.Options.SourceTimeout], if set, should be
+// longer than the outages of the source that an upload has to survive.
 //
 // # Secrets
 //

@@ -97,7 +97,7 @@ func TestWaitForAConnectionOfAnotherPartIsNoStall(t *testing.T) {
 	})
 }
 
-func TestConnectionThatIsNeverMadeIsCutInACrowdToo(t *testing.T) {
+func TestConnectionThatIsNeverMadeIsCutDespiteOthers(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		client := newClient(&tus.Options{HTTPClient: &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}, Retry: tus.RetryPolicy{MaxRetries: -1}})
 		if _, err := client.Upload(t.Context(), tus.Bytes(randomBytes(10)), whole()); err != nil {
@@ -125,9 +125,9 @@ func TestConnectionThatIsNeverMadeIsCutInACrowdToo(t *testing.T) {
 	})
 }
 
-// TestConnectionThatIsBeingMadeIsNotWaitedForInACrowd has a network that swallows what
+// TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers has a network that swallows what
 // would open a second connection, while there is a lot going on on the first.
-func TestConnectionThatIsBeingMadeIsNotWaitedForInACrowd(t *testing.T) {
+func TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data, _ := slowParts(h)
 		transport, swallow := &http.Transport{MaxConnsPerHost: 2}, make(chan struct{})
