@@ -25,7 +25,7 @@ func TestOptionsHeader_OnlyThatOfTheProtocolIsReserved(t *testing.T) {
 	} {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Times: always, Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
-			http.Error(w, "value "+r.Header.Get(name), 403)
+			http.Error(w, "value "+r.Header.Get(name), http.StatusForbidden)
 		}})
 		client, err := tus.NewClient(srv.Endpoint(), &tus.Options{Header: http.Header{name: {planted}}, Checksums: &checksum.Set{}})
 		if errors.Is(err, tus.ErrInvalidInput) != reserved {
