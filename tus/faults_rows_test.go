@@ -29,7 +29,7 @@ const (
 func faultRows() []faultRow {
 	return slices.Concat(
 		cutRows(), stallRows(), earlyRows(), refusalRows(), goneRows(), answerRows(), wireRows(), redirectRows(),
-		checksumRows(), creationRows(), askingRows(), completingRows(), probingRows(), connectingRows())
+		checksumRows(), creationRows(), askingRows(), completingRows(), probingRows(), connectingRows(), sourceRows())
 }
 
 // bytesAgain is for a fault that may have kept all bytes of a request from being

@@ -43,6 +43,8 @@ type stage struct {
 	busy map[string]context.Context // of the requests under way for uploads, by path
 
 	connected atomic.Int32 // how many connections the server has
+	failures  atomic.Int32 // of the source
+	detour    *detour      // of one request; nil for none
 
 	dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil for TCP
 	closes []func()
@@ -353,7 +355,7 @@ func (c *conduct) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	c.stage.mu.Unlock()
 
-	resp, err := c.transport.RoundTrip(r)
+	resp, err := c.stage.detour.of(c.t, r, c.transport).RoundTrip(r)
 
 	c.stage.mu.Lock()
 	defer c.stage.mu.Unlock()

@@ -67,10 +67,11 @@ const (
 	completing               // the request that ends the upload
 	probing                  // OPTIONS
 	connecting               // none: the connection is reset
+	reading                  // none: the source is what fails
 )
 
 func (on target) String() string {
-	return [...]string{"request with bytes", "creation", "HEAD", "last request", "OPTIONS", "connection"}[on]
+	return [...]string{"request with bytes", "creation", "HEAD", "last request", "OPTIONS", "connection", "source"}[on]
 }
 
 func carriesBytes(r *http.Request) bool {
@@ -110,6 +111,8 @@ type faultRow struct {
 	// after them (trailer).
 	checksums checksumMode
 	opts      func(*tus.Options, *tus.UploadOptions)
+	source    func(*stage, tus.Source) tus.Source // wraps the source, if not nil
+	detour    bool                                // one of the requests goes to a server that closes each HTTP/2 connection
 	want      verdict
 	but       map[string]verdict // for these ways
 }
@@ -241,7 +244,11 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 				row.opts(&client, &how)
 			}
 		}
-		got.result, got.err = s.client(t, client).Upload(ctx, w.source(path), &how)
+		source := w.source(path)
+		if want != nil && row.source != nil {
+			source = row.source(s, source)
+		}
+		got.result, got.err = s.client(t, client).Upload(ctx, source, &how)
 		if ctx.Err() != nil {
 			t.Fatalf("upload hangs: %v", got.err)
 		}
@@ -288,6 +295,11 @@ func (row faultRow) arm(s *stage, w way) {
 	case row.on == connecting:
 		s.listener.Reset(n)
 		return
+	case row.on == reading:
+		return
+	case row.detour:
+		s.detour = &detour{match: row.on.matches, skip: w.skip}
+		return
 	case row.on == carrying:
 		l.skip = w.skip
 	case row.on == asking && w.name != resumed: // which asks first of all
@@ -302,8 +314,13 @@ func (row faultRow) arm(s *stage, w way) {
 
 // hits is how often the fault came into play.
 func (row faultRow) hits(s *stage) int {
-	if row.on == connecting {
+	switch {
+	case row.on == connecting:
 		return s.listener.Resets()
+	case row.on == reading:
+		return int(s.failures.Load())
+	case row.detour:
+		return s.detour.hits()
 	}
 	return s.script.hitsOf(s.hit)
 }

@@ -1,0 +1,112 @@
+package tus_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// Rows of the matrix in which the source fails, and one in which a connection of HTTP/2
+// does.
+
+// sourceRows: sources that take their time, and files that cannot be opened for now.
+func sourceRows() []faultRow {
+	return []faultRow{
+		{name: "each Read takes three minutes", on: reading, bubble: true, want: fine(0), source: func(s *stage, source tus.Source) tus.Source {
+			s.failures.Add(1)
+			return slowSource{source, 3 * time.Minute}
+		}},
+		{name: "too many open files (EMFILE)", on: reading, want: fine(1), source: func(s *stage, source tus.Source) tus.Source {
+			return &unopenedOnce{Source: source, stage: s}
+		}},
+		// net/http makes ten connections before the request is cut, and sends the body on each.
+		{name: "GOAWAY on each connection", on: carrying, detour: true, want: fine(2).again(times(10)),
+			but: butOne(fine(2).again(times(10)).creating(1))},
+	}
+}
+
+// unopenedOnce fails the first Open for want of a file descriptor.
+type unopenedOnce struct {
+	tus.Source
+	stage *stage
+	once  sync.Once
+}
+
+func (s *unopenedOnce) Open(ctx context.Context, offset int64) (r io.ReadCloser, err error) {
+	s.once.Do(func() {
+		s.stage.failures.Add(1)
+		err = errNoDescriptor
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Source.Open(ctx, offset)
+}
+
+// detour sends one request to a server that closes each HTTP/2 connection with GOAWAY
+// before it takes the request.
+type detour struct {
+	match func(*http.Request) bool
+	skip  int
+
+	mu    sync.Mutex
+	taken int
+}
+
+func (d *detour) hits() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.taken
+}
+
+// of is the transport for a request: usual, unless the request takes the detour.
+func (d *detour) of(t testing.TB, r *http.Request, usual http.RoundTripper) http.RoundTripper {
+	if d == nil || !d.match(r) {
+		return usual
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.skip--; d.skip >= 0 || d.taken > 0 {
+		return usual
+	}
+	d.taken++
+	return closingServer(t)
+}
+
+// closingServer is a transport to a server that responds to each connection with GOAWAY.
+func closingServer(t testing.TB) http.RoundTripper {
+	certificate := httptest.NewTLSServer(http.NotFoundHandler())
+	defer certificate.Close()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: certificate.TLS.Certificates, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { goAway(c) })
+		}
+	})
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: certificate.Client().Transport.(*http.Transport).TLSClientConfig.Clone()}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		listener.Close()
+		serving.Wait()
+	})
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		there := r.Clone(r.Context())
+		there.URL.Scheme, there.URL.Host = "https", listener.Addr().String()
+		return transport.RoundTrip(there)
+	})
+}
