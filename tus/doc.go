@@ -16,12 +16,12 @@
 //
 // # The life of an upload
 //
-// An Uploader begins in [StateIdle]. It looks at the source, asks the store
-// whether an earlier session began to upload it, and asks the server for its
-// capabilities if they make a difference. An earlier upload is asked for its
-// offset and gone on with; otherwise a new one is created, and its URL is on disk
-// before its first byte leaves. A small source ([UploadOptions.CreationLimit]) goes
-// out together with the creation, in a single request, if the server offers that.
+// An Uploader begins in [StateIdle]. It looks at the source, asks the store whether an
+// earlier session uploaded part of it, and asks the server for its capabilities if they
+// make a difference. An upload that is found is resumed from the server's offset;
+// otherwise a new one is created, and its URL is on disk before its first byte leaves. A
+// small source goes with the creation, in a single request, if the server offers that
+// ([UploadOptions.CreationLimit]) and no checksum protects the bytes.
 //
 //	         ┌──────── upload is gone ────────┐
 //	         ▼                                │
@@ -31,19 +31,20 @@
 //	                      ▼
 //	           (Concatenating ─►) Finishing ─► Complete
 //
-// Then bytes are sent, all in one PATCH or in chunks of [UploadOptions.ChunkSize].
-// Whenever it is not known what the server has, because a connection broke, an
-// answer was lost or refused the offset, it is asked (HEAD), and the upload goes
-// on from there, up or down. Nothing that was acknowledged is sent again. The
-// whole table is at [State].
+// Then bytes are sent, all in one PATCH or in chunks of [UploadOptions.ChunkSize]. If the
+// server's offset is unknown, because a connection broke or a response was lost or refused
+// the offset, the client asks for it (HEAD) and sends from there. Acknowledged bytes are
+// never resent. The whole table is at [State].
 //
-// Failures that may pass are retried by [RetryPolicy], whose budget is renewed
-// each time the acknowledged offset moves on. There is no limit on how long a
-// request may take, only on how long nothing may move ([Options.StallTimeout]) and how
-// long a server may work before it responds ([Options.ResponseTimeout]).
-// When the context ends, the upload is paused: it can be continued with the same
-// Uploader, with [Client.Resume] and its URL, or, with a store, by uploading the
-// same source again, also after the process was killed.
+// Temporary failures are retried by [RetryPolicy], whose budget is renewed each time the
+// acknowledged offset moves. A request has no total timeout, only one for bytes that do
+// not move ([Options.StallTimeout]) and one for the server's work once all bytes have left
+// ([Options.ResponseTimeout]). When the context ends, the upload is paused. It resumes
+// with the same Uploader, with [Client.Resume] and its URL, or, with a store, when the
+// same source is uploaded again, also after the process was killed.
+//
+// Once every byte was sent, nothing is sent again without your decision: an upload that
+// the server does not confirm ends in [ErrUnconfirmed].
 //
 // # Many connections, many files, streams
 //
