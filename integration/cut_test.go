@@ -33,8 +33,8 @@ func throughProxy(t testing.TB) (*tusdtest.Server, *netfault.Proxy, *tus.Client,
 	proxy := netfault.New(t, server.Addr())
 	seen := &failures{}
 	client := newClient(t, proxy.Through(server.Endpoint()), tus.Options{
-		StallTimeout: time.Second,
-		Hooks:        seen.hooks(),
+		StallTimeout: time.Second, ResponseTimeout: 2 * time.Second,
+		Hooks: seen.hooks(),
 	})
 	return server, proxy, client, seen
 }
