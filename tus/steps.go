@@ -81,7 +81,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		u.retaken = true
 		u.client.CloseIdleConnections()
 		u.mu.Lock()
-		u.url = nil
+		u.url, u.creation = nil, nil // a creation without a URL is one that completed the upload
 		u.mu.Unlock()
 		return StateCreating, err
 	case err != nil:
