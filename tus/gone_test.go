@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -157,6 +158,49 @@ func TestFinish_RecordSaysThatLastByteLeft(t *testing.T) {
 		if srv.BytesReceived() > 5000 || srv.Count("POST") != 1 {
 			t.Errorf("%s: %d bytes received, %d creations", how, srv.BytesReceived(), srv.Count("POST"))
 		}
+	}
+}
+
+// Every byte was sent, and the server shows that it lacks some. A process that is killed
+// before it resends them leaves no record that says that the upload may be complete.
+func TestFinish_RecordSaysThatBytesAreMissing(t *testing.T) {
+	data := randomBytes(5000)
+	for _, later := range []bool{false, true} { // a later session is killed
+		srv, store, left := tustest.NewServer(t, nil), &storage.Memory{}, &storage.Memory{}
+		ctx, cancel := context.WithCancel(testContext(t))
+		srv.Inject(last(5000, 1, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			io.Copy(io.Discard, r.Body)
+			if later {
+				cancel()
+			}
+			tustest.CutBefore()(w, r, h)
+		}))
+		killed, patches := errors.New("killed"), 0
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
+			if r.Method != "PATCH" {
+				return nil
+			}
+			if patches++; patches == 1 {
+				return nil
+			}
+			asOfNow(t, store, left)
+			return killed
+		}}})
+		_, err := client.Upload(ctx, tus.Bytes(data), whole())
+		if later {
+			wantError(t, err, context.Canceled)
+			_, err = client.Upload(testContext(t), tus.Bytes(data), whole())
+		}
+		cancel()
+		wantError(t, err, killed)
+		for _, u := range srv.Uploads() { // it expires
+			srv.Forget(u.ID)
+		}
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: left}).Upload(testContext(t), tus.Bytes(data), whole())
+		if err != nil {
+			t.Fatalf("later session %v: %v", later, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
 	}
 }
 

@@ -201,7 +201,11 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return StateIdle, nil
 	}
 	u.keeper.adopt(best.rec)
-	switch err := u.keeper.renew(ctx); { // asking may have taken longer than the lease
+	err := u.keeper.renew(ctx) // asking may have taken longer than the lease
+	if err == nil && len(best.rec.Parts) == 0 && !best.info.Complete() {
+		err = u.notComplete(ctx)
+	}
+	switch {
 	case errors.Is(err, ErrLeaseLost):
 		u.keeper.adopt(storage.Record{})
 		u.located = false
@@ -381,9 +385,6 @@ func (u *Uploader) adopt(c *candidate) error {
 		return u.adoptParts(c)
 	}
 	u.deferred, u.adopted = c.info.LengthDeferred, true
-	if !c.info.Complete() {
-		u.notComplete()
-	}
 	u.resumedAt(c.offset)
 	return u.acknowledge(c.offset)
 }

@@ -284,9 +284,9 @@ func (u *Uploader) refuse(refusal error) {
 
 // notComplete notes that the server has shown the upload and lacks bytes of it: whatever
 // became of the last request, it did not complete the upload.
-func (u *Uploader) notComplete() {
+func (u *Uploader) notComplete(ctx context.Context) error {
 	u.sentTo = 0
-	u.keeper.note(func(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" })
+	return u.keeper.notComplete(ctx)
 }
 
 // recover is the step of StateRecovering: the server is asked where it is.
@@ -346,7 +346,9 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	}
 	u.chunks.recovered(info.Offset > u.next.offset)
 	if !info.Complete() {
-		u.notComplete()
+		if err := u.notComplete(ctx); err != nil {
+			return u.after(ctx, StateRecovering, err), err
+		}
 	}
 	if refusal := u.refusal; refusal != nil {
 		u.refusal = nil
