@@ -355,6 +355,23 @@ func TestProxy404_KeepsRecordWhileServerIsAway(t *testing.T) {
 	}
 }
 
+// A server that never sends Tus-Resumable deletes an upload whose last bytes it refuses for
+// good. They are sent once, as with a server that sends it.
+func TestProxy404_AfterRefusalIsTheRefusal(t *testing.T) {
+	data := randomBytes(5000)
+	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": inChunks()} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
+			tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")},
+			last(5000, -1, tustest.Respond(422, "infected")))
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
+		var e *tus.Error
+		if !errors.As(err, &e) || e.StatusCode != 422 || srv.Count("POST") != 1 {
+			t.Errorf("%s: %v, %d creations", how, err, srv.Count("POST"))
+		}
+	}
+}
+
 // The 404 of a server that never sends Tus-Resumable is believed when it stays through
 // all retries.
 func TestProxy404_StayingIsGone(t *testing.T) {

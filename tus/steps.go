@@ -282,6 +282,10 @@ func (u *Uploader) refuse(refusal error) {
 	}
 }
 
+// refusedForGood reports whether the server refused the chunk that would have completed
+// the upload, and would refuse it again.
+func (u *Uploader) refusedForGood() bool { return u.refusal != nil && !IsTemporary(u.refusal) }
+
 // notComplete notes that the server has shown the upload and lacks bytes of it: whatever
 // became of the last request, it did not complete the upload.
 func (u *Uploader) notComplete(ctx context.Context) error {
@@ -313,11 +317,13 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		u.next = chunk{last: true, payload: u.payload(0, 0)}
 		return StateSending, nil
 	}
-	if refusal := u.refusal; uploadGone(err) && refusal != nil && !IsTemporary(refusal) {
-		u.forget(ctx) // the server refused the upload for good, and deleted it
+	err = u.judgeGone(ctx, u.url, err)
+	if uploadGone(err) && u.refusedForGood() {
+		refusal := u.refusal
+		u.forget(ctx) // the server deleted it
 		return StateFailed, refusal
 	}
-	if err = u.judgeGone(ctx, u.url, err); err != nil {
+	if err != nil {
 		return u.after(ctx, StateRecovering, err), err
 	}
 	if u.stale(info.Offset) {
