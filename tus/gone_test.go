@@ -372,6 +372,26 @@ func TestProxy404_AfterRefusalIsTheRefusal(t *testing.T) {
 	}
 }
 
+// Each stored upload that is gone has all retries, and so has what follows.
+func TestProxy404_SeveralStoredUploadsAreGone(t *testing.T) {
+	data, store := randomBytes(10_000), &storage.Memory{}
+	srv := tustest.NewServer(t, nil)
+	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 8000)
+	second := records(t, store)[0]
+	second.ID, second.Revision = storage.NewID(), 0
+	if _, err := store.Put(context.Background(), second); err != nil {
+		t.Fatal(err)
+	}
+	srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
+		tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")},
+		tustest.Fault{Method: "POST", Action: tustest.Respond(503, "")})
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil || srv.Count("HEAD") != 18 {
+		t.Fatalf("%v, %d HEAD", err, srv.Count("HEAD"))
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
 // The 404 of a server that never sends Tus-Resumable is believed when it stays through
 // all retries.
 func TestProxy404_StayingIsGone(t *testing.T) {
