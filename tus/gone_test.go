@@ -204,6 +204,37 @@ func TestFinish_RecordSaysThatBytesAreMissing(t *testing.T) {
 	}
 }
 
+// A stored upload may be complete, and its record vanishes during a pause. The upload that
+// begins in its place is not complete.
+func TestFinish_StoredUploadNotResumedSaysNothing(t *testing.T) {
+	data, store := randomBytes(5000), &storage.Memory{}
+	srv := tustest.NewServer(t, nil)
+	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
+	rec := records(t, store)[0]
+	rec.Finishing = true
+	if _, err := store.Put(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), inChunks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Inject(tustest.Fault{Method: "HEAD", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		u.Pause()
+		tustest.Stall()(w, r, h)
+	}}, tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.Respond(423, "")}, tustest.Fault{Method: "HEAD", Action: tustest.Vanish()})
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	if err := store.Delete(context.Background(), rec.ID); err != nil {
+		t.Fatal(err)
+	}
+	res, err := u.Run(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
 // Before the last byte left, an upload that is gone is uploaded once more.
 func TestFinish_GoneBeforeLastByteStartsOver(t *testing.T) {
 	srv, data, store := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}

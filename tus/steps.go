@@ -23,7 +23,8 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		length: u.info.Size, deferred: u.info.SizeUnknown || u.opts.DeferLength,
 		metadata: u.opts.Metadata, partial: u.position != nil,
 	}
-	u.next, u.told = chunk{}, false // what was sent to an upload that is gone says nothing now
+	// What was sent to an upload that is gone, or is not resumed, says nothing now.
+	u.next, u.told, u.sentTo, u.missing = chunk{}, false, 0, 0
 	if u.inline {
 		n := u.carried()
 		u.next = chunk{size: n, payload: u.payload(0, n), last: n == u.info.Size}
