@@ -283,9 +283,8 @@ func (u *Uploader) refuse(refusal error) {
 	}
 }
 
-// refusedForGood reports whether the server refused the chunk that would have completed
-// the upload, and would refuse it again.
-func (u *Uploader) refusedForGood() bool { return u.refusal != nil && !IsTemporary(u.refusal) }
+// refusedForGood reports whether a refusal, nil if there was none, would be repeated.
+func refusedForGood(refusal error) bool { return refusal != nil && !IsTemporary(refusal) }
 
 // notComplete notes that the server has shown the upload and lacks bytes of it: whatever
 // became of the last request, it did not complete the upload.
@@ -319,8 +318,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		return StateSending, nil
 	}
 	err = u.judgeGone(ctx, u.url, err)
-	if uploadGone(err) && u.refusedForGood() {
-		refusal := u.refusal
+	if refusal := u.refusal; uploadGone(err) && refusedForGood(refusal) {
 		u.forget(ctx) // the server deleted it
 		return StateFailed, refusal
 	}
