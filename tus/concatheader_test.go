@@ -352,3 +352,32 @@ func TestFinal_RefusedPathsBecomeURLsForTheClient(t *testing.T) {
 	}
 	wantNothingKept(t, store)
 }
+
+// A part that was created with bytes is stored at once. The record does not outlive the
+// parts that are given up: what is uploaded in their place is no final upload.
+func TestConcatHeader_GivenUpPartsLeaveNoRecord(t *testing.T) {
+	data, store := randomBytes(manySize), &storage.Memory{}
+	srv := longURLs(t, 400, false)
+	opts := atBoundaries()
+	opts.CreationWithUpload, opts.ParallelBestEffort, opts.MaxConcatHeader = tus.CreationWithUploadAlways, true, 1<<10
+	ctx, cancel := context.WithCancel(testContext(t))
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		cancel()
+		tustest.Stall()(w, r, h)
+	}})
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
+	wantError(t, err, context.Canceled)
+	for _, rec := range records(t, store) {
+		if len(rec.Parts) > 0 {
+			t.Errorf("%d parts are stored of %s", len(rec.Parts), rec.UploadURL)
+		}
+	}
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Stats.ResumedFrom == 0 {
+		t.Errorf("stats are %+v", res.Stats)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}

@@ -103,7 +103,7 @@ func (u *Uploader) judgeGone(ctx context.Context, at *url.URL, err error) error 
 		}
 	}
 	switch {
-	case !uploadGone(err):
+	case !uploadGone(err), refusedForGood(u.refusal):
 		return err
 	case u.allSent(ctx) && u.refusal != nil:
 		return withCause(u.refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -160,6 +161,80 @@ func TestFinish_RecordSaysThatLastByteLeft(t *testing.T) {
 	}
 }
 
+// Every byte was sent, and the server shows that it lacks some. A process that is killed
+// before it resends them leaves no record that says that the upload may be complete.
+func TestFinish_RecordSaysThatBytesAreMissing(t *testing.T) {
+	data := randomBytes(5000)
+	for _, later := range []bool{false, true} { // a later session is killed
+		srv, store, left := tustest.NewServer(t, nil), &storage.Memory{}, &storage.Memory{}
+		ctx, cancel := context.WithCancel(testContext(t))
+		srv.Inject(last(5000, 1, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			io.Copy(io.Discard, r.Body)
+			if later {
+				cancel()
+			}
+			tustest.CutBefore()(w, r, h)
+		}))
+		killed, patches := errors.New("killed"), 0
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
+			if r.Method != "PATCH" {
+				return nil
+			}
+			if patches++; patches == 1 {
+				return nil
+			}
+			asOfNow(t, store, left)
+			return killed
+		}}})
+		_, err := client.Upload(ctx, tus.Bytes(data), whole())
+		if later {
+			wantError(t, err, context.Canceled)
+			_, err = client.Upload(testContext(t), tus.Bytes(data), whole())
+		}
+		cancel()
+		wantError(t, err, killed)
+		for _, u := range srv.Uploads() { // it expires
+			srv.Forget(u.ID)
+		}
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: left}).Upload(testContext(t), tus.Bytes(data), whole())
+		if err != nil {
+			t.Fatalf("later session %v: %v", later, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+	}
+}
+
+// A stored upload may be complete, and its record vanishes during a pause. The upload that
+// begins in its place is not complete.
+func TestFinish_StoredUploadNotResumedSaysNothing(t *testing.T) {
+	data, store := randomBytes(5000), &storage.Memory{}
+	srv := tustest.NewServer(t, nil)
+	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
+	rec := records(t, store)[0]
+	rec.Finishing = true
+	if _, err := store.Put(context.Background(), rec); err != nil {
+		t.Fatal(err)
+	}
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), inChunks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Inject(tustest.Fault{Method: "HEAD", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		u.Pause()
+		tustest.Stall()(w, r, h)
+	}}, tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.Respond(423, "")}, tustest.Fault{Method: "HEAD", Action: tustest.Vanish()})
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	if err := store.Delete(context.Background(), rec.ID); err != nil {
+		t.Fatal(err)
+	}
+	res, err := u.Run(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
 // Before the last byte left, an upload that is gone is uploaded once more.
 func TestFinish_GoneBeforeLastByteStartsOver(t *testing.T) {
 	srv, data, store := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}
@@ -309,6 +384,43 @@ func TestProxy404_KeepsRecordWhileServerIsAway(t *testing.T) {
 	if err != nil || res.URL != first.URL || res.Stats.ResumedFrom != 8000 || srv.Count("POST") != 1 {
 		t.Errorf("%+v, %v, %d creations", res, err, srv.Count("POST"))
 	}
+}
+
+// A server that never sends Tus-Resumable deletes an upload whose last bytes it refuses for
+// good. They are sent once, as with a server that sends it.
+func TestProxy404_AfterRefusalIsTheRefusal(t *testing.T) {
+	data := randomBytes(5000)
+	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": inChunks()} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
+			tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")},
+			last(5000, -1, tustest.Respond(422, "infected")))
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
+		var e *tus.Error
+		if !errors.As(err, &e) || e.StatusCode != 422 || srv.Count("POST") != 1 {
+			t.Errorf("%s: %v, %d creations", how, err, srv.Count("POST"))
+		}
+	}
+}
+
+// Each stored upload that is gone has all retries, and so has what follows.
+func TestProxy404_SeveralStoredUploadsAreGone(t *testing.T) {
+	data, store := randomBytes(10_000), &storage.Memory{}
+	srv := tustest.NewServer(t, nil)
+	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 8000)
+	second := records(t, store)[0]
+	second.ID, second.Revision = storage.NewID(), 0
+	if _, err := store.Put(context.Background(), second); err != nil {
+		t.Fatal(err)
+	}
+	srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
+		tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")},
+		tustest.Fault{Method: "POST", Action: tustest.Respond(503, "")})
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil || srv.Count("HEAD") != 18 {
+		t.Fatalf("%v, %d HEAD", err, srv.Count("HEAD"))
+	}
+	wantStored(t, srv.Handler, res.URL, data)
 }
 
 // The 404 of a server that never sends Tus-Resumable is believed when it stays through

@@ -160,23 +160,33 @@ func (k *keeper) save(ctx context.Context, change func(*storage.Record)) error {
 }
 
 // finishing stores that the request that completes the upload may be sent from now on.
-// The bytes wait for it, so a store that does not respond is given up soon.
 func (k *keeper) finishing(ctx context.Context) error {
+	return k.saveEnd(ctx, func(rec *storage.Record) { rec.Finishing = true })
+}
+
+// notComplete stores that the server lacks bytes of the upload, before they are sent.
+func (k *keeper) notComplete(ctx context.Context) error {
+	return k.saveEnd(ctx, func(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" })
+}
+
+// saveEnd stores what is known of the last byte, unless the record says so already. The
+// bytes wait for it, so a store that does not respond is given up soon.
+func (k *keeper) saveEnd(ctx context.Context, change func(*storage.Record)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, errStoreTimeout)
 	defer cancel()
 	if err := k.turn.Acquire(ctx, 1); err != nil {
 		return k.report(ctx, "put", err)
 	}
 	defer k.unlock()
+	rec := k.rec.Clone()
+	change(&rec)
 	switch {
-	case k.rec.ID == "" || k.rec.Finishing:
+	case k.rec.ID == "" || rec.Finishing == k.rec.Finishing && rec.Refusal == k.rec.Refusal:
 		return nil
 	case k.rec.Revision == 0: // storing it failed; where that is made up for, it says so
-		k.rec.Finishing = true
+		k.rec = rec
 		return nil
 	}
-	rec := k.rec.Clone()
-	rec.Finishing = true
 	return k.put(ctx, rec, time.Now())
 }
 

@@ -318,6 +318,7 @@ func (u *Uploader) giveUpParts(ctx context.Context, reason error) (State, error)
 			_ = u.client.terminate(ctx, at, u.hooks, u.meter)
 		}
 	}
+	u.keeper.drop(ctx) // a part with bytes of its creation was stored at once
 	u.setParts(nil)
 	if u.opts.ParallelBestEffort {
 		return StateCreating, nil

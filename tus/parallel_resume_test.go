@@ -571,3 +571,27 @@ func TestProgressOfAResumedParallelUploadBeginsWhereItIs(t *testing.T) {
 		t.Errorf("progress told of %d bytes, when the upload was resumed from %d", least, from)
 	}
 }
+
+// A part was given the URL of another, and the upload is paused before it has one of its
+// own. It is not complete.
+func TestParallel_PausedPartWithoutURLIsSent(t *testing.T) {
+	data := randomBytes(4000)
+	for kind, srv := range concatServers(t) {
+		u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(data), inParts(4))
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Inject(tustest.Fault{Method: "POST", Skip: 3, Action: tustest.SetHeader("Location", "/files/00000001")},
+			tustest.Fault{Method: "POST", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				u.Pause()
+				tustest.Stall()(w, r, h)
+			}})
+		_, err = u.Run(testContext(t))
+		wantError(t, err, tus.ErrPaused)
+		res, err := u.Run(testContext(t))
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		wantOneFinal(t, srv.Handler, res.URL, data)
+	}
+}

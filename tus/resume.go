@@ -201,7 +201,11 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return StateIdle, nil
 	}
 	u.keeper.adopt(best.rec)
-	switch err := u.keeper.renew(ctx); { // asking may have taken longer than the lease
+	err := u.keeper.renew(ctx) // asking may have taken longer than the lease
+	if err == nil && len(best.rec.Parts) == 0 && !best.info.Complete() {
+		err = u.notComplete(ctx)
+	}
+	switch {
 	case errors.Is(err, ErrLeaseLost):
 		u.keeper.adopt(storage.Record{})
 		u.located = false
@@ -269,6 +273,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	switch {
 	case uploadGone(err):
 		reason = "the server no longer has it"
+		u.budget.reset(0) // the retries were spent on what is gone
 	case err != nil && reason == "":
 		return err
 	}
@@ -296,7 +301,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 		u.forgotten = true
 		u.discard(ctx, c.rec, reason)
 		u.candidates = u.candidates[1:]
-		u.sentTo, u.missing = 0, 0
+		u.missing = 0
 	}
 	return nil
 }
@@ -381,9 +386,6 @@ func (u *Uploader) adopt(c *candidate) error {
 		return u.adoptParts(c)
 	}
 	u.deferred, u.adopted = c.info.LengthDeferred, true
-	if !c.info.Complete() {
-		u.notComplete()
-	}
 	u.resumedAt(c.offset)
 	return u.acknowledge(c.offset)
 }

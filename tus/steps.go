@@ -23,7 +23,8 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		length: u.info.Size, deferred: u.info.SizeUnknown || u.opts.DeferLength,
 		metadata: u.opts.Metadata, partial: u.position != nil,
 	}
-	u.next, u.told = chunk{}, false // what was sent to an upload that is gone says nothing now
+	// What was sent to an upload that is gone, or is not resumed, says nothing now.
+	u.next, u.told, u.sentTo, u.missing = chunk{}, false, 0, 0
 	if u.inline {
 		n := u.carried()
 		u.next = chunk{size: n, payload: u.payload(0, n), last: n == u.info.Size}
@@ -81,7 +82,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		u.retaken = true
 		u.client.CloseIdleConnections()
 		u.mu.Lock()
-		u.url = nil
+		u.url, u.creation = nil, nil // a creation without a URL is one that completed the upload
 		u.mu.Unlock()
 		return StateCreating, err
 	case err != nil:
@@ -282,11 +283,14 @@ func (u *Uploader) refuse(refusal error) {
 	}
 }
 
+// refusedForGood reports whether a refusal, nil if there was none, would be repeated.
+func refusedForGood(refusal error) bool { return refusal != nil && !IsTemporary(refusal) }
+
 // notComplete notes that the server has shown the upload and lacks bytes of it: whatever
 // became of the last request, it did not complete the upload.
-func (u *Uploader) notComplete() {
+func (u *Uploader) notComplete(ctx context.Context) error {
 	u.sentTo = 0
-	u.keeper.note(func(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" })
+	return u.keeper.notComplete(ctx)
 }
 
 // recover is the step of StateRecovering: the server is asked where it is.
@@ -313,11 +317,12 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		u.next = chunk{last: true, payload: u.payload(0, 0)}
 		return StateSending, nil
 	}
-	if refusal := u.refusal; uploadGone(err) && refusal != nil && !IsTemporary(refusal) {
-		u.forget(ctx) // the server refused the upload for good, and deleted it
+	err = u.judgeGone(ctx, u.url, err)
+	if refusal := u.refusal; uploadGone(err) && refusedForGood(refusal) {
+		u.forget(ctx) // the server deleted it
 		return StateFailed, refusal
 	}
-	if err = u.judgeGone(ctx, u.url, err); err != nil {
+	if err != nil {
 		return u.after(ctx, StateRecovering, err), err
 	}
 	if u.stale(info.Offset) {
@@ -346,7 +351,9 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 	}
 	u.chunks.recovered(info.Offset > u.next.offset)
 	if !info.Complete() {
-		u.notComplete()
+		if err := u.notComplete(ctx); err != nil {
+			return u.after(ctx, StateRecovering, err), err
+		}
 	}
 	if refusal := u.refusal; refusal != nil {
 		u.refusal = nil

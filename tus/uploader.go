@@ -428,7 +428,7 @@ func (u *Uploader) forget(ctx context.Context) State {
 	u.position.moved(-lost, 0)
 	u.keeper.drop(ctx)
 	adopted := u.adopted
-	u.deferred, u.resuming, u.refusal, u.adopted, u.sentTo, u.missing = false, false, nil, false, 0, 0
+	u.deferred, u.resuming, u.refusal, u.adopted = false, false, nil, false
 	u.resumed = storage.Record{}
 	u.meter.update(func(s *Stats) { s.Recreations++ })
 	if err := u.budget.acknowledged(0, 0, 0); err != nil {
