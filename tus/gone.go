@@ -43,8 +43,11 @@ func isGone(status int) bool { return status == http.StatusNotFound || status ==
 // it did not refuse the bytes themselves.
 func mayHaveArrived(err error) bool {
 	var e *Error
-	if err == nil || !errors.As(err, &e) {
-		return err != nil
+	switch {
+	case err == nil, unsent(err):
+		return false
+	case !errors.As(err, &e):
+		return true
 	}
 	refused := e.StatusCode >= 400 && e.StatusCode <= 499 && !isGone(e.StatusCode) && e.StatusCode != http.StatusRequestTimeout
 	return !refused

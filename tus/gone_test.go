@@ -645,3 +645,20 @@ func TestGone_StartingOverIsLogged(t *testing.T) {
 		t.Errorf("%d recreations, the log is\n%s", res.Stats.Recreations, &log)
 	}
 }
+
+// A process that is killed between the refusal of the last byte and the HEAD that follows
+// leaves a record that knows of the refusal.
+func TestFinish_RecordSaysThatLastByteWasRefused(t *testing.T) {
+	srv, store, left := tustest.NewServer(t, nil), &storage.Memory{}, &storage.Memory{}
+	srv.Inject(tustest.Fault{Method: "HEAD", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		asOfNow(t, store, left)
+		h.Serve(w, r)
+	}}, last(5000, 1, tustest.SetStatus(500)))
+	for _, s := range []*storage.Memory{store, left} {
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: s}).Upload(testContext(t), tus.Bytes(randomBytes(5000)), inChunks())
+		wantError(t, err, tus.ErrUnconfirmed)
+	}
+	if srv.Count("POST") != 1 || srv.BytesReceived() != 5000 {
+		t.Errorf("%d creations, %d bytes received", srv.Count("POST"), srv.BytesReceived())
+	}
+}

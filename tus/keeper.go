@@ -169,6 +169,11 @@ func (k *keeper) notComplete(ctx context.Context) error {
 	return k.saveEnd(ctx, func(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" })
 }
 
+// refused stores how the server refused the last byte, before HEAD is asked what it has.
+func (k *keeper) refused(ctx context.Context, status string) error {
+	return k.saveEnd(ctx, func(rec *storage.Record) { rec.Refusal = status })
+}
+
 // saveEnd stores what is known of the last byte, unless the record says so already. The
 // bytes wait for it, so a store that does not respond is given up soon.
 func (k *keeper) saveEnd(ctx context.Context, change func(*storage.Record)) error {

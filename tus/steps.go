@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"time"
-
-	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // create is the step of StateCreating.
@@ -202,7 +200,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 			return StateRecovering, nil
 		}
 		if u.refusedAtEnd(err) {
-			u.refuse(err)
+			u.refuse(ctx, err)
 			if !IsTemporary(err) {
 				return StateRecovering, nil
 			}
@@ -275,11 +273,11 @@ func (u *Uploader) refusedAtEnd(err error) bool {
 
 // refuse notes the refusal of the chunk that would have completed the upload, also for a
 // later session.
-func (u *Uploader) refuse(refusal error) {
+func (u *Uploader) refuse(ctx context.Context, refusal error) {
 	u.refusal = refusal
 	var e *Error
 	if errors.As(refusal, &e) {
-		u.keeper.note(func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
+		_ = u.keeper.refused(ctx, statusText(e.StatusCode)) // the refusal matters more, and the hooks have the error
 	}
 }
 
