@@ -18,6 +18,9 @@ const (
 	// largeConcatLine is from where on a refusal may be one for the length: the least
 	// limits of servers are 4 KiB.
 	largeConcatLine = 4 << 10
+	// longURL is a length in bytes that upload URLs do not reach: where parts with such
+	// URLs would fit, they are all created at once.
+	longURL = 1000
 	// urlSpare is how much longer than the first the URLs of further parts may be, in
 	// bytes, as where IDs are counted.
 	urlSpare = 16

@@ -247,12 +247,17 @@ func (u *Uploader) chooseParts() State {
 }
 
 // createParts creates every part, and stores them all before the first byte. How many
-// parts there can be is known when the first one has a URL.
+// parts there can be, if there are many, is known when the first one has a URL.
 func (u *Uploader) createParts(ctx context.Context) (State, error) {
-	err := u.createEachPart(ctx, u.parts.list[:1])
-	tooLong := u.fitParts() // also if ctx ended meanwhile: a later session uses this cut
+	var err, tooLong error
+	list := u.parts.list
+	if int64(len(list))*longURL > u.opts.maxConcatLine() {
+		err = u.createEachPart(ctx, list[:1])
+		tooLong = u.fitParts() // also if ctx ended meanwhile: a later session uses this cut
+		list = u.parts.list[1:]
+	}
 	if err == nil && tooLong == nil {
-		err = u.createEachPart(ctx, u.parts.list[1:])
+		err = u.createEachPart(ctx, list)
 		tooLong = u.checkConcatLine()
 	}
 	if tooLong != nil {
