@@ -83,34 +83,45 @@ func withCause(err, cause error) error {
 	return &changed
 }
 
-// staysGone reports whether a 404 or 410 without Tus-Resumable has stayed, for some
-// responses at least, until no retry is left. Step has no budget of retries.
-func (u *Uploader) staysGone() bool {
+// absence counts the responses 404 and 410 without Tus-Resumable in a row: they may be
+// of a proxy.
+type absence struct{ responses int }
+
+// confirm returns err, with ErrUploadGone as its cause if the status has stayed until no
+// retry was left and no proxy sends it.
+func (a *absence) confirm(ctx context.Context, c *Client, at *url.URL, err error, tries *budget, hooks hookSet, m *meter) error {
+	switch {
+	case err == nil:
+		a.responses = 0
+	case seemsGone(err):
+		a.responses++
+		if a.stays(tries) {
+			return c.confirmGone(ctx, at, err, hooks, m)
+		}
+	}
+	return err
+}
+
+// stays reports whether the status has stayed for some responses at least. Step has no
+// budget of retries.
+func (a *absence) stays(tries *budget) bool {
 	const some = 3
-	retries := u.client.retry.maxRetries()
-	return u.missing > retries || u.missing >= some && u.budget.failures >= retries
+	retries := tries.policy.maxRetries()
+	return a.responses > retries || a.responses >= some && tries.failures >= retries
 }
 
 // judgeGone decides what a 404 or 410 means for the upload at a URL. One without
 // Tus-Resumable stays an error worth a retry until the retries are used up; once every
-// byte was sent, a server that has the upload no more leaves it unconfirmed.
+// byte was sent, a server that no longer has the upload leaves it unconfirmed.
 func (u *Uploader) judgeGone(ctx context.Context, at *url.URL, err error) error {
-	switch {
-	case err == nil:
-		u.missing = 0
-		return nil
-	case seemsGone(err):
-		u.missing++
-		if u.staysGone() {
-			err = u.client.confirmGone(ctx, at, err, u.hooks, u.meter)
-		}
-	}
-	switch {
-	case !uploadGone(err), refusedForGood(u.refusal):
+	err = u.absence.confirm(ctx, u.client, at, err, &u.budget, u.hooks, u.meter)
+	if !uploadGone(err) || refusedForGood(u.refusal) {
 		return err
-	case u.allSent(ctx) && u.refusal != nil:
+	}
+	switch allSent := u.allSent(ctx); {
+	case allSent && u.refusal != nil:
 		return withCause(u.refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))
-	case u.allSent(ctx):
+	case allSent:
 		return withCause(err, errGoneAtEnd)
 	case u.vain > 0 && u.Offset() == 0 && !u.given && !u.adopted:
 		return withCause(err, errGoneAtOnce)

@@ -301,7 +301,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 		u.forgotten = true
 		u.discard(ctx, c.rec, reason)
 		u.candidates = u.candidates[1:]
-		u.missing = 0
+		u.absence = absence{}
 	}
 	return nil
 }

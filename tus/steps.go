@@ -22,7 +22,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		metadata: u.opts.Metadata, partial: u.position != nil,
 	}
 	// What was sent to an upload that is gone, or is not resumed, says nothing now.
-	u.next, u.told, u.sentTo, u.missing = chunk{}, false, 0, 0
+	u.next, u.told, u.sentTo, u.absence = chunk{}, false, 0, absence{}
 	if u.inline {
 		n := u.carried()
 		u.next = chunk{size: n, payload: u.payload(0, n), last: n == u.info.Size}

@@ -43,11 +43,11 @@ type Uploader struct {
 	retaken    bool  // the part was created again, as it was given the URL of another
 	resuming   bool  // the next HEAD tells where an earlier session came to
 	stopAt     int64
-	renewed    renewals      // where a 401 was answered with a repetition
-	refusal    error         // of the chunk that would have completed the upload
-	sentTo     int64         // all before it was sent, and the server did not show that it lacks some; 0 for none
-	vain       int           // uploads in a row that were created and then gone before a byte was acknowledged
-	missing    int           // responses 404 or 410 in a row that may be of a proxy
+	renewed    renewals // where a 401 was answered with a repetition
+	refusal    error    // of the chunk that would have completed the upload
+	sentTo     int64    // all before it was sent, and the server did not show that it lacks some; 0 for none
+	vain       int      // uploads in a row that were created and then gone before a byte was acknowledged
+	absence    absence
 	staleHeads int           // HEAD responses in a row below an acknowledged offset
 	told       bool          // a request told the length, and may have been served unseen
 	running    bool          // by Run, so that work for later steps is worth it
