@@ -61,7 +61,7 @@ func (c Capabilities) clone() Capabilities {
 // protocol, which may be of a proxy or a captive portal, is one that matches
 // [ErrProtocol] and [ErrUnsupported].
 func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
-	return c.required(ctx, nil, nil)
+	return c.requester().required(ctx)
 }
 
 // RefreshCapabilities asks the server again, whatever is known. The errors are
@@ -71,7 +71,7 @@ func (c *Client) RefreshCapabilities(ctx context.Context) (Capabilities, error) 
 		return Capabilities{}, err
 	}
 	defer c.probe.release()
-	return c.probe.run(ctx, c, nil, nil)
+	return c.probe.run(ctx, c.requester())
 }
 
 const (
@@ -85,39 +85,41 @@ const (
 // advertised returns what is known or can be found out for a feature that is only
 // nice to have: where the probe failed, it rests for a while, and uploads go on
 // without the feature. Only the end of ctx is an error.
-func (c *Client) advertised(ctx context.Context, hooks hookSet, m *meter) (Capabilities, error) {
-	if err := c.probe.acquire(ctx); err != nil {
+func (q requester) advertised(ctx context.Context) (Capabilities, error) {
+	probe := q.client.probe
+	if err := probe.acquire(ctx); err != nil {
 		return Capabilities{}, err
 	}
-	defer c.probe.release()
-	if found, known := c.probe.state(); known || c.probe.rests() {
+	defer probe.release()
+	if found, known := probe.state(); known || probe.rests() {
 		return found, nil
 	}
-	found, err := c.probe.run(ctx, c, hooks, m)
-	if unauthorized(err) && hooks.canRenew() {
-		found, err = c.probe.run(ctx, c, hooks, m)
+	found, err := probe.run(ctx, q)
+	if unauthorized(err) && q.hooks.canRenew() {
+		found, err = probe.run(ctx, q)
 	}
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
 		return Capabilities{}, contextError(ctx)
 	default:
-		c.log.LogAttrs(ctx, slog.LevelWarn, "tus server did not say what it supports: no checksums, and one part", slog.Any("error", err))
+		q.client.log.LogAttrs(ctx, slog.LevelWarn, "tus server did not say what it supports: no checksums, and one part", slog.Any("error", err))
 	}
 	return found, nil
 }
 
 // required is for a feature that the upload cannot do without: a probe that
 // failed is repeated.
-func (c *Client) required(ctx context.Context, hooks hookSet, m *meter) (Capabilities, error) {
-	if err := c.probe.acquire(ctx); err != nil {
+func (q requester) required(ctx context.Context) (Capabilities, error) {
+	probe := q.client.probe
+	if err := probe.acquire(ctx); err != nil {
 		return Capabilities{}, err
 	}
-	defer c.probe.release()
-	if found, known := c.probe.state(); known {
+	defer probe.release()
+	if found, known := probe.state(); known {
 		return found, nil
 	}
-	return c.probe.run(ctx, c, hooks, m)
+	return probe.run(ctx, q)
 }
 
 // capabilityProbe keeps the answer to OPTIONS, so that many uploads starting
@@ -172,8 +174,8 @@ func (p *capabilityProbe) rests() bool {
 // resting needs the lock.
 func (p *capabilityProbe) resting() bool { return p.rest > 0 && time.Now().Before(p.until) }
 
-func (p *capabilityProbe) run(ctx context.Context, c *Client, hooks hookSet, m *meter) (Capabilities, error) {
-	found, err := c.options(ctx, hooks, m)
+func (p *capabilityProbe) run(ctx context.Context, q requester) (Capabilities, error) {
+	found, err := q.options(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -187,9 +189,9 @@ func (p *capabilityProbe) run(ctx context.Context, c *Client, hooks hookSet, m *
 }
 
 // options sends the OPTIONS request.
-func (c *Client) options(ctx context.Context, hooks hookSet, m *meter) (Capabilities, error) {
-	r := &request{method: http.MethodOptions, url: c.endpoint, hooks: hooks, meter: m}
-	resp, err := c.do(ctx, r)
+func (q requester) options(ctx context.Context) (Capabilities, error) {
+	r := &request{method: http.MethodOptions, url: q.client.endpoint}
+	resp, err := q.do(ctx, r)
 	if err != nil {
 		return Capabilities{}, err
 	}

@@ -81,7 +81,7 @@ func (u *Uploader) negotiateChecksum(ctx context.Context) error {
 	case u.given:
 		caps, _ = u.client.probe.state()
 	default:
-		if caps, err = u.client.advertised(ctx, u.hooks, u.meter); err != nil {
+		if caps, err = u.requester.advertised(ctx); err != nil {
 			return err
 		}
 	}

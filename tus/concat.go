@@ -65,13 +65,13 @@ func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error
 	if err := wish.metadata.Validate(); err != nil {
 		return nil, err
 	}
-	hooks := c.hooks
+	q := c.requester()
 	var made created
-	err := c.retrying(ctx, hooks, func() (err error) {
+	err := q.retrying(ctx, func() (err error) {
 		if ctx.Err() != nil {
 			return contextError(ctx)
 		}
-		made, err = c.create(ctx, wish, hooks, nil)
+		made, err = q.create(ctx, wish)
 		var e *Error
 		switch {
 		case err == nil, wish.final == nil, unsent(err):
@@ -90,6 +90,6 @@ func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error
 	case wish.final != nil:
 		event.Concat = ConcatFinal
 	}
-	hooks.uploadURL(event)
+	q.hooks.uploadURL(event)
 	return &Created{URL: made.url.String(), Expires: made.expires, Response: made.response}, nil
 }

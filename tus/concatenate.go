@@ -20,7 +20,7 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 		return u.after(ctx, StateConcatenating, err), err
 	}
 	if ps.uncertain {
-		u.meter.update(func(s *Stats) { s.RepeatedFinals++ })
+		u.counters.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
 	if u.keeper.holds() {
 		if err := u.keeper.save(ctx, func(rec *storage.Record) { rec.Finishing = true }); err != nil {
@@ -29,7 +29,7 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	}
 	final, paths := u.client.partNames(ps.urls(), ps.rechecked)
 	request := creation{metadata: u.opts.Metadata, final: final}
-	made, err := u.client.create(ctx, request, u.hooks, u.meter)
+	made, err := u.requester.create(ctx, request)
 	if err == nil && ps.has(made.url) {
 		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, u.client.redactor.URL(made.url))
 		return StateFailed, err
@@ -120,7 +120,7 @@ func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
 	at := u.url
 	u.mu.Unlock()
 	u.sentTo = u.info.Size // it was created of complete parts
-	info, err := u.client.head(ctx, at, u.hooks, u.meter)
+	info, err := u.requester.head(ctx, at)
 	err = u.judgeGone(ctx, at, err)
 	if err == nil {
 		info = info.withLength(u.info.Size)

@@ -46,7 +46,7 @@ type created struct {
 }
 
 // create sends the POST that creates an upload.
-func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *meter) (created, error) {
+func (q requester) create(ctx context.Context, wish creation) (created, error) {
 	header := http.Header{}
 	switch {
 	case wish.final != nil: // has the length of its parts
@@ -66,8 +66,8 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 		header.Set(headerContentType, offsetContentType)
 	}
 	r := &request{
-		method: http.MethodPost, url: c.endpoint, header: header,
-		payload: wish.payload, size: wish.size, trailer: wish.trailer, hooks: hooks, meter: m,
+		method: http.MethodPost, url: q.client.endpoint, header: header,
+		payload: wish.payload, size: wish.size, trailer: wish.trailer,
 	}
 	if wish.checksum != "" {
 		header.Set(headerUploadChecksum, wish.checksum)
@@ -75,7 +75,7 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 	if wish.final != nil {
 		r.leastResponse = concatenationTimeout // the server may copy it all first
 	}
-	resp, err := c.do(ctx, r)
+	resp, err := q.do(ctx, r)
 	if err != nil {
 		return created{}, err
 	}
@@ -85,7 +85,7 @@ func (c *Client) create(ctx context.Context, wish creation, hooks hookSet, m *me
 		}
 		return created{}, err
 	}
-	return c.readCreation(r, wish, resp)
+	return q.client.readCreation(r, wish, resp)
 }
 
 func (c *Client) readCreation(r *request, wish creation, resp *Response) (created, error) {

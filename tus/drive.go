@@ -22,7 +22,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 			err = ErrPaused
 		}
 	}()
-	u.meter.start()
+	u.counters.start()
 	stop := u.keeper.keepLease(ctx, &renewing)
 	returned := false
 	defer func() {

@@ -57,15 +57,15 @@ func mayHaveArrived(err error) bool {
 // through all retries. If it is a server that never sends the header, the upload is gone,
 // and the error returned matches [ErrUploadGone]. If there is none, or one that sends it
 // in response to OPTIONS, the 404 is that of a proxy, and err is returned.
-func (c *Client) confirmGone(ctx context.Context, upload *url.URL, err error, hooks hookSet, m *meter) error {
+func (q requester) confirmGone(ctx context.Context, upload *url.URL, err error) error {
 	if !seemsGone(err) || ctx.Err() != nil {
 		return err
 	}
-	at := c.endpoint
+	at := q.client.endpoint
 	if httpx.OriginOf(upload) != httpx.OriginOf(at) { // then the endpoint says nothing about it
 		at = upload
 	}
-	resp, failed := c.do(ctx, &request{method: http.MethodOptions, url: at, hooks: hooks, meter: m})
+	resp, failed := q.do(ctx, &request{method: http.MethodOptions, url: at})
 	if failed != nil || resp.StatusCode < 200 || resp.StatusCode > 299 || resp.Header.Get(headerTusResumable) != "" {
 		return err
 	}
@@ -89,14 +89,14 @@ type absence struct{ responses int }
 
 // confirm returns err, with ErrUploadGone as its cause if the status has stayed until no
 // retry was left and no proxy sends it.
-func (a *absence) confirm(ctx context.Context, c *Client, at *url.URL, err error, tries *budget, hooks hookSet, m *meter) error {
+func (a *absence) confirm(ctx context.Context, q requester, at *url.URL, err error, tries *budget) error {
 	switch {
 	case err == nil:
 		a.responses = 0
 	case seemsGone(err):
 		a.responses++
 		if a.stays(tries) {
-			return c.confirmGone(ctx, at, err, hooks, m)
+			return q.confirmGone(ctx, at, err)
 		}
 	}
 	return err
@@ -114,7 +114,7 @@ func (a *absence) stays(tries *budget) bool {
 // Tus-Resumable stays an error worth a retry until the retries are used up; once every
 // byte was sent, a server that no longer has the upload leaves it unconfirmed.
 func (u *Uploader) judgeGone(ctx context.Context, at *url.URL, err error) error {
-	err = u.absence.confirm(ctx, u.client, at, err, &u.budget, u.hooks, u.meter)
+	err = u.absence.confirm(ctx, u.requester, at, err, &u.budget)
 	if !uploadGone(err) || refusedForGood(u.refusal) {
 		return err
 	}

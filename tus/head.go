@@ -54,26 +54,25 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 		return Info{}, err
 	}
 	var info Info
-	hooks := c.hooks
-	err = c.retrying(ctx, hooks, func() (err error) {
-		info, err = c.head(ctx, u, hooks, nil)
+	q := c.requester()
+	err = q.retrying(ctx, func() (err error) {
+		info, err = q.head(ctx, u)
 		return err
 	})
-	return info, c.confirmGone(ctx, u, err, hooks, nil)
+	return info, q.confirmGone(ctx, u, err)
 }
 
 // head sends HEAD and reads the answer strictly.
-func (c *Client) head(ctx context.Context, u *url.URL, hooks hookSet, m *meter) (Info, error) {
+func (q requester) head(ctx context.Context, u *url.URL) (Info, error) {
 	r := &request{
 		method: http.MethodHead, url: u,
 		header: http.Header{"Cache-Control": {"no-cache, no-store"}},
-		hooks:  hooks, meter: m,
 	}
-	resp, err := c.do(ctx, r)
+	resp, err := q.do(ctx, r)
 	if err != nil {
 		return Info{}, err
 	}
-	if err := c.checkUpload(r, resp); err != nil {
+	if err := q.client.checkUpload(r, resp); err != nil {
 		return Info{}, err
 	}
 	info, err := readInfo(resp)

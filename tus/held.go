@@ -137,7 +137,7 @@ func (u *Uploader) leaseOver(c *candidate) (bool, error) {
 
 // leave notes that a stored upload is left to another Uploader.
 func (u *Uploader) leave(rec storage.Record, reason string) {
-	u.meter.update(func(s *Stats) { s.Held++ })
+	u.counters.update(func(s *Stats) { s.Held++ })
 	u.notResumed(rec, reason)
 }
 
@@ -149,7 +149,7 @@ func (u *Uploader) discard(ctx context.Context, rec storage.Record, reason strin
 
 // discarded notes that a stored upload cannot be resumed.
 func (u *Uploader) discarded(rec storage.Record, reason string) {
-	u.meter.update(func(s *Stats) { s.Discarded++ })
+	u.counters.update(func(s *Stats) { s.Discarded++ })
 	u.notResumed(rec, reason)
 }
 

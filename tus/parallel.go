@@ -27,7 +27,7 @@ type parts struct {
 
 type part struct {
 	span
-	meter    *meter
+	counters *counters
 	uploader *Uploader
 
 	mu      sync.Mutex
@@ -90,7 +90,7 @@ func (ps *parts) complete() bool {
 func (ps *parts) sent() int64 {
 	var n int64
 	for _, p := range ps.list {
-		n += max(p.meter.sentUpTo(), p.uploader.Offset())
+		n += max(p.counters.sentUpTo(), p.uploader.Offset())
 	}
 	return n
 }
@@ -151,7 +151,7 @@ func (u *Uploader) setParts(ps *parts) {
 
 // newPart makes a part that does not exist on the server yet.
 func (u *Uploader) newPart(ps *parts, s span) *part {
-	p := &part{span: s, meter: &meter{parent: u.meter, onMoved: u.reportMovement}}
+	p := &part{span: s, counters: &counters{parent: u.counters, onMoved: u.reportMovement}}
 	u.restartPart(ps, p)
 	return p
 }
@@ -167,8 +167,8 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 	}
 	source := section{u.source, u.info, p.span}
 	child := &Uploader{
-		client: u.client, source: source, opts: opts,
-		hooks: u.hooks.ofPart(), meter: p.meter,
+		requester: requester{client: u.client, hooks: u.hooks.ofPart(), counters: p.counters},
+		source:    source, opts: opts,
 		budget: budget{policy: u.client.retry}, chunks: u.chunks,
 		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
 		keeper: newKeeper(), position: &position{u, p},
@@ -219,7 +219,7 @@ func (u *Uploader) adoptParts(c *candidate) error {
 		if c.rec.UploadURL == "" {
 			p.uploader.state = StateReady
 			p.uploader.offset, p.uploader.highest = c.parts[i], c.parts[i]
-			p.meter.begin(c.parts[i])
+			p.counters.begin(c.parts[i])
 		}
 	}
 	u.setParts(ps)
@@ -320,7 +320,7 @@ func (u *Uploader) checkConcatLine() error {
 func (u *Uploader) giveUpParts(ctx context.Context, reason error) (State, error) {
 	for _, at := range u.parts.urls() {
 		if ctx.Err() == nil {
-			_ = u.client.terminate(ctx, at, u.hooks, u.meter)
+			_ = u.requester.terminate(ctx, at)
 		}
 	}
 	u.keeper.drop(ctx) // a part with bytes of its creation was stored at once
@@ -409,6 +409,6 @@ func (u *Uploader) terminateParts(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		_ = u.client.terminate(ctx, at, u.hooks, u.meter)
+		_ = u.requester.terminate(ctx, at)
 	}
 }

@@ -34,7 +34,7 @@ type patched struct {
 // patch sends one chunk (protocol section PATCH). The acknowledged offset lies
 // between the chunk's start and end; a smaller one than the end is a short
 // write, after which the rest has to be sent again.
-func (c *Client) patch(ctx context.Context, u *url.URL, p chunk, hooks hookSet, m *meter) (patched, error) {
+func (q requester) patch(ctx context.Context, u *url.URL, p chunk) (patched, error) {
 	header := http.Header{}
 	header.Set(headerUploadOffset, strconv.FormatInt(p.offset, 10))
 	header.Set(headerContentType, offsetContentType)
@@ -43,12 +43,12 @@ func (c *Client) patch(ctx context.Context, u *url.URL, p chunk, hooks hookSet, 
 	}
 	r := &request{
 		method: http.MethodPatch, url: u, header: header, offset: p.offset,
-		payload: p.payload, size: p.size, trailer: p.trailer, hooks: hooks, meter: m,
+		payload: p.payload, size: p.size, trailer: p.trailer,
 	}
 	if p.checksum != "" {
 		header.Set(headerUploadChecksum, p.checksum)
 	}
-	resp, err := c.do(ctx, r)
+	resp, err := q.do(ctx, r)
 	if err != nil {
 		return patched{}, err
 	}
@@ -57,7 +57,7 @@ func (c *Client) patch(ctx context.Context, u *url.URL, p chunk, hooks hookSet, 
 	// with a Location.
 	completes := p.last && resp.StatusCode == http.StatusCreated && present && err == nil && offset == p.offset+p.size
 	if !completes {
-		if err := c.checkUpload(r, resp); err != nil {
+		if err := q.client.checkUpload(r, resp); err != nil {
 			return patched{}, err
 		}
 	}

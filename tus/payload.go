@@ -20,11 +20,12 @@ type checksumTrailer struct {
 // payload opens the bodies of one request and remembers the one in use. A transport
 // may ask for another one to look at it first, as those do that sign what they send.
 type payload struct {
-	client  *Client
-	request *request
-	stall   *stallTimer
-	trailer http.Header // that the checksum goes into; nil for none
-	panics  *carrier    // of what a transport calls in a goroutine of its own
+	client   *Client
+	request  *request
+	counters *counters
+	stall    *stallTimer
+	trailer  http.Header // that the checksum goes into; nil for none
+	panics   *carrier    // of what a transport calls in a goroutine of its own
 
 	mu      sync.Mutex // a transport may ask for a body from its own goroutine
 	current *body      // that was begun last
@@ -61,10 +62,9 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 			p.trailer.Set(headerUploadChecksum, checksum.FormatHeader(trailer.algorithm.Name, sum))
 		}
 	}
-	meter := p.request.meter
 	b.moved = func(n int) {
 		defer p.stall.sent(b.left == 0)()
-		meter.moved(n)
+		p.counters.moved(n)
 	}
 	return b, nil
 }
@@ -116,7 +116,7 @@ func (p *payload) begin(b *body) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !b.over() {
-		p.request.meter.begin(b.offset)
+		p.counters.begin(b.offset)
 	}
 }
 

@@ -72,7 +72,7 @@ func (u *Uploader) negotiate(ctx context.Context) error {
 			return fmt.Errorf("asking for extension %s: %w", feature, err)
 		}
 	} else if u.wantsParts() {
-		if caps, err = u.client.advertised(ctx, u.hooks, u.meter); err != nil {
+		if caps, err = u.requester.advertised(ctx); err != nil {
 			return err
 		}
 	}
@@ -81,7 +81,7 @@ func (u *Uploader) negotiate(ctx context.Context) error {
 		u.inline = false // servers verify PATCH, and many ignore Upload-Checksum of a creation
 	}
 	if u.inline && u.opts.CreationWithUpload == CreationWithUploadAuto {
-		if caps, err = u.client.advertised(ctx, u.hooks, u.meter); err != nil {
+		if caps, err = u.requester.advertised(ctx); err != nil {
 			return err
 		}
 		u.inline = caps.Supports(ExtensionCreationWithUpload)
@@ -101,7 +101,7 @@ func (u *Uploader) negotiate(ctx context.Context) error {
 // required is what the server supports, nothing if it does not say: what is missed is
 // then named by those who look for it.
 func (u *Uploader) required(ctx context.Context) (Capabilities, error) {
-	caps, err := u.client.required(ctx, u.hooks, u.meter)
+	caps, err := u.requester.required(ctx)
 	if errors.Is(err, ErrUnsupported) {
 		return Capabilities{}, nil
 	}

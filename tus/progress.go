@@ -29,7 +29,7 @@ func (u *Uploader) reportProgress() {
 	u.mu.Lock()
 	parts := u.parts
 	u.mu.Unlock()
-	sent := u.meter.sentUpTo()
+	sent := u.counters.sentUpTo()
 	if parts != nil {
 		sent = parts.sent()
 	}

@@ -35,8 +35,6 @@ type request struct {
 	size    int64 // of the payload
 	trailer *checksumTrailer
 
-	hooks hookSet // nil: the client's
-	meter *meter  // counts what happens; nil counts nothing
 	// leastResponse is the least response timeout; 0 for none of its own.
 	leastResponse time.Duration
 
@@ -50,12 +48,15 @@ type request struct {
 	overridden bool // it went as POST
 }
 
-func (r *request) hooksOf(c *Client) hookSet {
-	if r.hooks != nil {
-		return r.hooks
-	}
-	return c.hooks
+// requester sends the requests of one upload, or those of a [Client] that belong to none.
+type requester struct {
+	client   *Client
+	hooks    hookSet
+	counters *counters // nil counts nothing
 }
+
+// requester is for requests that belong to no upload.
+func (c *Client) requester() requester { return requester{client: c, hooks: c.hooks} }
 
 // Response is an answer of the server, for those services that put results
 // into headers or into the body.
@@ -71,15 +72,16 @@ type Response struct {
 // It follows redirects that keep method and body, never sends the caller's headers to
 // an origin that is not trusted, and cuts a connection on which nothing moves.
 // Errors are *Error, or the error of ctx.
-func (c *Client) do(ctx context.Context, r *request) (*Response, error) {
+func (q requester) do(ctx context.Context, r *request) (*Response, error) {
+	c := q.client
 	to := c.destination(destination{}, r.url)
 	for range maxRedirects + 1 {
 		start := time.Now()
-		resp, err := c.exchange(ctx, r, to)
+		resp, err := q.exchange(ctx, r, to)
 		if err == nil && resp.StatusCode == http.StatusMisdirectedRequest {
 			// The connection is of another host, perhaps: once more on a new one.
 			c.CloseIdleConnections()
-			resp, err = c.exchange(ctx, r, to)
+			resp, err = q.exchange(ctx, r, to)
 		}
 		if err != nil {
 			return nil, err
@@ -140,7 +142,8 @@ func (c *Client) notFollowed(r *request, location string) error {
 //
 // Hooks and the source run in goroutines of net/http, too. A panic there cuts the
 // request and is delivered when the request is over.
-func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Response, error) {
+func (q requester) exchange(ctx context.Context, r *request, to destination) (*Response, error) {
+	c := q.client
 	var panics carrier
 	defer panics.deliver()
 	if ctx.Err() != nil {
@@ -172,9 +175,9 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		}
 		return &Error{Method: r.method, URL: c.redactor.URL(to.url), Offset: r.offset, Err: r.redact(err)}
 	}
-	p := payload{client: c, request: r, stall: stall, panics: &panics}
+	p := payload{client: c, request: r, counters: q.counters, stall: stall, panics: &panics}
 	defer p.stop()
-	req, err := c.newRequest(reqCtx, r, to, &p)
+	req, err := q.newRequest(reqCtx, r, to, &p)
 	if err != nil {
 		switch cause := context.Cause(reqCtx); {
 		case ctx.Err() != nil:
@@ -188,7 +191,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		return nil, &unsentError{contextError(ctx)}
 	}
 	r.secrets = c.redactor.Sent(c.http, req)
-	r.meter.request(r.method)
+	q.counters.request(r.method)
 	// The end of the request closes the source: net/http waits for a Read.
 	defer context.AfterFunc(reqCtx, p.stop)()
 	raw, err := c.send(req)
@@ -234,7 +237,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	r.answered, r.shown = to, c.redactor.URL(to.url)
 	p.stop() // of an early answer the body is still being sent
 	r.sent = p.sent()
-	r.hooksOf(c).afterResponse(req, resp)
+	q.hooks.afterResponse(req, resp)
 	return resp, nil
 }
 
@@ -304,17 +307,16 @@ func receiveWithin[T any](d time.Duration, answers <-chan T) (answer T, ok bool)
 
 // newRequest makes the HTTP request: protocol headers for everyone, the
 // caller's only for trusted origins.
-func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *payload) (*http.Request, error) {
+func (q requester) newRequest(ctx context.Context, r *request, to destination, p *payload) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, to.url.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, httpx.StripURL(err))
 	}
 	req.Header.Set("User-Agent", userAgent)
 	if to.trusted() {
-		c.addCallerHeaders(req)
+		q.client.addCallerHeaders(req)
 	}
-	hooks := r.hooksOf(c)
-	r.withheld = !to.trusted() && (len(c.header) > 0 || hooks.canRenew())
+	r.withheld = !to.trusted() && (len(q.client.header) > 0 || q.hooks.canRenew())
 	// The protocol's own headers come last: nothing of the caller replaces them.
 	req.Header.Set("Accept-Encoding", "identity")
 	for name, values := range r.header {
@@ -323,12 +325,12 @@ func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *
 	if r.method != http.MethodOptions {
 		req.Header.Set(headerTusResumable, ProtocolVersion)
 	}
-	if c.overridePatch && (r.method == http.MethodPatch || r.method == http.MethodDelete) {
+	if q.client.overridePatch && (r.method == http.MethodPatch || r.method == http.MethodDelete) {
 		req.Method, r.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}
 	release := p.stall.pause()
-	err = runBeforeRequest(req, hooks, to.trusted())
+	err = runBeforeRequest(req, q.hooks, to.trusted())
 	release()
 	if err != nil {
 		return nil, err

@@ -196,7 +196,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	u.best, u.forgotten = nil, false
 	if best == nil {
 		if forgotten {
-			u.meter.update(func(s *Stats) { s.Recreations++ })
+			u.counters.update(func(s *Stats) { s.Recreations++ })
 		}
 		return StateIdle, nil
 	}
@@ -215,7 +215,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		u.best, u.forgotten = best, forgotten
 		return u.after(ctx, StateLocating, err), err
 	}
-	u.meter.update(func(s *Stats) { s.Recreations += best.gone })
+	u.counters.update(func(s *Stats) { s.Recreations += best.gone })
 	if err := u.adopt(best); err != nil {
 		return StateFailed, err
 	}
@@ -265,7 +265,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 		u.sentTo = u.info.Size
 	}
 	if err == nil {
-		info, err = u.client.head(ctx, at, u.hooks, u.meter)
+		info, err = u.requester.head(ctx, at)
 		err = u.judgeGone(ctx, at, err)
 	} else {
 		reason = "its upload URL is unusable"
@@ -396,7 +396,7 @@ func (u *Uploader) resumedAt(offset int64) {
 	gain := max(0, offset-u.highest) // there may have been one that had more, and is gone
 	u.highest += gain
 	u.mu.Unlock()
-	u.meter.update(func(s *Stats) { s.ResumedFrom += gain })
+	u.counters.update(func(s *Stats) { s.ResumedFrom += gain })
 	u.position.moved(0, gain)
 }
 

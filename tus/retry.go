@@ -199,26 +199,26 @@ func unauthorized(err error) bool {
 
 // retrying repeats a request that belongs to no Uploader until it succeeds or
 // the policy ends it.
-func (c *Client) retrying(ctx context.Context, hooks hookSet, request func() error) error {
-	tries := budget{policy: c.retry}
+func (q requester) retrying(ctx context.Context, request func() error) error {
+	tries := budget{policy: q.client.retry}
 	refused := false // the last answer was a 401
 	for {
 		err := request()
-		again := unauthorized(err) && !refused && hooks.canRenew() && ctx.Err() == nil
+		again := unauthorized(err) && !refused && q.hooks.canRenew() && ctx.Err() == nil
 		if refused = unauthorized(err); again {
 			continue
 		}
 		if ctx.Err() != nil {
 			return withContext(ctx, err)
 		}
-		if err == nil || !c.retry.shouldRetry(err, tries.failures+1) {
+		if err == nil || !tries.policy.shouldRetry(err, tries.failures+1) {
 			return err
 		}
-		wait, ok := c.spend(&tries, err)
+		wait, ok := q.client.spend(&tries, err)
 		if !ok {
 			return err
 		}
-		hooks.retry(RetryEvent{Attempt: max(1, tries.failures), Delay: wait, Err: err})
+		q.hooks.retry(RetryEvent{Attempt: max(1, tries.failures), Delay: wait, Err: err})
 		if err := sleep(ctx, wait); err != nil {
 			return err
 		}

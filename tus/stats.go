@@ -62,11 +62,11 @@ func (s Stats) Rate() float64 {
 	return float64(s.Acknowledged) / s.Elapsed.Seconds()
 }
 
-// meter counts for one upload. Its methods may be called from any goroutine;
-// a nil meter counts nothing.
-type meter struct {
-	onMoved func() // after bytes moved; may be nil
-	parent  *meter // of the parallel upload that this is a part of; may be nil
+// counters count for one upload. Their methods may be called from any goroutine; a nil
+// *counters counts nothing.
+type counters struct {
+	onMoved func()    // after bytes moved; may be nil
+	parent  *counters // of the parallel upload that this is a part of; may be nil
 
 	mu       sync.Mutex
 	stats    Stats
@@ -76,18 +76,18 @@ type meter struct {
 	high     int64 // highest offset ever sent
 }
 
-func (m *meter) update(f func(*Stats)) {
-	if m == nil {
+func (c *counters) update(f func(*Stats)) {
+	if c == nil {
 		return
 	}
-	m.mu.Lock()
-	f(&m.stats)
-	m.mu.Unlock()
-	m.parent.update(f)
+	c.mu.Lock()
+	f(&c.stats)
+	c.mu.Unlock()
+	c.parent.update(f)
 }
 
-func (m *meter) request(method string) {
-	m.update(func(s *Stats) {
+func (c *counters) request(method string) {
+	c.update(func(s *Stats) {
 		if s.Requests == nil {
 			s.Requests = map[string]int{}
 		}
@@ -96,67 +96,67 @@ func (m *meter) request(method string) {
 }
 
 // begin notes that a request starts to send from offset.
-func (m *meter) begin(offset int64) {
-	if m == nil {
+func (c *counters) begin(offset int64) {
+	if c == nil {
 		return
 	}
-	m.mu.Lock()
-	m.position = offset
-	m.mu.Unlock()
+	c.mu.Lock()
+	c.position = offset
+	c.mu.Unlock()
 }
 
 // moved notes n bytes handed to the network.
-func (m *meter) moved(n int) {
-	if m == nil {
+func (c *counters) moved(n int) {
+	if c == nil {
 		return
 	}
-	m.mu.Lock()
-	again := min(int64(n), max(0, m.high-m.position))
-	m.position += int64(n)
-	m.high = max(m.high, m.position)
-	m.mu.Unlock()
-	m.update(func(s *Stats) {
+	c.mu.Lock()
+	again := min(int64(n), max(0, c.high-c.position))
+	c.position += int64(n)
+	c.high = max(c.high, c.position)
+	c.mu.Unlock()
+	c.update(func(s *Stats) {
 		s.Sent += int64(n)
 		s.Resent += again
 	})
-	if m.onMoved != nil {
-		m.onMoved()
+	if c.onMoved != nil {
+		c.onMoved()
 	}
 }
 
 // sentUpTo is the offset up to which bytes are on the way.
-func (m *meter) sentUpTo() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.position
+func (c *counters) sentUpTo() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.position
 }
 
-func (m *meter) start() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.started.IsZero() {
-		m.started = time.Now()
+func (c *counters) start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started.IsZero() {
+		c.started = time.Now()
 	}
-	m.ended = time.Time{}
+	c.ended = time.Time{}
 }
 
-func (m *meter) end() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.ended = time.Now()
+func (c *counters) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = time.Now()
 }
 
-func (m *meter) snapshot() Stats {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.stats
+func (c *counters) snapshot() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
 	s.Requests = maps.Clone(s.Requests)
 	switch {
-	case m.started.IsZero():
-	case m.ended.IsZero():
-		s.Elapsed = time.Since(m.started)
+	case c.started.IsZero():
+	case c.ended.IsZero():
+		s.Elapsed = time.Since(c.started)
 	default:
-		s.Elapsed = m.ended.Sub(m.started)
+		s.Elapsed = c.ended.Sub(c.started)
 	}
 	return s
 }

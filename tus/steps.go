@@ -32,7 +32,7 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 		wish.payload, wish.size = u.next.payload, u.next.size
 		wish.checksum, wish.trailer = u.next.checksum, u.next.trailer
 	}
-	made, err := u.client.create(ctx, wish, u.hooks, u.meter)
+	made, err := u.requester.create(ctx, wish)
 	if changed := u.checksumSent(&u.next); changed != nil {
 		return StateFailed, changed
 	}
@@ -162,8 +162,8 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 		return u.after(ctx, StateSending, err), err
 	}
 	start := time.Now()
-	answer, err := u.client.patch(ctx, u.url, u.next, u.hooks, u.meter)
-	if end := u.next.offset + u.next.size; mayHaveArrived(err) && u.meter.sentUpTo() >= end {
+	answer, err := u.requester.patch(ctx, u.url, u.next)
+	if end := u.next.offset + u.next.size; mayHaveArrived(err) && u.counters.sentUpTo() >= end {
 		u.sentTo = end
 	}
 	err = u.judgeGone(ctx, u.url, err)
@@ -207,11 +207,11 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 		}
 	}
 	if unanswered(err) {
-		u.chunks.wasCut(u.next.size, u.meter.sentUpTo()-u.next.offset)
+		u.chunks.wasCut(u.next.size, u.counters.sentUpTo()-u.next.offset)
 	}
 	u.told = u.told || u.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
 	if broken(err) {
-		u.settling = settlingTime(u.meter.sentUpTo()-u.next.offset, time.Since(start))
+		u.settling = settlingTime(u.counters.sentUpTo()-u.next.offset, time.Since(start))
 	}
 	return u.after(ctx, StateSending, err), err
 }
@@ -310,7 +310,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 			return u.after(ctx, StateRecovering, err), err
 		}
 	}
-	info, err := u.client.head(ctx, u.url, u.hooks, u.meter)
+	info, err := u.requester.head(ctx, u.url)
 	if u.isEmpty() && !u.given && u.refusal == nil && needsPatch(info, err) {
 		u.next = chunk{last: true, payload: u.payload(0, 0)}
 		return StateSending, nil
@@ -481,7 +481,7 @@ func (u *Uploader) unnamed() bool {
 // acknowledge takes over an offset from the server.
 func (u *Uploader) acknowledge(offset int64) error {
 	u.mu.Lock()
-	change, sent := offset-u.offset, u.meter.sentUpTo()-u.offset
+	change, sent := offset-u.offset, u.counters.sentUpTo()-u.offset
 	u.offset = offset
 	gain := max(0, offset-u.highest)
 	u.highest += gain
@@ -489,8 +489,8 @@ func (u *Uploader) acknowledge(offset int64) error {
 	if gain > 0 {
 		u.renewed, u.sums.mismatches = 0, 0
 	}
-	u.meter.update(func(s *Stats) { s.Acknowledged += gain })
-	u.meter.begin(offset)
+	u.counters.update(func(s *Stats) { s.Acknowledged += gain })
+	u.counters.begin(offset)
 	u.position.moved(change, gain)
 	u.reportProgress()
 	if u.contended {

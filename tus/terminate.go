@@ -16,24 +16,24 @@ func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 	if err != nil {
 		return err
 	}
-	return c.terminate(ctx, u, c.hooks, nil)
+	return c.requester().terminate(ctx, u)
 }
 
-func (c *Client) terminate(ctx context.Context, u *url.URL, hooks hookSet, m *meter) error {
-	err := c.retrying(ctx, hooks, func() error { return c.delete(ctx, u, hooks, m) })
-	if err = c.confirmGone(ctx, u, err, hooks, m); uploadGone(err) {
+func (q requester) terminate(ctx context.Context, u *url.URL) error {
+	err := q.retrying(ctx, func() error { return q.delete(ctx, u) })
+	if err = q.confirmGone(ctx, u, err); uploadGone(err) {
 		return nil
 	}
 	return err
 }
 
-func (c *Client) delete(ctx context.Context, u *url.URL, hooks hookSet, m *meter) error {
-	r := &request{method: http.MethodDelete, url: u, hooks: hooks, meter: m}
-	resp, err := c.do(ctx, r)
+func (q requester) delete(ctx context.Context, u *url.URL) error {
+	r := &request{method: http.MethodDelete, url: u}
+	resp, err := q.do(ctx, r)
 	if err != nil {
 		return err
 	}
-	if err := c.checkUpload(r, resp); err != nil {
+	if err := q.client.checkUpload(r, resp); err != nil {
 		return err
 	}
 	if resp.StatusCode != http.StatusNoContent && !ofTus(resp) {

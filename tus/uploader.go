@@ -21,11 +21,9 @@ import (
 // with [Uploader.Step]. One goroutine drives at a time; the getters and
 // [Uploader.Pause] may be called from any.
 type Uploader struct {
-	client *Client
+	requester
 	source Source
 	opts   UploadOptions
-	hooks  hookSet
-	meter  *meter
 	given  bool          // the URL is the caller's: nothing is created or forgotten
 	turn   chan struct{} // holds a token while nobody drives
 
@@ -100,9 +98,10 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		return nil, fmt.Errorf("%w: no source", ErrInvalidInput)
 	}
 	u := &Uploader{
-		client: c, source: source,
-		turn:   make(chan struct{}, 1),
-		budget: budget{policy: c.retry},
+		requester: requester{client: c},
+		source:    source,
+		turn:      make(chan struct{}, 1),
+		budget:    budget{policy: c.retry},
 	}
 	if opts != nil {
 		u.opts = *opts
@@ -121,7 +120,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	}
 	u.progress = append(slices.Clone(c.hooks), &u.opts.Hooks)
 	u.hooks = u.progress.serial(u)
-	u.meter = &meter{onMoved: u.reportMovement}
+	u.counters = &counters{onMoved: u.reportMovement}
 	u.chunks, u.stopAt = newChunkSizer(&u.opts), u.opts.StopAt
 	u.ownKey = u.opts.ResumeKey
 	if u.ownKey == "" {
@@ -270,7 +269,7 @@ func (u *Uploader) abort(ctx context.Context) error {
 		return err
 	}
 	for _, target := range u.targets() {
-		if err := u.client.terminate(ctx, target, u.hooks, u.meter); err != nil {
+		if err := u.requester.terminate(ctx, target); err != nil {
 			u.keeper.release(ctx)
 			return err
 		}
@@ -318,7 +317,7 @@ func (u *Uploader) URL() string {
 }
 
 // Stats returns what the upload has cost so far.
-func (u *Uploader) Stats() Stats { return u.meter.snapshot() }
+func (u *Uploader) Stats() Stats { return u.counters.snapshot() }
 
 func (u *Uploader) result() *Result {
 	r := newResult()
@@ -380,10 +379,10 @@ func (u *Uploader) enter(next State, cause error) {
 	}
 	u.mu.Unlock()
 	if next.Final() || next == StatePaused {
-		u.meter.end()
+		u.counters.end()
 	}
 	if from == StateSending && next == StateRecovering {
-		u.meter.update(func(s *Stats) { s.Recoveries++ })
+		u.counters.update(func(s *Stats) { s.Recoveries++ })
 	}
 	if next != from {
 		u.hooks.stateChange(StateEvent{Name: u.info.Name, From: from, To: next, Err: cause})
@@ -430,7 +429,7 @@ func (u *Uploader) forget(ctx context.Context) State {
 	adopted := u.adopted
 	u.deferred, u.resuming, u.refusal, u.adopted = false, false, nil, false
 	u.resumed = storage.Record{}
-	u.meter.update(func(s *Stats) { s.Recreations++ })
+	u.counters.update(func(s *Stats) { s.Recreations++ })
 	if err := u.budget.acknowledged(0, 0, 0); err != nil {
 		return StateFailed
 	}
@@ -462,7 +461,7 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 		return failure
 	}
 	wait, u.settling = max(wait, u.settling), 0
-	u.meter.update(func(s *Stats) { s.Retries++ })
+	u.counters.update(func(s *Stats) { s.Retries++ })
 	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: max(1, u.budget.failures), Delay: wait, Err: failure})
 	return u.rest(ctx, wait)
 }
