@@ -156,8 +156,8 @@ func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uplo
 	err = u.runUntil(ctx, paused)
 	for err == ErrBusy { // it is being aborted, or was run by the caller
 		select {
-		case <-u.turn:
-			u.turn <- struct{}{}
+		case <-u.turn.token:
+			u.turn.give()
 			err = u.runUntil(ctx, paused)
 		case <-ctx.Done():
 			err = contextError(ctx)

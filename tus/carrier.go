@@ -61,23 +61,23 @@ func (c *carrier) deliver() {
 	}
 }
 
-// outcome is what a function in another goroutine returned, or its panic.
-type outcome[T any] struct {
+// finished is what a function in another goroutine returned, or its panic.
+type finished[T any] struct {
 	carrier
 	result T
 }
 
 // get returns the result, or panics as the function did.
-func (o *outcome[T]) get() T {
+func (o *finished[T]) get() T {
 	o.deliver()
 	return o.result
 }
 
 // background calls f in a goroutine of its own, which may be left behind if f hangs.
-func background[T any](f func() T) <-chan *outcome[T] {
-	done := make(chan *outcome[T], 1)
+func background[T any](f func() T) <-chan *finished[T] {
+	done := make(chan *finished[T], 1)
 	go func() {
-		o := new(outcome[T])
+		o := new(finished[T])
 		defer func() { done <- o }()
 		o.run(func() { o.result = f() })
 	}()

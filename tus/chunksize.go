@@ -26,8 +26,8 @@ type chunkSizer struct {
 	grown    bool  // the size was tried, and nothing of that size arrived yet
 }
 
-func newChunkSizer(opts *UploadOptions) chunkSizer {
-	return chunkSizer{size: opts.ChunkSize, adapts: opts.ChunkSize == 0, least: max(minChunk, opts.MinChunkSize)}
+func newChunkSizer(opts *UploadOptions) *chunkSizer {
+	return &chunkSizer{size: opts.ChunkSize, adapts: opts.ChunkSize == 0, least: max(minChunk, opts.MinChunkSize)}
 }
 
 // bound keeps a size that adapts between two others.

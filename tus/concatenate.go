@@ -5,105 +5,80 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-
-	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // concatenate is the step of StateConcatenating: it creates the final upload, or waits
 // until one that an earlier session created is complete.
-func (u *Uploader) concatenate(ctx context.Context) (State, error) {
-	if u.created() {
-		return u.confirmFinal(ctx)
+func (p *parallel) concatenate(ctx context.Context) outcome {
+	if p.final != nil {
+		return p.confirm(ctx)
 	}
-	ps := u.parts
-	if err := u.verifySource(ctx); err != nil {
-		return u.after(ctx, StateConcatenating, err), err
+	if err := p.source.unchanged(ctx); err != nil {
+		return p.failed(ctx, err)
 	}
-	if ps.uncertain {
-		u.counters.update(func(s *Stats) { s.RepeatedFinals++ })
+	if p.uncertain {
+		p.counters.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
-	if u.keeper.holds() {
-		if err := u.keeper.save(ctx, func(rec *storage.Record) { rec.Finishing = true }); err != nil {
-			return u.notAskedFor(ctx, err)
-		}
+	if err := p.keep.finishing(ctx); err != nil {
+		return p.notRequested(ctx, err)
 	}
-	final, paths := u.client.partNames(ps.urls(), ps.rechecked)
-	request := creation{metadata: u.opts.Metadata, final: final}
-	made, err := u.requester.create(ctx, request)
-	if err == nil && ps.has(made.url) {
-		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, u.client.redactor.URL(made.url))
-		return StateFailed, err
+	names, paths := p.client.partNames(p.partURLs(), p.rechecked)
+	made, err := p.requester.create(ctx, creation{metadata: p.opts.Metadata, final: names})
+	if err == nil && p.has(made.url, nil) {
+		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, p.client.redactor.URL(made.url))
+		return outcome{next: StateFailed, err: err}
 	}
 	if err != nil {
-		return u.concatenationFailed(ctx, err)
+		return p.refused(ctx, err)
 	}
-	if ps.rechecked && !paths {
-		u.client.partURLs.Store(true)
+	if p.rechecked && !paths {
+		p.client.partURLs.Store(true)
 	}
-	u.createdAs(made)
-	u.tellURL()
-	ps.confirmed = true
-	if u.keeper.holds() { // a crash from here on must not make another
-		err = u.keeper.save(ctx, func(rec *storage.Record) {
-			rec.UploadURL, rec.Expires, rec.CreationHeader = made.url.String(), made.expires, made.kept
-		})
-	}
-	if err != nil {
-		return u.after(ctx, StateConcatenating, err), err
-	}
-	return StateReady, nil
+	p.final, p.confirmed, made.concat = made.url, true, ConcatFinal
+	return outcome{next: StateReady, created: &made, completed: true} // a crash from here on must not create another
 }
 
-// concatenationFailed judges a final upload that was not created, or may have been
+// refused decides what follows a final upload that was not created, or may have been
 // created although no response says so.
-func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, error) {
+func (p *parallel) refused(ctx context.Context, err error) outcome {
 	if unsent(err) {
-		return u.notAskedFor(ctx, err)
+		return p.notRequested(ctx, err)
 	}
-	ps := u.parts
 	var e *Error
 	if !errors.As(err, &e) && ctx.Err() == nil {
-		return u.after(ctx, StateConcatenating, err), err
+		return p.failed(ctx, err)
 	}
 	answered := e != nil && !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
 	if answered && e.StatusCode == 0 && !e.Temporary() { // the caller's hook
-		return u.after(ctx, StateConcatenating, err), err
+		return p.failed(ctx, err)
 	}
 	if !answered {
-		ps.uncertain = true
+		p.uncertain = true
 	}
-	if ctx.Err() == nil && answered && !e.Temporary() && !ps.rechecked && aboutParts(e.StatusCode) {
-		ps.rechecked = true
-		for _, p := range ps.list {
-			u.restartPart(ps, p)
-			// Parts that vanished after a lost response were probably concatenated.
-			p.uploader.given = ps.uncertain
-		}
-		return StateRecovering, nil
+	if ctx.Err() == nil && answered && !e.Temporary() && !p.rechecked && aboutParts(e.StatusCode) {
+		p.rechecked = true
+		p.recheck()
+		return outcome{next: StateRecovering}
 	}
-	next := u.after(ctx, StateConcatenating, err)
-	if next == StateFailed {
-		err = u.inConcatenation(err)
-	}
-	return next, err
+	return p.unconfirmed(p.failed(ctx, err))
 }
 
-// notAskedFor is a final upload for which no request was sent: none more may exist.
-func (u *Uploader) notAskedFor(ctx context.Context, err error) (State, error) {
-	u.keeper.note(func(rec *storage.Record) { rec.Finishing = u.parts.uncertain })
-	return u.after(ctx, StateConcatenating, err), err
+// notRequested is a final upload for which no request was sent: none more may exist.
+func (p *parallel) notRequested(ctx context.Context, err error) outcome {
+	p.keep.note()
+	return p.failed(ctx, err)
 }
 
-// inConcatenation marks an error for which all bytes are on the server.
-func (u *Uploader) inConcatenation(err error) error {
-	if u.State() != StateConcatenating || errors.Is(err, ErrUnconfirmed) {
-		return err
+// unconfirmed marks an error that ends the upload although all bytes are on the server.
+func (p *parallel) unconfirmed(o outcome) outcome {
+	if o.next == StateFailed && !errors.Is(o.err, ErrUnconfirmed) {
+		o.err = fmt.Errorf("%w: %w", ErrUnconfirmed, o.err)
 	}
-	return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	return o
 }
 
-// aboutParts reports whether a refused concatenation may mean that the server has not all
-// parts any more, or does not take their paths for URLs.
+// aboutParts reports whether a refused concatenation may mean that the server does not
+// have all parts, or does not take their paths for URLs.
 func aboutParts(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed,
@@ -113,30 +88,21 @@ func aboutParts(status int) bool {
 	return status >= 400 && status <= 499
 }
 
-// confirmFinal asks whether the final upload that an earlier session created is
-// complete by now. A server that no longer has it may have moved it away.
-func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
-	u.mu.Lock()
-	at := u.url
-	u.mu.Unlock()
-	u.sentTo = u.info.Size // it was created of complete parts
-	info, err := u.requester.head(ctx, at)
-	err = u.judgeGone(ctx, at, err)
-	if err == nil {
-		info = info.withLength(u.info.Size)
-	}
-	if err == nil && !info.Complete() {
-		err = &Error{Method: http.MethodHead, URL: u.client.redactor.URL(at), StatusCode: info.Response.StatusCode,
-			Err: fmt.Errorf("%w: %s %d", errStillConcatenating, headerUploadOffset, info.Offset)}
-		return StateConcatenating, err
+// confirm asks whether the final upload that an earlier session created is complete by
+// now. A server that no longer has it may have moved it away.
+func (p *parallel) confirm(ctx context.Context) outcome {
+	info, err := p.head(ctx, p.final)
+	err = p.absence.confirm(ctx, p.requester, p.final, err, &p.tries.budget)
+	if uploadGone(err) { // it was created of complete parts
+		err = withCause(err, errGoneAtEnd)
 	}
 	if err != nil {
-		next := u.after(ctx, StateConcatenating, err)
-		if next == StateFailed {
-			err = u.inConcatenation(err)
-		}
-		return next, err
+		return p.unconfirmed(p.failed(ctx, err))
 	}
-	u.parts.confirmed = true
-	return StateReady, nil
+	if info = info.withLength(p.source.info.Size); !info.Complete() {
+		return outcome{next: StateConcatenating, err: &Error{Method: http.MethodHead, URL: p.client.redactor.URL(p.final), StatusCode: info.Response.StatusCode,
+			Err: fmt.Errorf("%w: %s %d", errStillConcatenating, headerUploadOffset, info.Offset)}}
+	}
+	p.confirmed = true
+	return outcome{next: StateReady}
 }

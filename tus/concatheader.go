@@ -45,14 +45,14 @@ func mostParts(limit int64, first *url.URL) int64 {
 
 // concatLine is that of the parts, named by URL. One that does not exist yet counts as much
 // as the longest that does.
-func (ps *parts) concatLine() int64 {
+func (p *parallel) concatLine() int64 {
 	var longest, total int64
-	urls := ps.urls()
+	urls := p.partURLs()
 	for _, at := range urls {
 		n := int64(len(at.String()))
 		longest, total = max(longest, n), total+n
 	}
-	return concatLine(int64(len(ps.list)), total+longest*int64(len(ps.list)-len(urls)))
+	return concatLine(int64(len(p.list)), total+longest*int64(len(p.list)-len(urls)))
 }
 
 // partNames is how Upload-Concat names parts: by path, which is shorter, if all have the

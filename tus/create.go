@@ -43,6 +43,7 @@ type created struct {
 	expires  time.Time
 	response *Response
 	kept     http.Header // of the response, by Options.KeepHeaders
+	concat   Concat
 }
 
 // create sends the POST that creates an upload.

@@ -3,6 +3,8 @@ package tus
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/url"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -12,7 +14,7 @@ import (
 func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if !u.takeTurn(ctx, cancel) {
+	if !u.turn.take(ctx, cancel) {
 		return ErrBusy
 	}
 	renewing := carrier{stop: func() { cancel(ErrPaused) }}
@@ -68,68 +70,56 @@ func (u *Uploader) windUp(ctx context.Context) {
 	later.run(func() { u.settle(ctx, cause) })
 }
 
+// Pause stops the upload where it is: a request in flight is cut. The Run or Step
+// in progress then returns [ErrPaused], and can be called again to continue. If there is
+// none, the state becomes [StatePaused], from which the next one continues. Pause does
+// not wait and has no effect on a final state.
+func (u *Uploader) Pause() {
+	if u.turn.interrupt(ErrPaused) {
+		return
+	}
+	u.turn.pausing.Lock()
+	defer u.turn.pausing.Unlock()
+	select {
+	case <-u.turn.token:
+		defer u.turn.give()
+		u.turn.interruptible(func(error) {}) // a hook that is called now may call Pause as well
+		if !u.State().Final() {
+			u.pauseNow(context.Background())
+		}
+	default: // a goroutine began to drive just now
+		u.turn.interrupt(ErrPaused)
+	}
+}
+
 // pauseNow pauses an upload on which nothing works.
 func (u *Uploader) pauseNow(ctx context.Context) {
 	defer u.settle(ctx, ErrPaused) // also when a hook panics
 	u.enter(StatePaused, ErrPaused)
 }
 
-// takeTurn is false if another goroutine drives. A Pause that puts the upload's
-// affairs in order is waited for, and one that comes from now on calls interrupt.
-func (u *Uploader) takeTurn(ctx context.Context, interrupt context.CancelCauseFunc) bool {
-	u.pausing.Lock()
-	defer u.pausing.Unlock()
-	select {
-	case <-u.turn:
-	default:
-		return false
-	}
-	u.setInterrupt(interrupt)
-	u.setDriving(ctx)
-	if u.aborting.Load() > 0 {
-		interrupt(ErrPaused)
-	}
-	return true
-}
-
-// endTurn heeds a Pause that came too late for the work to notice, as that of a Step
-// which succeeds.
+// endTurn carries out a Pause that came too late for the work to notice, as that of a
+// Step which succeeds.
 func (u *Uploader) endTurn(ctx context.Context) (paused bool) {
-	u.pausing.Lock()
-	defer u.pausing.Unlock()
-	defer func() { // also when a hook panics
-		u.setInterrupt(nil)
-		u.setDriving(context.Background())
-		u.turn <- struct{}{}
-	}()
-	if paused = u.pauseDue(ctx); paused {
+	u.turn.pausing.Lock()
+	defer u.turn.pausing.Unlock()
+	defer u.turn.give() // also when a hook panics
+	state := u.State()
+	if paused = u.turn.pauseDue(ctx) && state != StatePaused && !state.Final(); paused {
 		u.pauseNow(ctx)
 	}
 	return paused
 }
 
-// pauseDue reports whether a Pause has to be heeded still. One that comes later finds
-// that nobody drives, or, from a hook that is told of this one, has nothing to do.
-func (u *Uploader) pauseDue(ctx context.Context) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	due := context.Cause(ctx) == ErrPaused && u.state != StatePaused && !u.state.Final() && u.position == nil
-	if u.interrupt = nil; due {
-		u.interrupt = func(error) {}
-	}
-	return due
-}
-
 // settle leaves the store as a later session should find it.
 func (u *Uploader) settle(ctx context.Context, err error) {
-	if u.State().Final() {
-		u.closePipeline()
-		u.sums.buffer, u.sums.buffered, u.next = nil, span{}, chunk{}
-		u.closeStream()
-	} else if u.stream != nil {
-		u.stream.rest()
+	state := u.State()
+	if state.Final() {
+		u.close()
+	} else {
+		u.rest()
 	}
-	switch u.State() {
+	switch state {
 	case StatePaused:
 		u.giveBack(ctx)
 		u.keeper.release(ctx)
@@ -146,31 +136,93 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 	}
 }
 
+// rest ends what is read ahead.
+func (u *Uploader) rest() {
+	if u.work != nil {
+		u.work.rest()
+	}
+	if u.stream != nil {
+		u.stream.rest()
+	}
+}
+
+// close frees what is held of the source.
+func (u *Uploader) close() {
+	if u.work != nil {
+		u.work.close()
+	}
+	if u.stream != nil {
+		u.stream.close()
+	}
+}
+
 // neverThisSource reports whether what is on the server can never become the source as
 // it is now. A file that was only touched may be found again by its content.
 func neverThisSource(err error) bool {
 	return errors.Is(err, ErrSourceMismatch) || errors.Is(err, ErrSourceChanged) && !errors.Is(err, errTouched)
 }
 
-func (u *Uploader) setInterrupt(f context.CancelCauseFunc) {
-	u.mu.Lock()
-	u.interrupt = f
-	u.mu.Unlock()
-}
-
-func (u *Uploader) setDriving(ctx context.Context) {
-	u.mu.Lock()
-	u.driving = ctx
-	u.mu.Unlock()
-}
-
-// drivenBy is the context of who drives the upload: handlers of a log look for
-// traces in it.
-func (u *Uploader) drivenBy() context.Context {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.driving == nil {
-		return context.Background()
+// Abort stops the upload and deletes it on the server (protocol section Termination),
+// with its parts if it is parallel, retrying by the client's policy, and from the store.
+// An upload that is complete is left alone, with an error matching [ErrInvalidInput]: see
+// [Client.Terminate]. So is one whose lease another Uploader has, with [ErrLeaseLost]. The
+// Run or Step in progress returns [ErrPaused], later ones [ErrAborted].
+func (u *Uploader) Abort(ctx context.Context) error {
+	u.turn.aborting.Add(1) // whatever begins to drive from now on is paused, too
+	defer u.turn.aborting.Add(-1)
+	u.Pause()
+	select {
+	case <-u.turn.token:
+		u.turn.drivenBy(ctx)
+		defer u.turn.give()
+	case <-ctx.Done():
+		return contextError(ctx)
 	}
-	return u.driving
+	returned := false
+	defer func() {
+		if !returned {
+			u.windUp(ctx)
+		}
+	}()
+	err := u.abort(ctx)
+	returned = true
+	return err
+}
+
+// abort is Abort for the goroutine that has the turn.
+func (u *Uploader) abort(ctx context.Context) error {
+	switch u.State() {
+	case StateAborted:
+		return nil
+	case StateComplete:
+		return fmt.Errorf("%w: upload is complete", ErrInvalidInput)
+	}
+	if err := u.keeper.reclaim(ctx); errors.Is(err, ErrLeaseLost) {
+		if !u.State().Final() {
+			u.enter(StateFailed, err)
+			u.settle(ctx, err)
+		}
+		return err
+	}
+	for _, at := range u.urls() {
+		if err := u.terminate(ctx, at); err != nil {
+			u.keeper.release(ctx)
+			return err
+		}
+	}
+	u.keeper.drop(ctx)
+	u.enter(StateAborted, nil)
+	u.settle(ctx, nil)
+	return nil
+}
+
+// urls returns those of everything that the upload has on the server.
+func (u *Uploader) urls() []*url.URL {
+	if u.work != nil {
+		return u.work.urls()
+	}
+	if at := u.status().url; at != nil {
+		return []*url.URL{at}
+	}
+	return nil
 }

@@ -109,35 +109,3 @@ func (a *absence) stays(tries *budget) bool {
 	retries := tries.policy.maxRetries()
 	return a.responses > retries || a.responses >= some && tries.failures >= retries
 }
-
-// judgeGone decides what a 404 or 410 means for the upload at a URL. One without
-// Tus-Resumable stays an error worth a retry until the retries are used up; once every
-// byte was sent, a server that no longer has the upload leaves it unconfirmed.
-func (u *Uploader) judgeGone(ctx context.Context, at *url.URL, err error) error {
-	err = u.absence.confirm(ctx, u.requester, at, err, &u.budget)
-	if !uploadGone(err) || refusedForGood(u.refusal) {
-		return err
-	}
-	switch allSent := u.allSent(ctx); {
-	case allSent && u.refusal != nil:
-		return withCause(u.refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))
-	case allSent:
-		return withCause(err, errGoneAtEnd)
-	case u.vain > 0 && u.Offset() == 0 && !u.given && !u.adopted:
-		return withCause(err, errGoneAtOnce)
-	}
-	return err
-}
-
-// allSent reports whether every byte was sent, perhaps without a response. Whether a stream
-// has more only its reader tells.
-func (u *Uploader) allSent(ctx context.Context) bool {
-	switch s := u.stream; {
-	case u.sentTo == 0:
-		return false
-	case s == nil:
-		return u.sentTo == u.info.Size
-	default:
-		return u.sentTo == s.end() && s.peek(ctx) == nil && s.ended()
-	}
-}

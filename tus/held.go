@@ -126,7 +126,7 @@ func (u *Uploader) leaseOver(c *candidate) (bool, error) {
 	}
 	if !c.told {
 		c.told = true
-		u.hooks.held(HeldEvent{Name: u.info.Name, URL: c.rec.UploadURL, Until: lease.Until, Wait: wait})
+		u.hooks.held(HeldEvent{Name: u.status().info.Name, URL: c.rec.UploadURL, Until: lease.Until, Wait: wait})
 	}
 	if policy != HeldBegin {
 		return false, &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: min(wait, heldPoll), shown: u.client.showURL(c.rec.UploadURL)}
@@ -169,6 +169,6 @@ func (u *Uploader) startingOver() {
 }
 
 func (u *Uploader) warn(text string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("name", u.info.Name)}, attrs...)
-	u.client.log.LogAttrs(u.drivenBy(), slog.LevelWarn, text, attrs...)
+	attrs = append([]slog.Attr{slog.String("name", u.status().info.Name)}, attrs...)
+	u.client.log.LogAttrs(u.turn.context(), slog.LevelWarn, text, attrs...)
 }

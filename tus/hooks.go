@@ -240,7 +240,7 @@ func (s hookSet) storeError(e StoreError) {
 // serial returns the hooks of u in a form in which they run one at a time, but for
 // OnProgress: what it is told has to be worked out in turn, too.
 func (s hookSet) serial(u *Uploader) hookSet {
-	turn := &u.hookTurn
+	turn := &u.progress.turn
 	h := &Hooks{
 		AfterResponse: func(req *http.Request, resp *Response) {
 			turn.Lock()
@@ -286,15 +286,4 @@ func (s hookSet) serial(u *Uploader) hookSet {
 		}
 	}
 	return hookSet{h}
-}
-
-// ofPart returns the hooks of a part: its states are not those of the upload.
-func (s hookSet) ofPart() hookSet {
-	var parts hookSet
-	for _, h := range s {
-		part := *h
-		part.OnStateChange = nil
-		parts = append(parts, &part)
-	}
-	return parts
 }

@@ -14,7 +14,7 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 	say := func(level slog.Level, text string, u *Uploader, name, at string, attrs ...slog.Attr) {
 		ctx := context.Background()
 		if u != nil {
-			ctx = u.drivenBy()
+			ctx = u.turn.context()
 		}
 		if !log.Enabled(ctx, level) {
 			return

@@ -2,372 +2,344 @@ package tus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// parts is a parallel upload: partial uploads, and the final upload that the
-// server makes of them (protocol section Concatenation). Each part is sent by
-// an Uploader of its own.
-type parts struct {
+// parallel sends a source as partial uploads, each a transfer of its own, and then has the
+// server make the final upload of them (protocol section Concatenation).
+//
+//	state          a step does                        and leads to
+//	-------------  ---------------------------------  ---------------------------------
+//	Creating       POST of every part                 Ready
+//	Ready          nothing                            Sending; Concatenating if all
+//	                                                  parts are complete; Finishing if
+//	                                                  the final upload is
+//	Sending        every part to its end              Ready
+//	Recovering     nothing: each part asks for itself Ready
+//	Concatenating  POST of the final upload; HEAD if  Ready; Recovering if the server
+//	               an earlier session created it      does not have all parts
+//	Finishing      compare the source with what it    Complete
+//	               was at the beginning
+type parallel struct {
+	requester
+	source *ranged // the whole
+	opts   *UploadOptions
+	sums   *sums
+	tries  *tries
+	keep   keeping
+
+	state       State
 	list        []*part
 	connections int
-	saving      sync.Mutex // parts are stored one at a time
-	creating    bool       // the URLs of the parts are stored all at once, when all are there
-	rechecked   bool       // the final upload was refused, and the server asked whether it has all parts
-	uncertain   bool       // the response to the creation of the final upload was lost
-	confirmed   bool       // the final upload is complete
+	final       *url.URL // of the final upload; nil until created
+	rechecked   bool     // the final upload was refused, and the server asked whether it has all parts
+	uncertain   bool     // the response to the creation of the final upload was lost
+	confirmed   bool     // the final upload is complete
+	absence     absence
+
+	changed   func()     // called when what account returns has changed
+	saving    sync.Mutex // held while a part is stored, one at a time
+	lastPatch *Response  // needs saving
 }
 
+// keeping stores how far an upload is, before what must not happen twice.
+type keeping interface {
+	// save stores the upload URLs.
+	save(ctx context.Context) error
+	// finishing stores that the request which completes the upload may be sent from now on.
+	finishing(ctx context.Context) error
+	// note is save without haste.
+	note()
+}
+
+// part is a partial upload.
 type part struct {
 	span
-	counters *counters
-	uploader *Uploader
-
-	mu      sync.Mutex
-	url     *url.URL // nil until created
-	expires time.Time
+	*transfer
+	repeated bool // it was created again, as it was given the URL of another
 }
 
-func (p *part) location() *url.URL {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.url
-}
-
-func (p *part) locate(u *url.URL) {
-	p.mu.Lock()
-	p.url = u
-	p.mu.Unlock()
-}
-
-func (p *part) complete() bool { return p.uploader.State() == StateComplete }
-
-// urls of the parts that exist. A nil *parts has none.
-func (ps *parts) urls() []*url.URL {
-	if ps == nil {
-		return nil
-	}
+// urls returns those of all uploads that exist.
+func (p *parallel) urls() []*url.URL {
 	var all []*url.URL
-	for _, p := range ps.list {
-		if u := p.location(); u != nil {
-			all = append(all, u)
-		}
+	if p.final != nil {
+		all = append(all, p.final)
+	}
+	return append(all, p.partURLs()...)
+}
+
+func (p *parallel) partURLs() []*url.URL {
+	var all []*url.URL
+	for _, part := range p.list {
+		all = append(all, part.urls()...)
 	}
 	return all
 }
 
-// has reports whether a URL is that of a part.
-func (ps *parts) has(at *url.URL) bool {
-	for _, u := range ps.urls() {
-		if u.String() == at.String() {
+// has reports whether a URL is that of a part other than this one.
+func (p *parallel) has(at *url.URL, this *part) bool {
+	for _, part := range p.list {
+		if u := part.account().url; part != this && u != nil && u.String() == at.String() {
 			return true
 		}
 	}
 	return false
 }
 
-// begun reports whether anything exists on the server.
-func (ps *parts) begun() bool { return len(ps.urls()) > 0 }
+// exists reports whether anything exists on the server.
+func (p *parallel) exists() bool { return len(p.urls()) > 0 }
 
 // complete reports whether the server has every part whole.
-func (ps *parts) complete() bool {
-	for _, p := range ps.list {
-		if !p.complete() {
+func (p *parallel) complete() bool {
+	for _, part := range p.list {
+		if part.state != StateComplete {
 			return false
 		}
 	}
 	return true
 }
 
-// sent is the number of bytes that left, confirmed or not.
-func (ps *parts) sent() int64 {
-	var n int64
-	for _, p := range ps.list {
-		n += max(p.counters.sentUpTo(), p.uploader.Offset())
-	}
-	return n
-}
-
-// firstExpiry is when the server forgets the first of the parts that are not
-// complete; zero if it did not say.
-func (ps *parts) firstExpiry() time.Time {
-	var first time.Time
-	for _, p := range ps.list {
-		if p.uploader.Offset() == p.size {
-			continue
-		}
-		p.mu.Lock()
-		at := p.expires
-		p.mu.Unlock()
-		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
-			first = at
+// account adds the parts up. It expires when the server removes the first part that is
+// not complete.
+func (p *parallel) account() account {
+	sum := account{url: p.final, info: p.source.info}
+	for _, part := range p.list {
+		a := part.account()
+		sum.offset += a.offset
+		sum.sent += a.sent
+		if a.offset < part.size && !a.expires.IsZero() && (sum.expires.IsZero() || a.expires.Before(sum.expires)) {
+			sum.expires = a.expires
 		}
 	}
-	return first
+	return sum
 }
 
-// wantsParts reports whether the upload is to be sent in parts, if it can.
-func (u *Uploader) wantsParts() bool {
-	return u.opts.Parallel > 1 && u.position == nil && !u.info.Sequential && !u.info.SizeUnknown && u.info.Size > 0
-}
-
-// planParts cuts the source, if the server offers concatenation and the source
-// is large enough.
-func (u *Uploader) planParts(caps Capabilities) error {
-	if !caps.Supports(ExtensionConcatenation) {
-		if u.opts.ParallelBestEffort {
-			return nil
+// describe fills in the record of the upload.
+func (p *parallel) describe(rec *storage.Record) {
+	rec.Finishing = p.uncertain
+	rec.Parts = nil
+	for _, part := range p.list {
+		stored := storage.Part{Offset: part.offset, Size: part.size}
+		if at := part.account().url; at != nil {
+			stored.UploadURL = at.String()
 		}
-		return fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, ExtensionConcatenation)
+		rec.Parts = append(rec.Parts, stored)
 	}
-	spans := planSpans(u.info.Size, u.opts.Parallel, u.opts.MinPartSize)
-	if u.opts.PartBoundaries != nil {
-		spans = spansAt(u.info.Size, u.opts.PartBoundaries)
-	}
-	if len(spans) < 2 {
-		return nil
-	}
-	u.inline = false
-	ps := &parts{connections: u.opts.Parallel}
-	for _, s := range spans {
-		ps.list = append(ps.list, u.newPart(ps, s))
-	}
-	u.setParts(ps)
-	return nil
 }
 
-func (u *Uploader) setParts(ps *parts) {
-	u.mu.Lock()
-	u.parts = ps
-	u.mu.Unlock()
+func (p *parallel) current() State { return p.state }
+
+// enter is the only place where the state changes.
+func (p *parallel) enter(next State) {
+	switch next {
+	case StateCreating, StateReady, StateSending, StateRecovering, StateConcatenating, StateFinishing, StateComplete:
+		p.state = next
+	}
 }
 
-// newPart makes a part that does not exist on the server yet.
-func (u *Uploader) newPart(ps *parts, s span) *part {
-	p := &part{span: s, counters: &counters{parent: u.counters, onMoved: u.reportMovement}}
-	u.restartPart(ps, p)
-	return p
+func (p *parallel) step(ctx context.Context) outcome {
+	p.tries.begin()
+	from := p.state
+	o := p.work(ctx)
+	p.tries.end(from, o.err)
+	p.enter(o.next)
+	return o
 }
 
-// restartPart gives a part a fresh Uploader, which begins with the creation, or
-// where the part is located with asking the server.
-func (u *Uploader) restartPart(ps *parts, p *part) {
-	opts := u.opts
-	opts.Metadata = u.opts.PartMetadata
-	opts.Parallel, opts.PartBoundaries, opts.Previous = 0, nil, nil
-	if opts.CreationWithUpload == CreationWithUploadAuto { // else the URLs are stored first
-		opts.CreationWithUpload = CreationWithUploadNever
+func (p *parallel) work(ctx context.Context) outcome {
+	switch p.state {
+	case StateCreating:
+		return p.create(ctx)
+	case StateReady:
+		return outcome{next: p.choose()}
+	case StateSending:
+		return p.send(ctx)
+	case StateRecovering:
+		return outcome{next: StateReady}
+	case StateConcatenating:
+		return p.concatenate(ctx)
+	case StateFinishing:
+		return p.finish(ctx)
 	}
-	source := section{u.source, u.info, p.span}
-	child := &Uploader{
-		requester: requester{client: u.client, hooks: u.hooks.ofPart(), counters: p.counters},
-		source:    source, opts: opts,
-		budget: budget{policy: u.client.retry}, chunks: u.chunks,
-		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
-		keeper: newKeeper(), position: &position{u, p},
-		turn: make(chan struct{}, 1),
-	}
-	child.info, child.prepared = source.info(), true
-	child.inline = child.mayCarry()
-	if at := p.location(); at != nil {
-		child.url, child.state = at, StateRecovering
-	}
-	child.turn <- struct{}{}
-	if old := p.uploader; old != nil {
-		child.highest = old.highest
-		child.position.moved(-old.Offset(), 0)
-	}
-	p.uploader = child
+	return outcome{next: p.state}
 }
 
-// restartFailedParts gives parts another chance that failed when the upload was
-// paused.
-func (u *Uploader) restartFailedParts() {
-	for _, p := range u.parts.list {
-		if p.uploader.State() == StateFailed {
-			u.restartPart(u.parts, p)
+// finish is the step of StateFinishing. The upload is complete whatever becomes of the
+// parts.
+func (p *parallel) finish(ctx context.Context) outcome {
+	if ctx.Err() != nil {
+		return outcome{next: StatePaused, err: contextError(ctx)}
+	}
+	if err := p.source.verify(ctx); err != nil {
+		return p.failed(ctx, err)
+	}
+	if p.opts.TerminateParts {
+		for _, at := range p.partURLs() {
+			if ctx.Err() == nil {
+				_ = p.terminate(ctx, at)
+			}
 		}
 	}
+	return outcome{next: StateComplete}
 }
 
-// adoptParts goes on with the parts of a stored upload, in its own cut.
-func (u *Uploader) adoptParts(c *candidate) error {
-	ps := &parts{connections: max(1, u.opts.Parallel), uncertain: c.rec.Finishing && c.rec.UploadURL == ""}
-	if u.info.Sequential {
-		ps.connections = 1
-	}
-	ps.confirmed = c.rec.UploadURL != "" && c.info.Complete()
-	for i, stored := range c.rec.Parts {
-		p := u.newPart(ps, span{stored.Offset, stored.Size})
-		ps.list = append(ps.list, p)
-		if stored.UploadURL == "" {
-			continue
-		}
-		at, err := parseURL("stored upload URL", stored.UploadURL)
-		if err != nil {
-			return err
-		}
-		p.locate(at)
-		u.restartPart(ps, p)
-		if c.rec.UploadURL == "" {
-			p.uploader.state = StateReady
-			p.uploader.offset, p.uploader.highest = c.parts[i], c.parts[i]
-			p.counters.begin(c.parts[i])
-		}
-	}
-	u.setParts(ps)
-	if !ps.confirmed && c.offset < u.info.Size { // bytes are to be sent that must become a final upload
-		if err := u.checkConcatLine(); err != nil {
-			return fmt.Errorf("%w: the parts of the stored upload stay as they are", err)
-		}
-	}
-	u.resumedAt(c.offset)
-	return u.acknowledge(c.offset)
+// failed decides what follows a failure.
+func (p *parallel) failed(ctx context.Context, err error) outcome {
+	return outcome{next: p.tries.judge(ctx, p.requester, p.state, err), err: err}
 }
 
-// chooseParts is what a parallel upload does in StateReady.
-func (u *Uploader) chooseParts() State {
-	ps := u.parts
+// choose is the step of StateReady.
+func (p *parallel) choose() State {
 	switch {
-	case ps.confirmed:
+	case p.confirmed:
 		return StateFinishing
-	case u.created():
+	case p.final != nil, p.complete():
 		return StateConcatenating
-	case !ps.complete():
-		return StateSending
 	}
-	return StateConcatenating
+	return StateSending
 }
 
-// createParts creates every part, and stores them all before the first byte. How many
-// parts there can be, if there are many, is known when the first one has a URL.
-func (u *Uploader) createParts(ctx context.Context) (State, error) {
+// resume is called before the first step after a pause. Parts that failed get another
+// chance.
+func (p *parallel) resume() {
+	if !p.exists() {
+		return
+	}
+	for _, part := range p.list {
+		if part.state != StateComplete {
+			part.transfer.resume()
+			part.tries.budget.reset(part.account().offset)
+		}
+	}
+	p.enter(StateRecovering)
+}
+
+// create creates every part, and stores them all before the first byte. How many parts
+// there can be, if there are many, is known when the first one has a URL.
+func (p *parallel) create(ctx context.Context) outcome {
 	var err, tooLong error
-	list := u.parts.list
-	if int64(len(list))*longURL > u.opts.maxConcatLine() {
-		err = u.createEachPart(ctx, list[:1])
-		tooLong = u.fitParts() // also if ctx ended meanwhile: a later session uses this cut
-		list = u.parts.list[1:]
+	list := p.list
+	if int64(len(list))*longURL > p.opts.maxConcatLine() {
+		err = p.createEach(ctx, list[:1])
+		tooLong = p.fit() // also if ctx ended meanwhile: a later session uses these parts
+		list = p.list[1:]
 	}
 	if err == nil && tooLong == nil {
-		err = u.createEachPart(ctx, list)
-		tooLong = u.checkConcatLine()
+		err = p.createEach(ctx, list)
+		tooLong = p.checkConcatLine()
 	}
 	if tooLong != nil {
-		return u.giveUpParts(ctx, tooLong)
+		return p.giveUp(ctx, tooLong)
 	}
-	if u.parts.begun() { // a later session can use those that exist
+	if p.exists() { // a later session can use those that exist
 		saving, cancel := uncancelled(ctx)
 		defer cancel()
-		if saved := u.saveParts(saving); err == nil && saved != nil {
-			return u.after(ctx, StateCreating, saved), saved
+		if saved := p.keep.save(saving); err == nil && saved != nil {
+			return p.failed(ctx, saved)
 		}
 	}
 	switch {
 	case err == nil:
-		return StateReady, nil
+		return outcome{next: StateReady}
 	case ctx.Err() != nil:
-		return StatePaused, contextError(ctx)
+		return outcome{next: StatePaused, err: contextError(ctx)}
 	}
-	return StateFailed, err
+	return outcome{next: StateFailed, err: err}
 }
 
-func (u *Uploader) createEachPart(ctx context.Context, list []*part) error {
-	u.parts.creating = u.opts.CreationWithUpload != CreationWithUploadAlways // whose bytes may be many
-	defer func() { u.parts.creating = false }()
-	return u.eachPart(ctx, list, func(ctx context.Context, child *Uploader) error {
-		return child.runUntil(ctx, func() bool { return child.created() })
+// createEach creates parts. Those whose creation carries bytes, which may be many, are
+// stored one by one.
+func (p *parallel) createEach(ctx context.Context, list []*part) error {
+	return p.each(ctx, list, func(ctx context.Context, part *part) error {
+		return p.run(ctx, part, func() bool { return part.exists() }, p.opts.CreationWithUpload == CreationWithUploadAlways)
 	})
 }
 
-// fitParts cuts the source into fewer parts if the URL of the first one is so long that
-// those of all do not fit the Upload-Concat header.
-func (u *Uploader) fitParts() error {
-	ps := u.parts
-	first := ps.list[0]
-	at := first.location()
+// fit cuts the source into fewer parts if the URL of the first one is so long that those
+// of all do not fit the Upload-Concat header.
+func (p *parallel) fit() error {
+	first := p.list[0]
+	at := first.account().url
 	if at == nil {
 		return nil
 	}
-	most := mostParts(u.opts.maxConcatLine(), at)
-	if u.opts.PartBoundaries == nil && most < int64(len(ps.list)) {
-		ps.list = []*part{first}
-		for _, s := range cutAfter(first.span, u.info.Size, max(most, 2), u.opts.MinPartSize)[1:] {
-			ps.list = append(ps.list, u.newPart(ps, s))
+	most := mostParts(p.opts.maxConcatLine(), at)
+	if p.opts.PartBoundaries == nil && most < int64(len(p.list)) {
+		p.list = []*part{first}
+		for _, s := range cutAfter(first.span, p.source.info.Size, max(most, 2), p.opts.MinPartSize)[1:] {
+			p.list = append(p.list, p.newPart(s))
 		}
 	}
-	return u.checkConcatLine()
+	return p.checkConcatLine()
 }
 
 // checkConcatLine returns an error if the final upload could not be created of the parts.
-func (u *Uploader) checkConcatLine() error {
-	line, limit := u.parts.concatLine(), u.opts.maxConcatLine()
+func (p *parallel) checkConcatLine() error {
+	line, limit := p.concatLine(), p.opts.maxConcatLine()
 	if line <= limit {
 		return nil
 	}
 	return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is %d, but %s with the URLs of %d parts has %d bytes",
-		ErrInvalidInput, limit, headerUploadConcat, len(u.parts.list), line)
+		ErrInvalidInput, limit, headerUploadConcat, len(p.list), line)
 }
 
-// giveUpParts deletes parts that have no bytes yet and cannot become a final upload.
-func (u *Uploader) giveUpParts(ctx context.Context, reason error) (State, error) {
-	for _, at := range u.parts.urls() {
+// giveUp deletes parts that have no bytes yet and cannot become a final upload.
+func (p *parallel) giveUp(ctx context.Context, reason error) outcome {
+	for _, at := range p.partURLs() {
 		if ctx.Err() == nil {
-			_ = u.requester.terminate(ctx, at)
+			_ = p.terminate(ctx, at)
 		}
 	}
-	u.keeper.drop(ctx) // a part with bytes of its creation was stored at once
-	u.setParts(nil)
-	if u.opts.ParallelBestEffort {
-		return StateCreating, nil
+	p.list = nil
+	if p.opts.ParallelBestEffort {
+		return outcome{next: StateCreating, lost: true, single: true}
 	}
-	return StateFailed, reason
+	return outcome{next: StateFailed, err: reason, lost: true}
 }
 
-// sendParts sends every part to its end. Each retries by the client's policy.
-func (u *Uploader) sendParts(ctx context.Context) (State, error) {
-	err := u.eachPart(ctx, u.parts.list, func(ctx context.Context, child *Uploader) error {
-		_, err := child.Run(ctx)
-		return err
+// send sends every part to its end. Each retries by the client's policy.
+func (p *parallel) send(ctx context.Context) outcome {
+	err := p.each(ctx, p.list, func(ctx context.Context, part *part) error {
+		return p.run(ctx, part, func() bool { return part.state == StateComplete }, true)
 	})
+	o := outcome{next: StateFailed, err: err, patched: p.lastPatch}
 	switch {
 	case err == nil:
-		if err := u.budget.acknowledged(u.Offset(), 0, 0); err != nil {
-			return StateFailed, err
+		if o.err = p.tries.budget.acknowledged(p.account().offset, 0, 0); o.err == nil {
+			o.next = StateReady
 		}
-		return StateReady, nil
 	case ctx.Err() != nil:
-		return StatePaused, contextError(ctx)
-	case uploadGone(err) && u.parts.uncertain:
-		err = fmt.Errorf("%w: an answer was lost, and now the parts are gone: %w", ErrUnconfirmed, err)
+		o.next, o.err = StatePaused, contextError(ctx)
+	case uploadGone(err) && p.uncertain:
+		o.err = fmt.Errorf("%w: a response was lost, and now the parts are gone: %w", ErrUnconfirmed, err)
 	}
-	return StateFailed, err
+	return o
 }
 
-// eachPart lets as many parts of a list work at the same time as there are connections.
-// The first that fails, or panics, ends the others.
-func (u *Uploader) eachPart(ctx context.Context, list []*part, work func(context.Context, *Uploader) error) error {
+// each works on as many parts of a list at the same time as there are connections. The
+// first that fails, or panics, ends the others.
+func (p *parallel) each(ctx context.Context, list []*part, work func(context.Context, *part) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	panics := carrier{stop: func() { cancel(errPanicked) }}
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(u.parts.connections)
-	for _, p := range list {
+	group.SetLimit(p.connections)
+	for _, part := range list {
 		group.Go(func() error {
 			if ctx.Err() != nil {
 				return contextError(ctx)
 			}
 			var err error
-			panics.run(func() { err = work(ctx, p.uploader) })
+			panics.run(func() { err = work(ctx, part) })
 			if err != nil {
-				return fmt.Errorf("part at offset %d: %w", p.offset, err)
+				return fmt.Errorf("part at offset %d: %w", part.offset, err)
 			}
 			return nil
 		})
@@ -377,38 +349,175 @@ func (u *Uploader) eachPart(ctx context.Context, list []*part, work func(context
 	return err
 }
 
-// saveParts stores the parts as they are now.
-func (u *Uploader) saveParts(ctx context.Context) error {
-	if u.key == "" {
-		return nil
-	}
-	target := u.URL()
-	return u.keeper.save(ctx, func(rec *storage.Record) {
-		u.describe(rec)
-		rec.UploadURL = target
-		rec.Expires = u.parts.firstExpiry()
-		rec.Finishing = u.parts.uncertain
-		rec.Parts = nil
-		for _, p := range u.parts.list {
-			stored := storage.Part{Offset: p.offset, Size: p.size}
-			if at := p.location(); at != nil {
-				stored.UploadURL = at.String()
-			}
-			rec.Parts = append(rec.Parts, stored)
+// run drives a part until it is done. A part that is created is stored before its first
+// byte if store is set; otherwise it is for the caller.
+func (p *parallel) run(ctx context.Context, part *part, done func() bool, store bool) error {
+	defer func() {
+		if part.state == StateComplete {
+			part.close()
+		} else {
+			part.rest()
 		}
-	})
+	}()
+	for !done() {
+		o := part.step(ctx)
+		if err := p.take(ctx, part, &o, store); err != nil {
+			return err
+		}
+		switch {
+		case o.next == StatePaused, o.next == StateFailed:
+			return o.err
+		case o.err != nil:
+			ok, err := part.tries.wait(ctx, part.requester, p.source.info.Name, o.err)
+			switch {
+			case err != nil:
+				return err
+			case !ok:
+				return o.err
+			}
+		}
+	}
+	return nil
 }
 
-// terminateParts deletes the parts of a complete upload, if the caller wants
-// that. The upload is complete whatever becomes of them.
-func (u *Uploader) terminateParts(ctx context.Context) {
-	if !u.opts.TerminateParts || u.parts == nil {
-		return
+// errURLTaken is a part that was given the URL of another.
+var errURLTaken = fmt.Errorf("%w: two parts were given the URL", ErrProtocol)
+
+// take takes over what a step of a part led to.
+func (p *parallel) take(ctx context.Context, part *part, o *outcome, store bool) error {
+	if o.patched != nil {
+		p.saving.Lock()
+		p.lastPatch = o.patched
+		p.saving.Unlock()
 	}
-	for _, at := range u.parts.urls() {
-		if ctx.Err() != nil {
-			return
+	if o.created == nil {
+		return nil
+	}
+	made := o.created
+	err := p.accept(ctx, part, made.url, store)
+	if errors.Is(err, errURLTaken) && !part.repeated {
+		// The response was that to the creation of another part, sent once more by
+		// something in between, which it may not do again.
+		part.repeated = true
+		p.client.CloseIdleConnections()
+		o.next, o.err = StateCreating, err
+		return nil
+	}
+	if !errors.Is(err, errURLTaken) { // a hook may panic, so the part is stored before
+		p.hooks.uploadURL(UploadURLEvent{Name: p.source.info.Name, URL: made.url.String(), Expires: made.expires, Concat: ConcatPartial})
+	}
+	p.changed()
+	return err
+}
+
+// accept stores the URL of a part, if store is set. Two parts with one URL, as a proxy
+// that responds twice would make, would end in other bytes than the source's.
+func (p *parallel) accept(ctx context.Context, part *part, at *url.URL, store bool) error {
+	p.saving.Lock()
+	defer p.saving.Unlock()
+	if p.has(at, part) {
+		part.uncreate()
+		return fmt.Errorf("%w %s", errURLTaken, p.client.redactor.URL(at))
+	}
+	if !store {
+		return nil
+	}
+	// The part exists, so it is stored even if ctx has ended meanwhile.
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
+	return p.keep.save(ctx)
+}
+
+// newPart returns a part that does not exist on the server yet.
+func (p *parallel) newPart(s span) *part {
+	counters := &counters{parent: p.counters, onMoved: p.counters.onMoved}
+	section := section{p.source.source, p.source.info, s}
+	sizer := *p.source.sizer
+	plan := planOf(p.opts)
+	plan.metadata, plan.partial, plan.defers = p.opts.PartMetadata, true, false
+	if plan.carry == CreationWithUploadAuto { // else the URLs are stored first
+		plan.carry = CreationWithUploadNever
+	}
+	t := &transfer{
+		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
+		plan:      plan, sizer: &sizer, sums: p.sums.ofPart(),
+		tries:   &tries{budget: budget{policy: p.client.retry}},
+		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
+		state:   StateCreating,
+		changed: p.changed,
+		known:   account{info: section.info()},
+	}
+	t.inline = t.mayCarry()
+	return &part{span: s, transfer: t}
+}
+
+// recheck makes the parts ask the server what it has of them.
+func (p *parallel) recheck() {
+	for _, part := range p.list {
+		old := part.account()
+		part.transfer = p.newPart(part.span).transfer
+		part.learn(func(a *account) { a.url, a.highest, a.expires = old.url, old.highest, old.expires })
+		part.enter(StateRecovering)
+		// Parts that vanished after a lost response were probably concatenated.
+		part.plan.external = p.uncertain
+	}
+	p.changed()
+}
+
+func (p *parallel) rest() {
+	p.source.rest()
+	for _, part := range p.list {
+		part.rest()
+	}
+}
+
+func (p *parallel) close() {
+	p.source.close()
+	for _, part := range p.list {
+		part.close()
+	}
+}
+
+// resumeParts returns the parallel upload that an earlier session began, in its own parts.
+func (p *parallel) resumeParts(c *candidate) error {
+	p.uncertain = c.rec.Finishing && c.rec.UploadURL == ""
+	if p.source.info.Sequential {
+		p.connections = 1
+	}
+	if c.rec.UploadURL != "" {
+		at, err := parseURL("stored upload URL", c.rec.UploadURL)
+		if err != nil {
+			return err
 		}
-		_ = u.requester.terminate(ctx, at)
+		p.final, p.confirmed = at, c.info.Complete()
 	}
+	for i, stored := range c.rec.Parts {
+		part := p.newPart(span{stored.Offset, stored.Size})
+		p.list = append(p.list, part)
+		offset := stored.Size // a final upload was made of complete parts
+		if p.final == nil {
+			offset = 0
+			if c.parts != nil {
+				offset = c.parts[i]
+			}
+		}
+		if stored.UploadURL == "" {
+			continue
+		}
+		at, err := parseURL("stored upload URL", stored.UploadURL)
+		if err != nil {
+			return err
+		}
+		part.learn(func(a *account) { a.url, a.offset = at, offset })
+		part.resumeAt(offset)
+		part.counters.begin(offset)
+		part.enter(StateReady)
+	}
+	if !p.confirmed && p.account().offset < p.source.info.Size { // bytes are to be sent that must become a final upload
+		if err := p.checkConcatLine(); err != nil {
+			return fmt.Errorf("%w: the parts of the stored upload stay as they are", err)
+		}
+	}
+	p.enter(StateReady)
+	return nil
 }

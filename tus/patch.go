@@ -9,21 +9,6 @@ import (
 	"time"
 )
 
-// chunk is what one PATCH sends.
-type chunk struct {
-	offset, size int64
-	// declare is the length of the whole upload, where the server does not know
-	// it yet and this request tells it (section Creation, Upload-Defer-Length).
-	declare  int64
-	declares bool
-	last     bool             // it completes the upload
-	data     []byte           // if it is in memory
-	sum      chunkSum         // of data, if that is known already
-	checksum string           // value of Upload-Checksum; empty for none
-	trailer  *checksumTrailer // nil for none
-	payload  func(ctx context.Context) *body
-}
-
 // patched is the server's word on a PATCH.
 type patched struct {
 	offset   int64 // new offset

@@ -19,8 +19,8 @@ func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
 		err   error
 	}
 	_, seeks := u.source.(*seekSource)
-	reader := &sourceReaderAt{ctx: ctx, source: u.source, limit: u.client.sourceTimeout, forward: u.info.Sequential && !seeks}
-	info := fingerprint.Info{Name: cmp.Or(u.opts.ResumeKey, u.info.Identity, u.info.Name), Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
+	reader := &sourceReaderAt{ctx: ctx, source: u.source, limit: u.client.sourceTimeout, forward: u.status().info.Sequential && !seeks}
+	info := fingerprint.Info{Name: cmp.Or(u.opts.ResumeKey, u.status().info.Identity, u.status().info.Name), Size: u.status().info.Size, ModTime: u.status().info.ModTime, Version: u.status().info.Version}
 	defer reader.panics.deliver()
 	answers := background(func() answer {
 		defer reader.Close()
@@ -41,7 +41,7 @@ func (u *Uploader) fingerprinter() fingerprint.Fingerprinter {
 		return given
 	}
 	// File systems that keep no times report the Unix epoch.
-	if u.info.ModTime.Unix() <= 0 && u.info.Version == "" {
+	if u.status().info.ModTime.Unix() <= 0 && u.status().info.Version == "" {
 		return fingerprint.Content{}
 	}
 	if fsys, ok := u.source.(*fsSource); ok && fsys.systemPath() == "" && u.opts.ResumeKey == "" {

@@ -40,7 +40,7 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 	if err != nil || c.store == nil {
 		return nil, err
 	}
-	if u.info, err = statSource(ctx, source, c.sourceTimeout); err != nil {
+	if u.known.info, err = statSource(ctx, source, c.sourceTimeout); err != nil {
 		return nil, err
 	}
 	key, err := u.resumeKey(ctx)
@@ -57,7 +57,7 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 // resumeKey is what the upload is stored and found by, empty for a source that
 // cannot be recognised.
 func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
-	if u.info.SizeUnknown {
+	if u.status().info.SizeUnknown {
 		return "", nil // reading it to tell would use it up
 	}
 	print, err := u.fingerprint(ctx)
@@ -134,7 +134,7 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 			u.discard(ctx, rec, reason)
 			if !u.sizeFits(rec) && u.opts.SourceChanged == SourceChangedFail {
 				return nil, fmt.Errorf("%w: it had %d bytes when its upload began, now %d",
-					ErrSourceChanged, rec.Size, u.info.Size)
+					ErrSourceChanged, rec.Size, u.status().info.Size)
 			}
 		}
 	}
@@ -149,7 +149,7 @@ func (u *Uploader) unusable(rec storage.Record) string {
 	case len(rec.Parts) > 0 && !tile(rec): // would make other bytes of the source
 		return "its parts do not cover the source"
 	case !u.sizeFits(rec):
-		return fmt.Sprintf("it has %d bytes, the source has %d", rec.Size, u.info.Size)
+		return fmt.Sprintf("it has %d bytes, the source has %d", rec.Size, u.status().info.Size)
 	case rec.Seal != "" && rec.Seal != sealOf(rec):
 		return "its upload URL is not the one that was stored with it"
 	}
@@ -157,7 +157,7 @@ func (u *Uploader) unusable(rec storage.Record) string {
 }
 
 func (u *Uploader) sizeFits(rec storage.Record) bool {
-	return rec.LengthDeferred || rec.Size == u.info.Size
+	return rec.LengthDeferred || rec.Size == u.status().info.Size
 }
 
 // locate is the step of StateLocating. Each asks for one upload URL; when none
@@ -170,7 +170,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 			case heldForNow(err):
 				return StateLocating, err
 			case err != nil:
-				return u.after(ctx, StateLocating, err), err
+				return u.failed(ctx, err)
 			case !ok:
 				u.candidates = u.candidates[1:]
 				continue
@@ -188,7 +188,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 			continue
 		}
 		if err := u.ask(ctx, c, target); err != nil {
-			return u.after(ctx, StateLocating, err), err
+			return u.failed(ctx, err)
 		}
 		return StateLocating, nil
 	}
@@ -203,7 +203,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	u.keeper.adopt(best.rec)
 	err := u.keeper.renew(ctx) // asking may have taken longer than the lease
 	if err == nil && len(best.rec.Parts) == 0 && !best.info.Complete() {
-		err = u.notComplete(ctx)
+		err = u.keeper.notComplete(ctx)
 	}
 	switch {
 	case errors.Is(err, ErrLeaseLost):
@@ -213,7 +213,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	case err != nil: // it is given back when the upload is paused or fails
 		best.rec = u.keeper.unadopt()
 		u.best, u.forgotten = best, forgotten
-		return u.after(ctx, StateLocating, err), err
+		return u.failed(ctx, err)
 	}
 	u.counters.update(func(s *Stats) { s.Recreations += best.gone })
 	if err := u.adopt(best); err != nil {
@@ -261,19 +261,19 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	var info Info
 	reason := ""
 	at, err := parseURL("stored upload URL", target)
-	if u.sentTo = 0; c.rec.Finishing && target == c.rec.UploadURL {
-		u.sentTo = u.info.Size
-	}
 	if err == nil {
-		info, err = u.requester.head(ctx, at)
-		err = u.judgeGone(ctx, at, err)
+		info, err = u.head(ctx, at)
+		err = u.absence.confirm(ctx, u.requester, at, err, &u.tries.budget)
+		if uploadGone(err) && c.rec.Finishing && target == c.rec.UploadURL {
+			err = withCause(err, errGoneAtEnd)
+		}
 	} else {
 		reason = "its upload URL is unusable"
 	}
 	switch {
 	case uploadGone(err):
 		reason = "the server no longer has it"
-		u.budget.reset(0) // the retries were spent on what is gone
+		u.tries.budget.reset(0) // the retries were spent on what is gone
 	case err != nil && reason == "":
 		return err
 	}
@@ -293,7 +293,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	case reason == "":
 		c.whole, c.info, c.offset = true, info, info.Offset
 		if parallel {
-			c.offset = u.info.Size
+			c.offset = u.status().info.Size
 		}
 	case c.rec.Finishing:
 		return fmt.Errorf("%w: %s", errGoneAtEnd, reason)
@@ -310,7 +310,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 // may be. Servers need not return metadata, and may add some, so only a key counts
 // that has another value now.
 func (u *Uploader) mismatch(rec storage.Record, info Info) string {
-	if err := u.matches(info); err != nil {
+	if err := u.status().info.matches(info); err != nil {
 		return err.Error()
 	}
 	if len(rec.Parts) == 0 && info.Concat != ConcatNone {
@@ -363,9 +363,8 @@ func (u *Uploader) askedPart(ctx context.Context, c *candidate, info Info, reaso
 	return fmt.Errorf("%w: the final upload had been asked for, and now the parts are gone", ErrUnconfirmed)
 }
 
-// adopt goes on with a candidate.
+// adopt resumes a candidate.
 func (u *Uploader) adopt(c *candidate) error {
-	u.inline, u.unresumed, u.resumed = false, nil, c.rec
 	var at *url.URL
 	if c.rec.UploadURL != "" {
 		var err error
@@ -373,31 +372,29 @@ func (u *Uploader) adopt(c *candidate) error {
 			return err
 		}
 	}
-	u.mu.Lock()
-	u.url, u.expires, u.kept = at, c.rec.Expires, c.rec.CreationHeader
-	if !c.info.Expires.IsZero() {
-		u.expires = c.info.Expires
-	}
-	u.mu.Unlock()
-	if len(c.rec.Parts) > 0 {
-		if c.parts == nil {
-			c.parts = make([]int64, len(c.rec.Parts))
+	u.unresumed, u.resumed = nil, c.rec
+	u.learn(func(s *status) {
+		s.url, s.expires, s.kept = at, c.rec.Expires, c.rec.CreationHeader
+		if !c.info.Expires.IsZero() {
+			s.expires = c.info.Expires
 		}
-		return u.adoptParts(c)
+	})
+	if len(c.rec.Parts) > 0 {
+		p := u.newParallel(u.opts.Parallel)
+		if err := p.resumeParts(c); err != nil {
+			return err
+		}
+		u.begin(p)
+		u.changed()
+		return u.tries.budget.acknowledged(c.offset, 0, 0)
 	}
-	u.deferred, u.adopted = c.info.LengthDeferred, true
-	u.resumedAt(c.offset)
-	return u.acknowledge(c.offset)
-}
-
-// resumedAt notes that the server had offset bytes before this session.
-func (u *Uploader) resumedAt(offset int64) {
-	u.mu.Lock()
-	gain := max(0, offset-u.highest) // there may have been one that had more, and is gone
-	u.highest += gain
-	u.mu.Unlock()
-	u.counters.update(func(s *Stats) { s.ResumedFrom += gain })
-	u.position.moved(0, gain)
+	t := u.newTransfer()
+	t.adopted, t.length.deferred = true, c.info.LengthDeferred
+	t.learn(func(a *account) { a.url = at })
+	t.enter(StateReady)
+	t.resumeAt(c.offset)
+	u.begin(t)
+	return t.acknowledge(c.offset)
 }
 
 // giveBack returns the candidates that were claimed.
@@ -415,45 +412,46 @@ func (u *Uploader) giveBack(ctx context.Context) {
 	u.candidates, u.best = nil, nil
 }
 
-// saveCreated stores a new upload before a byte is sent to it. It exists, so
-// that is done even if ctx has ended meanwhile.
-func (u *Uploader) saveCreated(ctx context.Context) error {
+// save stores the upload as it is now. It exists, so that is done even if ctx has ended.
+func (u *Uploader) save(ctx context.Context) error {
 	if u.key == "" {
 		return nil
 	}
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	target, expires := u.URL(), u.expiry()
-	u.mu.Lock()
-	kept := u.kept
-	u.mu.Unlock()
+	u.refresh()
+	known := u.status()
 	return u.keeper.save(ctx, func(rec *storage.Record) {
-		u.describe(rec)
-		rec.UploadURL, rec.Expires, rec.CreationHeader = target, expires, kept
+		rec.Fingerprint = u.key
+		rec.Endpoint = httpx.RedactURL(u.client.endpoint)
+		rec.Size = known.info.Size
+		rec.Metadata = u.opts.Metadata
+		rec.UploadURL = ""
+		if known.url != nil {
+			rec.UploadURL = known.url.String()
+		}
+		rec.Expires, rec.CreationHeader = known.expires, known.kept
+		u.work.describe(rec)
 	})
 }
 
-// describe fills in what a record tells about the source.
-func (u *Uploader) describe(rec *storage.Record) {
-	rec.Fingerprint = u.key
-	rec.Endpoint = httpx.RedactURL(u.client.endpoint)
-	rec.Size = u.info.Size
-	rec.Metadata = u.opts.Metadata
-}
-
-func (u *Uploader) expiry() time.Time {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.expires
-}
-
-// expiresAt takes over a new Upload-Expires, if there is one.
-func (u *Uploader) expiresAt(expires time.Time) {
-	if expires.IsZero() {
-		return
+// finishing stores that the request which completes the upload may be sent from now on.
+func (u *Uploader) finishing(ctx context.Context) error {
+	if !u.keeper.holds() {
+		return nil
 	}
-	u.mu.Lock()
-	u.expires = expires
-	u.mu.Unlock()
-	u.keeper.note(func(rec *storage.Record) { rec.Expires = expires })
+	return u.keeper.save(ctx, func(rec *storage.Record) { rec.Finishing = true })
+}
+
+// note is save without haste.
+func (u *Uploader) note() { u.keeper.note(u.work.describe) }
+
+// saveLastByte stores that the last byte is about to leave: if the server then no longer
+// has the upload, a later session must not send it again.
+func (u *Uploader) saveLastByte(ctx context.Context) error {
+	err := u.keeper.finishing(ctx)
+	if errors.Is(err, ErrLeaseLost) {
+		u.turn.interrupt(err)
+	}
+	return err
 }

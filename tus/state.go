@@ -95,15 +95,15 @@ func transitions(s State) transition {
 	case StateLocating:
 		return transition{(*Uploader).locate, []State{StateReady, StateIdle}}
 	case StateCreating:
-		return transition{(*Uploader).create, []State{StateReady, StateRecovering}}
+		return transition{(*Uploader).deliver, []State{StateReady, StateRecovering}}
 	case StateReady:
-		return transition{(*Uploader).choose, []State{StateSending, StateConcatenating, StateFinishing}}
+		return transition{(*Uploader).deliver, []State{StateSending, StateConcatenating, StateFinishing}}
 	case StateSending:
-		return transition{(*Uploader).send, []State{StateReady, StateRecovering, StateCreating, StateIdle}}
+		return transition{(*Uploader).deliver, []State{StateReady, StateRecovering, StateCreating, StateIdle}}
 	case StateRecovering:
-		return transition{(*Uploader).recover, []State{StateReady, StateSending, StateCreating, StateIdle}}
+		return transition{(*Uploader).deliver, []State{StateReady, StateSending, StateCreating, StateIdle}}
 	case StateConcatenating:
-		return transition{(*Uploader).concatenate, []State{StateReady, StateRecovering}}
+		return transition{(*Uploader).deliver, []State{StateReady, StateRecovering}}
 	case StateFinishing:
 		return transition{(*Uploader).finish, []State{StateComplete}}
 	case StatePaused:

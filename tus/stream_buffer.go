@@ -23,7 +23,7 @@ type stream struct {
 	filled int    // bytes of ahead that are read already
 	over   bool   // nothing comes after these
 	err    error  // of the reader, after these
-	coming <-chan *outcome[filling]
+	coming <-chan *finished[filling]
 	closed bool
 	rested bool // what is coming may have been ended by rest
 
@@ -46,6 +46,12 @@ type filling struct {
 	n      int
 	err    error
 	sum    chunkSum // of all that was filled
+}
+
+// newStream returns a window of up to size bytes.
+func newStream(reader io.ReadCloser, size int64) *stream {
+	begin := min(size, defaultStreamChunk)
+	return &stream{reader: reader, chunk: size, data: make([]byte, 0, begin), ahead: make([]byte, begin)}
 }
 
 func (s *stream) end() int64 { return s.start + int64(len(s.data)) }
@@ -155,7 +161,7 @@ func (s *stream) peek(ctx context.Context) error {
 	return s.arrive(ctx)
 }
 
-func (s *stream) took(read *outcome[filling]) {
+func (s *stream) took(read *finished[filling]) {
 	s.coming = nil
 	failed := s.err
 	s.err = errPanicked // what the reader delivered before it panicked is lost

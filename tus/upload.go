@@ -33,7 +33,7 @@ func (c *Client) Upload(ctx context.Context, source Source, opts *UploadOptions)
 	if err != nil {
 		return newResult(), err
 	}
-	defer u.closeStream() // nobody can go on with this Uploader
+	defer u.close() // no other Run can follow
 	return u.Run(ctx)
 }
 

@@ -1,0 +1,318 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+)
+
+// chunk is what one PATCH sends.
+type chunk struct {
+	offset, size int64
+	// declare is the length of the whole upload, where the server does not know
+	// it yet and this request declares it (section Creation, Upload-Defer-Length).
+	declare  int64
+	declares bool
+	last     bool             // it completes the upload
+	data     []byte           // if it is in memory
+	sum      chunkSum         // of data, if that is known already
+	checksum string           // value of Upload-Checksum; empty for none
+	trailer  *checksumTrailer // nil for none
+	payload  func(ctx context.Context) *body
+}
+
+func (c chunk) end() int64 { return c.offset + c.size }
+
+// cut says where the next chunk begins and what bounds it.
+type cut struct {
+	offset   int64
+	stopAt   int64 // the chunk ends there at the latest; 0 for no bound
+	deferred bool  // the server does not know the length
+}
+
+// chunker cuts a source into chunks.
+type chunker interface {
+	// next returns the chunk at an offset. It is false if nothing is left to send.
+	next(ctx context.Context, at cut) (c chunk, more bool, err error)
+	// payload makes the body of the bytes at an offset.
+	payload(offset, size int64) func(context.Context) *body
+	// hash returns the checksum of a chunk, and may replace its payload.
+	hash(ctx context.Context, c *chunk, s *sums) ([]byte, error)
+	// reread discards what is held or hashed of a chunk that is to be sent again.
+	reread()
+	// canRestart returns an error if the first byte cannot be sent again.
+	canRestart() error
+	// canSendFrom reports whether the bytes from offset on can be sent, after
+	// those below acknowledged have been.
+	canSendFrom(offset, acknowledged int64) bool
+	// endsAt reports whether the source ends at an offset.
+	endsAt(ctx context.Context, offset int64) bool
+	// declared notes the length that the server has. It returns what is known of the
+	// source by then.
+	declared(length int64) SourceInfo
+	// verify returns an error if the source, all bytes of which are acknowledged, is no
+	// longer what it was.
+	verify(ctx context.Context) error
+	// rest ends what is read or hashed ahead.
+	rest()
+	// close frees what is held. No other method is called after it.
+	close()
+}
+
+// ranged cuts a source of known size that opens at any offset.
+type ranged struct {
+	source   Source
+	info     SourceInfo // of the first look
+	whole    bool       // the upload is complete with the last byte
+	sizer    *chunkSizer
+	limit    Limiter                     // of the upload; nil for none
+	timeout  time.Duration               // of each call of source; 0 for none
+	lastByte func(context.Context) error // runs before the last byte of a whole source leaves
+
+	pipeline *checksum.Pipeline
+	buffer   []byte
+	buffered span // what is in buffer
+}
+
+func (r *ranged) next(_ context.Context, at cut) (chunk, bool, error) {
+	end := r.info.Size
+	if at.stopAt > 0 {
+		end = min(end, at.stopAt)
+	}
+	size := end - at.offset
+	if r.sizer.size > 0 {
+		size = min(size, r.sizer.size)
+	}
+	if held := r.buffered; held.offset <= at.offset && at.offset < held.offset+held.size {
+		size = min(size, held.offset+held.size-at.offset) // what begins in the buffer ends there
+	}
+	last := at.offset+size == r.info.Size
+	return chunk{
+		offset: at.offset, size: size, last: last,
+		declares: at.deferred && last, declare: r.info.Size,
+		payload: r.payload(at.offset, size),
+	}, true, nil
+}
+
+func (r *ranged) payload(offset, size int64) func(context.Context) *body {
+	source, timeout := r.source, r.timeout
+	return r.verified(offset+size, func(ctx context.Context) *body {
+		return newBody(ctx, offset, size, func() (io.ReadCloser, error) { return openSource(ctx, ctx, source, offset, timeout) })
+	})
+}
+
+// verified makes a payload that ends at an offset hold its last bytes back until the
+// source has been looked at.
+func (r *ranged) verified(end int64, payload func(context.Context) *body) func(context.Context) *body {
+	source, begun, timeout, limit, lastByte := r.source, r.info, r.timeout, r.limit, r.lastByte // a Read that is left behind may ask much later
+	toEnd := r.whole && end == begun.Size
+	return func(ctx context.Context) *body {
+		b := payload(ctx)
+		b.limit, b.toEnd = limit, toEnd && !b.memory
+		b.verify = func() error {
+			if !toEnd {
+				return verifyInfo(ctx, source, begun, timeout)
+			}
+			if err := verifyContent(ctx, source, begun, b.src, timeout); err != nil {
+				return err
+			}
+			return lastByte(ctx)
+		}
+		return b
+	}
+}
+
+// verify looks at the source once more when all is acknowledged: where the kernel sends a
+// file, bytes that it had taken but not sent when the last look was made are still
+// the file's own memory.
+func (r *ranged) verify(ctx context.Context) error {
+	err := r.unchanged(ctx)
+	if r.whole && errors.Is(err, errTouched) { // the content is what it was
+		return nil
+	}
+	return err
+}
+
+// unchanged returns an error if the source is no longer what it was.
+func (r *ranged) unchanged(ctx context.Context) error {
+	if r.whole {
+		return verifyContent(ctx, r.source, r.info, nil, r.timeout)
+	}
+	return verifyInfo(ctx, r.source, r.info, r.timeout)
+}
+
+// verifyInfo compares what Stat returns with the first look.
+func verifyInfo(ctx context.Context, source Source, begun SourceInfo, limit time.Duration) error {
+	now, err := statSource(ctx, source, limit)
+	if err != nil {
+		return sourceError(err)
+	}
+	return begun.changed(now)
+}
+
+// verifyContent compares a file with the first look, a sample of its content included,
+// and other sources as verifyInfo does. reader, if not nil, is open.
+func verifyContent(ctx context.Context, source Source, begun SourceInfo, reader io.Reader, limit time.Duration) error {
+	file, ok := source.(contentVerifier)
+	if !ok {
+		return verifyInfo(ctx, source, begun, limit)
+	}
+	_, err := callSource(ctx, limit, "the last look at it", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx, reader) }, nil)
+	if err != nil {
+		return sourceError(err)
+	}
+	return nil
+}
+
+// hash hashes a chunk, in most cases while the one before it was sent.
+func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
+	if r.info.Sequential && c.size <= maxBufferedChunk {
+		if err := r.read(ctx, c); err != nil {
+			return nil, err
+		}
+		return sumOf(s.algorithm, c.data), nil
+	}
+	if r.pipeline == nil {
+		r.pipeline = checksum.NewPipeline(s.algorithm, func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+			return openSource(ctx, ctx, r.source, offset, r.timeout)
+		})
+	}
+	if s.ahead && !r.info.Sequential {
+		r.hashAhead(ctx, c)
+	}
+	sum, err := r.pipeline.Sum(ctx, c.offset, c.size)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return nil, contextError(ctx)
+	default:
+		return nil, shortSource(err, io.ErrUnexpectedEOF)
+	}
+	return sum, nil
+}
+
+// hashAhead begins to hash a chunk and those after it, more than one, because neither
+// hashing nor sending takes the same time for each.
+func (r *ranged) hashAhead(ctx context.Context, c *chunk) {
+	r.pipeline.Ahead(ctx, c.offset, c.size)
+	size := r.sizer.size
+	next := c.end()
+	for end := next + max(size, maxHashedAhead); next < min(end, r.info.Size); next += size {
+		if !r.pipeline.Ahead(ctx, next, min(r.info.Size-next, size)) {
+			return
+		}
+	}
+}
+
+// read reads a chunk into memory, unless it is there from the last attempt.
+func (r *ranged) read(ctx context.Context, c *chunk) error {
+	within := c.offset - r.buffered.offset
+	if within < 0 || within+c.size > r.buffered.size {
+		if err := r.fill(ctx, span{c.offset, c.size}); err != nil {
+			return err
+		}
+		within = 0
+	}
+	c.data = r.buffer[within : within+c.size]
+	c.payload = r.verified(c.end(), memoryPayload(c.data, c.offset))
+	return nil
+}
+
+func (r *ranged) fill(ctx context.Context, s span) error {
+	r.buffered = span{}
+	if int64(cap(r.buffer)) < s.size {
+		r.buffer = make([]byte, s.size)
+	}
+	reader, err := openSource(ctx, ctx, r.source, s.offset, r.timeout)
+	if err != nil {
+		return sourceError(err)
+	}
+	defer closeReader(ctx, reader)
+	buffer := r.buffer[:s.size]
+	read := background(func() filling {
+		n, err := fill(reader, buffer)
+		return filling{n: n, err: err}
+	})
+	select {
+	case outcome := <-read:
+		got := outcome.get()
+		if int64(got.n) < s.size {
+			if got.err == io.EOF {
+				got.err = io.ErrUnexpectedEOF
+			}
+			return shortSource(got.err, io.ErrUnexpectedEOF)
+		}
+	case <-ctx.Done():
+		r.buffer = nil // the Read may still fill it
+		return contextError(ctx)
+	}
+	r.buffered = s
+	return nil
+}
+
+func (r *ranged) reread() {
+	r.buffered = span{}
+	r.rest()
+}
+
+func (r *ranged) canRestart() error { return nil }
+
+func (r *ranged) canSendFrom(offset, acknowledged int64) bool {
+	return !r.info.Sequential || offset >= acknowledged
+}
+
+func (r *ranged) endsAt(_ context.Context, offset int64) bool { return offset == r.info.Size }
+
+func (r *ranged) declared(int64) SourceInfo { return r.info }
+
+// rest ends what is hashed ahead. A Read that hangs although its reader was closed is
+// left behind.
+func (r *ranged) rest() {
+	pipeline := r.pipeline
+	if pipeline == nil {
+		return
+	}
+	r.pipeline = nil
+	closed := make(chan struct{})
+	go func() {
+		pipeline.Close()
+		close(closed)
+	}()
+	receiveWithin(sendGrace, closed)
+}
+
+func (r *ranged) close() {
+	r.rest()
+	r.buffer, r.buffered = nil, span{}
+}
+
+// section is the range of a source that one part sends.
+type section struct {
+	source Source
+	whole  SourceInfo
+	span   span
+}
+
+func (s section) Stat(ctx context.Context) (SourceInfo, error) {
+	info, err := s.source.Stat(ctx)
+	if err != nil {
+		return SourceInfo{}, err
+	}
+	if err := s.whole.changed(info); err != nil {
+		return SourceInfo{}, err
+	}
+	return s.info(), nil
+}
+
+func (s section) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	return s.source.Open(ctx, s.span.offset+offset)
+}
+
+func (s section) info() SourceInfo {
+	info := s.whole
+	info.Size = s.span.size
+	return info
+}

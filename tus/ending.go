@@ -1,0 +1,100 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// ending is what is known of the last byte of an upload, and of the requests that missed
+// the upload: together they tell an upload that was lost from one that was completed and
+// moved away.
+type ending struct {
+	refusal error // of the chunk that would have completed the upload
+	sentTo  int64 // all before it was sent, and the server did not show that it lacks some; 0 for none
+	vain    int   // uploads in a row that were created and then gone before a byte was acknowledged
+	absence absence
+}
+
+// created forgets what was known of an upload that is gone or not resumed.
+func (e *ending) created() { e.sentTo, e.absence = 0, absence{} }
+
+// startOver notes an upload that is gone. acknowledged says that it had bytes.
+func (e *ending) startOver(acknowledged bool) {
+	e.refusal = nil
+	if e.vain++; acknowledged {
+		e.vain = 0
+	}
+}
+
+// judgeGone decides what a 404 or 410 means for the upload. One without Tus-Resumable
+// stays an error worth a retry until the retries are used up; once every byte was sent, a
+// server that no longer has the upload leaves it unconfirmed.
+func (t *transfer) judgeGone(ctx context.Context, err error) error {
+	a, e := t.account(), &t.end
+	err = e.absence.confirm(ctx, t.requester, a.url, err, &t.tries.budget)
+	if !uploadGone(err) || refusedForGood(e.refusal) {
+		return err
+	}
+	allSent := e.sentTo > 0 && t.chunks.endsAt(ctx, e.sentTo)
+	switch {
+	case allSent && e.refusal != nil:
+		return withCause(e.refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))
+	case allSent:
+		return withCause(err, errGoneAtEnd)
+	case e.vain > 0 && a.offset == 0 && !t.plan.external && !t.adopted:
+		return withCause(err, errGoneAtOnce)
+	}
+	return err
+}
+
+// refusedAtEnd reports whether the server refused a chunk that would have completed the
+// upload. It may have stored the bytes all the same, and failed at what follows: only HEAD
+// tells. A 5xx without Tus-Resumable is a proxy's, so that the response of the server is
+// lost and nothing was refused.
+func refusedAtEnd(c chunk, err error) bool {
+	var e *Error
+	if !c.last || !errors.As(err, &e) || contended(err) && e.Temporary() || errors.Is(err, ErrChecksumMismatch) {
+		return false
+	}
+	switch e.StatusCode {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusGone, http.StatusRequestTimeout,
+		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusMisdirectedRequest,
+		http.StatusTooEarly, http.StatusTooManyRequests,
+		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	}
+	return e.StatusCode >= 400 && e.StatusCode <= 499 || e.StatusCode >= 500 && e.tus
+}
+
+// refusedForGood reports whether a refusal, nil if there was none, would be repeated.
+func refusedForGood(refusal error) bool { return refusal != nil && !IsTemporary(refusal) }
+
+// refused decides what follows when the server has shown what became of the chunk that it
+// refused.
+func (t *transfer) refused(refusal error, info Info) outcome {
+	switch {
+	case t.next.declares && !info.LengthDeferred && (!info.Complete() || t.next.size == 0 && t.lengthRefused(refusal)):
+		// An earlier request that was cut declared the length, perhaps after we had
+		// asked: to declare it twice is refused, and it is not declared again. But a
+		// request that brought bytes, and completed the upload, was refused itself.
+		return outcome{next: StateReady}
+	case info.Complete():
+		return outcome{next: StateFailed, err: fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)}
+	case IsTemporary(refusal): // the server lacks bytes, which are sent again
+		return outcome{next: StateReady}
+	case t.lengthRefused(refusal): // so it was something else
+		if again, _ := t.checksumRefused(refusal); again {
+			return outcome{next: StateReady}
+		}
+	}
+	return outcome{next: StateFailed, err: refusal}
+}
+
+// lengthRefused reports whether the server may have refused a request because an
+// earlier one, of which we saw no end, had declared the length already.
+func (t *transfer) lengthRefused(err error) bool {
+	var e *Error
+	return t.length.told && t.next.declares && errors.As(err, &e) && e.StatusCode == http.StatusBadRequest
+}

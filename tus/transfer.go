@@ -1,0 +1,330 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+// transfer sends one range of bytes of a source to one upload URL: it creates the upload,
+// sends its chunks, and asks for the offset after a failure.
+//
+//	state       a step does                     and leads to
+//	----------  ------------------------------  ----------------------------------------
+//	Creating    POST                            Ready; Recovering if the response cannot
+//	                                            be trusted
+//	Ready       choose the next chunk           Sending; Finishing if all is acknowledged
+//	Sending     PATCH                           Ready; Recovering after a failure;
+//	                                            Creating if the upload is gone
+//	Recovering  HEAD                            Ready; Creating likewise; Sending if an
+//	                                            empty upload takes a PATCH
+//	Finishing   compare the source with what    Complete
+//	            it was at the beginning
+//	Complete    nothing
+//
+// A failure that is retried leads to the same state, except for Sending.
+type transfer struct {
+	requester
+	plan   plan
+	chunks chunker
+	sizer  *chunkSizer
+	sums   *sums
+	tries  *tries
+
+	state    State
+	next     chunk // chosen in Ready, sent in Sending
+	inline   bool  // the creation carries bytes
+	resuming bool  // the next HEAD tells where an earlier session came to
+	adopted  bool  // the upload is one that an earlier session created
+	stopAt   int64
+	length   lengthState
+	end      ending
+	stale    int  // HEAD responses in a row below an acknowledged offset
+	contends bool // the last PATCH was refused for another request
+
+	changed func() // called when what account returns has changed
+	mu      sync.Mutex
+	known   account
+}
+
+// plan is what a transfer is asked for.
+type plan struct {
+	metadata Metadata
+	partial  bool // the upload is part of another (section Concatenation)
+	external bool // the URL is the caller's: nothing is created or forgotten
+	defers   bool // the creation does not declare the length
+	carry    CreationWithUpload
+	limit    int64 // of a creation that carries bytes; 0 for what the client lately sent in a second
+	minChunk int64 // chunks that are too large are not made smaller than that; 0 leaves them
+}
+
+// account is what is known of the upload on the server.
+type account struct {
+	url     *url.URL // nil until created, and if the creation completed the upload without naming it
+	info    SourceInfo
+	offset  int64 // acknowledged
+	highest int64 // offset that was ever acknowledged
+	sent    int64 // up to which bytes have left, acknowledged or not
+	expires time.Time
+}
+
+// lengthState is what the server knows of the length of an upload.
+type lengthState struct {
+	deferred bool // not declared yet
+	told     bool // a request declared it, and may have been served unseen
+}
+
+// outcome is what a step led to. The zero value of a field means nothing of that kind.
+type outcome struct {
+	next      State
+	err       error
+	created   *created  // the upload that the step created; its offset is not reported yet
+	patched   *Response // to a PATCH that succeeded
+	refusal   error     // of the chunk that would have completed the upload
+	lacks     bool      // the server showed the upload, and lacks bytes of it
+	lost      bool      // the upload is gone, and the transfer begins another
+	single    bool      // parts do not work here: the source is to be sent as one upload
+	completed bool      // the creation completed the upload
+}
+
+// step does the work of the current state.
+func (t *transfer) step(ctx context.Context) outcome {
+	t.tries.begin()
+	from := t.state
+	o := t.work(ctx)
+	t.tries.end(from, o.err)
+	t.enter(o.next)
+	return o
+}
+
+func (t *transfer) work(ctx context.Context) outcome {
+	switch t.state {
+	case StateCreating:
+		return t.create(ctx)
+	case StateReady:
+		return t.choose(ctx)
+	case StateSending:
+		return t.send(ctx)
+	case StateRecovering:
+		return t.recover(ctx)
+	case StateFinishing:
+		return t.finish(ctx)
+	}
+	return outcome{next: t.state}
+}
+
+// enter is the only place where the state changes. States that are not in the table are
+// those of the Uploader, such as StatePaused: they leave the transfer where it is.
+func (t *transfer) enter(next State) {
+	switch next {
+	case StateCreating, StateReady, StateRecovering, StateSending, StateFinishing, StateComplete:
+	default:
+		return
+	}
+	if t.state == StateSending && next == StateRecovering {
+		t.counters.update(func(s *Stats) { s.Recoveries++ })
+	}
+	t.state = next
+}
+
+func (t *transfer) current() State { return t.state }
+
+// resume is called before the first step after a pause. Where the server is may have
+// changed in the meantime, so it is asked, unless it has everything: then it may have moved
+// the upload away already, and nothing is left to do.
+func (t *transfer) resume() {
+	switch {
+	case t.state == StateCreating:
+	case t.state == StateComplete: // its record was not removed
+		t.enter(StateFinishing)
+	case t.resuming:
+		t.enter(StateRecovering)
+	case t.account().url == nil, t.complete() && !t.isEmpty(): // whether an empty one is complete, HEAD tells
+		t.enter(StateFinishing)
+	default:
+		t.enter(StateRecovering)
+	}
+}
+
+// exists reports whether the upload exists on the server.
+func (t *transfer) exists() bool { return t.state != StateCreating }
+
+func (t *transfer) account() account {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.known
+	a.sent = max(t.counters.sentUpTo(), a.offset)
+	return a
+}
+
+// learn changes the account.
+func (t *transfer) learn(change func(*account)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change(&t.known)
+}
+
+func (t *transfer) urls() []*url.URL {
+	if at := t.account().url; at != nil {
+		return []*url.URL{at}
+	}
+	return nil
+}
+
+func (t *transfer) isEmpty() bool {
+	info := t.account().info
+	return !info.SizeUnknown && info.Size == 0
+}
+
+// complete reports whether the server has all bytes and knows it.
+func (t *transfer) complete() bool {
+	a := t.account()
+	return !t.length.deferred && !a.info.SizeUnknown && a.offset == a.info.Size
+}
+
+// choose is the step of StateReady: the hub that every success comes back to.
+func (t *transfer) choose(ctx context.Context) outcome {
+	if t.complete() {
+		return outcome{next: StateFinishing}
+	}
+	a := t.account()
+	if !a.info.SizeUnknown && t.stopAt >= a.info.Size {
+		t.stopAt = 0
+	}
+	if t.stopAt > 0 && a.offset >= t.stopAt {
+		t.stopAt = 0 // a further Run goes on to the end
+		return outcome{next: StatePaused, err: ErrPaused}
+	}
+	next, more, err := t.chunks.next(ctx, cut{offset: a.offset, stopAt: t.stopAt, deferred: t.length.deferred})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return outcome{next: StatePaused, err: err}
+	case err != nil:
+		return outcome{next: StateFailed, err: err}
+	case !more:
+		t.lengthIs(a.offset)
+		return outcome{next: StateFinishing}
+	}
+	t.next = next
+	return outcome{next: StateSending}
+}
+
+// lengthIs notes the length that the server has.
+func (t *transfer) lengthIs(length int64) {
+	info := t.chunks.declared(length)
+	t.learn(func(a *account) { a.info = info })
+}
+
+// finish is the step of StateFinishing.
+func (t *transfer) finish(ctx context.Context) outcome {
+	if err := t.chunks.verify(ctx); err != nil {
+		return t.failed(ctx, err)
+	}
+	return outcome{next: StateComplete}
+}
+
+// failed decides where the transfer continues after a failure.
+func (t *transfer) failed(ctx context.Context, err error) outcome {
+	switch {
+	case ctx.Err() != nil:
+		return outcome{next: StatePaused, err: err}
+	case uploadGone(err) && !t.plan.external && t.exists() && !errors.Is(err, errGoneAtOnce):
+		return t.startOver(err)
+	case t.state == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && t.adopted && t.counters.snapshot().Sent == 0:
+		// The source cannot be read from where a stored upload stands, and no later
+		// session will do better.
+		return t.startOver(err)
+	}
+	next := t.tries.judge(ctx, t.requester, t.state, err)
+	if next == StateSending { // what arrived of the chunk is not known
+		next = StateRecovering
+	}
+	return outcome{next: next, err: err}
+}
+
+// startOver leaves an upload that is gone from the server, or that the source cannot
+// continue; the next step creates another one. How to do that was never decided for one
+// that an earlier session created, which leads to StateIdle.
+func (t *transfer) startOver(reason error) outcome {
+	o := outcome{next: StateCreating, err: reason, lost: true}
+	lost, adopted := t.account().offset, t.adopted
+	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
+	t.changed()
+	t.length.deferred, t.resuming, t.adopted = false, false, false
+	t.counters.update(func(s *Stats) { s.Recreations++ })
+	t.end.startOver(lost > 0 || adopted)
+	if err := t.tries.budget.acknowledged(0, 0, 0); err != nil {
+		o.next = StateFailed
+		return o
+	}
+	t.tries.budget.reset(0) // the retries were spent on what is gone
+	if adopted {
+		o.next = StateIdle
+	}
+	return o
+}
+
+// acknowledge takes over an offset from the server.
+func (t *transfer) acknowledge(offset int64) error {
+	err := t.advance(offset)
+	t.changed()
+	return err
+}
+
+// advance is acknowledge before it is reported.
+func (t *transfer) advance(offset int64) error {
+	var change, gain, sent int64
+	t.learn(func(a *account) {
+		change, sent = offset-a.offset, t.counters.sentUpTo()-a.offset
+		a.offset = offset
+		gain = max(0, offset-a.highest)
+		a.highest += gain
+	})
+	if gain > 0 {
+		t.tries.renewed, t.sums.mismatches = 0, 0
+	}
+	t.counters.update(func(s *Stats) { s.Acknowledged += gain })
+	t.counters.begin(offset)
+	if t.contends {
+		return t.tries.budget.observed(offset, change, sent)
+	}
+	return t.tries.budget.acknowledged(offset, change, sent)
+}
+
+// resumeAt notes that the server had offset bytes before this session.
+func (t *transfer) resumeAt(offset int64) {
+	var gain int64
+	t.learn(func(a *account) {
+		gain = max(0, offset-a.highest) // there may have been one that had more, and is gone
+		a.highest += gain
+	})
+	t.counters.update(func(s *Stats) { s.ResumedFrom += gain })
+}
+
+// matches returns an error if the upload on the server cannot be one of this source.
+func (a SourceInfo) matches(info Info) error {
+	switch {
+	case a.SizeUnknown:
+		return nil
+	case !info.LengthDeferred && info.Length != a.Size:
+		return fmt.Errorf("%w: %d bytes there, %d here", ErrSourceMismatch, info.Length, a.Size)
+	case info.Offset > a.Size:
+		return fmt.Errorf("%w: %d bytes there, %d here", ErrSourceMismatch, info.Offset, a.Size)
+	}
+	return nil
+}
+
+// describe adds nothing to a record: the upload has no parts.
+func (t *transfer) describe(*storage.Record) {}
+
+func (t *transfer) rest() { t.chunks.rest() }
+
+func (t *transfer) close() {
+	t.chunks.close()
+	t.next = chunk{}
+}
