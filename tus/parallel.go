@@ -454,8 +454,9 @@ func (p *parallel) newPart(s span) *part {
 // recheck makes the parts ask the server what it has of them.
 func (p *parallel) recheck() {
 	for _, part := range p.list {
-		old := part.account()
+		old, counters := part.account(), part.counters
 		part.transfer = p.newPart(part.span).transfer
+		part.counters = counters
 		part.learn(func(a *account) { a.url, a.highest, a.expires = old.url, old.highest, old.expires })
 		part.enter(StateRecovering)
 		// Parts that vanished after a lost response were probably concatenated.
