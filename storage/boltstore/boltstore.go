@@ -257,7 +257,7 @@ func (s *Store) Close() error {
 // deadlock. The file stays mapped, so closing it alone does not unlock it.
 func (s *Store) abandon() {
 	if s.file != nil {
-		filelock.New(s.file).Unlock()
+		filelock.Unlock(s.file)
 		s.file.Close()
 	}
 }

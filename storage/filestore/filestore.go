@@ -110,7 +110,7 @@ func tighten(dir string) (warning, err error) {
 // isStoreName reports whether name is a file or directory of a store.
 func isStoreName(name string) bool {
 	b, err := hex.DecodeString(name)
-	return err == nil && len(b) == 1 || name == "lock" || name == "lock.held" || name == "tmp" || name == "id"
+	return err == nil && len(b) == 1 || name == "lock" || name == "tmp" || name == "id"
 }
 
 // Close makes all methods return [storage.ErrClosed]. Closing again does nothing.
@@ -154,8 +154,7 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 		release()
 		return nil, atPath(path, err)
 	}
-	lock := filelock.New(f)
-	if err := lock.Lock(wait); err != nil {
+	if err := filelock.Lock(wait, f); err != nil {
 		f.Close()
 		release()
 		if wait.Err() != nil {
@@ -164,7 +163,7 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, atPath(path, err)
 	}
 	return func() {
-		lock.Unlock()
+		filelock.Unlock(f)
 		f.Close()
 		release()
 	}, nil
