@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Store keeps records. All methods may be called concurrently. They return the error
@@ -23,16 +26,21 @@ type Store interface {
 	// Put stores rec if rec.Revision is the revision stored now, or 0 if the record
 	// is not stored. Otherwise it returns an error matching [ErrConflict]. Put
 	// returns rec as stored, with the next revision. The record is durable when Put
-	// returns nil. After an error other than ErrConflict or [ErrInvalidRecord] the
-	// record may or may not be stored.
+	// returns nil. After an error other than ErrConflict, [ErrInvalidRecord] or
+	// [ErrTooLarge] the record may or may not be stored.
+	//
+	// Every store takes records of up to 256 KiB, as encoded by [Encode]. For a larger
+	// one, Put may return an error matching ErrTooLarge.
 	//
 	// If the stored record of the same ID has another fingerprint, the error
 	// matches ErrConflict or ErrInvalidRecord.
 	Put(ctx context.Context, rec Record) (Record, error)
 
-	// Delete durably removes the record, at any revision. It returns nil if the
-	// record does not exist.
-	Delete(ctx context.Context, id string) error
+	// Delete durably removes the record if revision is the revision stored now.
+	// Otherwise it returns an error matching [ErrConflict], or nil if the record is
+	// not stored. A record that cannot be read has no revision: 0 removes it, and
+	// any other revision is an error.
+	Delete(ctx context.Context, id string, revision int64) error
 
 	// All iterates over all records, in no particular order. The loop may change
 	// the store: records that are put or deleted during the iteration may or may
@@ -42,53 +50,48 @@ type Store interface {
 	All(ctx context.Context) iter.Seq2[Record, error]
 }
 
-// Expirer is a [Store] with its own, faster or safer, implementation of
-// [DeleteExpired].
-type Expirer interface {
-	// DeleteExpired deletes the records that have expired at the time now (see
-	// [Record.Expired]) and returns the number of deleted records. It keeps records
-	// that cannot be read.
-	DeleteExpired(ctx context.Context, now time.Time) (int, error)
+// Clock is a [Store] with its own clock. The clocks of machines that share a store may
+// differ by minutes, so that one machine considers a [Lease] over that another renews.
+// Whoever acquires or judges a lease in a Clock, or calls [DeleteExpired] for it, uses
+// its time. The stores of this module are not Clocks.
+type Clock interface {
+	// Now returns the time of the store, which is the same over all connections.
+	Now(ctx context.Context) (time.Time, error)
 }
 
-// sweepLease is how long the lease lasts that DeleteExpired acquires to delete a record.
-const sweepLease = time.Minute
+// concurrentDeletes is how many calls of Delete DeleteExpired makes at a time: a store
+// may commit them together.
+const concurrentDeletes = 16
 
-// DeleteExpired deletes the records whose Expires is before now and that have no
-// running lease (see [Record.Expired]), and returns the number of deleted records. It
-// keeps records that cannot be read. If the store is an [Expirer], DeleteExpired calls
-// its method.
+// DeleteExpired deletes the records that have expired at the time now (see
+// [Record.Expired]), and returns the number of deleted records. It keeps records that
+// cannot be read, and those that change meanwhile.
 func DeleteExpired(ctx context.Context, s Store, now time.Time) (int, error) {
-	if e, ok := s.(Expirer); ok {
-		return e.DeleteExpired(ctx, now)
-	}
-	deleted := 0
+	var deleted atomic.Int64
+	deletes, ctx := errgroup.WithContext(ctx)
+	deletes.SetLimit(concurrentDeletes)
 	for rec, err := range s.All(ctx) {
-		if unreadable(err) {
-			continue
+		switch {
+		case unreadable(err):
+		case err != nil:
+			deletes.Go(func() error { return err })
+		case rec.Expired(now):
+			deletes.Go(func() error {
+				err := s.Delete(ctx, rec.ID, rec.Revision)
+				if err == nil {
+					deleted.Add(1)
+				}
+				if errors.Is(err, ErrConflict) {
+					return nil // in use again
+				}
+				return err
+			})
 		}
-		if err != nil {
-			return deleted, fmt.Errorf("deleting expired records: %w", err)
-		}
-		if !rec.Expired(now) {
-			continue
-		}
-		// Delete ignores the revision. Acquiring the lease fails if the record was
-		// changed since it was read.
-		rec.Lease = &Lease{Holder: NewID(), Until: now.Add(sweepLease)}
-		rec, err = s.Put(ctx, rec)
-		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err == nil {
-			err = s.Delete(ctx, rec.ID)
-		}
-		if err != nil {
-			return deleted, fmt.Errorf("deleting expired records: %w", err)
-		}
-		deleted++
 	}
-	return deleted, nil
+	if err := deletes.Wait(); err != nil {
+		return int(deleted.Load()), fmt.Errorf("deleting expired records: %w", err)
+	}
+	return int(deleted.Load()), nil
 }
 
 // unreadable reports whether err is about a single record that All could not read.

@@ -18,11 +18,12 @@ import (
 // broken is a store whose non-nil fields replace methods.
 type broken struct {
 	*storage.Memory
-	find          func(*storage.Memory, context.Context, string) ([]storage.Record, error)
-	put           func(*storage.Memory, context.Context, storage.Record) (storage.Record, error)
-	delete        func(*storage.Memory, context.Context, string) error
-	all           func(*storage.Memory, context.Context) iter.Seq2[storage.Record, error]
-	deleteExpired func(*storage.Memory, context.Context, time.Time) (int, error)
+	behind time.Duration // of the clock, grows by drift with each opened store
+	drift  time.Duration
+	find   func(*storage.Memory, context.Context, string) ([]storage.Record, error)
+	put    func(*storage.Memory, context.Context, storage.Record) (storage.Record, error)
+	delete func(*storage.Memory, context.Context, string, int64) error
+	all    func(*storage.Memory, context.Context) iter.Seq2[storage.Record, error]
 }
 
 func (b broken) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
@@ -39,11 +40,11 @@ func (b broken) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	return b.Memory.Put(ctx, rec)
 }
 
-func (b broken) Delete(ctx context.Context, id string) error {
+func (b broken) Delete(ctx context.Context, id string, revision int64) error {
 	if b.delete != nil {
-		return b.delete(b.Memory, ctx, id)
+		return b.delete(b.Memory, ctx, id, revision)
 	}
-	return b.Memory.Delete(ctx, id)
+	return b.Memory.Delete(ctx, id, revision)
 }
 
 func (b broken) All(ctx context.Context) iter.Seq2[storage.Record, error] {
@@ -53,11 +54,8 @@ func (b broken) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 	return b.Memory.All(ctx)
 }
 
-func (b broken) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	if b.deleteExpired != nil {
-		return b.deleteExpired(b.Memory, ctx, now)
-	}
-	return b.Memory.DeleteExpired(ctx, now)
+func (b broken) Now(ctx context.Context) (time.Time, error) {
+	return time.Now().Add(-b.behind), ctx.Err()
 }
 
 // brokenStores returns stores with one defect each, and the subtest that must fail.
@@ -109,6 +107,11 @@ func brokenStores() map[string]struct {
 				}
 				return m.Put(ctx, rec)
 			}}},
+		"takes no large records": {"PutTakesLargeRecords", refusing(100<<10, func(*storage.Record) bool { return false })},
+		"stores a piece of a record": {"PutTakesLargeRecords", refusing(256<<10, func(rec *storage.Record) bool {
+			rec.Parts = rec.Parts[:1]
+			return true
+		})},
 		"stores anything": {"PutRejectsInvalidRecords", broken{
 			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
 				stored, err := m.Put(ctx, rec)
@@ -118,16 +121,33 @@ func brokenStores() map[string]struct {
 				return stored, err
 			}}},
 		"fails for absent records": {"DeleteOfAbsentRecordSucceeds", broken{
-			delete: func(m *storage.Memory, ctx context.Context, id string) error {
+			delete: func(m *storage.Memory, ctx context.Context, id string, revision int64) error {
 				for rec := range m.All(ctx) {
 					if rec.ID == id {
-						return m.Delete(ctx, id)
+						return m.Delete(ctx, id, revision)
 					}
 				}
 				return errors.New("not found")
 			}}},
 		"does not delete": {"DeleteRemovesRecord", broken{
-			delete: func(_ *storage.Memory, ctx context.Context, _ string) error { return ctx.Err() }}},
+			delete: func(_ *storage.Memory, ctx context.Context, _ string, _ int64) error { return ctx.Err() }}},
+		"deletes any revision": {"DeleteOfOtherRevisionConflicts", broken{
+			delete: func(m *storage.Memory, ctx context.Context, id string, _ int64) error {
+				for rec := range m.All(ctx) {
+					if rec.ID == id {
+						return m.Delete(ctx, id, rec.Revision)
+					}
+				}
+				return nil
+			}}},
+		"hides conflicts": {"ConcurrentPutOrDelete", broken{
+			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+				stored, err := m.Put(ctx, rec)
+				if errors.Is(err, storage.ErrConflict) {
+					return rec, nil
+				}
+				return stored, err
+			}}},
 		"yields twice": {"AllYieldsEachRecordOnce", broken{
 			all: func(m *storage.Memory, ctx context.Context) iter.Seq2[storage.Record, error] {
 				return func(yield func(storage.Record, error) bool) {
@@ -142,19 +162,15 @@ func brokenStores() map[string]struct {
 			find: func(m *storage.Memory, ctx context.Context, fp string) ([]storage.Record, error) {
 				return m.Find(context.WithoutCancel(ctx), fp)
 			}}},
-		"expires leased records": {"DeleteExpiredKeepsLeasedRecords", broken{
-			deleteExpired: func(m *storage.Memory, ctx context.Context, now time.Time) (int, error) {
-				n := 0
-				for rec, err := range m.All(ctx) {
-					if err != nil {
-						return n, err
-					}
-					if rec.Lease = nil; rec.Expired(now) {
-						n++
-						m.Delete(ctx, rec.ID)
+		"yields no leases": {"DeleteExpiredKeepsLeasedRecords", broken{
+			all: func(m *storage.Memory, ctx context.Context) iter.Seq2[storage.Record, error] {
+				return func(yield func(storage.Record, error) bool) {
+					for rec, err := range m.All(ctx) {
+						if rec.Lease = nil; !yield(rec, err) {
+							return
+						}
 					}
 				}
-				return n, nil
 			}}},
 		"stores a revision twice": {"ConcurrentPutsStoreOneUpdate", broken{
 			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
@@ -165,7 +181,33 @@ func brokenStores() map[string]struct {
 				return stored, err
 			}}},
 		"loses records on close": {"RecordsPersist", broken{}},
+		"shares no records":      {"ChangesAreVisible", broken{}},
+		"has several clocks":     {"ClockIsShared", broken{drift: time.Minute}},
 	}
+}
+
+// refusing returns a store whose Put returns ErrTooLarge for records of more than limit
+// bytes, and nevertheless stores what corrupt made of them if it returns true.
+func refusing(limit int, corrupt func(*storage.Record) bool) broken {
+	return broken{put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+		next := rec
+		next.Revision++
+		if data, err := storage.Encode(next); err != nil || len(data) <= limit {
+			return m.Put(ctx, rec)
+		}
+		if corrupt(&rec) {
+			m.Put(ctx, rec)
+		}
+		return storage.Record{}, &storage.Error{ID: rec.ID, Err: storage.ErrTooLarge}
+	}}
+}
+
+func TestRun_LargeRecordsMayBeRejected(t *testing.T) {
+	storagetest.Run(t, func(*testing.T) storage.Store {
+		s := refusing(256<<10, func(*storage.Record) bool { return false })
+		s.Memory = new(storage.Memory)
+		return s
+	})
 }
 
 // brokenVariable is the environment variable with the name of the store to test.
@@ -178,11 +220,14 @@ func TestBrokenStore(t *testing.T) {
 	store := brokenStores()[name].store
 	open := func() storage.Store {
 		store.Memory = new(storage.Memory)
+		store.behind += store.drift
 		return store
 	}
 	storagetest.Run(t, func(*testing.T) storage.Store { return open() })
 	if name != "" {
-		storagetest.RunDurable(t, func(*testing.T, string) storage.Store { return open() })
+		openNamed := func(*testing.T, string) storage.Store { return open() }
+		storagetest.RunDurable(t, openNamed)
+		storagetest.RunShared(t, openNamed)
 	}
 }
 

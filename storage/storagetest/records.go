@@ -13,7 +13,7 @@ import (
 func putReturnsStoredRecord(t *testing.T, s storage.Store) {
 	rec := newRecord("everything")
 	zone := time.FixedZone("far east", 9*60*60)
-	rec.Created, rec.Lease.Until = rec.Created.In(zone), rec.Lease.Until.In(zone)
+	rec.Created, rec.Completed, rec.Lease.Until = rec.Created.In(zone), rec.Completed.In(zone), rec.Lease.Until.In(zone)
 	want := rec.Clone()
 	want.Revision = 1
 	stored := put(t, s, rec)
@@ -25,18 +25,37 @@ func putReturnsStoredRecord(t *testing.T, s storage.Store) {
 	want = storage.Record{ID: bare.ID, Fingerprint: "minimal", LengthDeferred: true, Revision: 1}
 	wantRecords(t, []storage.Record{put(t, s, bare)}, want)
 	wantRecords(t, find(t, s, "minimal"), want)
+}
 
-	many := newRecord("many parts")
-	many.Parts = nil
-	for i := range int64(10_000) {
-		many.Parts = append(many.Parts, storage.Part{Offset: i * 1000, Size: 1000, UploadURL: "https://example.org/files/" + storage.NewID()})
+// largest is the size of an encoded record, in bytes, that every store takes.
+const largest = 256 << 10
+
+func putTakesLargeRecords(t *testing.T, s storage.Store) {
+	stored := put(t, s, newRecord("many parts"))
+	for _, parts := range []int64{2_480, 10_000} { // 254 KiB and 1 MiB
+		large := stored
+		large.Parts = nil
+		for i := range parts {
+			large.Parts = append(large.Parts, storage.Part{Offset: i * 1000, Size: 1000, UploadURL: "https://example.org/files/" + storage.NewID()})
+		}
+		encoded, err := storage.Encode(large)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			next, err := s.Put(t.Context(), large)
+			switch {
+			case len(encoded) > largest && errors.Is(err, storage.ErrTooLarge):
+			case err != nil:
+				t.Fatalf("Put of %d bytes: %v", len(encoded), err)
+			default:
+				large.Revision = next.Revision
+				stored = next
+			}
+			wantRecords(t, find(t, s, "many parts"), stored)
+			large.Parts[parts-1].UploadURL = "https://example.org/last"
+		}
 	}
-	wantRecords(t, find(t, s, "many parts"))
-	stored = put(t, s, many)
-	wantRecords(t, find(t, s, "many parts"), stored)
-	stored.Parts[9_999].UploadURL = "https://example.org/last"
-	stored = put(t, s, stored)
-	wantRecords(t, find(t, s, "many parts"), stored)
 }
 
 func putIncrementsRevision(t *testing.T, s storage.Store) {
@@ -73,7 +92,7 @@ func putOfOtherRevisionConflicts(t *testing.T, s storage.Store) {
 	}
 	wantRecords(t, find(t, s, "key"), second)
 
-	if err := s.Delete(t.Context(), rec.ID); err != nil {
+	if err := s.Delete(t.Context(), rec.ID, second.Revision); err != nil {
 		t.Fatal(err)
 	}
 	wantConflict(second, second.Revision) // deleted
@@ -114,6 +133,7 @@ func putRejectsInvalidRecords(t *testing.T, s storage.Store) {
 		"part beyond the end":  func(r *storage.Record) { r.Parts[1].Size++ },
 		"overflowing part":     func(r *storage.Record) { r.LengthDeferred, r.Parts[1].Size = true, math.MaxInt64 },
 		"time out of range":    func(r *storage.Record) { r.Expires = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"completed too late":   func(r *storage.Record) { r.Completed = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"binary URL":           func(r *storage.Record) { r.UploadURL = "\xff" },
 		"forged header":        func(r *storage.Record) { r.CreationHeader["X-Parts"][0] = "1\r\nX-More: 2" },
 	} {
@@ -142,7 +162,7 @@ func findReturnsMostRecentFirst(t *testing.T, s storage.Store) {
 	recs[1] = put(t, s, recs[1])
 	wantRecords(t, find(t, s, "shared key"), recs[1], recs[4], recs[3], recs[2], recs[0])
 
-	if err := s.Delete(t.Context(), recs[3].ID); err != nil {
+	if err := s.Delete(t.Context(), recs[3].ID, recs[3].Revision); err != nil {
 		t.Fatal(err)
 	}
 	wantRecords(t, find(t, s, "shared key"), recs[1], recs[4], recs[2], recs[0])

@@ -13,8 +13,10 @@ import (
 func deleteOfAbsentRecordSucceeds(t *testing.T, s storage.Store) {
 	stored := put(t, s, newRecord("key"))
 	for _, id := range []string{storage.NewID(), "", "../../../etc/passwd", "*", "key", stored.ID[:31]} {
-		if err := s.Delete(t.Context(), id); err != nil {
-			t.Errorf("Delete(%q): %v", id, err)
+		for _, revision := range []int64{0, 1} {
+			if err := s.Delete(t.Context(), id, revision); err != nil {
+				t.Errorf("Delete(%q, %d): %v", id, revision, err)
+			}
 		}
 	}
 	wantRecords(t, find(t, s, "key"), stored)
@@ -24,7 +26,7 @@ func deleteRemovesRecord(t *testing.T, s storage.Store) {
 	kept := put(t, s, newRecord("key"))
 	deleted := put(t, s, newRecord("key"))
 	for range 2 {
-		if err := s.Delete(t.Context(), deleted.ID); err != nil {
+		if err := s.Delete(t.Context(), deleted.ID, deleted.Revision); err != nil {
 			t.Fatal(err)
 		}
 		wantRecords(t, find(t, s, "key"), kept)
@@ -32,13 +34,34 @@ func deleteRemovesRecord(t *testing.T, s storage.Store) {
 			t.Errorf("%d records, want 1", n)
 		}
 	}
-	if err := s.Delete(t.Context(), kept.ID); err != nil {
+	if err := s.Delete(t.Context(), kept.ID, kept.Revision); err != nil {
 		t.Fatal(err)
 	}
 	wantRecords(t, find(t, s, "key"))
 	if n := len(all(t, s)); n != 0 {
 		t.Errorf("%d records, want none", n)
 	}
+}
+
+func deleteOfOtherRevisionConflicts(t *testing.T, s storage.Store) {
+	first := put(t, s, newRecord("key"))
+	second := put(t, s, first)
+	wantConflicts := func(rec storage.Record, revisions ...int64) {
+		t.Helper()
+		for _, revision := range revisions {
+			if err := s.Delete(t.Context(), rec.ID, revision); !errors.Is(err, storage.ErrConflict) {
+				t.Errorf("Delete of revision %d: %v, want ErrConflict", revision, err)
+			}
+		}
+		wantRecords(t, find(t, s, "key"), rec)
+	}
+	wantConflicts(second, -1, 0, 1, 3, 1<<60)
+	if err := s.Delete(t.Context(), second.ID, 2); err != nil {
+		t.Fatal(err)
+	}
+	again := newRecord("key")
+	again.ID = first.ID
+	wantConflicts(put(t, s, again), 0, 2)
 }
 
 // manyRecords is more than stores usually read at once.
@@ -83,7 +106,7 @@ func allAllowsChanges(t *testing.T, s storage.Store) {
 		seen[rec.ID] = true
 		switch len(seen) % 3 {
 		case 0:
-			if err := s.Delete(t.Context(), rec.ID); err != nil {
+			if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 				t.Fatal(err)
 			}
 			delete(want, rec.ID)
@@ -145,7 +168,7 @@ func canceledContextIsReturned(t *testing.T, s storage.Store) {
 	if _, err := s.Put(ctx, stored); !errors.Is(err, context.Canceled) {
 		t.Errorf("Put: %v, want context.Canceled", err)
 	}
-	if err := s.Delete(ctx, stored.ID); !errors.Is(err, context.Canceled) {
+	if err := s.Delete(ctx, stored.ID, stored.Revision); !errors.Is(err, context.Canceled) {
 		t.Errorf("Delete: %v, want context.Canceled", err)
 	}
 	if _, err := storage.DeleteExpired(ctx, s, stored.Expires.Add(time.Hour)); !errors.Is(err, context.Canceled) {
@@ -165,9 +188,10 @@ func canceledContextIsReturned(t *testing.T, s storage.Store) {
 
 func deleteExpiredKeepsLeasedRecords(t *testing.T, s storage.Store) {
 	now := epoch().Add(1000 * time.Hour)
+	completed := time.Time{}
 	add := func(fingerprint string, expires, lease time.Duration) {
 		rec := newRecord(fingerprint)
-		rec.Expires, rec.Lease = time.Time{}, nil
+		rec.Completed, rec.Expires, rec.Lease = completed, time.Time{}, nil
 		if expires != 0 {
 			rec.Expires = now.Add(expires)
 		}
@@ -185,21 +209,26 @@ func deleteExpiredKeepsLeasedRecords(t *testing.T, s storage.Store) {
 	add("expired, lease of a clock that was ahead", -time.Second, time.Hour)
 	add("expires later", time.Second, 0)
 	add("never expires", 0, 0)
+	completed = now.Add(-time.Hour)
+	add("expired, completed", -time.Second, 0)
+	add("expires later, completed", time.Second, 0)
+	add("never expires, completed", 0, 0)
 
 	n, err := storage.DeleteExpired(t.Context(), s, now)
-	if err != nil || n != 53 {
-		t.Errorf("DeleteExpired: %d, %v, want 53", n, err)
+	if err != nil || n != 54 {
+		t.Errorf("DeleteExpired: %d, %v, want 54", n, err)
 	}
 	for fingerprint, want := range map[string]int{
 		"expired": 0, "expired, lease over": 0, "expired, lease of a clock that was ahead": 0,
 		"expired, lease running": 1, "expires later": 1, "never expires": 1,
+		"expired, completed": 0, "expires later, completed": 1, "never expires, completed": 1,
 	} {
 		if n := len(find(t, s, fingerprint)); n != want {
 			t.Errorf("%d records that are %q, want %d", n, fingerprint, want)
 		}
 	}
-	if n := len(all(t, s)); n != 3 {
-		t.Errorf("%d records are left, want 3", n)
+	if n := len(all(t, s)); n != 5 {
+		t.Errorf("%d records are left, want 5", n)
 	}
 	if n, err := storage.DeleteExpired(t.Context(), s, now); err != nil || n != 0 {
 		t.Errorf("second DeleteExpired: %d, %v, want 0", n, err)
