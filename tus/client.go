@@ -190,10 +190,11 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, given := range []any{opts.Store, opts.Fingerprinter} {
-		if nilPointer(given) {
-			return nil, fmt.Errorf("%w: option that is a nil %T", ErrInvalidInput, given)
-		}
+	switch {
+	case nilPointer(opts.Store):
+		return nil, fmt.Errorf("%w: Options.Store is a nil %T", ErrInvalidInput, opts.Store)
+	case nilPointer(opts.Fingerprinter):
+		return nil, fmt.Errorf("%w: Options.Fingerprinter is a nil %T", ErrInvalidInput, opts.Fingerprinter)
 	}
 	c := &Client{
 		header:          http.Header{},
@@ -280,7 +281,8 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	return c, nil
 }
 
-// validLimiter accepts a limiter, or none, of these options.
+// validLimiter returns an error matching ErrInvalidInput if l is a nil pointer or has
+// no burst. options names the struct with the field RateLimit.
 func validLimiter(options string, l Limiter) error {
 	switch {
 	case l == nil:
@@ -292,8 +294,8 @@ func validLimiter(options string, l Limiter) error {
 	return nil
 }
 
-// nilPointer reports whether an interface holds a pointer that is nil, so that the
-// first call of a method would panic.
+// nilPointer reports whether v is a typed nil pointer, on which a method call would
+// panic.
 func nilPointer(v any) bool {
 	p := reflect.ValueOf(v)
 	return p.Kind() == reflect.Pointer && p.IsNil()

@@ -320,5 +320,5 @@ func ExampleBatchOptions() {
 	// Output:
 	// 0 <nil>
 	// 1 <nil>
-	// 2 invalid input: no source
+	// 2 invalid input: source is nil
 }

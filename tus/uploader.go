@@ -96,8 +96,11 @@ type Uploader struct {
 // and used again when it returns. Nothing is read or sent; options that cannot work
 // are an error matching [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
-	if source == nil || nilPointer(source) {
-		return nil, fmt.Errorf("%w: no source", ErrInvalidInput)
+	switch {
+	case source == nil:
+		return nil, fmt.Errorf("%w: source is nil", ErrInvalidInput)
+	case nilPointer(source):
+		return nil, fmt.Errorf("%w: source is a nil %T", ErrInvalidInput, source)
 	}
 	u := &Uploader{
 		client: c, source: source,
