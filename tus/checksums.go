@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
 const (
@@ -71,10 +72,10 @@ func (u *Uploader) negotiateChecksum(ctx context.Context) error {
 	var caps Capabilities
 	var err error
 	switch choice := u.opts.Checksum; {
-	case choice == checksum.Off(), choice == checksum.Auto() && (u.isEmpty() || len(u.client.checksums.Names()) == 0):
+	case choice == checksums.Off, choice == "" && (u.isEmpty() || len(u.client.checksums) == 0):
 		u.sums.decided = true
 		return nil
-	case choice != checksum.Auto():
+	case choice != "":
 		if caps, err = u.required(ctx); err != nil {
 			return fmt.Errorf("asking for checksum algorithms: %w", err)
 		}
@@ -98,7 +99,7 @@ func (u *Uploader) chooseChecksum(caps Capabilities) error {
 		offered = caps.ChecksumAlgorithms
 	}
 	offered = slices.DeleteFunc(slices.Clone(offered), func(name string) bool { return slices.Contains(s.refused, name) })
-	algorithm, on, err := u.client.checksums.Negotiate(u.opts.Checksum, offered)
+	algorithm, on, err := u.client.checksums.Select(u.opts.Checksum, offered)
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (u *Uploader) checksumOf(ctx context.Context, c *chunk) error {
 	if err := u.sameSum(c, sum); err != nil {
 		return err
 	}
-	c.checksum = checksum.FormatHeader(s.algorithm.Name, sum)
+	c.checksum = checksums.FormatHeader(s.algorithm.Name, sum)
 	return nil
 }
 
@@ -271,7 +272,7 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 		}
 	case code == http.StatusBadRequest:
 		// The server does not know the algorithm after all (section Checksum).
-		if u.opts.Checksum != checksum.Auto() || e.Temporary() {
+		if u.opts.Checksum != "" || e.Temporary() {
 			return false, nil
 		}
 		s.refused = append(s.refused, s.algorithm.Name)

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
@@ -121,9 +122,9 @@ type Options struct {
 	// name here: under another endpoint nothing is found, and uploads begin anew.
 	ResumeScope string
 
-	// Checksums are the algorithms that uploads may use; nil means
-	// [checksum.Builtin].
-	Checksums *checksum.Set
+	// Checksums are the checksum algorithms of uploads in order of preference, each
+	// with a unique name. nil means [checksum.Builtin], an empty slice no checksums.
+	Checksums []checksum.Algorithm
 
 	// KeepHeaders names the header fields of the response to a creation that
 	// [Result.CreationHeader] returns, in any case of letters, such as the ID that a
@@ -168,7 +169,7 @@ type Client struct {
 	process         string                    // this one, for leases
 	fingerprinter   fingerprint.Fingerprinter // nil for the default
 	resumeScope     string
-	checksums       *checksum.Set
+	checksums       checksums.Set
 	keepHeaders     []string // canonical names
 	hooks           hookSet
 	log             *slog.Logger
@@ -209,7 +210,6 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		requireStore:    opts.RequireStore,
 		fingerprinter:   opts.Fingerprinter,
 		resumeScope:     opts.ResumeScope,
-		checksums:       opts.Checksums,
 		probe:           newCapabilityProbe(opts.Capabilities),
 		log:             slog.New(slog.DiscardHandler),
 	}
@@ -231,8 +231,12 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if c.store != nil {
 		c.process = thisProcess()
 	}
-	if c.checksums == nil {
-		c.checksums = checksum.Builtin()
+	algorithms := opts.Checksums
+	if algorithms == nil {
+		algorithms = checksum.Builtin()
+	}
+	if c.checksums, err = checksums.NewSet(algorithms); err != nil {
+		return nil, fmt.Errorf("%w: Options.Checksums: %w", ErrInvalidInput, err)
 	}
 	if c.stallTimeout == 0 {
 		c.stallTimeout = defaultStallTimeout

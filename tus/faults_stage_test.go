@@ -37,7 +37,7 @@ type stage struct {
 	hit       *line // of the script, that matters
 	store     storage.Store
 	stored    bool // uploads can be found in the store, as their source can be recognised
-	checksums *checksum.Set
+	checksums []checksum.Algorithm
 
 	mu   sync.Mutex
 	busy map[string]context.Context // of the requests under way for uploads, by path
@@ -126,7 +126,7 @@ func (s *script) play(w http.ResponseWriter, r *http.Request, h *tustest.Handler
 
 func newStage(opts *tustest.Options) *stage {
 	s := &stage{
-		Handler: tustest.NewHandler(opts), script: &script{}, store: &storage.Memory{}, checksums: &checksum.Set{},
+		Handler: tustest.NewHandler(opts), script: &script{}, store: &storage.Memory{}, checksums: []checksum.Algorithm{},
 		busy: map[string]context.Context{},
 	}
 	s.Inject(tustest.Fault{Times: -1, Action: s.script.play})

@@ -598,7 +598,7 @@ func TestChecksum_BytesDoNotGoWithCreation(t *testing.T) {
 		}})
 		return srv
 	}
-	for name, choice := range map[string]checksum.Choice{"automatic": checksum.Auto(), "named": checksum.Named("sha1")} {
+	for name, choice := range map[string]string{"automatic": "", "named": "sha1"} {
 		srv := ignoring(t)
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).
 			Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Checksum: choice})

@@ -53,7 +53,7 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 		o.Retry.NewBackOff = impatient().NewBackOff
 	}
 	if o.Checksums == nil {
-		o.Checksums = &checksum.Set{}
+		o.Checksums = []checksum.Algorithm{}
 	}
 	c, err := tus.NewClient(endpoint, &o)
 	if err != nil {
@@ -137,7 +137,7 @@ func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tus
 			}
 			o.HTTPClient = &http.Client{Transport: transport}
 			if o.Checksums == nil {
-				o.Checksums = &checksum.Set{}
+				o.Checksums = []checksum.Algorithm{}
 			}
 			c, err := tus.NewClient("http://tus.test/files/", &o)
 			if err != nil {

@@ -47,7 +47,7 @@ func (s *telling) Delete(ctx context.Context, id string) error {
 // that happens in it, and then gone on with: by the same Uploader or by others.
 type interrupted struct {
 	opts   tus.UploadOptions
-	sums   *checksum.Set
+	sums   []checksum.Algorithm
 	nth    int
 	cancel bool   // instead of Pause
 	by     string // "run", "steps" or "sessions"
@@ -114,11 +114,11 @@ func (i *interrupted) upload(t *testing.T, srv *tustest.Server, store storage.St
 func TestInterruptionsAnywhereSendAndCreateNothingTwice(t *testing.T) {
 	t.Parallel() // beside those that mostly wait
 	data := randomBytes(unequalSize)
-	none := &checksum.Set{}
+	none := []checksum.Algorithm{}
 	kinds := map[string]struct {
 		extensions []string
 		opts       tus.UploadOptions
-		sums       *checksum.Set
+		sums       []checksum.Algorithm
 	}{
 		"in chunks":            {nil, *chunked(), none},
 		"with the creation":    {nil, tus.UploadOptions{}, none},

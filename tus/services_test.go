@@ -27,7 +27,7 @@ func TestOptionsHeader_OnlyThatOfTheProtocolIsReserved(t *testing.T) {
 		srv.Inject(tustest.Fault{Method: "POST", Times: always, Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
 			http.Error(w, "value "+r.Header.Get(name), http.StatusForbidden)
 		}})
-		client, err := tus.NewClient(srv.Endpoint(), &tus.Options{Header: http.Header{name: {planted}}, Checksums: &checksum.Set{}})
+		client, err := tus.NewClient(srv.Endpoint(), &tus.Options{Header: http.Header{name: {planted}}, Checksums: []checksum.Algorithm{}})
 		if errors.Is(err, tus.ErrInvalidInput) != reserved {
 			t.Errorf("%s: %v", name, err)
 		}

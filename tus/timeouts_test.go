@@ -175,7 +175,7 @@ func slowWays() map[string]*tus.UploadOptions {
 
 func TestSource_SlowOneIsNoStall(t *testing.T) {
 	for way, opts := range slowWays() {
-		for name, checksums := range map[string]*checksum.Set{"plain": {}, "checksum": checksum.Builtin()} {
+		for name, checksums := range map[string][]checksum.Algorithm{"plain": {}, "checksum": checksum.Builtin()} {
 			t.Run(way+"/"+name, func(t *testing.T) {
 				bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 					data := randomBytes(faultSize)

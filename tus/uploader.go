@@ -115,6 +115,9 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if err := u.opts.validate(); err != nil {
 		return nil, err
 	}
+	if err := c.checksums.Check(u.opts.Checksum); err != nil {
+		return nil, err
+	}
 	if u.opts.URL != "" {
 		given, err := parseURL("upload URL", u.opts.URL)
 		if err != nil {
