@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -188,7 +189,7 @@ func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
 	srv.Inject(
 		tustest.Fault{Method: "PATCH", Action: cutBeyond(100_000)},
 		tustest.Fault{Method: "HEAD", Action: goneWith(404)},
-		tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.RefuseAlgorithm("sha256", "sha-256")},
+		tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RefuseAlgorithm("sha256", "sha-256")},
 	)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
 	if err != nil || res.Stats.Recreations != 1 {

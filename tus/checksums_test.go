@@ -22,6 +22,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -161,7 +162,7 @@ func (r *countingReader) Read(p []byte) (int, error) {
 func TestChunkThatNeverArrivesWholeIsGivenUp(t *testing.T) {
 	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
 		srv, client := verifying(t, tustest.Options{Extensions: extensions})
-		srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Times: -1, Action: tustest.RespondAfter(460, "checksum mismatch")})
+		srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Times: -1, Action: faults.RespondAfter(460, "checksum mismatch")})
 		res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(5000)), &tus.UploadOptions{ChunkSize: 1000})
 		wantError(t, err, tus.ErrChecksumMismatch)
 		var e *tus.Error
@@ -287,7 +288,7 @@ func TestAlgorithmThatTheServerRefusesAfterAllIsReplaced(t *testing.T) {
 		return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			for _, name := range names {
 				if strings.HasPrefix(r.Header.Get("Upload-Checksum"), name+" ") {
-					tustest.RespondAfter(400, "unsupported checksum algorithm")(w, r, h)
+					faults.RespondAfter(400, "unsupported checksum algorithm")(w, r, h)
 					return
 				}
 			}
@@ -324,7 +325,7 @@ func TestSourceThatChangesBetweenHashAndSendIsNotStored(t *testing.T) {
 		data := randomBytes(5000)
 		// The memory changes behind the back of Stat, while the chunk is refused.
 		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			tustest.RespondAfter(460, "")(w, r, h)
+			faults.RespondAfter(460, "")(w, r, h)
 			data[2500] ^= 1
 		}})
 		_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000})

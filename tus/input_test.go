@@ -417,8 +417,8 @@ func TestSeekerThatCannotSeekEndsTheUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.ReadSeeker(stuckSeeker{}, 3000), chunked())
 	wantError(t, err, errPlug)
-	if srv.BytesReceived() != 0 {
-		t.Errorf("%d bytes were sent", srv.BytesReceived())
+	if bytesReceived(srv) != 0 {
+		t.Errorf("%d bytes were sent", bytesReceived(srv))
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -323,7 +324,7 @@ func newSite(t *testing.T, kind string, b *bomb) *site {
 		k.prepare(t, s)
 	}
 	b.in = in
-	s.srv.Inject(tustest.Fault{Method: k.unavailable, Times: 3, Action: tustest.RespondAfter(503, "")})
+	s.srv.Inject(tustest.Fault{Method: k.unavailable, Times: 3, Action: faults.RespondAfter(503, "")})
 	return s
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/httpsource"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -24,7 +25,7 @@ func TestKeptAnswerOutlastsARetryAfter(t *testing.T) {
 				served.etag = ""
 				served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 				srv := tustest.NewHandler(&tustest.Options{Extensions: tustest.Without("checksum-trailer")})
-				srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.RespondAfter(503, "", "Retry-After", seconds)})
+				srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(503, "", "Retry-After", seconds)})
 				hosts := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Host == "source.test" {
 						served.ServeHTTP(w, r)
