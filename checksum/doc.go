@@ -1,9 +1,11 @@
-// Package checksum implements the client side of the Checksum extension of tus: it
-// selects an algorithm, formats headers, and computes checksums ahead of the upload.
+// Package checksum defines the checksum algorithms of package tus, which detect chunks
+// that were corrupted on the way to the server (extension Checksum of tus).
 //
-// A [Set] holds the algorithms of the client, a [Choice] selects one of them, and
-// [Set.Negotiate] combines both with the algorithms that the server advertises.
-// A [Pipeline] hashes the next chunks while the current one is being sent.
+// UploadOptions.Checksum selects an algorithm. Options.Checksums adds algorithms to
+// those of [Builtin], or changes their order:
+//
+//	algorithms := append(checksum.Builtin(), checksum.Algorithm{Name: "xxh3", New: newXXH3})
+//	client, err := tus.NewClient(endpoint, &tus.Options{Checksums: algorithms})
 //
 // A checksum detects corruption by disks, memory and middleboxes. It does not protect
 // against an attacker who can change the data, because the checksum is sent with the

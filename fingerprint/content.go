@@ -21,9 +21,9 @@ type Content struct {
 }
 
 // Fingerprint returns "content1-", the size and a hash. The error matches
-// [ErrSizeMismatch] if r ends before info.Size, and [ErrInvalidInput] if the size is
-// negative or r is nil and the size is not 0. Other errors are those of r or ctx. The
-// context is checked before each read.
+// [ErrSizeMismatch] if r ends before info.Size. It is an error if the size is negative,
+// or r is nil and the size is not 0. Other errors are those of r or ctx. The context is
+// checked before each read.
 func (c Content) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string, error) {
 	if err := checkReadable(r, info); err != nil {
 		return "", err

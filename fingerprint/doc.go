@@ -5,7 +5,7 @@
 // source. [Sample] covers name, size, modification time, version and a sample of at
 // most 1 MiB of the content. [Content] covers the size and the whole content. [Stat]
 // reads no content. [Func] is for custom fingerprints, such as the key of an asset in
-// a database. [Key] combines a fingerprint with the endpoint of the upload.
+// a database.
 //
 // # How to fingerprint files
 //
@@ -70,8 +70,4 @@
 //   - content1 hashes only the content, so its hash is the output of the program
 //     xxh128sum.
 //   - stat1 hashes the attributes and the name.
-//
-// [Key] hashes the SHA-256 of these four byte strings, each preceded by its
-// length (8 bytes): the four bytes "key1", the fingerprint, the scope and the
-// resume key. The first 16 bytes of the sum are written in hexadecimal.
 package fingerprint

@@ -90,11 +90,3 @@ func ExampleFunc() {
 	fmt.Println(got)
 	// Output: asset-4711
 }
-
-func ExampleKey() {
-	fmt.Println(fingerprint.Key("asset-4711", "https://example.org/files/", ""))
-	fmt.Println(fingerprint.Key("asset-4711", "https://example.com/files/", ""))
-	// Output:
-	// asset-4711-69d7bab74668da59a37a671f0e21ce6e
-	// asset-4711-83865f6556223edde8bcfb1879ffbfd3
-}

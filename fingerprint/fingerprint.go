@@ -11,15 +11,9 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-var (
-	// ErrInvalidInput is returned when the size is negative, or the reader is nil and
-	// content must be read.
-	ErrInvalidInput = errors.New("invalid input")
-
-	// ErrSizeMismatch is returned when a source ends before Info.Size, because it was
-	// truncated.
-	ErrSizeMismatch = errors.New("source is shorter than its size")
-)
+// ErrSizeMismatch is returned when a source ends before Info.Size, because it was
+// truncated. The upload then fails with ErrSourceChanged of package tus.
+var ErrSizeMismatch = errors.New("source is shorter than its size")
 
 // Info describes a source without its content. Unknown fields are zero.
 type Info struct {
@@ -40,8 +34,8 @@ type Info struct {
 // use, and its result must not depend on the process or the machine.
 //
 // Fingerprint reads only the first info.Size bytes of r. A fingerprint should consist
-// of letters, digits, "-" and "_", see [Key]. If Fingerprint returns an error, the
-// upload is not resumed.
+// of at most 100 ASCII letters, digits, "-" and "_", which keeps it readable in the key of
+// the stored record. An error of Fingerprint is treated as an error of the source.
 type Fingerprinter interface {
 	Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string, error)
 }
@@ -60,8 +54,8 @@ func (f Func) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string
 // is ready to use.
 type Stat struct{}
 
-// Fingerprint returns "stat1-", the size and a hash. The error matches
-// [ErrInvalidInput] if the size is negative, and otherwise is that of ctx.
+// Fingerprint returns "stat1-", the size and a hash. It returns an error if the size is
+// negative, and otherwise that of ctx.
 func (Stat) Fingerprint(ctx context.Context, _ io.ReaderAt, info Info) (string, error) {
 	if info.Size < 0 {
 		return "", errNegative(info.Size)
@@ -93,7 +87,7 @@ func format(scheme string, size int64, sum xxh3.Uint128) string {
 }
 
 func errNegative(size int64) error {
-	return wrap(fmt.Errorf("%w: negative size: %d", ErrInvalidInput, size))
+	return wrap(fmt.Errorf("negative size: %d", size))
 }
 
 func wrap(err error) error { return fmt.Errorf("fingerprint: %w", err) }

@@ -23,7 +23,7 @@ func checkReadable(r io.ReaderAt, info Info) error {
 		return errNegative(info.Size)
 	}
 	if r == nil && info.Size > 0 {
-		return wrap(fmt.Errorf("%w: nil reader for %d bytes", ErrInvalidInput, info.Size))
+		return wrap(fmt.Errorf("nil reader for %d bytes", info.Size))
 	}
 	return nil
 }

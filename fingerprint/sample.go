@@ -32,9 +32,9 @@ const (
 type Sample struct{}
 
 // Fingerprint returns "sample2-", the size and a hash. The error matches
-// [ErrSizeMismatch] if r ends before the last sampled byte, and [ErrInvalidInput] if
-// the size is negative or r is nil and the size is not 0. Other errors are those of
-// r or ctx. The context is checked before each read.
+// [ErrSizeMismatch] if r ends before the last sampled byte. It is an error if the size
+// is negative, or r is nil and the size is not 0. Other errors are those of r or ctx.
+// The context is checked before each read.
 func (Sample) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string, error) {
 	if err := checkReadable(r, info); err != nil {
 		return "", err

@@ -114,7 +114,7 @@ func TestEachJobOfABatchCanBePausedAndGoneOnWith(t *testing.T) {
 	} else {
 		wantError(t, err, tus.ErrAborted)
 	}
-	if n := srv.BytesReceived(); n != 4*3000 {
+	if n := bytesReceived(srv); n != 4*3000 {
 		t.Errorf("%d bytes were received", n)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -166,7 +167,7 @@ func TestBatchMayStopAtTheFirstError(t *testing.T) {
 				tustest.Respond(403, "")(w, r, h)
 			default:
 				go stalled.wait(r.Context())
-				tustest.StallAfter(10)(w, r, h)
+				faults.StallAfter(10)(w, r, h)
 			}
 		}})
 		jobs, drawn := bytesJobs(10), 0
@@ -228,7 +229,7 @@ func TestLoopThatIsLeftEarlyPausesWhatRunsAndLeavesNothing(t *testing.T) {
 	for name, leave := range leavings {
 		// The bubble ends only when no goroutine is left in it.
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-			h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: tustest.StallAfter(10)})
+			h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: faults.StallAfter(10)})
 			jobs, drawn, cleaned := bytesJobs(50), 0, false
 			for i := range jobs {
 				jobs[i].Options = whole()
@@ -250,7 +251,7 @@ func TestLoopThatIsLeftEarlyPausesWhatRunsAndLeavesNothing(t *testing.T) {
 
 func TestPanicOfTheIteratorReachesTheLoop(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: tustest.StallAfter(10)})
+		h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: faults.StallAfter(10)})
 		jobs := bytesJobs(5)
 		for i := range jobs {
 			jobs[i].Options = whole()
@@ -273,7 +274,7 @@ func TestPanicOfTheIteratorReachesTheLoop(t *testing.T) {
 
 func TestBatchEndsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		h.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: tustest.StallAfter(10)})
+		h.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: faults.StallAfter(10)})
 		jobs, drawn := bytesJobs(50), 0
 		for i := range jobs {
 			jobs[i].Options = whole()
@@ -373,21 +374,26 @@ func TestSoManyUploadsOfABatchRunAtTheSameTime(t *testing.T) {
 	for concurrency, want := range map[int]int{0: 4, 1: 1, 7: 7} {
 		srv := tustest.NewServer(t, nil)
 		together := newMeeting(want)
+		var busy gauge
 		srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			busy.add(1)
+			defer busy.add(-1)
 			together.wait(r.Context())
 			h.Serve(w, r)
-		}})
+		}}, tustest.Fault{Times: -1, Action: busy.serve})
 		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(bytesJobs(4*want)), &tus.BatchOptions{Concurrency: concurrency}) {
 			wantJobStored(t, srv.Handler, r)
 		}
-		if n := srv.MaxConcurrent(); n != want {
-			t.Errorf("concurrency %d: %d requests at the same time", concurrency, n)
+		if busy.most != want {
+			t.Errorf("concurrency %d: %d requests at the same time", concurrency, busy.most)
 		}
 	}
 }
 
 func TestMaxConnectionsBoundsABatchWithParts(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
+	var busy gauge
+	srv.Inject(tustest.Fault{Times: -1, Action: busy.serve})
 	jobs := bytesJobs(12)
 	for i := range jobs {
 		jobs[i].Options = &tus.UploadOptions{Parallel: 4, MinPartSize: 10}
@@ -396,8 +402,8 @@ func TestMaxConnectionsBoundsABatchWithParts(t *testing.T) {
 	for r := range client.UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: 6}) {
 		wantJobStored(t, srv.Handler, r)
 	}
-	if n := srv.MaxConcurrent(); n > 3 {
-		t.Errorf("%d requests at the same time", n)
+	if busy.most > 3 {
+		t.Errorf("%d requests at the same time", busy.most)
 	}
 }
 
@@ -405,6 +411,8 @@ func TestManySmallJobsTakeOneRequestEach(t *testing.T) {
 	const n = 2000
 	for name, store := range map[string]storage.Store{"no store": nil, "store": &storage.Memory{}} {
 		srv := tustest.NewServer(t, nil)
+		var busy gauge
+		srv.Inject(tustest.Fault{Times: -1, Action: busy.serve})
 		client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 6, Store: store})
 		data := randomBytes(n + 100)
 		jobs := func(yield func(tus.Job) bool) {
@@ -418,8 +426,8 @@ func TestManySmallJobsTakeOneRequestEach(t *testing.T) {
 			wantJobStored(t, srv.Handler, r)
 		}
 		requests := srv.Requests()
-		if len(requests) != n+1 || requests[0].Method != "OPTIONS" || srv.Count("POST") != n || srv.MaxConcurrent() > 6 {
-			t.Errorf("%s: %d requests, %d of them POST, %d at the same time", name, len(requests), srv.Count("POST"), srv.MaxConcurrent())
+		if len(requests) != n+1 || requests[0].Method != "OPTIONS" || srv.Count("POST") != n || busy.most > 6 {
+			t.Errorf("%s: %d requests, %d of them POST, %d at the same time", name, len(requests), srv.Count("POST"), busy.most)
 		}
 		if memory, ok := store.(*storage.Memory); ok {
 			wantNothingKept(t, memory)
@@ -474,7 +482,7 @@ func TestInterruptedBatchIsResumed(t *testing.T) {
 		complete++
 		break
 	}
-	sent := srv.BytesReceived()
+	sent := bytesReceived(srv)
 	for r := range newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).UploadAll(testContext(t), slices.Values(jobs), nil) {
 		wantJobStored(t, srv.Handler, r)
 		complete++

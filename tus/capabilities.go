@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
 // Extension is the name of a protocol extension as servers advertise it in
@@ -205,7 +205,7 @@ func (q requester) options(ctx context.Context) (Capabilities, error) {
 	found := Capabilities{
 		Versions:           parseList(resp.Header, headerTusVersion),
 		MaxSize:            parseMaxSize(resp.Header),
-		ChecksumAlgorithms: checksum.ParseAlgorithms(resp.Header.Values(headerChecksumAlgorithm)),
+		ChecksumAlgorithms: checksums.ParseAlgorithms(resp.Header.Values(headerChecksumAlgorithm)),
 	}
 	for _, name := range parseList(resp.Header, headerTusExtension) {
 		found.Extensions = append(found.Extensions, Extension(strings.ToLower(name)))

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
 const (
@@ -33,8 +34,8 @@ const (
 // sums computes the checksums of the chunks of one transfer, and judges what the server
 // does about them (protocol section Checksum).
 type sums struct {
-	choice     checksum.Choice
-	offered    *checksum.Set
+	choice     string        // UploadOptions.Checksum
+	client     checksums.Set // the algorithms of the client
 	decided    bool
 	on         bool
 	algorithm  checksum.Algorithm
@@ -54,7 +55,7 @@ type summed struct {
 
 // ofPart returns the checksums of a part, which uses the same algorithm.
 func (s *sums) ofPart() *sums {
-	return &sums{choice: s.choice, offered: s.offered, decided: true, on: s.on, algorithm: s.algorithm, trailer: s.trailer, ahead: true}
+	return &sums{choice: s.choice, client: s.client, decided: true, on: s.on, algorithm: s.algorithm, trailer: s.trailer, ahead: true}
 }
 
 // off decides that nothing is hashed.
@@ -76,7 +77,7 @@ func (s *sums) choose(caps Capabilities) error {
 		offered = caps.ChecksumAlgorithms
 	}
 	offered = slices.DeleteFunc(slices.Clone(offered), func(name string) bool { return slices.Contains(s.refused, name) })
-	algorithm, on, err := s.offered.Negotiate(s.choice, offered)
+	algorithm, on, err := s.client.Select(s.choice, offered)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (s *sums) seal(ctx context.Context, c *chunk, chunks chunker) error {
 	if err := s.same(c, sum); err != nil {
 		return err
 	}
-	c.checksum = checksum.FormatHeader(s.algorithm.Name, sum)
+	c.checksum = checksums.FormatHeader(s.algorithm.Name, sum)
 	return nil
 }
 
@@ -154,7 +155,7 @@ func (s *sums) refusal(err error, c chunk, caps Capabilities) (again bool, fatal
 		}
 	case code == http.StatusBadRequest:
 		// The server does not know the algorithm after all (section Checksum).
-		if s.choice != checksum.Auto() || e.Temporary() {
+		if s.choice != "" || e.Temporary() {
 			return false, nil
 		}
 		s.refused = append(s.refused, s.algorithm.Name)

@@ -16,6 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
@@ -121,9 +122,9 @@ type Options struct {
 	// name here: under another endpoint nothing is found, and uploads begin anew.
 	ResumeScope string
 
-	// Checksums are the algorithms that uploads may use; nil means
-	// [checksum.Builtin].
-	Checksums *checksum.Set
+	// Checksums are the checksum algorithms of uploads in order of preference, each
+	// with a unique name. nil means [checksum.Builtin], an empty slice no checksums.
+	Checksums []checksum.Algorithm
 
 	// KeepHeaders names the header fields of the response to a creation that
 	// [Result.CreationHeader] returns, in any case of letters, such as the ID that a
@@ -168,7 +169,7 @@ type Client struct {
 	process         string                    // this one, for leases
 	fingerprinter   fingerprint.Fingerprinter // nil for the default
 	resumeScope     string
-	checksums       *checksum.Set
+	checksums       checksums.Set
 	keepHeaders     []string // canonical names
 	hooks           hookSet
 	log             *slog.Logger
@@ -190,10 +191,11 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, given := range []any{opts.Store, opts.Fingerprinter} {
-		if nilPointer(given) {
-			return nil, fmt.Errorf("%w: option that is a nil %T", ErrInvalidInput, given)
-		}
+	switch {
+	case nilPointer(opts.Store):
+		return nil, fmt.Errorf("%w: Options.Store is a nil %T", ErrInvalidInput, opts.Store)
+	case nilPointer(opts.Fingerprinter):
+		return nil, fmt.Errorf("%w: Options.Fingerprinter is a nil %T", ErrInvalidInput, opts.Fingerprinter)
 	}
 	c := &Client{
 		header:          http.Header{},
@@ -208,7 +210,6 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		requireStore:    opts.RequireStore,
 		fingerprinter:   opts.Fingerprinter,
 		resumeScope:     opts.ResumeScope,
-		checksums:       opts.Checksums,
 		probe:           newCapabilityProbe(opts.Capabilities),
 		log:             slog.New(slog.DiscardHandler),
 	}
@@ -230,8 +231,12 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if c.store != nil {
 		c.process = thisProcess()
 	}
-	if c.checksums == nil {
-		c.checksums = checksum.Builtin()
+	algorithms := opts.Checksums
+	if algorithms == nil {
+		algorithms = checksum.Builtin()
+	}
+	if c.checksums, err = checksums.NewSet(algorithms); err != nil {
+		return nil, fmt.Errorf("%w: Options.Checksums: %w", ErrInvalidInput, err)
 	}
 	if c.stallTimeout == 0 {
 		c.stallTimeout = defaultStallTimeout
@@ -280,7 +285,8 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	return c, nil
 }
 
-// validLimiter accepts a limiter, or none, of these options.
+// validLimiter returns an error matching ErrInvalidInput if l is a nil pointer or has
+// no burst. options names the struct with the field RateLimit.
 func validLimiter(options string, l Limiter) error {
 	switch {
 	case l == nil:
@@ -292,8 +298,8 @@ func validLimiter(options string, l Limiter) error {
 	return nil
 }
 
-// nilPointer reports whether an interface holds a pointer that is nil, so that the
-// first call of a method would panic.
+// nilPointer reports whether v is a typed nil pointer, on which a method call would
+// panic.
 func nilPointer(v any) bool {
 	p := reflect.ValueOf(v)
 	return p.Kind() == reflect.Pointer && p.IsNil()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -67,9 +68,9 @@ func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
 		"cut":                         {tustest.CutBefore(), 1, 0},
 		"answer lost":                 {tustest.LoseResponse(), 1, 0},
 		"500":                         {tustest.Respond(500, ""), 1, 0},
-		"500 after it was made":       {tustest.SetStatus(500), 1, 0},
+		"500 after it was made":       {faults.SetStatus(500), 1, 0},
 		"502":                         {tustest.Respond(502, "<html>"), 1, 0},
-		"504 after it was made":       {tustest.SetStatus(504), 1, 0},
+		"504 after it was made":       {faults.SetStatus(504), 1, 0},
 		"503":                         {tustest.Respond(503, ""), 0, 0},
 		"429":                         {tustest.Respond(429, ""), 0, 0},
 		"409":                         {tustest.Respond(409, "busy"), 0, 0},
@@ -133,8 +134,8 @@ func TestFinalUploadThatIsRefusedForGoodIsUnconfirmed(t *testing.T) {
 		if tus.IsTemporary(err) {
 			t.Errorf("%d: error counts as temporary", status)
 		}
-		if u.State() != tus.StateFailed || res.Offset != unequalSize || srv.BytesReceived() != unequalSize || len(finals(srv.Handler)) != 0 {
-			t.Errorf("%d: state %v, offset %d, %d bytes received", status, u.State(), res.Offset, srv.BytesReceived())
+		if u.State() != tus.StateFailed || res.Offset != unequalSize || bytesReceived(srv) != unequalSize || len(finals(srv.Handler)) != 0 {
+			t.Errorf("%d: state %v, offset %d, %d bytes received", status, u.State(), res.Offset, bytesReceived(srv))
 		}
 		for rec, err := range store.All(context.Background()) {
 			if err != nil || rec.Lease != nil || len(rec.Parts) != 4 {
@@ -186,8 +187,8 @@ func TestPartsThatVanishAfterALostAnswerAreUnconfirmed(t *testing.T) {
 		}
 		cancel()
 		wantError(t, err, tus.ErrUnconfirmed)
-		if len(finals(srv.Handler)) != 1 || srv.BytesReceived() != unequalSize || len(partials(srv.Handler)) != 4 {
-			t.Errorf("%s: %d finals, %d bytes received", name, len(finals(srv.Handler)), srv.BytesReceived())
+		if len(finals(srv.Handler)) != 1 || bytesReceived(srv) != unequalSize || len(partials(srv.Handler)) != 4 {
+			t.Errorf("%s: %d finals, %d bytes received", name, len(finals(srv.Handler)), bytesReceived(srv))
 		}
 	}
 }
@@ -428,7 +429,7 @@ func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
 		"answer lost":              {tustest.LoseResponse(), 1, tus.ErrUnconfirmed},
 		"cut":                      {tustest.CutBefore(), 1, tus.ErrUnconfirmed},
 		"500":                      {tustest.Respond(500, ""), 1, tus.ErrUnconfirmed},
-		"502 after it was made":    {tustest.SetStatus(502), 1, tus.ErrUnconfirmed},
+		"502 after it was made":    {faults.SetStatus(502), 1, tus.ErrUnconfirmed},
 		"a part is no part":        {forgettingParts(1), 1, nil},
 		"made, but nobody says of": {tustest.SetHeader("Location", ""), 1, tus.ErrNoLocation},
 	}

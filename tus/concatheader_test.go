@@ -99,8 +99,8 @@ func TestConcatHeader_LongURLsMakeFewerParts(t *testing.T) {
 			if n := len(partials(srv.Handler)); n < test.least || n > test.most || n != len(finalNames(srv.Handler)) {
 				t.Errorf("%s, %d characters: %d parts", name, test.length, n)
 			}
-			if n := finalRequests(srv.Handler); n != 1 || srv.BytesReceived() != manySize {
-				t.Errorf("%s, %d characters: the final was asked for %d times, after %d bytes", name, test.length, n, srv.BytesReceived())
+			if n := finalRequests(srv.Handler); n != 1 || bytesReceived(srv) != manySize {
+				t.Errorf("%s, %d characters: the final was asked for %d times, after %d bytes", name, test.length, n, bytesReceived(srv))
 			}
 		}
 	}
@@ -156,8 +156,8 @@ func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
 					t.Errorf("part %s is left", u.ID)
 				}
 			}
-			if srv.BytesReceived() != 0 || finalRequests(srv.Handler) != 0 {
-				t.Errorf("%d bytes were sent", srv.BytesReceived())
+			if bytesReceived(srv) != 0 || finalRequests(srv.Handler) != 0 {
+				t.Errorf("%d bytes were sent", bytesReceived(srv))
 			}
 			wantNothingKept(t, store)
 

@@ -103,7 +103,7 @@ func TestContainer_RestartResumes(t *testing.T) {
 					t.Fatalf("%d uploads", len(uploads))
 				}
 				wantStored(t, srv.Handler, uploads[0].ID, data)
-				if n := srv.BytesReceived(); n > processSize+2000 {
+				if n := bytesReceived(srv); n > processSize+2000 {
 					t.Errorf("%d bytes were received", n)
 				}
 				store, err := openStore(path)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -51,7 +52,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
-			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.RespondAfter(409, "movie.mp4 exists already")})
+			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(409, "movie.mp4 exists already")})
 			err := way(newClient(t, srv.Endpoint(), nil))
 			wantError(t, err, tus.ErrExists)
 			if errors.Is(err, tus.ErrOffsetConflict) || tus.IsTemporary(err) || !strings.Contains(err.Error(), "movie.mp4 exists already") {
@@ -67,7 +68,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 // A 409 to the creation of a final upload means that a part is locked for now.
 func TestCreateFinal_ConflictIsRetried(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
-	srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: 2, Action: tustest.RespondAfter(409, "part is locked")})
+	srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: 2, Action: faults.RespondAfter(409, "part is locked")})
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 2000})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,7 @@ func TestCreate_PreconditionIsNoVersion(t *testing.T) {
 	for versions, isVersion := range map[string]bool{"": false, "1.0.0": false, "1.0.0, 0.2.2": false, "0.2.2": true, "2.0.0, 0.2.2": true} {
 		for _, how := range []tus.CreationWithUpload{tus.CreationWithUploadAlways, tus.CreationWithUploadNever} {
 			srv := tustest.NewServer(t, nil)
-			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.RespondAfter(412, "folder was changed", "Tus-Version", versions)})
+			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(412, "folder was changed", "Tus-Version", versions)})
 			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10)), &tus.UploadOptions{CreationWithUpload: how})
 			if errors.Is(err, tus.ErrVersion) != isVersion || !strings.Contains(err.Error(), "folder was changed") || srv.Count("POST") != 1 {
 				t.Errorf("Tus-Version %q: %v", versions, err)
@@ -222,7 +223,7 @@ func TestCreationWithUploadAlways_InParts(t *testing.T) {
 // With a chunk that is refused as too large, the creation carries half.
 func TestCreationWithUploadAlways_TooLargeIsHalved(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
-	srv.Inject(tustest.Fault{Method: "POST", Times: 2, Action: tustest.RespondAfter(413, "")})
+	srv.Inject(tustest.Fault{Method: "POST", Times: 2, Action: faults.RespondAfter(413, "")})
 	opts := &tus.UploadOptions{ChunkSize: 2000, MinChunkSize: 500, CreationWithUpload: tus.CreationWithUploadAlways}
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
 	if err != nil {
@@ -383,7 +384,7 @@ func TestCreate_EmptyWithEmptyLocation(t *testing.T) {
 }
 
 func TestCreate_IncompleteWithoutLocation(t *testing.T) {
-	page := tustest.RespondAfter(200, htmlPage, "Content-Type", "text/html")
+	page := faults.RespondAfter(200, htmlPage, "Content-Type", "text/html")
 	for name, test := range map[string]struct {
 		size   int
 		action tustest.Action
@@ -413,20 +414,20 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 				t.Run(name+" "+method+" "+strconv.Itoa(status), func(t *testing.T) {
 					srv, store, path := tustest.NewServer(t, nil), &storage.Memory{}, fileWith(t, data)
 					client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-					faults := &script{}
-					srv.Inject(tustest.Fault{Times: -1, Action: faults.play})
+					injected := &script{}
+					srv.Inject(tustest.Fault{Times: -1, Action: injected.play})
 					refuse := func(method string, skip int, action tustest.Action) {
-						faults.lines = nil
-						faults.add(line{match: func(r *http.Request) bool { return r.Method == method }, skip: skip, times: always, action: action})
+						injected.lines = nil
+						injected.add(line{match: func(r *http.Request) bool { return r.Method == method }, skip: skip, times: always, action: action})
 					}
-					refuse("PATCH", 1, tustest.RespondAfter(422, ""))
+					refuse("PATCH", 1, faults.RespondAfter(422, ""))
 					if _, err := client.UploadFile(testContext(t), path, opts); errors.As(err, new(*tus.StoredError)) || err == nil {
 						t.Fatalf("first session: %v", err)
 					}
 					var rec storage.Record
 					for rec = range store.All(t.Context()) {
 					}
-					refuse(method, 0, tustest.RespondAfter(status, "moved to cold storage"))
+					refuse(method, 0, faults.RespondAfter(status, "moved to cold storage"))
 					_, err := client.UploadFile(testContext(t), path, opts)
 					var stored *tus.StoredError
 					var answer *tus.Error
@@ -441,7 +442,7 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 					if err := store.Delete(t.Context(), stored.ID, rec.Revision); err != nil {
 						t.Fatal(err)
 					}
-					faults.end()
+					injected.end()
 					res, err := client.UploadFile(testContext(t), path, opts)
 					if err != nil || res.Stats.ResumedFrom != 0 {
 						t.Fatalf("third session: %+v, %v", res, err)

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -175,7 +176,7 @@ func TestRedirectKeepsMethodAndBodyButNotTheCredentials(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			home, away := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
 			home.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-				tustest.RespondAfter(status, "moved", "Location", away.HTTP.URL+r.URL.Path)(w, r, h)
+				faults.RespondAfter(status, "moved", "Location", away.HTTP.URL+r.URL.Path)(w, r, h)
 			}})
 			client := newClient(t, home.Endpoint(), secretOptions())
 			data := randomBytes(3000)
@@ -212,7 +213,7 @@ func TestRedirectWithinTheOriginKeepsTheCredentials(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
 		tustest.Fault{Method: "POST", Action: tustest.Respond(308, "", "Location", "/files")},
-		tustest.Fault{Method: "PATCH", Action: tustest.RespondAfter(307, "", "Location", "./00000001?moved")},
+		tustest.Fault{Method: "PATCH", Action: faults.RespondAfter(307, "", "Location", "./00000001?moved")},
 	)
 	data := randomBytes(3000)
 	res, err := newClient(t, srv.Endpoint(), secretOptions()).Upload(testContext(t), tus.Bytes(data), whole())
@@ -294,7 +295,7 @@ func TestStepDownFromHTTPSIsRefused(t *testing.T) {
 			return tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", target)}
 		},
 		"redirect": func(target string) tustest.Fault {
-			return tustest.Fault{Method: "PATCH", Action: tustest.RespondAfter(307, "", "Location", target)}
+			return tustest.Fault{Method: "PATCH", Action: faults.RespondAfter(307, "", "Location", target)}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -387,7 +388,7 @@ func TestNoSecretShowsInErrorsAndEvents(t *testing.T) {
 		"HEAD refused":    {{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Times: -1, Action: echo(403)}},
 		"bad Location":    {{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", "ftp://me:PLANTED@host/path"+query)}},
 		"bad redirect":    {{Method: "POST", Times: -1, Action: tustest.Respond(307, "", "Location", "http://me:PLANTED@[::1"+query)}},
-		"redirect loop":   {{Method: "POST", Times: -1, Action: tustest.RespondAfter(307, "", "Location", "/files/"+query)}},
+		"redirect loop":   {{Method: "POST", Times: -1, Action: faults.RespondAfter(307, "", "Location", "/files/"+query)}},
 		"query":           {{Method: "POST", Action: tustest.SetHeader("Location", "/files/00000001"+query)}, {Method: "PATCH", Times: -1, Action: echo(403)}},
 		"query, cut":      {{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", "/files/00000001"+query)}, {Method: "PATCH", Times: -1, Action: tustest.CutBefore()}},
 	} {
@@ -428,8 +429,8 @@ func TestNoSecretShowsWhereverTheServerEchoesIt(t *testing.T) {
 	const token, session, password = "PLANTED-token-0123456789", "PLANTED-session-0123456789", "PLANTED-password-0123456789"
 	for name, action := range map[string]tustest.Action{
 		"header of the versions": tustest.Respond(412, "", "Tus-Version", "Bearer "+token),
-		"header of the offset":   tustest.RespondAfter(204, "", "Upload-Offset", token),
-		"header of the redirect": tustest.RespondAfter(307, "", "Location", "ftp://host/"+token),
+		"header of the offset":   faults.RespondAfter(204, "", "Upload-Offset", token),
+		"header of the redirect": faults.RespondAfter(307, "", "Location", "ftp://host/"+token),
 		"status line": func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
 				io.WriteString(conn, "HTTP/1.1 "+token+" no status\r\n\r\n")

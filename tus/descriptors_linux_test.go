@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -124,7 +125,7 @@ func TestWait_HoldsNoFileOpen(t *testing.T) {
 			client: tus.Options{Retry: tus.RetryPolicy{
 				NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(time.Hour) }, MaxRetryAfter: time.Hour}},
 			server: func(h *tustest.Handler) {
-				h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.RespondAfter(503, "", "Retry-After", "3600")})
+				h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.RespondAfter(503, "", "Retry-After", "3600")})
 			},
 			how: tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever},
 		},

@@ -89,7 +89,7 @@
 //	                                client made is begun anew without being asked
 //	ErrUploadLocked         yes     wait, or find who else uploads to it
 //	ErrOffsetConflict       yes     find who else uploads to it
-//	ErrChecksumUnsupported  no      checksum.Auto, or an algorithm that is offered
+//	ErrChecksumUnsupported  no      an advertised algorithm, or ""
 //	ErrChecksumMismatch     yes     if it stays: memory, or a box on the way
 //	ErrUnauthorized         no      renew the credentials, then upload again
 //	ErrStalled              yes     check the link; a longer ResponseTimeout for a

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
 // Conditions that a program may want to tell apart, for use with errors.Is.
@@ -62,10 +62,10 @@ var (
 	// offset (409). Uploads recover from it by themselves.
 	ErrOffsetConflict = errors.New("server is at another offset")
 
-	// ErrChecksumUnsupported is a checksum algorithm that was asked for by name
-	// but is not registered, or not offered by the server. Nothing has been
-	// created then.
-	ErrChecksumUnsupported = checksum.ErrChecksumUnsupported
+	// ErrChecksumUnsupported is returned when [UploadOptions.Checksum] names an
+	// algorithm that is not in [Options.Checksums], or that the server does not
+	// advertise. No upload was created.
+	ErrChecksumUnsupported = checksums.ErrUnsupported
 
 	// ErrChecksumMismatch is a chunk that did not arrive as it was sent (460, or 417 in
 	// response to a request with a checksum).

@@ -3,6 +3,8 @@ package tus_test
 import (
 	"context"
 	"fmt"
+	"hash"
+	"hash/crc32"
 	"net/http"
 
 	"github.com/seed-175555ba/tus-go/checksum"
@@ -15,7 +17,7 @@ func ExampleHooks_afterResponse() {
 	hooks := tus.Hooks{AfterResponse: func(req *http.Request, resp *tus.Response) {
 		fmt.Printf("%s %d %q\n", req.Method, resp.StatusCode, resp.Header.Get("Upload-Offset"))
 	}}
-	_, client, stop := exampleServer(&tus.Options{Hooks: hooks, Checksums: &checksum.Set{}})
+	_, client, stop := exampleServer(&tus.Options{Hooks: hooks, Checksums: []checksum.Algorithm{}})
 	defer stop()
 	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
 	fmt.Println(err)
@@ -49,21 +51,14 @@ func ExampleHooks_onStateChange() {
 	// <nil>
 }
 
-// Without a word about checksums, the best one that both sides know is used. Here
-// that is one of those that the program allows.
+// By default, the client uses the first of its algorithms that the server advertises.
 func ExampleOptions_checksums() {
-	allowed := &checksum.Set{}
-	for _, name := range []string{"md5", "crc32"} {
-		algorithm, _ := checksum.Builtin().Lookup(name)
-		if err := allowed.Register(algorithm); err != nil {
-			fmt.Println(err)
-		}
-	}
-	_, client, stop := exampleServer(&tus.Options{Checksums: allowed})
+	cheap := []checksum.Algorithm{{Name: "crc32", New: func() hash.Hash { return crc32.NewIEEE() }}}
+	_, client, stop := exampleServer(&tus.Options{Checksums: cheap})
 	defer stop()
 	result, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), nil)
 	fmt.Println(result.Checksum, err)
-	// Output: md5 <nil>
+	// Output: crc32 <nil>
 }
 
 // A server that was updated may offer more than it did.

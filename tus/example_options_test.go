@@ -11,6 +11,7 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -79,7 +80,7 @@ func ExampleOptions_overridePatchMethod() {
 func ExampleUploadOptions_minChunkSize() {
 	h, client, stop := exampleServer(nil)
 	defer stop()
-	h.Inject(tustest.Fault{Method: "PATCH", Times: 2, Action: tustest.RespondAfter(413, "too large")})
+	h.Inject(tustest.Fault{Method: "PATCH", Times: 2, Action: faults.RespondAfter(413, "too large")})
 	result, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 8_000_000)), &tus.UploadOptions{
 		ChunkSize: 4_000_000, MinChunkSize: 256 << 10,
 	})

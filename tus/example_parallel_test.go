@@ -83,8 +83,8 @@ func ExampleUploadOptions_partBoundaries() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	content, _ := handler.Content(result.URL)
-	fmt.Printf("%s, %d POST, %d DELETE\n", content, handler.Count("POST"), handler.Count("DELETE"))
+	stored, _ := handler.Upload(result.URL)
+	fmt.Printf("%s, %d POST, %d DELETE\n", stored.Data, handler.Count("POST"), handler.Count("DELETE"))
 	// Output: one two three, 4 POST, 3 DELETE
 }
 
@@ -117,8 +117,8 @@ func ExampleClient_CreateFinal() {
 	case err != nil:
 		log.Fatal(err)
 	}
-	content, _ := handler.Content(whole.URL)
-	fmt.Printf("%s\n", content)
+	stored, _ := handler.Upload(whole.URL)
+	fmt.Printf("%s\n", stored.Data)
 	// Output: first half, second half
 }
 
@@ -320,5 +320,5 @@ func ExampleBatchOptions() {
 	// Output:
 	// 0 <nil>
 	// 1 <nil>
-	// 2 invalid input: no source
+	// 2 invalid input: source is nil
 }

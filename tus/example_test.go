@@ -67,8 +67,8 @@ func ExampleClient_Upload() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	content, _ := handler.Content(result.URL)
-	fmt.Printf("%s\n%v\n", content, result.Stats.Requests)
+	stored, _ := handler.Upload(result.URL)
+	fmt.Printf("%s\n%v\n", stored.Data, result.Stats.Requests)
 	// Output:
 	// hello, world
 	// map[OPTIONS:1 PATCH:1 POST:1]
@@ -137,8 +137,8 @@ func ExampleOpenedFile() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	content, _ := handler.Content(result.URL)
-	fmt.Printf("%s\n", content)
+	stored, _ := handler.Upload(result.URL)
+	fmt.Printf("%s\n", stored.Data)
 	// Output: all is well
 }
 
@@ -156,8 +156,8 @@ func ExampleReaderAt() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	content, _ := handler.Content(result.URL)
-	fmt.Printf("%s\n", content)
+	stored, _ := handler.Upload(result.URL)
+	fmt.Printf("%s\n", stored.Data)
 	// Output: first part
 }
 

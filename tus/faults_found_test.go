@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -13,7 +14,7 @@ import (
 
 func TestStreamThatIsRefusedAtItsEndIsUnconfirmed(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: tustest.SetStatus(422)})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: faults.SetStatus(422)})
 	data := randomBytes(2500)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	wantError(t, err, tus.ErrUnconfirmed)
@@ -25,8 +26,8 @@ func TestSumsOfAnotherAlgorithmAreNotCompared(t *testing.T) {
 	// by the old algorithm is no sign of a source that changed.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
-		tustest.Fault{Method: "PATCH", Action: tustest.RefuseAlgorithm("sha1", "sha256", "sha512", "crc32")},
-		tustest.Fault{Method: "HEAD", Action: tustest.Vanish()},
+		tustest.Fault{Method: "PATCH", Action: faults.RefuseAlgorithm("sha1", "sha256", "sha512", "crc32")},
+		tustest.Fault{Method: "HEAD", Action: faults.Vanish()},
 	)
 	data := randomBytes(3000)
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).Upload(testContext(t), tus.Bytes(data), whole())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -25,10 +26,10 @@ func creationRows() []faultRow {
 	}
 	repeated := fine(1).creating(1)
 	for name, action := range map[string]tustest.Action{
-		"cut": tustest.CutBefore(), "answer lost": tustest.LoseResponse(), "cut in the answer": tustest.CutAnswer(40),
-		"500": tustest.RespondAfter(500, htmlPage), "502 in HTML": tustest.RespondAfter(502, htmlPage), "503": tustest.RespondAfter(503, ""),
-		"429": tustest.RespondAfter(429, "", "Retry-After", "0"), "423": tustest.RespondAfter(423, ""), "500 though created": tustest.SetStatus(500),
-		"not HTTP": tustest.AnswerRaw("\x00\x01\x02"), "endless header of the answer": tustest.EndlessHeader(),
+		"cut": tustest.CutBefore(), "answer lost": tustest.LoseResponse(), "cut in the answer": faults.CutResponse(40),
+		"500": faults.RespondAfter(500, htmlPage), "502 in HTML": faults.RespondAfter(502, htmlPage), "503": faults.RespondAfter(503, ""),
+		"429": faults.RespondAfter(429, "", "Retry-After", "0"), "423": faults.RespondAfter(423, ""), "500 though created": faults.SetStatus(500),
+		"not HTTP": faults.RespondRaw("\x00\x01\x02"), "endless header of the answer": faults.EndlessHeader(),
 	} {
 		add(name, action, repeated, createdAgain())
 	}
@@ -37,30 +38,30 @@ func creationRows() []faultRow {
 		err    error
 	}{
 		"no Location":                {tustest.SetHeader("Location", "", "Upload-Offset", ""), tus.ErrNoLocation},
-		"200 and a page in HTML":     {tustest.RespondAfter(200, htmlPage), tus.ErrNoLocation},
+		"200 and a page in HTML":     {faults.RespondAfter(200, htmlPage), tus.ErrNoLocation},
 		"Location is no URL":         {tustest.SetHeader("Location", "http://[::1"), tus.ErrProtocol},
 		"Location of another scheme": {tustest.SetHeader("Location", "ftp://example.org/1"), tus.ErrProtocol},
-		"301":                        {tustest.Redirect(301, ""), tus.ErrProtocol},
-		"401":                        {tustest.RespondAfter(401, ""), tus.ErrUnauthorized},
-		"403":                        {tustest.RespondAfter(403, ""), tus.ErrUnauthorized},
-		"302":                        {tustest.Redirect(302, ""), tus.ErrProtocol},
-		"409":                        {tustest.RespondAfter(409, "exists"), tus.ErrExists},
-		"412 of another version":     {tustest.RespondAfter(412, "", "Tus-Version", "0.2.2"), tus.ErrVersion},
+		"301":                        {faults.Redirect(301, ""), tus.ErrProtocol},
+		"401":                        {faults.RespondAfter(401, ""), tus.ErrUnauthorized},
+		"403":                        {faults.RespondAfter(403, ""), tus.ErrUnauthorized},
+		"302":                        {faults.Redirect(302, ""), tus.ErrProtocol},
+		"409":                        {faults.RespondAfter(409, "exists"), tus.ErrExists},
+		"412 of another version":     {faults.RespondAfter(412, "", "Tus-Version", "0.2.2"), tus.ErrVersion},
 	} {
 		add(name, test.action, fails(test.err, nothing), fails(test.err, nothing))
 	}
-	add("412", tustest.RespondAfter(412, "", "Tus-Version", "1.0.0"), refused(412, nothing), refused(412, nothing))
-	add("404", tustest.RespondAfter(404, ""), refused(404, nothing), refused(404, nothing))
-	add("413", tustest.RespondAfter(413, ""), fails(tus.ErrTooLarge, nothing), createdAgain())
+	add("412", faults.RespondAfter(412, "", "Tus-Version", "1.0.0"), refused(412, nothing), refused(412, nothing))
+	add("404", faults.RespondAfter(404, ""), refused(404, nothing), refused(404, nothing))
+	add("413", faults.RespondAfter(413, ""), fails(tus.ErrTooLarge, nothing), createdAgain())
 	add("no Location, but Upload-Offset", tustest.SetHeader("Location", ""), fails(tus.ErrNoLocation, nothing), fine(0))
-	add("interim answers", tustest.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
-	add("endless body of the answer", tustest.EndlessAnswer(), fine(0), fine(0))
-	add("answered twice", tustest.AnswerTwice(), fine(2).again(request), fine(0))
+	add("interim answers", faults.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
+	add("endless body of the answer", faults.EndlessBody(), fine(0), fine(0))
+	add("answered twice", faults.RespondTwice(), fine(2).again(request), fine(0))
 	// The creation of another part may be taken for answered, by the URL of the first.
 	rows[len(rows)-1].but[parallel] = fine(3).again(request).creating(1)
-	add("307 in the origin", tustest.Redirect(307, ""), repeated, fine(1).again(request).creating(1))
+	add("307 in the origin", faults.Redirect(307, ""), repeated, fine(1).again(request).creating(1))
 	rows = append(rows,
-		faultRow{name: "307 to another origin", on: creating, with: func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) },
+		faultRow{name: "307 to another origin", on: creating, with: func(s *stage) tustest.Action { return faults.Redirect(307, s.elsewhere) },
 			want: repeated, but: map[string]verdict{one: fine(1).again(request).creating(1), resumed: missed()}},
 		faultRow{name: "Location at another origin", on: creating, with: func(s *stage) tustest.Action { return locationAt(s.elsewhere) },
 			want: fine(0), but: map[string]verdict{resumed: missed()}},
@@ -68,7 +69,7 @@ func creationRows() []faultRow {
 			opts: func(_ *tus.Options, how *tus.UploadOptions) { how.MaxConcatHeader = longLine }},
 		faultRow{name: "stall", on: creating, bubble: true, action: tustest.Stall(), want: repeated,
 			but: map[string]verdict{one: createdAgain(), resumed: missed()}},
-		faultRow{name: "503 always", on: creating, times: always, action: tustest.RespondAfter(503, ""), want: fails(errTemporary, nothing).again(request),
+		faultRow{name: "503 always", on: creating, times: always, action: faults.RespondAfter(503, ""), want: fails(errTemporary, nothing).again(request),
 			but: map[string]verdict{resumed: missed()}},
 	)
 	slices.SortFunc(rows, func(a, b faultRow) int { return strings.Compare(a.name, b.name) })
@@ -152,7 +153,7 @@ func askingRows() []faultRow {
 		resumed:  fine(1).creating(1).again(begun), // it is another upload, so a new one is made
 	}
 	elsewhere := after(1)
-	elsewhere.name, elsewhere.with = "307 to another origin", func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) }
+	elsewhere.name, elsewhere.with = "307 to another origin", func(s *stage) tustest.Action { return faults.Redirect(307, s.elsewhere) }
 	stall := with(after(1), "stall", tustest.Stall())
 	stall.bubble = true
 	stalled := with(faultRow{on: asking, want: fails(tus.ErrStalled, resumable).again(times(2))}, "stall always", tustest.Stall())
@@ -164,19 +165,19 @@ func askingRows() []faultRow {
 	locked.times = always
 	return []faultRow{
 		with(after(1), "cut", tustest.CutBefore()),
-		with(after(1), "cut in the answer", tustest.CutAnswer(40)),
+		with(after(1), "cut in the answer", faults.CutResponse(40)),
 		with(after(1), "500", tustest.Respond(500, htmlPage)),
 		with(after(1), "503", tustest.Respond(503, "", "Retry-After", "0")),
 		with(after(1), "409", tustest.Respond(409, "")),
 		with(after(1), "423", tustest.Respond(423, "")),
-		with(after(1), "not HTTP", tustest.AnswerRaw("\r\n\r\n\r\n")),
-		with(after(1), "endless header of the answer", tustest.EndlessHeader()),
-		with(after(0), "interim answers", tustest.Inform(3, 104, "Upload-Offset", "1")),
-		with(after(1), "307 in the origin", tustest.Redirect(307, "")),
+		with(after(1), "not HTTP", faults.RespondRaw("\r\n\r\n\r\n")),
+		with(after(1), "endless header of the answer", faults.EndlessHeader()),
+		with(after(0), "interim answers", faults.Inform(3, 104, "Upload-Offset", "1")),
+		with(after(1), "307 in the origin", faults.Redirect(307, "")),
 		elsewhere, stall, stalled, locked, leased,
-		with(after(1), "301", tustest.Redirect(301, "")),
-		with(after(1), "302", tustest.Redirect(302, "")),
-		with(distrusted, "303", tustest.Redirect(303, "")),
+		with(after(1), "301", faults.Redirect(301, "")),
+		with(after(1), "302", faults.Redirect(302, "")),
+		with(distrusted, "303", faults.Redirect(303, "")),
 		with(distrusted, "no Upload-Offset", tustest.SetHeader("Upload-Offset", "")),
 		with(distrusted, "Upload-Offset negative", tustest.SetHeader("Upload-Offset", "-1")),
 		with(distrusted, "Upload-Offset two times", tustest.SetHeader("Upload-Offset", "0", "Upload-Offset", "1")),
@@ -188,7 +189,7 @@ func askingRows() []faultRow {
 		with(unauthorized, "403", tustest.Respond(403, "")),
 		with(after(1), "404 of a proxy", tustest.Respond(404, "")),
 		with(away, "404 of a proxy, always", tustest.Respond(404, "")),
-		with(gone, "410, the upload is gone", tustest.Vanish()),
+		with(gone, "410, the upload is gone", faults.Vanish()),
 		with(other, "another Upload-Length", tustest.SetHeader("Upload-Length", "99999")),
 	}
 }
@@ -217,8 +218,8 @@ func completingRows() []faultRow {
 	finishedOne := map[string]verdict{one: finished.again(request), parallel: fails(tus.ErrUnconfirmed, complete)}
 	return []faultRow{
 		{name: "answer lost", on: completing, action: tustest.LoseResponse(), want: fine(1), but: known},
-		{name: "500 though complete", on: completing, action: tustest.SetStatus(500), want: fails(tus.ErrUnconfirmed, unconfirmed), but: known},
-		{name: "502 of a proxy though complete", on: completing, action: tustest.RespondAfter(502, htmlPage), want: fine(2).again(request), but: known},
+		{name: "500 though complete", on: completing, action: faults.SetStatus(500), want: fails(tus.ErrUnconfirmed, unconfirmed), but: known},
+		{name: "502 of a proxy though complete", on: completing, action: faults.RespondAfter(502, htmlPage), want: fine(2).again(request), but: known},
 		{name: "201 with a Location", on: completing, action: likeACreation, want: fine(0), but: map[string]verdict{parallel: fine(0)}},
 		{name: "complete and gone, response lost", on: completing, action: takenAway(tustest.CutBefore()), want: finished, but: known},
 		{name: "complete and gone, 504 of a proxy", on: completing, times: always, action: takenAway(tustest.Respond(504, htmlPage)), want: finished, but: finishedOne},
@@ -227,14 +228,14 @@ func completingRows() []faultRow {
 			one: refused(404, nothing), parallel: fails(tus.ErrUnconfirmed, complete)}},
 		{name: "cut in the body", on: completing, action: tustest.CutAfter(faultCut), want: fine(2).again(request), but: map[string]verdict{
 			one: createdAgain(), parallel: fine(1)}},
-		{name: "422 though complete", on: completing, times: always, action: tustest.SetStatus(422), want: fails(tus.ErrUnconfirmed, unconfirmed),
+		{name: "422 though complete", on: completing, times: always, action: faults.SetStatus(422), want: fails(tus.ErrUnconfirmed, unconfirmed),
 			but: map[string]verdict{one: refused(422, nothing), parallel: fails(tus.ErrUnconfirmed, complete), streamed: fails(tus.ErrUnconfirmed, complete)}},
-		{name: "403 and not complete", on: completing, times: always, action: tustest.RespondAfter(403, ""), want: fails(tus.ErrUnauthorized, resumable),
+		{name: "403 and not complete", on: completing, times: always, action: faults.RespondAfter(403, ""), want: fails(tus.ErrUnauthorized, resumable),
 			but: map[string]verdict{one: fails(tus.ErrUnauthorized, nothing), parallel: fails(tus.ErrUnconfirmed, complete)}},
 	}
 }
 
-// vanishSilently is tustest.Vanish of a server that never sends Tus-Resumable.
+// vanishSilently is faults.Vanish of a server that never sends Tus-Resumable.
 func vanishSilently(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	h.Forget(r.URL.Path)
 	tustest.Respond(http.StatusNotFound, "")(w, r, h)
@@ -275,7 +276,7 @@ func probingRows() []faultRow {
 	add("cut", 1, tustest.CutBefore(), fine(1))
 	add("500", 1, tustest.Respond(500, htmlPage), fine(1))
 	add("503", 1, tustest.Respond(503, ""), fine(1))
-	add("not HTTP", 1, tustest.AnswerRaw("220 smtp.example.org\r\n"), fine(1))
+	add("not HTTP", 1, faults.RespondRaw("220 smtp.example.org\r\n"), fine(1))
 	add("404 always", always, tustest.Respond(404, ""), refused(404, nothing))
 	add("405 always", always, tustest.Respond(405, ""), refused(405, nothing))
 	add("401 always", always, tustest.Respond(401, ""), fails(tus.ErrUnauthorized, nothing))
@@ -287,9 +288,9 @@ func probingRows() []faultRow {
 	}
 	add("stall", 1, tustest.Stall(), fine(1)).bubble = true
 	rows = append(rows,
-		faultRow{name: "interim answers", on: probing, checksums: inTrailer, action: tustest.Inform(3, 103), want: fine(0)},
-		faultRow{name: "endless body of the answer", on: probing, checksums: inTrailer, action: tustest.EndlessAnswer(), want: fine(0)},
-		faultRow{name: "307 to another origin", on: probing, checksums: inTrailer, with: func(s *stage) tustest.Action { return tustest.Redirect(307, s.elsewhere) }, want: fine(1)},
+		faultRow{name: "interim answers", on: probing, checksums: inTrailer, action: faults.Inform(3, 103), want: fine(0)},
+		faultRow{name: "endless body of the answer", on: probing, checksums: inTrailer, action: faults.EndlessBody(), want: fine(0)},
+		faultRow{name: "307 to another origin", on: probing, checksums: inTrailer, with: func(s *stage) tustest.Action { return faults.Redirect(307, s.elsewhere) }, want: fine(1)},
 		faultRow{name: "Tus-Max-Size below the source", on: probing, times: always, checksums: inTrailer, action: tustest.SetHeader("Tus-Max-Size", "100"),
 			want: fails(tus.ErrTooLarge, nothing), but: map[string]verdict{streamed: fine(0), resumed: fine(0)}},
 	)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -48,7 +49,7 @@ func cutRows() []faultRow {
 		{name: "cut before the body", action: tustest.CutBefore(), want: bytesAgain(), but: butOne(createdAgain())},
 		{name: "cut in the body", action: tustest.CutAfter(faultCut), want: fine(2).again(rest), but: butOne(createdAgain())},
 		{name: "cut after the body, answer lost", action: tustest.LoseResponse(), want: fine(1), but: butOne(createdAgain())},
-		{name: "cut in the answer", action: tustest.CutAnswer(30), want: fine(1), but: butOne(createdAgain())},
+		{name: "cut in the answer", action: faults.CutResponse(30), want: fine(1), but: butOne(createdAgain())},
 		// Progress renews the budget of failures, however often.
 		{name: "cut in each body", times: always, action: tustest.CutAfter(faultCut), want: fine(2 * faultSize / faultCut).again(times(faultSize / faultCut)),
 			but: butOne(fine(2 + 2*faultSize/faultCut).again(times(faultSize / faultCut)).creating(1))},
@@ -62,13 +63,13 @@ func cutRows() []faultRow {
 func stallRows() []faultRow {
 	rows := []faultRow{
 		{name: "stall before the body", action: tustest.Stall(), want: bytesAgain(), but: butOne(createdAgain())},
-		{name: "stall in the body", action: tustest.StallAfter(faultCut), want: fine(2).again(rest), but: butOne(createdAgain())},
-		{name: "stall after the body", action: tustest.StallAfter(faultSize), want: fine(1), but: butOne(createdAgain())},
+		{name: "stall in the body", action: faults.StallAfter(faultCut), want: fine(2).again(rest), but: butOne(createdAgain())},
+		{name: "stall after the body", action: faults.StallAfter(faultSize), want: fine(1), but: butOne(createdAgain())},
 		{name: "stall always", times: always, action: tustest.Stall(), want: fails(tus.ErrStalled, resumable).again(times(8))},
-		{name: "server reads slowly", times: always, action: tustest.ReadSlowly(1<<10, time.Second), want: fine(0)},
-		{name: "answer comes slowly", times: always, action: tustest.AnswerSlowly(10, time.Second), want: fine(0)},
+		{name: "server reads slowly", times: always, action: faults.ReadSlowly(1<<10, time.Second), want: fine(0)},
+		{name: "answer comes slowly", times: always, action: faults.RespondSlowly(10, time.Second), want: fine(0)},
 		// Whether the server is asked, or waited for, is a matter of taste.
-		{name: "answer comes very slowly", action: tustest.AnswerSlowly(1, 10*time.Second), want: fine(1), but: butOne(createdAgain())},
+		{name: "answer comes very slowly", action: faults.RespondSlowly(1, 10*time.Second), want: fine(1), but: butOne(createdAgain())},
 		{name: "response 4 minutes after the body", times: always, action: respondLate(4 * time.Minute), want: fine(0)},
 		{name: "response later than the response timeout", action: respondLate(6 * time.Minute), want: fine(1), but: butOne(createdAgain())},
 		{name: "delay below the stall timeout", times: always, action: tustest.Delay(29 * time.Second), want: fine(0)},
@@ -82,10 +83,10 @@ func stallRows() []faultRow {
 // earlyRows: answers that come while the body is still being sent.
 func earlyRows() []faultRow {
 	rows := []faultRow{
-		{name: "early 409", action: tustest.RespondEarly(409, "conflict"), want: bytesAgain(), but: butOne(fails(tus.ErrExists, nothing))},
-		{name: "early 500", action: tustest.RespondEarly(500, htmlPage), want: bytesAgain(), but: butOne(createdAgain())},
-		{name: "early 403", action: tustest.RespondEarly(403, "no"), want: fails(tus.ErrUnauthorized, resumable), but: butOne(fails(tus.ErrUnauthorized, nothing))},
-		{name: "early 204, a part stored", action: tustest.AcceptEarly(faultCut), want: fine(1).again(rest)},
+		{name: "early 409", action: faults.RespondEarly(409, "conflict"), want: bytesAgain(), but: butOne(fails(tus.ErrExists, nothing))},
+		{name: "early 500", action: faults.RespondEarly(500, htmlPage), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "early 403", action: faults.RespondEarly(403, "no"), want: fails(tus.ErrUnauthorized, resumable), but: butOne(fails(tus.ErrUnauthorized, nothing))},
+		{name: "early 204, a part stored", action: faults.AcceptEarly(faultCut), want: fine(1).again(rest)},
 		// A request that fits a buffer of net/http counts as sent. Then the server
 		// seems to lose what it confirmed.
 		{name: "early 204 for what was not sent yet", action: confirmEarly, want: bytesAgain(), but: map[string]verdict{
@@ -109,10 +110,10 @@ func confirmEarly(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		creation.Body, creation.ContentLength = http.NoBody, 0
 		made := &headerOnly{header: http.Header{}}
 		h.Serve(made, creation)
-		tustest.RespondEarly(201, "", "Location", made.header.Get("Location"), "Upload-Offset", end)(w, r, h)
+		faults.RespondEarly(201, "", "Location", made.header.Get("Location"), "Upload-Offset", end)(w, r, h)
 		return
 	}
-	tustest.RespondEarly(204, "", "Upload-Offset", end)(w, r, h)
+	faults.RespondEarly(204, "", "Upload-Offset", end)(w, r, h)
 }
 
 // lateBody is not read before everyone else waits, which is when the clock of a
@@ -161,35 +162,35 @@ func refusalRows() []faultRow {
 	}
 	lastRefused := fails(tus.ErrUnconfirmed, unconfirmed)
 	return append(rows,
-		faultRow{name: "500 though all is stored", action: tustest.SetStatus(500), want: fine(1), but: map[string]verdict{
+		faultRow{name: "500 though all is stored", action: faults.SetStatus(500), want: fine(1), but: map[string]verdict{
 			one: createdAgain(), single: lastRefused, resumed: lastRefused, parallel: fails(tus.ErrUnconfirmed, resumable)}},
-		faultRow{name: "503 always", times: always, action: tustest.RespondAfter(503, ""), want: fails(errTemporary, resumable).again(times(8))},
-		faultRow{name: "423 always", times: always, action: tustest.RespondAfter(423, "locked"), want: fails(tus.ErrUploadLocked, resumable).again(times(8))},
-		faultRow{name: "401, and a hook that renews the token", action: tustest.RespondAfter(401, ""), opts: renewing, want: bytesAgain(), but: butOne(createdAgain())},
-		with(refusedThen(tus.ErrUnauthorized), "401", tustest.RespondAfter(401, "")),
-		with(refusedThen(tus.ErrUnauthorized), "403", tustest.RespondAfter(403, htmlPage)),
-		with(refusedThen(tus.ErrVersion), "412", tustest.RespondAfter(412, "", "Tus-Version", "0.2.2")),
-		faultRow{name: "413", action: tustest.RespondAfter(413, ""), want: fails(tus.ErrTooLarge, resumable), but: butOne(createdAgain())},
-		faultRow{name: "413 twice, smaller chunks allowed", times: 2, action: tustest.RespondAfter(413, ""), opts: smaller,
+		faultRow{name: "503 always", times: always, action: faults.RespondAfter(503, ""), want: fails(errTemporary, resumable).again(times(8))},
+		faultRow{name: "423 always", times: always, action: faults.RespondAfter(423, "locked"), want: fails(tus.ErrUploadLocked, resumable).again(times(8))},
+		faultRow{name: "401, and a hook that renews the token", action: faults.RespondAfter(401, ""), opts: renewing, want: bytesAgain(), but: butOne(createdAgain())},
+		with(refusedThen(tus.ErrUnauthorized), "401", faults.RespondAfter(401, "")),
+		with(refusedThen(tus.ErrUnauthorized), "403", faults.RespondAfter(403, htmlPage)),
+		with(refusedThen(tus.ErrVersion), "412", faults.RespondAfter(412, "", "Tus-Version", "0.2.2")),
+		faultRow{name: "413", action: faults.RespondAfter(413, ""), want: fails(tus.ErrTooLarge, resumable), but: butOne(createdAgain())},
+		faultRow{name: "413 twice, smaller chunks allowed", times: 2, action: faults.RespondAfter(413, ""), opts: smaller,
 			want: fine(16).again(times(2)), but: butOne(fine(8).again(times(2)).creating(1))},
-		faultRow{name: "422", action: tustest.RespondAfter(422, "virus"), want: refused(422, resumable), but: butOne(refused(422, nothing))},
-		faultRow{name: "501", action: tustest.RespondAfter(501, ""), want: refused(501, resumable), but: butOne(refused(501, nothing))},
+		faultRow{name: "422", action: faults.RespondAfter(422, "virus"), want: refused(422, resumable), but: butOne(refused(422, nothing))},
+		faultRow{name: "501", action: faults.RespondAfter(501, ""), want: refused(501, resumable), but: butOne(refused(501, nothing))},
 	)
 }
 
 // forNow are refusals that pass.
 var forNow = map[string]tustest.Action{
-	"400 of tusd for an interrupted PATCH": tustest.RespondAfter(400, "ERR_UPLOAD_INTERRUPTED: upload has been interrupted"),
-	"400 of the Node server":               tustest.RespondAfter(400, "Request aborted"),
-	"408":                                  tustest.RespondAfter(408, ""),
-	"409 at the very offset":               tustest.RespondAfter(409, "currently being updated"),
-	"423":                                  tustest.RespondAfter(423, "locked"),
-	"425":                                  tustest.RespondAfter(425, ""),
-	"429 with Retry-After":                 tustest.RespondAfter(429, "", "Retry-After", "0"),
-	"500":                                  tustest.RespondAfter(500, htmlPage),
+	"400 of tusd for an interrupted PATCH": faults.RespondAfter(400, "ERR_UPLOAD_INTERRUPTED: upload has been interrupted"),
+	"400 of the Node server":               faults.RespondAfter(400, "Request aborted"),
+	"408":                                  faults.RespondAfter(408, ""),
+	"409 at the very offset":               faults.RespondAfter(409, "currently being updated"),
+	"423":                                  faults.RespondAfter(423, "locked"),
+	"425":                                  faults.RespondAfter(425, ""),
+	"429 with Retry-After":                 faults.RespondAfter(429, "", "Retry-After", "0"),
+	"500":                                  faults.RespondAfter(500, htmlPage),
 	"502 in HTML, body not read":           tustest.Respond(502, htmlPage, "Content-Type", "text/html"),
-	"503 with a Retry-After that is none":  tustest.RespondAfter(503, "", "Retry-After", "soon"),
-	"504":                                  tustest.RespondAfter(504, ""),
+	"503 with a Retry-After that is none":  faults.RespondAfter(503, "", "Retry-After", "soon"),
+	"504":                                  faults.RespondAfter(504, ""),
 }
 
 // goneRows: servers that lose bytes or uploads.
@@ -198,18 +199,18 @@ func goneRows() []faultRow {
 	// Where the request carried the last byte, the upload may be complete.
 	sentAll := fails(tus.ErrUnconfirmed, unconfirmed)
 	return []faultRow{
-		{name: "409, the server lost all bytes", action: tustest.Rewind(0), want: fine(2).again(everything), but: map[string]verdict{
+		{name: "409, the server lost all bytes", action: faults.Rewind(0), want: fine(2).again(everything), but: map[string]verdict{
 			inChunk: fine(3).again(times(2)), streamed: lost, one: fine(0)}},
-		{name: "409, the server lost the last bytes", action: tustest.Rewind(faultChunk - 100), want: fine(2).again(everything), but: map[string]verdict{
+		{name: "409, the server lost the last bytes", action: faults.Rewind(faultChunk - 100), want: fine(2).again(everything), but: map[string]verdict{
 			inChunk: fine(2).again(times(2)), streamed: lost, one: fine(0)}},
 		{name: "409, some bytes arrived all the same", action: storeAndConflict, want: fine(2).again(request), but: butOne(fine(0))},
-		{name: "410, the upload is gone", action: tustest.Vanish(), want: fine(2).again(everything).creating(1), but: map[string]verdict{
+		{name: "410, the upload is gone", action: faults.Vanish(), want: fine(2).again(everything).creating(1), but: map[string]verdict{
 			inChunk: fine(3).again(times(2)).creating(1), streamed: lost, one: fine(0), single: sentAll, resumed: sentAll,
 			parallel: fails(tus.ErrUnconfirmed, partly)}},
-		{name: "404 of a proxy", action: tustest.RespondAfter(404, ""), want: bytesAgain(), but: butOne(refused(404, nothing))},
-		{name: "404 of a proxy, always", times: always, action: tustest.RespondAfter(404, ""), want: refused(404, resumable).again(times(8)),
+		{name: "404 of a proxy", action: faults.RespondAfter(404, ""), want: bytesAgain(), but: butOne(refused(404, nothing))},
+		{name: "404 of a proxy, always", times: always, action: faults.RespondAfter(404, ""), want: refused(404, resumable).again(times(8)),
 			but: butOne(refused(404, nothing))},
-		{name: "410 always", times: always, action: tustest.Vanish(), want: sentAll, but: map[string]verdict{
+		{name: "410 always", times: always, action: faults.Vanish(), want: sentAll, but: map[string]verdict{
 			inChunk: fails(tus.ErrUploadGone, nothing).again(times(16)), parallel: fails(tus.ErrUnconfirmed, partly),
 			streamed: lost, one: fine(0)}},
 	}
@@ -223,7 +224,7 @@ func storeAndConflict(w http.ResponseWriter, r *http.Request, h *tustest.Handler
 	}
 	first := make([]byte, faultCut)
 	if _, err := io.ReadFull(r.Body, first); err == nil {
-		h.Append(r.URL.Path, first)
+		faults.Append(h, r.URL.Path, first)
 	}
 	h.Serve(w, r)
 }
@@ -248,14 +249,14 @@ func answerRows() []faultRow {
 	back := forged("goes back to 0", "0")
 	back.but = map[string]verdict{single: fine(1), parallel: fine(1), one: fine(2).again(request)}
 	return []faultRow{
-		{name: "204 for a part of the bytes", action: tustest.AcceptOnly(faultCut), want: fine(1).again(rest)},
-		{name: "204 for a part of the bytes, always", times: always, action: tustest.AcceptOnly(faultCut), want: fine(12).again(times(12))},
-		{name: "204 for no bytes", action: tustest.AcceptOnly(0), want: bytesAgain(), but: butOne(fine(1).again(request))},
-		{name: "204 for no bytes, always", times: always, action: tustest.AcceptOnly(0), want: fails(errTemporary, resumable).again(times(9))},
+		{name: "204 for a part of the bytes", action: faults.AcceptOnly(faultCut), want: fine(1).again(rest)},
+		{name: "204 for a part of the bytes, always", times: always, action: faults.AcceptOnly(faultCut), want: fine(12).again(times(12))},
+		{name: "204 for no bytes", action: faults.AcceptOnly(0), want: bytesAgain(), but: butOne(fine(1).again(request))},
+		{name: "204 for no bytes, always", times: always, action: faults.AcceptOnly(0), want: fails(errTemporary, resumable).again(times(9))},
 		forged("negative", "-5"), forged("huge", "9223372036854775808"), forged("of 5000 digits", strings.Repeat("9", 5000)),
 		forged("beyond what was sent", "61441"), forged("no number", "banana"), forged("two times", "16384", "32768"),
 		absent, back, equal,
-		{name: "200 and a page in HTML", action: tustest.RespondAfter(200, htmlPage, "Content-Type", "text/html"),
+		{name: "200 and a page in HTML", action: faults.RespondAfter(200, htmlPage, "Content-Type", "text/html"),
 			want: bytesAgain(), but: butOne(fails(tus.ErrNoLocation, nothing))},
 	}
 }
@@ -282,16 +283,16 @@ func (w *repeatingWriter) WriteHeader(status int) {
 // wireRows: answers that are unusual as HTTP.
 func wireRows() []faultRow {
 	return []faultRow{
-		{name: "interim answers 102", action: tustest.Inform(1, 102), want: fine(0)},
-		{name: "interim answers 103", action: tustest.Inform(2, 103, "Link", "</style.css>; rel=preload"), want: fine(0)},
-		{name: "interim answers 104 with an offset", action: tustest.Inform(3, 104, "Upload-Offset", "1"), want: fine(0)},
-		{name: "a thousand interim answers", action: tustest.Inform(1000, 104, "Upload-Offset", "1"), want: fine(0)},
-		{name: "endless body of the answer", action: tustest.EndlessAnswer(), want: fine(0)},
-		{name: "endless header of the answer", action: tustest.EndlessHeader(), want: fine(1), but: butOne(createdAgain())},
+		{name: "interim answers 102", action: faults.Inform(1, 102), want: fine(0)},
+		{name: "interim answers 103", action: faults.Inform(2, 103, "Link", "</style.css>; rel=preload"), want: fine(0)},
+		{name: "interim answers 104 with an offset", action: faults.Inform(3, 104, "Upload-Offset", "1"), want: fine(0)},
+		{name: "a thousand interim answers", action: faults.Inform(1000, 104, "Upload-Offset", "1"), want: fine(0)},
+		{name: "endless body of the answer", action: faults.EndlessBody(), want: fine(0)},
+		{name: "endless header of the answer", action: faults.EndlessHeader(), want: fine(1), but: butOne(createdAgain())},
 		{name: "large header of the answer", action: tustest.SetHeader("X-Large", strings.Repeat("x", 100<<10)), want: fine(0)},
-		{name: "not HTTP", action: tustest.AnswerRaw("SSH-2.0-OpenSSH_9.6\r\n"), want: bytesAgain(), but: butOne(createdAgain())},
-		{name: "status 99999", action: tustest.AnswerRaw("HTTP/1.1 99999 No\r\n\r\n"), want: bytesAgain(), but: butOne(createdAgain())},
-		{name: "answered twice", action: tustest.AnswerTwice(), want: fine(2).again(request)},
+		{name: "not HTTP", action: faults.RespondRaw("SSH-2.0-OpenSSH_9.6\r\n"), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "status 99999", action: faults.RespondRaw("HTTP/1.1 99999 No\r\n\r\n"), want: bytesAgain(), but: butOne(createdAgain())},
+		{name: "answered twice", action: faults.RespondTwice(), want: fine(2).again(request)},
 	}
 }
 
@@ -299,23 +300,23 @@ func wireRows() []faultRow {
 // method is POST, 303 is not.
 func redirectRows() []faultRow {
 	elsewhere := func(status int) func(*stage) tustest.Action {
-		return func(s *stage) tustest.Action { return tustest.Redirect(status, s.elsewhere) }
+		return func(s *stage) tustest.Action { return faults.Redirect(status, s.elsewhere) }
 	}
 	followed := fine(1).again(request)
 	refused, refusedOne := fails(tus.ErrProtocol, resumable), butOne(fails(tus.ErrProtocol, nothing))
 	created := butOne(fine(1).again(request).creating(1))
 	return []faultRow{
-		{name: "307 in the origin", action: tustest.Redirect(307, ""), want: followed, but: created},
-		{name: "308 in the origin", action: tustest.Redirect(308, ""), want: followed, but: created},
+		{name: "307 in the origin", action: faults.Redirect(307, ""), want: followed, but: created},
+		{name: "308 in the origin", action: faults.Redirect(308, ""), want: followed, but: created},
 		{name: "307 to another origin", with: elsewhere(307), want: followed, but: created},
 		{name: "308 to another origin", with: elsewhere(308), want: followed, but: created},
-		{name: "301 in the origin", action: tustest.Redirect(301, ""), want: followed, but: refusedOne},
+		{name: "301 in the origin", action: faults.Redirect(301, ""), want: followed, but: refusedOne},
 		{name: "302 to another origin", with: elsewhere(302), want: followed, but: refusedOne},
-		{name: "303 in the origin", action: tustest.Redirect(303, ""), want: refused, but: refusedOne},
-		{name: "307 without Location", action: tustest.RespondAfter(307, ""), want: refused, but: refusedOne},
+		{name: "303 in the origin", action: faults.Redirect(303, ""), want: refused, but: refusedOne},
+		{name: "307 without Location", action: faults.RespondAfter(307, ""), want: refused, but: refusedOne},
 		{name: "307 to another origin and back home", times: 3, with: thereAndBack, want: fine(2).again(times(2)),
 			but: map[string]verdict{parallel: fine(4).again(times(4)), one: fails(tus.ErrProtocol, nothing).again(times(2))}},
-		{name: "307 in a circle", times: always, action: tustest.Redirect(307, ""), want: fails(tus.ErrProtocol, resumable).again(times(5)),
+		{name: "307 in a circle", times: always, action: faults.Redirect(307, ""), want: fails(tus.ErrProtocol, resumable).again(times(5)),
 			but: butOne(fails(tus.ErrProtocol, nothing).again(times(5)))},
 	}
 }
@@ -330,11 +331,11 @@ func thereAndBack(s *stage) tustest.Action {
 		switch {
 		case r.Host != endpoint.Host:
 			returns.Store(true)
-			tustest.Redirect(307, home)(w, r, h)
+			faults.Redirect(307, home)(w, r, h)
 		case !returns.Load():
-			tustest.Redirect(307, s.elsewhere)(w, r, h)
+			faults.Redirect(307, s.elsewhere)(w, r, h)
 		case r.Header.Get("Authorization") != "":
-			tustest.RespondAfter(http.StatusForbidden, "credentials came back")(w, r, h)
+			faults.RespondAfter(http.StatusForbidden, "credentials came back")(w, r, h)
 		default:
 			h.Serve(w, r)
 		}
@@ -349,19 +350,19 @@ func checksumRows() []faultRow {
 	var rows []faultRow
 	for mode, name := range map[checksumMode]string{inHeader: "checksum before", inTrailer: "checksum after"} {
 		rows = append(rows,
-			faultRow{name: name + ", a bit flips", checksums: mode, action: tustest.FlipBit(1000),
+			faultRow{name: name + ", a bit flips", checksums: mode, action: faults.FlipBit(1000),
 				want: bytesAgain(), but: butOne(createdAgain())},
-			faultRow{name: name + ", a bit always flips", checksums: mode, times: always, action: tustest.FlipBit(1000),
+			faultRow{name: name + ", a bit always flips", checksums: mode, times: always, action: faults.FlipBit(1000),
 				want: mismatch},
-			faultRow{name: name + ", 460", checksums: mode, action: tustest.RespondAfter(460, ""),
+			faultRow{name: name + ", 460", checksums: mode, action: faults.RespondAfter(460, ""),
 				want: bytesAgain(), but: butOne(createdAgain())},
-			faultRow{name: name + ", 460 always", checksums: mode, times: always, action: tustest.RespondAfter(460, ""),
+			faultRow{name: name + ", 460 always", checksums: mode, times: always, action: faults.RespondAfter(460, ""),
 				want: mismatch},
 			faultRow{name: name + ", all algorithms but md5 are refused", checksums: mode, times: always,
-				action: tustest.RefuseAlgorithm("sha1", "sha256", "sha512", "crc32"), want: fine(8).again(times(4)).creating(4),
+				action: faults.RefuseAlgorithm("sha1", "sha256", "sha512", "crc32"), want: fine(8).again(times(4)).creating(4),
 				but: map[string]verdict{parallel: fine(32).again(times(16))}},
 			faultRow{name: name + ", every algorithm is refused", checksums: mode, times: always,
-				action: tustest.RefuseAlgorithm(algorithms...), want: fine(10).again(times(5)).creating(5),
+				action: faults.RefuseAlgorithm(algorithms...), want: fine(10).again(times(5)).creating(5),
 				but: map[string]verdict{parallel: fine(40).again(times(20))}},
 			// What is not whole cannot be verified, so it is not kept.
 			faultRow{name: name + ", cut in the body", checksums: mode, action: tustest.CutAfter(faultCut),

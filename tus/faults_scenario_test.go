@@ -15,6 +15,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -148,44 +149,44 @@ func (s *scenario) actions() (names []string, actions map[string]func(*stage) tu
 	n := r.Int64N(int64(len(s.data)) + 1)
 	plain := map[string]tustest.Action{
 		"cut before the body": tustest.CutBefore(), "cut in the body": tustest.CutAfter(n),
-		"answer lost": tustest.LoseResponse(), "cut in the answer": tustest.CutAnswer(r.IntN(100)),
-		"short write": tustest.AcceptOnly(n), "early short write": tustest.AcceptEarly(n),
-		"early 409": tustest.RespondEarly(409, ""), "early 500": tustest.RespondEarly(500, htmlPage),
+		"answer lost": tustest.LoseResponse(), "cut in the answer": faults.CutResponse(r.IntN(100)),
+		"short write": faults.AcceptOnly(n), "early short write": faults.AcceptEarly(n),
+		"early 409": faults.RespondEarly(409, ""), "early 500": faults.RespondEarly(500, htmlPage),
 		"400 interrupted": tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED"), "401": tustest.Respond(401, ""),
 		"403": tustest.Respond(403, ""), "404": tustest.Respond(404, ""), "409": tustest.Respond(409, ""),
-		"413": tustest.RespondAfter(413, ""), "422": tustest.RespondAfter(422, ""), "423": tustest.Respond(423, ""),
-		"429": tustest.Respond(429, "", "Retry-After", "0"), "460": tustest.RespondAfter(460, ""),
-		"500": tustest.RespondAfter(500, htmlPage), "502": tustest.Respond(502, htmlPage),
-		"503":              tustest.RespondAfter(503, "", "Retry-After", pick(r, "0", "soon", "-1", "99999999999999999999")),
-		"422 though done":  tustest.SetStatus(422),
-		"500 though done":  tustest.SetStatus(500),
-		"504 though done":  tustest.SetStatus(504),
-		"page in HTML":     tustest.RespondAfter(200, htmlPage),
+		"413": faults.RespondAfter(413, ""), "422": faults.RespondAfter(422, ""), "423": tustest.Respond(423, ""),
+		"429": tustest.Respond(429, "", "Retry-After", "0"), "460": faults.RespondAfter(460, ""),
+		"500": faults.RespondAfter(500, htmlPage), "502": tustest.Respond(502, htmlPage),
+		"503":              faults.RespondAfter(503, "", "Retry-After", pick(r, "0", "soon", "-1", "99999999999999999999")),
+		"422 though done":  faults.SetStatus(422),
+		"500 though done":  faults.SetStatus(500),
+		"504 though done":  faults.SetStatus(504),
+		"page in HTML":     faults.RespondAfter(200, htmlPage),
 		"no offset":        tustest.SetHeader("Upload-Offset", ""),
 		"negative offset":  tustest.SetHeader("Upload-Offset", "-1"),
 		"no location":      tustest.SetHeader("Location", ""),
-		"redirect":         tustest.Redirect(307, ""),
-		"bad redirect":     tustest.Redirect(302, ""),
-		"interim answers":  tustest.Inform(1+r.IntN(9), 104, "Upload-Offset", "1"),
-		"endless body":     tustest.EndlessAnswer(),
-		"not HTTP":         tustest.AnswerRaw("\x15\x03\x01"),
-		"answered twice":   tustest.AnswerTwice(),
-		"bytes are lost":   tustest.Rewind(n),
-		"upload is lost":   tustest.Vanish(),
-		"algorithm is out": tustest.RefuseAlgorithm("sha1", "sha256", "crc32"),
+		"redirect":         faults.Redirect(307, ""),
+		"bad redirect":     faults.Redirect(302, ""),
+		"interim answers":  faults.Inform(1+r.IntN(9), 104, "Upload-Offset", "1"),
+		"endless body":     faults.EndlessBody(),
+		"not HTTP":         faults.RespondRaw("\x15\x03\x01"),
+		"answered twice":   faults.RespondTwice(),
+		"bytes are lost":   faults.Rewind(n),
+		"upload is lost":   faults.Vanish(),
+		"algorithm is out": faults.RefuseAlgorithm("sha1", "sha256", "crc32"),
 	}
 	if s.source != "reader" && !s.how.DeferLength { // else it would be the length
 		plain["another length"] = tustest.SetHeader("Upload-Length", "7")
 	}
 	if s.checksums {
-		plain["bit flips"] = tustest.FlipBit(n)
+		plain["bit flips"] = faults.FlipBit(n)
 	}
 	if s.bubble { // where it costs no time
 		plain["stall"] = tustest.Stall()
-		plain["stall in the body"] = tustest.StallAfter(n)
-		plain["slow answer"] = tustest.AnswerSlowly(20, time.Second)
-		plain["very slow answer"] = tustest.AnswerSlowly(1, 10*time.Second)
-		plain["slow reading"] = tustest.ReadSlowly(slowestRate, time.Second)
+		plain["stall in the body"] = faults.StallAfter(n)
+		plain["slow answer"] = faults.RespondSlowly(20, time.Second)
+		plain["very slow answer"] = faults.RespondSlowly(1, 10*time.Second)
+		plain["slow reading"] = faults.ReadSlowly(slowestRate, time.Second)
 		plain["delay"] = tustest.Delay(20 * time.Second)
 	}
 	actions = map[string]func(*stage) tustest.Action{
@@ -195,13 +196,13 @@ func (s *scenario) actions() (names []string, actions map[string]func(*stage) tu
 		actions[name] = func(*stage) tustest.Action { return action }
 	}
 	if !s.bubble {
-		actions["redirect elsewhere"] = func(s *stage) tustest.Action { return tustest.Redirect(308, s.elsewhere) }
+		actions["redirect elsewhere"] = func(s *stage) tustest.Action { return faults.Redirect(308, s.elsewhere) }
 	}
 	return slices.Sorted(maps.Keys(actions)), actions
 }
 
 // thenReset answers, closes the connection, and resets the next two.
-func thenReset(listener *tustest.Listener) tustest.Action {
+func thenReset(listener *faults.Listener) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		listener.Reset(2)
 		w.Header().Set("Connection", "close")

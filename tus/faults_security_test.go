@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -93,7 +94,7 @@ func TestUploadURLIsStoredWithItsQuery(t *testing.T) {
 
 func TestBytesAndMetadataFollowTheServerButCredentialsDoNot(t *testing.T) {
 	home, away := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
-	home.Inject(tustest.Fault{Method: "POST", Action: tustest.Redirect(307, away.HTTP.URL)})
+	home.Inject(tustest.Fault{Method: "POST", Action: faults.Redirect(307, away.HTTP.URL)})
 	opts := whole()
 	opts.Metadata = tus.Metadata{"filename": "secret plans"}
 	data := randomBytes(3000)

@@ -20,6 +20,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -32,12 +33,12 @@ type stage struct {
 	endpoint string
 	// elsewhere is another origin of the same server; empty in a bubble.
 	elsewhere string
-	listener  *tustest.Listener
+	listener  *faults.Listener
 	script    *script
 	hit       *line // of the script, that matters
 	store     storage.Store
 	stored    bool // uploads can be found in the store, as their source can be recognised
-	checksums *checksum.Set
+	checksums []checksum.Algorithm
 
 	mu   sync.Mutex
 	busy map[string]context.Context // of the requests under way for uploads, by path
@@ -126,7 +127,7 @@ func (s *script) play(w http.ResponseWriter, r *http.Request, h *tustest.Handler
 
 func newStage(opts *tustest.Options) *stage {
 	s := &stage{
-		Handler: tustest.NewHandler(opts), script: &script{}, store: &storage.Memory{}, checksums: &checksum.Set{},
+		Handler: tustest.NewHandler(opts), script: &script{}, store: &storage.Memory{}, checksums: []checksum.Algorithm{},
 		busy: map[string]context.Context{},
 	}
 	s.Inject(tustest.Fault{Times: -1, Action: s.script.play})
@@ -137,7 +138,7 @@ func newStage(opts *tustest.Options) *stage {
 func onTCP(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage)) {
 	s := newStage(opts)
 	server := httptest.NewUnstartedServer(s.Handler)
-	s.listener = &tustest.Listener{Listener: server.Listener}
+	s.listener = &faults.Listener{Listener: server.Listener}
 	server.Listener = s.listener
 	server.Config.ConnState = s.countConn
 	server.Start()
@@ -163,7 +164,7 @@ func inBubble(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(opts)
 		pipes := newPipeListener()
-		s.listener = &tustest.Listener{Listener: pipes}
+		s.listener = &faults.Listener{Listener: pipes}
 		server := &http.Server{Handler: s.Handler, ConnState: s.countConn}
 		var serving sync.WaitGroup
 		serving.Go(func() { server.Serve(s.listener) })
@@ -280,8 +281,8 @@ func (s *stage) held(t testing.TB, url string) (n int64) {
 		}
 	}
 	for _, u := range urls {
-		data, _ := s.Content(u)
-		n += int64(len(data))
+		up, _ := s.Upload(u)
+		n += int64(len(up.Data))
 	}
 	return n
 }

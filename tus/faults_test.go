@@ -236,7 +236,7 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 			_, err := s.client(t, tus.Options{}).Upload(ctx, w.source(path), &first)
 			wantError(t, err, tus.ErrPaused)
 		}
-		bytes, creations := s.BytesReceived(), s.creations()
+		bytes, creations := bytesReceived(s), s.creations()
 		client, how := tus.Options{}, w.opts
 		if want != nil {
 			row.arm(s, w)
@@ -252,7 +252,7 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		if ctx.Err() != nil {
 			t.Fatalf("upload hangs: %v", got.err)
 		}
-		got.creations, got.received = s.creations()-creations, s.BytesReceived()-bytes
+		got.creations, got.received = s.creations()-creations, bytesReceived(s)-bytes
 		if want != nil {
 			got.hits = row.hits(s)
 		}

@@ -126,7 +126,7 @@ func (s *scenario) run(t *testing.T, sum *soakSum) {
 		defer func() {
 			sum.faults += st.script.total()
 			sum.pauses += int(breaks.done.Load())
-			sum.bytes += st.BytesReceived()
+			sum.bytes += bytesReceived(st)
 		}()
 		if s.twins {
 			s.runTwins(ctx, t, st, path, sum)

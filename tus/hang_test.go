@@ -65,7 +65,7 @@ func (r stuckReader) Close() error {
 func TestUpload_HangingSourceDoesNotOutliveTheContext(t *testing.T) {
 	type way struct {
 		opts   tus.UploadOptions
-		sums   *checksum.Set
+		sums   []checksum.Algorithm
 		change func(*tus.SourceInfo)
 	}
 	same := func(*tus.SourceInfo) {}

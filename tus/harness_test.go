@@ -20,6 +20,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -53,7 +54,7 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 		o.Retry.NewBackOff = impatient().NewBackOff
 	}
 	if o.Checksums == nil {
-		o.Checksums = &checksum.Set{}
+		o.Checksums = []checksum.Algorithm{}
 	}
 	c, err := tus.NewClient(endpoint, &o)
 	if err != nil {
@@ -94,6 +95,34 @@ func wantError(t testing.TB, err, want error) {
 	if !errors.Is(err, want) {
 		t.Fatalf("error is %v, want one that matches %q", err, want)
 	}
+}
+
+// bytesReceived returns the number of bytes that a server read from all request bodies.
+func bytesReceived(server interface{ Requests() []tustest.Request }) (n int64) {
+	for _, r := range server.Requests() {
+		n += r.Body
+	}
+	return n
+}
+
+// gauge counts the requests that a server handles at the same time.
+type gauge struct {
+	mu         sync.Mutex
+	open, most int
+}
+
+// serve counts a request and handles it without faults.
+func (g *gauge) serve(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	g.add(1)
+	defer g.add(-1)
+	h.Serve(w, r)
+}
+
+func (g *gauge) add(n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.open += n
+	g.most = max(g.most, g.open)
 }
 
 // wantMethods fails unless the server saw exactly these methods in this order.
@@ -137,7 +166,7 @@ func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tus
 			}
 			o.HTTPClient = &http.Client{Transport: transport}
 			if o.Checksums == nil {
-				o.Checksums = &checksum.Set{}
+				o.Checksums = []checksum.Algorithm{}
 			}
 			c, err := tus.NewClient("http://tus.test/files/", &o)
 			if err != nil {
@@ -217,5 +246,5 @@ func (r *recorder) path() string { return strings.Join(r.states, " ") }
 // goneWith is the response of a tus server that has no such upload. Without
 // Tus-Resumable it would be that of a proxy.
 func goneWith(status int) tustest.Action {
-	return tustest.RespondAfter(status, "", "Tus-Resumable", "1.0.0")
+	return faults.RespondAfter(status, "", "Tus-Resumable", "1.0.0")
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -149,7 +150,7 @@ func TestAfterResponseSeesEveryAnswer(t *testing.T) {
 	long := strings.Repeat("long ", 40_000)
 	srv.Inject(
 		tustest.Fault{Method: "POST", Action: tustest.Respond(503, long, "X-Reason", "tired")},
-		tustest.Fault{Method: "PATCH", Action: tustest.RespondAfter(502, "<html>", "X-Reason", "proxy")},
+		tustest.Fault{Method: "PATCH", Action: faults.RespondAfter(502, "<html>", "X-Reason", "proxy")},
 	)
 	var lines []string
 	var first *tus.Response
@@ -180,7 +181,7 @@ func TestAnswersReachTheResult(t *testing.T) {
 		n++
 		w.Header().Set("Stream-Media-Id", fmt.Sprint(r.Method, n))
 		if r.Method == "PATCH" {
-			tustest.SetStatus(200)(w, r, h)
+			faults.SetStatus(200)(w, r, h)
 			fmt.Fprintf(w, `{"part":%d}`, n)
 			return
 		}
@@ -204,7 +205,7 @@ func TestOnUploadURLComesBeforeTheFirstByte(t *testing.T) {
 	var events []tus.UploadURLEvent
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{OnUploadURL: func(e tus.UploadURLEvent) {
 		events = append(events, e)
-		if n := srv.BytesReceived(); n != 0 {
+		if n := bytesReceived(srv); n != 0 {
 			t.Errorf("%d bytes were sent before", n)
 		}
 	}}})
@@ -269,7 +270,7 @@ func TestProgressOfAnUpload(t *testing.T) {
 		"undisturbed":       nil,
 		"cut":               {{Method: "PATCH", Skip: 1, Times: 2, Action: tustest.CutAfter(70_000)}},
 		"answer lost":       {{Method: "PATCH", Skip: 1, Action: tustest.LoseResponse()}},
-		"short write":       {{Method: "PATCH", Times: 2, Action: tustest.AcceptOnly(1234)}},
+		"short write":       {{Method: "PATCH", Times: 2, Action: faults.AcceptOnly(1234)}},
 		"bytes lost":        {{Method: "PATCH", Skip: 2, Action: lose}},
 		"upload forgotten":  {{Method: "PATCH", Skip: 2, Action: goneWith(404)}},
 		"forgotten at HEAD": {{Method: "PATCH", Skip: 2, Action: tustest.CutBefore()}, {Method: "HEAD", Action: goneWith(404)}},
@@ -498,7 +499,7 @@ func TestHookMayRenewATokenForEachKindOfRequest(t *testing.T) {
 	})
 	srv.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		if r.Header.Get("Authorization") != "fresh" {
-			tustest.RespondAfter(401, "")(w, r, h)
+			faults.RespondAfter(401, "")(w, r, h)
 			return
 		}
 		h.Serve(w, r)

@@ -58,6 +58,29 @@ func TestBadClientOptionsAreRefused(t *testing.T) {
 	}
 }
 
+func TestNilPointer_IsNamedInError(t *testing.T) {
+	newClient := func(opts tus.Options) error {
+		_, err := tus.NewClient("http://example.org/", &opts)
+		return err
+	}
+	client, err := tus.NewClient("http://example.org/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, nilSource := client.NewUploader((*promises)(nil), nil)
+	for want, err := range map[string]error{
+		"Options.Store is a nil *tus_test.promises":         newClient(tus.Options{Store: (*promises)(nil)}),
+		"Options.Fingerprinter is a nil *tus_test.promises": newClient(tus.Options{Fingerprinter: (*promises)(nil)}),
+		"Options.RateLimit is a nil *tus_test.promises":     newClient(tus.Options{RateLimit: (*promises)(nil)}),
+		"source is a nil *tus_test.promises":                nilSource,
+	} {
+		wantError(t, err, tus.ErrInvalidInput)
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %q, want one with %q", err, want)
+		}
+	}
+}
+
 // burst is a limiter that is never asked.
 type burst int
 
@@ -394,8 +417,8 @@ func TestSeekerThatCannotSeekEndsTheUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.ReadSeeker(stuckSeeker{}, 3000), chunked())
 	wantError(t, err, errPlug)
-	if srv.BytesReceived() != 0 {
-		t.Errorf("%d bytes were sent", srv.BytesReceived())
+	if bytesReceived(srv) != 0 {
+		t.Errorf("%d bytes were sent", bytesReceived(srv))
 	}
 }
 

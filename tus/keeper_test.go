@@ -183,7 +183,7 @@ func TestRequiredStoreThatFailsEndsTheUploadBeforeAByteIsSent(t *testing.T) {
 				_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10_000)), inChunks())
 				wantError(t, err, tus.ErrStore)
 				wantError(t, err, trouble)
-				if n := srv.BytesReceived(); n != 0 || told == 0 {
+				if n := bytesReceived(srv); n != 0 || told == 0 {
 					t.Errorf("%d bytes were received without a record, told %d times", n, told)
 				}
 				if op == "find" && len(srv.Requests()) > 0 {
@@ -534,7 +534,7 @@ func TestHundredUploadsAtTheSameTimeWithOneStore(t *testing.T) {
 						case res.Stats.ResumedFrom != 3000 || res.Stats.Sent != 2001:
 							t.Errorf("upload %d: %+v", i, res.Stats)
 						default:
-							if content, _ := srv.Content(res.URL); string(content) != string(data) {
+							if up, _ := srv.Upload(res.URL); string(up.Data) != string(data) {
 								t.Errorf("upload %d has other bytes", i)
 							}
 						}
@@ -545,7 +545,7 @@ func TestHundredUploadsAtTheSameTimeWithOneStore(t *testing.T) {
 					t.Errorf("after session %d the store has %d records", session, n)
 				}
 			}
-			if n := srv.BytesReceived(); n != 100*5001 {
+			if n := bytesReceived(srv); n != 100*5001 {
 				t.Errorf("%d bytes were received", n)
 			}
 		})

@@ -3,7 +3,6 @@ package tus
 import (
 	"fmt"
 
-	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
@@ -57,17 +56,19 @@ type UploadOptions struct {
 	// Sources of unknown size do so anyway.
 	DeferLength bool
 
-	// Checksum says which checksum protects the bytes on their way (protocol
-	// section Checksum). The zero value is the one that is preferred among those
-	// that the server offers, and none if it offers none. With one, and no
-	// ChunkSize, chunks have 8 MiB, or less where connections do not last for that
-	// long: of a chunk that does not arrive whole nothing can be verified, so most
-	// servers keep nothing. The checksum follows the bytes (as a trailer of HTTP,
-	// which takes Transfer-Encoding: chunked) where the server offers that, and a
-	// proxy on the way may then drop it unseen; else chunks are read twice. A named
-	// algorithm that the server does not offer is an error matching
-	// [ErrChecksumUnsupported], before anything is created.
-	Checksum checksum.Choice
+	// Checksum selects the checksum algorithm of the chunks (protocol section Checksum):
+	// "" is the most preferred one that the server advertises, and none if it
+	// advertises none of [Options.Checksums]; "off" disables checksums; any other text
+	// is the name of an algorithm, such as "sha256", in any case. An unknown name is an
+	// error matching [ErrChecksumUnsupported] before any request, and a name that the
+	// server does not advertise is one before the upload is created.
+	//
+	// With a checksum and no ChunkSize, chunks have 8 MiB, or less if connections break
+	// earlier: most servers discard a chunk that is cut off, because they cannot verify
+	// it. If the server supports trailers, the checksum follows the bytes (with
+	// Transfer-Encoding: chunked), and a proxy may drop it unnoticed. Otherwise chunks
+	// are read twice.
+	Checksum string
 
 	// StopAt, if above 0, pauses the upload once when the server has this many
 	// bytes: Run and Step then return [ErrPaused]. Called again, they go on. An

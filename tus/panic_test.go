@@ -24,6 +24,7 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -132,13 +133,8 @@ type bombHash struct {
 func (h bombHash) Write(p []byte) (int, error) { h.call("Write"); return h.Hash.Write(p) }
 func (h bombHash) Sum(p []byte) []byte         { h.call("Sum"); return h.Hash.Sum(p) }
 
-func (b *bomb) checksums(t *testing.T) *checksum.Set {
-	set := &checksum.Set{}
-	err := set.Register(checksum.Algorithm{Name: "crc32", New: func() hash.Hash { b.call("New"); return bombHash{b, crc32.NewIEEE()} }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
+func (b *bomb) checksums() []checksum.Algorithm {
+	return []checksum.Algorithm{{Name: "crc32", New: func() hash.Hash { b.call("New"); return bombHash{b, crc32.NewIEEE()} }}}
 }
 
 type bombSource struct {
@@ -229,7 +225,7 @@ func asStream(_ *testing.T, s *site) {
 }
 
 func checkedInChunks(t *testing.T, s *site) {
-	s.opts.ChunkSize, s.opts.Checksum = 1000, checksum.Named("crc32")
+	s.opts.ChunkSize, s.opts.Checksum = 1000, "crc32"
 }
 
 func checkedSequentially(t *testing.T, s *site) {
@@ -313,12 +309,12 @@ func newSite(t *testing.T, kind string, b *bomb) *site {
 		store: &storage.Memory{}, data: randomBytes(3000), opts: *whole(), made: make(chan *tus.Uploader, 3),
 	}
 	s.source, s.opts.Hooks = bombSource{bomb: b, Source: tus.Bytes(s.data)}, b.hooks("own ")
-	s.opts.Checksum = checksum.Off()
+	s.opts.Checksum = "off"
 	in := b.in
 	b.in = "" // NewClient calls Burst
 	s.client = newClient(t, s.srv.Endpoint(), &tus.Options{
 		Hooks: b.hooks(""), Retry: b.retry(), RateLimit: bombLimiter{b}, Store: bombStore{b, s.store},
-		Checksums: b.checksums(t), StallTimeout: -1, MaxConnections: 2,
+		Checksums: b.checksums(), StallTimeout: -1, MaxConnections: 2,
 		Fingerprinter: fingerprint.Func(func(ctx context.Context, r io.ReaderAt, info fingerprint.Info) (string, error) {
 			b.call("Fingerprint")
 			return fingerprint.Sample{}.Fingerprint(ctx, r, info)
@@ -328,7 +324,7 @@ func newSite(t *testing.T, kind string, b *bomb) *site {
 		k.prepare(t, s)
 	}
 	b.in = in
-	s.srv.Inject(tustest.Fault{Method: k.unavailable, Times: 3, Action: tustest.RespondAfter(503, "")})
+	s.srv.Inject(tustest.Fault{Method: k.unavailable, Times: 3, Action: faults.RespondAfter(503, "")})
 	return s
 }
 

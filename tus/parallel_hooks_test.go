@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -329,7 +330,7 @@ func TestCancelledPartsReturnAtOnceAndLeaveNothingRunning(t *testing.T) {
 			}
 			h.Inject(tustest.Fault{Method: method, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 				once()
-				tustest.StallAfter(10)(w, r, h)
+				faults.StallAfter(10)(w, r, h)
 			}})
 			ctx, cancel := context.WithCancel(t.Context())
 			begin := time.Now()

@@ -76,7 +76,7 @@ func wantFinals(t *testing.T, srv *tustest.Server, res *tus.Result, data []byte)
 func wantLittleResent(t *testing.T, srv *tustest.Server, size int64) {
 	t.Helper()
 	const onTheWay = 4 * 250
-	if n := srv.BytesReceived(); n > size+onTheWay {
+	if n := bytesReceived(srv); n > size+onTheWay {
 		t.Errorf("server was sent %d bytes", n)
 	}
 }

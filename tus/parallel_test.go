@@ -19,6 +19,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -78,12 +79,12 @@ func TestFaultOnAPartEndsInTheRightBytes(t *testing.T) {
 		"cut before the body":   {tustest.CutBefore(), 250, 0},
 		"cut in the body":       {tustest.CutAfter(100), 250, 0},
 		"answer lost":           {tustest.LoseResponse(), 0, 0},
-		"short write":           {tustest.AcceptOnly(100), 150, 0},
-		"nothing stored":        {tustest.AcceptOnly(0), 250, 0},
-		"500":                   {tustest.RespondAfter(500, "<html>oops</html>"), 250, 0},
-		"500 after storing":     {tustest.SetStatus(500), 0, 0},
+		"short write":           {faults.AcceptOnly(100), 150, 0},
+		"nothing stored":        {faults.AcceptOnly(0), 250, 0},
+		"500":                   {faults.RespondAfter(500, "<html>oops</html>"), 250, 0},
+		"500 after storing":     {faults.SetStatus(500), 0, 0},
 		"502":                   {tustest.Respond(502, ""), 250, 0},
-		"503":                   {tustest.RespondAfter(503, ""), 250, 0},
+		"503":                   {faults.RespondAfter(503, ""), 250, 0},
 		"429":                   {tustest.Respond(429, ""), 250, 0},
 		"409":                   {tustest.Respond(409, "busy"), 250, 0},
 		"423":                   {tustest.Respond(423, "locked"), 250, 0},
@@ -141,7 +142,7 @@ func appending(data []byte, n int64) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		u, _ := h.Upload(r.URL.Path)
 		at := partStart[u.Length] + int64(len(u.Data))
-		h.Append(r.URL.Path, data[at:at+n])
+		faults.Append(h, r.URL.Path, data[at:at+n])
 		h.Serve(w, r)
 	}
 }
@@ -159,8 +160,8 @@ func goneWithBytes(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 func TestSeveralPartsRecoverAtTheSameTime(t *testing.T) {
 	// One after the other of these, whatever part it hits.
 	actions := []tustest.Action{
-		tustest.CutAfter(7), tustest.LoseResponse(), goneWithBytes, tustest.AcceptOnly(99),
-		truncating(0), tustest.RespondAfter(503, ""), tustest.CutBefore(), tustest.SetStatus(500),
+		tustest.CutAfter(7), tustest.LoseResponse(), goneWithBytes, faults.AcceptOnly(99),
+		truncating(0), faults.RespondAfter(503, ""), tustest.CutBefore(), faults.SetStatus(500),
 	}
 	for kind, srv := range concatServers(t) {
 		var n atomic.Int64
@@ -188,7 +189,7 @@ func TestSeveralPartsRecoverAtTheSameTime(t *testing.T) {
 func TestStalledPartIsCutAndGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(
-			tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.StallAfter(100)},
+			tustest.Fault{Method: "PATCH", Skip: 3, Action: faults.StallAfter(100)},
 			tustest.Fault{Method: "PATCH", Skip: 5, Action: tustest.Stall()})
 		data := randomBytes(unequalSize)
 		res, err := newClient(&tus.Options{ResponseTimeout: 30 * time.Second}).Upload(t.Context(), tus.Bytes(data), unequal())
@@ -228,7 +229,7 @@ func TestPartsWithChecksums(t *testing.T) {
 	for _, source := range []tus.Source{tus.Bytes(data), tus.File(path), tus.FSFile(mapFS("file", data), "file")} {
 		for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer"), tustest.Without("checksum-trailer", "concatenation-unfinished")} {
 			srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
-			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Times: 2, Action: tustest.RespondAfter(460, "")})
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Times: 2, Action: faults.RespondAfter(460, "")})
 			client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 			res, err := client.Upload(testContext(t), source, unequal())
 			if err != nil {
@@ -361,7 +362,7 @@ func TestPartThatUsesUpItsRetriesEndsTheUpload(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if u, _ := h.Upload(r.URL.Path); u.Length == 1000 {
-				tustest.RespondAfter(500, "disk full")(w, r, h)
+				faults.RespondAfter(500, "disk full")(w, r, h)
 				return
 			}
 			h.Serve(w, r)
@@ -430,10 +431,10 @@ func TestStatsOfPartsAreWhatTheServerSaw(t *testing.T) {
 		want   tus.Stats
 	}{
 		"no fault":    {nil, tus.Stats{Sent: unequalSize}},
-		"500":         {tustest.RespondAfter(500, ""), tus.Stats{Sent: unequalSize + 250, Resent: 250, Retries: 1, Recoveries: 1}},
+		"500":         {faults.RespondAfter(500, ""), tus.Stats{Sent: unequalSize + 250, Resent: 250, Retries: 1, Recoveries: 1}},
 		"answer lost": {tustest.LoseResponse(), tus.Stats{Sent: unequalSize, Retries: 1, Recoveries: 1}},
 		"404":         {goneWith(404), tus.Stats{Sent: unequalSize + 750, Resent: 750, Retries: 1, Recreations: 1}},
-		"short write": {tustest.AcceptOnly(100), tus.Stats{Sent: unequalSize + 150, Resent: 150}},
+		"short write": {faults.AcceptOnly(100), tus.Stats{Sent: unequalSize + 150, Resent: 150}},
 	}
 	for name, test := range tests {
 		for kind, srv := range concatServers(t) {
@@ -449,11 +450,11 @@ func TestStatsOfPartsAreWhatTheServerSaw(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := res.Stats
-			for ctx := testContext(t); srv.BytesReceived() < s.Sent && ctx.Err() == nil; {
+			for ctx := testContext(t); bytesReceived(srv) < s.Sent && ctx.Err() == nil; {
 				runtime.Gosched() // the log of a request that was cut may come late
 			}
-			if s.Sent != srv.BytesReceived() {
-				t.Errorf("%s/%s: %d bytes were sent, %d received", name, kind, s.Sent, srv.BytesReceived())
+			if s.Sent != bytesReceived(srv) {
+				t.Errorf("%s/%s: %d bytes were sent, %d received", name, kind, s.Sent, bytesReceived(srv))
 			}
 			for _, method := range []string{"OPTIONS", "POST", "PATCH", "HEAD", "DELETE"} {
 				if s.Requests[method] != srv.Count(method) {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
 // prepare is the step of StateIdle. It looks at the source, and asks the server
@@ -119,10 +119,10 @@ func (u *Uploader) negotiateChecksum(ctx context.Context) error {
 	var caps Capabilities
 	var err error
 	switch choice, empty := u.opts.Checksum, !info.SizeUnknown && info.Size == 0; {
-	case choice == checksum.Off(), choice == checksum.Auto() && (empty || len(u.client.checksums.Names()) == 0):
+	case choice == checksums.Off, choice == "" && (empty || len(u.client.checksums) == 0):
 		u.sums.off()
 		return nil
-	case choice != checksum.Auto():
+	case choice != "":
 		if caps, err = u.requiredCapabilities(ctx); err != nil {
 			return fmt.Errorf("asking for checksum algorithms: %w", err)
 		}

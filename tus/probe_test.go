@@ -71,7 +71,7 @@ func TestProbesThatAreRepeatedDoNotLengthenTheRest(t *testing.T) {
 			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 				h.Inject(fault)
 				client := newClient(asking)
-				_, err := client.Upload(t.Context(), tus.Bytes(randomBytes(3000)), &tus.UploadOptions{Checksum: checksum.Named("sha1")})
+				_, err := client.Upload(t.Context(), tus.Bytes(randomBytes(3000)), &tus.UploadOptions{Checksum: "sha1"})
 				if err == nil {
 					t.Fatal("the server did not say that it knows sha1")
 				}
@@ -96,7 +96,7 @@ func TestServerThatDoesNotSayWhatItSupportsHasTheCoreOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Checksum: checksum.Named("sha1")})
+	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Checksum: "sha1"})
 	wantError(t, err, tus.ErrChecksumUnsupported)
 	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 1})
 	wantError(t, err, tus.ErrUnsupported)

@@ -379,7 +379,7 @@ func TestProcessesWithOneStoreNeverShareAnUpload(t *testing.T) {
 	if n := len(srv.Uploads()); n != processes {
 		t.Errorf("%d uploads", n)
 	}
-	if n := srv.BytesReceived(); n > (processes+1)*processSize {
+	if n := bytesReceived(srv); n > (processes+1)*processSize {
 		t.Errorf("%d bytes were received", n)
 	}
 	store, err := filestore.Open(folder, nil)

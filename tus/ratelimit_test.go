@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -203,7 +204,7 @@ func TestRateLimit_DoesNotHideStall(t *testing.T) {
 	t.Parallel() // it mostly waits
 	path, data := largeFile(t)
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(1 << 20)})
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
 	var seen recorder
 	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: tus.NewRateLimit(1 << 40), StallTimeout: 3 * time.Second, Hooks: seen.hooks()})
 	res, err := client.UploadFile(testContext(t), path, nil)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -49,21 +50,21 @@ func TestFailedPatchIsFollowedByHead(t *testing.T) {
 		"cut before the body":     tustest.CutBefore(),
 		"cut in the body":         tustest.CutAfter(400),
 		"response lost":           tustest.LoseResponse(),
-		"500 HTML":                tustest.RespondAfter(500, "<html><h1>Oops</h1></html>"),
+		"500 HTML":                faults.RespondAfter(500, "<html><h1>Oops</h1></html>"),
 		"502":                     tustest.Respond(502, "<html>bad gateway</html>"),
-		"503":                     tustest.RespondAfter(503, ""),
-		"504":                     tustest.RespondAfter(504, ""),
-		"408":                     tustest.RespondAfter(408, ""),
+		"503":                     faults.RespondAfter(503, ""),
+		"504":                     faults.RespondAfter(504, ""),
+		"408":                     faults.RespondAfter(408, ""),
 		"409":                     tustest.Respond(409, "mismatched offset"),
 		"423":                     tustest.Respond(423, "locked"),
 		"425":                     tustest.Respond(425, ""),
 		"429":                     tustest.Respond(429, "slow down"),
-		"460":                     tustest.RespondAfter(460, "checksum mismatch"),
+		"460":                     faults.RespondAfter(460, "checksum mismatch"),
 		"400 by tusd":             tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED: upload has been interrupted by another request for this upload resource\n"),
 		"400 by the Node server":  tustest.Respond(400, "Request aborted"),
-		"500 after storing":       func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { tustest.SetStatus(500)(w, r, h) },
-		"204 that stored nothing": tustest.AcceptOnly(0),
-		"answer to a creation":    tustest.RespondAfter(201, "", "Location", "/files/another", "Upload-Offset", "1000"),
+		"500 after storing":       func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { faults.SetStatus(500)(w, r, h) },
+		"204 that stored nothing": faults.AcceptOnly(0),
+		"answer to a creation":    faults.RespondAfter(201, "", "Location", "/files/another", "Upload-Offset", "1000"),
 	}
 	for name, action := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -114,7 +115,7 @@ func TestConflictFollowsTheServer(t *testing.T) {
 	})
 	t.Run("server is ahead", func(t *testing.T) {
 		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			h.Append(r.URL.Path, randomBytes(10_000)[3000:5500]) // by another client
+			faults.Append(h, r.URL.Path, randomBytes(10_000)[3000:5500]) // by another client
 			h.Serve(w, r)
 		}})
 		if got := srv.Requests()[6].Header.Get("Upload-Offset"); got != "5500" {
@@ -202,7 +203,7 @@ func TestServerThatKeepsLosingBytesIsGivenUp(t *testing.T) {
 }
 
 func TestShortWriteIsContinuedUntilAllIsAcknowledged(t *testing.T) {
-	srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Times: 5, Action: tustest.AcceptOnly(300)})
+	srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Times: 5, Action: faults.AcceptOnly(300)})
 	if srv.Count("HEAD") != 0 || srv.Count("PATCH") != 5+9 { // 5×300, then 8500 in chunks of 1000
 		t.Errorf("%d HEAD, %d PATCH", srv.Count("HEAD"), srv.Count("PATCH"))
 	}
@@ -210,7 +211,7 @@ func TestShortWriteIsContinuedUntilAllIsAcknowledged(t *testing.T) {
 		t.Errorf("stats are %+v", res.Stats)
 	}
 	// A server that stores nothing for ever is no success either.
-	_, res, _ = failThrough(t, nil, tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.AcceptOnly(0)})
+	_, res, _ = failThrough(t, nil, tustest.Fault{Method: "PATCH", Times: -1, Action: faults.AcceptOnly(0)})
 	if res.Offset != 0 || res.Stats.Retries != 8 {
 		t.Errorf("result is %+v", res)
 	}
@@ -309,9 +310,9 @@ func TestTwoWritersOnOneUploadDoNotSpin(t *testing.T) {
 		data := randomBytes(1000)
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if up, _ := h.Upload(r.URL.Path); len(up.Data) < len(data) {
-				h.Append(r.URL.Path, data[len(up.Data):len(up.Data)+1])
+				faults.Append(h, r.URL.Path, data[len(up.Data):len(up.Data)+1])
 			}
-			tustest.RespondAfter(409, "")(w, r, h)
+			faults.RespondAfter(409, "")(w, r, h)
 		}})
 		begin := time.Now()
 		_, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), whole())
@@ -348,13 +349,13 @@ func TestRefusedLastChunkIsUnconfirmedWhereTheServerHasAllBytes(t *testing.T) {
 	data := randomBytes(2000)
 	opts := &tus.UploadOptions{ChunkSize: 1000}
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.SetStatus(422)})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.SetStatus(422)})
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
 	wantError(t, err, tus.ErrUnconfirmed)
 	wantStored(t, srv.Handler, res.URL, data)
 
 	srv = tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.RespondAfter(422, "virus found")})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(422, "virus found")})
 	_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
 	var e *tus.Error
 	if errors.Is(err, tus.ErrUnconfirmed) || !errors.As(err, &e) || e.StatusCode != 422 || e.Message != "virus found" {
@@ -366,7 +367,7 @@ func TestUploadThatIsRefusedAndDeletedAtItsEndIsNotSentAgain(t *testing.T) {
 	// A virus scanner, for example.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		tustest.RespondAfter(422, "virus found")(w, r, h)
+		faults.RespondAfter(422, "virus found")(w, r, h)
 		h.Forget(r.URL.Path)
 	}})
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(2000)), &tus.UploadOptions{ChunkSize: 1000})
@@ -428,7 +429,7 @@ func TestHookThatFailsEndsTheUpload(t *testing.T) {
 func TestChunksAreHalvedOn413WhereAllowed(t *testing.T) {
 	limit := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		if r.ContentLength > 1500 {
-			tustest.RespondAfter(413, "")(w, r, h)
+			faults.RespondAfter(413, "")(w, r, h)
 			return
 		}
 		h.Serve(w, r)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -111,7 +112,7 @@ func TestRenewalOfAStepIsNotSpentByARun(t *testing.T) {
 
 func TestCreationThatIsRepeatedWithNewCredentialsCarriesItsBytesAgain(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
-	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.RespondAfter(401, "")})
+	srv.Inject(tustest.Fault{Method: "POST", Action: faults.RespondAfter(401, "")})
 	res, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(data), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
+	"github.com/seed-175555ba/tus-go/tus/internal/recordkey"
 )
 
 // SourceChangedPolicy says what to do about a stored upload of a source that
@@ -74,7 +75,7 @@ func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
 	if scope == "" {
 		scope = u.client.endpoint.String()
 	}
-	return fingerprint.Key(print, scope, u.ownKey), nil
+	return recordkey.New(print, scope, u.ownKey), nil
 }
 
 // candidate is a stored upload that may be gone on with.

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -111,7 +112,7 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 				if got := strings.Join(log, " "); got != want {
 					t.Errorf("requests were %s", got)
 				}
-				if n := srv.BytesReceived(); n != 10_000 {
+				if n := bytesReceived(srv); n != 10_000 {
 					t.Errorf("both sessions sent %d bytes", n)
 				}
 				wantEmptyStore(t, store)
@@ -167,12 +168,12 @@ func TestUploadInOneRequestIsNotStored(t *testing.T) {
 func TestPartOfAnUploadInOneRequestIsStored(t *testing.T) {
 	// If the server did not take all of it, there is something to resume.
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(100)
-	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.AcceptOnly(30)},
+	srv.Inject(tustest.Fault{Method: "POST", Action: faults.AcceptOnly(30)},
 		tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if all := records(t, store); len(all) != 1 || !strings.HasSuffix(all[0].UploadURL, r.URL.Path) {
 				t.Errorf("with a PATCH the store holds %+v", all)
 			}
-			tustest.RespondAfter(403, "not today")(w, r, h)
+			faults.RespondAfter(403, "not today")(w, r, h)
 		}})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	_, err := client.Upload(testContext(t), tus.Bytes(data), nil)
@@ -442,7 +443,7 @@ func TestTroubleWithTheServerNeverDropsTheRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, srv.Handler, old.URL, data)
-			if res.Stats.ResumedFrom != 3000 || srv.BytesReceived() != 10_000 {
+			if res.Stats.ResumedFrom != 3000 || bytesReceived(srv) != 10_000 {
 				t.Errorf("stats are %+v", res.Stats)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -27,7 +28,7 @@ func TestOptionsHeader_OnlyThatOfTheProtocolIsReserved(t *testing.T) {
 		srv.Inject(tustest.Fault{Method: "POST", Times: always, Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
 			http.Error(w, "value "+r.Header.Get(name), http.StatusForbidden)
 		}})
-		client, err := tus.NewClient(srv.Endpoint(), &tus.Options{Header: http.Header{name: {planted}}, Checksums: &checksum.Set{}})
+		client, err := tus.NewClient(srv.Endpoint(), &tus.Options{Header: http.Header{name: {planted}}, Checksums: []checksum.Algorithm{}})
 		if errors.Is(err, tus.ErrInvalidInput) != reserved {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -49,7 +50,7 @@ func TestHead_WithoutLengthUsesOurs(t *testing.T) {
 	} {
 		srv, data, store, path := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}, fileWith(t, randomBytes(5000))
 		srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: silent},
-			tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(100)}, tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.RespondAfter(422, "")})
+			tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(100)}, tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(422, "")})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 		if _, err := client.UploadFile(testContext(t), path, &opts); err == nil {
 			t.Errorf("%s: the first session is not refused", name)
@@ -107,7 +108,7 @@ func TestChecksumTrailer_501FallsBackToHeader(t *testing.T) {
 func TestChecksum_417IsSentAgain(t *testing.T) {
 	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
 		srv, data := tustest.NewServer(t, &tustest.Options{Extensions: extensions}), randomBytes(3000)
-		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: tustest.RespondAfter(417, "")})
+		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: faults.RespondAfter(417, "")})
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).Upload(testContext(t), tus.Bytes(data), chunked())
 		if err != nil {
 			t.Fatal(err)
@@ -115,7 +116,7 @@ func TestChecksum_417IsSentAgain(t *testing.T) {
 		wantStored(t, srv.Handler, res.URL, data)
 	}
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Times: always, Action: tustest.RespondAfter(417, "")})
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: always, Action: faults.RespondAfter(417, "")})
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
 	if err == nil || errors.Is(err, tus.ErrChecksumMismatch) || srv.Count("PATCH") > 1 {
 		t.Errorf("without a checksum: %v after %d", err, srv.Count("PATCH"))
@@ -129,7 +130,7 @@ func TestRedirect_OfACreationNamesWhere(t *testing.T) {
 				continue
 			}
 			srv := tustest.NewServer(t, nil)
-			srv.Inject(tustest.Fault{Method: method, Times: always, Action: tustest.RespondAfter(status, "", "Location", "https://u:p@uploads.example.org/files/?key=secret")})
+			srv.Inject(tustest.Fault{Method: method, Times: always, Action: faults.RespondAfter(status, "", "Location", "https://u:p@uploads.example.org/files/?key=secret")})
 			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10)), opts)
 			wantError(t, err, tus.ErrProtocol)
 			if text := err.Error(); !strings.Contains(text, "https://uploads.example.org/files/") || strings.Contains(text, "secret") || strings.Contains(text, "u:p") {
@@ -144,7 +145,7 @@ func TestRetryAfter_DateIsOfTheServersClock(t *testing.T) {
 		for _, method := range []string{"POST", "HEAD"} {
 			srv := tustest.NewServer(t, nil)
 			now := time.Now().Add(ahead).UTC()
-			srv.Inject(tustest.Fault{Method: method, Action: tustest.RespondAfter(503, "", "Date", now.Format(http.TimeFormat),
+			srv.Inject(tustest.Fault{Method: method, Action: faults.RespondAfter(503, "", "Date", now.Format(http.TimeFormat),
 				"Retry-After", now.Add(20*time.Second).Format(http.TimeFormat))})
 			var e *tus.Error
 			var err error
@@ -207,7 +208,7 @@ func TestExpires_UnixSeconds(t *testing.T) {
 func TestRetry_WhatStaysIsTriedTwice(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "DELETE", Times: always, Action: tustest.Respond(500, "no such file")},
-		tustest.Fault{Method: "PATCH", Times: always, Action: tustest.RespondAfter(507, "")})
+		tustest.Fault{Method: "PATCH", Times: always, Action: faults.RespondAfter(507, "")})
 	client := newClient(t, srv.Endpoint(), nil)
 	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
 	var e *tus.Error
@@ -223,7 +224,7 @@ func TestError_PageOfAFirewallNamesItsSender(t *testing.T) {
 	for _, method := range []string{"POST", "PATCH"} {
 		for _, header := range [][]string{{"Server", "cloudflare"}, {"Via", "1.1 waf" + strings.Repeat("x", 500)}, {"Tus-Resumable", "1.0.0", "Server", "tusd"}} {
 			srv := tustest.NewServer(t, nil)
-			srv.Inject(tustest.Fault{Method: method, Times: always, Action: tustest.RespondAfter(403, htmlPage, header...)})
+			srv.Inject(tustest.Fault{Method: method, Times: always, Action: faults.RespondAfter(403, htmlPage, header...)})
 			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
 			wantError(t, err, tus.ErrUnauthorized)
 			ours := header[0] == "Tus-Resumable"

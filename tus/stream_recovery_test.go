@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -18,8 +19,8 @@ func TestFaultOnAnyRequestOfAStreamEndsInTheRightBytes(t *testing.T) {
 		"cut":             tustest.CutBefore(),
 		"cut in the body": tustest.CutAfter(100),
 		"answer lost":     tustest.LoseResponse(),
-		"500":             tustest.RespondAfter(500, ""),
-		"500 after it":    tustest.SetStatus(500),
+		"500":             faults.RespondAfter(500, ""),
+		"500 after it":    faults.SetStatus(500),
 		"503":             tustest.Respond(503, ""),
 		"423":             tustest.Respond(423, ""),
 		"409":             tustest.Respond(409, ""),
@@ -57,7 +58,7 @@ func TestFaultOnAnyRequestOfAStreamEndsInTheRightBytes(t *testing.T) {
 func TestShortWritesOfAStreamAreSentToTheEnd(t *testing.T) {
 	for _, n := range []int{1001, 2000, 3001} {
 		srv, data := tustest.NewServer(t, nil), randomBytes(n)
-		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.AcceptOnly(300)})
+		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.AcceptOnly(300)})
 		res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +107,7 @@ func TestLengthThatACutRequestToldLateMayHaveBeenAllThatWasMissing(t *testing.T)
 			if first != nil {
 				srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: first})
 			}
-			srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.SetStatus(status)})
+			srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: faults.SetStatus(status)})
 			_, err = newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
 			wantError(t, err, tus.ErrUnconfirmed)
 		}
@@ -119,7 +120,7 @@ func TestLengthThatACutRequestToldLateDoesNotCostTheChecksum(t *testing.T) {
 		want   string
 	}{
 		"length refused":    {late, "sha256"},
-		"algorithm refused": {tustest.RefuseAlgorithm("sha256"), "sha1"},
+		"algorithm refused": {faults.RefuseAlgorithm("sha256"), "sha1"},
 	} {
 		srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 		srv.Inject(
@@ -232,7 +233,7 @@ func TestServerThatIsAheadOfAStreamIsFollowed(t *testing.T) {
 	for _, ahead := range []int{1, 500, 999, 1000, 1001, 2000, 2500} {
 		srv, data := tustest.NewServer(t, nil), randomBytes(3500)
 		atOffset(srv, 1000, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			h.Append(r.URL.Path, data[1000:1000+ahead])
+			faults.Append(h, r.URL.Path, data[1000:1000+ahead])
 			h.Serve(w, r)
 		})
 		res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
@@ -243,7 +244,7 @@ func TestServerThatIsAheadOfAStreamIsFollowed(t *testing.T) {
 	}
 	srv := tustest.NewServer(t, nil)
 	atOffset(srv, 1000, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		h.Append(r.URL.Path, make([]byte, 2501))
+		faults.Append(h, r.URL.Path, make([]byte, 2501))
 		h.Serve(w, r)
 	})
 	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(randomBytes(3500)), chunked())
@@ -260,7 +261,7 @@ func TestEarlyAnswersDoNotDisturbTheBuffers(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(8*chunk+5)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: 6, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		at, _ := strconv.Atoi(r.Header.Get("Upload-Offset"))
-		h.Append(r.URL.Path, data[at:at+chunk])
+		faults.Append(h, r.URL.Path, data[at:at+chunk])
 		tustest.Respond(409, "")(w, r, h)
 	}})
 	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), &tus.UploadOptions{ChunkSize: chunk})

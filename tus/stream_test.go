@@ -21,6 +21,7 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -226,7 +227,7 @@ func TestReaderThatFailsLeavesAResumableUpload(t *testing.T) {
 					t.Fatalf("%s, %d bytes: error is %v, want %v", name, n, err, failure)
 				}
 				up, ok := srv.Upload(res.URL)
-				if !ok || up.Complete() || !up.LengthDeferred || !bytes.Equal(up.Data, data[:n]) || res.Offset != int64(n) {
+				if !ok || up.Complete() || up.Length != -1 || !bytes.Equal(up.Data, data[:n]) || res.Offset != int64(n) {
 					t.Fatalf("%s, %d bytes: server has %d of them, result is %+v", name, n, len(up.Data), res)
 				}
 				res, err = client.Resume(testContext(t), res.URL, tus.Reader(bytes.NewReader(data)), chunked())
@@ -328,7 +329,7 @@ func TestChecksumsOfAStream(t *testing.T) {
 	for kind, extensions := range map[string][]string{"before": tustest.Without("checksum-trailer"), "trailer": nil} {
 		for _, n := range streamLengths {
 			srv, data := tustest.NewServer(t, &tustest.Options{Extensions: extensions}), randomBytes(n)
-			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: 2, Action: tustest.RespondAfter(460, "")})
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: 2, Action: faults.RespondAfter(460, "")})
 			client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 			res, err := client.UploadReader(testContext(t), iotest.HalfReader(bytes.NewReader(data)), chunked())
 			if err != nil {
@@ -348,7 +349,7 @@ func TestChecksumsOfAStream(t *testing.T) {
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			name, _, _ := strings.Cut(r.Header.Get("Upload-Checksum"), " ")
 			if refused.CompareAndSwap(nil, name) || refused.Load() == name {
-				tustest.RespondAfter(400, "no such algorithm")(w, r, h)
+				faults.RespondAfter(400, "no such algorithm")(w, r, h)
 				return
 			}
 			h.Serve(w, r)
@@ -536,7 +537,7 @@ func TestMemoryDoesNotGrowWithTheStream(t *testing.T) {
 func TestLengthOfAFileIsDeferredOnRequest(t *testing.T) {
 	for _, n := range streamLengths {
 		for _, chunk := range []int64{0, 1000} {
-			for _, fault := range []tustest.Action{nil, tustest.LoseResponse(), tustest.CutAfter(100), tustest.AcceptOnly(1), tustest.SetStatus(502), tustest.RespondAfter(404, "")} {
+			for _, fault := range []tustest.Action{nil, tustest.LoseResponse(), tustest.CutAfter(100), faults.AcceptOnly(1), faults.SetStatus(502), faults.RespondAfter(404, "")} {
 				srv, data := tustest.NewServer(t, nil), randomBytes(n)
 				path := filepath.Join(t.TempDir(), "file")
 				if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -601,14 +602,14 @@ func TestDeferredLengthIsResumedByALaterSession(t *testing.T) {
 
 func TestStreamStatsAreWhatTheServerSaw(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3500)
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.RespondAfter(500, "")})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(500, "")})
 	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := res.Stats
-	if s.Sent != 4500 || s.Resent != 1000 || s.Sent != srv.BytesReceived() || s.Retries != 1 || s.Recoveries != 1 || s.Acknowledged != 3500 {
-		t.Errorf("stats are %+v, %d bytes received", s, srv.BytesReceived())
+	if s.Sent != 4500 || s.Resent != 1000 || s.Sent != bytesReceived(srv) || s.Retries != 1 || s.Recoveries != 1 || s.Acknowledged != 3500 {
+		t.Errorf("stats are %+v, %d bytes received", s, bytesReceived(srv))
 	}
 	for _, method := range []string{"OPTIONS", "POST", "PATCH", "HEAD"} {
 		if s.Requests[method] != srv.Count(method) {

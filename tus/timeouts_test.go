@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -175,7 +176,7 @@ func slowWays() map[string]*tus.UploadOptions {
 
 func TestSource_SlowOneIsNoStall(t *testing.T) {
 	for way, opts := range slowWays() {
-		for name, checksums := range map[string]*checksum.Set{"plain": {}, "checksum": checksum.Builtin()} {
+		for name, checksums := range map[string][]checksum.Algorithm{"plain": {}, "checksum": checksum.Builtin()} {
 			t.Run(way+"/"+name, func(t *testing.T) {
 				bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 					data := randomBytes(faultSize)
@@ -247,7 +248,7 @@ func acknowledging(cut bool) tustest.Action {
 	if cut {
 		return tustest.CutAfter(1)
 	}
-	return tustest.AcceptOnly(1)
+	return faults.AcceptOnly(1)
 }
 
 func TestPatch_HardlyAnyBytesAcknowledgedEndsTheUpload(t *testing.T) {
@@ -284,11 +285,11 @@ func TestPatch_FewBytesAcknowledgedNowAndThenIsFine(t *testing.T) {
 		var patches atomic.Int64
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if patches.Add(1)%32 != 0 {
-				tustest.AcceptOnly(1)(w, r, h)
+				faults.AcceptOnly(1)(w, r, h)
 				return
 			}
 			at, _ := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
-			tustest.AcceptOnly(max(1, (20_000-at)/8))(w, r, h)
+			faults.AcceptOnly(max(1, (20_000-at)/8))(w, r, h)
 		}})
 		data := randomBytes(20_000)
 		res, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), whole())

@@ -16,6 +16,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -106,7 +107,7 @@ func TestBudgetAndWaitsStartAgainWhenTheOffsetMoves(t *testing.T) {
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			at := r.Header.Get("Upload-Offset")
 			if failures[at]++; failures[at] <= 8 {
-				tustest.RespondAfter(503, "")(w, r, h)
+				faults.RespondAfter(503, "")(w, r, h)
 				return
 			}
 			h.Serve(w, r)
@@ -216,7 +217,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 			for _, method := range []string{"POST", "PATCH"} {
 				t.Run(fmt.Sprintf("%s/%s %d", name, method, status), func(t *testing.T) {
 					bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-						h.Inject(tustest.Fault{Method: method, Action: tustest.RespondAfter(status, "", "Retry-After", test.value())})
+						h.Inject(tustest.Fault{Method: method, Action: faults.RespondAfter(status, "", "Retry-After", test.value())})
 						var seen recorder
 						client := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetryAfter: test.limit}, Hooks: seen.hooks()})
 						begin := time.Now()
@@ -313,11 +314,11 @@ func TestSilentConnectionIsCutAfterTheStallTimeout(t *testing.T) {
 		"OPTIONS not answered":           {fault: tustest.Fault{Method: "OPTIONS", Action: tustest.Stall()}},
 		"POST not answered":              {fault: tustest.Fault{Method: "POST", Action: tustest.Stall()}, opts: whole()},
 		"body of POST not read":          {fault: tustest.Fault{Method: "POST", Action: tustest.Stall()}},
-		"body of POST partly read":       {fault: tustest.Fault{Method: "POST", Action: tustest.StallAfter(70_000)}},
+		"body of POST partly read":       {fault: tustest.Fault{Method: "POST", Action: faults.StallAfter(70_000)}},
 		"POST dropped and not answered":  {fault: tustest.Fault{Method: "POST", Action: silent}, sent: true},
 		"body of PATCH not read":         {fault: tustest.Fault{Method: "PATCH", Action: tustest.Stall()}, opts: whole()},
-		"body of PATCH partly read":      {fault: tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(70_000)}, opts: whole()},
-		"PATCH stored, but not answered": {fault: tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(1 << 30)}, opts: whole(), sent: true},
+		"body of PATCH partly read":      {fault: tustest.Fault{Method: "PATCH", Action: faults.StallAfter(70_000)}, opts: whole()},
+		"PATCH stored, but not answered": {fault: tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 30)}, opts: whole(), sent: true},
 		"PATCH dropped and not answered": {fault: tustest.Fault{Method: "PATCH", Action: silent}, opts: whole(), sent: true},
 	}
 	for name, test := range tests {
@@ -523,12 +524,12 @@ func places() map[string][]tustest.Fault {
 	return map[string][]tustest.Fault{
 		"OPTIONS":        {{Method: "OPTIONS", Action: tustest.Stall()}},
 		"POST":           {{Method: "POST", Action: tustest.Stall()}},
-		"PATCH":          {{Method: "PATCH", Action: tustest.StallAfter(500)}},
+		"PATCH":          {{Method: "PATCH", Action: faults.StallAfter(500)}},
 		"answer":         {{Method: "PATCH", Action: silent}},
 		"body of answer": {{Method: "PATCH", Action: drip}},
 		"HEAD":           {{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Action: tustest.Stall()}},
-		"wait for POST":  {{Method: "POST", Action: tustest.RespondAfter(503, "", "Retry-After", "60")}},
-		"wait for HEAD":  {{Method: "PATCH", Action: tustest.RespondAfter(503, "", "Retry-After", "60")}},
+		"wait for POST":  {{Method: "POST", Action: faults.RespondAfter(503, "", "Retry-After", "60")}},
+		"wait for HEAD":  {{Method: "PATCH", Action: faults.RespondAfter(503, "", "Retry-After", "60")}},
 	}
 }
 

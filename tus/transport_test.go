@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -36,7 +37,7 @@ func stalling(n int64) (tustest.Action, <-chan struct{}) {
 	reached := make(chan struct{})
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		r.Body = &interruptedBody{ReadCloser: r.Body, then: func() { close(reached) }}
-		tustest.StallAfter(n)(w, r, h)
+		faults.StallAfter(n)(w, r, h)
 	}, reached
 }
 
@@ -81,7 +82,7 @@ func TestStalledKernelSendIsCut(t *testing.T) {
 	t.Parallel() // it mostly waits
 	path, data := largeFile(t)
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.StallAfter(1 << 20)})
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
 	var seen recorder
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 3 * time.Second, Hooks: seen.hooks()}).UploadFile(testContext(t), path, nil)
 	if err != nil {
@@ -151,7 +152,7 @@ func TestUploadOverHTTP2(t *testing.T) {
 		"reset":         {{Method: "PATCH", Action: tustest.CutAfter(500_000)}},
 		"early 409":     {{Method: "PATCH", Action: tustest.Respond(409, "")}},
 		"answer lost":   {{Method: "PATCH", Action: tustest.LoseResponse()}},
-		"short write":   {{Method: "PATCH", Action: tustest.AcceptOnly(1000)}},
+		"short write":   {{Method: "PATCH", Action: faults.AcceptOnly(1000)}},
 		"early refusal": {{Method: "PATCH", Action: tustest.Respond(403, "")}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,8 +206,8 @@ func TestFailingLimiterEndsTheRequest(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: brokenLimiter{}, Retry: tus.RetryPolicy{MaxRetries: 2}})
 	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), whole())
 	wantError(t, err, errPlug)
-	if srv.BytesReceived() != 0 {
-		t.Errorf("%d bytes were sent", srv.BytesReceived())
+	if bytesReceived(srv) != 0 {
+		t.Errorf("%d bytes were sent", bytesReceived(srv))
 	}
 }
 

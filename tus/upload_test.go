@@ -12,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -19,7 +20,7 @@ func TestUploadStoresTheExactBytes(t *testing.T) {
 	const chunk = 64 << 10
 	for _, size := range []int{0, 1, chunk - 1, chunk, chunk + 1, 10*chunk + 7} {
 		for _, chunkSize := range []int64{0, 1000, chunk} {
-			for _, extensions := range [][]string{tustest.AllExtensions(), {"creation"}} {
+			for _, extensions := range [][]string{tustest.Without(), {"creation"}} {
 				t.Run(fmt.Sprintf("size=%d/chunk=%d/extensions=%d", size, chunkSize, len(extensions)), func(t *testing.T) {
 					srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
 					data := randomBytes(size)
@@ -169,7 +170,7 @@ func TestCreationWithUploadModes(t *testing.T) {
 func TestCreationWithUploadThatIsNotFullyAcceptedGoesOnWithPatch(t *testing.T) {
 	data := randomBytes(1000)
 	tests := map[string]tustest.Action{
-		"fewer bytes stored": tustest.AcceptOnly(300),
+		"fewer bytes stored": faults.AcceptOnly(300),
 		"body ignored": func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			io.Copy(io.Discard, r.Body)
 			r.Body = http.NoBody
@@ -206,7 +207,7 @@ func TestLostCreationWithUploadIsRepeatedWithoutBytes(t *testing.T) {
 func TestBodyRefusedWithCreationIsSentByPatch(t *testing.T) {
 	// A proxy with a small limit on request bodies, before a willing server.
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.RespondAfter(413, "<html>too large</html>")})
+	srv.Inject(tustest.Fault{Method: "POST", Action: faults.RespondAfter(413, "<html>too large</html>")})
 	data := randomBytes(1000)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), nil)
 	if err != nil {

@@ -89,8 +89,11 @@ type delivery interface {
 // and used again when it returns. Nothing is read or sent; options that cannot work
 // are an error matching [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
-	if source == nil || nilPointer(source) {
-		return nil, fmt.Errorf("%w: no source", ErrInvalidInput)
+	switch {
+	case source == nil:
+		return nil, fmt.Errorf("%w: source is nil", ErrInvalidInput)
+	case nilPointer(source):
+		return nil, fmt.Errorf("%w: source is a nil %T", ErrInvalidInput, source)
 	}
 	u := &Uploader{
 		requester: requester{client: c},
@@ -106,6 +109,9 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if err := u.opts.validate(); err != nil {
 		return nil, err
 	}
+	if err := c.checksums.Check(u.opts.Checksum); err != nil {
+		return nil, err
+	}
 	if u.opts.URL != "" {
 		given, err := parseURL("upload URL", u.opts.URL)
 		if err != nil {
@@ -117,7 +123,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	u.hooks = u.progress.hooks.serial(u)
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.sizer = newChunkSizer(&u.opts)
-	u.sums = &sums{choice: u.opts.Checksum, offered: c.checksums}
+	u.sums = &sums{choice: u.opts.Checksum, client: c.checksums}
 	u.ownKey = u.opts.ResumeKey
 	if u.ownKey == "" {
 		u.ownKey = u.opts.Metadata.String()

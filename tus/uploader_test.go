@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -84,7 +85,7 @@ func TestStepMakesOneTransitionWithAtMostOneRequest(t *testing.T) {
 			[]string{"creating", "ready POST", "sending", "recovering PATCH error", "ready HEAD", "sending", "ready PATCH", "finishing", "complete"}},
 		"locked HEAD": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Action: tustest.Respond(423, "")}},
 			[]string{"creating", "ready POST", "sending", "recovering PATCH error", "recovering HEAD error", "ready HEAD", "sending", "ready PATCH", "finishing", "complete"}},
-		"short write": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.AcceptOnly(700)}},
+		"short write": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: faults.AcceptOnly(700)}},
 			[]string{"creating", "ready POST", "sending", "ready PATCH", "sending", "ready PATCH", "finishing", "complete"}},
 		"forgotten": {2000, chunked(), []tustest.Fault{{Method: "PATCH", Action: goneWith(404)}},
 			[]string{"creating", "ready POST", "sending", "creating PATCH error", "ready POST", "sending", "ready PATCH", "sending", "ready PATCH", "finishing", "complete"}},
@@ -239,7 +240,7 @@ func TestPausedUploadAsksWhereTheServerIs(t *testing.T) {
 	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
 	trace(t, srv, u, 4) // one chunk is there
 	u.Pause()
-	srv.Append(u.URL(), data[1000:1700]) // by somebody else meanwhile
+	faults.Append(srv.Handler, u.URL(), data[1000:1700]) // by somebody else meanwhile
 	if _, err := u.Run(testContext(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -9,10 +9,9 @@ import (
 
 	"github.com/seed-175555ba/tus-go/examples/hosted"
 	"github.com/seed-175555ba/tus-go/examples/hosted/strict"
-	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// exampleTB is a tustest.TB that ends with the example.
+// exampleTB stands in for a testing.TB, and ends with the example.
 type exampleTB struct{ cleanups []func() }
 
 func (*exampleTB) Helper()            {}
@@ -22,8 +21,6 @@ func (m *exampleTB) end() {
 		f()
 	}
 }
-
-var _ tustest.TB = (*exampleTB)(nil)
 
 // exampleFile creates a file of size bytes.
 func exampleFile(m *exampleTB, size int) string {

@@ -105,7 +105,7 @@ func TestFirstProgram_Resumes(t *testing.T) {
 	if tail != "2500000 bytes, 1000000 of them from before\n" {
 		t.Errorf("the second run says %q", out)
 	}
-	if stored, _ := srv.Content(url); !bytes.Equal(stored, data) {
+	if stored, _ := srv.Upload(url); !bytes.Equal(stored.Data, data) {
 		t.Error("the server has other bytes")
 	}
 }

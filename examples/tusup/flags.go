@@ -2,13 +2,11 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -46,19 +44,19 @@ type common struct {
 type uploadCommand struct {
 	Files []string `arg:"" name:"FILE" help:"File or folder; - is standard input, of unknown length."`
 
-	ChunkSize      size            `help:"Most bytes per request; 0 for no limit." default:"0" placeholder:"SIZE"`
-	Parallel       int             `help:"Connections for one file, if the server offers concatenation." default:"1" placeholder:"N"`
-	Checksum       checksum.Choice `help:"Checksum of each chunk: auto (what the server offers), off, or a name." default:"auto" placeholder:"NAME"`
-	UploadURL      givenURL        `help:"Go on with an upload that was made elsewhere; nothing is created." placeholder:"URL"`
-	Metadata       []string        `help:"Metadata of the upload; the default is filename=NAME." placeholder:"K=V" sep:"none"`
-	RelativeNames  bool            `help:"For files of folders, put the path from the folder on into the metadata filename."`
-	Concurrency    int             `help:"Files at the same time." default:"4" placeholder:"N"`
-	LimitRate      size            `help:"Most bytes per second, all files together; 0 for no limit." default:"0" placeholder:"SIZE"`
-	DeferredLength bool            `help:"Tell the server the length only at the end."`
-	TerminateFail  bool            `help:"Delete an upload that this run created or went on with by itself, if it fails." name:"terminate-on-fail"`
-	Fingerprint    string          `help:"What recognises a file: ${enum}." enum:"sample,content,stat" default:"sample"`
-	Held           string          `help:"What to do about a stored upload that another process may be working on: ${enum}. wait resumes it when it is free, begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
-	Progress       string          `help:"How progress is shown on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
+	ChunkSize      size     `help:"Most bytes per request; 0 for no limit." default:"0" placeholder:"SIZE"`
+	Parallel       int      `help:"Connections for one file, if the server offers concatenation." default:"1" placeholder:"N"`
+	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto is the first of the others that the server offers." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
+	UploadURL      givenURL `help:"Go on with an upload that was made elsewhere; nothing is created." placeholder:"URL"`
+	Metadata       []string `help:"Metadata of the upload; the default is filename=NAME." placeholder:"K=V" sep:"none"`
+	RelativeNames  bool     `help:"For files of folders, put the path from the folder on into the metadata filename."`
+	Concurrency    int      `help:"Files at the same time." default:"4" placeholder:"N"`
+	LimitRate      size     `help:"Most bytes per second, all files together; 0 for no limit." default:"0" placeholder:"SIZE"`
+	DeferredLength bool     `help:"Tell the server the length only at the end."`
+	TerminateFail  bool     `help:"Delete an upload that this run created or went on with by itself, if it fails." name:"terminate-on-fail"`
+	Fingerprint    string   `help:"What recognises a file: ${enum}." enum:"sample,content,stat" default:"sample"`
+	Held           string   `help:"What to do about a stored upload that another process may be working on: ${enum}. wait resumes it when it is free, begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
+	Progress       string   `help:"How progress is shown on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
 }
 
 // givenURL is a URL that must not be empty where it is given: an unset variable
@@ -103,9 +101,6 @@ func (u *uploadCommand) check(c *common) error {
 		return usagef("--deferred-length and --parallel exclude each other")
 	case c.NoState && c.State != "":
 		return usagef("--state and --no-state exclude each other")
-	}
-	if _, _, err := checksum.Builtin().Negotiate(u.Checksum, checksum.Builtin().Names()); err != nil {
-		return usageError{fmt.Errorf("--checksum: %w", err)}
 	}
 	for _, arg := range u.Files {
 		if _, err := os.Stat(arg); err != nil && (strings.HasPrefix(arg, "http://") || strings.HasPrefix(arg, "https://")) {

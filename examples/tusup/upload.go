@@ -111,11 +111,15 @@ func (u *uploadCommand) heldText(e tus.HeldEvent) string {
 // uploadOptions are those of each file.
 func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
 	metadata, err := u.metadata()
+	checksum := u.Checksum
+	if checksum == "auto" {
+		checksum = ""
+	}
 	return tus.UploadOptions{
 		Metadata:    metadata,
 		ChunkSize:   int64(u.ChunkSize),
 		Parallel:    u.Parallel,
-		Checksum:    u.Checksum,
+		Checksum:    checksum,
 		DeferLength: u.DeferredLength,
 		Held:        heldPolicies[u.Held],
 	}, err

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -14,8 +15,6 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-
-	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 // uploadBaseline is the cheapest upload that a Go program can do.
@@ -174,8 +173,11 @@ func checksumOf(r io.ReaderAt, offset, n int64) (string, error) {
 	if _, err := io.CopyBuffer(h, io.NewSectionReader(r, offset, n), make([]byte, 256*kib)); err != nil {
 		return "", err
 	}
-	return checksum.FormatHeader("sha1", h.Sum(nil)), nil
+	return sha1Header(h.Sum(nil)), nil
 }
+
+// sha1Header returns the Upload-Checksum of a SHA-1.
+func sha1Header(sum []byte) string { return "sha1 " + base64.StdEncoding.EncodeToString(sum) }
 
 // uploadParts sends parts of a file over separate connections and concatenates
 // them on the server.

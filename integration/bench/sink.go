@@ -9,8 +9,6 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
-
-	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 // sink is a tus server that discards all bytes. It keeps no state of an upload and
@@ -36,7 +34,7 @@ func newSink(file string, chunk int64) (*sink, error) {
 		h := sha1.New()
 		n, err := io.CopyN(h, f, chunk)
 		if n > 0 {
-			s.sums[strconv.FormatInt(offset, 10)] = checksum.FormatHeader("sha1", h.Sum(nil))
+			s.sums[strconv.FormatInt(offset, 10)] = sha1Header(h.Sum(nil))
 		}
 		switch {
 		case err == io.EOF:

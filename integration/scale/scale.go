@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/integration/child"
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -73,7 +72,7 @@ func (t task) run(ctx context.Context) (requests int, err error) {
 		return 0, err
 	}
 	defer client.CloseIdleConnections()
-	upload := &tus.UploadOptions{ChunkSize: t.ChunkSize, Parallel: t.Parallel, Checksum: checksum.Off()}
+	upload := &tus.UploadOptions{ChunkSize: t.ChunkSize, Parallel: t.Parallel, Checksum: "off"}
 	switch {
 	case t.Dir != "":
 		return uploadDir(ctx, client, t.Dir, t.Concurrency)

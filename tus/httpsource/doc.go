@@ -33,7 +33,7 @@
 // there, provided that the server has a strong validator and it is unchanged.
 // Otherwise the error matches [tus.ErrNotRecoverable], as nothing proves that the
 // bytes would be the same. Checksums that precede their chunk make an upload go
-// back for every chunk; checksum.Off avoids it. A stream with a strong validator is
+// back for every chunk; tus.UploadOptions.Checksum "off" avoids it. A stream with a strong validator is
 // also checked at the end of each request of the upload, by If-None-Match; where
 // there is only a Last-Modified, by a request whose body is not read. One of
 // unknown length is checked where it ends.

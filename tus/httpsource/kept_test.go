@@ -8,9 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/httpsource"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -25,7 +25,7 @@ func TestKeptAnswerOutlastsARetryAfter(t *testing.T) {
 				served.etag = ""
 				served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 				srv := tustest.NewHandler(&tustest.Options{Extensions: tustest.Without("checksum-trailer")})
-				srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.RespondAfter(503, "", "Retry-After", seconds)})
+				srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(503, "", "Retry-After", seconds)})
 				hosts := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Host == "source.test" {
 						served.ServeHTTP(w, r)
@@ -83,7 +83,7 @@ func TestDownloadThatWorksOnceCanBeDrivenByStep(t *testing.T) {
 	}
 	srv := tustest.NewServer(t, nil)
 	u, err := newClient(t, srv, nil).NewUploader(newSource(t, served.start(t), nil),
-		&tus.UploadOptions{ChunkSize: 300_000, Checksum: checksum.Off()})
+		&tus.UploadOptions{ChunkSize: 300_000, Checksum: "off"})
 	if err != nil {
 		t.Fatal(err)
 	}

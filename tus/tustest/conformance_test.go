@@ -2,7 +2,6 @@ package tustest_test
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -116,8 +115,8 @@ func patch(path string, offset int, body string, fields ...string) string {
 
 func wantContent(t *testing.T, srv *tustest.Server, path, content string) {
 	t.Helper()
-	if got, ok := srv.Content(path); !ok || string(got) != content {
-		t.Errorf("%s holds %q (%v), want %q", path, got, ok, content)
+	if up, ok := srv.Upload(path); !ok || up.Terminated || string(up.Data) != content {
+		t.Errorf("%s holds %q (%v), want %q", path, up.Data, ok, content)
 	}
 }
 
@@ -443,8 +442,8 @@ func TestTermination(t *testing.T) {
 		want(t, srv, "HEAD "+upload+" HTTP/1.1", 410, "!Upload-Offset")
 		want(t, srv, patch(upload, len(sent), ""), 410)
 		want(t, srv, "DELETE "+upload+" HTTP/1.1", 410)
-		if _, ok := srv.Content(upload); ok {
-			t.Error("Content returned a deleted upload")
+		if up, ok := srv.Upload(upload); !ok || !up.Terminated {
+			t.Error("upload is not marked as terminated")
 		}
 	}
 	want(t, srv, "DELETE /files/nothing HTTP/1.1", 404)
@@ -577,7 +576,7 @@ func TestPatch_TruncatedBodyIsStored(t *testing.T) {
 	conn.Close()
 	want(t, srv, "HEAD "+upload+" HTTP/1.1", 200, "Upload-Offset: 5")
 	want(t, srv, patch(upload, 5, "world"), 204, "Upload-Offset: 10")
-	if data, _ := srv.Content(upload); !bytes.Equal(data, []byte("helloworld")) {
-		t.Errorf("content is %q", data)
+	if up, _ := srv.Upload(upload); string(up.Data) != "helloworld" {
+		t.Errorf("content is %q", up.Data)
 	}
 }

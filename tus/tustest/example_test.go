@@ -29,8 +29,8 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	content, _ := handler.Content(result.URL)
-	fmt.Printf("%s\n", content)
+	upload, _ := handler.Upload(result.URL)
+	fmt.Printf("%s\n", upload.Data)
 	for _, r := range handler.Requests() {
 		if r.Method == "PATCH" {
 			fmt.Println(r.Method, "at", r.Header.Get("Upload-Offset"), "status", r.Status)

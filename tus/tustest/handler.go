@@ -1,6 +1,7 @@
 package tustest
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +30,10 @@ func refuse(status int, format string, args ...any) error {
 // ServeHTTP handles a request. An injected fault that selects it has precedence.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := h.begin(r)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(h.released, cancel)()
+	r = r.WithContext(ctx)
 	body := &countingBody{ReadCloser: r.Body}
 	r.Body = body
 	recorder := &statusWriter{ResponseWriter: w}
@@ -38,11 +44,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fault.Action(recorder, r, h)
 		return
 	}
-	h.serve(recorder, r)
+	h.Serve(recorder, r)
 }
 
-// serve handles a request without faults.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
+// Serve handles a request without faults. It is for use in an [Action].
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) {
 	if override := r.Header.Get("X-HTTP-Method-Override"); override != "" {
 		r.Method = override
 	}
@@ -73,7 +79,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (h *Handler) supports(extension string) bool { return contains(h.options.Extensions, extension) }
+func (h *Handler) supports(extension string) bool {
+	return slices.Contains(h.options.Extensions, extension)
+}
 
 // describe responds to OPTIONS.
 func (h *Handler) describe(w http.ResponseWriter) {
@@ -280,16 +288,16 @@ func (h *Handler) patch(w http.ResponseWriter, r *http.Request, u *upload) error
 	if err != nil {
 		return refuse(http.StatusBadRequest, "bad Upload-Offset")
 	}
-	declared := int64(unknownLength)
+	length := int64(unknownLength)
 	if value := r.Header.Get("Upload-Length"); value != "" {
-		if declared, err = h.parseLength(value); err != nil {
+		if length, err = h.parseLength(value); err != nil {
 			return err
 		}
 	}
-	if err := u.reserve(int64(at), declared); err != nil {
+	if err := u.reserve(int64(at), length); err != nil {
 		return err
 	}
-	if err := h.receive(u, r, declared); err != nil {
+	if err := h.receive(u, r, length); err != nil {
 		return err
 	}
 	setOffset(w, u)

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,11 +24,12 @@ var errCut = errors.New("body cut short")
 
 var errNoRoom = refuse(http.StatusRequestEntityTooLarge, "more bytes than the upload has room for")
 
-// unknownLength is the declared length of a request without Upload-Length.
+// unknownLength is the length while it is deferred, and that of a request without
+// Upload-Length.
 const unknownLength = -1
 
 // reserve locks the upload for a PATCH.
-func (u *upload) reserve(at, declared int64) error {
+func (u *upload) reserve(at, length int64) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch have := int64(len(u.data)); {
@@ -35,9 +37,9 @@ func (u *upload) reserve(at, declared int64) error {
 		return refuse(http.StatusLocked, "upload is locked")
 	case at != have:
 		return refuse(http.StatusConflict, "upload is at another offset")
-	case declared != unknownLength && !u.deferred:
+	case length != unknownLength && !u.deferred:
 		return refuse(http.StatusBadRequest, "length is known already")
-	case declared != unknownLength && declared < have:
+	case length != unknownLength && length < have:
 		return refuse(http.StatusBadRequest, "Upload-Length is less than what is there")
 	}
 	u.busy = true
@@ -46,13 +48,13 @@ func (u *upload) reserve(at, declared int64) error {
 
 // receive stores the body of a request that has reserved the upload: as it is read,
 // or with a checksum only after verification (section Checksum). It also stores a
-// declared length.
-func (h *Handler) receive(u *upload, r *http.Request, declared int64) error {
+// known length.
+func (h *Handler) receive(u *upload, r *http.Request, length int64) error {
 	u.mu.Lock()
 	room := int64(math.MaxInt64)
 	switch have := int64(len(u.data)); {
-	case declared != unknownLength:
-		room = declared - have
+	case length != unknownLength:
+		room = length - have
 	case !u.deferred:
 		room = u.length - have
 	case h.options.MaxSize > 0:
@@ -74,10 +76,10 @@ func (h *Handler) receive(u *upload, r *http.Request, declared int64) error {
 		if err != nil {
 			return err
 		}
-		u.store(data, declared)
+		u.store(data, length)
 		return nil
 	}
-	u.store(nil, declared)
+	u.store(nil, length)
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Body.Read(buf)
@@ -95,13 +97,13 @@ func (h *Handler) receive(u *upload, r *http.Request, declared int64) error {
 	}
 }
 
-// store appends bytes, and sets the length if one is declared.
-func (u *upload) store(data []byte, declared int64) {
+// store appends bytes, and sets the length if it is known.
+func (u *upload) store(data []byte, length int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.data = append(u.data, data...)
-	if declared != unknownLength {
-		u.length, u.deferred = declared, false
+	if length != unknownLength {
+		u.length, u.deferred = length, false
 	}
 }
 
@@ -123,7 +125,7 @@ func (h *Handler) verified(r *http.Request, room int64) ([]byte, error) {
 	}
 	name, encoded, _ := strings.Cut(value, " ")
 	sum := newHash(name)
-	if sum == nil || !contains(h.options.ChecksumAlgorithms, name) {
+	if sum == nil || !slices.Contains(h.options.ChecksumAlgorithms, name) {
 		return nil, refuse(http.StatusBadRequest, "checksum algorithm %q is not supported", name)
 	}
 	want, err := base64.StdEncoding.DecodeString(encoded)

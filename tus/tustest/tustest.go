@@ -6,15 +6,16 @@
 //	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(1 << 20)})
 //	client, _ := tus.NewClient(srv.Endpoint(), nil)
 //	// … upload …
-//	data, _ := srv.Content(uploadURL)
+//	upload, _ := srv.Upload(uploadURL)
 //
 // It keeps all bytes in memory. It checks requests strictly against the protocol
 // text.
 package tustest
 
 import (
-	"net/http"
+	"context"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"time"
 )
@@ -39,43 +40,32 @@ type Options struct {
 	AbsoluteLocation bool
 }
 
-// AllExtensions returns the extensions that the server implements.
-func AllExtensions() []string {
-	return []string{
+// Without returns the extensions that the server implements, except the given ones.
+func Without(extensions ...string) []string {
+	all := []string{
 		"creation", "creation-with-upload", "creation-defer-length", "expiration",
 		"checksum", "checksum-trailer", "termination", "concatenation", "concatenation-unfinished",
 	}
-}
-
-// Without returns AllExtensions without the given ones.
-func Without(extensions ...string) []string {
-	var rest []string
-	for _, e := range AllExtensions() {
-		if !contains(extensions, e) {
-			rest = append(rest, e)
-		}
-	}
-	return rest
+	return slices.DeleteFunc(all, func(e string) bool { return slices.Contains(extensions, e) })
 }
 
 // Handler is the server as an http.Handler. It is safe for concurrent use.
 type Handler struct {
-	options Options
-	closing chan struct{}
-	close   sync.Once
+	options  Options
+	released context.Context // done after Release
+	release  context.CancelFunc
 
 	mu      sync.Mutex
 	uploads map[string]*upload
 	nextID  int
 	faults  []*Fault
 	log     []Request
-	open    int // requests being served
-	maxOpen int
 }
 
 // NewHandler returns a server without uploads. A nil opts is the zero Options.
 func NewHandler(opts *Options) *Handler {
-	h := &Handler{uploads: map[string]*upload{}, closing: make(chan struct{})}
+	h := &Handler{uploads: map[string]*upload{}}
+	h.released, h.release = context.WithCancel(context.Background())
 	if opts != nil {
 		h.options = *opts
 	}
@@ -83,7 +73,7 @@ func NewHandler(opts *Options) *Handler {
 		h.options.BasePath = "/files/"
 	}
 	if h.options.Extensions == nil {
-		h.options.Extensions = AllExtensions()
+		h.options.Extensions = Without()
 	}
 	if h.options.ChecksumAlgorithms == nil {
 		h.options.ChecksumAlgorithms = []string{"sha1", "md5", "sha256", "sha512", "crc32"}
@@ -91,8 +81,9 @@ func NewHandler(opts *Options) *Handler {
 	return h
 }
 
-// Release ends every stalled request. [Server.Close] calls it.
-func (h *Handler) Release() { h.close.Do(func() { close(h.closing) }) }
+// Release cancels the contexts of all requests, also of later ones, which ends
+// [Stall] and [Delay]. [Server.Close] calls it.
+func (h *Handler) Release() { h.release() }
 
 // Server is a Handler that listens on a loopback port.
 type Server struct {
@@ -101,14 +92,12 @@ type Server struct {
 	HTTP *httptest.Server
 }
 
-// TB is the part of testing.TB that NewServer needs.
-type TB interface {
+// NewServer starts a server that is closed at the end of the test. tb is a
+// *testing.T or *testing.B.
+func NewServer(tb interface {
 	Helper()
 	Cleanup(func())
-}
-
-// NewServer starts a server that is closed at the end of the test.
-func NewServer(tb TB, opts *Options) *Server {
+}, opts *Options) *Server {
 	tb.Helper()
 	h := NewHandler(opts)
 	s := &Server{Handler: h, HTTP: httptest.NewServer(h)}
@@ -124,59 +113,4 @@ func (s *Server) Close() {
 	s.Release()
 	s.HTTP.CloseClientConnections()
 	s.HTTP.Close()
-}
-
-// Request is a log entry for one request.
-type Request struct {
-	// Method, Path and Header are those of the received request.
-	Method string
-	Path   string
-	Header http.Header
-	// Body is the number of bytes read from the body.
-	Body int64
-	// Status is the status of the response, 0 if the connection was cut.
-	Status int
-}
-
-// Requests returns the log in order of arrival.
-func (h *Handler) Requests() []Request {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return append([]Request(nil), h.log...)
-}
-
-// Count returns the number of requests with a method.
-func (h *Handler) Count(method string) int {
-	n := 0
-	for _, r := range h.Requests() {
-		if r.Method == method {
-			n++
-		}
-	}
-	return n
-}
-
-// BytesReceived returns the number of bytes read from all request bodies.
-func (h *Handler) BytesReceived() int64 {
-	var n int64
-	for _, r := range h.Requests() {
-		n += r.Body
-	}
-	return n
-}
-
-// MaxConcurrent returns the highest number of requests served at the same time.
-func (h *Handler) MaxConcurrent() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.maxOpen
-}
-
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
-		}
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package tustest
 import (
 	"net/url"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -11,18 +12,17 @@ import (
 
 // Upload is a copy of an upload on the server.
 type Upload struct {
-	ID             string // the last segment of its URL
-	Data           []byte // the stored bytes
-	Length         int64  // in bytes; no meaning if LengthDeferred is set
-	LengthDeferred bool   // the length is still deferred
-	Metadata       string // the Upload-Metadata header of the creation
-	Concat         string // the Upload-Concat header of the creation
-	Terminated     bool   // deleted by the client or Forget; Data is unchanged
+	ID         string // the last segment of its URL
+	Data       []byte // the stored bytes
+	Length     int64  // in bytes, -1 while it is deferred
+	Metadata   string // the Upload-Metadata header of the creation
+	Concat     string // the Upload-Concat header of the creation
+	Terminated bool   // deleted by the client or Forget; Data is unchanged
 }
 
 // Complete reports whether all bytes are stored.
 func (u Upload) Complete() bool {
-	return !u.Terminated && !u.LengthDeferred && int64(len(u.Data)) == u.Length
+	return !u.Terminated && int64(len(u.Data)) == u.Length
 }
 
 // upload is an upload resource. mu is held while its fields are read or written, not
@@ -85,12 +85,6 @@ func (h *Handler) Upload(urlOrID string) (Upload, bool) {
 	return u.copy(), true
 }
 
-// Content returns the bytes of the upload with the given URL, path or ID.
-func (h *Handler) Content(urlOrID string) ([]byte, bool) {
-	u, ok := h.Upload(urlOrID)
-	return u.Data, ok && !u.Terminated
-}
-
 // Truncate drops all bytes of an upload after the first n, like a crash before they
 // were on disk. It does nothing if the upload is unknown.
 func (h *Handler) Truncate(urlOrID string, n int64) {
@@ -108,16 +102,6 @@ func (h *Handler) Forget(urlOrID string) {
 	if u := h.find(urlOrID); u != nil {
 		u.mu.Lock()
 		u.terminated = true
-		u.mu.Unlock()
-	}
-}
-
-// Append appends bytes to an upload, like another client. It does nothing if the
-// upload is unknown.
-func (h *Handler) Append(urlOrID string, data []byte) {
-	if u := h.find(urlOrID); u != nil {
-		u.mu.Lock()
-		u.data = append(u.data, data...)
 		u.mu.Unlock()
 	}
 }
@@ -147,15 +131,18 @@ func (u *upload) copy() Upload {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	c := Upload{
-		ID: u.id, Length: u.length, LengthDeferred: u.deferred,
-		Metadata: u.metadata, Concat: u.concat, Terminated: u.terminated,
-		Data: append([]byte(nil), u.data...),
+		ID: u.id, Length: u.length, Metadata: u.metadata, Concat: u.concat, Terminated: u.terminated,
+		Data: slices.Clone(u.data),
 	}
+	deferred := u.deferred
 	for _, p := range u.parts {
 		part := p.copy()
 		c.Data = append(c.Data, part.Data...)
 		c.Length += part.Length
-		c.LengthDeferred = c.LengthDeferred || part.LengthDeferred
+		deferred = deferred || part.Length < 0
+	}
+	if deferred {
+		c.Length = unknownLength
 	}
 	return c
 }

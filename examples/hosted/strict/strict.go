@@ -87,8 +87,12 @@ type Server struct {
 	minted int
 }
 
-// NewServer starts a server that is closed at the end of the test.
-func NewServer(tb tustest.TB, rules Rules) *Server {
+// NewServer starts a server that is closed at the end of the test. tb is a
+// *testing.T or *testing.B.
+func NewServer(tb interface {
+	Helper()
+	Cleanup(func())
+}, rules Rules) *Server {
 	tb.Helper()
 	s := &Server{
 		Handler: tustest.NewHandler(&tustest.Options{

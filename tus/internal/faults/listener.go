@@ -1,4 +1,4 @@
-package tustest
+package faults
 
 import (
 	"net"
@@ -9,7 +9,7 @@ import (
 // them, as a firewall or a load balancer without servers does.
 //
 //	server := httptest.NewUnstartedServer(handler)
-//	listener := &tustest.Listener{Listener: server.Listener}
+//	listener := &faults.Listener{Listener: server.Listener}
 //	server.Listener = listener
 //	server.Start()
 //	listener.Reset(3)

@@ -1,4 +1,4 @@
-package tustest_test
+package faults_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -35,8 +36,8 @@ func TestFlipBit_IsDetectedByChecksumOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
-			upload := create(t, srv, "Upload-Length: 10")
-			srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.FlipBit(test.at)})
+			upload := create(t, srv)
+			srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.FlipBit(test.at)})
 			fields := []string{"Upload-Offset", "0"}
 			if test.checksum != "" {
 				fields = append(fields, "Upload-Checksum", test.checksum)
@@ -51,26 +52,33 @@ func TestFlipBit_IsDetectedByChecksumOnly(t *testing.T) {
 
 func TestRefuseAlgorithm_HeaderAndTrailer(t *testing.T) {
 	for name, test := range map[string]struct {
-		fields string
-		status int
+		header, trailer string // Upload-Checksum
+		status          int
 	}{
-		"refused":         {"Upload-Checksum: " + sha1OfHello, 400},
-		"another":         {"Upload-Checksum: " + md5OfHello, 204},
-		"none":            {"X-None: 1", 204},
-		"in a trailer":    {"Trailer: Upload-Checksum\nTransfer-Encoding: chunked\n\n5\r\nhello\r\n0\r\nUpload-Checksum: " + sha1OfHello + "\r\n\r\n", 400},
-		"another trailer": {"Trailer: Upload-Checksum\nTransfer-Encoding: chunked\n\n5\r\nhello\r\n0\r\nUpload-Checksum: " + md5OfHello + "\r\n\r\n", 204},
+		"refused":         {sha1OfHello, "", 400},
+		"another":         {md5OfHello, "", 204},
+		"none":            {"", "", 204},
+		"in a trailer":    {"", sha1OfHello, 400},
+		"another trailer": {"", md5OfHello, 204},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
-			upload := create(t, srv, "Upload-Length: 10")
-			srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.RefuseAlgorithm("sha1", "crc32")})
-			request := fmt.Sprintf("PATCH %s HTTP/1.1\nContent-Type: application/offset+octet-stream\nUpload-Offset: 0\n%s", upload, test.fields)
-			if !strings.Contains(test.fields, "chunked") {
-				request += "\n\nhello"
+			upload := create(t, srv)
+			srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.RefuseAlgorithm("sha1", "crc32")})
+			req, err := http.NewRequest(http.MethodPatch, srv.HTTP.URL+upload, strings.NewReader("hello"))
+			if err != nil {
+				t.Fatal(err)
 			}
-			resp := send(t, srv, request)
-			if resp.StatusCode != test.status {
-				t.Errorf("status is %d, want %d", resp.StatusCode, test.status)
+			req.Header.Set("Content-Type", "application/offset+octet-stream")
+			req.Header.Set("Upload-Offset", "0")
+			if test.header != "" {
+				req.Header.Set("Upload-Checksum", test.header)
+			}
+			if test.trailer != "" {
+				req.Trailer, req.ContentLength = http.Header{"Upload-Checksum": {test.trailer}}, -1
+			}
+			if status, _, _ := roundTrip(t, req); status != test.status {
+				t.Errorf("status is %d, want %d", status, test.status)
 			}
 			stored := "hello"
 			if test.status == 400 {
@@ -83,10 +91,10 @@ func TestRefuseAlgorithm_HeaderAndTrailer(t *testing.T) {
 
 func TestReadSlowly_StoresWholeBody(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	upload := create(t, srv, "Upload-Length: 10")
+	upload := create(t, srv)
 	srv.Inject(
-		tustest.Fault{Method: "PATCH", Action: tustest.ReadSlowly(2, time.Microsecond)},
-		tustest.Fault{Method: "PATCH", Action: tustest.ReadSlowly(0, time.Microsecond)},
+		tustest.Fault{Method: "PATCH", Action: faults.ReadSlowly(2, time.Microsecond)},
+		tustest.Fault{Method: "PATCH", Action: faults.ReadSlowly(0, time.Microsecond)},
 	)
 	for _, offset := range []string{"0", "5"} {
 		if status, _, _ := do(t, "PATCH", srv.HTTP.URL+upload, "hello", "Upload-Offset", offset); status != 204 {
@@ -98,12 +106,12 @@ func TestReadSlowly_StoresWholeBody(t *testing.T) {
 
 func TestRewindAndVanish_LoseBytes(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	upload := create(t, srv, "Upload-Length: 10")
+	upload := create(t, srv)
 	url := srv.HTTP.URL + upload
 	do(t, "PATCH", url, "hello", "Upload-Offset", "0")
 	srv.Inject(
-		tustest.Fault{Method: "PATCH", Action: tustest.Rewind(3)},
-		tustest.Fault{Method: "HEAD", Skip: 1, Action: tustest.Vanish()},
+		tustest.Fault{Method: "PATCH", Action: faults.Rewind(3)},
+		tustest.Fault{Method: "HEAD", Skip: 1, Action: faults.Vanish()},
 	)
 	if status, _, _ := do(t, "PATCH", url, "world", "Upload-Offset", "5"); status != 409 {
 		t.Errorf("PATCH at the old offset: status %d", status)
@@ -119,7 +127,7 @@ func TestRewindAndVanish_LoseBytes(t *testing.T) {
 func TestListener_ResetsConnections(t *testing.T) {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewUnstartedServer(handler)
-	listener := &tustest.Listener{Listener: server.Listener}
+	listener := &faults.Listener{Listener: server.Listener}
 	server.Listener = listener
 	server.Start()
 	defer server.Close()
@@ -151,7 +159,7 @@ func TestListener_ResetsConnections(t *testing.T) {
 
 func ExampleListener() {
 	server := httptest.NewUnstartedServer(tustest.NewHandler(nil))
-	listener := &tustest.Listener{Listener: server.Listener}
+	listener := &faults.Listener{Listener: server.Listener}
 	server.Listener = listener
 	server.Start()
 	defer server.Close()
@@ -178,7 +186,7 @@ func ExampleFlipBit() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
-	handler.Inject(tustest.Fault{Method: "PATCH", Action: tustest.FlipBit(3)})
+	handler.Inject(tustest.Fault{Method: "PATCH", Action: faults.FlipBit(3)})
 
 	client, err := tus.NewClient(server.URL+"/files/", nil)
 	if err != nil {
@@ -194,8 +202,8 @@ func ExampleFlipBit() {
 	for _, r := range handler.Requests() {
 		fmt.Println(r.Method, r.Status)
 	}
-	content, _ := handler.Content(result.URL)
-	fmt.Printf("%s\n", content)
+	upload, _ := handler.Upload(result.URL)
+	fmt.Printf("%s\n", upload.Data)
 	// Output:
 	// OPTIONS 204
 	// POST 201

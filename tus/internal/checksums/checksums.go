@@ -1,0 +1,134 @@
+// Package checksums implements the parts of the Checksum extension that need no data:
+// it selects the algorithm of an upload, and parses and formats header fields.
+package checksums
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
+)
+
+// Off is the choice that disables checksums.
+const Off = "off"
+
+// ErrUnsupported is returned when a chosen algorithm is not in the [Set] or not
+// advertised by the server. It also matches [errors.ErrUnsupported].
+var ErrUnsupported error = unsupportedError{}
+
+// unsupportedError matches errors.ErrUnsupported without repeating its text.
+type unsupportedError struct{}
+
+func (unsupportedError) Error() string        { return "checksum algorithm not supported" }
+func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
+
+// Set is valid algorithms in order of preference. It does not change.
+type Set []checksum.Algorithm
+
+// NewSet returns the set of the algorithms. It returns an error if New is nil, or if
+// a name is not a lower-case token (RFC 9110, 5.6.2), is "off", or is not unique.
+func NewSet(algorithms []checksum.Algorithm) (Set, error) {
+	set := Set(slices.Clone(algorithms))
+	for i, a := range set {
+		name := httpx.QuoteShort(a.Name)
+		switch {
+		case !isToken(a.Name) || a.Name != lower(a.Name):
+			return nil, fmt.Errorf("%s is not a lower-case token", name)
+		case a.Name == Off:
+			return nil, fmt.Errorf("name %s is reserved", name)
+		case a.New == nil:
+			return nil, fmt.Errorf("%s has a nil New", name)
+		case set.index(a.Name) < i:
+			return nil, fmt.Errorf("%s is not unique", name)
+		}
+	}
+	return set, nil
+}
+
+// Check returns an error matching [ErrUnsupported] unless choice is "" (automatic),
+// [Off], or the name of an algorithm in the set, ignoring case.
+func (s Set) Check(choice string) error {
+	if choice == "" || choice == Off || s.index(lower(choice)) >= 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: Options.Checksums does not have %s, %s",
+		ErrUnsupported, httpx.QuoteShort(choice), only(s.names()))
+}
+
+// Select returns the algorithm for a server that advertises the given names. It returns
+// false if no checksum should be sent: choice is [Off], or it is "" and the server
+// advertises no algorithm of the set. If choice is a name that is not in the set or not
+// advertised, the error matches [ErrUnsupported].
+//
+// Names are compared ignoring case. The Name of the result has the spelling of the
+// server, because some servers compare exactly.
+func (s Set) Select(choice string, advertised []string) (checksum.Algorithm, bool, error) {
+	if err := s.Check(choice); err != nil || choice == Off {
+		return checksum.Algorithm{}, false, err
+	}
+	candidates := s
+	if choice != "" {
+		i := s.index(lower(choice))
+		candidates = s[i : i+1]
+	}
+	spelling := spellings(advertised)
+	for _, a := range candidates {
+		if name, ok := spelling[a.Name]; ok {
+			a.Name = name
+			return a, true, nil
+		}
+	}
+	if choice == "" {
+		return checksum.Algorithm{}, false, nil
+	}
+	return checksum.Algorithm{}, false, fmt.Errorf("%w: server does not advertise %s, %s",
+		ErrUnsupported, httpx.QuoteShort(choice), only(advertised))
+}
+
+// index returns the first index of the algorithm, or -1.
+func (s Set) index(name string) int {
+	return slices.IndexFunc(s, func(a checksum.Algorithm) bool { return a.Name == name })
+}
+
+func (s Set) names() []string {
+	names := make([]string, len(s))
+	for i, a := range s {
+		names[i] = a.Name
+	}
+	return names
+}
+
+// spellings maps names in lower case to their first spelling by the server. It omits
+// names that are not tokens, which must not be used in a header.
+func spellings(advertised []string) map[string]string {
+	m := make(map[string]string, len(advertised))
+	for _, name := range advertised {
+		if !isToken(name) {
+			continue
+		}
+		if _, seen := m[lower(name)]; !seen {
+			m[lower(name)] = name
+		}
+	}
+	return m
+}
+
+// only returns "none", or "only" and the first 8 names, quoted.
+func only(names []string) string {
+	const limit = 8
+	if len(names) == 0 {
+		return "none"
+	}
+	var quoted []string
+	for _, name := range names[:min(len(names), limit)] {
+		quoted = append(quoted, httpx.QuoteShort(name))
+	}
+	text := "only " + strings.Join(quoted, ", ")
+	if more := len(names) - limit; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
