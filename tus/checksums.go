@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 
 	"github.com/seed-175555ba/tus-go/checksum"
@@ -117,7 +116,7 @@ func (u *Uploader) chooseChecksum(caps Capabilities) error {
 // the trailer that makes the transport add it up as it sends.
 func (u *Uploader) checksumOf(ctx context.Context, c *chunk) error {
 	s := &u.sums
-	c.checksum, c.trailer = "", nil
+	c.checksum, c.trailer = chunkSum{}, nil
 	if !s.on || c.size == 0 {
 		return nil
 	}
@@ -132,7 +131,7 @@ func (u *Uploader) checksumOf(ctx context.Context, c *chunk) error {
 	if err := u.sameSum(c, sum); err != nil {
 		return err
 	}
-	c.checksum = checksum.FormatHeader(s.algorithm.Name, sum)
+	c.checksum = chunkSum{algorithm: s.algorithm.Name, sum: sum}
 	return nil
 }
 
@@ -254,14 +253,14 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 	if !s.on || !errors.As(err, &e) {
 		return false, nil
 	}
-	switch code := e.StatusCode; {
-	case code != 0 && errors.Is(e.Err, ErrChecksumMismatch):
+	switch {
+	case e.StatusCode != 0 && errors.Is(e.Err, ErrChecksumMismatch):
 		s.buffered = span{} // to be read again
 		if s.mismatches++; s.mismatches > maxMismatches {
 			return false, fmt.Errorf("tus: %d bytes at offset %d arrived damaged %d times, with one and the same %s checksum: %w",
 				u.next.size, u.next.offset, s.mismatches, s.algorithm.Name, err)
 		}
-	case code == http.StatusLengthRequired, code == http.StatusNotImplemented:
+	case e.verdict.unsized:
 		// A proxy or server does not take what a trailer needs (Transfer-Encoding:
 		// chunked; RFC 9112, 6.1).
 		caps, _ := u.client.probe.state()
@@ -269,7 +268,7 @@ func (u *Uploader) checksumRefused(err error) (again bool, fatal error) {
 			s.trailer, s.needsSize = false, true
 			return true, nil
 		}
-	case code == http.StatusBadRequest:
+	case e.verdict.malformed:
 		// The server does not know the algorithm after all (section Checksum).
 		if u.opts.Checksum != checksum.Auto() || e.Temporary() {
 			return false, nil

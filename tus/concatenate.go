@@ -72,7 +72,7 @@ func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, e
 	if !answered {
 		ps.uncertain = true
 	}
-	if ctx.Err() == nil && answered && !e.Temporary() && !ps.rechecked && aboutParts(e.StatusCode) {
+	if ctx.Err() == nil && answered && !e.Temporary() && !ps.rechecked && e.verdict.aboutParts {
 		ps.rechecked = true
 		for _, p := range ps.list {
 			u.restartPart(ps, p)
@@ -102,17 +102,6 @@ func (u *Uploader) inConcatenation(err error) error {
 	return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 }
 
-// aboutParts reports whether a refused concatenation may mean that the server has not all
-// parts any more, or does not take their paths for URLs.
-func aboutParts(status int) bool {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed,
-		http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
-		return false
-	}
-	return status >= 400 && status <= 499
-}
-
 // confirmFinal asks whether the final upload that an earlier session created is
 // complete by now. A server that no longer has it may have moved it away.
 func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
@@ -127,7 +116,7 @@ func (u *Uploader) confirmFinal(ctx context.Context) (State, error) {
 	}
 	if err == nil && !info.Complete() {
 		err = &Error{Method: http.MethodHead, URL: u.client.redactor.URL(at), StatusCode: info.Response.StatusCode,
-			Err: fmt.Errorf("%w: %s %d", errStillConcatenating, headerUploadOffset, info.Offset)}
+			Err: fmt.Errorf("%w: offset %d", errStillConcatenating, info.Offset)}
 		return StateConcatenating, err
 	}
 	if err != nil {

@@ -153,21 +153,9 @@ func (e *StoredError) Error() string {
 // Unwrap returns the refusal.
 func (e *StoredError) Unwrap() error { return e.Err }
 
-// errNothingStored is a PATCH that succeeded without storing a byte. It is
-// retried like a failure: otherwise such a server would be asked for ever.
-var errNothingStored = errors.New("server stored nothing of what was sent")
-
-// errAhead is an answer that came before the body had left, and confirms more
-// than had. A duplicated or reordered answer does that; only HEAD tells.
-var errAhead = errors.New("server confirmed bytes that had not been sent")
-
-// errOtherAnswer is the answer to a creation in place of that to another request, as
-// something in between makes that answers twice. What the request did only HEAD tells.
-var errOtherAnswer = errors.New("answer is one to a creation")
-
-// errNoOffset is a successful PATCH without Upload-Offset, as of a login page. What it did
-// only HEAD tells.
-var errNoOffset = fmt.Errorf("%w: no %s", ErrProtocol, headerUploadOffset)
+// errOtherResponse is the response to a creation in place of that to another request, as
+// something in between makes that responds twice. What the request did only HEAD returns.
+var errOtherResponse = errors.New("response belongs to a creation")
 
 // errStale is a HEAD whose offset lies below one that the server acknowledged, as a replica
 // that lags behind sends it.
@@ -196,8 +184,7 @@ type Error struct {
 	// network error. It may be nil for a plain unexpected status.
 	Err error
 
-	interrupted bool // the server told of it, perhaps on a page
-	tus         bool // the response has Tus-Resumable
+	verdict verdict
 }
 
 // Error names method, URL, status, offset, condition and the server's words.
@@ -232,26 +219,17 @@ func (e *Error) Unwrap() error { return e.Err }
 // Temporary reports whether the same request may succeed later: the network
 // failed, the server is overloaded, or another request holds the upload.
 func (e *Error) Temporary() bool {
-	switch code := e.StatusCode; {
-	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale),
-		errors.Is(e.Err, errAhead), errors.Is(e.Err, errOtherAnswer), errors.Is(e.Err, errNotTus), errors.Is(e.Err, errNoOffset):
+	switch {
+	case e.verdict.retryable, errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale):
 		return true
 	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed), errors.Is(e.Err, ErrExists):
 		return false
-	case code == 0:
+	case e.StatusCode == 0:
 		return temporaryCause(e.Err)
 	case errors.Is(e.Err, ErrChecksumMismatch):
 		return true
-	case code == http.StatusRequestTimeout, code == http.StatusConflict, code == http.StatusLocked,
-		code == http.StatusTooEarly, code == http.StatusTooManyRequests, code == statusChecksumMismatch:
-		return true
-	case code == http.StatusBadRequest:
-		return e.interrupted || interrupted(e.Message)
-	case code == http.StatusNotImplemented, code == http.StatusHTTPVersionNotSupported:
-		return false
-	default:
-		return code >= 500
 	}
+	return temporaryStatus(e.StatusCode)
 }
 
 // outcomeUnknown reports whether the server may have done what it was asked for
@@ -259,7 +237,7 @@ func (e *Error) Temporary() bool {
 // served.
 func (e *Error) outcomeUnknown() bool {
 	switch {
-	case errors.Is(e.Err, errOtherAnswer):
+	case errors.Is(e.Err, errOtherResponse):
 		return true
 	case e.StatusCode == 0:
 		return temporaryCause(e.Err) && !unsent(e.Err)
@@ -385,22 +363,6 @@ func refusedByTLS(err error) bool {
 	})
 }
 
-// contended reports whether a PATCH was refused because another request, perhaps
-// of another client, works on the upload.
-func contended(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && (e.StatusCode == http.StatusConflict || e.StatusCode == http.StatusLocked ||
-		e.StatusCode == http.StatusBadRequest)
-}
-
-// interrupted recognises the 400 by which a server says that it broke off a
-// PATCH for another request, or that the body ended early: ERR_UPLOAD_INTERRUPTED
-// and ERR_UNEXPECTED_EOF of tusd, "aborted" of the Node server. Only the offset has to be asked for again.
-func interrupted(message string) bool {
-	return strings.Contains(message, "ERR_UPLOAD_INTERRUPTED") || strings.Contains(message, "ERR_UNEXPECTED_EOF") ||
-		strings.Contains(strings.ToLower(message), "aborted")
-}
-
 // hookError is an error that a hook of the caller returned.
 type hookError struct{ err error }
 
@@ -461,15 +423,4 @@ func withContext(ctx context.Context, failure error) error {
 		return failure
 	}
 	return &interruptedError{contextError(ctx), failure}
-}
-
-func statusText(code int) string {
-	text := http.StatusText(code)
-	if code == statusChecksumMismatch {
-		text = "Checksum Mismatch"
-	}
-	if text == "" {
-		return "status " + strconv.Itoa(code)
-	}
-	return strconv.Itoa(code) + " " + text
 }

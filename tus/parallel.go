@@ -312,8 +312,8 @@ func (u *Uploader) checkConcatLine() error {
 	if line <= limit {
 		return nil
 	}
-	return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is %d, but %s with the URLs of %d parts has %d bytes",
-		ErrInvalidInput, limit, headerUploadConcat, len(u.parts.list), line)
+	return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is %d, but the header line with the URLs of %d parts has %d bytes",
+		ErrInvalidInput, limit, len(u.parts.list), line)
 }
 
 // giveUpParts deletes parts that have no bytes yet and cannot become a final upload.

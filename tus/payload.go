@@ -59,7 +59,7 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 		b.sum = trailer.algorithm.New()
 		b.done = func(sum []byte) {
 			trailer.sum = sum
-			p.trailer.Set(headerUploadChecksum, checksum.FormatHeader(trailer.algorithm.Name, sum))
+			p.trailer.Set(p.client.protocol.checksum(chunkSum{algorithm: trailer.algorithm.Name, sum: sum}))
 		}
 	}
 	b.moved = func(n int) {

@@ -88,7 +88,7 @@ func (u *Uploader) negotiate(ctx context.Context) error {
 	}
 	known, _ := u.client.probe.state()
 	if known.MaxSize > 0 && !u.info.SizeUnknown && u.info.Size > known.MaxSize {
-		return fmt.Errorf("%w: source has %d bytes, Tus-Max-Size is %d", ErrTooLarge, u.info.Size, known.MaxSize)
+		return fmt.Errorf("%w: source has %d bytes, the server allows %d", ErrTooLarge, u.info.Size, known.MaxSize)
 	}
 	if u.wantsParts() {
 		if err := u.planParts(caps); err != nil {

@@ -170,7 +170,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 	if changed := u.checksumSent(&u.next); changed != nil {
 		return StateFailed, changed
 	}
-	u.contended = contended(err)
+	u.contended = verdictOf(err).contended
 	if err == nil {
 		if u.next.declares {
 			u.deferred = false
@@ -199,7 +199,7 @@ func (u *Uploader) send(ctx context.Context) (State, error) {
 		if errors.Is(err, ErrTooLarge) && u.halveChunk() {
 			return StateRecovering, nil
 		}
-		if u.refusedAtEnd(err) {
+		if u.next.last && verdictOf(err).refusesEnd {
 			u.refuse(ctx, err)
 			if !IsTemporary(err) {
 				return StateRecovering, nil
@@ -250,25 +250,6 @@ func (u *Uploader) halveChunk() bool {
 	}
 	u.chunks.fix(max(half, floor))
 	return true
-}
-
-// refusedAtEnd reports whether the server refused the chunk that would have completed the
-// upload. It may have stored the bytes all the same, and failed at what follows: only HEAD
-// tells. A 5xx without Tus-Resumable is a proxy's, so that the response of the server is
-// lost and nothing was refused.
-func (u *Uploader) refusedAtEnd(err error) bool {
-	var e *Error
-	if !u.next.last || !errors.As(err, &e) || contended(err) && e.Temporary() || errors.Is(err, ErrChecksumMismatch) {
-		return false
-	}
-	switch e.StatusCode {
-	case http.StatusUnauthorized, http.StatusNotFound, http.StatusGone, http.StatusRequestTimeout,
-		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusMisdirectedRequest,
-		http.StatusTooEarly, http.StatusTooManyRequests,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return false
-	}
-	return e.StatusCode >= 400 && e.StatusCode <= 499 || e.StatusCode >= 500 && e.tus
 }
 
 // refuse notes the refusal of the chunk that would have completed the upload, also for a
@@ -379,13 +360,9 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 // complete: some servers make nothing of one, and respond with an error, before a PATCH.
 func needsPatch(info Info, err error) bool {
 	if err == nil {
-		return info.LengthDeferred && info.Offset == 0 && info.Response.Header.Get(headerUploadDeferLength) == ""
+		return info.lengthUnstated && info.Offset == 0
 	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	return e.StatusCode >= 200 && e.StatusCode <= 299 || isGone(e.StatusCode) || e.StatusCode == http.StatusInternalServerError
+	return verdictOf(err).emptyOpen
 }
 
 // maxStale is how often the server is asked again for an offset below an acknowledged one.
@@ -410,8 +387,7 @@ func (u *Uploader) stale(offset int64) bool {
 // lengthRefused reports whether the server may have refused a request because an
 // earlier one, of which we saw no end, had told it the length already.
 func (u *Uploader) lengthRefused(err error) bool {
-	var e *Error
-	return u.told && u.next.declares && errors.As(err, &e) && e.StatusCode == http.StatusBadRequest
+	return u.told && u.next.declares && verdictOf(err).malformed
 }
 
 // matches checks that the upload on the server can be one of this source.
