@@ -211,8 +211,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		resumeScope:     opts.ResumeScope,
 		checksums:       opts.Checksums,
 		probe:           newCapabilityProbe(opts.Capabilities),
-		log:             slog.New(slog.DiscardHandler),
-		protocol:        protocolTus{},
+		log:             slog.New(slog.DiscardHandler), protocol: protocolTus{},
 	}
 	hooks := opts.Hooks
 	c.hooks = hookSet{&hooks}

@@ -105,7 +105,7 @@ func (a *absence) stays(tries *budget) bool {
 // Tus-Resumable stays an error worth a retry until the retries are used up; once every
 // byte was sent, a server that no longer has the upload leaves it unconfirmed.
 func (u *Uploader) judgeGone(ctx context.Context, at *url.URL, err error) error {
-	err = u.absence.confirm(ctx, u.requester, at, err, &u.budget)
+	err = u.absence.confirm(ctx, u.requester, at, err, &u.retries.budget)
 	if !uploadGone(err) || refusedForGood(u.refusal) {
 		return err
 	}

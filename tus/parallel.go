@@ -169,11 +169,12 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 	child := &Uploader{
 		requester: requester{client: u.client, hooks: u.hooks.ofPart(), counters: p.counters},
 		source:    source, opts: opts,
-		budget: budget{policy: u.client.retry}, chunks: u.chunks,
+		chunks: u.chunks,
 		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
 		keeper: newKeeper(), position: &position{u, p},
 		turn: make(chan struct{}, 1),
 	}
+	child.retries = child.newRetries()
 	child.info, child.prepared = source.info(), true
 	child.inline = child.mayCarry()
 	if at := p.location(); at != nil {
@@ -339,7 +340,7 @@ func (u *Uploader) sendParts(ctx context.Context) (State, error) {
 	})
 	switch {
 	case err == nil:
-		if err := u.budget.acknowledged(u.Offset(), 0, 0); err != nil {
+		if err := u.retries.acknowledged(u.Offset(), 0, 0); err != nil {
 			return StateFailed, err
 		}
 		return StateReady, nil

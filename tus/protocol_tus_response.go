@@ -102,11 +102,10 @@ func completedBy(r *reply, c creation) bool {
 // patched follows protocol section PATCH. The acknowledged offset lies between the start
 // and the end of the chunk; a smaller one than the end is a short write.
 func (t protocolTus) patched(r *reply, c chunk) (patched, error) {
-	end := c.offset + c.size
 	offset, present, err := parseInteger(r.Header, headerUploadOffset)
 	// A server may respond to the request that completes the upload as to a creation: 201
 	// with a Location.
-	completes := c.last && r.StatusCode == http.StatusCreated && present && err == nil && offset == end
+	completes := c.last && r.StatusCode == http.StatusCreated && present && err == nil && offset == c.offset+c.size
 	if !completes {
 		if err := t.checkUpload(r); err != nil {
 			return patched{}, err
@@ -116,19 +115,29 @@ func (t protocolTus) patched(r *reply, c chunk) (patched, error) {
 	case err != nil:
 	case !present:
 		err = errNoOffset
-	case offset < c.offset:
-		err = fmt.Errorf("%w: %s went back from %d to %d", ErrProtocol, headerUploadOffset, c.offset, offset)
-	case offset > end:
-		err = offsetBeyond(offset, end)
-	case offset > c.offset+r.sent:
-		err = errAhead
-	case offset == c.offset && c.size > 0:
-		err = errNothingStored
+	default:
+		err = c.checkOffset(offset, r.sent)
 	}
 	if err != nil {
 		return patched{}, t.fail(r, err)
 	}
 	return patched{offset: offset, expires: parseExpires(r.Header), response: r.Response}, nil
+}
+
+// checkOffset returns an error unless the server can be at an offset after sent bytes of
+// the chunk.
+func (c chunk) checkOffset(offset, sent int64) error {
+	switch {
+	case offset < c.offset:
+		return fmt.Errorf("%w: %s went back from %d to %d", ErrProtocol, headerUploadOffset, c.offset, offset)
+	case offset > c.offset+c.size:
+		return offsetBeyond(offset, c.offset+c.size)
+	case offset > c.offset+sent:
+		return errAhead
+	case offset == c.offset && c.size > 0:
+		return errNothingStored
+	}
+	return nil
 }
 
 // info follows protocol section HEAD.

@@ -273,7 +273,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	switch {
 	case uploadGone(err):
 		reason = "the server no longer has it"
-		u.budget.reset(0) // the retries were spent on what is gone
+		u.retries.reset(0) // the retries were spent on what is gone
 	case err != nil && reason == "":
 		return err
 	}

@@ -376,7 +376,7 @@ func (u *Uploader) stale(offset int64) bool {
 	if u.stream != nil {
 		cannotGoBack = offset < u.stream.start
 	}
-	if !cannotGoBack || u.staleHeads >= min(maxStale, u.client.retry.maxRetries()-u.budget.failures) {
+	if !cannotGoBack || u.staleHeads >= min(maxStale, u.client.retry.maxRetries()-u.retries.failures) {
 		u.staleHeads = 0
 		return false
 	}
@@ -463,16 +463,16 @@ func (u *Uploader) acknowledge(offset int64) error {
 	u.highest += gain
 	u.mu.Unlock()
 	if gain > 0 {
-		u.renewed, u.sums.mismatches = 0, 0
+		u.retries.renewals, u.sums.mismatches = 0, 0
 	}
 	u.counters.update(func(s *Stats) { s.Acknowledged += gain })
 	u.counters.begin(offset)
 	u.position.moved(change, gain)
 	u.reportProgress()
 	if u.contended {
-		return u.budget.observed(offset, change, sent)
+		return u.retries.observed(offset, change, sent)
 	}
-	return u.budget.acknowledged(offset, change, sent)
+	return u.retries.acknowledged(offset, change, sent)
 }
 
 // payload makes a body of size bytes of the source from offset on.

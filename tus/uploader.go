@@ -33,7 +33,7 @@ type Uploader struct {
 	// For the driving goroutine only.
 	info       SourceInfo
 	prepared   bool // the source was looked at, and what depends on it decided
-	budget     budget
+	retries    retries
 	chunks     chunkSizer
 	next       chunk // chosen in Ready, sent in Sending
 	inline     bool  // the creation carries the bytes
@@ -41,16 +41,14 @@ type Uploader struct {
 	retaken    bool  // the part was created again, as it was given the URL of another
 	resuming   bool  // the next HEAD tells where an earlier session came to
 	stopAt     int64
-	renewed    renewals // where a 401 was answered with a repetition
-	refusal    error    // of the chunk that would have completed the upload
-	sentTo     int64    // all before it was sent, and the server did not show that it lacks some; 0 for none
-	vain       int      // uploads in a row that were created and then gone before a byte was acknowledged
+	refusal    error // of the chunk that would have completed the upload
+	sentTo     int64 // all before it was sent, and the server did not show that it lacks some; 0 for none
+	vain       int   // uploads in a row that were created and then gone before a byte was acknowledged
 	absence    absence
 	staleHeads int           // HEAD responses in a row below an acknowledged offset
 	told       bool          // a request told the length, and may have been served unseen
 	running    bool          // by Run, so that work for later steps is worth it
 	contended  bool          // the last PATCH was refused for another request
-	renewing   bool          // a repetition is due that costs no retry
 	settling   time.Duration // the least wait before the server is asked again
 
 	// What the store knows; see resume.go.
@@ -101,7 +99,6 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		requester: requester{client: c},
 		source:    source,
 		turn:      make(chan struct{}, 1),
-		budget:    budget{policy: c.retry},
 	}
 	if opts != nil {
 		u.opts = *opts
@@ -120,6 +117,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	}
 	u.progress = append(slices.Clone(c.hooks), &u.opts.Hooks)
 	u.hooks = u.progress.serial(u)
+	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.chunks, u.stopAt = newChunkSizer(&u.opts), u.opts.StopAt
 	u.ownKey = u.opts.ResumeKey
@@ -340,7 +338,7 @@ func (u *Uploader) result() *Result {
 func (u *Uploader) step(ctx context.Context) error {
 	from := u.State()
 	row := transitions(from)
-	u.renewing, u.settling = false, 0 // of a Step after which nobody waited
+	u.settling = 0 // of a Step after which nobody waited
 	if row.do == nil {
 		if from == StateComplete {
 			return nil
@@ -348,9 +346,7 @@ func (u *Uploader) step(ctx context.Context) error {
 		return &endedError{from, u.failure}
 	}
 	next, err := row.do(u, ctx)
-	if !unauthorized(err) {
-		u.renewed.giveBack(from)
-	}
+	u.retries.returned(from, err)
 	if !row.allows(from, next) {
 		next, err = StateFailed, fmt.Errorf("tus: defect: no transition from %v to %v", from, next)
 	}
@@ -400,9 +396,7 @@ func (u *Uploader) after(ctx context.Context, from State, err error) State {
 		// The source cannot be read from where a stored upload stands, and no later
 		// session will do better.
 		return u.startOver(ctx, err)
-	case unauthorized(err) && u.hooks.canRenew() && u.renewed.spend(from):
-		u.renewing = true
-	case !u.client.retry.shouldRetry(err, u.budget.failures+1):
+	case !u.retries.allow(from, err):
 		return StateFailed
 	}
 	if from == StateSending { // what arrived of the chunk is not known
@@ -430,10 +424,10 @@ func (u *Uploader) forget(ctx context.Context) State {
 	u.deferred, u.resuming, u.refusal, u.adopted = false, false, nil, false
 	u.resumed = storage.Record{}
 	u.counters.update(func(s *Stats) { s.Recreations++ })
-	if err := u.budget.acknowledged(0, 0, 0); err != nil {
+	if err := u.retries.acknowledged(0, 0, 0); err != nil {
 		return StateFailed
 	}
-	u.budget.reset(0) // the retries were spent on what is gone
+	u.retries.reset(0) // the retries were spent on what is gone
 	u.vain++
 	if lost > 0 || adopted {
 		u.vain = 0
@@ -447,23 +441,22 @@ func (u *Uploader) forget(ctx context.Context) State {
 // waitToRetry spends one failure of the budget and waits. An error means that
 // the upload ended or was paused.
 func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
-	if u.renewing {
-		u.renewing = false
-		return nil
-	}
 	if held, ok := failure.(*HeldError); ok && u.State() == StateLocating {
 		return u.rest(ctx, held.Wait)
 	}
-	wait, ok := u.client.spend(&u.budget, failure)
+	retry, ok := u.retries.next(failure)
 	if !ok {
 		failure = u.ofStored(u.inConcatenation(failure))
 		u.enter(StateFailed, failure)
 		return failure
 	}
-	wait, u.settling = max(wait, u.settling), 0
+	if retry.Attempt == 0 {
+		return nil
+	}
+	retry.Name, retry.Delay, u.settling = u.info.Name, max(retry.Delay, u.settling), 0
 	u.counters.update(func(s *Stats) { s.Retries++ })
-	u.hooks.retry(RetryEvent{Name: u.info.Name, Attempt: max(1, u.budget.failures), Delay: wait, Err: failure})
-	return u.rest(ctx, wait)
+	u.hooks.retry(retry)
+	return u.rest(ctx, retry.Delay)
 }
 
 // rest waits between two steps. An error means that the upload was paused.
