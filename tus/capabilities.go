@@ -2,15 +2,10 @@ package tus
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
 // Extension is the name of a protocol extension as servers advertise it in
@@ -30,14 +25,14 @@ const (
 	ExtensionConcatenationUnfinished Extension = "concatenation-unfinished"
 )
 
-// Capabilities is what a server says of itself in answer to OPTIONS (protocol
-// section OPTIONS). The zero value is a server with the core protocol only.
+// Capabilities is what a server advertises in its response to OPTIONS (protocol section
+// OPTIONS). The zero value is a server with the core protocol only.
 type Capabilities struct {
-	// Versions are the protocol versions, the server's favourite first.
+	// Versions are the protocol versions, the server's preferred one first.
 	Versions []string
 	// Extensions are the advertised extensions.
 	Extensions []Extension
-	// MaxSize is the largest upload in bytes; 0 if the server states no limit, or one
+	// MaxSize is the largest upload in bytes; 0 if the server advertises no limit, or one
 	// that is not an integer from 0 to 2^63-1.
 	MaxSize int64
 	// ChecksumAlgorithms are the names that Upload-Checksum may use.
@@ -54,18 +49,17 @@ func (c Capabilities) clone() Capabilities {
 	return c
 }
 
-// Capabilities asks the server what it supports. The answer is kept: later
-// calls, and the uploads of this client, do not ask again. With
-// [Options.Capabilities] the server is never asked. A request that fails is not
-// retried: the error is an [*Error] or that of ctx. An answer without a header of the
-// protocol, which may be of a proxy or a captive portal, is one that matches
-// [ErrProtocol] and [ErrUnsupported].
+// Capabilities returns what the server supports. The response is kept: later calls, and
+// the uploads of this client, send no request. With [Options.Capabilities] none is ever
+// sent. A request that fails is not retried: the error is an [*Error] or that of ctx. It
+// matches [ErrProtocol] and [ErrUnsupported] if the response has no header field of the
+// protocol: it may be that of a proxy or a captive portal.
 func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
 	return c.requester().required(ctx)
 }
 
-// RefreshCapabilities asks the server again, whatever is known. The errors are
-// those of Capabilities; after one, what was known stays.
+// RefreshCapabilities requests the capabilities from the server and replaces those that
+// are kept. Its errors are those of Capabilities; after one, nothing is replaced.
 func (c *Client) RefreshCapabilities(ctx context.Context) (Capabilities, error) {
 	if err := c.probe.acquire(ctx); err != nil {
 		return Capabilities{}, err
@@ -75,16 +69,15 @@ func (c *Client) RefreshCapabilities(ctx context.Context) (Capabilities, error) 
 }
 
 const (
-	// probeRest is how long a probe that failed is not repeated for what is only
-	// nice to have: a server may never answer OPTIONS, and each time may cost a
-	// stall timeout. Every further failure doubles it, up to maxProbeRest.
+	// probeRest is how long a failed probe is not repeated for an optional feature: a
+	// server may never respond to OPTIONS, and each attempt may take a stall timeout.
+	// Every further failure doubles it, up to maxProbeRest.
 	probeRest    = time.Minute
 	maxProbeRest = time.Hour
 )
 
-// advertised returns what is known or can be found out for a feature that is only
-// nice to have: where the probe failed, it rests for a while, and uploads go on
-// without the feature. Only the end of ctx is an error.
+// advertised returns the capabilities for an optional feature: after a failed probe,
+// uploads do without the feature for a while. The only error is the end of ctx.
 func (q requester) advertised(ctx context.Context) (Capabilities, error) {
 	probe := q.client.probe
 	if err := probe.acquire(ctx); err != nil {
@@ -103,13 +96,13 @@ func (q requester) advertised(ctx context.Context) (Capabilities, error) {
 	case ctx.Err() != nil:
 		return Capabilities{}, contextError(ctx)
 	default:
-		q.client.log.LogAttrs(ctx, slog.LevelWarn, "tus server did not say what it supports: no checksums, and one part", slog.Any("error", err))
+		q.client.log.LogAttrs(ctx, slog.LevelWarn, "tus capabilities unknown: no checksums, and one part", slog.Any("error", err))
 	}
 	return found, nil
 }
 
-// required is for a feature that the upload cannot do without: a probe that
-// failed is repeated.
+// required returns the capabilities for a feature that the upload cannot do without: a
+// failed probe is repeated.
 func (q requester) required(ctx context.Context) (Capabilities, error) {
 	probe := q.client.probe
 	if err := probe.acquire(ctx); err != nil {
@@ -122,10 +115,10 @@ func (q requester) required(ctx context.Context) (Capabilities, error) {
 	return probe.run(ctx, q)
 }
 
-// capabilityProbe keeps the answer to OPTIONS, so that many uploads starting
-// at once ask once.
+// capabilityProbe keeps the response to OPTIONS, so that many uploads that start at the
+// same time send one request.
 type capabilityProbe struct {
-	turn chan struct{} // holds a token while nobody asks
+	turn chan struct{} // holds a token while no probe is in flight
 
 	mu    sync.Mutex
 	known bool
@@ -157,7 +150,7 @@ func (p *capabilityProbe) acquire(ctx context.Context) error {
 
 func (p *capabilityProbe) release() { p.turn <- struct{}{} }
 
-// state returns what is known now, without waiting for a probe under way.
+// state returns what is known now, without waiting for a probe in flight.
 func (p *capabilityProbe) state() (found Capabilities, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -181,7 +174,7 @@ func (p *capabilityProbe) run(ctx context.Context, q requester) (Capabilities, e
 	switch {
 	case err == nil:
 		p.known, p.found, p.rest = true, found, 0
-	case ctx.Err() == nil && !p.resting(): // else it is repeated for what cannot do without
+	case ctx.Err() == nil && !p.resting(): // else it was repeated for a required feature
 		p.rest = min(max(2*p.rest, probeRest), maxProbeRest)
 		p.until = time.Now().Add(p.rest)
 	}
@@ -190,31 +183,11 @@ func (p *capabilityProbe) run(ctx context.Context, q requester) (Capabilities, e
 
 // options sends the OPTIONS request.
 func (q requester) options(ctx context.Context) (Capabilities, error) {
-	r := &request{method: http.MethodOptions, url: q.client.endpoint}
-	resp, err := q.do(ctx, r)
+	r := q.client.protocol.options()
+	r.url = q.client.endpoint
+	got, err := q.do(ctx, r)
 	if err != nil {
 		return Capabilities{}, err
 	}
-	if err := r.check(resp); err != nil {
-		return Capabilities{}, err
-	}
-	if !ofTus(resp) && resp.Header.Get(headerTusExtension) == "" && resp.Header.Get(headerTusMaxSize) == "" {
-		// A captive portal, or something that answers OPTIONS for all origins (CORS).
-		return Capabilities{}, r.fail(resp, fmt.Errorf("%w: no %s: %w", ErrProtocol, headerTusVersion, ErrUnsupported))
-	}
-	found := Capabilities{
-		Versions:           parseList(resp.Header, headerTusVersion),
-		MaxSize:            parseMaxSize(resp.Header),
-		ChecksumAlgorithms: checksums.ParseAlgorithms(resp.Header.Values(headerChecksumAlgorithm)),
-	}
-	for _, name := range parseList(resp.Header, headerTusExtension) {
-		found.Extensions = append(found.Extensions, Extension(strings.ToLower(name)))
-	}
-	return found, nil
-}
-
-// ofTus reports whether an answer is that of a tus server (protocol sections
-// Tus-Resumable and Tus-Version).
-func ofTus(resp *Response) bool {
-	return resp.Header.Get(headerTusResumable) != "" || resp.Header.Get(headerTusVersion) != ""
+	return q.client.protocol.capabilities(got)
 }

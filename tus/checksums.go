@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"github.com/seed-175555ba/tus-go/checksum"
@@ -89,7 +88,7 @@ func (s *sums) choose(caps Capabilities) error {
 // seal gives a chunk its checksum: the header that goes with it, or the trailer that is
 // computed as the bytes are sent.
 func (s *sums) seal(ctx context.Context, c *chunk, chunks chunker) error {
-	c.checksum, c.trailer = "", nil
+	c.checksum, c.trailer = chunkSum{}, nil
 	if !s.on || c.size == 0 {
 		return nil
 	}
@@ -104,7 +103,7 @@ func (s *sums) seal(ctx context.Context, c *chunk, chunks chunker) error {
 	if err := s.same(c, sum); err != nil {
 		return err
 	}
-	c.checksum = checksums.FormatHeader(s.algorithm.Name, sum)
+	c.checksum = chunkSum{algorithm: s.algorithm.Name, sum: sum}
 	return nil
 }
 
@@ -140,20 +139,20 @@ func (s *sums) refusal(err error, c chunk, caps Capabilities) (again bool, fatal
 	if !s.on || !errors.As(err, &e) {
 		return false, nil
 	}
-	switch code := e.StatusCode; {
-	case code != 0 && errors.Is(e.Err, ErrChecksumMismatch):
+	switch {
+	case e.StatusCode != 0 && errors.Is(e.Err, ErrChecksumMismatch):
 		if s.mismatches++; s.mismatches > maxMismatches {
 			return false, fmt.Errorf("tus: %d bytes at offset %d arrived damaged %d times, with one and the same %s checksum: %w",
 				c.size, c.offset, s.mismatches, s.algorithm.Name, err)
 		}
-	case code == http.StatusLengthRequired, code == http.StatusNotImplemented:
+	case e.verdict.unsized:
 		// A proxy or server does not take what a trailer needs (Transfer-Encoding:
 		// chunked; RFC 9112, 6.1).
 		if s.trailer && caps.Supports(ExtensionChecksum) {
 			s.trailer, s.needsSize = false, true
 			return true, nil
 		}
-	case code == http.StatusBadRequest:
+	case e.verdict.malformed:
 		// The server does not know the algorithm after all (section Checksum).
 		if s.choice != "" || e.Temporary() {
 			return false, nil

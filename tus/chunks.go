@@ -12,14 +12,14 @@ import (
 // chunk is what one PATCH sends.
 type chunk struct {
 	offset, size int64
-	// declare is the length of the whole upload, where the server does not know
-	// it yet and this request declares it (section Creation, Upload-Defer-Length).
+	// declare is the length of the whole upload, if the server does not know it yet and
+	// this request sends it (section Creation, Upload-Defer-Length).
 	declare  int64
 	declares bool
 	last     bool             // it completes the upload
 	data     []byte           // if it is in memory
 	sum      chunkSum         // of data, if that is known already
-	checksum string           // value of Upload-Checksum; empty for none
+	checksum chunkSum         // to send; zero for none
 	trailer  *checksumTrailer // nil for none
 	payload  func(ctx context.Context) *body
 }

@@ -177,6 +177,7 @@ type Client struct {
 	probe           *capabilityProbe
 	rate            sendRate
 	partURLs        atomic.Bool // the server takes parts by URL and not by path
+	protocol        protocol
 }
 
 // NewClient returns a client that creates uploads at endpoint, the upload
@@ -211,7 +212,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		fingerprinter:   opts.Fingerprinter,
 		resumeScope:     opts.ResumeScope,
 		probe:           newCapabilityProbe(opts.Capabilities),
-		log:             slog.New(slog.DiscardHandler),
+		log:             slog.New(slog.DiscardHandler), protocol: protocolTus{},
 	}
 	hooks := opts.Hooks
 	c.hooks = hookSet{&hooks}

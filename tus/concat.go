@@ -9,23 +9,45 @@ import (
 	"time"
 )
 
-// Created is an upload that was created without sending bytes to it. Its URL can
-// be given to [Client.Resume], here or in another program.
+// Created is an upload that was created without sending bytes to it. [Client.Resume] sends
+// them, here or in another program.
 type Created struct {
 	// URL is the upload URL.
 	URL string
-	// Expires is when the server forgets the upload if it is not complete; zero
-	// if it did not say.
+	// Expires is when the server deletes the upload if it is not complete; zero if the
+	// response does not say.
 	Expires time.Time
-	// Response is the server's answer.
+	// Response is the response of the server.
 	Response *Response
 }
 
+// Concat is the role of an upload in the concatenation extension.
+type Concat int
+
+const (
+	// ConcatNone is an ordinary upload.
+	ConcatNone Concat = iota
+	// ConcatPartial is one part of a final upload.
+	ConcatPartial
+	// ConcatFinal is an upload concatenated from partial uploads.
+	ConcatFinal
+)
+
+// String returns the word that the protocol uses, "none" for an ordinary upload.
+func (c Concat) String() string {
+	switch c {
+	case ConcatPartial:
+		return "partial"
+	case ConcatFinal:
+		return "final"
+	}
+	return "none"
+}
+
 // CreatePartial creates a partial upload of size bytes (protocol section
-// Concatenation), retrying by the client's policy. Send its bytes with
-// [Client.Resume], and then make a whole of it and others with
-// [Client.CreateFinal]. The server is not asked for its capabilities: one without
-// the extension refuses with an [*Error].
+// Concatenation), retrying by the client's policy. Send its bytes with [Client.Resume], and
+// then concatenate it with others by [Client.CreateFinal]. No request for the capabilities
+// of the server is sent: without the extension, it refuses the creation with an [*Error].
 func (c *Client) CreatePartial(ctx context.Context, size int64, metadata Metadata) (*Created, error) {
 	if size < 0 {
 		return nil, fmt.Errorf("%w: partial upload of %d bytes", ErrInvalidInput, size)
@@ -34,18 +56,18 @@ func (c *Client) CreatePartial(ctx context.Context, size int64, metadata Metadat
 }
 
 // CreateDeferred creates an upload whose length is not known yet (protocol
-// section Creation, Upload-Defer-Length), retrying by the client's policy. The
-// length goes out with its last bytes. A server without the extension refuses
-// with an [*Error].
+// section Creation, Upload-Defer-Length), retrying by the client's policy. The length is
+// sent with its last bytes. Without the extension, the server refuses the creation with an
+// [*Error].
 func (c *Client) CreateDeferred(ctx context.Context, metadata Metadata) (*Created, error) {
 	return c.createOnly(ctx, creation{deferred: true, metadata: metadata})
 }
 
-// CreateFinal makes the server concatenate partial uploads, in the order of
-// their URLs, to a final upload with metadata (protocol section Concatenation).
-// A request that was refused as temporary is retried by the client's policy. If
-// its outcome is not known, because the answer was lost, it is not repeated, as
-// that might make two final uploads: the error then matches [ErrUnconfirmed].
+// CreateFinal makes the server concatenate partial uploads, in the order of their URLs, to
+// a final upload with metadata (protocol section Concatenation). A request that failed
+// temporarily is retried by the client's policy. If its outcome is unknown because the
+// response was lost, it is not repeated, as that might create two final uploads: the error
+// then matches [ErrUnconfirmed].
 func (c *Client) CreateFinal(ctx context.Context, partialURLs []string, metadata Metadata) (*Created, error) {
 	if len(partialURLs) == 0 {
 		return nil, fmt.Errorf("%w: final upload of no parts", ErrInvalidInput)
@@ -61,8 +83,8 @@ func (c *Client) CreateFinal(ctx context.Context, partialURLs []string, metadata
 	return c.createOnly(ctx, creation{metadata: metadata, final: slices.Clone(partialURLs)})
 }
 
-func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error) {
-	if err := wish.metadata.Validate(); err != nil {
+func (c *Client) createOnly(ctx context.Context, request creation) (*Created, error) {
+	if err := request.metadata.Validate(); err != nil {
 		return nil, err
 	}
 	q := c.requester()
@@ -71,10 +93,10 @@ func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error
 		if ctx.Err() != nil {
 			return contextError(ctx)
 		}
-		made, err = q.create(ctx, wish)
+		made, err = q.create(ctx, request)
 		var e *Error
 		switch {
-		case err == nil, wish.final == nil, unsent(err):
+		case err == nil, request.final == nil, unsent(err):
 		case outcomeUnknown(err), !errors.As(err, &e) && ctx.Err() != nil:
 			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 		}
@@ -85,9 +107,9 @@ func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error
 	}
 	event := UploadURLEvent{URL: made.url.String(), Expires: made.expires}
 	switch {
-	case wish.partial:
+	case request.partial:
 		event.Concat = ConcatPartial
-	case wish.final != nil:
+	case request.final != nil:
 		event.Concat = ConcatFinal
 	}
 	q.hooks.uploadURL(event)

@@ -55,7 +55,7 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 	if !answered {
 		p.uncertain = true
 	}
-	if ctx.Err() == nil && answered && !e.Temporary() && !p.rechecked && aboutParts(e.StatusCode) {
+	if ctx.Err() == nil && answered && !e.Temporary() && !p.rechecked && e.verdict.aboutParts {
 		p.rechecked = true
 		p.recheck()
 		return outcome{next: StateRecovering}
@@ -77,22 +77,11 @@ func (p *parallel) unconfirmed(o outcome) outcome {
 	return o
 }
 
-// aboutParts reports whether a refused concatenation may mean that the server does not
-// have all parts, or does not take their paths for URLs.
-func aboutParts(status int) bool {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed,
-		http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
-		return false
-	}
-	return status >= 400 && status <= 499
-}
-
 // confirm asks whether the final upload that an earlier session created is complete by
 // now. A server that no longer has it may have moved it away.
 func (p *parallel) confirm(ctx context.Context) outcome {
 	info, err := p.head(ctx, p.final)
-	err = p.absence.confirm(ctx, p.requester, p.final, err, &p.tries.budget)
+	err = p.absence.confirm(ctx, p.requester, p.final, err, &p.retries.budget)
 	if uploadGone(err) { // it was created of complete parts
 		err = withCause(err, errGoneAtEnd)
 	}
@@ -101,7 +90,7 @@ func (p *parallel) confirm(ctx context.Context) outcome {
 	}
 	if info = info.withLength(p.source.info.Size); !info.Complete() {
 		return outcome{next: StateConcatenating, err: &Error{Method: http.MethodHead, URL: p.client.redactor.URL(p.final), StatusCode: info.Response.StatusCode,
-			Err: fmt.Errorf("%w: %s %d", errStillConcatenating, headerUploadOffset, info.Offset)}}
+			Err: fmt.Errorf("%w: offset %d", errStillConcatenating, info.Offset)}}
 	}
 	p.confirmed = true
 	return outcome{next: StateReady}

@@ -5,16 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 )
 
-// concatenationTimeout is the least time that a server has for its response while it
-// makes a final upload.
-const concatenationTimeout = 10 * time.Minute
-
-// creation is the wish for a new upload (protocol section Creation, POST).
+// creation is a request for a new upload (protocol section Creation, POST).
 type creation struct {
 	length   int64
 	deferred bool // the length is not known yet
@@ -22,120 +16,61 @@ type creation struct {
 	partial  bool     // section Concatenation
 	final    []string // the URLs of the partial uploads; nil for no final upload
 
-	// payload, if not nil, goes along in the same request (section Creation
-	// With Upload). That of an empty source has no bytes.
+	// payload, if not nil, is sent in the same request (section Creation With Upload).
+	// That of an empty source has no bytes.
 	payload  func(ctx context.Context) *body
 	size     int64            // of the payload
-	checksum string           // value of Upload-Checksum; empty for none
+	checksum chunkSum         // of the payload; zero for none
 	trailer  *checksumTrailer // nil for none
 }
 
 // whole reports whether the creation may complete an upload of the given length.
-func (w creation) whole() bool {
-	return !w.deferred && !w.partial && w.final == nil && w.size == w.length
+func (c creation) whole() bool {
+	return !c.deferred && !c.partial && c.final == nil && c.size == c.length
 }
 
-// created is the server's response to a creation.
+// created is the response to a creation.
 type created struct {
+	location string   // as the server sent it
 	url      *url.URL // nil if the creation completed the upload without naming one
 	offset   int64    // above zero only after a creation with upload
-	asks     bool     // the offset is to be asked for
+	asks     bool     // the offset is to be requested
 	expires  time.Time
 	response *Response
 	kept     http.Header // of the response, by Options.KeepHeaders
 	concat   Concat
 }
 
-// create sends the POST that creates an upload.
-func (q requester) create(ctx context.Context, wish creation) (created, error) {
-	header := http.Header{}
-	switch {
-	case wish.final != nil: // has the length of its parts
-		header.Set(headerUploadConcat, "final;"+strings.Join(wish.final, " "))
-	case wish.deferred:
-		header.Set(headerUploadDeferLength, "1")
-	default:
-		header.Set(headerUploadLength, strconv.FormatInt(wish.length, 10))
-	}
-	if wish.partial {
-		header.Set(headerUploadConcat, "partial")
-	}
-	if len(wish.metadata) > 0 {
-		header.Set(headerUploadMetadata, wish.metadata.String())
-	}
-	if wish.payload != nil {
-		header.Set(headerContentType, offsetContentType)
-	}
-	r := &request{
-		method: http.MethodPost, url: q.client.endpoint, header: header,
-		payload: wish.payload, size: wish.size, trailer: wish.trailer,
-	}
-	if wish.checksum != "" {
-		header.Set(headerUploadChecksum, wish.checksum)
-	}
-	if wish.final != nil {
-		r.leastResponse = concatenationTimeout // the server may copy it all first
-	}
-	resp, err := q.do(ctx, r)
+// create sends the request that creates an upload.
+func (q requester) create(ctx context.Context, c creation) (created, error) {
+	r := q.client.protocol.create(c)
+	r.url = q.client.endpoint
+	got, err := q.do(ctx, r)
 	if err != nil {
 		return created{}, err
 	}
-	if err := r.check(resp); err != nil {
-		if wish.final != nil {
-			err = concatRefused(err, wish.final)
-		}
+	made, err := q.client.protocol.created(got, c)
+	if err != nil {
 		return created{}, err
 	}
-	return q.client.readCreation(r, wish, resp)
-}
-
-func (c *Client) readCreation(r *request, wish creation, resp *Response) (created, error) {
-	location := resp.Header.Get(headerLocation)
-	if location == "" && completedBy(resp, wish, r.sent) {
-		return created{offset: wish.length, response: resp, kept: c.keepHeader(r, resp)}, nil
-	}
-	if location == "" {
-		return created{}, r.fail(resp, ErrNoLocation)
-	}
-	to, err := c.follow(r, location)
-	if err == nil && !to.trusted() && c.trusts(to.url) {
-		// Later requests to it would take the credentials to a URL of its choice.
-		err = fmt.Errorf("%w: %v named the upload URL %s, but is not one of Options.TrustedOrigins", ErrProtocol, to.foreign, c.redactor.URL(to.url))
-	}
-	if err != nil {
-		return created{}, r.fail(resp, err)
-	}
-	made := created{url: to.url, expires: parseExpires(resp.Header), response: resp, kept: c.keepHeader(r, resp)}
-	offset, told, err := parseInteger(resp.Header, headerUploadOffset)
-	if r.payload != nil {
-		// An absent Upload-Offset means that the payload was ignored.
-		made.offset = offset
-		if err == nil && made.offset > r.size {
-			err = offsetBeyond(made.offset, r.size)
-		}
-		// An answer that came before the bytes had left cannot confirm them. The
-		// upload exists, and only HEAD tells its offset.
-		made.asks = made.offset > r.sent
-		if err != nil {
-			return created{}, r.fail(resp, err)
+	if made.location != "" {
+		if made.url, err = q.client.uploadURL(got, made.location); err != nil {
+			return created{}, got.fail(err)
 		}
 	}
-	if wish.length == 0 && wish.whole() && !told { // some servers complete no empty upload without a PATCH
-		made.asks = true
-	}
+	made.response, made.kept = got.Response, q.client.keepHeader(got)
 	return made, nil
 }
 
-// completedBy reports whether a response without Location says that the creation
-// completed the upload: services that put a result in place of the upload respond like
-// that, and oCIS to an empty one.
-func completedBy(resp *Response, wish creation, sent int64) bool {
-	if !wish.whole() {
-		return false
+// uploadURL returns the URL that a response to a creation names.
+func (c *Client) uploadURL(r *reply, location string) (*url.URL, error) {
+	to, err := c.follow(r, location)
+	if err != nil {
+		return nil, err
 	}
-	offset, told, err := parseInteger(resp.Header, headerUploadOffset)
-	if told {
-		return err == nil && offset == wish.length && offset <= sent
+	if !to.trusted() && c.trusts(to.url) {
+		// Later requests to it would send the credentials to a URL of its choice.
+		return nil, fmt.Errorf("%w: %v named the upload URL %s, but is not one of Options.TrustedOrigins", ErrProtocol, to.foreign, c.redactor.URL(to.url))
 	}
-	return wish.length == 0 && resp.StatusCode == http.StatusCreated && (ofTus(resp) || len(resp.Header.Values(headerLocation)) > 0)
+	return to.url, nil
 }

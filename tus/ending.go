@@ -2,9 +2,7 @@ package tus
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 )
 
 // ending is what is known of the last byte of an upload, and of the requests that missed
@@ -33,7 +31,7 @@ func (e *ending) startOver(acknowledged bool) {
 // server that no longer has the upload leaves it unconfirmed.
 func (t *transfer) judgeGone(ctx context.Context, err error) error {
 	a, e := t.account(), &t.end
-	err = e.absence.confirm(ctx, t.requester, a.url, err, &t.tries.budget)
+	err = e.absence.confirm(ctx, t.requester, a.url, err, &t.retries.budget)
 	if !uploadGone(err) || refusedForGood(e.refusal) {
 		return err
 	}
@@ -47,25 +45,6 @@ func (t *transfer) judgeGone(ctx context.Context, err error) error {
 		return withCause(err, errGoneAtOnce)
 	}
 	return err
-}
-
-// refusedAtEnd reports whether the server refused a chunk that would have completed the
-// upload. It may have stored the bytes all the same, and failed at what follows: only HEAD
-// tells. A 5xx without Tus-Resumable is a proxy's, so that the response of the server is
-// lost and nothing was refused.
-func refusedAtEnd(c chunk, err error) bool {
-	var e *Error
-	if !c.last || !errors.As(err, &e) || contended(err) && e.Temporary() || errors.Is(err, ErrChecksumMismatch) {
-		return false
-	}
-	switch e.StatusCode {
-	case http.StatusUnauthorized, http.StatusNotFound, http.StatusGone, http.StatusRequestTimeout,
-		http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusMisdirectedRequest,
-		http.StatusTooEarly, http.StatusTooManyRequests,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return false
-	}
-	return e.StatusCode >= 400 && e.StatusCode <= 499 || e.StatusCode >= 500 && e.tus
 }
 
 // refusedForGood reports whether a refusal, nil if there was none, would be repeated.
@@ -95,6 +74,5 @@ func (t *transfer) refused(refusal error, info Info) outcome {
 // lengthRefused reports whether the server may have refused a request because an
 // earlier one, of which we saw no end, had declared the length already.
 func (t *transfer) lengthRefused(err error) bool {
-	var e *Error
-	return t.length.told && t.next.declares && errors.As(err, &e) && e.StatusCode == http.StatusBadRequest
+	return t.length.told && t.next.declares && verdictOf(err).malformed
 }

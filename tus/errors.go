@@ -16,50 +16,47 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
-// Conditions that a program may want to tell apart, for use with errors.Is.
-// Every error of this package that comes from talking to a server is also an
-// [*Error] (errors.As) with the details of the request.
+// Conditions on which a program may act differently, for use with errors.Is. Every error
+// about a request is also an [*Error] (errors.As) with its details.
 var (
-	// ErrInvalidInput is an argument or option that cannot be used. No request
+	// ErrInvalidInput is returned when an argument or option cannot be used. No request
 	// has been sent.
 	ErrInvalidInput = errors.New("invalid input")
 
-	// ErrProtocol is an answer that the tus protocol does not allow, such as a
+	// ErrProtocol is returned when the tus protocol does not allow a response, such as a
 	// negative offset or an offset beyond what was sent.
-	ErrProtocol = errors.New("answer violates the tus protocol")
+	ErrProtocol = errors.New("response violates the tus protocol")
 
-	// ErrVersion is returned when the server does not speak tus 1.0.0 (412).
+	// ErrVersion is returned when the server does not support tus 1.0.0 (412).
 	ErrVersion = errors.New("server does not support tus " + ProtocolVersion)
 
-	// ErrUnsupported is a feature that needs an extension which the server does
-	// not advertise, or a creation or termination that it refuses with 405. It also
-	// matches [errors.ErrUnsupported].
+	// ErrUnsupported is returned when a feature needs an extension that the server does not
+	// advertise, or the server refuses a creation or termination with 405. It also matches
+	// [errors.ErrUnsupported].
 	ErrUnsupported = fmt.Errorf("extension not offered by the server: %w", errors.ErrUnsupported)
 
-	// ErrNoLocation is a creation that the server confirmed without telling the
-	// upload URL.
-	ErrNoLocation = errors.New("creation answered without Location")
+	// ErrNoLocation is returned when the response to a creation has no upload URL.
+	ErrNoLocation = errors.New("response to the creation has no Location")
 
-	// ErrTooLarge is an upload above the server's Tus-Max-Size, or a request
-	// that the server or a proxy refused with 413.
+	// ErrTooLarge is returned when an upload is above the server's Tus-Max-Size, or the
+	// server or a proxy refused a request with 413.
 	ErrTooLarge = errors.New("too large for the server")
 
 	// ErrUploadGone is returned when the server has no upload at the URL: it responds
 	// 404 or 410 with Tus-Resumable, or, if it never sends that header, through all
-	// retries. The upload expired, was terminated or never
-	// existed. Resuming it cannot help.
+	// retries. The upload expired, was terminated or never existed. It cannot be resumed.
 	ErrUploadGone = errors.New("upload does not exist on the server")
 
-	// ErrUploadLocked is an upload that the server keeps locked for another
-	// request (423), often a dead connection of our own.
+	// ErrUploadLocked is returned when the server keeps the upload locked for another
+	// request (423), often one of a dead connection of this client.
 	ErrUploadLocked = errors.New("upload is locked by another request")
 
 	// ErrExists is returned when the server refuses a creation because it already has a
 	// resource of that name (409).
 	ErrExists = errors.New("resource exists on the server")
 
-	// ErrOffsetConflict is a PATCH refused because the server is at another
-	// offset (409). Uploads recover from it by themselves.
+	// ErrOffsetConflict is returned when the server refuses a PATCH because it is at
+	// another offset (409), after all retries.
 	ErrOffsetConflict = errors.New("server is at another offset")
 
 	// ErrChecksumUnsupported is returned when [UploadOptions.Checksum] names an
@@ -67,27 +64,27 @@ var (
 	// advertise. No upload was created.
 	ErrChecksumUnsupported = checksums.ErrUnsupported
 
-	// ErrChecksumMismatch is a chunk that did not arrive as it was sent (460, or 417 in
-	// response to a request with a checksum).
+	// ErrChecksumMismatch is returned when the server received other bytes than were sent
+	// (460, or 417 in response to a request with a checksum).
 	ErrChecksumMismatch = errors.New("checksum mismatch")
 
-	// ErrUnauthorized is a request refused with 401 or 403.
+	// ErrUnauthorized is returned when the server responds 401 or 403.
 	ErrUnauthorized = errors.New("not authorized")
 
-	// ErrStalled is returned when no byte moved for [Options.StallTimeout], or no
-	// response came for [Options.ResponseTimeout] after the whole request was sent.
+	// ErrStalled is returned when no data moved for [Options.StallTimeout], or no
+	// response arrived for [Options.ResponseTimeout] after the whole request was sent.
 	ErrStalled = errors.New("connection stalled")
 
 	// ErrSourceTimeout is returned when a call of the source took longer than
 	// [Options.SourceTimeout].
 	ErrSourceTimeout = errors.New("source timed out")
 
-	// ErrSourceChanged is a source that was truncated, grown or replaced while
-	// it was uploaded. The upload on the server is not what the source is now.
+	// ErrSourceChanged is returned when the source was truncated, grown or replaced during
+	// the upload. The upload on the server differs from the source.
 	ErrSourceChanged = errors.New("source changed during the upload")
 
-	// ErrSourceMismatch is an existing upload whose length on the server is not
-	// the size of the source.
+	// ErrSourceMismatch is returned when the length of an existing upload differs from the
+	// size of the source.
 	ErrSourceMismatch = errors.New("upload on the server has another length than the source")
 
 	// ErrUnconfirmed is returned when every byte was sent and the server does not confirm
@@ -97,51 +94,51 @@ var (
 	// upload is deleted.
 	ErrUnconfirmed = errors.New("every byte was sent, but the server does not confirm that the upload is complete")
 
-	// ErrPaused is an upload that stopped before its end because of
-	// [Uploader.Pause] or [UploadOptions.StopAt]. Run or Step continue it.
+	// ErrPaused is returned when [Uploader.Pause] or [UploadOptions.StopAt] stopped the
+	// upload before its end. Run or Step continue it.
 	ErrPaused = errors.New("upload paused")
 
-	// ErrAborted is a Run or Step of an upload that [Uploader.Abort] has given up.
+	// ErrAborted is returned by Run and Step after [Uploader.Abort].
 	ErrAborted = errors.New("upload aborted")
 
-	// ErrStore is a store of upload URLs that failed, where the client requires
-	// it ([Options.RequireStore]). The store's own error is wrapped too.
+	// ErrStore is returned when the store fails and [Options.RequireStore] is set. The
+	// store's own error is wrapped too.
 	ErrStore = errors.New("store of upload URLs failed")
 
-	// ErrLeaseLost is an upload that another [Uploader], perhaps in another
-	// process, went on with because this one did not renew its lease in time.
+	// ErrLeaseLost is returned when another [Uploader], which may be in another process,
+	// resumed the upload because this one did not renew its lease in time.
 	ErrLeaseLost = errors.New("another uploader took the upload over")
 
 	// ErrUploadHeld is returned when another [Uploader] holds the stored upload, with
 	// [HeldFail], and by Step while [HeldWait] waits. See [HeldError].
 	ErrUploadHeld = errors.New("stored upload is held by another uploader")
 
-	// ErrNotRecoverable is an upload from a stream whose server needs bytes that
-	// are neither in the buffer any more nor can be read again. See
-	// [StreamError].
+	// ErrNotRecoverable is returned when the server needs bytes of a stream that are no
+	// longer in the buffer and cannot be read again. See [StreamError].
 	ErrNotRecoverable = errors.New("bytes of the stream cannot be sent again")
 
-	// ErrBusy is a second goroutine driving an [Uploader] at the same time.
+	// ErrBusy is returned when another goroutine drives the [Uploader].
 	ErrBusy = errors.New("uploader is being driven by another goroutine")
 )
 
-// StoredError is returned when the server keeps refusing an upload that was found in the
-// store. Later uploads of the same source meet it again, unless the record is deleted
-// from the store: then they start over. errors.Is and errors.As find the refusal.
+// StoredError is returned when the server refuses an upload that was found in the store,
+// through all retries. Later uploads of the same source fail in the same way until the
+// record is deleted from the store: then they start over. errors.Is and errors.As find the
+// refusal.
 type StoredError struct {
 	// ID is that of the record. [Client.PreviousUploads] returns the record, with the
 	// revision that [storage.Store.Delete] needs.
 	ID string
 	// Created is when the upload was created.
 	Created time.Time
-	// Acknowledged is how many bytes of it the server has acknowledged in this session;
-	// 0 if it refused to tell its offset.
+	// Acknowledged is how many of its bytes the server has acknowledged in this session; 0
+	// if it refused the request for the offset.
 	Acknowledged int64
 	// Err is the refusal.
 	Err error
 }
 
-// Error names the record, what is known of the upload, and the refusal.
+// Error names the record, the acknowledged bytes and the refusal.
 func (e *StoredError) Error() string {
 	known := ""
 	if e.Acknowledged > 0 {
@@ -154,54 +151,40 @@ func (e *StoredError) Error() string {
 // Unwrap returns the refusal.
 func (e *StoredError) Unwrap() error { return e.Err }
 
-// errNothingStored is a PATCH that succeeded without storing a byte. It is
-// retried like a failure: otherwise such a server would be asked for ever.
-var errNothingStored = errors.New("server stored nothing of what was sent")
+// errOtherResponse is the response to a creation in place of that to another request: a
+// proxy that responds twice sends it. Only HEAD returns what the request did.
+var errOtherResponse = errors.New("response belongs to a creation")
 
-// errAhead is an answer that came before the body had left, and confirms more
-// than had. A duplicated or reordered answer does that; only HEAD tells.
-var errAhead = errors.New("server confirmed bytes that had not been sent")
-
-// errOtherAnswer is the answer to a creation in place of that to another request, as
-// something in between makes that answers twice. What the request did only HEAD tells.
-var errOtherAnswer = errors.New("answer is one to a creation")
-
-// errNoOffset is a successful PATCH without Upload-Offset, as of a login page. What it did
-// only HEAD tells.
-var errNoOffset = fmt.Errorf("%w: no %s", ErrProtocol, headerUploadOffset)
-
-// errStale is a HEAD whose offset lies below one that the server acknowledged, as a replica
-// that lags behind sends it.
+// errStale is a HEAD with an offset below one that the server acknowledged, such as that of
+// a replica that lags behind.
 var errStale = errors.New("offset is below one that the server acknowledged")
 
-// errStillConcatenating is a final upload that the server is not done with.
+// errStillConcatenating is a final upload that the server has not completed yet.
 var errStillConcatenating = errors.New("final upload is not complete yet")
 
-// Error is a request that failed: it was not answered, or not as hoped.
+// Error describes a failed request: no response, or an unexpected one.
 type Error struct {
 	// Method is the HTTP method, such as "PATCH".
 	Method string
-	// URL is where the request went, without userinfo, query and fragment.
+	// URL is that of the request, without userinfo, query and fragment.
 	URL string
-	// StatusCode is the status of the answer, 0 if there was none.
+	// StatusCode is the status of the response, 0 if there was none.
 	StatusCode int
-	// Offset is the offset in bytes that a PATCH started from, otherwise 0.
+	// Offset is the offset in bytes of a PATCH, otherwise 0.
 	Offset int64
-	// Message is what the server said in the body, of an HTML page its title, cut
-	// to a few hundred printable characters, with the values of secret headers
-	// removed.
+	// Message is the body of the response, or the title of an HTML page, cut to a few
+	// hundred printable characters, without the values of secret headers.
 	Message string
-	// RetryAfter is the wait that the server asked for; 0 if it did not.
+	// RetryAfter is the wait that the response requests; 0 if none.
 	RetryAfter time.Duration
-	// Err is the condition (one of the Err… variables) or the cause, such as a
-	// network error. It may be nil for a plain unexpected status.
+	// Err is the condition (one of the Err… variables) or the cause, such as a network
+	// error. It may be nil if the status says it all.
 	Err error
 
-	interrupted bool // the server told of it, perhaps on a page
-	tus         bool // the response has Tus-Resumable
+	verdict verdict
 }
 
-// Error names method, URL, status, offset, condition and the server's words.
+// Error names method, URL, offset, status, condition and message.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("tus: ")
@@ -230,37 +213,27 @@ func (e *Error) Error() string {
 // Unwrap returns the condition or cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Temporary reports whether the same request may succeed later: the network
-// failed, the server is overloaded, or another request holds the upload.
+// Temporary reports whether the same request may succeed later: the network failed, the
+// server is overloaded, or another request holds the upload.
 func (e *Error) Temporary() bool {
-	switch code := e.StatusCode; {
-	case errors.Is(e.Err, errNothingStored), errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale),
-		errors.Is(e.Err, errAhead), errors.Is(e.Err, errOtherAnswer), errors.Is(e.Err, errNotTus), errors.Is(e.Err, errNoOffset):
+	switch {
+	case e.verdict.retryable, errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale):
 		return true
 	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed), errors.Is(e.Err, ErrExists):
 		return false
-	case code == 0:
+	case e.StatusCode == 0:
 		return temporaryCause(e.Err)
 	case errors.Is(e.Err, ErrChecksumMismatch):
 		return true
-	case code == http.StatusRequestTimeout, code == http.StatusConflict, code == http.StatusLocked,
-		code == http.StatusTooEarly, code == http.StatusTooManyRequests, code == statusChecksumMismatch:
-		return true
-	case code == http.StatusBadRequest:
-		return e.interrupted || interrupted(e.Message)
-	case code == http.StatusNotImplemented, code == http.StatusHTTPVersionNotSupported:
-		return false
-	default:
-		return code >= 500
 	}
+	return temporaryStatus(e.StatusCode)
 }
 
-// outcomeUnknown reports whether the server may have done what it was asked for
-// without our learning of it. A request that never got a connection was not
-// served.
+// outcomeUnknown reports whether the server may have processed the request although the
+// response does not say so. A request that never got a connection was not processed.
 func (e *Error) outcomeUnknown() bool {
 	switch {
-	case errors.Is(e.Err, errOtherAnswer):
+	case errors.Is(e.Err, errOtherResponse):
 		return true
 	case e.StatusCode == 0:
 		return temporaryCause(e.Err) && !unsent(e.Err)
@@ -295,13 +268,13 @@ func wantsLogin(err error) bool {
 	return errors.As(err, &connect) && connect.Error() == http.StatusText(http.StatusProxyAuthRequired)
 }
 
-// unsentError is why a request was given up before anything of it was sent: the context
-// ended, or the source could not be opened.
+// unsentError is why a request failed before it was sent: the context ended, or the source
+// could not be opened.
 type unsentError struct{ error }
 
 func (e *unsentError) Unwrap() error { return e.error }
 
-// unsent reports whether nothing of a request was sent, also because there was no
+// unsent reports whether nothing of a request was sent, for example because there was no
 // connection.
 func unsent(err error) bool {
 	var e *unsentError
@@ -316,10 +289,9 @@ func outcomeUnknown(err error) bool {
 	return errors.As(err, &e) && e.outcomeUnknown()
 }
 
-// IsTemporary reports whether err is a failure that a later attempt may not
-// meet, as the default retry policy judges it. Errors of the context, of the
-// source and of the caller's hooks are not temporary, but that the process or the
-// system has no free file descriptor (EMFILE, ENFILE) is, wherever it shows.
+// IsTemporary reports whether a retry may succeed after err; the default retry policy uses
+// it. Errors of the context, of the source and of the caller's hooks are not temporary. The
+// lack of a free file descriptor (EMFILE, ENFILE) is, wherever it occurs.
 func IsTemporary(err error) bool {
 	var e *Error
 	var ended *endedError
@@ -333,8 +305,8 @@ func IsTemporary(err error) bool {
 	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, errSource)
 }
 
-// temporaryCause judges a request that got no answer. Only what cannot heal by
-// itself is permanent: certificates, and the wrong kind of server.
+// temporaryCause reports whether a request without a response may succeed later. Permanent
+// are only certificates and the wrong kind of server.
 func temporaryCause(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
@@ -386,29 +358,13 @@ func refusedByTLS(err error) bool {
 	})
 }
 
-// contended reports whether a PATCH was refused because another request, perhaps
-// of another client, works on the upload.
-func contended(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && (e.StatusCode == http.StatusConflict || e.StatusCode == http.StatusLocked ||
-		e.StatusCode == http.StatusBadRequest)
-}
-
-// interrupted recognises the 400 by which a server says that it broke off a
-// PATCH for another request, or that the body ended early: ERR_UPLOAD_INTERRUPTED
-// and ERR_UNEXPECTED_EOF of tusd, "aborted" of the Node server. Only the offset has to be asked for again.
-func interrupted(message string) bool {
-	return strings.Contains(message, "ERR_UPLOAD_INTERRUPTED") || strings.Contains(message, "ERR_UNEXPECTED_EOF") ||
-		strings.Contains(strings.ToLower(message), "aborted")
-}
-
 // hookError is an error that a hook of the caller returned.
 type hookError struct{ err error }
 
 func (e *hookError) Error() string { return "before-request hook: " + e.err.Error() }
 func (e *hookError) Unwrap() error { return e.err }
 
-// ofHook reports whether a hook returned err, which may match any error of ours.
+// ofHook reports whether a hook returned err, which may match any error of this package.
 func ofHook(err error) bool {
 	var hook *hookError
 	return errors.As(err, &hook)
@@ -429,8 +385,8 @@ func (e *endedError) Error() string {
 
 func (e *endedError) Unwrap() error { return e.cause }
 
-// wasAborted reports whether err is that of a Run of an upload that was aborted. What
-// a hook or a source returns may match [ErrAborted], too.
+// wasAborted reports whether err is that of a Run of an upload that was aborted. An error
+// of a hook or a source may match [ErrAborted], too.
 func wasAborted(err error) bool {
 	e, ok := err.(*endedError)
 	return ok && e.state == StateAborted
@@ -449,28 +405,17 @@ func contextError(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// interruptedError is a failure that came together with the end of the context. It
-// matches both.
+// interruptedError is a failure at the same time as the end of the context. It matches
+// both.
 type interruptedError struct{ ended, failure error }
 
 func (e *interruptedError) Error() string   { return e.ended.Error() + ": " + e.failure.Error() }
 func (e *interruptedError) Unwrap() []error { return []error{e.ended, e.failure} }
 
-// withContext adds the end of ctx to a failure that does not tell of it.
+// withContext adds the end of ctx to a failure that does not contain it.
 func withContext(ctx context.Context, failure error) error {
 	if failure == nil || ctx.Err() == nil || errors.Is(failure, ctx.Err()) {
 		return failure
 	}
 	return &interruptedError{contextError(ctx), failure}
-}
-
-func statusText(code int) string {
-	text := http.StatusText(code)
-	if code == statusChecksumMismatch {
-		text = "Checksum Mismatch"
-	}
-	if text == "" {
-		return "status " + strconv.Itoa(code)
-	}
-	return strconv.Itoa(code) + " " + text
 }

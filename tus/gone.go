@@ -4,15 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
-
-// errNotTus is a response without Tus-Resumable where the server has to send it. A proxy
-// without a route, a login page or a firewall answers like that. It is retried.
-var errNotTus = fmt.Errorf("%w: no %s in the response, perhaps a proxy sent it", ErrProtocol, headerTusResumable)
 
 // errGoneAtEnd is an upload that the server no longer has although every byte was sent.
 // Servers that move complete uploads away respond like that once they are complete.
@@ -30,33 +25,24 @@ func uploadGone(err error) bool {
 	return errors.As(err, &e) && e.StatusCode != 0 && errors.Is(e.Err, ErrUploadGone) && !errors.Is(err, errSource)
 }
 
-// seemsGone reports whether a 404 or 410 came without Tus-Resumable: it may be of a proxy,
-// or of a tus server that never sends the header.
+// seemsGone reports whether a response says that an upload does not exist, and may be that
+// of a proxy.
 func seemsGone(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && isGone(e.StatusCode) && errors.Is(e.Err, errNotTus)
+	return errors.As(err, &e) && errors.Is(e.Err, errSeemsGone)
 }
-
-func isGone(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }
 
 // mayHaveArrived reports whether the server may have stored what a failed request carried:
 // it did not refuse the bytes themselves.
 func mayHaveArrived(err error) bool {
-	var e *Error
-	switch {
-	case err == nil, unsent(err):
-		return false
-	case !errors.As(err, &e):
-		return true
-	}
-	refused := e.StatusCode >= 400 && e.StatusCode <= 499 && !isGone(e.StatusCode) && e.StatusCode != http.StatusRequestTimeout
-	return !refused
+	return err != nil && !unsent(err) && !verdictOf(err).unstored
 }
 
-// confirmGone asks what responds, after a 404 or 410 without Tus-Resumable has stayed
-// through all retries. If it is a server that never sends the header, the upload is gone,
-// and the error returned matches [ErrUploadGone]. If there is none, or one that sends it
-// in response to OPTIONS, the 404 is that of a proxy, and err is returned.
+// confirmGone finds out with OPTIONS what responds, after an upload has seemed gone through
+// all retries. If it is a server that never sends the header fields of the protocol, the
+// upload is gone, and the error returned matches [ErrUploadGone]. If it sends them in
+// response to OPTIONS, or nothing responds, a proxy says that it is gone, and err is
+// returned.
 func (q requester) confirmGone(ctx context.Context, upload *url.URL, err error) error {
 	if !seemsGone(err) || ctx.Err() != nil {
 		return err
@@ -65,25 +51,30 @@ func (q requester) confirmGone(ctx context.Context, upload *url.URL, err error) 
 	if httpx.OriginOf(upload) != httpx.OriginOf(at) { // then the endpoint says nothing about it
 		at = upload
 	}
-	resp, failed := q.do(ctx, &request{method: http.MethodOptions, url: at})
-	if failed != nil || resp.StatusCode < 200 || resp.StatusCode > 299 || resp.Header.Get(headerTusResumable) != "" {
+	r := q.client.protocol.options()
+	r.url = at
+	got, failed := q.do(ctx, r)
+	if failed != nil {
 		return err
 	}
-	return withCause(err, fmt.Errorf("%w: the status stays, and the server never sends %s", ErrUploadGone, headerTusResumable))
+	if gone := q.client.protocol.gone(got); gone != nil {
+		return withCause(err, gone)
+	}
+	return err
 }
 
-// withCause is the *Error in err with another condition.
+// withCause returns the *Error in err with another condition, which has no verdict.
 func withCause(err, cause error) error {
 	var e *Error
 	if !errors.As(err, &e) {
 		return cause
 	}
 	changed := *e
-	changed.Err = cause
+	changed.Err, changed.verdict = cause, verdict{}
 	return &changed
 }
 
-// absence counts the responses 404 and 410 without Tus-Resumable in a row: they may be
+// absence counts the responses in a row by which the upload seems gone: they may be those
 // of a proxy.
 type absence struct{ responses int }
 

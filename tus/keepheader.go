@@ -10,8 +10,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// maxKeptHeader bounds what is kept of a response: the record is written again with each
-// renewal of the lease.
+// maxKeptHeader bounds what is kept of a response: each renewal of the lease writes the
+// record again.
 const maxKeptHeader = 8 << 10
 
 // headersToKeep returns the canonical names of the header fields to keep.
@@ -43,13 +43,13 @@ func carriesCredentials(canonical string) bool {
 }
 
 // keepHeader returns what is kept of the response to a creation, nil for nothing. A name
-// counts with each of its values, as it does in a record.
-func (c *Client) keepHeader(r *request, resp *Response) http.Header {
+// counts once per value, as in a record.
+func (c *Client) keepHeader(r *reply) http.Header {
 	var kept http.Header
 	size := 0
 	for _, name := range c.keepHeaders {
-		for _, value := range resp.Header[name] {
-			value = r.clean(value)
+		for _, value := range r.Header[name] {
+			value = r.secrets.clean(value)
 			if !utf8.ValidString(value) || httpx.ValidHeaders(http.Header{name: {value}}) != nil {
 				continue // no record can hold it
 			}

@@ -3,12 +3,11 @@ package tus
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"net/url"
 )
 
-// logHooks write down what happens, without credentials and without the queries
-// of URLs.
+// logHooks log what happens, without credentials and without the queries of URLs. Requests
+// are logged by exchange.
 func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 	// at is the upload URL; that of u, if it is empty.
 	say := func(level slog.Level, text string, u *Uploader, name, at string, attrs ...slog.Attr) {
@@ -29,15 +28,6 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 		log.LogAttrs(ctx, level, text, append(about, attrs...)...)
 	}
 	return &Hooks{
-		AfterResponse: func(req *http.Request, resp *Response) {
-			attrs := []slog.Attr{
-				slog.String("method", req.Method), slog.String("url", redactURL(req.URL)), slog.Int("status", resp.StatusCode),
-			}
-			if from := req.Header.Get(headerUploadOffset); from != "" {
-				attrs = append(attrs, slog.String("offset", from))
-			}
-			log.LogAttrs(req.Context(), slog.LevelDebug, "tus request", attrs...)
-		},
 		OnUploadURL: func(e UploadURLEvent) {
 			say(slog.LevelInfo, "tus upload created", e.Uploader, e.Name, e.URL)
 		},

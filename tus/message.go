@@ -6,46 +6,52 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// maxMessageSource is how much of an answer's body a message is made of, in bytes.
+// maxMessageSource is how many bytes of a body a message is made of.
 const maxMessageSource = 4 << 10
 
-// message is what the server said, and the same in words, for people: of a page, which
-// a proxy or firewall before the server sent, its title. Secrets are taken out.
-func (r *request) message(resp *Response) (said, words string) {
-	text := string(resp.Body[:min(len(resp.Body), maxMessageSource)])
-	said = r.printable(text)
+// secrets returns what a request sent and no text may show. It is nil before the request
+// was sent.
+type secrets func() httpx.Secrets
+
+// message returns the body of a response as text and in words for people: of a page, which
+// a proxy or firewall in front of the server sent, the words are its title.
+func (s secrets) message(resp *Response) (text, words string) {
+	body := string(resp.Body[:min(len(resp.Body), maxMessageSource)])
+	text = s.printable(body)
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get(headerContentType)); kind == "text/html" || kind == "application/xhtml+xml" {
-		plain := html.UnescapeString(text)
-		if title := htmlTitle.FindStringSubmatch(text); title != nil && strings.TrimSpace(title[1]) != "" {
-			return said, r.printable(html.UnescapeString(title[1]))
-		} else if r.clean(plain) != plain {
-			return said, r.printable(plain) // a secret that is escaped in part is taken out as a whole
+		plain := html.UnescapeString(body)
+		if title := htmlTitle.FindStringSubmatch(body); title != nil && strings.TrimSpace(title[1]) != "" {
+			return text, s.printable(html.UnescapeString(title[1]))
+		} else if s.clean(plain) != plain {
+			return text, s.printable(plain) // a secret that is escaped in part is removed as a whole
 		}
 	}
-	return said, said
+	return text, text
 }
 
-// printable is an excerpt without secrets, also those that show only without what does
-// not print.
-func (r *request) printable(text string) string { return r.clean(excerpt(r.clean(text))) }
+// printable returns an excerpt without secrets, including those that show only after
+// unprintable characters are removed.
+func (s secrets) printable(text string) string { return s.clean(excerpt(s.clean(text))) }
 
-// clean takes the secrets out of what a server said.
-func (r *request) clean(text string) string { return r.secrets().Clean(text) }
+// clean removes the secrets from what a server sent.
+func (s secrets) clean(text string) string { return s().Clean(text) }
 
 // redact hides the text of an error that repeats a secret.
-func (r *request) redact(err error) error {
-	if r.secrets == nil { // nothing was sent
+func (s secrets) redact(err error) error {
+	if s == nil {
 		return err
 	}
-	return r.secrets().Redact(err)
+	return s().Redact(err)
 }
 
 var htmlTitle = regexp.MustCompile(`(?is)<title[^>]*>([^<]*)</title`)
 
-// excerpt makes an answer's body fit for an error text: printable, on one
-// line, at most a few hundred bytes.
+// excerpt makes a body fit for an error text: printable, on one line, at most a few
+// hundred bytes.
 func excerpt(body string) string {
 	const limit = 300
 	var b strings.Builder

@@ -7,8 +7,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// parseURL parses an endpoint, upload URL or trusted origin that the caller
-// gave. Errors name no credentials and no query.
+// parseURL parses an endpoint, upload URL or trusted origin of the caller. Errors contain
+// no credentials and no query.
 func parseURL(kind, raw string) (*url.URL, error) {
 	u, err := httpx.ParseURL(kind, raw)
 	if err != nil {
@@ -30,17 +30,17 @@ func resolveLocation(base *url.URL, location string) (*url.URL, error) {
 // destination is where a request goes.
 type destination struct {
 	url *url.URL
-	// foreign is the first origin on the way here that is not trusted, over all
-	// redirects; the zero value if there is none. It stays: a server that is not
-	// trusted must not choose what credentials are used for.
+	// foreign is the first untrusted origin of all redirects up to url; the zero value if
+	// there is none. It stays: an untrusted server must not choose what credentials are
+	// used for.
 	foreign httpx.Origin
 }
 
 // trusted reports whether the caller's headers may be sent along.
 func (d destination) trusted() bool { return d.foreign == httpx.Origin{} }
 
-// destination returns u as a destination that a response from the one before
-// named, or the caller, if that is the zero value.
+// destination returns u as the destination that a response of from named, or the caller if
+// from is the zero value.
 func (c *Client) destination(from destination, u *url.URL) destination {
 	to := destination{url: u, foreign: from.foreign}
 	if from.trusted() && !c.trusts(u) {
@@ -49,16 +49,16 @@ func (c *Client) destination(from destination, u *url.URL) destination {
 	return to
 }
 
-// follow resolves the Location header of the response to r.
-func (c *Client) follow(r *request, location string) (destination, error) {
-	from := r.answered
+// follow resolves the Location header of a response.
+func (c *Client) follow(r *reply, location string) (destination, error) {
+	from := r.from
 	u, err := resolveLocation(from.url, location)
 	if err != nil {
 		return destination{}, err
 	}
 	c.redactor.NoteEcho(r.secrets(), from.url, u)
-	// A server, often one that does not know of the proxy before it, must not make
-	// an upload leave https.
+	// A server, often one that does not know of the proxy in front of it, must not
+	// redirect an upload from https to http.
 	if from.url.Scheme == "https" && u.Scheme == "http" && !c.trusts(u) {
 		return destination{}, fmt.Errorf("%w: it leads from https to %s, which is not a trusted origin", ErrProtocol, c.redactor.URL(u))
 	}

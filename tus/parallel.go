@@ -29,11 +29,11 @@ import (
 //	               was at the beginning
 type parallel struct {
 	requester
-	source *ranged // the whole
-	opts   *UploadOptions
-	sums   *sums
-	tries  *tries
-	keep   keeping
+	source  *ranged // the whole
+	opts    *UploadOptions
+	sums    *sums
+	retries *retries
+	keep    keeping
 
 	state       State
 	list        []*part
@@ -145,10 +145,10 @@ func (p *parallel) enter(next State) {
 }
 
 func (p *parallel) step(ctx context.Context) outcome {
-	p.tries.begin()
+	p.retries.settling = 0 // of a Step that no wait followed
 	from := p.state
 	o := p.work(ctx)
-	p.tries.end(from, o.err)
+	p.retries.returned(from, o.err)
 	p.enter(o.next)
 	return o
 }
@@ -192,7 +192,7 @@ func (p *parallel) finish(ctx context.Context) outcome {
 
 // failed decides what follows a failure.
 func (p *parallel) failed(ctx context.Context, err error) outcome {
-	return outcome{next: p.tries.judge(ctx, p.requester, p.state, err), err: err}
+	return outcome{next: p.retries.judge(ctx, p.state, err), err: err}
 }
 
 // choose is the step of StateReady.
@@ -215,7 +215,7 @@ func (p *parallel) resume() {
 	for _, part := range p.list {
 		if part.state != StateComplete {
 			part.transfer.resume()
-			part.tries.budget.reset(part.account().offset)
+			part.retries.reset(part.account().offset)
 		}
 	}
 	p.enter(StateRecovering)
@@ -286,8 +286,8 @@ func (p *parallel) checkConcatLine() error {
 	if line <= limit {
 		return nil
 	}
-	return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is %d, but %s with the URLs of %d parts has %d bytes",
-		ErrInvalidInput, limit, headerUploadConcat, len(p.list), line)
+	return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is %d, but the header line with the URLs of %d parts has %d bytes",
+		ErrInvalidInput, limit, len(p.list), line)
 }
 
 // giveUp deletes parts that have no bytes yet and cannot become a final upload.
@@ -312,7 +312,7 @@ func (p *parallel) send(ctx context.Context) outcome {
 	o := outcome{next: StateFailed, err: err, patched: p.lastPatch}
 	switch {
 	case err == nil:
-		if o.err = p.tries.budget.acknowledged(p.account().offset, 0, 0); o.err == nil {
+		if o.err = p.retries.acknowledged(p.account().offset, 0, 0); o.err == nil {
 			o.next = StateReady
 		}
 	case ctx.Err() != nil:
@@ -368,7 +368,7 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 		case o.next == StatePaused, o.next == StateFailed:
 			return o.err
 		case o.err != nil:
-			ok, err := part.tries.wait(ctx, part.requester, p.source.info.Name, o.err)
+			ok, err := part.retries.await(ctx, part.requester, p.source.info.Name, o.err)
 			switch {
 			case err != nil:
 				return err
@@ -441,13 +441,13 @@ func (p *parallel) newPart(s span) *part {
 	t := &transfer{
 		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
 		plan:      plan, sizer: &sizer, sums: p.sums.ofPart(),
-		tries:   &tries{budget: budget{policy: p.client.retry}},
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
 		state:   StateCreating,
 		changed: p.changed,
 		known:   account{info: section.info()},
 	}
-	t.inline = t.mayCarry()
+	retries := t.newRetries()
+	t.retries, t.inline = &retries, t.mayCarry()
 	return &part{span: s, transfer: t}
 }
 

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/seed-175555ba/tus-go/checksum"
-	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
 // checksumTrailer makes the checksum of a body follow it (protocol section
@@ -60,7 +59,7 @@ func (p *payload) open(ctx context.Context) (io.ReadCloser, error) {
 		b.sum = trailer.algorithm.New()
 		b.done = func(sum []byte) {
 			trailer.sum = sum
-			p.trailer.Set(headerUploadChecksum, checksums.FormatHeader(trailer.algorithm.Name, sum))
+			p.trailer.Set(p.client.protocol.checksum(chunkSum{algorithm: trailer.algorithm.Name, sum: sum}))
 		}
 	}
 	b.moved = func(n int) {

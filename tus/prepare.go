@@ -163,7 +163,7 @@ func (u *Uploader) negotiate(ctx context.Context) (delivery, error) {
 	}
 	known, _ := u.client.probe.state()
 	if info := u.status().info; known.MaxSize > 0 && !info.SizeUnknown && info.Size > known.MaxSize {
-		return nil, fmt.Errorf("%w: source has %d bytes, Tus-Max-Size is %d", ErrTooLarge, info.Size, known.MaxSize)
+		return nil, fmt.Errorf("%w: source has %d bytes, the server allows %d", ErrTooLarge, info.Size, known.MaxSize)
 	}
 	if parts {
 		if p, err := u.planParts(caps); p != nil || err != nil {
@@ -264,7 +264,7 @@ func (u *Uploader) planParts(caps Capabilities) (delivery, error) {
 
 func (u *Uploader) newParallel(connections int) *parallel {
 	return &parallel{
-		requester: u.requester, source: u.wholeSource(), opts: &u.opts, sums: u.sums, tries: &u.tries,
+		requester: u.requester, source: u.wholeSource(), opts: &u.opts, sums: u.sums, retries: &u.retries,
 		keep: u, changed: u.changed, state: StateCreating, connections: max(1, connections),
 	}
 }
@@ -293,7 +293,7 @@ func planOf(opts *UploadOptions) plan {
 func (u *Uploader) newTransfer() *transfer {
 	known := u.status()
 	t := &transfer{
-		requester: u.requester, plan: planOf(&u.opts), sizer: u.sizer, sums: u.sums, tries: &u.tries,
+		requester: u.requester, plan: planOf(&u.opts), sizer: u.sizer, sums: u.sums, retries: &u.retries,
 		state: StateCreating, stopAt: u.opts.StopAt, changed: u.changed,
 		known: account{info: known.info, highest: known.highest},
 	}

@@ -2,31 +2,28 @@ package tus
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
+// Names of header fields that every upload protocol uses.
 const (
-	// maxResponseBody is how much of an answer is read and kept.
-	maxResponseBody = 64 << 10
-	maxRedirects    = 5
+	headerContentType    = "Content-Type"
+	headerLocation       = "Location"
+	headerMethodOverride = "X-Http-Method-Override"
 )
+
+const maxRedirects = 5
 
 // request is one request of the protocol, before credentials and hooks.
 type request struct {
 	method string
 	url    *url.URL
-	header http.Header // protocol headers only
+	header http.Header // of the protocol
 	offset int64       // of a PATCH, for errors
 
 	// payload makes the body; nil for none. It is called again for a redirect,
@@ -37,15 +34,6 @@ type request struct {
 
 	// leastResponse is the least response timeout; 0 for none of its own.
 	leastResponse time.Duration
-
-	// Set by the exchange. They are not part of the Response, which people print.
-	answered destination          // after redirects
-	shown    string               // the URL of answered, for errors
-	withheld bool                 // the client has credentials, and they were not sent
-	secrets  func() httpx.Secrets // what was sent and must not show in errors
-	sent     int64                // bytes of the payload that left before the answer
-
-	overridden bool // it went as POST
 }
 
 // requester sends the requests of one upload, or those of a [Client] that belong to none.
@@ -55,54 +43,36 @@ type requester struct {
 	counters *counters // nil counts nothing
 }
 
-// requester is for requests that belong to no upload.
+// requester returns one for requests that belong to no upload.
 func (c *Client) requester() requester { return requester{client: c, hooks: c.hooks} }
-
-// Response is an answer of the server, for those services that put results
-// into headers or into the body.
-type Response struct {
-	// StatusCode is the HTTP status, and Header the header fields as they came.
-	StatusCode int
-	Header     http.Header
-	// Body is the start of the body, at most 64 KiB.
-	Body []byte
-}
 
 // do sends r and returns the response whatever its status, except that of a redirect.
 // It follows redirects that keep method and body, never sends the caller's headers to
-// an origin that is not trusted, and cuts a connection on which nothing moves.
+// an untrusted origin, and cuts a connection on which no data moves.
 // Errors are *Error, or the error of ctx.
-func (q requester) do(ctx context.Context, r *request) (*Response, error) {
+func (q requester) do(ctx context.Context, r *request) (*reply, error) {
 	c := q.client
 	to := c.destination(destination{}, r.url)
 	for range maxRedirects + 1 {
 		start := time.Now()
-		resp, err := q.exchange(ctx, r, to)
-		if err == nil && resp.StatusCode == http.StatusMisdirectedRequest {
-			// The connection is of another host, perhaps: once more on a new one.
+		got, err := q.exchange(ctx, r, to)
+		if err == nil && got.StatusCode == http.StatusMisdirectedRequest {
+			// The connection may be one to another host: retry once on a new one.
 			c.CloseIdleConnections()
-			resp, err = q.exchange(ctx, r, to)
+			got, err = q.exchange(ctx, r, to)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if !isRedirect(resp.StatusCode) {
-			c.rate.measure(resp, r.sent, time.Since(start))
-			return resp, nil
+		if got.succeeded() { // a refusal may arrive before the bytes have left
+			c.rate.measure(got.sent, time.Since(start))
 		}
-		location := resp.Header.Get(headerLocation)
-		if location == "" {
-			return nil, r.fail(resp, fmt.Errorf("%w: redirect without %s", ErrProtocol, headerLocation))
+		if !isRedirect(got.StatusCode) {
+			return got, nil
 		}
-		if !r.keepsMethod(resp.StatusCode) {
-			return nil, r.fail(resp, c.notFollowed(r, location))
-		}
-		next, err := c.follow(r, location)
+		next, err := c.redirected(got)
 		if err != nil {
-			return nil, r.fail(resp, err)
-		}
-		if httpx.OriginOf(next.url) == httpx.OriginOf(to.url) {
-			next.url.User = to.url.User // the caller's own; those of a Location are dropped
+			return nil, got.fail(err)
 		}
 		to = next
 	}
@@ -119,129 +89,40 @@ func isRedirect(status int) bool {
 	return false
 }
 
-// keepsMethod reports whether a redirect asks for the same method again. 301 and 302
-// leave that open for POST only (RFC 9110, 15.4.2), and 303 asks for a GET.
-func (r *request) keepsMethod(status int) bool {
-	switch status {
+// redirected returns the destination of a redirect.
+func (c *Client) redirected(r *reply) (destination, error) {
+	location := r.Header.Get(headerLocation)
+	if location == "" {
+		return destination{}, fmt.Errorf("%w: redirect without %s", ErrProtocol, headerLocation)
+	}
+	if !r.keepsMethod() {
+		to, err := resolveLocation(r.from.url, location)
+		if err != nil {
+			return destination{}, err
+		}
+		return destination{}, fmt.Errorf("%w: redirect of %s to %s, which does not keep the method", ErrProtocol, r.request.method, c.redactor.URL(to))
+	}
+	next, err := c.follow(r, location)
+	if err != nil {
+		return destination{}, err
+	}
+	if httpx.OriginOf(next.url) == httpx.OriginOf(r.from.url) {
+		next.url.User = r.from.url.User // the caller's own; those of a Location are dropped
+	}
+	return next, nil
+}
+
+// keepsMethod reports whether a redirect is to be followed with the same method. 301 and
+// 302 leave that open for POST only (RFC 9110, 15.4.2), and 303 is followed by a GET.
+func (r *reply) keepsMethod() bool {
+	switch r.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound:
-		return r.method != http.MethodPost && !r.overridden
+		return r.request.method != http.MethodPost && !r.overridden
 	}
-	return status != http.StatusSeeOther
+	return r.StatusCode != http.StatusSeeOther
 }
 
-// notFollowed is the error for a redirect that may change the method.
-func (c *Client) notFollowed(r *request, location string) error {
-	to, err := resolveLocation(r.answered.url, location)
-	if err != nil {
-		return err
-	}
-	return fmt.Errorf("%w: redirect of %s to %s, which does not keep the method", ErrProtocol, r.method, c.redactor.URL(to))
-}
-
-// exchange is one HTTP request and its answer.
-//
-// Hooks and the source run in goroutines of net/http, too. A panic there cuts the
-// request and is delivered when the request is over.
-func (q requester) exchange(ctx context.Context, r *request, to destination) (*Response, error) {
-	c := q.client
-	var panics carrier
-	defer panics.deliver()
-	if ctx.Err() != nil {
-		return nil, &unsentError{contextError(ctx)}
-	}
-	if c.slots != nil {
-		select {
-		case c.slots <- struct{}{}:
-			defer func() { <-c.slots }()
-		case <-ctx.Done():
-			return nil, &unsentError{contextError(ctx)}
-		}
-	}
-	c.inFlight.Add(1)
-	defer c.inFlight.Add(-1)
-	reqCtx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	panics.stop = func() { cancel(errPanicked) }
-	if c.broken.Swap(false) {
-		c.CloseIdleConnections()
-	}
-	stall := newStallTimer(c.stallTimeout, c.responseTimeoutOf(r), c.connected, cancel)
-	defer stall.stop()
-	reqCtx = httptrace.WithClientTrace(reqCtx, stall.trace())
-
-	failed := func(err error) error {
-		if stall.neverSent() {
-			err = &connectError{err}
-		}
-		return &Error{Method: r.method, URL: c.redactor.URL(to.url), Offset: r.offset, Err: r.redact(err)}
-	}
-	p := payload{client: c, request: r, counters: q.counters, stall: stall, panics: &panics}
-	defer p.stop()
-	req, err := q.newRequest(reqCtx, r, to, &p)
-	if err != nil {
-		switch cause := context.Cause(reqCtx); {
-		case ctx.Err() != nil:
-			return nil, &unsentError{contextError(ctx)}
-		case errors.Is(cause, ErrStalled): // while the source was opened
-			err = cause
-		}
-		return nil, failed(&unsentError{err})
-	}
-	if ctx.Err() != nil { // by a hook, perhaps
-		return nil, &unsentError{contextError(ctx)}
-	}
-	r.secrets = c.redactor.Sent(c.http, req)
-	q.counters.request(r.method)
-	// The end of the request closes the source: net/http waits for a Read.
-	defer context.AfterFunc(reqCtx, p.stop)()
-	raw, err := c.send(req)
-	if err != nil {
-		cause := context.Cause(reqCtx)
-		switch source := p.failure(); {
-		case ctx.Err() != nil && stall.neverSent():
-			return nil, &unsentError{contextError(ctx)}
-		case ctx.Err() != nil:
-			return nil, contextError(ctx)
-		case errors.Is(cause, ErrStalled): // which also ends a Read of the source
-			c.broken.Store(true)
-			return nil, failed(cause)
-		case source != nil:
-			return nil, failed(source)
-		}
-		c.broken.Store(true)
-		err = httpx.StripURL(err)
-		var record tls.RecordHeaderError
-		if stall.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
-			// After the handshake that is a connection that broke, and may heal.
-			err = fmt.Errorf("TLS connection broke: %v", err)
-		}
-		if strings.HasPrefix(err.Error(), "failed to parse Location header") {
-			// http.Client looks at redirects even if it is told to leave them; its
-			// error repeats the whole URL.
-			err = fmt.Errorf("%w: redirect to what is not a URL", ErrProtocol)
-		}
-		return nil, failed(err)
-	}
-	defer func() {
-		cancel(nil) // over HTTP/2, Close waits for what is still being read of the source
-		raw.Body.Close()
-	}()
-	stall.gotResponse()
-	// The whole body gets one stall timeout: its bytes do not count as
-	// movement, so that an endless drip ends too. What was read by then is kept.
-	var content []byte
-	if raw.ContentLength != 0 {
-		content, _ = io.ReadAll(io.LimitReader(raw.Body, maxResponseBody))
-	}
-	resp := &Response{StatusCode: raw.StatusCode, Header: raw.Header, Body: content}
-	r.answered, r.shown = to, c.redactor.URL(to.url)
-	p.stop() // of an early answer the body is still being sent
-	r.sent = p.sent()
-	q.hooks.afterResponse(req, resp)
-	return resp, nil
-}
-
-// responseTimeoutOf is how long the response to r may take once all bytes of r have
+// responseTimeoutOf returns how long the response to r may take after all bytes of r have
 // left. Only a request that carries bytes or ends an upload makes a server work for
 // minutes; for all others a silent connection is a dead one.
 func (c *Client) responseTimeoutOf(r *request) time.Duration {
@@ -252,246 +133,4 @@ func (c *Client) responseTimeoutOf(r *request) time.Duration {
 		return 0
 	}
 	return max(c.responseTimeout, r.leastResponse)
-}
-
-// sendGrace is how long a request that was cut may take to return.
-const sendGrace = 50 * time.Millisecond
-
-// send is http.Client.Do, but returns when the context ends even if a Read of
-// the source hangs. Such a Read is left behind.
-func (c *Client) send(req *http.Request) (*http.Response, error) {
-	type answer struct {
-		resp *http.Response
-		err  error
-	}
-	answers := background(func() answer {
-		resp, err := c.http.Do(req)
-		return answer{resp, err}
-	})
-	if got, ok := receive(req.Context(), answers); ok {
-		a := got.get()
-		return a.resp, a.err
-	}
-	background(func() (err error) {
-		if got := <-answers; got.result.resp != nil {
-			err = got.result.resp.Body.Close()
-		}
-		return err
-	})
-	return nil, context.Cause(req.Context())
-}
-
-// receive waits for an answer for as long as ctx lives and a little longer. It is
-// false if there is none by then.
-func receive[T any](ctx context.Context, answers <-chan T) (answer T, ok bool) {
-	select {
-	case answer = <-answers:
-		return answer, true
-	case <-ctx.Done():
-	}
-	return receiveWithin(sendGrace, answers)
-}
-
-// receiveWithin waits for an answer, or the end of answers, for at most d. It is
-// false if there is none by then.
-func receiveWithin[T any](d time.Duration, answers <-chan T) (answer T, ok bool) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case answer = <-answers:
-		return answer, true
-	case <-timer.C:
-		return answer, false
-	}
-}
-
-// newRequest makes the HTTP request: protocol headers for everyone, the
-// caller's only for trusted origins.
-func (q requester) newRequest(ctx context.Context, r *request, to destination, p *payload) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, r.method, to.url.String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, httpx.StripURL(err))
-	}
-	req.Header.Set("User-Agent", userAgent)
-	if to.trusted() {
-		q.client.addCallerHeaders(req)
-	}
-	r.withheld = !to.trusted() && (len(q.client.header) > 0 || q.hooks.canRenew())
-	// The protocol's own headers come last: nothing of the caller replaces them.
-	req.Header.Set("Accept-Encoding", "identity")
-	for name, values := range r.header {
-		req.Header[name] = values
-	}
-	if r.method != http.MethodOptions {
-		req.Header.Set(headerTusResumable, ProtocolVersion)
-	}
-	if q.client.overridePatch && (r.method == http.MethodPatch || r.method == http.MethodDelete) {
-		req.Method, r.overridden = http.MethodPost, true
-		req.Header.Set(headerMethodOverride, r.method)
-	}
-	release := p.stall.pause()
-	err = runBeforeRequest(req, q.hooks, to.trusted())
-	release()
-	if err != nil {
-		return nil, err
-	}
-	if r.payload == nil {
-		return req, nil
-	}
-	if r.size == 0 {
-		req.Body = http.NoBody
-		return req, nil
-	}
-	req.ContentLength = r.size
-	if r.trailer != nil {
-		req.ContentLength = -1 // HTTP/1.1 has trailers only after a chunked body
-		req.Trailer = http.Header{headerUploadChecksum: nil}
-		p.trailer = req.Trailer
-	}
-	req.GetBody = func() (io.ReadCloser, error) { return p.reopen(ctx) }
-	req.Body, err = p.open(ctx)
-	return req, err
-}
-
-// addCallerHeaders adds Options.Header.
-func (c *Client) addCallerHeaders(req *http.Request) {
-	for name, values := range c.header {
-		if name == "Host" {
-			req.Host = values[0]
-			continue
-		}
-		req.Header[name] = append([]string(nil), values...)
-	}
-}
-
-// runBeforeRequest runs the hooks. Where req goes to an origin that is not trusted,
-// they get a copy: a hook may add a token to whatever it sees, in any part of it.
-func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
-	if !trusted {
-		return hooks.beforeRequest(req.Clone(req.Context()))
-	}
-	if err := hooks.beforeRequest(req); err != nil {
-		return err
-	}
-	if err := httpx.ValidHeaders(req.Header); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
-	}
-	return nil
-}
-
-// fail makes the error for an answer.
-func (r *request) fail(resp *Response, cause error) error {
-	said, words := r.message(resp)
-	e := &Error{
-		Method: r.method, URL: r.shown, StatusCode: resp.StatusCode, Offset: r.offset,
-		Message: words, interrupted: interrupted(said), tus: ofTus(resp), Err: r.redact(cause),
-	}
-	if wait, ok := httpx.RetryAfter(resp.Header, time.Now()); ok {
-		e.RetryAfter = wait
-	}
-	return e
-}
-
-// check returns nil for any 2xx, otherwise the error that the status means.
-func (r *request) check(resp *Response) error {
-	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
-		return nil
-	}
-	cause := r.condition(resp)
-	if cause == ErrUnauthorized && r.withheld {
-		cause = fmt.Errorf("%w: the credentials of the client were not sent, as %v is not one of Options.TrustedOrigins", ErrUnauthorized, r.answered.foreign)
-	}
-	if resp.StatusCode == http.StatusMethodNotAllowed {
-		cause = r.notAllowed()
-	}
-	if cause == nil && resp.StatusCode >= 400 && resp.StatusCode <= 499 || cause == ErrUnauthorized && resp.StatusCode == http.StatusForbidden {
-		cause = ofFirewall(resp, cause)
-	}
-	if resp.StatusCode >= 300 && resp.StatusCode <= 399 {
-		cause = fmt.Errorf("%w: status that is no redirect with a %s", ErrProtocol, headerLocation)
-	}
-	return r.fail(resp, cause)
-}
-
-// condition is what the status of a refusal stands for, nil if that is nothing in
-// particular.
-func (r *request) condition(resp *Response) error {
-	switch resp.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return ErrUnauthorized
-	case http.StatusConflict:
-		switch {
-		case r.method == http.MethodPatch:
-			return ErrOffsetConflict
-		case r.creates(): // of a final upload, a part may be locked
-			return ErrExists
-		}
-	case http.StatusPreconditionFailed:
-		// Without Tus-Version, a creation may be refused for a precondition of the service.
-		switch versions := parseList(resp.Header, headerTusVersion); {
-		case slices.Contains(versions, ProtocolVersion):
-		case len(versions) > 0:
-			return fmt.Errorf("%w: it offers %s", ErrVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
-		case r.method != http.MethodPost:
-			return ErrVersion
-		}
-	case http.StatusRequestEntityTooLarge:
-		return ErrTooLarge
-	case http.StatusLocked:
-		return ErrUploadLocked
-	case http.StatusExpectationFailed: // rustus
-		if r.trailer != nil || r.header.Get(headerUploadChecksum) != "" {
-			return ErrChecksumMismatch
-		}
-	case statusChecksumMismatch:
-		return ErrChecksumMismatch
-	}
-	return nil
-}
-
-// creates reports whether r creates an upload that is no final one.
-func (r *request) creates() bool {
-	kind, _ := parseConcat(r.header.Get(headerUploadConcat))
-	return r.method == http.MethodPost && kind != ConcatFinal
-}
-
-// ofFirewall adds to the cause of a refusal, perhaps nil, that the tus server may not
-// have sent it.
-func ofFirewall(resp *Response, cause error) error {
-	if ofTus(resp) {
-		return cause
-	}
-	var senders []string
-	for _, name := range []string{"Server", "Via"} {
-		if value := resp.Header.Get(name); value != "" {
-			senders = append(senders, name+" "+httpx.QuoteShort(value))
-		}
-	}
-	text := "no " + headerTusResumable + " in the response, perhaps a proxy or firewall sent it"
-	if len(senders) > 0 {
-		text += " (" + strings.Join(senders, ", ") + ")"
-	}
-	if cause == nil {
-		return errors.New(text)
-	}
-	return fmt.Errorf("%w: %s", cause, text)
-}
-
-// errPatchBlocked is a PATCH to what takes none.
-var errPatchBlocked = errors.New("PATCH is not allowed here, or blocked by a proxy: see Options.OverridePatchMethod")
-
-// notAllowed tells what a server lacks that does not take a method.
-func (r *request) notAllowed() error {
-	if r.overridden {
-		return nil // it was POST that is not allowed there
-	}
-	switch r.method {
-	case http.MethodPost:
-		return fmt.Errorf("%w: %s", ErrUnsupported, ExtensionCreation)
-	case http.MethodDelete:
-		return fmt.Errorf("%w: %s", ErrUnsupported, ExtensionTermination)
-	case http.MethodPatch:
-		return errPatchBlocked
-	}
-	return nil
 }

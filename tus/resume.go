@@ -264,7 +264,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	at, err := parseURL("stored upload URL", target)
 	if err == nil {
 		info, err = u.head(ctx, at)
-		err = u.absence.confirm(ctx, u.requester, at, err, &u.tries.budget)
+		err = u.absence.confirm(ctx, u.requester, at, err, &u.retries.budget)
 		if uploadGone(err) && c.rec.Finishing && target == c.rec.UploadURL {
 			err = withCause(err, errGoneAtEnd)
 		}
@@ -274,7 +274,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 	switch {
 	case uploadGone(err):
 		reason = "the server no longer has it"
-		u.tries.budget.reset(0) // the retries were spent on what is gone
+		u.retries.reset(0) // the retries were spent on what is gone
 	case err != nil && reason == "":
 		return err
 	}
@@ -387,7 +387,7 @@ func (u *Uploader) adopt(c *candidate) error {
 		}
 		u.begin(p)
 		u.changed()
-		return u.tries.budget.acknowledged(c.offset, 0, 0)
+		return u.retries.acknowledged(c.offset, 0, 0)
 	}
 	t := u.newTransfer()
 	t.adopted, t.length.deferred = true, c.info.LengthDeferred

@@ -5,38 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
 )
 
-// RetryPolicy says how an upload goes on after temporary failures. The zero
-// value is the default: eight retries in a row end the upload, the first
-// retry comes at once, the next after half a second, and then the waits double
-// up to a minute, each with a random part: about a minute in all, in which nothing
-// gets through. Where a connection broke while bytes were sent, the server is given
-// at most 100 ms to store what has reached it.
+// RetryPolicy controls how temporary failures are retried. The zero value is the default:
+// an upload fails after eight retries in a row. The first retry is immediate, the next is
+// after half a second, and then the waits double up to a minute, each with a random part:
+// about a minute together. If a connection breaks while bytes are sent, the server has at
+// most 100 ms to store those that have reached it.
 type RetryPolicy struct {
-	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative
-	// value none. The count starts again whenever the acknowledged offset moves
-	// on by at least 1/64 of what the request sent. 64 requests in a row that bring
-	// less than that end the upload with an error matching [ErrProtocol]. A
-	// failure for want of a file descriptor (EMFILE, ENFILE) does not count while
-	// other requests of the client are in flight.
+	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative value
+	// none. The count restarts whenever the acknowledged offset grows by at least 1/64 of
+	// what the request sent. After 64 requests in a row that gain less, the upload fails
+	// with an error matching [ErrProtocol]. A failure for lack of a file descriptor
+	// (EMFILE, ENFILE) does not count while other requests of the client are in flight.
 	MaxRetries int
 
-	// NewBackOff makes the sequence of waits before the second retry in a row
-	// and those after it; nil means the default. It is called anew whenever the
-	// count has started again. A wait of [backoff.Stop] ends the upload.
+	// NewBackOff makes the sequence of waits before the second retry in a row and those
+	// after it; nil means the default. It is called again whenever the count has
+	// restarted. A wait of [backoff.Stop] ends the upload.
 	NewBackOff func() backoff.BackOff
 
-	// MaxRetryAfter caps what a server can ask for with Retry-After. 0 means
-	// five minutes.
+	// MaxRetryAfter is the longest wait that a server can request with Retry-After. 0
+	// means five minutes.
 	MaxRetryAfter time.Duration
 
-	// ShouldRetry overrules what is temporary. nil means [IsTemporary]; a 507, and a 500
-	// in response to DELETE, is then retried only as the first failure in a row. attempt
-	// counts failures in a row, from 1. It is not asked when the context ended.
+	// ShouldRetry reports whether to retry after err. nil means [IsTemporary]; a 507, and
+	// a 500 in response to DELETE, is then retried only as the first failure in a row.
+	// attempt counts failures in a row, from 1. It is not called after the context ended.
 	ShouldRetry func(err error, attempt int) bool
 }
 
@@ -52,6 +51,13 @@ func (p RetryPolicy) maxRetries() int {
 	return max(0, p.MaxRetries)
 }
 
+func (p RetryPolicy) maxRetryAfter() time.Duration {
+	if p.MaxRetryAfter <= 0 {
+		return defaultMaxRetryAfter
+	}
+	return p.MaxRetryAfter
+}
+
 func (p RetryPolicy) newBackOff() backoff.BackOff {
 	if p.NewBackOff != nil {
 		return p.NewBackOff()
@@ -61,7 +67,7 @@ func (p RetryPolicy) newBackOff() backoff.BackOff {
 		backoff.WithMultiplier(2),
 		backoff.WithRandomizationFactor(0.3),
 		backoff.WithMaxInterval(time.Minute),
-		backoff.WithMaxElapsedTime(0), // never give up by the clock
+		backoff.WithMaxElapsedTime(0), // no limit on time
 	)
 }
 
@@ -72,39 +78,38 @@ func (p RetryPolicy) shouldRetry(err error, attempt int) bool {
 	return IsTemporary(err) && (attempt <= 1 || !failsAgain(err))
 }
 
-// failsAgain reports whether a temporary failure most likely stays: the server has no
-// room left, or a repeated DELETE fails at what the first one has deleted.
+// failsAgain reports whether a retry most likely fails, too: the server has no space left,
+// or a second DELETE fails because the first one has deleted the upload.
 func failsAgain(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && (e.StatusCode == http.StatusInsufficientStorage ||
 		e.StatusCode == http.StatusInternalServerError && e.Method == http.MethodDelete)
 }
 
-// budget counts failures in a row. Progress is measured against the highest
-// offset reached: a server that keeps losing what it confirmed would otherwise
-// earn a new budget with every round, for ever.
+// budget counts failures in a row. Progress is measured against the highest offset reached:
+// a server that keeps losing acknowledged bytes would otherwise renew the budget forever.
 type budget struct {
 	policy   RetryPolicy
 	failures int
-	waits    int // retries since something got through, which make the waits longer
+	waits    int // retries since the last progress, which make the waits longer
 	backoff  backoff.BackOff
 	mark     int64 // offset from which progress counts
-	poor     int   // requests in a row that brought too little
+	poor     int   // requests in a row that gained too little
 	highest  int64 // offset ever acknowledged
 	setbacks int   // how often the offset went back since highest was reached
 }
 
 const (
-	// poorShare is the share of the bytes sent, as a divisor, below which what a
-	// request brought is no progress: the budget is not renewed.
+	// poorShare is the share of the bytes sent, as a divisor, below which the gain of a
+	// request is no progress: the budget is not renewed.
 	poorShare = 64
 	// maxPoor is how many such requests in a row end the upload.
 	maxPoor = 64
 )
 
-// acknowledged notes the offset of the server after gained bytes of those sent by the
-// last request arrived. It returns an error when the server lost acknowledged bytes
-// too often, or acknowledges hardly anything of what is sent.
+// acknowledged notes the offset of the server after it acknowledged gained bytes of those
+// sent by the last request. It returns an error if the server lost acknowledged bytes too
+// often, or acknowledges almost nothing of what is sent.
 func (b *budget) acknowledged(offset, gained, sent int64) error {
 	if gained > 0 && gained < sent/poorShare {
 		b.highest, b.mark = max(b.highest, offset), max(b.mark, offset)
@@ -126,7 +131,7 @@ func (b *budget) acknowledged(offset, gained, sent int64) error {
 		b.setbacks++
 		b.mark = offset
 		if b.setbacks > max(1, b.policy.maxRetries()) {
-			return fmt.Errorf("%w: the server lost confirmed bytes %d times", ErrProtocol, b.setbacks)
+			return fmt.Errorf("%w: the server lost acknowledged bytes %d times", ErrProtocol, b.setbacks)
 		}
 	}
 	return nil
@@ -136,9 +141,9 @@ func (b *budget) reset(mark int64) {
 	b.mark, b.failures, b.waits, b.backoff = mark, 0, 0, nil
 }
 
-// observed is acknowledged for an offset that moved although our own bytes were
-// refused: somebody else is at work. That renews the budget, but two clients
-// must not chase each other without a wait.
+// observed is acknowledged for an offset that moved although the bytes of this client were
+// refused: another client sends. That renews the budget, but the waits stay, so that two
+// clients do not chase each other.
 func (b *budget) observed(offset, gained, sent int64) error {
 	waits, sequence := b.waits, b.backoff
 	err := b.acknowledged(offset, gained, sent)
@@ -146,8 +151,8 @@ func (b *budget) observed(offset, gained, sent int64) error {
 	return err
 }
 
-// next counts a failure and returns the wait before the next attempt. ok is
-// false when the budget is used up.
+// next counts a failure and returns the wait before the next attempt. ok is false if the
+// budget is used up.
 func (b *budget) next(err error) (wait time.Duration, ok bool) {
 	b.failures++
 	if b.failures > b.policy.maxRetries() {
@@ -156,8 +161,8 @@ func (b *budget) next(err error) (wait time.Duration, ok bool) {
 	return b.wait(err)
 }
 
-// wait returns the wait before the next attempt. The first comes at once, unless that
-// would only take the file descriptor from another.
+// wait returns the wait before the next attempt. The first attempt is immediate, unless
+// it would only take a file descriptor from another request.
 func (b *budget) wait(err error) (wait time.Duration, ok bool) {
 	if b.waits++; b.waits > 1 || outOfDescriptors(err) {
 		if b.backoff == nil {
@@ -167,23 +172,19 @@ func (b *budget) wait(err error) (wait time.Duration, ok bool) {
 			return 0, false
 		}
 	}
-	limit := b.policy.MaxRetryAfter
-	if limit <= 0 {
-		limit = defaultMaxRetryAfter
-	}
 	var e *Error
 	if errors.As(err, &e) {
-		wait = max(wait, min(e.RetryAfter, limit))
+		wait = max(wait, min(e.RetryAfter, b.policy.maxRetryAfter()))
 	}
 	return wait, true
 }
 
-// renewals are the states in which a request was repeated because of a 401, so
-// that a hook could renew what the request is authorized by. That is no retry, and
-// happens once for each 401 that does not follow another in the same state.
+// renewals are the states in which a request was repeated because of a 401, so that a hook
+// could renew its credentials. That is no retry, and happens once for each 401 that does
+// not follow another in the same state.
 type renewals uint
 
-// spend is false if the last answer in that state was a 401 as well.
+// spend is false if the last response in that state was a 401 as well.
 func (r *renewals) spend(s State) bool {
 	before := *r
 	*r |= 1 << s
@@ -197,29 +198,100 @@ func unauthorized(err error) bool {
 	return errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized
 }
 
-// retrying repeats a request that belongs to no Uploader until it succeeds or
-// the policy ends it.
+// retries decides whether a failed request is repeated, and when. It counts the failures of
+// one upload, or of one call of a Client that belongs to none.
+type retries struct {
+	budget
+	renewals renewals
+	canRenew bool          // a hook may renew credentials
+	renewing bool          // the next repetition follows a 401
+	inFlight *atomic.Int32 // requests of the client
+	settling time.Duration // the least wait before the next repetition
+}
+
+func (q requester) newRetries() retries {
+	return retries{budget: budget{policy: q.client.retry}, canRenew: q.hooks.canRenew(), inFlight: &q.client.inFlight}
+}
+
+// returned notes what a request in a state returned, nil or an error.
+func (t *retries) returned(s State, err error) {
+	if !unauthorized(err) {
+		t.renewals.giveBack(s)
+		t.renewing = false
+	}
+}
+
+// allow reports whether a request that failed in a state may be repeated.
+func (t *retries) allow(s State, err error) bool {
+	t.renewing = unauthorized(err) && t.canRenew && t.renewals.spend(s)
+	return t.renewing || t.policy.shouldRetry(err, t.failures+1)
+}
+
+// next counts a failure and returns the retry that follows. Its Attempt is 0 if it follows
+// a 401, and is none. ok is false if the budget is used up.
+func (t *retries) next(err error) (retry RetryEvent, ok bool) {
+	if t.renewing {
+		t.renewing = false
+		return RetryEvent{}, true
+	}
+	retry.Err = err
+	if outOfDescriptors(err) && t.inFlight.Load() > 0 && t.policy.maxRetries() > 0 {
+		retry.Delay, ok = t.wait(err) // other requests will release theirs: it does not count
+	} else {
+		retry.Delay, ok = t.budget.next(err)
+	}
+	retry.Attempt = max(1, t.failures)
+	return retry, ok
+}
+
+// judge returns the state that follows a failure in a state: the same one for a
+// repetition, StatePaused or StateFailed.
+func (t *retries) judge(ctx context.Context, s State, err error) State {
+	switch {
+	case ctx.Err() != nil:
+		return StatePaused
+	case !t.allow(s, err):
+		return StateFailed
+	}
+	return s
+}
+
+// await waits for the next attempt of an upload. It is false if the budget is used up. The
+// error is that of ctx.
+func (t *retries) await(ctx context.Context, q requester, name string, failure error) (ok bool, err error) {
+	retry, ok := t.next(failure)
+	if !ok || retry.Attempt == 0 {
+		return ok, nil
+	}
+	retry.Name, retry.Delay, t.settling = name, max(retry.Delay, t.settling), 0
+	q.counters.update(func(s *Stats) { s.Retries++ })
+	q.hooks.retry(retry)
+	return true, sleep(ctx, retry.Delay)
+}
+
+// retrying repeats a request that belongs to no Uploader until it succeeds or the policy
+// ends it.
 func (q requester) retrying(ctx context.Context, request func() error) error {
-	tries := budget{policy: q.client.retry}
-	refused := false // the last answer was a 401
+	tries := q.newRetries()
 	for {
 		err := request()
-		again := unauthorized(err) && !refused && q.hooks.canRenew() && ctx.Err() == nil
-		if refused = unauthorized(err); again {
-			continue
-		}
-		if ctx.Err() != nil {
+		tries.returned(StateIdle, err)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
 			return withContext(ctx, err)
-		}
-		if err == nil || !tries.policy.shouldRetry(err, tries.failures+1) {
+		case !tries.allow(StateIdle, err):
 			return err
 		}
-		wait, ok := q.client.spend(&tries, err)
+		retry, ok := tries.next(err)
 		if !ok {
 			return err
 		}
-		q.hooks.retry(RetryEvent{Attempt: max(1, tries.failures), Delay: wait, Err: err})
-		if err := sleep(ctx, wait); err != nil {
+		if retry.Attempt > 0 {
+			q.hooks.retry(retry)
+		}
+		if err := sleep(ctx, retry.Delay); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package tus
 
 import (
-	"net/http"
 	"sync/atomic"
 	"time"
 )
@@ -19,10 +18,9 @@ const (
 // sendRate is the rate at which the last request with many bytes was served.
 type sendRate struct{ perSecond atomic.Int64 }
 
-// measure takes in a request that carried sent bytes. A refusal may come before the
-// bytes have left.
-func (r *sendRate) measure(resp *Response, sent int64, took time.Duration) {
-	if sent >= leastMeasured && resp.StatusCode < http.StatusMultipleChoices {
+// measure takes in a successful request that carried sent bytes.
+func (r *sendRate) measure(sent int64, took time.Duration) {
+	if sent >= leastMeasured {
 		r.perSecond.Store(int64(float64(sent) / max(took, time.Microsecond).Seconds()))
 	}
 }

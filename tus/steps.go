@@ -19,9 +19,9 @@ func (u *Uploader) step(ctx context.Context) error {
 		}
 		return &endedError{from, u.failure}
 	}
-	u.tries.begin()
+	u.retries.settling = 0 // of a Step that no wait followed
 	next, err := row.do(u, ctx)
-	u.tries.end(from, err)
+	u.retries.returned(from, err)
 	if !row.allows(from, next) {
 		next, err = StateFailed, fmt.Errorf("tus: defect: no transition from %v to %v", from, next)
 	}
@@ -59,7 +59,7 @@ func (u *Uploader) enter(next State, cause error) {
 
 // failed returns the state that follows a failure outside of the delivery.
 func (u *Uploader) failed(ctx context.Context, err error) (State, error) {
-	return u.tries.judge(ctx, u.requester, u.State(), err), err
+	return u.retries.judge(ctx, u.State(), err), err
 }
 
 // deliver is the step of all states in which the delivery works.
@@ -172,7 +172,7 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	if held, ok := failure.(*HeldError); ok && u.State() == StateLocating {
 		return u.pausedBy(sleep(ctx, held.Wait))
 	}
-	ok, err := u.tries.wait(ctx, u.requester, u.status().info.Name, failure)
+	ok, err := u.retries.await(ctx, u.requester, u.status().info.Name, failure)
 	if ok {
 		return u.pausedBy(err)
 	}

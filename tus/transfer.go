@@ -30,11 +30,11 @@ import (
 // A failure that is retried leads to the same state, except for Sending.
 type transfer struct {
 	requester
-	plan   plan
-	chunks chunker
-	sizer  *chunkSizer
-	sums   *sums
-	tries  *tries
+	plan    plan
+	chunks  chunker
+	sizer   *chunkSizer
+	sums    *sums
+	retries *retries
 
 	state    State
 	next     chunk // chosen in Ready, sent in Sending
@@ -94,10 +94,10 @@ type outcome struct {
 
 // step does the work of the current state.
 func (t *transfer) step(ctx context.Context) outcome {
-	t.tries.begin()
+	t.retries.settling = 0 // of a Step that no wait followed
 	from := t.state
 	o := t.work(ctx)
-	t.tries.end(from, o.err)
+	t.retries.returned(from, o.err)
 	t.enter(o.next)
 	return o
 }
@@ -240,7 +240,7 @@ func (t *transfer) failed(ctx context.Context, err error) outcome {
 		// session will do better.
 		return t.startOver(err)
 	}
-	next := t.tries.judge(ctx, t.requester, t.state, err)
+	next := t.retries.judge(ctx, t.state, err)
 	if next == StateSending { // what arrived of the chunk is not known
 		next = StateRecovering
 	}
@@ -258,11 +258,11 @@ func (t *transfer) startOver(reason error) outcome {
 	t.length.deferred, t.resuming, t.adopted = false, false, false
 	t.counters.update(func(s *Stats) { s.Recreations++ })
 	t.end.startOver(lost > 0 || adopted)
-	if err := t.tries.budget.acknowledged(0, 0, 0); err != nil {
+	if err := t.retries.acknowledged(0, 0, 0); err != nil {
 		o.next = StateFailed
 		return o
 	}
-	t.tries.budget.reset(0) // the retries were spent on what is gone
+	t.retries.reset(0) // the retries were spent on what is gone
 	if adopted {
 		o.next = StateIdle
 	}
@@ -286,14 +286,14 @@ func (t *transfer) advance(offset int64) error {
 		a.highest += gain
 	})
 	if gain > 0 {
-		t.tries.renewed, t.sums.mismatches = 0, 0
+		t.retries.renewals, t.sums.mismatches = 0, 0
 	}
 	t.counters.update(func(s *Stats) { s.Acknowledged += gain })
 	t.counters.begin(offset)
 	if t.contends {
-		return t.tries.budget.observed(offset, change, sent)
+		return t.retries.observed(offset, change, sent)
 	}
-	return t.tries.budget.acknowledged(offset, change, sent)
+	return t.retries.acknowledged(offset, change, sent)
 }
 
 // resumeAt notes that the server had offset bytes before this session.

@@ -2,7 +2,6 @@ package tus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 )
@@ -78,13 +77,9 @@ func (t *transfer) headError(info Info, cause error) error {
 // complete: some servers make nothing of one, and respond with an error, before a PATCH.
 func needsPatch(info Info, err error) bool {
 	if err == nil {
-		return info.LengthDeferred && info.Offset == 0 && info.Response.Header.Get(headerUploadDeferLength) == ""
+		return info.lengthUnstated && info.Offset == 0
 	}
-	var e *Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	return e.StatusCode >= 200 && e.StatusCode <= 299 || isGone(e.StatusCode) || e.StatusCode == http.StatusInternalServerError
+	return verdictOf(err).emptyOpen
 }
 
 // maxStale is how often the server is asked again for an offset below an acknowledged one.
@@ -94,7 +89,7 @@ const maxStale = 3
 // acknowledged and the source cannot go back that far. A replica that lags behind has the
 // right one a moment later.
 func (t *transfer) isStale(offset int64) bool {
-	retries := t.client.retry.maxRetries() - t.tries.budget.failures
+	retries := t.client.retry.maxRetries() - t.retries.failures
 	if t.chunks.canSendFrom(offset, t.account().offset) || t.stale >= min(maxStale, retries) {
 		t.stale = 0
 		return false

@@ -21,7 +21,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 	if changed := t.sums.sent(&t.next); changed != nil {
 		return outcome{next: StateFailed, err: changed}
 	}
-	t.contends = contended(err)
+	t.contends = verdictOf(err).contended
 	if err == nil {
 		return t.sent(response)
 	}
@@ -37,7 +37,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 	}
 	t.length.told = t.length.told || t.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
 	if broken(err) {
-		t.tries.settling = settlingTime(sent, time.Since(start))
+		t.retries.settling = settlingTime(sent, time.Since(start))
 	}
 	o := t.failed(ctx, err)
 	o.refusal = t.end.refusal
@@ -74,7 +74,7 @@ func (t *transfer) notSent(ctx context.Context, err error) (o outcome, decided b
 	if errors.Is(err, ErrTooLarge) && t.halveChunk() {
 		return outcome{next: StateRecovering}, true
 	}
-	if refusedAtEnd(t.next, err) {
+	if t.next.last && verdictOf(err).refusesEnd {
 		t.end.refusal = err
 		if !IsTemporary(err) {
 			return outcome{next: StateRecovering, refusal: err}, true

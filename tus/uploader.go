@@ -25,11 +25,11 @@ type Uploader struct {
 	progress progressReporter
 
 	// For the driving goroutine only.
-	work   delivery  // nil until the source was looked at and the server asked
-	stream *streamed // of a source of unknown size; nil for others
-	sizer  *chunkSizer
-	sums   *sums
-	tries  tries
+	work    delivery  // nil until the source was looked at and the server asked
+	stream  *streamed // of a source of unknown size; nil for others
+	sizer   *chunkSizer
+	sums    *sums
+	retries retries
 
 	// What the store knows; see resume.go.
 	keeper     *keeper
@@ -99,7 +99,6 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		requester: requester{client: c},
 		source:    source,
 		turn:      newTurn(),
-		tries:     tries{budget: budget{policy: c.retry}},
 	}
 	if opts != nil {
 		u.opts = *opts
@@ -121,6 +120,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	}
 	u.progress.hooks = append(slices.Clone(c.hooks), &u.opts.Hooks)
 	u.hooks = u.progress.hooks.serial(u)
+	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.sizer = newChunkSizer(&u.opts)
 	u.sums = &sums{choice: u.opts.Checksum, client: c.checksums}

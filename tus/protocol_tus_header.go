@@ -10,40 +10,11 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// ProtocolVersion is the version of the tus protocol that this package speaks.
-const ProtocolVersion = "1.0.0"
-
-// Header names of the core protocol and its extensions.
-const (
-	headerTusResumable      = "Tus-Resumable"
-	headerTusVersion        = "Tus-Version"
-	headerTusExtension      = "Tus-Extension"
-	headerTusMaxSize        = "Tus-Max-Size"
-	headerChecksumAlgorithm = "Tus-Checksum-Algorithm"
-	headerUploadOffset      = "Upload-Offset"
-	headerUploadLength      = "Upload-Length"
-	headerUploadDeferLength = "Upload-Defer-Length"
-	headerUploadMetadata    = "Upload-Metadata"
-	headerUploadExpires     = "Upload-Expires"
-	headerUploadConcat      = "Upload-Concat"
-	headerUploadChecksum    = "Upload-Checksum"
-	headerMethodOverride    = "X-Http-Method-Override"
-	headerContentType       = "Content-Type"
-	headerRetryAfter        = "Retry-After"
-	headerLocation          = "Location"
-)
-
-// offsetContentType is the media type of every request body that carries
-// bytes of an upload.
-const offsetContentType = "application/offset+octet-stream"
-
-// statusChecksumMismatch is "460 Checksum Mismatch" of the checksum extension.
-const statusChecksumMismatch = 460
+// The values of header fields of tus 1.0.0, read strictly: servers are not trusted.
 
 // parseInteger reads a header whose value the protocol defines as a
-// non-negative integer (offsets, lengths, Tus-Max-Size). Servers are not
-// trusted: a sign, a fraction, a second value that differs or a number above 2^63-1
-// is an error that matches [ErrProtocol].
+// non-negative integer (offsets, lengths, Tus-Max-Size). A sign, a fraction, a second
+// value that differs or a number above 2^63-1 is an error matching [ErrProtocol].
 func parseInteger(h http.Header, name string) (n int64, present bool, err error) {
 	values := h.Values(name)
 	if len(values) == 0 {
@@ -73,9 +44,8 @@ func parseList(h http.Header, name string) []string {
 	return list
 }
 
-// parseMaxSize reads Tus-Max-Size, 0 for no limit. Servers without a limit state the
-// largest number that they know, "Infinity" or -1, so only a limit that can be met
-// counts.
+// parseMaxSize reads Tus-Max-Size, 0 for no limit. Servers without a limit send their
+// largest number, "Infinity" or -1, so a value that is no valid integer is no limit.
 func parseMaxSize(h http.Header) int64 {
 	n, _, err := parseInteger(h, headerTusMaxSize)
 	if err != nil {
@@ -99,29 +69,6 @@ func parseExpires(h http.Header) time.Time {
 		return time.Time{}
 	}
 	return t.UTC()
-}
-
-// Concat says what part an upload plays in the concatenation extension.
-type Concat int
-
-const (
-	// ConcatNone is an ordinary upload.
-	ConcatNone Concat = iota
-	// ConcatPartial is one part of a final upload.
-	ConcatPartial
-	// ConcatFinal is an upload concatenated from partial uploads.
-	ConcatFinal
-)
-
-// String returns the word that the protocol uses, "none" for an ordinary upload.
-func (c Concat) String() string {
-	switch c {
-	case ConcatPartial:
-		return "partial"
-	case ConcatFinal:
-		return "final"
-	}
-	return "none"
 }
 
 // parseConcat reads Upload-Concat (extension Concatenation) as a server

@@ -1,0 +1,90 @@
+package tus_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// statusesOfHTTP are the statuses that code outside of a protocol may name, as HTTP alone
+// gives them their meaning, by file.
+var statusesOfHTTP = map[string][]string{
+	"errors.go": {"StatusNotImplemented", "StatusServiceUnavailable", "StatusProxyAuthRequired", "StatusText"},
+	"request.go": {"StatusMisdirectedRequest", "StatusMovedPermanently", "StatusFound", "StatusSeeOther",
+		"StatusTemporaryRedirect", "StatusPermanentRedirect"},
+	"retry.go":     {"StatusUnauthorized", "StatusInsufficientStorage", "StatusInternalServerError"},
+	"transport.go": {"StatusOK"},
+}
+
+// Only the implementations of protocol know what a header field or a status means, so that
+// another one changes no other file.
+func TestProtocol_OnlyImplementationsNameHeadersAndStatuses(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := token.NewFileSet()
+	sources := map[string]*ast.File{}
+	names := map[string]bool{} // of header fields and statuses
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		source, err := parser.ParseFile(set, file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(file, "protocol_tus") {
+			sources[file] = source
+			continue
+		}
+		ast.Inspect(source, func(n ast.Node) bool {
+			constant, ok := n.(*ast.ValueSpec)
+			for i := 0; ok && i < len(constant.Names); i++ {
+				if name := constant.Names[i].Name; strings.HasPrefix(name, "header") || strings.HasPrefix(name, "status") {
+					names[name] = true
+				}
+			}
+			return true
+		})
+	}
+	if len(names) < 10 {
+		t.Fatalf("found only %d names in protocol_tus*.go", len(names))
+	}
+	field := regexp.MustCompile(`\b(Upload|Tus)-[A-Z]`)
+	for file, source := range sources {
+		ast.Inspect(source, func(n ast.Node) bool {
+			found := ""
+			switch n := n.(type) {
+			case *ast.ImportSpec:
+				return false
+			case *ast.Ident:
+				if names[n.Name] {
+					found = n.Name
+				}
+			case *ast.BasicLit:
+				if n.Kind == token.STRING && field.MatchString(n.Value) {
+					found = n.Value
+				}
+			case *ast.SelectorExpr:
+				if strings.HasPrefix(n.Sel.Name, "Status") && isIdent(n.X, "http") && !slices.Contains(statusesOfHTTP[file], n.Sel.Name) {
+					found = "http." + n.Sel.Name
+				}
+			}
+			if found != "" {
+				t.Errorf("%v: %s belongs into protocol_tus*.go", set.Position(n.Pos()), found)
+			}
+			return true
+		})
+	}
+}
+
+func isIdent(x ast.Expr, name string) bool {
+	id, ok := x.(*ast.Ident)
+	return ok && id.Name == name
+}

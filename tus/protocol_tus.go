@@ -1,0 +1,110 @@
+package tus
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
+)
+
+// ProtocolVersion is the version of the tus protocol that this package speaks.
+const ProtocolVersion = "1.0.0"
+
+// Header names of the core protocol and its extensions.
+const (
+	headerTusResumable      = "Tus-Resumable"
+	headerTusVersion        = "Tus-Version"
+	headerTusExtension      = "Tus-Extension"
+	headerTusMaxSize        = "Tus-Max-Size"
+	headerChecksumAlgorithm = "Tus-Checksum-Algorithm"
+	headerUploadOffset      = "Upload-Offset"
+	headerUploadLength      = "Upload-Length"
+	headerUploadDeferLength = "Upload-Defer-Length"
+	headerUploadMetadata    = "Upload-Metadata"
+	headerUploadExpires     = "Upload-Expires"
+	headerUploadConcat      = "Upload-Concat"
+	headerUploadChecksum    = "Upload-Checksum"
+)
+
+// offsetContentType is the media type of every request body that carries
+// bytes of an upload.
+const offsetContentType = "application/offset+octet-stream"
+
+// concatenationTimeout is the least time that a server has for its response while it
+// makes a final upload: it may copy all of it first.
+const concatenationTimeout = 10 * time.Minute
+
+// protocolTus is tus 1.0.0.
+type protocolTus struct{}
+
+// request returns a request with the header fields that all of a method have. OPTIONS
+// has no Tus-Resumable (protocol section Tus-Resumable).
+func (protocolTus) request(method string) *request {
+	r := &request{method: method, header: http.Header{}}
+	if method != http.MethodOptions {
+		r.header.Set(headerTusResumable, ProtocolVersion)
+	}
+	return r
+}
+
+func (t protocolTus) options() *request { return t.request(http.MethodOptions) }
+
+// create follows protocol section Creation, POST.
+func (t protocolTus) create(c creation) *request {
+	r := t.request(http.MethodPost)
+	switch {
+	case c.final != nil: // has the length of its parts
+		r.header.Set(headerUploadConcat, "final;"+strings.Join(c.final, " "))
+		r.leastResponse = concatenationTimeout
+	case c.deferred:
+		r.header.Set(headerUploadDeferLength, "1")
+	default:
+		r.header.Set(headerUploadLength, strconv.FormatInt(c.length, 10))
+	}
+	if c.partial {
+		r.header.Set(headerUploadConcat, "partial")
+	}
+	if len(c.metadata) > 0 {
+		r.header.Set(headerUploadMetadata, c.metadata.String())
+	}
+	if c.payload != nil {
+		r.header.Set(headerContentType, offsetContentType)
+	}
+	r.payload, r.size, r.trailer = c.payload, c.size, c.trailer
+	t.setChecksum(r, c.checksum)
+	return r
+}
+
+// patch follows protocol section PATCH.
+func (t protocolTus) patch(c chunk) *request {
+	r := t.request(http.MethodPatch)
+	r.header.Set(headerUploadOffset, strconv.FormatInt(c.offset, 10))
+	r.header.Set(headerContentType, offsetContentType)
+	if c.declares {
+		r.header.Set(headerUploadLength, strconv.FormatInt(c.declare, 10))
+	}
+	r.offset, r.payload, r.size, r.trailer = c.offset, c.payload, c.size, c.trailer
+	t.setChecksum(r, c.checksum)
+	return r
+}
+
+func (t protocolTus) head() *request {
+	r := t.request(http.MethodHead)
+	r.header.Set("Cache-Control", "no-cache, no-store")
+	return r
+}
+
+func (t protocolTus) terminate() *request { return t.request(http.MethodDelete) }
+
+// checksum follows protocol section Checksum.
+func (protocolTus) checksum(sum chunkSum) (name, value string) {
+	return headerUploadChecksum, checksums.FormatHeader(sum.algorithm, sum.sum)
+}
+
+func (t protocolTus) setChecksum(r *request, sum chunkSum) {
+	if sum.sum != nil {
+		r.header.Set(t.checksum(sum))
+	}
+}
