@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // Limiter bounds the rate at which bytes leave. [RateLimit] is one, and *rate.Limiter
@@ -47,7 +49,7 @@ type body struct {
 	moved func(n int)
 	stall *stallTimer // rests while the source is used; nil outside a request
 	// panics takes those of the source and of everything that is called here.
-	panics *carrier
+	panics *async.Panics
 	// verify runs once before the last bytes leave; its error keeps them back,
 	// so that the server never sees a changed source as complete.
 	verify func() error
@@ -157,7 +159,7 @@ func shortSource(err, short error) error {
 var errBodyStopped = errors.New("tus: request is over")
 
 func (b *body) Read(p []byte) (n int, err error) {
-	if !b.panics.run(func() { n, err = b.readNext(p) }) {
+	if !b.panics.Run(func() { n, err = b.readNext(p) }) {
 		return 0, errBodyStopped
 	}
 	return n, err
@@ -378,9 +380,9 @@ func (b *body) stop() {
 	if sending != nil {
 		wait := time.Second
 		if b.ctx.Err() != nil {
-			wait = sendGrace
+			wait = async.Grace
 		}
-		receiveWithin(wait, sending) // a file may hang in a read
+		async.ReceiveWithin(wait, sending) // a file may hang in a read
 	}
 	b.mu.Lock()
 	b.counted = true
@@ -416,9 +418,9 @@ func (b *body) Close() (err error) {
 	b.closing.Do(func() { // a Close that hangs must hold up nobody else
 		go func() {
 			defer close(b.ending)
-			b.panics.run(func() { b.ending <- b.src.Close() })
+			b.panics.Run(func() { b.ending <- b.src.Close() })
 		}()
 	})
-	err, _ = receive(b.ctx, b.ending)
+	err, _ = async.Receive(b.ctx, b.ending)
 	return err
 }

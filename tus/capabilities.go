@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // Extension is the name of a protocol extension as servers advertise it in
@@ -100,7 +101,7 @@ func (c *Client) advertised(ctx context.Context, hooks hookSet, m *meter) (Capab
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return Capabilities{}, contextError(ctx)
+		return Capabilities{}, async.ContextError(ctx)
 	default:
 		c.log.LogAttrs(ctx, slog.LevelWarn, "tus server did not say what it supports: no checksums, and one part", slog.Any("error", err))
 	}
@@ -143,13 +144,13 @@ func newCapabilityProbe(given *Capabilities) *capabilityProbe {
 
 func (p *capabilityProbe) acquire(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 	select {
 	case <-p.turn:
 		return nil
 	case <-ctx.Done():
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 const (
@@ -176,7 +177,7 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return nil, contextError(ctx)
+		return nil, async.ContextError(ctx)
 	default:
 		return nil, shortSource(err, io.ErrUnexpectedEOF)
 	}
@@ -201,24 +202,18 @@ func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
 		if err != nil {
 			return sourceError(err)
 		}
-		defer closeReader(ctx, r)
+		defer async.Close(ctx, r)
 		buffer := s.buffer[:c.size]
-		read := background(func() filling {
-			n, err := fill(r, buffer)
-			return filling{n: n, err: err}
-		})
-		select {
-		case outcome := <-read:
-			got := outcome.get()
-			if int64(got.n) < c.size {
-				if got.err == io.EOF {
-					got.err = io.ErrUnexpectedEOF
-				}
-				return shortSource(got.err, io.ErrUnexpectedEOF)
-			}
-		case <-ctx.Done():
+		n, err := async.Call(ctx, func() (int, error) { return fill(r, buffer) }, nil)
+		switch {
+		case int64(n) == c.size:
+		case ctx.Err() != nil:
 			s.buffer = nil // the Read may still fill it
-			return contextError(ctx)
+			return async.ContextError(ctx)
+		case err == io.EOF:
+			return shortSource(io.ErrUnexpectedEOF, io.ErrUnexpectedEOF)
+		default:
+			return shortSource(err, io.ErrUnexpectedEOF)
 		}
 		s.buffered, within = span{c.offset, c.size}, 0
 	}
@@ -298,5 +293,5 @@ func (u *Uploader) closePipeline() {
 		pipeline.Close()
 		close(closed)
 	}()
-	receiveWithin(sendGrace, closed)
+	async.ReceiveWithin(async.Grace, closed)
 }

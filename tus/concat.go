@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // Created is an upload that was created without sending bytes to it. Its URL can
@@ -69,7 +71,7 @@ func (c *Client) createOnly(ctx context.Context, wish creation) (*Created, error
 	var made created
 	err := c.retrying(ctx, hooks, func() (err error) {
 		if ctx.Err() != nil {
-			return contextError(ctx)
+			return async.ContextError(ctx)
 		}
 		made, err = c.create(ctx, wish, hooks, nil)
 		var e *Error

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // drive lets one goroutine at a time work on the upload, in a context that
@@ -15,8 +16,8 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	if !u.takeTurn(ctx, cancel) {
 		return ErrBusy
 	}
-	renewing := carrier{stop: func() { cancel(ErrPaused) }}
-	defer renewing.deliver()
+	renewing := async.Panics{Stop: func() { cancel(ErrPaused) }}
+	defer renewing.Repanic()
 	defer func() {
 		if u.endTurn(ctx) {
 			err = ErrPaused
@@ -60,12 +61,12 @@ func (u *Uploader) windUp(ctx context.Context) {
 	u.mu.Lock()
 	final, cause := u.state.Final(), u.failure
 	u.mu.Unlock()
-	var later carrier
+	var later async.Panics
 	if !final {
-		cause = errPanicked
-		later.run(func() { u.enter(StatePaused, cause) })
+		cause = async.ErrPanicked
+		later.Run(func() { u.enter(StatePaused, cause) })
 	}
-	later.run(func() { u.settle(ctx, cause) })
+	later.Run(func() { u.settle(ctx, cause) })
 }
 
 // pauseNow pauses an upload on which nothing works.

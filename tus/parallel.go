@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // parts is a parallel upload: partial uploads, and the final upload that the
@@ -274,7 +275,7 @@ func (u *Uploader) createParts(ctx context.Context) (State, error) {
 	case err == nil:
 		return StateReady, nil
 	case ctx.Err() != nil:
-		return StatePaused, contextError(ctx)
+		return StatePaused, async.ContextError(ctx)
 	}
 	return StateFailed, err
 }
@@ -344,7 +345,7 @@ func (u *Uploader) sendParts(ctx context.Context) (State, error) {
 		}
 		return StateReady, nil
 	case ctx.Err() != nil:
-		return StatePaused, contextError(ctx)
+		return StatePaused, async.ContextError(ctx)
 	case uploadGone(err) && u.parts.uncertain:
 		err = fmt.Errorf("%w: an answer was lost, and now the parts are gone: %w", ErrUnconfirmed, err)
 	}
@@ -356,16 +357,16 @@ func (u *Uploader) sendParts(ctx context.Context) (State, error) {
 func (u *Uploader) eachPart(ctx context.Context, list []*part, work func(context.Context, *Uploader) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	panics := carrier{stop: func() { cancel(errPanicked) }}
+	panics := async.Panics{Stop: func() { cancel(async.ErrPanicked) }}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(u.parts.connections)
 	for _, p := range list {
 		group.Go(func() error {
 			if ctx.Err() != nil {
-				return contextError(ctx)
+				return async.ContextError(ctx)
 			}
 			var err error
-			panics.run(func() { err = work(ctx, p.uploader) })
+			panics.Run(func() { err = work(ctx, p.uploader) })
 			if err != nil {
 				return fmt.Errorf("part at offset %d: %w", p.offset, err)
 			}
@@ -373,7 +374,7 @@ func (u *Uploader) eachPart(ctx context.Context, list []*part, work func(context
 		})
 	}
 	err := group.Wait()
-	panics.deliver()
+	panics.Repanic()
 	return err
 }
 

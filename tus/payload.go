@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // checksumTrailer makes the checksum of a body follow it (protocol section
@@ -23,8 +24,8 @@ type payload struct {
 	client  *Client
 	request *request
 	stall   *stallTimer
-	trailer http.Header // that the checksum goes into; nil for none
-	panics  *carrier    // of what a transport calls in a goroutine of its own
+	trailer http.Header   // that the checksum goes into; nil for none
+	panics  *async.Panics // of what a transport calls in a goroutine of its own
 
 	mu      sync.Mutex // a transport may ask for a body from its own goroutine
 	current *body      // that was begun last
@@ -88,7 +89,7 @@ func (p *payload) add(b *body) bool {
 
 // reopen is open for a transport.
 func (p *payload) reopen(ctx context.Context) (b io.ReadCloser, err error) {
-	if !p.panics.run(func() { b, err = p.open(ctx) }) {
+	if !p.panics.Run(func() { b, err = p.open(ctx) }) {
 		return nil, errBodyStopped
 	}
 	return b, err

@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 const (
@@ -72,7 +74,7 @@ func (l *RateLimit) WaitN(ctx context.Context, n int) error {
 		}
 		timer.Stop()
 	}
-	return contextError(ctx)
+	return async.ContextError(ctx)
 }
 
 // take grants n bytes, or returns how long to wait before the next attempt.

@@ -9,30 +9,20 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // fingerprint recognises the source. A Read that hangs when ctx ends, although
 // its reader is closed then, is left behind.
 func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
-	type answer struct {
-		print string
-		err   error
-	}
 	_, seeks := u.source.(*seekSource)
 	reader := &sourceReaderAt{ctx: ctx, source: u.source, limit: u.client.sourceTimeout, forward: u.info.Sequential && !seeks}
 	info := fingerprint.Info{Name: cmp.Or(u.opts.ResumeKey, u.info.Identity, u.info.Name), Size: u.info.Size, ModTime: u.info.ModTime, Version: u.info.Version}
-	defer reader.panics.deliver()
-	answers := background(func() answer {
+	defer reader.panics.Repanic()
+	return async.Call(ctx, func() (string, error) {
 		defer reader.Close()
-		print, err := u.fingerprinter().Fingerprint(ctx, reader, info)
-		return answer{print, err}
-	})
-	got, ok := receive(ctx, answers)
-	if !ok {
-		return "", contextError(ctx)
-	}
-	a := got.get()
-	return a.print, a.err
+		return u.fingerprinter().Fingerprint(ctx, reader, info)
+	}, nil)
 }
 
 // fingerprinter is that of the client, or the default for the source.
@@ -61,18 +51,18 @@ type sourceReaderAt struct {
 
 	mu     sync.Mutex
 	reader io.ReadCloser
-	at     int64       // position of reader
-	file   *os.File    // reader, if it can be read at any place
-	shift  int64       // how far places in file are from offsets
-	unbind func() bool // keeps the end of ctx from closing reader
-	panics carrier     // of a reader that the end of ctx closes
+	at     int64        // position of reader
+	file   *os.File     // reader, if it can be read at any place
+	shift  int64        // how far places in file are from offsets
+	unbind func() bool  // keeps the end of ctx from closing reader
+	panics async.Panics // of a reader that the end of ctx closes
 }
 
 func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
-		return 0, contextError(s.ctx)
+		return 0, async.ContextError(s.ctx)
 	}
 	if s.reader != nil && s.file == nil && s.forward && s.at < offset {
 		n, err := io.CopyN(io.Discard, s.reader, offset-s.at)
@@ -109,7 +99,7 @@ func (s *sourceReaderAt) open(offset int64) error {
 	if _, skipped := r.(*skippedFile); skipped {
 		s.forward = true
 	}
-	s.unbind = context.AfterFunc(s.ctx, func() { s.panics.run(func() { r.Close() }) })
+	s.unbind = context.AfterFunc(s.ctx, func() { s.panics.Run(func() { r.Close() }) })
 	s.file, s.shift = fileOf(r, offset)
 	return nil
 }

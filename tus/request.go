@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
@@ -141,24 +142,24 @@ func (c *Client) notFollowed(r *request, location string) error {
 // Hooks and the source run in goroutines of net/http, too. A panic there cuts the
 // request and is delivered when the request is over.
 func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Response, error) {
-	var panics carrier
-	defer panics.deliver()
+	var panics async.Panics
+	defer panics.Repanic()
 	if ctx.Err() != nil {
-		return nil, &unsentError{contextError(ctx)}
+		return nil, &unsentError{async.ContextError(ctx)}
 	}
 	if c.slots != nil {
 		select {
 		case c.slots <- struct{}{}:
 			defer func() { <-c.slots }()
 		case <-ctx.Done():
-			return nil, &unsentError{contextError(ctx)}
+			return nil, &unsentError{async.ContextError(ctx)}
 		}
 	}
 	c.inFlight.Add(1)
 	defer c.inFlight.Add(-1)
 	reqCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	panics.stop = func() { cancel(errPanicked) }
+	panics.Stop = func() { cancel(async.ErrPanicked) }
 	if c.broken.Swap(false) {
 		c.CloseIdleConnections()
 	}
@@ -178,14 +179,14 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	if err != nil {
 		switch cause := context.Cause(reqCtx); {
 		case ctx.Err() != nil:
-			return nil, &unsentError{contextError(ctx)}
+			return nil, &unsentError{async.ContextError(ctx)}
 		case errors.Is(cause, ErrStalled): // while the source was opened
 			err = cause
 		}
 		return nil, failed(&unsentError{err})
 	}
 	if ctx.Err() != nil { // by a hook, perhaps
-		return nil, &unsentError{contextError(ctx)}
+		return nil, &unsentError{async.ContextError(ctx)}
 	}
 	r.secrets = c.redactor.Sent(c.http, req)
 	r.meter.request(r.method)
@@ -196,9 +197,9 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		cause := context.Cause(reqCtx)
 		switch source := p.failure(); {
 		case ctx.Err() != nil && stall.neverSent():
-			return nil, &unsentError{contextError(ctx)}
+			return nil, &unsentError{async.ContextError(ctx)}
 		case ctx.Err() != nil:
-			return nil, contextError(ctx)
+			return nil, async.ContextError(ctx)
 		case errors.Is(cause, ErrStalled): // which also ends a Read of the source
 			c.broken.Store(true)
 			return nil, failed(cause)
@@ -251,55 +252,11 @@ func (c *Client) responseTimeoutOf(r *request) time.Duration {
 	return max(c.responseTimeout, r.leastResponse)
 }
 
-// sendGrace is how long a request that was cut may take to return.
-const sendGrace = 50 * time.Millisecond
-
 // send is http.Client.Do, but returns when the context ends even if a Read of
 // the source hangs. Such a Read is left behind.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
-	type answer struct {
-		resp *http.Response
-		err  error
-	}
-	answers := background(func() answer {
-		resp, err := c.http.Do(req)
-		return answer{resp, err}
-	})
-	if got, ok := receive(req.Context(), answers); ok {
-		a := got.get()
-		return a.resp, a.err
-	}
-	background(func() (err error) {
-		if got := <-answers; got.result.resp != nil {
-			err = got.result.resp.Body.Close()
-		}
-		return err
-	})
-	return nil, context.Cause(req.Context())
-}
-
-// receive waits for an answer for as long as ctx lives and a little longer. It is
-// false if there is none by then.
-func receive[T any](ctx context.Context, answers <-chan T) (answer T, ok bool) {
-	select {
-	case answer = <-answers:
-		return answer, true
-	case <-ctx.Done():
-	}
-	return receiveWithin(sendGrace, answers)
-}
-
-// receiveWithin waits for an answer, or the end of answers, for at most d. It is
-// false if there is none by then.
-func receiveWithin[T any](d time.Duration, answers <-chan T) (answer T, ok bool) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case answer = <-answers:
-		return answer, true
-	case <-timer.C:
-		return answer, false
-	}
+	return async.Call(req.Context(), func() (*http.Response, error) { return c.http.Do(req) },
+		func(resp *http.Response) { resp.Body.Close() })
 }
 
 // newRequest makes the HTTP request: protocol headers for everyone, the

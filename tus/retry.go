@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // RetryPolicy says how an upload goes on after temporary failures. The zero
@@ -219,26 +221,8 @@ func (c *Client) retrying(ctx context.Context, hooks hookSet, request func() err
 			return err
 		}
 		hooks.retry(RetryEvent{Attempt: max(1, tries.failures), Delay: wait, Err: err})
-		if err := sleep(ctx, wait); err != nil {
+		if err := async.Sleep(ctx, wait); err != nil {
 			return err
 		}
-	}
-}
-
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return contextError(ctx)
-	}
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return contextError(ctx)
-	case <-timer.C:
-		return nil
 	}
 }

@@ -24,7 +24,7 @@ const (
 // sendTo hands the rest of the file to the kernel, slice by slice, and returns
 // the bytes that went out.
 func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
-	if !b.panics.run(func() { total, err = b.sendSlices(conn, limit) }) {
+	if !b.panics.Run(func() { total, err = b.sendSlices(conn, limit) }) {
 		return 0, errBodyStopped
 	}
 	return total, err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // stream holds the part of a stream that may have to be sent again, and reads
@@ -23,7 +24,7 @@ type stream struct {
 	filled int    // bytes of ahead that are read already
 	over   bool   // nothing comes after these
 	err    error  // of the reader, after these
-	coming <-chan *outcome[filling]
+	coming <-chan *async.Outcome[filling]
 	closed bool
 	rested bool // what is coming may have been ended by rest
 
@@ -44,7 +45,6 @@ type chunkSum struct {
 type filling struct {
 	buffer []byte // that was filled, perhaps a larger one than before
 	n      int
-	err    error
 	sum    chunkSum // of all that was filled
 }
 
@@ -72,30 +72,30 @@ func (s *stream) read(size int64) {
 		return
 	}
 	reader, buffer, from, algorithm := s.reader, s.ahead, s.filled, s.algorithm
-	s.coming = background(func() filling {
-		got := fillUpTo(reader, buffer, from, size)
+	s.coming = async.Go(func() (filling, error) {
+		got, err := fillUpTo(reader, buffer, from, size)
 		if algorithm.New != nil && from+got.n > 0 {
 			got.sum = chunkSum{algorithm.Name, sumOf(algorithm, got.buffer[:from+got.n])}
 		}
-		return got
+		return got, err
 	})
 }
 
 // fillUpTo is fill for a buffer that grows with what is read, up to size bytes: a
 // chunk size may be far above what the stream has.
-func fillUpTo(r io.Reader, buffer []byte, from int, size int64) (got filling) {
-	for at := from; int64(at) < size && got.err == nil; at = from + got.n {
+func fillUpTo(r io.Reader, buffer []byte, from int, size int64) (got filling, err error) {
+	for at := from; int64(at) < size && err == nil; at = from + got.n {
 		if at == len(buffer) {
 			grown := make([]byte, min(size, 2*int64(len(buffer))))
 			copy(grown, buffer)
 			buffer = grown
 		}
 		var n int
-		n, got.err = fill(r, buffer[at:min(int64(len(buffer)), size)])
+		n, err = fill(r, buffer[at:min(int64(len(buffer)), size)])
 		got.n += n
 	}
 	got.buffer = buffer
-	return got
+	return got, err
 }
 
 // arrive waits for what is being read.
@@ -108,7 +108,7 @@ func (s *stream) arrive(ctx context.Context) error {
 		s.took(read)
 		return nil
 	case <-ctx.Done():
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 }
 
@@ -155,25 +155,25 @@ func (s *stream) peek(ctx context.Context) error {
 	return s.arrive(ctx)
 }
 
-func (s *stream) took(read *outcome[filling]) {
+func (s *stream) took(read *async.Outcome[filling]) {
 	s.coming = nil
 	failed := s.err
-	s.err = errPanicked // what the reader delivered before it panicked is lost
-	got := read.get()
+	s.err = async.ErrPanicked // what the reader delivered before it panicked is lost
+	got, err := read.Get()
 	s.err = failed
 	var timeout net.Error
-	if s.rested && errors.As(got.err, &timeout) && timeout.Timeout() { // as we wanted
-		got.err = nil
+	if s.rested && errors.As(err, &timeout) && timeout.Timeout() { // as we wanted
+		err = nil
 	}
 	s.rested = false
 	s.ahead = got.buffer
 	s.filled += got.n
 	s.next = got.sum
 	switch {
-	case got.err == io.EOF:
+	case err == io.EOF:
 		s.over = true
-	case got.err != nil:
-		s.err = got.err
+	case err != nil:
+		s.err = err
 	}
 }
 
@@ -187,7 +187,7 @@ func (s *stream) rest() {
 	if s.coming == nil || !ok || d.SetReadDeadline(time.Unix(1, 0)) != nil {
 		return
 	}
-	read, ok := receiveWithin(restGrace, s.coming)
+	read, ok := async.ReceiveWithin(restGrace, s.coming)
 	_ = d.SetReadDeadline(time.Time{})
 	s.rested = true
 	if ok { // else the reader does not mind its deadline, and is left behind
@@ -199,7 +199,7 @@ func (s *stream) rest() {
 func (s *stream) close() {
 	if !s.closed {
 		s.closed = true
-		defer closeSoon(s.reader) // also when rest panics as the reader did
+		defer async.CloseSoon(s.reader) // also when rest panics as the reader did
 	}
 	s.rest()
 }

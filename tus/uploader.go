@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // Uploader is one upload as a state machine; see [State] for its table. Make
@@ -241,7 +242,7 @@ func (u *Uploader) Abort(ctx context.Context) error {
 			u.turn <- struct{}{}
 		}()
 	case <-ctx.Done():
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 	returned := false
 	defer func() {
@@ -469,7 +470,7 @@ func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 
 // rest waits between two steps. An error means that the upload was paused.
 func (u *Uploader) rest(ctx context.Context, wait time.Duration) error {
-	if err := sleep(ctx, wait); err != nil {
+	if err := async.Sleep(ctx, wait); err != nil {
 		u.enter(StatePaused, err)
 		return err
 	}
