@@ -38,8 +38,6 @@ type body struct {
 	source func() (io.ReadCloser, error) // opens src
 	src    io.ReadCloser
 	file   *os.File // src, if the kernel can send it
-	// shift is how far places in file are from offsets.
-	shift int64
 	// limit, if not nil, is the rate limit of the upload.
 	limit Limiter
 	// throttle, if not nil, waits until some of n bytes may move, and returns how many.
@@ -118,23 +116,8 @@ func (b *body) open() error {
 		return sourceError(err)
 	}
 	b.src = r
-	b.file, b.shift = fileOf(r, b.offset)
+	b.file, _ = r.(*os.File)
 	return nil
-}
-
-// fileOf returns the file that r is, if it is one that has places, and how far
-// those are from the offsets of a source whose reader r is at offset: a part of a
-// source, or a source that is a piece of a file, begins somewhere in it.
-func fileOf(r io.Reader, offset int64) (file *os.File, shift int64) {
-	f, ok := r.(*os.File)
-	if !ok {
-		return nil, 0
-	}
-	at, err := f.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return nil, 0
-	}
-	return f, at - offset
 }
 
 // sourceError marks an error as the source's own, unless it already says that

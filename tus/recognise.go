@@ -52,8 +52,6 @@ type sourceReaderAt struct {
 	mu     sync.Mutex
 	reader io.ReadCloser
 	at     int64        // position of reader
-	file   *os.File     // reader, if it can be read at any place
-	shift  int64        // how far places in file are from offsets
 	unbind func() bool  // keeps the end of ctx from closing reader
 	panics async.Panics // of a reader that the end of ctx closes
 }
@@ -64,20 +62,22 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	if s.ctx.Err() != nil {
 		return 0, async.ContextError(s.ctx)
 	}
-	if s.reader != nil && s.file == nil && s.forward && s.at < offset {
+	if file, ok := s.reader.(*os.File); ok && s.at != offset {
+		if _, err := file.Seek(offset-s.at, io.SeekCurrent); err == nil {
+			s.at = offset
+		}
+	}
+	if s.reader != nil && s.forward && s.at < offset {
 		n, err := io.CopyN(io.Discard, s.reader, offset-s.at)
 		s.at += n
 		if err != nil {
 			return 0, err
 		}
 	}
-	if s.reader == nil || s.file == nil && s.at != offset {
+	if s.reader == nil || s.at != offset {
 		if err := s.open(offset); err != nil {
 			return 0, err
 		}
-	}
-	if s.file != nil {
-		return s.file.ReadAt(p, offset+s.shift)
 	}
 	n, err := fill(s.reader, p)
 	s.at += int64(n)
@@ -100,7 +100,6 @@ func (s *sourceReaderAt) open(offset int64) error {
 		s.forward = true
 	}
 	s.unbind = context.AfterFunc(s.ctx, func() { s.panics.Run(func() { r.Close() }) })
-	s.file, s.shift = fileOf(r, offset)
 	return nil
 }
 
@@ -111,7 +110,7 @@ func (s *sourceReaderAt) close() {
 	if s.unbind() { // otherwise the end of ctx closes it
 		s.reader.Close()
 	}
-	s.reader, s.file = nil, nil
+	s.reader = nil
 }
 
 func (s *sourceReaderAt) Close() error {

@@ -71,6 +71,10 @@ func (b *body) sendSlices(conn *net.TCPConn, limit int64) (total int64, err erro
 // sendSlice sends up to n bytes; fewer, without error, where the window of time
 // closed first.
 func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
+	begin, err := b.file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, errCopied // a pipe
+	}
 	if n == b.left {
 		if err := b.verified(); err != nil {
 			return 0, err
@@ -104,10 +108,10 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	if err != nil {
 		return sent, b.fail(sourceError(err))
 	}
-	if at == b.offset+b.shift {
+	if at == begin+sent {
 		return sent, nil
 	}
-	if _, err := b.file.Seek(b.offset+b.shift, io.SeekStart); err != nil {
+	if _, err := b.file.Seek(begin+sent, io.SeekStart); err != nil {
 		return sent, b.fail(sourceError(err))
 	}
 	return sent, errCopied

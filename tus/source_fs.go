@@ -38,7 +38,7 @@ func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
 }
 
 // verifyContent implements contentVerifier.
-func (s *fsSource) verifyContent(ctx context.Context, _ io.Reader) error { return s.look(ctx, true) }
+func (s *fsSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
 
 // look makes sure that the file is still what it was.
 func (s *fsSource) look(ctx context.Context, deep bool) error {

@@ -529,7 +529,7 @@ func (u *Uploader) verified(end int64, payload func(context.Context) *body) func
 	return func(ctx context.Context) *body {
 		b := payload(ctx)
 		b.verify = func() error {
-			if err := verify(ctx, source, begun, last, b.src, limit); err != nil || !last {
+			if err := verify(ctx, source, begun, last, limit); err != nil || !last {
 				return err
 			}
 			return u.saveFinishing(ctx)
@@ -551,14 +551,14 @@ func (u *Uploader) saveFinishing(ctx context.Context) error {
 // verifySource notices a source that is no longer what the upload began with. That of
 // a part is looked at closely when all parts are there.
 func (u *Uploader) verifySource(ctx context.Context) error {
-	return verify(ctx, u.source, u.info, u.position == nil, nil, u.client.sourceTimeout)
+	return verify(ctx, u.source, u.info, u.position == nil, u.client.sourceTimeout)
 }
 
 // verify compares what Stat returns or, if deep is set and the source is a file, all
-// that can be told of it, a sample included. reader, if not nil, is open.
-func verify(ctx context.Context, source Source, begun SourceInfo, deep bool, reader io.Reader, limit time.Duration) error {
+// that can be told of it, a sample included.
+func verify(ctx context.Context, source Source, begun SourceInfo, deep bool, limit time.Duration) error {
 	if file, ok := source.(contentVerifier); ok && deep {
-		_, err := callSource(ctx, limit, "the last look at it", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx, reader) }, nil)
+		_, err := callSource(ctx, limit, "the last look at it", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
 		if err != nil {
 			return sourceError(err)
 		}
