@@ -218,7 +218,7 @@ func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
 		s.buffered, within = span{c.offset, c.size}, 0
 	}
 	c.data = s.buffer[within : within+c.size]
-	c.payload = u.verified(c.offset+c.size, memoryPayload(c.data, c.offset))
+	c.payload = u.verified(memoryPayload(c.data, c.offset))
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // concatenationTimeout is the least time that a server has for its response while it
@@ -24,7 +26,7 @@ type creation struct {
 
 	// payload, if not nil, goes along in the same request (section Creation
 	// With Upload). That of an empty source has no bytes.
-	payload  func(ctx context.Context) *body
+	payload  *send.Payload
 	size     int64            // of the payload
 	checksum string           // value of Upload-Checksum; empty for none
 	trailer  *checksumTrailer // nil for none

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // chunk is what one PATCH sends.
@@ -21,7 +23,7 @@ type chunk struct {
 	sum      chunkSum         // of data, if that is known already
 	checksum string           // value of Upload-Checksum; empty for none
 	trailer  *checksumTrailer // nil for none
-	payload  func(ctx context.Context) *body
+	payload  *send.Payload
 }
 
 // patched is the server's word on a PATCH.

@@ -16,6 +16,15 @@ const (
 	maxRateSlice = 4 << 20
 )
 
+// Limiter bounds the rate at which bytes leave. [RateLimit] is one, and *rate.Limiter
+// of golang.org/x/time/rate another.
+type Limiter interface {
+	// WaitN blocks until n bytes may be sent, or ctx ends.
+	WaitN(ctx context.Context, n int) error
+	// Burst is the largest n that WaitN accepts now, at least 1.
+	Burst() int
+}
+
 // RateLimit is a [Limiter] whose rate can be changed while uploads run. It may be
 // shared by clients and uploads, which then have the rate together. The zero value does
 // not limit. All methods are safe for concurrent use.

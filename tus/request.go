@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 const (
@@ -30,9 +31,9 @@ type request struct {
 	header http.Header // protocol headers only
 	offset int64       // of a PATCH, for errors
 
-	// payload makes the body; nil for none. It is called again for a redirect,
-	// or when the transport finds its idle connection closed.
-	payload func(ctx context.Context) *body
+	// payload is the body; nil for none. It is opened again for a redirect, or when the
+	// transport finds its idle connection closed.
+	payload *send.Payload
 	size    int64 // of the payload
 	trailer *checksumTrailer
 
@@ -163,19 +164,23 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	if c.broken.Swap(false) {
 		c.CloseIdleConnections()
 	}
-	stall := newStallTimer(c.stallTimeout, c.responseTimeoutOf(r), c.connected, cancel)
-	defer stall.stop()
-	reqCtx = httptrace.WithClientTrace(reqCtx, stall.trace())
+	stall := &send.StallTimer{
+		Timeout: c.stallTimeout, Response: c.responseTimeoutOf(r),
+		Cut: cancel, Err: ErrStalled, Connected: c.connected,
+	}
+	stall.Start()
+	defer stall.Stop()
+	reqCtx = httptrace.WithClientTrace(reqCtx, stall.Trace())
 
 	failed := func(err error) error {
-		if stall.neverSent() {
+		if stall.NeverSent() {
 			err = &connectError{err}
 		}
 		return &Error{Method: r.method, URL: c.redactor.URL(to.url), Offset: r.offset, Err: r.redact(err)}
 	}
-	p := payload{client: c, request: r, stall: stall, panics: &panics}
-	defer p.stop()
-	req, err := c.newRequest(reqCtx, r, to, &p)
+	bodies := c.bodies(r, stall, &panics)
+	defer bodies.Stop()
+	req, err := c.newRequest(reqCtx, r, to, bodies)
 	if err != nil {
 		switch cause := context.Cause(reqCtx); {
 		case ctx.Err() != nil:
@@ -191,12 +196,12 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	r.secrets = c.redactor.Sent(c.http, req)
 	r.meter.request(r.method)
 	// The end of the request closes the source: net/http waits for a Read.
-	defer context.AfterFunc(reqCtx, p.stop)()
+	defer context.AfterFunc(reqCtx, bodies.Stop)()
 	raw, err := c.send(req)
 	if err != nil {
 		cause := context.Cause(reqCtx)
-		switch source := p.failure(); {
-		case ctx.Err() != nil && stall.neverSent():
+		switch source := bodies.Failure(); {
+		case ctx.Err() != nil && stall.NeverSent():
 			return nil, &unsentError{async.ContextError(ctx)}
 		case ctx.Err() != nil:
 			return nil, async.ContextError(ctx)
@@ -209,7 +214,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		c.broken.Store(true)
 		err = httpx.StripURL(err)
 		var record tls.RecordHeaderError
-		if stall.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
+		if stall.HasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
 			// After the handshake that is a connection that broke, and may heal.
 			err = fmt.Errorf("TLS connection broke: %v", err)
 		}
@@ -224,7 +229,7 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 		cancel(nil) // over HTTP/2, Close waits for what is still being read of the source
 		raw.Body.Close()
 	}()
-	stall.gotResponse()
+	stall.GotResponse()
 	// The whole body gets one stall timeout: its bytes do not count as
 	// movement, so that an endless drip ends too. What was read by then is kept.
 	var content []byte
@@ -233,8 +238,8 @@ func (c *Client) exchange(ctx context.Context, r *request, to destination) (*Res
 	}
 	resp := &Response{StatusCode: raw.StatusCode, Header: raw.Header, Body: content}
 	r.answered, r.shown = to, c.redactor.URL(to.url)
-	p.stop() // of an early answer the body is still being sent
-	r.sent = p.sent()
+	bodies.Stop() // of an early answer the body is still being sent
+	r.sent = bodies.Sent()
 	r.hooksOf(c).afterResponse(req, resp)
 	return resp, nil
 }
@@ -261,7 +266,7 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 
 // newRequest makes the HTTP request: protocol headers for everyone, the
 // caller's only for trusted origins.
-func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *payload) (*http.Request, error) {
+func (c *Client) newRequest(ctx context.Context, r *request, to destination, bodies *send.Bodies) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, to.url.String(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidInput, httpx.StripURL(err))
@@ -284,7 +289,7 @@ func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *
 		req.Method, r.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}
-	release := p.stall.pause()
+	release := bodies.Stall.Pause()
 	err = runBeforeRequest(req, hooks, to.trusted())
 	release()
 	if err != nil {
@@ -299,12 +304,10 @@ func (c *Client) newRequest(ctx context.Context, r *request, to destination, p *
 	}
 	req.ContentLength = r.size
 	if r.trailer != nil {
-		req.ContentLength = -1 // HTTP/1.1 has trailers only after a chunked body
-		req.Trailer = http.Header{headerUploadChecksum: nil}
-		p.trailer = req.Trailer
+		r.trailer.addTo(req, bodies)
 	}
-	req.GetBody = func() (io.ReadCloser, error) { return p.reopen(ctx) }
-	req.Body, err = p.open(ctx)
+	req.GetBody = func() (io.ReadCloser, error) { return bodies.Open(ctx) }
+	req.Body, err = bodies.Open(ctx)
 	return req, err
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // create is the step of StateCreating.
@@ -499,43 +501,33 @@ func (u *Uploader) acknowledge(offset int64) error {
 	return u.budget.acknowledged(offset, change, sent)
 }
 
-// payload makes a body of size bytes of the source from offset on.
-func (u *Uploader) payload(offset, size int64) func(context.Context) *body {
-	source, limit, toEnd := u.source, u.client.sourceTimeout, u.position == nil && offset+size == u.info.Size
-	return u.verified(offset+size, func(ctx context.Context) *body {
-		b := newBody(ctx, offset, size, func() (io.ReadCloser, error) { return openSource(ctx, ctx, source, offset, limit) })
-		b.toEnd = toEnd
-		return b
+// payload is size bytes of the source from offset on.
+func (u *Uploader) payload(offset, size int64) *send.Payload {
+	source, limit := u.source, u.client.sourceTimeout
+	return u.verified(&send.Payload{
+		Offset: offset, Size: size, ToEnd: u.position == nil && offset+size == u.info.Size,
+		Open: func(ctx context.Context) (io.ReadCloser, error) { return openSource(ctx, ctx, source, offset, limit) },
 	})
 }
 
 // limited makes a payload keep the rate limit of the upload.
-func (u *Uploader) limited(payload func(context.Context) *body) func(context.Context) *body {
-	limit := u.opts.RateLimit
-	return func(ctx context.Context) *body {
-		b := payload(ctx)
-		b.limit = limit
-		return b
-	}
+func (u *Uploader) limited(p *send.Payload) *send.Payload {
+	p.Limit = u.opts.RateLimit
+	return p
 }
 
-// verified makes a payload that ends at an offset hold its last bytes back until the
-// source has been looked at; if they are the last of all, closely, and until it is stored
-// that they leave.
-func (u *Uploader) verified(end int64, payload func(context.Context) *body) func(context.Context) *body {
-	payload = u.limited(payload)
+// verified makes a payload hold its last bytes back until the source has been looked at;
+// if they are the last of all, closely, and until it is stored that they leave.
+func (u *Uploader) verified(p *send.Payload) *send.Payload {
 	source, begun, limit := u.source, u.info, u.client.sourceTimeout // a Read that is left behind may ask much later
-	last := u.position == nil && end == begun.Size
-	return func(ctx context.Context) *body {
-		b := payload(ctx)
-		b.verify = func() error {
-			if err := verify(ctx, source, begun, last, limit); err != nil || !last {
-				return err
-			}
-			return u.saveFinishing(ctx)
+	last := u.position == nil && p.Offset+p.Size == begun.Size
+	p.Verify = func(ctx context.Context) error {
+		if err := verify(ctx, source, begun, last, limit); err != nil || !last {
+			return err
 		}
-		return b
+		return u.saveFinishing(ctx)
 	}
+	return u.limited(p)
 }
 
 // saveFinishing stores that the last byte is about to leave: if the server then no longer

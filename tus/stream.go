@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // defaultStreamChunk is the size of the two buffers of a stream where no chunk
@@ -233,14 +235,11 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 	return StateSending, nil
 }
 
-// memoryPayload makes a body of bytes that are held in memory.
-func memoryPayload(data []byte, offset int64) func(context.Context) *body {
-	return func(ctx context.Context) *body {
-		b := newBody(ctx, offset, int64(len(data)), func() (io.ReadCloser, error) {
-			return io.NopCloser(bytes.NewReader(data)), nil
-		})
-		b.memory = true
-		return b
+// memoryPayload is data, which is at offset.
+func memoryPayload(data []byte, offset int64) *send.Payload {
+	return &send.Payload{
+		Offset: offset, Size: int64(len(data)), Memory: true,
+		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil },
 	}
 }
 
