@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
 const (
@@ -146,8 +147,8 @@ func sumOf(a checksum.Algorithm, data []byte) []byte {
 // readSum adds up a chunk, in most cases while the one before it was sent.
 func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 	s := &u.sums
-	if c.sum.algorithm == s.algorithm.Name {
-		return c.sum.sum, nil
+	if c.sum.Algorithm == s.algorithm.Name {
+		return c.sum.Sum, nil
 	}
 	if c.data == nil && u.info.Sequential && c.size <= maxBufferedChunk {
 		if err := u.bufferChunk(ctx, c); err != nil {
@@ -204,7 +205,7 @@ func (u *Uploader) bufferChunk(ctx context.Context, c *chunk) error {
 		}
 		defer async.Close(ctx, r)
 		buffer := s.buffer[:c.size]
-		n, err := async.Call(ctx, func() (int, error) { return fill(r, buffer) }, nil)
+		n, err := async.Call(ctx, func() (int, error) { return readahead.Fill(r, buffer) }, nil)
 		switch {
 		case int64(n) == c.size:
 		case ctx.Err() != nil:

@@ -128,7 +128,7 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 		u.sums.buffer, u.sums.buffered, u.next = nil, span{}, chunk{}
 		u.closeStream()
 	} else if u.stream != nil {
-		u.stream.rest()
+		u.stream.Rest()
 	}
 	switch u.State() {
 	case StatePaused:

@@ -127,6 +127,6 @@ func (u *Uploader) allSent(ctx context.Context) bool {
 	case s == nil:
 		return u.sentTo == u.info.Size
 	default:
-		return u.sentTo == s.end() && s.peek(ctx) == nil && s.ended()
+		return u.sentTo == s.End() && s.Peek(ctx) == nil && s.Ended()
 	}
 }

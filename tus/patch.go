@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
@@ -20,7 +21,7 @@ type chunk struct {
 	declares bool
 	last     bool             // it completes the upload
 	data     []byte           // if it is in memory
-	sum      chunkSum         // of data, if that is known already
+	sum      readahead.Sum    // of data, if that is known already
 	checksum string           // value of Upload-Checksum; empty for none
 	trailer  *checksumTrailer // nil for none
 	payload  *send.Payload

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
 // fingerprint recognises the source. A Read that hangs when ctx ends, although
@@ -79,7 +80,7 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := fill(s.reader, p)
+	n, err := readahead.Fill(s.reader, p)
 	s.at += int64(n)
 	if n == len(p) {
 		err = nil

@@ -16,8 +16,8 @@ func (u *Uploader) create(ctx context.Context) (State, error) {
 	if u.parts != nil {
 		return u.createParts(ctx)
 	}
-	if s := u.stream; s != nil && s.start > 0 { // what a new upload begins with is gone
-		return StateFailed, &StreamError{BufferStart: s.start, BufferEnd: s.end()}
+	if s := u.stream; s != nil && s.Start() > 0 { // what a new upload begins with is gone
+		return StateFailed, &StreamError{BufferStart: s.Start(), BufferEnd: s.End()}
 	}
 	wish := creation{
 		length: u.info.Size, deferred: u.info.SizeUnknown || u.opts.DeferLength,
@@ -399,7 +399,7 @@ const maxStale = 3
 func (u *Uploader) stale(offset int64) bool {
 	cannotGoBack := u.info.Sequential && offset < u.Offset()
 	if u.stream != nil {
-		cannotGoBack = offset < u.stream.start
+		cannotGoBack = offset < u.stream.Start()
 	}
 	if !cannotGoBack || u.staleHeads >= min(maxStale, u.client.retry.maxRetries()-u.budget.failures) {
 		u.staleHeads = 0

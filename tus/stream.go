@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
@@ -89,9 +90,23 @@ type deadlineReader struct {
 
 func (deadlineReader) Close() error { return nil }
 
+// stream is the window of a stream that is uploaded.
+type stream struct {
+	*readahead.Window
+	whole bytes.Buffer // all from the start, while the length is being found out
+}
+
+// broken is the error of the reader, if the data is the last before it.
+func (s *stream) broken() error {
+	if err := s.Err(); err != nil {
+		return sourceError(err)
+	}
+	return nil
+}
+
 func (u *Uploader) closeStream() {
 	if u.stream != nil {
-		u.stream.close()
+		u.stream.Close()
 	}
 }
 
@@ -111,30 +126,29 @@ func (u *Uploader) beginStream(ctx context.Context) error {
 		if size == 0 {
 			size = defaultStreamChunk
 		}
-		begin := min(size, defaultStreamChunk)
-		u.stream = &stream{reader: reader, chunk: size, data: make([]byte, 0, begin), ahead: make([]byte, begin)}
+		u.stream = &stream{Window: readahead.New(reader, size, defaultStreamChunk)}
 	}
 	s := u.stream
-	if s.start == 0 && len(s.data) == 0 {
-		if err := s.advance(ctx); err != nil {
+	if s.Start() == 0 && len(s.Data()) == 0 {
+		if err := s.Advance(ctx); err != nil {
 			return err
 		}
 	}
-	if err := s.broken(); err != nil && len(s.data) == 0 {
+	if err := s.broken(); err != nil && len(s.Data()) == 0 {
 		return err
 	}
-	if err := s.peek(ctx); err != nil {
+	if err := s.Peek(ctx); err != nil {
 		return err
 	}
-	if s.ended() && s.start == 0 && !u.given {
-		return u.becomeBytes(ctx, s.data)
+	if s.Ended() && s.Start() == 0 && !u.given {
+		return u.becomeBytes(ctx, s.Data())
 	}
 	return nil
 }
 
 // becomeBytes goes on with a stream that was read to its end.
 func (u *Uploader) becomeBytes(ctx context.Context, data []byte) error {
-	u.stream.close()
+	u.stream.Close()
 	u.stream = nil
 	name := u.info.Name
 	u.source = Bytes(data)
@@ -157,18 +171,18 @@ func (u *Uploader) deferLength(ctx context.Context, caps Capabilities) error {
 		return unsupported
 	}
 	for s := u.stream; ; {
-		if int64(s.whole.Len()) == s.start { // else a pause came in between
-			s.whole.Write(s.data)
+		if int64(s.whole.Len()) == s.Start() { // else a pause came in between
+			s.whole.Write(s.Data())
 		}
 		switch {
 		case int64(s.whole.Len()) > u.opts.BufferLimit:
 			return fmt.Errorf("%w, and the stream is longer than the buffer limit of %d bytes", unsupported, u.opts.BufferLimit)
-		case s.ended():
+		case s.Ended():
 			return u.becomeBytes(ctx, s.whole.Bytes())
 		case s.broken() != nil:
 			return s.broken()
 		}
-		if err := s.advance(ctx); err != nil {
+		if err := s.Advance(ctx); err != nil {
 			return err
 		}
 	}
@@ -181,55 +195,55 @@ func (u *Uploader) chooseStream(ctx context.Context) (State, error) {
 		u.stopAt = 0
 		return StatePaused, ErrPaused
 	}
-	for offset >= s.end() && !s.ended() {
+	for offset >= s.End() && !s.Ended() {
 		if err := s.broken(); err != nil {
 			return StateFailed, err
 		}
 		// A stream that ends here keeps what it sent last for as long as the
 		// server has not confirmed the length.
-		if err := s.peek(ctx); err != nil {
+		if err := s.Peek(ctx); err != nil {
 			return u.after(ctx, StateReady, err), err
 		}
-		if s.ended() || s.broken() != nil {
+		if s.Ended() || s.broken() != nil {
 			continue
 		}
-		if err := s.advance(ctx); err != nil {
+		if err := s.Advance(ctx); err != nil {
 			return u.after(ctx, StateReady, err), err
 		}
 	}
-	if offset < s.start {
-		return StateFailed, &StreamError{Offset: offset, BufferStart: s.start, BufferEnd: s.end()}
+	if offset < s.Start() {
+		return StateFailed, &StreamError{Offset: offset, BufferStart: s.Start(), BufferEnd: s.End()}
 	}
-	if !u.deferred && s.end() == u.declared { // what follows would be too much
-		if err := s.peek(ctx); err != nil {
+	if !u.deferred && s.End() == u.declared { // what follows would be too much
+		if err := s.Peek(ctx); err != nil {
 			return u.after(ctx, StateReady, err), err
 		}
 	}
-	wrong := u.info.SizeUnknown && !u.deferred && (s.end() >= u.declared && !s.ended() && s.broken() == nil || s.ended() && s.end() != u.declared)
-	if wrong || offset > s.end() {
-		return StateFailed, fmt.Errorf("%w: the stream has %d bytes", ErrSourceMismatch, s.end())
+	wrong := u.info.SizeUnknown && !u.deferred && (s.End() >= u.declared && !s.Ended() && s.broken() == nil || s.Ended() && s.End() != u.declared)
+	if wrong || offset > s.End() {
+		return StateFailed, fmt.Errorf("%w: the stream has %d bytes", ErrSourceMismatch, s.End())
 	}
-	data := s.data[offset-s.start:]
+	data := s.Data()[offset-s.Start():]
 	if u.chunks.size > 0 {
 		data = data[:min(int64(len(data)), u.chunks.size)]
 	}
 	if u.stopAt > 0 {
 		data = data[:min(int64(len(data)), u.stopAt-offset)]
 	}
-	last := s.ended() && offset+int64(len(data)) == s.end()
+	last := s.Ended() && offset+int64(len(data)) == s.End()
 	if last && len(data) == 0 && !u.deferred {
 		u.lengthIs(offset)
 		return StateFinishing, nil
 	}
-	s.algorithm = u.sums.ahead()
-	s.fetch()
-	var sum chunkSum
-	if len(data) == len(s.data) {
-		sum = s.sum
+	s.Algorithm = u.sums.ahead()
+	s.Fetch()
+	var sum readahead.Sum
+	if len(data) == len(s.Data()) {
+		sum = s.Sum()
 	}
 	u.next = chunk{
 		offset: offset, size: int64(len(data)), data: data, sum: sum, last: last,
-		declares: u.deferred && last, declare: s.end(),
+		declares: u.deferred && last, declare: s.End(),
 		payload: u.limited(memoryPayload(data, offset)),
 	}
 	return StateSending, nil
@@ -256,7 +270,7 @@ func (u *Uploader) declaredLength(info Info) {
 		return
 	}
 	u.declared = info.Length
-	if u.stream.ended() && u.stream.end() == info.Length {
+	if u.stream.Ended() && u.stream.End() == info.Length {
 		u.lengthIs(info.Length)
 	}
 }
