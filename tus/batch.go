@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // defaultBatchFiles is how many uploads of a batch run at the same time.
@@ -95,15 +97,15 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	defer stop(nil)
 	next, end := iter.Pull(jobs)
 	defer end()
-	panics := carrier{stop: func() { stop(errBatchStopped) }} // of the iterator and of workers
-	var turn sync.Mutex                                       // jobs are drawn one at a time
+	panics := async.Panics{Stop: func() { stop(errBatchStopped) }} // of the iterator and of workers
+	var turn sync.Mutex                                            // jobs are drawn one at a time
 	draw := func() (job Job, ok bool) {
 		turn.Lock()
 		defer turn.Unlock()
 		if ctx.Err() != nil {
 			return Job{}, false
 		}
-		panics.run(func() { job, ok = next() })
+		panics.Run(func() { job, ok = next() })
 		return job, ok
 	}
 	results := make(chan BatchResult)
@@ -119,8 +121,8 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 			}
 			workers.Go(func() {
 				for ; ok; job, ok = draw() {
-					result, err := newResult(), errPanicked
-					panics.run(func() { result, err = c.uploadJob(ctx, job, opts.OnStart) })
+					result, err := newResult(), async.ErrPanicked
+					panics.Run(func() { result, err = c.uploadJob(ctx, job, opts.OnStart) })
 					if opts.StopOnError && err != nil && err != ErrPaused && !wasAborted(err) {
 						stop(errBatchStopped)
 					}
@@ -133,7 +135,7 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 		stop(errBatchStopped)
 		for range results {
 		}
-		panics.deliver()
+		panics.Repanic()
 	}()
 	for r := range results {
 		if !yield(r) {
@@ -160,7 +162,7 @@ func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uplo
 			u.turn.give()
 			err = u.runUntil(ctx, paused)
 		case <-ctx.Done():
-			err = contextError(ctx)
+			err = async.ContextError(ctx)
 		}
 	}
 	if err == nil && paused() { // before it began, where Run would go on

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // Extension is the name of a protocol extension as servers advertise it in
@@ -94,7 +96,7 @@ func (q requester) advertised(ctx context.Context) (Capabilities, error) {
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return Capabilities{}, contextError(ctx)
+		return Capabilities{}, async.ContextError(ctx)
 	default:
 		q.client.log.LogAttrs(ctx, slog.LevelWarn, "tus capabilities unknown: no checksums, and one part", slog.Any("error", err))
 	}
@@ -138,13 +140,13 @@ func newCapabilityProbe(given *Capabilities) *capabilityProbe {
 
 func (p *capabilityProbe) acquire(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 	select {
 	case <-p.turn:
 		return nil
 	case <-ctx.Done():
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 }
 

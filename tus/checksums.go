@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
 const (
@@ -88,7 +89,7 @@ func (s *sums) choose(caps Capabilities) error {
 // seal gives a chunk its checksum: the header that goes with it, or the trailer that is
 // computed as the bytes are sent.
 func (s *sums) seal(ctx context.Context, c *chunk, chunks chunker) error {
-	c.checksum, c.trailer = chunkSum{}, nil
+	c.checksum, c.trailer = readahead.Sum{}, nil
 	if !s.on || c.size == 0 {
 		return nil
 	}
@@ -103,7 +104,7 @@ func (s *sums) seal(ctx context.Context, c *chunk, chunks chunker) error {
 	if err := s.same(c, sum); err != nil {
 		return err
 	}
-	c.checksum = chunkSum{algorithm: s.algorithm.Name, sum: sum}
+	c.checksum = readahead.Sum{Algorithm: s.algorithm.Name, Sum: sum}
 	return nil
 }
 

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // chunk is what one PATCH sends.
@@ -18,10 +21,10 @@ type chunk struct {
 	declares bool
 	last     bool             // it completes the upload
 	data     []byte           // if it is in memory
-	sum      chunkSum         // of data, if that is known already
-	checksum chunkSum         // to send; zero for none
+	sum      readahead.Sum    // of data, if that is known already
+	checksum readahead.Sum    // to send; zero for none
 	trailer  *checksumTrailer // nil for none
-	payload  func(ctx context.Context) *body
+	payload  *send.Payload
 }
 
 func (c chunk) end() int64 { return c.offset + c.size }
@@ -38,7 +41,7 @@ type chunker interface {
 	// next returns the chunk at an offset. It is false if nothing is left to send.
 	next(ctx context.Context, at cut) (c chunk, more bool, err error)
 	// payload makes the body of the bytes at an offset.
-	payload(offset, size int64) func(context.Context) *body
+	payload(offset, size int64) *send.Payload
 	// hash returns the checksum of a chunk, and may replace its payload.
 	hash(ctx context.Context, c *chunk, s *sums) ([]byte, error)
 	// reread discards what is held or hashed of a chunk that is to be sent again.
@@ -97,32 +100,34 @@ func (r *ranged) next(_ context.Context, at cut) (chunk, bool, error) {
 	}, true, nil
 }
 
-func (r *ranged) payload(offset, size int64) func(context.Context) *body {
+func (r *ranged) payload(offset, size int64) *send.Payload {
 	source, timeout := r.source, r.timeout
-	return r.verified(offset+size, func(ctx context.Context) *body {
-		return newBody(ctx, offset, size, func() (io.ReadCloser, error) { return openSource(ctx, ctx, source, offset, timeout) })
+	p := r.verified(&send.Payload{
+		Offset: offset, Size: size,
+		Open: func(ctx context.Context) (io.ReadCloser, error) { return openSource(ctx, ctx, source, offset, timeout) },
 	})
+	p.ToEnd = r.ends(p)
+	return p
 }
 
-// verified makes a payload that ends at an offset hold its last bytes back until the
-// source has been looked at.
-func (r *ranged) verified(end int64, payload func(context.Context) *body) func(context.Context) *body {
-	source, begun, timeout, limit, lastByte := r.source, r.info, r.timeout, r.limit, r.lastByte // a Read that is left behind may ask much later
-	toEnd := r.whole && end == begun.Size
-	return func(ctx context.Context) *body {
-		b := payload(ctx)
-		b.limit, b.toEnd = limit, toEnd && !b.memory
-		b.verify = func() error {
-			if !toEnd {
-				return verifyInfo(ctx, source, begun, timeout)
-			}
-			if err := verifyContent(ctx, source, begun, b.src, timeout); err != nil {
+// ends reports whether a payload completes the upload.
+func (r *ranged) ends(p *send.Payload) bool { return r.whole && p.Offset+p.Size == r.info.Size }
+
+// verified makes a payload hold its last bytes back until the source has been looked at.
+func (r *ranged) verified(p *send.Payload) *send.Payload {
+	source, begun, timeout := r.source, r.info, r.timeout // a Read that is left behind may ask much later
+	p.Limit = r.limit
+	p.Verify = func(ctx context.Context) error { return verifyInfo(ctx, source, begun, timeout) }
+	if r.ends(p) {
+		lastByte := r.lastByte
+		p.Verify = func(ctx context.Context) error {
+			if err := verifyContent(ctx, source, begun, timeout); err != nil {
 				return err
 			}
 			return lastByte(ctx)
 		}
-		return b
 	}
+	return p
 }
 
 // verify looks at the source once more when all is acknowledged: where the kernel sends a
@@ -139,7 +144,7 @@ func (r *ranged) verify(ctx context.Context) error {
 // unchanged returns an error if the source is no longer what it was.
 func (r *ranged) unchanged(ctx context.Context) error {
 	if r.whole {
-		return verifyContent(ctx, r.source, r.info, nil, r.timeout)
+		return verifyContent(ctx, r.source, r.info, r.timeout)
 	}
 	return verifyInfo(ctx, r.source, r.info, r.timeout)
 }
@@ -154,13 +159,13 @@ func verifyInfo(ctx context.Context, source Source, begun SourceInfo, limit time
 }
 
 // verifyContent compares a file with the first look, a sample of its content included,
-// and other sources as verifyInfo does. reader, if not nil, is open.
-func verifyContent(ctx context.Context, source Source, begun SourceInfo, reader io.Reader, limit time.Duration) error {
+// and other sources as verifyInfo does.
+func verifyContent(ctx context.Context, source Source, begun SourceInfo, limit time.Duration) error {
 	file, ok := source.(contentVerifier)
 	if !ok {
 		return verifyInfo(ctx, source, begun, limit)
 	}
-	_, err := callSource(ctx, limit, "the last look at it", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx, reader) }, nil)
+	_, err := callSource(ctx, limit, "the last look at it", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
 	if err != nil {
 		return sourceError(err)
 	}
@@ -187,7 +192,7 @@ func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return nil, contextError(ctx)
+		return nil, async.ContextError(ctx)
 	default:
 		return nil, shortSource(err, io.ErrUnexpectedEOF)
 	}
@@ -217,7 +222,7 @@ func (r *ranged) read(ctx context.Context, c *chunk) error {
 		within = 0
 	}
 	c.data = r.buffer[within : within+c.size]
-	c.payload = r.verified(c.end(), memoryPayload(c.data, c.offset))
+	c.payload = r.verified(memoryPayload(c.data, c.offset))
 	return nil
 }
 
@@ -230,24 +235,18 @@ func (r *ranged) fill(ctx context.Context, s span) error {
 	if err != nil {
 		return sourceError(err)
 	}
-	defer closeReader(ctx, reader)
+	defer async.Close(ctx, reader)
 	buffer := r.buffer[:s.size]
-	read := background(func() filling {
-		n, err := fill(reader, buffer)
-		return filling{n: n, err: err}
-	})
-	select {
-	case outcome := <-read:
-		got := outcome.get()
-		if int64(got.n) < s.size {
-			if got.err == io.EOF {
-				got.err = io.ErrUnexpectedEOF
-			}
-			return shortSource(got.err, io.ErrUnexpectedEOF)
-		}
-	case <-ctx.Done():
+	n, err := async.Call(ctx, func() (int, error) { return readahead.Fill(reader, buffer) }, nil)
+	switch {
+	case int64(n) == s.size:
+	case ctx.Err() != nil:
 		r.buffer = nil // the Read may still fill it
-		return contextError(ctx)
+		return async.ContextError(ctx)
+	case err == io.EOF:
+		return shortSource(io.ErrUnexpectedEOF, io.ErrUnexpectedEOF)
+	default:
+		return shortSource(err, io.ErrUnexpectedEOF)
 	}
 	r.buffered = s
 	return nil
@@ -281,7 +280,7 @@ func (r *ranged) rest() {
 		pipeline.Close()
 		close(closed)
 	}()
-	receiveWithin(sendGrace, closed)
+	async.ReceiveWithin(async.Grace, closed)
 }
 
 func (r *ranged) close() {

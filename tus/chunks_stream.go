@@ -5,11 +5,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // streamed cuts a source of unknown size, which is read once, into chunks.
 type streamed struct {
-	window *stream
+	window *readahead.Window
+	whole  bytes.Buffer // all from the start, while the length is being found out
 	sizer  *chunkSizer
 	limit  Limiter // of the upload; nil for none
 	sums   *sums   // chunks are hashed as they are read
@@ -21,36 +25,44 @@ type streamed struct {
 // begin reads the first chunk.
 func (s *streamed) begin(ctx context.Context) error {
 	w := s.window
-	if w.start == 0 && len(w.data) == 0 {
-		if err := w.advance(ctx); err != nil {
+	if w.Start() == 0 && len(w.Data()) == 0 {
+		if err := w.Advance(ctx); err != nil {
 			return err
 		}
 	}
-	if err := w.broken(); err != nil && len(w.data) == 0 {
+	if err := s.broken(); err != nil && len(w.Data()) == 0 {
 		return err
 	}
-	return w.peek(ctx)
+	return w.Peek(ctx)
+}
+
+// broken is the error of the reader, if the data is the last before it.
+func (s *streamed) broken() error {
+	if err := s.window.Err(); err != nil {
+		return sourceError(err)
+	}
+	return nil
 }
 
 // short reports whether the first chunk is all of the stream.
-func (s *streamed) short() bool { return s.window.ended() && s.window.start == 0 }
+func (s *streamed) short() bool { return s.window.Ended() && s.window.Start() == 0 }
 
 // readAll reads to the end of a stream of at most limit bytes and returns them. A stream
 // that is longer is an error that wraps reason.
 func (s *streamed) readAll(ctx context.Context, limit int64, reason error) ([]byte, error) {
 	for w := s.window; ; {
-		if int64(w.whole.Len()) == w.start { // else a pause came in between
-			w.whole.Write(w.data)
+		if int64(s.whole.Len()) == w.Start() { // else a pause came in between
+			s.whole.Write(w.Data())
 		}
 		switch {
-		case int64(w.whole.Len()) > limit:
+		case int64(s.whole.Len()) > limit:
 			return nil, fmt.Errorf("%w, and the stream is longer than the buffer limit of %d bytes", reason, limit)
-		case w.ended():
-			return w.whole.Bytes(), nil
-		case w.broken() != nil:
-			return nil, w.broken()
+		case w.Ended():
+			return s.whole.Bytes(), nil
+		case s.broken() != nil:
+			return nil, s.broken()
 		}
-		if err := w.advance(ctx); err != nil {
+		if err := w.Advance(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -61,32 +73,32 @@ func (s *streamed) next(ctx context.Context, at cut) (chunk, bool, error) {
 	if err := s.advanceTo(ctx, at.offset); err != nil {
 		return chunk{}, false, err
 	}
-	if at.offset < w.start {
-		return chunk{}, false, &StreamError{Offset: at.offset, BufferStart: w.start, BufferEnd: w.end()}
+	if at.offset < w.Start() {
+		return chunk{}, false, &StreamError{Offset: at.offset, BufferStart: w.Start(), BufferEnd: w.End()}
 	}
 	if err := s.matchLength(ctx, at); err != nil {
 		return chunk{}, false, err
 	}
-	data := w.data[at.offset-w.start:]
+	data := w.Data()[at.offset-w.Start():]
 	if s.sizer.size > 0 {
 		data = data[:min(int64(len(data)), s.sizer.size)]
 	}
 	if at.stopAt > 0 {
 		data = data[:min(int64(len(data)), at.stopAt-at.offset)]
 	}
-	last := w.ended() && at.offset+int64(len(data)) == w.end()
+	last := w.Ended() && at.offset+int64(len(data)) == w.End()
 	if last && len(data) == 0 && !at.deferred {
 		return chunk{}, false, nil
 	}
-	w.algorithm = s.sums.known()
-	w.fetch()
+	w.Algorithm = s.sums.known()
+	w.Fetch()
 	c := chunk{
 		offset: at.offset, size: int64(len(data)), data: data, last: last,
-		declares: at.deferred && last, declare: w.end(),
+		declares: at.deferred && last, declare: w.End(),
 		payload: s.limited(memoryPayload(data, at.offset)),
 	}
-	if len(data) == len(w.data) {
-		c.sum = w.sum
+	if len(data) == len(w.Data()) {
+		c.sum = w.Sum()
 	}
 	return c, true, nil
 }
@@ -96,17 +108,17 @@ func (s *streamed) next(ctx context.Context, at cut) (chunk, bool, error) {
 // acknowledged the length.
 func (s *streamed) advanceTo(ctx context.Context, offset int64) error {
 	w := s.window
-	for offset >= w.end() && !w.ended() {
-		if err := w.broken(); err != nil {
+	for offset >= w.End() && !w.Ended() {
+		if err := s.broken(); err != nil {
 			return err
 		}
-		if err := w.peek(ctx); err != nil {
+		if err := w.Peek(ctx); err != nil {
 			return err
 		}
-		if w.ended() || w.broken() != nil {
+		if w.Ended() || s.broken() != nil {
 			continue
 		}
-		if err := w.advance(ctx); err != nil {
+		if err := w.Advance(ctx); err != nil {
 			return err
 		}
 	}
@@ -116,46 +128,39 @@ func (s *streamed) advanceTo(ctx context.Context, offset int64) error {
 // matchLength returns an error if the stream is not as long as the server has it.
 func (s *streamed) matchLength(ctx context.Context, at cut) error {
 	w := s.window
-	if !at.deferred && w.end() == s.length { // what follows would be too much
-		if err := w.peek(ctx); err != nil {
+	if !at.deferred && w.End() == s.length { // what follows would be too much
+		if err := w.Peek(ctx); err != nil {
 			return err
 		}
 	}
-	differs := w.ended() && w.end() != s.length || !w.ended() && w.end() >= s.length && w.broken() == nil
-	if s.info.SizeUnknown && !at.deferred && differs || at.offset > w.end() {
-		return fmt.Errorf("%w: the stream has %d bytes", ErrSourceMismatch, w.end())
+	differs := w.Ended() && w.End() != s.length || !w.Ended() && w.End() >= s.length && s.broken() == nil
+	if s.info.SizeUnknown && !at.deferred && differs || at.offset > w.End() {
+		return fmt.Errorf("%w: the stream has %d bytes", ErrSourceMismatch, w.End())
 	}
 	return nil
 }
 
-// memoryPayload makes a body of bytes that are held in memory.
-func memoryPayload(data []byte, offset int64) func(context.Context) *body {
-	return func(ctx context.Context) *body {
-		b := newBody(ctx, offset, int64(len(data)), func() (io.ReadCloser, error) {
-			return io.NopCloser(bytes.NewReader(data)), nil
-		})
-		b.memory = true
-		return b
+// memoryPayload is data, which is at offset.
+func memoryPayload(data []byte, offset int64) *send.Payload {
+	return &send.Payload{
+		Offset: offset, Size: int64(len(data)), Memory: true,
+		Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil },
 	}
 }
 
-func (s *streamed) limited(payload func(context.Context) *body) func(context.Context) *body {
-	limit := s.limit
-	return func(ctx context.Context) *body {
-		b := payload(ctx)
-		b.limit = limit
-		return b
-	}
+func (s *streamed) limited(p *send.Payload) *send.Payload {
+	p.Limit = s.limit
+	return p
 }
 
 // payload is that of no bytes: others are in the window, see next.
-func (s *streamed) payload(offset, _ int64) func(context.Context) *body {
+func (s *streamed) payload(offset, _ int64) *send.Payload {
 	return s.limited(memoryPayload(nil, offset))
 }
 
 func (s *streamed) hash(_ context.Context, c *chunk, sums *sums) ([]byte, error) {
-	if c.sum.algorithm == sums.algorithm.Name {
-		return c.sum.sum, nil
+	if c.sum.Algorithm == sums.algorithm.Name {
+		return c.sum.Sum, nil
 	}
 	return sumOf(sums.algorithm, c.data), nil
 }
@@ -163,21 +168,21 @@ func (s *streamed) hash(_ context.Context, c *chunk, sums *sums) ([]byte, error)
 func (s *streamed) reread() {}
 
 func (s *streamed) canRestart() error {
-	if s.window.start > 0 {
-		return &StreamError{BufferStart: s.window.start, BufferEnd: s.window.end()}
+	if s.window.Start() > 0 {
+		return &StreamError{BufferStart: s.window.Start(), BufferEnd: s.window.End()}
 	}
 	return nil
 }
 
-func (s *streamed) canSendFrom(offset, _ int64) bool { return offset >= s.window.start }
+func (s *streamed) canSendFrom(offset, _ int64) bool { return offset >= s.window.Start() }
 
 func (s *streamed) endsAt(ctx context.Context, offset int64) bool {
-	return offset == s.window.end() && s.window.peek(ctx) == nil && s.window.ended()
+	return offset == s.window.End() && s.window.Peek(ctx) == nil && s.window.Ended()
 }
 
 func (s *streamed) declared(length int64) SourceInfo {
 	s.length = length
-	if s.window.ended() && s.window.end() == length {
+	if s.window.Ended() && s.window.End() == length {
 		s.info.Size, s.info.SizeUnknown = length, false
 	}
 	return s.info
@@ -185,6 +190,6 @@ func (s *streamed) declared(length int64) SourceInfo {
 
 func (s *streamed) verify(context.Context) error { return nil }
 
-func (s *streamed) rest() { s.window.rest() }
+func (s *streamed) rest() { s.window.Rest() }
 
-func (s *streamed) close() { s.window.close() }
+func (s *streamed) close() { s.window.Close() }

@@ -162,7 +162,7 @@ type Client struct {
 	limiter         Limiter
 	slots           chan struct{} // one per request under way; nil for no limit
 	inFlight        atomic.Int32  // requests, which have file descriptors
-	connected       *atomic.Int32 // see stallTimer; nil where no request has to wait
+	connected       *atomic.Int32 // see send.StallTimer; nil where no request has to wait
 	broken          atomic.Bool   // a request got no response: idle connections may be dead, too
 	store           storage.Store
 	requireStore    bool

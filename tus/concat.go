@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // Created is an upload that was created without sending bytes to it. [Client.Resume] sends
@@ -91,7 +93,7 @@ func (c *Client) createOnly(ctx context.Context, request creation) (*Created, er
 	var made created
 	err := q.retrying(ctx, func() (err error) {
 		if ctx.Err() != nil {
-			return contextError(ctx)
+			return async.ContextError(ctx)
 		}
 		made, err = q.create(ctx, request)
 		var e *Error

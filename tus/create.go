@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // creation is a request for a new upload (protocol section Creation, POST).
@@ -18,9 +21,9 @@ type creation struct {
 
 	// payload, if not nil, is sent in the same request (section Creation With Upload).
 	// That of an empty source has no bytes.
-	payload  func(ctx context.Context) *body
+	payload  *send.Payload
 	size     int64            // of the payload
-	checksum chunkSum         // of the payload; zero for none
+	checksum readahead.Sum    // of the payload; zero for none
 	trailer  *checksumTrailer // nil for none
 }
 

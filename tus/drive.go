@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // drive lets one goroutine at a time work on the upload, in a context that
@@ -17,8 +18,8 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	if !u.turn.take(ctx, cancel) {
 		return ErrBusy
 	}
-	renewing := carrier{stop: func() { cancel(ErrPaused) }}
-	defer renewing.deliver()
+	renewing := async.Panics{Stop: func() { cancel(ErrPaused) }}
+	defer renewing.Repanic()
 	defer func() {
 		if u.endTurn(ctx) {
 			err = ErrPaused
@@ -62,12 +63,12 @@ func (u *Uploader) windUp(ctx context.Context) {
 	u.mu.Lock()
 	final, cause := u.state.Final(), u.failure
 	u.mu.Unlock()
-	var later carrier
+	var later async.Panics
 	if !final {
-		cause = errPanicked
-		later.run(func() { u.enter(StatePaused, cause) })
+		cause = async.ErrPanicked
+		later.Run(func() { u.enter(StatePaused, cause) })
 	}
-	later.run(func() { u.settle(ctx, cause) })
+	later.Run(func() { u.settle(ctx, cause) })
 }
 
 // Pause stops the upload where it is: a request in flight is cut. The Run or Step
@@ -176,7 +177,7 @@ func (u *Uploader) Abort(ctx context.Context) error {
 		u.turn.drivenBy(ctx)
 		defer u.turn.give()
 	case <-ctx.Done():
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 	returned := false
 	defer func() {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
@@ -395,16 +396,6 @@ func wasAborted(err error) bool {
 // errSource marks errors that the source returned while it was read.
 var errSource = errors.New("reading the source")
 
-// contextError is the error of a context that ended, with its cause if the
-// caller gave one: both match errors.Is.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == nil || errors.Is(err, cause) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}
-
 // interruptedError is a failure at the same time as the end of the context. It matches
 // both.
 type interruptedError struct{ ended, failure error }
@@ -417,5 +408,5 @@ func withContext(ctx context.Context, failure error) error {
 	if failure == nil || ctx.Err() == nil || errors.Is(failure, ctx.Err()) {
 		return failure
 	}
-	return &interruptedError{contextError(ctx), failure}
+	return &interruptedError{async.ContextError(ctx), failure}
 }

@@ -11,9 +11,10 @@ import (
 	"net/http/httptrace"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // maxResponseBody is how much of a body is read and kept.
@@ -28,11 +29,11 @@ type exchange struct {
 	caller  context.Context
 	ctx     context.Context // of the caller, until the request is cut
 	cut     context.CancelCauseFunc
-	stall   *stallTimer
-	payload payload
+	stall   *send.StallTimer
+	bodies  *send.Bodies
 	// panics are those of hooks and of the source, which net/http runs in goroutines of
 	// its own, too. One cuts the request and is delivered when that is over.
-	panics carrier
+	panics async.Panics
 
 	withheld   bool    // the client has credentials, and they were not sent
 	overridden bool    // it is sent as POST
@@ -47,7 +48,7 @@ func (q requester) exchange(ctx context.Context, r *request, to destination) (*r
 	}
 	defer release()
 	x := &exchange{requester: q, request: r, to: to, caller: ctx}
-	defer x.panics.deliver()
+	defer x.panics.Repanic()
 	defer x.open()()
 	return x.run()
 }
@@ -55,13 +56,13 @@ func (q requester) exchange(ctx context.Context, r *request, to destination) (*r
 // admit waits until another request may be in flight.
 func (c *Client) admit(ctx context.Context) (release func(), err error) {
 	if ctx.Err() != nil {
-		return nil, &unsentError{contextError(ctx)}
+		return nil, &unsentError{async.ContextError(ctx)}
 	}
 	if c.slots != nil {
 		select {
 		case c.slots <- struct{}{}:
 		case <-ctx.Done():
-			return nil, &unsentError{contextError(ctx)}
+			return nil, &unsentError{async.ContextError(ctx)}
 		}
 	}
 	c.inFlight.Add(1)
@@ -78,16 +79,23 @@ func (x *exchange) open() (closed func()) {
 	c := x.client
 	ctx, cancel := context.WithCancelCause(x.caller)
 	x.cut = cancel
-	x.panics.stop = func() { cancel(errPanicked) }
+	x.panics.Stop = func() { cancel(async.ErrPanicked) }
 	if c.broken.Swap(false) {
 		c.CloseIdleConnections()
 	}
-	x.stall = newStallTimer(c.stallTimeout, c.responseTimeoutOf(x.request), c.connected, cancel)
-	x.ctx = httptrace.WithClientTrace(ctx, x.stall.trace())
-	x.payload = payload{client: c, request: x.request, counters: x.counters, stall: x.stall, panics: &x.panics}
+	x.stall = &send.StallTimer{
+		Timeout: c.stallTimeout, Response: c.responseTimeoutOf(x.request),
+		Cut: cancel, Err: ErrStalled, Connected: c.connected,
+	}
+	x.stall.Start()
+	x.ctx = httptrace.WithClientTrace(ctx, x.stall.Trace())
+	x.bodies = &send.Bodies{
+		Payload: x.request.payload, Limit: c.limiter, Stall: x.stall, Panics: &x.panics,
+		SourceError: sourceError, Begun: x.counters.begin, Moved: x.counters.moved,
+	}
 	return func() {
-		x.payload.stop()
-		x.stall.stop()
+		x.bodies.Stop()
+		x.stall.Stop()
 		cancel(nil)
 	}
 }
@@ -100,7 +108,7 @@ func (x *exchange) run() (*reply, error) {
 	x.secrets = x.client.redactor.Sent(x.client.http, req)
 	x.counters.request(x.request.method)
 	// The end of the request closes the source: net/http waits for a Read.
-	defer context.AfterFunc(x.ctx, x.payload.stop)()
+	defer context.AfterFunc(x.ctx, x.bodies.Stop)()
 	resp, err := x.client.send(req)
 	if err != nil {
 		return nil, x.unanswered(err)
@@ -137,7 +145,7 @@ func (x *exchange) newRequest() (*http.Request, error) {
 		req.Method, x.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}
-	release := x.stall.pause()
+	release := x.stall.Pause()
 	err = runBeforeRequest(req, x.hooks, x.to.trusted())
 	release()
 	if err != nil {
@@ -148,7 +156,7 @@ func (x *exchange) newRequest() (*http.Request, error) {
 
 // addPayload adds the body of the request, if it has one.
 func (x *exchange) addPayload(req *http.Request) (err error) {
-	r, p := x.request, &x.payload
+	r := x.request
 	switch {
 	case r.payload == nil:
 		return nil
@@ -158,13 +166,10 @@ func (x *exchange) addPayload(req *http.Request) (err error) {
 	}
 	req.ContentLength = r.size
 	if r.trailer != nil {
-		req.ContentLength = -1 // HTTP/1.1 has trailers only after a chunked body
-		name, _ := x.client.protocol.checksum(chunkSum{})
-		req.Trailer = http.Header{name: nil}
-		p.trailer = req.Trailer
+		r.trailer.addTo(req, x.bodies, x.client.protocol)
 	}
-	req.GetBody = func() (io.ReadCloser, error) { return p.reopen(x.ctx) }
-	req.Body, err = p.open(x.ctx)
+	req.GetBody = func() (io.ReadCloser, error) { return x.bodies.Open(x.ctx) }
+	req.Body, err = x.bodies.Open(x.ctx)
 	return err
 }
 
@@ -194,70 +199,26 @@ func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
 	return nil
 }
 
-// sendGrace is how long a request that was cut may take to return.
-const sendGrace = 50 * time.Millisecond
-
 // send is http.Client.Do, but returns when the context ends even if a Read of
 // the source hangs. Such a Read is left behind.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
-	type answer struct {
-		resp *http.Response
-		err  error
-	}
-	answers := background(func() answer {
-		resp, err := c.http.Do(req)
-		return answer{resp, err}
-	})
-	if got, ok := receive(req.Context(), answers); ok {
-		a := got.get()
-		return a.resp, a.err
-	}
-	background(func() (err error) {
-		if got := <-answers; got.result.resp != nil {
-			err = got.result.resp.Body.Close()
-		}
-		return err
-	})
-	return nil, context.Cause(req.Context())
-}
-
-// receive waits for an answer for as long as ctx lives and a little longer. It is
-// false if there is none by then.
-func receive[T any](ctx context.Context, answers <-chan T) (answer T, ok bool) {
-	select {
-	case answer = <-answers:
-		return answer, true
-	case <-ctx.Done():
-	}
-	return receiveWithin(sendGrace, answers)
-}
-
-// receiveWithin waits for an answer, or the end of answers, for at most d. It is
-// false if there is none by then.
-func receiveWithin[T any](d time.Duration, answers <-chan T) (answer T, ok bool) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case answer = <-answers:
-		return answer, true
-	case <-timer.C:
-		return answer, false
-	}
+	return async.Call(req.Context(), func() (*http.Response, error) { return c.http.Do(req) },
+		func(resp *http.Response) { resp.Body.Close() })
 }
 
 // read reads the response. The whole body gets one stall timeout: its bytes do not count
 // as movement, so that a slow body ends too. What was read by then is kept.
 func (x *exchange) read(resp *http.Response) *reply {
-	x.stall.gotResponse()
+	x.stall.GotResponse()
 	var content []byte
 	if resp.ContentLength != 0 {
 		content, _ = io.ReadAll(io.LimitReader(resp.Body, maxResponseBody))
 	}
-	x.payload.stop() // after an early response the body is still being sent
+	x.bodies.Stop() // after an early response the body is still being sent
 	return &reply{
 		Response: &Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: content},
 		request:  x.request, from: x.to, shown: x.shown(), secrets: x.secrets,
-		withheld: x.withheld, overridden: x.overridden, sent: x.payload.sent(),
+		withheld: x.withheld, overridden: x.overridden, sent: x.bodies.Sent(),
 	}
 }
 
@@ -280,7 +241,7 @@ func (x *exchange) log(req *http.Request, resp *Response) {
 func (x *exchange) unsent(err error) error {
 	switch cause := context.Cause(x.ctx); {
 	case x.caller.Err() != nil:
-		return &unsentError{contextError(x.caller)}
+		return &unsentError{async.ContextError(x.caller)}
 	case errors.Is(cause, ErrStalled): // while the source was opened
 		err = cause
 	}
@@ -289,12 +250,12 @@ func (x *exchange) unsent(err error) error {
 
 // unanswered returns the error for a request without a response.
 func (x *exchange) unanswered(err error) error {
-	cause, source := context.Cause(x.ctx), x.payload.failure()
+	cause, source := context.Cause(x.ctx), x.bodies.Failure()
 	switch {
-	case x.caller.Err() != nil && x.stall.neverSent():
-		return &unsentError{contextError(x.caller)}
+	case x.caller.Err() != nil && x.stall.NeverSent():
+		return &unsentError{async.ContextError(x.caller)}
 	case x.caller.Err() != nil:
-		return contextError(x.caller)
+		return async.ContextError(x.caller)
 	case errors.Is(cause, ErrStalled): // which also ends a Read of the source
 		x.client.broken.Store(true)
 		return x.fail(cause)
@@ -304,7 +265,7 @@ func (x *exchange) unanswered(err error) error {
 	x.client.broken.Store(true)
 	err = httpx.StripURL(err)
 	var record tls.RecordHeaderError
-	if x.stall.hasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
+	if x.stall.HasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
 		// After the handshake that is a broken connection, and a new one may work.
 		err = fmt.Errorf("TLS connection broke: %v", err)
 	}
@@ -318,7 +279,7 @@ func (x *exchange) unanswered(err error) error {
 
 // fail returns the error for a request without a response.
 func (x *exchange) fail(err error) error {
-	if x.stall.neverSent() {
+	if x.stall.NeverSent() {
 		err = &connectError{err}
 	}
 	return &Error{Method: x.request.method, URL: x.shown(), Offset: x.request.offset, Err: x.secrets.redact(err)}

@@ -190,6 +190,24 @@ func TestServerThatRefusesTheHandshakeIsNotAskedAgain(t *testing.T) {
 	}
 }
 
+func TestTLS_InternalErrorOfServerIsRetried(t *testing.T) {
+	ours := newAuthority(t, "ours")
+	var handshakes atomic.Int32
+	_, endpoint := secureServer(t, &tls.Config{
+		Certificates: []tls.Certificate{ours.issue(nil)},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			if handshakes.Add(1) == 1 {
+				return nil, errors.New("certificate is being renewed")
+			}
+			return nil, nil
+		},
+	})
+	res, err := uploadSecurely(t, endpoint, &tls.Config{RootCAs: ours.pool})
+	if err != nil || res.Stats.Retries != 1 {
+		t.Errorf("after %d retries: %v", res.Stats.Retries, err)
+	}
+}
+
 // only is a certificate for one use.
 func only(use x509.ExtKeyUsage) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{use} }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // storeTimeout bounds the store operations that run after the context of the
@@ -319,7 +320,7 @@ func (k *keeper) renew(ctx context.Context) error {
 
 // keepLease renews the lease while the upload is driven. The function returned
 // stops that and waits for it. panics takes those of the store and of hooks.
-func (k *keeper) keepLease(ctx context.Context, panics *carrier) (stop func()) {
+func (k *keeper) keepLease(ctx context.Context, panics *async.Panics) (stop func()) {
 	if !k.enabled() {
 		return func() {}
 	}
@@ -339,7 +340,7 @@ func (k *keeper) keepLease(ctx context.Context, panics *carrier) (stop func()) {
 		}
 		timer.Reset(period)
 	}
-	timer = time.AfterFunc(period, func() { panics.run(renew) })
+	timer = time.AfterFunc(period, func() { panics.Run(renew) })
 	renewing.Unlock()
 	return func() {
 		cancel()
@@ -450,7 +451,7 @@ func (k *keeper) remove(ctx context.Context, rec storage.Record) error {
 // or the end of ctx, must end the upload. A store may have deadlines of its own.
 func (k *keeper) report(ctx context.Context, op string, err error) error {
 	if ctx.Err() != nil && context.Cause(ctx) != errStoreTimeout {
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 	k.failed(StoreError{Op: op, Err: err})
 	if k.required {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // parallel sends a source as partial uploads, each a transfer of its own, and then has the
@@ -175,7 +176,7 @@ func (p *parallel) work(ctx context.Context) outcome {
 // parts.
 func (p *parallel) finish(ctx context.Context) outcome {
 	if ctx.Err() != nil {
-		return outcome{next: StatePaused, err: contextError(ctx)}
+		return outcome{next: StatePaused, err: async.ContextError(ctx)}
 	}
 	if err := p.source.verify(ctx); err != nil {
 		return p.failed(ctx, err)
@@ -249,7 +250,7 @@ func (p *parallel) create(ctx context.Context) outcome {
 	case err == nil:
 		return outcome{next: StateReady}
 	case ctx.Err() != nil:
-		return outcome{next: StatePaused, err: contextError(ctx)}
+		return outcome{next: StatePaused, err: async.ContextError(ctx)}
 	}
 	return outcome{next: StateFailed, err: err}
 }
@@ -316,7 +317,7 @@ func (p *parallel) send(ctx context.Context) outcome {
 			o.next = StateReady
 		}
 	case ctx.Err() != nil:
-		o.next, o.err = StatePaused, contextError(ctx)
+		o.next, o.err = StatePaused, async.ContextError(ctx)
 	case uploadGone(err) && p.uncertain:
 		o.err = fmt.Errorf("%w: a response was lost, and now the parts are gone: %w", ErrUnconfirmed, err)
 	}
@@ -328,16 +329,16 @@ func (p *parallel) send(ctx context.Context) outcome {
 func (p *parallel) each(ctx context.Context, list []*part, work func(context.Context, *part) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	panics := carrier{stop: func() { cancel(errPanicked) }}
+	panics := async.Panics{Stop: func() { cancel(async.ErrPanicked) }}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(p.connections)
 	for _, part := range list {
 		group.Go(func() error {
 			if ctx.Err() != nil {
-				return contextError(ctx)
+				return async.ContextError(ctx)
 			}
 			var err error
-			panics.run(func() { err = work(ctx, part) })
+			panics.Run(func() { err = work(ctx, part) })
 			if err != nil {
 				return fmt.Errorf("part at offset %d: %w", part.offset, err)
 			}
@@ -345,7 +346,7 @@ func (p *parallel) each(ctx context.Context, list []*part, work func(context.Con
 		})
 	}
 	err := group.Wait()
-	panics.deliver()
+	panics.Repanic()
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
 // prepare is the step of StateIdle. It looks at the source, and asks the server
@@ -87,13 +88,13 @@ func (u *Uploader) beginStream(ctx context.Context, info SourceInfo) error {
 		if size == 0 {
 			size = defaultStreamChunk
 		}
-		u.stream = &streamed{window: newStream(reader, size), sizer: u.sizer, limit: u.opts.RateLimit, sums: u.sums, info: info}
+		u.stream = &streamed{window: readahead.New(reader, size, defaultStreamChunk), sizer: u.sizer, limit: u.opts.RateLimit, sums: u.sums, info: info}
 	}
 	if err := u.stream.begin(ctx); err != nil {
 		return err
 	}
 	if u.stream.short() && u.opts.URL == "" {
-		return u.becomeBytes(ctx, u.stream.window.data)
+		return u.becomeBytes(ctx, u.stream.window.Data())
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package tus
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
+)
 
 // protocol is one version of an upload protocol: what its requests look like, and what
 // the responses to them mean. It sends nothing and keeps no state.
@@ -24,7 +28,7 @@ type protocol interface {
 	terminated(*reply) error
 
 	// checksum returns the header or trailer field that carries the checksum of a body.
-	checksum(chunkSum) (name, value string)
+	checksum(readahead.Sum) (name, value string)
 
 	// gone judges, by the response to options, what sends 404 or 410 for an upload
 	// without showing that it speaks the protocol. It returns an error matching

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
 // ProtocolVersion is the version of the tus protocol that this package speaks.
@@ -99,12 +100,12 @@ func (t protocolTus) head() *request {
 func (t protocolTus) terminate() *request { return t.request(http.MethodDelete) }
 
 // checksum follows protocol section Checksum.
-func (protocolTus) checksum(sum chunkSum) (name, value string) {
-	return headerUploadChecksum, checksums.FormatHeader(sum.algorithm, sum.sum)
+func (protocolTus) checksum(sum readahead.Sum) (name, value string) {
+	return headerUploadChecksum, checksums.FormatHeader(sum.Algorithm, sum.Sum)
 }
 
-func (t protocolTus) setChecksum(r *request, sum chunkSum) {
-	if sum.sum != nil {
+func (t protocolTus) setChecksum(r *request, sum readahead.Sum) {
+	if sum.Sum != nil {
 		r.header.Set(t.checksum(sum))
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 const (
@@ -13,6 +15,15 @@ const (
 	// maxRateSlice is the most that it grants at once, in bytes.
 	maxRateSlice = 4 << 20
 )
+
+// Limiter bounds the rate at which bytes leave. [RateLimit] is one, and *rate.Limiter
+// of golang.org/x/time/rate another.
+type Limiter interface {
+	// WaitN blocks until n bytes may be sent, or ctx ends.
+	WaitN(ctx context.Context, n int) error
+	// Burst is the largest n that WaitN accepts now, at least 1.
+	Burst() int
+}
 
 // RateLimit is a [Limiter] whose rate can be changed while uploads run. It may be
 // shared by clients and uploads, which then have the rate together. The zero value does
@@ -72,7 +83,7 @@ func (l *RateLimit) WaitN(ctx context.Context, n int) error {
 		}
 		timer.Stop()
 	}
-	return contextError(ctx)
+	return async.ContextError(ctx)
 }
 
 // take grants n bytes, or returns how long to wait before the next attempt.

@@ -9,30 +9,21 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
 // fingerprint recognises the source. A Read that hangs when ctx ends, although
 // its reader is closed then, is left behind.
 func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
-	type answer struct {
-		print string
-		err   error
-	}
 	_, seeks := u.source.(*seekSource)
 	reader := &sourceReaderAt{ctx: ctx, source: u.source, limit: u.client.sourceTimeout, forward: u.status().info.Sequential && !seeks}
 	info := fingerprint.Info{Name: cmp.Or(u.opts.ResumeKey, u.status().info.Identity, u.status().info.Name), Size: u.status().info.Size, ModTime: u.status().info.ModTime, Version: u.status().info.Version}
-	defer reader.panics.deliver()
-	answers := background(func() answer {
+	defer reader.panics.Repanic()
+	return async.Call(ctx, func() (string, error) {
 		defer reader.Close()
-		print, err := u.fingerprinter().Fingerprint(ctx, reader, info)
-		return answer{print, err}
-	})
-	got, ok := receive(ctx, answers)
-	if !ok {
-		return "", contextError(ctx)
-	}
-	a := got.get()
-	return a.print, a.err
+		return u.fingerprinter().Fingerprint(ctx, reader, info)
+	}, nil)
 }
 
 // fingerprinter is that of the client, or the default for the source.
@@ -61,35 +52,35 @@ type sourceReaderAt struct {
 
 	mu     sync.Mutex
 	reader io.ReadCloser
-	at     int64       // position of reader
-	file   *os.File    // reader, if it can be read at any place
-	shift  int64       // how far places in file are from offsets
-	unbind func() bool // keeps the end of ctx from closing reader
-	panics carrier     // of a reader that the end of ctx closes
+	at     int64        // position of reader
+	unbind func() bool  // keeps the end of ctx from closing reader
+	panics async.Panics // of a reader that the end of ctx closes
 }
 
 func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
-		return 0, contextError(s.ctx)
+		return 0, async.ContextError(s.ctx)
 	}
-	if s.reader != nil && s.file == nil && s.forward && s.at < offset {
+	if file, ok := s.reader.(*os.File); ok && s.at != offset {
+		if _, err := file.Seek(offset-s.at, io.SeekCurrent); err == nil {
+			s.at = offset
+		}
+	}
+	if s.reader != nil && s.forward && s.at < offset {
 		n, err := io.CopyN(io.Discard, s.reader, offset-s.at)
 		s.at += n
 		if err != nil {
 			return 0, err
 		}
 	}
-	if s.reader == nil || s.file == nil && s.at != offset {
+	if s.reader == nil || s.at != offset {
 		if err := s.open(offset); err != nil {
 			return 0, err
 		}
 	}
-	if s.file != nil {
-		return s.file.ReadAt(p, offset+s.shift)
-	}
-	n, err := fill(s.reader, p)
+	n, err := readahead.Fill(s.reader, p)
 	s.at += int64(n)
 	if n == len(p) {
 		err = nil
@@ -109,8 +100,7 @@ func (s *sourceReaderAt) open(offset int64) error {
 	if _, skipped := r.(*skippedFile); skipped {
 		s.forward = true
 	}
-	s.unbind = context.AfterFunc(s.ctx, func() { s.panics.run(func() { r.Close() }) })
-	s.file, s.shift = fileOf(r, offset)
+	s.unbind = context.AfterFunc(s.ctx, func() { s.panics.Run(func() { r.Close() }) })
 	return nil
 }
 
@@ -121,7 +111,7 @@ func (s *sourceReaderAt) close() {
 	if s.unbind() { // otherwise the end of ctx closes it
 		s.reader.Close()
 	}
-	s.reader, s.file = nil, nil
+	s.reader = nil
 }
 
 func (s *sourceReaderAt) Close() error {

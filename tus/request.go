@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // Names of header fields that every upload protocol uses.
@@ -28,7 +29,7 @@ type request struct {
 
 	// payload makes the body; nil for none. It is called again for a redirect,
 	// or when the transport finds its idle connection closed.
-	payload func(ctx context.Context) *body
+	payload *send.Payload
 	size    int64 // of the payload
 	trailer *checksumTrailer
 

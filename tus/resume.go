@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 	"github.com/seed-175555ba/tus-go/tus/internal/recordkey"
 )
@@ -64,7 +65,7 @@ func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
 	print, err := u.fingerprint(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return "", contextError(ctx)
+			return "", async.ContextError(ctx)
 		}
 		return "", shortSource(err, fingerprint.ErrSizeMismatch)
 	}

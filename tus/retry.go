@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // RetryPolicy controls how temporary failures are retried. The zero value is the default:
@@ -266,7 +268,7 @@ func (t *retries) await(ctx context.Context, q requester, name string, failure e
 	retry.Name, retry.Delay, t.settling = name, max(retry.Delay, t.settling), 0
 	q.counters.update(func(s *Stats) { s.Retries++ })
 	q.hooks.retry(retry)
-	return true, sleep(ctx, retry.Delay)
+	return true, async.Sleep(ctx, retry.Delay)
 }
 
 // retrying repeats a request that belongs to no Uploader until it succeeds or the policy
@@ -291,26 +293,8 @@ func (q requester) retrying(ctx context.Context, request func() error) error {
 		if retry.Attempt > 0 {
 			q.hooks.retry(retry)
 		}
-		if err := sleep(ctx, retry.Delay); err != nil {
+		if err := async.Sleep(ctx, retry.Delay); err != nil {
 			return err
 		}
-	}
-}
-
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return contextError(ctx)
-	}
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return contextError(ctx)
-	case <-timer.C:
-		return nil
 	}
 }

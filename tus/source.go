@@ -59,10 +59,9 @@ type SourceInfo struct {
 }
 
 // contentVerifier is a Source that compares itself with the first look, including a
-// sample of its content, which costs more than a Stat. reader, if not nil, is open and
-// from Open: where it is of the same file, no other has to be opened.
+// sample of its content, which costs more than a Stat.
 type contentVerifier interface {
-	verifyContent(ctx context.Context, reader io.Reader) error
+	verifyContent(ctx context.Context) error
 }
 
 // changed compares a later look at the source.

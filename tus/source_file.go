@@ -45,7 +45,7 @@ type fileSource struct {
 }
 
 func (s *fileSource) Stat(ctx context.Context) (SourceInfo, error) {
-	if err := s.look(ctx, false, nil); err != nil {
+	if err := s.look(ctx, false); err != nil {
 		return SourceInfo{}, err
 	}
 	if s.identity.Load() == nil {
@@ -57,12 +57,10 @@ func (s *fileSource) Stat(ctx context.Context) (SourceInfo, error) {
 }
 
 // verifyContent implements contentVerifier.
-func (s *fileSource) verifyContent(ctx context.Context, reader io.Reader) error {
-	return s.look(ctx, true, reader)
-}
+func (s *fileSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
 
-// look compares the file with the first look, through reader where that is of it.
-func (s *fileSource) look(ctx context.Context, deep bool, reader io.Reader) error {
+// look compares the file with the first look.
+func (s *fileSource) look(ctx context.Context, deep bool) error {
 	info, err := s.stat()
 	if err != nil {
 		return err
@@ -70,11 +68,6 @@ func (s *fileSource) look(ctx context.Context, deep bool, reader io.Reader) erro
 	return s.changes.look(ctx, info, deep, func() (fs.File, func(), error) {
 		if s.opened != nil {
 			return s.opened, func() {}, nil
-		}
-		if f, ok := reader.(*os.File); ok {
-			if is, err := f.Stat(); err == nil && os.SameFile(is, info) {
-				return f, func() {}, nil
-			}
 		}
 		f, err := os.Open(s.path)
 		if err != nil {
@@ -129,7 +122,7 @@ func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, err
 
 // openAgain opens the caller's file by its name, which no longer needs to lead to it.
 func (s *fileSource) openAgain(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if err := s.look(ctx, false, nil); err != nil {
+	if err := s.look(ctx, false); err != nil {
 		return nil, err
 	}
 	is, err := s.opened.Stat()

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path"
 	"sync/atomic"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // FSFile is the file name of fsys, such as an [embed.FS] or a zip archive.
@@ -36,7 +38,7 @@ func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
 }
 
 // verifyContent implements contentVerifier.
-func (s *fsSource) verifyContent(ctx context.Context, _ io.Reader) error { return s.look(ctx, true) }
+func (s *fsSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
 
 // look makes sure that the file is still what it was.
 func (s *fsSource) look(ctx context.Context, deep bool) error {
@@ -108,41 +110,27 @@ type sectionOfFile struct {
 // skippedFile is a file that can only be read from its start.
 type skippedFile struct{ fs.File }
 
-// skip reads up to offset. When ctx ends it returns, and a Read that hangs is left
-// behind.
-func skip(ctx context.Context, f fs.File, offset int64) (io.ReadCloser, error) {
-	skipped := background(func() (err error) {
-		buffer := make([]byte, 32<<10)
-		for left, n := offset, 0; left > 0 && err == nil; left -= int64(n) {
-			if err = ctx.Err(); err == nil {
-				n, err = io.ReadFull(f, buffer[:min(left, int64(len(buffer)))])
-			}
+// skip reads up to offset, or until ctx ends.
+func skip(ctx context.Context, f fs.File, offset int64) (_ io.ReadCloser, err error) {
+	skipped := false
+	defer func() {
+		if !skipped {
+			f.Close()
 		}
-		return err
-	})
-	select {
-	case read := <-skipped:
-		err := errPanicked
-		defer func() {
-			if err != nil {
-				f.Close()
-			}
-		}()
-		switch err = read.get(); {
-		case ctx.Err() != nil:
-			err = contextError(ctx)
-		case err == io.EOF, err == io.ErrUnexpectedEOF:
-			err = fmt.Errorf("%w: it ended before byte %d", ErrSourceChanged, offset)
+	}()
+	buffer := make([]byte, 32<<10)
+	for left, n := offset, 0; left > 0 && err == nil; left -= int64(n) {
+		if ctx.Err() != nil {
+			return nil, async.ContextError(ctx)
 		}
-		if err != nil {
-			return nil, err
-		}
-		return &skippedFile{f}, nil
-	case <-ctx.Done():
-		background(func() error {
-			<-skipped
-			return f.Close()
-		})
-		return nil, contextError(ctx)
+		n, err = io.ReadFull(f, buffer[:min(left, int64(len(buffer)))])
 	}
+	switch {
+	case err == io.EOF, err == io.ErrUnexpectedEOF:
+		return nil, fmt.Errorf("%w: it ended before byte %d", ErrSourceChanged, offset)
+	case err != nil:
+		return nil, err
+	}
+	skipped = true
+	return &skippedFile{f}, nil
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // ReaderAt is the first size bytes of r. Parallel parts read from it at the same
@@ -63,7 +65,7 @@ func (s *seekSource) Open(ctx context.Context, offset int64) (io.ReadCloser, err
 	case <-s.turn:
 		defer func() { s.turn <- struct{}{} }()
 	case <-ctx.Done():
-		return nil, contextError(ctx)
+		return nil, async.ContextError(ctx)
 	}
 	if _, err := s.r.Seek(offset, io.SeekStart); err != nil {
 		return nil, err

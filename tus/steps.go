@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // step does the work of the current state and enters the one that follows.
@@ -170,7 +171,7 @@ func (u *Uploader) unpause(context.Context) (State, error) {
 // the upload ended or was paused.
 func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	if held, ok := failure.(*HeldError); ok && u.State() == StateLocating {
-		return u.pausedBy(sleep(ctx, held.Wait))
+		return u.pausedBy(async.Sleep(ctx, held.Wait))
 	}
 	ok, err := u.retries.await(ctx, u.requester, u.status().info.Name, failure)
 	if ok {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // check asks for the version once more, if bytes were read since that was last
@@ -15,7 +16,7 @@ import (
 func (s *Source) check(ctx context.Context, v *version) error {
 	err := s.ask(ctx, v)
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 	if errors.Is(err, tus.ErrSourceChanged) {
 		return err
@@ -80,7 +81,7 @@ func (r *reader) checkEnd() error {
 	})
 	switch {
 	case r.ctx.Err() != nil:
-		return contextError(r.ctx)
+		return async.ContextError(r.ctx)
 	case errors.Is(err, tus.ErrSourceChanged):
 		return err
 	}

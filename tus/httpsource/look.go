@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // known returns what the first look saw, after making it if need be.
@@ -39,7 +41,7 @@ func (s *Source) version(ctx context.Context) (*version, error) {
 func (s *Source) look(ctx context.Context) (version, error) {
 	v, recent, f, err := s.lookAtRange(ctx)
 	if recent && err == nil {
-		if err = sleep(ctx, time.Second); err == nil {
+		if err = async.Sleep(ctx, time.Second); err == nil {
 			v, _, f, err = s.lookAtRange(ctx)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // reader reads the data from an offset on, over as many requests as it takes.
@@ -158,7 +159,7 @@ func (r *reader) ended(err error) error {
 		err = f.broken(io.ErrUnexpectedEOF)
 	}
 	if r.ctx.Err() != nil {
-		return contextError(r.ctx)
+		return async.ContextError(r.ctx)
 	}
 	if r.offset > 0 && !v.strong {
 		return f.failed(fmt.Errorf("%w: %w", causeOf(err), notRecoverable(r.offset)))
@@ -169,7 +170,7 @@ func (r *reader) ended(err error) error {
 // again waits before the next attempt. Its error ends the reading.
 func (r *reader) again(failure error) error {
 	if r.ctx.Err() != nil {
-		return contextError(r.ctx)
+		return async.ContextError(r.ctx)
 	}
 	wait, ok := r.tries.next(failure)
 	if !ok {
@@ -178,7 +179,7 @@ func (r *reader) again(failure error) error {
 	if told := r.source.onRetry; told != nil {
 		told(tus.RetryEvent{Name: r.source.name(), Attempt: r.tries.failures, Delay: wait, Err: failure})
 	}
-	return sleep(r.ctx, wait)
+	return async.Sleep(r.ctx, wait)
 }
 
 // Close ends the reading, also a Read that waits.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
@@ -77,7 +78,7 @@ func (s *Source) redirected(f *flow, from *url.URL) (*url.URL, error) {
 // away is the first other origin that redirects led to.
 func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, header http.Header) (*flow, error) {
 	if ctx.Err() != nil {
-		return nil, contextError(ctx)
+		return nil, async.ContextError(ctx)
 	}
 	reqCtx, cancel := context.WithCancelCause(untraced{context.WithoutCancel(ctx)})
 	f := &flow{url: s.redactor.URL(target), ctx: reqCtx, cancel: cancel, stall: s.stall}
@@ -107,7 +108,7 @@ func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, h
 	if err != nil {
 		f.close()
 		if ctx.Err() != nil {
-			return nil, contextError(ctx)
+			return nil, async.ContextError(ctx)
 		}
 		return nil, f.broken(err)
 	}

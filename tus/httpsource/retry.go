@@ -1,7 +1,6 @@
 package httpsource
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -68,22 +67,4 @@ func (b *budget) newBackOff() backoff.BackOff {
 		backoff.WithMaxInterval(time.Minute),
 		backoff.WithMaxElapsedTime(0), // never give up by the clock
 	)
-}
-
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return contextError(ctx)
-	}
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return contextError(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

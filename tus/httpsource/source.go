@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
@@ -214,24 +214,14 @@ func (s *Source) Open(ctx context.Context, offset int64) (io.ReadCloser, error) 
 
 func (s *Source) lock(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 	select {
 	case <-s.turn:
 		return nil
 	case <-ctx.Done():
-		return contextError(ctx)
+		return async.ContextError(ctx)
 	}
 }
 
 func (s *Source) unlock() { s.turn <- struct{}{} }
-
-// contextError is the error of a context that ended, with its cause if it has
-// one: both match errors.Is.
-func contextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == nil || errors.Is(err, cause) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}

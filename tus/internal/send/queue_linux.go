@@ -1,4 +1,4 @@
-package tus
+package send
 
 import (
 	"net"

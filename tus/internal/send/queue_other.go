@@ -1,6 +1,6 @@
 //go:build !linux
 
-package tus
+package send
 
 import "net"
 

@@ -1,21 +1,16 @@
-package tus
+package send
 
 import (
 	"context"
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 )
 
-// NewTransport returns the transport that a [Client] uses unless
-// [Options.HTTPClient] is set: HTTP/1.1, because over HTTP/2 parallel parts
-// would share one TCP connection, no transparent decompression, and
-// connections that send files without copying them. Adjust its exported fields
-// before the first request, for example TLSClientConfig for a private
-// certificate authority, or Proxy (by default taken from the environment).
+// NewTransport returns a transport for HTTP/1.1 whose connections let the kernel send
+// bodies that are files.
 func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 15 * time.Second}
 	protocols := new(http.Protocols)
@@ -30,13 +25,7 @@ func NewTransport() *http.Transport {
 			}
 			return c, err
 		},
-		Protocols: protocols,
-		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
-			if resp.StatusCode != http.StatusOK {
-				return &proxyError{resp.StatusCode, resp.Status}
-			}
-			return nil
-		},
+		Protocols:              protocols,
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    64,
 		IdleConnTimeout:        90 * time.Second,

@@ -6,48 +6,19 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// A Source may hang: in a file system of the network, or behind FUSE. The functions of
-// this file return soon after the context has ended all the same, and leave the call
-// behind.
-
-// unlessHung returns what call returns, or panics as it does. late, if not nil, gets the
-// value of a call that was left behind.
-func unlessHung[T any](ctx context.Context, call func() (T, error), late func(T)) (T, error) {
-	type answer struct {
-		value T
-		err   error
-	}
-	answers := background(func() answer {
-		value, err := call()
-		return answer{value, err}
-	})
-	got, ok := receive(ctx, answers)
-	if !ok {
-		if late != nil {
-			go func() {
-				if o := <-answers; !o.panicked && o.result.err == nil {
-					late(o.result.value)
-				}
-			}()
-		}
-		var none T
-		return none, contextError(ctx)
-	}
-	a := got.get()
-	return a.value, a.err
-}
-
-// callSource is unlessHung for a call of a Source, which returns an error matching
-// ErrSourceTimeout after limit; 0 is no limit.
+// callSource calls a Source, which may hang: in a network file system, or behind FUSE.
+// It returns an error matching ErrSourceTimeout after limit; 0 is no limit.
 func callSource[T any](ctx context.Context, limit time.Duration, name string, call func() (T, error), late func(T)) (T, error) {
 	if limit <= 0 {
-		return unlessHung(ctx, call, late)
+		return async.Call(ctx, call, late)
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, limit, errLimit)
 	defer cancel()
-	value, err := unlessHung(limited, call, late)
+	value, err := async.Call(limited, call, late)
 	if errors.Is(err, errLimit) {
 		err = fmt.Errorf("%w: %s took longer than %v (Options.SourceTimeout)", ErrSourceTimeout, name, limit)
 	}
@@ -112,17 +83,4 @@ func (r *limitedReader) Read(p []byte) (int, error) {
 		copy(p, buffer[:min(got.n, len(p))])
 	}
 	return got.n, got.err
-}
-
-// closeReader waits for Close as long as ctx lives.
-func closeReader(ctx context.Context, r io.Closer) error {
-	_, err := unlessHung(ctx, func() (struct{}, error) { return struct{}{}, r.Close() }, nil)
-	return err
-}
-
-// closeSoon is closeReader where nothing else has to wait for the end of Close.
-func closeSoon(r io.Closer) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = closeReader(ctx, r)
 }

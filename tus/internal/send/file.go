@@ -1,4 +1,4 @@
-package tus
+package send
 
 import (
 	"errors"
@@ -24,25 +24,16 @@ const (
 // sendTo hands the rest of the file to the kernel, slice by slice, and returns
 // the bytes that went out.
 func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
-	if !b.panics.run(func() { total, err = b.sendSlices(conn, limit) }) {
-		return 0, errBodyStopped
+	if !b.of.Panics.Run(func() { total, err = b.sendSlices(conn, limit) }) {
+		return 0, errStopped
 	}
 	return total, err
 }
 
 func (b *body) sendSlices(conn *net.TCPConn, limit int64) (total int64, err error) {
 	b.begin()
-	done := make(chan struct{})
-	b.mu.Lock()
-	b.conn, b.sending = conn, done
-	b.mu.Unlock()
-	defer func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.conn = nil
-		conn.SetWriteDeadline(time.Time{})
-		close(done)
-	}()
+	done := b.sendsOn(conn)
+	defer done()
 	slice := int64(kernelSlice)
 	for total < limit {
 		begin := time.Now()
@@ -68,9 +59,34 @@ func (b *body) sendSlices(conn *net.TCPConn, limit int64) (total int64, err erro
 	return total, nil
 }
 
+// kernelSend is the time in which the kernel sends a file.
+type kernelSend struct {
+	conn *net.TCPConn
+	over chan struct{} // closed at its end
+}
+
+// sendsOn notes that the kernel sends the file until done is called.
+func (b *body) sendsOn(conn *net.TCPConn) (done func()) {
+	sending := &kernelSend{conn, make(chan struct{})}
+	b.mu.Lock()
+	b.sending = sending
+	b.mu.Unlock()
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.sending = nil
+		conn.SetWriteDeadline(time.Time{})
+		close(sending.over)
+	}
+}
+
 // sendSlice sends up to n bytes; fewer, without error, where the window of time
 // closed first.
 func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
+	begin, err := b.file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, errCopied // a pipe
+	}
 	if n == b.left {
 		if err := b.verified(); err != nil {
 			return 0, err
@@ -79,7 +95,7 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	if err := b.openWindow(conn); err != nil {
 		return 0, err
 	}
-	done := b.stall.kernelSends()
+	done := b.of.Stall.kernelSends()
 	sent, err := conn.ReadFrom(&io.LimitedReader{R: b.file, N: n})
 	done()
 	over := b.took(sent)
@@ -94,7 +110,7 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	}
 	switch {
 	case err == nil: // the file is shorter than it was
-		return sent, b.fail(b.ended(io.EOF))
+		return sent, b.ended(io.EOF)
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return sent, err
 	case b.ctx.Err() != nil:
@@ -102,13 +118,13 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	}
 	at, err := b.file.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return sent, b.fail(sourceError(err))
+		return sent, b.failSource(err)
 	}
-	if at == b.offset+b.shift {
+	if at == begin+sent {
 		return sent, nil
 	}
-	if _, err := b.file.Seek(b.offset+b.shift, io.SeekStart); err != nil {
-		return sent, b.fail(sourceError(err))
+	if _, err := b.file.Seek(begin+sent, io.SeekStart); err != nil {
+		return sent, b.failSource(err)
 	}
 	return sent, errCopied
 }
@@ -122,8 +138,8 @@ var errCopied = errors.New("the kernel cannot send the file")
 func (b *body) openWindow(conn *net.TCPConn) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.stopped {
-		return errBodyStopped
+	if b.phase != running {
+		return errStopped
 	}
 	return conn.SetWriteDeadline(time.Now().Add(kernelWindow))
 }
@@ -134,11 +150,11 @@ func (b *body) took(n int64) error {
 	b.pass(n)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.counted {
+	if b.phase != counted {
 		b.count(n)
 	}
-	if b.stopped {
-		return errBodyStopped
+	if b.phase != running {
+		return errStopped
 	}
 	return nil
 }

@@ -1,0 +1,136 @@
+package send
+
+import (
+	"context"
+	"hash"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
+)
+
+// Bodies opens the bodies of one request and remembers the one in use. A transport may
+// ask for another body and read that first, as those do that sign what they send.
+type Bodies struct {
+	Payload *Payload
+	Limit   Limiter       // of all payloads together; nil for none
+	Stall   *StallTimer   // rests while the source or a limiter keeps the request waiting
+	Panics  *async.Panics // gets those of all that is called here
+	// SourceError wraps the errors of the source, which may be a *SizeError.
+	SourceError func(error) error
+	// Begun is called when the transport begins to read a body, and Moved for every n
+	// bytes that it was given.
+	Begun func(offset int64)
+	Moved func(n int)
+	// Hash, if not nil, makes the hash of the bytes of a body. Sum gets the result,
+	// before the transport learns that the body has ended.
+	Hash func() hash.Hash
+	Sum  func(sum []byte)
+
+	mu      sync.Mutex // a transport may ask for a body from its own goroutine
+	current *body      // that was begun last
+	waiting []*body    // that nobody has begun to read
+	stopped bool       // no other is opened
+}
+
+// Open returns a body that is open, when the first bytes may leave.
+func (b *Bodies) Open(ctx context.Context) (r io.ReadCloser, err error) {
+	if !b.Panics.Run(func() { r, err = b.open(ctx) }) {
+		return nil, errStopped
+	}
+	return r, err
+}
+
+func (b *Bodies) open(ctx context.Context) (io.ReadCloser, error) {
+	if b.over() {
+		return nil, errStopped
+	}
+	opened := newBody(ctx, b)
+	if err := opened.open(); err != nil {
+		return nil, err
+	}
+	if !b.add(opened) {
+		opened.stop()
+		return nil, errStopped
+	}
+	return opened, nil // from here on Stop closes it, also after a panic
+}
+
+func (b *Bodies) over() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.stopped
+}
+
+// add is false if the request is over.
+func (b *Bodies) add(opened *body) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		return false
+	}
+	b.waiting = append(b.waiting, opened)
+	return true
+}
+
+// begin makes next the body in use, and ends the one that was: what left of that does
+// not count any more. A transport may come late, when the request is over.
+func (b *Bodies) begin(next *body) {
+	if before := b.use(next); before != nil {
+		before.stop()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !next.over() {
+		b.Begun(next.offset)
+	}
+}
+
+// use returns the body that was in use.
+func (b *Bodies) use(next *body) (before *body) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if next.over() {
+		return nil
+	}
+	b.waiting = slices.DeleteFunc(b.waiting, func(other *body) bool { return other == next })
+	before, b.current = b.current, next
+	return before
+}
+
+// Stop ends all bodies: what the transport still reads does not count. No other is
+// opened.
+func (b *Bodies) Stop() {
+	b.mu.Lock()
+	b.stopped = true
+	bodies := b.waiting
+	if b.current != nil {
+		bodies = append(slices.Clip(bodies), b.current)
+	}
+	b.mu.Unlock()
+	for _, opened := range bodies { // which may wait for the source, so without the lock
+		opened.stop()
+	}
+}
+
+// Sent returns how many bytes of the body in use the transport was given.
+func (b *Bodies) Sent() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.current == nil {
+		return 0
+	}
+	return b.current.sent()
+}
+
+// Failure returns the error of the source, or of Payload.Verify, if that is why the
+// request failed.
+func (b *Bodies) Failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.current == nil {
+		return nil
+	}
+	return b.current.failure()
+}

@@ -1,0 +1,70 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
+)
+
+// NewTransport returns the transport that a [Client] uses unless
+// [Options.HTTPClient] is set: HTTP/1.1, because over HTTP/2 parallel parts
+// would share one TCP connection, no transparent decompression, and
+// connections that send files without copying them. Adjust its exported fields
+// before the first request, for example TLSClientConfig for a private
+// certificate authority, or Proxy (by default taken from the environment).
+func NewTransport() *http.Transport {
+	transport := send.NewTransport()
+	transport.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+		if resp.StatusCode != http.StatusOK {
+			return &proxyError{resp.StatusCode, resp.Status}
+		}
+		return nil
+	}
+	return transport
+}
+
+// checksumTrailer makes the checksum of a body follow it (protocol section
+// Checksum, extension checksum-trailer).
+type checksumTrailer struct {
+	algorithm checksum.Algorithm
+	sum       []byte // of the body that was sent to its end last
+}
+
+// addTo makes the bodies of a request set its trailer.
+func (t *checksumTrailer) addTo(req *http.Request, bodies *send.Bodies, p protocol) {
+	req.ContentLength = -1 // HTTP/1.1 has trailers only after a chunked body
+	name, _ := p.checksum(readahead.Sum{})
+	req.Trailer = http.Header{name: nil}
+	bodies.Hash = t.algorithm.New
+	bodies.Sum = func(sum []byte) {
+		t.sum = sum
+		req.Trailer.Set(p.checksum(readahead.Sum{Algorithm: t.algorithm.Name, Sum: sum}))
+	}
+}
+
+// sourceError marks an error as the source's own, or as one of a source that changed.
+func sourceError(err error) error {
+	var size *send.SizeError
+	switch {
+	case errors.Is(err, ErrSourceChanged):
+		return err
+	case errors.As(err, &size):
+		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
+	}
+	return fmt.Errorf("%w: %w", errSource, err)
+}
+
+// shortSource is sourceError for a look at the source that says by short that it
+// ended early.
+func shortSource(err, short error) error {
+	if errors.Is(err, short) {
+		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
+	}
+	return sourceError(err)
+}
