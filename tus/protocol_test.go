@@ -17,8 +17,8 @@ var statusesOfHTTP = map[string][]string{
 	"errors.go": {"StatusNotImplemented", "StatusServiceUnavailable", "StatusProxyAuthRequired", "StatusText"},
 	"request.go": {"StatusMisdirectedRequest", "StatusMovedPermanently", "StatusFound", "StatusSeeOther",
 		"StatusTemporaryRedirect", "StatusPermanentRedirect"},
-	"retry.go":     {"StatusUnauthorized", "StatusInsufficientStorage", "StatusInternalServerError"},
-	"transport.go": {"StatusOK"},
+	"retry.go": {"StatusUnauthorized", "StatusInsufficientStorage", "StatusInternalServerError"},
+	"send.go":  {"StatusOK"},
 }
 
 // Only the implementations of protocol know what a header field or a status means, so that
