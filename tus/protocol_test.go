@@ -23,7 +23,7 @@ var statusesOfHTTP = map[string][]string{
 
 // Only the implementations of protocol know what a header field or a status means, so that
 // another one changes no other file.
-func TestProtocol_OnlyImplementationsNameHeadersAndStatuses(t *testing.T) {
+func TestProtocol_OnlySeamNamesHeadersAndStatuses(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
