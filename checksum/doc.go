@@ -1,9 +1,8 @@
 // Package checksum implements the client side of the Checksum extension of tus: it
-// selects an algorithm, formats headers, and computes checksums ahead of the upload.
+// selects an algorithm and formats headers.
 //
 // A [Set] holds the algorithms of the client, a [Choice] selects one of them, and
 // [Set.Negotiate] combines both with the algorithms that the server advertises.
-// A [Pipeline] hashes the next chunks while the current one is being sent.
 //
 // A checksum detects corruption by disks, memory and middleboxes. It does not protect
 // against an attacker who can change the data, because the checksum is sent with the

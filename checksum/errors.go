@@ -24,13 +24,6 @@ var (
 	// ErrInvalidHeader is returned when an Upload-Checksum header is not a name, one
 	// space, and base64.
 	ErrInvalidHeader = errors.New("invalid Upload-Checksum")
-
-	// ErrInvalidRange is returned when the offset or size of a range is negative, or
-	// the range ends beyond the largest int64.
-	ErrInvalidRange = errors.New("invalid range")
-
-	// ErrClosed is returned when a [Pipeline] is used after Close.
-	ErrClosed = errors.New("pipeline is closed")
 )
 
 // unsupportedError matches errors.ErrUnsupported without repeating its text.

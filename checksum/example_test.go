@@ -1,7 +1,6 @@
 package checksum_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"flag"
@@ -9,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"log"
-	"strings"
 
 	"github.com/zeebo/xxh3"
 
@@ -92,27 +90,4 @@ func ExampleParseHeader() {
 	got := sha256.Sum256([]byte("hello world"))
 	fmt.Println(name, string(want) == string(got[:]))
 	// Output: sha256 true
-}
-
-func ExamplePipeline() {
-	const data, chunk = "hello tus world!", 8
-	ctx := context.Background()
-	algorithm, _ := checksum.Builtin().Lookup("crc32")
-	p := checksum.NewPipeline(algorithm, func(_ context.Context, offset int64) (io.ReadCloser, error) {
-		return io.NopCloser(strings.NewReader(data[offset:])), nil
-	})
-	defer p.Close()
-	for offset := int64(0); offset < int64(len(data)); offset += chunk {
-		sum, err := p.Sum(ctx, offset, chunk)
-		if err != nil {
-			log.Fatal(err)
-		}
-		if next := offset + chunk; next < int64(len(data)) {
-			p.Ahead(ctx, next, chunk) // while this chunk is sent
-		}
-		fmt.Println(offset, checksum.FormatHeader(algorithm.Name, sum))
-	}
-	// Output:
-	// 0 crc32 rGLKvA==
-	// 8 crc32 SAZJzQ==
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/hashahead"
 	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
@@ -41,7 +42,7 @@ type sums struct {
 	trailer    bool     // the checksum follows the body
 	needsSize  bool     // something refuses requests that do not tell their size
 	refused    []string // algorithms that the server offered and then refused
-	pipeline   *checksum.Pipeline
+	pipeline   *hashahead.Pipeline
 	last       summed
 	mismatches int // in a row, of the chunk sent last
 	buffer     []byte
@@ -159,7 +160,7 @@ func (u *Uploader) readSum(ctx context.Context, c *chunk) ([]byte, error) {
 		return sumOf(s.algorithm, c.data), nil
 	}
 	if s.pipeline == nil {
-		s.pipeline = checksum.NewPipeline(s.algorithm, u.open)
+		s.pipeline = hashahead.New(s.algorithm, u.open)
 	}
 	// The next chunks are added up while this one is on the wire, more than one,
 	// because neither hashing nor sending takes the same time for each, and while
@@ -289,10 +290,5 @@ func (u *Uploader) closePipeline() {
 		return
 	}
 	u.sums.pipeline = nil
-	closed := make(chan struct{})
-	go func() {
-		pipeline.Close()
-		close(closed)
-	}()
-	async.ReceiveWithin(async.Grace, closed)
+	async.CloseSoon(pipeline)
 }
