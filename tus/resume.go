@@ -382,7 +382,7 @@ func (u *Uploader) adopt(c *candidate) error {
 		}
 	})
 	if len(c.rec.Parts) > 0 {
-		p := u.newParallel(u.opts.Parallel)
+		p := u.planner.newParallel()
 		if err := p.resumeParts(c); err != nil {
 			return err
 		}
@@ -390,11 +390,11 @@ func (u *Uploader) adopt(c *candidate) error {
 		u.changed()
 		return u.retries.acknowledged(c.offset, 0, 0)
 	}
-	t := u.newTransfer()
+	t := u.planner.newTransfer()
 	t.adopted, t.length.deferred = true, c.info.LengthDeferred
 	t.learn(func(a *account) { a.url = at })
 	t.enter(StateReady)
-	t.resumeAt(c.offset)
+	t.counters.resumeAt(c.offset)
 	u.begin(t)
 	return t.acknowledge(c.offset)
 }
@@ -439,21 +439,12 @@ func (u *Uploader) save(ctx context.Context) error {
 
 // finishing stores that the request which completes the upload may be sent from now on.
 func (u *Uploader) finishing(ctx context.Context) error {
-	if !u.keeper.holds() {
-		return nil
-	}
-	return u.keeper.save(ctx, func(rec *storage.Record) { rec.Finishing = true })
-}
-
-// note is save without haste.
-func (u *Uploader) note() { u.keeper.note(u.work.describe) }
-
-// saveLastByte stores that the last byte is about to leave: if the server then no longer
-// has the upload, a later session must not send it again.
-func (u *Uploader) saveLastByte(ctx context.Context) error {
 	err := u.keeper.finishing(ctx)
 	if errors.Is(err, ErrLeaseLost) {
 		u.turn.interrupt(err)
 	}
 	return err
 }
+
+// note is save without haste.
+func (u *Uploader) note() { u.keeper.note(u.work.describe) }

@@ -125,7 +125,7 @@ func (u *Uploader) forget(ctx context.Context, o *outcome) {
 	u.keeper.drop(ctx)
 	u.resumed = storage.Record{}
 	if o.single {
-		u.begin(u.newTransfer())
+		u.begin(u.planner.newTransfer())
 	}
 }
 
