@@ -3,14 +3,15 @@
 //
 // # Records
 //
-// A [Record] describes one upload that is not known to be complete. It is found by
-// its Fingerprint, the resume key, which covers the data, the endpoint and the
+// A [Record] describes one upload, which is incomplete unless Completed is set. It is
+// found by its Fingerprint, the resume key, which covers the data, the endpoint and the
 // caller's resume key. Records that share a fingerprint are uploads of the same
 // data. A record holds no request headers and no credentials. An upload URL alone
 // may give access to the upload, so stores on disk are readable by their owner only.
 //
 // The client stores a record as soon as it has the upload URL and before it sends
-// the first byte. It deletes the record when the server has acknowledged all bytes.
+// the first byte. It deletes the record when the server has acknowledged all bytes. A
+// record that is kept with Completed set prevents a second upload of the same data.
 //
 // # Revisions
 //

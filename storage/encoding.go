@@ -53,6 +53,7 @@ type jsonRecord struct {
 	CreationHeader    map[string][]string `json:"creation_header,omitempty"`
 	Created           time.Time           `json:"created,omitzero"`
 	Updated           time.Time           `json:"updated,omitzero"`
+	Completed         time.Time           `json:"completed,omitzero"`
 	Expires           time.Time           `json:"expires,omitzero"`
 	Lease             *jsonLease          `json:"lease,omitempty"`
 }
@@ -155,7 +156,8 @@ func corrupt(cause error) error {
 func toJSON(r Record) jsonRecord {
 	j := jsonRecord{
 		ID: r.ID, Revision: r.Revision, Endpoint: r.Endpoint, UploadURL: r.UploadURL,
-		Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, CreationHeader: r.CreationHeader, Created: r.Created, Updated: r.Updated, Expires: r.Expires,
+		Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, CreationHeader: r.CreationHeader,
+		Created: r.Created, Updated: r.Updated, Completed: r.Completed, Expires: r.Expires,
 	}
 	if !r.LengthDeferred {
 		j.Size = &r.Size
@@ -192,7 +194,8 @@ func (j jsonRecord) record() (Record, error) {
 	r := Record{
 		ID: j.ID, Revision: j.Revision, Fingerprint: j.Fingerprint, Endpoint: j.Endpoint,
 		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Finishing: j.Finishing, Refusal: j.Refusal, Seal: j.Seal,
-		Metadata: j.Metadata, CreationHeader: j.CreationHeader, Created: j.Created, Updated: j.Updated, Expires: j.Expires,
+		Metadata: j.Metadata, CreationHeader: j.CreationHeader,
+		Created: j.Created, Updated: j.Updated, Completed: j.Completed, Expires: j.Expires,
 	}
 	if j.Revision < 1 {
 		return Record{}, fmt.Errorf("revision %d", j.Revision)

@@ -33,6 +33,12 @@ func fullRecord() storage.Record {
 	}
 }
 
+func completedRecord() storage.Record {
+	completed := time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC)
+	return storage.Record{ID: "c", Revision: 3, Fingerprint: "f", UploadURL: "https://example.org/files/1", Size: 5,
+		Completed: completed, Expires: completed.Add(time.Hour)}
+}
+
 func deferredRecord() storage.Record {
 	return storage.Record{ID: "b", Revision: 1, Fingerprint: "\xff binary", LengthDeferred: true}
 }
@@ -40,7 +46,7 @@ func deferredRecord() storage.Record {
 // Later releases must read what earlier ones wrote: never change a golden file of a
 // released version.
 func TestEncode_MatchesGoldenFiles(t *testing.T) {
-	for name, rec := range map[string]storage.Record{"full": fullRecord(), "deferred": deferredRecord()} {
+	for name, rec := range map[string]storage.Record{"full": fullRecord(), "deferred": deferredRecord(), "completed": completedRecord()} {
 		path := filepath.Join("testdata", "record-v1-"+name+".json")
 		data, err := storage.Encode(rec)
 		if err != nil {
@@ -101,6 +107,7 @@ func TestDecode_InvalidRecordIsCorrupt(t *testing.T) {
 		`{` + base + `,"creation_header":{"X-Id":["1\r\n2"]}}`,
 		`{` + base + `,"updated":"yesterday"}`,
 		`{` + base + `,"updated":1700000000}`,
+		`{` + base + `,"completed":true}`,
 		`{` + base + `,"expires":"99999-01-01T00:00:00Z"}`,
 		`{` + base + `,"lease":"mine"}`,
 	} {
@@ -162,7 +169,7 @@ func TestEncode_RevisionZeroIsInvalid(t *testing.T) {
 }
 
 func FuzzDecodeRecord(f *testing.F) {
-	for _, rec := range []storage.Record{fullRecord(), deferredRecord()} {
+	for _, rec := range []storage.Record{fullRecord(), deferredRecord(), completedRecord()} {
 		data, err := storage.Encode(rec)
 		if err != nil {
 			f.Fatal(err)

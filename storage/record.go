@@ -81,7 +81,14 @@ type Record struct {
 	// last put, as the one who puts it says. Find orders by Updated.
 	Created, Updated time.Time
 
-	// Expires is when the server forgets the upload; zero if it did not say.
+	// Completed is when the server had acknowledged all bytes, and zero before that. A
+	// completed record is kept so that the data is not uploaded again. Stores treat it
+	// like any other: Find and All return it.
+	Completed time.Time
+
+	// Expires is when the server discards the upload, and zero if it did not say. In a
+	// completed record it is when the record is no longer needed. [DeleteExpired]
+	// compares it in both cases.
 	Expires time.Time
 
 	// Lease is who is at work on the upload; nil if nobody is.
@@ -139,7 +146,7 @@ func (r Record) Expired(now time.Time) bool {
 // UTC without a monotonic clock reading, empty lists nil, and Size 0 where the
 // length is deferred.
 func (r Record) Clone() Record {
-	r.Created, r.Updated, r.Expires = utc(r.Created), utc(r.Updated), utc(r.Expires)
+	r.Created, r.Updated, r.Completed, r.Expires = utc(r.Created), utc(r.Updated), utc(r.Completed), utc(r.Expires)
 	if r.LengthDeferred {
 		r.Size = 0
 	}
@@ -235,7 +242,7 @@ func (r Record) validateParts() error {
 }
 
 func (r Record) validateTimes() error {
-	times := []time.Time{r.Created, r.Updated, r.Expires}
+	times := []time.Time{r.Created, r.Updated, r.Completed, r.Expires}
 	if r.Lease != nil {
 		times = append(times, r.Lease.Until)
 	}

@@ -13,7 +13,7 @@ import (
 func putReturnsStoredRecord(t *testing.T, s storage.Store) {
 	rec := newRecord("everything")
 	zone := time.FixedZone("far east", 9*60*60)
-	rec.Created, rec.Lease.Until = rec.Created.In(zone), rec.Lease.Until.In(zone)
+	rec.Created, rec.Completed, rec.Lease.Until = rec.Created.In(zone), rec.Completed.In(zone), rec.Lease.Until.In(zone)
 	want := rec.Clone()
 	want.Revision = 1
 	stored := put(t, s, rec)
@@ -114,6 +114,7 @@ func putRejectsInvalidRecords(t *testing.T, s storage.Store) {
 		"part beyond the end":  func(r *storage.Record) { r.Parts[1].Size++ },
 		"overflowing part":     func(r *storage.Record) { r.LengthDeferred, r.Parts[1].Size = true, math.MaxInt64 },
 		"time out of range":    func(r *storage.Record) { r.Expires = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"completed too late":   func(r *storage.Record) { r.Completed = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"binary URL":           func(r *storage.Record) { r.UploadURL = "\xff" },
 		"forged header":        func(r *storage.Record) { r.CreationHeader["X-Parts"][0] = "1\r\nX-More: 2" },
 	} {

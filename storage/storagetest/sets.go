@@ -188,9 +188,10 @@ func canceledContextIsReturned(t *testing.T, s storage.Store) {
 
 func deleteExpiredKeepsLeasedRecords(t *testing.T, s storage.Store) {
 	now := epoch().Add(1000 * time.Hour)
+	completed := time.Time{}
 	add := func(fingerprint string, expires, lease time.Duration) {
 		rec := newRecord(fingerprint)
-		rec.Expires, rec.Lease = time.Time{}, nil
+		rec.Completed, rec.Expires, rec.Lease = completed, time.Time{}, nil
 		if expires != 0 {
 			rec.Expires = now.Add(expires)
 		}
@@ -208,21 +209,26 @@ func deleteExpiredKeepsLeasedRecords(t *testing.T, s storage.Store) {
 	add("expired, lease of a clock that was ahead", -time.Second, time.Hour)
 	add("expires later", time.Second, 0)
 	add("never expires", 0, 0)
+	completed = now.Add(-time.Hour)
+	add("expired, completed", -time.Second, 0)
+	add("expires later, completed", time.Second, 0)
+	add("never expires, completed", 0, 0)
 
 	n, err := storage.DeleteExpired(t.Context(), s, now)
-	if err != nil || n != 53 {
-		t.Errorf("DeleteExpired: %d, %v, want 53", n, err)
+	if err != nil || n != 54 {
+		t.Errorf("DeleteExpired: %d, %v, want 54", n, err)
 	}
 	for fingerprint, want := range map[string]int{
 		"expired": 0, "expired, lease over": 0, "expired, lease of a clock that was ahead": 0,
 		"expired, lease running": 1, "expires later": 1, "never expires": 1,
+		"expired, completed": 0, "expires later, completed": 1, "never expires, completed": 1,
 	} {
 		if n := len(find(t, s, fingerprint)); n != want {
 			t.Errorf("%d records that are %q, want %d", n, fingerprint, want)
 		}
 	}
-	if n := len(all(t, s)); n != 3 {
-		t.Errorf("%d records are left, want 3", n)
+	if n := len(all(t, s)); n != 5 {
+		t.Errorf("%d records are left, want 5", n)
 	}
 	if n, err := storage.DeleteExpired(t.Context(), s, now); err != nil || n != 0 {
 		t.Errorf("second DeleteExpired: %d, %v, want 0", n, err)

@@ -84,7 +84,7 @@ func newRecord(fingerprint string) storage.Record {
 		Finishing: true, Refusal: "500 Internal Server Error", Seal: "0f1e",
 		Metadata:       map[string]string{"filename": "ünï \"code\"\n", "binary": "\xff\x00\xfe", "empty": ""},
 		CreationHeader: map[string][]string{"Stream-Media-Id": {"dd5d531a"}, "X-Parts": {"1", "ü"}},
-		Created:        epoch(), Updated: epoch().Add(time.Minute), Expires: epoch().Add(24 * time.Hour),
+		Created:        epoch(), Updated: epoch().Add(time.Minute), Completed: epoch().Add(time.Second), Expires: epoch().Add(24 * time.Hour),
 		Lease: &storage.Lease{Holder: storage.NewID(), Process: "boot 1, process 2", Until: epoch().Add(time.Hour)},
 	}
 }
