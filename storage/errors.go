@@ -27,6 +27,10 @@ var (
 	// ErrInvalidRecord is returned when a record is invalid; see [Record.Validate].
 	ErrInvalidRecord = errors.New("invalid record")
 
+	// ErrTooLarge is returned when Put is called with a record that is too large for
+	// the store. The stored record is unchanged.
+	ErrTooLarge = errors.New("record is too large for the store")
+
 	// ErrClosed is returned when a store is used after Close.
 	ErrClosed = errors.New("store is closed")
 )

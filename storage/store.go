@@ -26,8 +26,11 @@ type Store interface {
 	// Put stores rec if rec.Revision is the revision stored now, or 0 if the record
 	// is not stored. Otherwise it returns an error matching [ErrConflict]. Put
 	// returns rec as stored, with the next revision. The record is durable when Put
-	// returns nil. After an error other than ErrConflict or [ErrInvalidRecord] the
-	// record may or may not be stored.
+	// returns nil. After an error other than ErrConflict, [ErrInvalidRecord] or
+	// [ErrTooLarge] the record may or may not be stored.
+	//
+	// Every store takes records of up to 256 KiB, as encoded by [Encode]. For a larger
+	// one, Put may return an error matching ErrTooLarge.
 	//
 	// If the stored record of the same ID has another fingerprint, the error
 	// matches ErrConflict or ErrInvalidRecord.

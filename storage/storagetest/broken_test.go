@@ -100,6 +100,11 @@ func brokenStores() map[string]struct {
 				}
 				return m.Put(ctx, rec)
 			}}},
+		"takes no large records": {"PutTakesLargeRecords", refusing(100<<10, func(*storage.Record) bool { return false })},
+		"stores a piece of a record": {"PutTakesLargeRecords", refusing(256<<10, func(rec *storage.Record) bool {
+			rec.Parts = rec.Parts[:1]
+			return true
+		})},
 		"stores anything": {"PutRejectsInvalidRecords", broken{
 			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
 				stored, err := m.Put(ctx, rec)
@@ -170,6 +175,30 @@ func brokenStores() map[string]struct {
 			}}},
 		"loses records on close": {"RecordsPersist", broken{}},
 	}
+}
+
+// refusing returns a store whose Put returns ErrTooLarge for records of more than limit
+// bytes, and nevertheless stores what corrupt made of them if it returns true.
+func refusing(limit int, corrupt func(*storage.Record) bool) broken {
+	return broken{put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+		next := rec
+		next.Revision++
+		if data, err := storage.Encode(next); err != nil || len(data) <= limit {
+			return m.Put(ctx, rec)
+		}
+		if corrupt(&rec) {
+			m.Put(ctx, rec)
+		}
+		return storage.Record{}, &storage.Error{ID: rec.ID, Err: storage.ErrTooLarge}
+	}}
+}
+
+func TestRun_LargeRecordsMayBeRejected(t *testing.T) {
+	storagetest.Run(t, func(*testing.T) storage.Store {
+		s := refusing(256<<10, func(*storage.Record) bool { return false })
+		s.Memory = new(storage.Memory)
+		return s
+	})
 }
 
 // brokenVariable is the environment variable with the name of the store to test.

@@ -25,18 +25,37 @@ func putReturnsStoredRecord(t *testing.T, s storage.Store) {
 	want = storage.Record{ID: bare.ID, Fingerprint: "minimal", LengthDeferred: true, Revision: 1}
 	wantRecords(t, []storage.Record{put(t, s, bare)}, want)
 	wantRecords(t, find(t, s, "minimal"), want)
+}
 
-	many := newRecord("many parts")
-	many.Parts = nil
-	for i := range int64(10_000) {
-		many.Parts = append(many.Parts, storage.Part{Offset: i * 1000, Size: 1000, UploadURL: "https://example.org/files/" + storage.NewID()})
+// largest is the size of an encoded record, in bytes, that every store takes.
+const largest = 256 << 10
+
+func putTakesLargeRecords(t *testing.T, s storage.Store) {
+	stored := put(t, s, newRecord("many parts"))
+	for _, parts := range []int64{2_480, 10_000} { // 254 KiB and 1 MiB
+		large := stored
+		large.Parts = nil
+		for i := range parts {
+			large.Parts = append(large.Parts, storage.Part{Offset: i * 1000, Size: 1000, UploadURL: "https://example.org/files/" + storage.NewID()})
+		}
+		encoded, err := storage.Encode(large)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			next, err := s.Put(t.Context(), large)
+			switch {
+			case len(encoded) > largest && errors.Is(err, storage.ErrTooLarge):
+			case err != nil:
+				t.Fatalf("Put of %d bytes: %v", len(encoded), err)
+			default:
+				large.Revision = next.Revision
+				stored = next
+			}
+			wantRecords(t, find(t, s, "many parts"), stored)
+			large.Parts[parts-1].UploadURL = "https://example.org/last"
+		}
 	}
-	wantRecords(t, find(t, s, "many parts"))
-	stored = put(t, s, many)
-	wantRecords(t, find(t, s, "many parts"), stored)
-	stored.Parts[9_999].UploadURL = "https://example.org/last"
-	stored = put(t, s, stored)
-	wantRecords(t, find(t, s, "many parts"), stored)
 }
 
 func putIncrementsRevision(t *testing.T, s storage.Store) {

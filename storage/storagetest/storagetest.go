@@ -20,6 +20,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		run  func(*testing.T, storage.Store)
 	}{
 		{"PutReturnsStoredRecord", putReturnsStoredRecord},
+		{"PutTakesLargeRecords", putTakesLargeRecords},
 		{"PutIncrementsRevision", putIncrementsRevision},
 		{"PutOfOtherRevisionConflicts", putOfOtherRevisionConflicts},
 		{"PutKeepsFingerprint", putKeepsFingerprint},
