@@ -12,8 +12,22 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/storagetest"
 )
 
+// clockStore is a store with a clock.
+type clockStore struct{ *storage.Memory }
+
+func (clockStore) Now(ctx context.Context) (time.Time, error) { return time.Now(), ctx.Err() }
+
+var _ storage.Clock = clockStore{}
+
 func TestMemory_PassesStoreTests(t *testing.T) {
 	storagetest.Run(t, func(*testing.T) storage.Store { return new(storage.Memory) })
+	stores := map[string]storage.Store{}
+	storagetest.RunShared(t, func(_ *testing.T, name string) storage.Store {
+		if stores[name] == nil {
+			stores[name] = clockStore{new(storage.Memory)}
+		}
+		return stores[name]
+	})
 }
 
 // changingStore changes each record just before All yields it.

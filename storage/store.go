@@ -50,6 +50,15 @@ type Store interface {
 	All(ctx context.Context) iter.Seq2[Record, error]
 }
 
+// Clock is a [Store] with its own clock. The clocks of machines that share a store may
+// differ by minutes, so that one machine considers a [Lease] over that another renews.
+// Whoever acquires or judges a lease in a Clock, or calls [DeleteExpired] for it, uses
+// its time. The stores of this module are not Clocks.
+type Clock interface {
+	// Now returns the time of the store, which is the same over all connections.
+	Now(ctx context.Context) (time.Time, error)
+}
+
 // concurrentDeletes is how many calls of Delete DeleteExpired makes at a time: a store
 // may commit them together.
 const concurrentDeletes = 16

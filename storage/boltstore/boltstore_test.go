@@ -27,7 +27,8 @@ func TestStore_PassesStoreTests(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Store {
 		return open(t, filepath.Join(t.TempDir(), "uploads.db"), nil)
 	})
-	storagetest.RunDurable(t, func(t *testing.T, dir string) storage.Store {
-		return open(t, filepath.Join(dir, "uploads.db"), nil)
+	dir := t.TempDir()
+	storagetest.RunDurable(t, func(t *testing.T, name string) storage.Store {
+		return open(t, filepath.Join(dir, name), nil)
 	})
 }

@@ -45,25 +45,10 @@ func put(t testing.TB, s storage.Store, rec storage.Record) storage.Record {
 
 func TestStore_PassesStoreTests(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Store { return open(t, t.TempDir(), nil) })
-	storagetest.RunDurable(t, func(t *testing.T, dir string) storage.Store { return open(t, dir, nil) })
-}
-
-// Two stores of one directory see each other's changes.
-func TestStore_SharesDirectory(t *testing.T) {
 	dir := t.TempDir()
-	a, b := open(t, dir, nil), open(t, dir, nil)
-	first := put(t, a, record("key"))
-	second := put(t, b, first)
-	if _, err := a.Put(t.Context(), first); !errors.Is(err, storage.ErrConflict) {
-		t.Errorf("Put of a record that the other store changed: %v, want ErrConflict", err)
-	}
-	put(t, a, second)
-	if err := b.Delete(t.Context(), first.ID, 3); err != nil {
-		t.Fatal(err)
-	}
-	if found, err := a.Find(t.Context(), "key"); len(found) != 0 || err != nil {
-		t.Errorf("found %v, %v", found, err)
-	}
+	openNamed := func(t *testing.T, name string) storage.Store { return open(t, filepath.Join(dir, name), nil) }
+	storagetest.RunDurable(t, openNamed)
+	storagetest.RunShared(t, openNamed)
 }
 
 // recordFile returns the path of the only record in a directory.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/storagetest"
@@ -17,6 +18,8 @@ import (
 // broken is a store whose non-nil fields replace methods.
 type broken struct {
 	*storage.Memory
+	behind time.Duration // of the clock, grows by drift with each opened store
+	drift  time.Duration
 	find   func(*storage.Memory, context.Context, string) ([]storage.Record, error)
 	put    func(*storage.Memory, context.Context, storage.Record) (storage.Record, error)
 	delete func(*storage.Memory, context.Context, string, int64) error
@@ -49,6 +52,10 @@ func (b broken) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 		return b.all(b.Memory, ctx)
 	}
 	return b.Memory.All(ctx)
+}
+
+func (b broken) Now(ctx context.Context) (time.Time, error) {
+	return time.Now().Add(-b.behind), ctx.Err()
 }
 
 // brokenStores returns stores with one defect each, and the subtest that must fail.
@@ -174,6 +181,8 @@ func brokenStores() map[string]struct {
 				return stored, err
 			}}},
 		"loses records on close": {"RecordsPersist", broken{}},
+		"shares no records":      {"ChangesAreVisible", broken{}},
+		"has several clocks":     {"ClockIsShared", broken{drift: time.Minute}},
 	}
 }
 
@@ -211,11 +220,14 @@ func TestBrokenStore(t *testing.T) {
 	store := brokenStores()[name].store
 	open := func() storage.Store {
 		store.Memory = new(storage.Memory)
+		store.behind += store.drift
 		return store
 	}
 	storagetest.Run(t, func(*testing.T) storage.Store { return open() })
 	if name != "" {
-		storagetest.RunDurable(t, func(*testing.T, string) storage.Store { return open() })
+		openNamed := func(*testing.T, string) storage.Store { return open() }
+		storagetest.RunDurable(t, openNamed)
+		storagetest.RunShared(t, openNamed)
 	}
 }
 

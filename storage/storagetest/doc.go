@@ -5,6 +5,7 @@
 //	}
 //
 // [Run] opens an empty store for each test. [RunDurable] is for stores that keep
-// records after the process ends: it closes a store, opens it again in the same
-// directory, and reads the records. Both close stores that have a Close method.
+// records after the process ends: it closes a store, opens it again, and reads the
+// records. [RunShared] is for stores that several processes share: it opens two stores
+// with the same records. All three close stores that have a Close method.
 package storagetest

@@ -10,11 +10,11 @@ import (
 )
 
 func recordsPersist(t *testing.T, open func(*testing.T, string) storage.Store) {
-	dir := t.TempDir()
+	name := newName()
 	want := map[string]storage.Record{}
 	const sessions, each = 5, 40
 	for session := range sessions {
-		s := open(t, dir)
+		s := open(t, name)
 		got := all(t, s)
 		withoutLeases(want, got)
 		if len(got) != len(want) {
@@ -60,8 +60,8 @@ func withoutLeases(want, got map[string]storage.Record) {
 }
 
 func closedStoreReturnsErrClosed(t *testing.T, open func(*testing.T, string) storage.Store) {
-	dir := t.TempDir()
-	s := open(t, dir)
+	name := newName()
+	s := open(t, name)
 	rec := put(t, s, newRecord("key"))
 	if _, ok := s.(io.Closer); !ok {
 		return
@@ -84,7 +84,7 @@ func closedStoreReturnsErrClosed(t *testing.T, open func(*testing.T, string) sto
 	for _, err := range s.All(t.Context()) {
 		wantClosed("All", err)
 	}
-	s = open(t, dir)
+	s = open(t, name)
 	want, got := map[string]storage.Record{rec.ID: rec}, all(t, s)
 	withoutLeases(want, got)
 	wantRecords(t, find(t, s, "key"), want[rec.ID])

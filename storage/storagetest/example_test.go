@@ -1,6 +1,7 @@
 package storagetest_test
 
 import (
+	"path/filepath"
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -8,7 +9,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/storagetest"
 )
 
-// Call Run and RunDurable in a test of your store.
+// A store on disk that several processes share passes all three tests.
 func Example() {
 	_ = func(t *testing.T) {
 		storagetest.Run(t, func(t *testing.T) storage.Store {
@@ -18,12 +19,15 @@ func Example() {
 			}
 			return store
 		})
-		storagetest.RunDurable(t, func(t *testing.T, dir string) storage.Store {
-			store, err := filestore.Open(dir, nil)
+		dir := t.TempDir()
+		open := func(t *testing.T, name string) storage.Store {
+			store, err := filestore.Open(filepath.Join(dir, name), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return store
-		})
+		}
+		storagetest.RunDurable(t, open)
+		storagetest.RunShared(t, open)
 	}
 }

@@ -50,13 +50,45 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 }
 
 // RunDurable tests that a store keeps its records after it is closed. RunDurable calls
-// open several times with the same directory, which is empty at first. open must return
-// the store in that directory or fail the test. RunDurable closes the store before the
-// next call of open if it is an [io.Closer].
-func RunDurable(t *testing.T, open func(t *testing.T, dir string) storage.Store) {
+// open several times with the same name. The name is that of a new set of records: a
+// lower case letter, followed by letters and digits. open must return the store with
+// these records or fail the test. RunDurable closes the store before the next call of
+// open if it is an [io.Closer].
+func RunDurable(t *testing.T, open func(t *testing.T, name string) storage.Store) {
 	t.Run("RecordsPersist", func(t *testing.T) { recordsPersist(t, open) })
 	t.Run("ClosedStoreReturnsErrClosed", func(t *testing.T) { closedStoreReturnsErrClosed(t, open) })
 }
+
+// RunShared tests two stores that share their records. It is for stores that several
+// processes can open at the same time. Each subtest calls open twice with the same new
+// name, as described for [RunDurable]. open must use a new connection each time.
+// RunShared also runs the tests of [Run], with calls that go to both stores in turn.
+func RunShared(t *testing.T, open func(t *testing.T, name string) storage.Store) {
+	openBoth := func(t *testing.T) (a, b storage.Store) {
+		name := newName()
+		a, b = open(t, name), open(t, name)
+		closeAtEnd(t, a)
+		closeAtEnd(t, b)
+		return a, b
+	}
+	t.Run("ChangesAreVisible", func(t *testing.T) {
+		a, b := openBoth(t)
+		changesAreVisible(t, a, b)
+	})
+	t.Run("ClockIsShared", func(t *testing.T) {
+		a, b := openBoth(t)
+		clockIsShared(t, a, b)
+	})
+	t.Run("Alternating", func(t *testing.T) {
+		Run(t, func(t *testing.T) storage.Store {
+			a, b := openBoth(t)
+			return &alternating{stores: [2]storage.Store{a, b}}
+		})
+	})
+}
+
+// newName returns a name for a set of records.
+func newName() string { return "t" + storage.NewID() }
 
 func closeAtEnd(t *testing.T, s storage.Store) {
 	if c, ok := s.(io.Closer); ok {
