@@ -23,6 +23,9 @@ import (
 //     them, so that a wrong count or size is detected;
 //   - the list of free pages.
 //
+// bbolt's Tx.Check does not replace it: it runs in a goroutine of its own, whose panics
+// end the process, follows cycles without end, and accepts pages that lost an entry.
+//
 // The constants below name the types of bbolt's package internal/common that define
 // the file format. Numbers are in the byte order of the machine that wrote the file.
 
