@@ -27,44 +27,32 @@ type Options struct {
 	// 0 means 1 second; below 0 it does not wait.
 	LockTimeout time.Duration
 
-	// OnCorrupt is what Open does with a corrupt file. The zero value is CorruptFails.
-	OnCorrupt CorruptPolicy
+	// Quarantine makes Open rename a corrupt file, appending ".corrupt-" and the time
+	// to its path, and create an empty store. The records in the file are not
+	// recovered. Open also renames a valid file of another program, so choose a path
+	// that no other program uses. The file itself is not changed, and not renamed while
+	// it is locked, as a bbolt database in use is. Without Quarantine, Open returns an
+	// error matching [storage.ErrCorrupt] and leaves the file as it is.
+	Quarantine bool
 
-	// OnWarning, if non-nil, is called by Open with an [*storage.Error] if other users
-	// had access to the file: Open changed its mode to 0600, or the file system cannot
-	// change it.
+	// OnWarning, if non-nil, is called by Open with an [*storage.Error]. If Open renamed
+	// a corrupt file, the error matches [storage.ErrCorrupt] and has the new path.
+	// Otherwise other users had access to the file: Open changed its mode to 0600, or
+	// the file system cannot change it.
 	OnWarning func(error)
 }
-
-// CorruptPolicy is what Open does with a file that is corrupt or is not a store.
-type CorruptPolicy int
-
-const (
-	// CorruptFails makes Open return an error matching [storage.ErrCorrupt], and
-	// leaves the file as it is.
-	CorruptFails CorruptPolicy = iota
-
-	// CorruptQuarantine makes Open rename the file, appending ".corrupt-" and the
-	// time to its path, and create an empty store. The records in the file are not
-	// recovered. [Store.QuarantinePath] returns the new path. Open also renames a valid
-	// file of another program, so choose a path that no other program uses. The
-	// file itself is not changed, and not renamed while it is locked, as a bbolt
-	// database in use is.
-	CorruptQuarantine
-)
 
 // Store is a [storage.Store] in one file. Create it with [Open]. All methods,
 // including Close, are safe for concurrent use.
 type Store struct {
-	path        string
-	db          *bbolt.DB
-	file        *os.File // the one that db uses
-	quarantined string
-	warn        func(error) // may be nil
-	index       index
-	session     session
-	changes     group
-	broken      atomic.Pointer[error] // why the store is unusable
+	path    string
+	opts    Options // OnWarning is not nil
+	db      *bbolt.DB
+	file    *os.File // the one that db uses
+	index   index
+	session session
+	changes group
+	broken  atomic.Pointer[error] // why the store is unusable
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -82,8 +70,8 @@ func Open(path string, opts *Options) (*Store, error) {
 	if opts != nil {
 		o = *opts
 	}
-	if o.OnCorrupt != CorruptFails && o.OnCorrupt != CorruptQuarantine {
-		return nil, fmt.Errorf("storage: invalid Options.OnCorrupt: %d", o.OnCorrupt)
+	if o.OnWarning == nil {
+		o.OnWarning = func(error) {}
 	}
 	if o.LockTimeout == 0 {
 		o.LockTimeout = defaultLockTimeout
@@ -94,26 +82,24 @@ func Open(path string, opts *Options) (*Store, error) {
 	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, atPath(path, err)
 	}
-	quarantined := ""
 	for {
-		s := &Store{path: path, quarantined: quarantined, warn: o.OnWarning}
+		s := &Store{path: path, opts: o}
 		s.changes.commit = s.commit
-		retry, err := s.begin(ctx, o.OnCorrupt)
+		retry, err := s.begin(ctx)
 		switch {
 		case err != nil:
 			return nil, err
 		case !retry:
 			return s, nil
 		}
-		quarantined = s.quarantined
 	}
 }
 
 // begin opens the file and loads the index. It returns true, with the file closed, if
 // the file was quarantined and the caller must call begin again. After an error the
 // file is closed too.
-func (s *Store) begin(ctx context.Context, policy CorruptPolicy) (retry bool, err error) {
-	if err := s.inspect(ctx, policy); err != nil {
+func (s *Store) begin(ctx context.Context) (retry bool, err error) {
+	if err := s.inspect(ctx); err != nil {
 		return false, s.failure(err)
 	}
 	if err := s.open(ctx); err != nil {
@@ -124,10 +110,10 @@ func (s *Store) begin(ctx context.Context, policy CorruptPolicy) (retry bool, er
 		return false, nil
 	}
 	defer s.Close()
-	if policy != CorruptQuarantine || !errors.Is(err, storage.ErrCorrupt) {
+	if !s.opts.Quarantine || !errors.Is(err, storage.ErrCorrupt) {
 		return false, err
 	}
-	if err := s.quarantineOpen(); err != nil {
+	if err := s.quarantineOpen(errors.Unwrap(err)); err != nil {
 		return false, s.failure(err)
 	}
 	return true, nil
@@ -185,8 +171,8 @@ func (s *Store) tighten() error {
 	if err != nil {
 		return s.failure(err)
 	}
-	if warning != nil && s.warn != nil {
-		s.warn(atPath(s.path, warning))
+	if warning != nil {
+		s.opts.OnWarning(atPath(s.path, warning))
 	}
 	return nil
 }
@@ -234,10 +220,6 @@ func (s *Store) read(tx *bbolt.Tx) error {
 	}
 	return err
 }
-
-// QuarantinePath returns the path to which Open renamed a corrupt file, or "" if it did
-// not; see [CorruptQuarantine].
-func (s *Store) QuarantinePath() string { return s.quarantined }
 
 // Close waits for calls in flight and closes the file. Stop the uploads that use the
 // store first: the next Open drops their leases. After Close, all methods return

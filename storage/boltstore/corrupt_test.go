@@ -257,8 +257,7 @@ func TestQuarantine_MovesCorruptFile(t *testing.T) {
 	corrupt := bytes.Repeat([]byte("corrupt"), 10_000)
 	for range 2 { // each file gets its own name
 		write(t, path, corrupt)
-		s := open(t, path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
-		quarantined := s.QuarantinePath()
+		s, quarantined := openQuarantine(t, path)
 		if !strings.HasPrefix(quarantined, path+".corrupt-") {
 			t.Errorf("moved to %q", quarantined)
 		}
@@ -270,9 +269,9 @@ func TestQuarantine_MovesCorruptFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The new file is valid and is not moved.
-		s = open(t, path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
-		if s.QuarantinePath() != "" {
-			t.Errorf("a valid file was moved to %q", s.QuarantinePath())
+		s, quarantined = openQuarantine(t, path)
+		if quarantined != "" {
+			t.Errorf("a valid file was moved to %q", quarantined)
 		}
 		if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
 			t.Errorf("found %v, %v", found, err)
@@ -299,7 +298,7 @@ func TestQuarantine_ConcurrentOpensMoveFileOnce(t *testing.T) {
 			errs := make(chan error, openers)
 			for range openers {
 				go func() {
-					s, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine, LockTimeout: time.Minute})
+					s, err := boltstore.Open(path, &boltstore.Options{Quarantine: true, LockTimeout: time.Minute})
 					if err == nil {
 						_, err = s.Put(t.Context(), record("key", 0))
 						err = errors.Join(err, s.Close())
@@ -348,17 +347,16 @@ func TestOpen_NewFileOfZerosIsRecreated(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	page := os.Getpagesize()
 	for _, size := range []int{1, 100, page - 1, page, 2 * page, 3*page + 1, 4 * page} {
-		for _, policy := range []boltstore.CorruptPolicy{boltstore.CorruptFails, boltstore.CorruptQuarantine} {
+		for _, quarantine := range []bool{false, true} {
 			write(t, path, make([]byte, size))
-			s, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: policy})
+			s, err := boltstore.Open(path, &boltstore.Options{Quarantine: quarantine, OnWarning: func(err error) {
+				t.Errorf("%d zeros: warning %v", size, err)
+			}})
 			if err != nil {
 				t.Errorf("%d zeros: %v", size, err)
 				continue
 			}
 			put(t, s, record("key", 0))
-			if quarantined := s.QuarantinePath(); quarantined != "" {
-				t.Errorf("%d zeros were moved to %s", size, quarantined)
-			}
 			if err := s.Close(); err != nil {
 				t.Error(err)
 			}

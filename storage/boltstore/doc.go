@@ -28,7 +28,7 @@
 // Open reads and checks the whole file before bbolt opens it, which takes about as
 // long as copying it: a few milliseconds for ten thousand records. If the file is
 // corrupt, or not a bbolt database, Open returns an error matching
-// [storage.ErrCorrupt]. With [CorruptQuarantine], Open renames the file instead and
+// [storage.ErrCorrupt]. With [Options].Quarantine, Open renames the file instead and
 // creates an empty store. A single corrupt record in a valid database does not make
 // Open fail: All reports it, and so does Find of its fingerprint, if the fingerprint
 // can still be determined.

@@ -69,8 +69,8 @@ func ExampleOpen_locked() {
 	// Output: true
 }
 
-// With CorruptQuarantine, a program can start with a corrupt file.
-func ExampleStore_QuarantinePath() {
+// With Quarantine, a program can start with a corrupt file.
+func ExampleOptions_quarantine() {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		log.Fatal(err)
@@ -84,12 +84,14 @@ func ExampleStore_QuarantinePath() {
 	_, err = boltstore.Open(path, nil)
 	fmt.Println("corrupt:", errors.Is(err, storage.ErrCorrupt))
 
-	store, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
+	store, err := boltstore.Open(path, &boltstore.Options{Quarantine: true, OnWarning: func(err error) {
+		var renamed *storage.Error
+		fmt.Println("in quarantine:", errors.As(err, &renamed) && renamed.Path != path)
+	}})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer store.Close()
-	fmt.Println("in quarantine:", store.QuarantinePath() != "")
 	// Output:
 	// corrupt: true
 	// in quarantine: true

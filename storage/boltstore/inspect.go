@@ -15,9 +15,9 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
 )
 
-// inspect checks the file, if it exists, and applies the policy to a corrupt one.
-// When it returns nil, bbolt can open the path.
-func (s *Store) inspect(ctx context.Context, policy CorruptPolicy) error {
+// inspect checks the file, if it exists. It returns an error for a corrupt file, or
+// quarantines it. When it returns nil, bbolt can open the path.
+func (s *Store) inspect(ctx context.Context) error {
 	for {
 		info, err := os.Stat(s.path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -29,7 +29,7 @@ func (s *Store) inspect(ctx context.Context, policy CorruptPolicy) error {
 		if !info.Mode().IsRegular() {
 			return errors.New("not a regular file")
 		}
-		retry, err := s.inspectFile(ctx, policy)
+		retry, err := s.inspectFile(ctx)
 		if err != nil || !retry {
 			return err
 		}
@@ -38,7 +38,7 @@ func (s *Store) inspect(ctx context.Context, policy CorruptPolicy) error {
 
 // inspectFile locks the file during the check, so that it is not written or renamed.
 // It returns true if the path was another file when the lock was acquired.
-func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (retry bool, err error) {
+func (s *Store) inspectFile(ctx context.Context) (retry bool, err error) {
 	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist), ignoreNotExist(err)
@@ -68,10 +68,12 @@ func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (retry bo
 		return false, err
 	case errors.Is(err, errUnfinished):
 		return false, f.Truncate(0)
-	case policy == CorruptQuarantine:
-		return false, s.quarantine(f)
 	}
-	return false, fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	err = fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
+	if s.opts.Quarantine {
+		return false, s.quarantine(f, err)
+	}
+	return false, err
 }
 
 func ignoreNotExist(err error) error {
@@ -83,11 +85,11 @@ func ignoreNotExist(err error) error {
 
 // quarantineOpen quarantines the file that bbolt has open and locked. It does nothing if
 // the file was renamed before bbolt acquired the lock.
-func (s *Store) quarantineOpen() error {
+func (s *Store) quarantineOpen(cause error) error {
 	if _, current, err := s.statCurrent(s.file); err != nil || !current {
 		return err
 	}
-	return s.quarantine(s)
+	return s.quarantine(s, cause)
 }
 
 // statCurrent returns the FileInfo of f and whether f is still the file at the path.
@@ -101,11 +103,11 @@ func (s *Store) statCurrent(f *os.File) (info fs.FileInfo, current bool, err err
 
 // quarantine renames the file, which is locked and which c closes. Other openers that
 // wait for the lock then find another file, or none, at the path.
-func (s *Store) quarantine(c io.Closer) error {
+func (s *Store) quarantine(c io.Closer, cause error) error {
 	quarantined := s.path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000000000Z")
 	if err := renameOpen(c, s.path, quarantined); err != nil {
 		return fmt.Errorf("renaming the corrupt file: %w", err)
 	}
-	s.quarantined = quarantined
+	s.opts.OnWarning(&storage.Error{Path: quarantined, Err: fmt.Errorf("renamed from %s: %w", s.path, cause)})
 	return durable.SyncDir(filepath.Dir(s.path))
 }

@@ -52,7 +52,7 @@ func TestOpen_AccessibleFileOfOtherUserFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	chmod(t, path, 0o660)
-	_, err := boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
+	_, err := boltstore.Open(path, &boltstore.Options{Quarantine: true})
 	if err == nil || !strings.Contains(err.Error(), path+": belongs to another user and has mode 0660") {
 		t.Errorf("error %v", err)
 	}

@@ -14,14 +14,28 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 )
 
-// The policy also applies to databases of other programs, which bbolt can open.
+// openQuarantine opens a store with Quarantine, and returns the path to which the file
+// was renamed, or "" if it was not.
+func openQuarantine(t *testing.T, path string) (s *boltstore.Store, quarantined string) {
+	t.Helper()
+	s = open(t, path, &boltstore.Options{Quarantine: true, OnWarning: func(err error) {
+		var storageErr *storage.Error
+		if !errors.As(err, &storageErr) || !errors.Is(err, storage.ErrCorrupt) || quarantined != "" {
+			t.Errorf("warning %v after %q", err, quarantined)
+			return
+		}
+		quarantined = storageErr.Path
+	}})
+	return s, quarantined
+}
+
+// Quarantine also applies to databases of other programs, which bbolt can open.
 func TestQuarantine_MovesOtherDatabase(t *testing.T) {
 	for name, data := range otherDatabases(t) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "uploads.db")
 			write(t, path, data)
-			s := open(t, path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
-			quarantined := s.QuarantinePath()
+			s, quarantined := openQuarantine(t, path)
 			if !strings.HasPrefix(quarantined, path+".corrupt-") {
 				t.Errorf("moved to %q", quarantined)
 			}
@@ -32,9 +46,9 @@ func TestQuarantine_MovesOtherDatabase(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			s = open(t, path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine})
-			if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil || s.QuarantinePath() != "" {
-				t.Errorf("found %v, %v, moved to %q", found, err, s.QuarantinePath())
+			s, quarantined = openQuarantine(t, path)
+			if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil || quarantined != "" {
+				t.Errorf("found %v, %v, moved to %q", found, err, quarantined)
 			}
 		})
 	}
@@ -49,7 +63,7 @@ func TestQuarantine_KeepsDatabaseInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	_, err = boltstore.Open(path, &boltstore.Options{OnCorrupt: boltstore.CorruptQuarantine, LockTimeout: -1})
+	_, err = boltstore.Open(path, &boltstore.Options{Quarantine: true, LockTimeout: -1})
 	if !errors.Is(err, storage.ErrLocked) {
 		t.Errorf("error %v, want ErrLocked", err)
 	}
