@@ -44,7 +44,7 @@ type jsonRecord struct {
 	Endpoint          string              `json:"endpoint,omitempty"`
 	UploadURL         string              `json:"upload_url,omitempty"`
 	Size              *int64              `json:"size,omitempty"` // absent while deferred
-	Parts             []jsonPart          `json:"parts,omitempty"`
+	Parts             []Part              `json:"parts,omitempty"`
 	Finishing         bool                `json:"finishing,omitempty"`
 	Refusal           string              `json:"refusal,omitempty"`
 	Seal              string              `json:"seal,omitempty"`
@@ -55,19 +55,7 @@ type jsonRecord struct {
 	Updated           time.Time           `json:"updated,omitzero"`
 	Completed         time.Time           `json:"completed,omitzero"`
 	Expires           time.Time           `json:"expires,omitzero"`
-	Lease             *jsonLease          `json:"lease,omitempty"`
-}
-
-type jsonPart struct {
-	Offset    int64  `json:"offset"`
-	Size      int64  `json:"size"`
-	UploadURL string `json:"upload_url,omitempty"`
-}
-
-type jsonLease struct {
-	Holder  string    `json:"holder"`
-	Process string    `json:"process,omitempty"`
-	Until   time.Time `json:"until"`
+	Lease             *Lease              `json:"lease,omitempty"`
 }
 
 // Encode returns the form in which stores keep a record: one line of JSON with a
@@ -156,8 +144,9 @@ func corrupt(cause error) error {
 func toJSON(r Record) jsonRecord {
 	j := jsonRecord{
 		ID: r.ID, Revision: r.Revision, Endpoint: r.Endpoint, UploadURL: r.UploadURL,
-		Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, CreationHeader: r.CreationHeader,
-		Created: r.Created, Updated: r.Updated, Completed: r.Completed, Expires: r.Expires,
+		Parts: r.Parts, Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, CreationHeader: r.CreationHeader,
+		Created: r.Created, Updated: r.Updated, Completed: r.Completed, Expires: r.Expires, Lease: r.Lease,
+		Metadata: map[string]string{}, MetadataBase64: map[string][]byte{},
 	}
 	if !r.LengthDeferred {
 		j.Size = &r.Size
@@ -167,25 +156,12 @@ func toJSON(r Record) jsonRecord {
 	} else {
 		j.FingerprintBase64 = []byte(r.Fingerprint)
 	}
-	for _, p := range r.Parts {
-		j.Parts = append(j.Parts, jsonPart(p))
-	}
 	for k, v := range r.Metadata {
 		if utf8.ValidString(v) {
-			if j.Metadata == nil {
-				j.Metadata = map[string]string{}
-			}
 			j.Metadata[k] = v
-			continue
+		} else {
+			j.MetadataBase64[k] = []byte(v)
 		}
-		if j.MetadataBase64 == nil {
-			j.MetadataBase64 = map[string][]byte{}
-		}
-		j.MetadataBase64[k] = []byte(v)
-	}
-	if r.Lease != nil {
-		lease := jsonLease(*r.Lease)
-		j.Lease = &lease
 	}
 	return j
 }
@@ -193,9 +169,9 @@ func toJSON(r Record) jsonRecord {
 func (j jsonRecord) record() (Record, error) {
 	r := Record{
 		ID: j.ID, Revision: j.Revision, Fingerprint: j.Fingerprint, Endpoint: j.Endpoint,
-		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Finishing: j.Finishing, Refusal: j.Refusal, Seal: j.Seal,
-		Metadata: j.Metadata, CreationHeader: j.CreationHeader,
-		Created: j.Created, Updated: j.Updated, Completed: j.Completed, Expires: j.Expires,
+		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Parts: j.Parts, Finishing: j.Finishing,
+		Refusal: j.Refusal, Seal: j.Seal, Metadata: j.Metadata, CreationHeader: j.CreationHeader,
+		Created: j.Created, Updated: j.Updated, Completed: j.Completed, Expires: j.Expires, Lease: j.Lease,
 	}
 	if j.Revision < 1 {
 		return Record{}, fmt.Errorf("revision %d", j.Revision)
@@ -206,18 +182,11 @@ func (j jsonRecord) record() (Record, error) {
 	if j.Size != nil {
 		r.Size = *j.Size
 	}
-	for _, p := range j.Parts {
-		r.Parts = append(r.Parts, Part(p))
-	}
 	for k, v := range j.MetadataBase64 {
 		if r.Metadata == nil {
 			r.Metadata = map[string]string{}
 		}
 		r.Metadata[k] = string(v)
-	}
-	if j.Lease != nil {
-		lease := Lease(*j.Lease)
-		r.Lease = &lease
 	}
 	return r.Clone(), nil
 }

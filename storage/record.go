@@ -99,9 +99,10 @@ type Record struct {
 type Part struct {
 	// Offset is where in the source the part begins, and Size its length, both
 	// in bytes.
-	Offset, Size int64
-	// UploadURL is where the part is; empty until it is created.
-	UploadURL string
+	Offset int64 `json:"offset"`
+	Size   int64 `json:"size"`
+	// UploadURL is the URL of the part. It is empty until the part is created.
+	UploadURL string `json:"upload_url,omitempty"`
 }
 
 // Lease is a claim to be the only one at work on an upload. It ends by itself, so
@@ -110,12 +111,12 @@ type Part struct {
 // by a clock that was wrong, and counts as over.
 type Lease struct {
 	// Holder is a random name of the uploader that holds the lease.
-	Holder string
+	Holder string `json:"holder"`
 	// Process names the process that the holder lives in, in whatever way lets
 	// others notice that it is gone; empty if that is not known.
-	Process string
+	Process string `json:"process,omitempty"`
 	// Until is when the lease ends if it is not renewed.
-	Until time.Time
+	Until time.Time `json:"until"`
 }
 
 // NewID returns an ID for a new record, or a Holder for a lease: 128 random bits
