@@ -50,7 +50,6 @@ type Store struct {
 	db      *bbolt.DB
 	file    *os.File // the one that db uses
 	index   index
-	session session
 	changes group
 	broken  atomic.Pointer[error] // why the store is unusable
 }
@@ -83,7 +82,7 @@ func Open(path string, opts *Options) (*Store, error) {
 		return nil, atPath(path, err)
 	}
 	for {
-		s := &Store{path: path, opts: o}
+		s := &Store{path: path, opts: o, index: index{ids: map[key][]string{}, put: map[string]struct{}{}}}
 		s.changes.commit = s.commit
 		retry, err := s.begin(ctx)
 		switch {

@@ -73,12 +73,12 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 		if exists != nil && stored.key != key {
 			return nil, s.recordError(id, fmt.Errorf("%w: fingerprint differs from the stored record", storage.ErrInvalidRecord))
 		}
-		s.session.add(next.ID) // before the record can be read
+		s.index.keepLease(next.ID) // before the record can be read
 		if err := b.Put(id, value); err != nil {
 			return nil, s.recordError(id, err)
 		}
 		return func() {
-			s.session.add(next.ID) // it may have been deleted in the same transaction
+			s.index.keepLease(next.ID) // it may have been deleted in the same transaction
 			if exists == nil {
 				s.index.add(key, next.ID)
 			}
@@ -112,10 +112,7 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 		if err := b.Delete([]byte(id)); err != nil {
 			return nil, s.recordError([]byte(id), err)
 		}
-		return func() {
-			s.index.remove(k, id)
-			s.session.remove(id)
-		}, nil
+		return func() { s.index.remove(k, id) }, nil
 	})
 }
 
@@ -226,7 +223,7 @@ func (s *Store) unpack(id, value []byte) (storage.Record, error) {
 	if err != nil {
 		return storage.Record{}, s.recordError(id, err)
 	}
-	return s.session.current(rec), nil
+	return s.index.current(rec), nil
 }
 
 // recordError returns an error about one record.
