@@ -12,21 +12,21 @@ import (
 	"unicode/utf8"
 )
 
-// encodingVersion is the version of the encoding that this release writes. A
-// release that adds fields which older ones may ignore keeps it.
+// encodingVersion is the version of the encoding. It stays the same if a release adds
+// fields that older releases may ignore.
 const encodingVersion = 1
 
-// maxEncoded is the most that Decode looks at, in bytes. No valid record is
-// larger: JSON makes at most 6 bytes of each byte of text.
+// maxEncoded is the size limit of Decode, in bytes. No valid record is larger: JSON
+// encodes a byte of text in at most 6 bytes.
 const maxEncoded = 6*maxText + 256*maxParts
 
-// Every record, in all versions, is in a frame of exactly this form:
+// In all versions, a record is in a frame of exactly this form:
 //
 //	{"version":1,"crc32c":"01234567","record":…}
 //
-// The checksum is CRC-32C over the version in decimal, a newline, and the bytes of
-// the record. The frame is read byte by byte and not as JSON: the checksum has to
-// be right before anything else of the content is believed.
+// The checksum is the CRC-32C of the version in decimal, a newline, and the bytes of the
+// record. The frame is not parsed as JSON, so that nothing is parsed before its checksum
+// is verified.
 const (
 	frameVersion  = `{"version":`
 	frameChecksum = `,"crc32c":"`
@@ -34,8 +34,8 @@ const (
 	frameEnd      = `}`
 )
 
-// jsonRecord is version 1 of a record. JSON cannot hold all that a Go string can:
-// what is not UTF-8 goes into the fields whose names end in _base64.
+// jsonRecord is version 1 of a record. JSON strings are UTF-8: other values are in the
+// fields whose names end in _base64.
 type jsonRecord struct {
 	ID                string              `json:"id"`
 	Revision          int64               `json:"revision"`
@@ -43,7 +43,7 @@ type jsonRecord struct {
 	FingerprintBase64 []byte              `json:"fingerprint_base64,omitempty"`
 	Endpoint          string              `json:"endpoint,omitempty"`
 	UploadURL         string              `json:"upload_url,omitempty"`
-	Size              *int64              `json:"size,omitempty"` // absent while deferred
+	Size              *int64              `json:"size,omitempty"` // absent if deferred
 	Parts             []Part              `json:"parts,omitempty"`
 	Finishing         bool                `json:"finishing,omitempty"`
 	Refusal           string              `json:"refusal,omitempty"`
@@ -58,15 +58,15 @@ type jsonRecord struct {
 	Lease             *Lease              `json:"lease,omitempty"`
 }
 
-// Encode returns the form in which stores keep a record: one line of JSON with a
-// version and a checksum, and a newline. The same record gives the same bytes. The
-// error matches [ErrInvalidRecord]; a stored record has a revision above 0.
+// Encode encodes a record as one line of JSON with a version and a checksum, and a
+// newline. Equal records have the same encoding. Encode returns an error matching
+// [ErrInvalidRecord] if the record is invalid or its revision is 0.
 func Encode(rec Record) ([]byte, error) {
 	if err := rec.Validate(); err != nil {
 		return nil, err
 	}
 	if rec.Revision == 0 {
-		return nil, &Error{ID: rec.ID, Err: invalid("revision 0 is of a record that is not stored")}
+		return nil, &Error{ID: rec.ID, Err: invalid("revision 0")}
 	}
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
@@ -82,22 +82,22 @@ func Encode(rec Record) ([]byte, error) {
 	return append(out, frameEnd+"\n"...), nil
 }
 
-// Decode is the reverse of [Encode]. Data that is not a valid record is an error
-// matching [ErrCorrupt], and data in the format of a newer release, as far as its
-// checksum is right, [ErrNewerVersion]. Fields that it does not know are ignored.
+// Decode is the reverse of [Encode]. It returns an error matching [ErrCorrupt] if the
+// data is not a valid record, and [ErrNewerVersion] if it is of a newer version and its
+// checksum is valid. It ignores unknown fields.
 func Decode(data []byte) (Record, error) {
 	if len(data) > maxEncoded {
-		return Record{}, corrupt(fmt.Errorf("%d bytes are too large for a record", len(data)))
+		return Record{}, corrupt(fmt.Errorf("%d bytes, the limit is %d", len(data), maxEncoded))
 	}
 	version, record, err := unframe(string(data))
 	if err != nil {
 		return Record{}, corrupt(err)
 	}
 	if version > encodingVersion {
-		return Record{}, &Error{Err: fmt.Errorf("%w: record format %d, this one knows %d", ErrNewerVersion, version, encodingVersion)}
+		return Record{}, &Error{Err: fmt.Errorf("%w: record version %d, newest supported is %d", ErrNewerVersion, version, encodingVersion)}
 	}
 	if version < 1 {
-		return Record{}, corrupt(fmt.Errorf("record format %d", version))
+		return Record{}, corrupt(fmt.Errorf("record version %d", version))
 	}
 	var j jsonRecord
 	if err := json.Unmarshal([]byte(record), &j); err != nil {
@@ -108,13 +108,13 @@ func Decode(data []byte) (Record, error) {
 		return Record{}, corrupt(err)
 	}
 	if err := rec.Validate(); err != nil {
-		// Not ErrInvalidRecord, which blames what a caller wants to store.
+		// ErrInvalidRecord is for records of the caller.
 		return Record{}, corrupt(errors.New(errors.Unwrap(err).Error()))
 	}
 	return rec, nil
 }
 
-// unframe takes a record out of its frame, whatever its version.
+// unframe returns the content of a frame of any version.
 func unframe(data string) (version int64, record string, err error) {
 	data = strings.TrimSuffix(data, "\n")
 	data, ok := strings.CutPrefix(data, frameVersion)
@@ -122,7 +122,7 @@ func unframe(data string) (version int64, record string, err error) {
 	sum, data, ok3 := strings.Cut(data, frameRecord)
 	record, ok4 := strings.CutSuffix(data, frameEnd)
 	if !ok || !ok2 || !ok3 || !ok4 {
-		return 0, "", errors.New("not a record, or only a piece of one")
+		return 0, "", errors.New("not an encoded record")
 	}
 	if want := checksum(number, []byte(record)); sum != want {
 		return 0, "", fmt.Errorf("checksum is %s, not %q", want, clip(sum))
