@@ -125,20 +125,6 @@ func NewID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// longestLease is twice the duration of a lease of package tus, because clocks differ.
-const longestLease = 2 * time.Minute
-
-// Expired reports whether Expires is before now and no lease is running at that time.
-// Pass the current time.
-func (r Record) Expired(now time.Time) bool {
-	left := time.Duration(0)
-	if r.Lease != nil {
-		left = r.Lease.Until.Sub(now)
-	}
-	running := left > 0 && left <= longestLease
-	return !r.Expires.IsZero() && !r.Expires.After(now) && !running
-}
-
 // Clone returns a deep copy in the form in which stores return records: times in UTC
 // without a monotonic clock reading, nil for empty slices and maps, and Size 0 if the
 // length is deferred.
