@@ -95,11 +95,11 @@ func Open(path string, opts *Options) (*Store, error) {
 }
 
 // begin opens the file and loads the index. It returns true, with the file closed, if
-// the file was quarantined and the caller must call begin again. After an error the
-// file is closed too.
+// the file was renamed and the caller must call begin again. After an error the file is
+// closed too.
 func (s *Store) begin(ctx context.Context) (retry bool, err error) {
-	if err := s.inspect(ctx); err != nil {
-		return false, s.failure(err)
+	if retry, err := s.inspect(ctx); err != nil || retry {
+		return retry, s.failure(err)
 	}
 	if err := s.open(ctx); err != nil {
 		return false, err
