@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"slices"
 )
 
 // Why a request got no response.
@@ -72,25 +71,10 @@ func temporaryCause(err error) bool {
 	return true
 }
 
-// refusalsOfTLS are the alerts (RFC 8446, 6.2) of a server that does not want our
-// certificate, or the protocols that we know, and will not want them later.
-var refusalsOfTLS = []tls.AlertError{
-	40,  // handshake failure; also of a certificate that is missing, before TLS 1.3
-	42,  // bad certificate
-	43,  // unsupported certificate
-	44,  // certificate revoked
-	45,  // certificate expired
-	46,  // certificate unknown
-	48,  // unknown certificate authority
-	49,  // access denied
-	70,  // protocol version
-	71,  // insufficient security
-	116, // certificate required
-	120, // no application protocol
-}
-
-// refusedByTLS reports whether the handshake failed for what stays as it is. An
-// alert over TCP has no exported type, but the text of one that has.
+// refusedByTLS reports whether the handshake failed for a reason that stays: a
+// certificate, or an alert of the server. Only a broken record and an error inside the
+// server (alerts 20 and 80; RFC 8446, 6.2) may pass. crypto/tls does not export the type
+// of an alert over TCP.
 func refusedByTLS(err error) bool {
 	var (
 		authority x509.UnknownAuthorityError
@@ -101,7 +85,9 @@ func refusedByTLS(err error) bool {
 	if errors.As(err, &authority) || errors.As(err, &invalid) || errors.As(err, &host) { // found by the caller's own verification
 		return true
 	}
-	return errors.As(err, &remote) && remote.Op == "remote error" && slices.ContainsFunc(refusalsOfTLS, func(alert tls.AlertError) bool {
-		return remote.Err.Error() == alert.Error()
-	})
+	if !errors.As(err, &remote) || remote.Op != "remote error" {
+		return false
+	}
+	alert := remote.Err.Error()
+	return alert != tls.AlertError(20).Error() && alert != tls.AlertError(80).Error()
 }
