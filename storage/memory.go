@@ -68,15 +68,20 @@ func (m *Memory) Put(ctx context.Context, rec Record) (Record, error) {
 }
 
 // Delete implements [Store].
-func (m *Memory) Delete(ctx context.Context, id string) error {
+func (m *Memory) Delete(ctx context.Context, id string, revision int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if rec, ok := m.records[id]; ok {
-		m.remove(rec)
+	rec, ok := m.records[id]
+	if !ok {
+		return nil
 	}
+	if rec.Revision != revision {
+		return &Error{ID: id, Err: ErrConflict}
+	}
+	m.remove(rec)
 	return nil
 }
 

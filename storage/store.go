@@ -30,9 +30,11 @@ type Store interface {
 	// matches ErrConflict or ErrInvalidRecord.
 	Put(ctx context.Context, rec Record) (Record, error)
 
-	// Delete durably removes the record, at any revision. It returns nil if the
-	// record does not exist.
-	Delete(ctx context.Context, id string) error
+	// Delete durably removes the record if revision is the revision stored now.
+	// Otherwise it returns an error matching [ErrConflict], or nil if the record is
+	// not stored. A record that cannot be read has no revision: 0 removes it, and
+	// any other revision is an error.
+	Delete(ctx context.Context, id string, revision int64) error
 
 	// All iterates over all records, in no particular order. The loop may change
 	// the store: records that are put or deleted during the iteration may or may
@@ -50,9 +52,6 @@ type Expirer interface {
 	// that cannot be read.
 	DeleteExpired(ctx context.Context, now time.Time) (int, error)
 }
-
-// sweepLease is how long the lease lasts that DeleteExpired acquires to delete a record.
-const sweepLease = time.Minute
 
 // DeleteExpired deletes the records whose Expires is before now and that have no
 // running lease (see [Record.Expired]), and returns the number of deleted records. It
@@ -73,15 +72,9 @@ func DeleteExpired(ctx context.Context, s Store, now time.Time) (int, error) {
 		if !rec.Expired(now) {
 			continue
 		}
-		// Delete ignores the revision. Acquiring the lease fails if the record was
-		// changed since it was read.
-		rec.Lease = &Lease{Holder: NewID(), Until: now.Add(sweepLease)}
-		rec, err = s.Put(ctx, rec)
+		err = s.Delete(ctx, rec.ID, rec.Revision)
 		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err == nil {
-			err = s.Delete(ctx, rec.ID)
+			continue // in use again
 		}
 		if err != nil {
 			return deleted, fmt.Errorf("deleting expired records: %w", err)

@@ -56,7 +56,7 @@ func fill(t testing.TB, records int) (data []byte, now, before content) {
 	for id, rec := range maps.Clone(now) {
 		switch i++; i % 3 {
 		case 0:
-			if err := s.Delete(t.Context(), id); err != nil {
+			if err := s.Delete(t.Context(), id, rec.Revision); err != nil {
 				t.Fatal(err)
 			}
 			delete(now, id)
@@ -430,7 +430,7 @@ func TestOpen_ValidFileIsNotCorrupt(t *testing.T) {
 			switch n := random.IntN(10); {
 			case deleting && n < 7:
 				group.Go(func() {
-					if err := s.Delete(t.Context(), id); err != nil {
+					if err := s.Delete(t.Context(), id, rec.Revision); err != nil {
 						t.Error(err)
 					}
 				})

@@ -91,9 +91,9 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	return next, nil
 }
 
-// Delete implements [storage.Store]. It also deletes corrupt records, by the ID in the
-// [*storage.Error] about them.
-func (s *Store) Delete(ctx context.Context, id string) error {
+// Delete implements [storage.Store]. The ID of a corrupt record is that in the
+// [*storage.Error] about it.
+func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -102,8 +102,31 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return nil
 	}
 	return s.changes.do(ctx, func(b *bbolt.Bucket) (func(), error) {
+		value := b.Get([]byte(id))
+		if value == nil {
+			return nil, nil
+		}
+		if err := atRevision([]byte(id), value, revision); err != nil {
+			return nil, s.recordError([]byte(id), err)
+		}
 		return s.remove(b, []byte(id))
 	})
+}
+
+// atRevision returns an error if a value is not at the revision. A record that cannot
+// be read is at revision 0.
+func atRevision(id, value []byte, revision int64) error {
+	if revision == 0 {
+		if _, err := unpack(id, value); err != nil {
+			return nil
+		}
+		return storage.ErrConflict
+	}
+	stored, err := unpackHeader(id, value)
+	if err == nil && stored.revision != revision {
+		err = storage.ErrConflict
+	}
+	return err
 }
 
 // remove deletes a record and returns the function to call after the commit, or nil

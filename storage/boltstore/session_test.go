@@ -69,7 +69,7 @@ func TestLease_PutAfterDeleteKeepsLease(t *testing.T) {
 		if leaseOf(t, s) == nil {
 			t.Error("no lease")
 		}
-		if err := s.Delete(t.Context(), rec.ID); err != nil {
+		if err := s.Delete(t.Context(), rec.ID, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -131,12 +131,12 @@ func (s *Store) conflict(p location, rec storage.Record, err error) error {
 	return &storage.Error{Path: s.path(p), ID: rec.ID, Err: storage.ErrConflict}
 }
 
-// Delete implements [storage.Store]. It also deletes corrupt records.
-func (s *Store) Delete(ctx context.Context, id string) error {
+// Delete implements [storage.Store].
+func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	p, err := s.delete(ctx, id)
+	p, err := s.delete(ctx, id, revision)
 	if err != nil || p == (location{}) {
 		return err
 	}
@@ -145,7 +145,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 
 // delete returns the location of the deleted record, or the zero value if it does not
 // exist.
-func (s *Store) delete(ctx context.Context, id string) (location, error) {
+func (s *Store) delete(ctx context.Context, id string, revision int64) (location, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return location{}, err
@@ -154,6 +154,15 @@ func (s *Store) delete(ctx context.Context, id string) (location, error) {
 	p, found, err := s.locate(ctx, id)
 	if err != nil || !found {
 		return location{}, err
+	}
+	rec, err := s.read(ctx, p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // deleted by hand
+		return location{}, nil
+	case err != nil && revision != 0:
+		return location{}, err
+	case err == nil && rec.Revision != revision:
+		return location{}, s.conflict(p, rec, nil)
 	}
 	return p, s.remove(ctx, p)
 }

@@ -20,7 +20,7 @@ type broken struct {
 	*storage.Memory
 	find          func(*storage.Memory, context.Context, string) ([]storage.Record, error)
 	put           func(*storage.Memory, context.Context, storage.Record) (storage.Record, error)
-	delete        func(*storage.Memory, context.Context, string) error
+	delete        func(*storage.Memory, context.Context, string, int64) error
 	all           func(*storage.Memory, context.Context) iter.Seq2[storage.Record, error]
 	deleteExpired func(*storage.Memory, context.Context, time.Time) (int, error)
 }
@@ -39,11 +39,11 @@ func (b broken) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	return b.Memory.Put(ctx, rec)
 }
 
-func (b broken) Delete(ctx context.Context, id string) error {
+func (b broken) Delete(ctx context.Context, id string, revision int64) error {
 	if b.delete != nil {
-		return b.delete(b.Memory, ctx, id)
+		return b.delete(b.Memory, ctx, id, revision)
 	}
-	return b.Memory.Delete(ctx, id)
+	return b.Memory.Delete(ctx, id, revision)
 }
 
 func (b broken) All(ctx context.Context) iter.Seq2[storage.Record, error] {
@@ -118,16 +118,33 @@ func brokenStores() map[string]struct {
 				return stored, err
 			}}},
 		"fails for absent records": {"DeleteOfAbsentRecordSucceeds", broken{
-			delete: func(m *storage.Memory, ctx context.Context, id string) error {
+			delete: func(m *storage.Memory, ctx context.Context, id string, revision int64) error {
 				for rec := range m.All(ctx) {
 					if rec.ID == id {
-						return m.Delete(ctx, id)
+						return m.Delete(ctx, id, revision)
 					}
 				}
 				return errors.New("not found")
 			}}},
 		"does not delete": {"DeleteRemovesRecord", broken{
-			delete: func(_ *storage.Memory, ctx context.Context, _ string) error { return ctx.Err() }}},
+			delete: func(_ *storage.Memory, ctx context.Context, _ string, _ int64) error { return ctx.Err() }}},
+		"deletes any revision": {"DeleteOfOtherRevisionConflicts", broken{
+			delete: func(m *storage.Memory, ctx context.Context, id string, _ int64) error {
+				for rec := range m.All(ctx) {
+					if rec.ID == id {
+						return m.Delete(ctx, id, rec.Revision)
+					}
+				}
+				return nil
+			}}},
+		"reports no conflict of Delete": {"ConcurrentPutOrDelete", broken{
+			delete: func(m *storage.Memory, ctx context.Context, id string, revision int64) error {
+				err := m.Delete(ctx, id, revision)
+				if errors.Is(err, storage.ErrConflict) {
+					return nil
+				}
+				return err
+			}}},
 		"yields twice": {"AllYieldsEachRecordOnce", broken{
 			all: func(m *storage.Memory, ctx context.Context) iter.Seq2[storage.Record, error] {
 				return func(yield func(storage.Record, error) bool) {
@@ -151,7 +168,7 @@ func brokenStores() map[string]struct {
 					}
 					if rec.Lease = nil; rec.Expired(now) {
 						n++
-						m.Delete(ctx, rec.ID)
+						m.Delete(ctx, rec.ID, rec.Revision)
 					}
 				}
 				return n, nil
