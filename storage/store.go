@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Store keeps records. All methods may be called concurrently. They return the error
@@ -44,44 +47,39 @@ type Store interface {
 	All(ctx context.Context) iter.Seq2[Record, error]
 }
 
-// Expirer is a [Store] with its own, faster or safer, implementation of
-// [DeleteExpired].
-type Expirer interface {
-	// DeleteExpired deletes the records that have expired at the time now (see
-	// [Record.Expired]) and returns the number of deleted records. It keeps records
-	// that cannot be read.
-	DeleteExpired(ctx context.Context, now time.Time) (int, error)
-}
+// concurrentDeletes is how many calls of Delete DeleteExpired makes at a time: a store
+// may commit them together.
+const concurrentDeletes = 16
 
-// DeleteExpired deletes the records whose Expires is before now and that have no
-// running lease (see [Record.Expired]), and returns the number of deleted records. It
-// keeps records that cannot be read. If the store is an [Expirer], DeleteExpired calls
-// its method.
+// DeleteExpired deletes the records that have expired at the time now (see
+// [Record.Expired]), and returns the number of deleted records. It keeps records that
+// cannot be read, and those that change meanwhile.
 func DeleteExpired(ctx context.Context, s Store, now time.Time) (int, error) {
-	if e, ok := s.(Expirer); ok {
-		return e.DeleteExpired(ctx, now)
-	}
-	deleted := 0
+	var deleted atomic.Int64
+	deletes, ctx := errgroup.WithContext(ctx)
+	deletes.SetLimit(concurrentDeletes)
 	for rec, err := range s.All(ctx) {
-		if unreadable(err) {
-			continue
+		switch {
+		case unreadable(err):
+		case err != nil:
+			deletes.Go(func() error { return err })
+		case rec.Expired(now):
+			deletes.Go(func() error {
+				err := s.Delete(ctx, rec.ID, rec.Revision)
+				if err == nil {
+					deleted.Add(1)
+				}
+				if errors.Is(err, ErrConflict) {
+					return nil // in use again
+				}
+				return err
+			})
 		}
-		if err != nil {
-			return deleted, fmt.Errorf("deleting expired records: %w", err)
-		}
-		if !rec.Expired(now) {
-			continue
-		}
-		err = s.Delete(ctx, rec.ID, rec.Revision)
-		if errors.Is(err, ErrConflict) {
-			continue // in use again
-		}
-		if err != nil {
-			return deleted, fmt.Errorf("deleting expired records: %w", err)
-		}
-		deleted++
 	}
-	return deleted, nil
+	if err := deletes.Wait(); err != nil {
+		return int(deleted.Load()), fmt.Errorf("deleting expired records: %w", err)
+	}
+	return int(deleted.Load()), nil
 }
 
 // unreadable reports whether err is about a single record that All could not read.

@@ -388,7 +388,7 @@ func TestStore_TruncatedWhileOpenIsCorrupt(t *testing.T) {
 		if _, err := s.Put(t.Context(), record("key", 1)); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("Put: %v, want ErrCorrupt", err)
 		}
-		if _, err := s.DeleteExpired(t.Context(), time.Now()); !errors.Is(err, storage.ErrCorrupt) {
+		if _, err := storage.DeleteExpired(t.Context(), s, time.Now()); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("DeleteExpired: %v, want ErrCorrupt", err)
 		}
 	}

@@ -285,7 +285,7 @@ func TestStore_CorruptRecordCanBeDeleted(t *testing.T) {
 	if yielded != 2 {
 		t.Errorf("All yields %d times, want 2", yielded)
 	}
-	if n, err := s.DeleteExpired(t.Context(), time.Now()); n != 0 || err != nil {
+	if n, err := storage.DeleteExpired(t.Context(), s, time.Now()); n != 0 || err != nil {
 		t.Errorf("DeleteExpired: %d, %v", n, err)
 	}
 	if err := s.Delete(t.Context(), bad.ID, 0); err != nil {

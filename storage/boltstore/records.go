@@ -7,7 +7,6 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -109,7 +108,14 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 		if err := atRevision([]byte(id), value, revision); err != nil {
 			return nil, s.recordError([]byte(id), err)
 		}
-		return s.remove(b, []byte(id))
+		k := indexKey([]byte(id), value)
+		if err := b.Delete([]byte(id)); err != nil {
+			return nil, s.recordError([]byte(id), err)
+		}
+		return func() {
+			s.index.remove(k, id)
+			s.session.remove(id)
+		}, nil
 	})
 }
 
@@ -127,23 +133,6 @@ func atRevision(id, value []byte, revision int64) error {
 		err = storage.ErrConflict
 	}
 	return err
-}
-
-// remove deletes a record and returns the function to call after the commit, or nil
-// if the record does not exist.
-func (s *Store) remove(b *bbolt.Bucket, id []byte) (func(), error) {
-	value := b.Get(id)
-	if value == nil {
-		return nil, nil
-	}
-	k := indexKey(id, value)
-	if err := b.Delete(id); err != nil {
-		return nil, s.recordError(id, err)
-	}
-	return func() {
-		s.index.remove(k, string(id))
-		s.session.remove(string(id))
-	}, nil
 }
 
 // pageOfAll is how many records All reads in one transaction. The loop body runs
@@ -188,49 +177,6 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 			}
 		}
 	}
-}
-
-// DeleteExpired implements [storage.Expirer]. It deletes all expired records in one
-// transaction.
-func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	var candidates []string
-	for rec, err := range s.All(ctx) {
-		var unreadable *storage.Error
-		switch {
-		case errors.As(err, &unreadable) && unreadable.ID != "":
-		case err != nil:
-			return 0, err
-		case rec.Expired(now):
-			candidates = append(candidates, rec.ID)
-		}
-	}
-	if len(candidates) == 0 {
-		return 0, nil
-	}
-	deleted := 0
-	err := s.changes.do(ctx, func(b *bbolt.Bucket) (func(), error) {
-		var after []func()
-		for _, id := range candidates {
-			// The record may have changed since it was read.
-			rec, err := s.unpack([]byte(id), b.Get([]byte(id)))
-			if err != nil || !rec.Expired(now) {
-				continue
-			}
-			if f, err := s.remove(b, []byte(id)); err == nil {
-				after = append(after, f)
-			}
-		}
-		if len(after) == 0 {
-			return nil, nil
-		}
-		return func() {
-			deleted = len(after)
-			for _, f := range after {
-				f()
-			}
-		}, nil
-	})
-	return deleted, err
 }
 
 // view calls read in a read-only transaction.

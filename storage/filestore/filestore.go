@@ -48,10 +48,7 @@ type Store struct {
 	closed      atomic.Bool
 }
 
-var _ interface {
-	storage.Store
-	storage.Expirer
-} = (*Store)(nil)
+var _ storage.Store = (*Store)(nil)
 
 // Open opens the store in the directory dir. It creates dir and missing parents with
 // mode 0700. If other users have access to dir, Open changes its mode to 0700, unless

@@ -207,7 +207,7 @@ func wantUnreadable(t *testing.T, s *filestore.Store, good, bad storage.Record, 
 	if yielded != 2 {
 		t.Errorf("All yields %d times, want 2", yielded)
 	}
-	if n, err := s.DeleteExpired(t.Context(), time.Now()); n != 0 || err != nil {
+	if n, err := storage.DeleteExpired(t.Context(), s, time.Now()); n != 0 || err != nil {
 		t.Errorf("DeleteExpired: %d, %v", n, err)
 	}
 }

@@ -75,7 +75,7 @@ func TestStore_PipeAsShardFails(t *testing.T) {
 		wantError("All", err)
 	}
 	wantError("Delete", s.Delete(t.Context(), rec.ID, rec.Revision))
-	_, err = s.DeleteExpired(t.Context(), rec.Updated)
+	_, err = storage.DeleteExpired(t.Context(), s, rec.Updated)
 	wantError("DeleteExpired", err)
 	if _, err := s.Put(t.Context(), record("key")); err == nil {
 		t.Error("Put into the pipe succeeded")

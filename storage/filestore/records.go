@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"iter"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -204,51 +202,4 @@ func (s *Store) allLocations(ctx context.Context) iter.Seq2[location, error] {
 			}
 		}
 	}
-}
-
-// DeleteExpired implements [storage.Expirer].
-func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	deleted := 0
-	var dirs []string // directories to sync
-	for p, err := range s.allLocations(ctx) {
-		if err != nil {
-			return deleted, err
-		}
-		rec, err := s.read(ctx, p)
-		if err != nil || !rec.Expired(now) {
-			continue
-		}
-		done, err := s.deleteIfExpired(ctx, p, now)
-		if err != nil {
-			return deleted, fmt.Errorf("deleting expired records: %w", err)
-		}
-		if !done {
-			continue
-		}
-		deleted++
-		if dir := s.shardDir(p); !slices.Contains(dirs, dir) {
-			dirs = append(dirs, dir)
-		}
-	}
-	for _, dir := range dirs {
-		if err := s.sync(dir); err != nil {
-			return deleted, err
-		}
-	}
-	return deleted, nil
-}
-
-// deleteIfExpired reads the record again, under the lock, and deletes it if it is
-// expired.
-func (s *Store) deleteIfExpired(ctx context.Context, p location, now time.Time) (bool, error) {
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer unlock()
-	rec, err := s.read(ctx, p)
-	if err != nil || !rec.Expired(now) {
-		return false, nil
-	}
-	return true, s.remove(ctx, p)
 }
