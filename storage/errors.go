@@ -9,8 +9,8 @@ import (
 // Errors that stores return, for use with errors.Is. Those about a file or a record
 // are wrapped in an [*Error].
 var (
-	// ErrConflict is returned when Put is called with a record that was changed,
-	// deleted or created since it was read. Read the record again.
+	// ErrConflict is returned when Put or Delete is called with a revision that is
+	// not the stored one: the record changed since it was read. Read it again.
 	ErrConflict = errors.New("record changed since it was read")
 
 	// ErrLocked is returned when another process, or another open store of this

@@ -31,7 +31,7 @@ func Example() {
 	}
 	for _, rec := range found {
 		fmt.Println("resume at", rec.UploadURL)
-		if err := store.Delete(ctx, rec.ID); err != nil {
+		if err := store.Delete(ctx, rec.ID, rec.Revision); err != nil {
 			log.Fatal(err)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Memory is a [Store] in memory. The zero value is an empty store. A Memory must not
@@ -17,10 +16,7 @@ type Memory struct {
 	index   map[string][]string // fingerprint to IDs
 }
 
-var _ interface {
-	Store
-	Expirer
-} = (*Memory)(nil)
+var _ Store = (*Memory)(nil)
 
 // Find implements [Store].
 func (m *Memory) Find(ctx context.Context, fingerprint string) ([]Record, error) {
@@ -68,27 +64,25 @@ func (m *Memory) Put(ctx context.Context, rec Record) (Record, error) {
 }
 
 // Delete implements [Store].
-func (m *Memory) Delete(ctx context.Context, id string) error {
+func (m *Memory) Delete(ctx context.Context, id string, revision int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if rec, ok := m.records[id]; ok {
-		m.remove(rec)
+	rec, ok := m.records[id]
+	if !ok {
+		return nil
+	}
+	if rec.Revision != revision {
+		return &Error{ID: id, Err: ErrConflict}
+	}
+	delete(m.records, id)
+	ids := slices.DeleteFunc(m.index[rec.Fingerprint], func(other string) bool { return other == id })
+	if m.index[rec.Fingerprint] = ids; len(ids) == 0 {
+		delete(m.index, rec.Fingerprint)
 	}
 	return nil
-}
-
-func (m *Memory) remove(rec Record) {
-	delete(m.records, rec.ID)
-	ids := m.index[rec.Fingerprint]
-	ids = slices.DeleteFunc(ids, func(id string) bool { return id == rec.ID })
-	if len(ids) == 0 {
-		delete(m.index, rec.Fingerprint)
-		return
-	}
-	m.index[rec.Fingerprint] = ids
 }
 
 // All implements [Store].
@@ -113,21 +107,4 @@ func (m *Memory) All(ctx context.Context) iter.Seq2[Record, error] {
 			yield(Record{}, err)
 		}
 	}
-}
-
-// DeleteExpired implements [Expirer].
-func (m *Memory) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	deleted := 0
-	for _, rec := range m.records {
-		if rec.Expired(now) {
-			m.remove(rec)
-			deleted++
-		}
-	}
-	return deleted, nil
 }

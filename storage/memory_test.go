@@ -16,14 +16,6 @@ func TestMemory_PassesStoreTests(t *testing.T) {
 	storagetest.Run(t, func(*testing.T) storage.Store { return new(storage.Memory) })
 }
 
-// onlyStore hides the methods that Store does not have.
-type onlyStore struct{ storage.Store }
-
-// The function DeleteExpired also works with a store that is not an Expirer.
-func TestDeleteExpired_StoreIsNoExpirer(t *testing.T) {
-	storagetest.Run(t, func(*testing.T) storage.Store { return onlyStore{new(storage.Memory)} })
-}
-
 // changingStore changes each record just before All yields it.
 type changingStore struct{ *storage.Memory }
 
@@ -47,7 +39,7 @@ func TestDeleteExpired_KeepsRecordChangedMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := storage.DeleteExpired(t.Context(), onlyStore{changingStore{memory}}, now)
+	n, err := storage.DeleteExpired(t.Context(), changingStore{memory}, now)
 	if n != 0 || err != nil {
 		t.Errorf("deleted %d, %v", n, err)
 	}
@@ -70,7 +62,7 @@ func (s failingStore) All(context.Context) iter.Seq2[storage.Record, error] {
 var errDisk = errors.New("disk on fire")
 
 func TestDeleteExpired_StopsOnlyAtStoreErrors(t *testing.T) {
-	_, err := storage.DeleteExpired(t.Context(), onlyStore{failingStore{new(storage.Memory)}}, time.Now())
+	_, err := storage.DeleteExpired(t.Context(), failingStore{new(storage.Memory)}, time.Now())
 	if !errors.Is(err, errDisk) {
 		t.Errorf("error %v, want %v", err, errDisk)
 	}

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Store keeps records. All methods may be called concurrently. They return the error
@@ -30,9 +33,11 @@ type Store interface {
 	// matches ErrConflict or ErrInvalidRecord.
 	Put(ctx context.Context, rec Record) (Record, error)
 
-	// Delete durably removes the record, at any revision. It returns nil if the
-	// record does not exist.
-	Delete(ctx context.Context, id string) error
+	// Delete durably removes the record if revision is the revision stored now.
+	// Otherwise it returns an error matching [ErrConflict], or nil if the record is
+	// not stored. A record that cannot be read has no revision: 0 removes it, and
+	// any other revision is an error.
+	Delete(ctx context.Context, id string, revision int64) error
 
 	// All iterates over all records, in no particular order. The loop may change
 	// the store: records that are put or deleted during the iteration may or may
@@ -42,53 +47,39 @@ type Store interface {
 	All(ctx context.Context) iter.Seq2[Record, error]
 }
 
-// Expirer is a [Store] with its own, faster or safer, implementation of
-// [DeleteExpired].
-type Expirer interface {
-	// DeleteExpired deletes the records that have expired at the time now (see
-	// [Record.Expired]) and returns the number of deleted records. It keeps records
-	// that cannot be read.
-	DeleteExpired(ctx context.Context, now time.Time) (int, error)
-}
+// concurrentDeletes is how many calls of Delete DeleteExpired makes at a time: a store
+// may commit them together.
+const concurrentDeletes = 16
 
-// sweepLease is how long the lease lasts that DeleteExpired acquires to delete a record.
-const sweepLease = time.Minute
-
-// DeleteExpired deletes the records whose Expires is before now and that have no
-// running lease (see [Record.Expired]), and returns the number of deleted records. It
-// keeps records that cannot be read. If the store is an [Expirer], DeleteExpired calls
-// its method.
+// DeleteExpired deletes the records that have expired at the time now (see
+// [Record.Expired]), and returns the number of deleted records. It keeps records that
+// cannot be read, and those that change meanwhile.
 func DeleteExpired(ctx context.Context, s Store, now time.Time) (int, error) {
-	if e, ok := s.(Expirer); ok {
-		return e.DeleteExpired(ctx, now)
-	}
-	deleted := 0
+	var deleted atomic.Int64
+	deletes, ctx := errgroup.WithContext(ctx)
+	deletes.SetLimit(concurrentDeletes)
 	for rec, err := range s.All(ctx) {
-		if unreadable(err) {
-			continue
+		switch {
+		case unreadable(err):
+		case err != nil:
+			deletes.Go(func() error { return err })
+		case rec.Expired(now):
+			deletes.Go(func() error {
+				err := s.Delete(ctx, rec.ID, rec.Revision)
+				if err == nil {
+					deleted.Add(1)
+				}
+				if errors.Is(err, ErrConflict) {
+					return nil // in use again
+				}
+				return err
+			})
 		}
-		if err != nil {
-			return deleted, fmt.Errorf("deleting expired records: %w", err)
-		}
-		if !rec.Expired(now) {
-			continue
-		}
-		// Delete ignores the revision. Acquiring the lease fails if the record was
-		// changed since it was read.
-		rec.Lease = &Lease{Holder: NewID(), Until: now.Add(sweepLease)}
-		rec, err = s.Put(ctx, rec)
-		if errors.Is(err, ErrConflict) {
-			continue
-		}
-		if err == nil {
-			err = s.Delete(ctx, rec.ID)
-		}
-		if err != nil {
-			return deleted, fmt.Errorf("deleting expired records: %w", err)
-		}
-		deleted++
 	}
-	return deleted, nil
+	if err := deletes.Wait(); err != nil {
+		return int(deleted.Load()), fmt.Errorf("deleting expired records: %w", err)
+	}
+	return int(deleted.Load()), nil
 }
 
 // unreadable reports whether err is about a single record that All could not read.

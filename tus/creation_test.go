@@ -437,7 +437,8 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 					if stored.ID != rec.ID || stored.Created.Before(began) || !strings.Contains(err.Error(), rec.ID) || name == "chunks" && (stored.Acknowledged > 0) != known {
 						t.Errorf("error is %v of %+v, record %+v", err, stored, rec)
 					}
-					if err := store.Delete(t.Context(), stored.ID); err != nil {
+					rec = records(t, store)[0]
+					if err := store.Delete(t.Context(), stored.ID, rec.Revision); err != nil {
 						t.Fatal(err)
 					}
 					faults.end()

@@ -129,7 +129,8 @@ var (
 // store. Later uploads of the same source meet it again, unless the record is deleted
 // from the store: then they start over. errors.Is and errors.As find the refusal.
 type StoredError struct {
-	// ID is that of the record, for [storage.Store.Delete].
+	// ID is that of the record. [Client.PreviousUploads] returns the record, with the
+	// revision that [storage.Store.Delete] needs.
 	ID string
 	// Created is when the upload was created.
 	Created time.Time

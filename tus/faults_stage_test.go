@@ -248,7 +248,7 @@ func (s *stage) records(t testing.TB) []storage.Record {
 // forgetAll deletes what the store holds.
 func (s *stage) forgetAll(t testing.TB) {
 	for _, rec := range s.records(t) {
-		if err := s.store.Delete(context.Background(), rec.ID); err != nil {
+		if err := s.store.Delete(context.Background(), rec.ID, rec.Revision); err != nil {
 			t.Errorf("store: %v", err)
 		}
 	}

@@ -69,7 +69,7 @@ func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 				}
 				// Only the caller decides to send it once more.
 				for _, rec := range records(t, store) {
-					if err := store.Delete(context.Background(), rec.ID); err != nil {
+					if err := store.Delete(context.Background(), rec.ID, rec.Revision); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -225,7 +225,8 @@ func TestFinish_StoredUploadNotResumedSaysNothing(t *testing.T) {
 	}}, tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.Respond(423, "")}, tustest.Fault{Method: "HEAD", Action: tustest.Vanish()})
 	_, err = u.Run(testContext(t))
 	wantError(t, err, tus.ErrPaused)
-	if err := store.Delete(context.Background(), rec.ID); err != nil {
+	rec = records(t, store)[0]
+	if err := store.Delete(context.Background(), rec.ID, rec.Revision); err != nil {
 		t.Fatal(err)
 	}
 	res, err := u.Run(testContext(t))

@@ -143,7 +143,7 @@ func (u *Uploader) leave(rec storage.Record, reason string) {
 
 // discard removes the record of a stored upload that cannot be resumed.
 func (u *Uploader) discard(ctx context.Context, rec storage.Record, reason string) {
-	u.keeper.remove(ctx, rec.ID)
+	u.keeper.remove(ctx, rec)
 	u.discarded(rec, reason)
 }
 

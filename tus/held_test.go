@@ -57,7 +57,7 @@ func (c *heldCase) left() {
 	// What another process held meanwhile is of no matter here.
 	before := records(c.t, c.store)
 	for _, rec := range before {
-		if err := c.store.Delete(c.t.Context(), rec.ID); err != nil {
+		if err := c.store.Delete(c.t.Context(), rec.ID, rec.Revision); err != nil {
 			c.t.Fatal(err)
 		}
 	}
@@ -183,7 +183,8 @@ func TestHeld_RenewedLeaseBeginsASecondUpload(t *testing.T) {
 func TestHeld_UploadCompletedByItsHolderStartsOver(t *testing.T) {
 	withHeld(t, 50*time.Second, func(t *testing.T, c *heldCase) {
 		defer c.after(20*time.Second, func() {
-			if err := c.store.Delete(context.Background(), records(t, c.store)[0].ID); err != nil {
+			rec := records(t, c.store)[0]
+			if err := c.store.Delete(context.Background(), rec.ID, rec.Revision); err != nil {
 				t.Error(err)
 			}
 		})()

@@ -38,9 +38,9 @@ func (s *telling) Find(ctx context.Context, key string) ([]storage.Record, error
 	return s.Store.Find(ctx, key)
 }
 
-func (s *telling) Delete(ctx context.Context, id string) error {
+func (s *telling) Delete(ctx context.Context, id string, revision int64) error {
 	s.event("before Delete")
-	return s.Store.Delete(ctx, id)
+	return s.Store.Delete(ctx, id, revision)
 }
 
 // interrupted is an upload that is paused, or whose context ends, at the nth thing

@@ -417,7 +417,7 @@ func (k *keeper) drop(ctx context.Context) {
 	}
 	rec := k.rec
 	k.rec = storage.Record{}
-	if k.remove(ctx, rec.ID) != nil {
+	if k.remove(ctx, rec) != nil {
 		// A later session finds the upload complete or gone, but not as long as
 		// somebody seems to be at work on it.
 		rec.Lease = nil
@@ -427,14 +427,23 @@ func (k *keeper) drop(ctx context.Context) {
 	}
 }
 
-func (k *keeper) remove(ctx context.Context, id string) error {
+// remove deletes a record, unless somebody else has changed it since.
+func (k *keeper) remove(ctx context.Context, rec storage.Record) error {
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	err := k.store.Delete(ctx, id)
-	if err != nil {
-		k.report(ctx, "delete", err)
+	err := k.store.Delete(ctx, rec.ID, rec.Revision)
+	if errors.Is(err, storage.ErrConflict) {
+		var there storage.Record
+		var ok bool
+		if there, ok, err = k.current(ctx, rec); ok && k.wrote(there, rec.Revision) {
+			err = k.store.Delete(ctx, there.ID, there.Revision)
+		}
 	}
-	return err
+	if err != nil && !errors.Is(err, storage.ErrConflict) {
+		k.report(ctx, "delete", err)
+		return err
+	}
+	return nil
 }
 
 // report tells the hooks that the store failed. It returns an error only if that,

@@ -46,8 +46,8 @@ func (s *scripted) Put(ctx context.Context, rec storage.Record) (storage.Record,
 	return s.put(rec, next)
 }
 
-func (s *scripted) Delete(ctx context.Context, id string) error {
-	next := func() error { return s.Store.Delete(ctx, id) }
+func (s *scripted) Delete(ctx context.Context, id string, revision int64) error {
+	next := func() error { return s.Store.Delete(ctx, id, revision) }
 	if s.delete == nil {
 		return next()
 	}
@@ -226,6 +226,46 @@ func TestCompleteUploadIsASuccessEvenIfItsRecordStays(t *testing.T) {
 	}
 	if all := records(t, store); len(all) != 1 || all[0].Lease != nil {
 		t.Errorf("the store holds %+v, which looks as if somebody were at work", all)
+	}
+}
+
+// A Put may store the record and fail all the same. Its revision is then unknown.
+func TestStore_FailedPutThatStoredLeavesNoRecord(t *testing.T) {
+	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
+		stored, err := next()
+		if rec.Finishing {
+			return storage.Record{}, errors.New("connection lost")
+		}
+		return stored, err
+	}}
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	wantEmptyStore(t, memory)
+}
+
+// Another uploader acquires the lease just before this one deletes the record.
+func TestStore_RecordOfOtherHolderIsNotDeleted(t *testing.T) {
+	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	store := &scripted{Store: memory, delete: func(next func() error) error {
+		rec := records(t, memory)[0]
+		rec.Lease = &storage.Lease{Holder: "other", Until: time.Now().Add(time.Minute)}
+		if _, err := memory.Put(t.Context(), rec); err != nil {
+			t.Error(err)
+		}
+		return next()
+	}}
+	events := 0
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(tus.StoreError) { events++ }}}).
+		Upload(testContext(t), tus.Bytes(data), inChunks())
+	if err != nil || events > 0 {
+		t.Errorf("%v, %d store errors", err, events)
+	}
+	if left := records(t, memory); len(left) != 1 || left[0].Lease == nil || left[0].Lease.Holder != "other" {
+		t.Errorf("records are %+v", left)
 	}
 }
 

@@ -119,9 +119,9 @@ func (s bombStore) Put(ctx context.Context, rec storage.Record) (storage.Record,
 	return s.Store.Put(ctx, rec)
 }
 
-func (s bombStore) Delete(ctx context.Context, id string) error {
+func (s bombStore) Delete(ctx context.Context, id string, revision int64) error {
 	s.call("Delete")
-	return s.Store.Delete(ctx, id)
+	return s.Store.Delete(ctx, id, revision)
 }
 
 type bombHash struct {

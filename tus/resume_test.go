@@ -273,7 +273,7 @@ func TestPreviousUploadThatIsNoLongerStoredMakesANewOne(t *testing.T) {
 	if err != nil || len(previous) != 1 {
 		t.Fatalf("previous uploads are %+v, %v", previous, err)
 	}
-	if err := store.Delete(context.Background(), previous[0].ID); err != nil {
+	if err := store.Delete(context.Background(), previous[0].ID, previous[0].Revision); err != nil {
 		t.Fatal(err)
 	}
 	opts := inChunks()

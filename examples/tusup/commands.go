@@ -201,7 +201,7 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 		if !f.All && rec.Fingerprint != f.Fingerprint && rec.ID != f.Fingerprint {
 			continue
 		}
-		if err := store.Delete(ctx, rec.ID); err != nil {
+		if err := store.Delete(ctx, rec.ID, rec.Revision); err != nil {
 			return err
 		}
 		forgotten++

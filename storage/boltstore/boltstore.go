@@ -67,10 +67,7 @@ type Store struct {
 	broken      atomic.Pointer[error] // why the store is unusable
 }
 
-var _ interface {
-	storage.Store
-	storage.Expirer
-} = (*Store)(nil)
+var _ storage.Store = (*Store)(nil)
 
 // Open opens the store at path. If the file does not exist, Open creates it with mode
 // 0600, and missing parent directories with mode 0700. If other users have access to
@@ -257,7 +254,7 @@ func (s *Store) Close() error {
 // deadlock. The file stays mapped, so closing it alone does not unlock it.
 func (s *Store) abandon() {
 	if s.file != nil {
-		filelock.New(s.file).Unlock()
+		filelock.Unlock(s.file)
 		s.file.Close()
 	}
 }

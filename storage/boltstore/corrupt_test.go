@@ -56,7 +56,7 @@ func fill(t testing.TB, records int) (data []byte, now, before content) {
 	for id, rec := range maps.Clone(now) {
 		switch i++; i % 3 {
 		case 0:
-			if err := s.Delete(t.Context(), id); err != nil {
+			if err := s.Delete(t.Context(), id, rec.Revision); err != nil {
 				t.Fatal(err)
 			}
 			delete(now, id)
@@ -388,7 +388,7 @@ func TestStore_TruncatedWhileOpenIsCorrupt(t *testing.T) {
 		if _, err := s.Put(t.Context(), record("key", 1)); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("Put: %v, want ErrCorrupt", err)
 		}
-		if _, err := s.DeleteExpired(t.Context(), time.Now()); !errors.Is(err, storage.ErrCorrupt) {
+		if _, err := storage.DeleteExpired(t.Context(), s, time.Now()); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("DeleteExpired: %v, want ErrCorrupt", err)
 		}
 	}
@@ -430,7 +430,7 @@ func TestOpen_ValidFileIsNotCorrupt(t *testing.T) {
 			switch n := random.IntN(10); {
 			case deleting && n < 7:
 				group.Go(func() {
-					if err := s.Delete(t.Context(), id); err != nil {
+					if err := s.Delete(t.Context(), id, rec.Revision); err != nil {
 						t.Error(err)
 					}
 				})

@@ -161,7 +161,7 @@ func TestLayout_Version1IsUnchanged(t *testing.T) {
 		t.Errorf("found %+v, %v, want %+v", found, err, want)
 	}
 	// Putting the record again writes the same bytes.
-	if err := s.Delete(t.Context(), "a1"); err != nil {
+	if err := s.Delete(t.Context(), "a1", 7); err != nil {
 		t.Fatal(err)
 	}
 	rec := storage.Record{ID: "a1", Fingerprint: "key", Size: 5}
@@ -285,10 +285,10 @@ func TestStore_CorruptRecordCanBeDeleted(t *testing.T) {
 	if yielded != 2 {
 		t.Errorf("All yields %d times, want 2", yielded)
 	}
-	if n, err := s.DeleteExpired(t.Context(), time.Now()); n != 0 || err != nil {
+	if n, err := storage.DeleteExpired(t.Context(), s, time.Now()); n != 0 || err != nil {
 		t.Errorf("DeleteExpired: %d, %v", n, err)
 	}
-	if err := s.Delete(t.Context(), bad.ID); err != nil {
+	if err := s.Delete(t.Context(), bad.ID, 0); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {

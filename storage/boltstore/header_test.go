@@ -86,7 +86,10 @@ func TestStore_CorruptHeaderHidesNoOtherRecord(t *testing.T) {
 				t.Errorf("found %v, %v, want the valid record", found, err)
 			}
 
-			if err := s.Delete(t.Context(), corruptID); err != nil {
+			if err := s.Delete(t.Context(), corruptID, bad.Revision); !errors.Is(err, storage.ErrCorrupt) {
+				t.Errorf("Delete: %v, want ErrCorrupt", err)
+			}
+			if err := s.Delete(t.Context(), corruptID, 0); err != nil {
 				t.Fatal(err)
 			}
 			if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {

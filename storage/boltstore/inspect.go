@@ -44,14 +44,13 @@ func (s *Store) inspectFile(ctx context.Context, policy CorruptPolicy) (retry bo
 		return errors.Is(err, fs.ErrNotExist), ignoreNotExist(err)
 	}
 	defer f.Close()
-	lock := filelock.New(f)
-	if err := lock.Lock(ctx); err != nil {
+	if err := filelock.Lock(ctx, f); err != nil {
 		if ctx.Err() != nil {
 			err = storage.ErrLocked
 		}
 		return false, err
 	}
-	defer lock.Unlock()
+	defer filelock.Unlock(f)
 
 	info, current, err := s.statCurrent(f)
 	if err != nil || !current {

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -91,9 +90,9 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	return next, nil
 }
 
-// Delete implements [storage.Store]. It also deletes corrupt records, by the ID in the
-// [*storage.Error] about them.
-func (s *Store) Delete(ctx context.Context, id string) error {
+// Delete implements [storage.Store]. The ID of a corrupt record is that in the
+// [*storage.Error] about it.
+func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -102,25 +101,38 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		return nil
 	}
 	return s.changes.do(ctx, func(b *bbolt.Bucket) (func(), error) {
-		return s.remove(b, []byte(id))
+		value := b.Get([]byte(id))
+		if value == nil {
+			return nil, nil
+		}
+		if err := atRevision([]byte(id), value, revision); err != nil {
+			return nil, s.recordError([]byte(id), err)
+		}
+		k := indexKey([]byte(id), value)
+		if err := b.Delete([]byte(id)); err != nil {
+			return nil, s.recordError([]byte(id), err)
+		}
+		return func() {
+			s.index.remove(k, id)
+			s.session.remove(id)
+		}, nil
 	})
 }
 
-// remove deletes a record and returns the function to call after the commit, or nil
-// if the record does not exist.
-func (s *Store) remove(b *bbolt.Bucket, id []byte) (func(), error) {
-	value := b.Get(id)
-	if value == nil {
-		return nil, nil
+// atRevision returns an error if a value is not at the revision. A record that cannot
+// be read is at revision 0.
+func atRevision(id, value []byte, revision int64) error {
+	if revision == 0 {
+		if _, err := unpack(id, value); err != nil {
+			return nil
+		}
+		return storage.ErrConflict
 	}
-	k := indexKey(id, value)
-	if err := b.Delete(id); err != nil {
-		return nil, s.recordError(id, err)
+	stored, err := unpackHeader(id, value)
+	if err == nil && stored.revision != revision {
+		err = storage.ErrConflict
 	}
-	return func() {
-		s.index.remove(k, string(id))
-		s.session.remove(string(id))
-	}, nil
+	return err
 }
 
 // pageOfAll is how many records All reads in one transaction. The loop body runs
@@ -165,49 +177,6 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 			}
 		}
 	}
-}
-
-// DeleteExpired implements [storage.Expirer]. It deletes all expired records in one
-// transaction.
-func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	var candidates []string
-	for rec, err := range s.All(ctx) {
-		var unreadable *storage.Error
-		switch {
-		case errors.As(err, &unreadable) && unreadable.ID != "":
-		case err != nil:
-			return 0, err
-		case rec.Expired(now):
-			candidates = append(candidates, rec.ID)
-		}
-	}
-	if len(candidates) == 0 {
-		return 0, nil
-	}
-	deleted := 0
-	err := s.changes.do(ctx, func(b *bbolt.Bucket) (func(), error) {
-		var after []func()
-		for _, id := range candidates {
-			// The record may have changed since it was read.
-			rec, err := s.unpack([]byte(id), b.Get([]byte(id)))
-			if err != nil || !rec.Expired(now) {
-				continue
-			}
-			if f, err := s.remove(b, []byte(id)); err == nil {
-				after = append(after, f)
-			}
-		}
-		if len(after) == 0 {
-			return nil, nil
-		}
-		return func() {
-			deleted = len(after)
-			for _, f := range after {
-				f()
-			}
-		}, nil
-	})
-	return deleted, err
 }
 
 // view calls read in a read-only transaction.

@@ -34,7 +34,7 @@ func TestLease_OfEarlierSessionIsDropped(t *testing.T) {
 	if lease := leaseOf(t, first); lease == nil || lease.Holder != "first" {
 		t.Errorf("lease is %+v", lease)
 	}
-	if n, err := first.DeleteExpired(t.Context(), time.Now()); n != 0 || err != nil {
+	if n, err := storage.DeleteExpired(t.Context(), first, time.Now()); n != 0 || err != nil {
 		t.Errorf("a leased record was deleted: %d, %v", n, err)
 	}
 	if err := first.Close(); err != nil {
@@ -55,7 +55,7 @@ func TestLease_OfEarlierSessionIsDropped(t *testing.T) {
 	}
 
 	third := open(t, path, nil)
-	if n, err := third.DeleteExpired(t.Context(), time.Now()); n != 1 || err != nil {
+	if n, err := storage.DeleteExpired(t.Context(), third, time.Now()); n != 1 || err != nil {
 		t.Errorf("DeleteExpired: %d, %v, want 1", n, err)
 	}
 }
@@ -69,7 +69,7 @@ func TestLease_PutAfterDeleteKeepsLease(t *testing.T) {
 		if leaseOf(t, s) == nil {
 			t.Error("no lease")
 		}
-		if err := s.Delete(t.Context(), rec.ID); err != nil {
+		if err := s.Delete(t.Context(), rec.ID, 1); err != nil {
 			t.Fatal(err)
 		}
 	}

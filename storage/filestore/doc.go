@@ -8,8 +8,7 @@
 //
 // Any number of processes may open the directory. A change is prepared without a
 // lock. Then the directory is locked while the stored revision is read and a file is
-// renamed. Reading needs no lock. On systems without file locks, the lock file of
-// a dead process blocks changes for half a minute.
+// renamed. Reading needs no lock. On systems without file locks, changes fail.
 //
 // # Durability
 //

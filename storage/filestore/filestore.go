@@ -48,10 +48,7 @@ type Store struct {
 	closed      atomic.Bool
 }
 
-var _ interface {
-	storage.Store
-	storage.Expirer
-} = (*Store)(nil)
+var _ storage.Store = (*Store)(nil)
 
 // Open opens the store in the directory dir. It creates dir and missing parents with
 // mode 0700. If other users have access to dir, Open changes its mode to 0700, unless
@@ -110,7 +107,7 @@ func tighten(dir string) (warning, err error) {
 // isStoreName reports whether name is a file or directory of a store.
 func isStoreName(name string) bool {
 	b, err := hex.DecodeString(name)
-	return err == nil && len(b) == 1 || name == "lock" || name == "lock.held" || name == "tmp" || name == "id"
+	return err == nil && len(b) == 1 || name == "lock" || name == "tmp" || name == "id"
 }
 
 // Close makes all methods return [storage.ErrClosed]. Closing again does nothing.
@@ -154,8 +151,7 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 		release()
 		return nil, atPath(path, err)
 	}
-	lock := filelock.New(f)
-	if err := lock.Lock(wait); err != nil {
+	if err := filelock.Lock(wait, f); err != nil {
 		f.Close()
 		release()
 		if wait.Err() != nil {
@@ -164,7 +160,7 @@ func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, atPath(path, err)
 	}
 	return func() {
-		lock.Unlock()
+		filelock.Unlock(f)
 		f.Close()
 		release()
 	}, nil

@@ -58,7 +58,7 @@ func TestStore_SharesDirectory(t *testing.T) {
 		t.Errorf("Put of a record that the other store changed: %v, want ErrConflict", err)
 	}
 	put(t, a, second)
-	if err := b.Delete(t.Context(), first.ID); err != nil {
+	if err := b.Delete(t.Context(), first.ID, 3); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := a.Find(t.Context(), "key"); len(found) != 0 || err != nil {
@@ -122,7 +122,7 @@ func TestLayout_NamesAndContentAreUnchanged(t *testing.T) {
 	if err != nil || len(found) != 1 || !reflect.DeepEqual(found[0], want) {
 		t.Fatalf("found %+v, %v, want %+v", found, err, want)
 	}
-	if err := s.Delete(t.Context(), "a1"); err != nil {
+	if err := s.Delete(t.Context(), "a1", 7); err != nil {
 		t.Fatal(err)
 	}
 	rec := storage.Record{ID: "a1", Fingerprint: "key", Size: 5}
@@ -167,7 +167,10 @@ func TestStore_CorruptRecordCanBeDeleted(t *testing.T) {
 			if _, err := s.Put(t.Context(), bad); !errors.Is(err, storage.ErrCorrupt) {
 				t.Errorf("Put: %v, want ErrCorrupt", err)
 			}
-			if err := s.Delete(t.Context(), bad.ID); err != nil {
+			if err := s.Delete(t.Context(), bad.ID, bad.Revision); !errors.Is(err, storage.ErrCorrupt) {
+				t.Errorf("Delete: %v, want ErrCorrupt", err)
+			}
+			if err := s.Delete(t.Context(), bad.ID, 0); err != nil {
 				t.Fatal(err)
 			}
 			if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
@@ -204,7 +207,7 @@ func wantUnreadable(t *testing.T, s *filestore.Store, good, bad storage.Record, 
 	if yielded != 2 {
 		t.Errorf("All yields %d times, want 2", yielded)
 	}
-	if n, err := s.DeleteExpired(t.Context(), time.Now()); n != 0 || err != nil {
+	if n, err := storage.DeleteExpired(t.Context(), s, time.Now()); n != 0 || err != nil {
 		t.Errorf("DeleteExpired: %d, %v", n, err)
 	}
 }
@@ -315,7 +318,7 @@ func TestPut_RecreatesDeletedDirectory(t *testing.T) {
 		t.Errorf("Put of a deleted record: %v, want ErrConflict", err)
 	}
 	rec = put(t, s, record("key"))
-	if err := s.Delete(t.Context(), rec.ID); err != nil {
+	if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 		t.Error(err)
 	}
 }
@@ -329,7 +332,7 @@ func TestStore_LeavesNoOtherFiles(t *testing.T) {
 	if _, err := s.Put(t.Context(), rec); !errors.Is(err, storage.ErrConflict) {
 		t.Fatal(err)
 	}
-	if err := s.Delete(t.Context(), rec.ID); err != nil {
+	if err := s.Delete(t.Context(), rec.ID, 2); err != nil {
 		t.Fatal(err)
 	}
 	files := 0
@@ -365,7 +368,7 @@ func TestStore_MissingOrWrongHintIsIgnored(t *testing.T) {
 		if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
 			t.Errorf("hint %s: found %v, %v", name, found, err)
 		}
-		if err := s.Delete(t.Context(), rec.ID); err != nil {
+		if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 			t.Errorf("hint %s: %v", name, err)
 		}
 		if found, err := s.Find(t.Context(), "key"); len(found) != 0 || err != nil {
@@ -396,7 +399,7 @@ func TestLock_WaitIsBounded(t *testing.T) {
 	s := open(t, dir, &filestore.Options{LockTimeout: 50 * time.Millisecond})
 	for name, change := range map[string]func(context.Context) error{
 		"Put":    func(ctx context.Context) error { _, err := s.Put(ctx, rec); return err },
-		"Delete": func(ctx context.Context) error { return s.Delete(ctx, rec.ID) },
+		"Delete": func(ctx context.Context) error { return s.Delete(ctx, rec.ID, 1) },
 	} {
 		err := change(t.Context())
 		var storageErr *storage.Error

@@ -40,7 +40,7 @@ func TestStore_PipeAsHintIsIgnored(t *testing.T) {
 	rec := put(t, s, record("key"))
 	pipe(t, filepath.Join(dir, "id", rec.ID))
 	rec = put(t, s, rec)
-	if err := s.Delete(t.Context(), rec.ID); err != nil {
+	if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := s.Find(t.Context(), "key"); len(found) != 0 || err != nil {
@@ -74,8 +74,8 @@ func TestStore_PipeAsShardFails(t *testing.T) {
 	for _, err := range s.All(t.Context()) {
 		wantError("All", err)
 	}
-	wantError("Delete", s.Delete(t.Context(), rec.ID))
-	_, err = s.DeleteExpired(t.Context(), rec.Updated)
+	wantError("Delete", s.Delete(t.Context(), rec.ID, rec.Revision))
+	_, err = storage.DeleteExpired(t.Context(), s, rec.Updated)
 	wantError("DeleteExpired", err)
 	if _, err := s.Put(t.Context(), record("key")); err == nil {
 		t.Error("Put into the pipe succeeded")

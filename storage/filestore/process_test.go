@@ -42,15 +42,14 @@ func hold(dir string) error {
 	if err != nil {
 		return err
 	}
-	lock := filelock.New(f)
-	if err := lock.Lock(context.Background()); err != nil {
+	if err := filelock.Lock(context.Background(), f); err != nil {
 		return err
 	}
 	fmt.Println("ready")
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
-	return errors.Join(lock.Unlock(), f.Close())
+	return errors.Join(filelock.Unlock(f), f.Close())
 }
 
 // putUntilKilled puts records until it is killed, and prints the ID of each when Put

@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"iter"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -131,12 +129,12 @@ func (s *Store) conflict(p location, rec storage.Record, err error) error {
 	return &storage.Error{Path: s.path(p), ID: rec.ID, Err: storage.ErrConflict}
 }
 
-// Delete implements [storage.Store]. It also deletes corrupt records.
-func (s *Store) Delete(ctx context.Context, id string) error {
+// Delete implements [storage.Store].
+func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	p, err := s.delete(ctx, id)
+	p, err := s.delete(ctx, id, revision)
 	if err != nil || p == (location{}) {
 		return err
 	}
@@ -145,7 +143,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 
 // delete returns the location of the deleted record, or the zero value if it does not
 // exist.
-func (s *Store) delete(ctx context.Context, id string) (location, error) {
+func (s *Store) delete(ctx context.Context, id string, revision int64) (location, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return location{}, err
@@ -154,6 +152,15 @@ func (s *Store) delete(ctx context.Context, id string) (location, error) {
 	p, found, err := s.locate(ctx, id)
 	if err != nil || !found {
 		return location{}, err
+	}
+	rec, err := s.read(ctx, p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // deleted by hand
+		return location{}, nil
+	case err != nil && revision != 0:
+		return location{}, err
+	case err == nil && rec.Revision != revision:
+		return location{}, s.conflict(p, rec, nil)
 	}
 	return p, s.remove(ctx, p)
 }
@@ -195,51 +202,4 @@ func (s *Store) allLocations(ctx context.Context) iter.Seq2[location, error] {
 			}
 		}
 	}
-}
-
-// DeleteExpired implements [storage.Expirer].
-func (s *Store) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	deleted := 0
-	var dirs []string // directories to sync
-	for p, err := range s.allLocations(ctx) {
-		if err != nil {
-			return deleted, err
-		}
-		rec, err := s.read(ctx, p)
-		if err != nil || !rec.Expired(now) {
-			continue
-		}
-		done, err := s.deleteIfExpired(ctx, p, now)
-		if err != nil {
-			return deleted, fmt.Errorf("deleting expired records: %w", err)
-		}
-		if !done {
-			continue
-		}
-		deleted++
-		if dir := s.shardDir(p); !slices.Contains(dirs, dir) {
-			dirs = append(dirs, dir)
-		}
-	}
-	for _, dir := range dirs {
-		if err := s.sync(dir); err != nil {
-			return deleted, err
-		}
-	}
-	return deleted, nil
-}
-
-// deleteIfExpired reads the record again, under the lock, and deletes it if it is
-// expired.
-func (s *Store) deleteIfExpired(ctx context.Context, p location, now time.Time) (bool, error) {
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer unlock()
-	rec, err := s.read(ctx, p)
-	if err != nil || !rec.Expired(now) {
-		return false, nil
-	}
-	return true, s.remove(ctx, p)
 }

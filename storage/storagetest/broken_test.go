@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/storagetest"
@@ -18,11 +17,10 @@ import (
 // broken is a store whose non-nil fields replace methods.
 type broken struct {
 	*storage.Memory
-	find          func(*storage.Memory, context.Context, string) ([]storage.Record, error)
-	put           func(*storage.Memory, context.Context, storage.Record) (storage.Record, error)
-	delete        func(*storage.Memory, context.Context, string) error
-	all           func(*storage.Memory, context.Context) iter.Seq2[storage.Record, error]
-	deleteExpired func(*storage.Memory, context.Context, time.Time) (int, error)
+	find   func(*storage.Memory, context.Context, string) ([]storage.Record, error)
+	put    func(*storage.Memory, context.Context, storage.Record) (storage.Record, error)
+	delete func(*storage.Memory, context.Context, string, int64) error
+	all    func(*storage.Memory, context.Context) iter.Seq2[storage.Record, error]
 }
 
 func (b broken) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
@@ -39,11 +37,11 @@ func (b broken) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	return b.Memory.Put(ctx, rec)
 }
 
-func (b broken) Delete(ctx context.Context, id string) error {
+func (b broken) Delete(ctx context.Context, id string, revision int64) error {
 	if b.delete != nil {
-		return b.delete(b.Memory, ctx, id)
+		return b.delete(b.Memory, ctx, id, revision)
 	}
-	return b.Memory.Delete(ctx, id)
+	return b.Memory.Delete(ctx, id, revision)
 }
 
 func (b broken) All(ctx context.Context) iter.Seq2[storage.Record, error] {
@@ -51,13 +49,6 @@ func (b broken) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 		return b.all(b.Memory, ctx)
 	}
 	return b.Memory.All(ctx)
-}
-
-func (b broken) DeleteExpired(ctx context.Context, now time.Time) (int, error) {
-	if b.deleteExpired != nil {
-		return b.deleteExpired(b.Memory, ctx, now)
-	}
-	return b.Memory.DeleteExpired(ctx, now)
 }
 
 // brokenStores returns stores with one defect each, and the subtest that must fail.
@@ -118,16 +109,33 @@ func brokenStores() map[string]struct {
 				return stored, err
 			}}},
 		"fails for absent records": {"DeleteOfAbsentRecordSucceeds", broken{
-			delete: func(m *storage.Memory, ctx context.Context, id string) error {
+			delete: func(m *storage.Memory, ctx context.Context, id string, revision int64) error {
 				for rec := range m.All(ctx) {
 					if rec.ID == id {
-						return m.Delete(ctx, id)
+						return m.Delete(ctx, id, revision)
 					}
 				}
 				return errors.New("not found")
 			}}},
 		"does not delete": {"DeleteRemovesRecord", broken{
-			delete: func(_ *storage.Memory, ctx context.Context, _ string) error { return ctx.Err() }}},
+			delete: func(_ *storage.Memory, ctx context.Context, _ string, _ int64) error { return ctx.Err() }}},
+		"deletes any revision": {"DeleteOfOtherRevisionConflicts", broken{
+			delete: func(m *storage.Memory, ctx context.Context, id string, _ int64) error {
+				for rec := range m.All(ctx) {
+					if rec.ID == id {
+						return m.Delete(ctx, id, rec.Revision)
+					}
+				}
+				return nil
+			}}},
+		"reports no conflict of Delete": {"ConcurrentPutOrDelete", broken{
+			delete: func(m *storage.Memory, ctx context.Context, id string, revision int64) error {
+				err := m.Delete(ctx, id, revision)
+				if errors.Is(err, storage.ErrConflict) {
+					return nil
+				}
+				return err
+			}}},
 		"yields twice": {"AllYieldsEachRecordOnce", broken{
 			all: func(m *storage.Memory, ctx context.Context) iter.Seq2[storage.Record, error] {
 				return func(yield func(storage.Record, error) bool) {
@@ -142,19 +150,15 @@ func brokenStores() map[string]struct {
 			find: func(m *storage.Memory, ctx context.Context, fp string) ([]storage.Record, error) {
 				return m.Find(context.WithoutCancel(ctx), fp)
 			}}},
-		"expires leased records": {"DeleteExpiredKeepsLeasedRecords", broken{
-			deleteExpired: func(m *storage.Memory, ctx context.Context, now time.Time) (int, error) {
-				n := 0
-				for rec, err := range m.All(ctx) {
-					if err != nil {
-						return n, err
-					}
-					if rec.Lease = nil; rec.Expired(now) {
-						n++
-						m.Delete(ctx, rec.ID)
+		"yields no leases": {"DeleteExpiredKeepsLeasedRecords", broken{
+			all: func(m *storage.Memory, ctx context.Context) iter.Seq2[storage.Record, error] {
+				return func(yield func(storage.Record, error) bool) {
+					for rec, err := range m.All(ctx) {
+						if rec.Lease = nil; !yield(rec, err) {
+							return
+						}
 					}
 				}
-				return n, nil
 			}}},
 		"stores a revision twice": {"ConcurrentPutsStoreOneUpdate", broken{
 			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -61,8 +62,48 @@ func concurrentPutsCreateOnce(t *testing.T, s storage.Store) {
 			t.Fatalf("revision %d, want 1", rec.Revision)
 		}
 		wantRecords(t, find(t, s, "contended"), rec)
-		if err := s.Delete(t.Context(), rec.ID); err != nil {
+		if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// concurrentPutOrDelete puts and deletes one revision in many goroutines. If a Put
+// succeeds, all others conflict. If a Delete succeeds, so do the other Deletes, as the
+// record does not exist any more.
+func concurrentPutOrDelete(t *testing.T, s storage.Store) {
+	for range 10 {
+		rec := put(t, s, newRecord("contended"))
+		start := make(chan struct{})
+		var puts, deletes atomic.Int32
+		var group sync.WaitGroup
+		contend := func(succeeded *atomic.Int32, change func() error) {
+			group.Go(func() {
+				<-start
+				switch err := change(); {
+				case err == nil:
+					succeeded.Add(1)
+				case !errors.Is(err, storage.ErrConflict):
+					t.Errorf("error %v, want ErrConflict", err)
+				}
+			})
+		}
+		for range contenders / 2 {
+			contend(&puts, func() error { _, err := s.Put(t.Context(), rec); return err })
+			contend(&deletes, func() error { return s.Delete(t.Context(), rec.ID, rec.Revision) })
+		}
+		close(start)
+		group.Wait()
+		found := find(t, s, "contended")
+		stored := len(found) == 1 && puts.Load() == 1 && deletes.Load() == 0
+		deleted := len(found) == 0 && puts.Load() == 0 && deletes.Load() == contenders/2
+		if !stored && !deleted {
+			t.Fatalf("%d records after %d Puts and %d Deletes of one revision succeeded", len(found), puts.Load(), deletes.Load())
+		}
+		for _, rec := range found {
+			if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
@@ -102,7 +143,7 @@ func concurrentRecordsAreIndependent(t *testing.T, s storage.Store) {
 						t.Errorf("All: %v", err)
 					}
 				}
-				if err := s.Delete(t.Context(), rec.ID); err != nil {
+				if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 					t.Errorf("Delete: %v", err)
 				}
 			}

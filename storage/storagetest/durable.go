@@ -28,7 +28,7 @@ func recordsPersist(t *testing.T, open func(*testing.T, string) storage.Store) {
 		for id, rec := range want {
 			switch i++; i % 3 {
 			case 0:
-				if err := s.Delete(t.Context(), id); err != nil {
+				if err := s.Delete(t.Context(), id, rec.Revision); err != nil {
 					t.Fatal(err)
 				}
 				delete(want, id)
@@ -78,7 +78,7 @@ func closedStoreReturnsErrClosed(t *testing.T, open func(*testing.T, string) sto
 	wantClosed("Find", err)
 	_, err = s.Put(t.Context(), rec)
 	wantClosed("Put", err)
-	wantClosed("Delete", s.Delete(t.Context(), rec.ID))
+	wantClosed("Delete", s.Delete(t.Context(), rec.ID, rec.Revision))
 	_, err = storage.DeleteExpired(t.Context(), s, rec.Expires)
 	wantClosed("DeleteExpired", err)
 	for _, err := range s.All(t.Context()) {

@@ -73,7 +73,7 @@ func putOfOtherRevisionConflicts(t *testing.T, s storage.Store) {
 	}
 	wantRecords(t, find(t, s, "key"), second)
 
-	if err := s.Delete(t.Context(), rec.ID); err != nil {
+	if err := s.Delete(t.Context(), rec.ID, second.Revision); err != nil {
 		t.Fatal(err)
 	}
 	wantConflict(second, second.Revision) // deleted
@@ -142,7 +142,7 @@ func findReturnsMostRecentFirst(t *testing.T, s storage.Store) {
 	recs[1] = put(t, s, recs[1])
 	wantRecords(t, find(t, s, "shared key"), recs[1], recs[4], recs[3], recs[2], recs[0])
 
-	if err := s.Delete(t.Context(), recs[3].ID); err != nil {
+	if err := s.Delete(t.Context(), recs[3].ID, recs[3].Revision); err != nil {
 		t.Fatal(err)
 	}
 	wantRecords(t, find(t, s, "shared key"), recs[1], recs[4], recs[2], recs[0])

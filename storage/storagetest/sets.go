@@ -13,8 +13,10 @@ import (
 func deleteOfAbsentRecordSucceeds(t *testing.T, s storage.Store) {
 	stored := put(t, s, newRecord("key"))
 	for _, id := range []string{storage.NewID(), "", "../../../etc/passwd", "*", "key", stored.ID[:31]} {
-		if err := s.Delete(t.Context(), id); err != nil {
-			t.Errorf("Delete(%q): %v", id, err)
+		for _, revision := range []int64{0, 1} {
+			if err := s.Delete(t.Context(), id, revision); err != nil {
+				t.Errorf("Delete(%q, %d): %v", id, revision, err)
+			}
 		}
 	}
 	wantRecords(t, find(t, s, "key"), stored)
@@ -24,7 +26,7 @@ func deleteRemovesRecord(t *testing.T, s storage.Store) {
 	kept := put(t, s, newRecord("key"))
 	deleted := put(t, s, newRecord("key"))
 	for range 2 {
-		if err := s.Delete(t.Context(), deleted.ID); err != nil {
+		if err := s.Delete(t.Context(), deleted.ID, deleted.Revision); err != nil {
 			t.Fatal(err)
 		}
 		wantRecords(t, find(t, s, "key"), kept)
@@ -32,13 +34,34 @@ func deleteRemovesRecord(t *testing.T, s storage.Store) {
 			t.Errorf("%d records, want 1", n)
 		}
 	}
-	if err := s.Delete(t.Context(), kept.ID); err != nil {
+	if err := s.Delete(t.Context(), kept.ID, kept.Revision); err != nil {
 		t.Fatal(err)
 	}
 	wantRecords(t, find(t, s, "key"))
 	if n := len(all(t, s)); n != 0 {
 		t.Errorf("%d records, want none", n)
 	}
+}
+
+func deleteOfOtherRevisionConflicts(t *testing.T, s storage.Store) {
+	first := put(t, s, newRecord("key"))
+	second := put(t, s, first)
+	wantConflicts := func(rec storage.Record, revisions ...int64) {
+		t.Helper()
+		for _, revision := range revisions {
+			if err := s.Delete(t.Context(), rec.ID, revision); !errors.Is(err, storage.ErrConflict) {
+				t.Errorf("Delete of revision %d: %v, want ErrConflict", revision, err)
+			}
+		}
+		wantRecords(t, find(t, s, "key"), rec)
+	}
+	wantConflicts(second, -1, 0, 1, 3, 1<<60)
+	if err := s.Delete(t.Context(), second.ID, 2); err != nil {
+		t.Fatal(err)
+	}
+	again := newRecord("key")
+	again.ID = first.ID
+	wantConflicts(put(t, s, again), 0, 2)
 }
 
 // manyRecords is more than stores usually read at once.
@@ -83,7 +106,7 @@ func allAllowsChanges(t *testing.T, s storage.Store) {
 		seen[rec.ID] = true
 		switch len(seen) % 3 {
 		case 0:
-			if err := s.Delete(t.Context(), rec.ID); err != nil {
+			if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 				t.Fatal(err)
 			}
 			delete(want, rec.ID)
@@ -145,7 +168,7 @@ func canceledContextIsReturned(t *testing.T, s storage.Store) {
 	if _, err := s.Put(ctx, stored); !errors.Is(err, context.Canceled) {
 		t.Errorf("Put: %v, want context.Canceled", err)
 	}
-	if err := s.Delete(ctx, stored.ID); !errors.Is(err, context.Canceled) {
+	if err := s.Delete(ctx, stored.ID, stored.Revision); !errors.Is(err, context.Canceled) {
 		t.Errorf("Delete: %v, want context.Canceled", err)
 	}
 	if _, err := storage.DeleteExpired(ctx, s, stored.Expires.Add(time.Hour)); !errors.Is(err, context.Canceled) {

@@ -29,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"RecordsAreCopies", recordsAreCopies},
 		{"DeleteOfAbsentRecordSucceeds", deleteOfAbsentRecordSucceeds},
 		{"DeleteRemovesRecord", deleteRemovesRecord},
+		{"DeleteOfOtherRevisionConflicts", deleteOfOtherRevisionConflicts},
 		{"AllYieldsEachRecordOnce", allYieldsEachRecordOnce},
 		{"AllAllowsChanges", allAllowsChanges},
 		{"AllStopsWithLoopOrContext", allStopsWithLoopOrContext},
@@ -36,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"DeleteExpiredKeepsLeasedRecords", deleteExpiredKeepsLeasedRecords},
 		{"ConcurrentPutsStoreOneUpdate", concurrentPutsStoreOneUpdate},
 		{"ConcurrentPutsCreateOnce", concurrentPutsCreateOnce},
+		{"ConcurrentPutOrDelete", concurrentPutOrDelete},
 		{"ConcurrentRecordsAreIndependent", concurrentRecordsAreIndependent},
 	} {
 		t.Run(test.name, func(t *testing.T) {

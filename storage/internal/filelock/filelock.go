@@ -2,9 +2,8 @@
 // files of the same process. On AIX, Android and Solaris, locks belong to the process
 // and do not exclude other open files of it.
 //
-// The lock is a lock of the system, of the kind that bbolt uses, if the system has
-// one: it is released when the process ends. Otherwise a second file represents the
-// lock.
+// The lock is of the kind that bbolt uses. The system releases it when the process
+// ends. On systems without such locks, Lock fails.
 package filelock
 
 import (
@@ -13,33 +12,18 @@ import (
 	"time"
 )
 
-// Lock locks one open file. It is not safe for concurrent use.
-type Lock struct {
-	f *os.File
-}
-
-// New returns the lock of f. Closing f releases it, except on systems without locks,
-// where only Unlock releases it.
-func New(f *os.File) *Lock { return &Lock{f} }
-
-// TryLock acquires the lock without waiting. It returns false if the file is locked.
-func (l *Lock) TryLock() (bool, error) {
-	ok, err := tryLock(l.f)
-	if err != nil {
-		return false, &os.PathError{Op: "lock", Path: l.f.Name(), Err: err}
-	}
-	return ok, nil
-}
-
-// Lock waits until it acquires the lock. If ctx is done first, it returns the error of
-// ctx.
-func (l *Lock) Lock(ctx context.Context) error {
+// Lock waits until it acquires the lock of f. If ctx is done first, Lock returns the
+// error of ctx. Closing f releases the lock.
+func Lock(ctx context.Context, f *os.File) error {
 	// System calls that wait for the lock cannot be canceled.
 	const shortest, longest = time.Millisecond, 20 * time.Millisecond
 	for wait := shortest; ; wait = min(2*wait, longest) {
-		ok, err := l.TryLock()
-		if ok || err != nil {
-			return err
+		ok, err := tryLock(f)
+		if err != nil {
+			return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
+		}
+		if ok {
+			return nil
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -51,10 +35,10 @@ func (l *Lock) Lock(ctx context.Context) error {
 	}
 }
 
-// Unlock releases the lock.
-func (l *Lock) Unlock() error {
-	if err := unlock(l.f); err != nil {
-		return &os.PathError{Op: "unlock", Path: l.f.Name(), Err: err}
+// Unlock releases the lock of f.
+func Unlock(f *os.File) error {
+	if err := unlock(f); err != nil {
+		return &os.PathError{Op: "unlock", Path: f.Name(), Err: err}
 	}
 	return nil
 }
