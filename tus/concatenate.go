@@ -22,8 +22,8 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	if ps.uncertain {
 		u.counters.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
-	if u.keeper.holds() {
-		if err := u.keeper.save(ctx, func(rec *storage.Record) { rec.Finishing = true }); err != nil {
+	if u.record.holds() {
+		if err := u.record.save(ctx, func(rec *storage.Record) { rec.Finishing = true }); err != nil {
 			return u.notAskedFor(ctx, err)
 		}
 	}
@@ -43,8 +43,8 @@ func (u *Uploader) concatenate(ctx context.Context) (State, error) {
 	u.createdAs(made)
 	u.tellURL()
 	ps.confirmed = true
-	if u.keeper.holds() { // a crash from here on must not make another
-		err = u.keeper.save(ctx, func(rec *storage.Record) {
+	if u.record.holds() { // a crash from here on must not make another
+		err = u.record.save(ctx, func(rec *storage.Record) {
 			rec.UploadURL, rec.Expires, rec.CreationHeader = made.url.String(), made.expires, made.kept
 		})
 	}
@@ -90,7 +90,7 @@ func (u *Uploader) concatenationFailed(ctx context.Context, err error) (State, e
 
 // notAskedFor is a final upload for which no request was sent: none more may exist.
 func (u *Uploader) notAskedFor(ctx context.Context, err error) (State, error) {
-	u.keeper.note(func(rec *storage.Record) { rec.Finishing = u.parts.uncertain })
+	u.record.saveLazily(func(rec *storage.Record) { rec.Finishing = u.parts.uncertain })
 	return u.after(ctx, StateConcatenating, err), err
 }
 

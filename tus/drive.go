@@ -23,7 +23,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 		}
 	}()
 	u.counters.start()
-	stop := u.keeper.keepLease(ctx, &renewing)
+	stop := u.keepLease(ctx, &renewing)
 	returned := false
 	defer func() {
 		if !returned {
@@ -31,7 +31,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 			u.windUp(ctx)
 		}
 	}()
-	err = u.keeper.renew(ctx)
+	err = u.record.renew(ctx)
 	switch {
 	case err == nil, u.State().Final():
 		err = work(ctx)
@@ -132,17 +132,17 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 	switch u.State() {
 	case StatePaused:
 		u.giveBack(ctx)
-		u.keeper.release(ctx)
+		u.record.release(ctx)
 	case StateFailed:
 		u.giveBack(ctx)
 		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || neverThisSource(err)) {
-			if u.keeper.holds() {
+			if u.record.holds() {
 				u.discarded(storage.Record{UploadURL: u.URL()}, err.Error())
 			}
-			u.keeper.drop(ctx)
+			u.record.drop(ctx)
 			return
 		}
-		u.keeper.release(ctx)
+		u.record.release(ctx)
 	}
 }
 

@@ -170,9 +170,9 @@ func (u *Uploader) restartPart(ps *parts, p *part) {
 		requester: requester{client: u.client, hooks: u.hooks.ofPart(), counters: p.counters},
 		source:    source, opts: opts,
 		budget: budget{policy: u.client.retry}, chunks: u.chunks,
-		sums:   sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
-		keeper: newKeeper(), position: &position{u, p},
-		turn: make(chan struct{}, 1),
+		sums:     sums{decided: true, on: u.sums.on, algorithm: u.sums.algorithm, trailer: u.sums.trailer},
+		position: &position{u, p},
+		turn:     make(chan struct{}, 1),
 	}
 	child.info, child.prepared = source.info(), true
 	child.inline = child.mayCarry()
@@ -323,7 +323,7 @@ func (u *Uploader) giveUpParts(ctx context.Context, reason error) (State, error)
 			_ = u.requester.terminate(ctx, at)
 		}
 	}
-	u.keeper.drop(ctx) // a part with bytes of its creation was stored at once
+	u.record.drop(ctx) // a part with bytes of its creation was stored at once
 	u.setParts(nil)
 	if u.opts.ParallelBestEffort {
 		return StateCreating, nil
@@ -379,12 +379,8 @@ func (u *Uploader) eachPart(ctx context.Context, list []*part, work func(context
 
 // saveParts stores the parts as they are now.
 func (u *Uploader) saveParts(ctx context.Context) error {
-	if u.key == "" {
-		return nil
-	}
 	target := u.URL()
-	return u.keeper.save(ctx, func(rec *storage.Record) {
-		u.describe(rec)
+	return u.record.save(ctx, func(rec *storage.Record) {
 		rec.UploadURL = target
 		rec.Expires = u.parts.firstExpiry()
 		rec.Finishing = u.parts.uncertain

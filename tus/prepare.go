@@ -19,7 +19,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	if u.given {
 		return StateRecovering, nil
 	}
-	if u.keeper.enabled() && !u.located {
+	if u.record != nil && !u.located {
 		candidates, err := u.lookup(ctx)
 		if err != nil {
 			return u.after(ctx, StateIdle, err), err

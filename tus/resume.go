@@ -79,17 +79,17 @@ func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
 
 // candidate is a stored upload that may be gone on with.
 type candidate struct {
-	rec     storage.Record
-	found   time.Time      // when the record was found …
-	lease   *storage.Lease // … and its lease by then
-	told    bool           // that it is held
-	claimed bool
-	whole   bool    // the upload URL was asked for
-	info    Info    // of it
-	asked   int     // how many parts were asked for
-	parts   []int64 // their offsets
-	gone    int     // how many parts the server forgot
-	offset  int64   // acknowledged in all
+	rec    storage.Record
+	record *record        // leased; nil means not yet
+	found  time.Time      // when rec was found …
+	lease  *storage.Lease // … and its lease by then
+	told   bool           // that it is held
+	whole  bool           // the upload URL was asked for
+	info   Info           // of it
+	asked  int            // how many parts were asked for
+	parts  []int64        // their offsets
+	gone   int            // how many parts the server forgot
+	offset int64          // acknowledged in all
 }
 
 // lookup finds the uploads to go on with.
@@ -104,8 +104,8 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 	if key == "" {
 		return nil, nil
 	}
-	u.key = key
-	found, err := u.keeper.find(ctx, key)
+	u.describe(key)
+	found, err := u.record.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 		case runs:
 			u.leave(rec, reason)
 		default:
-			u.discard(ctx, rec, reason)
+			u.discard(ctx, u.record.open(rec), rec, reason)
 			if !u.sizeFits(rec) && u.opts.SourceChanged == SourceChangedFail {
 				return nil, fmt.Errorf("%w: it had %d bytes when its upload began, now %d",
 					ErrSourceChanged, rec.Size, u.info.Size)
@@ -165,7 +165,7 @@ func (u *Uploader) sizeFits(rec storage.Record) bool {
 func (u *Uploader) locate(ctx context.Context) (State, error) {
 	for len(u.candidates) > 0 {
 		c := u.candidates[0]
-		if !c.claimed {
+		if c.record == nil || !c.record.leased() {
 			switch ok, err := u.acquire(ctx, c); {
 			case heldForNow(err):
 				return StateLocating, err
@@ -183,7 +183,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 				c, u.best = u.best, c
 			}
 			if c != nil {
-				u.keeper.unclaim(ctx, c.rec)
+				c.record.release(ctx)
 			}
 			continue
 		}
@@ -200,21 +200,19 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		}
 		return StateIdle, nil
 	}
-	u.keeper.adopt(best.rec)
-	err := u.keeper.renew(ctx) // asking may have taken longer than the lease
+	err := best.record.renew(ctx) // asking may have taken longer than the lease
 	if err == nil && len(best.rec.Parts) == 0 && !best.info.Complete() {
-		err = u.notComplete(ctx)
+		err = saveEnd(ctx, best.record, notComplete)
 	}
 	switch {
 	case errors.Is(err, ErrLeaseLost):
-		u.keeper.adopt(storage.Record{})
 		u.located = false
 		return StateIdle, nil
-	case err != nil: // it is given back when the upload is paused or fails
-		best.rec = u.keeper.unadopt()
+	case err != nil: // it is released when the upload is paused or fails
 		u.best, u.forgotten = best, forgotten
 		return u.after(ctx, StateLocating, err), err
 	}
+	u.setRecord(best.record)
 	u.counters.update(func(s *Stats) { s.Recreations += best.gone })
 	if err := u.adopt(best); err != nil {
 		return StateFailed, err
@@ -299,7 +297,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 		return fmt.Errorf("%w: %s", errGoneAtEnd, reason)
 	default:
 		u.forgotten = true
-		u.discard(ctx, c.rec, reason)
+		u.discard(ctx, c.record, c.rec, reason)
 		u.candidates = u.candidates[1:]
 		u.absence = absence{}
 	}
@@ -408,9 +406,7 @@ func (u *Uploader) giveBack(ctx context.Context) {
 		u.candidates = append(u.candidates, u.best)
 	}
 	for _, c := range u.candidates {
-		if c.claimed {
-			u.keeper.unclaim(ctx, c.rec)
-		}
+		c.record.release(ctx)
 	}
 	u.candidates, u.best = nil, nil
 }
@@ -418,27 +414,60 @@ func (u *Uploader) giveBack(ctx context.Context) {
 // saveCreated stores a new upload before a byte is sent to it. It exists, so
 // that is done even if ctx has ended meanwhile.
 func (u *Uploader) saveCreated(ctx context.Context) error {
-	if u.key == "" {
-		return nil
-	}
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
 	target, expires := u.URL(), u.expiry()
 	u.mu.Lock()
 	kept := u.kept
 	u.mu.Unlock()
-	return u.keeper.save(ctx, func(rec *storage.Record) {
-		u.describe(rec)
+	return u.record.save(ctx, func(rec *storage.Record) {
 		rec.UploadURL, rec.Expires, rec.CreationHeader = target, expires, kept
 	})
 }
 
-// describe fills in what a record tells about the source.
-func (u *Uploader) describe(rec *storage.Record) {
-	rec.Fingerprint = u.key
-	rec.Endpoint = httpx.RedactURL(u.client.endpoint)
-	rec.Size = u.info.Size
-	rec.Metadata = u.opts.Metadata
+// describe sets what the records of this upload say of the source.
+func (u *Uploader) describe(key string) {
+	u.record.source = storage.Record{
+		Fingerprint: key, Endpoint: httpx.RedactURL(u.client.endpoint),
+		Size: u.info.Size, Metadata: u.opts.Metadata,
+	}
+}
+
+// leasedRecord is the record with the lease of the upload, which a part has no own of.
+func (u *Uploader) leasedRecord() *record {
+	if u.position != nil {
+		return u.position.whole.record
+	}
+	return u.record
+}
+
+// setRecord replaces the record of the upload.
+func (u *Uploader) setRecord(r *record) {
+	u.mu.Lock()
+	u.record = r
+	u.mu.Unlock()
+}
+
+// currentRecord is for goroutines other than the one that drives.
+func (u *Uploader) currentRecord() *record {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.record
+}
+
+// notComplete says that the server lacks bytes of the upload.
+func notComplete(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" }
+
+// saveEnd stores what is known of the last byte. The bytes wait for it, so a store that
+// does not respond is given up soon.
+func saveEnd(ctx context.Context, r *record, change func(*storage.Record)) error {
+	if !r.stored() { // storing it failed; where that is made up for, it says so
+		r.saveLazily(change)
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, errStoreTimeout)
+	defer cancel()
+	return r.save(ctx, change)
 }
 
 func (u *Uploader) expiry() time.Time {
@@ -455,5 +484,5 @@ func (u *Uploader) expiresAt(expires time.Time) {
 	u.mu.Lock()
 	u.expires = expires
 	u.mu.Unlock()
-	u.keeper.note(func(rec *storage.Record) { rec.Expires = expires })
+	u.record.saveLazily(func(rec *storage.Record) { rec.Expires = expires })
 }

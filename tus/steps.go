@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // create is the step of StateCreating.
@@ -277,7 +279,8 @@ func (u *Uploader) refuse(ctx context.Context, refusal error) {
 	u.refusal = refusal
 	var e *Error
 	if errors.As(refusal, &e) {
-		_ = u.keeper.refused(ctx, statusText(e.StatusCode)) // the refusal matters more, and the hooks have the error
+		// The refusal matters more than a failure of the store, which the hooks have.
+		_ = saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
 	}
 }
 
@@ -288,16 +291,16 @@ func refusedForGood(refusal error) bool { return refusal != nil && !IsTemporary(
 // became of the last request, it did not complete the upload.
 func (u *Uploader) notComplete(ctx context.Context) error {
 	u.sentTo = 0
-	return u.keeper.notComplete(ctx)
+	return saveEnd(ctx, u.record, notComplete)
 }
 
 // recover is the step of StateRecovering: the server is asked where it is.
 func (u *Uploader) recover(ctx context.Context) (State, error) {
-	if err := u.keeper.reclaim(ctx); err != nil { // after a pause
+	if err := u.leasedRecord().acquire(ctx); err != nil { // after a pause, or when another writer was noticed
 		return u.after(ctx, StateRecovering, err), err
 	}
 	if u.parts != nil { // each asks for itself
-		if !u.keeper.stored() {
+		if !u.record.stored() {
 			if err := u.saveParts(ctx); err != nil {
 				return u.after(ctx, StateRecovering, err), err
 			}
@@ -305,7 +308,7 @@ func (u *Uploader) recover(ctx context.Context) (State, error) {
 		u.restartFailedParts()
 		return StateReady, nil
 	}
-	if !u.keeper.stored() { // the pause came between the creation and its record, or that failed
+	if !u.record.stored() { // the pause came between the creation and its record, or that failed
 		if err := u.saveCreated(ctx); err != nil {
 			return u.after(ctx, StateRecovering, err), err
 		}
@@ -442,7 +445,7 @@ func (u *Uploader) finish(ctx context.Context) (State, error) {
 			return u.after(ctx, StateFinishing, err), err
 		}
 	}
-	u.keeper.drop(ctx)
+	u.record.drop(ctx)
 	u.terminateParts(ctx)
 	return StateComplete, nil
 }
@@ -541,7 +544,7 @@ func (u *Uploader) verified(end int64, payload func(context.Context) *body) func
 // saveFinishing stores that the last byte is about to leave: if the server then no longer
 // has the upload, a later session must not send it again.
 func (u *Uploader) saveFinishing(ctx context.Context) error {
-	err := u.keeper.finishing(ctx)
+	err := saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Finishing = true })
 	if errors.Is(err, ErrLeaseLost) {
 		u.interruptWith(err)
 	}

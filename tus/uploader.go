@@ -54,10 +54,9 @@ type Uploader struct {
 	settling   time.Duration // the least wait before the server is asked again
 
 	// What the store knows; see resume.go.
-	keeper     *keeper
-	ownKey     string // tells uploads of the same source apart
-	key        string // of the record; empty where none is kept
-	located    bool   // the store was asked
+	record     *record // nil without a store
+	ownKey     string  // tells uploads of the same source apart
+	located    bool    // the store was asked
 	candidates []*candidate
 	best       *candidate
 	unresumed  []string
@@ -129,11 +128,10 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if u.opts.filename != "" {
 		u.opts.Metadata = Metadata{"filename": u.opts.filename}
 	}
-	u.keeper = newKeeper()
-	u.keeper.failed, u.keeper.lost = u.storeFailed, func(err error) { u.interruptWith(err) }
 	if !u.given && c.store != nil {
-		u.keeper.store, u.keeper.required = c.store, c.requireStore
-		u.keeper.lease = storage.Lease{Holder: storage.NewID(), Process: c.process}
+		all := &records{store: c.store, required: c.requireStore, onFailure: u.storeFailed}
+		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
+		u.record = all.open(storage.Record{})
 	}
 	u.turn <- struct{}{}
 	return u, nil
@@ -261,7 +259,7 @@ func (u *Uploader) abort(ctx context.Context) error {
 	case StateComplete:
 		return fmt.Errorf("%w: upload is complete", ErrInvalidInput)
 	}
-	if err := u.keeper.reclaim(ctx); errors.Is(err, ErrLeaseLost) {
+	if err := u.record.acquire(ctx); errors.Is(err, ErrLeaseLost) {
 		if !u.State().Final() {
 			u.enter(StateFailed, err)
 			u.settle(ctx, err)
@@ -270,11 +268,11 @@ func (u *Uploader) abort(ctx context.Context) error {
 	}
 	for _, target := range u.targets() {
 		if err := u.requester.terminate(ctx, target); err != nil {
-			u.keeper.release(ctx)
+			u.record.release(ctx)
 			return err
 		}
 	}
-	u.keeper.drop(ctx)
+	u.record.drop(ctx)
 	u.enter(StateAborted, nil)
 	u.settle(ctx, nil)
 	return nil
@@ -391,6 +389,9 @@ func (u *Uploader) enter(next State, cause error) {
 
 // after judges a failure in state from: where does the upload go on?
 func (u *Uploader) after(ctx context.Context, from State, err error) State {
+	if contended(err) && IsTemporary(err) {
+		u.leasedRecord().doubt()
+	}
 	switch {
 	case ctx.Err() != nil:
 		return StatePaused
@@ -425,7 +426,7 @@ func (u *Uploader) forget(ctx context.Context) State {
 	u.url, u.creation, u.offset, u.kept = nil, nil, 0, nil
 	u.mu.Unlock()
 	u.position.moved(-lost, 0)
-	u.keeper.drop(ctx)
+	u.record.drop(ctx)
 	adopted := u.adopted
 	u.deferred, u.resuming, u.refusal, u.adopted = false, false, nil, false
 	u.resumed = storage.Record{}
