@@ -431,10 +431,10 @@ func (p *parallel) newPart(s span) *part {
 	t := &transfer{
 		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
 		plan:      plan, sizer: &sizer, sums: p.sums.ofPart(),
-		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
-		state:   StateCreating,
-		changed: p.owner.changed,
-		known:   account{info: section.info()},
+		chunks: &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
+		state:  StateCreating,
+		owner:  p.owner,
+		known:  account{info: section.info()},
 	}
 	retries := t.newRetries()
 	t.retries, t.inline = &retries, t.mayCarry()
