@@ -107,8 +107,9 @@ var (
 	ErrStore = errors.New("store of upload URLs failed")
 
 	// ErrLeaseLost is returned when another [Uploader], which may be in another process,
-	// resumed the upload because this one did not renew its lease in time.
-	ErrLeaseLost = errors.New("another uploader took the upload over")
+	// acquired the lease of the upload because this one did not renew it in time, or when
+	// the server reports another request and the store cannot renew the lease.
+	ErrLeaseLost = errors.New("lease of the upload lost to another uploader")
 
 	// ErrUploadHeld is returned when another [Uploader] holds the stored upload, with
 	// [HeldFail], and by Step while [HeldWait] waits. See [HeldError].

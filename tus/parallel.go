@@ -58,6 +58,8 @@ type keeping interface {
 	finishing(ctx context.Context) error
 	// note is save without haste.
 	note()
+	// confirm makes sure that no other Uploader has the lease of the upload.
+	confirm(ctx context.Context) error
 }
 
 // part is a partial upload.
@@ -364,6 +366,11 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 		o := part.step(ctx)
 		if err := p.take(ctx, part, &o, store); err != nil {
 			return err
+		}
+		if contends(o.err) && ctx.Err() == nil {
+			if err := p.keep.confirm(ctx); err != nil {
+				return err
+			}
 		}
 		switch {
 		case o.next == StatePaused, o.next == StateFailed:

@@ -22,7 +22,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 		u.resumeExternal()
 		return StateRecovering, nil
 	}
-	if u.keeper.enabled() && !u.located {
+	if u.record != nil && !u.located {
 		candidates, err := u.lookup(ctx)
 		if err != nil {
 			return u.failed(ctx, err)

@@ -71,7 +71,7 @@ func (u *Uploader) refreshLocked() {
 		}
 	})
 	if expires {
-		u.keeper.note(func(rec *storage.Record) { rec.Expires = a.expires })
+		u.record.saveLazily(func(rec *storage.Record) { rec.Expires = a.expires })
 	}
 }
 

@@ -32,10 +32,9 @@ type Uploader struct {
 	retries retries
 
 	// What the store knows; see resume.go.
-	keeper     *keeper
-	ownKey     string // tells uploads of the same source apart
-	key        string // of the record; empty where none is kept
-	located    bool   // the store was asked
+	record     *record // nil without a store
+	ownKey     string  // tells uploads of the same source apart
+	located    bool    // the store was asked
 	candidates []*candidate
 	best       *candidate
 	unresumed  []string
@@ -131,11 +130,10 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if u.opts.filename != "" {
 		u.opts.Metadata = Metadata{"filename": u.opts.filename}
 	}
-	u.keeper = newKeeper()
-	u.keeper.failed, u.keeper.lost = u.storeFailed, func(err error) { u.turn.interrupt(err) }
 	if u.opts.URL == "" && c.store != nil {
-		u.keeper.store, u.keeper.required = c.store, c.requireStore
-		u.keeper.lease = storage.Lease{Holder: storage.NewID(), Process: c.process}
+		all := &records{store: c.store, required: c.requireStore, onFailure: u.storeFailed}
+		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
+		u.record = all.open(storage.Record{})
 	}
 	return u, nil
 }
