@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -360,6 +361,28 @@ func TestLease_RecordOfNextHolderIsKept(t *testing.T) {
 		fl.working.Wait()
 		if left := records(t, fl.shared); len(left) != 1 || left[0].Lease == nil || left[0].Lease.Holder != "other" {
 			t.Errorf("records are %+v", left)
+		}
+	})
+}
+
+// Machines that were restored from one snapshot have host, boot and namespaces in common.
+func TestLease_ProcessOfCloneIsNotDead(t *testing.T) {
+	needsProcesses(t)
+	fields := strings.Split(leaseOfAnUpload(t).Process, "/")
+	fields[len(fields)-2] = "30000000" // no process of this machine
+	clone := withBootTime(strings.Join(fields, "/"), time.Second)
+	withFleet(t, func(t *testing.T, fl *fleet) {
+		a := fl.machine("a", nil)
+		a.process = clone
+		fl.start("a", tus.Options{Store: a, RequireStore: true}, inChunks())
+		time.Sleep(5 * time.Second)
+		fl.start("b", tus.Options{Store: fl.machine("b", nil), RequireStore: true}, inChunks())
+		fl.working.Wait()
+		fl.wantOneWriter()
+		for worker, end := range fl.ends {
+			if end.err != nil {
+				t.Errorf("%s: %v", worker, end.err)
+			}
 		}
 	})
 }
