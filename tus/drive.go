@@ -142,9 +142,7 @@ func (u *Uploader) rest() {
 	if u.work != nil {
 		u.work.rest()
 	}
-	if u.stream != nil {
-		u.stream.rest()
-	}
+	u.planner.rest()
 }
 
 // close frees what is held of the source.
@@ -152,9 +150,7 @@ func (u *Uploader) close() {
 	if u.work != nil {
 		u.work.close()
 	}
-	if u.stream != nil {
-		u.stream.close()
-	}
+	u.planner.close()
 }
 
 // neverThisSource reports whether what is on the server can never become the source as

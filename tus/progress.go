@@ -65,7 +65,7 @@ func (u *Uploader) refreshLocked() {
 	expires := false
 	u.learn(func(s *status) {
 		s.info, s.offset, s.highest = a.info, a.offset, max(s.highest, a.offset)
-		s.checksum = u.sums.algorithm.Name
+		s.checksum = u.planner.sums.algorithm.Name
 		if expires = !a.expires.IsZero() && !a.expires.Equal(s.expires); expires {
 			s.expires = a.expires
 		}

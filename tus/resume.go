@@ -383,7 +383,7 @@ func (u *Uploader) adopt(c *candidate) error {
 		}
 	})
 	if len(c.rec.Parts) > 0 {
-		p := u.newParallel(u.opts.Parallel)
+		p := u.planner.newParallel()
 		if err := p.resumeParts(c); err != nil {
 			return err
 		}
@@ -391,11 +391,11 @@ func (u *Uploader) adopt(c *candidate) error {
 		u.changed()
 		return u.retries.acknowledged(c.offset, 0, 0)
 	}
-	t := u.newTransfer()
+	t := u.planner.newTransfer()
 	t.adopted, t.length.deferred = true, c.info.LengthDeferred
 	t.learn(func(a *account) { a.url = at })
 	t.enter(StateReady)
-	t.resumeAt(c.offset)
+	t.counters.resumeAt(c.offset)
 	u.begin(t)
 	return t.acknowledge(c.offset)
 }
@@ -445,10 +445,11 @@ func (u *Uploader) save(ctx context.Context) error {
 
 // finishing stores that the request which completes the upload may be sent from now on.
 func (u *Uploader) finishing(ctx context.Context) error {
-	if !u.record.holds() {
-		return nil
+	err := saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Finishing = true })
+	if errors.Is(err, ErrLeaseLost) {
+		u.turn.interrupt(err)
 	}
-	return u.record.save(ctx, finishing)
+	return err
 }
 
 // note is save without haste.
@@ -456,19 +457,6 @@ func (u *Uploader) note() { u.record.saveLazily(u.work.describe) }
 
 // confirm makes sure that no other Uploader has the lease of the upload.
 func (u *Uploader) confirm(ctx context.Context) error { return u.record.confirm(ctx) }
-
-// saveLastByte stores that the last byte is about to leave: if the server then no longer
-// has the upload, a later session must not send it again.
-func (u *Uploader) saveLastByte(ctx context.Context) error {
-	err := saveEnd(ctx, u.record, finishing)
-	if errors.Is(err, ErrLeaseLost) {
-		u.turn.interrupt(err)
-	}
-	return err
-}
-
-// finishing says that the request which completes the upload may have been sent.
-func finishing(rec *storage.Record) { rec.Finishing = true }
 
 // notComplete says that the server lacks bytes of the upload.
 func notComplete(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" }

@@ -128,7 +128,7 @@ func (u *Uploader) forget(ctx context.Context, o *outcome) {
 	u.record.drop(ctx)
 	u.resumed = storage.Record{}
 	if o.single {
-		u.begin(u.newTransfer())
+		u.begin(u.planner.newTransfer())
 	}
 }
 
