@@ -48,11 +48,6 @@ func (e *entry) leasedAt(now time.Time) bool {
 	return e.rec.Lease != nil && !e.sent.IsZero() && now.Before(e.deadline())
 }
 
-// doubted reports whether another writer was noticed since the lease was renewed.
-func (e *entry) doubted() bool {
-	return e.doubts > e.settled && e.rec.Lease != nil && !e.sent.IsZero()
-}
-
 // due reports whether it is time to renew the lease.
 func (e *entry) due(now time.Time) bool {
 	switch {
@@ -68,15 +63,26 @@ func (e *entry) due(now time.Time) bool {
 	return now.Sub(e.sent) >= leaseRenewal || drift.Abs() > maxDrift
 }
 
-// confirm renews the lease at once. It tries again until the lease is over.
+// confirm renews the lease although it is not due: the server reports another request, so
+// another Uploader may have it. It tries again until the lease is over; then the upload
+// must not be written to any more.
 func (r *record) confirm(ctx context.Context) error {
-	for {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	held := r.rec.Lease != nil && !r.sent.IsZero()
+	r.mu.Unlock()
+	for held {
 		over, err := r.tryRenewal(ctx)
 		var failure *renewalError
 		switch {
 		case !errors.As(err, &failure):
 			return err
 		case over && !r.required:
+			r.mu.Lock()
+			r.lost = true
+			r.mu.Unlock()
 			return fmt.Errorf("tus: %w: the server reports another request, and the lease cannot be renewed: %w", ErrLeaseLost, failure.err)
 		case over:
 			return err
@@ -85,6 +91,7 @@ func (r *record) confirm(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // renewalError is a renewal that failed without a conflict.

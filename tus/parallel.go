@@ -354,6 +354,11 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 		if err := p.take(ctx, part, &o, store); err != nil {
 			return err
 		}
+		if contends(o.err) && ctx.Err() == nil {
+			if err := p.owner.confirm(ctx); err != nil {
+				return err
+			}
+		}
 		switch {
 		case o.next == StatePaused, o.next == StateFailed:
 			return o.err
@@ -431,10 +436,10 @@ func (p *parallel) newPart(s span) *part {
 	t := &transfer{
 		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
 		plan:      plan, sizer: &sizer, sums: p.sums.ofPart(),
-		chunks: &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
-		state:  StateCreating,
-		owner:  p.owner,
-		known:  account{info: section.info()},
+		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
+		state:   StateCreating,
+		changed: p.owner.changed,
+		known:   account{info: section.info()},
 	}
 	retries := t.newRetries()
 	t.retries, t.inline = &retries, t.mayCarry()

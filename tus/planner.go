@@ -38,10 +38,7 @@ type owner interface {
 	finishing(ctx context.Context) error
 	// note is save without haste.
 	note()
-	// doubt notes that the server reports another request for the upload.
-	doubt()
-	// confirm returns an error if another Uploader has the upload. It is called before
-	// the server is asked for the offset.
+	// confirm makes sure that no other Uploader has the lease of the upload.
 	confirm(ctx context.Context) error
 }
 
@@ -303,7 +300,7 @@ func planOf(opts *UploadOptions) plan {
 func (p *planner) newTransfer() *transfer {
 	t := &transfer{
 		requester: p.requester, plan: planOf(p.opts), sizer: p.sizer, sums: p.sums, retries: p.retries,
-		state: StateCreating, stopAt: p.opts.StopAt, owner: p.owner,
+		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,
 		known: account{info: p.info},
 	}
 	if p.stream != nil {

@@ -106,7 +106,10 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 	if key == "" {
 		return nil, nil
 	}
-	u.describe(key)
+	u.record.source = storage.Record{
+		Fingerprint: key, Endpoint: httpx.RedactURL(u.client.endpoint),
+		Size: u.status().info.Size, Metadata: u.opts.Metadata,
+	}
 	found, err := u.record.find(ctx)
 	if err != nil {
 		return nil, err
@@ -410,6 +413,20 @@ func (u *Uploader) giveBack(ctx context.Context) {
 	u.candidates, u.best = nil, nil
 }
 
+// setRecord replaces the record of the upload.
+func (u *Uploader) setRecord(r *record) {
+	u.mu.Lock()
+	u.record = r
+	u.mu.Unlock()
+}
+
+// currentRecord is for goroutines other than the one that drives.
+func (u *Uploader) currentRecord() *record {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.record
+}
+
 // save stores the upload as it is now. It exists, so that is done even if ctx has ended.
 func (u *Uploader) save(ctx context.Context) error {
 	ctx, cancel := uncancelled(ctx)
@@ -435,36 +452,11 @@ func (u *Uploader) finishing(ctx context.Context) error {
 	return err
 }
 
-// doubt notes that the server reports another request for the upload.
-func (u *Uploader) doubt() { u.record.doubt() }
-
-// confirm returns an error if another Uploader has the upload.
-func (u *Uploader) confirm(ctx context.Context) error { return u.record.acquire(ctx) }
-
 // note is save without haste.
 func (u *Uploader) note() { u.record.saveLazily(u.work.describe) }
 
-// describe sets what the records of this upload say of the source.
-func (u *Uploader) describe(key string) {
-	u.record.source = storage.Record{
-		Fingerprint: key, Endpoint: httpx.RedactURL(u.client.endpoint),
-		Size: u.status().info.Size, Metadata: u.opts.Metadata,
-	}
-}
-
-// setRecord replaces the record of the upload.
-func (u *Uploader) setRecord(r *record) {
-	u.mu.Lock()
-	u.record = r
-	u.mu.Unlock()
-}
-
-// currentRecord is for goroutines other than the one that drives.
-func (u *Uploader) currentRecord() *record {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.record
-}
+// confirm makes sure that no other Uploader has the lease of the upload.
+func (u *Uploader) confirm(ctx context.Context) error { return u.record.confirm(ctx) }
 
 // notComplete says that the server lacks bytes of the upload.
 func notComplete(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" }
@@ -480,3 +472,6 @@ func saveEnd(ctx context.Context, r *record, change func(*storage.Record)) error
 	defer cancel()
 	return r.save(ctx, change)
 }
+
+// contends reports whether the server refused a request for another one.
+func contends(err error) bool { return verdictOf(err).contended && IsTemporary(err) }

@@ -78,7 +78,7 @@ func (u *Uploader) deliver(ctx context.Context) (State, error) {
 // pause the lease has to be taken again, and a pause may have come between the creation and
 // its record.
 func (u *Uploader) recoverRecord(ctx context.Context) error {
-	if err := u.confirm(ctx); err != nil || u.record.stored() {
+	if err := u.record.acquire(ctx); err != nil || u.record.stored() {
 		return err
 	}
 	return u.save(ctx)
@@ -96,7 +96,8 @@ func (u *Uploader) take(ctx context.Context, o *outcome) (State, error) {
 	}
 	var e *Error
 	if errors.As(o.refusal, &e) {
-		_ = saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) }) // the refusal matters more, and the hooks have the error
+		// The refusal matters more than a failure of the store, which the hooks have.
+		_ = saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
 	}
 	var err error
 	switch {
@@ -104,6 +105,8 @@ func (u *Uploader) take(ctx context.Context, o *outcome) (State, error) {
 		err = u.created(ctx, o)
 	case o.lacks:
 		err = saveEnd(ctx, u.record, notComplete)
+	case contends(o.err) && ctx.Err() == nil:
+		err = u.confirm(ctx)
 	}
 	if err == nil || o.next == StateFailed {
 		return o.next, o.err

@@ -47,9 +47,9 @@ type transfer struct {
 	stale    int  // HEAD responses in a row below an acknowledged offset
 	contends bool // the last PATCH was refused for another request
 
-	owner owner
-	mu    sync.Mutex
-	known account
+	changed func() // called when what account returns has changed
+	mu      sync.Mutex
+	known   account
 }
 
 // plan is what a transfer is asked for.
@@ -229,9 +229,6 @@ func (t *transfer) finish(ctx context.Context) outcome {
 
 // failed decides where the transfer continues after a failure.
 func (t *transfer) failed(ctx context.Context, err error) outcome {
-	if verdictOf(err).contended && IsTemporary(err) {
-		t.owner.doubt()
-	}
 	switch {
 	case ctx.Err() != nil:
 		return outcome{next: StatePaused, err: err}
@@ -256,7 +253,7 @@ func (t *transfer) startOver(reason error) outcome {
 	o := outcome{next: StateCreating, err: reason, lost: true}
 	lost, adopted := t.account().offset, t.adopted
 	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
-	t.owner.changed()
+	t.changed()
 	t.length.deferred, t.resuming, t.adopted = false, false, false
 	t.counters.update(func(s *Stats) { s.Recreations++ })
 	t.end.startOver(lost > 0 || adopted)
@@ -274,7 +271,7 @@ func (t *transfer) startOver(reason error) outcome {
 // acknowledge takes over an offset from the server.
 func (t *transfer) acknowledge(offset int64) error {
 	err := t.advance(offset)
-	t.owner.changed()
+	t.changed()
 	return err
 }
 
