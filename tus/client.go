@@ -104,7 +104,7 @@ type Options struct {
 	Store storage.Store
 
 	// RequireStore ends an upload when the store fails, with an error matching
-	// [ErrStore]. Otherwise the upload goes on and Hooks.OnStoreError is told.
+	// [ErrStore]. Otherwise the upload goes on and Hooks.OnStoreError is called.
 	RequireStore bool
 
 	// Fingerprinter finds the stored upload of a source. nil means
@@ -135,7 +135,7 @@ type Options struct {
 	// this client are replaced where a value repeats them.
 	KeepHeaders []string
 
-	// Hooks are told what happens in all uploads of this client.
+	// Hooks are called for all uploads of this client.
 	Hooks Hooks
 
 	// Logger is told, too, without credentials and without the queries of URLs:
@@ -171,7 +171,7 @@ type Client struct {
 	resumeScope     string
 	checksums       checksums.Set
 	keepHeaders     []string // canonical names
-	hooks           hookSet
+	hooks           []*Hooks
 	log             *slog.Logger
 	redactor        httpx.Redactor
 	probe           *capabilityProbe
@@ -215,7 +215,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		log:             slog.New(slog.DiscardHandler), protocol: protocolTus{},
 	}
 	hooks := opts.Hooks
-	c.hooks = hookSet{&hooks}
+	c.hooks = []*Hooks{&hooks}
 	if opts.Logger != nil {
 		c.log = opts.Logger
 		c.hooks = append(c.hooks, logHooks(opts.Logger, c.redactor.URL))

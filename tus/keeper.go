@@ -35,7 +35,7 @@ func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
 type keeper struct {
 	store    storage.Store // nil for none
 	required bool
-	failed   func(StoreError)
+	failed   func(error) // reports a failure of the store
 	lost     func(error) // stops the upload when the lease is lost
 	lease    storage.Lease
 
@@ -453,9 +453,10 @@ func (k *keeper) report(ctx context.Context, op string, err error) error {
 	if ctx.Err() != nil && context.Cause(ctx) != errStoreTimeout {
 		return async.ContextError(ctx)
 	}
-	k.failed(StoreError{Op: op, Err: err})
+	err = fmt.Errorf("tus: %w: %s: %w", ErrStore, op, err)
+	k.failed(err)
 	if k.required {
-		return fmt.Errorf("tus: %w: %s: %w", ErrStore, op, err)
+		return err
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ type Uploader struct {
 	source   Source
 	opts     UploadOptions
 	turn     *turn
-	progress progressReporter
+	movement movement
 
 	// For the driving goroutine only.
 	work    delivery  // nil until the source was looked at and the server asked
@@ -118,8 +118,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		}
 		u.known.url = given
 	}
-	u.progress.hooks = append(slices.Clone(c.hooks), &u.opts.Hooks)
-	u.hooks = u.progress.hooks.serial(u)
+	u.hooks = hookSet{hooks: append(slices.Clone(c.hooks), &u.opts.Hooks), uploader: u, mu: new(sync.Mutex)}
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.sizer = newChunkSizer(&u.opts)
@@ -132,7 +131,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		u.opts.Metadata = Metadata{"filename": u.opts.filename}
 	}
 	u.keeper = newKeeper()
-	u.keeper.failed, u.keeper.lost = u.storeFailed, func(err error) { u.turn.interrupt(err) }
+	u.keeper.failed, u.keeper.lost = u.hooks.storeError, func(err error) { u.turn.interrupt(err) }
 	if u.opts.URL == "" && c.store != nil {
 		u.keeper.store, u.keeper.required = c.store, c.requireStore
 		u.keeper.lease = storage.Lease{Holder: storage.NewID(), Process: c.process}
@@ -174,11 +173,20 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 // one, OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many
 // Steps as there are retries. An error does not have to be the end: unless State is final, the next Step tries
 // again, and it is for the caller to wait in between (see [IsTemporary]), for a
-// stored upload that is held as long as [HeldError].Wait.
+// stored upload that is held at most [HeldError].Wait.
 // A Step on a paused upload continues it. On a final state it returns nil if
 // the upload is complete, and an error otherwise, which wraps what it failed with.
 func (u *Uploader) Step(ctx context.Context) error {
 	return u.drive(ctx, u.step)
+}
+
+// Name returns the name of the source. It is empty before the first Step, for a source
+// without a name, and for a nil Uploader, which some hooks get.
+func (u *Uploader) Name() string {
+	if u == nil {
+		return ""
+	}
+	return u.status().info.Name
 }
 
 // State returns where the upload is.
@@ -230,9 +238,4 @@ func (u *Uploader) result() *Result {
 	}
 	maps.Copy(r.CreationHeader, known.kept.Clone())
 	return r
-}
-
-func (u *Uploader) storeFailed(e StoreError) {
-	e.Name = u.status().info.Name
-	u.hooks.storeError(e)
 }
