@@ -223,10 +223,10 @@ type failures struct {
 }
 
 func (f *failures) hooks() tus.Hooks {
-	return tus.Hooks{OnRetry: func(e tus.RetryEvent) {
+	return tus.Hooks{OnRetry: func(_ *tus.Uploader, r tus.Retry) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.errs = append(f.errs, e.Err)
+		f.errs = append(f.errs, r.Err)
 	}}
 }
 

@@ -11,14 +11,17 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// Created is an upload that was created without sending bytes to it. [Client.Resume] sends
-// them, here or in another program.
+// Created is an upload that was created on the server. [Client.Resume] sends its bytes,
+// here or in another program.
 type Created struct {
-	// URL is the upload URL.
+	// URL is the upload URL. It may contain secrets in its query or path.
 	URL string
 	// Expires is when the server deletes the upload if it is not complete; zero if the
 	// response does not say.
 	Expires time.Time
+	// Concat is the role of the upload in the concatenation extension. The bytes of a
+	// final upload are those of its parts.
+	Concat Concat
 	// Response is the response of the server.
 	Response *Response
 }
@@ -107,13 +110,7 @@ func (c *Client) createOnly(ctx context.Context, request creation) (*Created, er
 	if err != nil {
 		return nil, err
 	}
-	event := UploadURLEvent{URL: made.url.String(), Expires: made.expires}
-	switch {
-	case request.partial:
-		event.Concat = ConcatPartial
-	case request.final != nil:
-		event.Concat = ConcatFinal
-	}
-	q.hooks.uploadURL(event)
-	return &Created{URL: made.url.String(), Expires: made.expires, Response: made.response}, nil
+	result := made.exported()
+	q.hooks.created(result)
+	return result, nil
 }

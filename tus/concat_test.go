@@ -292,7 +292,7 @@ func TestPartialUploadsAndFinalByHand(t *testing.T) {
 	srv, data := finalLast(t), randomBytes(3000)
 	seen := map[string]tus.Concat{}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
-		OnUploadURL: func(e tus.UploadURLEvent) { seen[e.URL] = e.Concat },
+		OnCreated: func(_ *tus.Uploader, c *tus.Created) { seen[c.URL] = c.Concat },
 	}})
 	ctx := testContext(t)
 	var urls []string
@@ -535,8 +535,8 @@ func TestFinalThatWasNeverAskedForIsNotUnconfirmed(t *testing.T) {
 func TestFinalThatWasNotAskedForIsNoLostAnswer(t *testing.T) {
 	for name, hooks := range map[string]func(cancel func()) tus.Hooks{
 		"state": func(cancel func()) tus.Hooks {
-			return tus.Hooks{OnStateChange: func(e tus.StateEvent) {
-				if e.To == tus.StateConcatenating {
+			return tus.Hooks{OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+				if to == tus.StateConcatenating {
 					cancel()
 				}
 			}}

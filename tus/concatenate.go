@@ -34,7 +34,7 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 	if p.rechecked && !paths {
 		p.client.partURLs.Store(true)
 	}
-	p.final, p.confirmed, made.concat = made.url, true, ConcatFinal
+	p.final, p.confirmed = made.url, true
 	return outcome{next: StateReady, created: &made, completed: true} // a crash from here on must not create another
 }
 

@@ -62,7 +62,18 @@ func (q requester) create(ctx context.Context, c creation) (created, error) {
 		}
 	}
 	made.response, made.kept = got.Response, q.client.keepHeader(got)
+	switch {
+	case c.partial:
+		made.concat = ConcatPartial
+	case c.final != nil:
+		made.concat = ConcatFinal
+	}
 	return made, nil
+}
+
+// exported returns what hooks and callers get. It needs a URL.
+func (c created) exported() *Created {
+	return &Created{URL: c.url.String(), Expires: c.expires, Concat: c.concat, Response: c.response}
 }
 
 // uploadURL returns the URL that a response to a creation names.

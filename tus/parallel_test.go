@@ -59,7 +59,7 @@ func wantRisingProgress(t *testing.T, reports []tus.Progress, size int64) {
 	t.Helper()
 	var last tus.Progress
 	for _, p := range reports {
-		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || p.Sent > size || p.Total != size || p.TotalUnknown {
+		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || p.Sent > size || p.Size != size || p.SizeUnknown {
 			t.Fatalf("progress %+v follows %+v", p, last)
 		}
 		last = p

@@ -225,7 +225,7 @@ func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
 	for name, srv := range concatServers(t) {
 		seen := map[tus.Concat][]string{}
 		opts := inParts(3)
-		opts.Hooks.OnUploadURL = func(e tus.UploadURLEvent) { seen[e.Concat] = append(seen[e.Concat], e.URL) }
+		opts.Hooks.OnCreated = func(_ *tus.Uploader, c *tus.Created) { seen[c.Concat] = append(seen[c.Concat], c.URL) }
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), opts)
 		if err != nil {
 			t.Fatal(err)

@@ -231,10 +231,10 @@ func (t *retries) allow(s State, err error) bool {
 
 // next counts a failure and returns the retry that follows. Its Attempt is 0 if it follows
 // a 401, and is none. ok is false if the budget is used up.
-func (t *retries) next(err error) (retry RetryEvent, ok bool) {
+func (t *retries) next(err error) (retry Retry, ok bool) {
 	if t.renewing {
 		t.renewing = false
-		return RetryEvent{}, true
+		return Retry{}, true
 	}
 	retry.Err = err
 	if outOfDescriptors(err) && t.inFlight.Load() > 0 && t.policy.maxRetries() > 0 {
@@ -260,12 +260,12 @@ func (t *retries) judge(ctx context.Context, s State, err error) State {
 
 // await waits for the next attempt of an upload. It is false if the budget is used up. The
 // error is that of ctx.
-func (t *retries) await(ctx context.Context, q requester, name string, failure error) (ok bool, err error) {
+func (t *retries) await(ctx context.Context, q requester, failure error) (ok bool, err error) {
 	retry, ok := t.next(failure)
 	if !ok || retry.Attempt == 0 {
 		return ok, nil
 	}
-	retry.Name, retry.Delay, t.settling = name, max(retry.Delay, t.settling), 0
+	retry.Delay, t.settling = max(retry.Delay, t.settling), 0
 	q.counters.update(func(s *Stats) { s.Retries++ })
 	q.hooks.retry(retry)
 	return true, async.Sleep(ctx, retry.Delay)
@@ -286,7 +286,7 @@ func (q requester) retrying(ctx context.Context, request func() error) error {
 		case !tries.allow(StateIdle, err):
 			return err
 		}
-		if ok, ended := tries.await(ctx, q, "", err); ended != nil {
+		if ok, ended := tries.await(ctx, q, err); ended != nil {
 			return ended
 		} else if !ok {
 			return err

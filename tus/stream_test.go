@@ -108,12 +108,12 @@ func wantStreamProgress(t *testing.T, reports []tus.Progress, n int) {
 	t.Helper()
 	var last tus.Progress
 	for _, p := range reports {
-		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || !p.TotalUnknown && p.Total != int64(n) || n > 1000 && p.Acknowledged < 1000 && !p.TotalUnknown {
+		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || !p.SizeUnknown && p.Size != int64(n) || n > 1000 && p.Acknowledged < 1000 && !p.SizeUnknown {
 			t.Errorf("%d bytes: progress %+v follows %+v", n, p, last)
 		}
 		last = p
 	}
-	if last.Acknowledged != int64(n) || last.TotalUnknown || last.Total != int64(n) {
+	if last.Acknowledged != int64(n) || last.SizeUnknown || last.Size != int64(n) {
 		t.Errorf("%d bytes: progress ends with %+v", n, last)
 	}
 }

@@ -21,7 +21,7 @@ type Uploader struct {
 	requester
 	opts     UploadOptions
 	turn     *turn
-	progress progressReporter
+	movement movement
 
 	// For the driving goroutine only.
 	planner planner
@@ -112,8 +112,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 			return nil, err
 		}
 	}
-	u.progress.hooks = append(slices.Clone(c.hooks), &u.opts.Hooks)
-	u.hooks = u.progress.hooks.serial(u)
+	u.hooks = hookSet{hooks: append(slices.Clone(c.hooks), &u.opts.Hooks), uploader: u, mu: new(sync.Mutex)}
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.planner = planner{
@@ -128,7 +127,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		u.opts.Metadata = Metadata{"filename": u.opts.filename}
 	}
 	if u.opts.URL == "" && c.store != nil {
-		all := &records{store: c.store, required: c.requireStore, onFailure: u.storeFailed}
+		all := &records{store: c.store, required: c.requireStore, onFailure: u.hooks.storeError}
 		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
 		u.record = all.open(storage.Record{})
 	}
@@ -169,11 +168,20 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 // one, OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many
 // Steps as there are retries. An error does not have to be the end: unless State is final, the next Step tries
 // again, and it is for the caller to wait in between (see [IsTemporary]), for a
-// stored upload that is held as long as [HeldError].Wait.
+// stored upload that is held at most [HeldError].Wait.
 // A Step on a paused upload continues it. On a final state it returns nil if
 // the upload is complete, and an error otherwise, which wraps what it failed with.
 func (u *Uploader) Step(ctx context.Context) error {
 	return u.drive(ctx, u.step)
+}
+
+// Name returns the name of the source. It is empty before the first Step, for a source
+// without a name, and for a nil Uploader, which some hooks get.
+func (u *Uploader) Name() string {
+	if u == nil {
+		return ""
+	}
+	return u.status().info.Name
 }
 
 // State returns where the upload is.
@@ -225,9 +233,4 @@ func (u *Uploader) result() *Result {
 	}
 	maps.Copy(r.CreationHeader, known.kept.Clone())
 	return r
-}
-
-func (u *Uploader) storeFailed(e StoreError) {
-	e.Name = u.status().info.Name
-	u.hooks.storeError(e)
 }

@@ -109,13 +109,13 @@ func killHooks(at instant) tus.Hooks {
 			}
 			return nil
 		},
-		OnUploadURL: func(e tus.UploadURLEvent) {
-			if at == beforeStore && e.Concat != tus.ConcatFinal {
+		OnCreated: func(_ *tus.Uploader, c *tus.Created) {
+			if at == beforeStore && c.Concat != tus.ConcatFinal {
 				_ = die()
 			}
 		},
-		OnStateChange: func(e tus.StateEvent) {
-			if at == beforeFinal && e.To == tus.StateConcatenating || at == beforeRemoval && e.To == tus.StateFinishing {
+		OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+			if at == beforeFinal && to == tus.StateConcatenating || at == beforeRemoval && to == tus.StateFinishing {
 				_ = die()
 			}
 		},

@@ -249,7 +249,7 @@ func TestCertificateThatIsNotTrustedIsNotRetried(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	retries := 0
-	source := newSource(t, server.URL, &httpsource.Options{OnRetry: func(tus.RetryEvent) { retries++ }})
+	source := newSource(t, server.URL, &httpsource.Options{OnRetry: func(tus.Retry) { retries++ }})
 	if _, err := source.Open(testContext(t), 0); err == nil || retries != 0 {
 		t.Errorf("%d retries, error %v", retries, err)
 	}
