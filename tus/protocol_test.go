@@ -14,7 +14,8 @@ import (
 // statusesOfHTTP are the statuses that code outside of a protocol may name, as HTTP alone
 // gives them their meaning, by file.
 var statusesOfHTTP = map[string][]string{
-	"errors.go": {"StatusNotImplemented", "StatusServiceUnavailable", "StatusProxyAuthRequired", "StatusText"},
+	"errors.go":      {"StatusNotImplemented", "StatusServiceUnavailable"},
+	"no_response.go": {"StatusProxyAuthRequired", "StatusText"},
 	"request.go": {"StatusMisdirectedRequest", "StatusMovedPermanently", "StatusFound", "StatusSeeOther",
 		"StatusTemporaryRedirect", "StatusPermanentRedirect"},
 	"retry.go": {"StatusUnauthorized", "StatusInsufficientStorage", "StatusInternalServerError"},

@@ -19,23 +19,19 @@ import (
 // [Uploader.Pause] may be called from any.
 type Uploader struct {
 	requester
-	source   Source
 	opts     UploadOptions
 	turn     *turn
 	progress progressReporter
 
 	// For the driving goroutine only.
-	work    delivery  // nil until the source was looked at and the server asked
-	stream  *streamed // of a source of unknown size; nil for others
-	sizer   *chunkSizer
-	sums    *sums
+	planner planner
+	work    delivery // nil until the source was looked at and the server asked
 	retries retries
 
 	// What the store knows; see resume.go.
-	keeper     *keeper
-	ownKey     string // tells uploads of the same source apart
-	key        string // of the record; empty where none is kept
-	located    bool   // the store was asked
+	record     *record // nil without a store
+	ownKey     string  // tells uploads of the same source apart
+	located    bool    // the store was asked
 	candidates []*candidate
 	best       *candidate
 	unresumed  []string
@@ -54,7 +50,7 @@ type status struct {
 	url       *url.URL
 	info      SourceInfo
 	offset    int64
-	highest   int64 // offset that was ever acknowledged
+	highest   int64 // offset ever acknowledged
 	expires   time.Time
 	checksum  string // negotiated algorithm
 	creation  *Response
@@ -97,7 +93,6 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	}
 	u := &Uploader{
 		requester: requester{client: c},
-		source:    source,
 		turn:      newTurn(),
 	}
 	if opts != nil {
@@ -112,18 +107,19 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 		return nil, err
 	}
 	if u.opts.URL != "" {
-		given, err := parseURL("upload URL", u.opts.URL)
-		if err != nil {
+		var err error
+		if u.known.url, err = parseURL("upload URL", u.opts.URL); err != nil {
 			return nil, err
 		}
-		u.known.url = given
 	}
 	u.progress.hooks = append(slices.Clone(c.hooks), &u.opts.Hooks)
 	u.hooks = u.progress.hooks.serial(u)
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
-	u.sizer = newChunkSizer(&u.opts)
-	u.sums = &sums{choice: u.opts.Checksum, client: c.checksums}
+	u.planner = planner{
+		requester: u.requester, opts: &u.opts, external: u.known.url, owner: u, retries: &u.retries,
+		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
+	}
 	u.ownKey = u.opts.ResumeKey
 	if u.ownKey == "" {
 		u.ownKey = u.opts.Metadata.String()
@@ -131,11 +127,10 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if u.opts.filename != "" {
 		u.opts.Metadata = Metadata{"filename": u.opts.filename}
 	}
-	u.keeper = newKeeper()
-	u.keeper.failed, u.keeper.lost = u.storeFailed, func(err error) { u.turn.interrupt(err) }
 	if u.opts.URL == "" && c.store != nil {
-		u.keeper.store, u.keeper.required = c.store, c.requireStore
-		u.keeper.lease = storage.Lease{Holder: storage.NewID(), Process: c.process}
+		all := &records{store: c.store, required: c.requireStore, onFailure: u.storeFailed}
+		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
+		u.record = all.open(storage.Record{})
 	}
 	return u, nil
 }
@@ -152,8 +147,8 @@ func (u *Uploader) Run(ctx context.Context) (*Result, error) {
 // runUntil drives the upload to its end, or until there is enough of it.
 func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	return u.drive(ctx, func(ctx context.Context) error {
-		u.sums.ahead = true
-		defer func() { u.sums.ahead = false }()
+		u.planner.sums.ahead = true
+		defer func() { u.planner.sums.ahead = false }()
 		for !enough() {
 			err := u.step(ctx)
 			state := u.State()
