@@ -248,18 +248,18 @@ func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
 			urls = append(urls, srv.Endpoint()+u.ID)
 		}
 		byHand := newClient(t, srv.Endpoint(), nil)
-		_, err = byHand.CreateFinal(testContext(t), urls, nil)
+		_, err = byHand.Concatenate(testContext(t), urls, nil)
 		if err == nil || !strings.Contains(err.Error(), "fewer parts") {
-			t.Errorf("%d: error of CreateFinal is %v", status, err)
+			t.Errorf("%d: error of Concatenate is %v", status, err)
 		}
-		_, err = byHand.CreateFinal(testContext(t), urls[:2], nil)
+		_, err = byHand.Concatenate(testContext(t), urls[:2], nil)
 		if err == nil || strings.Contains(err.Error(), "fewer parts") {
-			t.Errorf("%d: error of CreateFinal of two parts is %v", status, err)
+			t.Errorf("%d: error of Concatenate of two parts is %v", status, err)
 		}
 
 		// All bytes are there, so a later session tries whatever its limit is.
 		for range len(refused) - finalRequests(srv.Handler) {
-			_, _ = byHand.CreateFinal(testContext(t), urls[:2], nil)
+			_, _ = byHand.Concatenate(testContext(t), urls[:2], nil)
 		}
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), many())
 		if err != nil {

@@ -2,14 +2,94 @@ package tus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
+
+// CreateOptions describes an upload to create.
+type CreateOptions struct {
+	// Size is the size of the upload in bytes.
+	Size int64
+	// DeferLength creates the upload without its size, which is sent with its last bytes
+	// (protocol section Creation, Upload-Defer-Length). Size must be 0.
+	DeferLength bool
+	// Partial creates a partial upload for [Client.Concatenate].
+	Partial bool
+	// Metadata is stored with the upload.
+	Metadata Metadata
+}
+
+// Created is an upload that was created without sending bytes to it. [Client.Resume] sends
+// them, here or in another program.
+type Created struct {
+	// URL is the upload URL. It is empty if the server completed an empty upload without
+	// naming one.
+	URL string
+	// Expires is when the server deletes the upload if it is not complete; zero if the
+	// response does not say.
+	Expires time.Time
+	// Response is the response of the server.
+	Response *Response
+}
+
+// Create creates an upload without sending bytes to it (protocol section Creation),
+// retrying by the client's policy, for a program that gives the URL to another one. No
+// request for the capabilities of the server is sent: one without the extension for
+// DeferLength or Partial refuses the creation with an [*Error].
+func (c *Client) Create(ctx context.Context, opts CreateOptions) (*Created, error) {
+	switch {
+	case opts.Size < 0:
+		return nil, fmt.Errorf("%w: negative CreateOptions.Size: %d", ErrInvalidInput, opts.Size)
+	case opts.DeferLength && opts.Size != 0:
+		return nil, fmt.Errorf("%w: CreateOptions.Size is %d although the length is deferred", ErrInvalidInput, opts.Size)
+	}
+	return c.createOnly(ctx, creation{length: opts.Size, deferred: opts.DeferLength, partial: opts.Partial, metadata: opts.Metadata})
+}
+
+func (c *Client) createOnly(ctx context.Context, request creation) (*Created, error) {
+	if err := request.metadata.Validate(); err != nil {
+		return nil, err
+	}
+	q := c.requester()
+	var made created
+	err := q.retrying(ctx, func() (err error) {
+		if ctx.Err() != nil {
+			return async.ContextError(ctx)
+		}
+		made, err = q.create(ctx, request)
+		var e *Error
+		switch {
+		case err == nil, request.final == nil, unsent(err):
+		case outcomeUnknown(err), !errors.As(err, &e) && ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	result := &Created{Expires: made.expires, Response: made.response}
+	if made.url == nil {
+		return result, nil
+	}
+	result.URL = made.url.String()
+	event := UploadURLEvent{URL: result.URL, Expires: made.expires}
+	switch {
+	case request.partial:
+		event.Concat = ConcatPartial
+	case request.final != nil:
+		event.Concat = ConcatFinal
+	}
+	q.hooks.uploadURL(event)
+	return result, nil
+}
 
 // creation is a request for a new upload (protocol section Creation, POST).
 type creation struct {

@@ -47,7 +47,10 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 			_, err := c.UploadReader(testContext(t), strings.NewReader(strings.Repeat("x", 4000)), chunked())
 			return err
 		},
-		"by hand": func(c *tus.Client) error { _, err := c.CreatePartial(testContext(t), 10, nil); return err },
+		"by hand": func(c *tus.Client) error {
+			_, err := c.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true})
+			return err
+		},
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +69,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 }
 
 // A 409 to the creation of a final upload means that a part is locked for now.
-func TestCreateFinal_ConflictIsRetried(t *testing.T) {
+func TestConcatenate_ConflictIsRetried(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
 	srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: 2, Action: faults.RespondAfter(409, "part is locked")})
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 2000})

@@ -117,7 +117,7 @@ func TestFinish_GoneStreamAndExternalURLAreUnconfirmed(t *testing.T) {
 		t.Errorf("the stream is complete, and the error tells to begin it anew: %v", err)
 	}
 
-	made, err := client.CreateDeferred(testContext(t), nil)
+	made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -463,7 +463,7 @@ func TestProxy404_IsNoTermination(t *testing.T) {
 		"while the server is away": {[]tustest.Fault{{Method: "DELETE", Times: 9, Action: proxy404},
 			{Method: "OPTIONS", Action: proxy404}}, false},
 	} {
-		made, err := client.CreateDeferred(testContext(t), nil)
+		made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -515,7 +515,7 @@ func TestHead_StaleOffsetIsAskedForAgain(t *testing.T) {
 
 func TestHead_AsksCachesForNothing(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	made, err := newClient(t, srv.Endpoint(), nil).CreateDeferred(testContext(t), nil)
+	made, err := newClient(t, srv.Endpoint(), nil).Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -574,8 +574,8 @@ func TestContext_EndWithAResponseIsTold(t *testing.T) {
 	for what, call := range map[string]func(ctx context.Context, c *tus.Client) error{
 		"Info":      func(ctx context.Context, c *tus.Client) error { _, err := c.Info(ctx, srv.Endpoint()+"1"); return err },
 		"Terminate": func(ctx context.Context, c *tus.Client) error { return c.Terminate(ctx, srv.Endpoint()+"1") },
-		"CreatePartial": func(ctx context.Context, c *tus.Client) error {
-			_, err := c.CreatePartial(ctx, 1, nil)
+		"Create": func(ctx context.Context, c *tus.Client) error {
+			_, err := c.Create(ctx, tus.CreateOptions{Size: 1, Partial: true})
 			return err
 		},
 	} {

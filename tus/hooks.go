@@ -59,7 +59,7 @@ type Hooks struct {
 // UploadURLEvent tells where an upload can be resumed.
 type UploadURLEvent struct {
 	// Uploader is the upload, whose getters tell more and which can be paused; nil
-	// outside of one, as of [Client.CreatePartial].
+	// outside of one, as of [Client.Create].
 	Uploader *Uploader
 	// Name is the source's name, perhaps empty.
 	Name string

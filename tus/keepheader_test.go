@@ -40,7 +40,7 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client, data := newClient(t, srv.Endpoint(), nil), randomBytes(3000)
 	invalid := &tus.UploadOptions{ChunkSize: -1}
-	given, err := client.CreateDeferred(testContext(t), nil)
+	given, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -238,7 +238,7 @@ func storedUpload(t *testing.T, s *site) {
 }
 
 func externalURL(t *testing.T, s *site) {
-	made, err := newClient(t, s.srv.Endpoint(), nil).CreatePartial(testContext(t), int64(len(s.data)), nil)
+	made, err := newClient(t, s.srv.Endpoint(), nil).Create(testContext(t), tus.CreateOptions{Size: int64(len(s.data)), Partial: true})
 	if err != nil {
 		t.Fatal(err)
 	}

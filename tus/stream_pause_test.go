@@ -34,7 +34,7 @@ func TestUploadToAGivenURLMayBePausedBeforeItBegins(t *testing.T) {
 			for _, source := range []tus.Source{tus.Bytes(data), tus.Reader(bytes.NewReader(data)), tus.ReadSeeker(bytes.NewReader(data), 2500)} {
 				srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 				client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
-				made, err := client.CreateDeferred(testContext(t), nil)
+				made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 				if err != nil {
 					t.Fatal(err)
 				}

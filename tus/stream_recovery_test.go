@@ -309,7 +309,7 @@ func TestStreamIsResumedByURL(t *testing.T) {
 					if at > n {
 						continue
 					}
-					made, err := client.CreateDeferred(testContext(t), nil)
+					made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -360,7 +360,7 @@ func TestStreamOfAnotherLengthThanTheServerKnowsIsAMismatch(t *testing.T) {
 			}
 			srv, data := tustest.NewServer(t, nil), randomBytes(9999)
 			client := newClient(t, srv.Endpoint(), nil)
-			made, err := client.CreateDeferred(testContext(t), nil)
+			made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -377,7 +377,7 @@ func TestStreamOfAnotherLengthThanTheServerKnowsIsAMismatch(t *testing.T) {
 	t.Run("shorter than what the server has", func(t *testing.T) {
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
 		client := newClient(t, srv.Endpoint(), nil)
-		made, err := client.CreateDeferred(testContext(t), nil)
+		made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 		if err != nil {
 			t.Fatal(err)
 		}
