@@ -44,7 +44,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 		"parts":          upload(tus.UploadOptions{Parallel: 2, MinPartSize: 2000}),
 		"deferred":       upload(tus.UploadOptions{DeferLength: true}),
 		"stream": func(c *tus.Client) error {
-			_, err := c.UploadReader(testContext(t), strings.NewReader(strings.Repeat("x", 4000)), chunked())
+			_, err := c.Upload(testContext(t), tus.Reader(strings.NewReader(strings.Repeat("x", 4000))), chunked())
 			return err
 		},
 		"by hand": func(c *tus.Client) error {

@@ -51,7 +51,7 @@
 // With [UploadOptions.Parallel] the source is sent in parts over several
 // connections, and put together by the server. [Client.UploadAll] works through
 // any number of uploads with a bounded number at the same time.
-// [Client.UploadReader] takes a stream of unknown length.
+// [Reader] is a stream of unknown size.
 //
 // # What it costs
 //

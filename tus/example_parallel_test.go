@@ -181,7 +181,7 @@ func ExampleClient_Create_deferred() {
 }
 
 // What comes out of a pipe is sent as it comes.
-func ExampleClient_UploadReader() {
+func ExampleReader() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -196,7 +196,7 @@ func ExampleClient_UploadReader() {
 		}
 		writer.Close()
 	}()
-	result, err := client.UploadReader(context.Background(), reader, &tus.UploadOptions{ChunkSize: 64 << 10})
+	result, err := client.Upload(context.Background(), tus.Reader(reader), &tus.UploadOptions{ChunkSize: 64 << 10})
 	var lost *tus.StreamError
 	switch {
 	case errors.As(err, &lost):
@@ -209,7 +209,7 @@ func ExampleClient_UploadReader() {
 }
 
 // A stream that failed goes on from where the server is, if it can be made again.
-func ExampleReader() {
+func ExampleReader_again() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -246,7 +246,7 @@ func ExampleUploadOptions_bufferLimit() {
 	}
 	for _, limit := range []int64{10_000, 1_000_000} {
 		stream := strings.NewReader(strings.Repeat("x", 50_000))
-		result, err := client.UploadReader(context.Background(), stream, &tus.UploadOptions{ChunkSize: 4000, BufferLimit: limit})
+		result, err := client.Upload(context.Background(), tus.Reader(stream), &tus.UploadOptions{ChunkSize: 4000, BufferLimit: limit})
 		fmt.Println(result.Offset, errors.Is(err, tus.ErrUnsupported))
 	}
 	// Output:
@@ -281,11 +281,12 @@ func ExampleClient_UploadAll() {
 	}
 	jobs := func(yield func(tus.Job) bool) { // asked for the next one when there is room
 		for _, entry := range entries {
-			if !yield(tus.FileJob(filepath.Join(folder, entry.Name()), nil)) {
+			path := filepath.Join(folder, entry.Name())
+			if !yield(tus.Job{Source: tus.File(path), Tag: path}) {
 				return
 			}
 		}
-		yield(tus.FileJob(filepath.Join(folder, "missing"), nil))
+		yield(tus.Job{Source: tus.File(filepath.Join(folder, "missing")), Tag: "missing"})
 	}
 	complete := 0
 	for result := range client.UploadAll(context.Background(), jobs, nil) {

@@ -95,14 +95,18 @@ func (l leaves) check(t *testing.T, s *stage, w way, path, url string) string {
 	}
 	ctx, cancel := patience(s)
 	defer cancel()
-	client, source, how := s.client(t, tus.Options{}), w.source(path), w.opts
+	client, source, resume := s.client(t, tus.Options{}), w.source(path), ""
 	if w.name == streamed && l != nothing {
-		source, how.URL = tus.File(path), url // what a stream is resumed from, if at all
+		source, resume = tus.File(path), url // what a stream is resumed from, if at all
 	}
 	if l == unconfirmed && w.name == streamed {
 		return "unconfirmed" // of a stream nothing is stored
 	}
-	res, err := client.Upload(ctx, source, &how)
+	u, err := prepare(client, resume, source, &w.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := u.Run(ctx)
 	if l == unconfirmed {
 		if !errors.Is(err, tus.ErrUnconfirmed) || res.Stats.Sent != 0 || s.creations() != creations {
 			t.Errorf("next upload: %v, %d bytes sent, %d creations", err, res.Stats.Sent, s.creations()-creations)

@@ -111,7 +111,7 @@ func TestFinish_GoneStreamAndExternalURLAreUnconfirmed(t *testing.T) {
 	}
 	srv := gone()
 	client := newClient(t, srv.Endpoint(), nil)
-	_, err := client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+	_, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	wantError(t, err, tus.ErrUnconfirmed)
 	if errors.Is(err, tus.ErrNotRecoverable) {
 		t.Errorf("the stream is complete, and the error tells to begin it anew: %v", err)
@@ -506,7 +506,7 @@ func TestHead_StaleOffsetIsAskedForAgain(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 6, Action: tustest.LoseResponse()},
 		tustest.Fault{Method: "HEAD", Times: -1, Action: tustest.SetHeader("Upload-Offset", "2000")})
-	_, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	wantError(t, err, tus.ErrNotRecoverable)
 	if n := srv.Count("HEAD"); n != 4 {
 		t.Errorf("%d HEAD", n)

@@ -64,6 +64,14 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	return c
 }
 
+// prepare returns the Uploader of a source, of the upload at url unless that is empty.
+func prepare(c *tus.Client, url string, source tus.Source, opts *tus.UploadOptions) (*tus.Uploader, error) {
+	if url == "" {
+		return c.NewUploader(source, opts)
+	}
+	return c.NewResumer(url, source, opts)
+}
+
 // testContext bounds a test that would otherwise hang.
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -186,6 +186,7 @@ type site struct {
 	client *tus.Client
 	data   []byte
 	source tus.Source
+	url    string // of an upload that exists; empty for a new one
 	opts   tus.UploadOptions
 	made   chan *tus.Uploader
 }
@@ -242,7 +243,7 @@ func externalURL(t *testing.T, s *site) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.opts.URL = made.URL
+	s.url = made.URL
 }
 
 // asFile makes an upload that the kernel sends.
@@ -256,7 +257,7 @@ func asFile(t *testing.T, s *site) {
 }
 
 func (s *site) uploader(t *testing.T) *tus.Uploader {
-	u, err := s.client.NewUploader(s.source, &s.opts)
+	u, err := prepare(s.client, s.url, s.source, &s.opts)
 	if err != nil {
 		t.Error(err)
 		runtime.Goexit()
@@ -384,7 +385,7 @@ func (s *site) wantUsable(t *testing.T, kind, in string) {
 		t.Errorf("%d readers are open", n)
 	}
 	opts := s.opts
-	opts.URL, opts.ResumeKey = "", "another"
+	opts.ResumeKey = "another"
 	for range 3 { // more than there may be connections
 		res, err := s.client.Upload(testContext(t), tus.Bytes(s.data), &opts)
 		if err != nil {

@@ -18,7 +18,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	if err := u.negotiateChecksum(ctx); err != nil {
 		return u.failed(ctx, err)
 	}
-	if u.opts.URL != "" {
+	if u.external {
 		u.resumeExternal()
 		return StateRecovering, nil
 	}
@@ -58,6 +58,9 @@ func (u *Uploader) inspect(ctx context.Context) error {
 		return fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, info.Size)
 	}
 	u.learn(func(s *status) { s.info = info })
+	if u.opts.Metadata == nil && info.Name != "" {
+		u.opts.Metadata = Metadata{"filename": info.Name}
+	}
 	if info.SizeUnknown {
 		if err := u.beginStream(ctx, info); err != nil {
 			return err
@@ -93,7 +96,7 @@ func (u *Uploader) beginStream(ctx context.Context, info SourceInfo) error {
 	if err := u.stream.begin(ctx); err != nil {
 		return err
 	}
-	if u.stream.short() && u.opts.URL == "" {
+	if u.stream.short() && !u.external {
 		return u.becomeBytes(ctx, u.stream.window.Data())
 	}
 	return nil
@@ -127,7 +130,7 @@ func (u *Uploader) negotiateChecksum(ctx context.Context) error {
 		if caps, err = u.requiredCapabilities(ctx); err != nil {
 			return fmt.Errorf("asking for checksum algorithms: %w", err)
 		}
-	case u.opts.URL != "":
+	case u.external:
 		caps, _ = u.client.probe.state()
 	default:
 		if caps, err = u.advertised(ctx); err != nil {
@@ -281,7 +284,7 @@ func (u *Uploader) wholeSource() *ranged {
 // planOf returns the plan of an upload of the whole source.
 func planOf(opts *UploadOptions) plan {
 	p := plan{
-		metadata: opts.Metadata, external: opts.URL != "", defers: opts.DeferLength,
+		metadata: opts.Metadata, defers: opts.DeferLength,
 		carry: opts.CreationWithUpload, limit: opts.CreationLimit, minChunk: opts.MinChunkSize,
 	}
 	if p.limit == 0 && p.carry == CreationWithUploadAlways {
@@ -293,8 +296,10 @@ func planOf(opts *UploadOptions) plan {
 // newTransfer returns one of the whole source that does not exist on the server yet.
 func (u *Uploader) newTransfer() *transfer {
 	known := u.status()
+	plan := planOf(&u.opts)
+	plan.external = u.external
 	t := &transfer{
-		requester: u.requester, plan: planOf(&u.opts), sizer: u.sizer, sums: u.sums, retries: &u.retries,
+		requester: u.requester, plan: plan, sizer: u.sizer, sums: u.sums, retries: &u.retries,
 		state: StateCreating, stopAt: u.opts.StopAt, changed: u.changed,
 		known: account{info: known.info, highest: known.highest},
 	}

@@ -216,7 +216,7 @@ func TestSource_TimeoutEndsAStream(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		reader, writer := io.Pipe()
 		go writer.Write(randomBytes(2000))
-		_, err := newClient(&tus.Options{SourceTimeout: time.Minute}).UploadReader(t.Context(), reader, chunked())
+		_, err := newClient(&tus.Options{SourceTimeout: time.Minute}).Upload(t.Context(), tus.Reader(reader), chunked())
 		wantError(t, err, tus.ErrSourceTimeout)
 		reader.Close()
 	})

@@ -21,6 +21,7 @@ type Uploader struct {
 	requester
 	source   Source
 	opts     UploadOptions
+	external bool // the upload URL is the caller's
 	turn     *turn
 	progress progressReporter
 
@@ -89,6 +90,20 @@ type delivery interface {
 // and used again when it returns. Nothing is read or sent; options that cannot work
 // are an error matching [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
+	return c.newUploader(nil, source, opts)
+}
+
+// NewResumer is [Client.NewUploader] for an upload that exists, as in [Client.Resume].
+func (c *Client) NewResumer(uploadURL string, source Source, opts *UploadOptions) (*Uploader, error) {
+	at, err := parseURL("upload URL", uploadURL)
+	if err != nil {
+		return nil, err
+	}
+	return c.newUploader(at, source, opts)
+}
+
+// newUploader prepares the upload of source to the URL that the caller gave, if any.
+func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptions) (*Uploader, error) {
 	switch {
 	case source == nil:
 		return nil, fmt.Errorf("%w: source is nil", ErrInvalidInput)
@@ -98,6 +113,8 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	u := &Uploader{
 		requester: requester{client: c},
 		source:    source,
+		external:  external != nil,
+		known:     status{url: external},
 		turn:      newTurn(),
 	}
 	if opts != nil {
@@ -111,12 +128,8 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if err := c.checksums.Check(u.opts.Checksum); err != nil {
 		return nil, err
 	}
-	if u.opts.URL != "" {
-		given, err := parseURL("upload URL", u.opts.URL)
-		if err != nil {
-			return nil, err
-		}
-		u.known.url = given
+	if u.external && u.opts.Parallel > 1 {
+		return nil, fmt.Errorf("%w: an upload URL together with UploadOptions.Parallel", ErrInvalidInput)
 	}
 	u.progress.hooks = append(slices.Clone(c.hooks), &u.opts.Hooks)
 	u.hooks = u.progress.hooks.serial(u)
@@ -128,12 +141,9 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if u.ownKey == "" {
 		u.ownKey = u.opts.Metadata.String()
 	}
-	if u.opts.filename != "" {
-		u.opts.Metadata = Metadata{"filename": u.opts.filename}
-	}
 	u.keeper = newKeeper()
 	u.keeper.failed, u.keeper.lost = u.storeFailed, func(err error) { u.turn.interrupt(err) }
-	if u.opts.URL == "" && c.store != nil {
+	if !u.external && c.store != nil {
 		u.keeper.store, u.keeper.required = c.store, c.requireStore
 		u.keeper.lease = storage.Lease{Holder: storage.NewID(), Process: c.process}
 	}
