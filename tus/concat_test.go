@@ -131,7 +131,7 @@ func TestFinalUploadThatIsRefusedForGoodIsUnconfirmed(t *testing.T) {
 		if !errors.As(err, &e) || e.StatusCode != status || e.Method != "POST" || !strings.Contains(err.Error(), "we do not like it") {
 			t.Errorf("%d: error is %v", status, err)
 		}
-		if tus.IsTemporary(err) {
+		if tus.IsRetryable(err) {
 			t.Errorf("%d: error counts as temporary", status)
 		}
 		if u.State() != tus.StateFailed || res.Offset != unequalSize || bytesReceived(srv) != unequalSize || len(finals(srv.Handler)) != 0 {

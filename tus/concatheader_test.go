@@ -148,7 +148,7 @@ func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true})
 			_, err := client.Upload(testContext(t), tus.Bytes(data), test.opts)
 			wantError(t, err, tus.ErrInvalidInput)
-			if !strings.Contains(err.Error(), "UploadOptions.MaxConcatHeader is 8000") || tus.IsTemporary(err) {
+			if !strings.Contains(err.Error(), "UploadOptions.MaxConcatHeader is 8000") || tus.IsRetryable(err) {
 				t.Errorf("error is %v", err)
 			}
 			for _, u := range partials(srv.Handler) {
@@ -230,7 +230,7 @@ func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
 		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), wide)
 		wantError(t, err, tus.ErrUnconfirmed)
 		var e *tus.Error
-		if !errors.As(err, &e) || e.StatusCode != status || tus.IsTemporary(err) || errors.Is(err, tus.ErrTooLarge) != (status == 413) {
+		if !errors.As(err, &e) || e.StatusCode != status || tus.IsRetryable(err) || errors.Is(err, tus.ErrTooLarge) != (status == 413) {
 			t.Errorf("%d: error is %v", status, err)
 		}
 		for _, part := range []string{"32 parts", "too much", "fewer parts", "UploadOptions.Parallel, MinPartSize or MaxConcatHeader"} {

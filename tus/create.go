@@ -59,7 +59,7 @@ func (c *Client) createOnly(ctx context.Context, request creation) (*Created, er
 	}
 	q := c.requester()
 	var made created
-	err := q.retrying(ctx, func() (err error) {
+	err := q.retrying(ctx, func(*budget) (err error) {
 		if ctx.Err() != nil {
 			return async.ContextError(ctx)
 		}

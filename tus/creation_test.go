@@ -58,7 +58,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(409, "movie.mp4 exists already")})
 			err := way(newClient(t, srv.Endpoint(), nil))
 			wantError(t, err, tus.ErrExists)
-			if errors.Is(err, tus.ErrOffsetConflict) || tus.IsTemporary(err) || !strings.Contains(err.Error(), "movie.mp4 exists already") {
+			if errors.Is(err, tus.ErrOffsetConflict) || tus.IsRetryable(err) || !strings.Contains(err.Error(), "movie.mp4 exists already") {
 				t.Errorf("error is %v", err)
 			}
 			if n := srv.Count("POST"); n != 1 && name != "parts" || n > 2 {
@@ -434,7 +434,7 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 					_, err := client.UploadFile(testContext(t), path, opts)
 					var stored *tus.StoredError
 					var answer *tus.Error
-					if !errors.As(err, &stored) || !errors.As(err, &answer) || answer.StatusCode != status || tus.IsTemporary(err) != temporary {
+					if !errors.As(err, &stored) || !errors.As(err, &answer) || answer.StatusCode != status || tus.IsRetryable(err) != temporary {
 						t.Fatalf("second session: %v", err)
 					}
 					known := method == "PATCH"

@@ -69,7 +69,7 @@
 //
 // Every condition that a program may want to tell apart is an Err… variable for
 // [errors.Is]. Failed requests are an [*Error] for [errors.As], with method, URL,
-// status and offset. [IsTemporary] tells whether trying again may help; retries
+// status and offset. [IsRetryable] tells whether trying again may help; retries
 // have been used up by the time that a caller sees such an error. A [*StoredError]
 // tells which record to delete if the server keeps refusing a stored upload.
 //

@@ -32,7 +32,7 @@ const (
 )
 
 var (
-	errTemporary = errors.New("temporary failure") // stands for tus.IsTemporary
+	errTemporary = errors.New("temporary failure") // stands for tus.IsRetryable
 	errRefused   = errors.New("refused")           // stands for a status without a sentinel
 )
 
@@ -145,7 +145,7 @@ func (v verdict) judge(t *testing.T, w way, got, usual outcome) {
 		t.Fatalf("upload fails: %v", got.err)
 	case v.err != nil && got.err == nil:
 		t.Fatalf("upload is completed, want an error that matches %q", v.err)
-	case v.err == errTemporary && !tus.IsTemporary(got.err),
+	case v.err == errTemporary && !tus.IsRetryable(got.err),
 		v.err == errRefused && (!errors.As(got.err, &answer) || answer.StatusCode != v.status),
 		v.err != nil && v.err != errTemporary && v.err != errRefused && !errors.Is(got.err, v.err):
 		t.Errorf("error is %v, want one that matches %q", got.err, v.err)

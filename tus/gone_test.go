@@ -58,7 +58,7 @@ func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 				for range 2 {
 					res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
 					wantError(t, err, tus.ErrUnconfirmed)
-					if errors.Is(err, tus.ErrUploadGone) || tus.IsTemporary(err) {
+					if errors.Is(err, tus.ErrUploadGone) || tus.IsRetryable(err) {
 						t.Errorf("error tells to upload again: %v", err)
 					}
 					if srv.Count("POST") != 1 || bytesReceived(srv) != 5000 {
@@ -378,7 +378,7 @@ func TestProxy404_KeepsRecordWhileServerIsAway(t *testing.T) {
 		srv.Inject(faults...)
 		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
 		wantError(t, err, tus.ErrProtocol)
-		if errors.Is(err, tus.ErrUploadGone) || !tus.IsTemporary(err) || len(records(t, store)) != 1 {
+		if errors.Is(err, tus.ErrUploadGone) || !tus.IsRetryable(err) || len(records(t, store)) != 1 {
 			t.Errorf("%s: %v, %d records", name, err, len(records(t, store)))
 		}
 	}
@@ -450,6 +450,28 @@ func TestProxy404_StayingIsGone(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// A server that never sends Tus-Resumable is believed with any number of retries, and
+// soon enough.
+func TestForever_UploadThatIsGoneIsNotAskedForForever(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
+			tustest.Fault{Method: "DELETE", Times: -1, Action: vanishSilently},
+			tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")})
+		client := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: tus.Forever}})
+		made, err := client.Create(t.Context(), tus.CreateOptions{Size: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, infoErr := client.Info(t.Context(), made.URL)
+		_, resumeErr := client.Resume(t.Context(), made.URL, tus.Bytes([]byte("bytes")), nil)
+		wantError(t, infoErr, tus.ErrUploadGone)
+		wantError(t, resumeErr, tus.ErrUploadGone)
+		if err := client.Terminate(t.Context(), made.URL); err != nil || h.Count("HEAD") != 18 || h.Count("DELETE") != 9 {
+			t.Errorf("%v, %d HEAD, %d DELETE", err, h.Count("HEAD"), h.Count("DELETE"))
+		}
+	})
 }
 
 func TestProxy404_IsNoTermination(t *testing.T) {
@@ -563,7 +585,7 @@ func TestContext_EndWithAResponseIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = u.Run(ctx)
-			if !errors.Is(err, context.Canceled) || u.State() != tus.StatePaused || tus.IsTemporary(err) {
+			if !errors.Is(err, context.Canceled) || u.State() != tus.StatePaused || tus.IsRetryable(err) {
 				t.Errorf("%s, %d: state %v, error %v", method, status, u.State(), err)
 			}
 			cancel()

@@ -248,7 +248,7 @@ func TestReadersThatBreakTheirPromiseEndTheUpload(t *testing.T) {
 				if test.want != nil {
 					wantError(t, err, test.want)
 				}
-				if tus.IsTemporary(err) || res.Stats.Retries != 0 {
+				if tus.IsRetryable(err) || res.Stats.Retries != 0 {
 					t.Errorf("after %d retries: %v", res.Stats.Retries, err)
 				}
 				wantNoMix(t, srv, data)
@@ -599,7 +599,7 @@ func TestFileThatChangedBetweenRunsIsNoticed(t *testing.T) {
 				t.Fatal("upload succeeded")
 			}
 			wantChanged(t, err)
-			if tus.IsTemporary(err) {
+			if tus.IsRetryable(err) {
 				t.Errorf("retrying cannot help: %v", err)
 			}
 			wantNoMix(t, srv, data)

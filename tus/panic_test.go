@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
@@ -34,7 +32,7 @@ var callerCode = []string{
 	"BeforeRequest", "AfterResponse", "OnUploadURL", "OnStateChange", "OnProgress", "OnRetry", "OnStoreError",
 	"own BeforeRequest", "own AfterResponse", "own OnUploadURL", "own OnStateChange", "own OnProgress", "own OnRetry", "own OnStoreError",
 	"Stat", "Open", "Read", "Close", "Fingerprint", "New", "Write", "Sum",
-	"Find", "Put", "Delete", "WaitN", "Burst", "NewBackOff", "NextBackOff", "ShouldRetry",
+	"Find", "Put", "Delete", "WaitN", "Burst", "Delay", "ShouldRetry",
 	"jobs", "OnStart",
 }
 
@@ -88,15 +86,10 @@ func (b *bomb) hooks(whose string) tus.Hooks {
 func (b *bomb) retry() tus.RetryPolicy {
 	return tus.RetryPolicy{
 		MaxRetries:  1000, // a server may still hold the lock of a request that was cut
-		NewBackOff:  func() backoff.BackOff { b.call("NewBackOff"); return bombBackOff{b} },
-		ShouldRetry: func(err error, _ int) bool { b.call("ShouldRetry"); return tus.IsTemporary(err) },
+		Delay:       func(int) time.Duration { b.call("Delay"); return time.Millisecond },
+		ShouldRetry: func(err error, _ int) bool { b.call("ShouldRetry"); return tus.IsRetryable(err) },
 	}
 }
-
-type bombBackOff struct{ *bomb }
-
-func (b bombBackOff) NextBackOff() time.Duration { b.call("NextBackOff"); return time.Millisecond }
-func (bombBackOff) Reset()                       {}
 
 type bombLimiter struct{ *bomb }
 
@@ -275,7 +268,7 @@ func driveInSteps(t *testing.T, s *site) error {
 	ctx := testContext(t)
 	u := s.uploader(t)
 	for ctx.Err() == nil && !u.State().Final() {
-		if err := u.Step(ctx); err != nil && !tus.IsTemporary(err) {
+		if err := u.Step(ctx); err != nil && !tus.IsRetryable(err) {
 			return err
 		}
 	}

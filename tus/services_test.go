@@ -278,7 +278,7 @@ func TestConnect_FailedHandshakeIsNeverSent(t *testing.T) {
 	}()
 	client := newClient(t, fmt.Sprintf("https://%s/files/", listener.Addr()), nil)
 	_, err = client.Concatenate(testContext(t), []string{"https://tus.test/files/1"}, nil)
-	if err == nil || errors.Is(err, tus.ErrUnconfirmed) || !tus.IsTemporary(err) {
+	if err == nil || errors.Is(err, tus.ErrUnconfirmed) || !tus.IsRetryable(err) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -201,7 +201,7 @@ func TestServerThatLosesBytesOfAStream(t *testing.T) {
 			continue
 		}
 		var e *tus.StreamError
-		if !errors.As(err, &e) || *e != *test.want || !errors.Is(err, tus.ErrNotRecoverable) || tus.IsTemporary(err) {
+		if !errors.As(err, &e) || *e != *test.want || !errors.Is(err, tus.ErrNotRecoverable) || tus.IsRetryable(err) {
 			t.Errorf("%s: error is %v, want %v", name, err, test.want)
 		}
 		if res.URL == "" || !strings.Contains(err.Error(), strconv.FormatInt(test.want.Offset, 10)) {

@@ -183,7 +183,7 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 // Step takes the upload one transition further, with at most one request; a second
 // one, OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many
 // Steps as there are retries. An error does not have to be the end: unless State is final, the next Step tries
-// again, and it is for the caller to wait in between (see [IsTemporary]), for a
+// again, and it is for the caller to wait in between (see [IsRetryable]), for a
 // stored upload that is held as long as [HeldError].Wait.
 // A Step on a paused upload continues it. On a final state it returns nil if
 // the upload is complete, and an error otherwise, which wraps what it failed with.

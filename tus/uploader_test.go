@@ -171,7 +171,7 @@ func TestManualLoopSurvivesFailures(t *testing.T) {
 	data := randomBytes(4500)
 	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
 	for !u.State().Final() {
-		if err := u.Step(testContext(t)); err != nil && !tus.IsTemporary(err) {
+		if err := u.Step(testContext(t)); err != nil && !tus.IsRetryable(err) {
 			t.Fatal(err)
 		}
 	}
@@ -364,7 +364,7 @@ func TestStepThatSucceedsStillHeedsAPause(t *testing.T) {
 					before := calls
 					err := u.Step(testContext(t))
 					if before >= nth || calls < nth || u.State() == tus.StateComplete {
-						if tus.IsTemporary(err) { // the request that was cut may still hold the lock
+						if tus.IsRetryable(err) { // the request that was cut may still hold the lock
 							time.Sleep(10 * time.Millisecond)
 						} else if err != nil {
 							t.Fatal(err)
