@@ -19,7 +19,7 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 	if p.uncertain {
 		p.counters.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
-	if err := p.keep.finishing(ctx); err != nil {
+	if err := p.owner.finishing(ctx); err != nil {
 		return p.notRequested(ctx, err)
 	}
 	names, paths := p.client.partNames(p.partURLs(), p.rechecked)
@@ -65,7 +65,7 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 
 // notRequested is a final upload for which no request was sent: none more may exist.
 func (p *parallel) notRequested(ctx context.Context, err error) outcome {
-	p.keep.note()
+	p.owner.note()
 	return p.failed(ctx, err)
 }
 

@@ -103,7 +103,7 @@
 //	ErrPaused               yes     Run or Step go on
 //	ErrAborted              no      upload it again
 //	ErrStore                no      repair the store; its own error is wrapped
-//	ErrLeaseLost            no      leave the upload to the one that took it over
+//	ErrLeaseLost            no      leave the upload to the one that has its lease
 //	ErrUploadHeld           later   wait until HeldError.Until, or use HeldWait
 //	ErrNotRecoverable       no      begin the stream anew
 //	ErrBusy                 no      let one goroutine drive an Uploader

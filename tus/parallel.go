@@ -34,7 +34,7 @@ type parallel struct {
 	opts    *UploadOptions
 	sums    *sums
 	retries *retries
-	keep    keeping
+	owner   owner
 
 	state       State
 	list        []*part
@@ -45,19 +45,8 @@ type parallel struct {
 	confirmed   bool     // the final upload is complete
 	absence     absence
 
-	changed   func()     // called when what account returns has changed
 	saving    sync.Mutex // held while a part is stored, one at a time
 	lastPatch *Response  // needs saving
-}
-
-// keeping stores how far an upload is, before what must not happen twice.
-type keeping interface {
-	// save stores the upload URLs.
-	save(ctx context.Context) error
-	// finishing stores that the request which completes the upload may be sent from now on.
-	finishing(ctx context.Context) error
-	// note is save without haste.
-	note()
 }
 
 // part is a partial upload.
@@ -242,7 +231,7 @@ func (p *parallel) create(ctx context.Context) outcome {
 	if p.exists() { // a later session can use those that exist
 		saving, cancel := uncancelled(ctx)
 		defer cancel()
-		if saved := p.keep.save(saving); err == nil && saved != nil {
+		if saved := p.owner.save(saving); err == nil && saved != nil {
 			return p.failed(ctx, saved)
 		}
 	}
@@ -365,6 +354,11 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 		if err := p.take(ctx, part, &o, store); err != nil {
 			return err
 		}
+		if contends(o.err) && ctx.Err() == nil {
+			if err := p.owner.confirm(ctx); err != nil {
+				return err
+			}
+		}
 		switch {
 		case o.next == StatePaused, o.next == StateFailed:
 			return o.err
@@ -407,7 +401,7 @@ func (p *parallel) take(ctx context.Context, part *part, o *outcome, store bool)
 	if !errors.Is(err, errURLTaken) { // a hook may panic, so the part is stored before
 		p.hooks.uploadURL(UploadURLEvent{Name: p.source.info.Name, URL: made.url.String(), Expires: made.expires, Concat: ConcatPartial})
 	}
-	p.changed()
+	p.owner.changed()
 	return err
 }
 
@@ -426,7 +420,7 @@ func (p *parallel) accept(ctx context.Context, part *part, at *url.URL, store bo
 	// The part exists, so it is stored even if ctx has ended meanwhile.
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	return p.keep.save(ctx)
+	return p.owner.save(ctx)
 }
 
 // newPart returns a part that does not exist on the server yet.
@@ -444,7 +438,7 @@ func (p *parallel) newPart(s span) *part {
 		plan:      plan, sizer: &sizer, sums: p.sums.ofPart(),
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
 		state:   StateCreating,
-		changed: p.changed,
+		changed: p.owner.changed,
 		known:   account{info: section.info()},
 	}
 	retries := t.newRetries()
@@ -458,12 +452,12 @@ func (p *parallel) recheck() {
 		old, counters := part.account(), part.counters
 		part.transfer = p.newPart(part.span).transfer
 		part.counters = counters
-		part.learn(func(a *account) { a.url, a.highest, a.expires = old.url, old.highest, old.expires })
+		part.learn(func(a *account) { a.url, a.expires = old.url, old.expires })
 		part.enter(StateRecovering)
 		// Parts that vanished after a lost response were probably concatenated.
 		part.plan.external = p.uncertain
 	}
-	p.changed()
+	p.owner.changed()
 }
 
 func (p *parallel) rest() {
@@ -511,7 +505,7 @@ func (p *parallel) resumeParts(c *candidate) error {
 			return err
 		}
 		part.learn(func(a *account) { a.url, a.offset = at, offset })
-		part.resumeAt(offset)
+		part.counters.resumeAt(offset)
 		part.counters.begin(offset)
 		part.enter(StateReady)
 	}

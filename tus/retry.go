@@ -287,14 +287,9 @@ func (q requester) retrying(ctx context.Context, request func(*budget) error) er
 		case !tries.allow(StateIdle, err):
 			return err
 		}
-		retry, ok := tries.next(err)
-		if !ok {
-			return err
-		}
-		if retry.Attempt > 0 {
-			q.hooks.retry(retry)
-		}
-		if err := async.Sleep(ctx, retry.Delay); err != nil {
+		if ok, ended := tries.await(ctx, q, "", err); ended != nil {
+			return ended
+		} else if !ok {
 			return err
 		}
 	}

@@ -74,6 +74,7 @@ type counters struct {
 	ended    time.Time
 	position int64 // offset up to which the current request has sent
 	high     int64 // highest offset ever sent
+	known    int64 // highest offset ever acknowledged
 }
 
 func (c *counters) update(f func(*Stats)) {
@@ -93,6 +94,27 @@ func (c *counters) request(method string) {
 		}
 		s.Requests[method]++
 	})
+}
+
+// acknowledge notes an offset of the server, and returns how far it is above all before.
+func (c *counters) acknowledge(offset int64) (gain int64) {
+	gain = c.advance(offset)
+	c.update(func(s *Stats) { s.Acknowledged += gain })
+	return gain
+}
+
+// resumeAt notes that the server had offset bytes before this session.
+func (c *counters) resumeAt(offset int64) {
+	gain := c.advance(offset)
+	c.update(func(s *Stats) { s.ResumedFrom += gain })
+}
+
+func (c *counters) advance(offset int64) (gain int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gain = max(0, offset-c.known)
+	c.known += gain
+	return gain
 }
 
 // begin notes that a request starts to send from offset.

@@ -68,7 +68,6 @@ type account struct {
 	url     *url.URL // nil until created, and if the creation completed the upload without naming it
 	info    SourceInfo
 	offset  int64 // acknowledged
-	highest int64 // offset that was ever acknowledged
 	sent    int64 // up to which bytes have left, acknowledged or not
 	expires time.Time
 }
@@ -278,32 +277,19 @@ func (t *transfer) acknowledge(offset int64) error {
 
 // advance is acknowledge before it is reported.
 func (t *transfer) advance(offset int64) error {
-	var change, gain, sent int64
+	var change, sent int64
 	t.learn(func(a *account) {
 		change, sent = offset-a.offset, t.counters.sentUpTo()-a.offset
 		a.offset = offset
-		gain = max(0, offset-a.highest)
-		a.highest += gain
 	})
-	if gain > 0 {
+	if t.counters.acknowledge(offset) > 0 {
 		t.retries.renewals, t.sums.mismatches = 0, 0
 	}
-	t.counters.update(func(s *Stats) { s.Acknowledged += gain })
 	t.counters.begin(offset)
 	if t.contends {
 		return t.retries.observed(offset, change, sent)
 	}
 	return t.retries.acknowledged(offset, change, sent)
-}
-
-// resumeAt notes that the server had offset bytes before this session.
-func (t *transfer) resumeAt(offset int64) {
-	var gain int64
-	t.learn(func(a *account) {
-		gain = max(0, offset-a.highest) // there may have been one that had more, and is gone
-		a.highest += gain
-	})
-	t.counters.update(func(s *Stats) { s.ResumedFrom += gain })
 }
 
 // matches returns an error if the upload on the server cannot be one of this source.

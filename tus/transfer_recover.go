@@ -63,7 +63,7 @@ func (t *transfer) take(info *Info) error {
 	}
 	if t.resuming {
 		t.resuming = false
-		t.resumeAt(info.Offset)
+		t.counters.resumeAt(info.Offset)
 	}
 	return t.acknowledge(info.Offset)
 }

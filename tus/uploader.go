@@ -19,24 +19,19 @@ import (
 // [Uploader.Pause] may be called from any.
 type Uploader struct {
 	requester
-	source   Source
 	opts     UploadOptions
-	external bool // the upload URL is the caller's
 	turn     *turn
 	progress progressReporter
 
 	// For the driving goroutine only.
-	work    delivery  // nil until the source was looked at and the server asked
-	stream  *streamed // of a source of unknown size; nil for others
-	sizer   *chunkSizer
-	sums    *sums
+	planner planner
+	work    delivery // nil until the source was looked at and the server asked
 	retries retries
 
 	// What the store knows; see resume.go.
-	keeper     *keeper
-	ownKey     string // tells uploads of the same source apart
-	key        string // of the record; empty where none is kept
-	located    bool   // the store was asked
+	record     *record // nil without a store
+	ownKey     string  // tells uploads of the same source apart
+	located    bool    // the store was asked
 	candidates []*candidate
 	best       *candidate
 	unresumed  []string
@@ -55,7 +50,7 @@ type status struct {
 	url       *url.URL
 	info      SourceInfo
 	offset    int64
-	highest   int64 // offset that was ever acknowledged
+	highest   int64 // offset ever acknowledged
 	expires   time.Time
 	checksum  string // negotiated algorithm
 	creation  *Response
@@ -112,8 +107,6 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	}
 	u := &Uploader{
 		requester: requester{client: c},
-		source:    source,
-		external:  external != nil,
 		known:     status{url: external},
 		turn:      newTurn(),
 	}
@@ -128,24 +121,25 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	if err := c.checksums.Check(u.opts.Checksum); err != nil {
 		return nil, err
 	}
-	if u.external && u.opts.Parallel > 1 {
+	if external != nil && u.opts.Parallel > 1 {
 		return nil, fmt.Errorf("%w: an upload URL together with UploadOptions.Parallel", ErrInvalidInput)
 	}
 	u.progress.hooks = append(slices.Clone(c.hooks), &u.opts.Hooks)
 	u.hooks = u.progress.hooks.serial(u)
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
-	u.sizer = newChunkSizer(&u.opts)
-	u.sums = &sums{choice: u.opts.Checksum, client: c.checksums}
+	u.planner = planner{
+		requester: u.requester, opts: &u.opts, external: external, owner: u, retries: &u.retries,
+		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
+	}
 	u.ownKey = u.opts.ResumeKey
 	if u.ownKey == "" {
 		u.ownKey = u.opts.Metadata.String()
 	}
-	u.keeper = newKeeper()
-	u.keeper.failed, u.keeper.lost = u.storeFailed, func(err error) { u.turn.interrupt(err) }
-	if !u.external && c.store != nil {
-		u.keeper.store, u.keeper.required = c.store, c.requireStore
-		u.keeper.lease = storage.Lease{Holder: storage.NewID(), Process: c.process}
+	if external == nil && c.store != nil {
+		all := &records{store: c.store, required: c.requireStore, onFailure: u.storeFailed}
+		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
+		u.record = all.open(storage.Record{})
 	}
 	return u, nil
 }
@@ -162,8 +156,8 @@ func (u *Uploader) Run(ctx context.Context) (*Result, error) {
 // runUntil drives the upload to its end, or until there is enough of it.
 func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	return u.drive(ctx, func(ctx context.Context) error {
-		u.sums.ahead = true
-		defer func() { u.sums.ahead = false }()
+		u.planner.sums.ahead = true
+		defer func() { u.planner.sums.ahead = false }()
 		for !enough() {
 			err := u.step(ctx)
 			state := u.State()

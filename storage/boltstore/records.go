@@ -119,15 +119,12 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 // atRevision returns an error if a value is not at the revision. A record that cannot
 // be read is at revision 0.
 func atRevision(id, value []byte, revision int64) error {
-	if revision == 0 {
-		if _, err := unpack(id, value); err != nil {
-			return nil
-		}
+	rec, err := unpack(id, value)
+	switch {
+	case err != nil && revision == 0:
+		return nil
+	case err == nil && rec.Revision != revision:
 		return storage.ErrConflict
-	}
-	stored, err := unpackHeader(id, value)
-	if err == nil && stored.revision != revision {
-		err = storage.ErrConflict
 	}
 	return err
 }

@@ -1,13 +1,19 @@
-package checksum
+// Package hashahead computes checksums of the next ranges of a source while the current
+// one is sent.
+package hashahead
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
-	"math"
 	"slices"
 	"sync"
+
+	"github.com/seed-175555ba/tus-go/checksum"
 )
+
+// ErrClosed is returned when a Pipeline is used after Close.
+var ErrClosed = errors.New("pipeline is closed")
 
 // maxAhead is the largest number of look-aheads.
 const maxAhead = 8
@@ -22,7 +28,7 @@ const maxAhead = 8
 //
 // All methods are safe for concurrent use. A Pipeline must be closed.
 type Pipeline struct {
-	algorithm Algorithm
+	algorithm checksum.Algorithm
 	open      func(ctx context.Context, offset int64) (io.ReadCloser, error)
 
 	mu      sync.Mutex
@@ -51,7 +57,7 @@ type job struct {
 	panicked any // what the source panicked with
 }
 
-// NewPipeline returns a Pipeline that reads the source with open. open is called once
+// New returns a Pipeline that reads the source with open. open is called once
 // for each range that is hashed, and returns a reader that starts at offset. Two
 // readers may be in use at once.
 //
@@ -59,7 +65,7 @@ type job struct {
 // is closed, Close may be called during Read, as net/http does with request bodies. The
 // readers must not affect the reader from which the chunk is sent: a source that
 // supports only one reader cannot be used.
-func NewPipeline(algorithm Algorithm, open func(ctx context.Context, offset int64) (io.ReadCloser, error)) *Pipeline {
+func New(algorithm checksum.Algorithm, open func(ctx context.Context, offset int64) (io.ReadCloser, error)) *Pipeline {
 	return &Pipeline{
 		algorithm: algorithm,
 		open:      open,
@@ -74,17 +80,13 @@ func NewPipeline(algorithm Algorithm, open func(ctx context.Context, offset int6
 // otherwise it cancels all look-aheads. The result of a look-ahead is used once, so
 // calling Sum again reads the source again. The caller may keep and change the result.
 //
-// The error matches [io.ErrUnexpectedEOF] if the source ends within the range,
-// [ErrInvalidRange], [ErrInvalidAlgorithm] or [ErrClosed], or is that of the source or
-// ctx. If the source panics, Sum panics with the same value. When ctx is done, Sum
+// The error matches [io.ErrUnexpectedEOF] if the source ends within the range, or
+// [ErrClosed], or is that of the source or ctx. If the source panics, Sum panics with the same value. When ctx is done, Sum
 // returns at once, even if the source hangs in a read. Other ranges wait until that read
 // returns.
 func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) {
-	if err := p.check(offset, size); err != nil {
-		return nil, err
-	}
 	if err := ctx.Err(); err != nil {
-		return nil, wrap(err)
+		return nil, err
 	}
 	j, err := p.take(ctx, offset, size)
 	if err != nil {
@@ -98,9 +100,9 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 		}
 		return j.sum, j.err
 	case <-ctx.Done():
-		return nil, wrap(ctx.Err())
+		return nil, ctx.Err()
 	case <-p.closing:
-		return nil, wrap(ErrClosed)
+		return nil, ErrClosed
 	}
 }
 
@@ -113,12 +115,9 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 // The source is opened with the values of ctx. The end of ctx does not cancel the
 // look-ahead; a Sum of another range and Close do.
 //
-// Ahead returns true if the range is in the queue, and false if the queue is full, the
-// range is invalid, or the Pipeline is closed.
+// Ahead returns true if the range is in the queue, and false if the queue is full or
+// the Pipeline is closed.
 func (p *Pipeline) Ahead(ctx context.Context, offset, size int64) bool {
-	if p.check(offset, size) != nil {
-		return false
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -146,8 +145,8 @@ func (p *Pipeline) Ahead(ctx context.Context, offset, size int64) bool {
 
 // Close cancels all look-aheads, makes waiting calls of Sum return [ErrClosed], and waits
 // until every reader is closed. It blocks while a Read hangs after its reader was closed.
-// Close may be called more than once.
-func (p *Pipeline) Close() {
+// Close may be called more than once. The error is always nil.
+func (p *Pipeline) Close() error {
 	p.mu.Lock()
 	if !p.closed {
 		p.closed = true
@@ -156,16 +155,6 @@ func (p *Pipeline) Close() {
 	}
 	p.mu.Unlock()
 	p.jobs.Wait()
-}
-
-// check returns an error if the algorithm or the range is invalid.
-func (p *Pipeline) check(offset, size int64) error {
-	if p.algorithm.New == nil {
-		return wrap(fmt.Errorf("%w: %s: New is nil", ErrInvalidAlgorithm, quote(p.algorithm.Name)))
-	}
-	if offset < 0 || size < 0 || offset > math.MaxInt64-size {
-		return wrap(fmt.Errorf("%w: %d bytes at offset %d", ErrInvalidRange, size, offset))
-	}
 	return nil
 }
 
@@ -174,7 +163,7 @@ func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, wrap(ErrClosed)
+		return nil, ErrClosed
 	}
 	if i := slices.IndexFunc(p.ahead, func(j *job) bool { return j.covers(offset, size) }); i >= 0 {
 		j := p.ahead[i]

@@ -1,4 +1,4 @@
-package checksum
+package hashahead
 
 import (
 	"context"
@@ -83,7 +83,7 @@ func (p *Pipeline) do(h *hasher, j *job) {
 		p.mu.Unlock()
 		close(j.done)
 	}()
-	j.err = errors.New("checksum: source called runtime.Goexit")
+	j.err = errors.New("source called runtime.Goexit")
 	j.sum, j.err = p.compute(h, j)
 }
 
@@ -114,7 +114,7 @@ func (s *speed) add(reading, hashing time.Duration) {
 // compute reads a range and returns its checksum.
 func (p *Pipeline) compute(h *hasher, j *job) ([]byte, error) {
 	if err := j.ctx.Err(); err != nil {
-		return nil, wrap(err)
+		return nil, err
 	}
 	if h.hash == nil {
 		h.hash = p.algorithm.New()
@@ -125,7 +125,7 @@ func (p *Pipeline) compute(h *hasher, j *job) ([]byte, error) {
 			if j.ctx.Err() != nil { // err may be that of the closed reader
 				err = j.ctx.Err()
 			}
-			return nil, wrap(fmt.Errorf("reading %d bytes at offset %d: %w", j.size, j.offset, err))
+			return nil, fmt.Errorf("hashing %d bytes at offset %d: %w", j.size, j.offset, err)
 		}
 	}
 	return h.hash.Sum(nil), nil

@@ -1,4 +1,4 @@
-package checksum_test
+package hashahead_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/hashahead"
 )
 
 // oneBuffer is the size of the buffer of a hasher. A slowHash takes a second for it.
@@ -42,13 +43,13 @@ func (slowRead) Close() error { return nil }
 // fourBuffers is the size of most ranges.
 const fourBuffers = 4 * oneBuffer
 
-func newSlowPipeline(t *testing.T, s *source) *checksum.Pipeline {
+func newSlowPipeline(t *testing.T, s *source) *hashahead.Pipeline {
 	t.Helper()
 	return newPipelineOf(t, s, checksum.Algorithm{Name: "slow", New: func() hash.Hash { return slowHash{sha256.New()} }})
 }
 
 // lookAhead queues n ranges of four buffers.
-func lookAhead(t *testing.T, p *checksum.Pipeline, offset int64, n int) {
+func lookAhead(t *testing.T, p *hashahead.Pipeline, offset int64, n int) {
 	t.Helper()
 	for range n {
 		p.Ahead(t.Context(), offset, fourBuffers)
@@ -64,7 +65,7 @@ func withProcessors(t *testing.T, n int, f func(t *testing.T)) {
 }
 
 // sumAll calls Sum for one range after the other, as if sending took no time.
-func sumAll(t *testing.T, p *checksum.Pipeline, s *source, from, to int64) time.Duration {
+func sumAll(t *testing.T, p *hashahead.Pipeline, s *source, from, to int64) time.Duration {
 	t.Helper()
 	begin := time.Now()
 	for i := from; i < to; i++ {
@@ -221,10 +222,10 @@ func TestAhead_WaitingRangeHoldsNoReader(t *testing.T) {
 }
 
 func TestPipeline_CancelsRangesOfBothHashers(t *testing.T) {
-	for name, end := range map[string]func(t *testing.T, p *checksum.Pipeline, s *source){
-		"another sum":        func(t *testing.T, p *checksum.Pipeline, s *source) { checkSum(t, p, s, 1, 1000) },
-		"another look-ahead": func(t *testing.T, p *checksum.Pipeline, s *source) { p.Ahead(t.Context(), 1, 1000) },
-		"closed":             func(_ *testing.T, p *checksum.Pipeline, _ *source) { p.Close() },
+	for name, end := range map[string]func(t *testing.T, p *hashahead.Pipeline, s *source){
+		"another sum":        func(t *testing.T, p *hashahead.Pipeline, s *source) { checkSum(t, p, s, 1, 1000) },
+		"another look-ahead": func(t *testing.T, p *hashahead.Pipeline, s *source) { p.Ahead(t.Context(), 1, 1000) },
+		"closed":             func(_ *testing.T, p *hashahead.Pipeline, _ *source) { p.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			withProcessors(t, 2, func(t *testing.T) {
