@@ -16,9 +16,6 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 	if err := p.source.unchanged(ctx); err != nil {
 		return p.failed(ctx, err)
 	}
-	if p.uncertain {
-		p.counters.update(func(s *Stats) { s.RepeatedFinals++ })
-	}
 	if err := p.keep.finishing(ctx); err != nil {
 		return p.notRequested(ctx, err)
 	}

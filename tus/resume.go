@@ -115,7 +115,7 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 		rec, ok := withID(found, previous.ID)
 		if found = []storage.Record{rec}; !ok {
 			found = nil
-			u.discarded(*previous, "it is no longer stored")
+			u.notResumed(*previous, "it is no longer stored")
 		}
 	}
 	now := time.Now()
@@ -131,7 +131,7 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 		case reason == "":
 			free = append(free, &candidate{rec: rec, found: now, lease: rec.Lease})
 		case runs:
-			u.leave(rec, reason)
+			u.notResumed(rec, reason)
 		default:
 			u.discard(ctx, rec, reason)
 			if !u.sizeFits(rec) && u.opts.SourceChanged == SourceChangedFail {
@@ -198,7 +198,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	u.best, u.forgotten = nil, false
 	if best == nil {
 		if forgotten {
-			u.counters.update(func(s *Stats) { s.Recreations++ })
+			u.counters.update(func(s *Stats) { s.Restarts++ })
 		}
 		return StateIdle, nil
 	}
@@ -217,7 +217,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		u.best, u.forgotten = best, forgotten
 		return u.failed(ctx, err)
 	}
-	u.counters.update(func(s *Stats) { s.Recreations += best.gone })
+	u.counters.update(func(s *Stats) { s.Restarts += best.gone })
 	if err := u.adopt(best); err != nil {
 		return StateFailed, err
 	}

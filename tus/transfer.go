@@ -126,9 +126,6 @@ func (t *transfer) enter(next State) {
 	default:
 		return
 	}
-	if t.state == StateSending && next == StateRecovering {
-		t.counters.update(func(s *Stats) { s.Recoveries++ })
-	}
 	t.state = next
 }
 
@@ -256,7 +253,7 @@ func (t *transfer) startOver(reason error) outcome {
 	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
 	t.changed()
 	t.length.deferred, t.resuming, t.adopted = false, false, false
-	t.counters.update(func(s *Stats) { s.Recreations++ })
+	t.counters.update(func(s *Stats) { s.Restarts++ })
 	t.end.startOver(lost > 0 || adopted)
 	if err := t.retries.acknowledged(0, 0, 0); err != nil {
 		o.next = StateFailed
@@ -288,7 +285,7 @@ func (t *transfer) advance(offset int64) error {
 	if gain > 0 {
 		t.retries.renewals, t.sums.mismatches = 0, 0
 	}
-	t.counters.update(func(s *Stats) { s.Acknowledged += gain })
+	t.counters.update(func(s *Stats) { s.Uploaded += gain })
 	t.counters.begin(offset)
 	if t.contends {
 		return t.retries.observed(offset, change, sent)
