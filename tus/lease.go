@@ -48,11 +48,6 @@ func (e *entry) leasedAt(now time.Time) bool {
 	return e.rec.Lease != nil && !e.sent.IsZero() && now.Before(e.deadline())
 }
 
-// doubted reports whether another writer was noticed since the lease was renewed.
-func (e *entry) doubted() bool {
-	return e.doubts > e.settled && e.rec.Lease != nil && !e.sent.IsZero()
-}
-
 // due reports whether it is time to renew the lease.
 func (e *entry) due(now time.Time) bool {
 	switch {
@@ -68,8 +63,13 @@ func (e *entry) due(now time.Time) bool {
 	return now.Sub(e.sent) >= leaseRenewal || drift.Abs() > maxDrift
 }
 
-// confirm renews the lease at once. It tries again until the lease is over.
+// confirm renews the lease although that is not due: the server reports another request,
+// so another Uploader may have it. It tries again until the lease is over; then the upload
+// must not be written to any more.
 func (r *record) confirm(ctx context.Context) error {
+	if !r.holdsLease() {
+		return nil
+	}
 	for {
 		over, err := r.tryRenewal(ctx)
 		var failure *renewalError
@@ -77,6 +77,7 @@ func (r *record) confirm(ctx context.Context) error {
 		case !errors.As(err, &failure):
 			return err
 		case over && !r.required:
+			r.lose()
 			return fmt.Errorf("tus: %w: the server reports another request, and the lease cannot be renewed: %w", ErrLeaseLost, failure.err)
 		case over:
 			return err
@@ -85,6 +86,23 @@ func (r *record) confirm(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// holdsLease reports whether there is a lease to renew, which may be over.
+func (r *record) holdsLease() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rec.Lease != nil && !r.sent.IsZero()
+}
+
+// lose leaves the upload to another Uploader.
+func (r *record) lose() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entry, r.lost = entry{}, true
 }
 
 // renewalError is a renewal that failed without a conflict.

@@ -38,10 +38,8 @@ type owner interface {
 	finishing(ctx context.Context) error
 	// note is save without haste.
 	note()
-	// doubt notes that the server reports another request for the upload.
-	doubt()
-	// confirm returns an error if another Uploader has the upload. It is called before
-	// the server is asked for the offset.
+	// confirm makes sure, when the server reports another request, that no other Uploader
+	// has the lease of the upload.
 	confirm(ctx context.Context) error
 }
 

@@ -34,28 +34,21 @@ type entry struct {
 	reported bool           // the last Put failed, and the hooks know
 	tried    time.Time      // when the last Put was sent
 	sent     time.Time      // when the last Put with a lease was sent that succeeded; zero means no lease
-	doubts   int            // how often another writer was noticed …
-	settled  int            // … before the last Put
 }
 
-// acquire leases the upload, unless that is leased already, and confirms a lease that is
-// in doubt. The error matches ErrLeaseLost if another Uploader holds or completed the
-// upload.
+// acquire leases the upload, unless that is leased already. The error matches ErrLeaseLost
+// if another Uploader holds or completed the upload.
 func (r *record) acquire(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
 	r.mu.Lock()
-	lost, none, leased, doubted := r.lost, r.rec.ID == "", r.leasedAt(time.Now()), r.doubted()
+	lost, done := r.lost, r.rec.ID == "" || r.leasedAt(time.Now())
 	r.mu.Unlock()
 	switch {
 	case lost:
 		return ErrLeaseLost
-	case none:
-		return nil
-	case doubted:
-		return r.confirm(ctx)
-	case leased:
+	case done:
 		return nil
 	}
 	return r.judge(ctx, r.exclusively(ctx, r.put))
@@ -154,16 +147,6 @@ func (r *record) drop(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.entry = entry{}
-}
-
-// doubt makes acquire confirm the lease: another Uploader may have it.
-func (r *record) doubt() {
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.doubts++
 }
 
 // leased reports whether the lease can be relied on.

@@ -53,7 +53,7 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 		}
 		return nil
 	}
-	uncertain, doubts := r.failed, r.doubts
+	uncertain := r.failed
 	if r.rec.Lease = lease; lease != nil {
 		r.rec.Updated = now.UTC()
 	}
@@ -77,7 +77,7 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 		return err
 	}
 	r.rec.Revision, r.named = stored.Revision, named(stored)
-	r.failed, r.reported, r.settled = false, false, doubts
+	r.failed, r.reported = false, false
 	if r.sent = now; lease == nil {
 		r.sent = time.Time{}
 	}

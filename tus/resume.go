@@ -435,11 +435,8 @@ func (u *Uploader) finishing(ctx context.Context) error {
 	return err
 }
 
-// doubt notes that the server reports another request for the upload.
-func (u *Uploader) doubt() { u.record.doubt() }
-
-// confirm returns an error if another Uploader has the upload.
-func (u *Uploader) confirm(ctx context.Context) error { return u.record.acquire(ctx) }
+// confirm makes sure that no other Uploader has the lease of the upload.
+func (u *Uploader) confirm(ctx context.Context) error { return u.record.confirm(ctx) }
 
 // note is save without haste.
 func (u *Uploader) note() { u.record.saveLazily(u.work.describe) }

@@ -78,7 +78,7 @@ func (u *Uploader) deliver(ctx context.Context) (State, error) {
 // pause the lease has to be taken again, and a pause may have come between the creation and
 // its record.
 func (u *Uploader) recoverRecord(ctx context.Context) error {
-	if err := u.confirm(ctx); err != nil || u.record.stored() {
+	if err := u.record.acquire(ctx); err != nil || u.record.stored() {
 		return err
 	}
 	return u.save(ctx)

@@ -229,8 +229,10 @@ func (t *transfer) finish(ctx context.Context) outcome {
 
 // failed decides where the transfer continues after a failure.
 func (t *transfer) failed(ctx context.Context, err error) outcome {
-	if verdictOf(err).contended && IsTemporary(err) {
-		t.owner.doubt()
+	if verdictOf(err).contended && IsTemporary(err) && ctx.Err() == nil {
+		if lost := t.owner.confirm(ctx); lost != nil {
+			err = lost
+		}
 	}
 	switch {
 	case ctx.Err() != nil:

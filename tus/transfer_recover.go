@@ -8,9 +8,6 @@ import (
 
 // recover is the step of StateRecovering.
 func (t *transfer) recover(ctx context.Context) outcome {
-	if err := t.owner.confirm(ctx); err != nil {
-		return t.failed(ctx, err)
-	}
 	a := t.account()
 	info, err := t.head(ctx, a.url)
 	refusal := t.end.refusal
