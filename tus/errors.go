@@ -102,7 +102,7 @@ var (
 	// store's own error is wrapped too.
 	ErrStore = errors.New("store of upload URLs failed")
 
-	// ErrLeaseLost is returned when another [Uploader], perhaps in another process,
+	// ErrLeaseLost is returned when another [Uploader], which may be in another process,
 	// acquired the lease of the upload because this one did not renew it in time, or when
 	// the server reports another request and the store cannot renew the lease.
 	ErrLeaseLost = errors.New("lease of the upload lost to another uploader")

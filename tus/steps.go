@@ -96,7 +96,8 @@ func (u *Uploader) take(ctx context.Context, o *outcome) (State, error) {
 	}
 	var e *Error
 	if errors.As(o.refusal, &e) {
-		_ = saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) }) // the refusal matters more, and the hooks have the error
+		// The refusal matters more than a failure of the store, which the hooks have.
+		_ = saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
 	}
 	var err error
 	switch {
