@@ -29,15 +29,9 @@ type Uploader struct {
 	retries retries
 
 	// What the store knows; see resume.go.
-	record     *record // nil without a store
-	ownKey     string  // tells uploads of the same source apart
-	located    bool    // the store was asked
-	candidates []*candidate
-	best       *candidate
-	unresumed  []string
-	forgotten  bool           // an earlier upload is gone from the server
-	absence    absence        // of the candidate that was asked for last
-	resumed    storage.Record // of the stored upload that is resumed; no ID means none
+	record  *record        // nil without a store
+	finder  *finder        // nil until the store was asked, and if nothing can be stored
+	resumed storage.Record // of the stored upload that is resumed; no ID means none
 
 	mu      sync.Mutex
 	state   State
@@ -119,10 +113,6 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	u.planner = planner{
 		requester: u.requester, opts: &u.opts, external: u.known.url, owner: u, retries: &u.retries,
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
-	}
-	u.ownKey = u.opts.ResumeKey
-	if u.ownKey == "" {
-		u.ownKey = u.opts.Metadata.String()
 	}
 	if u.opts.filename != "" {
 		u.opts.Metadata = Metadata{"filename": u.opts.filename}
