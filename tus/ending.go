@@ -41,7 +41,7 @@ func (t *transfer) judgeGone(ctx context.Context, err error) error {
 		return withCause(e.refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))
 	case allSent:
 		return withCause(err, errGoneAtEnd)
-	case e.vain > 0 && a.offset == 0 && !t.plan.external && !t.adopted:
+	case e.vain > 0 && a.offset == 0 && t.plan.recreates && !t.adopted:
 		return withCause(err, errGoneAtOnce)
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -126,40 +127,39 @@ func (p *parallel) describe(rec *storage.Record) {
 
 func (p *parallel) current() State { return p.state }
 
-// enter is the only place where the state changes.
-func (p *parallel) enter(next State) {
-	switch next {
-	case StateCreating, StateReady, StateSending, StateRecovering, StateConcatenating, StateFinishing, StateComplete:
-		p.state = next
+// transitions returns the row of the table for the current state.
+func (p *parallel) transitions() (work func(context.Context) outcome, to []State) {
+	switch p.state {
+	case StateCreating:
+		return p.create, []State{StateReady}
+	case StateReady:
+		return p.choose, []State{StateSending, StateConcatenating, StateFinishing}
+	case StateSending:
+		return p.send, []State{StateReady}
+	case StateRecovering:
+		return func(context.Context) outcome { return outcome{next: StateReady} }, []State{StateReady}
+	case StateConcatenating:
+		return p.concatenate, []State{StateReady, StateRecovering}
+	case StateFinishing:
+		return p.finish, []State{StateComplete}
 	}
+	return func(context.Context) outcome { return outcome{next: p.state} }, nil
 }
 
 func (p *parallel) step(ctx context.Context) outcome {
 	p.retries.settling = 0 // of a Step that no wait followed
 	from := p.state
-	o := p.work(ctx)
+	work, to := p.transitions()
+	o := work(ctx)
 	p.retries.returned(from, o.err)
-	p.enter(o.next)
+	if slices.Contains(to, o.next) {
+		p.enter(o.next)
+	}
 	return o
 }
 
-func (p *parallel) work(ctx context.Context) outcome {
-	switch p.state {
-	case StateCreating:
-		return p.create(ctx)
-	case StateReady:
-		return outcome{next: p.choose()}
-	case StateSending:
-		return p.send(ctx)
-	case StateRecovering:
-		return outcome{next: StateReady}
-	case StateConcatenating:
-		return p.concatenate(ctx)
-	case StateFinishing:
-		return p.finish(ctx)
-	}
-	return outcome{next: p.state}
-}
+// enter is the only place where the state changes.
+func (p *parallel) enter(next State) { p.state = next }
 
 // finish is the step of StateFinishing. The upload is complete whatever becomes of the
 // parts.
@@ -186,14 +186,14 @@ func (p *parallel) failed(ctx context.Context, err error) outcome {
 }
 
 // choose is the step of StateReady.
-func (p *parallel) choose() State {
+func (p *parallel) choose(context.Context) outcome {
 	switch {
 	case p.confirmed:
-		return StateFinishing
+		return outcome{next: StateFinishing}
 	case p.final != nil, p.complete():
-		return StateConcatenating
+		return outcome{next: StateConcatenating}
 	}
-	return StateSending
+	return outcome{next: StateSending}
 }
 
 // resume is called before the first step after a pause. Parts that failed get another
@@ -354,6 +354,11 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 		if err := p.take(ctx, part, &o, store); err != nil {
 			return err
 		}
+		if contends(o.err) && ctx.Err() == nil {
+			if err := p.owner.confirm(ctx); err != nil {
+				return err
+			}
+		}
 		switch {
 		case o.next == StatePaused, o.next == StateFailed:
 			return o.err
@@ -431,10 +436,10 @@ func (p *parallel) newPart(s span) *part {
 	t := &transfer{
 		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
 		plan:      plan, sizer: &sizer, sums: p.sums.ofPart(),
-		chunks: &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
-		state:  StateCreating,
-		owner:  p.owner,
-		known:  account{info: section.info()},
+		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
+		state:   StateCreating,
+		changed: p.owner.changed,
+		known:   account{info: section.info()},
 	}
 	retries := t.newRetries()
 	t.retries, t.inline = &retries, t.mayCarry()
@@ -450,7 +455,7 @@ func (p *parallel) recheck() {
 		part.learn(func(a *account) { a.url, a.expires = old.url, old.expires })
 		part.enter(StateRecovering)
 		// Parts that vanished after a lost response were probably concatenated.
-		part.plan.external = p.uncertain
+		part.plan.recreates = !p.uncertain
 	}
 	p.owner.changed()
 }

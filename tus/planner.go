@@ -23,7 +23,8 @@ type planner struct {
 
 	source Source
 	info   SourceInfo // of the first look
-	stream *streamed  // of a source of unknown size; nil for others
+	chunks chunker    // of the whole source; nil before the first look
+	stream *streamed  // chunks, if the size of the source is unknown
 }
 
 // owner is the Uploader, as its delivery sees it.
@@ -44,14 +45,14 @@ type owner interface {
 }
 
 func (p *planner) rest() {
-	if p.stream != nil {
-		p.stream.rest()
+	if p.chunks != nil {
+		p.chunks.rest()
 	}
 }
 
 func (p *planner) close() {
-	if p.stream != nil {
-		p.stream.close()
+	if p.chunks != nil {
+		p.chunks.close()
 	}
 }
 
@@ -65,10 +66,10 @@ func (p *planner) inspect(ctx context.Context) error {
 		return fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, info.Size)
 	}
 	p.info = info
-	if info.SizeUnknown {
-		if err := p.beginStream(ctx, info); err != nil {
-			return err
-		}
+	if !info.SizeUnknown {
+		p.chunks = p.wholeSource()
+	} else if err := p.beginStream(ctx, info); err != nil {
+		return err
 	}
 	if p.opts.Parallel > 1 {
 		if info.Sequential && !p.opts.ParallelBestEffort {
@@ -95,6 +96,7 @@ func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 			size = defaultStreamChunk
 		}
 		p.stream = &streamed{window: readahead.New(reader, size, defaultStreamChunk), sizer: p.sizer, limit: p.opts.RateLimit, sums: p.sums, info: info}
+		p.chunks = p.stream
 	}
 	if err := p.stream.begin(ctx); err != nil {
 		return err
@@ -112,6 +114,7 @@ func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
 	p.source = Bytes(data)
 	info, err := statSource(ctx, p.source, p.client.sourceTimeout)
 	info.Name, p.info = p.info.Name, info
+	p.chunks = p.wholeSource()
 	return err
 }
 
@@ -288,7 +291,7 @@ func (p *planner) wholeSource() *ranged {
 // planOf returns the plan of an upload of the whole source.
 func planOf(opts *UploadOptions) plan {
 	p := plan{
-		metadata: opts.Metadata, external: opts.URL != "", defers: opts.DeferLength,
+		metadata: opts.Metadata, recreates: opts.URL == "", defers: opts.DeferLength,
 		carry: opts.CreationWithUpload, limit: opts.CreationLimit, minChunk: opts.MinChunkSize,
 	}
 	if p.limit == 0 && p.carry == CreationWithUploadAlways {
@@ -299,15 +302,9 @@ func planOf(opts *UploadOptions) plan {
 
 // newTransfer returns one of the whole source that does not exist on the server yet.
 func (p *planner) newTransfer() *transfer {
-	t := &transfer{
-		requester: p.requester, plan: planOf(p.opts), sizer: p.sizer, sums: p.sums, retries: p.retries,
-		state: StateCreating, stopAt: p.opts.StopAt, owner: p.owner,
+	return &transfer{
+		requester: p.requester, plan: planOf(p.opts), chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
+		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,
 		known: account{info: p.info},
 	}
-	if p.stream != nil {
-		t.chunks = p.stream
-	} else {
-		t.chunks = p.wholeSource()
-	}
-	return t
 }

@@ -238,3 +238,6 @@ func saveEnd(ctx context.Context, r *record, change func(*storage.Record)) error
 	defer cancel()
 	return r.save(ctx, change)
 }
+
+// contends reports whether the server refused a request for another one.
+func contends(err error) bool { return verdictOf(err).contended && IsTemporary(err) }

@@ -105,6 +105,8 @@ func (u *Uploader) take(ctx context.Context, o *outcome) (State, error) {
 		err = u.created(ctx, o)
 	case o.lacks:
 		err = saveEnd(ctx, u.record, notComplete)
+	case contends(o.err) && ctx.Err() == nil:
+		err = u.confirm(ctx)
 	}
 	if err == nil || o.next == StateFailed {
 		return o.next, o.err

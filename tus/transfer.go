@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,20 +48,20 @@ type transfer struct {
 	stale    int  // HEAD responses in a row below an acknowledged offset
 	contends bool // the last PATCH was refused for another request
 
-	owner owner
-	mu    sync.Mutex
-	known account
+	changed func() // called when what account returns has changed
+	mu      sync.Mutex
+	known   account
 }
 
 // plan is what a transfer is asked for.
 type plan struct {
-	metadata Metadata
-	partial  bool // the upload is part of another (section Concatenation)
-	external bool // the URL is the caller's: nothing is created or forgotten
-	defers   bool // the creation does not declare the length
-	carry    CreationWithUpload
-	limit    int64 // of a creation that carries bytes; 0 for what the client lately sent in a second
-	minChunk int64 // chunks that are too large are not made smaller than that; 0 leaves them
+	metadata  Metadata
+	partial   bool // the upload is part of another (section Concatenation)
+	recreates bool // an upload that is gone is created again
+	defers    bool // the creation does not declare the length
+	carry     CreationWithUpload
+	limit     int64 // of a creation that carries bytes; 0 for what the client lately sent in a second
+	minChunk  int64 // chunks that are too large are not made smaller than that; 0 leaves them
 }
 
 // account is what is known of the upload on the server.
@@ -91,40 +92,39 @@ type outcome struct {
 	completed bool      // the creation completed the upload
 }
 
+// transitions returns the row of the table for the current state.
+func (t *transfer) transitions() (work func(context.Context) outcome, to []State) {
+	switch t.state {
+	case StateCreating:
+		return t.create, []State{StateReady, StateRecovering}
+	case StateReady:
+		return t.choose, []State{StateSending, StateFinishing}
+	case StateSending:
+		return t.send, []State{StateReady, StateRecovering, StateCreating}
+	case StateRecovering:
+		return t.recover, []State{StateReady, StateSending, StateCreating}
+	case StateFinishing:
+		return t.finish, []State{StateComplete}
+	}
+	return func(context.Context) outcome { return outcome{next: t.state} }, nil
+}
+
 // step does the work of the current state.
 func (t *transfer) step(ctx context.Context) outcome {
 	t.retries.settling = 0 // of a Step that no wait followed
 	from := t.state
-	o := t.work(ctx)
+	work, to := t.transitions()
+	o := work(ctx)
 	t.retries.returned(from, o.err)
-	t.enter(o.next)
+	if slices.Contains(to, o.next) {
+		t.enter(o.next)
+	}
 	return o
 }
 
-func (t *transfer) work(ctx context.Context) outcome {
-	switch t.state {
-	case StateCreating:
-		return t.create(ctx)
-	case StateReady:
-		return t.choose(ctx)
-	case StateSending:
-		return t.send(ctx)
-	case StateRecovering:
-		return t.recover(ctx)
-	case StateFinishing:
-		return t.finish(ctx)
-	}
-	return outcome{next: t.state}
-}
-
-// enter is the only place where the state changes. States that are not in the table are
-// those of the Uploader, such as StatePaused: they leave the transfer where it is.
+// enter is the only place where the state changes. Other outcomes than those of the table,
+// such as StatePaused, are for the owner: they leave the transfer where it is.
 func (t *transfer) enter(next State) {
-	switch next {
-	case StateCreating, StateReady, StateRecovering, StateSending, StateFinishing, StateComplete:
-	default:
-		return
-	}
 	if t.state == StateSending && next == StateRecovering {
 		t.counters.update(func(s *Stats) { s.Recoveries++ })
 	}
@@ -229,15 +229,10 @@ func (t *transfer) finish(ctx context.Context) outcome {
 
 // failed decides where the transfer continues after a failure.
 func (t *transfer) failed(ctx context.Context, err error) outcome {
-	if verdictOf(err).contended && IsTemporary(err) && ctx.Err() == nil {
-		if lost := t.owner.confirm(ctx); lost != nil {
-			err = lost
-		}
-	}
 	switch {
 	case ctx.Err() != nil:
 		return outcome{next: StatePaused, err: err}
-	case uploadGone(err) && !t.plan.external && t.exists() && !errors.Is(err, errGoneAtOnce):
+	case uploadGone(err) && t.plan.recreates && t.exists() && !errors.Is(err, errGoneAtOnce):
 		return t.startOver(err)
 	case t.state == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && t.adopted && t.counters.snapshot().Sent == 0:
 		// The source cannot be read from where a stored upload stands, and no later
@@ -258,7 +253,7 @@ func (t *transfer) startOver(reason error) outcome {
 	o := outcome{next: StateCreating, err: reason, lost: true}
 	lost, adopted := t.account().offset, t.adopted
 	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
-	t.owner.changed()
+	t.changed()
 	t.length.deferred, t.resuming, t.adopted = false, false, false
 	t.counters.update(func(s *Stats) { s.Recreations++ })
 	t.end.startOver(lost > 0 || adopted)
@@ -276,7 +271,7 @@ func (t *transfer) startOver(reason error) outcome {
 // acknowledge takes over an offset from the server.
 func (t *transfer) acknowledge(offset int64) error {
 	err := t.advance(offset)
-	t.owner.changed()
+	t.changed()
 	return err
 }
 
