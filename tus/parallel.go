@@ -475,7 +475,7 @@ func (p *parallel) close() {
 }
 
 // resumeParts returns the parallel upload that an earlier session began, in its own parts.
-func (p *parallel) resumeParts(c *candidate) error {
+func (p *parallel) resumeParts(c *found) error {
 	p.uncertain = c.rec.Finishing && c.rec.UploadURL == ""
 	if p.source.info.Sequential {
 		p.connections = 1

@@ -39,7 +39,8 @@ type owner interface {
 	finishing(ctx context.Context) error
 	// note is save without haste.
 	note()
-	// confirm makes sure that no other Uploader has the lease of the upload.
+	// confirm makes sure, when the server reports another request, that no other Uploader
+	// has the lease of the upload.
 	confirm(ctx context.Context) error
 }
 
