@@ -1,13 +1,9 @@
 package checksum_test
 
 import (
-	"context"
 	"fmt"
 	"hash"
-	"io"
-	"log"
 	"slices"
-	"strings"
 
 	"github.com/zeebo/xxh3"
 
@@ -35,27 +31,4 @@ func ExampleBuiltin() {
 		fmt.Print(a.Name, " ")
 	}
 	// Output: sha256 sha1 crc32
-}
-
-func ExamplePipeline() {
-	const data, chunk = "hello tus world!", 8
-	ctx := context.Background()
-	algorithm := checksum.Builtin()[4] // crc32
-	p := checksum.NewPipeline(algorithm, func(_ context.Context, offset int64) (io.ReadCloser, error) {
-		return io.NopCloser(strings.NewReader(data[offset:])), nil
-	})
-	defer p.Close()
-	for offset := int64(0); offset < int64(len(data)); offset += chunk {
-		sum, err := p.Sum(ctx, offset, chunk)
-		if err != nil {
-			log.Fatal(err)
-		}
-		if next := offset + chunk; next < int64(len(data)) {
-			p.Ahead(ctx, next, chunk) // while this chunk is sent
-		}
-		fmt.Printf("%d %s %x\n", offset, algorithm.Name, sum)
-	}
-	// Output:
-	// 0 crc32 ac62cabc
-	// 8 crc32 480649cd
 }

@@ -12,21 +12,21 @@ import (
 	"unicode/utf8"
 )
 
-// encodingVersion is the version of the encoding that this release writes. A
-// release that adds fields which older ones may ignore keeps it.
+// encodingVersion is the version of the encoding. It stays the same if a release adds
+// fields that older releases may ignore.
 const encodingVersion = 1
 
-// maxEncoded is the most that Decode looks at, in bytes. No valid record is
-// larger: JSON makes at most 6 bytes of each byte of text.
+// maxEncoded is the size limit of Decode, in bytes. No valid record is larger: JSON
+// encodes a byte of text in at most 6 bytes.
 const maxEncoded = 6*maxText + 256*maxParts
 
-// Every record, in all versions, is in a frame of exactly this form:
+// In all versions, a record is in a frame of exactly this form:
 //
 //	{"version":1,"crc32c":"01234567","record":…}
 //
-// The checksum is CRC-32C over the version in decimal, a newline, and the bytes of
-// the record. The frame is read byte by byte and not as JSON: the checksum has to
-// be right before anything else of the content is believed.
+// The checksum is the CRC-32C of the version in decimal, a newline, and the bytes of the
+// record. The frame is not parsed as JSON, so that nothing is parsed before its checksum
+// is verified.
 const (
 	frameVersion  = `{"version":`
 	frameChecksum = `,"crc32c":"`
@@ -34,8 +34,8 @@ const (
 	frameEnd      = `}`
 )
 
-// jsonRecord is version 1 of a record. JSON cannot hold all that a Go string can:
-// what is not UTF-8 goes into the fields whose names end in _base64.
+// jsonRecord is version 1 of a record. JSON strings are UTF-8: other values are in the
+// fields whose names end in _base64.
 type jsonRecord struct {
 	ID                string              `json:"id"`
 	Revision          int64               `json:"revision"`
@@ -43,8 +43,8 @@ type jsonRecord struct {
 	FingerprintBase64 []byte              `json:"fingerprint_base64,omitempty"`
 	Endpoint          string              `json:"endpoint,omitempty"`
 	UploadURL         string              `json:"upload_url,omitempty"`
-	Size              *int64              `json:"size,omitempty"` // absent while deferred
-	Parts             []jsonPart          `json:"parts,omitempty"`
+	Size              *int64              `json:"size,omitempty"` // absent if deferred
+	Parts             []Part              `json:"parts,omitempty"`
 	Finishing         bool                `json:"finishing,omitempty"`
 	Refusal           string              `json:"refusal,omitempty"`
 	Seal              string              `json:"seal,omitempty"`
@@ -55,30 +55,18 @@ type jsonRecord struct {
 	Updated           time.Time           `json:"updated,omitzero"`
 	Completed         time.Time           `json:"completed,omitzero"`
 	Expires           time.Time           `json:"expires,omitzero"`
-	Lease             *jsonLease          `json:"lease,omitempty"`
+	Lease             *Lease              `json:"lease,omitempty"`
 }
 
-type jsonPart struct {
-	Offset    int64  `json:"offset"`
-	Size      int64  `json:"size"`
-	UploadURL string `json:"upload_url,omitempty"`
-}
-
-type jsonLease struct {
-	Holder  string    `json:"holder"`
-	Process string    `json:"process,omitempty"`
-	Until   time.Time `json:"until"`
-}
-
-// Encode returns the form in which stores keep a record: one line of JSON with a
-// version and a checksum, and a newline. The same record gives the same bytes. The
-// error matches [ErrInvalidRecord]; a stored record has a revision above 0.
+// Encode encodes a record as one line of JSON with a version and a checksum, and a
+// newline. Equal records have the same encoding. Encode returns an error matching
+// [ErrInvalidRecord] if the record is invalid or its revision is 0.
 func Encode(rec Record) ([]byte, error) {
 	if err := rec.Validate(); err != nil {
 		return nil, err
 	}
 	if rec.Revision == 0 {
-		return nil, &Error{ID: rec.ID, Err: invalid("revision 0 is of a record that is not stored")}
+		return nil, &Error{ID: rec.ID, Err: invalid("revision 0")}
 	}
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
@@ -94,22 +82,22 @@ func Encode(rec Record) ([]byte, error) {
 	return append(out, frameEnd+"\n"...), nil
 }
 
-// Decode is the reverse of [Encode]. Data that is not a valid record is an error
-// matching [ErrCorrupt], and data in the format of a newer release, as far as its
-// checksum is right, [ErrNewerVersion]. Fields that it does not know are ignored.
+// Decode is the reverse of [Encode]. It returns an error matching [ErrCorrupt] if the
+// data is not a valid record, and [ErrNewerVersion] if it is of a newer version and its
+// checksum is valid. It ignores unknown fields.
 func Decode(data []byte) (Record, error) {
 	if len(data) > maxEncoded {
-		return Record{}, corrupt(fmt.Errorf("%d bytes are too large for a record", len(data)))
+		return Record{}, corrupt(fmt.Errorf("%d bytes, the limit is %d", len(data), maxEncoded))
 	}
 	version, record, err := unframe(string(data))
 	if err != nil {
 		return Record{}, corrupt(err)
 	}
 	if version > encodingVersion {
-		return Record{}, &Error{Err: fmt.Errorf("%w: record format %d, this one knows %d", ErrNewerVersion, version, encodingVersion)}
+		return Record{}, &Error{Err: fmt.Errorf("%w: record version %d, newest supported is %d", ErrNewerVersion, version, encodingVersion)}
 	}
 	if version < 1 {
-		return Record{}, corrupt(fmt.Errorf("record format %d", version))
+		return Record{}, corrupt(fmt.Errorf("record version %d", version))
 	}
 	var j jsonRecord
 	if err := json.Unmarshal([]byte(record), &j); err != nil {
@@ -120,13 +108,13 @@ func Decode(data []byte) (Record, error) {
 		return Record{}, corrupt(err)
 	}
 	if err := rec.Validate(); err != nil {
-		// Not ErrInvalidRecord, which blames what a caller wants to store.
+		// ErrInvalidRecord is for records of the caller.
 		return Record{}, corrupt(errors.New(errors.Unwrap(err).Error()))
 	}
 	return rec, nil
 }
 
-// unframe takes a record out of its frame, whatever its version.
+// unframe returns the content of a frame of any version.
 func unframe(data string) (version int64, record string, err error) {
 	data = strings.TrimSuffix(data, "\n")
 	data, ok := strings.CutPrefix(data, frameVersion)
@@ -134,7 +122,7 @@ func unframe(data string) (version int64, record string, err error) {
 	sum, data, ok3 := strings.Cut(data, frameRecord)
 	record, ok4 := strings.CutSuffix(data, frameEnd)
 	if !ok || !ok2 || !ok3 || !ok4 {
-		return 0, "", errors.New("not a record, or only a piece of one")
+		return 0, "", errors.New("not an encoded record")
 	}
 	if want := checksum(number, []byte(record)); sum != want {
 		return 0, "", fmt.Errorf("checksum is %s, not %q", want, clip(sum))
@@ -156,8 +144,9 @@ func corrupt(cause error) error {
 func toJSON(r Record) jsonRecord {
 	j := jsonRecord{
 		ID: r.ID, Revision: r.Revision, Endpoint: r.Endpoint, UploadURL: r.UploadURL,
-		Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, CreationHeader: r.CreationHeader,
-		Created: r.Created, Updated: r.Updated, Completed: r.Completed, Expires: r.Expires,
+		Parts: r.Parts, Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, CreationHeader: r.CreationHeader,
+		Created: r.Created, Updated: r.Updated, Completed: r.Completed, Expires: r.Expires, Lease: r.Lease,
+		Metadata: map[string]string{}, MetadataBase64: map[string][]byte{},
 	}
 	if !r.LengthDeferred {
 		j.Size = &r.Size
@@ -167,25 +156,12 @@ func toJSON(r Record) jsonRecord {
 	} else {
 		j.FingerprintBase64 = []byte(r.Fingerprint)
 	}
-	for _, p := range r.Parts {
-		j.Parts = append(j.Parts, jsonPart(p))
-	}
 	for k, v := range r.Metadata {
 		if utf8.ValidString(v) {
-			if j.Metadata == nil {
-				j.Metadata = map[string]string{}
-			}
 			j.Metadata[k] = v
-			continue
+		} else {
+			j.MetadataBase64[k] = []byte(v)
 		}
-		if j.MetadataBase64 == nil {
-			j.MetadataBase64 = map[string][]byte{}
-		}
-		j.MetadataBase64[k] = []byte(v)
-	}
-	if r.Lease != nil {
-		lease := jsonLease(*r.Lease)
-		j.Lease = &lease
 	}
 	return j
 }
@@ -193,9 +169,9 @@ func toJSON(r Record) jsonRecord {
 func (j jsonRecord) record() (Record, error) {
 	r := Record{
 		ID: j.ID, Revision: j.Revision, Fingerprint: j.Fingerprint, Endpoint: j.Endpoint,
-		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Finishing: j.Finishing, Refusal: j.Refusal, Seal: j.Seal,
-		Metadata: j.Metadata, CreationHeader: j.CreationHeader,
-		Created: j.Created, Updated: j.Updated, Completed: j.Completed, Expires: j.Expires,
+		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Parts: j.Parts, Finishing: j.Finishing,
+		Refusal: j.Refusal, Seal: j.Seal, Metadata: j.Metadata, CreationHeader: j.CreationHeader,
+		Created: j.Created, Updated: j.Updated, Completed: j.Completed, Expires: j.Expires, Lease: j.Lease,
 	}
 	if j.Revision < 1 {
 		return Record{}, fmt.Errorf("revision %d", j.Revision)
@@ -206,18 +182,11 @@ func (j jsonRecord) record() (Record, error) {
 	if j.Size != nil {
 		r.Size = *j.Size
 	}
-	for _, p := range j.Parts {
-		r.Parts = append(r.Parts, Part(p))
-	}
 	for k, v := range j.MetadataBase64 {
 		if r.Metadata == nil {
 			r.Metadata = map[string]string{}
 		}
 		r.Metadata[k] = string(v)
-	}
-	if j.Lease != nil {
-		lease := Lease(*j.Lease)
-		r.Lease = &lease
 	}
 	return r.Clone(), nil
 }

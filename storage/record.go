@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a record. They are far above what uploads need, and keep a hostile
-// or damaged file from filling the memory.
+// Limits of a record. They are far above what uploads need, and keep a hostile or
+// corrupt file from exhausting memory.
 const (
 	maxIDLength = 64
 	maxParts    = 100_000
@@ -22,63 +22,62 @@ const (
 	maxHeader   = 64 << 10
 )
 
-// Record is one upload that can be resumed.
+// Record describes one upload that can be resumed.
 type Record struct {
-	// ID tells the record from all others of a store: 1 to 64 characters out of
-	// a-z, 0-9, '-' and '_', so that it can be part of a file name anywhere. Make
-	// it with [NewID].
+	// ID is unique in a store: 1 to 64 characters of a-z, 0-9, '-' and '_', so that
+	// any file system takes it as a name. [NewID] returns one.
 	ID string
 
-	// Revision counts the times that the record was stored; 0 is a record that
-	// never was. Stores set it: see [Store.Put].
+	// Revision is the number of times that the record was stored, and 0 in a new
+	// record. Stores set it: see [Store.Put].
 	Revision int64
 
-	// Fingerprint is the resume key, by which [Store.Find] finds the record. It
-	// may be any bytes, but not empty, and never changes in a record's life.
+	// Fingerprint is the resume key, by which [Store.Find] finds the record. It may be
+	// any bytes, must not be empty, and never changes.
 	Fingerprint string
 
-	// Endpoint is the URL at which the upload was created, empty if unknown.
+	// Endpoint is the URL at which the upload was created, and empty if unknown.
 	Endpoint string
 
-	// UploadURL is where the upload is. It is empty while the upload is only
-	// about to be created, or while only parts of it exist.
+	// UploadURL is the upload URL. It is empty until the upload is created, and while
+	// only its parts exist.
 	UploadURL string
 
-	// Size is the number of bytes of the whole upload. It has no meaning, and is
-	// not stored, while LengthDeferred is true.
+	// Size is the number of bytes of the whole upload. It is not stored if
+	// LengthDeferred is true.
 	Size int64
 
-	// LengthDeferred is true while the size is not known yet.
+	// LengthDeferred is true while the size is unknown.
 	LengthDeferred bool
 
-	// Parts are the pieces of a parallel upload, in order of offset and without
-	// overlap. Nil for an upload in one piece.
+	// Parts are the parts of a parallel upload, in order of offset and without overlap.
+	// It is nil for an upload without parts.
 	Parts []Part
 
-	// Finishing is true as soon as the request that completes the upload may have been
-	// sent: the last byte is about to leave, or the final upload of the parts is about
-	// to be created. An upload that the server no longer has may then be complete.
+	// Finishing is true if the request that completes the upload may have been sent:
+	// the one with the last byte, or the creation of the final upload. If the server no
+	// longer has the upload, it may be complete.
 	Finishing bool
 
-	// Refusal is the server's error response to the request that carried the last byte,
-	// for people; empty if there was none.
+	// Refusal is the server's error response to the request with the last byte, for
+	// people. It is empty if there was none.
 	Refusal string
 
 	// Seal binds the upload URLs to the rest of the record: package tus does not resume a
-	// record whose seal does not match. It guards against records that were mixed up, not
-	// against malice. A record without a seal is taken as it is.
+	// record whose seal does not match. It protects against mixed-up records, not
+	// against malice. A record without a seal is not checked.
 	Seal string
 
-	// Metadata is what the upload was created with. Values may be any bytes.
+	// Metadata is the metadata of the upload. Values may be any bytes.
 	Metadata map[string]string
 
-	// CreationHeader holds fields of the server's response to the creation, by their
-	// canonical names (as of [net/http.Header]), with at most 64 KiB of UTF-8 text. Nil
-	// if none were kept. It must not hold credentials.
+	// CreationHeader has fields of the response to the creation, by their canonical
+	// names (as in [net/http.Header]), with at most 64 KiB of UTF-8 text. It is nil if
+	// none were kept. It must not have credentials.
 	CreationHeader map[string][]string
 
-	// Created and Updated are when the upload was begun and when this record was
-	// last put, as the one who puts it says. Find orders by Updated.
+	// Created and Updated are when the upload was created and when the record was last
+	// put, as set by the caller. Find orders by Updated.
 	Created, Updated time.Time
 
 	// Completed is when the server had acknowledged all bytes, and zero before that. A
@@ -91,59 +90,43 @@ type Record struct {
 	// compares it in both cases.
 	Expires time.Time
 
-	// Lease is who is at work on the upload; nil if nobody is.
+	// Lease is the lease of the uploader that transfers the upload, and nil if none
+	// does.
 	Lease *Lease
 }
 
-// Part is one piece of a parallel upload.
+// Part is one part of a parallel upload. The JSON names are those of [Encode].
 type Part struct {
-	// Offset is where in the source the part begins, and Size its length, both
-	// in bytes.
-	Offset, Size int64
-	// UploadURL is where the part is; empty until it is created.
-	UploadURL string
+	// Offset is where in the source the part begins, in bytes.
+	Offset int64 `json:"offset"`
+	// Size is the number of bytes of the part.
+	Size int64 `json:"size"`
+	// UploadURL is the part URL. It is empty until the part is created.
+	UploadURL string `json:"upload_url,omitempty"`
 }
 
-// Lease is a claim to be the only one at work on an upload. It ends by itself, so
-// that an upload whose process died can be taken over. It is short, and renewed for
-// as long as the work takes: one that ends more than two minutes from now was made
-// by a clock that was wrong, and counts as over.
+// Lease excludes other uploaders from an upload for a short time, so that another one
+// can resume the upload if the process of its holder ends. The holder renews it. A lease
+// that ends more than two minutes from now comes from a wrong clock and has no effect.
 type Lease struct {
 	// Holder is a random name of the uploader that holds the lease.
-	Holder string
-	// Process names the process that the holder lives in, in whatever way lets
-	// others notice that it is gone; empty if that is not known.
-	Process string
+	Holder string `json:"holder"`
+	// Process identifies the process of the holder, so that other processes of the
+	// machine can detect that it ended. It is empty if unknown.
+	Process string `json:"process,omitempty"`
 	// Until is when the lease ends if it is not renewed.
-	Until time.Time
+	Until time.Time `json:"until"`
 }
 
-// NewID returns an ID for a new record, or a Holder for a lease: 128 random bits
-// in hexadecimal.
+// NewID returns 128 random bits in hexadecimal, for use as a Record.ID or Lease.Holder.
 func NewID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
 
-// longestLease is twice the lease that package tus takes, which leaves room for
-// clocks that differ a little.
-const longestLease = 2 * time.Minute
-
-// Expired reports whether the server has forgotten the upload at the time now,
-// and no [Lease] says that somebody is still at work on it. Both are told by now,
-// so it should be the present.
-func (r Record) Expired(now time.Time) bool {
-	left := time.Duration(0)
-	if r.Lease != nil {
-		left = r.Lease.Until.Sub(now)
-	}
-	running := left > 0 && left <= longestLease
-	return !r.Expires.IsZero() && !r.Expires.After(now) && !running
-}
-
-// Clone returns a deep copy, in the form in which stores return records: times in
-// UTC without a monotonic clock reading, empty lists nil, and Size 0 where the
+// Clone returns a deep copy in the form in which stores return records: times in UTC
+// without a monotonic clock reading, nil for empty slices and maps, and Size 0 if the
 // length is deferred.
 func (r Record) Clone() Record {
 	r.Created, r.Updated, r.Completed, r.Expires = utc(r.Created), utc(r.Updated), utc(r.Completed), utc(r.Expires)
@@ -167,7 +150,7 @@ func (r Record) Clone() Record {
 	return r
 }
 
-// cloneHeader leaves out names without values.
+// cloneHeader returns a copy without the names that have no values.
 func cloneHeader(h map[string][]string) map[string][]string {
 	var clone map[string][]string
 	for name, values := range h {
@@ -183,17 +166,16 @@ func cloneHeader(h map[string][]string) map[string][]string {
 
 func utc(t time.Time) time.Time { return t.Round(0).UTC() }
 
-// MostRecentFirst compares records by when they were updated, the latest first;
-// then by when they were created, and by ID. It is the order of [Store.Find], for
-// use with slices.SortFunc.
+// MostRecentFirst compares records for slices.SortFunc: the one updated last comes
+// first, then the one created last, then the one with the lower ID. It is the order of
+// [Store.Find].
 func MostRecentFirst(a, b Record) int {
 	return cmp.Or(b.Updated.Compare(a.Updated), b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
 }
 
-// Validate returns an error matching [ErrInvalidRecord] if the record cannot be
-// stored: without a usable ID or a fingerprint, with a negative size, with parts
-// that overlap, are out of order or reach beyond the end, with text or times
-// that do not survive being written down, or with what is not a header.
+// Validate returns an error matching [ErrInvalidRecord] if the record cannot be stored:
+// an invalid ID, no fingerprint, a negative size, parts that overlap, are out of order or
+// exceed the size, text or times that cannot be encoded, or an invalid header.
 func (r Record) Validate() error {
 	if !validID(r.ID) {
 		return &Error{Err: invalid("ID %q is not 1 to %d characters of a-z, 0-9, - and _", clip(r.ID), maxIDLength)}
@@ -209,11 +191,11 @@ func (r Record) Validate() error {
 func (r Record) validateNumbers() error {
 	switch {
 	case r.Revision < 0 || r.Revision == math.MaxInt64:
-		return invalid("revision %d", r.Revision)
+		return invalid("revision %d is out of range", r.Revision)
 	case r.Fingerprint == "":
 		return invalid("no fingerprint")
 	case !r.LengthDeferred && r.Size < 0:
-		return invalid("size of %d bytes", r.Size)
+		return invalid("negative size: %d", r.Size)
 	}
 	return nil
 }
@@ -232,9 +214,9 @@ func (r Record) validateParts() error {
 		case p.Offset < 0 || p.Size < 0:
 			return invalid("part %d at offset %d with %d bytes", i, p.Offset, p.Size)
 		case p.Offset < end:
-			return invalid("part %d at offset %d overlaps the one before it, which ends at %d", i, p.Offset, end)
+			return invalid("part %d at offset %d overlaps the previous part, which ends at %d", i, p.Offset, end)
 		case p.Offset > limit || p.Size > limit-p.Offset:
-			return invalid("part %d at offset %d with %d bytes reaches beyond the end", i, p.Offset, p.Size)
+			return invalid("part %d at offset %d with %d bytes exceeds the size", i, p.Offset, p.Size)
 		}
 		end = p.Offset + p.Size
 	}
@@ -248,15 +230,14 @@ func (r Record) validateTimes() error {
 	}
 	for _, t := range times {
 		if year := t.UTC().Year(); year < 0 || year > 9999 {
-			return invalid("time in the year %d", year)
+			return invalid("year %d is out of range", year)
 		}
 	}
 	return nil
 }
 
-// validateText bounds the strings and finds those that JSON cannot hold. The
-// fingerprint and the values of metadata may be binary. Errors do not quote them, as
-// URLs may be secret.
+// validateText limits the length of the strings, and requires UTF-8 where the encoding
+// does. Errors do not quote the strings: URLs may be secret.
 func (r Record) validateText() error {
 	total := len(r.Fingerprint)
 	check := func(what, s string) error {
@@ -294,7 +275,7 @@ func (r Record) validateText() error {
 	return nil
 }
 
-// validateHeader accepts what HTTP takes as a header field. Errors name no value.
+// validateHeader requires valid HTTP header fields. Errors do not quote values.
 func (r Record) validateHeader() error {
 	if n := headerText(r.CreationHeader); n > maxHeader {
 		return invalid("%d bytes of creation header, the limit is %d", n, maxHeader)
@@ -312,7 +293,8 @@ func (r Record) validateHeader() error {
 	return nil
 }
 
-// headerText counts a name with each of its values, so that it bounds their number, too.
+// headerText returns the number of bytes of names and values. It counts a name with each
+// of its values, so that the number of values is limited too.
 func headerText(h map[string][]string) (n int) {
 	for name, values := range h {
 		for _, value := range values {
@@ -330,14 +312,14 @@ func isToken(s string) bool {
 	})
 }
 
-// validID keeps IDs to what is a distinct file name on every system: without
-// upper case, as some take a and A for the same.
+// validID reports whether an ID is a distinct file name on every system. Upper case is
+// not allowed because some file systems ignore case.
 func validID(id string) bool {
 	const allowed = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 	return id != "" && len(id) <= maxIDLength && strings.Trim(id, allowed) == ""
 }
 
-// clip keeps a hostile string out of error texts, but for its beginning.
+// clip shortens a string of unknown origin for an error text.
 func clip(s string) string {
 	const limit = 80
 	if len(s) <= limit {

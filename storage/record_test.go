@@ -115,19 +115,22 @@ func TestValidate_CreationHeaderIsAHeader(t *testing.T) {
 
 // A lease lasts a minute. A lease of years comes from a wrong clock, and must not keep
 // a record for years.
-func TestExpired_OverlongLeaseIsIgnored(t *testing.T) {
+func TestDeleteExpired_OverlongLeaseIsIgnored(t *testing.T) {
 	now := time.Now()
 	for left, expired := range map[time.Duration]bool{
 		-time.Nanosecond: true, 0: true, time.Nanosecond: false, time.Minute: false, 2 * time.Minute: false,
 		2*time.Minute + 1: true, time.Hour: true, math.MaxInt64: true,
 	} {
-		rec := storage.Record{Expires: now.Add(-time.Second), Lease: &storage.Lease{Until: now.Add(left)}}
-		if rec.Expired(now) != expired {
-			t.Errorf("expired is %v with %v left of the lease", !expired, left)
-		}
-		rec.Expires = now.Add(time.Second)
-		if rec.Expired(now) {
-			t.Errorf("expired before its time with %v left of the lease", left)
+		for expires, want := range map[time.Duration]bool{-time.Second: expired, time.Second: false} {
+			store := new(storage.Memory)
+			_, err := store.Put(t.Context(), storage.Record{ID: "a", Fingerprint: "f",
+				Expires: now.Add(expires), Lease: &storage.Lease{Until: now.Add(left)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := storage.DeleteExpired(t.Context(), store, now); n == 1 != want || err != nil {
+				t.Errorf("deleted %d, %v, with %v left until Expires and %v of the lease", n, err, expires, left)
+			}
 		}
 	}
 }

@@ -63,9 +63,9 @@ type Clock interface {
 // may commit them together.
 const concurrentDeletes = 16
 
-// DeleteExpired deletes the records that have expired at the time now (see
-// [Record.Expired]), and returns the number of deleted records. It keeps records that
-// cannot be read, and those that change meanwhile.
+// DeleteExpired deletes the records whose Expires has passed and whose lease, if any, is
+// over at the time now, which should be the present. It returns the number of deleted
+// records. It keeps records that cannot be read, and those that change meanwhile.
 func DeleteExpired(ctx context.Context, s Store, now time.Time) (int, error) {
 	var deleted atomic.Int64
 	deletes, ctx := errgroup.WithContext(ctx)
@@ -75,7 +75,7 @@ func DeleteExpired(ctx context.Context, s Store, now time.Time) (int, error) {
 		case unreadable(err):
 		case err != nil:
 			deletes.Go(func() error { return err })
-		case rec.Expired(now):
+		case rec.expired(now):
 			deletes.Go(func() error {
 				err := s.Delete(ctx, rec.ID, rec.Revision)
 				if err == nil {
@@ -92,6 +92,18 @@ func DeleteExpired(ctx context.Context, s Store, now time.Time) (int, error) {
 		return int(deleted.Load()), fmt.Errorf("deleting expired records: %w", err)
 	}
 	return int(deleted.Load()), nil
+}
+
+// longestLease is twice the duration of a lease of package tus, because clocks differ.
+const longestLease = 2 * time.Minute
+
+func (r Record) expired(now time.Time) bool {
+	left := time.Duration(0)
+	if r.Lease != nil {
+		left = r.Lease.Until.Sub(now)
+	}
+	running := left > 0 && left <= longestLease
+	return !r.Expires.IsZero() && !r.Expires.After(now) && !running
 }
 
 // unreadable reports whether err is about a single record that All could not read.

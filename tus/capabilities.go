@@ -129,10 +129,10 @@ type capabilityProbe struct {
 	until time.Time     // when it ends
 }
 
-func newCapabilityProbe(given *Capabilities) *capabilityProbe {
+func newCapabilityProbe(configured *Capabilities) *capabilityProbe {
 	p := &capabilityProbe{turn: make(chan struct{}, 1)}
-	if given != nil {
-		p.known, p.found = true, given.clone()
+	if configured != nil {
+		p.known, p.found = true, configured.clone()
 	}
 	p.release()
 	return p

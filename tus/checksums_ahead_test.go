@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 
@@ -16,9 +15,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// Hashing is slower than sending here, so that chunks are hashed on two processors.
+// Hashing is slower than sending here.
 func TestChunksHashedAheadAreStoredExactly(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	data := randomBytes(24<<20 + 1)
 	path := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -6,8 +6,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/hashahead"
 	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
@@ -75,7 +75,7 @@ type ranged struct {
 	timeout  time.Duration               // of each call of source; 0 for none
 	lastByte func(context.Context) error // runs before the last byte of a whole source leaves
 
-	pipeline *checksum.Pipeline
+	pipeline *hashahead.Pipeline
 	buffer   []byte
 	buffered span // what is in buffer
 }
@@ -181,7 +181,7 @@ func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
 		return sumOf(s.algorithm, c.data), nil
 	}
 	if r.pipeline == nil {
-		r.pipeline = checksum.NewPipeline(s.algorithm, func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+		r.pipeline = hashahead.New(s.algorithm, func(ctx context.Context, offset int64) (io.ReadCloser, error) {
 			return openSource(ctx, ctx, r.source, offset, r.timeout)
 		})
 	}

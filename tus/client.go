@@ -103,8 +103,11 @@ type Options struct {
 	// and removed when the server has confirmed the last.
 	Store storage.Store
 
-	// RequireStore ends an upload when the store fails, with an error matching
-	// [ErrStore]. Otherwise the upload goes on and Hooks.OnStoreError is called.
+	// RequireStore ends an upload with an error matching [ErrStore] when the store fails,
+	// or does not renew the lease of the upload for 50 seconds. Set it where several
+	// machines share a store. Otherwise the upload goes on and Hooks.OnStoreError is
+	// called; when its lease is over, another process may resume the upload as well,
+	// until the store or the server shows that and this one ends with [ErrLeaseLost].
 	RequireStore bool
 
 	// Fingerprinter finds the stored upload of a source. nil means

@@ -16,7 +16,10 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 	if err := p.source.unchanged(ctx); err != nil {
 		return p.failed(ctx, err)
 	}
-	if err := p.keep.finishing(ctx); err != nil {
+	if p.uncertain {
+		p.counters.update(func(s *Stats) { s.RepeatedFinals++ })
+	}
+	if err := p.owner.finishing(ctx); err != nil {
 		return p.notRequested(ctx, err)
 	}
 	names, paths := p.client.partNames(p.partURLs(), p.rechecked)
@@ -46,13 +49,13 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 		return p.failed(ctx, err)
 	}
 	answered := e != nil && !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
-	if answered && e.StatusCode == 0 && !e.Temporary() { // the caller's hook
+	if answered && e.StatusCode == 0 && !e.retryable() { // the caller's hook
 		return p.failed(ctx, err)
 	}
 	if !answered {
 		p.uncertain = true
 	}
-	if ctx.Err() == nil && answered && !e.Temporary() && !p.rechecked && e.verdict.aboutParts {
+	if ctx.Err() == nil && answered && !e.retryable() && !p.rechecked && e.verdict.aboutParts {
 		p.rechecked = true
 		p.recheck()
 		return outcome{next: StateRecovering}
@@ -62,7 +65,7 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 
 // notRequested is a final upload for which no request was sent: none more may exist.
 func (p *parallel) notRequested(ctx context.Context, err error) outcome {
-	p.keep.note()
+	p.owner.note()
 	return p.failed(ctx, err)
 }
 

@@ -26,7 +26,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 		}
 	}()
 	u.counters.start()
-	stop := u.keeper.keepLease(ctx, &renewing)
+	stop := u.keepLease(ctx, &renewing)
 	returned := false
 	defer func() {
 		if !returned {
@@ -34,7 +34,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 			u.windUp(ctx)
 		}
 	}()
-	err = u.keeper.renew(ctx)
+	err = u.record.renew(ctx)
 	switch {
 	case err == nil, u.State().Final():
 		err = work(ctx)
@@ -123,17 +123,17 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 	switch state {
 	case StatePaused:
 		u.giveBack(ctx)
-		u.keeper.release(ctx)
+		u.record.release(ctx)
 	case StateFailed:
 		u.giveBack(ctx)
 		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || neverThisSource(err)) {
-			if u.keeper.holds() {
+			if u.record.holds() {
 				u.notResumed(storage.Record{UploadURL: u.URL()}, err.Error())
 			}
-			u.keeper.drop(ctx)
+			u.record.drop(ctx)
 			return
 		}
-		u.keeper.release(ctx)
+		u.record.release(ctx)
 	}
 }
 
@@ -142,9 +142,7 @@ func (u *Uploader) rest() {
 	if u.work != nil {
 		u.work.rest()
 	}
-	if u.stream != nil {
-		u.stream.rest()
-	}
+	u.planner.rest()
 }
 
 // close frees what is held of the source.
@@ -152,9 +150,7 @@ func (u *Uploader) close() {
 	if u.work != nil {
 		u.work.close()
 	}
-	if u.stream != nil {
-		u.stream.close()
-	}
+	u.planner.close()
 }
 
 // neverThisSource reports whether what is on the server can never become the source as
@@ -198,7 +194,7 @@ func (u *Uploader) abort(ctx context.Context) error {
 	case StateComplete:
 		return fmt.Errorf("%w: upload is complete", ErrInvalidInput)
 	}
-	if err := u.keeper.reclaim(ctx); errors.Is(err, ErrLeaseLost) {
+	if err := u.record.acquire(ctx); errors.Is(err, ErrLeaseLost) {
 		if !u.State().Final() {
 			u.enter(StateFailed, err)
 			u.settle(ctx, err)
@@ -207,11 +203,11 @@ func (u *Uploader) abort(ctx context.Context) error {
 	}
 	for _, at := range u.urls() {
 		if err := u.terminate(ctx, at); err != nil {
-			u.keeper.release(ctx)
+			u.record.release(ctx)
 			return err
 		}
 	}
-	u.keeper.drop(ctx)
+	u.record.drop(ctx)
 	u.enter(StateAborted, nil)
 	u.settle(ctx, nil)
 	return nil

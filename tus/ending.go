@@ -41,14 +41,14 @@ func (t *transfer) judgeGone(ctx context.Context, err error) error {
 		return withCause(e.refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))
 	case allSent:
 		return withCause(err, errGoneAtEnd)
-	case e.vain > 0 && a.offset == 0 && !t.plan.external && !t.adopted:
+	case e.vain > 0 && a.offset == 0 && t.plan.recreates && !t.adopted:
 		return withCause(err, errGoneAtOnce)
 	}
 	return err
 }
 
 // refusedForGood reports whether a refusal, nil if there was none, would be repeated.
-func refusedForGood(refusal error) bool { return refusal != nil && !IsTemporary(refusal) }
+func refusedForGood(refusal error) bool { return refusal != nil && !IsRetryable(refusal) }
 
 // refused decides what follows when the server has shown what became of the chunk that it
 // refused.
@@ -61,7 +61,7 @@ func (t *transfer) refused(refusal error, info Info) outcome {
 		return outcome{next: StateReady}
 	case info.Complete():
 		return outcome{next: StateFailed, err: fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)}
-	case IsTemporary(refusal): // the server lacks bytes, which are sent again
+	case IsRetryable(refusal): // the server lacks bytes, which are sent again
 		return outcome{next: StateReady}
 	case t.lengthRefused(refusal): // so it was something else
 		if again, _ := t.checksumRefused(refusal); again {

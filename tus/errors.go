@@ -2,13 +2,9 @@ package tus
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -107,8 +103,9 @@ var (
 	ErrStore = errors.New("store of upload URLs failed")
 
 	// ErrLeaseLost is returned when another [Uploader], which may be in another process,
-	// resumed the upload because this one did not renew its lease in time.
-	ErrLeaseLost = errors.New("another uploader took the upload over")
+	// acquired the lease of the upload because this one did not renew it in time, or when
+	// the server reports another request and the store cannot renew the lease.
+	ErrLeaseLost = errors.New("lease of the upload lost to another uploader")
 
 	// ErrUploadHeld is returned when another [Uploader] holds the stored upload, with
 	// [HeldFail], and by Step while [HeldWait] waits. See [HeldError].
@@ -214,9 +211,9 @@ func (e *Error) Error() string {
 // Unwrap returns the condition or cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Temporary reports whether the same request may succeed later: the network failed, the
+// retryable reports whether the same request may succeed later: the network failed, the
 // server is overloaded, or another request holds the upload.
-func (e *Error) Temporary() bool {
+func (e *Error) retryable() bool {
 	switch {
 	case e.verdict.retryable, errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale):
 		return true
@@ -242,58 +239,16 @@ func (e *Error) outcomeUnknown() bool {
 	return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && e.StatusCode != http.StatusServiceUnavailable
 }
 
-// connectError is why a request got no connection, and so was not sent.
-type connectError struct{ err error }
-
-func (e *connectError) Error() string { return e.err.Error() }
-func (e *connectError) Unwrap() error { return e.err }
-
-// proxyError is a response of a proxy that refused to connect to the server.
-type proxyError struct {
-	code   int
-	status string // code and reason, as the proxy sent them
-}
-
-func (e *proxyError) Error() string {
-	return "proxy refuses to connect to the server: " + excerpt(e.status)
-}
-
-// wantsLogin reports whether a proxy refused a connection for want of credentials. Of a
-// transport that is not that of [NewTransport] only the text tells.
-func wantsLogin(err error) bool {
-	var proxy *proxyError
-	var connect *connectError
-	if errors.As(err, &proxy) {
-		return proxy.code == http.StatusProxyAuthRequired
-	}
-	return errors.As(err, &connect) && connect.Error() == http.StatusText(http.StatusProxyAuthRequired)
-}
-
-// unsentError is why a request failed before it was sent: the context ended, or the source
-// could not be opened.
-type unsentError struct{ error }
-
-func (e *unsentError) Unwrap() error { return e.error }
-
-// unsent reports whether nothing of a request was sent, for example because there was no
-// connection.
-func unsent(err error) bool {
-	var e *unsentError
-	var connect *connectError
-	var dial *net.OpError // of a transport that is not one of net/http
-	return errors.As(err, &e) || errors.As(err, &connect) || errors.As(err, &dial) && dial.Op == "dial"
-}
-
 // outcomeUnknown is the same for any error.
 func outcomeUnknown(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.outcomeUnknown()
 }
 
-// IsTemporary reports whether a retry may succeed after err; the default retry policy uses
-// it. Errors of the context, of the source and of the caller's hooks are not temporary. The
+// IsRetryable reports whether a retry may succeed after err; the default retry policy uses
+// it. Errors of the context, of the source and of the caller's hooks are not retryable. The
 // lack of a free file descriptor (EMFILE, ENFILE) is, wherever it occurs.
-func IsTemporary(err error) bool {
+func IsRetryable(err error) bool {
 	var e *Error
 	var ended *endedError
 	var interrupted *interruptedError
@@ -303,60 +258,7 @@ func IsTemporary(err error) bool {
 	case heldForNow(err), outOfDescriptors(err):
 		return true
 	}
-	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, errSource)
-}
-
-// temporaryCause reports whether a request without a response may succeed later. Permanent
-// are only certificates and the wrong kind of server.
-func temporaryCause(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	var hook *hookError
-	switch {
-	case err == nil, errors.As(err, &hook), wantsLogin(err):
-		return false
-	case outOfDescriptors(err):
-		return true
-	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch), refusedByTLS(err):
-		return false
-	case errors.Is(err, ErrSourceChanged), errors.Is(err, errSource):
-		return false
-	}
-	return true
-}
-
-// refusalsOfTLS are the alerts (RFC 8446, 6.2) of a server that does not want our
-// certificate, or the protocols that we know, and will not want them later.
-var refusalsOfTLS = []tls.AlertError{
-	40,  // handshake failure; also of a certificate that is missing, before TLS 1.3
-	42,  // bad certificate
-	43,  // unsupported certificate
-	44,  // certificate revoked
-	45,  // certificate expired
-	46,  // certificate unknown
-	48,  // unknown certificate authority
-	49,  // access denied
-	70,  // protocol version
-	71,  // insufficient security
-	116, // certificate required
-	120, // no application protocol
-}
-
-// refusedByTLS reports whether the handshake failed for what stays as it is. An
-// alert over TCP has no exported type, but the text of one that has.
-func refusedByTLS(err error) bool {
-	var (
-		authority x509.UnknownAuthorityError
-		invalid   x509.CertificateInvalidError
-		host      x509.HostnameError
-		remote    *net.OpError
-	)
-	if errors.As(err, &authority) || errors.As(err, &invalid) || errors.As(err, &host) { // found by the caller's own verification
-		return true
-	}
-	return errors.As(err, &remote) && remote.Op == "remote error" && slices.ContainsFunc(refusalsOfTLS, func(alert tls.AlertError) bool {
-		return remote.Err.Error() == alert.Error()
-	})
+	return errors.As(err, &e) && e.retryable() && !errors.Is(err, errSource)
 }
 
 // hookError is an error that a hook of the caller returned.

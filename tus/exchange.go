@@ -111,7 +111,7 @@ func (x *exchange) run() (*reply, error) {
 	defer context.AfterFunc(x.ctx, x.bodies.Stop)()
 	resp, err := x.client.send(req)
 	if err != nil {
-		return nil, x.unanswered(err)
+		return nil, x.noResponse(err)
 	}
 	defer func() {
 		x.cut(nil) // over HTTP/2, Close waits for what is still being read of the source
@@ -248,8 +248,8 @@ func (x *exchange) unsent(err error) error {
 	return x.fail(&unsentError{err})
 }
 
-// unanswered returns the error for a request without a response.
-func (x *exchange) unanswered(err error) error {
+// noResponse returns the error for a request without a response.
+func (x *exchange) noResponse(err error) error {
 	cause, source := context.Cause(x.ctx), x.bodies.Failure()
 	switch {
 	case x.caller.Err() != nil && x.stall.NeverSent():

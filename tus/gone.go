@@ -18,8 +18,8 @@ var errGoneAtEnd = fmt.Errorf("%w: it no longer has the upload", ErrUnconfirmed)
 var errGoneAtOnce = fmt.Errorf("%w, right after its creation and for the second time: if a load balancer spreads the "+
 	"requests over several servers by a cookie, Options.HTTPClient needs a cookie jar", ErrUploadGone)
 
-// uploadGone reports whether the tus server said that an upload does not exist. What a
-// hook or a source returns may match [ErrUploadGone], too, for something else.
+// uploadGone reports whether the upload server responds that an upload does not exist. An
+// error of a hook or a source may match [ErrUploadGone], too.
 func uploadGone(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.StatusCode != 0 && errors.Is(e.Err, ErrUploadGone) && !errors.Is(err, errSource)
@@ -97,6 +97,6 @@ func (a *absence) confirm(ctx context.Context, q requester, at *url.URL, err err
 // budget of retries.
 func (a *absence) stays(tries *budget) bool {
 	const some = 3
-	retries := tries.policy.maxRetries()
+	retries := tries.policy.patience()
 	return a.responses > retries || a.responses >= some && tries.failures >= retries
 }

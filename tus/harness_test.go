@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"go.uber.org/goleak"
 
 	"github.com/seed-175555ba/tus-go/checksum"
@@ -38,7 +37,7 @@ func randomBytes(n int) []byte {
 
 // impatient retries without waiting.
 func impatient() tus.RetryPolicy {
-	return tus.RetryPolicy{NewBackOff: func() backoff.BackOff { return &backoff.ZeroBackOff{} }}
+	return tus.RetryPolicy{Delay: func(int) time.Duration { return 0 }}
 }
 
 // newClient makes a client that retries without waiting and closes its
@@ -50,8 +49,8 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	if opts != nil {
 		o = *opts
 	}
-	if o.Retry.NewBackOff == nil {
-		o.Retry.NewBackOff = impatient().NewBackOff
+	if o.Retry.Delay == nil {
+		o.Retry.Delay = impatient().Delay
 	}
 	if o.Checksums == nil {
 		o.Checksums = []checksum.Algorithm{}
@@ -62,6 +61,14 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	}
 	t.Cleanup(c.CloseIdleConnections)
 	return c
+}
+
+// prepare returns the Uploader of a source, of the upload at url unless that is empty.
+func prepare(c *tus.Client, url string, source tus.Source, opts *tus.UploadOptions) (*tus.Uploader, error) {
+	if url == "" {
+		return c.NewUploader(source, opts)
+	}
+	return c.NewResumer(url, source, opts)
 }
 
 // testContext bounds a test that would otherwise hang.

@@ -69,7 +69,7 @@ func heldForNow(err error) bool {
 // to another Uploader, and a *HeldError as long as that is undecided.
 func (u *Uploader) acquire(ctx context.Context, c *candidate) (bool, error) {
 	if c.told { // it is waited for
-		switch there, ok, err := u.keeper.reread(ctx, c.rec); {
+		switch there, ok, err := u.record.reread(ctx, c.rec); {
 		case errors.Is(err, errStoreFailed): // it is judged by what was read before
 		case err != nil:
 			return false, err
@@ -84,10 +84,13 @@ func (u *Uploader) acquire(ctx context.Context, c *candidate) (bool, error) {
 		if over, err := u.leaseOver(c); err != nil || !over {
 			return false, err
 		}
-		rec, err := u.keeper.claim(ctx, c.rec)
-		switch {
-		case errors.Is(err, storage.ErrConflict):
-			there, ok, err := u.keeper.reread(ctx, c.rec)
+		if c.record == nil {
+			c.record = u.record.open(c.rec)
+		}
+		switch err := c.record.acquire(ctx); {
+		case errors.Is(err, ErrLeaseLost):
+			c.record = nil
+			there, ok, err := u.record.reread(ctx, c.rec)
 			if err != nil && !errors.Is(err, errStoreFailed) {
 				return false, err
 			}
@@ -96,12 +99,14 @@ func (u *Uploader) acquire(ctx context.Context, c *candidate) (bool, error) {
 				return false, nil
 			}
 			c.rec = there
-		case errors.Is(err, errStoreFailed):
-			u.notResumed(rec, "the store failed, so another uploader may hold it")
-			return false, nil
-		default:
-			c.rec, c.claimed = rec, err == nil
-			return c.claimed, err
+		case err == nil && c.record.leased():
+			return true, nil
+		default: // the lease may be stored all the same, and nobody would find the upload until it ends
+			c.record.release(ctx)
+			if err == nil {
+				u.notResumed(c.rec, "the store failed, so another uploader may hold it")
+			}
+			return false, err
 		}
 	}
 }
@@ -112,7 +117,7 @@ func (u *Uploader) leaseOver(c *candidate) (bool, error) {
 	now, lease := time.Now(), c.rec.Lease
 	unchanged := lease != nil && c.lease != nil && lease.Holder == c.lease.Holder && lease.Until.Equal(c.lease.Until)
 	waited := now.Sub(c.found) >= leaseTime // a holder that lives would have renewed it by any clock
-	if !leaseRuns(lease, now) || lease.Holder == u.keeper.lease.Holder || unchanged && waited {
+	if !leaseRuns(lease, now) || lease.Holder == u.record.holder.Holder || unchanged && waited {
 		return true, nil
 	}
 	policy := u.opts.Held
@@ -137,8 +142,8 @@ func (u *Uploader) leaseOver(c *candidate) (bool, error) {
 }
 
 // discard removes the record of a stored upload that cannot be resumed.
-func (u *Uploader) discard(ctx context.Context, rec storage.Record, reason string) {
-	u.keeper.remove(ctx, rec)
+func (u *Uploader) discard(ctx context.Context, r *record, rec storage.Record, reason string) {
+	r.drop(ctx)
 	u.notResumed(rec, reason)
 }
 

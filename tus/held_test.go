@@ -225,7 +225,7 @@ func TestHeld_FailReturnsUntilWhenAtOnce(t *testing.T) {
 		_, err := c.upload()
 		wantError(t, err, tus.ErrUploadHeld)
 		var held *tus.HeldError
-		if !errors.As(err, &held) || !held.Until.Equal(until) || held.Wait != 0 || tus.IsTemporary(err) ||
+		if !errors.As(err, &held) || !held.Until.Equal(until) || held.Wait != 0 || tus.IsRetryable(err) ||
 			!strings.Contains(err.Error(), until.Format(time.RFC3339)) {
 			t.Errorf("error %v", err)
 		}
@@ -274,7 +274,7 @@ func TestHeld_StepReturnsHowLongToWait(t *testing.T) {
 			var held *tus.HeldError
 			switch {
 			case errors.As(err, &held):
-				if !tus.IsTemporary(err) || held.Wait <= 0 || held.Wait != time.Until(held.Until) || time.Since(before) > 0 {
+				if !tus.IsRetryable(err) || held.Wait <= 0 || held.Wait != time.Until(held.Until) || time.Since(before) > 0 {
 					t.Fatalf("error %v, wait %v after %v", err, held.Wait, time.Since(before))
 				}
 				waits++

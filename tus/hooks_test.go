@@ -420,7 +420,7 @@ func TestHooks_GetTheirUploader(t *testing.T) {
 	if err := client.Terminate(testContext(t), uploaders[1].URL()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.CreatePartial(testContext(t), 10, nil); err != nil {
+	if _, err := client.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true}); err != nil {
 		t.Fatal(err)
 	}
 	if got := told[nil]; got["retry"] != 2 || got["url"] != 1 {

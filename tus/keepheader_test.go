@@ -40,7 +40,7 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client, data := newClient(t, srv.Endpoint(), nil), randomBytes(3000)
 	invalid := &tus.UploadOptions{ChunkSize: -1}
-	given, err := client.CreateDeferred(testContext(t), nil)
+	given, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +54,10 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 		},
 		"invalid options": func(ctx context.Context) (*tus.Result, error) { return client.Upload(ctx, tus.Bytes(data), invalid) },
 		"no URL":          func(ctx context.Context) (*tus.Result, error) { return client.Resume(ctx, "", tus.Bytes(data), nil) },
-		"no reader":       func(ctx context.Context) (*tus.Result, error) { return client.UploadReader(ctx, nil, nil) },
+		"no reader":       func(ctx context.Context) (*tus.Result, error) { return client.Upload(ctx, tus.Reader(nil), nil) },
 		"no file":         func(ctx context.Context) (*tus.Result, error) { return client.UploadFile(ctx, "/does/not/exist", nil) },
 		"stream": func(ctx context.Context) (*tus.Result, error) {
-			return client.UploadReader(ctx, bytes.NewReader(data), chunked())
+			return client.Upload(ctx, tus.Reader(bytes.NewReader(data)), chunked())
 		},
 		"batch": func(ctx context.Context) (*tus.Result, error) {
 			for r := range client.UploadAll(ctx, slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: invalid}}), nil) {

@@ -1,23 +1,29 @@
 package tus
 
 import (
-	"os"
-	"strconv"
-	"strings"
-	"sync"
+	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 const (
-	// leaseTime is how long a record belongs to an Uploader that does not renew
-	// it. It bounds the wait after a crash where the death of the holder cannot be
-	// seen, such as on another machine.
+	// leaseTime is how long a lease lasts that is not renewed. It bounds the wait after a
+	// crash where the death of the holder cannot be seen, such as on another machine.
 	leaseTime = time.Minute
-	// leaseRenewal is the time between renewals: two may fail before the lease
-	// ends.
+	// leaseMargin is how long before the end of its lease the holder stops: others judge
+	// the end by clocks of their own.
+	leaseMargin = leaseTime / 6
+	// leaseRenewal is the age at which a lease is renewed.
 	leaseRenewal = leaseTime / 3
+	// renewalPause is the time between attempts to renew a lease.
+	renewalPause = time.Second
+	// maxDrift is how far the clocks of the system may move apart before the lease is
+	// renewed.
+	maxDrift = time.Second
 )
 
 // leaseRuns reports whether an Uploader may be at work on a record. A lease of a
@@ -34,96 +40,115 @@ func leaseRuns(l *storage.Lease, now time.Time) bool {
 	return !processDied(l.Process)
 }
 
-// thisProcess identifies this process among all those that can share a store:
-// "v1", host, boot, namespaces, process ID and start time, separated by slashes.
-// Where the system does not tell them, boot and namespaces are empty, and a random
-// name stands for the start time.
-func thisProcess() string {
-	pid, namespace := os.Getpid(), processNamespace()
-	start := processStart(pid)
-	if namespace == "" || !validStart(start) {
-		start = processName()
-	}
-	return processPlace(namespace) + "/" + strconv.Itoa(pid) + "/" + start
+// deadline is when the holder stops to rely on the lease.
+func (e *entry) deadline() time.Time { return e.sent.Add(leaseTime - leaseMargin) }
+
+// leasedAt reports whether the lease can be relied on.
+func (e *entry) leasedAt(now time.Time) bool {
+	return e.rec.Lease != nil && !e.sent.IsZero() && now.Before(e.deadline())
 }
 
-// processName is a random name of this process, which no start time looks like.
-var processName = sync.OnceValue(func() string { return "x" + storage.NewID() })
-
-// processPlace is where a process ID has its meaning.
-func processPlace(namespace string) string {
-	host, _ := os.Hostname()
-	if namespace == "" {
-		namespace = "/"
+// due reports whether it is time to renew the lease.
+func (e *entry) due(now time.Time) bool {
+	switch {
+	case e.rec.ID == "" || e.rec.Lease == nil:
+		return false
+	case e.sent.IsZero(): // there is no lease to lose
+		return now.Sub(e.tried) >= leaseRenewal/2
+	case e.failed:
+		return now.Sub(e.tried) >= renewalPause
 	}
-	return "v1/" + strings.ReplaceAll(host, "/", "_") + "/" + namespace
+	// The system may have slept, or its clock been set, and others judge by the clock.
+	drift := e.rec.Lease.Until.Sub(now.Round(0)) - (leaseTime - now.Sub(e.sent))
+	return now.Sub(e.sent) >= leaseRenewal || drift.Abs() > maxDrift
 }
 
-// liveness is what can be told of a process.
-type liveness int
-
-const (
-	livenessUnknown liveness = iota // such as on another machine, or in another container
-	livenessAlive
-	livenessDead
-)
-
-// processDied reports whether the process is known to be gone.
-func processDied(process string) bool { return livenessOf(process) == livenessDead }
-
-// processLives reports whether the process is known to live.
-func processLives(process string) bool { return livenessOf(process) == livenessAlive }
-
-// livenessOf judges by process ID only if boot, namespaces and start time are known
-// of both processes: the ID alone may be that of another process, here or there.
-func livenessOf(process string) liveness {
-	place, pid, start := splitProcess(process)
-	if start == processName() || process == thisProcess() {
-		return livenessAlive
+// confirm renews the lease although it is not due: the server reports another request, so
+// another Uploader may have it. It tries again until the lease is over; then the upload
+// must not be written to any more.
+func (r *record) confirm(ctx context.Context) error {
+	if r == nil {
+		return nil
 	}
-	namespace := processNamespace()
-	if namespace == "" || pid <= 0 || !validStart(start) || place != processPlace(namespace) {
-		return livenessUnknown
+	r.mu.Lock()
+	held := r.rec.Lease != nil && !r.sent.IsZero()
+	r.mu.Unlock()
+	for held {
+		over, err := r.tryRenewal(ctx)
+		var failure *renewalError
+		switch {
+		case !errors.As(err, &failure):
+			return err
+		case over && !r.required:
+			r.mu.Lock()
+			r.lost = true
+			r.mu.Unlock()
+			return fmt.Errorf("tus: %w: the server reports another request, and the lease cannot be renewed: %w", ErrLeaseLost, failure.err)
+		case over:
+			return err
+		}
+		if err := async.Sleep(ctx, renewalPause); err != nil {
+			return err
+		}
 	}
-	if !processExists(pid) {
-		return livenessDead
-	}
-	switch processStart(pid) {
-	case start:
-		return livenessAlive
-	case "": // it is hidden, or ended just now
-		return livenessUnknown
-	}
-	return livenessDead // a zombie, or the ID was given out again
+	return nil
 }
 
-// validStart tells a start time from a random name and from none.
-func validStart(start string) bool {
-	_, err := strconv.ParseUint(start, 10, 64)
-	return err == nil
+// renewalError is a renewal that failed without a conflict.
+type renewalError struct{ err error }
+
+func (e *renewalError) Error() string   { return fmt.Sprintf("tus: %v: put: %v", ErrStore, e.err) }
+func (e *renewalError) Unwrap() []error { return []error{ErrStore, e.err} }
+
+// tryRenewal renews the lease once. Of several failures in a row, which are a
+// *renewalError, it reports the first. over says that the lease is over.
+func (r *record) tryRenewal(ctx context.Context) (over bool, err error) {
+	r.mu.Lock()
+	leased, left := !r.sent.IsZero(), time.Until(r.deadline())
+	r.mu.Unlock()
+	// A process that was stopped has a moment to find out whether its lease was acquired.
+	ctx, cancel := context.WithTimeoutCause(ctx, min(max(left, renewalPause), leaseRenewal), errStoreTimeout)
+	defer cancel()
+	err = r.exclusively(ctx, r.put)
+	switch {
+	case err == nil, errors.Is(err, ErrLeaseLost):
+		return false, err
+	case ended(ctx):
+		return false, async.ContextError(ctx)
+	}
+	r.mu.Lock()
+	over = leased && !time.Now().Before(r.deadline())
+	first := !r.reported
+	r.reported = true
+	r.mu.Unlock()
+	failure := &renewalError{err}
+	if first {
+		r.onFailure(failure)
+	}
+	return over, failure
 }
 
-func splitProcess(process string) (place string, pid int, start string) {
-	rest, start, ok := cutLast(process)
-	if !ok {
-		return "", 0, ""
+// keepLease renews the lease while the upload is driven, and cuts what is in flight when
+// it is lost. The function returned stops that and waits for it. panics takes those of the
+// store and of hooks.
+func (u *Uploader) keepLease(ctx context.Context, panics *async.Panics) (stop func()) {
+	if u.record == nil {
+		return func() {}
 	}
-	place, number, ok := cutLast(rest)
-	if !ok {
-		return "", 0, ""
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		panics.Run(func() {
+			for async.Sleep(ctx, renewalPause) == nil {
+				if err := u.currentRecord().renew(ctx); err != nil && ctx.Err() == nil {
+					u.turn.interrupt(err)
+				}
+			}
+		})
+	}()
+	return func() {
+		cancel()
+		<-done
 	}
-	pid, err := strconv.Atoi(number)
-	if err != nil {
-		return "", 0, ""
-	}
-	return place, pid, start
-}
-
-// cutLast cuts at the last slash.
-func cutLast(s string) (before, after string, ok bool) {
-	i := strings.LastIndexByte(s, '/')
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+1:], true
 }

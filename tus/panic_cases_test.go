@@ -85,7 +85,7 @@ func TestPanic_InAbortAndPauseReleasesLease(t *testing.T) {
 			s.srv.Inject(tustest.Fault{Method: "DELETE", Action: tustest.Respond(503, "")})
 			u := s.uploader(t)
 			for u.Offset() == 0 {
-				if err := u.Step(testContext(t)); err != nil && !tus.IsTemporary(err) {
+				if err := u.Step(testContext(t)); err != nil && !tus.IsRetryable(err) {
 					t.Fatal(err)
 				}
 			}

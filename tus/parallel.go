@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -34,7 +35,7 @@ type parallel struct {
 	opts    *UploadOptions
 	sums    *sums
 	retries *retries
-	keep    keeping
+	owner   owner
 
 	state       State
 	list        []*part
@@ -45,19 +46,8 @@ type parallel struct {
 	confirmed   bool     // the final upload is complete
 	absence     absence
 
-	changed   func()     // called when what account returns has changed
 	saving    sync.Mutex // held while a part is stored, one at a time
 	lastPatch *Response  // needs saving
-}
-
-// keeping stores how far an upload is, before what must not happen twice.
-type keeping interface {
-	// save stores the upload URLs.
-	save(ctx context.Context) error
-	// finishing stores that the request which completes the upload may be sent from now on.
-	finishing(ctx context.Context) error
-	// note is save without haste.
-	note()
 }
 
 // part is a partial upload.
@@ -137,40 +127,39 @@ func (p *parallel) describe(rec *storage.Record) {
 
 func (p *parallel) current() State { return p.state }
 
-// enter is the only place where the state changes.
-func (p *parallel) enter(next State) {
-	switch next {
-	case StateCreating, StateReady, StateSending, StateRecovering, StateConcatenating, StateFinishing, StateComplete:
-		p.state = next
+// transitions returns the row of the table for the current state.
+func (p *parallel) transitions() (work func(context.Context) outcome, to []State) {
+	switch p.state {
+	case StateCreating:
+		return p.create, []State{StateReady}
+	case StateReady:
+		return p.choose, []State{StateSending, StateConcatenating, StateFinishing}
+	case StateSending:
+		return p.send, []State{StateReady}
+	case StateRecovering:
+		return func(context.Context) outcome { return outcome{next: StateReady} }, []State{StateReady}
+	case StateConcatenating:
+		return p.concatenate, []State{StateReady, StateRecovering}
+	case StateFinishing:
+		return p.finish, []State{StateComplete}
 	}
+	return func(context.Context) outcome { return outcome{next: p.state} }, nil
 }
 
 func (p *parallel) step(ctx context.Context) outcome {
 	p.retries.settling = 0 // of a Step that no wait followed
 	from := p.state
-	o := p.work(ctx)
+	work, to := p.transitions()
+	o := work(ctx)
 	p.retries.returned(from, o.err)
-	p.enter(o.next)
+	if slices.Contains(to, o.next) {
+		p.enter(o.next)
+	}
 	return o
 }
 
-func (p *parallel) work(ctx context.Context) outcome {
-	switch p.state {
-	case StateCreating:
-		return p.create(ctx)
-	case StateReady:
-		return outcome{next: p.choose()}
-	case StateSending:
-		return p.send(ctx)
-	case StateRecovering:
-		return outcome{next: StateReady}
-	case StateConcatenating:
-		return p.concatenate(ctx)
-	case StateFinishing:
-		return p.finish(ctx)
-	}
-	return outcome{next: p.state}
-}
+// enter is the only place where the state changes.
+func (p *parallel) enter(next State) { p.state = next }
 
 // finish is the step of StateFinishing. The upload is complete whatever becomes of the
 // parts.
@@ -197,14 +186,14 @@ func (p *parallel) failed(ctx context.Context, err error) outcome {
 }
 
 // choose is the step of StateReady.
-func (p *parallel) choose() State {
+func (p *parallel) choose(context.Context) outcome {
 	switch {
 	case p.confirmed:
-		return StateFinishing
+		return outcome{next: StateFinishing}
 	case p.final != nil, p.complete():
-		return StateConcatenating
+		return outcome{next: StateConcatenating}
 	}
-	return StateSending
+	return outcome{next: StateSending}
 }
 
 // resume is called before the first step after a pause. Parts that failed get another
@@ -242,7 +231,7 @@ func (p *parallel) create(ctx context.Context) outcome {
 	if p.exists() { // a later session can use those that exist
 		saving, cancel := uncancelled(ctx)
 		defer cancel()
-		if saved := p.keep.save(saving); err == nil && saved != nil {
+		if saved := p.owner.save(saving); err == nil && saved != nil {
 			return p.failed(ctx, saved)
 		}
 	}
@@ -365,6 +354,11 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 		if err := p.take(ctx, part, &o, store); err != nil {
 			return err
 		}
+		if contends(o.err) && ctx.Err() == nil {
+			if err := p.owner.confirm(ctx); err != nil {
+				return err
+			}
+		}
 		switch {
 		case o.next == StatePaused, o.next == StateFailed:
 			return o.err
@@ -407,7 +401,7 @@ func (p *parallel) take(ctx context.Context, part *part, o *outcome, store bool)
 	if !errors.Is(err, errURLTaken) { // a hook may panic, so the part is stored before
 		p.hooks.created(made.exported())
 	}
-	p.changed()
+	p.owner.changed()
 	return err
 }
 
@@ -426,7 +420,7 @@ func (p *parallel) accept(ctx context.Context, part *part, at *url.URL, store bo
 	// The part exists, so it is stored even if ctx has ended meanwhile.
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	return p.keep.save(ctx)
+	return p.owner.save(ctx)
 }
 
 // newPart returns a part that does not exist on the server yet.
@@ -444,7 +438,7 @@ func (p *parallel) newPart(s span) *part {
 		plan:      plan, sizer: &sizer, sums: p.sums.ofPart(),
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
 		state:   StateCreating,
-		changed: p.changed,
+		changed: p.owner.changed,
 		known:   account{info: section.info()},
 	}
 	retries := t.newRetries()
@@ -458,12 +452,12 @@ func (p *parallel) recheck() {
 		old, counters := part.account(), part.counters
 		part.transfer = p.newPart(part.span).transfer
 		part.counters = counters
-		part.learn(func(a *account) { a.url, a.highest, a.expires = old.url, old.highest, old.expires })
+		part.learn(func(a *account) { a.url, a.expires = old.url, old.expires })
 		part.enter(StateRecovering)
 		// Parts that vanished after a lost response were probably concatenated.
-		part.plan.external = p.uncertain
+		part.plan.recreates = !p.uncertain
 	}
-	p.changed()
+	p.owner.changed()
 }
 
 func (p *parallel) rest() {
@@ -511,7 +505,7 @@ func (p *parallel) resumeParts(c *candidate) error {
 			return err
 		}
 		part.learn(func(a *account) { a.url, a.offset = at, offset })
-		part.resumeAt(offset)
+		part.counters.resumeAt(offset)
 		part.counters.begin(offset)
 		part.enter(StateReady)
 	}

@@ -374,7 +374,6 @@ func TestPartsThatCannotBe(t *testing.T) {
 		"negative minimum":           {data, tus.UploadOptions{Parallel: 2, MinPartSize: -1}},
 		"together with StopAt":       {data, tus.UploadOptions{Parallel: 2, StopAt: 1}},
 		"together with DeferLength":  {data, tus.UploadOptions{Parallel: 2, DeferLength: true}},
-		"together with URL":          {data, tus.UploadOptions{Parallel: 2, URL: "http://example.org/1"}},
 		"bad metadata of parts":      {data, tus.UploadOptions{Parallel: 2, PartMetadata: tus.Metadata{"a b": ""}}},
 		"boundary at 0":              {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{0}}},
 		"negative boundary":          {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{-5}}},

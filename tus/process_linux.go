@@ -3,17 +3,21 @@ package tus
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
-// processNamespace names what gives a process ID and its start time their
-// meaning: this boot of the system, and the namespaces of process IDs and of time
-// (containers). It is empty if /proc does not tell all of it, or is that of another
-// namespace.
-func processNamespace() string {
+// processPlace names what gives a process ID and its start time their meaning: the host,
+// this boot of the system, and the namespaces of process IDs and of time (containers). It
+// is empty if one of these is not known, or /proc is that of another namespace.
+func processPlace() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		return ""
+	}
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil || len(bytes.TrimSpace(boot)) == 0 {
 		return ""
@@ -29,7 +33,25 @@ func processNamespace() string {
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // kernels before 5.6 have none
 		return ""
 	}
-	return strings.TrimSpace(string(boot)) + "/" + pids + clock
+	return strings.ReplaceAll(host, "/", "_") + "/" + strings.TrimSpace(string(boot)) + "/" + pids + clock
+}
+
+// bootTime returns the time of the clock when the system booted, in milliseconds since
+// 1970; 0 if it cannot be told, as no process began then.
+func bootTime() int64 {
+	uptime, err := os.ReadFile("/proc/uptime")
+	if err != nil {
+		return 0
+	}
+	var seconds float64
+	if _, err := fmt.Sscan(string(uptime), &seconds); err != nil {
+		return 0
+	}
+	var now syscall.Timeval
+	if err := syscall.Gettimeofday(&now); err != nil {
+		return 0
+	}
+	return now.Nano()/1e6 - int64(seconds*1000)
 }
 
 // processExists reports whether pid is a process, perhaps of another user.

@@ -187,6 +187,15 @@ func withProcess(t *testing.T, number, start string) string {
 	return strings.Join(fields, "/")
 }
 
+// withBootTime is a process of a machine that booted that much later.
+func withBootTime(process string, later time.Duration) string {
+	fields := strings.Split(process, "/")
+	var booted int64
+	fmt.Sscan(fields[len(fields)-3], &booted)
+	fields[len(fields)-3] = fmt.Sprint(booted + later.Milliseconds())
+	return strings.Join(fields, "/")
+}
+
 // startTime is field 22 of the process's /proc/PID/stat, empty where there is none.
 func startTime(t *testing.T, c *child) string {
 	t.Helper()
@@ -410,27 +419,30 @@ func TestWhoseLeaseIsRespected(t *testing.T) {
 		lasts   time.Duration
 		want    string
 	}{
-		"of somebody unknown":           {"elsewhere", time.Minute, unknown},
-		"of nobody in particular":       {"", time.Minute, unknown},
-		"of this process":               {own, time.Minute, lives},
-		"of a living process":           {aliveProcess, time.Minute, known(lives)},
-		"of a zombie":                   {deadProcess, time.Minute, known(over)},
-		"of a dead process":             {buriedProcess, time.Minute, known(over)},
-		"of a number given out again":   {withProcess(t, fmt.Sprint(alive.Process.Pid), "1"), time.Minute, known(over)},
-		"of a living number only":       {withProcess(t, fmt.Sprint(alive.Process.Pid), ""), time.Minute, unknown},
-		"of a dead number only":         {withProcess(t, number, ""), time.Minute, unknown},
-		"of a dead number and a name":   {withProcess(t, number, "x"+storage.NewID()), time.Minute, unknown},
-		"of a dead process of a host":   {strings.Replace(buriedProcess, "v1/", "v1/other-", 1), time.Minute, unknown},
-		"of a dead process, cut":        {strings.TrimPrefix(buriedProcess, "v1/"), time.Minute, unknown},
-		"of a dead process of no place": {"v1/" + hostname(t) + "///" + number + "/1", time.Minute, unknown},
-		"of a release before this one":  {"v1/" + hostname(t) + "//" + number + "/", time.Minute, unknown},
-		"that has ended":                {"elsewhere", -time.Second, over},
-		"of this process, ended":        {own, -time.Second, over},
-		"that never seems to end":       {"elsewhere", 24 * time.Hour, over},
-		"with a broken process":         {"v1/////x/", time.Minute, unknown},
-		"with a negative process":       {withProcess(t, "-1", "1"), time.Minute, unknown},
-		"with a process of no process":  {withProcess(t, "0", "1"), time.Minute, unknown},
-		"with a very large process":     {withProcess(t, "99999999999999999999", "1"), time.Minute, unknown},
+		"of somebody unknown":            {"elsewhere", time.Minute, unknown},
+		"of nobody in particular":        {"", time.Minute, unknown},
+		"of this process":                {own, time.Minute, lives},
+		"of a living process":            {aliveProcess, time.Minute, known(lives)},
+		"of a zombie":                    {deadProcess, time.Minute, known(over)},
+		"of a dead process":              {buriedProcess, time.Minute, known(over)},
+		"of a number given out again":    {withProcess(t, fmt.Sprint(alive.Process.Pid), "1"), time.Minute, known(over)},
+		"of a living number only":        {withProcess(t, fmt.Sprint(alive.Process.Pid), ""), time.Minute, unknown},
+		"of a dead number only":          {withProcess(t, number, ""), time.Minute, unknown},
+		"of a dead number and a name":    {withProcess(t, number, "x"+storage.NewID()), time.Minute, unknown},
+		"of a dead process of a host":    {strings.Replace(buriedProcess, "v2/", "v2/other-", 1), time.Minute, unknown},
+		"of a dead process of a clone":   {withBootTime(buriedProcess, 10*time.Second), time.Minute, unknown},
+		"of a living process, clock set": {withBootTime(aliveProcess, 10*time.Second), time.Minute, known(lives)},
+		"of a dead process, cut":         {strings.TrimPrefix(buriedProcess, "v2/"), time.Minute, unknown},
+		"of a dead process of no place":  {"v2//0/" + number + "/1", time.Minute, unknown},
+		"of a dead process of no boot":   {"v2/" + hostname(t) + "///0/" + number + "/1", time.Minute, unknown},
+		"of a release before this one":   {"v1/" + hostname(t) + "//" + number + "/", time.Minute, unknown},
+		"that has ended":                 {"elsewhere", -time.Second, over},
+		"of this process, ended":         {own, -time.Second, over},
+		"that never seems to end":        {"elsewhere", 24 * time.Hour, over},
+		"with a broken process":          {"v2/////x/", time.Minute, unknown},
+		"with a negative process":        {withProcess(t, "-1", "1"), time.Minute, unknown},
+		"with a process of no process":   {withProcess(t, "0", "1"), time.Minute, unknown},
+		"with a very large process":      {withProcess(t, "99999999999999999999", "1"), time.Minute, unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}

@@ -61,13 +61,13 @@ func (u *Uploader) refreshLocked() {
 	expires := false
 	u.learn(func(s *status) {
 		s.info, s.offset, s.highest = a.info, a.offset, max(s.highest, a.offset)
-		s.checksum = u.sums.algorithm.Name
+		s.checksum = u.planner.sums.algorithm.Name
 		if expires = !a.expires.IsZero() && !a.expires.Equal(s.expires); expires {
 			s.expires = a.expires
 		}
 	})
 	if expires {
-		u.keeper.note(func(rec *storage.Record) { rec.Expires = a.expires })
+		u.record.saveLazily(func(rec *storage.Record) { rec.Expires = a.expires })
 	}
 }
 

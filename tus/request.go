@@ -28,8 +28,8 @@ type request struct {
 	header http.Header // of the protocol
 	offset int64       // of a PATCH, for errors
 
-	// payload makes the body; nil for none. It is called again for a redirect,
-	// or when the transport finds its idle connection closed.
+	// payload is the body; nil for none. It is opened again for a redirect, or when the
+	// transport finds its idle connection closed.
 	payload *send.Payload
 	size    int64 // of the payload
 	trailer *checksumTrailer

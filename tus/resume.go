@@ -81,17 +81,17 @@ func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
 
 // candidate is a stored upload that may be gone on with.
 type candidate struct {
-	rec     storage.Record
-	found   time.Time      // when the record was found …
-	lease   *storage.Lease // … and its lease by then
-	told    bool           // that it is held
-	claimed bool
-	whole   bool    // the upload URL was asked for
-	info    Info    // of it
-	asked   int     // how many parts were asked for
-	parts   []int64 // their offsets
-	gone    int     // how many parts the server forgot
-	offset  int64   // acknowledged in all
+	rec    storage.Record
+	record *record        // leased; nil means not yet
+	found  time.Time      // when rec was found …
+	lease  *storage.Lease // … and its lease by then
+	told   bool           // that it is held
+	whole  bool           // the upload URL was asked for
+	info   Info           // of it
+	asked  int            // how many parts were asked for
+	parts  []int64        // their offsets
+	gone   int            // how many parts the server forgot
+	offset int64          // acknowledged in all
 }
 
 // lookup finds the uploads to go on with.
@@ -106,8 +106,11 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 	if key == "" {
 		return nil, nil
 	}
-	u.key = key
-	found, err := u.keeper.find(ctx, key)
+	u.record.source = storage.Record{
+		Fingerprint: key, Endpoint: httpx.RedactURL(u.client.endpoint),
+		Size: u.status().info.Size, Metadata: u.opts.Metadata,
+	}
+	found, err := u.record.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +136,7 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 		case runs:
 			u.notResumed(rec, reason)
 		default:
-			u.discard(ctx, rec, reason)
+			u.discard(ctx, u.record.open(rec), rec, reason)
 			if !u.sizeFits(rec) && u.opts.SourceChanged == SourceChangedFail {
 				return nil, fmt.Errorf("%w: it had %d bytes when its upload began, now %d",
 					ErrSourceChanged, rec.Size, u.status().info.Size)
@@ -167,7 +170,7 @@ func (u *Uploader) sizeFits(rec storage.Record) bool {
 func (u *Uploader) locate(ctx context.Context) (State, error) {
 	for len(u.candidates) > 0 {
 		c := u.candidates[0]
-		if !c.claimed {
+		if c.record == nil || !c.record.leased() {
 			switch ok, err := u.acquire(ctx, c); {
 			case heldForNow(err):
 				return StateLocating, err
@@ -185,7 +188,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 				c, u.best = u.best, c
 			}
 			if c != nil {
-				u.keeper.unclaim(ctx, c.rec)
+				c.record.release(ctx)
 			}
 			continue
 		}
@@ -202,21 +205,19 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		}
 		return StateIdle, nil
 	}
-	u.keeper.adopt(best.rec)
-	err := u.keeper.renew(ctx) // asking may have taken longer than the lease
+	err := best.record.renew(ctx) // asking may have taken longer than the lease
 	if err == nil && len(best.rec.Parts) == 0 && !best.info.Complete() {
-		err = u.keeper.notComplete(ctx)
+		err = saveEnd(ctx, best.record, notComplete)
 	}
 	switch {
 	case errors.Is(err, ErrLeaseLost):
-		u.keeper.adopt(storage.Record{})
 		u.located = false
 		return StateIdle, nil
-	case err != nil: // it is given back when the upload is paused or fails
-		best.rec = u.keeper.unadopt()
+	case err != nil: // it is released when the upload is paused or fails
 		u.best, u.forgotten = best, forgotten
 		return u.failed(ctx, err)
 	}
+	u.setRecord(best.record)
 	u.counters.update(func(s *Stats) { s.Restarts += best.gone })
 	if err := u.adopt(best); err != nil {
 		return StateFailed, err
@@ -301,7 +302,7 @@ func (u *Uploader) ask(ctx context.Context, c *candidate, target string) error {
 		return fmt.Errorf("%w: %s", errGoneAtEnd, reason)
 	default:
 		u.forgotten = true
-		u.discard(ctx, c.rec, reason)
+		u.discard(ctx, c.record, c.rec, reason)
 		u.candidates = u.candidates[1:]
 		u.absence = absence{}
 	}
@@ -319,7 +320,7 @@ func (u *Uploader) mismatch(rec storage.Record, info Info) string {
 		return "the server has a part or a final upload there"
 	}
 	sent := Metadata(rec.Metadata)
-	if u.opts.ResumeKey == "" && u.opts.filename == "" { // then the metadata are in the resume key
+	if u.ownKey == u.opts.Metadata.String() { // then the metadata are in the resume key
 		sent = u.opts.Metadata
 	}
 	for _, key := range slices.Sorted(maps.Keys(sent)) {
@@ -382,7 +383,7 @@ func (u *Uploader) adopt(c *candidate) error {
 		}
 	})
 	if len(c.rec.Parts) > 0 {
-		p := u.newParallel(u.opts.Parallel)
+		p := u.planner.newParallel()
 		if err := p.resumeParts(c); err != nil {
 			return err
 		}
@@ -390,11 +391,11 @@ func (u *Uploader) adopt(c *candidate) error {
 		u.changed()
 		return u.retries.acknowledged(c.offset, 0, 0)
 	}
-	t := u.newTransfer()
+	t := u.planner.newTransfer()
 	t.adopted, t.length.deferred = true, c.info.LengthDeferred
 	t.learn(func(a *account) { a.url = at })
 	t.enter(StateReady)
-	t.resumeAt(c.offset)
+	t.counters.resumeAt(c.offset)
 	u.begin(t)
 	return t.acknowledge(c.offset)
 }
@@ -407,27 +408,32 @@ func (u *Uploader) giveBack(ctx context.Context) {
 		u.candidates = append(u.candidates, u.best)
 	}
 	for _, c := range u.candidates {
-		if c.claimed {
-			u.keeper.unclaim(ctx, c.rec)
-		}
+		c.record.release(ctx)
 	}
 	u.candidates, u.best = nil, nil
 }
 
+// setRecord replaces the record of the upload.
+func (u *Uploader) setRecord(r *record) {
+	u.mu.Lock()
+	u.record = r
+	u.mu.Unlock()
+}
+
+// currentRecord is for goroutines other than the one that drives.
+func (u *Uploader) currentRecord() *record {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.record
+}
+
 // save stores the upload as it is now. It exists, so that is done even if ctx has ended.
 func (u *Uploader) save(ctx context.Context) error {
-	if u.key == "" {
-		return nil
-	}
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
 	u.refresh()
 	known := u.status()
-	return u.keeper.save(ctx, func(rec *storage.Record) {
-		rec.Fingerprint = u.key
-		rec.Endpoint = httpx.RedactURL(u.client.endpoint)
-		rec.Size = known.info.Size
-		rec.Metadata = u.opts.Metadata
+	return u.record.save(ctx, func(rec *storage.Record) {
 		rec.UploadURL = ""
 		if known.url != nil {
 			rec.UploadURL = known.url.String()
@@ -439,21 +445,33 @@ func (u *Uploader) save(ctx context.Context) error {
 
 // finishing stores that the request which completes the upload may be sent from now on.
 func (u *Uploader) finishing(ctx context.Context) error {
-	if !u.keeper.holds() {
-		return nil
-	}
-	return u.keeper.save(ctx, func(rec *storage.Record) { rec.Finishing = true })
-}
-
-// note is save without haste.
-func (u *Uploader) note() { u.keeper.note(u.work.describe) }
-
-// saveLastByte stores that the last byte is about to leave: if the server then no longer
-// has the upload, a later session must not send it again.
-func (u *Uploader) saveLastByte(ctx context.Context) error {
-	err := u.keeper.finishing(ctx)
+	err := saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Finishing = true })
 	if errors.Is(err, ErrLeaseLost) {
 		u.turn.interrupt(err)
 	}
 	return err
 }
+
+// note is save without haste.
+func (u *Uploader) note() { u.record.saveLazily(u.work.describe) }
+
+// confirm makes sure that no other Uploader has the lease of the upload.
+func (u *Uploader) confirm(ctx context.Context) error { return u.record.confirm(ctx) }
+
+// notComplete says that the server lacks bytes of the upload.
+func notComplete(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" }
+
+// saveEnd stores what is known of the last byte. The bytes wait for it, so a store that
+// does not respond is given up soon.
+func saveEnd(ctx context.Context, r *record, change func(*storage.Record)) error {
+	if !r.stored() { // storing it failed; where that is made up for, it says so
+		r.saveLazily(change)
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, errStoreTimeout)
+	defer cancel()
+	return r.save(ctx, change)
+}
+
+// contends reports whether the server refused a request for another one.
+func contends(err error) bool { return verdictOf(err).contended && IsRetryable(err) }

@@ -877,8 +877,8 @@ func TestRunAfterAFailureTellsItAgain(t *testing.T) {
 	for run := range 3 {
 		_, err := u.Run(testContext(t))
 		wantError(t, err, tus.ErrUploadLocked)
-		if tus.IsTemporary(err) != (run == 0) { // later on, no other Run can help
-			t.Errorf("run %d: temporary is %v: %v", run, tus.IsTemporary(err), err)
+		if tus.IsRetryable(err) != (run == 0) { // later on, no other Run can help
+			t.Errorf("run %d: temporary is %v: %v", run, tus.IsRetryable(err), err)
 		}
 	}
 	if err := u.Abort(testContext(t)); err != nil {

@@ -28,6 +28,9 @@ type Stats struct {
 	// Uploader holds them (see [UploadOptions.Held]), they are gone from the store or the
 	// server, belong to another source, or their records are corrupt.
 	NotResumed int
+	// RepeatedFinals counts repeated requests for the final upload of a parallel one whose
+	// response was lost. Each may have left another complete upload on the server.
+	RepeatedFinals int
 	// Elapsed is the time from the first step to the end of the upload or its last pause;
 	// to now while it runs.
 	Elapsed time.Duration
@@ -54,6 +57,7 @@ type counters struct {
 	ended    time.Time
 	position int64 // offset up to which the current request has sent
 	high     int64 // highest offset ever sent
+	known    int64 // highest offset ever acknowledged
 }
 
 func (c *counters) update(f func(*Stats)) {
@@ -73,6 +77,27 @@ func (c *counters) request(method string) {
 		}
 		s.Requests[method]++
 	})
+}
+
+// acknowledge notes an offset of the server, and returns how far it is above all before.
+func (c *counters) acknowledge(offset int64) (gain int64) {
+	gain = c.advance(offset)
+	c.update(func(s *Stats) { s.Uploaded += gain })
+	return gain
+}
+
+// resumeAt notes that the server had offset bytes before this session.
+func (c *counters) resumeAt(offset int64) {
+	gain := c.advance(offset)
+	c.update(func(s *Stats) { s.ResumedFrom += gain })
+}
+
+func (c *counters) advance(offset int64) (gain int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gain = max(0, offset-c.known)
+	c.known += gain
+	return gain
 }
 
 // begin sets the offset from which the next request sends.

@@ -78,7 +78,7 @@ func (u *Uploader) deliver(ctx context.Context) (State, error) {
 // pause the lease has to be taken again, and a pause may have come between the creation and
 // its record.
 func (u *Uploader) recoverRecord(ctx context.Context) error {
-	if err := u.keeper.reclaim(ctx); err != nil || u.keeper.stored() {
+	if err := u.record.acquire(ctx); err != nil || u.record.stored() {
 		return err
 	}
 	return u.save(ctx)
@@ -96,14 +96,17 @@ func (u *Uploader) take(ctx context.Context, o *outcome) (State, error) {
 	}
 	var e *Error
 	if errors.As(o.refusal, &e) {
-		_ = u.keeper.refused(ctx, statusText(e.StatusCode)) // the refusal matters more, and the hooks have the error
+		// The refusal matters more than a failure of the store, which the hooks have.
+		_ = saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
 	}
 	var err error
 	switch {
 	case o.created != nil:
 		err = u.created(ctx, o)
 	case o.lacks:
-		err = u.keeper.notComplete(ctx)
+		err = saveEnd(ctx, u.record, notComplete)
+	case contends(o.err) && ctx.Err() == nil:
+		err = u.confirm(ctx)
 	}
 	if err == nil || o.next == StateFailed {
 		return o.next, o.err
@@ -122,10 +125,10 @@ func (u *Uploader) forget(ctx context.Context, o *outcome) {
 		u.warn("tus starting over: "+o.err.Error(), slog.String("url", u.client.showURL(u.URL())))
 	}
 	u.learn(func(s *status) { s.url, s.creation, s.kept = nil, nil, nil })
-	u.keeper.drop(ctx)
+	u.record.drop(ctx)
 	u.resumed = storage.Record{}
 	if o.single {
-		u.begin(u.newTransfer())
+		u.begin(u.planner.newTransfer())
 	}
 }
 
@@ -140,7 +143,7 @@ func (u *Uploader) created(ctx context.Context, o *outcome) error {
 		u.hooks.created(made.exported())
 	}
 	u.changed()
-	if o.completed && !u.keeper.holds() {
+	if o.completed && !u.record.holds() {
 		return nil
 	}
 	return u.save(ctx)
@@ -150,7 +153,7 @@ func (u *Uploader) created(ctx context.Context, o *outcome) error {
 func (u *Uploader) finish(ctx context.Context) (State, error) {
 	o := u.work.step(ctx)
 	if o.next == StateComplete {
-		u.keeper.drop(ctx)
+		u.record.drop(ctx)
 	}
 	return o.next, o.err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,13 +55,13 @@ type transfer struct {
 
 // plan is what a transfer is asked for.
 type plan struct {
-	metadata Metadata
-	partial  bool // the upload is part of another (section Concatenation)
-	external bool // the URL is the caller's: nothing is created or forgotten
-	defers   bool // the creation does not declare the length
-	carry    CreationWithUpload
-	limit    int64 // of a creation that carries bytes; 0 for what the client lately sent in a second
-	minChunk int64 // chunks that are too large are not made smaller than that; 0 leaves them
+	metadata  Metadata
+	partial   bool // the upload is part of another (section Concatenation)
+	recreates bool // an upload that is gone is created again
+	defers    bool // the creation does not declare the length
+	carry     CreationWithUpload
+	limit     int64 // of a creation that carries bytes; 0 for what the client lately sent in a second
+	minChunk  int64 // chunks that are too large are not made smaller than that; 0 leaves them
 }
 
 // account is what is known of the upload on the server.
@@ -68,7 +69,6 @@ type account struct {
 	url     *url.URL // nil until created, and if the creation completed the upload without naming it
 	info    SourceInfo
 	offset  int64 // acknowledged
-	highest int64 // offset that was ever acknowledged
 	sent    int64 // up to which bytes have left, acknowledged or not
 	expires time.Time
 }
@@ -92,40 +92,39 @@ type outcome struct {
 	completed bool      // the creation completed the upload
 }
 
+// transitions returns the row of the table for the current state.
+func (t *transfer) transitions() (work func(context.Context) outcome, to []State) {
+	switch t.state {
+	case StateCreating:
+		return t.create, []State{StateReady, StateRecovering}
+	case StateReady:
+		return t.choose, []State{StateSending, StateFinishing}
+	case StateSending:
+		return t.send, []State{StateReady, StateRecovering, StateCreating}
+	case StateRecovering:
+		return t.recover, []State{StateReady, StateSending, StateCreating}
+	case StateFinishing:
+		return t.finish, []State{StateComplete}
+	}
+	return func(context.Context) outcome { return outcome{next: t.state} }, nil
+}
+
 // step does the work of the current state.
 func (t *transfer) step(ctx context.Context) outcome {
 	t.retries.settling = 0 // of a Step that no wait followed
 	from := t.state
-	o := t.work(ctx)
+	work, to := t.transitions()
+	o := work(ctx)
 	t.retries.returned(from, o.err)
-	t.enter(o.next)
+	if slices.Contains(to, o.next) {
+		t.enter(o.next)
+	}
 	return o
 }
 
-func (t *transfer) work(ctx context.Context) outcome {
-	switch t.state {
-	case StateCreating:
-		return t.create(ctx)
-	case StateReady:
-		return t.choose(ctx)
-	case StateSending:
-		return t.send(ctx)
-	case StateRecovering:
-		return t.recover(ctx)
-	case StateFinishing:
-		return t.finish(ctx)
-	}
-	return outcome{next: t.state}
-}
-
-// enter is the only place where the state changes. States that are not in the table are
-// those of the Uploader, such as StatePaused: they leave the transfer where it is.
+// enter is the only place where the state changes. Other outcomes than those of the table,
+// such as StatePaused, are for the owner: they leave the transfer where it is.
 func (t *transfer) enter(next State) {
-	switch next {
-	case StateCreating, StateReady, StateRecovering, StateSending, StateFinishing, StateComplete:
-	default:
-		return
-	}
 	t.state = next
 }
 
@@ -230,7 +229,7 @@ func (t *transfer) failed(ctx context.Context, err error) outcome {
 	switch {
 	case ctx.Err() != nil:
 		return outcome{next: StatePaused, err: err}
-	case uploadGone(err) && !t.plan.external && t.exists() && !errors.Is(err, errGoneAtOnce):
+	case uploadGone(err) && t.plan.recreates && t.exists() && !errors.Is(err, errGoneAtOnce):
 		return t.startOver(err)
 	case t.state == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && t.adopted && t.counters.snapshot().Sent == 0:
 		// The source cannot be read from where a stored upload stands, and no later
@@ -275,32 +274,19 @@ func (t *transfer) acknowledge(offset int64) error {
 
 // advance is acknowledge before it is reported.
 func (t *transfer) advance(offset int64) error {
-	var change, gain, sent int64
+	var change, sent int64
 	t.learn(func(a *account) {
 		change, sent = offset-a.offset, t.counters.sentUpTo()-a.offset
 		a.offset = offset
-		gain = max(0, offset-a.highest)
-		a.highest += gain
 	})
-	if gain > 0 {
+	if t.counters.acknowledge(offset) > 0 {
 		t.retries.renewals, t.sums.mismatches = 0, 0
 	}
-	t.counters.update(func(s *Stats) { s.Uploaded += gain })
 	t.counters.begin(offset)
 	if t.contends {
 		return t.retries.observed(offset, change, sent)
 	}
 	return t.retries.acknowledged(offset, change, sent)
-}
-
-// resumeAt notes that the server had offset bytes before this session.
-func (t *transfer) resumeAt(offset int64) {
-	var gain int64
-	t.learn(func(a *account) {
-		gain = max(0, offset-a.highest) // there may have been one that had more, and is gone
-		a.highest += gain
-	})
-	t.counters.update(func(s *Stats) { s.ResumedFrom += gain })
 }
 
 // matches returns an error if the upload on the server cannot be one of this source.

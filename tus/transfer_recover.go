@@ -11,7 +11,7 @@ func (t *transfer) recover(ctx context.Context) outcome {
 	a := t.account()
 	info, err := t.head(ctx, a.url)
 	refusal := t.end.refusal
-	if t.isEmpty() && !t.plan.external && refusal == nil && needsPatch(info, err) {
+	if t.isEmpty() && t.plan.recreates && refusal == nil && needsPatch(info, err) {
 		t.next = chunk{last: true, payload: t.chunks.payload(0, 0)}
 		return outcome{next: StateSending}
 	}
@@ -45,7 +45,7 @@ func (t *transfer) recover(ctx context.Context) outcome {
 // take takes over what the server returned for the upload.
 func (t *transfer) take(info *Info) error {
 	a := t.account()
-	if t.plan.external && info.Concat == ConcatFinal && !info.Complete() {
+	if info.Concat == ConcatFinal && !info.Complete() {
 		return fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",
 			ErrInvalidInput, t.client.redactor.URL(a.url))
 	}
@@ -63,7 +63,7 @@ func (t *transfer) take(info *Info) error {
 	}
 	if t.resuming {
 		t.resuming = false
-		t.resumeAt(info.Offset)
+		t.counters.resumeAt(info.Offset)
 	}
 	return t.acknowledge(info.Offset)
 }

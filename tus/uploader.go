@@ -19,23 +19,19 @@ import (
 // [Uploader.Pause] may be called from any.
 type Uploader struct {
 	requester
-	source   Source
 	opts     UploadOptions
 	turn     *turn
 	movement movement
 
 	// For the driving goroutine only.
-	work    delivery  // nil until the source was looked at and the server asked
-	stream  *streamed // of a source of unknown size; nil for others
-	sizer   *chunkSizer
-	sums    *sums
+	planner planner
+	work    delivery // nil until the source was looked at and the server asked
 	retries retries
 
 	// What the store knows; see resume.go.
-	keeper     *keeper
-	ownKey     string // tells uploads of the same source apart
-	key        string // of the record; empty where none is kept
-	located    bool   // the store was asked
+	record     *record // nil without a store
+	ownKey     string  // tells uploads of the same source apart
+	located    bool    // the store was asked
 	candidates []*candidate
 	best       *candidate
 	unresumed  []string
@@ -54,7 +50,7 @@ type status struct {
 	url       *url.URL
 	info      SourceInfo
 	offset    int64
-	highest   int64 // offset that was ever acknowledged
+	highest   int64 // offset ever acknowledged
 	expires   time.Time
 	checksum  string // negotiated algorithm
 	creation  *Response
@@ -89,6 +85,20 @@ type delivery interface {
 // and used again when it returns. Nothing is read or sent; options that cannot work
 // are an error matching [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
+	return c.newUploader(nil, source, opts)
+}
+
+// NewResumer is [Client.NewUploader] for an upload that exists, as in [Client.Resume].
+func (c *Client) NewResumer(uploadURL string, source Source, opts *UploadOptions) (*Uploader, error) {
+	at, err := parseURL("upload URL", uploadURL)
+	if err != nil {
+		return nil, err
+	}
+	return c.newUploader(at, source, opts)
+}
+
+// newUploader prepares the upload of source to the URL that the caller gave, if any.
+func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptions) (*Uploader, error) {
 	switch {
 	case source == nil:
 		return nil, fmt.Errorf("%w: source is nil", ErrInvalidInput)
@@ -97,7 +107,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	}
 	u := &Uploader{
 		requester: requester{client: c},
-		source:    source,
+		known:     status{url: external},
 		turn:      newTurn(),
 	}
 	if opts != nil {
@@ -111,30 +121,24 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if err := c.checksums.Check(u.opts.Checksum); err != nil {
 		return nil, err
 	}
-	if u.opts.URL != "" {
-		given, err := parseURL("upload URL", u.opts.URL)
-		if err != nil {
-			return nil, err
-		}
-		u.known.url = given
+	if external != nil && u.opts.Parallel > 1 {
+		return nil, fmt.Errorf("%w: an upload URL together with UploadOptions.Parallel", ErrInvalidInput)
 	}
 	u.hooks = hookSet{hooks: append(slices.Clone(c.hooks), &u.opts.Hooks), uploader: u, mu: new(sync.Mutex)}
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
-	u.sizer = newChunkSizer(&u.opts)
-	u.sums = &sums{choice: u.opts.Checksum, client: c.checksums}
+	u.planner = planner{
+		requester: u.requester, opts: &u.opts, external: external, owner: u, retries: &u.retries,
+		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
+	}
 	u.ownKey = u.opts.ResumeKey
 	if u.ownKey == "" {
 		u.ownKey = u.opts.Metadata.String()
 	}
-	if u.opts.filename != "" {
-		u.opts.Metadata = Metadata{"filename": u.opts.filename}
-	}
-	u.keeper = newKeeper()
-	u.keeper.failed, u.keeper.lost = u.hooks.storeError, func(err error) { u.turn.interrupt(err) }
-	if u.opts.URL == "" && c.store != nil {
-		u.keeper.store, u.keeper.required = c.store, c.requireStore
-		u.keeper.lease = storage.Lease{Holder: storage.NewID(), Process: c.process}
+	if external == nil && c.store != nil {
+		all := &records{store: c.store, required: c.requireStore, onFailure: u.hooks.storeError}
+		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
+		u.record = all.open(storage.Record{})
 	}
 	return u, nil
 }
@@ -151,8 +155,8 @@ func (u *Uploader) Run(ctx context.Context) (*Result, error) {
 // runUntil drives the upload to its end, or until there is enough of it.
 func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	return u.drive(ctx, func(ctx context.Context) error {
-		u.sums.ahead = true
-		defer func() { u.sums.ahead = false }()
+		u.planner.sums.ahead = true
+		defer func() { u.planner.sums.ahead = false }()
 		for !enough() {
 			err := u.step(ctx)
 			state := u.State()
@@ -172,7 +176,7 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 // Step takes the upload one transition further, with at most one request; a second
 // one, OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many
 // Steps as there are retries. An error does not have to be the end: unless State is final, the next Step tries
-// again, and it is for the caller to wait in between (see [IsTemporary]), for a
+// again, and it is for the caller to wait in between (see [IsRetryable]), for a
 // stored upload that is held at most [HeldError].Wait.
 // A Step on a paused upload continues it. On a final state it returns nil if
 // the upload is complete, and an error otherwise, which wraps what it failed with.

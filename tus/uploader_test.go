@@ -28,6 +28,15 @@ func newUploader(t testing.TB, srv *tustest.Server, data []byte, opts *tus.Uploa
 	return u
 }
 
+func newResumer(t testing.TB, srv *tustest.Server, url string, data []byte, hooks tus.Hooks) *tus.Uploader {
+	t.Helper()
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: hooks}).NewResumer(url, tus.Bytes(data), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
 // run drives in the background; the function returned waits for the end.
 func run(t testing.TB, u *tus.Uploader) (wait func() error) {
 	done := make(chan error, 1)
@@ -123,7 +132,7 @@ func TestResumeStepsBeginWithHead(t *testing.T) {
 	data := randomBytes(2000)
 	first := newUploader(t, srv, data, chunked(), tus.Hooks{})
 	trace(t, srv, first, 4)
-	u := newUploader(t, srv, data, &tus.UploadOptions{URL: first.URL()}, tus.Hooks{})
+	u := newResumer(t, srv, first.URL(), data, tus.Hooks{})
 	if u.URL() != first.URL() {
 		t.Errorf("URL is %q", u.URL())
 	}
@@ -162,7 +171,7 @@ func TestManualLoopSurvivesFailures(t *testing.T) {
 	data := randomBytes(4500)
 	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
 	for !u.State().Final() {
-		if err := u.Step(testContext(t)); err != nil && !tus.IsTemporary(err) {
+		if err := u.Step(testContext(t)); err != nil && !tus.IsRetryable(err) {
 			t.Fatal(err)
 		}
 	}
@@ -278,7 +287,7 @@ func TestPauseAfterTheLastByteAsksForNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var u *tus.Uploader
-	u = newUploader(t, srv, nil, &tus.UploadOptions{URL: res.URL}, tus.Hooks{OnStateChange: func(u *tus.Uploader, from, to tus.State, _ error) {
+	u = newResumer(t, srv, res.URL, nil, tus.Hooks{OnStateChange: func(u *tus.Uploader, from, to tus.State, _ error) {
 		if to == tus.StateRecovering && from == tus.StateIdle {
 			u.Pause()
 		}
@@ -357,7 +366,7 @@ func TestStepThatSucceedsStillHeedsAPause(t *testing.T) {
 					before := calls
 					err := u.Step(testContext(t))
 					if before >= nth || calls < nth || u.State() == tus.StateComplete {
-						if tus.IsTemporary(err) { // the request that was cut may still hold the lock
+						if tus.IsRetryable(err) { // the request that was cut may still hold the lock
 							time.Sleep(10 * time.Millisecond)
 						} else if err != nil {
 							t.Fatal(err)
@@ -753,7 +762,7 @@ func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
 		"forgotten at HEAD":   {opts: chunked(), faults: once("PATCH", tustest.CutBefore(), "HEAD", goneWith(404))},
 		"budget used up":      {opts: chunked(), faults: always("PATCH", 500)},
 		"stop":                {opts: &tus.UploadOptions{StopAt: 1200}, drive: func(ctx context.Context, u *tus.Uploader) { u.Run(ctx); u.Run(ctx) }},
-		"URL of nothing":      {opts: &tus.UploadOptions{URL: "/files/nothing"}},
+		"URL of nothing":      {},
 		"context ended": {opts: chunked(), drive: func(ctx context.Context, u *tus.Uploader) {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
@@ -780,13 +789,15 @@ func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(s.faults...)
 			var events []transition
-			opts := *s.opts
-			if opts.URL != "" {
-				opts.URL = srv.HTTP.URL + opts.URL
-			}
-			u := newUploader(t, srv, randomBytes(3000), &opts, tus.Hooks{OnStateChange: func(_ *tus.Uploader, from, to tus.State, err error) {
+			hooks := tus.Hooks{OnStateChange: func(_ *tus.Uploader, from, to tus.State, err error) {
 				events = append(events, transition{from, to, err})
-			}})
+			}}
+			var u *tus.Uploader
+			if name == "URL of nothing" {
+				u = newResumer(t, srv, srv.Endpoint()+"nothing", randomBytes(3000), hooks)
+			} else {
+				u = newUploader(t, srv, randomBytes(3000), s.opts, hooks)
+			}
 			if s.drive != nil {
 				s.drive(testContext(t), u)
 			} else {

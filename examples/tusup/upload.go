@@ -153,9 +153,7 @@ func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job
 	if opts.Metadata == nil && u.RelativeNames && f.relative != "" {
 		opts.Metadata = tus.Metadata{"filename": filepath.ToSlash(f.relative)}
 	}
-	job := tus.FileJob(f.path, &opts)
-	job.Tag = f
-	return job
+	return tus.Job{Source: tus.File(f.path), Options: &opts, Tag: f}
 }
 
 // resume goes on with --upload-url.

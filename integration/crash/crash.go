@@ -152,9 +152,13 @@ func run(ctx context.Context, encoded []byte, emit func(any)) error {
 	if c.NoKernel {
 		source = copied{source}
 	}
-	result, err := client.Upload(ctx, source, &tus.UploadOptions{
-		URL: c.URL, ChunkSize: c.ChunkSize, StopAt: c.StopAt,
-	})
+	opts := &tus.UploadOptions{ChunkSize: c.ChunkSize, StopAt: c.StopAt}
+	var result *tus.Result
+	if c.URL != "" {
+		result, err = client.Resume(ctx, c.URL, source, opts)
+	} else {
+		result, err = client.Upload(ctx, source, opts)
+	}
 	r := Result{URL: result.URL, Size: result.Size, Offset: result.Offset, Stats: result.Stats}
 	if err != nil {
 		r.Error = err.Error()

@@ -14,8 +14,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/integration/child"
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -73,7 +71,7 @@ func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 		Store: store, RequireStore: true,
 		Retry: tus.RetryPolicy{
 			MaxRetries: 1000,
-			NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(20 * time.Millisecond) },
+			Delay:      func(int) time.Duration { return 20 * time.Millisecond },
 		},
 		Hooks: killHooks(c.Die),
 	})

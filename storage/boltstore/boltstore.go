@@ -50,7 +50,6 @@ type Store struct {
 	db      *bbolt.DB
 	file    *os.File // the one that db uses
 	index   index
-	session session
 	changes group
 	broken  atomic.Pointer[error] // why the store is unusable
 }
@@ -83,7 +82,7 @@ func Open(path string, opts *Options) (*Store, error) {
 		return nil, atPath(path, err)
 	}
 	for {
-		s := &Store{path: path, opts: o}
+		s := &Store{path: path, opts: o, index: index{ids: map[key][]string{}, put: map[string]struct{}{}}}
 		s.changes.commit = s.commit
 		retry, err := s.begin(ctx)
 		switch {
@@ -96,11 +95,11 @@ func Open(path string, opts *Options) (*Store, error) {
 }
 
 // begin opens the file and loads the index. It returns true, with the file closed, if
-// the file was quarantined and the caller must call begin again. After an error the
-// file is closed too.
+// the file was renamed and the caller must call begin again. After an error the file is
+// closed too.
 func (s *Store) begin(ctx context.Context) (retry bool, err error) {
-	if err := s.inspect(ctx); err != nil {
-		return false, s.failure(err)
+	if retry, err := s.inspect(ctx); err != nil || retry {
+		return retry, s.failure(err)
 	}
 	if err := s.open(ctx); err != nil {
 		return false, err

@@ -285,6 +285,7 @@ func TestStore_CorruptRecordCanBeDeleted(t *testing.T) {
 	if n, err := storage.DeleteExpired(t.Context(), s, time.Now()); n != 0 || err != nil {
 		t.Errorf("DeleteExpired: %d, %v", n, err)
 	}
+	wantCorrupt(s.Delete(t.Context(), bad.ID, bad.Revision))
 	if err := s.Delete(t.Context(), bad.ID, 0); err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,19 @@ package boltstore
 import (
 	"slices"
 	"sync"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// index maps fingerprints to the IDs of their records.
+// index has what the store keeps in memory.
 type index struct {
 	mu  sync.RWMutex
-	ids map[key][]string
+	ids map[key][]string // the records of a fingerprint
+
+	// put has the records that were put since Open. Only one process has the file open,
+	// so the holder of the lease of any other record has ended: such a record is
+	// returned without its lease. The file is not changed.
+	put map[string]struct{}
 }
 
 func (x *index) find(k key) []string {
@@ -26,19 +33,32 @@ func (x *index) reset(ids map[key][]string) {
 func (x *index) add(k key, id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.ids == nil {
-		x.ids = map[key][]string{}
-	}
 	x.ids[k] = append(x.ids[k], id)
+}
+
+// keepLease notes that a record is put in this session.
+func (x *index) keepLease(id string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.put[id] = struct{}{}
 }
 
 func (x *index) remove(k key, id string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	delete(x.put, id)
 	ids := slices.DeleteFunc(x.ids[k], func(other string) bool { return other == id })
-	if len(ids) == 0 {
+	if x.ids[k] = ids; len(ids) == 0 {
 		delete(x.ids, k)
-		return
 	}
-	x.ids[k] = ids
+}
+
+// current returns rec, without its lease if rec was not put in this session.
+func (x *index) current(rec storage.Record) storage.Record {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if _, put := x.put[rec.ID]; !put {
+		rec.Lease = nil
+	}
+	return rec
 }

@@ -16,29 +16,17 @@ import (
 )
 
 // inspect checks the file, if it exists. It returns an error for a corrupt file, or
-// quarantines it. When it returns nil, bbolt can open the path.
-func (s *Store) inspect(ctx context.Context) error {
-	for {
-		info, err := os.Stat(s.path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !info.Mode().IsRegular() {
-			return errors.New("not a regular file")
-		}
-		retry, err := s.inspectFile(ctx)
-		if err != nil || !retry {
-			return err
-		}
+// quarantines it. It locks the file, so that the file is not written or renamed
+// meanwhile. It returns true if the path was another file when the lock was acquired.
+// Otherwise bbolt can open the path.
+func (s *Store) inspect(ctx context.Context) (retry bool, err error) {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return false, ignoreNotExist(err)
 	}
-}
-
-// inspectFile locks the file during the check, so that it is not written or renamed.
-// It returns true if the path was another file when the lock was acquired.
-func (s *Store) inspectFile(ctx context.Context) (retry bool, err error) {
+	if !info.Mode().IsRegular() {
+		return false, errors.New("not a regular file")
+	}
 	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist), ignoreNotExist(err)

@@ -73,12 +73,12 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 		if exists != nil && stored.key != key {
 			return nil, s.recordError(id, fmt.Errorf("%w: fingerprint differs from the stored record", storage.ErrInvalidRecord))
 		}
-		s.session.add(next.ID) // before the record can be read
+		s.index.keepLease(next.ID) // before the record can be read
 		if err := b.Put(id, value); err != nil {
 			return nil, s.recordError(id, err)
 		}
 		return func() {
-			s.session.add(next.ID) // it may have been deleted in the same transaction
+			s.index.keepLease(next.ID) // it may have been deleted in the same transaction
 			if exists == nil {
 				s.index.add(key, next.ID)
 			}
@@ -112,25 +112,19 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 		if err := b.Delete([]byte(id)); err != nil {
 			return nil, s.recordError([]byte(id), err)
 		}
-		return func() {
-			s.index.remove(k, id)
-			s.session.remove(id)
-		}, nil
+		return func() { s.index.remove(k, id) }, nil
 	})
 }
 
 // atRevision returns an error if a value is not at the revision. A record that cannot
 // be read is at revision 0.
 func atRevision(id, value []byte, revision int64) error {
-	if revision == 0 {
-		if _, err := unpack(id, value); err != nil {
-			return nil
-		}
+	rec, err := unpack(id, value)
+	switch {
+	case err != nil && revision == 0:
+		return nil
+	case err == nil && rec.Revision != revision:
 		return storage.ErrConflict
-	}
-	stored, err := unpackHeader(id, value)
-	if err == nil && stored.revision != revision {
-		err = storage.ErrConflict
 	}
 	return err
 }
@@ -229,7 +223,7 @@ func (s *Store) unpack(id, value []byte) (storage.Record, error) {
 	if err != nil {
 		return storage.Record{}, s.recordError(id, err)
 	}
-	return s.session.current(rec), nil
+	return s.index.current(rec), nil
 }
 
 // recordError returns an error about one record.

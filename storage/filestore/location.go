@@ -54,8 +54,8 @@ func (s *Store) shardDir(p location) string { return filepath.Join(s.dir, p.shar
 
 func (s *Store) path(p location) string { return filepath.Join(s.dir, p.shard, p.name()) }
 
-// names returns all names in a shard, including those of other files.
-func (s *Store) names(shard string) ([]string, error) {
+// locations returns the locations of the records in a shard.
+func (s *Store) locations(shard string) ([]location, error) {
 	dir := filepath.Join(s.dir, shard)
 	f, err := openDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -71,7 +71,13 @@ func (s *Store) names(shard string) ([]string, error) {
 	}
 	// A directory that changes while it is read may return a name twice.
 	slices.Sort(names)
-	return slices.Compact(names), nil
+	var found []location
+	for _, name := range slices.Compact(names) {
+		if p, ok := parseName(shard, name); ok {
+			found = append(found, p)
+		}
+	}
+	return found, nil
 }
 
 func openDir(dir string) (*os.File, error) {
@@ -87,20 +93,9 @@ func (s *Store) locate(ctx context.Context, id string) (p location, found bool, 
 	if p, ok := s.hinted(ctx, id); ok {
 		return p, true, nil
 	}
-	suffix := location{id: id}.name()
-	for i := range shards {
-		shard := shardOf(byte(i))
-		names, err := s.names(shard)
-		if err != nil {
-			return location{}, false, err
-		}
-		for _, name := range names {
-			if !strings.HasSuffix(name, suffix) {
-				continue
-			}
-			if p, ok := parseName(shard, name); ok && p.id == id {
-				return p, true, nil
-			}
+	for p, err := range s.allLocations(ctx) {
+		if err != nil || p.id == id {
+			return p, err == nil, err
 		}
 	}
 	return location{}, false, nil

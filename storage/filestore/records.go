@@ -8,7 +8,6 @@ import (
 	"iter"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -19,18 +18,14 @@ func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record,
 		return nil, err
 	}
 	wanted := locationOf(fingerprint, "")
-	names, err := s.names(wanted.shard)
+	locations, err := s.locations(wanted.shard)
 	if err != nil {
 		return nil, err
 	}
 	var found []storage.Record
 	var failures []error
-	for _, name := range names {
-		if !strings.HasPrefix(name, wanted.hash) {
-			continue
-		}
-		p, ok := parseName(wanted.shard, name)
-		if !ok {
+	for _, p := range locations {
+		if p.hash != wanted.hash {
 			continue
 		}
 		rec, err := s.read(ctx, p)
@@ -188,15 +183,13 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 func (s *Store) allLocations(ctx context.Context) iter.Seq2[location, error] {
 	return func(yield func(location, error) bool) {
 		for i := range shards {
-			shard := shardOf(byte(i))
-			names, err := s.names(shard)
+			locations, err := s.locations(shardOf(byte(i)))
 			if err = cmp.Or(s.ready(ctx), err); err != nil {
 				yield(location{}, err)
 				return
 			}
-			for _, name := range names {
-				p, ok := parseName(shard, name)
-				if ok && !yield(p, s.ready(ctx)) {
+			for _, p := range locations {
+				if !yield(p, s.ready(ctx)) {
 					return
 				}
 			}

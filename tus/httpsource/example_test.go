@@ -155,7 +155,7 @@ func ExampleSource_Stat_refused() {
 	_, err = source.Stat(context.Background())
 	var refused *tus.Error
 	if errors.As(err, &refused) {
-		fmt.Println(refused.Method, refused.StatusCode, tus.IsTemporary(err))
+		fmt.Println(refused.Method, refused.StatusCode, tus.IsRetryable(err))
 	}
 	// Output: GET 403 false
 }

@@ -927,7 +927,7 @@ func TestBrokenStream(t *testing.T) {
 					}
 					wantError(t, err, tus.ErrNotRecoverable)
 					wantError(t, err, io.ErrUnexpectedEOF)
-					if tus.IsTemporary(err) || string(got) != string(data[:at]) {
+					if tus.IsRetryable(err) || string(got) != string(data[:at]) {
 						t.Errorf("read %d bytes, error %v", len(got), err)
 					}
 				})

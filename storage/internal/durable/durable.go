@@ -9,10 +9,6 @@ import (
 	"path/filepath"
 )
 
-// SyncDir makes created, renamed and removed names in a directory durable. It does
-// nothing on systems that do not support it.
-func SyncDir(dir string) error { return syncDir(dir) }
-
 // MkdirAll creates a directory and its parents like [os.MkdirAll], durably.
 func MkdirAll(dir string, mode fs.FileMode) error {
 	dir = filepath.Clean(dir)

@@ -2,4 +2,5 @@
 
 package durable
 
-func syncDir(string) error { return nil }
+// SyncDir does nothing on this system.
+func SyncDir(string) error { return nil }

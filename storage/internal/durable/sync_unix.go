@@ -8,7 +8,9 @@ import (
 	"syscall"
 )
 
-func syncDir(dir string) error {
+// SyncDir makes created, renamed and removed names in a directory durable, if the file
+// system supports it.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -16,7 +18,7 @@ func syncDir(dir string) error {
 	defer d.Close()
 	err = d.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		return nil // the file system does not support it
+		return nil
 	}
 	return err
 }

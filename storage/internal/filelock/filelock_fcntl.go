@@ -19,17 +19,5 @@ func tryLock(f *os.File) (bool, error) {
 func unlock(f *os.File) error { return fcntl(f, syscall.F_UNLCK) }
 
 func fcntl(f *os.File, kind int16) error {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var lockErr error
-	err = conn.Control(func(fd uintptr) {
-		whole := syscall.Flock_t{Type: kind, Whence: io.SeekStart}
-		lockErr = syscall.FcntlFlock(fd, syscall.F_SETLK, &whole)
-	})
-	if err != nil {
-		return err
-	}
-	return lockErr
+	return syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: kind, Whence: io.SeekStart})
 }

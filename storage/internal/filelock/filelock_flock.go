@@ -18,21 +18,10 @@ func tryLock(f *os.File) (bool, error) {
 func unlock(f *os.File) error { return flock(f, syscall.LOCK_UN) }
 
 func flock(f *os.File, how int) error {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var flockErr error
-	err = conn.Control(func(fd uintptr) {
-		for {
-			flockErr = syscall.Flock(int(fd), how)
-			if flockErr != syscall.EINTR {
-				return
-			}
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
+		if err != syscall.EINTR {
+			return err
 		}
-	})
-	if err != nil {
-		return err
 	}
-	return flockErr
 }

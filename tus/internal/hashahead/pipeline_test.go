@@ -1,4 +1,4 @@
-package checksum_test
+package hashahead_test
 
 import (
 	"bytes"
@@ -10,8 +10,6 @@ import (
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
-
-	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 func TestSum_MatchesHashOfRange(t *testing.T) {
@@ -331,29 +329,5 @@ func TestSum_ResultsShareNoMemory(t *testing.T) {
 	clear(first)
 	if !bytes.Equal(second, s.want(500, 500)) {
 		t.Error("the second sum changed with the first")
-	}
-}
-
-func TestPipeline_InvalidRangeFails(t *testing.T) {
-	s := patterned(10)
-	p := newPipeline(t, s)
-	for _, r := range []struct{ offset, size int64 }{{-1, 1}, {0, -1}, {1, math.MaxInt64}, {math.MinInt64, math.MinInt64}} {
-		p.Ahead(context.Background(), r.offset, r.size)
-		if _, err := p.Sum(context.Background(), r.offset, r.size); !errors.Is(err, checksum.ErrInvalidRange) {
-			t.Errorf("%d bytes from %d: %v", r.size, r.offset, err)
-		}
-	}
-	if s.opened() != 0 {
-		t.Errorf("opened %d times", s.opened())
-	}
-}
-
-func TestPipeline_ZeroAlgorithmFails(t *testing.T) {
-	s := patterned(10)
-	p := checksum.NewPipeline(checksum.Algorithm{}, s.open)
-	defer p.Close()
-	p.Ahead(context.Background(), 0, 10)
-	if _, err := p.Sum(context.Background(), 0, 10); !errors.Is(err, checksum.ErrInvalidAlgorithm) {
-		t.Errorf("got %v", err)
 	}
 }

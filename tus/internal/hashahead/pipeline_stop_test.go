@@ -1,4 +1,4 @@
-package checksum_test
+package hashahead_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/hashahead"
 )
 
 func TestSum_CancelClosesReader(t *testing.T) {
@@ -92,7 +92,7 @@ func TestSum_CancelReturnsWhileSourceHangs(t *testing.T) {
 			if lookAhead {
 				p.Ahead(context.Background(), 0, 1000)
 			}
-			for range 3 { // the second and third wait for the hasher
+			for range 3 { // the second and third wait for the first
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() {
 					synctest.Wait()
@@ -150,7 +150,7 @@ func TestClose_CancelsLookAhead(t *testing.T) {
 		if s.opened() != 1 {
 			t.Error("a closed pipeline looks ahead")
 		}
-		if _, err := p.Sum(t.Context(), 0, 500); !errors.Is(err, checksum.ErrClosed) {
+		if _, err := p.Sum(t.Context(), 0, 500); !errors.Is(err, hashahead.ErrClosed) {
 			t.Errorf("sum of a closed pipeline: %v", err)
 		}
 	})
@@ -169,7 +169,7 @@ func TestClose_EndsWaitingSum(t *testing.T) {
 				synctest.Wait()
 				p.Close()
 			}()
-			if _, err := p.Sum(t.Context(), 0, 1000); !errors.Is(err, checksum.ErrClosed) {
+			if _, err := p.Sum(t.Context(), 0, 1000); !errors.Is(err, hashahead.ErrClosed) {
 				t.Errorf("got %v", err)
 			}
 		})

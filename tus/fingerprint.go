@@ -16,8 +16,8 @@ import (
 // fingerprint recognises the source. A Read that hangs when ctx ends, although
 // its reader is closed then, is left behind.
 func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
-	_, seeks := u.source.(*seekSource)
-	reader := &sourceReaderAt{ctx: ctx, source: u.source, limit: u.client.sourceTimeout, forward: u.status().info.Sequential && !seeks}
+	_, seeks := u.planner.source.(*seekSource)
+	reader := &sourceReaderAt{ctx: ctx, source: u.planner.source, limit: u.client.sourceTimeout, forward: u.status().info.Sequential && !seeks}
 	info := fingerprint.Info{Name: cmp.Or(u.opts.ResumeKey, u.status().info.Identity, u.status().info.Name), Size: u.status().info.Size, ModTime: u.status().info.ModTime, Version: u.status().info.Version}
 	defer reader.panics.Repanic()
 	return async.Call(ctx, func() (string, error) {
@@ -35,7 +35,7 @@ func (u *Uploader) fingerprinter() fingerprint.Fingerprinter {
 	if u.status().info.ModTime.Unix() <= 0 && u.status().info.Version == "" {
 		return fingerprint.Content{}
 	}
-	if fsys, ok := u.source.(*fsSource); ok && fsys.systemPath() == "" && u.opts.ResumeKey == "" {
+	if fsys, ok := u.planner.source.(*fsSource); ok && fsys.systemPath() == "" && u.opts.ResumeKey == "" {
 		return fingerprint.Content{}
 	}
 	return fingerprint.Sample{}

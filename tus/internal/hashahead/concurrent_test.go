@@ -1,4 +1,4 @@
-package checksum_test
+package hashahead_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/hashahead"
 )
 
 // A concurrent Sum returns the right checksum, or the error of its canceled context.
@@ -49,16 +49,16 @@ func TestPipeline_ConcurrentUse(t *testing.T) {
 func TestClose_ConcurrentUse(t *testing.T) {
 	s := patterned(200_000)
 	for range 100 {
-		p := checksum.NewPipeline(lookup(t, "sha256"), s.open)
+		p := hashahead.New(lookup(t, "sha256"), s.open)
 		var wg sync.WaitGroup
 		wg.Go(func() { p.Ahead(context.Background(), 100_000, 100_000) })
 		wg.Go(func() {
-			if _, err := p.Sum(context.Background(), 0, 100_000); err != nil && !errors.Is(err, checksum.ErrClosed) {
+			if _, err := p.Sum(context.Background(), 0, 100_000); err != nil && !errors.Is(err, hashahead.ErrClosed) {
 				t.Error(err)
 			}
 		})
-		wg.Go(p.Close)
-		wg.Go(p.Close)
+		wg.Go(func() { p.Close() })
+		wg.Go(func() { p.Close() })
 		wg.Wait()
 		if n := s.leftOpen(); n != 0 {
 			t.Fatalf("%d readers open after Close", n)
@@ -66,13 +66,12 @@ func TestClose_ConcurrentUse(t *testing.T) {
 	}
 }
 
-// A chunk of any size costs a few small objects, but no buffer and no hash. The second
-// buffer may be allocated once, at any time.
+// A chunk of any size costs a few small objects, but no buffer and no hash.
 func TestPipeline_MemoryPerChunkIsBounded(t *testing.T) {
 	const chunk = 200_000
 	for _, chunks := range []int64{64, 512} {
 		s := &source{data: make([]byte, chunk)}
-		p := checksum.NewPipeline(lookup(t, "crc32"), func(ctx context.Context, _ int64) (io.ReadCloser, error) {
+		p := hashahead.New(lookup(t, "crc32"), func(ctx context.Context, _ int64) (io.ReadCloser, error) {
 			return s.open(ctx, 0)
 		})
 		run := func(n int64) {

@@ -1,0 +1,314 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
+)
+
+// planner decides how a source is sent: it looks at the source, asks the server what it
+// supports where that makes a difference, and makes the delivery.
+type planner struct {
+	requester
+	opts     *UploadOptions
+	external *url.URL // where the caller's upload is; nil to create one
+	owner    owner
+	retries  *retries
+	sizer    *chunkSizer
+	sums     *sums
+
+	source Source
+	info   SourceInfo // of the first look
+	chunks chunker    // of the whole source; nil before the first look
+	stream *streamed  // chunks, if the size of the source is unknown
+}
+
+// owner is the Uploader, as its delivery sees it.
+type owner interface {
+	// changed is called when the account of the delivery has changed.
+	changed()
+	// save stores the upload URLs.
+	save(ctx context.Context) error
+	// finishing stores that the request which completes the upload may be sent from now
+	// on: if the server then no longer has the upload, a later session must not send it
+	// again.
+	finishing(ctx context.Context) error
+	// note is save without haste.
+	note()
+	// confirm makes sure that no other Uploader has the lease of the upload.
+	confirm(ctx context.Context) error
+}
+
+func (p *planner) rest() {
+	if p.chunks != nil {
+		p.chunks.rest()
+	}
+}
+
+func (p *planner) close() {
+	if p.chunks != nil {
+		p.chunks.close()
+	}
+}
+
+// inspect looks at the source, or reads the first chunk of a stream.
+func (p *planner) inspect(ctx context.Context) error {
+	info, err := statSource(ctx, p.source, p.client.sourceTimeout)
+	if err != nil {
+		return err
+	}
+	if !info.SizeUnknown && info.Size < 0 {
+		return fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, info.Size)
+	}
+	p.info = info
+	if p.opts.Metadata == nil && info.Name != "" {
+		p.opts.Metadata = Metadata{"filename": info.Name}
+	}
+	if !info.SizeUnknown {
+		p.chunks = p.wholeSource()
+	} else if err := p.beginStream(ctx, info); err != nil {
+		return err
+	}
+	if p.opts.Parallel > 1 {
+		if info.Sequential && !p.opts.ParallelBestEffort {
+			return fmt.Errorf("%w: parallel parts of a source that has only one reader", ErrInvalidInput)
+		}
+		if b := p.opts.PartBoundaries; len(b) > 0 && !info.SizeUnknown && b[len(b)-1] >= info.Size {
+			return fmt.Errorf("%w: part boundary at %d in a source of %d bytes", ErrInvalidInput, b[len(b)-1], info.Size)
+		}
+	}
+	return nil
+}
+
+// beginStream reads the first chunk of a source of unknown size. If that is
+// all, the source is an ordinary one.
+func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
+	if p.stream == nil {
+		// The reader lives as long as the upload, over pauses.
+		reader, err := openSource(ctx, context.WithoutCancel(ctx), p.source, 0, p.client.sourceTimeout)
+		if err != nil {
+			return sourceError(err)
+		}
+		size := p.sizer.size
+		if size == 0 {
+			size = defaultStreamChunk
+		}
+		p.stream = &streamed{window: readahead.New(reader, size, defaultStreamChunk), sizer: p.sizer, limit: p.opts.RateLimit, sums: p.sums, info: info}
+		p.chunks = p.stream
+	}
+	if err := p.stream.begin(ctx); err != nil {
+		return err
+	}
+	if p.stream.short() && p.external == nil {
+		return p.becomeBytes(ctx, p.stream.window.Data())
+	}
+	return nil
+}
+
+// becomeBytes replaces a stream that was read to its end by its bytes.
+func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
+	p.stream.close()
+	p.stream = nil
+	p.source = Bytes(data)
+	info, err := statSource(ctx, p.source, p.client.sourceTimeout)
+	info.Name, p.info = p.info.Name, info
+	p.chunks = p.wholeSource()
+	return err
+}
+
+// negotiateChecksum chooses the algorithm by what the caller wants and the
+// server advertises. An upload URL that the caller gave may be of another server
+// than the endpoint, so the endpoint is not asked for it unless the caller insists.
+func (p *planner) negotiateChecksum(ctx context.Context) error {
+	if p.sums.decided {
+		return nil
+	}
+	info := p.info
+	var caps Capabilities
+	var err error
+	switch choice, empty := p.opts.Checksum, !info.SizeUnknown && info.Size == 0; {
+	case choice == checksums.Off, choice == "" && (empty || len(p.client.checksums) == 0):
+		p.sums.off()
+		return nil
+	case choice != "":
+		if caps, err = p.requiredCapabilities(ctx); err != nil {
+			return fmt.Errorf("asking for checksum algorithms: %w", err)
+		}
+	case p.external != nil:
+		caps, _ = p.client.probe.state()
+	default:
+		if caps, err = p.advertised(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.sums.choose(caps); err != nil {
+		return err
+	}
+	if p.sums.on {
+		p.sizer.bound(max(minChecksumChunk, p.opts.MinChunkSize), defaultChecksumChunk)
+	}
+	return nil
+}
+
+// negotiate decides how the upload is sent, by what the server offers and the
+// source allows.
+func (p *planner) negotiate(ctx context.Context) (delivery, error) {
+	var caps Capabilities
+	var err error
+	parts := p.wantsParts()
+	if feature := p.requires(); feature != "" {
+		if caps, err = p.requiredCapabilities(ctx); err != nil {
+			return nil, fmt.Errorf("asking for extension %s: %w", feature, err)
+		}
+	} else if parts {
+		if caps, err = p.advertised(ctx); err != nil {
+			return nil, err
+		}
+	}
+	inline, err := p.carries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, _ := p.client.probe.state()
+	if info := p.info; known.MaxSize > 0 && !info.SizeUnknown && info.Size > known.MaxSize {
+		return nil, fmt.Errorf("%w: source has %d bytes, the server allows %d", ErrTooLarge, info.Size, known.MaxSize)
+	}
+	if parts {
+		if work, err := p.planParts(caps); work != nil || err != nil {
+			return work, err
+		}
+	}
+	if err := p.deferLength(ctx, caps); err != nil {
+		return nil, err
+	}
+	t := p.newTransfer()
+	t.inline = inline
+	return t, nil
+}
+
+// carries reports whether the creation carries bytes.
+func (p *planner) carries(ctx context.Context) (bool, error) {
+	switch {
+	case !p.newTransfer().mayCarry():
+		return false, nil
+	case p.opts.CreationWithUpload != CreationWithUploadAuto:
+		return true, nil
+	case p.sums.on: // servers verify PATCH, and many ignore Upload-Checksum of a creation
+		return false, nil
+	}
+	caps, err := p.advertised(ctx)
+	return caps.Supports(ExtensionCreationWithUpload), err
+}
+
+// requiredCapabilities is what the server supports, nothing if it does not say: what is
+// missing is then named by those who look for it.
+func (p *planner) requiredCapabilities(ctx context.Context) (Capabilities, error) {
+	caps, err := p.required(ctx)
+	if errors.Is(err, ErrUnsupported) {
+		return Capabilities{}, nil
+	}
+	return caps, err
+}
+
+// requires names an extension without which the upload cannot be sent as requested,
+// empty if there is none.
+func (p *planner) requires() Extension {
+	switch {
+	case p.wantsParts() && !p.opts.ParallelBestEffort:
+		return ExtensionConcatenation
+	case p.info.SizeUnknown, p.opts.DeferLength:
+		return ExtensionCreationDeferLength
+	}
+	return ""
+}
+
+// deferLength makes sure that the server takes an upload without its length,
+// if that is how it has to be created.
+func (p *planner) deferLength(ctx context.Context, caps Capabilities) error {
+	unknown := p.info.SizeUnknown
+	if !unknown && !p.opts.DeferLength || caps.Supports(ExtensionCreationDeferLength) {
+		return nil
+	}
+	unsupported := fmt.Errorf("%w: %s, which an upload of unknown length needs", ErrUnsupported, ExtensionCreationDeferLength)
+	if !unknown || p.opts.BufferLimit == 0 {
+		return unsupported
+	}
+	data, err := p.stream.readAll(ctx, p.opts.BufferLimit, unsupported)
+	if err != nil {
+		return err
+	}
+	return p.becomeBytes(ctx, data)
+}
+
+// wantsParts reports whether the upload is to be sent in parts, if it can.
+func (p *planner) wantsParts() bool {
+	info := p.info
+	return p.opts.Parallel > 1 && !info.Sequential && !info.SizeUnknown && info.Size > 0
+}
+
+// planParts cuts the source, if the server offers concatenation and the source
+// is large enough; otherwise it returns nil.
+func (p *planner) planParts(caps Capabilities) (delivery, error) {
+	if !caps.Supports(ExtensionConcatenation) {
+		if p.opts.ParallelBestEffort {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, ExtensionConcatenation)
+	}
+	size := p.info.Size
+	spans := planSpans(size, p.opts.Parallel, p.opts.MinPartSize)
+	if p.opts.PartBoundaries != nil {
+		spans = spansAt(size, p.opts.PartBoundaries)
+	}
+	if len(spans) < 2 {
+		return nil, nil
+	}
+	work := p.newParallel()
+	for _, s := range spans {
+		work.list = append(work.list, work.newPart(s))
+	}
+	return work, nil
+}
+
+// newParallel returns a parallel upload without parts.
+func (p *planner) newParallel() *parallel {
+	return &parallel{
+		requester: p.requester, source: p.wholeSource(), opts: p.opts, sums: p.sums, retries: p.retries,
+		owner: p.owner, state: StateCreating, connections: max(1, p.opts.Parallel),
+	}
+}
+
+// wholeSource cuts all of the source.
+func (p *planner) wholeSource() *ranged {
+	return &ranged{
+		source: p.source, info: p.info, whole: true,
+		sizer: p.sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout, lastByte: p.owner.finishing,
+	}
+}
+
+// planOf returns the plan of an upload of the whole source.
+func planOf(opts *UploadOptions) plan {
+	p := plan{
+		metadata: opts.Metadata, recreates: true, defers: opts.DeferLength,
+		carry: opts.CreationWithUpload, limit: opts.CreationLimit, minChunk: opts.MinChunkSize,
+	}
+	if p.limit == 0 && p.carry == CreationWithUploadAlways {
+		p.limit = opts.ChunkSize
+	}
+	return p
+}
+
+// newTransfer returns one of the whole source that does not exist on the server yet.
+func (p *planner) newTransfer() *transfer {
+	plan := planOf(p.opts)
+	plan.recreates = p.external == nil
+	return &transfer{
+		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
+		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,
+		known: account{info: p.info},
+	}
+}

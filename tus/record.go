@@ -1,0 +1,201 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
+)
+
+// record is the stored record of one upload, and the lease on it. A nil *record stores
+// nothing. No lock is held while the store works: a store that hangs delays only what has
+// to be stored.
+type record struct {
+	*records
+	turn *semaphore.Weighted // one operation of the store at a time, also of one that hangs
+
+	mu    sync.Mutex
+	entry      // needs mu
+	lost  bool // another Uploader has the upload
+}
+
+// entry is what is to be stored, and what is known of the stored record.
+type entry struct {
+	rec      storage.Record // with the revision stored last; no ID means that there is none
+	named    bool           // what is stored says where the upload is
+	unsaved  bool           // rec has changes that are not stored
+	failed   bool           // the last Put failed, and may have stored the record nevertheless
+	reported bool           // the last Put failed, and the hooks know
+	tried    time.Time      // when the last Put was sent
+	sent     time.Time      // when the last Put with a lease was sent that succeeded; zero means no lease
+}
+
+// acquire leases the upload, unless that is leased already. The error matches ErrLeaseLost
+// if another Uploader holds or completed the upload.
+func (r *record) acquire(ctx context.Context) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	lost, done := r.lost, r.rec.ID == "" || r.leasedAt(time.Now())
+	r.mu.Unlock()
+	switch {
+	case lost:
+		return ErrLeaseLost
+	case done:
+		return nil
+	}
+	return r.judge(ctx, r.exclusively(ctx, r.put))
+}
+
+// save changes the record, and returns when it is stored. The first change makes the
+// record.
+func (r *record) save(ctx context.Context, change func(*storage.Record)) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	if r.rec.ID == "" && !r.lost && r.source.Fingerprint != "" {
+		r.rec = r.source
+		r.rec.ID, r.rec.Created = storage.NewID(), time.Now().UTC()
+	}
+	lost, none := r.lost, r.rec.ID == ""
+	if !none {
+		before := r.rec.Clone()
+		change(&r.rec)
+		r.rec = r.rec.Clone()
+		r.unsaved = r.unsaved || !reflect.DeepEqual(before, r.rec)
+	}
+	stored := r.rec.Revision != 0 && !r.unsaved && !r.failed
+	r.mu.Unlock()
+	switch {
+	case lost:
+		return ErrLeaseLost
+	case none || stored:
+		return nil
+	}
+	return r.judge(ctx, r.exclusively(ctx, r.put))
+}
+
+// saveLazily changes the record, if there is one. The change is stored with the next Put.
+func (r *record) saveLazily(change func(*storage.Record)) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rec.ID != "" {
+		change(&r.rec)
+		r.unsaved = true
+	}
+}
+
+// renew renews the lease if that is due. The error matches ErrLeaseLost if another
+// Uploader has acquired it. A failure is an error only if the store is required and the
+// lease is over; until then the next call tries again.
+func (r *record) renew(ctx context.Context) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	lost, due := r.lost, r.due(time.Now())
+	r.mu.Unlock()
+	switch {
+	case lost:
+		return ErrLeaseLost
+	case !due:
+		return nil
+	}
+	over, err := r.tryRenewal(ctx)
+	var failure *renewalError
+	if errors.As(err, &failure) && !(over && r.required) {
+		return nil
+	}
+	return err
+}
+
+// release ends the lease, so that a later session can resume the upload at once. It runs
+// to its end although ctx ended.
+func (r *record) release(ctx context.Context) {
+	if r == nil {
+		return
+	}
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
+	if err := r.exclusively(ctx, r.putReleased); err != nil && !errors.Is(err, ErrLeaseLost) {
+		r.report(ctx, "put", err)
+	}
+}
+
+// drop deletes the record: the upload is complete or gone. It runs to its end although ctx
+// ended.
+func (r *record) drop(ctx context.Context) {
+	if r == nil {
+		return
+	}
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
+	if err := r.exclusively(ctx, r.delete); err != nil && !errors.Is(err, ErrLeaseLost) {
+		r.report(ctx, "delete", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entry = entry{}
+}
+
+// leased reports whether the lease can be relied on.
+func (r *record) leased() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.leasedAt(time.Now())
+}
+
+// holds reports whether there is a record of an upload, stored or not.
+func (r *record) holds() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return named(r.rec)
+}
+
+// stored reports whether a later session can resume the upload by what is stored.
+func (r *record) stored() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.named
+}
+
+// named reports whether a record says where its upload is.
+func named(rec storage.Record) bool { return rec.UploadURL != "" || len(rec.Parts) > 0 }
+
+// exclusively runs op while no other operation of the record runs, and waits for it as
+// long as ctx lives.
+func (r *record) exclusively(ctx context.Context, op func(context.Context) error) error {
+	if err := r.turn.Acquire(ctx, 1); err != nil {
+		return async.ContextError(ctx)
+	}
+	_, err := async.Call(ctx, func() (struct{}, error) {
+		defer r.turn.Release(1)
+		return struct{}{}, op(ctx)
+	}, nil)
+	return err
+}
+
+// judge reports a failure of Put, which is an error if the store is required.
+func (r *record) judge(ctx context.Context, err error) error {
+	if err == nil || errors.Is(err, ErrLeaseLost) {
+		return err
+	}
+	return r.report(ctx, "put", err)
+}

@@ -1,0 +1,190 @@
+package tus
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+// What a record does to the store. All of these run in the turn.
+
+// put stores the record with a new lease.
+func (r *record) put(ctx context.Context) error {
+	if err := r.compare(ctx); err != nil {
+		return err
+	}
+	now := time.Now()
+	lease := r.holder
+	lease.Until = now.Add(leaseTime).UTC()
+	return r.putWith(ctx, now, &lease)
+}
+
+// putReleased stores the record without a lease, and deletes one that names no upload.
+func (r *record) putReleased(ctx context.Context) error {
+	r.mu.Lock()
+	e := r.entry
+	r.mu.Unlock()
+	switch {
+	case e.rec.Revision == 0 || e.rec.Lease == nil && !e.unsaved: // never stored, or released already
+		return nil
+	case !named(e.rec):
+		return r.delete(ctx)
+	}
+	if err := r.compare(ctx); err != nil {
+		return err
+	}
+	return r.putWith(ctx, time.Now(), nil)
+}
+
+// putWith stores the record with a lease or, for nil, without one.
+func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Lease) error {
+	r.mu.Lock()
+	if lost := r.lost; lost || r.rec.ID == "" {
+		r.mu.Unlock()
+		if lost {
+			return ErrLeaseLost
+		}
+		return nil
+	}
+	uncertain := r.failed
+	if r.rec.Lease = lease; lease != nil {
+		r.rec.Updated = now.UTC()
+	}
+	r.rec.Seal = sealOf(r.rec)
+	r.failed, r.unsaved, r.tried = true, false, now // until Put has returned
+	next := r.rec.Clone()
+	r.mu.Unlock()
+
+	stored, err := r.overwrite(ctx, next, uncertain)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.rec.ID != next.ID: // dropped while Put was hanging
+		return err
+	case errors.Is(err, storage.ErrConflict):
+		r.entry, r.lost = entry{}, true
+		return ErrLeaseLost
+	case err != nil:
+		r.unsaved = true
+		return err
+	}
+	r.rec.Revision, r.named = stored.Revision, named(stored)
+	r.failed, r.reported = false, false
+	if r.sent = now; lease == nil {
+		r.sent = time.Time{}
+	}
+	return nil
+}
+
+// overwrite is Put for a record of ours. If it is not known whether the Put before stored
+// the record, a conflict may be with that.
+func (r *record) overwrite(ctx context.Context, rec storage.Record, uncertain bool) (storage.Record, error) {
+	stored, err := r.store.Put(ctx, rec)
+	if !uncertain || !errors.Is(err, storage.ErrConflict) {
+		return stored, err
+	}
+	there, ok, finding := r.current(ctx, rec)
+	switch {
+	case finding != nil: // with whom the conflict is cannot be told
+		return stored, finding
+	case ok && r.wrote(there, rec.Revision):
+		rec.Revision = there.Revision
+		return r.store.Put(ctx, rec)
+	}
+	return stored, err
+}
+
+// compare makes sure, where the lease is over, that the stored record is still that of
+// this upload. It may be deleted by now, and another one have its ID and revision.
+func (r *record) compare(ctx context.Context) error {
+	r.mu.Lock()
+	e, leased := r.entry, r.leasedAt(time.Now())
+	r.mu.Unlock()
+	if e.rec.Revision == 0 || e.tried.IsZero() || leased {
+		return nil
+	}
+	there, ok, err := r.current(ctx, e.rec)
+	if err != nil { // then Put tells
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	same := ok && there.Created.Equal(e.rec.Created)
+	switch {
+	case same && there.Revision == e.rec.Revision:
+	case same && e.failed && r.wrote(there, e.rec.Revision):
+		r.rec.Revision = there.Revision
+	case same && sameUpload(there, e.rec) && !leaseRuns(there.Lease, time.Now()): // another had a look, and released it
+		r.rec.Revision = there.Revision
+	default:
+		r.entry, r.lost = entry{}, true
+		return ErrLeaseLost
+	}
+	return nil
+}
+
+// delete removes the record, unless another Uploader has changed it.
+func (r *record) delete(ctx context.Context) error {
+	if err := r.compare(ctx); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	e := r.entry
+	r.entry = entry{}
+	r.mu.Unlock()
+	if e.rec.ID == "" || e.rec.Revision == 0 && !e.failed {
+		return nil
+	}
+	err := storage.ErrConflict
+	if e.rec.Revision != 0 {
+		err = r.store.Delete(ctx, e.rec.ID, e.rec.Revision)
+	}
+	if e.failed && errors.Is(err, storage.ErrConflict) {
+		var there storage.Record
+		var ok bool
+		if there, ok, err = r.current(ctx, e.rec); ok && r.wrote(there, e.rec.Revision) {
+			e.rec = there
+			err = r.store.Delete(ctx, there.ID, there.Revision)
+		}
+	}
+	if err == nil || errors.Is(err, storage.ErrConflict) {
+		return nil
+	}
+	// A later session finds the upload complete or gone, but not while it seems to be held.
+	e.rec.Lease = nil
+	_, _ = r.overwrite(ctx, e.rec, true)
+	return err
+}
+
+// wrote reports whether a record is what this Uploader stored over a revision. One
+// without a lease can only be what it released: another would have leased it first.
+func (s *records) wrote(there storage.Record, over int64) bool {
+	if there.Lease == nil {
+		return there.Revision == over+1
+	}
+	return there.Lease.Holder == s.holder.Holder
+}
+
+// sameUpload reports whether two records lead to the same uploads on the server.
+func sameUpload(a, b storage.Record) bool {
+	return a.UploadURL == b.UploadURL && a.Finishing == b.Finishing && slices.Equal(a.Parts, b.Parts)
+}
+
+// sealOf is the seal of a record; see [storage.Record].
+func sealOf(rec storage.Record) string {
+	h := xxh3.New()
+	fmt.Fprintf(h, "%q %q %d %q", rec.Fingerprint, rec.Endpoint, rec.Size, rec.UploadURL)
+	for _, p := range rec.Parts {
+		fmt.Fprintf(h, " %d %d %q", p.Offset, p.Size, p.UploadURL)
+	}
+	sum := h.Sum128().Bytes()
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,110 @@
+package tus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
+)
+
+// storeTimeout bounds the store operations that run after the context of the
+// upload ended.
+const storeTimeout = 5 * time.Second
+
+// errStoreTimeout ends an operation of the store, and not the upload.
+var errStoreTimeout = errors.New("the store did not answer")
+
+// uncancelled is for what has to be stored although ctx may have ended.
+func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), storeTimeout, errStoreTimeout)
+}
+
+// ended reports whether ctx ended the upload, and not only an operation of the store.
+func ended(ctx context.Context) bool {
+	return ctx.Err() != nil && context.Cause(ctx) != errStoreTimeout
+}
+
+// records are the stored records of one source, as one Uploader reads and leases them.
+type records struct {
+	store     storage.Store
+	required  bool
+	holder    storage.Lease  // Holder and Process of the leases
+	onFailure func(error)    // called with an error matching ErrStore when the store fails
+	source    storage.Record // what a record says of the source; without Fingerprint none is made
+}
+
+// open returns a record that was found. It is not leased.
+func (s *records) open(rec storage.Record) *record {
+	r := &record{records: s, turn: semaphore.NewWeighted(1), entry: entry{rec: rec.Clone(), named: named(rec)}}
+	r.rec.Lease = nil
+	return r
+}
+
+// find returns the records of earlier uploads of the source, the latest first.
+func (s *records) find(ctx context.Context) ([]storage.Record, error) {
+	found, err := s.findBy(ctx, s.source.Fingerprint)
+	if err != nil { // records that can be read come along with the error
+		if err := s.report(ctx, "find", err); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func (s *records) findBy(ctx context.Context, fingerprint string) ([]storage.Record, error) {
+	return async.Call(ctx, func() ([]storage.Record, error) { return s.store.Find(ctx, fingerprint) }, nil)
+}
+
+// current is what the store has of a record by now. It returns an error only if the
+// record may exist but cannot be read.
+func (s *records) current(ctx context.Context, rec storage.Record) (there storage.Record, ok bool, err error) {
+	found, err := s.findBy(ctx, rec.Fingerprint)
+	if there, ok = withID(found, rec.ID); ok {
+		return there, true, nil
+	}
+	return there, false, err
+}
+
+// errStoreFailed is returned when a store failed that is not required.
+var errStoreFailed = errors.New("store failed")
+
+// reread is current with a failure reported. It returns errStoreFailed if the store is
+// not required.
+func (s *records) reread(ctx context.Context, rec storage.Record) (there storage.Record, ok bool, err error) {
+	there, ok, err = s.current(ctx, rec)
+	if err == nil {
+		return there, ok, nil
+	}
+	if err := s.report(ctx, "find", err); err != nil {
+		return there, false, err
+	}
+	return there, false, errStoreFailed
+}
+
+func withID(found []storage.Record, id string) (rec storage.Record, ok bool) {
+	i := slices.IndexFunc(found, func(rec storage.Record) bool { return rec.ID == id })
+	if i < 0 {
+		return storage.Record{}, false
+	}
+	return found[i], true
+}
+
+// report calls the hooks for a failure of the store. It returns an error only if that, or
+// the end of ctx, must end the upload. A store may have deadlines of its own.
+func (s *records) report(ctx context.Context, op string, err error) error {
+	if ended(ctx) {
+		return async.ContextError(ctx)
+	}
+	err = fmt.Errorf("tus: %w: %s: %w", ErrStore, op, err)
+	s.onFailure(err)
+	if s.required {
+		return err
+	}
+	return nil
+}
