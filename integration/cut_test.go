@@ -225,7 +225,7 @@ func TestRetry_DeadServerEndsAfterMaxRetries(t *testing.T) {
 	server, proxy, _, _ := throughProxy(t)
 	proxy.Always(fault(netfault.Up, nil, 0, netfault.Reset))
 	client := newClient(t, proxy.Through(server.Endpoint()), tus.Options{Retry: tus.RetryPolicy{
-		MaxRetries: 3, NewBackOff: fastRetries().NewBackOff,
+		MaxRetries: 3, Delay: fastRetries().Delay,
 	}})
 	res, err := client.UploadFile(testContext(t), newFile(t, 1000).path, nil)
 	var e *tus.Error

@@ -215,7 +215,7 @@ func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*
 			t.Error(err)
 		}
 	}}})
-	uploader, err := client.NewUploader(tus.File(f.path), &tus.UploadOptions{URL: url})
+	uploader, err := client.NewResumer(url, tus.File(f.path), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

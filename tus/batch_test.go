@@ -435,7 +435,7 @@ func TestManySmallJobsTakeOneRequestEach(t *testing.T) {
 	}
 }
 
-func TestFileJobCarriesTheNameAndThePath(t *testing.T) {
+func TestUploadAll_JobOfFileHasItsName(t *testing.T) {
 	srv, dir := tustest.NewServer(t, nil), t.TempDir()
 	var jobs []tus.Job
 	want := map[string][]byte{}
@@ -445,9 +445,9 @@ func TestFileJobCarriesTheNameAndThePath(t *testing.T) {
 		if err := os.WriteFile(path, want[path], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		job := tus.FileJob(path, nil)
+		job := tus.Job{Source: tus.File(path), Tag: path}
 		if i == 4 {
-			job = tus.FileJob(path, &tus.UploadOptions{Metadata: tus.Metadata{"filename": "file 4", "more": ""}, ChunkSize: 1000})
+			job.Options = &tus.UploadOptions{Metadata: tus.Metadata{"filename": "file 4", "more": ""}, ChunkSize: 1000}
 		}
 		jobs = append(jobs, job)
 	}
@@ -468,6 +468,24 @@ func TestFileJobCarriesTheNameAndThePath(t *testing.T) {
 	if results != 5 {
 		t.Errorf("%d results", results)
 	}
+}
+
+func TestUploadAll_JobWithURLIsResumed(t *testing.T) {
+	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
+	client := newClient(t, srv.Endpoint(), nil)
+	created, err := client.Create(testContext(t), tus.CreateOptions{Size: 3000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := []tus.Job{{Source: tus.Bytes(data), URL: created.URL}, {Source: tus.Bytes(data), URL: "/relative"}}
+	for r := range client.UploadAll(testContext(t), slices.Values(jobs), nil) {
+		if r.Job.URL == created.URL {
+			wantStored(t, srv.Handler, created.URL, data)
+		} else {
+			wantError(t, r.Err, tus.ErrInvalidInput)
+		}
+	}
+	wantMethods(t, srv.Handler, "POST", "HEAD", "PATCH")
 }
 
 func TestInterruptedBatchIsResumed(t *testing.T) {

@@ -52,7 +52,7 @@ func shapes(data []byte, chunk int64) map[string]func(*tus.Client, *testing.T, s
 		"parallel":    upload(tus.UploadOptions{ChunkSize: chunk, Parallel: 3, MinPartSize: 2 * chunk}),
 		"with upload": upload(tus.UploadOptions{}),
 		"stream": func(c *tus.Client, t *testing.T, choice string) (*tus.Result, error) {
-			return c.UploadReader(testContext(t), iotest.HalfReader(bytes.NewReader(data)), &tus.UploadOptions{ChunkSize: chunk, Checksum: choice})
+			return c.Upload(testContext(t), tus.Reader(iotest.HalfReader(bytes.NewReader(data))), &tus.UploadOptions{ChunkSize: chunk, Checksum: choice})
 		},
 		"steps": func(c *tus.Client, t *testing.T, choice string) (*tus.Result, error) {
 			u, err := c.NewUploader(tus.Bytes(data), &tus.UploadOptions{ChunkSize: chunk, Checksum: choice})

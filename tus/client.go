@@ -138,7 +138,7 @@ type Options struct {
 	// this client are replaced where a value repeats them.
 	KeepHeaders []string
 
-	// Hooks are told what happens in all uploads of this client.
+	// Hooks are called for all uploads of this client.
 	Hooks Hooks
 
 	// Logger is told, too, without credentials and without the queries of URLs:
@@ -174,7 +174,7 @@ type Client struct {
 	resumeScope     string
 	checksums       checksums.Set
 	keepHeaders     []string // canonical names
-	hooks           hookSet
+	hooks           []*Hooks
 	log             *slog.Logger
 	redactor        httpx.Redactor
 	probe           *capabilityProbe
@@ -218,7 +218,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		log:             slog.New(slog.DiscardHandler), protocol: protocolTus{},
 	}
 	hooks := opts.Hooks
-	c.hooks = hookSet{&hooks}
+	c.hooks = []*Hooks{&hooks}
 	if opts.Logger != nil {
 		c.log = opts.Logger
 		c.hooks = append(c.hooks, logHooks(opts.Logger, c.redactor.URL))

@@ -34,7 +34,7 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 	if p.rechecked && !paths {
 		p.client.partURLs.Store(true)
 	}
-	p.final, p.confirmed, made.concat = made.url, true, ConcatFinal
+	p.final, p.confirmed = made.url, true
 	return outcome{next: StateReady, created: &made, completed: true} // a crash from here on must not create another
 }
 
@@ -49,13 +49,13 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 		return p.failed(ctx, err)
 	}
 	answered := e != nil && !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
-	if answered && e.StatusCode == 0 && !e.Temporary() { // the caller's hook
+	if answered && e.StatusCode == 0 && !e.retryable() { // the caller's hook
 		return p.failed(ctx, err)
 	}
 	if !answered {
 		p.uncertain = true
 	}
-	if ctx.Err() == nil && answered && !e.Temporary() && !p.rechecked && e.verdict.aboutParts {
+	if ctx.Err() == nil && answered && !e.retryable() && !p.rechecked && e.verdict.aboutParts {
 		p.rechecked = true
 		p.recheck()
 		return outcome{next: StateRecovering}

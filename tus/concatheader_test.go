@@ -148,7 +148,7 @@ func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true})
 			_, err := client.Upload(testContext(t), tus.Bytes(data), test.opts)
 			wantError(t, err, tus.ErrInvalidInput)
-			if !strings.Contains(err.Error(), "UploadOptions.MaxConcatHeader is 8000") || tus.IsTemporary(err) {
+			if !strings.Contains(err.Error(), "UploadOptions.MaxConcatHeader is 8000") || tus.IsRetryable(err) {
 				t.Errorf("error is %v", err)
 			}
 			for _, u := range partials(srv.Handler) {
@@ -230,7 +230,7 @@ func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
 		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), wide)
 		wantError(t, err, tus.ErrUnconfirmed)
 		var e *tus.Error
-		if !errors.As(err, &e) || e.StatusCode != status || tus.IsTemporary(err) || errors.Is(err, tus.ErrTooLarge) != (status == 413) {
+		if !errors.As(err, &e) || e.StatusCode != status || tus.IsRetryable(err) || errors.Is(err, tus.ErrTooLarge) != (status == 413) {
 			t.Errorf("%d: error is %v", status, err)
 		}
 		for _, part := range []string{"32 parts", "too much", "fewer parts", "UploadOptions.Parallel, MinPartSize or MaxConcatHeader"} {
@@ -248,18 +248,18 @@ func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
 			urls = append(urls, srv.Endpoint()+u.ID)
 		}
 		byHand := newClient(t, srv.Endpoint(), nil)
-		_, err = byHand.CreateFinal(testContext(t), urls, nil)
+		_, err = byHand.Concatenate(testContext(t), urls, nil)
 		if err == nil || !strings.Contains(err.Error(), "fewer parts") {
-			t.Errorf("%d: error of CreateFinal is %v", status, err)
+			t.Errorf("%d: error of Concatenate is %v", status, err)
 		}
-		_, err = byHand.CreateFinal(testContext(t), urls[:2], nil)
+		_, err = byHand.Concatenate(testContext(t), urls[:2], nil)
 		if err == nil || strings.Contains(err.Error(), "fewer parts") {
-			t.Errorf("%d: error of CreateFinal of two parts is %v", status, err)
+			t.Errorf("%d: error of Concatenate of two parts is %v", status, err)
 		}
 
 		// All bytes are there, so a later session tries whatever its limit is.
 		for range len(refused) - finalRequests(srv.Handler) {
-			_, _ = byHand.CreateFinal(testContext(t), urls[:2], nil)
+			_, _ = byHand.Concatenate(testContext(t), urls[:2], nil)
 		}
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), many())
 		if err != nil {

@@ -83,8 +83,9 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 				}
 			})
 			endpoint := "https://" + listener.Addr().String() + "/files/"
+			url := ""
 			if opts == nil {
-				opts = &tus.UploadOptions{URL: endpoint + "1"}
+				url = endpoint + "1"
 			}
 			transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
 			retry := impatient()
@@ -94,7 +95,11 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			res, err := client.Upload(ctx, tus.Bytes(randomBytes(1000)), opts)
+			u, err := prepare(client, url, tus.Bytes(randomBytes(1000)), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := u.Run(ctx)
 			wantError(t, err, tus.ErrStalled)
 			if res.Stats.Retries != 2 || connections.Load() > 33 {
 				t.Errorf("%d retries, %d connections", res.Stats.Retries, connections.Load())

@@ -44,10 +44,13 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 		"parts":          upload(tus.UploadOptions{Parallel: 2, MinPartSize: 2000}),
 		"deferred":       upload(tus.UploadOptions{DeferLength: true}),
 		"stream": func(c *tus.Client) error {
-			_, err := c.UploadReader(testContext(t), strings.NewReader(strings.Repeat("x", 4000)), chunked())
+			_, err := c.Upload(testContext(t), tus.Reader(strings.NewReader(strings.Repeat("x", 4000))), chunked())
 			return err
 		},
-		"by hand": func(c *tus.Client) error { _, err := c.CreatePartial(testContext(t), 10, nil); return err },
+		"by hand": func(c *tus.Client) error {
+			_, err := c.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true})
+			return err
+		},
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -55,7 +58,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(409, "movie.mp4 exists already")})
 			err := way(newClient(t, srv.Endpoint(), nil))
 			wantError(t, err, tus.ErrExists)
-			if errors.Is(err, tus.ErrOffsetConflict) || tus.IsTemporary(err) || !strings.Contains(err.Error(), "movie.mp4 exists already") {
+			if errors.Is(err, tus.ErrOffsetConflict) || tus.IsRetryable(err) || !strings.Contains(err.Error(), "movie.mp4 exists already") {
 				t.Errorf("error is %v", err)
 			}
 			if n := srv.Count("POST"); n != 1 && name != "parts" || n > 2 {
@@ -66,7 +69,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 }
 
 // A 409 to the creation of a final upload means that a part is locked for now.
-func TestCreateFinal_ConflictIsRetried(t *testing.T) {
+func TestConcatenate_ConflictIsRetried(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
 	srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: 2, Action: faults.RespondAfter(409, "part is locked")})
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 2000})
@@ -431,7 +434,7 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 					_, err := client.UploadFile(testContext(t), path, opts)
 					var stored *tus.StoredError
 					var answer *tus.Error
-					if !errors.As(err, &stored) || !errors.As(err, &answer) || answer.StatusCode != status || tus.IsTemporary(err) != temporary {
+					if !errors.As(err, &stored) || !errors.As(err, &answer) || answer.StatusCode != status || tus.IsRetryable(err) != temporary {
 						t.Fatalf("second session: %v", err)
 					}
 					known := method == "PATCH"

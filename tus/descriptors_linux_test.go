@@ -13,8 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
@@ -123,7 +121,7 @@ func TestWait_HoldsNoFileOpen(t *testing.T) {
 		},
 		"retry": {
 			client: tus.Options{Retry: tus.RetryPolicy{
-				NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(time.Hour) }, MaxRetryAfter: time.Hour}},
+				Delay: func(int) time.Duration { return time.Hour }, MaxRetryAfter: time.Hour}},
 			server: func(h *tustest.Handler) {
 				h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.RespondAfter(503, "", "Retry-After", "3600")})
 			},

@@ -48,7 +48,7 @@ func (t *transfer) judgeGone(ctx context.Context, err error) error {
 }
 
 // refusedForGood reports whether a refusal, nil if there was none, would be repeated.
-func refusedForGood(refusal error) bool { return refusal != nil && !IsTemporary(refusal) }
+func refusedForGood(refusal error) bool { return refusal != nil && !IsRetryable(refusal) }
 
 // refused decides what follows when the server has shown what became of the chunk that it
 // refused.
@@ -61,7 +61,7 @@ func (t *transfer) refused(refusal error, info Info) outcome {
 		return outcome{next: StateReady}
 	case info.Complete():
 		return outcome{next: StateFailed, err: fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)}
-	case IsTemporary(refusal): // the server lacks bytes, which are sent again
+	case IsRetryable(refusal): // the server lacks bytes, which are sent again
 		return outcome{next: StateReady}
 	case t.lengthRefused(refusal): // so it was something else
 		if again, _ := t.checksumRefused(refusal); again {

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -89,7 +87,7 @@ func newScenario(seed uint64) *scenario {
 	s.twins, s.again = r.IntN(8) == 0, r.IntN(4) == 0
 	retry := tus.RetryPolicy{} // waits cost nothing in a bubble
 	if !s.bubble {
-		retry.NewBackOff = func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) }
+		retry.Delay = func(int) time.Duration { return time.Millisecond }
 		retry.MaxRetryAfter = time.Millisecond
 	}
 	s.client = tus.Options{Retry: retry, MaxConnections: pick(r, 0, 0, 0, 1, 2), OverridePatchMethod: r.IntN(10) == 0}

@@ -127,7 +127,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 			h, endpoint := secureServer(t, &tls.Config{Certificates: []tls.Certificate{test.certificate}})
 			res, err := uploadSecurely(t, endpoint, test.client)
 			var verification *tls.CertificateVerificationError
-			if !errors.As(err, &verification) || tus.IsTemporary(err) || res.Stats.Retries != 0 {
+			if !errors.As(err, &verification) || tus.IsRetryable(err) || res.Stats.Retries != 0 {
 				t.Errorf("after %d retries: %v", res.Stats.Retries, err)
 			}
 			if n := len(h.Requests()); n != 0 {
@@ -139,7 +139,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 		h, endpoint := secureServer(t, &tls.Config{
 			Certificates: []tls.Certificate{ours.issue(nil)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 		res, err := uploadSecurely(t, endpoint, trusting)
-		if err == nil || tus.IsTemporary(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
+		if err == nil || tus.IsRetryable(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
 			t.Errorf("after %d retries, the server got %d requests: %v", res.Stats.Retries, len(h.Requests()), err)
 		}
 	})
@@ -152,7 +152,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 				return err
 			},
 		})
-		if err == nil || tus.IsTemporary(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
+		if err == nil || tus.IsRetryable(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
 			t.Errorf("after %d retries, the server got %d requests: %v", res.Stats.Retries, len(h.Requests()), err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestServerThatRefusesTheHandshakeIsNotAskedAgain(t *testing.T) {
 			test.client.RootCAs = ours.pool
 			h, endpoint := secureServer(t, test.server)
 			res, err := uploadSecurely(t, endpoint, test.client)
-			if n := len(h.Requests()); err == nil || tus.IsTemporary(err) || n != 0 {
+			if n := len(h.Requests()); err == nil || tus.IsRetryable(err) || n != 0 {
 				t.Errorf("the server got %d requests: %v", n, err)
 			}
 			// With TLS 1.3 the request is sent before the refusal comes, and the end of

@@ -54,12 +54,13 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 		return Info{}, err
 	}
 	var info Info
+	var gone absence
 	q := c.requester()
-	err = q.retrying(ctx, func() (err error) {
+	err = q.retrying(ctx, func(tries *budget) (err error) {
 		info, err = q.head(ctx, u)
-		return err
+		return gone.confirm(ctx, q, u, err, tries)
 	})
-	return info, q.confirmGone(ctx, u, err)
+	return info, err
 }
 
 // head sends HEAD and reads the response strictly.

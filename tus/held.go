@@ -32,16 +32,16 @@ const (
 // heldPoll is the time between two looks at a record that is waited for.
 const heldPoll = time.Second
 
-// HeldError says which stored upload is held, and until when. It matches
+// HeldError describes a stored upload that another [Uploader] holds. It matches
 // [ErrUploadHeld].
 type HeldError struct {
-	// URL is the upload URL, empty for an upload in parallel parts. It may hold
-	// secrets in its query; the error text leaves that out.
+	// URL is the upload URL, empty for an upload in parallel parts. It may contain
+	// secrets in its query, which the error text leaves out.
 	URL string
 	// Until is when the lease ends unless it is renewed.
 	Until time.Time
-	// Wait is how long to wait before the next [Uploader.Step], which looks again.
-	// It is 0 with [HeldFail], where no Step follows.
+	// Wait is how long the upload still waits for the release at most, 0 if it does not
+	// wait. Run reads the record every second; so should the caller of [Uploader.Step].
 	Wait time.Duration
 
 	shown string // URL without secrets
@@ -129,12 +129,13 @@ func (u *Uploader) leaseOver(c *candidate) (bool, error) {
 	if policy == HeldWait {
 		wait = min(lease.Until.Sub(now), c.found.Add(leaseTime).Sub(now))
 	}
+	held := &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: wait, shown: u.client.showURL(c.rec.UploadURL)}
 	if !c.told {
 		c.told = true
-		u.hooks.held(HeldEvent{Name: u.status().info.Name, URL: c.rec.UploadURL, Until: lease.Until, Wait: wait})
+		u.hooks.held(held)
 	}
 	if policy != HeldBegin {
-		return false, &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: min(wait, heldPoll), shown: u.client.showURL(c.rec.UploadURL)}
+		return false, held
 	}
 	u.leave(c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))
 	return false, nil

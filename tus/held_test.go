@@ -26,7 +26,8 @@ type heldCase struct {
 	opts   *tus.UploadOptions
 	client *tus.Client
 	log    bytes.Buffer
-	events []tus.HeldEvent
+	held   []*tus.Uploader // that OnHeld got
+	events []*tus.HeldError
 	began  time.Time
 }
 
@@ -40,7 +41,9 @@ func withHeld(t *testing.T, lasts time.Duration, f func(*testing.T, *heldCase)) 
 		c := &heldCase{t: t, h: h, store: &storage.Memory{}, data: randomBytes(10_000), opts: inChunks()}
 		c.client = newClient(&tus.Options{
 			Store: c.store, Logger: slog.New(slog.NewTextHandler(&c.log, nil)),
-			Hooks: tus.Hooks{OnHeld: func(e tus.HeldEvent) { c.events = append(c.events, e) }},
+			Hooks: tus.Hooks{OnHeld: func(u *tus.Uploader, held *tus.HeldError) {
+				c.held, c.events = append(c.held, u), append(c.events, held)
+			}},
 		})
 		c.left()
 		c.began = time.Now()
@@ -130,7 +133,7 @@ func (c *heldCase) wantAt(wait time.Duration) {
 
 func (c *heldCase) wantTold(wait time.Duration) {
 	c.t.Helper()
-	if len(c.events) != 1 || c.events[0].Uploader == nil || c.events[0].Wait != wait ||
+	if len(c.events) != 1 || c.held[0] == nil || c.events[0].Wait != wait ||
 		c.events[0].URL != "http://tus.test/files/"+c.h.Uploads()[0].ID || !strings.Contains(c.log.String(), `level=WARN msg="tus stored upload is held"`) {
 		c.t.Errorf("told of %+v, log is %s", c.events, &c.log)
 	}
@@ -222,7 +225,7 @@ func TestHeld_FailReturnsUntilWhenAtOnce(t *testing.T) {
 		_, err := c.upload()
 		wantError(t, err, tus.ErrUploadHeld)
 		var held *tus.HeldError
-		if !errors.As(err, &held) || !held.Until.Equal(until) || held.Wait != 0 || tus.IsTemporary(err) ||
+		if !errors.As(err, &held) || !held.Until.Equal(until) || held.Wait != 0 || tus.IsRetryable(err) ||
 			!strings.Contains(err.Error(), until.Format(time.RFC3339)) {
 			t.Errorf("error %v", err)
 		}
@@ -271,11 +274,11 @@ func TestHeld_StepReturnsHowLongToWait(t *testing.T) {
 			var held *tus.HeldError
 			switch {
 			case errors.As(err, &held):
-				if !tus.IsTemporary(err) || held.Wait <= 0 || held.Wait > time.Second || time.Since(before) > 0 {
+				if !tus.IsRetryable(err) || held.Wait <= 0 || held.Wait != time.Until(held.Until) || time.Since(before) > 0 {
 					t.Fatalf("error %v, wait %v after %v", err, held.Wait, time.Since(before))
 				}
 				waits++
-				time.Sleep(held.Wait)
+				time.Sleep(min(held.Wait, time.Second))
 			case err != nil:
 				t.Fatal(err)
 			}

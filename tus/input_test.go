@@ -157,9 +157,6 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 		"comma in a metadata key":         {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a,b": "x"}}), tus.ErrInvalidInput},
 		"umlaut in a metadata key":        {data, with(tus.UploadOptions{Metadata: tus.Metadata{"ä": "x"}}), tus.ErrInvalidInput},
 		"line break in a metadata key":    {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a\r\nX": "x"}}), tus.ErrInvalidInput},
-		"upload URL of another scheme":    {data, with(tus.UploadOptions{URL: "ftp://example.org/1"}), tus.ErrInvalidInput},
-		"relative upload URL":             {data, with(tus.UploadOptions{URL: "/files/1"}), tus.ErrInvalidInput},
-		"upload URL that is none":         {data, with(tus.UploadOptions{URL: "http://[::1"}), tus.ErrInvalidInput},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -178,13 +175,15 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
-	for _, raw := range []string{"", "nonsense", "ftp://example.org/1", "http://"} {
+	for _, raw := range []string{"", "nonsense", "ftp://example.org/1", "http://", "/files/1", "http://[::1"} {
 		_, infoErr := client.Info(testContext(t), raw)
 		_, resumeErr := client.Resume(testContext(t), raw, data, nil)
 		for _, err := range []error{infoErr, resumeErr, client.Terminate(testContext(t), raw)} {
 			wantError(t, err, tus.ErrInvalidInput)
 		}
 	}
+	_, err = client.NewResumer(srv.Endpoint()+"1", data, &tus.UploadOptions{Parallel: 2})
+	wantError(t, err, tus.ErrInvalidInput)
 	wantMethods(t, srv.Handler)
 }
 
@@ -249,7 +248,7 @@ func TestReadersThatBreakTheirPromiseEndTheUpload(t *testing.T) {
 				if test.want != nil {
 					wantError(t, err, test.want)
 				}
-				if tus.IsTemporary(err) || res.Stats.Retries != 0 {
+				if tus.IsRetryable(err) || res.Stats.Retries != 0 {
 					t.Errorf("after %d retries: %v", res.Stats.Retries, err)
 				}
 				wantNoMix(t, srv, data)
@@ -600,7 +599,7 @@ func TestFileThatChangedBetweenRunsIsNoticed(t *testing.T) {
 				t.Fatal("upload succeeded")
 			}
 			wantChanged(t, err)
-			if tus.IsTemporary(err) {
+			if tus.IsRetryable(err) {
 				t.Errorf("retrying cannot help: %v", err)
 			}
 			wantNoMix(t, srv, data)

@@ -40,7 +40,7 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client, data := newClient(t, srv.Endpoint(), nil), randomBytes(3000)
 	invalid := &tus.UploadOptions{ChunkSize: -1}
-	given, err := client.CreateDeferred(testContext(t), nil)
+	given, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +54,10 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 		},
 		"invalid options": func(ctx context.Context) (*tus.Result, error) { return client.Upload(ctx, tus.Bytes(data), invalid) },
 		"no URL":          func(ctx context.Context) (*tus.Result, error) { return client.Resume(ctx, "", tus.Bytes(data), nil) },
-		"no reader":       func(ctx context.Context) (*tus.Result, error) { return client.UploadReader(ctx, nil, nil) },
+		"no reader":       func(ctx context.Context) (*tus.Result, error) { return client.Upload(ctx, tus.Reader(nil), nil) },
 		"no file":         func(ctx context.Context) (*tus.Result, error) { return client.UploadFile(ctx, "/does/not/exist", nil) },
 		"stream": func(ctx context.Context) (*tus.Result, error) {
-			return client.UploadReader(ctx, bytes.NewReader(data), chunked())
+			return client.Upload(ctx, tus.Reader(bytes.NewReader(data)), chunked())
 		},
 		"batch": func(ctx context.Context) (*tus.Result, error) {
 			for r := range client.UploadAll(ctx, slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: invalid}}), nil) {
@@ -98,13 +98,13 @@ func TestKeepHeaders_AreReturnedByEverySession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(3000)
 			numbered(srv)
-			session := func(stop func(tus.UploadURLEvent) bool) *tus.Result {
+			session := func(stop func(*tus.Created) bool) *tus.Result {
 				t.Helper()
 				ctx, cancel := context.WithCancel(testContext(t))
 				defer cancel()
 				opts := *how
-				opts.Hooks.OnUploadURL = func(e tus.UploadURLEvent) {
-					if stop(e) {
+				opts.Hooks.OnCreated = func(_ *tus.Uploader, c *tus.Created) {
+					if stop(c) {
 						cancel()
 					}
 				}
@@ -116,11 +116,11 @@ func TestKeepHeaders_AreReturnedByEverySession(t *testing.T) {
 				wantNoNil(t, res)
 				return res
 			}
-			first := session(func(e tus.UploadURLEvent) bool { return e.Concat != tus.ConcatPartial })
+			first := session(func(c *tus.Created) bool { return c.Concat != tus.ConcatPartial })
 			if first.Offset == 0 && name == "parts" || len(first.CreationHeader) != 1 || first.CreationHeader.Get("X-Media-Id") != "1" {
 				t.Errorf("creation header of the first session is %v at offset %d", first.CreationHeader, first.Offset)
 			}
-			second := session(func(tus.UploadURLEvent) bool { return false })
+			second := session(func(*tus.Created) bool { return false })
 			if got := second.CreationHeader.Get("X-Media-Id"); got != "1" || second.Creation.StatusCode != 0 || second.URL != first.URL {
 				t.Errorf("second session has the header %q, the creation %+v and the URL %s", got, second.Creation, second.URL)
 			}

@@ -121,10 +121,11 @@ func (r *record) tryRenewal(ctx context.Context) (over bool, err error) {
 	first := !r.reported
 	r.reported = true
 	r.mu.Unlock()
+	failure := &renewalError{err}
 	if first {
-		r.onFailure(StoreError{Op: "put", Err: err})
+		r.onFailure(failure)
 	}
-	return over, &renewalError{err}
+	return over, failure
 }
 
 // keepLease renews the lease while the upload is driven, and cuts what is in flight when

@@ -349,7 +349,7 @@ func TestPausedUploadThatAnotherWentOnWithIsLeftToIt(t *testing.T) {
 			}
 			for second.State() != tus.StateReady {
 				switch err := second.Step(testContext(t)); {
-				case tus.IsTemporary(err): // the request that was cut may still hold the lock
+				case tus.IsRetryable(err): // the request that was cut may still hold the lock
 					time.Sleep(10 * time.Millisecond)
 				case err != nil:
 					t.Fatal(err)

@@ -27,7 +27,9 @@ const (
 
 // UploadOptions says what to send and how. The zero value works.
 type UploadOptions struct {
-	// Metadata is stored with the upload.
+	// Metadata is stored with the upload. nil means the name of the source, if it has one
+	// ([SourceInfo.Name]), as "filename", which is then not part of what the upload is
+	// found by; an empty map means none.
 	Metadata Metadata
 
 	// ChunkSize is the most bytes that one PATCH carries. 0 means no limit: all
@@ -75,10 +77,6 @@ type UploadOptions struct {
 	// upload in parallel parts, also one that is found in the store, has no such
 	// place: that is an error matching [ErrInvalidInput].
 	StopAt int64
-
-	// URL continues an upload that exists instead of creating one. No POST is
-	// ever sent for it. See [Client.Resume].
-	URL string
 
 	// ResumeKey tells uploads apart in the client's store, instead of the metadata and
 	// of the source's path (fingerprint.Info.Name): two uploads of one source need two
@@ -150,12 +148,8 @@ type UploadOptions struct {
 	// others that share it. [Options.RateLimit] applies as well.
 	RateLimit Limiter
 
-	// Hooks are told what happens in this upload, after those of the client.
+	// Hooks are called for this upload, after those of the client.
 	Hooks Hooks
-
-	// filename becomes the metadata "filename", but does not count in what the
-	// upload is found by: whether a renamed file resumes, the fingerprint decides.
-	filename string
 }
 
 func (o *UploadOptions) validate() error {
@@ -170,8 +164,8 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: negative UploadOptions.CreationLimit: %d", ErrInvalidInput, o.CreationLimit)
 	case o.Parallel < 0:
 		return fmt.Errorf("%w: %d parallel parts", ErrInvalidInput, o.Parallel)
-	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength || o.URL != ""):
-		return fmt.Errorf("%w: parallel parts together with StopAt, DeferLength or URL", ErrInvalidInput)
+	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength):
+		return fmt.Errorf("%w: parallel parts together with StopAt or DeferLength", ErrInvalidInput)
 	case o.MinPartSize < 0:
 		return fmt.Errorf("%w: minimum part size of %d bytes", ErrInvalidInput, o.MinPartSize)
 	case o.MaxConcatHeader < 0:

@@ -363,7 +363,7 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 		case o.next == StatePaused, o.next == StateFailed:
 			return o.err
 		case o.err != nil:
-			ok, err := part.retries.await(ctx, part.requester, p.source.info.Name, o.err)
+			ok, err := part.retries.await(ctx, part.requester, o.err)
 			switch {
 			case err != nil:
 				return err
@@ -399,7 +399,7 @@ func (p *parallel) take(ctx context.Context, part *part, o *outcome, store bool)
 		return nil
 	}
 	if !errors.Is(err, errURLTaken) { // a hook may panic, so the part is stored before
-		p.hooks.uploadURL(UploadURLEvent{Name: p.source.info.Name, URL: made.url.String(), Expires: made.expires, Concat: ConcatPartial})
+		p.hooks.created(made.exported())
 	}
 	p.owner.changed()
 	return err

@@ -410,7 +410,7 @@ func TestCompletePartThatTheServerForgotMakesNoSecondFinal(t *testing.T) {
 			h.Serve(w, r)
 		}})
 		opts := unequal()
-		opts.Hooks.OnProgress = func(p tus.Progress) {
+		opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {
 			if p.Acknowledged == 900 {
 				cancel()
 			}
@@ -549,7 +549,7 @@ func TestProgressOfAResumedParallelUploadBeginsWhereItIs(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
-	opts.Hooks.OnProgress = func(p tus.Progress) {
+	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {
 		if p.Acknowledged >= 20_000 {
 			cancel()
 		}
@@ -557,7 +557,7 @@ func TestProgressOfAResumedParallelUploadBeginsWhereItIs(t *testing.T) {
 	_, err := client.Upload(ctx, tus.Bytes(data), &opts)
 	wantError(t, err, context.Canceled)
 	least := int64(-1)
-	opts.Hooks.OnProgress = func(p tus.Progress) {
+	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {
 		if least < 0 || p.Acknowledged < least {
 			least = p.Acknowledged
 		}

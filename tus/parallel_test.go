@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -51,7 +49,7 @@ func onPart(length int64, skip int, action tustest.Action) tustest.Action {
 // untiring retries often, with hardly a wait: a server may notice only after a
 // moment that a connection was cut, and say 423 till then.
 func untiring() tus.RetryPolicy {
-	return tus.RetryPolicy{MaxRetries: 1000, NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) }}
+	return tus.RetryPolicy{MaxRetries: 1000, Delay: func(int) time.Duration { return time.Millisecond }}
 }
 
 // wantRisingProgress fails unless acknowledged bytes never fall and end at size.
@@ -59,7 +57,7 @@ func wantRisingProgress(t *testing.T, reports []tus.Progress, size int64) {
 	t.Helper()
 	var last tus.Progress
 	for _, p := range reports {
-		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || p.Sent > size || p.Total != size || p.TotalUnknown {
+		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || p.Sent > size || p.Size != size || p.SizeUnknown {
 			t.Fatalf("progress %+v follows %+v", p, last)
 		}
 		last = p
@@ -313,7 +311,7 @@ func TestPartsNeverShareAnUpload(t *testing.T) {
 		srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: -1, Action: tustest.SetHeader("Location", "/files/00000001")})
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), inParts(4))
 		wantError(t, err, tus.ErrProtocol)
-		if tus.IsTemporary(err) || len(finals(srv.Handler)) != 0 || res.URL != "" {
+		if tus.IsRetryable(err) || len(finals(srv.Handler)) != 0 || res.URL != "" {
 			t.Errorf("%s: error is %v, URL %q", kind, err, res.URL)
 		}
 	}

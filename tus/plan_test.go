@@ -225,7 +225,7 @@ func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
 	for name, srv := range concatServers(t) {
 		seen := map[tus.Concat][]string{}
 		opts := inParts(3)
-		opts.Hooks.OnUploadURL = func(e tus.UploadURLEvent) { seen[e.Concat] = append(seen[e.Concat], e.URL) }
+		opts.Hooks.OnCreated = func(_ *tus.Uploader, c *tus.Created) { seen[c.Concat] = append(seen[c.Concat], c.URL) }
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), opts)
 		if err != nil {
 			t.Fatal(err)
@@ -374,7 +374,6 @@ func TestPartsThatCannotBe(t *testing.T) {
 		"negative minimum":           {data, tus.UploadOptions{Parallel: 2, MinPartSize: -1}},
 		"together with StopAt":       {data, tus.UploadOptions{Parallel: 2, StopAt: 1}},
 		"together with DeferLength":  {data, tus.UploadOptions{Parallel: 2, DeferLength: true}},
-		"together with URL":          {data, tus.UploadOptions{Parallel: 2, URL: "http://example.org/1"}},
 		"bad metadata of parts":      {data, tus.UploadOptions{Parallel: 2, PartMetadata: tus.Metadata{"a b": ""}}},
 		"boundary at 0":              {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{0}}},
 		"negative boundary":          {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{-5}}},

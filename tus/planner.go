@@ -65,6 +65,9 @@ func (p *planner) inspect(ctx context.Context) error {
 		return fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, info.Size)
 	}
 	p.info = info
+	if p.opts.Metadata == nil && info.Name != "" {
+		p.opts.Metadata = Metadata{"filename": info.Name}
+	}
 	if !info.SizeUnknown {
 		p.chunks = p.wholeSource()
 	} else if err := p.beginStream(ctx, info); err != nil {
@@ -290,7 +293,7 @@ func (p *planner) wholeSource() *ranged {
 // planOf returns the plan of an upload of the whole source.
 func planOf(opts *UploadOptions) plan {
 	p := plan{
-		metadata: opts.Metadata, recreates: opts.URL == "", defers: opts.DeferLength,
+		metadata: opts.Metadata, recreates: true, defers: opts.DeferLength,
 		carry: opts.CreationWithUpload, limit: opts.CreationLimit, minChunk: opts.MinChunkSize,
 	}
 	if p.limit == 0 && p.carry == CreationWithUploadAlways {
@@ -301,8 +304,10 @@ func planOf(opts *UploadOptions) plan {
 
 // newTransfer returns one of the whole source that does not exist on the server yet.
 func (p *planner) newTransfer() *transfer {
+	plan := planOf(p.opts)
+	plan.recreates = p.external == nil
 	return &transfer{
-		requester: p.requester, plan: planOf(p.opts), chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
+		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
 		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,
 		known: account{info: p.info},
 	}

@@ -44,8 +44,8 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 
 // begin lets a delivery bring the bytes to the server.
 func (u *Uploader) begin(work delivery) {
-	u.progress.turn.Lock()
-	defer u.progress.turn.Unlock()
+	u.hooks.mu.Lock()
+	defer u.hooks.mu.Unlock()
 	u.work = work
 }
 

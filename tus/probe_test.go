@@ -91,7 +91,7 @@ func TestServerThatDoesNotSayWhatItSupportsHasTheCoreOnly(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.Respond(204, "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 	data := randomBytes(5000)
-	res, err := client.UploadReader(testContext(t), bytes.NewReader(data), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 10_000})
+	res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 10_000})
 	if err != nil {
 		t.Fatal(err)
 	}

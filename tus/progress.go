@@ -7,59 +7,55 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// progressInterval is the least time between two reports while bytes move.
+// progressInterval is the shortest time between two reports while bytes are sent.
 const progressInterval = 100 * time.Millisecond
 
-// progressReporter calls the hooks of an upload one at a time.
-type progressReporter struct {
-	turn  sync.Mutex // held while a hook runs
-	hooks hookSet    // OnProgress of these is called; needs turn
-
-	mu   sync.Mutex
-	last time.Time // of the last report while bytes moved
+// movement limits how often progress is reported while bytes are sent.
+type movement struct {
+	mu       sync.Mutex
+	reported time.Time
 }
 
-// due reports whether it is time for a report while bytes move.
-func (p *progressReporter) due() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// due reports whether the last report is long enough ago.
+func (m *movement) due() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	now := time.Now()
-	if now.Sub(p.last) < progressInterval {
+	if now.Sub(m.reported) < progressInterval {
 		return false
 	}
-	p.last = now
+	m.reported = now
 	return true
 }
 
-// reportMovement tells the hooks that bytes moved, unless they were just told.
-// The transport calls it.
+// reportMovement reports progress while bytes are sent. The transport calls it.
 func (u *Uploader) reportMovement() {
-	if !u.progress.due() {
+	if !u.movement.due() {
 		return
 	}
-	u.progress.turn.Lock()
-	defer u.progress.turn.Unlock()
+	u.hooks.mu.Lock()
+	defer u.hooks.mu.Unlock()
 	if u.work != nil {
 		u.reportProgress()
 	}
 }
 
-// changed takes over what is known of the upload, and reports it.
+// changed refreshes the status and reports progress.
 func (u *Uploader) changed() {
-	u.progress.turn.Lock()
-	defer u.progress.turn.Unlock()
+	u.hooks.mu.Lock()
+	defer u.hooks.mu.Unlock()
 	u.refreshLocked()
 	u.reportProgress()
 }
 
-// refresh takes over what is known of the upload.
+// refresh updates the status from the delivery.
 func (u *Uploader) refresh() {
-	u.progress.turn.Lock()
-	defer u.progress.turn.Unlock()
+	u.hooks.mu.Lock()
+	defer u.hooks.mu.Unlock()
 	u.refreshLocked()
 }
 
-// refreshLocked needs the turn, so that a later account is not replaced by an earlier one.
+// refreshLocked needs the lock of the hooks, so that no older account replaces a newer one.
 func (u *Uploader) refreshLocked() {
 	a := u.work.account()
 	expires := false
@@ -75,15 +71,13 @@ func (u *Uploader) refreshLocked() {
 	}
 }
 
-// reportProgress needs the turn.
+// reportProgress needs the lock of the hooks.
 func (u *Uploader) reportProgress() {
 	known, sent := u.status(), u.work.account().sent
-	u.progress.hooks.progress(Progress{
-		Uploader:     u,
-		Name:         known.info.Name,
+	u.hooks.progress(Progress{
 		Acknowledged: known.highest,
 		Sent:         max(sent, known.highest),
-		Total:        known.info.Size,
-		TotalUnknown: known.info.SizeUnknown,
+		Size:         known.info.Size,
+		SizeUnknown:  known.info.SizeUnknown,
 	})
 }

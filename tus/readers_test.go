@@ -31,7 +31,7 @@ func TestReaderThatIgnoresItsDeadlineDoesNotKeepAStream(t *testing.T) {
 		defer cancel()
 		r := deafReader{make(chan struct{})}
 		start := time.Now()
-		_, err = client.UploadReader(ctx, r, nil)
+		_, err = client.Upload(ctx, tus.Reader(r), nil)
 		wantError(t, err, context.DeadlineExceeded)
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("it took %v", took)

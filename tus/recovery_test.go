@@ -332,7 +332,7 @@ func TestRefusalsEndTheUploadAndSayWhy(t *testing.T) {
 			if !errors.As(err, &e) || e.StatusCode != status || e.Method != method || e.Message != "because [31mof reasons" {
 				t.Errorf("%s %d: error is %#v", method, status, e)
 			}
-			if tus.IsTemporary(err) || res.Stats.Retries != 0 || srv.Count(method) != 1 {
+			if tus.IsRetryable(err) || res.Stats.Retries != 0 || srv.Count(method) != 1 {
 				t.Errorf("%s %d was retried", method, status)
 			}
 			if status == 412 && !strings.Contains(err.Error(), "0.2.2, 0.2.1") {
@@ -541,7 +541,7 @@ func TestMethodThatIsNotAllowedTellsWhatIsMissing(t *testing.T) {
 	for method, words := range map[string]string{"POST": "creation", "PATCH": "OverridePatchMethod"} {
 		_, _, err := failThrough(t, nil, tustest.Fault{Method: method, Times: -1, Action: tustest.Respond(405, "")})
 		var e *tus.Error
-		if !errors.As(err, &e) || e.StatusCode != 405 || e.Method != method || !strings.Contains(err.Error(), words) || tus.IsTemporary(err) {
+		if !errors.As(err, &e) || e.StatusCode != 405 || e.Method != method || !strings.Contains(err.Error(), words) || tus.IsRetryable(err) {
 			t.Errorf("%s: error is %v", method, err)
 		}
 		if errors.Is(err, tus.ErrUnsupported) != (method == "POST") {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
@@ -45,7 +46,9 @@ type requester struct {
 }
 
 // requester returns one for requests that belong to no upload.
-func (c *Client) requester() requester { return requester{client: c, hooks: c.hooks} }
+func (c *Client) requester() requester {
+	return requester{client: c, hooks: hookSet{hooks: c.hooks, mu: new(sync.Mutex)}}
+}
 
 // do sends r and returns the response whatever its status, except that of a redirect.
 // It follows redirects that keep method and body, never sends the caller's headers to

@@ -54,10 +54,10 @@ func TestStoredUploadOfASourceThatOnlyReadsFromItsStartBeginsAnew(t *testing.T) 
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 			left := stoppedAt(t, srv.Endpoint(), store, &fromTheStart{Source: tus.Bytes(data)}, 3000)
-			var retries []tus.RetryEvent
+			var retries []tus.Retry
 			opts := inChunks()
 			opts.Checksum = sum
-			opts.Hooks.OnRetry = func(e tus.RetryEvent) { retries = append(retries, e) }
+			opts.Hooks.OnRetry = func(_ *tus.Uploader, r tus.Retry) { retries = append(retries, r) }
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 			res, err := client.Upload(testContext(t), &fromTheStart{Source: tus.Bytes(data)}, opts)
 			if err != nil {

@@ -320,7 +320,7 @@ func (u *Uploader) mismatch(rec storage.Record, info Info) string {
 		return "the server has a part or a final upload there"
 	}
 	sent := Metadata(rec.Metadata)
-	if u.opts.ResumeKey == "" && u.opts.filename == "" { // then the metadata are in the resume key
+	if u.ownKey == u.opts.Metadata.String() { // then the metadata are in the resume key
 		sent = u.opts.Metadata
 	}
 	for _, key := range slices.Sorted(maps.Keys(sent)) {
@@ -474,4 +474,4 @@ func saveEnd(ctx context.Context, r *record, change func(*storage.Record)) error
 }
 
 // contends reports whether the server refused a request for another one.
-func contends(err error) bool { return verdictOf(err).contended && IsTemporary(err) }
+func contends(err error) bool { return verdictOf(err).contended && IsRetryable(err) }

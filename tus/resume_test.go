@@ -60,7 +60,7 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 		"paused": func(t *testing.T, srv *tustest.Server, store storage.Store) {
 			var u *tus.Uploader
 			opts := inChunks()
-			opts.Hooks.OnProgress = func(p tus.Progress) {
+			opts.Hooks.OnProgress = func(u *tus.Uploader, p tus.Progress) {
 				if p.Acknowledged == 3000 {
 					u.Pause()
 				}
@@ -467,13 +467,13 @@ func TestUploadThatWasCompleteButForTheRecordIsNotSentAgain(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	full := errors.New("disk full")
 	store := &scripted{Store: &storage.Memory{}, delete: func(func() error) error { return full }}
-	var told []tus.StoreError
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(e tus.StoreError) { told = append(told, e) }}})
+	var told []error
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { told = append(told, err) }}})
 	first, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 1 || told[0].Op != "delete" || !errors.Is(told[0].Err, full) {
+	if len(told) != 1 || !failureOf(told[0], "delete", full) {
 		t.Errorf("told of %+v", told)
 	}
 	store.delete = nil
@@ -775,13 +775,13 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 	var u *tus.Uploader
 	paused, highest := false, int64(0)
 	u = newUploader(0, tus.Hooks{
-		OnStateChange: func(e tus.StateEvent) {
-			if e.To == tus.StateCreating && !paused {
+		OnStateChange: func(u *tus.Uploader, _, to tus.State, _ error) {
+			if to == tus.StateCreating && !paused {
 				paused = true
 				u.Pause()
 			}
 		},
-		OnProgress: func(p tus.Progress) {
+		OnProgress: func(_ *tus.Uploader, p tus.Progress) {
 			if p.Acknowledged < highest {
 				t.Errorf("acknowledged fell from %d to %d", highest, p.Acknowledged)
 			}
@@ -877,8 +877,8 @@ func TestRunAfterAFailureTellsItAgain(t *testing.T) {
 	for run := range 3 {
 		_, err := u.Run(testContext(t))
 		wantError(t, err, tus.ErrUploadLocked)
-		if tus.IsTemporary(err) != (run == 0) { // later on, no other Run can help
-			t.Errorf("run %d: temporary is %v: %v", run, tus.IsTemporary(err), err)
+		if tus.IsRetryable(err) != (run == 0) { // later on, no other Run can help
+			t.Errorf("run %d: temporary is %v: %v", run, tus.IsRetryable(err), err)
 		}
 	}
 	if err := u.Abort(testContext(t)); err != nil {

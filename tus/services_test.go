@@ -72,7 +72,7 @@ func TestHead_WithoutLengthUsesOurs(t *testing.T) {
 func TestResume_HeadWithoutLengthTellsIt(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	client := newClient(t, srv.Endpoint(), nil)
-	made, err := client.CreateDeferred(testContext(t), nil)
+	made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestExpires_UnixSeconds(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Upload-Expires", value)}, tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Expires", value)})
 		client := newClient(t, srv.Endpoint(), nil)
-		made, err := client.CreatePartial(testContext(t), 10, nil)
+		made, err := client.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true})
 		if err != nil || !made.Expires.Equal(want) {
 			t.Errorf("%s: creation: %v, %v", value, made, err)
 		}
@@ -251,7 +251,7 @@ func TestProxy_RefusedConnectIsNeverSent(t *testing.T) {
 			}
 			transport.Proxy = http.ProxyURL(at)
 			client := newClient(t, "https://tus.test/files/", &tus.Options{HTTPClient: &http.Client{Transport: transport}})
-			_, err := client.CreateFinal(testContext(t), []string{"https://tus.test/files/1"}, nil)
+			_, err := client.Concatenate(testContext(t), []string{"https://tus.test/files/1"}, nil)
 			if err == nil || errors.Is(err, tus.ErrUnconfirmed) || (connects > 1) != retried || !strings.Contains(err.Error(), http.StatusText(status)) {
 				t.Errorf("%d, our transport %v: %v after %d requests", status, ours, err, connects)
 			}
@@ -277,8 +277,8 @@ func TestConnect_FailedHandshakeIsNeverSent(t *testing.T) {
 		}
 	}()
 	client := newClient(t, fmt.Sprintf("https://%s/files/", listener.Addr()), nil)
-	_, err = client.CreateFinal(testContext(t), []string{"https://tus.test/files/1"}, nil)
-	if err == nil || errors.Is(err, tus.ErrUnconfirmed) || !tus.IsTemporary(err) {
+	_, err = client.Concatenate(testContext(t), []string{"https://tus.test/files/1"}, nil)
+	if err == nil || errors.Is(err, tus.ErrUnconfirmed) || !tus.IsRetryable(err) {
 		t.Errorf("error is %v", err)
 	}
 }

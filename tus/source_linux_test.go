@@ -148,7 +148,7 @@ func TestFileThatTellsNoSizeIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), opened, nil)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(opened), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func (u *Uploader) step(ctx context.Context) error {
 // enter is the only place where the state changes.
 func (u *Uploader) enter(next State, cause error) {
 	u.mu.Lock()
-	from, name := u.state, u.known.info.Name
+	from := u.state
 	u.state = next
 	switch u.failure = nil; next {
 	case StateFailed:
@@ -54,7 +54,7 @@ func (u *Uploader) enter(next State, cause error) {
 		u.counters.end()
 	}
 	if next != from {
-		u.hooks.stateChange(StateEvent{Name: name, From: from, To: next, Err: cause})
+		u.hooks.stateChange(from, next, cause)
 	}
 }
 
@@ -140,7 +140,7 @@ func (u *Uploader) created(ctx context.Context, o *outcome) error {
 		s.url, s.creation, s.expires, s.kept = made.url, made.response, made.expires, made.kept
 	})
 	if made.url != nil {
-		u.hooks.uploadURL(UploadURLEvent{Name: u.status().info.Name, URL: made.url.String(), Expires: made.expires, Concat: made.concat})
+		u.hooks.created(made.exported())
 	}
 	u.changed()
 	if o.completed && !u.record.holds() {
@@ -174,9 +174,9 @@ func (u *Uploader) unpause(context.Context) (State, error) {
 // the upload ended or was paused.
 func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
 	if held, ok := failure.(*HeldError); ok && u.State() == StateLocating {
-		return u.pausedBy(async.Sleep(ctx, held.Wait))
+		return u.pausedBy(async.Sleep(ctx, min(held.Wait, heldPoll)))
 	}
-	ok, err := u.retries.await(ctx, u.requester, u.status().info.Name, failure)
+	ok, err := u.retries.await(ctx, u.requester, failure)
 	if ok {
 		return u.pausedBy(err)
 	}

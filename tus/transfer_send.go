@@ -76,7 +76,7 @@ func (t *transfer) notSent(ctx context.Context, err error) (o outcome, decided b
 	}
 	if t.next.last && verdictOf(err).refusesEnd {
 		t.end.refusal = err
-		if !IsTemporary(err) {
+		if !IsRetryable(err) {
 			return outcome{next: StateRecovering, refusal: err}, true
 		}
 	}
@@ -127,5 +127,5 @@ func broken(err error) bool { return unanswered(err) && !errors.Is(err, ErrStall
 // unanswered is broken, or that we ended a connection on which nothing moved.
 func unanswered(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.StatusCode == 0 && e.Temporary()
+	return errors.As(err, &e) && e.StatusCode == 0 && e.retryable()
 }

@@ -328,7 +328,7 @@ func TestBytesThatTheKernelTookAreCountedWhenARequestEnds(t *testing.T) {
 	}})
 	var u *tus.Uploader
 	var sent, reached int64
-	client := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 300 * time.Millisecond, Hooks: tus.Hooks{OnRetry: func(tus.RetryEvent) {
+	client := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 300 * time.Millisecond, Hooks: tus.Hooks{OnRetry: func(*tus.Uploader, tus.Retry) {
 		sent = u.Stats().Sent
 		close(cut)
 		reached = <-arrived

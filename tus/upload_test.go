@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -323,6 +324,59 @@ func TestLocationMayBeAbsoluteOrRelative(t *testing.T) {
 				t.Errorf("URL is %s, want %s", res.URL, want)
 			}
 		})
+	}
+}
+
+func TestMetadata_DefaultIsTheNameOfTheSource(t *testing.T) {
+	dir, data := t.TempDir(), randomBytes(3000)
+	path := fileAt(t, filepath.Join(dir, "report.pdf"), data)
+	opened, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	const named = "filename cmVwb3J0LnBkZg=="
+	for name, test := range map[string]struct {
+		source tus.Source
+		opts   *tus.UploadOptions
+		want   string
+	}{
+		"File":       {tus.File(path), nil, named},
+		"OpenedFile": {tus.OpenedFile(opened), &tus.UploadOptions{ResumeKey: "k"}, named},
+		"FSFile":     {tus.FSFile(os.DirFS(dir), "report.pdf"), chunked(), named},
+		"parts":      {tus.File(path), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{1000}}, named},
+		"Bytes":      {tus.Bytes(data), nil, ""},
+		"Reader":     {tus.Reader(bytes.NewReader(data)), chunked(), ""},
+	} {
+		srv := tustest.NewServer(t, nil)
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}}).Upload(testContext(t), test.source, test.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if up, _ := srv.Upload(res.URL); up.Metadata != test.want {
+			t.Errorf("%s: metadata is %q, want %q", name, up.Metadata, test.want)
+		}
+	}
+}
+
+func TestMetadata_NameOfTheSourceIsNotInTheResumeKey(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
+	dir := t.TempDir()
+	path := fileAt(t, filepath.Join(dir, "before"), data)
+	opts := &tus.UploadOptions{ResumeKey: "report", StopAt: 1000}
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	_, err := client.Upload(testContext(t), tus.File(path), opts)
+	wantError(t, err, tus.ErrPaused)
+	renamed := filepath.Join(dir, "after")
+	if err := os.Rename(path, renamed); err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.Upload(testContext(t), tus.File(renamed), &tus.UploadOptions{ResumeKey: "report"})
+	if err != nil || res.Stats.ResumedFrom != 1000 {
+		t.Fatalf("resumed from %d: %v", res.Stats.ResumedFrom, err)
+	}
+	if up, _ := srv.Upload(res.URL); up.Metadata != "filename YmVmb3Jl" {
+		t.Errorf("metadata is %q", up.Metadata)
 	}
 }
 

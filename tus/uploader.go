@@ -21,7 +21,7 @@ type Uploader struct {
 	requester
 	opts     UploadOptions
 	turn     *turn
-	progress progressReporter
+	movement movement
 
 	// For the driving goroutine only.
 	planner planner
@@ -85,6 +85,20 @@ type delivery interface {
 // and used again when it returns. Nothing is read or sent; options that cannot work
 // are an error matching [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
+	return c.newUploader(nil, source, opts)
+}
+
+// NewResumer is [Client.NewUploader] for an upload that exists, as in [Client.Resume].
+func (c *Client) NewResumer(uploadURL string, source Source, opts *UploadOptions) (*Uploader, error) {
+	at, err := parseURL("upload URL", uploadURL)
+	if err != nil {
+		return nil, err
+	}
+	return c.newUploader(at, source, opts)
+}
+
+// newUploader prepares the upload of source to the URL that the caller gave, if any.
+func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptions) (*Uploader, error) {
 	switch {
 	case source == nil:
 		return nil, fmt.Errorf("%w: source is nil", ErrInvalidInput)
@@ -93,6 +107,7 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	}
 	u := &Uploader{
 		requester: requester{client: c},
+		known:     status{url: external},
 		turn:      newTurn(),
 	}
 	if opts != nil {
@@ -106,29 +121,22 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if err := c.checksums.Check(u.opts.Checksum); err != nil {
 		return nil, err
 	}
-	if u.opts.URL != "" {
-		var err error
-		if u.known.url, err = parseURL("upload URL", u.opts.URL); err != nil {
-			return nil, err
-		}
+	if external != nil && u.opts.Parallel > 1 {
+		return nil, fmt.Errorf("%w: an upload URL together with UploadOptions.Parallel", ErrInvalidInput)
 	}
-	u.progress.hooks = append(slices.Clone(c.hooks), &u.opts.Hooks)
-	u.hooks = u.progress.hooks.serial(u)
+	u.hooks = hookSet{hooks: append(slices.Clone(c.hooks), &u.opts.Hooks), uploader: u, mu: new(sync.Mutex)}
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.planner = planner{
-		requester: u.requester, opts: &u.opts, external: u.known.url, owner: u, retries: &u.retries,
+		requester: u.requester, opts: &u.opts, external: external, owner: u, retries: &u.retries,
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
 	}
 	u.ownKey = u.opts.ResumeKey
 	if u.ownKey == "" {
 		u.ownKey = u.opts.Metadata.String()
 	}
-	if u.opts.filename != "" {
-		u.opts.Metadata = Metadata{"filename": u.opts.filename}
-	}
-	if u.opts.URL == "" && c.store != nil {
-		all := &records{store: c.store, required: c.requireStore, onFailure: u.storeFailed}
+	if external == nil && c.store != nil {
+		all := &records{store: c.store, required: c.requireStore, onFailure: u.hooks.storeError}
 		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
 		u.record = all.open(storage.Record{})
 	}
@@ -168,12 +176,21 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 // Step takes the upload one transition further, with at most one request; a second
 // one, OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many
 // Steps as there are retries. An error does not have to be the end: unless State is final, the next Step tries
-// again, and it is for the caller to wait in between (see [IsTemporary]), for a
-// stored upload that is held as long as [HeldError].Wait.
+// again, and it is for the caller to wait in between (see [IsRetryable]), for a
+// stored upload that is held at most [HeldError].Wait.
 // A Step on a paused upload continues it. On a final state it returns nil if
 // the upload is complete, and an error otherwise, which wraps what it failed with.
 func (u *Uploader) Step(ctx context.Context) error {
 	return u.drive(ctx, u.step)
+}
+
+// Name returns the name of the source. It is empty before the first Step, for a source
+// without a name, and for a nil Uploader, which some hooks get.
+func (u *Uploader) Name() string {
+	if u == nil {
+		return ""
+	}
+	return u.status().info.Name
 }
 
 // State returns where the upload is.
@@ -225,9 +242,4 @@ func (u *Uploader) result() *Result {
 	}
 	maps.Copy(r.CreationHeader, known.kept.Clone())
 	return r
-}
-
-func (u *Uploader) storeFailed(e StoreError) {
-	e.Name = u.status().info.Name
-	u.hooks.storeError(e)
 }

@@ -133,8 +133,8 @@ func (p *progress) update(f file, now tus.Progress) {
 		file.counted = true
 		p.moved -= now.Acknowledged
 	}
-	size := now.Total
-	if now.TotalUnknown {
+	size := now.Size
+	if now.SizeUnknown {
 		size = -1
 	}
 	p.moved += now.Sent - file.sent

@@ -14,8 +14,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/integration/child"
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -77,7 +75,7 @@ func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 		Store: store, RequireStore: true,
 		Retry: tus.RetryPolicy{
 			MaxRetries: 1000,
-			NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(20 * time.Millisecond) },
+			Delay:      func(int) time.Duration { return 20 * time.Millisecond },
 		},
 		Hooks: killHooks(c.Die),
 	})
@@ -109,13 +107,13 @@ func killHooks(at instant) tus.Hooks {
 			}
 			return nil
 		},
-		OnUploadURL: func(e tus.UploadURLEvent) {
-			if at == beforeStore && e.Concat != tus.ConcatFinal {
+		OnCreated: func(_ *tus.Uploader, c *tus.Created) {
+			if at == beforeStore && c.Concat != tus.ConcatFinal {
 				_ = die()
 			}
 		},
-		OnStateChange: func(e tus.StateEvent) {
-			if at == beforeFinal && e.To == tus.StateConcatenating || at == beforeRemoval && e.To == tus.StateFinishing {
+		OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+			if at == beforeFinal && to == tus.StateConcatenating || at == beforeRemoval && to == tus.StateFinishing {
 				_ = die()
 			}
 		},

@@ -73,7 +73,7 @@ func ExampleNew() {
 		HTTPClient: &http.Client{Transport: transport},
 		Header:     http.Header{"Authorization": {"Bearer token"}},
 		Retry:      tus.RetryPolicy{MaxRetries: 20},
-		OnRetry:    func(e tus.RetryEvent) { log.Printf("%s: %v; again in %v", e.Name, e.Err, e.Delay) },
+		OnRetry:    func(r tus.Retry) { log.Printf("%v; retry in %v", r.Err, r.Delay) },
 	}
 	for _, name := range []string{"/one.mp4", "/two.mp4"} {
 		source, err := httpsource.New(movies.URL+name, opts)
@@ -155,7 +155,7 @@ func ExampleSource_Stat_refused() {
 	_, err = source.Stat(context.Background())
 	var refused *tus.Error
 	if errors.As(err, &refused) {
-		fmt.Println(refused.Method, refused.StatusCode, tus.IsTemporary(err))
+		fmt.Println(refused.Method, refused.StatusCode, tus.IsRetryable(err))
 	}
 	// Output: GET 403 false
 }

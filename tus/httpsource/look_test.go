@@ -362,7 +362,7 @@ func TestEncodedDataIsRefused(t *testing.T) {
 			return false
 		}
 		_, err := newSource(t, served.start(t), nil).Stat(testContext(t))
-		if err == nil || !strings.Contains(err.Error(), `Content-Encoding is "gzip"`) || tus.IsTemporary(err) {
+		if err == nil || !strings.Contains(err.Error(), `Content-Encoding is "gzip"`) || tus.IsRetryable(err) {
 			t.Errorf("%d: error is %v", status, err)
 		}
 		if got := served.requests()[0].Header.Values("Accept-Encoding"); len(got) != 1 || got[0] != "identity" {
@@ -388,7 +388,7 @@ func TestRefusedLookIsAnErrorWithTheStatus(t *testing.T) {
 		if !errors.As(err, &e) || e.Method != "GET" || e.URL != url || e.StatusCode != test.status || e.RetryAfter != 7*time.Second {
 			t.Errorf("error is %+v", err)
 		}
-		if tus.IsTemporary(err) != test.temporary {
+		if tus.IsRetryable(err) != test.temporary {
 			t.Errorf("%d is temporary: %v", test.status, !test.temporary)
 		}
 		if n := len(served.requests()); n != 1 {
@@ -434,7 +434,7 @@ func TestHeaderThatDripsIsCutByTheStallTimeout(t *testing.T) {
 		if waited := time.Since(begin); waited != 15*time.Second {
 			t.Errorf("waited %v", waited)
 		}
-		if !tus.IsTemporary(err) {
+		if !tus.IsRetryable(err) {
 			t.Errorf("%v is not temporary", err)
 		}
 	})

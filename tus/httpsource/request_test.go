@@ -181,7 +181,7 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 	})
 	t.Run("to another scheme", func(t *testing.T) {
 		served := redirecting(t, 302, "file:///etc/passwd")
-		if _, err := newSource(t, served.start(t), nil).Stat(testContext(t)); err == nil || tus.IsTemporary(err) {
+		if _, err := newSource(t, served.start(t), nil).Stat(testContext(t)); err == nil || tus.IsRetryable(err) {
 			t.Errorf("error is %v", err)
 		}
 	})
@@ -237,7 +237,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 		source := newSource(t, "http://me:secret@127.0.0.1:1/data.bin?sig=secret", &httpsource.Options{Header: header})
 		_, err := source.Stat(testContext(t))
 		check(t, err)
-		if !tus.IsTemporary(err) {
+		if !tus.IsRetryable(err) {
 			t.Errorf("%v is not temporary", err)
 		}
 	})
@@ -249,7 +249,7 @@ func TestCertificateThatIsNotTrustedIsNotRetried(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	retries := 0
-	source := newSource(t, server.URL, &httpsource.Options{OnRetry: func(tus.RetryEvent) { retries++ }})
+	source := newSource(t, server.URL, &httpsource.Options{OnRetry: func(tus.Retry) { retries++ }})
 	if _, err := source.Open(testContext(t), 0); err == nil || retries != 0 {
 		t.Errorf("%d retries, error %v", retries, err)
 	}

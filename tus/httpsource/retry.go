@@ -4,9 +4,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/delay"
 )
 
 // budget counts the failures of a reader since bytes last came, by the defaults
@@ -14,29 +13,24 @@ import (
 type budget struct {
 	policy   tus.RetryPolicy
 	failures int
-	backoff  backoff.BackOff
 }
 
-func (b *budget) reset() { b.failures, b.backoff = 0, nil }
+func (b *budget) reset() { b.failures = 0 }
 
 // next counts a failure and returns the wait before the next attempt. ok is
 // false if there must not be one.
 func (b *budget) next(failure error) (wait time.Duration, ok bool) {
 	b.failures++
-	retry := tus.IsTemporary(failure)
+	retry := tus.IsRetryable(failure)
 	if b.policy.ShouldRetry != nil {
 		retry = b.policy.ShouldRetry(failure, b.failures)
 	}
 	if !retry || b.failures > b.maxRetries() {
 		return 0, false
 	}
-	if b.failures > 1 {
-		if b.backoff == nil {
-			b.backoff = b.newBackOff()
-		}
-		if wait = b.backoff.NextBackOff(); wait == backoff.Stop {
-			return 0, false
-		}
+	wait = delay.Default(b.failures)
+	if b.policy.Delay != nil {
+		wait = max(0, b.policy.Delay(b.failures))
 	}
 	limit := b.policy.MaxRetryAfter
 	if limit <= 0 {
@@ -54,17 +48,4 @@ func (b *budget) maxRetries() int {
 		return 8
 	}
 	return max(0, b.policy.MaxRetries)
-}
-
-func (b *budget) newBackOff() backoff.BackOff {
-	if b.policy.NewBackOff != nil {
-		return b.policy.NewBackOff()
-	}
-	return backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(500*time.Millisecond),
-		backoff.WithMultiplier(2),
-		backoff.WithRandomizationFactor(0.3),
-		backoff.WithMaxInterval(time.Minute),
-		backoff.WithMaxElapsedTime(0), // never give up by the clock
-	)
 }

@@ -56,7 +56,7 @@ func TestAnswerThatEndsBeforeTheOffset(t *testing.T) {
 			case test.changed:
 				wantError(t, err, tus.ErrSourceChanged)
 			case err != nil || string(got) != string(data[100_000:]):
-				t.Errorf("read %d bytes, %v (temporary: %v)", len(got), err, tus.IsTemporary(err))
+				t.Errorf("read %d bytes, %v (temporary: %v)", len(got), err, tus.IsRetryable(err))
 			}
 		})
 	}

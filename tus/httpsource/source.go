@@ -54,9 +54,9 @@ type Options struct {
 	// failures starts again whenever bytes arrive.
 	Retry tus.RetryPolicy
 
-	// OnRetry, if not nil, is told of each failure of a reader that will be
-	// retried, before the wait. Readers of parallel parts call it concurrently.
-	OnRetry func(tus.RetryEvent)
+	// OnRetry, if non-nil, is called for each failure of a reader that is retried,
+	// before the wait. Readers of parallel parts call it concurrently.
+	OnRetry func(tus.Retry)
 }
 
 // Source is the data at a URL, for [tus.Client.Upload] and its like. It is safe
@@ -69,7 +69,7 @@ type Source struct {
 	client   *http.Client
 	stall    time.Duration // 0 for no limit
 	retry    tus.RetryPolicy
-	onRetry  func(tus.RetryEvent)
+	onRetry  func(tus.Retry)
 
 	kept     atomic.Pointer[kept]    // where the next reader may go on, without ranges
 	newest   atomic.Pointer[reader]  // the reader that was opened last

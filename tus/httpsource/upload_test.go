@@ -136,7 +136,7 @@ func TestInterruptedUploadIsResumedByAnotherClient(t *testing.T) {
 				store := new(storage.Memory)
 				ctx, cancel := context.WithCancel(testContext(t))
 				first := newClient(t, srv, &tus.Options{Store: store, Fingerprinter: print, Hooks: tus.Hooks{
-					OnProgress: func(p tus.Progress) {
+					OnProgress: func(_ *tus.Uploader, p tus.Progress) {
 						if p.Acknowledged >= 1_000_000 {
 							cancel()
 						}
