@@ -235,7 +235,7 @@ func TestUpload_DeletedMidPatchStartsOver(t *testing.T) {
 	wantStored(t, server, res.URL, f)
 	wantNoLeftovers(t, server)
 	uploads, err := server.Uploads()
-	if err != nil || len(uploads) != 1 || server.Count("POST") != 2 || res.Stats.Recreations != 1 {
+	if err != nil || len(uploads) != 1 || server.Count("POST") != 2 || res.Stats.Restarts != 1 {
 		t.Errorf("uploads %v, requests %v, stats %+v", uploads, server.Methods(), res.Stats)
 	}
 }

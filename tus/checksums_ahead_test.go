@@ -116,8 +116,8 @@ func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
 				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: cutBeyond(1 << 20)})
 				res, err := client.Upload(testContext(t), tus.Bytes(data), &opts)
 				// Three at the beginning, and then one after 8 and one after 16 that arrived.
-				if most := 6 * max(1, opts.Parallel); err != nil || res.Stats.Recoveries > most {
-					t.Fatalf("%d chunks did not arrive, want at most %d: %v", res.Stats.Recoveries, most, err)
+				if most := 6 * max(1, opts.Parallel); err != nil || res.Stats.Requests["HEAD"] > most {
+					t.Fatalf("%d chunks did not arrive, want at most %d: %v", res.Stats.Requests["HEAD"], most, err)
 				}
 				wantStored(t, srv.Handler, res.URL, data)
 			})
@@ -171,8 +171,8 @@ func TestChunksOfChangingSizeReadASourceWithOneReaderOnce(t *testing.T) {
 	}})
 	source := &countingSource{Source: &fromTheStart{Source: tus.Bytes(data)}}
 	res, err := client.Upload(testContext(t), source, nil)
-	if err != nil || res.Stats.Recoveries != 5 {
-		t.Fatalf("%d chunks did not arrive: %v", res.Stats.Recoveries, err)
+	if err != nil || res.Stats.Requests["HEAD"] != 5 {
+		t.Fatalf("%d chunks did not arrive: %v", res.Stats.Requests["HEAD"], err)
 	}
 	if n := source.bytes.Load(); n != int64(len(data)) {
 		t.Errorf("%d of %d bytes were read", n, len(data))
@@ -190,8 +190,8 @@ func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
 		tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RefuseAlgorithm("sha256", "sha-256")},
 	)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
-	if err != nil || res.Stats.Recreations != 1 {
-		t.Fatalf("created %d times anew: %v", res.Stats.Recreations, err)
+	if err != nil || res.Stats.Restarts != 1 {
+		t.Fatalf("created %d times anew: %v", res.Stats.Restarts, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	if n := srv.Count("PATCH"); n != 5 {

@@ -111,6 +111,6 @@
 // With a store, uploading again means to upload the same source again, in this
 // process or a later one; it goes on where the server is. After ErrSourceChanged
 // and ErrSourceMismatch it begins anew, and after ErrNotRecoverable if the source
-// cannot be read from there, which Stats.Recreations counts. The end of the context
+// cannot be read from there, which Stats.Restarts counts. The end of the context
 // is its own error, and leaves an upload that can be gone on with.
 package tus

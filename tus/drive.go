@@ -128,7 +128,7 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 		u.giveBack(ctx)
 		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || neverThisSource(err)) {
 			if u.record.holds() {
-				u.discarded(storage.Record{UploadURL: u.URL()}, err.Error())
+				u.notResumed(storage.Record{UploadURL: u.URL()}, err.Error())
 			}
 			u.record.drop(ctx)
 			return

@@ -303,7 +303,7 @@ func ExampleHooks() {
 			fmt.Println("created", strings.TrimPrefix(c.URL, server.URL))
 		},
 		OnProgress: func(_ *tus.Uploader, p tus.Progress) {
-			if p.Acknowledged == p.Sent {
+			if p.InFlight == 0 {
 				fmt.Println(p.Acknowledged, "of", p.Size)
 			}
 		},
@@ -560,6 +560,6 @@ func ExampleStats() {
 		log.Fatal(err)
 	}
 	s := result.Stats
-	fmt.Println(s.Acknowledged, "bytes in", s.TotalRequests(), "requests;", s.Resent, "sent again,", s.Recoveries, "recovery")
-	// Output: 20000 bytes in 5 requests; 0 sent again, 1 recovery
+	fmt.Println(s.Uploaded, "bytes in", s.TotalRequests(), "requests;", s.Resent, "resent,", s.Retries, "retry")
+	// Output: 20000 bytes in 5 requests; 0 resent, 1 retry
 }

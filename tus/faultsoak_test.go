@@ -274,7 +274,7 @@ func (s *scenario) check(t *testing.T, st *stage, res *tus.Result, sum *soakSum)
 	}
 	sum.hashes++
 	size, stats := int64(len(s.data)), res.Stats
-	if res.Size != size || res.Offset != size || stats.ResumedFrom+stats.Acknowledged != size {
+	if res.Size != size || res.Offset != size || stats.ResumedFrom+stats.Uploaded != size {
 		t.Errorf("result is %+v", res)
 	}
 }

@@ -74,7 +74,7 @@ func (u *Uploader) acquire(ctx context.Context, c *candidate) (bool, error) {
 		case err != nil:
 			return false, err
 		case !ok:
-			u.leave(c.rec, "its holder completed or discarded it")
+			u.notResumed(c.rec, "its holder completed or discarded it")
 			return false, nil
 		default:
 			c.rec = there
@@ -95,7 +95,7 @@ func (u *Uploader) acquire(ctx context.Context, c *candidate) (bool, error) {
 				return false, err
 			}
 			if !ok || there.Revision == c.rec.Revision {
-				u.leave(c.rec, "another uploader was faster")
+				u.notResumed(c.rec, "another uploader was faster")
 				return false, nil
 			}
 			c.rec = there
@@ -104,7 +104,7 @@ func (u *Uploader) acquire(ctx context.Context, c *candidate) (bool, error) {
 		default: // the lease may be stored all the same, and nobody would find the upload until it ends
 			c.record.release(ctx)
 			if err == nil {
-				u.leave(c.rec, "the store failed, so another uploader may hold it")
+				u.notResumed(c.rec, "the store failed, so another uploader may hold it")
 			}
 			return false, err
 		}
@@ -137,36 +137,25 @@ func (u *Uploader) leaseOver(c *candidate) (bool, error) {
 	if policy != HeldBegin {
 		return false, held
 	}
-	u.leave(c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))
+	u.notResumed(c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))
 	return false, nil
-}
-
-// leave notes that a stored upload is left to another Uploader.
-func (u *Uploader) leave(rec storage.Record, reason string) {
-	u.counters.update(func(s *Stats) { s.Held++ })
-	u.notResumed(rec, reason)
 }
 
 // discard removes the record of a stored upload that cannot be resumed.
 func (u *Uploader) discard(ctx context.Context, r *record, rec storage.Record, reason string) {
 	r.drop(ctx)
-	u.discarded(rec, reason)
-}
-
-// discarded notes that a stored upload cannot be resumed.
-func (u *Uploader) discarded(rec storage.Record, reason string) {
-	u.counters.update(func(s *Stats) { s.Discarded++ })
 	u.notResumed(rec, reason)
 }
 
-// notResumed logs why a stored upload is not resumed, and keeps the reason until it is
-// known whether another one is, or the upload starts over.
+// notResumed counts and logs a stored upload that is not resumed, and keeps the reason
+// until another one is resumed, or the upload starts over.
 func (u *Uploader) notResumed(rec storage.Record, reason string) {
+	u.counters.update(func(s *Stats) { s.NotResumed++ })
 	u.unresumed = append(u.unresumed, reason)
 	u.warn("tus stored upload not resumed", slog.String("reason", reason), slog.String("url", u.client.showURL(rec.UploadURL)))
 }
 
-// startingOver logs that an upload begins from zero although some were stored.
+// startingOver logs that an upload starts from zero although some were stored.
 func (u *Uploader) startingOver() {
 	if len(u.unresumed) > 0 {
 		u.warn("tus starting over: " + strings.Join(u.unresumed, "; "))
@@ -175,6 +164,6 @@ func (u *Uploader) startingOver() {
 }
 
 func (u *Uploader) warn(text string, attrs ...slog.Attr) {
-	attrs = append([]slog.Attr{slog.String("name", u.status().info.Name)}, attrs...)
+	attrs = append([]slog.Attr{slog.String("name", u.Name())}, attrs...)
 	u.client.log.LogAttrs(u.turn.context(), slog.LevelWarn, text, attrs...)
 }

@@ -100,7 +100,7 @@ func (c *heldCase) wantResumed(res *tus.Result, err error, wait time.Duration) {
 		c.t.Fatal(err)
 	}
 	wantStored(c.t, c.h, res.URL, c.data)
-	if n := len(c.h.Uploads()); n != 1 || res.Stats.ResumedFrom != 3000 || res.Stats.Held != 0 || res.Stats.Retries != 0 {
+	if n := len(c.h.Uploads()); n != 1 || res.Stats.ResumedFrom != 3000 || res.Stats.NotResumed != 0 || res.Stats.Retries != 0 {
 		c.t.Errorf("%d uploads, result is %+v", n, res)
 	}
 	c.wantAt(wait)
@@ -114,7 +114,7 @@ func (c *heldCase) wantSecond(res *tus.Result, err error, wait time.Duration) {
 		c.t.Fatal(err)
 	}
 	wantStored(c.t, c.h, res.URL, c.data)
-	if n := len(c.h.Uploads()); n != 2 || res.Stats.ResumedFrom != 0 || res.Stats.Held != 1 {
+	if n := len(c.h.Uploads()); n != 2 || res.Stats.ResumedFrom != 0 || res.Stats.NotResumed != 1 {
 		c.t.Errorf("%d uploads, result is %+v", n, res)
 	}
 	if !strings.Contains(c.log.String(), `level=WARN msg="tus starting over: `) {
@@ -254,7 +254,7 @@ func TestHeld_UploaderOfThisProcessIsNotWaitedFor(t *testing.T) {
 			opts.Held = policy
 			began := time.Now()
 			res, err := client.Upload(t.Context(), tus.Bytes(data), opts)
-			if !errors.Is(err, want) || want == nil && (err != nil || res.Stats.Held != 1) || time.Since(began) > 0 {
+			if !errors.Is(err, want) || want == nil && (err != nil || res.Stats.NotResumed != 1) || time.Since(began) > 0 {
 				t.Errorf("policy %d: result is %+v, %v after %v", policy, res, err, time.Since(began))
 			}
 		})
@@ -356,7 +356,7 @@ func TestHeld_FreeUploadThatIsGoneIsFollowedByTheWait(t *testing.T) {
 			}
 		}
 		res, err := c.upload()
-		if err != nil || !strings.HasSuffix(res.URL, held) || res.Stats.ResumedFrom != 3000 || res.Stats.Discarded != 1 {
+		if err != nil || !strings.HasSuffix(res.URL, held) || res.Stats.ResumedFrom != 3000 || res.Stats.NotResumed != 1 {
 			t.Fatalf("result is %+v, %v", res, err)
 		}
 		c.wantAt(50 * time.Second)

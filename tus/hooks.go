@@ -67,8 +67,9 @@ type Progress struct {
 	// upload, the number of bytes of all parts. It never decreases, even if the server
 	// loses acknowledged bytes.
 	Acknowledged int64
-	// Sent is Acknowledged and the bytes in flight. It decreases when these are lost.
-	Sent int64
+	// InFlight is the number of bytes that were sent and not yet acknowledged. A progress
+	// bar shows the sum of both, which decreases when bytes in flight are lost.
+	InFlight int64
 	// Size is the size of the source in bytes, 0 if SizeUnknown is set.
 	Size int64
 	// SizeUnknown reports whether the end of a stream is not known yet.

@@ -144,8 +144,8 @@ func TestKeepHeaders_AreThoseOfTheLastCreation(t *testing.T) {
 			t.Errorf("record is %+v, %v", rec, err)
 		}
 	}
-	if got := res.CreationHeader.Get("X-Media-Id"); got != "2" || res.Stats.Recreations != 1 {
-		t.Errorf("the header is %q after %d recreations", got, res.Stats.Recreations)
+	if got := res.CreationHeader.Get("X-Media-Id"); got != "2" || res.Stats.Restarts != 1 {
+		t.Errorf("the header is %q after %d restarts", got, res.Stats.Restarts)
 	}
 }
 

@@ -95,7 +95,7 @@ func TestPartsOfEverySizeMakeOneFinalUpload(t *testing.T) {
 					if res.Size != int64(size) || res.Offset != int64(size) {
 						t.Errorf("%s: result is %d bytes of %d", name, res.Offset, res.Size)
 					}
-					if s := res.Stats; s.Sent != int64(size) || s.Acknowledged != int64(size) || s.Resent != 0 || s.Retries != 0 {
+					if s := res.Stats; s.Sent != int64(size) || s.Uploaded != int64(size) || s.Resent != 0 || s.Retries != 0 {
 						t.Errorf("%s: %d bytes over %d connections: stats %+v", name, size, connections, s)
 					}
 				}

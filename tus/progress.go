@@ -76,7 +76,7 @@ func (u *Uploader) reportProgress() {
 	known, sent := u.status(), u.work.account().sent
 	u.hooks.progress(Progress{
 		Acknowledged: known.highest,
-		Sent:         max(sent, known.highest),
+		InFlight:     max(0, sent-known.highest),
 		Size:         known.info.Size,
 		SizeUnknown:  known.info.SizeUnknown,
 	})

@@ -65,7 +65,7 @@ func TestStoredUploadOfASourceThatOnlyReadsFromItsStartBeginsAnew(t *testing.T) 
 			}
 			wantStored(t, srv.Handler, res.URL, data)
 			wantEmptyStore(t, store)
-			if res.URL == left.URL || res.Stats.Recreations != 1 || res.Stats.Sent != 10_000 {
+			if res.URL == left.URL || res.Stats.Restarts != 1 || res.Stats.Sent != 10_000 {
 				t.Errorf("result is %+v", res)
 			}
 			if len(retries) != 1 {
@@ -91,10 +91,10 @@ func TestSourceThatCannotBeReadAgainEndsTheSessionThatReadIt(t *testing.T) {
 	}
 	res, err := upload()
 	wantError(t, err, tus.ErrNotRecoverable)
-	if res.Stats.Recreations != 0 || len(records(t, store)) != 1 {
+	if res.Stats.Restarts != 0 || len(records(t, store)) != 1 {
 		t.Fatalf("stats are %+v, store has %+v", res.Stats, records(t, store))
 	}
-	if res, err = upload(); err != nil || res.Stats.Recreations != 1 {
+	if res, err = upload(); err != nil || res.Stats.Restarts != 1 {
 		t.Fatalf("result is %+v, %v", res, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)

@@ -118,7 +118,7 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 		rec, ok := withID(found, previous.ID)
 		if found = []storage.Record{rec}; !ok {
 			found = nil
-			u.discarded(*previous, "it is no longer stored")
+			u.notResumed(*previous, "it is no longer stored")
 		}
 	}
 	now := time.Now()
@@ -134,7 +134,7 @@ func (u *Uploader) lookup(ctx context.Context) ([]*candidate, error) {
 		case reason == "":
 			free = append(free, &candidate{rec: rec, found: now, lease: rec.Lease})
 		case runs:
-			u.leave(rec, reason)
+			u.notResumed(rec, reason)
 		default:
 			u.discard(ctx, u.record.open(rec), rec, reason)
 			if !u.sizeFits(rec) && u.opts.SourceChanged == SourceChangedFail {
@@ -201,7 +201,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	u.best, u.forgotten = nil, false
 	if best == nil {
 		if forgotten {
-			u.counters.update(func(s *Stats) { s.Recreations++ })
+			u.counters.update(func(s *Stats) { s.Restarts++ })
 		}
 		return StateIdle, nil
 	}
@@ -218,7 +218,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return u.failed(ctx, err)
 	}
 	u.setRecord(best.record)
-	u.counters.update(func(s *Stats) { s.Recreations += best.gone })
+	u.counters.update(func(s *Stats) { s.Restarts += best.gone })
 	if err := u.adopt(best); err != nil {
 		return StateFailed, err
 	}

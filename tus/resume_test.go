@@ -359,8 +359,8 @@ func TestStoredUploadThatIsOfNoUseIsReplaced(t *testing.T) {
 			if res.URL == old.URL || res.Stats.ResumedFrom != 0 || srv.Count("HEAD") != 1 {
 				t.Errorf("went on with it: %+v", res.Stats)
 			}
-			if res.Stats.Recreations != 1 { // a restart from zero is never silent
-				t.Errorf("%d recreations", res.Stats.Recreations)
+			if res.Stats.Restarts != 1 { // a restart from zero is never silent
+				t.Errorf("%d restarts", res.Stats.Restarts)
 			}
 			wantEmptyStore(t, store)
 		})
@@ -795,8 +795,8 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	if s := res.Stats; s.ResumedFrom > int64(len(data)) || s.ResumedFrom+s.Acknowledged > int64(len(data)) {
-		t.Errorf("resumed from %d and %d acknowledged of %d bytes", s.ResumedFrom, s.Acknowledged, len(data))
+	if s := res.Stats; s.ResumedFrom > int64(len(data)) || s.ResumedFrom+s.Uploaded > int64(len(data)) {
+		t.Errorf("resumed from %d and %d acknowledged of %d bytes", s.ResumedFrom, s.Uploaded, len(data))
 	}
 }
 
@@ -827,7 +827,7 @@ func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantOneFinal(t, srv.Handler, res.URL, data)
-			if made := len(srv.Uploads()) - before; made != 3 || res.Stats.Recreations != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
+			if made := len(srv.Uploads()) - before; made != 3 || res.Stats.Restarts != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
 				t.Errorf("%d uploads were made, want two parts and the final one; states were %s; %+v", made, seen.path(), res.Stats)
 			}
 		})

@@ -125,9 +125,6 @@ func (t *transfer) step(ctx context.Context) outcome {
 // enter is the only place where the state changes. Other outcomes than those of the table,
 // such as StatePaused, are for the owner: they leave the transfer where it is.
 func (t *transfer) enter(next State) {
-	if t.state == StateSending && next == StateRecovering {
-		t.counters.update(func(s *Stats) { s.Recoveries++ })
-	}
 	t.state = next
 }
 
@@ -255,7 +252,7 @@ func (t *transfer) startOver(reason error) outcome {
 	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
 	t.changed()
 	t.length.deferred, t.resuming, t.adopted = false, false, false
-	t.counters.update(func(s *Stats) { s.Recreations++ })
+	t.counters.update(func(s *Stats) { s.Restarts++ })
 	t.end.startOver(lost > 0 || adopted)
 	if err := t.retries.acknowledged(0, 0, 0); err != nil {
 		o.next = StateFailed

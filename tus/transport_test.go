@@ -93,7 +93,7 @@ func TestStalledKernelSendIsCut(t *testing.T) {
 		t.Fatal("nothing was cut")
 	}
 	wantError(t, seen.retries[0].Err, tus.ErrStalled)
-	if res.Stats.Acknowledged != int64(len(data)) {
+	if res.Stats.Uploaded != int64(len(data)) {
 		t.Errorf("stats are %+v", res.Stats)
 	}
 }

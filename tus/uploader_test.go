@@ -694,7 +694,7 @@ func TestGettersMayBeCalledFromAnyGoroutine(t *testing.T) {
 					return
 				default:
 				}
-				acknowledged := u.Stats().Acknowledged
+				acknowledged := u.Stats().Uploaded
 				if acknowledged < last {
 					t.Errorf("acknowledged bytes fell from %d to %d", last, acknowledged)
 				}

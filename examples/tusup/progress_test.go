@@ -35,7 +35,7 @@ func numbered(files ...file) []file {
 func upload(p *progress, f file, now tus.Progress, perSecond int64, seconds int) tus.Progress {
 	for range seconds * 8 {
 		time.Sleep(time.Second / 16)
-		now.Sent += perSecond / 8
+		now.InFlight += perSecond / 8
 		p.update(f, now)
 		time.Sleep(time.Second / 16)
 	}
@@ -95,7 +95,7 @@ func TestRateLeavesOutWhatEarlierSessionsSent(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
 		p.update(files[0], tus.Progress{Size: 64 * mib}) // parallel parts are found one by one
-		now := tus.Progress{Acknowledged: 32 * mib, Sent: 32 * mib, Size: 64 * mib}
+		now := tus.Progress{Acknowledged: 32 * mib, Size: 64 * mib}
 		p.update(files[0], now)
 		upload(p, files[0], now, mib, 3)
 	})
@@ -109,7 +109,7 @@ func TestLostBytesMakeNothingNegative(t *testing.T) {
 		now := tus.Progress{Size: 64 * mib}
 		p.update(files[0], now)
 		now = upload(p, files[0], now, 4*mib, 3)
-		now.Sent, now.Acknowledged = mib, mib
+		now.InFlight, now.Acknowledged = 0, mib
 		p.update(files[0], now)
 		upload(p, files[0], now, mib/2, 4)
 	})
@@ -154,9 +154,9 @@ func TestLineOfSeveralFilesTellsOfEach(t *testing.T) {
 	files := numbered(file{path: "a/1.bin", size: 10 * mib}, file{path: "b/2.bin", size: 30 * mib}, file{stdin: true, size: -1},
 		file{path: "4.bin", size: 20 * mib}, file{path: "5.bin", size: 20 * mib}, file{path: "6.bin", size: 20 * mib}, file{path: "7.bin", size: 0})
 	got := printed(t, files, func(p *progress) {
-		start := func(n int, sent int64) { p.update(files[n], tus.Progress{Sent: sent, Size: files[n].size}) }
+		start := func(n int, sent int64) { p.update(files[n], tus.Progress{InFlight: sent, Size: files[n].size}) }
 		start(1, 3*mib)
-		p.update(files[2], tus.Progress{SizeUnknown: true, Sent: 5 * mib})
+		p.update(files[2], tus.Progress{SizeUnknown: true, InFlight: 5 * mib})
 		time.Sleep(3 * time.Second)
 		start(0, 2*mib)
 		start(3, 2*mib)
@@ -183,7 +183,7 @@ func TestLineBetweenTwoFilesTellsOfThoseBefore(t *testing.T) {
 	files := numbered(file{path: "1.bin", size: 8 * mib}, file{path: "2.bin", size: 8 * mib})
 	got := printed(t, files, func(p *progress) {
 		p.update(files[0], tus.Progress{Size: 8 * mib})
-		p.update(files[0], tus.Progress{Sent: mib, Size: 8 * mib})
+		p.update(files[0], tus.Progress{InFlight: mib, Size: 8 * mib})
 		time.Sleep(time.Second)
 		p.finish(files[0], &tus.Result{Size: 8 * mib}, nil)
 		time.Sleep(2 * time.Second)
@@ -194,7 +194,7 @@ func TestLineBetweenTwoFilesTellsOfThoseBefore(t *testing.T) {
 func TestPausedFileStaysWhereItIs(t *testing.T) {
 	files := numbered(file{path: "1.bin", size: 8 * mib}, file{path: "2.bin", size: 8 * mib})
 	got := printed(t, files, func(p *progress) {
-		p.update(files[0], tus.Progress{Acknowledged: 4 * mib, Sent: 4 * mib, Size: 8 * mib})
+		p.update(files[0], tus.Progress{Acknowledged: 4 * mib, Size: 8 * mib})
 		p.finish(files[0], &tus.Result{Size: 8 * mib, Offset: 4 * mib}, fmt.Errorf("paused: %w", context.Canceled))
 		time.Sleep(3 * time.Second)
 	})
@@ -206,7 +206,7 @@ func TestRateTakesASecond(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
 		time.Sleep(1500 * time.Millisecond)
-		p.update(files[0], tus.Progress{Sent: 8 * mib, Size: 64 * mib})
+		p.update(files[0], tus.Progress{InFlight: 8 * mib, Size: 64 * mib})
 		time.Sleep(time.Second)
 	})
 	wantLines(t, got, "8.0 MiB of 64.0 MiB, 12 %")
@@ -215,8 +215,8 @@ func TestRateTakesASecond(t *testing.T) {
 func TestFileNamedTwiceCountsTwice(t *testing.T) {
 	files := numbered(file{path: "1.bin", size: 10 * mib}, file{path: "1.bin", size: 10 * mib})
 	got := printed(t, files, func(p *progress) {
-		p.update(files[0], tus.Progress{Sent: 4 * mib, Size: 10 * mib})
-		p.update(files[1], tus.Progress{Sent: mib, Size: 10 * mib})
+		p.update(files[0], tus.Progress{InFlight: 4 * mib, Size: 10 * mib})
+		p.update(files[1], tus.Progress{InFlight: mib, Size: 10 * mib})
 		time.Sleep(3 * time.Second)
 	})
 	wantLines(t, got, "0 of 2 files, 5.0 MiB of 20.0 MiB, 25 %, 2.5 MiB/s, 6 s left: 1.bin 40 %, 1.bin 10 %")

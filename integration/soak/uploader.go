@@ -52,12 +52,8 @@ type uploadShape struct {
 
 // uploaderEvent is the result of an uploader.
 type uploaderEvent struct {
-	URL            string
-	Sent           int64
-	ResumedFrom    int64
-	RepeatedFinals int
-	Recreations    int
-	Error          string `json:",omitempty"`
+	URL   string
+	Error string `json:",omitempty"`
 }
 
 // runUploader is the child process. It retries while the server is dead.
@@ -87,10 +83,7 @@ func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 		ChunkSize: c.Options.ChunkSize, Parallel: c.Options.Parallel,
 		MinPartSize: c.Options.MinPartSize, DeferLength: c.Options.DeferLength,
 	})
-	event := uploaderEvent{
-		URL: result.URL, Sent: result.Stats.Sent, ResumedFrom: result.Stats.ResumedFrom,
-		RepeatedFinals: result.Stats.RepeatedFinals, Recreations: result.Stats.Recreations,
-	}
+	event := uploaderEvent{URL: result.URL}
 	if err != nil {
 		event.Error = err.Error()
 	}

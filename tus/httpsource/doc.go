@@ -74,6 +74,6 @@
 // query, size, Last-Modified and ETag, which is usually the better choice; where the
 // URL of the same data changes, as signed ones do, [Options.Identity] takes its place.
 // Sources of unknown size cannot be found again. A stream without a strong validator
-// can, but not gone on with: its upload begins anew, which [tus.Stats].Recreations
+// can, but not gone on with: its upload begins anew, which [tus.Stats].Restarts
 // counts.
 package httpsource

@@ -34,7 +34,7 @@ func TestSourceWithoutStrongValidatorBeginsAnewInAnotherProcess(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantStored(t, srv, result.URL, data)
-				if result.Stats.Recreations != starts || srv.Count("POST") != 1+starts {
+				if result.Stats.Restarts != starts || srv.Count("POST") != 1+starts {
 					t.Errorf("%d uploads were created, stats are %+v", srv.Count("POST"), result.Stats)
 				}
 				for rec := range store.All(testContext(t)) {
