@@ -195,11 +195,8 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case nilPointer(opts.Store):
-		return nil, fmt.Errorf("%w: Options.Store is a nil %T", ErrInvalidInput, opts.Store)
-	case nilPointer(opts.Fingerprinter):
-		return nil, fmt.Errorf("%w: Options.Fingerprinter is a nil %T", ErrInvalidInput, opts.Fingerprinter)
+	if err := opts.validate(); err != nil {
+		return nil, err
 	}
 	c := &Client{
 		header:          http.Header{},
@@ -223,14 +220,8 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		c.log = opts.Logger
 		c.hooks = append(c.hooks, logHooks(opts.Logger, c.redactor.URL))
 	}
-	if opts.MaxConnections < 0 {
-		return nil, fmt.Errorf("%w: at most %d connections", ErrInvalidInput, opts.MaxConnections)
-	}
 	if opts.MaxConnections > 0 {
 		c.slots = make(chan struct{}, opts.MaxConnections)
-	}
-	if c.requireStore && c.store == nil {
-		return nil, fmt.Errorf("%w: a store is required but there is none", ErrInvalidInput)
 	}
 	if c.store != nil {
 		c.process = thisProcess()
@@ -251,12 +242,6 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		c.responseTimeout = -1
 	default:
 		c.responseTimeout = max(defaultResponseTimeout, c.stallTimeout)
-	}
-	if c.sourceTimeout < 0 {
-		return nil, fmt.Errorf("%w: Options.SourceTimeout is %v", ErrInvalidInput, c.sourceTimeout)
-	}
-	if err := validLimiter("Options", c.limiter); err != nil {
-		return nil, err
 	}
 	for _, raw := range opts.TrustedOrigins {
 		t, err := parseURL("trusted origin", raw)
@@ -287,6 +272,24 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		c.connected = new(atomic.Int32)
 	}
 	return c, nil
+}
+
+// validate returns an error matching ErrInvalidInput if a field cannot be used by
+// itself. Fields that have to be parsed are checked where they are parsed.
+func (o *Options) validate() error {
+	switch {
+	case nilPointer(o.Store):
+		return fmt.Errorf("%w: Options.Store is a nil %T", ErrInvalidInput, o.Store)
+	case nilPointer(o.Fingerprinter):
+		return fmt.Errorf("%w: Options.Fingerprinter is a nil %T", ErrInvalidInput, o.Fingerprinter)
+	case o.RequireStore && o.Store == nil:
+		return fmt.Errorf("%w: Options.RequireStore without Options.Store", ErrInvalidInput)
+	case o.MaxConnections < 0:
+		return fmt.Errorf("%w: negative Options.MaxConnections: %d", ErrInvalidInput, o.MaxConnections)
+	case o.SourceTimeout < 0:
+		return fmt.Errorf("%w: negative Options.SourceTimeout: %v", ErrInvalidInput, o.SourceTimeout)
+	}
+	return validLimiter("Options", o.RateLimit)
 }
 
 // validLimiter returns an error matching ErrInvalidInput if l is a nil pointer or has

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
-	"github.com/seed-175555ba/tus-go/tus/internal/delay"
+	"github.com/seed-175555ba/tus-go/tus/internal/retry"
 )
 
 // Forever, as [RetryPolicy.MaxRetries], retries temporary failures without a limit.
@@ -44,39 +44,15 @@ type RetryPolicy struct {
 	ShouldRetry func(err error, attempt int) bool
 }
 
-const (
-	defaultMaxRetries    = 8
-	defaultMaxRetryAfter = 5 * time.Minute
-)
-
-func (p RetryPolicy) maxRetries() int {
-	if p.MaxRetries == 0 {
-		return defaultMaxRetries
-	}
-	return max(0, p.MaxRetries)
-}
-
-func (p RetryPolicy) maxRetryAfter() time.Duration {
-	if p.MaxRetryAfter <= 0 {
-		return defaultMaxRetryAfter
-	}
-	return p.MaxRetryAfter
-}
+func (p RetryPolicy) maxRetries() int { return retry.Policy(p).Retries() }
 
 // patience is how often something is retried that most likely stays as it is. Forever is
 // for failures that end.
 func (p RetryPolicy) patience() int {
 	if p.MaxRetries == Forever {
-		return defaultMaxRetries
+		return RetryPolicy{}.maxRetries()
 	}
 	return p.maxRetries()
-}
-
-func (p RetryPolicy) delay(attempt int) time.Duration {
-	if p.Delay != nil {
-		return max(0, p.Delay(attempt))
-	}
-	return delay.Default(attempt)
 }
 
 func (p RetryPolicy) shouldRetry(err error, attempt int) bool {
@@ -174,12 +150,12 @@ func (b *budget) wait(err error) time.Duration {
 	if b.waits++; b.waits == 1 && outOfDescriptors(err) {
 		b.waits++
 	}
-	wait := b.policy.delay(b.waits)
+	var asked time.Duration
 	var e *Error
 	if errors.As(err, &e) {
-		wait = max(wait, min(e.RetryAfter, b.policy.maxRetryAfter()))
+		asked = e.RetryAfter
 	}
-	return wait
+	return retry.Policy(b.policy).Wait(b.waits, asked)
 }
 
 // renewals are the states in which a request was repeated because of a 401, so that a hook

@@ -12,7 +12,7 @@ import (
 
 // Without a strong validator nothing proves in another process that the data is still
 // the same, so that its upload begins anew, and tells so.
-func TestSourceWithoutStrongValidatorBeginsAnewInAnotherProcess(t *testing.T) {
+func TestResume_WithoutStrongValidatorStartsOver(t *testing.T) {
 	for name, print := range map[string]fingerprint.Fingerprinter{"Stat": fingerprint.Stat{}, "Sample": nil} {
 		for etag, starts := range map[string]int{"": 1, `W/"v1"`: 1, `"v1"`: 0} {
 			t.Run(name+", ETag "+etag, func(t *testing.T) {

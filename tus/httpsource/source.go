@@ -22,45 +22,43 @@ import (
 // asked once more before the upload's request is cut.
 const defaultStallTimeout = 15 * time.Second
 
-// Options says how a URL is read. The zero value works.
+// Options configures a [Source]. The zero value is ready to use.
 type Options struct {
-	// HTTPClient sends the requests. nil means one of the source's own, with
-	// [tus.NewTransport]. Sources on the same server should be given the same
-	// client, so that they share connections. It is used as it is, except that
-	// redirects are followed by this package; mind that its Timeout, if any,
-	// covers the reading of a whole body.
+	// HTTPClient sends the requests. nil means a client of the source with
+	// [tus.NewTransport]. Sources on the same server should have the same HTTPClient, to
+	// share connections. Redirects are followed by this package instead of the client.
+	// Its Timeout, if any, includes reading a whole body.
 	HTTPClient *http.Client
 
-	// Header is added to the requests that go to the origin (scheme, host and
-	// port) of the URL, and to no others; nor back to it, where a redirect leads by way
-	// of another origin. This is the place for Authorization and Cookie.
+	// Header is added to the requests to the origin (scheme, host and port) of the URL
+	// and to no others, also not to the origin after a redirect by way of another one.
+	// It is the place for Authorization and Cookie.
 	Header http.Header
 
-	// Identity is what an upload of the source is found by in another process, beside
-	// size, ModTime and ETag: every fingerprint but fingerprint.Content covers it. ""
-	// means the URL without user and password, its query included. Set it, to a key of
-	// your own, where the URL of one and the same data changes, as with signatures in
-	// its query or links that are made for each download; and where one URL serves
-	// different data, by Header or user. Two sources with one Identity are taken for
-	// one another if the rest is equal.
+	// Identity distinguishes the source from others in the fingerprint, in addition to
+	// size, ModTime and ETag, for all fingerprints except fingerprint.Content. "" means
+	// the URL with its query, without user and password. Set it to a key of your own if
+	// the URL of the same data changes, such as a signed URL, or if one URL returns
+	// different data, by Header or user. Two sources with the same Identity are the same
+	// source if the rest is equal.
 	Identity string
 
-	// StallTimeout cuts a request when for so long an answer, or a byte of it, was
-	// waited for in vain. 0 means 15 seconds, a negative value no limit. There is
-	// no limit on the duration of a body that moves.
+	// StallTimeout cuts a request when no response, or no byte of it, arrived for that
+	// long. 0 means 15 seconds, a negative value no limit. The duration of a body is not
+	// limited.
 	StallTimeout time.Duration
 
-	// Retry says how a reader goes on after failures that may pass. Its count of
-	// failures starts again whenever bytes arrive.
+	// Retry controls the retries of a reader. Each byte that arrives resets its count of
+	// failures.
 	Retry tus.RetryPolicy
 
-	// OnRetry, if non-nil, is called for each failure of a reader that is retried,
-	// before the wait. Readers of parallel parts call it concurrently.
+	// OnRetry, if non-nil, is called before the wait of each retry of a reader. Readers
+	// of parallel parts call it concurrently.
 	OnRetry func(tus.Retry)
 }
 
-// Source is the data at a URL, for [tus.Client.Upload] and its like. It is safe
-// for concurrent use, and its readers are independent of each other.
+// Source is the data at a URL, as a [tus.Source]. It is safe for concurrent use, and its
+// readers are independent of each other.
 type Source struct {
 	url      *url.URL // without userinfo and fragment
 	id       string   // what it is recognised by
@@ -84,10 +82,10 @@ type Source struct {
 
 var _ tus.Source = (*Source)(nil)
 
-// New returns a source that reads rawURL, an http or https URL. User and
-// password in it are sent as basic authentication. opts may be nil. No request
-// is sent; a URL or header that cannot be used is an error matching
-// [tus.ErrInvalidInput].
+// New returns a source that reads rawURL, an http or https URL. User and password in it
+// are sent as basic authentication. A nil opts is the zero Options. New sends no request;
+// it returns an error matching [tus.ErrInvalidInput] if the URL or a header field is
+// invalid.
 func New(rawURL string, opts *Options) (*Source, error) {
 	if opts == nil {
 		opts = &Options{}
@@ -156,22 +154,21 @@ func httpClient(given *http.Client) *http.Client {
 	return &client
 }
 
-// CloseIdleConnections closes connections that are kept for later reads, in
-// [Options.HTTPClient] too if that is where they are. Without it they are closed
-// after six minutes at most; a source needs no other cleaning up.
+// CloseIdleConnections closes the connections that are kept for later reads, also those
+// of [Options.HTTPClient]. Otherwise they are closed after at most six minutes. A source
+// needs no other cleanup.
 func (s *Source) CloseIdleConnections() {
 	s.dropKept()
 	s.client.CloseIdleConnections()
 }
 
-// Stat tells the size and the version of the data. The first call asks the
-// server, once: failures are a [*tus.Error] and left to the retries of the
-// upload. Later calls return what the first one saw. If bytes were read in the
-// meantime, they first ask for the version again, as a server may send a file
-// while it is written to; if it changed, this and all later calls return an
-// error matching [tus.ErrSourceChanged]. If the server does not answer that, it
-// is not an error, as each read was of the right version when it began, and the
-// next call asks again. Without a strong validator there is nothing to ask for.
+// Stat returns the size and the version of the data. The first call sends one request; if
+// it fails, the error is a [*tus.Error], which the upload retries. Later calls return the
+// result of the first one. If bytes were read since the last call, Stat asks for the
+// version again, because a server may send a file while it is written to. If the version
+// changed, this and all later calls return an error matching [tus.ErrSourceChanged]. A
+// failure to check the version is not an error, because each read had the right version
+// when it began; the next call checks again. Without a strong validator there is no check.
 func (s *Source) Stat(ctx context.Context) (tus.SourceInfo, error) {
 	if err := s.lock(ctx); err != nil {
 		return tus.SourceInfo{}, err
@@ -198,10 +195,9 @@ func (s *Source) name() string {
 	return ""
 }
 
-// Open returns a reader of the bytes from offset on, once the server has begun
-// to send them. It retries like the reader does, which ends with ctx. Errors
-// match [tus.ErrSourceChanged] if the data is not that of the first look any
-// more.
+// Open returns a reader of the bytes from offset, after the server began to send them.
+// Open and the reader retry by [Options.Retry] until ctx is done. The error matches
+// [tus.ErrSourceChanged] if the data changed since the first call of Stat.
 func (s *Source) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	r := newReader(ctx, s, offset)
 	s.newest.Store(r)
