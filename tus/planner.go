@@ -192,8 +192,6 @@ func (p *planner) carries(ctx context.Context) (bool, error) {
 	switch {
 	case !p.newTransfer().mayCarry():
 		return false, nil
-	case p.opts.CreationWithUpload != CreationWithUploadAuto:
-		return true, nil
 	case p.sums.on: // servers verify PATCH, and many ignore Upload-Checksum of a creation
 		return false, nil
 	}
@@ -287,26 +285,17 @@ func (p *planner) wholeSource() *ranged {
 	}
 }
 
-// planOf returns the plan of an upload of the whole source.
-func planOf(opts *UploadOptions) plan {
-	p := plan{
-		metadata: opts.Metadata, defers: opts.DeferLength,
-		carry: opts.CreationWithUpload, limit: opts.CreationLimit, minChunk: opts.MinChunkSize,
-	}
-	if p.limit == 0 && p.carry == CreationWithUploadAlways {
-		p.limit = opts.ChunkSize
-	}
-	return p
-}
-
 // newTransfer returns one of the whole source that does not exist on the server yet.
 func (p *planner) newTransfer() *transfer {
+	plan := plan{
+		metadata: p.opts.Metadata, external: p.external != nil, defers: p.opts.DeferLength,
+		limit: p.opts.CreationLimit, minChunk: p.opts.MinChunkSize,
+	}
 	t := &transfer{
-		requester: p.requester, plan: planOf(p.opts), sizer: p.sizer, sums: p.sums, retries: p.retries,
+		requester: p.requester, plan: plan, sizer: p.sizer, sums: p.sums, retries: p.retries,
 		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,
 		known: account{info: p.info},
 	}
-	t.plan.external = p.external != nil
 	if p.stream != nil {
 		t.chunks = p.stream
 	} else {
