@@ -110,7 +110,7 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 
 func TestKeepHeaders_AreReturnedByEverySession(t *testing.T) {
 	for name, how := range map[string]*tus.UploadOptions{
-		"one PATCH": {CreationWithUpload: tus.CreationWithUploadNever}, "chunks": chunked(), "parts": inParts(3),
+		"one PATCH": {CreationLimit: -1}, "chunks": chunked(), "parts": inParts(3),
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(3000)
