@@ -100,7 +100,7 @@ func (p *parallel) complete() bool {
 // account adds the parts up. It expires when the server removes the first part that is
 // not complete.
 func (p *parallel) account() account {
-	sum := account{url: p.final, info: p.source.info}
+	sum := account{url: p.final, info: p.source.info, checksum: p.sums.algorithm.Name}
 	for _, part := range p.list {
 		a := part.account()
 		sum.offset += a.offset

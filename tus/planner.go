@@ -22,6 +22,7 @@ type planner struct {
 	sums     *sums
 
 	source Source
+	ownKey string     // distinguishes uploads of the same source
 	info   SourceInfo // of the first look
 	chunks chunker    // of the whole source; nil before the first look
 	stream *streamed  // chunks, if the size of the source is unknown
@@ -298,6 +299,6 @@ func (p *planner) newTransfer() *transfer {
 	return &transfer{
 		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
 		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,
-		known: account{info: p.info},
+		known: account{info: p.info, checksum: p.sums.algorithm.Name},
 	}
 }

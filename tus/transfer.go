@@ -65,11 +65,12 @@ type plan struct {
 
 // account is what is known of the upload on the server.
 type account struct {
-	url     *url.URL // nil until created, and if the creation completed the upload without naming it
-	info    SourceInfo
-	offset  int64 // acknowledged
-	sent    int64 // up to which bytes have left, acknowledged or not
-	expires time.Time
+	url      *url.URL // nil until created, and if the creation completed the upload without naming it
+	info     SourceInfo
+	offset   int64 // acknowledged
+	sent     int64 // up to which bytes have left, acknowledged or not
+	expires  time.Time
+	checksum string // the algorithm in use
 }
 
 // lengthState is what the server knows of the length of an upload.

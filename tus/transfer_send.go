@@ -90,6 +90,7 @@ func (t *transfer) checksumRefused(err error) (again bool, fatal error) {
 	again, fatal = t.sums.refusal(err, t.next, caps)
 	if again || errors.Is(err, ErrChecksumMismatch) {
 		t.chunks.reread()
+		t.learn(func(a *account) { a.checksum = t.sums.algorithm.Name })
 	}
 	return again, fatal
 }

@@ -1,14 +1,13 @@
 package tus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -18,62 +17,15 @@ import (
 // with [Uploader.Step]. One goroutine drives at a time; the getters and
 // [Uploader.Pause] may be called from any.
 type Uploader struct {
-	requester
-	opts     UploadOptions
-	turn     *turn
-	movement movement
-
-	// For the driving goroutine only.
+	ledger
+	opts    UploadOptions
 	planner planner
-	work    delivery // nil until the source was looked at and the server asked
 	retries retries
-
-	// What the store knows; see resume.go.
-	record  *record        // nil without a store
-	ownKey  string         // distinguishes uploads of the same source
 	finder  *finder        // nil until the store was asked, and if nothing can be stored
 	resumed storage.Record // of the stored upload that is resumed; no ID means none
 
-	mu      sync.Mutex
 	state   State
 	failure error // that it ended with
-	known   status
-}
-
-// status is what the getters return.
-type status struct {
-	url       *url.URL
-	info      SourceInfo
-	offset    int64
-	highest   int64 // offset ever acknowledged
-	expires   time.Time
-	checksum  string // negotiated algorithm
-	creation  *Response
-	lastPatch *Response
-	kept      http.Header // of the creation, perhaps by an earlier session
-}
-
-// delivery brings the bytes of a source to the server: a [transfer], or a [parallel] upload.
-type delivery interface {
-	// step does the work of the current state, with at most one request; a parallel
-	// upload: of each part.
-	step(ctx context.Context) outcome
-	// current returns the state.
-	current() State
-	// exists reports whether the server has anything of the upload.
-	exists() bool
-	// account returns what is known of the upload. It may be called from any goroutine.
-	account() account
-	// urls returns those of everything that the upload has on the server.
-	urls() []*url.URL
-	// describe fills in the parts of a record.
-	describe(rec *storage.Record)
-	// resume is called before the first step after a pause.
-	resume()
-	// rest ends what is read ahead.
-	rest()
-	// close frees what is held. No step follows it.
-	close()
 }
 
 // NewUploader prepares the upload of source. opts may be nil, and may be changed
@@ -100,11 +52,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	case nilPointer(source):
 		return nil, fmt.Errorf("%w: source is a nil %T", ErrInvalidInput, source)
 	}
-	u := &Uploader{
-		requester: requester{client: c},
-		known:     status{url: external},
-		turn:      newTurn(),
-	}
+	u := &Uploader{ledger: ledger{requester: requester{client: c}, turn: newTurn(), known: status{url: external}}}
 	if opts != nil {
 		u.opts = *opts
 		u.opts.Metadata, u.opts.PartMetadata = maps.Clone(opts.Metadata), maps.Clone(opts.PartMetadata)
@@ -123,12 +71,9 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.planner = planner{
-		requester: u.requester, opts: &u.opts, external: external, owner: u, retries: &u.retries,
+		requester: u.requester, opts: &u.opts, external: external, owner: &u.ledger, retries: &u.retries,
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
-	}
-	u.ownKey = u.opts.ResumeKey
-	if u.ownKey == "" {
-		u.ownKey = u.opts.Metadata.String()
+		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.String()),
 	}
 	if external == nil && c.store != nil {
 		all := &records{store: c.store, required: c.requireStore, onFailure: u.hooks.storeError}
@@ -209,19 +154,6 @@ func (u *Uploader) URL() string {
 
 // Stats returns what the upload has cost so far.
 func (u *Uploader) Stats() Stats { return u.counters.snapshot() }
-
-func (u *Uploader) status() status {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.known
-}
-
-// learn changes the status.
-func (u *Uploader) learn(change func(*status)) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	change(&u.known)
-}
 
 func (u *Uploader) result() *Result {
 	r := newResult()
