@@ -201,8 +201,8 @@ func wantEmpty(t testing.TB, server *tusdtest.Server) {
 	}
 }
 
-// deleteInPatch uploads f while another client deletes the upload in the middle
-// of the first PATCH.
+// deleteInPatch uploads f, to url if that is not empty, while another client deletes the
+// upload in the middle of the first PATCH.
 func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*tus.Result, error) {
 	t.Helper()
 	ctx := testContext(t)
@@ -215,7 +215,12 @@ func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*
 			t.Error(err)
 		}
 	}}})
-	uploader, err := client.NewResumer(url, tus.File(f.path), nil)
+	var err error
+	if url == "" {
+		uploader, err = client.NewUploader(tus.File(f.path), nil)
+	} else {
+		uploader, err = client.NewResumer(url, tus.File(f.path), nil)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -285,8 +285,7 @@ func TestPauseAfterTheLastByteAsksForNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var u *tus.Uploader
-	u = newResumer(t, srv, res.URL, nil, tus.Hooks{OnStateChange: func(u *tus.Uploader, from, to tus.State, _ error) {
+	u := newResumer(t, srv, res.URL, nil, tus.Hooks{OnStateChange: func(u *tus.Uploader, from, to tus.State, _ error) {
 		if to == tus.StateRecovering && from == tus.StateIdle {
 			u.Pause()
 		}
