@@ -353,13 +353,12 @@ func TestFinal_RefusedPathsBecomeURLsForTheClient(t *testing.T) {
 	wantNothingKept(t, store)
 }
 
-// A part that was created with bytes is stored at once. The record does not outlive the
-// parts that are given up: what is uploaded in their place is no final upload.
+// What is uploaded in place of parts that are given up is no final upload.
 func TestConcatHeader_GivenUpPartsLeaveNoRecord(t *testing.T) {
 	data, store := randomBytes(manySize), &storage.Memory{}
 	srv := longURLs(t, 400, false)
 	opts := atBoundaries()
-	opts.CreationWithUpload, opts.ParallelBestEffort, opts.MaxConcatHeader = tus.CreationWithUploadAlways, true, 1<<10
+	opts.ParallelBestEffort, opts.MaxConcatHeader = true, 1<<10
 	ctx, cancel := context.WithCancel(testContext(t))
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		cancel()

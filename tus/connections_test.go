@@ -60,7 +60,7 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 	certificate.Close()
 	for way, opts := range map[string]*tus.UploadOptions{
 		"creation":             whole(),
-		"creation with upload": {CreationWithUpload: tus.CreationWithUploadAlways},
+		"creation with upload": {},
 		"PATCH":                nil, // of an upload made elsewhere
 	} {
 		t.Run(way, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 			retry := impatient()
 			retry.MaxRetries = 2
 			client := newClient(t, endpoint, &tus.Options{
-				HTTPClient: &http.Client{Transport: transport}, Capabilities: &tus.Capabilities{}, Retry: retry,
+				HTTPClient: &http.Client{Transport: transport}, Capabilities: carriesSmall(), Retry: retry,
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()

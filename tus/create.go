@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
-	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
@@ -93,17 +92,14 @@ type creation struct {
 	partial  bool     // section Concatenation
 	final    []string // the URLs of the partial uploads; nil for no final upload
 
-	// payload, if not nil, is sent in the same request (section Creation With Upload).
-	// That of an empty source has no bytes.
-	payload  *send.Payload
-	size     int64            // of the payload
-	checksum readahead.Sum    // of the payload; zero for none
-	trailer  *checksumTrailer // nil for none
+	// payload, if not nil, is all bytes, sent in the same request (section Creation With
+	// Upload). That of an empty source has no bytes.
+	payload *send.Payload
 }
 
 // whole reports whether the creation may complete an upload of the given length.
 func (c creation) whole() bool {
-	return !c.deferred && !c.partial && c.final == nil && c.size == c.length
+	return !c.deferred && !c.partial && c.final == nil && (c.payload != nil || c.length == 0)
 }
 
 // created is the response to a creation.

@@ -66,7 +66,7 @@ func wantNoSecrets(t testing.TB, r tustest.Request) {
 func uploadOn(t testing.TB, srv *tustest.Server, data []byte) (url string) {
 	t.Helper()
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-		StopAt: 1, CreationWithUpload: tus.CreationWithUploadNever})
+		StopAt: 1, CreationLimit: -1})
 	wantError(t, err, tus.ErrPaused)
 	srv.Truncate(res.URL, 0)
 	return res.URL

@@ -125,7 +125,7 @@ func TestWait_HoldsNoFileOpen(t *testing.T) {
 			server: func(h *tustest.Handler) {
 				h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.RespondAfter(503, "", "Retry-After", "3600")})
 			},
-			how: tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever},
+			how: tus.UploadOptions{CreationLimit: -1},
 		},
 		"rate limit": {client: tus.Options{RateLimit: blockedLimit{}}},
 		"lease":      {client: tus.Options{Store: &storage.Memory{}}},

@@ -36,7 +36,7 @@ func ExampleHooks_onStateChange() {
 	h, client, stop := exampleServer(&tus.Options{Hooks: hooks})
 	defer stop()
 	h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(300)})
-	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 1000, CreationLimit: -1})
 	fmt.Println(err)
 	// Output:
 	// idle -> creating (failure: false)

@@ -193,11 +193,11 @@ func ExampleOptions_fingerprinter() {
 	// <nil>
 }
 
-// A server that advertises creation-with-upload but is better not asked for it.
-func ExampleCreationWithUpload() {
+// A server that advertises creation-with-upload and does not store the bytes.
+func ExampleUploadOptions_creationLimit() {
 	h, client, stop := exampleServer(&tus.Options{Capabilities: &tus.Capabilities{}})
 	defer stop()
-	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{CreationLimit: -1})
 	for _, r := range h.Requests() {
 		fmt.Println(r.Method, r.Body)
 	}

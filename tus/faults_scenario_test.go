@@ -92,10 +92,10 @@ func newScenario(seed uint64) *scenario {
 	}
 	s.client = tus.Options{Retry: retry, MaxConnections: pick(r, 0, 0, 0, 1, 2), OverridePatchMethod: r.IntN(10) == 0}
 	s.how = tus.UploadOptions{
-		Metadata:           tus.Metadata{"filename": "soak"},
-		ChunkSize:          pick[int64](r, 0, 0, 1000, 7777, 32<<10, 1<<20),
-		CreationWithUpload: tus.CreationWithUpload(r.IntN(3)),
-		TerminateParts:     r.IntN(4) == 0,
+		Metadata:       tus.Metadata{"filename": "soak"},
+		ChunkSize:      pick[int64](r, 0, 0, 1000, 7777, 32<<10, 1<<20),
+		CreationLimit:  pick[int64](r, 0, -1, 10_000),
+		TerminateParts: r.IntN(4) == 0,
 	}
 	size := int64(len(s.data))
 	if s.how.ChunkSize > 0 && size/s.how.ChunkSize > 60 {
@@ -111,9 +111,6 @@ func newScenario(seed uint64) *scenario {
 		s.how.StopAt = r.Int64N(size + 1)
 	case 3:
 		s.how.DeferLength = true
-	}
-	if !slices.Contains(s.server.Extensions, "creation-with-upload") && s.server.Extensions != nil {
-		s.how.CreationWithUpload = tus.CreationWithUploadAuto
 	}
 	for range r.IntN(16) {
 		s.script = append(s.script, s.fault())

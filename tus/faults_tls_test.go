@@ -350,7 +350,7 @@ func TestTLSConnectionThatBreaksInPlainTextIsResumed(t *testing.T) {
 		defer srv.Close()
 		data := randomBytes(10_000)
 		client := newClient(t, srv.URL+"/files/", &tus.Options{HTTPClient: srv.Client()})
-		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationLimit: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -203,7 +203,7 @@ func TestCreation_LocationNamedByForeignServerIsRefused(t *testing.T) {
 	data := randomBytes(3000)
 	for name, opts := range map[string]*tus.UploadOptions{
 		"chunks":   chunked(),
-		"whole":    {CreationWithUpload: tus.CreationWithUploadAlways},
+		"whole":    {},
 		"parallel": {Parallel: 2, MinPartSize: 1000},
 		"stream":   nil,
 	} {

@@ -632,14 +632,6 @@ func TestChecksum_BytesDoNotGoWithCreation(t *testing.T) {
 		wantStored(t, srv.Handler, res.URL, data)
 		wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH")
 	}
-	// A caller that insists on creation with upload gets it.
-	srv := tustest.NewServer(t, nil)
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).
-		Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways})
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantMethods(t, srv.Handler, "OPTIONS", "POST")
 }
 
 // A load balancer that tells servers apart by a cookie sends the requests of a client

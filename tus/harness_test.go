@@ -40,6 +40,12 @@ func impatient() tus.RetryPolicy {
 	return tus.RetryPolicy{Delay: func(int) time.Duration { return 0 }}
 }
 
+// carriesSmall are the capabilities of a server that takes small sources with their
+// creation.
+func carriesSmall() *tus.Capabilities {
+	return &tus.Capabilities{Extensions: []tus.Extension{tus.ExtensionCreationWithUpload}}
+}
+
 // newClient makes a client that retries without waiting and closes its
 // connections at the end of the test. Unless opts say otherwise, it knows no
 // checksum algorithm, so that requests are what they are without checksums.

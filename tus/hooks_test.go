@@ -81,9 +81,9 @@ func TestHooksOfTheClientRunBeforeThoseOfTheUpload(t *testing.T) {
 			OnProgress:    func(_ *tus.Uploader, p tus.Progress) { add(fmt.Sprint("progress ", p.Acknowledged)) },
 		}
 	}
-	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: named("client")})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: carriesSmall(), Hooks: named("client")})
 	if _, err := client.Upload(testContext(t), tus.Bytes(nil),
-		&tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways, Hooks: named("upload")}); err != nil {
+		&tus.UploadOptions{Hooks: named("upload")}); err != nil {
 		t.Fatal(err)
 	}
 	var once []string

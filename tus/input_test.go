@@ -150,8 +150,6 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 		"negative minimum":                {data, with(tus.UploadOptions{MinChunkSize: -1}), tus.ErrInvalidInput},
 		"minimum above the chunk size":    {data, with(tus.UploadOptions{ChunkSize: 5, MinChunkSize: 6}), tus.ErrInvalidInput},
 		"negative stop":                   {data, with(tus.UploadOptions{StopAt: -1}), tus.ErrInvalidInput},
-		"unknown creation mode":           {data, with(tus.UploadOptions{CreationWithUpload: 3}), tus.ErrInvalidInput},
-		"negative creation mode":          {data, with(tus.UploadOptions{CreationWithUpload: -1}), tus.ErrInvalidInput},
 		"empty metadata key":              {data, with(tus.UploadOptions{Metadata: tus.Metadata{"": "x"}}), tus.ErrInvalidInput},
 		"space in a metadata key":         {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a b": "x"}}), tus.ErrInvalidInput},
 		"comma in a metadata key":         {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a,b": "x"}}), tus.ErrInvalidInput},

@@ -71,6 +71,23 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 			}
 			return nil, nil
 		},
+		"paused": func(ctx context.Context) (*tus.Result, error) {
+			u := created(t, client, tus.Bytes(data), nil)
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			u.Pause()
+			return u.Run(ctx)
+		},
+		"aborted": func(ctx context.Context) (*tus.Result, error) {
+			u := created(t, client, tus.Bytes(data), nil)
+			if err := u.Abort(ctx); err != nil {
+				t.Fatal(err)
+			}
+			return u.Run(ctx)
+		},
+		"gone": func(ctx context.Context) (*tus.Result, error) {
+			return client.Resume(ctx, srv.Endpoint()+"gone", tus.Bytes(data), nil)
+		},
 		"ended context": func(ctx context.Context) (*tus.Result, error) {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
@@ -93,7 +110,7 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 
 func TestKeepHeaders_AreReturnedByEverySession(t *testing.T) {
 	for name, how := range map[string]*tus.UploadOptions{
-		"one PATCH": {CreationWithUpload: tus.CreationWithUploadNever}, "chunks": chunked(), "parts": inParts(3),
+		"one PATCH": {CreationLimit: -1}, "chunks": chunked(), "parts": inParts(3),
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(3000)

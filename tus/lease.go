@@ -63,26 +63,21 @@ func (e *entry) due(now time.Time) bool {
 	return now.Sub(e.sent) >= leaseRenewal || drift.Abs() > maxDrift
 }
 
-// confirm renews the lease although it is not due: the server reports another request, so
-// another Uploader may have it. It tries again until the lease is over; then the upload
+// confirm renews the lease although that is not due: the server reports another request,
+// so another Uploader may have it. It tries again until the lease is over; then the upload
 // must not be written to any more.
 func (r *record) confirm(ctx context.Context) error {
-	if r == nil {
+	if !r.holdsLease() {
 		return nil
 	}
-	r.mu.Lock()
-	held := r.rec.Lease != nil && !r.sent.IsZero()
-	r.mu.Unlock()
-	for held {
+	for {
 		over, err := r.tryRenewal(ctx)
 		var failure *renewalError
 		switch {
 		case !errors.As(err, &failure):
 			return err
 		case over && !r.required:
-			r.mu.Lock()
-			r.lost = true
-			r.mu.Unlock()
+			r.lose()
 			return fmt.Errorf("tus: %w: the server reports another request, and the lease cannot be renewed: %w", ErrLeaseLost, failure.err)
 		case over:
 			return err
@@ -91,7 +86,23 @@ func (r *record) confirm(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+}
+
+// holdsLease reports whether there is a lease to renew, which may be over.
+func (r *record) holdsLease() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rec.Lease != nil && !r.sent.IsZero()
+}
+
+// lose leaves the upload to another Uploader.
+func (r *record) lose() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entry, r.lost = entry{}, true
 }
 
 // renewalError is a renewal that failed without a conflict.

@@ -55,6 +55,18 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 	}
 }
 
+// warn logs what happens to the upload of a source.
+func (q requester) warn(ctx context.Context, name, text string, attrs ...slog.Attr) {
+	attrs = append([]slog.Attr{slog.String("name", name)}, attrs...)
+	q.client.log.LogAttrs(ctx, slog.LevelWarn, text, attrs...)
+}
+
+// notResumed counts and logs why the stored upload at a URL is not resumed.
+func (q requester) notResumed(ctx context.Context, name, at, reason string) {
+	q.counters.update(func(s *Stats) { s.NotResumed++ })
+	q.warn(ctx, name, "tus stored upload not resumed", slog.String("reason", reason), slog.String("url", q.client.showURL(at)))
+}
+
 // costAttrs sum up an upload that ended or was paused.
 func costAttrs(u *Uploader) []slog.Attr {
 	stats := u.Stats()

@@ -6,25 +6,6 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// CreationWithUpload says when bytes travel in the same request that creates
-// the upload (protocol section Creation With Upload).
-type CreationWithUpload int
-
-const (
-	// CreationWithUploadAuto uses the extension for a source that fits one
-	// chunk and [UploadOptions.CreationLimit], if the server advertises it. Larger
-	// sources are created first, so that their URL is known before many bytes are at
-	// stake.
-	CreationWithUploadAuto CreationWithUpload = iota
-	// CreationWithUploadAlways uses the extension without asking the server, with the
-	// first chunk of any source, of which it sends no more than CreationLimit; in a
-	// parallel upload, with the first chunk of each part. The upload is stored when
-	// the response names its URL. An upload whose length is deferred is created first.
-	CreationWithUploadAlways
-	// CreationWithUploadNever always creates first.
-	CreationWithUploadNever
-)
-
 // UploadOptions says what to send and how. The zero value works.
 type UploadOptions struct {
 	// Metadata is stored with the upload. nil means the name of the source, if it has one
@@ -43,14 +24,13 @@ type UploadOptions struct {
 	// again in halves, down to this size in bytes.
 	MinChunkSize int64
 
-	// CreationWithUpload says when the creation carries bytes.
-	CreationWithUpload CreationWithUpload
-
-	// CreationLimit is the most bytes that go with a creation. Until the response names
-	// the upload URL, all of them are lost if the connection breaks or the process ends.
-	// 0 means what the client lately sent in a second, from 1 MiB to 8 MiB, or the
-	// ChunkSize with [CreationWithUploadAlways]. Raise it for many sources of a few
-	// MiB: each that does not go with its creation takes one request more.
+	// CreationLimit is the largest source in bytes that is sent with the creation of its
+	// upload, in one request (protocol section Creation With Upload), if the server
+	// advertises that, the source fits one chunk and no checksum is used. Until the
+	// response names the upload URL, all these bytes are lost if the connection breaks or
+	// the process ends. 0 means what the client lately sent in a second, from 1 MiB to 8
+	// MiB; a negative value sends none. Raise it for many sources of a few MiB: each that
+	// is not sent with its creation takes one request more.
 	CreationLimit int64
 
 	// DeferLength creates the upload without telling its length, which then goes
@@ -160,8 +140,6 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: minimum chunk size of %d bytes", ErrInvalidInput, o.MinChunkSize)
 	case o.ChunkSize > 0 && o.MinChunkSize > o.ChunkSize:
 		return fmt.Errorf("%w: minimum chunk size %d above chunk size %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
-	case o.CreationLimit < 0:
-		return fmt.Errorf("%w: negative UploadOptions.CreationLimit: %d", ErrInvalidInput, o.CreationLimit)
 	case o.Parallel < 0:
 		return fmt.Errorf("%w: %d parallel parts", ErrInvalidInput, o.Parallel)
 	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength):
@@ -182,8 +160,6 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: UploadOptions.Held is unknown policy %d", ErrInvalidInput, o.Held)
 	case o.StopAt < 0:
 		return fmt.Errorf("%w: stop at %d bytes", ErrInvalidInput, o.StopAt)
-	case o.CreationWithUpload < CreationWithUploadAuto || o.CreationWithUpload > CreationWithUploadNever:
-		return fmt.Errorf("%w: creation with upload %d", ErrInvalidInput, o.CreationWithUpload)
 	}
 	if err := validLimiter("UploadOptions", o.RateLimit); err != nil {
 		return err

@@ -133,7 +133,7 @@ func TestOrigin_StoredURLOfOtherHostGetsNoCredentials(t *testing.T) {
 	opts := secretOptions()
 	opts.HTTPClient, opts.Store = routed(t, srv), &storage.Memory{}
 	client := newClient(t, "http://files.example/files/", opts)
-	_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+	_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 1000, CreationLimit: -1})
 	wantError(t, err, tus.ErrPaused)
 	for rec := range opts.Store.All(testContext(t)) {
 		rec.UploadURL, rec.Seal = strings.Replace(rec.UploadURL, "files.example", "fİles.example", 1), ""

@@ -193,7 +193,7 @@ var siteKinds = map[string]struct {
 	drive       func(t *testing.T, s *site) error
 }{
 	"whole":                {unavailable: "PATCH"},
-	"with the creation":    {unavailable: "POST", prepare: func(_ *testing.T, s *site) { s.opts.CreationWithUpload = tus.CreationWithUploadAuto }},
+	"with the creation":    {unavailable: "POST", prepare: func(_ *testing.T, s *site) { s.opts.CreationLimit = 0 }},
 	"file":                 {unavailable: "PATCH", prepare: asFile},
 	"chunks":               {unavailable: "PATCH", prepare: inChunksOf1000},
 	"chunks in steps":      {unavailable: "PATCH", prepare: inChunksOf1000, drive: driveInSteps},

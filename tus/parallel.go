@@ -244,11 +244,10 @@ func (p *parallel) create(ctx context.Context) outcome {
 	return outcome{next: StateFailed, err: err}
 }
 
-// createEach creates parts. Those whose creation carries bytes, which may be many, are
-// stored one by one.
+// createEach creates parts. The caller stores them.
 func (p *parallel) createEach(ctx context.Context, list []*part) error {
 	return p.each(ctx, list, func(ctx context.Context, part *part) error {
-		return p.run(ctx, part, func() bool { return part.exists() }, p.opts.CreationWithUpload == CreationWithUploadAlways)
+		return p.run(ctx, part, func() bool { return part.exists() }, false)
 	})
 }
 
@@ -428,21 +427,17 @@ func (p *parallel) newPart(s span) *part {
 	counters := &counters{parent: p.counters, onMoved: p.counters.onMoved}
 	section := section{p.source.source, p.source.info, s}
 	sizer := *p.source.sizer
-	plan := planOf(p.opts)
-	plan.metadata, plan.partial, plan.defers = p.opts.PartMetadata, true, false
-	if plan.carry == CreationWithUploadAuto { // else the URLs are stored first
-		plan.carry = CreationWithUploadNever
-	}
 	t := &transfer{
 		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
-		plan:      plan, sizer: &sizer, sums: p.sums.ofPart(),
+		plan:      plan{metadata: p.opts.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
+		sizer:     &sizer, sums: p.sums.ofPart(),
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
 		state:   StateCreating,
 		changed: p.owner.changed,
 		known:   account{info: section.info()},
 	}
 	retries := t.newRetries()
-	t.retries, t.inline = &retries, t.mayCarry()
+	t.retries = &retries
 	return &part{span: s, transfer: t}
 }
 
@@ -475,7 +470,7 @@ func (p *parallel) close() {
 }
 
 // resumeParts returns the parallel upload that an earlier session began, in its own parts.
-func (p *parallel) resumeParts(c *candidate) error {
+func (p *parallel) resumeParts(c *found) error {
 	p.uncertain = c.rec.Finishing && c.rec.UploadURL == ""
 	if p.source.info.Sequential {
 		p.connections = 1

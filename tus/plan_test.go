@@ -252,7 +252,7 @@ func TestPartsWithoutConcatenation(t *testing.T) {
 	t.Run("are one stream by option", func(t *testing.T) {
 		srv := tustest.NewServer(t, unable)
 		opts := inParts(4)
-		opts.ParallelBestEffort, opts.CreationWithUpload = true, tus.CreationWithUploadNever
+		opts.ParallelBestEffort, opts.CreationLimit = true, -1
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
 		if err != nil {
 			t.Fatal(err)

@@ -39,7 +39,8 @@ type owner interface {
 	finishing(ctx context.Context) error
 	// note is save without haste.
 	note()
-	// confirm makes sure that no other Uploader has the lease of the upload.
+	// confirm makes sure, when the server reports another request, that no other Uploader
+	// has the lease of the upload.
 	confirm(ctx context.Context) error
 }
 
@@ -195,8 +196,6 @@ func (p *planner) carries(ctx context.Context) (bool, error) {
 	switch {
 	case !p.newTransfer().mayCarry():
 		return false, nil
-	case p.opts.CreationWithUpload != CreationWithUploadAuto:
-		return true, nil
 	case p.sums.on: // servers verify PATCH, and many ignore Upload-Checksum of a creation
 		return false, nil
 	}
@@ -290,22 +289,12 @@ func (p *planner) wholeSource() *ranged {
 	}
 }
 
-// planOf returns the plan of an upload of the whole source.
-func planOf(opts *UploadOptions) plan {
-	p := plan{
-		metadata: opts.Metadata, recreates: true, defers: opts.DeferLength,
-		carry: opts.CreationWithUpload, limit: opts.CreationLimit, minChunk: opts.MinChunkSize,
-	}
-	if p.limit == 0 && p.carry == CreationWithUploadAlways {
-		p.limit = opts.ChunkSize
-	}
-	return p
-}
-
 // newTransfer returns one of the whole source that does not exist on the server yet.
 func (p *planner) newTransfer() *transfer {
-	plan := planOf(p.opts)
-	plan.recreates = p.external == nil
+	plan := plan{
+		metadata: p.opts.Metadata, recreates: p.external == nil, defers: p.opts.DeferLength,
+		limit: p.opts.CreationLimit, minChunk: p.opts.MinChunkSize,
+	}
 	return &transfer{
 		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
 		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,

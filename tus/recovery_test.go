@@ -280,7 +280,7 @@ func TestAnswerToWhatWasNotSentYetIsNotBelieved(t *testing.T) {
 	data := randomBytes(16 << 20)
 	for method, opts := range map[string]*tus.UploadOptions{
 		"PATCH": whole(),
-		"POST":  {CreationWithUpload: tus.CreationWithUploadAlways, ChunkSize: int64(len(data))},
+		"POST":  {CreationLimit: int64(len(data))},
 	} {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: method, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -439,7 +439,7 @@ func TestChunksAreHalvedOn413WhereAllowed(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: limit})
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-			ChunkSize: chunkSize, MinChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+			ChunkSize: chunkSize, MinChunkSize: 1000, CreationLimit: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

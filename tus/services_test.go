@@ -85,7 +85,7 @@ func TestResume_HeadWithoutLengthTellsIt(t *testing.T) {
 
 func TestChecksumTrailer_501FallsBackToHeader(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{
-		"whole": whole(), "chunks": chunked(), "parts": inParts(2), "always": {CreationWithUpload: tus.CreationWithUploadAlways},
+		"whole": whole(), "chunks": chunked(), "parts": inParts(2),
 	} {
 		h, data := tustest.NewHandler(nil), randomBytes(4000)
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,7 +125,7 @@ func TestChecksum_417IsSentAgain(t *testing.T) {
 
 func TestRedirect_OfACreationNamesWhere(t *testing.T) {
 	for _, status := range []int{301, 302, 303} {
-		for method, opts := range map[string]*tus.UploadOptions{"POST": {CreationWithUpload: tus.CreationWithUploadAlways}, "PATCH": whole()} {
+		for method, opts := range map[string]*tus.UploadOptions{"POST": {}, "PATCH": whole()} {
 			if method == "PATCH" && status != 303 {
 				continue
 			}

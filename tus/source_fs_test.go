@@ -92,7 +92,7 @@ func (f *compressedFile) Read(p []byte) (int, error) {
 func TestWayToTheOffsetEndsWithTheContext(t *testing.T) {
 	fsys, srv := newCompressedFS(), tustest.NewServer(t, nil)
 	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.FSFile(fsys, "f"),
-		&tus.UploadOptions{ChunkSize: 1 << 20, StopAt: 1 << 20, CreationWithUpload: tus.CreationWithUploadNever})
+		&tus.UploadOptions{ChunkSize: 1 << 20, StopAt: 1 << 20, CreationLimit: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,7 +122,7 @@ func (u *Uploader) take(ctx context.Context, o *outcome) (State, error) {
 // forget removes what is known of an upload that is gone.
 func (u *Uploader) forget(ctx context.Context, o *outcome) {
 	if o.next != StateFailed && o.err != nil {
-		u.warn("tus starting over: "+o.err.Error(), slog.String("url", u.client.showURL(u.URL())))
+		u.warn(ctx, u.status().info.Name, "tus starting over: "+o.err.Error(), slog.String("url", u.client.showURL(u.URL())))
 	}
 	u.learn(func(s *status) { s.url, s.creation, s.kept = nil, nil, nil })
 	u.record.drop(ctx)
@@ -163,7 +163,7 @@ func (u *Uploader) finish(ctx context.Context) (State, error) {
 func (u *Uploader) unpause(context.Context) (State, error) {
 	if u.work == nil || !u.work.exists() {
 		u.begin(nil)
-		u.located = false
+		u.finder = nil
 		return StateIdle, nil
 	}
 	u.work.resume()

@@ -24,7 +24,7 @@ func chunked() *tus.UploadOptions { return &tus.UploadOptions{ChunkSize: 1000} }
 
 // whole makes an upload of one POST and one PATCH.
 func whole() *tus.UploadOptions {
-	return &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever}
+	return &tus.UploadOptions{CreationLimit: -1}
 }
 
 func TestFirstRetryIsAtOnceAndTheWaitsThenDoubleToAMinute(t *testing.T) {

@@ -56,11 +56,10 @@ type transfer struct {
 // plan is what a transfer is asked for.
 type plan struct {
 	metadata  Metadata
-	partial   bool // the upload is part of another (section Concatenation)
-	recreates bool // an upload that is gone is created again
-	defers    bool // the creation does not declare the length
-	carry     CreationWithUpload
-	limit     int64 // of a creation that carries bytes; 0 for what the client lately sent in a second
+	partial   bool  // the upload is part of another (section Concatenation)
+	recreates bool  // an upload that is gone is created again
+	defers    bool  // the creation does not declare the length
+	limit     int64 // of a creation that carries bytes, as UploadOptions.CreationLimit
 	minChunk  int64 // chunks that are too large are not made smaller than that; 0 leaves them
 }
 

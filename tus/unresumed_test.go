@@ -69,7 +69,7 @@ func TestStoredUpload_StartingOverIsLoggedAndCounted(t *testing.T) {
 func other(t *testing.T, srv *tustest.Server, size int, metadata tus.Metadata) string {
 	t.Helper()
 	up := created(t, newClient(t, srv.Endpoint(), nil), tus.Bytes(randomBytes(size)),
-		&tus.UploadOptions{Metadata: metadata, CreationWithUpload: tus.CreationWithUploadNever})
+		&tus.UploadOptions{Metadata: metadata, CreationLimit: -1})
 	return up.URL()
 }
 

@@ -87,7 +87,7 @@ func TestEverySourceDeliversItsBytes(t *testing.T) {
 				// A cut in the middle makes the source start again within a chunk.
 				srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(33_333)})
 				res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source(), &tus.UploadOptions{
-					ChunkSize: chunkSize, CreationWithUpload: tus.CreationWithUploadNever})
+					ChunkSize: chunkSize, CreationLimit: -1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -143,22 +143,21 @@ func TestEmptySource_CostsOnlyTheCreation(t *testing.T) {
 	}
 }
 
-func TestCreationWithUploadModes(t *testing.T) {
+func TestCreationLimit_Modes(t *testing.T) {
 	data := randomBytes(1000)
 	tests := map[string]struct {
-		mode       tus.CreationWithUpload
+		limit      int64
 		extensions []string
 		want       []string
 	}{
-		"auto, advertised":     {tus.CreationWithUploadAuto, nil, []string{"OPTIONS", "POST"}},
-		"auto, not advertised": {tus.CreationWithUploadAuto, []string{"creation"}, []string{"OPTIONS", "POST", "PATCH"}},
-		"always":               {tus.CreationWithUploadAlways, nil, []string{"POST"}},
-		"never":                {tus.CreationWithUploadNever, nil, []string{"POST", "PATCH"}},
+		"auto, advertised":     {0, nil, []string{"OPTIONS", "POST"}},
+		"auto, not advertised": {0, []string{"creation"}, []string{"OPTIONS", "POST", "PATCH"}},
+		"never":                {-1, nil, []string{"POST", "PATCH"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, &tustest.Options{Extensions: test.extensions})
-			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationWithUpload: test.mode})
+			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationLimit: test.limit})
 			if err != nil {
 				t.Fatal(err)
 			}

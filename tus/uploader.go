@@ -29,15 +29,10 @@ type Uploader struct {
 	retries retries
 
 	// What the store knows; see resume.go.
-	record     *record // nil without a store
-	ownKey     string  // tells uploads of the same source apart
-	located    bool    // the store was asked
-	candidates []*candidate
-	best       *candidate
-	unresumed  []string
-	forgotten  bool           // an earlier upload is gone from the server
-	absence    absence        // of the candidate that was asked for last
-	resumed    storage.Record // of the stored upload that is resumed; no ID means none
+	record  *record        // nil without a store
+	ownKey  string         // distinguishes uploads of the same source
+	finder  *finder        // nil until the store was asked, and if nothing can be stored
+	resumed storage.Record // of the stored upload that is resumed; no ID means none
 
 	mu      sync.Mutex
 	state   State

@@ -104,7 +104,7 @@ func TestStepMakesOneTransitionWithAtMostOneRequest(t *testing.T) {
 			[]string{"creating", "ready POST", "sending", "failed PATCH error", "failed error", "failed error"}},
 		"refused": {2000, whole(), []tustest.Fault{{Method: "POST", Action: tustest.Respond(403, "")}},
 			[]string{"creating", "failed POST error", "failed error", "failed error"}},
-		"stop": {2000, &tus.UploadOptions{StopAt: 1500, CreationWithUpload: tus.CreationWithUploadNever}, nil,
+		"stop": {2000, &tus.UploadOptions{StopAt: 1500, CreationLimit: -1}, nil,
 			[]string{"creating", "ready POST", "sending", "ready PATCH", "paused error", "recovering", "ready HEAD", "sending", "ready PATCH", "finishing", "complete"}},
 	}
 	for name, test := range tests {
@@ -182,7 +182,6 @@ func TestStopAtPausesOnceAtThatByte(t *testing.T) {
 	for _, opts := range []tus.UploadOptions{
 		{StopAt: 1500},
 		{StopAt: 1500, ChunkSize: 1000},
-		{StopAt: 1500, ChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadAlways},
 		{StopAt: 1000, ChunkSize: 1000},
 		{StopAt: 1},
 		{StopAt: 2999},
@@ -261,7 +260,7 @@ func TestPausedUploadAsksWhereTheServerIs(t *testing.T) {
 // they are complete, as one does that moves them to where they belong.
 func TestPauseAfterTheLastByteAsksForNothing(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{
-		"chunks": chunked(), "with the creation": {CreationWithUpload: tus.CreationWithUploadAlways}, "deferred length": {ChunkSize: 1000, DeferLength: true},
+		"chunks": chunked(), "with the creation": {}, "deferred length": {ChunkSize: 1000, DeferLength: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, data := tustest.NewServer(t, nil), randomBytes(3000)

@@ -33,7 +33,7 @@ func (w *swappingWriter) Write(p []byte) (int, error) {
 // uploadWhole sends the source in one request.
 func uploadWhole(t *testing.T, srv *tustest.Server, url string) (*tus.Result, error) {
 	t.Helper()
-	opts := &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever, Checksum: "off"}
+	opts := &tus.UploadOptions{CreationLimit: -1, Checksum: "off"}
 	return newClient(t, srv, nil).Upload(testContext(t), newSource(t, url, nil), opts)
 }
 

@@ -37,7 +37,7 @@ func serverKinds() map[string]func(*site, http.ResponseWriter, *http.Request) {
 
 func TestUpload_StoresAllBytes(t *testing.T) {
 	ways := map[string]tus.UploadOptions{
-		"single":          {CreationWithUpload: tus.CreationWithUploadNever, Checksum: "off"},
+		"single":          {CreationLimit: -1, Checksum: "off"},
 		"in the creation": {ChunkSize: 100 << 20, Checksum: "off"},
 		"chunked":         {ChunkSize: 300_000, Checksum: "off"},
 		"trailers":        {ChunkSize: 300_000},
@@ -187,7 +187,7 @@ func TestResume_ChangedDataIsNewUpload(t *testing.T) {
 func TestUpload_ChangeEndsIt(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for way, opts := range map[string]tus.UploadOptions{
-		"single":   {CreationWithUpload: tus.CreationWithUploadNever, Checksum: "off"},
+		"single":   {CreationLimit: -1, Checksum: "off"},
 		"chunked":  {ChunkSize: 500_000, Checksum: "off"},
 		"parallel": {Parallel: 4, MinPartSize: 500_000, Checksum: "off"},
 	} {
@@ -265,7 +265,7 @@ func TestUpload_TusServerFailureIsResumed(t *testing.T) {
 				tustest.Fault{Method: "PATCH", Action: tustest.LoseResponse(), From: 2_000_000},
 				tustest.Fault{Method: "PATCH", Action: tustest.CutBefore(), Times: 2},
 			)
-			opts := &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever, ChunkSize: 1_500_000, Checksum: "off"}
+			opts := &tus.UploadOptions{CreationLimit: -1, ChunkSize: 1_500_000, Checksum: "off"}
 			result, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil), opts)
 			if err != nil {
 				t.Fatal(err)
@@ -306,7 +306,7 @@ func TestUpload_MissingSourceEndsIt(t *testing.T) {
 		return n > 0
 	}
 	srv := tustest.NewServer(t, nil)
-	opts := &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever, Checksum: "off"}
+	opts := &tus.UploadOptions{CreationLimit: -1, Checksum: "off"}
 	result, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil), opts)
 	var e *tus.Error
 	if !errors.As(err, &e) || e.Method != "PATCH" || !strings.Contains(err.Error(), "404 Not Found") || !strings.Contains(err.Error(), "/data.bin") {
