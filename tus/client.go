@@ -1,7 +1,6 @@
 package tus
 
 import (
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -199,7 +198,6 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		header:          http.Header{},
 		trusted:         map[httpx.Origin]bool{httpx.OriginOf(u): true},
 		retry:           opts.Retry,
 		stallTimeout:    opts.StallTimeout,
@@ -250,22 +248,15 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		}
 		c.trusted[httpx.OriginOf(t)] = true
 	}
-	if err := c.setHeader(opts.Header); err != nil {
-		return nil, err
+	if c.header, err = httpx.CallerHeader(opts.Header, u.User, reservedHeader); err != nil {
+		return nil, fmt.Errorf("%w: Options.Header: %w", ErrInvalidInput, err)
 	}
 	if c.keepHeaders, err = headersToKeep(opts.KeepHeaders); err != nil {
 		return nil, err
 	}
-	if user := u.User; user != nil {
-		if c.header.Get("Authorization") == "" {
-			password, _ := user.Password()
-			c.header.Set("Authorization", "Basic "+
-				base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
-		}
-		c.redactor.AddLogin(user)
-		u.User = nil
-	}
+	c.redactor.AddLogin(u.User)
 	c.redactor.AddHeader(c.header)
+	u.User = nil
 	c.endpoint = u
 	c.http = httpClient(opts)
 	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
@@ -312,22 +303,6 @@ func nilPointer(v any) bool {
 	return p.Kind() == reflect.Pointer && p.IsNil()
 }
 
-func (c *Client) setHeader(h http.Header) error {
-	if err := httpx.ValidHeaders(h); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
-	}
-	for name, values := range h {
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if reservedHeader(canonical) {
-			return fmt.Errorf("%w: header %s belongs to the protocol", ErrInvalidInput, canonical)
-		}
-		if len(values) > 0 {
-			c.header[canonical] = append(c.header[canonical], values...)
-		}
-	}
-	return nil
-}
-
 // reservedHeader tells the headers that decide what a request means.
 func reservedHeader(name string) bool {
 	switch name {
@@ -337,18 +312,14 @@ func reservedHeader(name string) bool {
 	return httpx.IsProtocolHeader(name)
 }
 
-// httpClient is a copy of the caller's client that leaves redirects to us.
+// httpClient returns the client that sends the requests.
 func httpClient(opts *Options) *http.Client {
-	client := http.Client{}
 	if opts.HTTPClient != nil {
-		client = *opts.HTTPClient
-	} else {
-		transport := NewTransport()
-		transport.MaxConnsPerHost = opts.MaxConnections
-		client.Transport = transport
+		return httpx.WithoutRedirects(*opts.HTTPClient)
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client
+	transport := NewTransport()
+	transport.MaxConnsPerHost = opts.MaxConnections
+	return httpx.WithoutRedirects(http.Client{Transport: transport})
 }
 
 // NewClientFromEnv is [NewClient] with the endpoint from the environment

@@ -3,15 +3,15 @@ package httpsource
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"path"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
@@ -75,9 +75,9 @@ type Source struct {
 	wanted   atomic.Int64            // bytes that a reader took before it was closed early
 	seen     atomic.Pointer[version] // at the first look, nil before; stays as it is
 
-	turn    chan struct{} // holds a token while nobody looks, or uses the fields below
-	checked int64         // received, when the version was last confirmed or found changed
-	changed error         // the version is another one
+	looking *semaphore.Weighted // of one; held during a look, and while the fields below are used
+	checked int64               // received, when the version was last confirmed or found changed
+	changed error               // the version is another one
 }
 
 var _ tus.Source = (*Source)(nil)
@@ -95,9 +95,9 @@ func New(rawURL string, opts *Options) (*Source, error) {
 		return nil, fmt.Errorf("%w: %w", tus.ErrInvalidInput, err)
 	}
 	s := &Source{
-		url: u, id: cmp.Or(opts.Identity, identityOf(u)), header: http.Header{}, client: httpClient(opts.HTTPClient),
+		url: u, id: cmp.Or(opts.Identity, identityOf(u)), client: httpClient(opts.HTTPClient),
 		stall: opts.StallTimeout, retry: opts.Retry, onRetry: opts.OnRetry,
-		turn: make(chan struct{}, 1),
+		looking: semaphore.NewWeighted(1),
 	}
 	switch {
 	case s.stall == 0:
@@ -105,53 +105,33 @@ func New(rawURL string, opts *Options) (*Source, error) {
 	case s.stall < 0:
 		s.stall = 0
 	}
-	if err := s.setHeader(opts.Header); err != nil {
-		return nil, err
+	if s.header, err = httpx.CallerHeader(opts.Header, u.User, reservedHeader); err != nil {
+		return nil, fmt.Errorf("%w: Options.Header: %w", tus.ErrInvalidInput, err)
 	}
-	if user := u.User; user != nil {
-		if s.header.Get("Authorization") == "" {
-			password, _ := user.Password()
-			s.header.Set("Authorization", "Basic "+
-				base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
-		}
-		s.redactor.AddLogin(user)
-		u.User = nil
-	}
+	s.redactor.AddLogin(u.User)
 	s.redactor.AddHeader(s.header)
-	s.turn <- struct{}{}
+	u.User = nil
 	return s, nil
 }
 
-func (s *Source) setHeader(h http.Header) error {
-	if err := httpx.ValidHeaders(h); err != nil {
-		return fmt.Errorf("%w: %w", tus.ErrInvalidInput, err)
+// reservedHeader reports whether the source sets the header field.
+func reservedHeader(name string) bool {
+	switch name {
+	case "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
+		"Accept-Encoding", "Content-Length", "Transfer-Encoding", "Trailer":
+		return true
 	}
-	for name, values := range h {
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		switch canonical {
-		case "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
-			"Accept-Encoding", "Content-Length", "Transfer-Encoding", "Trailer":
-			return fmt.Errorf("%w: header %s is set by the source", tus.ErrInvalidInput, canonical)
-		}
-		if len(values) > 0 {
-			s.header[canonical] = append(s.header[canonical], values...)
-		}
-	}
-	return nil
+	return false
 }
 
-// httpClient is a copy of the caller's client that leaves redirects to us.
-func httpClient(given *http.Client) *http.Client {
-	client := http.Client{}
-	if given != nil {
-		client = *given
-	} else {
-		transport := tus.NewTransport()
-		transport.IdleConnTimeout = 10 * time.Second // nobody but this source uses them
-		client.Transport = transport
+// httpClient returns the client that sends the requests.
+func httpClient(configured *http.Client) *http.Client {
+	if configured != nil {
+		return httpx.WithoutRedirects(*configured)
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client
+	transport := tus.NewTransport()
+	transport.IdleConnTimeout = 10 * time.Second // nobody but this source uses them
+	return httpx.WithoutRedirects(http.Client{Transport: transport})
 }
 
 // CloseIdleConnections closes the connections that are kept for later reads, also those
@@ -209,15 +189,10 @@ func (s *Source) Open(ctx context.Context, offset int64) (io.ReadCloser, error) 
 }
 
 func (s *Source) lock(ctx context.Context) error {
-	if ctx.Err() != nil {
+	if s.looking.Acquire(ctx, 1) != nil {
 		return async.ContextError(ctx)
 	}
-	select {
-	case <-s.turn:
-		return nil
-	case <-ctx.Done():
-		return async.ContextError(ctx)
-	}
+	return nil
 }
 
-func (s *Source) unlock() { s.turn <- struct{}{} }
+func (s *Source) unlock() { s.looking.Release(1) }
