@@ -343,7 +343,7 @@ func TestMetadata_DefaultIsTheNameOfTheSource(t *testing.T) {
 		"File":       {tus.File(path), nil, named},
 		"OpenedFile": {tus.OpenedFile(opened), &tus.UploadOptions{ResumeKey: "k"}, named},
 		"FSFile":     {tus.FSFile(os.DirFS(dir), "report.pdf"), chunked(), named},
-		"parts":      {tus.File(path), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{1000}}, named},
+		"parts":      {tus.File(path), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}}}, named},
 		"Bytes":      {tus.Bytes(data), nil, ""},
 		"Reader":     {tus.Reader(bytes.NewReader(data)), chunked(), ""},
 	} {
