@@ -221,7 +221,7 @@ func TestOverridePatchMethod_ReachesTusd(t *testing.T) {
 	if err := client.Terminate(testContext(t), res.URL); err != nil {
 		t.Fatal(err)
 	}
-	wantMethods(t, server.Methods(), "OPTIONS", "POST", "POST", "POST", "POST", "POST")
+	wantMethods(t, server.Methods(), "OPTIONS", "POST", "POST", "POST", "POST", "DELETE")
 	wantEmpty(t, server)
 }
 

@@ -60,7 +60,7 @@ func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		jobs := bytesJobs(20)
 		jobs[3].Options = &tus.UploadOptions{ChunkSize: 30}
-		jobs[7].Options = &tus.UploadOptions{Parallel: 3, MinPartSize: 30}
+		jobs[7].Options = &tus.UploadOptions{Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 30}}
 		jobs[9].Source = tus.Reader(bytes.NewReader(jobs[9].Tag.([]byte)))
 		jobs[9].Options = &tus.UploadOptions{ChunkSize: 30}
 		seen := map[int]bool{}
@@ -396,7 +396,7 @@ func TestMaxConnectionsBoundsABatchWithParts(t *testing.T) {
 	srv.Inject(tustest.Fault{Times: -1, Action: busy.serve})
 	jobs := bytesJobs(12)
 	for i := range jobs {
-		jobs[i].Options = &tus.UploadOptions{Parallel: 4, MinPartSize: 10}
+		jobs[i].Options = &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 10}}
 	}
 	client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 3})
 	for r := range client.UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: 6}) {

@@ -110,7 +110,7 @@ func cutBeyond(limit int64) tustest.Action {
 func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
 	data := randomBytes(24 << 20)
 	for name, extensions := range map[string][]string{"header": tustest.Without("checksum-trailer"), "trailer": nil} {
-		for shape, opts := range map[string]tus.UploadOptions{"single": {}, "parallel": {Parallel: 2, MinPartSize: 1 << 20}} {
+		for shape, opts := range map[string]tus.UploadOptions{"single": {}, "parallel": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}}} {
 			t.Run(name+"/"+shape, func(t *testing.T) {
 				srv, client := verifying(t, tustest.Options{Extensions: extensions})
 				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: cutBeyond(1 << 20)})

@@ -49,7 +49,7 @@ func shapes(data []byte, chunk int64) map[string]func(*tus.Client, *testing.T, s
 	return map[string]func(*tus.Client, *testing.T, string) (*tus.Result, error){
 		"single":      upload(tus.UploadOptions{CreationLimit: -1}),
 		"chunked":     upload(tus.UploadOptions{ChunkSize: chunk}),
-		"parallel":    upload(tus.UploadOptions{ChunkSize: chunk, Parallel: 3, MinPartSize: 2 * chunk}),
+		"parallel":    upload(tus.UploadOptions{ChunkSize: chunk, Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 2 * chunk}}),
 		"with upload": upload(tus.UploadOptions{}),
 		"stream": func(c *tus.Client, t *testing.T, choice string) (*tus.Result, error) {
 			return c.Upload(testContext(t), tus.Reader(iotest.HalfReader(bytes.NewReader(data))), &tus.UploadOptions{ChunkSize: chunk, Checksum: choice})

@@ -83,8 +83,8 @@ type Options struct {
 	// server with OPTIONS, for servers where that is missing or wrong.
 	Capabilities *Capabilities
 
-	// OverridePatchMethod sends PATCH and DELETE as POST with
-	// X-HTTP-Method-Override, for environments that block them.
+	// OverridePatchMethod sends PATCH as POST with X-HTTP-Method-Override, for networks
+	// that block PATCH.
 	OverridePatchMethod bool
 
 	// RateLimit, if not nil, bounds the bytes per second of all uploads of this

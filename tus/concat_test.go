@@ -251,7 +251,7 @@ func TestPartsAreDeletedOnlyOnRequest(t *testing.T) {
 			srv := concatServers(t)[kind]
 			srv.Inject(faults...)
 			opts := unequal()
-			opts.TerminateParts = true
+			opts.ParallelOptions.TerminateParts = true
 			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
 			if err != nil {
 				t.Fatal(err)
@@ -279,7 +279,7 @@ func TestPartsAreDeletedOnlyOnRequest(t *testing.T) {
 			srv.Inject(tustest.Fault{Method: "DELETE", Times: -1, Action: tustest.Respond(403, "")})
 		}
 		o := unequal()
-		o.TerminateParts = true
+		o.ParallelOptions.TerminateParts = true
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), o)
 		if err != nil {
 			t.Errorf("upload is complete, but the server %s to delete: %v", name, err)

@@ -41,7 +41,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 	ways := map[string]func(*tus.Client) error{
 		"creation first": upload(tus.UploadOptions{CreationLimit: -1}),
 		"with upload":    upload(tus.UploadOptions{}),
-		"parts":          upload(tus.UploadOptions{Parallel: 2, MinPartSize: 2000}),
+		"parts":          upload(tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}}),
 		"deferred":       upload(tus.UploadOptions{DeferLength: true}),
 		"stream": func(c *tus.Client) error {
 			_, err := c.Upload(testContext(t), tus.Reader(strings.NewReader(strings.Repeat("x", 4000))), chunked())
@@ -72,7 +72,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 func TestConcatenate_ConflictIsRetried(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
 	srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: 2, Action: faults.RespondAfter(409, "part is locked")})
-	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 2000})
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}})
 	if err != nil {
 		t.Fatal(err)
 	}

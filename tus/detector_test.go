@@ -46,7 +46,7 @@ const wayOfResumer = "resumed elsewhere"
 func uploadWays() map[string]*tus.UploadOptions {
 	return map[string]*tus.UploadOptions{
 		"chunks":     {ChunkSize: 100_000},
-		"parallel":   {ChunkSize: 50_000, Parallel: 2, PartBoundaries: []int64{200_000}},
+		"parallel":   {ChunkSize: 50_000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{200_000}}},
 		wayOfResumer: {ChunkSize: 100_000},
 	}
 }
@@ -225,7 +225,7 @@ func TestFSFile_UnstableInodesDoNotEndAnUpload(t *testing.T) {
 	for way, opts := range uploadWays() {
 		t.Run(way, func(t *testing.T) {
 			looks := 0
-			opts.Parallel, opts.PartBoundaries = 0, nil // looks is for one goroutine
+			opts.Parallel, opts.ParallelOptions.PartBoundaries = 0, nil // looks is for one goroutine
 			source := tus.FSFile(otherInodes{os.DirFS(dir), &looks}, "file")
 			srv, result, err := uploadChanging(t, way, source, opts, func() error { return nil })
 			if err != nil {

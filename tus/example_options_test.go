@@ -59,7 +59,7 @@ func ExampleOptions_rateLimit() {
 	// Output: 50000 <nil>
 }
 
-// Some networks let only GET and POST through.
+// Some networks block PATCH.
 func ExampleOptions_overridePatchMethod() {
 	h, client, stop := exampleServer(&tus.Options{OverridePatchMethod: true})
 	defer stop()

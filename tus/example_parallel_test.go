@@ -43,8 +43,9 @@ func ExampleUploadOptions_parallel() {
 	// Output: 20971520 bytes in 4 parts
 }
 
-// Not every server can concatenate. This upload then goes in one piece.
-func ExampleUploadOptions_parallelBestEffort() {
+// Not every server can concatenate. The source is then sent as one upload, unless parts
+// are required.
+func ExampleParallelOptions_required() {
 	server := httptest.NewServer(tustest.NewHandler(&tustest.Options{Extensions: []string{"creation"}}))
 	defer server.Close()
 	client, err := tus.NewClient(server.URL+"/files/", nil)
@@ -52,20 +53,20 @@ func ExampleUploadOptions_parallelBestEffort() {
 		log.Fatal(err)
 	}
 	source := tus.Bytes(make([]byte, 20_000))
-	opts := &tus.UploadOptions{Parallel: 4, MinPartSize: 1000}
-	_, err = client.Upload(context.Background(), source, opts)
-	fmt.Println(errors.Is(err, tus.ErrUnsupported))
-
-	opts.ParallelBestEffort = true
+	opts := &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}
 	result, err := client.Upload(context.Background(), source, opts)
 	fmt.Println(result.Offset, err)
+
+	opts.ParallelOptions.Required = true
+	_, err = client.Upload(context.Background(), source, opts)
+	fmt.Println(errors.Is(err, tus.ErrUnsupported))
 	// Output:
-	// true
 	// 20000 <nil>
+	// true
 }
 
 // The caller decides where the parts begin, and what is stored with each of them.
-func ExampleUploadOptions_partBoundaries() {
+func ExampleParallelOptions() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -74,11 +75,13 @@ func ExampleUploadOptions_partBoundaries() {
 		log.Fatal(err)
 	}
 	result, err := client.Upload(context.Background(), tus.Bytes([]byte("one two three")), &tus.UploadOptions{
-		Parallel:       2,
-		PartBoundaries: []int64{4, 8},
-		PartMetadata:   tus.Metadata{"piece": "yes"},
-		Metadata:       tus.Metadata{"filename": "numbers.txt"},
-		TerminateParts: true, // once the whole is complete
+		Parallel: 2,
+		Metadata: tus.Metadata{"filename": "numbers.txt"},
+		ParallelOptions: tus.ParallelOptions{
+			PartBoundaries: []int64{4, 8},
+			PartMetadata:   tus.Metadata{"piece": "yes"},
+			TerminateParts: true,
+		},
 	})
 	if err != nil {
 		log.Fatal(err)

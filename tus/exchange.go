@@ -140,7 +140,7 @@ func (x *exchange) newRequest() (*http.Request, error) {
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	if c.overridePatch && (r.method == http.MethodPatch || r.method == http.MethodDelete) {
+	if c.overridePatch && r.method == http.MethodPatch {
 		req.Method, x.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}

@@ -92,10 +92,10 @@ func newScenario(seed uint64) *scenario {
 	}
 	s.client = tus.Options{Retry: retry, MaxConnections: pick(r, 0, 0, 0, 1, 2), OverridePatchMethod: r.IntN(10) == 0}
 	s.how = tus.UploadOptions{
-		Metadata:       tus.Metadata{"filename": "soak"},
-		ChunkSize:      pick[int64](r, 0, 0, 1000, 7777, 32<<10, 1<<20),
-		CreationLimit:  pick[int64](r, 0, -1, 10_000),
-		TerminateParts: r.IntN(4) == 0,
+		Metadata:        tus.Metadata{"filename": "soak"},
+		ChunkSize:       pick[int64](r, 0, 0, 1000, 7777, 32<<10, 1<<20),
+		CreationLimit:   pick[int64](r, 0, -1, 10_000),
+		ParallelOptions: tus.ParallelOptions{TerminateParts: r.IntN(4) == 0},
 	}
 	size := int64(len(s.data))
 	if s.how.ChunkSize > 0 && size/s.how.ChunkSize > 60 {
@@ -106,7 +106,7 @@ func newScenario(seed uint64) *scenario {
 	}
 	switch r.IntN(5) {
 	case 0, 1:
-		s.how.Parallel, s.how.ParallelBestEffort, s.how.MinPartSize = 2+r.IntN(4), true, pick[int64](r, 100, 5000, 20_000)
+		s.how.Parallel, s.how.ParallelOptions.MinPartSize = 2+r.IntN(4), pick[int64](r, 100, 5000, 20_000)
 	case 2:
 		s.how.StopAt = r.Int64N(size + 1)
 	case 3:

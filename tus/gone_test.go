@@ -276,7 +276,7 @@ func TestFinish_RefusalAfterLastByteIsUnconfirmed(t *testing.T) {
 	// A part whose completion fails is no part of a complete upload.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(last(1000, -1, faults.SetStatus(500)))
-	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 5, MinPartSize: 1000})
+	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 5, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}})
 	wantError(t, err, tus.ErrUnconfirmed)
 	if len(finals(srv.Handler)) != 0 {
 		t.Error("a final upload was created of it")
@@ -349,7 +349,7 @@ func TestProxy404_StartsNothingOver(t *testing.T) {
 			case "stream":
 				source = tus.Reader(bytes.NewReader(data))
 			case "parts":
-				opts.Parallel, opts.MinPartSize = 2, 1000
+				opts.Parallel, opts.ParallelOptions.MinPartSize = 2, 1000
 			}
 			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, opts)
 			if err != nil {

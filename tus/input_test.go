@@ -724,15 +724,15 @@ func TestOptionsMayChangeOnceTheUploaderIsMade(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(4000)
 	opts := &tus.UploadOptions{
-		Parallel: 2, PartBoundaries: []int64{1000},
-		Metadata: tus.Metadata{"name": "one"}, PartMetadata: tus.Metadata{"name": "part"},
+		Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}, PartMetadata: tus.Metadata{"name": "part"}},
+		Metadata: tus.Metadata{"name": "one"},
 	}
 	u, err := client.NewUploader(tus.Bytes(data), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts.Metadata["not a key"], opts.PartMetadata["not a key"] = "two", "two"
-	opts.PartBoundaries[0] = -1
+	opts.Metadata["not a key"], opts.ParallelOptions.PartMetadata["not a key"] = "two", "two"
+	opts.ParallelOptions.PartBoundaries[0] = -1
 	res, err := u.Run(testContext(t))
 	if err != nil {
 		t.Fatal(err)

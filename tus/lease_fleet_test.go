@@ -288,7 +288,7 @@ func TestLease_ContentionConfirmsLease(t *testing.T) {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				withFleet(t, func(t *testing.T, fl *fleet) {
 					if way == "parts" {
-						opts.PartBoundaries = []int64{50_000}
+						opts.ParallelOptions.PartBoundaries = []int64{50_000}
 					}
 					fl.start("a", tus.Options{Store: fl.machine("a", nil)}, opts)
 					time.Sleep(5 * time.Second)

@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -80,43 +81,15 @@ type UploadOptions struct {
 	// another size by now.
 	SourceChanged SourceChangedPolicy
 
-	// Parallel, if above 1, splits the source into parts that are sent over that
-	// many connections and then concatenated by the server (protocol section
-	// Concatenation). A server without the extension is an error matching
-	// [ErrUnsupported], before anything is created. The source must be of known
-	// size and allow several readers. A source too small for two parts is sent
-	// as usual. It costs no memory.
+	// Parallel, if above 1, splits the source into parts that are sent over that many
+	// connections and then concatenated by the server (protocol section Concatenation).
+	// The source is sent as one upload if the server does not advertise that, if it allows
+	// only one reader or is of unknown size, and if it is too small for two parts. Parts
+	// cost no memory.
 	Parallel int
 
-	// ParallelBestEffort sends the source as usual where it cannot be sent in
-	// parts, instead of failing.
-	ParallelBestEffort bool
-
-	// MinPartSize is the least size in bytes of a part but the last, where
-	// PartBoundaries are not given. 0 means 5 MiB: servers that store in S3
-	// handle smaller ones badly.
-	MinPartSize int64
-
-	// PartBoundaries are the offsets in bytes, in ascending order, at which the
-	// parts of a parallel upload begin, but for the first one's 0. nil leaves
-	// the planning to this package. They need Parallel.
-	PartBoundaries []int64
-
-	// MaxConcatHeader bounds the length in bytes of the header line Upload-Concat, which
-	// lists the URLs of all parts when the final upload is created: where they are long,
-	// there are fewer and larger parts. 0 means 8000, as nginx, Apache and others refuse
-	// lines above 8 KiB. PartBoundaries are never changed: if their URLs are too long,
-	// the error matches [ErrInvalidInput] before a byte is sent. So does that of a stored
-	// upload whose parts were planned with another value, unless all its bytes are sent.
-	MaxConcatHeader int64
-
-	// PartMetadata is stored with each part of a parallel upload; Metadata goes
-	// to the final upload.
-	PartMetadata Metadata
-
-	// TerminateParts deletes the partial uploads when the final upload is
-	// complete. Some servers refer to them, so they are left alone by default.
-	TerminateParts bool
+	// ParallelOptions are details of Parallel.
+	ParallelOptions ParallelOptions
 
 	// BufferLimit is how many bytes of a stream of unknown length are held in
 	// memory to find out its length, where the server does not offer to defer
@@ -132,42 +105,87 @@ type UploadOptions struct {
 	Hooks Hooks
 }
 
+// ParallelOptions controls an upload in parallel parts. The zero value works.
+type ParallelOptions struct {
+	// Required returns an error where the source would otherwise be sent as one upload,
+	// before anything is created. It matches [ErrUnsupported] if that is for the server,
+	// and [ErrInvalidInput] if it is for the source. A source too small for two parts is
+	// sent as one upload.
+	Required bool
+
+	// MinPartSize is the least size in bytes of a part but the last. 0 means 5 MiB:
+	// servers that store in S3 handle smaller ones badly. It does not apply to
+	// PartBoundaries.
+	MinPartSize int64
+
+	// PartBoundaries are the offsets in bytes, in ascending order, at which the parts
+	// after the first begin. nil leaves the planning to this package.
+	PartBoundaries []int64
+
+	// PartMetadata is stored with each part, UploadOptions.Metadata with the final upload.
+	PartMetadata Metadata
+
+	// TerminateParts deletes the parts when the final upload is complete. Some servers
+	// refer to them, so they are left alone by default.
+	TerminateParts bool
+
+	// MaxConcatHeader bounds the length in bytes of the header line Upload-Concat, which
+	// lists the URLs of all parts when the final upload is created: if they are long,
+	// there are fewer and larger parts. 0 means 8000, as nginx, Apache and others refuse
+	// lines above 8 KiB. PartBoundaries are never changed: if their URLs are too long, the
+	// source is sent as one upload, or, if Required is set, the error matches
+	// [ErrInvalidInput]. It also matches that if the parts of a stored upload were planned
+	// with another value, unless all its bytes are sent.
+	MaxConcatHeader int64
+}
+
 func (o *UploadOptions) validate() error {
+	err := notNegative("UploadOptions",
+		number{"ChunkSize", o.ChunkSize}, number{"MinChunkSize", o.MinChunkSize}, number{"StopAt", o.StopAt},
+		number{"BufferLimit", o.BufferLimit}, number{"Parallel", int64(o.Parallel)})
 	switch {
-	case o.ChunkSize < 0:
-		return fmt.Errorf("%w: chunk size of %d bytes", ErrInvalidInput, o.ChunkSize)
-	case o.MinChunkSize < 0:
-		return fmt.Errorf("%w: minimum chunk size of %d bytes", ErrInvalidInput, o.MinChunkSize)
+	case err != nil:
+		return err
 	case o.ChunkSize > 0 && o.MinChunkSize > o.ChunkSize:
-		return fmt.Errorf("%w: minimum chunk size %d above chunk size %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
-	case o.Parallel < 0:
-		return fmt.Errorf("%w: %d parallel parts", ErrInvalidInput, o.Parallel)
+		return fmt.Errorf("%w: UploadOptions.MinChunkSize %d is above ChunkSize %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
 	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength):
-		return fmt.Errorf("%w: parallel parts together with StopAt or DeferLength", ErrInvalidInput)
-	case o.MinPartSize < 0:
-		return fmt.Errorf("%w: minimum part size of %d bytes", ErrInvalidInput, o.MinPartSize)
-	case o.MaxConcatHeader < 0:
-		return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is negative: %d", ErrInvalidInput, o.MaxConcatHeader)
-	case !ascending(o.PartBoundaries):
-		return fmt.Errorf("%w: part boundaries %v are not ascending", ErrInvalidInput, o.PartBoundaries)
-	case o.Parallel <= 1 && len(o.PartBoundaries) > 0:
-		return fmt.Errorf("%w: part boundaries without parallel parts", ErrInvalidInput)
-	case o.BufferLimit < 0:
-		return fmt.Errorf("%w: buffer limit of %d bytes", ErrInvalidInput, o.BufferLimit)
+		return fmt.Errorf("%w: UploadOptions.Parallel together with StopAt or DeferLength", ErrInvalidInput)
 	case o.SourceChanged < SourceChangedFail || o.SourceChanged > SourceChangedRestart:
-		return fmt.Errorf("%w: source changed policy %d", ErrInvalidInput, o.SourceChanged)
+		return fmt.Errorf("%w: UploadOptions.SourceChanged is unknown policy %d", ErrInvalidInput, o.SourceChanged)
 	case o.Held < HeldWait || o.Held > HeldBegin:
 		return fmt.Errorf("%w: UploadOptions.Held is unknown policy %d", ErrInvalidInput, o.Held)
-	case o.StopAt < 0:
-		return fmt.Errorf("%w: stop at %d bytes", ErrInvalidInput, o.StopAt)
 	}
-	if err := validLimiter("UploadOptions", o.RateLimit); err != nil {
+	return cmp.Or(o.ParallelOptions.validate(o.Parallel), validLimiter("UploadOptions", o.RateLimit), o.Metadata.Validate())
+}
+
+func (o ParallelOptions) validate(connections int) error {
+	err := notNegative("ParallelOptions", number{"MinPartSize", o.MinPartSize}, number{"MaxConcatHeader", o.MaxConcatHeader})
+	switch {
+	case err != nil:
 		return err
+	case !ascending(o.PartBoundaries):
+		return fmt.Errorf("%w: ParallelOptions.PartBoundaries are not ascending: %v", ErrInvalidInput, o.PartBoundaries)
+	case connections <= 1 && len(o.PartBoundaries) > 0:
+		return fmt.Errorf("%w: ParallelOptions.PartBoundaries without UploadOptions.Parallel", ErrInvalidInput)
 	}
-	if err := o.PartMetadata.Validate(); err != nil {
-		return err
+	return o.PartMetadata.Validate()
+}
+
+// number is the value of an option.
+type number struct {
+	name  string
+	value int64
+}
+
+// notNegative returns an error matching ErrInvalidInput for the first option of a struct
+// that is negative.
+func notNegative(options string, numbers ...number) error {
+	for _, n := range numbers {
+		if n.value < 0 {
+			return fmt.Errorf("%w: negative %s.%s: %d", ErrInvalidInput, options, n.name, n.value)
+		}
 	}
-	return o.Metadata.Validate()
+	return nil
 }
 
 // ascending reports whether each boundary is above the one before, from 0 on.

@@ -57,7 +57,7 @@ func TestOrigin_PartsOfIDNHostGetCredentials(t *testing.T) {
 	opts.Store = &storage.Memory{}
 	client := newClient(t, "http://BÜCHER.example/files/", opts)
 	data := randomBytes(10_000)
-	up := &tus.UploadOptions{Parallel: 3, MinPartSize: 1000, ChunkSize: 1000}
+	up := &tus.UploadOptions{Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}, ChunkSize: 1000}
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 4, Action: tustest.Respond(400, "")})
 	if _, err := client.Upload(testContext(t), tus.Bytes(data), up); err == nil {
 		t.Fatal("no error")

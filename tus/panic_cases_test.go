@@ -170,7 +170,7 @@ func TestPanic_InPartCreationStoresLaterParts(t *testing.T) {
 		}
 		return nil
 	}}})
-	u, err := client.NewUploader(tus.Bytes(data), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{1000, 2000}})
+	u, err := client.NewUploader(tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000, 2000}}})
 	if err != nil {
 		t.Fatal(err)
 	}

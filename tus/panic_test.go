@@ -209,7 +209,9 @@ var siteKinds = map[string]struct {
 
 func inChunksOf1000(_ *testing.T, s *site) { s.opts.ChunkSize = 1000 }
 
-func inTwoParts(_ *testing.T, s *site) { s.opts.Parallel, s.opts.PartBoundaries = 2, []int64{1700} }
+func inTwoParts(_ *testing.T, s *site) {
+	s.opts.Parallel, s.opts.ParallelOptions.PartBoundaries = 2, []int64{1700}
+}
 
 func asStream(_ *testing.T, s *site) {
 	s.opts.ChunkSize = 1000

@@ -170,7 +170,7 @@ func (p *parallel) finish(ctx context.Context) outcome {
 	if err := p.source.verify(ctx); err != nil {
 		return p.failed(ctx, err)
 	}
-	if p.opts.TerminateParts {
+	if p.opts.ParallelOptions.TerminateParts {
 		for _, at := range p.partURLs() {
 			if ctx.Err() == nil {
 				_ = p.terminate(ctx, at)
@@ -260,9 +260,9 @@ func (p *parallel) fit() error {
 		return nil
 	}
 	most := mostParts(p.opts.maxConcatLine(), at)
-	if p.opts.PartBoundaries == nil && most < int64(len(p.list)) {
+	if p.opts.ParallelOptions.PartBoundaries == nil && most < int64(len(p.list)) {
 		p.list = []*part{first}
-		for _, s := range cutAfter(first.span, p.source.info.Size, max(most, 2), p.opts.MinPartSize)[1:] {
+		for _, s := range cutAfter(first.span, p.source.info.Size, max(most, 2), p.opts.ParallelOptions.MinPartSize)[1:] {
 			p.list = append(p.list, p.newPart(s))
 		}
 	}
@@ -275,7 +275,7 @@ func (p *parallel) checkConcatLine() error {
 	if line <= limit {
 		return nil
 	}
-	return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is %d, but the header line with the URLs of %d parts has %d bytes",
+	return fmt.Errorf("%w: ParallelOptions.MaxConcatHeader is %d, but the header line with the URLs of %d parts has %d bytes",
 		ErrInvalidInput, limit, len(p.list), line)
 }
 
@@ -287,10 +287,10 @@ func (p *parallel) giveUp(ctx context.Context, reason error) outcome {
 		}
 	}
 	p.list = nil
-	if p.opts.ParallelBestEffort {
-		return outcome{next: StateCreating, lost: true, single: true}
+	if p.opts.ParallelOptions.Required {
+		return outcome{next: StateFailed, err: reason, lost: true}
 	}
-	return outcome{next: StateFailed, err: reason, lost: true}
+	return outcome{next: StateCreating, lost: true, single: true}
 }
 
 // send sends every part to its end. Each retries by the client's policy.
@@ -429,7 +429,7 @@ func (p *parallel) newPart(s span) *part {
 	sizer := *p.source.sizer
 	t := &transfer{
 		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
-		plan:      plan{metadata: p.opts.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
+		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
 		sizer:     &sizer, sums: p.sums.ofPart(),
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
 		state:   StateCreating,

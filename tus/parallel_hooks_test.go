@@ -150,7 +150,7 @@ func TestExpiredTokenIsRenewedForEachPart(t *testing.T) {
 			h.Serve(w, r)
 		}})
 		data := randomBytes(2000)
-		opts := &tus.UploadOptions{Parallel: 2, MinPartSize: 500, ChunkSize: 500}
+		opts := &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 500}, ChunkSize: 500}
 		client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 1, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
 			// The request is the next in the log, but for one of another part that
 			// comes in between: then it is refused once.

@@ -153,7 +153,7 @@ func TestParallelUploadIsResumedByALaterSessionFromAnyPhase(t *testing.T) {
 
 			var seen recorder
 			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-				Parallel: connections, MinPartSize: 100, ChunkSize: 250, Hooks: seen.hooks(),
+				Parallel: connections, ParallelOptions: tus.ParallelOptions{MinPartSize: 100}, ChunkSize: 250, Hooks: seen.hooks(),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -216,7 +216,7 @@ func TestPartsThatExistAreUsedByTheNextSession(t *testing.T) {
 		}})
 		data := randomBytes(5000)
 		opts := inParts(2)
-		opts.PartBoundaries = []int64{1000, 2000, 3000, 4000}
+		opts.ParallelOptions.PartBoundaries = []int64{1000, 2000, 3000, 4000}
 		var seen recorder
 		opts.Hooks = seen.hooks()
 		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
@@ -304,7 +304,7 @@ func TestPauseBetweenACreationAndItsRecordLosesNeither(t *testing.T) {
 				creations := 0
 				opts := unequal()
 				if opts.Parallel = parallel; parallel == 0 {
-					opts.PartBoundaries = nil
+					opts.ParallelOptions.PartBoundaries = nil
 				}
 				opts.Hooks.BeforeRequest = func(r *http.Request) error {
 					stored := r.Method != "PATCH"
@@ -524,7 +524,6 @@ func TestPartsOfAnEarlierSessionFromASourceWithOneReader(t *testing.T) {
 		store := &storage.Memory{}
 		interruptedInParts(t, srv, store, data)
 		opts := unequal()
-		opts.ParallelBestEffort = true
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
 		res, err := client.Upload(testContext(t), &oneReader{t: t, data: data}, opts)
 		if err != nil {
@@ -539,7 +538,7 @@ func TestPartsOfAnEarlierSessionFromASourceWithOneReader(t *testing.T) {
 
 func TestProgressOfAResumedParallelUploadBeginsWhereItIs(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(40_000)
-	opts := tus.UploadOptions{ChunkSize: 2000, Parallel: 4, MinPartSize: 1000}
+	opts := tus.UploadOptions{ChunkSize: 2000, Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()

@@ -24,7 +24,7 @@ import (
 // unequal cuts 4200 bytes into parts of 900, 1000, 1100 and 1200, so that the
 // server can tell them apart, each sent in chunks of 250.
 func unequal() *tus.UploadOptions {
-	return &tus.UploadOptions{Parallel: 4, PartBoundaries: []int64{900, 1900, 3000}, ChunkSize: 250}
+	return &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{900, 1900, 3000}}, ChunkSize: 250}
 }
 
 const unequalSize = 4200
@@ -210,7 +210,7 @@ func TestPartsOfAFileAreReadSideBySide(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: 3, Action: tustest.CutAfter(100_000)})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
-		res, err := client.UploadFile(testContext(t), path, &tus.UploadOptions{Parallel: 4, MinPartSize: 1000, ChunkSize: 200_000})
+		res, err := client.UploadFile(testContext(t), path, &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}, ChunkSize: 200_000})
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
@@ -278,7 +278,7 @@ func TestPartThatFailsForGoodStopsTheOthersAndIsTheCause(t *testing.T) {
 					stalled.wait(r.Context())
 					test.action(w, r, h)
 				}})
-				opts := &tus.UploadOptions{Parallel: 3, PartBoundaries: []int64{1000, 2000, 3000}, ChunkSize: 250}
+				opts := &tus.UploadOptions{Parallel: 3, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000, 2000, 3000}}, ChunkSize: 250}
 				client := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: -1})
 				u, err := client.NewUploader(tus.Bytes(randomBytes(4000)), opts)
 				if err != nil {

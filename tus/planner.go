@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
@@ -76,10 +77,10 @@ func (p *planner) inspect(ctx context.Context) error {
 		return err
 	}
 	if p.opts.Parallel > 1 {
-		if info.Sequential && !p.opts.ParallelBestEffort {
+		if info.Sequential && p.opts.ParallelOptions.Required {
 			return fmt.Errorf("%w: parallel parts of a source that has only one reader", ErrInvalidInput)
 		}
-		if b := p.opts.PartBoundaries; len(b) > 0 && !info.SizeUnknown && b[len(b)-1] >= info.Size {
+		if b := p.opts.ParallelOptions.PartBoundaries; len(b) > 0 && !info.SizeUnknown && b[len(b)-1] >= info.Size {
 			return fmt.Errorf("%w: part boundary at %d in a source of %d bytes", ErrInvalidInput, b[len(b)-1], info.Size)
 		}
 	}
@@ -180,7 +181,7 @@ func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 		return nil, fmt.Errorf("%w: source has %d bytes, the server allows %d", ErrTooLarge, info.Size, known.MaxSize)
 	}
 	if parts {
-		if work, err := p.planParts(caps); work != nil || err != nil {
+		if work, err := p.planParts(ctx, caps); work != nil || err != nil {
 			return work, err
 		}
 	}
@@ -218,7 +219,7 @@ func (p *planner) requiredCapabilities(ctx context.Context) (Capabilities, error
 // empty if there is none.
 func (p *planner) requires() Extension {
 	switch {
-	case p.wantsParts() && !p.opts.ParallelBestEffort:
+	case p.wantsParts() && p.opts.ParallelOptions.Required:
 		return ExtensionConcatenation
 	case p.info.SizeUnknown, p.opts.DeferLength:
 		return ExtensionCreationDeferLength
@@ -252,17 +253,18 @@ func (p *planner) wantsParts() bool {
 
 // planParts cuts the source, if the server offers concatenation and the source
 // is large enough; otherwise it returns nil.
-func (p *planner) planParts(caps Capabilities) (delivery, error) {
+func (p *planner) planParts(ctx context.Context, caps Capabilities) (delivery, error) {
 	if !caps.Supports(ExtensionConcatenation) {
-		if p.opts.ParallelBestEffort {
-			return nil, nil
+		if p.opts.ParallelOptions.Required {
+			return nil, fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, ExtensionConcatenation)
 		}
-		return nil, fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, ExtensionConcatenation)
+		p.client.log.LogAttrs(ctx, slog.LevelWarn, "tus one upload instead of parts: the server does not advertise concatenation", slog.String("name", p.info.Name))
+		return nil, nil
 	}
 	size := p.info.Size
-	spans := planSpans(size, p.opts.Parallel, p.opts.MinPartSize)
-	if p.opts.PartBoundaries != nil {
-		spans = spansAt(size, p.opts.PartBoundaries)
+	spans := planSpans(size, p.opts.Parallel, p.opts.ParallelOptions.MinPartSize)
+	if p.opts.ParallelOptions.PartBoundaries != nil {
+		spans = spansAt(size, p.opts.ParallelOptions.PartBoundaries)
 	}
 	if len(spans) < 2 {
 		return nil, nil

@@ -708,7 +708,7 @@ func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
 		first, second *tus.UploadOptions
 	}{
 		"parts, then whole":       {unequal(), &tus.UploadOptions{ChunkSize: 500}},
-		"parts, then other parts": {unequal(), &tus.UploadOptions{ChunkSize: 500, Parallel: 2, PartBoundaries: []int64{2000}}},
+		"parts, then other parts": {unequal(), &tus.UploadOptions{ChunkSize: 500, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{2000}}}},
 		"whole, then parts":       {&tus.UploadOptions{ChunkSize: 250}, unequal()},
 		"other chunks":            {&tus.UploadOptions{ChunkSize: 250}, &tus.UploadOptions{ChunkSize: 333}},
 		"no chunks":               {&tus.UploadOptions{ChunkSize: 250}, nil},
@@ -822,7 +822,7 @@ func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
 			wantError(t, err, tus.ErrPaused)
 			before := len(srv.Uploads())
 			srv.Inject(test.faults...)
-			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{5000}, ChunkSize: 1000, Hooks: seen.hooks()})
+			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5000}}, ChunkSize: 1000, Hooks: seen.hooks()})
 			if err != nil {
 				t.Fatal(err)
 			}

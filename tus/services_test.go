@@ -46,7 +46,7 @@ func TestOptionsHeader_OnlyThatOfTheProtocolIsReserved(t *testing.T) {
 func TestHead_WithoutLengthUsesOurs(t *testing.T) {
 	silent := tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "")
 	for name, opts := range map[string]tus.UploadOptions{
-		"chunks": {ChunkSize: 1000}, "larger chunks": {ChunkSize: 2000}, "parts": {Parallel: 2, MinPartSize: 2000, ChunkSize: 1000},
+		"chunks": {ChunkSize: 1000}, "larger chunks": {ChunkSize: 2000}, "parts": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}, ChunkSize: 1000},
 	} {
 		srv, data, store, path := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}, fileWith(t, randomBytes(5000))
 		srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: silent},

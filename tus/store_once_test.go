@@ -59,7 +59,7 @@ func TestStoreThatFailsOnceDoesNotLetTwoWrite(t *testing.T) {
 	ways := map[string]func() *tus.UploadOptions{
 		"whole": inChunks,
 		"parts": func() *tus.UploadOptions {
-			return &tus.UploadOptions{ChunkSize: 1000, Parallel: 2, PartBoundaries: []int64{5000}}
+			return &tus.UploadOptions{ChunkSize: 1000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5000}}}
 		},
 	}
 	for name, trouble := range troubles {

@@ -169,7 +169,7 @@ func slowWays() map[string]*tus.UploadOptions {
 		"single":               whole(),
 		"chunked":              {ChunkSize: faultChunk},
 		"creation with upload": {},
-		"parallel":             {Parallel: 4, MinPartSize: faultPart},
+		"parallel":             {Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: faultPart}},
 		"deferred length":      {ChunkSize: faultChunk, DeferLength: true},
 	}
 }
@@ -228,7 +228,7 @@ func TestSource_TimeoutSendsAFileWhole(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, opts := range []*tus.UploadOptions{whole(), {ChunkSize: 1 << 20}, {Parallel: 3, MinPartSize: 1 << 20}} {
+	for _, opts := range []*tus.UploadOptions{whole(), {ChunkSize: 1 << 20}, {Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}}} {
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{SourceTimeout: time.Minute}).UploadFile(testContext(t), path, opts)
 		if err != nil {
 			t.Fatal(err)

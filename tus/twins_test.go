@@ -83,7 +83,7 @@ func TestUpload_VersionsOfOneSizeAreNotMixed(t *testing.T) {
 	} {
 		for way, opts := range map[string]tus.UploadOptions{
 			"chunks":   {ChunkSize: 1 << 20},
-			"parallel": {ChunkSize: 1 << 20, Parallel: 2, ParallelBestEffort: true, PartBoundaries: []int64{twinSize / 2}},
+			"parallel": {ChunkSize: 1 << 20, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{twinSize / 2}}},
 		} {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				srv, result := uploadAfter(t, opts, source(one), source(two))

@@ -276,7 +276,7 @@ func TestRequestsAreAsTheProtocolWantsThem(t *testing.T) {
 	}
 }
 
-func TestMethodOverride(t *testing.T) {
+func TestOverridePatchMethod_OnlyPatchIsSentAsPost(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true})
 	data := randomBytes(1000)
@@ -288,12 +288,12 @@ func TestMethodOverride(t *testing.T) {
 	if err := client.Terminate(testContext(t), res.URL); err != nil {
 		t.Fatal(err)
 	}
-	wantMethods(t, srv.Handler, "POST", "POST", "POST", "POST")
+	wantMethods(t, srv.Handler, "POST", "POST", "POST", "DELETE")
 	var overrides []string
 	for _, r := range srv.Requests() {
 		overrides = append(overrides, r.Header.Get("X-HTTP-Method-Override"))
 	}
-	if fmt.Sprint(overrides) != "[ PATCH PATCH DELETE]" {
+	if fmt.Sprint(overrides) != "[ PATCH PATCH ]" {
 		t.Errorf("overrides are %q", overrides)
 	}
 	if res.Stats.Requests["PATCH"] != 2 {
@@ -343,7 +343,7 @@ func TestMetadata_DefaultIsTheNameOfTheSource(t *testing.T) {
 		"File":       {tus.File(path), nil, named},
 		"OpenedFile": {tus.OpenedFile(opened), &tus.UploadOptions{ResumeKey: "k"}, named},
 		"FSFile":     {tus.FSFile(os.DirFS(dir), "report.pdf"), chunked(), named},
-		"parts":      {tus.File(path), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{1000}}, named},
+		"parts":      {tus.File(path), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}}}, named},
 		"Bytes":      {tus.Bytes(data), nil, ""},
 		"Reader":     {tus.Reader(bytes.NewReader(data)), chunked(), ""},
 	} {

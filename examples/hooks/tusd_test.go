@@ -250,7 +250,7 @@ func TestTusd_PartialUploadsAreNotReported(t *testing.T) {
 	var j journal
 	client := newClient(t, newTusd(t, newReceiver(t, &j)), "alice")
 	opts := named("whole.bin")
-	opts.Parallel, opts.MinPartSize = 3, 1000
+	opts.Parallel, opts.ParallelOptions.MinPartSize = 3, 1000
 	if _, err := client.Upload(testContext(t), tus.Bytes(make([]byte, 30_000)), opts); err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,8 @@ func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 	defer client.CloseIdleConnections()
 	result, err := client.UploadFile(ctx, c.File, &tus.UploadOptions{
 		ChunkSize: c.Options.ChunkSize, Parallel: c.Options.Parallel,
-		MinPartSize: c.Options.MinPartSize, DeferLength: c.Options.DeferLength,
+		DeferLength:     c.Options.DeferLength,
+		ParallelOptions: tus.ParallelOptions{MinPartSize: c.Options.MinPartSize},
 	})
 	event := uploaderEvent{URL: result.URL}
 	if err != nil {

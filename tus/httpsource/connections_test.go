@@ -23,7 +23,7 @@ func TestUpload_ChecksumsUseFewConnections(t *testing.T) {
 			HTTPClient: &http.Client{Transport: &http.Transport{MaxConnsPerHost: conns}},
 		})
 		res, err := client.Upload(testContext(t), source, &tus.UploadOptions{
-			Checksum: "sha512", ChunkSize: 4 << 20, Parallel: conns, MinPartSize: 1 << 20,
+			Checksum: "sha512", ChunkSize: 4 << 20, Parallel: conns, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20},
 		})
 		if err != nil || res.Stats.Retries != 0 {
 			t.Errorf("%d connections, after %d retries: %v", conns, res.Stats.Retries, err)

@@ -51,9 +51,9 @@ func Example() {
 	defer source.CloseIdleConnections()
 
 	result, err := client.Upload(context.Background(), source, &tus.UploadOptions{
-		Metadata:    tus.Metadata{"filename": "movie.mp4"},
-		Parallel:    4,
-		MinPartSize: 1 << 20,
+		Metadata:        tus.Metadata{"filename": "movie.mp4"},
+		Parallel:        4,
+		ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20},
 	})
 	if err != nil {
 		log.Fatal(err)

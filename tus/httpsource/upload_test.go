@@ -41,8 +41,8 @@ func TestUpload_StoresAllBytes(t *testing.T) {
 		"in the creation": {ChunkSize: 100 << 20, Checksum: "off"},
 		"chunked":         {ChunkSize: 300_000, Checksum: "off"},
 		"trailers":        {ChunkSize: 300_000},
-		"parallel":        {Parallel: 4, MinPartSize: 300_000, ParallelBestEffort: true, Checksum: "off"},
-		"parallel chunks": {Parallel: 4, MinPartSize: 300_000, ParallelBestEffort: true, ChunkSize: 100_000},
+		"parallel":        {Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 300_000}, Checksum: "off"},
+		"parallel chunks": {Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 300_000}, ChunkSize: 100_000},
 	}
 	for kind, serve := range serverKinds() {
 		for way, opts := range ways {
@@ -80,7 +80,7 @@ func TestUpload_PartsAreReadConcurrently(t *testing.T) {
 		return false
 	}
 	srv := tustest.NewServer(t, nil)
-	opts := &tus.UploadOptions{Parallel: 4, MinPartSize: 1 << 20, Checksum: "off"}
+	opts := &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}, Checksum: "off"}
 	result, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil), opts)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,8 @@ func TestUpload_PartsOfStreamFail(t *testing.T) {
 	served := newSite(randomBytes(4 << 20))
 	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 	srv := tustest.NewServer(t, nil)
-	_, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil), &tus.UploadOptions{Parallel: 4})
+	_, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil),
+		&tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{Required: true}})
 	wantError(t, err, tus.ErrInvalidInput)
 	if n := srv.Count("POST"); n != 0 {
 		t.Errorf("%d uploads were created", n)
@@ -125,7 +126,7 @@ func TestResume_ByAnotherClient(t *testing.T) {
 	for name, print := range map[string]fingerprint.Fingerprinter{"Stat": fingerprint.Stat{}, "Sample": nil} {
 		for way, opts := range map[string]tus.UploadOptions{
 			"chunked":  {ChunkSize: 500_000, Checksum: "off"},
-			"parallel": {ChunkSize: 100_000, Parallel: 4, MinPartSize: 500_000, Checksum: "off"},
+			"parallel": {ChunkSize: 100_000, Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 500_000}, Checksum: "off"},
 		} {
 			t.Run(name+", "+way, func(t *testing.T) {
 				data := randomBytes(3_000_000)
@@ -189,7 +190,7 @@ func TestUpload_ChangeEndsIt(t *testing.T) {
 	for way, opts := range map[string]tus.UploadOptions{
 		"single":   {CreationLimit: -1, Checksum: "off"},
 		"chunked":  {ChunkSize: 500_000, Checksum: "off"},
-		"parallel": {Parallel: 4, MinPartSize: 500_000, Checksum: "off"},
+		"parallel": {Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 500_000}, Checksum: "off"},
 	} {
 		for name, when := range map[string]func(s *site, w http.ResponseWriter, r *http.Request, n int){
 			"between requests": func(s *site, w http.ResponseWriter, r *http.Request, n int) {
