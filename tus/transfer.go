@@ -79,6 +79,12 @@ type lengthState struct {
 	told     bool // a request declared it, and may have been served unseen
 }
 
+// refused reports whether the server may have refused a chunk because an earlier request,
+// of which no response came, had declared the length already.
+func (l lengthState) refused(c chunk, err error) bool {
+	return l.told && c.declares && verdictOf(err).malformed
+}
+
 // outcome is what a step led to. The zero value of a field means nothing of that kind.
 type outcome struct {
 	next      State
@@ -140,7 +146,7 @@ func (t *transfer) resume() {
 		t.enter(StateFinishing)
 	case t.resuming:
 		t.enter(StateRecovering)
-	case t.account().url == nil, t.complete() && !t.isEmpty(): // whether an empty one is complete, HEAD tells
+	case t.account().url == nil, t.complete() && !t.account().info.empty(): // whether an empty one is complete, HEAD tells
 		t.enter(StateFinishing)
 	default:
 		t.enter(StateRecovering)
@@ -170,11 +176,6 @@ func (t *transfer) urls() []*url.URL {
 		return []*url.URL{at}
 	}
 	return nil
-}
-
-func (t *transfer) isEmpty() bool {
-	info := t.account().info
-	return !info.SizeUnknown && info.Size == 0
 }
 
 // complete reports whether the server has all bytes and knows it.
