@@ -348,30 +348,22 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 			part.rest()
 		}
 	}()
-	for !done() {
+	_, err := part.retries.repeat(ctx, part.requester, func() (bool, error) {
+		if done() {
+			return true, nil
+		}
 		o := part.step(ctx)
 		if err := p.take(ctx, part, &o, store); err != nil {
-			return err
+			return true, err
 		}
 		if contends(o.err) && ctx.Err() == nil {
 			if err := p.owner.confirm(ctx); err != nil {
-				return err
+				return true, err
 			}
 		}
-		switch {
-		case o.next == StatePaused, o.next == StateFailed:
-			return o.err
-		case o.err != nil:
-			ok, err := part.retries.await(ctx, part.requester, o.err)
-			switch {
-			case err != nil:
-				return err
-			case !ok:
-				return o.err
-			}
-		}
-	}
-	return nil
+		return o.next == StatePaused || o.next == StateFailed, o.err
+	})
+	return err
 }
 
 // errURLTaken is a part that was given the URL of another.

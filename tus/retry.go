@@ -206,12 +206,17 @@ func (t *retries) allow(s State, err error) bool {
 	return t.renewing || t.policy.shouldRetry(err, t.failures+1)
 }
 
-// next counts a failure and returns the retry that follows. Its Attempt is 0 if it follows
-// a 401, and is none. ok is false if the budget is used up.
+// next counts a failure and returns the retry that follows. Its Attempt is 0 if it is none:
+// it follows a 401, or a look at a stored upload that is held. ok is false if the budget is
+// used up.
 func (t *retries) next(err error) (retry Retry, ok bool) {
 	if t.renewing {
 		t.renewing = false
 		return Retry{}, true
+	}
+	var held *HeldError
+	if heldForNow(err) && errors.As(err, &held) {
+		return Retry{Delay: min(held.Wait, heldPoll)}, true
 	}
 	retry.Err = err
 	if outOfDescriptors(err) && t.inFlight.Load() > 0 && t.policy.maxRetries() > 0 {
@@ -235,38 +240,43 @@ func (t *retries) judge(ctx context.Context, s State, err error) State {
 	return s
 }
 
-// await waits for the next attempt of an upload. It is false if the budget is used up. The
-// error is that of ctx.
-func (t *retries) await(ctx context.Context, q requester, failure error) (ok bool, err error) {
-	retry, ok := t.next(failure)
-	if !ok || retry.Attempt == 0 {
-		return ok, nil
+// repeat calls step until it is done. It waits after each error, and returns the one that
+// ends it: of step, or of ctx during a wait. exhausted says that no retry is left.
+func (t *retries) repeat(ctx context.Context, q requester, step func() (done bool, err error)) (exhausted bool, err error) {
+	for {
+		done, err := step()
+		if done {
+			return false, err
+		}
+		if err == nil {
+			continue
+		}
+		retry, ok := t.next(err)
+		if !ok {
+			return true, err
+		}
+		if retry.Attempt > 0 {
+			retry.Delay, t.settling = max(retry.Delay, t.settling), 0
+			q.counters.update(func(s *Stats) { s.Retries++ })
+			q.hooks.retry(retry)
+		}
+		if err := async.Sleep(ctx, retry.Delay); err != nil {
+			return false, err
+		}
 	}
-	retry.Delay, t.settling = max(retry.Delay, t.settling), 0
-	q.counters.update(func(s *Stats) { s.Retries++ })
-	q.hooks.retry(retry)
-	return true, async.Sleep(ctx, retry.Delay)
 }
 
 // retrying repeats a request that belongs to no Uploader until it succeeds or the policy
 // ends it.
 func (q requester) retrying(ctx context.Context, request func(*budget) error) error {
 	tries := q.newRetries()
-	for {
-		err := request(&tries.budget)
+	_, err := tries.repeat(ctx, q, func() (done bool, err error) {
+		err = request(&tries.budget)
 		tries.returned(StateIdle, err)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return withContext(ctx, err)
-		case !tries.allow(StateIdle, err):
-			return err
+		if err != nil && ctx.Err() != nil {
+			return true, withContext(ctx, err)
 		}
-		if ok, ended := tries.await(ctx, q, err); ended != nil {
-			return ended
-		} else if !ok {
-			return err
-		}
-	}
+		return err == nil || !tries.allow(StateIdle, err), err
+	})
+	return err
 }

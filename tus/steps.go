@@ -7,7 +7,6 @@ import (
 	"log/slog"
 
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // step does the work of the current state and enters the one that follows.
@@ -170,28 +169,10 @@ func (u *Uploader) unpause(context.Context) (State, error) {
 	return u.work.current(), nil
 }
 
-// waitToRetry spends one failure of the budget and waits. An error means that
-// the upload ended or was paused.
-func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
-	if held, ok := failure.(*HeldError); ok && u.State() == StateLocating {
-		return u.pausedBy(async.Sleep(ctx, min(held.Wait, heldPoll)))
-	}
-	ok, err := u.retries.await(ctx, u.requester, failure)
-	if ok {
-		return u.pausedBy(err)
-	}
+// exhausted returns the error of an upload that has no retry left after a failure.
+func (u *Uploader) exhausted(failure error) error {
 	if u.State() == StateConcatenating && !errors.Is(failure, ErrUnconfirmed) { // all bytes are on the server
 		failure = fmt.Errorf("%w: %w", ErrUnconfirmed, failure)
 	}
-	failure = u.ofStored(failure)
-	u.enter(StateFailed, failure)
-	return failure
-}
-
-// pausedBy pauses the upload if a wait ended early, which is an error.
-func (u *Uploader) pausedBy(err error) error {
-	if err != nil {
-		u.enter(StatePaused, err)
-	}
-	return err
+	return u.ofStored(failure)
 }

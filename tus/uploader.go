@@ -97,19 +97,23 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	return u.drive(ctx, func(ctx context.Context) error {
 		u.planner.sums.ahead = true
 		defer func() { u.planner.sums.ahead = false }()
-		for !enough() {
+		rests := func() bool { return u.State().Final() || u.State() == StatePaused }
+		exhausted, err := u.retries.repeat(ctx, u.requester, func() (bool, error) {
+			if enough() {
+				return true, nil
+			}
 			err := u.step(ctx)
-			state := u.State()
-			if state.Final() || state == StatePaused {
-				return err
-			}
-			if err != nil {
-				if err := u.waitToRetry(ctx, err); err != nil {
-					return err
-				}
-			}
+			return rests(), err
+		})
+		switch {
+		case err == nil || rests():
+		case exhausted:
+			err = u.exhausted(err)
+			u.enter(StateFailed, err)
+		default:
+			u.enter(StatePaused, err)
 		}
-		return nil
+		return err
 	})
 }
 
