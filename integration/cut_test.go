@@ -211,7 +211,7 @@ func TestPatch_TruncatedBodyIsRecovered(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, server, res.URL, f)
-	if res.Stats.Recoveries != 1 {
+	if res.Stats.Requests["HEAD"] != 1 {
 		t.Errorf("stats are %+v", res.Stats)
 	}
 	wantContiguousPatches(t, &server.Journal, f)

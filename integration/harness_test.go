@@ -163,8 +163,8 @@ func wantMethods(t testing.TB, got []string, want ...string) {
 // if bytes that the server had read were resent.
 func wantNothingResent(t testing.TB, j *tusdtest.Journal, f file, s tus.Stats) {
 	t.Helper()
-	if s.Acknowledged != f.size || s.Sent != f.size+s.Resent {
-		t.Errorf("of %d bytes, %d were acknowledged, %d sent, %d of them resent", f.size, s.Acknowledged, s.Sent, s.Resent)
+	if s.Uploaded != f.size || s.Sent != f.size+s.Resent {
+		t.Errorf("of %d bytes, %d were acknowledged, %d sent, %d of them resent", f.size, s.Uploaded, s.Sent, s.Resent)
 	}
 	wantContiguousPatches(t, j, f)
 }
@@ -222,10 +222,10 @@ type failures struct {
 }
 
 func (f *failures) hooks() tus.Hooks {
-	return tus.Hooks{OnRetry: func(e tus.RetryEvent) {
+	return tus.Hooks{OnRetry: func(_ *tus.Uploader, r tus.Retry) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.errs = append(f.errs, e.Err)
+		f.errs = append(f.errs, r.Err)
 	}}
 }
 

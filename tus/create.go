@@ -25,8 +25,8 @@ type CreateOptions struct {
 	Metadata Metadata
 }
 
-// Created is an upload that was created without sending bytes to it. [Client.Resume] sends
-// them, here or in another program.
+// Created is an upload that was created on the server. [Client.Resume] sends its bytes,
+// here or in another program.
 type Created struct {
 	// URL is the upload URL. It is empty if the server completed an empty upload without
 	// naming one.
@@ -34,6 +34,9 @@ type Created struct {
 	// Expires is when the server deletes the upload if it is not complete; zero if the
 	// response does not say.
 	Expires time.Time
+	// Concat is the role of the upload in the concatenation extension. The bytes of a
+	// final upload are those of its parts.
+	Concat Concat
 	// Response is the response of the server.
 	Response *Response
 }
@@ -74,19 +77,10 @@ func (c *Client) createOnly(ctx context.Context, request creation) (*Created, er
 	if err != nil {
 		return nil, err
 	}
-	result := &Created{Expires: made.expires, Response: made.response}
-	if made.url == nil {
-		return result, nil
+	result := made.exported()
+	if made.url != nil {
+		q.hooks.created(result)
 	}
-	result.URL = made.url.String()
-	event := UploadURLEvent{URL: result.URL, Expires: made.expires}
-	switch {
-	case request.partial:
-		event.Concat = ConcatPartial
-	case request.final != nil:
-		event.Concat = ConcatFinal
-	}
-	q.hooks.uploadURL(event)
 	return result, nil
 }
 
@@ -138,7 +132,22 @@ func (q requester) create(ctx context.Context, c creation) (created, error) {
 		}
 	}
 	made.response, made.kept = got.Response, q.client.keepHeader(got)
+	switch {
+	case c.partial:
+		made.concat = ConcatPartial
+	case c.final != nil:
+		made.concat = ConcatFinal
+	}
 	return made, nil
+}
+
+// exported returns what hooks and callers get. It needs a URL.
+func (c created) exported() *Created {
+	e := &Created{Expires: c.expires, Concat: c.concat, Response: c.response}
+	if c.url != nil {
+		e.URL = c.url.String()
+	}
+	return e
 }
 
 // uploadURL returns the URL that a response to a creation names.

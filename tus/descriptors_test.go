@@ -97,7 +97,7 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 		if n := len(s.records(t)); n != 0 {
 			t.Errorf("call %d failed: %d records are left", failing, n)
 		}
-		if n := res.Stats.Recreations; n != 0 {
+		if n := res.Stats.Restarts; n != 0 {
 			t.Errorf("call %d failed: started over %d times", failing, n)
 		}
 		over = source.calls.Load() < failing

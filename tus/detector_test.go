@@ -284,8 +284,8 @@ func TestFile_TouchAfterTheLastByteIsSuccess(t *testing.T) {
 					path := fileAt(t, filepath.Join(t.TempDir(), "file"), data)
 					srv, store := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished")}), &storage.Memory{}
 					client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{
-						OnStateChange: func(e tus.StateEvent) {
-							if e.To == tus.StateFinishing {
+						OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+							if to == tus.StateFinishing {
 								if err := change(path); err != nil {
 									t.Error(err)
 								}

@@ -108,5 +108,5 @@
 //
 // After ErrSourceChanged and ErrSourceMismatch the next upload starts over, and after
 // ErrNotRecoverable if the source cannot be read from the offset, which
-// Stats.Recreations counts.
+// Stats.Restarts counts.
 package tus

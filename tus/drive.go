@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 
-	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
@@ -122,13 +121,13 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 	}
 	switch state {
 	case StatePaused:
-		u.giveBack(ctx)
+		u.finder.release(ctx)
 		u.record.release(ctx)
 	case StateFailed:
-		u.giveBack(ctx)
+		u.finder.release(ctx)
 		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || neverThisSource(err)) {
 			if u.record.holds() {
-				u.discarded(storage.Record{UploadURL: u.URL()}, err.Error())
+				u.notResumed(ctx, u.Name(), u.URL(), err.Error())
 			}
 			u.record.drop(ctx)
 			return

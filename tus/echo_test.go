@@ -41,8 +41,8 @@ func (s *texts) opts() *tus.Options {
 	return &tus.Options{
 		Logger: slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Hooks: tus.Hooks{
-			OnRetry:       func(e tus.RetryEvent) { s.add(e.Err) },
-			OnStateChange: func(e tus.StateEvent) { s.add(e.Err) },
+			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { s.add(r.Err) },
+			OnStateChange: func(_ *tus.Uploader, _, _ tus.State, err error) { s.add(err) },
 		},
 	}
 }

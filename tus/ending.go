@@ -41,7 +41,7 @@ func (t *transfer) judgeGone(ctx context.Context, err error) error {
 		return withCause(e.refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))
 	case allSent:
 		return withCause(err, errGoneAtEnd)
-	case e.vain > 0 && a.offset == 0 && !t.plan.external && !t.adopted:
+	case e.vain > 0 && a.offset == 0 && t.plan.recreates && !t.adopted:
 		return withCause(err, errGoneAtOnce)
 	}
 	return err
@@ -54,7 +54,7 @@ func refusedForGood(refusal error) bool { return refusal != nil && !IsRetryable(
 // refused.
 func (t *transfer) refused(refusal error, info Info) outcome {
 	switch {
-	case t.next.declares && !info.LengthDeferred && (!info.Complete() || t.next.size == 0 && t.lengthRefused(refusal)):
+	case t.next.declares && !info.LengthDeferred && (!info.Complete() || t.next.size == 0 && t.length.refused(t.next, refusal)):
 		// An earlier request that was cut declared the length, perhaps after we had
 		// asked: to declare it twice is refused, and it is not declared again. But a
 		// request that brought bytes, and completed the upload, was refused itself.
@@ -63,16 +63,10 @@ func (t *transfer) refused(refusal error, info Info) outcome {
 		return outcome{next: StateFailed, err: fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)}
 	case IsRetryable(refusal): // the server lacks bytes, which are sent again
 		return outcome{next: StateReady}
-	case t.lengthRefused(refusal): // so it was something else
+	case t.length.refused(t.next, refusal): // so it was something else
 		if again, _ := t.checksumRefused(refusal); again {
 			return outcome{next: StateReady}
 		}
 	}
 	return outcome{next: StateFailed, err: refusal}
-}
-
-// lengthRefused reports whether the server may have refused a request because an
-// earlier one, of which we saw no end, had declared the length already.
-func (t *transfer) lengthRefused(err error) bool {
-	return t.length.told && t.next.declares && verdictOf(err).malformed
 }

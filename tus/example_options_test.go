@@ -158,16 +158,16 @@ func ExampleOptions_requireStore() {
 	for _, require := range []bool{false, true} {
 		_, client, stop := exampleServer(&tus.Options{
 			Store: &brokenStore{}, RequireStore: require,
-			Hooks: tus.Hooks{OnStoreError: func(e tus.StoreError) { fmt.Println("told:", e.Op, e.Err) }},
+			Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { fmt.Println(err) }},
 		})
 		_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
 		fmt.Println(errors.Is(err, tus.ErrStore))
 		stop()
 	}
 	// Output:
-	// told: put no space left on device
+	// tus: store of upload URLs failed: put: no space left on device
 	// false
-	// told: put no space left on device
+	// tus: store of upload URLs failed: put: no space left on device
 	// true
 }
 

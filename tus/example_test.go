@@ -228,7 +228,7 @@ func ExampleUploader_Pause() {
 	var once bool
 	uploader, err = client.NewUploader(tus.Bytes(make([]byte, 25_000)), &tus.UploadOptions{
 		ChunkSize: 10_000,
-		Hooks: tus.Hooks{OnProgress: func(p tus.Progress) {
+		Hooks: tus.Hooks{OnProgress: func(_ *tus.Uploader, p tus.Progress) {
 			if p.Acknowledged >= 20_000 && !once {
 				once = true
 				uploader.Pause()
@@ -299,18 +299,18 @@ func ExampleHooks() {
 	server := httptest.NewServer(handler)
 	defer server.Close()
 	client, err := tus.NewClient(server.URL+"/files/", &tus.Options{Hooks: tus.Hooks{
-		OnUploadURL: func(e tus.UploadURLEvent) {
-			fmt.Println("created", strings.TrimPrefix(e.URL, server.URL))
+		OnCreated: func(_ *tus.Uploader, c *tus.Created) {
+			fmt.Println("created", strings.TrimPrefix(c.URL, server.URL))
 		},
-		OnProgress: func(p tus.Progress) {
-			if p.Acknowledged == p.Sent {
-				fmt.Println(p.Acknowledged, "of", p.Total)
+		OnProgress: func(_ *tus.Uploader, p tus.Progress) {
+			if p.InFlight == 0 {
+				fmt.Println(p.Acknowledged, "of", p.Size)
 			}
 		},
-		OnRetry: func(e tus.RetryEvent) {
+		OnRetry: func(_ *tus.Uploader, r tus.Retry) {
 			var failed *tus.Error
-			if errors.As(e.Err, &failed) {
-				fmt.Println("retry", e.Attempt, "in", e.Delay, "after", failed.Method, failed.StatusCode)
+			if errors.As(r.Err, &failed) {
+				fmt.Println("retry", r.Attempt, "in", r.Delay, "after", failed.Method, failed.StatusCode)
 			}
 		},
 	}})
@@ -560,6 +560,6 @@ func ExampleStats() {
 		log.Fatal(err)
 	}
 	s := result.Stats
-	fmt.Println(s.Acknowledged, "bytes in", s.TotalRequests(), "requests;", s.Resent, "sent again,", s.Recoveries, "recovery")
-	// Output: 20000 bytes in 5 requests; 0 sent again, 1 recovery
+	fmt.Println(s.Uploaded, "bytes in", s.TotalRequests(), "requests;", s.Resent, "resent,", s.Retries, "retry")
+	// Output: 20000 bytes in 5 requests; 0 resent, 1 retry
 }

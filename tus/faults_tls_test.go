@@ -355,8 +355,8 @@ func TestTLSConnectionThatBreaksInPlainTextIsResumed(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantStored(t, h, res.URL, data)
-		if res.Stats.Recoveries != 1 || patches.Load() != 2 {
-			t.Errorf("%d recoveries, %d PATCH", res.Stats.Recoveries, patches.Load())
+		if res.Stats.Requests["HEAD"] != 1 || patches.Load() != 2 {
+			t.Errorf("%d recoveries, %d PATCH", res.Stats.Requests["HEAD"], patches.Load())
 		}
 	}
 }

@@ -64,7 +64,7 @@ func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 					if srv.Count("POST") != 1 || bytesReceived(srv) != 5000 {
 						t.Errorf("%d creations, %d bytes received", srv.Count("POST"), bytesReceived(srv))
 					}
-					if res.Stats.Recreations != 0 {
+					if res.Stats.Restarts != 0 {
 						t.Errorf("stats are %+v", res.Stats)
 					}
 				}
@@ -243,7 +243,7 @@ func TestFinish_GoneBeforeLastByteStartsOver(t *testing.T) {
 	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 	srv.Forget(records(t, store)[0].UploadURL)
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
-	if err != nil || res.Stats.Recreations != 1 {
+	if err != nil || res.Stats.Restarts != 1 {
 		t.Fatalf("%+v, %v", res.Stats, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
@@ -357,7 +357,7 @@ func TestProxy404_StartsNothingOver(t *testing.T) {
 				continue
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-			if res.Stats.Recreations != 0 || res.Stats.Resent > 1000 {
+			if res.Stats.Restarts != 0 || res.Stats.Resent > 1000 {
 				t.Errorf("%s/%s: stats are %+v", kind, name, res.Stats)
 			}
 		}
@@ -435,7 +435,7 @@ func TestProxy404_StayingIsGone(t *testing.T) {
 		tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
-	if err != nil || res.URL == first.URL || res.Stats.Recreations != 1 || srv.Count("HEAD") != 9 {
+	if err != nil || res.URL == first.URL || res.Stats.Restarts != 1 || srv.Count("HEAD") != 9 {
 		t.Fatalf("%+v, %v, %d HEAD", res, err, srv.Count("HEAD"))
 	}
 	wantStored(t, srv.Handler, res.URL, data)
@@ -657,8 +657,8 @@ func TestGone_StartingOverIsLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Stats.Recreations != 1 || strings.Count(log.String(), `level=WARN msg="tus starting over: `) != 1 || !strings.Contains(log.String(), "410 Gone") {
-		t.Errorf("%d recreations, the log is\n%s", res.Stats.Recreations, &log)
+	if res.Stats.Restarts != 1 || strings.Count(log.String(), `level=WARN msg="tus starting over: `) != 1 || !strings.Contains(log.String(), "410 Gone") {
+		t.Errorf("%d restarts, the log is\n%s", res.Stats.Restarts, &log)
 	}
 }
 

@@ -242,7 +242,7 @@ func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 // recorder collects what hooks are told.
 type recorder struct {
 	mu      sync.Mutex
-	retries []tus.RetryEvent
+	retries []tus.Retry
 	states  []string
 	reports []tus.Progress
 	urls    []string
@@ -250,12 +250,12 @@ type recorder struct {
 
 func (r *recorder) hooks() tus.Hooks {
 	return tus.Hooks{
-		OnRetry: func(e tus.RetryEvent) { r.add(func() { r.retries = append(r.retries, e) }) },
-		OnStateChange: func(e tus.StateEvent) {
-			r.add(func() { r.states = append(r.states, e.To.String()) })
+		OnRetry: func(_ *tus.Uploader, retry tus.Retry) { r.add(func() { r.retries = append(r.retries, retry) }) },
+		OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+			r.add(func() { r.states = append(r.states, to.String()) })
 		},
-		OnProgress:  func(p tus.Progress) { r.add(func() { r.reports = append(r.reports, p) }) },
-		OnUploadURL: func(e tus.UploadURLEvent) { r.add(func() { r.urls = append(r.urls, e.URL) }) },
+		OnProgress: func(_ *tus.Uploader, p tus.Progress) { r.add(func() { r.reports = append(r.reports, p) }) },
+		OnCreated:  func(_ *tus.Uploader, c *tus.Created) { r.add(func() { r.urls = append(r.urls, c.URL) }) },
 	}
 }
 

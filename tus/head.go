@@ -2,6 +2,7 @@ package tus
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"time"
 )
@@ -61,6 +62,11 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 		return gone.confirm(ctx, q, u, err, tries)
 	})
 	return info, err
+}
+
+// headError is an error about the response to HEAD.
+func (q requester) headError(at *url.URL, info Info, cause error) error {
+	return &Error{Method: http.MethodHead, URL: q.client.redactor.URL(at), StatusCode: info.Response.StatusCode, Err: cause}
 }
 
 // head sends HEAD and reads the response strictly.

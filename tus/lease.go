@@ -63,26 +63,21 @@ func (e *entry) due(now time.Time) bool {
 	return now.Sub(e.sent) >= leaseRenewal || drift.Abs() > maxDrift
 }
 
-// confirm renews the lease although it is not due: the server reports another request, so
-// another Uploader may have it. It tries again until the lease is over; then the upload
+// confirm renews the lease although that is not due: the server reports another request,
+// so another Uploader may have it. It tries again until the lease is over; then the upload
 // must not be written to any more.
 func (r *record) confirm(ctx context.Context) error {
-	if r == nil {
+	if !r.holdsLease() {
 		return nil
 	}
-	r.mu.Lock()
-	held := r.rec.Lease != nil && !r.sent.IsZero()
-	r.mu.Unlock()
-	for held {
+	for {
 		over, err := r.tryRenewal(ctx)
 		var failure *renewalError
 		switch {
 		case !errors.As(err, &failure):
 			return err
 		case over && !r.required:
-			r.mu.Lock()
-			r.lost = true
-			r.mu.Unlock()
+			r.lose()
 			return fmt.Errorf("tus: %w: the server reports another request, and the lease cannot be renewed: %w", ErrLeaseLost, failure.err)
 		case over:
 			return err
@@ -91,7 +86,23 @@ func (r *record) confirm(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+}
+
+// holdsLease reports whether there is a lease to renew, which may be over.
+func (r *record) holdsLease() bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rec.Lease != nil && !r.sent.IsZero()
+}
+
+// lose leaves the upload to another Uploader.
+func (r *record) lose() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entry, r.lost = entry{}, true
 }
 
 // renewalError is a renewal that failed without a conflict.
@@ -121,33 +132,9 @@ func (r *record) tryRenewal(ctx context.Context) (over bool, err error) {
 	first := !r.reported
 	r.reported = true
 	r.mu.Unlock()
+	failure := &renewalError{err}
 	if first {
-		r.onFailure(StoreError{Op: "put", Err: err})
+		r.onFailure(failure)
 	}
-	return over, &renewalError{err}
-}
-
-// keepLease renews the lease while the upload is driven, and cuts what is in flight when
-// it is lost. The function returned stops that and waits for it. panics takes those of the
-// store and of hooks.
-func (u *Uploader) keepLease(ctx context.Context, panics *async.Panics) (stop func()) {
-	if u.record == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		panics.Run(func() {
-			for async.Sleep(ctx, renewalPause) == nil {
-				if err := u.currentRecord().renew(ctx); err != nil && ctx.Err() == nil {
-					u.turn.interrupt(err)
-				}
-			}
-		})
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
+	return over, failure
 }

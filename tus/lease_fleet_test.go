@@ -240,7 +240,7 @@ func TestLease_StoreFailureShorterThanLeaseEndsNothing(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		events := 0
 		store := fl.machine("a", fl.failing("", 10*time.Second, 38*time.Second))
-		fl.start("a", tus.Options{Store: store, RequireStore: true, Hooks: tus.Hooks{OnStoreError: func(tus.StoreError) { events++ }}}, inChunks())
+		fl.start("a", tus.Options{Store: store, RequireStore: true, Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { events++ }}}, inChunks())
 		time.Sleep(65 * time.Second)
 		fl.start("b", tus.Options{Store: fl.machine("b", nil), Hooks: tus.Hooks{}}, &tus.UploadOptions{ChunkSize: 1000, Held: tus.HeldFail})
 		fl.working.Wait()

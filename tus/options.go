@@ -101,7 +101,7 @@ type UploadOptions struct {
 	// others that share it. [Options.RateLimit] applies as well.
 	RateLimit Limiter
 
-	// Hooks are told what happens in this upload, after those of the client.
+	// Hooks are called for this upload, after those of the client.
 	Hooks Hooks
 }
 

@@ -36,10 +36,10 @@ func (s *renewalStore) Put(ctx context.Context, rec storage.Record) (storage.Rec
 func TestPanic_OfLeaseRenewalReachesCaller(t *testing.T) {
 	for name, c := range map[string]struct {
 		put  func() error
-		hook func(tus.StoreError)
+		hook func(*tus.Uploader, error)
 	}{
 		"store": {put: func() error { panic("a bug") }},
-		"hook":  {put: func() error { return errors.New("disk full") }, hook: func(tus.StoreError) { panic("a bug") }},
+		"hook":  {put: func() error { return errors.New("disk full") }, hook: func(*tus.Uploader, error) { panic("a bug") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
@@ -47,10 +47,10 @@ func TestPanic_OfLeaseRenewalReachesCaller(t *testing.T) {
 				store, data := &renewalStore{Memory: &storage.Memory{}}, randomBytes(3000)
 				client := newClient(&tus.Options{Store: store, StallTimeout: -1, Hooks: tus.Hooks{OnStoreError: c.hook}})
 				opts, paused := chunked(), false
-				opts.Hooks.OnStateChange = func(e tus.StateEvent) {
-					if e.Uploader.Offset() == 1000 && e.To == tus.StateSending && !paused {
+				opts.Hooks.OnStateChange = func(u *tus.Uploader, _, to tus.State, _ error) {
+					if u.Offset() == 1000 && to == tus.StateSending && !paused {
 						store.fail.Store(&c.put)
-					} else if e.To == tus.StatePaused {
+					} else if to == tus.StatePaused {
 						store.fail.Store(nil)
 						paused = true
 					}

@@ -29,8 +29,8 @@ import (
 // callerCode is what of a caller's code an upload calls. Hooks are those of the
 // client or, with "own", of the upload.
 var callerCode = []string{
-	"BeforeRequest", "AfterResponse", "OnUploadURL", "OnStateChange", "OnProgress", "OnRetry", "OnStoreError",
-	"own BeforeRequest", "own AfterResponse", "own OnUploadURL", "own OnStateChange", "own OnProgress", "own OnRetry", "own OnStoreError",
+	"BeforeRequest", "AfterResponse", "OnCreated", "OnStateChange", "OnProgress", "OnRetry", "OnStoreError",
+	"own BeforeRequest", "own AfterResponse", "own OnCreated", "own OnStateChange", "own OnProgress", "own OnRetry", "own OnStoreError",
 	"Stat", "Open", "Read", "Close", "Fingerprint", "New", "Write", "Sum",
 	"Find", "Put", "Delete", "WaitN", "Burst", "Delay", "ShouldRetry",
 	"jobs", "OnStart",
@@ -75,11 +75,11 @@ func (b *bomb) hooks(whose string) tus.Hooks {
 	return tus.Hooks{
 		BeforeRequest: func(*http.Request) error { b.call(whose + "BeforeRequest"); return nil },
 		AfterResponse: func(*http.Request, *tus.Response) { b.call(whose + "AfterResponse") },
-		OnUploadURL:   func(tus.UploadURLEvent) { b.call(whose + "OnUploadURL") },
-		OnStateChange: func(tus.StateEvent) { b.call(whose + "OnStateChange") },
-		OnProgress:    func(tus.Progress) { b.call(whose + "OnProgress") },
-		OnRetry:       func(tus.RetryEvent) { b.call(whose + "OnRetry") },
-		OnStoreError:  func(tus.StoreError) { b.call(whose + "OnStoreError") },
+		OnCreated:     func(*tus.Uploader, *tus.Created) { b.call(whose + "OnCreated") },
+		OnStateChange: func(*tus.Uploader, tus.State, tus.State, error) { b.call(whose + "OnStateChange") },
+		OnProgress:    func(*tus.Uploader, tus.Progress) { b.call(whose + "OnProgress") },
+		OnRetry:       func(*tus.Uploader, tus.Retry) { b.call(whose + "OnRetry") },
+		OnStoreError:  func(*tus.Uploader, error) { b.call(whose + "OnStoreError") },
 	}
 }
 

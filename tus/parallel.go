@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -99,7 +100,7 @@ func (p *parallel) complete() bool {
 // account adds the parts up. It expires when the server removes the first part that is
 // not complete.
 func (p *parallel) account() account {
-	sum := account{url: p.final, info: p.source.info}
+	sum := account{url: p.final, info: p.source.info, checksum: p.sums.algorithm.Name}
 	for _, part := range p.list {
 		a := part.account()
 		sum.offset += a.offset
@@ -126,40 +127,39 @@ func (p *parallel) describe(rec *storage.Record) {
 
 func (p *parallel) current() State { return p.state }
 
-// enter is the only place where the state changes.
-func (p *parallel) enter(next State) {
-	switch next {
-	case StateCreating, StateReady, StateSending, StateRecovering, StateConcatenating, StateFinishing, StateComplete:
-		p.state = next
+// transitions returns the row of the table for the current state.
+func (p *parallel) transitions() (work func(context.Context) outcome, to []State) {
+	switch p.state {
+	case StateCreating:
+		return p.create, []State{StateReady}
+	case StateReady:
+		return p.choose, []State{StateSending, StateConcatenating, StateFinishing}
+	case StateSending:
+		return p.send, []State{StateReady}
+	case StateRecovering:
+		return func(context.Context) outcome { return outcome{next: StateReady} }, []State{StateReady}
+	case StateConcatenating:
+		return p.concatenate, []State{StateReady, StateRecovering}
+	case StateFinishing:
+		return p.finish, []State{StateComplete}
 	}
+	return func(context.Context) outcome { return outcome{next: p.state} }, nil
 }
 
 func (p *parallel) step(ctx context.Context) outcome {
 	p.retries.settling = 0 // of a Step that no wait followed
 	from := p.state
-	o := p.work(ctx)
+	work, to := p.transitions()
+	o := work(ctx)
 	p.retries.returned(from, o.err)
-	p.enter(o.next)
+	if slices.Contains(to, o.next) {
+		p.enter(o.next)
+	}
 	return o
 }
 
-func (p *parallel) work(ctx context.Context) outcome {
-	switch p.state {
-	case StateCreating:
-		return p.create(ctx)
-	case StateReady:
-		return outcome{next: p.choose()}
-	case StateSending:
-		return p.send(ctx)
-	case StateRecovering:
-		return outcome{next: StateReady}
-	case StateConcatenating:
-		return p.concatenate(ctx)
-	case StateFinishing:
-		return p.finish(ctx)
-	}
-	return outcome{next: p.state}
-}
+// enter is the only place where the state changes.
+func (p *parallel) enter(next State) { p.state = next }
 
 // finish is the step of StateFinishing. The upload is complete whatever becomes of the
 // parts.
@@ -186,14 +186,14 @@ func (p *parallel) failed(ctx context.Context, err error) outcome {
 }
 
 // choose is the step of StateReady.
-func (p *parallel) choose() State {
+func (p *parallel) choose(context.Context) outcome {
 	switch {
 	case p.confirmed:
-		return StateFinishing
+		return outcome{next: StateFinishing}
 	case p.final != nil, p.complete():
-		return StateConcatenating
+		return outcome{next: StateConcatenating}
 	}
-	return StateSending
+	return outcome{next: StateSending}
 }
 
 // resume is called before the first step after a pause. Parts that failed get another
@@ -348,30 +348,22 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 			part.rest()
 		}
 	}()
-	for !done() {
+	_, err := part.retries.repeat(ctx, part.requester, func() (bool, error) {
+		if done() {
+			return true, nil
+		}
 		o := part.step(ctx)
 		if err := p.take(ctx, part, &o, store); err != nil {
-			return err
+			return true, err
 		}
 		if contends(o.err) && ctx.Err() == nil {
 			if err := p.owner.confirm(ctx); err != nil {
-				return err
+				return true, err
 			}
 		}
-		switch {
-		case o.next == StatePaused, o.next == StateFailed:
-			return o.err
-		case o.err != nil:
-			ok, err := part.retries.await(ctx, part.requester, p.source.info.Name, o.err)
-			switch {
-			case err != nil:
-				return err
-			case !ok:
-				return o.err
-			}
-		}
-	}
-	return nil
+		return o.next == StatePaused || o.next == StateFailed, o.err
+	})
+	return err
 }
 
 // errURLTaken is a part that was given the URL of another.
@@ -398,7 +390,7 @@ func (p *parallel) take(ctx context.Context, part *part, o *outcome, store bool)
 		return nil
 	}
 	if !errors.Is(err, errURLTaken) { // a hook may panic, so the part is stored before
-		p.hooks.uploadURL(UploadURLEvent{Name: p.source.info.Name, URL: made.url.String(), Expires: made.expires, Concat: ConcatPartial})
+		p.hooks.created(made.exported())
 	}
 	p.owner.changed()
 	return err
@@ -429,7 +421,7 @@ func (p *parallel) newPart(s span) *part {
 	sizer := *p.source.sizer
 	t := &transfer{
 		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
-		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, minChunk: p.opts.MinChunkSize},
+		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
 		sizer:     &sizer, sums: p.sums.ofPart(),
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
 		state:   StateCreating,
@@ -450,7 +442,7 @@ func (p *parallel) recheck() {
 		part.learn(func(a *account) { a.url, a.expires = old.url, old.expires })
 		part.enter(StateRecovering)
 		// Parts that vanished after a lost response were probably concatenated.
-		part.plan.external = p.uncertain
+		part.plan.recreates = !p.uncertain
 	}
 	p.owner.changed()
 }
@@ -470,7 +462,7 @@ func (p *parallel) close() {
 }
 
 // resumeParts returns the parallel upload that an earlier session began, in its own parts.
-func (p *parallel) resumeParts(c *candidate) error {
+func (p *parallel) resumeParts(c *found) error {
 	p.uncertain = c.rec.Finishing && c.rec.UploadURL == ""
 	if p.source.info.Sequential {
 		p.connections = 1

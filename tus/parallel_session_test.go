@@ -157,7 +157,7 @@ func TestPartsThatHaveBytesAreNotReplacedForAnEarlyFinalUpload(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantFinals(t, srv, res, data)
+			wantFinals(t, srv, res, data, true)
 			wantLittleResent(t, srv, unequalSize)
 		})
 	}

@@ -57,7 +57,7 @@ func wantRisingProgress(t *testing.T, reports []tus.Progress, size int64) {
 	t.Helper()
 	var last tus.Progress
 	for _, p := range reports {
-		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || p.Sent > size || p.Total != size || p.TotalUnknown {
+		if p.Acknowledged < last.Acknowledged || p.InFlight < 0 || p.Acknowledged+p.InFlight > size || p.Size != size || p.SizeUnknown {
 			t.Fatalf("progress %+v follows %+v", p, last)
 		}
 		last = p
@@ -70,9 +70,9 @@ func wantRisingProgress(t *testing.T, reports []tus.Progress, size int64) {
 func TestFaultOnAPartEndsInTheRightBytes(t *testing.T) {
 	data := randomBytes(unequalSize)
 	tests := map[string]struct {
-		action      tustest.Action
-		resent      int64 // at most
-		recreations int
+		action   tustest.Action
+		resent   int64 // at most
+		restarts int
 	}{
 		"cut before the body":   {tustest.CutBefore(), 250, 0},
 		"cut in the body":       {tustest.CutAfter(100), 250, 0},
@@ -110,7 +110,7 @@ func TestFaultOnAPartEndsInTheRightBytes(t *testing.T) {
 				wantOneFinal(t, srv.Handler, res.URL, data)
 				wantRisingProgress(t, seen.reports, unequalSize)
 				s := res.Stats
-				if s.Resent > test.resent || s.Recreations != test.recreations || s.RepeatedFinals != 0 {
+				if s.Resent > test.resent || s.Restarts != test.restarts {
 					t.Errorf("stats are %+v, want at most %d bytes sent again", s, test.resent)
 				}
 				if name != "server is ahead" && s.Sent-s.Resent != unequalSize {
@@ -429,9 +429,9 @@ func TestStatsOfPartsAreWhatTheServerSaw(t *testing.T) {
 		want   tus.Stats
 	}{
 		"no fault":    {nil, tus.Stats{Sent: unequalSize}},
-		"500":         {faults.RespondAfter(500, ""), tus.Stats{Sent: unequalSize + 250, Resent: 250, Retries: 1, Recoveries: 1}},
-		"answer lost": {tustest.LoseResponse(), tus.Stats{Sent: unequalSize, Retries: 1, Recoveries: 1}},
-		"404":         {goneWith(404), tus.Stats{Sent: unequalSize + 750, Resent: 750, Retries: 1, Recreations: 1}},
+		"500":         {faults.RespondAfter(500, ""), tus.Stats{Sent: unequalSize + 250, Resent: 250, Retries: 1, Requests: map[string]int{"HEAD": 1}}},
+		"answer lost": {tustest.LoseResponse(), tus.Stats{Sent: unequalSize, Retries: 1, Requests: map[string]int{"HEAD": 1}}},
+		"404":         {goneWith(404), tus.Stats{Sent: unequalSize + 750, Resent: 750, Retries: 1, Restarts: 1}},
 		"short write": {faults.AcceptOnly(100), tus.Stats{Sent: unequalSize + 150, Resent: 150}},
 	}
 	for name, test := range tests {
@@ -459,11 +459,11 @@ func TestStatsOfPartsAreWhatTheServerSaw(t *testing.T) {
 					t.Errorf("%s/%s: %d %s requests counted, %d received", name, kind, s.Requests[method], method, srv.Count(method))
 				}
 			}
-			if s.TotalRequests() != len(srv.Requests()) || s.Acknowledged != unequalSize || s.ResumedFrom != 0 || s.Elapsed <= 0 {
+			if s.TotalRequests() != len(srv.Requests()) || s.Uploaded != unequalSize || s.ResumedFrom != 0 || s.Elapsed <= 0 {
 				t.Errorf("%s/%s: stats are %+v", name, kind, s)
 			}
 			if s.Sent != test.want.Sent || s.Resent != test.want.Resent || s.Retries != test.want.Retries ||
-				s.Recoveries != test.want.Recoveries || s.Recreations != test.want.Recreations {
+				s.Requests["HEAD"] != test.want.Requests["HEAD"] || s.Restarts != test.want.Restarts {
 				t.Errorf("%s/%s: stats are %+v, want %+v", name, kind, s, test.want)
 			}
 			if res.Creation.StatusCode != 201 || res.LastPatch.StatusCode != 204 {

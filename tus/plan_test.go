@@ -101,7 +101,7 @@ func TestPartsOfEverySizeMakeOneFinalUpload(t *testing.T) {
 					if res.Size != int64(size) || res.Offset != int64(size) {
 						t.Errorf("%s: result is %d bytes of %d", name, res.Offset, res.Size)
 					}
-					if s := res.Stats; s.Sent != int64(size) || s.Acknowledged != int64(size) || s.Resent != 0 || s.Retries != 0 {
+					if s := res.Stats; s.Sent != int64(size) || s.Uploaded != int64(size) || s.Resent != 0 || s.Retries != 0 {
 						t.Errorf("%s: %d bytes over %d connections: stats %+v", name, size, connections, s)
 					}
 				}
@@ -230,7 +230,7 @@ func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
 	for name, srv := range concatServers(t) {
 		seen := map[tus.Concat][]string{}
 		opts := inParts(3)
-		opts.Hooks.OnUploadURL = func(e tus.UploadURLEvent) { seen[e.Concat] = append(seen[e.Concat], e.URL) }
+		opts.Hooks.OnCreated = func(_ *tus.Uploader, c *tus.Created) { seen[c.Concat] = append(seen[c.Concat], c.URL) }
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), opts)
 		if err != nil {
 			t.Fatal(err)

@@ -23,8 +23,10 @@ type planner struct {
 	sums     *sums
 
 	source Source
+	ownKey string     // distinguishes uploads of the same source
 	info   SourceInfo // of the first look
-	stream *streamed  // of a source of unknown size; nil for others
+	chunks chunker    // of the whole source; nil before the first look
+	stream *streamed  // chunks, if the size of the source is unknown
 }
 
 // owner is the Uploader, as its delivery sees it.
@@ -39,19 +41,20 @@ type owner interface {
 	finishing(ctx context.Context) error
 	// note is save without haste.
 	note()
-	// confirm makes sure that no other Uploader has the lease of the upload.
+	// confirm makes sure, when the server reports another request, that no other Uploader
+	// has the lease of the upload.
 	confirm(ctx context.Context) error
 }
 
 func (p *planner) rest() {
-	if p.stream != nil {
-		p.stream.rest()
+	if p.chunks != nil {
+		p.chunks.rest()
 	}
 }
 
 func (p *planner) close() {
-	if p.stream != nil {
-		p.stream.close()
+	if p.chunks != nil {
+		p.chunks.close()
 	}
 }
 
@@ -68,10 +71,10 @@ func (p *planner) inspect(ctx context.Context) error {
 	if p.opts.Metadata == nil && info.Name != "" {
 		p.opts.Metadata = Metadata{"filename": info.Name}
 	}
-	if info.SizeUnknown {
-		if err := p.beginStream(ctx, info); err != nil {
-			return err
-		}
+	if !info.SizeUnknown {
+		p.chunks = p.wholeSource()
+	} else if err := p.beginStream(ctx, info); err != nil {
+		return err
 	}
 	if p.opts.Parallel > 1 {
 		if info.Sequential && p.opts.ParallelOptions.Required {
@@ -98,6 +101,7 @@ func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 			size = defaultStreamChunk
 		}
 		p.stream = &streamed{window: readahead.New(reader, size, defaultStreamChunk), sizer: p.sizer, limit: p.opts.RateLimit, sums: p.sums, info: info}
+		p.chunks = p.stream
 	}
 	if err := p.stream.begin(ctx); err != nil {
 		return err
@@ -115,6 +119,7 @@ func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
 	p.source = Bytes(data)
 	info, err := statSource(ctx, p.source, p.client.sourceTimeout)
 	info.Name, p.info = p.info.Name, info
+	p.chunks = p.wholeSource()
 	return err
 }
 
@@ -290,18 +295,12 @@ func (p *planner) wholeSource() *ranged {
 // newTransfer returns one of the whole source that does not exist on the server yet.
 func (p *planner) newTransfer() *transfer {
 	plan := plan{
-		metadata: p.opts.Metadata, external: p.external != nil, defers: p.opts.DeferLength,
+		metadata: p.opts.Metadata, recreates: p.external == nil, defers: p.opts.DeferLength,
 		limit: p.opts.CreationLimit, minChunk: p.opts.MinChunkSize,
 	}
-	t := &transfer{
-		requester: p.requester, plan: plan, sizer: p.sizer, sums: p.sums, retries: p.retries,
+	return &transfer{
+		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
 		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,
-		known: account{info: p.info},
+		known: account{info: p.info, checksum: p.sums.algorithm.Name},
 	}
-	if p.stream != nil {
-		t.chunks = p.stream
-	} else {
-		t.chunks = p.wholeSource()
-	}
-	return t
 }

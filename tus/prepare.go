@@ -22,13 +22,11 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 		u.begin(t)
 		return StateRecovering, nil
 	}
-	if u.record != nil && !u.located {
-		candidates, err := u.lookup(ctx)
-		if err != nil {
+	if u.record != nil && u.finder == nil {
+		if err := u.lookup(ctx); err != nil {
 			return u.failed(ctx, err)
 		}
-		u.located = true
-		if u.candidates = candidates; len(candidates) > 0 {
+		if u.finder.undecided() {
 			return StateLocating, nil
 		}
 	}
@@ -38,15 +36,8 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	}
 	u.learn(func(s *status) { s.info = u.planner.info })
 	u.begin(work)
-	u.startingOver()
+	u.finder.startOver(ctx)
 	return StateCreating, nil
-}
-
-// begin lets a delivery bring the bytes to the server.
-func (u *Uploader) begin(work delivery) {
-	u.progress.turn.Lock()
-	defer u.progress.turn.Unlock()
-	u.work = work
 }
 
 // resumeExternal continues the upload at a URL that the caller gave.

@@ -73,7 +73,7 @@ func TestFailedPatchIsFollowedByHead(t *testing.T) {
 			if requests[5].Method != "HEAD" {
 				t.Errorf("request after the failed PATCH is %s", requests[5].Method)
 			}
-			if res.Stats.Retries != 1 || res.Stats.Recoveries != 1 || res.Stats.Requests["HEAD"] != 1 {
+			if res.Stats.Retries != 1 || res.Stats.Requests["HEAD"] != 1 {
 				t.Errorf("stats are %+v", res.Stats)
 			}
 			if res.Stats.Resent > 1000 || res.Stats.Sent != 10_000+res.Stats.Resent {
@@ -147,7 +147,7 @@ func TestLockCollisionIsWaitedOutAndNeverMakesAnotherUpload(t *testing.T) {
 func TestUploadForgottenByTheServerIsCreatedAnew(t *testing.T) {
 	for _, status := range []int{404, 410} {
 		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: goneWith(status)})
-		if srv.Count("POST") != 2 || res.Stats.Recreations != 1 {
+		if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
 			t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
 		}
 		// The 3000 that were lost, and of the chunk that met the refusal what had left.
@@ -158,7 +158,7 @@ func TestUploadForgottenByTheServerIsCreatedAnew(t *testing.T) {
 	srv, res := uploadThrough(t,
 		tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
 		tustest.Fault{Method: "HEAD", Action: goneWith(404)})
-	if srv.Count("POST") != 2 || res.Stats.Recreations != 1 {
+	if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
 		t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
 	}
 }
@@ -207,7 +207,7 @@ func TestShortWriteIsContinuedUntilAllIsAcknowledged(t *testing.T) {
 	if srv.Count("HEAD") != 0 || srv.Count("PATCH") != 5+9 { // 5×300, then 8500 in chunks of 1000
 		t.Errorf("%d HEAD, %d PATCH", srv.Count("HEAD"), srv.Count("PATCH"))
 	}
-	if res.Stats.Resent != 5*700 || res.Stats.Acknowledged != 10_000 {
+	if res.Stats.Resent != 5*700 || res.Stats.Uploaded != 10_000 {
 		t.Errorf("stats are %+v", res.Stats)
 	}
 	// A server that stores nothing for ever is no success either.

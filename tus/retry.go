@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
-	"github.com/seed-175555ba/tus-go/tus/internal/delay"
+	"github.com/seed-175555ba/tus-go/tus/internal/retry"
 )
 
 // Forever, as [RetryPolicy.MaxRetries], retries temporary failures without a limit.
@@ -44,39 +44,15 @@ type RetryPolicy struct {
 	ShouldRetry func(err error, attempt int) bool
 }
 
-const (
-	defaultMaxRetries    = 8
-	defaultMaxRetryAfter = 5 * time.Minute
-)
-
-func (p RetryPolicy) maxRetries() int {
-	if p.MaxRetries == 0 {
-		return defaultMaxRetries
-	}
-	return max(0, p.MaxRetries)
-}
-
-func (p RetryPolicy) maxRetryAfter() time.Duration {
-	if p.MaxRetryAfter <= 0 {
-		return defaultMaxRetryAfter
-	}
-	return p.MaxRetryAfter
-}
+func (p RetryPolicy) maxRetries() int { return retry.Policy(p).Retries() }
 
 // patience is how often something is retried that most likely stays as it is. Forever is
 // for failures that end.
 func (p RetryPolicy) patience() int {
 	if p.MaxRetries == Forever {
-		return defaultMaxRetries
+		return RetryPolicy{}.maxRetries()
 	}
 	return p.maxRetries()
-}
-
-func (p RetryPolicy) delay(attempt int) time.Duration {
-	if p.Delay != nil {
-		return max(0, p.Delay(attempt))
-	}
-	return delay.Default(attempt)
 }
 
 func (p RetryPolicy) shouldRetry(err error, attempt int) bool {
@@ -174,12 +150,12 @@ func (b *budget) wait(err error) time.Duration {
 	if b.waits++; b.waits == 1 && outOfDescriptors(err) {
 		b.waits++
 	}
-	wait := b.policy.delay(b.waits)
+	var asked time.Duration
 	var e *Error
 	if errors.As(err, &e) {
-		wait = max(wait, min(e.RetryAfter, b.policy.maxRetryAfter()))
+		asked = e.RetryAfter
 	}
-	return wait
+	return retry.Policy(b.policy).Wait(b.waits, asked)
 }
 
 // renewals are the states in which a request was repeated because of a 401, so that a hook
@@ -230,12 +206,17 @@ func (t *retries) allow(s State, err error) bool {
 	return t.renewing || t.policy.shouldRetry(err, t.failures+1)
 }
 
-// next counts a failure and returns the retry that follows. Its Attempt is 0 if it follows
-// a 401, and is none. ok is false if the budget is used up.
-func (t *retries) next(err error) (retry RetryEvent, ok bool) {
+// next counts a failure and returns the retry that follows. Its Attempt is 0 if it is none:
+// it follows a 401, or a look at a stored upload that is held. ok is false if the budget is
+// used up.
+func (t *retries) next(err error) (retry Retry, ok bool) {
 	if t.renewing {
 		t.renewing = false
-		return RetryEvent{}, true
+		return Retry{}, true
+	}
+	var held *HeldError
+	if heldForNow(err) && errors.As(err, &held) {
+		return Retry{Delay: min(held.Wait, heldPoll)}, true
 	}
 	retry.Err = err
 	if outOfDescriptors(err) && t.inFlight.Load() > 0 && t.policy.maxRetries() > 0 {
@@ -259,38 +240,43 @@ func (t *retries) judge(ctx context.Context, s State, err error) State {
 	return s
 }
 
-// await waits for the next attempt of an upload. It is false if the budget is used up. The
-// error is that of ctx.
-func (t *retries) await(ctx context.Context, q requester, name string, failure error) (ok bool, err error) {
-	retry, ok := t.next(failure)
-	if !ok || retry.Attempt == 0 {
-		return ok, nil
+// repeat calls step until it is done. It waits after each error, and returns the one that
+// ends it: of step, or of ctx during a wait. exhausted says that no retry is left.
+func (t *retries) repeat(ctx context.Context, q requester, step func() (done bool, err error)) (exhausted bool, err error) {
+	for {
+		done, err := step()
+		if done {
+			return false, err
+		}
+		if err == nil {
+			continue
+		}
+		retry, ok := t.next(err)
+		if !ok {
+			return true, err
+		}
+		if retry.Attempt > 0 {
+			retry.Delay, t.settling = max(retry.Delay, t.settling), 0
+			q.counters.update(func(s *Stats) { s.Retries++ })
+			q.hooks.retry(retry)
+		}
+		if err := async.Sleep(ctx, retry.Delay); err != nil {
+			return false, err
+		}
 	}
-	retry.Name, retry.Delay, t.settling = name, max(retry.Delay, t.settling), 0
-	q.counters.update(func(s *Stats) { s.Retries++ })
-	q.hooks.retry(retry)
-	return true, async.Sleep(ctx, retry.Delay)
 }
 
 // retrying repeats a request that belongs to no Uploader until it succeeds or the policy
 // ends it.
 func (q requester) retrying(ctx context.Context, request func(*budget) error) error {
 	tries := q.newRetries()
-	for {
-		err := request(&tries.budget)
+	_, err := tries.repeat(ctx, q, func() (done bool, err error) {
+		err = request(&tries.budget)
 		tries.returned(StateIdle, err)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return withContext(ctx, err)
-		case !tries.allow(StateIdle, err):
-			return err
+		if err != nil && ctx.Err() != nil {
+			return true, withContext(ctx, err)
 		}
-		if ok, ended := tries.await(ctx, q, "", err); ended != nil {
-			return ended
-		} else if !ok {
-			return err
-		}
-	}
+		return err == nil || !tries.allow(StateIdle, err), err
+	})
+	return err
 }

@@ -280,7 +280,7 @@ func TestStreamWhoseUploadIsGone(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantStored(t, srv.Handler, res.URL, data)
-		if res.Stats.Recreations != 1 || srv.Count("POST") != 2 {
+		if res.Stats.Restarts != 1 || srv.Count("POST") != 2 {
 			t.Errorf("stats are %+v", res.Stats)
 		}
 

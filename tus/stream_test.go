@@ -68,7 +68,7 @@ func TestStreamOfAnyLengthArrivesWhole(t *testing.T) {
 				t.Fatalf("%s: %d bytes: %v", name, n, err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-			if s := res.Stats; res.Size != int64(n) || res.Offset != int64(n) || s.Sent != int64(n) || s.Resent != 0 || s.Acknowledged != int64(n) {
+			if s := res.Stats; res.Size != int64(n) || res.Offset != int64(n) || s.Sent != int64(n) || s.Resent != 0 || s.Uploaded != int64(n) {
 				t.Errorf("%s: %d bytes: result is %+v", name, n, res)
 			}
 			wantStreamRequests(t, srv.Requests()[before:], n)
@@ -108,12 +108,12 @@ func wantStreamProgress(t *testing.T, reports []tus.Progress, n int) {
 	t.Helper()
 	var last tus.Progress
 	for _, p := range reports {
-		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || !p.TotalUnknown && p.Total != int64(n) || n > 1000 && p.Acknowledged < 1000 && !p.TotalUnknown {
+		if p.Acknowledged < last.Acknowledged || p.InFlight < 0 || !p.SizeUnknown && p.Size != int64(n) || n > 1000 && p.Acknowledged < 1000 && !p.SizeUnknown {
 			t.Errorf("%d bytes: progress %+v follows %+v", n, p, last)
 		}
 		last = p
 	}
-	if last.Acknowledged != int64(n) || last.TotalUnknown || last.Total != int64(n) {
+	if last.Acknowledged != int64(n) || last.SizeUnknown || last.Size != int64(n) {
 		t.Errorf("%d bytes: progress ends with %+v", n, last)
 	}
 }
@@ -608,7 +608,7 @@ func TestStreamStatsAreWhatTheServerSaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := res.Stats
-	if s.Sent != 4500 || s.Resent != 1000 || s.Sent != bytesReceived(srv) || s.Retries != 1 || s.Recoveries != 1 || s.Acknowledged != 3500 {
+	if s.Sent != 4500 || s.Resent != 1000 || s.Sent != bytesReceived(srv) || s.Retries != 1 || s.Requests["HEAD"] != 1 || s.Uploaded != 3500 {
 		t.Errorf("stats are %+v, %d bytes received", s, bytesReceived(srv))
 	}
 	for _, method := range []string{"OPTIONS", "POST", "PATCH", "HEAD"} {

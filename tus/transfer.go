@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,27 +55,34 @@ type transfer struct {
 
 // plan is what a transfer is asked for.
 type plan struct {
-	metadata Metadata
-	partial  bool  // the upload is part of another (section Concatenation)
-	external bool  // the URL is the caller's: nothing is created or forgotten
-	defers   bool  // the creation does not declare the length
-	limit    int64 // of a creation that carries bytes, as UploadOptions.CreationLimit
-	minChunk int64 // chunks that are too large are not made smaller than that; 0 leaves them
+	metadata  Metadata
+	partial   bool  // the upload is part of another (section Concatenation)
+	recreates bool  // an upload that is gone is created again
+	defers    bool  // the creation does not declare the length
+	limit     int64 // of a creation that carries bytes, as UploadOptions.CreationLimit
+	minChunk  int64 // chunks that are too large are not made smaller than that; 0 leaves them
 }
 
 // account is what is known of the upload on the server.
 type account struct {
-	url     *url.URL // nil until created, and if the creation completed the upload without naming it
-	info    SourceInfo
-	offset  int64 // acknowledged
-	sent    int64 // up to which bytes have left, acknowledged or not
-	expires time.Time
+	url      *url.URL // nil until created, and if the creation completed the upload without naming it
+	info     SourceInfo
+	offset   int64 // acknowledged
+	sent     int64 // up to which bytes have left, acknowledged or not
+	expires  time.Time
+	checksum string // the algorithm in use
 }
 
 // lengthState is what the server knows of the length of an upload.
 type lengthState struct {
 	deferred bool // not declared yet
 	told     bool // a request declared it, and may have been served unseen
+}
+
+// refused reports whether the server may have refused a chunk because an earlier request,
+// of which no response came, had declared the length already.
+func (l lengthState) refused(c chunk, err error) bool {
+	return l.told && c.declares && verdictOf(err).malformed
 }
 
 // outcome is what a step led to. The zero value of a field means nothing of that kind.
@@ -90,43 +98,39 @@ type outcome struct {
 	completed bool      // the creation completed the upload
 }
 
+// transitions returns the row of the table for the current state.
+func (t *transfer) transitions() (work func(context.Context) outcome, to []State) {
+	switch t.state {
+	case StateCreating:
+		return t.create, []State{StateReady, StateRecovering}
+	case StateReady:
+		return t.choose, []State{StateSending, StateFinishing}
+	case StateSending:
+		return t.send, []State{StateReady, StateRecovering, StateCreating}
+	case StateRecovering:
+		return t.recover, []State{StateReady, StateSending, StateCreating}
+	case StateFinishing:
+		return t.finish, []State{StateComplete}
+	}
+	return func(context.Context) outcome { return outcome{next: t.state} }, nil
+}
+
 // step does the work of the current state.
 func (t *transfer) step(ctx context.Context) outcome {
 	t.retries.settling = 0 // of a Step that no wait followed
 	from := t.state
-	o := t.work(ctx)
+	work, to := t.transitions()
+	o := work(ctx)
 	t.retries.returned(from, o.err)
-	t.enter(o.next)
+	if slices.Contains(to, o.next) {
+		t.enter(o.next)
+	}
 	return o
 }
 
-func (t *transfer) work(ctx context.Context) outcome {
-	switch t.state {
-	case StateCreating:
-		return t.create(ctx)
-	case StateReady:
-		return t.choose(ctx)
-	case StateSending:
-		return t.send(ctx)
-	case StateRecovering:
-		return t.recover(ctx)
-	case StateFinishing:
-		return t.finish(ctx)
-	}
-	return outcome{next: t.state}
-}
-
-// enter is the only place where the state changes. States that are not in the table are
-// those of the Uploader, such as StatePaused: they leave the transfer where it is.
+// enter is the only place where the state changes. Other outcomes than those of the table,
+// such as StatePaused, are for the owner: they leave the transfer where it is.
 func (t *transfer) enter(next State) {
-	switch next {
-	case StateCreating, StateReady, StateRecovering, StateSending, StateFinishing, StateComplete:
-	default:
-		return
-	}
-	if t.state == StateSending && next == StateRecovering {
-		t.counters.update(func(s *Stats) { s.Recoveries++ })
-	}
 	t.state = next
 }
 
@@ -142,7 +146,7 @@ func (t *transfer) resume() {
 		t.enter(StateFinishing)
 	case t.resuming:
 		t.enter(StateRecovering)
-	case t.account().url == nil, t.complete() && !t.isEmpty(): // whether an empty one is complete, HEAD tells
+	case t.account().url == nil, t.complete() && !t.account().info.empty(): // whether an empty one is complete, HEAD tells
 		t.enter(StateFinishing)
 	default:
 		t.enter(StateRecovering)
@@ -172,11 +176,6 @@ func (t *transfer) urls() []*url.URL {
 		return []*url.URL{at}
 	}
 	return nil
-}
-
-func (t *transfer) isEmpty() bool {
-	info := t.account().info
-	return !info.SizeUnknown && info.Size == 0
 }
 
 // complete reports whether the server has all bytes and knows it.
@@ -231,7 +230,7 @@ func (t *transfer) failed(ctx context.Context, err error) outcome {
 	switch {
 	case ctx.Err() != nil:
 		return outcome{next: StatePaused, err: err}
-	case uploadGone(err) && !t.plan.external && t.exists() && !errors.Is(err, errGoneAtOnce):
+	case uploadGone(err) && t.plan.recreates && t.exists() && !errors.Is(err, errGoneAtOnce):
 		return t.startOver(err)
 	case t.state == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && t.adopted && t.counters.snapshot().Sent == 0:
 		// The source cannot be read from where a stored upload stands, and no later
@@ -254,7 +253,7 @@ func (t *transfer) startOver(reason error) outcome {
 	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
 	t.changed()
 	t.length.deferred, t.resuming, t.adopted = false, false, false
-	t.counters.update(func(s *Stats) { s.Recreations++ })
+	t.counters.update(func(s *Stats) { s.Restarts++ })
 	t.end.startOver(lost > 0 || adopted)
 	if err := t.retries.acknowledged(0, 0, 0); err != nil {
 		o.next = StateFailed

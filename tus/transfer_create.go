@@ -57,7 +57,7 @@ func (t *transfer) notCreated(ctx context.Context, err error) outcome {
 	if !t.inline {
 		return t.failed(ctx, err)
 	}
-	t.inline = unauthorized(err) || unsent(err) || t.isEmpty()
+	t.inline = unauthorized(err) || unsent(err) || t.account().info.empty()
 	if errors.Is(err, ErrTooLarge) && !t.inline {
 		return outcome{next: StateCreating}
 	}

@@ -37,7 +37,7 @@ func uploadAfter(t *testing.T, way tus.UploadOptions, one, two tus.Source) (*tus
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
 	first := way
-	first.Hooks.OnProgress = func(p tus.Progress) {
+	first.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {
 		if p.Acknowledged >= twinSize/2 {
 			cancel()
 		}

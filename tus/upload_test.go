@@ -34,7 +34,7 @@ func TestUploadStoresTheExactBytes(t *testing.T) {
 						t.Fatal(err)
 					}
 					wantStored(t, srv.Handler, res.URL, data)
-					if res.Offset != int64(size) || res.Stats.Sent != int64(size) || res.Stats.Resent != 0 || res.Stats.Acknowledged != int64(size) {
+					if res.Offset != int64(size) || res.Stats.Sent != int64(size) || res.Stats.Resent != 0 || res.Stats.Uploaded != int64(size) {
 						t.Errorf("result is %+v", res)
 					}
 				})

@@ -1,14 +1,13 @@
 package tus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -18,67 +17,15 @@ import (
 // with [Uploader.Step]. One goroutine drives at a time; the getters and
 // [Uploader.Pause] may be called from any.
 type Uploader struct {
-	requester
-	opts     UploadOptions
-	turn     *turn
-	progress progressReporter
-
-	// For the driving goroutine only.
+	ledger
+	opts    UploadOptions
 	planner planner
-	work    delivery // nil until the source was looked at and the server asked
 	retries retries
+	finder  *finder        // nil until the store was asked, and if nothing can be stored
+	resumed storage.Record // of the stored upload that is resumed; no ID means none
 
-	// What the store knows; see resume.go.
-	record     *record // nil without a store
-	ownKey     string  // tells uploads of the same source apart
-	located    bool    // the store was asked
-	candidates []*candidate
-	best       *candidate
-	unresumed  []string
-	forgotten  bool           // an earlier upload is gone from the server
-	absence    absence        // of the candidate that was asked for last
-	resumed    storage.Record // of the stored upload that is resumed; no ID means none
-
-	mu      sync.Mutex
 	state   State
 	failure error // that it ended with
-	known   status
-}
-
-// status is what the getters return.
-type status struct {
-	url       *url.URL
-	info      SourceInfo
-	offset    int64
-	highest   int64 // offset ever acknowledged
-	expires   time.Time
-	checksum  string // negotiated algorithm
-	creation  *Response
-	lastPatch *Response
-	kept      http.Header // of the creation, perhaps by an earlier session
-}
-
-// delivery brings the bytes of a source to the server: a [transfer], or a [parallel] upload.
-type delivery interface {
-	// step does the work of the current state, with at most one request; a parallel
-	// upload: of each part.
-	step(ctx context.Context) outcome
-	// current returns the state.
-	current() State
-	// exists reports whether the server has anything of the upload.
-	exists() bool
-	// account returns what is known of the upload. It may be called from any goroutine.
-	account() account
-	// urls returns those of everything that the upload has on the server.
-	urls() []*url.URL
-	// describe fills in the parts of a record.
-	describe(rec *storage.Record)
-	// resume is called before the first step after a pause.
-	resume()
-	// rest ends what is read ahead.
-	rest()
-	// close frees what is held. No step follows it.
-	close()
 }
 
 // NewUploader prepares the upload of source. opts may be nil, and may be changed
@@ -105,11 +52,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	case nilPointer(source):
 		return nil, fmt.Errorf("%w: source is a nil %T", ErrInvalidInput, source)
 	}
-	u := &Uploader{
-		requester: requester{client: c},
-		known:     status{url: external},
-		turn:      newTurn(),
-	}
+	u := &Uploader{ledger: ledger{requester: requester{client: c}, turn: newTurn(), known: status{url: external}}}
 	if opts != nil {
 		u.opts = *opts
 		u.opts.Metadata, u.opts.ParallelOptions.PartMetadata = maps.Clone(opts.Metadata), maps.Clone(opts.ParallelOptions.PartMetadata)
@@ -124,20 +67,16 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	if external != nil && u.opts.Parallel > 1 {
 		return nil, fmt.Errorf("%w: an upload URL together with UploadOptions.Parallel", ErrInvalidInput)
 	}
-	u.progress.hooks = append(slices.Clone(c.hooks), &u.opts.Hooks)
-	u.hooks = u.progress.hooks.serial(u)
+	u.hooks = hookSet{hooks: append(slices.Clone(c.hooks), &u.opts.Hooks), uploader: u, mu: new(sync.Mutex)}
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.planner = planner{
-		requester: u.requester, opts: &u.opts, external: external, owner: u, retries: &u.retries,
+		requester: u.requester, opts: &u.opts, external: external, owner: &u.ledger, retries: &u.retries,
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
-	}
-	u.ownKey = u.opts.ResumeKey
-	if u.ownKey == "" {
-		u.ownKey = u.opts.Metadata.String()
+		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.String()),
 	}
 	if external == nil && c.store != nil {
-		all := &records{store: c.store, required: c.requireStore, onFailure: u.storeFailed}
+		all := &records{store: c.store, required: c.requireStore, onFailure: u.hooks.storeError}
 		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
 		u.record = all.open(storage.Record{})
 	}
@@ -158,19 +97,23 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	return u.drive(ctx, func(ctx context.Context) error {
 		u.planner.sums.ahead = true
 		defer func() { u.planner.sums.ahead = false }()
-		for !enough() {
+		rests := func() bool { return u.State().Final() || u.State() == StatePaused }
+		exhausted, err := u.retries.repeat(ctx, u.requester, func() (bool, error) {
+			if enough() {
+				return true, nil
+			}
 			err := u.step(ctx)
-			state := u.State()
-			if state.Final() || state == StatePaused {
-				return err
-			}
-			if err != nil {
-				if err := u.waitToRetry(ctx, err); err != nil {
-					return err
-				}
-			}
+			return rests(), err
+		})
+		switch {
+		case err == nil || rests():
+		case exhausted:
+			err = u.exhausted(err)
+			u.enter(StateFailed, err)
+		default:
+			u.enter(StatePaused, err)
 		}
-		return nil
+		return err
 	})
 }
 
@@ -178,11 +121,20 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 // one, OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many
 // Steps as there are retries. An error does not have to be the end: unless State is final, the next Step tries
 // again, and it is for the caller to wait in between (see [IsRetryable]), for a
-// stored upload that is held as long as [HeldError].Wait.
+// stored upload that is held at most [HeldError].Wait.
 // A Step on a paused upload continues it. On a final state it returns nil if
 // the upload is complete, and an error otherwise, which wraps what it failed with.
 func (u *Uploader) Step(ctx context.Context) error {
 	return u.drive(ctx, u.step)
+}
+
+// Name returns the name of the source. It is empty before the first Step, for a source
+// without a name, and for a nil Uploader, which some hooks get.
+func (u *Uploader) Name() string {
+	if u == nil {
+		return ""
+	}
+	return u.status().info.Name
 }
 
 // State returns where the upload is.
@@ -207,19 +159,6 @@ func (u *Uploader) URL() string {
 // Stats returns what the upload has cost so far.
 func (u *Uploader) Stats() Stats { return u.counters.snapshot() }
 
-func (u *Uploader) status() status {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.known
-}
-
-// learn changes the status.
-func (u *Uploader) learn(change func(*status)) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	change(&u.known)
-}
-
 func (u *Uploader) result() *Result {
 	r := newResult()
 	known := u.status()
@@ -234,9 +173,4 @@ func (u *Uploader) result() *Result {
 	}
 	maps.Copy(r.CreationHeader, known.kept.Clone())
 	return r
-}
-
-func (u *Uploader) storeFailed(e StoreError) {
-	e.Name = u.status().info.Name
-	u.hooks.storeError(e)
 }

@@ -285,9 +285,8 @@ func TestPauseAfterTheLastByteAsksForNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var u *tus.Uploader
-	u = newResumer(t, srv, res.URL, nil, tus.Hooks{OnStateChange: func(e tus.StateEvent) {
-		if e.To == tus.StateRecovering && e.From == tus.StateIdle {
+	u := newResumer(t, srv, res.URL, nil, tus.Hooks{OnStateChange: func(u *tus.Uploader, from, to tus.State, _ error) {
+		if to == tus.StateRecovering && from == tus.StateIdle {
 			u.Pause()
 		}
 	}})
@@ -302,10 +301,12 @@ func eachHook() map[string]func(h *tus.Hooks, do func()) {
 	return map[string]func(*tus.Hooks, func()){
 		"BeforeRequest": func(h *tus.Hooks, do func()) { h.BeforeRequest = func(*http.Request) error { do(); return nil } },
 		"AfterResponse": func(h *tus.Hooks, do func()) { h.AfterResponse = func(*http.Request, *tus.Response) { do() } },
-		"OnUploadURL":   func(h *tus.Hooks, do func()) { h.OnUploadURL = func(tus.UploadURLEvent) { do() } },
-		"OnStateChange": func(h *tus.Hooks, do func()) { h.OnStateChange = func(tus.StateEvent) { do() } },
-		"OnProgress":    func(h *tus.Hooks, do func()) { h.OnProgress = func(tus.Progress) { do() } },
-		"OnRetry":       func(h *tus.Hooks, do func()) { h.OnRetry = func(tus.RetryEvent) { do() } },
+		"OnCreated":     func(h *tus.Hooks, do func()) { h.OnCreated = func(*tus.Uploader, *tus.Created) { do() } },
+		"OnStateChange": func(h *tus.Hooks, do func()) {
+			h.OnStateChange = func(*tus.Uploader, tus.State, tus.State, error) { do() }
+		},
+		"OnProgress": func(h *tus.Hooks, do func()) { h.OnProgress = func(*tus.Uploader, tus.Progress) { do() } },
+		"OnRetry":    func(h *tus.Hooks, do func()) { h.OnRetry = func(*tus.Uploader, tus.Retry) { do() } },
 	}
 }
 
@@ -412,8 +413,8 @@ func TestHooksOfAPauseMayPauseToo(t *testing.T) {
 			return next()
 		}},
 		Hooks: tus.Hooks{
-			OnStateChange: func(e tus.StateEvent) { pause(e.To.String()) },
-			OnStoreError:  func(e tus.StoreError) { pause(e.Op) },
+			OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) { pause(to.String()) },
+			OnStoreError:  func(_ *tus.Uploader, err error) { pause(err.Error()) },
 		},
 	})
 	data := randomBytes(10_000)
@@ -430,7 +431,7 @@ func TestHooksOfAPauseMayPauseToo(t *testing.T) {
 	case <-testContext(t).Done():
 		t.Fatal("Pause waits for itself")
 	}
-	if u.State() != tus.StatePaused || !slices.Equal(told, []string{"paused", "put"}) {
+	if u.State() != tus.StatePaused || !slices.Equal(told, []string{"paused", "tus: store of upload URLs failed: put: disk full"}) {
 		t.Errorf("state is %v, hooks were told of %v", u.State(), told)
 	}
 	pausing.Store(false)
@@ -691,7 +692,7 @@ func TestGettersMayBeCalledFromAnyGoroutine(t *testing.T) {
 					return
 				default:
 				}
-				acknowledged := u.Stats().Acknowledged
+				acknowledged := u.Stats().Uploaded
 				if acknowledged < last {
 					t.Errorf("acknowledged bytes fell from %d to %d", last, acknowledged)
 				}
@@ -776,13 +777,19 @@ func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
 			u.Run(ctx)
 		}}
 	}
+	type transition struct {
+		from, to tus.State
+		err      error
+	}
 	seen := map[[2]tus.State]bool{}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(s.faults...)
-			var events []tus.StateEvent
-			hooks := tus.Hooks{OnStateChange: func(e tus.StateEvent) { events = append(events, e) }}
+			var events []transition
+			hooks := tus.Hooks{OnStateChange: func(_ *tus.Uploader, from, to tus.State, err error) {
+				events = append(events, transition{from, to, err})
+			}}
 			var u *tus.Uploader
 			if name == "URL of nothing" {
 				u = newResumer(t, srv, srv.Endpoint()+"nothing", randomBytes(3000), hooks)
@@ -796,17 +803,17 @@ func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
 			}
 			at := tus.StateIdle
 			for _, e := range events {
-				if e.From != at {
+				if e.from != at {
 					t.Errorf("event %+v, but the state was %v", e, at)
 				}
-				at = e.To
-				seen[[2]tus.State{e.From, e.To}] = true
-				anyTime := e.To == tus.StatePaused || e.To == tus.StateFailed || e.To == tus.StateAborted
-				if !slices.Contains(table[e.From], e.To) && !(anyTime && !e.From.Final()) {
-					t.Errorf("transition from %v to %v is not in the table", e.From, e.To)
+				at = e.to
+				seen[[2]tus.State{e.from, e.to}] = true
+				anyTime := e.to == tus.StatePaused || e.to == tus.StateFailed || e.to == tus.StateAborted
+				if !slices.Contains(table[e.from], e.to) && !(anyTime && !e.from.Final()) {
+					t.Errorf("transition from %v to %v is not in the table", e.from, e.to)
 				}
-				if (e.To == tus.StateFailed || e.To == tus.StatePaused) && e.Err == nil {
-					t.Errorf("no reason for the transition from %v to %v", e.From, e.To)
+				if (e.to == tus.StateFailed || e.to == tus.StatePaused) && e.err == nil {
+					t.Errorf("no reason for the transition from %v to %v", e.from, e.to)
 				}
 			}
 			if at != u.State() {
@@ -877,11 +884,11 @@ func TestHookThatPanicsLeavesTheUploaderUsable(t *testing.T) {
 	data := randomBytes(3000)
 	opts := chunked()
 	panicked := false
-	opts.Hooks.OnStateChange = func(e tus.StateEvent) {
+	opts.Hooks.OnStateChange = func(u *tus.Uploader, _, to tus.State, _ error) {
 		switch {
-		case e.To == tus.StateCreating && !panicked:
-			e.Uploader.Pause()
-		case e.To == tus.StatePaused && !panicked:
+		case to == tus.StateCreating && !panicked:
+			u.Pause()
+		case to == tus.StatePaused && !panicked:
 			panicked = true
 			panic("a hook")
 		}

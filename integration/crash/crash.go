@@ -139,7 +139,7 @@ func run(ctx context.Context, encoded []byte, emit func(any)) error {
 		}
 	}
 	options := &tus.Options{
-		Hooks: tus.Hooks{OnUploadURL: func(e tus.UploadURLEvent) { emit(event{URL: e.URL}) }},
+		Hooks: tus.Hooks{OnCreated: func(_ *tus.Uploader, c *tus.Created) { emit(event{URL: c.URL}) }},
 	}
 	if c.HoldAt > 0 {
 		options.RateLimit = &brake{at: c.HoldAt, hold: func() { emit(event{Held: true}) }}

@@ -20,14 +20,12 @@ type library struct {
 	files map[string][]*ast.File // by directory, relative to the root
 	lines int
 	kinds []string // lines of tus that test the kind of an upload
-	state []string // lines of tus that assign a state
+	state []string // lines of tus that assign a state outside of the setter enter
 }
 
-// kindTest matches code that tests the kind of upload of an Uploader.
-var kindTest = regexp.MustCompile(`\bu\.(parts|position|stream) [!=]= nil|\bif !?u\.given\b|[!(&|] ?u\.given\b|\bcase !?u\.given\b`)
-
-// stateWrite matches an assignment to a state.
-var stateWrite = regexp.MustCompile(`\.state\s*=[^=]|, \w+\.state = `)
+// kindTest matches code that tests the kind of an upload. The planner, which decides the
+// kind, is exempt.
+var kindTest = regexp.MustCompile(`\bu\.(parts|position|stream) [!=]= nil|\.(stream|external) [!=]= nil|\bu\.given\b|\.\(\*(transfer|parallel|ranged|streamed)\)`)
 
 func load(root string) (*library, error) {
 	lib := &library{set: token.NewFileSet(), files: map[string][]*ast.File{}}
@@ -68,13 +66,29 @@ func (lib *library) add(name, path string) error {
 		return nil
 	}
 	for i, line := range strings.Split(string(source), "\n") {
-		if code, _, _ := strings.Cut(line, "//"); kindTest.MatchString(code) {
+		if code, _, _ := strings.Cut(line, "//"); kindTest.MatchString(code) && name != "tus/planner.go" {
 			lib.kinds = append(lib.kinds, fmt.Sprintf("%s:%d", name, i+1))
-		} else if stateWrite.MatchString(code) {
-			lib.state = append(lib.state, fmt.Sprintf("%s:%d", name, i+1))
+		}
+	}
+	for _, decl := range file.Decls {
+		if f, ok := decl.(*ast.FuncDecl); ok && f.Name.Name != "enter" {
+			lib.addStateWrites(name, f)
 		}
 	}
 	return nil
+}
+
+// addStateWrites adds the assignments to a field named state.
+func (lib *library) addStateWrites(name string, f *ast.FuncDecl) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		assignment, ok := n.(*ast.AssignStmt)
+		for i := 0; ok && i < len(assignment.Lhs); i++ {
+			if field, ok := assignment.Lhs[i].(*ast.SelectorExpr); ok && field.Sel.Name == "state" {
+				lib.state = append(lib.state, fmt.Sprintf("%s:%d", name, lib.set.Position(n.Pos()).Line))
+			}
+		}
+		return true
+	})
 }
 
 func (lib *library) figures() []figure {
@@ -116,7 +130,7 @@ func (lib *library) figures() []figure {
 		worst("lines of the longest function", lengths, 60),
 		worst("branches of the most complex function", branches, 15),
 		{"tests of which kind of upload", len(lib.kinds), 0, strings.Join(lib.kinds[:min(3, len(lib.kinds))], " ")},
-		{"writes of a state outside its setter", max(0, len(lib.state)-1), 0, strings.Join(lib.state, " ")},
+		{"writes of a state outside its setter", len(lib.state), 0, strings.Join(lib.state, " ")},
 		{"exported names of tus", names["tus"], 150, ""},
 		{"exported names of the module", all, 330, ""},
 		{"lines of the library", lib.lines, 15_000, ""},

@@ -52,12 +52,8 @@ type uploadShape struct {
 
 // uploaderEvent is the result of an uploader.
 type uploaderEvent struct {
-	URL            string
-	Sent           int64
-	ResumedFrom    int64
-	RepeatedFinals int
-	Recreations    int
-	Error          string `json:",omitempty"`
+	URL   string
+	Error string `json:",omitempty"`
 }
 
 // runUploader is the child process. It retries while the server is dead.
@@ -88,10 +84,7 @@ func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 		DeferLength:     c.Options.DeferLength,
 		ParallelOptions: tus.ParallelOptions{MinPartSize: c.Options.MinPartSize},
 	})
-	event := uploaderEvent{
-		URL: result.URL, Sent: result.Stats.Sent, ResumedFrom: result.Stats.ResumedFrom,
-		RepeatedFinals: result.Stats.RepeatedFinals, Recreations: result.Stats.Recreations,
-	}
+	event := uploaderEvent{URL: result.URL}
 	if err != nil {
 		event.Error = err.Error()
 	}
@@ -108,13 +101,13 @@ func killHooks(at instant) tus.Hooks {
 			}
 			return nil
 		},
-		OnUploadURL: func(e tus.UploadURLEvent) {
-			if at == beforeStore && e.Concat != tus.ConcatFinal {
+		OnCreated: func(_ *tus.Uploader, c *tus.Created) {
+			if at == beforeStore && c.Concat != tus.ConcatFinal {
 				_ = die()
 			}
 		},
-		OnStateChange: func(e tus.StateEvent) {
-			if at == beforeFinal && e.To == tus.StateConcatenating || at == beforeRemoval && e.To == tus.StateFinishing {
+		OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+			if at == beforeFinal && to == tus.StateConcatenating || at == beforeRemoval && to == tus.StateFinishing {
 				_ = die()
 			}
 		},

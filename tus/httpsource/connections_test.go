@@ -13,7 +13,7 @@ import (
 
 // A chunk is hashed and sent over connections of which there are only so many, so
 // none may be kept by who waits for another.
-func TestFewConnectionsAreEnoughForChecksums(t *testing.T) {
+func TestUpload_ChecksumsUseFewConnections(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	data := randomBytes(32 << 20)
 	for _, conns := range []int{1, 2} {

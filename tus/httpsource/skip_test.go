@@ -12,7 +12,7 @@ import (
 // What ends before the offset that it is read up to is either a connection that
 // broke, which is retried, or data that is shorter by now, which drops the record of
 // the upload. The end of the body tells which it is.
-func TestAnswerThatEndsBeforeTheOffset(t *testing.T) {
+func TestStream_EndBeforeOffset(t *testing.T) {
 	data := randomBytes(200_000)
 	for name, test := range map[string]struct {
 		header, body string

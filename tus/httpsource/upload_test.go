@@ -35,7 +35,7 @@ func serverKinds() map[string]func(*site, http.ResponseWriter, *http.Request) {
 	}
 }
 
-func TestUploadsArriveWhole(t *testing.T) {
+func TestUpload_StoresAllBytes(t *testing.T) {
 	ways := map[string]tus.UploadOptions{
 		"single":          {CreationLimit: -1, Checksum: "off"},
 		"in the creation": {ChunkSize: 100 << 20, Checksum: "off"},
@@ -67,7 +67,7 @@ func TestUploadsArriveWhole(t *testing.T) {
 	}
 }
 
-func TestPartsAreReadAtTheSameTime(t *testing.T) {
+func TestUpload_PartsAreReadConcurrently(t *testing.T) {
 	data := randomBytes(4 << 20)
 	served := newSite(data)
 	var open sync.WaitGroup
@@ -88,7 +88,7 @@ func TestPartsAreReadAtTheSameTime(t *testing.T) {
 	wantStored(t, srv, result.URL, data)
 }
 
-func TestParallelPartsOfAServerWithoutRangesAreRefused(t *testing.T) {
+func TestUpload_PartsOfStreamFail(t *testing.T) {
 	served := newSite(randomBytes(4 << 20))
 	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 	srv := tustest.NewServer(t, nil)
@@ -101,7 +101,7 @@ func TestParallelPartsOfAServerWithoutRangesAreRefused(t *testing.T) {
 }
 
 // An upload of a server without ranges costs one request there.
-func TestStreamIsAskedForOnce(t *testing.T) {
+func TestUpload_StreamIsOneRequest(t *testing.T) {
 	for kind, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"with a length": (*site).serveWhole, "in chunks": (*site).serveChunked,
 	} {
@@ -122,7 +122,7 @@ func TestStreamIsAskedForOnce(t *testing.T) {
 	}
 }
 
-func TestInterruptedUploadIsResumedByAnotherClient(t *testing.T) {
+func TestResume_ByAnotherClient(t *testing.T) {
 	for name, print := range map[string]fingerprint.Fingerprinter{"Stat": fingerprint.Stat{}, "Sample": nil} {
 		for way, opts := range map[string]tus.UploadOptions{
 			"chunked":  {ChunkSize: 500_000, Checksum: "off"},
@@ -137,7 +137,7 @@ func TestInterruptedUploadIsResumedByAnotherClient(t *testing.T) {
 				store := new(storage.Memory)
 				ctx, cancel := context.WithCancel(testContext(t))
 				first := newClient(t, srv, &tus.Options{Store: store, Fingerprinter: print, Hooks: tus.Hooks{
-					OnProgress: func(p tus.Progress) {
+					OnProgress: func(_ *tus.Uploader, p tus.Progress) {
 						if p.Acknowledged >= 1_000_000 {
 							cancel()
 						}
@@ -161,7 +161,7 @@ func TestInterruptedUploadIsResumedByAnotherClient(t *testing.T) {
 	}
 }
 
-func TestDataThatChangedIsAnotherUploadLater(t *testing.T) {
+func TestResume_ChangedDataIsNewUpload(t *testing.T) {
 	served := newSite(randomBytes(2_000_000))
 	url := served.start(t)
 	srv := tustest.NewServer(t, nil)
@@ -185,7 +185,7 @@ func TestDataThatChangedIsAnotherUploadLater(t *testing.T) {
 
 // However the data changes during an upload, the server never holds a mixture
 // as a complete upload.
-func TestDataThatChangesDuringTheUploadEndsIt(t *testing.T) {
+func TestUpload_ChangeEndsIt(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for way, opts := range map[string]tus.UploadOptions{
 		"single":   {CreationLimit: -1, Checksum: "off"},
@@ -251,7 +251,7 @@ func (w *changingWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-func TestFailuresOfTheTusServerAreResumed(t *testing.T) {
+func TestUpload_TusServerFailureIsResumed(t *testing.T) {
 	for kind, serve := range serverKinds() {
 		if kind == "chunks" {
 			continue // what a stream can send again is the client's business
@@ -276,7 +276,7 @@ func TestFailuresOfTheTusServerAreResumed(t *testing.T) {
 	}
 }
 
-func TestFirstLookIsRetriedByTheUpload(t *testing.T) {
+func TestUpload_RetriesStat(t *testing.T) {
 	data := randomBytes(1000)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -296,7 +296,7 @@ func TestFirstLookIsRetriedByTheUpload(t *testing.T) {
 	}
 }
 
-func TestSourceThatIsGoneEndsTheUpload(t *testing.T) {
+func TestUpload_MissingSourceEndsIt(t *testing.T) {
 	served := newSite(randomBytes(2_000_000))
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 1 {
@@ -318,7 +318,7 @@ func TestSourceThatIsGoneEndsTheUpload(t *testing.T) {
 	}
 }
 
-func TestManyURLsShareAClient(t *testing.T) {
+func TestHTTPClient_SharedByManySources(t *testing.T) {
 	served := newSite(randomBytes(10_000))
 	url := served.start(t)
 	transport := tus.NewTransport()
