@@ -19,7 +19,7 @@ const (
 	// of this very host, boot and namespace, or it renewed its lease meanwhile. Then
 	// a second upload begins.
 	HeldWait HeldPolicy = iota
-	// HeldFail ends the upload with an error matching [ErrUploadHeld].
+	// HeldFail ends the upload with a [*HeldError].
 	HeldFail
 	// HeldBegin begins a second upload at once.
 	HeldBegin
@@ -28,8 +28,8 @@ const (
 // heldPoll is the time between two looks at a record that is waited for.
 const heldPoll = time.Second
 
-// HeldError describes a stored upload that another [Uploader] holds. It matches
-// [ErrUploadHeld].
+// HeldError is returned when another [Uploader] holds the stored upload, with [HeldFail],
+// and by [Uploader.Step] while [HeldWait] waits.
 type HeldError struct {
 	// URL is the upload URL, empty for an upload in parallel parts. It may contain
 	// secrets in its query, which the error text leaves out.
@@ -49,11 +49,8 @@ func (e *HeldError) Error() string {
 	if at == "" {
 		at = "in parts"
 	}
-	return fmt.Sprintf("tus: %v until %s: %s", ErrUploadHeld, e.Until.UTC().Format(time.RFC3339), at)
+	return fmt.Sprintf("tus: stored upload is held by another uploader until %s: %s", e.Until.UTC().Format(time.RFC3339), at)
 }
-
-// Unwrap returns ErrUploadHeld.
-func (e *HeldError) Unwrap() error { return ErrUploadHeld }
 
 // heldForNow reports whether err says that a stored upload is waited for.
 func heldForNow(err error) bool {
