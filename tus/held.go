@@ -5,19 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// HeldPolicy says what an upload does about a stored upload of its source that
-// another [Uploader] holds (see [storage.Lease]). It matters for stores that
-// several processes share, and for several Uploaders of one source in a process.
+// HeldPolicy controls what an upload does if another [Uploader] holds a stored upload of
+// its source (see [storage.Lease]). It matters for stores that several processes share,
+// and for several Uploaders of one source in a process.
+//
+// Unless the policy is HeldBegin, the record of a new upload is stored before the upload is
+// created. Of several Uploaders that begin at the same time one creates the upload, and for
+// the others it is held. If the holder crashes before it has the upload URL, the record
+// ends with its lease. With HeldWait, a source that goes with its creation in a single
+// request is not stored at all.
 type HeldPolicy int
 
 const (
-	// HeldWait waits until the holder releases the stored upload, or until its lease
-	// ends without having been renewed, at most a minute in all, and then resumes it.
-	// A holder that is known to live is not waited for: it is in this process, in one
-	// of this very host, boot and namespace, or it renewed its lease meanwhile. Then
-	// a second upload begins.
+	// HeldWait waits until the holder releases the stored upload, or until its lease ends
+	// without renewal, at most a minute in all, and then resumes it. It does not wait for
+	// a holder that is known to live, because it is in this process, in another one of
+	// the same host, boot and namespace, or renewed its lease meanwhile. Then a second
+	// upload begins.
 	HeldWait HeldPolicy = iota
 	// HeldFail ends the upload with an error matching [ErrUploadHeld].
 	HeldFail
@@ -25,37 +33,33 @@ const (
 	HeldBegin
 )
 
-// heldPoll is the time between two looks at a record that is waited for.
+// heldPoll is how often a record that is waited for is read.
 const heldPoll = time.Second
 
-// HeldError says which stored upload is held, and until when. It matches
-// [ErrUploadHeld].
+// HeldError describes a stored upload that is held. It matches [ErrUploadHeld].
 type HeldError struct {
-	// URL is the upload URL, empty for an upload in parallel parts. It may hold
-	// secrets in its query; the error text leaves that out.
+	// URL is the upload URL. It is empty for an upload in parallel parts, and for one
+	// that is not created yet. It may hold secrets in its query; the error text leaves
+	// that out.
 	URL string
 	// Until is when the lease ends unless it is renewed.
 	Until time.Time
-	// Wait is how long to wait before the next [Uploader.Step], which looks again.
-	// It is 0 with [HeldFail], where no Step follows.
+	// Wait is how long to wait before the next [Uploader.Step], which reads the record
+	// again. It is 0 with [HeldFail], where no Step follows.
 	Wait time.Duration
 
-	shown string // URL without secrets
+	shown string // URL without secrets, or why there is none
 }
 
-// Error names the upload URL, without user, password and query, and Until.
+// Error returns Until and the upload URL without user, password and query.
 func (e *HeldError) Error() string {
-	at := e.shown
-	if at == "" {
-		at = "in parts"
-	}
-	return fmt.Sprintf("tus: %v until %s: %s", ErrUploadHeld, e.Until.UTC().Format(time.RFC3339), at)
+	return fmt.Sprintf("tus: %v until %s: %s", ErrUploadHeld, e.Until.UTC().Format(time.RFC3339), e.shown)
 }
 
 // Unwrap returns ErrUploadHeld.
 func (e *HeldError) Unwrap() error { return ErrUploadHeld }
 
-// heldForNow reports whether err says that a stored upload is waited for.
+// heldForNow reports whether err is that of a stored upload that is waited for.
 func heldForNow(err error) bool {
 	var held *HeldError
 	return errors.As(err, &held) && held.Wait > 0 && !ofHook(err) && !errors.Is(err, errSource)
@@ -79,6 +83,10 @@ func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 	for {
 		if over, err := f.leaseOver(ctx, c); err != nil || !over {
 			return false, err
+		}
+		if !named(c.rec) { // its holder crashed before it had the URL
+			f.discard(ctx, c.rec, f.records.open(c.rec), noUploadURL)
+			return false, nil
 		}
 		if c.record == nil {
 			c.record = f.records.open(c.rec)
@@ -130,8 +138,52 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 		f.hooks.held(HeldEvent{Name: f.source.Name, URL: c.rec.UploadURL, Until: lease.Until, Wait: wait})
 	}
 	if policy != HeldBegin {
-		return false, &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: min(wait, heldPoll), shown: f.client.showURL(c.rec.UploadURL)}
+		return false, &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: min(wait, heldPoll), shown: f.place(c.rec)}
 	}
 	f.leave(ctx, c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))
 	return false, nil
+}
+
+// place returns the upload URL of a record without secrets, or why there is none.
+func (f *finder) place(rec storage.Record) string {
+	switch {
+	case rec.UploadURL != "":
+		return f.client.showURL(rec.UploadURL)
+	case len(rec.Parts) > 0:
+		return "in parts"
+	}
+	return "not created yet"
+}
+
+// reserve returns the record of a new upload. It is stored before the upload is created, so
+// that of several uploads that begin at the same time the others find it; nil means that
+// another Uploader was faster, and that the next step looks at its record.
+func (f *finder) reserve(ctx context.Context) (*record, error) {
+	const attempts = 3 // the other record may be gone when it is read
+	for range attempts {
+		if f.opts.Held == HeldBegin || f.left { // it is not the only upload
+			break
+		}
+		if f.reserved == nil {
+			f.reserved = f.records.reserve()
+		}
+		err := f.reserved.acquire(ctx)
+		if !errors.Is(err, ErrLeaseLost) {
+			return f.reserved, err
+		}
+		f.reserved = nil
+		now := time.Now()
+		switch there, ok, err := f.records.reread(ctx, f.records.reserve().rec); {
+		case errors.Is(err, errStoreFailed):
+			return f.records.open(storage.Record{}), nil
+		case err != nil:
+			return nil, err
+		case ok && named(there) && !leaseRuns(there.Lease, now): // it was not resumed
+			return f.records.open(storage.Record{}), nil
+		case ok:
+			f.candidates, f.decided = append(f.candidates, newCandidate(there, now)), false
+			return nil, nil
+		}
+	}
+	return f.records.open(storage.Record{}), nil
 }

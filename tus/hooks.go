@@ -81,8 +81,8 @@ type HeldEvent struct {
 	Uploader *Uploader
 	// Name is the source's name, perhaps empty.
 	Name string
-	// URL is the upload URL of the stored upload, empty for one in parallel parts. It
-	// may hold secrets in its query.
+	// URL is the upload URL of the stored upload. It is empty for one in parallel parts,
+	// and for one that is not created yet. It may hold secrets in its query.
 	URL string
 	// Until is when the holder's lease ends unless it is renewed.
 	Until time.Time

@@ -62,6 +62,8 @@ func (t *transfer) carried() int64 {
 	return n
 }
 
+func (t *transfer) inOneRequest() bool { return t.inline && t.carried() == t.account().info.Size }
+
 // mayCarry reports whether bytes may go with the creation: all of the source, or, if the
 // caller insists, its first ones.
 func (t *transfer) mayCarry() bool {
