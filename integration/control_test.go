@@ -23,7 +23,7 @@ func resumeByURL(t *testing.T, server *tusdtest.Server, url string, f file) {
 	wantNoLeftovers(t, server)
 	wantContiguousPatches(t, &server.Journal, f)
 	s := res.Stats
-	if s.ResumedFrom == 0 || s.ResumedFrom+s.Acknowledged != f.size || s.Requests["POST"] != 0 {
+	if s.ResumedFrom == 0 || s.ResumedFrom+s.Uploaded != f.size || s.Requests["POST"] != 0 {
 		t.Errorf("stats of the second session are %+v", s)
 	}
 	// After a retry, the stopped request has moved the offset: see wantContiguousPatches.

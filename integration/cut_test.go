@@ -211,7 +211,7 @@ func TestPatch_TruncatedBodyIsRecovered(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, server, res.URL, f)
-	if res.Stats.Recoveries != 1 {
+	if res.Stats.Requests["HEAD"] != 1 {
 		t.Errorf("stats are %+v", res.Stats)
 	}
 	wantContiguousPatches(t, &server.Journal, f)
@@ -225,7 +225,7 @@ func TestRetry_DeadServerEndsAfterMaxRetries(t *testing.T) {
 	server, proxy, _, _ := throughProxy(t)
 	proxy.Always(fault(netfault.Up, nil, 0, netfault.Reset))
 	client := newClient(t, proxy.Through(server.Endpoint()), tus.Options{Retry: tus.RetryPolicy{
-		MaxRetries: 3, NewBackOff: fastRetries().NewBackOff,
+		MaxRetries: 3, Delay: fastRetries().Delay,
 	}})
 	res, err := client.UploadFile(testContext(t), newFile(t, 1000).path, nil)
 	var e *tus.Error

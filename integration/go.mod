@@ -3,7 +3,6 @@ module github.com/seed-175555ba/tus-go/integration
 go 1.25.0
 
 require (
-	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/seed-175555ba/tus-go v0.0.0
 	github.com/tus/tusd/v2 v2.9.1
 	go.uber.org/goleak v1.3.0
@@ -19,6 +18,7 @@ require (
 	codeberg.org/go-pdf/fpdf v0.11.1 // indirect
 	git.sr.ht/~sbinet/gg v0.7.0 // indirect
 	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
+	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
 	github.com/klauspost/cpuid/v2 v2.2.10 // indirect
 	github.com/tus/lockfile v1.2.0 // indirect

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"go.uber.org/goleak"
 
 	"github.com/seed-175555ba/tus-go/integration/child"
@@ -89,14 +88,14 @@ func (f file) part(t testing.TB, from, to int64) []byte {
 func fastRetries() tus.RetryPolicy {
 	return tus.RetryPolicy{
 		MaxRetries: 500,
-		NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(20 * time.Millisecond) },
+		Delay:      func(int) time.Duration { return 20 * time.Millisecond },
 	}
 }
 
 // newClient returns a client whose connections are closed at the end of the test.
 func newClient(t testing.TB, endpoint string, options tus.Options) *tus.Client {
 	t.Helper()
-	if options.Retry.NewBackOff == nil {
+	if options.Retry.Delay == nil {
 		options.Retry = fastRetries()
 	}
 	c, err := tus.NewClient(endpoint, &options)
@@ -164,8 +163,8 @@ func wantMethods(t testing.TB, got []string, want ...string) {
 // if bytes that the server had read were resent.
 func wantNothingResent(t testing.TB, j *tusdtest.Journal, f file, s tus.Stats) {
 	t.Helper()
-	if s.Acknowledged != f.size || s.Sent != f.size+s.Resent {
-		t.Errorf("of %d bytes, %d were acknowledged, %d sent, %d of them resent", f.size, s.Acknowledged, s.Sent, s.Resent)
+	if s.Uploaded != f.size || s.Sent != f.size+s.Resent {
+		t.Errorf("of %d bytes, %d were acknowledged, %d sent, %d of them resent", f.size, s.Uploaded, s.Sent, s.Resent)
 	}
 	wantContiguousPatches(t, j, f)
 }
@@ -223,10 +222,10 @@ type failures struct {
 }
 
 func (f *failures) hooks() tus.Hooks {
-	return tus.Hooks{OnRetry: func(e tus.RetryEvent) {
+	return tus.Hooks{OnRetry: func(_ *tus.Uploader, r tus.Retry) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.errs = append(f.errs, e.Err)
+		f.errs = append(f.errs, r.Err)
 	}}
 }
 

@@ -39,8 +39,8 @@ func TestUpload_ServerKilledCompletes(t *testing.T) {
 						t.Error(err)
 					}
 				}},
-				Hooks: tus.Hooks{OnRetry: func(e tus.RetryEvent) {
-					switch e.Attempt {
+				Hooks: tus.Hooks{OnRetry: func(_ *tus.Uploader, r tus.Retry) {
+					switch r.Attempt {
 					case 1:
 						sent = uploader.Stats().Sent
 					case 5: // the client has seen several refused connections

@@ -201,8 +201,8 @@ func wantEmpty(t testing.TB, server *tusdtest.Server) {
 	}
 }
 
-// deleteInPatch uploads f while another client deletes the upload in the middle
-// of the first PATCH.
+// deleteInPatch uploads f, to url if that is not empty, while another client deletes the
+// upload in the middle of the first PATCH.
 func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*tus.Result, error) {
 	t.Helper()
 	ctx := testContext(t)
@@ -215,7 +215,12 @@ func deleteInPatch(t *testing.T, server *tusdtest.Server, f file, url string) (*
 			t.Error(err)
 		}
 	}}})
-	uploader, err := client.NewUploader(tus.File(f.path), &tus.UploadOptions{URL: url})
+	var err error
+	if url == "" {
+		uploader, err = client.NewUploader(tus.File(f.path), nil)
+	} else {
+		uploader, err = client.NewResumer(url, tus.File(f.path), nil)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +240,7 @@ func TestUpload_DeletedMidPatchStartsOver(t *testing.T) {
 	wantStored(t, server, res.URL, f)
 	wantNoLeftovers(t, server)
 	uploads, err := server.Uploads()
-	if err != nil || len(uploads) != 1 || server.Count("POST") != 2 || res.Stats.Recreations != 1 {
+	if err != nil || len(uploads) != 1 || server.Count("POST") != 2 || res.Stats.Restarts != 1 {
 		t.Errorf("uploads %v, requests %v, stats %+v", uploads, server.Methods(), res.Stats)
 	}
 }

@@ -221,11 +221,11 @@ func TestOverridePatchMethod_ReachesTusd(t *testing.T) {
 	if err := client.Terminate(testContext(t), res.URL); err != nil {
 		t.Fatal(err)
 	}
-	wantMethods(t, server.Methods(), "OPTIONS", "POST", "POST", "POST", "POST", "POST")
+	wantMethods(t, server.Methods(), "OPTIONS", "POST", "POST", "POST", "POST", "DELETE")
 	wantEmpty(t, server)
 }
 
-func TestUploadReader_UnknownSizeIsStored(t *testing.T) {
+func TestReader_UnknownSizeIsStored(t *testing.T) {
 	const chunk = 1 * mib
 	for _, size := range []int64{0, 1, chunk - 1, chunk, chunk + 1, 10 * mib} {
 		t.Run(strconv.FormatInt(size, 10), func(t *testing.T) {
@@ -233,7 +233,7 @@ func TestUploadReader_UnknownSizeIsStored(t *testing.T) {
 			f := newFile(t, size)
 			stream := strings.NewReader(string(f.part(t, 0, size)))
 			client := newClient(t, server.Endpoint(), tus.Options{})
-			res, err := client.UploadReader(testContext(t), struct{ *strings.Reader }{stream}, &tus.UploadOptions{ChunkSize: chunk})
+			res, err := client.Upload(testContext(t), tus.Reader(struct{ *strings.Reader }{stream}), &tus.UploadOptions{ChunkSize: chunk})
 			if err != nil {
 				t.Fatal(err)
 			}

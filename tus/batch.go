@@ -17,17 +17,12 @@ const defaultBatchFiles = 4
 type Job struct {
 	// Source is what is uploaded.
 	Source Source
+	// URL, if not empty, is that of an upload to resume, as in [Client.Resume].
+	URL string
 	// Options say how; nil means the defaults.
 	Options *UploadOptions
 	// Tag is whatever the caller wants to find again in the result.
 	Tag any
-}
-
-// FileJob is the upload of the file at path as [Client.UploadFile] does it, with
-// path as the tag. opts may be nil.
-func FileJob(path string, opts *UploadOptions) Job {
-	o := fileOptions(path, opts)
-	return Job{Source: File(path), Options: &o, Tag: path}
 }
 
 // BatchOptions says how a batch is worked through. The zero value works.
@@ -146,10 +141,10 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 
 // uploadJob is Upload with an Uploader that others know.
 func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uploader)) (*Result, error) {
+	u, err := c.jobUploader(job)
 	if started == nil {
-		return c.Upload(ctx, job.Source, job.Options)
+		return upload(ctx, u, err)
 	}
-	u, err := c.NewUploader(job.Source, job.Options)
 	if err != nil {
 		return newResult(), err
 	}
@@ -169,4 +164,11 @@ func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uplo
 		err = ErrPaused
 	}
 	return u.result(), err
+}
+
+func (c *Client) jobUploader(job Job) (*Uploader, error) {
+	if job.URL != "" {
+		return c.NewResumer(job.URL, job.Source, job.Options)
+	}
+	return c.NewUploader(job.Source, job.Options)
 }

@@ -53,9 +53,9 @@ func TestEachJobOfABatchCanBePausedAndGoneOnWith(t *testing.T) {
 			opts, once := chunked(), sync.Once{}
 			opts.Hooks = tus.Hooks{
 				BeforeRequest: func(*http.Request) error { requests[i]++; return nil },
-				OnProgress: func(p tus.Progress) {
+				OnProgress: func(u *tus.Uploader, p tus.Progress) {
 					if (i == underway || i == stream) && p.Acknowledged == 1000 {
-						once.Do(p.Uploader.Pause)
+						once.Do(u.Pause)
 					}
 				},
 			}
@@ -207,8 +207,8 @@ func ExampleBatchOptions_onStart() {
 func TestJobThatIsBeingAbortedIsNoFailure(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(100)
-	opts := &tus.UploadOptions{Hooks: tus.Hooks{OnStateChange: func(e tus.StateEvent) {
-		if e.To == tus.StateAborted {
+	opts := &tus.UploadOptions{Hooks: tus.Hooks{OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+		if to == tus.StateAborted {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}}}

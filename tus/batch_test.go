@@ -60,7 +60,7 @@ func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		jobs := bytesJobs(20)
 		jobs[3].Options = &tus.UploadOptions{ChunkSize: 30}
-		jobs[7].Options = &tus.UploadOptions{Parallel: 3, MinPartSize: 30}
+		jobs[7].Options = &tus.UploadOptions{Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 30}}
 		jobs[9].Source = tus.Reader(bytes.NewReader(jobs[9].Tag.([]byte)))
 		jobs[9].Options = &tus.UploadOptions{ChunkSize: 30}
 		seen := map[int]bool{}
@@ -396,7 +396,7 @@ func TestMaxConnectionsBoundsABatchWithParts(t *testing.T) {
 	srv.Inject(tustest.Fault{Times: -1, Action: busy.serve})
 	jobs := bytesJobs(12)
 	for i := range jobs {
-		jobs[i].Options = &tus.UploadOptions{Parallel: 4, MinPartSize: 10}
+		jobs[i].Options = &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 10}}
 	}
 	client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 3})
 	for r := range client.UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: 6}) {
@@ -435,7 +435,7 @@ func TestManySmallJobsTakeOneRequestEach(t *testing.T) {
 	}
 }
 
-func TestFileJobCarriesTheNameAndThePath(t *testing.T) {
+func TestUploadAll_JobOfFileHasItsName(t *testing.T) {
 	srv, dir := tustest.NewServer(t, nil), t.TempDir()
 	var jobs []tus.Job
 	want := map[string][]byte{}
@@ -445,9 +445,9 @@ func TestFileJobCarriesTheNameAndThePath(t *testing.T) {
 		if err := os.WriteFile(path, want[path], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		job := tus.FileJob(path, nil)
+		job := tus.Job{Source: tus.File(path), Tag: path}
 		if i == 4 {
-			job = tus.FileJob(path, &tus.UploadOptions{Metadata: tus.Metadata{"filename": "file 4", "more": ""}, ChunkSize: 1000})
+			job.Options = &tus.UploadOptions{Metadata: tus.Metadata{"filename": "file 4", "more": ""}, ChunkSize: 1000}
 		}
 		jobs = append(jobs, job)
 	}
@@ -468,6 +468,24 @@ func TestFileJobCarriesTheNameAndThePath(t *testing.T) {
 	if results != 5 {
 		t.Errorf("%d results", results)
 	}
+}
+
+func TestUploadAll_JobWithURLIsResumed(t *testing.T) {
+	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
+	client := newClient(t, srv.Endpoint(), nil)
+	created, err := client.Create(testContext(t), tus.CreateOptions{Size: 3000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := []tus.Job{{Source: tus.Bytes(data), URL: created.URL}, {Source: tus.Bytes(data), URL: "/relative"}}
+	for r := range client.UploadAll(testContext(t), slices.Values(jobs), nil) {
+		if r.Job.URL == created.URL {
+			wantStored(t, srv.Handler, created.URL, data)
+		} else {
+			wantError(t, r.Err, tus.ErrInvalidInput)
+		}
+	}
+	wantMethods(t, srv.Handler, "POST", "HEAD", "PATCH")
 }
 
 func TestInterruptedBatchIsResumed(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
@@ -120,7 +122,7 @@ func (q requester) required(ctx context.Context) (Capabilities, error) {
 // capabilityProbe keeps the response to OPTIONS, so that many uploads that start at the
 // same time send one request.
 type capabilityProbe struct {
-	turn chan struct{} // holds a token while no probe is in flight
+	probing *semaphore.Weighted // of one; held while a probe is in flight
 
 	mu    sync.Mutex
 	known bool
@@ -130,27 +132,21 @@ type capabilityProbe struct {
 }
 
 func newCapabilityProbe(configured *Capabilities) *capabilityProbe {
-	p := &capabilityProbe{turn: make(chan struct{}, 1)}
+	p := &capabilityProbe{probing: semaphore.NewWeighted(1)}
 	if configured != nil {
 		p.known, p.found = true, configured.clone()
 	}
-	p.release()
 	return p
 }
 
 func (p *capabilityProbe) acquire(ctx context.Context) error {
-	if ctx.Err() != nil {
+	if p.probing.Acquire(ctx, 1) != nil {
 		return async.ContextError(ctx)
 	}
-	select {
-	case <-p.turn:
-		return nil
-	case <-ctx.Done():
-		return async.ContextError(ctx)
-	}
+	return nil
 }
 
-func (p *capabilityProbe) release() { p.turn <- struct{}{} }
+func (p *capabilityProbe) release() { p.probing.Release(1) }
 
 // state returns what is known now, without waiting for a probe in flight.
 func (p *capabilityProbe) state() (found Capabilities, known bool) {

@@ -155,7 +155,7 @@ func (s *sums) refusal(err error, c chunk, caps Capabilities) (again bool, fatal
 		}
 	case e.verdict.malformed:
 		// The server does not know the algorithm after all (section Checksum).
-		if s.choice != "" || e.Temporary() {
+		if s.choice != "" || e.retryable() {
 			return false, nil
 		}
 		s.refused = append(s.refused, s.algorithm.Name)

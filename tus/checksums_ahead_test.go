@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 
@@ -16,9 +15,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// Hashing is slower than sending here, so that chunks are hashed on two processors.
+// Hashing is slower than sending here.
 func TestChunksHashedAheadAreStoredExactly(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	data := randomBytes(24<<20 + 1)
 	path := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -112,14 +110,14 @@ func cutBeyond(limit int64) tustest.Action {
 func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
 	data := randomBytes(24 << 20)
 	for name, extensions := range map[string][]string{"header": tustest.Without("checksum-trailer"), "trailer": nil} {
-		for shape, opts := range map[string]tus.UploadOptions{"single": {}, "parallel": {Parallel: 2, MinPartSize: 1 << 20}} {
+		for shape, opts := range map[string]tus.UploadOptions{"single": {}, "parallel": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}}} {
 			t.Run(name+"/"+shape, func(t *testing.T) {
 				srv, client := verifying(t, tustest.Options{Extensions: extensions})
 				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: cutBeyond(1 << 20)})
 				res, err := client.Upload(testContext(t), tus.Bytes(data), &opts)
 				// Three at the beginning, and then one after 8 and one after 16 that arrived.
-				if most := 6 * max(1, opts.Parallel); err != nil || res.Stats.Recoveries > most {
-					t.Fatalf("%d chunks did not arrive, want at most %d: %v", res.Stats.Recoveries, most, err)
+				if most := 6 * max(1, opts.Parallel); err != nil || res.Stats.Requests["HEAD"] > most {
+					t.Fatalf("%d chunks did not arrive, want at most %d: %v", res.Stats.Requests["HEAD"], most, err)
 				}
 				wantStored(t, srv.Handler, res.URL, data)
 			})
@@ -173,8 +171,8 @@ func TestChunksOfChangingSizeReadASourceWithOneReaderOnce(t *testing.T) {
 	}})
 	source := &countingSource{Source: &fromTheStart{Source: tus.Bytes(data)}}
 	res, err := client.Upload(testContext(t), source, nil)
-	if err != nil || res.Stats.Recoveries != 5 {
-		t.Fatalf("%d chunks did not arrive: %v", res.Stats.Recoveries, err)
+	if err != nil || res.Stats.Requests["HEAD"] != 5 {
+		t.Fatalf("%d chunks did not arrive: %v", res.Stats.Requests["HEAD"], err)
 	}
 	if n := source.bytes.Load(); n != int64(len(data)) {
 		t.Errorf("%d of %d bytes were read", n, len(data))
@@ -192,8 +190,8 @@ func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
 		tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RefuseAlgorithm("sha256", "sha-256")},
 	)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
-	if err != nil || res.Stats.Recreations != 1 {
-		t.Fatalf("created %d times anew: %v", res.Stats.Recreations, err)
+	if err != nil || res.Stats.Restarts != 1 {
+		t.Fatalf("created %d times anew: %v", res.Stats.Restarts, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	if n := srv.Count("PATCH"); n != 5 {

@@ -47,12 +47,12 @@ func shapes(data []byte, chunk int64) map[string]func(*tus.Client, *testing.T, s
 		}
 	}
 	return map[string]func(*tus.Client, *testing.T, string) (*tus.Result, error){
-		"single":      upload(tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever}),
+		"single":      upload(tus.UploadOptions{CreationLimit: -1}),
 		"chunked":     upload(tus.UploadOptions{ChunkSize: chunk}),
-		"parallel":    upload(tus.UploadOptions{ChunkSize: chunk, Parallel: 3, MinPartSize: 2 * chunk}),
+		"parallel":    upload(tus.UploadOptions{ChunkSize: chunk, Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 2 * chunk}}),
 		"with upload": upload(tus.UploadOptions{}),
 		"stream": func(c *tus.Client, t *testing.T, choice string) (*tus.Result, error) {
-			return c.UploadReader(testContext(t), iotest.HalfReader(bytes.NewReader(data)), &tus.UploadOptions{ChunkSize: chunk, Checksum: choice})
+			return c.Upload(testContext(t), tus.Reader(iotest.HalfReader(bytes.NewReader(data))), &tus.UploadOptions{ChunkSize: chunk, Checksum: choice})
 		},
 		"steps": func(c *tus.Client, t *testing.T, choice string) (*tus.Result, error) {
 			u, err := c.NewUploader(tus.Bytes(data), &tus.UploadOptions{ChunkSize: chunk, Checksum: choice})
@@ -349,7 +349,7 @@ func TestAddedAlgorithm_IsUsed(t *testing.T) {
 	}})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: algorithms})
 	data := randomBytes(2000)
-	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, CreationLimit: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +426,7 @@ func TestAnswerBeforeTheTrailerIsTaken(t *testing.T) {
 		}},
 	})
 	source := tus.ReaderAt(lateReader{data, last, answered}, int64(len(data)))
-	res, err := client.Upload(testContext(t), source, &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+	res, err := client.Upload(testContext(t), source, &tus.UploadOptions{CreationLimit: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -270,17 +270,10 @@ func (r *ranged) declared(int64) SourceInfo { return r.info }
 // rest ends what is hashed ahead. A Read that hangs although its reader was closed is
 // left behind.
 func (r *ranged) rest() {
-	pipeline := r.pipeline
-	if pipeline == nil {
-		return
+	if r.pipeline != nil {
+		async.CloseSoon(r.pipeline)
+		r.pipeline = nil
 	}
-	r.pipeline = nil
-	closed := make(chan struct{})
-	go func() {
-		pipeline.Close()
-		close(closed)
-	}()
-	async.ReceiveWithin(async.Grace, closed)
 }
 
 func (r *ranged) close() {

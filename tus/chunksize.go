@@ -40,8 +40,19 @@ func (c *chunkSizer) bound(least, most int64) {
 	}
 }
 
-// fix sets the size by a rule of the server.
-func (c *chunkSizer) fix(size int64) { c.size, c.adapts = size, false }
+// halve makes chunks smaller than one that was too large, if it may: floor is the least
+// size, 0 for no smaller chunks.
+func (c *chunkSizer) halve(size, floor int64) bool {
+	if floor == 0 || size <= floor {
+		return false
+	}
+	half := size / 2
+	if half > chunkUnit {
+		half -= half % chunkUnit
+	}
+	c.size, c.adapts = max(half, floor), false
+	return true
+}
 
 // succeeded tries larger chunks again after a number of smaller ones.
 func (c *chunkSizer) succeeded() {

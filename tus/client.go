@@ -1,7 +1,6 @@
 package tus
 
 import (
-	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -84,8 +83,8 @@ type Options struct {
 	// server with OPTIONS, for servers where that is missing or wrong.
 	Capabilities *Capabilities
 
-	// OverridePatchMethod sends PATCH and DELETE as POST with
-	// X-HTTP-Method-Override, for environments that block them.
+	// OverridePatchMethod sends PATCH as POST with X-HTTP-Method-Override, for networks
+	// that block PATCH.
 	OverridePatchMethod bool
 
 	// RateLimit, if not nil, bounds the bytes per second of all uploads of this
@@ -138,7 +137,7 @@ type Options struct {
 	// this client are replaced where a value repeats them.
 	KeepHeaders []string
 
-	// Hooks are told what happens in all uploads of this client.
+	// Hooks are called for all uploads of this client.
 	Hooks Hooks
 
 	// Logger is told, too, without credentials and without the queries of URLs:
@@ -174,7 +173,7 @@ type Client struct {
 	resumeScope     string
 	checksums       checksums.Set
 	keepHeaders     []string // canonical names
-	hooks           hookSet
+	hooks           []*Hooks
 	log             *slog.Logger
 	redactor        httpx.Redactor
 	probe           *capabilityProbe
@@ -195,14 +194,10 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case nilPointer(opts.Store):
-		return nil, fmt.Errorf("%w: Options.Store is a nil %T", ErrInvalidInput, opts.Store)
-	case nilPointer(opts.Fingerprinter):
-		return nil, fmt.Errorf("%w: Options.Fingerprinter is a nil %T", ErrInvalidInput, opts.Fingerprinter)
+	if err := opts.validate(); err != nil {
+		return nil, err
 	}
 	c := &Client{
-		header:          http.Header{},
 		trusted:         map[httpx.Origin]bool{httpx.OriginOf(u): true},
 		retry:           opts.Retry,
 		stallTimeout:    opts.StallTimeout,
@@ -218,19 +213,13 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		log:             slog.New(slog.DiscardHandler), protocol: protocolTus{},
 	}
 	hooks := opts.Hooks
-	c.hooks = hookSet{&hooks}
+	c.hooks = []*Hooks{&hooks}
 	if opts.Logger != nil {
 		c.log = opts.Logger
 		c.hooks = append(c.hooks, logHooks(opts.Logger, c.redactor.URL))
 	}
-	if opts.MaxConnections < 0 {
-		return nil, fmt.Errorf("%w: at most %d connections", ErrInvalidInput, opts.MaxConnections)
-	}
 	if opts.MaxConnections > 0 {
 		c.slots = make(chan struct{}, opts.MaxConnections)
-	}
-	if c.requireStore && c.store == nil {
-		return nil, fmt.Errorf("%w: a store is required but there is none", ErrInvalidInput)
 	}
 	if c.store != nil {
 		c.process = thisProcess()
@@ -252,12 +241,6 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	default:
 		c.responseTimeout = max(defaultResponseTimeout, c.stallTimeout)
 	}
-	if c.sourceTimeout < 0 {
-		return nil, fmt.Errorf("%w: Options.SourceTimeout is %v", ErrInvalidInput, c.sourceTimeout)
-	}
-	if err := validLimiter("Options", c.limiter); err != nil {
-		return nil, err
-	}
 	for _, raw := range opts.TrustedOrigins {
 		t, err := parseURL("trusted origin", raw)
 		if err != nil {
@@ -265,28 +248,39 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		}
 		c.trusted[httpx.OriginOf(t)] = true
 	}
-	if err := c.setHeader(opts.Header); err != nil {
-		return nil, err
+	if c.header, err = httpx.CallerHeader(opts.Header, u.User, reservedHeader); err != nil {
+		return nil, fmt.Errorf("%w: Options.Header: %w", ErrInvalidInput, err)
 	}
 	if c.keepHeaders, err = headersToKeep(opts.KeepHeaders); err != nil {
 		return nil, err
 	}
-	if user := u.User; user != nil {
-		if c.header.Get("Authorization") == "" {
-			password, _ := user.Password()
-			c.header.Set("Authorization", "Basic "+
-				base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
-		}
-		c.redactor.AddLogin(user)
-		u.User = nil
-	}
+	c.redactor.AddLogin(u.User)
 	c.redactor.AddHeader(c.header)
+	u.User = nil
 	c.endpoint = u
 	c.http = httpClient(opts)
 	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
 		c.connected = new(atomic.Int32)
 	}
 	return c, nil
+}
+
+// validate returns an error matching ErrInvalidInput if a field cannot be used by
+// itself. Fields that have to be parsed are checked where they are parsed.
+func (o *Options) validate() error {
+	switch {
+	case nilPointer(o.Store):
+		return fmt.Errorf("%w: Options.Store is a nil %T", ErrInvalidInput, o.Store)
+	case nilPointer(o.Fingerprinter):
+		return fmt.Errorf("%w: Options.Fingerprinter is a nil %T", ErrInvalidInput, o.Fingerprinter)
+	case o.RequireStore && o.Store == nil:
+		return fmt.Errorf("%w: Options.RequireStore without Options.Store", ErrInvalidInput)
+	case o.MaxConnections < 0:
+		return fmt.Errorf("%w: negative Options.MaxConnections: %d", ErrInvalidInput, o.MaxConnections)
+	case o.SourceTimeout < 0:
+		return fmt.Errorf("%w: negative Options.SourceTimeout: %v", ErrInvalidInput, o.SourceTimeout)
+	}
+	return validLimiter("Options", o.RateLimit)
 }
 
 // validLimiter returns an error matching ErrInvalidInput if l is a nil pointer or has
@@ -309,22 +303,6 @@ func nilPointer(v any) bool {
 	return p.Kind() == reflect.Pointer && p.IsNil()
 }
 
-func (c *Client) setHeader(h http.Header) error {
-	if err := httpx.ValidHeaders(h); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
-	}
-	for name, values := range h {
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
-		if reservedHeader(canonical) {
-			return fmt.Errorf("%w: header %s belongs to the protocol", ErrInvalidInput, canonical)
-		}
-		if len(values) > 0 {
-			c.header[canonical] = append(c.header[canonical], values...)
-		}
-	}
-	return nil
-}
-
 // reservedHeader tells the headers that decide what a request means.
 func reservedHeader(name string) bool {
 	switch name {
@@ -334,18 +312,14 @@ func reservedHeader(name string) bool {
 	return httpx.IsProtocolHeader(name)
 }
 
-// httpClient is a copy of the caller's client that leaves redirects to us.
+// httpClient returns the client that sends the requests.
 func httpClient(opts *Options) *http.Client {
-	client := http.Client{}
 	if opts.HTTPClient != nil {
-		client = *opts.HTTPClient
-	} else {
-		transport := NewTransport()
-		transport.MaxConnsPerHost = opts.MaxConnections
-		client.Transport = transport
+		return httpx.WithoutRedirects(*opts.HTTPClient)
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &client
+	transport := NewTransport()
+	transport.MaxConnsPerHost = opts.MaxConnections
+	return httpx.WithoutRedirects(http.Client{Transport: transport})
 }
 
 // NewClientFromEnv is [NewClient] with the endpoint from the environment

@@ -61,29 +61,29 @@ func forgettingParts(n int) tustest.Action {
 
 func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
 	tests := map[string]struct {
-		action   tustest.Action
-		repeated int // finals that may exist besides
-		resent   int64
+		action tustest.Action
+		lost   bool // the final upload may exist although no response says so
+		resent int64
 	}{
-		"cut":                         {tustest.CutBefore(), 1, 0},
-		"answer lost":                 {tustest.LoseResponse(), 1, 0},
-		"500":                         {tustest.Respond(500, ""), 1, 0},
-		"500 after it was made":       {faults.SetStatus(500), 1, 0},
-		"502":                         {tustest.Respond(502, "<html>"), 1, 0},
-		"504 after it was made":       {faults.SetStatus(504), 1, 0},
-		"503":                         {tustest.Respond(503, ""), 0, 0},
-		"429":                         {tustest.Respond(429, ""), 0, 0},
-		"409":                         {tustest.Respond(409, "busy"), 0, 0},
-		"423":                         {tustest.Respond(423, "a part is locked"), 0, 0},
-		"400, but all parts are fine": {tustest.Respond(400, "no"), 0, 0},
-		"404, but all parts are fine": {tustest.Respond(404, "no"), 0, 0},
-		"one part is gone":            {forgettingParts(1), 0, 1200},
-		"three parts are gone":        {forgettingParts(3), 0, 3300},
-		"all parts are gone":          {forgettingParts(4), 0, 4200},
+		"cut":                         {tustest.CutBefore(), true, 0},
+		"answer lost":                 {tustest.LoseResponse(), true, 0},
+		"500":                         {tustest.Respond(500, ""), true, 0},
+		"500 after it was made":       {faults.SetStatus(500), true, 0},
+		"502":                         {tustest.Respond(502, "<html>"), true, 0},
+		"504 after it was made":       {faults.SetStatus(504), true, 0},
+		"503":                         {tustest.Respond(503, ""), false, 0},
+		"429":                         {tustest.Respond(429, ""), false, 0},
+		"409":                         {tustest.Respond(409, "busy"), false, 0},
+		"423":                         {tustest.Respond(423, "a part is locked"), false, 0},
+		"400, but all parts are fine": {tustest.Respond(400, "no"), false, 0},
+		"404, but all parts are fine": {tustest.Respond(404, "no"), false, 0},
+		"one part is gone":            {forgettingParts(1), false, 1200},
+		"three parts are gone":        {forgettingParts(3), false, 3300},
+		"all parts are gone":          {forgettingParts(4), false, 4200},
 		"404 as a part is gone": {func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			h.Forget(partials(h)[0].ID)
 			goneWith(404)(w, r, h)
-		}, 0, 1200},
+		}, false, 1200},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -97,10 +97,10 @@ func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantFinals(t, srv, res, data)
+			wantFinals(t, srv, res, data, test.lost)
 			wantRisingProgress(t, seen.reports, unequalSize)
 			s := res.Stats
-			if s.Acknowledged < unequalSize || s.RepeatedFinals != test.repeated || s.Resent > test.resent || s.Sent-s.Resent != unequalSize {
+			if s.Uploaded < unequalSize || (s.RepeatedFinals == 1) != test.lost || s.Resent > test.resent || s.Sent-s.Resent != unequalSize {
 				t.Errorf("stats are %+v", s)
 			}
 			if n := finalRequests(srv.Handler); n != 2 {
@@ -131,7 +131,7 @@ func TestFinalUploadThatIsRefusedForGoodIsUnconfirmed(t *testing.T) {
 		if !errors.As(err, &e) || e.StatusCode != status || e.Method != "POST" || !strings.Contains(err.Error(), "we do not like it") {
 			t.Errorf("%d: error is %v", status, err)
 		}
-		if tus.IsTemporary(err) {
+		if tus.IsRetryable(err) {
 			t.Errorf("%d: error counts as temporary", status)
 		}
 		if u.State() != tus.StateFailed || res.Offset != unequalSize || bytesReceived(srv) != unequalSize || len(finals(srv.Handler)) != 0 {
@@ -145,7 +145,7 @@ func TestFinalUploadThatIsRefusedForGoodIsUnconfirmed(t *testing.T) {
 
 		// A later session, when the server has thought better of it, only asks.
 		for finalRequests(srv.Handler) < 9 {
-			_, _ = client.CreateFinal(testContext(t), []string{srv.Endpoint() + "1"}, nil)
+			_, _ = client.Concatenate(testContext(t), []string{srv.Endpoint() + "1"}, nil)
 		}
 		before := len(srv.Requests())
 		res, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
@@ -251,7 +251,7 @@ func TestPartsAreDeletedOnlyOnRequest(t *testing.T) {
 			srv := concatServers(t)[kind]
 			srv.Inject(faults...)
 			opts := unequal()
-			opts.TerminateParts = true
+			opts.ParallelOptions.TerminateParts = true
 			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
 			if err != nil {
 				t.Fatal(err)
@@ -279,7 +279,7 @@ func TestPartsAreDeletedOnlyOnRequest(t *testing.T) {
 			srv.Inject(tustest.Fault{Method: "DELETE", Times: -1, Action: tustest.Respond(403, "")})
 		}
 		o := unequal()
-		o.TerminateParts = true
+		o.ParallelOptions.TerminateParts = true
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), o)
 		if err != nil {
 			t.Errorf("upload is complete, but the server %s to delete: %v", name, err)
@@ -292,12 +292,12 @@ func TestPartialUploadsAndFinalByHand(t *testing.T) {
 	srv, data := finalLast(t), randomBytes(3000)
 	seen := map[string]tus.Concat{}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
-		OnUploadURL: func(e tus.UploadURLEvent) { seen[e.URL] = e.Concat },
+		OnCreated: func(_ *tus.Uploader, c *tus.Created) { seen[c.URL] = c.Concat },
 	}})
 	ctx := testContext(t)
 	var urls []string
 	for _, size := range []int64{2000, 1000} {
-		part, err := client.CreatePartial(ctx, size, tus.Metadata{"n": "x"})
+		part, err := client.Create(ctx, tus.CreateOptions{Size: size, Partial: true, Metadata: tus.Metadata{"n": "x"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +314,7 @@ func TestPartialUploadsAndFinalByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	final, err := client.CreateFinal(ctx, urls, tus.Metadata{"filename": "whole"})
+	final, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "whole"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +336,7 @@ func TestPartialUploadsAndFinalByHand(t *testing.T) {
 
 	// The other way round it is other bytes.
 	slices.Reverse(urls)
-	final, err = client.CreateFinal(ctx, urls, nil)
+	final, err = client.Concatenate(ctx, urls, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,11 +346,11 @@ func TestPartialUploadsAndFinalByHand(t *testing.T) {
 func TestPartialUploadOfNothing(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
-	empty, err := client.CreatePartial(testContext(t), 0, nil)
+	empty, err := client.Create(testContext(t), tus.CreateOptions{Partial: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	final, err := client.CreateFinal(testContext(t), []string{empty.URL, empty.URL}, nil)
+	final, err := client.Concatenate(testContext(t), []string{empty.URL, empty.URL}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +368,7 @@ func TestDeferredUploadByHand(t *testing.T) {
 	}
 	for name, source := range sources {
 		before := len(srv.Requests())
-		made, err := client.CreateDeferred(ctx, tus.Metadata{"a": ""})
+		made, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"a": ""}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -390,6 +390,32 @@ func TestDeferredUploadByHand(t *testing.T) {
 	}
 }
 
+func TestCreate_SendsSizeAndMetadata(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	created, err := client.Create(testContext(t), tus.CreateOptions{Size: 7, Metadata: tus.Metadata{"a": "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantMethods(t, srv.Handler, "POST")
+	wantUploadHeaders(t, srv.Requests()[0], "POST", http.Header{"Upload-Length": {"7"}, "Upload-Metadata": {"a Yg=="}})
+	if _, err := client.Resume(testContext(t), created.URL, tus.Bytes([]byte("content")), nil); err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, created.URL, []byte("content"))
+}
+
+func TestCreate_EmptyUploadWithoutLocationIsComplete(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", "")})
+	client := newClient(t, srv.Endpoint(), nil)
+	if created, err := client.Create(testContext(t), tus.CreateOptions{}); err != nil || created.URL != "" || created.Response.StatusCode != 201 {
+		t.Errorf("%+v, %v", created, err)
+	}
+	_, err := client.Create(testContext(t), tus.CreateOptions{Size: 1})
+	wantError(t, err, tus.ErrNoLocation)
+}
+
 func TestBuildingBlocksThatCannotBe(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
@@ -397,15 +423,20 @@ func TestBuildingBlocksThatCannotBe(t *testing.T) {
 	good := srv.Endpoint() + "1"
 	bad := tus.Metadata{"a b": ""}
 	calls := map[string]func() (*tus.Created, error){
-		"negative size":    func() (*tus.Created, error) { return client.CreatePartial(ctx, -1, nil) },
-		"bad metadata":     func() (*tus.Created, error) { return client.CreatePartial(ctx, 1, bad) },
-		"no parts":         func() (*tus.Created, error) { return client.CreateFinal(ctx, nil, nil) },
-		"empty URL":        func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{good, ""}, nil) },
-		"relative URL":     func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{"files/1"}, nil) },
-		"URL with a space": func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{good + " " + good}, nil) },
-		"URL with a break": func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{good + "\r\nX: y"}, nil) },
-		"final metadata":   func() (*tus.Created, error) { return client.CreateFinal(ctx, []string{good}, bad) },
-		"deferred":         func() (*tus.Created, error) { return client.CreateDeferred(ctx, bad) },
+		"negative size": func() (*tus.Created, error) { return client.Create(ctx, tus.CreateOptions{Size: -1, Partial: true}) },
+		"bad metadata": func() (*tus.Created, error) {
+			return client.Create(ctx, tus.CreateOptions{Size: 1, Partial: true, Metadata: bad})
+		},
+		"no parts":          func() (*tus.Created, error) { return client.Concatenate(ctx, nil, nil) },
+		"empty URL":         func() (*tus.Created, error) { return client.Concatenate(ctx, []string{good, ""}, nil) },
+		"relative URL":      func() (*tus.Created, error) { return client.Concatenate(ctx, []string{"files/1"}, nil) },
+		"URL with a space":  func() (*tus.Created, error) { return client.Concatenate(ctx, []string{good + " " + good}, nil) },
+		"URL with a break":  func() (*tus.Created, error) { return client.Concatenate(ctx, []string{good + "\r\nX: y"}, nil) },
+		"final metadata":    func() (*tus.Created, error) { return client.Concatenate(ctx, []string{good}, bad) },
+		"size and deferred": func() (*tus.Created, error) { return client.Create(ctx, tus.CreateOptions{Size: 1, DeferLength: true}) },
+		"deferred": func() (*tus.Created, error) {
+			return client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: bad})
+		},
 	}
 	for name, call := range calls {
 		if made, err := call(); !errors.Is(err, tus.ErrInvalidInput) || made != nil {
@@ -437,12 +468,12 @@ func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
 		srv := finalLast(t)
 		client := newClient(t, srv.Endpoint(), nil)
 		ctx := testContext(t)
-		part, err := client.CreatePartial(ctx, 0, nil)
+		part, err := client.Create(ctx, tus.CreateOptions{Partial: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		onFinal(srv, test.action)
-		made, err := client.CreateFinal(ctx, []string{part.URL}, nil)
+		made, err := client.Concatenate(ctx, []string{part.URL}, nil)
 		if name == "a part is no part" {
 			var e *tus.Error
 			if !errors.As(err, &e) || e.StatusCode != 400 || errors.Is(err, tus.ErrUnconfirmed) {
@@ -460,7 +491,7 @@ func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
 func TestFinalByHandWhoseContextEndsIsUnconfirmed(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
-	part, err := client.CreatePartial(testContext(t), 0, nil)
+	part, err := client.Create(testContext(t), tus.CreateOptions{Partial: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -470,7 +501,7 @@ func TestFinalByHandWhoseContextEndsIsUnconfirmed(t *testing.T) {
 		cancel()
 		tustest.Stall()(w, r, h)
 	})
-	_, err = client.CreateFinal(ctx, []string{part.URL}, nil)
+	_, err = client.Concatenate(ctx, []string{part.URL}, nil)
 	wantError(t, err, context.Canceled)
 	wantError(t, err, tus.ErrUnconfirmed)
 	if len(finals(srv.Handler)) != 1 {
@@ -483,17 +514,17 @@ func TestCreationByHandIsRetried(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Times: 8, Action: action})
 		client := newClient(t, srv.Endpoint(), nil)
-		if _, err := client.CreatePartial(testContext(t), 1, nil); err != nil {
+		if _, err := client.Create(testContext(t), tus.CreateOptions{Size: 1, Partial: true}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		srv.Inject(tustest.Fault{Method: "POST", Times: 9, Action: action})
-		if _, err := client.CreateDeferred(testContext(t), nil); err == nil {
+		if _, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true}); err == nil {
 			t.Errorf("%s: ninth failure is retried", name)
 		}
 	}
 	ctx, cancel := context.WithCancel(testContext(t))
 	cancel()
-	_, err := newClient(t, "http://tus.test/files/", nil).CreateFinal(ctx, []string{"http://tus.test/files/1"}, nil)
+	_, err := newClient(t, "http://tus.test/files/", nil).Concatenate(ctx, []string{"http://tus.test/files/1"}, nil)
 	wantError(t, err, context.Canceled)
 }
 
@@ -503,13 +534,13 @@ func TestResumeOfAnUnfinishedFinalUploadIsRefused(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), nil)
 	var urls []string
 	for range 2 {
-		part, err := client.CreatePartial(testContext(t), 5, nil)
+		part, err := client.Create(testContext(t), tus.CreateOptions{Size: 5, Partial: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		urls = append(urls, part.URL)
 	}
-	final, err := client.CreateFinal(testContext(t), urls, nil)
+	final, err := client.Concatenate(testContext(t), urls, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -524,7 +555,7 @@ func TestFinalThatWasNeverAskedForIsNotUnconfirmed(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	ctx, cancel := context.WithCancel(testContext(t))
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { cancel(); return nil }}})
-	_, err := client.CreateFinal(ctx, []string{srv.Endpoint() + "1"}, nil)
+	_, err := client.Concatenate(ctx, []string{srv.Endpoint() + "1"}, nil)
 	wantError(t, err, context.Canceled)
 	if errors.Is(err, tus.ErrUnconfirmed) {
 		t.Errorf("error is %v", err)
@@ -535,8 +566,8 @@ func TestFinalThatWasNeverAskedForIsNotUnconfirmed(t *testing.T) {
 func TestFinalThatWasNotAskedForIsNoLostAnswer(t *testing.T) {
 	for name, hooks := range map[string]func(cancel func()) tus.Hooks{
 		"state": func(cancel func()) tus.Hooks {
-			return tus.Hooks{OnStateChange: func(e tus.StateEvent) {
-				if e.To == tus.StateConcatenating {
+			return tus.Hooks{OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+				if to == tus.StateConcatenating {
 					cancel()
 				}
 			}}
@@ -565,8 +596,8 @@ func TestFinalThatWasNotAskedForIsNoLostAnswer(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantOneFinal(t, srv.Handler, res.URL, data)
-			if res.Stats.RepeatedFinals != 0 {
-				t.Errorf("%d final uploads were repeated", res.Stats.RepeatedFinals)
+			if n := finalRequests(srv.Handler); n != 1 || res.Stats.RepeatedFinals != 0 {
+				t.Errorf("%d requests for a final upload, %d repeated", n, res.Stats.RepeatedFinals)
 			}
 		})
 	}

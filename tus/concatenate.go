@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 )
 
 // concatenate is the step of StateConcatenating: it creates the final upload, or waits
@@ -34,7 +33,7 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 	if p.rechecked && !paths {
 		p.client.partURLs.Store(true)
 	}
-	p.final, p.confirmed, made.concat = made.url, true, ConcatFinal
+	p.final, p.confirmed = made.url, true
 	return outcome{next: StateReady, created: &made, completed: true} // a crash from here on must not create another
 }
 
@@ -49,13 +48,13 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 		return p.failed(ctx, err)
 	}
 	answered := e != nil && !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
-	if answered && e.StatusCode == 0 && !e.Temporary() { // the caller's hook
+	if answered && e.StatusCode == 0 && !e.retryable() { // the caller's hook
 		return p.failed(ctx, err)
 	}
 	if !answered {
 		p.uncertain = true
 	}
-	if ctx.Err() == nil && answered && !e.Temporary() && !p.rechecked && e.verdict.aboutParts {
+	if ctx.Err() == nil && answered && !e.retryable() && !p.rechecked && e.verdict.aboutParts {
 		p.rechecked = true
 		p.recheck()
 		return outcome{next: StateRecovering}
@@ -89,8 +88,7 @@ func (p *parallel) confirm(ctx context.Context) outcome {
 		return p.unconfirmed(p.failed(ctx, err))
 	}
 	if info = info.withLength(p.source.info.Size); !info.Complete() {
-		return outcome{next: StateConcatenating, err: &Error{Method: http.MethodHead, URL: p.client.redactor.URL(p.final), StatusCode: info.Response.StatusCode,
-			Err: fmt.Errorf("%w: offset %d", errStillConcatenating, info.Offset)}}
+		return outcome{next: StateConcatenating, err: p.headError(p.final, info, fmt.Errorf("%w: offset %d", errStillConcatenating, info.Offset))}
 	}
 	p.confirmed = true
 	return outcome{next: StateReady}

@@ -18,7 +18,7 @@ const (
 )
 
 func (o *UploadOptions) maxConcatLine() int64 {
-	return cmp.Or(o.MaxConcatHeader, defaultMaxConcatLine)
+	return cmp.Or(o.ParallelOptions.MaxConcatHeader, defaultMaxConcatLine)
 }
 
 // concatLine returns the length in bytes of the header line that names all parts by URL. A

@@ -20,14 +20,14 @@ const (
 
 // many cuts a source of manySize bytes into manyParts.
 func many() *tus.UploadOptions {
-	return &tus.UploadOptions{Parallel: manyParts, MinPartSize: 1000, ChunkSize: 500}
+	return &tus.UploadOptions{Parallel: manyParts, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}, ChunkSize: 500}
 }
 
 // atBoundaries cuts the same parts by PartBoundaries.
 func atBoundaries() *tus.UploadOptions {
 	opts := many()
 	for i := int64(1); i < manyParts; i++ {
-		opts.PartBoundaries = append(opts.PartBoundaries, 1000*i)
+		opts.ParallelOptions.PartBoundaries = append(opts.ParallelOptions.PartBoundaries, 1000*i)
 	}
 	return opts
 }
@@ -85,7 +85,7 @@ func TestConcatHeader_LongURLsMakeFewerParts(t *testing.T) {
 			}
 			srv.Inject(refusingLines(limit))
 			opts := many()
-			opts.MaxConcatHeader = test.limit
+			opts.ParallelOptions.MaxConcatHeader = test.limit
 			u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(data), opts)
 			if err != nil {
 				t.Fatal(err)
@@ -146,9 +146,11 @@ func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv, store := longURLs(t, test.length, false), &storage.Memory{}
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true})
-			_, err := client.Upload(testContext(t), tus.Bytes(data), test.opts)
+			opts := *test.opts
+			opts.ParallelOptions.Required = true
+			_, err := client.Upload(testContext(t), tus.Bytes(data), &opts)
 			wantError(t, err, tus.ErrInvalidInput)
-			if !strings.Contains(err.Error(), "UploadOptions.MaxConcatHeader is 8000") || tus.IsTemporary(err) {
+			if !strings.Contains(err.Error(), "ParallelOptions.MaxConcatHeader is 8000") || tus.IsRetryable(err) {
 				t.Errorf("error is %v", err)
 			}
 			for _, u := range partials(srv.Handler) {
@@ -161,23 +163,20 @@ func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
 			}
 			wantNothingKept(t, store)
 
-			opts := *test.opts
-			opts.MaxConcatHeader = 1 << 20
+			opts.ParallelOptions.MaxConcatHeader = 1 << 20
 			res, err := client.Upload(testContext(t), tus.Bytes(data), &opts)
 			if err != nil {
 				t.Fatalf("with a higher limit: %v", err)
 			}
 			wantOneFinal(t, srv.Handler, res.URL, data)
 
-			opts = *test.opts
-			opts.ParallelBestEffort = true
-			res, err = client.Upload(testContext(t), tus.Bytes(data), &opts)
+			res, err = client.Upload(testContext(t), tus.Bytes(data), test.opts)
 			if err != nil {
-				t.Fatalf("best effort: %v", err)
+				t.Fatalf("not required: %v", err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
 			if n := len(finals(srv.Handler)); n != 1 { // that of before
-				t.Errorf("best effort makes %d final uploads", n)
+				t.Errorf("not required: %d final uploads", n)
 			}
 			wantNothingKept(t, store)
 		})
@@ -188,7 +187,7 @@ func TestConcatHeader_StoredPartsThatDoNotFitSendNothing(t *testing.T) {
 	data := randomBytes(manySize)
 	srv, store := longURLs(t, 400, false), &storage.Memory{}
 	wide := many()
-	wide.MaxConcatHeader = 64 << 10
+	wide.ParallelOptions.MaxConcatHeader = 64 << 10
 	ctx, cancel := context.WithCancel(testContext(t))
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 20, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		cancel()
@@ -199,7 +198,7 @@ func TestConcatHeader_StoredPartsThatDoNotFitSendNothing(t *testing.T) {
 
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), many())
 	wantError(t, err, tus.ErrInvalidInput)
-	if !strings.Contains(err.Error(), "UploadOptions.MaxConcatHeader") || !strings.Contains(err.Error(), "stored upload") {
+	if !strings.Contains(err.Error(), "ParallelOptions.MaxConcatHeader") || !strings.Contains(err.Error(), "stored upload") {
 		t.Errorf("error is %v", err)
 	}
 	if res.Stats.Sent != 0 || res.Stats.Requests["PATCH"]+res.Stats.Requests["POST"] != 0 {
@@ -226,14 +225,14 @@ func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
 		}
 		onFinal(srv, refused...)
 		wide := many()
-		wide.MaxConcatHeader = 64 << 10
+		wide.ParallelOptions.MaxConcatHeader = 64 << 10
 		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), wide)
 		wantError(t, err, tus.ErrUnconfirmed)
 		var e *tus.Error
-		if !errors.As(err, &e) || e.StatusCode != status || tus.IsTemporary(err) || errors.Is(err, tus.ErrTooLarge) != (status == 413) {
+		if !errors.As(err, &e) || e.StatusCode != status || tus.IsRetryable(err) || errors.Is(err, tus.ErrTooLarge) != (status == 413) {
 			t.Errorf("%d: error is %v", status, err)
 		}
-		for _, part := range []string{"32 parts", "too much", "fewer parts", "UploadOptions.Parallel, MinPartSize or MaxConcatHeader"} {
+		for _, part := range []string{"32 parts", "too much", "fewer parts", "UploadOptions.Parallel, or MinPartSize or MaxConcatHeader of ParallelOptions"} {
 			if !strings.Contains(err.Error(), part) {
 				t.Errorf("%d: error is %v, without %q", status, err, part)
 			}
@@ -248,18 +247,18 @@ func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
 			urls = append(urls, srv.Endpoint()+u.ID)
 		}
 		byHand := newClient(t, srv.Endpoint(), nil)
-		_, err = byHand.CreateFinal(testContext(t), urls, nil)
+		_, err = byHand.Concatenate(testContext(t), urls, nil)
 		if err == nil || !strings.Contains(err.Error(), "fewer parts") {
-			t.Errorf("%d: error of CreateFinal is %v", status, err)
+			t.Errorf("%d: error of Concatenate is %v", status, err)
 		}
-		_, err = byHand.CreateFinal(testContext(t), urls[:2], nil)
+		_, err = byHand.Concatenate(testContext(t), urls[:2], nil)
 		if err == nil || strings.Contains(err.Error(), "fewer parts") {
-			t.Errorf("%d: error of CreateFinal of two parts is %v", status, err)
+			t.Errorf("%d: error of Concatenate of two parts is %v", status, err)
 		}
 
 		// All bytes are there, so a later session tries whatever its limit is.
 		for range len(refused) - finalRequests(srv.Handler) {
-			_, _ = byHand.CreateFinal(testContext(t), urls[:2], nil)
+			_, _ = byHand.Concatenate(testContext(t), urls[:2], nil)
 		}
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), many())
 		if err != nil {
@@ -346,20 +345,19 @@ func TestFinal_RefusedPathsBecomeURLsForTheClient(t *testing.T) {
 		if n := finalRequests(srv.Handler); n != want || len(finals(srv.Handler)) != i+1 {
 			t.Errorf("upload %d: final uploads were asked for %d times, want %d", i, n, want)
 		}
-		if res.Stats.Resent != 0 || res.Stats.RepeatedFinals != 0 {
+		if res.Stats.Resent != 0 {
 			t.Errorf("upload %d: stats are %+v", i, res.Stats)
 		}
 	}
 	wantNothingKept(t, store)
 }
 
-// A part that was created with bytes is stored at once. The record does not outlive the
-// parts that are given up: what is uploaded in their place is no final upload.
+// What is uploaded in place of parts that are given up is no final upload.
 func TestConcatHeader_GivenUpPartsLeaveNoRecord(t *testing.T) {
 	data, store := randomBytes(manySize), &storage.Memory{}
 	srv := longURLs(t, 400, false)
 	opts := atBoundaries()
-	opts.CreationWithUpload, opts.ParallelBestEffort, opts.MaxConcatHeader = tus.CreationWithUploadAlways, true, 1<<10
+	opts.ParallelOptions.MaxConcatHeader = 1 << 10
 	ctx, cancel := context.WithCancel(testContext(t))
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		cancel()

@@ -60,7 +60,7 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 	certificate.Close()
 	for way, opts := range map[string]*tus.UploadOptions{
 		"creation":             whole(),
-		"creation with upload": {CreationWithUpload: tus.CreationWithUploadAlways},
+		"creation with upload": {},
 		"PATCH":                nil, // of an upload made elsewhere
 	} {
 		t.Run(way, func(t *testing.T) {
@@ -83,18 +83,23 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 				}
 			})
 			endpoint := "https://" + listener.Addr().String() + "/files/"
+			url := ""
 			if opts == nil {
-				opts = &tus.UploadOptions{URL: endpoint + "1"}
+				url = endpoint + "1"
 			}
 			transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
 			retry := impatient()
 			retry.MaxRetries = 2
 			client := newClient(t, endpoint, &tus.Options{
-				HTTPClient: &http.Client{Transport: transport}, Capabilities: &tus.Capabilities{}, Retry: retry,
+				HTTPClient: &http.Client{Transport: transport}, Capabilities: carriesSmall(), Retry: retry,
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			res, err := client.Upload(ctx, tus.Bytes(randomBytes(1000)), opts)
+			u, err := prepare(client, url, tus.Bytes(randomBytes(1000)), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := u.Run(ctx)
 			wantError(t, err, tus.ErrStalled)
 			if res.Stats.Retries != 2 || connections.Load() > 33 {
 				t.Errorf("%d retries, %d connections", res.Stats.Retries, connections.Load())

@@ -2,14 +2,87 @@ package tus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
+
+// CreateOptions describes an upload to create.
+type CreateOptions struct {
+	// Size is the size of the upload in bytes.
+	Size int64
+	// DeferLength creates the upload without its size, which is sent with its last bytes
+	// (protocol section Creation, Upload-Defer-Length). Size must be 0.
+	DeferLength bool
+	// Partial creates a partial upload for [Client.Concatenate].
+	Partial bool
+	// Metadata is stored with the upload.
+	Metadata Metadata
+}
+
+// Created is an upload that was created on the server. [Client.Resume] sends its bytes,
+// here or in another program.
+type Created struct {
+	// URL is the upload URL. It is empty if the server completed an empty upload without
+	// naming one.
+	URL string
+	// Expires is when the server deletes the upload if it is not complete; zero if the
+	// response does not say.
+	Expires time.Time
+	// Concat is the role of the upload in the concatenation extension. The bytes of a
+	// final upload are those of its parts.
+	Concat Concat
+	// Response is the response of the server.
+	Response *Response
+}
+
+// Create creates an upload without sending bytes to it (protocol section Creation),
+// retrying by the client's policy, for a program that gives the URL to another one. No
+// request for the capabilities of the server is sent: one without the extension for
+// DeferLength or Partial refuses the creation with an [*Error].
+func (c *Client) Create(ctx context.Context, opts CreateOptions) (*Created, error) {
+	switch {
+	case opts.Size < 0:
+		return nil, fmt.Errorf("%w: negative CreateOptions.Size: %d", ErrInvalidInput, opts.Size)
+	case opts.DeferLength && opts.Size != 0:
+		return nil, fmt.Errorf("%w: CreateOptions.Size is %d although the length is deferred", ErrInvalidInput, opts.Size)
+	}
+	return c.createOnly(ctx, creation{length: opts.Size, deferred: opts.DeferLength, partial: opts.Partial, metadata: opts.Metadata})
+}
+
+func (c *Client) createOnly(ctx context.Context, request creation) (*Created, error) {
+	if err := request.metadata.Validate(); err != nil {
+		return nil, err
+	}
+	q := c.requester()
+	var made created
+	err := q.retrying(ctx, func(*budget) (err error) {
+		if ctx.Err() != nil {
+			return async.ContextError(ctx)
+		}
+		made, err = q.create(ctx, request)
+		var e *Error
+		switch {
+		case err == nil, request.final == nil, unsent(err):
+		case outcomeUnknown(err), !errors.As(err, &e) && ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	result := made.exported()
+	if made.url != nil {
+		q.hooks.created(result)
+	}
+	return result, nil
+}
 
 // creation is a request for a new upload (protocol section Creation, POST).
 type creation struct {
@@ -19,17 +92,14 @@ type creation struct {
 	partial  bool     // section Concatenation
 	final    []string // the URLs of the partial uploads; nil for no final upload
 
-	// payload, if not nil, is sent in the same request (section Creation With Upload).
-	// That of an empty source has no bytes.
-	payload  *send.Payload
-	size     int64            // of the payload
-	checksum readahead.Sum    // of the payload; zero for none
-	trailer  *checksumTrailer // nil for none
+	// payload, if not nil, is all bytes, sent in the same request (section Creation With
+	// Upload). That of an empty source has no bytes.
+	payload *send.Payload
 }
 
 // whole reports whether the creation may complete an upload of the given length.
 func (c creation) whole() bool {
-	return !c.deferred && !c.partial && c.final == nil && c.size == c.length
+	return !c.deferred && !c.partial && c.final == nil && (c.payload != nil || c.length == 0)
 }
 
 // created is the response to a creation.
@@ -62,7 +132,22 @@ func (q requester) create(ctx context.Context, c creation) (created, error) {
 		}
 	}
 	made.response, made.kept = got.Response, q.client.keepHeader(got)
+	switch {
+	case c.partial:
+		made.concat = ConcatPartial
+	case c.final != nil:
+		made.concat = ConcatFinal
+	}
 	return made, nil
+}
+
+// exported returns what hooks and callers get. It needs a URL.
+func (c created) exported() *Created {
+	e := &Created{Expires: c.expires, Concat: c.concat, Response: c.response}
+	if c.url != nil {
+		e.URL = c.url.String()
+	}
+	return e
 }
 
 // uploadURL returns the URL that a response to a creation names.

@@ -39,15 +39,18 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 		}
 	}
 	ways := map[string]func(*tus.Client) error{
-		"creation first": upload(tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever}),
-		"with upload":    upload(tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways}),
-		"parts":          upload(tus.UploadOptions{Parallel: 2, MinPartSize: 2000}),
+		"creation first": upload(tus.UploadOptions{CreationLimit: -1}),
+		"with upload":    upload(tus.UploadOptions{}),
+		"parts":          upload(tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}}),
 		"deferred":       upload(tus.UploadOptions{DeferLength: true}),
 		"stream": func(c *tus.Client) error {
-			_, err := c.UploadReader(testContext(t), strings.NewReader(strings.Repeat("x", 4000)), chunked())
+			_, err := c.Upload(testContext(t), tus.Reader(strings.NewReader(strings.Repeat("x", 4000))), chunked())
 			return err
 		},
-		"by hand": func(c *tus.Client) error { _, err := c.CreatePartial(testContext(t), 10, nil); return err },
+		"by hand": func(c *tus.Client) error {
+			_, err := c.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true})
+			return err
+		},
 	}
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
@@ -55,7 +58,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(409, "movie.mp4 exists already")})
 			err := way(newClient(t, srv.Endpoint(), nil))
 			wantError(t, err, tus.ErrExists)
-			if errors.Is(err, tus.ErrOffsetConflict) || tus.IsTemporary(err) || !strings.Contains(err.Error(), "movie.mp4 exists already") {
+			if errors.Is(err, tus.ErrOffsetConflict) || tus.IsRetryable(err) || !strings.Contains(err.Error(), "movie.mp4 exists already") {
 				t.Errorf("error is %v", err)
 			}
 			if n := srv.Count("POST"); n != 1 && name != "parts" || n > 2 {
@@ -66,10 +69,10 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 }
 
 // A 409 to the creation of a final upload means that a part is locked for now.
-func TestCreateFinal_ConflictIsRetried(t *testing.T) {
+func TestConcatenate_ConflictIsRetried(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
 	srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: 2, Action: faults.RespondAfter(409, "part is locked")})
-	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 2000})
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,10 +81,10 @@ func TestCreateFinal_ConflictIsRetried(t *testing.T) {
 
 func TestCreate_PreconditionIsNoVersion(t *testing.T) {
 	for versions, isVersion := range map[string]bool{"": false, "1.0.0": false, "1.0.0, 0.2.2": false, "0.2.2": true, "2.0.0, 0.2.2": true} {
-		for _, how := range []tus.CreationWithUpload{tus.CreationWithUploadAlways, tus.CreationWithUploadNever} {
+		for _, limit := range []int64{0, -1} {
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(412, "folder was changed", "Tus-Version", versions)})
-			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10)), &tus.UploadOptions{CreationWithUpload: how})
+			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10)), &tus.UploadOptions{CreationLimit: limit})
 			if errors.Is(err, tus.ErrVersion) != isVersion || !strings.Contains(err.Error(), "folder was changed") || srv.Count("POST") != 1 {
 				t.Errorf("Tus-Version %q: %v", versions, err)
 			}
@@ -101,27 +104,21 @@ func carried(h *tustest.Handler) (sizes []int64) {
 
 func TestCreationLimit_BoundsWhatGoesAlong(t *testing.T) {
 	const mib = 1 << 20
-	auto, always := tus.CreationWithUploadAuto, tus.CreationWithUploadAlways
 	for _, test := range []struct {
 		size         int
-		how          tus.CreationWithUpload
 		limit, chunk int64
 		want         int64
 	}{
-		{mib, auto, 0, 0, mib},
-		{mib + 1, auto, 0, 0, 0},
-		{3 * mib, auto, 0, 100 * mib, 0},
-		{3 * mib, auto, 3 * mib, 0, 3 * mib},
-		{3 * mib, auto, 3*mib - 1, 0, 0},
-		{3 * mib, auto, 8 * mib, mib, 0},
-		{3 * mib, always, 0, 0, mib},
-		{3 * mib, always, 100, 0, 100},
-		{3 * mib, always, 0, 2 * mib, 2 * mib},
-		{3 * mib, always, mib, 2 * mib, mib},
-		{3 * mib, always, 0, 100 * mib, 3 * mib},
+		{mib, 0, 0, mib},
+		{mib + 1, 0, 0, 0},
+		{3 * mib, 0, 100 * mib, 0},
+		{3 * mib, 3 * mib, 0, 3 * mib},
+		{3 * mib, 3*mib - 1, 0, 0},
+		{3 * mib, 8 * mib, mib, 0},
+		{mib, -1, 0, 0},
 	} {
 		srv, data := tustest.NewServer(t, nil), randomBytes(test.size)
-		opts := &tus.UploadOptions{CreationWithUpload: test.how, CreationLimit: test.limit, ChunkSize: test.chunk}
+		opts := &tus.UploadOptions{CreationLimit: test.limit, ChunkSize: test.chunk}
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
 		if err != nil {
 			t.Fatalf("%+v: %v", test, err)
@@ -130,15 +127,6 @@ func TestCreationLimit_BoundsWhatGoesAlong(t *testing.T) {
 		if got := carried(srv.Handler); got[0] != test.want || res.Stats.Resent != 0 {
 			t.Errorf("%+v: the creation carried %d bytes, %d were sent again", test, got[0], res.Stats.Resent)
 		}
-	}
-}
-
-func TestCreationLimit_NegativeIsRefused(t *testing.T) {
-	client := newClient(t, "http://tus.test/files/", nil)
-	_, err := client.NewUploader(tus.Bytes(nil), &tus.UploadOptions{CreationLimit: -1})
-	wantError(t, err, tus.ErrInvalidInput)
-	if !strings.Contains(err.Error(), "CreationLimit") {
-		t.Errorf("error is %v", err)
 	}
 }
 
@@ -183,56 +171,6 @@ func TestSmallUpload_KeepsWhatArrived(t *testing.T) {
 		t.Errorf("resumed from %d: %v", res.Stats.ResumedFrom, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-}
-
-// The first chunk of each part goes along, and the URL is stored before anything else
-// is sent.
-func TestCreationWithUploadAlways_InParts(t *testing.T) {
-	for _, chunk := range []int64{0, 700} {
-		srv, data, store := tustest.NewServer(t, nil), randomBytes(4000), &storage.Memory{}
-		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-		opts := &tus.UploadOptions{Parallel: 4, MinPartSize: 1000, ChunkSize: chunk, CreationWithUpload: tus.CreationWithUploadAlways}
-		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			for rec := range store.All(r.Context()) {
-				for _, p := range rec.Parts {
-					if strings.HasSuffix(p.UploadURL, r.URL.Path) {
-						h.Serve(w, r)
-						return
-					}
-				}
-			}
-			t.Errorf("PATCH of %s, which is not stored", r.URL.Path)
-			h.Serve(w, r)
-		}})
-		res, err := client.Upload(testContext(t), tus.Bytes(data), opts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		for _, n := range carried(srv.Handler) {
-			if want := min(1000, max(chunk, 0)); chunk > 0 && n != want || chunk == 0 && n != 1000 {
-				t.Errorf("chunks of %d: a creation carried %d bytes", chunk, n)
-			}
-		}
-		if res.Stats.Sent != 4000 {
-			t.Errorf("%d bytes were sent", res.Stats.Sent)
-		}
-	}
-}
-
-// With a chunk that is refused as too large, the creation carries half.
-func TestCreationWithUploadAlways_TooLargeIsHalved(t *testing.T) {
-	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
-	srv.Inject(tustest.Fault{Method: "POST", Times: 2, Action: faults.RespondAfter(413, "")})
-	opts := &tus.UploadOptions{ChunkSize: 2000, MinChunkSize: 500, CreationWithUpload: tus.CreationWithUploadAlways}
-	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-	if got := carried(srv.Handler); len(got) != 3 || got[2] != 500 {
-		t.Errorf("creations carried %v", got)
-	}
 }
 
 // slowToExist is a server on which an empty upload is there only after a request with
@@ -373,10 +311,10 @@ func TestCreate_CompleteWithoutLocation(t *testing.T) {
 
 // oCIS responds to the creation of an empty upload with an empty Location.
 func TestCreate_EmptyWithEmptyLocation(t *testing.T) {
-	for _, how := range []tus.CreationWithUpload{tus.CreationWithUploadAuto, tus.CreationWithUploadNever} {
+	for _, limit := range []int64{0, -1} {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Action: withoutLocation(201, false)})
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(nil), &tus.UploadOptions{CreationWithUpload: how})
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(nil), &tus.UploadOptions{CreationLimit: limit})
 		if err != nil || res.URL != "" || srv.Count("POST") != 1 {
 			t.Errorf("%+v, %v", res, err)
 		}
@@ -388,16 +326,16 @@ func TestCreate_IncompleteWithoutLocation(t *testing.T) {
 	for name, test := range map[string]struct {
 		size   int
 		action tustest.Action
-		how    tus.CreationWithUpload
+		limit  int64
 	}{
-		"page for an empty source":   {0, page, tus.CreationWithUploadAlways},
-		"no offset":                  {10, withoutLocation(201, false), tus.CreationWithUploadAlways},
-		"a part stored":              {2000, tustest.SetHeader("Location", "", "Upload-Offset", "1000"), tus.CreationWithUploadAlways},
-		"offset of bytes never sent": {10, tustest.SetHeader("Location", "", "Upload-Offset", "10"), tus.CreationWithUploadNever},
+		"page for an empty source":   {0, page, 0},
+		"no offset":                  {10, withoutLocation(201, false), 0},
+		"a part stored":              {2000, tustest.SetHeader("Location", "", "Upload-Offset", "1000"), 0},
+		"offset of bytes never sent": {10, tustest.SetHeader("Location", "", "Upload-Offset", "10"), -1},
 	} {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Action: test.action})
-		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(test.size)), &tus.UploadOptions{CreationWithUpload: test.how})
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(test.size)), &tus.UploadOptions{CreationLimit: test.limit})
 		if !errors.Is(err, tus.ErrNoLocation) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -431,7 +369,7 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 					_, err := client.UploadFile(testContext(t), path, opts)
 					var stored *tus.StoredError
 					var answer *tus.Error
-					if !errors.As(err, &stored) || !errors.As(err, &answer) || answer.StatusCode != status || tus.IsTemporary(err) != temporary {
+					if !errors.As(err, &stored) || !errors.As(err, &answer) || answer.StatusCode != status || tus.IsRetryable(err) != temporary {
 						t.Fatalf("second session: %v", err)
 					}
 					known := method == "PATCH"

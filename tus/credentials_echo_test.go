@@ -101,7 +101,7 @@ func TestRedirectWithinTheOriginKeepsTheUserinfo(t *testing.T) {
 	}))
 	defer srv.Close()
 	endpoint := strings.Replace(srv.URL, "http://", "http://someone:password@", 1)
-	made, err := newClient(t, endpoint+"/files/", nil).CreateDeferred(testContext(t), nil)
+	made, err := newClient(t, endpoint+"/files/", nil).Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func wantNoSecrets(t testing.TB, r tustest.Request) {
 func uploadOn(t testing.TB, srv *tustest.Server, data []byte) (url string) {
 	t.Helper()
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-		StopAt: 1, CreationWithUpload: tus.CreationWithUploadNever})
+		StopAt: 1, CreationLimit: -1})
 	wantError(t, err, tus.ErrPaused)
 	srv.Truncate(res.URL, 0)
 	return res.URL
@@ -332,7 +332,7 @@ func TestUserinfoOfTheEndpointBecomesBasicAuthentication(t *testing.T) {
 	var seen recorder
 	hooks := seen.hooks()
 	var events []string
-	hooks.OnStateChange = func(e tus.StateEvent) { events = append(events, fmt.Sprintf("%+v", e)) }
+	hooks.OnStateChange = func(_ *tus.Uploader, _, _ tus.State, err error) { events = append(events, fmt.Sprintf("%+v", err)) }
 	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), &tus.UploadOptions{ChunkSize: 1000, Hooks: hooks})
 	wantError(t, err, tus.ErrUnauthorized)
 	for _, r := range srv.Requests() {
@@ -400,9 +400,9 @@ func TestNoSecretShowsInErrorsAndEvents(t *testing.T) {
 				texts = append(texts, fmt.Sprintf("%v", what), fmt.Sprintf("%+v", what), fmt.Sprintf("%#v", what))
 			}
 			opts := secretOptions()
-			opts.Hooks.OnRetry = func(e tus.RetryEvent) { note(e); note(e.Err) }
-			opts.Hooks.OnStateChange = func(e tus.StateEvent) { note(e); note(e.Err) }
-			opts.Hooks.OnProgress = func(p tus.Progress) { note(p) }
+			opts.Hooks.OnRetry = func(_ *tus.Uploader, r tus.Retry) { note(r); note(r.Err) }
+			opts.Hooks.OnStateChange = func(_ *tus.Uploader, _, _ tus.State, err error) { note(err) }
+			opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) { note(p) }
 			res, err := newClient(t, srv.Endpoint()+query, opts).Upload(testContext(t), tus.Bytes(data), chunked())
 			if err == nil {
 				t.Fatal("upload succeeded")

@@ -13,8 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
@@ -123,11 +121,11 @@ func TestWait_HoldsNoFileOpen(t *testing.T) {
 		},
 		"retry": {
 			client: tus.Options{Retry: tus.RetryPolicy{
-				NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(time.Hour) }, MaxRetryAfter: time.Hour}},
+				Delay: func(int) time.Duration { return time.Hour }, MaxRetryAfter: time.Hour}},
 			server: func(h *tustest.Handler) {
 				h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.RespondAfter(503, "", "Retry-After", "3600")})
 			},
-			how: tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever},
+			how: tus.UploadOptions{CreationLimit: -1},
 		},
 		"rate limit": {client: tus.Options{RateLimit: blockedLimit{}}},
 		"lease":      {client: tus.Options{Store: &storage.Memory{}}},

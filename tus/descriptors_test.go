@@ -97,7 +97,7 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 		if n := len(s.records(t)); n != 0 {
 			t.Errorf("call %d failed: %d records are left", failing, n)
 		}
-		if n := res.Stats.Recreations; n != 0 {
+		if n := res.Stats.Restarts; n != 0 {
 			t.Errorf("call %d failed: started over %d times", failing, n)
 		}
 		over = source.calls.Load() < failing
@@ -108,9 +108,9 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 	return over
 }
 
-func TestEMFILE_IsTemporaryButNotOfAHook(t *testing.T) {
+func TestEMFILE_IsRetryableButNotOfAHook(t *testing.T) {
 	for _, err := range []error{errNoDescriptor, fmt.Errorf("source: %w", syscall.ENFILE)} {
-		if !tus.IsTemporary(err) {
+		if !tus.IsRetryable(err) {
 			t.Errorf("%v is not temporary", err)
 		}
 	}
@@ -120,7 +120,7 @@ func TestEMFILE_IsTemporaryButNotOfAHook(t *testing.T) {
 	}})
 	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), nil)
 	wantError(t, err, syscall.EMFILE)
-	if tus.IsTemporary(err) || res.Stats.Retries > 0 {
+	if tus.IsRetryable(err) || res.Stats.Retries > 0 {
 		t.Errorf("an error of a hook was retried %d times: %v", res.Stats.Retries, err)
 	}
 }

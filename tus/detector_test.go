@@ -38,13 +38,16 @@ func fileKinds() map[string]func(t *testing.T, path string) tus.Source {
 // changingSize is that of files which are sampled whole.
 const changingSize = 300_000
 
+// wayOfResumer resumes an upload that another client created.
+const wayOfResumer = "resumed elsewhere"
+
 // uploadWays are ways to send such a file. In each, the second PATCH does not bring the
 // last bytes of the file.
 func uploadWays() map[string]*tus.UploadOptions {
 	return map[string]*tus.UploadOptions{
-		"chunks":            {ChunkSize: 100_000},
-		"parallel":          {ChunkSize: 50_000, Parallel: 2, PartBoundaries: []int64{200_000}},
-		"resumed elsewhere": {ChunkSize: 100_000, URL: "of an upload that exists"},
+		"chunks":     {ChunkSize: 100_000},
+		"parallel":   {ChunkSize: 50_000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{200_000}}},
+		wayOfResumer: {ChunkSize: 100_000},
 	}
 }
 
@@ -97,22 +100,21 @@ func recreate(path string, data []byte) error {
 }
 
 // uploadChanging uploads source, and runs change when the server gets the second PATCH.
-func uploadChanging(t *testing.T, source tus.Source, opts *tus.UploadOptions, change func() error) (*tustest.Server, *tus.Result, error) {
+func uploadChanging(t *testing.T, way string, source tus.Source, opts *tus.UploadOptions, change func() error) (*tustest.Server, *tus.Result, error) {
 	t.Helper()
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished")})
 	client := newClient(t, srv.Endpoint(), nil)
-	way := *opts
-	if way.URL != "" {
-		created, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(make([]byte, changingSize)), &tus.UploadOptions{ChunkSize: 1, CreationWithUpload: tus.CreationWithUploadNever})
+	url := ""
+	if way == wayOfResumer {
+		created, err := client.Create(testContext(t), tus.CreateOptions{Size: changingSize})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for created.URL() == "" {
-			if err := created.Step(testContext(t)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		way.URL = created.URL()
+		url = created.URL
+	}
+	u, err := prepare(client, url, source, opts)
+	if err != nil {
+		t.Fatal(err)
 	}
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Serve(w, r)
@@ -120,7 +122,7 @@ func uploadChanging(t *testing.T, source tus.Source, opts *tus.UploadOptions, ch
 			t.Error(err)
 		}
 	}})
-	result, err := client.Upload(testContext(t), source, &way)
+	result, err := u.Run(testContext(t))
 	return srv, result, err
 }
 
@@ -141,7 +143,7 @@ func TestFile_ChangeWithItsTimeSetBackIsAnError(t *testing.T) {
 			for name, change := range changes {
 				t.Run(kind+"/"+way+"/"+name, func(t *testing.T) {
 					path := fileAt(t, filepath.Join(t.TempDir(), "file"), data)
-					srv, result, err := uploadChanging(t, source(t, path), opts, func() error { return change(path) })
+					srv, result, err := uploadChanging(t, way, source(t, path), opts, func() error { return change(path) })
 					if kind == "OpenedFile" && (name == "created again" || name == "renamed over") {
 						if err != nil { // the caller's handle still reads the old file
 							t.Fatal(err)
@@ -181,7 +183,7 @@ func TestFile_EqualContentGoesOn(t *testing.T) {
 				}
 				t.Run(kind+"/"+way+"/"+name, func(t *testing.T) {
 					path := fileAt(t, filepath.Join(t.TempDir(), "file"), data)
-					srv, result, err := uploadChanging(t, source(t, path), opts, func() error { return change(path) })
+					srv, result, err := uploadChanging(t, way, source(t, path), opts, func() error { return change(path) })
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -223,9 +225,9 @@ func TestFSFile_UnstableInodesDoNotEndAnUpload(t *testing.T) {
 	for way, opts := range uploadWays() {
 		t.Run(way, func(t *testing.T) {
 			looks := 0
-			opts.Parallel, opts.PartBoundaries = 0, nil // looks is for one goroutine
+			opts.Parallel, opts.ParallelOptions.PartBoundaries = 0, nil // looks is for one goroutine
 			source := tus.FSFile(otherInodes{os.DirFS(dir), &looks}, "file")
-			srv, result, err := uploadChanging(t, source, opts, func() error { return nil })
+			srv, result, err := uploadChanging(t, way, source, opts, func() error { return nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -267,7 +269,7 @@ func TestFile_TouchKeepsTheRecord(t *testing.T) {
 func TestFile_TouchAfterTheLastByteIsSuccess(t *testing.T) {
 	data := randomBytes(changingSize)
 	ways := uploadWays()
-	delete(ways, "resumed elsewhere")
+	delete(ways, wayOfResumer)
 	ways["one request"] = whole()
 	for kind, source := range fileKinds() {
 		for way, opts := range ways {
@@ -282,8 +284,8 @@ func TestFile_TouchAfterTheLastByteIsSuccess(t *testing.T) {
 					path := fileAt(t, filepath.Join(t.TempDir(), "file"), data)
 					srv, store := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished")}), &storage.Memory{}
 					client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{
-						OnStateChange: func(e tus.StateEvent) {
-							if e.To == tus.StateFinishing {
+						OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+							if to == tus.StateFinishing {
 								if err := change(path); err != nil {
 									t.Error(err)
 								}

@@ -32,7 +32,7 @@ func TestFile_MappedWriteIsAnError(t *testing.T) {
 					mapped[i]++
 					mapped[i]--
 				}
-				srv, result, err := uploadChanging(t, source(t, path), opts, func() error {
+				srv, result, err := uploadChanging(t, way, source(t, path), opts, func() error {
 					copy(mapped, bytes.Repeat([]byte("x"), changingSize))
 					return nil
 				})

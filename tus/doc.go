@@ -51,7 +51,7 @@
 // With [UploadOptions.Parallel] the source is sent in parts over several
 // connections, and put together by the server. [Client.UploadAll] works through
 // any number of uploads with a bounded number at the same time.
-// [Client.UploadReader] takes a stream of unknown length.
+// [Reader] is a stream of unknown size.
 //
 // # What it costs
 //
@@ -69,7 +69,7 @@
 //
 // Every condition that a program may want to tell apart is an Err… variable for
 // [errors.Is]. Failed requests are an [*Error] for [errors.As], with method, URL,
-// status and offset. [IsTemporary] tells whether trying again may help; retries
+// status and offset. [IsRetryable] tells whether trying again may help; retries
 // have been used up by the time that a caller sees such an error. A [*StoredError]
 // tells which record to delete if the server keeps refusing a stored upload.
 //
@@ -111,6 +111,6 @@
 // With a store, uploading again means to upload the same source again, in this
 // process or a later one; it goes on where the server is. After ErrSourceChanged
 // and ErrSourceMismatch it begins anew, and after ErrNotRecoverable if the source
-// cannot be read from there, which Stats.Recreations counts. The end of the context
+// cannot be read from there, which Stats.Restarts counts. The end of the context
 // is its own error, and leaves an upload that can be gone on with.
 package tus

@@ -127,8 +127,7 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 		u.finder.release(ctx)
 		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || neverThisSource(err)) {
 			if u.record.holds() {
-				u.counters.update(func(s *Stats) { s.Discarded++ })
-				u.notResumed(ctx, u.status().info.Name, u.URL(), err.Error())
+				u.notResumed(ctx, u.Name(), u.URL(), err.Error())
 			}
 			u.record.drop(ctx)
 			return

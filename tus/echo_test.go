@@ -41,8 +41,8 @@ func (s *texts) opts() *tus.Options {
 	return &tus.Options{
 		Logger: slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Hooks: tus.Hooks{
-			OnRetry:       func(e tus.RetryEvent) { s.add(e.Err) },
-			OnStateChange: func(e tus.StateEvent) { s.add(e.Err) },
+			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { s.add(r.Err) },
+			OnStateChange: func(_ *tus.Uploader, _, _ tus.State, err error) { s.add(err) },
 		},
 	}
 }
@@ -61,7 +61,7 @@ func TestEcho_TokenInUploadURLIsRedacted(t *testing.T) {
 	data := randomBytes(3000)
 	for form, escape := range echoes {
 		for name, status := range map[string]int{"redirect": 307, "Location": 201} {
-			for _, opts := range []*tus.UploadOptions{whole(), chunked(), {Parallel: 2, MinPartSize: 1000}} {
+			for _, opts := range []*tus.UploadOptions{whole(), chunked(), {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}} {
 				t.Run(fmt.Sprint(form, " ", name, " ", opts.Parallel), func(t *testing.T) {
 					echoed := escape(token)
 					var asked atomic.Int32

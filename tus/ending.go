@@ -48,31 +48,25 @@ func (t *transfer) judgeGone(ctx context.Context, err error) error {
 }
 
 // refusedForGood reports whether a refusal, nil if there was none, would be repeated.
-func refusedForGood(refusal error) bool { return refusal != nil && !IsTemporary(refusal) }
+func refusedForGood(refusal error) bool { return refusal != nil && !IsRetryable(refusal) }
 
 // refused decides what follows when the server has shown what became of the chunk that it
 // refused.
 func (t *transfer) refused(refusal error, info Info) outcome {
 	switch {
-	case t.next.declares && !info.LengthDeferred && (!info.Complete() || t.next.size == 0 && t.lengthRefused(refusal)):
+	case t.next.declares && !info.LengthDeferred && (!info.Complete() || t.next.size == 0 && t.length.refused(t.next, refusal)):
 		// An earlier request that was cut declared the length, perhaps after we had
 		// asked: to declare it twice is refused, and it is not declared again. But a
 		// request that brought bytes, and completed the upload, was refused itself.
 		return outcome{next: StateReady}
 	case info.Complete():
 		return outcome{next: StateFailed, err: fmt.Errorf("%w: %w", ErrUnconfirmed, refusal)}
-	case IsTemporary(refusal): // the server lacks bytes, which are sent again
+	case IsRetryable(refusal): // the server lacks bytes, which are sent again
 		return outcome{next: StateReady}
-	case t.lengthRefused(refusal): // so it was something else
+	case t.length.refused(t.next, refusal): // so it was something else
 		if again, _ := t.checksumRefused(refusal); again {
 			return outcome{next: StateReady}
 		}
 	}
 	return outcome{next: StateFailed, err: refusal}
-}
-
-// lengthRefused reports whether the server may have refused a request because an
-// earlier one, of which we saw no end, had declared the length already.
-func (t *transfer) lengthRefused(err error) bool {
-	return t.length.told && t.next.declares && verdictOf(err).malformed
 }

@@ -211,9 +211,9 @@ func (e *Error) Error() string {
 // Unwrap returns the condition or cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Temporary reports whether the same request may succeed later: the network failed, the
+// retryable reports whether the same request may succeed later: the network failed, the
 // server is overloaded, or another request holds the upload.
-func (e *Error) Temporary() bool {
+func (e *Error) retryable() bool {
 	switch {
 	case e.verdict.retryable, errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale):
 		return true
@@ -245,10 +245,10 @@ func outcomeUnknown(err error) bool {
 	return errors.As(err, &e) && e.outcomeUnknown()
 }
 
-// IsTemporary reports whether a retry may succeed after err; the default retry policy uses
-// it. Errors of the context, of the source and of the caller's hooks are not temporary. The
+// IsRetryable reports whether a retry may succeed after err; the default retry policy uses
+// it. Errors of the context, of the source and of the caller's hooks are not retryable. The
 // lack of a free file descriptor (EMFILE, ENFILE) is, wherever it occurs.
-func IsTemporary(err error) bool {
+func IsRetryable(err error) bool {
 	var e *Error
 	var ended *endedError
 	var interrupted *interruptedError
@@ -258,7 +258,7 @@ func IsTemporary(err error) bool {
 	case heldForNow(err), outOfDescriptors(err):
 		return true
 	}
-	return errors.As(err, &e) && e.Temporary() && !errors.Is(err, errSource)
+	return errors.As(err, &e) && e.retryable() && !errors.Is(err, errSource)
 }
 
 // hookError is an error that a hook of the caller returned.

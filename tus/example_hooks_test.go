@@ -30,13 +30,13 @@ func ExampleHooks_afterResponse() {
 
 // The states of an upload whose connection breaks once.
 func ExampleHooks_onStateChange() {
-	hooks := tus.Hooks{OnStateChange: func(e tus.StateEvent) {
-		fmt.Printf("%v -> %v (failure: %v)\n", e.From, e.To, e.Err != nil)
+	hooks := tus.Hooks{OnStateChange: func(_ *tus.Uploader, from, to tus.State, err error) {
+		fmt.Printf("%v -> %v (failure: %v)\n", from, to, err != nil)
 	}}
 	h, client, stop := exampleServer(&tus.Options{Hooks: hooks})
 	defer stop()
 	h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(300)})
-	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 1000, CreationLimit: -1})
 	fmt.Println(err)
 	// Output:
 	// idle -> creating (failure: false)

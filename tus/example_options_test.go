@@ -59,7 +59,7 @@ func ExampleOptions_rateLimit() {
 	// Output: 50000 <nil>
 }
 
-// Some networks let only GET and POST through.
+// Some networks block PATCH.
 func ExampleOptions_overridePatchMethod() {
 	h, client, stop := exampleServer(&tus.Options{OverridePatchMethod: true})
 	defer stop()
@@ -158,16 +158,16 @@ func ExampleOptions_requireStore() {
 	for _, require := range []bool{false, true} {
 		_, client, stop := exampleServer(&tus.Options{
 			Store: &brokenStore{}, RequireStore: require,
-			Hooks: tus.Hooks{OnStoreError: func(e tus.StoreError) { fmt.Println("told:", e.Op, e.Err) }},
+			Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { fmt.Println(err) }},
 		})
 		_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
 		fmt.Println(errors.Is(err, tus.ErrStore))
 		stop()
 	}
 	// Output:
-	// told: put no space left on device
+	// tus: store of upload URLs failed: put: no space left on device
 	// false
-	// told: put no space left on device
+	// tus: store of upload URLs failed: put: no space left on device
 	// true
 }
 
@@ -193,11 +193,11 @@ func ExampleOptions_fingerprinter() {
 	// <nil>
 }
 
-// A server that advertises creation-with-upload but is better not asked for it.
-func ExampleCreationWithUpload() {
+// A server that advertises creation-with-upload and does not store the bytes.
+func ExampleUploadOptions_creationLimit() {
 	h, client, stop := exampleServer(&tus.Options{Capabilities: &tus.Capabilities{}})
 	defer stop()
-	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{CreationLimit: -1})
 	for _, r := range h.Requests() {
 		fmt.Println(r.Method, r.Body)
 	}

@@ -43,8 +43,9 @@ func ExampleUploadOptions_parallel() {
 	// Output: 20971520 bytes in 4 parts
 }
 
-// Not every server can concatenate. This upload then goes in one piece.
-func ExampleUploadOptions_parallelBestEffort() {
+// Not every server can concatenate. The source is then sent as one upload, unless parts
+// are required.
+func ExampleParallelOptions_required() {
 	server := httptest.NewServer(tustest.NewHandler(&tustest.Options{Extensions: []string{"creation"}}))
 	defer server.Close()
 	client, err := tus.NewClient(server.URL+"/files/", nil)
@@ -52,20 +53,20 @@ func ExampleUploadOptions_parallelBestEffort() {
 		log.Fatal(err)
 	}
 	source := tus.Bytes(make([]byte, 20_000))
-	opts := &tus.UploadOptions{Parallel: 4, MinPartSize: 1000}
-	_, err = client.Upload(context.Background(), source, opts)
-	fmt.Println(errors.Is(err, tus.ErrUnsupported))
-
-	opts.ParallelBestEffort = true
+	opts := &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}
 	result, err := client.Upload(context.Background(), source, opts)
 	fmt.Println(result.Offset, err)
+
+	opts.ParallelOptions.Required = true
+	_, err = client.Upload(context.Background(), source, opts)
+	fmt.Println(errors.Is(err, tus.ErrUnsupported))
 	// Output:
-	// true
 	// 20000 <nil>
+	// true
 }
 
 // The caller decides where the parts begin, and what is stored with each of them.
-func ExampleUploadOptions_partBoundaries() {
+func ExampleParallelOptions() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -74,11 +75,13 @@ func ExampleUploadOptions_partBoundaries() {
 		log.Fatal(err)
 	}
 	result, err := client.Upload(context.Background(), tus.Bytes([]byte("one two three")), &tus.UploadOptions{
-		Parallel:       2,
-		PartBoundaries: []int64{4, 8},
-		PartMetadata:   tus.Metadata{"piece": "yes"},
-		Metadata:       tus.Metadata{"filename": "numbers.txt"},
-		TerminateParts: true, // once the whole is complete
+		Parallel: 2,
+		Metadata: tus.Metadata{"filename": "numbers.txt"},
+		ParallelOptions: tus.ParallelOptions{
+			PartBoundaries: []int64{4, 8},
+			PartMetadata:   tus.Metadata{"piece": "yes"},
+			TerminateParts: true,
+		},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -90,7 +93,7 @@ func ExampleUploadOptions_partBoundaries() {
 
 // The parts of a file may be sent by different programs, on different machines.
 // Only their URLs have to come together.
-func ExampleClient_CreateFinal() {
+func ExampleClient_Concatenate() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -101,7 +104,7 @@ func ExampleClient_CreateFinal() {
 	ctx := context.Background()
 	var urls []string
 	for _, piece := range []string{"first half, ", "second half"} {
-		part, err := client.CreatePartial(ctx, int64(len(piece)), nil)
+		part, err := client.Create(ctx, tus.CreateOptions{Size: int64(len(piece)), Partial: true})
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -110,7 +113,7 @@ func ExampleClient_CreateFinal() {
 		}
 		urls = append(urls, part.URL)
 	}
-	whole, err := client.CreateFinal(ctx, urls, tus.Metadata{"filename": "whole.txt"})
+	whole, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "whole.txt"})
 	switch {
 	case errors.Is(err, tus.ErrUnconfirmed): // perhaps it was made: look before trying again
 		log.Fatal(err)
@@ -122,29 +125,35 @@ func ExampleClient_CreateFinal() {
 	// Output: first half, second half
 }
 
-func ExampleClient_CreatePartial() {
-	server := httptest.NewServer(tustest.NewHandler(nil))
+// A backend creates an upload and gives its URL to the program that has the data.
+func ExampleClient_Create() {
+	handler := tustest.NewHandler(nil)
+	server := httptest.NewServer(handler)
 	defer server.Close()
-	client, err := tus.NewClient(server.URL+"/files/", nil)
+	backend, err := tus.NewClient(server.URL+"/files/", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
-	part, err := client.CreatePartial(ctx, 1000, nil)
+	created, err := backend.Create(ctx, tus.CreateOptions{Size: 5, Metadata: tus.Metadata{"filename": "hello.txt"}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	info, err := client.Info(ctx, part.URL)
+
+	sender, err := tus.NewClient(server.URL+"/files/", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(info.Concat, "upload,", info.Offset, "of", info.Length, "bytes")
-	// Output: partial upload, 0 of 1000 bytes
+	if _, err := sender.Resume(ctx, created.URL, tus.Bytes([]byte("hello")), nil); err != nil {
+		log.Fatal(err)
+	}
+	stored, _ := handler.Upload(created.URL)
+	fmt.Printf("%s, %d POST\n", stored.Data, handler.Count("POST"))
+	// Output: hello, 1 POST
 }
 
-// A backend creates an upload before anybody knows how long it will be, and hands
-// out its URL.
-func ExampleClient_CreateDeferred() {
+// The size of the upload is not known when it is created.
+func ExampleClient_Create_deferred() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -153,7 +162,7 @@ func ExampleClient_CreateDeferred() {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
-	made, err := client.CreateDeferred(ctx, tus.Metadata{"filename": "talk.ogg"})
+	made, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"filename": "talk.ogg"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -175,7 +184,7 @@ func ExampleClient_CreateDeferred() {
 }
 
 // What comes out of a pipe is sent as it comes.
-func ExampleClient_UploadReader() {
+func ExampleReader() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -190,7 +199,7 @@ func ExampleClient_UploadReader() {
 		}
 		writer.Close()
 	}()
-	result, err := client.UploadReader(context.Background(), reader, &tus.UploadOptions{ChunkSize: 64 << 10})
+	result, err := client.Upload(context.Background(), tus.Reader(reader), &tus.UploadOptions{ChunkSize: 64 << 10})
 	var lost *tus.StreamError
 	switch {
 	case errors.As(err, &lost):
@@ -203,7 +212,7 @@ func ExampleClient_UploadReader() {
 }
 
 // A stream that failed goes on from where the server is, if it can be made again.
-func ExampleReader() {
+func ExampleReader_again() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -240,7 +249,7 @@ func ExampleUploadOptions_bufferLimit() {
 	}
 	for _, limit := range []int64{10_000, 1_000_000} {
 		stream := strings.NewReader(strings.Repeat("x", 50_000))
-		result, err := client.UploadReader(context.Background(), stream, &tus.UploadOptions{ChunkSize: 4000, BufferLimit: limit})
+		result, err := client.Upload(context.Background(), tus.Reader(stream), &tus.UploadOptions{ChunkSize: 4000, BufferLimit: limit})
 		fmt.Println(result.Offset, errors.Is(err, tus.ErrUnsupported))
 	}
 	// Output:
@@ -275,11 +284,12 @@ func ExampleClient_UploadAll() {
 	}
 	jobs := func(yield func(tus.Job) bool) { // asked for the next one when there is room
 		for _, entry := range entries {
-			if !yield(tus.FileJob(filepath.Join(folder, entry.Name()), nil)) {
+			path := filepath.Join(folder, entry.Name())
+			if !yield(tus.Job{Source: tus.File(path), Tag: path}) {
 				return
 			}
 		}
-		yield(tus.FileJob(filepath.Join(folder, "missing"), nil))
+		yield(tus.Job{Source: tus.File(filepath.Join(folder, "missing")), Tag: "missing"})
 	}
 	complete := 0
 	for result := range client.UploadAll(context.Background(), jobs, nil) {

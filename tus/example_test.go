@@ -15,8 +15,6 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -199,7 +197,7 @@ func ExampleUploader_Step() {
 		log.Fatal(err)
 	}
 	for !uploader.State().Final() {
-		if err := uploader.Step(context.Background()); err != nil && !tus.IsTemporary(err) {
+		if err := uploader.Step(context.Background()); err != nil && !tus.IsRetryable(err) {
 			log.Fatal(err)
 		}
 		fmt.Println(uploader.State(), uploader.Offset())
@@ -230,7 +228,7 @@ func ExampleUploader_Pause() {
 	var once bool
 	uploader, err = client.NewUploader(tus.Bytes(make([]byte, 25_000)), &tus.UploadOptions{
 		ChunkSize: 10_000,
-		Hooks: tus.Hooks{OnProgress: func(p tus.Progress) {
+		Hooks: tus.Hooks{OnProgress: func(_ *tus.Uploader, p tus.Progress) {
 			if p.Acknowledged >= 20_000 && !once {
 				once = true
 				uploader.Pause()
@@ -301,18 +299,18 @@ func ExampleHooks() {
 	server := httptest.NewServer(handler)
 	defer server.Close()
 	client, err := tus.NewClient(server.URL+"/files/", &tus.Options{Hooks: tus.Hooks{
-		OnUploadURL: func(e tus.UploadURLEvent) {
-			fmt.Println("created", strings.TrimPrefix(e.URL, server.URL))
+		OnCreated: func(_ *tus.Uploader, c *tus.Created) {
+			fmt.Println("created", strings.TrimPrefix(c.URL, server.URL))
 		},
-		OnProgress: func(p tus.Progress) {
-			if p.Acknowledged == p.Sent {
-				fmt.Println(p.Acknowledged, "of", p.Total)
+		OnProgress: func(_ *tus.Uploader, p tus.Progress) {
+			if p.InFlight == 0 {
+				fmt.Println(p.Acknowledged, "of", p.Size)
 			}
 		},
-		OnRetry: func(e tus.RetryEvent) {
+		OnRetry: func(_ *tus.Uploader, r tus.Retry) {
 			var failed *tus.Error
-			if errors.As(e.Err, &failed) {
-				fmt.Println("retry", e.Attempt, "in", e.Delay, "after", failed.Method, failed.StatusCode)
+			if errors.As(r.Err, &failed) {
+				fmt.Println("retry", r.Attempt, "in", r.Delay, "after", failed.Method, failed.StatusCode)
 			}
 		},
 	}})
@@ -383,9 +381,9 @@ func ExampleError() {
 	// not authorized: true
 }
 
-func ExampleIsTemporary() {
+func ExampleIsRetryable() {
 	for _, status := range []int{400, 403, 404, 423, 500, 503} {
-		fmt.Println(status, tus.IsTemporary(&tus.Error{StatusCode: status}))
+		fmt.Println(status, tus.IsRetryable(&tus.Error{StatusCode: status}))
 	}
 	// Output:
 	// 400 false
@@ -509,10 +507,10 @@ func ExampleRetryPolicy() {
 
 	client, err := tus.NewClient(server.URL+"/files/", &tus.Options{Retry: tus.RetryPolicy{
 		MaxRetries: 20,
-		NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) },
+		Delay:      func(int) time.Duration { return time.Millisecond },
 		ShouldRetry: func(err error, attempt int) bool {
 			// This server forgets tokens for a moment when it is busy.
-			return tus.IsTemporary(err) || errors.Is(err, tus.ErrUnauthorized) && attempt <= 5
+			return tus.IsRetryable(err) || errors.Is(err, tus.ErrUnauthorized) && attempt <= 5
 		},
 	}})
 	if err != nil {
@@ -562,6 +560,6 @@ func ExampleStats() {
 		log.Fatal(err)
 	}
 	s := result.Stats
-	fmt.Println(s.Acknowledged, "bytes in", s.TotalRequests(), "requests;", s.Resent, "sent again,", s.Recoveries, "recovery")
-	// Output: 20000 bytes in 5 requests; 0 sent again, 1 recovery
+	fmt.Println(s.Uploaded, "bytes in", s.TotalRequests(), "requests;", s.Resent, "resent,", s.Retries, "retry")
+	// Output: 20000 bytes in 5 requests; 0 resent, 1 retry
 }

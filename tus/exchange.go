@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
-	"strings"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
@@ -133,7 +132,7 @@ func (x *exchange) newRequest() (*http.Request, error) {
 	}
 	req.Header.Set("User-Agent", userAgent)
 	if x.to.trusted() {
-		c.addCallerHeaders(req)
+		httpx.AddHeader(req, c.header)
 	}
 	x.withheld = !x.to.trusted() && (len(c.header) > 0 || x.hooks.canRenew())
 	// The headers of the protocol come last: the caller's do not replace them.
@@ -141,7 +140,7 @@ func (x *exchange) newRequest() (*http.Request, error) {
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	if c.overridePatch && (r.method == http.MethodPatch || r.method == http.MethodDelete) {
+	if c.overridePatch && r.method == http.MethodPatch {
 		req.Method, x.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}
@@ -171,17 +170,6 @@ func (x *exchange) addPayload(req *http.Request) (err error) {
 	req.GetBody = func() (io.ReadCloser, error) { return x.bodies.Open(x.ctx) }
 	req.Body, err = x.bodies.Open(x.ctx)
 	return err
-}
-
-// addCallerHeaders adds Options.Header.
-func (c *Client) addCallerHeaders(req *http.Request) {
-	for name, values := range c.header {
-		if name == "Host" {
-			req.Host = values[0]
-			continue
-		}
-		req.Header[name] = append([]string(nil), values...)
-	}
 }
 
 // runBeforeRequest runs the hooks. If req goes to an untrusted origin, they get a copy: a
@@ -263,16 +251,14 @@ func (x *exchange) noResponse(err error) error {
 		return x.fail(source)
 	}
 	x.client.broken.Store(true)
-	err = httpx.StripURL(err)
+	err = httpx.DoError(err)
 	var record tls.RecordHeaderError
 	if x.stall.HasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
 		// After the handshake that is a broken connection, and a new one may work.
 		err = fmt.Errorf("TLS connection broke: %v", err)
 	}
-	if strings.HasPrefix(err.Error(), "failed to parse Location header") {
-		// http.Client parses Location even if it does not follow redirects; its error
-		// repeats the whole URL.
-		err = fmt.Errorf("%w: redirect with a %s that is not a URL", ErrProtocol, headerLocation)
+	if err == httpx.ErrLocation {
+		err = fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	return x.fail(err)
 }

@@ -66,7 +66,7 @@ func creationRows() []faultRow {
 		faultRow{name: "Location at another origin", on: creating, with: func(s *stage) tustest.Action { return locationAt(s.elsewhere) },
 			want: fine(0), but: map[string]verdict{resumed: missed()}},
 		faultRow{name: "long part URLs", on: creating, times: always, with: longPartURLs, want: fine(0), but: map[string]verdict{resumed: missed()},
-			opts: func(_ *tus.Options, how *tus.UploadOptions) { how.MaxConcatHeader = longLine }},
+			opts: func(_ *tus.Options, how *tus.UploadOptions) { how.ParallelOptions.MaxConcatHeader = longLine }},
 		faultRow{name: "stall", on: creating, bubble: true, action: tustest.Stall(), want: repeated,
 			but: map[string]verdict{one: createdAgain(), resumed: missed()}},
 		faultRow{name: "503 always", on: creating, times: always, action: faults.RespondAfter(503, ""), want: fails(errTemporary, nothing).again(request),

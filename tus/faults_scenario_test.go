@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -89,15 +87,15 @@ func newScenario(seed uint64) *scenario {
 	s.twins, s.again = r.IntN(8) == 0, r.IntN(4) == 0
 	retry := tus.RetryPolicy{} // waits cost nothing in a bubble
 	if !s.bubble {
-		retry.NewBackOff = func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) }
+		retry.Delay = func(int) time.Duration { return time.Millisecond }
 		retry.MaxRetryAfter = time.Millisecond
 	}
 	s.client = tus.Options{Retry: retry, MaxConnections: pick(r, 0, 0, 0, 1, 2), OverridePatchMethod: r.IntN(10) == 0}
 	s.how = tus.UploadOptions{
-		Metadata:           tus.Metadata{"filename": "soak"},
-		ChunkSize:          pick[int64](r, 0, 0, 1000, 7777, 32<<10, 1<<20),
-		CreationWithUpload: tus.CreationWithUpload(r.IntN(3)),
-		TerminateParts:     r.IntN(4) == 0,
+		Metadata:        tus.Metadata{"filename": "soak"},
+		ChunkSize:       pick[int64](r, 0, 0, 1000, 7777, 32<<10, 1<<20),
+		CreationLimit:   pick[int64](r, 0, -1, 10_000),
+		ParallelOptions: tus.ParallelOptions{TerminateParts: r.IntN(4) == 0},
 	}
 	size := int64(len(s.data))
 	if s.how.ChunkSize > 0 && size/s.how.ChunkSize > 60 {
@@ -108,14 +106,11 @@ func newScenario(seed uint64) *scenario {
 	}
 	switch r.IntN(5) {
 	case 0, 1:
-		s.how.Parallel, s.how.ParallelBestEffort, s.how.MinPartSize = 2+r.IntN(4), true, pick[int64](r, 100, 5000, 20_000)
+		s.how.Parallel, s.how.ParallelOptions.MinPartSize = 2+r.IntN(4), pick[int64](r, 100, 5000, 20_000)
 	case 2:
 		s.how.StopAt = r.Int64N(size + 1)
 	case 3:
 		s.how.DeferLength = true
-	}
-	if !slices.Contains(s.server.Extensions, "creation-with-upload") && s.server.Extensions != nil {
-		s.how.CreationWithUpload = tus.CreationWithUploadAuto
 	}
 	for range r.IntN(16) {
 		s.script = append(s.script, s.fault())

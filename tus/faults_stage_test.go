@@ -219,8 +219,8 @@ func (s *stage) clientOver(t testing.TB, transport http.RoundTripper, opts tus.O
 	t.Helper()
 	opts.HTTPClient = &http.Client{Transport: transport}
 	opts.Store, opts.Checksums = s.store, s.checksums
-	if opts.Retry.NewBackOff == nil && s.dial == nil { // a bubble has time
-		opts.Retry.NewBackOff = impatient().NewBackOff
+	if opts.Retry.Delay == nil && s.dial == nil { // a bubble has time
+		opts.Retry.Delay = impatient().Delay
 	}
 	opts.Header = http.Header{"Authorization": {"Bearer " + planted}}
 	client, err := tus.NewClient(s.endpoint, &opts)

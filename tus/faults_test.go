@@ -49,12 +49,12 @@ const (
 )
 
 var ways = []way{
-	{single, faultSize, 0, tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever}},
+	{single, faultSize, 0, tus.UploadOptions{CreationLimit: -1}},
 	{inChunk, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}},
-	{parallel, faultPart, 1, tus.UploadOptions{Parallel: 4, MinPartSize: faultPart}},
+	{parallel, faultPart, 1, tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{Required: true, MinPartSize: faultPart}}},
 	{streamed, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}},
 	{one, faultSize, 0, tus.UploadOptions{}},
-	{resumed, faultSize - faultBegun, 0, tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever}},
+	{resumed, faultSize - faultBegun, 0, tus.UploadOptions{CreationLimit: -1}},
 }
 
 // target is which requests a fault is for.

@@ -127,7 +127,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 			h, endpoint := secureServer(t, &tls.Config{Certificates: []tls.Certificate{test.certificate}})
 			res, err := uploadSecurely(t, endpoint, test.client)
 			var verification *tls.CertificateVerificationError
-			if !errors.As(err, &verification) || tus.IsTemporary(err) || res.Stats.Retries != 0 {
+			if !errors.As(err, &verification) || tus.IsRetryable(err) || res.Stats.Retries != 0 {
 				t.Errorf("after %d retries: %v", res.Stats.Retries, err)
 			}
 			if n := len(h.Requests()); n != 0 {
@@ -139,7 +139,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 		h, endpoint := secureServer(t, &tls.Config{
 			Certificates: []tls.Certificate{ours.issue(nil)}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 		res, err := uploadSecurely(t, endpoint, trusting)
-		if err == nil || tus.IsTemporary(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
+		if err == nil || tus.IsRetryable(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
 			t.Errorf("after %d retries, the server got %d requests: %v", res.Stats.Retries, len(h.Requests()), err)
 		}
 	})
@@ -152,7 +152,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 				return err
 			},
 		})
-		if err == nil || tus.IsTemporary(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
+		if err == nil || tus.IsRetryable(err) || res.Stats.Retries != 0 || len(h.Requests()) != 0 {
 			t.Errorf("after %d retries, the server got %d requests: %v", res.Stats.Retries, len(h.Requests()), err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestServerThatRefusesTheHandshakeIsNotAskedAgain(t *testing.T) {
 			test.client.RootCAs = ours.pool
 			h, endpoint := secureServer(t, test.server)
 			res, err := uploadSecurely(t, endpoint, test.client)
-			if n := len(h.Requests()); err == nil || tus.IsTemporary(err) || n != 0 {
+			if n := len(h.Requests()); err == nil || tus.IsRetryable(err) || n != 0 {
 				t.Errorf("the server got %d requests: %v", n, err)
 			}
 			// With TLS 1.3 the request is sent before the refusal comes, and the end of
@@ -350,13 +350,13 @@ func TestTLSConnectionThatBreaksInPlainTextIsResumed(t *testing.T) {
 		defer srv.Close()
 		data := randomBytes(10_000)
 		client := newClient(t, srv.URL+"/files/", &tus.Options{HTTPClient: srv.Client()})
-		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationLimit: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantStored(t, h, res.URL, data)
-		if res.Stats.Recoveries != 1 || patches.Load() != 2 {
-			t.Errorf("%d recoveries, %d PATCH", res.Stats.Recoveries, patches.Load())
+		if res.Stats.Requests["HEAD"] != 1 || patches.Load() != 2 {
+			t.Errorf("%d recoveries, %d PATCH", res.Stats.Requests["HEAD"], patches.Load())
 		}
 	}
 }

@@ -32,7 +32,7 @@ const (
 )
 
 var (
-	errTemporary = errors.New("temporary failure") // stands for tus.IsTemporary
+	errTemporary = errors.New("temporary failure") // stands for tus.IsRetryable
 	errRefused   = errors.New("refused")           // stands for a status without a sentinel
 )
 
@@ -95,14 +95,18 @@ func (l leaves) check(t *testing.T, s *stage, w way, path, url string) string {
 	}
 	ctx, cancel := patience(s)
 	defer cancel()
-	client, source, how := s.client(t, tus.Options{}), w.source(path), w.opts
+	client, source, resume := s.client(t, tus.Options{}), w.source(path), ""
 	if w.name == streamed && l != nothing {
-		source, how.URL = tus.File(path), url // what a stream is resumed from, if at all
+		source, resume = tus.File(path), url // what a stream is resumed from, if at all
 	}
 	if l == unconfirmed && w.name == streamed {
 		return "unconfirmed" // of a stream nothing is stored
 	}
-	res, err := client.Upload(ctx, source, &how)
+	u, err := prepare(client, resume, source, &w.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := u.Run(ctx)
 	if l == unconfirmed {
 		if !errors.Is(err, tus.ErrUnconfirmed) || res.Stats.Sent != 0 || s.creations() != creations {
 			t.Errorf("next upload: %v, %d bytes sent, %d creations", err, res.Stats.Sent, s.creations()-creations)
@@ -141,7 +145,7 @@ func (v verdict) judge(t *testing.T, w way, got, usual outcome) {
 		t.Fatalf("upload fails: %v", got.err)
 	case v.err != nil && got.err == nil:
 		t.Fatalf("upload is completed, want an error that matches %q", v.err)
-	case v.err == errTemporary && !tus.IsTemporary(got.err),
+	case v.err == errTemporary && !tus.IsRetryable(got.err),
 		v.err == errRefused && (!errors.As(got.err, &answer) || answer.StatusCode != v.status),
 		v.err != nil && v.err != errTemporary && v.err != errRefused && !errors.Is(got.err, v.err):
 		t.Errorf("error is %v, want one that matches %q", got.err, v.err)

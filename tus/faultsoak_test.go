@@ -209,9 +209,9 @@ func (s *scenario) runTwins(ctx context.Context, t *testing.T, st *stage, path s
 func (s *scenario) session(ctx context.Context, t *testing.T, st *stage, path string, breaks *breaks, sum *soakSum) (url string) {
 	opts, how := s.client, s.how
 	var acknowledged int64
-	how.Hooks.OnProgress = func(p tus.Progress) {
-		if p.Acknowledged < acknowledged || !p.TotalUnknown && p.Acknowledged > p.Total {
-			t.Errorf("progress goes from %d to %d of %d", acknowledged, p.Acknowledged, p.Total)
+	how.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {
+		if p.Acknowledged < acknowledged || !p.SizeUnknown && p.Acknowledged > p.Size {
+			t.Errorf("progress goes from %d to %d of %d", acknowledged, p.Acknowledged, p.Size)
 		}
 		acknowledged = p.Acknowledged
 	}
@@ -274,7 +274,7 @@ func (s *scenario) check(t *testing.T, st *stage, res *tus.Result, sum *soakSum)
 	}
 	sum.hashes++
 	size, stats := int64(len(s.data)), res.Stats
-	if res.Size != size || res.Offset != size || stats.ResumedFrom+stats.Acknowledged != size {
+	if res.Size != size || res.Offset != size || stats.ResumedFrom+stats.Uploaded != size {
 		t.Errorf("result is %+v", res)
 	}
 }

@@ -19,6 +19,7 @@ type finder struct {
 	records *records
 	source  SourceInfo
 	opts    *UploadOptions
+	ownKey  string // distinguishes uploads of the same source
 	retries *retries
 
 	candidates []*candidate // not decided yet
@@ -65,7 +66,7 @@ func (f *finder) look(ctx context.Context) error {
 		rec, ok := withID(stored, previous.ID)
 		if stored = []storage.Record{rec}; !ok {
 			stored = nil
-			f.discarded(ctx, *previous, "it is no longer stored")
+			f.leave(ctx, *previous, "it is no longer stored")
 		}
 	}
 	now := time.Now()
@@ -153,7 +154,7 @@ func (f *finder) decide(ctx context.Context) (*found, error) {
 	if best == nil {
 		f.decided = true
 		if f.gone {
-			f.counters.update(func(s *Stats) { s.Recreations++ })
+			f.counters.update(func(s *Stats) { s.Restarts++ })
 		}
 		return nil, nil
 	}
@@ -169,7 +170,7 @@ func (f *finder) decide(ctx context.Context) (*found, error) {
 		return nil, err
 	}
 	f.best, f.decided = nil, true
-	f.counters.update(func(s *Stats) { s.Recreations += best.gone })
+	f.counters.update(func(s *Stats) { s.Restarts += best.gone })
 	return &best.found, nil
 }
 
@@ -254,7 +255,7 @@ func (f *finder) mismatch(rec storage.Record, info Info) string {
 		return "the server has a part or a final upload there"
 	}
 	sent := Metadata(rec.Metadata)
-	if f.opts.ResumeKey == "" && f.opts.filename == "" { // then the metadata are in the resume key
+	if f.ownKey == f.opts.Metadata.String() { // then the metadata are in the resume key
 		sent = f.opts.Metadata
 	}
 	for _, key := range slices.Sorted(maps.Keys(sent)) {
@@ -327,20 +328,11 @@ func (f *finder) release(ctx context.Context) {
 // discard drops a stored upload that cannot be resumed.
 func (f *finder) discard(ctx context.Context, rec storage.Record, r *record, reason string) {
 	r.drop(ctx)
-	f.discarded(ctx, rec, reason)
+	f.leave(ctx, rec, reason)
 }
 
-// discarded notes a stored upload that cannot be resumed.
-func (f *finder) discarded(ctx context.Context, rec storage.Record, reason string) {
-	f.counters.update(func(s *Stats) { s.Discarded++ })
-	f.unresumed = append(f.unresumed, reason)
-	f.notResumed(ctx, f.source.Name, rec.UploadURL, reason)
-}
-
-// leave leaves a stored upload to another Uploader.
+// leave notes a stored upload that is not resumed.
 func (f *finder) leave(ctx context.Context, rec storage.Record, reason string) {
-	f.counters.update(func(s *Stats) { s.Held++ })
-	f.left = true
 	f.unresumed = append(f.unresumed, reason)
 	f.notResumed(ctx, f.source.Name, rec.UploadURL, reason)
 }

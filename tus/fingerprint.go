@@ -3,6 +3,7 @@ package tus
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -11,31 +12,55 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
+	"github.com/seed-175555ba/tus-go/tus/internal/recordkey"
 )
 
-// fingerprint recognises the source. A Read that hangs when ctx ends, although
+// resumeKey is what the upload is stored and found by, empty for a source that
+// cannot be recognised.
+func (p *planner) resumeKey(ctx context.Context) (string, error) {
+	if p.info.SizeUnknown {
+		return "", nil // reading it to tell would use it up
+	}
+	print, err := p.fingerprint(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return "", async.ContextError(ctx)
+		}
+		return "", shortSource(err, fingerprint.ErrSizeMismatch)
+	}
+	if print == "" {
+		return "", fmt.Errorf("%w: empty fingerprint", ErrInvalidInput)
+	}
+	scope := p.client.resumeScope
+	if scope == "" {
+		scope = p.client.endpoint.String()
+	}
+	return recordkey.New(print, scope, p.ownKey), nil
+}
+
+// fingerprint identifies the source. A Read that hangs when ctx ends, although
 // its reader is closed then, is left behind.
-func (u *Uploader) fingerprint(ctx context.Context) (string, error) {
-	_, seeks := u.planner.source.(*seekSource)
-	reader := &sourceReaderAt{ctx: ctx, source: u.planner.source, limit: u.client.sourceTimeout, forward: u.status().info.Sequential && !seeks}
-	info := fingerprint.Info{Name: cmp.Or(u.opts.ResumeKey, u.status().info.Identity, u.status().info.Name), Size: u.status().info.Size, ModTime: u.status().info.ModTime, Version: u.status().info.Version}
+func (p *planner) fingerprint(ctx context.Context) (string, error) {
+	_, seeks := p.source.(*seekSource)
+	reader := &sourceReaderAt{ctx: ctx, source: p.source, limit: p.client.sourceTimeout, forward: p.info.Sequential && !seeks}
+	info := fingerprint.Info{Name: cmp.Or(p.opts.ResumeKey, p.info.Identity, p.info.Name), Size: p.info.Size, ModTime: p.info.ModTime, Version: p.info.Version}
 	defer reader.panics.Repanic()
 	return async.Call(ctx, func() (string, error) {
 		defer reader.Close()
-		return u.fingerprinter().Fingerprint(ctx, reader, info)
+		return p.fingerprinter().Fingerprint(ctx, reader, info)
 	}, nil)
 }
 
 // fingerprinter is that of the client, or the default for the source.
-func (u *Uploader) fingerprinter() fingerprint.Fingerprinter {
-	if given := u.client.fingerprinter; given != nil {
+func (p *planner) fingerprinter() fingerprint.Fingerprinter {
+	if given := p.client.fingerprinter; given != nil {
 		return given
 	}
 	// File systems that keep no times report the Unix epoch.
-	if u.status().info.ModTime.Unix() <= 0 && u.status().info.Version == "" {
+	if p.info.ModTime.Unix() <= 0 && p.info.Version == "" {
 		return fingerprint.Content{}
 	}
-	if fsys, ok := u.planner.source.(*fsSource); ok && fsys.systemPath() == "" && u.opts.ResumeKey == "" {
+	if fsys, ok := p.source.(*fsSource); ok && fsys.systemPath() == "" && p.opts.ResumeKey == "" {
 		return fingerprint.Content{}
 	}
 	return fingerprint.Sample{}

@@ -78,7 +78,7 @@ func TestHook_ForeignRequestIsAsWithoutIt(t *testing.T) {
 		for mode, opts := range map[string]*tus.UploadOptions{
 			"chunks":   chunked(),
 			"whole":    whole(),
-			"parallel": {Parallel: 2, MinPartSize: 1000},
+			"parallel": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}},
 		} {
 			t.Run(name+" "+mode, func(t *testing.T) {
 				h := tustest.NewHandler(&tustest.Options{AbsoluteLocation: true})
@@ -152,7 +152,7 @@ func TestRedirect_ForeignServerGetsNoCredentialsBack(t *testing.T) {
 			return err
 		},
 		"Parallel": func(ctx context.Context, c *tus.Client, _ string) error {
-			_, err := c.Upload(ctx, tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 1000})
+			_, err := c.Upload(ctx, tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}})
 			return err
 		},
 		"Resume": func(ctx context.Context, c *tus.Client, away string) error {
@@ -203,8 +203,8 @@ func TestCreation_LocationNamedByForeignServerIsRefused(t *testing.T) {
 	data := randomBytes(3000)
 	for name, opts := range map[string]*tus.UploadOptions{
 		"chunks":   chunked(),
-		"whole":    {CreationWithUpload: tus.CreationWithUploadAlways},
-		"parallel": {Parallel: 2, MinPartSize: 1000},
+		"whole":    {},
+		"parallel": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}},
 		"stream":   nil,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -97,6 +97,6 @@ func (a *absence) confirm(ctx context.Context, q requester, at *url.URL, err err
 // budget of retries.
 func (a *absence) stays(tries *budget) bool {
 	const some = 3
-	retries := tries.policy.maxRetries()
+	retries := tries.policy.patience()
 	return a.responses > retries || a.responses >= some && tries.failures >= retries
 }

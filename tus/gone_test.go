@@ -58,13 +58,13 @@ func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 				for range 2 {
 					res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
 					wantError(t, err, tus.ErrUnconfirmed)
-					if errors.Is(err, tus.ErrUploadGone) || tus.IsTemporary(err) {
+					if errors.Is(err, tus.ErrUploadGone) || tus.IsRetryable(err) {
 						t.Errorf("error tells to upload again: %v", err)
 					}
 					if srv.Count("POST") != 1 || bytesReceived(srv) != 5000 {
 						t.Errorf("%d creations, %d bytes received", srv.Count("POST"), bytesReceived(srv))
 					}
-					if res.Stats.Recreations != 0 {
+					if res.Stats.Restarts != 0 {
 						t.Errorf("stats are %+v", res.Stats)
 					}
 				}
@@ -111,13 +111,13 @@ func TestFinish_GoneStreamAndExternalURLAreUnconfirmed(t *testing.T) {
 	}
 	srv := gone()
 	client := newClient(t, srv.Endpoint(), nil)
-	_, err := client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+	_, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	wantError(t, err, tus.ErrUnconfirmed)
 	if errors.Is(err, tus.ErrNotRecoverable) {
 		t.Errorf("the stream is complete, and the error tells to begin it anew: %v", err)
 	}
 
-	made, err := client.CreateDeferred(testContext(t), nil)
+	made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestFinish_GoneBeforeLastByteStartsOver(t *testing.T) {
 	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 	srv.Forget(records(t, store)[0].UploadURL)
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
-	if err != nil || res.Stats.Recreations != 1 {
+	if err != nil || res.Stats.Restarts != 1 {
 		t.Fatalf("%+v, %v", res.Stats, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
@@ -276,7 +276,7 @@ func TestFinish_RefusalAfterLastByteIsUnconfirmed(t *testing.T) {
 	// A part whose completion fails is no part of a complete upload.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(last(1000, -1, faults.SetStatus(500)))
-	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 5, MinPartSize: 1000})
+	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 5, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}})
 	wantError(t, err, tus.ErrUnconfirmed)
 	if len(finals(srv.Handler)) != 0 {
 		t.Error("a final upload was created of it")
@@ -349,7 +349,7 @@ func TestProxy404_StartsNothingOver(t *testing.T) {
 			case "stream":
 				source = tus.Reader(bytes.NewReader(data))
 			case "parts":
-				opts.Parallel, opts.MinPartSize = 2, 1000
+				opts.Parallel, opts.ParallelOptions.MinPartSize = 2, 1000
 			}
 			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, opts)
 			if err != nil {
@@ -357,7 +357,7 @@ func TestProxy404_StartsNothingOver(t *testing.T) {
 				continue
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-			if res.Stats.Recreations != 0 || res.Stats.Resent > 1000 {
+			if res.Stats.Restarts != 0 || res.Stats.Resent > 1000 {
 				t.Errorf("%s/%s: stats are %+v", kind, name, res.Stats)
 			}
 		}
@@ -378,7 +378,7 @@ func TestProxy404_KeepsRecordWhileServerIsAway(t *testing.T) {
 		srv.Inject(faults...)
 		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
 		wantError(t, err, tus.ErrProtocol)
-		if errors.Is(err, tus.ErrUploadGone) || !tus.IsTemporary(err) || len(records(t, store)) != 1 {
+		if errors.Is(err, tus.ErrUploadGone) || !tus.IsRetryable(err) || len(records(t, store)) != 1 {
 			t.Errorf("%s: %v, %d records", name, err, len(records(t, store)))
 		}
 	}
@@ -435,7 +435,7 @@ func TestProxy404_StayingIsGone(t *testing.T) {
 		tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
-	if err != nil || res.URL == first.URL || res.Stats.Recreations != 1 || srv.Count("HEAD") != 9 {
+	if err != nil || res.URL == first.URL || res.Stats.Restarts != 1 || srv.Count("HEAD") != 9 {
 		t.Fatalf("%+v, %v, %d HEAD", res, err, srv.Count("HEAD"))
 	}
 	wantStored(t, srv.Handler, res.URL, data)
@@ -452,6 +452,28 @@ func TestProxy404_StayingIsGone(t *testing.T) {
 	}
 }
 
+// A server that never sends Tus-Resumable is believed with any number of retries, and
+// soon enough.
+func TestForever_UploadThatIsGoneIsNotAskedForForever(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
+			tustest.Fault{Method: "DELETE", Times: -1, Action: vanishSilently},
+			tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")})
+		client := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: tus.Forever}})
+		made, err := client.Create(t.Context(), tus.CreateOptions{Size: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, infoErr := client.Info(t.Context(), made.URL)
+		_, resumeErr := client.Resume(t.Context(), made.URL, tus.Bytes([]byte("bytes")), nil)
+		wantError(t, infoErr, tus.ErrUploadGone)
+		wantError(t, resumeErr, tus.ErrUploadGone)
+		if err := client.Terminate(t.Context(), made.URL); err != nil || h.Count("HEAD") != 18 || h.Count("DELETE") != 9 {
+			t.Errorf("%v, %d HEAD, %d DELETE", err, h.Count("HEAD"), h.Count("DELETE"))
+		}
+	})
+}
+
 func TestProxy404_IsNoTermination(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
@@ -463,7 +485,7 @@ func TestProxy404_IsNoTermination(t *testing.T) {
 		"while the server is away": {[]tustest.Fault{{Method: "DELETE", Times: 9, Action: proxy404},
 			{Method: "OPTIONS", Action: proxy404}}, false},
 	} {
-		made, err := client.CreateDeferred(testContext(t), nil)
+		made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -506,7 +528,7 @@ func TestHead_StaleOffsetIsAskedForAgain(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 6, Action: tustest.LoseResponse()},
 		tustest.Fault{Method: "HEAD", Times: -1, Action: tustest.SetHeader("Upload-Offset", "2000")})
-	_, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	wantError(t, err, tus.ErrNotRecoverable)
 	if n := srv.Count("HEAD"); n != 4 {
 		t.Errorf("%d HEAD", n)
@@ -515,7 +537,7 @@ func TestHead_StaleOffsetIsAskedForAgain(t *testing.T) {
 
 func TestHead_AsksCachesForNothing(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	made, err := newClient(t, srv.Endpoint(), nil).CreateDeferred(testContext(t), nil)
+	made, err := newClient(t, srv.Endpoint(), nil).Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -563,7 +585,7 @@ func TestContext_EndWithAResponseIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = u.Run(ctx)
-			if !errors.Is(err, context.Canceled) || u.State() != tus.StatePaused || tus.IsTemporary(err) {
+			if !errors.Is(err, context.Canceled) || u.State() != tus.StatePaused || tus.IsRetryable(err) {
 				t.Errorf("%s, %d: state %v, error %v", method, status, u.State(), err)
 			}
 			cancel()
@@ -574,8 +596,8 @@ func TestContext_EndWithAResponseIsTold(t *testing.T) {
 	for what, call := range map[string]func(ctx context.Context, c *tus.Client) error{
 		"Info":      func(ctx context.Context, c *tus.Client) error { _, err := c.Info(ctx, srv.Endpoint()+"1"); return err },
 		"Terminate": func(ctx context.Context, c *tus.Client) error { return c.Terminate(ctx, srv.Endpoint()+"1") },
-		"CreatePartial": func(ctx context.Context, c *tus.Client) error {
-			_, err := c.CreatePartial(ctx, 1, nil)
+		"Create": func(ctx context.Context, c *tus.Client) error {
+			_, err := c.Create(ctx, tus.CreateOptions{Size: 1, Partial: true})
 			return err
 		},
 	} {
@@ -610,14 +632,6 @@ func TestChecksum_BytesDoNotGoWithCreation(t *testing.T) {
 		wantStored(t, srv.Handler, res.URL, data)
 		wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH")
 	}
-	// A caller that insists on creation with upload gets it.
-	srv := tustest.NewServer(t, nil)
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).
-		Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways})
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantMethods(t, srv.Handler, "OPTIONS", "POST")
 }
 
 // A load balancer that tells servers apart by a cookie sends the requests of a client
@@ -643,8 +657,8 @@ func TestGone_StartingOverIsLogged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Stats.Recreations != 1 || strings.Count(log.String(), `level=WARN msg="tus starting over: `) != 1 || !strings.Contains(log.String(), "410 Gone") {
-		t.Errorf("%d recreations, the log is\n%s", res.Stats.Recreations, &log)
+	if res.Stats.Restarts != 1 || strings.Count(log.String(), `level=WARN msg="tus starting over: `) != 1 || !strings.Contains(log.String(), "410 Gone") {
+		t.Errorf("%d restarts, the log is\n%s", res.Stats.Restarts, &log)
 	}
 }
 

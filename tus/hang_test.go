@@ -74,7 +74,7 @@ func TestUpload_HangingSourceDoesNotOutliveTheContext(t *testing.T) {
 		"chunks":      {tus.UploadOptions{ChunkSize: 1000}, nil, same},
 		"checksums":   {tus.UploadOptions{ChunkSize: 1000}, checksum.Builtin(), same},
 		"sequential":  {tus.UploadOptions{ChunkSize: 1000}, checksum.Builtin(), func(i *tus.SourceInfo) { i.Sequential = true }},
-		"parallel":    {tus.UploadOptions{ChunkSize: 1000, Parallel: 2, PartBoundaries: []int64{1500}}, nil, same},
+		"parallel":    {tus.UploadOptions{ChunkSize: 1000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1500}}}, nil, same},
 		"stream":      {tus.UploadOptions{ChunkSize: 1000}, nil, func(i *tus.SourceInfo) { i.SizeUnknown = true }},
 	}
 	data := randomBytes(3000)

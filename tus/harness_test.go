@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"go.uber.org/goleak"
 
 	"github.com/seed-175555ba/tus-go/checksum"
@@ -38,7 +37,13 @@ func randomBytes(n int) []byte {
 
 // impatient retries without waiting.
 func impatient() tus.RetryPolicy {
-	return tus.RetryPolicy{NewBackOff: func() backoff.BackOff { return &backoff.ZeroBackOff{} }}
+	return tus.RetryPolicy{Delay: func(int) time.Duration { return 0 }}
+}
+
+// carriesSmall are the capabilities of a server that takes small sources with their
+// creation.
+func carriesSmall() *tus.Capabilities {
+	return &tus.Capabilities{Extensions: []tus.Extension{tus.ExtensionCreationWithUpload}}
 }
 
 // newClient makes a client that retries without waiting and closes its
@@ -50,8 +55,8 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	if opts != nil {
 		o = *opts
 	}
-	if o.Retry.NewBackOff == nil {
-		o.Retry.NewBackOff = impatient().NewBackOff
+	if o.Retry.Delay == nil {
+		o.Retry.Delay = impatient().Delay
 	}
 	if o.Checksums == nil {
 		o.Checksums = []checksum.Algorithm{}
@@ -62,6 +67,14 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	}
 	t.Cleanup(c.CloseIdleConnections)
 	return c
+}
+
+// prepare returns the Uploader of a source, of the upload at url unless that is empty.
+func prepare(c *tus.Client, url string, source tus.Source, opts *tus.UploadOptions) (*tus.Uploader, error) {
+	if url == "" {
+		return c.NewUploader(source, opts)
+	}
+	return c.NewResumer(url, source, opts)
 }
 
 // testContext bounds a test that would otherwise hang.
@@ -218,7 +231,7 @@ func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 // recorder collects what hooks are told.
 type recorder struct {
 	mu      sync.Mutex
-	retries []tus.RetryEvent
+	retries []tus.Retry
 	states  []string
 	reports []tus.Progress
 	urls    []string
@@ -226,12 +239,12 @@ type recorder struct {
 
 func (r *recorder) hooks() tus.Hooks {
 	return tus.Hooks{
-		OnRetry: func(e tus.RetryEvent) { r.add(func() { r.retries = append(r.retries, e) }) },
-		OnStateChange: func(e tus.StateEvent) {
-			r.add(func() { r.states = append(r.states, e.To.String()) })
+		OnRetry: func(_ *tus.Uploader, retry tus.Retry) { r.add(func() { r.retries = append(r.retries, retry) }) },
+		OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+			r.add(func() { r.states = append(r.states, to.String()) })
 		},
-		OnProgress:  func(p tus.Progress) { r.add(func() { r.reports = append(r.reports, p) }) },
-		OnUploadURL: func(e tus.UploadURLEvent) { r.add(func() { r.urls = append(r.urls, e.URL) }) },
+		OnProgress: func(_ *tus.Uploader, p tus.Progress) { r.add(func() { r.reports = append(r.reports, p) }) },
+		OnCreated:  func(_ *tus.Uploader, c *tus.Created) { r.add(func() { r.urls = append(r.urls, c.URL) }) },
 	}
 }
 

@@ -2,6 +2,7 @@ package tus
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"time"
 )
@@ -54,12 +55,18 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 		return Info{}, err
 	}
 	var info Info
+	var gone absence
 	q := c.requester()
-	err = q.retrying(ctx, func() (err error) {
+	err = q.retrying(ctx, func(tries *budget) (err error) {
 		info, err = q.head(ctx, u)
-		return err
+		return gone.confirm(ctx, q, u, err, tries)
 	})
-	return info, q.confirmGone(ctx, u, err)
+	return info, err
+}
+
+// headError is an error about the response to HEAD.
+func (q requester) headError(at *url.URL, info Info, cause error) error {
+	return &Error{Method: http.MethodHead, URL: q.client.redactor.URL(at), StatusCode: info.Response.StatusCode, Err: cause}
 }
 
 // head sends HEAD and reads the response strictly.

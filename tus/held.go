@@ -36,16 +36,17 @@ const (
 // heldPoll is how often a record that is waited for is read.
 const heldPoll = time.Second
 
-// HeldError describes a stored upload that is held. It matches [ErrUploadHeld].
+// HeldError describes a stored upload that another [Uploader] holds. It matches
+// [ErrUploadHeld].
 type HeldError struct {
 	// URL is the upload URL. It is empty for an upload in parallel parts, and for one
-	// that is not created yet. It may hold secrets in its query; the error text leaves
-	// that out.
+	// that is not created yet. It may contain secrets in its query, which the error text
+	// leaves out.
 	URL string
 	// Until is when the lease ends unless it is renewed.
 	Until time.Time
-	// Wait is how long to wait before the next [Uploader.Step], which reads the record
-	// again. It is 0 with [HeldFail], where no Step follows.
+	// Wait is how long the upload still waits for the release at most, 0 if it does not
+	// wait. Run reads the record every second; so should the caller of [Uploader.Step].
 	Wait time.Duration
 
 	shown string // URL without secrets, or why there is none
@@ -99,6 +100,7 @@ func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 				return false, err
 			}
 			if !ok || there.Revision == c.rec.Revision {
+				f.left = true
 				f.leave(ctx, c.rec, "another uploader was faster")
 				return false, nil
 			}
@@ -108,6 +110,7 @@ func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 		default: // the lease may be stored nevertheless, and nobody would find the upload until it ends
 			c.record.release(ctx)
 			if err == nil {
+				f.left = true
 				f.leave(ctx, c.rec, "the store failed, so another uploader may hold it")
 			}
 			return false, err
@@ -133,13 +136,15 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 	if policy == HeldWait {
 		wait = min(lease.Until.Sub(now), c.seen.Add(leaseTime).Sub(now))
 	}
+	held := &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: wait, shown: f.place(c.rec)}
 	if !c.told {
 		c.told = true
-		f.hooks.held(HeldEvent{Name: f.source.Name, URL: c.rec.UploadURL, Until: lease.Until, Wait: wait})
+		f.hooks.held(held)
 	}
 	if policy != HeldBegin {
-		return false, &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: min(wait, heldPoll), shown: f.place(c.rec)}
+		return false, held
 	}
+	f.left = true
 	f.leave(ctx, c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))
 	return false, nil
 }

@@ -26,7 +26,8 @@ type heldCase struct {
 	opts   *tus.UploadOptions
 	client *tus.Client
 	log    bytes.Buffer
-	events []tus.HeldEvent
+	held   []*tus.Uploader // that OnHeld got
+	events []*tus.HeldError
 	began  time.Time
 }
 
@@ -40,7 +41,9 @@ func withHeld(t *testing.T, lasts time.Duration, f func(*testing.T, *heldCase)) 
 		c := &heldCase{t: t, h: h, store: &storage.Memory{}, data: randomBytes(10_000), opts: inChunks()}
 		c.client = newClient(&tus.Options{
 			Store: c.store, Logger: slog.New(slog.NewTextHandler(&c.log, nil)),
-			Hooks: tus.Hooks{OnHeld: func(e tus.HeldEvent) { c.events = append(c.events, e) }},
+			Hooks: tus.Hooks{OnHeld: func(u *tus.Uploader, held *tus.HeldError) {
+				c.held, c.events = append(c.held, u), append(c.events, held)
+			}},
 		})
 		c.left()
 		c.began = time.Now()
@@ -97,7 +100,7 @@ func (c *heldCase) wantResumed(res *tus.Result, err error, wait time.Duration) {
 		c.t.Fatal(err)
 	}
 	wantStored(c.t, c.h, res.URL, c.data)
-	if n := len(c.h.Uploads()); n != 1 || res.Stats.ResumedFrom != 3000 || res.Stats.Held != 0 || res.Stats.Retries != 0 {
+	if n := len(c.h.Uploads()); n != 1 || res.Stats.ResumedFrom != 3000 || res.Stats.NotResumed != 0 || res.Stats.Retries != 0 {
 		c.t.Errorf("%d uploads, result is %+v", n, res)
 	}
 	c.wantAt(wait)
@@ -111,7 +114,7 @@ func (c *heldCase) wantSecond(res *tus.Result, err error, wait time.Duration) {
 		c.t.Fatal(err)
 	}
 	wantStored(c.t, c.h, res.URL, c.data)
-	if n := len(c.h.Uploads()); n != 2 || res.Stats.ResumedFrom != 0 || res.Stats.Held != 1 {
+	if n := len(c.h.Uploads()); n != 2 || res.Stats.ResumedFrom != 0 || res.Stats.NotResumed != 1 {
 		c.t.Errorf("%d uploads, result is %+v", n, res)
 	}
 	if !strings.Contains(c.log.String(), `level=WARN msg="tus starting over: `) {
@@ -130,7 +133,7 @@ func (c *heldCase) wantAt(wait time.Duration) {
 
 func (c *heldCase) wantTold(wait time.Duration) {
 	c.t.Helper()
-	if len(c.events) != 1 || c.events[0].Uploader == nil || c.events[0].Wait != wait ||
+	if len(c.events) != 1 || c.held[0] == nil || c.events[0].Wait != wait ||
 		c.events[0].URL != "http://tus.test/files/"+c.h.Uploads()[0].ID || !strings.Contains(c.log.String(), `level=WARN msg="tus stored upload is held"`) {
 		c.t.Errorf("told of %+v, log is %s", c.events, &c.log)
 	}
@@ -222,7 +225,7 @@ func TestHeld_FailReturnsUntilWhenAtOnce(t *testing.T) {
 		_, err := c.upload()
 		wantError(t, err, tus.ErrUploadHeld)
 		var held *tus.HeldError
-		if !errors.As(err, &held) || !held.Until.Equal(until) || held.Wait != 0 || tus.IsTemporary(err) ||
+		if !errors.As(err, &held) || !held.Until.Equal(until) || held.Wait != 0 || tus.IsRetryable(err) ||
 			!strings.Contains(err.Error(), until.Format(time.RFC3339)) {
 			t.Errorf("error %v", err)
 		}
@@ -251,7 +254,7 @@ func TestHeld_UploaderOfThisProcessIsNotWaitedFor(t *testing.T) {
 			opts.Held = policy
 			began := time.Now()
 			res, err := client.Upload(t.Context(), tus.Bytes(data), opts)
-			if !errors.Is(err, want) || want == nil && (err != nil || res.Stats.Held != 1) || time.Since(began) > 0 {
+			if !errors.Is(err, want) || want == nil && (err != nil || res.Stats.NotResumed != 1) || time.Since(began) > 0 {
 				t.Errorf("policy %d: result is %+v, %v after %v", policy, res, err, time.Since(began))
 			}
 		})
@@ -271,11 +274,11 @@ func TestHeld_StepReturnsHowLongToWait(t *testing.T) {
 			var held *tus.HeldError
 			switch {
 			case errors.As(err, &held):
-				if !tus.IsTemporary(err) || held.Wait <= 0 || held.Wait > time.Second || time.Since(before) > 0 {
+				if !tus.IsRetryable(err) || held.Wait <= 0 || held.Wait != time.Until(held.Until) || time.Since(before) > 0 {
 					t.Fatalf("error %v, wait %v after %v", err, held.Wait, time.Since(before))
 				}
 				waits++
-				time.Sleep(held.Wait)
+				time.Sleep(min(held.Wait, time.Second))
 			case err != nil:
 				t.Fatal(err)
 			}
@@ -353,7 +356,7 @@ func TestHeld_FreeUploadThatIsGoneIsFollowedByTheWait(t *testing.T) {
 			}
 		}
 		res, err := c.upload()
-		if err != nil || !strings.HasSuffix(res.URL, held) || res.Stats.ResumedFrom != 3000 || res.Stats.Discarded != 1 {
+		if err != nil || !strings.HasSuffix(res.URL, held) || res.Stats.ResumedFrom != 3000 || res.Stats.NotResumed != 1 {
 			t.Fatalf("result is %+v, %v", res, err)
 		}
 		c.wantAt(50 * time.Second)

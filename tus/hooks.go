@@ -2,127 +2,84 @@ package tus
 
 import (
 	"net/http"
+	"sync"
 	"time"
 )
 
-// Hooks lets a program watch and steer what a [Client] does. All fields are
-// optional. Hooks run one at a time for each upload, and those of several uploads at
-// the same time, in the goroutine that drives
-// it or (OnProgress, and those of parallel parts) in one that works for it, and
-// must return quickly: while a hook runs, its upload waits. A hook may call the
-// getters and Pause of an [Uploader], but not Run, Step or Abort, nor methods of the
-// Client that send requests: they may wait for the request that runs the hook.
+// Hooks are called on what happens in the uploads of a [Client]. All fields are optional.
+//
+// The hooks of one upload run one at a time; those of several uploads run concurrently.
+// They run in the goroutine that drives the upload, or in one that works for it. They
+// must return quickly: the upload waits for them. A hook may call the getters and Pause
+// of its [Uploader], but not Run, Step or Abort, nor methods of the Client that send
+// requests: these may wait for the request that runs the hook. The Uploader is nil in a
+// call of the Client that has none, such as [Client.Terminate].
 //
 // A panic in a hook, or in a [Source], store, fingerprinter, checksum algorithm,
-// [Limiter] or [RetryPolicy], reaches the goroutine that called Run, Upload or another
-// method, with its value, in whichever goroutine it happened. After it is recovered, the
-// upload is paused, its lease is released, and Run resumes it; a stream whose reader
+// [Limiter] or [RetryPolicy], propagates with its value to the goroutine that called Run,
+// Upload or another method, in whichever goroutine it happened. After it is recovered,
+// the upload is paused, its lease is released, and Run resumes it; a stream whose reader
 // panicked fails. runtime.Goexit, which testing.T.FailNow calls, ends the goroutine of
 // the caller in the same way, or is an error where data is hashed.
 type Hooks struct {
-	// BeforeRequest runs before every attempt of every request, for example to
-	// renew a token or to sign the request. It may change the headers and the URL.
-	// For a request that goes without [Options.Header], as its origin is not trusted,
-	// it gets a copy, and its changes are dropped. An error ends the upload, unless [RetryPolicy.ShouldRetry] says
-	// otherwise. A request that is answered with 401 is repeated once, so that this
-	// hook can renew what expired; a PATCH after the offset was asked for.
+	// BeforeRequest is called before every attempt of every request, for example to
+	// renew a token or to sign the request. It may change the headers and the URL. If
+	// the origin is not trusted, it gets a copy of the request, and its changes are
+	// dropped: see [Options.Header]. An error ends the upload, unless
+	// [RetryPolicy.ShouldRetry] returns true for it. A request whose response is a 401
+	// is repeated once, so that this hook can renew credentials; a PATCH is repeated
+	// after a HEAD.
 	BeforeRequest func(*http.Request) error
 
-	// AfterResponse sees every answer, whatever its status.
+	// AfterResponse is called with every response, whatever its status.
 	AfterResponse func(*http.Request, *Response)
 
-	// OnUploadURL is told the URL of each upload that the client creates, before
-	// the first byte is sent to it.
-	OnUploadURL func(UploadURLEvent)
+	// OnCreated is called for each upload that the client creates on the server,
+	// including parts and final uploads, before bytes are sent to its URL.
+	OnCreated func(u *Uploader, c *Created)
 
-	// OnStateChange is told each transition of an [Uploader].
-	OnStateChange func(StateEvent)
+	// OnStateChange is called for each transition of an [Uploader]. err is why it left
+	// the state from, nil in the normal course.
+	OnStateChange func(u *Uploader, from, to State, err error)
 
-	// OnProgress is told how far an upload is: about ten times a second while
-	// bytes move, and at each acknowledgement.
-	OnProgress func(Progress)
+	// OnProgress is called about ten times a second while bytes are sent, and for each
+	// acknowledgment.
+	OnProgress func(u *Uploader, p Progress)
 
-	// OnRetry is told of each failure that will be retried, before the wait.
-	OnRetry func(RetryEvent)
+	// OnRetry is called for each failure that is retried, before the wait.
+	OnRetry func(u *Uploader, r Retry)
 
-	// OnHeld is called when another Uploader holds a stored upload of the source,
-	// once for each: before the upload waits for it ([HeldEvent].Wait), begins
-	// beside it, or fails. See [UploadOptions.Held].
-	OnHeld func(HeldEvent)
+	// OnHeld is called once for each stored upload of the source that another Uploader
+	// holds, before the upload waits for it, starts a second one, or fails. See
+	// [UploadOptions.Held].
+	OnHeld func(u *Uploader, held *HeldError)
 
-	// OnStoreError is told when the store of upload URLs fails. Unless
-	// [Options.RequireStore] is set, the upload goes on, but a later session may
-	// not find it.
-	OnStoreError func(StoreError)
+	// OnStoreError is called when the store of upload URLs fails. err matches [ErrStore]
+	// and the store's own error. Unless [Options.RequireStore] is set, the upload
+	// continues, but a later session may not find it.
+	OnStoreError func(u *Uploader, err error)
 }
 
-// UploadURLEvent tells where an upload can be resumed.
-type UploadURLEvent struct {
-	// Uploader is the upload, whose getters tell more and which can be paused; nil
-	// outside of one, as of [Client.CreatePartial].
-	Uploader *Uploader
-	// Name is the source's name, perhaps empty.
-	Name string
-	// URL is the upload URL as it can be given to [Client.Resume], unless it is that
-	// of a final upload, whose parts take the bytes. It may hold secrets in its query,
-	// or in its path where the server repeats one there.
-	URL string
-	// Expires is when the server will forget an unfinished upload; zero if it
-	// did not say.
-	Expires time.Time
-	// Concat tells the parts of a parallel upload, and the final upload made of
-	// them, from an ordinary one.
-	Concat Concat
+// Progress is how much of an upload is done. It includes earlier sessions of a resumed
+// upload.
+type Progress struct {
+	// Acknowledged is the highest offset that the server acknowledged; in a parallel
+	// upload, the number of bytes of all parts. It never decreases, even if the server
+	// loses acknowledged bytes.
+	Acknowledged int64
+	// InFlight is the number of bytes that were sent and not yet acknowledged. A progress
+	// bar shows the sum of both, which decreases when bytes in flight are lost.
+	InFlight int64
+	// Size is the size of the source in bytes, 0 if SizeUnknown is set.
+	Size int64
+	// SizeUnknown reports whether the end of a stream is not known yet.
+	SizeUnknown bool
 }
 
-// HeldEvent is a stored upload that another [Uploader] holds.
-type HeldEvent struct {
-	// Uploader is the upload, whose getters tell more and which can be paused.
-	Uploader *Uploader
-	// Name is the source's name, perhaps empty.
-	Name string
-	// URL is the upload URL of the stored upload. It is empty for one in parallel parts,
-	// and for one that is not created yet. It may hold secrets in its query.
-	URL string
-	// Until is when the holder's lease ends unless it is renewed.
-	Until time.Time
-	// Wait is how long the upload waits at most; 0 if it does not wait.
-	Wait time.Duration
-}
-
-// StoreError is an operation of the store that failed.
-type StoreError struct {
-	// Uploader is the upload, whose getters tell more and which can be paused.
-	Uploader *Uploader
-	// Name is the source's name, perhaps empty.
-	Name string
-	// Op is "find", "put" or "delete".
-	Op string
-	// Err is the store's own error.
-	Err error
-}
-
-// StateEvent is a transition of an [Uploader].
-type StateEvent struct {
-	// Uploader is the upload, whose getters tell more and which can be paused.
-	Uploader *Uploader
-	// Name is the source's name, perhaps empty.
-	Name string
-	// From and To are the states before and after.
-	From, To State
-	// Err is why the upload left From, nil in the normal course.
-	Err error
-}
-
-// RetryEvent is a failure that will be retried.
-type RetryEvent struct {
-	// Uploader is the upload, whose getters tell more and which can be paused; nil
-	// outside of one, as in [Client.Terminate].
-	Uploader *Uploader
-	// Name is the source's name, perhaps empty.
-	Name string
-	// Attempt counts failures in a row, from 1. It starts again when the
-	// acknowledged offset moves.
+// Retry is a failure that is retried.
+type Retry struct {
+	// Attempt counts failures in a row, from 1. It restarts when the acknowledged offset
+	// advances.
 	Attempt int
 	// Delay is the wait before the next attempt.
 	Delay time.Duration
@@ -130,50 +87,37 @@ type RetryEvent struct {
 	Err error
 }
 
-// Progress tells how far an upload is. Both counts include what earlier
-// sessions of a resumed upload had done.
-type Progress struct {
-	// Uploader is the upload, whose getters tell more and which can be paused.
-	Uploader *Uploader
-	// Name is the source's name, perhaps empty.
-	Name string
-	// Acknowledged is the number of bytes that the server confirmed. It never
-	// falls, even when the server loses bytes that it had confirmed.
-	Acknowledged int64
-	// Sent is Acknowledged and what is on the way. It falls when bytes on the
-	// way are lost.
-	Sent int64
-	// Total is the size in bytes; it has no meaning if TotalUnknown is set.
-	Total int64
-	// TotalUnknown says that the end of the stream is not known yet.
-	TotalUnknown bool
-}
-
 // hookSet is the hooks of a client and then those of one upload.
-type hookSet []*Hooks
-
-func (s hookSet) beforeRequest(req *http.Request) error {
-	if err := s.beforeRequestOf(req); err != nil {
-		return &hookError{err}
-	}
-	return nil
+type hookSet struct {
+	hooks    []*Hooks
+	uploader *Uploader   // nil in a call without one
+	mu       *sync.Mutex // held while a hook runs
 }
 
-func (s hookSet) beforeRequestOf(req *http.Request) error {
-	for _, h := range s {
-		if h.BeforeRequest == nil {
-			continue
+// each runs the hooks one at a time.
+func (s hookSet) each(run func(*Hooks)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.hooks {
+		run(h)
+	}
+}
+
+func (s hookSet) beforeRequest(req *http.Request) (err error) {
+	s.each(func(h *Hooks) {
+		if h.BeforeRequest != nil && err == nil {
+			err = h.BeforeRequest(req)
 		}
-		if err := h.BeforeRequest(req); err != nil {
-			return err
-		}
+	})
+	if err != nil {
+		return &hookError{err}
 	}
 	return nil
 }
 
 // canRenew reports whether a hook might renew credentials after a 401.
 func (s hookSet) canRenew() bool {
-	for _, h := range s {
+	for _, h := range s.hooks {
 		if h.BeforeRequest != nil {
 			return true
 		}
@@ -182,108 +126,58 @@ func (s hookSet) canRenew() bool {
 }
 
 func (s hookSet) afterResponse(req *http.Request, resp *Response) {
-	for _, h := range s {
+	s.each(func(h *Hooks) {
 		if h.AfterResponse != nil {
 			h.AfterResponse(req, resp)
 		}
-	}
+	})
 }
 
-func (s hookSet) uploadURL(e UploadURLEvent) {
-	for _, h := range s {
-		if h.OnUploadURL != nil {
-			h.OnUploadURL(e)
+func (s hookSet) created(c *Created) {
+	s.each(func(h *Hooks) {
+		if h.OnCreated != nil {
+			h.OnCreated(s.uploader, c)
 		}
-	}
+	})
 }
 
-func (s hookSet) stateChange(e StateEvent) {
-	for _, h := range s {
+func (s hookSet) stateChange(from, to State, err error) {
+	s.each(func(h *Hooks) {
 		if h.OnStateChange != nil {
-			h.OnStateChange(e)
+			h.OnStateChange(s.uploader, from, to, err)
 		}
-	}
+	})
 }
 
+// progress needs mu, so that no older progress follows a newer one.
 func (s hookSet) progress(p Progress) {
-	for _, h := range s {
+	for _, h := range s.hooks {
 		if h.OnProgress != nil {
-			h.OnProgress(p)
+			h.OnProgress(s.uploader, p)
 		}
 	}
 }
 
-func (s hookSet) retry(e RetryEvent) {
-	for _, h := range s {
+func (s hookSet) retry(r Retry) {
+	s.each(func(h *Hooks) {
 		if h.OnRetry != nil {
-			h.OnRetry(e)
+			h.OnRetry(s.uploader, r)
 		}
-	}
+	})
 }
 
-func (s hookSet) held(e HeldEvent) {
-	for _, h := range s {
+func (s hookSet) held(held *HeldError) {
+	s.each(func(h *Hooks) {
 		if h.OnHeld != nil {
-			h.OnHeld(e)
+			h.OnHeld(s.uploader, held)
 		}
-	}
+	})
 }
 
-func (s hookSet) storeError(e StoreError) {
-	for _, h := range s {
+func (s hookSet) storeError(err error) {
+	s.each(func(h *Hooks) {
 		if h.OnStoreError != nil {
-			h.OnStoreError(e)
+			h.OnStoreError(s.uploader, err)
 		}
-	}
-}
-
-// serial returns the hooks of u in a form in which they run one at a time, but for
-// OnProgress: what it is told has to be worked out in turn, too.
-func (s hookSet) serial(u *Uploader) hookSet {
-	turn := &u.progress.turn
-	h := &Hooks{
-		AfterResponse: func(req *http.Request, resp *Response) {
-			turn.Lock()
-			defer turn.Unlock()
-			s.afterResponse(req, resp)
-		},
-		OnUploadURL: func(e UploadURLEvent) {
-			turn.Lock()
-			defer turn.Unlock()
-			e.Uploader = u
-			s.uploadURL(e)
-		},
-		OnStateChange: func(e StateEvent) {
-			turn.Lock()
-			defer turn.Unlock()
-			e.Uploader = u
-			s.stateChange(e)
-		},
-		OnRetry: func(e RetryEvent) {
-			turn.Lock()
-			defer turn.Unlock()
-			e.Uploader = u
-			s.retry(e)
-		},
-		OnHeld: func(e HeldEvent) {
-			turn.Lock()
-			defer turn.Unlock()
-			e.Uploader = u
-			s.held(e)
-		},
-		OnStoreError: func(e StoreError) {
-			turn.Lock()
-			defer turn.Unlock()
-			e.Uploader = u
-			s.storeError(e)
-		},
-	}
-	if s.canRenew() {
-		h.BeforeRequest = func(req *http.Request) error {
-			turn.Lock()
-			defer turn.Unlock()
-			return s.beforeRequestOf(req)
-		}
-	}
-	return hookSet{h}
+	})
 }

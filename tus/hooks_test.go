@@ -75,15 +75,15 @@ func TestHooksOfTheClientRunBeforeThoseOfTheUpload(t *testing.T) {
 		return tus.Hooks{
 			BeforeRequest: func(r *http.Request) error { add("before " + r.Method); r.Header.Add("X-Who", who); return nil },
 			AfterResponse: func(r *http.Request, _ *tus.Response) { add("after " + r.Method) },
-			OnUploadURL:   func(tus.UploadURLEvent) { add("url") },
-			OnStateChange: func(e tus.StateEvent) { add(e.To.String()) },
-			OnRetry:       func(tus.RetryEvent) { add("retry") },
-			OnProgress:    func(p tus.Progress) { add(fmt.Sprint("progress ", p.Acknowledged)) },
+			OnCreated:     func(*tus.Uploader, *tus.Created) { add("url") },
+			OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) { add(to.String()) },
+			OnRetry:       func(*tus.Uploader, tus.Retry) { add("retry") },
+			OnProgress:    func(_ *tus.Uploader, p tus.Progress) { add(fmt.Sprint("progress ", p.Acknowledged)) },
 		}
 	}
-	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: named("client")})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: carriesSmall(), Hooks: named("client")})
 	if _, err := client.Upload(testContext(t), tus.Bytes(nil),
-		&tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways, Hooks: named("upload")}); err != nil {
+		&tus.UploadOptions{Hooks: named("upload")}); err != nil {
 		t.Fatal(err)
 	}
 	var once []string
@@ -200,11 +200,14 @@ func TestAnswersReachTheResult(t *testing.T) {
 	}
 }
 
-func TestOnUploadURLComesBeforeTheFirstByte(t *testing.T) {
+func TestOnCreated_RunsBeforeFirstByte(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Expires: time.Hour})
-	var events []tus.UploadURLEvent
-	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{OnUploadURL: func(e tus.UploadURLEvent) {
-		events = append(events, e)
+	var events []*tus.Created
+	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{OnCreated: func(u *tus.Uploader, c *tus.Created) {
+		events = append(events, c)
+		if u.Name() != "report.txt" {
+			t.Errorf("the name is %q", u.Name())
+		}
 		if n := bytesReceived(srv); n != 0 {
 			t.Errorf("%d bytes were sent before", n)
 		}
@@ -213,7 +216,7 @@ func TestOnUploadURLComesBeforeTheFirstByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(events) != 1 || events[0].URL != res.URL || events[0].Name != "report.txt" || time.Until(events[0].Expires) < 50*time.Minute {
+	if len(events) != 1 || events[0].URL != res.URL || events[0].Response.StatusCode != 201 || time.Until(events[0].Expires) < 50*time.Minute {
 		t.Errorf("events are %+v", events)
 	}
 	if res.Expires.Before(events[0].Expires) {
@@ -221,7 +224,7 @@ func TestOnUploadURLComesBeforeTheFirstByte(t *testing.T) {
 	}
 }
 
-func TestOnUploadURLTellsTheURLOfARecreation(t *testing.T) {
+func TestOnCreated_RunsForRecreation(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: goneWith(404)})
 	var seen recorder
@@ -245,18 +248,18 @@ func wantProgress(t *testing.T, reports []tus.Progress, from, total int64) {
 		if p.Acknowledged < last {
 			t.Errorf("report %d: acknowledged bytes fell from %d to %d", i, last, p.Acknowledged)
 		}
-		if p.Sent < p.Acknowledged || p.Sent > total {
-			t.Errorf("report %d: %d bytes sent, %d acknowledged", i, p.Sent, p.Acknowledged)
+		if p.InFlight < 0 || p.Acknowledged+p.InFlight > total {
+			t.Errorf("report %d: %d bytes in flight, %d acknowledged", i, p.InFlight, p.Acknowledged)
 		}
-		if p.Total != total || p.TotalUnknown {
-			t.Errorf("report %d: total is %d (unknown: %v)", i, p.Total, p.TotalUnknown)
+		if p.Size != total || p.SizeUnknown {
+			t.Errorf("report %d: size is %d (unknown: %v)", i, p.Size, p.SizeUnknown)
 		}
 		last = p.Acknowledged
 	}
 	if first := reports[0]; first.Acknowledged != from {
 		t.Errorf("first report is %+v, want %d bytes acknowledged", first, from)
 	}
-	if end := reports[len(reports)-1]; end.Acknowledged != total || end.Sent != total {
+	if end := reports[len(reports)-1]; end.Acknowledged != total || end.InFlight != 0 {
 		t.Errorf("last report is %+v", end)
 	}
 }
@@ -295,7 +298,7 @@ func TestProgressOfAResumeIncludesWhatWasThere(t *testing.T) {
 	var first, second recorder
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: first.hooks()}).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 400_000})
 	wantError(t, err, tus.ErrPaused)
-	if end := first.reports[len(first.reports)-1]; end.Acknowledged != 400_000 || end.Sent != 400_000 {
+	if end := first.reports[len(first.reports)-1]; end.Acknowledged != 400_000 || end.InFlight != 0 {
 		t.Errorf("last report before the stop is %+v", end)
 	}
 	if _, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: second.hooks()}).Resume(testContext(t), res.URL, tus.Bytes(data), nil); err != nil {
@@ -316,16 +319,19 @@ func TestProgressIsReportedWhileBytesMove(t *testing.T) {
 		hooks := seen.hooks()
 		var times []time.Time
 		record := hooks.OnProgress
-		hooks.OnProgress = func(p tus.Progress) { record(p); seen.add(func() { times = append(times, time.Now()) }) }
+		hooks.OnProgress = func(u *tus.Uploader, p tus.Progress) {
+			record(u, p)
+			seen.add(func() { times = append(times, time.Now()) })
+		}
 		if _, err := newClient(&tus.Options{Hooks: hooks}).Upload(t.Context(), tus.Bytes(randomBytes(32_000_000)), whole()); err != nil {
 			t.Fatal(err)
 		}
 		wantProgress(t, seen.reports, 0, 32_000_000)
 		moving := 0
 		for i, p := range seen.reports {
-			if p.Sent > p.Acknowledged {
+			if p.InFlight > 0 {
 				moving++
-				if i > 1 && times[i].Sub(times[i-1]) < 100*time.Millisecond && seen.reports[i-1].Sent > seen.reports[i-1].Acknowledged {
+				if i > 1 && times[i].Sub(times[i-1]) < 100*time.Millisecond && seen.reports[i-1].InFlight > 0 {
 					t.Errorf("reports %v apart", times[i].Sub(times[i-1]))
 				}
 			}
@@ -349,9 +355,9 @@ func TestProgressNamesTheSource(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(503, "")})
 	names := map[string]bool{}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
-		OnProgress:    func(p tus.Progress) { names["progress "+p.Name] = true },
-		OnRetry:       func(e tus.RetryEvent) { names["retry "+e.Name] = true },
-		OnStateChange: func(e tus.StateEvent) { names["state "+e.Name] = true },
+		OnProgress:    func(u *tus.Uploader, _ tus.Progress) { names["progress "+u.Name()] = true },
+		OnRetry:       func(u *tus.Uploader, _ tus.Retry) { names["retry "+u.Name()] = true },
+		OnStateChange: func(u *tus.Uploader, _, _ tus.State, _ error) { names["state "+u.Name()] = true },
 	}})
 	if _, err := client.Upload(testContext(t), tus.FSFile(mapFS("a/b.txt", randomBytes(3000)), "a/b.txt"), chunked()); err != nil {
 		t.Fatal(err)
@@ -361,21 +367,21 @@ func TestProgressNamesTheSource(t *testing.T) {
 	}
 }
 
-// TestEachEventTellsItsUploader has two uploads of one name at the same time, one of
+// TestHooks_GetTheirUploader has two uploads of one name at the same time, one of
 // them in parts.
-func TestEachEventTellsItsUploader(t *testing.T) {
+func TestHooks_GetTheirUploader(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: 4, Action: tustest.CutAfter(100)})
 	var mu sync.Mutex
 	told := map[*tus.Uploader]map[string]int{}
-	note := func(u *tus.Uploader, name, event string) {
+	note := func(u *tus.Uploader, event string) {
 		if u != nil {
 			_, _, _ = u.State(), u.Stats(), u.Offset() // may be called
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if name != "" {
-			t.Errorf("%s tells the name %q", event, name)
+		if u.Name() != "" {
+			t.Errorf("%s tells the name %q", event, u.Name())
 		}
 		if told[u] == nil {
 			told[u] = map[string]int{}
@@ -383,11 +389,11 @@ func TestEachEventTellsItsUploader(t *testing.T) {
 		told[u][event]++
 	}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &brokenStore{}, Retry: untiring(), Hooks: tus.Hooks{
-		OnUploadURL:   func(e tus.UploadURLEvent) { note(e.Uploader, e.Name, "url") },
-		OnStateChange: func(e tus.StateEvent) { note(e.Uploader, e.Name, "state") },
-		OnProgress:    func(e tus.Progress) { note(e.Uploader, e.Name, "progress") },
-		OnRetry:       func(e tus.RetryEvent) { note(e.Uploader, e.Name, "retry") },
-		OnStoreError:  func(e tus.StoreError) { note(e.Uploader, e.Name, "store") },
+		OnCreated:     func(u *tus.Uploader, _ *tus.Created) { note(u, "url") },
+		OnStateChange: func(u *tus.Uploader, _, _ tus.State, _ error) { note(u, "state") },
+		OnProgress:    func(u *tus.Uploader, _ tus.Progress) { note(u, "progress") },
+		OnRetry:       func(u *tus.Uploader, _ tus.Retry) { note(u, "retry") },
+		OnStoreError:  func(u *tus.Uploader, _ error) { note(u, "store") },
 	}})
 	data := randomBytes(unequalSize)
 	var uploaders []*tus.Uploader
@@ -414,7 +420,7 @@ func TestEachEventTellsItsUploader(t *testing.T) {
 	if err := client.Terminate(testContext(t), uploaders[1].URL()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.CreatePartial(testContext(t), 10, nil); err != nil {
+	if _, err := client.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true}); err != nil {
 		t.Fatal(err)
 	}
 	if got := told[nil]; got["retry"] != 2 || got["url"] != 1 {
@@ -429,9 +435,9 @@ func TestOnRetryTellsAttemptDelayAndReason(t *testing.T) {
 			tustest.Fault{Method: "HEAD", Action: tustest.Respond(423, "")},
 			tustest.Fault{Method: "HEAD", Action: tustest.CutBefore()},
 		)
-		var events []tus.RetryEvent
+		var events []tus.Retry
 		var at []time.Time
-		hooks := tus.Hooks{OnRetry: func(e tus.RetryEvent) { events, at = append(events, e), append(at, time.Now()) }}
+		hooks := tus.Hooks{OnRetry: func(_ *tus.Uploader, r tus.Retry) { events, at = append(events, r), append(at, time.Now()) }}
 		begin := time.Now()
 		if _, err := newClient(&tus.Options{Hooks: hooks}).Upload(t.Context(), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
 			t.Fatal(err)
@@ -543,11 +549,11 @@ func TestHooksOfAnUploadRunOneAtATime(t *testing.T) {
 	}})
 	calls := 0 // the race detector watches it
 	_, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
-		OnProgress:    func(tus.Progress) { calls++ },
+		OnProgress:    func(*tus.Uploader, tus.Progress) { calls++ },
 		BeforeRequest: func(*http.Request) error { calls++; return nil },
 		AfterResponse: func(*http.Request, *tus.Response) { calls++ },
-		OnStateChange: func(tus.StateEvent) { calls++ },
-		OnRetry:       func(tus.RetryEvent) { calls++ },
+		OnStateChange: func(*tus.Uploader, tus.State, tus.State, error) { calls++ },
+		OnRetry:       func(*tus.Uploader, tus.Retry) { calls++ },
 	}}).Upload(testContext(t), tus.Bytes(randomBytes(8_000_000)), whole())
 	if err != nil || calls == 0 {
 		t.Fatalf("%d calls: %v", calls, err)

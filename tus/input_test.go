@@ -150,16 +150,11 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 		"negative minimum":                {data, with(tus.UploadOptions{MinChunkSize: -1}), tus.ErrInvalidInput},
 		"minimum above the chunk size":    {data, with(tus.UploadOptions{ChunkSize: 5, MinChunkSize: 6}), tus.ErrInvalidInput},
 		"negative stop":                   {data, with(tus.UploadOptions{StopAt: -1}), tus.ErrInvalidInput},
-		"unknown creation mode":           {data, with(tus.UploadOptions{CreationWithUpload: 3}), tus.ErrInvalidInput},
-		"negative creation mode":          {data, with(tus.UploadOptions{CreationWithUpload: -1}), tus.ErrInvalidInput},
 		"empty metadata key":              {data, with(tus.UploadOptions{Metadata: tus.Metadata{"": "x"}}), tus.ErrInvalidInput},
 		"space in a metadata key":         {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a b": "x"}}), tus.ErrInvalidInput},
 		"comma in a metadata key":         {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a,b": "x"}}), tus.ErrInvalidInput},
 		"umlaut in a metadata key":        {data, with(tus.UploadOptions{Metadata: tus.Metadata{"ä": "x"}}), tus.ErrInvalidInput},
 		"line break in a metadata key":    {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a\r\nX": "x"}}), tus.ErrInvalidInput},
-		"upload URL of another scheme":    {data, with(tus.UploadOptions{URL: "ftp://example.org/1"}), tus.ErrInvalidInput},
-		"relative upload URL":             {data, with(tus.UploadOptions{URL: "/files/1"}), tus.ErrInvalidInput},
-		"upload URL that is none":         {data, with(tus.UploadOptions{URL: "http://[::1"}), tus.ErrInvalidInput},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -178,13 +173,15 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
-	for _, raw := range []string{"", "nonsense", "ftp://example.org/1", "http://"} {
+	for _, raw := range []string{"", "nonsense", "ftp://example.org/1", "http://", "/files/1", "http://[::1"} {
 		_, infoErr := client.Info(testContext(t), raw)
 		_, resumeErr := client.Resume(testContext(t), raw, data, nil)
 		for _, err := range []error{infoErr, resumeErr, client.Terminate(testContext(t), raw)} {
 			wantError(t, err, tus.ErrInvalidInput)
 		}
 	}
+	_, err = client.NewResumer(srv.Endpoint()+"1", data, &tus.UploadOptions{Parallel: 2})
+	wantError(t, err, tus.ErrInvalidInput)
 	wantMethods(t, srv.Handler)
 }
 
@@ -249,7 +246,7 @@ func TestReadersThatBreakTheirPromiseEndTheUpload(t *testing.T) {
 				if test.want != nil {
 					wantError(t, err, test.want)
 				}
-				if tus.IsTemporary(err) || res.Stats.Retries != 0 {
+				if tus.IsRetryable(err) || res.Stats.Retries != 0 {
 					t.Errorf("after %d retries: %v", res.Stats.Retries, err)
 				}
 				wantNoMix(t, srv, data)
@@ -600,7 +597,7 @@ func TestFileThatChangedBetweenRunsIsNoticed(t *testing.T) {
 				t.Fatal("upload succeeded")
 			}
 			wantChanged(t, err)
-			if tus.IsTemporary(err) {
+			if tus.IsRetryable(err) {
 				t.Errorf("retrying cannot help: %v", err)
 			}
 			wantNoMix(t, srv, data)
@@ -727,15 +724,15 @@ func TestOptionsMayChangeOnceTheUploaderIsMade(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(4000)
 	opts := &tus.UploadOptions{
-		Parallel: 2, PartBoundaries: []int64{1000},
-		Metadata: tus.Metadata{"name": "one"}, PartMetadata: tus.Metadata{"name": "part"},
+		Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}, PartMetadata: tus.Metadata{"name": "part"}},
+		Metadata: tus.Metadata{"name": "one"},
 	}
 	u, err := client.NewUploader(tus.Bytes(data), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts.Metadata["not a key"], opts.PartMetadata["not a key"] = "two", "two"
-	opts.PartBoundaries[0] = -1
+	opts.Metadata["not a key"], opts.ParallelOptions.PartMetadata["not a key"] = "two", "two"
+	opts.ParallelOptions.PartBoundaries[0] = -1
 	res, err := u.Run(testContext(t))
 	if err != nil {
 		t.Fatal(err)

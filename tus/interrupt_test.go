@@ -75,7 +75,7 @@ func (i *interrupted) upload(t *testing.T, srv *tustest.Server, store storage.St
 		Hooks: tus.Hooks{
 			BeforeRequest: func(r *http.Request) error { event("before " + r.Method); return nil },
 			AfterResponse: func(r *http.Request, _ *tus.Response) { event("after " + r.Method) },
-			OnStateChange: func(e tus.StateEvent) { event(fmt.Sprintf("%v to %v", e.From, e.To)) },
+			OnStateChange: func(_ *tus.Uploader, from, to tus.State, _ error) { event(fmt.Sprintf("%v to %v", from, to)) },
 		},
 	})
 	var ctx context.Context

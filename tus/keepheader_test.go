@@ -40,7 +40,7 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client, data := newClient(t, srv.Endpoint(), nil), randomBytes(3000)
 	invalid := &tus.UploadOptions{ChunkSize: -1}
-	given, err := client.CreateDeferred(testContext(t), nil)
+	given, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,10 +54,10 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 		},
 		"invalid options": func(ctx context.Context) (*tus.Result, error) { return client.Upload(ctx, tus.Bytes(data), invalid) },
 		"no URL":          func(ctx context.Context) (*tus.Result, error) { return client.Resume(ctx, "", tus.Bytes(data), nil) },
-		"no reader":       func(ctx context.Context) (*tus.Result, error) { return client.UploadReader(ctx, nil, nil) },
+		"no reader":       func(ctx context.Context) (*tus.Result, error) { return client.Upload(ctx, tus.Reader(nil), nil) },
 		"no file":         func(ctx context.Context) (*tus.Result, error) { return client.UploadFile(ctx, "/does/not/exist", nil) },
 		"stream": func(ctx context.Context) (*tus.Result, error) {
-			return client.UploadReader(ctx, bytes.NewReader(data), chunked())
+			return client.Upload(ctx, tus.Reader(bytes.NewReader(data)), chunked())
 		},
 		"batch": func(ctx context.Context) (*tus.Result, error) {
 			for r := range client.UploadAll(ctx, slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: invalid}}), nil) {
@@ -70,6 +70,23 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 				return r.Result, r.Err
 			}
 			return nil, nil
+		},
+		"paused": func(ctx context.Context) (*tus.Result, error) {
+			u := created(t, client, tus.Bytes(data), nil)
+			ctx, cancel := context.WithCancel(ctx)
+			cancel()
+			u.Pause()
+			return u.Run(ctx)
+		},
+		"aborted": func(ctx context.Context) (*tus.Result, error) {
+			u := created(t, client, tus.Bytes(data), nil)
+			if err := u.Abort(ctx); err != nil {
+				t.Fatal(err)
+			}
+			return u.Run(ctx)
+		},
+		"gone": func(ctx context.Context) (*tus.Result, error) {
+			return client.Resume(ctx, srv.Endpoint()+"gone", tus.Bytes(data), nil)
 		},
 		"ended context": func(ctx context.Context) (*tus.Result, error) {
 			ctx, cancel := context.WithCancel(ctx)
@@ -93,18 +110,18 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 
 func TestKeepHeaders_AreReturnedByEverySession(t *testing.T) {
 	for name, how := range map[string]*tus.UploadOptions{
-		"one PATCH": {CreationWithUpload: tus.CreationWithUploadNever}, "chunks": chunked(), "parts": inParts(3),
+		"one PATCH": {CreationLimit: -1}, "chunks": chunked(), "parts": inParts(3),
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(3000)
 			numbered(srv)
-			session := func(stop func(tus.UploadURLEvent) bool) *tus.Result {
+			session := func(stop func(*tus.Created) bool) *tus.Result {
 				t.Helper()
 				ctx, cancel := context.WithCancel(testContext(t))
 				defer cancel()
 				opts := *how
-				opts.Hooks.OnUploadURL = func(e tus.UploadURLEvent) {
-					if stop(e) {
+				opts.Hooks.OnCreated = func(_ *tus.Uploader, c *tus.Created) {
+					if stop(c) {
 						cancel()
 					}
 				}
@@ -116,11 +133,11 @@ func TestKeepHeaders_AreReturnedByEverySession(t *testing.T) {
 				wantNoNil(t, res)
 				return res
 			}
-			first := session(func(e tus.UploadURLEvent) bool { return e.Concat != tus.ConcatPartial })
+			first := session(func(c *tus.Created) bool { return c.Concat != tus.ConcatPartial })
 			if first.Offset == 0 && name == "parts" || len(first.CreationHeader) != 1 || first.CreationHeader.Get("X-Media-Id") != "1" {
 				t.Errorf("creation header of the first session is %v at offset %d", first.CreationHeader, first.Offset)
 			}
-			second := session(func(tus.UploadURLEvent) bool { return false })
+			second := session(func(*tus.Created) bool { return false })
 			if got := second.CreationHeader.Get("X-Media-Id"); got != "1" || second.Creation.StatusCode != 0 || second.URL != first.URL {
 				t.Errorf("second session has the header %q, the creation %+v and the URL %s", got, second.Creation, second.URL)
 			}
@@ -144,8 +161,8 @@ func TestKeepHeaders_AreThoseOfTheLastCreation(t *testing.T) {
 			t.Errorf("record is %+v, %v", rec, err)
 		}
 	}
-	if got := res.CreationHeader.Get("X-Media-Id"); got != "2" || res.Stats.Recreations != 1 {
-		t.Errorf("the header is %q after %d recreations", got, res.Stats.Recreations)
+	if got := res.CreationHeader.Get("X-Media-Id"); got != "2" || res.Stats.Restarts != 1 {
+		t.Errorf("the header is %q after %d restarts", got, res.Stats.Restarts)
 	}
 }
 

@@ -21,7 +21,7 @@ func TestFileGoesOnAtTheRightPlaceWhenTheKernelHasToWait(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	res, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{Parallel: 2, MinPartSize: 32 << 20})
+	res, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 32 << 20}})
 	if err != nil {
 		t.Fatal(err)
 	}

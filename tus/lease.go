@@ -132,33 +132,9 @@ func (r *record) tryRenewal(ctx context.Context) (over bool, err error) {
 	first := !r.reported
 	r.reported = true
 	r.mu.Unlock()
+	failure := &renewalError{err}
 	if first {
-		r.onFailure(StoreError{Op: "put", Err: err})
+		r.onFailure(failure)
 	}
-	return over, &renewalError{err}
-}
-
-// keepLease renews the lease while the upload is driven, and cuts what is in flight when
-// it is lost. The function returned stops that and waits for it. panics takes those of the
-// store and of hooks.
-func (u *Uploader) keepLease(ctx context.Context, panics *async.Panics) (stop func()) {
-	if u.record == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		panics.Run(func() {
-			for async.Sleep(ctx, renewalPause) == nil {
-				if err := u.currentRecord().renew(ctx); err != nil && ctx.Err() == nil {
-					u.turn.interrupt(err)
-				}
-			}
-		})
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
+	return over, failure
 }

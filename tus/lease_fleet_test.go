@@ -240,7 +240,7 @@ func TestLease_StoreFailureShorterThanLeaseEndsNothing(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		events := 0
 		store := fl.machine("a", fl.failing("", 10*time.Second, 38*time.Second))
-		fl.start("a", tus.Options{Store: store, RequireStore: true, Hooks: tus.Hooks{OnStoreError: func(tus.StoreError) { events++ }}}, inChunks())
+		fl.start("a", tus.Options{Store: store, RequireStore: true, Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { events++ }}}, inChunks())
 		time.Sleep(65 * time.Second)
 		fl.start("b", tus.Options{Store: fl.machine("b", nil), Hooks: tus.Hooks{}}, &tus.UploadOptions{ChunkSize: 1000, Held: tus.HeldFail})
 		fl.working.Wait()
@@ -288,7 +288,7 @@ func TestLease_ContentionConfirmsLease(t *testing.T) {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				withFleet(t, func(t *testing.T, fl *fleet) {
 					if way == "parts" {
-						opts.PartBoundaries = []int64{50_000}
+						opts.ParallelOptions.PartBoundaries = []int64{50_000}
 					}
 					fl.start("a", tus.Options{Store: fl.machine("a", nil)}, opts)
 					time.Sleep(5 * time.Second)

@@ -320,7 +320,7 @@ func TestPausedUploadThatAnotherWentOnWithIsLeftToIt(t *testing.T) {
 			srv, store, seen := finalLast(t), &storage.Memory{}, &writers{}
 			options := func() *tus.UploadOptions {
 				if parallel {
-					return &tus.UploadOptions{ChunkSize: 500, Parallel: 2, PartBoundaries: []int64{5000}}
+					return &tus.UploadOptions{ChunkSize: 500, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5000}}}
 				}
 				return inChunks()
 			}
@@ -349,7 +349,7 @@ func TestPausedUploadThatAnotherWentOnWithIsLeftToIt(t *testing.T) {
 			}
 			for second.State() != tus.StateReady {
 				switch err := second.Step(testContext(t)); {
-				case tus.IsTemporary(err): // the request that was cut may still hold the lock
+				case tus.IsRetryable(err): // the request that was cut may still hold the lock
 					time.Sleep(10 * time.Millisecond)
 				case err != nil:
 					t.Fatal(err)
@@ -454,7 +454,7 @@ func TestAbortLeavesAnUploadToTheOneThatWentOnWithIt(t *testing.T) {
 				options := func() *tus.UploadOptions {
 					o := inChunks()
 					if o.Parallel = parallel; parallel > 0 {
-						o.PartBoundaries = []int64{5000}
+						o.ParallelOptions.PartBoundaries = []int64{5000}
 					}
 					return o
 				}

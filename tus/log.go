@@ -6,11 +6,11 @@ import (
 	"net/url"
 )
 
-// logHooks log what happens, without credentials and without the queries of URLs. Requests
-// are logged by exchange.
+// logHooks returns hooks that log, without credentials and without the queries of URLs.
+// Requests are logged by exchange.
 func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
-	// at is the upload URL; that of u, if it is empty.
-	say := func(level slog.Level, text string, u *Uploader, name, at string, attrs ...slog.Attr) {
+	// at is the upload URL; empty means that of u.
+	write := func(level slog.Level, text string, u *Uploader, at string, attrs ...slog.Attr) {
 		ctx := context.Background()
 		if u != nil {
 			ctx = u.turn.context()
@@ -21,36 +21,36 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 		if at == "" && u != nil {
 			at = u.URL()
 		}
-		about := []slog.Attr{slog.String("name", name)} // of several uploads, perhaps
+		upload := []slog.Attr{slog.String("name", u.Name())}
 		if parsed, err := url.Parse(at); err == nil && at != "" {
-			about = append(about, slog.String("url", redactURL(parsed)))
+			upload = append(upload, slog.String("url", redactURL(parsed)))
 		}
-		log.LogAttrs(ctx, level, text, append(about, attrs...)...)
+		log.LogAttrs(ctx, level, text, append(upload, attrs...)...)
 	}
 	return &Hooks{
-		OnUploadURL: func(e UploadURLEvent) {
-			say(slog.LevelInfo, "tus upload created", e.Uploader, e.Name, e.URL)
+		OnCreated: func(u *Uploader, c *Created) {
+			write(slog.LevelInfo, "tus upload created", u, c.URL)
 		},
-		OnStateChange: func(e StateEvent) {
-			attrs := []slog.Attr{slog.String("from", e.From.String()), slog.String("to", e.To.String())}
-			if e.Err != nil {
-				attrs = append(attrs, slog.Any("error", e.Err))
+		OnStateChange: func(u *Uploader, from, to State, err error) {
+			attrs := []slog.Attr{slog.String("from", from.String()), slog.String("to", to.String())}
+			if err != nil {
+				attrs = append(attrs, slog.Any("error", err))
 			}
-			if e.To.Final() || e.To == StatePaused {
-				attrs = append(attrs, costAttrs(e.Uploader)...)
+			if to.Final() || to == StatePaused {
+				attrs = append(attrs, costAttrs(u)...)
 			}
-			say(stateLevel(e), "tus state", e.Uploader, e.Name, "", attrs...)
+			write(stateLevel(to), "tus state", u, "", attrs...)
 		},
-		OnRetry: func(e RetryEvent) {
-			say(slog.LevelWarn, "tus retry", e.Uploader, e.Name, "",
-				slog.Int("attempt", e.Attempt), slog.Duration("delay", e.Delay), slog.Any("error", e.Err))
+		OnRetry: func(u *Uploader, r Retry) {
+			write(slog.LevelWarn, "tus retry", u, "",
+				slog.Int("attempt", r.Attempt), slog.Duration("delay", r.Delay), slog.Any("error", r.Err))
 		},
-		OnHeld: func(e HeldEvent) {
-			say(slog.LevelWarn, "tus stored upload is held", e.Uploader, e.Name, e.URL,
-				slog.Time("until", e.Until), slog.Duration("wait", e.Wait))
+		OnHeld: func(u *Uploader, held *HeldError) {
+			write(slog.LevelWarn, "tus stored upload is held", u, held.URL,
+				slog.Time("until", held.Until), slog.Duration("wait", held.Wait))
 		},
-		OnStoreError: func(e StoreError) {
-			say(slog.LevelError, "tus store", e.Uploader, e.Name, "", slog.String("op", e.Op), slog.Any("error", e.Err))
+		OnStoreError: func(u *Uploader, err error) {
+			write(slog.LevelError, "tus store", u, "", slog.Any("error", err))
 		},
 	}
 }
@@ -61,12 +61,13 @@ func (q requester) warn(ctx context.Context, name, text string, attrs ...slog.At
 	q.client.log.LogAttrs(ctx, slog.LevelWarn, text, attrs...)
 }
 
-// notResumed logs why the stored upload at a URL is not resumed.
+// notResumed counts and logs why the stored upload at a URL is not resumed.
 func (q requester) notResumed(ctx context.Context, name, at, reason string) {
+	q.counters.update(func(s *Stats) { s.NotResumed++ })
 	q.warn(ctx, name, "tus stored upload not resumed", slog.String("reason", reason), slog.String("url", q.client.showURL(at)))
 }
 
-// costAttrs sum up an upload that ended for now.
+// costAttrs sum up an upload that ended or was paused.
 func costAttrs(u *Uploader) []slog.Attr {
 	stats := u.Stats()
 	return []slog.Attr{
@@ -75,8 +76,8 @@ func costAttrs(u *Uploader) []slog.Attr {
 	}
 }
 
-func stateLevel(e StateEvent) slog.Level {
-	switch e.To {
+func stateLevel(s State) slog.Level {
+	switch s {
 	case StateFailed:
 		return slog.LevelError
 	case StateComplete, StatePaused, StateAborted:

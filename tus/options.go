@@ -1,33 +1,17 @@
 package tus
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// CreationWithUpload says when bytes travel in the same request that creates
-// the upload (protocol section Creation With Upload).
-type CreationWithUpload int
-
-const (
-	// CreationWithUploadAuto uses the extension for a source that fits one
-	// chunk and [UploadOptions.CreationLimit], if the server advertises it. Larger
-	// sources are created first, so that their URL is known before many bytes are at
-	// stake.
-	CreationWithUploadAuto CreationWithUpload = iota
-	// CreationWithUploadAlways uses the extension without asking the server, with the
-	// first chunk of any source, of which it sends no more than CreationLimit; in a
-	// parallel upload, with the first chunk of each part. The upload is stored when
-	// the response names its URL. An upload whose length is deferred is created first.
-	CreationWithUploadAlways
-	// CreationWithUploadNever always creates first.
-	CreationWithUploadNever
-)
-
 // UploadOptions says what to send and how. The zero value works.
 type UploadOptions struct {
-	// Metadata is stored with the upload.
+	// Metadata is stored with the upload. nil means the name of the source, if it has one
+	// ([SourceInfo.Name]), as "filename", which is then not part of what the upload is
+	// found by; an empty map means none.
 	Metadata Metadata
 
 	// ChunkSize is the most bytes that one PATCH carries. 0 means no limit: all
@@ -41,14 +25,13 @@ type UploadOptions struct {
 	// again in halves, down to this size in bytes.
 	MinChunkSize int64
 
-	// CreationWithUpload says when the creation carries bytes.
-	CreationWithUpload CreationWithUpload
-
-	// CreationLimit is the most bytes that go with a creation. Until the response names
-	// the upload URL, all of them are lost if the connection breaks or the process ends.
-	// 0 means what the client lately sent in a second, from 1 MiB to 8 MiB, or the
-	// ChunkSize with [CreationWithUploadAlways]. Raise it for many sources of a few
-	// MiB: each that does not go with its creation takes one request more.
+	// CreationLimit is the largest source in bytes that is sent with the creation of its
+	// upload, in one request (protocol section Creation With Upload), if the server
+	// advertises that, the source fits one chunk and no checksum is used. Until the
+	// response names the upload URL, all these bytes are lost if the connection breaks or
+	// the process ends. 0 means what the client lately sent in a second, from 1 MiB to 8
+	// MiB; a negative value sends none. Raise it for many sources of a few MiB: each that
+	// is not sent with its creation takes one request more.
 	CreationLimit int64
 
 	// DeferLength creates the upload without telling its length, which then goes
@@ -76,10 +59,6 @@ type UploadOptions struct {
 	// place: that is an error matching [ErrInvalidInput].
 	StopAt int64
 
-	// URL continues an upload that exists instead of creating one. No POST is
-	// ever sent for it. See [Client.Resume].
-	URL string
-
 	// ResumeKey tells uploads apart in the client's store, instead of the metadata and
 	// of the source's path (fingerprint.Info.Name): two uploads of one source need two
 	// keys, and a file that was renamed or copied with its time resumes under the key
@@ -102,43 +81,15 @@ type UploadOptions struct {
 	// another size by now.
 	SourceChanged SourceChangedPolicy
 
-	// Parallel, if above 1, splits the source into parts that are sent over that
-	// many connections and then concatenated by the server (protocol section
-	// Concatenation). A server without the extension is an error matching
-	// [ErrUnsupported], before anything is created. The source must be of known
-	// size and allow several readers. A source too small for two parts is sent
-	// as usual. It costs no memory.
+	// Parallel, if above 1, splits the source into parts that are sent over that many
+	// connections and then concatenated by the server (protocol section Concatenation).
+	// The source is sent as one upload if the server does not advertise that, if it allows
+	// only one reader or is of unknown size, and if it is too small for two parts. Parts
+	// cost no memory.
 	Parallel int
 
-	// ParallelBestEffort sends the source as usual where it cannot be sent in
-	// parts, instead of failing.
-	ParallelBestEffort bool
-
-	// MinPartSize is the least size in bytes of a part but the last, where
-	// PartBoundaries are not given. 0 means 5 MiB: servers that store in S3
-	// handle smaller ones badly.
-	MinPartSize int64
-
-	// PartBoundaries are the offsets in bytes, in ascending order, at which the
-	// parts of a parallel upload begin, but for the first one's 0. nil leaves
-	// the planning to this package. They need Parallel.
-	PartBoundaries []int64
-
-	// MaxConcatHeader bounds the length in bytes of the header line Upload-Concat, which
-	// lists the URLs of all parts when the final upload is created: where they are long,
-	// there are fewer and larger parts. 0 means 8000, as nginx, Apache and others refuse
-	// lines above 8 KiB. PartBoundaries are never changed: if their URLs are too long,
-	// the error matches [ErrInvalidInput] before a byte is sent. So does that of a stored
-	// upload whose parts were planned with another value, unless all its bytes are sent.
-	MaxConcatHeader int64
-
-	// PartMetadata is stored with each part of a parallel upload; Metadata goes
-	// to the final upload.
-	PartMetadata Metadata
-
-	// TerminateParts deletes the partial uploads when the final upload is
-	// complete. Some servers refer to them, so they are left alone by default.
-	TerminateParts bool
+	// ParallelOptions are details of Parallel.
+	ParallelOptions ParallelOptions
 
 	// BufferLimit is how many bytes of a stream of unknown length are held in
 	// memory to find out its length, where the server does not offer to defer
@@ -150,54 +101,91 @@ type UploadOptions struct {
 	// others that share it. [Options.RateLimit] applies as well.
 	RateLimit Limiter
 
-	// Hooks are told what happens in this upload, after those of the client.
+	// Hooks are called for this upload, after those of the client.
 	Hooks Hooks
+}
 
-	// filename becomes the metadata "filename", but does not count in what the
-	// upload is found by: whether a renamed file resumes, the fingerprint decides.
-	filename string
+// ParallelOptions controls an upload in parallel parts. The zero value works.
+type ParallelOptions struct {
+	// Required returns an error where the source would otherwise be sent as one upload,
+	// before anything is created. It matches [ErrUnsupported] if that is for the server,
+	// and [ErrInvalidInput] if it is for the source. A source too small for two parts is
+	// sent as one upload.
+	Required bool
+
+	// MinPartSize is the least size in bytes of a part but the last. 0 means 5 MiB:
+	// servers that store in S3 handle smaller ones badly. It does not apply to
+	// PartBoundaries.
+	MinPartSize int64
+
+	// PartBoundaries are the offsets in bytes, in ascending order, at which the parts
+	// after the first begin. nil leaves the planning to this package.
+	PartBoundaries []int64
+
+	// PartMetadata is stored with each part, UploadOptions.Metadata with the final upload.
+	PartMetadata Metadata
+
+	// TerminateParts deletes the parts when the final upload is complete. Some servers
+	// refer to them, so they are left alone by default.
+	TerminateParts bool
+
+	// MaxConcatHeader bounds the length in bytes of the header line Upload-Concat, which
+	// lists the URLs of all parts when the final upload is created: if they are long,
+	// there are fewer and larger parts. 0 means 8000, as nginx, Apache and others refuse
+	// lines above 8 KiB. PartBoundaries are never changed: if their URLs are too long, the
+	// source is sent as one upload, or, if Required is set, the error matches
+	// [ErrInvalidInput]. It also matches that if the parts of a stored upload were planned
+	// with another value, unless all its bytes are sent.
+	MaxConcatHeader int64
 }
 
 func (o *UploadOptions) validate() error {
+	err := notNegative("UploadOptions",
+		number{"ChunkSize", o.ChunkSize}, number{"MinChunkSize", o.MinChunkSize}, number{"StopAt", o.StopAt},
+		number{"BufferLimit", o.BufferLimit}, number{"Parallel", int64(o.Parallel)})
 	switch {
-	case o.ChunkSize < 0:
-		return fmt.Errorf("%w: chunk size of %d bytes", ErrInvalidInput, o.ChunkSize)
-	case o.MinChunkSize < 0:
-		return fmt.Errorf("%w: minimum chunk size of %d bytes", ErrInvalidInput, o.MinChunkSize)
+	case err != nil:
+		return err
 	case o.ChunkSize > 0 && o.MinChunkSize > o.ChunkSize:
-		return fmt.Errorf("%w: minimum chunk size %d above chunk size %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
-	case o.CreationLimit < 0:
-		return fmt.Errorf("%w: negative UploadOptions.CreationLimit: %d", ErrInvalidInput, o.CreationLimit)
-	case o.Parallel < 0:
-		return fmt.Errorf("%w: %d parallel parts", ErrInvalidInput, o.Parallel)
-	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength || o.URL != ""):
-		return fmt.Errorf("%w: parallel parts together with StopAt, DeferLength or URL", ErrInvalidInput)
-	case o.MinPartSize < 0:
-		return fmt.Errorf("%w: minimum part size of %d bytes", ErrInvalidInput, o.MinPartSize)
-	case o.MaxConcatHeader < 0:
-		return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is negative: %d", ErrInvalidInput, o.MaxConcatHeader)
-	case !ascending(o.PartBoundaries):
-		return fmt.Errorf("%w: part boundaries %v are not ascending", ErrInvalidInput, o.PartBoundaries)
-	case o.Parallel <= 1 && len(o.PartBoundaries) > 0:
-		return fmt.Errorf("%w: part boundaries without parallel parts", ErrInvalidInput)
-	case o.BufferLimit < 0:
-		return fmt.Errorf("%w: buffer limit of %d bytes", ErrInvalidInput, o.BufferLimit)
+		return fmt.Errorf("%w: UploadOptions.MinChunkSize %d is above ChunkSize %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
+	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength):
+		return fmt.Errorf("%w: UploadOptions.Parallel together with StopAt or DeferLength", ErrInvalidInput)
 	case o.SourceChanged < SourceChangedFail || o.SourceChanged > SourceChangedRestart:
-		return fmt.Errorf("%w: source changed policy %d", ErrInvalidInput, o.SourceChanged)
+		return fmt.Errorf("%w: UploadOptions.SourceChanged is unknown policy %d", ErrInvalidInput, o.SourceChanged)
 	case o.Held < HeldWait || o.Held > HeldBegin:
 		return fmt.Errorf("%w: UploadOptions.Held is unknown policy %d", ErrInvalidInput, o.Held)
-	case o.StopAt < 0:
-		return fmt.Errorf("%w: stop at %d bytes", ErrInvalidInput, o.StopAt)
-	case o.CreationWithUpload < CreationWithUploadAuto || o.CreationWithUpload > CreationWithUploadNever:
-		return fmt.Errorf("%w: creation with upload %d", ErrInvalidInput, o.CreationWithUpload)
 	}
-	if err := validLimiter("UploadOptions", o.RateLimit); err != nil {
+	return cmp.Or(o.ParallelOptions.validate(o.Parallel), validLimiter("UploadOptions", o.RateLimit), o.Metadata.Validate())
+}
+
+func (o ParallelOptions) validate(connections int) error {
+	err := notNegative("ParallelOptions", number{"MinPartSize", o.MinPartSize}, number{"MaxConcatHeader", o.MaxConcatHeader})
+	switch {
+	case err != nil:
 		return err
+	case !ascending(o.PartBoundaries):
+		return fmt.Errorf("%w: ParallelOptions.PartBoundaries are not ascending: %v", ErrInvalidInput, o.PartBoundaries)
+	case connections <= 1 && len(o.PartBoundaries) > 0:
+		return fmt.Errorf("%w: ParallelOptions.PartBoundaries without UploadOptions.Parallel", ErrInvalidInput)
 	}
-	if err := o.PartMetadata.Validate(); err != nil {
-		return err
+	return o.PartMetadata.Validate()
+}
+
+// number is the value of an option.
+type number struct {
+	name  string
+	value int64
+}
+
+// notNegative returns an error matching ErrInvalidInput for the first option of a struct
+// that is negative.
+func notNegative(options string, numbers ...number) error {
+	for _, n := range numbers {
+		if n.value < 0 {
+			return fmt.Errorf("%w: negative %s.%s: %d", ErrInvalidInput, options, n.name, n.value)
+		}
 	}
-	return o.Metadata.Validate()
+	return nil
 }
 
 // ascending reports whether each boundary is above the one before, from 0 on.

@@ -57,7 +57,7 @@ func TestOrigin_PartsOfIDNHostGetCredentials(t *testing.T) {
 	opts.Store = &storage.Memory{}
 	client := newClient(t, "http://BÜCHER.example/files/", opts)
 	data := randomBytes(10_000)
-	up := &tus.UploadOptions{Parallel: 3, MinPartSize: 1000, ChunkSize: 1000}
+	up := &tus.UploadOptions{Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}, ChunkSize: 1000}
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 4, Action: tustest.Respond(400, "")})
 	if _, err := client.Upload(testContext(t), tus.Bytes(data), up); err == nil {
 		t.Fatal("no error")
@@ -133,7 +133,7 @@ func TestOrigin_StoredURLOfOtherHostGetsNoCredentials(t *testing.T) {
 	opts := secretOptions()
 	opts.HTTPClient, opts.Store = routed(t, srv), &storage.Memory{}
 	client := newClient(t, "http://files.example/files/", opts)
-	_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+	_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 1000, CreationLimit: -1})
 	wantError(t, err, tus.ErrPaused)
 	for rec := range opts.Store.All(testContext(t)) {
 		rec.UploadURL, rec.Seal = strings.Replace(rec.UploadURL, "files.example", "fİles.example", 1), ""

@@ -36,10 +36,10 @@ func (s *renewalStore) Put(ctx context.Context, rec storage.Record) (storage.Rec
 func TestPanic_OfLeaseRenewalReachesCaller(t *testing.T) {
 	for name, c := range map[string]struct {
 		put  func() error
-		hook func(tus.StoreError)
+		hook func(*tus.Uploader, error)
 	}{
 		"store": {put: func() error { panic("a bug") }},
-		"hook":  {put: func() error { return errors.New("disk full") }, hook: func(tus.StoreError) { panic("a bug") }},
+		"hook":  {put: func() error { return errors.New("disk full") }, hook: func(*tus.Uploader, error) { panic("a bug") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
@@ -47,10 +47,10 @@ func TestPanic_OfLeaseRenewalReachesCaller(t *testing.T) {
 				store, data := &renewalStore{Memory: &storage.Memory{}}, randomBytes(3000)
 				client := newClient(&tus.Options{Store: store, StallTimeout: -1, Hooks: tus.Hooks{OnStoreError: c.hook}})
 				opts, paused := chunked(), false
-				opts.Hooks.OnStateChange = func(e tus.StateEvent) {
-					if e.Uploader.Offset() == 1000 && e.To == tus.StateSending && !paused {
+				opts.Hooks.OnStateChange = func(u *tus.Uploader, _, to tus.State, _ error) {
+					if u.Offset() == 1000 && to == tus.StateSending && !paused {
 						store.fail.Store(&c.put)
-					} else if e.To == tus.StatePaused {
+					} else if to == tus.StatePaused {
 						store.fail.Store(nil)
 						paused = true
 					}
@@ -85,7 +85,7 @@ func TestPanic_InAbortAndPauseReleasesLease(t *testing.T) {
 			s.srv.Inject(tustest.Fault{Method: "DELETE", Action: tustest.Respond(503, "")})
 			u := s.uploader(t)
 			for u.Offset() == 0 {
-				if err := u.Step(testContext(t)); err != nil && !tus.IsTemporary(err) {
+				if err := u.Step(testContext(t)); err != nil && !tus.IsRetryable(err) {
 					t.Fatal(err)
 				}
 			}
@@ -170,7 +170,7 @@ func TestPanic_InPartCreationStoresLaterParts(t *testing.T) {
 		}
 		return nil
 	}}})
-	u, err := client.NewUploader(tus.Bytes(data), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{1000, 2000}})
+	u, err := client.NewUploader(tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000, 2000}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
@@ -31,10 +29,10 @@ import (
 // callerCode is what of a caller's code an upload calls. Hooks are those of the
 // client or, with "own", of the upload.
 var callerCode = []string{
-	"BeforeRequest", "AfterResponse", "OnUploadURL", "OnStateChange", "OnProgress", "OnRetry", "OnStoreError",
-	"own BeforeRequest", "own AfterResponse", "own OnUploadURL", "own OnStateChange", "own OnProgress", "own OnRetry", "own OnStoreError",
+	"BeforeRequest", "AfterResponse", "OnCreated", "OnStateChange", "OnProgress", "OnRetry", "OnStoreError",
+	"own BeforeRequest", "own AfterResponse", "own OnCreated", "own OnStateChange", "own OnProgress", "own OnRetry", "own OnStoreError",
 	"Stat", "Open", "Read", "Close", "Fingerprint", "New", "Write", "Sum",
-	"Find", "Put", "Delete", "WaitN", "Burst", "NewBackOff", "NextBackOff", "ShouldRetry",
+	"Find", "Put", "Delete", "WaitN", "Burst", "Delay", "ShouldRetry",
 	"jobs", "OnStart",
 }
 
@@ -77,26 +75,21 @@ func (b *bomb) hooks(whose string) tus.Hooks {
 	return tus.Hooks{
 		BeforeRequest: func(*http.Request) error { b.call(whose + "BeforeRequest"); return nil },
 		AfterResponse: func(*http.Request, *tus.Response) { b.call(whose + "AfterResponse") },
-		OnUploadURL:   func(tus.UploadURLEvent) { b.call(whose + "OnUploadURL") },
-		OnStateChange: func(tus.StateEvent) { b.call(whose + "OnStateChange") },
-		OnProgress:    func(tus.Progress) { b.call(whose + "OnProgress") },
-		OnRetry:       func(tus.RetryEvent) { b.call(whose + "OnRetry") },
-		OnStoreError:  func(tus.StoreError) { b.call(whose + "OnStoreError") },
+		OnCreated:     func(*tus.Uploader, *tus.Created) { b.call(whose + "OnCreated") },
+		OnStateChange: func(*tus.Uploader, tus.State, tus.State, error) { b.call(whose + "OnStateChange") },
+		OnProgress:    func(*tus.Uploader, tus.Progress) { b.call(whose + "OnProgress") },
+		OnRetry:       func(*tus.Uploader, tus.Retry) { b.call(whose + "OnRetry") },
+		OnStoreError:  func(*tus.Uploader, error) { b.call(whose + "OnStoreError") },
 	}
 }
 
 func (b *bomb) retry() tus.RetryPolicy {
 	return tus.RetryPolicy{
 		MaxRetries:  1000, // a server may still hold the lock of a request that was cut
-		NewBackOff:  func() backoff.BackOff { b.call("NewBackOff"); return bombBackOff{b} },
-		ShouldRetry: func(err error, _ int) bool { b.call("ShouldRetry"); return tus.IsTemporary(err) },
+		Delay:       func(int) time.Duration { b.call("Delay"); return time.Millisecond },
+		ShouldRetry: func(err error, _ int) bool { b.call("ShouldRetry"); return tus.IsRetryable(err) },
 	}
 }
-
-type bombBackOff struct{ *bomb }
-
-func (b bombBackOff) NextBackOff() time.Duration { b.call("NextBackOff"); return time.Millisecond }
-func (bombBackOff) Reset()                       {}
 
 type bombLimiter struct{ *bomb }
 
@@ -186,6 +179,7 @@ type site struct {
 	client *tus.Client
 	data   []byte
 	source tus.Source
+	url    string // of an upload that exists; empty for a new one
 	opts   tus.UploadOptions
 	made   chan *tus.Uploader
 }
@@ -199,7 +193,7 @@ var siteKinds = map[string]struct {
 	drive       func(t *testing.T, s *site) error
 }{
 	"whole":                {unavailable: "PATCH"},
-	"with the creation":    {unavailable: "POST", prepare: func(_ *testing.T, s *site) { s.opts.CreationWithUpload = tus.CreationWithUploadAuto }},
+	"with the creation":    {unavailable: "POST", prepare: func(_ *testing.T, s *site) { s.opts.CreationLimit = 0 }},
 	"file":                 {unavailable: "PATCH", prepare: asFile},
 	"chunks":               {unavailable: "PATCH", prepare: inChunksOf1000},
 	"chunks in steps":      {unavailable: "PATCH", prepare: inChunksOf1000, drive: driveInSteps},
@@ -215,7 +209,9 @@ var siteKinds = map[string]struct {
 
 func inChunksOf1000(_ *testing.T, s *site) { s.opts.ChunkSize = 1000 }
 
-func inTwoParts(_ *testing.T, s *site) { s.opts.Parallel, s.opts.PartBoundaries = 2, []int64{1700} }
+func inTwoParts(_ *testing.T, s *site) {
+	s.opts.Parallel, s.opts.ParallelOptions.PartBoundaries = 2, []int64{1700}
+}
 
 func asStream(_ *testing.T, s *site) {
 	s.opts.ChunkSize = 1000
@@ -238,11 +234,11 @@ func storedUpload(t *testing.T, s *site) {
 }
 
 func externalURL(t *testing.T, s *site) {
-	made, err := newClient(t, s.srv.Endpoint(), nil).CreatePartial(testContext(t), int64(len(s.data)), nil)
+	made, err := newClient(t, s.srv.Endpoint(), nil).Create(testContext(t), tus.CreateOptions{Size: int64(len(s.data)), Partial: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.opts.URL = made.URL
+	s.url = made.URL
 }
 
 // asFile makes an upload that the kernel sends.
@@ -256,7 +252,7 @@ func asFile(t *testing.T, s *site) {
 }
 
 func (s *site) uploader(t *testing.T) *tus.Uploader {
-	u, err := s.client.NewUploader(s.source, &s.opts)
+	u, err := prepare(s.client, s.url, s.source, &s.opts)
 	if err != nil {
 		t.Error(err)
 		runtime.Goexit()
@@ -274,7 +270,7 @@ func driveInSteps(t *testing.T, s *site) error {
 	ctx := testContext(t)
 	u := s.uploader(t)
 	for ctx.Err() == nil && !u.State().Final() {
-		if err := u.Step(ctx); err != nil && !tus.IsTemporary(err) {
+		if err := u.Step(ctx); err != nil && !tus.IsRetryable(err) {
 			return err
 		}
 	}
@@ -384,7 +380,7 @@ func (s *site) wantUsable(t *testing.T, kind, in string) {
 		t.Errorf("%d readers are open", n)
 	}
 	opts := s.opts
-	opts.URL, opts.ResumeKey = "", "another"
+	opts.ResumeKey = "another"
 	for range 3 { // more than there may be connections
 		res, err := s.client.Upload(testContext(t), tus.Bytes(s.data), &opts)
 		if err != nil {

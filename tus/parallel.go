@@ -102,7 +102,7 @@ func (p *parallel) complete() bool {
 // account adds the parts up. It expires when the server removes the first part that is
 // not complete.
 func (p *parallel) account() account {
-	sum := account{url: p.final, info: p.source.info}
+	sum := account{url: p.final, info: p.source.info, checksum: p.sums.algorithm.Name}
 	for _, part := range p.list {
 		a := part.account()
 		sum.offset += a.offset
@@ -172,7 +172,7 @@ func (p *parallel) finish(ctx context.Context) outcome {
 	if err := p.source.verify(ctx); err != nil {
 		return p.failed(ctx, err)
 	}
-	if p.opts.TerminateParts {
+	if p.opts.ParallelOptions.TerminateParts {
 		for _, at := range p.partURLs() {
 			if ctx.Err() == nil {
 				_ = p.terminate(ctx, at)
@@ -246,11 +246,10 @@ func (p *parallel) create(ctx context.Context) outcome {
 	return outcome{next: StateFailed, err: err}
 }
 
-// createEach creates parts. Those whose creation carries bytes, which may be many, are
-// stored one by one.
+// createEach creates parts. The caller stores them.
 func (p *parallel) createEach(ctx context.Context, list []*part) error {
 	return p.each(ctx, list, func(ctx context.Context, part *part) error {
-		return p.run(ctx, part, func() bool { return part.exists() }, p.opts.CreationWithUpload == CreationWithUploadAlways)
+		return p.run(ctx, part, func() bool { return part.exists() }, false)
 	})
 }
 
@@ -263,9 +262,9 @@ func (p *parallel) fit() error {
 		return nil
 	}
 	most := mostParts(p.opts.maxConcatLine(), at)
-	if p.opts.PartBoundaries == nil && most < int64(len(p.list)) {
+	if p.opts.ParallelOptions.PartBoundaries == nil && most < int64(len(p.list)) {
 		p.list = []*part{first}
-		for _, s := range cutAfter(first.span, p.source.info.Size, max(most, 2), p.opts.MinPartSize)[1:] {
+		for _, s := range cutAfter(first.span, p.source.info.Size, max(most, 2), p.opts.ParallelOptions.MinPartSize)[1:] {
 			p.list = append(p.list, p.newPart(s))
 		}
 	}
@@ -278,7 +277,7 @@ func (p *parallel) checkConcatLine() error {
 	if line <= limit {
 		return nil
 	}
-	return fmt.Errorf("%w: UploadOptions.MaxConcatHeader is %d, but the header line with the URLs of %d parts has %d bytes",
+	return fmt.Errorf("%w: ParallelOptions.MaxConcatHeader is %d, but the header line with the URLs of %d parts has %d bytes",
 		ErrInvalidInput, limit, len(p.list), line)
 }
 
@@ -290,10 +289,10 @@ func (p *parallel) giveUp(ctx context.Context, reason error) outcome {
 		}
 	}
 	p.list = nil
-	if p.opts.ParallelBestEffort {
-		return outcome{next: StateCreating, lost: true, single: true}
+	if p.opts.ParallelOptions.Required {
+		return outcome{next: StateFailed, err: reason, lost: true}
 	}
-	return outcome{next: StateFailed, err: reason, lost: true}
+	return outcome{next: StateCreating, lost: true, single: true}
 }
 
 // send sends every part to its end. Each retries by the client's policy.
@@ -351,30 +350,22 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 			part.rest()
 		}
 	}()
-	for !done() {
+	_, err := part.retries.repeat(ctx, part.requester, func() (bool, error) {
+		if done() {
+			return true, nil
+		}
 		o := part.step(ctx)
 		if err := p.take(ctx, part, &o, store); err != nil {
-			return err
+			return true, err
 		}
 		if contends(o.err) && ctx.Err() == nil {
 			if err := p.owner.confirm(ctx); err != nil {
-				return err
+				return true, err
 			}
 		}
-		switch {
-		case o.next == StatePaused, o.next == StateFailed:
-			return o.err
-		case o.err != nil:
-			ok, err := part.retries.await(ctx, part.requester, p.source.info.Name, o.err)
-			switch {
-			case err != nil:
-				return err
-			case !ok:
-				return o.err
-			}
-		}
-	}
-	return nil
+		return o.next == StatePaused || o.next == StateFailed, o.err
+	})
+	return err
 }
 
 // errURLTaken is a part that was given the URL of another.
@@ -401,7 +392,7 @@ func (p *parallel) take(ctx context.Context, part *part, o *outcome, store bool)
 		return nil
 	}
 	if !errors.Is(err, errURLTaken) { // a hook may panic, so the part is stored before
-		p.hooks.uploadURL(UploadURLEvent{Name: p.source.info.Name, URL: made.url.String(), Expires: made.expires, Concat: ConcatPartial})
+		p.hooks.created(made.exported())
 	}
 	p.owner.changed()
 	return err
@@ -430,21 +421,17 @@ func (p *parallel) newPart(s span) *part {
 	counters := &counters{parent: p.counters, onMoved: p.counters.onMoved}
 	section := section{p.source.source, p.source.info, s}
 	sizer := *p.source.sizer
-	plan := planOf(p.opts)
-	plan.metadata, plan.partial, plan.defers = p.opts.PartMetadata, true, false
-	if plan.carry == CreationWithUploadAuto { // else the URLs are stored first
-		plan.carry = CreationWithUploadNever
-	}
 	t := &transfer{
 		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
-		plan:      plan, sizer: &sizer, sums: p.sums.ofPart(),
+		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
+		sizer:     &sizer, sums: p.sums.ofPart(),
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout},
 		state:   StateCreating,
 		changed: p.owner.changed,
 		known:   account{info: section.info()},
 	}
 	retries := t.newRetries()
-	t.retries, t.inline = &retries, t.mayCarry()
+	t.retries = &retries
 	return &part{span: s, transfer: t}
 }
 

@@ -42,10 +42,10 @@ func TestHooksOfPartsNeverRunAtTheSameTime(t *testing.T) {
 		opts.Hooks = tus.Hooks{
 			BeforeRequest: func(*http.Request) error { hook("BeforeRequest"); return nil },
 			AfterResponse: func(*http.Request, *tus.Response) { hook("AfterResponse") },
-			OnUploadURL:   func(tus.UploadURLEvent) { hook("OnUploadURL") },
-			OnStateChange: func(tus.StateEvent) { hook("OnStateChange") },
-			OnProgress:    func(tus.Progress) { hook("OnProgress") },
-			OnRetry:       func(tus.RetryEvent) { hook("OnRetry") },
+			OnCreated:     func(*tus.Uploader, *tus.Created) { hook("OnCreated") },
+			OnStateChange: func(*tus.Uploader, tus.State, tus.State, error) { hook("OnStateChange") },
+			OnProgress:    func(*tus.Uploader, tus.Progress) { hook("OnProgress") },
+			OnRetry:       func(*tus.Uploader, tus.Retry) { hook("OnRetry") },
 		}
 		data := randomBytes(unequalSize)
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}, Retry: untiring()})
@@ -54,7 +54,7 @@ func TestHooksOfPartsNeverRunAtTheSameTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantOneFinal(t, srv.Handler, res.URL, data)
-		if len(calls) != 6 || calls["BeforeRequest"] != len(srv.Requests()) || calls["OnUploadURL"] != len(srv.Uploads()) {
+		if len(calls) != 6 || calls["BeforeRequest"] != len(srv.Requests()) || calls["OnCreated"] != len(srv.Uploads()) {
 			t.Errorf("%s: hooks ran %v times, for %d requests", kind, calls, len(srv.Requests()))
 		}
 	}
@@ -99,7 +99,7 @@ func TestStoreErrorIsNotToldWhileAnotherHookRuns(t *testing.T) {
 				}
 				return nil
 			}
-			opts.Hooks.OnStoreError = func(tus.StoreError) { enter()(); told.Add(1) }
+			opts.Hooks.OnStoreError = func(*tus.Uploader, error) { enter()(); told.Add(1) }
 			data := randomBytes(4000)
 			// Over one connection only one part gets as far as to the hook.
 			res, err := newClient(&tus.Options{Store: store, StallTimeout: -1, MaxConnections: 1}).Upload(t.Context(), tus.Bytes(data), opts)
@@ -119,7 +119,7 @@ func TestHookMayPauseAParallelUpload(t *testing.T) {
 		var u *tus.Uploader
 		opts := unequal()
 		once := sync.OnceFunc(func() { u.Pause() })
-		opts.Hooks.OnProgress = func(p tus.Progress) {
+		opts.Hooks.OnProgress = func(u *tus.Uploader, p tus.Progress) {
 			if p.Acknowledged >= 2000 && p.Acknowledged == u.Offset() {
 				once()
 			}
@@ -150,7 +150,7 @@ func TestExpiredTokenIsRenewedForEachPart(t *testing.T) {
 			h.Serve(w, r)
 		}})
 		data := randomBytes(2000)
-		opts := &tus.UploadOptions{Parallel: 2, MinPartSize: 500, ChunkSize: 500}
+		opts := &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 500}, ChunkSize: 500}
 		client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 1, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
 			// The request is the next in the log, but for one of another part that
 			// comes in between: then it is refused once.
@@ -270,8 +270,8 @@ func TestSourceThatChangesUnderItsPartsMakesNoFinalUpload(t *testing.T) {
 							made()
 						}
 					}
-					opts.Hooks.OnStateChange = func(e tus.StateEvent) {
-						if e.To == tus.StateConcatenating && patches == 18 {
+					opts.Hooks.OnStateChange = func(_ *tus.Uploader, _, to tus.State, _ error) {
+						if to == tus.StateConcatenating && patches == 18 {
 							made()
 						}
 					}

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -26,7 +24,7 @@ import (
 // unequal cuts 4200 bytes into parts of 900, 1000, 1100 and 1200, so that the
 // server can tell them apart, each sent in chunks of 250.
 func unequal() *tus.UploadOptions {
-	return &tus.UploadOptions{Parallel: 4, PartBoundaries: []int64{900, 1900, 3000}, ChunkSize: 250}
+	return &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{900, 1900, 3000}}, ChunkSize: 250}
 }
 
 const unequalSize = 4200
@@ -51,7 +49,7 @@ func onPart(length int64, skip int, action tustest.Action) tustest.Action {
 // untiring retries often, with hardly a wait: a server may notice only after a
 // moment that a connection was cut, and say 423 till then.
 func untiring() tus.RetryPolicy {
-	return tus.RetryPolicy{MaxRetries: 1000, NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) }}
+	return tus.RetryPolicy{MaxRetries: 1000, Delay: func(int) time.Duration { return time.Millisecond }}
 }
 
 // wantRisingProgress fails unless acknowledged bytes never fall and end at size.
@@ -59,7 +57,7 @@ func wantRisingProgress(t *testing.T, reports []tus.Progress, size int64) {
 	t.Helper()
 	var last tus.Progress
 	for _, p := range reports {
-		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || p.Sent > size || p.Total != size || p.TotalUnknown {
+		if p.Acknowledged < last.Acknowledged || p.InFlight < 0 || p.Acknowledged+p.InFlight > size || p.Size != size || p.SizeUnknown {
 			t.Fatalf("progress %+v follows %+v", p, last)
 		}
 		last = p
@@ -72,9 +70,9 @@ func wantRisingProgress(t *testing.T, reports []tus.Progress, size int64) {
 func TestFaultOnAPartEndsInTheRightBytes(t *testing.T) {
 	data := randomBytes(unequalSize)
 	tests := map[string]struct {
-		action      tustest.Action
-		resent      int64 // at most
-		recreations int
+		action   tustest.Action
+		resent   int64 // at most
+		restarts int
 	}{
 		"cut before the body":   {tustest.CutBefore(), 250, 0},
 		"cut in the body":       {tustest.CutAfter(100), 250, 0},
@@ -112,7 +110,7 @@ func TestFaultOnAPartEndsInTheRightBytes(t *testing.T) {
 				wantOneFinal(t, srv.Handler, res.URL, data)
 				wantRisingProgress(t, seen.reports, unequalSize)
 				s := res.Stats
-				if s.Resent > test.resent || s.Recreations != test.recreations || s.RepeatedFinals != 0 {
+				if s.Resent > test.resent || s.Restarts != test.restarts {
 					t.Errorf("stats are %+v, want at most %d bytes sent again", s, test.resent)
 				}
 				if name != "server is ahead" && s.Sent-s.Resent != unequalSize {
@@ -212,7 +210,7 @@ func TestPartsOfAFileAreReadSideBySide(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: 3, Action: tustest.CutAfter(100_000)})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
-		res, err := client.UploadFile(testContext(t), path, &tus.UploadOptions{Parallel: 4, MinPartSize: 1000, ChunkSize: 200_000})
+		res, err := client.UploadFile(testContext(t), path, &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}, ChunkSize: 200_000})
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
@@ -280,7 +278,7 @@ func TestPartThatFailsForGoodStopsTheOthersAndIsTheCause(t *testing.T) {
 					stalled.wait(r.Context())
 					test.action(w, r, h)
 				}})
-				opts := &tus.UploadOptions{Parallel: 3, PartBoundaries: []int64{1000, 2000, 3000}, ChunkSize: 250}
+				opts := &tus.UploadOptions{Parallel: 3, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000, 2000, 3000}}, ChunkSize: 250}
 				client := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: -1})
 				u, err := client.NewUploader(tus.Bytes(randomBytes(4000)), opts)
 				if err != nil {
@@ -313,7 +311,7 @@ func TestPartsNeverShareAnUpload(t *testing.T) {
 		srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: -1, Action: tustest.SetHeader("Location", "/files/00000001")})
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), inParts(4))
 		wantError(t, err, tus.ErrProtocol)
-		if tus.IsTemporary(err) || len(finals(srv.Handler)) != 0 || res.URL != "" {
+		if tus.IsRetryable(err) || len(finals(srv.Handler)) != 0 || res.URL != "" {
 			t.Errorf("%s: error is %v, URL %q", kind, err, res.URL)
 		}
 	}
@@ -431,9 +429,9 @@ func TestStatsOfPartsAreWhatTheServerSaw(t *testing.T) {
 		want   tus.Stats
 	}{
 		"no fault":    {nil, tus.Stats{Sent: unequalSize}},
-		"500":         {faults.RespondAfter(500, ""), tus.Stats{Sent: unequalSize + 250, Resent: 250, Retries: 1, Recoveries: 1}},
-		"answer lost": {tustest.LoseResponse(), tus.Stats{Sent: unequalSize, Retries: 1, Recoveries: 1}},
-		"404":         {goneWith(404), tus.Stats{Sent: unequalSize + 750, Resent: 750, Retries: 1, Recreations: 1}},
+		"500":         {faults.RespondAfter(500, ""), tus.Stats{Sent: unequalSize + 250, Resent: 250, Retries: 1, Requests: map[string]int{"HEAD": 1}}},
+		"answer lost": {tustest.LoseResponse(), tus.Stats{Sent: unequalSize, Retries: 1, Requests: map[string]int{"HEAD": 1}}},
+		"404":         {goneWith(404), tus.Stats{Sent: unequalSize + 750, Resent: 750, Retries: 1, Restarts: 1}},
 		"short write": {faults.AcceptOnly(100), tus.Stats{Sent: unequalSize + 150, Resent: 150}},
 	}
 	for name, test := range tests {
@@ -461,11 +459,11 @@ func TestStatsOfPartsAreWhatTheServerSaw(t *testing.T) {
 					t.Errorf("%s/%s: %d %s requests counted, %d received", name, kind, s.Requests[method], method, srv.Count(method))
 				}
 			}
-			if s.TotalRequests() != len(srv.Requests()) || s.Acknowledged != unequalSize || s.ResumedFrom != 0 || s.Elapsed <= 0 {
+			if s.TotalRequests() != len(srv.Requests()) || s.Uploaded != unequalSize || s.ResumedFrom != 0 || s.Elapsed <= 0 {
 				t.Errorf("%s/%s: stats are %+v", name, kind, s)
 			}
 			if s.Sent != test.want.Sent || s.Resent != test.want.Resent || s.Retries != test.want.Retries ||
-				s.Recoveries != test.want.Recoveries || s.Recreations != test.want.Recreations {
+				s.Requests["HEAD"] != test.want.Requests["HEAD"] || s.Restarts != test.want.Restarts {
 				t.Errorf("%s/%s: stats are %+v, want %+v", name, kind, s, test.want)
 			}
 			if res.Creation.StatusCode != 201 || res.LastPatch.StatusCode != 204 {

@@ -21,7 +21,13 @@ import (
 
 // inParts makes a parallel upload of small parts.
 func inParts(connections int) *tus.UploadOptions {
-	return &tus.UploadOptions{Parallel: connections, MinPartSize: 1000}
+	return &tus.UploadOptions{Parallel: connections, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}
+}
+
+// required returns opts with parts that are required.
+func required(opts *tus.UploadOptions) *tus.UploadOptions {
+	opts.ParallelOptions.Required = true
+	return opts
 }
 
 // concatServers starts a server that makes final uploads of complete parts only,
@@ -95,7 +101,7 @@ func TestPartsOfEverySizeMakeOneFinalUpload(t *testing.T) {
 					if res.Size != int64(size) || res.Offset != int64(size) {
 						t.Errorf("%s: result is %d bytes of %d", name, res.Offset, res.Size)
 					}
-					if s := res.Stats; s.Sent != int64(size) || s.Acknowledged != int64(size) || s.Resent != 0 || s.Retries != 0 {
+					if s := res.Stats; s.Sent != int64(size) || s.Uploaded != int64(size) || s.Resent != 0 || s.Retries != 0 {
 						t.Errorf("%s: %d bytes over %d connections: stats %+v", name, size, connections, s)
 					}
 				}
@@ -156,9 +162,8 @@ func TestPartsOnTheWire(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(3000)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-		Parallel: 2, PartBoundaries: []int64{1000},
-		Metadata:     tus.Metadata{"filename": "a b.bin"},
-		PartMetadata: tus.Metadata{"piece": "yes"},
+		Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}, PartMetadata: tus.Metadata{"piece": "yes"}},
+		Metadata: tus.Metadata{"filename": "a b.bin"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -225,7 +230,7 @@ func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
 	for name, srv := range concatServers(t) {
 		seen := map[tus.Concat][]string{}
 		opts := inParts(3)
-		opts.Hooks.OnUploadURL = func(e tus.UploadURLEvent) { seen[e.Concat] = append(seen[e.Concat], e.URL) }
+		opts.Hooks.OnCreated = func(_ *tus.Uploader, c *tus.Created) { seen[c.Concat] = append(seen[c.Concat], c.URL) }
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), opts)
 		if err != nil {
 			t.Fatal(err)
@@ -239,9 +244,9 @@ func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
 func TestPartsWithoutConcatenation(t *testing.T) {
 	data := randomBytes(4000)
 	unable := &tustest.Options{Extensions: tustest.Without("concatenation", "concatenation-unfinished")}
-	t.Run("are an error that names it, before anything is created", func(t *testing.T) {
+	t.Run("are an error that names it if required, before anything is created", func(t *testing.T) {
 		srv := tustest.NewServer(t, unable)
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), inParts(4))
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
 		wantError(t, err, tus.ErrUnsupported)
 		wantError(t, err, errors.ErrUnsupported)
 		if !strings.Contains(err.Error(), "concatenation") || res == nil || res.URL != "" {
@@ -249,10 +254,10 @@ func TestPartsWithoutConcatenation(t *testing.T) {
 		}
 		wantMethods(t, srv.Handler, "OPTIONS")
 	})
-	t.Run("are one stream by option", func(t *testing.T) {
+	t.Run("are one upload", func(t *testing.T) {
 		srv := tustest.NewServer(t, unable)
 		opts := inParts(4)
-		opts.ParallelBestEffort, opts.CreationWithUpload = true, tus.CreationWithUploadNever
+		opts.CreationLimit = -1
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
 		if err != nil {
 			t.Fatal(err)
@@ -263,7 +268,7 @@ func TestPartsWithoutConcatenation(t *testing.T) {
 	t.Run("capabilities given by the caller are believed", func(t *testing.T) {
 		srv := tustest.NewServer(t, unable)
 		client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{}})
-		_, err := client.Upload(testContext(t), tus.Bytes(data), inParts(4))
+		_, err := client.Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
 		wantError(t, err, tus.ErrUnsupported)
 		wantMethods(t, srv.Handler)
 
@@ -296,7 +301,7 @@ func TestPartsWhereTheServerDoesNotTellWhatItOffers(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: action})
 			client := newClient(t, srv.Endpoint(), nil)
-			_, err := client.Upload(testContext(t), tus.Bytes(data), inParts(4))
+			_, err := client.Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
 			if err == nil || !strings.Contains(err.Error(), "concatenation") {
 				t.Errorf("error is %v, and should say what the question was for", err)
 			}
@@ -307,9 +312,7 @@ func TestPartsWhereTheServerDoesNotTellWhatItOffers(t *testing.T) {
 			if srv.Count("POST") != 0 {
 				t.Error("something was created")
 			}
-			opts := inParts(4)
-			opts.ParallelBestEffort = true
-			res, err := client.Upload(testContext(t), tus.Bytes(data), opts)
+			res, err := client.Upload(testContext(t), tus.Bytes(data), inParts(4))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -322,7 +325,7 @@ func TestPartsWhereTheServerDoesNotTellWhatItOffers(t *testing.T) {
 	t.Run("asked again after a temporary failure", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "OPTIONS", Times: 2, Action: tustest.Respond(503, "")})
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), inParts(4))
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -339,7 +342,7 @@ func TestPartBoundariesOfTheCaller(t *testing.T) {
 		client := newClient(t, srv.Endpoint(), nil)
 		for _, boundaries := range [][]int64{{1}, {3999}, {1, 2, 3}, {500, 2500, 2501}} {
 			before := len(partials(srv.Handler))
-			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, PartBoundaries: boundaries})
+			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: boundaries}})
 			if err != nil {
 				t.Fatalf("%s: %v: %v", name, boundaries, err)
 			}
@@ -370,23 +373,22 @@ func TestPartsThatCannotBe(t *testing.T) {
 		source tus.Source
 		opts   tus.UploadOptions
 	}{
-		"negative number":            {data, tus.UploadOptions{Parallel: -1}},
-		"negative minimum":           {data, tus.UploadOptions{Parallel: 2, MinPartSize: -1}},
-		"together with StopAt":       {data, tus.UploadOptions{Parallel: 2, StopAt: 1}},
-		"together with DeferLength":  {data, tus.UploadOptions{Parallel: 2, DeferLength: true}},
-		"together with URL":          {data, tus.UploadOptions{Parallel: 2, URL: "http://example.org/1"}},
-		"bad metadata of parts":      {data, tus.UploadOptions{Parallel: 2, PartMetadata: tus.Metadata{"a b": ""}}},
-		"boundary at 0":              {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{0}}},
-		"negative boundary":          {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{-5}}},
-		"boundary twice":             {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{7, 7}}},
-		"boundaries descending":      {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{9, 8}}},
-		"boundary at the end":        {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{4000}}},
-		"boundary beyond the end":    {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{1, 4001}}},
-		"boundary in an empty file":  {tus.Bytes(nil), tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{1}}},
-		"boundaries without parts":   {data, tus.UploadOptions{PartBoundaries: []int64{5}}},
-		"source with one reader":     {tus.ReadSeeker(bytes.NewReader(randomBytes(4000)), 4000), *inParts(2)},
-		"stream":                     {tus.Reader(bytes.NewReader(randomBytes(4000))), tus.UploadOptions{Parallel: 2, MinPartSize: 1000, ChunkSize: 1000}},
-		"boundary, asking otherwise": {data, tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{4000}, ParallelBestEffort: true}},
+		"negative number":           {data, tus.UploadOptions{Parallel: -1}},
+		"negative minimum":          {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: -1}}},
+		"together with StopAt":      {data, tus.UploadOptions{Parallel: 2, StopAt: 1}},
+		"together with DeferLength": {data, tus.UploadOptions{Parallel: 2, DeferLength: true}},
+		"bad metadata of parts":     {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartMetadata: tus.Metadata{"a b": ""}}}},
+		"boundary at 0":             {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{0}}}},
+		"negative boundary":         {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{-5}}}},
+		"boundary twice":            {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{7, 7}}}},
+		"boundaries descending":     {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{9, 8}}}},
+		"boundary at the end":       {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{4000}}}},
+		"boundary beyond the end":   {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1, 4001}}}},
+		"boundary in an empty file": {tus.Bytes(nil), tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1}}}},
+		"boundaries without parts":  {data, tus.UploadOptions{ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5}}}},
+		"source with one reader":    {tus.ReadSeeker(bytes.NewReader(randomBytes(4000)), 4000), *required(inParts(2))},
+		"stream":                    {tus.Reader(bytes.NewReader(randomBytes(4000))), *required(&tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}, ChunkSize: 1000})},
+		"boundary, parts required":  {data, *required(&tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{4000}}})},
 	}
 	for name, test := range tests {
 		srv := tustest.NewServer(t, nil)
@@ -402,7 +404,7 @@ func TestPartsThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestSourceWithOneReaderIsOneStreamByOption(t *testing.T) {
+func TestSourceWithOneReaderIsOneUpload(t *testing.T) {
 	data := randomBytes(4000)
 	sources := map[string]tus.Source{
 		"ReadSeeker": tus.ReadSeeker(bytes.NewReader(data), 4000),
@@ -411,7 +413,7 @@ func TestSourceWithOneReaderIsOneStreamByOption(t *testing.T) {
 	for name, source := range sources {
 		srv := tustest.NewServer(t, nil)
 		opts := inParts(4)
-		opts.ParallelBestEffort, opts.ChunkSize = true, 1000
+		opts.ChunkSize = 1000
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, opts)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -459,7 +461,7 @@ func TestAsManyPartsAreSentAtOnceAsThereAreConnections(t *testing.T) {
 		}}, tustest.Fault{Times: -1, Action: busy.serve})
 		data := randomBytes(12_000)
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-			Parallel: 4, PartBoundaries: []int64{1000, 2000, 3000, 4000, 5000, 6000, 7000},
+			Parallel: 4, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000, 2000, 3000, 4000, 5000, 6000, 7000}},
 		})
 		if err != nil {
 			t.Fatal(err)

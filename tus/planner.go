@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
@@ -22,6 +23,7 @@ type planner struct {
 	sums     *sums
 
 	source Source
+	ownKey string     // distinguishes uploads of the same source
 	info   SourceInfo // of the first look
 	chunks chunker    // of the whole source; nil before the first look
 	stream *streamed  // chunks, if the size of the source is unknown
@@ -66,16 +68,19 @@ func (p *planner) inspect(ctx context.Context) error {
 		return fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, info.Size)
 	}
 	p.info = info
+	if p.opts.Metadata == nil && info.Name != "" {
+		p.opts.Metadata = Metadata{"filename": info.Name}
+	}
 	if !info.SizeUnknown {
 		p.chunks = p.wholeSource()
 	} else if err := p.beginStream(ctx, info); err != nil {
 		return err
 	}
 	if p.opts.Parallel > 1 {
-		if info.Sequential && !p.opts.ParallelBestEffort {
+		if info.Sequential && p.opts.ParallelOptions.Required {
 			return fmt.Errorf("%w: parallel parts of a source that has only one reader", ErrInvalidInput)
 		}
-		if b := p.opts.PartBoundaries; len(b) > 0 && !info.SizeUnknown && b[len(b)-1] >= info.Size {
+		if b := p.opts.ParallelOptions.PartBoundaries; len(b) > 0 && !info.SizeUnknown && b[len(b)-1] >= info.Size {
 			return fmt.Errorf("%w: part boundary at %d in a source of %d bytes", ErrInvalidInput, b[len(b)-1], info.Size)
 		}
 	}
@@ -176,7 +181,7 @@ func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 		return nil, fmt.Errorf("%w: source has %d bytes, the server allows %d", ErrTooLarge, info.Size, known.MaxSize)
 	}
 	if parts {
-		if work, err := p.planParts(caps); work != nil || err != nil {
+		if work, err := p.planParts(ctx, caps); work != nil || err != nil {
 			return work, err
 		}
 	}
@@ -193,8 +198,6 @@ func (p *planner) carries(ctx context.Context) (bool, error) {
 	switch {
 	case !p.newTransfer().mayCarry():
 		return false, nil
-	case p.opts.CreationWithUpload != CreationWithUploadAuto:
-		return true, nil
 	case p.sums.on: // servers verify PATCH, and many ignore Upload-Checksum of a creation
 		return false, nil
 	}
@@ -216,7 +219,7 @@ func (p *planner) requiredCapabilities(ctx context.Context) (Capabilities, error
 // empty if there is none.
 func (p *planner) requires() Extension {
 	switch {
-	case p.wantsParts() && !p.opts.ParallelBestEffort:
+	case p.wantsParts() && p.opts.ParallelOptions.Required:
 		return ExtensionConcatenation
 	case p.info.SizeUnknown, p.opts.DeferLength:
 		return ExtensionCreationDeferLength
@@ -250,17 +253,18 @@ func (p *planner) wantsParts() bool {
 
 // planParts cuts the source, if the server offers concatenation and the source
 // is large enough; otherwise it returns nil.
-func (p *planner) planParts(caps Capabilities) (delivery, error) {
+func (p *planner) planParts(ctx context.Context, caps Capabilities) (delivery, error) {
 	if !caps.Supports(ExtensionConcatenation) {
-		if p.opts.ParallelBestEffort {
-			return nil, nil
+		if p.opts.ParallelOptions.Required {
+			return nil, fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, ExtensionConcatenation)
 		}
-		return nil, fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, ExtensionConcatenation)
+		p.client.log.LogAttrs(ctx, slog.LevelWarn, "tus one upload instead of parts: the server does not advertise concatenation", slog.String("name", p.info.Name))
+		return nil, nil
 	}
 	size := p.info.Size
-	spans := planSpans(size, p.opts.Parallel, p.opts.MinPartSize)
-	if p.opts.PartBoundaries != nil {
-		spans = spansAt(size, p.opts.PartBoundaries)
+	spans := planSpans(size, p.opts.Parallel, p.opts.ParallelOptions.MinPartSize)
+	if p.opts.ParallelOptions.PartBoundaries != nil {
+		spans = spansAt(size, p.opts.ParallelOptions.PartBoundaries)
 	}
 	if len(spans) < 2 {
 		return nil, nil
@@ -288,23 +292,15 @@ func (p *planner) wholeSource() *ranged {
 	}
 }
 
-// planOf returns the plan of an upload of the whole source.
-func planOf(opts *UploadOptions) plan {
-	p := plan{
-		metadata: opts.Metadata, recreates: opts.URL == "", defers: opts.DeferLength,
-		carry: opts.CreationWithUpload, limit: opts.CreationLimit, minChunk: opts.MinChunkSize,
-	}
-	if p.limit == 0 && p.carry == CreationWithUploadAlways {
-		p.limit = opts.ChunkSize
-	}
-	return p
-}
-
 // newTransfer returns one of the whole source that does not exist on the server yet.
 func (p *planner) newTransfer() *transfer {
+	plan := plan{
+		metadata: p.opts.Metadata, recreates: p.external == nil, defers: p.opts.DeferLength,
+		limit: p.opts.CreationLimit, minChunk: p.opts.MinChunkSize,
+	}
 	return &transfer{
-		requester: p.requester, plan: planOf(p.opts), chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
+		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
 		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,
-		known: account{info: p.info},
+		known: account{info: p.info, checksum: p.sums.algorithm.Name},
 	}
 }

@@ -50,13 +50,6 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	return StateCreating, nil
 }
 
-// begin lets a delivery bring the bytes to the server.
-func (u *Uploader) begin(work delivery) {
-	u.progress.turn.Lock()
-	defer u.progress.turn.Unlock()
-	u.work = work
-}
-
 // resumeExternal continues the upload at a URL that the caller gave.
 func (t *transfer) resumeExternal(at *url.URL) {
 	t.learn(func(a *account) { a.url = at })

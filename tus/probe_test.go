@@ -91,14 +91,14 @@ func TestServerThatDoesNotSayWhatItSupportsHasTheCoreOnly(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.Respond(204, "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 	data := randomBytes(5000)
-	res, err := client.UploadReader(testContext(t), bytes.NewReader(data), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 10_000})
+	res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 10_000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Checksum: "sha1"})
 	wantError(t, err, tus.ErrChecksumUnsupported)
-	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, MinPartSize: 1})
+	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{Required: true, MinPartSize: 1}})
 	wantError(t, err, tus.ErrUnsupported)
 }
 

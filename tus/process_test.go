@@ -461,7 +461,7 @@ func TestWhoseLeaseIsRespected(t *testing.T) {
 				got = unknown
 			case err == nil && u.Stats().ResumedFrom == 3000:
 				got = over
-			case err == nil && u.Stats().Held == 1:
+			case err == nil && u.Stats().NotResumed == 1:
 				got = lives
 			}
 			if got != test.want {

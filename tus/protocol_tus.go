@@ -72,9 +72,8 @@ func (t protocolTus) create(c creation) *request {
 	}
 	if c.payload != nil {
 		r.header.Set(headerContentType, offsetContentType)
+		r.payload, r.size = c.payload, c.length
 	}
-	r.payload, r.size, r.trailer = c.payload, c.size, c.trailer
-	t.setChecksum(r, c.checksum)
 	return r
 }
 
@@ -87,7 +86,9 @@ func (t protocolTus) patch(c chunk) *request {
 		r.header.Set(headerUploadLength, strconv.FormatInt(c.declare, 10))
 	}
 	r.offset, r.payload, r.size, r.trailer = c.offset, c.payload, c.size, c.trailer
-	t.setChecksum(r, c.checksum)
+	if c.checksum.Sum != nil {
+		r.header.Set(t.checksum(c.checksum))
+	}
 	return r
 }
 
@@ -102,10 +103,4 @@ func (t protocolTus) terminate() *request { return t.request(http.MethodDelete) 
 // checksum follows protocol section Checksum.
 func (protocolTus) checksum(sum readahead.Sum) (name, value string) {
 	return headerUploadChecksum, checksums.FormatHeader(sum.Algorithm, sum.Sum)
-}
-
-func (t protocolTus) setChecksum(r *request, sum readahead.Sum) {
-	if sum.Sum != nil {
-		r.header.Set(t.checksum(sum))
-	}
 }

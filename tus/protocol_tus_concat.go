@@ -44,7 +44,7 @@ func concatRefused(status int, names []string, cause error) error {
 		return cause
 	}
 	hint := fmt.Errorf("%s has %d bytes for %d parts, which the server or a proxy may refuse as too long: raise its limit, "+
-		"or upload again in fewer parts (UploadOptions.Parallel, MinPartSize or MaxConcatHeader)", headerUploadConcat, line, len(names))
+		"or upload again in fewer parts (UploadOptions.Parallel, or MinPartSize or MaxConcatHeader of ParallelOptions)", headerUploadConcat, line, len(names))
 	if cause == nil {
 		return hint
 	}

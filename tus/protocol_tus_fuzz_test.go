@@ -237,12 +237,12 @@ func FuzzAnswers(f *testing.F) {
 		}
 		client, err := tus.NewClient("http://a.test/files/", &tus.Options{
 			HTTPClient: &http.Client{Transport: roundTripper(answer)},
-			Retry:      impatient(),
+			Retry:      impatient(), Capabilities: carriesSmall(),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := client.Upload(t.Context(), tus.Bytes(make([]byte, 10)), &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways, ChunkSize: 10})
+		res, err := client.Upload(t.Context(), tus.Bytes(make([]byte, 10)), &tus.UploadOptions{ChunkSize: 10})
 		if err == nil && (!acknowledged || res.Offset != 10) {
 			t.Errorf("success at offset %d", res.Offset)
 		}

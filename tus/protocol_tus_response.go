@@ -69,8 +69,8 @@ func (t protocolTus) created(r *reply, c creation) (created, error) {
 	if c.payload != nil {
 		// An absent Upload-Offset means that the payload was ignored.
 		made.offset = offset
-		if err == nil && offset > c.size {
-			err = offsetBeyond(offset, c.size)
+		if err == nil && offset > c.length {
+			err = offsetBeyond(offset, c.length)
 		}
 		if err != nil {
 			return created{}, t.fail(r, err)

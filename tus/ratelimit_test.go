@@ -154,7 +154,7 @@ func TestRateLimit_OfUploadAndClientApply(t *testing.T) {
 	const size = 20_000
 	for name, opts := range map[string]tus.UploadOptions{
 		"whole": *whole(), "creation": {}, "chunks": {ChunkSize: 3000},
-		"parallel": {Parallel: 2, PartBoundaries: []int64{8000}},
+		"parallel": {Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{8000}}},
 	} {
 		for _, stream := range []bool{false, true} {
 			for _, c := range []struct{ client, own int64 }{{1000, 1 << 20}, {1 << 20, 1000}, {0, 1000}, {1000, 0}} {

@@ -31,7 +31,7 @@ func TestReaderThatIgnoresItsDeadlineDoesNotKeepAStream(t *testing.T) {
 		defer cancel()
 		r := deafReader{make(chan struct{})}
 		start := time.Now()
-		_, err = client.UploadReader(ctx, r, nil)
+		_, err = client.Upload(ctx, tus.Reader(r), nil)
 		wantError(t, err, context.DeadlineExceeded)
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("it took %v", took)
@@ -56,7 +56,7 @@ func TestPanicOfAReaderReachesTheCaller(t *testing.T) {
 		"chunk of many readers":    readingSource(func([]byte) (int, error) { panic("reader panics") }),
 	} {
 		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
-		u, err := client.NewUploader(source, &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+		u, err := client.NewUploader(source, &tus.UploadOptions{CreationLimit: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestReadOfMoreThanWasAskedForIsAnError(t *testing.T) {
 		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 		for _, more := range []int{1, -1 << 30} {
 			source := readingSource(func(p []byte) (int, error) { return len(p) + more, nil })
-			_, err := client.Upload(testContext(t), source, &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever})
+			_, err := client.Upload(testContext(t), source, &tus.UploadOptions{CreationLimit: -1})
 			if err == nil || !strings.Contains(err.Error(), "reader returned") {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -108,7 +108,7 @@ func TestReadThatWasLeftBehindDoesNotRace(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(1000)
 	s := &leftBehind{data: data, reading: make(chan struct{}), wake: make(chan struct{}), returned: make(chan struct{})}
-	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(s, &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadAlways})
+	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

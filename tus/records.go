@@ -36,9 +36,9 @@ func ended(ctx context.Context) bool {
 type records struct {
 	store     storage.Store
 	required  bool
-	holder    storage.Lease    // Holder and Process of the leases
-	onFailure func(StoreError) // called when the store fails
-	source    storage.Record   // what a record says of the source; without Fingerprint none is made
+	holder    storage.Lease  // Holder and Process of the leases
+	onFailure func(error)    // called with an error matching ErrStore when the store fails
+	source    storage.Record // what a record says of the source; without Fingerprint none is made
 }
 
 // open returns a record that was found. It is not leased.
@@ -112,9 +112,10 @@ func (s *records) report(ctx context.Context, op string, err error) error {
 	if ended(ctx) {
 		return async.ContextError(ctx)
 	}
-	s.onFailure(StoreError{Op: op, Err: err})
+	err = fmt.Errorf("tus: %w: %s: %w", ErrStore, op, err)
+	s.onFailure(err)
 	if s.required {
-		return fmt.Errorf("tus: %w: %s: %w", ErrStore, op, err)
+		return err
 	}
 	return nil
 }

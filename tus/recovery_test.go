@@ -73,7 +73,7 @@ func TestFailedPatchIsFollowedByHead(t *testing.T) {
 			if requests[5].Method != "HEAD" {
 				t.Errorf("request after the failed PATCH is %s", requests[5].Method)
 			}
-			if res.Stats.Retries != 1 || res.Stats.Recoveries != 1 || res.Stats.Requests["HEAD"] != 1 {
+			if res.Stats.Retries != 1 || res.Stats.Requests["HEAD"] != 1 {
 				t.Errorf("stats are %+v", res.Stats)
 			}
 			if res.Stats.Resent > 1000 || res.Stats.Sent != 10_000+res.Stats.Resent {
@@ -147,7 +147,7 @@ func TestLockCollisionIsWaitedOutAndNeverMakesAnotherUpload(t *testing.T) {
 func TestUploadForgottenByTheServerIsCreatedAnew(t *testing.T) {
 	for _, status := range []int{404, 410} {
 		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: goneWith(status)})
-		if srv.Count("POST") != 2 || res.Stats.Recreations != 1 {
+		if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
 			t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
 		}
 		// The 3000 that were lost, and of the chunk that met the refusal what had left.
@@ -158,7 +158,7 @@ func TestUploadForgottenByTheServerIsCreatedAnew(t *testing.T) {
 	srv, res := uploadThrough(t,
 		tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
 		tustest.Fault{Method: "HEAD", Action: goneWith(404)})
-	if srv.Count("POST") != 2 || res.Stats.Recreations != 1 {
+	if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
 		t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
 	}
 }
@@ -207,7 +207,7 @@ func TestShortWriteIsContinuedUntilAllIsAcknowledged(t *testing.T) {
 	if srv.Count("HEAD") != 0 || srv.Count("PATCH") != 5+9 { // 5×300, then 8500 in chunks of 1000
 		t.Errorf("%d HEAD, %d PATCH", srv.Count("HEAD"), srv.Count("PATCH"))
 	}
-	if res.Stats.Resent != 5*700 || res.Stats.Acknowledged != 10_000 {
+	if res.Stats.Resent != 5*700 || res.Stats.Uploaded != 10_000 {
 		t.Errorf("stats are %+v", res.Stats)
 	}
 	// A server that stores nothing for ever is no success either.
@@ -280,7 +280,7 @@ func TestAnswerToWhatWasNotSentYetIsNotBelieved(t *testing.T) {
 	data := randomBytes(16 << 20)
 	for method, opts := range map[string]*tus.UploadOptions{
 		"PATCH": whole(),
-		"POST":  {CreationWithUpload: tus.CreationWithUploadAlways, ChunkSize: int64(len(data))},
+		"POST":  {CreationLimit: int64(len(data))},
 	} {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: method, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -332,7 +332,7 @@ func TestRefusalsEndTheUploadAndSayWhy(t *testing.T) {
 			if !errors.As(err, &e) || e.StatusCode != status || e.Method != method || e.Message != "because [31mof reasons" {
 				t.Errorf("%s %d: error is %#v", method, status, e)
 			}
-			if tus.IsTemporary(err) || res.Stats.Retries != 0 || srv.Count(method) != 1 {
+			if tus.IsRetryable(err) || res.Stats.Retries != 0 || srv.Count(method) != 1 {
 				t.Errorf("%s %d was retried", method, status)
 			}
 			if status == 412 && !strings.Contains(err.Error(), "0.2.2, 0.2.1") {
@@ -439,7 +439,7 @@ func TestChunksAreHalvedOn413WhereAllowed(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: limit})
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-			ChunkSize: chunkSize, MinChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadNever})
+			ChunkSize: chunkSize, MinChunkSize: 1000, CreationLimit: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -541,7 +541,7 @@ func TestMethodThatIsNotAllowedTellsWhatIsMissing(t *testing.T) {
 	for method, words := range map[string]string{"POST": "creation", "PATCH": "OverridePatchMethod"} {
 		_, _, err := failThrough(t, nil, tustest.Fault{Method: method, Times: -1, Action: tustest.Respond(405, "")})
 		var e *tus.Error
-		if !errors.As(err, &e) || e.StatusCode != 405 || e.Method != method || !strings.Contains(err.Error(), words) || tus.IsTemporary(err) {
+		if !errors.As(err, &e) || e.StatusCode != 405 || e.Method != method || !strings.Contains(err.Error(), words) || tus.IsRetryable(err) {
 			t.Errorf("%s: error is %v", method, err)
 		}
 		if errors.Is(err, tus.ErrUnsupported) != (method == "POST") {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
@@ -45,7 +46,9 @@ type requester struct {
 }
 
 // requester returns one for requests that belong to no upload.
-func (c *Client) requester() requester { return requester{client: c, hooks: c.hooks} }
+func (c *Client) requester() requester {
+	return requester{client: c, hooks: hookSet{hooks: c.hooks, mu: new(sync.Mutex)}}
+}
 
 // do sends r and returns the response whatever its status, except that of a redirect.
 // It follows redirects that keep method and body, never sends the caller's headers to
@@ -68,7 +71,7 @@ func (q requester) do(ctx context.Context, r *request) (*reply, error) {
 		if got.succeeded() { // a refusal may arrive before the bytes have left
 			c.rate.measure(got.sent, time.Since(start))
 		}
-		if !isRedirect(got.StatusCode) {
+		if !httpx.IsRedirect(got.StatusCode) {
 			return got, nil
 		}
 		next, err := c.redirected(got)
@@ -81,20 +84,11 @@ func (q requester) do(ctx context.Context, r *request) (*reply, error) {
 		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
 }
 
-func isRedirect(status int) bool {
-	switch status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
-		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return true
-	}
-	return false
-}
-
 // redirected returns the destination of a redirect.
 func (c *Client) redirected(r *reply) (destination, error) {
 	location := r.Header.Get(headerLocation)
 	if location == "" {
-		return destination{}, fmt.Errorf("%w: redirect without %s", ErrProtocol, headerLocation)
+		return destination{}, fmt.Errorf("%w: %w", ErrProtocol, httpx.ErrLocation)
 	}
 	if !r.keepsMethod() {
 		to, err := resolveLocation(r.from.url, location)

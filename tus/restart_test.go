@@ -54,10 +54,10 @@ func TestStoredUploadOfASourceThatOnlyReadsFromItsStartBeginsAnew(t *testing.T) 
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 			left := stoppedAt(t, srv.Endpoint(), store, &fromTheStart{Source: tus.Bytes(data)}, 3000)
-			var retries []tus.RetryEvent
+			var retries []tus.Retry
 			opts := inChunks()
 			opts.Checksum = sum
-			opts.Hooks.OnRetry = func(e tus.RetryEvent) { retries = append(retries, e) }
+			opts.Hooks.OnRetry = func(_ *tus.Uploader, r tus.Retry) { retries = append(retries, r) }
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 			res, err := client.Upload(testContext(t), &fromTheStart{Source: tus.Bytes(data)}, opts)
 			if err != nil {
@@ -65,7 +65,7 @@ func TestStoredUploadOfASourceThatOnlyReadsFromItsStartBeginsAnew(t *testing.T) 
 			}
 			wantStored(t, srv.Handler, res.URL, data)
 			wantEmptyStore(t, store)
-			if res.URL == left.URL || res.Stats.Recreations != 1 || res.Stats.Sent != 10_000 {
+			if res.URL == left.URL || res.Stats.Restarts != 1 || res.Stats.Sent != 10_000 {
 				t.Errorf("result is %+v", res)
 			}
 			if len(retries) != 1 {
@@ -91,10 +91,10 @@ func TestSourceThatCannotBeReadAgainEndsTheSessionThatReadIt(t *testing.T) {
 	}
 	res, err := upload()
 	wantError(t, err, tus.ErrNotRecoverable)
-	if res.Stats.Recreations != 0 || len(records(t, store)) != 1 {
+	if res.Stats.Restarts != 0 || len(records(t, store)) != 1 {
 		t.Fatalf("stats are %+v, store has %+v", res.Stats, records(t, store))
 	}
-	if res, err = upload(); err != nil || res.Stats.Recreations != 1 {
+	if res, err = upload(); err != nil || res.Stats.Restarts != 1 {
 		t.Fatalf("result is %+v, %v", res, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)

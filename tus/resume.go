@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"net/url"
 
-	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/tus/internal/async"
-	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
-	"github.com/seed-175555ba/tus-go/tus/internal/recordkey"
 )
 
 // SourceChangedPolicy says what to do about a stored upload of a source that
@@ -39,10 +35,10 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 	if err != nil || c.store == nil {
 		return nil, err
 	}
-	if u.known.info, err = statSource(ctx, source, c.sourceTimeout); err != nil {
+	if u.planner.info, err = statSource(ctx, source, c.sourceTimeout); err != nil {
 		return nil, err
 	}
-	key, err := u.resumeKey(ctx)
+	key, err := u.planner.resumeKey(ctx)
 	if err != nil || key == "" {
 		return nil, err
 	}
@@ -53,36 +49,9 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 	return found, nil
 }
 
-// resumeKey is what the upload is stored and found by, empty for a source that
-// cannot be recognised.
-func (u *Uploader) resumeKey(ctx context.Context) (string, error) {
-	if u.status().info.SizeUnknown {
-		return "", nil // reading it to tell would use it up
-	}
-	print, err := u.fingerprint(ctx)
-	if err != nil {
-		if ctx.Err() != nil {
-			return "", async.ContextError(ctx)
-		}
-		return "", shortSource(err, fingerprint.ErrSizeMismatch)
-	}
-	if print == "" {
-		return "", fmt.Errorf("%w: empty fingerprint", ErrInvalidInput)
-	}
-	scope := u.client.resumeScope
-	if scope == "" {
-		scope = u.client.endpoint.String()
-	}
-	own := u.opts.ResumeKey
-	if own == "" && u.opts.filename == "" {
-		own = u.opts.Metadata.String()
-	}
-	return recordkey.New(print, scope, own), nil
-}
-
 // lookup finds the stored uploads of the source.
 func (u *Uploader) lookup(ctx context.Context) error {
-	key, err := u.resumeKey(ctx)
+	key, err := u.planner.resumeKey(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,8 +61,8 @@ func (u *Uploader) lookup(ctx context.Context) error {
 	if key == "" {
 		return nil
 	}
-	u.describe(key)
-	f := &finder{requester: u.requester, records: u.record.records, source: u.planner.info, opts: &u.opts, retries: &u.retries}
+	u.describe(key, u.opts.Metadata)
+	f := &finder{requester: u.requester, records: u.record.records, source: u.planner.info, opts: &u.opts, ownKey: u.planner.ownKey, retries: &u.retries}
 	if err := f.look(ctx); err != nil {
 		return err
 	}
@@ -170,74 +139,3 @@ func (u *Uploader) adopt(c *found) error {
 	u.begin(t)
 	return t.acknowledge(c.offset)
 }
-
-// save stores the upload as it is now. It exists, so that is done even if ctx has ended.
-func (u *Uploader) save(ctx context.Context) error {
-	ctx, cancel := uncancelled(ctx)
-	defer cancel()
-	u.refresh()
-	known := u.status()
-	return u.record.save(ctx, func(rec *storage.Record) {
-		rec.UploadURL = ""
-		if known.url != nil {
-			rec.UploadURL = known.url.String()
-		}
-		rec.Expires, rec.CreationHeader = known.expires, known.kept
-		u.work.describe(rec)
-	})
-}
-
-// finishing stores that the request which completes the upload may be sent from now on.
-func (u *Uploader) finishing(ctx context.Context) error {
-	err := saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Finishing = true })
-	if errors.Is(err, ErrLeaseLost) {
-		u.turn.interrupt(err)
-	}
-	return err
-}
-
-// confirm makes sure that no other Uploader has the lease of the upload.
-func (u *Uploader) confirm(ctx context.Context) error { return u.record.confirm(ctx) }
-
-// note is save without haste.
-func (u *Uploader) note() { u.record.saveLazily(u.work.describe) }
-
-// describe sets what the records of this upload say of the source.
-func (u *Uploader) describe(key string) {
-	u.record.source = storage.Record{
-		Fingerprint: key, Endpoint: httpx.RedactURL(u.client.endpoint),
-		Size: u.status().info.Size, Metadata: u.opts.Metadata,
-	}
-}
-
-// setRecord replaces the record of the upload.
-func (u *Uploader) setRecord(r *record) {
-	u.mu.Lock()
-	u.record = r
-	u.mu.Unlock()
-}
-
-// currentRecord is for goroutines other than the one that drives.
-func (u *Uploader) currentRecord() *record {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.record
-}
-
-// notComplete says that the server lacks bytes of the upload.
-func notComplete(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" }
-
-// saveEnd stores what is known of the last byte. The bytes wait for it, so a store that
-// does not respond is given up soon.
-func saveEnd(ctx context.Context, r *record, change func(*storage.Record)) error {
-	if !r.stored() { // storing it failed; where that is made up for, it says so
-		r.saveLazily(change)
-		return nil
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, errStoreTimeout)
-	defer cancel()
-	return r.save(ctx, change)
-}
-
-// contends reports whether the server refused a request for another one.
-func contends(err error) bool { return verdictOf(err).contended && IsTemporary(err) }

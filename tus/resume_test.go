@@ -60,7 +60,7 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 		"paused": func(t *testing.T, srv *tustest.Server, store storage.Store) {
 			var u *tus.Uploader
 			opts := inChunks()
-			opts.Hooks.OnProgress = func(p tus.Progress) {
+			opts.Hooks.OnProgress = func(u *tus.Uploader, p tus.Progress) {
 				if p.Acknowledged == 3000 {
 					u.Pause()
 				}
@@ -359,8 +359,8 @@ func TestStoredUploadThatIsOfNoUseIsReplaced(t *testing.T) {
 			if res.URL == old.URL || res.Stats.ResumedFrom != 0 || srv.Count("HEAD") != 1 {
 				t.Errorf("went on with it: %+v", res.Stats)
 			}
-			if res.Stats.Recreations != 1 { // a restart from zero is never silent
-				t.Errorf("%d recreations", res.Stats.Recreations)
+			if res.Stats.Restarts != 1 { // a restart from zero is never silent
+				t.Errorf("%d restarts", res.Stats.Restarts)
 			}
 			wantEmptyStore(t, store)
 		})
@@ -467,13 +467,13 @@ func TestUploadThatWasCompleteButForTheRecordIsNotSentAgain(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	full := errors.New("disk full")
 	store := &scripted{Store: &storage.Memory{}, delete: func(func() error) error { return full }}
-	var told []tus.StoreError
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(e tus.StoreError) { told = append(told, e) }}})
+	var told []error
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { told = append(told, err) }}})
 	first, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 1 || told[0].Op != "delete" || !errors.Is(told[0].Err, full) {
+	if len(told) != 1 || !failureOf(told[0], "delete", full) {
 		t.Errorf("told of %+v", told)
 	}
 	store.delete = nil
@@ -708,7 +708,7 @@ func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
 		first, second *tus.UploadOptions
 	}{
 		"parts, then whole":       {unequal(), &tus.UploadOptions{ChunkSize: 500}},
-		"parts, then other parts": {unequal(), &tus.UploadOptions{ChunkSize: 500, Parallel: 2, PartBoundaries: []int64{2000}}},
+		"parts, then other parts": {unequal(), &tus.UploadOptions{ChunkSize: 500, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{2000}}}},
 		"whole, then parts":       {&tus.UploadOptions{ChunkSize: 250}, unequal()},
 		"other chunks":            {&tus.UploadOptions{ChunkSize: 250}, &tus.UploadOptions{ChunkSize: 333}},
 		"no chunks":               {&tus.UploadOptions{ChunkSize: 250}, nil},
@@ -775,13 +775,13 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 	var u *tus.Uploader
 	paused, highest := false, int64(0)
 	u = newUploader(0, tus.Hooks{
-		OnStateChange: func(e tus.StateEvent) {
-			if e.To == tus.StateCreating && !paused {
+		OnStateChange: func(u *tus.Uploader, _, to tus.State, _ error) {
+			if to == tus.StateCreating && !paused {
 				paused = true
 				u.Pause()
 			}
 		},
-		OnProgress: func(p tus.Progress) {
+		OnProgress: func(_ *tus.Uploader, p tus.Progress) {
 			if p.Acknowledged < highest {
 				t.Errorf("acknowledged fell from %d to %d", highest, p.Acknowledged)
 			}
@@ -795,8 +795,8 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	if s := res.Stats; s.ResumedFrom > int64(len(data)) || s.ResumedFrom+s.Acknowledged > int64(len(data)) {
-		t.Errorf("resumed from %d and %d acknowledged of %d bytes", s.ResumedFrom, s.Acknowledged, len(data))
+	if s := res.Stats; s.ResumedFrom > int64(len(data)) || s.ResumedFrom+s.Uploaded > int64(len(data)) {
+		t.Errorf("resumed from %d and %d acknowledged of %d bytes", s.ResumedFrom, s.Uploaded, len(data))
 	}
 }
 
@@ -822,12 +822,12 @@ func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
 			wantError(t, err, tus.ErrPaused)
 			before := len(srv.Uploads())
 			srv.Inject(test.faults...)
-			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{5000}, ChunkSize: 1000, Hooks: seen.hooks()})
+			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5000}}, ChunkSize: 1000, Hooks: seen.hooks()})
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantOneFinal(t, srv.Handler, res.URL, data)
-			if made := len(srv.Uploads()) - before; made != 3 || res.Stats.Recreations != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
+			if made := len(srv.Uploads()) - before; made != 3 || res.Stats.Restarts != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
 				t.Errorf("%d uploads were made, want two parts and the final one; states were %s; %+v", made, seen.path(), res.Stats)
 			}
 		})
@@ -877,8 +877,8 @@ func TestRunAfterAFailureTellsItAgain(t *testing.T) {
 	for run := range 3 {
 		_, err := u.Run(testContext(t))
 		wantError(t, err, tus.ErrUploadLocked)
-		if tus.IsTemporary(err) != (run == 0) { // later on, no other Run can help
-			t.Errorf("run %d: temporary is %v: %v", run, tus.IsTemporary(err), err)
+		if tus.IsRetryable(err) != (run == 0) { // later on, no other Run can help
+			t.Errorf("run %d: temporary is %v: %v", run, tus.IsRetryable(err), err)
 		}
 	}
 	if err := u.Abort(testContext(t)); err != nil {

@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/retry"
 )
+
+// Forever, as [RetryPolicy.MaxRetries], retries temporary failures without a limit.
+const Forever = math.MaxInt
 
 // RetryPolicy controls how temporary failures are retried. The zero value is the default:
 // an upload fails after eight retries in a row. The first retry is immediate, the next is
@@ -20,64 +23,43 @@ import (
 // most 100 ms to store those that have reached it.
 type RetryPolicy struct {
 	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative value
-	// none. The count restarts whenever the acknowledged offset grows by at least 1/64 of
+	// none, [Forever] all. The count restarts whenever the acknowledged offset grows by at least 1/64 of
 	// what the request sent. After 64 requests in a row that gain less, the upload fails
 	// with an error matching [ErrProtocol]. A failure for lack of a file descriptor
 	// (EMFILE, ENFILE) does not count while other requests of the client are in flight.
 	MaxRetries int
 
-	// NewBackOff makes the sequence of waits before the second retry in a row and those
-	// after it; nil means the default. It is called again whenever the count has
-	// restarted. A wait of [backoff.Stop] ends the upload.
-	NewBackOff func() backoff.BackOff
+	// Delay returns the wait before a retry; nil means the default. attempt counts the
+	// retries in a row, from 1. After a failure for lack of a file descriptor it begins at
+	// 2, as by default the first retry is immediate.
+	Delay func(attempt int) time.Duration
 
 	// MaxRetryAfter is the longest wait that a server can request with Retry-After. 0
 	// means five minutes.
 	MaxRetryAfter time.Duration
 
-	// ShouldRetry reports whether to retry after err. nil means [IsTemporary]; a 507, and
+	// ShouldRetry reports whether to retry after err. nil means [IsRetryable]; a 507, and
 	// a 500 in response to DELETE, is then retried only as the first failure in a row.
 	// attempt counts failures in a row, from 1. It is not called after the context ended.
 	ShouldRetry func(err error, attempt int) bool
 }
 
-const (
-	defaultMaxRetries    = 8
-	defaultMaxRetryAfter = 5 * time.Minute
-)
+func (p RetryPolicy) maxRetries() int { return retry.Policy(p).Retries() }
 
-func (p RetryPolicy) maxRetries() int {
-	if p.MaxRetries == 0 {
-		return defaultMaxRetries
+// patience is how often something is retried that most likely stays as it is. Forever is
+// for failures that end.
+func (p RetryPolicy) patience() int {
+	if p.MaxRetries == Forever {
+		return RetryPolicy{}.maxRetries()
 	}
-	return max(0, p.MaxRetries)
-}
-
-func (p RetryPolicy) maxRetryAfter() time.Duration {
-	if p.MaxRetryAfter <= 0 {
-		return defaultMaxRetryAfter
-	}
-	return p.MaxRetryAfter
-}
-
-func (p RetryPolicy) newBackOff() backoff.BackOff {
-	if p.NewBackOff != nil {
-		return p.NewBackOff()
-	}
-	return backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(500*time.Millisecond),
-		backoff.WithMultiplier(2),
-		backoff.WithRandomizationFactor(0.3),
-		backoff.WithMaxInterval(time.Minute),
-		backoff.WithMaxElapsedTime(0), // no limit on time
-	)
+	return p.maxRetries()
 }
 
 func (p RetryPolicy) shouldRetry(err error, attempt int) bool {
 	if p.ShouldRetry != nil {
 		return p.ShouldRetry(err, attempt)
 	}
-	return IsTemporary(err) && (attempt <= 1 || !failsAgain(err))
+	return IsRetryable(err) && (attempt <= 1 || !failsAgain(err))
 }
 
 // failsAgain reports whether a retry most likely fails, too: the server has no space left,
@@ -93,8 +75,7 @@ func failsAgain(err error) bool {
 type budget struct {
 	policy   RetryPolicy
 	failures int
-	waits    int // retries since the last progress, which make the waits longer
-	backoff  backoff.BackOff
+	waits    int   // retries since the last progress, which make the waits longer
 	mark     int64 // offset from which progress counts
 	poor     int   // requests in a row that gained too little
 	highest  int64 // offset ever acknowledged
@@ -132,7 +113,7 @@ func (b *budget) acknowledged(offset, gained, sent int64) error {
 	case offset < b.mark:
 		b.setbacks++
 		b.mark = offset
-		if b.setbacks > max(1, b.policy.maxRetries()) {
+		if b.setbacks > max(1, b.policy.patience()) {
 			return fmt.Errorf("%w: the server lost acknowledged bytes %d times", ErrProtocol, b.setbacks)
 		}
 	}
@@ -140,16 +121,16 @@ func (b *budget) acknowledged(offset, gained, sent int64) error {
 }
 
 func (b *budget) reset(mark int64) {
-	b.mark, b.failures, b.waits, b.backoff = mark, 0, 0, nil
+	b.mark, b.failures, b.waits = mark, 0, 0
 }
 
 // observed is acknowledged for an offset that moved although the bytes of this client were
 // refused: another client sends. That renews the budget, but the waits stay, so that two
 // clients do not chase each other.
 func (b *budget) observed(offset, gained, sent int64) error {
-	waits, sequence := b.waits, b.backoff
+	waits := b.waits
 	err := b.acknowledged(offset, gained, sent)
-	b.waits, b.backoff = waits, sequence
+	b.waits = waits
 	return err
 }
 
@@ -160,25 +141,21 @@ func (b *budget) next(err error) (wait time.Duration, ok bool) {
 	if b.failures > b.policy.maxRetries() {
 		return 0, false
 	}
-	return b.wait(err)
+	return b.wait(err), true
 }
 
-// wait returns the wait before the next attempt. The first attempt is immediate, unless
-// it would only take a file descriptor from another request.
-func (b *budget) wait(err error) (wait time.Duration, ok bool) {
-	if b.waits++; b.waits > 1 || outOfDescriptors(err) {
-		if b.backoff == nil {
-			b.backoff = b.policy.newBackOff()
-		}
-		if wait = b.backoff.NextBackOff(); wait == backoff.Stop {
-			return 0, false
-		}
+// wait returns the wait before the next attempt. An immediate one would only take a file
+// descriptor from another request.
+func (b *budget) wait(err error) time.Duration {
+	if b.waits++; b.waits == 1 && outOfDescriptors(err) {
+		b.waits++
 	}
+	var asked time.Duration
 	var e *Error
 	if errors.As(err, &e) {
-		wait = max(wait, min(e.RetryAfter, b.policy.maxRetryAfter()))
+		asked = e.RetryAfter
 	}
-	return wait, true
+	return retry.Policy(b.policy).Wait(b.waits, asked)
 }
 
 // renewals are the states in which a request was repeated because of a 401, so that a hook
@@ -229,16 +206,21 @@ func (t *retries) allow(s State, err error) bool {
 	return t.renewing || t.policy.shouldRetry(err, t.failures+1)
 }
 
-// next counts a failure and returns the retry that follows. Its Attempt is 0 if it follows
-// a 401, and is none. ok is false if the budget is used up.
-func (t *retries) next(err error) (retry RetryEvent, ok bool) {
+// next counts a failure and returns the retry that follows. Its Attempt is 0 if it is none:
+// it follows a 401, or a look at a stored upload that is held. ok is false if the budget is
+// used up.
+func (t *retries) next(err error) (retry Retry, ok bool) {
 	if t.renewing {
 		t.renewing = false
-		return RetryEvent{}, true
+		return Retry{}, true
+	}
+	var held *HeldError
+	if heldForNow(err) && errors.As(err, &held) {
+		return Retry{Delay: min(held.Wait, heldPoll)}, true
 	}
 	retry.Err = err
 	if outOfDescriptors(err) && t.inFlight.Load() > 0 && t.policy.maxRetries() > 0 {
-		retry.Delay, ok = t.wait(err) // other requests will release theirs: it does not count
+		retry.Delay, ok = t.wait(err), true // other requests will release theirs: it does not count
 	} else {
 		retry.Delay, ok = t.budget.next(err)
 	}
@@ -258,38 +240,43 @@ func (t *retries) judge(ctx context.Context, s State, err error) State {
 	return s
 }
 
-// await waits for the next attempt of an upload. It is false if the budget is used up. The
-// error is that of ctx.
-func (t *retries) await(ctx context.Context, q requester, name string, failure error) (ok bool, err error) {
-	retry, ok := t.next(failure)
-	if !ok || retry.Attempt == 0 {
-		return ok, nil
+// repeat calls step until it is done. It waits after each error, and returns the one that
+// ends it: of step, or of ctx during a wait. exhausted says that no retry is left.
+func (t *retries) repeat(ctx context.Context, q requester, step func() (done bool, err error)) (exhausted bool, err error) {
+	for {
+		done, err := step()
+		if done {
+			return false, err
+		}
+		if err == nil {
+			continue
+		}
+		retry, ok := t.next(err)
+		if !ok {
+			return true, err
+		}
+		if retry.Attempt > 0 {
+			retry.Delay, t.settling = max(retry.Delay, t.settling), 0
+			q.counters.update(func(s *Stats) { s.Retries++ })
+			q.hooks.retry(retry)
+		}
+		if err := async.Sleep(ctx, retry.Delay); err != nil {
+			return false, err
+		}
 	}
-	retry.Name, retry.Delay, t.settling = name, max(retry.Delay, t.settling), 0
-	q.counters.update(func(s *Stats) { s.Retries++ })
-	q.hooks.retry(retry)
-	return true, async.Sleep(ctx, retry.Delay)
 }
 
 // retrying repeats a request that belongs to no Uploader until it succeeds or the policy
 // ends it.
-func (q requester) retrying(ctx context.Context, request func() error) error {
+func (q requester) retrying(ctx context.Context, request func(*budget) error) error {
 	tries := q.newRetries()
-	for {
-		err := request()
+	_, err := tries.repeat(ctx, q, func() (done bool, err error) {
+		err = request(&tries.budget)
 		tries.returned(StateIdle, err)
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return withContext(ctx, err)
-		case !tries.allow(StateIdle, err):
-			return err
+		if err != nil && ctx.Err() != nil {
+			return true, withContext(ctx, err)
 		}
-		if ok, ended := tries.await(ctx, q, "", err); ended != nil {
-			return ended
-		} else if !ok {
-			return err
-		}
-	}
+		return err == nil || !tries.allow(StateIdle, err), err
+	})
+	return err
 }

@@ -46,7 +46,7 @@ func TestOptionsHeader_OnlyThatOfTheProtocolIsReserved(t *testing.T) {
 func TestHead_WithoutLengthUsesOurs(t *testing.T) {
 	silent := tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "")
 	for name, opts := range map[string]tus.UploadOptions{
-		"chunks": {ChunkSize: 1000}, "larger chunks": {ChunkSize: 2000}, "parts": {Parallel: 2, MinPartSize: 2000, ChunkSize: 1000},
+		"chunks": {ChunkSize: 1000}, "larger chunks": {ChunkSize: 2000}, "parts": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}, ChunkSize: 1000},
 	} {
 		srv, data, store, path := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}, fileWith(t, randomBytes(5000))
 		srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: silent},
@@ -72,7 +72,7 @@ func TestHead_WithoutLengthUsesOurs(t *testing.T) {
 func TestResume_HeadWithoutLengthTellsIt(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	client := newClient(t, srv.Endpoint(), nil)
-	made, err := client.CreateDeferred(testContext(t), nil)
+	made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestResume_HeadWithoutLengthTellsIt(t *testing.T) {
 
 func TestChecksumTrailer_501FallsBackToHeader(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{
-		"whole": whole(), "chunks": chunked(), "parts": inParts(2), "always": {CreationWithUpload: tus.CreationWithUploadAlways},
+		"whole": whole(), "chunks": chunked(), "parts": inParts(2),
 	} {
 		h, data := tustest.NewHandler(nil), randomBytes(4000)
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,7 +125,7 @@ func TestChecksum_417IsSentAgain(t *testing.T) {
 
 func TestRedirect_OfACreationNamesWhere(t *testing.T) {
 	for _, status := range []int{301, 302, 303} {
-		for method, opts := range map[string]*tus.UploadOptions{"POST": {CreationWithUpload: tus.CreationWithUploadAlways}, "PATCH": whole()} {
+		for method, opts := range map[string]*tus.UploadOptions{"POST": {}, "PATCH": whole()} {
 			if method == "PATCH" && status != 303 {
 				continue
 			}
@@ -194,7 +194,7 @@ func TestExpires_UnixSeconds(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Upload-Expires", value)}, tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Expires", value)})
 		client := newClient(t, srv.Endpoint(), nil)
-		made, err := client.CreatePartial(testContext(t), 10, nil)
+		made, err := client.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true})
 		if err != nil || !made.Expires.Equal(want) {
 			t.Errorf("%s: creation: %v, %v", value, made, err)
 		}
@@ -251,7 +251,7 @@ func TestProxy_RefusedConnectIsNeverSent(t *testing.T) {
 			}
 			transport.Proxy = http.ProxyURL(at)
 			client := newClient(t, "https://tus.test/files/", &tus.Options{HTTPClient: &http.Client{Transport: transport}})
-			_, err := client.CreateFinal(testContext(t), []string{"https://tus.test/files/1"}, nil)
+			_, err := client.Concatenate(testContext(t), []string{"https://tus.test/files/1"}, nil)
 			if err == nil || errors.Is(err, tus.ErrUnconfirmed) || (connects > 1) != retried || !strings.Contains(err.Error(), http.StatusText(status)) {
 				t.Errorf("%d, our transport %v: %v after %d requests", status, ours, err, connects)
 			}
@@ -277,8 +277,8 @@ func TestConnect_FailedHandshakeIsNeverSent(t *testing.T) {
 		}
 	}()
 	client := newClient(t, fmt.Sprintf("https://%s/files/", listener.Addr()), nil)
-	_, err = client.CreateFinal(testContext(t), []string{"https://tus.test/files/1"}, nil)
-	if err == nil || errors.Is(err, tus.ErrUnconfirmed) || !tus.IsTemporary(err) {
+	_, err = client.Concatenate(testContext(t), []string{"https://tus.test/files/1"}, nil)
+	if err == nil || errors.Is(err, tus.ErrUnconfirmed) || !tus.IsRetryable(err) {
 		t.Errorf("error is %v", err)
 	}
 }

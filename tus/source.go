@@ -64,6 +64,9 @@ type contentVerifier interface {
 	verifyContent(ctx context.Context) error
 }
 
+// empty reports whether there is nothing to send.
+func (a SourceInfo) empty() bool { return !a.SizeUnknown && a.Size == 0 }
+
 // changed compares a later look at the source.
 func (a SourceInfo) changed(now SourceInfo) error {
 	if a.Size == now.Size && a.SizeUnknown == now.SizeUnknown && a.ModTime.Equal(now.ModTime) && a.Version == now.Version {

@@ -92,7 +92,7 @@ func (f *compressedFile) Read(p []byte) (int, error) {
 func TestWayToTheOffsetEndsWithTheContext(t *testing.T) {
 	fsys, srv := newCompressedFS(), tustest.NewServer(t, nil)
 	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.FSFile(fsys, "f"),
-		&tus.UploadOptions{ChunkSize: 1 << 20, StopAt: 1 << 20, CreationWithUpload: tus.CreationWithUploadNever})
+		&tus.UploadOptions{ChunkSize: 1 << 20, StopAt: 1 << 20, CreationLimit: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestCompressedFileIsSentFromItsOffset(t *testing.T) {
 	data := randomBytes(200_000)
 	fsys := forwardFS{mapFS("f", data)}
 	for name, opts := range map[string]*tus.UploadOptions{
-		"chunks": {ChunkSize: 40_000}, "parts": {Parallel: 3, PartBoundaries: []int64{50_000, 120_000}},
+		"chunks": {ChunkSize: 40_000}, "parts": {Parallel: 3, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{50_000, 120_000}}},
 	} {
 		srv := tustest.NewServer(t, nil)
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(fsys, "f"), opts)

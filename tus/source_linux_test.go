@@ -110,7 +110,7 @@ func TestNoHandleOfAFileIsOpenWhileItsPartsWait(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: http.MethodPost, Times: -1, Action: tustest.Respond(503, "", "Retry-After", "60")})
 		up, err := newClient(&tus.Options{Store: &storage.Memory{}}).
-			NewUploader(tus.File(path), &tus.UploadOptions{Parallel: 2, PartBoundaries: []int64{2000}})
+			NewUploader(tus.File(path), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{2000}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestFileThatTellsNoSizeIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), opened, nil)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(opened), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

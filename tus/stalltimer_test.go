@@ -78,7 +78,7 @@ func slowParts(h *tustest.Handler) ([]byte, *tus.UploadOptions) {
 		r.Body = slowBody{r.Body}
 		h.Serve(w, r)
 	}})
-	return randomBytes(4 << 18), &tus.UploadOptions{Parallel: 4, PartBoundaries: []int64{1 << 18, 2 << 18, 3 << 18}}
+	return randomBytes(4 << 18), &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1 << 18, 2 << 18, 3 << 18}}}
 }
 
 func TestWaitForAConnectionOfAnotherPartIsNoStall(t *testing.T) {
@@ -178,7 +178,7 @@ func TestSlowHookOfOnePartIsNoStallOfAnother(t *testing.T) {
 			return nil
 		}},
 	})
-	opts := &tus.UploadOptions{Parallel: 4, PartBoundaries: []int64{4 << 20, 8 << 20, 12 << 20}, CreationWithUpload: tus.CreationWithUploadNever}
+	opts := &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{4 << 20, 8 << 20, 12 << 20}}, CreationLimit: -1}
 	res, err := client.Upload(testContext(t), tus.Bytes(data), opts)
 	if err != nil || res.Stats.Retries != 0 {
 		t.Fatalf("after %d retries: %v", res.Stats.Retries, err)
@@ -244,9 +244,7 @@ func TestInterimAnswersAfterMovementAreMovement(t *testing.T) {
 			h.Serve(w, r)
 		}})
 		data := randomBytes(1 << 20)
-		opts := whole()
-		opts.CreationWithUpload = tus.CreationWithUploadNever
-		res, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), opts)
+		res, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), whole())
 		if err != nil || res.Stats.Retries != 0 {
 			t.Errorf("after %d retries: %v", res.Stats.Retries, err)
 		}

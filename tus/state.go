@@ -6,40 +6,41 @@ import (
 	"strconv"
 )
 
-// State is where an [Uploader] is in the life of its upload.
+// State is a state of an [Uploader].
 //
 //	state          a Step does                       and leads to
 //	-------------  --------------------------------  ------------------------------
-//	Idle           look at the source, and in the    Creating; Locating if the store
-//	               store; ask what the server        knows earlier uploads;
-//	               supports (OPTIONS)                Recovering if the URL is given
-//	Locating       ask for an earlier upload (HEAD)  Ready with the furthest one;
-//	               that is not held                  Idle if none is left
-//	Creating       POST                              Ready; Recovering if the answer
+//	Idle           inspect the source, look it up    Creating; Locating if the store
+//	               in the store, request the         has earlier uploads; Recovering
+//	               capabilities (OPTIONS)            if the URL is external
+//	Locating       request the offset (HEAD) of a    Ready with the furthest upload;
+//	               stored upload that is not held    Idle if none is left
+//	Creating       POST                              Ready; Recovering if the response
 //	                                                 cannot be trusted
-//	Ready          choose the next chunk             Sending; Finishing when all is
-//	                                                 acknowledged; Concatenating when
-//	                                                 all parts are; Paused at StopAt
+//	Ready          choose the next chunk             Sending; Finishing when all bytes
+//	                                                 are acknowledged; Concatenating
+//	                                                 when all parts are complete;
+//	                                                 Paused at StopAt
 //	Sending        PATCH                             Ready; after a failure
-//	                                                 Recovering; Creating if the
-//	                                                 server forgot the upload, Idle
-//	                                                 if that was of another session
-//	Recovering     HEAD                              Ready, or Creating or Idle,
-//	                                                 likewise; Sending if an empty
-//	                                                 upload takes a PATCH
-//	Concatenating  POST of the final upload          Ready; Recovering if the server
-//	                                                 has not all parts any more
-//	Finishing      remove the upload from the store  Complete
-//	Paused         nothing                           Recovering; Idle when nothing was
-//	                                                 created yet; Finishing when all is
-//	                                                 acknowledged
+//	                                                 Recovering; if the upload is gone
+//	                                                 Creating, or Idle if another
+//	                                                 session created it
+//	Recovering     HEAD                              Ready; if the upload is gone
+//	                                                 Creating or Idle; Sending if an
+//	                                                 empty upload needs a PATCH
+//	Concatenating  POST of the final upload          Ready; Recovering if parts are
+//	                                                 gone
+//	Finishing      remove the record from the store  Complete
+//	Paused         nothing                           Recovering; Idle if nothing was
+//	                                                 created; Finishing if all bytes
+//	                                                 are acknowledged
 //
-// From any of these, the end of the context or [Uploader.Pause] leads to
-// Paused, an error that is not worth a retry to Failed, and [Uploader.Abort]
-// to Aborted. Complete, Failed and Aborted are final.
+// In each of these states, the end of the context or [Uploader.Pause] leads to Paused, an
+// error that is not retried to Failed, and [Uploader.Abort] to Aborted. Complete, Failed
+// and Aborted are final.
 //
-// A parallel upload takes the same way. Its Step in Creating creates all parts
-// and in Sending sends them all, each part with an Uploader of its own.
+// A parallel upload has the same states. A Step in Creating creates all parts, and one in
+// Sending sends them all.
 type State int
 
 // The states of an [Uploader]; [State] has their table.
@@ -58,7 +59,7 @@ const (
 	StateAborted
 )
 
-// Final reports whether no Step leads out of s.
+// Final reports whether no Step changes s.
 func (s State) Final() bool {
 	return s == StateComplete || s == StateFailed || s == StateAborted
 }
@@ -77,17 +78,17 @@ func (s State) String() string {
 	return names[s]
 }
 
-// action is the work of one state. It makes at most one request (a parallel
-// upload: of each part) and returns the state that follows, also when it fails.
+// action is the work of one state. It sends at most one request, in a parallel upload one
+// for each part, and returns the state that follows, also with an error.
 type action func(*Uploader, context.Context) (State, error)
 
 // transition is a row of the table above.
 type transition struct {
 	do action
-	to []State // where do may lead, besides Paused and Failed
+	to []State // states that may follow, besides Paused and Failed
 }
 
-// transitions is the table of the state machine. A state without a row is final.
+// transitions returns the row of a state in the table. A final state has none.
 func transitions(s State) transition {
 	switch s {
 	case StateIdle:
@@ -112,8 +113,7 @@ func transitions(s State) transition {
 	return transition{}
 }
 
-// allows reports whether the row permits next after from. Staying in a state is
-// a retry.
+// allows reports whether next may follow from. The same state is a retry.
 func (t transition) allows(from, next State) bool {
 	return next == from || next == StatePaused || next == StateFailed || slices.Contains(t.to, next)
 }

@@ -6,46 +6,37 @@ import (
 	"time"
 )
 
-// Stats counts what an upload has cost so far, in this process.
+// Stats counts what an [Uploader] did, without earlier sessions of a resumed upload.
 type Stats struct {
-	// ResumedFrom is the number of bytes that the server already had when this
-	// [Uploader] first heard of the upload; 0 for a new one.
+	// ResumedFrom is the number of bytes that the server had before; 0 for a new upload.
 	ResumedFrom int64
-	// Acknowledged is the number of bytes that the server confirmed since then.
-	Acknowledged int64
-	// Sent is the number of bytes of the source that were handed to the network.
+	// Uploaded is the number of bytes that the server acknowledged since then.
+	Uploaded int64
+	// Sent is the number of bytes of the source that were sent.
 	Sent int64
-	// Resent is the part of Sent that had been sent before.
+	// Resent is the number of those that had been sent before.
 	Resent int64
 	// Requests counts requests by method.
 	Requests map[string]int
 	// Retries counts failures that were retried.
 	Retries int
-	// Recoveries counts the times that the offset had to be asked for after a
-	// failure.
-	Recoveries int
-	// Recreations counts uploads, or parts of a parallel one, that had to begin
-	// again from zero because the server forgot them (404 or 410) or has something
-	// of another length in their place, in this session or since an earlier one, or
-	// because their source can be read from its beginning only
-	// ([ErrNotRecoverable]).
-	Recreations int
-	// Held counts stored uploads of the same source that were left to the Uploader
-	// that holds them. See [UploadOptions.Held].
-	Held int
-	// Discarded counts stored uploads of the same source that could not be resumed:
-	// they are gone from the store or the server, belong to another source, or their
-	// records are corrupt.
-	Discarded int
-	// RepeatedFinals counts how often the final upload of a parallel one was
-	// asked for again after the answer was lost. Each may have left a complete
-	// upload on the server besides the one in the result.
+	// Restarts counts uploads, or parts of a parallel upload, that restarted from zero:
+	// the server no longer has them (404 or 410), or has another length there, or their
+	// source can only be read from its beginning ([ErrNotRecoverable]).
+	Restarts int
+	// NotResumed counts stored uploads of the source that could not be resumed: another
+	// Uploader holds them (see [UploadOptions.Held]), they are gone from the store or the
+	// server, belong to another source, or their records are corrupt.
+	NotResumed int
+	// RepeatedFinals counts repeated requests for the final upload of a parallel one whose
+	// response was lost. Each may have left another complete upload on the server.
 	RepeatedFinals int
-	// Elapsed is the time since the first step, until the upload ended.
+	// Elapsed is the time from the first step to the end of the upload or its last pause;
+	// to now while it runs.
 	Elapsed time.Duration
 }
 
-// TotalRequests is the sum of Requests.
+// TotalRequests returns the sum of Requests.
 func (s Stats) TotalRequests() int {
 	total := 0
 	for _, n := range s.Requests {
@@ -54,18 +45,10 @@ func (s Stats) TotalRequests() int {
 	return total
 }
 
-// Rate is the acknowledged bytes per second of Elapsed, 0 before the first step.
-func (s Stats) Rate() float64 {
-	if s.Elapsed <= 0 {
-		return 0
-	}
-	return float64(s.Acknowledged) / s.Elapsed.Seconds()
-}
-
-// counters count for one upload. Their methods may be called from any goroutine; a nil
-// *counters counts nothing.
+// counters are the stats of one upload. Their methods may be called from any goroutine; a
+// nil *counters counts nothing.
 type counters struct {
-	onMoved func()    // after bytes moved; may be nil
+	onMoved func()    // called after bytes were sent; may be nil
 	parent  *counters // of the parallel upload that this is a part of; may be nil
 
 	mu       sync.Mutex
@@ -99,7 +82,7 @@ func (c *counters) request(method string) {
 // acknowledge notes an offset of the server, and returns how far it is above all before.
 func (c *counters) acknowledge(offset int64) (gain int64) {
 	gain = c.advance(offset)
-	c.update(func(s *Stats) { s.Acknowledged += gain })
+	c.update(func(s *Stats) { s.Uploaded += gain })
 	return gain
 }
 
@@ -117,7 +100,7 @@ func (c *counters) advance(offset int64) (gain int64) {
 	return gain
 }
 
-// begin notes that a request starts to send from offset.
+// begin sets the offset from which the next request sends.
 func (c *counters) begin(offset int64) {
 	if c == nil {
 		return
@@ -127,7 +110,7 @@ func (c *counters) begin(offset int64) {
 	c.mu.Unlock()
 }
 
-// moved notes n bytes handed to the network.
+// moved counts n bytes that were sent.
 func (c *counters) moved(n int) {
 	if c == nil {
 		return
@@ -146,7 +129,7 @@ func (c *counters) moved(n int) {
 	}
 }
 
-// sentUpTo is the offset up to which bytes are on the way.
+// sentUpTo returns the offset up to which bytes are in flight.
 func (c *counters) sentUpTo() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // step does the work of the current state and enters the one that follows.
@@ -41,7 +40,7 @@ func (u *Uploader) step(ctx context.Context) error {
 // enter is the only place where the state changes.
 func (u *Uploader) enter(next State, cause error) {
 	u.mu.Lock()
-	from, name := u.state, u.known.info.Name
+	from := u.state
 	u.state = next
 	switch u.failure = nil; next {
 	case StateFailed:
@@ -54,7 +53,7 @@ func (u *Uploader) enter(next State, cause error) {
 		u.counters.end()
 	}
 	if next != from {
-		u.hooks.stateChange(StateEvent{Name: name, From: from, To: next, Err: cause})
+		u.hooks.stateChange(from, next, cause)
 	}
 }
 
@@ -140,7 +139,7 @@ func (u *Uploader) created(ctx context.Context, o *outcome) error {
 		s.url, s.creation, s.expires, s.kept = made.url, made.response, made.expires, made.kept
 	})
 	if made.url != nil {
-		u.hooks.uploadURL(UploadURLEvent{Name: u.status().info.Name, URL: made.url.String(), Expires: made.expires, Concat: made.concat})
+		u.hooks.created(made.exported())
 	}
 	u.changed()
 	if o.completed && !u.record.holds() {
@@ -170,28 +169,10 @@ func (u *Uploader) unpause(context.Context) (State, error) {
 	return u.work.current(), nil
 }
 
-// waitToRetry spends one failure of the budget and waits. An error means that
-// the upload ended or was paused.
-func (u *Uploader) waitToRetry(ctx context.Context, failure error) error {
-	if held, ok := failure.(*HeldError); ok && u.State() == StateLocating {
-		return u.pausedBy(async.Sleep(ctx, held.Wait))
-	}
-	ok, err := u.retries.await(ctx, u.requester, u.status().info.Name, failure)
-	if ok {
-		return u.pausedBy(err)
-	}
+// exhausted returns the error of an upload that has no retry left after a failure.
+func (u *Uploader) exhausted(failure error) error {
 	if u.State() == StateConcatenating && !errors.Is(failure, ErrUnconfirmed) { // all bytes are on the server
 		failure = fmt.Errorf("%w: %w", ErrUnconfirmed, failure)
 	}
-	failure = u.ofStored(failure)
-	u.enter(StateFailed, failure)
-	return failure
-}
-
-// pausedBy pauses the upload if a wait ended early, which is an error.
-func (u *Uploader) pausedBy(err error) error {
-	if err != nil {
-		u.enter(StatePaused, err)
-	}
-	return err
+	return u.ofStored(failure)
 }

@@ -59,7 +59,7 @@ func TestStoreThatFailsOnceDoesNotLetTwoWrite(t *testing.T) {
 	ways := map[string]func() *tus.UploadOptions{
 		"whole": inChunks,
 		"parts": func() *tus.UploadOptions {
-			return &tus.UploadOptions{ChunkSize: 1000, Parallel: 2, PartBoundaries: []int64{5000}}
+			return &tus.UploadOptions{ChunkSize: 1000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5000}}}
 		},
 	}
 	for name, trouble := range troubles {
@@ -110,9 +110,9 @@ func TestStoreThatFailsOnceDoesNotLetTwoWrite(t *testing.T) {
 	}
 }
 
-// TestFinalUploadThatCouldNotBeNotedIsOwnedUpTo has a store that fails where it is
-// told of the final upload, whose answer is then lost.
-func TestFinalUploadThatCouldNotBeNotedIsOwnedUpTo(t *testing.T) {
+// The store fails when the request for the final upload is recorded, and the response to
+// that request is lost.
+func TestFinalUpload_RequestIsRecordedOnceStoreWorks(t *testing.T) {
 	data := randomBytes(unequalSize)
 	srv, memory := finalLast(t), &storage.Memory{}
 	var failed atomic.Bool
@@ -130,11 +130,14 @@ func TestFinalUploadThatCouldNotBeNotedIsOwnedUpTo(t *testing.T) {
 	})
 	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
 	wantError(t, err, context.Canceled)
+	if left := records(t, memory); len(left) != 1 || !left[0].Finishing {
+		t.Errorf("records are %+v", left)
+	}
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: memory, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantFinals(t, srv, res, data)
+	wantFinals(t, srv, res, data, true)
 }
 
 // TestLeaseThatCouldNotBeRenewedAtFirstKeepsTheUpload has a server that takes longer
@@ -254,7 +257,7 @@ func TestErrorOfAHookForgetsNoStoredUpload(t *testing.T) {
 					}
 					return hook(r)
 				}}}).Upload(testContext(t), tus.Bytes(data), inChunks())
-				if err == nil || res.Stats.Recreations != 0 {
+				if err == nil || res.Stats.Restarts != 0 {
 					t.Errorf("result is %+v, %v", res, err)
 				}
 				res, err = client(&tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), inChunks())

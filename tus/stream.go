@@ -29,29 +29,21 @@ func (e *StreamError) Error() string {
 // Unwrap returns ErrNotRecoverable.
 func (e *StreamError) Unwrap() error { return ErrNotRecoverable }
 
-// Reader is a stream of unknown length, sent as a single upload. r is read once,
-// from where it is to its end, by one goroutine at a time, and not closed. A
-// Read that blocks when the context ends is left behind until it returns, unless
-// r has a SetReadDeadline method as connections and pipes do.
-func Reader(r io.Reader) Source { return &readerSource{r: r} }
-
-// UploadReader uploads r, a stream of unknown length, such as a pipe. A stream
-// that fits one chunk (8 MiB unless ChunkSize says otherwise) is sent like any
-// other source. A longer one needs a server that lets the length be deferred
-// (protocol section Creation, Upload-Defer-Length), or
-// [UploadOptions.BufferLimit]; otherwise the error matches [ErrUnsupported].
+// Reader is a stream of unknown size, such as a pipe, sent as a single upload. r is read
+// once, from where it is to its end, by one goroutine at a time, and not closed. A Read
+// that blocks when the context ends is left behind until it returns, unless r has a
+// SetReadDeadline method as connections and pipes do.
 //
-// Two chunks are held in memory: the one being sent, and the next. If the server
-// loses bytes that were confirmed before these, the error matches
-// [ErrNotRecoverable]. If r fails, its error is returned and the upload stays on
-// the server as it is. No later session finds it in a store, as r is read only once.
-// opts may be nil. The result is never nil.
-func (c *Client) UploadReader(ctx context.Context, r io.Reader, opts *UploadOptions) (*Result, error) {
-	if r == nil {
-		return newResult(), fmt.Errorf("%w: no reader", ErrInvalidInput)
-	}
-	return c.Upload(ctx, Reader(r), opts)
-}
+// A stream that fits one chunk (8 MiB unless [UploadOptions.ChunkSize] is set) is sent like
+// any other source. A longer one needs a server that lets the length be deferred (protocol
+// section Creation, Upload-Defer-Length), or [UploadOptions.BufferLimit]; otherwise the
+// error matches [ErrUnsupported].
+//
+// Two chunks are held in memory: the one being sent, and the next. If the server loses
+// acknowledged bytes before these, the error matches [ErrNotRecoverable]. If r fails, its
+// error is returned and the upload stays on the server as it is. No later session finds it
+// in a store, as r is read only once.
+func Reader(r io.Reader) Source { return &readerSource{r: r} }
 
 type readerSource struct {
 	r    io.Reader

@@ -34,14 +34,14 @@ func TestUploadToAGivenURLMayBePausedBeforeItBegins(t *testing.T) {
 			for _, source := range []tus.Source{tus.Bytes(data), tus.Reader(bytes.NewReader(data)), tus.ReadSeeker(bytes.NewReader(data), 2500)} {
 				srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 				client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
-				made, err := client.CreateDeferred(testContext(t), nil)
+				made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 				if err != nil {
 					t.Fatal(err)
 				}
 				if !deferred {
 					fill(t, made.URL, "2500", nil)
 				}
-				u, err := client.NewUploader(source, &tus.UploadOptions{URL: made.URL, ChunkSize: 1000, Checksum: "md5"})
+				u, err := client.NewResumer(made.URL, source, &tus.UploadOptions{ChunkSize: 1000, Checksum: "md5"})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -117,7 +117,7 @@ func TestBlockedReaderDoesNotKeepACancelledStream(t *testing.T) {
 					w.Write(data)
 					cancel() // the reader waits for more, which does not come
 				})
-				res, err := newClient(t, srv.Endpoint(), nil).UploadReader(ctx, r, chunked())
+				res, err := newClient(t, srv.Endpoint(), nil).Upload(ctx, tus.Reader(r), chunked())
 				writer.Wait()
 				wantError(t, err, context.Canceled)
 				if up, ok := srv.Upload(res.URL); ok && (up.Complete() || !bytes.Equal(up.Data, data[:len(up.Data)])) {

@@ -38,7 +38,7 @@ func TestFaultOnAnyRequestOfAStreamEndsInTheRightBytes(t *testing.T) {
 					action(w, r, h)
 				}})
 				client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
-				res, err := client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+				res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 				if name == "500 after it" && errors.Is(err, tus.ErrUnconfirmed) { // it was the last one
 					wantStored(t, srv.Handler, res.URL, data)
 					continue
@@ -59,7 +59,7 @@ func TestShortWritesOfAStreamAreSentToTheEnd(t *testing.T) {
 	for _, n := range []int{1001, 2000, 3001} {
 		srv, data := tustest.NewServer(t, nil), randomBytes(n)
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.AcceptOnly(300)})
-		res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestLengthThatACutRequestToldLateMayHaveBeenAllThatWasMissing(t *testing.T)
 	srv.Inject(
 		tustest.Fault{Method: "PATCH", From: 2000, Action: bytesOnly},
 		tustest.Fault{Method: "PATCH", From: 2500, Action: late})
-	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestLengthThatACutRequestToldLateMayHaveBeenAllThatWasMissing(t *testing.T)
 				srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: first})
 			}
 			srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: faults.SetStatus(status)})
-			_, err = newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+			_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 			wantError(t, err, tus.ErrUnconfirmed)
 		}
 	}
@@ -127,7 +127,7 @@ func TestLengthThatACutRequestToldLateDoesNotCostTheChecksum(t *testing.T) {
 			tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.CutBefore()},
 			tustest.Fault{Method: "PATCH", From: 2000, Action: test.action})
 		data := randomBytes(2500)
-		res, err := client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -142,7 +142,7 @@ func TestLengthThatACutRequestToldLateDoesNotCostTheChecksum(t *testing.T) {
 func TestLengthThatACutRequestToldLateIsNotToldTwice(t *testing.T) {
 	for name, send := range map[string]func(*tus.Client, []byte) (*tus.Result, error){
 		"stream": func(client *tus.Client, data []byte) (*tus.Result, error) {
-			return client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+			return client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		},
 		"deferred length": func(client *tus.Client, data []byte) (*tus.Result, error) {
 			return client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, DeferLength: true})
@@ -192,7 +192,7 @@ func TestServerThatLosesBytesOfAStream(t *testing.T) {
 			<-lost
 			h.Serve(w, r)
 		}})
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if test.want == nil {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -201,7 +201,7 @@ func TestServerThatLosesBytesOfAStream(t *testing.T) {
 			continue
 		}
 		var e *tus.StreamError
-		if !errors.As(err, &e) || *e != *test.want || !errors.Is(err, tus.ErrNotRecoverable) || tus.IsTemporary(err) {
+		if !errors.As(err, &e) || *e != *test.want || !errors.Is(err, tus.ErrNotRecoverable) || tus.IsRetryable(err) {
 			t.Errorf("%s: error is %v, want %v", name, err, test.want)
 		}
 		if res.URL == "" || !strings.Contains(err.Error(), strconv.FormatInt(test.want.Offset, 10)) {
@@ -222,7 +222,7 @@ func TestStreamThatEndsWithAChunkSurvivesItsLoss(t *testing.T) {
 		h.Truncate(r.URL.Path, 2500)
 		h.Serve(w, r)
 	})
-	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func TestServerThatIsAheadOfAStreamIsFollowed(t *testing.T) {
 			faults.Append(h, r.URL.Path, data[1000:1000+ahead])
 			h.Serve(w, r)
 		})
-		res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if err != nil {
 			t.Fatalf("%d bytes ahead: %v", ahead, err)
 		}
@@ -247,7 +247,7 @@ func TestServerThatIsAheadOfAStreamIsFollowed(t *testing.T) {
 		faults.Append(h, r.URL.Path, make([]byte, 2501))
 		h.Serve(w, r)
 	})
-	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(randomBytes(3500)), chunked())
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(randomBytes(3500))), chunked())
 	wantError(t, err, tus.ErrSourceMismatch)
 	if up, _ := srv.Upload(res.URL); up.Complete() {
 		t.Error("upload of other bytes is complete")
@@ -264,7 +264,7 @@ func TestEarlyAnswersDoNotDisturbTheBuffers(t *testing.T) {
 		faults.Append(h, r.URL.Path, data[at:at+chunk])
 		tustest.Respond(409, "")(w, r, h)
 	}})
-	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), &tus.UploadOptions{ChunkSize: chunk})
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), &tus.UploadOptions{ChunkSize: chunk})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,18 +276,18 @@ func TestStreamWhoseUploadIsGone(t *testing.T) {
 		// Of the first chunk nothing is lost yet.
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
 		atOffset(srv, 0, goneWith(status))
-		res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantStored(t, srv.Handler, res.URL, data)
-		if res.Stats.Recreations != 1 || srv.Count("POST") != 2 {
+		if res.Stats.Restarts != 1 || srv.Count("POST") != 2 {
 			t.Errorf("stats are %+v", res.Stats)
 		}
 
 		srv = tustest.NewServer(t, nil)
 		atOffset(srv, 1000, goneWith(status))
-		_, err = newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		var e *tus.StreamError
 		if !errors.As(err, &e) || e.Offset != 0 || e.BufferStart != 1000 || !errors.Is(err, tus.ErrNotRecoverable) {
 			t.Errorf("%d: error is %v", status, err)
@@ -309,7 +309,7 @@ func TestStreamIsResumedByURL(t *testing.T) {
 					if at > n {
 						continue
 					}
-					made, err := client.CreateDeferred(testContext(t), nil)
+					made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -360,7 +360,7 @@ func TestStreamOfAnotherLengthThanTheServerKnowsIsAMismatch(t *testing.T) {
 			}
 			srv, data := tustest.NewServer(t, nil), randomBytes(9999)
 			client := newClient(t, srv.Endpoint(), nil)
-			made, err := client.CreateDeferred(testContext(t), nil)
+			made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -377,7 +377,7 @@ func TestStreamOfAnotherLengthThanTheServerKnowsIsAMismatch(t *testing.T) {
 	t.Run("shorter than what the server has", func(t *testing.T) {
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
 		client := newClient(t, srv.Endpoint(), nil)
-		made, err := client.CreateDeferred(testContext(t), nil)
+		made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,14 +61,14 @@ func TestStreamOfAnyLengthArrivesWhole(t *testing.T) {
 			before := len(srv.Requests())
 			data := randomBytes(n)
 			var seen recorder
-			res, err := client.UploadReader(testContext(t), deliver(bytes.NewReader(data)), &tus.UploadOptions{
+			res, err := client.Upload(testContext(t), tus.Reader(deliver(bytes.NewReader(data))), &tus.UploadOptions{
 				ChunkSize: 1000, Metadata: tus.Metadata{"name": "x"}, Hooks: seen.hooks(),
 			})
 			if err != nil {
 				t.Fatalf("%s: %d bytes: %v", name, n, err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-			if s := res.Stats; res.Size != int64(n) || res.Offset != int64(n) || s.Sent != int64(n) || s.Resent != 0 || s.Acknowledged != int64(n) {
+			if s := res.Stats; res.Size != int64(n) || res.Offset != int64(n) || s.Sent != int64(n) || s.Resent != 0 || s.Uploaded != int64(n) {
 				t.Errorf("%s: %d bytes: result is %+v", name, n, res)
 			}
 			wantStreamRequests(t, srv.Requests()[before:], n)
@@ -108,12 +108,12 @@ func wantStreamProgress(t *testing.T, reports []tus.Progress, n int) {
 	t.Helper()
 	var last tus.Progress
 	for _, p := range reports {
-		if p.Acknowledged < last.Acknowledged || p.Sent < p.Acknowledged || !p.TotalUnknown && p.Total != int64(n) || n > 1000 && p.Acknowledged < 1000 && !p.TotalUnknown {
+		if p.Acknowledged < last.Acknowledged || p.InFlight < 0 || !p.SizeUnknown && p.Size != int64(n) || n > 1000 && p.Acknowledged < 1000 && !p.SizeUnknown {
 			t.Errorf("%d bytes: progress %+v follows %+v", n, p, last)
 		}
 		last = p
 	}
-	if last.Acknowledged != int64(n) || last.TotalUnknown || last.Total != int64(n) {
+	if last.Acknowledged != int64(n) || last.SizeUnknown || last.Size != int64(n) {
 		t.Errorf("%d bytes: progress ends with %+v", n, last)
 	}
 }
@@ -121,7 +121,7 @@ func wantStreamProgress(t *testing.T, reports []tus.Progress, n int) {
 func TestStreamIsSentInChunksOfEightMebibytesByDefault(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(8<<20 + 1)
-	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), nil)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestStreamIsSentInChunksOfEightMebibytesByDefault(t *testing.T) {
 	if n := srv.Requests()[2].Body; n != 8<<20 {
 		t.Errorf("first chunk has %d bytes", n)
 	}
-	res, err = newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data[1:]), nil)
+	res, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data[1:])), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestStreamWithoutDeferredLength(t *testing.T) {
 	for name, limit := range map[string]int64{"without a buffer": 0, "longer than the buffer": 2500, "a byte longer than the buffer": 3999} {
 		srv := tustest.NewServer(t, unable)
 		client := newClient(t, srv.Endpoint(), nil)
-		_, err := client.UploadReader(testContext(t), bytes.NewReader(randomBytes(4000)), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: limit})
+		_, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(randomBytes(4000))), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: limit})
 		if !errors.Is(err, tus.ErrUnsupported) || !strings.Contains(err.Error(), "creation-defer-length") {
 			t.Errorf("%s: error is %v", name, err)
 		}
@@ -159,7 +159,7 @@ func TestStreamWithoutDeferredLength(t *testing.T) {
 			if n <= 1000 {
 				opts.BufferLimit = 0 // no need
 			}
-			res, err := client.UploadReader(testContext(t), bytes.NewReader(data), opts)
+			res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), opts)
 			if err != nil {
 				t.Fatalf("%d bytes, %d to spare: %v", n, spare, err)
 			}
@@ -171,7 +171,7 @@ func TestStreamWithoutDeferredLength(t *testing.T) {
 			}
 			if n > 1 {
 				opts.ChunkSize, opts.BufferLimit = max(1, int64(n)/3), int64(n)-1
-				if _, err := client.UploadReader(testContext(t), bytes.NewReader(data), opts); !errors.Is(err, tus.ErrUnsupported) {
+				if _, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), opts); !errors.Is(err, tus.ErrUnsupported) {
 					t.Errorf("%d bytes, limit %d: error is %v", n, n-1, err)
 				}
 			}
@@ -180,7 +180,7 @@ func TestStreamWithoutDeferredLength(t *testing.T) {
 	t.Run("with an extension there is no need to buffer", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		data := randomBytes(2500)
-		res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 1 << 20})
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,14 +189,14 @@ func TestStreamWithoutDeferredLength(t *testing.T) {
 	})
 	t.Run("reader fails while it is buffered", func(t *testing.T) {
 		srv := tustest.NewServer(t, unable)
-		_, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), failingAfter(2500, errPlug), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 1 << 20})
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(failingAfter(2500, errPlug)), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 1 << 20})
 		wantError(t, err, errPlug)
 		wantMethods(t, srv.Handler, "OPTIONS")
 	})
 	t.Run("server does not say", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.Respond(405, "")})
-		_, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(randomBytes(2500)), chunked())
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(randomBytes(2500))), chunked())
 		var e *tus.Error
 		if !errors.As(err, &e) || e.StatusCode != 405 || !strings.Contains(err.Error(), "creation-defer-length") {
 			t.Errorf("error is %v", err)
@@ -222,7 +222,7 @@ func TestReaderThatFailsLeavesAResumableUpload(t *testing.T) {
 			} {
 				srv := tustest.NewServer(t, nil)
 				client := newClient(t, srv.Endpoint(), nil)
-				res, err := client.UploadReader(testContext(t), reader, chunked())
+				res, err := client.Upload(testContext(t), tus.Reader(reader), chunked())
 				if !errors.Is(err, failure) {
 					t.Fatalf("%s, %d bytes: error is %v, want %v", name, n, err, failure)
 				}
@@ -243,7 +243,7 @@ func TestReaderThatFailsLeavesAResumableUpload(t *testing.T) {
 	}
 	t.Run("before the first byte nothing is created", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
-		_, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), iotest.ErrReader(errPlug), chunked())
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(iotest.ErrReader(errPlug)), chunked())
 		wantError(t, err, errPlug)
 		wantMethods(t, srv.Handler)
 	})
@@ -260,7 +260,7 @@ func TestReaderThatBreaksItsPromiseEndsTheStream(t *testing.T) {
 	}
 	for name, test := range tests {
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
-		res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), io.MultiReader(bytes.NewReader(data), test.then), chunked())
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(io.MultiReader(bytes.NewReader(data), test.then)), chunked())
 		if err == nil || test.want != nil && !errors.Is(err, test.want) {
 			t.Errorf("%s: error is %v", name, err)
 		}
@@ -296,7 +296,7 @@ func TestStreamIsReadAheadOneChunkAndNoMore(t *testing.T) {
 		confirmed.Store(min(6000, at+1000))
 		h.Serve(w, r)
 	}})
-	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), counting, chunked())
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(counting), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,7 +331,7 @@ func TestChecksumsOfAStream(t *testing.T) {
 			srv, data := tustest.NewServer(t, &tustest.Options{Extensions: extensions}), randomBytes(n)
 			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: 2, Action: faults.RespondAfter(460, "")})
 			client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
-			res, err := client.UploadReader(testContext(t), iotest.HalfReader(bytes.NewReader(data)), chunked())
+			res, err := client.Upload(testContext(t), tus.Reader(iotest.HalfReader(bytes.NewReader(data))), chunked())
 			if err != nil {
 				t.Fatalf("%s: %d bytes: %v", kind, n, err)
 			}
@@ -355,7 +355,7 @@ func TestChecksumsOfAStream(t *testing.T) {
 			h.Serve(w, r)
 		}})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
-		res, err := client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -450,14 +450,14 @@ func TestStreamIsReadOnlyOnce(t *testing.T) {
 func TestNoReaderIsInvalid(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
-	res, err := client.UploadReader(testContext(t), nil, nil)
+	res, err := client.Upload(testContext(t), tus.Reader(nil), nil)
 	wantError(t, err, tus.ErrInvalidInput)
 	if res == nil {
 		t.Error("result is nil")
 	}
 	_, err = client.Upload(testContext(t), tus.Reader(nil), nil)
 	wantError(t, err, tus.ErrInvalidInput)
-	_, err = client.UploadReader(testContext(t), bytes.NewReader(nil), &tus.UploadOptions{BufferLimit: -1})
+	_, err = client.Upload(testContext(t), tus.Reader(bytes.NewReader(nil)), &tus.UploadOptions{BufferLimit: -1})
 	wantError(t, err, tus.ErrInvalidInput)
 	wantMethods(t, srv.Handler)
 }
@@ -467,13 +467,13 @@ func TestStreamNeedsNoStore(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	for _, n := range []int{0, 700, 2500} {
 		data := randomBytes(n)
-		res, err := client.UploadReader(testContext(t), bytes.NewReader(data), chunked())
+		res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 	}
-	_, err := client.UploadReader(testContext(t), failingAfter(2500, errPlug), chunked())
+	_, err := client.Upload(testContext(t), tus.Reader(failingAfter(2500, errPlug)), chunked())
 	wantError(t, err, errPlug)
 	wantNothingKept(t, store)
 }
@@ -504,7 +504,7 @@ func TestChunkSizeOfAStreamMayBeFarAboveWhatThereIs(t *testing.T) {
 	for _, chunk := range []int64{12 << 20, 20 << 20, 1 << 50, math.MaxInt64} {
 		for _, n := range []int{0, 1, 9 << 20, len(data)} {
 			srv := tustest.NewServer(t, nil)
-			res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data[:n]), &tus.UploadOptions{ChunkSize: chunk})
+			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data[:n])), &tus.UploadOptions{ChunkSize: chunk})
 			if err != nil {
 				t.Fatalf("%d bytes in chunks of %d: %v", n, chunk, err)
 			}
@@ -519,7 +519,7 @@ func TestMemoryDoesNotGrowWithTheStream(t *testing.T) {
 		zeros := readerFunc(func(p []byte) (int, error) { clear(p); return len(p), nil })
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		res, err := client.UploadReader(testContext(t), io.LimitReader(zeros, size), &tus.UploadOptions{ChunkSize: 1 << 20})
+		res, err := client.Upload(testContext(t), tus.Reader(io.LimitReader(zeros, size)), &tus.UploadOptions{ChunkSize: 1 << 20})
 		runtime.ReadMemStats(&after)
 		if err != nil || res.Size != size {
 			t.Fatalf("result is %+v, %v", res, err)
@@ -603,12 +603,12 @@ func TestDeferredLengthIsResumedByALaterSession(t *testing.T) {
 func TestStreamStatsAreWhatTheServerSaw(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3500)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(500, "")})
-	res, err := newClient(t, srv.Endpoint(), nil).UploadReader(testContext(t), bytes.NewReader(data), chunked())
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := res.Stats
-	if s.Sent != 4500 || s.Resent != 1000 || s.Sent != bytesReceived(srv) || s.Retries != 1 || s.Recoveries != 1 || s.Acknowledged != 3500 {
+	if s.Sent != 4500 || s.Resent != 1000 || s.Sent != bytesReceived(srv) || s.Retries != 1 || s.Requests["HEAD"] != 1 || s.Uploaded != 3500 {
 		t.Errorf("stats are %+v, %d bytes received", s, bytesReceived(srv))
 	}
 	for _, method := range []string{"OPTIONS", "POST", "PATCH", "HEAD"} {

@@ -19,8 +19,11 @@ func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 }
 
 func (q requester) terminate(ctx context.Context, upload *url.URL) error {
-	err := q.retrying(ctx, func() error { return q.delete(ctx, upload) })
-	if err = q.confirmGone(ctx, upload, err); uploadGone(err) {
+	var gone absence
+	err := q.retrying(ctx, func(tries *budget) error {
+		return gone.confirm(ctx, q, upload, q.delete(ctx, upload), tries)
+	})
+	if uploadGone(err) {
 		return nil
 	}
 	return err

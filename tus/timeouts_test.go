@@ -169,7 +169,7 @@ func slowWays() map[string]*tus.UploadOptions {
 		"single":               whole(),
 		"chunked":              {ChunkSize: faultChunk},
 		"creation with upload": {},
-		"parallel":             {Parallel: 4, MinPartSize: faultPart},
+		"parallel":             {Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: faultPart}},
 		"deferred length":      {ChunkSize: faultChunk, DeferLength: true},
 	}
 }
@@ -199,7 +199,7 @@ func TestSource_TimeoutEndsTheUpload(t *testing.T) {
 				data := randomBytes(faultSize)
 				res, err := client.Upload(t.Context(), slowSource{tus.Bytes(data), 3 * time.Minute}, opts)
 				wantError(t, err, tus.ErrSourceTimeout)
-				if res.Stats.Retries != 0 || tus.IsTemporary(err) || errors.Is(err, context.DeadlineExceeded) {
+				if res.Stats.Retries != 0 || tus.IsRetryable(err) || errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("after %d retries: %v", res.Stats.Retries, err)
 				}
 				if res, err = client.Upload(t.Context(), slowSource{tus.Bytes(data), time.Second}, opts); err != nil {
@@ -216,7 +216,7 @@ func TestSource_TimeoutEndsAStream(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		reader, writer := io.Pipe()
 		go writer.Write(randomBytes(2000))
-		_, err := newClient(&tus.Options{SourceTimeout: time.Minute}).UploadReader(t.Context(), reader, chunked())
+		_, err := newClient(&tus.Options{SourceTimeout: time.Minute}).Upload(t.Context(), tus.Reader(reader), chunked())
 		wantError(t, err, tus.ErrSourceTimeout)
 		reader.Close()
 	})
@@ -228,7 +228,7 @@ func TestSource_TimeoutSendsAFileWhole(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, opts := range []*tus.UploadOptions{whole(), {ChunkSize: 1 << 20}, {Parallel: 3, MinPartSize: 1 << 20}} {
+	for _, opts := range []*tus.UploadOptions{whole(), {ChunkSize: 1 << 20}, {Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}}} {
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{SourceTimeout: time.Minute}).UploadFile(testContext(t), path, opts)
 		if err != nil {
 			t.Fatal(err)

@@ -13,8 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -26,7 +24,7 @@ func chunked() *tus.UploadOptions { return &tus.UploadOptions{ChunkSize: 1000} }
 
 // whole makes an upload of one POST and one PATCH.
 func whole() *tus.UploadOptions {
-	return &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever}
+	return &tus.UploadOptions{CreationLimit: -1}
 }
 
 func TestFirstRetryIsAtOnceAndTheWaitsThenDoubleToAMinute(t *testing.T) {
@@ -69,11 +67,19 @@ func TestFirstRetryIsAtOnceAndTheWaitsThenDoubleToAMinute(t *testing.T) {
 }
 
 func TestEightRetriesInARowAreTheDefault(t *testing.T) {
-	for method, opts := range map[string]*tus.UploadOptions{"POST": chunked(), "PATCH": chunked(), "HEAD": {URL: "http://tus.test/files/1"}} {
+	for method, opts := range map[string]*tus.UploadOptions{"POST": chunked(), "PATCH": chunked(), "HEAD": nil} {
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 			h.Inject(tustest.Fault{Method: method, Times: -1, Action: tustest.Respond(500, "")})
 			var seen recorder
-			res, err := newClient(&tus.Options{Hooks: seen.hooks()}).Upload(t.Context(), tus.Bytes(randomBytes(3000)), opts)
+			url := ""
+			if method == "HEAD" {
+				url = "http://tus.test/files/1"
+			}
+			u, err := prepare(newClient(&tus.Options{Hooks: seen.hooks()}), url, tus.Bytes(randomBytes(3000)), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := u.Run(t.Context())
 			var e *tus.Error
 			if !errors.As(err, &e) || e.StatusCode != 500 || e.Method != method {
 				t.Fatalf("%s: error is %v", method, err)
@@ -90,12 +96,35 @@ func TestEightRetriesInARowAreTheDefault(t *testing.T) {
 	}
 }
 
+func TestForever_RetriesUntilTheServerIsBack(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Times: 200, Action: tustest.Respond(503, "")})
+		data := randomBytes(3000)
+		res, err := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: tus.Forever}}).Upload(t.Context(), tus.Bytes(data), chunked())
+		if err != nil || res.Stats.Retries != 200 {
+			t.Fatalf("%d retries: %v", res.Stats.Retries, err)
+		}
+		wantStored(t, h, res.URL, data)
+	})
+}
+
+func TestForever_ServerThatLosesBytesEndsTheUpload(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			h.Serve(w, r)
+			h.Truncate(r.URL.Path, 0)
+		}})
+		_, err := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: tus.Forever}}).Upload(t.Context(), tus.Bytes(randomBytes(5000)), chunked())
+		wantError(t, err, tus.ErrProtocol)
+	})
+}
+
 func TestNegativeMaxRetriesRetriesNothing(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(503, "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Retry: tus.RetryPolicy{MaxRetries: -1}})
 	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
-	if err == nil || !tus.IsTemporary(err) {
+	if err == nil || !tus.IsRetryable(err) {
 		t.Fatalf("error is %v", err)
 	}
 	wantMethods(t, srv.Handler, "POST", "PATCH")
@@ -139,8 +168,8 @@ func TestOneByteOfProgressPerFailureIsEnough(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	if res.Stats.Recoveries != 30 {
-		t.Errorf("%d recoveries", res.Stats.Recoveries)
+	if res.Stats.Requests["HEAD"] != 30 {
+		t.Errorf("%d recoveries", res.Stats.Requests["HEAD"])
 	}
 }
 
@@ -239,7 +268,7 @@ func TestRetryAfterNeverShortensTheWait(t *testing.T) {
 		h.Inject(tustest.Fault{Method: "POST", Times: 2, Action: tustest.Respond(503, "", "Retry-After", "1")})
 		var seen recorder
 		client := newClient(&tus.Options{Hooks: seen.hooks(), Retry: tus.RetryPolicy{
-			NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(time.Hour) },
+			Delay: func(attempt int) time.Duration { return time.Duration(attempt-1) * time.Hour },
 		}})
 		if _, err := client.Upload(t.Context(), tus.Bytes(randomBytes(10)), whole()); err != nil {
 			t.Fatal(err)
@@ -250,13 +279,9 @@ func TestRetryAfterNeverShortensTheWait(t *testing.T) {
 	})
 }
 
-func TestBackOffOfTheCaller(t *testing.T) {
+func TestRetryPolicy_DelayOfTheCaller(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		made := 0
-		policy := tus.RetryPolicy{NewBackOff: func() backoff.BackOff {
-			made++
-			return backoff.WithMaxRetries(backoff.NewConstantBackOff(3*time.Second), 2) // then backoff.Stop
-		}}
+		policy := tus.RetryPolicy{MaxRetries: 3, Delay: func(attempt int) time.Duration { return time.Duration(attempt-2) * time.Second }}
 		h.Inject(
 			tustest.Fault{Method: "PATCH", Times: 3, Action: tustest.Respond(503, "")},
 			tustest.Fault{Method: "PATCH", From: 1000, Times: -1, Action: tustest.Respond(502, "")},
@@ -271,14 +296,10 @@ func TestBackOffOfTheCaller(t *testing.T) {
 		for _, r := range seen.retries {
 			delays = append(delays, r.Delay)
 		}
-		// Three failures are survived at offset 0. At offset 1000 the sequence
-		// begins again, and its Stop after two waits ends the upload.
-		const wait = 3 * time.Second
-		if want := []time.Duration{0, wait, wait, 0, wait, wait}; !slices.Equal(delays, want) {
+		// Three failures are survived at offset 0. At offset 1000 they count again. A
+		// negative wait is none.
+		if want := []time.Duration{0, 0, time.Second, 0, 0, time.Second}; !slices.Equal(delays, want) {
 			t.Errorf("delays are %v, want %v", delays, want)
-		}
-		if made != 2 {
-			t.Errorf("%d sequences were made, want 2", made)
 		}
 	})
 }
@@ -739,14 +760,14 @@ func TestProbeOfAnotherUploadIsWaitedForOnlyAsLongAsTheContextLives(t *testing.T
 	})
 }
 
-func TestStatsMeasureTimeAndRate(t *testing.T) {
+func TestStats_ElapsedEndsWithUpload(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Delay(10 * time.Second)})
 		u, err := newClient(nil).NewUploader(tus.Bytes(randomBytes(3000)), whole())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := u.Stats(); s.Elapsed != 0 || s.Rate() != 0 || s.TotalRequests() != 0 {
+		if s := u.Stats(); s.Elapsed != 0 || s.TotalRequests() != 0 {
 			t.Errorf("before the start: %+v", s)
 		}
 		done := make(chan error, 1)
@@ -762,8 +783,8 @@ func TestStatsMeasureTimeAndRate(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-time.After(time.Hour) // does not count
-		if s := u.Stats(); s.Elapsed != 10*time.Second || s.Rate() != 300 || s.TotalRequests() != 2 {
-			t.Errorf("at the end: %+v, rate %v", s, s.Rate())
+		if s := u.Stats(); s.Elapsed != 10*time.Second || s.Uploaded != 3000 || s.TotalRequests() != 2 {
+			t.Errorf("at the end: %+v", s)
 		}
 	})
 }

@@ -56,27 +56,33 @@ type transfer struct {
 // plan is what a transfer is asked for.
 type plan struct {
 	metadata  Metadata
-	partial   bool // the upload is part of another (section Concatenation)
-	recreates bool // an upload that is gone is created again
-	defers    bool // the creation does not declare the length
-	carry     CreationWithUpload
-	limit     int64 // of a creation that carries bytes; 0 for what the client lately sent in a second
+	partial   bool  // the upload is part of another (section Concatenation)
+	recreates bool  // an upload that is gone is created again
+	defers    bool  // the creation does not declare the length
+	limit     int64 // of a creation that carries bytes, as UploadOptions.CreationLimit
 	minChunk  int64 // chunks that are too large are not made smaller than that; 0 leaves them
 }
 
 // account is what is known of the upload on the server.
 type account struct {
-	url     *url.URL // nil until created, and if the creation completed the upload without naming it
-	info    SourceInfo
-	offset  int64 // acknowledged
-	sent    int64 // up to which bytes have left, acknowledged or not
-	expires time.Time
+	url      *url.URL // nil until created, and if the creation completed the upload without naming it
+	info     SourceInfo
+	offset   int64 // acknowledged
+	sent     int64 // up to which bytes have left, acknowledged or not
+	expires  time.Time
+	checksum string // the algorithm in use
 }
 
 // lengthState is what the server knows of the length of an upload.
 type lengthState struct {
 	deferred bool // not declared yet
 	told     bool // a request declared it, and may have been served unseen
+}
+
+// refused reports whether the server may have refused a chunk because an earlier request,
+// of which no response came, had declared the length already.
+func (l lengthState) refused(c chunk, err error) bool {
+	return l.told && c.declares && verdictOf(err).malformed
 }
 
 // outcome is what a step led to. The zero value of a field means nothing of that kind.
@@ -125,9 +131,6 @@ func (t *transfer) step(ctx context.Context) outcome {
 // enter is the only place where the state changes. Other outcomes than those of the table,
 // such as StatePaused, are for the owner: they leave the transfer where it is.
 func (t *transfer) enter(next State) {
-	if t.state == StateSending && next == StateRecovering {
-		t.counters.update(func(s *Stats) { s.Recoveries++ })
-	}
 	t.state = next
 }
 
@@ -143,7 +146,7 @@ func (t *transfer) resume() {
 		t.enter(StateFinishing)
 	case t.resuming:
 		t.enter(StateRecovering)
-	case t.account().url == nil, t.complete() && !t.isEmpty(): // whether an empty one is complete, HEAD tells
+	case t.account().url == nil, t.complete() && !t.account().info.empty(): // whether an empty one is complete, HEAD tells
 		t.enter(StateFinishing)
 	default:
 		t.enter(StateRecovering)
@@ -173,11 +176,6 @@ func (t *transfer) urls() []*url.URL {
 		return []*url.URL{at}
 	}
 	return nil
-}
-
-func (t *transfer) isEmpty() bool {
-	info := t.account().info
-	return !info.SizeUnknown && info.Size == 0
 }
 
 // complete reports whether the server has all bytes and knows it.
@@ -255,7 +253,7 @@ func (t *transfer) startOver(reason error) outcome {
 	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
 	t.changed()
 	t.length.deferred, t.resuming, t.adopted = false, false, false
-	t.counters.update(func(s *Stats) { s.Recreations++ })
+	t.counters.update(func(s *Stats) { s.Restarts++ })
 	t.end.startOver(lost > 0 || adopted)
 	if err := t.retries.acknowledged(0, 0, 0); err != nil {
 		o.next = StateFailed

@@ -19,65 +19,35 @@ func (t *transfer) create(ctx context.Context) outcome {
 		metadata: t.plan.metadata, partial: t.plan.partial,
 	}
 	if t.inline {
-		if err := t.carry(ctx, &wish); err != nil {
-			return t.failed(ctx, err)
-		}
+		t.next = chunk{size: info.Size, payload: t.chunks.payload(0, info.Size), last: true}
+		wish.payload = t.next.payload
 	}
 	made, err := t.requester.create(ctx, wish)
-	if changed := t.sums.sent(&t.next); changed != nil {
-		return outcome{next: StateFailed, err: changed}
-	}
 	if err != nil {
 		return t.notCreated(ctx, err)
 	}
 	return t.created(wish, made)
 }
 
-// carry gives the creation the first bytes of the source.
-func (t *transfer) carry(ctx context.Context, wish *creation) error {
-	n := t.carried()
-	t.next = chunk{size: n, payload: t.chunks.payload(0, n), last: n == wish.length}
-	if err := t.sums.seal(ctx, &t.next, t.chunks); err != nil {
-		return err
-	}
-	wish.payload, wish.size = t.next.payload, t.next.size
-	wish.checksum, wish.trailer = t.next.checksum, t.next.trailer
-	return nil
-}
+func (t *transfer) inOneRequest() bool { return t.inline }
 
-// carried is how many bytes of the source go with a creation that carries some.
-func (t *transfer) carried() int64 {
-	size := t.account().info.Size
-	limit := t.plan.limit
-	if limit == 0 {
-		limit = t.client.rate.creationLimit()
-	}
-	n := min(limit, size)
-	if t.sizer.size > 0 {
-		n = min(n, t.sizer.size)
-	}
-	if t.stopAt > 0 {
-		n = min(n, t.stopAt)
-	}
-	return n
-}
-
-func (t *transfer) inOneRequest() bool { return t.inline && t.carried() == t.account().info.Size }
-
-// mayCarry reports whether bytes may go with the creation: all of the source, or, if the
-// caller insists, its first ones.
+// mayCarry reports whether the creation may carry the bytes of the source.
 func (t *transfer) mayCarry() bool {
 	info := t.account().info
 	if info.SizeUnknown || t.plan.defers {
 		return false
 	}
-	switch t.plan.carry {
-	case CreationWithUploadAlways:
-		return true
-	case CreationWithUploadNever:
-		return false
+	limit := t.plan.limit
+	if limit == 0 {
+		limit = t.client.rate.creationLimit()
 	}
-	return t.carried() == info.Size
+	if t.sizer.size > 0 {
+		limit = min(limit, t.sizer.size)
+	}
+	if t.stopAt > 0 {
+		limit = min(limit, t.stopAt)
+	}
+	return info.Size <= limit
 }
 
 // notCreated decides what follows a creation that failed.
@@ -89,13 +59,8 @@ func (t *transfer) notCreated(ctx context.Context, err error) outcome {
 	if !t.inline {
 		return t.failed(ctx, err)
 	}
-	if again, fatal := t.checksumRefused(err); again {
-		return outcome{next: StateCreating}
-	} else if fatal != nil {
-		return outcome{next: StateFailed, err: fatal}
-	}
-	t.inline = t.plan.carry == CreationWithUploadAlways || unauthorized(err) || unsent(err) || t.isEmpty()
-	if errors.Is(err, ErrTooLarge) && (!t.inline || t.halveChunk()) {
+	t.inline = unauthorized(err) || unsent(err) || t.account().info.empty()
+	if errors.Is(err, ErrTooLarge) && !t.inline {
 		return outcome{next: StateCreating}
 	}
 	return t.failed(ctx, err)

@@ -3,7 +3,6 @@ package tus
 import (
 	"context"
 	"fmt"
-	"net/http"
 )
 
 // recover is the step of StateRecovering.
@@ -11,7 +10,7 @@ func (t *transfer) recover(ctx context.Context) outcome {
 	a := t.account()
 	info, err := t.head(ctx, a.url)
 	refusal := t.end.refusal
-	if t.isEmpty() && t.plan.recreates && refusal == nil && needsPatch(info, err) {
+	if t.account().info.empty() && t.plan.recreates && refusal == nil && needsPatch(info, err) {
 		t.next = chunk{last: true, payload: t.chunks.payload(0, 0)}
 		return outcome{next: StateSending}
 	}
@@ -25,7 +24,7 @@ func (t *transfer) recover(ctx context.Context) outcome {
 		return t.failed(ctx, err)
 	}
 	if t.isStale(info.Offset) {
-		return outcome{next: StateRecovering, err: t.headError(info, fmt.Errorf("%w: %d, acknowledged %d", errStale, info.Offset, a.offset))}
+		return outcome{next: StateRecovering, err: t.headError(a.url, info, fmt.Errorf("%w: %d, acknowledged %d", errStale, info.Offset, a.offset))}
 	}
 	if err := t.take(&info); err != nil {
 		return outcome{next: StateFailed, err: err}
@@ -66,11 +65,6 @@ func (t *transfer) take(info *Info) error {
 		t.counters.resumeAt(info.Offset)
 	}
 	return t.acknowledge(info.Offset)
-}
-
-// headError is an error about the response to HEAD.
-func (t *transfer) headError(info Info, cause error) error {
-	return &Error{Method: http.MethodHead, URL: t.client.redactor.URL(t.account().url), StatusCode: info.Response.StatusCode, Err: cause}
 }
 
 // needsPatch reports whether the response to HEAD leaves open that a new empty upload is

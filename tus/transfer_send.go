@@ -64,19 +64,19 @@ func (t *transfer) sent(p patched) outcome {
 
 // notSent decides what follows a chunk that the server refused, if the refusal says so.
 func (t *transfer) notSent(ctx context.Context, err error) (o outcome, decided bool) {
-	if !t.lengthRefused(err) {
+	if !t.length.refused(t.next, err) {
 		if again, fatal := t.checksumRefused(err); again {
 			return outcome{next: StateRecovering}, true
 		} else if fatal != nil {
 			return outcome{next: StateFailed, err: fatal}, true
 		}
 	}
-	if errors.Is(err, ErrTooLarge) && t.halveChunk() {
+	if errors.Is(err, ErrTooLarge) && t.sizer.halve(t.next.size, t.plan.minChunk) {
 		return outcome{next: StateRecovering}, true
 	}
 	if t.next.last && verdictOf(err).refusesEnd {
 		t.end.refusal = err
-		if !IsTemporary(err) {
+		if !IsRetryable(err) {
 			return outcome{next: StateRecovering, refusal: err}, true
 		}
 	}
@@ -90,22 +90,9 @@ func (t *transfer) checksumRefused(err error) (again bool, fatal error) {
 	again, fatal = t.sums.refusal(err, t.next, caps)
 	if again || errors.Is(err, ErrChecksumMismatch) {
 		t.chunks.reread()
+		t.learn(func(a *account) { a.checksum = t.sums.algorithm.Name })
 	}
 	return again, fatal
-}
-
-// halveChunk makes chunks smaller after a 413, if the caller allows it.
-func (t *transfer) halveChunk() bool {
-	floor := t.plan.minChunk
-	if floor == 0 || t.next.size <= floor {
-		return false
-	}
-	half := t.next.size / 2
-	if half > chunkUnit {
-		half -= half % chunkUnit
-	}
-	t.sizer.fix(max(half, floor))
-	return true
 }
 
 // settlingTime is how long a server may want to store what reached it before a
@@ -127,5 +114,5 @@ func broken(err error) bool { return unanswered(err) && !errors.Is(err, ErrStall
 // unanswered is broken, or that we ended a connection on which nothing moved.
 func unanswered(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.StatusCode == 0 && e.Temporary()
+	return errors.As(err, &e) && e.StatusCode == 0 && e.retryable()
 }

@@ -93,7 +93,7 @@ func TestStalledKernelSendIsCut(t *testing.T) {
 		t.Fatal("nothing was cut")
 	}
 	wantError(t, seen.retries[0].Err, tus.ErrStalled)
-	if res.Stats.Acknowledged != int64(len(data)) {
+	if res.Stats.Uploaded != int64(len(data)) {
 		t.Errorf("stats are %+v", res.Stats)
 	}
 }
@@ -328,7 +328,7 @@ func TestBytesThatTheKernelTookAreCountedWhenARequestEnds(t *testing.T) {
 	}})
 	var u *tus.Uploader
 	var sent, reached int64
-	client := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 300 * time.Millisecond, Hooks: tus.Hooks{OnRetry: func(tus.RetryEvent) {
+	client := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 300 * time.Millisecond, Hooks: tus.Hooks{OnRetry: func(*tus.Uploader, tus.Retry) {
 		sent = u.Stats().Sent
 		close(cut)
 		reached = <-arrived

@@ -91,7 +91,8 @@ func (t *turn) pauseDue(ctx context.Context) bool {
 
 // give lets another goroutine drive.
 func (t *turn) give() {
-	t.interruptible(nil)
-	t.drivenBy(nil)
+	t.mu.Lock()
+	t.cancel, t.ctx = nil, nil
+	t.mu.Unlock()
 	t.token <- struct{}{}
 }

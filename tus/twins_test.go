@@ -37,7 +37,7 @@ func uploadAfter(t *testing.T, way tus.UploadOptions, one, two tus.Source) (*tus
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
 	first := way
-	first.Hooks.OnProgress = func(p tus.Progress) {
+	first.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {
 		if p.Acknowledged >= twinSize/2 {
 			cancel()
 		}
@@ -83,7 +83,7 @@ func TestUpload_VersionsOfOneSizeAreNotMixed(t *testing.T) {
 	} {
 		for way, opts := range map[string]tus.UploadOptions{
 			"chunks":   {ChunkSize: 1 << 20},
-			"parallel": {ChunkSize: 1 << 20, Parallel: 2, ParallelBestEffort: true, PartBoundaries: []int64{twinSize / 2}},
+			"parallel": {ChunkSize: 1 << 20, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{twinSize / 2}}},
 		} {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				srv, result := uploadAfter(t, opts, source(one), source(two))

@@ -49,7 +49,7 @@ func TestStoredUpload_StartingOverIsLoggedAndCounted(t *testing.T) {
 				test.opts.Previous.Fingerprint = rec.Fingerprint
 			}
 			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Logger: log}).Upload(testContext(t), tus.Bytes(data), &test.opts)
-			if err != nil || res.Stats.ResumedFrom != 0 || res.Stats.Discarded != 1 {
+			if err != nil || res.Stats.ResumedFrom != 0 || res.Stats.NotResumed != 1 {
 				t.Errorf("result is %+v, %v", res, err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
@@ -69,7 +69,7 @@ func TestStoredUpload_StartingOverIsLoggedAndCounted(t *testing.T) {
 func other(t *testing.T, srv *tustest.Server, size int, metadata tus.Metadata) string {
 	t.Helper()
 	up := created(t, newClient(t, srv.Endpoint(), nil), tus.Bytes(randomBytes(size)),
-		&tus.UploadOptions{Metadata: metadata, CreationWithUpload: tus.CreationWithUploadNever})
+		&tus.UploadOptions{Metadata: metadata, CreationLimit: -1})
 	return up.URL()
 }
 
@@ -97,7 +97,7 @@ func TestStoredUpload_SealOfSwappedRecordsDoesNotMatch(t *testing.T) {
 		}
 		for _, data := range sources {
 			res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
-			if err != nil || res.Stats.Discarded != 1 {
+			if err != nil || res.Stats.NotResumed != 1 {
 				t.Fatalf("%s: result is %+v, %v", name, res, err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
@@ -116,7 +116,7 @@ func TestStoredUpload_GonePartIsLogged(t *testing.T) {
 	srv.Forget(records(t, store)[0].Parts[1].UploadURL)
 	log, text := warning()
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Logger: log}).Upload(testContext(t), tus.Bytes(data), opts)
-	if err != nil || res.Stats.Recreations != 1 {
+	if err != nil || res.Stats.Restarts != 1 {
 		t.Fatalf("result is %+v, %v", res, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
@@ -161,7 +161,7 @@ func TestStoredUpload_SwappedRecordsMakeNoMixture(t *testing.T) {
 			}
 			for name, data := range sources {
 				res, err := client.Upload(testContext(t), tus.Bytes(data), options(name))
-				if err != nil || res.Stats.Discarded != 1 {
+				if err != nil || res.Stats.NotResumed != 1 {
 					t.Fatalf("result is %+v, %v", res, err)
 				}
 				wantStored(t, srv.Handler, res.URL, data)

@@ -1,28 +1,10 @@
 package tus
 
-import (
-	"context"
-	"path/filepath"
-)
+import "context"
 
-// UploadFile uploads the file at path. Without metadata in opts, the file's
-// base name becomes the metadata "filename". opts may be nil. The result is
-// never nil; with an error it tells how far the upload came.
+// UploadFile is [Client.Upload] with the [File] at path.
 func (c *Client) UploadFile(ctx context.Context, path string, opts *UploadOptions) (*Result, error) {
-	o := fileOptions(path, opts)
-	return c.Upload(ctx, File(path), &o)
-}
-
-// fileOptions gives opts the file's name as metadata, unless they have some.
-func fileOptions(path string, opts *UploadOptions) UploadOptions {
-	var o UploadOptions
-	if opts != nil {
-		o = *opts
-	}
-	if o.Metadata == nil {
-		o.filename = filepath.Base(path)
-	}
-	return o
+	return c.Upload(ctx, File(path), opts)
 }
 
 // Upload uploads source and retries by the client's policy until the server
@@ -30,28 +12,25 @@ func fileOptions(path string, opts *UploadOptions) UploadOptions {
 // the error matches that of ctx. opts may be nil. The result is never nil.
 func (c *Client) Upload(ctx context.Context, source Source, opts *UploadOptions) (*Result, error) {
 	u, err := c.NewUploader(source, opts)
+	return upload(ctx, u, err)
+}
+
+// Resume resumes the upload at uploadURL with source, from the offset of the server. The
+// URL may have been made elsewhere, by a backend or a hosted service: nothing is ever
+// created. Errors match [ErrUploadGone] if there is no such upload, and
+// [ErrSourceMismatch] if it has another length than source. The client's headers are sent
+// only if the URL has the endpoint's origin or a trusted one. opts may be nil. The result
+// is never nil.
+func (c *Client) Resume(ctx context.Context, uploadURL string, source Source, opts *UploadOptions) (*Result, error) {
+	u, err := c.NewResumer(uploadURL, source, opts)
+	return upload(ctx, u, err)
+}
+
+// upload runs an Uploader that no other Run can follow. err is that of its creation.
+func upload(ctx context.Context, u *Uploader, err error) (*Result, error) {
 	if err != nil {
 		return newResult(), err
 	}
-	defer u.close() // no other Run can follow
+	defer u.close()
 	return u.Run(ctx)
-}
-
-// Resume continues the upload at uploadURL with source, from where the server
-// is. The URL may have been made elsewhere, by a backend or a hosted service:
-// nothing is ever created. Errors match [ErrUploadGone] if there is no such
-// upload, and [ErrSourceMismatch] if it has another length than source. The
-// client's headers go along only if the URL has the endpoint's origin or a
-// trusted one. opts may be nil. The result is never nil.
-func (c *Client) Resume(ctx context.Context, uploadURL string, source Source, opts *UploadOptions) (*Result, error) {
-	var o UploadOptions
-	if opts != nil {
-		o = *opts
-	}
-	o.URL = uploadURL
-	if uploadURL == "" {
-		_, err := parseURL("upload URL", uploadURL)
-		return newResult(), err
-	}
-	return c.Upload(ctx, source, &o)
 }

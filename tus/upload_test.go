@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -33,7 +34,7 @@ func TestUploadStoresTheExactBytes(t *testing.T) {
 						t.Fatal(err)
 					}
 					wantStored(t, srv.Handler, res.URL, data)
-					if res.Offset != int64(size) || res.Stats.Sent != int64(size) || res.Stats.Resent != 0 || res.Stats.Acknowledged != int64(size) {
+					if res.Offset != int64(size) || res.Stats.Sent != int64(size) || res.Stats.Resent != 0 || res.Stats.Uploaded != int64(size) {
 						t.Errorf("result is %+v", res)
 					}
 				})
@@ -86,7 +87,7 @@ func TestEverySourceDeliversItsBytes(t *testing.T) {
 				// A cut in the middle makes the source start again within a chunk.
 				srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(33_333)})
 				res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source(), &tus.UploadOptions{
-					ChunkSize: chunkSize, CreationWithUpload: tus.CreationWithUploadNever})
+					ChunkSize: chunkSize, CreationLimit: -1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -142,22 +143,21 @@ func TestEmptySource_CostsOnlyTheCreation(t *testing.T) {
 	}
 }
 
-func TestCreationWithUploadModes(t *testing.T) {
+func TestCreationLimit_Modes(t *testing.T) {
 	data := randomBytes(1000)
 	tests := map[string]struct {
-		mode       tus.CreationWithUpload
+		limit      int64
 		extensions []string
 		want       []string
 	}{
-		"auto, advertised":     {tus.CreationWithUploadAuto, nil, []string{"OPTIONS", "POST"}},
-		"auto, not advertised": {tus.CreationWithUploadAuto, []string{"creation"}, []string{"OPTIONS", "POST", "PATCH"}},
-		"always":               {tus.CreationWithUploadAlways, nil, []string{"POST"}},
-		"never":                {tus.CreationWithUploadNever, nil, []string{"POST", "PATCH"}},
+		"auto, advertised":     {0, nil, []string{"OPTIONS", "POST"}},
+		"auto, not advertised": {0, []string{"creation"}, []string{"OPTIONS", "POST", "PATCH"}},
+		"never":                {-1, nil, []string{"POST", "PATCH"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, &tustest.Options{Extensions: test.extensions})
-			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationWithUpload: test.mode})
+			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{CreationLimit: test.limit})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -276,7 +276,7 @@ func TestRequestsAreAsTheProtocolWantsThem(t *testing.T) {
 	}
 }
 
-func TestMethodOverride(t *testing.T) {
+func TestOverridePatchMethod_OnlyPatchIsSentAsPost(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true})
 	data := randomBytes(1000)
@@ -288,12 +288,12 @@ func TestMethodOverride(t *testing.T) {
 	if err := client.Terminate(testContext(t), res.URL); err != nil {
 		t.Fatal(err)
 	}
-	wantMethods(t, srv.Handler, "POST", "POST", "POST", "POST")
+	wantMethods(t, srv.Handler, "POST", "POST", "POST", "DELETE")
 	var overrides []string
 	for _, r := range srv.Requests() {
 		overrides = append(overrides, r.Header.Get("X-HTTP-Method-Override"))
 	}
-	if fmt.Sprint(overrides) != "[ PATCH PATCH DELETE]" {
+	if fmt.Sprint(overrides) != "[ PATCH PATCH ]" {
 		t.Errorf("overrides are %q", overrides)
 	}
 	if res.Stats.Requests["PATCH"] != 2 {
@@ -323,6 +323,59 @@ func TestLocationMayBeAbsoluteOrRelative(t *testing.T) {
 				t.Errorf("URL is %s, want %s", res.URL, want)
 			}
 		})
+	}
+}
+
+func TestMetadata_DefaultIsTheNameOfTheSource(t *testing.T) {
+	dir, data := t.TempDir(), randomBytes(3000)
+	path := fileAt(t, filepath.Join(dir, "report.pdf"), data)
+	opened, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	const named = "filename cmVwb3J0LnBkZg=="
+	for name, test := range map[string]struct {
+		source tus.Source
+		opts   *tus.UploadOptions
+		want   string
+	}{
+		"File":       {tus.File(path), nil, named},
+		"OpenedFile": {tus.OpenedFile(opened), &tus.UploadOptions{ResumeKey: "k"}, named},
+		"FSFile":     {tus.FSFile(os.DirFS(dir), "report.pdf"), chunked(), named},
+		"parts":      {tus.File(path), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}}}, named},
+		"Bytes":      {tus.Bytes(data), nil, ""},
+		"Reader":     {tus.Reader(bytes.NewReader(data)), chunked(), ""},
+	} {
+		srv := tustest.NewServer(t, nil)
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}}).Upload(testContext(t), test.source, test.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if up, _ := srv.Upload(res.URL); up.Metadata != test.want {
+			t.Errorf("%s: metadata is %q, want %q", name, up.Metadata, test.want)
+		}
+	}
+}
+
+func TestMetadata_NameOfTheSourceIsNotInTheResumeKey(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
+	dir := t.TempDir()
+	path := fileAt(t, filepath.Join(dir, "before"), data)
+	opts := &tus.UploadOptions{ResumeKey: "report", StopAt: 1000}
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	_, err := client.Upload(testContext(t), tus.File(path), opts)
+	wantError(t, err, tus.ErrPaused)
+	renamed := filepath.Join(dir, "after")
+	if err := os.Rename(path, renamed); err != nil {
+		t.Fatal(err)
+	}
+	res, err := client.Upload(testContext(t), tus.File(renamed), &tus.UploadOptions{ResumeKey: "report"})
+	if err != nil || res.Stats.ResumedFrom != 1000 {
+		t.Fatalf("resumed from %d: %v", res.Stats.ResumedFrom, err)
+	}
+	if up, _ := srv.Upload(res.URL); up.Metadata != "filename YmVmb3Jl" {
+		t.Errorf("metadata is %q", up.Metadata)
 	}
 }
 

@@ -1,14 +1,13 @@
 package tus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -18,83 +17,46 @@ import (
 // with [Uploader.Step]. One goroutine drives at a time; the getters and
 // [Uploader.Pause] may be called from any.
 type Uploader struct {
-	requester
-	opts     UploadOptions
-	turn     *turn
-	progress progressReporter
-
-	// For the driving goroutine only.
+	ledger
+	opts    UploadOptions
 	planner planner
-	work    delivery // nil until the source was looked at and the server asked
 	retries retries
-
-	// What the store knows; see resume.go.
-	record  *record        // nil without a store
 	finder  *finder        // nil until the store was asked, and if nothing can be stored
 	resumed storage.Record // of the stored upload that is resumed; no ID means none
 
-	mu      sync.Mutex
 	state   State
 	failure error // that it ended with
-	known   status
-}
-
-// status is what the getters return.
-type status struct {
-	url       *url.URL
-	info      SourceInfo
-	offset    int64
-	highest   int64 // offset ever acknowledged
-	expires   time.Time
-	checksum  string // negotiated algorithm
-	creation  *Response
-	lastPatch *Response
-	kept      http.Header // of the creation, perhaps by an earlier session
-}
-
-// delivery brings the bytes of a source to the server: a [transfer], or a [parallel] upload.
-type delivery interface {
-	// step does the work of the current state, with at most one request; a parallel
-	// upload: of each part.
-	step(ctx context.Context) outcome
-	// current returns the state.
-	current() State
-	// exists reports whether the server has anything of the upload.
-	exists() bool
-	// account returns what is known of the upload. It may be called from any goroutine.
-	account() account
-	// inOneRequest reports whether the creation carries all bytes.
-	inOneRequest() bool
-	// urls returns those of everything that the upload has on the server.
-	urls() []*url.URL
-	// describe fills in the parts of a record.
-	describe(rec *storage.Record)
-	// resume is called before the first step after a pause.
-	resume()
-	// rest ends what is read ahead.
-	rest()
-	// close frees what is held. No step follows it.
-	close()
 }
 
 // NewUploader prepares the upload of source. opts may be nil, and may be changed
 // and used again when it returns. Nothing is read or sent; options that cannot work
 // are an error matching [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
+	return c.newUploader(nil, source, opts)
+}
+
+// NewResumer is [Client.NewUploader] for an upload that exists, as in [Client.Resume].
+func (c *Client) NewResumer(uploadURL string, source Source, opts *UploadOptions) (*Uploader, error) {
+	at, err := parseURL("upload URL", uploadURL)
+	if err != nil {
+		return nil, err
+	}
+	return c.newUploader(at, source, opts)
+}
+
+// newUploader prepares the upload of source to the URL that the caller gave, if any.
+func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptions) (*Uploader, error) {
 	switch {
 	case source == nil:
 		return nil, fmt.Errorf("%w: source is nil", ErrInvalidInput)
 	case nilPointer(source):
 		return nil, fmt.Errorf("%w: source is a nil %T", ErrInvalidInput, source)
 	}
-	u := &Uploader{
-		requester: requester{client: c},
-		turn:      newTurn(),
-	}
+	u := &Uploader{ledger: ledger{requester: requester{client: c}, turn: newTurn(), known: status{url: external}}}
 	if opts != nil {
 		u.opts = *opts
-		u.opts.Metadata, u.opts.PartMetadata = maps.Clone(opts.Metadata), maps.Clone(opts.PartMetadata)
-		u.opts.PartBoundaries = slices.Clone(opts.PartBoundaries)
+		u.opts.Metadata, u.opts.ParallelOptions.PartMetadata = maps.Clone(opts.Metadata), maps.Clone(opts.ParallelOptions.PartMetadata)
+		u.opts.ParallelOptions.PartBoundaries = slices.Clone(opts.ParallelOptions.PartBoundaries)
 	}
 	if err := u.opts.validate(); err != nil {
 		return nil, err
@@ -102,25 +64,19 @@ func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, err
 	if err := c.checksums.Check(u.opts.Checksum); err != nil {
 		return nil, err
 	}
-	if u.opts.URL != "" {
-		var err error
-		if u.known.url, err = parseURL("upload URL", u.opts.URL); err != nil {
-			return nil, err
-		}
+	if external != nil && u.opts.Parallel > 1 {
+		return nil, fmt.Errorf("%w: an upload URL together with UploadOptions.Parallel", ErrInvalidInput)
 	}
-	u.progress.hooks = append(slices.Clone(c.hooks), &u.opts.Hooks)
-	u.hooks = u.progress.hooks.serial(u)
+	u.hooks = hookSet{hooks: append(slices.Clone(c.hooks), &u.opts.Hooks), uploader: u, mu: new(sync.Mutex)}
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.planner = planner{
-		requester: u.requester, opts: &u.opts, external: u.known.url, owner: u, retries: &u.retries,
+		requester: u.requester, opts: &u.opts, external: external, owner: &u.ledger, retries: &u.retries,
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
+		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.String()),
 	}
-	if u.opts.filename != "" {
-		u.opts.Metadata = Metadata{"filename": u.opts.filename}
-	}
-	if u.opts.URL == "" && c.store != nil {
-		all := &records{store: c.store, required: c.requireStore, onFailure: u.storeFailed}
+	if external == nil && c.store != nil {
+		all := &records{store: c.store, required: c.requireStore, onFailure: u.hooks.storeError}
 		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
 		u.record = all.open(storage.Record{})
 	}
@@ -141,31 +97,44 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	return u.drive(ctx, func(ctx context.Context) error {
 		u.planner.sums.ahead = true
 		defer func() { u.planner.sums.ahead = false }()
-		for !enough() {
+		rests := func() bool { return u.State().Final() || u.State() == StatePaused }
+		exhausted, err := u.retries.repeat(ctx, u.requester, func() (bool, error) {
+			if enough() {
+				return true, nil
+			}
 			err := u.step(ctx)
-			state := u.State()
-			if state.Final() || state == StatePaused {
-				return err
-			}
-			if err != nil {
-				if err := u.waitToRetry(ctx, err); err != nil {
-					return err
-				}
-			}
+			return rests(), err
+		})
+		switch {
+		case err == nil || rests():
+		case exhausted:
+			err = u.exhausted(err)
+			u.enter(StateFailed, err)
+		default:
+			u.enter(StatePaused, err)
 		}
-		return nil
+		return err
 	})
 }
 
 // Step takes the upload one transition further, with at most one request; a second
 // one, OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many
 // Steps as there are retries. An error does not have to be the end: unless State is final, the next Step tries
-// again, and it is for the caller to wait in between (see [IsTemporary]), for a
-// stored upload that is held as long as [HeldError].Wait.
+// again, and it is for the caller to wait in between (see [IsRetryable]), for a
+// stored upload that is held at most [HeldError].Wait.
 // A Step on a paused upload continues it. On a final state it returns nil if
 // the upload is complete, and an error otherwise, which wraps what it failed with.
 func (u *Uploader) Step(ctx context.Context) error {
 	return u.drive(ctx, u.step)
+}
+
+// Name returns the name of the source. It is empty before the first Step, for a source
+// without a name, and for a nil Uploader, which some hooks get.
+func (u *Uploader) Name() string {
+	if u == nil {
+		return ""
+	}
+	return u.status().info.Name
 }
 
 // State returns where the upload is.
@@ -190,19 +159,6 @@ func (u *Uploader) URL() string {
 // Stats returns what the upload has cost so far.
 func (u *Uploader) Stats() Stats { return u.counters.snapshot() }
 
-func (u *Uploader) status() status {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.known
-}
-
-// learn changes the status.
-func (u *Uploader) learn(change func(*status)) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	change(&u.known)
-}
-
 func (u *Uploader) result() *Result {
 	r := newResult()
 	known := u.status()
@@ -217,9 +173,4 @@ func (u *Uploader) result() *Result {
 	}
 	maps.Copy(r.CreationHeader, known.kept.Clone())
 	return r
-}
-
-func (u *Uploader) storeFailed(e StoreError) {
-	e.Name = u.status().info.Name
-	u.hooks.storeError(e)
 }

@@ -28,6 +28,15 @@ func newUploader(t testing.TB, srv *tustest.Server, data []byte, opts *tus.Uploa
 	return u
 }
 
+func newResumer(t testing.TB, srv *tustest.Server, url string, data []byte, hooks tus.Hooks) *tus.Uploader {
+	t.Helper()
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: hooks}).NewResumer(url, tus.Bytes(data), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
 // run drives in the background; the function returned waits for the end.
 func run(t testing.TB, u *tus.Uploader) (wait func() error) {
 	done := make(chan error, 1)
@@ -95,7 +104,7 @@ func TestStepMakesOneTransitionWithAtMostOneRequest(t *testing.T) {
 			[]string{"creating", "ready POST", "sending", "failed PATCH error", "failed error", "failed error"}},
 		"refused": {2000, whole(), []tustest.Fault{{Method: "POST", Action: tustest.Respond(403, "")}},
 			[]string{"creating", "failed POST error", "failed error", "failed error"}},
-		"stop": {2000, &tus.UploadOptions{StopAt: 1500, CreationWithUpload: tus.CreationWithUploadNever}, nil,
+		"stop": {2000, &tus.UploadOptions{StopAt: 1500, CreationLimit: -1}, nil,
 			[]string{"creating", "ready POST", "sending", "ready PATCH", "paused error", "recovering", "ready HEAD", "sending", "ready PATCH", "finishing", "complete"}},
 	}
 	for name, test := range tests {
@@ -123,7 +132,7 @@ func TestResumeStepsBeginWithHead(t *testing.T) {
 	data := randomBytes(2000)
 	first := newUploader(t, srv, data, chunked(), tus.Hooks{})
 	trace(t, srv, first, 4)
-	u := newUploader(t, srv, data, &tus.UploadOptions{URL: first.URL()}, tus.Hooks{})
+	u := newResumer(t, srv, first.URL(), data, tus.Hooks{})
 	if u.URL() != first.URL() {
 		t.Errorf("URL is %q", u.URL())
 	}
@@ -162,7 +171,7 @@ func TestManualLoopSurvivesFailures(t *testing.T) {
 	data := randomBytes(4500)
 	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
 	for !u.State().Final() {
-		if err := u.Step(testContext(t)); err != nil && !tus.IsTemporary(err) {
+		if err := u.Step(testContext(t)); err != nil && !tus.IsRetryable(err) {
 			t.Fatal(err)
 		}
 	}
@@ -173,7 +182,6 @@ func TestStopAtPausesOnceAtThatByte(t *testing.T) {
 	for _, opts := range []tus.UploadOptions{
 		{StopAt: 1500},
 		{StopAt: 1500, ChunkSize: 1000},
-		{StopAt: 1500, ChunkSize: 1000, CreationWithUpload: tus.CreationWithUploadAlways},
 		{StopAt: 1000, ChunkSize: 1000},
 		{StopAt: 1},
 		{StopAt: 2999},
@@ -252,7 +260,7 @@ func TestPausedUploadAsksWhereTheServerIs(t *testing.T) {
 // they are complete, as one does that moves them to where they belong.
 func TestPauseAfterTheLastByteAsksForNothing(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{
-		"chunks": chunked(), "with the creation": {CreationWithUpload: tus.CreationWithUploadAlways}, "deferred length": {ChunkSize: 1000, DeferLength: true},
+		"chunks": chunked(), "with the creation": {}, "deferred length": {ChunkSize: 1000, DeferLength: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, data := tustest.NewServer(t, nil), randomBytes(3000)
@@ -277,9 +285,8 @@ func TestPauseAfterTheLastByteAsksForNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var u *tus.Uploader
-	u = newUploader(t, srv, nil, &tus.UploadOptions{URL: res.URL}, tus.Hooks{OnStateChange: func(e tus.StateEvent) {
-		if e.To == tus.StateRecovering && e.From == tus.StateIdle {
+	u := newResumer(t, srv, res.URL, nil, tus.Hooks{OnStateChange: func(u *tus.Uploader, from, to tus.State, _ error) {
+		if to == tus.StateRecovering && from == tus.StateIdle {
 			u.Pause()
 		}
 	}})
@@ -294,10 +301,12 @@ func eachHook() map[string]func(h *tus.Hooks, do func()) {
 	return map[string]func(*tus.Hooks, func()){
 		"BeforeRequest": func(h *tus.Hooks, do func()) { h.BeforeRequest = func(*http.Request) error { do(); return nil } },
 		"AfterResponse": func(h *tus.Hooks, do func()) { h.AfterResponse = func(*http.Request, *tus.Response) { do() } },
-		"OnUploadURL":   func(h *tus.Hooks, do func()) { h.OnUploadURL = func(tus.UploadURLEvent) { do() } },
-		"OnStateChange": func(h *tus.Hooks, do func()) { h.OnStateChange = func(tus.StateEvent) { do() } },
-		"OnProgress":    func(h *tus.Hooks, do func()) { h.OnProgress = func(tus.Progress) { do() } },
-		"OnRetry":       func(h *tus.Hooks, do func()) { h.OnRetry = func(tus.RetryEvent) { do() } },
+		"OnCreated":     func(h *tus.Hooks, do func()) { h.OnCreated = func(*tus.Uploader, *tus.Created) { do() } },
+		"OnStateChange": func(h *tus.Hooks, do func()) {
+			h.OnStateChange = func(*tus.Uploader, tus.State, tus.State, error) { do() }
+		},
+		"OnProgress": func(h *tus.Hooks, do func()) { h.OnProgress = func(*tus.Uploader, tus.Progress) { do() } },
+		"OnRetry":    func(h *tus.Hooks, do func()) { h.OnRetry = func(*tus.Uploader, tus.Retry) { do() } },
 	}
 }
 
@@ -355,7 +364,7 @@ func TestStepThatSucceedsStillHeedsAPause(t *testing.T) {
 					before := calls
 					err := u.Step(testContext(t))
 					if before >= nth || calls < nth || u.State() == tus.StateComplete {
-						if tus.IsTemporary(err) { // the request that was cut may still hold the lock
+						if tus.IsRetryable(err) { // the request that was cut may still hold the lock
 							time.Sleep(10 * time.Millisecond)
 						} else if err != nil {
 							t.Fatal(err)
@@ -404,8 +413,8 @@ func TestHooksOfAPauseMayPauseToo(t *testing.T) {
 			return next()
 		}},
 		Hooks: tus.Hooks{
-			OnStateChange: func(e tus.StateEvent) { pause(e.To.String()) },
-			OnStoreError:  func(e tus.StoreError) { pause(e.Op) },
+			OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) { pause(to.String()) },
+			OnStoreError:  func(_ *tus.Uploader, err error) { pause(err.Error()) },
 		},
 	})
 	data := randomBytes(10_000)
@@ -422,7 +431,7 @@ func TestHooksOfAPauseMayPauseToo(t *testing.T) {
 	case <-testContext(t).Done():
 		t.Fatal("Pause waits for itself")
 	}
-	if u.State() != tus.StatePaused || !slices.Equal(told, []string{"paused", "put"}) {
+	if u.State() != tus.StatePaused || !slices.Equal(told, []string{"paused", "tus: store of upload URLs failed: put: disk full"}) {
 		t.Errorf("state is %v, hooks were told of %v", u.State(), told)
 	}
 	pausing.Store(false)
@@ -683,7 +692,7 @@ func TestGettersMayBeCalledFromAnyGoroutine(t *testing.T) {
 					return
 				default:
 				}
-				acknowledged := u.Stats().Acknowledged
+				acknowledged := u.Stats().Uploaded
 				if acknowledged < last {
 					t.Errorf("acknowledged bytes fell from %d to %d", last, acknowledged)
 				}
@@ -751,7 +760,7 @@ func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
 		"forgotten at HEAD":   {opts: chunked(), faults: once("PATCH", tustest.CutBefore(), "HEAD", goneWith(404))},
 		"budget used up":      {opts: chunked(), faults: always("PATCH", 500)},
 		"stop":                {opts: &tus.UploadOptions{StopAt: 1200}, drive: func(ctx context.Context, u *tus.Uploader) { u.Run(ctx); u.Run(ctx) }},
-		"URL of nothing":      {opts: &tus.UploadOptions{URL: "/files/nothing"}},
+		"URL of nothing":      {},
 		"context ended": {opts: chunked(), drive: func(ctx context.Context, u *tus.Uploader) {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
@@ -768,17 +777,25 @@ func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
 			u.Run(ctx)
 		}}
 	}
+	type transition struct {
+		from, to tus.State
+		err      error
+	}
 	seen := map[[2]tus.State]bool{}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(s.faults...)
-			var events []tus.StateEvent
-			opts := *s.opts
-			if opts.URL != "" {
-				opts.URL = srv.HTTP.URL + opts.URL
+			var events []transition
+			hooks := tus.Hooks{OnStateChange: func(_ *tus.Uploader, from, to tus.State, err error) {
+				events = append(events, transition{from, to, err})
+			}}
+			var u *tus.Uploader
+			if name == "URL of nothing" {
+				u = newResumer(t, srv, srv.Endpoint()+"nothing", randomBytes(3000), hooks)
+			} else {
+				u = newUploader(t, srv, randomBytes(3000), s.opts, hooks)
 			}
-			u := newUploader(t, srv, randomBytes(3000), &opts, tus.Hooks{OnStateChange: func(e tus.StateEvent) { events = append(events, e) }})
 			if s.drive != nil {
 				s.drive(testContext(t), u)
 			} else {
@@ -786,17 +803,17 @@ func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
 			}
 			at := tus.StateIdle
 			for _, e := range events {
-				if e.From != at {
+				if e.from != at {
 					t.Errorf("event %+v, but the state was %v", e, at)
 				}
-				at = e.To
-				seen[[2]tus.State{e.From, e.To}] = true
-				anyTime := e.To == tus.StatePaused || e.To == tus.StateFailed || e.To == tus.StateAborted
-				if !slices.Contains(table[e.From], e.To) && !(anyTime && !e.From.Final()) {
-					t.Errorf("transition from %v to %v is not in the table", e.From, e.To)
+				at = e.to
+				seen[[2]tus.State{e.from, e.to}] = true
+				anyTime := e.to == tus.StatePaused || e.to == tus.StateFailed || e.to == tus.StateAborted
+				if !slices.Contains(table[e.from], e.to) && !(anyTime && !e.from.Final()) {
+					t.Errorf("transition from %v to %v is not in the table", e.from, e.to)
 				}
-				if (e.To == tus.StateFailed || e.To == tus.StatePaused) && e.Err == nil {
-					t.Errorf("no reason for the transition from %v to %v", e.From, e.To)
+				if (e.to == tus.StateFailed || e.to == tus.StatePaused) && e.err == nil {
+					t.Errorf("no reason for the transition from %v to %v", e.from, e.to)
 				}
 			}
 			if at != u.State() {
@@ -867,11 +884,11 @@ func TestHookThatPanicsLeavesTheUploaderUsable(t *testing.T) {
 	data := randomBytes(3000)
 	opts := chunked()
 	panicked := false
-	opts.Hooks.OnStateChange = func(e tus.StateEvent) {
+	opts.Hooks.OnStateChange = func(u *tus.Uploader, _, to tus.State, _ error) {
 		switch {
-		case e.To == tus.StateCreating && !panicked:
-			e.Uploader.Pause()
-		case e.To == tus.StatePaused && !panicked:
+		case to == tus.StateCreating && !panicked:
+			u.Pause()
+		case to == tus.StatePaused && !panicked:
 			panicked = true
 			panic("a hook")
 		}

@@ -99,7 +99,7 @@ func (f *streamed) finish(t *testing.T) reply {
 func reached(n int64) (tus.Hooks, <-chan struct{}) {
 	done := make(chan struct{})
 	var once sync.Once
-	return tus.Hooks{OnProgress: func(p tus.Progress) {
+	return tus.Hooks{OnProgress: func(_ *tus.Uploader, p tus.Progress) {
 		if p.Acknowledged >= n {
 			once.Do(func() { close(done) })
 		}

@@ -224,7 +224,7 @@ func TestTusd_StreamAboveMaxSizeIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.CloseIdleConnections)
-	result, err := client.UploadReader(testContext(t), io.LimitReader(zeros{}, 1<<30), &tus.UploadOptions{
+	result, err := client.Upload(testContext(t), tus.Reader(io.LimitReader(zeros{}, 1<<30)), &tus.UploadOptions{
 		Metadata: tus.Metadata{"filename": "a"}, ChunkSize: 4 << 20,
 	})
 	if err == nil || result.Offset == 1<<30 || errors.Is(err, context.DeadlineExceeded) {
@@ -250,7 +250,7 @@ func TestTusd_PartialUploadsAreNotReported(t *testing.T) {
 	var j journal
 	client := newClient(t, newTusd(t, newReceiver(t, &j)), "alice")
 	opts := named("whole.bin")
-	opts.Parallel, opts.MinPartSize = 3, 1000
+	opts.Parallel, opts.ParallelOptions.MinPartSize = 3, 1000
 	if _, err := client.Upload(testContext(t), tus.Bytes(make([]byte, 30_000)), opts); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func upload(ctx context.Context, endpoint, path string) error {
 		switch {
 		case err == nil:
 			fmt.Printf("%v at byte %d\n", u.State(), u.Offset())
-		case u.State().Final(), !tus.IsTemporary(err):
+		case u.State().Final(), !tus.IsRetryable(err):
 			return err
 		default:
 			fmt.Printf("%v, retrying: %v\n", u.State(), err)

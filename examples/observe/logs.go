@@ -22,12 +22,12 @@ func (o *observer) logRequest(r *http.Request, resp *tus.Response) {
 		slog.String("from", r.Header.Get("Upload-Offset")), slog.String("to", resp.Header.Get("Upload-Offset")))
 }
 
-func (o *observer) logRetry(e tus.RetryEvent) {
-	o.log.Warn("retrying", "name", e.Name, "attempt", e.Attempt, "delay", e.Delay, "error", e.Err)
+func (o *observer) logRetry(u *tus.Uploader, r tus.Retry) {
+	o.log.Warn("retrying", "name", u.Name(), "attempt", r.Attempt, "delay", r.Delay, "error", r.Err)
 }
 
-func (o *observer) logStoreError(e tus.StoreError) {
-	o.log.Error("cannot be resumed by a later session", "name", e.Name, "op", e.Op, "error", e.Err)
+func (o *observer) logStoreError(u *tus.Uploader, err error) {
+	o.log.Error("cannot be resumed by a later session", "name", u.Name(), "error", err)
 }
 
 // withTraceID adds trace ID and span ID to each record whose context has a span.

@@ -79,7 +79,7 @@ func (c *count) advance(s tus.Stats) {
 			*was = is
 		}
 	}
-	add("acknowledged", &c.last.Acknowledged, s.Acknowledged)
+	add("acknowledged", &c.last.Uploaded, s.Uploaded)
 	add("sent", &c.last.Sent, s.Sent)
 	add("resent", &c.last.Resent, s.Resent)
 }

@@ -163,7 +163,7 @@ func TestLogs_HaveTraceID(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(500, "")})
 	_, err := w.upload(t.Context(), w.client(srv.Endpoint(), nil), tus.Bytes(make([]byte, 500)), &tus.UploadOptions{
-		CreationWithUpload: tus.CreationWithUploadNever,
+		CreationLimit: -1,
 	})
 	if err != nil {
 		t.Fatal(err)

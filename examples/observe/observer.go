@@ -43,9 +43,9 @@ func (o *observer) options(base *http.Transport) tus.Options {
 				o.metrics.request(r.Method, resp.StatusCode)
 				o.logRequest(r, resp)
 			},
-			OnRetry: func(e tus.RetryEvent) {
-				o.metrics.retry(e.Err)
-				o.logRetry(e)
+			OnRetry: func(u *tus.Uploader, r tus.Retry) {
+				o.metrics.retry(r.Err)
+				o.logRetry(u, r)
 			},
 			OnStoreError: o.logStoreError,
 		},
@@ -61,12 +61,11 @@ func (o *observer) upload(ctx context.Context, client *tus.Client, source tus.So
 	ctx, span := o.tracer.Start(ctx, "tus upload")
 	defer span.End()
 	own := observed.Hooks.OnProgress
-	var u *tus.Uploader
 	count := o.metrics.begin()
-	observed.Hooks.OnProgress = func(p tus.Progress) {
+	observed.Hooks.OnProgress = func(u *tus.Uploader, p tus.Progress) {
 		count.advance(u.Stats())
 		if own != nil {
-			own(p)
+			own(u, p)
 		}
 	}
 	u, err := client.NewUploader(source, &observed)

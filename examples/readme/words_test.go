@@ -114,8 +114,8 @@ func TestErrorTables_ListEveryError(t *testing.T) {
 	}
 }
 
-// The error table of the README agrees with IsTemporary about each status.
-func TestErrorTable_AgreesWithIsTemporary(t *testing.T) {
+// The error table of the README agrees with IsRetryable about each status.
+func TestErrorTable_AgreesWithIsRetryable(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `(Err\\w*)` \\(([0-9, ]+)\\) \\|[^|]*\\| (yes|no)\\b")
 	rows := row.FindAllStringSubmatch(read(t, readme).prose, -1)
 	if len(rows) < 7 {
@@ -127,8 +127,8 @@ func TestErrorTable_AgreesWithIsTemporary(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if temporary := tus.IsTemporary(&tus.Error{StatusCode: status}); temporary != (m[3] == "yes") {
-				t.Errorf("%s: the README says %s, IsTemporary %v for %d", m[1], m[3], temporary, status)
+			if temporary := tus.IsRetryable(&tus.Error{StatusCode: status}); temporary != (m[3] == "yes") {
+				t.Errorf("%s: the README says %s, IsRetryable %v for %d", m[1], m[3], temporary, status)
 			}
 		}
 	}

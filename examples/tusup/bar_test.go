@@ -203,7 +203,7 @@ func TestBarMakesWayForLines(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := startProgress([]file{f}, newBar(term, term.columns, []file{f}))
 			p.suspend(func() { io.WriteString(term, "early\n") })
-			p.update(f, tus.Progress{Sent: 12 * mib, Total: 64 * mib, TotalUnknown: f.stdin})
+			p.update(f, tus.Progress{InFlight: 12 * mib, Size: 64 * mib, SizeUnknown: f.stdin})
 			time.Sleep(3 * barInterval / 2)
 			synctest.Wait()
 			if text := term.text(); !strings.Contains(text, "12.0 ") {
@@ -236,7 +236,7 @@ func TestUploadDoesNotWaitForTheScreen(t *testing.T) {
 		blocked := make(chan struct{})
 		go p.suspend(func() { close(blocked); <-release })
 		<-blocked
-		p.update(f, tus.Progress{Sent: mib, Total: 64 * mib})
+		p.update(f, tus.Progress{InFlight: mib, Size: 64 * mib})
 		p.finish(f, &tus.Result{Size: 64 * mib}, nil)
 		close(release)
 		p.close()

@@ -108,8 +108,8 @@ func (o *output) printText(f file, r *tus.Result) {
 	if s.ResumedFrom > 0 {
 		text += fmt.Sprintf(", resumed from %s", bytesText(s.ResumedFrom))
 	}
-	if n := s.Held + s.Discarded; n > 0 && s.ResumedFrom == 0 {
-		text += fmt.Sprintf(", started over (stored uploads not resumed: %d)", n)
+	if s.NotResumed > 0 && s.ResumedFrom == 0 {
+		text += fmt.Sprintf(", started over (stored uploads not resumed: %d)", s.NotResumed)
 	}
 	if s.Retries > 0 {
 		text += fmt.Sprintf(", %d retries", s.Retries)

@@ -128,17 +128,18 @@ func (p *progress) update(f file, now tus.Progress) {
 		p.active = append(p.active, f.number)
 		p.rate.note(at, p.moved)
 	}
-	if !file.counted && now.Sent > 0 {
+	sent := now.Acknowledged + now.InFlight
+	if !file.counted && sent > 0 {
 		// What is confirmed before the first byte leaves is from earlier sessions.
 		file.counted = true
 		p.moved -= now.Acknowledged
 	}
-	size := now.Total
-	if now.TotalUnknown {
+	size := now.Size
+	if now.SizeUnknown {
 		size = -1
 	}
-	p.moved += now.Sent - file.sent
-	p.set(file, now.Sent, size)
+	p.moved += sent - file.sent
+	p.set(file, sent, size)
 	p.rate.note(at, p.moved)
 }
 

@@ -35,7 +35,7 @@ func numbered(files ...file) []file {
 func upload(p *progress, f file, now tus.Progress, perSecond int64, seconds int) tus.Progress {
 	for range seconds * 8 {
 		time.Sleep(time.Second / 16)
-		now.Sent += perSecond / 8
+		now.InFlight += perSecond / 8
 		p.update(f, now)
 		time.Sleep(time.Second / 16)
 	}
@@ -67,8 +67,8 @@ func wantLines(t *testing.T, got []string, want ...string) {
 func TestLineTellsRateAndTimeLeft(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
-		p.update(files[0], tus.Progress{Total: 64 * mib})
-		upload(p, files[0], tus.Progress{Total: 64 * mib}, 4*mib, 5)
+		p.update(files[0], tus.Progress{Size: 64 * mib})
+		upload(p, files[0], tus.Progress{Size: 64 * mib}, 4*mib, 5)
 	})
 	wantLines(t, got,
 		"8.0 MiB of 64.0 MiB, 12 %, 4.0 MiB/s, 14 s left",
@@ -78,7 +78,7 @@ func TestLineTellsRateAndTimeLeft(t *testing.T) {
 func TestRateFollowsTheLastSeconds(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 640 * mib})
 	got := printed(t, files, func(p *progress) {
-		now := tus.Progress{Total: 640 * mib}
+		now := tus.Progress{Size: 640 * mib}
 		p.update(files[0], now)
 		now = upload(p, files[0], now, 20*mib, 4)
 		upload(p, files[0], now, 2*mib, 6)
@@ -94,8 +94,8 @@ func TestRateFollowsTheLastSeconds(t *testing.T) {
 func TestRateLeavesOutWhatEarlierSessionsSent(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
-		p.update(files[0], tus.Progress{Total: 64 * mib}) // parallel parts are found one by one
-		now := tus.Progress{Acknowledged: 32 * mib, Sent: 32 * mib, Total: 64 * mib}
+		p.update(files[0], tus.Progress{Size: 64 * mib}) // parallel parts are found one by one
+		now := tus.Progress{Acknowledged: 32 * mib, Size: 64 * mib}
 		p.update(files[0], now)
 		upload(p, files[0], now, mib, 3)
 	})
@@ -106,10 +106,10 @@ func TestRateLeavesOutWhatEarlierSessionsSent(t *testing.T) {
 func TestLostBytesMakeNothingNegative(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
-		now := tus.Progress{Total: 64 * mib}
+		now := tus.Progress{Size: 64 * mib}
 		p.update(files[0], now)
 		now = upload(p, files[0], now, 4*mib, 3)
-		now.Sent, now.Acknowledged = mib, mib
+		now.InFlight, now.Acknowledged = 0, mib
 		p.update(files[0], now)
 		upload(p, files[0], now, mib/2, 4)
 	})
@@ -122,8 +122,8 @@ func TestLostBytesMakeNothingNegative(t *testing.T) {
 func TestStandstillHasNoTimeLeftAndFallsSilent(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
-		p.update(files[0], tus.Progress{Total: 64 * mib})
-		upload(p, files[0], tus.Progress{Total: 64 * mib}, 4*mib, 3)
+		p.update(files[0], tus.Progress{Size: 64 * mib})
+		upload(p, files[0], tus.Progress{Size: 64 * mib}, 4*mib, 3)
 		time.Sleep(time.Hour)
 	})
 	if last := got[len(got)-1]; last != "12.0 MiB of 64.0 MiB, 18 %, 0 B/s" || len(got) > 6 {
@@ -141,10 +141,10 @@ func TestNothingIsPrintedBeforeAnythingBegins(t *testing.T) {
 func TestStreamHasNoPercentUntilItsEndIsKnown(t *testing.T) {
 	files := numbered(file{stdin: true, size: -1})
 	got := printed(t, files, func(p *progress) {
-		now := tus.Progress{TotalUnknown: true}
+		now := tus.Progress{SizeUnknown: true}
 		p.update(files[0], now)
 		now = upload(p, files[0], now, 4*mib, 3)
-		now.TotalUnknown, now.Total = false, 32*mib
+		now.SizeUnknown, now.Size = false, 32*mib
 		upload(p, files[0], now, 4*mib, 2)
 	})
 	wantLines(t, got, "8.0 MiB, 4.0 MiB/s", "16.0 MiB of 32.0 MiB, 50 %, 4.0 MiB/s, 4 s left")
@@ -154,9 +154,9 @@ func TestLineOfSeveralFilesTellsOfEach(t *testing.T) {
 	files := numbered(file{path: "a/1.bin", size: 10 * mib}, file{path: "b/2.bin", size: 30 * mib}, file{stdin: true, size: -1},
 		file{path: "4.bin", size: 20 * mib}, file{path: "5.bin", size: 20 * mib}, file{path: "6.bin", size: 20 * mib}, file{path: "7.bin", size: 0})
 	got := printed(t, files, func(p *progress) {
-		start := func(n int, sent int64) { p.update(files[n], tus.Progress{Sent: sent, Total: files[n].size}) }
+		start := func(n int, sent int64) { p.update(files[n], tus.Progress{InFlight: sent, Size: files[n].size}) }
 		start(1, 3*mib)
-		p.update(files[2], tus.Progress{TotalUnknown: true, Sent: 5 * mib})
+		p.update(files[2], tus.Progress{SizeUnknown: true, InFlight: 5 * mib})
 		time.Sleep(3 * time.Second)
 		start(0, 2*mib)
 		start(3, 2*mib)
@@ -182,8 +182,8 @@ func TestLineOfSeveralFilesTellsOfEach(t *testing.T) {
 func TestLineBetweenTwoFilesTellsOfThoseBefore(t *testing.T) {
 	files := numbered(file{path: "1.bin", size: 8 * mib}, file{path: "2.bin", size: 8 * mib})
 	got := printed(t, files, func(p *progress) {
-		p.update(files[0], tus.Progress{Total: 8 * mib})
-		p.update(files[0], tus.Progress{Sent: mib, Total: 8 * mib})
+		p.update(files[0], tus.Progress{Size: 8 * mib})
+		p.update(files[0], tus.Progress{InFlight: mib, Size: 8 * mib})
 		time.Sleep(time.Second)
 		p.finish(files[0], &tus.Result{Size: 8 * mib}, nil)
 		time.Sleep(2 * time.Second)
@@ -194,7 +194,7 @@ func TestLineBetweenTwoFilesTellsOfThoseBefore(t *testing.T) {
 func TestPausedFileStaysWhereItIs(t *testing.T) {
 	files := numbered(file{path: "1.bin", size: 8 * mib}, file{path: "2.bin", size: 8 * mib})
 	got := printed(t, files, func(p *progress) {
-		p.update(files[0], tus.Progress{Acknowledged: 4 * mib, Sent: 4 * mib, Total: 8 * mib})
+		p.update(files[0], tus.Progress{Acknowledged: 4 * mib, Size: 8 * mib})
 		p.finish(files[0], &tus.Result{Size: 8 * mib, Offset: 4 * mib}, fmt.Errorf("paused: %w", context.Canceled))
 		time.Sleep(3 * time.Second)
 	})
@@ -206,7 +206,7 @@ func TestRateTakesASecond(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
 		time.Sleep(1500 * time.Millisecond)
-		p.update(files[0], tus.Progress{Sent: 8 * mib, Total: 64 * mib})
+		p.update(files[0], tus.Progress{InFlight: 8 * mib, Size: 64 * mib})
 		time.Sleep(time.Second)
 	})
 	wantLines(t, got, "8.0 MiB of 64.0 MiB, 12 %")
@@ -215,8 +215,8 @@ func TestRateTakesASecond(t *testing.T) {
 func TestFileNamedTwiceCountsTwice(t *testing.T) {
 	files := numbered(file{path: "1.bin", size: 10 * mib}, file{path: "1.bin", size: 10 * mib})
 	got := printed(t, files, func(p *progress) {
-		p.update(files[0], tus.Progress{Sent: 4 * mib, Total: 10 * mib})
-		p.update(files[1], tus.Progress{Sent: mib, Total: 10 * mib})
+		p.update(files[0], tus.Progress{InFlight: 4 * mib, Size: 10 * mib})
+		p.update(files[1], tus.Progress{InFlight: mib, Size: 10 * mib})
 		time.Sleep(3 * time.Second)
 	})
 	wantLines(t, got, "0 of 2 files, 5.0 MiB of 20.0 MiB, 25 %, 2.5 MiB/s, 6 s left: 1.bin 40 %, 1.bin 10 %")

@@ -65,8 +65,8 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	opts := tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
 		Hooks: tus.Hooks{
-			OnHeld:       func(e tus.HeldEvent) { p.logf("%s", u.heldText(e)) },
-			OnStoreError: func(e tus.StoreError) { p.logf("%s: going on without resume: %s: %v", e.Name, e.Op, e.Err) },
+			OnHeld:       func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(up.Name(), held)) },
+			OnStoreError: func(up *tus.Uploader, err error) { p.logf("%s: going on without resume: %v", up.Name(), err) },
 		},
 	}
 	if u.LimitRate > 0 {
@@ -97,11 +97,11 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 var heldPolicies = map[string]tus.HeldPolicy{"wait": tus.HeldWait, "fail": tus.HeldFail, "begin": tus.HeldBegin}
 
 // heldText says that a stored upload is held, and what follows.
-func (u *uploadCommand) heldText(e tus.HeldEvent) string {
-	text := fmt.Sprintf("%s: another uploader holds its stored upload until %s", e.Name, e.Until.Local().Format(time.TimeOnly))
+func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
+	text := fmt.Sprintf("%s: another uploader holds its stored upload until %s", name, held.Until.Local().Format(time.TimeOnly))
 	switch {
-	case e.Wait > 0:
-		return fmt.Sprintf("%s; waiting for at most %v", text, e.Wait.Round(time.Second))
+	case held.Wait > 0:
+		return fmt.Sprintf("%s; waiting for at most %v", text, held.Wait.Round(time.Second))
 	case heldPolicies[u.Held] == tus.HeldFail:
 		return text
 	}
@@ -146,16 +146,14 @@ func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Cl
 }
 
 func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job {
-	opts.Hooks.OnProgress = func(now tus.Progress) { out.progress.update(f, now) }
+	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) { out.progress.update(f, p) }
 	if f.stdin {
 		return tus.Job{Source: tus.Reader(out.stdin), Options: &opts, Tag: f}
 	}
 	if opts.Metadata == nil && u.RelativeNames && f.relative != "" {
 		opts.Metadata = tus.Metadata{"filename": filepath.ToSlash(f.relative)}
 	}
-	job := tus.FileJob(f.path, &opts)
-	job.Tag = f
-	return job
+	return tus.Job{Source: tus.File(f.path), Options: &opts, Tag: f}
 }
 
 // resume goes on with --upload-url.

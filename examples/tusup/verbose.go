@@ -34,11 +34,11 @@ func (l requestLog) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // tellFailures logs each retry and each failure of the store.
 func tellFailures(p *program, hooks *tus.Hooks) {
-	hooks.OnRetry = func(e tus.RetryEvent) {
-		p.logf("%s: attempt %d failed, next in %v: %v", orDash(e.Name), e.Attempt, e.Delay.Round(time.Millisecond), e.Err)
+	hooks.OnRetry = func(u *tus.Uploader, r tus.Retry) {
+		p.logf("%s: attempt %d failed, next in %v: %v", orDash(u.Name()), r.Attempt, r.Delay.Round(time.Millisecond), r.Err)
 	}
-	hooks.OnStoreError = func(e tus.StoreError) {
-		p.logf("%s: cannot be resumed later: %s: %v", orDash(e.Name), e.Op, e.Err)
+	hooks.OnStoreError = func(u *tus.Uploader, err error) {
+		p.logf("%s: cannot be resumed later: %v", orDash(u.Name()), err)
 	}
 }
 

@@ -46,7 +46,7 @@ func uploadTus(ctx context.Context, t task) error {
 func jobs(paths []string) iter.Seq[tus.Job] {
 	return func(yield func(tus.Job) bool) {
 		for _, path := range paths {
-			if !yield(tus.FileJob(path, nil)) {
+			if !yield(tus.Job{Source: tus.File(path)}) {
 				return
 			}
 		}

@@ -139,7 +139,7 @@ func run(ctx context.Context, encoded []byte, emit func(any)) error {
 		}
 	}
 	options := &tus.Options{
-		Hooks: tus.Hooks{OnUploadURL: func(e tus.UploadURLEvent) { emit(event{URL: e.URL}) }},
+		Hooks: tus.Hooks{OnCreated: func(_ *tus.Uploader, c *tus.Created) { emit(event{URL: c.URL}) }},
 	}
 	if c.HoldAt > 0 {
 		options.RateLimit = &brake{at: c.HoldAt, hold: func() { emit(event{Held: true}) }}
@@ -152,9 +152,13 @@ func run(ctx context.Context, encoded []byte, emit func(any)) error {
 	if c.NoKernel {
 		source = copied{source}
 	}
-	result, err := client.Upload(ctx, source, &tus.UploadOptions{
-		URL: c.URL, ChunkSize: c.ChunkSize, StopAt: c.StopAt,
-	})
+	opts := &tus.UploadOptions{ChunkSize: c.ChunkSize, StopAt: c.StopAt}
+	var result *tus.Result
+	if c.URL != "" {
+		result, err = client.Resume(ctx, c.URL, source, opts)
+	} else {
+		result, err = client.Upload(ctx, source, opts)
+	}
 	r := Result{URL: result.URL, Size: result.Size, Offset: result.Offset, Stats: result.Stats}
 	if err != nil {
 		r.Error = err.Error()

@@ -35,7 +35,7 @@ func goInterruptions() []interruption {
 			}
 			defer f.Close()
 			stream := struct{ io.Reader }{f} // hides the file
-			result, err := newClient(t, s.Endpoint()).UploadReader(testContext(t), stream, &tus.UploadOptions{
+			result, err := newClient(t, s.Endpoint()).Upload(testContext(t), tus.Reader(stream), &tus.UploadOptions{
 				Metadata: metadata(), ChunkSize: 2 * mib, StopAt: 6 * mib,
 			})
 			wantError(t, err, tus.ErrPaused)

@@ -77,7 +77,7 @@ func (t task) run(ctx context.Context) (requests int, err error) {
 	case t.Dir != "":
 		return uploadDir(ctx, client, t.Dir, t.Concurrency)
 	case t.Stream > 0:
-		result, err := client.UploadReader(ctx, io.LimitReader(zeros{}, t.Stream), upload)
+		result, err := client.Upload(ctx, tus.Reader(io.LimitReader(zeros{}, t.Stream)), upload)
 		return result.Stats.TotalRequests(), err
 	}
 	result, err := client.UploadFile(ctx, t.File, upload)
@@ -100,7 +100,7 @@ func uploadDir(ctx context.Context, client *tus.Client, dir string, concurrency 
 func jobs(dir string, names []os.DirEntry) iter.Seq[tus.Job] {
 	return func(yield func(tus.Job) bool) {
 		for _, name := range names {
-			if !yield(tus.FileJob(filepath.Join(dir, name.Name()), nil)) {
+			if !yield(tus.Job{Source: tus.File(filepath.Join(dir, name.Name()))}) {
 				return
 			}
 		}

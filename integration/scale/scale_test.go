@@ -102,7 +102,7 @@ func TestParallel_StoresExactBytes(t *testing.T) {
 	check := func(t *testing.T, size int64, parallel int, least int64) {
 		t.Helper()
 		path := bigFile(t, size)
-		result, err := client.UploadFile(t.Context(), path, &tus.UploadOptions{Parallel: parallel, MinPartSize: least})
+		result, err := client.UploadFile(t.Context(), path, &tus.UploadOptions{Parallel: parallel, ParallelOptions: tus.ParallelOptions{MinPartSize: least}})
 		if err != nil {
 			t.Fatal(err)
 		}

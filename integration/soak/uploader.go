@@ -14,8 +14,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/seed-175555ba/tus-go/integration/child"
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -54,12 +52,8 @@ type uploadShape struct {
 
 // uploaderEvent is the result of an uploader.
 type uploaderEvent struct {
-	URL            string
-	Sent           int64
-	ResumedFrom    int64
-	RepeatedFinals int
-	Recreations    int
-	Error          string `json:",omitempty"`
+	URL   string
+	Error string `json:",omitempty"`
 }
 
 // runUploader is the child process. It retries while the server is dead.
@@ -77,7 +71,7 @@ func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 		Store: store, RequireStore: true,
 		Retry: tus.RetryPolicy{
 			MaxRetries: 1000,
-			NewBackOff: func() backoff.BackOff { return backoff.NewConstantBackOff(20 * time.Millisecond) },
+			Delay:      func(int) time.Duration { return 20 * time.Millisecond },
 		},
 		Hooks: killHooks(c.Die),
 	})
@@ -87,12 +81,10 @@ func runUploader(ctx context.Context, encoded []byte, emit func(any)) error {
 	defer client.CloseIdleConnections()
 	result, err := client.UploadFile(ctx, c.File, &tus.UploadOptions{
 		ChunkSize: c.Options.ChunkSize, Parallel: c.Options.Parallel,
-		MinPartSize: c.Options.MinPartSize, DeferLength: c.Options.DeferLength,
+		DeferLength:     c.Options.DeferLength,
+		ParallelOptions: tus.ParallelOptions{MinPartSize: c.Options.MinPartSize},
 	})
-	event := uploaderEvent{
-		URL: result.URL, Sent: result.Stats.Sent, ResumedFrom: result.Stats.ResumedFrom,
-		RepeatedFinals: result.Stats.RepeatedFinals, Recreations: result.Stats.Recreations,
-	}
+	event := uploaderEvent{URL: result.URL}
 	if err != nil {
 		event.Error = err.Error()
 	}
@@ -109,13 +101,13 @@ func killHooks(at instant) tus.Hooks {
 			}
 			return nil
 		},
-		OnUploadURL: func(e tus.UploadURLEvent) {
-			if at == beforeStore && e.Concat != tus.ConcatFinal {
+		OnCreated: func(_ *tus.Uploader, c *tus.Created) {
+			if at == beforeStore && c.Concat != tus.ConcatFinal {
 				_ = die()
 			}
 		},
-		OnStateChange: func(e tus.StateEvent) {
-			if at == beforeFinal && e.To == tus.StateConcatenating || at == beforeRemoval && e.To == tus.StateFinishing {
+		OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
+			if at == beforeFinal && to == tus.StateConcatenating || at == beforeRemoval && to == tus.StateFinishing {
 				_ = die()
 			}
 		},

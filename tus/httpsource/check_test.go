@@ -33,13 +33,13 @@ func (w *swappingWriter) Write(p []byte) (int, error) {
 // uploadWhole sends the source in one request.
 func uploadWhole(t *testing.T, srv *tustest.Server, url string) (*tus.Result, error) {
 	t.Helper()
-	opts := &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever, Checksum: "off"}
+	opts := &tus.UploadOptions{CreationLimit: -1, Checksum: "off"}
 	return newClient(t, srv, nil).Upload(testContext(t), newSource(t, url, nil), opts)
 }
 
 // The data changes within an answer, and the question that follows meets a server
 // that is busy for a moment: it is asked again when the upload is finished.
-func TestCheckThatWasNotAnsweredIsMadeUpFor(t *testing.T) {
+func TestStat_UnansweredCheckIsRepeated(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for kind, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"ranges": (*site).serve, "no ranges": (*site).serveWhole,
@@ -67,7 +67,7 @@ func TestCheckThatWasNotAnsweredIsMadeUpFor(t *testing.T) {
 }
 
 // A server without ranges is asked as well, if it has a strong validator.
-func TestStreamThatChangesWithinItsAnswerIsAnError(t *testing.T) {
+func TestStream_ChangeWithinResponseFails(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for name, validators := range map[string]struct {
 		etag, etagAfter         string
@@ -101,7 +101,7 @@ func TestStreamThatChangesWithinItsAnswerIsAnError(t *testing.T) {
 }
 
 // One of unknown length is asked at its end, and patiently, as nobody asks later.
-func TestStreamOfUnknownLengthThatChangesWithinItsAnswerIsAnError(t *testing.T) {
+func TestUnknownSize_ChangeWithinResponseFails(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for name, chunk := range map[string]int64{"in chunks": 300_000, "in one": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestStreamOfUnknownLengthThatChangesWithinItsAnswerIsAnError(t *testing.T) 
 
 // The question of a stream is whether there is another version by now, so that its
 // answer has no body.
-func TestCheckOfAStreamCostsNoBody(t *testing.T) {
+func TestStream_CheckReadsNoBody(t *testing.T) {
 	for kind, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"with a length": (*site).serveWhole,
 		"in chunks": func(s *site, w http.ResponseWriter, r *http.Request) {
@@ -168,7 +168,7 @@ func TestCheckOfAStreamCostsNoBody(t *testing.T) {
 
 // If-None-Match compares weakly, so that its answer may leave open whether the bytes
 // are the same: then the headers of a whole answer tell.
-func TestWeakAnswerToACheckIsAskedAgain(t *testing.T) {
+func TestStream_WeakResponseToCheckIsRepeated(t *testing.T) {
 	data := randomBytes(1_000_000)
 	for etag, want := range map[string]error{`"v1"`: nil, `"v2"`: tus.ErrSourceChanged} {
 		served := newSite(data)
@@ -192,7 +192,7 @@ func TestWeakAnswerToACheckIsAskedAgain(t *testing.T) {
 }
 
 // A stream that cannot be asked for again is not spoilt by that.
-func TestStreamThatCannotBeCheckedIsUploaded(t *testing.T) {
+func TestStream_FailedCheckIsIgnored(t *testing.T) {
 	data := randomBytes(1_000_000)
 	for kind, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"with a length": (*site).serveWhole, "in chunks": (*site).serveChunked,
@@ -218,7 +218,7 @@ func TestStreamThatCannotBeCheckedIsUploaded(t *testing.T) {
 }
 
 // Without a strong validator there is nothing to ask for.
-func TestStreamWithoutStrongValidatorIsNotChecked(t *testing.T) {
+func TestStream_WithoutStrongValidatorIsNotChecked(t *testing.T) {
 	for _, etag := range []string{"", `W/"v1"`} {
 		served := newSite(randomBytes(1_000_000))
 		served.etag = etag

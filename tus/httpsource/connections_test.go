@@ -13,7 +13,7 @@ import (
 
 // A chunk is hashed and sent over connections of which there are only so many, so
 // none may be kept by who waits for another.
-func TestFewConnectionsAreEnoughForChecksums(t *testing.T) {
+func TestUpload_ChecksumsUseFewConnections(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	data := randomBytes(32 << 20)
 	for _, conns := range []int{1, 2} {
@@ -23,7 +23,7 @@ func TestFewConnectionsAreEnoughForChecksums(t *testing.T) {
 			HTTPClient: &http.Client{Transport: &http.Transport{MaxConnsPerHost: conns}},
 		})
 		res, err := client.Upload(testContext(t), source, &tus.UploadOptions{
-			Checksum: "sha512", ChunkSize: 4 << 20, Parallel: conns, MinPartSize: 1 << 20,
+			Checksum: "sha512", ChunkSize: 4 << 20, Parallel: conns, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20},
 		})
 		if err != nil || res.Stats.Retries != 0 {
 			t.Errorf("%d connections, after %d retries: %v", conns, res.Stats.Retries, err)

@@ -1,79 +1,74 @@
-// Package httpsource uploads what a URL serves, from server to server, without
-// a file in between.
+// Package httpsource uploads the data at a URL, from server to server, without a local
+// file.
 //
 //	source, err := httpsource.New("https://example.org/movie.mp4", nil)
 //	…
 //	result, err := client.Upload(ctx, source, &tus.UploadOptions{Parallel: 4})
 //
-// # What is asked of the server
+// # Requests
 //
-// The first look is a GET for the first byte (Range: bytes=0-0), and not a HEAD:
-// it tells whether ranges work rather than whether they are promised, it works
-// where a URL is signed for GET only, and it shows the length that the reads
-// will have. HEAD is answered by other code in many servers, and where that
-// errs the upload would have a wrong length.
+// The first request is a GET of the first byte (Range: bytes=0-0), not a HEAD: it shows
+// whether ranges work, it is permitted if a URL is signed for GET only, and it reports
+// the length of the data that is read later. Many servers implement HEAD separately, and
+// a wrong length there would spoil the upload.
 //
-// A server that answers with the range and a strong validator is read from any
-// offset, by any number of readers: parallel parts work, and so does resuming in
-// another process. A strong validator is an ETag without "W/", or a
-// Last-Modified that was at least a second old (RFC 9110, 8.8). Every request
-// carries it in If-Range, every answer is checked for it and for the length, and
-// the end of each request of the upload asks for it once more: data that changed
-// is an error matching [tus.ErrSourceChanged], never a mixture.
+// If the server responds with the range and a strong validator, the data is read from
+// any offset, by any number of readers: parallel parts work, and so does resuming in
+// another process. A strong validator is an ETag without "W/", or a Last-Modified that
+// was at least a second old (RFC 9110, 8.8). Every request carries it in If-Range, every
+// response is checked for it and for the length, and the source asks for it once more at
+// the end of each request of the upload. If the data changed, the upload fails with an
+// error matching [tus.ErrSourceChanged]; it never mixes two versions.
 //
-// Any other server is read as one stream ([tus.SourceInfo].Sequential): it begins
-// with the answer to the first look, and each chunk goes on where the one before
-// it stopped, so that a download which is made on the fly, or works only once,
-// is asked for once. (A server that answers with the range, but without a strong
-// validator, is asked for everything then, and what that answer says of itself
-// counts.) The size is known if there is a Content-Length; if not, the upload
-// needs a tus server that lets the length be deferred.
+// Any other server is read as one stream ([tus.SourceInfo.Sequential]). It begins with
+// the response to the first request, and each chunk continues where the previous one
+// stopped, so that a download that is generated on the fly, or works only once, is
+// requested once. (If the server responds with the range but without a strong validator,
+// the source requests all data, and that response counts.) The size is known if there is
+// a Content-Length. Otherwise the tus server must support deferred lengths.
 //
-// Should an upload have to go back, a stream is read again and thrown away up to
-// there, provided that the server has a strong validator and it is unchanged.
-// Otherwise the error matches [tus.ErrNotRecoverable], as nothing proves that the
-// bytes would be the same. Checksums that precede their chunk make an upload go
-// back for every chunk; tus.UploadOptions.Checksum "off" avoids it. A stream with a strong validator is
-// also checked at the end of each request of the upload, by If-None-Match; where
-// there is only a Last-Modified, by a request whose body is not read. One of
-// unknown length is checked where it ends.
+// If an upload has to go back, the stream is read again up to the offset, provided that
+// the server has a strong validator and it did not change. Otherwise the error matches
+// [tus.ErrNotRecoverable], because nothing proves that the bytes are the same. Checksums
+// that precede their chunk make an upload go back for every chunk; set
+// [tus.UploadOptions.Checksum] to "off" to avoid it. A stream with a strong validator is
+// also checked at the end of each request of the upload, by If-None-Match; if there is
+// only a Last-Modified, by a request whose body is not read. A stream of unknown length
+// is checked at its end.
 //
-// Where the server tells neither an ETag nor a Last-Modified, and the client has a
-// store, all data is read once more before the first request of the upload, for its
-// fingerprint: nothing else tells one version from the next. Set
-// [tus.Options.Fingerprinter] to avoid that.
+// If the server sends neither an ETag nor a Last-Modified, and the client has a store,
+// all data is read once more before the first request of the upload, for its
+// fingerprint: nothing else distinguishes two versions. Set
+// [tus.Options.Fingerprinter] to avoid it.
 //
-// The data must come as it is: gzip and other encodings are neither asked for
-// nor accepted.
+// The source does not request compression. Data with a Content-Encoding is an error.
 //
-// # When the connection breaks
+// # Broken connections
 //
-// A reader whose connection breaks, stalls, or meets a server that is overloaded
-// asks again from where it was, by [Options.Retry], and the upload does not
-// notice. The count of failures begins anew whenever bytes arrive. A short body
-// is a broken one: the end of the data is where the server said it would be, or
-// where a body of unknown length ends properly. One whose end could not be told
-// from a broken connection (HTTP/1 with neither length nor chunks) is refused.
+// If a connection breaks or stalls, or the server is overloaded, the reader sends another
+// request from its offset, by [Options.Retry], and the upload continues. Each byte that
+// arrives resets the count of failures. A short body counts as a broken connection: the
+// data ends at the length that the server sent, or where a body of unknown length ends
+// properly. A body whose end cannot be distinguished from a broken connection (HTTP/1
+// with neither a length nor chunks) is an error.
 //
-// While a reader waits, the request that it feeds stands still. The stall timeout of
-// the client does not count that time; [tus.Options.SourceTimeout], if set, should be
-// longer than the outages of the source that an upload has to survive.
+// While a reader waits, its upload request waits too. The stall timeout of the client
+// does not include that time. [tus.Options.SourceTimeout], if set, should be longer than
+// the outages of the source that an upload should survive.
 //
 // # Secrets
 //
-// [Options.Header] and the user and password of the URL go to the origin of the
-// URL, and never over a redirect to another, nor back by way of one. Each request begins at the URL
-// itself, so that redirects to links that expire work for as long as it takes.
-// Errors name URLs without user, password and query.
+// [Options.Header] and the user and password of the URL are sent to the origin of the
+// URL only, also after redirects. Each request starts at the URL itself, so redirects to
+// links that expire keep working. Errors contain URLs without user, password and query.
 //
 // # Resuming in another process
 //
-// The default fingerprint of a client with a store samples 64 places of the
-// source, each by a request of its own; a server without ranges has to send all
-// of it for that. fingerprint.Stat reads nothing and relies on the URL with its
-// query, size, Last-Modified and ETag, which is usually the better choice; where the
-// URL of the same data changes, as signed ones do, [Options.Identity] takes its place.
-// Sources of unknown size cannot be found again. A stream without a strong validator
-// can, but not gone on with: its upload begins anew, which [tus.Stats].Recreations
-// counts.
+// The default fingerprint of a client with a store samples 64 blocks of the source, each
+// by its own request; a server without ranges has to send all data for that.
+// fingerprint.Stat reads nothing and covers the URL with its query, size,
+// Last-Modified and ETag, which is usually the better choice. If the URL of the same data
+// changes, for example because it is signed, set [Options.Identity]. Sources of unknown
+// size are not resumed in another process. A stream without a strong validator is found,
+// but its upload starts over, which [tus.Stats.Restarts] counts.
 package httpsource

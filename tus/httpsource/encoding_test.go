@@ -8,7 +8,7 @@ import (
 )
 
 // A list may be spread over several lines (RFC 9110, 5.3).
-func TestEncodingInAnyLineOfAListIsRefused(t *testing.T) {
+func TestContentEncoding_AnyHeaderLineFails(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
 	z.Write(randomBytes(100_000))
@@ -35,7 +35,7 @@ func TestEncodingInAnyLineOfAListIsRefused(t *testing.T) {
 	}
 }
 
-func TestIdentityIsNoEncodingHoweverItIsWritten(t *testing.T) {
+func TestContentEncoding_IdentityIsAccepted(t *testing.T) {
 	data := randomBytes(1000)
 	for _, lines := range [][]string{{""}, {"identity"}, {"Identity"}, {"identity", "identity"}, {" identity ,"}} {
 		served := newSite(data)

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// movieServer serves a file at any path, to whoever has the token.
+// movieServer serves a file at any path. Requests need a token.
 func movieServer(content string) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer token" {
@@ -29,7 +29,7 @@ func movieServer(content string) *httptest.Server {
 	}))
 }
 
-// A file goes from one server to another, over four connections.
+// Upload a file from one server to another, over four connections.
 func Example() {
 	movies := movieServer(strings.Repeat("frame ", 1<<20))
 	defer movies.Close()
@@ -51,9 +51,9 @@ func Example() {
 	defer source.CloseIdleConnections()
 
 	result, err := client.Upload(context.Background(), source, &tus.UploadOptions{
-		Metadata:    tus.Metadata{"filename": "movie.mp4"},
-		Parallel:    4,
-		MinPartSize: 1 << 20,
+		Metadata:        tus.Metadata{"filename": "movie.mp4"},
+		Parallel:        4,
+		ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -73,7 +73,7 @@ func ExampleNew() {
 		HTTPClient: &http.Client{Transport: transport},
 		Header:     http.Header{"Authorization": {"Bearer token"}},
 		Retry:      tus.RetryPolicy{MaxRetries: 20},
-		OnRetry:    func(e tus.RetryEvent) { log.Printf("%s: %v; again in %v", e.Name, e.Err, e.Delay) },
+		OnRetry:    func(r tus.Retry) { log.Printf("%v; retry in %v", r.Err, r.Delay) },
 	}
 	for _, name := range []string{"/one.mp4", "/two.mp4"} {
 		source, err := httpsource.New(movies.URL+name, opts)
@@ -91,8 +91,8 @@ func ExampleNew() {
 	// two.mp4 6
 }
 
-// A URL that is signed anew for each process has another query each time. Its upload
-// is found again by an identity of the caller's, without a look at the content.
+// A signed URL has another query in each process. With an Identity, the upload resumes
+// nevertheless, without reading the content.
 func ExampleOptions_identity() {
 	movies := movieServer(strings.Repeat("frame ", 1000))
 	defer movies.Close()
@@ -107,7 +107,7 @@ func ExampleOptions_identity() {
 	}
 	defer client.CloseIdleConnections()
 
-	for _, stopAt := range []int64{3000, 0} { // the first time it is interrupted
+	for _, stopAt := range []int64{3000, 0} { // the first upload is interrupted
 		source, err := httpsource.New(fmt.Sprintf("%s/movie.mp4?expires=%d", movies.URL, time.Now().UnixNano()), &httpsource.Options{
 			Header:   http.Header{"Authorization": {"Bearer token"}},
 			Identity: "movie 4711",
@@ -124,10 +124,10 @@ func ExampleOptions_identity() {
 	// 6000 3000 <nil>
 }
 
-// Stat tells, before anything is uploaded, whether parallel parts are possible.
+// Stat reports whether parallel parts are possible, before the upload.
 func ExampleSource_Stat() {
 	exports := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, "made as it is asked for")
+		fmt.Fprint(w, "generated for a request")
 	}))
 	defer exports.Close()
 	source, err := httpsource.New(exports.URL+"/export.csv", nil)
@@ -143,7 +143,7 @@ func ExampleSource_Stat() {
 	// Output: 23 bytes, one stream: true
 }
 
-// A URL that cannot be read is a tus.Error with the status of the answer.
+// If the server refuses the request, the error is a tus.Error with the status.
 func ExampleSource_Stat_refused() {
 	movies := movieServer("frames")
 	defer movies.Close()
@@ -155,7 +155,7 @@ func ExampleSource_Stat_refused() {
 	_, err = source.Stat(context.Background())
 	var refused *tus.Error
 	if errors.As(err, &refused) {
-		fmt.Println(refused.Method, refused.StatusCode, tus.IsTemporary(err))
+		fmt.Println(refused.Method, refused.StatusCode, tus.IsRetryable(err))
 	}
 	// Output: GET 403 false
 }

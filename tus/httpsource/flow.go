@@ -170,13 +170,7 @@ func (f *flow) broken(cause error) error {
 	if stalled := context.Cause(f.ctx); errors.Is(stalled, tus.ErrStalled) {
 		cause = stalled
 	}
-	cause = httpx.StripURL(cause)
-	if strings.HasPrefix(cause.Error(), "failed to parse Location header") {
-		// http.Client looks at redirects even if it is told to leave them; its error
-		// repeats the whole URL.
-		cause = errLocation
-	}
-	return f.error(tus.Error{Err: cause})
+	return f.error(tus.Error{Err: httpx.DoError(cause)})
 }
 
 // error completes an error about this request, without secrets.

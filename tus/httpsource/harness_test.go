@@ -17,7 +17,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"go.uber.org/goleak"
 
 	"github.com/seed-175555ba/tus-go/tus"
@@ -186,7 +185,7 @@ func cut(w http.ResponseWriter) {
 
 // impatient retries without waiting.
 func impatient() tus.RetryPolicy {
-	return tus.RetryPolicy{NewBackOff: func() backoff.BackOff { return &backoff.ZeroBackOff{} }}
+	return tus.RetryPolicy{Delay: func(int) time.Duration { return 0 }}
 }
 
 // newSource makes a source that retries without waiting, and whose connections
@@ -197,8 +196,8 @@ func newSource(t testing.TB, url string, opts *httpsource.Options) *httpsource.S
 	if opts != nil {
 		o = *opts
 	}
-	if o.Retry.NewBackOff == nil {
-		o.Retry.NewBackOff = impatient().NewBackOff
+	if o.Retry.Delay == nil {
+		o.Retry.Delay = impatient().Delay
 	}
 	s, err := httpsource.New(url, &o)
 	if err != nil {
@@ -215,7 +214,7 @@ func newClient(t testing.TB, srv *tustest.Server, opts *tus.Options) *tus.Client
 	if opts != nil {
 		o = *opts
 	}
-	o.Retry.NewBackOff = impatient().NewBackOff
+	o.Retry.Delay = impatient().Delay
 	c, err := tus.NewClient(srv.Endpoint(), &o)
 	if err != nil {
 		t.Fatal(err)

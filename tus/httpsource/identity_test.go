@@ -45,7 +45,7 @@ func interrupted(t *testing.T, first, second *httpsource.Source, print fingerpri
 	return srv, result
 }
 
-func TestURLsOfOneNameAreDifferentSources(t *testing.T) {
+func TestUpload_URLsOfSameNameDiffer(t *testing.T) {
 	for name, urls := range map[string][2]string{
 		"query":  {"/download?id=1", "/download?id=2"},
 		"folder": {"/1/data.bin", "/2/data.bin"},
@@ -68,7 +68,7 @@ func TestURLsOfOneNameAreDifferentSources(t *testing.T) {
 
 // A signature changes with each request for it, the data does not. Only a fingerprint
 // of the whole content sees that by itself.
-func TestIdentityStandsForAURLThatChanges(t *testing.T) {
+func TestIdentity_ReplacesChangingURL(t *testing.T) {
 	for name, test := range map[string]struct {
 		print    fingerprint.Fingerprinter
 		identity string
@@ -98,7 +98,7 @@ func TestIdentityStandsForAURLThatChanges(t *testing.T) {
 
 // It is part of fingerprints, which outlive the process, and may be all of one that
 // the caller makes: spelling and secrets do not count.
-func TestIdentityIsTheURLWithoutSecrets(t *testing.T) {
+func TestIdentity_DefaultIsURLWithoutSecrets(t *testing.T) {
 	served := newSite(randomBytes(10))
 	base := served.start(t)
 	addr := strings.TrimPrefix(strings.TrimSuffix(base, "/data.bin"), "http://")

@@ -16,7 +16,7 @@ import (
 
 // The chunk that the tus server refuses is in memory, so that nothing has to be
 // read twice while the answer with the rest waits.
-func TestKeptAnswerOutlastsARetryAfter(t *testing.T) {
+func TestKeptResponse_OutlastsRetryAfter(t *testing.T) {
 	for _, seconds := range []string{"90", "300", "100000"} { // five minutes are the most that is heeded
 		t.Run(seconds, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestKeptAnswerOutlastsARetryAfter(t *testing.T) {
 
 // A download that works once is asked for once, also where the context of the first
 // look ends before the reading begins, as that of a Step does.
-func TestDownloadThatWorksOnceCanBeDrivenByStep(t *testing.T) {
+func TestKeptResponse_OneTimeDownloadWorksByStep(t *testing.T) {
 	data := randomBytes(1_000_000)
 	served := newSite(data)
 	served.etag = ""
@@ -96,7 +96,7 @@ func TestDownloadThatWorksOnceCanBeDrivenByStep(t *testing.T) {
 	served.wantRanges(t, "bytes=0-0")
 }
 
-func TestKeptAnswerOutlivesTheContextOfTheLook(t *testing.T) {
+func TestKeptResponse_OutlivesContextOfStat(t *testing.T) {
 	data := randomBytes(1 << 20)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
@@ -113,7 +113,7 @@ func TestKeptAnswerOutlivesTheContextOfTheLook(t *testing.T) {
 	})
 }
 
-func TestKeptAnswerIsDroppedWhenNobodyReadsOn(t *testing.T) {
+func TestKeptResponse_IsDroppedAfterTimeout(t *testing.T) {
 	data := randomBytes(1 << 20)
 	for name, leave := range map[string]func(*httpsource.Source){
 		"after a while":         func(*httpsource.Source) { time.Sleep(6 * time.Minute) }, // of the bubble

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/httpsource"
 )
 
-func TestStatTellsWhatTheServerSays(t *testing.T) {
+func TestStat_ReturnsSizeAndVersion(t *testing.T) {
 	served := newSite(randomBytes(1000))
 	served.modified = longAgo
 	url := served.start(t)
@@ -34,7 +34,7 @@ func TestStatTellsWhatTheServerSays(t *testing.T) {
 	served.wantRanges(t, "bytes=0-0") // asked once, however often Stat is called
 }
 
-func TestNameIsTheLastPartOfThePath(t *testing.T) {
+func TestStat_NameIsLastPathElement(t *testing.T) {
 	site := newSite(randomBytes(10)).start(t)
 	base := strings.TrimSuffix(site, "/data.bin")
 	for path, want := range map[string]string{
@@ -47,7 +47,7 @@ func TestNameIsTheLastPartOfThePath(t *testing.T) {
 }
 
 // What a server offers decides whether its data can be read in parts.
-func TestValidatorsDecideWhetherRangesAreUsed(t *testing.T) {
+func TestStat_RangesNeedStrongValidator(t *testing.T) {
 	for name, test := range map[string]struct {
 		etag       string
 		modified   time.Time
@@ -98,7 +98,7 @@ func TestValidatorsDecideWhetherRangesAreUsed(t *testing.T) {
 
 // Two changes within one second have the same Last-Modified, so one of this
 // second proves nothing yet.
-func TestRecentLastModifiedIsWaitedFor(t *testing.T) {
+func TestStat_WaitsForRecentLastModified(t *testing.T) {
 	served := newSite(randomBytes(1000))
 	served.etag = ""
 	bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
@@ -115,7 +115,7 @@ func TestRecentLastModifiedIsWaitedFor(t *testing.T) {
 	})
 }
 
-func TestDataThatKeepsChangingIsReadAsAStream(t *testing.T) {
+func TestStat_ChangingDataIsStream(t *testing.T) {
 	served := newSite(randomBytes(1000))
 	served.etag = ""
 	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
@@ -135,7 +135,7 @@ func TestDataThatKeepsChangingIsReadAsAStream(t *testing.T) {
 	})
 }
 
-func TestServerWithoutRangesIsAskedOnce(t *testing.T) {
+func TestStat_ServerWithoutRangesGetsOneRequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		serve func(*site, http.ResponseWriter, *http.Request)
 		want  tus.SourceInfo
@@ -164,7 +164,7 @@ func TestServerWithoutRangesIsAskedOnce(t *testing.T) {
 	}
 }
 
-func TestEmptyDataNeedsNoReadAndNoRanges(t *testing.T) {
+func TestStat_EmptyDataNeedsNoRanges(t *testing.T) {
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"200": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200) },
 		"416 with the size": func(w http.ResponseWriter, r *http.Request) {
@@ -193,7 +193,7 @@ func TestEmptyDataNeedsNoReadAndNoRanges(t *testing.T) {
 	}
 }
 
-func TestRefusedRangeDoesNotMeanEmptyData(t *testing.T) {
+func TestStat_RefusedRangeIsNotEmptyData(t *testing.T) {
 	data := randomBytes(10_000)
 	for _, contentRange := range []string{"", "bytes */10000", "bytes */*", "bytes */-0", "bytes 0/0", "items */0"} {
 		served := newSite(data)
@@ -213,7 +213,7 @@ func TestRefusedRangeDoesNotMeanEmptyData(t *testing.T) {
 	}
 }
 
-func TestTwoContentRangesAreNotUsed(t *testing.T) {
+func TestStat_TwoContentRangesAreIgnored(t *testing.T) {
 	served := newSite(randomBytes(10_000))
 	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		if r.Header.Get("Range") != "" {
@@ -230,7 +230,7 @@ func TestTwoContentRangesAreNotUsed(t *testing.T) {
 }
 
 // A server whose ranges are not what they say is read as a stream.
-func TestLyingRangesAreNotUsed(t *testing.T) {
+func TestStat_WrongRangesAreIgnored(t *testing.T) {
 	data := randomBytes(10_000)
 	for _, contentRange := range []string{
 		"", "bytes", "bytes ", "bytes 0-0", "bytes 0-0/", "bytes 0-0/0", "bytes 1-1/10000", "bytes 0-9999/10000",
@@ -260,7 +260,7 @@ func TestLyingRangesAreNotUsed(t *testing.T) {
 	}
 }
 
-func TestRangeWhoseLengthDiffersIsNotUsed(t *testing.T) {
+func TestStat_RangeOfOtherLengthIsIgnored(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
@@ -281,7 +281,7 @@ func TestRangeWhoseLengthDiffersIsNotUsed(t *testing.T) {
 	wantRead(t, source, 0, data)
 }
 
-func TestBodyWhoseEndCannotBeToldIsRefused(t *testing.T) {
+func TestStat_BodyWithoutClearEndFails(t *testing.T) {
 	url := rawServer(t, func(c net.Conn) {
 		io.WriteString(c, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nperhaps not all")
 	})
@@ -291,7 +291,7 @@ func TestBodyWhoseEndCannotBeToldIsRefused(t *testing.T) {
 	}
 }
 
-func TestBodyWhoseEndCannotBeToldIsRefusedLaterToo(t *testing.T) {
+func TestOpen_BodyWithoutClearEndFails(t *testing.T) {
 	served := newSite(randomBytes(1000))
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 0 {
@@ -311,7 +311,7 @@ func TestBodyWhoseEndCannotBeToldIsRefusedLaterToo(t *testing.T) {
 	}
 }
 
-func TestBodyThatEndsWithATLSConnectionIsRefused(t *testing.T) {
+func TestStat_BodyEndedByTLSCloseFails(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -327,7 +327,7 @@ func TestBodyThatEndsWithATLSConnectionIsRefused(t *testing.T) {
 	}
 }
 
-func TestHTTP2WithoutTLSTellsTheEnd(t *testing.T) {
+func TestStat_HTTP2WithoutTLSHasClearEnd(t *testing.T) {
 	served := newSite(randomBytes(100_000))
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if r.ProtoMajor != 2 {
@@ -351,7 +351,7 @@ func TestHTTP2WithoutTLSTellsTheEnd(t *testing.T) {
 	wantRead(t, source, 0, served.data)
 }
 
-func TestEncodedDataIsRefused(t *testing.T) {
+func TestStat_EncodedDataFails(t *testing.T) {
 	for _, status := range []int{200, 206} {
 		served := newSite(randomBytes(10_000))
 		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
@@ -362,7 +362,7 @@ func TestEncodedDataIsRefused(t *testing.T) {
 			return false
 		}
 		_, err := newSource(t, served.start(t), nil).Stat(testContext(t))
-		if err == nil || !strings.Contains(err.Error(), `Content-Encoding is "gzip"`) || tus.IsTemporary(err) {
+		if err == nil || !strings.Contains(err.Error(), `Content-Encoding is "gzip"`) || tus.IsRetryable(err) {
 			t.Errorf("%d: error is %v", status, err)
 		}
 		if got := served.requests()[0].Header.Values("Accept-Encoding"); len(got) != 1 || got[0] != "identity" {
@@ -371,7 +371,7 @@ func TestEncodedDataIsRefused(t *testing.T) {
 	}
 }
 
-func TestRefusedLookIsAnErrorWithTheStatus(t *testing.T) {
+func TestStat_RefusalIsErrorWithStatus(t *testing.T) {
 	for _, test := range []struct {
 		status    int
 		temporary bool
@@ -388,7 +388,7 @@ func TestRefusedLookIsAnErrorWithTheStatus(t *testing.T) {
 		if !errors.As(err, &e) || e.Method != "GET" || e.URL != url || e.StatusCode != test.status || e.RetryAfter != 7*time.Second {
 			t.Errorf("error is %+v", err)
 		}
-		if tus.IsTemporary(err) != test.temporary {
+		if tus.IsRetryable(err) != test.temporary {
 			t.Errorf("%d is temporary: %v", test.status, !test.temporary)
 		}
 		if n := len(served.requests()); n != 1 {
@@ -397,7 +397,7 @@ func TestRefusedLookIsAnErrorWithTheStatus(t *testing.T) {
 	}
 }
 
-func TestHeaderWithoutEndIsRefused(t *testing.T) {
+func TestStat_EndlessHeaderFails(t *testing.T) {
 	url := rawServer(t, func(c net.Conn) {
 		line := []byte("X-Filler: " + strings.Repeat("x", 1000) + "\r\n")
 		io.WriteString(c, "HTTP/1.1 200 OK\r\n")
@@ -412,7 +412,7 @@ func TestHeaderWithoutEndIsRefused(t *testing.T) {
 	}
 }
 
-func TestHeaderThatDripsIsCutByTheStallTimeout(t *testing.T) {
+func TestStat_SlowHeaderStalls(t *testing.T) {
 	hang := func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -434,13 +434,13 @@ func TestHeaderThatDripsIsCutByTheStallTimeout(t *testing.T) {
 		if waited := time.Since(begin); waited != 15*time.Second {
 			t.Errorf("waited %v", waited)
 		}
-		if !tus.IsTemporary(err) {
+		if !tus.IsRetryable(err) {
 			t.Errorf("%v is not temporary", err)
 		}
 	})
 }
 
-func TestStatAsksAgainOnlyAfterBytesWereRead(t *testing.T) {
+func TestStat_ChecksOnlyAfterReads(t *testing.T) {
 	served := newSite(randomBytes(5000))
 	source := newSource(t, served.start(t), nil)
 	stat(t, source)
@@ -453,7 +453,7 @@ func TestStatAsksAgainOnlyAfterBytesWereRead(t *testing.T) {
 	}
 }
 
-func TestStatNoticesDataThatChangedWhileItWasRead(t *testing.T) {
+func TestStat_DetectsChangeDuringRead(t *testing.T) {
 	for name, change := range map[string]func(*site){
 		"ETag":    func(s *site) { s.change(s.data, `"v2"`) },
 		"size":    func(s *site) { s.change(append(s.data, 1), `"v1"`) },
@@ -474,7 +474,7 @@ func TestStatNoticesDataThatChangedWhileItWasRead(t *testing.T) {
 }
 
 // A link that expired while it was read does not spoil what was read.
-func TestStatForgivesAServerThatDoesNotAnswerTheCheck(t *testing.T) {
+func TestStat_FailedCheckIsNoError(t *testing.T) {
 	for _, status := range []int{403, 404, 503} {
 		served := newSite(randomBytes(5000))
 		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {

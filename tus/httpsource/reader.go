@@ -176,8 +176,8 @@ func (r *reader) again(failure error) error {
 	if !ok {
 		return failure
 	}
-	if told := r.source.onRetry; told != nil {
-		told(tus.RetryEvent{Name: r.source.name(), Attempt: r.tries.failures, Delay: wait, Err: failure})
+	if onRetry := r.source.onRetry; onRetry != nil {
+		onRetry(tus.Retry{Attempt: r.tries.failures, Delay: wait, Err: failure})
 	}
 	return async.Sleep(r.ctx, wait)
 }

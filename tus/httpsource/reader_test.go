@@ -18,7 +18,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/httpsource"
 )
 
-func TestReadersStartAnywhere(t *testing.T) {
+func TestOpen_AnyOffset(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
 	source := newSource(t, served.start(t), nil)
@@ -32,7 +32,7 @@ func TestReadersStartAnywhere(t *testing.T) {
 	}
 }
 
-func TestReadersAreIndependent(t *testing.T) {
+func TestReaders_AreIndependent(t *testing.T) {
 	data := randomBytes(1 << 20)
 	source := newSource(t, newSite(data).start(t), nil)
 	var group sync.WaitGroup
@@ -54,7 +54,7 @@ func TestReadersAreIndependent(t *testing.T) {
 	group.Wait()
 }
 
-func TestBrokenConnectionIsResumedWhereItBroke(t *testing.T) {
+func TestReader_BrokenConnectionIsResumed(t *testing.T) {
 	data := randomBytes(100_000)
 	for _, at := range []int{0, 1, 2, 4095, 4096, 4097, 32_768, 65_536, 99_998, 99_999} {
 		for _, times := range []int{1, 5} {
@@ -89,7 +89,7 @@ func TestBrokenConnectionIsResumedWhereItBroke(t *testing.T) {
 }
 
 // A change between two requests of a reader, in whatever way it shows.
-func TestDataThatChangesBetweenRequestsIsAnError(t *testing.T) {
+func TestReader_ChangeBetweenRequestsFails(t *testing.T) {
 	data, other := randomBytes(50_000), randomBytes(60_000)[10_000:]
 	for name, test := range map[string]struct {
 		dated  bool // the validator is Last-Modified
@@ -155,7 +155,7 @@ func TestDataThatChangesBetweenRequestsIsAnError(t *testing.T) {
 }
 
 // RFC 9110, 15.3.7.1: a range that If-Range let through need not repeat the date.
-func TestRangeWithoutLastModifiedCountsIfIfRangeLetItThrough(t *testing.T) {
+func TestReader_RangeWithoutLastModifiedIsAccepted(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
 	served.etag, served.modified = "", longAgo
@@ -171,7 +171,7 @@ func TestRangeWithoutLastModifiedCountsIfIfRangeLetItThrough(t *testing.T) {
 	wantRead(t, newSource(t, served.start(t), nil), 0, data)
 }
 
-func TestRangeThatIsNotTheOneAskedForIsAnError(t *testing.T) {
+func TestReader_OtherRangeFails(t *testing.T) {
 	data := randomBytes(10_000)
 	for _, contentRange := range []string{
 		"bytes 0-4999/10000", "bytes 5001-9999/10000", "bytes 4999-9999/10000", "", "bytes 5000-9999", "bytes 5000-10000/10000",
@@ -201,7 +201,7 @@ func TestRangeThatIsNotTheOneAskedForIsAnError(t *testing.T) {
 	}
 }
 
-func TestEncodedRangeIsAnError(t *testing.T) {
+func TestReader_EncodedRangeFails(t *testing.T) {
 	served := newSite(randomBytes(10_000))
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n > 0 {
@@ -216,7 +216,7 @@ func TestEncodedRangeIsAnError(t *testing.T) {
 }
 
 // A server may send less than it was asked for.
-func TestShorterRangesAreContinued(t *testing.T) {
+func TestReader_ShorterRangesAreContinued(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -232,7 +232,7 @@ func TestShorterRangesAreContinued(t *testing.T) {
 }
 
 // Whatever follows the range in its body is not part of the data.
-func TestBytesBeyondTheRangeAreLeftOut(t *testing.T) {
+func TestReader_BytesBeyondRangeAreIgnored(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -254,7 +254,7 @@ func TestBytesBeyondTheRangeAreLeftOut(t *testing.T) {
 }
 
 // A body that ends early in the proper way is as short as one that breaks.
-func TestBodyThatEndsEarlyIsContinued(t *testing.T) {
+func TestReader_ShortBodyIsContinued(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -272,7 +272,7 @@ func TestBodyThatEndsEarlyIsContinued(t *testing.T) {
 	served.wantRanges(t, "bytes=0-0", "bytes=0-", "bytes=4000-")
 }
 
-func TestServerThatIgnoresARangeIsReadUpToIt(t *testing.T) {
+func TestReader_SkipsToOffsetIfRangeIsIgnored(t *testing.T) {
 	data := randomBytes(100_000)
 	for name, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"with a length": (*site).serveWhole, "in chunks": (*site).serveChunked,
@@ -292,7 +292,7 @@ func TestServerThatIgnoresARangeIsReadUpToIt(t *testing.T) {
 	}
 }
 
-func TestWholeAnswerOfAnotherLengthIsAnError(t *testing.T) {
+func TestReader_ResponseOfOtherLengthFails(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, now := range map[string][]byte{"longer": randomBytes(10_001), "shorter": data[:6000]} {
 		served := newSite(data)
@@ -314,7 +314,7 @@ func TestWholeAnswerOfAnotherLengthIsAnError(t *testing.T) {
 	}
 }
 
-func TestReaderGivesUpAfterFailuresInARow(t *testing.T) {
+func TestReader_FailsAfterMaxRetries(t *testing.T) {
 	served := newSite(randomBytes(10_000))
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 1 {
@@ -327,8 +327,8 @@ func TestReaderGivesUpAfterFailuresInARow(t *testing.T) {
 		return n > 1
 	}
 	bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
-		var events []tus.RetryEvent
-		source := newSource(&httpsource.Options{OnRetry: func(e tus.RetryEvent) { events = append(events, e) }})
+		var events []tus.Retry
+		source := newSource(&httpsource.Options{OnRetry: func(e tus.Retry) { events = append(events, e) }})
 		r, err := source.Open(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +354,7 @@ func TestReaderGivesUpAfterFailuresInARow(t *testing.T) {
 			if i > 0 {
 				nominal = 500 * time.Millisecond << (i - 1)
 			}
-			if e.Attempt != i+1 || e.Name != "data.bin" || e.Delay < nominal/2 || e.Delay > nominal*3/2 {
+			if e.Attempt != i+1 || !strings.Contains(e.Err.Error(), "/data.bin") || e.Delay < nominal/2 || e.Delay > nominal*3/2 {
 				t.Errorf("retry %d is %+v, want a wait of about %v", i+1, e, nominal)
 			}
 		}
@@ -364,7 +364,7 @@ func TestReaderGivesUpAfterFailuresInARow(t *testing.T) {
 	})
 }
 
-func TestEveryByteRenewsTheBudget(t *testing.T) {
+func TestReader_EveryByteResetsRetries(t *testing.T) {
 	data := randomBytes(50)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -377,7 +377,7 @@ func TestEveryByteRenewsTheBudget(t *testing.T) {
 	wantRead(t, newSource(t, served.start(t), &httpsource.Options{Retry: tus.RetryPolicy{MaxRetries: 1}}), 0, data)
 }
 
-func TestRetryPolicyIsHeeded(t *testing.T) {
+func TestReader_FollowsRetryPolicy(t *testing.T) {
 	fail := func(status int) (*site, func() int) {
 		served := newSite(randomBytes(100))
 		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -412,7 +412,7 @@ func TestRetryPolicyIsHeeded(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsHeededUpToItsCap(t *testing.T) {
+func TestReader_RetryAfterIsCapped(t *testing.T) {
 	for name, test := range map[string]struct {
 		value string
 		want  time.Duration
@@ -445,7 +445,7 @@ func TestRetryAfterIsHeededUpToItsCap(t *testing.T) {
 	}
 }
 
-func TestStalledBodyIsCutAndResumed(t *testing.T) {
+func TestReader_StalledBodyIsResumed(t *testing.T) {
 	data := randomBytes(100_000)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -478,7 +478,7 @@ func TestStalledBodyIsCutAndResumed(t *testing.T) {
 	}
 }
 
-func TestStallOverHTTP2IsCalledOne(t *testing.T) {
+func TestReader_HTTP2StallIsErrStalled(t *testing.T) {
 	served := newSite(randomBytes(100))
 	hanging(served, 1)
 	server := httptest.NewUnstartedServer(served)
@@ -488,7 +488,7 @@ func TestStallOverHTTP2IsCalledOne(t *testing.T) {
 	var failures []error
 	source := newSource(t, server.URL, &httpsource.Options{
 		HTTPClient: server.Client(), StallTimeout: 50 * time.Millisecond,
-		OnRetry: func(e tus.RetryEvent) { failures = append(failures, e.Err) },
+		OnRetry: func(e tus.Retry) { failures = append(failures, e.Err) },
 	})
 	wantRead(t, source, 0, served.data)
 	if len(failures) == 0 {
@@ -500,7 +500,7 @@ func TestStallOverHTTP2IsCalledOne(t *testing.T) {
 }
 
 // Neither a slow server nor a slow reader is a stall.
-func TestSlownessIsNoStall(t *testing.T) {
+func TestReader_SlowBodyDoesNotStall(t *testing.T) {
 	data := randomBytes(100)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -545,7 +545,7 @@ func TestSlownessIsNoStall(t *testing.T) {
 	})
 }
 
-func TestStallTimeoutCanBeTurnedOff(t *testing.T) {
+func TestReader_NegativeStallTimeoutDisablesIt(t *testing.T) {
 	served := newSite(randomBytes(100))
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		time.Sleep(24 * time.Hour) // of the bubble
@@ -578,7 +578,7 @@ func hanging(s *site, hang int) {
 	}
 }
 
-func TestContextEndsEveryWaitWithItsCause(t *testing.T) {
+func TestContext_EndsEveryWaitWithCause(t *testing.T) {
 	cause := errors.New("had enough")
 	for name, test := range map[string]struct {
 		prepare func(*site)
@@ -647,7 +647,7 @@ func readAll(ctx context.Context, s *httpsource.Source) error {
 	return err
 }
 
-func TestCloseEndsARead(t *testing.T) {
+func TestReader_CloseEndsRead(t *testing.T) {
 	served := newSite(randomBytes(100))
 	hanging(served, 1)
 	bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
@@ -674,7 +674,7 @@ func TestCloseEndsARead(t *testing.T) {
 
 // Readers that each take a chunk ask for no more than that, once the size of
 // chunks shows, and so share a connection.
-func TestReadersOfChunksShareAConnection(t *testing.T) {
+func TestReaders_OfChunksShareConnection(t *testing.T) {
 	const chunk = 1 << 20
 	data := randomBytes(8 * chunk)
 	served := newSite(data)
@@ -725,7 +725,7 @@ func readInChunks(t *testing.T, source *httpsource.Source, size, chunk int) ([]b
 	return got, nil
 }
 
-func TestChunksOfAServerWithoutRangesAreOneRequest(t *testing.T) {
+func TestKeptResponse_ChunksAreOneRequest(t *testing.T) {
 	for _, etag := range []string{`"v1"`, `W/"v1"`, ""} {
 		data := randomBytes(1 << 20)
 		served := newSite(data)
@@ -746,7 +746,7 @@ func TestChunksOfAServerWithoutRangesAreOneRequest(t *testing.T) {
 	}
 }
 
-func TestOneAnswerIsKeptAtATime(t *testing.T) {
+func TestKeptResponse_OneAtATime(t *testing.T) {
 	served := newSite(randomBytes(1 << 20))
 	ended := make(chan int, 3)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -775,7 +775,7 @@ func TestOneAnswerIsKeptAtATime(t *testing.T) {
 }
 
 // A reader further on skips what is between, as a sample for a fingerprint does.
-func TestServerWithoutRangesIsReadForward(t *testing.T) {
+func TestKeptResponse_SkipsForward(t *testing.T) {
 	data := randomBytes(1 << 20)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -798,7 +798,7 @@ func TestServerWithoutRangesIsReadForward(t *testing.T) {
 }
 
 // The bytes before may be on the tus server since long ago.
-func TestNothingIsSkippedWithoutProof(t *testing.T) {
+func TestKeptResponse_SkipNeedsStrongValidator(t *testing.T) {
 	served := newSite(randomBytes(100_000))
 	served.etag = ""
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool { served.serveWhole(w, r); return true }
@@ -819,7 +819,7 @@ func TestNothingIsSkippedWithoutProof(t *testing.T) {
 
 // A reader that is closed late must not be gone on with in place of a newer one:
 // they may have read different data.
-func TestOnlyTheNewestReaderIsGoneOnWith(t *testing.T) {
+func TestKeptResponse_IsOfNewestReader(t *testing.T) {
 	data, other := randomBytes(100_000), randomBytes(200_000)[100_000:]
 	served := newSite(data)
 	served.etag = ""
@@ -847,7 +847,7 @@ func TestOnlyTheNewestReaderIsGoneOnWith(t *testing.T) {
 	wantRead(t, source, 10_000, other[10_000:])
 }
 
-func TestGoingBackWithoutRanges(t *testing.T) {
+func TestStream_GoesBackWithStrongValidatorOnly(t *testing.T) {
 	data := randomBytes(100_000)
 	open := func(t *testing.T, etag string, change func(*site)) (*site, []byte, error) {
 		served := newSite(data)
@@ -900,7 +900,7 @@ func TestGoingBackWithoutRanges(t *testing.T) {
 
 // The end of a stream is where the server ends it, not where the connection
 // breaks.
-func TestBrokenStream(t *testing.T) {
+func TestStream_BrokenConnection(t *testing.T) {
 	data := randomBytes(200_000)
 	for name, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"with a length": (*site).serveWhole, "in chunks": (*site).serveChunked,
@@ -927,7 +927,7 @@ func TestBrokenStream(t *testing.T) {
 					}
 					wantError(t, err, tus.ErrNotRecoverable)
 					wantError(t, err, io.ErrUnexpectedEOF)
-					if tus.IsTemporary(err) || string(got) != string(data[:at]) {
+					if tus.IsRetryable(err) || string(got) != string(data[:at]) {
 						t.Errorf("read %d bytes, error %v", len(got), err)
 					}
 				})
@@ -936,7 +936,7 @@ func TestBrokenStream(t *testing.T) {
 	}
 }
 
-func TestStreamThatChangedWhileItWasBrokenIsAnError(t *testing.T) {
+func TestStream_ChangeAfterBreakFails(t *testing.T) {
 	data := randomBytes(100_000)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {

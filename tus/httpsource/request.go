@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
@@ -32,7 +31,7 @@ func (s *Source) get(ctx context.Context, header http.Header) (*flow, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !redirects(f.resp.StatusCode) {
+		if !httpx.IsRedirect(f.resp.StatusCode) {
 			return f, nil
 		}
 		f.close()
@@ -46,22 +45,11 @@ func (s *Source) get(ctx context.Context, header http.Header) (*flow, error) {
 	return nil, &tus.Error{Method: http.MethodGet, URL: s.redactor.URL(s.url), Err: fmt.Errorf("more than %d redirects", maxRedirects)}
 }
 
-func redirects(status int) bool {
-	switch status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
-		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return true
-	}
-	return false
-}
-
-var errLocation = errors.New("redirect without a valid Location")
-
 // redirected returns where the response to a request for from leads to.
 func (s *Source) redirected(f *flow, from *url.URL) (*url.URL, error) {
 	location := f.resp.Header.Get("Location")
 	if location == "" {
-		return nil, f.failed(errLocation)
+		return nil, f.failed(httpx.ErrLocation)
 	}
 	to, err := httpx.Resolve(from, location)
 	if err != nil {
@@ -89,7 +77,7 @@ func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, h
 	}
 	req.Header.Set("User-Agent", userAgent)
 	if away == (httpx.Origin{}) {
-		s.addCallerHeaders(req)
+		httpx.AddHeader(req, s.header)
 	} else if len(s.header) > 0 {
 		f.withheld = away
 	}
@@ -114,17 +102,6 @@ func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, h
 	}
 	f.left = f.resp.ContentLength
 	return f, nil
-}
-
-// addCallerHeaders adds Options.Header.
-func (s *Source) addCallerHeaders(req *http.Request) {
-	for name, values := range s.header {
-		if name == "Host" {
-			req.Host = values[0]
-			continue
-		}
-		req.Header[name] = append([]string(nil), values...)
-	}
 }
 
 // untraced hides the traces of the context that Open was called with: they are

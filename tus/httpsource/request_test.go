@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/httpsource"
 )
 
-func TestInvalidInputIsRefusedBeforeAnyRequest(t *testing.T) {
+func TestNew_InvalidInputFails(t *testing.T) {
 	for _, url := range []string{
 		"", "data.bin", "/data.bin", "ftp://example.org/x", "file:///etc/passwd", "http://", "http:///x", "https://:443/x",
 		"http://example.org:port/x", "http://exa mple.org/x", "http://example.org/\r\nX: y", "mailto:secret@example.org", "http://user:secret@/x?secret", "://secret",
@@ -38,7 +38,7 @@ func TestInvalidInputIsRefusedBeforeAnyRequest(t *testing.T) {
 	}
 }
 
-func TestHeaderIsSentWithEveryRequest(t *testing.T) {
+func TestHeader_IsSentWithEveryRequest(t *testing.T) {
 	served := newSite(randomBytes(10_000))
 	header := http.Header{"authorization": {"Bearer secret"}, "x-two": {"1"}, "X-Two": {"1"}, "Host": {"virtual.example.org"}, "X-None": nil}
 	source := newSource(t, served.start(t), &httpsource.Options{Header: header})
@@ -57,7 +57,7 @@ func TestHeaderIsSentWithEveryRequest(t *testing.T) {
 	}
 }
 
-func TestUserOfTheURLBecomesBasicAuthentication(t *testing.T) {
+func TestNew_UserinfoIsBasicAuthentication(t *testing.T) {
 	for _, test := range []struct {
 		header http.Header
 		want   string
@@ -83,7 +83,7 @@ func redirecting(t *testing.T, status int, location string) *site {
 	return s
 }
 
-func TestRedirectsToAnotherOriginGetNoHeader(t *testing.T) {
+func TestRedirect_OtherOriginGetsNoHeader(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		data := randomBytes(10_000)
 		store := newSite(data)
@@ -117,7 +117,7 @@ func TestRedirectsToAnotherOriginGetNoHeader(t *testing.T) {
 	}
 }
 
-func TestRedirectWithinTheOriginKeepsTheHeader(t *testing.T) {
+func TestRedirect_SameOriginGetsHeader(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
@@ -136,7 +136,7 @@ func TestRedirectWithinTheOriginKeepsTheHeader(t *testing.T) {
 	}
 }
 
-func TestDefaultPortIsTheSameOrigin(t *testing.T) {
+func TestRedirect_DefaultPortIsSameOrigin(t *testing.T) {
 	for from, to := range map[string]string{
 		"http://example.com/": "http://EXAMPLE.com:80/real", "https://example.com/": "https://example.com:443/real",
 		"https://example.com:443/": "https://example.com/real",
@@ -169,7 +169,7 @@ func TestDefaultPortIsTheSameOrigin(t *testing.T) {
 	}
 }
 
-func TestRedirectsThatAreNotFollowed(t *testing.T) {
+func TestRedirect_InvalidFails(t *testing.T) {
 	t.Run("without a Location", func(t *testing.T) {
 		for _, location := range []string{"", "http://%zz/?secret=abc", ":secret"} {
 			served := redirecting(t, 302, location)
@@ -181,7 +181,7 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 	})
 	t.Run("to another scheme", func(t *testing.T) {
 		served := redirecting(t, 302, "file:///etc/passwd")
-		if _, err := newSource(t, served.start(t), nil).Stat(testContext(t)); err == nil || tus.IsTemporary(err) {
+		if _, err := newSource(t, served.start(t), nil).Stat(testContext(t)); err == nil || tus.IsRetryable(err) {
 			t.Errorf("error is %v", err)
 		}
 	})
@@ -209,7 +209,7 @@ func TestRedirectsThatAreNotFollowed(t *testing.T) {
 	})
 }
 
-func TestErrorsKeepSecrets(t *testing.T) {
+func TestErrors_OmitSecrets(t *testing.T) {
 	header := http.Header{"X-Token": {"secret"}}
 	check := func(t *testing.T, err error) {
 		t.Helper()
@@ -237,19 +237,19 @@ func TestErrorsKeepSecrets(t *testing.T) {
 		source := newSource(t, "http://me:secret@127.0.0.1:1/data.bin?sig=secret", &httpsource.Options{Header: header})
 		_, err := source.Stat(testContext(t))
 		check(t, err)
-		if !tus.IsTemporary(err) {
+		if !tus.IsRetryable(err) {
 			t.Errorf("%v is not temporary", err)
 		}
 	})
 }
 
-func TestCertificateThatIsNotTrustedIsNotRetried(t *testing.T) {
+func TestReader_UntrustedCertificateIsNotRetried(t *testing.T) {
 	server := httptest.NewUnstartedServer(newSite(randomBytes(10)))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
 	server.StartTLS()
 	defer server.Close()
 	retries := 0
-	source := newSource(t, server.URL, &httpsource.Options{OnRetry: func(tus.RetryEvent) { retries++ }})
+	source := newSource(t, server.URL, &httpsource.Options{OnRetry: func(tus.Retry) { retries++ }})
 	if _, err := source.Open(testContext(t), 0); err == nil || retries != 0 {
 		t.Errorf("%d retries, error %v", retries, err)
 	}
@@ -257,7 +257,7 @@ func TestCertificateThatIsNotTrustedIsNotRetried(t *testing.T) {
 
 // The trace in the context belongs to the request to the tus server, whose
 // connection a stall timer may look at.
-func TestTraceOfTheUploadDoesNotSeeTheSource(t *testing.T) {
+func TestUpload_TraceOmitsSourceRequests(t *testing.T) {
 	type key struct{}
 	var seen any
 	ctx := context.WithValue(testContext(t), key{}, "value")
@@ -285,7 +285,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestClientThatDecompressesIsRefused(t *testing.T) {
+func TestHTTPClient_DecompressionFails(t *testing.T) {
 	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{
 			StatusCode: 200, ProtoMajor: 1, ContentLength: -1, Uncompressed: true, Request: r,
@@ -298,7 +298,7 @@ func TestClientThatDecompressesIsRefused(t *testing.T) {
 	}
 }
 
-func TestEveryBodyIsClosedAndEveryRequestEnded(t *testing.T) {
+func TestUpload_ClosesBodiesAndEndsRequests(t *testing.T) {
 	served := newSite(randomBytes(100_000))
 	statuses := map[int]int{1: 503, 3: 302, 5: 404}
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -358,7 +358,7 @@ func (b *watchedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-func TestClientOfTheCallerIsNotChanged(t *testing.T) {
+func TestHTTPClient_IsNotChanged(t *testing.T) {
 	transport := tus.NewTransport()
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
@@ -368,7 +368,7 @@ func TestClientOfTheCallerIsNotChanged(t *testing.T) {
 	}
 }
 
-func TestHTTP2(t *testing.T) {
+func TestReader_HTTP2(t *testing.T) {
 	data := randomBytes(1 << 20)
 	served := newSite(data)
 	server := httptest.NewUnstartedServer(served)

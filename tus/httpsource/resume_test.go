@@ -12,7 +12,7 @@ import (
 
 // Without a strong validator nothing proves in another process that the data is still
 // the same, so that its upload begins anew, and tells so.
-func TestSourceWithoutStrongValidatorBeginsAnewInAnotherProcess(t *testing.T) {
+func TestResume_WithoutStrongValidatorStartsOver(t *testing.T) {
 	for name, print := range map[string]fingerprint.Fingerprinter{"Stat": fingerprint.Stat{}, "Sample": nil} {
 		for etag, starts := range map[string]int{"": 1, `W/"v1"`: 1, `"v1"`: 0} {
 			t.Run(name+", ETag "+etag, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestSourceWithoutStrongValidatorBeginsAnewInAnotherProcess(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantStored(t, srv, result.URL, data)
-				if result.Stats.Recreations != starts || srv.Count("POST") != 1+starts {
+				if result.Stats.Restarts != starts || srv.Count("POST") != 1+starts {
 					t.Errorf("%d uploads were created, stats are %+v", srv.Count("POST"), result.Stats)
 				}
 				for rec := range store.All(testContext(t)) {

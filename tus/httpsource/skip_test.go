@@ -12,7 +12,7 @@ import (
 // What ends before the offset that it is read up to is either a connection that
 // broke, which is retried, or data that is shorter by now, which drops the record of
 // the upload. The end of the body tells which it is.
-func TestAnswerThatEndsBeforeTheOffset(t *testing.T) {
+func TestStream_EndBeforeOffset(t *testing.T) {
 	data := randomBytes(200_000)
 	for name, test := range map[string]struct {
 		header, body string
@@ -56,7 +56,7 @@ func TestAnswerThatEndsBeforeTheOffset(t *testing.T) {
 			case test.changed:
 				wantError(t, err, tus.ErrSourceChanged)
 			case err != nil || string(got) != string(data[100_000:]):
-				t.Errorf("read %d bytes, %v (temporary: %v)", len(got), err, tus.IsTemporary(err))
+				t.Errorf("read %d bytes, %v (temporary: %v)", len(got), err, tus.IsRetryable(err))
 			}
 		})
 	}

@@ -35,14 +35,14 @@ func serverKinds() map[string]func(*site, http.ResponseWriter, *http.Request) {
 	}
 }
 
-func TestUploadsArriveWhole(t *testing.T) {
+func TestUpload_StoresAllBytes(t *testing.T) {
 	ways := map[string]tus.UploadOptions{
-		"single":          {CreationWithUpload: tus.CreationWithUploadNever, Checksum: "off"},
+		"single":          {CreationLimit: -1, Checksum: "off"},
 		"in the creation": {ChunkSize: 100 << 20, Checksum: "off"},
 		"chunked":         {ChunkSize: 300_000, Checksum: "off"},
 		"trailers":        {ChunkSize: 300_000},
-		"parallel":        {Parallel: 4, MinPartSize: 300_000, ParallelBestEffort: true, Checksum: "off"},
-		"parallel chunks": {Parallel: 4, MinPartSize: 300_000, ParallelBestEffort: true, ChunkSize: 100_000},
+		"parallel":        {Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 300_000}, Checksum: "off"},
+		"parallel chunks": {Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 300_000}, ChunkSize: 100_000},
 	}
 	for kind, serve := range serverKinds() {
 		for way, opts := range ways {
@@ -67,7 +67,7 @@ func TestUploadsArriveWhole(t *testing.T) {
 	}
 }
 
-func TestPartsAreReadAtTheSameTime(t *testing.T) {
+func TestUpload_PartsAreReadConcurrently(t *testing.T) {
 	data := randomBytes(4 << 20)
 	served := newSite(data)
 	var open sync.WaitGroup
@@ -80,7 +80,7 @@ func TestPartsAreReadAtTheSameTime(t *testing.T) {
 		return false
 	}
 	srv := tustest.NewServer(t, nil)
-	opts := &tus.UploadOptions{Parallel: 4, MinPartSize: 1 << 20, Checksum: "off"}
+	opts := &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}, Checksum: "off"}
 	result, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil), opts)
 	if err != nil {
 		t.Fatal(err)
@@ -88,11 +88,12 @@ func TestPartsAreReadAtTheSameTime(t *testing.T) {
 	wantStored(t, srv, result.URL, data)
 }
 
-func TestParallelPartsOfAServerWithoutRangesAreRefused(t *testing.T) {
+func TestUpload_PartsOfStreamFail(t *testing.T) {
 	served := newSite(randomBytes(4 << 20))
 	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 	srv := tustest.NewServer(t, nil)
-	_, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil), &tus.UploadOptions{Parallel: 4})
+	_, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil),
+		&tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{Required: true}})
 	wantError(t, err, tus.ErrInvalidInput)
 	if n := srv.Count("POST"); n != 0 {
 		t.Errorf("%d uploads were created", n)
@@ -100,7 +101,7 @@ func TestParallelPartsOfAServerWithoutRangesAreRefused(t *testing.T) {
 }
 
 // An upload of a server without ranges costs one request there.
-func TestStreamIsAskedForOnce(t *testing.T) {
+func TestUpload_StreamIsOneRequest(t *testing.T) {
 	for kind, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"with a length": (*site).serveWhole, "in chunks": (*site).serveChunked,
 	} {
@@ -121,11 +122,11 @@ func TestStreamIsAskedForOnce(t *testing.T) {
 	}
 }
 
-func TestInterruptedUploadIsResumedByAnotherClient(t *testing.T) {
+func TestResume_ByAnotherClient(t *testing.T) {
 	for name, print := range map[string]fingerprint.Fingerprinter{"Stat": fingerprint.Stat{}, "Sample": nil} {
 		for way, opts := range map[string]tus.UploadOptions{
 			"chunked":  {ChunkSize: 500_000, Checksum: "off"},
-			"parallel": {ChunkSize: 100_000, Parallel: 4, MinPartSize: 500_000, Checksum: "off"},
+			"parallel": {ChunkSize: 100_000, Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 500_000}, Checksum: "off"},
 		} {
 			t.Run(name+", "+way, func(t *testing.T) {
 				data := randomBytes(3_000_000)
@@ -136,7 +137,7 @@ func TestInterruptedUploadIsResumedByAnotherClient(t *testing.T) {
 				store := new(storage.Memory)
 				ctx, cancel := context.WithCancel(testContext(t))
 				first := newClient(t, srv, &tus.Options{Store: store, Fingerprinter: print, Hooks: tus.Hooks{
-					OnProgress: func(p tus.Progress) {
+					OnProgress: func(_ *tus.Uploader, p tus.Progress) {
 						if p.Acknowledged >= 1_000_000 {
 							cancel()
 						}
@@ -160,7 +161,7 @@ func TestInterruptedUploadIsResumedByAnotherClient(t *testing.T) {
 	}
 }
 
-func TestDataThatChangedIsAnotherUploadLater(t *testing.T) {
+func TestResume_ChangedDataIsNewUpload(t *testing.T) {
 	served := newSite(randomBytes(2_000_000))
 	url := served.start(t)
 	srv := tustest.NewServer(t, nil)
@@ -184,12 +185,12 @@ func TestDataThatChangedIsAnotherUploadLater(t *testing.T) {
 
 // However the data changes during an upload, the server never holds a mixture
 // as a complete upload.
-func TestDataThatChangesDuringTheUploadEndsIt(t *testing.T) {
+func TestUpload_ChangeEndsIt(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for way, opts := range map[string]tus.UploadOptions{
-		"single":   {CreationWithUpload: tus.CreationWithUploadNever, Checksum: "off"},
+		"single":   {CreationLimit: -1, Checksum: "off"},
 		"chunked":  {ChunkSize: 500_000, Checksum: "off"},
-		"parallel": {Parallel: 4, MinPartSize: 500_000, Checksum: "off"},
+		"parallel": {Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 500_000}, Checksum: "off"},
 	} {
 		for name, when := range map[string]func(s *site, w http.ResponseWriter, r *http.Request, n int){
 			"between requests": func(s *site, w http.ResponseWriter, r *http.Request, n int) {
@@ -250,7 +251,7 @@ func (w *changingWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-func TestFailuresOfTheTusServerAreResumed(t *testing.T) {
+func TestUpload_TusServerFailureIsResumed(t *testing.T) {
 	for kind, serve := range serverKinds() {
 		if kind == "chunks" {
 			continue // what a stream can send again is the client's business
@@ -265,7 +266,7 @@ func TestFailuresOfTheTusServerAreResumed(t *testing.T) {
 				tustest.Fault{Method: "PATCH", Action: tustest.LoseResponse(), From: 2_000_000},
 				tustest.Fault{Method: "PATCH", Action: tustest.CutBefore(), Times: 2},
 			)
-			opts := &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever, ChunkSize: 1_500_000, Checksum: "off"}
+			opts := &tus.UploadOptions{CreationLimit: -1, ChunkSize: 1_500_000, Checksum: "off"}
 			result, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil), opts)
 			if err != nil {
 				t.Fatal(err)
@@ -275,7 +276,7 @@ func TestFailuresOfTheTusServerAreResumed(t *testing.T) {
 	}
 }
 
-func TestFirstLookIsRetriedByTheUpload(t *testing.T) {
+func TestUpload_RetriesStat(t *testing.T) {
 	data := randomBytes(1000)
 	served := newSite(data)
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
@@ -295,7 +296,7 @@ func TestFirstLookIsRetriedByTheUpload(t *testing.T) {
 	}
 }
 
-func TestSourceThatIsGoneEndsTheUpload(t *testing.T) {
+func TestUpload_MissingSourceEndsIt(t *testing.T) {
 	served := newSite(randomBytes(2_000_000))
 	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 1 {
@@ -306,7 +307,7 @@ func TestSourceThatIsGoneEndsTheUpload(t *testing.T) {
 		return n > 0
 	}
 	srv := tustest.NewServer(t, nil)
-	opts := &tus.UploadOptions{CreationWithUpload: tus.CreationWithUploadNever, Checksum: "off"}
+	opts := &tus.UploadOptions{CreationLimit: -1, Checksum: "off"}
 	result, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil), opts)
 	var e *tus.Error
 	if !errors.As(err, &e) || e.Method != "PATCH" || !strings.Contains(err.Error(), "404 Not Found") || !strings.Contains(err.Error(), "/data.bin") {
@@ -317,7 +318,7 @@ func TestSourceThatIsGoneEndsTheUpload(t *testing.T) {
 	}
 }
 
-func TestManyURLsShareAClient(t *testing.T) {
+func TestHTTPClient_SharedByManySources(t *testing.T) {
 	served := newSite(randomBytes(10_000))
 	url := served.start(t)
 	transport := tus.NewTransport()

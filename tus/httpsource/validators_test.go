@@ -9,7 +9,7 @@ import (
 
 // A server that sends a validator with whole answers only: the range of the first
 // look has none, so that the data is read as a stream.
-func TestValidatorOfWholeAnswersOnlyIsNoChange(t *testing.T) {
+func TestValidators_OfWholeResponsesOnlyAreNoChange(t *testing.T) {
 	data := randomBytes(100_000)
 	for name, test := range map[string]struct {
 		ranged, whole map[string]string // headers
@@ -62,7 +62,7 @@ func TestValidatorOfWholeAnswersOnlyIsNoChange(t *testing.T) {
 }
 
 // The range told the size, which the whole answer does not.
-func TestSizeOfTheRangeCountsWhereTheWholeAnswerHasNone(t *testing.T) {
+func TestValidators_SizeOfRangeIsUsed(t *testing.T) {
 	data := randomBytes(100_000)
 	served := newSite(data)
 	served.etag = ""

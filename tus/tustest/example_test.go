@@ -24,7 +24,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	result, err := client.Upload(context.Background(), tus.Bytes([]byte("hello, world")), &tus.UploadOptions{
-		CreationWithUpload: tus.CreationWithUploadNever,
+		CreationLimit: -1,
 	})
 	if err != nil {
 		log.Fatal(err)

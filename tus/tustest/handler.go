@@ -114,7 +114,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusBadRequest, "no concatenation")
 	case isFinal:
 		if carriesBytes {
-			return refuse(http.StatusForbidden, "a final upload carries no bytes")
+			return refuse(http.StatusForbidden, "a final upload has no body")
 		}
 		if err := h.concatenate(u, r, partials); err != nil {
 			return err
@@ -131,7 +131,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
 	}
 	if !carriesBytes {
 		if n, _ := io.Copy(io.Discard, r.Body); n > 0 {
-			return refuse(http.StatusUnsupportedMediaType, "creation has a body of another type")
+			return refuse(http.StatusUnsupportedMediaType, "body of a creation has another Content-Type")
 		}
 	}
 	u.busy = carriesBytes
@@ -209,7 +209,7 @@ func (h *Handler) concatenate(u *upload, r *http.Request, partials string) error
 			p = h.at(r.URL.ResolveReference(target).Path)
 		}
 		if p == nil || p.concat != "partial" || h.gone(p) {
-			return refuse(http.StatusBadRequest, "%s is no partial upload", part)
+			return refuse(http.StatusBadRequest, "%s is not a partial upload", part)
 		}
 		if !p.extent().complete() && !h.supports("concatenation-unfinished") {
 			return refuse(http.StatusBadRequest, "%s is not finished", part)
@@ -226,7 +226,7 @@ func (h *Handler) concatenate(u *upload, r *http.Request, partials string) error
 func (h *Handler) serveUpload(w http.ResponseWriter, r *http.Request) error {
 	u := h.at(r.URL.Path)
 	if u == nil {
-		return refuse(http.StatusNotFound, "no such upload")
+		return refuse(http.StatusNotFound, "upload not found")
 	}
 	if h.gone(u) {
 		return refuse(http.StatusGone, "upload is gone")
@@ -317,8 +317,7 @@ func (h *Handler) gone(u *upload) bool {
 	return u.terminated || h.expires(u) && time.Since(u.changed) > h.options.Expires
 }
 
-// expires reports whether u can expire: only unfinished uploads do, and no final
-// ones.
+// expires reports whether u can expire: it is unfinished and not a final upload.
 func (h *Handler) expires(u *upload) bool {
 	return h.options.Expires > 0 && u.parts == nil && (u.deferred || int64(len(u.data)) < u.length)
 }

@@ -22,7 +22,7 @@ import (
 // disconnected.
 var errCut = errors.New("body cut short")
 
-var errNoRoom = refuse(http.StatusRequestEntityTooLarge, "more bytes than the upload has room for")
+var errNoRoom = refuse(http.StatusRequestEntityTooLarge, "body exceeds the length of the upload")
 
 // unknownLength is the length while it is deferred, and that of a request without
 // Upload-Length.
@@ -38,9 +38,9 @@ func (u *upload) reserve(at, length int64) error {
 	case at != have:
 		return refuse(http.StatusConflict, "upload is at another offset")
 	case length != unknownLength && !u.deferred:
-		return refuse(http.StatusBadRequest, "length is known already")
+		return refuse(http.StatusBadRequest, "length is already known")
 	case length != unknownLength && length < have:
-		return refuse(http.StatusBadRequest, "Upload-Length is less than what is there")
+		return refuse(http.StatusBadRequest, "Upload-Length is less than the offset")
 	}
 	u.busy = true
 	return nil

@@ -194,7 +194,7 @@ func ExampleFlipBit() {
 	}
 	defer client.CloseIdleConnections()
 	result, err := client.Upload(context.Background(), tus.Bytes([]byte("hello, world")), &tus.UploadOptions{
-		CreationWithUpload: tus.CreationWithUploadNever,
+		CreationLimit: -1,
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -66,8 +66,7 @@ func TestClose_ConcurrentUse(t *testing.T) {
 	}
 }
 
-// A chunk of any size costs a few small objects, but no buffer and no hash. The second
-// buffer may be allocated once, at any time.
+// A chunk of any size costs a few small objects, but no buffer and no hash.
 func TestPipeline_MemoryPerChunkIsBounded(t *testing.T) {
 	const chunk = 200_000
 	for _, chunks := range []int64{64, 512} {

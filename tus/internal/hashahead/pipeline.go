@@ -5,11 +5,13 @@ package hashahead
 import (
 	"context"
 	"errors"
+	"hash"
 	"io"
 	"slices"
 	"sync"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // ErrClosed is returned when a Pipeline is used after Close.
@@ -22,9 +24,8 @@ const maxAhead = 8
 // Ahead for a chunk and the following ones, calls Sum for that chunk, and sends it. The
 // following chunks are hashed while the chunk is sent.
 //
-// A Pipeline reads and hashes one range at a time. While a Sum waits, and so nothing is
-// sent, it hashes a second range on another processor, unless reading is slower than
-// hashing. A Pipeline holds two hashes and two buffers of at most 256 KiB.
+// A Pipeline reads and hashes one range at a time. It holds one hash and one buffer of at
+// most 256 KiB.
 //
 // All methods are safe for concurrent use. A Pipeline must be closed.
 type Pipeline struct {
@@ -33,14 +34,14 @@ type Pipeline struct {
 
 	mu      sync.Mutex
 	ahead   []*job // adjacent look-aheads that no Sum has taken
-	queue   []*job // look-aheads that are not started, including those taken by a Sum
-	waiters int    // number of calls of Sum that wait
-	speed   speed
+	queue   []*job // jobs that are not started
+	running bool   // a job is
 	closed  bool
 	closing chan struct{} // closed by Close
 	jobs    sync.WaitGroup
 
-	first, second hasher // the second works while a Sum waits, or in place of the first
+	hash hash.Hash // of the job that runs
+	buf  []byte    // likewise
 }
 
 // job is the computation of one checksum.
@@ -48,31 +49,22 @@ type job struct {
 	offset, size int64
 	ctx          context.Context
 	cancel       context.CancelFunc
-	awaited      bool // a Sum waits for it; guarded by Pipeline.mu
 
-	done chan struct{} // closed when sum and err are set
-	sum  []byte
-	err  error
-
-	panicked any // what the source panicked with
+	done   chan struct{} // closed when the rest is set
+	sum    []byte
+	err    error
+	panics async.Panics // of the source
 }
 
-// New returns a Pipeline that reads the source with open. open is called once
-// for each range that is hashed, and returns a reader that starts at offset. Two
-// readers may be in use at once.
+// New returns a Pipeline that reads the source with open. open is called once for each
+// range that is hashed, and returns a reader that starts at offset.
 //
 // Each reader is closed exactly once. If the context of a call is done, or the Pipeline
 // is closed, Close may be called during Read, as net/http does with request bodies. The
 // readers must not affect the reader from which the chunk is sent: a source that
 // supports only one reader cannot be used.
 func New(algorithm checksum.Algorithm, open func(ctx context.Context, offset int64) (io.ReadCloser, error)) *Pipeline {
-	return &Pipeline{
-		algorithm: algorithm,
-		open:      open,
-		closing:   make(chan struct{}),
-		first:     hasher{sem: make(chan struct{}, 1)},
-		second:    hasher{sem: make(chan struct{}, 1)},
-	}
+	return &Pipeline{algorithm: algorithm, open: open, closing: make(chan struct{})}
 }
 
 // Sum returns the checksum of size bytes at offset. If [Pipeline.Ahead] was called for
@@ -81,9 +73,9 @@ func New(algorithm checksum.Algorithm, open func(ctx context.Context, offset int
 // calling Sum again reads the source again. The caller may keep and change the result.
 //
 // The error matches [io.ErrUnexpectedEOF] if the source ends within the range, or
-// [ErrClosed], or is that of the source or ctx. If the source panics, Sum panics with the same value. When ctx is done, Sum
-// returns at once, even if the source hangs in a read. Other ranges wait until that read
-// returns.
+// [ErrClosed], or is that of the source or ctx. If the source panics, Sum panics with the
+// same value. When ctx is done, Sum returns at once, even if the source hangs in a read.
+// Other ranges wait until that read returns.
 func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -92,12 +84,10 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	defer p.abandon(j)
+	defer j.cancel()
 	select {
 	case <-j.done:
-		if j.panicked != nil { // panic in the caller's goroutine, which may recover
-			panic(j.panicked)
-		}
+		j.panics.Repanic()
 		return j.sum, j.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -135,11 +125,7 @@ func (p *Pipeline) Ahead(ctx context.Context, offset, size int64) bool {
 			p.dropAhead(n)
 		}
 	}
-	j := newJob(context.WithoutCancel(ctx), offset, size)
-	p.ahead, p.queue = append(p.ahead, j), append(p.queue, j)
-	if !p.first.working && !p.second.working {
-		p.start(&p.first)
-	}
+	p.ahead = append(p.ahead, p.enqueue(context.WithoutCancel(ctx), offset, size))
 	return true
 }
 
@@ -158,7 +144,7 @@ func (p *Pipeline) Close() error {
 	return nil
 }
 
-// take returns the look-ahead for a range, or starts a new job.
+// take returns the look-ahead for a range, or a new job.
 func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,41 +155,10 @@ func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 		j := p.ahead[i]
 		p.dropAhead(i)
 		p.ahead = slices.Delete(p.ahead, 0, 1)
-		p.addWaiter(j)
 		return j, nil
 	}
 	p.dropAhead(len(p.ahead))
-	j := newJob(ctx, offset, size)
-	p.addWaiter(j)
-	p.jobs.Go(func() { p.do(&p.first, j) })
-	return j, nil
-}
-
-// addWaiter records that a Sum waits for a job. The caller must hold p.mu.
-func (p *Pipeline) addWaiter(j *job) {
-	j.awaited = true
-	p.waiters++
-}
-
-// removeWaiter records that no Sum waits for a job. The caller must hold p.mu.
-func (p *Pipeline) removeWaiter(j *job) {
-	if j.awaited {
-		j.awaited = false
-		p.waiters--
-	}
-}
-
-// abandon cancels a job and records that no Sum waits for it.
-func (p *Pipeline) abandon(j *job) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.removeWaiter(j)
-	j.cancel()
-}
-
-func newJob(ctx context.Context, offset, size int64) *job {
-	ctx, cancel := context.WithCancel(ctx)
-	return &job{offset: offset, size: size, ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	return p.enqueue(ctx, offset, size), nil
 }
 
 // dropAhead cancels the first n look-aheads. The caller must hold p.mu.
@@ -212,7 +167,38 @@ func (p *Pipeline) dropAhead(n int) {
 		j.cancel()
 	}
 	p.ahead = slices.Delete(p.ahead, 0, n)
-	p.queue = slices.DeleteFunc(p.queue, func(j *job) bool { return j.ctx.Err() != nil })
 }
 
 func (j *job) covers(offset, size int64) bool { return j.offset == offset && j.size == size }
+
+// enqueue adds a job to the queue. The caller must hold p.mu.
+func (p *Pipeline) enqueue(ctx context.Context, offset, size int64) *job {
+	ctx, cancel := context.WithCancel(ctx)
+	j := &job{offset: offset, size: size, ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	p.queue = append(p.queue, j)
+	if !p.running {
+		p.start()
+	}
+	return j
+}
+
+// start starts the next job, if there is one. The caller must hold p.mu.
+func (p *Pipeline) start() {
+	p.queue = slices.DeleteFunc(p.queue, func(j *job) bool { return j.ctx.Err() != nil })
+	if p.running = len(p.queue) > 0; p.running {
+		next := p.queue[0]
+		p.queue = slices.Delete(p.queue, 0, 1)
+		p.jobs.Go(func() { p.run(next) })
+	}
+}
+
+// run does a job, and then starts the next one.
+func (p *Pipeline) run(j *job) {
+	defer func() { // also after runtime.Goexit in the source
+		close(j.done)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.start()
+	}()
+	j.panics.Run(func() { j.sum, j.err = p.compute(j) })
+}

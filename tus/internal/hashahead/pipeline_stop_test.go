@@ -92,7 +92,7 @@ func TestSum_CancelReturnsWhileSourceHangs(t *testing.T) {
 			if lookAhead {
 				p.Ahead(context.Background(), 0, 1000)
 			}
-			for range 3 { // the second and third wait for the hasher
+			for range 3 { // the second and third wait for the first
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() {
 					synctest.Wait()

@@ -25,11 +25,11 @@ type Window struct {
 	start  int64  // offset of data
 	data   []byte // may be needed again
 	ahead  []byte // buffer for what follows data
-	filled int    // bytes of ahead that are read already
-	over   bool   // nothing comes after these
+	filled int    // bytes of ahead that are read
+	over   bool   // the stream ends after these
 	err    error  // of the reader, after these
 	coming <-chan *async.Outcome[filling]
-	rested bool // what is coming may have been ended by Rest
+	rested bool // Rest may have ended what is coming
 	closed bool
 
 	sum  Sum // of data
@@ -42,9 +42,9 @@ type Sum struct {
 	Sum       []byte
 }
 
-// filling is what a read-ahead brought.
+// filling is the result of a read-ahead.
 type filling struct {
-	buffer []byte // that was filled, perhaps a larger one than before
+	buffer []byte // may be larger than before
 	n      int
 	sum    Sum // of all that was filled
 }
@@ -79,7 +79,7 @@ func (w *Window) Err() error {
 	return w.err
 }
 
-// Fetch begins to read the chunk after the data, unless that is done already.
+// Fetch begins to read the chunk after the data.
 func (w *Window) Fetch() {
 	w.read(w.chunk)
 }
@@ -101,8 +101,8 @@ func (w *Window) read(size int64) {
 	})
 }
 
-// fillUpTo is Fill for a buffer that grows with what is read, up to size bytes: a
-// chunk size may be far above what the stream has.
+// fillUpTo is Fill for a buffer that grows with what is read, up to size bytes: the
+// chunk size may be much larger than the stream.
 func fillUpTo(r io.Reader, buffer []byte, from int, size int64) (got filling, err error) {
 	for at := from; int64(at) < size && err == nil; at = from + got.n {
 		if at == len(buffer) {
@@ -118,7 +118,7 @@ func fillUpTo(r io.Reader, buffer []byte, from int, size int64) (got filling, er
 	return got, err
 }
 
-// Fill reads until p is full. io.EOF is the end of the stream, wherever it is.
+// Fill reads until p is full or the stream ends, with io.EOF for any end.
 func Fill(r io.Reader, p []byte) (n int, err error) {
 	const maxEmptyReads = 100
 	for empty := 0; n < len(p) && err == nil; {
@@ -154,7 +154,7 @@ func (w *Window) arrive(ctx context.Context) error {
 // Advance replaces the data by what follows it. The error is that of ctx; that of the
 // reader is Err.
 func (w *Window) Advance(ctx context.Context) error {
-	if err := w.arrive(ctx); err != nil { // perhaps of a Peek only
+	if err := w.arrive(ctx); err != nil { // of a Peek
 		return err
 	}
 	w.Fetch()
@@ -179,11 +179,11 @@ func (w *Window) Peek(ctx context.Context) error {
 func (w *Window) take(read *async.Outcome[filling]) {
 	w.coming = nil
 	failed := w.err
-	w.err = async.ErrPanicked // what the reader delivered before it panicked is lost
+	w.err = async.ErrPanicked // if Get panics: what was read is lost
 	got, err := read.Get()
 	w.err = failed
 	var timeout net.Error
-	if w.rested && errors.As(err, &timeout) && timeout.Timeout() { // as we wanted
+	if w.rested && errors.As(err, &timeout) && timeout.Timeout() { // of Rest
 		err = nil
 	}
 	w.rested = false
@@ -198,11 +198,11 @@ func (w *Window) take(read *async.Outcome[filling]) {
 	}
 }
 
-// restGrace is how long a reader may take to notice that its deadline has passed.
+// restGrace is how long a Read may take to return after its deadline.
 const restGrace = time.Second
 
-// Rest ends a read-ahead in flight, if the reader has a SetReadDeadline that does. What
-// it has read is kept, so that the window can be used again.
+// Rest ends a read-ahead in flight, if the reader has a SetReadDeadline that ends a Read.
+// The bytes that were read are kept, so that the window can be used again.
 func (w *Window) Rest() {
 	d, ok := w.reader.(interface{ SetReadDeadline(time.Time) error })
 	if w.coming == nil || !ok || d.SetReadDeadline(time.Unix(1, 0)) != nil {
@@ -211,12 +211,12 @@ func (w *Window) Rest() {
 	read, ok := async.ReceiveWithin(restGrace, w.coming)
 	_ = d.SetReadDeadline(time.Time{})
 	w.rested = true
-	if ok { // else the reader does not mind its deadline, and is left behind
+	if ok { // otherwise the reader ignores its deadline
 		w.take(read)
 	}
 }
 
-// Close ends the reading for good. It may be called again.
+// Close ends the reading and closes the reader. It may be called more than once.
 func (w *Window) Close() {
 	if !w.closed {
 		w.closed = true

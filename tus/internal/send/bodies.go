@@ -15,11 +15,11 @@ import (
 type Bodies struct {
 	Payload *Payload
 	Limit   Limiter       // of all payloads together; nil for none
-	Stall   *StallTimer   // rests while the source or a limiter keeps the request waiting
-	Panics  *async.Panics // gets those of all that is called here
+	Stall   *StallTimer   // paused while the request waits for the source or a limit
+	Panics  *async.Panics // of all functions below, the source and the limits
 	// SourceError wraps the errors of the source, which may be a *SizeError.
 	SourceError func(error) error
-	// Begun is called when the transport begins to read a body, and Moved for every n
+	// Begun is called when the transport begins to read a body, and Moved for each n
 	// bytes that it was given.
 	Begun func(offset int64)
 	Moved func(n int)
@@ -28,13 +28,13 @@ type Bodies struct {
 	Hash func() hash.Hash
 	Sum  func(sum []byte)
 
-	mu      sync.Mutex // a transport may ask for a body from its own goroutine
-	current *body      // that was begun last
-	waiting []*body    // that nobody has begun to read
-	stopped bool       // no other is opened
+	mu      sync.Mutex // a transport may call Open in its own goroutine
+	current *body      // the one in use
+	waiting []*body    // those that are not read yet
+	stopped bool       // no more are opened
 }
 
-// Open returns a body that is open, when the first bytes may leave.
+// Open opens a body when the first bytes may leave.
 func (b *Bodies) Open(ctx context.Context) (r io.ReadCloser, err error) {
 	if !b.Panics.Run(func() { r, err = b.open(ctx) }) {
 		return nil, errStopped
@@ -54,7 +54,7 @@ func (b *Bodies) open(ctx context.Context) (io.ReadCloser, error) {
 		opened.stop()
 		return nil, errStopped
 	}
-	return opened, nil // from here on Stop closes it, also after a panic
+	return opened, nil // Stop closes it, also after a panic
 }
 
 func (b *Bodies) over() bool {
@@ -63,7 +63,7 @@ func (b *Bodies) over() bool {
 	return b.stopped
 }
 
-// add is false if the request is over.
+// add adds a body, unless the request is over.
 func (b *Bodies) add(opened *body) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,8 +74,8 @@ func (b *Bodies) add(opened *body) bool {
 	return true
 }
 
-// begin makes next the body in use, and ends the one that was: what left of that does
-// not count any more. A transport may come late, when the request is over.
+// begin makes next the body in use and ends the previous one, whose bytes no longer
+// count. A transport may begin after the request is over.
 func (b *Bodies) begin(next *body) {
 	if before := b.use(next); before != nil {
 		before.stop()
@@ -87,7 +87,7 @@ func (b *Bodies) begin(next *body) {
 	}
 }
 
-// use returns the body that was in use.
+// use makes next the body in use and returns the previous one.
 func (b *Bodies) use(next *body) (before *body) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,8 +99,8 @@ func (b *Bodies) use(next *body) (before *body) {
 	return before
 }
 
-// Stop ends all bodies: what the transport still reads does not count. No other is
-// opened.
+// Stop ends all bodies: bytes that the transport reads later do not count. No more
+// bodies are opened.
 func (b *Bodies) Stop() {
 	b.mu.Lock()
 	b.stopped = true
@@ -109,7 +109,7 @@ func (b *Bodies) Stop() {
 		bodies = append(slices.Clip(bodies), b.current)
 	}
 	b.mu.Unlock()
-	for _, opened := range bodies { // which may wait for the source, so without the lock
+	for _, opened := range bodies { // may wait for the source, so without the lock
 		opened.stop()
 	}
 }

@@ -13,22 +13,21 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// body is one body of a request. The transport reads it like any other, except that
-// our own connections recognise it and let the kernel send the file (see
-// conn.ReadFrom).
+// body is one body of a request. The connections of NewTransport let the kernel send it
+// if it is a file (see conn.ReadFrom); other transports read it.
 type body struct {
 	of     *Bodies
 	ctx    context.Context
 	limits []Limiter
 	src    io.ReadCloser
 	file   *os.File  // src, if the kernel can send it
-	sum    hash.Hash // takes in all bytes that are read; nil for none
+	sum    hash.Hash // of all bytes that are read; nil for none
 
 	// For the reading goroutine only.
 	offset   int64 // in the source, of the next byte
 	left     int64
-	granted  int       // by limits, and not moved yet
-	lastRead time.Time // when the transport last asked for bytes
+	granted  int       // by limits, and not moved
+	lastRead time.Time // when the transport last called Read
 
 	beginning sync.Once
 	reading   sync.Mutex // held during a Read of src
@@ -37,10 +36,10 @@ type body struct {
 
 	mu      sync.Mutex
 	phase   phase
-	closed  bool        // src is
-	handed  int64       // bytes that went to the transport
-	sending *kernelSend // nil while the kernel sends nothing
-	err     error       // the first failure of the source
+	closed  bool        // src is closed
+	handed  int64       // bytes given to the transport
+	sending *kernelSend // nil if the kernel sends nothing
+	err     error       // the first one of the source
 }
 
 // phase is how far the end of a body has come.
@@ -48,8 +47,8 @@ type phase int
 
 const (
 	running phase = iota
-	stopped       // the request is over: nothing leaves any more
-	counted       // nothing counts any more, either
+	stopped       // the request is over: no more bytes leave
+	counted       // no more bytes are counted
 )
 
 func newBody(ctx context.Context, of *Bodies) *body {
@@ -65,16 +64,16 @@ func newBody(ctx context.Context, of *Bodies) *body {
 	return b
 }
 
-// firstBytes is what the limiters have to let pass before the source is opened, so that
-// a file is not open while the upload waits for its first byte.
+// firstBytes is how many bytes the limits must grant before the source is opened, so
+// that a file is not open while the upload waits for its first byte.
 const firstBytes = 32 << 10
 
-// open opens the source, when the first bytes may leave.
+// open opens the source when the first bytes may leave.
 func (b *body) open() (err error) {
 	if err := b.ask(int(min(b.left, firstBytes))); err != nil {
 		return err
 	}
-	release := b.of.Stall.Pause() // a source may take its time
+	release := b.of.Stall.Pause()
 	b.src, err = b.of.Payload.Open(b.ctx)
 	release()
 	if err != nil {
@@ -84,7 +83,7 @@ func (b *body) open() (err error) {
 	return nil
 }
 
-// errStopped ends what a transport still reads after its request is over.
+// errStopped is returned to a transport that reads after its request is over.
 var errStopped = errors.New("request is over")
 
 func (b *body) Read(p []byte) (n int, err error) {
@@ -107,20 +106,20 @@ func (b *body) readNext(p []byte) (int, error) {
 	return n, err
 }
 
-// begin is called before the first byte is asked for.
+// begin is called before the first byte is read.
 func (b *body) begin() {
 	b.beginning.Do(func() { b.of.begin(b) })
 }
 
 const (
-	// slowRead is how long a transport takes over a buffer if the link is so slow
-	// that smaller ones are needed to see it move.
+	// slowRead is the time between two reads from which the link is so slow that
+	// smaller ones are needed to see bytes move.
 	slowRead = time.Second
-	// slowReadSize is what it then gets at once.
+	// slowReadSize is the size of those.
 	slowReadSize = 4 << 10
 )
 
-// readSize bounds a Read by the speed of the link.
+// readSize limits a Read of n bytes by the speed of the link.
 func (b *body) readSize(n int) int {
 	last := b.lastRead
 	b.lastRead = time.Now()
@@ -130,14 +129,14 @@ func (b *body) readSize(n int) int {
 	return n
 }
 
-// read is one non-empty read of the source; it holds the last bytes back until
-// they are verified.
+// read is one non-empty read of the source. It holds the last bytes back until the
+// source is verified.
 func (b *body) read(p []byte) (int, error) {
 	n, err := b.readSource(p)
 	if err != nil || int64(n) < b.left {
 		return n, err
 	}
-	if err := b.verified(); err != nil { // which may hang, so without the lock
+	if err := b.verified(); err != nil { // may hang, so without the lock
 		return 0, err
 	}
 	if b.sum != nil && !b.summed(b.sum.Sum(nil)) {
@@ -160,7 +159,7 @@ func (b *body) verified() error {
 	return nil
 }
 
-// readSource reads, and adds up what it read.
+// readSource reads and hashes.
 func (b *body) readSource(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
@@ -171,7 +170,7 @@ func (b *body) readSource(p []byte) (int, error) {
 	if n == 0 {
 		return 0, b.ended(err)
 	}
-	if int64(n) == b.left { // else an error that came along shows again in the next read
+	if int64(n) == b.left { // otherwise the next read returns the error again
 		if err == nil && b.of.Payload.ToEnd {
 			var more int
 			if more, err = b.readSome(make([]byte, 1)); more > 0 {
@@ -188,8 +187,7 @@ func (b *body) readSource(p []byte) (int, error) {
 	return n, nil
 }
 
-// summed tells the sum of all bytes, unless the request is over: then nobody wants
-// it any more.
+// summed reports the sum of all bytes, unless the request is over.
 func (b *body) summed(sum []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -217,7 +215,7 @@ func (b *body) readSome(p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// ended notes an error of the source before its promised end.
+// ended records an error of the source before its promised end.
 func (b *body) ended(err error) error {
 	if err == io.EOF {
 		err = &SizeError{Offset: b.offset, Missing: b.left}
@@ -225,8 +223,8 @@ func (b *body) ended(err error) error {
 	return b.failSource(err)
 }
 
-// allowance returns how many of up to n bytes may move now, after waiting for
-// the rate limit; io.EOF at the end.
+// allowance waits for the limits and returns how many of n bytes may move now. It
+// returns io.EOF at the end.
 func (b *body) allowance(n int) (int, error) {
 	switch {
 	case b.over():
@@ -258,7 +256,7 @@ func (b *body) ask(n int) (err error) {
 }
 
 // advance counts n bytes that the transport is given, unless the request is over. The
-// lock keeps stop from returning while somebody is told of them.
+// lock keeps stop from returning while they are reported.
 func (b *body) advance(n int64) error {
 	b.pass(n)
 	b.mu.Lock()
@@ -270,14 +268,14 @@ func (b *body) advance(n int64) error {
 	return nil
 }
 
-// pass moves on by n bytes. It is for the reading goroutine.
+// pass advances the offset by n bytes. It is for the reading goroutine.
 func (b *body) pass(n int64) {
 	b.offset += n
 	b.left -= n
 	b.granted = max(0, b.granted-int(n))
 }
 
-// count needs the lock.
+// count counts and reports n bytes. It needs the lock.
 func (b *body) count(n int64) {
 	b.handed += n
 	if n > 0 {
@@ -295,8 +293,7 @@ func (b *body) over() bool {
 // failSource is fail for an error of the source.
 func (b *body) failSource(err error) error { return b.fail(b.of.SourceError(err)) }
 
-// fail notes why the source failed, unless it is only because nobody wants it any
-// more.
+// fail records the first error of the source, unless the body is closed.
 func (b *body) fail(err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -309,13 +306,13 @@ func (b *body) fail(err error) error {
 	return err
 }
 
-// stop ends the accounting: whatever the transport still reads does not count.
-// It also closes the source, so that a Read which blocks may return.
+// stop ends the body: bytes that the transport reads later do not count. It closes the
+// source, so that a Read that blocks may return.
 func (b *body) stop() {
 	b.mu.Lock()
 	b.phase = max(b.phase, stopped)
 	sending := b.sending
-	if sending != nil { // what the kernel has taken by now counts, and no more
+	if sending != nil { // what the kernel has taken so far counts
 		sending.conn.SetWriteDeadline(time.Unix(1, 0))
 	}
 	b.mu.Unlock()
@@ -336,28 +333,27 @@ func (b *body) stop() {
 	}
 }
 
-// sent is how many bytes went to the transport.
+// sent returns how many bytes the transport was given.
 func (b *body) sent() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.handed
 }
 
-// failure is the error of the source, if that is why the request failed.
+// failure returns the error that was recorded.
 func (b *body) failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.err
 }
 
-// Close closes the reader of the source. The transport calls it, perhaps after
-// the request returned, perhaps during a Read: that this then fails says nothing
-// of the source.
+// Close closes the reader of the source. The transport may call it during a Read, whose
+// error is then not one of the source, and after the request.
 func (b *body) Close() (err error) {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	b.closing.Do(func() { // a Close that hangs must hold up nobody else
+	b.closing.Do(func() { // in the background, because it may hang
 		go func() {
 			defer close(b.ending)
 			b.of.Panics.Run(func() { b.ending <- b.src.Close() })

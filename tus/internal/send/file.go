@@ -9,20 +9,20 @@ import (
 )
 
 const (
-	// kernelSlice is how much of a file the first call hands to the kernel. The
-	// next ones take more while they are quick, so that calls cost nothing, but the
-	// last one of a request does not: the source is looked at right before it.
+	// kernelSlice is how much of a file the first call passes to the kernel. The next
+	// ones pass more while they are quick, to make fewer calls. The last one of a
+	// request is small again: the source is verified right before it.
 	kernelSlice    = 2 << 20
 	maxKernelSlice = 32 << 20
 	// kernelTurn is about how long a call should take, for smooth progress.
 	kernelTurn = 20 * time.Millisecond
-	// kernelWindow is how long one such call may block. A slow link moves few
-	// bytes in it, and each of them counts as progress for the stall timer.
+	// kernelWindow is how long one such call may block. On a slow link, the few bytes
+	// that move in that time count as progress for the stall timer.
 	kernelWindow = time.Second
 )
 
-// sendTo hands the rest of the file to the kernel, slice by slice, and returns
-// the bytes that went out.
+// sendTo passes the rest of the file to the kernel in slices. It returns how many bytes
+// the kernel took.
 func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
 	if !b.of.Panics.Run(func() { total, err = b.sendSlices(conn, limit) }) {
 		return 0, errStopped
@@ -59,13 +59,13 @@ func (b *body) sendSlices(conn *net.TCPConn, limit int64) (total int64, err erro
 	return total, nil
 }
 
-// kernelSend is the time in which the kernel sends a file.
+// kernelSend is the kernel sending a file.
 type kernelSend struct {
 	conn *net.TCPConn
-	over chan struct{} // closed at its end
+	over chan struct{} // closed at the end
 }
 
-// sendsOn notes that the kernel sends the file until done is called.
+// sendsOn records that the kernel sends the file until done is called.
 func (b *body) sendsOn(conn *net.TCPConn) (done func()) {
 	sending := &kernelSend{conn, make(chan struct{})}
 	b.mu.Lock()
@@ -80,8 +80,7 @@ func (b *body) sendsOn(conn *net.TCPConn) (done func()) {
 	}
 }
 
-// sendSlice sends up to n bytes; fewer, without error, where the window of time
-// closed first.
+// sendSlice sends up to n bytes: fewer if kernelWindow ends first.
 func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	begin, err := b.file.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -100,7 +99,7 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	done()
 	over := b.took(sent)
 	if sent == n && b.left == 0 {
-		return sent, nil // also where the answer was faster than we
+		return sent, nil // also if the response has ended the request
 	}
 	if over != nil {
 		return sent, over
@@ -129,12 +128,13 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	return sent, errCopied
 }
 
-// errCopied is returned for a file that the kernel cannot send: net copied it through
-// memory and read more than it wrote. With a deadline for the write, a file whose Read
-// takes longer than that would never move on.
+// errCopied is returned for a file that the kernel cannot send: package net copied it
+// through memory and read more than it wrote. With a write deadline, a file whose Read
+// takes longer than that would never make progress.
 var errCopied = errors.New("the kernel cannot send the file")
 
-// openWindow bounds the next call of the kernel, unless the request is over.
+// openWindow limits the next call of the kernel to kernelWindow, unless the request is
+// over.
 func (b *body) openWindow(conn *net.TCPConn) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -144,8 +144,8 @@ func (b *body) openWindow(conn *net.TCPConn) error {
 	return conn.SetWriteDeadline(time.Now().Add(kernelWindow))
 }
 
-// took is advance for bytes that the kernel took. Those have left, also when the
-// request is over by now.
+// took is advance for bytes that the kernel took. They count even if the request is
+// over.
 func (b *body) took(n int64) error {
 	b.pass(n)
 	b.mu.Lock()

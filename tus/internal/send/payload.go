@@ -13,12 +13,12 @@ import (
 // Payload is what a request carries: a range of a source.
 type Payload struct {
 	Offset, Size int64
-	// Open returns a reader at Offset, which is closed after the request at the latest.
+	// Open returns a reader at Offset. It is closed when the request is over.
 	Open func(ctx context.Context) (io.ReadCloser, error)
 	// ToEnd is set if the source ends with the payload. It is an error if it does not.
 	ToEnd bool
-	// Memory is set if the reader reads memory that is reused after the request, which
-	// then waits for a Read in flight. Other sources may block.
+	// Memory is set if the reader reads memory that is reused after the request. The
+	// request then waits for a Read in flight; that of another source may block.
 	Memory bool
 	// Limit, if not nil, limits the rate, in addition to Bodies.Limit.
 	Limit Limiter

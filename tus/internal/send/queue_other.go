@@ -4,5 +4,5 @@ package send
 
 import "net"
 
-// unsentBytes cannot be told on this system.
+// unsentBytes is unknown on this system.
 func unsentBytes(net.Conn) int { return -1 }

@@ -12,35 +12,35 @@ import (
 	"time"
 )
 
-// StallTimer cuts a request on which no byte moves and no response arrives. It has no
-// total timeout, so a slow link may take as long as it needs. It rests while the
-// caller's own code (a hook, a rate limit, the source) keeps the request waiting. Set
-// the exported fields before Start.
+// StallTimer cuts a request on which no byte moves and no response arrives. There is no
+// total timeout: a slow link may take as long as it needs. The timer is paused while the
+// request waits for code of the caller (a hook, a rate limit, the source). Set the
+// exported fields before Start.
 type StallTimer struct {
 	Timeout  time.Duration // for bytes; 0 or less for none
 	Response time.Duration // for the response once the whole request has left; 0 or less for none
 	Cut      context.CancelCauseFunc
 	Err      error // wrapped by the cause that Cut gets
-	// Connected counts the requests that have a connection, where the transport allows
-	// only so many: as long as there are others, a request may have to wait for one
-	// of theirs. nil if there is no limit.
+	// Connected counts the requests that have a connection, if the transport limits
+	// their number: a request may have to wait for the connection of another one. nil
+	// if there is no limit.
 	Connected *atomic.Int32
 
-	start   time.Time    // monotonic, so that a clock that jumps cuts nothing
+	start   time.Time    // monotonic, so that a jump of the clock does not cut
 	last    atomic.Int64 // nanoseconds from start to the last movement
 	pauses  atomic.Int32
-	interim atomic.Int32 // responses that were not the last
+	interim atomic.Int32 // number of interim responses
 	kernel  atomic.Int64 // nanoseconds from start to when the kernel began to send a slice of a file; 0 if it sends none
 
 	mu       sync.Mutex
 	timer    *time.Timer
-	conn     net.Conn // that carries the request, once known
-	made     int      // connections that were made for the request
+	conn     net.Conn // of the request; nil if unknown
+	made     int      // number of connections that were made for the request
 	queued   int      // bytes in the send queue of conn at the last check, -1 if unknown
 	dialing  bool     // a connection is being made for the request
-	wanted   bool     // the transport, which then is one of net/http, looks for a connection
+	wanted   bool     // the transport, one of net/http, looks for a connection
 	written  bool     // conn has taken the whole request
-	answered bool     // the header of the response is there
+	answered bool     // the header of the response arrived
 	stopped  bool
 }
 
@@ -48,13 +48,13 @@ const (
 	// maxInterim is how many interim responses of a request count as movement: a server
 	// that sends nothing else must not keep a request forever.
 	maxInterim = 100
-	// maxMade is how many connections the transport may make for one request. It makes
-	// another one, without a limit of its own, each time that an HTTP/2 server closes
-	// one (GOAWAY) before it takes the request.
+	// maxMade is how many connections the transport may make for one request. Without
+	// it, the transport makes another one each time an HTTP/2 server closes one (GOAWAY)
+	// before it accepts the request.
 	maxMade = 10
-	// maxQueuing is how many timeouts a request may wait for a connection of an unknown
-	// other client, which may send a large file over it. Nor is it known that no dialer
-	// hangs that does not report that it dials.
+	// maxQueuing is how many timeouts a request may wait for a connection of another
+	// client, which may send a large file over it. The wait has a limit because a custom
+	// dialer that hangs looks the same.
 	maxQueuing = 100
 )
 
@@ -78,7 +78,7 @@ func (s *StallTimer) interval() (shortest time.Duration) {
 	return shortest
 }
 
-// Trace returns the callbacks by which the transport reports its work on the request.
+// Trace returns the callbacks with which the transport reports its progress.
 func (s *StallTimer) Trace() *httptrace.ClientTrace {
 	trace := &httptrace.ClientTrace{
 		GetConn:        func(string) { s.wants() },
@@ -94,10 +94,10 @@ func (s *StallTimer) Trace() *httptrace.ClientTrace {
 	return trace
 }
 
-// moved notes that a byte moved or a response arrived.
+// moved records that a byte moved or a response arrived.
 func (s *StallTimer) moved() { s.last.Store(int64(time.Since(s.start))) }
 
-// gotConn notes the connection that carries the request.
+// gotConn records the connection of the request.
 func (s *StallTimer) gotConn(info httptrace.GotConnInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,7 @@ func (s *StallTimer) gotConn(info httptrace.GotConnInfo) {
 	}
 }
 
-// wants notes that the transport looks for a connection.
+// wants records that the transport looks for a connection.
 func (s *StallTimer) wants() {
 	s.mu.Lock()
 	s.wanted = true
@@ -134,31 +134,31 @@ func multiplexed(c net.Conn) bool {
 	return ok && secure.ConnectionState().NegotiatedProtocol == "h2"
 }
 
-// dials notes that a connection is being made, so that none of others is waited for.
+// dials records that a connection is being made: the request does not wait for another's.
 func (s *StallTimer) dials() {
 	s.mu.Lock()
 	s.dialing = true
 	s.mu.Unlock()
 }
 
-// gotInterim notes a response that is not the last (1xx).
+// gotInterim records an interim response (1xx).
 func (s *StallTimer) gotInterim() {
 	if s.interim.Add(1) <= maxInterim {
 		s.moved()
 	}
 }
 
-// sent notes that bytes of the body went to the transport, all of them or not. The
-// timer rests until release is called: hooks run one at a time, so that the report of
-// these bytes may have to wait for a hook of another part.
+// sent records that the transport was given bytes of the body; all is set for the last
+// ones. The timer is paused until release is called: hooks run one at a time, so the
+// report of these bytes may wait for a hook of another part.
 func (s *StallTimer) sent(all bool) (release func()) {
 	s.mu.Lock()
-	s.written = all && s.conn == nil // a transport that reports no connection reports nothing else
+	s.written = all && s.conn == nil // otherwise the transport calls wrote
 	s.mu.Unlock()
 	return s.Pause()
 }
 
-// wrote notes that the transport has written the request to the connection.
+// wrote records that the transport has written the request to the connection.
 func (s *StallTimer) wrote(info httptrace.WroteRequestInfo) {
 	if info.Err != nil {
 		return
@@ -169,7 +169,8 @@ func (s *StallTimer) wrote(info httptrace.WroteRequestInfo) {
 	s.moved()
 }
 
-// GotResponse notes the header of the response; its body is bytes that have to move.
+// GotResponse records that the header of the response arrived. The bytes of its body
+// must move.
 func (s *StallTimer) GotResponse() {
 	s.mu.Lock()
 	s.answered = true
@@ -177,16 +178,15 @@ func (s *StallTimer) GotResponse() {
 	s.moved()
 }
 
-// HasConn reports whether there was a connection for the request, which for TLS
-// means that the handshake had succeeded.
+// HasConn reports whether the request got a connection. With TLS, the handshake then
+// succeeded.
 func (s *StallTimer) HasConn() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.conn != nil
 }
 
-// Pause stops the timer while the caller's code keeps the request waiting: a rate
-// limit, a hook, the source. release restarts it.
+// Pause pauses the timer until release is called.
 func (s *StallTimer) Pause() (release func()) {
 	s.pauses.Add(1)
 	return func() {
@@ -195,15 +195,16 @@ func (s *StallTimer) Pause() (release func()) {
 	}
 }
 
-// kernelSends notes that the kernel sends a slice of a file until done is called. It
-// may wait for the socket or for the file.
+// kernelSends records that the kernel sends a slice of a file until done is called. The
+// kernel may wait for the socket or for the file.
 func (s *StallTimer) kernelSends() (done func()) {
 	s.kernel.Store(max(1, int64(time.Since(s.start))))
 	return func() { s.kernel.Store(0) }
 }
 
-// kernelReads reports whether the kernel waits for the file that it sends: the socket
-// has an empty queue or, where that is unknown, would have ended the wait for it.
+// kernelReads reports whether the kernel waits for the file that it sends. Then the
+// queue of the socket is empty or, if that is unknown, the call is longer than it may
+// wait for the socket.
 func (s *StallTimer) kernelReads(queued int) bool {
 	began := time.Duration(s.kernel.Load())
 	switch {
@@ -215,10 +216,9 @@ func (s *StallTimer) kernelReads(queued int) bool {
 	return queued == 0
 }
 
-// check cuts the request when nothing moved for the limit. It runs at least twice per
-// timeout: the first check of an idle connection measures its send queue, the second
-// finds whether it shrank. Bytes that the kernel took may need minutes to drain on a
-// slow link.
+// check cuts the request if nothing moved for the limit. It runs at least twice per
+// timeout: the first check of an idle connection measures its send queue, the second one
+// finds whether it shrank. On a slow link the queue may take minutes to drain.
 func (s *StallTimer) check() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -254,9 +254,8 @@ func (s *StallTimer) check() {
 	s.timer.Reset(next)
 }
 
-// awaitsConn reports whether the request may be waiting for a connection of another: of
-// this client, or for a while of any other, as a transport can be shared. It needs the
-// lock.
+// awaitsConn reports whether the request may wait for the connection of another request
+// of this client, or of another client with the same transport. It needs the lock.
 func (s *StallTimer) awaitsConn() bool {
 	if s.Connected == nil || s.conn != nil || s.dialing {
 		return false

@@ -37,16 +37,16 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// conn is a TCP connection that recognises our request bodies. net/http copies
-// any body but a bare *os.File through memory, 32 KiB at a time, and a bare
-// *os.File cannot be a chunk: the transport reads on to its end and fails when
-// there is more than Content-Length.
+// conn is a TCP connection that lets the kernel send a body that is a file. net/http
+// copies any body except an *os.File through memory, 32 KiB at a time, and an *os.File
+// cannot be a chunk: the transport reads it to its end and fails if there is more than
+// Content-Length.
 type conn struct {
 	*net.TCPConn
-	buffers *sync.Pool // of *[copyBuffer]byte, for what has to be copied
+	buffers *sync.Pool // of *[copyBuffer]byte, for bodies that are copied
 }
 
-// copyBuffer is what io.Copy takes, which would allocate it for each request.
+// copyBuffer is the size of the buffer that io.Copy would allocate for each request.
 const copyBuffer = 32 << 10
 
 // ReadFrom is called by the transport with the body inside an
@@ -71,7 +71,7 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	return c.TCPConn.ReadFrom(r)
 }
 
-// copyFrom copies through a buffer that is used again.
+// copyFrom copies through a buffer that is reused.
 func (c *conn) copyFrom(r io.Reader) (int64, error) {
 	buffer, ok := c.buffers.Get().(*[copyBuffer]byte)
 	if !ok {
