@@ -9,9 +9,10 @@
 // data. A record holds no request headers and no credentials. An upload URL alone
 // may give access to the upload, so stores on disk are readable by their owner only.
 //
-// The client stores a record as soon as it has the upload URL and before it sends
-// the first byte. It deletes the record when the server has acknowledged all bytes. A
-// record that is kept with Completed set prevents a second upload of the same data.
+// The client stores a record before it creates an upload, without the upload URL, and
+// again as soon as it has that and before it sends the first byte. It deletes the record
+// when the server has acknowledged all bytes. A record that is kept with Completed set
+// prevents a second upload of the same data.
 //
 // # Revisions
 //

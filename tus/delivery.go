@@ -18,6 +18,8 @@ type delivery interface {
 	exists() bool
 	// account returns what is known of the upload. It may be called from any goroutine.
 	account() account
+	// inOneRequest reports whether the creation carries all bytes.
+	inOneRequest() bool
 	// urls returns those of everything that the upload has on the server.
 	urls() []*url.URL
 	// describe fills in the parts of a record.

@@ -63,11 +63,11 @@ func (u *Uploader) windUp(ctx context.Context) {
 	final, cause := u.state.Final(), u.failure
 	u.mu.Unlock()
 	var later async.Panics
+	defer later.Run(func() { u.settle(ctx, cause) }) // also when a hook ends the goroutine
 	if !final {
 		cause = async.ErrPanicked
 		later.Run(func() { u.enter(StatePaused, cause) })
 	}
-	later.Run(func() { u.settle(ctx, cause) })
 }
 
 // Pause stops the upload where it is: a request in flight is cut. The Run or Step

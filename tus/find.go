@@ -26,6 +26,8 @@ type finder struct {
 	best       *candidate   // of those that the server was asked for; leased
 	absence    absence      // of the first candidate
 	decided    bool
+	reserved   *record  // for a new upload; nil until reserve
+	left       bool     // one of them is left to another Uploader
 	gone       bool     // the server no longer has one of them
 	unresumed  []string // why stored uploads are not resumed
 }
@@ -50,6 +52,10 @@ type candidate struct {
 	asked int            // how many parts were asked for
 }
 
+func newCandidate(rec storage.Record, seen time.Time) *candidate {
+	return &candidate{found: found{rec: rec}, seen: seen, lease: rec.Lease}
+}
+
 // look reads the stored uploads of the source. Those that are free come first.
 func (f *finder) look(ctx context.Context) error {
 	stored, err := f.records.find(ctx)
@@ -67,9 +73,9 @@ func (f *finder) look(ctx context.Context) error {
 	var free, held []*candidate
 	for _, rec := range stored {
 		runs, reason := leaseRuns(rec.Lease, now), f.unusable(rec)
-		c := &candidate{found: found{rec: rec}, seen: now, lease: rec.Lease}
+		c := newCandidate(rec, now)
 		switch {
-		case reason == "" && runs:
+		case runs && (reason == "" || !named(rec)):
 			held = append(held, c)
 		case reason == "" && len(rec.Parts) > 0 && f.opts.StopAt > 0:
 			return fmt.Errorf("%w: StopAt, but the stored upload is one of parallel parts", ErrInvalidInput)
@@ -88,11 +94,13 @@ func (f *finder) look(ctx context.Context) error {
 	return nil
 }
 
+const noUploadURL = "its record has no upload URL"
+
 // unusable returns why a record can never be resumed with this source, empty if it may.
 func (f *finder) unusable(rec storage.Record) string {
 	switch {
 	case !named(rec):
-		return "its record has no upload URL"
+		return noUploadURL
 	case len(rec.Parts) > 0 && !tile(rec): // would make other bytes of the source
 		return "its parts do not cover the source"
 	case !f.sizeFits(rec):

@@ -5,19 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// HeldPolicy says what an upload does about a stored upload of its source that
-// another [Uploader] holds (see [storage.Lease]). It matters for stores that
-// several processes share, and for several Uploaders of one source in a process.
+// HeldPolicy controls what an upload does if another [Uploader] holds a stored upload of
+// its source (see [storage.Lease]). It matters for stores that several processes share,
+// and for several Uploaders of one source in a process.
+//
+// Unless the policy is HeldBegin, the record of a new upload is stored before the upload is
+// created. Of several Uploaders that begin at the same time one creates the upload, and for
+// the others it is held. If the holder crashes before it has the upload URL, the record
+// ends with its lease. With HeldWait, a source that goes with its creation in a single
+// request is not stored at all.
 type HeldPolicy int
 
 const (
-	// HeldWait waits until the holder releases the stored upload, or until its lease
-	// ends without having been renewed, at most a minute in all, and then resumes it.
-	// A holder that is known to live is not waited for: it is in this process, in one
-	// of this very host, boot and namespace, or it renewed its lease meanwhile. Then
-	// a second upload begins.
+	// HeldWait waits until the holder releases the stored upload, or until its lease ends
+	// without renewal, at most a minute in all, and then resumes it. It does not wait for
+	// a holder that is known to live, because it is in this process, in another one of
+	// the same host, boot and namespace, or renewed its lease meanwhile. Then a second
+	// upload begins.
 	HeldWait HeldPolicy = iota
 	// HeldFail ends the upload with a [*HeldError].
 	HeldFail
@@ -25,14 +33,15 @@ const (
 	HeldBegin
 )
 
-// heldPoll is the time between two looks at a record that is waited for.
+// heldPoll is how often a record that is waited for is read.
 const heldPoll = time.Second
 
 // HeldError is returned when another [Uploader] holds the stored upload, with [HeldFail],
 // and by [Uploader.Step] while [HeldWait] waits.
 type HeldError struct {
-	// URL is the upload URL, empty for an upload in parallel parts. It may contain
-	// secrets in its query, which the error text leaves out.
+	// URL is the upload URL. It is empty for an upload in parallel parts, and for one
+	// that is not created yet. It may contain secrets in its query, which the error text
+	// leaves out.
 	URL string
 	// Until is when the lease ends unless it is renewed.
 	Until time.Time
@@ -40,19 +49,15 @@ type HeldError struct {
 	// wait. Run reads the record every second; so should the caller of [Uploader.Step].
 	Wait time.Duration
 
-	shown string // URL without secrets
+	shown string // URL without secrets, or why there is none
 }
 
-// Error names the upload URL, without user, password and query, and Until.
+// Error returns Until and the upload URL without user, password and query.
 func (e *HeldError) Error() string {
-	at := e.shown
-	if at == "" {
-		at = "in parts"
-	}
-	return fmt.Sprintf("tus: stored upload is held by another uploader until %s: %s", e.Until.UTC().Format(time.RFC3339), at)
+	return fmt.Sprintf("tus: stored upload is held by another uploader until %s: %s", e.Until.UTC().Format(time.RFC3339), e.shown)
 }
 
-// heldForNow reports whether err says that a stored upload is waited for.
+// heldForNow reports whether err is that of a stored upload that is waited for.
 func heldForNow(err error) bool {
 	var held *HeldError
 	return errors.As(err, &held) && held.Wait > 0 && !ofHook(err) && !errors.Is(err, errSource)
@@ -77,6 +82,10 @@ func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 		if over, err := f.leaseOver(ctx, c); err != nil || !over {
 			return false, err
 		}
+		if !named(c.rec) { // its holder crashed before it had the URL
+			f.discard(ctx, c.rec, f.records.open(c.rec), noUploadURL)
+			return false, nil
+		}
 		if c.record == nil {
 			c.record = f.records.open(c.rec)
 		}
@@ -88,6 +97,7 @@ func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 				return false, err
 			}
 			if !ok || there.Revision == c.rec.Revision {
+				f.left = true
 				f.leave(ctx, c.rec, "another uploader was faster")
 				return false, nil
 			}
@@ -97,6 +107,7 @@ func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 		default: // the lease may be stored nevertheless, and nobody would find the upload until it ends
 			c.record.release(ctx)
 			if err == nil {
+				f.left = true
 				f.leave(ctx, c.rec, "the store failed, so another uploader may hold it")
 			}
 			return false, err
@@ -122,7 +133,7 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 	if policy == HeldWait {
 		wait = min(lease.Until.Sub(now), c.seen.Add(leaseTime).Sub(now))
 	}
-	held := &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: wait, shown: f.client.showURL(c.rec.UploadURL)}
+	held := &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: wait, shown: f.place(c.rec)}
 	if !c.told {
 		c.told = true
 		f.hooks.held(held)
@@ -130,6 +141,51 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 	if policy != HeldBegin {
 		return false, held
 	}
+	f.left = true
 	f.leave(ctx, c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))
 	return false, nil
+}
+
+// place returns the upload URL of a record without secrets, or why there is none.
+func (f *finder) place(rec storage.Record) string {
+	switch {
+	case rec.UploadURL != "":
+		return f.client.showURL(rec.UploadURL)
+	case len(rec.Parts) > 0:
+		return "in parts"
+	}
+	return "not created yet"
+}
+
+// reserve returns the record of a new upload. It is stored before the upload is created, so
+// that of several uploads that begin at the same time the others find it; nil means that
+// another Uploader was faster, and that the next step looks at its record.
+func (f *finder) reserve(ctx context.Context) (*record, error) {
+	const attempts = 3 // the other record may be gone when it is read
+	for range attempts {
+		if f.opts.Held == HeldBegin || f.left { // it is not the only upload
+			break
+		}
+		if f.reserved == nil {
+			f.reserved = f.records.reserve()
+		}
+		err := f.reserved.acquire(ctx)
+		if !errors.Is(err, ErrLeaseLost) {
+			return f.reserved, err
+		}
+		f.reserved = nil
+		now := time.Now()
+		switch there, ok, err := f.records.reread(ctx, f.records.reserve().rec); {
+		case errors.Is(err, errStoreFailed):
+			return f.records.open(storage.Record{}), nil
+		case err != nil:
+			return nil, err
+		case ok && named(there) && !leaseRuns(there.Lease, now): // it was not resumed
+			return f.records.open(storage.Record{}), nil
+		case ok:
+			f.candidates, f.decided = append(f.candidates, newCandidate(there, now)), false
+			return nil, nil
+		}
+	}
+	return f.records.open(storage.Record{}), nil
 }

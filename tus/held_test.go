@@ -56,7 +56,7 @@ func withHeld(t *testing.T, lasts time.Duration, f func(*testing.T, *heldCase)) 
 func (c *heldCase) left() {
 	c.t.Helper()
 	opts := inChunks()
-	opts.StopAt = 3000
+	opts.StopAt, opts.Held = 3000, tus.HeldBegin
 	// What another process held meanwhile is of no matter here.
 	before := records(c.t, c.store)
 	for _, rec := range before {

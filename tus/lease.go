@@ -53,8 +53,8 @@ func (e *entry) due(now time.Time) bool {
 	switch {
 	case e.rec.ID == "" || e.rec.Lease == nil:
 		return false
-	case e.sent.IsZero(): // there is no lease to lose
-		return now.Sub(e.tried) >= leaseRenewal/2
+	case e.sent.IsZero(): // there is no lease to lose, and a reservation is of no use any more
+		return named(e.rec) && now.Sub(e.tried) >= leaseRenewal/2
 	case e.failed:
 		return now.Sub(e.tried) >= renewalPause
 	}

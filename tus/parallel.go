@@ -87,6 +87,8 @@ func (p *parallel) has(at *url.URL, this *part) bool {
 // exists reports whether anything exists on the server.
 func (p *parallel) exists() bool { return len(p.urls()) > 0 }
 
+func (p *parallel) inOneRequest() bool { return false }
+
 // complete reports whether the server has every part whole.
 func (p *parallel) complete() bool {
 	for _, part := range p.list {

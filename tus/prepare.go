@@ -35,6 +35,16 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 		return u.failed(ctx, err)
 	}
 	u.learn(func(s *status) { s.info = u.planner.info })
+	if u.finder != nil && (u.opts.Held == HeldFail || !work.inOneRequest()) {
+		r, err := u.finder.reserve(ctx)
+		switch {
+		case err != nil:
+			return u.failed(ctx, err)
+		case r == nil:
+			return StateLocating, nil
+		}
+		u.setRecord(r)
+	}
 	u.begin(work)
 	u.finder.startOver(ctx)
 	return StateCreating, nil

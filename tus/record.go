@@ -51,6 +51,8 @@ func (r *record) acquire(ctx context.Context) error {
 	case done:
 		return nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, leaseRenewal, errStoreTimeout)
+	defer cancel()
 	return r.judge(ctx, r.exclusively(ctx, r.put))
 }
 
@@ -192,10 +194,14 @@ func (r *record) exclusively(ctx context.Context, op func(context.Context) error
 	return err
 }
 
-// judge reports a failure of Put, which is an error if the store is required.
+// judge reports a failure of Put, which is an error if the store is required. That of a
+// reservation is reported if the upload cannot be stored either.
 func (r *record) judge(ctx context.Context, err error) error {
-	if err == nil || errors.Is(err, ErrLeaseLost) {
+	switch {
+	case err == nil, errors.Is(err, ErrLeaseLost):
 		return err
+	case !r.required && !r.holds() && !ended(ctx):
+		return nil
 	}
 	return r.report(ctx, "put", err)
 }

@@ -32,10 +32,10 @@ func (r *record) putReleased(ctx context.Context) error {
 	e := r.entry
 	r.mu.Unlock()
 	switch {
-	case e.rec.Revision == 0 || e.rec.Lease == nil && !e.unsaved: // never stored, or released already
-		return nil
 	case !named(e.rec):
 		return r.delete(ctx)
+	case e.rec.Revision == 0 || e.rec.Lease == nil && !e.unsaved: // never stored, or released already
+		return nil
 	}
 	if err := r.compare(ctx); err != nil {
 		return err
@@ -57,6 +57,9 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 	if r.rec.Lease = lease; lease != nil {
 		r.rec.Updated = now.UTC()
 	}
+	if !named(r.rec) { // for storage.DeleteExpired, after a crash
+		r.rec.Expires = lease.Until
+	}
 	r.rec.Seal = sealOf(r.rec)
 	r.failed, r.unsaved, r.tried = true, false, now // until Put has returned
 	next := r.rec.Clone()
@@ -76,7 +79,7 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 		r.unsaved = true
 		return err
 	}
-	r.rec.Revision, r.named = stored.Revision, named(stored)
+	r.rec.ID, r.rec.Revision, r.named = stored.ID, stored.Revision, named(stored)
 	r.failed, r.reported = false, false
 	if r.sent = now; lease == nil {
 		r.sent = time.Time{}
@@ -97,6 +100,9 @@ func (r *record) overwrite(ctx context.Context, rec storage.Record, uncertain bo
 		return stored, finding
 	case ok && r.wrote(there, rec.Revision):
 		rec.Revision = there.Revision
+		return r.store.Put(ctx, rec)
+	case rec.Revision == 0 && named(rec): // the upload exists, and another Uploader has reserved the ID
+		rec.ID = storage.NewID()
 		return r.store.Put(ctx, rec)
 	}
 	return stored, err

@@ -2,11 +2,13 @@ package tus
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/zeebo/xxh3"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -44,6 +46,15 @@ func (s *records) open(rec storage.Record) *record {
 	r := &record{records: s, turn: semaphore.NewWeighted(1), entry: entry{rec: rec.Clone(), named: named(rec)}}
 	r.rec.Lease = nil
 	return r
+}
+
+// reserve returns a record of a new upload, which is not stored yet. Its ID depends on the
+// resume key only, so that the store takes it from one of several Uploaders.
+func (s *records) reserve() *record {
+	rec := s.source
+	sum := xxh3.HashString128("reservation " + rec.Fingerprint).Bytes()
+	rec.ID, rec.Created = hex.EncodeToString(sum[:]), time.Now().UTC()
+	return s.open(rec)
 }
 
 // find returns the records of earlier uploads of the source, the latest first.

@@ -29,6 +29,8 @@ func (t *transfer) create(ctx context.Context) outcome {
 	return t.created(wish, made)
 }
 
+func (t *transfer) inOneRequest() bool { return t.inline }
+
 // mayCarry reports whether the creation may carry the bytes of the source.
 func (t *transfer) mayCarry() bool {
 	info := t.account().info
