@@ -34,9 +34,9 @@ type Created struct {
 	// Expires is when the server deletes the upload if it is not complete; zero if the
 	// response does not say.
 	Expires time.Time
-	// Concat is the role of the upload in the concatenation extension. The bytes of a
-	// final upload are those of its parts.
-	Concat Concat
+	// Concat is "partial" or "final" for an upload of that role in a concatenation. The
+	// bytes of a final upload are those of its parts.
+	Concat string
 	// Response is the response of the server.
 	Response *Response
 }
@@ -111,7 +111,7 @@ type created struct {
 	expires  time.Time
 	response *Response
 	kept     http.Header // of the response, by Options.KeepHeaders
-	concat   Concat
+	concat   string
 }
 
 // createUpload sends the request that creates an upload, a part or a final upload.
@@ -134,9 +134,9 @@ func (q requester) createUpload(ctx context.Context, c creation) (created, error
 	made.response, made.kept = got.Response, q.client.keepHeader(got)
 	switch {
 	case c.partial:
-		made.concat = ConcatPartial
+		made.concat = concatPartial
 	case c.final != nil:
-		made.concat = ConcatFinal
+		made.concat = concatFinal
 	}
 	return made, nil
 }

@@ -251,11 +251,11 @@ func (f *finder) mismatch(rec storage.Record, info Info) string {
 	if err := f.source.matches(info); err != nil {
 		return err.Error()
 	}
-	if len(rec.Parts) == 0 && info.Concat != ConcatNone {
+	if len(rec.Parts) == 0 && info.Concat != "" {
 		return "the server has a part or a final upload there"
 	}
 	sent := Metadata(rec.Metadata)
-	if f.ownKey == f.opts.Metadata.String() { // then the metadata are in the resume key
+	if f.ownKey == f.opts.Metadata.header() { // then the metadata are in the resume key
 		sent = f.opts.Metadata
 	}
 	for _, key := range slices.Sorted(maps.Keys(sent)) {
@@ -278,7 +278,7 @@ func (f *finder) askedPart(ctx context.Context, c *candidate, info Info, reason 
 	}
 	if reason == "" && (info.LengthDeferred || info.Length != p.Size) {
 		reason = "the server has another length"
-	} else if reason == "" && info.Concat == ConcatFinal {
+	} else if reason == "" && info.Concat == concatFinal {
 		reason = "the server has a final upload there"
 	}
 	if reason != "" {

@@ -44,7 +44,7 @@ func (t *transfer) recover(ctx context.Context) outcome {
 // update takes over what the server returned for the upload.
 func (t *transfer) update(info *Info) error {
 	a := t.account()
-	if info.Concat == ConcatFinal && !info.Complete() {
+	if info.Concat == concatFinal && !info.Complete() {
 		return fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",
 			ErrInvalidInput, t.client.redactor.URL(a.url))
 	}

@@ -73,7 +73,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	u.planner = planner{
 		requester: u.requester, opts: &u.opts, external: external, owner: &u.ledger, retries: &u.retries,
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
-		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.String()),
+		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.header()),
 	}
 	if external == nil && c.store != nil {
 		all := &records{store: c.store, required: c.requireStore, onFailure: u.hooks.storeError}
