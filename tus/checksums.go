@@ -79,7 +79,7 @@ func (s *sums) choose(caps Capabilities) error {
 	offered = slices.DeleteFunc(slices.Clone(offered), func(name string) bool { return slices.Contains(s.refused, name) })
 	algorithm, on, err := s.client.Select(s.choice, offered)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	s.decided, s.on, s.algorithm = true, on, algorithm
 	s.trailer = caps.Supports(ExtensionChecksumTrailer) && !s.needsSize

@@ -204,7 +204,8 @@ func TestNamedAlgorithm_NotAdvertisedFailsBeforeCreation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv, client := verifying(t, opts)
 			_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(100)), &tus.UploadOptions{Checksum: "sha1"})
-			wantError(t, err, tus.ErrChecksumUnsupported)
+			wantError(t, err, tus.ErrUnsupported)
+			wantError(t, err, errors.ErrUnsupported)
 			wantMethods(t, srv.Handler, "OPTIONS")
 		})
 	}
@@ -214,7 +215,7 @@ func TestUnknownAlgorithm_FailsBeforeAnyRequest(t *testing.T) {
 	srv, client := verifying(t, tustest.Options{})
 	for _, name := range []string{"xxh3", "auto", "OFF", "a b"} {
 		_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(100)), &tus.UploadOptions{Checksum: name})
-		wantError(t, err, tus.ErrChecksumUnsupported)
+		wantError(t, err, tus.ErrInvalidInput)
 		if !strings.Contains(err.Error(), strconv.Quote(name)) {
 			t.Errorf("error is %q, want one that names %q", err, name)
 		}
@@ -378,7 +379,7 @@ func ExampleUploadOptions_checksum() {
 	res, err := client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "sha1"})
 	fmt.Println(res.Checksum, err)
 	_, err = client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "xxh3"})
-	fmt.Println(errors.Is(err, tus.ErrChecksumUnsupported))
+	fmt.Println(errors.Is(err, tus.ErrInvalidInput))
 	// Output:
 	// sha1 <nil>
 	// true

@@ -74,7 +74,7 @@ func (s *streamed) next(ctx context.Context, at cut) (chunk, bool, error) {
 		return chunk{}, false, err
 	}
 	if at.offset < w.Start() {
-		return chunk{}, false, &StreamError{Offset: at.offset, BufferStart: w.Start(), BufferEnd: w.End()}
+		return chunk{}, false, s.lost(at.offset)
 	}
 	if err := s.matchLength(ctx, at); err != nil {
 		return chunk{}, false, err
@@ -169,9 +169,14 @@ func (s *streamed) reread() {}
 
 func (s *streamed) canRestart() error {
 	if s.window.Start() > 0 {
-		return &StreamError{BufferStart: s.window.Start(), BufferEnd: s.window.End()}
+		return s.lost(0)
 	}
 	return nil
+}
+
+// lost returns the error for an offset of the server that the window no longer has.
+func (s *streamed) lost(offset int64) error {
+	return fmt.Errorf("%w: server is at offset %d, the buffer holds %d to %d", ErrNotRecoverable, offset, s.window.Start(), s.window.End())
 }
 
 func (s *streamed) canSendFrom(offset, _ int64) bool { return offset >= s.window.Start() }

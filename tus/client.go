@@ -74,7 +74,7 @@ type Options struct {
 
 	// SourceTimeout is how long one call of a [Source] (Open, Read, Stat) may take. 0
 	// means no timeout: a file on tape or in cold storage may take minutes. When it
-	// passes, the upload fails with an error matching [ErrSourceTimeout], which is not
+	// passes, the upload fails with an error matching [os.ErrDeadlineExceeded], which is not
 	// retried, and can be resumed. With a SourceTimeout, files are copied through memory
 	// instead of being sent by the kernel, which costs processor time.
 	SourceTimeout time.Duration

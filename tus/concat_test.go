@@ -413,7 +413,7 @@ func TestCreate_EmptyUploadWithoutLocationIsComplete(t *testing.T) {
 		t.Errorf("%+v, %v", created, err)
 	}
 	_, err := client.Create(testContext(t), tus.CreateOptions{Size: 1})
-	wantError(t, err, tus.ErrNoLocation)
+	wantError(t, err, tus.ErrProtocol)
 }
 
 func TestBuildingBlocksThatCannotBe(t *testing.T) {
@@ -462,7 +462,7 @@ func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
 		"500":                      {tustest.Respond(500, ""), 1, tus.ErrUnconfirmed},
 		"502 after it was made":    {faults.SetStatus(502), 1, tus.ErrUnconfirmed},
 		"a part is no part":        {forgettingParts(1), 1, nil},
-		"made, but nobody says of": {tustest.SetHeader("Location", ""), 1, tus.ErrNoLocation},
+		"made, but nobody says of": {tustest.SetHeader("Location", ""), 1, tus.ErrProtocol},
 	}
 	for name, test := range tests {
 		srv := finalLast(t)

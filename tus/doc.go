@@ -67,50 +67,46 @@
 //
 // # Errors
 //
-// Every condition that a program may want to tell apart is an Err… variable for
-// [errors.Is]. Failed requests are an [*Error] for [errors.As], with method, URL,
-// status and offset. [IsRetryable] tells whether trying again may help; retries
-// have been used up by the time that a caller sees such an error. A [*StoredError]
-// tells which record to delete if the server keeps refusing a stored upload.
+// Conditions on which a program acts differently are Err… variables for [errors.Is]. A
+// failed request is an [*Error] for [errors.As], with method, URL, status and offset: its
+// status tells, for example, that an upload is locked (423) or that a name is taken (409 to
+// a creation). Retries have been used up when a caller sees an error; [IsRetryable] reports
+// whether more may help. With a store, uploading again means to upload the same source
+// again, in this process or a later one: it resumes.
 //
-//	error                   again?  what to do
-//	----------------------  ------  --------------------------------------------
-//	ErrInvalidInput         no      correct the argument or option
-//	ErrProtocol             no      look for a proxy or login page in between;
-//	                                uploading again goes on
-//	ErrVersion              no      check the endpoint: it does not speak tus 1.0.0
-//	ErrExists               no      delete it, or change the metadata that name it
-//	ErrUnsupported          no      do without the option; or correct what OPTIONS
-//	                                says with Options.Capabilities
-//	ErrNoLocation           no      check the endpoint, and proxies before it
-//	ErrTooLarge             no      if a proxy limits requests: ChunkSize, and
-//	                                MinChunkSize to let it be found out
-//	ErrUploadGone           no      ask for another upload URL; an upload that the
-//	                                client made is begun anew without being asked
-//	ErrUploadLocked         yes     wait, or find who else uploads to it
-//	ErrOffsetConflict       yes     find who else uploads to it
-//	ErrChecksumUnsupported  no      an advertised algorithm, or ""
-//	ErrChecksumMismatch     yes     if it stays: memory, or a box on the way
-//	ErrUnauthorized         no      renew the credentials, then upload again
-//	ErrStalled              yes     check the link; a longer ResponseTimeout for a
-//	                                server that works for long
-//	ErrSourceTimeout        no      check where the source is stored, or a longer
-//	                                SourceTimeout; uploading again resumes
-//	ErrSourceChanged        no      upload it when nobody writes to it any more
-//	ErrSourceMismatch       no      check that URL and source belong together
-//	ErrUnconfirmed          no      look at the server: it may be complete. Delete
-//	                                the stored record to upload it again
-//	ErrPaused               yes     Run or Step go on
-//	ErrAborted              no      upload it again
-//	ErrStore                no      repair the store; its own error is wrapped
-//	ErrLeaseLost            no      leave the upload to the one that has its lease
-//	ErrUploadHeld           later   wait until HeldError.Until, or use HeldWait
-//	ErrNotRecoverable       no      begin the stream anew
-//	ErrBusy                 no      let one goroutine drive an Uploader
+//	error                retry?  what to do
+//	-------------------  ------  ------------------------------------------------
+//	ErrInvalidInput      no      correct the argument or option
+//	ErrProtocol          no      look for a proxy or login page; upload again
+//	ErrUnsupported       no      do without the option, or check the endpoint, or
+//	                             set Options.Capabilities if OPTIONS is wrong
+//	ErrTooLarge          no      if a proxy limits requests, set ChunkSize, or
+//	                             MinChunkSize to find the limit
+//	ErrUploadGone        no      ask for another upload URL; an upload that the
+//	                             client created starts over by itself
+//	ErrChecksumMismatch  yes     if it stays, check memory and what changes bytes
+//	                             between client and server
+//	ErrUnauthorized      no      renew the credentials, upload again
+//	ErrStalled           yes     check the link; for a slow server, set a longer
+//	                             ResponseTimeout
+//	ErrSourceChanged     no      upload again when nothing writes to the source
+//	ErrSourceMismatch    no      check that URL and source belong together
+//	ErrUnconfirmed       no      look at the server: the upload may be complete.
+//	                             To upload again, delete the stored record
+//	ErrPaused            yes     Run or Step
+//	ErrAborted           no      upload again
+//	ErrStore             no      repair the store; its own error is wrapped
+//	ErrLeaseLost         no      leave the upload to the holder of its lease
+//	ErrNotRecoverable    no      start the stream over
+//	ErrBusy              no      let one goroutine drive an Uploader
 //
-// With a store, uploading again means to upload the same source again, in this
-// process or a later one; it goes on where the server is. After ErrSourceChanged
-// and ErrSourceMismatch it begins anew, and after ErrNotRecoverable if the source
-// cannot be read from there, which Stats.Restarts counts. The end of the context
-// is its own error, and leaves an upload that can be gone on with.
+// Three kinds of errors are not in the table. A [*HeldError] tells how long another
+// Uploader may hold a stored upload. A [*StoredError] names the record to delete if the
+// server keeps refusing a stored upload. Other errors are those of the context, after which
+// the upload can be resumed, of the source (os.ErrDeadlineExceeded after
+// [Options.SourceTimeout]), of hooks and of the network.
+//
+// After ErrSourceChanged and ErrSourceMismatch the next upload starts over, and after
+// ErrNotRecoverable if the source cannot be read from the offset, which
+// Stats.Restarts counts.
 package tus

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
-	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
 // Conditions on which a program may act differently, for use with errors.Is. Every error
@@ -21,19 +20,14 @@ var (
 	ErrInvalidInput = errors.New("invalid input")
 
 	// ErrProtocol is returned when the tus protocol does not allow a response, such as a
-	// negative offset or an offset beyond what was sent.
+	// negative offset, an offset beyond what was sent, or a creation without an upload URL.
 	ErrProtocol = errors.New("response violates the tus protocol")
 
-	// ErrVersion is returned when the server does not support tus 1.0.0 (412).
-	ErrVersion = errors.New("server does not support tus " + ProtocolVersion)
-
-	// ErrUnsupported is returned when a feature needs an extension that the server does not
-	// advertise, or the server refuses a creation or termination with 405. It also matches
+	// ErrUnsupported is returned when an option needs an extension or a checksum algorithm
+	// that the server does not advertise, when the server refuses a creation or termination
+	// with 405, and when it does not support tus 1.0.0 (412). It also matches
 	// [errors.ErrUnsupported].
-	ErrUnsupported = fmt.Errorf("extension not offered by the server: %w", errors.ErrUnsupported)
-
-	// ErrNoLocation is returned when the response to a creation has no upload URL.
-	ErrNoLocation = errors.New("response to the creation has no Location")
+	ErrUnsupported error = unsupportedError{}
 
 	// ErrTooLarge is returned when an upload is above the server's Tus-Max-Size, or the
 	// server or a proxy refused a request with 413.
@@ -43,23 +37,6 @@ var (
 	// 404 or 410 with Tus-Resumable, or, if it never sends that header, through all
 	// retries. The upload expired, was terminated or never existed. It cannot be resumed.
 	ErrUploadGone = errors.New("upload does not exist on the server")
-
-	// ErrUploadLocked is returned when the server keeps the upload locked for another
-	// request (423), often one of a dead connection of this client.
-	ErrUploadLocked = errors.New("upload is locked by another request")
-
-	// ErrExists is returned when the server refuses a creation because it already has a
-	// resource of that name (409).
-	ErrExists = errors.New("resource exists on the server")
-
-	// ErrOffsetConflict is returned when the server refuses a PATCH because it is at
-	// another offset (409), after all retries.
-	ErrOffsetConflict = errors.New("server is at another offset")
-
-	// ErrChecksumUnsupported is returned when [UploadOptions.Checksum] names an
-	// algorithm that is not in [Options.Checksums], or that the server does not
-	// advertise. No upload was created.
-	ErrChecksumUnsupported = checksums.ErrUnsupported
 
 	// ErrChecksumMismatch is returned when the server received other bytes than were sent
 	// (460, or 417 in response to a request with a checksum).
@@ -71,10 +48,6 @@ var (
 	// ErrStalled is returned when no data moved for [Options.StallTimeout], or no
 	// response arrived for [Options.ResponseTimeout] after the whole request was sent.
 	ErrStalled = errors.New("connection stalled")
-
-	// ErrSourceTimeout is returned when a call of the source took longer than
-	// [Options.SourceTimeout].
-	ErrSourceTimeout = errors.New("source timed out")
 
 	// ErrSourceChanged is returned when the source was truncated, grown or replaced during
 	// the upload. The upload on the server differs from the source.
@@ -107,17 +80,19 @@ var (
 	// the server reports another request and the store cannot renew the lease.
 	ErrLeaseLost = errors.New("lease of the upload lost to another uploader")
 
-	// ErrUploadHeld is returned when another [Uploader] holds the stored upload, with
-	// [HeldFail], and by Step while [HeldWait] waits. See [HeldError].
-	ErrUploadHeld = errors.New("stored upload is held by another uploader")
-
 	// ErrNotRecoverable is returned when the server needs bytes of a stream that are no
-	// longer in the buffer and cannot be read again. See [StreamError].
+	// longer in the buffer and cannot be read again.
 	ErrNotRecoverable = errors.New("bytes of the stream cannot be sent again")
 
 	// ErrBusy is returned when another goroutine drives the [Uploader].
 	ErrBusy = errors.New("uploader is being driven by another goroutine")
 )
+
+// unsupportedError matches errors.ErrUnsupported without repeating its text.
+type unsupportedError struct{}
+
+func (unsupportedError) Error() string        { return "not supported by the server" }
+func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
 
 // StoredError is returned when the server refuses an upload that was found in the store,
 // through all retries. Later uploads of the same source fail in the same way until the
@@ -127,27 +102,24 @@ type StoredError struct {
 	// ID is that of the record. [Client.PreviousUploads] returns the record, with the
 	// revision that [storage.Store.Delete] needs.
 	ID string
-	// Created is when the upload was created.
-	Created time.Time
-	// Acknowledged is how many of its bytes the server has acknowledged in this session; 0
-	// if it refused the request for the offset.
-	Acknowledged int64
-	// Err is the refusal.
-	Err error
+
+	created      time.Time
+	acknowledged int64 // bytes in this session; 0 if the request for the offset was refused
+	refusal      error
 }
 
 // Error names the record, the acknowledged bytes and the refusal.
 func (e *StoredError) Error() string {
 	known := ""
-	if e.Acknowledged > 0 {
-		known = fmt.Sprintf(", %d bytes acknowledged", e.Acknowledged)
+	if e.acknowledged > 0 {
+		known = fmt.Sprintf(", %d bytes acknowledged", e.acknowledged)
 	}
 	return fmt.Sprintf("stored upload of %s%s (delete record %s from the store to start over): %v",
-		e.Created.UTC().Format(time.RFC3339), known, e.ID, e.Err)
+		e.created.UTC().Format(time.RFC3339), known, e.ID, e.refusal)
 }
 
 // Unwrap returns the refusal.
-func (e *StoredError) Unwrap() error { return e.Err }
+func (e *StoredError) Unwrap() error { return e.refusal }
 
 // errOtherResponse is the response to a creation in place of that to another request: a
 // proxy that responds twice sends it. Only HEAD returns what the request did.
@@ -217,7 +189,7 @@ func (e *Error) retryable() bool {
 	switch {
 	case e.verdict.retryable, errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale):
 		return true
-	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed), errors.Is(e.Err, ErrExists):
+	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed), errors.Is(e.Err, errExists):
 		return false
 	case e.StatusCode == 0:
 		return temporaryCause(e.Err)

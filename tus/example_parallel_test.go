@@ -200,10 +200,9 @@ func ExampleReader() {
 		writer.Close()
 	}()
 	result, err := client.Upload(context.Background(), tus.Reader(reader), &tus.UploadOptions{ChunkSize: 64 << 10})
-	var lost *tus.StreamError
 	switch {
-	case errors.As(err, &lost):
-		log.Fatalf("the server went back to %d, and a stream cannot", lost.Offset)
+	case errors.Is(err, tus.ErrNotRecoverable):
+		log.Fatalf("the server went back, and a stream cannot: %v", err)
 	case err != nil:
 		log.Fatalf("%v; what was sent is at %s", err, result.URL)
 	}

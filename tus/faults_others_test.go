@@ -37,23 +37,23 @@ func creationRows() []faultRow {
 		action tustest.Action
 		err    error
 	}{
-		"no Location":                {tustest.SetHeader("Location", "", "Upload-Offset", ""), tus.ErrNoLocation},
-		"200 and a page in HTML":     {faults.RespondAfter(200, htmlPage), tus.ErrNoLocation},
+		"no Location":                {tustest.SetHeader("Location", "", "Upload-Offset", ""), tus.ErrProtocol},
+		"200 and a page in HTML":     {faults.RespondAfter(200, htmlPage), tus.ErrProtocol},
 		"Location is no URL":         {tustest.SetHeader("Location", "http://[::1"), tus.ErrProtocol},
 		"Location of another scheme": {tustest.SetHeader("Location", "ftp://example.org/1"), tus.ErrProtocol},
 		"301":                        {faults.Redirect(301, ""), tus.ErrProtocol},
 		"401":                        {faults.RespondAfter(401, ""), tus.ErrUnauthorized},
 		"403":                        {faults.RespondAfter(403, ""), tus.ErrUnauthorized},
 		"302":                        {faults.Redirect(302, ""), tus.ErrProtocol},
-		"409":                        {faults.RespondAfter(409, "exists"), tus.ErrExists},
-		"412 of another version":     {faults.RespondAfter(412, "", "Tus-Version", "0.2.2"), tus.ErrVersion},
+		"412 of another version":     {faults.RespondAfter(412, "", "Tus-Version", "0.2.2"), tus.ErrUnsupported},
 	} {
 		add(name, test.action, fails(test.err, nothing), fails(test.err, nothing))
 	}
+	add("409", faults.RespondAfter(409, "exists"), refused(409, nothing), refused(409, nothing))
 	add("412", faults.RespondAfter(412, "", "Tus-Version", "1.0.0"), refused(412, nothing), refused(412, nothing))
 	add("404", faults.RespondAfter(404, ""), refused(404, nothing), refused(404, nothing))
 	add("413", faults.RespondAfter(413, ""), fails(tus.ErrTooLarge, nothing), createdAgain())
-	add("no Location, but Upload-Offset", tustest.SetHeader("Location", ""), fails(tus.ErrNoLocation, nothing), fine(0))
+	add("no Location, but Upload-Offset", tustest.SetHeader("Location", ""), fails(tus.ErrProtocol, nothing), fine(0))
 	add("interim answers", faults.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
 	add("endless body of the answer", faults.EndlessBody(), fine(0), fine(0))
 	add("answered twice", faults.RespondTwice(), fine(2).again(request), fine(0))
@@ -161,7 +161,7 @@ func askingRows() []faultRow {
 	// Where and when the other process lives nobody can tell, so its lease is waited for.
 	leased := after(0)
 	leased.name, leased.bubble, leased.with = "restart in another PID namespace", true, leaveLease
-	locked := with(faultRow{on: asking, want: fails(tus.ErrUploadLocked, resumable).again(times(2))}, "423 always", tustest.Respond(423, ""))
+	locked := with(faultRow{on: asking, want: refused(423, resumable).again(times(2))}, "423 always", tustest.Respond(423, ""))
 	locked.times = always
 	return []faultRow{
 		with(after(1), "cut", tustest.CutBefore()),

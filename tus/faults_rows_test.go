@@ -83,7 +83,7 @@ func stallRows() []faultRow {
 // earlyRows: answers that come while the body is still being sent.
 func earlyRows() []faultRow {
 	rows := []faultRow{
-		{name: "early 409", action: faults.RespondEarly(409, "conflict"), want: bytesAgain(), but: butOne(fails(tus.ErrExists, nothing))},
+		{name: "early 409", action: faults.RespondEarly(409, "conflict"), want: bytesAgain(), but: butOne(refused(409, nothing))},
 		{name: "early 500", action: faults.RespondEarly(500, htmlPage), want: bytesAgain(), but: butOne(createdAgain())},
 		{name: "early 403", action: faults.RespondEarly(403, "no"), want: fails(tus.ErrUnauthorized, resumable), but: butOne(fails(tus.ErrUnauthorized, nothing))},
 		{name: "early 204, a part stored", action: faults.AcceptEarly(faultCut), want: fine(1).again(rest)},
@@ -144,7 +144,7 @@ func refusalRows() []faultRow {
 	for name, action := range forNow {
 		row := faultRow{name: name, action: action, want: bytesAgain(), but: butOne(createdAgain())}
 		if strings.HasPrefix(name, "409") {
-			row.but = butOne(fails(tus.ErrExists, nothing)) // to a creation
+			row.but = butOne(refused(409, nothing)) // to a creation
 		}
 		rows = append(rows, row)
 	}
@@ -165,11 +165,11 @@ func refusalRows() []faultRow {
 		faultRow{name: "500 though all is stored", action: faults.SetStatus(500), want: fine(1), but: map[string]verdict{
 			one: createdAgain(), single: lastRefused, resumed: lastRefused, parallel: fails(tus.ErrUnconfirmed, resumable)}},
 		faultRow{name: "503 always", times: always, action: faults.RespondAfter(503, ""), want: fails(errTemporary, resumable).again(times(8))},
-		faultRow{name: "423 always", times: always, action: faults.RespondAfter(423, "locked"), want: fails(tus.ErrUploadLocked, resumable).again(times(8))},
+		faultRow{name: "423 always", times: always, action: faults.RespondAfter(423, "locked"), want: refused(423, resumable).again(times(8))},
 		faultRow{name: "401, and a hook that renews the token", action: faults.RespondAfter(401, ""), opts: renewing, want: bytesAgain(), but: butOne(createdAgain())},
 		with(refusedThen(tus.ErrUnauthorized), "401", faults.RespondAfter(401, "")),
 		with(refusedThen(tus.ErrUnauthorized), "403", faults.RespondAfter(403, htmlPage)),
-		with(refusedThen(tus.ErrVersion), "412", faults.RespondAfter(412, "", "Tus-Version", "0.2.2")),
+		with(refusedThen(tus.ErrUnsupported), "412", faults.RespondAfter(412, "", "Tus-Version", "0.2.2")),
 		faultRow{name: "413", action: faults.RespondAfter(413, ""), want: fails(tus.ErrTooLarge, resumable), but: butOne(createdAgain())},
 		faultRow{name: "413 twice, smaller chunks allowed", times: 2, action: faults.RespondAfter(413, ""), opts: smaller,
 			want: fine(16).again(times(2)), but: butOne(fine(8).again(times(2)).creating(1))},
@@ -257,7 +257,7 @@ func answerRows() []faultRow {
 		forged("beyond what was sent", "61441"), forged("no number", "banana"), forged("two times", "16384", "32768"),
 		absent, back, equal,
 		{name: "200 and a page in HTML", action: faults.RespondAfter(200, htmlPage, "Content-Type", "text/html"),
-			want: bytesAgain(), but: butOne(fails(tus.ErrNoLocation, nothing))},
+			want: bytesAgain(), but: butOne(fails(tus.ErrProtocol, nothing))},
 	}
 }
 

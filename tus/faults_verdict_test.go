@@ -220,10 +220,10 @@ func errorName(err error) string {
 		name string
 	}{
 		{tus.ErrUnconfirmed, "ErrUnconfirmed"}, {tus.ErrNotRecoverable, "ErrNotRecoverable"}, {tus.ErrUploadGone, "ErrUploadGone"},
-		{tus.ErrProtocol, "ErrProtocol"}, {tus.ErrNoLocation, "ErrNoLocation"}, {tus.ErrVersion, "ErrVersion"},
+		{tus.ErrProtocol, "ErrProtocol"},
 		{tus.ErrUnauthorized, "ErrUnauthorized"}, {tus.ErrTooLarge, "ErrTooLarge"}, {tus.ErrUnsupported, "ErrUnsupported"},
 		{tus.ErrChecksumMismatch, "ErrChecksumMismatch"}, {tus.ErrSourceMismatch, "ErrSourceMismatch"},
-		{tus.ErrUploadLocked, "ErrUploadLocked"}, {tus.ErrOffsetConflict, "ErrOffsetConflict"}, {tus.ErrStalled, "ErrStalled"},
+		{tus.ErrStalled, "ErrStalled"},
 	} {
 		if errors.Is(err, c.err) {
 			return c.name

@@ -110,6 +110,17 @@ func wantError(t testing.TB, err, want error) {
 	}
 }
 
+// statusOf returns the status of the response that an error is about, 0 for none.
+func statusOf(err error) int {
+	var e *tus.Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	return e.StatusCode
+}
+
+func isHeld(err error) bool { return errors.As(err, new(*tus.HeldError)) }
+
 // bytesReceived returns the number of bytes that a server read from all request bodies.
 func bytesReceived(server interface{ Requests() []tustest.Request }) (n int64) {
 	for _, r := range server.Requests() {

@@ -27,7 +27,7 @@ const (
 	// the same host, boot and namespace, or renewed its lease meanwhile. Then a second
 	// upload begins.
 	HeldWait HeldPolicy = iota
-	// HeldFail ends the upload with an error matching [ErrUploadHeld].
+	// HeldFail ends the upload with a [*HeldError].
 	HeldFail
 	// HeldBegin begins a second upload at once.
 	HeldBegin
@@ -36,8 +36,8 @@ const (
 // heldPoll is how often a record that is waited for is read.
 const heldPoll = time.Second
 
-// HeldError describes a stored upload that another [Uploader] holds. It matches
-// [ErrUploadHeld].
+// HeldError is returned when another [Uploader] holds the stored upload, with [HeldFail],
+// and by [Uploader.Step] while [HeldWait] waits.
 type HeldError struct {
 	// URL is the upload URL. It is empty for an upload in parallel parts, and for one
 	// that is not created yet. It may contain secrets in its query, which the error text
@@ -54,11 +54,8 @@ type HeldError struct {
 
 // Error returns Until and the upload URL without user, password and query.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("tus: %v until %s: %s", ErrUploadHeld, e.Until.UTC().Format(time.RFC3339), e.shown)
+	return fmt.Sprintf("tus: stored upload is held by another uploader until %s: %s", e.Until.UTC().Format(time.RFC3339), e.shown)
 }
-
-// Unwrap returns ErrUploadHeld.
-func (e *HeldError) Unwrap() error { return ErrUploadHeld }
 
 // heldForNow reports whether err is that of a stored upload that is waited for.
 func heldForNow(err error) bool {

@@ -43,8 +43,8 @@ type UploadOptions struct {
 	// "" is the most preferred one that the server advertises, and none if it
 	// advertises none of [Options.Checksums]; "off" disables checksums; any other text
 	// is the name of an algorithm, such as "sha256", in any case. An unknown name is an
-	// error matching [ErrChecksumUnsupported] before any request, and a name that the
-	// server does not advertise is one before the upload is created.
+	// error matching [ErrInvalidInput] before any request; a name that the server does not
+	// advertise is one matching [ErrUnsupported] before the upload is created.
 	//
 	// With a checksum and no ChunkSize, chunks have 8 MiB, or less if connections break
 	// earlier: most servers discard a chunk that is cut off, because they cannot verify

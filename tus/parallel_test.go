@@ -254,11 +254,11 @@ func TestPartThatFailsForGoodStopsTheOthersAndIsTheCause(t *testing.T) {
 	}{
 		"403":                {"PATCH", "PATCH", tustest.Respond(403, "not yours"), tus.ErrUnauthorized},
 		"403 on creation":    {"POST", "POST", tustest.Respond(403, "not yours"), tus.ErrUnauthorized},
-		"no Location":        {"POST", "POST", tustest.SetHeader("Location", ""), tus.ErrNoLocation},
+		"no Location":        {"POST", "POST", tustest.SetHeader("Location", ""), tus.ErrProtocol},
 		"garbage offset":     {"PATCH", "PATCH", tustest.SetHeader("Upload-Offset", "lots"), tus.ErrProtocol},
 		"negative offset":    {"PATCH", "PATCH", tustest.SetHeader("Upload-Offset", "-1"), tus.ErrProtocol},
 		"offset beyond":      {"PATCH", "PATCH", tustest.SetHeader("Upload-Offset", "251"), tus.ErrProtocol},
-		"version":            {"PATCH", "PATCH", tustest.Respond(412, ""), tus.ErrVersion},
+		"version":            {"PATCH", "PATCH", tustest.Respond(412, ""), tus.ErrUnsupported},
 		"redirected nowhere": {"PATCH", "PATCH", tustest.Respond(307, ""), tus.ErrProtocol},
 	}
 	for name, test := range tests {

@@ -209,7 +209,7 @@ func (p *planner) carries(ctx context.Context) (bool, error) {
 // missing is then named by those who look for it.
 func (p *planner) requiredCapabilities(ctx context.Context) (Capabilities, error) {
 	caps, err := p.required(ctx)
-	if errors.Is(err, ErrUnsupported) {
+	if errors.Is(err, errNoCapabilities) {
 		return Capabilities{}, nil
 	}
 	return caps, err

@@ -97,8 +97,8 @@ func TestServerThatDoesNotSayWhatItSupportsHasTheCoreOnly(t *testing.T) {
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Checksum: "sha1"})
-	wantError(t, err, tus.ErrChecksumUnsupported)
-	_, err = client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{Required: true, MinPartSize: 1}})
+	wantError(t, err, tus.ErrUnsupported)
+	_, err = client.Upload(testContext(t), tus.Bytes(data), required(&tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1}}))
 	wantError(t, err, tus.ErrUnsupported)
 }
 

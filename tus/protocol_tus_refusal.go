@@ -27,6 +27,14 @@ var errNotTus = fmt.Errorf("%w: %s", ErrProtocol, notOfTus)
 // never sends the header.
 var errSeemsGone = fmt.Errorf("%w", errNotTus)
 
+// What these statuses mean. [Error.StatusCode] tells programs.
+var (
+	errLocked   = errors.New("upload is locked by another request") // often one of a dead connection of this client
+	errExists   = errors.New("resource exists on the server")
+	errConflict = errors.New("server is at another offset")
+	errVersion  = fmt.Errorf("%w: tus %s", ErrUnsupported, ProtocolVersion)
+)
+
 // errPatchBlocked is a PATCH to a resource that takes none.
 var errPatchBlocked = errors.New("PATCH is not allowed here, or blocked by a proxy: see Options.OverridePatchMethod")
 
@@ -86,7 +94,7 @@ func (protocolTus) condition(r *reply) error {
 	case http.StatusRequestEntityTooLarge:
 		return ErrTooLarge
 	case http.StatusLocked:
-		return ErrUploadLocked
+		return errLocked
 	case http.StatusExpectationFailed: // rustus
 		if r.request.trailer != nil || r.request.header.Get(headerUploadChecksum) != "" {
 			return ErrChecksumMismatch
@@ -103,9 +111,9 @@ func conflict(r *request) error {
 	kind, _ := parseConcat(r.header.Get(headerUploadConcat))
 	switch {
 	case r.method == http.MethodPatch:
-		return ErrOffsetConflict
+		return errConflict
 	case r.method == http.MethodPost && kind != ConcatFinal:
-		return ErrExists
+		return errExists
 	}
 	return nil
 }
@@ -117,9 +125,9 @@ func otherVersion(r *reply) error {
 	case slices.Contains(versions, ProtocolVersion):
 		return nil
 	case len(versions) > 0:
-		return fmt.Errorf("%w: it offers %s", ErrVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
+		return fmt.Errorf("%w: it offers %s", errVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
 	case r.request.method != http.MethodPost:
-		return ErrVersion
+		return errVersion
 	}
 	return nil
 }

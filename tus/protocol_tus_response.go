@@ -23,6 +23,10 @@ var errAhead = errors.New("server acknowledged bytes that had not been sent")
 // returns the offset.
 var errNoOffset = fmt.Errorf("%w: no %s", ErrProtocol, headerUploadOffset)
 
+// errNoCapabilities is a successful response to OPTIONS that does not say what the server
+// supports.
+var errNoCapabilities = fmt.Errorf("%w: no %s: %w", ErrProtocol, headerTusVersion, ErrUnsupported)
+
 func offsetBeyond(offset, end int64) error {
 	return fmt.Errorf("%w: %s is %d, beyond the %d bytes sent", ErrProtocol, headerUploadOffset, offset, end)
 }
@@ -39,7 +43,7 @@ func (t protocolTus) capabilities(r *reply) (Capabilities, error) {
 	}
 	if !ofTus(r.Header) && r.Header.Get(headerTusExtension) == "" && r.Header.Get(headerTusMaxSize) == "" {
 		// A captive portal, or a server that responds to OPTIONS for all origins (CORS).
-		return Capabilities{}, t.fail(r, fmt.Errorf("%w: no %s: %w", ErrProtocol, headerTusVersion, ErrUnsupported))
+		return Capabilities{}, t.fail(r, errNoCapabilities)
 	}
 	found := Capabilities{
 		Versions:           parseList(r.Header, headerTusVersion),
@@ -62,7 +66,7 @@ func (t protocolTus) created(r *reply, c creation) (created, error) {
 		if completedBy(r, c) {
 			return created{offset: c.length}, nil
 		}
-		return created{}, t.fail(r, ErrNoLocation)
+		return created{}, t.fail(r, fmt.Errorf("%w: creation without %s", ErrProtocol, headerLocation))
 	}
 	made := created{location: location, expires: parseExpires(r.Header)}
 	offset, present, err := parseInteger(r.Header, headerUploadOffset)

@@ -265,7 +265,7 @@ func TestAnswersThatCannotBeTrustedEndTheUpload(t *testing.T) {
 		wantError(t, err, tus.ErrProtocol)
 	})
 	t.Run("POST without Location", func(t *testing.T) {
-		failThrough(t, tus.ErrNoLocation, tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", "")})
+		failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", "")})
 	})
 	for _, location := range []string{"ftp://example.org/x", "http://", "javascript:alert(1)", "http://[::1"} {
 		t.Run("POST with Location "+location, func(t *testing.T) {
@@ -323,7 +323,7 @@ func TestTwoWritersOnOneUploadDoNotSpin(t *testing.T) {
 }
 
 func TestRefusalsEndTheUploadAndSayWhy(t *testing.T) {
-	tests := map[int]error{401: tus.ErrUnauthorized, 403: tus.ErrUnauthorized, 412: tus.ErrVersion, 400: nil, 415: nil, 501: nil}
+	tests := map[int]error{401: tus.ErrUnauthorized, 403: tus.ErrUnauthorized, 412: tus.ErrUnsupported, 400: nil, 415: nil, 501: nil}
 	for status, want := range tests {
 		for _, method := range []string{"POST", "PATCH"} {
 			srv, res, err := failThrough(t, want, tustest.Fault{Method: method, Times: -1,

@@ -103,7 +103,7 @@ func (u *Uploader) ofStored(err error) error {
 		ofHook(err) || errors.Is(err, errSource) || errors.Is(err, ErrUploadGone) || errors.Is(err, ErrUnconfirmed) {
 		return err
 	}
-	return &StoredError{ID: rec.ID, Created: rec.Created, Acknowledged: u.Offset(), Err: err}
+	return &StoredError{ID: rec.ID, created: rec.Created, acknowledged: u.Offset(), refusal: err}
 }
 
 // adopt resumes a stored upload.

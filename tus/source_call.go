@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // callSource calls a Source, which may hang: in a network file system, or behind FUSE.
-// It returns an error matching ErrSourceTimeout after limit; 0 is no limit.
+// It returns an error matching os.ErrDeadlineExceeded after limit; 0 is no limit.
 func callSource[T any](ctx context.Context, limit time.Duration, name string, call func() (T, error), late func(T)) (T, error) {
 	if limit <= 0 {
 		return async.Call(ctx, call, late)
@@ -20,7 +21,7 @@ func callSource[T any](ctx context.Context, limit time.Duration, name string, ca
 	defer cancel()
 	value, err := async.Call(limited, call, late)
 	if errors.Is(err, errLimit) {
-		err = fmt.Errorf("%w: %s took longer than %v (Options.SourceTimeout)", ErrSourceTimeout, name, limit)
+		err = fmt.Errorf("%w: %s took longer than %v (Options.SourceTimeout)", os.ErrDeadlineExceeded, name, limit)
 	}
 	return value, err
 }

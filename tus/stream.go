@@ -11,24 +11,6 @@ import (
 // size is set, and what they begin with where a larger one is.
 const defaultStreamChunk = 8 << 20
 
-// StreamError is an upload from a stream whose server is at an offset that the
-// stream cannot be sent from any more. It matches [ErrNotRecoverable].
-type StreamError struct {
-	// Offset is where the server is, in bytes.
-	Offset int64
-	// BufferStart and BufferEnd are the offsets of the bytes that are still held.
-	BufferStart, BufferEnd int64
-}
-
-// Error tells the offsets.
-func (e *StreamError) Error() string {
-	return fmt.Sprintf("tus: %v: server is at offset %d, the buffer holds %d to %d",
-		ErrNotRecoverable, e.Offset, e.BufferStart, e.BufferEnd)
-}
-
-// Unwrap returns ErrNotRecoverable.
-func (e *StreamError) Unwrap() error { return ErrNotRecoverable }
-
 // Reader is a stream of unknown size, such as a pipe, sent as a single upload. r is read
 // once, from where it is to its end, by one goroutine at a time, and not closed. A Read
 // that blocks when the context ends is left behind until it returns, unless r has a

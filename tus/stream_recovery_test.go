@@ -172,14 +172,14 @@ func TestServerThatLosesBytesOfAStream(t *testing.T) {
 	}
 	tests := map[string]struct {
 		at, left int64
-		want     *tus.StreamError // nil for success
+		want     string // empty for success
 	}{
-		"in the first chunk":        {0, 0, nil},
-		"in the chunk that is sent": {2000, 2200, nil},
-		"all of that chunk":         {2000, 2000, nil},
-		"a byte before it":          {2000, 1999, &tus.StreamError{Offset: 1999, BufferStart: 2000, BufferEnd: 3000}},
-		"everything":                {2000, 0, &tus.StreamError{Offset: 0, BufferStart: 2000, BufferEnd: 3000}},
-		"before the last chunk":     {3000, 2500, &tus.StreamError{Offset: 2500, BufferStart: 3000, BufferEnd: 3500}},
+		"in the first chunk":        {0, 0, ""},
+		"in the chunk that is sent": {2000, 2200, ""},
+		"all of that chunk":         {2000, 2000, ""},
+		"a byte before it":          {2000, 1999, "server is at offset 1999, the buffer holds 2000 to 3000"},
+		"everything":                {2000, 0, "server is at offset 0, the buffer holds 2000 to 3000"},
+		"before the last chunk":     {3000, 2500, "server is at offset 2500, the buffer holds 3000 to 3500"},
 	}
 	for name, test := range tests {
 		srv, data := tustest.NewServer(t, nil), randomBytes(3500)
@@ -193,19 +193,18 @@ func TestServerThatLosesBytesOfAStream(t *testing.T) {
 			h.Serve(w, r)
 		}})
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-		if test.want == nil {
+		if test.want == "" {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
 			continue
 		}
-		var e *tus.StreamError
-		if !errors.As(err, &e) || *e != *test.want || !errors.Is(err, tus.ErrNotRecoverable) || tus.IsRetryable(err) {
+		if !errors.Is(err, tus.ErrNotRecoverable) || tus.IsRetryable(err) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error is %v, want %v", name, err, test.want)
 		}
-		if res.URL == "" || !strings.Contains(err.Error(), strconv.FormatInt(test.want.Offset, 10)) {
-			t.Errorf("%s: error is %v, URL %q", name, err, res.URL)
+		if res.URL == "" {
+			t.Errorf("%s: the result has no URL", name)
 		}
 		// With all of the data it still goes on.
 		res, err = newClient(t, srv.Endpoint(), nil).Resume(testContext(t), res.URL, tus.Bytes(data), nil)
@@ -288,8 +287,7 @@ func TestStreamWhoseUploadIsGone(t *testing.T) {
 		srv = tustest.NewServer(t, nil)
 		atOffset(srv, 1000, goneWith(status))
 		_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-		var e *tus.StreamError
-		if !errors.As(err, &e) || e.Offset != 0 || e.BufferStart != 1000 || !errors.Is(err, tus.ErrNotRecoverable) {
+		if !errors.Is(err, tus.ErrNotRecoverable) || !strings.Contains(err.Error(), "server is at offset 0, the buffer holds 1000 to") {
 			t.Errorf("%d: error is %v", status, err)
 		}
 		if srv.Count("POST") != 1 {

@@ -198,7 +198,7 @@ func TestSource_TimeoutEndsTheUpload(t *testing.T) {
 				client := newClient(&tus.Options{SourceTimeout: time.Minute, Checksums: checksum.Builtin()})
 				data := randomBytes(faultSize)
 				res, err := client.Upload(t.Context(), slowSource{tus.Bytes(data), 3 * time.Minute}, opts)
-				wantError(t, err, tus.ErrSourceTimeout)
+				wantError(t, err, os.ErrDeadlineExceeded)
 				if res.Stats.Retries != 0 || tus.IsRetryable(err) || errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("after %d retries: %v", res.Stats.Retries, err)
 				}
@@ -217,7 +217,7 @@ func TestSource_TimeoutEndsAStream(t *testing.T) {
 		reader, writer := io.Pipe()
 		go writer.Write(randomBytes(2000))
 		_, err := newClient(&tus.Options{SourceTimeout: time.Minute}).Upload(t.Context(), tus.Reader(reader), chunked())
-		wantError(t, err, tus.ErrSourceTimeout)
+		wantError(t, err, os.ErrDeadlineExceeded)
 		reader.Close()
 	})
 }

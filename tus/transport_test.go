@@ -55,7 +55,7 @@ func TestPauseAndCancelAreHeardWhileTheKernelSends(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			action, reached := stalling(1 << 20)
 			srv.Inject(tustest.Fault{Method: "PATCH", Action: action})
-			u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.File(path), nil)
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).NewUploader(tus.File(path), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

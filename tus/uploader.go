@@ -62,7 +62,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 		return nil, err
 	}
 	if err := c.checksums.Check(u.opts.Checksum); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: UploadOptions.Checksum: %w", ErrInvalidInput, err)
 	}
 	if external != nil && u.opts.Parallel > 1 {
 		return nil, fmt.Errorf("%w: an upload URL together with UploadOptions.Parallel", ErrInvalidInput)

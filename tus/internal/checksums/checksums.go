@@ -3,7 +3,6 @@
 package checksums
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,16 +13,6 @@ import (
 
 // Off is the choice that disables checksums.
 const Off = "off"
-
-// ErrUnsupported is returned when a chosen algorithm is not in the [Set] or not
-// advertised by the server. It also matches [errors.ErrUnsupported].
-var ErrUnsupported error = unsupportedError{}
-
-// unsupportedError matches errors.ErrUnsupported without repeating its text.
-type unsupportedError struct{}
-
-func (unsupportedError) Error() string        { return "checksum algorithm not supported" }
-func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
 
 // Set is valid algorithms in order of preference. It does not change.
 type Set []checksum.Algorithm
@@ -48,20 +37,19 @@ func NewSet(algorithms []checksum.Algorithm) (Set, error) {
 	return set, nil
 }
 
-// Check returns an error matching [ErrUnsupported] unless choice is "" (automatic),
+// Check returns an error unless choice is "" (automatic),
 // [Off], or the name of an algorithm in the set, ignoring case.
 func (s Set) Check(choice string) error {
 	if choice == "" || choice == Off || s.index(lower(choice)) >= 0 {
 		return nil
 	}
-	return fmt.Errorf("%w: Options.Checksums does not have %s, %s",
-		ErrUnsupported, httpx.QuoteShort(choice), only(s.names()))
+	return fmt.Errorf("Options.Checksums does not have %s, %s", httpx.QuoteShort(choice), only(s.names()))
 }
 
 // Select returns the algorithm for a server that advertises the given names. It returns
 // false if no checksum should be sent: choice is [Off], or it is "" and the server
-// advertises no algorithm of the set. If choice is a name that is not in the set or not
-// advertised, the error matches [ErrUnsupported].
+// advertises no algorithm of the set. It returns an error if choice is a name
+// that is not in the set or not advertised.
 //
 // Names are compared ignoring case. The Name of the result has the spelling of the
 // server, because some servers compare exactly.
@@ -84,8 +72,7 @@ func (s Set) Select(choice string, advertised []string) (checksum.Algorithm, boo
 	if choice == "" {
 		return checksum.Algorithm{}, false, nil
 	}
-	return checksum.Algorithm{}, false, fmt.Errorf("%w: server does not advertise %s, %s",
-		ErrUnsupported, httpx.QuoteShort(choice), only(advertised))
+	return checksum.Algorithm{}, false, fmt.Errorf("server does not advertise %s, %s", httpx.QuoteShort(choice), only(advertised))
 }
 
 // index returns the first index of the algorithm, or -1.

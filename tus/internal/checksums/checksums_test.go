@@ -1,7 +1,6 @@
 package checksums_test
 
 import (
-	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -64,8 +63,8 @@ func TestSet_Empty(t *testing.T) {
 	if a, ok, err := set.Select("", []string{"sha1"}); ok || a.New != nil || err != nil {
 		t.Errorf("selected %q, %v, %v", a.Name, ok, err)
 	}
-	if err := set.Check("sha1"); !errors.Is(err, checksums.ErrUnsupported) {
-		t.Errorf("Check of sha1: %v", err)
+	if err := set.Check("sha1"); err == nil {
+		t.Error("Check of sha1 returned no error")
 	}
 }
 
@@ -116,7 +115,7 @@ func TestSelect_UnsupportedNameFails(t *testing.T) {
 		{"md5\n", []string{"md5"}, []string{`"md5\n"`}},
 	} {
 		_, ok, err := builtin(t).Select(test.name, test.offer)
-		if ok || !errors.Is(err, checksums.ErrUnsupported) || !errors.Is(err, errors.ErrUnsupported) {
+		if ok || err == nil {
 			t.Fatalf("%q with %q: %v, %v", test.name, test.offer, ok, err)
 		}
 		for _, text := range test.says {
