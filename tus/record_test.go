@@ -403,7 +403,6 @@ func TestHostileRecordsAreNoHarm(t *testing.T) {
 				return []storage.Record{rec.Clone()}, nil // no store of ours would do that
 			}}
 			opts := inChunks()
-			opts.SourceChanged = tus.SourceChangedRestart
 			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
 			if err != nil {
 				t.Fatal(err)

@@ -7,20 +7,6 @@ import (
 	"net/url"
 )
 
-// SourceChangedPolicy says what to do about a stored upload of a source that
-// has another size by now. It matters only for fingerprints that do not cover
-// the size: with those of package fingerprint a changed source is simply
-// another one.
-type SourceChangedPolicy int
-
-const (
-	// SourceChangedFail ends the upload with [ErrSourceChanged] and forgets the
-	// stored one, so that the next attempt begins anew.
-	SourceChangedFail SourceChangedPolicy = iota
-	// SourceChangedRestart forgets the stored upload and begins a new one.
-	SourceChangedRestart
-)
-
 // lookup finds the stored uploads of the source.
 func (u *Uploader) lookup(ctx context.Context) error {
 	key, err := u.planner.resumeKey(ctx)
