@@ -12,21 +12,15 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// Extension is the name of a protocol extension as servers advertise it in
-// Tus-Extension.
-type Extension string
-
-// The extensions of tus 1.0.0.
+// Extensions of tus 1.0.0 that this package uses, as servers advertise them.
 const (
-	ExtensionCreation                Extension = "creation"
-	ExtensionCreationWithUpload      Extension = "creation-with-upload"
-	ExtensionCreationDeferLength     Extension = "creation-defer-length"
-	ExtensionExpiration              Extension = "expiration"
-	ExtensionChecksum                Extension = "checksum"
-	ExtensionChecksumTrailer         Extension = "checksum-trailer"
-	ExtensionTermination             Extension = "termination"
-	ExtensionConcatenation           Extension = "concatenation"
-	ExtensionConcatenationUnfinished Extension = "concatenation-unfinished"
+	extensionCreation            = "creation"
+	extensionCreationWithUpload  = "creation-with-upload"
+	extensionCreationDeferLength = "creation-defer-length"
+	extensionChecksum            = "checksum"
+	extensionChecksumTrailer     = "checksum-trailer"
+	extensionTermination         = "termination"
+	extensionConcatenation       = "concatenation"
 )
 
 // Capabilities is what a server advertises in its response to OPTIONS (protocol section
@@ -34,8 +28,8 @@ const (
 type Capabilities struct {
 	// Versions are the protocol versions, the server's preferred one first.
 	Versions []string
-	// Extensions are the advertised extensions.
-	Extensions []Extension
+	// Extensions are the advertised extensions, such as "concatenation".
+	Extensions []string
 	// MaxSize is the largest upload in bytes; 0 if the server advertises no limit, or one
 	// that is not an integer from 0 to 2^63-1.
 	MaxSize int64
@@ -44,7 +38,9 @@ type Capabilities struct {
 }
 
 // Supports reports whether the server advertises the extension.
-func (c Capabilities) Supports(e Extension) bool { return slices.Contains(c.Extensions, e) }
+func (c Capabilities) Supports(extension string) bool {
+	return slices.Contains(c.Extensions, extension)
+}
 
 func (c Capabilities) clone() Capabilities {
 	c.Versions = slices.Clone(c.Versions)
@@ -60,16 +56,6 @@ func (c Capabilities) clone() Capabilities {
 // protocol: it may be that of a proxy or a captive portal.
 func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
 	return c.requester().required(ctx)
-}
-
-// RefreshCapabilities requests the capabilities from the server and replaces those that
-// are kept. Its errors are those of Capabilities; after one, nothing is replaced.
-func (c *Client) RefreshCapabilities(ctx context.Context) (Capabilities, error) {
-	if err := c.probe.acquire(ctx); err != nil {
-		return Capabilities{}, err
-	}
-	defer c.probe.release()
-	return c.probe.run(ctx, c.requester())
 }
 
 const (

@@ -73,7 +73,7 @@ func (s *sums) known() checksum.Algorithm {
 // choose chooses the algorithm by what the caller wants and the server advertises.
 func (s *sums) choose(caps Capabilities) error {
 	var offered []string
-	if caps.Supports(ExtensionChecksum) || caps.Supports(ExtensionChecksumTrailer) {
+	if caps.Supports(extensionChecksum) || caps.Supports(extensionChecksumTrailer) {
 		offered = caps.ChecksumAlgorithms
 	}
 	offered = slices.DeleteFunc(slices.Clone(offered), func(name string) bool { return slices.Contains(s.refused, name) })
@@ -82,7 +82,7 @@ func (s *sums) choose(caps Capabilities) error {
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	s.decided, s.on, s.algorithm = true, on, algorithm
-	s.trailer = caps.Supports(ExtensionChecksumTrailer) && !s.needsSize
+	s.trailer = caps.Supports(extensionChecksumTrailer) && !s.needsSize
 	return nil
 }
 
@@ -149,7 +149,7 @@ func (s *sums) refusal(err error, c chunk, caps Capabilities) (again bool, fatal
 	case e.verdict.unsized:
 		// A proxy or server does not take what a trailer needs (Transfer-Encoding:
 		// chunked; RFC 9112, 6.1).
-		if s.trailer && caps.Supports(ExtensionChecksum) {
+		if s.trailer && caps.Supports(extensionChecksum) {
 			s.trailer, s.needsSize = false, true
 			return true, nil
 		}

@@ -7,28 +7,11 @@ import (
 	"strings"
 )
 
-// Concat is the role of an upload in the concatenation extension.
-type Concat int
-
+// The roles of uploads in the concatenation extension, as the protocol spells them.
 const (
-	// ConcatNone is an ordinary upload.
-	ConcatNone Concat = iota
-	// ConcatPartial is one part of a final upload.
-	ConcatPartial
-	// ConcatFinal is an upload concatenated from partial uploads.
-	ConcatFinal
+	concatPartial = "partial"
+	concatFinal   = "final"
 )
-
-// String returns the word that the protocol uses, "none" for an ordinary upload.
-func (c Concat) String() string {
-	switch c {
-	case ConcatPartial:
-		return "partial"
-	case ConcatFinal:
-		return "final"
-	}
-	return "none"
-}
 
 // Concatenate makes the server concatenate partial uploads, in the order of their URLs, to
 // a final upload with metadata (protocol section Concatenation). A request that failed

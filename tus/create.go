@@ -34,9 +34,9 @@ type Created struct {
 	// Expires is when the server deletes the upload if it is not complete; zero if the
 	// response does not say.
 	Expires time.Time
-	// Concat is the role of the upload in the concatenation extension. The bytes of a
-	// final upload are those of its parts.
-	Concat Concat
+	// Concat is "partial" or "final" for an upload of that role in a concatenation. The
+	// bytes of a final upload are those of its parts.
+	Concat string
 	// Response is the response of the server.
 	Response *Response
 }
@@ -65,7 +65,7 @@ func (c *Client) createOnly(ctx context.Context, request creation) (*Created, er
 		if ctx.Err() != nil {
 			return async.ContextError(ctx)
 		}
-		made, err = q.create(ctx, request)
+		made, err = q.createUpload(ctx, request)
 		var e *Error
 		switch {
 		case err == nil, request.final == nil, unsent(err):
@@ -89,7 +89,7 @@ type creation struct {
 	length   int64
 	deferred bool // the length is not known yet
 	metadata Metadata
-	partial  bool     // section Concatenation
+	partial  bool     // of a parallel upload, or by CreateOptions.Partial (section Concatenation)
 	final    []string // the URLs of the partial uploads; nil for no final upload
 
 	// payload, if not nil, is all bytes, sent in the same request (section Creation With
@@ -111,11 +111,11 @@ type created struct {
 	expires  time.Time
 	response *Response
 	kept     http.Header // of the response, by Options.KeepHeaders
-	concat   Concat
+	concat   string
 }
 
-// create sends the request that creates an upload.
-func (q requester) create(ctx context.Context, c creation) (created, error) {
+// createUpload sends the request that creates an upload, a part or a final upload.
+func (q requester) createUpload(ctx context.Context, c creation) (created, error) {
 	r := q.client.protocol.create(c)
 	r.url = q.client.endpoint
 	got, err := q.do(ctx, r)
@@ -134,9 +134,9 @@ func (q requester) create(ctx context.Context, c creation) (created, error) {
 	made.response, made.kept = got.Response, q.client.keepHeader(got)
 	switch {
 	case c.partial:
-		made.concat = ConcatPartial
+		made.concat = concatPartial
 	case c.final != nil:
-		made.concat = ConcatFinal
+		made.concat = concatFinal
 	}
 	return made, nil
 }

@@ -60,12 +60,3 @@ func ExampleOptions_checksums() {
 	fmt.Println(result.Checksum, err)
 	// Output: crc32 <nil>
 }
-
-// A server that was updated may offer more than it did.
-func ExampleClient_RefreshCapabilities() {
-	_, client, stop := exampleServer(nil)
-	defer stop()
-	caps, err := client.RefreshCapabilities(context.Background())
-	fmt.Println(caps.Supports(tus.ExtensionConcatenation), err)
-	// Output: true <nil>
-}

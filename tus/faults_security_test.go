@@ -103,7 +103,7 @@ func TestBytesAndMetadataFollowTheServerButCredentialsDoNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, away.Handler, res.URL, data)
-	if up, _ := away.Upload(res.URL); up.Metadata != opts.Metadata.String() {
+	if up, _ := away.Upload(res.URL); up.Metadata != tus.FormatMetadata(opts.Metadata) {
 		t.Errorf("metadata is %q", up.Metadata)
 	}
 	for _, r := range away.Requests() {

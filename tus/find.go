@@ -226,7 +226,7 @@ func (f *finder) head(ctx context.Context, c *candidate, target string) (info In
 		return Info{}, "its upload URL is unusable", nil
 	}
 	info, err = f.requester.head(ctx, at)
-	err = f.absence.confirm(ctx, f.requester, at, err, &f.retries.budget)
+	err = f.absence.note(ctx, f.requester, at, err, &f.retries.budget)
 	switch {
 	case !uploadGone(err):
 		return info, "", err
@@ -244,11 +244,11 @@ func (f *finder) mismatch(rec storage.Record, info Info) string {
 	if err := f.source.matches(info); err != nil {
 		return err.Error()
 	}
-	if len(rec.Parts) == 0 && info.Concat != ConcatNone {
+	if len(rec.Parts) == 0 && info.Concat != "" {
 		return "the server has a part or a final upload there"
 	}
 	sent := Metadata(rec.Metadata)
-	if f.ownKey == f.opts.Metadata.String() { // then the metadata are in the resume key
+	if f.ownKey == f.opts.Metadata.header() { // then the metadata are in the resume key
 		sent = f.opts.Metadata
 	}
 	for _, key := range slices.Sorted(maps.Keys(sent)) {
@@ -271,7 +271,7 @@ func (f *finder) askedPart(ctx context.Context, c *candidate, info Info, reason 
 	}
 	if reason == "" && (info.LengthDeferred || info.Length != p.Size) {
 		reason = "the server has another length"
-	} else if reason == "" && info.Concat == ConcatFinal {
+	} else if reason == "" && info.Concat == concatFinal {
 		reason = "the server has a final upload there"
 	}
 	if reason != "" {

@@ -43,7 +43,7 @@ func impatient() tus.RetryPolicy {
 // carriesSmall are the capabilities of a server that takes small sources with their
 // creation.
 func carriesSmall() *tus.Capabilities {
-	return &tus.Capabilities{Extensions: []tus.Extension{tus.ExtensionCreationWithUpload}}
+	return &tus.Capabilities{Extensions: []string{"creation-with-upload"}}
 }
 
 // newClient makes a client that retries without waiting and closes its

@@ -20,10 +20,9 @@ type Info struct {
 	LengthDeferred bool
 	// Metadata is that of the creation.
 	Metadata Metadata
-	// Concat tells whether the upload is a partial or a final one, and PartialURLs are
-	// the parts of a final one as the server names them.
-	Concat      Concat
-	PartialURLs []string
+	// Concat is "partial" or "final" for an upload of that role in a concatenation. The
+	// header field Upload-Concat of the response names the parts of a final upload.
+	Concat string
 	// Expires is when the server deletes the upload if it is not finished; zero if the
 	// response does not say.
 	Expires time.Time
@@ -59,7 +58,7 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 	q := c.requester()
 	err = q.retrying(ctx, func(tries *budget) (err error) {
 		info, err = q.head(ctx, u)
-		return gone.confirm(ctx, q, u, err, tries)
+		return gone.note(ctx, q, u, err, tries)
 	})
 	return info, err
 }

@@ -133,7 +133,7 @@ func TestKeepHeaders_AreReturnedByEverySession(t *testing.T) {
 				wantNoNil(t, res)
 				return res
 			}
-			first := session(func(c *tus.Created) bool { return c.Concat != tus.ConcatPartial })
+			first := session(func(c *tus.Created) bool { return c.Concat != "partial" })
 			if first.Offset == 0 && name == "parts" || len(first.CreationHeader) != 1 || first.CreationHeader.Get("X-Media-Id") != "1" {
 				t.Errorf("creation header of the first session is %v at offset %d", first.CreationHeader, first.Offset)
 			}

@@ -33,10 +33,10 @@ func (m Metadata) Validate() error {
 	return nil
 }
 
-// String returns the value of the Upload-Metadata header, with the keys sorted
+// header returns the value of the Upload-Metadata header, with the keys sorted
 // so that equal metadata gives equal headers. A key with an empty value stands
 // alone, as the protocol allows.
-func (m Metadata) String() string {
+func (m Metadata) header() string {
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if b.Len() > 0 {

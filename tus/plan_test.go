@@ -228,14 +228,14 @@ func TestParallel_FinalUploadComesAfterTheBytes(t *testing.T) {
 
 func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
 	for name, srv := range concatServers(t) {
-		seen := map[tus.Concat][]string{}
+		seen := map[string][]string{}
 		opts := inParts(3)
 		opts.Hooks.OnCreated = func(_ *tus.Uploader, c *tus.Created) { seen[c.Concat] = append(seen[c.Concat], c.URL) }
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), opts)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(seen[tus.ConcatPartial]) != 3 || !slices.Equal(seen[tus.ConcatFinal], []string{res.URL}) || len(seen) != 2 {
+		if len(seen["partial"]) != 3 || !slices.Equal(seen["final"], []string{res.URL}) || len(seen) != 2 {
 			t.Errorf("%s: URLs are %v, final %s", name, seen, res.URL)
 		}
 	}
@@ -274,7 +274,7 @@ func TestPartsWithoutConcatenation(t *testing.T) {
 
 		able := finalLast(t)
 		client = newClient(t, able.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{
-			Extensions: []tus.Extension{tus.ExtensionConcatenation},
+			Extensions: []string{"concatenation"},
 		}})
 		res, err := client.Upload(testContext(t), tus.Bytes(data), inParts(4))
 		if err != nil {

@@ -202,7 +202,7 @@ func (p *planner) carries(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	caps, err := p.advertised(ctx)
-	return caps.Supports(ExtensionCreationWithUpload), err
+	return caps.Supports(extensionCreationWithUpload), err
 }
 
 // requiredCapabilities is what the server supports, nothing if it does not say: what is
@@ -217,12 +217,12 @@ func (p *planner) requiredCapabilities(ctx context.Context) (Capabilities, error
 
 // requires names an extension without which the upload cannot be sent as requested,
 // empty if there is none.
-func (p *planner) requires() Extension {
+func (p *planner) requires() string {
 	switch {
 	case p.wantsParts() && p.opts.ParallelOptions.Required:
-		return ExtensionConcatenation
+		return extensionConcatenation
 	case p.info.SizeUnknown, p.opts.DeferLength:
-		return ExtensionCreationDeferLength
+		return extensionCreationDeferLength
 	}
 	return ""
 }
@@ -231,10 +231,10 @@ func (p *planner) requires() Extension {
 // if that is how it has to be created.
 func (p *planner) deferLength(ctx context.Context, caps Capabilities) error {
 	unknown := p.info.SizeUnknown
-	if !unknown && !p.opts.DeferLength || caps.Supports(ExtensionCreationDeferLength) {
+	if !unknown && !p.opts.DeferLength || caps.Supports(extensionCreationDeferLength) {
 		return nil
 	}
-	unsupported := fmt.Errorf("%w: %s, which an upload of unknown length needs", ErrUnsupported, ExtensionCreationDeferLength)
+	unsupported := fmt.Errorf("%w: %s, which an upload of unknown length needs", ErrUnsupported, extensionCreationDeferLength)
 	if !unknown || p.opts.BufferLimit == 0 {
 		return unsupported
 	}
@@ -254,9 +254,9 @@ func (p *planner) wantsParts() bool {
 // planParts cuts the source, if the server offers concatenation and the source
 // is large enough; otherwise it returns nil.
 func (p *planner) planParts(ctx context.Context, caps Capabilities) (delivery, error) {
-	if !caps.Supports(ExtensionConcatenation) {
+	if !caps.Supports(extensionConcatenation) {
 		if p.opts.ParallelOptions.Required {
-			return nil, fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, ExtensionConcatenation)
+			return nil, fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, extensionConcatenation)
 		}
 		p.client.log.LogAttrs(ctx, slog.LevelWarn, "tus one upload instead of parts: the server does not advertise concatenation", slog.String("name", p.info.Name))
 		return nil, nil

@@ -113,7 +113,7 @@ func TestPageIsNoAnswerOfATusServer(t *testing.T) {
 	_, err := client.Capabilities(testContext(t))
 	wantError(t, err, tus.ErrProtocol)
 	wantError(t, err, tus.ErrUnsupported)
-	if caps, err := client.Capabilities(testContext(t)); err != nil || !caps.Supports(tus.ExtensionConcatenation) {
+	if caps, err := client.Capabilities(testContext(t)); err != nil || !caps.Supports("concatenation") {
 		t.Errorf("after the portal: %v, %v", caps, err)
 	}
 

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
-// ProtocolVersion is the version of the tus protocol that this package speaks.
-const ProtocolVersion = "1.0.0"
+// protocolVersion is the version of the tus protocol that this package speaks.
+const protocolVersion = "1.0.0"
 
 // Header names of the core protocol and its extensions.
 const (
@@ -45,7 +45,7 @@ type protocolTus struct{}
 func (protocolTus) request(method string) *request {
 	r := &request{method: method, header: http.Header{}}
 	if method != http.MethodOptions {
-		r.header.Set(headerTusResumable, ProtocolVersion)
+		r.header.Set(headerTusResumable, protocolVersion)
 	}
 	return r
 }
@@ -68,7 +68,7 @@ func (t protocolTus) create(c creation) *request {
 		r.header.Set(headerUploadConcat, "partial")
 	}
 	if len(c.metadata) > 0 {
-		r.header.Set(headerUploadMetadata, c.metadata.String())
+		r.header.Set(headerUploadMetadata, c.metadata.header())
 	}
 	if c.payload != nil {
 		r.header.Set(headerContentType, offsetContentType)

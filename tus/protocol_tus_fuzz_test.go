@@ -55,8 +55,8 @@ func FuzzParseMetadata(f *testing.F) {
 		first := tus.ParseMetadata(header)
 		// What the server told can be given to another upload: if the keys are
 		// valid, it survives the way there and back.
-		if first.Validate() == nil && !maps.Equal(first, tus.ParseMetadata(first.String())) {
-			t.Errorf("%q is read as %q, and that as %q", header, first, tus.ParseMetadata(first.String()))
+		if first.Validate() == nil && !maps.Equal(first, tus.ParseMetadata(tus.FormatMetadata(first))) {
+			t.Errorf("%q is read as %q, and that as %q", header, first, tus.ParseMetadata(tus.FormatMetadata(first)))
 		}
 	})
 }
@@ -73,7 +73,7 @@ func FuzzMetadata(f *testing.F) {
 			}
 			return
 		}
-		header := m.String()
+		header := tus.FormatMetadata(m)
 		if strings.ContainsFunc(header, func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("header is %q", header)
 		}
@@ -158,14 +158,9 @@ func FuzzParseConcat(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		kind, urls := tus.ParseConcat(value)
-		if kind != tus.ConcatFinal && urls != nil {
-			t.Errorf("%q is %v with parts %q", value, kind, urls)
-		}
-		for _, u := range urls {
-			if u == "" || strings.ContainsFunc(u, unicode.IsSpace) {
-				t.Errorf("%q has part %q", value, u)
-			}
+		role := tus.ParseConcat(value)
+		if role != "" && !strings.HasPrefix(strings.TrimSpace(value), role) {
+			t.Errorf("%q is %q", value, role)
 		}
 	})
 }

@@ -71,15 +71,15 @@ func parseExpires(h http.Header) time.Time {
 	return t.UTC()
 }
 
-// parseConcat reads Upload-Concat (extension Concatenation) as a server
-// returns it: "partial", or "final;" and the URLs of the partial uploads.
-func parseConcat(value string) (Concat, []string) {
+// parseConcat returns the role in Upload-Concat (extension Concatenation): its value is
+// "partial", or "final;" and the URLs of the partial uploads.
+func parseConcat(value string) (role string) {
 	value = strings.TrimSpace(value)
-	if value == "partial" {
-		return ConcatPartial, nil
+	switch {
+	case value == concatPartial:
+		return concatPartial
+	case strings.HasPrefix(value, concatFinal+";"):
+		return concatFinal
 	}
-	if urls, ok := strings.CutPrefix(value, "final;"); ok {
-		return ConcatFinal, strings.Fields(urls)
-	}
-	return ConcatNone, nil
+	return ""
 }

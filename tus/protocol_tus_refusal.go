@@ -32,7 +32,7 @@ var (
 	errLocked   = errors.New("upload is locked by another request") // often one of a dead connection of this client
 	errExists   = errors.New("resource exists on the server")
 	errConflict = errors.New("server is at another offset")
-	errVersion  = fmt.Errorf("%w: tus %s", ErrUnsupported, ProtocolVersion)
+	errVersion  = fmt.Errorf("%w: tus %s", ErrUnsupported, protocolVersion)
 )
 
 // errPatchBlocked is a PATCH to a resource that takes none.
@@ -108,11 +108,11 @@ func (protocolTus) condition(r *reply) error {
 // conflict returns what 409 means. One to the creation of a final upload may be about a
 // locked part.
 func conflict(r *request) error {
-	kind, _ := parseConcat(r.header.Get(headerUploadConcat))
+	kind := parseConcat(r.header.Get(headerUploadConcat))
 	switch {
 	case r.method == http.MethodPatch:
 		return errConflict
-	case r.method == http.MethodPost && kind != ConcatFinal:
+	case r.method == http.MethodPost && kind != concatFinal:
 		return errExists
 	}
 	return nil
@@ -122,7 +122,7 @@ func conflict(r *request) error {
 // of the service.
 func otherVersion(r *reply) error {
 	switch versions := parseList(r.Header, headerTusVersion); {
-	case slices.Contains(versions, ProtocolVersion):
+	case slices.Contains(versions, protocolVersion):
 		return nil
 	case len(versions) > 0:
 		return fmt.Errorf("%w: it offers %s", errVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
@@ -139,9 +139,9 @@ func notAllowed(r *reply) error {
 	}
 	switch r.request.method {
 	case http.MethodPost:
-		return fmt.Errorf("%w: %s", ErrUnsupported, ExtensionCreation)
+		return fmt.Errorf("%w: %s", ErrUnsupported, extensionCreation)
 	case http.MethodDelete:
-		return fmt.Errorf("%w: %s", ErrUnsupported, ExtensionTermination)
+		return fmt.Errorf("%w: %s", ErrUnsupported, extensionTermination)
 	case http.MethodPatch:
 		return errPatchBlocked
 	}
@@ -181,7 +181,7 @@ func (t protocolTus) fail(r *reply, cause error) error {
 func (t protocolTus) judge(r *reply, cause error) verdict {
 	status := r.StatusCode
 	malformed := status == http.StatusBadRequest
-	cutShort := malformed && interrupted(r)
+	cutShort := malformed && interrupted(r) // some servers respond 400 to a PATCH that another request stopped
 	return verdict{
 		retryable:  cutShort || isDoubtful(cause),
 		contended:  malformed || status == http.StatusConflict || status == http.StatusLocked,

@@ -51,7 +51,7 @@ func (t protocolTus) capabilities(r *reply) (Capabilities, error) {
 		ChecksumAlgorithms: checksums.ParseAlgorithms(r.Header.Values(headerChecksumAlgorithm)),
 	}
 	for _, name := range parseList(r.Header, headerTusExtension) {
-		found.Extensions = append(found.Extensions, Extension(strings.ToLower(name)))
+		found.Extensions = append(found.Extensions, strings.ToLower(name))
 	}
 	return found, nil
 }
@@ -166,7 +166,7 @@ func readInfo(resp *Response) (Info, error) {
 		Expires:  parseExpires(h),
 		Response: resp,
 	}
-	info.Concat, info.PartialURLs = parseConcat(h.Get(headerUploadConcat))
+	info.Concat = parseConcat(h.Get(headerUploadConcat))
 	offset, hasOffset, err := parseInteger(h, headerUploadOffset)
 	if err != nil {
 		return Info{}, err
@@ -178,7 +178,7 @@ func readInfo(resp *Response) (Info, error) {
 	info.Offset, info.Length, info.LengthDeferred = offset, length, !hasLength
 	info.lengthUnstated = !hasLength && h.Get(headerUploadDeferLength) == ""
 	switch {
-	case !hasOffset && info.Concat != ConcatFinal:
+	case !hasOffset && info.Concat != concatFinal:
 		return Info{}, fmt.Errorf("%w: no %s", ErrProtocol, headerUploadOffset)
 	case hasLength && offset > length:
 		return Info{}, fmt.Errorf("%w: %s %d is beyond %s %d", ErrProtocol, headerUploadOffset, offset, headerUploadLength, length)

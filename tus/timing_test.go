@@ -707,13 +707,12 @@ func TestContextThatEndedBeforeSendsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	calls := map[string]func() error{
-		"Upload":              func() error { _, err := client.Upload(ctx, tus.Bytes(randomBytes(10)), nil); return err },
-		"Upload in chunks":    func() error { _, err := client.Upload(ctx, tus.Bytes(randomBytes(3000)), chunked()); return err },
-		"Resume":              func() error { _, err := client.Resume(ctx, srv.Endpoint()+"1", tus.Bytes(nil), nil); return err },
-		"Capabilities":        func() error { _, err := client.Capabilities(ctx); return err },
-		"RefreshCapabilities": func() error { _, err := client.RefreshCapabilities(ctx); return err },
-		"Info":                func() error { _, err := client.Info(ctx, srv.Endpoint()+"1"); return err },
-		"Terminate":           func() error { return client.Terminate(ctx, srv.Endpoint()+"1") },
+		"Upload":           func() error { _, err := client.Upload(ctx, tus.Bytes(randomBytes(10)), nil); return err },
+		"Upload in chunks": func() error { _, err := client.Upload(ctx, tus.Bytes(randomBytes(3000)), chunked()); return err },
+		"Resume":           func() error { _, err := client.Resume(ctx, srv.Endpoint()+"1", tus.Bytes(nil), nil); return err },
+		"Capabilities":     func() error { _, err := client.Capabilities(ctx); return err },
+		"Info":             func() error { _, err := client.Info(ctx, srv.Endpoint()+"1"); return err },
+		"Terminate":        func() error { return client.Terminate(ctx, srv.Endpoint()+"1") },
 	}
 	for name, call := range calls {
 		if err := call(); !errors.Is(err, context.Canceled) {

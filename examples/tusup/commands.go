@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 			Metadata       map[string]string `json:"metadata"`
 			Concat         string            `json:"concat"`
 			Expires        *time.Time        `json:"expires,omitempty"`
-		}{withoutUser(i.URL), info.Offset, info.Length, info.LengthDeferred, info.Complete(), info.Metadata, info.Concat.String(), timeOrNil(info.Expires)})
+		}{withoutUser(i.URL), info.Offset, info.Length, info.LengthDeferred, info.Complete(), info.Metadata, cmp.Or(info.Concat, "none"), timeOrNil(info.Expires)})
 		return out.failure()
 	}
 	length := bytesText(info.Length)
@@ -51,8 +52,8 @@ func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 	for _, key := range slices.Sorted(maps.Keys(info.Metadata)) {
 		fmt.Fprintf(p.stdout, "metadata  %s = %q\n", oneLine(key), info.Metadata[key])
 	}
-	if info.Concat != tus.ConcatNone {
-		fmt.Fprintf(p.stdout, "concat    %v %s\n", info.Concat, oneLine(strings.Join(info.PartialURLs, " ")))
+	if info.Concat != "" {
+		fmt.Fprintf(p.stdout, "concat    %s\n", oneLine(info.Response.Header.Get("Upload-Concat")))
 	}
 	if !info.Expires.IsZero() {
 		fmt.Fprintf(p.stdout, "expires   %s\n", info.Expires.Format(time.RFC3339))
@@ -103,10 +104,10 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 	out := &output{program: p, json: c.JSON}
 	if c.JSON {
 		out.print(struct {
-			Versions   []string        `json:"versions"`
-			Extensions []tus.Extension `json:"extensions"`
-			MaxSize    int64           `json:"max_size"`
-			Checksums  []string        `json:"checksum_algorithms"`
+			Versions   []string `json:"versions"`
+			Extensions []string `json:"extensions"`
+			MaxSize    int64    `json:"max_size"`
+			Checksums  []string `json:"checksum_algorithms"`
 		}{caps.Versions, caps.Extensions, caps.MaxSize, caps.ChecksumAlgorithms})
 		return out.failure()
 	}
@@ -116,7 +117,7 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 	}
 	fmt.Fprintf(p.stdout, "versions    %s\nmax size    %s\n", oneLine(strings.Join(caps.Versions, " ")), limit)
 	for _, e := range caps.Extensions {
-		fmt.Fprintf(p.stdout, "extension   %s\n", oneLine(string(e)))
+		fmt.Fprintf(p.stdout, "extension   %s\n", oneLine(e))
 	}
 	if len(caps.ChecksumAlgorithms) > 0 {
 		fmt.Fprintf(p.stdout, "checksums   %s\n", oneLine(strings.Join(caps.ChecksumAlgorithms, " ")))

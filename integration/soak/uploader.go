@@ -102,7 +102,7 @@ func killHooks(at instant) tus.Hooks {
 			return nil
 		},
 		OnCreated: func(_ *tus.Uploader, c *tus.Created) {
-			if at == beforeStore && c.Concat != tus.ConcatFinal {
+			if at == beforeStore && c.Concat != "final" {
 				_ = die()
 			}
 		},
