@@ -47,7 +47,7 @@ type candidate struct {
 	found
 	seen  time.Time      // when rec was read …
 	lease *storage.Lease // … with this lease
-	told  bool           // the hooks know that it is held
+	known bool           // the hooks know that it is held
 	whole bool           // the upload URL was asked for
 	asked int            // how many parts were asked for
 }

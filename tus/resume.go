@@ -48,9 +48,9 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	return StateLocating, nil
 }
 
-// ofStored adds to a refusal by the server which stored upload it is about: every later
-// session would end with it, too. A 401 is about the credentials, and an upload that is
-// gone, or may be complete, is not helped by starting over.
+// ofStored adds the stored upload to a refusal by the server, which would end every later
+// session, too. A 401 is about the credentials, and an upload that is gone, or may be
+// complete, does not become better by starting over.
 func (u *Uploader) ofStored(err error) error {
 	rec := u.resumed
 	if asking := u.finder.asking(); asking.ID != "" {

@@ -192,7 +192,7 @@ func TestPartOfAnUploadInOneRequestIsStored(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-func TestFurthestPreviousUploadIsTakenUnlessOneIsChosen(t *testing.T) {
+func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 	data := randomBytes(10_000)
 	prepare := func(t *testing.T) (*tustest.Server, *storage.Memory, []tus.Previous) {
 		srv, store := tustest.NewServer(t, nil), &storage.Memory{}
@@ -267,7 +267,7 @@ func TestFurthestPreviousUploadIsTakenUnlessOneIsChosen(t *testing.T) {
 	})
 }
 
-func TestPreviousUploadThatIsNoLongerStoredMakesANewOne(t *testing.T) {
+func TestPreviousUploads_DeletedOneStartsOver(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
@@ -287,7 +287,7 @@ func TestPreviousUploadThatIsNoLongerStoredMakesANewOne(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestPreviousUploadsSendNothingAndTellWhoIsAtWork(t *testing.T) {
+func TestPreviousUploads_SendsNothing(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	u := created(t, client, tus.Bytes(data), inChunks())
@@ -829,7 +829,7 @@ func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
 }
 
 // To begin at zero without a word is not what a caller expects who chose an upload.
-func TestPreviousUploadOfSomethingElseIsAnError(t *testing.T) {
+func TestPreviousUploads_OfOtherSourceIsInvalid(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), new(storage.Memory), randomBytes(5000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	if _, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 1000}); !errors.Is(err, tus.ErrPaused) {
