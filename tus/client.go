@@ -147,122 +147,125 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Client creates and continues uploads on one tus server. Make it with
-// [NewClient]. It is safe for concurrent use and does not change after it was
-// made.
+// Client creates and resumes uploads on one tus server. Make it with [NewClient]. It is
+// safe for concurrent use and does not change after it was made.
 type Client struct {
-	endpoint     *url.URL
-	http         *http.Client
-	header       http.Header
-	trusted      map[httpx.Origin]bool
-	retry        RetryPolicy
-	stallTimeout time.Duration
-	// responseTimeout is Options.ResponseTimeout with its default, 0 or less for none.
-	responseTimeout time.Duration
-	sourceTimeout   time.Duration
-	overridePatch   bool
-	limiter         Limiter
-	slots           chan struct{} // one per request under way; nil for no limit
-	inFlight        atomic.Int32  // requests, which have file descriptors
-	connected       *atomic.Int32 // see send.StallTimer; nil where no request has to wait
-	broken          atomic.Bool   // a request got no response: idle connections may be dead, too
-	store           storage.Store
-	requireStore    bool
-	process         string                    // this one, for leases
-	fingerprinter   fingerprint.Fingerprinter // nil for the default
-	resumeScope     string
-	checksums       checksums.Set
-	keepHeaders     []string // canonical names
-	hooks           []*Hooks
-	log             *slog.Logger
-	redactor        httpx.Redactor
-	probe           *capabilityProbe
-	rate            sendRate
-	partURLs        atomic.Bool // the server takes parts by URL and not by path
-	protocol        protocol
+	opts      Options // with defaults; Header and TrustedOrigins are in the fields below
+	endpoint  *url.URL
+	protocol  protocol
+	probe     *capabilityProbe
+	checksums checksums.Set
+	hooks     []*Hooks
+	process   string // this one, for leases
+
+	header   http.Header // of the caller
+	trusted  map[httpx.Origin]bool
+	redactor httpx.Redactor
+
+	http      *http.Client
+	slots     chan struct{} // one per request in flight; nil for no limit
+	inFlight  atomic.Int32  // requests, which have file descriptors
+	connected *atomic.Int32 // see send.StallTimer; nil where no request has to wait
+	broken    atomic.Bool   // a request got no response: idle connections may be dead, too
+	rate      sendRate
+	partURLs  atomic.Bool // the server takes parts by URL and not by path
 }
 
-// NewClient returns a client that creates uploads at endpoint, the upload
-// creation URL of an http or https server. User and password in it are sent as
-// basic authentication. opts may be nil. No request is sent; an endpoint or
-// option that cannot work is an error matching [ErrInvalidInput].
+// NewClient returns a client that creates uploads at endpoint, the upload creation URL of
+// an http or https server. User and password in it are sent as basic authentication. opts
+// may be nil. No request is sent; an endpoint or option that cannot work is an error
+// matching [ErrInvalidInput].
 func NewClient(endpoint string, opts *Options) (*Client, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
 	u, err := parseURL("endpoint", endpoint)
 	if err != nil {
 		return nil, err
 	}
-	if err := opts.validate(); err != nil {
+	c := &Client{endpoint: u, protocol: protocolTus{}}
+	if opts != nil {
+		c.opts = *opts
+	}
+	if err := c.opts.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{
-		trusted:         map[httpx.Origin]bool{httpx.OriginOf(u): true},
-		retry:           opts.Retry,
-		stallTimeout:    opts.StallTimeout,
-		responseTimeout: opts.ResponseTimeout,
-		sourceTimeout:   opts.SourceTimeout,
-		overridePatch:   opts.OverridePatchMethod,
-		limiter:         opts.RateLimit,
-		store:           opts.Store,
-		requireStore:    opts.RequireStore,
-		fingerprinter:   opts.Fingerprinter,
-		resumeScope:     opts.ResumeScope,
-		probe:           newCapabilityProbe(opts.Capabilities),
-		log:             slog.New(slog.DiscardHandler), protocol: protocolTus{},
+	if err := c.setCredentials(); err != nil {
+		return nil, err
 	}
-	hooks := opts.Hooks
-	c.hooks = []*Hooks{&hooks}
-	if opts.Logger != nil {
-		c.log = opts.Logger
-		c.hooks = append(c.hooks, logHooks(opts.Logger, c.redactor.URL))
+	c.hooks = []*Hooks{&c.opts.Hooks}
+	if c.opts.Logger != nil {
+		c.hooks = append(c.hooks, logHooks(c.opts.Logger, c.redactor.URL))
 	}
-	if opts.MaxConnections > 0 {
-		c.slots = make(chan struct{}, opts.MaxConnections)
-	}
-	if c.store != nil {
-		c.process = thisProcess()
-	}
-	algorithms := opts.Checksums
-	if algorithms == nil {
-		algorithms = checksum.Builtin()
-	}
-	if c.checksums, err = checksums.NewSet(algorithms); err != nil {
+	c.opts.setDefaults()
+	if c.checksums, err = checksums.NewSet(c.opts.Checksums); err != nil {
 		return nil, fmt.Errorf("%w: Options.Checksums: %w", ErrInvalidInput, err)
 	}
-	if c.stallTimeout == 0 {
-		c.stallTimeout = defaultStallTimeout
-	}
-	switch {
-	case c.responseTimeout != 0:
-	case c.stallTimeout < 0:
-		c.responseTimeout = -1
-	default:
-		c.responseTimeout = max(defaultResponseTimeout, c.stallTimeout)
-	}
-	for _, raw := range opts.TrustedOrigins {
-		t, err := parseURL("trusted origin", raw)
-		if err != nil {
-			return nil, err
-		}
-		c.trusted[httpx.OriginOf(t)] = true
-	}
-	if c.header, err = httpx.CallerHeader(opts.Header, u.User, reservedHeader); err != nil {
-		return nil, fmt.Errorf("%w: Options.Header: %w", ErrInvalidInput, err)
-	}
-	if c.keepHeaders, err = headersToKeep(opts.KeepHeaders); err != nil {
+	if c.opts.KeepHeaders, err = headersToKeep(c.opts.KeepHeaders); err != nil {
 		return nil, err
 	}
-	c.redactor.AddLogin(u.User)
+	c.probe = newCapabilityProbe(c.opts.Capabilities)
+	if c.opts.Store != nil {
+		c.process = thisProcess()
+	}
+	c.connect()
+	return c, nil
+}
+
+// setCredentials takes what is secret from the endpoint and the options, and decides which
+// origins may receive it.
+func (c *Client) setCredentials() (err error) {
+	c.trusted = map[httpx.Origin]bool{httpx.OriginOf(c.endpoint): true}
+	for _, raw := range c.opts.TrustedOrigins {
+		u, err := parseURL("trusted origin", raw)
+		if err != nil {
+			return err
+		}
+		c.trusted[httpx.OriginOf(u)] = true
+	}
+	if c.header, err = httpx.CallerHeader(c.opts.Header, c.endpoint.User, reservedHeader); err != nil {
+		return fmt.Errorf("%w: Options.Header: %w", ErrInvalidInput, err)
+	}
+	c.redactor.AddLogin(c.endpoint.User)
 	c.redactor.AddHeader(c.header)
-	u.User = nil
-	c.endpoint = u
-	c.http = httpClient(opts)
-	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
+	c.endpoint.User = nil
+	return nil
+}
+
+// connect makes the client that sends the requests.
+func (c *Client) connect() {
+	if n := c.opts.MaxConnections; n > 0 {
+		c.slots = make(chan struct{}, n)
+	}
+	client := http.Client{}
+	if c.opts.HTTPClient != nil {
+		client = *c.opts.HTTPClient
+	} else {
+		transport := NewTransport()
+		transport.MaxConnsPerHost = c.opts.MaxConnections
+		client.Transport = transport
+	}
+	if transport, ok := client.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
 		c.connected = new(atomic.Int32)
 	}
-	return c, nil
+	c.http = httpx.WithoutRedirects(client)
+}
+
+// setDefaults sets what is zero and has a default.
+func (o *Options) setDefaults() {
+	if o.StallTimeout == 0 {
+		o.StallTimeout = defaultStallTimeout
+	}
+	switch {
+	case o.ResponseTimeout != 0:
+	case o.StallTimeout < 0:
+		o.ResponseTimeout = -1
+	default:
+		o.ResponseTimeout = max(defaultResponseTimeout, o.StallTimeout)
+	}
+	if o.Checksums == nil {
+		o.Checksums = checksum.Builtin()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 }
 
 // validate returns an error matching ErrInvalidInput if a field cannot be used by
@@ -310,16 +313,6 @@ func reservedHeader(name string) bool {
 		return true
 	}
 	return httpx.IsProtocolHeader(name)
-}
-
-// httpClient returns the client that sends the requests.
-func httpClient(opts *Options) *http.Client {
-	if opts.HTTPClient != nil {
-		return httpx.WithoutRedirects(*opts.HTTPClient)
-	}
-	transport := NewTransport()
-	transport.MaxConnsPerHost = opts.MaxConnections
-	return httpx.WithoutRedirects(http.Client{Transport: transport})
 }
 
 // NewClientFromEnv is [NewClient] with the endpoint from the environment
