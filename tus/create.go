@@ -65,7 +65,7 @@ func (c *Client) createOnly(ctx context.Context, request creation) (*Created, er
 		if ctx.Err() != nil {
 			return async.ContextError(ctx)
 		}
-		made, err = q.create(ctx, request)
+		made, err = q.createUpload(ctx, request)
 		var e *Error
 		switch {
 		case err == nil, request.final == nil, unsent(err):
@@ -89,7 +89,7 @@ type creation struct {
 	length   int64
 	deferred bool // the length is not known yet
 	metadata Metadata
-	partial  bool     // section Concatenation
+	partial  bool     // of a parallel upload, or by CreateOptions.Partial (section Concatenation)
 	final    []string // the URLs of the partial uploads; nil for no final upload
 
 	// payload, if not nil, is all bytes, sent in the same request (section Creation With
@@ -114,8 +114,8 @@ type created struct {
 	concat   string
 }
 
-// create sends the request that creates an upload.
-func (q requester) create(ctx context.Context, c creation) (created, error) {
+// createUpload sends the request that creates an upload, a part or a final upload.
+func (q requester) createUpload(ctx context.Context, c creation) (created, error) {
 	r := q.client.protocol.create(c)
 	r.url = q.client.endpoint
 	got, err := q.do(ctx, r)

@@ -31,7 +31,7 @@ func (e *ending) startOver(acknowledged bool) {
 // server that no longer has the upload leaves it unconfirmed.
 func (t *transfer) judgeGone(ctx context.Context, err error) error {
 	a, e := t.account(), &t.end
-	err = e.absence.confirm(ctx, t.requester, a.url, err, &t.retries.budget)
+	err = e.absence.note(ctx, t.requester, a.url, err, &t.retries.budget)
 	if !uploadGone(err) || refusedForGood(e.refusal) {
 		return err
 	}

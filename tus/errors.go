@@ -99,8 +99,8 @@ func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsup
 // record is deleted from the store: then they start over. errors.Is and errors.As find the
 // refusal.
 type StoredError struct {
-	// ID is that of the record. [Client.PreviousUploads] returns the record, with the
-	// revision that [storage.Store.Delete] needs.
+	// ID is that of the record. [Client.PreviousUploads] returns it with the revision that
+	// [storage.Store.Delete] needs.
 	ID string
 
 	created      time.Time

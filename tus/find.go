@@ -66,7 +66,7 @@ func (f *finder) look(ctx context.Context) error {
 		rec, ok := withID(stored, previous.ID)
 		if stored = []storage.Record{rec}; !ok {
 			stored = nil
-			f.leave(ctx, *previous, "it is no longer stored")
+			f.leave(ctx, storage.Record{UploadURL: previous.URL}, "it is no longer stored")
 		}
 	}
 	now := time.Now()
@@ -233,7 +233,7 @@ func (f *finder) head(ctx context.Context, c *candidate, target string) (info In
 		return Info{}, "its upload URL is unusable", nil
 	}
 	info, err = f.requester.head(ctx, at)
-	err = f.absence.confirm(ctx, f.requester, at, err, &f.retries.budget)
+	err = f.absence.note(ctx, f.requester, at, err, &f.retries.budget)
 	switch {
 	case !uploadGone(err):
 		return info, "", err

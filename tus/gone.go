@@ -78,9 +78,9 @@ func withCause(err, cause error) error {
 // of a proxy.
 type absence struct{ responses int }
 
-// confirm returns err, with ErrUploadGone as its cause if the status has stayed until no
+// note counts a response, and returns err, with ErrUploadGone as its cause if the status has stayed until no
 // retry was left and no proxy sends it.
-func (a *absence) confirm(ctx context.Context, q requester, at *url.URL, err error, tries *budget) error {
+func (a *absence) note(ctx context.Context, q requester, at *url.URL, err error, tries *budget) error {
 	switch {
 	case err == nil:
 		a.responses = 0

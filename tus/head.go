@@ -58,7 +58,7 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 	q := c.requester()
 	err = q.retrying(ctx, func(tries *budget) (err error) {
 		info, err = q.head(ctx, u)
-		return gone.confirm(ctx, q, u, err, tries)
+		return gone.note(ctx, q, u, err, tries)
 	})
 	return info, err
 }

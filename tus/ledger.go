@@ -202,9 +202,6 @@ func saveEnd(ctx context.Context, r *record, change func(*storage.Record)) error
 	return r.save(ctx, change)
 }
 
-// contends reports whether the server refused a request for another one.
-func contends(err error) bool { return verdictOf(err).contended && IsRetryable(err) }
-
 // keepLease renews the lease while the upload is driven, and cuts what is in flight when
 // it is lost. The function returned stops that and waits for it. panics takes those of the
 // store and of hooks.

@@ -3,8 +3,6 @@ package tus
 import (
 	"cmp"
 	"fmt"
-
-	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // UploadOptions says what to send and how. The zero value works.
@@ -67,14 +65,15 @@ type UploadOptions struct {
 	// the path.
 	ResumeKey string
 
-	// Previous, if not nil, is the only stored upload to go on with, one of
-	// [Client.PreviousUploads] for the same source and options; one of another source
-	// is an error matching [ErrInvalidInput]. A new upload begins if it is no longer
-	// stored or the client has no store. If another Uploader holds it, Held applies.
-	Previous *storage.Record
+	// Previous, if not nil, is the only stored upload that may be resumed. It is one of
+	// those that [Client.PreviousUploads] returned for the same source and options; one of
+	// another source is an error matching [ErrInvalidInput]. A new upload begins if it is
+	// no longer stored or the client has no store. If another Uploader holds it, Held
+	// applies.
+	Previous *Previous
 
-	// Held says what to do about a stored upload of this source that another
-	// Uploader holds.
+	// Held controls what the upload does if another Uploader holds a stored upload of the
+	// source.
 	Held HeldPolicy
 
 	// SourceChanged says what to do about a stored upload of a source that has

@@ -24,7 +24,9 @@ import (
 //	                                                  parts are complete; Finishing if
 //	                                                  the final upload is
 //	Sending        every part to its end              Ready
-//	Recovering     nothing: each part asks for itself Ready
+//	Recovering     nothing: it follows a pause, or a  Ready
+//	               final upload that was refused. Each
+//	               part recovers by itself, in Sending
 //	Concatenating  POST of the final upload; HEAD if  Ready; Recovering if the server
 //	               an earlier session created it      does not have all parts
 //	Finishing      compare the source with what it    Complete
@@ -184,7 +186,7 @@ func (p *parallel) finish(ctx context.Context) outcome {
 
 // failed decides what follows a failure.
 func (p *parallel) failed(ctx context.Context, err error) outcome {
-	return outcome{next: p.retries.judge(ctx, p.state, err), err: err}
+	return outcome{next: p.retries.after(ctx, p.state, err), err: err}
 }
 
 // choose is the step of StateReady.
@@ -246,7 +248,7 @@ func (p *parallel) create(ctx context.Context) outcome {
 	return outcome{next: StateFailed, err: err}
 }
 
-// createEach creates parts. The caller stores them.
+// createEach creates parts: the POST of each is transfer.create. The caller stores them.
 func (p *parallel) createEach(ctx context.Context, list []*part) error {
 	return p.each(ctx, list, func(ctx context.Context, part *part) error {
 		return p.run(ctx, part, func() bool { return part.exists() }, false)
@@ -355,10 +357,10 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 			return true, nil
 		}
 		o := part.step(ctx)
-		if err := p.take(ctx, part, &o, store); err != nil {
+		if err := p.report(ctx, part, &o, store); err != nil {
 			return true, err
 		}
-		if contends(o.err) && ctx.Err() == nil {
+		if contended(o.err) && o.next != StateFailed && ctx.Err() == nil {
 			if err := p.owner.confirm(ctx); err != nil {
 				return true, err
 			}
@@ -371,8 +373,8 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 // errURLTaken is a part that was given the URL of another.
 var errURLTaken = fmt.Errorf("%w: two parts were given the URL", ErrProtocol)
 
-// take takes over what a step of a part led to.
-func (p *parallel) take(ctx context.Context, part *part, o *outcome, store bool) error {
+// report stores and reports what a step of a part led to.
+func (p *parallel) report(ctx context.Context, part *part, o *outcome, store bool) error {
 	if o.patched != nil {
 		p.saving.Lock()
 		p.lastPatch = o.patched

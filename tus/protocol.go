@@ -57,3 +57,8 @@ func verdictOf(err error) verdict {
 	}
 	return e.verdict
 }
+
+// contended reports whether the server refused a request because of another one, and may
+// accept it later. Then another Uploader may have the upload: the lease is confirmed before
+// the server is asked for the offset.
+func contended(err error) bool { return verdictOf(err).contended && IsRetryable(err) }

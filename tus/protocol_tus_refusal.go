@@ -181,7 +181,7 @@ func (t protocolTus) fail(r *reply, cause error) error {
 func (t protocolTus) judge(r *reply, cause error) verdict {
 	status := r.StatusCode
 	malformed := status == http.StatusBadRequest
-	cutShort := malformed && interrupted(r)
+	cutShort := malformed && interrupted(r) // some servers respond 400 to a PATCH that another request stopped
 	return verdict{
 		retryable:  cutShort || isDoubtful(cause),
 		contended:  malformed || status == http.StatusConflict || status == http.StatusLocked,

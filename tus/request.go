@@ -25,7 +25,7 @@ const maxRedirects = 5
 type request struct {
 	method string
 	url    *url.URL
-	header http.Header // of the protocol
+	header http.Header // of the protocol: sent to every destination, in place of the caller's
 	offset int64       // of a PATCH, for errors
 
 	// payload is the body; nil for none. It is opened again for a redirect, or when the

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-
-	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // SourceChangedPolicy says what to do about a stored upload of a source that
@@ -23,40 +21,14 @@ const (
 	SourceChangedRestart
 )
 
-// PreviousUploads returns what the client's store knows of unfinished uploads of
-// source, the one that was worked on last first. Records on which an Uploader
-// is at work now are among them, with their lease. opts, which may be nil,
-// must be those of the upload, as its metadata or ResumeKey is part of what an
-// upload is found by. One of the records can be chosen with
-// [UploadOptions.Previous]; without that, an upload takes the one of which the
-// server has most. No request is sent. Without a store there are none.
-func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *UploadOptions) ([]storage.Record, error) {
-	u, err := c.NewUploader(source, opts)
-	if err != nil || c.opts.Store == nil {
-		return nil, err
-	}
-	if u.planner.info, err = statSource(ctx, source, c.opts.SourceTimeout); err != nil {
-		return nil, err
-	}
-	key, err := u.planner.resumeKey(ctx)
-	if err != nil || key == "" {
-		return nil, err
-	}
-	found, err := c.opts.Store.Find(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("tus: %w: find: %w", ErrStore, err)
-	}
-	return found, nil
-}
-
 // lookup finds the stored uploads of the source.
 func (u *Uploader) lookup(ctx context.Context) error {
 	key, err := u.planner.resumeKey(ctx)
 	if err != nil {
 		return err
 	}
-	if previous := u.opts.Previous; previous != nil && previous.Fingerprint != key {
-		return fmt.Errorf("%w: the previous upload is not one of this source, as it is now, with these options: metadata, or ResumeKey, is part of what it is found by", ErrInvalidInput)
+	if previous := u.opts.Previous; previous != nil && (previous.ID == "" || previous.key != key) {
+		return fmt.Errorf("%w: UploadOptions.Previous does not match this source, Metadata and ResumeKey", ErrInvalidInput)
 	}
 	if key == "" {
 		return nil

@@ -124,9 +124,9 @@ func (b *budget) reset(mark int64) {
 	b.mark, b.failures, b.waits = mark, 0, 0
 }
 
-// observed is acknowledged for an offset that moved although the bytes of this client were
-// refused: another client sends. That renews the budget, but the waits stay, so that two
-// clients do not chase each other.
+// observed is acknowledged after a PATCH that was refused for another request. If the offset
+// moved although the bytes of this client were refused, another client sends: that renews
+// the budget, but the waits stay, so that two clients do not chase each other.
 func (b *budget) observed(offset, gained, sent int64) error {
 	waits := b.waits
 	err := b.acknowledged(offset, gained, sent)
@@ -228,9 +228,9 @@ func (t *retries) next(err error) (retry Retry, ok bool) {
 	return retry, ok
 }
 
-// judge returns the state that follows a failure in a state: the same one for a
-// repetition, StatePaused or StateFailed.
-func (t *retries) judge(ctx context.Context, s State, err error) State {
+// after returns the state that follows a failure in a state: the same one for a
+// repetition (a transfer then recovers instead of sending), StatePaused or StateFailed.
+func (t *retries) after(ctx context.Context, s State, err error) State {
 	switch {
 	case ctx.Err() != nil:
 		return StatePaused

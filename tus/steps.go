@@ -59,7 +59,7 @@ func (u *Uploader) enter(next State, cause error) {
 
 // failed returns the state that follows a failure outside of the delivery.
 func (u *Uploader) failed(ctx context.Context, err error) (State, error) {
-	return u.retries.judge(ctx, u.State(), err), err
+	return u.retries.after(ctx, u.State(), err), err
 }
 
 // deliver is the step of all states in which the delivery works.
@@ -70,7 +70,7 @@ func (u *Uploader) deliver(ctx context.Context) (State, error) {
 		}
 	}
 	o := u.work.step(ctx)
-	return u.take(ctx, &o)
+	return u.report(ctx, &o)
 }
 
 // recoverRecord stores an upload again before the server is asked for its offset: after a
@@ -83,9 +83,9 @@ func (u *Uploader) recoverRecord(ctx context.Context) error {
 	return u.save(ctx)
 }
 
-// take stores and reports what a step of the delivery led to. An error of the store
-// replaces the outcome.
-func (u *Uploader) take(ctx context.Context, o *outcome) (State, error) {
+// report stores and reports what a step of the delivery led to. An error of the store
+// replaces the outcome, unless that ends the upload.
+func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 	u.refresh()
 	if o.lost {
 		u.forget(ctx, o)
@@ -104,7 +104,7 @@ func (u *Uploader) take(ctx context.Context, o *outcome) (State, error) {
 		err = u.created(ctx, o)
 	case o.lacks:
 		err = saveEnd(ctx, u.record, notComplete)
-	case contends(o.err) && ctx.Err() == nil:
+	case contended(o.err) && o.next != StateFailed && ctx.Err() == nil:
 		err = u.confirm(ctx)
 	}
 	if err == nil || o.next == StateFailed {

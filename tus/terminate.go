@@ -21,7 +21,7 @@ func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 func (q requester) terminate(ctx context.Context, upload *url.URL) error {
 	var gone absence
 	err := q.retrying(ctx, func(tries *budget) error {
-		return gone.confirm(ctx, q, upload, q.delete(ctx, upload), tries)
+		return gone.note(ctx, q, upload, q.delete(ctx, upload), tries)
 	})
 	if uploadGone(err) {
 		return nil

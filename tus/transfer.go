@@ -37,16 +37,16 @@ type transfer struct {
 	sums    *sums
 	retries *retries
 
-	state    State
-	next     chunk // chosen in Ready, sent in Sending
-	inline   bool  // the creation carries bytes
-	resuming bool  // the next HEAD tells where an earlier session came to
-	adopted  bool  // the upload is one that an earlier session created
-	stopAt   int64
-	length   lengthState
-	end      ending
-	stale    int  // HEAD responses in a row below an acknowledged offset
-	contends bool // the last PATCH was refused for another request
+	state     State
+	next      chunk // chosen in Ready, sent in Sending
+	inline    bool  // the creation carries bytes
+	resuming  bool  // the next HEAD tells where an earlier session came to
+	adopted   bool  // the upload is one that an earlier session created
+	stopAt    int64
+	length    lengthState
+	end       ending
+	stale     int  // HEAD responses in a row below an acknowledged offset
+	contended bool // the last PATCH was refused for another request: an offset that moved is not ours
 
 	changed func() // called when what account returns has changed
 	mu      sync.Mutex
@@ -237,7 +237,7 @@ func (t *transfer) failed(ctx context.Context, err error) outcome {
 		// session will do better.
 		return t.startOver(err)
 	}
-	next := t.retries.judge(ctx, t.state, err)
+	next := t.retries.after(ctx, t.state, err)
 	if next == StateSending { // what arrived of the chunk is not known
 		next = StateRecovering
 	}
@@ -284,7 +284,7 @@ func (t *transfer) advance(offset int64) error {
 		t.retries.renewals, t.sums.mismatches = 0, 0
 	}
 	t.counters.begin(offset)
-	if t.contends {
+	if t.contended {
 		return t.retries.observed(offset, change, sent)
 	}
 	return t.retries.acknowledged(offset, change, sent)

@@ -22,7 +22,7 @@ func (t *transfer) create(ctx context.Context) outcome {
 		t.next = chunk{size: info.Size, payload: t.chunks.payload(0, info.Size), last: true}
 		wish.payload = t.next.payload
 	}
-	made, err := t.requester.create(ctx, wish)
+	made, err := t.requester.createUpload(ctx, wish)
 	if err != nil {
 		return t.notCreated(ctx, err)
 	}

@@ -26,7 +26,7 @@ func (t *transfer) recover(ctx context.Context) outcome {
 	if t.isStale(info.Offset) {
 		return outcome{next: StateRecovering, err: t.headError(a.url, info, fmt.Errorf("%w: %d, acknowledged %d", errStale, info.Offset, a.offset))}
 	}
-	if err := t.take(&info); err != nil {
+	if err := t.update(&info); err != nil {
 		return outcome{next: StateFailed, err: err}
 	}
 	t.sizer.recovered(info.Offset > t.next.offset)
@@ -41,8 +41,8 @@ func (t *transfer) recover(ctx context.Context) outcome {
 	return o
 }
 
-// take takes over what the server returned for the upload.
-func (t *transfer) take(info *Info) error {
+// update takes over what the server returned for the upload.
+func (t *transfer) update(info *Info) error {
 	a := t.account()
 	if info.Concat == concatFinal && !info.Complete() {
 		return fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",

@@ -21,7 +21,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 	if changed := t.sums.sent(&t.next); changed != nil {
 		return outcome{next: StateFailed, err: changed}
 	}
-	t.contends = verdictOf(err).contended
+	t.contended = verdictOf(err).contended
 	if err == nil {
 		return t.sent(response)
 	}

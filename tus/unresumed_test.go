@@ -33,7 +33,7 @@ func TestStoredUpload_StartingOverIsLoggedAndCounted(t *testing.T) {
 		"another size":   {func(_ *tustest.Server, r *storage.Record) { r.Size = 9 }, tus.UploadOptions{SourceChanged: tus.SourceChangedRestart}, "9 bytes"},
 		"hole":           {func(_ *tustest.Server, r *storage.Record) { r.Parts = []storage.Part{{Offset: 1, Size: 9999}} }, tus.UploadOptions{}, "parts"},
 		"another length": {func(s *tustest.Server, r *storage.Record) { r.UploadURL = other(t, s, 5, nil) }, tus.UploadOptions{}, "another length"},
-		"another record": {func(*tustest.Server, *storage.Record) {}, tus.UploadOptions{Previous: &storage.Record{ID: "another"}}, "no longer stored"},
+		"another record": {func(*tustest.Server, *storage.Record) {}, tus.UploadOptions{Previous: &tus.Previous{}}, "no longer stored"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
@@ -45,10 +45,16 @@ func TestStoredUpload_StartingOverIsLoggedAndCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			log, text := warning()
+			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Logger: log})
 			if test.opts.Previous != nil {
-				test.opts.Previous.Fingerprint = rec.Fingerprint
+				previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
+				if err != nil || len(previous) != 1 {
+					t.Fatalf("previous uploads are %+v, %v", previous, err)
+				}
+				previous[0].ID = "another"
+				test.opts.Previous = &previous[0]
 			}
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Logger: log}).Upload(testContext(t), tus.Bytes(data), &test.opts)
+			res, err := client.Upload(testContext(t), tus.Bytes(data), &test.opts)
 			if err != nil || res.Stats.ResumedFrom != 0 || res.Stats.NotResumed != 1 {
 				t.Errorf("result is %+v, %v", res, err)
 			}

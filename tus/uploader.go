@@ -117,13 +117,15 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	})
 }
 
-// Step takes the upload one transition further, with at most one request; a second
-// one, OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many
-// Steps as there are retries. An error does not have to be the end: unless State is final, the next Step tries
-// again, and it is for the caller to wait in between (see [IsRetryable]), for a
-// stored upload that is held at most [HeldError].Wait.
-// A Step on a paused upload continues it. On a final state it returns nil if
-// the upload is complete, and an error otherwise, which wraps what it failed with.
+// Step takes the upload one transition further, with at most one request. A second one,
+// OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many Steps as
+// there are retries. In a parallel upload, a Step in [StateCreating] creates all parts, and
+// one in [StateSending] sends them all, with the retries and waits of each part.
+//
+// After an error, unless State is final, the next Step tries again. The caller waits in
+// between (see [IsRetryable]), for a stored upload that is held at most [HeldError].Wait. A
+// Step on a paused upload continues it. In a final state, Step returns nil if the upload is
+// complete, and otherwise an error that wraps what it failed with.
 func (u *Uploader) Step(ctx context.Context) error {
 	return u.drive(ctx, u.step)
 }

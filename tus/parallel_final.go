@@ -10,7 +10,7 @@ import (
 // until one that an earlier session created is complete.
 func (p *parallel) concatenate(ctx context.Context) outcome {
 	if p.final != nil {
-		return p.confirm(ctx)
+		return p.askFinal(ctx)
 	}
 	if err := p.source.unchanged(ctx); err != nil {
 		return p.failed(ctx, err)
@@ -22,7 +22,7 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 		return p.notRequested(ctx, err)
 	}
 	names, paths := p.client.partNames(p.partURLs(), p.rechecked)
-	made, err := p.requester.create(ctx, creation{metadata: p.opts.Metadata, final: names})
+	made, err := p.requester.createUpload(ctx, creation{metadata: p.opts.Metadata, final: names})
 	if err == nil && p.has(made.url, nil) {
 		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, p.client.redactor.URL(made.url))
 		return outcome{next: StateFailed, err: err}
@@ -76,11 +76,11 @@ func (p *parallel) unconfirmed(o outcome) outcome {
 	return o
 }
 
-// confirm asks whether the final upload that an earlier session created is complete by
+// askFinal asks whether the final upload that an earlier session created is complete by
 // now. A server that no longer has it may have moved it away.
-func (p *parallel) confirm(ctx context.Context) outcome {
+func (p *parallel) askFinal(ctx context.Context) outcome {
 	info, err := p.head(ctx, p.final)
-	err = p.absence.confirm(ctx, p.requester, p.final, err, &p.retries.budget)
+	err = p.absence.note(ctx, p.requester, p.final, err, &p.retries.budget)
 	if uploadGone(err) { // it was created of complete parts
 		err = withCause(err, errGoneAtEnd)
 	}

@@ -1,0 +1,75 @@
+package tus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+// Previous is an unfinished upload of a source, as it is stored.
+type Previous struct {
+	// ID and Revision are those of its record, as [storage.Store.Delete] needs them.
+	ID       string
+	Revision int64
+	// URL is the upload URL, empty for an upload in parallel parts. It may contain
+	// secrets in its query.
+	URL string
+	// Size is the size of the source in bytes.
+	Size int64
+	// Parts are the parts of a parallel upload, in the order of their offsets; nil for an
+	// upload in one piece.
+	Parts []storage.Part
+	// Created is when the upload was created, and Updated when its record was last
+	// stored.
+	Created, Updated time.Time
+	// Expires is when the server deletes the upload; zero if the server did not say.
+	Expires time.Time
+	// HeldUntil is when the lease of the [Uploader] that works on the upload ends; zero if
+	// none does.
+	HeldUntil time.Time
+
+	key string // by which it was found
+}
+
+// PreviousUploads returns the unfinished uploads of source that the client's store knows,
+// the one that was updated last first. opts, which may be nil, must be those of the upload:
+// the metadata or ResumeKey are part of the key by which uploads are stored. An upload
+// resumes the one of which the server has most, or the one that [UploadOptions.Previous]
+// names. No request is sent. Without a store there are none.
+func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *UploadOptions) ([]Previous, error) {
+	u, err := c.NewUploader(source, opts)
+	if err != nil || c.opts.Store == nil {
+		return nil, err
+	}
+	if u.planner.info, err = statSource(ctx, source, c.opts.SourceTimeout); err != nil {
+		return nil, err
+	}
+	key, err := u.planner.resumeKey(ctx)
+	if err != nil || key == "" {
+		return nil, err
+	}
+	stored, err := c.opts.Store.Find(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("tus: %w: find: %w", ErrStore, err)
+	}
+	var all []Previous
+	for _, rec := range stored {
+		if named(rec) {
+			all = append(all, previousOf(rec, time.Now()))
+		}
+	}
+	return all, nil
+}
+
+func previousOf(rec storage.Record, now time.Time) Previous {
+	p := Previous{
+		ID: rec.ID, Revision: rec.Revision, URL: rec.UploadURL, Size: rec.Size, Parts: rec.Parts,
+		Created: rec.Created, Updated: rec.Updated, Expires: rec.Expires, key: rec.Fingerprint,
+	}
+	if leaseRuns(rec.Lease, now) {
+		p.HeldUntil = rec.Lease.Until
+	}
+	return p
+}
