@@ -303,3 +303,11 @@ func (p *planner) newTransfer() *transfer {
 		known: account{info: p.info, checksum: p.sums.algorithm.Name},
 	}
 }
+
+// resumeExternal returns the transfer that continues the caller's upload.
+func (p *planner) resumeExternal() *transfer {
+	t := p.newTransfer()
+	t.known.url, t.resuming = p.external, true
+	t.enter(StateRecovering)
+	return t
+}

@@ -1,9 +1,6 @@
 package tus
 
-import (
-	"context"
-	"net/url"
-)
+import "context"
 
 // prepare is the step of StateIdle. It looks at the source, and asks the server
 // for its capabilities only where the answer changes what is sent.
@@ -16,10 +13,8 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	if err != nil {
 		return u.failed(ctx, err)
 	}
-	if at := u.planner.external; at != nil {
-		t := u.planner.newTransfer()
-		t.resumeExternal(at)
-		u.begin(t)
+	if u.planner.external != nil {
+		u.begin(u.planner.resumeExternal())
 		return StateRecovering, nil
 	}
 	if u.record != nil && u.finder == nil {
@@ -48,11 +43,4 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	u.begin(work)
 	u.finder.startOver(ctx)
 	return StateCreating, nil
-}
-
-// resumeExternal continues the upload at a URL that the caller gave.
-func (t *transfer) resumeExternal(at *url.URL) {
-	t.learn(func(a *account) { a.url = at })
-	t.resuming = true
-	t.enter(StateRecovering)
 }
