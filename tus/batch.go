@@ -19,62 +19,63 @@ type Job struct {
 	Source Source
 	// URL, if not empty, is that of an upload to resume, as in [Client.Resume].
 	URL string
-	// Options say how; nil means the defaults.
+	// Options controls the upload; nil means the defaults.
 	Options *UploadOptions
-	// Tag is whatever the caller wants to find again in the result.
+	// Tag is any value of the caller, to find the job in the results.
 	Tag any
 }
 
-// BatchOptions says how a batch is worked through. The zero value works.
+// BatchOptions controls a batch. The zero value works.
 type BatchOptions struct {
-	// Concurrency is how many jobs run at the same time; 0 means 4. The jobs'
-	// own parallel parts come on top: [Options.MaxConnections] bounds both
-	// together.
+	// Concurrency is the maximum number of jobs that run at the same time; 0 means 4.
+	// Parallel parts of a job are not counted: [Options.MaxConnections] limits all requests.
 	Concurrency int
 
-	// StopOnError ends the batch at the first job that fails: those that run are
-	// paused, and no further one is begun. Otherwise all jobs have their turn. A job
-	// that was paused or aborted by itself has not failed.
+	// StopOnError ends the batch when a job fails: the running jobs are paused, and no
+	// further one begins. A job that was paused or aborted by itself has not failed.
 	StopOnError bool
 
-	// OnStart, if not nil, is told each job and its [Uploader] right before the job
-	// begins, in the goroutine that works on it: those of several jobs may be told at
-	// the same time. From then on the Uploader can be looked at, paused and aborted;
-	// the job then ends with [ErrPaused], or with [ErrAborted] if it was aborted
-	// before it began. When a job has ended without being complete, Run of its
-	// Uploader goes on with it, unless it failed. A stream stays open for that, until
-	// it is complete, has failed or is aborted.
+	// OnStart, if not nil, is called with each job and its [Uploader] just before the job
+	// begins, in the goroutine of the job: calls for several jobs may be concurrent. From
+	// then on the Uploader can be paused and aborted; the job then ends with [ErrPaused],
+	// or with [ErrAborted] if it was aborted before it began. After a job has ended
+	// incomplete, Run of its Uploader resumes it, unless it failed. A stream stays open for
+	// that, until it is complete, has failed or is aborted.
 	OnStart func(Job, *Uploader)
 }
 
-// BatchResult is what became of one job.
+// BatchResult is the result of one job.
 type BatchResult struct {
-	// Job is the job as it was given.
+	// Job is the job.
 	Job Job
-	// Result tells how far the upload came; never nil.
+	// Result is that of the upload; never nil.
 	Result *Result
 	// Err is nil if the upload is complete.
 	Err error
 }
 
-// UploadAll uploads jobs, several at the same time, and yields a result for each
-// as it ends, so in no certain order. Jobs are drawn from the iterator only when
-// there is room for them, by one goroutine at a time, which is not that of the loop:
-// what both use needs a lock. An iterator that waits for jobs should end with ctx.
-// When ctx ends, jobs that run are paused and yield the error of ctx; further ones
-// are not drawn. A loop that is left early pauses what runs, and waits for it and for
-// the iterator: if that may wait, end ctx first. A panic in the iterator or in a job
-// pauses the other jobs, and then panics in the goroutine of the loop. opts may be nil.
+// UploadAll uploads jobs, several at the same time, and yields the result of each when it
+// ends, in no certain order. Jobs are drawn from the iterator only when there is room for
+// them, by one goroutine at a time, which is not that of the loop: what both use needs a
+// lock. An iterator that waits for jobs should end with ctx. When ctx ends, running jobs are
+// paused and yield the error of ctx; further ones are not drawn. Leaving the loop early
+// pauses the running jobs, and waits for them and for the iterator: if that may block, end
+// ctx first. A panic in the iterator or in a job pauses the other jobs, and then panics in
+// the goroutine of the loop. opts may be nil.
 //
-// The iterator can be used once.
+// The result can be iterated once.
 func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchOptions) iter.Seq[BatchResult] {
 	var o BatchOptions
 	if opts != nil {
 		o = *opts
 	}
 	return func(yield func(BatchResult) bool) {
-		if o.Concurrency < 0 || jobs == nil {
-			yield(BatchResult{Result: newResult(), Err: fmt.Errorf("%w: %d uploads at the same time of jobs %T", ErrInvalidInput, o.Concurrency, jobs)})
+		err := notNegative("BatchOptions", number{"Concurrency", int64(o.Concurrency)})
+		if jobs == nil {
+			err = fmt.Errorf("%w: jobs is nil", ErrInvalidInput)
+		}
+		if err != nil {
+			yield(BatchResult{Result: newResult(), Err: err})
 			return
 		}
 		if o.Concurrency == 0 {
@@ -84,7 +85,7 @@ func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchO
 	}
 }
 
-// errBatchStopped is why jobs were paused that were not to blame.
+// errBatchStopped is the cause of the pause of jobs that did not fail.
 var errBatchStopped = errors.New("batch was stopped")
 
 func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOptions, yield func(BatchResult) bool) {
@@ -108,7 +109,7 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	go func() {
 		defer close(results)
 		defer workers.Wait()
-		// A worker is begun for a job, so that there are never more than jobs.
+		// Each worker starts with a job, so that there are never more workers than jobs.
 		for range opts.Concurrency {
 			job, ok := draw()
 			if !ok {
@@ -139,7 +140,7 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	}
 }
 
-// uploadJob is Upload with an Uploader that others know.
+// uploadJob uploads a job. OnStart may give its Uploader to other goroutines.
 func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uploader)) (*Result, error) {
 	u, err := c.jobUploader(job)
 	if started == nil {
@@ -160,7 +161,7 @@ func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uplo
 			err = async.ContextError(ctx)
 		}
 	}
-	if err == nil && paused() { // before it began, where Run would go on
+	if err == nil && paused() { // before it began
 		err = ErrPaused
 	}
 	return u.result(), err

@@ -86,7 +86,7 @@ func (q requester) advertised(ctx context.Context) (Capabilities, error) {
 	case ctx.Err() != nil:
 		return Capabilities{}, async.ContextError(ctx)
 	default:
-		q.client.log.LogAttrs(ctx, slog.LevelWarn, "tus capabilities unknown: no checksums, and one part", slog.Any("error", err))
+		q.client.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "tus capabilities unknown: no checksums, and one part", slog.Any("error", err))
 	}
 	return found, nil
 }

@@ -22,247 +22,244 @@ import (
 const (
 	userAgent           = "tus-go"
 	defaultStallTimeout = 30 * time.Second
-	// defaultResponseTimeout is as long as many proxies and scanners take at most.
+	// defaultResponseTimeout is the maximum of many proxies and scanners.
 	defaultResponseTimeout = 5 * time.Minute
 )
 
-// Options says how a [Client] talks to its server. The zero value works.
+// Options controls how a [Client] uses its server. The zero value works.
 type Options struct {
-	// HTTPClient sends the requests. nil means a client with [NewTransport] and
-	// no total timeout. A client given here is used as it is, except that
-	// redirects are followed by this package; mind that its Timeout, if any,
-	// covers the sending of a whole request body. Its Jar, if any, chooses by its own
-	// rules which URLs get its cookies.
+	// HTTPClient sends the requests. nil means a client with [NewTransport] and no total
+	// timeout. It is used as it is, except that this package follows the redirects. Its
+	// Timeout includes the sending of a request body. Its Jar decides by its own rules
+	// which URLs get its cookies.
 	HTTPClient *http.Client
 
-	// Header is added to the requests that go to the origin (scheme, host and
-	// port) of the endpoint and to TrustedOrigins, and to no others. This is the
-	// place for Authorization and Cookie. A header field of the protocol, or one that
-	// frames the request, is an error matching [ErrInvalidInput].
+	// Header is added to requests to the origin (scheme, host and port) of the endpoint
+	// and to TrustedOrigins, and to no others. Authorization and Cookie belong here. A
+	// header field of the protocol, or one that frames the request, is an error matching
+	// [ErrInvalidInput].
 	Header http.Header
 
-	// TrustedOrigins are further origins, such as "https://uploads.example.org",
-	// that may receive Header when the server names them in a Location or a
-	// redirect. Path and query of one mean nothing. Listing an http origin here also
-	// permits that step down from https. Once a redirect has led to an origin that is
-	// not trusted, the rest of that request goes without Header, also back at a
-	// trusted origin.
+	// TrustedOrigins are further origins, such as "https://uploads.example.org", that may
+	// receive Header if the server names them in a Location or a redirect. Path and query
+	// are ignored. An http origin in this list also permits a redirect from https to it.
+	// After a redirect to an origin that is not trusted, the rest of the request is sent
+	// without Header, also to a trusted origin.
 	TrustedOrigins []string
 
-	// Retry says how uploads go on after failures.
+	// Retry controls how temporary failures are retried.
 	Retry RetryPolicy
 
-	// StallTimeout cuts a request when no byte moved for so long: while it connects, or
-	// sends its body, or receives the body of the response. For requests that carry no
-	// bytes (OPTIONS, HEAD, DELETE, and the creation of an upload without its first
-	// bytes) it is also how long the response may take, so that a dead connection is
-	// noticed soon. The time that the source, a hook or a rate limit takes does not
-	// count. 0 means 30 seconds, a negative value no timeout. The duration of a request
-	// on which bytes move has no limit. The error matches [ErrStalled], and the request
-	// is retried.
+	// StallTimeout is how long no byte may move while a request connects, sends its body or
+	// receives the body of its response. For requests without bytes of an upload (OPTIONS,
+	// HEAD, DELETE, and a creation without bytes) it is also how long the response may take,
+	// so that a dead connection is noticed soon. The time that the source, a hook or a rate
+	// limit takes does not count. 0 means 30 seconds, a negative value no timeout. There is
+	// no total timeout. The error matches [ErrStalled], and the request is retried.
 	StallTimeout time.Duration
 
-	// ResponseTimeout is how long the response to a request may take once all its bytes
-	// have left: a PATCH, a creation that carries bytes, or the creation of a final
-	// upload, which has at least ten minutes. A scanner, a storage backend or a proxy
-	// that buffers the request may work for minutes before it responds; a request that
-	// is cut earlier has to be sent again. 0 means 5 minutes, or StallTimeout if that is
-	// longer or negative; a negative value no timeout. Set it to more than the server
-	// needs for the largest request. A connection that dies during this wait is noticed
-	// only when it ends. The error matches [ErrStalled], and the request is retried.
+	// ResponseTimeout is how long the response may take after all bytes of a PATCH or of a
+	// creation with bytes have been sent; it is at least ten minutes for a final upload.
+	// A scanner, a storage backend or a proxy that buffers the request may need minutes; a
+	// request that is cut earlier has to be sent again. 0 means 5 minutes, or StallTimeout
+	// if that is longer or negative; a negative value means no timeout. Set it to more than
+	// the server needs for the largest request. A connection that dies during this wait is
+	// noticed only at its end. The error matches [ErrStalled], and the request is retried.
 	ResponseTimeout time.Duration
 
-	// SourceTimeout is how long one call of a [Source] (Open, Read, Stat) may take. 0
-	// means no timeout: a file on tape or in cold storage may take minutes. When it
-	// passes, the upload fails with an error matching [os.ErrDeadlineExceeded], which is not
-	// retried, and can be resumed. With a SourceTimeout, files are copied through memory
-	// instead of being sent by the kernel, which costs processor time.
+	// SourceTimeout is how long one call of a [Source] (Open, Read, Stat) may take. 0 means
+	// no timeout: a file on tape or in cold storage may take minutes. The error matches
+	// [os.ErrDeadlineExceeded] and is not retried; the upload can be resumed. With a
+	// SourceTimeout, files are copied through memory instead of being sent by the kernel,
+	// which costs processor time.
 	SourceTimeout time.Duration
 
-	// Capabilities, if not nil, are taken for granted instead of asking the
-	// server with OPTIONS, for servers where that is missing or wrong.
+	// Capabilities, if not nil, replaces the response to OPTIONS, which is then not sent,
+	// for servers where it is missing or wrong.
 	Capabilities *Capabilities
 
 	// OverridePatchMethod sends PATCH as POST with X-HTTP-Method-Override, for networks
 	// that block PATCH.
 	OverridePatchMethod bool
 
-	// RateLimit, if not nil, bounds the bytes per second of all uploads of this
-	// client together. Use [NewRateLimit] for one that can be changed at run time.
+	// RateLimit, if not nil, limits the bytes per second of all uploads of this client
+	// together. The rate of a [RateLimit] can be changed at run time.
 	RateLimit Limiter
 
-	// MaxConnections, if above 0, is how many requests of this client may be
-	// under way at the same time, over all its uploads and their parts. With the
-	// client's own transport it also bounds the open connections.
+	// MaxConnections, if above 0, is the maximum number of requests of this client in
+	// flight, over all its uploads and their parts. Without an HTTPClient it also limits
+	// the open connections.
 	MaxConnections int
 
-	// Store remembers where uploads can be resumed, so that a later session, or
-	// another process, goes on with them. nil means no memory beyond the
-	// [Uploader]. The record of an upload is stored before its first byte is sent
-	// and removed when the server has confirmed the last.
+	// Store keeps the upload URLs, so that a later session, or another process, resumes the
+	// uploads. The record of an upload is stored before its first byte is sent and deleted
+	// when the server has acknowledged the last. nil means that only the [Uploader] itself
+	// can resume.
 	Store storage.Store
 
-	// RequireStore ends an upload with an error matching [ErrStore] when the store fails,
-	// or does not renew the lease of the upload for 50 seconds. Set it where several
-	// machines share a store. Otherwise the upload goes on and Hooks.OnStoreError is
-	// called; when its lease is over, another process may resume the upload as well,
-	// until the store or the server shows that and this one ends with [ErrLeaseLost].
+	// RequireStore ends an upload with an error matching [ErrStore] if the store fails, or
+	// does not renew the lease of the upload for 50 seconds. Set it if several machines
+	// share a store. Otherwise the upload continues and Hooks.OnStoreError is called; when
+	// its lease is over, another process may resume the upload as well, until the store or
+	// the server shows that and this one ends with [ErrLeaseLost].
 	RequireStore bool
 
-	// Fingerprinter finds the stored upload of a source. nil means
-	// [fingerprint.Sample] for a source with a modification time or a version, which
-	// reads at most 1 MiB of it, and [fingerprint.Content] otherwise ([Bytes],
-	// [ReaderAt], [ReadSeeker], and an [FSFile] that is not of the operating system),
-	// which reads it whole once before the first request. Without a Store nothing is
-	// read. A Fingerprinter that is set here is used for all sources; Sample mixes two
-	// versions of a source without a time that differ outside of what it reads.
+	// Fingerprinter computes the part of the resume key that identifies a source. nil means
+	// [fingerprint.Sample] for a source with a modification time or a version, which reads
+	// at most 1 MiB of it, and [fingerprint.Content] otherwise ([Bytes], [ReaderAt],
+	// [ReadSeeker], and an [FSFile] that is not of the operating system), which reads all of
+	// it once before the first request. Without a Store nothing is read. A Fingerprinter
+	// that is set here is used for all sources; for a source without a time, Sample does not
+	// notice a difference outside of what it reads.
 	Fingerprinter fingerprint.Fingerprinter
 
-	// ResumeScope stands for the server in what uploads are found by; "" means
-	// the endpoint with its query, which may name a tenant. Services that mint an
-	// endpoint for each upload, or want a token in its query, need a constant
-	// name here: under another endpoint nothing is found, and uploads begin anew.
+	// ResumeScope replaces the endpoint in the resume key; "" means the endpoint with its
+	// query, which may name a tenant. Set it to a constant name for services with an
+	// endpoint for each upload, or a token in its query: otherwise nothing is found under
+	// the next endpoint, and uploads start over.
 	ResumeScope string
 
-	// Checksums are the checksum algorithms of uploads in order of preference, each
-	// with a unique name. nil means [checksum.Builtin], an empty slice no checksums.
+	// Checksums are the checksum algorithms of uploads in order of preference, each with a
+	// unique name. nil means [checksum.Builtin], an empty slice no checksums.
 	Checksums []checksum.Algorithm
 
-	// KeepHeaders names the header fields of the response to a creation that
-	// [Result.CreationHeader] returns, in any case of letters, such as the ID that a
-	// service gives an upload. They are stored with the record of the upload, so that a
-	// later session returns them, too. Fields that carry credentials, such as
-	// Set-Cookie, cannot be kept: that is an error matching [ErrInvalidInput]. Values
-	// that are not text in UTF-8 are left out, as is what exceeds 8 KiB in all. Credentials of
-	// this client are replaced where a value repeats them.
+	// KeepHeaders names header fields of the response to a creation, in any case, that
+	// [Result.CreationHeader] returns, such as the ID that a service gives an upload. They
+	// are stored in the record of the upload, so that a later session returns them, too.
+	// Fields that carry credentials, such as Set-Cookie, are an error matching
+	// [ErrInvalidInput]. Values that are not UTF-8, and what exceeds 8 KiB in all, are left
+	// out. Credentials of this client in a value are replaced.
 	KeepHeaders []string
 
 	// Hooks are called for all uploads of this client.
 	Hooks Hooks
 
-	// Logger is told, too, without credentials and without the queries of URLs:
-	// of answers and transitions at Debug, of uploads that were created, paused or
-	// completed at Info, of retries and of stored uploads that are held or not resumed
-	// at Warn, of failures at Error. nil means silence.
+	// Logger logs requests and transitions at Debug, uploads that were created, paused or
+	// completed at Info, retries and stored uploads that are held or not resumed at Warn,
+	// and failures at Error, without credentials and without the queries of URLs. nil
+	// disables logging.
 	Logger *slog.Logger
 }
 
-// Client creates and continues uploads on one tus server. Make it with
-// [NewClient]. It is safe for concurrent use and does not change after it was
-// made.
+// Client creates and resumes uploads on one tus server. Make it with [NewClient]. It is
+// safe for concurrent use and does not change after it was made.
 type Client struct {
-	endpoint     *url.URL
-	http         *http.Client
-	header       http.Header
-	trusted      map[httpx.Origin]bool
-	retry        RetryPolicy
-	stallTimeout time.Duration
-	// responseTimeout is Options.ResponseTimeout with its default, 0 or less for none.
-	responseTimeout time.Duration
-	sourceTimeout   time.Duration
-	overridePatch   bool
-	limiter         Limiter
-	slots           chan struct{} // one per request under way; nil for no limit
-	inFlight        atomic.Int32  // requests, which have file descriptors
-	connected       *atomic.Int32 // see send.StallTimer; nil where no request has to wait
-	broken          atomic.Bool   // a request got no response: idle connections may be dead, too
-	store           storage.Store
-	requireStore    bool
-	process         string                    // this one, for leases
-	fingerprinter   fingerprint.Fingerprinter // nil for the default
-	resumeScope     string
-	checksums       checksums.Set
-	keepHeaders     []string // canonical names
-	hooks           []*Hooks
-	log             *slog.Logger
-	redactor        httpx.Redactor
-	probe           *capabilityProbe
-	rate            sendRate
-	partURLs        atomic.Bool // the server takes parts by URL and not by path
-	protocol        protocol
+	opts      Options // with defaults; Header and TrustedOrigins are in the fields below
+	endpoint  *url.URL
+	protocol  protocol
+	probe     *capabilityProbe
+	checksums checksums.Set
+	hooks     []*Hooks
+	process   string // this one, for leases
+
+	header   http.Header // of the caller
+	trusted  map[httpx.Origin]bool
+	redactor httpx.Redactor
+
+	http      *http.Client
+	slots     chan struct{} // one per request in flight; nil for no limit
+	inFlight  atomic.Int32  // requests, which have file descriptors
+	connected *atomic.Int32 // see send.StallTimer; nil where no request has to wait
+	broken    atomic.Bool   // a request got no response: idle connections may be dead, too
+	rate      sendRate
+	partURLs  atomic.Bool // the server takes parts by URL and not by path
 }
 
-// NewClient returns a client that creates uploads at endpoint, the upload
-// creation URL of an http or https server. User and password in it are sent as
-// basic authentication. opts may be nil. No request is sent; an endpoint or
-// option that cannot work is an error matching [ErrInvalidInput].
+// NewClient returns a client that creates uploads at endpoint, the upload creation URL of
+// an http or https server. User and password in it are sent as basic authentication. opts
+// may be nil. No request is sent; an endpoint or option that cannot work is an error
+// matching [ErrInvalidInput].
 func NewClient(endpoint string, opts *Options) (*Client, error) {
-	if opts == nil {
-		opts = &Options{}
-	}
 	u, err := parseURL("endpoint", endpoint)
 	if err != nil {
 		return nil, err
 	}
-	if err := opts.validate(); err != nil {
+	c := &Client{endpoint: u, protocol: protocolTus{}}
+	if opts != nil {
+		c.opts = *opts
+	}
+	if err := c.opts.validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{
-		trusted:         map[httpx.Origin]bool{httpx.OriginOf(u): true},
-		retry:           opts.Retry,
-		stallTimeout:    opts.StallTimeout,
-		responseTimeout: opts.ResponseTimeout,
-		sourceTimeout:   opts.SourceTimeout,
-		overridePatch:   opts.OverridePatchMethod,
-		limiter:         opts.RateLimit,
-		store:           opts.Store,
-		requireStore:    opts.RequireStore,
-		fingerprinter:   opts.Fingerprinter,
-		resumeScope:     opts.ResumeScope,
-		probe:           newCapabilityProbe(opts.Capabilities),
-		log:             slog.New(slog.DiscardHandler), protocol: protocolTus{},
+	if err := c.setCredentials(); err != nil {
+		return nil, err
 	}
-	hooks := opts.Hooks
-	c.hooks = []*Hooks{&hooks}
-	if opts.Logger != nil {
-		c.log = opts.Logger
-		c.hooks = append(c.hooks, logHooks(opts.Logger, c.redactor.URL))
+	c.hooks = []*Hooks{&c.opts.Hooks}
+	if c.opts.Logger != nil {
+		c.hooks = append(c.hooks, logHooks(c.opts.Logger, c.redactor.URL))
 	}
-	if opts.MaxConnections > 0 {
-		c.slots = make(chan struct{}, opts.MaxConnections)
-	}
-	if c.store != nil {
-		c.process = thisProcess()
-	}
-	algorithms := opts.Checksums
-	if algorithms == nil {
-		algorithms = checksum.Builtin()
-	}
-	if c.checksums, err = checksums.NewSet(algorithms); err != nil {
+	c.opts.setDefaults()
+	if c.checksums, err = checksums.NewSet(c.opts.Checksums); err != nil {
 		return nil, fmt.Errorf("%w: Options.Checksums: %w", ErrInvalidInput, err)
 	}
-	if c.stallTimeout == 0 {
-		c.stallTimeout = defaultStallTimeout
-	}
-	switch {
-	case c.responseTimeout != 0:
-	case c.stallTimeout < 0:
-		c.responseTimeout = -1
-	default:
-		c.responseTimeout = max(defaultResponseTimeout, c.stallTimeout)
-	}
-	for _, raw := range opts.TrustedOrigins {
-		t, err := parseURL("trusted origin", raw)
-		if err != nil {
-			return nil, err
-		}
-		c.trusted[httpx.OriginOf(t)] = true
-	}
-	if c.header, err = httpx.CallerHeader(opts.Header, u.User, reservedHeader); err != nil {
-		return nil, fmt.Errorf("%w: Options.Header: %w", ErrInvalidInput, err)
-	}
-	if c.keepHeaders, err = headersToKeep(opts.KeepHeaders); err != nil {
+	if c.opts.KeepHeaders, err = headersToKeep(c.opts.KeepHeaders); err != nil {
 		return nil, err
 	}
-	c.redactor.AddLogin(u.User)
+	c.probe = newCapabilityProbe(c.opts.Capabilities)
+	if c.opts.Store != nil {
+		c.process = thisProcess()
+	}
+	c.connect()
+	return c, nil
+}
+
+// setCredentials takes what is secret from the endpoint and the options, and decides which
+// origins may receive it.
+func (c *Client) setCredentials() (err error) {
+	c.trusted = map[httpx.Origin]bool{httpx.OriginOf(c.endpoint): true}
+	for _, raw := range c.opts.TrustedOrigins {
+		u, err := parseURL("trusted origin", raw)
+		if err != nil {
+			return err
+		}
+		c.trusted[httpx.OriginOf(u)] = true
+	}
+	if c.header, err = httpx.CallerHeader(c.opts.Header, c.endpoint.User, reservedHeader); err != nil {
+		return fmt.Errorf("%w: Options.Header: %w", ErrInvalidInput, err)
+	}
+	c.redactor.AddLogin(c.endpoint.User)
 	c.redactor.AddHeader(c.header)
-	u.User = nil
-	c.endpoint = u
-	c.http = httpClient(opts)
-	if transport, ok := c.http.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
+	c.endpoint.User = nil
+	return nil
+}
+
+// connect makes the client that sends the requests.
+func (c *Client) connect() {
+	if n := c.opts.MaxConnections; n > 0 {
+		c.slots = make(chan struct{}, n)
+	}
+	client := http.Client{}
+	if c.opts.HTTPClient != nil {
+		client = *c.opts.HTTPClient
+	} else {
+		transport := NewTransport()
+		transport.MaxConnsPerHost = c.opts.MaxConnections
+		client.Transport = transport
+	}
+	if transport, ok := client.Transport.(*http.Transport); ok && transport.MaxConnsPerHost > 0 {
 		c.connected = new(atomic.Int32)
 	}
-	return c, nil
+	c.http = httpx.WithoutRedirects(client)
+}
+
+// setDefaults sets what is zero and has a default.
+func (o *Options) setDefaults() {
+	if o.StallTimeout == 0 {
+		o.StallTimeout = defaultStallTimeout
+	}
+	switch {
+	case o.ResponseTimeout != 0:
+	case o.StallTimeout < 0:
+		o.ResponseTimeout = -1
+	default:
+		o.ResponseTimeout = max(defaultResponseTimeout, o.StallTimeout)
+	}
+	if o.Checksums == nil {
+		o.Checksums = checksum.Builtin()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 }
 
 // validate returns an error matching ErrInvalidInput if a field cannot be used by
@@ -303,7 +300,7 @@ func nilPointer(v any) bool {
 	return p.Kind() == reflect.Pointer && p.IsNil()
 }
 
-// reservedHeader tells the headers that decide what a request means.
+// reservedHeader reports whether a header field decides what a request means.
 func reservedHeader(name string) bool {
 	switch name {
 	case "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Connection", "Expect", headerContentType, headerMethodOverride:
@@ -312,20 +309,10 @@ func reservedHeader(name string) bool {
 	return httpx.IsProtocolHeader(name)
 }
 
-// httpClient returns the client that sends the requests.
-func httpClient(opts *Options) *http.Client {
-	if opts.HTTPClient != nil {
-		return httpx.WithoutRedirects(*opts.HTTPClient)
-	}
-	transport := NewTransport()
-	transport.MaxConnsPerHost = opts.MaxConnections
-	return httpx.WithoutRedirects(http.Client{Transport: transport})
-}
-
-// NewClientFromEnv is [NewClient] with the endpoint from the environment
-// variable TUS_ENDPOINT, a bearer token from TUS_TOKEN, and further headers
-// from TUS_HEADERS, one "Name: value" per line. Only TUS_ENDPOINT is required.
-// Header fields in opts, which may be nil, win over the environment's.
+// NewClientFromEnv is [NewClient] with the endpoint from the environment variable
+// TUS_ENDPOINT, a bearer token from TUS_TOKEN, and further header fields from TUS_HEADERS,
+// one "Name: value" per line. Only TUS_ENDPOINT is required. Header fields in opts, which
+// may be nil, replace those of the environment.
 func NewClientFromEnv(opts *Options) (*Client, error) {
 	endpoint := os.Getenv("TUS_ENDPOINT")
 	if endpoint == "" {
@@ -338,7 +325,7 @@ func NewClientFromEnv(opts *Options) (*Client, error) {
 		}
 		name, value, ok := strings.Cut(line, ":")
 		if name = strings.TrimSpace(name); !ok || strings.ContainsAny(name, " \t") {
-			// Who forgets the colon has the value in what seems to be the name.
+			// Without its colon, the line is all value, which may be secret.
 			return nil, fmt.Errorf("%w: a line of TUS_HEADERS is not of the form \"Name: value\"", ErrInvalidInput)
 		}
 		header.Add(name, strings.TrimSpace(value))
@@ -360,7 +347,7 @@ func NewClientFromEnv(opts *Options) (*Client, error) {
 // Endpoint returns the upload creation URL without credentials.
 func (c *Client) Endpoint() string { return c.endpoint.String() }
 
-// showURL is a URL without secrets, empty if it is none.
+// showURL returns a URL without secrets, or "" if raw is not a URL.
 func (c *Client) showURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || raw == "" {
@@ -369,9 +356,9 @@ func (c *Client) showURL(raw string) string {
 	return c.redactor.URL(u)
 }
 
-// CloseIdleConnections closes connections that are kept for later requests. A
-// client needs no other cleaning up.
+// CloseIdleConnections closes the connections that are kept for later requests. A client
+// needs no other cleanup.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// trusts reports whether u may see the caller's headers.
+// trusts reports whether the caller's header may be sent to u.
 func (c *Client) trusts(u *url.URL) bool { return c.trusted[httpx.OriginOf(u)] }

@@ -1,27 +1,26 @@
-// Package tus is a client for tus 1.0.0, the protocol for resumable uploads
-// over HTTP (https://tus.io/protocols/resumable-upload).
+// Package tus is a client for tus 1.0.0, the protocol for resumable uploads over HTTP
+// (https://tus.io/protocols/resumable-upload).
 //
 //	client, err := tus.NewClient("https://example.org/files/", &tus.Options{Store: store})
 //	…
 //	result, err := client.UploadFile(ctx, "movie.mp4", nil)
 //
-// # The objects
+// # Types
 //
-// A [Client] talks to one server. It is made once, and is safe for concurrent
-// use. A [Source] is what is uploaded: a file, a piece of memory, a stream. An
-// [Uploader] is one upload of one source, a state machine that the Client's
-// Upload methods drive and that a program may drive by hand, step by step. A
-// [storage.Store] remembers upload URLs over the end of the process, by a
-// [fingerprint.Fingerprinter] that recognises the source.
+// A [Client] creates and resumes uploads on one server. It is safe for concurrent use. A
+// [Source] is what is uploaded: a file, bytes in memory, a stream. An [Uploader] is one
+// upload of one source, a state machine that the Upload methods of the Client drive, or a
+// program step by step. A [storage.Store] keeps upload URLs beyond the end of the process;
+// a [fingerprint.Fingerprinter] identifies the source.
 //
 // # The life of an upload
 //
-// An Uploader begins in [StateIdle]. It looks at the source, asks the store whether an
-// earlier session uploaded part of it, and asks the server for its capabilities if they
-// make a difference. An upload that is found is resumed from the server's offset;
-// otherwise a new one is created, and its URL is on disk before its first byte leaves. A
-// small source goes with the creation, in a single request, if the server offers that
-// ([UploadOptions.CreationLimit]) and no checksum protects the bytes.
+// An Uploader begins in [StateIdle]. It looks at the source, asks the store for an earlier
+// upload of it, and asks the server for its capabilities if they make a difference. An
+// upload that is found is resumed from the offset of the server; otherwise a new one is
+// created, and its URL is stored before its first byte is sent. A small source is sent in
+// the request that creates the upload, if the server supports that
+// ([UploadOptions.CreationLimit]) and no checksum is used.
 //
 //	         ┌──────── upload is gone ────────┐
 //	         ▼                                │
@@ -31,39 +30,38 @@
 //	                      ▼
 //	           (Concatenating ─►) Finishing ─► Complete
 //
-// Then bytes are sent, all in one PATCH or in chunks of [UploadOptions.ChunkSize]. If the
-// server's offset is unknown, because a connection broke or a response was lost or refused
-// the offset, the client asks for it (HEAD) and sends from there. Acknowledged bytes are
-// never resent. The whole table is at [State].
+// Then the bytes are sent, all in one PATCH or in chunks of [UploadOptions.ChunkSize]. If
+// the server's offset is unknown, because a connection broke, or a response was lost or
+// refused the offset, the client asks for it (HEAD). Acknowledged bytes are never resent.
+// [State] has the table of all transitions.
 //
-// Temporary failures are retried by [RetryPolicy], whose budget is renewed each time the
-// acknowledged offset moves. A request has no total timeout, only one for bytes that do
-// not move ([Options.StallTimeout]) and one for the server's work once all bytes have left
-// ([Options.ResponseTimeout]). When the context ends, the upload is paused. It resumes
-// with the same Uploader, with [Client.Resume] and its URL, or, with a store, when the
-// same source is uploaded again, also after the process was killed.
+// Temporary failures are retried by [RetryPolicy], whose budget is renewed when the
+// acknowledged offset moves. A request has no total timeout, only one for a connection on
+// which no byte moves ([Options.StallTimeout]) and one for the response
+// ([Options.ResponseTimeout]). When the context ends, the upload is paused. It is resumed by
+// the same Uploader, by [Client.Resume] with its URL, or, with a store, by the next upload of
+// the same source, also after the process was killed.
 //
-// Once every byte was sent, nothing is sent again without your decision: an upload that
+// After every byte was sent, nothing is resent unless the program decides so: an upload that
 // the server does not confirm ends in [ErrUnconfirmed].
 //
-// # Many connections, many files, streams
+// # Parts, batches, streams
 //
-// With [UploadOptions.Parallel] the source is sent in parts over several
-// connections, and put together by the server. [Client.UploadAll] works through
-// any number of uploads with a bounded number at the same time.
-// [Reader] is a stream of unknown size.
+// With [UploadOptions.Parallel] the source is sent in parts over several connections, and
+// concatenated by the server. [Client.UploadAll] uploads any number of sources, a limited
+// number at the same time. [Reader] is a stream of unknown size.
 //
-// # What it costs
+// # Costs
 //
-// Memory does not depend on the size of the source: about a hundred KiB for each
-// connection, and two chunks for a stream. Files are sent by the kernel where it
-// can (sendfile on Linux), without a copy in memory.
+// Memory does not depend on the size of the source: about a hundred KiB for each connection,
+// and two chunks for a stream. Where the kernel can send files (sendfile on Linux), they are
+// not copied through memory.
 //
-// # What is kept secret
+// # Secrets
 //
-// The caller's headers go to the origin of the endpoint and to no other, whatever
-// a server says in a Location or redirect, unless [Options.TrustedOrigins] lists
-// it. Errors name URLs without user, password and query.
+// The caller's header is sent to the origin of the endpoint and to no other that a Location
+// or redirect names, unless [Options.TrustedOrigins] lists it. Errors name URLs without
+// user, password and query.
 //
 // # Errors
 //

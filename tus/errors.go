@@ -65,7 +65,7 @@ var (
 	ErrUnconfirmed = errors.New("every byte was sent, but the server does not confirm that the upload is complete")
 
 	// ErrPaused is returned when [Uploader.Pause] or [UploadOptions.StopAt] stopped the
-	// upload before its end. Run or Step continue it.
+	// upload before its end. Run or Step resume it.
 	ErrPaused = errors.New("upload paused")
 
 	// ErrAborted is returned by Run and Step after [Uploader.Abort].
@@ -174,7 +174,7 @@ func (e *Error) Error() string {
 		b.WriteString(e.Err.Error())
 	}
 	if e.Message != "" {
-		b.WriteString(": server says ")
+		b.WriteString(": response ")
 		b.WriteString(strconv.Quote(e.Message))
 	}
 	return b.String()

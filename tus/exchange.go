@@ -83,13 +83,13 @@ func (x *exchange) open() (closed func()) {
 		c.CloseIdleConnections()
 	}
 	x.stall = &send.StallTimer{
-		Timeout: c.stallTimeout, Response: c.responseTimeoutOf(x.request),
+		Timeout: c.opts.StallTimeout, Response: c.responseTimeoutOf(x.request),
 		Cut: cancel, Err: ErrStalled, Connected: c.connected,
 	}
 	x.stall.Start()
 	x.ctx = httptrace.WithClientTrace(ctx, x.stall.Trace())
 	x.bodies = &send.Bodies{
-		Payload: x.request.payload, Limit: c.limiter, Stall: x.stall, Panics: &x.panics,
+		Payload: x.request.payload, Limit: c.opts.RateLimit, Stall: x.stall, Panics: &x.panics,
 		SourceError: sourceError, Begun: x.counters.begin, Moved: x.counters.moved,
 	}
 	return func() {
@@ -140,7 +140,7 @@ func (x *exchange) newRequest() (*http.Request, error) {
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	if c.overridePatch && r.method == http.MethodPatch {
+	if c.opts.OverridePatchMethod && r.method == http.MethodPatch {
 		req.Method, x.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}
@@ -213,7 +213,7 @@ func (x *exchange) read(resp *http.Response) *reply {
 func (x *exchange) shown() string { return x.client.redactor.URL(x.to.url) }
 
 func (x *exchange) log(req *http.Request, resp *Response) {
-	if !x.client.log.Enabled(req.Context(), slog.LevelDebug) {
+	if !x.client.opts.Logger.Enabled(req.Context(), slog.LevelDebug) {
 		return
 	}
 	attrs := []slog.Attr{
@@ -222,7 +222,7 @@ func (x *exchange) log(req *http.Request, resp *Response) {
 	if x.request.method == http.MethodPatch {
 		attrs = append(attrs, slog.String("offset", strconv.FormatInt(x.request.offset, 10)))
 	}
-	x.client.log.LogAttrs(req.Context(), slog.LevelDebug, "tus request", attrs...)
+	x.client.opts.Logger.LogAttrs(req.Context(), slog.LevelDebug, "tus request", attrs...)
 }
 
 // unsent returns the error for a request that could not be made.

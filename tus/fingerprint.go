@@ -31,7 +31,7 @@ func (p *planner) resumeKey(ctx context.Context) (string, error) {
 	if print == "" {
 		return "", fmt.Errorf("%w: empty fingerprint", ErrInvalidInput)
 	}
-	scope := p.client.resumeScope
+	scope := p.client.opts.ResumeScope
 	if scope == "" {
 		scope = p.client.endpoint.String()
 	}
@@ -42,7 +42,7 @@ func (p *planner) resumeKey(ctx context.Context) (string, error) {
 // reader is closed, fingerprint returns without it.
 func (p *planner) fingerprint(ctx context.Context) (string, error) {
 	_, seeks := p.source.(*seekSource)
-	reader := &sourceReaderAt{ctx: ctx, source: p.source, limit: p.client.sourceTimeout, forward: p.info.Sequential && !seeks}
+	reader := &sourceReaderAt{ctx: ctx, source: p.source, limit: p.client.opts.SourceTimeout, forward: p.info.Sequential && !seeks}
 	info := fingerprint.Info{Name: cmp.Or(p.opts.ResumeKey, p.info.Identity, p.info.Name), Size: p.info.Size, ModTime: p.info.ModTime, Version: p.info.Version}
 	defer reader.panics.Repanic()
 	return async.Call(ctx, func() (string, error) {
@@ -53,7 +53,7 @@ func (p *planner) fingerprint(ctx context.Context) (string, error) {
 
 // fingerprinter returns that of the client, or the default for the source.
 func (p *planner) fingerprinter() fingerprint.Fingerprinter {
-	if given := p.client.fingerprinter; given != nil {
+	if given := p.client.opts.Fingerprinter; given != nil {
 		return given
 	}
 	// File systems that keep no times report the Unix epoch.

@@ -47,7 +47,7 @@ func carriesCredentials(canonical string) bool {
 func (c *Client) keepHeader(r *reply) http.Header {
 	var kept http.Header
 	size := 0
-	for _, name := range c.keepHeaders {
+	for _, name := range c.opts.KeepHeaders {
 		for _, value := range r.Header[name] {
 			value = r.secrets.clean(value)
 			if !utf8.ValidString(value) || httpx.ValidHeaders(http.Header{name: {value}}) != nil {

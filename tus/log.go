@@ -58,7 +58,7 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 // warn logs what happens to the upload of a source.
 func (q requester) warn(ctx context.Context, name, text string, attrs ...slog.Attr) {
 	attrs = append([]slog.Attr{slog.String("name", name)}, attrs...)
-	q.client.log.LogAttrs(ctx, slog.LevelWarn, text, attrs...)
+	q.client.opts.Logger.LogAttrs(ctx, slog.LevelWarn, text, attrs...)
 }
 
 // notResumed counts and logs why the stored upload at a URL is not resumed.

@@ -10,10 +10,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// Metadata is what an upload tells about itself in the Upload-Metadata header
-// (protocol section Creation). Keys are ASCII without spaces and commas; values
-// are arbitrary bytes and may be empty. Common keys are "filename" and
-// "filetype". The zero value is no metadata.
+// Metadata is stored with an upload (protocol section Creation, Upload-Metadata). Keys are
+// ASCII without spaces and commas; values are arbitrary bytes and may be empty. Common keys
+// are "filename" and "filetype".
 type Metadata map[string]string
 
 // Validate returns an error matching [ErrInvalidInput] for the first key (in
@@ -33,9 +32,9 @@ func (m Metadata) Validate() error {
 	return nil
 }
 
-// header returns the value of the Upload-Metadata header, with the keys sorted
-// so that equal metadata gives equal headers. A key with an empty value stands
-// alone, as the protocol allows.
+// header returns the value of the Upload-Metadata header, with the keys sorted so that equal
+// metadata has equal headers. A key with an empty value stands alone, as the protocol
+// allows.
 func (m Metadata) header() string {
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(m)) {
@@ -51,9 +50,8 @@ func (m Metadata) header() string {
 	return b.String()
 }
 
-// parseMetadata reads an Upload-Metadata header. Metadata never decides what is
-// uploaded, so pairs that cannot be decoded are left out instead of failing
-// the request that carried them.
+// parseMetadata reads an Upload-Metadata header. Pairs that cannot be decoded are left out:
+// metadata does not decide what is uploaded.
 func parseMetadata(value string) Metadata {
 	m := Metadata{}
 	for pair := range strings.SplitSeq(value, ",") {

@@ -5,44 +5,44 @@ import (
 	"fmt"
 )
 
-// UploadOptions says what to send and how. The zero value works.
+// UploadOptions controls one upload. The zero value works.
 type UploadOptions struct {
-	// Metadata is stored with the upload. nil means the name of the source, if it has one
-	// ([SourceInfo.Name]), as "filename", which is then not part of what the upload is
-	// found by; an empty map means none.
+	// Metadata is stored with the upload. nil means the name of the source
+	// ([SourceInfo.Name]), if it has one, as "filename"; this name is not part of the
+	// resume key. An empty map means no metadata.
 	Metadata Metadata
 
-	// ChunkSize is the most bytes that one PATCH carries. 0 means no limit: all
-	// that is left goes in one request, which is the fastest. Servers or proxies
-	// that limit requests need a value, some a certain one. It costs no memory. With 0,
-	// a PATCH that was cut and of which the server kept nothing is followed by one of
-	// half the size, not below 1 MiB, and by larger ones again when they arrive.
+	// ChunkSize is the maximum number of bytes in one PATCH. 0 means no limit: one request
+	// sends all that is left, which is the fastest. Set it for servers or proxies that
+	// limit requests or require a certain size. It costs no memory. With 0, the client
+	// halves the size, down to 1 MiB, if a PATCH was cut and the server kept nothing of
+	// it, and raises it again as chunks are acknowledged.
 	ChunkSize int64
 
-	// MinChunkSize, if above 0, lets a chunk that is refused with 413 be sent
-	// again in halves, down to this size in bytes.
+	// MinChunkSize, if above 0, makes the client halve chunks that are refused with 413,
+	// down to this size in bytes.
 	MinChunkSize int64
 
-	// CreationLimit is the largest source in bytes that is sent with the creation of its
-	// upload, in one request (protocol section Creation With Upload), if the server
-	// advertises that, the source fits one chunk and no checksum is used. Until the
-	// response names the upload URL, all these bytes are lost if the connection breaks or
-	// the process ends. 0 means what the client lately sent in a second, from 1 MiB to 8
-	// MiB; a negative value sends none. Raise it for many sources of a few MiB: each that
-	// is not sent with its creation takes one request more.
+	// CreationLimit is the maximum size in bytes of a source that is sent in the request
+	// that creates its upload (protocol section Creation With Upload), if the server
+	// advertises that, the source fits one chunk and no checksum is used. All these bytes
+	// are lost if the connection breaks or the process ends before the response names the
+	// upload URL. 0 means what the client sent in a second lately, from 1 MiB to 8 MiB; a
+	// negative value disables it. Raise it for many sources of a few MiB: each saves one
+	// request.
 	CreationLimit int64
 
-	// DeferLength creates the upload without telling its length, which then goes
-	// out with the last bytes (protocol section Creation, Upload-Defer-Length).
-	// Sources of unknown size do so anyway.
+	// DeferLength creates the upload without its length, which is sent with the last bytes
+	// (protocol section Creation, Upload-Defer-Length). For sources of unknown size this
+	// is always so.
 	DeferLength bool
 
-	// Checksum selects the checksum algorithm of the chunks (protocol section Checksum):
-	// "" is the most preferred one that the server advertises, and none if it
-	// advertises none of [Options.Checksums]; "off" disables checksums; any other text
-	// is the name of an algorithm, such as "sha256", in any case. An unknown name is an
-	// error matching [ErrInvalidInput] before any request; a name that the server does not
-	// advertise is one matching [ErrUnsupported] before the upload is created.
+	// Checksum selects the checksum algorithm of the chunks (protocol section Checksum).
+	// "" selects the first of [Options.Checksums] that the server advertises, and no
+	// checksums if there is none; "off" disables checksums; any other value is the name of
+	// an algorithm, such as "sha256", in any case. A name that is not in Options.Checksums
+	// is an error matching [ErrInvalidInput] before any request. A name that the server
+	// does not advertise is one matching [ErrUnsupported] before the upload is created.
 	//
 	// With a checksum and no ChunkSize, chunks have 8 MiB, or less if connections break
 	// earlier: most servers discard a chunk that is cut off, because they cannot verify
@@ -51,18 +51,17 @@ type UploadOptions struct {
 	// are read twice.
 	Checksum string
 
-	// StopAt, if above 0, pauses the upload once when the server has this many
-	// bytes: Run and Step then return [ErrPaused]. Called again, they go on. An
-	// upload in parallel parts, also one that is found in the store, has no such
-	// place: that is an error matching [ErrInvalidInput].
+	// StopAt, if above 0, pauses the upload once, when the server has this many bytes: Run
+	// and Step then return [ErrPaused], and resume when called again. An upload in parallel
+	// parts cannot be stopped at an offset: that is an error matching [ErrInvalidInput],
+	// also for one that is found in the store.
 	StopAt int64
 
-	// ResumeKey tells uploads apart in the client's store, instead of the metadata and
-	// of the source's path (fingerprint.Info.Name): two uploads of one source need two
-	// keys, and a file that was renamed or copied with its time resumes under the key
-	// of before. Two files of equal size and time need two keys as well, as
-	// [fingerprint.Sample] compares only a sample of them. "" means the metadata and
-	// the path.
+	// ResumeKey replaces the metadata and the path of the source (fingerprint.Info.Name) in
+	// the resume key, by which uploads are stored and found. Two uploads of one source need
+	// two keys, and so do two files of equal size and time, as [fingerprint.Sample] compares
+	// only a sample of them. A file that was renamed, or copied with its time, resumes if it
+	// has the same key. "" means the metadata and the path.
 	ResumeKey string
 
 	// Previous, if not nil, is the only stored upload that may be resumed. It is one of
@@ -79,21 +78,21 @@ type UploadOptions struct {
 	// Parallel, if above 1, splits the source into parts that are sent over that many
 	// connections and then concatenated by the server (protocol section Concatenation).
 	// The source is sent as one upload if the server does not advertise that, if it allows
-	// only one reader or is of unknown size, and if it is too small for two parts. Parts
+	// only one reader or is of unknown size, or if it is too small for two parts. Parts
 	// cost no memory.
 	Parallel int
 
-	// ParallelOptions are details of Parallel.
+	// ParallelOptions controls the parts.
 	ParallelOptions ParallelOptions
 
-	// BufferLimit is how many bytes of a stream of unknown length are held in
-	// memory to find out its length, where the server does not offer to defer
-	// it. 0 means none: then such a server is an error matching [ErrUnsupported]
-	// unless the stream fits one chunk.
+	// BufferLimit is the maximum number of bytes of a source of unknown size that are read
+	// into memory to determine the size, if the server does not support a deferred length.
+	// 0 means none: the error then matches [ErrUnsupported] unless the source fits one
+	// chunk.
 	BufferLimit int64
 
-	// RateLimit, if not nil, bounds the bytes per second of this upload, and of all
-	// others that share it. [Options.RateLimit] applies as well.
+	// RateLimit, if not nil, limits the bytes per second of all uploads that share it.
+	// [Options.RateLimit] applies as well.
 	RateLimit Limiter
 
 	// Hooks are called for this upload, after those of the client.
@@ -102,35 +101,35 @@ type UploadOptions struct {
 
 // ParallelOptions controls an upload in parallel parts. The zero value works.
 type ParallelOptions struct {
-	// Required returns an error where the source would otherwise be sent as one upload,
-	// before anything is created. It matches [ErrUnsupported] if that is for the server,
-	// and [ErrInvalidInput] if it is for the source. A source too small for two parts is
-	// sent as one upload.
+	// Required makes it an error if the source cannot be sent in parts: one matching
+	// [ErrUnsupported] if the server does not support it, and [ErrInvalidInput] if the
+	// source allows only one reader or is of unknown size. Nothing is created then. A
+	// source too small for two parts is sent as one upload.
 	Required bool
 
-	// MinPartSize is the least size in bytes of a part but the last. 0 means 5 MiB:
+	// MinPartSize is the minimum size in bytes of all parts but the last. 0 means 5 MiB:
 	// servers that store in S3 handle smaller ones badly. It does not apply to
 	// PartBoundaries.
 	MinPartSize int64
 
-	// PartBoundaries are the offsets in bytes, in ascending order, at which the parts
-	// after the first begin. nil leaves the planning to this package.
+	// PartBoundaries are the offsets in bytes, in ascending order, at which the second
+	// and the following parts begin. nil lets this package cut the source.
 	PartBoundaries []int64
 
 	// PartMetadata is stored with each part, UploadOptions.Metadata with the final upload.
 	PartMetadata Metadata
 
-	// TerminateParts deletes the parts when the final upload is complete. Some servers
-	// refer to them, so they are left alone by default.
+	// TerminateParts deletes the parts when the final upload is complete. By default they
+	// stay, because the final uploads of some servers refer to them.
 	TerminateParts bool
 
-	// MaxConcatHeader bounds the length in bytes of the header line Upload-Concat, which
-	// lists the URLs of all parts when the final upload is created: if they are long,
-	// there are fewer and larger parts. 0 means 8000, as nginx, Apache and others refuse
-	// lines above 8 KiB. PartBoundaries are never changed: if their URLs are too long, the
-	// source is sent as one upload, or, if Required is set, the error matches
-	// [ErrInvalidInput]. It also matches that if the parts of a stored upload were planned
-	// with another value, unless all its bytes are sent.
+	// MaxConcatHeader is the maximum length in bytes of the header line Upload-Concat,
+	// which lists the URLs of all parts when the final upload is created: if the URLs are
+	// long, the client makes fewer and larger parts. 0 means 8000, as nginx, Apache and
+	// others refuse lines above 8 KiB. PartBoundaries are never changed: if their URLs are
+	// too long, the source is sent as one upload, or, if Required is set, the error matches
+	// [ErrInvalidInput]. It also does if the line for the parts of a stored upload is too
+	// long, unless all bytes have been sent.
 	MaxConcatHeader int64
 }
 
@@ -181,7 +180,7 @@ func notNegative(options string, numbers ...number) error {
 	return nil
 }
 
-// ascending reports whether each boundary is above the one before, from 0 on.
+// ascending reports whether each boundary is above 0 and above the one before it.
 func ascending(boundaries []int64) bool {
 	for i, b := range boundaries {
 		if b <= 0 || i > 0 && b <= boundaries[i-1] {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
@@ -60,7 +59,7 @@ func (p *planner) close() {
 
 // inspect looks at the source, or reads the first chunk of a stream.
 func (p *planner) inspect(ctx context.Context) error {
-	info, err := statSource(ctx, p.source, p.client.sourceTimeout)
+	info, err := statSource(ctx, p.source, p.client.opts.SourceTimeout)
 	if err != nil {
 		return err
 	}
@@ -92,7 +91,7 @@ func (p *planner) inspect(ctx context.Context) error {
 func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 	if p.stream == nil {
 		// The reader lives as long as the upload, over pauses.
-		reader, err := openSource(ctx, context.WithoutCancel(ctx), p.source, 0, p.client.sourceTimeout)
+		reader, err := openSource(ctx, context.WithoutCancel(ctx), p.source, 0, p.client.opts.SourceTimeout)
 		if err != nil {
 			return sourceError(err)
 		}
@@ -117,7 +116,7 @@ func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
 	p.stream.close()
 	p.stream = nil
 	p.source = Bytes(data)
-	info, err := statSource(ctx, p.source, p.client.sourceTimeout)
+	info, err := statSource(ctx, p.source, p.client.opts.SourceTimeout)
 	info.Name, p.info = p.info.Name, info
 	p.chunks = p.wholeSource()
 	return err
@@ -258,7 +257,7 @@ func (p *planner) planParts(ctx context.Context, caps Capabilities) (delivery, e
 		if p.opts.ParallelOptions.Required {
 			return nil, fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, extensionConcatenation)
 		}
-		p.client.log.LogAttrs(ctx, slog.LevelWarn, "tus one upload instead of parts: the server does not advertise concatenation", slog.String("name", p.info.Name))
+		p.warn(ctx, p.info.Name, "tus one upload instead of parts: the server does not advertise concatenation")
 		return nil, nil
 	}
 	size := p.info.Size
@@ -288,7 +287,7 @@ func (p *planner) newParallel() *parallel {
 func (p *planner) wholeSource() *ranged {
 	return &ranged{
 		source: p.source, info: p.info, whole: true,
-		sizer: p.sizer, limit: p.opts.RateLimit, timeout: p.client.sourceTimeout, lastByte: p.owner.finishing,
+		sizer: p.sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout, lastByte: p.owner.finishing,
 	}
 }
 

@@ -40,17 +40,17 @@ type Previous struct {
 // names. No request is sent. Without a store there are none.
 func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *UploadOptions) ([]Previous, error) {
 	u, err := c.NewUploader(source, opts)
-	if err != nil || c.store == nil {
+	if err != nil || c.opts.Store == nil {
 		return nil, err
 	}
-	if u.planner.info, err = statSource(ctx, source, c.sourceTimeout); err != nil {
+	if u.planner.info, err = statSource(ctx, source, c.opts.SourceTimeout); err != nil {
 		return nil, err
 	}
 	key, err := u.planner.resumeKey(ctx)
 	if err != nil || key == "" {
 		return nil, err
 	}
-	stored, err := c.store.Find(ctx, key)
+	stored, err := c.opts.Store.Find(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("tus: %w: find: %w", ErrStore, err)
 	}

@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// rateSlice is about how long the bytes take that WaitN grants at once.
+	// rateSlice is the time for which Burst grants bytes at once.
 	rateSlice = 100 * time.Millisecond
-	// maxRateSlice is the most that it grants at once, in bytes.
+	// maxRateSlice is the maximum of Burst in bytes.
 	maxRateSlice = 4 << 20
 )
 
-// Limiter bounds the rate at which bytes leave. [RateLimit] is one, and *rate.Limiter
-// of golang.org/x/time/rate another.
+// Limiter limits the rate at which bytes are sent. [RateLimit] and *rate.Limiter of
+// golang.org/x/time/rate implement it.
 type Limiter interface {
 	// WaitN blocks until n bytes may be sent, or ctx ends.
 	WaitN(ctx context.Context, n int) error
@@ -25,9 +25,9 @@ type Limiter interface {
 	Burst() int
 }
 
-// RateLimit is a [Limiter] whose rate can be changed while uploads run. It may be
-// shared by clients and uploads, which then have the rate together. The zero value does
-// not limit. All methods are safe for concurrent use.
+// RateLimit is a [Limiter] whose rate can be changed while uploads run. Clients and uploads
+// that share one have the rate together. The zero value does not limit. All methods are
+// safe for concurrent use.
 type RateLimit struct {
 	mu      sync.Mutex
 	rate    int64         // bytes per second; 0 for no limit
@@ -35,13 +35,13 @@ type RateLimit struct {
 	changed chan struct{} // closed by Set; nil if nothing waits
 }
 
-// NewRateLimit returns a limit of so many bytes per second; 0, or less, is no limit.
+// NewRateLimit returns a limit of bytesPerSecond; 0 or less means no limit.
 func NewRateLimit(bytesPerSecond int64) *RateLimit {
 	return &RateLimit{rate: max(0, bytesPerSecond)}
 }
 
-// Set changes the limit to so many bytes per second; 0, or less, is no limit. It applies
-// at once, also to calls of WaitN that wait.
+// Set changes the limit to bytesPerSecond; 0 or less means no limit. It applies at once,
+// also to calls of WaitN that block.
 func (l *RateLimit) Set(bytesPerSecond int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,8 +56,8 @@ func (l *RateLimit) Set(bytesPerSecond int64) {
 	}
 }
 
-// Burst returns how many bytes should be asked for at once: a tenth of a second's, at
-// most 4 MiB.
+// Burst returns the number of bytes to pass to WaitN at once: those of a tenth of a second,
+// at most 4 MiB.
 func (l *RateLimit) Burst() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,8 +67,8 @@ func (l *RateLimit) Burst() int {
 	return int(min(max(1, l.rate/int64(time.Second/rateSlice)), maxRateSlice))
 }
 
-// WaitN blocks until n bytes may be sent, or ctx ends, whose error it then returns. It
-// accepts any n, also one above Burst.
+// WaitN blocks until n bytes may be sent; it returns the error of ctx if ctx ends before.
+// n may be above Burst.
 func (l *RateLimit) WaitN(ctx context.Context, n int) error {
 	for ctx.Err() == nil {
 		wait, changed := l.take(n)

@@ -123,9 +123,9 @@ func (r *reply) keepsMethod() bool {
 func (c *Client) responseTimeoutOf(r *request) time.Duration {
 	switch {
 	case r.method != http.MethodPatch && r.size == 0 && r.leastResponse == 0:
-		return c.stallTimeout
-	case c.responseTimeout <= 0:
+		return c.opts.StallTimeout
+	case c.opts.ResponseTimeout <= 0:
 		return 0
 	}
-	return max(c.responseTimeout, r.leastResponse)
+	return max(c.opts.ResponseTimeout, r.leastResponse)
 }

@@ -189,7 +189,7 @@ type retries struct {
 }
 
 func (q requester) newRetries() retries {
-	return retries{budget: budget{policy: q.client.retry}, canRenew: q.hooks.canRenew(), inFlight: &q.client.inFlight}
+	return retries{budget: budget{policy: q.client.opts.Retry}, canRenew: q.hooks.canRenew(), inFlight: &q.client.inFlight}
 }
 
 // returned notes what a request in a state returned, nil or an error.

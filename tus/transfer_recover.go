@@ -83,7 +83,7 @@ const maxStale = 3
 // acknowledged and the source cannot go back that far. A replica that lags behind has the
 // right one a moment later.
 func (t *transfer) isStale(offset int64) bool {
-	retries := t.client.retry.maxRetries() - t.retries.failures
+	retries := t.client.opts.Retry.maxRetries() - t.retries.failures
 	if t.chunks.canSendFrom(offset, t.account().offset) || t.stale >= min(maxStale, retries) {
 		t.stale = 0
 		return false

@@ -7,20 +7,19 @@ func (c *Client) UploadFile(ctx context.Context, path string, opts *UploadOption
 	return c.Upload(ctx, File(path), opts)
 }
 
-// Upload uploads source and retries by the client's policy until the server
-// has all of it. When ctx ends, the upload stays resumable on the server and
-// the error matches that of ctx. opts may be nil. The result is never nil.
+// Upload uploads source, retrying by the client's policy, until the server has all of it.
+// When ctx ends, the upload stays resumable and the error matches that of ctx. opts may be
+// nil. The result is never nil.
 func (c *Client) Upload(ctx context.Context, source Source, opts *UploadOptions) (*Result, error) {
 	u, err := c.NewUploader(source, opts)
 	return upload(ctx, u, err)
 }
 
 // Resume resumes the upload at uploadURL with source, from the offset of the server. The
-// URL may have been made elsewhere, by a backend or a hosted service: nothing is ever
-// created. Errors match [ErrUploadGone] if there is no such upload, and
-// [ErrSourceMismatch] if it has another length than source. The client's headers are sent
-// only if the URL has the endpoint's origin or a trusted one. opts may be nil. The result
-// is never nil.
+// URL may be one that a backend or a hosted service created: nothing is ever created. The
+// error matches [ErrUploadGone] if there is no such upload, and [ErrSourceMismatch] if it
+// has another length than source. Options.Header is sent only if the URL has the origin of
+// the endpoint or a trusted one. opts may be nil. The result is never nil.
 func (c *Client) Resume(ctx context.Context, uploadURL string, source Source, opts *UploadOptions) (*Result, error) {
 	u, err := c.NewResumer(uploadURL, source, opts)
 	return upload(ctx, u, err)

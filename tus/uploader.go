@@ -75,8 +75,8 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
 		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.header()),
 	}
-	if external == nil && c.store != nil {
-		all := &records{store: c.store, required: c.requireStore, onFailure: u.hooks.storeError}
+	if external == nil && c.opts.Store != nil {
+		all := &records{store: c.opts.Store, required: c.opts.RequireStore, onFailure: u.hooks.storeError}
 		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
 		u.record = all.open(storage.Record{})
 	}
