@@ -57,7 +57,7 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 	if r.rec.Lease = lease; lease != nil {
 		r.rec.Updated = now.UTC()
 	}
-	if !named(r.rec) { // for storage.DeleteExpired, after a crash
+	if lease != nil && !named(r.rec) { // for storage.DeleteExpired, after a crash
 		r.rec.Expires = lease.Until
 	}
 	r.rec.Seal = sealOf(r.rec)
