@@ -304,8 +304,11 @@ func (p *planner) newTransfer() *transfer {
 	}
 }
 
-// resumeExternal returns the transfer that continues the caller's upload.
+// resumeExternal returns the transfer that continues the caller's upload, nil without one.
 func (p *planner) resumeExternal() *transfer {
+	if p.external == nil {
+		return nil
+	}
 	t := p.newTransfer()
 	t.known.url, t.resuming = p.external, true
 	t.enter(StateRecovering)

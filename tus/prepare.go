@@ -13,8 +13,8 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	if err != nil {
 		return u.failed(ctx, err)
 	}
-	if u.planner.external != nil {
-		u.begin(u.planner.resumeExternal())
+	if t := u.planner.resumeExternal(); t != nil {
+		u.begin(t)
 		return StateRecovering, nil
 	}
 	if u.record != nil && u.finder == nil {
