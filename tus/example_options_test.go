@@ -172,7 +172,7 @@ func ExampleOptions_requireStore() {
 }
 
 // Whatever identifies a source can be its fingerprint, here a name that the
-// program knows. As it does not cover the size, a source that grew is noticed.
+// program knows. It does not cover the size: the upload of a source that grew starts over.
 func ExampleOptions_fingerprinter() {
 	byName := fingerprint.Func(func(context.Context, io.ReaderAt, fingerprint.Info) (string, error) {
 		return "backup-of-today", nil
@@ -183,14 +183,11 @@ func ExampleOptions_fingerprinter() {
 	short, long := tus.Bytes(make([]byte, 1000)), tus.Bytes(make([]byte, 2000))
 	_, err := client.Upload(ctx, short, &tus.UploadOptions{ChunkSize: 100, StopAt: 300})
 	fmt.Println(err)
-	_, err = client.Upload(ctx, long, &tus.UploadOptions{ChunkSize: 100})
-	fmt.Println(errors.Is(err, tus.ErrSourceChanged))
-	_, err = client.Upload(ctx, long, &tus.UploadOptions{ChunkSize: 100, SourceChanged: tus.SourceChangedRestart})
-	fmt.Println(err)
+	result, err := client.Upload(ctx, long, &tus.UploadOptions{ChunkSize: 100})
+	fmt.Println(result.Stats.ResumedFrom, result.Stats.NotResumed, err)
 	// Output:
 	// upload paused
-	// true
-	// <nil>
+	// 0 1 <nil>
 }
 
 // A server that advertises creation-with-upload and does not store the bytes.

@@ -21,18 +21,6 @@ func (o *UploadOptions) maxConcatLine() int64 {
 	return cmp.Or(o.ParallelOptions.MaxConcatHeader, defaultMaxConcatLine)
 }
 
-// concatLine returns the length in bytes of the header line that names all parts by URL. A
-// part without a URL counts as much as the longest URL.
-func (p *parallel) concatLine() int64 {
-	var longest, total int64
-	urls := p.partURLs()
-	for _, at := range urls {
-		n := int64(len(at.String()))
-		longest, total = max(longest, n), total+n
-	}
-	return concatLine(int64(len(p.list)), total+longest*int64(len(p.list)-len(urls)))
-}
-
 // partNames returns how the creation of a final upload names its parts: by path, which is
 // shorter, if all have the endpoint's origin (the protocol allows relative URLs), unless
 // byURL is set or the server refused paths before.

@@ -47,7 +47,7 @@ type candidate struct {
 	found
 	seen  time.Time      // when rec was read …
 	lease *storage.Lease // … with this lease
-	told  bool           // the hooks know that it is held
+	known bool           // the hooks know that it is held
 	whole bool           // the upload URL was asked for
 	asked int            // how many parts were asked for
 }
@@ -85,9 +85,6 @@ func (f *finder) look(ctx context.Context) error {
 			f.leave(ctx, rec, reason)
 		default:
 			f.discard(ctx, rec, f.records.open(rec), reason)
-			if !f.sizeFits(rec) && f.opts.SourceChanged == SourceChangedFail {
-				return fmt.Errorf("%w: it had %d bytes when its upload began, now %d", ErrSourceChanged, rec.Size, f.source.Size)
-			}
 		}
 	}
 	f.candidates = append(free, held...)
@@ -103,16 +100,12 @@ func (f *finder) unusable(rec storage.Record) string {
 		return noUploadURL
 	case len(rec.Parts) > 0 && !tile(rec): // would make other bytes of the source
 		return "its parts do not cover the source"
-	case !f.sizeFits(rec):
+	case !rec.LengthDeferred && rec.Size != f.source.Size:
 		return fmt.Sprintf("it has %d bytes, the source has %d", rec.Size, f.source.Size)
 	case rec.Seal != "" && rec.Seal != sealOf(rec):
 		return "its upload URL is not the one that was stored with it"
 	}
 	return ""
-}
-
-func (f *finder) sizeFits(rec storage.Record) bool {
-	return rec.LengthDeferred || rec.Size == f.source.Size
 }
 
 // undecided reports whether another step is needed.

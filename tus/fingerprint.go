@@ -15,11 +15,11 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/recordkey"
 )
 
-// resumeKey is what the upload is stored and found by, empty for a source that
-// cannot be recognised.
+// resumeKey returns the key by which the upload is stored, empty for a source that cannot
+// be fingerprinted.
 func (p *planner) resumeKey(ctx context.Context) (string, error) {
 	if p.info.SizeUnknown {
-		return "", nil // reading it to tell would use it up
+		return "", nil // a stream can be read only once
 	}
 	print, err := p.fingerprint(ctx)
 	if err != nil {
@@ -38,8 +38,8 @@ func (p *planner) resumeKey(ctx context.Context) (string, error) {
 	return recordkey.New(print, scope, p.ownKey), nil
 }
 
-// fingerprint identifies the source. A Read that hangs when ctx ends, although
-// its reader is closed then, is left behind.
+// fingerprint fingerprints the source. If a Read still hangs when ctx has ended and its
+// reader is closed, fingerprint returns without it.
 func (p *planner) fingerprint(ctx context.Context) (string, error) {
 	_, seeks := p.source.(*seekSource)
 	reader := &sourceReaderAt{ctx: ctx, source: p.source, limit: p.client.opts.SourceTimeout, forward: p.info.Sequential && !seeks}
@@ -51,7 +51,7 @@ func (p *planner) fingerprint(ctx context.Context) (string, error) {
 	}, nil)
 }
 
-// fingerprinter is that of the client, or the default for the source.
+// fingerprinter returns that of the client, or the default for the source.
 func (p *planner) fingerprinter() fingerprint.Fingerprinter {
 	if given := p.client.opts.Fingerprinter; given != nil {
 		return given
@@ -72,7 +72,7 @@ type sourceReaderAt struct {
 	ctx    context.Context
 	source Source
 	limit  time.Duration // of each call of source; 0 for none
-	// forward says that going forward is better than opening again.
+	// forward means that reading on is cheaper than opening again.
 	forward bool
 
 	mu     sync.Mutex

@@ -66,7 +66,7 @@ func heldForNow(err error) bool {
 // acquire leases a candidate. It returns false if the candidate is left to another
 // Uploader, and a *HeldError as long as that is not decided.
 func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
-	if c.told { // it is waited for
+	if c.known { // it is waited for
 		switch there, ok, err := f.records.reread(ctx, c.rec); {
 		case errors.Is(err, errStoreFailed): // it is judged by what was read before
 		case err != nil:
@@ -134,8 +134,8 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 		wait = min(lease.Until.Sub(now), c.seen.Add(leaseTime).Sub(now))
 	}
 	held := &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: wait, shown: f.place(c.rec)}
-	if !c.told {
-		c.told = true
+	if !c.known {
+		c.known = true
 		f.hooks.held(held)
 	}
 	if policy != HeldBegin {

@@ -139,7 +139,7 @@ func (c *heldCase) wantTold(wait time.Duration) {
 	}
 }
 
-func TestHeld_LeaseThatEndsIsTakenOver(t *testing.T) {
+func TestHeld_LeaseThatEndsIsAcquired(t *testing.T) {
 	for _, lasts := range []time.Duration{time.Second, 50 * time.Second, time.Minute} {
 		withHeld(t, lasts, func(t *testing.T, c *heldCase) {
 			res, err := c.upload()
@@ -152,7 +152,7 @@ func TestHeld_LeaseThatEndsIsTakenOver(t *testing.T) {
 	}
 }
 
-func TestHeld_LeaseOfAClockAheadIsTakenAfterAMinute(t *testing.T) {
+func TestHeld_LeaseOfClockAheadIsAcquiredAfterMinute(t *testing.T) {
 	withHeld(t, 110*time.Second, func(t *testing.T, c *heldCase) {
 		res, err := c.upload()
 		c.wantResumed(res, err, time.Minute)
@@ -218,7 +218,7 @@ func TestHeld_StoreThatFailsDuringTheWaitLosesNothing(t *testing.T) {
 	})
 }
 
-func TestHeld_FailReturnsUntilWhenAtOnce(t *testing.T) {
+func TestHeld_FailReturnsEndOfLeaseAtOnce(t *testing.T) {
 	withHeld(t, 50*time.Second, func(t *testing.T, c *heldCase) {
 		c.opts.Held = tus.HeldFail
 		until := records(t, c.store)[0].Lease.Until
@@ -368,7 +368,7 @@ func TestHeld_FreeUploadThatIsGoneIsFollowedByTheWait(t *testing.T) {
 	})
 }
 
-func TestHeld_ParallelUploadIsTakenOver(t *testing.T) {
+func TestHeld_ParallelUploadIsResumed(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store, data := &storage.Memory{}, randomBytes(4000)
 		client := newClient(&tus.Options{Store: store})

@@ -14,8 +14,8 @@ const (
 	// leaseTime is how long a lease lasts that is not renewed. It bounds the wait after a
 	// crash where the death of the holder cannot be seen, such as on another machine.
 	leaseTime = time.Minute
-	// leaseMargin is how long before the end of its lease the holder stops: others judge
-	// the end by clocks of their own.
+	// leaseMargin is how long before the end of its lease the holder stops, because others
+	// judge the end by their own clocks.
 	leaseMargin = leaseTime / 6
 	// leaseRenewal is the age at which a lease is renewed.
 	leaseRenewal = leaseTime / 3
@@ -26,9 +26,9 @@ const (
 	maxDrift = time.Second
 )
 
-// leaseRuns reports whether an Uploader may be at work on a record. A lease of a
-// process that is seen to be dead ends at once, so that a program which was
-// killed can be started again without a wait.
+// leaseRuns reports whether an Uploader may hold a record. The lease of a process that is
+// known to be dead ends at once, so that a program that was killed can be restarted
+// without a wait.
 func leaseRuns(l *storage.Lease, now time.Time) bool {
 	if l == nil || !now.Before(l.Until) {
 		return false

@@ -17,12 +17,12 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// named makes requests that tell who sends them.
+// named returns options whose requests name the uploader.
 func named(store storage.Store, name string) *tus.Options {
 	return &tus.Options{Store: store, Header: http.Header{processHeader: {name}}}
 }
 
-func TestTwoUploadersOfOneFileNeverWriteToOneURL(t *testing.T) {
+func TestLease_TwoUploadersNeverShareURL(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, open := range stores(t) {
 		for _, interrupted := range []int64{0, 3000} {
@@ -72,7 +72,7 @@ func TestTwoUploadersOfOneFileNeverWriteToOneURL(t *testing.T) {
 	}
 }
 
-func TestLeaseIsGivenBackHoweverASessionEnds(t *testing.T) {
+func TestLease_ReleasedHoweverSessionEnds(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, end := range map[string]func(u *tus.Uploader, cancel func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler){
 		"paused": func(u *tus.Uploader, _ func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -111,7 +111,7 @@ func TestLeaseIsGivenBackHoweverASessionEnds(t *testing.T) {
 	}
 }
 
-// wantLease fails unless every record of a store is under a lease that lasts.
+// wantLease fails unless every record of a store has a lease that lasts.
 func wantLease(t *testing.T, store storage.Store, least time.Duration) {
 	t.Helper()
 	for _, rec := range records(t, store) {
@@ -121,7 +121,7 @@ func wantLease(t *testing.T, store storage.Store, least time.Duration) {
 	}
 }
 
-func TestLeaseIsRenewedForAsLongAsAnUploadTakes(t *testing.T) {
+func TestLease_RenewedWhileUploadRuns(t *testing.T) {
 	for name, test := range map[string]struct {
 		size, chunk int
 		faults      []tustest.Fault
@@ -169,9 +169,8 @@ func TestLeaseIsRenewedForAsLongAsAnUploadTakes(t *testing.T) {
 	}
 }
 
-// The end of a lease is told by the clock, so one that was set back makes it seem
-// far away.
-func TestLeaseIsRenewedWhenTheClockIsSetBack(t *testing.T) {
+// A clock that is set back moves the end of a lease away.
+func TestLease_RenewedWhenClockIsSetBack(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		memory := &storage.Memory{}
 		var puts atomic.Int64
@@ -209,13 +208,13 @@ func TestLeaseIsRenewedWhenTheClockIsSetBack(t *testing.T) {
 	})
 }
 
-func TestUploaderThatLostItsLeaseStops(t *testing.T) {
+func TestLease_LostLeaseStopsUpload(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store := &storage.Memory{}
 		var requests atomic.Int64 // one that was cut may still arrive
 		h.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if requests.Add(1) == 1 {
-				// Somebody on another machine, whose clock is ahead, takes over.
+				// An uploader on another machine, whose clock is ahead, acquires the lease.
 				rec := records(t, store)[0]
 				rec.Lease = &storage.Lease{Holder: "another", Process: "elsewhere", Until: time.Now().Add(time.Minute)}
 				if _, err := store.Put(context.Background(), rec); err != nil {
@@ -244,12 +243,12 @@ func TestUploaderThatLostItsLeaseStops(t *testing.T) {
 	})
 }
 
-func TestStepsFurtherApartThanALeaseNoticeATakeover(t *testing.T) {
+func TestLease_StepAfterTakeoverFails(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store := &storage.Memory{}
 		u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(randomBytes(10_000)), inChunks())
 		stepTo(t, u, 3000)
-		time.Sleep(10 * time.Minute) // nobody steps, and nobody takes over
+		time.Sleep(10 * time.Minute) // no Step, and no other uploader
 		if err := u.Step(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -264,8 +263,8 @@ func TestStepsFurtherApartThanALeaseNoticeATakeover(t *testing.T) {
 	})
 }
 
-// The lease is due for renewal, which the end of the context does not let happen.
-func TestEndOfTheContextAfterALongBreakGivesTheLeaseBack(t *testing.T) {
+// The lease is due for renewal, and the context has ended.
+func TestLease_ReleasedWhenContextEndsAfterBreak(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store, data := &storage.Memory{}, randomBytes(10_000)
 		u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), inChunks())
@@ -285,7 +284,7 @@ func TestEndOfTheContextAfterALongBreakGivesTheLeaseBack(t *testing.T) {
 	})
 }
 
-func TestUploadThatNobodyStepsIsTakenOverAfterAMinute(t *testing.T) {
+func TestLease_IdleUploadIsResumedAfterMinute(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store, data := &storage.Memory{}, randomBytes(10_000)
 		left := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), inChunks())
@@ -313,7 +312,7 @@ func TestUploadThatNobodyStepsIsTakenOverAfterAMinute(t *testing.T) {
 	})
 }
 
-func TestPausedUploadThatAnotherWentOnWithIsLeftToIt(t *testing.T) {
+func TestLease_PausedUploadResumedByOtherIsLost(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, parallel := range map[string]bool{"whole": false, "parts": true} {
 		t.Run(name, func(t *testing.T) {
@@ -374,7 +373,7 @@ func TestPausedUploadThatAnotherWentOnWithIsLeftToIt(t *testing.T) {
 	}
 }
 
-func TestPausedUploadThatAnotherCompletedIsNotSentAgain(t *testing.T) {
+func TestLease_PausedUploadCompletedByOtherIsNotResent(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	opts := inChunks()
 	opts.StopAt = 3000
@@ -399,8 +398,8 @@ func TestPausedUploadThatAnotherCompletedIsNotSentAgain(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-// anotherLooks is a session that claims the upload, is refused by the server, and gives
-// it back.
+// anotherLooks is a session that leases the upload, is refused by the server, and releases
+// it.
 func anotherLooks(t *testing.T, srv *tustest.Server, store storage.Store, data []byte, opts *tus.UploadOptions) {
 	t.Helper()
 	srv.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Respond(403, "")})
@@ -408,7 +407,7 @@ func anotherLooks(t *testing.T, srv *tustest.Server, store storage.Store, data [
 	wantError(t, err, tus.ErrUnauthorized)
 }
 
-func TestUploadThatAnotherOnlyLookedAtIsStillOurs(t *testing.T) {
+func TestLease_PausedUploadReleasedByOtherContinues(t *testing.T) {
 	for name, then := range map[string]func(*testing.T, *tustest.Server, *tus.Uploader){
 		"paused again": func(t *testing.T, srv *tustest.Server, u *tus.Uploader) {
 			u.Pause() // as a button may be pressed twice
@@ -445,7 +444,7 @@ func TestUploadThatAnotherOnlyLookedAtIsStillOurs(t *testing.T) {
 	}
 }
 
-func TestAbortLeavesAnUploadToTheOneThatWentOnWithIt(t *testing.T) {
+func TestLease_AbortLeavesUploadOfOtherHolder(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, parallel := range map[string]int{"whole": 0, "parts": 2} {
 		for _, completed := range []bool{false, true} {
@@ -496,9 +495,9 @@ func TestAbortLeavesAnUploadToTheOneThatWentOnWithIt(t *testing.T) {
 	}
 }
 
-func TestLeaseSurvivesALookupThatTakesLong(t *testing.T) {
-	// One previous upload is claimed while another, of a server in trouble, is
-	// asked for until the lease of the first is over. Then a third party comes.
+func TestLease_SlowLookupRenewsLease(t *testing.T) {
+	// One stored upload is leased while another one is asked for, until the lease of the
+	// first is over. Then a third uploader starts.
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store, data, seen := &storage.Memory{}, randomBytes(10_000), &writers{}
 		var left []*tus.Uploader
@@ -543,9 +542,8 @@ func TestLeaseSurvivesALookupThatTakesLong(t *testing.T) {
 	})
 }
 
-// TestUploadThatAnotherGaveBackGoesOn pauses an upload, which another session then finds,
-// and gives back because the server refuses it.
-func TestUploadThatAnotherGaveBackGoesOn(t *testing.T) {
+// Another session finds the paused upload, and releases it because the server refuses it.
+func TestLease_PausedTransferReleasedByOtherContinues(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{"single": inChunks(), "parallel": unequal()} {
 		t.Run(name, func(t *testing.T) {
 			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)

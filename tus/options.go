@@ -75,10 +75,6 @@ type UploadOptions struct {
 	// source.
 	Held HeldPolicy
 
-	// SourceChanged controls what the upload does if a stored upload of the source has
-	// another size than the source.
-	SourceChanged SourceChangedPolicy
-
 	// Parallel, if above 1, splits the source into parts that are sent over that many
 	// connections and then concatenated by the server (protocol section Concatenation).
 	// The source is sent as one upload if the server does not advertise that, if it allows
@@ -148,8 +144,6 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: UploadOptions.MinChunkSize %d is above ChunkSize %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
 	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength):
 		return fmt.Errorf("%w: UploadOptions.Parallel together with StopAt or DeferLength", ErrInvalidInput)
-	case o.SourceChanged < SourceChangedFail || o.SourceChanged > SourceChangedRestart:
-		return fmt.Errorf("%w: UploadOptions.SourceChanged is unknown policy %d", ErrInvalidInput, o.SourceChanged)
 	case o.Held < HeldWait || o.Held > HeldBegin:
 		return fmt.Errorf("%w: UploadOptions.Held is unknown policy %d", ErrInvalidInput, o.Held)
 	}

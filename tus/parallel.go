@@ -40,7 +40,7 @@ type parallel struct {
 	owner   owner
 
 	state       State
-	list        []*part
+	list        parts
 	connections int
 	final       *url.URL // of the final upload; nil until created
 	rechecked   bool     // the final upload was refused, and the server asked whether it has all parts
@@ -52,81 +52,29 @@ type parallel struct {
 	lastPatch *Response  // needs saving
 }
 
-// part is a partial upload.
-type part struct {
-	span
-	*transfer
-	repeated bool // it was created again, as it was given the URL of another
-}
-
-// urls returns those of all uploads that exist.
-func (p *parallel) urls() []*url.URL {
-	var all []*url.URL
-	if p.final != nil {
-		all = append(all, p.final)
-	}
-	return append(all, p.partURLs()...)
-}
-
-func (p *parallel) partURLs() []*url.URL {
-	var all []*url.URL
-	for _, part := range p.list {
-		all = append(all, part.urls()...)
-	}
-	return all
-}
-
-// has reports whether a URL is that of a part other than this one.
-func (p *parallel) has(at *url.URL, this *part) bool {
-	for _, part := range p.list {
-		if u := part.account().url; part != this && u != nil && u.String() == at.String() {
-			return true
-		}
-	}
-	return false
-}
-
 // exists reports whether anything exists on the server.
 func (p *parallel) exists() bool { return len(p.urls()) > 0 }
 
 func (p *parallel) inOneRequest() bool { return false }
 
-// complete reports whether the server has every part whole.
-func (p *parallel) complete() bool {
-	for _, part := range p.list {
-		if part.state != StateComplete {
-			return false
-		}
+// urls returns those of all uploads that exist.
+func (p *parallel) urls() []*url.URL {
+	if p.final == nil {
+		return p.list.urls()
 	}
-	return true
+	return append([]*url.URL{p.final}, p.list.urls()...)
 }
 
-// account adds the parts up. It expires when the server removes the first part that is
-// not complete.
+// account adds the parts up.
 func (p *parallel) account() account {
-	sum := account{url: p.final, info: p.source.info, checksum: p.sums.algorithm.Name}
-	for _, part := range p.list {
-		a := part.account()
-		sum.offset += a.offset
-		sum.sent += a.sent
-		if a.offset < part.size && !a.expires.IsZero() && (sum.expires.IsZero() || a.expires.Before(sum.expires)) {
-			sum.expires = a.expires
-		}
-	}
+	sum := p.list.account()
+	sum.url, sum.info, sum.checksum = p.final, p.source.info, p.sums.algorithm.Name
 	return sum
 }
 
 // describe fills in the record of the upload.
 func (p *parallel) describe(rec *storage.Record) {
-	rec.Finishing = p.uncertain
-	rec.Parts = nil
-	for _, part := range p.list {
-		stored := storage.Part{Offset: part.offset, Size: part.size}
-		if at := part.account().url; at != nil {
-			stored.UploadURL = at.String()
-		}
-		rec.Parts = append(rec.Parts, stored)
-	}
+	rec.Finishing, rec.Parts = p.uncertain, p.list.stored()
 }
 
 func (p *parallel) current() State { return p.state }
@@ -175,7 +123,7 @@ func (p *parallel) finish(ctx context.Context) outcome {
 		return p.failed(ctx, err)
 	}
 	if p.opts.ParallelOptions.TerminateParts {
-		for _, at := range p.partURLs() {
+		for _, at := range p.list.urls() {
 			if ctx.Err() == nil {
 				_ = p.terminate(ctx, at)
 			}
@@ -194,7 +142,7 @@ func (p *parallel) choose(context.Context) outcome {
 	switch {
 	case p.confirmed:
 		return outcome{next: StateFinishing}
-	case p.final != nil, p.complete():
+	case p.final != nil, p.list.complete():
 		return outcome{next: StateConcatenating}
 	}
 	return outcome{next: StateSending}
@@ -249,7 +197,7 @@ func (p *parallel) create(ctx context.Context) outcome {
 }
 
 // createEach creates parts: the POST of each is transfer.create. The caller stores them.
-func (p *parallel) createEach(ctx context.Context, list []*part) error {
+func (p *parallel) createEach(ctx context.Context, list parts) error {
 	return p.each(ctx, list, func(ctx context.Context, part *part) error {
 		return p.run(ctx, part, func() bool { return part.exists() }, false)
 	})
@@ -265,7 +213,7 @@ func (p *parallel) fit() error {
 	}
 	most := mostParts(p.opts.maxConcatLine(), at)
 	if p.opts.ParallelOptions.PartBoundaries == nil && most < int64(len(p.list)) {
-		p.list = []*part{first}
+		p.list = parts{first}
 		for _, s := range cutAfter(first.span, p.source.info.Size, max(most, 2), p.opts.ParallelOptions.MinPartSize)[1:] {
 			p.list = append(p.list, p.newPart(s))
 		}
@@ -275,7 +223,7 @@ func (p *parallel) fit() error {
 
 // checkConcatLine returns an error if the final upload could not be created of the parts.
 func (p *parallel) checkConcatLine() error {
-	line, limit := p.concatLine(), p.opts.maxConcatLine()
+	line, limit := p.list.concatLine(), p.opts.maxConcatLine()
 	if line <= limit {
 		return nil
 	}
@@ -285,7 +233,7 @@ func (p *parallel) checkConcatLine() error {
 
 // giveUp deletes parts that have no bytes yet and cannot become a final upload.
 func (p *parallel) giveUp(ctx context.Context, reason error) outcome {
-	for _, at := range p.partURLs() {
+	for _, at := range p.list.urls() {
 		if ctx.Err() == nil {
 			_ = p.terminate(ctx, at)
 		}
@@ -318,7 +266,7 @@ func (p *parallel) send(ctx context.Context) outcome {
 
 // each works on as many parts of a list at the same time as there are connections. The
 // first that fails, or panics, ends the others.
-func (p *parallel) each(ctx context.Context, list []*part, work func(context.Context, *part) error) error {
+func (p *parallel) each(ctx context.Context, list parts, work func(context.Context, *part) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	panics := async.Panics{Stop: func() { cancel(async.ErrPanicked) }}
@@ -405,7 +353,7 @@ func (p *parallel) report(ctx context.Context, part *part, o *outcome, store boo
 func (p *parallel) accept(ctx context.Context, part *part, at *url.URL, store bool) error {
 	p.saving.Lock()
 	defer p.saving.Unlock()
-	if p.has(at, part) {
+	if p.list.has(at, part) {
 		part.uncreate()
 		return fmt.Errorf("%w %s", errURLTaken, p.client.redactor.URL(at))
 	}
@@ -416,25 +364,6 @@ func (p *parallel) accept(ctx context.Context, part *part, at *url.URL, store bo
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
 	return p.owner.save(ctx)
-}
-
-// newPart returns a part that does not exist on the server yet.
-func (p *parallel) newPart(s span) *part {
-	counters := &counters{parent: p.counters, onMoved: p.counters.onMoved}
-	section := section{p.source.source, p.source.info, s}
-	sizer := *p.source.sizer
-	t := &transfer{
-		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
-		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
-		sizer:     &sizer, sums: p.sums.ofPart(),
-		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout},
-		state:   StateCreating,
-		changed: p.owner.changed,
-		known:   account{info: section.info()},
-	}
-	retries := t.newRetries()
-	t.retries = &retries
-	return &part{span: s, transfer: t}
 }
 
 // recheck makes the parts ask the server what it has of them.

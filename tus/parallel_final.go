@@ -21,9 +21,9 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 	if err := p.owner.finishing(ctx); err != nil {
 		return p.notRequested(ctx, err)
 	}
-	names, paths := p.client.partNames(p.partURLs(), p.rechecked)
+	names, paths := p.client.partNames(p.list.urls(), p.rechecked)
 	made, err := p.requester.createUpload(ctx, creation{metadata: p.opts.Metadata, final: names})
-	if err == nil && p.has(made.url, nil) {
+	if err == nil && p.list.has(made.url, nil) {
 		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, p.client.redactor.URL(made.url))
 		return outcome{next: StateFailed, err: err}
 	}

@@ -56,11 +56,11 @@ func parseProcess(s string) (p process, ok bool) {
 	return process{place: strings.Join(fields[:n], "/"), booted: booted, pid: pid, start: fields[n+2]}, true
 }
 
-// liveness is what can be told of a process.
+// liveness is what is known of a process.
 type liveness int
 
 const (
-	livenessUnknown liveness = iota // such as on another machine, or in another container
+	livenessUnknown liveness = iota // on another machine or in another container, for example
 	livenessAlive
 	livenessDead
 )

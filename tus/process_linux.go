@@ -37,7 +37,7 @@ func processPlace() string {
 }
 
 // bootTime returns the time of the clock when the system booted, in milliseconds since
-// 1970; 0 if it cannot be told, as no process began then.
+// 1970; 0 if that is unknown.
 func bootTime() int64 {
 	uptime, err := os.ReadFile("/proc/uptime")
 	if err != nil {
@@ -54,7 +54,7 @@ func bootTime() int64 {
 	return now.Nano()/1e6 - int64(seconds*1000)
 }
 
-// processExists reports whether pid is a process, perhaps of another user.
+// processExists reports whether pid is a process, which may be another user's.
 func processExists(pid int) bool {
 	err := syscall.Kill(pid, 0)
 	return err == nil || errors.Is(err, syscall.EPERM)

@@ -2,8 +2,8 @@
 
 package tus
 
-// processPlace is unknown here: nothing tells this machine and its containers from others
-// of the same name.
+// processPlace is unknown here: nothing distinguishes this machine and its containers from
+// others of the same name.
 func processPlace() string { return "" }
 
 // bootTime is never used without a place.

@@ -27,14 +27,14 @@ import (
 const (
 	waitVariable   = "TUS_TEST_WAIT"   // it waits until its input ends
 	uploadVariable = "TUS_TEST_UPLOAD" // it uploads to this endpoint …
-	storeVariable  = "TUS_TEST_STORE"  // … with a store in this folder, or file.db …
+	storeVariable  = "TUS_TEST_STORE"  // … with a store in this directory, or file.db …
 	heldVariable   = "TUS_TEST_HELD"   // … and, if set, with HeldFail
 )
 
 // processSize is how many bytes such a process uploads, in chunks of 1000.
 const processSize = 10_000
 
-// processHeader tells the server which process makes a request.
+// processHeader names the process that sends a request.
 const processHeader = "X-Process"
 
 // waitIfChild is what such a process does. TestMain calls it.
@@ -151,8 +151,7 @@ func killed(t *testing.T, c *child) *child {
 	return c
 }
 
-// zombie kills a process without taking note of its end. Where /proc does not
-// tell when it is dead, it is waited for.
+// zombie kills a process and does not wait for it, where /proc shows when it is dead.
 func zombie(t *testing.T, c *child) *child {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -172,14 +171,13 @@ func zombie(t *testing.T, c *child) *child {
 	}
 }
 
-// processOf is what a process would write into a lease: as this one does, with
-// its own number and start time.
+// processOf returns what a process would write into a lease.
 func processOf(t *testing.T, c *child) string {
 	t.Helper()
 	return withProcess(t, fmt.Sprint(c.Process.Pid), startTime(t, c))
 }
 
-// withProcess is a process of this machine with that number and start time.
+// withProcess returns a process of this machine with that number and start time.
 func withProcess(t *testing.T, number, start string) string {
 	t.Helper()
 	fields := strings.Split(leaseOfAnUpload(t).Process, "/")
@@ -187,7 +185,7 @@ func withProcess(t *testing.T, number, start string) string {
 	return strings.Join(fields, "/")
 }
 
-// withBootTime is a process of a machine that booted that much later.
+// withBootTime returns the process as one of a machine that booted that much later.
 func withBootTime(process string, later time.Duration) string {
 	fields := strings.Split(process, "/")
 	var booted int64
@@ -235,8 +233,8 @@ func (w *writers) of(path string) int {
 	return len(w.seen[path])
 }
 
-// stopIn makes the server stop in the fourth chunk of other processes, which it
-// tells, until goOn is called.
+// stopIn makes the server stop in the fourth chunk of other processes until goOn is
+// called. It sends the process that it stopped.
 func stopIn(t *testing.T, srv *tustest.Server, seen *writers) (stopped <-chan string, goOn func()) {
 	at, gate := make(chan string, 100), make(chan struct{})
 	goOn = sync.OnceFunc(func() { close(gate) })
@@ -263,16 +261,15 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	}
 }
 
-// needsProcesses skips a test that has to see at once whether another process lives:
-// elsewhere its lease is waited for.
+// needsProcesses skips a test of what is known of other processes.
 func needsProcesses(t *testing.T) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells whether the holder of a lease lives")
+		t.Skip("whether the holder of a lease lives is known on Linux only")
 	}
 }
 
-func TestUploadOfAKilledProcessIsTakenOverAtOnce(t *testing.T) {
+func TestProcess_UploadOfKilledProcessIsResumedAtOnce(t *testing.T) {
 	needsProcesses(t)
 	data := randomBytes(processSize)
 	for name, kill := range map[string]func(*testing.T, *child) *child{"buried": killed, "not yet buried": zombie} {
@@ -304,7 +301,7 @@ func TestUploadOfAKilledProcessIsTakenOverAtOnce(t *testing.T) {
 	}
 }
 
-func TestUploadOfALivingProcessIsLeftAlone(t *testing.T) {
+func TestProcess_UploadOfLivingProcessIsNotResumed(t *testing.T) {
 	needsProcesses(t)
 	data := randomBytes(processSize)
 	srv, folder := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), "uploads")
@@ -339,7 +336,7 @@ func TestUploadOfALivingProcessIsLeftAlone(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-func TestProcessesWithOneStoreNeverShareAnUpload(t *testing.T) {
+func TestProcess_SharedStoreHasOneWriterPerUpload(t *testing.T) {
 	needsProcesses(t)
 	data := randomBytes(processSize)
 	srv, folder := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), "uploads")
@@ -375,7 +372,7 @@ func TestProcessesWithOneStoreNeverShareAnUpload(t *testing.T) {
 			t.Errorf("process: %v: %s", err, &c.errors)
 		}
 	}
-	// The next one goes on with what the dead one left, and with nothing else.
+	// The next one resumes what the dead one left, and nothing else.
 	next := uploadingChild(t, srv, folder)
 	if err := next.wait(); err != nil {
 		t.Errorf("process: %v: %s", err, &next.errors)
@@ -398,7 +395,7 @@ func TestProcessesWithOneStoreNeverShareAnUpload(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-func TestWhoseLeaseIsRespected(t *testing.T) {
+func TestProcess_LeaseIsJudgedByProcess(t *testing.T) {
 	const over, lives, unknown = "resumed", "second upload", "waits"
 	data := randomBytes(10_000)
 	now := time.Now()
@@ -408,7 +405,7 @@ func TestWhoseLeaseIsRespected(t *testing.T) {
 	zombie(t, dead)
 	killed(t, buried)
 	own := leaseOfAnUpload(t).Process
-	known := func(judgement string) string { // where the system tells enough of a process
+	known := func(judgement string) string { // where enough is known of a process
 		if runtime.GOOS == "linux" {
 			return judgement
 		}
@@ -419,8 +416,8 @@ func TestWhoseLeaseIsRespected(t *testing.T) {
 		lasts   time.Duration
 		want    string
 	}{
-		"of somebody unknown":            {"elsewhere", time.Minute, unknown},
-		"of nobody in particular":        {"", time.Minute, unknown},
+		"of an unknown process":          {"elsewhere", time.Minute, unknown},
+		"of no process":                  {"", time.Minute, unknown},
 		"of this process":                {own, time.Minute, lives},
 		"of a living process":            {aliveProcess, time.Minute, known(lives)},
 		"of a zombie":                    {deadProcess, time.Minute, known(over)},
@@ -480,7 +477,7 @@ func hostname(t *testing.T) string {
 	return host
 }
 
-// hold puts the only record of a store under a lease.
+// hold leases the only record of a store.
 func hold(t *testing.T, store storage.Store, lease storage.Lease) storage.Record {
 	t.Helper()
 	all := records(t, store)
@@ -495,7 +492,7 @@ func hold(t *testing.T, store storage.Store, lease storage.Lease) storage.Record
 	return stored
 }
 
-// leaseOfAnUpload is a lease as this process takes it.
+// leaseOfAnUpload returns a lease of this process.
 func leaseOfAnUpload(t *testing.T) storage.Lease {
 	t.Helper()
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}

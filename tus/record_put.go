@@ -96,7 +96,7 @@ func (r *record) overwrite(ctx context.Context, rec storage.Record, uncertain bo
 	}
 	there, ok, finding := r.current(ctx, rec)
 	switch {
-	case finding != nil: // with whom the conflict is cannot be told
+	case finding != nil: // whose record it is cannot be read
 		return stored, finding
 	case ok && r.wrote(there, rec.Revision):
 		rec.Revision = there.Revision
@@ -170,8 +170,8 @@ func (r *record) delete(ctx context.Context) error {
 	return err
 }
 
-// wrote reports whether a record is what this Uploader stored over a revision. One
-// without a lease can only be what it released: another would have leased it first.
+// wrote reports whether a record is what this Uploader stored over a revision. A record
+// without a lease can only be one that it released: another Uploader would have leased it.
 func (s *records) wrote(there storage.Record, over int64) bool {
 	if there.Lease == nil {
 		return there.Revision == over+1

@@ -19,8 +19,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// scripted is a store whose operations a test can bend. Each is given the
-// operation as it would be.
+// scripted is a store whose operations a test can replace. Each gets the real operation.
 type scripted struct {
 	storage.Store
 	find   func(next func() ([]storage.Record, error)) ([]storage.Record, error)
@@ -54,7 +53,7 @@ func (s *scripted) Delete(ctx context.Context, id string, revision int64) error 
 	return s.delete(next)
 }
 
-// failing is a store of which one operation fails, when it is that often done.
+// failing returns a store of which one operation fails after that many calls.
 func failing(store storage.Store, op string, from int, err error) *scripted {
 	var calls atomic.Int64
 	fails := func(now string) bool { return op == now && calls.Add(1) > int64(from) }
@@ -96,15 +95,15 @@ func failureOf(err error, op string, cause error) bool {
 	return errors.Is(err, tus.ErrStore) && errors.Is(err, cause) && strings.Contains(err.Error(), ": "+op+": ")
 }
 
-func TestUploadGoesOnWithoutAStoreThatFails(t *testing.T) {
+func TestStore_FailureDoesNotEndUpload(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, trouble := range storeTroubles {
 		for _, op := range []string{"find", "put", "delete"} {
 			t.Run(name+"/"+op, func(t *testing.T) {
 				srv := tustest.NewServer(t, nil)
-				var told []error
+				var events []error
 				client := newClient(t, srv.Endpoint(), &tus.Options{Store: failing(&storage.Memory{}, op, 0, trouble),
-					Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { told = append(told, err) }}})
+					Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { events = append(events, err) }}})
 				res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
 				if err != nil {
 					t.Fatal(err)
@@ -113,24 +112,24 @@ func TestUploadGoesOnWithoutAStoreThatFails(t *testing.T) {
 				if res.Stats.Requests["POST"] != 1 || res.Stats.Requests["PATCH"] != 10 || res.Stats.TotalRequests() != 11 {
 					t.Errorf("stats are %+v", res.Stats)
 				}
-				if len(told) == 0 || !failureOf(told[0], op, trouble) {
-					t.Errorf("told of %+v", told)
+				if len(events) == 0 || !failureOf(events[0], op, trouble) {
+					t.Errorf("OnStoreError got %+v", events)
 				}
 			})
 		}
 	}
 }
 
-func TestUploadGoesOnWithoutAStoreThatDoesNotAnswer(t *testing.T) {
+func TestStore_HangingPutDoesNotEndUpload(t *testing.T) {
 	for name, required := range map[string]bool{"required": true, "not required": false} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-				data, told := randomBytes(10_000), 0
+				data, events := randomBytes(10_000), 0
 				client := newClient(&tus.Options{Store: &hangingStore{Store: &storage.Memory{}}, RequireStore: required,
-					Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { told++ }}})
+					Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { events++ }}})
 				res, err := client.Upload(t.Context(), tus.Bytes(data), inChunks())
-				if told == 0 {
-					t.Error("the hook was not told")
+				if events == 0 {
+					t.Error("OnStoreError was not called")
 				}
 				if required {
 					wantError(t, err, tus.ErrStore)
@@ -145,25 +144,25 @@ func TestUploadGoesOnWithoutAStoreThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-func TestUploadEndsThoughTheStoreNoLongerAnswers(t *testing.T) {
+func TestStore_HangingPutDoesNotDelayEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(25 * time.Second)})
-		store, data, told := &hangingStore{Store: &storage.Memory{}, after: 1}, randomBytes(10_000), 0
+		store, data, events := &hangingStore{Store: &storage.Memory{}, after: 1}, randomBytes(10_000), 0
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		res, err := newClient(&tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { told++ }}}).
+		res, err := newClient(&tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { events++ }}}).
 			Upload(ctx, tus.Bytes(data), inChunks())
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantStored(t, h, res.URL, data)
-		if told == 0 {
-			t.Error("the hook was not told")
+		if events == 0 {
+			t.Error("OnStoreError was not called")
 		}
 	})
 }
 
-// hangingStore stores that many records, and then none for as long as it may.
+// hangingStore stores that many records. Later Puts hang until their context ends.
 type hangingStore struct {
 	storage.Store
 	after int64
@@ -178,18 +177,18 @@ func (s *hangingStore) Put(ctx context.Context, rec storage.Record) (storage.Rec
 	return storage.Record{}, ctx.Err()
 }
 
-func TestRequiredStoreThatFailsEndsTheUploadBeforeAByteIsSent(t *testing.T) {
+func TestStore_RequiredStoreFailsBeforeFirstByte(t *testing.T) {
 	for name, trouble := range storeTroubles {
 		for _, op := range []string{"find", "put"} {
 			t.Run(name+"/"+op, func(t *testing.T) {
-				srv, told := tustest.NewServer(t, nil), 0
+				srv, events := tustest.NewServer(t, nil), 0
 				client := newClient(t, srv.Endpoint(), &tus.Options{Store: failing(&storage.Memory{}, op, 0, trouble), RequireStore: true,
-					Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { told++ }}})
+					Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { events++ }}})
 				_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10_000)), inChunks())
 				wantError(t, err, tus.ErrStore)
 				wantError(t, err, trouble)
-				if n := bytesReceived(srv); n != 0 || told == 0 {
-					t.Errorf("%d bytes were received without a record, told %d times", n, told)
+				if n := bytesReceived(srv); n != 0 || events == 0 {
+					t.Errorf("%d bytes were received without a record, OnStoreError was called %d times", n, events)
 				}
 				if op == "find" && len(srv.Requests()) > 0 {
 					t.Errorf("requests were %+v", srv.Requests())
@@ -199,7 +198,7 @@ func TestRequiredStoreThatFailsEndsTheUploadBeforeAByteIsSent(t *testing.T) {
 	}
 }
 
-func TestRequiredStoreThatCannotClaimStartsNoSecondUpload(t *testing.T) {
+func TestStore_RequiredStoreStartsNoSecondUpload(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 	posts, full := srv.Count("POST"), errors.New("disk full")
@@ -215,27 +214,27 @@ func TestRequiredStoreThatCannotClaimStartsNoSecondUpload(t *testing.T) {
 	}
 }
 
-func TestCompleteUploadIsASuccessEvenIfItsRecordStays(t *testing.T) {
-	// With a store that is required, too: the bytes are where they should be.
+func TestStore_FailedDeleteDoesNotFailUpload(t *testing.T) {
+	// Also with a required store: the server has all bytes.
 	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
-	var told []error
+	var events []error
 	readOnly := errors.New("read-only file system")
 	store := failing(&storage.Memory{}, "delete", 0, readOnly)
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Hooks: tus.Hooks{
-		OnStoreError: func(_ *tus.Uploader, err error) { told = append(told, err) }}}).Upload(testContext(t), tus.Bytes(data), inChunks())
+		OnStoreError: func(_ *tus.Uploader, err error) { events = append(events, err) }}}).Upload(testContext(t), tus.Bytes(data), inChunks())
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	if len(told) != 1 || !failureOf(told[0], "delete", readOnly) {
-		t.Errorf("told of %v", told)
+	if len(events) != 1 || !failureOf(events[0], "delete", readOnly) {
+		t.Errorf("OnStoreError got %v", events)
 	}
 	if all := records(t, store); len(all) != 1 || all[0].Lease != nil {
-		t.Errorf("the store holds %+v, which looks as if somebody were at work", all)
+		t.Errorf("the store holds %+v, which seems to be held", all)
 	}
 }
 
-// A Put may store the record and fail all the same. Its revision is then unknown.
+// A Put may store the record and fail nevertheless. Its revision is then unknown.
 func TestStore_FailedPutThatStoredLeavesNoRecord(t *testing.T) {
 	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	store := &scripted{Store: memory, put: func(rec storage.Record, next put) (storage.Record, error) {
@@ -275,7 +274,7 @@ func TestStore_RecordOfOtherHolderIsNotDeleted(t *testing.T) {
 	}
 }
 
-func TestRequiredStoreThatFailsLaterEndsTheUpload(t *testing.T) {
+func TestStore_RequiredStoreFailsAfterFirstByte(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(25 * time.Second)})
 		memory, data := &storage.Memory{}, randomBytes(10_000)
@@ -287,7 +286,7 @@ func TestRequiredStoreThatFailsLaterEndsTheUpload(t *testing.T) {
 		if res.Offset == 0 || res.Offset > 5000 {
 			t.Errorf("came to %d", res.Offset)
 		}
-		time.Sleep(2 * time.Minute) // the lease could not be given back
+		time.Sleep(2 * time.Minute) // the lease could not be released
 		second, err := newClient(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), inChunks())
 		if err != nil || second.URL != res.URL || second.Stats.ResumedFrom < res.Offset {
 			t.Fatalf("second result is %+v, %v", second, err)
@@ -297,18 +296,18 @@ func TestRequiredStoreThatFailsLaterEndsTheUpload(t *testing.T) {
 	})
 }
 
-func TestStoreThatFailsForAWhileLosesNothing(t *testing.T) {
+func TestStore_TemporaryFailureLosesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(25 * time.Second)})
 		memory, data, began := &storage.Memory{}, randomBytes(30_000), time.Now()
-		told := 0
+		events := 0
 		store := &scripted{Store: memory, put: func(_ storage.Record, next put) (storage.Record, error) {
 			if since := time.Since(began); since > 95*time.Second && since < 125*time.Second {
 				return storage.Record{}, errors.New("no space left on device")
 			}
 			return next()
 		}}
-		client := newClient(&tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { told++ }}})
+		client := newClient(&tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { events++ }}})
 		var first *tus.Result
 		var uploading sync.WaitGroup
 		uploading.Go(func() {
@@ -325,14 +324,14 @@ func TestStoreThatFailsForAWhileLosesNothing(t *testing.T) {
 		uploading.Wait()
 		wantStored(t, h, first.URL, data)
 		wantStored(t, h, second.URL, data)
-		if first.URL == second.URL || told == 0 {
-			t.Errorf("uploads are %s and %s, told %d times", first.URL, second.URL, told)
+		if first.URL == second.URL || events == 0 {
+			t.Errorf("uploads are %s and %s, OnStoreError was called %d times", first.URL, second.URL, events)
 		}
 		wantEmptyStore(t, memory)
 	})
 }
 
-func TestReadableRecordsAreUsedThoughOthersAreDamaged(t *testing.T) {
+func TestStore_ReadableRecordsAreUsedBesideCorruptOnes(t *testing.T) {
 	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	old := stoppedAt(t, srv.Endpoint(), memory, tus.Bytes(data), 3000)
 	damaged := &storage.Error{ID: "7", Err: storage.ErrCorrupt}
@@ -340,18 +339,18 @@ func TestReadableRecordsAreUsedThoughOthersAreDamaged(t *testing.T) {
 		found, err := next()
 		return found, errors.Join(err, damaged)
 	}}
-	var told []error
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { told = append(told, err) }}}).
+	var events []error
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { events = append(events, err) }}}).
 		Upload(testContext(t), tus.Bytes(data), inChunks())
 	if err != nil || res.URL != old.URL || res.Stats.ResumedFrom != 3000 {
 		t.Errorf("result is %+v, %v", res, err)
 	}
-	if len(told) != 1 || !failureOf(told[0], "find", storage.ErrCorrupt) {
-		t.Errorf("told of %+v", told)
+	if len(events) != 1 || !failureOf(events[0], "find", storage.ErrCorrupt) {
+		t.Errorf("OnStoreError got %+v", events)
 	}
 }
 
-func TestHostileRecordsAreNoHarm(t *testing.T) {
+func TestStore_HostileRecordsDoNoHarm(t *testing.T) {
 	data := randomBytes(10_000)
 	const nowhere = "http://127.0.0.1:1/x"
 	part := func(offset, size int64) storage.Part {
@@ -400,10 +399,9 @@ func TestHostileRecordsAreNoHarm(t *testing.T) {
 			rec.Seal = ""
 			spoil(&rec)
 			store := &scripted{Store: memory, find: func(next func() ([]storage.Record, error)) ([]storage.Record, error) {
-				return []storage.Record{rec.Clone()}, nil // no store of ours would do that
+				return []storage.Record{rec.Clone()}, nil // no store of this module does that
 			}}
 			opts := inChunks()
-			opts.SourceChanged = tus.SourceChangedRestart
 			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
 			if err != nil {
 				t.Fatal(err)
@@ -418,7 +416,7 @@ func TestHostileRecordsAreNoHarm(t *testing.T) {
 	}
 }
 
-func TestUploadURLWithSecretsIsInTheRecordAndInItsEventOnly(t *testing.T) {
+func TestStore_SecretUploadURLIsInRecordAndEventOnly(t *testing.T) {
 	const query = "?signature=PLANTED-signature"
 	located := tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "/files/00000001"+query)}
 	for name, faults := range map[string][]tustest.Fault{
@@ -454,7 +452,7 @@ func TestUploadURLWithSecretsIsInTheRecordAndInItsEventOnly(t *testing.T) {
 					}
 				}
 				if len(urls) == 0 || !strings.HasSuffix(urls[0], query) {
-					t.Errorf("told of URLs %q", urls)
+					t.Errorf("OnCreated got URLs %q", urls)
 				}
 				for _, text := range texts {
 					if strings.Contains(text, planted) {
@@ -466,7 +464,7 @@ func TestUploadURLWithSecretsIsInTheRecordAndInItsEventOnly(t *testing.T) {
 	}
 }
 
-func TestRecordsHoldNoHeaders(t *testing.T) {
+func TestStore_RecordsHoldNoHeaders(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for name, upload := range map[string]*tus.UploadOptions{"whole": {ChunkSize: 250}, "parts": unequal()} {
 		srv, encoded := finalLast(t), 0
@@ -517,11 +515,11 @@ func stores(t testing.TB) map[string]func(t testing.TB) storage.Store {
 	}
 }
 
-func TestHundredUploadsAtTheSameTimeWithOneStore(t *testing.T) {
+func TestStore_HundredConcurrentUploads(t *testing.T) {
 	for name, open := range stores(t) {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), open(t)
-			// All are cut off in the middle once, and go on in a second session.
+			// Each is interrupted once, and resumed in a second session.
 			for session, stop := range []int64{3000, 0} {
 				var uploading sync.WaitGroup
 				for i := range 100 {

@@ -7,20 +7,6 @@ import (
 	"net/url"
 )
 
-// SourceChangedPolicy says what to do about a stored upload of a source that
-// has another size by now. It matters only for fingerprints that do not cover
-// the size: with those of package fingerprint a changed source is simply
-// another one.
-type SourceChangedPolicy int
-
-const (
-	// SourceChangedFail ends the upload with [ErrSourceChanged] and forgets the
-	// stored one, so that the next attempt begins anew.
-	SourceChangedFail SourceChangedPolicy = iota
-	// SourceChangedRestart forgets the stored upload and begins a new one.
-	SourceChangedRestart
-)
-
 // lookup finds the stored uploads of the source.
 func (u *Uploader) lookup(ctx context.Context) error {
 	key, err := u.planner.resumeKey(ctx)
@@ -62,9 +48,9 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	return StateLocating, nil
 }
 
-// ofStored adds to a refusal by the server which stored upload it is about: every later
-// session would end with it, too. A 401 is about the credentials, and an upload that is
-// gone, or may be complete, is not helped by starting over.
+// ofStored adds the stored upload to a refusal by the server, which would end every later
+// session, too. A 401 is about the credentials, and an upload that is gone, or may be
+// complete, does not become better by starting over.
 func (u *Uploader) ofStored(err error) error {
 	rec := u.resumed
 	if asking := u.finder.asking(); asking.ID != "" {

@@ -192,7 +192,7 @@ func TestPartOfAnUploadInOneRequestIsStored(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-func TestFurthestPreviousUploadIsTakenUnlessOneIsChosen(t *testing.T) {
+func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 	data := randomBytes(10_000)
 	prepare := func(t *testing.T) (*tustest.Server, *storage.Memory, []tus.Previous) {
 		srv, store := tustest.NewServer(t, nil), &storage.Memory{}
@@ -267,7 +267,7 @@ func TestFurthestPreviousUploadIsTakenUnlessOneIsChosen(t *testing.T) {
 	})
 }
 
-func TestPreviousUploadThatIsNoLongerStoredMakesANewOne(t *testing.T) {
+func TestPreviousUploads_DeletedOneStartsOver(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
@@ -287,7 +287,7 @@ func TestPreviousUploadThatIsNoLongerStoredMakesANewOne(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestPreviousUploadsSendNothingAndTellWhoIsAtWork(t *testing.T) {
+func TestPreviousUploads_SendsNothing(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	u := created(t, client, tus.Bytes(data), inChunks())
@@ -563,7 +563,7 @@ func TestResumeScopeJoinsEndpoints(t *testing.T) {
 	}
 }
 
-func TestStoredUploadOfASourceWithAnotherSizeByNow(t *testing.T) {
+func TestStoredUpload_OfOtherSizeStartsOver(t *testing.T) {
 	byName := fingerprint.Func(func(context.Context, io.ReaderAt, fingerprint.Info) (string, error) { return "the log", nil })
 	short, long := randomBytes(10_000), randomBytes(12_000)
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
@@ -572,16 +572,9 @@ func TestStoredUploadOfASourceWithAnotherSizeByNow(t *testing.T) {
 	stop.StopAt = 3000
 	_, err := client.Upload(testContext(t), tus.Bytes(short), stop)
 	wantError(t, err, tus.ErrPaused)
-	_, err = client.Upload(testContext(t), tus.Bytes(long), inChunks())
-	wantError(t, err, tus.ErrSourceChanged)
-	wantEmptyStore(t, store) // so that the next attempt is a new upload
-	_, err = client.Upload(testContext(t), tus.Bytes(short), stop)
-	wantError(t, err, tus.ErrPaused)
-	restart := inChunks()
-	restart.SourceChanged = tus.SourceChangedRestart
-	res, err := client.Upload(testContext(t), tus.Bytes(long), restart)
-	if err != nil {
-		t.Fatal(err)
+	res, err := client.Upload(testContext(t), tus.Bytes(long), inChunks())
+	if err != nil || res.Stats.ResumedFrom != 0 || res.Stats.NotResumed != 1 {
+		t.Fatalf("result is %+v, %v", res, err)
 	}
 	wantStored(t, srv.Handler, res.URL, long)
 	wantEmptyStore(t, store)
@@ -836,7 +829,7 @@ func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
 }
 
 // To begin at zero without a word is not what a caller expects who chose an upload.
-func TestPreviousUploadOfSomethingElseIsAnError(t *testing.T) {
+func TestPreviousUploads_OfOtherSourceIsInvalid(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), new(storage.Memory), randomBytes(5000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	if _, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 1000}); !errors.Is(err, tus.ErrPaused) {

@@ -19,7 +19,7 @@ import (
 var errForAMoment = errors.New("disk full, for a moment")
 
 // failingOnce is a store of which one Put fails, the first when due; nil means at once.
-// The record may be stored all the same.
+// The record may be stored nevertheless.
 func failingOnce(store storage.Store, stored bool, due func() bool) *scripted {
 	var failed atomic.Bool
 	return &scripted{Store: store, put: func(_ storage.Record, next put) (storage.Record, error) {
@@ -33,26 +33,25 @@ func failingOnce(store storage.Store, stored bool, due func() bool) *scripted {
 	}}
 }
 
-// insistent tries again whatever failed.
+// insistent retries every failure.
 func insistent() tus.RetryPolicy {
 	retry := untiring()
 	retry.ShouldRetry = func(error, int) bool { return true }
 	return retry
 }
 
-// TestStoreThatFailsOnceDoesNotLetTwoWrite has a store that fails at a single Put.
-// Another client then comes while the first one is at work, and after any lease that
-// was not renewed has ended.
-func TestStoreThatFailsOnceDoesNotLetTwoWrite(t *testing.T) {
+// A single Put fails. Another client starts while the first one is uploading, when any
+// lease that was not renewed is over.
+func TestStore_OneFailureNeverMakesTwoWriters(t *testing.T) {
 	troubles := map[string]func(rec storage.Record, released bool, next put) (failed bool, err error){
-		"the first is stored all the same": func(_ storage.Record, _ bool, next put) (bool, error) {
+		"the first is stored nevertheless": func(_ storage.Record, _ bool, next put) (bool, error) {
 			next()
 			return true, errForAMoment
 		},
-		"the lease is not given back": func(rec storage.Record, _ bool, _ put) (bool, error) {
+		"the lease is not released": func(rec storage.Record, _ bool, _ put) (bool, error) {
 			return rec.Lease == nil, errForAMoment
 		},
-		"the lease is not taken again": func(rec storage.Record, released bool, _ put) (bool, error) {
+		"the lease is not acquired again": func(rec storage.Record, released bool, _ put) (bool, error) {
 			return released && rec.Lease != nil, errForAMoment
 		},
 	}
@@ -124,7 +123,7 @@ func TestFinalUpload_RequestIsRecordedOnceStoreWorks(t *testing.T) {
 	}}
 	ctx, cancel := context.WithCancel(testContext(t))
 	onFinal(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		h.Serve(httptest.NewRecorder(), r) // made, but the client never learns of it
+		h.Serve(httptest.NewRecorder(), r) // created, but the client gets no response
 		cancel()
 		<-r.Context().Done()
 	})
@@ -140,9 +139,9 @@ func TestFinalUpload_RequestIsRecordedOnceStoreWorks(t *testing.T) {
 	wantFinals(t, srv, res, data, true)
 }
 
-// TestLeaseThatCouldNotBeRenewedAtFirstKeepsTheUpload has a server that takes longer
-// to answer than a lease waits for its renewal, which then fails once.
-func TestLeaseThatCouldNotBeRenewedAtFirstKeepsTheUpload(t *testing.T) {
+// The response of the server takes so long that the lease is due for renewal, which fails
+// once.
+func TestLease_FailedRenewalOfCandidateIsRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data := randomBytes(10_000)
 		memory := leftAt5000(t, newClient, data)
@@ -157,7 +156,7 @@ func TestLeaseThatCouldNotBeRenewedAtFirstKeepsTheUpload(t *testing.T) {
 	})
 }
 
-func TestRecordThatCouldNotBeStoredAtOnceCreatesNoSecondUpload(t *testing.T) {
+func TestStore_FailedPutCreatesNoSecondUpload(t *testing.T) {
 	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
 	store := failingOnce(memory, false, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: insistent()})
@@ -172,7 +171,7 @@ func TestRecordThatCouldNotBeStoredAtOnceCreatesNoSecondUpload(t *testing.T) {
 	wantEmptyStore(t, memory)
 }
 
-// leftAt5000 is a store that knows an upload of which the server has 5,000 bytes.
+// leftAt5000 returns a store with an upload of which the server has 5,000 bytes.
 func leftAt5000(t *testing.T, client func(*tus.Options) *tus.Client, data []byte) *storage.Memory {
 	t.Helper()
 	memory, opts := &storage.Memory{}, inChunks()
@@ -182,7 +181,7 @@ func leftAt5000(t *testing.T, client func(*tus.Options) *tus.Client, data []byte
 	return memory
 }
 
-func TestClaimThatWasStoredAllTheSameIsTakenBack(t *testing.T) {
+func TestLease_FailedAcquireThatWasStoredIsReleased(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
 	client := func(opts *tus.Options) *tus.Client { return newClient(t, srv.Endpoint(), opts) }
 	memory := leftAt5000(t, client, data)
@@ -196,9 +195,8 @@ func TestClaimThatWasStoredAllTheSameIsTakenBack(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// The lease is renewed between the last question to the server and the use of what
-// it answered.
-func TestUploadThatIsPausedWhileItsLeaseIsRenewedIsGivenBack(t *testing.T) {
+// The lease is renewed between the last response of the server and its use.
+func TestLease_PauseDuringRenewalReleasesLease(t *testing.T) {
 	for name, completed := range map[string]bool{"left alone": false, "completed by another": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
@@ -240,7 +238,7 @@ func TestUploadThatIsPausedWhileItsLeaseIsRenewedIsGivenBack(t *testing.T) {
 }
 
 // A token with a line break at its end, for example.
-func TestErrorOfAHookForgetsNoStoredUpload(t *testing.T) {
+func TestStore_HookErrorKeepsStoredUpload(t *testing.T) {
 	for name, hook := range map[string]func(*http.Request) error{
 		"bad header": func(r *http.Request) error { r.Header.Set("Authorization", "Bearer token\n"); return nil },
 		"its own":    func(*http.Request) error { return fmt.Errorf("%w: no token configured", tus.ErrInvalidInput) },
@@ -270,7 +268,7 @@ func TestErrorOfAHookForgetsNoStoredUpload(t *testing.T) {
 	}
 }
 
-func TestPartsThatAreReplacedMayNotBeStoredAtOnce(t *testing.T) {
+func TestStore_FailedPutOfReplacedPartIsRepeated(t *testing.T) {
 	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(unequalSize)
 	var lost atomic.Bool
 	srv.Inject(tustest.Fault{Method: "POST", Skip: 4, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -286,7 +284,7 @@ func TestPartsThatAreReplacedMayNotBeStoredAtOnce(t *testing.T) {
 	wantEmptyStore(t, memory)
 }
 
-func TestPartsThatAreCreatedMayNotBeStoredAtOnce(t *testing.T) {
+func TestStore_FailedPutOfNewPartsIsRepeated(t *testing.T) {
 	srv, memory, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
 	store := failingOnce(memory, false, nil)
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: insistent()}).Upload(testContext(t), tus.Bytes(data), unequal())
@@ -300,7 +298,7 @@ func TestPartsThatAreCreatedMayNotBeStoredAtOnce(t *testing.T) {
 	wantEmptyStore(t, memory)
 }
 
-func TestClaimThatWasStoredAllTheSameIsRepeated(t *testing.T) {
+func TestLease_FailedAcquireThatWasStoredIsRepeated(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
 	client := func(opts *tus.Options) *tus.Client { return newClient(t, srv.Endpoint(), opts) }
 	memory := leftAt5000(t, client, data)
@@ -314,9 +312,9 @@ func TestClaimThatWasStoredAllTheSameIsRepeated(t *testing.T) {
 	}
 }
 
-// A conflict of which the store cannot say with whom is no lost lease: it may be with
-// a Put of ours that was stored and failed all the same.
-func TestConflictThatCannotBeReadIsNoLostLease(t *testing.T) {
+// If the record cannot be read after a conflict, the lease is not lost: the conflict may be
+// with an own Put that failed and was stored nevertheless.
+func TestLease_UnreadableConflictIsNoLostLease(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
 	store := failingOnce(&storage.Memory{}, true, nil)
 	var finds atomic.Int64
