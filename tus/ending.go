@@ -41,7 +41,7 @@ func (t *transfer) judgeGone(ctx context.Context, err error) error {
 		return withCause(e.refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))
 	case allSent:
 		return withCause(err, errGoneAtEnd)
-	case e.vain > 0 && a.offset == 0 && t.plan.recreates && !t.adopted:
+	case e.vain > 0 && a.offset == 0 && t.plan.recreates && !t.restored:
 		return withCause(err, errGoneAtOnce)
 	}
 	return err
@@ -55,7 +55,7 @@ func refusedForGood(refusal error) bool { return refusal != nil && !IsRetryable(
 func (t *transfer) refused(refusal error, info Info) outcome {
 	switch {
 	case t.next.declares && !info.LengthDeferred && (!info.Complete() || t.next.size == 0 && t.length.refused(t.next, refusal)):
-		// An earlier request that was cut declared the length, perhaps after we had
+		// An earlier request that was cut declared the length, possibly after we had
 		// asked: to declare it twice is refused, and it is not declared again. But a
 		// request that brought bytes, and completed the upload, was refused itself.
 		return outcome{next: StateReady}

@@ -259,8 +259,7 @@ func (f *finder) mismatch(rec storage.Record, info Info) string {
 	return ""
 }
 
-// askedPart takes over what the server has of a part, unless there is a reason not to use
-// it.
+// askedPart notes the offset of a part, unless there is a reason not to use the part.
 func (f *finder) askedPart(ctx context.Context, c *candidate, info Info, reason string) error {
 	if c.parts == nil {
 		c.parts = make([]int64, len(c.rec.Parts))

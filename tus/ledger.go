@@ -57,7 +57,7 @@ type status struct {
 	checksum  string // negotiated algorithm
 	creation  *Response
 	lastPatch *Response
-	kept      http.Header // of the creation, perhaps by an earlier session
+	kept      http.Header // of the creation, of this session or an earlier one
 }
 
 func (l *ledger) status() status {

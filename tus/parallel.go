@@ -43,7 +43,7 @@ type parallel struct {
 	final       *url.URL // of the final upload; nil until created
 	rechecked   bool     // the final upload was refused, and the server asked whether it has all parts
 	uncertain   bool     // the response to the creation of the final upload was lost
-	confirmed   bool     // the final upload is complete
+	done        bool     // the final upload is complete
 	absence     absence
 
 	saving    sync.Mutex // held while a part is stored, one at a time
@@ -123,7 +123,7 @@ func (p *parallel) failed(ctx context.Context, err error) outcome {
 // choose is the step of StateReady.
 func (p *parallel) choose(context.Context) outcome {
 	switch {
-	case p.confirmed:
+	case p.done:
 		return outcome{next: StateFinishing}
 	case p.final != nil, p.list.complete():
 		return outcome{next: StateConcatenating}
@@ -388,7 +388,7 @@ func (p *parallel) resumeParts(c *found) error {
 		if err != nil {
 			return err
 		}
-		p.final, p.confirmed = at, c.info.Complete()
+		p.final, p.done = at, c.info.Complete()
 	}
 	for i, stored := range c.rec.Parts {
 		part := p.newPart(span{stored.Offset, stored.Size})
@@ -412,7 +412,7 @@ func (p *parallel) resumeParts(c *found) error {
 		part.counters.begin(offset)
 		part.enter(StateReady)
 	}
-	if !p.confirmed && p.account().offset < p.source.info.Size { // bytes are to be sent that must become a final upload
+	if !p.done && p.account().offset < p.source.info.Size { // bytes are to be sent that must become a final upload
 		if err := p.checkConcatLine(); err != nil {
 			return fmt.Errorf("%w: the parts of the stored upload stay as they are", err)
 		}

@@ -33,7 +33,7 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 	if p.rechecked && !paths {
 		p.client.partURLs.Store(true)
 	}
-	p.final, p.confirmed = made.url, true
+	p.final, p.done = made.url, true
 	return outcome{next: StateReady, created: &made, completed: true} // a crash from here on must not create another
 }
 
@@ -48,8 +48,8 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 		p.uncertain = p.uncertain || ctx.Err() != nil
 		return p.failed(ctx, err)
 	}
-	answered := !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
-	final := answered && !e.retryable()
+	responded := !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
+	final := responded && !e.retryable()
 	switch {
 	case final && e.StatusCode == 0: // the caller's hook
 		return p.failed(ctx, err)
@@ -58,7 +58,7 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 		p.recheck()
 		return outcome{next: StateRecovering}
 	}
-	p.uncertain = p.uncertain || !answered
+	p.uncertain = p.uncertain || !responded
 	return p.unconfirmed(p.failed(ctx, err))
 }
 
@@ -90,6 +90,6 @@ func (p *parallel) askFinal(ctx context.Context) outcome {
 	if info = info.withLength(p.source.info.Size); !info.Complete() {
 		return outcome{next: StateConcatenating, err: p.headError(p.final, info, fmt.Errorf("%w: offset %d", errStillConcatenating, info.Offset))}
 	}
-	p.confirmed = true
+	p.done = true
 	return outcome{next: StateReady}
 }

@@ -3,7 +3,7 @@ package tus
 import "context"
 
 // prepare is the step of StateIdle. It looks at the source, and asks the server
-// for its capabilities only where the answer changes what is sent.
+// for its capabilities only if that changes what is sent.
 func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	err := u.planner.inspect(ctx)
 	if err == nil {

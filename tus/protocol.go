@@ -40,7 +40,7 @@ type protocol interface {
 // protocol finds it when it reads the response.
 type verdict struct {
 	retryable  bool // the same request may succeed later
-	contended  bool // another request may be at work on the upload
+	contended  bool // another request may use the upload
 	unstored   bool // the server stored nothing of the body
 	refusesEnd bool // if the body would have completed the upload: the server may have stored it, and refuses what follows
 	malformed  bool // the reason may be a length sent for the second time, or a checksum algorithm

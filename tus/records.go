@@ -20,7 +20,7 @@ import (
 const storeTimeout = 5 * time.Second
 
 // errStoreTimeout ends an operation of the store, and not the upload.
-var errStoreTimeout = errors.New("the store did not answer")
+var errStoreTimeout = errors.New("the store did not respond in time")
 
 // uncancelled is for what has to be stored although ctx may have ended.
 func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -38,7 +38,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return u.failed(ctx, err)
 	case found != nil:
 		u.setRecord(found.record)
-		if err := u.adopt(found); err != nil {
+		if err := u.resume(found); err != nil {
 			return StateFailed, err
 		}
 		return StateReady, nil
@@ -64,8 +64,8 @@ func (u *Uploader) ofStored(err error) error {
 	return &StoredError{ID: rec.ID, created: rec.Created, acknowledged: u.Offset(), refusal: err}
 }
 
-// adopt resumes a stored upload.
-func (u *Uploader) adopt(c *found) error {
+// resume resumes a stored upload.
+func (u *Uploader) resume(c *found) error {
 	var at *url.URL
 	if c.rec.UploadURL != "" {
 		var err error
@@ -90,7 +90,7 @@ func (u *Uploader) adopt(c *found) error {
 		return u.retries.acknowledged(c.offset, 0, 0)
 	}
 	t := u.planner.newTransfer()
-	t.adopted, t.length.deferred = true, c.info.LengthDeferred
+	t.restored, t.length.deferred = true, c.info.LengthDeferred
 	t.learn(func(a *account) { a.url = at })
 	t.enter(StateReady)
 	t.counters.resumeAt(c.offset)

@@ -39,7 +39,7 @@ type transfer struct {
 	next      chunk // chosen in Ready, sent in Sending
 	inline    bool  // the creation carries bytes
 	resuming  bool  // the next HEAD tells where an earlier session came to
-	adopted   bool  // the upload is one that an earlier session created
+	restored  bool  // the upload is one that an earlier session created
 	stopAt    int64
 	length    lengthState
 	end       ending
@@ -74,13 +74,13 @@ type account struct {
 // lengthState is what the server knows of the length of an upload.
 type lengthState struct {
 	deferred bool // not declared yet
-	told     bool // a request declared it, and may have been served unseen
+	declared bool // a request declared it, and the response was lost
 }
 
 // refused reports whether the server may have refused a chunk because an earlier request,
 // of which no response came, had declared the length already.
 func (l lengthState) refused(c chunk, err error) bool {
-	return l.told && c.declares && verdictOf(err).malformed
+	return l.declared && c.declares && verdictOf(err).malformed
 }
 
 // outcome is what a step led to. The zero value of a field means nothing of that kind.
@@ -173,7 +173,7 @@ func (t *transfer) choose(ctx context.Context) outcome {
 		t.stopAt = 0
 	}
 	if t.stopAt > 0 && a.offset >= t.stopAt {
-		t.stopAt = 0 // a further Run goes on to the end
+		t.stopAt = 0 // the next Run continues to the end
 		return outcome{next: StatePaused, err: ErrPaused}
 	}
 	next, more, err := t.chunks.next(ctx, cut{offset: a.offset, stopAt: t.stopAt, deferred: t.length.deferred})
@@ -211,7 +211,7 @@ func (t *transfer) failed(ctx context.Context, err error) outcome {
 		return outcome{next: StatePaused, err: err}
 	case uploadGone(err) && t.plan.recreates && t.exists() && !errors.Is(err, errGoneAtOnce):
 		return t.startOver(err)
-	case t.state == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && t.adopted && t.counters.snapshot().Sent == 0:
+	case t.state == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && t.restored && t.counters.snapshot().Sent == 0:
 		// The source cannot be read from where a stored upload stands, and no later
 		// session will do better.
 		return t.startOver(err)
@@ -228,24 +228,24 @@ func (t *transfer) failed(ctx context.Context, err error) outcome {
 // that an earlier session created, which leads to StateIdle.
 func (t *transfer) startOver(reason error) outcome {
 	o := outcome{next: StateCreating, err: reason, lost: true}
-	lost, adopted := t.account().offset, t.adopted
+	lost, restored := t.account().offset, t.restored
 	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
 	t.changed()
-	t.length.deferred, t.resuming, t.adopted = false, false, false
+	t.length.deferred, t.resuming, t.restored = false, false, false
 	t.counters.update(func(s *Stats) { s.Restarts++ })
-	t.end.startOver(lost > 0 || adopted)
+	t.end.startOver(lost > 0 || restored)
 	if err := t.retries.acknowledged(0, 0, 0); err != nil {
 		o.next = StateFailed
 		return o
 	}
 	t.retries.reset(0) // the retries were spent on what is gone
-	if adopted {
+	if restored {
 		o.next = StateIdle
 	}
 	return o
 }
 
-// acknowledge takes over an offset from the server.
+// acknowledge notes the offset of the server, and reports it.
 func (t *transfer) acknowledge(offset int64) error {
 	err := t.advance(offset)
 	t.changed()

@@ -12,21 +12,21 @@ func (t *transfer) create(ctx context.Context) outcome {
 	}
 	info := t.account().info
 	t.next = chunk{}
-	t.length.told = false
+	t.length.declared = false
 	t.end.created()
-	wish := creation{
+	c := creation{
 		length: info.Size, deferred: info.SizeUnknown || t.plan.defers,
 		metadata: t.plan.metadata, partial: t.plan.partial,
 	}
 	if t.inline {
 		t.next = chunk{size: info.Size, payload: t.chunks.payload(0, info.Size), last: true}
-		wish.payload = t.next.payload
+		c.payload = t.next.payload
 	}
-	made, err := t.requester.createUpload(ctx, wish)
+	made, err := t.requester.createUpload(ctx, c)
 	if err != nil {
 		return t.notCreated(ctx, err)
 	}
-	return t.created(wish, made)
+	return t.created(c, made)
 }
 
 func (t *transfer) inOneRequest() bool { return t.inline }
@@ -66,13 +66,13 @@ func (t *transfer) notCreated(ctx context.Context, err error) outcome {
 	return t.failed(ctx, err)
 }
 
-// created takes over what the server returned for a new upload.
-func (t *transfer) created(wish creation, made created) outcome {
+// created notes what the server returned for a new upload.
+func (t *transfer) created(c creation, made created) outcome {
 	o := outcome{next: StateReady, created: &made}
 	if made.asks {
 		o.next, made.offset = StateRecovering, 0
 	}
-	t.length.deferred = wish.deferred
+	t.length.deferred = c.deferred
 	t.learn(func(a *account) { a.url, a.expires = made.url, made.expires })
 	if err := t.advance(made.offset); err != nil {
 		o.next, o.err = StateFailed, err

@@ -41,7 +41,7 @@ func (t *transfer) recover(ctx context.Context) outcome {
 	return o
 }
 
-// update takes over what the server returned for the upload.
+// update notes what the server returned for the upload.
 func (t *transfer) update(info *Info) error {
 	a := t.account()
 	if info.Concat == concatFinal && !info.Complete() {

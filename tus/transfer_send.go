@@ -35,7 +35,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 	if unanswered(err) {
 		t.sizer.wasCut(t.next.size, sent)
 	}
-	t.length.told = t.length.told || t.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
+	t.length.declared = t.length.declared || t.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
 	if broken(err) {
 		t.retries.settling = settlingTime(sent, time.Since(start))
 	}
@@ -44,7 +44,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 	return o
 }
 
-// sent takes over the response to a chunk that the server stored.
+// sent notes the response to a chunk that the server stored.
 func (t *transfer) sent(p patched) outcome {
 	if t.next.declares {
 		t.length.deferred = false
