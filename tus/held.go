@@ -79,40 +79,55 @@ func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 		}
 	}
 	for {
-		if over, err := f.leaseOver(ctx, c); err != nil || !over {
+		over, err := f.leaseOver(ctx, c)
+		switch {
+		case err != nil || !over:
 			return false, err
-		}
-		if !named(c.rec) { // its holder crashed before it had the URL
+		case !named(c.rec): // its holder crashed before it had the URL
 			f.discard(ctx, c.rec, f.records.open(c.rec), noUploadURL)
 			return false, nil
-		}
-		if c.record == nil {
+		case c.record == nil:
 			c.record = f.records.open(c.rec)
 		}
-		switch err := c.record.acquire(ctx); {
-		case errors.Is(err, ErrLeaseLost):
-			c.record = nil
-			there, ok, err := f.records.reread(ctx, c.rec)
-			if err != nil && !errors.Is(err, errStoreFailed) {
-				return false, err
-			}
-			if !ok || there.Revision == c.rec.Revision {
-				f.left = true
-				f.leave(ctx, c.rec, "another uploader was faster")
-				return false, nil
-			}
-			c.rec = there
-		case err == nil && c.record.leased():
-			return true, nil
-		default: // the lease may be stored nevertheless, and nobody would find the upload until it ends
-			c.record.release(ctx)
-			if err == nil {
-				f.left = true
-				f.leave(ctx, c.rec, "the store failed, so another uploader may hold it")
-			}
+		err = c.record.acquire(ctx)
+		if !errors.Is(err, ErrLeaseLost) {
+			return f.acquired(ctx, c, err)
+		}
+		if again, err := f.changed(ctx, c); !again {
 			return false, err
 		}
 	}
+}
+
+// acquired returns whether a candidate is leased. If the store failed, the lease may be
+// stored nevertheless, and nobody would find the upload until it ends.
+func (f *finder) acquired(ctx context.Context, c *candidate, err error) (bool, error) {
+	if err == nil && c.record.leased() {
+		return true, nil
+	}
+	c.record.release(ctx)
+	if err == nil {
+		f.left = true
+		f.leave(ctx, c.rec, "the store failed, so another uploader may hold it")
+	}
+	return false, err
+}
+
+// changed reads a candidate again that another Uploader has changed. It returns false if
+// the candidate is left to that one.
+func (f *finder) changed(ctx context.Context, c *candidate) (bool, error) {
+	c.record = nil
+	there, ok, err := f.records.reread(ctx, c.rec)
+	switch {
+	case err != nil && !errors.Is(err, errStoreFailed):
+		return false, err
+	case !ok || there.Revision == c.rec.Revision:
+		f.left = true
+		f.leave(ctx, c.rec, "another uploader was faster")
+		return false, nil
+	}
+	c.rec = there
+	return true, nil
 }
 
 // leaseOver reports whether a candidate is held no longer. If it is held, the policy
