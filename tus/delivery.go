@@ -3,6 +3,7 @@ package tus
 import (
 	"context"
 	"net/url"
+	"slices"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -31,3 +32,28 @@ type delivery interface {
 	// close frees what is held. No step follows it.
 	close()
 }
+
+// machine is the state machine of a delivery.
+type machine struct {
+	state   State
+	retries *retries
+}
+
+// step does the work of the current state, and enters the state that it leads to if the
+// table allows that. Other outcomes, such as StatePaused, are for the owner.
+func (m *machine) step(ctx context.Context, table func() (work func(context.Context) outcome, to []State)) outcome {
+	m.retries.settling = 0 // of a Step that no wait followed
+	from := m.state
+	work, to := table()
+	o := work(ctx)
+	m.retries.returned(from, o.err)
+	if slices.Contains(to, o.next) {
+		m.enter(o.next)
+	}
+	return o
+}
+
+// enter is the only place where the state changes.
+func (m *machine) enter(next State) { m.state = next }
+
+func (m *machine) current() State { return m.state }

@@ -116,8 +116,11 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 	state := u.State()
 	if state.Final() {
 		u.close()
-	} else {
-		u.rest()
+	} else { // nothing is read ahead while the upload is not driven
+		if u.work != nil {
+			u.work.rest()
+		}
+		u.planner.rest()
 	}
 	switch state {
 	case StatePaused:
@@ -134,14 +137,6 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 		}
 		u.record.release(ctx)
 	}
-}
-
-// rest ends what is read ahead.
-func (u *Uploader) rest() {
-	if u.work != nil {
-		u.work.rest()
-	}
-	u.planner.rest()
 }
 
 // close frees what is held of the source.

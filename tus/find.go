@@ -324,6 +324,12 @@ func (f *finder) discard(ctx context.Context, rec storage.Record, r *record, rea
 	f.leave(ctx, rec, reason)
 }
 
+// leaveTo leaves a stored upload to another Uploader.
+func (f *finder) leaveTo(ctx context.Context, rec storage.Record, reason string) {
+	f.left = true
+	f.leave(ctx, rec, reason)
+}
+
 // leave notes a stored upload that is not resumed.
 func (f *finder) leave(ctx context.Context, rec storage.Record, reason string) {
 	f.unresumed = append(f.unresumed, reason)

@@ -67,67 +67,65 @@ func heldForNow(err error) bool {
 // Uploader, and a *HeldError as long as that is not decided.
 func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 	if c.known { // it is waited for
-		switch there, ok, err := f.records.reread(ctx, c.rec); {
-		case errors.Is(err, errStoreFailed): // it is judged by what was read before
-		case err != nil:
+		if ok, err := f.reread(ctx, c); err != nil || !ok {
+			if err == nil {
+				f.leave(ctx, c.rec, "its holder completed or discarded it")
+			}
 			return false, err
-		case !ok:
-			f.leave(ctx, c.rec, "its holder completed or discarded it")
-			return false, nil
-		default:
-			c.rec = there
 		}
 	}
 	for {
-		over, err := f.leaseOver(ctx, c)
-		switch {
-		case err != nil || !over:
+		if over, err := f.leaseOver(ctx, c); err != nil || !over {
 			return false, err
-		case !named(c.rec): // its holder crashed before it had the URL
+		}
+		if !named(c.rec) { // its holder crashed before it had the URL
 			f.discard(ctx, c.rec, f.records.open(c.rec), noUploadURL)
 			return false, nil
-		case c.record == nil:
+		}
+		if c.record == nil {
 			c.record = f.records.open(c.rec)
 		}
-		err = c.record.acquire(ctx)
+		err := c.record.acquire(ctx)
 		if !errors.Is(err, ErrLeaseLost) {
 			return f.acquired(ctx, c, err)
 		}
-		if again, err := f.changed(ctx, c); !again {
+		c.record = nil
+		revision := c.rec.Revision
+		if ok, err := f.reread(ctx, c); err != nil {
 			return false, err
+		} else if !ok || c.rec.Revision == revision {
+			f.leaveTo(ctx, c.rec, "another uploader was faster")
+			return false, nil
 		}
 	}
 }
 
-// acquired returns whether a candidate is leased. If the store failed, the lease may be
-// stored nevertheless, and nobody would find the upload until it ends.
+// reread reads the record of a candidate again. It is false if there is none. If the store
+// fails, the candidate stays as it is.
+func (f *finder) reread(ctx context.Context, c *candidate) (bool, error) {
+	there, ok, err := f.records.reread(ctx, c.rec)
+	switch {
+	case errors.Is(err, errStoreFailed):
+		return true, nil
+	case err != nil || !ok:
+		return false, err
+	}
+	c.rec = there
+	return true, nil
+}
+
+// acquired reports whether a candidate is leased, after an attempt without a conflict. If
+// it failed, the lease may be stored nevertheless, and no other session would find the
+// upload until it ends.
 func (f *finder) acquired(ctx context.Context, c *candidate, err error) (bool, error) {
 	if err == nil && c.record.leased() {
 		return true, nil
 	}
 	c.record.release(ctx)
 	if err == nil {
-		f.left = true
-		f.leave(ctx, c.rec, "the store failed, so another uploader may hold it")
+		f.leaveTo(ctx, c.rec, "the store failed, so another uploader may hold it")
 	}
 	return false, err
-}
-
-// changed reads a candidate again that another Uploader has changed. It returns false if
-// the candidate is left to that one.
-func (f *finder) changed(ctx context.Context, c *candidate) (bool, error) {
-	c.record = nil
-	there, ok, err := f.records.reread(ctx, c.rec)
-	switch {
-	case err != nil && !errors.Is(err, errStoreFailed):
-		return false, err
-	case !ok || there.Revision == c.rec.Revision:
-		f.left = true
-		f.leave(ctx, c.rec, "another uploader was faster")
-		return false, nil
-	}
-	c.rec = there
-	return true, nil
 }
 
 // leaseOver reports whether a candidate is held no longer. If it is held, the policy
@@ -156,8 +154,7 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 	if policy != HeldBegin {
 		return false, held
 	}
-	f.left = true
-	f.leave(ctx, c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))
+	f.leaveTo(ctx, c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))
 	return false, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -33,13 +32,12 @@ import (
 //	               was at the beginning
 type parallel struct {
 	requester
-	source  *ranged // the whole
-	opts    *UploadOptions
-	sums    *sums
-	retries *retries
-	owner   owner
+	source *ranged // the whole
+	opts   *UploadOptions
+	sums   *sums
+	owner  owner
 
-	state       State
+	machine
 	list        parts
 	connections int
 	final       *url.URL // of the final upload; nil until created
@@ -77,8 +75,6 @@ func (p *parallel) describe(rec *storage.Record) {
 	rec.Finishing, rec.Parts = p.uncertain, p.list.stored()
 }
 
-func (p *parallel) current() State { return p.state }
-
 // transitions returns the row of the table for the current state.
 func (p *parallel) transitions() (work func(context.Context) outcome, to []State) {
 	switch p.state {
@@ -98,20 +94,7 @@ func (p *parallel) transitions() (work func(context.Context) outcome, to []State
 	return func(context.Context) outcome { return outcome{next: p.state} }, nil
 }
 
-func (p *parallel) step(ctx context.Context) outcome {
-	p.retries.settling = 0 // of a Step that no wait followed
-	from := p.state
-	work, to := p.transitions()
-	o := work(ctx)
-	p.retries.returned(from, o.err)
-	if slices.Contains(to, o.next) {
-		p.enter(o.next)
-	}
-	return o
-}
-
-// enter is the only place where the state changes.
-func (p *parallel) enter(next State) { p.state = next }
+func (p *parallel) step(ctx context.Context) outcome { return p.machine.step(ctx, p.transitions) }
 
 // finish is the step of StateFinishing. The upload is complete whatever becomes of the
 // parts.

@@ -44,21 +44,21 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 		return p.notRequested(ctx, err)
 	}
 	var e *Error
-	if !errors.As(err, &e) && ctx.Err() == nil {
+	if !errors.As(err, &e) {
+		p.uncertain = p.uncertain || ctx.Err() != nil
 		return p.failed(ctx, err)
 	}
-	answered := e != nil && !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
-	if answered && e.StatusCode == 0 && !e.retryable() { // the caller's hook
+	answered := !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
+	final := answered && !e.retryable()
+	switch {
+	case final && e.StatusCode == 0: // the caller's hook
 		return p.failed(ctx, err)
-	}
-	if !answered {
-		p.uncertain = true
-	}
-	if ctx.Err() == nil && answered && !e.retryable() && !p.rechecked && e.verdict.aboutParts {
+	case final && ctx.Err() == nil && !p.rechecked && e.verdict.aboutParts:
 		p.rechecked = true
 		p.recheck()
 		return outcome{next: StateRecovering}
 	}
+	p.uncertain = p.uncertain || !answered
 	return p.unconfirmed(p.failed(ctx, err))
 }
 

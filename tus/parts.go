@@ -94,11 +94,10 @@ func (p *parallel) newPart(s span) *part {
 		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
 		sizer:     &sizer, sums: p.sums.ofPart(),
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout},
-		state:   StateCreating,
 		changed: p.owner.changed,
 		known:   account{info: section.info()},
 	}
 	retries := t.newRetries()
-	t.retries = &retries
+	t.machine = machine{StateCreating, &retries}
 	return &part{span: s, transfer: t}
 }

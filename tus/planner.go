@@ -278,8 +278,8 @@ func (p *planner) planParts(ctx context.Context, caps Capabilities) (delivery, e
 // newParallel returns a parallel upload without parts.
 func (p *planner) newParallel() *parallel {
 	return &parallel{
-		requester: p.requester, source: p.wholeSource(), opts: p.opts, sums: p.sums, retries: p.retries,
-		owner: p.owner, state: StateCreating, connections: max(1, p.opts.Parallel),
+		requester: p.requester, source: p.wholeSource(), opts: p.opts, sums: p.sums, machine: machine{StateCreating, p.retries},
+		owner: p.owner, connections: max(1, p.opts.Parallel),
 	}
 }
 
@@ -298,8 +298,19 @@ func (p *planner) newTransfer() *transfer {
 		limit: p.opts.CreationLimit, minChunk: p.opts.MinChunkSize,
 	}
 	return &transfer{
-		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, retries: p.retries,
-		state: StateCreating, stopAt: p.opts.StopAt, changed: p.owner.changed,
+		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, machine: machine{StateCreating, p.retries},
+		stopAt: p.opts.StopAt, changed: p.owner.changed,
 		known: account{info: p.info, checksum: p.sums.algorithm.Name},
 	}
+}
+
+// resumeExternal returns the transfer that continues the caller's upload, nil without one.
+func (p *planner) resumeExternal() *transfer {
+	if p.external == nil {
+		return nil
+	}
+	t := p.newTransfer()
+	t.known.url, t.resuming = p.external, true
+	t.enter(StateRecovering)
+	return t
 }

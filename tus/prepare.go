@@ -1,9 +1,6 @@
 package tus
 
-import (
-	"context"
-	"net/url"
-)
+import "context"
 
 // prepare is the step of StateIdle. It looks at the source, and asks the server
 // for its capabilities only where the answer changes what is sent.
@@ -16,9 +13,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	if err != nil {
 		return u.failed(ctx, err)
 	}
-	if at := u.planner.external; at != nil {
-		t := u.planner.newTransfer()
-		t.resumeExternal(at)
+	if t := u.planner.resumeExternal(); t != nil {
 		u.begin(t)
 		return StateRecovering, nil
 	}
@@ -48,11 +43,4 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	u.begin(work)
 	u.finder.startOver(ctx)
 	return StateCreating, nil
-}
-
-// resumeExternal continues the upload at a URL that the caller gave.
-func (t *transfer) resumeExternal(at *url.URL) {
-	t.learn(func(a *account) { a.url = at })
-	t.resuming = true
-	t.enter(StateRecovering)
 }

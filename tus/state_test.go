@@ -36,8 +36,8 @@ func TestState_OnlyEnterWritesIt(t *testing.T) {
 			}
 		}
 	}
-	if setters != 3 { // of Uploader, transfer and parallel
-		t.Errorf("found %d writes of a state, want 3", setters)
+	if setters != 2 { // of the Uploader, and of the deliveries
+		t.Errorf("found %d writes of a state, want 2", setters)
 	}
 }
 

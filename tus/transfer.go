@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 
@@ -31,13 +30,12 @@ import (
 // A failure that is retried leads to the same state, except for Sending.
 type transfer struct {
 	requester
-	plan    plan
-	chunks  chunker
-	sizer   *chunkSizer
-	sums    *sums
-	retries *retries
+	plan   plan
+	chunks chunker
+	sizer  *chunkSizer
+	sums   *sums
 
-	state     State
+	machine
 	next      chunk // chosen in Ready, sent in Sending
 	inline    bool  // the creation carries bytes
 	resuming  bool  // the next HEAD tells where an earlier session came to
@@ -115,26 +113,7 @@ func (t *transfer) transitions() (work func(context.Context) outcome, to []State
 	return func(context.Context) outcome { return outcome{next: t.state} }, nil
 }
 
-// step does the work of the current state.
-func (t *transfer) step(ctx context.Context) outcome {
-	t.retries.settling = 0 // of a Step that no wait followed
-	from := t.state
-	work, to := t.transitions()
-	o := work(ctx)
-	t.retries.returned(from, o.err)
-	if slices.Contains(to, o.next) {
-		t.enter(o.next)
-	}
-	return o
-}
-
-// enter is the only place where the state changes. Other outcomes than those of the table,
-// such as StatePaused, are for the owner: they leave the transfer where it is.
-func (t *transfer) enter(next State) {
-	t.state = next
-}
-
-func (t *transfer) current() State { return t.state }
+func (t *transfer) step(ctx context.Context) outcome { return t.machine.step(ctx, t.transitions) }
 
 // resume is called before the first step after a pause. Where the server is may have
 // changed in the meantime, so it is asked, unless it has everything: then it may have moved
