@@ -67,7 +67,7 @@ func (e *entry) due(now time.Time) bool {
 // so another Uploader may have it. It tries again until the lease is over; then the upload
 // must not be written to any more.
 func (r *record) confirm(ctx context.Context) error {
-	if !r.holdsLease() {
+	if !r.is(func(e *entry) bool { return e.rec.Lease != nil && !e.sent.IsZero() }) {
 		return nil
 	}
 	for {
@@ -86,16 +86,6 @@ func (r *record) confirm(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// holdsLease reports whether there is a lease to renew, which may be over.
-func (r *record) holdsLease() bool {
-	if r == nil {
-		return false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.rec.Lease != nil && !r.sent.IsZero()
 }
 
 // lose leaves the upload to another Uploader.

@@ -136,6 +136,12 @@ func (fl *fleet) start(worker string, o tus.Options, opts *tus.UploadOptions) {
 	})
 }
 
+func (fl *fleet) end(worker string) fleetEnd {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	return fl.ends[worker]
+}
+
 // steal leases the only record for another worker.
 func (fl *fleet) steal() {
 	hold(fl.t, fl.shared, storage.Lease{Holder: "other", Process: foreignProcess, Until: time.Now().Add(time.Minute)})
@@ -195,7 +201,7 @@ func TestLease_HolderStopsAtDeadline(t *testing.T) {
 		time.Sleep(65 * time.Second)
 		fl.start("b", tus.Options{Store: fl.machine("b", nil), RequireStore: true}, inChunks())
 		fl.working.Wait()
-		a, b := fl.ends["a"], fl.ends["b"]
+		a, b := fl.end("a"), fl.end("b")
 		wantError(t, a.err, tus.ErrStore)
 		wantError(t, a.err, errNoRoute)
 		if a.at < 49*time.Second || a.at > 52*time.Second {
@@ -223,7 +229,7 @@ func TestLease_HangingStoreStopsHolderAtDeadline(t *testing.T) {
 		fl.start("a", tus.Options{Store: store, RequireStore: true}, &tus.UploadOptions{ChunkSize: 50_000})
 		fl.inject(50_000, tustest.Stall())
 		time.Sleep(65 * time.Second)
-		a := fl.ends["a"]
+		a := fl.end("a")
 		wantError(t, a.err, tus.ErrStore)
 		if n := fl.patchesAfter("a", 50*time.Second); n > 0 {
 			t.Errorf("%d requests after the deadline", n)
@@ -244,7 +250,7 @@ func TestLease_StoreFailureShorterThanLeaseEndsNothing(t *testing.T) {
 		time.Sleep(65 * time.Second)
 		fl.start("b", tus.Options{Store: fl.machine("b", nil), Hooks: tus.Hooks{}}, &tus.UploadOptions{ChunkSize: 1000, Held: tus.HeldFail})
 		fl.working.Wait()
-		a, b := fl.ends["a"], fl.ends["b"]
+		a, b := fl.end("a"), fl.end("b")
 		if a.err != nil || events != 1 {
 			t.Fatalf("a: %+v, %v, %d events", a.res, a.err, events)
 		}
@@ -268,7 +274,7 @@ func TestLease_UploadWithoutLeaseStopsAtSecondWriter(t *testing.T) {
 			}
 			fl.start("b", tus.Options{Store: fl.machine("b", nil)}, inChunks())
 			fl.working.Wait()
-			a, b := fl.ends["a"], fl.ends["b"]
+			a, b := fl.end("a"), fl.end("b")
 			wantError(t, a.err, tus.ErrLeaseLost)
 			if b.err != nil || b.res.Stats.ResumedFrom == 0 || a.at > 115*time.Second {
 				t.Fatalf("%q: b: %+v, %v; a ended after %v", op, b.res, b.err, a.at)
@@ -297,7 +303,7 @@ func TestLease_ContentionConfirmsLease(t *testing.T) {
 					fl.steal()
 					fl.inject(0, response)
 					fl.working.Wait()
-					a := fl.ends["a"]
+					a := fl.end("a")
 					wantError(t, a.err, tus.ErrLeaseLost)
 					if n := fl.patchesAfter("a", 8*time.Second); n > 0 || a.at > 8*time.Second {
 						t.Errorf("%d requests, ended after %v", n, a.at)
@@ -320,7 +326,7 @@ func TestLease_ContentionOfOwnRequestIsRetried(t *testing.T) {
 				time.Sleep(5 * time.Second)
 				fl.inject(0, tustest.Respond(423, "", "Tus-Resumable", "1.0.0"))
 				fl.working.Wait()
-				if a := fl.ends["a"]; a.err != nil {
+				if a := fl.end("a"); a.err != nil {
 					t.Error(a.err)
 				} else {
 					wantStored(t, fl.h, a.res.URL, fl.data)
@@ -340,7 +346,7 @@ func TestLease_UnconfirmedLeaseIsLost(t *testing.T) {
 				time.Sleep(15 * time.Second)
 				fl.inject(0, tustest.Respond(423, "", "Tus-Resumable", "1.0.0"))
 				fl.working.Wait()
-				a := fl.ends["a"]
+				a := fl.end("a")
 				wantError(t, a.err, want)
 				wantError(t, a.err, errNoRoute)
 				if n := fl.patchesAfter("a", 18*time.Second); n > 0 {

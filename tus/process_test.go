@@ -436,6 +436,7 @@ func TestProcess_LeaseIsJudgedByProcess(t *testing.T) {
 		"that has ended":                 {"elsewhere", -time.Second, over},
 		"of this process, ended":         {own, -time.Second, over},
 		"that never seems to end":        {"elsewhere", 24 * time.Hour, over},
+		"that ends in twenty years":      {"elsewhere", 20 * 365 * 24 * time.Hour, over},
 		"with a broken process":          {"v2/////x/", time.Minute, unknown},
 		"with a negative process":        {withProcess(t, "-1", "1"), time.Minute, unknown},
 		"with a process of no process":   {withProcess(t, "0", "1"), time.Minute, unknown},

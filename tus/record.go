@@ -151,32 +151,26 @@ func (r *record) drop(ctx context.Context) {
 	r.entry = entry{}
 }
 
-// leased reports whether the lease can be relied on.
-func (r *record) leased() bool {
+// is reports whether a test of the entry succeeds; false without a record.
+func (r *record) is(test func(*entry) bool) bool {
+	if r == nil {
+		return false
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.leasedAt(time.Now())
+	return test(&r.entry)
+}
+
+// leased reports whether the lease can be relied on.
+func (r *record) leased() bool {
+	return r.is(func(e *entry) bool { return e.leasedAt(time.Now()) })
 }
 
 // holds reports whether there is a record of an upload, stored or not.
-func (r *record) holds() bool {
-	if r == nil {
-		return false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return named(r.rec)
-}
+func (r *record) holds() bool { return r.is(func(e *entry) bool { return named(e.rec) }) }
 
 // stored reports whether a later session can resume the upload by what is stored.
-func (r *record) stored() bool {
-	if r == nil {
-		return false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.named
-}
+func (r *record) stored() bool { return r.is(func(e *entry) bool { return e.named }) }
 
 // named reports whether a record says where its upload is.
 func named(rec storage.Record) bool { return rec.UploadURL != "" || len(rec.Parts) > 0 }

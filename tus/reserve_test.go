@@ -157,7 +157,7 @@ func TestReserve_LeftReservationEndsWithItsLease(t *testing.T) {
 				fl.data = fl.data[:100_000]
 				fl.start("b", tus.Options{Store: fl.machine("b", nil)}, held(test.policy))
 				fl.working.Wait()
-				b := fl.ends["b"]
+				b := fl.end("b")
 				if b.err != nil || b.at < test.wait+200*time.Second || b.at > test.wait+202*time.Second {
 					t.Fatalf("%+v, %v after %v", b.res, b.err, b.at)
 				}
