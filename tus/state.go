@@ -15,8 +15,8 @@ import (
 //	               capabilities (OPTIONS)            if the URL is external
 //	Locating       request the offset (HEAD) of a    Ready with the furthest upload;
 //	               stored upload that is not held    Idle if none is left
-//	Creating       POST                              Ready; Recovering if the response
-//	                                                 is lost or invalid
+//	Creating       POST                              Ready; Recovering if the offset must
+//	                                                 be requested
 //	Ready          choose the next chunk             Sending; Finishing when all bytes
 //	                                                 are acknowledged; Concatenating
 //	                                                 when all parts are complete;
