@@ -15,7 +15,7 @@ const defaultBatchFiles = 4
 
 // Job is one upload of a batch.
 type Job struct {
-	// Source is what is uploaded.
+	// Source is the data to upload.
 	Source Source
 	// URL, if not empty, is the URL of an upload to resume, as in [Client.Resume].
 	URL string

@@ -50,21 +50,22 @@ type Options struct {
 	// Retry controls how temporary failures are retried.
 	Retry RetryPolicy
 
-	// StallTimeout is how long no byte may move while a request connects, sends its body or
-	// receives the body of its response. For requests without bytes of an upload (OPTIONS,
-	// HEAD, DELETE, and a creation without bytes) it is also how long the response may take,
-	// so that a dead connection is detected soon. The time that the source, a hook or a rate
-	// limit takes does not count. 0 means 30 seconds, a negative value no timeout. There is
-	// no total timeout. The error matches [ErrStalled], and the request is retried.
+	// StallTimeout is the maximum time in which no byte moves while a request connects, sends
+	// its body or receives the body of its response. For requests without bytes of an upload
+	// (OPTIONS, HEAD, DELETE, and a creation without bytes) it is also how long the response
+	// may take, so that a dead connection is detected soon. The time that the source, a hook
+	// or a rate limit takes does not count. 0 means 30 seconds, a negative value no timeout.
+	// There is no total timeout. The error matches [ErrStalled], and the request is retried.
 	StallTimeout time.Duration
 
 	// ResponseTimeout is how long the response may take after all bytes of a PATCH or of a
 	// creation with bytes have been sent; it is at least ten minutes for a final upload.
 	// A scanner, a storage backend or a proxy that buffers the request may need minutes; a
-	// request that is cut earlier has to be resent. 0 means 5 minutes, or StallTimeout
-	// if that is longer or negative; a negative value means no timeout. Set it to more than
-	// the server needs for the largest request. A connection that breaks silently during this
-	// wait is detected only at its end. The error matches [ErrStalled], and the request is retried.
+	// request that is cut earlier has to be resent. 0 means 5 minutes, or StallTimeout if
+	// that is longer or negative; a negative value means no timeout. Set it above the time
+	// that the server takes for the largest request. A connection that breaks silently during
+	// this wait is detected only at its end. The error matches [ErrStalled], and the request
+	// is retried.
 	ResponseTimeout time.Duration
 
 	// SourceTimeout is how long one call of a [Source] (Open, Read, Stat) may take. 0 means
@@ -115,20 +116,20 @@ type Options struct {
 
 	// ResumeScope replaces the endpoint in the resume key; "" means the endpoint with its
 	// query, which may identify a tenant. Set it to a constant name for services with an
-	// endpoint for each upload, or a token in its query: otherwise uploads
-	// start over when the endpoint changes.
+	// endpoint for each upload, or a token in its query: otherwise uploads start over when
+	// the endpoint changes.
 	ResumeScope string
 
 	// Checksums are the checksum algorithms of uploads in order of preference, each with a
 	// unique name. nil means [checksum.Builtin], an empty slice no checksums.
 	Checksums []checksum.Algorithm
 
-	// KeepHeaders names header fields of the response to a creation, in any case, that
-	// [Result.CreationHeader] returns, such as the ID that a service gives an upload. They
-	// are stored in the record of the upload, so that a later session returns them, too.
-	// Fields that carry credentials, such as Set-Cookie, are an error matching
-	// [ErrInvalidInput]. Values that are not UTF-8, and what exceeds 8 KiB in all, are left
-	// out. Credentials of this client in a value are replaced.
+	// KeepHeaders lists header fields of the response to a creation, in any case, that
+	// [Result.CreationHeader] returns, such as the ID of the upload in a service. They are
+	// stored in the record of the upload, so that a later session returns them, too. Fields
+	// that carry credentials, such as Set-Cookie, are an error matching [ErrInvalidInput].
+	// Values that are not UTF-8 are omitted, and so are those beyond 8 KiB in total.
+	// Credentials of this client in a value are replaced.
 	KeepHeaders []string
 
 	// Hooks are called for all uploads of this client.

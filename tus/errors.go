@@ -62,7 +62,7 @@ var (
 	// upload, or no longer has the upload. Check the server before uploading again. The
 	// client resends nothing, in this session or a later one, until the stored record of
 	// the upload is deleted.
-	ErrUnconfirmed = errors.New("every byte was sent, but the server does not confirm that the upload is complete")
+	ErrUnconfirmed = errors.New("every byte was sent, but the server does not acknowledge that the upload is complete")
 
 	// ErrPaused is returned when [Uploader.Pause] or [UploadOptions.StopAt] stopped the
 	// upload before its end. Run or Step resumes it.

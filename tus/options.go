@@ -28,13 +28,12 @@ type UploadOptions struct {
 	// advertises that, the source fits one chunk and no checksum is used. All these bytes
 	// are lost if the connection breaks or the process ends before the response with the
 	// upload URL. 0 means the number of bytes that the client recently sent per second, from
-	// 1 MiB to 8 MiB; a negative value disables it. Raise it for many sources of a few MiB: each saves one
-	// request.
+	// 1 MiB to 8 MiB; a negative value disables it. Raise it for many sources of a few MiB:
+	// each saves one request.
 	CreationLimit int64
 
 	// DeferLength creates the upload without its length, which is sent with the last bytes
-	// (protocol section Creation, Upload-Defer-Length). A source of unknown
-	// size implies it.
+	// (protocol section Creation, Upload-Defer-Length). A source of unknown size implies it.
 	DeferLength bool
 
 	// Checksum selects the checksum algorithm of the chunks (protocol section Checksum).
@@ -112,7 +111,7 @@ type ParallelOptions struct {
 	MinPartSize int64
 
 	// PartBoundaries are the offsets in bytes, in ascending order, at which the second
-	// and the following parts begin. nil lets this package cut the source.
+	// and the following parts begin. nil means that this package chooses them.
 	PartBoundaries []int64
 
 	// PartMetadata is stored with each part, UploadOptions.Metadata with the final upload.
