@@ -10,18 +10,18 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// defaultBatchFiles is how many uploads of a batch run at the same time.
+// defaultBatchFiles is the default of BatchOptions.Concurrency.
 const defaultBatchFiles = 4
 
 // Job is one upload of a batch.
 type Job struct {
-	// Source is what is uploaded.
+	// Source is the data to upload.
 	Source Source
-	// URL, if not empty, is that of an upload to resume, as in [Client.Resume].
+	// URL, if not empty, is the URL of an upload to resume, as in [Client.Resume].
 	URL string
 	// Options controls the upload; nil means the defaults.
 	Options *UploadOptions
-	// Tag is any value of the caller, to find the job in the results.
+	// Tag is any value; it identifies the job in the results.
 	Tag any
 }
 
@@ -32,15 +32,15 @@ type BatchOptions struct {
 	Concurrency int
 
 	// StopOnError ends the batch when a job fails: the running jobs are paused, and no
-	// further one begins. A job that was paused or aborted by itself has not failed.
+	// further one starts. A job whose Uploader was paused or aborted has not failed.
 	StopOnError bool
 
-	// OnStart, if not nil, is called with each job and its [Uploader] just before the job
-	// begins, in the goroutine of the job: calls for several jobs may be concurrent. From
-	// then on the Uploader can be paused and aborted; the job then ends with [ErrPaused],
-	// or with [ErrAborted] if it was aborted before it began. After a job has ended
-	// incomplete, Run of its Uploader resumes it, unless it failed. A stream stays open for
-	// that, until it is complete, has failed or is aborted.
+	// OnStart, if non-nil, is called just before each job starts, in the goroutine of the
+	// job: calls for several jobs may be concurrent. The Uploader can be paused and aborted
+	// from then on; the job then ends with [ErrPaused], or with [ErrAborted] if it was
+	// aborted before it started. After a job has ended incomplete, Run of its Uploader
+	// resumes it, unless it failed. A stream therefore stays open until its upload is
+	// complete, has failed or is aborted.
 	OnStart func(Job, *Uploader)
 }
 
@@ -48,22 +48,23 @@ type BatchOptions struct {
 type BatchResult struct {
 	// Job is the job.
 	Job Job
-	// Result is that of the upload; never nil.
+	// Result describes the upload; it is never nil.
 	Result *Result
 	// Err is nil if the upload is complete.
 	Err error
 }
 
-// UploadAll uploads jobs, several at the same time, and yields the result of each when it
-// ends, in no certain order. Jobs are drawn from the iterator only when there is room for
-// them, by one goroutine at a time, which is not that of the loop: what both use needs a
-// lock. An iterator that waits for jobs should end with ctx. When ctx ends, running jobs are
-// paused and yield the error of ctx; further ones are not drawn. Leaving the loop early
-// pauses the running jobs, and waits for them and for the iterator: if that may block, end
-// ctx first. A panic in the iterator or in a job pauses the other jobs, and then panics in
-// the goroutine of the loop. opts may be nil.
+// UploadAll uploads jobs concurrently and yields the result of each when it ends, in no
+// particular order. opts may be nil. The result can be iterated once.
 //
-// The result can be iterated once.
+// A job is taken from the iterator only when it can start. The iterator is called by one
+// goroutine at a time, but not the one of the loop: guard data that both use. An iterator
+// that waits for jobs should end with ctx.
+//
+// When ctx ends, running jobs are paused and yield the error of ctx, and no further jobs are
+// taken. Leaving the loop early pauses the running jobs, and waits for them and for the
+// iterator: if that may block, cancel ctx first. A panic in the iterator or in a job pauses
+// the other jobs, and is repeated in the goroutine of the loop.
 func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchOptions) iter.Seq[BatchResult] {
 	var o BatchOptions
 	if opts != nil {
@@ -85,7 +86,7 @@ func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchO
 	}
 }
 
-// errBatchStopped is the cause of the pause of jobs that did not fail.
+// errBatchStopped is the cause of the canceled context when a batch is stopped.
 var errBatchStopped = errors.New("batch was stopped")
 
 func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOptions, yield func(BatchResult) bool) {
@@ -94,7 +95,7 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	next, end := iter.Pull(jobs)
 	defer end()
 	panics := async.Panics{Stop: func() { stop(errBatchStopped) }} // of the iterator and of workers
-	var turn sync.Mutex                                            // jobs are drawn one at a time
+	var turn sync.Mutex                                            // guards next
 	draw := func() (job Job, ok bool) {
 		turn.Lock()
 		defer turn.Unlock()
@@ -109,7 +110,7 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	go func() {
 		defer close(results)
 		defer workers.Wait()
-		// Each worker starts with a job, so that there are never more workers than jobs.
+		// Each worker starts with a job: there are never more workers than jobs.
 		for range opts.Concurrency {
 			job, ok := draw()
 			if !ok {
@@ -140,7 +141,7 @@ func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOp
 	}
 }
 
-// uploadJob uploads a job. OnStart may give its Uploader to other goroutines.
+// uploadJob uploads a job. started may pass its Uploader to other goroutines.
 func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uploader)) (*Result, error) {
 	u, err := c.jobUploader(job)
 	if started == nil {
@@ -152,7 +153,7 @@ func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uplo
 	started(job, u)
 	paused := func() bool { return u.State() == StatePaused }
 	err = u.runUntil(ctx, paused)
-	for err == ErrBusy { // it is being aborted, or was run by the caller
+	for err == ErrBusy { // another goroutine aborts or runs it
 		select {
 		case <-u.turn.token:
 			u.turn.give()
@@ -161,7 +162,7 @@ func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uplo
 			err = async.ContextError(ctx)
 		}
 	}
-	if err == nil && paused() { // before it began
+	if err == nil && paused() { // before it started
 		err = ErrPaused
 	}
 	return u.result(), err

@@ -23,8 +23,8 @@ const (
 	extensionConcatenation       = "concatenation"
 )
 
-// Capabilities is what a server advertises in its response to OPTIONS (protocol section
-// OPTIONS). The zero value is a server with the core protocol only.
+// Capabilities are the features that a server advertises in its response to OPTIONS
+// (protocol section OPTIONS). The zero value is the core protocol only.
 type Capabilities struct {
 	// Versions are the protocol versions, the server's preferred one first.
 	Versions []string
@@ -49,11 +49,11 @@ func (c Capabilities) clone() Capabilities {
 	return c
 }
 
-// Capabilities returns what the server supports. The response is kept: later calls, and
-// the uploads of this client, send no request. With [Options.Capabilities] none is ever
-// sent. A request that fails is not retried: the error is an [*Error] or that of ctx. It
-// matches [ErrProtocol] and [ErrUnsupported] if the response has no header field of the
-// protocol: it may be that of a proxy or a captive portal.
+// Capabilities returns the features that the server advertises. The response is cached:
+// later calls, and the uploads of this client, send no request. With [Options.Capabilities]
+// none is ever sent. A failed request is not retried: the error is an [*Error] or that of
+// ctx. It matches [ErrProtocol] and [ErrUnsupported] if the response has no header field of
+// the protocol, as from a proxy or a captive portal.
 func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
 	return c.requester().required(ctx)
 }

@@ -13,26 +13,23 @@ import (
 )
 
 const (
-	// defaultChecksumChunk is the chunk size of uploads with checksums where none
-	// is set: a chunk that does not arrive whole cannot be verified, so all of it
-	// is lost.
+	// defaultChecksumChunk is the default chunk size of uploads with checksums: a chunk
+	// that is cut off cannot be verified, so all of it is lost.
 	defaultChecksumChunk = 8 << 20
-	// minChecksumChunk is the least that it becomes where connections do not last for
-	// that long.
+	// minChecksumChunk is the minimum to which it shrinks if connections break earlier.
 	minChecksumChunk = 256 << 10
-	// maxBufferedChunk is how much of a source with only one reader is held in
-	// memory, so that it is read once: opening it again may be expensive, or impossible.
+	// maxBufferedChunk is the size of the largest chunk of a sequential source that is
+	// buffered, so that it is read once: reopening may be expensive or impossible.
 	maxBufferedChunk = 16 << 20
-	// maxHashedAhead is how much of a file may be hashed and not sent yet, if it
-	// is more than one chunk. It should still be in the page cache when it is sent.
+	// maxHashedAhead is the number of bytes hashed ahead of sending, if chunks are
+	// smaller. They should still be in the page cache when they are sent.
 	maxHashedAhead = 32 << 20
-	// maxMismatches is how often a chunk is sent again that did not arrive as it
-	// was sent.
+	// maxMismatches is how often a chunk is resent after a checksum mismatch.
 	maxMismatches = 3
 )
 
-// sums computes the checksums of the chunks of one transfer, and judges what the server
-// does about them (protocol section Checksum).
+// sums computes the checksums of the chunks of one transfer and handles their refusal
+// (protocol section Checksum).
 type sums struct {
 	choice     string        // UploadOptions.Checksum
 	client     checksums.Set // the algorithms of the client
@@ -40,11 +37,11 @@ type sums struct {
 	on         bool
 	algorithm  checksum.Algorithm
 	trailer    bool     // the checksum follows the body
-	needsSize  bool     // something refuses requests that do not declare their size
-	refused    []string // algorithms that the server advertised and then refused
-	ahead      bool     // chunks may be hashed before they are due
+	needsSize  bool     // the server or a proxy refuses requests without Content-Length
+	refused    []string // algorithms that the server advertises but refuses
+	ahead      bool     // chunks may be hashed ahead of sending
 	last       summed
-	mismatches int // in a row, of the chunk sent last
+	mismatches int // in a row, of the last chunk
 }
 
 // summed is a range of the source and its checksum.
@@ -58,11 +55,11 @@ func (s *sums) ofPart() *sums {
 	return &sums{choice: s.choice, client: s.client, decided: true, on: s.on, algorithm: s.algorithm, trailer: s.trailer, ahead: true}
 }
 
-// off decides that nothing is hashed.
+// off disables checksums.
 func (s *sums) off() { s.decided = true }
 
-// known is the algorithm of checksums that are known before the bytes are sent, none if
-// the checksum follows the bytes.
+// known returns the algorithm of checksums that precede the bytes, none if they follow
+// in a trailer.
 func (s *sums) known() checksum.Algorithm {
 	if s.trailer {
 		return checksum.Algorithm{}
@@ -70,7 +67,7 @@ func (s *sums) known() checksum.Algorithm {
 	return s.algorithm
 }
 
-// choose chooses the algorithm by what the caller wants and the server advertises.
+// choose selects an algorithm that the options allow and the server advertises.
 func (s *sums) choose(caps Capabilities) error {
 	var offered []string
 	if caps.Supports(extensionChecksum) || caps.Supports(extensionChecksumTrailer) {
@@ -86,8 +83,8 @@ func (s *sums) choose(caps Capabilities) error {
 	return nil
 }
 
-// seal gives a chunk its checksum: the header that goes with it, or the trailer that is
-// computed as the bytes are sent.
+// seal sets the checksum of a chunk: in a header, or in a trailer that is computed as the
+// bytes are sent.
 func (s *sums) seal(ctx context.Context, c *chunk, chunks chunker) error {
 	c.checksum, c.trailer = readahead.Sum{}, nil
 	if !s.on || c.size == 0 {
@@ -114,7 +111,7 @@ func sumOf(a checksum.Algorithm, data []byte) []byte {
 	return h.Sum(nil)
 }
 
-// same returns an error if a chunk is not what it was when it was sent before.
+// same returns an error if a resent chunk has another checksum than before.
 func (s *sums) same(c *chunk, sum []byte) error {
 	this := summed{span{c.offset, c.size}, sum}
 	if s.last.span == this.span && !bytes.Equal(s.last.sum, sum) {
@@ -124,8 +121,7 @@ func (s *sums) same(c *chunk, sum []byte) error {
 	return nil
 }
 
-// sent returns an error if the trailer, which is known only now, shows a chunk that is
-// not what it was when it was sent before.
+// sent is same for a checksum in a trailer, which is known only after the chunk was sent.
 func (s *sums) sent(c *chunk) error {
 	if c.trailer == nil || c.trailer.sum == nil {
 		return nil
@@ -133,8 +129,8 @@ func (s *sums) sent(c *chunk) error {
 	return s.same(c, c.trailer.sum)
 }
 
-// refusal judges a chunk that the server refused for its checksum. It returns true if the
-// chunk is to be sent again without a wait.
+// refusal handles a chunk that the server refused because of its checksum. It returns true
+// if the chunk is to be resent without a wait.
 func (s *sums) refusal(err error, c chunk, caps Capabilities) (again bool, fatal error) {
 	var e *Error
 	if !s.on || !errors.As(err, &e) {
@@ -143,18 +139,18 @@ func (s *sums) refusal(err error, c chunk, caps Capabilities) (again bool, fatal
 	switch {
 	case e.StatusCode != 0 && errors.Is(e.Err, ErrChecksumMismatch):
 		if s.mismatches++; s.mismatches > maxMismatches {
-			return false, fmt.Errorf("tus: %d bytes at offset %d arrived damaged %d times, with one and the same %s checksum: %w",
+			return false, fmt.Errorf("tus: %d bytes at offset %d arrived corrupt %d times with the same %s checksum: %w",
 				c.size, c.offset, s.mismatches, s.algorithm.Name, err)
 		}
 	case e.verdict.unsized:
-		// A proxy or server does not take what a trailer needs (Transfer-Encoding:
-		// chunked; RFC 9112, 6.1).
+		// A trailer requires Transfer-Encoding: chunked, which a proxy or server may
+		// refuse (RFC 9112, 6.1).
 		if s.trailer && caps.Supports(extensionChecksum) {
 			s.trailer, s.needsSize = false, true
 			return true, nil
 		}
 	case e.verdict.malformed:
-		// The server does not know the algorithm after all (section Checksum).
+		// The server advertises the algorithm but does not support it (section Checksum).
 		if s.choice != "" || e.retryable() {
 			return false, nil
 		}

@@ -12,16 +12,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
-// chunk is what one PATCH sends.
+// chunk is the body of one PATCH.
 type chunk struct {
 	offset, size int64
-	// declare is the length of the whole upload, if the server does not know it yet and
-	// this request sends it (section Creation, Upload-Defer-Length).
+	// declare is the size of the whole upload. It is sent if declares is set, because the
+	// length was deferred (section Creation, Upload-Defer-Length).
 	declare  int64
 	declares bool
 	last     bool             // it completes the upload
 	data     []byte           // if it is in memory
-	sum      readahead.Sum    // of data, if that is known already
+	sum      readahead.Sum    // of data, if it was computed while reading
 	checksum readahead.Sum    // to send; zero for none
 	trailer  *checksumTrailer // nil for none
 	payload  *send.Payload
@@ -29,51 +29,50 @@ type chunk struct {
 
 func (c chunk) end() int64 { return c.offset + c.size }
 
-// cut says where the next chunk begins and what bounds it.
+// cut bounds the next chunk.
 type cut struct {
 	offset   int64
 	stopAt   int64 // the chunk ends there at the latest; 0 for no bound
-	deferred bool  // the server does not know the length
+	deferred bool  // the length was not sent yet
 }
 
 // chunker cuts a source into chunks.
 type chunker interface {
-	// next returns the chunk at an offset. It is false if nothing is left to send.
+	// next returns the chunk at an offset, or false if nothing is left to send.
 	next(ctx context.Context, at cut) (c chunk, more bool, err error)
-	// payload makes the body of the bytes at an offset.
+	// payload returns a body of size bytes at offset.
 	payload(offset, size int64) *send.Payload
 	// hash returns the checksum of a chunk, and may replace its payload.
 	hash(ctx context.Context, c *chunk, s *sums) ([]byte, error)
-	// reread discards what is held or hashed of a chunk that is to be sent again.
+	// reread discards buffered bytes and checksums, so that a resent chunk is read again.
 	reread()
-	// canRestart returns an error if the first byte cannot be sent again.
+	// canRestart returns an error if the first byte cannot be resent.
 	canRestart() error
-	// canSendFrom reports whether the bytes from offset on can be sent, after
-	// those below acknowledged have been.
+	// canSendFrom reports whether the bytes from offset on can be sent if those below
+	// acknowledged were sent before.
 	canSendFrom(offset, acknowledged int64) bool
 	// endsAt reports whether the source ends at an offset.
 	endsAt(ctx context.Context, offset int64) bool
-	// declared notes the length that the server has. It returns what is known of the
-	// source by then.
+	// declared records the length that the server has, and returns the current info.
 	declared(length int64) SourceInfo
-	// verify returns an error if the source, all bytes of which are acknowledged, is no
-	// longer what it was.
+	// verify returns an error if the source has changed. It is called when all bytes are
+	// acknowledged.
 	verify(ctx context.Context) error
-	// rest ends what is read or hashed ahead.
+	// rest stops reading and hashing ahead.
 	rest()
-	// close frees what is held. No other method is called after it.
+	// close releases all resources. No other method is called after it.
 	close()
 }
 
 // ranged cuts a source of known size that opens at any offset.
 type ranged struct {
 	source   Source
-	info     SourceInfo // of the first look
-	whole    bool       // the upload is complete with the last byte
+	info     SourceInfo // of the first Stat
+	whole    bool       // the source is all of the upload, not a part
 	sizer    *chunkSizer
 	limit    Limiter                     // of the upload; nil for none
 	timeout  time.Duration               // of each call of source; 0 for none
-	lastByte func(context.Context) error // runs before the last byte of a whole source leaves
+	lastByte func(context.Context) error // runs before the last byte of a whole source is sent
 
 	pipeline *hashahead.Pipeline
 	buffer   []byte
@@ -90,7 +89,7 @@ func (r *ranged) next(_ context.Context, at cut) (chunk, bool, error) {
 		size = min(size, r.sizer.size)
 	}
 	if held := r.buffered; held.offset <= at.offset && at.offset < held.offset+held.size {
-		size = min(size, held.offset+held.size-at.offset) // what begins in the buffer ends there
+		size = min(size, held.offset+held.size-at.offset) // end with the buffer
 	}
 	last := at.offset+size == r.info.Size
 	return chunk{
@@ -113,9 +112,9 @@ func (r *ranged) payload(offset, size int64) *send.Payload {
 // ends reports whether a payload completes the upload.
 func (r *ranged) ends(p *send.Payload) bool { return r.whole && p.Offset+p.Size == r.info.Size }
 
-// verified makes a payload hold its last bytes back until the source has been looked at.
+// verified makes a payload check the source before its last bytes are sent.
 func (r *ranged) verified(p *send.Payload) *send.Payload {
-	source, begun, timeout := r.source, r.info, r.timeout // a Read that is left behind may ask much later
+	source, begun, timeout := r.source, r.info, r.timeout // copies for an abandoned Read
 	p.Limit = r.limit
 	p.Verify = func(ctx context.Context) error { return verifyInfo(ctx, source, begun, timeout) }
 	if r.ends(p) {
@@ -130,18 +129,18 @@ func (r *ranged) verified(p *send.Payload) *send.Payload {
 	return p
 }
 
-// verify looks at the source once more when all is acknowledged: where the kernel sends a
-// file, bytes that it had taken but not sent when the last look was made are still
-// the file's own memory.
+// verify checks the source again after all bytes are acknowledged: with sendfile, bytes
+// in the socket's queue share the file's page cache, so a write after the check before
+// the last byte may have changed them.
 func (r *ranged) verify(ctx context.Context) error {
 	err := r.unchanged(ctx)
-	if r.whole && errors.Is(err, errTouched) { // the content is what it was
+	if r.whole && errors.Is(err, errTouched) { // the content is the same
 		return nil
 	}
 	return err
 }
 
-// unchanged returns an error if the source is no longer what it was.
+// unchanged returns an error if the source has changed.
 func (r *ranged) unchanged(ctx context.Context) error {
 	if r.whole {
 		return verifyContent(ctx, r.source, r.info, r.timeout)
@@ -149,7 +148,7 @@ func (r *ranged) unchanged(ctx context.Context) error {
 	return verifyInfo(ctx, r.source, r.info, r.timeout)
 }
 
-// verifyInfo compares what Stat returns with the first look.
+// verifyInfo compares the result of Stat with begun.
 func verifyInfo(ctx context.Context, source Source, begun SourceInfo, limit time.Duration) error {
 	now, err := statSource(ctx, source, limit)
 	if err != nil {
@@ -158,21 +157,22 @@ func verifyInfo(ctx context.Context, source Source, begun SourceInfo, limit time
 	return begun.changed(now)
 }
 
-// verifyContent compares a file with the first look, a sample of its content included,
-// and other sources as verifyInfo does.
+// verifyContent compares a sample of a file, too; other sources it compares like
+// verifyInfo.
 func verifyContent(ctx context.Context, source Source, begun SourceInfo, limit time.Duration) error {
 	file, ok := source.(contentVerifier)
 	if !ok {
 		return verifyInfo(ctx, source, begun, limit)
 	}
-	_, err := callSource(ctx, limit, "the last look at it", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
+	_, err := callSource(ctx, limit, "the final check", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
 	if err != nil {
 		return sourceError(err)
 	}
 	return nil
 }
 
-// hash hashes a chunk, in most cases while the one before it was sent.
+// hash returns the checksum of a chunk, in most cases computed while the one before it was
+// sent.
 func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
 	if r.info.Sequential && c.size <= maxBufferedChunk {
 		if err := r.read(ctx, c); err != nil {
@@ -199,8 +199,8 @@ func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
 	return sum, nil
 }
 
-// hashAhead begins to hash a chunk and those after it, more than one, because neither
-// hashing nor sending takes the same time for each.
+// hashAhead starts hashing a chunk and several after it, because the time for hashing and
+// sending varies.
 func (r *ranged) hashAhead(ctx context.Context, c *chunk) {
 	r.pipeline.Ahead(ctx, c.offset, c.size)
 	size := r.sizer.size
@@ -212,7 +212,7 @@ func (r *ranged) hashAhead(ctx context.Context, c *chunk) {
 	}
 }
 
-// read reads a chunk into memory, unless it is there from the last attempt.
+// read reads a chunk into memory, unless it is buffered from the last attempt.
 func (r *ranged) read(ctx context.Context, c *chunk) error {
 	within := c.offset - r.buffered.offset
 	if within < 0 || within+c.size > r.buffered.size {
@@ -241,7 +241,7 @@ func (r *ranged) fill(ctx context.Context, s span) error {
 	switch {
 	case int64(n) == s.size:
 	case ctx.Err() != nil:
-		r.buffer = nil // the Read may still fill it
+		r.buffer = nil // the abandoned Read may still write to it
 		return async.ContextError(ctx)
 	case err == io.EOF:
 		return shortSource(io.ErrUnexpectedEOF, io.ErrUnexpectedEOF)
@@ -267,8 +267,7 @@ func (r *ranged) endsAt(_ context.Context, offset int64) bool { return offset ==
 
 func (r *ranged) declared(int64) SourceInfo { return r.info }
 
-// rest ends what is hashed ahead. A Read that hangs although its reader was closed is
-// left behind.
+// rest stops hashing ahead. A Read that hangs although its reader was closed is abandoned.
 func (r *ranged) rest() {
 	if r.pipeline != nil {
 		async.CloseSoon(r.pipeline)
@@ -281,7 +280,7 @@ func (r *ranged) close() {
 	r.buffer, r.buffered = nil, span{}
 }
 
-// section is the range of a source that one part sends.
+// section is a Source for the range of one part.
 type section struct {
 	source Source
 	whole  SourceInfo

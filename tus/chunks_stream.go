@@ -13,12 +13,12 @@ import (
 // streamed cuts a source of unknown size, which is read once, into chunks.
 type streamed struct {
 	window *readahead.Window
-	whole  bytes.Buffer // all from the start, while the length is being found out
+	whole  bytes.Buffer // all bytes from the start, until the size is known
 	sizer  *chunkSizer
 	limit  Limiter // of the upload; nil for none
 	sums   *sums   // chunks are hashed as they are read
 	info   SourceInfo
-	// length is what the server has as the length; 0 as long as it is deferred.
+	// length is the length that the server has; 0 while it is deferred.
 	length int64
 }
 
@@ -36,7 +36,7 @@ func (s *streamed) begin(ctx context.Context) error {
 	return w.Peek(ctx)
 }
 
-// broken is the error of the reader, if the data is the last before it.
+// broken returns the error of the reader, if the window holds the last bytes before it.
 func (s *streamed) broken() error {
 	if err := s.window.Err(); err != nil {
 		return sourceError(err)
@@ -47,16 +47,16 @@ func (s *streamed) broken() error {
 // short reports whether the first chunk is all of the stream.
 func (s *streamed) short() bool { return s.window.Ended() && s.window.Start() == 0 }
 
-// readAll reads to the end of a stream of at most limit bytes and returns them. A stream
-// that is longer is an error that wraps reason.
+// readAll reads a stream to its end and returns its bytes. If they are more than limit, it
+// returns an error that wraps reason.
 func (s *streamed) readAll(ctx context.Context, limit int64, reason error) ([]byte, error) {
 	for w := s.window; ; {
-		if int64(s.whole.Len()) == w.Start() { // else a pause came in between
+		if int64(s.whole.Len()) == w.Start() { // false after a pause: already appended
 			s.whole.Write(w.Data())
 		}
 		switch {
 		case int64(s.whole.Len()) > limit:
-			return nil, fmt.Errorf("%w, and the stream is longer than the buffer limit of %d bytes", reason, limit)
+			return nil, fmt.Errorf("%w, and the stream exceeds UploadOptions.BufferLimit: %d", reason, limit)
 		case w.Ended():
 			return s.whole.Bytes(), nil
 		case s.broken() != nil:
@@ -103,8 +103,8 @@ func (s *streamed) next(ctx context.Context, at cut) (chunk, bool, error) {
 	return c, true, nil
 }
 
-// advanceTo reads on until the window ends after an offset, or the stream ends. A
-// stream that ends there keeps what was sent last for as long as the server has not
+// advanceTo reads until the window ends after offset, or the stream ends. If the stream
+// ends at offset, the window keeps the last bytes, which are resent if the server has not
 // acknowledged the length.
 func (s *streamed) advanceTo(ctx context.Context, offset int64) error {
 	w := s.window
@@ -125,10 +125,10 @@ func (s *streamed) advanceTo(ctx context.Context, offset int64) error {
 	return nil
 }
 
-// matchLength returns an error if the stream is not as long as the server has it.
+// matchLength returns an error if the stream does not have the length on the server.
 func (s *streamed) matchLength(ctx context.Context, at cut) error {
 	w := s.window
-	if !at.deferred && w.End() == s.length { // what follows would be too much
+	if !at.deferred && w.End() == s.length { // further bytes would exceed the length
 		if err := w.Peek(ctx); err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (s *streamed) matchLength(ctx context.Context, at cut) error {
 	return nil
 }
 
-// memoryPayload is data, which is at offset.
+// memoryPayload returns a payload of data, which begins at offset.
 func memoryPayload(data []byte, offset int64) *send.Payload {
 	return &send.Payload{
 		Offset: offset, Size: int64(len(data)), Memory: true,
@@ -153,7 +153,7 @@ func (s *streamed) limited(p *send.Payload) *send.Payload {
 	return p
 }
 
-// payload is that of no bytes: others are in the window, see next.
+// payload returns an empty payload: next makes those with bytes, from the window.
 func (s *streamed) payload(offset, _ int64) *send.Payload {
 	return s.limited(memoryPayload(nil, offset))
 }
@@ -174,7 +174,7 @@ func (s *streamed) canRestart() error {
 	return nil
 }
 
-// lost returns the error for an offset of the server that the window no longer has.
+// lost returns the error for a server offset that the window no longer contains.
 func (s *streamed) lost(offset int64) error {
 	return fmt.Errorf("%w: server is at offset %d, the buffer holds %d to %d", ErrNotRecoverable, offset, s.window.Start(), s.window.End())
 }

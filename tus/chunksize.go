@@ -1,36 +1,35 @@
 package tus
 
 const (
-	// minChunk is the least size that chunks get by themselves.
+	// minChunk is the minimum to which the chunk size adapts.
 	minChunk = 1 << 20
-	// minPatience is how many smaller chunks have to arrive before larger ones are
-	// tried again, for the first time; it doubles with each try that failed.
+	// minPatience is the number of smaller chunks that must be acknowledged before larger
+	// ones are retried. It doubles with each failure of the larger size.
 	minPatience = 8
-	// chunkUnit divides the sizes that are chosen: services that want multiples want
-	// those of 256 KiB.
+	// chunkUnit divides adapted sizes: some services require multiples of 256 KiB.
 	chunkUnit = 256 << 10
 )
 
-// chunkSizer chooses the size of chunks. Unless the caller sets one, chunks become
-// smaller after one that was cut and of which the server kept nothing, as behind a
-// proxy that buffers a whole request for longer than ResponseTimeout, and larger again
-// when a number of them arrived.
+// chunkSizer chooses the size of chunks. Unless ChunkSize is set, it makes chunks smaller
+// after one was cut and the server kept nothing of it, as behind a proxy that buffers a
+// whole request for longer than ResponseTimeout. It makes them larger after a number of
+// them was acknowledged.
 type chunkSizer struct {
 	size     int64 // the most bytes of a chunk; 0 for no limit
 	adapts   bool  // neither the caller nor the server sets the size
-	least    int64 // the size is not made smaller than that
-	most     int64 // nor larger than that; 0 for no limit
-	cut      int64 // size of the chunk whose connection ended, of one without limit what was sent; 0 if none did
-	arrived  int   // chunks in a row
-	patience int   // how many have to, before larger ones are tried again
-	grown    bool  // the size was tried, and nothing of that size arrived yet
+	least    int64 // minimum size
+	most     int64 // maximum size; 0 for no limit
+	cut      int64 // size of the chunk that was cut, or the bytes sent if size is 0; 0 for none
+	arrived  int   // acknowledged chunks in a row
+	patience int   // arrived before larger ones are retried
+	grown    bool  // the size was raised, and no chunk of that size acknowledged yet
 }
 
 func newChunkSizer(opts *UploadOptions) *chunkSizer {
 	return &chunkSizer{size: opts.ChunkSize, adapts: opts.ChunkSize == 0, least: max(minChunk, opts.MinChunkSize)}
 }
 
-// bound keeps a size that adapts between two others.
+// bound limits a size that adapts.
 func (c *chunkSizer) bound(least, most int64) {
 	if c.adapts && c.most == 0 {
 		c.least, c.most = least, most
@@ -40,8 +39,8 @@ func (c *chunkSizer) bound(least, most int64) {
 	}
 }
 
-// halve makes chunks smaller than one that was too large, if it may: floor is the least
-// size, 0 for no smaller chunks.
+// halve halves the size after a chunk of size bytes was too large, down to floor. It
+// returns false if it cannot; a floor of 0 forbids it.
 func (c *chunkSizer) halve(size, floor int64) bool {
 	if floor == 0 || size <= floor {
 		return false
@@ -54,7 +53,7 @@ func (c *chunkSizer) halve(size, floor int64) bool {
 	return true
 }
 
-// succeeded tries larger chunks again after a number of smaller ones.
+// succeeded counts an acknowledged chunk, and doubles the size after enough of them.
 func (c *chunkSizer) succeeded() {
 	c.arrived++
 	c.cut, c.grown = 0, false
@@ -66,10 +65,10 @@ func (c *chunkSizer) succeeded() {
 	}
 }
 
-// failed notes a chunk that failed.
+// failed records a failed chunk.
 func (c *chunkSizer) failed() { c.arrived, c.cut = 0, 0 }
 
-// wasCut notes a chunk whose connection ended when so many bytes of it were sent.
+// wasCut records a chunk whose connection broke after sent bytes.
 func (c *chunkSizer) wasCut(size, sent int64) {
 	if sent <= 0 {
 		return
@@ -79,7 +78,7 @@ func (c *chunkSizer) wasCut(size, sent int64) {
 	}
 }
 
-// recovered makes chunks smaller if the server kept nothing of one that was cut.
+// recovered makes chunks smaller if the server kept nothing of the one that was cut.
 func (c *chunkSizer) recovered(kept bool) {
 	cut := c.cut
 	c.cut = 0

@@ -29,9 +29,9 @@ const (
 // Options controls how a [Client] uses its server. The zero value works.
 type Options struct {
 	// HTTPClient sends the requests. nil means a client with [NewTransport] and no total
-	// timeout. It is used as it is, except that this package follows the redirects. Its
-	// Timeout includes the sending of a request body. Its Jar decides by its own rules
-	// which URLs get its cookies.
+	// timeout. It is used unchanged, except that this package follows the redirects. Its
+	// Timeout includes the time to send a request body. Its Jar sends cookies by its own
+	// rules, regardless of TrustedOrigins.
 	HTTPClient *http.Client
 
 	// Header is added to requests to the origin (scheme, host and port) of the endpoint
@@ -41,7 +41,7 @@ type Options struct {
 	Header http.Header
 
 	// TrustedOrigins are further origins, such as "https://uploads.example.org", that may
-	// receive Header if the server names them in a Location or a redirect. Path and query
+	// receive Header if they occur in a Location or a redirect. Path and query
 	// are ignored. An http origin in this list also permits a redirect from https to it.
 	// After a redirect to an origin that is not trusted, the rest of the request is sent
 	// without Header, also to a trusted origin.
@@ -50,21 +50,22 @@ type Options struct {
 	// Retry controls how temporary failures are retried.
 	Retry RetryPolicy
 
-	// StallTimeout is how long no byte may move while a request connects, sends its body or
-	// receives the body of its response. For requests without bytes of an upload (OPTIONS,
-	// HEAD, DELETE, and a creation without bytes) it is also how long the response may take,
-	// so that a dead connection is noticed soon. The time that the source, a hook or a rate
-	// limit takes does not count. 0 means 30 seconds, a negative value no timeout. There is
-	// no total timeout. The error matches [ErrStalled], and the request is retried.
+	// StallTimeout is the maximum time in which no byte moves while a request connects, sends
+	// its body or receives the body of its response. For requests without bytes of an upload
+	// (OPTIONS, HEAD, DELETE, and a creation without bytes) it is also how long the response
+	// may take, so that a dead connection is detected soon. The time that the source, a hook
+	// or a rate limit takes does not count. 0 means 30 seconds, a negative value no timeout.
+	// There is no total timeout. The error matches [ErrStalled], and the request is retried.
 	StallTimeout time.Duration
 
 	// ResponseTimeout is how long the response may take after all bytes of a PATCH or of a
 	// creation with bytes have been sent; it is at least ten minutes for a final upload.
 	// A scanner, a storage backend or a proxy that buffers the request may need minutes; a
-	// request that is cut earlier has to be sent again. 0 means 5 minutes, or StallTimeout
-	// if that is longer or negative; a negative value means no timeout. Set it to more than
-	// the server needs for the largest request. A connection that dies during this wait is
-	// noticed only at its end. The error matches [ErrStalled], and the request is retried.
+	// request that is cut earlier has to be resent. 0 means 5 minutes, or StallTimeout if
+	// that is longer or negative; a negative value means no timeout. Set it above the time
+	// that the server takes for the largest request. A connection that breaks silently during
+	// this wait is detected only at its end. The error matches [ErrStalled], and the request
+	// is retried.
 	ResponseTimeout time.Duration
 
 	// SourceTimeout is how long one call of a [Source] (Open, Read, Stat) may take. 0 means
@@ -91,8 +92,8 @@ type Options struct {
 	// the open connections.
 	MaxConnections int
 
-	// Store keeps the upload URLs, so that a later session, or another process, resumes the
-	// uploads. The record of an upload is stored before its first byte is sent and deleted
+	// Store keeps the upload URLs, so that a later session or another process can resume
+	// the uploads. The record of an upload is stored before its first byte is sent and deleted
 	// when the server has acknowledged the last. nil means that only the [Uploader] itself
 	// can resume.
 	Store storage.Store
@@ -100,8 +101,8 @@ type Options struct {
 	// RequireStore ends an upload with an error matching [ErrStore] if the store fails, or
 	// does not renew the lease of the upload for 50 seconds. Set it if several machines
 	// share a store. Otherwise the upload continues and Hooks.OnStoreError is called; when
-	// its lease is over, another process may resume the upload as well, until the store or
-	// the server shows that and this one ends with [ErrLeaseLost].
+	// its lease ends, another process may resume the upload as well, until the store or the
+	// server reports the conflict and this upload ends with [ErrLeaseLost].
 	RequireStore bool
 
 	// Fingerprinter computes the part of the resume key that identifies a source. nil means
@@ -110,25 +111,25 @@ type Options struct {
 	// [ReadSeeker], and an [FSFile] that is not of the operating system), which reads all of
 	// it once before the first request. Without a Store nothing is read. A Fingerprinter
 	// that is set here is used for all sources; for a source without a time, Sample does not
-	// notice a difference outside of what it reads.
+	// detect a difference outside the bytes that it reads.
 	Fingerprinter fingerprint.Fingerprinter
 
 	// ResumeScope replaces the endpoint in the resume key; "" means the endpoint with its
-	// query, which may name a tenant. Set it to a constant name for services with an
-	// endpoint for each upload, or a token in its query: otherwise nothing is found under
-	// the next endpoint, and uploads start over.
+	// query, which may identify a tenant. Set it to a constant name for services with an
+	// endpoint for each upload, or a token in its query: otherwise uploads start over when
+	// the endpoint changes.
 	ResumeScope string
 
 	// Checksums are the checksum algorithms of uploads in order of preference, each with a
 	// unique name. nil means [checksum.Builtin], an empty slice no checksums.
 	Checksums []checksum.Algorithm
 
-	// KeepHeaders names header fields of the response to a creation, in any case, that
-	// [Result.CreationHeader] returns, such as the ID that a service gives an upload. They
-	// are stored in the record of the upload, so that a later session returns them, too.
-	// Fields that carry credentials, such as Set-Cookie, are an error matching
-	// [ErrInvalidInput]. Values that are not UTF-8, and what exceeds 8 KiB in all, are left
-	// out. Credentials of this client in a value are replaced.
+	// KeepHeaders lists header fields of the response to a creation, in any case, that
+	// [Result.CreationHeader] returns, such as the ID of the upload in a service. They are
+	// stored in the record of the upload, so that a later session returns them, too. Fields
+	// that carry credentials, such as Set-Cookie, are an error matching [ErrInvalidInput].
+	// Values that are not UTF-8 are omitted, and so are those beyond 8 KiB in total.
+	// Credentials of this client in a value are replaced.
 	KeepHeaders []string
 
 	// Hooks are called for all uploads of this client.
@@ -141,8 +142,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Client creates and resumes uploads on one tus server. Make it with [NewClient]. It is
-// safe for concurrent use and does not change after it was made.
+// Client creates and resumes uploads on one tus server. Create it with [NewClient]. It is
+// safe for concurrent use.
 type Client struct {
 	opts      Options // with defaults; Header and TrustedOrigins are in the fields below
 	endpoint  *url.URL
@@ -167,8 +168,8 @@ type Client struct {
 
 // NewClient returns a client that creates uploads at endpoint, the upload creation URL of
 // an http or https server. User and password in it are sent as basic authentication. opts
-// may be nil. No request is sent; an endpoint or option that cannot work is an error
-// matching [ErrInvalidInput].
+// may be nil. No request is sent. If endpoint or an option is invalid, the error matches
+// [ErrInvalidInput].
 func NewClient(endpoint string, opts *Options) (*Client, error) {
 	u, err := parseURL("endpoint", endpoint)
 	if err != nil {
@@ -356,8 +357,7 @@ func (c *Client) showURL(raw string) string {
 	return c.redactor.URL(u)
 }
 
-// CloseIdleConnections closes the connections that are kept for later requests. A client
-// needs no other cleanup.
+// CloseIdleConnections closes idle connections. A client requires no other cleanup.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // trusts reports whether the caller's header may be sent to u.

@@ -13,11 +13,11 @@ const (
 	concatFinal   = "final"
 )
 
-// Concatenate makes the server concatenate partial uploads, in the order of their URLs, to
-// a final upload with metadata (protocol section Concatenation). A request that failed
-// temporarily is retried by the client's policy. If its outcome is unknown because the
-// response was lost, it is not repeated, as that might create two final uploads: the error
-// then matches [ErrUnconfirmed].
+// Concatenate creates a final upload with metadata from partial uploads, in the order of
+// their URLs (protocol section Concatenation). Temporary failures are retried by the
+// client's policy. If the outcome is unknown because the response was lost, the request is
+// not retried, as that might create a second final upload: the error then matches
+// [ErrUnconfirmed].
 func (c *Client) Concatenate(ctx context.Context, partialURLs []string, metadata Metadata) (*Created, error) {
 	if len(partialURLs) == 0 {
 		return nil, fmt.Errorf("%w: final upload of no parts", ErrInvalidInput)

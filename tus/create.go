@@ -25,14 +25,14 @@ type CreateOptions struct {
 	Metadata Metadata
 }
 
-// Created is an upload that was created on the server. [Client.Resume] sends its bytes,
-// here or in another program.
+// Created is an upload that was created on the server. [Client.Resume] sends its bytes, in
+// this or another program.
 type Created struct {
-	// URL is the upload URL. It is empty if the server completed an empty upload without
-	// naming one.
+	// URL is the upload URL. It is empty if the server completed an empty upload and
+	// returned none.
 	URL string
 	// Expires is when the server deletes the upload if it is not complete; zero if the
-	// response does not say.
+	// response has no expiry.
 	Expires time.Time
 	// Concat is "partial" or "final" for an upload of that role in a concatenation. The
 	// bytes of a final upload are those of its parts.
@@ -42,9 +42,9 @@ type Created struct {
 }
 
 // Create creates an upload without sending bytes to it (protocol section Creation),
-// retrying by the client's policy, for a program that gives the URL to another one. No
-// request for the capabilities of the server is sent: one without the extension for
-// DeferLength or Partial refuses the creation with an [*Error].
+// retrying by the client's policy, for a program that passes the URL to another. It does not
+// request the server's capabilities: a server that does not support DeferLength or Partial
+// refuses the creation, and the error is an [*Error].
 func (c *Client) Create(ctx context.Context, opts CreateOptions) (*Created, error) {
 	switch {
 	case opts.Size < 0:

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// changeTime is when the inode of a file was last changed (ctime), which no program
-// can set; zero where it is not known.
+// changeTime returns the time of the last inode change (ctime), which programs cannot
+// set, or zero if it is unknown.
 func changeTime(info fs.FileInfo) time.Time {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

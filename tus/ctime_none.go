@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// changeTime is zero: this system has no ctime, or package os does not report it.
+// changeTime returns zero: the system has no ctime, or package os does not report it.
 func changeTime(fs.FileInfo) time.Time { return time.Time{} }

@@ -12,20 +12,20 @@ import (
 	"github.com/seed-175555ba/tus-go/fingerprint"
 )
 
-// errTouched is returned for a file whose modification time changed although its size
-// and the sample of its content did not.
-var errTouched = fmt.Errorf("%w: its modification time is another one", ErrSourceChanged)
+// errTouched is returned for a file whose modification time changed, but not its size
+// and the sample of its content.
+var errTouched = fmt.Errorf("%w: modification time changed", ErrSourceChanged)
 
-// snapshot is what a file was at the first look. It is immutable.
+// snapshot is the state of a file. It is immutable.
 type snapshot struct {
 	info       fs.FileInfo
 	size       int64     // of info, which in some file systems reports the current size
 	modTime    time.Time // likewise
 	changeTime time.Time // zero where the system has none
-	sample     string    // of the content; "" for a file that is not of the operating system, or has no ReadAt
+	sample     string    // of the content; "" if the file is not of the operating system or has no ReadAt
 }
 
-// unchanged compares what a look costs nothing.
+// unchanged compares everything but the sample.
 func (s *snapshot) unchanged(info fs.FileInfo) bool {
 	if s.size != info.Size() || !s.modTime.Equal(info.ModTime()) {
 		return false
@@ -36,19 +36,19 @@ func (s *snapshot) unchanged(info fs.FileInfo) bool {
 	return s.changeTime.Equal(changeTime(info)) && os.SameFile(s.info, info)
 }
 
-// changeDetector detects that a file is no longer what it was at the first look.
+// changeDetector compares a file with its first snapshot.
 //
-// Size and modification time must stay. An inode or a time of its last change
-// (ctime) that differs proves nothing: chmod, a hard link or a backup move the ctime,
-// and some file systems give a file another inode number each time. But a write
-// whose modification time was set back shows in nothing else, so the sample decides.
+// A different size or modification time is a change. A different inode or ctime may be
+// none: chmod, a new hard link or a backup changes the ctime, and some file systems
+// assign inode numbers on each access. But a write whose modification time was set back
+// changes nothing else, so the sample decides.
 type changeDetector struct {
 	name  string // for errors
 	first atomic.Pointer[snapshot]
 }
 
-// look compares info, which the file's name leads to. open is called where that is
-// not enough: at the first look, after a difference, and if deep is set.
+// look compares info with the snapshot. It calls open if the content is needed: for the
+// first snapshot, after a difference, and if deep is set.
 func (d *changeDetector) look(ctx context.Context, info fs.FileInfo, deep bool, open func() (f fs.File, done func(), err error)) error {
 	if err := d.regular(info); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (d *changeDetector) look(ctx context.Context, info fs.FileInfo, deep bool, 
 	return d.check(ctx, f, true)
 }
 
-// check compares an open file.
+// check compares an open file with the snapshot, and takes the first one.
 func (d *changeDetector) check(ctx context.Context, f fs.File, deep bool) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -88,7 +88,7 @@ func (d *changeDetector) check(ctx context.Context, f fs.File, deep bool) error 
 		if d.first.CompareAndSwap(nil, first) {
 			return nil
 		}
-		first, deep = d.first.Load(), true // another goroutine was faster
+		first, deep = d.first.Load(), true // another goroutine stored it first
 	}
 	unchanged := first.unchanged(info)
 	switch {
@@ -107,7 +107,7 @@ func (d *changeDetector) check(ctx context.Context, f fs.File, deep bool) error 
 		return d.writtenTo()
 	case !first.modTime.Equal(info.ModTime()):
 		return fmt.Errorf("%w: %s", errTouched, d.name)
-	case !unchanged: // later looks are cheap again
+	case !unchanged: // do not sample again for the same ctime
 		now := *first
 		now.info, now.changeTime = info, changeTime(info)
 		d.first.CompareAndSwap(first, &now)
@@ -129,8 +129,8 @@ func (d *changeDetector) snapshot(ctx context.Context, f fs.File, info fs.FileIn
 	return s, err
 }
 
-// empty refuses a file that tells no size, such as those below /proc: nothing would be
-// sent of it.
+// empty returns an error if a file of size 0 has bytes, such as one below /proc: none of
+// them would be sent.
 func (d *changeDetector) empty(f fs.File) error {
 	r := io.Reader(f)
 	if at, ok := f.(io.ReaderAt); ok { // the caller may use the position of an OpenedFile
@@ -146,7 +146,7 @@ func (d *changeDetector) empty(f fs.File) error {
 	return nil
 }
 
-// sampleOf samples the content, at places that follow from size and modTime.
+// sampleOf samples the content, at offsets derived from size and modTime.
 func (d *changeDetector) sampleOf(ctx context.Context, f fs.File, size int64, modTime time.Time) (string, error) {
 	r, ok := f.(io.ReaderAt)
 	if !ok {
@@ -159,12 +159,12 @@ func (d *changeDetector) sampleOf(ctx context.Context, f fs.File, size int64, mo
 	return sample, nil
 }
 
-// ofSystem reports whether info is of a file of the operating system, which has an
-// inode or its like.
+// ofSystem reports whether info describes a file of the operating system, which has an
+// inode or an equivalent.
 func ofSystem(info fs.FileInfo) bool { return os.SameFile(info, info) }
 
-// regular refuses what cannot be read as a file: opening a named pipe would block, and
-// a directory has no bytes.
+// regular returns an error if info is not of a regular file: opening a named pipe would
+// block, and a directory has no bytes.
 func (d *changeDetector) regular(info fs.FileInfo) error {
 	if info.Mode().IsRegular() {
 		return nil

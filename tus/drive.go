@@ -70,10 +70,9 @@ func (u *Uploader) windUp(ctx context.Context) {
 	}
 }
 
-// Pause stops the upload where it is: a request in flight is cut. The Run or Step
-// in progress then returns [ErrPaused], and can be called again to continue. If there is
-// none, the state becomes [StatePaused], from which the next one continues. Pause does
-// not wait and has no effect on a final state.
+// Pause pauses the upload and cancels a request in flight. The Run or Step in progress
+// returns [ErrPaused]; the next one resumes the upload. If none is in progress, the state
+// becomes [StatePaused]. Pause does not wait and has no effect in a final state.
 func (u *Uploader) Pause() {
 	if u.turn.interrupt(ErrPaused) {
 		return
@@ -155,9 +154,10 @@ func neverThisSource(err error) bool {
 
 // Abort stops the upload and deletes it on the server (protocol section Termination),
 // with its parts if it is parallel, retrying by the client's policy, and from the store.
-// An upload that is complete is left alone, with an error matching [ErrInvalidInput]: see
-// [Client.Terminate]. So is one whose lease another Uploader has, with [ErrLeaseLost]. The
-// Run or Step in progress returns [ErrPaused], later ones [ErrAborted].
+// If the upload is complete, Abort does nothing and returns an error matching
+// [ErrInvalidInput]: use [Client.Terminate]. If another Uploader has its lease, it does
+// nothing and returns an error matching [ErrLeaseLost]. The Run or Step in progress returns
+// [ErrPaused], later ones [ErrAborted].
 func (u *Uploader) Abort(ctx context.Context) error {
 	u.turn.aborting.Add(1) // whatever begins to drive from now on is paused, too
 	defer u.turn.aborting.Add(-1)

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// Conditions on which a program may act differently, for use with errors.Is. Every error
-// about a request is also an [*Error] (errors.As) with its details.
+// Conditions that a program may handle, for use with errors.Is. Every error about a request
+// is also an [*Error] (errors.As) with its details.
 var (
 	// ErrInvalidInput is returned when an argument or option cannot be used. No request
 	// has been sent.
@@ -23,13 +23,13 @@ var (
 	// negative offset, an offset beyond what was sent, or a creation without an upload URL.
 	ErrProtocol = errors.New("response violates the tus protocol")
 
-	// ErrUnsupported is returned when an option needs an extension or a checksum algorithm
+	// ErrUnsupported is returned when an option requires an extension or a checksum algorithm
 	// that the server does not advertise, when the server refuses a creation or termination
 	// with 405, and when it does not support tus 1.0.0 (412). It also matches
 	// [errors.ErrUnsupported].
 	ErrUnsupported error = unsupportedError{}
 
-	// ErrTooLarge is returned when an upload is above the server's Tus-Max-Size, or the
+	// ErrTooLarge is returned when an upload exceeds the server's Tus-Max-Size, or the
 	// server or a proxy refused a request with 413.
 	ErrTooLarge = errors.New("too large for the server")
 
@@ -38,7 +38,7 @@ var (
 	// retries. The upload expired, was terminated or never existed. It cannot be resumed.
 	ErrUploadGone = errors.New("upload does not exist on the server")
 
-	// ErrChecksumMismatch is returned when the server received other bytes than were sent
+	// ErrChecksumMismatch is returned when the server received corrupt bytes
 	// (460, or 417 in response to a request with a checksum).
 	ErrChecksumMismatch = errors.New("checksum mismatch")
 
@@ -49,23 +49,23 @@ var (
 	// response arrived for [Options.ResponseTimeout] after the whole request was sent.
 	ErrStalled = errors.New("connection stalled")
 
-	// ErrSourceChanged is returned when the source was truncated, grown or replaced during
-	// the upload. The upload on the server differs from the source.
+	// ErrSourceChanged is returned when the source was modified or replaced during the
+	// upload. The upload on the server differs from the source.
 	ErrSourceChanged = errors.New("source changed during the upload")
 
 	// ErrSourceMismatch is returned when the length of an existing upload differs from the
 	// size of the source.
 	ErrSourceMismatch = errors.New("upload on the server has another length than the source")
 
-	// ErrUnconfirmed is returned when every byte was sent and the server does not confirm
-	// that the upload is complete: it refused the request that completes the upload, or
-	// no longer has the upload. Look at the server before uploading again; the client
-	// sends nothing again, in this session or a later one, until the stored record of the
-	// upload is deleted.
-	ErrUnconfirmed = errors.New("every byte was sent, but the server does not confirm that the upload is complete")
+	// ErrUnconfirmed is returned when every byte was sent but the server does not
+	// acknowledge that the upload is complete: it refused the request that completes the
+	// upload, or no longer has the upload. Check the server before uploading again. The
+	// client resends nothing, in this session or a later one, until the stored record of
+	// the upload is deleted.
+	ErrUnconfirmed = errors.New("every byte was sent, but the server does not acknowledge that the upload is complete")
 
 	// ErrPaused is returned when [Uploader.Pause] or [UploadOptions.StopAt] stopped the
-	// upload before its end. Run or Step resume it.
+	// upload before its end. Run or Step resumes it.
 	ErrPaused = errors.New("upload paused")
 
 	// ErrAborted is returned by Run and Step after [Uploader.Abort].
@@ -80,9 +80,9 @@ var (
 	// the server reports another request and the store cannot renew the lease.
 	ErrLeaseLost = errors.New("lease of the upload lost to another uploader")
 
-	// ErrNotRecoverable is returned when the server needs bytes of a stream that are no
+	// ErrNotRecoverable is returned when the server lacks bytes of a stream that are no
 	// longer in the buffer and cannot be read again.
-	ErrNotRecoverable = errors.New("bytes of the stream cannot be sent again")
+	ErrNotRecoverable = errors.New("bytes of the stream cannot be resent")
 
 	// ErrBusy is returned when another goroutine drives the [Uploader].
 	ErrBusy = errors.New("uploader is being driven by another goroutine")
@@ -99,8 +99,8 @@ func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsup
 // record is deleted from the store: then they start over. errors.Is and errors.As find the
 // refusal.
 type StoredError struct {
-	// ID is that of the record. [Client.PreviousUploads] returns it with the revision that
-	// [storage.Store.Delete] needs.
+	// ID identifies the record. [Client.PreviousUploads] returns it with the revision that
+	// [storage.Store.Delete] requires.
 	ID string
 
 	created      time.Time
@@ -108,7 +108,7 @@ type StoredError struct {
 	refusal      error
 }
 
-// Error names the record, the acknowledged bytes and the refusal.
+// Error returns the ID of the record, the acknowledged bytes and the refusal.
 func (e *StoredError) Error() string {
 	known := ""
 	if e.acknowledged > 0 {
@@ -136,7 +136,7 @@ var errStillConcatenating = errors.New("final upload is not complete yet")
 type Error struct {
 	// Method is the HTTP method, such as "PATCH".
 	Method string
-	// URL is that of the request, without userinfo, query and fragment.
+	// URL is the URL of the request, without userinfo, query and fragment.
 	URL string
 	// StatusCode is the status of the response, 0 if there was none.
 	StatusCode int
@@ -148,13 +148,13 @@ type Error struct {
 	// RetryAfter is the wait that the response requests; 0 if none.
 	RetryAfter time.Duration
 	// Err is the condition (one of the Err… variables) or the cause, such as a network
-	// error. It may be nil if the status says it all.
+	// error. It may be nil if the status is none of these conditions.
 	Err error
 
 	verdict verdict
 }
 
-// Error names method, URL, offset, status, condition and message.
+// Error returns method, URL, offset, status, condition and message.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("tus: ")

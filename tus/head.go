@@ -15,16 +15,16 @@ type Info struct {
 	// Length is the size of the whole upload in bytes. It has no meaning if
 	// LengthDeferred is set.
 	Length int64
-	// LengthDeferred is set if the server does not send the length: in most cases it is
-	// not known yet.
+	// LengthDeferred is set if the server does not send the length, in most cases because
+	// it was deferred.
 	LengthDeferred bool
-	// Metadata is that of the creation.
+	// Metadata is the metadata that the upload was created with.
 	Metadata Metadata
 	// Concat is "partial" or "final" for an upload of that role in a concatenation. The
-	// header field Upload-Concat of the response names the parts of a final upload.
+	// header field Upload-Concat of the response lists the parts of a final upload.
 	Concat string
 	// Expires is when the server deletes the upload if it is not finished; zero if the
-	// response does not say.
+	// response has no expiry.
 	Expires time.Time
 	// Response is the whole response.
 	Response *Response
@@ -46,8 +46,8 @@ func (i Info) withLength(length int64) Info {
 
 // Info requests the state of an upload (protocol section HEAD), retrying by the client's
 // policy. The upload may have been created by another program. If the server has no upload
-// at the URL, the error matches [ErrUploadGone]. Some servers, such as tusd, stop a PATCH
-// of the same upload that is in flight.
+// at the URL, the error matches [ErrUploadGone]. Some servers, such as tusd, interrupt a
+// PATCH of the same upload that is in flight.
 func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 	u, err := parseURL("upload URL", uploadURL)
 	if err != nil {

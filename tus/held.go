@@ -9,27 +9,26 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// HeldPolicy controls what an upload does if another [Uploader] holds a stored upload of
-// its source (see [storage.Lease]). It matters for stores that several processes share,
-// and for several Uploaders of one source in a process.
+// HeldPolicy controls an upload when another [Uploader] holds a stored upload of its source
+// (see [storage.Lease]). It applies to stores that several processes share, and to several
+// Uploaders of one source in a process.
 //
 // Unless the policy is HeldBegin, the record of a new upload is stored before the upload is
-// created. Of several Uploaders that begin at the same time one creates the upload, and for
-// the others it is held. If the holder crashes before it has the upload URL, the record
-// ends with its lease. With HeldWait, a source that goes with its creation in a single
-// request is not stored at all.
+// created. If several Uploaders start at the same time, one creates the upload, and it is
+// held for the others. If the holder crashes before it has the upload URL, the record is
+// valid until the lease ends. With HeldWait, a source that is sent in the request that
+// creates its upload is not stored.
 type HeldPolicy int
 
 const (
-	// HeldWait waits until the holder releases the stored upload, or until its lease ends
-	// without renewal, at most a minute in all, and then resumes it. It does not wait for
-	// a holder that is known to live, because it is in this process, in another one of
-	// the same host, boot and namespace, or renewed its lease meanwhile. Then a second
-	// upload begins.
+	// HeldWait waits until the holder releases the stored upload or its lease ends without
+	// renewal, at most a minute, and then resumes it. If the holder is running (in this
+	// process, in another one of the same host, boot and namespace, or because it renews
+	// its lease), HeldWait starts a second upload instead.
 	HeldWait HeldPolicy = iota
 	// HeldFail ends the upload with a [*HeldError].
 	HeldFail
-	// HeldBegin begins a second upload at once.
+	// HeldBegin starts a second upload at once.
 	HeldBegin
 )
 
@@ -40,13 +39,12 @@ const heldPoll = time.Second
 // and by [Uploader.Step] while [HeldWait] waits.
 type HeldError struct {
 	// URL is the upload URL. It is empty for an upload in parallel parts, and for one
-	// that is not created yet. It may contain secrets in its query, which the error text
-	// leaves out.
+	// that is not created yet. Its query may contain secrets; the error text omits it.
 	URL string
 	// Until is when the lease ends unless it is renewed.
 	Until time.Time
-	// Wait is how long the upload still waits for the release at most, 0 if it does not
-	// wait. Run reads the record every second; so should the caller of [Uploader.Step].
+	// Wait is the maximum remaining wait for the release, 0 if the upload does not wait.
+	// Run reads the record every second; a caller of [Uploader.Step] should do the same.
 	Wait time.Duration
 
 	shown string // URL without secrets, or why there is none

@@ -6,29 +6,28 @@ import (
 	"time"
 )
 
-// Hooks are called on what happens in the uploads of a [Client]. All fields are optional.
+// Hooks are callbacks for the uploads of a [Client]. All fields are optional.
 //
 // The hooks of one upload run one at a time; those of several uploads run concurrently.
-// They run in the goroutine that drives the upload, or in one that works for it. They
-// must return quickly: the upload waits for them. A hook may call the getters and Pause
+// They run in the goroutine that drives the upload or in one that it started. They must
+// return quickly, because the upload waits for them. A hook may call the getters and Pause
 // of its [Uploader], but not Run, Step or Abort, nor methods of the Client that send
-// requests: these may wait for the request that runs the hook. The Uploader is nil in a
-// call of the Client that has none, such as [Client.Terminate].
+// requests: these may deadlock with the request that runs the hook. The Uploader is nil if
+// the call has none, as in [Client.Terminate].
 //
 // A panic in a hook, or in a [Source], store, fingerprinter, checksum algorithm,
 // [Limiter] or [RetryPolicy], propagates with its value to the goroutine that called Run,
-// Upload or another method, in whichever goroutine it happened. After it is recovered,
-// the upload is paused, its lease is released, and Run resumes it; a stream whose reader
-// panicked fails. runtime.Goexit, which testing.T.FailNow calls, ends the goroutine of
-// the caller in the same way, or is an error where data is hashed.
+// Upload or another method, whichever goroutine it occurs in. The upload is then paused,
+// its lease is released, and Run resumes it; a stream whose reader panicked fails.
+// runtime.Goexit, which testing.T.FailNow calls, ends the caller's goroutine in the same
+// way, or returns an error if data is being hashed.
 type Hooks struct {
 	// BeforeRequest is called before every attempt of every request, for example to
 	// renew a token or to sign the request. It may change the headers and the URL. If
-	// the origin is not trusted, it gets a copy of the request, and its changes are
-	// dropped: see [Options.Header]. An error ends the upload, unless
-	// [RetryPolicy.ShouldRetry] returns true for it. A request whose response is a 401
-	// is repeated once, so that this hook can renew credentials; a PATCH is repeated
-	// after a HEAD.
+	// the origin is not trusted, it is called with a copy of the request, and its changes
+	// are dropped: see [Options.Header]. An error ends the upload, unless
+	// [RetryPolicy.ShouldRetry] returns true for it. After a 401, a request is retried
+	// once, so that this hook can renew credentials; a PATCH is retried after a HEAD.
 	BeforeRequest func(*http.Request) error
 
 	// AfterResponse is called with every response, whatever its status.
@@ -38,8 +37,8 @@ type Hooks struct {
 	// including parts and final uploads, before bytes are sent to its URL.
 	OnCreated func(u *Uploader, c *Created)
 
-	// OnStateChange is called for each transition of an [Uploader]. err is why it left
-	// the state from, nil in the normal course.
+	// OnStateChange is called for each transition of an [Uploader]. err is the error that
+	// caused it, or nil.
 	OnStateChange func(u *Uploader, from, to State, err error)
 
 	// OnProgress is called about ten times a second while bytes are sent, and for each
@@ -60,8 +59,7 @@ type Hooks struct {
 	OnStoreError func(u *Uploader, err error)
 }
 
-// Progress is how much of an upload is done. It includes earlier sessions of a resumed
-// upload.
+// Progress counts the bytes of an upload, including earlier sessions of a resumed one.
 type Progress struct {
 	// Acknowledged is the highest offset that the server acknowledged; in a parallel
 	// upload, the number of bytes of all parts. It never decreases, even if the server
@@ -72,14 +70,14 @@ type Progress struct {
 	InFlight int64
 	// Size is the size of the source in bytes, 0 if SizeUnknown is set.
 	Size int64
-	// SizeUnknown reports whether the end of a stream is not known yet.
+	// SizeUnknown is set until a stream of unknown size ends.
 	SizeUnknown bool
 }
 
 // Retry is a failure that is retried.
 type Retry struct {
-	// Attempt counts failures in a row, from 1. It restarts when the acknowledged offset
-	// advances.
+	// Attempt counts failures in a row, from 1. It restarts at 1 when the acknowledged
+	// offset advances.
 	Attempt int
 	// Delay is the wait before the next attempt.
 	Delay time.Duration
@@ -87,7 +85,7 @@ type Retry struct {
 	Err error
 }
 
-// hookSet is the hooks of a client and then those of one upload.
+// hookSet holds the hooks of a client, followed by those of one upload.
 type hookSet struct {
 	hooks    []*Hooks
 	uploader *Uploader   // nil in a call without one
@@ -115,7 +113,7 @@ func (s hookSet) beforeRequest(req *http.Request) (err error) {
 	return nil
 }
 
-// canRenew reports whether a hook might renew credentials after a 401.
+// canRenew reports whether a BeforeRequest hook may renew credentials after a 401.
 func (s hookSet) canRenew() bool {
 	for _, h := range s.hooks {
 		if h.BeforeRequest != nil {
@@ -149,7 +147,7 @@ func (s hookSet) stateChange(from, to State, err error) {
 	})
 }
 
-// progress needs mu, so that no older progress follows a newer one.
+// progress requires mu, so that progress is reported in order.
 func (s hookSet) progress(p Progress) {
 	for _, h := range s.hooks {
 		if h.OnProgress != nil {

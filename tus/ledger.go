@@ -162,7 +162,7 @@ func (l *ledger) finishing(ctx context.Context) error {
 // confirm makes sure that no other Uploader has the lease of the upload.
 func (l *ledger) confirm(ctx context.Context) error { return l.record.confirm(ctx) }
 
-// note is save without haste.
+// note is save, but may be delayed.
 func (l *ledger) note() { l.record.saveLazily(l.work.describe) }
 
 // describe sets what the records of this upload say of the source.

@@ -26,15 +26,14 @@ type UploadOptions struct {
 	// CreationLimit is the maximum size in bytes of a source that is sent in the request
 	// that creates its upload (protocol section Creation With Upload), if the server
 	// advertises that, the source fits one chunk and no checksum is used. All these bytes
-	// are lost if the connection breaks or the process ends before the response names the
-	// upload URL. 0 means what the client sent in a second lately, from 1 MiB to 8 MiB; a
-	// negative value disables it. Raise it for many sources of a few MiB: each saves one
-	// request.
+	// are lost if the connection breaks or the process ends before the response with the
+	// upload URL. 0 means the number of bytes that the client recently sent per second, from
+	// 1 MiB to 8 MiB; a negative value disables it. Raise it for many sources of a few MiB:
+	// each saves one request.
 	CreationLimit int64
 
 	// DeferLength creates the upload without its length, which is sent with the last bytes
-	// (protocol section Creation, Upload-Defer-Length). For sources of unknown size this
-	// is always so.
+	// (protocol section Creation, Upload-Defer-Length). A source of unknown size implies it.
 	DeferLength bool
 
 	// Checksum selects the checksum algorithm of the chunks (protocol section Checksum).
@@ -47,7 +46,7 @@ type UploadOptions struct {
 	// With a checksum and no ChunkSize, chunks have 8 MiB, or less if connections break
 	// earlier: most servers discard a chunk that is cut off, because they cannot verify
 	// it. If the server supports trailers, the checksum follows the bytes (with
-	// Transfer-Encoding: chunked), and a proxy may drop it unnoticed. Otherwise chunks
+	// Transfer-Encoding: chunked), but a proxy may drop it undetected. Otherwise chunks
 	// are read twice.
 	Checksum string
 
@@ -66,13 +65,12 @@ type UploadOptions struct {
 
 	// Previous, if not nil, is the only stored upload that may be resumed. It is one of
 	// those that [Client.PreviousUploads] returned for the same source and options; one of
-	// another source is an error matching [ErrInvalidInput]. A new upload begins if it is
+	// another source is an error matching [ErrInvalidInput]. A new upload starts if it is
 	// no longer stored or the client has no store. If another Uploader holds it, Held
 	// applies.
 	Previous *Previous
 
-	// Held controls what the upload does if another Uploader holds a stored upload of the
-	// source.
+	// Held controls the upload when another Uploader holds a stored upload of the source.
 	Held HeldPolicy
 
 	// Parallel, if above 1, splits the source into parts that are sent over that many
@@ -113,7 +111,7 @@ type ParallelOptions struct {
 	MinPartSize int64
 
 	// PartBoundaries are the offsets in bytes, in ascending order, at which the second
-	// and the following parts begin. nil lets this package cut the source.
+	// and the following parts begin. nil means that this package chooses them.
 	PartBoundaries []int64
 
 	// PartMetadata is stored with each part, UploadOptions.Metadata with the final upload.

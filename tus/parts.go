@@ -10,13 +10,13 @@ import (
 type part struct {
 	span
 	*transfer
-	repeated bool // it was created again, as it was given the URL of another
+	repeated bool // created again, because it had the URL of another part
 }
 
-// parts are those of a parallel upload, in the order of the source.
+// parts are the parts of a parallel upload, in the order of their offsets.
 type parts []*part
 
-// urls returns those of the parts that exist.
+// urls returns the URLs of the parts that exist on the server.
 func (ps parts) urls() []*url.URL {
 	var all []*url.URL
 	for _, p := range ps {
@@ -25,7 +25,7 @@ func (ps parts) urls() []*url.URL {
 	return all
 }
 
-// has reports whether a URL is that of a part other than this one.
+// has reports whether a part other than this one has the URL at.
 func (ps parts) has(at *url.URL, this *part) bool {
 	for _, p := range ps {
 		if u := p.account().url; p != this && u != nil && u.String() == at.String() {
@@ -35,7 +35,7 @@ func (ps parts) has(at *url.URL, this *part) bool {
 	return false
 }
 
-// complete reports whether the server has every part whole.
+// complete reports whether every part is complete.
 func (ps parts) complete() bool {
 	for _, p := range ps {
 		if p.state != StateComplete {
@@ -45,7 +45,7 @@ func (ps parts) complete() bool {
 	return true
 }
 
-// account adds the parts up. It expires when the server removes the first part that is
+// account returns the sum of the parts. Its expiry is the earliest of the parts that are
 // not complete.
 func (ps parts) account() (sum account) {
 	for _, p := range ps {
@@ -59,7 +59,7 @@ func (ps parts) account() (sum account) {
 	return sum
 }
 
-// stored returns the parts as a record has them.
+// stored returns the parts for a record.
 func (ps parts) stored() []storage.Part {
 	var all []storage.Part
 	for _, p := range ps {
@@ -72,8 +72,8 @@ func (ps parts) stored() []storage.Part {
 	return all
 }
 
-// concatLine returns the length in bytes of the header line that names all parts by URL. A
-// part without a URL counts as much as the longest URL.
+// concatLine returns the length in bytes of the header line Upload-Concat of the final
+// upload. A part without a URL counts as much as the longest URL.
 func (ps parts) concatLine() int64 {
 	var longest, total int64
 	urls := ps.urls()
@@ -84,7 +84,7 @@ func (ps parts) concatLine() int64 {
 	return concatLine(int64(len(ps)), total+longest*int64(len(ps)-len(urls)))
 }
 
-// newPart returns a part that does not exist on the server yet.
+// newPart returns a part that is not created yet.
 func (p *parallel) newPart(s span) *part {
 	counters := &counters{parent: p.counters, onMoved: p.counters.onMoved}
 	section := section{p.source.source, p.source.info, s}

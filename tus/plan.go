@@ -3,26 +3,23 @@ package tus
 import "github.com/seed-175555ba/tus-go/storage"
 
 const (
-	// defaultMinPartSize is the least part that S3 accepts; servers that store
-	// there keep smaller ones aside.
+	// defaultMinPartSize is the minimum part size of S3. Servers that store in S3 buffer
+	// smaller parts.
 	defaultMinPartSize = 5 << 20
-	// largePartSize is from where on parts are worth cutting further, so that a
-	// slow connection does not hold up the end.
+	// largePartSize is the size above which parts are cut further, so that one slow
+	// connection does not delay the end.
 	largePartSize = 64 << 20
-	// maxPlannedParts is how many parts large sources are cut into where the
-	// connections do not ask for more.
+	// maxPlannedParts limits the parts of large sources, unless there are more connections.
 	maxPlannedParts = 32
-	// partAlignment keeps the borders of parts on pages and on the multiples that
-	// services ask for.
+	// partAlignment aligns parts to pages, and to the multiples that some services require.
 	partAlignment = 256 << 10
 )
 
 // span is a range of the source in bytes.
 type span struct{ offset, size int64 }
 
-// planSpans cuts size bytes for a number of connections: one part for each, or
-// more where the parts are large, but none (except the last) smaller than
-// least.
+// planSpans cuts size bytes into one part per connection, or more if the parts are large.
+// No part but the last is smaller than least.
 func planSpans(size int64, connections int, least int64) []span {
 	count := int64(connections)
 	if large := size / largePartSize; large > count {
@@ -31,8 +28,8 @@ func planSpans(size int64, connections int, least int64) []span {
 	return cutSpans(size, count, least)
 }
 
-// cutSpans cuts size bytes into at most count parts of about the same size, but none
-// (except the last) smaller than least.
+// cutSpans cuts size bytes into at most count parts of about the same size. No part but the
+// last is smaller than least.
 func cutSpans(size, count, least int64) []span {
 	if least <= 0 {
 		least = defaultMinPartSize
@@ -42,7 +39,7 @@ func cutSpans(size, count, least int64) []span {
 		each++
 	}
 	if rest := each % partAlignment; rest != 0 && each > partAlignment {
-		// The last part may be of any size, and so may an only one.
+		// The last part may have any size, also if it is the only one.
 		each += min(partAlignment-rest, max(0, size-each))
 	}
 	var spans []span
@@ -54,7 +51,7 @@ func cutSpans(size, count, least int64) []span {
 	return spans
 }
 
-// cutAfter cuts what follows the first span of a source into at most count-1 parts.
+// cutAfter cuts the bytes after the first span of a source into at most count-1 parts.
 func cutAfter(first span, size, count, least int64) []span {
 	spans := cutSpans(size-first.size, count-1, least)
 	for i := range spans {
@@ -63,7 +60,7 @@ func cutAfter(first span, size, count, least int64) []span {
 	return append([]span{first}, spans...)
 }
 
-// spansAt cuts size bytes at the caller's boundaries, which lie within.
+// spansAt cuts size bytes at boundaries.
 func spansAt(size int64, boundaries []int64) []span {
 	var spans []span
 	offset := int64(0)
@@ -74,8 +71,8 @@ func spansAt(size int64, boundaries []int64) []span {
 	return append(spans, span{offset, size - offset})
 }
 
-// tile reports whether the parts of a stored upload are all its bytes without a hole or
-// an overlap, and each is an upload of its own. A final upload has all parts.
+// tile reports whether the parts of a stored upload cover it without gap or overlap, and
+// have different URLs. A part may lack a URL only if there is no final upload.
 func tile(rec storage.Record) bool {
 	end, seen := int64(0), map[string]bool{rec.UploadURL: true}
 	for _, p := range rec.Parts {

@@ -10,12 +10,12 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
-// planner decides how a source is sent: it looks at the source, asks the server what it
-// supports where that makes a difference, and makes the delivery.
+// planner decides how a source is sent: it inspects the source, requests the server's
+// capabilities if the decision depends on them, and makes the delivery.
 type planner struct {
 	requester
 	opts     *UploadOptions
-	external *url.URL // where the caller's upload is; nil to create one
+	external *url.URL // external upload URL; nil to create an upload
 	owner    owner
 	retries  *retries
 	sizer    *chunkSizer
@@ -23,25 +23,24 @@ type planner struct {
 
 	source Source
 	ownKey string     // distinguishes uploads of the same source
-	info   SourceInfo // of the first look
-	chunks chunker    // of the whole source; nil before the first look
+	info   SourceInfo // of the first Stat
+	chunks chunker    // of the whole source; nil before the first Stat
 	stream *streamed  // chunks, if the size of the source is unknown
 }
 
 // owner is the Uploader, as its delivery sees it.
 type owner interface {
-	// changed is called when the account of the delivery has changed.
+	// changed is called when the account of the delivery changes.
 	changed()
 	// save stores the upload URLs.
 	save(ctx context.Context) error
-	// finishing stores that the request which completes the upload may be sent from now
-	// on: if the server then no longer has the upload, a later session must not send it
-	// again.
+	// finishing stores that the request that completes the upload is about to be sent. If
+	// the server then no longer has the upload, a later session must not resend it.
 	finishing(ctx context.Context) error
-	// note is save without haste.
+	// note is save, but may be delayed.
 	note()
-	// confirm makes sure, when the server reports another request, that no other Uploader
-	// has the lease of the upload.
+	// confirm renews the lease when the server reports another request for the upload. It
+	// returns an error if another Uploader has it.
 	confirm(ctx context.Context) error
 }
 
@@ -57,14 +56,14 @@ func (p *planner) close() {
 	}
 }
 
-// inspect looks at the source, or reads the first chunk of a stream.
+// inspect calls Stat, and reads the first chunk of a stream.
 func (p *planner) inspect(ctx context.Context) error {
 	info, err := statSource(ctx, p.source, p.client.opts.SourceTimeout)
 	if err != nil {
 		return err
 	}
 	if !info.SizeUnknown && info.Size < 0 {
-		return fmt.Errorf("%w: source of %d bytes", ErrInvalidInput, info.Size)
+		return fmt.Errorf("%w: source has negative size %d", ErrInvalidInput, info.Size)
 	}
 	p.info = info
 	if p.opts.Metadata == nil && info.Name != "" {
@@ -77,20 +76,20 @@ func (p *planner) inspect(ctx context.Context) error {
 	}
 	if p.opts.Parallel > 1 {
 		if info.Sequential && p.opts.ParallelOptions.Required {
-			return fmt.Errorf("%w: parallel parts of a source that has only one reader", ErrInvalidInput)
+			return fmt.Errorf("%w: ParallelOptions.Required is set, but the source allows only one reader", ErrInvalidInput)
 		}
 		if b := p.opts.ParallelOptions.PartBoundaries; len(b) > 0 && !info.SizeUnknown && b[len(b)-1] >= info.Size {
-			return fmt.Errorf("%w: part boundary at %d in a source of %d bytes", ErrInvalidInput, b[len(b)-1], info.Size)
+			return fmt.Errorf("%w: ParallelOptions.PartBoundaries: offset %d is not inside the source of %d bytes", ErrInvalidInput, b[len(b)-1], info.Size)
 		}
 	}
 	return nil
 }
 
-// beginStream reads the first chunk of a source of unknown size. If that is
-// all, the source is an ordinary one.
+// beginStream reads the first chunk of a source of unknown size. A stream that ends there
+// is replaced by its bytes.
 func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 	if p.stream == nil {
-		// The reader lives as long as the upload, over pauses.
+		// The reader stays open across pauses.
 		reader, err := openSource(ctx, context.WithoutCancel(ctx), p.source, 0, p.client.opts.SourceTimeout)
 		if err != nil {
 			return sourceError(err)
@@ -111,7 +110,7 @@ func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 	return nil
 }
 
-// becomeBytes replaces a stream that was read to its end by its bytes.
+// becomeBytes replaces a stream that was read to its end with its bytes.
 func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
 	p.stream.close()
 	p.stream = nil
@@ -122,9 +121,9 @@ func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
 	return err
 }
 
-// negotiateChecksum chooses the algorithm by what the caller wants and the
-// server advertises. An upload URL that the caller gave may be of another server
-// than the endpoint, so the endpoint is not asked for it unless the caller insists.
+// negotiateChecksum selects the algorithm that the options allow and the server
+// advertises. An external upload URL may be of another server than the endpoint: no
+// capabilities are then requested, unless UploadOptions.Checksum names an algorithm.
 func (p *planner) negotiateChecksum(ctx context.Context) error {
 	if p.sums.decided {
 		return nil
@@ -138,7 +137,7 @@ func (p *planner) negotiateChecksum(ctx context.Context) error {
 		return nil
 	case choice != "":
 		if caps, err = p.requiredCapabilities(ctx); err != nil {
-			return fmt.Errorf("asking for checksum algorithms: %w", err)
+			return fmt.Errorf("request checksum algorithms: %w", err)
 		}
 	case p.external != nil:
 		caps, _ = p.client.probe.state()
@@ -156,15 +155,14 @@ func (p *planner) negotiateChecksum(ctx context.Context) error {
 	return nil
 }
 
-// negotiate decides how the upload is sent, by what the server offers and the
-// source allows.
+// negotiate returns a delivery that the server supports and the source allows.
 func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 	var caps Capabilities
 	var err error
 	parts := p.wantsParts()
 	if feature := p.requires(); feature != "" {
 		if caps, err = p.requiredCapabilities(ctx); err != nil {
-			return nil, fmt.Errorf("asking for extension %s: %w", feature, err)
+			return nil, fmt.Errorf("request extension %s: %w", feature, err)
 		}
 	} else if parts {
 		if caps, err = p.advertised(ctx); err != nil {
@@ -192,20 +190,20 @@ func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 	return t, nil
 }
 
-// carries reports whether the creation carries bytes.
+// carries reports whether the creation request contains the bytes of the source.
 func (p *planner) carries(ctx context.Context) (bool, error) {
 	switch {
 	case !p.newTransfer().mayCarry():
 		return false, nil
-	case p.sums.on: // servers verify PATCH, and many ignore Upload-Checksum of a creation
+	case p.sums.on: // many servers ignore Upload-Checksum of a creation
 		return false, nil
 	}
 	caps, err := p.advertised(ctx)
 	return caps.Supports(extensionCreationWithUpload), err
 }
 
-// requiredCapabilities is what the server supports, nothing if it does not say: what is
-// missing is then named by those who look for it.
+// requiredCapabilities returns the capabilities of the server, or none if the response has
+// no protocol header: the caller then reports the missing extension.
 func (p *planner) requiredCapabilities(ctx context.Context) (Capabilities, error) {
 	caps, err := p.required(ctx)
 	if errors.Is(err, errNoCapabilities) {
@@ -214,8 +212,7 @@ func (p *planner) requiredCapabilities(ctx context.Context) (Capabilities, error
 	return caps, err
 }
 
-// requires names an extension without which the upload cannot be sent as requested,
-// empty if there is none.
+// requires returns an extension that the options require, or "".
 func (p *planner) requires() string {
 	switch {
 	case p.wantsParts() && p.opts.ParallelOptions.Required:
@@ -226,14 +223,14 @@ func (p *planner) requires() string {
 	return ""
 }
 
-// deferLength makes sure that the server takes an upload without its length,
-// if that is how it has to be created.
+// deferLength checks that the server supports a deferred length if the upload needs it. If
+// not, it reads a stream of at most UploadOptions.BufferLimit into memory.
 func (p *planner) deferLength(ctx context.Context, caps Capabilities) error {
 	unknown := p.info.SizeUnknown
 	if !unknown && !p.opts.DeferLength || caps.Supports(extensionCreationDeferLength) {
 		return nil
 	}
-	unsupported := fmt.Errorf("%w: %s, which an upload of unknown length needs", ErrUnsupported, extensionCreationDeferLength)
+	unsupported := fmt.Errorf("%w: extension %s, required for a deferred length", ErrUnsupported, extensionCreationDeferLength)
 	if !unknown || p.opts.BufferLimit == 0 {
 		return unsupported
 	}
@@ -244,18 +241,18 @@ func (p *planner) deferLength(ctx context.Context, caps Capabilities) error {
 	return p.becomeBytes(ctx, data)
 }
 
-// wantsParts reports whether the upload is to be sent in parts, if it can.
+// wantsParts reports whether the options request parts and the source allows them.
 func (p *planner) wantsParts() bool {
 	info := p.info
 	return p.opts.Parallel > 1 && !info.Sequential && !info.SizeUnknown && info.Size > 0
 }
 
-// planParts cuts the source, if the server offers concatenation and the source
-// is large enough; otherwise it returns nil.
+// planParts returns a parallel upload, or nil if the server does not support concatenation
+// or the source is too small.
 func (p *planner) planParts(ctx context.Context, caps Capabilities) (delivery, error) {
 	if !caps.Supports(extensionConcatenation) {
 		if p.opts.ParallelOptions.Required {
-			return nil, fmt.Errorf("%w: %s, which parallel parts need", ErrUnsupported, extensionConcatenation)
+			return nil, fmt.Errorf("%w: extension %s, required for parallel parts", ErrUnsupported, extensionConcatenation)
 		}
 		p.warn(ctx, p.info.Name, "tus one upload instead of parts: the server does not advertise concatenation")
 		return nil, nil
@@ -283,7 +280,7 @@ func (p *planner) newParallel() *parallel {
 	}
 }
 
-// wholeSource cuts all of the source.
+// wholeSource returns a chunker of the whole source.
 func (p *planner) wholeSource() *ranged {
 	return &ranged{
 		source: p.source, info: p.info, whole: true,
@@ -291,7 +288,7 @@ func (p *planner) wholeSource() *ranged {
 	}
 }
 
-// newTransfer returns one of the whole source that does not exist on the server yet.
+// newTransfer returns a transfer of the whole source that is not created yet.
 func (p *planner) newTransfer() *transfer {
 	plan := plan{
 		metadata: p.opts.Metadata, recreates: p.external == nil, defers: p.opts.DeferLength,
@@ -304,7 +301,7 @@ func (p *planner) newTransfer() *transfer {
 	}
 }
 
-// resumeExternal returns the transfer that continues the caller's upload, nil without one.
+// resumeExternal returns a transfer to the external upload URL, or nil if there is none.
 func (p *planner) resumeExternal() *transfer {
 	if p.external == nil {
 		return nil

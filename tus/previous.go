@@ -8,9 +8,9 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// Previous is an unfinished upload of a source, as it is stored.
+// Previous is a stored, unfinished upload of a source.
 type Previous struct {
-	// ID and Revision are those of its record, as [storage.Store.Delete] needs them.
+	// ID and Revision are those of its record, for [storage.Store.Delete].
 	ID       string
 	Revision int64
 	// URL is the upload URL, empty for an upload in parallel parts. It may contain
@@ -24,20 +24,19 @@ type Previous struct {
 	// Created is when the upload was created, and Updated when its record was last
 	// stored.
 	Created, Updated time.Time
-	// Expires is when the server deletes the upload; zero if the server did not say.
+	// Expires is when the server deletes the upload; zero if no response had an expiry.
 	Expires time.Time
-	// HeldUntil is when the lease of the [Uploader] that works on the upload ends; zero if
-	// none does.
+	// HeldUntil is when the lease of the upload ends; zero if no [Uploader] has one.
 	HeldUntil time.Time
 
 	key string // by which it was found
 }
 
-// PreviousUploads returns the unfinished uploads of source that the client's store knows,
-// the one that was updated last first. opts, which may be nil, must be those of the upload:
-// the metadata or ResumeKey are part of the key by which uploads are stored. An upload
-// resumes the one of which the server has most, or the one that [UploadOptions.Previous]
-// names. No request is sent. Without a store there are none.
+// PreviousUploads returns the unfinished uploads of source in the client's store, the last
+// updated first. opts, which may be nil, must be those of the upload: the metadata or
+// ResumeKey is part of the resume key. An upload resumes the one with the highest offset on
+// the server, or [UploadOptions.Previous]. No request is sent. Without a store, the result
+// is empty.
 func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *UploadOptions) ([]Previous, error) {
 	u, err := c.NewUploader(source, opts)
 	if err != nil || c.opts.Store == nil {

@@ -26,7 +26,7 @@ type Limiter interface {
 }
 
 // RateLimit is a [Limiter] whose rate can be changed while uploads run. Clients and uploads
-// that share one have the rate together. The zero value does not limit. All methods are
+// that use the same RateLimit share its rate. The zero value does not limit. All methods are
 // safe for concurrent use.
 type RateLimit struct {
 	mu      sync.Mutex
@@ -40,8 +40,8 @@ func NewRateLimit(bytesPerSecond int64) *RateLimit {
 	return &RateLimit{rate: max(0, bytesPerSecond)}
 }
 
-// Set changes the limit to bytesPerSecond; 0 or less means no limit. It applies at once,
-// also to calls of WaitN that block.
+// Set changes the limit to bytesPerSecond; 0 or less means no limit. It takes effect at
+// once, also for blocked calls of WaitN.
 func (l *RateLimit) Set(bytesPerSecond int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,7 +56,7 @@ func (l *RateLimit) Set(bytesPerSecond int64) {
 	}
 }
 
-// Burst returns the number of bytes to pass to WaitN at once: those of a tenth of a second,
+// Burst returns the number of bytes to pass to WaitN at once: a tenth of a second's worth,
 // at most 4 MiB.
 func (l *RateLimit) Burst() int {
 	l.mu.Lock()

@@ -7,8 +7,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// Response is a response of the server, for services that put results into its header or
-// its body.
+// Response is a server response. Some services return results in its header or body.
 type Response struct {
 	// StatusCode is the HTTP status, and Header the header fields as received.
 	StatusCode int

@@ -19,14 +19,15 @@ const Forever = math.MaxInt
 // RetryPolicy controls how temporary failures are retried. The zero value is the default:
 // an upload fails after eight retries in a row. The first retry is immediate, the next is
 // after half a second, and then the waits double up to a minute, each with a random part:
-// about a minute together. If a connection breaks while bytes are sent, the server has at
-// most 100 ms to store those that have reached it.
+// about a minute in total. If a connection breaks while bytes are sent, an immediate retry
+// is delayed by up to 100 ms, so that the server can store the bytes that it received.
 type RetryPolicy struct {
 	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative value
-	// none, [Forever] all. The count restarts whenever the acknowledged offset grows by at least 1/64 of
-	// what the request sent. After 64 requests in a row that gain less, the upload fails
-	// with an error matching [ErrProtocol]. A failure for lack of a file descriptor
-	// (EMFILE, ENFILE) does not count while other requests of the client are in flight.
+	// none, [Forever] all. The count restarts when the acknowledged offset advances by at
+	// least 1/64 of the bytes that the request sent. After 64 requests in a row that gain
+	// less, the upload fails with an error matching [ErrProtocol]. A failure for lack of a
+	// file descriptor (EMFILE, ENFILE) does not count while other requests of the client
+	// are in flight.
 	MaxRetries int
 
 	// Delay returns the wait before a retry; nil means the default. attempt counts the

@@ -12,11 +12,10 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
-// NewTransport returns the transport that a [Client] uses unless
-// [Options.HTTPClient] is set: HTTP/1.1, because over HTTP/2 parallel parts
-// would share one TCP connection, no transparent decompression, and
-// connections that send files without copying them. Adjust its exported fields
-// before the first request, for example TLSClientConfig for a private
+// NewTransport returns the transport that a [Client] uses unless [Options.HTTPClient] is
+// set. It uses HTTP/1.1, because parallel parts would share one TCP connection over HTTP/2.
+// It does not decompress responses, and sends files without copying them. Modify its
+// exported fields before the first request only, for example TLSClientConfig for a private
 // certificate authority, or Proxy (by default taken from the environment).
 func NewTransport() *http.Transport {
 	transport := send.NewTransport()

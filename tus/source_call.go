@@ -11,8 +11,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// callSource calls a Source, which may hang: in a network file system, or behind FUSE.
-// It returns an error matching os.ErrDeadlineExceeded after limit; 0 is no limit.
+// callSource calls a method of a Source, which may hang, for example on a network file
+// system. It returns an error matching os.ErrDeadlineExceeded after limit; 0 means no
+// limit. If the call returns later, its value is passed to late.
 func callSource[T any](ctx context.Context, limit time.Duration, name string, call func() (T, error), late func(T)) (T, error) {
 	if limit <= 0 {
 		return async.Call(ctx, call, late)
@@ -26,15 +27,15 @@ func callSource[T any](ctx context.Context, limit time.Duration, name string, ca
 	return value, err
 }
 
-// errLimit is the cause of a context that ends at the limit of callSource.
+// errLimit is the cause of a context canceled by the limit of callSource.
 var errLimit = errors.New("source timeout")
 
 func statSource(ctx context.Context, source Source, limit time.Duration) (SourceInfo, error) {
 	return callSource(ctx, limit, "Stat", func() (SourceInfo, error) { return source.Stat(ctx) }, nil)
 }
 
-// openSource opens a reader with the context open, and waits for it as long as ctx
-// lives. Open and each Read take limit at most; 0 is no limit.
+// openSource passes the context open to source.Open, and waits until ctx ends. limit
+// bounds Open and each Read; 0 means no limit.
 func openSource(ctx, open context.Context, source Source, offset int64, limit time.Duration) (io.ReadCloser, error) {
 	r, err := callSource(ctx, limit, "Open", func() (io.ReadCloser, error) { return source.Open(open, offset) },
 		func(r io.ReadCloser) { r.Close() })
@@ -55,8 +56,8 @@ func openSource(ctx, open context.Context, source Source, offset int64, limit ti
 type limitedReader struct {
 	io.ReadCloser
 	limit  time.Duration
-	buffer []byte // a Read that is left behind may still write to it
-	err    error  // of a Read that was left behind
+	buffer []byte // an abandoned Read may still write to it
+	err    error  // of an abandoned Read
 }
 
 func (r *limitedReader) Read(p []byte) (int, error) {
@@ -67,7 +68,7 @@ func (r *limitedReader) Read(p []byte) (int, error) {
 		r.buffer = make([]byte, len(p))
 	}
 	buffer := r.buffer[:len(p)]
-	// n and err of the reader are checked by its users, so that both are returned.
+	// The error of the reader is part of the value: err below is that of callSource only.
 	type read struct {
 		n   int
 		err error

@@ -9,24 +9,24 @@ import (
 	"sync/atomic"
 )
 
-// File is the regular file at path. A relative path is made absolute at once. The
-// file is opened anew for each request, so no handle stays open between requests.
+// File returns a Source that reads the regular file at path. A relative path is made
+// absolute at once. The file is opened for each request and closed after it.
 //
-// Each time the file must still have the same size and modification time. Where its
-// inode or the time of its last change (ctime) differs, and once at the end of the
-// upload, a sample of its content, at most 1 MiB, is compared with the one that the
-// first look took: a chmod, a hard link or an equal copy that takes the file's place
-// does not end an upload, but a write whose modification time was set back does. A
-// write through a shared mapping that moves no time, or one with its time set back, is
-// not detected where it lies outside the sample.
+// The upload fails with an error matching [ErrSourceChanged] if the size or the
+// modification time changes. If only the inode or the ctime differs, and once at the
+// end of the upload, a sample of the content, at most 1 MiB, is compared with the
+// first one. A chmod, a new hard link or an identical copy in its place therefore does
+// not fail the upload. A write that leaves the modification time unchanged, such as
+// one whose time was set back or some through a shared mapping, is detected only in
+// the sample.
 func File(path string) Source { return newFileSource(absolutePath(path), nil) }
 
-// OpenedFile is a regular file that the caller has open, with the checks of [File].
-// The caller keeps ownership: f must stay open during the upload, and its offset is
-// neither used nor changed.
+// OpenedFile returns a Source that reads the regular file f, with the checks of
+// [File]. f must stay open during the upload, and is not closed. Its offset is neither
+// used nor changed.
 func OpenedFile(f *os.File) Source {
 	if f == nil {
-		return ReaderAt(nil, 0) // which says so in Stat
+		return ReaderAt(nil, 0) // Stat returns an error
 	}
 	return newFileSource(absolutePath(f.Name()), f)
 }
@@ -40,7 +40,7 @@ type fileSource struct {
 	path    string   // absolute, if the working directory is known
 	opened  *os.File // owned by the caller; nil for File
 	changes changeDetector
-	// identity is path without symbolic links, as it was at the first look.
+	// identity is path with symbolic links resolved by the first Stat.
 	identity atomic.Pointer[string]
 }
 
@@ -59,7 +59,7 @@ func (s *fileSource) Stat(ctx context.Context) (SourceInfo, error) {
 // verifyContent implements contentVerifier.
 func (s *fileSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
 
-// look compares the file with the first look.
+// look compares the file with its first snapshot; deep includes the sample.
 func (s *fileSource) look(ctx context.Context, deep bool) error {
 	info, err := s.stat()
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *fileSource) stat() (fs.FileInfo, error) {
 	return os.Stat(s.path)
 }
 
-// absolutePath is path as it was in the working directory of now.
+// absolutePath returns path as an absolute path, or unchanged if that fails.
 func absolutePath(path string) string {
 	if whole, err := filepath.Abs(path); err == nil && path != "" {
 		return whole
@@ -92,8 +92,8 @@ func absolutePath(path string) string {
 	return path
 }
 
-// resolvedPath is path without symbolic links: one that leads to another file by the
-// next session makes another source.
+// resolvedPath returns path with symbolic links resolved, so that a link to another
+// file in the next session is another source.
 func resolvedPath(path string) string {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		return resolved
@@ -120,7 +120,8 @@ func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, err
 	return s.positioned(ctx, f, offset)
 }
 
-// openAgain opens the caller's file by its name, which no longer needs to lead to it.
+// openAgain opens the caller's file by name if that still names the same file, and
+// reads through the caller's handle otherwise.
 func (s *fileSource) openAgain(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	if err := s.look(ctx, false); err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func (s *fileSource) openAgain(ctx context.Context, offset int64) (io.ReadCloser
 	return s.section(offset), nil
 }
 
-// positioned makes sure that f is the right file, and closes it if not.
+// positioned checks f and seeks to offset. It closes f if it returns an error.
 func (s *fileSource) positioned(ctx context.Context, f *os.File, offset int64) (io.ReadCloser, error) {
 	err := s.changes.check(ctx, f, false)
 	if err == nil {
@@ -159,8 +160,7 @@ func (s *fileSource) positioned(ctx context.Context, f *os.File, offset int64) (
 	return f, nil
 }
 
-// section reads through the caller's handle, for a file that can no longer be
-// reached by its name.
+// section returns a reader through the caller's handle.
 func (s *fileSource) section(offset int64) io.ReadCloser {
 	return io.NopCloser(io.NewSectionReader(s.opened, offset, s.changes.first.Load().size-offset))
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// FSFile is the file name of fsys, such as an [embed.FS] or a zip archive.
-// A file that implements io.ReaderAt or io.Seeker starts at any offset at
-// once; others are read and thrown away up to the offset. A file of the operating
-// system, as of [os.DirFS], is checked for changes as that of [File] is; of others,
-// size and modification time must stay.
+// FSFile returns a Source that reads the file name of fsys, such as an [embed.FS] or a
+// zip archive. If the file does not implement io.Seeker or io.ReaderAt, the bytes
+// before an offset are read and discarded. A file of the operating system, as in
+// [os.DirFS], is checked for changes like one of [File]; of others, only the size and
+// the modification time are checked.
 func FSFile(fsys fs.FS, name string) Source {
 	return &fsSource{fsys: fsys, name: name, changes: changeDetector{name: name}}
 }
@@ -26,7 +26,7 @@ type fsSource struct {
 	fsys    fs.FS
 	name    string
 	changes changeDetector
-	at      atomic.Pointer[string] // of a file of the operating system; "" of others, nil before the first look
+	at      atomic.Pointer[string] // path of a file of the operating system, "" of others; nil before it is opened
 }
 
 func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
@@ -40,10 +40,10 @@ func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
 // verifyContent implements contentVerifier.
 func (s *fsSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
 
-// look makes sure that the file is still what it was.
+// look compares the file with its first snapshot; deep includes the sample.
 func (s *fsSource) look(ctx context.Context, deep bool) error {
 	if s.fsys == nil {
-		return fmt.Errorf("%w: no file system", ErrInvalidInput)
+		return fmt.Errorf("%w: file system of FSFile is nil", ErrInvalidInput)
 	}
 	info, err := fs.Stat(s.fsys, s.name)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *fsSource) look(ctx context.Context, deep bool) error {
 	})
 }
 
-// located takes over where the file is, at the first look.
+// located sets at from the first open file.
 func (s *fsSource) located(f fs.File) {
 	if s.at.Load() != nil {
 		return
@@ -71,8 +71,8 @@ func (s *fsSource) located(f fs.File) {
 	s.at.CompareAndSwap(nil, &at)
 }
 
-// systemPath is the path of a file of the operating system, "" of others: a name alone
-// does not tell two file systems apart.
+// systemPath returns the path of a file of the operating system, and "" for others. A
+// name alone does not distinguish files of two file systems.
 func (s *fsSource) systemPath() string {
 	if at := s.at.Load(); at != nil {
 		return *at
@@ -101,16 +101,16 @@ func (s *fsSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error
 	return skip(ctx, f, offset)
 }
 
-// sectionOfFile is a file that is read from some place on.
+// sectionOfFile reads a file from an offset.
 type sectionOfFile struct {
 	*io.SectionReader
 	io.Closer
 }
 
-// skippedFile is a file that can only be read from its start.
+// skippedFile hides the other methods of a file that was read up to an offset.
 type skippedFile struct{ fs.File }
 
-// skip reads up to offset, or until ctx ends.
+// skip discards the bytes up to offset. It closes f if it returns an error.
 func skip(ctx context.Context, f fs.File, offset int64) (_ io.ReadCloser, err error) {
 	skipped := false
 	defer func() {
@@ -127,7 +127,7 @@ func skip(ctx context.Context, f fs.File, offset int64) (_ io.ReadCloser, err er
 	}
 	switch {
 	case err == io.EOF, err == io.ErrUnexpectedEOF:
-		return nil, fmt.Errorf("%w: it ended before byte %d", ErrSourceChanged, offset)
+		return nil, fmt.Errorf("%w: file ends before offset %d", ErrSourceChanged, offset)
 	case err != nil:
 		return nil, err
 	}

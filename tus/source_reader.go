@@ -10,11 +10,11 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// ReaderAt is the first size bytes of r. Parallel parts read from it at the same
-// time, which [io.ReaderAt] allows.
+// ReaderAt returns a Source that reads the first size bytes of r. Parallel parts call
+// r.ReadAt concurrently.
 func ReaderAt(r io.ReaderAt, size int64) Source { return readerAtSource{r, size} }
 
-// Bytes is data held in memory. It must not be changed during the upload.
+// Bytes returns a Source that reads data, which must not change during the upload.
 func Bytes(data []byte) Source { return readerAtSource{bytes.NewReader(data), int64(len(data))} }
 
 type readerAtSource struct {
@@ -24,7 +24,7 @@ type readerAtSource struct {
 
 func (s readerAtSource) Stat(context.Context) (SourceInfo, error) {
 	if s.r == nil || s.size < 0 {
-		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes of %T", ErrInvalidInput, s.size, s.r)
+		return SourceInfo{}, fmt.Errorf("%w: source has size %d and reader %T", ErrInvalidInput, s.size, s.r)
 	}
 	return SourceInfo{Size: s.size}, nil
 }
@@ -33,11 +33,11 @@ func (s readerAtSource) Open(_ context.Context, offset int64) (io.ReadCloser, er
 	return io.NopCloser(io.NewSectionReader(s.r, offset, s.size-offset)), nil
 }
 
-// ReadSeeker is the first size bytes of r, sent as a single stream. Nothing
-// else may use r during the upload, nor a transport read a copy of the body (GetBody)
-// before the body itself. A Read that is under way when the context ends
-// is left behind until it returns, and moves r: use this Source for another attempt,
-// which waits for that, and not a new one of the same r.
+// ReadSeeker returns a Source that reads the first size bytes of r. It is not sent in
+// parallel parts. Nothing else may use r during the upload, and a custom transport must
+// not read a copy of the body (GetBody) before the body itself. A Read that is in flight
+// when the context ends is abandoned, and moves r when it returns. To resume, use the
+// same Source, which waits for that Read, not a second one with the same r.
 func ReadSeeker(r io.ReadSeeker, size int64) Source {
 	s := &seekSource{r: r, size: size, turn: make(chan struct{}, 1)}
 	s.turn <- struct{}{}
@@ -46,7 +46,7 @@ func ReadSeeker(r io.ReadSeeker, size int64) Source {
 
 type seekSource struct {
 	size int64
-	turn chan struct{} // holds a token while nobody uses the fields below
+	turn chan struct{} // holds a token while the fields below are not in use
 
 	r       io.ReadSeeker
 	current *seekReader // the only reader that may still use r
@@ -54,12 +54,12 @@ type seekSource struct {
 
 func (s *seekSource) Stat(context.Context) (SourceInfo, error) {
 	if s.r == nil || s.size < 0 {
-		return SourceInfo{}, fmt.Errorf("%w: source of %d bytes of %T", ErrInvalidInput, s.size, s.r)
+		return SourceInfo{}, fmt.Errorf("%w: source has size %d and reader %T", ErrInvalidInput, s.size, s.r)
 	}
 	return SourceInfo{Size: s.size, Sequential: true}, nil
 }
 
-// Open waits for a Read of an earlier request that may still be under way.
+// Open waits for a Read of an earlier request that is in flight.
 func (s *seekSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	select {
 	case <-s.turn:
@@ -76,9 +76,9 @@ func (s *seekSource) Open(ctx context.Context, offset int64) (io.ReadCloser, err
 
 var errSuperseded = errors.New("tus: reader was superseded by a later one")
 
-// seekReader reads from a shared ReadSeeker until the next one is opened: a
-// transport may go on reading a body for a moment after its request ended,
-// and must not move the position under the request that follows.
+// seekReader reads from a shared ReadSeeker until the next seekReader is opened. A
+// transport may read a body after its request ended, and must not move the position of
+// the next request.
 type seekReader struct {
 	source *seekSource
 	left   int64

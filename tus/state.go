@@ -15,8 +15,8 @@ import (
 //	               capabilities (OPTIONS)            if the URL is external
 //	Locating       request the offset (HEAD) of a    Ready with the furthest upload;
 //	               stored upload that is not held    Idle if none is left
-//	Creating       POST                              Ready; Recovering if the response
-//	                                                 cannot be trusted
+//	Creating       POST                              Ready; Recovering if the offset must
+//	                                                 be requested
 //	Ready          choose the next chunk             Sending; Finishing when all bytes
 //	                                                 are acknowledged; Concatenating
 //	                                                 when all parts are complete;
@@ -35,7 +35,7 @@ import (
 //	                                                 created; Finishing if all bytes
 //	                                                 are acknowledged
 //
-// In each of these states, the end of the context or [Uploader.Pause] leads to Paused, an
+// From each of these states, [Uploader.Pause] or the end of the context leads to Paused, an
 // error that is not retried to Failed, and [Uploader.Abort] to Aborted. Complete, Failed
 // and Aborted are final.
 //
@@ -43,7 +43,7 @@ import (
 // Sending sends them all.
 type State int
 
-// The states of an [Uploader]; [State] has their table.
+// The states of an [Uploader]. The table at [State] describes them.
 const (
 	StateIdle State = iota
 	StateLocating
@@ -59,7 +59,7 @@ const (
 	StateAborted
 )
 
-// Final reports whether no Step changes s.
+// Final reports whether s is final: Step does not change it.
 func (s State) Final() bool {
 	return s == StateComplete || s == StateFailed || s == StateAborted
 }
@@ -78,8 +78,8 @@ func (s State) String() string {
 	return names[s]
 }
 
-// action is the work of one state. It sends at most one request, in a parallel upload one
-// for each part, and returns the state that follows, also with an error.
+// action does the work of one state and returns the next state, also with an error. It
+// sends at most one request, or in a parallel upload one for each part.
 type action func(*Uploader, context.Context) (State, error)
 
 // transition is a row of the table above.
@@ -88,7 +88,7 @@ type transition struct {
 	to []State // states that may follow, besides Paused and Failed
 }
 
-// transitions returns the row of a state in the table. A final state has none.
+// transitions returns the row of s in the table, empty for a final state.
 func transitions(s State) transition {
 	switch s {
 	case StateIdle:
@@ -113,7 +113,7 @@ func transitions(s State) transition {
 	return transition{}
 }
 
-// allows reports whether next may follow from. The same state is a retry.
+// allows reports whether next may follow from. Staying in a state is a retry.
 func (t transition) allows(from, next State) bool {
 	return next == from || next == StatePaused || next == StateFailed || slices.Contains(t.to, next)
 }

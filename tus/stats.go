@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// Stats counts what an [Uploader] did, without earlier sessions of a resumed upload.
+// Stats has the counters of an [Uploader], without earlier sessions of a resumed upload.
 type Stats struct {
 	// ResumedFrom is the number of bytes that the server had before; 0 for a new upload.
 	ResumedFrom int64
-	// Uploaded is the number of bytes that the server acknowledged since then.
+	// Uploaded is the number of bytes that the server acknowledged in this session.
 	Uploaded int64
 	// Sent is the number of bytes of the source that were sent.
 	Sent int64
-	// Resent is the number of those that had been sent before.
+	// Resent is the number of bytes in Sent that had been sent before.
 	Resent int64
 	// Requests counts requests by method.
 	Requests map[string]int
 	// Retries counts failures that were retried.
 	Retries int
 	// Restarts counts uploads, or parts of a parallel upload, that restarted from zero:
-	// the server no longer has them (404 or 410), or has another length there, or their
-	// source can only be read from its beginning ([ErrNotRecoverable]).
+	// the server no longer has them (404 or 410) or has another length, or their source
+	// can only be read from its start ([ErrNotRecoverable]).
 	Restarts int
 	// NotResumed counts stored uploads of the source that could not be resumed: another
 	// Uploader holds them (see [UploadOptions.Held]), they are gone from the store or the
 	// server, belong to another source, or their records are corrupt.
 	NotResumed int
-	// RepeatedFinals counts repeated requests for the final upload of a parallel one whose
-	// response was lost. Each may have left another complete upload on the server.
+	// RepeatedFinals counts retried requests for the final upload of a parallel upload
+	// whose response was lost. Each may have left another complete upload on the server.
 	RepeatedFinals int
 	// Elapsed is the time from the first step to the end of the upload or its last pause;
 	// to now while it runs.

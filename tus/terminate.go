@@ -6,10 +6,10 @@ import (
 )
 
 // Terminate deletes an upload, finished or not, on the server (protocol section
-// Termination), retrying by the client's policy: 423 for example means that another
-// request still holds the upload. An upload that is already gone is no error. If the
-// server does not support the extension, the error is an [*Error]: with status 405, which
-// matches [ErrUnsupported], with 501 or the like.
+// Termination), retrying by the client's policy, for example a 423 while another request
+// holds the upload. An upload that is already gone is no error. If the server does not
+// support the extension, the error is an [*Error], for example with status 501, or with
+// 405, which matches [ErrUnsupported].
 func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 	u, err := parseURL("upload URL", uploadURL)
 	if err != nil {

@@ -8,7 +8,7 @@ func (c *Client) UploadFile(ctx context.Context, path string, opts *UploadOption
 }
 
 // Upload uploads source, retrying by the client's policy, until the server has all of it.
-// When ctx ends, the upload stays resumable and the error matches that of ctx. opts may be
+// When ctx ends, the upload stays resumable and the error matches ctx.Err(). opts may be
 // nil. The result is never nil.
 func (c *Client) Upload(ctx context.Context, source Source, opts *UploadOptions) (*Result, error) {
 	u, err := c.NewUploader(source, opts)
@@ -16,9 +16,9 @@ func (c *Client) Upload(ctx context.Context, source Source, opts *UploadOptions)
 }
 
 // Resume resumes the upload at uploadURL with source, from the offset of the server. The
-// URL may be one that a backend or a hosted service created: nothing is ever created. The
-// error matches [ErrUploadGone] if there is no such upload, and [ErrSourceMismatch] if it
-// has another length than source. Options.Header is sent only if the URL has the origin of
+// upload may have been created by a backend or a hosted service: Resume never creates one.
+// The error matches [ErrUploadGone] if there is no such upload, and [ErrSourceMismatch] if
+// it has another length than source. Options.Header is sent only if the URL has the origin of
 // the endpoint or a trusted one. opts may be nil. The result is never nil.
 func (c *Client) Resume(ctx context.Context, uploadURL string, source Source, opts *UploadOptions) (*Result, error) {
 	u, err := c.NewResumer(uploadURL, source, opts)

@@ -12,10 +12,9 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// Uploader is one upload as a state machine; see [State] for its table. Make
-// it with [Client.NewUploader] and drive it with [Uploader.Run], or by hand
-// with [Uploader.Step]. One goroutine drives at a time; the getters and
-// [Uploader.Pause] may be called from any.
+// Uploader is one upload as a state machine; see [State] for its table. Create it with
+// [Client.NewUploader] and drive it with [Uploader.Run] or [Uploader.Step]. One goroutine
+// at a time may drive it; the getters and [Uploader.Pause] may be called from any.
 type Uploader struct {
 	ledger
 	opts    UploadOptions
@@ -28,14 +27,14 @@ type Uploader struct {
 	failure error // that it ended with
 }
 
-// NewUploader prepares the upload of source. opts may be nil, and may be changed
-// and used again when it returns. Nothing is read or sent; options that cannot work
-// are an error matching [ErrInvalidInput].
+// NewUploader prepares the upload of source. opts may be nil, and may be modified after
+// NewUploader returns. Nothing is read or sent. If an option is invalid, the error matches
+// [ErrInvalidInput].
 func (c *Client) NewUploader(source Source, opts *UploadOptions) (*Uploader, error) {
 	return c.newUploader(nil, source, opts)
 }
 
-// NewResumer is [Client.NewUploader] for an upload that exists, as in [Client.Resume].
+// NewResumer is [Client.NewUploader] for an existing upload, as in [Client.Resume].
 func (c *Client) NewResumer(uploadURL string, source Source, opts *UploadOptions) (*Uploader, error) {
 	at, err := parseURL("upload URL", uploadURL)
 	if err != nil {
@@ -85,7 +84,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 
 // Run drives the upload until it is complete, retrying temporary failures by
 // the client's policy. It returns [ErrPaused] when the upload was paused, and
-// the context's error when that ended; in both cases another Run continues.
+// the error of ctx when ctx ended; in both cases another Run resumes it.
 // The package comment lists the errors. The result is never nil.
 func (u *Uploader) Run(ctx context.Context) (*Result, error) {
 	err := u.runUntil(ctx, func() bool { return false })
@@ -117,21 +116,21 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	})
 }
 
-// Step takes the upload one transition further, with at most one request. A second one,
-// OPTIONS, follows a 404 or 410 without Tus-Resumable that stayed through as many Steps as
-// there are retries. In a parallel upload, a Step in [StateCreating] creates all parts, and
+// Step makes one transition, with at most one request. A second one, OPTIONS, follows a 404
+// or 410 without Tus-Resumable that persists through as many Steps as there are retries. In
+// a parallel upload, a Step in [StateCreating] creates all parts, and
 // one in [StateSending] sends them all, with the retries and waits of each part.
 //
-// After an error, unless State is final, the next Step tries again. The caller waits in
-// between (see [IsRetryable]), for a stored upload that is held at most [HeldError].Wait. A
-// Step on a paused upload continues it. In a final state, Step returns nil if the upload is
-// complete, and otherwise an error that wraps what it failed with.
+// After an error, unless State is final, the next Step retries. The caller waits in between
+// (see [IsRetryable]), at most [HeldError].Wait if the stored upload is held. A Step on a
+// paused upload resumes it. In a final state, Step returns nil if the upload is complete,
+// and otherwise an error that wraps the original one.
 func (u *Uploader) Step(ctx context.Context) error {
 	return u.drive(ctx, u.step)
 }
 
 // Name returns the name of the source. It is empty before the first Step, for a source
-// without a name, and for a nil Uploader, which some hooks get.
+// without a name, and for a nil Uploader, as some hooks are called with.
 func (u *Uploader) Name() string {
 	if u == nil {
 		return ""
@@ -139,18 +138,18 @@ func (u *Uploader) Name() string {
 	return u.status().info.Name
 }
 
-// State returns where the upload is.
+// State returns the current state.
 func (u *Uploader) State() State {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.state
 }
 
-// Offset returns the offset in bytes that the server acknowledged last; of a
-// parallel upload, how many bytes of all parts it has.
+// Offset returns the offset in bytes that the server acknowledged last; of a parallel
+// upload, the sum of all parts.
 func (u *Uploader) Offset() int64 { return u.status().offset }
 
-// URL returns the upload URL, empty as long as there is none.
+// URL returns the upload URL, or "" if there is none.
 func (u *Uploader) URL() string {
 	if at := u.status().url; at != nil {
 		return at.String()
@@ -158,7 +157,7 @@ func (u *Uploader) URL() string {
 	return ""
 }
 
-// Stats returns what the upload has cost so far.
+// Stats returns the current counters.
 func (u *Uploader) Stats() Stats { return u.counters.snapshot() }
 
 func (u *Uploader) result() *Result {

@@ -458,7 +458,7 @@ func TestUpload_UnconfirmedIsSentAgainOnlyAfterForget(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state.db")
 	for range 2 {
 		got := tusup(t, "--endpoint", srv.Endpoint(), "--state", state, path)
-		if got.code != exitFailed || !strings.Contains(got.stderr, "tusup forget") || !strings.Contains(got.stdout+got.stderr, "does not confirm") {
+		if got.code != exitFailed || !strings.Contains(got.stderr, "tusup forget") || !strings.Contains(got.stdout+got.stderr, "does not acknowledge") {
 			t.Fatalf("outcome is %+v", got)
 		}
 		received := int64(0)
