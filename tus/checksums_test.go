@@ -475,3 +475,36 @@ func TestSourceThatEndsEarlyIsNotSentAsIfItWereWhole(t *testing.T) {
 		}
 	}
 }
+
+// countedOpens counts how often a source with one reader is opened.
+type countedOpens struct {
+	tus.Source
+	n int
+}
+
+func (s *countedOpens) Stat(ctx context.Context) (tus.SourceInfo, error) {
+	info, err := s.Source.Stat(ctx)
+	info.Sequential = true
+	return info, err
+}
+
+func (s *countedOpens) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	s.n++
+	return s.Source.Open(ctx, offset)
+}
+
+// The chunk in memory is hashed with another algorithm, not read again.
+func TestRefusedAlgorithm_ReadsSourceWithOneReaderOnce(t *testing.T) {
+	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer"), ChecksumAlgorithms: []string{"sha1", "md5"}})
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.RespondAfter(400, "", "Tus-Resumable", "1.0.0")})
+	data := randomBytes(1000)
+	source := &countedOpens{Source: tus.Bytes(data)}
+	res, err := client.Upload(testContext(t), source, chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if source.n != 1 || srv.Count("PATCH") != 2 {
+		t.Errorf("source was opened %d times for %d chunks", source.n, srv.Count("PATCH"))
+	}
+}

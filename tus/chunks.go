@@ -75,6 +75,7 @@ type ranged struct {
 	lastByte func(context.Context) error // runs before the last byte of a whole source is sent
 
 	pipeline *hashahead.Pipeline
+	hashes   string // the algorithm of pipeline
 	buffer   []byte
 	buffered span // what is in buffer
 }
@@ -180,7 +181,11 @@ func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
 		}
 		return sumOf(s.algorithm, c.data), nil
 	}
+	if r.hashes != s.algorithm.Name { // the server refused that
+		r.rest()
+	}
 	if r.pipeline == nil {
+		r.hashes = s.algorithm.Name
 		r.pipeline = hashahead.New(s.algorithm, func(ctx context.Context, offset int64) (io.ReadCloser, error) {
 			return openSource(ctx, ctx, r.source, offset, r.timeout)
 		})

@@ -11,20 +11,11 @@ import (
 type ending struct {
 	refusal error // of the chunk that would have completed the upload
 	sentTo  int64 // all before it was sent, and the server did not show that it lacks some; 0 for none
-	vain    int   // uploads in a row that were created and then gone before a byte was acknowledged
 	absence absence
 }
 
 // created forgets what was known of an upload that is gone or not resumed.
 func (e *ending) created() { e.sentTo, e.absence = 0, absence{} }
-
-// startOver notes an upload that is gone. acknowledged says that it had bytes.
-func (e *ending) startOver(acknowledged bool) {
-	e.refusal = nil
-	if e.vain++; acknowledged {
-		e.vain = 0
-	}
-}
 
 // judgeGone decides what a 404 or 410 means for the upload. One without Tus-Resumable
 // stays an error worth a retry until the retries are used up; once every byte was sent, a
@@ -41,7 +32,7 @@ func (t *transfer) judgeGone(ctx context.Context, err error) error {
 		return withCause(e.refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))
 	case allSent:
 		return withCause(err, errGoneAtEnd)
-	case e.vain > 0 && a.offset == 0 && t.plan.recreates && !t.restored:
+	case t.retries.vain > 0 && a.offset == 0 && t.plan.recreates && !t.restored:
 		return withCause(err, errGoneAtOnce)
 	}
 	return err

@@ -72,7 +72,7 @@ func (p *parallel) account() account {
 
 // describe fills in the record of the upload.
 func (p *parallel) describe(rec *storage.Record) {
-	rec.Finishing, rec.Parts = p.uncertain, p.list.stored()
+	rec.Finishing, rec.Parts = p.uncertain || p.final != nil, p.list.stored()
 }
 
 // transitions returns the row of the table for the current state.
@@ -131,8 +131,7 @@ func (p *parallel) choose(context.Context) outcome {
 	return outcome{next: StateSending}
 }
 
-// resume is called before the first step after a pause. Parts that failed get another
-// chance.
+// resume is called before the first step after a pause.
 func (p *parallel) resume() {
 	if !p.exists() {
 		return
@@ -140,7 +139,6 @@ func (p *parallel) resume() {
 	for _, part := range p.list {
 		if part.state != StateComplete {
 			part.transfer.resume()
-			part.retries.reset(part.account().offset)
 		}
 	}
 	p.enter(StateRecovering)
@@ -283,7 +281,7 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 			part.rest()
 		}
 	}()
-	_, err := part.retries.repeat(ctx, part.requester, func() (bool, error) {
+	exhausted, err := part.retries.repeat(ctx, part.requester, func() (bool, error) {
 		if done() {
 			return true, nil
 		}
@@ -298,6 +296,9 @@ func (p *parallel) run(ctx context.Context, part *part, done func() bool, store 
 		}
 		return o.next == StatePaused || o.next == StateFailed, o.err
 	})
+	if exhausted { // if the upload is paused as well, the part gets another chance
+		part.retries.reset(part.account().offset)
+	}
 	return err
 }
 
@@ -310,6 +311,10 @@ func (p *parallel) report(ctx context.Context, part *part, o *outcome, store boo
 		p.saving.Lock()
 		p.lastPatch = o.patched
 		p.saving.Unlock()
+	}
+	if o.lost {
+		p.warn(ctx, p.source.info.Name, fmt.Sprintf("tus starting over: part at offset %d: %v", part.offset, o.err))
+		p.owner.changed()
 	}
 	if o.created == nil {
 		return nil

@@ -3,6 +3,8 @@ package tus_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"strings"
@@ -191,6 +193,94 @@ func TestBytesOfPartsRenewTheBudgetOfTheFinalUpload(t *testing.T) {
 	}
 	wantOneFinal(t, srv.Handler, res.URL, data)
 	if res.Stats.Retries < 6 { // a request of the first session may be in the way of one more
+		t.Errorf("%d retries", res.Stats.Retries)
+	}
+}
+
+// A session ends right after the final upload was created, which the server then moves
+// away. No later session sends the source again.
+func TestFinalUpload_GoneAfterASessionIsUnconfirmed(t *testing.T) {
+	srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	u, err := client.NewUploader(tus.Bytes(data), unequal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for u.URL() == "" {
+		if err := u.Step(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u.Pause()
+	srv.Forget(u.URL())
+	for range 2 {
+		_, err = client.Upload(testContext(t), tus.Bytes(data), unequal())
+		wantError(t, err, tus.ErrUnconfirmed)
+	}
+	if n := bytesReceived(srv); n != unequalSize {
+		t.Errorf("%d bytes received", n)
+	}
+}
+
+func TestAbort_DeletesPartsThatCannotBeResumed(t *testing.T) {
+	srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
+	interruptedInParts(t, srv, store, data)
+	opts := unequal()
+	opts.ParallelOptions.MaxConcatHeader = 60
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrInvalidInput)
+	if err := u.Abort(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if n := srv.Count("DELETE"); n < 4 { // more if a request of the first session holds a part
+		t.Errorf("%d parts were deleted", n)
+	}
+	wantEmptyStore(t, store)
+}
+
+func TestPart_StartingOverIsLogged(t *testing.T) {
+	srv, data := finalLast(t), randomBytes(unequalSize)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: onPart(1100, 2, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Forget(r.URL.Path)
+		h.Serve(w, r)
+	})})
+	var log bytes.Buffer
+	client := newClient(t, srv.Endpoint(), &tus.Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if _, err := client.Upload(testContext(t), tus.Bytes(data), unequal()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "tus starting over: part at offset 1900: "); n != 1 {
+		t.Errorf("log is %s", &log)
+	}
+}
+
+// A pause renews no retries of a part, as it renews none of an upload without parts.
+func TestPart_PauseKeepsItsFailures(t *testing.T) {
+	srv := finalLast(t)
+	var u *tus.Uploader
+	srv.Inject(
+		tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(503, "", "Tus-Resumable", "1.0.0")},
+		tustest.Fault{Method: "HEAD", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			u.Pause()
+			h.Serve(w, r)
+		}})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Retry: tus.RetryPolicy{MaxRetries: 1}})
+	u, err := client.NewUploader(tus.Bytes(randomBytes(4000)), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{3999}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	res, err := u.Run(testContext(t))
+	var e *tus.Error
+	if !errors.As(err, &e) || e.StatusCode != 503 {
+		t.Fatal(err)
+	}
+	if res.Stats.Retries > 2 { // one of each part
 		t.Errorf("%d retries", res.Stats.Retries)
 	}
 }

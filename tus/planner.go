@@ -70,6 +70,7 @@ func (p *planner) inspect(ctx context.Context) error {
 		p.opts.Metadata = Metadata{"filename": info.Name}
 	}
 	if !info.SizeUnknown {
+		p.rest()
 		p.chunks = p.wholeSource()
 	} else if err := p.beginStream(ctx, info); err != nil {
 		return err
@@ -116,7 +117,8 @@ func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
 	p.stream = nil
 	p.source = Bytes(data)
 	info, err := statSource(ctx, p.source, p.client.opts.SourceTimeout)
-	info.Name, p.info = p.info.Name, info
+	info.Name = p.info.Name
+	p.info = info
 	p.chunks = p.wholeSource()
 	return err
 }

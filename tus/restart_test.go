@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -108,5 +112,188 @@ func TestGivenUploadOfASourceThatOnlyReadsFromItsStartIsNotReplaced(t *testing.T
 	wantError(t, err, tus.ErrNotRecoverable)
 	if n := srv.Count("POST"); n != 1 {
 		t.Errorf("%d uploads were created", n)
+	}
+}
+
+// forgetAt makes the server forget an upload once, before it serves a PATCH at an offset.
+func forgetAt(offset string) tustest.Fault {
+	var forgotten atomic.Bool
+	return tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if r.Header.Get("Upload-Offset") == offset && !forgotten.Swap(true) {
+			h.Forget(r.URL.Path)
+		}
+		h.Serve(w, r)
+	}}
+}
+
+// A stored upload is gone, and the upload is paused before it is decided how to send the
+// source. A Run must not take the upload that does not exist for a complete one.
+func TestStartOver_PausedBeforeCreationCompletes(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
+	srv.Inject(forgetAt("4000"))
+	var u *tus.Uploader
+	opts := inChunks()
+	opts.Hooks.OnStateChange = func(_ *tus.Uploader, from, to tus.State, _ error) {
+		if from == tus.StateSending && to == tus.StateIdle {
+			u.Pause()
+		}
+	}
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	res, err := u.Run(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	wantEmptyStore(t, store)
+}
+
+// A hook panics at any report of progress, while an upload, or a part, starts over. The
+// next Run must not take what does not exist for complete.
+func TestStartOver_PanicOfProgressHookLosesNoBytes(t *testing.T) {
+	data := randomBytes(4000)
+	for name, opts := range map[string]func() *tus.UploadOptions{
+		"whole": func() *tus.UploadOptions { return &tus.UploadOptions{ChunkSize: 500, CreationLimit: -1} },
+		"parts": func() *tus.UploadOptions {
+			return &tus.UploadOptions{ChunkSize: 500, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{2000}}}
+		},
+	} {
+		for panics := 1; panics < 20; panics++ {
+			srv := finalLast(t)
+			srv.Inject(forgetAt("1000"))
+			opts, reports := opts(), 0
+			opts.Hooks.OnProgress = func(*tus.Uploader, tus.Progress) {
+				if reports++; reports == panics {
+					panic("a bug")
+				}
+			}
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).NewUploader(tus.Bytes(data), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run := func() {
+				defer func() { _ = recover() }()
+				_, err = u.Run(testContext(t))
+			}
+			if run(); u.State() == tus.StatePaused {
+				run()
+			}
+			if err != nil || u.State() != tus.StateComplete {
+				t.Fatalf("%s, panic at report %d: state is %v, %v", name, panics, u.State(), err)
+			}
+			wantStored(t, srv.Handler, u.URL(), data)
+		}
+	}
+}
+
+func TestStartOver_StopAtPausesOnce(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 1000)
+	opts := inChunks()
+	opts.StopAt = 2000
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	srv.Forget(u.URL())
+	res, err := u.Run(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
+// Each upload is gone right after its creation. A pause in between does not make the
+// second one the first.
+func TestStartOver_GoneAtOnceIsCountedAcrossAPause(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Forget(r.URL.Path)
+		h.Serve(w, r)
+	}})
+	var u *tus.Uploader
+	opts := inChunks()
+	opts.Hooks.OnStateChange = func(_ *tus.Uploader, from, to tus.State, _ error) {
+		if from == tus.StateSending && to == tus.StateCreating {
+			u.Pause()
+		}
+	}
+	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(randomBytes(5000)), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	_, err = u.Run(testContext(t))
+	wantError(t, err, tus.ErrUploadGone)
+	if n := srv.Count("POST"); n != 2 {
+		t.Errorf("%d uploads were created", n)
+	}
+}
+
+// hangsOnce is a source of which one reader, the first at an offset, hangs until it is
+// closed.
+type hangsOnce struct {
+	tus.Source
+	offset int64
+	hangs  atomic.Bool
+	closed chan struct{}
+}
+
+func (s *hangsOnce) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	if offset != s.offset || s.hangs.Swap(true) {
+		return s.Source.Open(ctx, offset)
+	}
+	return &hangingReader{source: s}, nil
+}
+
+type hangingReader struct{ source *hangsOnce }
+
+func (r *hangingReader) Read([]byte) (int, error) {
+	<-r.source.closed
+	return 0, io.ErrClosedPipe
+}
+
+func (r *hangingReader) Close() error {
+	close(r.source.closed)
+	return nil
+}
+
+// The stored upload is gone while a chunk of it is hashed ahead. Its reader is closed.
+func TestStartOver_EndsHashingAhead(t *testing.T) {
+	srv, store := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")}), &storage.Memory{}
+	data := randomBytes(10_000)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Checksums: checksum.Builtin()})
+	opts := inChunks()
+	opts.StopAt = 3000
+	_, err := client.Upload(testContext(t), tus.Bytes(data), opts)
+	wantError(t, err, tus.ErrPaused)
+	source := &hangsOnce{Source: tus.Bytes(data), offset: 5000, closed: make(chan struct{})}
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		for !source.hangs.Load() {
+			time.Sleep(time.Millisecond)
+		}
+		h.Forget(r.URL.Path)
+		h.Serve(w, r)
+	}})
+	res, err := client.Upload(testContext(t), source, inChunks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if res.Stats.Restarts != 1 {
+		t.Errorf("stats are %+v", res.Stats)
+	}
+	select {
+	case <-source.closed:
+	case <-time.After(10 * time.Second):
+		t.Error("reader is still open")
 	}
 }

@@ -82,10 +82,10 @@ func (u *Uploader) resume(c *found) error {
 	})
 	if len(c.rec.Parts) > 0 {
 		p := u.planner.newParallel()
+		u.begin(p) // Abort deletes the parts even if they cannot be resumed
 		if err := p.resumeParts(c); err != nil {
 			return err
 		}
-		u.begin(p)
 		u.changed()
 		return u.retries.acknowledged(c.offset, 0, 0)
 	}

@@ -187,6 +187,7 @@ type retries struct {
 	renewing bool          // the next repetition follows a 401
 	inFlight *atomic.Int32 // requests of the client
 	settling time.Duration // the least wait before the next repetition
+	vain     int           // uploads in a row that were created and then gone before a byte was acknowledged
 }
 
 func (q requester) newRetries() retries {

@@ -90,6 +90,9 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 	if o.lost {
 		u.forget(ctx, o)
 	}
+	if o.stopped {
+		u.opts.StopAt = 0 // also for an upload that replaces this one
+	}
 	if o.patched != nil {
 		u.learn(func(s *status) { s.lastPatch = o.patched })
 	}

@@ -620,3 +620,25 @@ func TestStreamStatsAreWhatTheServerSaw(t *testing.T) {
 		t.Errorf("answers are %v and %v", res.Creation, res.LastPatch)
 	}
 }
+
+// namedStream is a stream with a name.
+type namedStream struct{ tus.Source }
+
+func (s namedStream) Stat(ctx context.Context) (tus.SourceInfo, error) {
+	info, err := s.Source.Stat(ctx)
+	info.Name = "stdin"
+	return info, err
+}
+
+func TestStream_KeepsItsName(t *testing.T) {
+	for _, size := range []int{0, 500, 5000} {
+		srv, name := tustest.NewServer(t, nil), ""
+		opts := chunked()
+		opts.Hooks.OnCreated = func(u *tus.Uploader, _ *tus.Created) { name = u.Name() }
+		client := newClient(t, srv.Endpoint(), nil)
+		_, err := client.Upload(testContext(t), namedStream{tus.Reader(bytes.NewReader(randomBytes(size)))}, opts)
+		if err != nil || name != "stdin" {
+			t.Errorf("%d bytes: name is %q, %v", size, name, err)
+		}
+	}
+}

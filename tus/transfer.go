@@ -94,6 +94,7 @@ type outcome struct {
 	lost      bool      // the upload is gone, and the transfer begins another
 	single    bool      // parts do not work here: the source is to be sent as one upload
 	completed bool      // the creation completed the upload
+	stopped   bool      // at stopAt: the next Run continues to the end
 }
 
 // transitions returns the row of the table for the current state.
@@ -125,7 +126,7 @@ func (t *transfer) resume() {
 		t.enter(StateFinishing)
 	case t.resuming:
 		t.enter(StateRecovering)
-	case t.account().url == nil, t.complete() && !t.account().info.empty(): // whether an empty one is complete, HEAD tells
+	case t.complete() && (t.account().url == nil || !t.account().info.empty()): // whether an empty one is complete, HEAD tells
 		t.enter(StateFinishing)
 	default:
 		t.enter(StateRecovering)
@@ -174,7 +175,7 @@ func (t *transfer) choose(ctx context.Context) outcome {
 	}
 	if t.stopAt > 0 && a.offset >= t.stopAt {
 		t.stopAt = 0 // the next Run continues to the end
-		return outcome{next: StatePaused, err: ErrPaused}
+		return outcome{next: StatePaused, err: ErrPaused, stopped: true}
 	}
 	next, more, err := t.chunks.next(ctx, cut{offset: a.offset, stopAt: t.stopAt, deferred: t.length.deferred})
 	switch {
@@ -230,10 +231,13 @@ func (t *transfer) startOver(reason error) outcome {
 	o := outcome{next: StateCreating, err: reason, lost: true}
 	lost, restored := t.account().offset, t.restored
 	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
-	t.changed()
+	t.enter(StateCreating)
 	t.length.deferred, t.resuming, t.restored = false, false, false
 	t.counters.update(func(s *Stats) { s.Restarts++ })
-	t.end.startOver(lost > 0 || restored)
+	t.end.refusal = nil
+	if t.retries.vain++; lost > 0 || restored {
+		t.retries.vain = 0
+	}
 	if err := t.retries.acknowledged(0, 0, 0); err != nil {
 		o.next = StateFailed
 		return o

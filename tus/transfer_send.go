@@ -88,8 +88,10 @@ func (t *transfer) notSent(ctx context.Context, err error) (o outcome, decided b
 func (t *transfer) checksumRefused(err error) (again bool, fatal error) {
 	caps, _ := t.client.probe.state()
 	again, fatal = t.sums.refusal(err, t.next, caps)
-	if again || errors.Is(err, ErrChecksumMismatch) {
+	if errors.Is(err, ErrChecksumMismatch) {
 		t.chunks.reread()
+	}
+	if again {
 		t.learn(func(a *account) { a.checksum = t.sums.algorithm.Name })
 	}
 	return again, fatal
