@@ -16,8 +16,8 @@ import (
 //
 //	state       a step does                     and leads to
 //	----------  ------------------------------  ----------------------------------------
-//	Creating    POST                            Ready; Recovering if the response cannot
-//	                                            be trusted
+//	Creating    POST                            Ready; Recovering if the offset has to be
+//	                                            requested
 //	Ready       choose the next chunk           Sending; Finishing if all is acknowledged
 //	Sending     PATCH                           Ready; Recovering after a failure;
 //	                                            Creating if the upload is gone
@@ -38,7 +38,7 @@ type transfer struct {
 	machine
 	next      chunk // chosen in Ready, sent in Sending
 	inline    bool  // the creation carries bytes
-	resuming  bool  // the next HEAD tells where an earlier session came to
+	resuming  bool  // the next HEAD returns the offset that an earlier session reached
 	restored  bool  // the upload is one that an earlier session created
 	stopAt    int64
 	length    lengthState
@@ -51,7 +51,7 @@ type transfer struct {
 	known   account
 }
 
-// plan is what a transfer is asked for.
+// plan is the configuration of a transfer.
 type plan struct {
 	metadata  Metadata
 	partial   bool  // the upload is part of another (section Concatenation)
@@ -66,12 +66,12 @@ type account struct {
 	url      *url.URL // nil until created, and if the creation completed the upload without naming it
 	info     SourceInfo
 	offset   int64 // acknowledged
-	sent     int64 // up to which bytes have left, acknowledged or not
+	sent     int64 // offset up to which bytes were sent, acknowledged or not
 	expires  time.Time
 	checksum string // the algorithm in use
 }
 
-// lengthState is what the server knows of the length of an upload.
+// lengthState is what the server has of the length of an upload.
 type lengthState struct {
 	deferred bool // not declared yet
 	declared bool // a request declared it, and the response was lost
@@ -90,9 +90,9 @@ type outcome struct {
 	created   *created  // the upload that the step created; its offset is not reported yet
 	patched   *Response // to a PATCH that succeeded
 	refusal   error     // of the chunk that would have completed the upload
-	lacks     bool      // the server showed the upload, and lacks bytes of it
+	lacks     bool      // the server has the upload, and not all bytes of it
 	lost      bool      // the upload is gone, and the transfer begins another
-	single    bool      // parts do not work here: the source is to be sent as one upload
+	single    bool      // parts cannot be concatenated: the source is sent as one upload
 	completed bool      // the creation completed the upload
 	stopped   bool      // at stopAt: the next Run continues to the end
 }
