@@ -101,7 +101,9 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 			}
 			res, err := u.Run(ctx)
 			wantError(t, err, tus.ErrStalled)
-			if res.Stats.Retries != 2 || connections.Load() > 33 {
+			// Three requests with at most 11 connections each, and one that the transport may
+			// have begun before it noticed that the request was cut.
+			if res.Stats.Retries != 2 || connections.Load() > 3*12 {
 				t.Errorf("%d retries, %d connections", res.Stats.Retries, connections.Load())
 			}
 		})
