@@ -539,7 +539,7 @@ func TestPartsOfAnEarlierSessionFromASourceWithOneReader(t *testing.T) {
 func TestProgressOfAResumedParallelUploadBeginsWhereItIs(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(40_000)
 	opts := tus.UploadOptions{ChunkSize: 2000, Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
 	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {

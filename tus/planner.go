@@ -115,9 +115,8 @@ func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
 	p.stream.close()
 	p.stream = nil
-	p.source = Bytes(data)
+	p.source = namedBytes(p.info.Name, data)
 	info, err := statSource(ctx, p.source, p.client.opts.SourceTimeout)
-	info.Name = p.info.Name
 	p.info = info
 	p.chunks = p.wholeSource()
 	return err

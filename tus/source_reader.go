@@ -12,21 +12,26 @@ import (
 
 // ReaderAt returns a Source that reads the first size bytes of r. Parallel parts call
 // r.ReadAt concurrently.
-func ReaderAt(r io.ReaderAt, size int64) Source { return readerAtSource{r, size} }
+func ReaderAt(r io.ReaderAt, size int64) Source { return readerAtSource{r: r, size: size} }
 
 // Bytes returns a Source that reads data, which must not change during the upload.
-func Bytes(data []byte) Source { return readerAtSource{bytes.NewReader(data), int64(len(data))} }
+func Bytes(data []byte) Source { return namedBytes("", data) }
+
+func namedBytes(name string, data []byte) Source {
+	return readerAtSource{r: bytes.NewReader(data), size: int64(len(data)), name: name}
+}
 
 type readerAtSource struct {
 	r    io.ReaderAt
 	size int64
+	name string
 }
 
 func (s readerAtSource) Stat(context.Context) (SourceInfo, error) {
 	if s.r == nil || s.size < 0 {
 		return SourceInfo{}, fmt.Errorf("%w: source has size %d and reader %T", ErrInvalidInput, s.size, s.r)
 	}
-	return SourceInfo{Size: s.size}, nil
+	return SourceInfo{Name: s.name, Size: s.size}, nil
 }
 
 func (s readerAtSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {

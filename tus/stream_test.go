@@ -632,13 +632,20 @@ func (s namedStream) Stat(ctx context.Context) (tus.SourceInfo, error) {
 
 func TestStream_KeepsItsName(t *testing.T) {
 	for _, size := range []int{0, 500, 5000} {
-		srv, name := tustest.NewServer(t, nil), ""
-		opts := chunked()
-		opts.Hooks.OnCreated = func(u *tus.Uploader, _ *tus.Created) { name = u.Name() }
-		client := newClient(t, srv.Endpoint(), nil)
-		_, err := client.Upload(testContext(t), namedStream{tus.Reader(bytes.NewReader(randomBytes(size)))}, opts)
-		if err != nil || name != "stdin" {
-			t.Errorf("%d bytes: name is %q, %v", size, name, err)
+		srv := tustest.NewServer(t, nil)
+		u, err := newClient(t, srv.Endpoint(), nil).NewUploader(namedStream{tus.Reader(bytes.NewReader(randomBytes(size)))}, chunked())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for u.State() != tus.StateCreating {
+			if err := u.Step(testContext(t)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := u.Name()
+		u.Pause()
+		if _, err := u.Run(testContext(t)); err != nil || before != "stdin" || u.Name() != "stdin" {
+			t.Errorf("%d bytes: name is %q, and %q after a pause, %v", size, before, u.Name(), err)
 		}
 	}
 }
