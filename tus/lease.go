@@ -77,8 +77,7 @@ func (r *record) confirm(ctx context.Context) error {
 		case !errors.As(err, &failure):
 			return err
 		case over && !r.required:
-			r.lose()
-			return fmt.Errorf("tus: %w: the server reports another request, and the lease cannot be renewed: %w", ErrLeaseLost, failure.err)
+			return r.lose(fmt.Errorf("tus: %w: the server reports another request, and the lease cannot be renewed: %w", ErrLeaseLost, failure.err))
 		case over:
 			return err
 		}
@@ -88,11 +87,13 @@ func (r *record) confirm(ctx context.Context) error {
 	}
 }
 
-// lose leaves the upload to another Uploader.
-func (r *record) lose() {
+// lose leaves the upload to another Uploader. From then on, all that use the record get
+// the reason, which lose returns.
+func (r *record) lose(reason error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.entry, r.lost = entry{}, true
+	r.entry, r.lost = entry{}, reason
+	return reason
 }
 
 // renewalError is a renewal that failed without a conflict.

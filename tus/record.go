@@ -21,8 +21,8 @@ type record struct {
 	turn *semaphore.Weighted // one operation of the store at a time, also of one that hangs
 
 	mu    sync.Mutex
-	entry      // needs mu
-	lost  bool // another Uploader has the upload
+	entry       // needs mu
+	lost  error // matches ErrLeaseLost: another Uploader has the upload; nil if none
 }
 
 // entry is what is to be stored, and what is known of the stored record.
@@ -46,8 +46,8 @@ func (r *record) acquire(ctx context.Context) error {
 	lost, done := r.lost, r.rec.ID == "" || r.leasedAt(time.Now())
 	r.mu.Unlock()
 	switch {
-	case lost:
-		return ErrLeaseLost
+	case lost != nil:
+		return lost
 	case done:
 		return nil
 	}
@@ -63,7 +63,7 @@ func (r *record) save(ctx context.Context, change func(*storage.Record)) error {
 		return nil
 	}
 	r.mu.Lock()
-	if r.rec.ID == "" && !r.lost && r.source.Fingerprint != "" {
+	if r.rec.ID == "" && r.lost == nil && r.source.Fingerprint != "" {
 		r.rec = r.source
 		r.rec.ID, r.rec.Created = storage.NewID(), time.Now().UTC()
 	}
@@ -77,8 +77,8 @@ func (r *record) save(ctx context.Context, change func(*storage.Record)) error {
 	stored := r.rec.Revision != 0 && !r.unsaved && !r.failed
 	r.mu.Unlock()
 	switch {
-	case lost:
-		return ErrLeaseLost
+	case lost != nil:
+		return lost
 	case none || stored:
 		return nil
 	}
@@ -109,8 +109,8 @@ func (r *record) renew(ctx context.Context) error {
 	lost, due := r.lost, r.due(time.Now())
 	r.mu.Unlock()
 	switch {
-	case lost:
-		return ErrLeaseLost
+	case lost != nil:
+		return lost
 	case !due:
 		return nil
 	}

@@ -46,12 +46,9 @@ func (r *record) putReleased(ctx context.Context) error {
 // putWith stores the record with a lease or, for nil, without one.
 func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Lease) error {
 	r.mu.Lock()
-	if lost := r.lost; lost || r.rec.ID == "" {
+	if lost := r.lost; lost != nil || r.rec.ID == "" {
 		r.mu.Unlock()
-		if lost {
-			return ErrLeaseLost
-		}
-		return nil
+		return lost
 	}
 	uncertain := r.failed
 	if r.rec.Lease = lease; lease != nil {
@@ -73,7 +70,7 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 	case r.rec.ID != next.ID: // dropped while Put was hanging
 		return err
 	case errors.Is(err, storage.ErrConflict):
-		r.entry, r.lost = entry{}, true
+		r.entry, r.lost = entry{}, ErrLeaseLost
 		return ErrLeaseLost
 	case err != nil:
 		r.unsaved = true
@@ -131,7 +128,7 @@ func (r *record) compare(ctx context.Context) error {
 	case same && sameUpload(there, e.rec) && !leaseRuns(there.Lease, time.Now()): // another had a look, and released it
 		r.rec.Revision = there.Revision
 	default:
-		r.entry, r.lost = entry{}, true
+		r.entry, r.lost = entry{}, ErrLeaseLost
 		return ErrLeaseLost
 	}
 	return nil
