@@ -33,7 +33,7 @@ func twins() (one, two []byte) {
 func uploadAfter(t *testing.T, way tus.UploadOptions, one, two tus.Source) (*tustest.Server, *tus.Result) {
 	t.Helper()
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished")})
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}, Retry: untiring()})
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
 	first := way
