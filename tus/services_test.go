@@ -51,7 +51,7 @@ func TestHead_WithoutLengthUsesOurs(t *testing.T) {
 		srv, data, store, path := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}, fileWith(t, randomBytes(5000))
 		srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: silent},
 			tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(100)}, tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(422, "")})
-		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
 		if _, err := client.UploadFile(testContext(t), path, &opts); err == nil {
 			t.Errorf("%s: the first session is not refused", name)
 		}
