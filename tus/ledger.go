@@ -211,18 +211,23 @@ func (l *ledger) keepLease(ctx context.Context, panics *async.Panics) (stop func
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	go func() {
+	// Most uploads of small files are over before that, and need no goroutine.
+	renewing := time.AfterFunc(renewalPause, func() {
 		defer close(done)
 		panics.Run(func() {
-			for async.Sleep(ctx, renewalPause) == nil {
+			for ctx.Err() == nil {
 				if err := l.currentRecord().renew(ctx); err != nil && ctx.Err() == nil {
 					l.turn.interrupt(err)
 				}
+				_ = async.Sleep(ctx, renewalPause)
 			}
 		})
-	}()
+	})
 	return func() {
 		cancel()
+		if renewing.Stop() {
+			close(done)
+		}
 		<-done
 	}
 }

@@ -122,33 +122,31 @@ func (r *record) renew(ctx context.Context) error {
 	return err
 }
 
-// release ends the lease, so that a later session can resume the upload at once. It runs
-// to its end although ctx ended.
-func (r *record) release(ctx context.Context) {
-	if r == nil {
-		return
-	}
-	ctx, cancel := uncancelled(ctx)
-	defer cancel()
-	if err := r.exclusively(ctx, r.putReleased); err != nil && !errors.Is(err, ErrLeaseLost) {
-		r.report(ctx, "put", err)
-	}
-}
+// release ends the lease, so that a later session can resume the upload at once.
+func (r *record) release(ctx context.Context) { r.conclude(ctx, "put", r.putReleased) }
 
-// drop deletes the record: the upload is complete or gone. It runs to its end although ctx
-// ended.
+// drop deletes the record: the upload is complete or gone.
 func (r *record) drop(ctx context.Context) {
 	if r == nil {
 		return
 	}
-	ctx, cancel := uncancelled(ctx)
-	defer cancel()
-	if err := r.exclusively(ctx, r.delete); err != nil && !errors.Is(err, ErrLeaseLost) {
-		r.report(ctx, "delete", err)
-	}
+	r.conclude(ctx, "delete", r.delete)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.entry = entry{}
+	r.entry = entry{} // delete has not done it if the store hangs
+}
+
+// conclude runs an operation that ends the use of the record, if there is one. It runs to
+// its end although ctx ended.
+func (r *record) conclude(ctx context.Context, name string, op func(context.Context) error) {
+	if !r.is(func(e *entry) bool { return e.rec.ID != "" }) {
+		return
+	}
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
+	if err := r.exclusively(ctx, op); err != nil && !errors.Is(err, ErrLeaseLost) {
+		r.report(ctx, name, err)
+	}
 }
 
 // is reports whether a test of the entry succeeds; false without a record.
