@@ -162,9 +162,7 @@ func (p *parallel) create(ctx context.Context) outcome {
 		return p.giveUp(ctx, tooLong)
 	}
 	if p.exists() { // a later session can use those that exist
-		saving, cancel := uncancelled(ctx)
-		defer cancel()
-		if saved := p.owner.save(saving); err == nil && saved != nil {
+		if saved := p.owner.save(ctx); err == nil && saved != nil {
 			return p.failed(ctx, saved)
 		}
 	}
@@ -348,9 +346,6 @@ func (p *parallel) accept(ctx context.Context, part *part, at *url.URL, store bo
 	if !store {
 		return nil
 	}
-	// The part exists, so it is stored even if ctx has ended meanwhile.
-	ctx, cancel := uncancelled(ctx)
-	defer cancel()
 	return p.owner.save(ctx)
 }
 

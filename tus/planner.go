@@ -32,7 +32,7 @@ type planner struct {
 type owner interface {
 	// changed is called when the account of the delivery changes.
 	changed()
-	// save stores the upload URLs.
+	// save stores the upload URLs, even if ctx has ended.
 	save(ctx context.Context) error
 	// finishing stores that the request that completes the upload is about to be sent. If
 	// the server then no longer has the upload, a later session must not resend it.
@@ -194,13 +194,31 @@ func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 // carries reports whether the creation request contains the bytes of the source.
 func (p *planner) carries(ctx context.Context) (bool, error) {
 	switch {
-	case !p.newTransfer().mayCarry():
+	case !p.mayCarry():
 		return false, nil
 	case p.sums.on: // many servers ignore Upload-Checksum of a creation
 		return false, nil
 	}
 	caps, err := p.advertised(ctx)
 	return caps.Supports(extensionCreationWithUpload), err
+}
+
+// mayCarry reports whether the options and the source allow that.
+func (p *planner) mayCarry() bool {
+	if p.info.SizeUnknown || p.opts.DeferLength {
+		return false
+	}
+	limit := p.opts.CreationLimit
+	if limit == 0 {
+		limit = p.client.rate.creationLimit()
+	}
+	if p.sizer.size > 0 {
+		limit = min(limit, p.sizer.size)
+	}
+	if p.opts.StopAt > 0 {
+		limit = min(limit, p.opts.StopAt)
+	}
+	return p.info.Size <= limit
 }
 
 // requiredCapabilities returns the capabilities of the server, or none if the response has
@@ -293,7 +311,7 @@ func (p *planner) wholeSource() *ranged {
 func (p *planner) newTransfer() *transfer {
 	plan := plan{
 		metadata: p.opts.Metadata, recreates: p.external == nil, defers: p.opts.DeferLength,
-		limit: p.opts.CreationLimit, minChunk: p.opts.MinChunkSize,
+		minChunk: p.opts.MinChunkSize,
 	}
 	return &transfer{
 		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, machine: machine{StateCreating, p.retries},

@@ -57,7 +57,6 @@ type plan struct {
 	partial   bool  // the upload is part of another (section Concatenation)
 	recreates bool  // an upload that is gone is created again
 	defers    bool  // the creation does not declare the length
-	limit     int64 // of a creation that carries bytes, as UploadOptions.CreationLimit
 	minChunk  int64 // chunks that are too large are not made smaller than that; 0 leaves them
 }
 

@@ -31,25 +31,6 @@ func (t *transfer) create(ctx context.Context) outcome {
 
 func (t *transfer) inOneRequest() bool { return t.inline }
 
-// mayCarry reports whether the creation may carry the bytes of the source.
-func (t *transfer) mayCarry() bool {
-	info := t.account().info
-	if info.SizeUnknown || t.plan.defers {
-		return false
-	}
-	limit := t.plan.limit
-	if limit == 0 {
-		limit = t.client.rate.creationLimit()
-	}
-	if t.sizer.size > 0 {
-		limit = min(limit, t.sizer.size)
-	}
-	if t.stopAt > 0 {
-		limit = min(limit, t.stopAt)
-	}
-	return info.Size <= limit
-}
-
 // notCreated decides what follows a creation that failed.
 //
 // Without a URL nothing that arrived can be resumed, so the next attempt creates first. It
