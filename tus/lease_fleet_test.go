@@ -194,6 +194,18 @@ func (fl *fleet) failing(op string, at, lasts time.Duration) func(string) error 
 
 const forGood = 24 * time.Hour
 
+// hangingPuts lets every Put from 10 s on take 5 minutes, as a directory on NFS does, which
+// does not heed its context.
+func (fl *fleet) hangingPuts() func(string) error {
+	hangs := fl.failing("put", 10*time.Second, forGood)
+	return func(op string) error {
+		if hangs(op) != nil {
+			time.Sleep(5 * time.Minute)
+		}
+		return nil
+	}
+}
+
 func TestLease_HolderStopsAtDeadline(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		store := fl.machine("a", fl.failing("", 10*time.Second, forGood))
@@ -216,16 +228,9 @@ func TestLease_HolderStopsAtDeadline(t *testing.T) {
 	})
 }
 
-// A store that hangs, as a directory on NFS does, does not heed its context.
 func TestLease_HangingStoreStopsHolderAtDeadline(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
-		hang := fl.failing("put", 10*time.Second, forGood)
-		store := fl.machine("a", func(op string) error {
-			if hang(op) != nil {
-				time.Sleep(5 * time.Minute)
-			}
-			return nil
-		})
+		store := fl.machine("a", fl.hangingPuts())
 		fl.start("a", tus.Options{Store: store, RequireStore: true}, &tus.UploadOptions{ChunkSize: 50_000})
 		fl.inject(50_000, tustest.Stall())
 		time.Sleep(65 * time.Second)
@@ -403,14 +408,7 @@ func TestRecord_HangingPutDoesNotDelayPause(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			withFleet(t, func(t *testing.T, fl *fleet) {
-				hang := fl.failing("put", 10*time.Second, forGood)
-				store := fl.machine("a", func(op string) error {
-					if hang(op) != nil {
-						time.Sleep(5 * time.Minute)
-					}
-					return nil
-				})
-				client := fl.newClient(&tus.Options{Store: store})
+				client := fl.newClient(&tus.Options{Store: fl.machine("a", fl.hangingPuts())})
 				u, err := client.NewUploader(tus.Bytes(fl.data), inChunks())
 				if err != nil {
 					t.Fatal(err)

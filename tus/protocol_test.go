@@ -2,9 +2,7 @@ package tus_test
 
 import (
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,25 +23,13 @@ var statusesOfHTTP = map[string][]string{
 // Only the implementations of protocol know what a header field or a status means, so that
 // another one changes no other file.
 func TestProtocol_OnlySeamNamesHeadersAndStatuses(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	set := token.NewFileSet()
-	sources := map[string]*ast.File{}
+	set, sources := parsePackage(t)
 	names := map[string]bool{} // of header fields and statuses
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		source, err := parser.ParseFile(set, file, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for file, source := range sources {
 		if !strings.HasPrefix(file, "protocol_tus") {
-			sources[file] = source
 			continue
 		}
+		delete(sources, file)
 		ast.Inspect(source, func(n ast.Node) bool {
 			constant, ok := n.(*ast.ValueSpec)
 			for i := 0; ok && i < len(constant.Names); i++ {

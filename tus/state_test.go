@@ -11,19 +11,9 @@ import (
 
 // Each state machine has one setter, which is named enter.
 func TestState_OnlyEnterWritesIt(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, setters := token.NewFileSet(), 0
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(set, name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+	set, files := parsePackage(t)
+	setters := 0
+	for _, file := range files {
 		for _, decl := range file.Decls {
 			f, ok := decl.(*ast.FuncDecl)
 			if !ok {
@@ -39,6 +29,25 @@ func TestState_OnlyEnterWritesIt(t *testing.T) {
 	if setters != 2 { // of the Uploader, and of the deliveries
 		t.Errorf("found %d writes of a state, want 2", setters)
 	}
+}
+
+// parsePackage parses the files of package tus, without its tests, by name.
+func parsePackage(t *testing.T) (*token.FileSet, map[string]*ast.File) {
+	t.Helper()
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, files := token.NewFileSet(), map[string]*ast.File{}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		if files[name], err = parser.ParseFile(set, name, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return set, files
 }
 
 // stateWrites returns where a function assigns to a field named state, or takes its address.
