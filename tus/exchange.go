@@ -159,11 +159,11 @@ func (x *exchange) addPayload(req *http.Request) (err error) {
 	switch {
 	case r.payload == nil:
 		return nil
-	case r.size == 0:
+	case r.payload.Size == 0:
 		req.Body = http.NoBody
 		return nil
 	}
-	req.ContentLength = r.size
+	req.ContentLength = r.payload.Size
 	if r.trailer != nil {
 		r.trailer.addTo(req, x.bodies, x.client.protocol)
 	}

@@ -118,7 +118,7 @@ func (f *finder) undecided() bool {
 func (f *finder) step(ctx context.Context) (*found, error) {
 	for len(f.candidates) > 0 {
 		c := f.candidates[0]
-		if c.record == nil || !c.record.leased() {
+		if !c.record.leased() {
 			switch ok, err := f.acquire(ctx, c); {
 			case err != nil:
 				return nil, err

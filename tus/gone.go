@@ -78,8 +78,8 @@ func withCause(err, cause error) error {
 // of a proxy.
 type absence struct{ responses int }
 
-// note counts a response, and returns err, with ErrUploadGone as its cause if the status has stayed until no
-// retry was left and no proxy sends it.
+// note counts a response, and returns err, with ErrUploadGone as its cause if the status
+// has stayed until no retry was left and no proxy sends it.
 func (a *absence) note(ctx context.Context, q requester, at *url.URL, err error, tries *budget) error {
 	switch {
 	case err == nil:

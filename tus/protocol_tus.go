@@ -72,7 +72,7 @@ func (t protocolTus) create(c creation) *request {
 	}
 	if c.payload != nil {
 		r.header.Set(headerContentType, offsetContentType)
-		r.payload, r.size = c.payload, c.length
+		r.payload = c.payload
 	}
 	return r
 }
@@ -85,7 +85,7 @@ func (t protocolTus) patch(c chunk) *request {
 	if c.declares {
 		r.header.Set(headerUploadLength, strconv.FormatInt(c.declare, 10))
 	}
-	r.offset, r.payload, r.size, r.trailer = c.offset, c.payload, c.size, c.trailer
+	r.offset, r.payload, r.trailer = c.offset, c.payload, c.trailer
 	if c.checksum.Sum != nil {
 		r.header.Set(t.checksum(c.checksum))
 	}

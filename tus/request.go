@@ -31,7 +31,6 @@ type request struct {
 	// payload is the body; nil for none. It is opened again for a redirect, or when the
 	// transport finds its idle connection closed.
 	payload *send.Payload
-	size    int64 // of the payload
 	trailer *checksumTrailer
 
 	// leastResponse is the least response timeout; 0 for none of its own.
@@ -121,8 +120,9 @@ func (r *reply) keepsMethod() bool {
 // left. Only a request that carries bytes or ends an upload makes a server work for
 // minutes; for all others a silent connection is a dead one.
 func (c *Client) responseTimeoutOf(r *request) time.Duration {
+	carries := r.payload != nil && r.payload.Size > 0
 	switch {
-	case r.method != http.MethodPatch && r.size == 0 && r.leastResponse == 0:
+	case r.method != http.MethodPatch && !carries && r.leastResponse == 0:
 		return c.opts.StallTimeout
 	case c.opts.ResponseTimeout <= 0:
 		return 0

@@ -118,8 +118,8 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 
 // Step makes one transition, with at most one request. A second one, OPTIONS, follows a 404
 // or 410 without Tus-Resumable that persists through as many Steps as there are retries. In
-// a parallel upload, a Step in [StateCreating] creates all parts, and
-// one in [StateSending] sends them all, with the retries and waits of each part.
+// a parallel upload, a Step in [StateCreating] creates all parts, and one in [StateSending]
+// sends them all, with the retries and waits of each part.
 //
 // After an error, unless State is final, the next Step retries. The caller waits in between
 // (see [IsRetryable]), at most [HeldError].Wait if the stored upload is held. A Step on a
