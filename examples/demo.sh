@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Uploads a file to tusd, interrupts the upload half-way, resumes it by its URL, and
+# Uploads a file to tusd, interrupts the upload halfway, resumes it by its URL, and
 # compares the stored bytes with the file. Usage: demo.sh [FILE]
 set -euo pipefail
 file=${1:-}
@@ -27,15 +27,13 @@ die() {
 	printf 'demo: %s\n' "$*" >&2
 	exit 1
 }
-# sha256 prints the SHA-256 of a file.
+# sha256 prints the SHA-256 of a file. macOS has shasum, Linux has sha256sum.
 sha256() {
 	if command -v sha256sum >/dev/null; then
-		sha256sum "$1" | cut -d ' ' -f 1
-	elif command -v shasum >/dev/null; then
-		shasum -a 256 "$1" | cut -d ' ' -f 1
+		sha256sum <"$1"
 	else
-		go run ./sha256 "$1"
-	fi
+		shasum -a 256 <"$1"
+	fi | cut -d ' ' -f 1
 }
 # bytes prints the size of a file in bytes.
 bytes() { wc -c <"$1" | tr -d ' '; }
@@ -83,8 +81,8 @@ for _ in $(seq 300); do
 	kill -0 "$upload" 2>/dev/null || break
 	sleep 0.05
 done
-[ -n "$half" ] || die "the upload did not get half-way"
-say "Half-way: interrupting the upload with SIGINT"
+[ -n "$half" ] || die "the upload ended before half of the file was stored"
+say "Halfway: interrupting the upload with SIGINT"
 show "kill -INT $upload"
 kill -INT "$upload"
 status=0
@@ -105,9 +103,9 @@ echo "   resumed from byte $(field resumed_from "$second"), sent $(field bytes_s
 
 say "Comparing SHA-256"
 stored="$work/store/${url##*/}"
-there=$(sha256 "$stored")
-here=$(sha256 "$file")
-echo "   source $here"
-echo "   server $there"
-[ "$here" = "$there" ] || die "the digests differ"
+want=$(sha256 "$file")
+got=$(sha256 "$stored")
+echo "   source $want"
+echo "   server $got"
+[ "$want" = "$got" ] || die "the digests differ"
 say "Equal. $(field bytes_sent "$first") + $(field bytes_sent "$second") bytes were sent for $size."

@@ -5,7 +5,7 @@
 // Package tusdtest runs tusd. Package netfault is a proxy that injects network
 // faults. Package crash runs an uploading process that can be killed, and child
 // runs the processes of tusdtest and crash. Package interop resumes uploads of
-// tus-js-client, which npm installs, and the other way round. Package scale tests
+// tus-js-client, which npm installs, and vice versa. Package scale tests
 // large files and many files, soak kills processes for a long time, and bench
 // compares this library with other clients.
 package integration

@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// noLimit lets a body be read to its end.
+	// noLimit permits reading a body to its end.
 	noLimit = math.MaxInt64
-	// leastProgress is how many bytes a browser must send in options.idleTimeout.
-	leastProgress = 16 << 10
-	// answerTimeout is how long the server may read what the answer did not wait for,
-	// and how long the browser may take for the answer.
-	answerTimeout = 20 * time.Second
+	// minProgress is the number of bytes that a browser must send in options.idleTimeout.
+	minProgress = 16 << 10
+	// responseTimeout is the timeout for the rest of the body after the response, and for
+	// the browser to read the response.
+	responseTimeout = 20 * time.Second
 )
 
-// body is the body of a request whose browser must keep sending.
+// body is the body of a request with deadlines and limits.
 type body struct {
 	io.Closer
 	buffered *bufio.Reader // multipart reads 4 KiB at a time
-	limit    int64         // of the whole, in bytes
-	allowed  int64         // bytes, before errHead; the reading goroutine's
-	begun    bool          // something arrived; likewise
+	limit    int64         // maximum size in bytes
+	allowed  int64         // bytes before errHead; owned by the reading goroutine
+	started  bool          // bytes have arrived; owned by the reading goroutine
 
 	headTimeout time.Duration
 
@@ -38,16 +38,16 @@ func newBody(w http.ResponseWriter, r *http.Request, opts options) *body {
 	b := &body{Closer: r.Body, limit: opts.maxBytes, allowed: noLimit, headTimeout: opts.headTimeout}
 	b.deadline.control = http.NewResponseController(w)
 	const size = 64 << 10
-	b.buffered = bufio.NewReaderSize(&patient{
+	b.buffered = bufio.NewReaderSize(&idleReader{
 		r:        http.MaxBytesReader(w, r.Body, opts.maxBytes),
 		deadline: &b.deadline,
-		patience: opts.idleTimeout,
+		timeout:  opts.idleTimeout,
 		left:     opts.idleTimeout,
 	}, size)
 	return b
 }
 
-// allow lets n more bytes be read, in that time; 0 is no limit on it.
+// allow permits reading n more bytes within a time; 0 means no time limit.
 func (b *body) allow(n int64, within time.Duration) {
 	b.allowed = n
 	var end time.Time
@@ -57,7 +57,7 @@ func (b *body) allow(n int64, within time.Duration) {
 	b.deadline.bound(end)
 }
 
-// Read fails with errHead when more is read than was allowed.
+// Read returns errHead after the allowed number of bytes.
 func (b *body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -67,12 +67,11 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.buffered.Read(p[:min(int64(len(p)), b.allowed)])
 	b.allowed -= int64(n)
-	b.begun = b.begun || n > 0
+	b.started = b.started || n > 0
 	return n, err
 }
 
-// SetReadDeadline makes a Read end, also one that is under way. The zero time
-// takes it back.
+// SetReadDeadline ends the current Read and later ones. The zero time removes the deadline.
 func (b *body) SetReadDeadline(t time.Time) error {
 	if !t.IsZero() {
 		b.interrupted.Store(true)
@@ -80,52 +79,53 @@ func (b *body) SetReadDeadline(t time.Time) error {
 	return b.deadline.set(t)
 }
 
-// interrupt ends the reading for good.
+// interrupt ends all reads.
 func (b *body) interrupt() { _ = b.SetReadDeadline(time.Unix(1, 0)) }
 
-// rest is called when nothing more is read and the answer is given. From then on the
-// deadlines are those of the server, and of the further requests on the connection.
+// rest sets the deadlines for the response and for the unread rest of the body. It is
+// called when the body is not read any more. Later deadlines are those of the server, also
+// for further requests on the connection.
 func (b *body) rest() {
-	t := time.Now().Add(answerTimeout)
-	// That of the server began with the request, which may be hours ago. The answer may
-	// be sent after the rest of the body.
-	_ = b.deadline.control.SetWriteDeadline(t.Add(answerTimeout))
+	t := time.Now().Add(responseTimeout)
+	// The write deadline of the server has passed if the form took long. The response may
+	// follow the rest of the body.
+	_ = b.deadline.control.SetWriteDeadline(t.Add(responseTimeout))
 	b.deadline.end(t)
 }
 
-// patient waits for so long until leastProgress more bytes came. Only waiting counts:
-// that nothing is read while the tus server is slow is not the fault of the browser.
-type patient struct {
+// idleReader fails if it waits longer than timeout for minProgress bytes. Only the time in
+// Read counts: while the tus server is slow, the gateway does not read.
+type idleReader struct {
 	r        io.Reader
 	deadline *deadline
-	patience time.Duration
-	left     time.Duration // of it
-	came     int           // bytes, since it was whole
+	timeout  time.Duration
+	left     time.Duration // of timeout
+	received int           // bytes since left was reset
 }
 
-func (p *patient) Read(buf []byte) (int, error) {
-	begun := time.Now()
-	p.deadline.renew(begun.Add(p.left))
-	n, err := p.r.Read(buf)
-	p.left -= time.Since(begun)
-	if p.came += n; p.came >= leastProgress {
-		p.left, p.came = p.patience, 0
+func (r *idleReader) Read(p []byte) (int, error) {
+	start := time.Now()
+	r.deadline.renew(start.Add(r.left))
+	n, err := r.r.Read(p)
+	r.left -= time.Since(start)
+	if r.received += n; r.received >= minProgress {
+		r.left, r.received = r.timeout, 0
 	}
 	return n, err
 }
 
-// deadline is the read deadline of a connection: that of the browser, or what was
-// set, or that of a part of the form, if those are earlier.
+// deadline is the read deadline of a connection: the earliest of the idle timeout, the
+// deadline that was set, and the deadline of a part of the form.
 type deadline struct {
 	control *http.ResponseController
 
 	mu    sync.Mutex
-	cut   time.Time // what was set; zero for nothing
-	part  time.Time // when a part of the form must have come; zero for any time
-	ended bool      // the connection is not ours any more
+	cut   time.Time // the deadline that was set; zero for none
+	part  time.Time // deadline of a part of the form; zero for none
+	ended bool      // the connection may already serve another request
 }
 
-// renew ignores errors: some servers, such as those of tests, have no deadlines.
+// renew sets the idle deadline. It ignores errors: httptest.ResponseRecorder has no deadlines.
 func (d *deadline) renew(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -139,7 +139,7 @@ func (d *deadline) renew(t time.Time) {
 	}
 }
 
-// bound sets when a part of the form must have come, from the next renewal on.
+// bound sets the deadline of a part of the form. It takes effect at the next renew.
 func (d *deadline) bound(t time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -150,7 +150,7 @@ func (d *deadline) set(t time.Time) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.cut = t
-	if d.ended { // and so is every Read
+	if d.ended { // no Read is running
 		return nil
 	}
 	return d.control.SetReadDeadline(t)

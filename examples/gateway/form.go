@@ -13,27 +13,26 @@ import (
 )
 
 const (
-	// maxField is how many bytes a text field may have, and the name of the file.
+	// maxField is the maximum size in bytes of a text field, and of the file name.
 	maxField = 4 << 10
-	// maxHead is how many bytes of a form may come before its file, and behind it.
-	// mime/multipart alone would read 10 MiB of headers into memory.
+	// maxHead is the maximum number of bytes before the file, and after it. mime/multipart
+	// would read 10 MiB of headers into memory.
 	maxHead = 64 << 10
 )
 
-// form is a multipart form, read while it arrives. As an io.Reader it is the bytes
-// of its file, and ends with io.EOF only if the whole form was well. One goroutine
-// reads it.
+// form is a multipart form that is read while it arrives. Read returns the bytes of its
+// file, and io.EOF only if the whole form is valid. It is used by one goroutine.
 type form struct {
-	*body    // which has SetReadDeadline, so that the upload can end a Read
+	*body    // its SetReadDeadline lets the upload end a Read
 	parts    *multipart.Reader
 	file     *multipart.Part
 	filename string
 	metadata tus.Metadata
 	received atomic.Int64 // bytes of the file
 
-	over chan struct{} // closed when it was read to its end, or has failed
-	err  error         // why it failed; for those who saw over closed
-	end  error         // what Read returns from then on
+	over chan struct{} // closed when the form was read completely, or failed
+	err  error         // reason of the failure; set before over is closed
+	end  error         // result of further calls of Read
 }
 
 // openForm reads a form up to its file.
@@ -44,7 +43,7 @@ func openForm(b *body, r *http.Request) (*form, error) {
 	r.Body = b
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return nil, &refusal{http.StatusUnsupportedMediaType, "this is not a form of type multipart/form-data"}
+		return nil, &refusal{http.StatusUnsupportedMediaType, "the content type must be multipart/form-data"}
 	}
 	f := &form{body: b, parts: parts, metadata: tus.Metadata{}, over: make(chan struct{})}
 	b.allow(maxHead, b.headTimeout)
@@ -58,8 +57,8 @@ func openForm(b *body, r *http.Request) (*form, error) {
 		case len(part.FileName()) > maxField:
 			return nil, errHead
 		case part.FileName() != "":
-			f.begin(part)
-		case part.FormName() == "": // nothing that could be stored
+			f.setFile(part)
+		case part.FormName() == "": // cannot be stored
 		default:
 			value, err := io.ReadAll(io.LimitReader(part, maxField+1))
 			if err != nil {
@@ -74,8 +73,8 @@ func openForm(b *body, r *http.Request) (*form, error) {
 	return f, nil
 }
 
-// begin takes the part with the file.
-func (f *form) begin(part *multipart.Part) {
+// setFile sets the part with the file.
+func (f *form) setFile(part *multipart.Part) {
 	f.file, f.filename = part, part.FileName()
 	f.metadata["filename"] = f.filename
 	if kind, _, err := mime.ParseMediaType(part.Header.Get("Content-Type")); err == nil {
@@ -94,9 +93,9 @@ func (f *form) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	if f.interrupted.Load() { // by the upload, which ends for a reason of its own
+	if f.interrupted.Load() { // the upload has already failed
 		if err == io.EOF {
-			err = errClosing // the rest of the form was not seen
+			err = errClosing // the rest of the form was not read
 		}
 		return n, err
 	}
@@ -112,7 +111,7 @@ func (f *form) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// finish reads what follows the file. It returns io.EOF if the form is complete.
+// finish reads the part after the file. It returns io.EOF if the form is complete.
 func (f *form) finish() error {
 	f.allow(maxHead, f.headTimeout)
 	for {
@@ -126,7 +125,7 @@ func (f *form) finish() error {
 	}
 }
 
-// failure is why the form cannot be used, nil as long as that is not known.
+// failure returns the reason of a failure, nil if the form has not failed yet.
 func (f *form) failure() error {
 	select {
 	case <-f.over:
@@ -136,7 +135,7 @@ func (f *form) failure() error {
 	}
 }
 
-// arrived reports whether the whole form is there.
+// arrived reports whether the whole form was read.
 func (f *form) arrived() bool {
 	select {
 	case <-f.over:
@@ -147,11 +146,11 @@ func (f *form) arrived() bool {
 }
 
 var (
-	errHead         = &refusal{http.StatusRequestHeaderFieldsTooLarge, "the form has too much besides its file"}
+	errHead         = &refusal{http.StatusRequestHeaderFieldsTooLarge, "the form has too many bytes besides its file"}
 	errFormTooLarge = &refusal{http.StatusRequestEntityTooLarge, "the form is too large"}
 )
 
-// refusal says what is wrong with a form that could not be read.
+// refusal returns the refusal for a read error.
 func (f *form) refusal(err error) error {
 	var known *refusal
 	var large *http.MaxBytesError
@@ -163,7 +162,7 @@ func (f *form) refusal(err error) error {
 	case f.interrupted.Load():
 		return errClosing
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &refusal{http.StatusRequestTimeout, "the browser sent too little for too long"}
+		return &refusal{http.StatusRequestTimeout, "the browser sent data too slowly"}
 	}
-	return &refusal{http.StatusBadRequest, "the form ended early, or is not well-formed"}
+	return &refusal{http.StatusBadRequest, "the form is incomplete or malformed"}
 }

@@ -15,9 +15,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// Wherever a form is cut, nothing of it is complete: not even if the file is there
-// and only the last dash of the form is missing.
-func TestFormThatWasCutLeavesNothing(t *testing.T) {
+// A form that is cut at any byte is deleted, even if only its last dash is missing.
+func TestForm_CutLeavesNothing(t *testing.T) {
 	data := noise(300)
 	form := newForm(t, "a", data, "title", "a title")
 	end := bytes.LastIndex(form.content, []byte("--")) + len("--")
@@ -31,25 +30,25 @@ func TestFormThatWasCutLeavesNothing(t *testing.T) {
 	}
 	s.gateway.shutdown(testContext(t))
 	s.wantNothing()
-	if len(s.tus.Uploads()) < 50 { // of those that had more than a chunk
-		t.Errorf("only %d forms came as far as to the tus server", len(s.tus.Uploads()))
+	if len(s.tus.Uploads()) < 50 { // the forms with more than one chunk
+		t.Errorf("only %d forms reached the tus server", len(s.tus.Uploads()))
 	}
 }
 
-func TestBrowserThatGoesAwayLeavesNothing(t *testing.T) {
-	gone := errors.New("the window was closed")
+func TestForm_DisconnectLeavesNothing(t *testing.T) {
+	errDisconnected := errors.New("the window was closed")
 	for name, sent := range map[string]int{"at once": 0, "in the first chunk": 500, "half-way": 50_000} {
 		t.Run(name, func(t *testing.T) {
-			hooks, confirmed := reached(int64(sent) - 2000)
+			hooks, acknowledged := reached(int64(sent) - 2000)
 			s := newSite(t, setup{client: tus.Options{Hooks: hooks}})
 			f := s.stream("/uploads/" + id)
 			_, err := f.Write(noise(sent))
 			check(t, err)
 			if sent > 2000 {
-				<-confirmed
+				<-acknowledged
 			}
-			f.pipe.CloseWithError(gone)
-			if got := <-f.reply; !strings.Contains(got.status.Error, gone.Error()) {
+			f.pipe.CloseWithError(errDisconnected)
+			if got := <-f.reply; !strings.Contains(got.status.Error, errDisconnected.Error()) {
 				t.Fatalf("the request ended with %+v", got)
 			}
 			st := s.until(id, http.StatusOK)
@@ -64,7 +63,7 @@ func TestBrowserThatGoesAwayLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestFormsThatCannotBeUsed(t *testing.T) {
+func TestForm_InvalidIsRefused(t *testing.T) {
 	data := noise(100)
 	file := func(w *multipart.Writer) { addFile(t, w, "a", data) }
 	field := func(name, value string) func(*multipart.Writer) {
@@ -105,7 +104,7 @@ func TestFormsThatCannotBeUsed(t *testing.T) {
 				}
 			})
 			if got := s.send("/uploads", form); got.code != c.code || got.status.Error == "" {
-				t.Errorf("answer is %+v, want %d", got, c.code)
+				t.Errorf("response is %+v, want %d", got, c.code)
 			}
 			s.gateway.shutdown(testContext(t))
 			s.wantNothing()
@@ -114,12 +113,12 @@ func TestFormsThatCannotBeUsed(t *testing.T) {
 	t.Run("not a form", func(t *testing.T) {
 		s := newSite(t, setup{})
 		if got := s.send("/uploads", parts{"application/octet-stream", data}); got.code != http.StatusUnsupportedMediaType {
-			t.Errorf("answer is %+v", got)
+			t.Errorf("response is %+v", got)
 		}
 	})
 }
 
-func TestFieldsOfTheLargestSizeAreStored(t *testing.T) {
+func TestForm_FieldOfMaxSizeIsStored(t *testing.T) {
 	s := newSite(t, setup{})
 	title := strings.Repeat("x", maxField)
 	got := s.send("/uploads", newForm(t, "a", noise(10), "title", title))
@@ -128,21 +127,21 @@ func TestFieldsOfTheLargestSizeAreStored(t *testing.T) {
 	}
 }
 
-func TestFormsAboveTheLimit(t *testing.T) {
+func TestMaxBytes_LargerFormIsRefused(t *testing.T) {
 	form := newForm(t, "a", noise(5000))
 	size := int64(len(form.content))
 	s := newSite(t, setup{options: options{maxBytes: size}})
 	if got := s.send("/uploads", form); got.code != http.StatusAccepted {
-		t.Errorf("a form of exactly the limit got %+v", got)
+		t.Errorf("a form of maxBytes got %+v", got)
 	}
 	s = newSite(t, setup{options: options{maxBytes: size - 1}})
 	if got := s.send("/uploads", form); got.code != http.StatusRequestEntityTooLarge {
-		t.Errorf("a form with a length got %+v", got)
+		t.Errorf("a larger form with Content-Length got %+v", got)
 	}
 	f := s.stream("/uploads/" + id)
 	_, err := f.Write(noise(5000))
 	check(t, err)
-	wantEarly(t, f.finishAnyhow(), http.StatusRequestEntityTooLarge)
+	wantCodeOrLost(t, f.tryFinish(), http.StatusRequestEntityTooLarge)
 	if st := s.until(id, http.StatusOK); st.Error != errFormTooLarge.text {
 		t.Errorf("status is %+v", st)
 	}
@@ -150,20 +149,20 @@ func TestFormsAboveTheLimit(t *testing.T) {
 	s.wantNothing()
 }
 
-func TestBrowserThatFallsSilentIsCut(t *testing.T) {
+func TestForm_SilentBrowserIsCut(t *testing.T) {
 	s := newSite(t, setup{options: options{idleTimeout: 20 * time.Millisecond}})
 	f := s.stream("/uploads/" + id)
 	_, err := f.Write(noise(5000))
 	check(t, err)
-	wantEarly(t, <-f.reply, http.StatusRequestTimeout)
-	if st := s.until(id, http.StatusOK); st.State != failed || !strings.Contains(st.Error, "sent too little") {
+	wantCodeOrLost(t, <-f.reply, http.StatusRequestTimeout)
+	if st := s.until(id, http.StatusOK); st.State != failed || !strings.Contains(st.Error, "too slowly") {
 		t.Errorf("status is %+v", st)
 	}
 	s.wantNothing()
 }
 
-// A form whose reading is ended just when its file has ended might lack its end.
-func TestFormThatWasInterruptedIsNotComplete(t *testing.T) {
+// The end of a form that is interrupted at the end of its file may be missing.
+func TestForm_InterruptedIsNotComplete(t *testing.T) {
 	form := newForm(t, "a", noise(100))
 	req := httptest.NewRequest(http.MethodPost, "/uploads", bytes.NewReader(form.content))
 	req.Header.Set("Content-Type", form.contentType)
@@ -176,8 +175,7 @@ func TestFormThatWasInterruptedIsNotComplete(t *testing.T) {
 	}
 }
 
-// Who reads on after the end, or after a failure, learns the same again.
-func TestEndOfAFormStays(t *testing.T) {
+func TestForm_ReadAfterEndReturnsSameError(t *testing.T) {
 	form := newForm(t, "a", noise(100))
 	for name, content := range map[string][]byte{"whole": form.content, "cut": form.content[:len(form.content)-10]} {
 		req := httptest.NewRequest(http.MethodPost, "/uploads", bytes.NewReader(content))
@@ -185,8 +183,8 @@ func TestEndOfAFormStays(t *testing.T) {
 		f, err := openForm(newBody(httptest.NewRecorder(), req, options{}.withDefaults()), req)
 		check(t, err)
 		_, first := io.ReadAll(f)
-		if _, again := io.ReadAll(f); !errors.Is(again, first) || f.arrived() != (name == "whole") {
-			t.Errorf("%s: first %v, then %v, arrived: %t", name, first, again, f.arrived())
+		if _, second := io.ReadAll(f); !errors.Is(second, first) || f.arrived() != (name == "whole") {
+			t.Errorf("%s: first %v, then %v, arrived: %t", name, first, second, f.arrived())
 		}
 	}
 }

@@ -14,33 +14,33 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// options says what a gateway takes. The zero value works.
+// options configures a gateway. The zero value has the defaults.
 type options struct {
-	// maxBytes is the largest form in bytes. 0 means 10 GiB.
+	// maxBytes is the maximum size of a form. 0 means 10 GiB.
 	maxBytes int64
-	// chunkSize is how many bytes one request to the tus server carries. Two
-	// chunks are held in memory for each upload. 0 means 4 MiB.
+	// chunkSize is the number of bytes per request to the tus server. Each upload has two
+	// chunks in memory. 0 means 4 MiB.
 	chunkSize int64
-	// maxActive is how many uploads there may be at the same time; others are
-	// told to come back. 0 means 16.
+	// maxActive is the maximum number of uploads at the same time. Further forms get a
+	// 503 with Retry-After. 0 means 16.
 	maxActive int
-	// maxPerClient is how many of them one client may have. 0 means a quarter of
-	// maxActive, at least 1.
+	// maxPerClient is the maximum number of uploads of one client at the same time. 0
+	// means a quarter of maxActive, at least 1.
 	maxPerClient int
-	// clientHeader is the field in which a proxy tells the client; see clientOf.
+	// clientHeader is the header field of a proxy with the client's address.
 	clientHeader string
-	// keep is how many complete uploads are remembered, for their status, and how many
-	// failed ones. 0 means 1000.
+	// keep is the number of complete uploads, and of failed ones, whose status is kept. 0
+	// means 1000.
 	keep int
-	// headTimeout is how long a browser may take for what comes before the file of a
-	// form, and for what follows it. 0 means ten seconds.
+	// headTimeout is the timeout for the part of a form before the file, and for the part
+	// after it. 0 means 10 seconds.
 	headTimeout time.Duration
-	// idleTimeout is how long a browser may be waited for until it has sent 16 KiB
-	// more. 0 means 30 seconds.
+	// idleTimeout is the maximum time that the gateway waits for minProgress more bytes. 0
+	// means 30 seconds.
 	idleTimeout time.Duration
-	// maxWait is how long a GET with wait=true is held. 0 means 30 seconds.
+	// maxWait is the maximum duration of a GET with wait=true. 0 means 30 seconds.
 	maxWait time.Duration
-	// log is told of uploads that failed; nil means nobody.
+	// log logs failed uploads. nil means no logs.
 	log *slog.Logger
 }
 
@@ -59,9 +59,9 @@ func (o options) withDefaults() options {
 	return o
 }
 
-func setDefault[T ~int | ~int64](value *T, otherwise T) {
+func setDefault[T ~int | ~int64](value *T, fallback T) {
 	if *value <= 0 {
-		*value = otherwise
+		*value = fallback
 	}
 }
 
@@ -71,14 +71,14 @@ type gateway struct {
 	opts   options
 	jobs   *jobs
 
-	giveUp  context.Context // ends when uploads under way are to be given up
-	abandon context.CancelFunc
+	running context.Context // the end cancels all uploads
+	cancel  context.CancelFunc
 }
 
 func newGateway(client *tus.Client, opts options) *gateway {
 	g := &gateway{client: client, opts: opts.withDefaults()}
 	g.jobs = newJobs(g.opts)
-	g.giveUp, g.abandon = context.WithCancel(context.Background())
+	g.running, g.cancel = context.WithCancel(context.Background())
 	return g
 }
 
@@ -88,16 +88,15 @@ func (g *gateway) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /uploads/{id}", g.show)
 }
 
-// shutdown takes no more forms and waits for the uploads that there are. When ctx
-// ends, they are given up, which deletes what they have on the tus server. It reports
-// whether there were any.
+// shutdown refuses further forms and waits for the uploads. When ctx ends, it cancels them
+// and deletes them on the tus server. It reports whether there were any.
 func (g *gateway) shutdown(ctx context.Context) (waited bool) {
-	stop := context.AfterFunc(ctx, g.abandon)
+	stop := context.AfterFunc(ctx, g.cancel)
 	defer stop()
 	return g.jobs.close()
 }
 
-// receive reads a form and answers when all of it has arrived, or cannot be used.
+// receive reads a form and responds when all of it has arrived, or when it failed.
 func (g *gateway) receive(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	if id == "" {
@@ -105,46 +104,45 @@ func (g *gateway) receive(w http.ResponseWriter, r *http.Request) {
 	}
 	j, err := g.jobs.open(id, clientOf(r, g.opts.clientHeader), r.ContentLength)
 	if err != nil {
-		answerError(w, err)
+		respondError(w, err)
 		return
 	}
 	b := newBody(w, r, g.opts)
 	defer b.rest()
-	defer context.AfterFunc(g.giveUp, b.interrupt)()
+	defer context.AfterFunc(g.running, b.interrupt)()
 	f, err := openForm(b, r)
 	if err != nil {
-		// A page whose form is refused by its size may see its status only.
-		g.jobs.end(j, err, b.begun || err == errFormTooLarge)
-		answerError(w, err)
+		// The response to a form that is too large may be lost: the status must exist.
+		g.jobs.end(j, err, b.started || err == errFormTooLarge)
+		respondError(w, err)
 		return
 	}
-	j.receives(f)
+	j.setForm(f)
 	go func() {
-		// The values of the request go along, for tracing; its end does not matter:
-		// the last chunks are sent after it.
+		// The context has the values of the request, for tracing, but not its end: the
+		// last chunks are sent later.
 		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 		defer cancel()
-		defer context.AfterFunc(g.giveUp, cancel)()
+		defer context.AfterFunc(g.running, cancel)()
 		err := g.store(ctx, j, f)
-		if err != nil && g.giveUp.Err() != nil {
+		if err != nil && g.running.Err() != nil {
 			err = errClosing
 		}
 		g.jobs.end(j, err, true)
 	}()
 	select {
 	case <-f.over:
-	case <-j.done: // the tus server did not want it
+	case <-j.done: // the tus server refused it
 	}
 	if err := cmp.Or(f.failure(), j.failure()); err != nil {
-		answerError(w, err)
+		respondError(w, err)
 		return
 	}
 	w.Header().Set("Location", "/uploads/"+id)
-	answer(w, http.StatusAccepted, j.status())
+	respond(w, http.StatusAccepted, j.status())
 }
 
-// store sends the file of a form to the tus server. What it cannot finish it
-// deletes there.
+// store sends the file of a form to the tus server. If that fails, it deletes the upload.
 func (g *gateway) store(ctx context.Context, j *job, f *form) error {
 	u, err := g.client.NewUploader(tus.Reader(f), &tus.UploadOptions{
 		ChunkSize: g.opts.chunkSize,
@@ -153,34 +151,34 @@ func (g *gateway) store(ctx context.Context, j *job, f *form) error {
 	if err != nil {
 		return err
 	}
-	j.stores(u)
+	j.setUploader(u)
 	_, err = u.Run(ctx)
 	if err == nil {
 		return nil
 	}
 	g.opts.log.WarnContext(ctx, "upload failed", "id", j.status().ID, "received", f.received.Load(), "stored", u.Offset(), "error", err)
-	const patience = 15 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	const abortTimeout = 15 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
 	if abortErr := u.Abort(ctx); abortErr != nil {
-		// It is not complete, so that the server may let it expire.
-		g.opts.log.WarnContext(ctx, "unfinished upload stays on the tus server", "id", j.status().ID, "error", abortErr)
+		// The server may expire it, because it is incomplete.
+		g.opts.log.WarnContext(ctx, "cannot delete the unfinished upload on the tus server", "id", j.status().ID, "error", abortErr)
 	}
 	return err
 }
 
-// show answers with the status of an upload: 202 while it goes on, 200 when it
-// ended, well or not.
+// show responds with the status of an upload: 202 while it is active, 200 after it
+// completed or failed.
 func (g *gateway) show(w http.ResponseWriter, r *http.Request) {
 	j, err := g.jobs.find(r.PathValue("id"))
 	if err != nil {
-		answerError(w, err)
+		respondError(w, err)
 		return
 	}
 	wait := false
 	if value := r.URL.Query().Get("wait"); value != "" {
 		if wait, err = strconv.ParseBool(value); err != nil {
-			answerError(w, &refusal{http.StatusBadRequest, "wait is true or false"})
+			respondError(w, &refusal{http.StatusBadRequest, "wait must be true or false"})
 			return
 		}
 	}
@@ -198,10 +196,10 @@ func (g *gateway) show(w http.ResponseWriter, r *http.Request) {
 	if !s.State.final() {
 		code = http.StatusAccepted
 	}
-	answer(w, code, s)
+	respond(w, code, s)
 }
 
-// refusal is an error that the browser is told.
+// refusal is an error whose text is sent to the browser.
 type refusal struct {
 	code int
 	text string
@@ -209,10 +207,10 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
-var errClosing = &refusal{http.StatusServiceUnavailable, "the gateway is being stopped"}
+var errClosing = &refusal{http.StatusServiceUnavailable, "the gateway is shutting down"}
 
-// refusalOf is what a browser is told of an error: nothing of the insides of the
-// tus server, which are in the log.
+// refusalOf returns the refusal for an error. It has no details of the tus server, which
+// are only logged.
 func refusalOf(err error) *refusal {
 	var r *refusal
 	switch {
@@ -220,24 +218,24 @@ func refusalOf(err error) *refusal {
 		return r
 	case errors.Is(err, tus.ErrTooLarge):
 		return &refusal{http.StatusRequestEntityTooLarge, "the file is too large"}
-	case errors.Is(err, tus.ErrInvalidInput): // metadata: nothing else is the browser's
-		return &refusal{http.StatusBadRequest, "a field has a name that cannot be stored"}
+	case errors.Is(err, tus.ErrInvalidInput): // only the metadata is from the browser
+		return &refusal{http.StatusBadRequest, "a field name cannot be stored as metadata"}
 	}
 	return &refusal{http.StatusBadGateway, "the file could not be stored"}
 }
 
-func answerError(w http.ResponseWriter, err error) {
+func respondError(w http.ResponseWriter, err error) {
 	r := refusalOf(err)
 	if r.code == http.StatusServiceUnavailable || r.code == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "10")
 	}
-	answer(w, r.code, map[string]string{"error": r.text})
+	respond(w, r.code, map[string]string{"error": r.text})
 }
 
-func answer(w http.ResponseWriter, code int, content any) {
+func respond(w http.ResponseWriter, code int, content any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(content) // the browser may be gone
+	_ = json.NewEncoder(w).Encode(content) // the browser may have disconnected
 }

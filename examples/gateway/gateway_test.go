@@ -16,14 +16,14 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestFileOfAFormIsStored(t *testing.T) {
+func TestForm_FileIsStored(t *testing.T) {
 	for _, size := range []int{0, 1, 999, 1000, 1001, 2000, 2001, 123_456} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			s := newSite(t, setup{})
 			data := noise(size)
 			got := s.send("/uploads", newForm(t, "größe.bin", data, "title", "a title"))
 			if got.code != http.StatusAccepted || got.location != "/uploads/"+got.status.ID {
-				t.Fatalf("answer is %+v", got)
+				t.Fatalf("response is %+v", got)
 			}
 			ended := s.get(got.location + "?wait=true")
 			if ended.code != http.StatusOK || ended.status.State != complete {
@@ -41,14 +41,14 @@ func TestFileOfAFormIsStored(t *testing.T) {
 	}
 }
 
-func TestPageMayMakeUpTheID(t *testing.T) {
+func TestID_IsChosenByPage(t *testing.T) {
 	s := newSite(t, setup{})
 	first := s.send("/uploads/"+id, newForm(t, "a", noise(10)))
 	if first.location != "/uploads/"+id || first.code != http.StatusAccepted {
-		t.Errorf("answer is %+v", first)
+		t.Errorf("response is %+v", first)
 	}
-	if again := s.send("/uploads/"+id, newForm(t, "a", noise(10))); again.code != http.StatusConflict {
-		t.Errorf("the second upload with this ID got %d", again.code)
+	if second := s.send("/uploads/"+id, newForm(t, "a", noise(10))); second.code != http.StatusConflict {
+		t.Errorf("the second upload with this ID got %d", second.code)
 	}
 	for _, bad := range []string{"short", "0123456789abcde%20f", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0"} {
 		if got := s.send("/uploads/"+bad, newForm(t, "a", noise(10))); got.code != http.StatusBadRequest {
@@ -56,11 +56,11 @@ func TestPageMayMakeUpTheID(t *testing.T) {
 		}
 	}
 	if got := s.get("/uploads/0123456789abcdeX"); got.code != http.StatusNotFound {
-		t.Errorf("status of an upload that never was is %+v", got)
+		t.Errorf("status of an unknown upload is %+v", got)
 	}
 }
 
-// streamed is a form whose file is written while it is sent.
+// streamed is a form whose file is written by the test while it is sent.
 type streamed struct {
 	io.Writer // the file
 	pipe      *io.PipeWriter
@@ -68,7 +68,7 @@ type streamed struct {
 	reply     chan reply
 }
 
-// stream begins to send a form.
+// stream starts to send a form.
 func (s *site) stream(path string) *streamed {
 	s.t.Helper()
 	r, w := io.Pipe()
@@ -78,7 +78,7 @@ func (s *site) stream(path string) *streamed {
 		if err != nil {
 			got.status.Error = err.Error()
 		}
-		r.CloseWithError(io.ErrClosedPipe) // whoever still writes is told
+		r.CloseWithError(io.ErrClosedPipe) // further writes fail
 		f.reply <- got
 	}()
 	part, err := f.form.CreateFormFile("file", "stream.bin")
@@ -87,7 +87,7 @@ func (s *site) stream(path string) *streamed {
 	return f
 }
 
-// finish sends the end of the form and returns the answer.
+// finish sends the end of the form and returns the response.
 func (f *streamed) finish(t *testing.T) reply {
 	t.Helper()
 	check(t, f.form.Close())
@@ -95,7 +95,7 @@ func (f *streamed) finish(t *testing.T) reply {
 	return <-f.reply
 }
 
-// reached returns hooks that close a channel when that many bytes are confirmed.
+// reached returns hooks that close a channel when n bytes are acknowledged.
 func reached(n int64) (tus.Hooks, <-chan struct{}) {
 	done := make(chan struct{})
 	var once sync.Once
@@ -106,38 +106,38 @@ func reached(n int64) (tus.Hooks, <-chan struct{}) {
 	}}, done
 }
 
-func TestStatusTellsHowFarAFormIs(t *testing.T) {
-	hooks, confirmed := reached(3000)
+func TestStatus_HasProgressOfForm(t *testing.T) {
+	hooks, acknowledged := reached(3000)
 	s := newSite(t, setup{options: options{maxWait: time.Millisecond}, client: tus.Options{Hooks: hooks}})
 	data := noise(10_000)
 	f := s.stream("/uploads/" + id)
 	_, err := f.Write(data[:6000])
 	check(t, err)
-	<-confirmed
+	<-acknowledged
 	for _, path := range []string{"/uploads/" + id, "/uploads/" + id + "?wait=true", "/uploads/" + id + "?wait=false"} {
 		got := s.get(path)
 		if st := got.status; got.code != http.StatusAccepted || st.State != receiving || st.Stored < 3000 || st.Received < st.Stored || st.Received > 6000 || st.URL != "" {
-			t.Errorf("GET %s is answered with %+v", path, got)
+			t.Errorf("GET %s got %+v", path, got)
 		}
 	}
-	if got := s.get("/uploads/" + id + "?wait=perhaps"); got.code != http.StatusBadRequest {
-		t.Errorf("wait=perhaps got %d", got.code)
+	if got := s.get("/uploads/" + id + "?wait=maybe"); got.code != http.StatusBadRequest {
+		t.Errorf("wait=maybe got %d", got.code)
 	}
 	_, err = f.Write(data[6000:])
 	check(t, err)
 	if got := f.finish(t); got.code != http.StatusAccepted {
-		t.Errorf("answer is %+v", got)
+		t.Errorf("response is %+v", got)
 	}
 }
 
-func TestWaitEndsWithTheUpload(t *testing.T) {
-	hooks, confirmed := reached(1000)
+func TestWait_EndsWithUpload(t *testing.T) {
+	hooks, acknowledged := reached(1000)
 	s := newSite(t, setup{options: options{maxWait: time.Hour}, client: tus.Options{Hooks: hooks}})
 	data := noise(5000)
 	f := s.stream("/uploads/" + id)
 	_, err := f.Write(data)
 	check(t, err)
-	<-confirmed
+	<-acknowledged
 	const waiters = 4
 	replies := make(chan reply, waiters)
 	for range waiters {
@@ -146,20 +146,19 @@ func TestWaitEndsWithTheUpload(t *testing.T) {
 	f.finish(t)
 	for range waiters {
 		if got := <-replies; got.code != http.StatusOK || got.status.State != complete || got.status.Stored != 5000 {
-			t.Errorf("one who waited was told %+v", got)
+			t.Errorf("a waiting request got %+v", got)
 		}
 	}
 }
 
-// The browser is let go when all has arrived, even if the tus server has not
-// confirmed it.
-func TestTailIsStoredAfterTheAnswer(t *testing.T) {
+// The gateway responds when the form has arrived, before the tus server acknowledges it.
+func TestForm_LastChunksAreStoredAfterResponse(t *testing.T) {
 	s := newSite(t, setup{options: options{maxWait: time.Millisecond}})
 	s.tus.Inject(tustest.Fault{Method: "PATCH", From: 3000, Action: tustest.Stall()})
 	data := noise(5000)
 	got := s.send("/uploads", newForm(t, "a", data))
 	if got.code != http.StatusAccepted {
-		t.Fatalf("answer is %+v", got)
+		t.Fatalf("response is %+v", got)
 	}
 	if st := s.get(got.location + "?wait=true").status; st.State != storing || st.Received != 5000 || st.Stored > 3000 {
 		t.Errorf("status is %+v", st)
@@ -169,8 +168,8 @@ func TestTailIsStoredAfterTheAnswer(t *testing.T) {
 	s.wantStored(s.get(got.location).status.URL, data)
 }
 
-// While the tus server is slow, no more is taken from the browser than two chunks.
-func TestSlowServerSlowsTheBrowserDown(t *testing.T) {
+// While the tus server is slow, the gateway reads at most two chunks from the browser.
+func TestForm_SlowServerSlowsBrowserDown(t *testing.T) {
 	const chunk, size = 10_000, 500_000
 	var s *site
 	var most atomic.Int64
@@ -192,7 +191,7 @@ func TestSlowServerSlowsTheBrowserDown(t *testing.T) {
 	}
 }
 
-func TestConcurrentFormsDoNotMix(t *testing.T) {
+func TestForm_ConcurrentFormsDoNotMix(t *testing.T) {
 	const forms = 8
 	s := newSite(t, setup{options: options{maxActive: forms}})
 	var wg sync.WaitGroup
@@ -206,7 +205,7 @@ func TestConcurrentFormsDoNotMix(t *testing.T) {
 	wg.Wait()
 }
 
-func TestUploadSurvivesATusServerThatBreaks(t *testing.T) {
+func TestForm_SurvivesFailuresOfTusServer(t *testing.T) {
 	s := newSite(t, setup{})
 	s.tus.Inject(
 		tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.CutAfter(300)},
@@ -218,25 +217,25 @@ func TestUploadSurvivesATusServerThatBreaks(t *testing.T) {
 	s.wantStored(s.get(got.location+"?wait=true").status.URL, data)
 }
 
-func TestStatusTellsWhyTheTusServerRefused(t *testing.T) {
-	impatient := tus.Options{Retry: tus.RetryPolicy{MaxRetries: -1}}
+func TestStatus_HasReasonOfFailure(t *testing.T) {
+	noRetries := tus.Options{Retry: tus.RetryPolicy{MaxRetries: -1}}
 	for name, c := range map[string]struct {
 		setup setup
 		fault []tustest.Fault
 		code  int
 	}{
 		"too large": {setup{server: &tustest.Options{MaxSize: 5000}}, nil, http.StatusRequestEntityTooLarge},
-		"broken": {setup{client: impatient}, []tustest.Fault{{Method: "PATCH", From: 2000, Times: -1,
+		"broken": {setup{client: noRetries}, []tustest.Fault{{Method: "PATCH", From: 2000, Times: -1,
 			Action: tustest.Respond(500, "secret path /srv/tus")}}, http.StatusBadGateway},
-		"no creation": {setup{client: impatient}, []tustest.Fault{{Method: "POST", Action: tustest.Respond(403, "")}}, http.StatusBadGateway},
+		"no creation": {setup{client: noRetries}, []tustest.Fault{{Method: "POST", Action: tustest.Respond(403, "")}}, http.StatusBadGateway},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, c.setup)
 			s.tus.Inject(c.fault...)
 			f := s.stream("/uploads/" + id)
-			io.Copy(f, bytes.NewReader(noise(100_000))) // it may be refused before all is sent
-			got := f.finishAnyhow()
-			wantEarly(t, got, c.code)
+			io.Copy(f, bytes.NewReader(noise(100_000))) // the form may be refused before all bytes are sent
+			got := f.tryFinish()
+			wantCodeOrLost(t, got, c.code)
 			st := s.get("/uploads/" + id + "?wait=true").status
 			if st.State != failed || st.URL != "" || st.Error == "" || bytes.Contains([]byte(st.Error), []byte("secret")) {
 				t.Errorf("status is %+v", st)
@@ -246,23 +245,23 @@ func TestStatusTellsWhyTheTusServerRefused(t *testing.T) {
 	}
 }
 
-// finishAnyhow is finish for a form that may have been refused by now.
-func (f *streamed) finishAnyhow() reply {
+// tryFinish is finish for a form that may have been refused.
+func (f *streamed) tryFinish() reply {
 	f.form.Close()
 	f.pipe.Close()
 	return <-f.reply
 }
 
-// wantEarly judges an answer that came while the browser was still sending: it may
-// be lost then, which is what the status is for.
-func wantEarly(t *testing.T, got reply, code int) {
+// wantCodeOrLost fails unless the response has the code, or was lost: a response can be lost
+// if it is sent before the form was read.
+func wantCodeOrLost(t *testing.T, got reply, code int) {
 	t.Helper()
 	if got.code != code && got.code != 0 {
-		t.Errorf("the browser was told %+v, want %d", got, code)
+		t.Errorf("the browser got %+v, want %d", got, code)
 	}
 }
 
-func TestShutdownWaitsForWhatArrived(t *testing.T) {
+func TestShutdown_WaitsForArrivedForm(t *testing.T) {
 	s := newSite(t, setup{})
 	s.tus.Inject(tustest.Fault{Method: "PATCH", From: 3000, Action: tustest.LoseResponse()})
 	data := noise(5000)
@@ -274,22 +273,22 @@ func TestShutdownWaitsForWhatArrived(t *testing.T) {
 	}
 }
 
-func TestShutdownGivesUpWhenItsTimeIsOver(t *testing.T) {
+func TestShutdown_CancelsUploadsAfterTimeout(t *testing.T) {
 	for name, sent := range map[string]int{"before the file": 0, "in the file": 5000} {
 		t.Run(name, func(t *testing.T) {
-			hooks, confirmed := reached(1000)
+			hooks, acknowledged := reached(1000)
 			s := newSite(t, setup{client: tus.Options{Hooks: hooks}})
 			f := s.stream("/uploads/" + id)
 			if sent > 0 {
 				_, err := f.Write(noise(sent))
 				check(t, err)
-				<-confirmed
+				<-acknowledged
 			}
 			s.until(id, http.StatusAccepted)
 			ctx, cancel := context.WithCancel(testContext(t))
 			cancel()
 			s.gateway.shutdown(ctx)
-			wantEarly(t, f.finishAnyhow(), http.StatusServiceUnavailable)
+			wantCodeOrLost(t, f.tryFinish(), http.StatusServiceUnavailable)
 			if st := s.get("/uploads/" + id).status; st.State != failed || st.Error != errClosing.text {
 				t.Errorf("status is %+v", st)
 			}

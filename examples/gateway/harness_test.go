@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const id = "0123456789abcdef"
 
-// site is a gateway on a loopback port, and the tus server behind it.
+// site is a gateway on a loopback port with its tus server.
 type site struct {
 	t       testing.TB
 	tus     *tustest.Server
@@ -33,21 +33,20 @@ type site struct {
 	http    *http.Client
 }
 
-// setup says what of a site is not as usual.
+// setup configures a site.
 type setup struct {
 	options options
 	server  *tustest.Options
 	client  tus.Options
 }
 
-// newSite starts a site that closes at the end of the test, and then has nothing
-// under way any more.
+// newSite starts a site. It is shut down at the end of the test.
 func newSite(t testing.TB, s setup) *site {
 	t.Helper()
 	if s.options.chunkSize == 0 {
 		s.options.chunkSize = 1000
 	}
-	if s.options.maxPerClient == 0 { // all forms come from one address
+	if s.options.maxPerClient == 0 { // all forms have one client address
 		s.options.maxPerClient = max(16, s.options.maxActive)
 	}
 	server := tustest.NewServer(t, s.server)
@@ -69,22 +68,22 @@ func newSite(t testing.TB, s setup) *site {
 	return &site{t, server, client, g, front.URL, &http.Client{Transport: transport}}
 }
 
-// testContext bounds a test that would otherwise hang. It outlives the test's
-// own, for what is cleaned up.
+// testContext returns a context that ends a hanging test after a minute. Cleanup functions
+// can use it.
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// reply is the answer of the gateway.
+// reply is a response of the gateway.
 type reply struct {
 	code     int
 	location string
-	status   status // whose Error is that of a refusal, too
+	status   status // of a refusal it has only Error
 }
 
-// do sends a request and reads the answer.
+// do sends a request and reads the response.
 func (s *site) do(req *http.Request) (reply, error) {
 	resp, err := s.http.Do(req.WithContext(testContext(s.t)))
 	if err != nil {
@@ -98,7 +97,7 @@ func (s *site) do(req *http.Request) (reply, error) {
 	return got, nil
 }
 
-// post sends a form. The error is that of a connection that ended early.
+// post sends a form. It returns an error if the connection breaks.
 func (s *site) post(path, contentType string, body io.Reader) (reply, error) {
 	req, err := http.NewRequest(http.MethodPost, s.url+path, body)
 	if err != nil {
@@ -108,7 +107,7 @@ func (s *site) post(path, contentType string, body io.Reader) (reply, error) {
 	return s.do(req)
 }
 
-// send posts a form that is answered.
+// send posts a form. It fails if the connection breaks.
 func (s *site) send(path string, f parts) reply {
 	s.t.Helper()
 	got, err := s.post(path, f.contentType, bytes.NewReader(f.content))
@@ -118,7 +117,7 @@ func (s *site) send(path string, f parts) reply {
 	return got
 }
 
-// get asks for the status at a path.
+// get requests the status at a path.
 func (s *site) get(path string) reply {
 	s.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, s.url+path, nil)
@@ -132,27 +131,26 @@ func (s *site) get(path string) reply {
 	return got
 }
 
-// until returns the status when it comes with that code: the gateway may not have
-// heard yet of what the browser did.
+// until waits for a status code and returns the status: the gateway may not have processed
+// the form yet.
 func (s *site) until(id string, code int) status {
 	s.t.Helper()
 	ctx := testContext(s.t)
-	again := time.NewTicker(time.Millisecond)
-	defer again.Stop()
+	retry := time.NewTicker(time.Millisecond)
+	defer retry.Stop()
 	for {
 		if got := s.get("/uploads/" + id); got.code == code {
 			return got.status
 		}
 		select {
-		case <-again.C:
+		case <-retry.C:
 		case <-ctx.Done():
 			s.t.Fatalf("the upload never had status %d", code)
 		}
 	}
 }
 
-// wantStored fails unless the tus server has exactly the data, as a complete
-// upload.
+// wantStored fails unless the tus server has exactly data, as a complete upload.
 func (s *site) wantStored(url string, data []byte) {
 	s.t.Helper()
 	u, found := s.tus.Upload(url)
@@ -161,7 +159,7 @@ func (s *site) wantStored(url string, data []byte) {
 	}
 }
 
-// metadata is what the tus server has besides the bytes.
+// metadata returns the metadata of an upload.
 func (s *site) metadata(url string) tus.Metadata {
 	s.t.Helper()
 	info, err := s.client.Info(testContext(s.t), url)
@@ -169,8 +167,7 @@ func (s *site) metadata(url string) tus.Metadata {
 	return info.Metadata
 }
 
-// wantNothing fails if the tus server has an upload that was not deleted, or was
-// ever complete.
+// wantNothing fails if the tus server has an upload that was not deleted, or was complete.
 func (s *site) wantNothing() {
 	s.t.Helper()
 	for _, u := range s.tus.Uploads() {
@@ -180,14 +177,14 @@ func (s *site) wantNothing() {
 	}
 }
 
-// parts is a form that is written whole.
+// parts is an encoded form.
 type parts struct {
 	contentType string
 	content     []byte
 }
 
-// newForm writes a form with one file, and fields before it, given as name and
-// value in turn.
+// newForm encodes a form with one file. fields alternates names and values of the fields
+// before it.
 func newForm(t testing.TB, filename string, data []byte, fields ...string) parts {
 	return writeForm(t, func(w *multipart.Writer) {
 		for i := 0; i < len(fields); i += 2 {
@@ -219,7 +216,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// noise is data that differs from place to place.
+// noise returns n bytes without repetitions.
 func noise(n int) []byte {
 	data := make([]byte, n)
 	rand.NewChaCha8([32]byte{byte(n)}).Read(data)

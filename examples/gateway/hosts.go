@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// hosts are the names by which browsers reach the gateway. A page of another site can
-// give its own name the gateway's address (DNS rebinding); the browser then takes the
-// gateway for that site, and lets its scripts read every answer.
+// hosts has the host names of the gateway. Another site can resolve its name to the
+// gateway's address (DNS rebinding): the browser then regards the gateway as that site,
+// whose scripts can read every response.
 type hosts struct {
-	names     []string // as in a Host header, in lower case; one without a port has any port
-	addresses bool     // any IP address, which is no name that can be rebound
+	names     []string // as in a Host header, in lower case; without a port: any port
+	addresses bool     // any IP address, which cannot be rebound
 }
 
-// newHosts are those of a list separated by commas, or, if it is empty, the names of the
-// address that the gateway listens on; addr is how the user wrote that.
+// newHosts returns the hosts of a comma-separated list. If it is empty, it returns the
+// names of the listen address: addr as in the flag, and listening as resolved.
 func newHosts(list, addr string, listening net.Addr) hosts {
 	if list != "" {
 		var h hosts
@@ -51,8 +51,8 @@ func newHosts(list, addr string, listening net.Addr) hosts {
 	return h
 }
 
-// normalHost is a name in lower case, without the brackets of an IPv6 address alone and
-// the dot that may end a name.
+// normalHost returns a host in lower case, without the dot at the end of a name, and
+// without brackets if it is an IPv6 address without port.
 func normalHost(host string) string {
 	host = strings.ToLower(host)
 	if name, port, err := net.SplitHostPort(host); err == nil {
@@ -61,12 +61,12 @@ func normalHost(host string) string {
 	return strings.TrimSuffix(strings.Trim(host, "[]"), ".")
 }
 
-// allow reports whether host, with or without a port, is one of them.
+// allow reports whether host, with or without a port, is in h.
 func (h hosts) allow(host string) bool {
 	host = normalHost(host)
 	name := host
-	if alone, _, err := net.SplitHostPort(host); err == nil {
-		name = alone
+	if withoutPort, _, err := net.SplitHostPort(host); err == nil {
+		name = withoutPort
 	}
 	if slices.Contains(h.names, host) || slices.Contains(h.names, name) {
 		return true
@@ -75,16 +75,16 @@ func (h hosts) allow(host string) bool {
 	return h.addresses && err == nil
 }
 
-// guard refuses requests that name another host, or come from a page of one.
+// guard refuses requests for other hosts, and from pages of other hosts.
 func (h hosts) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.allow(r.Host) {
-			answerError(w, &refusal{http.StatusMisdirectedRequest, "this host is not one of the gateway (flag -host)"})
+			respondError(w, &refusal{http.StatusMisdirectedRequest, "unknown host (see the flag -host)"})
 			return
 		}
 		for _, origin := range r.Header.Values("Origin") {
 			if from, err := url.Parse(origin); err != nil || !h.allow(from.Host) {
-				answerError(w, &refusal{http.StatusForbidden, "this origin is not one of the gateway (flag -host)"})
+				respondError(w, &refusal{http.StatusForbidden, "unknown origin (see the flag -host)"})
 				return
 			}
 		}
@@ -92,10 +92,9 @@ func (h hosts) guard(next http.Handler) http.Handler {
 	})
 }
 
-// clientOf is who sent a request, so that nobody takes the places of all others: an
-// address, or of IPv6 a network of 64 bits, which one customer has. header names the
-// field in which the proxy in front of the gateway tells the address; it is empty if
-// there is no proxy.
+// clientOf returns the client of a request, for the limit per client: its IPv4 address, or
+// its IPv6 network of 64 bits, which usually belongs to one customer. header is the header
+// field of a proxy with the address, "" if there is no proxy.
 func clientOf(r *http.Request, header string) string {
 	from := r.RemoteAddr
 	if host, _, err := net.SplitHostPort(from); err == nil {
@@ -103,7 +102,7 @@ func clientOf(r *http.Request, header string) string {
 	}
 	if values := r.Header.Values(header); header != "" && len(values) > 0 {
 		list := values[len(values)-1]
-		from = strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:]) // what comes before it a browser can make up
+		from = strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:]) // the client can forge the elements before the last one
 	}
 	addr, err := netip.ParseAddr(from)
 	if err != nil {

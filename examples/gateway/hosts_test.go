@@ -8,21 +8,20 @@ import (
 	"testing"
 )
 
-// A page that gave its own name the gateway's address looks like one of the gateway to
-// the browser, which says so.
-func TestHost_OfAnotherSiteIsRefused(t *testing.T) {
+// After DNS rebinding, the browser regards a page of another site as same-origin.
+func TestHost_OfOtherSiteIsRefused(t *testing.T) {
 	form := newForm(t, "a", noise(10))
 	for name, c := range map[string]struct {
 		host, origin string
 		code         int
 	}{
-		"the gateway's":               {"gateway.test", "http://gateway.test", http.StatusAccepted},
-		"another port":                {"GATEWAY.test:8443", "https://gateway.test:8443", http.StatusAccepted},
-		"rebound":                     {"evil.test", "http://evil.test", http.StatusMisdirectedRequest},
-		"a name that begins the same": {"gateway.test.evil.test", "http://gateway.test.evil.test", http.StatusMisdirectedRequest},
-		"an address":                  {"127.0.0.1", "http://127.0.0.1", http.StatusMisdirectedRequest},
-		"another origin":              {"gateway.test", "http://evil.test", http.StatusForbidden},
-		"an origin without a name":    {"gateway.test", "null", http.StatusForbidden},
+		"gateway":                   {"gateway.test", "http://gateway.test", http.StatusAccepted},
+		"another port":              {"GATEWAY.test:8443", "https://gateway.test:8443", http.StatusAccepted},
+		"rebound":                   {"evil.test", "http://evil.test", http.StatusMisdirectedRequest},
+		"name with the same prefix": {"gateway.test.evil.test", "http://gateway.test.evil.test", http.StatusMisdirectedRequest},
+		"an address":                {"127.0.0.1", "http://127.0.0.1", http.StatusMisdirectedRequest},
+		"another origin":            {"gateway.test", "http://evil.test", http.StatusForbidden},
+		"origin without a name":     {"gateway.test", "null", http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			served(t, nil, func(w *whole) {
@@ -30,19 +29,19 @@ func TestHost_OfAnotherSiteIsRefused(t *testing.T) {
 				_, err := fmt.Fprintf(b, "POST /uploads/%s HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\nSec-Fetch-Site: same-origin\r\n"+
 					"Content-Type: %s\r\nContent-Length: %d\r\n\r\n%s", id, c.host, c.origin, form.contentType, len(form.content), form.content)
 				check(t, err)
-				if code, body := b.answer(); code != c.code {
-					t.Errorf("answer is %d %s, want %d", code, body, c.code)
+				if code, body := b.response(); code != c.code {
+					t.Errorf("response is %d %s, want %d", code, body, c.code)
 				}
 			})
 		})
 	}
-	// Nor are statuses for such a page.
+	// Such a page cannot read statuses either.
 	served(t, nil, func(w *whole) {
 		b := w.connect()
 		_, err := fmt.Fprintf(b, "GET /uploads/%s HTTP/1.1\r\nHost: evil.test\r\n\r\n", id)
 		check(t, err)
-		if code, body := b.answer(); code != http.StatusMisdirectedRequest {
-			t.Errorf("answer is %d %s", code, body)
+		if code, body := b.response(); code != http.StatusMisdirectedRequest {
+			t.Errorf("response is %d %s", code, body)
 		}
 	})
 }
@@ -75,7 +74,7 @@ func TestHosts_DefaultIsTheListenAddress(t *testing.T) {
 	}
 }
 
-func TestPlaces_OneClientCannotTakeAll(t *testing.T) {
+func TestMaxPerClient_LeavesUploadsForOthers(t *testing.T) {
 	s := newSite(t, setup{options: options{maxActive: 4, maxPerClient: 2, clientHeader: "X-Real-IP"}})
 	form := newForm(t, "a", noise(10))
 	send := func(client string) int {
@@ -93,31 +92,31 @@ func TestPlaces_OneClientCannotTakeAll(t *testing.T) {
 	s.until(id+"-1", http.StatusAccepted)
 	s.until(id+"-2", http.StatusAccepted)
 	if code := send(""); code != http.StatusTooManyRequests {
-		t.Errorf("the third of one client got %d", code)
+		t.Errorf("the third upload of one client got %d", code)
 	}
 	if code := send("192.0.2.1"); code != http.StatusAccepted {
 		t.Errorf("another client got %d", code)
 	}
 	if code := send("192.0.2.1, 127.0.0.1"); code != http.StatusTooManyRequests {
-		t.Errorf("a client that made up another address got %d", code)
+		t.Errorf("a client with a forged address got %d", code)
 	}
 	first.finish(t)
 	s.until(id+"-1", http.StatusOK)
 	if code := send(""); code != http.StatusAccepted {
-		t.Errorf("when there was room, the answer was %d", code)
+		t.Errorf("after an upload has ended, the response is %d", code)
 	}
 	second.finish(t)
 }
 
-func TestClient_IPv6IsANetwork(t *testing.T) {
+func TestClientOf_IPv6IsNetwork(t *testing.T) {
 	client := func(addr string) string { return clientOf(&http.Request{RemoteAddr: addr}, "") }
 	if a, b := client("[2001:db8::1]:1"), client("[2001:db8::ffff:2]:2"); a != b {
-		t.Errorf("%s and %s are of one network", a, b)
+		t.Errorf("%s and %s differ for one network", a, b)
 	}
 	if a, b := client("[2001:db8::1]:1"), client("[2001:db8:0:1::1]:1"); a == b {
-		t.Errorf("two networks are %s", a)
+		t.Errorf("two networks are both %s", a)
 	}
 	if a, b := client("[::ffff:192.0.2.1]:1"), client("192.0.2.1:2"); a != b {
-		t.Errorf("%s and %s are one address", a, b)
+		t.Errorf("%s and %s differ for one address", a, b)
 	}
 }

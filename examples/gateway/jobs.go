@@ -8,55 +8,55 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// state is how far an upload is.
+// state is the state of an upload.
 type state string
 
 const (
-	receiving state = "receiving" // the form is still arriving
-	storing   state = "storing"   // it has arrived, and its last chunks are being sent
-	complete  state = "complete"  // the tus server confirmed the whole file
-	failed    state = "failed"    // nothing of it is left
+	receiving state = "receiving" // the form is arriving
+	storing   state = "storing"   // the form has arrived, the last chunks are being sent
+	complete  state = "complete"  // the tus server acknowledged the whole file
+	failed    state = "failed"    // the upload was deleted
 )
 
 func (s state) final() bool { return s == complete || s == failed }
 
-// status is what GET tells of an upload.
+// status is the response to a GET.
 type status struct {
 	ID       string `json:"id"`
 	State    state  `json:"state"`
 	Filename string `json:"filename,omitempty"`
-	// FormSize is the length of the form in bytes, a little more than that of the
-	// file, if the browser told it.
+	// FormSize is the size of the form in bytes, slightly above the size of the file. It is
+	// 0 if unknown.
 	FormSize int64 `json:"form_size,omitempty"`
-	// Received and Stored are the bytes of the file that came from the browser,
-	// and those that the tus server confirmed.
+	// Received and Stored are the numbers of bytes of the file received from the browser,
+	// and acknowledged by the tus server.
 	Received int64 `json:"received"`
 	Stored   int64 `json:"stored"`
-	// URL is the upload on the tus server, when it is complete.
+	// URL is the upload URL of a complete upload.
 	URL   string `json:"url,omitempty"`
 	Error string `json:"error,omitempty"`
 }
 
 // job is one upload.
 type job struct {
-	done   chan struct{} // closed when it has ended
-	client string        // who sends the form
+	done   chan struct{} // closed when the upload has ended
+	client string        // from clientOf
 
 	mu       sync.Mutex
-	last     status // as far as it does not change, or all of it when it has ended
-	err      error  // why it failed, as the browser is told
+	last     status // the constant fields; after the end all fields
+	err      error  // the refusal of a failed upload
 	form     *form
 	uploader *tus.Uploader
 }
 
-func (j *job) receives(f *form) {
+func (j *job) setForm(f *form) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.form = f
 	j.last.Filename = f.filename
 }
 
-func (j *job) stores(u *tus.Uploader) {
+func (j *job) setUploader(u *tus.Uploader) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.uploader = u
@@ -65,10 +65,11 @@ func (j *job) stores(u *tus.Uploader) {
 func (j *job) status() status {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.now()
+	return j.statusLocked()
 }
 
-func (j *job) now() status {
+// statusLocked returns the status. The caller holds j.mu.
+func (j *job) statusLocked() status {
 	s := j.last
 	if j.form != nil {
 		s.Received = j.form.received.Load()
@@ -82,30 +83,30 @@ func (j *job) now() status {
 	return s
 }
 
-// end notes how it ended, and lets go of the buffers: the job may be kept for long.
+// end records the result, and releases the buffers: the job may be kept for a long time.
 func (j *job) end(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.last = j.now()
+	j.last = j.statusLocked()
 	if err == nil {
 		j.last.State, j.last.URL = complete, j.uploader.URL()
 	} else {
-		told := refusalOf(err)
-		j.err = told
-		j.last.State, j.last.Error = failed, told.text
+		refusal := refusalOf(err)
+		j.err = refusal
+		j.last.State, j.last.Error = failed, refusal.text
 	}
 	j.form, j.uploader = nil, nil
 	close(j.done)
 }
 
-// failure is why it failed, nil as long as it goes on.
+// failure returns the refusal of a failed upload, nil otherwise.
 func (j *job) failure() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.err
 }
 
-// jobs are the uploads under way, and the last ones that ended.
+// jobs has the active uploads, and the last ended ones.
 type jobs struct {
 	maxActive, maxPerClient, keep int
 
@@ -114,9 +115,9 @@ type jobs struct {
 	mu       sync.Mutex
 	byID     map[string]*job
 	active   int
-	byClient map[string]int // how many of these each client has
-	// ended are the IDs of complete and of failed uploads, oldest first. Who sends forms
-	// that fail does not push complete ones out.
+	byClient map[string]int // number of active uploads by client
+	// ended has the IDs of complete and of failed uploads, oldest first. They are separate,
+	// so that failing forms do not evict complete uploads.
 	ended  map[state][]string
 	closed bool
 }
@@ -128,22 +129,22 @@ func newJobs(o options) *jobs {
 
 var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 
-// open adds an upload, unless there are enough, or enough of the client.
+// open adds an upload, unless a limit is reached.
 func (s *jobs) open(id, client string, formSize int64) (*job, error) {
 	if !validID.MatchString(id) {
-		return nil, &refusal{http.StatusBadRequest, "an ID has 16 to 64 letters, digits, - and _"}
+		return nil, &refusal{http.StatusBadRequest, "an ID must have 16 to 64 letters, digits, - and _"}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.byID[id] != nil:
-		return nil, &refusal{http.StatusConflict, "this ID is taken"}
+		return nil, &refusal{http.StatusConflict, "this ID is in use"}
 	case s.closed:
 		return nil, errClosing
 	case s.active >= s.maxActive:
-		return nil, &refusal{http.StatusServiceUnavailable, "too busy, come back later"}
+		return nil, &refusal{http.StatusServiceUnavailable, "too many uploads at the same time, retry later"}
 	case s.byClient[client] >= s.maxPerClient:
-		return nil, &refusal{http.StatusTooManyRequests, "you have too many uploads at the same time, come back later"}
+		return nil, &refusal{http.StatusTooManyRequests, "this client has too many uploads at the same time, retry later"}
 	}
 	j := &job{done: make(chan struct{}), client: client, last: status{ID: id, State: receiving, FormSize: max(0, formSize)}}
 	s.byID[id] = j
@@ -153,8 +154,8 @@ func (s *jobs) open(id, client string, formSize int64) (*job, error) {
 	return j, nil
 }
 
-// end notes what became of an upload, and forgets the oldest one that ended the same way
-// if there are too many. One that is not worth keeping is forgotten at once.
+// end records the result of an upload. It removes the oldest upload with the same result
+// if there are too many, and the upload itself unless keep is set.
 func (s *jobs) end(j *job, err error, keep bool) {
 	defer s.running.Done()
 	j.end(err)
@@ -176,8 +177,8 @@ func (s *jobs) end(j *job, err error, keep bool) {
 	s.ended[j.last.State] = ended
 }
 
-// close makes open fail from now on, and waits for the uploads that there are. It
-// reports whether there were any.
+// close makes open fail, and waits for the active uploads. It reports whether there were
+// any.
 func (s *jobs) close() (waited bool) {
 	s.mu.Lock()
 	s.closed = true
@@ -193,5 +194,5 @@ func (s *jobs) find(id string) (*job, error) {
 	if j := s.byID[id]; j != nil {
 		return j, nil
 	}
-	return nil, &refusal{http.StatusNotFound, "no such upload, or it ended long ago"}
+	return nil, &refusal{http.StatusNotFound, "no such upload, or its status was removed"}
 }

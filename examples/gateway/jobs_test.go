@@ -7,23 +7,23 @@ import (
 	"testing"
 )
 
-func TestMoreUploadsThanAllowedAreToldToComeBack(t *testing.T) {
+func TestMaxActive_FurtherUploadsAreRefused(t *testing.T) {
 	s := newSite(t, setup{options: options{maxActive: 2}})
 	first, second := s.stream("/uploads/"+id+"-1"), s.stream("/uploads/"+id+"-2")
 	s.until(id+"-1", http.StatusAccepted)
 	s.until(id+"-2", http.StatusAccepted)
 	if got := s.send("/uploads", newForm(t, "a", noise(10))); got.code != http.StatusServiceUnavailable {
-		t.Errorf("the third got %+v", got)
+		t.Errorf("the third upload got %+v", got)
 	}
 	first.finish(t)
 	s.until(id+"-1", http.StatusOK)
 	second.finish(t)
 	if got := s.send("/uploads", newForm(t, "a", noise(10))); got.code != http.StatusAccepted {
-		t.Errorf("when there was room, the answer was %+v", got)
+		t.Errorf("after an upload has ended, the response is %+v", got)
 	}
 }
 
-func TestOldestEndedUploadIsForgotten(t *testing.T) {
+func TestEndedUploads_OldestIsRemoved(t *testing.T) {
 	s := newSite(t, setup{options: options{keep: 2}})
 	path := func(i int) string { return fmt.Sprintf("/uploads/0123456789abcde%d", i) }
 	for i := range 4 {
@@ -38,7 +38,6 @@ func TestOldestEndedUploadIsForgotten(t *testing.T) {
 	}
 }
 
-// Whoever sends forms that fail, or nothing, does not push out what others ask for.
 func TestEndedUploads_FailuresDoNotEvictComplete(t *testing.T) {
 	s := newSite(t, setup{options: options{keep: 2}})
 	s.send("/uploads/"+id, newForm(t, "a", noise(10)))
@@ -50,7 +49,7 @@ func TestEndedUploads_FailuresDoNotEvictComplete(t *testing.T) {
 	empty := map[string]parts{"none": {bad.contentType, nil}, "not a form": {"text/plain", []byte("x")}}
 	for name, form := range empty {
 		if got := s.send("/uploads/empty-0123456789", form); got.code < 400 {
-			t.Errorf("%s: answer is %+v", name, got)
+			t.Errorf("%s: response is %+v", name, got)
 		}
 		if got := s.get("/uploads/empty-0123456789"); got.code != http.StatusNotFound {
 			t.Errorf("%s: an empty post has a status: %+v", name, got)

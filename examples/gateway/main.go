@@ -1,49 +1,46 @@
-// Command gateway takes a browser's form and streams the file in it into a tus
-// server, without touching the disk. It is for pages that cannot speak tus, and
-// for tus servers that browsers shall not reach.
+// Command gateway receives HTML forms and streams their files into a tus server,
+// without storing them on disk. It is for pages without a tus client, and for tus servers
+// that browsers cannot reach.
 //
-//	TUS_ENDPOINT=http://127.0.0.1:1080/files/ gateway -addr 127.0.0.1:8080
+//	TUS_ENDPOINT=http://127.0.0.1:1080/files/ go run ./gateway -addr 127.0.0.1:8080
 //
-// The file flows through two buffers of one chunk each. While both are full,
-// nothing more is read from the browser, so a slow tus server slows the browser
-// down instead of filling the memory, and so does one that is being restarted:
-// the upload goes on when it is back. A browser that goes away in the middle
-// leaves nothing behind: the length of the upload is declared with its last
-// bytes, when the whole form has arrived, and before that it is deleted.
+// An upload uses two buffers of one chunk each. While both are full, the gateway does not
+// read from the browser: a slow or restarting tus server slows the browser down, and does
+// not fill the memory. The length of an upload is sent with its last bytes, when the whole
+// form has arrived. If the browser disconnects before, the gateway deletes the upload.
 //
-//	POST /uploads            a form with one file; its text fields, if they come
-//	                         before the file, are stored as metadata
-//	POST /uploads/ID         the same under an ID that the page made up: 16 to 64
-//	                         letters, digits, "-" and "_" that nobody can guess
-//	GET  /uploads/ID         how far it is
+//	POST /uploads            a form with one file; text fields before the file are
+//	                         stored as metadata
+//	POST /uploads/ID         the same with an ID that the page chooses: 16 to 64 letters,
+//	                         digits, "-" and "_", hard to guess
+//	GET  /uploads/ID         the status of the upload
 //	GET  /uploads/ID?wait=true
-//	                         the same, but not before it ended, or half a minute
-//	GET  /                   a page with a form and a bar
-//	GET  /direct             a page that speaks tus by itself, with tus-js-client
+//	                         the same, after the upload has ended or 30 seconds have
+//	                         passed
+//	GET  /                   a page with a form and a progress bar
+//	GET  /direct             a page with a tus client, tus-js-client
 //
-// A browser has to send what comes before the file in ten seconds, and then 16 KiB in
-// half a minute, whenever the tus server is not what it waits for; there is no limit on
-// how long a form takes. One client, which is an IP address, may have a quarter of the
-// uploads at the same time: behind a proxy, -client-header names the field in which the
-// proxy tells the client, such as X-Real-IP.
+// When the whole form has arrived, the response is 202 with the URL of the status. The last
+// chunks may still be in flight to the tus server, which may even be restarting: the status
+// is complete when the tus server has acknowledged all bytes. A page that needs the status
+// before the 202 chooses the ID.
 //
-// A form is answered with 202 and the URL of its status as soon as all of it
-// arrived. Then the last chunks may still be on their way to the tus server, which
-// may even have to be waited for; the status tells when it has confirmed all. A
-// page that wants to see the status before the 202 makes up the ID.
+// A browser must send the part of a form before the file within 10 seconds, and then at
+// least 16 KiB per 30 seconds; time in which the tus server is slow does not count. There
+// is no limit on the total time. One client, identified by its IP address, may have a
+// quarter of the uploads at the same time. Behind a proxy, -client-header is the field with
+// the client's address, such as X-Real-IP.
 //
-// The gateway asks nobody who they are: whoever reaches it uploads with its token. In
-// front of it belongs what your visitors log in to, with TLS. The ID of an upload is
-// all that is needed to see its status and URL.
+// The gateway does not authenticate: it uploads every form with its own token. Run it
+// behind a login and TLS. The ID of an upload gives access to its status and URL.
 //
-// It answers only requests for a host that it knows, so that no page of another site can
-// give itself the gateway's address: by default the names of -addr, for an address of
-// all interfaces any IP address, localhost and the name of the machine. Where browsers
-// use another name, -host has it.
+// Against DNS rebinding, the gateway only accepts requests for known hosts. By default
+// these are the names of -addr; if it listens on all interfaces, any IP address, localhost
+// and the name of the machine. Set -host if browsers use another name.
 //
-// The environment variables TUS_ENDPOINT, TUS_TOKEN and TUS_HEADERS say where the
-// uploads go. tus-js-client is not part of this program: npm pack tus-js-client
-// has it in dist/tus.min.js, and -tus-js tells where that file is.
+// The environment variables TUS_ENDPOINT, TUS_TOKEN and TUS_HEADERS configure the tus
+// server. tus-js-client is not part of this program: npm install tus-js-client downloads
+// it, and -tus-js is the path of its dist/tus.min.js.
 package main
 
 import (
@@ -77,13 +74,13 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	addr := flags.String("addr", "127.0.0.1:8080", "`host:port` to listen on")
 	flags.Int64Var(&opts.maxBytes, "max-bytes", 0, "largest form in `bytes` (default 10 GiB)")
-	flags.Int64Var(&opts.chunkSize, "chunk-size", 0, "`bytes` in one request to the tus server; each upload holds two of these (default 4 MiB)")
-	flags.IntVar(&opts.maxActive, "max-active", 0, "uploads at the same time (default 16)")
-	flags.IntVar(&opts.maxPerClient, "max-per-client", 0, "uploads of one client at the same time (default a quarter of -max-active)")
-	flags.StringVar(&opts.clientHeader, "client-header", "", "`field` in which a proxy in front tells the client's address")
-	hostList := flags.String("host", "", "`names` by which browsers reach the gateway, separated by commas, each with or without a port (default those of -addr)")
+	flags.Int64Var(&opts.chunkSize, "chunk-size", 0, "`bytes` per request to the tus server; each upload has two buffers of this size (default 4 MiB)")
+	flags.IntVar(&opts.maxActive, "max-active", 0, "maximum `number` of uploads at the same time (default 16)")
+	flags.IntVar(&opts.maxPerClient, "max-per-client", 0, "maximum `number` of uploads of one client at the same time (default a quarter of -max-active)")
+	flags.StringVar(&opts.clientHeader, "client-header", "", "header `field` of a proxy with the client's address")
+	hostList := flags.String("host", "", "comma-separated host `names` of the gateway in browsers, with or without port (default those of -addr)")
 	flags.StringVar(&pages.tusJS, "tus-js", "", "`path` of tus-js-client's dist/tus.min.js, for the page /direct")
-	flags.StringVar(&pages.endpoint, "public-endpoint", "", "`URL` by which browsers reach the tus server (default $TUS_ENDPOINT without its query)")
+	flags.StringVar(&pages.endpoint, "public-endpoint", "", "`URL` of the tus server in browsers (default $TUS_ENDPOINT without its query)")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
@@ -111,18 +108,18 @@ func run(ctx context.Context, args []string) error {
 	return serve(ctx, listener, newHosts(*hostList, *addr, listener.Addr()).guard(mux), gateway)
 }
 
-// requestTimeout is how long a request may take from its head to its answer, other
-// than a form, which has deadlines of its own. options.maxWait is shorter.
+// requestTimeout is the timeout of a request, except for forms, which have their own
+// deadlines. options.maxWait must be shorter.
 const requestTimeout = time.Minute
 
-// serve serves until ctx ends, and then gives the uploads a while to finish.
+// serve serves until ctx ends, and then waits a limited time for the uploads.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, gateway *gateway) error {
 	server := &http.Server{
-		// A page of another site may send forms to us in the name of its visitor.
+		// Pages of other sites must not send forms with the credentials of a visitor.
 		Handler:           http.NewCrossOriginProtection().Handler(handler),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       requestTimeout,
-		WriteTimeout:      2 * requestTimeout, // the answer may come after an unread body
+		WriteTimeout:      2 * requestTimeout, // the response may follow an unread body
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
@@ -134,13 +131,13 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, gat
 		return err
 	case <-ctx.Done():
 	}
-	const grace, curiosity = 20 * time.Second, 2 * time.Second
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	const uploadTimeout, statusTimeout = 20 * time.Second, 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), uploadTimeout)
 	defer cancel()
 	if gateway.shutdown(ctx) {
-		// Who was sending until now asks how it ended.
-		asked, cancel := context.WithTimeout(ctx, curiosity)
-		<-asked.Done()
+		// The pages of the last uploads request their status.
+		statusCtx, cancel := context.WithTimeout(ctx, statusTimeout)
+		<-statusCtx.Done()
 		cancel()
 	}
 	err := server.Shutdown(ctx)

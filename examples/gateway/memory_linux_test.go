@@ -19,9 +19,9 @@ import (
 	"testing"
 )
 
-// A form of 1 GiB goes through a gateway of its own process in less than 64 MiB of
-// memory, and what ended holds none.
-func TestMemoryStaysSmall(t *testing.T) {
+// A gateway process uses less than 64 MiB for a form of 1 GiB, and ended uploads use no
+// memory.
+func TestMemory_IsBounded(t *testing.T) {
 	const size, most = 1 << 30, 64 << 20
 	sink := newSink()
 	server := httptest.NewServer(sink)
@@ -32,7 +32,7 @@ func TestMemoryStaysSmall(t *testing.T) {
 	if got := sink.take(t); got.size != size || got.sum != want {
 		t.Errorf("the tus server got %d bytes with checksum %08x, want %d with %08x", got.size, got.sum, size, want)
 	}
-	for range 30 { // whose buffers would be 240 MiB
+	for range 30 { // their buffers would take 240 MiB
 		gateway.send(t, 8<<20)
 		sink.take(t)
 	}
@@ -43,7 +43,7 @@ func TestMemoryStaysSmall(t *testing.T) {
 	}
 }
 
-// process is a gateway that runs as it does for people.
+// process is a gateway in a separate process.
 type process struct {
 	cmd *exec.Cmd
 	url string
@@ -51,8 +51,7 @@ type process struct {
 
 func startProcess(t *testing.T, environment ...string) *process {
 	t.Helper()
-	// Built for itself: this binary may have the race detector, which takes many
-	// times the memory.
+	// The test binary may have the race detector, which uses much more memory.
 	binary := filepath.Join(t.TempDir(), "gateway")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -72,7 +71,7 @@ func startProcess(t *testing.T, environment ...string) *process {
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	check(t, err)
 	if _, err := fmt.Sscanf(line, "gateway at %s ", &p.url); err != nil {
-		t.Fatalf("the gateway says %q", line)
+		t.Fatalf("the gateway printed %q", line)
 	}
 	return p
 }
@@ -91,7 +90,7 @@ func (p *process) send(t *testing.T, size int64) uint32 {
 			}
 			block := noise(1 << 20)
 			for at := int64(0); at < size; at += int64(len(block)) {
-				copy(block, strconv.FormatInt(at, 10)) // so that no two are the same
+				copy(block, strconv.FormatInt(at, 10)) // so that all blocks differ
 				if _, err := io.MultiWriter(part, sum).Write(block); err != nil {
 					return err
 				}
@@ -121,7 +120,7 @@ func (p *process) send(t *testing.T, size int64) uint32 {
 	return sum.Sum32()
 }
 
-// peak is the most memory in bytes that the process ever had (VmHWM).
+// peak returns the peak memory of the process in bytes (VmHWM).
 func (p *process) peak(t *testing.T) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -132,16 +131,15 @@ func (p *process) peak(t *testing.T) int64 {
 			return kib << 10
 		}
 	}
-	t.Fatal("the system does not tell the peak")
+	t.Fatal("no VmHWM in the status of the process")
 	return 0
 }
 
-// sink is a tus server that takes one upload after the other, and adds up what it
-// gets without keeping it.
+// sink is a tus server for one upload at a time, which keeps only size and checksum.
 type sink struct {
 	mu     sync.Mutex
 	offset int64
-	length int64 // -1 while it is not declared
+	length int64 // -1 if unknown
 	sum    uint32
 }
 
@@ -153,13 +151,13 @@ type received struct {
 
 func newSink() *sink { return &sink{length: -1} }
 
-// take returns the complete upload and makes room for the next one.
+// take returns the complete upload and resets the sink for the next one.
 func (s *sink) take(t *testing.T) received {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.length != s.offset {
-		t.Fatalf("the upload has %d bytes, of %d declared", s.offset, s.length)
+		t.Fatalf("the upload has %d bytes, its length is %d", s.offset, s.length)
 	}
 	got := received{s.offset, s.sum}
 	s.offset, s.length, s.sum = 0, -1, 0
@@ -192,7 +190,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Write is told the bytes of a PATCH, with mu held.
+// Write adds bytes of a PATCH. The caller holds s.mu.
 func (s *sink) Write(p []byte) (int, error) {
 	s.sum = crc32.Update(s.sum, crc32.IEEETable, p)
 	s.offset += int64(len(p))

@@ -14,9 +14,9 @@ import (
 //go:embed web
 var web embed.FS
 
-// pages are what people see.
+// pages serves the HTML pages.
 type pages struct {
-	endpoint string // of the tus server, as browsers reach it
+	endpoint string // of the tus server, for browsers
 	tusJS    string // path of tus.min.js; empty for none
 }
 
@@ -49,7 +49,7 @@ func (p *pages) register(mux *http.ServeMux) error {
 	}
 	handle("/direct", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(direct) // the browser may be gone
+		_, _ = w.Write(direct) // the browser may have disconnected
 	})
 	if p.tusJS == "" {
 		return nil
@@ -64,7 +64,7 @@ func (p *pages) register(mux *http.ServeMux) error {
 	return nil
 }
 
-// direct is the page that speaks tus by itself.
+// direct returns the page with a tus client.
 func (p *pages) direct(files fs.FS) ([]byte, error) {
 	page, err := template.ParseFS(files, "direct.html")
 	if err != nil {
@@ -75,19 +75,19 @@ func (p *pages) direct(files fs.FS) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// originOf is what a page has to be allowed to connect to.
+// originOf returns the origin of an endpoint, for the content security policy.
 func originOf(endpoint string) (string, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return "", fmt.Errorf("public endpoint: %w", err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return "", fmt.Errorf("public endpoint %s is not a URL as http://host/path", u.Redacted())
+		return "", fmt.Errorf("public endpoint %s is not a URL of the form http://host/path", u.Redacted())
 	}
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// public is an endpoint without its query, which may be a secret.
+// public returns an endpoint without its query, which may be secret.
 func public(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// newPages serves the pages.
+// newPages starts a server with the pages.
 func newPages(t *testing.T, p pages) *httptest.Server {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -31,8 +31,7 @@ func fetch(t *testing.T, server *httptest.Server, path string) (*http.Response, 
 	return resp, string(body)
 }
 
-// Everything that a page loads comes from the gateway, and is there.
-func TestPagesLoadWhatTheyNeedFromTheGateway(t *testing.T) {
+func TestPages_ReferencesAreServedByGateway(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "tus.min.js")
 	check(t, os.WriteFile(script, []byte("/* tus-js-client */"), 0o600))
 	server := newPages(t, pages{endpoint: "https://tus.example.org/files/?a=1&b=2", tusJS: script})
@@ -55,7 +54,7 @@ func TestPagesLoadWhatTheyNeedFromTheGateway(t *testing.T) {
 		}
 		for _, m := range found {
 			if strings.Contains(m[1], ":") {
-				t.Errorf("GET %s: loads %s from elsewhere", path, m[1])
+				t.Errorf("GET %s: loads %s from another server", path, m[1])
 			}
 			if resp, _ := fetch(t, server, "/"+strings.TrimPrefix(m[1], ".")); resp.StatusCode != http.StatusOK {
 				t.Errorf("%s: %s", m[1], resp.Status)
@@ -63,23 +62,22 @@ func TestPagesLoadWhatTheyNeedFromTheGateway(t *testing.T) {
 		}
 	}
 	if _, page := fetch(t, server, "/direct"); !strings.Contains(page, `data-endpoint="https://tus.example.org/files/?a=1&amp;b=2"`) {
-		t.Error("the page does not know its endpoint")
+		t.Error("the page has no endpoint")
 	}
 }
 
-func TestDirectPageTellsWhereItsScriptComesFrom(t *testing.T) {
+func TestDirectPage_ShowsHowToInstallScript(t *testing.T) {
 	server := newPages(t, pages{endpoint: "https://tus.example.org/files/"})
 	_, page := fetch(t, server, "/direct")
 	if strings.Contains(page, "<script") || !strings.Contains(page, "npm install tus-js-client") {
-		t.Error("the page does not tell that its script is missing")
+		t.Error("the page does not show how to install its script")
 	}
 	if resp, _ := fetch(t, server, "/tus.min.js"); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("the missing script is answered with %s", resp.Status)
+		t.Errorf("the missing script got %s", resp.Status)
 	}
 }
 
-// What a page is made from is not a page.
-func TestNothingButThePagesIsServed(t *testing.T) {
+func TestPages_OtherFilesAreNotServed(t *testing.T) {
 	server := newPages(t, pages{endpoint: "https://tus.example.org/files/"})
 	for _, path := range []string{"/direct.html", "/web/", "/..%2fmain.go", "/nowhere"} {
 		if resp, _ := fetch(t, server, path); resp.StatusCode != http.StatusNotFound {
@@ -88,11 +86,11 @@ func TestNothingButThePagesIsServed(t *testing.T) {
 	}
 }
 
-func TestPagesThatCannotWorkAreToldAtTheStart(t *testing.T) {
+func TestPages_InvalidOptionsAreErrors(t *testing.T) {
 	const endpoint = "https://tus.example.org/files/"
 	for name, p := range map[string]pages{
 		"no script":      {endpoint: endpoint, tusJS: filepath.Join(t.TempDir(), "nowhere.js")},
-		"folder":         {endpoint: endpoint, tusJS: t.TempDir()},
+		"directory":      {endpoint: endpoint, tusJS: t.TempDir()},
 		"no scheme":      {endpoint: "tus.example.org/files/"},
 		"no host":        {endpoint: "http:///files/"},
 		"other scheme":   {endpoint: "ftp://tus.example.org/"},
@@ -109,7 +107,7 @@ func TestPagesThatCannotWorkAreToldAtTheStart(t *testing.T) {
 	}
 }
 
-func TestQueryOfTheEndpointIsNotPublic(t *testing.T) {
+func TestPublic_RemovesQuery(t *testing.T) {
 	if got := public("https://tus.example.org/files/?token=secret"); got != "https://tus.example.org/files/" {
 		t.Errorf("public endpoint is %s", got)
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// pipes is a network in memory, whose time is that of a synctest bubble.
+// pipes is a network in memory, which works in a synctest bubble.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -54,16 +54,15 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// whole is a gateway with its pages as main serves them, and a tus server.
+// whole is a gateway with its pages, as main serves them, and a tus server.
 type whole struct {
 	t     *testing.T
 	tus   *tustest.Handler
 	front *pipes
-	stop  context.CancelFunc // as SIGTERM does
+	stop  context.CancelFunc // like SIGTERM
 }
 
-// served runs f in a bubble, in which an hour costs nothing. around goes around the
-// tus server; nil means nothing does.
+// served runs f in a bubble with fake time. around, if non-nil, wraps the tus server.
 func served(t *testing.T, around func(http.Handler) http.Handler, f func(w *whole)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -100,7 +99,7 @@ func served(t *testing.T, around func(http.Handler) http.Handler, f func(w *whol
 			transport.CloseIdleConnections()
 			server.Close()
 			serving.Wait()
-			synctest.Wait() // for requests that the servers left behind
+			synctest.Wait() // for the last requests of the servers
 		}()
 		f(w)
 	})
@@ -121,7 +120,7 @@ func (w *whole) connect() *browser {
 	return &browser{w.t, conn, bufio.NewReader(conn)}
 }
 
-// begin sends the head of a request with a body of size bytes.
+// begin sends the header of a request with a body of size bytes.
 func (b *browser) begin(method, path, contentType string, size int, headers ...string) {
 	b.t.Helper()
 	_, err := fmt.Fprintf(b, "%s %s HTTP/1.1\r\nHost: gateway.test\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n",
@@ -129,8 +128,8 @@ func (b *browser) begin(method, path, contentType string, size int, headers ...s
 	check(b.t, err)
 }
 
-// answer reads the answer to a request.
-func (b *browser) answer() (code int, body string) {
+// response reads the response to a request.
+func (b *browser) response() (code int, body string) {
 	b.t.Helper()
 	resp, err := http.ReadResponse(b.in, nil)
 	check(b.t, err)
@@ -140,16 +139,16 @@ func (b *browser) answer() (code int, body string) {
 	return resp.StatusCode, string(text)
 }
 
-// wantHungUp fails unless the gateway closes the connection.
-func (b *browser) wantHungUp() {
+// wantClosed fails unless the gateway closes the connection.
+func (b *browser) wantClosed() {
 	b.t.Helper()
 	if n, err := b.in.Read(make([]byte, 1)); n > 0 || err == nil {
-		b.t.Errorf("the gateway sent more instead of hanging up")
+		b.t.Errorf("the gateway sent data instead of closing the connection")
 	}
 }
 
-// A byte now and then must not keep one of the few places for uploads.
-func TestBrowserThatTricklesIsCut(t *testing.T) {
+// Occasional bytes must not occupy one of the few uploads.
+func TestForm_TricklingBrowserIsCut(t *testing.T) {
 	served(t, nil, func(w *whole) {
 		form := newForm(t, "a", noise(5000))
 		b := w.connect()
@@ -165,19 +164,19 @@ func TestBrowserThatTricklesIsCut(t *testing.T) {
 			}
 			trickled <- len(form.content)
 		}()
-		if code, body := b.answer(); code != http.StatusRequestTimeout {
-			t.Errorf("answer is %d %s", code, body)
+		if code, body := b.response(); code != http.StatusRequestTimeout {
+			t.Errorf("response is %d %s", code, body)
 		}
-		b.wantHungUp()
+		b.wantClosed()
 		b.Close()
 		if n := <-trickled; n > 10 {
-			t.Errorf("%d bytes were taken, one every ten seconds", n)
+			t.Errorf("%d bytes were read, one every 10 seconds", n)
 		}
 	})
 }
 
-// What comes before the file is short, so it has a time limit of its own.
-func TestHead_ThatIsSlowIsCut(t *testing.T) {
+// The part before the file is short, so it has its own timeout.
+func TestForm_SlowHeadIsCut(t *testing.T) {
 	served(t, nil, func(w *whole) {
 		form := writeForm(t, func(w *multipart.Writer) {
 			for range 60 {
@@ -201,25 +200,24 @@ func TestHead_ThatIsSlowIsCut(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		other := w.connect()
 		other.begin("GET", "/uploads/"+id, "", 0)
-		if code, body := other.answer(); code != http.StatusOK || !strings.Contains(body, "too little") {
-			t.Errorf("the place is held still: status is %d %s", code, body)
+		if code, body := other.response(); code != http.StatusOK || !strings.Contains(body, "too slowly") {
+			t.Errorf("the upload is still active: status is %d %s", code, body)
 		}
-		if code, body := b.answer(); code != http.StatusRequestTimeout {
-			t.Errorf("answer is %d %s", code, body)
+		if code, body := b.response(); code != http.StatusRequestTimeout {
+			t.Errorf("response is %d %s", code, body)
 		}
 		b.Close()
 		<-written
 	})
 }
 
-// Slow is not too slow: there is no limit on how long a form takes.
-func TestBrowserMayTakeHours(t *testing.T) {
+func TestForm_TotalTimeIsUnlimited(t *testing.T) {
 	served(t, nil, func(w *whole) {
 		data := noise(4 << 20)
 		form := newForm(t, "a", data)
 		b := w.connect()
 		b.begin("POST", "/uploads/"+id, form.contentType, len(form.content))
-		begun := time.Now()
+		start := time.Now()
 		for rest := form.content; len(rest) > 0; {
 			n := min(1000, len(rest))
 			_, err := b.Write(rest[:n])
@@ -227,18 +225,18 @@ func TestBrowserMayTakeHours(t *testing.T) {
 			rest = rest[n:]
 			time.Sleep(time.Second)
 		}
-		if code, body := b.answer(); code != http.StatusAccepted || time.Since(begun) < time.Hour {
-			t.Errorf("after %s the answer is %d %s", time.Since(begun), code, body)
+		if code, body := b.response(); code != http.StatusAccepted || time.Since(start) < time.Hour {
+			t.Errorf("after %s the response is %d %s", time.Since(start), code, body)
 		}
 		b.begin("GET", "/uploads/"+id+"?wait=true", "", 0)
-		if code, body := b.answer(); code != http.StatusOK || !strings.Contains(body, `"state":"complete"`) {
+		if code, body := b.response(); code != http.StatusOK || !strings.Contains(body, `"state":"complete"`) {
 			t.Errorf("status is %d %s", code, body)
 		}
 	})
 }
 
-// A browser that is not read from does not trickle.
-func TestSlowTusServerIsNotTheFaultOfTheBrowser(t *testing.T) {
+// Time in which the gateway does not read is not idle time.
+func TestForm_SlowTusServerDoesNotCutBrowser(t *testing.T) {
 	served(t, nil, func(w *whole) {
 		w.tus.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(10 * time.Minute)})
 		form := newForm(t, "a", noise(200_000))
@@ -246,14 +244,14 @@ func TestSlowTusServerIsNotTheFaultOfTheBrowser(t *testing.T) {
 		b.begin("POST", "/uploads/"+id, form.contentType, len(form.content))
 		_, err := b.Write(form.content)
 		check(t, err)
-		if code, body := b.answer(); code != http.StatusAccepted {
-			t.Errorf("answer is %d %s", code, body)
+		if code, body := b.response(); code != http.StatusAccepted {
+			t.Errorf("response is %d %s", code, body)
 		}
 	})
 }
 
-// What is read from a connection after the answer has an end, too.
-func TestBodyThatIsRefusedDoesNotHoldTheConnection(t *testing.T) {
+// The time to read a refused body is limited.
+func TestServer_RefusedBodyClosesConnection(t *testing.T) {
 	for name, c := range map[string]struct {
 		path, contentType string
 		code              int
@@ -266,30 +264,30 @@ func TestBodyThatIsRefusedDoesNotHoldTheConnection(t *testing.T) {
 			served(t, nil, func(w *whole) {
 				b := w.connect()
 				b.begin("POST", c.path, c.contentType, 1000)
-				begun := time.Now()
-				if code, body := b.answer(); code != c.code {
-					t.Errorf("answer is %d %s", code, body)
+				start := time.Now()
+				if code, body := b.response(); code != c.code {
+					t.Errorf("response is %d %s", code, body)
 				}
-				b.wantHungUp()
-				if took := time.Since(begun); took > 2*time.Minute {
-					t.Errorf("the connection was held for %s", took)
+				b.wantClosed()
+				if took := time.Since(start); took > 2*time.Minute {
+					t.Errorf("the connection was open for %s", took)
 				}
 			})
 		})
 	}
 }
 
-func TestBrowserThatDoesNotReadIsLetGo(t *testing.T) {
+func TestServer_IdleConnectionIsClosed(t *testing.T) {
 	served(t, nil, func(w *whole) {
 		b := w.connect()
 		b.begin("GET", "/", "", 0)
 		time.Sleep(time.Hour)
-		b.wantHungUp()
+		b.wantClosed()
 	})
 }
 
-// The upload of a form may fail when its connection carries another one already.
-func TestFailureDoesNotDisturbTheNextFormOfTheConnection(t *testing.T) {
+// The upload of a form may fail while its connection already has the next form.
+func TestForm_FailureDoesNotAffectNextForm(t *testing.T) {
 	var first sync.Once
 	stalled, fail := make(chan struct{}), make(chan struct{})
 	around := func(next http.Handler) http.Handler {
@@ -316,8 +314,8 @@ func TestFailureDoesNotDisturbTheNextFormOfTheConnection(t *testing.T) {
 		b.begin("POST", "/uploads/"+id+"-1", form.contentType, len(form.content))
 		_, err := b.Write(form.content)
 		check(t, err)
-		if code, body := b.answer(); code != http.StatusAccepted {
-			t.Fatalf("answer is %d %s", code, body)
+		if code, body := b.response(); code != http.StatusAccepted {
+			t.Fatalf("response is %d %s", code, body)
 		}
 		<-stalled
 		b.begin("POST", "/uploads/"+id+"-2", form.contentType, len(form.content))
@@ -327,19 +325,19 @@ func TestFailureDoesNotDisturbTheNextFormOfTheConnection(t *testing.T) {
 		close(fail)
 		other := w.connect()
 		other.begin("GET", "/uploads/"+id+"-1?wait=true", "", 0)
-		if code, body := other.answer(); code != http.StatusOK || !strings.Contains(body, `"state":"failed"`) {
-			t.Errorf("status of the first is %d %s", code, body)
+		if code, body := other.response(); code != http.StatusOK || !strings.Contains(body, `"state":"failed"`) {
+			t.Errorf("status of the first upload is %d %s", code, body)
 		}
 		_, err = b.Write(form.content[500:])
 		check(t, err)
-		if code, body := b.answer(); code != http.StatusAccepted {
-			t.Errorf("answer to the second is %d %s", code, body)
+		if code, body := b.response(); code != http.StatusAccepted {
+			t.Errorf("response to the second form is %d %s", code, body)
 		}
 	})
 }
 
-// A form that is under way at the end is finished, and its page can still ask.
-func TestShutdownLetsThePageLearnHowItEnded(t *testing.T) {
+// An active form completes, and its page can still request the status.
+func TestShutdown_PageGetsFinalStatus(t *testing.T) {
 	served(t, nil, func(w *whole) {
 		form := newForm(t, "a", noise(5000))
 		b := w.connect()
@@ -347,29 +345,27 @@ func TestShutdownLetsThePageLearnHowItEnded(t *testing.T) {
 		_, err := b.Write(form.content[:3000])
 		check(t, err)
 		synctest.Wait()
-		begun := time.Now()
+		start := time.Now()
 		w.stop()
 		time.Sleep(time.Second)
 		_, err = b.Write(form.content[3000:])
 		check(t, err)
-		if code, body := b.answer(); code != http.StatusAccepted {
-			t.Errorf("answer is %d %s", code, body)
+		if code, body := b.response(); code != http.StatusAccepted {
+			t.Errorf("response is %d %s", code, body)
 		}
 		time.Sleep(time.Second)
 		b.begin("GET", "/uploads/"+id+"?wait=true", "", 0)
-		if code, body := b.answer(); code != http.StatusOK || !strings.Contains(body, `"state":"complete"`) {
+		if code, body := b.response(); code != http.StatusOK || !strings.Contains(body, `"state":"complete"`) {
 			t.Errorf("status is %d %s", code, body)
 		}
-		b.wantHungUp()
-		if took := time.Since(begun); took > 10*time.Second {
+		b.wantClosed()
+		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("the gateway ended after %s", took)
 		}
 	})
 }
 
-// Who waits for the status while the gateway is being stopped is not sent away, only
-// to ask again at once.
-func TestShutdownDoesNotEndAWait(t *testing.T) {
+func TestShutdown_DoesNotEndWait(t *testing.T) {
 	served(t, nil, func(w *whole) {
 		form := newForm(t, "a", noise(5000))
 		b, waiting := w.connect(), w.connect()
@@ -383,30 +379,30 @@ func TestShutdownDoesNotEndAWait(t *testing.T) {
 		time.Sleep(time.Second)
 		_, err = b.Write(form.content[3000:])
 		check(t, err)
-		if code, body := waiting.answer(); code != http.StatusOK {
+		if code, body := waiting.response(); code != http.StatusOK {
 			t.Errorf("status is %d %s", code, body)
 		}
-		b.answer()
+		b.response()
 	})
 }
 
-// Another site must not send forms in the name of its visitor.
-func TestFormsOfOtherSitesAreRefused(t *testing.T) {
+// Pages of other sites must not send forms with the credentials of a visitor.
+func TestForm_OfOtherSiteIsRefused(t *testing.T) {
 	form := newForm(t, "a", noise(10))
 	for header, code := range map[string]int{
-		"Sec-Fetch-Site: cross-site\r\n":          http.StatusForbidden,
-		"Origin: http://elsewhere.test\r\n":       http.StatusForbidden,
-		"Sec-Fetch-Site: same-origin\r\n":         http.StatusAccepted,
-		"Origin: http://gateway.test\r\n":         http.StatusAccepted,
-		"X-From: a program and not a browser\r\n": http.StatusAccepted,
+		"Sec-Fetch-Site: cross-site\r\n":       http.StatusForbidden,
+		"Origin: http://elsewhere.test\r\n":    http.StatusForbidden,
+		"Sec-Fetch-Site: same-origin\r\n":      http.StatusAccepted,
+		"Origin: http://gateway.test\r\n":      http.StatusAccepted,
+		"X-From: a program, not a browser\r\n": http.StatusAccepted,
 	} {
 		served(t, nil, func(w *whole) {
 			b := w.connect()
 			b.begin("POST", "/uploads", form.contentType, len(form.content), header)
 			_, err := b.Write(form.content)
 			check(t, err)
-			if got, body := b.answer(); got != code {
-				t.Errorf("with %q the answer is %d %s", header, got, body)
+			if got, body := b.response(); got != code {
+				t.Errorf("with %q the response is %d %s", header, got, body)
 			}
 			synctest.Wait()
 			if uploads := len(w.tus.Uploads()); (uploads > 0) != (code == http.StatusAccepted) {

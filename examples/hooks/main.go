@@ -1,7 +1,7 @@
 // Command hooks receives the HTTP hooks of a tusd, and signed webhooks of other
 // services.
 //
-//	HOOKS_KEY=… HOOKS_SECRETS=new,old HOOKS_TOKENS=alice,bob hooks -addr 127.0.0.1:8000
+//	HOOKS_KEY=… HOOKS_SECRETS=new,old HOOKS_TOKENS=alice,bob go run ./hooks -addr 127.0.0.1:8000
 //	tusd -hooks-http "http://tusd:$HOOKS_KEY@127.0.0.1:8000/tusd"
 //
 // POST /tusd decides which uploads tusd accepts: those with the token of a user and a

@@ -21,4 +21,8 @@
 //
 // An interruption does not break the rules about chunk sizes: the upload resumes at the
 // offset of the service, with chunks of the same size.
+//
+// Run the examples of all functions with
+//
+//	go test -v -run Example ./hosted
 package hosted

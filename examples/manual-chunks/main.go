@@ -1,5 +1,7 @@
 // Command manual-chunks sends an upload step by step with Uploader.Step, and chooses
 // the delay after a failure itself.
+//
+//	go run ./manual-chunks ENDPOINT FILE
 package main
 
 import (

@@ -1,7 +1,7 @@
 // Command observe uploads files and shows how to observe uploads with logs, traces and
 // metrics.
 //
-//	TUS_ENDPOINT=http://127.0.0.1:1080/files/ observe -metrics 127.0.0.1:9090 FILE...
+//	TUS_ENDPOINT=http://127.0.0.1:1080/files/ go run ./observe -metrics 127.0.0.1:9090 FILE...
 //
 // Package tus logs only if Options.Logger is set, which is enough for many programs.
 // This program uses hooks, so that logs have trace IDs, and wraps the transport:

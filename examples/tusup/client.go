@@ -22,7 +22,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// newClient makes a client for endpoint with what all commands have in common.
+// newClient returns a client for endpoint with the flags of all commands.
 func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.Client, error) {
 	var err error
 	opts.TrustedOrigins = c.TrustedOrigin
@@ -42,7 +42,7 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 		return nil, err
 	}
 	if c.Verbose {
-		tellFailures(p, &opts.Hooks)
+		logFailures(p, &opts.Hooks)
 	}
 	client, err := c.withCredentials(endpoint, opts)
 	if errors.Is(err, tus.ErrInvalidInput) {
@@ -51,18 +51,18 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 	return client, err
 }
 
-// withCredentials makes a client whose header has those credentials that are meant
-// for endpoint. The client itself decides which other URLs get them.
+// withCredentials returns a client with the credentials for endpoint. The client decides
+// which other URLs they are sent to.
 func (c *common) withCredentials(endpoint string, opts tus.Options) (*tus.Client, error) {
 	header, err := c.headers()
 	if err != nil {
 		return nil, err
 	}
-	ofFlags, ofEnvironment := c.meantFor(endpoint)
-	if ofFlags {
+	fromFlags, fromEnvironment := c.credentialsFor(endpoint)
+	if fromFlags {
 		opts.Header = header
 	}
-	if !ofEnvironment {
+	if !fromEnvironment {
 		return tus.NewClient(endpoint, &opts)
 	}
 	defer os.Setenv("TUS_ENDPOINT", os.Getenv("TUS_ENDPOINT"))
@@ -72,9 +72,9 @@ func (c *common) withCredentials(endpoint string, opts tus.Options) (*tus.Client
 	return tus.NewClientFromEnv(&opts)
 }
 
-// meantFor reports whether --header, and TUS_TOKEN and TUS_HEADERS, may be sent to a
-// URL. Those of the environment are for TUS_ENDPOINT, where that is set.
-func (c *common) meantFor(rawURL string) (ofFlags, ofEnvironment bool) {
+// credentialsFor reports whether --header, and TUS_TOKEN and TUS_HEADERS, may be sent to
+// a URL. If TUS_ENDPOINT is set, the latter are for its origin.
+func (c *common) credentialsFor(rawURL string) (fromFlags, fromEnvironment bool) {
 	for _, trusted := range c.TrustedOrigin {
 		if sameOrigin(trusted, rawURL) {
 			return true, true
@@ -83,20 +83,20 @@ func (c *common) meantFor(rawURL string) (ofFlags, ofEnvironment bool) {
 	if !sameOrigin(c.endpoint(), rawURL) {
 		return false, false
 	}
-	from := os.Getenv("TUS_ENDPOINT")
-	return true, from == "" || sameOrigin(from, rawURL)
+	endpoint := os.Getenv("TUS_ENDPOINT")
+	return true, endpoint == "" || sameOrigin(endpoint, rawURL)
 }
 
 // secrets returns the parts of the credentials that a server might put into a URL.
 func (c *common) secrets() []string {
-	given := strings.Join(slices.Concat(c.Header, []string{os.Getenv("TUS_TOKEN"), os.Getenv("TUS_HEADERS")}), "\n")
-	parts := strings.FieldsFunc(given, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;=\"", r) })
+	credentials := strings.Join(slices.Concat(c.Header, []string{os.Getenv("TUS_TOKEN"), os.Getenv("TUS_HEADERS")}), "\n")
+	parts := strings.FieldsFunc(credentials, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;=\"", r) })
 	return slices.DeleteFunc(parts, func(part string) bool { return len(part) < 6 || strings.HasSuffix(part, ":") })
 }
 
-// explainRefusal adds to a 401 or 403 that a server, which got no credentials, sent
-// how to send them, and to the refusal of a stored upload how to forget it.
-func (c *common) explainRefusal(err error) error {
+// withAdvice adds to a 401 or 403 which flag sends the credentials that were withheld
+// from the server, and to the refusal of a stored upload how to forget it.
+func (c *common) withAdvice(err error) error {
 	var stored *tus.StoredError
 	if errors.As(err, &stored) {
 		err = fmt.Errorf("%w; to forget it: tusup forget %s", err, stored.ID)
@@ -105,31 +105,31 @@ func (c *common) explainRefusal(err error) error {
 	if !errors.Is(err, tus.ErrUnauthorized) || !errors.As(err, &e) {
 		return err
 	}
-	ofFlags, ofEnvironment := c.meantFor(e.URL)
-	var kept []string
-	if !ofFlags && len(c.Header) > 0 {
-		kept = append(kept, "--header")
+	fromFlags, fromEnvironment := c.credentialsFor(e.URL)
+	var withheld []string
+	if !fromFlags && len(c.Header) > 0 {
+		withheld = append(withheld, "--header")
 	}
 	for _, name := range []string{"TUS_TOKEN", "TUS_HEADERS"} {
-		if !ofEnvironment && os.Getenv(name) != "" {
-			kept = append(kept, name)
+		if !fromEnvironment && os.Getenv(name) != "" {
+			withheld = append(withheld, name)
 		}
 	}
-	u, notURL := url.Parse(e.URL)
-	if len(kept) == 0 || notURL != nil {
+	u, parseErr := url.Parse(e.URL)
+	if len(withheld) == 0 || parseErr != nil {
 		return err
 	}
-	return fmt.Errorf("%w; to send it %s, use --trusted-origin %s://%s", err, strings.Join(kept, ", "), u.Scheme, u.Host)
+	return fmt.Errorf("%w; %s was not sent to this origin: to send it, use --trusted-origin %s://%s", err, strings.Join(withheld, ", "), u.Scheme, u.Host)
 }
 
 // sameOrigin reports whether two URLs have the same scheme, host and port.
 func sameOrigin(a, b string) bool {
-	one := originOf(a)
-	return one != "" && one == originOf(b)
+	origin := originOf(a)
+	return origin != "" && origin == originOf(b)
 }
 
-// originOf returns scheme, host and port of a URL, empty if that is none. The host is
-// in ASCII, as the library requests it: which other letters are the same is not simple.
+// originOf returns scheme, host and port of a URL, "" if it is invalid. The client
+// converts the host to ASCII, so that equal names compare equal.
 func originOf(rawURL string) string {
 	client, err := tus.NewClient(rawURL, nil)
 	if err != nil {
@@ -146,8 +146,7 @@ func originOf(rawURL string) string {
 	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// httpClient is nil, for the library's own, unless TLS is to be changed or
-// requests are to be told.
+// httpClient returns the client for TLS flags and --verbose, nil if none is set.
 func (c *common) httpClient(p *program) (*http.Client, error) {
 	if c.CACert == "" && !c.Insecure && !c.Verbose {
 		return nil, nil
@@ -162,7 +161,7 @@ func (c *common) httpClient(p *program) (*http.Client, error) {
 			config.RootCAs = x509.NewCertPool()
 		}
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, usagef("--ca-cert %s: no certificate in it", c.CACert)
+			return nil, usagef("--ca-cert %s: no certificate in the file", c.CACert)
 		}
 	}
 	transport := tus.NewTransport()
@@ -173,7 +172,7 @@ func (c *common) httpClient(p *program) (*http.Client, error) {
 	return &http.Client{Transport: transport}, nil
 }
 
-// fingerprinters are the choices of --fingerprint.
+// fingerprinter returns the value of --fingerprint.
 func fingerprinter(name string) fingerprint.Fingerprinter {
 	switch name {
 	case "content":
@@ -184,8 +183,8 @@ func fingerprinter(name string) fingerprint.Fingerprinter {
 	return fingerprint.Sample{}
 }
 
-// openState opens the resume database; nil if there is to be none. One that
-// cannot be opened is fatal only if the user named it.
+// openState opens the resume database. It returns nil with --no-state, and if the
+// default database cannot be opened: that is an error only with --state.
 func (c *common) openState(p *program) (*boltstore.Store, error) {
 	if c.NoState {
 		return nil, nil
@@ -194,7 +193,7 @@ func (c *common) openState(p *program) (*boltstore.Store, error) {
 	if path == "" {
 		var err error
 		if path, err = defaultState(); err != nil {
-			p.logf("going on without resume: %v", err)
+			p.logf("continuing without resume database: %v", err)
 			return nil, nil
 		}
 	}
@@ -203,25 +202,25 @@ func (c *common) openState(p *program) (*boltstore.Store, error) {
 	case err == nil:
 		return store, nil
 	case c.State == "" && errors.Is(err, storage.ErrLocked):
-		p.logf("going on without resume, as another tusup is at work: uploads begin anew, and cannot be resumed; a --state of its own avoids that")
+		p.logf("continuing without resume database, which another tusup has open: no upload is resumed or can be resumed later; to avoid this, use another --state")
 		return nil, nil
 	case c.State == "":
-		p.logf("going on without resume: %v", err)
+		p.logf("continuing without resume database: %v", err)
 		return nil, nil
 	case errors.Is(err, storage.ErrCorrupt):
-		return nil, fmt.Errorf("%w; move the file aside to begin with a new one", err)
+		return nil, fmt.Errorf("%w; move the file away to start with a new one", err)
 	}
 	return nil, err
 }
 
-// openStore opens a database, and logs what is wrong with its permissions.
+// openStore opens a database, and logs its warnings.
 func openStore(p *program, path string) (*boltstore.Store, error) {
 	return boltstore.Open(path, &boltstore.Options{OnWarning: func(err error) { p.logf("warning: %v", err) }})
 }
 
-// mustOpenState is openState for commands that are about the database. Where there
-// is none by default, nothing was ever interrupted: the store is nil.
-func (c *common) mustOpenState(p *program) (*boltstore.Store, error) {
+// openExistingState opens the resume database for list and forget. It returns nil if the
+// default database does not exist: no upload was ever interrupted.
+func (c *common) openExistingState(p *program) (*boltstore.Store, error) {
 	path := c.State
 	if path == "" {
 		var err error
@@ -238,7 +237,7 @@ func (c *common) mustOpenState(p *program) (*boltstore.Store, error) {
 	return openStore(p, path)
 }
 
-// defaultState is in the user's state directory.
+// defaultState returns the path of the database in the user's state directory.
 func defaultState() (string, error) {
 	dir := os.Getenv("XDG_STATE_HOME")
 	if dir == "" {
@@ -259,15 +258,15 @@ func defaultState() (string, error) {
 	return filepath.Join(dir, "tusup", "uploads.db"), nil
 }
 
-// stored makes a nil *boltstore.Store a nil storage.Store.
-func stored(s *boltstore.Store) storage.Store {
+// asStore converts a nil *boltstore.Store to a nil storage.Store.
+func asStore(s *boltstore.Store) storage.Store {
 	if s == nil {
 		return nil
 	}
 	return s
 }
 
-// urlClient is a client for commands that take an upload URL.
+// urlClient returns a client for commands with an upload URL.
 func (c *common) urlClient(p *program, uploadURL string) (*tus.Client, error) {
 	endpoint := c.endpoint()
 	if endpoint == "" {
@@ -276,7 +275,7 @@ func (c *common) urlClient(p *program, uploadURL string) (*tus.Client, error) {
 	return c.newClient(p, endpoint, tus.Options{})
 }
 
-// ended tells the end of ctx from other errors.
-func ended(ctx context.Context, err error) bool {
+// interrupted reports whether err is caused by the end of ctx.
+func interrupted(ctx context.Context, err error) bool {
 	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, tus.ErrPaused))
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// infoCommand shows an upload.
+// infoCommand prints the state of an upload.
 type infoCommand struct {
 	URL string `arg:"" name:"URL" help:"Upload URL."`
 }
 
-// Run asks the server.
+// Run requests the upload's state.
 func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 	client, err := c.urlClient(p, i.URL)
 	if err != nil {
@@ -28,7 +28,7 @@ func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 	defer client.CloseIdleConnections()
 	info, err := client.Info(ctx, i.URL)
 	if err != nil {
-		return c.explainRefusal(err)
+		return c.withAdvice(err)
 	}
 	out := &output{program: p, json: c.JSON}
 	if c.JSON {
@@ -73,20 +73,20 @@ type terminateCommand struct {
 	URL string `arg:"" name:"URL" help:"Upload URL."`
 }
 
-// Run deletes it.
+// Run deletes the upload.
 func (t *terminateCommand) Run(ctx context.Context, p *program, c *common) error {
 	client, err := c.urlClient(p, t.URL)
 	if err != nil {
 		return err
 	}
 	defer client.CloseIdleConnections()
-	return c.explainRefusal(client.Terminate(ctx, t.URL))
+	return c.withAdvice(client.Terminate(ctx, t.URL))
 }
 
-// capabilitiesCommand shows what a server supports.
+// capabilitiesCommand prints what a server supports.
 type capabilitiesCommand struct{}
 
-// Run asks the server.
+// Run requests the capabilities.
 func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) error {
 	endpoint := c.endpoint()
 	if endpoint == "" {
@@ -99,7 +99,7 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 	defer client.CloseIdleConnections()
 	caps, err := client.Capabilities(ctx)
 	if err != nil {
-		return c.explainRefusal(err)
+		return c.withAdvice(err)
 	}
 	out := &output{program: p, json: c.JSON}
 	if c.JSON {
@@ -111,7 +111,7 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 		}{caps.Versions, caps.Extensions, caps.MaxSize, caps.ChecksumAlgorithms})
 		return out.failure()
 	}
-	limit := "none stated"
+	limit := "unlimited"
 	if caps.MaxSize > 0 {
 		limit = fmt.Sprintf("%d (%s)", caps.MaxSize, bytesText(caps.MaxSize))
 	}
@@ -125,12 +125,12 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 	return nil
 }
 
-// listCommand lists the resume database.
+// listCommand lists the records of the resume database.
 type listCommand struct{}
 
-// Run reads it.
+// Run reads the database.
 func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
-	store, err := c.mustOpenState(p)
+	store, err := c.openExistingState(p)
 	if err != nil || store == nil {
 		return err
 	}
@@ -155,13 +155,13 @@ func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
 			}{rec.Fingerprint, rec.Endpoint, rec.UploadURL, len(rec.Parts), rec.Size, rec.Metadata, rec.Updated, timeOrNil(rec.Expires)})
 			continue
 		}
-		fmt.Fprintf(p.stdout, "%s\n    %s, %s, %s\n", oneLine(rec.Fingerprint), oneLine(place(rec)), bytesText(rec.Size), rec.Updated.Local().Format(time.DateTime))
+		fmt.Fprintf(p.stdout, "%s\n    %s, %s, %s\n", oneLine(rec.Fingerprint), oneLine(location(rec)), bytesText(rec.Size), rec.Updated.Local().Format(time.DateTime))
 	}
 	return out.failure()
 }
 
-// place says where an upload is.
-func place(rec storage.Record) string {
+// location returns the upload URL of a record, or a text for its parts.
+func location(rec storage.Record) string {
 	switch {
 	case rec.UploadURL != "":
 		return rec.UploadURL
@@ -173,28 +173,28 @@ func place(rec storage.Record) string {
 
 // forgetCommand removes records from the resume database.
 type forgetCommand struct {
-	Fingerprint string `arg:"" optional:"" name:"FINGERPRINT" help:"As tusup list shows it, or the ID of a record."`
-	All         bool   `help:"Forget all."`
+	Fingerprint string `arg:"" optional:"" name:"FINGERPRINT" help:"Fingerprint from tusup list, or the ID of a record."`
+	All         bool   `help:"Forget all uploads."`
 }
 
-// Run removes them.
+// Run removes the records.
 func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 	if (f.Fingerprint == "") != f.All {
-		return usagef("forget takes a fingerprint or --all")
+		return usagef("forget requires either a fingerprint or --all")
 	}
-	store, err := c.mustOpenState(p)
+	store, err := c.openExistingState(p)
 	if err != nil {
 		return err
 	}
 	if store == nil {
-		return f.forgot(0)
+		return f.result(0)
 	}
 	defer store.Close()
 	forgotten := 0
 	for rec, err := range store.All(ctx) {
-		var damaged *storage.Error
-		if errors.As(err, &damaged) && damaged.ID != "" {
-			rec, err = storage.Record{ID: damaged.ID}, nil // only --all is about it
+		var corrupt *storage.Error
+		if errors.As(err, &corrupt) && corrupt.ID != "" {
+			rec, err = storage.Record{ID: corrupt.ID}, nil // matches only --all and its ID
 		}
 		if err != nil {
 			return err
@@ -207,11 +207,12 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 		}
 		forgotten++
 	}
-	return f.forgot(forgotten)
+	return f.result(forgotten)
 }
 
-func (f *forgetCommand) forgot(n int) error {
-	if n == 0 && !f.All {
+// result returns an error if no record matched.
+func (f *forgetCommand) result(forgotten int) error {
+	if forgotten == 0 && !f.All {
 		return errors.New("no upload has this fingerprint or ID")
 	}
 	return nil

@@ -16,7 +16,7 @@ type guarded struct {
 	url string
 
 	mu   sync.Mutex
-	seen []string // methods, and the credentials that came with them
+	seen []string // methods and credentials of the requests
 }
 
 func newGuarded(t *testing.T) *guarded {
@@ -41,7 +41,7 @@ func (g *guarded) credentials() string {
 func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
 	path, _ := randomFile(t, 100)
 	for name, test := range map[string]struct {
-		env      string   // TUS_ENDPOINT; HERE stands for the server
+		env      string   // TUS_ENDPOINT; HERE is replaced with the URL of the server
 		args     []string // before the command
 		wantEnv  bool     // the server gets TUS_TOKEN and TUS_HEADERS
 		wantFlag bool     // the server gets --header
@@ -76,7 +76,7 @@ func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
 				if !test.noHeader {
 					all = append([]string{"--header", "X-Flag: of-flag"}, all...)
 				}
-				if args[0] == "info" || args[0] == "terminate" { // flags may follow as well
+				if args[0] == "info" || args[0] == "terminate" { // flags may follow the command
 					all = append(args, all[:len(all)-len(args)]...)
 				}
 				for i := range all {
@@ -96,14 +96,14 @@ func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
 					t.Errorf("printed: %s", got.stderr)
 				}
 				if strings.Contains(got.stderr, "of-env") || strings.Contains(got.stderr, "of-flag") {
-					t.Errorf("credentials show: %s", got.stderr)
+					t.Errorf("output has credentials: %s", got.stderr)
 				}
 			})
 		}
 	}
 }
 
-func TestCredentials_RefusalWithoutAnyNamesNoFlag(t *testing.T) {
+func TestCredentials_NoneSetNamesNoFlag(t *testing.T) {
 	g := newGuarded(t)
 	got := tusup(t, "info", "--retries", "0", g.url+"/files/1")
 	if got.code != exitFailed || strings.Contains(got.stderr, "--trusted-origin") {

@@ -10,16 +10,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// file is one thing to upload.
+// file is a file to upload, or standard input.
 type file struct {
 	path     string
-	relative string // path from the folder on that the command line names
+	relative string // to the directory on the command line
 	stdin    bool
 	size     int64 // -1 if unknown
-	number   int   // among those to upload, as a file may be named twice
+	number   int   // index: one path may occur twice
 }
 
-// name is what the user calls it.
+// name returns the name on the command line.
 func (f file) name() string {
 	if f.stdin {
 		return "-"
@@ -27,14 +27,13 @@ func (f file) name() string {
 	return f.path
 }
 
-func isFolder(path string) bool {
+func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
 }
 
-// collect lists what the arguments name, with the files of folders in the order
-// of their names. What cannot be uploaded is told before anything is sent; the
-// rest goes on.
+// collect returns the files of the arguments. Files of a directory are sorted by name. It
+// reports files that cannot be uploaded before any request, and omits them.
 func collect(args []string, out *output) []file {
 	var files []file
 	fail := func(path string, err error) {
@@ -56,7 +55,7 @@ func collect(args []string, out *output) []file {
 		case err != nil:
 			fail(arg, err)
 		case info.IsDir():
-			files = append(files, folder(arg, fail)...)
+			files = append(files, listDir(arg, fail)...)
 		default:
 			if f, err := regular(arg, info); err != nil {
 				fail(arg, err)
@@ -71,11 +70,11 @@ func collect(args []string, out *output) []file {
 	return files
 }
 
-// folder lists the files below root. Links are followed to files, not to
-// folders, so that the walk ends.
-func folder(root string, fail func(string, error)) []file {
+// listDir returns the files below root. It follows links to files, but not to
+// directories, so that it terminates.
+func listDir(root string, fail func(string, error)) []file {
 	var files []file
-	// The separator makes the walk go into a root that is a link itself.
+	// With the separator, WalkDir enters a root that is a link.
 	err := filepath.WalkDir(root+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			fail(path, err)
@@ -108,7 +107,7 @@ func folder(root string, fail func(string, error)) []file {
 	return files
 }
 
-// regular makes sure that a file can be read.
+// regular returns an error if path is not a regular file that can be read.
 func regular(path string, info fs.FileInfo) (file, error) {
 	if !info.Mode().IsRegular() {
 		return file{}, fmt.Errorf("%s is not a regular file", path)

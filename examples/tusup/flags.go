@@ -14,65 +14,65 @@ import (
 type flags struct {
 	common
 
-	Upload       uploadCommand       `cmd:"" default:"withargs" help:"Upload files, folders and standard input (the default)."`
-	Info         infoCommand         `cmd:"" help:"Show what the server has of an upload."`
+	Upload       uploadCommand       `cmd:"" default:"withargs" help:"Upload files, directories and standard input (the default)."`
+	Info         infoCommand         `cmd:"" help:"Show the state of an upload."`
 	Terminate    terminateCommand    `cmd:"" help:"Delete an upload on the server."`
 	Capabilities capabilitiesCommand `cmd:"" help:"Show what the server supports."`
-	List         listCommand         `cmd:"" help:"List the unfinished uploads that can be resumed."`
-	Forget       forgetCommand       `cmd:"" help:"Forget unfinished uploads. They stay on the server."`
-	Serve        serveCommand        `cmd:"" help:"Run a tusd that stores uploads in a folder."`
+	List         listCommand         `cmd:"" help:"List the uploads that can be resumed."`
+	Forget       forgetCommand       `cmd:"" help:"Forget uploads that could be resumed. They stay on the server."`
+	Serve        serveCommand        `cmd:"" help:"Run a tusd that stores uploads in a directory."`
 }
 
 // common are the flags of every command.
 type common struct {
-	Endpoint        givenURL      `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without either, a tusd of its own that stores in ./uploads)." placeholder:"URL"`
-	Header          []string      `help:"Header of every request to the origin of the endpoint or to a --trusted-origin. It goes to no other, also if the only URL on the command line has that." placeholder:"'K: V'" sep:"none"`
-	TrustedOrigin   []string      `help:"Origin (scheme, host and port) that gets --header, $$TUS_TOKEN and $$TUS_HEADERS, too. May be repeated." placeholder:"URL" sep:"none"`
-	State           string        `help:"File that remembers where uploads can be resumed (default: in the user's state directory)." placeholder:"FILE"`
-	NoState         bool          `help:"Neither remember nor resume."`
-	Retries         int           `help:"Failures in a row that are retried. The count begins again when bytes get through." default:"8" placeholder:"N"`
-	StallTimeout    time.Duration `help:"Cut a connection on which nothing moves for so long; 0 for never." default:"30s"`
-	ResponseTimeout time.Duration `help:"Time for the server's response once all bytes of a request have left; 0 for no timeout." default:"5m"`
-	SourceTimeout   time.Duration `help:"Time for one read of a file or of standard input; 0 for no timeout. With a timeout, files are copied through memory." default:"0s"`
-	CACert          string        `help:"File with certificates (PEM) of authorities to trust besides the system's." placeholder:"FILE"`
+	Endpoint        flagURL       `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without both, an embedded tusd that stores in ./uploads)." placeholder:"URL"`
+	Header          []string      `help:"Header of every request to the origin of the endpoint or to a --trusted-origin; not sent to any other origin. May be repeated." placeholder:"'K: V'" sep:"none"`
+	TrustedOrigin   []string      `help:"Another origin (scheme, host and port) to which --header, $$TUS_TOKEN and $$TUS_HEADERS are sent. May be repeated." placeholder:"URL" sep:"none"`
+	State           string        `help:"Resume database (default: in the user's state directory)." placeholder:"FILE"`
+	NoState         bool          `help:"Use no resume database."`
+	Retries         int           `help:"Consecutive failures that are retried. The count is reset when the server acknowledges bytes." default:"8" placeholder:"N"`
+	StallTimeout    time.Duration `help:"Cut a connection on which no data moves for this long; 0 means no timeout." default:"30s"`
+	ResponseTimeout time.Duration `help:"Timeout for the server's response after all bytes of a request were sent; 0 means no timeout." default:"5m"`
+	SourceTimeout   time.Duration `help:"Timeout for one read of a file or of standard input; 0 means no timeout. With a timeout, files are copied through memory." default:"0s"`
+	CACert          string        `help:"File with additional trusted CA certificates (PEM)." placeholder:"FILE"`
 	Insecure        bool          `help:"Do not verify the server's certificate."`
-	JSON            bool          `help:"Print one JSON object per result on standard output." name:"json"`
-	Verbose         bool          `help:"Log every request on standard error, without secrets."`
+	JSON            bool          `help:"Print one JSON object per result to standard output." name:"json"`
+	Verbose         bool          `help:"Log every request to standard error, without secrets."`
 }
 
-// uploadCommand uploads.
+// uploadCommand uploads files.
 type uploadCommand struct {
-	Files []string `arg:"" name:"FILE" help:"File or folder; - is standard input, of unknown length."`
+	Files []string `arg:"" name:"FILE" help:"File or directory; - is standard input, of unknown size."`
 
-	ChunkSize      size     `help:"Most bytes per request; 0 for no limit." default:"0" placeholder:"SIZE"`
-	Parallel       int      `help:"Connections for one file, if the server offers concatenation." default:"1" placeholder:"N"`
-	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto is the first of the others that the server offers." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
-	UploadURL      givenURL `help:"Go on with an upload that was made elsewhere; nothing is created." placeholder:"URL"`
-	Metadata       []string `help:"Metadata of the upload; the default is filename=NAME." placeholder:"K=V" sep:"none"`
-	RelativeNames  bool     `help:"For files of folders, put the path from the folder on into the metadata filename."`
-	Concurrency    int      `help:"Files at the same time." default:"4" placeholder:"N"`
-	LimitRate      size     `help:"Most bytes per second, all files together; 0 for no limit." default:"0" placeholder:"SIZE"`
-	DeferredLength bool     `help:"Tell the server the length only at the end."`
-	TerminateFail  bool     `help:"Delete an upload that this run created or went on with by itself, if it fails." name:"terminate-on-fail"`
-	Fingerprint    string   `help:"What recognises a file: ${enum}." enum:"sample,content,stat" default:"sample"`
-	Held           string   `help:"What to do about a stored upload that another process may be working on: ${enum}. wait resumes it when it is free, begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
-	Progress       string   `help:"How progress is shown on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
+	ChunkSize      size     `help:"Maximum size of one request; 0 means no limit." default:"0" placeholder:"SIZE"`
+	Parallel       int      `help:"Connections per file, if the server supports concatenation." default:"1" placeholder:"N"`
+	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto is the first of the following that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
+	UploadURL      flagURL  `help:"Resume the upload at this URL instead of creating one." placeholder:"URL"`
+	Metadata       []string `help:"Metadata of the upload (default: filename=NAME). May be repeated." placeholder:"K=V" sep:"none"`
+	RelativeNames  bool     `help:"For files in a directory, set the metadata filename to the path relative to the directory."`
+	Concurrency    int      `help:"Number of files uploaded at the same time." default:"4" placeholder:"N"`
+	LimitRate      size     `help:"Maximum bytes per second for all files together; 0 means no limit." default:"0" placeholder:"SIZE"`
+	DeferredLength bool     `help:"Send the length only at the end."`
+	TerminateFail  bool     `help:"Delete a failed upload on the server, if this run created it or resumed it from the database." name:"terminate-on-fail"`
+	Fingerprint    string   `help:"How to fingerprint files: ${enum}." enum:"sample,content,stat" default:"sample"`
+	Held           string   `help:"What to do if another process may be working on the stored upload: ${enum}. wait resumes it when it is released, begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
+	Progress       string   `help:"How to show progress on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
 }
 
-// givenURL is a URL that must not be empty where it is given: an unset variable
-// of a script would otherwise mean another server.
-type givenURL string
+// flagURL is a URL that must not be empty if its flag is set: an unset variable in a
+// script would otherwise select another server.
+type flagURL string
 
-// UnmarshalText takes anything but nothing.
-func (u *givenURL) UnmarshalText(text []byte) error {
+// UnmarshalText returns an error for an empty URL.
+func (u *flagURL) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		return errors.New("must not be empty")
 	}
-	*u = givenURL(text)
+	*u = flagURL(text)
 	return nil
 }
 
-// check finds what kong cannot.
+// check returns a usage error for flags that kong accepts.
 func (u *uploadCommand) check(c *common) error {
 	switch {
 	case u.Parallel < 1:
@@ -88,23 +88,24 @@ func (u *uploadCommand) check(c *common) error {
 	case c.SourceTimeout < 0:
 		return usagef("--source-timeout %v: must not be negative", c.SourceTimeout)
 	case u.UploadURL != "" && len(u.Files) != 1:
-		return usagef("--upload-url takes exactly one file, not %d", len(u.Files))
+		return usagef("--upload-url requires exactly one file, not %d", len(u.Files))
 	case u.UploadURL != "" && len(u.Metadata) > 0:
-		return usagef("--metadata goes with the creation of an upload, which --upload-url has behind it")
-	case u.UploadURL != "" && isFolder(u.Files[0]):
-		return usagef("--upload-url takes a file, and %s is a folder", u.Files[0])
+		return usagef("--metadata cannot be used with --upload-url")
+	case u.UploadURL != "" && isDir(u.Files[0]):
+		return usagef("--upload-url requires a file: %s is a directory", u.Files[0])
 	case u.UploadURL != "" && u.Parallel > 1:
-		return usagef("--upload-url and --parallel exclude each other")
+		return usagef("--parallel cannot be used with --upload-url")
 	case u.UploadURL != "" && u.TerminateFail:
-		return usagef("--terminate-on-fail is for uploads that tusup creates, and not for --upload-url")
+		return usagef("--terminate-on-fail cannot be used with --upload-url")
 	case u.DeferredLength && u.Parallel > 1:
-		return usagef("--deferred-length and --parallel exclude each other")
+		return usagef("--parallel cannot be used with --deferred-length")
 	case c.NoState && c.State != "":
-		return usagef("--state and --no-state exclude each other")
+		return usagef("--state cannot be used with --no-state")
 	}
 	for _, arg := range u.Files {
 		if _, err := os.Stat(arg); err != nil && (strings.HasPrefix(arg, "http://") || strings.HasPrefix(arg, "https://")) {
-			return usagef("a URL is no file: it goes with --endpoint or --upload-url") // it may hold a secret
+			// The URL is not repeated: it may have a secret.
+			return usagef("a URL is not a file: use --endpoint or --upload-url")
 		}
 	}
 	if _, err := c.headers(); err != nil {
@@ -114,7 +115,7 @@ func (u *uploadCommand) check(c *common) error {
 	return err
 }
 
-// metadata reads --metadata; nil if there is none.
+// metadata parses --metadata. It returns nil if there is none.
 func (u *uploadCommand) metadata() (tus.Metadata, error) {
 	if len(u.Metadata) == 0 {
 		return nil, nil
@@ -126,7 +127,7 @@ func (u *uploadCommand) metadata() (tus.Metadata, error) {
 			return nil, usagef("--metadata %q: must be key=value", pair)
 		}
 		if _, twice := m[key]; twice {
-			return nil, usagef("--metadata: key %q is given twice", key)
+			return nil, usagef("--metadata: duplicate key %q", key)
 		}
 		m[key] = value
 	}
@@ -136,12 +137,12 @@ func (u *uploadCommand) metadata() (tus.Metadata, error) {
 	return m, nil
 }
 
-// headers reads --header. Values may be secret, so errors do not repeat them.
+// headers parses --header. Errors do not repeat values, which may be secret.
 func (c *common) headers() (http.Header, error) {
 	h := http.Header{}
 	for _, line := range c.Header {
 		name, value, ok := strings.Cut(line, ":")
-		if !ok || strings.ContainsAny(strings.TrimSpace(name), " \t") { // who forgets the colon has the value in the name
+		if !ok || strings.ContainsAny(strings.TrimSpace(name), " \t") { // without the first colon, name has the value
 			return nil, usagef("--header: must be of the form 'Name: value'")
 		}
 		h.Add(strings.TrimSpace(name), strings.TrimSpace(value))
@@ -149,7 +150,7 @@ func (c *common) headers() (http.Header, error) {
 	return h, nil
 }
 
-// endpoint is where uploads are created, empty if nothing says it.
+// endpoint returns the upload creation URL, "" if neither flag nor environment set it.
 func (c *common) endpoint() string {
 	if c.Endpoint != "" {
 		return string(c.Endpoint)

@@ -19,7 +19,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// binary is tusup as a user has it, built once.
+// binary is the path of tusup, built once.
 var binary string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
@@ -39,13 +39,13 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// outcome is what a run of tusup left.
+// outcome is the result of a run of tusup.
 type outcome struct {
 	code           int
 	stdout, stderr string
 }
 
-// command is tusup in a folder and with a state of the test's own.
+// command returns a command that runs tusup in a directory of the test.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -56,7 +56,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// finish runs cmd to its end.
+// finish runs cmd until it exits.
 func finish(t *testing.T, cmd *exec.Cmd) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -74,7 +74,7 @@ func tusup(t *testing.T, args ...string) outcome {
 	return finish(t, command(t, args...))
 }
 
-// mustUpload runs tusup --json for one file and returns its line.
+// mustUpload runs tusup --json for one file and returns its result.
 func mustUpload(t *testing.T, args ...string) line {
 	t.Helper()
 	got := tusup(t, append([]string{"--json", "--progress", "none"}, args...)...)
@@ -84,7 +84,7 @@ func mustUpload(t *testing.T, args ...string) line {
 	return decode(t, got.stdout)
 }
 
-// decode reads the one line of JSON that stdout must be.
+// decode decodes standard output, which must be one line of JSON.
 func decode(t *testing.T, stdout string) line {
 	t.Helper()
 	var l line
@@ -96,7 +96,7 @@ func decode(t *testing.T, stdout string) line {
 	return l
 }
 
-// randomFile is a new file of reproducible noise.
+// randomFile writes a file of reproducible noise.
 func randomFile(t *testing.T, size int) (path string, data []byte) {
 	t.Helper()
 	data = make([]byte, size)
@@ -108,16 +108,16 @@ func randomFile(t *testing.T, size int) (path string, data []byte) {
 	return path, data
 }
 
-// wantStored fails unless the test server holds exactly data, complete.
+// wantStored fails unless the test server has exactly data, as a complete upload.
 func wantStored(t *testing.T, srv *tustest.Server, url string, data []byte) {
 	t.Helper()
 	up, ok := srv.Upload(url)
 	if !ok || !up.Complete() || sha256.Sum256(up.Data) != sha256.Sum256(data) {
-		t.Fatalf("server holds %d bytes of %d, complete %v, or others than the source's", len(up.Data), len(data), ok && up.Complete())
+		t.Fatalf("server has %d bytes, want %d; complete %v; or the bytes differ", len(up.Data), len(data), ok && up.Complete())
 	}
 }
 
-// serve starts tusup serve and returns its endpoint and folder.
+// serve starts tusup serve and returns its endpoint and directory.
 func serve(t *testing.T) (endpoint, dir string) {
 	t.Helper()
 	cmd := command(t, "serve", "--addr", "127.0.0.1:0", "--dir", "store")
@@ -140,7 +140,7 @@ func serve(t *testing.T) (endpoint, dir string) {
 	return fields[2], filepath.Join(cmd.Dir, "store")
 }
 
-// wantOnDisk fails unless tusd has exactly data.
+// wantOnDisk fails unless tusd stored exactly data.
 func wantOnDisk(t *testing.T, dir, url string, data []byte) {
 	t.Helper()
 	stored, err := os.ReadFile(filepath.Join(dir, lastSegment(url)))
@@ -148,6 +148,6 @@ func wantOnDisk(t *testing.T, dir, url string, data []byte) {
 		t.Fatal(err)
 	}
 	if sha256.Sum256(stored) != sha256.Sum256(data) {
-		t.Fatalf("tusd holds %d bytes that are not the source's %d", len(stored), len(data))
+		t.Fatalf("tusd has %d bytes that differ from the %d of the source", len(stored), len(data))
 	}
 }

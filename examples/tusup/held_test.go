@@ -12,7 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestHeldIsToldInOneLine(t *testing.T) {
+func TestHeldText_DependsOnPolicyAndWait(t *testing.T) {
 	until := time.Date(2026, 11, 30, 15, 4, 5, 0, time.Local)
 	for _, test := range []struct {
 		policy string
@@ -20,8 +20,8 @@ func TestHeldIsToldInOneLine(t *testing.T) {
 		want   string
 	}{
 		{"wait", 50*time.Second + time.Millisecond, "; waiting for at most 50s"},
-		{"wait", 0, "; a second upload begins"}, // its holder is known to live
-		{"begin", 0, "; a second upload begins"},
+		{"wait", 0, "; starting a second upload"}, // its holder is alive
+		{"begin", 0, "; starting a second upload"},
 		{"fail", 0, ""},
 	} {
 		u := &uploadCommand{Held: test.policy}
@@ -32,7 +32,7 @@ func TestHeldIsToldInOneLine(t *testing.T) {
 	}
 }
 
-func TestUploadThatStartedOverSaysSo(t *testing.T) {
+func TestOutput_ReportsUploadThatStartedOver(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 1_000_000)
 	args := []string{"--endpoint", srv.Endpoint(), "--state", filepath.Join(t.TempDir(), "uploads.db"), "--chunk-size", "100KB", path}
@@ -44,9 +44,9 @@ func TestUploadThatStartedOverSaysSo(t *testing.T) {
 	}
 }
 
-func TestStateThatOthersCanReadIsToldAndMadePrivate(t *testing.T) {
+func TestState_ReadableByOthersIsMadePrivate(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there are no such permissions")
+		t.Skip("no such permissions on Windows")
 	}
 	srv, state := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), "uploads.db")
 	path, _ := randomFile(t, 1000)

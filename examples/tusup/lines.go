@@ -10,14 +10,13 @@ import (
 const (
 	// lineInterval is the time between two lines.
 	lineInterval = 2 * time.Second
-	// lineNames is how many files a line names.
+	// lineNames is the maximum number of files that a line names.
 	lineNames = 4
-	// nameColumns is what the name of a file gets at most.
+	// nameColumns is the maximum width of the name of a file.
 	nameColumns = 24
 )
 
-// plainLines shows progress where it goes to a file or a program: a line now and
-// then, with all in it.
+// plainLines shows progress in a file or a pipe, as one line per interval.
 type plainLines struct {
 	w    io.Writer
 	last string
@@ -25,9 +24,9 @@ type plainLines struct {
 
 func (l *plainLines) interval() time.Duration { return lineInterval }
 func (l *plainLines) hide()                   {}
-func (l *plainLines) back()                   {}
+func (l *plainLines) restore()                {}
 
-// show prints a line, unless it would say what the one before said.
+// show prints a line, unless it equals the previous one.
 func (l *plainLines) show(s snapshot) {
 	text := s.line()
 	if text == l.last {
@@ -37,8 +36,8 @@ func (l *plainLines) show(s snapshot) {
 	fmt.Fprintln(l.w, text)
 }
 
-// line is "12.0 MiB of 64.0 MiB, 18 %, 4.1 MiB/s, 13 s left". Of several files
-// it tells, too, how many are done, and how far those are that are under way.
+// line returns a line such as "12.0 MiB of 64.0 MiB, 18 %, 4.1 MiB/s, 13 s left". For
+// several files it also has how many are done, and the progress of those in flight.
 func (s snapshot) line() string {
 	var count, failed, part string
 	if s.files > 1 {
@@ -57,7 +56,7 @@ func (s snapshot) line() string {
 	return text
 }
 
-// names is the files under way, each with its own progress.
+// names returns the names of the files in flight, each with its progress.
 func (s snapshot) names() string {
 	var texts []string
 	for _, f := range s.active[:min(lineNames, len(s.active))] {
@@ -73,7 +72,7 @@ func (s snapshot) names() string {
 	return strings.Join(texts, ", ")
 }
 
-// shortName is the name without its folders, harmless and cut to columns.
+// shortName returns the name without directories, escaped and cut to columns.
 func (f fileProgress) shortName(columns int) string {
 	return shorten(oneLine(lastSegment(f.name)), min(columns, nameColumns))
 }

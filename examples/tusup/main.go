@@ -1,9 +1,14 @@
-// Command tusup uploads files, folders and standard input to a tus server, and
-// goes on where it was when it is started again. Without a server it starts a
-// tusd of its own.
+// Command tusup uploads files, directories and standard input to a tus server, and
+// resumes interrupted uploads when it is run again. It is a complete command line.
+//
+//	go run ./tusup --endpoint URL FILE|DIR|-
+//	go run ./tusup --help
+//
+// Without an endpoint it starts a tusd in its own process.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,31 +33,31 @@ const (
 	exitInterrupted = 130
 )
 
-// program is what a command works with.
+// program has the standard streams.
 type program struct {
 	stdin, stderr *os.File
 	stdout        *results
-	// aside, if not nil, prints while the progress bar is out of the way.
-	aside atomic.Pointer[func(print func())]
+	// hideBar, if non-nil, calls print while the progress bar is hidden.
+	hideBar atomic.Pointer[func(print func())]
 }
 
-// logf writes a line about what goes on.
+// logf writes a line to standard error.
 func (p *program) logf(format string, args ...any) {
 	text := oneLine(fmt.Sprintf(format, args...))
-	p.apart(func() { fmt.Fprintf(p.stderr, "tusup: %s\n", text) })
+	p.withoutBar(func() { fmt.Fprintf(p.stderr, "tusup: %s\n", text) })
 }
 
-// apart prints where no bar is in the way.
-func (p *program) apart(print func()) {
-	if aside := p.aside.Load(); aside != nil {
-		(*aside)(print)
+// withoutBar calls print while no progress bar is shown.
+func (p *program) withoutBar(print func()) {
+	if hideBar := p.hideBar.Load(); hideBar != nil {
+		(*hideBar)(print)
 		return
 	}
 	print()
 }
 
-// results is standard output. It remembers the first failure to write to it,
-// as a program that reads the results would miss some.
+// results is standard output. It keeps the first write error: a program that reads the
+// results would miss some of them.
 type results struct {
 	w io.Writer
 
@@ -76,10 +81,10 @@ func (r *results) failure() error {
 	return r.err
 }
 
-// errFailed ends the program with exitFailed; why has been said already.
+// errFailed ends the program with exitFailed. The reason was already printed.
 var errFailed = errors.New("failed")
 
-// usageError is a command line that makes no sense.
+// usageError is an error in the command line.
 type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }
@@ -91,19 +96,18 @@ func main() {
 }
 
 func run(args []string) int {
-	// A reader that goes away must not end the upload: the write fails instead.
+	// A closed pipe must not end the uploads: the write fails instead.
 	signal.Ignore(syscall.SIGPIPE)
 	p := &program{stdin: os.Stdin, stdout: &results{w: os.Stdout}, stderr: os.Stderr}
 	var cli flags
 	exited, code := false, exitOK
 	parser, err := kong.New(&cli,
 		kong.Name("tusup"),
-		kong.Description("Uploads to a tus server, and goes on where it was when it is started again.\n\n"+
-			"tusup [flags] FILE|DIR|- ... uploads; tusup upload --help lists the flags for that. A file that is named like a command "+
-			"is written ./info.\n\n"+
-			"Sizes are bytes, or have a unit: 512KiB, 8MiB, 5MB. TUS_TOKEN (a bearer token) and TUS_HEADERS (\"Name: value\" lines) "+
-			"from the environment go to the origin of the endpoint and to each --trusted-origin, and to no other: not to a URL that is "+
-			"named without either."),
+		kong.Description("Uploads to a tus server, and resumes interrupted uploads when it is run again.\n\n"+
+			"tusup [flags] FILE|DIR|- ... uploads; tusup upload --help lists the flags for that. If a file has the name of a command, "+
+			"write it with a directory: ./info.\n\n"+
+			"Sizes are in bytes, or have a unit: 512KiB, 8MiB, 5MB. The environment variables TUS_TOKEN (a bearer token) and TUS_HEADERS "+
+			"(\"Name: value\" lines) are sent only to the origin of the endpoint and to each --trusted-origin."),
 		kong.UsageOnError(),
 		kong.KindMapper(reflect.String, kong.MapperFunc(anyBytes)),
 		kong.Exit(func(c int) { exited, code = true, c }),
@@ -126,12 +130,9 @@ func run(args []string) int {
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
 	err = command.Run(p, &cli.common)
-	lost := p.stdout.failure()
-	if lost != nil {
+	if lost := p.stdout.failure(); lost != nil {
 		p.logf("standard output: %v", lost)
-	}
-	if err == nil && lost != nil {
-		err = errFailed
+		err = cmp.Or(err, errFailed)
 	}
 	var usage usageError
 	switch {
@@ -148,8 +149,8 @@ func run(args []string) int {
 	return exitFailed
 }
 
-// anyBytes takes an argument as it is. What kong does by itself goes through JSON,
-// which replaces bytes that are not UTF-8: that would be the name of another file.
+// anyBytes decodes an argument without a change. kong decodes through JSON, which
+// replaces bytes that are not UTF-8: that would be the name of another file.
 func anyBytes(ctx *kong.DecodeContext, target reflect.Value) error {
 	token, err := ctx.Scan.PopValue("string")
 	if err != nil {
@@ -159,8 +160,8 @@ func anyBytes(ctx *kong.DecodeContext, target reflect.Value) error {
 	return nil
 }
 
-// parseErrorText words what kong says about the command line. It repeats no
-// argument that has no place, as that may be a URL with a secret in it.
+// parseErrorText returns the text of an error of kong. It does not repeat an unexpected
+// argument, which may be a URL with a secret.
 func parseErrorText(err error) string {
 	const stray = "unexpected argument"
 	if strings.HasPrefix(err.Error(), stray) {
@@ -177,13 +178,13 @@ func interruptible(p *program) (context.Context, context.CancelFunc) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		told := make(chan struct{})
-		go func() { // it waits for as long as nobody reads the output
-			p.logf("interrupted, pausing; once more to exit at once")
-			close(told)
+		logged := make(chan struct{})
+		go func() { // blocks while standard error is not read
+			p.logf("interrupted, pausing; interrupt again to exit at once")
+			close(logged)
 		}()
 		select {
-		case <-told:
+		case <-logged:
 		case <-time.After(time.Second):
 		case <-signals:
 			os.Exit(exitInterrupted)

@@ -20,7 +20,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestFolderThatIsALinkIsUploaded(t *testing.T) {
+func TestUpload_LinkToDirectoryIsFollowed(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	dir := t.TempDir()
 	real := filepath.Join(dir, "real")
@@ -35,11 +35,11 @@ func TestFolderThatIsALinkIsUploaded(t *testing.T) {
 		t.Fatalf("%d uploads, exit code %d, stdout %q, stderr %q", len(srv.Uploads()), got.code, got.stdout, got.stderr)
 	}
 	if l := decode(t, got.stdout); l.File != filepath.Join(link, "a") {
-		t.Errorf("file is called %s", l.File)
+		t.Errorf("file is %s", l.File)
 	}
 }
 
-func TestConcurrencyBeyondTheNumberOfFilesCostsNothing(t *testing.T) {
+func TestConcurrency_MaxIntUsesNoMemory(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 100)
 	cmd := command(t, "--endpoint", srv.Endpoint(), "--concurrency", "9223372036854775807", path)
@@ -61,11 +61,11 @@ func wantExit(t *testing.T, cmd *exec.Cmd, limit time.Duration, code int) {
 	case <-time.After(limit):
 		cmd.Process.Kill()
 		<-done
-		t.Errorf("still runs after %v", limit)
+		t.Errorf("still running after %v", limit)
 	}
 }
 
-func TestSecondInterruptEndsAProgramWhoseOutputNobodyReads(t *testing.T) {
+func TestInterrupt_SecondExitsWithBlockedOutput(t *testing.T) {
 	for _, blocked := range []string{"stdout", "stderr"} {
 		t.Run(blocked, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
@@ -74,7 +74,7 @@ func TestSecondInterruptEndsAProgramWhoseOutputNobodyReads(t *testing.T) {
 			for i := range 1500 {
 				os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s%d", long, i)), []byte("hello"), 0o600)
 			}
-			r, w, err := os.Pipe() // takes 64 KiB, and is never read
+			r, w, err := os.Pipe() // has a buffer of 64 KiB, and is never read
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,14 +99,14 @@ func TestSecondInterruptEndsAProgramWhoseOutputNobodyReads(t *testing.T) {
 				before = len(srv.Uploads()) // until the pipe is full
 			}
 			cmd.Process.Signal(syscall.SIGINT)
-			time.Sleep(200 * time.Millisecond) // two at once are one
+			time.Sleep(200 * time.Millisecond) // signals sent at the same time are merged
 			cmd.Process.Signal(syscall.SIGINT)
 			wantExit(t, cmd, 5*time.Second, exitInterrupted)
 		})
 	}
 }
 
-func TestWordsOfAServerAreHarmlessToATerminal(t *testing.T) {
+func TestOutput_EscapesControlCharactersOfServer(t *testing.T) {
 	const csi = "\u009b" // CSI as one character
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -133,7 +133,7 @@ func TestWordsOfAServerAreHarmlessToATerminal(t *testing.T) {
 	}
 }
 
-func TestHeaderWithoutAColonIsNotRepeated(t *testing.T) {
+func TestHeader_InvalidIsNotRepeated(t *testing.T) {
 	path, _ := randomFile(t, 10)
 	got := tusup(t, "--endpoint", "http://127.0.0.1:1/", "--header", "Authorization Basic user:pa55", "--header", "X-Token S3CRET:1", path)
 	if got.code != exitUsage || strings.Contains(got.stderr, "user") || strings.Contains(got.stderr, "S3CRET") {
@@ -141,7 +141,7 @@ func TestHeaderWithoutAColonIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestForgetAllForgetsDamagedRecords(t *testing.T) {
+func TestForgetAll_RemovesCorruptRecords(t *testing.T) {
 	cmd := command(t, "forget", "--all")
 	path := filepath.Join(cmd.Dir, "state.db")
 	cmd.Args = append(cmd.Args, "--state", path)
@@ -172,7 +172,7 @@ func TestForgetAllForgetsDamagedRecords(t *testing.T) {
 	}
 }
 
-func TestNameThatIsNotUTF8IsThatOfNoOtherFile(t *testing.T) {
+func TestUpload_NameThatIsNotUTF8(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	dir := t.TempDir()
 	wanted, other := filepath.Join(dir, "a\xff"), filepath.Join(dir, "a\ufffd")

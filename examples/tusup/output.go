@@ -12,7 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// output tells what became of each file, and remembers whether all went well.
+// output prints the result of each file, and records whether one failed.
 type output struct {
 	*program
 	json     bool
@@ -43,21 +43,21 @@ type line struct {
 	Error       string `json:"error,omitempty"`
 }
 
-// result reports one file. The error goes to standard error, too, as standard
-// output may be read by a program.
+// result reports one file. An error also goes to standard error, because a program may
+// read standard output.
 func (o *output) result(f file, r *tus.Result, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.failed = o.failed || err != nil
 	switch {
 	case errors.Is(err, context.Canceled) && r.URL == "" && r.Stats.Requests[http.MethodPatch] == 0:
-		o.logf("%s: interrupted before the server confirmed anything", f.name())
+		o.logf("%s: interrupted before the server acknowledged any bytes", f.name())
 	case errors.Is(err, context.Canceled):
 		o.paused = append(o.paused, pausedFile{f, r})
 	case err != nil:
 		o.logf("%s: %v", f.name(), err)
 	}
-	o.apart(func() {
+	o.withoutBar(func() {
 		if o.json {
 			o.printJSON(f, r, err)
 		} else if err == nil {
@@ -66,15 +66,15 @@ func (o *output) result(f file, r *tus.Result, err error) {
 	})
 }
 
-// notBegun reports the files whose turn did not come before an interruption.
-func (o *output) notBegun(files []file) {
+// notStarted reports the files that were not started before an interruption.
+func (o *output) notStarted(files []file) {
 	if len(files) == 0 {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.failed = true
-	o.logf("%d more not begun", len(files))
+	o.logf("files not started: %d", len(files))
 	for _, f := range files {
 		if o.json {
 			o.printJSON(f, &tus.Result{Size: max(0, f.size)}, context.Canceled)
@@ -95,16 +95,16 @@ func (o *output) printJSON(f file, r *tus.Result, err error) {
 	o.print(l)
 }
 
-// print writes a JSON line to standard output, which remembers a failure.
+// print writes a JSON line to standard output, which keeps the error.
 func (o *output) print(v any) { _ = json.NewEncoder(o.stdout).Encode(v) }
 
 func (o *output) printText(f file, r *tus.Result) {
 	s := r.Stats
-	at := withoutUser(r.URL)
-	if at == "" {
-		at = "complete, without a URL"
+	uploadURL := withoutUser(r.URL)
+	if uploadURL == "" {
+		uploadURL = "complete, without a URL"
 	}
-	text := fmt.Sprintf("%s → %s: %s in %v", f.name(), at, bytesText(r.Size), s.Elapsed.Round(time.Millisecond))
+	text := fmt.Sprintf("%s → %s: %s in %v", f.name(), uploadURL, bytesText(r.Size), s.Elapsed.Round(time.Millisecond))
 	if s.ResumedFrom > 0 {
 		text += fmt.Sprintf(", resumed from %s", bytesText(s.ResumedFrom))
 	}
@@ -115,13 +115,13 @@ func (o *output) printText(f file, r *tus.Result) {
 		text += fmt.Sprintf(", %d retries", s.Retries)
 	}
 	if s.Resent > 0 {
-		text += fmt.Sprintf(", %s sent again", bytesText(s.Resent))
+		text += fmt.Sprintf(", %s resent", bytesText(s.Resent))
 	}
 	fmt.Fprintln(o.stdout, oneLine(text))
 }
 
-// explainPause says how an interrupted upload goes on.
-func (o *output) explainPause(u *uploadCommand, c *common, embedded bool) {
+// printResume prints how to resume each interrupted upload.
+func (o *output) printResume(u *uploadCommand, c *common, embedded bool) {
 	for _, p := range o.paused {
 		source := "-"
 		if !p.file.stdin {
@@ -132,41 +132,41 @@ func (o *output) explainPause(u *uploadCommand, c *common, embedded bool) {
 			// Headers, and the query of the endpoint, may be secret.
 			resume += ", with the same --header, --endpoint, --trusted-origin, --ca-cert and --insecure"
 		}
-		oneURL := p.result.URL != "" && (u.Parallel == 1 || p.file.stdin) // parts have one each
-		o.logf("%s: paused; %s", p.file.name(), confirmedText(p.result))
+		oneURL := p.result.URL != "" && (u.Parallel == 1 || p.file.stdin) // each part has its own
+		o.logf("%s: paused; %s", p.file.name(), acknowledgedText(p.result))
 		switch {
 		case oneURL && embedded:
-			o.logf("to go on: tusup serve, then tusup --upload-url URL%s %s, with the URL that it prints",
+			o.logf("to resume: tusup serve, then tusup --upload-url URL%s %s, where URL is printed by tusup serve",
 				shellQuote(lastSegment(p.result.URL)), source)
 		case oneURL && (c.NoState || p.file.stdin):
-			o.logf("to go on: %s", resume)
+			o.logf("to resume: %s", resume)
 		case oneURL:
-			o.logf("to go on, run the same command again, or: %s", resume)
+			o.logf("to resume, run the same command again, or: %s", resume)
 		case c.NoState:
-			o.logf("it begins anew next time, as nothing remembers where it is")
+			o.logf("cannot be resumed without a resume database: the next upload starts over")
 		default:
-			o.logf("to go on, run the same command again")
+			o.logf("to resume, run the same command again")
 		}
 	}
 }
 
-// confirmedText tells what an interrupted upload has behind it. What was on its
-// way may have been stored without an answer.
-func confirmedText(r *tus.Result) string {
+// acknowledgedText returns how much of an interrupted upload is acknowledged. The server
+// may have stored more: the response was not received.
+func acknowledgedText(r *tus.Result) string {
 	if r.Size > 0 && r.Offset == r.Size {
-		return "all " + bytesText(r.Size) + " confirmed"
+		return "all " + bytesText(r.Size) + " acknowledged"
 	}
 	size := ""
 	if r.Size > 0 {
 		size = " of " + bytesText(r.Size)
 	}
 	if r.Offset == 0 {
-		return "none" + size + " confirmed, perhaps some stored"
+		return "none" + size + " acknowledged, some may be stored"
 	}
-	return bytesText(r.Offset) + size + " confirmed, perhaps more stored"
+	return bytesText(r.Offset) + size + " acknowledged, more may be stored"
 }
 
-// failure is nil if all files are uploaded.
+// failure returns errFailed if a file failed.
 func (o *output) failure() error {
 	if o.failed {
 		return errFailed

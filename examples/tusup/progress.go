@@ -13,48 +13,48 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// display shows how far the uploads are.
+// display shows the progress of all uploads.
 type display interface {
 	show(s snapshot)
-	// hide makes way for what else is printed, and back undoes it.
+	// hide removes the display before other output, and restore shows it again.
 	hide()
-	back()
+	restore()
 	// interval is the time between two calls of show.
 	interval() time.Duration
 }
 
-// progress adds up how far each file is, for a display that is renewed at
-// intervals. A nil *progress shows nothing.
+// progress adds up the progress of all files, for a display that is updated at intervals.
+// A nil *progress shows nothing.
 type progress struct {
 	closing chan struct{}
 	closed  sync.WaitGroup
 
-	// screen is its own lock, so that no upload waits for a slow terminal.
+	// screen is separate from mu, so that no upload waits for a slow terminal.
 	screen  sync.Mutex
 	display display
-	over    bool
+	over    bool // after close
 
 	mu      sync.Mutex
 	files   []fileProgress // by number
-	active  []int          // numbers of the files under way, in the order of their begin
+	active  []int          // numbers of the files in flight, in the order of their start
 	done    int
 	failed  int
-	sent    int64 // of all files
-	size    int64 // of those whose size is known
-	endless int   // files whose size is not
-	moved   int64 // bytes that this session sent, without those that got lost
-	rate    rateMeter
+	sent    int64 // by all files
+	size    int64 // of the files of known size
+	unsized int   // number of files of unknown size
+	moved   int64 // bytes sent by this session, without lost bytes
+	rate    movingRate
 }
 
 type fileProgress struct {
-	name         string
-	begun, ended bool
-	counted      bool  // in what moved
-	sent         int64 // what is confirmed or on its way
-	size         int64 // -1 if unknown
+	name           string
+	started, ended bool
+	counted        bool  // in progress.moved
+	sent           int64 // bytes acknowledged or in flight
+	size           int64 // -1 if unknown
 }
 
-// newProgress decides what is shown: a bar on a terminal, lines elsewhere.
+// newProgress starts the display of --progress. auto is a bar on a terminal, else lines.
 func newProgress(mode string, p *program, files []file) *progress {
 	fd := int(p.stderr.Fd())
 	if mode == "auto" {
@@ -78,20 +78,19 @@ func startProgress(files []file, d display) *progress {
 	for _, f := range files {
 		name := f.path
 		if f.stdin {
-			name = "stdin" // a - beside figures would be a riddle
+			name = "stdin" // a - next to figures is hard to read
 		}
 		p.files = append(p.files, fileProgress{name: name, size: f.size})
 		p.size += max(0, f.size)
 		if f.size < 0 {
-			p.endless++
+			p.unsized++
 		}
 	}
 	p.closed.Go(p.run)
 	return p
 }
 
-// run renews the display. It does so too when nothing moves, as the rate falls
-// then.
+// run updates the display at intervals, also if no bytes move: the rate falls then.
 func (p *progress) run() {
 	tick := time.NewTicker(p.display.interval())
 	defer tick.Stop()
@@ -103,7 +102,7 @@ func (p *progress) run() {
 		}
 		s := p.snapshot(time.Now())
 		if len(s.active)+s.done+s.failed == 0 {
-			continue // files are still looked at
+			continue // no upload has started
 		}
 		p.screen.Lock()
 		p.display.show(s)
@@ -111,7 +110,7 @@ func (p *progress) run() {
 	}
 }
 
-// update takes over how far a file is.
+// update records the progress of a file.
 func (p *progress) update(f file, now tus.Progress) {
 	if p == nil {
 		return
@@ -123,14 +122,14 @@ func (p *progress) update(f file, now tus.Progress) {
 		return
 	}
 	at := time.Now()
-	if !file.begun {
-		file.begun = true
+	if !file.started {
+		file.started = true
 		p.active = append(p.active, f.number)
-		p.rate.note(at, p.moved)
+		p.rate.add(at, p.moved)
 	}
 	sent := now.Acknowledged + now.InFlight
 	if !file.counted && sent > 0 {
-		// What is confirmed before the first byte leaves is from earlier sessions.
+		// Bytes acknowledged before the first is sent are from earlier sessions.
 		file.counted = true
 		p.moved -= now.Acknowledged
 	}
@@ -140,11 +139,10 @@ func (p *progress) update(f file, now tus.Progress) {
 	}
 	p.moved += sent - file.sent
 	p.set(file, sent, size)
-	p.rate.note(at, p.moved)
+	p.rate.add(at, p.moved)
 }
 
-// finish takes over what became of a file. One that failed counts no longer, as
-// nobody waits for its bytes.
+// finish records the end of a file. A failed file is removed from the totals.
 func (p *progress) finish(f file, result *tus.Result, err error) {
 	if p == nil {
 		return
@@ -152,7 +150,7 @@ func (p *progress) finish(f file, result *tus.Result, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if errors.Is(err, context.Canceled) {
-		return // all of them end, where they are
+		return // a paused file keeps its progress
 	}
 	file := &p.files[f.number]
 	file.ended = true
@@ -167,39 +165,39 @@ func (p *progress) finish(f file, result *tus.Result, err error) {
 		p.moved += result.Size - file.sent
 	}
 	p.set(file, result.Size, result.Size)
-	p.rate.note(time.Now(), p.moved)
+	p.rate.add(time.Now(), p.moved)
 }
 
-// set keeps the sums.
+// set updates a file and the totals.
 func (p *progress) set(file *fileProgress, sent, size int64) {
 	p.sent += sent - file.sent
 	p.size += max(0, size) - max(0, file.size)
 	if file.size < 0 {
-		p.endless--
+		p.unsized--
 	}
 	if size < 0 {
-		p.endless++
+		p.unsized++
 	}
 	file.sent, file.size = sent, size
 }
 
-// snapshot is the state now.
+// snapshot returns the current progress.
 func (p *progress) snapshot(now time.Time) snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := snapshot{files: len(p.files), done: p.done, failed: p.failed, sent: p.sent, size: p.size}
-	if p.endless > 0 {
+	if p.unsized > 0 {
 		s.size = -1
 	}
-	s.rate, s.measured = p.rate.rate(now)
+	s.rate, s.measured = p.rate.perSecond(now)
 	for _, n := range p.active {
 		s.active = append(s.active, p.files[n])
 	}
 	return s
 }
 
-// suspend takes the display away while something else is printed.
-func (p *progress) suspend(print func()) {
+// withoutDisplay calls print while the display is hidden.
+func (p *progress) withoutDisplay(print func()) {
 	if p == nil {
 		print()
 		return
@@ -212,10 +210,10 @@ func (p *progress) suspend(print func()) {
 	}
 	p.display.hide()
 	print()
-	p.display.back()
+	p.display.restore()
 }
 
-// close takes the display away for good.
+// close removes the display.
 func (p *progress) close() {
 	if p == nil {
 		return

@@ -21,7 +21,7 @@ import (
 
 const mib = 1 << 20
 
-// numbered is files as collect gives them.
+// numbered sets the numbers of files, as collect does.
 func numbered(files ...file) []file {
 	for i := range files {
 		files[i].number = i
@@ -29,9 +29,8 @@ func numbered(files ...file) []file {
 	return files
 }
 
-// upload reports a file's progress for some seconds, eight times in each, from
-// now on. It ends between two reports, so that no line is printed at the
-// same time.
+// upload reports progress of a file eight times per second, starting with now. It
+// returns between two reports, so that no line is printed at the same time.
 func upload(p *progress, f file, now tus.Progress, perSecond int64, seconds int) tus.Progress {
 	for range seconds * 8 {
 		time.Sleep(time.Second / 16)
@@ -42,7 +41,7 @@ func upload(p *progress, f file, now tus.Progress, perSecond int64, seconds int)
 	return now
 }
 
-// printed runs uploads in fake time and returns the lines that they print.
+// printed runs uploads in fake time and returns the printed lines.
 func printed(t *testing.T, files []file, uploads func(p *progress)) []string {
 	t.Helper()
 	var text strings.Builder
@@ -52,7 +51,7 @@ func printed(t *testing.T, files []file, uploads func(p *progress)) []string {
 		p.close()
 	})
 	if strings.Contains(text.String(), "-") {
-		t.Errorf("something is negative:\n%s", text.String())
+		t.Errorf("output has a negative number:\n%s", text.String())
 	}
 	return strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
 }
@@ -64,7 +63,7 @@ func wantLines(t *testing.T, got []string, want ...string) {
 	}
 }
 
-func TestLineTellsRateAndTimeLeft(t *testing.T) {
+func TestLine_ShowsRateAndTimeLeft(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
 		p.update(files[0], tus.Progress{Size: 64 * mib})
@@ -75,7 +74,7 @@ func TestLineTellsRateAndTimeLeft(t *testing.T) {
 		"16.0 MiB of 64.0 MiB, 25 %, 4.0 MiB/s, 12 s left")
 }
 
-func TestRateFollowsTheLastSeconds(t *testing.T) {
+func TestRate_FollowsLastSeconds(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 640 * mib})
 	got := printed(t, files, func(p *progress) {
 		now := tus.Progress{Size: 640 * mib}
@@ -91,10 +90,10 @@ func TestRateFollowsTheLastSeconds(t *testing.T) {
 		"92.0 MiB of 640.0 MiB, 14 %, 2.0 MiB/s, 4 min 38 s left")
 }
 
-func TestRateLeavesOutWhatEarlierSessionsSent(t *testing.T) {
+func TestRate_ExcludesEarlierSessions(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
-		p.update(files[0], tus.Progress{Size: 64 * mib}) // parallel parts are found one by one
+		p.update(files[0], tus.Progress{Size: 64 * mib}) // parts report one after the other
 		now := tus.Progress{Acknowledged: 32 * mib, Size: 64 * mib}
 		p.update(files[0], now)
 		upload(p, files[0], now, mib, 3)
@@ -102,8 +101,8 @@ func TestRateLeavesOutWhatEarlierSessionsSent(t *testing.T) {
 	wantLines(t, got, "34.0 MiB of 64.0 MiB, 53 %, 1.0 MiB/s, 30 s left")
 }
 
-// A connection that breaks loses what was on its way.
-func TestLostBytesMakeNothingNegative(t *testing.T) {
+// A broken connection loses the bytes in flight.
+func TestLine_LostBytesAreNotNegative(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
 		now := tus.Progress{Size: 64 * mib}
@@ -119,7 +118,7 @@ func TestLostBytesMakeNothingNegative(t *testing.T) {
 		"2.5 MiB of 64.0 MiB, 3 %, 296.1 KiB/s, 3 min 33 s left")
 }
 
-func TestStandstillHasNoTimeLeftAndFallsSilent(t *testing.T) {
+func TestLine_StalledLinkHasNoTimeLeft(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
 		p.update(files[0], tus.Progress{Size: 64 * mib})
@@ -131,14 +130,14 @@ func TestStandstillHasNoTimeLeftAndFallsSilent(t *testing.T) {
 	}
 }
 
-func TestNothingIsPrintedBeforeAnythingBegins(t *testing.T) {
+func TestLine_NoneBeforeFirstUpload(t *testing.T) {
 	got := printed(t, numbered(file{path: "movie.mp4", size: 64 * mib}), func(p *progress) {
 		time.Sleep(time.Minute)
 	})
 	wantLines(t, got, "")
 }
 
-func TestStreamHasNoPercentUntilItsEndIsKnown(t *testing.T) {
+func TestLine_UnknownSizeHasNoPercent(t *testing.T) {
 	files := numbered(file{stdin: true, size: -1})
 	got := printed(t, files, func(p *progress) {
 		now := tus.Progress{SizeUnknown: true}
@@ -150,7 +149,7 @@ func TestStreamHasNoPercentUntilItsEndIsKnown(t *testing.T) {
 	wantLines(t, got, "8.0 MiB, 4.0 MiB/s", "16.0 MiB of 32.0 MiB, 50 %, 4.0 MiB/s, 4 s left")
 }
 
-func TestLineOfSeveralFilesTellsOfEach(t *testing.T) {
+func TestLine_NamesFilesInFlight(t *testing.T) {
 	files := numbered(file{path: "a/1.bin", size: 10 * mib}, file{path: "b/2.bin", size: 30 * mib}, file{stdin: true, size: -1},
 		file{path: "4.bin", size: 20 * mib}, file{path: "5.bin", size: 20 * mib}, file{path: "6.bin", size: 20 * mib}, file{path: "7.bin", size: 0})
 	got := printed(t, files, func(p *progress) {
@@ -179,7 +178,7 @@ func TestLineOfSeveralFilesTellsOfEach(t *testing.T) {
 	}
 }
 
-func TestLineBetweenTwoFilesTellsOfThoseBefore(t *testing.T) {
+func TestLine_BetweenFilesHasTotals(t *testing.T) {
 	files := numbered(file{path: "1.bin", size: 8 * mib}, file{path: "2.bin", size: 8 * mib})
 	got := printed(t, files, func(p *progress) {
 		p.update(files[0], tus.Progress{Size: 8 * mib})
@@ -191,7 +190,7 @@ func TestLineBetweenTwoFilesTellsOfThoseBefore(t *testing.T) {
 	wantLines(t, got, "1 of 2 files, 8.0 MiB of 16.0 MiB, 50 %, 4.0 MiB/s, 2 s left")
 }
 
-func TestPausedFileStaysWhereItIs(t *testing.T) {
+func TestLine_PausedFileKeepsProgress(t *testing.T) {
 	files := numbered(file{path: "1.bin", size: 8 * mib}, file{path: "2.bin", size: 8 * mib})
 	got := printed(t, files, func(p *progress) {
 		p.update(files[0], tus.Progress{Acknowledged: 4 * mib, Size: 8 * mib})
@@ -201,8 +200,8 @@ func TestPausedFileStaysWhereItIs(t *testing.T) {
 	wantLines(t, got, "0 of 2 files, 4.0 MiB of 16.0 MiB, 25 %, 0 B/s: 1.bin 50 %")
 }
 
-// What the system takes at once, before the link matters, would promise too much.
-func TestRateTakesASecond(t *testing.T) {
+// Earlier the rate would only measure the buffers of the system.
+func TestRate_UnknownInFirstSecond(t *testing.T) {
 	files := numbered(file{path: "movie.mp4", size: 64 * mib})
 	got := printed(t, files, func(p *progress) {
 		time.Sleep(1500 * time.Millisecond)
@@ -212,7 +211,7 @@ func TestRateTakesASecond(t *testing.T) {
 	wantLines(t, got, "8.0 MiB of 64.0 MiB, 12 %")
 }
 
-func TestFileNamedTwiceCountsTwice(t *testing.T) {
+func TestLine_SamePathTwiceCountsTwice(t *testing.T) {
 	files := numbered(file{path: "1.bin", size: 10 * mib}, file{path: "1.bin", size: 10 * mib})
 	got := printed(t, files, func(p *progress) {
 		p.update(files[0], tus.Progress{InFlight: 4 * mib, Size: 10 * mib})
@@ -222,7 +221,7 @@ func TestFileNamedTwiceCountsTwice(t *testing.T) {
 	wantLines(t, got, "0 of 2 files, 5.0 MiB of 20.0 MiB, 25 %, 2.5 MiB/s, 6 s left: 1.bin 40 %, 1.bin 10 %")
 }
 
-func TestEmptyFilesDivideNothingByZero(t *testing.T) {
+func TestLine_EmptyFiles(t *testing.T) {
 	files := numbered(file{path: "1.bin"}, file{path: "2.bin"})
 	got := printed(t, files, func(p *progress) {
 		p.update(files[0], tus.Progress{})
@@ -231,9 +230,9 @@ func TestEmptyFilesDivideNothingByZero(t *testing.T) {
 	wantLines(t, got, "0 of 2 files, 0 B of 0 B, 0 B/s: 1.bin 0 B")
 }
 
-func TestHundredPercentIsNotToldWhileAnswersAreMissing(t *testing.T) {
+func TestPercent_IsAtMost99(t *testing.T) {
 	if got := percent(mib, mib); got != 99 {
-		t.Errorf("all sent is %d %%", got)
+		t.Errorf("all bytes sent is %d %%", got)
 	}
 	for sent := range int64(100) {
 		if got := percent(sent, 100); got != int(sent) {
@@ -241,11 +240,11 @@ func TestHundredPercentIsNotToldWhileAnswersAreMissing(t *testing.T) {
 		}
 	}
 	if got := percent(1<<62, 1<<62+1<<61); got != 66 {
-		t.Errorf("two thirds of very much are %d %%", got)
+		t.Errorf("two thirds of a large size are %d %%", got)
 	}
 }
 
-func TestTimes(t *testing.T) {
+func TestTimeText_HasAtMostTwoUnits(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		time.Second: "1 s", 59 * time.Second: "59 s", time.Minute: "1 min", 61 * time.Second: "1 min 1 s",
 		time.Hour: "1 h", 2*time.Hour + 5*time.Minute + 9*time.Second: "2 h 5 min", 24 * time.Hour: "1 d", 75 * time.Hour: "3 d 3 h",
@@ -267,13 +266,13 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// The server holds the second file back until a line tells of it.
-func TestProgressInAPipeTellsOfFilesUnderWay(t *testing.T) {
+// The server blocks the second file until a line has its progress.
+func TestProgress_PipeGetsLines(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	told := make(chan struct{})
+	lineRead := make(chan struct{})
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		select {
-		case <-told:
+		case <-lineRead:
 		case <-r.Context().Done():
 		}
 		h.Serve(w, r)
@@ -296,7 +295,7 @@ func TestProgressInAPipeTellsOfFilesUnderWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	line, err := bufio.NewReader(stderr).ReadString('\n')
-	close(told)
+	close(lineRead)
 	if err != nil {
 		t.Fatal(err)
 	}

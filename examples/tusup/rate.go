@@ -3,20 +3,20 @@ package main
 import "time"
 
 const (
-	// rateWindow is how far back a rate looks: long enough to be steady, short
-	// enough to follow the link.
+	// rateWindow is the period over which a rate is measured: long enough to be steady,
+	// short enough to follow the link.
 	rateWindow = 5 * time.Second
-	// rateLeast is what has to pass before there is a rate. What the system takes
-	// at once, before the link matters, would promise too much.
-	rateLeast = time.Second
-	// rateGrain is the least time between two samples.
-	rateGrain = 250 * time.Millisecond
+	// minRatePeriod is the minimum period of a rate. The first bytes only fill the buffers
+	// of the system, so that an earlier rate would be too high.
+	minRatePeriod = time.Second
+	// minSampleInterval is the minimum time between two samples.
+	minSampleInterval = 250 * time.Millisecond
 )
 
-// rateMeter measures how fast a count grows.
-type rateMeter struct {
+// movingRate measures how fast a count grows.
+type movingRate struct {
 	count   int64
-	samples []rateSample // oldest first, one at most from before the window
+	samples []rateSample // oldest first; at most one is older than the window
 }
 
 type rateSample struct {
@@ -24,30 +24,30 @@ type rateSample struct {
 	count int64
 }
 
-// note takes over the count. One that falls, as bytes were lost on their way,
-// makes the rate smaller, and never negative.
-func (m *rateMeter) note(at time.Time, count int64) {
-	m.count = count
-	for i := range m.samples {
-		m.samples[i].count = min(m.samples[i].count, count)
+// add sets the count. If it falls, because bytes in flight were lost, the rate falls, but
+// is never negative.
+func (r *movingRate) add(at time.Time, count int64) {
+	r.count = count
+	for i := range r.samples {
+		r.samples[i].count = min(r.samples[i].count, count)
 	}
-	if n := len(m.samples); n == 0 || at.Sub(m.samples[n-1].at) >= rateGrain {
-		m.samples = append(m.samples, rateSample{at, count})
+	if n := len(r.samples); n == 0 || at.Sub(r.samples[n-1].at) >= minSampleInterval {
+		r.samples = append(r.samples, rateSample{at, count})
 	}
-	for len(m.samples) > 1 && at.Sub(m.samples[1].at) >= rateWindow {
-		m.samples = m.samples[1:]
+	for len(r.samples) > 1 && at.Sub(r.samples[1].at) >= rateWindow {
+		r.samples = r.samples[1:]
 	}
 }
 
-// rate is the growth per second; false as long as it is not known.
-func (m *rateMeter) rate(now time.Time) (float64, bool) {
-	if len(m.samples) == 0 {
+// perSecond returns the growth per second, and false while it is unknown.
+func (r *movingRate) perSecond(now time.Time) (float64, bool) {
+	if len(r.samples) == 0 {
 		return 0, false
 	}
-	m.note(now, m.count)
-	elapsed := now.Sub(m.samples[0].at)
-	if elapsed < rateLeast {
+	r.add(now, r.count)
+	elapsed := now.Sub(r.samples[0].at)
+	if elapsed < minRatePeriod {
 		return 0, false
 	}
-	return float64(m.count-m.samples[0].count) / elapsed.Seconds(), true
+	return float64(r.count-r.samples[0].count) / elapsed.Seconds(), true
 }

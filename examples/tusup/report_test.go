@@ -20,7 +20,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// lines reads one JSON object per line.
+// lines decodes one JSON object per line, by file name.
 func lines(t *testing.T, stdout string) map[string]line {
 	t.Helper()
 	byFile := map[string]line{}
@@ -31,7 +31,7 @@ func lines(t *testing.T, stdout string) map[string]line {
 	return byFile
 }
 
-func TestJSONHasTheDocumentedFields(t *testing.T) {
+func TestJSON_HasDocumentedFields(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 10)
 	got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "--checksum", "off", path, "missing.bin")
@@ -54,7 +54,7 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 	}
 }
 
-func TestReaderThatGoesAwayDoesNotEndTheUploads(t *testing.T) {
+func TestOutput_ClosedPipeDoesNotEndUploads(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 1000)
 	upload := mustUpload(t, "--endpoint", srv.Endpoint(), "--no-state", path)
@@ -90,7 +90,7 @@ func TestReaderThatGoesAwayDoesNotEndTheUploads(t *testing.T) {
 	}
 }
 
-func TestFilesThatWaitedAreReportedAfterAnInterrupt(t *testing.T) {
+func TestInterrupt_ReportsFilesNotStarted(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	first, _ := randomFile(t, 1_000_000)
 	dir := t.TempDir()
@@ -114,7 +114,7 @@ func TestFilesThatWaitedAreReportedAfterAnInterrupt(t *testing.T) {
 	}
 }
 
-func TestFailedFileIsNotCalledPaused(t *testing.T) {
+func TestInterrupt_FailedFileIsNotPaused(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(403, "no")})
 	failing, _ := randomFile(t, 300_000)
@@ -126,17 +126,17 @@ func TestFailedFileIsNotCalledPaused(t *testing.T) {
 	}
 }
 
-// The server may have stored what it had no time to confirm.
-func TestPauseTellsWhatIsConfirmedAndThatThereMayBeMore(t *testing.T) {
+// The server may have stored bytes that it could not acknowledge.
+func TestInterrupt_ReportsAcknowledgedBytes(t *testing.T) {
 	path, data := randomFile(t, 1_000_000)
 	for name, test := range map[string]struct {
-		patches int // that are answered before
+		patches int // that get a response before the interrupt
 		args    []string
 		want    string
 	}{
-		"one PATCH": {0, []string{path}, path + ": paused; none of 976.6 KiB confirmed, perhaps some stored"},
-		"chunks":    {1, []string{"--chunk-size", "500KB", path}, path + ": paused; 488.3 KiB of 976.6 KiB confirmed, perhaps more stored"},
-		"stream":    {1, []string{"--chunk-size", "500KB", "-"}, "-: paused; 488.3 KiB confirmed, perhaps more stored"},
+		"one PATCH": {0, []string{path}, path + ": paused; none of 976.6 KiB acknowledged, some may be stored"},
+		"chunks":    {1, []string{"--chunk-size", "500KB", path}, path + ": paused; 488.3 KiB of 976.6 KiB acknowledged, more may be stored"},
+		"stream":    {1, []string{"--chunk-size", "500KB", "-"}, "-: paused; 488.3 KiB acknowledged, more may be stored"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
@@ -151,7 +151,7 @@ func TestPauseTellsWhatIsConfirmedAndThatThereMayBeMore(t *testing.T) {
 			}})
 			cmd := command(t, append(test.args, "--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off")...)
 			cmd.Stdin = bytes.NewReader(append(slices.Clone(data), 0))
-			got := signalled(t, os.Interrupt, stored, cmd)
+			got := signaled(t, os.Interrupt, stored, cmd)
 			if got.code != exitInterrupted || !strings.Contains(got.stderr, "tusup: "+test.want+"\n") {
 				t.Errorf("exit code %d, want %q in:\n%s", got.code, test.want, got.stderr)
 			}
@@ -162,33 +162,33 @@ func TestPauseTellsWhatIsConfirmedAndThatThereMayBeMore(t *testing.T) {
 	}
 }
 
-// Parallel parts have no URL in common before they are joined.
-func TestPausedPartsGoOnWithTheSameCommand(t *testing.T) {
+// Before their concatenation, parts have no common URL.
+func TestInterrupt_SameCommandResumesParts(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, data := randomFile(t, 17_000_000)
 	args := []string{"--endpoint", srv.Endpoint(), "--parallel", "3", "--chunk-size", "1MiB", "--state", filepath.Join(t.TempDir(), "uploads.db"), path}
 	got := interrupted(t, srv, command(t, args...))
-	if got.code != exitInterrupted || !regexp.MustCompile(`: paused; .+ of 16\.2 MiB confirmed, perhaps (some|more) stored\n`).MatchString(got.stderr) ||
-		!strings.HasSuffix(got.stderr, "to go on, run the same command again\n") {
+	if got.code != exitInterrupted || !regexp.MustCompile(`: paused; .+ of 16\.2 MiB acknowledged, (some|more) may be stored\n`).MatchString(got.stderr) ||
+		!strings.HasSuffix(got.stderr, "to resume, run the same command again\n") {
 		t.Fatalf("exit code %d: %s", got.code, got.stderr)
 	}
 	parts := srv.Count("POST")
 	wantStored(t, srv, mustUpload(t, args...).URL, data)
-	if again := srv.Count("POST") - parts; again > 1 {
-		t.Errorf("%d more were created", again)
+	if created := srv.Count("POST") - parts; created > 1 {
+		t.Errorf("%d more were created", created)
 	}
 }
 
-func TestPausedPartsThatNothingRemembersBeginAnew(t *testing.T) {
+func TestInterrupt_PartsWithoutStateStartOver(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 17_000_000)
 	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--parallel", "3", "--chunk-size", "1MiB", "--no-state", path))
-	if got.code != exitInterrupted || !strings.Contains(got.stderr, "it begins anew next time") || strings.Contains(got.stderr, "to go on") {
+	if got.code != exitInterrupted || !strings.Contains(got.stderr, "the next upload starts over") || strings.Contains(got.stderr, "to resume") {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
 }
 
-// shell runs a command line, in which tusup is the binary of the tests.
+// shell runs a command line with the tusup of the tests.
 func shell(t *testing.T, dir, text string) outcome {
 	t.Helper()
 	cmd := command(t)
@@ -198,7 +198,7 @@ func shell(t *testing.T, dir, text string) outcome {
 	return finish(t, cmd)
 }
 
-func TestPrintedCommandResumesWhateverTheNameIs(t *testing.T) {
+func TestInterrupt_PrintedCommandResumesAnyName(t *testing.T) {
 	for _, name := range []string{"my file's $(touch pwned).bin", "-x.bin"} {
 		srv := tustest.NewServer(t, nil)
 		_, data := randomFile(t, 1_000_000)
@@ -207,7 +207,7 @@ func TestPrintedCommandResumesWhateverTheNameIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := interruptedBy(t, syscall.SIGTERM, srv, cmd)
-		_, printed, ok := strings.Cut(got.stderr, "to go on: ")
+		_, printed, ok := strings.Cut(got.stderr, "to resume: ")
 		if got.code != exitInterrupted || !ok {
 			t.Fatalf("exit code %d: %s", got.code, got.stderr)
 		}
@@ -216,12 +216,12 @@ func TestPrintedCommandResumesWhateverTheNameIs(t *testing.T) {
 		}
 		wantStored(t, srv, srv.Uploads()[0].ID, data)
 		if _, err := os.Stat(filepath.Join(cmd.Dir, "pwned")); err == nil {
-			t.Error("the shell ran a part of the file's name")
+			t.Error("the shell ran a part of the file name")
 		}
 	}
 }
 
-func TestShellQuoteIsOneWord(t *testing.T) {
+func TestShellQuote_IsOneWord(t *testing.T) {
 	for _, s := range []string{"plain", "a b", "it's", "';touch pwned;'", "$HOME `id` \\ \"x\"", "*", ""} {
 		out, err := exec.Command("/bin/sh", "-c", "printf '[%s]' "+shellQuote(s)).Output()
 		if err != nil || string(out) != "["+s+"]" {
@@ -230,7 +230,7 @@ func TestShellQuoteIsOneWord(t *testing.T) {
 	}
 }
 
-func TestNamesThatCannotBePrintedAreQuotedByTheByte(t *testing.T) {
+func TestShellQuote_EscapesUnprintableBytes(t *testing.T) {
 	for name, want := range map[string]string{
 		"b\xffd":     `$'b\377d'`,
 		"b\ufffdd":   "'b\ufffdd'", // another file
@@ -247,44 +247,44 @@ func TestNamesThatCannotBePrintedAreQuotedByTheByte(t *testing.T) {
 	}
 }
 
-func TestPrintedCommandTellsThatHeadersAreNeeded(t *testing.T) {
+func TestInterrupt_PrintedCommandMentionsHeaders(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 1_000_000)
 	got := interruptedBy(t, syscall.SIGTERM, srv,
 		command(t, "--endpoint", srv.Endpoint(), "--no-state", "--chunk-size", "100KB", "--header", "X-Key: S3CRET", path))
-	_, printed, _ := strings.Cut(got.stderr, "to go on: ")
+	_, printed, _ := strings.Cut(got.stderr, "to resume: ")
 	if !strings.Contains(printed, "with the same --header") || strings.Contains(got.stderr, "S3CRET") {
 		t.Errorf("standard error is %s", got.stderr)
 	}
 }
 
-func TestPasswordInAnUploadURLIsNotShown(t *testing.T) {
+func TestOutput_HasNoPasswordOfUploadURL(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, data := randomFile(t, 300_000)
-	made := mustUpload(t, "--endpoint", srv.Endpoint(), "--no-state", path)
-	with := strings.Replace(made.URL, "http://", "http://user:S3CRET@", 1)
+	created := mustUpload(t, "--endpoint", srv.Endpoint(), "--no-state", path)
+	withPassword := strings.Replace(created.URL, "http://", "http://user:S3CRET@", 1)
 	for _, args := range [][]string{
-		{"info", with}, {"info", "--json", with}, {"--upload-url", with, path}, {"--upload-url", with, "--json", path}, {with}, {"--json", with},
+		{"info", withPassword}, {"info", "--json", withPassword}, {"--upload-url", withPassword, path}, {"--upload-url", withPassword, "--json", path}, {withPassword}, {"--json", withPassword},
 	} {
 		got := tusup(t, args...)
 		if strings.Contains(got.stdout+got.stderr, "S3CRET") {
 			t.Errorf("%v: %s%s", args, got.stdout, got.stderr)
 		}
-		if last := len(args) - 1; args[last] == with && args[0] != "info" && got.code != exitUsage {
-			t.Errorf("a URL where a file belongs: exit code %d", got.code)
+		if last := len(args) - 1; args[last] == withPassword && args[0] != "info" && got.code != exitUsage {
+			t.Errorf("a URL instead of a file: exit code %d", got.code)
 		}
 	}
 	wantStored(t, srv, srv.Uploads()[0].ID, data)
 }
 
-func TestListCreatesNoDatabase(t *testing.T) {
+func TestList_CreatesNoDatabase(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "typo", "uploads.db")
 	for _, args := range [][]string{{"list"}, {"forget", "--all"}, {"forget", "print"}} {
 		cmd := command(t, append(args, "--state", state)...)
 		if got := finish(t, cmd); got.code != exitFailed || !strings.Contains(got.stderr, "uploads.db") {
 			t.Errorf("%v of no database: exit code %d, %s", args, got.code, got.stderr)
 		}
-		home := t.TempDir() // where nothing was ever interrupted
+		home := t.TempDir() // without a database
 		cmd = command(t, args...)
 		cmd.Env = append(cmd.Env, "XDG_STATE_HOME="+home)
 		want := exitOK
@@ -302,7 +302,7 @@ func TestListCreatesNoDatabase(t *testing.T) {
 	}
 }
 
-func TestTerminatedUploadHasNoURL(t *testing.T) {
+func TestTerminateOnFail_ResultHasNoURL(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(403, "no")})
 	path, _ := randomFile(t, 300_000)
@@ -312,7 +312,7 @@ func TestTerminatedUploadHasNoURL(t *testing.T) {
 	}
 }
 
-func TestProgressInAPipeHasNoBar(t *testing.T) {
+func TestProgress_PipeGetsNoBar(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 300_000)
 	for _, mode := range []string{"auto", "plain", "none"} {
@@ -326,18 +326,18 @@ func TestProgressInAPipeHasNoBar(t *testing.T) {
 	}
 }
 
-func TestAllConfirmedIsNotCalledIncomplete(t *testing.T) {
-	if got := confirmedText(&tus.Result{Size: mib, Offset: mib}); got != "all 1.0 MiB confirmed" {
-		t.Errorf("it is %q", got)
+func TestAcknowledgedText_OfAllBytes(t *testing.T) {
+	if got := acknowledgedText(&tus.Result{Size: mib, Offset: mib}); got != "all 1.0 MiB acknowledged" {
+		t.Errorf("text is %q", got)
 	}
 }
 
-func TestVerboseTellsRequestsWithoutAnswer(t *testing.T) {
+func TestVerbose_LogsRequestsWithoutResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.CutBefore()})
 	path, _ := randomFile(t, 1000)
 	got := tusup(t, "--endpoint", srv.Endpoint()+"?token=secret", "--verbose", "--no-state", path)
-	if got.code != exitOK || !strings.Contains(got.stderr, "no answer") || strings.Contains(got.stderr, "secret") {
+	if got.code != exitOK || !strings.Contains(got.stderr, "no response") || strings.Contains(got.stderr, "secret") {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
 	if logged := strings.Count(got.stderr, "tusup: POST "+srv.Endpoint()+": "); logged != srv.Count("POST") {
@@ -345,7 +345,7 @@ func TestVerboseTellsRequestsWithoutAnswer(t *testing.T) {
 	}
 }
 
-func TestNamesFitTheTerminal(t *testing.T) {
+func TestShorten_FitsColumns(t *testing.T) {
 	for s, want := range map[string]string{
 		"short.bin": "short.bin", "0123456789": "0123456789", "01234567890": "012345678…",
 		"長い名前の": "長い名前の", "長い名前の名": "長い名前…",

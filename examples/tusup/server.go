@@ -19,13 +19,13 @@ import (
 	"github.com/tus/tusd/v2/pkg/handler"
 )
 
-// serveCommand runs a tusd.
+// serveCommand runs a tusd in this process.
 type serveCommand struct {
-	Dir  string `help:"Folder for the uploads." default:"uploads" placeholder:"DIR"`
-	Addr string `help:"Address to listen on; port 0 for any that is free." default:"127.0.0.1:1080" placeholder:"HOST:PORT"`
+	Dir  string `help:"Directory for the uploads." default:"uploads" placeholder:"DIR"`
+	Addr string `help:"Address to listen on; port 0 selects a free one." default:"127.0.0.1:1080" placeholder:"HOST:PORT"`
 }
 
-// Run serves until it is interrupted.
+// Run serves until the process is interrupted.
 func (s *serveCommand) Run(ctx context.Context, p *program, c *common) error {
 	server, err := startServer(s.Dir, s.Addr, p, c.Verbose)
 	if err != nil {
@@ -51,8 +51,8 @@ type server struct {
 	failed   chan error
 }
 
-// startServer starts a tusd that stores files, each with its id as its name and
-// an .info file beside it.
+// startServer starts a tusd that stores each upload in dir, in a file with its ID as
+// name and an .info file.
 func startServer(dir, addr string, p *program, verbose bool) (*server, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -94,15 +94,15 @@ func startServer(dir, addr string, p *program, verbose bool) (*server, error) {
 	return s, nil
 }
 
-// logWriter is standard error beside a bar, for whole lines.
+// logWriter writes whole lines to standard error while no bar is shown.
 type logWriter struct{ *program }
 
 func (l logWriter) Write(line []byte) (n int, err error) {
-	l.apart(func() { n, err = l.stderr.Write(line) })
+	l.withoutBar(func() { n, err = l.stderr.Write(line) })
 	return n, err
 }
 
-// close ends requests under way: what they sent is stored.
+// close stops the server and cuts requests in flight; tusd stores their bytes.
 func (s *server) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -111,7 +111,7 @@ func (s *server) close() {
 	}
 }
 
-// lastSegment is what follows the last slash of a URL or path.
+// lastSegment returns the part after the last slash of a URL or path.
 func lastSegment(s string) string {
 	s = strings.TrimRight(s, `/\`)
 	return s[strings.LastIndexAny(s, `/\`)+1:]

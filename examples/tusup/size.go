@@ -10,40 +10,40 @@ import (
 // size is a number of bytes on the command line: 1048576, 512KiB, 8MiB, 5MB.
 type size int64
 
-// units are powers of 1024 with an i, of 1000 without.
+// units has powers of 1024 with an i, and powers of 1000 without.
 var units = map[string]int64{
 	"": 1, "b": 1,
 	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
 	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 }
 
-// UnmarshalText reads a size.
+// UnmarshalText parses a size.
 func (s *size) UnmarshalText(text []byte) error {
-	given := string(text)
-	digits := strings.TrimRight(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-	unit, ok := units[strings.ToLower(given[len(digits):])]
+	input := string(text)
+	digits := strings.TrimRight(input, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	unit, ok := units[strings.ToLower(input[len(digits):])]
 	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
 	if !ok || err != nil {
-		return fmt.Errorf("%q is not a size such as 512KiB, 8MiB or 5MB", given)
+		return fmt.Errorf("%q is not a size such as 512KiB, 8MiB or 5MB", input)
 	}
 	if n < 0 {
-		return fmt.Errorf("%q is negative", given)
+		return fmt.Errorf("%q is negative", input)
 	}
 	if n > math.MaxInt64/unit {
-		return fmt.Errorf("%q is too large", given)
+		return fmt.Errorf("%q is too large", input)
 	}
 	*s = size(n * unit)
 	return nil
 }
 
-// bytesText is n for people, in powers of 1024.
+// bytesText formats n in powers of 1024.
 func bytesText(n int64) string {
 	const names = "KMGTPE"
 	if n < 1<<10 {
 		return strconv.FormatInt(n, 10) + " B"
 	}
 	value, i := float64(n)/(1<<10), 0
-	for value >= 1023.95 && i < len(names)-1 { // would be written as 1024.0
+	for value >= 1023.95 && i < len(names)-1 { // else %.1f prints 1024.0
 		value /= 1024
 		i++
 	}

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// snapshot is how far all files are at one moment.
+// snapshot is the progress of all files at one moment.
 type snapshot struct {
 	files, done, failed int
 
-	sent     int64 // what is confirmed or on its way
+	sent     int64 // bytes acknowledged or in flight
 	size     int64 // -1 if unknown
 	rate     float64
 	measured bool           // rate is known
-	active   []fileProgress // files under way, the first to begin first
+	active   []fileProgress // files in flight, in the order of their start
 }
 
-// percent is the part that is done; -1 if there is none to tell. The last
-// percent is not sent but confirmed, and then nothing is under way.
+// percent returns the percentage of sent bytes, -1 if it is undefined. It is at most 99:
+// a file is complete only when the server acknowledges it.
 func percent(sent, size int64) int {
 	if size <= 0 {
 		return -1
@@ -27,7 +27,7 @@ func percent(sent, size int64) int {
 	return min(max(0, int(float64(sent)*100/float64(size))), 99)
 }
 
-// bytes is what is there of what there is to be.
+// bytes returns the number of sent bytes, and the size if it is known.
 func (s snapshot) bytes() string {
 	if s.size < 0 {
 		return bytesText(s.sent)
@@ -35,7 +35,7 @@ func (s snapshot) bytes() string {
 	return bytesText(s.sent) + " of " + bytesText(s.size)
 }
 
-// rateText is empty as long as there is no rate.
+// rateText returns the rate, "" while it is unknown.
 func (s snapshot) rateText() string {
 	if !s.measured {
 		return ""
@@ -43,23 +43,23 @@ func (s snapshot) rateText() string {
 	return bytesText(int64(s.rate)) + "/s"
 }
 
-// longestLeft is the longest time that is told as one. A rate so low is that of
-// a link which stands still.
-const longestLeft = 100 * 24 * time.Hour
+// maxLeft is the longest time left that is shown. A longer one means that the link
+// stalls.
+const maxLeft = 100 * 24 * time.Hour
 
-// leftText is the time that the rest takes; empty if that cannot be known.
+// leftText returns the time left, "" if it is unknown.
 func (s snapshot) leftText() string {
 	if s.size < 0 || !s.measured || s.sent >= s.size {
 		return ""
 	}
-	seconds := math.Ceil(float64(s.size-s.sent) / s.rate) // infinite where nothing moves
-	if seconds > longestLeft.Seconds() {
+	seconds := math.Ceil(float64(s.size-s.sent) / s.rate) // infinite if the rate is 0
+	if seconds > maxLeft.Seconds() {
 		return ""
 	}
 	return timeText(time.Duration(seconds)*time.Second) + " left"
 }
 
-// timeText is d for people, in whole seconds and at most two units.
+// timeText formats d in whole seconds, with at most two units.
 func timeText(d time.Duration) string {
 	two := func(n time.Duration, unit string, rest time.Duration, small string) string {
 		if rest == 0 {
@@ -79,7 +79,7 @@ func timeText(d time.Duration) string {
 	return two(d/day, "d", d%day/time.Hour, "h")
 }
 
-// joined is the texts that are not empty.
+// joined joins the texts that are not empty.
 func joined(texts ...string) string {
 	var b strings.Builder
 	for _, t := range texts {

@@ -9,13 +9,13 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// oneLine is text as it may go to a terminal or a log. File names and servers'
-// words can hold control characters, which would forge lines and colours.
+// oneLine returns text with control characters escaped, for a terminal or a log. File
+// names and responses could otherwise forge lines and colors.
 func oneLine(text string) string {
 	var b strings.Builder
 	for i, r := range text {
-		if r == utf8.RuneError && !strings.HasPrefix(text[i:], string(r)) { // a byte that is no text
-			fmt.Fprintf(&b, `\x%02x`, text[i]) // else two names would look alike
+		if r == utf8.RuneError && !strings.HasPrefix(text[i:], string(r)) { // invalid UTF-8
+			fmt.Fprintf(&b, `\x%02x`, text[i]) // so that two names never look alike
 			continue
 		}
 		if strconv.IsPrint(r) {
@@ -28,8 +28,8 @@ func oneLine(text string) string {
 	return b.String()
 }
 
-// columns is how many s takes on a terminal, at most: terminals do not agree on
-// what several runes make together, such as flags, so each counts alone.
+// columns returns the maximum width of s on a terminal. It adds the widths of all runes:
+// terminals differ in the width of combined runes, such as flags.
 func columns(s string) int {
 	n := 0
 	for _, r := range s {
@@ -38,7 +38,7 @@ func columns(s string) int {
 	return n
 }
 
-// shorten cuts s to a number of columns.
+// shorten cuts s to at most most columns.
 func shorten(s string, most int) string {
 	if columns(s) <= most {
 		return s
@@ -50,9 +50,9 @@ func shorten(s string, most int) string {
 	return string(runes) + "…"
 }
 
-// shellQuote is s as one word of a POSIX shell that is not a flag. What a
-// server put into a URL must not run when it is pasted. What cannot be printed as it
-// is takes the $'…' of POSIX 2024, which bash, zsh and others have had for long.
+// shellQuote returns s as one word of a POSIX shell that is not a flag, so that a pasted
+// URL of a server runs no commands. For text that cannot be printed it uses $'…', which is
+// part of POSIX 2024 and which bash and zsh support.
 func shellQuote(s string) string {
 	if strings.HasPrefix(s, "-") {
 		s = "./" + s

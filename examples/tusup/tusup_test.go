@@ -18,7 +18,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestStoresTheExactBytesOnTusd(t *testing.T) {
+func TestUpload_StoresExactBytesOnTusd(t *testing.T) {
 	endpoint, dir := serve(t)
 	const mb = 5_000_000
 	sizes := map[string][]int{
@@ -33,24 +33,24 @@ func TestStoresTheExactBytesOnTusd(t *testing.T) {
 				l := mustUpload(t, "--endpoint", endpoint, "--chunk-size", chunk, path)
 				wantOnDisk(t, dir, l.URL, data)
 				if l.File != path || l.Size != int64(size) || l.BytesSent != int64(size) || l.BytesResent != 0 || l.Error != "" {
-					t.Errorf("line is %+v", l)
+					t.Errorf("result is %+v", l)
 				}
 			})
 		}
 	}
 }
 
-func TestOneChunkFileCostsOnePost(t *testing.T) {
+func TestUpload_OneChunkTakesOnePost(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum", "checksum-trailer")})
 	path, data := randomFile(t, 1<<20)
 	l := mustUpload(t, "--endpoint", srv.Endpoint(), "--chunk-size", "1MiB", path)
 	wantStored(t, srv, l.URL, data)
 	if srv.Count("OPTIONS") != 1 || srv.Count("POST") != 1 || len(srv.Requests()) != 2 || l.Requests != 2 {
-		t.Errorf("requests: %d OPTIONS, %d POST, %d in all, %d told", srv.Count("OPTIONS"), srv.Count("POST"), len(srv.Requests()), l.Requests)
+		t.Errorf("requests: %d OPTIONS, %d POST, %d in all, %d reported", srv.Count("OPTIONS"), srv.Count("POST"), len(srv.Requests()), l.Requests)
 	}
 }
 
-func TestEveryWayToUpload(t *testing.T) {
+func TestUpload_WithFlagsStoresBytes(t *testing.T) {
 	for name, args := range map[string][]string{
 		"plain":           nil,
 		"chunks":          {"--chunk-size", "100KB"},
@@ -76,7 +76,7 @@ func TestEveryWayToUpload(t *testing.T) {
 	}
 }
 
-func TestStandardInputHasNoLength(t *testing.T) {
+func TestUpload_StandardInputHasUnknownSize(t *testing.T) {
 	for _, size := range []int{0, 1000, 3_000_000} {
 		srv := tustest.NewServer(t, nil)
 		_, data := randomFile(t, size)
@@ -90,7 +90,7 @@ func TestStandardInputHasNoLength(t *testing.T) {
 	}
 }
 
-func TestFoldersAndSeveralFiles(t *testing.T) {
+func TestUpload_DirectoryAndFile(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	root := filepath.Join(t.TempDir(), "photos")
 	for _, name := range []string{"a.jpg", "2026/b.jpg", "2026/11/c.jpg"} {
@@ -121,7 +121,7 @@ func TestFoldersAndSeveralFiles(t *testing.T) {
 	}
 }
 
-func TestBadInputIsOneClearLineAndSendsNothing(t *testing.T) {
+func TestUsage_ErrorIsOneLineAndSendsNothing(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 100)
 	endpoint := "--endpoint=" + srv.Endpoint()
@@ -131,44 +131,44 @@ func TestBadInputIsOneClearLineAndSendsNothing(t *testing.T) {
 		code int
 		want string
 	}{
-		"nothing":              {[]string{endpoint}, exitUsage, "FILE"},
-		"missing file":         {[]string{endpoint, missing}, exitFailed, "missing.bin"},
-		"folder where a file":  {[]string{endpoint, "--upload-url", srv.Endpoint() + "x", t.TempDir(), path}, exitUsage, "--upload-url"},
-		"scheme":               {[]string{"--endpoint=ftp://example.org/", path}, exitUsage, "ftp"},
-		"no URL":               {[]string{"--endpoint=http://[::1", path}, exitUsage, "not a URL"},
-		"no host":              {[]string{"--endpoint=http://", path}, exitUsage, "no host"},
-		"held policy":          {[]string{endpoint, "--held", "forget", path}, exitUsage, "--held"},
-		"metadata key":         {[]string{endpoint, "--metadata", "a b=c", path}, exitUsage, "metadata key"},
-		"metadata twice":       {[]string{endpoint, "--metadata", "a=b", "--metadata", "a=c", path}, exitUsage, "twice"},
-		"metadata form":        {[]string{endpoint, "--metadata", "abc", path}, exitUsage, "key=value"},
-		"negative chunk":       {[]string{endpoint, "--chunk-size=-1", path}, exitUsage, "negative"},
-		"size":                 {[]string{endpoint, "--chunk-size=many", path}, exitUsage, "not a size"},
-		"huge size":            {[]string{endpoint, "--chunk-size=9999999999GiB", path}, exitUsage, "too large"},
-		"unit alone":           {[]string{endpoint, "--chunk-size=MiB", path}, exitUsage, "not a size"},
-		"parallel":             {[]string{endpoint, "--parallel=0", path}, exitUsage, "--parallel"},
-		"concurrency":          {[]string{endpoint, "--concurrency=0", path}, exitUsage, "--concurrency"},
-		"retries":              {[]string{endpoint, "--retries=-1", path}, exitUsage, "--retries"},
-		"response timeout":     {[]string{endpoint, "--response-timeout=-1s", path}, exitUsage, "--response-timeout"},
-		"source timeout":       {[]string{endpoint, "--source-timeout=-1s", path}, exitUsage, "--source-timeout"},
-		"header form":          {[]string{endpoint, "--header", "secret", path}, exitUsage, "Name: value"},
-		"header injection":     {[]string{endpoint, "--header", "X-A: b\r\nX-C: d", path}, exitUsage, "X-A"},
-		"checksum":             {[]string{endpoint, "--checksum", "a b", path}, exitUsage, "checksum"},
-		"fingerprint":          {[]string{endpoint, "--fingerprint", "dna", path}, exitUsage, "fingerprint"},
-		"flag":                 {[]string{endpoint, "--nonsense", path}, exitUsage, "nonsense"},
-		"state twice":          {[]string{endpoint, "--state", "x", "--no-state", path}, exitUsage, "--no-state"},
-		"authority":            {[]string{endpoint, "--ca-cert", path, path}, exitUsage, "no certificate"},
-		"delete what a URL is": {[]string{"--upload-url", srv.Endpoint() + "x", "--terminate-on-fail", path}, exitUsage, "--terminate-on-fail"},
-		"unknown checksum":     {[]string{endpoint, "--checksum", "nosuch", path}, exitUsage, "nosuch"},
-		"two files, one URL":   {[]string{"--upload-url", srv.Endpoint() + "x", path, path}, exitUsage, "exactly one"},
-		"info without a URL":   {[]string{"info"}, exitUsage, "URL"},
-		"no endpoint to ask":   {[]string{"capabilities"}, exitUsage, "endpoint"},
-		"forget what":          {[]string{"forget"}, exitUsage, "--all"},
-		"empty endpoint":       {[]string{"--endpoint", "", path}, exitUsage, "--endpoint"},
-		"empty upload URL":     {[]string{endpoint, "--upload-url=", path}, exitUsage, "--upload-url"},
-		"folder for a URL":     {[]string{"--upload-url", srv.Endpoint() + "x", t.TempDir()}, exitUsage, "folder"},
-		"metadata for a URL":   {[]string{"--upload-url", srv.Endpoint() + "x", "--metadata", "a=b", path}, exitUsage, "--metadata"},
-		"stray argument":       {[]string{"info", srv.Endpoint() + "x", srv.Endpoint() + "y?token=secret"}, exitUsage, "unexpected argument"},
-		"name of two lines":    {[]string{endpoint, "a\nb\x1b[31m"}, exitFailed, `a\nb\x1b[31m`},
+		"nothing":             {[]string{endpoint}, exitUsage, "FILE"},
+		"missing file":        {[]string{endpoint, missing}, exitFailed, "missing.bin"},
+		"directory, not file": {[]string{endpoint, "--upload-url", srv.Endpoint() + "x", t.TempDir(), path}, exitUsage, "--upload-url"},
+		"scheme":              {[]string{"--endpoint=ftp://example.org/", path}, exitUsage, "ftp"},
+		"no URL":              {[]string{"--endpoint=http://[::1", path}, exitUsage, "not a URL"},
+		"no host":             {[]string{"--endpoint=http://", path}, exitUsage, "no host"},
+		"held policy":         {[]string{endpoint, "--held", "forget", path}, exitUsage, "--held"},
+		"metadata key":        {[]string{endpoint, "--metadata", "a b=c", path}, exitUsage, "metadata key"},
+		"metadata twice":      {[]string{endpoint, "--metadata", "a=b", "--metadata", "a=c", path}, exitUsage, "duplicate key"},
+		"metadata form":       {[]string{endpoint, "--metadata", "abc", path}, exitUsage, "key=value"},
+		"negative chunk":      {[]string{endpoint, "--chunk-size=-1", path}, exitUsage, "negative"},
+		"size":                {[]string{endpoint, "--chunk-size=many", path}, exitUsage, "not a size"},
+		"huge size":           {[]string{endpoint, "--chunk-size=9999999999GiB", path}, exitUsage, "too large"},
+		"unit alone":          {[]string{endpoint, "--chunk-size=MiB", path}, exitUsage, "not a size"},
+		"parallel":            {[]string{endpoint, "--parallel=0", path}, exitUsage, "--parallel"},
+		"concurrency":         {[]string{endpoint, "--concurrency=0", path}, exitUsage, "--concurrency"},
+		"retries":             {[]string{endpoint, "--retries=-1", path}, exitUsage, "--retries"},
+		"response timeout":    {[]string{endpoint, "--response-timeout=-1s", path}, exitUsage, "--response-timeout"},
+		"source timeout":      {[]string{endpoint, "--source-timeout=-1s", path}, exitUsage, "--source-timeout"},
+		"header form":         {[]string{endpoint, "--header", "secret", path}, exitUsage, "Name: value"},
+		"header injection":    {[]string{endpoint, "--header", "X-A: b\r\nX-C: d", path}, exitUsage, "X-A"},
+		"checksum":            {[]string{endpoint, "--checksum", "a b", path}, exitUsage, "checksum"},
+		"fingerprint":         {[]string{endpoint, "--fingerprint", "dna", path}, exitUsage, "fingerprint"},
+		"flag":                {[]string{endpoint, "--nonsense", path}, exitUsage, "nonsense"},
+		"state twice":         {[]string{endpoint, "--state", "x", "--no-state", path}, exitUsage, "--no-state"},
+		"authority":           {[]string{endpoint, "--ca-cert", path, path}, exitUsage, "no certificate"},
+		"terminate a URL":     {[]string{"--upload-url", srv.Endpoint() + "x", "--terminate-on-fail", path}, exitUsage, "--terminate-on-fail"},
+		"unknown checksum":    {[]string{endpoint, "--checksum", "nosuch", path}, exitUsage, "nosuch"},
+		"two files, one URL":  {[]string{"--upload-url", srv.Endpoint() + "x", path, path}, exitUsage, "exactly one"},
+		"info without a URL":  {[]string{"info"}, exitUsage, "URL"},
+		"no endpoint to ask":  {[]string{"capabilities"}, exitUsage, "endpoint"},
+		"forget what":         {[]string{"forget"}, exitUsage, "--all"},
+		"empty endpoint":      {[]string{"--endpoint", "", path}, exitUsage, "--endpoint"},
+		"empty upload URL":    {[]string{endpoint, "--upload-url=", path}, exitUsage, "--upload-url"},
+		"directory for URL":   {[]string{"--upload-url", srv.Endpoint() + "x", t.TempDir()}, exitUsage, "directory"},
+		"metadata for a URL":  {[]string{"--upload-url", srv.Endpoint() + "x", "--metadata", "a=b", path}, exitUsage, "--metadata"},
+		"extra argument":      {[]string{"info", srv.Endpoint() + "x", srv.Endpoint() + "y?token=secret"}, exitUsage, "unexpected argument"},
+		"name of two lines":   {[]string{endpoint, "a\nb\x1b[31m"}, exitFailed, `a\nb\x1b[31m`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := tusup(t, test.args...)
@@ -189,7 +189,7 @@ func TestBadInputIsOneClearLineAndSendsNothing(t *testing.T) {
 	}
 }
 
-func TestOneBadFileDoesNotStopTheOthers(t *testing.T) {
+func TestUpload_FailedFileDoesNotStopOthers(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, data := randomFile(t, 1000)
 	got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "missing.bin", path)
@@ -205,12 +205,12 @@ func TestOneBadFileDoesNotStopTheOthers(t *testing.T) {
 		byFile[l.File] = l
 	}
 	if len(byFile) != 2 || byFile["missing.bin"].Error == "" || byFile[path].Error != "" {
-		t.Fatalf("lines are %+v", byFile)
+		t.Fatalf("results are %+v", byFile)
 	}
 	wantStored(t, srv, byFile[path].URL, data)
 }
 
-// interrupted starts an upload that stalls after a while, and interrupts it.
+// interrupted starts an upload that stalls in the third PATCH, and interrupts it.
 func interrupted(t *testing.T, srv *tustest.Server, cmd *exec.Cmd) outcome {
 	t.Helper()
 	return interruptedBy(t, os.Interrupt, srv, cmd)
@@ -224,11 +224,11 @@ func interruptedBy(t *testing.T, signal os.Signal, srv *tustest.Server, cmd *exe
 		once.Do(func() { close(stalled) })
 		tustest.Stall()(w, r, h)
 	}})
-	return signalled(t, signal, stalled, cmd)
+	return signaled(t, signal, stalled, cmd)
 }
 
-// signalled starts a command, and sends it a signal when now is closed.
-func signalled(t *testing.T, signal os.Signal, now <-chan struct{}, cmd *exec.Cmd) outcome {
+// signaled starts a command, and sends it a signal when now is closed.
+func signaled(t *testing.T, signal os.Signal, now <-chan struct{}, cmd *exec.Cmd) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -243,7 +243,7 @@ func signalled(t *testing.T, signal os.Signal, now <-chan struct{}, cmd *exec.Cm
 	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-func TestInterruptPausesAndTheSameCommandGoesOn(t *testing.T) {
+func TestInterrupt_SameCommandResumes(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, data := randomFile(t, 1_000_000)
 	state := filepath.Join(t.TempDir(), "state", "uploads.db")
@@ -254,7 +254,7 @@ func TestInterruptPausesAndTheSameCommandGoesOn(t *testing.T) {
 	}
 	first := decode(t, got.stdout)
 	if !strings.Contains(got.stderr, "--upload-url '"+first.URL+"'") {
-		t.Errorf("it is not said how to go on: %s", got.stderr)
+		t.Errorf("no command to resume in %s", got.stderr)
 	}
 	listed := tusup(t, "list", "--state", state)
 	if listed.code != exitOK || !strings.Contains(listed.stdout, first.URL) {
@@ -263,14 +263,14 @@ func TestInterruptPausesAndTheSameCommandGoesOn(t *testing.T) {
 	second := mustUpload(t, args...)
 	wantStored(t, srv, second.URL, data)
 	if second.URL != first.URL || second.ResumedFrom != 200_000 || second.BytesSent != 800_000 {
-		t.Errorf("second line is %+v", second)
+		t.Errorf("second result is %+v", second)
 	}
 	if listed := tusup(t, "list", "--state", state); listed.stdout != "" {
-		t.Errorf("left in the list: %s", listed.stdout)
+		t.Errorf("the list still has %s", listed.stdout)
 	}
 }
 
-func TestPrintedURLGoesOnElsewhere(t *testing.T) {
+func TestUploadURL_ResumesWithoutState(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, data := randomFile(t, 1_000_000)
 	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--no-state", "--json", "--chunk-size", "100KB", path))
@@ -279,11 +279,11 @@ func TestPrintedURLGoesOnElsewhere(t *testing.T) {
 	second := mustUpload(t, "--upload-url", first.URL, path)
 	wantStored(t, srv, first.URL, data)
 	if second.ResumedFrom != 200_000 || srv.Count("POST") != posts {
-		t.Errorf("second line is %+v, %d creations", second, srv.Count("POST"))
+		t.Errorf("second result is %+v, %d creations", second, srv.Count("POST"))
 	}
 }
 
-func TestForgetMakesTheNextUploadBeginAnew(t *testing.T) {
+func TestForget_NextUploadStartsOver(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 1_000_000)
 	state := filepath.Join(t.TempDir(), "uploads.db")
@@ -294,17 +294,17 @@ func TestForgetMakesTheNextUploadBeginAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := tusup(t, "forget", "--state", state, "nonsense"); got.code != exitFailed {
-		t.Errorf("forgetting what is not there: %+v", got)
+		t.Errorf("forget of an unknown fingerprint: %+v", got)
 	}
 	if got := tusup(t, "forget", "--state", state, rec.Fingerprint); got.code != exitOK {
 		t.Fatalf("forget: %+v", got)
 	}
 	if l := mustUpload(t, args...); l.ResumedFrom != 0 || l.BytesSent != 1_000_000 {
-		t.Errorf("line is %+v", l)
+		t.Errorf("result is %+v", l)
 	}
 }
 
-func TestStateOfAnotherProcessIsNamedNotWaitedFor(t *testing.T) {
+func TestState_LockedIsNamedInError(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 1_000_000)
 	state := filepath.Join(t.TempDir(), "uploads.db")
@@ -319,7 +319,7 @@ func TestStateOfAnotherProcessIsNamedNotWaitedFor(t *testing.T) {
 	}
 }
 
-func TestSecretsAreNeverPrinted(t *testing.T) {
+func TestOutput_HasNoSecrets(t *testing.T) {
 	const token = "PLANTEDSECRETTOKEN"
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -334,14 +334,14 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 		t.Fatalf("outcome is %+v", got)
 	}
 	if strings.Contains(got.stdout+got.stderr, token) {
-		t.Errorf("the secret shows:\n%s\n%s", got.stdout, got.stderr)
+		t.Errorf("output has the secret:\n%s\n%s", got.stdout, got.stderr)
 	}
 	if r := srv.Requests()[len(srv.Requests())-1]; r.Header.Get("Authorization") != "Bearer "+token || r.Header.Get("X-Api-Key") != token {
-		t.Error("the headers did not arrive")
+		t.Error("the server did not get the headers")
 	}
 }
 
-func TestTokenOfAnotherEndpointIsNotSent(t *testing.T) {
+func TestCredentials_TokenOfOtherEndpointIsNotSent(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 100)
 	cmd := command(t, "--endpoint", srv.Endpoint(), path)
@@ -351,12 +351,12 @@ func TestTokenOfAnotherEndpointIsNotSent(t *testing.T) {
 	}
 	for _, r := range srv.Requests() {
 		if r.Header.Get("Authorization") != "" {
-			t.Error("the token went to another server")
+			t.Error("the token was sent to another server")
 		}
 	}
 }
 
-func TestTerminateOnFail(t *testing.T) {
+func TestTerminateOnFail_DeletesUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(403, "no")})
 	path, _ := randomFile(t, 300_000)
@@ -366,7 +366,7 @@ func TestTerminateOnFail(t *testing.T) {
 	}
 }
 
-func TestOnlyAnUploadThatFailedForGoodIsTerminated(t *testing.T) {
+func TestTerminateOnFail_KeepsUncertainUploads(t *testing.T) {
 	for _, test := range []struct {
 		err  error
 		want bool
@@ -374,15 +374,15 @@ func TestOnlyAnUploadThatFailedForGoodIsTerminated(t *testing.T) {
 		{nil, false},
 		{&tus.Error{StatusCode: 403}, true},
 		{&tus.Error{StatusCode: 500, Err: tus.ErrUnconfirmed}, false},
-		{fmt.Errorf("store: %w", tus.ErrLeaseLost), false}, // another process goes on with it
+		{fmt.Errorf("store: %w", tus.ErrLeaseLost), false}, // another process may resume it
 	} {
-		if got := givenUp(test.err); got != test.want {
+		if got := isAbandoned(test.err); got != test.want {
 			t.Errorf("%v: %v", test.err, got)
 		}
 	}
 }
 
-func TestInfoCapabilitiesAndTerminate(t *testing.T) {
+func TestCommands_InfoCapabilitiesTerminate(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 1 << 30})
 	path, _ := randomFile(t, 1000)
 	l := mustUpload(t, "--endpoint", srv.Endpoint(), "--metadata", "k=v", path)
@@ -401,11 +401,11 @@ func TestInfoCapabilitiesAndTerminate(t *testing.T) {
 		}
 	}
 	if got := tusup(t, "info", l.URL); got.code != exitFailed || !strings.Contains(got.stderr, "does not exist") {
-		t.Errorf("info of what is gone: %+v", got)
+		t.Errorf("info of a deleted upload: %+v", got)
 	}
 }
 
-func TestEmbeddedServerStoresInUploads(t *testing.T) {
+func TestEmbeddedServer_StoresInUploads(t *testing.T) {
 	path, data := randomFile(t, 300_000)
 	cmd := command(t, "--json", path)
 	got := finish(t, cmd)
@@ -415,7 +415,7 @@ func TestEmbeddedServerStoresInUploads(t *testing.T) {
 	wantOnDisk(t, filepath.Join(cmd.Dir, "uploads"), decode(t, got.stdout).URL, data)
 }
 
-func TestVerboseTellsRequestsAndChecksum(t *testing.T) {
+func TestVerbose_LogsRequestsAndChecksum(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	path, _ := randomFile(t, 200_000)
 	got := tusup(t, "--endpoint", srv.Endpoint(), "--verbose", "--chunk-size", "100KB", path)
@@ -426,7 +426,7 @@ func TestVerboseTellsRequestsAndChecksum(t *testing.T) {
 	}
 }
 
-func TestSizes(t *testing.T) {
+func TestSize_ParsesAndFormats(t *testing.T) {
 	for text, want := range map[string]size{"0": 0, "100": 100, "1kB": 1000, "512KiB": 512 << 10, "8MiB": 8 << 20, "5MB": 5_000_000, "2 GiB": 2 << 30, "7b": 7} {
 		var s size
 		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
@@ -446,8 +446,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// A server that moves complete uploads away, and whose last response is lost.
-func TestUpload_UnconfirmedIsSentAgainOnlyAfterForget(t *testing.T) {
+// The server moves complete uploads away, and its last response is lost.
+func TestUpload_UnconfirmedIsResentOnlyAfterForget(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: []string{"creation"}})
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Serve(httptest.NewRecorder(), r)

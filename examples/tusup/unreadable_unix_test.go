@@ -12,16 +12,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// Root reads everything, so that as root the command runs as nobody.
-func TestUnreadableFileSendsNothing(t *testing.T) {
+// Root can read every file: as root, the test runs the command as another user.
+func TestUpload_UnreadableFileSendsNothing(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	cmd := command(t, "--endpoint", srv.Endpoint(), "--no-state", "unreadable.bin")
 	if err := os.WriteFile(filepath.Join(cmd.Dir, "unreadable.bin"), []byte("x"), 0o000); err != nil {
 		t.Fatal(err)
 	}
 	if os.Geteuid() == 0 {
-		const nobody = 65534
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		const unprivileged = 65534
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivileged, Gid: unprivileged}}
 		for _, dir := range []string{filepath.Dir(binary), filepath.Dir(cmd.Dir), cmd.Dir} {
 			if err := os.Chmod(dir, 0o755); err != nil {
 				t.Fatal(err)

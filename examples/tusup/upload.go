@@ -11,7 +11,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// Run uploads everything that the command line names.
+// Run uploads the files of the command line.
 func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err := u.check(c); err != nil {
 		return err
@@ -31,14 +31,14 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	}
 	embedded := endpoint == ""
 	if embedded {
-		c.NoState = true // the next one has another address
+		c.NoState = true // the next embedded server has another address
 		server, err := startServer("uploads", "127.0.0.1:0", p, c.Verbose)
 		if err != nil {
 			return err
 		}
 		defer server.close()
 		endpoint = server.endpoint
-		p.logf("no endpoint given: a tusd at %s stores in %s", endpoint, server.dir)
+		p.logf("no endpoint: uploading to an embedded tusd at %s, which stores in %s", endpoint, server.dir)
 	}
 	client, closeState, err := u.client(p, c, endpoint, out)
 	if err != nil {
@@ -46,8 +46,8 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	}
 	defer closeState()
 	out.progress = newProgress(u.Progress, p, files)
-	aside := out.progress.suspend
-	p.aside.Store(&aside)
+	hideBar := out.progress.withoutDisplay
+	p.hideBar.Store(&hideBar)
 	if u.UploadURL != "" {
 		u.resume(ctx, c, client, files[0], opts, out)
 	} else {
@@ -55,18 +55,21 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	}
 	out.progress.close()
 	if ctx.Err() != nil {
-		out.explainPause(u, c, embedded)
+		out.printResume(u, c, embedded)
 	}
 	return out.failure()
 }
 
-// client makes the client of this command, with the resume database.
+// client returns the client of this command with the resume database, and a function that
+// closes both.
 func (u *uploadCommand) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
 	opts := tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
 		Hooks: tus.Hooks{
-			OnHeld:       func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(up.Name(), held)) },
-			OnStoreError: func(up *tus.Uploader, err error) { p.logf("%s: going on without resume: %v", up.Name(), err) },
+			OnHeld: func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(up.Name(), held)) },
+			OnStoreError: func(up *tus.Uploader, err error) {
+				p.logf("%s: continuing without resume database: %v", up.Name(), err)
+			},
 		},
 	}
 	if u.LimitRate > 0 {
@@ -75,7 +78,7 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	if u.UploadURL != "" {
 		c.NoState = true
 	}
-	// What is wrong with the options shows before the database is opened.
+	// Report invalid options before the database is opened.
 	if _, err := c.newClient(p, endpoint, opts); err != nil {
 		return nil, nil, err
 	}
@@ -83,7 +86,7 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	if err != nil {
 		return nil, nil, err
 	}
-	opts.Store = stored(store)
+	opts.Store = asStore(store)
 	client, err := c.newClient(p, endpoint, opts)
 	return client, func() {
 		client.CloseIdleConnections()
@@ -93,10 +96,10 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	}, err
 }
 
-// heldPolicies are the choices of --held.
+// heldPolicies are the values of --held.
 var heldPolicies = map[string]tus.HeldPolicy{"wait": tus.HeldWait, "fail": tus.HeldFail, "begin": tus.HeldBegin}
 
-// heldText says that a stored upload is held, and what follows.
+// heldText returns a line about a stored upload with another holder.
 func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
 	text := fmt.Sprintf("%s: another uploader holds its stored upload until %s", name, held.Until.Local().Format(time.TimeOnly))
 	switch {
@@ -105,10 +108,10 @@ func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
 	case heldPolicies[u.Held] == tus.HeldFail:
 		return text
 	}
-	return text + "; a second upload begins"
+	return text + "; starting a second upload"
 }
 
-// uploadOptions are those of each file.
+// uploadOptions returns the options of each file.
 func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
 	metadata, err := u.metadata()
 	checksum := u.Checksum
@@ -140,9 +143,9 @@ func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Cl
 		if i := slices.Index(waiting, f); i >= 0 {
 			waiting = slices.Delete(waiting, i, i+1)
 		}
-		u.ended(ctx, client, f, r.Result, c.explainRefusal(r.Err), out)
+		u.ended(ctx, client, f, r.Result, c.withAdvice(r.Err), out)
 	}
-	out.notBegun(waiting)
+	out.notStarted(waiting)
 }
 
 func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job {
@@ -156,32 +159,31 @@ func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job
 	return tus.Job{Source: tus.File(f.path), Options: &opts, Tag: f}
 }
 
-// resume goes on with --upload-url.
+// resume resumes the upload of --upload-url.
 func (u *uploadCommand) resume(ctx context.Context, c *common, client *tus.Client, f file, opts tus.UploadOptions, out *output) {
 	job := u.job(f, opts, out)
 	result, err := client.Resume(ctx, string(u.UploadURL), job.Source, job.Options)
-	u.ended(ctx, client, f, result, c.explainRefusal(err), out)
+	u.ended(ctx, client, f, result, c.withAdvice(err), out)
 }
 
-// givenUp tells whether nobody will want the upload any more that ended with err:
-// it did not fail if its end is only unconfirmed, and it may go on elsewhere, or be
-// one of something else.
-func givenUp(err error) bool {
+// isAbandoned reports whether an upload that ended with err can be deleted. It cannot if
+// it may be complete, if another process may resume it, or if it belongs to another source.
+func isAbandoned(err error) bool {
 	return err != nil && !errors.Is(err, tus.ErrUnconfirmed) && !errors.Is(err, tus.ErrLeaseLost) && !errors.Is(err, tus.ErrSourceMismatch)
 }
 
-// ended says what became of a file.
+// ended reports the end of a file, and deletes its upload with --terminate-on-fail.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
 	out.progress.finish(f, result, err)
-	if u.TerminateFail && result.URL != "" && givenUp(err) && !ended(ctx, err) {
+	if u.TerminateFail && result.URL != "" && isAbandoned(err) && !interrupted(ctx, err) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
-			out.logf("%s: not deleted on the server: %v", f.name(), err)
+			out.logf("%s: the upload was not deleted on the server: %v", f.name(), err)
 		} else {
 			result.URL = ""
 		}
 	}
 	out.result(f, result, err)
 	if errors.Is(err, tus.ErrUnconfirmed) && !f.stdin && u.UploadURL == "" {
-		out.logf("%s: look at the server; it is sent again after tusup forget (tusup list names it)", f.name())
+		out.logf("%s: check the server; to upload the file again, remove its record with tusup forget (see tusup list)", f.name())
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// requestLog is a transport that logs each request, answered or not. No header
-// value but offsets and no query is logged, as they may be secret.
+// requestLog is a transport that logs each request, with or without a response. It does
+// not log queries and headers, except for offsets: they may be secret.
 type requestLog struct {
 	*http.Transport
 	program *program
@@ -23,7 +23,7 @@ func (l requestLog) RoundTrip(r *http.Request) (*http.Response, error) {
 	start := time.Now()
 	resp, err := l.Transport.RoundTrip(r)
 	took := time.Since(start).Round(time.Millisecond)
-	outcome, offset := "no answer", ""
+	outcome, offset := "no response", ""
 	if err == nil {
 		outcome, offset = strconv.Itoa(resp.StatusCode), resp.Header.Get("Upload-Offset")
 	}
@@ -32,17 +32,17 @@ func (l requestLog) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// tellFailures logs each retry and each failure of the store.
-func tellFailures(p *program, hooks *tus.Hooks) {
+// logFailures logs each retry and each failure of the store.
+func logFailures(p *program, hooks *tus.Hooks) {
 	hooks.OnRetry = func(u *tus.Uploader, r tus.Retry) {
-		p.logf("%s: attempt %d failed, next in %v: %v", orDash(u.Name()), r.Attempt, r.Delay.Round(time.Millisecond), r.Err)
+		p.logf("%s: attempt %d failed, retrying in %v: %v", orDash(u.Name()), r.Attempt, r.Delay.Round(time.Millisecond), r.Err)
 	}
 	hooks.OnStoreError = func(u *tus.Uploader, err error) {
 		p.logf("%s: cannot be resumed later: %v", orDash(u.Name()), err)
 	}
 }
 
-// algorithm names the checksum of a request.
+// algorithm returns the checksum algorithm of a request, for the log line.
 func algorithm(r *http.Request) string {
 	value := r.Header.Get("Upload-Checksum")
 	if value == "" && len(r.Trailer) > 0 {
@@ -54,8 +54,8 @@ func algorithm(r *http.Request) string {
 	return ""
 }
 
-// redacted returns u without what may be secret. A server may have put a token into
-// the path.
+// redacted returns u without user, query and fragment, and "[redacted]" if a server put
+// a token into the path.
 func (l requestLog) redacted(u *url.URL) string {
 	r := *u
 	r.User, r.RawQuery, r.Fragment = nil, "", ""
@@ -68,8 +68,8 @@ func (l requestLog) redacted(u *url.URL) string {
 	return text
 }
 
-// withoutUser is an upload URL as it may be shown: it may be needed with its query, but
-// the password that somebody put before the host is theirs.
+// withoutUser returns an upload URL without user and password, for output. It keeps the
+// query, which may be needed to resume the upload.
 func withoutUser(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.User == nil {

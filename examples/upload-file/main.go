@@ -1,5 +1,7 @@
 // Command upload-file uploads one file, and resumes an interrupted upload when it is
 // run again. It is the minimal resumable program.
+//
+//	go run ./upload-file ENDPOINT FILE
 package main
 
 import (

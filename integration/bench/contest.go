@@ -32,20 +32,20 @@ type contest struct {
 
 // begin starts the servers. The caller must call end, also after an error.
 func (c *contest) begin(clients []client, profiles string) error {
-	for _, who := range clients {
-		if !who.can(c.workload) {
+	for _, program := range clients {
+		if !program.can(c.workload) {
 			continue
 		}
-		if err := c.add(who, who.name, 0, profiles); err != nil {
+		if err := c.add(program, program.name, 0, profiles); err != nil {
 			return err
 		}
 	}
 	if c.workload.parts == 0 {
 		return nil
 	}
-	for _, who := range clients {
-		if who.inParts && who.can(c.workload) {
-			if err := c.add(who, partsName(who.name, c.workload.parts), c.workload.parts, profiles); err != nil {
+	for _, program := range clients {
+		if program.inParts && program.can(c.workload) {
+			if err := c.add(program, partsName(program.name, c.workload.parts), c.workload.parts, profiles); err != nil {
 				return err
 			}
 		}
@@ -56,9 +56,9 @@ func (c *contest) begin(clients []client, profiles string) error {
 // partsName returns the row name of a client that sends parts.
 func partsName(client string, parts int) string { return fmt.Sprintf("%s, %d parts", client, parts) }
 
-func (c *contest) add(who client, name string, parts int, profiles string) error {
+func (c *contest) add(program client, name string, parts int, profiles string) error {
 	w := c.workload
-	e := &contender{name: name, client: who}
+	e := &contender{name: name, client: program}
 	c.contenders = append(c.contenders, e)
 	config := serverConfig{Link: w.link}
 	if w.server == toTusd {

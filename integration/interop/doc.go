@@ -1,5 +1,5 @@
 // Package interop tests on the real tusd that tus-js-client under Node resumes
-// uploads of the Go client, and the other way round.
+// uploads of the Go client, and vice versa.
 //
 // The test installs tus-js-client with npm into the user's cache directory, once.
 // Without Node or npm, or if the registry is unreachable, the test is skipped with

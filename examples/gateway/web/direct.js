@@ -6,15 +6,15 @@ const state = document.querySelector('#state')
 const pause = document.querySelector('#pause')
 const command = document.querySelector('#command')
 
-// quote makes an argument for a shell of what a server said.
+// quote returns text as one argument of a shell.
 function quote(text) {
   return "'" + text.replaceAll("'", "'\\''") + "'"
 }
 
-// busy keeps a second upload from being begun: two would fight for one URL.
-function busy(yes) {
-  form.inert = yes
-  pause.hidden = !yes
+// setActive prevents a second upload to the same URL.
+function setActive(active) {
+  form.inert = active
+  pause.hidden = !active
 }
 
 form.addEventListener('submit', (event) => {
@@ -22,7 +22,7 @@ form.addEventListener('submit', (event) => {
   const file = form.elements.file.files[0]
   const upload = new tus.Upload(file, {
     endpoint: form.dataset.endpoint,
-    // With a URL nothing is created: the server is asked how much it has.
+    // With a URL, the client requests the offset instead of creating an upload.
     uploadUrl: form.elements.url.value || null,
     storeFingerprintForResuming: false, // the field has the URL
     metadata: { filename: file.name, filetype: file.type },
@@ -36,22 +36,22 @@ form.addEventListener('submit', (event) => {
       state.textContent = `${sent} of ${total} bytes`
     },
     onSuccess() {
-      busy(false)
+      setActive(false)
       bar.value = 1
       state.textContent = `${file.name}: ${file.size} bytes stored at ${upload.url}`
       form.elements.url.value = ''
     },
     onError(err) {
-      busy(false)
+      setActive(false)
       state.textContent = `Failed: ${err.message}`
     },
   })
   pause.onclick = async () => {
-    busy(false)
+    setActive(false)
     await upload.abort()
-    state.textContent = upload.url ? 'Paused. Upload goes on with the URL above.' : 'Stopped before it began.'
+    state.textContent = upload.url ? 'Paused. Upload again to resume at the URL above.' : 'Stopped before the upload was created.'
   }
-  busy(true)
+  setActive(true)
   bar.value = 0
   upload.start()
 })

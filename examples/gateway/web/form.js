@@ -5,7 +5,7 @@ const bar = document.querySelector('#bar')
 const state = document.querySelector('#state')
 const cancel = document.querySelector('#cancel')
 
-// The ID is the key to the status, so nobody may guess it.
+// The ID gives access to the status, so it must be hard to guess.
 function newID() {
   const bytes = crypto.getRandomValues(new Uint8Array(16))
   return Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')
@@ -15,9 +15,9 @@ function megabytes(n) {
   return (n / 1e6).toFixed(1) + ' MB'
 }
 
-// send resolves when the gateway has the whole form. fetch cannot tell how far it
-// is. The gateway reads no faster than the tus server takes, so that this progress
-// is that of the whole way but for the last chunks.
+// send resolves when the gateway has the whole form. It uses XMLHttpRequest because fetch
+// has no progress events. The gateway reads at the speed of the tus server, so the progress
+// includes the tus server, except for the last chunks.
 function send(url, data) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
@@ -31,10 +31,10 @@ function send(url, data) {
       if (request.status === 202) resolve()
       else reject(notUploaded(request.response?.error ?? `status ${request.status}`))
     }
-    // What refuses a form early may close the connection before its answer is seen.
+    // The response to a refused form may be lost when the connection is closed.
     request.onerror = () => ended(url).then(() => resolve(), reject)
-    // All of it may have been on its way already.
-    request.onabort = () => ended(url).then(() => resolve(), () => reject(new Error('Cancelled.')))
+    // The whole form may already have been sent.
+    request.onabort = () => ended(url).then(() => resolve(), () => reject(new Error('Canceled.')))
     cancel.onclick = () => request.abort()
     request.send(data)
   })
@@ -44,20 +44,20 @@ function notUploaded(reason) {
   return new Error(`Not uploaded: ${reason}.`)
 }
 
-// ended resolves with the status when the upload has ended. It asks again if there is
-// no answer: the upload does not depend on that.
+// ended resolves with the status when the upload has ended. It retries requests without a
+// response: they do not affect the upload.
 async function ended(url) {
-  for (let unanswered = 0; ; ) {
+  for (let failures = 0; ; ) {
     let response, status
     try {
       response = await fetch(url + '?wait=true')
       status = await response.json()
     } catch {
-      if (++unanswered === 5) throw new Error('Perhaps not uploaded: the gateway does not answer any more.')
-      await new Promise((resolve) => setTimeout(resolve, 1000 * unanswered))
+      if (++failures === 5) throw new Error('The gateway does not respond: the upload may have failed.')
+      await new Promise((resolve) => setTimeout(resolve, 1000 * failures))
       continue
     }
-    unanswered = 0
+    failures = 0
     if (response.status === 202) continue
     if (!response.ok || status.state === 'failed') throw notUploaded(status.error)
     return status
