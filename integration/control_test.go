@@ -35,16 +35,22 @@ func resumeByURL(t *testing.T, server *tusdtest.Server, url string, f file) {
 	}
 }
 
-func TestStop_MidPatchIsResumableByURL(t *testing.T) {
-	t.Parallel()
-	stops := map[string]struct {
-		stop func(*tus.Uploader, context.CancelFunc)
-		want error
-	}{
+// stop is a way to stop an upload.
+type stop struct {
+	do   func(*tus.Uploader, context.CancelFunc)
+	want error
+}
+
+func stops() map[string]stop {
+	return map[string]stop{
 		"pause":  {func(u *tus.Uploader, _ context.CancelFunc) { u.Pause() }, tus.ErrPaused},
 		"cancel": {func(_ *tus.Uploader, cancel context.CancelFunc) { cancel() }, context.Canceled},
 	}
-	for name, test := range stops {
+}
+
+func TestStop_MidPatchIsResumableByURL(t *testing.T) {
+	t.Parallel()
+	for name, test := range stops() {
 		for _, chunk := range []int64{0, 5_000_000} {
 			t.Run(fmt.Sprintf("%s/chunk %d", name, chunk), func(t *testing.T) {
 				server := tusdtest.Start(t, nil)
@@ -53,7 +59,7 @@ func TestStop_MidPatchIsResumableByURL(t *testing.T) {
 				defer cancel()
 				var uploader *tus.Uploader
 				client := newClient(t, server.Endpoint(), tus.Options{
-					RateLimit: &tripwire{at: 12 * mib, do: func() { test.stop(uploader, cancel) }},
+					RateLimit: &tripwire{at: 12 * mib, do: func() { test.do(uploader, cancel) }},
 				})
 				uploader, err := client.NewUploader(tus.File(f.path), &tus.UploadOptions{ChunkSize: chunk})
 				if err != nil {
@@ -73,18 +79,11 @@ func TestStop_MidPatchIsResumableByURL(t *testing.T) {
 func TestStop_EndsStalledRequest(t *testing.T) {
 	t.Parallel()
 	// Without a stall timeout, only the stop can end the request.
-	stops := map[string]struct {
-		stop func(*tus.Uploader, context.CancelFunc)
-		want error
-	}{
-		"pause":  {func(u *tus.Uploader, _ context.CancelFunc) { u.Pause() }, tus.ErrPaused},
-		"cancel": {func(_ *tus.Uploader, cancel context.CancelFunc) { cancel() }, context.Canceled},
-	}
 	places := map[string]netfault.Plan{
 		"in the body":     fault(netfault.Up, inPatchBody, 9*mib, netfault.Stall),
 		"in the response": fault(netfault.Down, inPatchResponse, 5, netfault.Stall),
 	}
-	for name, test := range stops {
+	for name, test := range stops() {
 		for place, plan := range places {
 			t.Run(name+" "+place, func(t *testing.T) {
 				server := tusdtest.Start(t, nil)
@@ -98,7 +97,7 @@ func TestStop_EndsStalledRequest(t *testing.T) {
 					t.Fatal(err)
 				}
 				plan.Faults = append([]netfault.Fault(nil), plan.Faults...)
-				plan.Faults[0].Then = func() { test.stop(uploader, cancel) }
+				plan.Faults[0].Then = func() { test.do(uploader, cancel) }
 				proxy.Next(plan)
 				res, err := uploader.Run(ctx)
 				wantError(t, err, test.want)

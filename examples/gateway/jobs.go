@@ -158,9 +158,9 @@ func (s *jobs) open(id, client string, formSize int64) (*job, error) {
 // if there are too many, and the upload itself unless keep is set.
 func (s *jobs) end(j *job, err error, keep bool) {
 	defer s.running.Done()
-	j.end(err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	j.end(err) // with s.mu held: when its status is final, it does not count as active
 	s.active--
 	if s.byClient[j.client]--; s.byClient[j.client] == 0 {
 		delete(s.byClient, j.client)

@@ -128,6 +128,14 @@ func (b *browser) begin(method, path, contentType string, size int, headers ...s
 	check(b.t, err)
 }
 
+// post sends the header of a form, and the first n bytes of its content.
+func (b *browser) post(path string, form parts, n int, headers ...string) {
+	b.t.Helper()
+	b.begin("POST", path, form.contentType, len(form.content), headers...)
+	_, err := b.Write(form.content[:n])
+	check(b.t, err)
+}
+
 // response reads the response to a request.
 func (b *browser) response() (code int, body string) {
 	b.t.Helper()
@@ -241,9 +249,7 @@ func TestForm_SlowTusServerDoesNotCutBrowser(t *testing.T) {
 		w.tus.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(10 * time.Minute)})
 		form := newForm(t, "a", noise(200_000))
 		b := w.connect()
-		b.begin("POST", "/uploads/"+id, form.contentType, len(form.content))
-		_, err := b.Write(form.content)
-		check(t, err)
+		b.post("/uploads/"+id, form, len(form.content))
 		if code, body := b.response(); code != http.StatusAccepted {
 			t.Errorf("response is %d %s", code, body)
 		}
@@ -311,16 +317,12 @@ func TestForm_FailureDoesNotAffectNextForm(t *testing.T) {
 		stalled, fail = make(chan struct{}), make(chan struct{}) // of the bubble
 		form := newForm(t, "a", noise(2500))
 		b := w.connect()
-		b.begin("POST", "/uploads/"+id+"-1", form.contentType, len(form.content))
-		_, err := b.Write(form.content)
-		check(t, err)
+		b.post("/uploads/"+id+"-1", form, len(form.content))
 		if code, body := b.response(); code != http.StatusAccepted {
 			t.Fatalf("response is %d %s", code, body)
 		}
 		<-stalled
-		b.begin("POST", "/uploads/"+id+"-2", form.contentType, len(form.content))
-		_, err = b.Write(form.content[:500])
-		check(t, err)
+		b.post("/uploads/"+id+"-2", form, 500)
 		synctest.Wait()
 		close(fail)
 		other := w.connect()
@@ -328,7 +330,7 @@ func TestForm_FailureDoesNotAffectNextForm(t *testing.T) {
 		if code, body := other.response(); code != http.StatusOK || !strings.Contains(body, `"state":"failed"`) {
 			t.Errorf("status of the first upload is %d %s", code, body)
 		}
-		_, err = b.Write(form.content[500:])
+		_, err := b.Write(form.content[500:])
 		check(t, err)
 		if code, body := b.response(); code != http.StatusAccepted {
 			t.Errorf("response to the second form is %d %s", code, body)
@@ -341,14 +343,12 @@ func TestShutdown_PageGetsFinalStatus(t *testing.T) {
 	served(t, nil, func(w *whole) {
 		form := newForm(t, "a", noise(5000))
 		b := w.connect()
-		b.begin("POST", "/uploads/"+id, form.contentType, len(form.content))
-		_, err := b.Write(form.content[:3000])
-		check(t, err)
+		b.post("/uploads/"+id, form, 3000)
 		synctest.Wait()
 		start := time.Now()
 		w.stop()
 		time.Sleep(time.Second)
-		_, err = b.Write(form.content[3000:])
+		_, err := b.Write(form.content[3000:])
 		check(t, err)
 		if code, body := b.response(); code != http.StatusAccepted {
 			t.Errorf("response is %d %s", code, body)
@@ -369,15 +369,13 @@ func TestShutdown_DoesNotEndWait(t *testing.T) {
 	served(t, nil, func(w *whole) {
 		form := newForm(t, "a", noise(5000))
 		b, waiting := w.connect(), w.connect()
-		b.begin("POST", "/uploads/"+id, form.contentType, len(form.content))
-		_, err := b.Write(form.content[:3000])
-		check(t, err)
+		b.post("/uploads/"+id, form, 3000)
 		synctest.Wait()
 		waiting.begin("GET", "/uploads/"+id+"?wait=true", "", 0)
 		synctest.Wait()
 		w.stop()
 		time.Sleep(time.Second)
-		_, err = b.Write(form.content[3000:])
+		_, err := b.Write(form.content[3000:])
 		check(t, err)
 		if code, body := waiting.response(); code != http.StatusOK {
 			t.Errorf("status is %d %s", code, body)
@@ -398,9 +396,7 @@ func TestForm_OfOtherSiteIsRefused(t *testing.T) {
 	} {
 		served(t, nil, func(w *whole) {
 			b := w.connect()
-			b.begin("POST", "/uploads", form.contentType, len(form.content), header)
-			_, err := b.Write(form.content)
-			check(t, err)
+			b.post("/uploads", form, len(form.content), header)
 			if got, body := b.response(); got != code {
 				t.Errorf("with %q the response is %d %s", header, got, body)
 			}

@@ -10,10 +10,10 @@ import (
 var (
 	errHandled      = errors.New("the call was already handled")
 	errBeingHandled = errors.New("the call is being handled")
-	errFull         = errors.New("too many calls to remember")
+	errFull         = errors.New("too many recent calls")
 )
 
-// seen remembers calls until they are stale, so that a replayed call is not handled.
+// seen records calls until they are stale, so that a replayed call is not handled.
 // It is kept in memory. If a call must not be handled twice across a restart either,
 // store its ID in the database, in the transaction that handles it.
 type seen struct {

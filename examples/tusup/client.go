@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
@@ -42,7 +42,9 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 		return nil, err
 	}
 	if c.Verbose {
-		logFailures(p, &opts.Hooks)
+		opts.Hooks.OnRetry = func(u *tus.Uploader, r tus.Retry) {
+			p.logf("%s: attempt %d failed, retrying in %v: %v", orDash(u.Name()), r.Attempt, r.Delay.Round(time.Millisecond), r.Err)
+		}
 	}
 	client, err := c.withCredentials(endpoint, opts)
 	if errors.Is(err, tus.ErrInvalidInput) {
@@ -258,14 +260,6 @@ func defaultState() (string, error) {
 	return filepath.Join(dir, "tusup", "uploads.db"), nil
 }
 
-// asStore converts a nil *boltstore.Store to a nil storage.Store.
-func asStore(s *boltstore.Store) storage.Store {
-	if s == nil {
-		return nil
-	}
-	return s
-}
-
 // urlClient returns a client for commands with an upload URL.
 func (c *common) urlClient(p *program, uploadURL string) (*tus.Client, error) {
 	endpoint := c.endpoint()
@@ -273,9 +267,4 @@ func (c *common) urlClient(p *program, uploadURL string) (*tus.Client, error) {
 		endpoint = uploadURL
 	}
 	return c.newClient(p, endpoint, tus.Options{})
-}
-
-// interrupted reports whether err is caused by the end of ctx.
-func interrupted(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, tus.ErrPaused))
 }

@@ -75,11 +75,14 @@ func (o *output) notStarted(files []file) {
 	defer o.mu.Unlock()
 	o.failed = true
 	o.logf("files not started: %d", len(files))
-	for _, f := range files {
-		if o.json {
+	if !o.json {
+		return
+	}
+	o.withoutBar(func() {
+		for _, f := range files {
 			o.printJSON(f, &tus.Result{Size: max(0, f.size)}, context.Canceled)
 		}
-	}
+	})
 }
 
 func (o *output) printJSON(f file, r *tus.Result, err error) {

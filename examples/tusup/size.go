@@ -10,15 +10,13 @@ import (
 // size is a number of bytes on the command line: 1048576, 512KiB, 8MiB, 5MB.
 type size int64
 
-// units has powers of 1024 with an i, and powers of 1000 without.
-var units = map[string]int64{
-	"": 1, "b": 1,
-	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
-	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
-}
-
 // UnmarshalText parses a size.
 func (s *size) UnmarshalText(text []byte) error {
+	units := map[string]int64{
+		"": 1, "b": 1,
+		"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+		"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+	}
 	input := string(text)
 	digits := strings.TrimRight(input, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 	unit, ok := units[strings.ToLower(input[len(digits):])]

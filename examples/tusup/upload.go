@@ -40,11 +40,11 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		endpoint = server.endpoint
 		p.logf("no endpoint: uploading to an embedded tusd at %s, which stores in %s", endpoint, server.dir)
 	}
-	client, closeState, err := u.client(p, c, endpoint, out)
+	client, closeClient, err := u.client(p, c, endpoint)
 	if err != nil {
 		return err
 	}
-	defer closeState()
+	defer closeClient()
 	out.progress = newProgress(u.Progress, p, files)
 	hideBar := out.progress.withoutDisplay
 	p.hideBar.Store(&hideBar)
@@ -62,13 +62,13 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 
 // client returns the client of this command with the resume database, and a function that
 // closes both.
-func (u *uploadCommand) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
+func (u *uploadCommand) client(p *program, c *common, endpoint string) (*tus.Client, func(), error) {
 	opts := tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
 		Hooks: tus.Hooks{
-			OnHeld: func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(up.Name(), held)) },
+			OnHeld: func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
 			OnStoreError: func(up *tus.Uploader, err error) {
-				p.logf("%s: continuing without resume database: %v", up.Name(), err)
+				p.logf("%s: cannot be resumed later: %v", orDash(up.Name()), err)
 			},
 		},
 	}
@@ -86,7 +86,9 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	if err != nil {
 		return nil, nil, err
 	}
-	opts.Store = asStore(store)
+	if store != nil {
+		opts.Store = store
+	}
 	client, err := c.newClient(p, endpoint, opts)
 	return client, func() {
 		client.CloseIdleConnections()
@@ -96,8 +98,16 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	}, err
 }
 
-// heldPolicies are the values of --held.
-var heldPolicies = map[string]tus.HeldPolicy{"wait": tus.HeldWait, "fail": tus.HeldFail, "begin": tus.HeldBegin}
+// heldPolicy returns the value of --held.
+func (u *uploadCommand) heldPolicy() tus.HeldPolicy {
+	switch u.Held {
+	case "fail":
+		return tus.HeldFail
+	case "begin":
+		return tus.HeldBegin
+	}
+	return tus.HeldWait
+}
 
 // heldText returns a line about a stored upload with another holder.
 func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
@@ -105,7 +115,7 @@ func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
 	switch {
 	case held.Wait > 0:
 		return fmt.Sprintf("%s; waiting for at most %v", text, held.Wait.Round(time.Second))
-	case heldPolicies[u.Held] == tus.HeldFail:
+	case u.heldPolicy() == tus.HeldFail:
 		return text
 	}
 	return text + "; starting a second upload"
@@ -124,7 +134,7 @@ func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
 		Parallel:    u.Parallel,
 		Checksum:    checksum,
 		DeferLength: u.DeferredLength,
-		Held:        heldPolicies[u.Held],
+		Held:        u.heldPolicy(),
 	}, err
 }
 
@@ -172,10 +182,15 @@ func isAbandoned(err error) bool {
 	return err != nil && !errors.Is(err, tus.ErrUnconfirmed) && !errors.Is(err, tus.ErrLeaseLost) && !errors.Is(err, tus.ErrSourceMismatch)
 }
 
+// isInterruption reports whether err is caused by the end of ctx.
+func isInterruption(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, tus.ErrPaused))
+}
+
 // ended reports the end of a file, and deletes its upload with --terminate-on-fail.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
 	out.progress.finish(f, result, err)
-	if u.TerminateFail && result.URL != "" && isAbandoned(err) && !interrupted(ctx, err) {
+	if u.TerminateFail && result.URL != "" && isAbandoned(err) && !isInterruption(ctx, err) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
 			out.logf("%s: the upload was not deleted on the server: %v", f.name(), err)
 		} else {

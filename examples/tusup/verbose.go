@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // requestLog is a transport that logs each request, with or without a response. It does
@@ -30,16 +28,6 @@ func (l requestLog) RoundTrip(r *http.Request) (*http.Response, error) {
 	l.program.logf("%s %s: %s, offset %s → %s, %v%s", r.Method, l.redacted(r.URL), outcome,
 		orDash(r.Header.Get("Upload-Offset")), orDash(offset), took, algorithm(r))
 	return resp, err
-}
-
-// logFailures logs each retry and each failure of the store.
-func logFailures(p *program, hooks *tus.Hooks) {
-	hooks.OnRetry = func(u *tus.Uploader, r tus.Retry) {
-		p.logf("%s: attempt %d failed, retrying in %v: %v", orDash(u.Name()), r.Attempt, r.Delay.Round(time.Millisecond), r.Err)
-	}
-	hooks.OnStoreError = func(u *tus.Uploader, err error) {
-		p.logf("%s: cannot be resumed later: %v", orDash(u.Name()), err)
-	}
 }
 
 // algorithm returns the checksum algorithm of a request, for the log line.
