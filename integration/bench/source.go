@@ -17,7 +17,7 @@ import (
 )
 
 // makeFile creates a file of size bytes of noise with a different start of each MiB.
-// It has no holes: a system need not read a hole of a file in memory.
+// It has no holes, which the system could send without reading.
 func makeFile(path string, size int64) error {
 	f, err := os.Create(path)
 	if err != nil {
