@@ -30,7 +30,7 @@ type common struct {
 	TrustedOrigin   []string      `help:"Another origin (scheme, host and port) to which --header, $$TUS_TOKEN and $$TUS_HEADERS are sent. May be repeated." placeholder:"URL" sep:"none"`
 	State           string        `help:"Resume database (default: in the user's state directory)." placeholder:"FILE"`
 	NoState         bool          `help:"Use no resume database."`
-	Retries         int           `help:"Consecutive failures that are retried. The count is reset when the server acknowledges bytes." default:"8" placeholder:"N"`
+	Retries         int           `help:"Consecutive failures that are retried (default: 8). The count is reset when the server acknowledges bytes." default:"8" placeholder:"N"`
 	StallTimeout    time.Duration `help:"Cut a connection on which no data moves for this long; 0 means no timeout." default:"30s"`
 	ResponseTimeout time.Duration `help:"Timeout for the server's response after all bytes of a request were sent; 0 means no timeout." default:"5m"`
 	SourceTimeout   time.Duration `help:"Timeout for one read of a file or of standard input; 0 means no timeout. With a timeout, files are copied through memory." default:"0s"`
@@ -45,12 +45,12 @@ type uploadCommand struct {
 	Files []string `arg:"" name:"FILE" help:"File or directory; - is standard input, of unknown size."`
 
 	ChunkSize      size     `help:"Maximum size of one request; 0 means no limit." default:"0" placeholder:"SIZE"`
-	Parallel       int      `help:"Connections per file, if the server supports concatenation." default:"1" placeholder:"N"`
-	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto is the first of the following that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
+	Parallel       int      `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
+	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
 	UploadURL      flagURL  `help:"Resume the upload at this URL instead of creating one." placeholder:"URL"`
 	Metadata       []string `help:"Metadata of the upload (default: filename=NAME). May be repeated." placeholder:"K=V" sep:"none"`
 	RelativeNames  bool     `help:"For files in a directory, set the metadata filename to the path relative to the directory."`
-	Concurrency    int      `help:"Number of files uploaded at the same time." default:"4" placeholder:"N"`
+	Concurrency    int      `help:"Number of files uploaded at the same time (default: 4)." default:"4" placeholder:"N"`
 	LimitRate      size     `help:"Maximum bytes per second for all files together; 0 means no limit." default:"0" placeholder:"SIZE"`
 	DeferredLength bool     `help:"Send the length only at the end."`
 	TerminateFail  bool     `help:"Delete a failed upload on the server, if this run created it or resumed it from the database." name:"terminate-on-fail"`
