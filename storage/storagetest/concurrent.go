@@ -62,9 +62,7 @@ func concurrentPutsCreateOnce(t *testing.T, s storage.Store) {
 			t.Fatalf("revision %d, want 1", rec.Revision)
 		}
 		wantRecords(t, find(t, s, "contended"), rec)
-		if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
-			t.Fatal(err)
-		}
+		remove(t, s, rec)
 	}
 }
 
@@ -101,9 +99,7 @@ func concurrentPutOrDelete(t *testing.T, s storage.Store) {
 			t.Fatalf("%d records after %d Puts and %d Deletes of one revision succeeded", len(found), puts.Load(), deletes.Load())
 		}
 		for _, rec := range found {
-			if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
-				t.Fatal(err)
-			}
+			remove(t, s, rec)
 		}
 	}
 }
@@ -150,7 +146,5 @@ func concurrentRecordsAreIndependent(t *testing.T, s storage.Store) {
 		})
 	}
 	group.Wait()
-	if n := len(all(t, s)); n != 0 {
-		t.Errorf("%d records are left", n)
-	}
+	wantCount(t, s, 0)
 }

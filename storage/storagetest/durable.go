@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"errors"
 	"io"
 	"testing"
 	"time"
@@ -28,9 +27,7 @@ func recordsPersist(t *testing.T, open func(*testing.T, string) storage.Store) {
 		for id, rec := range want {
 			switch i++; i % 3 {
 			case 0:
-				if err := s.Delete(t.Context(), id, rec.Revision); err != nil {
-					t.Fatal(err)
-				}
+				remove(t, s, rec)
 				delete(want, id)
 			case 1:
 				rec.Updated = rec.Updated.Add(time.Second)
@@ -68,21 +65,15 @@ func closedStoreReturnsErrClosed(t *testing.T, open func(*testing.T, string) sto
 	}
 	closeStore(t, s)
 	closeStore(t, s) // closing again does nothing
-	wantClosed := func(what string, err error) {
-		t.Helper()
-		if !errors.Is(err, storage.ErrClosed) {
-			t.Errorf("%s after Close: %v, want ErrClosed", what, err)
-		}
-	}
 	_, err := s.Find(t.Context(), "key")
-	wantClosed("Find", err)
+	wantError(t, "Find after Close", err, storage.ErrClosed)
 	_, err = s.Put(t.Context(), rec)
-	wantClosed("Put", err)
-	wantClosed("Delete", s.Delete(t.Context(), rec.ID, rec.Revision))
+	wantError(t, "Put after Close", err, storage.ErrClosed)
+	wantError(t, "Delete after Close", s.Delete(t.Context(), rec.ID, rec.Revision), storage.ErrClosed)
 	_, err = storage.DeleteExpired(t.Context(), s, rec.Expires)
-	wantClosed("DeleteExpired", err)
+	wantError(t, "DeleteExpired after Close", err, storage.ErrClosed)
 	for _, err := range s.All(t.Context()) {
-		wantClosed("All", err)
+		wantError(t, "All after Close", err, storage.ErrClosed)
 	}
 	s = open(t, name)
 	want, got := map[string]storage.Record{rec.ID: rec}, all(t, s)
