@@ -12,15 +12,12 @@ func recordsPersist(t *testing.T, open func(*testing.T, string) storage.Store) {
 	name := newName()
 	want := map[string]storage.Record{}
 	const sessions, each = 5, 40
-	for session := range sessions {
+	for range sessions {
 		s := open(t, name)
 		got := all(t, s)
 		withoutLeases(want, got)
-		if len(got) != len(want) {
-			t.Errorf("%d records in session %d, want %d", len(got), session, len(want))
-		}
-		for id, rec := range want {
-			wantRecords(t, []storage.Record{got[id]}, rec)
+		wantAll(t, got, want)
+		for _, rec := range want {
 			wantRecords(t, find(t, s, rec.Fingerprint), rec)
 		}
 		i := 0

@@ -171,6 +171,17 @@ func wantRecords(t *testing.T, got []storage.Record, want ...storage.Record) {
 	}
 }
 
+// wantAll compares the records by their ID.
+func wantAll(t *testing.T, got, want map[string]storage.Record) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d records, want %d", len(got), len(want))
+	}
+	for id, rec := range want {
+		wantRecords(t, []storage.Record{got[id]}, rec)
+	}
+}
+
 func wantCount(t *testing.T, s storage.Store, want int) {
 	t.Helper()
 	if n := len(all(t, s)); n != want {
