@@ -177,26 +177,26 @@ func (s *Store) view(ctx context.Context, read func(*bbolt.Bucket)) error {
 	})
 }
 
-// commit applies the changes in one transaction.
+// commit applies the changes in one transaction, which is not written if nothing
+// changed.
 func (s *Store) commit(batch []*change) {
-	errUnchanged := errors.New("nothing to write")
 	err := s.guard(func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
-			b := tx.Bucket([]byte(recordsBucket))
-			unchanged := true
-			for _, c := range batch {
-				c.committed, c.err = c.apply(b)
-				unchanged = unchanged && c.committed == nil
-			}
-			if unchanged {
-				return errUnchanged
-			}
+		tx, err := s.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // does nothing after Commit
+		b := tx.Bucket([]byte(recordsBucket))
+		changed := false
+		for _, c := range batch {
+			c.committed, c.err = c.apply(b)
+			changed = changed || c.committed != nil
+		}
+		if !changed {
 			return nil
-		})
+		}
+		return tx.Commit()
 	})
-	if errors.Is(err, errUnchanged) {
-		return
-	}
 	if err != nil {
 		// After a failed write, bbolt may hold the old or the new state.
 		s.guard(func() error { return s.db.View(s.read) })
