@@ -81,7 +81,7 @@ func Open(path string, opts *Options) (*Store, error) {
 		return nil, disk.ErrorAt(path, err)
 	}
 	for {
-		s := &Store{path: path, opts: o, index: index{ids: map[key][]string{}, put: map[string]struct{}{}}}
+		s := &Store{path: path, opts: o, index: index{ids: map[key][]string{}, put: map[string]int64{}}}
 		s.changes = newGroup(s.commit)
 		if err := s.open(ctx); err != nil {
 			return nil, err

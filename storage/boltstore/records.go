@@ -68,12 +68,12 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 		if stored.key != key {
 			return nil, s.recordError(id, fmt.Errorf("%w: fingerprint differs from the stored record", storage.ErrInvalidRecord))
 		}
-		s.index.keepLease(next.ID) // before the record can be read
+		s.index.keepLease(next.ID, next.Revision) // before the record can be read
 		if err := b.Put(id, value); err != nil {
 			return nil, s.recordError(id, err)
 		}
 		return func() {
-			s.index.keepLease(next.ID) // it may have been deleted in the same transaction
+			s.index.keepLease(next.ID, next.Revision) // it may have been deleted in the same transaction
 			if old == nil {
 				s.index.add(key, next.ID)
 			}
