@@ -30,7 +30,18 @@ func TestBuiltin_ComputesKnownSums(t *testing.T) {
 	}
 }
 
-func TestBuiltin_Order(t *testing.T) {
+func lookup(t *testing.T, name string) checksum.Algorithm {
+	t.Helper()
+	for _, a := range checksum.Builtin() {
+		if a.Name == name {
+			return a
+		}
+	}
+	t.Fatalf("no algorithm %q", name)
+	return checksum.Algorithm{}
+}
+
+func TestBuiltin_IsInOrderOfPreference(t *testing.T) {
 	want := []string{"sha256", "sha1", "sha512", "md5", "crc32"}
 	var got []string
 	for _, a := range checksum.Builtin() {

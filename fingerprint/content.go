@@ -25,18 +25,11 @@ type Content struct {
 // or r is nil and the size is not 0. Other errors are those of r or ctx. The context is
 // checked before each read.
 func (c Content) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string, error) {
-	if err := checkReadable(r, info); err != nil {
+	if err := check(ctx, info); err != nil {
 		return "", err
 	}
-	if err := ctx.Err(); err != nil { // an empty source is not read
-		return "", wrap(err)
-	}
-	var progress func(int64)
-	if c.OnProgress != nil {
-		progress = func(done int64) { c.OnProgress(done, info.Size) }
-	}
 	h := xxh3.New128()
-	if err := hashRange(ctx, h, r, 0, info.Size, make([]byte, min(info.Size, readSize)), progress); err != nil {
+	if err := hashRange(ctx, h, r, 0, info.Size, make([]byte, min(info.Size, readSize)), c.OnProgress); err != nil {
 		return "", err
 	}
 	return format("content1", info.Size, h.Sum128()), nil

@@ -57,37 +57,37 @@ type Stat struct{}
 // Fingerprint returns "stat1-", the size and a hash. It returns an error if the size is
 // negative, and otherwise that of ctx.
 func (Stat) Fingerprint(ctx context.Context, _ io.ReaderAt, info Info) (string, error) {
+	if err := check(ctx, info); err != nil {
+		return "", err
+	}
+	return format("stat1", info.Size, xxh3.Hash128(encodeAttributes(info))), nil
+}
+
+// check returns an error if the size is negative or ctx is done.
+func check(ctx context.Context, info Info) error {
 	if info.Size < 0 {
-		return "", errNegative(info.Size)
+		return wrap(fmt.Errorf("negative size: %d", info.Size))
 	}
 	if err := ctx.Err(); err != nil {
-		return "", wrap(err)
+		return wrap(err)
 	}
-	attributes := appendString(appendAttributes(nil, info), info.Name)
-	return format("stat1", info.Size, xxh3.Hash128(attributes)), nil
+	return nil
 }
 
-// appendAttributes appends the encoding of the attributes, as defined in the package comment.
-func appendAttributes(b []byte, info Info) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(info.Size))
+// encodeAttributes encodes the attributes and the name as the package comment defines.
+func encodeAttributes(info Info) []byte {
+	b := binary.BigEndian.AppendUint64(nil, uint64(info.Size))
 	b = binary.BigEndian.AppendUint64(b, uint64(info.ModTime.Unix()))
 	b = binary.BigEndian.AppendUint32(b, uint32(info.ModTime.Nanosecond()))
-	return appendString(b, info.Version)
-}
-
-// appendString appends the length and s, so that different lists of strings have
-// different encodings.
-func appendString(b []byte, s string) []byte {
-	b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
-	return append(b, s...)
+	for _, s := range []string{info.Version, info.Name} {
+		b = binary.BigEndian.AppendUint64(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	return b
 }
 
 func format(scheme string, size int64, sum xxh3.Uint128) string {
 	return fmt.Sprintf("%s-%d-%x", scheme, size, sum.Bytes())
-}
-
-func errNegative(size int64) error {
-	return wrap(fmt.Errorf("negative size: %d", size))
 }
 
 func wrap(err error) error { return fmt.Errorf("fingerprint: %w", err) }

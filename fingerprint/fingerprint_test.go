@@ -132,7 +132,7 @@ func TestFingerprint_InvalidInputFails(t *testing.T) {
 }
 
 func TestFingerprint_ReturnsReadError(t *testing.T) {
-	broken := errors.New("disk on fire")
+	broken := errors.New("disk failure")
 	// The second half of the source cannot be read.
 	source := readerAtFunc(func(p []byte, offset int64) (int, error) {
 		if offset > 1<<20 {

@@ -36,13 +36,10 @@ type Sample struct{}
 // is negative, or r is nil and the size is not 0. Other errors are those of r or ctx.
 // The context is checked before each read.
 func (Sample) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string, error) {
-	if err := checkReadable(r, info); err != nil {
+	if err := check(ctx, info); err != nil {
 		return "", err
 	}
-	if err := ctx.Err(); err != nil { // an empty source is not read
-		return "", wrap(err)
-	}
-	attributes := appendString(appendAttributes(nil, info), info.Name)
+	attributes := encodeAttributes(info)
 	h := xxh3.New128()
 	h.Write(attributes)
 	if err := hashSample(ctx, h, r, info.Size, attributes); err != nil {

@@ -141,8 +141,7 @@ func TestSample_OffsetsDependOnAttributes(t *testing.T) {
 	}
 }
 
-// Files on disk that are renamed and changed between two runs.
-func TestSample_FileOnDisk(t *testing.T) {
+func TestSample_DetectsRenameAndChangeOfFile(t *testing.T) {
 	const size = 4 * threshold
 	path := filepath.Join(t.TempDir(), "disk.img")
 	content := make([]byte, size)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,10 +77,8 @@ func Encode(rec Record) ([]byte, error) {
 	}
 	record := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
 	version := strconv.Itoa(encodingVersion)
-	out := make([]byte, 0, len(record)+64)
-	out = append(out, frameVersion+version+frameChecksum+checksum(version, record)+frameRecord...)
-	out = append(out, record...)
-	return append(out, frameEnd+"\n"...), nil
+	frame := frameVersion + version + frameChecksum + checksum(version, record) + frameRecord
+	return slices.Concat([]byte(frame), record, []byte(frameEnd+"\n")), nil
 }
 
 // Decode is the reverse of [Encode]. It returns an error matching [ErrCorrupt] if the

@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Errors that stores return, for use with errors.Is. Those about a file or a record
@@ -47,19 +46,14 @@ type Error struct {
 
 // Error returns the path, the record and the cause.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("storage: ")
+	text := "storage: "
 	if e.Path != "" {
-		b.WriteString(e.Path)
-		b.WriteString(": ")
+		text += e.Path + ": "
 	}
 	if e.ID != "" {
-		b.WriteString("record ")
-		b.WriteString(e.ID)
-		b.WriteString(": ")
+		text += "record " + e.ID + ": "
 	}
-	b.WriteString(e.Err.Error())
-	return b.String()
+	return text + e.Err.Error()
 }
 
 // Unwrap returns Err.

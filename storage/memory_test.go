@@ -73,7 +73,7 @@ func (s failingStore) All(context.Context) iter.Seq2[storage.Record, error] {
 	}
 }
 
-var errDisk = errors.New("disk on fire")
+var errDisk = errors.New("disk failure")
 
 func TestDeleteExpired_StopsOnlyAtStoreErrors(t *testing.T) {
 	_, err := storage.DeleteExpired(t.Context(), failingStore{new(storage.Memory)}, time.Now())

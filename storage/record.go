@@ -22,6 +22,15 @@ const (
 	maxHeader   = 64 << 10
 )
 
+const (
+	// idChars are the characters of an ID. Upper case is not allowed because some file
+	// systems ignore case.
+	idChars = "abcdefghijklmnopqrstuvwxyz0123456789-_"
+
+	// tokenChars are the characters of a token (RFC 9110, 5.6.2), as header names are.
+	tokenChars = "!#$%&'*+.^`|~ABCDEFGHIJKLMNOPQRSTUVWXYZ" + idChars
+)
+
 // Record describes one upload that can be resumed.
 type Record struct {
 	// ID is unique in a store: 1 to 64 characters of a-z, 0-9, '-' and '_', so that
@@ -59,13 +68,13 @@ type Record struct {
 	// longer has the upload, it may be complete.
 	Finishing bool
 
-	// Refusal is the server's error response to the request with the last byte, for
-	// people. It is empty if there was none.
+	// Refusal is the server's error response to the request with the last byte, as
+	// text. It is empty if there was none.
 	Refusal string
 
 	// Seal binds the upload URLs to the rest of the record: package tus does not resume a
-	// record whose seal does not match. It protects against mixed-up records, not
-	// against malice. A record without a seal is not checked.
+	// record whose seal does not match. It protects against mistakes, not against
+	// attacks. A record without a seal is not checked.
 	Seal string
 
 	// Metadata is the metadata of the upload. Values may be any bytes.
@@ -126,8 +135,8 @@ func NewID() string {
 }
 
 // Clone returns a deep copy in the form in which stores return records: times in UTC
-// without a monotonic clock reading, nil for empty slices and maps, and Size 0 if the
-// length is deferred.
+// without a monotonic clock reading, nil for empty slices and maps, no header field
+// without values, and Size 0 if the length is deferred.
 func (r Record) Clone() Record {
 	r.Created, r.Updated, r.Completed, r.Expires = utc(r.Created), utc(r.Updated), utc(r.Completed), utc(r.Expires)
 	if r.LengthDeferred {
@@ -138,30 +147,20 @@ func (r Record) Clone() Record {
 		lease.Until = utc(lease.Until)
 		r.Lease = &lease
 	}
-	if len(r.Parts) == 0 {
-		r.Parts = nil
-	}
-	r.Parts = slices.Clone(r.Parts)
+	r.Parts = append([]Part(nil), r.Parts...)
 	if len(r.Metadata) == 0 {
 		r.Metadata = nil
 	}
 	r.Metadata = maps.Clone(r.Metadata)
-	r.CreationHeader = cloneHeader(r.CreationHeader)
-	return r
-}
-
-// cloneHeader returns a copy without the names that have no values.
-func cloneHeader(h map[string][]string) map[string][]string {
-	var clone map[string][]string
-	for name, values := range h {
-		if len(values) > 0 {
-			if clone == nil {
-				clone = map[string][]string{}
-			}
-			clone[name] = slices.Clone(values)
-		}
+	r.CreationHeader = maps.Clone(r.CreationHeader)
+	maps.DeleteFunc(r.CreationHeader, func(_ string, values []string) bool { return len(values) == 0 })
+	if len(r.CreationHeader) == 0 {
+		r.CreationHeader = nil
 	}
-	return clone
+	for name, values := range r.CreationHeader {
+		r.CreationHeader[name] = slices.Clone(values)
+	}
+	return r
 }
 
 func utc(t time.Time) time.Time { return t.Round(0).UTC() }
@@ -177,13 +176,11 @@ func MostRecentFirst(a, b Record) int {
 // an invalid ID, no fingerprint, a negative size, parts that overlap, are out of order or
 // exceed the size, text or times that cannot be encoded, or an invalid header.
 func (r Record) Validate() error {
-	if !validID(r.ID) {
+	if r.ID == "" || len(r.ID) > maxIDLength || strings.Trim(r.ID, idChars) != "" {
 		return &Error{Err: invalid("ID %q is not 1 to %d characters of a-z, 0-9, - and _", clip(r.ID), maxIDLength)}
 	}
-	for _, check := range []func() error{r.validateNumbers, r.validateParts, r.validateTimes, r.validateText, r.validateHeader} {
-		if err := check(); err != nil {
-			return &Error{ID: r.ID, Err: err}
-		}
+	if err := cmp.Or(r.validateNumbers(), r.validateParts(), r.validateTimes(), r.validateText(), r.validateHeader()); err != nil {
+		return &Error{ID: r.ID, Err: err}
 	}
 	return nil
 }
@@ -238,41 +235,33 @@ func (r Record) validateTimes() error {
 
 // validateText limits the length of the strings, and requires UTF-8 where the encoding
 // does. Errors do not quote the strings: URLs may be secret.
-func (r Record) validateText() error {
-	total := len(r.Fingerprint)
-	check := func(what, s string) error {
+func (r Record) validateText() (err error) {
+	total := len(r.Fingerprint) + headerText(r.CreationHeader)
+	check := func(what, s string) {
 		total += len(s)
 		if !utf8.ValidString(s) {
-			return invalid("%s is not UTF-8", what)
+			err = invalid("%s is not UTF-8", what)
 		}
-		return nil
 	}
-	texts := []struct{ what, text string }{{"endpoint", r.Endpoint}, {"upload URL", r.UploadURL}, {"refusal", r.Refusal}, {"seal", r.Seal}}
+	check("endpoint", r.Endpoint)
+	check("upload URL", r.UploadURL)
+	check("refusal", r.Refusal)
+	check("seal", r.Seal)
 	if r.Lease != nil {
-		texts = append(texts, struct{ what, text string }{"lease", r.Lease.Holder},
-			struct{ what, text string }{"lease", r.Lease.Process})
-	}
-	for _, t := range texts {
-		if err := check(t.what, t.text); err != nil {
-			return err
-		}
+		check("lease", r.Lease.Holder)
+		check("lease", r.Lease.Process)
 	}
 	for _, p := range r.Parts {
-		if err := check("upload URL of a part", p.UploadURL); err != nil {
-			return err
-		}
+		check("upload URL of a part", p.UploadURL)
 	}
 	for k, v := range r.Metadata {
+		check("metadata key", k)
 		total += len(v)
-		if err := check("metadata key", k); err != nil {
-			return err
-		}
 	}
-	total += headerText(r.CreationHeader)
 	if total > maxText {
 		return invalid("%d bytes of text, the limit is %d", total, maxText)
 	}
-	return nil
+	return err
 }
 
 // validateHeader requires valid HTTP header fields. Errors do not quote values.
@@ -281,7 +270,7 @@ func (r Record) validateHeader() error {
 		return invalid("%d bytes of creation header, the limit is %d", n, maxHeader)
 	}
 	for name, values := range r.CreationHeader {
-		if !isToken(name) || textproto.CanonicalMIMEHeaderKey(name) != name {
+		if name == "" || strings.Trim(name, tokenChars) != "" || textproto.CanonicalMIMEHeaderKey(name) != name {
 			return invalid("creation header field %q is not a canonical name", clip(name))
 		}
 		for _, value := range values {
@@ -302,21 +291,6 @@ func headerText(h map[string][]string) (n int) {
 		}
 	}
 	return n
-}
-
-// isToken reports whether s is a token (RFC 9110, 5.6.2), as header names are.
-func isToken(s string) bool {
-	const others = "!#$%&'*+-.^_`|~"
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
-		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(others, c))
-	})
-}
-
-// validID reports whether an ID is a distinct file name on every system. Upper case is
-// not allowed because some file systems ignore case.
-func validID(id string) bool {
-	const allowed = "abcdefghijklmnopqrstuvwxyz0123456789-_"
-	return id != "" && len(id) <= maxIDLength && strings.Trim(id, allowed) == ""
 }
 
 // clip shortens a string of unknown origin for an error text.

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-func TestValidate_PartBounds(t *testing.T) {
+func TestValidate_PartsMustFitSize(t *testing.T) {
 	const most = math.MaxInt64
 	for _, test := range []struct {
 		size     int64
@@ -49,7 +49,7 @@ func TestValidate_PartBounds(t *testing.T) {
 	}
 }
 
-func TestValidate_TextBounds(t *testing.T) {
+func TestValidate_TextIsLimited(t *testing.T) {
 	rec := storage.Record{ID: "a", Fingerprint: "f", Metadata: map[string]string{"a": strings.Repeat("\x00", 4<<20-2)}}
 	if err := rec.Validate(); err != nil {
 		t.Error(err)
@@ -81,7 +81,7 @@ func TestValidate_TextBounds(t *testing.T) {
 	}
 }
 
-func TestValidate_CreationHeaderIsAHeader(t *testing.T) {
+func TestValidate_CreationHeaderMustBeValid(t *testing.T) {
 	for name, test := range map[string]struct {
 		header map[string][]string
 		ok     bool
@@ -192,7 +192,7 @@ func TestMostRecentFirst_IsTotalOrder(t *testing.T) {
 
 func TestError_NamesPathAndRecord(t *testing.T) {
 	err := error(&storage.Error{Path: "/state/db", ID: "abc", Err: fmt.Errorf("%w: %w", storage.ErrCorrupt, errDisk)})
-	if want := "storage: /state/db: record abc: corrupt: disk on fire"; err.Error() != want {
+	if want := "storage: /state/db: record abc: corrupt: disk failure"; err.Error() != want {
 		t.Errorf("error reads %q, want %q", err, want)
 	}
 	if !errors.Is(err, storage.ErrCorrupt) || !errors.Is(err, errDisk) {

@@ -52,8 +52,8 @@ type Store interface {
 
 // Clock is a [Store] with its own clock. The clocks of machines that share a store may
 // differ by minutes, so that one machine considers a [Lease] over that another renews.
-// Whoever acquires or judges a lease in a Clock, or calls [DeleteExpired] for it, uses
-// its time. The stores of this module are not Clocks.
+// Acquire and compare the leases in a Clock by its time, and pass it to [DeleteExpired].
+// The stores of this module are not Clocks.
 type Clock interface {
 	// Now returns the time of the store, which is the same over all connections.
 	Now(ctx context.Context) (time.Time, error)
@@ -71,8 +71,9 @@ func DeleteExpired(ctx context.Context, s Store, now time.Time) (int, error) {
 	deletes, ctx := errgroup.WithContext(ctx)
 	deletes.SetLimit(concurrentDeletes)
 	for rec, err := range s.All(ctx) {
+		var record *Error
 		switch {
-		case unreadable(err):
+		case errors.As(err, &record) && record.ID != "": // cannot be read
 		case err != nil:
 			deletes.Go(func() error { return err })
 		case rec.expired(now):
@@ -104,10 +105,4 @@ func (r Record) expired(now time.Time) bool {
 	}
 	running := left > 0 && left <= longestLease
 	return !r.Expires.IsZero() && !r.Expires.After(now) && !running
-}
-
-// unreadable reports whether err is about a single record that All could not read.
-func unreadable(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.ID != ""
 }

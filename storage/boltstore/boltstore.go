@@ -13,9 +13,8 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/storage/internal/durable"
+	"github.com/seed-175555ba/tus-go/storage/internal/disk"
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
-	"github.com/seed-175555ba/tus-go/storage/internal/private"
 )
 
 // defaultLockTimeout is enough for a process that is exiting.
@@ -50,7 +49,7 @@ type Store struct {
 	db      *bbolt.DB
 	file    *os.File // the one that db uses
 	index   index
-	changes group
+	changes *group
 	broken  atomic.Pointer[error] // why the store is unusable
 }
 
@@ -78,55 +77,37 @@ func Open(path string, opts *Options) (*Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), max(o.LockTimeout, 0))
 	defer cancel()
 
-	if err := durable.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, atPath(path, err)
+	if err := disk.MkdirAll(filepath.Dir(path)); err != nil {
+		return nil, disk.ErrorAt(path, err)
 	}
 	for {
-		s := &Store{path: path, opts: o, index: index{ids: map[key][]string{}, put: map[string]struct{}{}}}
-		s.changes.commit = s.commit
-		retry, err := s.begin(ctx)
-		switch {
-		case err != nil:
+		s := &Store{path: path, opts: o, index: index{ids: map[key][]string{}, put: map[string]int64{}}}
+		s.changes = newGroup(s.commit)
+		if err := s.open(ctx); err != nil {
 			return nil, err
-		case !retry:
+		}
+		err := s.load()
+		if err == nil {
 			return s, nil
+		}
+		if o.Quarantine && errors.Is(err, storage.ErrCorrupt) { // a database of another program
+			err = s.failure(s.quarantine(s, errors.Unwrap(err)))
+		}
+		s.Close()
+		if err != nil {
+			return nil, err
 		}
 	}
 }
 
-// begin opens the file and loads the index. It returns true, with the file closed, if
-// the file was renamed and the caller must call begin again. After an error the file is
-// closed too.
-func (s *Store) begin(ctx context.Context) (retry bool, err error) {
-	if retry, err := s.inspect(ctx); err != nil || retry {
-		return retry, s.failure(err)
-	}
-	if err := s.open(ctx); err != nil {
-		return false, err
-	}
-	err = s.load()
-	if err == nil {
-		return false, nil
-	}
-	defer s.Close()
-	if !s.opts.Quarantine || !errors.Is(err, storage.ErrCorrupt) {
-		return false, err
-	}
-	if err := s.quarantineOpen(errors.Unwrap(err)); err != nil {
-		return false, s.failure(err)
-	}
-	return true, nil
-}
-
-// open opens the file with bbolt. The file was inspected or does not exist.
+// open opens the file with bbolt.
 func (s *Store) open(ctx context.Context) error {
 	deadline, _ := ctx.Deadline()
 	opts := &bbolt.Options{
 		Timeout:      max(time.Until(deadline), 1), // 0 would wait without limit
 		FreelistType: bbolt.FreelistMapType,
-		OpenFile: func(name string, flag int, mode fs.FileMode) (f *os.File, err error) {
-			s.file, err = os.OpenFile(name, flag, mode)
-			return s.file, err
+		OpenFile: func(_ string, flag int, mode fs.FileMode) (*os.File, error) {
+			return s.openFile(ctx, flag, mode)
 		},
 	}
 	err := s.guard(func() (err error) {
@@ -161,17 +142,17 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
-	return s.failure(durable.SyncDir(filepath.Dir(s.path)))
+	return s.failure(disk.SyncDir(filepath.Dir(s.path)))
 }
 
 // tighten removes the permissions of other users from the file.
 func (s *Store) tighten() error {
-	warning, err := private.Tighten(s.file)
+	warning, err := disk.Tighten(s.file)
 	if err != nil {
 		return s.failure(err)
 	}
 	if warning != nil {
-		s.opts.OnWarning(atPath(s.path, warning))
+		s.opts.OnWarning(disk.ErrorAt(s.path, warning))
 	}
 	return nil
 }

@@ -9,7 +9,9 @@ import (
 	"hash/fnv"
 	"io"
 	"math"
+	"math/bits"
 	"os"
+	"slices"
 )
 
 // A corrupt file makes bbolt panic, recurse without end, or return records that do
@@ -26,7 +28,7 @@ import (
 // bbolt's Tx.Check does not replace it: it runs in a goroutine of its own, whose panics
 // end the process, follows cycles without end, and accepts pages that lost an entry.
 //
-// The constants below name the types of bbolt's package internal/common that define
+// The names below are close to those of bbolt's package internal/common, which defines
 // the file format. Numbers are in the byte order of the machine that wrote the file.
 
 const (
@@ -47,35 +49,33 @@ const (
 
 	minPageSize, maxPageSize = 1 << 10, 1 << 24
 	pagesWhenCreated         = 4
-	maxDepth                 = 64
 )
 
 // errUnfinished is returned for a file whose creation was interrupted. It has no records.
 var errUnfinished = errors.New("file creation was interrupted")
 
-// meta is a meta page, which has the root of the tree. bbolt writes the two meta pages
-// alternately.
+// meta is the content of a meta page, which has the root of the tree. bbolt writes the
+// two meta pages alternately.
 type meta struct {
-	pageSize             int64
-	root, freelist, high uint64 // high is above all pages in use
-	txid                 uint64
+	Magic, Version, PageSize, Flags uint32
+	Root, Sequence, Freelist        uint64
+	High                            uint64 // above all pages in use
+	TxID, Checksum                  uint64
 }
 
 // parseMeta returns false if the data is not a valid meta page.
-func parseMeta(page []byte) (meta, bool) {
+func parseMeta(page []byte) (m meta, ok bool) {
 	if len(page) < pageHeaderSize+metaSize {
 		return meta{}, false
 	}
-	b := page[pageHeaderSize:]
-	u32, u64 := binary.NativeEndian.Uint32, binary.NativeEndian.Uint64
-	sum := fnv.New64a()
-	sum.Write(b[:56])
-	if u32(b) != magic || u32(b[4:]) != formatVersion || u64(b[56:]) != sum.Sum64() {
+	content := page[pageHeaderSize:]
+	if _, err := binary.Decode(content, binary.NativeEndian, &m); err != nil {
 		return meta{}, false
 	}
-	m := meta{pageSize: int64(u32(b[8:])), root: u64(b[16:]), freelist: u64(b[32:]), high: u64(b[40:]), txid: u64(b[48:])}
-	ok := m.pageSize >= minPageSize && m.pageSize <= maxPageSize && m.pageSize&(m.pageSize-1) == 0
-	return m, ok
+	sum := fnv.New64a()
+	sum.Write(content[:metaSize-8])
+	return m, m.Magic == magic && m.Version == formatVersion && m.Checksum == sum.Sum64() &&
+		m.PageSize >= minPageSize && m.PageSize <= maxPageSize && bits.OnesCount32(m.PageSize) == 1
 }
 
 type checker struct {
@@ -95,10 +95,10 @@ func check(r io.ReaderAt, size int64) error {
 	if err := c.readMeta(); err != nil {
 		return err
 	}
-	if c.meta.txid <= 1 && size < pagesWhenCreated*c.meta.pageSize {
+	if c.meta.TxID <= 1 && size < pagesWhenCreated*int64(c.meta.PageSize) {
 		return errUnfinished
 	}
-	if err := c.tree(c.meta.root, nil, nil, 0); err != nil {
+	if err := c.tree(c.meta.Root, nil, nil); err != nil {
 		return err
 	}
 	return c.freelist()
@@ -119,36 +119,23 @@ func allZeros(r io.ReaderAt, size int64) (bool, error) {
 
 // readMeta finds the meta page that bbolt will use: the valid one with the higher
 // transaction ID. One invalid meta page is allowed, because a crash during a
-// transaction leaves one.
+// transaction leaves one. The second meta page is at the page size, which may be unknown.
 func (c *checker) readMeta() error {
 	buf := make([]byte, pageHeaderSize+metaSize)
-	at := func(pos int64) (meta, bool, error) {
+	for pos := int64(0); pos <= maxPageSize; pos = max(2*pos, minPageSize) {
 		n, err := c.r.ReadAt(buf, pos)
 		if err != nil && err != io.EOF {
-			return meta{}, false, err
-		}
-		m, ok := parseMeta(buf[:n])
-		return m, ok, nil
-	}
-	first, found, err := at(0)
-	if err != nil {
-		return err
-	}
-	c.meta = first
-	for pos := int64(minPageSize); pos <= maxPageSize; pos *= 2 {
-		second, ok, err := at(pos)
-		if err != nil {
 			return err
 		}
-		if !ok || second.pageSize != pos || found && first.pageSize != pos {
+		m, ok := parseMeta(buf[:n])
+		if !ok || pos > 0 && int64(m.PageSize) != pos {
 			continue
 		}
-		if !found || second.txid > first.txid {
-			c.meta = second
+		if c.meta.PageSize == 0 || m.PageSize == c.meta.PageSize && m.TxID > c.meta.TxID {
+			c.meta = m
 		}
-		return nil
 	}
-	if !found {
+	if c.meta.PageSize == 0 {
 		return errors.New("not a bbolt database, or both meta pages are corrupt")
 	}
 	return nil
@@ -156,22 +143,19 @@ func (c *checker) readMeta() error {
 
 // page reads a page with its overflow pages, and marks them as used.
 func (c *checker) page(id uint64) ([]byte, error) {
-	if id < 2 || id >= c.meta.high {
+	limit := min(c.meta.High, uint64(c.size)/uint64(c.meta.PageSize))
+	if id < 2 || id >= limit {
 		return nil, fmt.Errorf("page %d is out of bounds", id)
 	}
-	limit := uint64(c.size / c.meta.pageSize)
-	if id >= limit {
-		return nil, fmt.Errorf("page %d is beyond the end of the file", id)
-	}
-	page := make([]byte, c.meta.pageSize)
-	if err := c.read(page, id); err != nil {
+	page, err := c.read(id, 1)
+	if err != nil {
 		return nil, err
 	}
 	if got := binary.NativeEndian.Uint64(page); got != id {
 		return nil, fmt.Errorf("page %d has the number %d", id, got)
 	}
 	overflow := uint64(binary.NativeEndian.Uint32(page[12:]))
-	if overflow >= min(c.meta.high, limit)-id {
+	if overflow >= limit-id {
 		return nil, fmt.Errorf("overflow of page %d is out of bounds", id)
 	}
 	for i := id; i <= id+overflow; i++ {
@@ -180,41 +164,32 @@ func (c *checker) page(id uint64) ([]byte, error) {
 		}
 		c.seen[i] = true
 	}
-	if overflow == 0 {
-		return page, nil
+	if overflow > 0 {
+		return c.read(id, overflow+1)
 	}
-	page = make([]byte, int64(overflow+1)*c.meta.pageSize)
-	return page, c.read(page, id)
+	return page, nil
 }
 
-func (c *checker) read(page []byte, id uint64) error {
-	_, err := c.r.ReadAt(page, int64(id)*c.meta.pageSize)
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+func (c *checker) read(id, pages uint64) ([]byte, error) {
+	data := make([]byte, pages*uint64(c.meta.PageSize))
+	_, err := c.r.ReadAt(data, int64(id)*int64(c.meta.PageSize))
+	return data, err
 }
 
 // tree checks a page and all pages below it. Its first key must be low and all keys
 // must be less than high. A nil bound is not checked.
-func (c *checker) tree(id uint64, low, high []byte, depth int) error {
-	if depth > maxDepth {
-		return errors.New("tree is too deep")
-	}
+func (c *checker) tree(id uint64, low, high []byte) error {
 	page, err := c.page(id)
 	if err != nil {
 		return err
 	}
-	elems, err := elements(page)
-	if err == nil {
-		err = ordered(elems, low, high)
-	}
+	elems, _, err := elements(page, low, high)
 	if err != nil {
 		return fmt.Errorf("page %d: %w", id, err)
 	}
 	// Only the root page of a new database may be empty. In any other page, a count
 	// of zero is wrong.
-	if len(elems) == 0 && (id != c.meta.root || c.meta.txid > 1 || pageFlags(page) == flagBranch) {
+	if len(elems) == 0 && (id != c.meta.Root || c.meta.TxID > 1 || pageFlags(page) == flagBranch) {
 		return fmt.Errorf("page %d is empty", id)
 	}
 	for i, e := range elems {
@@ -224,9 +199,9 @@ func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 			if i+1 < len(elems) {
 				next = elems[i+1].key
 			}
-			err = c.tree(e.child, e.key, next, depth+1)
+			err = c.tree(e.child, e.key, next)
 		case e.bucket:
-			err = c.bucket(e.value, depth+1)
+			err = c.bucket(e.value)
 		}
 		if err != nil {
 			return err
@@ -236,32 +211,24 @@ func (c *checker) tree(id uint64, low, high []byte, depth int) error {
 }
 
 // bucket checks a nested bucket: a tree, or a small page inside the value.
-func (c *checker) bucket(value []byte, depth int) error {
+func (c *checker) bucket(value []byte) error {
 	if len(value) < bucketHeaderSize {
 		return errors.New("bucket without a header")
 	}
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
-		return c.tree(root, nil, nil, depth)
+		return c.tree(root, nil, nil)
 	}
 	page := value[bucketHeaderSize:]
 	if len(page) < pageHeaderSize || pageFlags(page) != flagLeaf {
 		return errors.New("bucket without a page")
 	}
-	elems, err := elements(page)
-	if err == nil {
-		err = ordered(elems, nil, nil)
-	}
-	if err != nil {
+	elems, end, err := elements(page, nil, nil)
+	switch {
+	case err != nil:
 		return fmt.Errorf("small bucket: %w", err)
-	}
-	end := pageHeaderSize
-	for _, e := range elems {
-		if e.bucket {
-			return errors.New("bucket in a small bucket")
-		}
-		end = e.end
-	}
-	if end != len(page) {
+	case slices.ContainsFunc(elems, func(e element) bool { return e.bucket }):
+		return errors.New("bucket in a small bucket")
+	case end != len(page):
 		return errors.New("small bucket is larger than its content")
 	}
 	return nil
@@ -272,24 +239,23 @@ type element struct {
 	key, value []byte
 	bucket     bool   // the value is a bucket
 	child      uint64 // page number
-	end        int    // position in the page
 }
 
 func pageFlags(page []byte) uint16 { return binary.NativeEndian.Uint16(page[8:]) }
 
 // elements reads a branch or leaf page: a table of entries, then the keys and values
-// without gaps.
-func elements(page []byte) ([]element, error) {
+// without gaps, up to end. The keys must be in order and in the bounds of tree.
+func elements(page, low, high []byte) (elems []element, end int, err error) {
 	flags, count := pageFlags(page), int(binary.NativeEndian.Uint16(page[10:]))
 	if flags != flagBranch && flags != flagLeaf {
-		return nil, fmt.Errorf("unexpected page type %#x", flags)
+		return nil, 0, fmt.Errorf("unexpected page type %#x", flags)
 	}
-	next := pageHeaderSize + count*elemSize
-	if next > len(page) {
-		return nil, errors.New("more entries than the page can hold")
+	end = pageHeaderSize + count*elemSize
+	if end > len(page) {
+		return nil, 0, errors.New("more entries than the page can hold")
 	}
 	u32 := binary.NativeEndian.Uint32
-	elems := make([]element, count)
+	elems = make([]element, count)
 	for i := range elems {
 		at := pageHeaderSize + i*elemSize
 		b := page[at : at+elemSize]
@@ -300,40 +266,33 @@ func elements(page []byte) ([]element, error) {
 		} else {
 			kind := u32(b)
 			if kind > leafIsBucket {
-				return nil, fmt.Errorf("entry %d has unknown flags %#x", i, kind)
+				return nil, 0, fmt.Errorf("entry %d has unknown flags %#x", i, kind)
 			}
 			pos, keySize, valueSize, e.bucket = u32(b[4:]), u32(b[8:]), u32(b[12:]), kind == leafIsBucket
 		}
-		if int64(at)+int64(pos) != int64(next) || keySize == 0 ||
-			int64(keySize)+int64(valueSize) > int64(len(page)-next) {
-			return nil, fmt.Errorf("entry %d is out of place", i)
+		if int64(at)+int64(pos) != int64(end) || keySize == 0 ||
+			int64(keySize)+int64(valueSize) > int64(len(page)-end) {
+			return nil, 0, fmt.Errorf("entry %d is out of place", i)
 		}
-		keyEnd := next + int(keySize)
-		e.end = keyEnd + int(valueSize)
-		e.key, e.value = page[next:keyEnd], page[keyEnd:e.end]
-		next = e.end
-	}
-	return elems, nil
-}
-
-func ordered(elems []element, low, high []byte) error {
-	for i, e := range elems {
+		keyEnd := end + int(keySize)
+		e.key, e.value = page[end:keyEnd], page[keyEnd:keyEnd+int(valueSize)]
+		end = keyEnd + int(valueSize)
 		switch {
 		case i == 0 && low != nil && !bytes.Equal(e.key, low),
 			i > 0 && bytes.Compare(elems[i-1].key, e.key) >= 0,
 			high != nil && bytes.Compare(e.key, high) >= 0:
-			return fmt.Errorf("entry %d is out of order", i)
+			return nil, 0, fmt.Errorf("entry %d is out of order", i)
 		}
 	}
-	return nil
+	return elems, end, nil
 }
 
 // freelist checks that no page in the list of free pages is in use.
 func (c *checker) freelist() error {
-	if c.meta.freelist == noFreelist {
+	if c.meta.Freelist == noFreelist {
 		return nil
 	}
-	page, err := c.page(c.meta.freelist)
+	page, err := c.page(c.meta.Freelist)
 	if err != nil {
 		return err
 	}
@@ -347,13 +306,12 @@ func (c *checker) freelist() error {
 	if count > uint64(len(ids)/8) {
 		return errors.New("list of free pages is longer than its page")
 	}
-	for ; count > 0; count-- {
-		id := binary.NativeEndian.Uint64(ids)
-		if id < 2 || id >= c.meta.high || c.seen[id] {
+	for b := range slices.Chunk(ids[:8*count], 8) {
+		id := binary.NativeEndian.Uint64(b)
+		if id < 2 || id >= c.meta.High || c.seen[id] {
 			return fmt.Errorf("page %d is free and in use, or out of bounds", id)
 		}
 		c.seen[id] = true
-		ids = ids[8:]
 	}
 	return nil
 }

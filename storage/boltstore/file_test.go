@@ -1,6 +1,7 @@
 package boltstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -245,18 +246,9 @@ func TestStore_CorruptRecordCanBeDeleted(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket([]byte("records"))
-		value := string(b.Get([]byte(bad.ID)))
-		return b.Put([]byte(bad.ID), []byte(strings.Replace(value, "https", "htpts", 1)))
+	replaceRecord(t, path, bad.ID, func(key, value []byte) ([]byte, []byte) {
+		return key, bytes.Replace(value, []byte("https"), []byte("htpts"), 1)
 	})
-	if err = errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
-	}
 
 	s = open(t, path, nil)
 	wantCorrupt := func(err error) {

@@ -12,13 +12,14 @@ import (
 	"reflect"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 )
 
 // fillDisk limits the file size of this process, so that bbolt fails as on a full disk,
-// and then lifts the limit.
+// and then lifts the limit. The store has a record with a lease of an earlier session.
 func fillDisk(s *boltstore.Store) error {
 	ctx, path := context.Background(), os.Getenv(pathVariable)
 	signal.Ignore(syscall.SIGXFSZ)
@@ -49,6 +50,14 @@ func fillDisk(s *boltstore.Store) error {
 		if err != nil || len(found) != 1 || !reflect.DeepEqual(found[0], kept) {
 			return fmt.Errorf("Find on a full disk: %v, %w", found, err)
 		}
+		leased, err := s.Find(ctx, "leased")
+		if err != nil || len(leased) != 1 || leased[0].Lease != nil {
+			return fmt.Errorf("Find of a leased record: %+v, %v, want one without its lease", leased, err)
+		}
+		leased[0].Parts = record("leased", 10_000).Parts
+		if _, err := s.Put(ctx, leased[0]); err == nil {
+			return errors.New("Put of a leased record on a full disk succeeded")
+		}
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		return err
@@ -59,6 +68,13 @@ func fillDisk(s *boltstore.Store) error {
 
 func TestPut_FullDiskKeepsRecords(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
+	leased := record("leased", 0)
+	leased.Lease = &storage.Lease{Holder: "holder", Until: time.Now().Add(time.Minute)}
+	s := open(t, path, nil)
+	put(t, s, leased)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
 	start(t, "fill disk", path).end(t)
 	if found, err := open(t, path, nil).Find(t.Context(), "key"); err != nil || len(found) != 2 {
 		t.Errorf("found %d records, %v, want 2", len(found), err)

@@ -15,12 +15,15 @@ import (
 // bbolt's own DB.Batch delays a single change instead, and repeats the whole batch
 // if one of its changes fails.
 type group struct {
-	// commit runs the changes in one transaction and sets the err of each.
-	commit func([]*change)
+	commit func([]*change) // runs the changes in one transaction and sets the err of each
+	sem    chan struct{}   // semaphore for commit
 
-	mu      sync.Mutex
-	leading bool      // some goroutine is committing
-	queue   []*change // for the next transaction
+	mu    sync.Mutex
+	queue []*change // for the next transaction
+}
+
+func newGroup(commit func([]*change)) *group {
+	return &group{commit: commit, sem: make(chan struct{}, 1)}
 }
 
 // change is one caller's change to the database.
@@ -32,41 +35,33 @@ type change struct {
 
 	err       error
 	committed func()
-	lead      chan struct{} // closed when the caller must commit the queue
 	done      chan struct{} // closed when err is set
 }
 
 // do applies the change and returns when it is committed or has failed. If ctx is
 // done while the change is in the queue, do returns without applying it.
 func (g *group) do(ctx context.Context, apply func(*bbolt.Bucket) (func(), error)) error {
-	c := &change{apply: apply, lead: make(chan struct{}), done: make(chan struct{})}
+	c := &change{apply: apply, done: make(chan struct{})}
 	g.mu.Lock()
 	g.queue = append(g.queue, c)
-	if !g.leading {
-		g.leading = true
-		close(c.lead)
-	}
 	g.mu.Unlock()
 
 	select {
-	case <-c.lead:
-		g.run()
+	case g.sem <- struct{}{}:
+		g.commitQueue()
+		<-g.sem
 	case <-c.done:
 	case <-ctx.Done():
 		if g.withdraw(c) {
 			return ctx.Err()
 		}
-		select { // the change is being committed, or this goroutine leads
-		case <-c.lead:
-			g.run()
-		case <-c.done:
-		}
+		<-c.done // another caller is committing it
 	}
 	return c.err
 }
 
-// run commits the queue. If changes arrived meanwhile, the first of them leads next.
-func (g *group) run() {
+// commitQueue commits all changes in the queue. The caller must hold the semaphore.
+func (g *group) commitQueue() {
 	g.mu.Lock()
 	batch := g.queue
 	g.queue = nil
@@ -76,26 +71,13 @@ func (g *group) run() {
 	for _, c := range batch {
 		close(c.done)
 	}
-
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.queue) == 0 {
-		g.leading = false
-		return
-	}
-	close(g.queue[0].lead)
 }
 
 // withdraw removes the change from the queue. It returns false if the change is not in
-// the queue, or if its caller must commit the queue.
+// the queue.
 func (g *group) withdraw(c *change) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	select {
-	case <-c.lead:
-		return false
-	default:
-	}
 	i := slices.Index(g.queue, c)
 	if i < 0 {
 		return false

@@ -13,14 +13,14 @@ import (
 // slowDisk is a group whose commits block until finish receives their error. It records
 // the number of changes of each commit.
 type slowDisk struct {
-	group
+	*group
 	finish  chan error
 	batches []int
 }
 
 func newSlowDisk() *slowDisk {
 	d := &slowDisk{finish: make(chan error)}
-	d.commit = func(batch []*change) {
+	d.group = newGroup(func(batch []*change) {
 		d.batches = append(d.batches, len(batch))
 		err := <-d.finish
 		for _, c := range batch {
@@ -28,7 +28,7 @@ func newSlowDisk() *slowDisk {
 				c.err = err
 			}
 		}
-	}
+	})
 	return d
 }
 
@@ -77,8 +77,8 @@ func TestGroup_ChangesDuringCommitShareNext(t *testing.T) {
 		// The group is idle and usable again.
 		next := d.start(t.Context(), nil)
 		d.finish <- nil
-		if err := <-next; err != nil || d.leading || len(d.queue) > 0 {
-			t.Errorf("error %v, leading %v, queue of %d", err, d.leading, len(d.queue))
+		if err := <-next; err != nil || len(d.sem) > 0 || len(d.queue) > 0 {
+			t.Errorf("error %v, %d commits, queue of %d", err, len(d.sem), len(d.queue))
 		}
 	})
 }
@@ -108,8 +108,8 @@ func TestGroup_CanceledChangeLeavesQueue(t *testing.T) {
 	})
 }
 
-// The leader commits the changes of the others even if its context is canceled.
-func TestGroup_CanceledLeaderCommits(t *testing.T) {
+// A caller commits the changes of others even if its context is canceled.
+func TestGroup_CanceledCallerCommitsOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newSlowDisk()
 		first := d.start(t.Context(), nil)

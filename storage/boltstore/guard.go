@@ -3,12 +3,12 @@ package boltstore
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime/debug"
 
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/internal/disk"
 )
 
 // guard calls f, which uses bbolt. bbolt panics if the file is corrupt, and reading
@@ -42,14 +42,5 @@ func (s *Store) failure(err error) error {
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		err = fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
 	}
-	return atPath(s.path, err)
-}
-
-// atPath returns an error that names the path once.
-func atPath(path string, err error) error {
-	var op *fs.PathError
-	if errors.As(err, &op) && op.Path == path {
-		err = fmt.Errorf("%s: %w", op.Op, op.Err)
-	}
-	return &storage.Error{Path: path, Err: err}
+	return disk.ErrorAt(s.path, err)
 }

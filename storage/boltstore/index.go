@@ -12,10 +12,10 @@ type index struct {
 	mu  sync.RWMutex
 	ids map[key][]string // the records of a fingerprint
 
-	// put has the records that were put since Open. Only one process has the file open,
-	// so the holder of the lease of any other record has ended: such a record is
-	// returned without its lease. The file is not changed.
-	put map[string]struct{}
+	// put has the first revision of each record that was put since Open. Only one process
+	// has the file open, so the holder of the lease of any other revision has ended: it
+	// is returned without its lease. The file is not changed.
+	put map[string]int64
 }
 
 func (x *index) find(k key) []string {
@@ -36,11 +36,13 @@ func (x *index) add(k key, id string) {
 	x.ids[k] = append(x.ids[k], id)
 }
 
-// keepLease notes that a record is put in this session.
-func (x *index) keepLease(id string) {
+// keepLease notes that a revision is put in this session.
+func (x *index) keepLease(id string, revision int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.put[id] = struct{}{}
+	if first, ok := x.put[id]; !ok || revision < first {
+		x.put[id] = revision
+	}
 }
 
 func (x *index) remove(k key, id string) {
@@ -53,11 +55,11 @@ func (x *index) remove(k key, id string) {
 	}
 }
 
-// current returns rec, without its lease if rec was not put in this session.
+// current returns rec, without its lease if this revision was not put in this session.
 func (x *index) current(rec storage.Record) storage.Record {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if _, put := x.put[rec.ID]; !put {
+	if first, ok := x.put[rec.ID]; !ok || rec.Revision < first {
 		rec.Lease = nil
 	}
 	return rec

@@ -8,94 +8,97 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/storage/internal/durable"
+	"github.com/seed-175555ba/tus-go/storage/internal/disk"
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
 )
 
-// inspect checks the file, if it exists. It returns an error for a corrupt file, or
-// quarantines it. It locks the file, so that the file is not written or renamed
-// meanwhile. It returns true if the path was another file when the lock was acquired.
-// Otherwise bbolt can open the path.
-func (s *Store) inspect(ctx context.Context) (retry bool, err error) {
-	info, err := os.Stat(s.path)
-	if err != nil {
-		return false, ignoreNotExist(err)
+// openFile opens or creates the file, as s.file, and checks it. It returns an error for
+// a corrupt file, or quarantines it and creates another one.
+func (s *Store) openFile(ctx context.Context, flag int, mode fs.FileMode) (_ *os.File, err error) {
+	for {
+		if s.file, err = os.OpenFile(s.path, flag, mode); err != nil {
+			return nil, err
+		}
+		usable, err := s.inspect(ctx)
+		if usable {
+			return s.file, nil
+		}
+		s.file.Close()
+		if err != nil {
+			return nil, err
+		}
 	}
-	if !info.Mode().IsRegular() {
-		return false, errors.New("not a regular file")
-	}
-	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
-	if err != nil {
-		return errors.Is(err, fs.ErrNotExist), ignoreNotExist(err)
-	}
-	defer f.Close()
-	if err := filelock.Lock(ctx, f); err != nil {
-		if ctx.Err() != nil {
+}
+
+// inspect checks the file. It locks the file, so that the file is not written or
+// renamed meanwhile. It returns false without an error if the file was renamed.
+func (s *Store) inspect(ctx context.Context) (usable bool, err error) {
+	if err := filelock.Lock(ctx, s.file); err != nil {
+		if errors.Is(err, ctx.Err()) {
 			err = storage.ErrLocked
 		}
 		return false, err
 	}
-	defer filelock.Unlock(f)
+	defer filelock.Unlock(s.file)
 
-	info, current, err := s.statCurrent(f)
+	info, current, err := s.stat()
 	if err != nil || !current {
-		return err == nil, err
+		return false, err
+	}
+	if !info.Mode().IsRegular() {
+		return false, errors.New("not a regular file")
 	}
 	if info.Size() == 0 {
-		return false, nil
+		return true, nil
 	}
-	err = check(f, info.Size())
+	err = check(s.file, info.Size())
 	var reading *fs.PathError
 	switch {
 	case err == nil:
-		return false, nil
+		return true, nil
 	case errors.As(err, &reading):
 		return false, err
 	case errors.Is(err, errUnfinished):
-		return false, f.Truncate(0)
+		err = s.file.Truncate(0)
+		return err == nil, err
 	}
 	err = fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
 	if s.opts.Quarantine {
-		return false, s.quarantine(f, err)
+		err = s.quarantine(s.file, err)
 	}
 	return false, err
 }
 
-func ignoreNotExist(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// quarantineOpen quarantines the file that bbolt has open and locked. It does nothing if
-// the file was renamed before bbolt acquired the lock.
-func (s *Store) quarantineOpen(cause error) error {
-	if _, current, err := s.statCurrent(s.file); err != nil || !current {
-		return err
-	}
-	return s.quarantine(s, cause)
-}
-
-// statCurrent returns the FileInfo of f and whether f is still the file at the path.
-func (s *Store) statCurrent(f *os.File) (info fs.FileInfo, current bool, err error) {
-	if info, err = f.Stat(); err != nil {
+// stat returns the FileInfo of the open file, and whether it is still at the path.
+func (s *Store) stat() (info fs.FileInfo, current bool, err error) {
+	if info, err = s.file.Stat(); err != nil {
 		return nil, false, err
 	}
 	now, err := os.Stat(s.path)
-	return info, err == nil && os.SameFile(info, now), ignoreNotExist(err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return info, false, nil
+	}
+	return info, err == nil && os.SameFile(info, now), err
 }
 
 // quarantine renames the file, which is locked and which c closes. Other openers that
-// wait for the lock then find another file, or none, at the path.
+// wait for the lock then find another file, or none, at the path. It does nothing if
+// the file was renamed before it was locked.
 func (s *Store) quarantine(c io.Closer, cause error) error {
+	if _, current, err := s.stat(); err != nil || !current {
+		return err
+	}
+	if runtime.GOOS == "windows" {
+		c.Close() // an open file cannot be renamed
+	}
 	quarantined := s.path + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-	if err := renameOpen(c, s.path, quarantined); err != nil {
+	if err := os.Rename(s.path, quarantined); err != nil {
 		return fmt.Errorf("renaming the corrupt file: %w", err)
 	}
 	s.opts.OnWarning(&storage.Error{Path: quarantined, Err: fmt.Errorf("renamed from %s: %w", s.path, cause)})
-	return durable.SyncDir(filepath.Dir(s.path))
+	return disk.SyncDir(filepath.Dir(s.path))
 }

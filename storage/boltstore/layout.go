@@ -54,11 +54,9 @@ func headerSum(id string, head []byte) uint32 {
 	return crc32.Checksum(append([]byte(id), head...), crc32.MakeTable(crc32.Castagnoli))
 }
 
-var errHeader = errors.New("header does not match its checksum")
-
 func unpackHeader(id, value []byte) (header, error) {
 	if len(value) < headerSize || binary.BigEndian.Uint32(value[24:]) != headerSum(string(id), value[:24]) {
-		return header{}, fmt.Errorf("%w: %w", storage.ErrCorrupt, errHeader)
+		return header{}, fmt.Errorf("%w: header does not match its checksum", storage.ErrCorrupt)
 	}
 	return header{revision: int64(binary.BigEndian.Uint64(value)), key: key(value[8:24])}, nil
 }

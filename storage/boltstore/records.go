@@ -15,13 +15,10 @@ import (
 
 // Find implements [storage.Store].
 func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	ids := s.index.find(keyOf(fingerprint))
 	var found []storage.Record
 	var unreadable []error
-	err := s.view(func(b *bbolt.Bucket) {
+	err := s.view(ctx, func(b *bbolt.Bucket) {
 		for _, id := range ids {
 			value := b.Get([]byte(id))
 			if value == nil {
@@ -47,10 +44,7 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	if err := ctx.Err(); err != nil {
 		return storage.Record{}, err
 	}
-	if err := rec.Validate(); err != nil {
-		return storage.Record{}, err
-	}
-	next := rec.Clone()
+	next := rec
 	next.Revision++
 	record, err := storage.Encode(next)
 	if err != nil {
@@ -60,26 +54,27 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	value := pack(next.ID, header{next.Revision, key}, record)
 
 	err = s.changes.do(ctx, func(b *bbolt.Bucket) (func(), error) {
-		var stored header
-		exists := b.Get(id)
-		if exists != nil {
-			if stored, err = unpackHeader(id, exists); err != nil {
+		old := b.Get(id)
+		stored := header{key: key}
+		if old != nil {
+			var err error
+			if stored, err = unpackHeader(id, old); err != nil {
 				return nil, s.recordError(id, err)
 			}
 		}
 		if stored.revision != rec.Revision {
 			return nil, s.recordError(id, storage.ErrConflict)
 		}
-		if exists != nil && stored.key != key {
+		if stored.key != key {
 			return nil, s.recordError(id, fmt.Errorf("%w: fingerprint differs from the stored record", storage.ErrInvalidRecord))
 		}
-		s.index.keepLease(next.ID) // before the record can be read
+		s.index.keepLease(next.ID, next.Revision) // before the record can be read
 		if err := b.Put(id, value); err != nil {
 			return nil, s.recordError(id, err)
 		}
 		return func() {
-			s.index.keepLease(next.ID) // it may have been deleted in the same transaction
-			if exists == nil {
+			s.index.keepLease(next.ID, next.Revision) // it may have been deleted in the same transaction
+			if old == nil {
 				s.index.add(key, next.ID)
 			}
 		}, nil
@@ -87,7 +82,7 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	if err != nil {
 		return storage.Record{}, err
 	}
-	return next, nil
+	return next.Clone(), nil
 }
 
 // Delete implements [storage.Store]. The ID of a corrupt record is that in the
@@ -142,12 +137,8 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 	return func(yield func(storage.Record, error) bool) {
 		var next []byte // the first ID not read yet
 		for more := true; more; {
-			if err := ctx.Err(); err != nil {
-				yield(storage.Record{}, err)
-				return
-			}
 			var page []result
-			err := s.view(func(b *bbolt.Bucket) {
+			err := s.view(ctx, func(b *bbolt.Bucket) {
 				c := b.Cursor()
 				id, value := c.Seek(next)
 				for ; id != nil && len(page) < pageOfAll; id, value = c.Next() {
@@ -173,8 +164,11 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 	}
 }
 
-// view calls read in a read-only transaction.
-func (s *Store) view(read func(*bbolt.Bucket)) error {
+// view calls read in a read-only transaction, unless ctx is done.
+func (s *Store) view(ctx context.Context, read func(*bbolt.Bucket)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	return s.guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			read(tx.Bucket([]byte(recordsBucket)))
@@ -183,26 +177,26 @@ func (s *Store) view(read func(*bbolt.Bucket)) error {
 	})
 }
 
-// commit applies the changes in one transaction.
+// commit applies the changes in one transaction, which is not written if nothing
+// changed.
 func (s *Store) commit(batch []*change) {
-	errUnchanged := errors.New("nothing to write")
 	err := s.guard(func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
-			b := tx.Bucket([]byte(recordsBucket))
-			unchanged := true
-			for _, c := range batch {
-				c.committed, c.err = c.apply(b)
-				unchanged = unchanged && c.committed == nil
-			}
-			if unchanged {
-				return errUnchanged
-			}
+		tx, err := s.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback() // does nothing after Commit
+		b := tx.Bucket([]byte(recordsBucket))
+		changed := false
+		for _, c := range batch {
+			c.committed, c.err = c.apply(b)
+			changed = changed || c.committed != nil
+		}
+		if !changed {
 			return nil
-		})
+		}
+		return tx.Commit()
 	})
-	if errors.Is(err, errUnchanged) {
-		return
-	}
 	if err != nil {
 		// After a failed write, bbolt may hold the old or the new state.
 		s.guard(func() error { return s.db.View(s.read) })

@@ -1,16 +1,16 @@
 package filestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/storage/internal/durable"
+	"github.com/seed-175555ba/tus-go/storage/internal/disk"
 )
 
 // maxFileSize is the size limit for the file of a record, in bytes, above that of any
@@ -34,7 +34,7 @@ func (s *Store) read(ctx context.Context, p location) (storage.Record, error) {
 		}
 	}
 	if err != nil {
-		storageErr := atPath(path, err).(*storage.Error)
+		storageErr := disk.ErrorAt(path, err)
 		storageErr.ID = p.id
 		return storage.Record{}, storageErr
 	}
@@ -52,12 +52,7 @@ func readFile(ctx context.Context, path string, limit int64) (data []byte, err e
 		if !info.Mode().IsRegular() || info.Size() > limit {
 			return fmt.Errorf("%w: not a regular file, or too large", storage.ErrCorrupt)
 		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		data, err = io.ReadAll(io.LimitReader(f, limit))
+		data, err = os.ReadFile(path)
 		return err
 	})
 	return data, err
@@ -67,40 +62,27 @@ func readFile(ctx context.Context, path string, limit int64) (data []byte, err e
 func (s *Store) writeTemp(data []byte) (path string, err error) {
 	f, err := os.CreateTemp(s.tempDir(), "*.json") // with mode 0600
 	if err != nil {
-		return "", atPath(s.tempDir(), err)
+		return "", disk.ErrorAt(s.tempDir(), err)
 	}
 	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	if err = cmp.Or(err, f.Sync(), f.Close()); err != nil {
 		os.Remove(f.Name())
-		return "", atPath(f.Name(), err)
+		return "", disk.ErrorAt(f.Name(), err)
 	}
 	return f.Name(), nil
 }
 
-// makeDirs creates the directories for a record if they do not exist.
-func (s *Store) makeDirs(p location) error {
-	for _, dir := range []string{s.tempDir(), s.hintDir(), s.shardDir(p)} {
-		if err := makeDir(dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// makeDir creates a directory of the store if it does not exist. It does not follow
+// makeDirs creates directories of the store if they do not exist. It does not follow
 // symbolic links, which may lead to a directory that other users can access.
-func makeDir(dir string) error {
-	if err := checkMode(dir, fs.ModeDir); err != nil {
-		return atPath(dir, err)
-	}
-	if err := durable.MkdirAll(dir, 0o700); err != nil {
-		return atPath(dir, err)
+func makeDirs(dirs ...string) error {
+	for _, dir := range dirs {
+		err := checkMode(dir, fs.ModeDir)
+		if err == nil {
+			err = disk.MkdirAll(dir)
+		}
+		if err != nil {
+			return disk.ErrorAt(dir, err)
+		}
 	}
 	return nil
 }
@@ -114,7 +96,7 @@ func checkMode(path string, want fs.FileMode) error {
 		return nil
 	case err != nil:
 		return err
-	case want == fs.ModeDir && info.IsDir(), want == 0 && info.Mode().IsRegular():
+	case info.Mode().Type() == want:
 		return nil
 	case info.Mode().Type() == fs.ModeSymlink:
 		return fmt.Errorf("%w: is a symbolic link", storage.ErrCorrupt)
@@ -124,26 +106,11 @@ func checkMode(path string, want fs.FileMode) error {
 	return fmt.Errorf("%w: not a regular file", storage.ErrCorrupt)
 }
 
-func (s *Store) rename(ctx context.Context, temp string, p location) error {
-	if err := retry(ctx, func() error { return os.Rename(temp, s.path(p)) }); err != nil {
-		return atPath(s.path(p), err)
-	}
-	return nil
-}
-
-func (s *Store) remove(ctx context.Context, p location) error {
-	err := retry(ctx, func() error { return os.Remove(s.path(p)) })
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return atPath(s.path(p), err)
-	}
-	os.Remove(s.hintPath(p.id))
-	return nil
-}
-
-// sync makes the names in a directory durable.
-func (s *Store) sync(dir string) error {
-	if err := durable.SyncDir(dir); err != nil {
-		return atPath(dir, err)
+// sync makes the name of a record durable, or its removal.
+func (s *Store) sync(p location) error {
+	dir := s.shardDir(p)
+	if err := disk.SyncDir(dir); err != nil {
+		return disk.ErrorAt(dir, err)
 	}
 	return nil
 }
@@ -158,11 +125,9 @@ func retry(ctx context.Context, f func() error) error {
 		if err == nil || try == tries || !busy(err) {
 			return err
 		}
-		timer := time.NewTimer(wait)
 		select {
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
-			timer.Stop()
 			return err
 		}
 		wait *= 2

@@ -5,17 +5,17 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/storage/internal/durable"
+	"github.com/seed-175555ba/tus-go/storage/internal/disk"
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
-	"github.com/seed-175555ba/tus-go/storage/internal/private"
 )
 
 const (
@@ -44,7 +44,7 @@ type Options struct {
 type Store struct {
 	dir         string
 	lockTimeout time.Duration
-	sem         chan struct{} // semaphore for changes by goroutines of this process
+	changing    *semaphore.Weighted // of one; held during a change
 	closed      atomic.Bool
 }
 
@@ -60,27 +60,25 @@ func Open(dir string, opts *Options) (*Store, error) {
 	if opts != nil {
 		o = *opts
 	}
-	s := &Store{dir: dir, lockTimeout: defaultLockTimeout, sem: make(chan struct{}, 1)}
+	s := &Store{dir: dir, lockTimeout: defaultLockTimeout, changing: semaphore.NewWeighted(1)}
 	if o.LockTimeout != 0 {
 		s.lockTimeout = max(o.LockTimeout, 0)
 	}
-	if err := durable.MkdirAll(dir, 0o700); err != nil {
-		return nil, atPath(dir, err)
+	if err := disk.MkdirAll(dir); err != nil {
+		return nil, disk.ErrorAt(dir, err)
 	}
 	warning, err := tighten(dir)
 	if err != nil {
-		return nil, atPath(dir, err)
+		return nil, disk.ErrorAt(dir, err)
 	}
 	if warning != nil && o.OnWarning != nil {
-		o.OnWarning(atPath(dir, warning))
+		o.OnWarning(disk.ErrorAt(dir, warning))
 	}
-	for _, sub := range []string{s.tempDir(), s.hintDir()} {
-		if err := makeDir(sub); err != nil {
-			return nil, err
-		}
+	if err := makeDirs(s.tempDir(), s.hintDir()); err != nil {
+		return nil, err
 	}
 	if err := checkMode(s.lockPath(), 0); err != nil {
-		return nil, atPath(s.lockPath(), err)
+		return nil, disk.ErrorAt(s.lockPath(), err)
 	}
 	s.removeOldTemp()
 	return s, nil
@@ -99,9 +97,9 @@ func tighten(dir string) (warning, err error) {
 		return nil, err
 	}
 	if slices.ContainsFunc(names, func(name string) bool { return !isStoreName(name) }) {
-		return private.Check(f, private.Write)
+		return disk.Check(f, disk.Write)
 	}
-	return private.Tighten(f)
+	return disk.Tighten(f)
 }
 
 // isStoreName reports whether name is a file or directory of a store.
@@ -119,7 +117,7 @@ func (s *Store) Close() error {
 // ready returns an error if the store is closed or ctx is done.
 func (s *Store) ready(ctx context.Context) error {
 	if s.closed.Load() {
-		return atPath(s.dir, storage.ErrClosed)
+		return disk.ErrorAt(s.dir, storage.ErrClosed)
 	}
 	return ctx.Err()
 }
@@ -128,49 +126,47 @@ func (s *Store) ready(ctx context.Context) error {
 func (s *Store) lock(ctx context.Context) (unlock func(), err error) {
 	wait, cancel := context.WithTimeout(ctx, s.lockTimeout)
 	defer cancel()
-	path := s.lockPath()
-	select {
-	case s.sem <- struct{}{}:
-	default:
-		select {
-		case s.sem <- struct{}{}:
-		case <-wait.Done():
-			return nil, s.lockFailure(ctx, path)
-		}
+	if !s.changing.TryAcquire(1) && s.changing.Acquire(wait, 1) != nil {
+		return nil, s.lockFailure(ctx)
 	}
-	release := func() { <-s.sem }
-
-	// The file is opened each time, so that all processes lock the same file even
-	// after it was deleted.
-	err = checkMode(path, 0)
-	var f *os.File
-	if err == nil {
-		f, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	}
+	f, err := s.lockFile(wait)
 	if err != nil {
-		release()
-		return nil, atPath(path, err)
-	}
-	if err := filelock.Lock(wait, f); err != nil {
-		f.Close()
-		release()
-		if wait.Err() != nil {
-			return nil, s.lockFailure(ctx, path)
+		s.changing.Release(1)
+		if errors.Is(err, wait.Err()) {
+			return nil, s.lockFailure(ctx)
 		}
-		return nil, atPath(path, err)
+		return nil, disk.ErrorAt(s.lockPath(), err)
 	}
 	return func() {
 		filelock.Unlock(f)
 		f.Close()
-		release()
+		s.changing.Release(1)
 	}, nil
 }
 
-func (s *Store) lockFailure(ctx context.Context, path string) error {
+// lockFailure returns the error of ctx, or ErrLocked if it is not done.
+func (s *Store) lockFailure(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return atPath(path, fmt.Errorf("%w for more than %v", storage.ErrLocked, s.lockTimeout))
+	return disk.ErrorAt(s.lockPath(), fmt.Errorf("%w for more than %v", storage.ErrLocked, s.lockTimeout))
+}
+
+// lockFile opens and locks the file "lock". It is opened each time, so that all
+// processes lock the same file even after it was deleted.
+func (s *Store) lockFile(ctx context.Context) (*os.File, error) {
+	if err := checkMode(s.lockPath(), 0); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(s.lockPath(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := filelock.Lock(ctx, f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func (s *Store) lockPath() string { return filepath.Join(s.dir, "lock") }
@@ -186,13 +182,4 @@ func (s *Store) removeOldTemp() {
 			os.Remove(filepath.Join(s.tempDir(), e.Name()))
 		}
 	}
-}
-
-// atPath returns an error that names the path once.
-func atPath(path string, err error) error {
-	var op *fs.PathError
-	if errors.As(err, &op) && op.Path == path {
-		err = fmt.Errorf("%s: %w", op.Op, op.Err)
-	}
-	return &storage.Error{Path: path, Err: err}
 }

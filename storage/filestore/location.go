@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,80 +13,79 @@ import (
 	"strings"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/internal/disk"
 )
 
 // shards is the number of directories for records: enough that Find reads few names,
 // and few enough to read all of them for an ID.
 const shards = 64
 
-// hashLength is the length of the hash in a file name, in hexadecimal digits.
-const hashLength = 32
+// hashSize is the size of a hash, in bytes.
+const hashSize = 16
 
 // location identifies the file of a record.
 type location struct {
-	shard string // name of the directory
-	hash  string // of the fingerprint
-	id    string
+	hash [hashSize]byte // of the fingerprint
+	id   string
 }
 
 func locationOf(fingerprint, id string) location {
 	sum := sha256.Sum256([]byte(fingerprint))
-	return location{shard: shardOf(sum[0]), hash: hex.EncodeToString(sum[:16]), id: id}
+	return location{[hashSize]byte(sum[:hashSize]), id}
 }
 
-func shardOf(b byte) string { return hex.EncodeToString([]byte{b % shards}) }
-
-func (p location) name() string { return p.hash + "-" + p.id + ".json" }
-
-// parseName is the reverse of name. It returns false for names of other files.
-func parseName(shard, name string) (location, bool) {
-	stem, ok := strings.CutSuffix(name, ".json")
-	if !ok || len(stem) < hashLength+2 || stem[hashLength] != '-' {
+// parseLocation returns false if the hash or the ID is invalid.
+func parseLocation(hash, id string) (location, bool) {
+	raw, err := hex.DecodeString(hash)
+	if err != nil || len(raw) != hashSize || !validID(id) {
 		return location{}, false
 	}
-	p := location{shard: shard, hash: stem[:hashLength], id: stem[hashLength+1:]}
-	raw, err := hex.DecodeString(p.hash)
-	valid := err == nil && p.name() == name && shardOf(raw[0]) == shard &&
-		storage.Record{ID: p.id, Fingerprint: "f"}.Validate() == nil
-	return p, valid
+	p := location{[hashSize]byte(raw), id}
+	return p, p.hexHash() == hash // in lower case
 }
 
-func (s *Store) shardDir(p location) string { return filepath.Join(s.dir, p.shard) }
+// validID reports whether a record can have the ID, which makes it a valid file name.
+func validID(id string) bool {
+	return storage.Record{ID: id, Fingerprint: "f"}.Validate() == nil
+}
 
-func (s *Store) path(p location) string { return filepath.Join(s.dir, p.shard, p.name()) }
+func (p location) hexHash() string { return hex.EncodeToString(p.hash[:]) }
 
-// locations returns the locations of the records in a shard.
+// shard returns the name of the directory.
+func (p location) shard() string { return shardName(int(p.hash[0]) % shards) }
+
+func shardName(i int) string { return fmt.Sprintf("%02x", i) }
+
+func (s *Store) shardDir(p location) string { return filepath.Join(s.dir, p.shard()) }
+
+func (s *Store) path(p location) string {
+	return filepath.Join(s.shardDir(p), p.hexHash()+"-"+p.id+".json")
+}
+
+// locations returns the locations of the records in a shard. It ignores other files.
 func (s *Store) locations(shard string) ([]location, error) {
 	dir := filepath.Join(s.dir, shard)
-	f, err := openDir(dir)
+	err := checkMode(dir, fs.ModeDir) // opening a pipe would wait for a writer
+	var entries []fs.DirEntry
+	if err == nil {
+		entries, err = os.ReadDir(dir)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, atPath(dir, err)
+		return nil, disk.ErrorAt(dir, err)
 	}
-	defer f.Close()
-	names, err := f.Readdirnames(-1)
-	if err != nil {
-		return nil, atPath(dir, err)
-	}
-	// A directory that changes while it is read may return a name twice.
-	slices.Sort(names)
 	var found []location
-	for _, name := range slices.Compact(names) {
-		if p, ok := parseName(shard, name); ok {
+	for _, entry := range entries {
+		stem, ok := strings.CutSuffix(entry.Name(), ".json")
+		hash, id, _ := strings.Cut(stem, "-")
+		if p, valid := parseLocation(hash, id); ok && valid && p.shard() == shard {
 			found = append(found, p)
 		}
 	}
-	return found, nil
-}
-
-func openDir(dir string) (*os.File, error) {
-	// Opening a pipe would wait for a writer.
-	if err := checkMode(dir, fs.ModeDir); err != nil {
-		return nil, err
-	}
-	return os.Open(dir)
+	// A directory that changes while it is read may return a name twice.
+	return slices.Compact(found), nil
 }
 
 // locate finds a record by its ID: with the hint, or else by reading all shards.
@@ -109,18 +109,14 @@ func (s *Store) hintPath(id string) string { return filepath.Join(s.hintDir(), i
 
 // hinted returns the location of a record, and false if its hint is missing or wrong.
 func (s *Store) hinted(ctx context.Context, id string) (location, bool) {
-	if (storage.Record{ID: id, Fingerprint: "f"}).Validate() != nil {
-		return location{}, false // not usable as a file name
-	}
-	hash, err := readFile(ctx, s.hintPath(id), hashLength)
-	if err != nil || len(hash) != hashLength {
+	if !validID(id) {
 		return location{}, false
 	}
-	first, err := hex.DecodeString(string(hash[:2]))
+	hash, err := readFile(ctx, s.hintPath(id), 2*hashSize)
 	if err != nil {
 		return location{}, false
 	}
-	p, ok := parseName(shardOf(first[0]), location{hash: string(hash), id: id}.name())
+	p, ok := parseLocation(string(hash), id)
 	if !ok {
 		return location{}, false
 	}
@@ -132,16 +128,12 @@ func (s *Store) hinted(ctx context.Context, id string) (location, bool) {
 func (s *Store) hint(p location) {
 	path := s.hintPath(p.id)
 	// An existing file is not opened: it may be a pipe, which blocks.
-	const flags = os.O_CREATE | os.O_EXCL | os.O_WRONLY
-	f, err := os.OpenFile(path, flags, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		os.Remove(path)
-		f, err = os.OpenFile(path, flags, 0o600)
-	}
+	os.Remove(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return
 	}
-	_, err = f.WriteString(p.hash)
+	_, err = f.WriteString(p.hexHash())
 	if errors.Join(err, f.Close()) != nil {
 		os.Remove(path) // it may be incomplete
 	}

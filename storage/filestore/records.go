@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/internal/disk"
 )
 
 // Find implements [storage.Store].
@@ -18,7 +19,7 @@ func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record,
 		return nil, err
 	}
 	wanted := locationOf(fingerprint, "")
-	locations, err := s.locations(wanted.shard)
+	locations, err := s.locations(wanted.shard())
 	if err != nil {
 		return nil, err
 	}
@@ -46,82 +47,78 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	if err := s.ready(ctx); err != nil {
 		return storage.Record{}, err
 	}
-	if err := rec.Validate(); err != nil {
-		return storage.Record{}, err
-	}
-	next := rec.Clone()
+	next := rec
 	next.Revision++
 	data, err := storage.Encode(next)
 	if err != nil {
 		return storage.Record{}, err
 	}
-	if err := s.put(ctx, rec, data); err != nil {
+	p := locationOf(rec.Fingerprint, rec.ID)
+	if err := s.put(ctx, p, rec.Revision, data); err != nil {
 		return storage.Record{}, err
 	}
-	return next, nil
+	return next.Clone(), nil
 }
 
-// put stores the data if the stored revision is that of rec.
-func (s *Store) put(ctx context.Context, rec storage.Record, data []byte) error {
-	p := locationOf(rec.Fingerprint, rec.ID)
+// put stores the data if the stored revision is the given one.
+func (s *Store) put(ctx context.Context, p location, revision int64, data []byte) error {
 	// Check for a conflict before writing a file. replace checks again.
-	if stored, err := s.revision(ctx, p); err != nil || stored != rec.Revision {
-		return s.conflict(p, rec, err)
+	if err := s.checkRevision(ctx, p, revision); err != nil {
+		return err
 	}
-	if err := s.makeDirs(p); err != nil {
+	if err := makeDirs(s.tempDir(), s.hintDir(), s.shardDir(p)); err != nil {
 		return err
 	}
 	temp, err := s.writeTemp(data)
 	if err != nil {
 		return err
 	}
-	if err := s.replace(ctx, p, rec, temp); err != nil {
-		os.Remove(temp)
+	defer os.Remove(temp) // if it was not renamed
+	if err := s.replace(ctx, p, revision, temp); err != nil {
 		return err
 	}
-	return s.sync(s.shardDir(p))
+	return s.sync(p)
 }
 
 // replace renames the temporary file to that of the record, under the lock.
-func (s *Store) replace(ctx context.Context, p location, rec storage.Record, temp string) error {
+func (s *Store) replace(ctx context.Context, p location, revision int64, temp string) error {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	stored, err := s.revision(ctx, p)
-	if err != nil || stored != rec.Revision {
-		return s.conflict(p, rec, err)
-	}
-	if stored > 0 {
-		return s.rename(ctx, temp, p)
-	}
-	// The ID must not be in use with another fingerprint.
-	if _, exists := s.hinted(ctx, rec.ID); exists {
-		return s.conflict(p, rec, nil)
-	}
-	if err := s.rename(ctx, temp, p); err != nil {
+	if err := s.checkRevision(ctx, p, revision); err != nil {
 		return err
 	}
-	s.hint(p)
+	if revision == 0 {
+		if _, exists := s.hinted(ctx, p.id); exists { // with another fingerprint
+			return s.conflict(p)
+		}
+	}
+	if err := retry(ctx, func() error { return os.Rename(temp, s.path(p)) }); err != nil {
+		return disk.ErrorAt(s.path(p), err)
+	}
+	if revision == 0 {
+		s.hint(p)
+	}
 	return nil
 }
 
-// revision returns the stored revision at a location, 0 if there is no record.
-func (s *Store) revision(ctx context.Context, p location) (int64, error) {
+// checkRevision returns an error if the stored revision is not the given one. It is 0
+// if there is no record.
+func (s *Store) checkRevision(ctx context.Context, p location, revision int64) error {
 	rec, err := s.read(ctx, p)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	return rec.Revision, err
-}
-
-// conflict returns err, or ErrConflict if err is nil.
-func (s *Store) conflict(p location, rec storage.Record, err error) error {
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return &storage.Error{Path: s.path(p), ID: rec.ID, Err: storage.ErrConflict}
+	if rec.Revision != revision {
+		return s.conflict(p)
+	}
+	return nil
+}
+
+func (s *Store) conflict(p location) error {
+	return &storage.Error{Path: s.path(p), ID: p.id, Err: storage.ErrConflict}
 }
 
 // Delete implements [storage.Store].
@@ -133,7 +130,7 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	if err != nil || p == (location{}) {
 		return err
 	}
-	return s.sync(s.shardDir(p))
+	return s.sync(p)
 }
 
 // delete returns the location of the deleted record, or the zero value if it does not
@@ -155,9 +152,14 @@ func (s *Store) delete(ctx context.Context, id string, revision int64) (location
 	case err != nil && revision != 0:
 		return location{}, err
 	case err == nil && rec.Revision != revision:
-		return location{}, s.conflict(p, rec, nil)
+		return location{}, s.conflict(p)
 	}
-	return p, s.remove(ctx, p)
+	err = retry(ctx, func() error { return os.Remove(s.path(p)) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return location{}, disk.ErrorAt(s.path(p), err)
+	}
+	os.Remove(s.hintPath(id))
+	return p, nil
 }
 
 // All implements [storage.Store].
@@ -183,7 +185,7 @@ func (s *Store) All(ctx context.Context) iter.Seq2[storage.Record, error] {
 func (s *Store) allLocations(ctx context.Context) iter.Seq2[location, error] {
 	return func(yield func(location, error) bool) {
 		for i := range shards {
-			locations, err := s.locations(shardOf(byte(i)))
+			locations, err := s.locations(shardName(i))
 			if err = cmp.Or(s.ready(ctx), err); err != nil {
 				yield(location{}, err)
 				return

@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -12,30 +11,38 @@ import (
 
 const contenders = 100
 
-// contend puts a different version of rec in each of many goroutines and returns the
-// one that was stored.
-func contend(t *testing.T, s storage.Store, rec storage.Record) storage.Record {
+// race calls change at the same time in many goroutines. Each call must succeed or
+// return ErrConflict.
+func race(t *testing.T, change func(i int) error) {
 	t.Helper()
 	start := make(chan struct{})
-	stored := make(chan storage.Record, contenders)
 	var group sync.WaitGroup
 	for i := range contenders {
-		version := rec.Clone()
-		version.UploadURL = fmt.Sprint("https://example.org/files/", i)
 		group.Go(func() {
 			<-start
-			got, err := s.Put(t.Context(), version)
-			switch {
-			case err == nil:
-				stored <- got
-			case !errors.Is(err, storage.ErrConflict):
-				t.Errorf("Put: %v, want ErrConflict", err)
+			if err := change(i); err != nil {
+				wantError(t, "concurrent change", err, storage.ErrConflict)
 			}
 		})
 	}
 	close(start)
 	group.Wait()
-	close(stored)
+}
+
+// contend puts a different version of rec in each of many goroutines and returns the
+// one that was stored.
+func contend(t *testing.T, s storage.Store, rec storage.Record) storage.Record {
+	t.Helper()
+	stored := make(chan storage.Record, contenders)
+	race(t, func(i int) error {
+		version := rec.Clone()
+		version.UploadURL = fmt.Sprint("https://example.org/files/", i)
+		got, err := s.Put(t.Context(), version)
+		if err == nil {
+			stored <- got
+		}
+		return err
+	})
 	if len(stored) != 1 {
 		t.Fatalf("%d of %d calls of Put succeeded, want 1", len(stored), contenders)
 	}
@@ -62,9 +69,7 @@ func concurrentPutsCreateOnce(t *testing.T, s storage.Store) {
 			t.Fatalf("revision %d, want 1", rec.Revision)
 		}
 		wantRecords(t, find(t, s, "contended"), rec)
-		if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
-			t.Fatal(err)
-		}
+		remove(t, s, rec)
 	}
 }
 
@@ -74,26 +79,20 @@ func concurrentPutsCreateOnce(t *testing.T, s storage.Store) {
 func concurrentPutOrDelete(t *testing.T, s storage.Store) {
 	for range 10 {
 		rec := put(t, s, newRecord("contended"))
-		start := make(chan struct{})
 		var puts, deletes atomic.Int32
-		var group sync.WaitGroup
-		contend := func(succeeded *atomic.Int32, change func() error) {
-			group.Go(func() {
-				<-start
-				switch err := change(); {
-				case err == nil:
-					succeeded.Add(1)
-				case !errors.Is(err, storage.ErrConflict):
-					t.Errorf("error %v, want ErrConflict", err)
-				}
-			})
-		}
-		for range contenders / 2 {
-			contend(&puts, func() error { _, err := s.Put(t.Context(), rec); return err })
-			contend(&deletes, func() error { return s.Delete(t.Context(), rec.ID, rec.Revision) })
-		}
-		close(start)
-		group.Wait()
+		race(t, func(i int) (err error) {
+			succeeded := &puts
+			if i%2 == 0 {
+				_, err = s.Put(t.Context(), rec)
+			} else {
+				succeeded = &deletes
+				err = s.Delete(t.Context(), rec.ID, rec.Revision)
+			}
+			if err == nil {
+				succeeded.Add(1)
+			}
+			return err
+		})
 		found := find(t, s, "contended")
 		stored := len(found) == 1 && puts.Load() == 1 && deletes.Load() == 0
 		deleted := len(found) == 0 && puts.Load() == 0 && deletes.Load() == contenders/2
@@ -101,9 +100,7 @@ func concurrentPutOrDelete(t *testing.T, s storage.Store) {
 			t.Fatalf("%d records after %d Puts and %d Deletes of one revision succeeded", len(found), puts.Load(), deletes.Load())
 		}
 		for _, rec := range found {
-			if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
-				t.Fatal(err)
-			}
+			remove(t, s, rec)
 		}
 	}
 }
@@ -150,7 +147,5 @@ func concurrentRecordsAreIndependent(t *testing.T, s storage.Store) {
 		})
 	}
 	group.Wait()
-	if n := len(all(t, s)); n != 0 {
-		t.Errorf("%d records are left", n)
-	}
+	wantCount(t, s, 0)
 }

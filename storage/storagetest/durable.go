@@ -1,7 +1,6 @@
 package storagetest
 
 import (
-	"errors"
 	"io"
 	"testing"
 	"time"
@@ -13,24 +12,19 @@ func recordsPersist(t *testing.T, open func(*testing.T, string) storage.Store) {
 	name := newName()
 	want := map[string]storage.Record{}
 	const sessions, each = 5, 40
-	for session := range sessions {
+	for range sessions {
 		s := open(t, name)
 		got := all(t, s)
 		withoutLeases(want, got)
-		if len(got) != len(want) {
-			t.Errorf("%d records in session %d, want %d", len(got), session, len(want))
-		}
-		for id, rec := range want {
-			wantRecords(t, []storage.Record{got[id]}, rec)
+		wantAll(t, got, want)
+		for _, rec := range want {
 			wantRecords(t, find(t, s, rec.Fingerprint), rec)
 		}
 		i := 0
 		for id, rec := range want {
 			switch i++; i % 3 {
 			case 0:
-				if err := s.Delete(t.Context(), id, rec.Revision); err != nil {
-					t.Fatal(err)
-				}
+				remove(t, s, rec)
 				delete(want, id)
 			case 1:
 				rec.Updated = rec.Updated.Add(time.Second)
@@ -68,21 +62,15 @@ func closedStoreReturnsErrClosed(t *testing.T, open func(*testing.T, string) sto
 	}
 	closeStore(t, s)
 	closeStore(t, s) // closing again does nothing
-	wantClosed := func(what string, err error) {
-		t.Helper()
-		if !errors.Is(err, storage.ErrClosed) {
-			t.Errorf("%s after Close: %v, want ErrClosed", what, err)
-		}
-	}
 	_, err := s.Find(t.Context(), "key")
-	wantClosed("Find", err)
+	wantError(t, "Find after Close", err, storage.ErrClosed)
 	_, err = s.Put(t.Context(), rec)
-	wantClosed("Put", err)
-	wantClosed("Delete", s.Delete(t.Context(), rec.ID, rec.Revision))
+	wantError(t, "Put after Close", err, storage.ErrClosed)
+	wantError(t, "Delete after Close", s.Delete(t.Context(), rec.ID, rec.Revision), storage.ErrClosed)
 	_, err = storage.DeleteExpired(t.Context(), s, rec.Expires)
-	wantClosed("DeleteExpired", err)
+	wantError(t, "DeleteExpired after Close", err, storage.ErrClosed)
 	for _, err := range s.All(t.Context()) {
-		wantClosed("All", err)
+		wantError(t, "All after Close", err, storage.ErrClosed)
 	}
 	s = open(t, name)
 	want, got := map[string]storage.Record{rec.ID: rec}, all(t, s)

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -78,9 +79,8 @@ func putOfOtherRevisionConflicts(t *testing.T, s storage.Store) {
 		t.Helper()
 		rec.Revision = revision
 		rec.UploadURL = "https://example.org/conflicting"
-		if _, err := s.Put(t.Context(), rec); !errors.Is(err, storage.ErrConflict) {
-			t.Errorf("Put of revision %d: %v, want ErrConflict", revision, err)
-		}
+		_, err := s.Put(t.Context(), rec)
+		wantError(t, fmt.Sprint("Put of revision ", revision), err, storage.ErrConflict)
 	}
 	wantConflict(rec, 1) // never stored
 	wantRecords(t, find(t, s, "key"))
@@ -92,9 +92,7 @@ func putOfOtherRevisionConflicts(t *testing.T, s storage.Store) {
 	}
 	wantRecords(t, find(t, s, "key"), second)
 
-	if err := s.Delete(t.Context(), rec.ID, second.Revision); err != nil {
-		t.Fatal(err)
-	}
+	remove(t, s, second)
 	wantConflict(second, second.Revision) // deleted
 	again := put(t, s, rec)
 	if again.Revision != 1 {
@@ -113,9 +111,7 @@ func putKeepsFingerprint(t *testing.T, s storage.Store) {
 	}
 	wantRecords(t, find(t, s, "key"), stored)
 	wantRecords(t, find(t, s, "another key"))
-	if n := len(all(t, s)); n != 1 {
-		t.Errorf("%d records, want 1", n)
-	}
+	wantCount(t, s, 1)
 }
 
 func putRejectsInvalidRecords(t *testing.T, s storage.Store) {
@@ -139,13 +135,10 @@ func putRejectsInvalidRecords(t *testing.T, s storage.Store) {
 	} {
 		rec := newRecord("key")
 		invalidate(&rec)
-		if _, err := s.Put(t.Context(), rec); !errors.Is(err, storage.ErrInvalidRecord) {
-			t.Errorf("Put with %s: %v, want ErrInvalidRecord", name, err)
-		}
+		_, err := s.Put(t.Context(), rec)
+		wantError(t, "Put with "+name, err, storage.ErrInvalidRecord)
 	}
-	if n := len(all(t, s)); n != 0 {
-		t.Errorf("%d invalid records were stored", n)
-	}
+	wantCount(t, s, 0)
 }
 
 func findReturnsMostRecentFirst(t *testing.T, s storage.Store) {
@@ -162,9 +155,7 @@ func findReturnsMostRecentFirst(t *testing.T, s storage.Store) {
 	recs[1] = put(t, s, recs[1])
 	wantRecords(t, find(t, s, "shared key"), recs[1], recs[4], recs[3], recs[2], recs[0])
 
-	if err := s.Delete(t.Context(), recs[3].ID, recs[3].Revision); err != nil {
-		t.Fatal(err)
-	}
+	remove(t, s, recs[3])
 	wantRecords(t, find(t, s, "shared key"), recs[1], recs[4], recs[2], recs[0])
 }
 
@@ -183,9 +174,7 @@ func findComparesFingerprintsExactly(t *testing.T, s storage.Store) {
 	for _, fp := range []string{"", "b", "a\x00\x00", strings.Repeat("x", 69_999)} {
 		wantRecords(t, find(t, s, fp))
 	}
-	if n := len(all(t, s)); n != len(fingerprints) {
-		t.Errorf("%d records of %d fingerprints", n, len(fingerprints))
-	}
+	wantCount(t, s, len(fingerprints))
 }
 
 func recordsAreCopies(t *testing.T, s storage.Store) {

@@ -2,7 +2,6 @@ package storagetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -26,21 +25,13 @@ func deleteRemovesRecord(t *testing.T, s storage.Store) {
 	kept := put(t, s, newRecord("key"))
 	deleted := put(t, s, newRecord("key"))
 	for range 2 {
-		if err := s.Delete(t.Context(), deleted.ID, deleted.Revision); err != nil {
-			t.Fatal(err)
-		}
+		remove(t, s, deleted)
 		wantRecords(t, find(t, s, "key"), kept)
-		if n := len(all(t, s)); n != 1 {
-			t.Errorf("%d records, want 1", n)
-		}
+		wantCount(t, s, 1)
 	}
-	if err := s.Delete(t.Context(), kept.ID, kept.Revision); err != nil {
-		t.Fatal(err)
-	}
+	remove(t, s, kept)
 	wantRecords(t, find(t, s, "key"))
-	if n := len(all(t, s)); n != 0 {
-		t.Errorf("%d records, want none", n)
-	}
+	wantCount(t, s, 0)
 }
 
 func deleteOfOtherRevisionConflicts(t *testing.T, s storage.Store) {
@@ -49,16 +40,13 @@ func deleteOfOtherRevisionConflicts(t *testing.T, s storage.Store) {
 	wantConflicts := func(rec storage.Record, revisions ...int64) {
 		t.Helper()
 		for _, revision := range revisions {
-			if err := s.Delete(t.Context(), rec.ID, revision); !errors.Is(err, storage.ErrConflict) {
-				t.Errorf("Delete of revision %d: %v, want ErrConflict", revision, err)
-			}
+			err := s.Delete(t.Context(), rec.ID, revision)
+			wantError(t, fmt.Sprint("Delete of revision ", revision), err, storage.ErrConflict)
 		}
 		wantRecords(t, find(t, s, "key"), rec)
 	}
 	wantConflicts(second, -1, 0, 1, 3, 1<<60)
-	if err := s.Delete(t.Context(), second.ID, 2); err != nil {
-		t.Fatal(err)
-	}
+	remove(t, s, second)
 	again := newRecord("key")
 	again.ID = first.ID
 	wantConflicts(put(t, s, again), 0, 2)
@@ -77,17 +65,9 @@ func putMany(t *testing.T, s storage.Store) map[string]storage.Record {
 }
 
 func allYieldsEachRecordOnce(t *testing.T, s storage.Store) {
-	if n := len(all(t, s)); n != 0 {
-		t.Fatalf("%d records in a new store", n)
-	}
+	wantCount(t, s, 0)
 	want := putMany(t, s)
-	got := all(t, s)
-	if len(got) != len(want) {
-		t.Errorf("%d records, want %d", len(got), len(want))
-	}
-	for id, rec := range want {
-		wantRecords(t, []storage.Record{got[id]}, rec)
-	}
+	wantAll(t, all(t, s), want)
 }
 
 func allAllowsChanges(t *testing.T, s storage.Store) {
@@ -106,9 +86,7 @@ func allAllowsChanges(t *testing.T, s storage.Store) {
 		seen[rec.ID] = true
 		switch len(seen) % 3 {
 		case 0:
-			if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
-				t.Fatal(err)
-			}
+			remove(t, s, rec)
 			delete(want, rec.ID)
 		case 1:
 			rec.UploadURL = "https://example.org/changed"
@@ -120,13 +98,10 @@ func allAllowsChanges(t *testing.T, s storage.Store) {
 	if len(seen) != manyRecords {
 		t.Errorf("%d of %d records were yielded", len(seen), manyRecords)
 	}
-	got := all(t, s)
-	for id, rec := range want {
-		wantRecords(t, []storage.Record{got[id]}, rec)
+	for _, rec := range find(t, s, "new") {
+		want[rec.ID] = rec
 	}
-	if n := len(want) + len(find(t, s, "new")); n != len(got) {
-		t.Errorf("%d records, want %d", len(got), n)
-	}
+	wantAll(t, all(t, s), want)
 }
 
 func allStopsWithLoopOrContext(t *testing.T, s storage.Store) {
@@ -150,9 +125,7 @@ func allStopsWithLoopOrContext(t *testing.T, s storage.Store) {
 			cancel()
 		}
 	}
-	if !errors.Is(last, context.Canceled) {
-		t.Errorf("error %v after cancel, want context.Canceled", last)
-	}
+	wantError(t, "All after cancel", last, context.Canceled)
 	if n == manyRecords {
 		t.Error("all records were yielded although the context is canceled")
 	}
@@ -162,23 +135,17 @@ func allStopsWithLoopOrContext(t *testing.T, s storage.Store) {
 func canceledContextIsReturned(t *testing.T, s storage.Store) {
 	stored := put(t, s, newRecord("key"))
 	ctx := canceledContext(t)
-	if _, err := s.Find(ctx, "key"); !errors.Is(err, context.Canceled) {
-		t.Errorf("Find: %v, want context.Canceled", err)
-	}
-	if _, err := s.Put(ctx, stored); !errors.Is(err, context.Canceled) {
-		t.Errorf("Put: %v, want context.Canceled", err)
-	}
-	if err := s.Delete(ctx, stored.ID, stored.Revision); !errors.Is(err, context.Canceled) {
-		t.Errorf("Delete: %v, want context.Canceled", err)
-	}
-	if _, err := storage.DeleteExpired(ctx, s, stored.Expires.Add(time.Hour)); !errors.Is(err, context.Canceled) {
-		t.Errorf("DeleteExpired: %v, want context.Canceled", err)
-	}
+	_, err := s.Find(ctx, "key")
+	wantError(t, "Find", err, context.Canceled)
+	_, err = s.Put(ctx, stored)
+	wantError(t, "Put", err, context.Canceled)
+	wantError(t, "Delete", s.Delete(ctx, stored.ID, stored.Revision), context.Canceled)
+	_, err = storage.DeleteExpired(ctx, s, stored.Expires.Add(time.Hour))
+	wantError(t, "DeleteExpired", err, context.Canceled)
 	yielded := 0
 	for _, err := range s.All(ctx) {
-		if yielded++; !errors.Is(err, context.Canceled) {
-			t.Errorf("All: %v, want context.Canceled", err)
-		}
+		yielded++
+		wantError(t, "All", err, context.Canceled)
 	}
 	if yielded != 1 {
 		t.Errorf("All yielded %d times, want only the error", yielded)
@@ -227,9 +194,7 @@ func deleteExpiredKeepsLeasedRecords(t *testing.T, s storage.Store) {
 			t.Errorf("%d records that are %q, want %d", n, fingerprint, want)
 		}
 	}
-	if n := len(all(t, s)); n != 5 {
-		t.Errorf("%d records are left, want 5", n)
-	}
+	wantCount(t, s, 5)
 	if n, err := storage.DeleteExpired(t.Context(), s, now); err != nil || n != 0 {
 		t.Errorf("second DeleteExpired: %d, %v, want 0", n, err)
 	}

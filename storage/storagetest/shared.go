@@ -2,7 +2,6 @@ package storagetest
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"sync/atomic"
 	"testing"
@@ -38,12 +37,6 @@ func (a *alternating) All(ctx context.Context) iter.Seq2[storage.Record, error] 
 // changesAreVisible changes a record over both stores in turn. Each must see the changes
 // of the other at once.
 func changesAreVisible(t *testing.T, a, b storage.Store) {
-	wantConflict := func(what string, err error) {
-		t.Helper()
-		if !errors.Is(err, storage.ErrConflict) {
-			t.Errorf("%s: %v, want ErrConflict", what, err)
-		}
-	}
 	for range 10 {
 		first := put(t, a, newRecord("key"))
 		wantRecords(t, find(t, b, "key"), first)
@@ -52,19 +45,17 @@ func changesAreVisible(t *testing.T, a, b storage.Store) {
 		second := put(t, b, first)
 		wantRecords(t, find(t, a, "key"), second)
 		_, err := a.Put(t.Context(), first)
-		wantConflict("Put of the old revision", err)
-		wantConflict("Delete of the old revision", a.Delete(t.Context(), first.ID, first.Revision))
+		wantError(t, "Put of the old revision", err, storage.ErrConflict)
+		wantError(t, "Delete of the old revision", a.Delete(t.Context(), first.ID, first.Revision), storage.ErrConflict)
 		first.Revision = 0
 		_, err = a.Put(t.Context(), first)
-		wantConflict("Put of a new record with the same ID", err)
+		wantError(t, "Put of a new record with the same ID", err, storage.ErrConflict)
 		wantRecords(t, find(t, b, "key"), second)
 
-		if err := a.Delete(t.Context(), second.ID, second.Revision); err != nil {
-			t.Fatal(err)
-		}
+		remove(t, a, second)
 		wantRecords(t, find(t, b, "key"))
 		_, err = b.Put(t.Context(), second)
-		wantConflict("Put of a deleted record", err)
+		wantError(t, "Put of a deleted record", err, storage.ErrConflict)
 		if err := b.Delete(t.Context(), second.ID, second.Revision); err != nil {
 			t.Errorf("Delete of a deleted record: %v", err)
 		}
@@ -89,7 +80,6 @@ func clockIsShared(t *testing.T, a, b storage.Store) {
 		latest = now
 		a, b = b, a
 	}
-	if _, err := a.(storage.Clock).Now(canceledContext(t)); !errors.Is(err, context.Canceled) {
-		t.Errorf("Now: %v, want context.Canceled", err)
-	}
+	_, err := a.(storage.Clock).Now(canceledContext(t))
+	wantError(t, "Now", err, context.Canceled)
 }

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"reflect"
 	"slices"
@@ -140,6 +141,13 @@ func find(t *testing.T, s storage.Store, fingerprint string) []storage.Record {
 	return found
 }
 
+func remove(t *testing.T, s storage.Store, rec storage.Record) {
+	t.Helper()
+	if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
+		t.Fatalf("Delete: %v", err)
+	}
+}
+
 // all returns every record by its ID.
 func all(t *testing.T, s storage.Store) map[string]storage.Record {
 	t.Helper()
@@ -160,6 +168,31 @@ func wantRecords(t *testing.T, got []storage.Record, want ...storage.Record) {
 	t.Helper()
 	if !slices.EqualFunc(got, want, equal) {
 		t.Errorf("got %d records, want %d:\ngot  %+v\nwant %+v", len(got), len(want), got, want)
+	}
+}
+
+// wantAll compares the records by their ID.
+func wantAll(t *testing.T, got, want map[string]storage.Record) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d records, want %d", len(got), len(want))
+	}
+	for id, rec := range want {
+		wantRecords(t, []storage.Record{got[id]}, rec)
+	}
+}
+
+func wantCount(t *testing.T, s storage.Store, want int) {
+	t.Helper()
+	if n := len(all(t, s)); n != want {
+		t.Errorf("%d records, want %d", n, want)
+	}
+}
+
+func wantError(t *testing.T, call string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %q", call, err, want)
 	}
 }
 

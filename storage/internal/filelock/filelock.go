@@ -25,20 +25,10 @@ func Lock(ctx context.Context, f *os.File) error {
 		if ok {
 			return nil
 		}
-		timer := time.NewTimer(wait)
 		select {
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
-			timer.Stop()
 			return ctx.Err()
 		}
 	}
-}
-
-// Unlock releases the lock of f.
-func Unlock(f *os.File) error {
-	if err := unlock(f); err != nil {
-		return &os.PathError{Op: "unlock", Path: f.Name(), Err: err}
-	}
-	return nil
 }

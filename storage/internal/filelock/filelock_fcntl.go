@@ -16,7 +16,8 @@ func tryLock(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
-func unlock(f *os.File) error { return fcntl(f, syscall.F_UNLCK) }
+// Unlock releases the lock of f.
+func Unlock(f *os.File) error { return fcntl(f, syscall.F_UNLCK) }
 
 func fcntl(f *os.File, kind int16) error {
 	return syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &syscall.Flock_t{Type: kind, Whence: io.SeekStart})

@@ -15,7 +15,8 @@ func tryLock(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
-func unlock(f *os.File) error { return flock(f, syscall.LOCK_UN) }
+// Unlock releases the lock of f.
+func Unlock(f *os.File) error { return flock(f, syscall.LOCK_UN) }
 
 func flock(f *os.File, how int) error {
 	for {

@@ -9,4 +9,5 @@ import (
 
 func tryLock(*os.File) (bool, error) { return false, errors.ErrUnsupported }
 
-func unlock(*os.File) error { return errors.ErrUnsupported }
+// Unlock fails as Lock does.
+func Unlock(*os.File) error { return errors.ErrUnsupported }

@@ -36,7 +36,8 @@ func tryLock(f *os.File) (bool, error) {
 	return false, err
 }
 
-func unlock(f *os.File) error {
+// Unlock releases the lock of f.
+func Unlock(f *os.File) error {
 	ok, _, err := unlockFileEx.Call(f.Fd(), 0, 1, 0, uintptr(unsafe.Pointer(region())))
 	if ok != 0 {
 		return nil

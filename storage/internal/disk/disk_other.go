@@ -1,7 +1,10 @@
 //go:build !unix
 
-package private
+package disk
 
 import "io/fs"
+
+// SyncDir does nothing on this system.
+func SyncDir(string) error { return nil }
 
 func owner(fs.FileInfo) (owned, known bool) { return false, false }

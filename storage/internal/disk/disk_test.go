@@ -1,4 +1,4 @@
-package durable
+package disk
 
 import (
 	"os"
@@ -10,7 +10,7 @@ import (
 func TestMkdirAll_CreatesParents(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b", "c")
 	for range 2 {
-		if err := MkdirAll(dir, 0o700); err != nil {
+		if err := MkdirAll(dir); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -24,10 +24,10 @@ func TestMkdirAll_CreatesParents(t *testing.T) {
 		}
 	}
 	t.Chdir(dir)
-	if err := MkdirAll(filepath.Join("d", "e"), 0o700); err != nil {
+	if err := MkdirAll(filepath.Join("d", "e")); err != nil {
 		t.Errorf("relative path: %v", err)
 	}
-	if err := MkdirAll(".", 0o700); err != nil {
+	if err := MkdirAll("."); err != nil {
 		t.Errorf("current directory: %v", err)
 	}
 }
@@ -38,7 +38,7 @@ func TestMkdirAll_BelowFileFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{file, filepath.Join(file, "dir")} {
-		if err := MkdirAll(dir, 0o700); err == nil {
+		if err := MkdirAll(dir); err == nil {
 			t.Errorf("created %s", dir)
 		}
 	}

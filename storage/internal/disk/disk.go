@@ -1,13 +1,37 @@
-// Package private removes the access of other users to the files and directories of a
-// store. Records hold upload URLs, whose query may be a secret.
-package private
+// Package disk makes the files and directories of stores durable and private. Records
+// hold upload URLs, whose query may be a secret.
+package disk
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
+
+// MkdirAll creates a directory and its parents like [os.MkdirAll], with mode 0700. They
+// survive a power failure.
+func MkdirAll(dir string) error {
+	var created []string
+	for at := filepath.Clean(dir); at != filepath.Dir(at); at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil {
+			break
+		}
+		created = append(created, at)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, at := range created {
+		if err := SyncDir(filepath.Dir(at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // The permissions of other users.
 const (
@@ -54,4 +78,13 @@ func Tighten(f *os.File) (warning, err error) {
 		return remaining, err
 	}
 	return fmt.Errorf("other users had access: mode changed from %#o to %#o", was, was&^Access), nil
+}
+
+// ErrorAt returns an error that names the path once.
+func ErrorAt(path string, err error) *storage.Error {
+	var op *fs.PathError
+	if errors.As(err, &op) && op.Path == path {
+		err = fmt.Errorf("%s: %w", op.Op, op.Err)
+	}
+	return &storage.Error{Path: path, Err: err}
 }
