@@ -1,4 +1,4 @@
-package readme_test
+package main
 
 import (
 	"io/fs"
@@ -12,11 +12,8 @@ import (
 // Each claim in SECURITY.md names tests. Each named test exists in the directory after its
 // name, or in tus if there is none.
 func TestSecurity_ClaimsNameTests(t *testing.T) {
-	text, err := os.ReadFile(inRepository(t, "SECURITY.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, table, ok := strings.Cut(string(text), "| claim | tests |\n|---|---|\n")
+	text := readFile(t, "SECURITY.md")
+	_, table, ok := strings.Cut(text, "| claim | tests |\n|---|---|\n")
 	if !ok {
 		t.Fatal("SECURITY.md has no table of claims")
 	}
