@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -65,8 +66,16 @@ func help(program string, args ...string) (string, error) {
 }
 
 // withHelp returns page with the output of run in place of the output of each command
-// "$ tusup … --help" in it.
+// "$ tusup … --help" in it. The flags of all commands are only in that of "tusup --help".
 func withHelp(page string, run func(args ...string) (string, error)) (string, error) {
+	all, err := run("--help")
+	if err != nil {
+		return "", err
+	}
+	common := map[string]bool{}
+	for _, m := range flag.FindAllStringSubmatch(all, -1) {
+		common[m[1]] = true
+	}
 	var fresh strings.Builder
 	output := false // the lines are the output of a command, up to the end of the block
 	for line := range strings.Lines(page) {
@@ -78,9 +87,12 @@ func withHelp(page string, run func(args ...string) (string, error)) (string, er
 		if !ok || !strings.HasSuffix(command, "--help") {
 			continue
 		}
-		text, err := run(strings.Fields(command)...)
-		if err != nil {
-			return "", err
+		text := all
+		if command != "--help" {
+			if text, err = run(strings.Fields(command)...); err != nil {
+				return "", err
+			}
+			text = withoutFlags(text, common)
 		}
 		for line := range strings.Lines(text) {
 			fresh.WriteString(strings.TrimRight(line, " \n") + "\n")
@@ -88,4 +100,28 @@ func withHelp(page string, run func(args ...string) (string, error)) (string, er
 		output = true
 	}
 	return fresh.String(), nil
+}
+
+// flag matches the first line of a flag in a help text.
+var flag = regexp.MustCompile(`(?m)^ {2,6}(?:-\w, )?--([\w-]+)`)
+
+// withoutFlags returns a help text without some flags.
+func withoutFlags(text string, flags map[string]bool) string {
+	head, list, _ := strings.Cut(text, "\nFlags:\n")
+	var kept strings.Builder
+	keep := false
+	for line := range strings.Lines(list) {
+		if m := flag.FindStringSubmatch(line); m != nil {
+			keep = !flags[m[1]]
+		} else if !strings.HasPrefix(line, "  ") {
+			keep = false // between groups of flags, and after them
+		}
+		if keep {
+			kept.WriteString(line)
+		}
+	}
+	if kept.Len() == 0 {
+		return head
+	}
+	return head + "\nFlags:\n" + kept.String()
 }

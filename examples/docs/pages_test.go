@@ -140,6 +140,15 @@ func TestCLIPage_HasHelpOfEveryCommand(t *testing.T) {
 		if !strings.Contains(page, "\n$ tusup "+m[1]+" --help\n") {
 			t.Errorf("docs/cli.md has no help of %s", m[1])
 		}
+		text, err := run(m[1], "--help")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range flag.FindAllStringSubmatch(text, -1) {
+			if !strings.Contains(page, " --"+f[1]) {
+				t.Errorf("docs/cli.md has no flag --%s of %s", f[1], m[1])
+			}
+		}
 	}
 }
 
