@@ -14,6 +14,7 @@ import (
 // Every command in the shell blocks of the pages can be run: programs, directories, flags,
 // make targets and environment variables exist. Commands in the text are checked as well.
 func TestCommands_CanBeRun(t *testing.T) {
+	t.Parallel()
 	c := checker{
 		Makefile:  readFile(t, "Makefile"),
 		variables: environment(t),

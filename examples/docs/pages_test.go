@@ -119,6 +119,7 @@ func transitions(t *testing.T) map[string]bool {
 
 // The help texts in docs/cli.md are those of tusup, and each command has one.
 func TestCLIPage_HasHelpOfEveryCommand(t *testing.T) {
+	t.Parallel()
 	page, run := readFile(t, "docs/cli.md"), tusupHelp(t)
 	fresh, err := withHelp(page, run)
 	if err != nil {

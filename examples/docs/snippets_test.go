@@ -45,6 +45,7 @@ var variables = map[string]string{
 
 // Every Go block compiles, passes go vet and is formatted. Its tests pass.
 func TestSnippets_CompileAndPass(t *testing.T) {
+	t.Parallel()
 	for _, p := range packages {
 		if dir, ours := strings.CutPrefix(p, module+"/"); ours {
 			dependOn(t, dir)
@@ -84,6 +85,7 @@ func TestSnippets_CompileAndPass(t *testing.T) {
 
 // The function in the README resumes its upload in the second run.
 func TestReadme_ProgramResumes(t *testing.T) {
+	t.Parallel()
 	dir := newModule(t)
 	snippet := read(t, readme).in("go")[0]
 	if lines := strings.Count(snippet.text, "\n"); lines > 15 {
