@@ -38,9 +38,9 @@ func cutSpans(size, count, least int64) []span {
 	if size%count != 0 && each < size {
 		each++
 	}
-	if rest := each % partAlignment; rest != 0 && each > partAlignment {
+	if excess := each % partAlignment; excess != 0 && each > partAlignment {
 		// The last part may have any size, also if it is the only one.
-		each += min(partAlignment-rest, max(0, size-each))
+		each += min(partAlignment-excess, max(0, size-each))
 	}
 	var spans []span
 	for left := size; left > 0; {
@@ -49,15 +49,6 @@ func cutSpans(size, count, least int64) []span {
 		left -= n
 	}
 	return spans
-}
-
-// cutAfter cuts the bytes after the first span of a source into at most count-1 parts.
-func cutAfter(first span, size, count, least int64) []span {
-	spans := cutSpans(size-first.size, count-1, least)
-	for i := range spans {
-		spans[i].offset += first.size
-	}
-	return append([]span{first}, spans...)
 }
 
 // spansAt cuts size bytes at boundaries.
