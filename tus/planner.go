@@ -63,8 +63,9 @@ func (p *planner) inspect(ctx context.Context) error {
 		if info.Sequential && p.opts.ParallelOptions.Required {
 			return fmt.Errorf("%w: ParallelOptions.Required is set, but the source allows only one reader", ErrInvalidInput)
 		}
-		if b := p.opts.ParallelOptions.PartBoundaries; len(b) > 0 && !info.SizeUnknown && b[len(b)-1] >= info.Size {
-			return fmt.Errorf("%w: ParallelOptions.PartBoundaries: offset %d is not inside the source of %d bytes", ErrInvalidInput, b[len(b)-1], info.Size)
+		size := p.info.Size // also of a stream that has ended
+		if b := p.opts.ParallelOptions.PartBoundaries; len(b) > 0 && !p.info.SizeUnknown && b[len(b)-1] >= size {
+			return fmt.Errorf("%w: ParallelOptions.PartBoundaries: offset %d is not inside the source of %d bytes", ErrInvalidInput, b[len(b)-1], size)
 		}
 	}
 	return nil
