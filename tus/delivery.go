@@ -70,6 +70,9 @@ func (m *machine) step(ctx context.Context, table func() (work func(context.Cont
 	m.retries.settling = 0 // of a Step that no wait followed
 	from := m.state
 	work, to := table()
+	if work == nil {
+		return outcome{next: from}
+	}
 	o := work(ctx)
 	m.retries.returned(from, o.err)
 	if slices.Contains(to, o.next) {

@@ -53,9 +53,11 @@ func newCandidate(rec storage.Record, seen time.Time) *candidate {
 
 // look reads the stored uploads of the source. Those that are not held come first.
 func (f *finder) look(ctx context.Context) error {
-	stored, err := f.records.find(ctx)
+	stored, err := f.records.find(ctx, f.records.source.Fingerprint)
 	if err != nil {
-		return err
+		if err := f.records.report(ctx, "find", err); err != nil {
+			return err
+		}
 	}
 	if previous := f.opts.Previous; previous != nil {
 		rec, ok := withID(stored, previous.ID)

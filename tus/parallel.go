@@ -88,7 +88,7 @@ func (p *parallel) transitions() (work func(context.Context) outcome, to []State
 	case StateFinishing:
 		return p.finish, []State{StateComplete}
 	}
-	return func(context.Context) outcome { return outcome{next: p.state} }, nil
+	return nil, nil
 }
 
 func (p *parallel) step(ctx context.Context) outcome { return p.machine.step(ctx, p.transitions) }

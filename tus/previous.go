@@ -29,7 +29,7 @@ type Previous struct {
 	// HeldUntil is when the lease of the upload ends; zero if no [Uploader] has one.
 	HeldUntil time.Time
 
-	key string // resume key
+	key string // by which it was found
 }
 
 // PreviousUploads returns the unfinished uploads of source in the client's store, the last
@@ -55,17 +55,20 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 	}
 	var all []Previous
 	for _, rec := range stored {
-		if !named(rec) {
-			continue
+		if named(rec) {
+			all = append(all, previousOf(rec, time.Now()))
 		}
-		p := Previous{
-			ID: rec.ID, Revision: rec.Revision, URL: rec.UploadURL, Size: rec.Size, Parts: rec.Parts,
-			Created: rec.Created, Updated: rec.Updated, Expires: rec.Expires, key: rec.Fingerprint,
-		}
-		if leaseRuns(rec.Lease, time.Now()) {
-			p.HeldUntil = rec.Lease.Until
-		}
-		all = append(all, p)
 	}
 	return all, nil
+}
+
+func previousOf(rec storage.Record, now time.Time) Previous {
+	p := Previous{
+		ID: rec.ID, Revision: rec.Revision, URL: rec.UploadURL, Size: rec.Size, Parts: rec.Parts,
+		Created: rec.Created, Updated: rec.Updated, Expires: rec.Expires, key: rec.Fingerprint,
+	}
+	if leaseRuns(rec.Lease, now) {
+		p.HeldUntil = rec.Lease.Until
+	}
+	return p
 }

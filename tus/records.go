@@ -57,25 +57,16 @@ func (s *records) reserve() *record {
 	return s.open(rec)
 }
 
-// find returns the records of earlier uploads of the source, the latest first.
-func (s *records) find(ctx context.Context) ([]storage.Record, error) {
-	found, err := s.findBy(ctx, s.source.Fingerprint)
-	if err != nil { // the store returns readable records with the error
-		if err := s.report(ctx, "find", err); err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
-}
-
-func (s *records) findBy(ctx context.Context, fingerprint string) ([]storage.Record, error) {
+// find returns the records of a source, the last updated first. If some cannot be read, it
+// returns the others with the error.
+func (s *records) find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
 	return async.Call(ctx, func() ([]storage.Record, error) { return s.store.Find(ctx, fingerprint) }, nil)
 }
 
 // current returns the record with the ID of rec as it is stored. It returns an error only
 // if the record may exist but cannot be read.
 func (s *records) current(ctx context.Context, rec storage.Record) (there storage.Record, ok bool, err error) {
-	found, err := s.findBy(ctx, rec.Fingerprint)
+	found, err := s.find(ctx, rec.Fingerprint)
 	if there, ok = withID(found, rec.ID); ok {
 		return there, true, nil
 	}

@@ -22,10 +22,7 @@ type span struct{ offset, size int64 }
 // No part but the last is smaller than least.
 func planSpans(size int64, connections int, least int64) []span {
 	count := int64(connections)
-	if large := size / largePartSize; large > count {
-		count = max(count, min(large, 4*count, maxPlannedParts))
-	}
-	return cutSpans(size, count, least)
+	return cutSpans(size, max(count, min(size/largePartSize, 4*count, maxPlannedParts)), least)
 }
 
 // cutSpans cuts size bytes into at most count parts of about the same size. No part but the

@@ -93,7 +93,7 @@ func (t *transfer) transitions() (work func(context.Context) outcome, to []State
 	case StateFinishing:
 		return t.finish, []State{StateComplete}
 	}
-	return func(context.Context) outcome { return outcome{next: t.state} }, nil
+	return nil, nil
 }
 
 func (t *transfer) step(ctx context.Context) outcome { return t.machine.step(ctx, t.transitions) }
