@@ -14,7 +14,8 @@ func (t *transfer) send(ctx context.Context) outcome {
 	start := time.Now()
 	response, err := t.patch(ctx, t.account().url, t.next)
 	sentUpTo := t.counters.sentUpTo()
-	if end := t.next.end(); mayHaveArrived(err) && sentUpTo >= end {
+	mayBeStored := err != nil && !unsent(err) && !verdictOf(err).unstored
+	if end := t.next.end(); mayBeStored && sentUpTo >= end {
 		t.sentTo = end
 	}
 	err = t.judgeGone(ctx, err)

@@ -25,18 +25,6 @@ func uploadGone(err error) bool {
 	return errors.As(err, &e) && e.StatusCode != 0 && errors.Is(e.Err, ErrUploadGone) && !errors.Is(err, errSource)
 }
 
-// seemsGone reports whether the response, which may be of a proxy, is that an upload does
-// not exist.
-func seemsGone(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && errors.Is(e.Err, errSeemsGone)
-}
-
-// mayHaveArrived reports whether the server may have stored the bytes of a failed request.
-func mayHaveArrived(err error) bool {
-	return err != nil && !unsent(err) && !verdictOf(err).unstored
-}
-
 // confirmGone sends OPTIONS after an upload has seemed gone through all retries. If the
 // server never sends the header fields of the protocol, the upload is gone, and the error
 // matches [ErrUploadGone]. If it sends them in response to OPTIONS, or does not respond, the
@@ -82,21 +70,15 @@ func (a *absence) note(ctx context.Context, q requester, at *url.URL, err error,
 	switch {
 	case err == nil:
 		a.responses = 0
-	case seemsGone(err):
+	case errors.Is(err, errSeemsGone):
 		a.responses++
-		if a.persists(tries) {
+		const least = 3 // Step counts no failures
+		retries := tries.policy.patience()
+		if a.responses > retries || a.responses >= least && tries.failures >= retries {
 			return q.confirmGone(ctx, at, err)
 		}
 	}
 	return err
-}
-
-// persists reports whether the status has persisted through all retries. Step counts no
-// failures.
-func (a *absence) persists(tries *budget) bool {
-	const least = 3
-	retries := tries.policy.patience()
-	return a.responses > retries || a.responses >= least && tries.failures >= retries
 }
 
 // judgeGone decides what a 404 or 410 means for the upload. One without Tus-Resumable stays
