@@ -33,9 +33,9 @@ func (t *transfer) inOneRequest() bool { return t.inline }
 
 // notCreated returns the outcome of a creation that failed.
 //
-// If it carried bytes, they cannot be resumed without a URL, so the next attempt creates an
-// empty upload first. That also distinguishes a proxy that refuses the body from a server
-// that refuses the size. A 401, or a request that was not sent, is not about the bytes.
+// If it carried bytes, they cannot be resumed without a URL, so the next attempt carries
+// none. That also distinguishes a proxy that refuses the body from a server that refuses the
+// size. A 401, or a request that was not sent, is not about the bytes.
 func (t *transfer) notCreated(ctx context.Context, err error) outcome {
 	if !t.inline {
 		return t.failed(ctx, err)
