@@ -15,14 +15,14 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 	if err := p.source.unchanged(ctx); err != nil {
 		return p.failed(ctx, err)
 	}
-	if p.uncertain {
-		p.counters.update(func(s *Stats) { s.RepeatedFinals++ })
-	}
 	if err := p.ledger.finishing(ctx); err != nil {
 		return p.notRequested(ctx, err)
 	}
 	names, paths := p.client.partNames(p.list.urls(), p.rechecked)
 	made, err := p.requester.createUpload(ctx, creation{metadata: p.opts.Metadata, final: names})
+	if p.uncertain && !unsent(err) {
+		p.counters.update(func(s *Stats) { s.RepeatedFinals++ })
+	}
 	if err == nil && p.list.has(made.url, nil) {
 		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, p.client.redactor.URL(made.url))
 		return outcome{next: StateFailed, err: err}
