@@ -154,12 +154,9 @@ func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uplo
 	paused := func() bool { return u.State() == StatePaused }
 	err = u.runUntil(ctx, paused)
 	for err == ErrBusy { // another goroutine aborts or runs it
-		select {
-		case <-u.turn.token:
-			u.turn.give()
+		if err = u.driving.acquire(ctx); err == nil {
+			u.driving.release()
 			err = u.runUntil(ctx, paused)
-		case <-ctx.Done():
-			err = async.ContextError(ctx)
 		}
 	}
 	if err == nil && paused() { // before it started

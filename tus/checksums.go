@@ -16,13 +16,14 @@ const (
 	// defaultChecksumChunk is the default chunk size of uploads with checksums: a chunk
 	// that is cut off cannot be verified, so all of it is lost.
 	defaultChecksumChunk = 8 << 20
-	// minChecksumChunk is the minimum to which it shrinks if connections break earlier.
+	// minChecksumChunk is the minimum to which that size adapts if connections break
+	// earlier.
 	minChecksumChunk = 256 << 10
-	// maxBufferedChunk is the size of the largest chunk of a sequential source that is
+	// maxBufferedChunk is the maximum size of a chunk of a sequential source that is
 	// buffered, so that it is read once: reopening may be expensive or impossible.
 	maxBufferedChunk = 16 << 20
-	// maxHashedAhead is the number of bytes hashed ahead of sending, if chunks are
-	// smaller. They should still be in the page cache when they are sent.
+	// maxHashedAhead is the number of bytes hashed ahead of sending, if chunks are smaller:
+	// they should still be in the page cache when they are sent.
 	maxHashedAhead = 32 << 20
 	// maxMismatches is how often a chunk is resent after a checksum mismatch.
 	maxMismatches = 3
@@ -38,7 +39,7 @@ type sums struct {
 	algorithm  checksum.Algorithm
 	trailer    bool     // the checksum follows the body
 	needsSize  bool     // the server or a proxy refuses requests without Content-Length
-	refused    []string // algorithms that the server advertises but refuses
+	refused    []string // algorithms that the server advertises and refuses
 	ahead      bool     // chunks may be hashed ahead of sending
 	last       summed
 	mismatches int // in a row, of the last chunk
@@ -50,16 +51,12 @@ type summed struct {
 	sum []byte
 }
 
-// ofPart returns the checksums of a part, which uses the same algorithm.
+// ofPart returns sums of a part, with the same algorithm.
 func (s *sums) ofPart() *sums {
 	return &sums{choice: s.choice, client: s.client, decided: true, on: s.on, algorithm: s.algorithm, trailer: s.trailer, ahead: true}
 }
 
-// off disables checksums.
-func (s *sums) off() { s.decided = true }
-
-// known returns the algorithm of checksums that precede the bytes, none if they follow
-// in a trailer.
+// known returns the algorithm of checksums in a header, none if they are in a trailer.
 func (s *sums) known() checksum.Algorithm {
 	if s.trailer {
 		return checksum.Algorithm{}
@@ -71,9 +68,8 @@ func (s *sums) known() checksum.Algorithm {
 func (s *sums) choose(caps Capabilities) error {
 	var offered []string
 	if caps.Supports(extensionChecksum) || caps.Supports(extensionChecksumTrailer) {
-		offered = caps.ChecksumAlgorithms
+		offered = slices.DeleteFunc(slices.Clone(caps.ChecksumAlgorithms), func(name string) bool { return slices.Contains(s.refused, name) })
 	}
-	offered = slices.DeleteFunc(slices.Clone(offered), func(name string) bool { return slices.Contains(s.refused, name) })
 	algorithm, on, err := s.client.Select(s.choice, offered)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)

@@ -20,7 +20,7 @@ type chunk struct {
 	declare  int64
 	declares bool
 	last     bool             // it completes the upload
-	data     []byte           // if it is in memory
+	data     []byte           // nil if it is not in memory
 	sum      readahead.Sum    // of data, if it was computed while reading
 	checksum readahead.Sum    // to send; zero for none
 	trailer  *checksumTrailer // nil for none
@@ -46,20 +46,18 @@ type chunker interface {
 	hash(ctx context.Context, c *chunk, s *sums) ([]byte, error)
 	// reread discards buffered bytes and checksums, so that a resent chunk is read again.
 	reread()
-	// canRestart returns an error if the first byte cannot be resent.
-	canRestart() error
-	// canSendFrom reports whether the bytes from offset on can be sent if those below
-	// acknowledged were sent before.
-	canSendFrom(offset, acknowledged int64) bool
+	// canSendFrom returns an error if the bytes from offset on cannot be sent after those
+	// below acknowledged were sent.
+	canSendFrom(offset, acknowledged int64) error
 	// endsAt reports whether the source ends at an offset.
 	endsAt(ctx context.Context, offset int64) bool
-	// declared records the length that the server has, and returns the current info.
+	// declared sets the length that the server has, and returns the current info.
 	declared(length int64) SourceInfo
 	// verify returns an error if the source has changed. It is called when all bytes are
 	// acknowledged.
 	verify(ctx context.Context) error
-	// rest stops reading and hashing ahead.
-	rest()
+	// stopAhead stops reading and hashing ahead.
+	stopAhead()
 	// close releases all resources. No other method is called after it.
 	close()
 }
@@ -72,12 +70,12 @@ type ranged struct {
 	sizer    *chunkSizer
 	limit    Limiter                     // of the upload; nil for none
 	timeout  time.Duration               // of each call of source; 0 for none
-	lastByte func(context.Context) error // runs before the last byte of a whole source is sent
+	lastByte func(context.Context) error // called before the last byte of a whole source is sent
 
 	pipeline *hashahead.Pipeline
 	hashes   string // the algorithm of pipeline
 	buffer   []byte
-	buffered span // what is in buffer
+	buffered span // the range in buffer
 }
 
 func (r *ranged) next(_ context.Context, at cut) (chunk, bool, error) {
@@ -101,10 +99,9 @@ func (r *ranged) next(_ context.Context, at cut) (chunk, bool, error) {
 }
 
 func (r *ranged) payload(offset, size int64) *send.Payload {
-	source, timeout := r.source, r.timeout
 	p := r.verified(&send.Payload{
 		Offset: offset, Size: size,
-		Open: func(ctx context.Context) (io.ReadCloser, error) { return openSource(ctx, ctx, source, offset, timeout) },
+		Open: func(ctx context.Context) (io.ReadCloser, error) { return r.open(ctx, offset) },
 	})
 	p.ToEnd = r.ends(p)
 	return p
@@ -113,26 +110,28 @@ func (r *ranged) payload(offset, size int64) *send.Payload {
 // ends reports whether a payload completes the upload.
 func (r *ranged) ends(p *send.Payload) bool { return r.whole && p.Offset+p.Size == r.info.Size }
 
-// verified makes a payload check the source before its last bytes are sent.
+// open opens the source. It is safe in an abandoned goroutine: no field that it reads changes.
+func (r *ranged) open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	return openSource(ctx, ctx, r.source, offset, r.timeout)
+}
+
+// verified sets the check of the source that runs before the last bytes of p are sent.
 func (r *ranged) verified(p *send.Payload) *send.Payload {
-	source, begun, timeout := r.source, r.info, r.timeout // copies for an abandoned Read
-	p.Limit = r.limit
-	p.Verify = func(ctx context.Context) error { return verifyInfo(ctx, source, begun, timeout) }
+	p.Limit, p.Verify = r.limit, r.verifyInfo
 	if r.ends(p) {
-		lastByte := r.lastByte
 		p.Verify = func(ctx context.Context) error {
-			if err := verifyContent(ctx, source, begun, timeout); err != nil {
+			if err := r.verifyContent(ctx); err != nil {
 				return err
 			}
-			return lastByte(ctx)
+			return r.lastByte(ctx)
 		}
 	}
 	return p
 }
 
-// verify checks the source again after all bytes are acknowledged: with sendfile, bytes
-// in the socket's queue share the file's page cache, so a write after the check before
-// the last byte may have changed them.
+// verify checks the source again after all bytes are acknowledged: with sendfile, bytes in
+// the queue of the socket share the page cache of the file, and a write after the check
+// before the last byte may have changed them.
 func (r *ranged) verify(ctx context.Context) error {
 	err := r.unchanged(ctx)
 	if r.whole && errors.Is(err, errTouched) { // the content is the same
@@ -144,36 +143,35 @@ func (r *ranged) verify(ctx context.Context) error {
 // unchanged returns an error if the source has changed.
 func (r *ranged) unchanged(ctx context.Context) error {
 	if r.whole {
-		return verifyContent(ctx, r.source, r.info, r.timeout)
+		return r.verifyContent(ctx)
 	}
-	return verifyInfo(ctx, r.source, r.info, r.timeout)
+	return r.verifyInfo(ctx)
 }
 
-// verifyInfo compares the result of Stat with begun.
-func verifyInfo(ctx context.Context, source Source, begun SourceInfo, limit time.Duration) error {
-	now, err := statSource(ctx, source, limit)
+// verifyInfo compares the result of Stat with the first one.
+func (r *ranged) verifyInfo(ctx context.Context) error {
+	now, err := statSource(ctx, r.source, r.timeout)
 	if err != nil {
 		return sourceError(err)
 	}
-	return begun.changed(now)
+	return r.info.changed(now)
 }
 
-// verifyContent compares a sample of a file, too; other sources it compares like
-// verifyInfo.
-func verifyContent(ctx context.Context, source Source, begun SourceInfo, limit time.Duration) error {
-	file, ok := source.(contentVerifier)
+// verifyContent is verifyInfo, but also compares a sample of a file.
+func (r *ranged) verifyContent(ctx context.Context) error {
+	file, ok := r.source.(contentVerifier)
 	if !ok {
-		return verifyInfo(ctx, source, begun, limit)
+		return r.verifyInfo(ctx)
 	}
-	_, err := callSource(ctx, limit, "the final check", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
+	_, err := callSource(ctx, r.timeout, "the final check", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)
 	if err != nil {
 		return sourceError(err)
 	}
 	return nil
 }
 
-// hash returns the checksum of a chunk, in most cases computed while the one before it was
-// sent.
+// hash returns the checksum of a chunk, which in most cases was computed while the chunk
+// before was sent.
 func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
 	if r.info.Sequential && c.size <= maxBufferedChunk {
 		if err := r.read(ctx, c); err != nil {
@@ -181,14 +179,12 @@ func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
 		}
 		return sumOf(s.algorithm, c.data), nil
 	}
-	if r.hashes != s.algorithm.Name { // the server refused that
-		r.rest()
+	if r.hashes != s.algorithm.Name { // the server refused the one before
+		r.stopAhead()
 	}
 	if r.pipeline == nil {
 		r.hashes = s.algorithm.Name
-		r.pipeline = hashahead.New(s.algorithm, func(ctx context.Context, offset int64) (io.ReadCloser, error) {
-			return openSource(ctx, ctx, r.source, offset, r.timeout)
-		})
+		r.pipeline = hashahead.New(s.algorithm, r.open)
 	}
 	if s.ahead && !r.info.Sequential {
 		r.hashAhead(ctx, c)
@@ -196,16 +192,15 @@ func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
 	sum, err := r.pipeline.Sum(ctx, c.offset, c.size)
 	switch {
 	case err == nil:
+		return sum, nil
 	case ctx.Err() != nil:
 		return nil, async.ContextError(ctx)
-	default:
-		return nil, shortSource(err, io.ErrUnexpectedEOF)
 	}
-	return sum, nil
+	return nil, shortSource(err, io.ErrUnexpectedEOF)
 }
 
-// hashAhead starts hashing a chunk and several after it, because the time for hashing and
-// sending varies.
+// hashAhead starts hashing a chunk and several after it: the times for hashing and sending
+// vary.
 func (r *ranged) hashAhead(ctx context.Context, c *chunk) {
 	r.pipeline.Ahead(ctx, c.offset, c.size)
 	size := r.sizer.size
@@ -217,7 +212,7 @@ func (r *ranged) hashAhead(ctx context.Context, c *chunk) {
 	}
 }
 
-// read reads a chunk into memory, unless it is buffered from the last attempt.
+// read reads a chunk into the buffer, unless that has it from the last attempt.
 func (r *ranged) read(ctx context.Context, c *chunk) error {
 	within := c.offset - r.buffered.offset
 	if within < 0 || within+c.size > r.buffered.size {
@@ -236,7 +231,7 @@ func (r *ranged) fill(ctx context.Context, s span) error {
 	if int64(cap(r.buffer)) < s.size {
 		r.buffer = make([]byte, s.size)
 	}
-	reader, err := openSource(ctx, ctx, r.source, s.offset, r.timeout)
+	reader, err := r.open(ctx, s.offset)
 	if err != nil {
 		return sourceError(err)
 	}
@@ -245,35 +240,35 @@ func (r *ranged) fill(ctx context.Context, s span) error {
 	n, err := async.Call(ctx, func() (int, error) { return readahead.Fill(reader, buffer) }, nil)
 	switch {
 	case int64(n) == s.size:
+		r.buffered = s
+		return nil
 	case ctx.Err() != nil:
 		r.buffer = nil // the abandoned Read may still write to it
 		return async.ContextError(ctx)
 	case err == io.EOF:
-		return shortSource(io.ErrUnexpectedEOF, io.ErrUnexpectedEOF)
-	default:
-		return shortSource(err, io.ErrUnexpectedEOF)
+		err = io.ErrUnexpectedEOF
 	}
-	r.buffered = s
-	return nil
+	return shortSource(err, io.ErrUnexpectedEOF)
 }
 
 func (r *ranged) reread() {
 	r.buffered = span{}
-	r.rest()
+	r.stopAhead()
 }
 
-func (r *ranged) canRestart() error { return nil }
-
-func (r *ranged) canSendFrom(offset, acknowledged int64) bool {
-	return !r.info.Sequential || offset >= acknowledged
+func (r *ranged) canSendFrom(offset, acknowledged int64) error {
+	if r.info.Sequential && offset < acknowledged {
+		return ErrNotRecoverable
+	}
+	return nil
 }
 
 func (r *ranged) endsAt(_ context.Context, offset int64) bool { return offset == r.info.Size }
 
 func (r *ranged) declared(int64) SourceInfo { return r.info }
 
-// rest stops hashing ahead. A Read that hangs although its reader was closed is abandoned.
-func (r *ranged) rest() {
+// stopAhead stops hashing ahead. It abandons a Read that hangs although its reader is closed.
+func (r *ranged) stopAhead() {
 	if r.pipeline != nil {
 		async.CloseSoon(r.pipeline)
 		r.pipeline = nil
@@ -281,7 +276,7 @@ func (r *ranged) rest() {
 }
 
 func (r *ranged) close() {
-	r.rest()
+	r.stopAhead()
 	r.buffer, r.buffered = nil, span{}
 }
 

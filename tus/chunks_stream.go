@@ -13,13 +13,12 @@ import (
 // streamed cuts a source of unknown size, which is read once, into chunks.
 type streamed struct {
 	window *readahead.Window
-	whole  bytes.Buffer // all bytes from the start, until the size is known
+	whole  bytes.Buffer // the bytes that readAll has read
 	sizer  *chunkSizer
 	limit  Limiter // of the upload; nil for none
 	sums   *sums   // chunks are hashed as they are read
 	info   SourceInfo
-	// length is the length that the server has; 0 while it is deferred.
-	length int64
+	length int64 // on the server; 0 while it is deferred
 }
 
 // begin reads the first chunk.
@@ -47,8 +46,8 @@ func (s *streamed) broken() error {
 // short reports whether the first chunk is all of the stream.
 func (s *streamed) short() bool { return s.window.Ended() && s.window.Start() == 0 }
 
-// readAll reads a stream to its end and returns its bytes. If they are more than limit, it
-// returns an error that wraps reason.
+// readAll reads a stream to its end and returns its bytes. If they exceed limit, the error
+// wraps reason.
 func (s *streamed) readAll(ctx context.Context, limit int64, reason error) ([]byte, error) {
 	for w := s.window; ; {
 		if int64(s.whole.Len()) == w.Start() { // false after a pause: already appended
@@ -73,8 +72,8 @@ func (s *streamed) next(ctx context.Context, at cut) (chunk, bool, error) {
 	if err := s.advanceTo(ctx, at.offset); err != nil {
 		return chunk{}, false, err
 	}
-	if at.offset < w.Start() {
-		return chunk{}, false, s.lost(at.offset)
+	if err := s.canSendFrom(at.offset, 0); err != nil {
+		return chunk{}, false, err
 	}
 	if err := s.matchLength(ctx, at); err != nil {
 		return chunk{}, false, err
@@ -140,7 +139,7 @@ func (s *streamed) matchLength(ctx context.Context, at cut) error {
 	return nil
 }
 
-// memoryPayload returns a payload of data, which begins at offset.
+// memoryPayload returns a payload of the bytes at offset.
 func memoryPayload(data []byte, offset int64) *send.Payload {
 	return &send.Payload{
 		Offset: offset, Size: int64(len(data)), Memory: true,
@@ -153,7 +152,7 @@ func (s *streamed) limited(p *send.Payload) *send.Payload {
 	return p
 }
 
-// payload returns an empty payload: next makes those with bytes, from the window.
+// payload returns an empty payload. The payloads of next have the bytes of the window.
 func (s *streamed) payload(offset, _ int64) *send.Payload {
 	return s.limited(memoryPayload(nil, offset))
 }
@@ -167,19 +166,12 @@ func (s *streamed) hash(_ context.Context, c *chunk, sums *sums) ([]byte, error)
 
 func (s *streamed) reread() {}
 
-func (s *streamed) canRestart() error {
-	if s.window.Start() > 0 {
-		return s.lost(0)
+func (s *streamed) canSendFrom(offset, _ int64) error {
+	if offset < s.window.Start() {
+		return fmt.Errorf("%w: server is at offset %d, the buffer holds %d to %d", ErrNotRecoverable, offset, s.window.Start(), s.window.End())
 	}
 	return nil
 }
-
-// lost returns the error for a server offset that the window no longer contains.
-func (s *streamed) lost(offset int64) error {
-	return fmt.Errorf("%w: server is at offset %d, the buffer holds %d to %d", ErrNotRecoverable, offset, s.window.Start(), s.window.End())
-}
-
-func (s *streamed) canSendFrom(offset, _ int64) bool { return offset >= s.window.Start() }
 
 func (s *streamed) endsAt(ctx context.Context, offset int64) bool {
 	return offset == s.window.End() && s.window.Peek(ctx) == nil && s.window.Ended()
@@ -195,6 +187,6 @@ func (s *streamed) declared(length int64) SourceInfo {
 
 func (s *streamed) verify(context.Context) error { return nil }
 
-func (s *streamed) rest() { s.window.Rest() }
+func (s *streamed) stopAhead() { s.window.Rest() }
 
 func (s *streamed) close() { s.window.Close() }

@@ -3,33 +3,33 @@ package tus
 const (
 	// minChunk is the minimum to which the chunk size adapts.
 	minChunk = 1 << 20
-	// minPatience is the number of smaller chunks that must be acknowledged before larger
-	// ones are retried. It doubles with each failure of the larger size.
+	// minPatience is the number of chunks that must be acknowledged before the size is
+	// raised. It doubles with each failure of the larger size.
 	minPatience = 8
 	// chunkUnit divides adapted sizes: some services require multiples of 256 KiB.
 	chunkUnit = 256 << 10
 )
 
-// chunkSizer chooses the size of chunks. Unless ChunkSize is set, it makes chunks smaller
-// after one was cut and the server kept nothing of it, as behind a proxy that buffers a
-// whole request for longer than ResponseTimeout. It makes them larger after a number of
-// them was acknowledged.
+// chunkSizer chooses the size of chunks. Unless ChunkSize is set, it lowers the size after
+// a chunk was cut and the server kept nothing of it, as behind a proxy that buffers a whole
+// request for longer than ResponseTimeout. It raises the size after a number of chunks was
+// acknowledged.
 type chunkSizer struct {
-	size     int64 // the most bytes of a chunk; 0 for no limit
-	adapts   bool  // neither the caller nor the server sets the size
-	least    int64 // minimum size
-	most     int64 // maximum size; 0 for no limit
-	cut      int64 // size of the chunk that was cut, or the bytes sent if size is 0; 0 for none
-	arrived  int   // acknowledged chunks in a row
-	patience int   // arrived before larger ones are retried
-	grown    bool  // the size was raised, and no chunk of that size acknowledged yet
+	size         int64 // maximum size of the next chunk; 0 for no limit
+	adapts       bool  // neither the caller nor the server sets the size
+	least        int64 // minimum of size
+	most         int64 // maximum of size; 0 for no limit
+	cut          int64 // size of the chunk that was cut, or the bytes sent if size is 0; 0 for none
+	acknowledged int   // chunks in a row
+	patience     int   // acknowledged chunks before size is raised
+	grown        bool  // size was raised, and no chunk of that size acknowledged yet
 }
 
 func newChunkSizer(opts *UploadOptions) *chunkSizer {
 	return &chunkSizer{size: opts.ChunkSize, adapts: opts.ChunkSize == 0, least: max(minChunk, opts.MinChunkSize)}
 }
 
-// bound limits a size that adapts.
+// bound sets the minimum and maximum of a size that adapts.
 func (c *chunkSizer) bound(least, most int64) {
 	if c.adapts && c.most == 0 {
 		c.least, c.most = least, most
@@ -55,18 +55,18 @@ func (c *chunkSizer) halve(size, floor int64) bool {
 
 // succeeded counts an acknowledged chunk, and doubles the size after enough of them.
 func (c *chunkSizer) succeeded() {
-	c.arrived++
+	c.acknowledged++
 	c.cut, c.grown = 0, false
-	if c.adapts && c.size > 0 && c.size != c.most && c.arrived >= max(c.patience, minPatience) {
+	if c.adapts && c.size > 0 && c.size != c.most && c.acknowledged >= max(c.patience, minPatience) {
 		if c.size *= 2; c.most > 0 {
 			c.size = min(c.size, c.most)
 		}
-		c.arrived, c.grown = 0, true
+		c.acknowledged, c.grown = 0, true
 	}
 }
 
 // failed records a failed chunk.
-func (c *chunkSizer) failed() { c.arrived, c.cut = 0, 0 }
+func (c *chunkSizer) failed() { c.acknowledged, c.cut = 0, 0 }
 
 // wasCut records a chunk whose connection broke after sent bytes.
 func (c *chunkSizer) wasCut(size, sent int64) {
@@ -78,7 +78,7 @@ func (c *chunkSizer) wasCut(size, sent int64) {
 	}
 }
 
-// recovered makes chunks smaller if the server kept nothing of the one that was cut.
+// recovered lowers the size if the server kept nothing of the chunk that was cut.
 func (c *chunkSizer) recovered(kept bool) {
 	cut := c.cut
 	c.cut = 0

@@ -5,22 +5,107 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// drive lets one goroutine at a time work on the upload, in a context that
-// Pause can end. A panic of the caller's code leaves the upload as a pause does.
+// driveLock lets one goroutine at a time drive an Uploader, and others interrupt it.
+type driveLock struct {
+	sem      *semaphore.Weighted // held by the driving goroutine, or by Pause or Abort
+	pausing  sync.Mutex          // held while Pause holds sem, and while sem is acquired or released
+	aborting atomic.Int32        // number of goroutines in Abort
+
+	mu     sync.Mutex
+	cancel context.CancelCauseFunc // ends the work in progress; nil for none
+	ctx    context.Context         // of the holder of sem, for the log: handlers look for traces in it
+}
+
+func newDriveLock() *driveLock {
+	return &driveLock{sem: semaphore.NewWeighted(1), ctx: context.Background()}
+}
+
+// tryAcquire returns false if another goroutine drives. A Pause that is releasing the record
+// of the upload is waited for; a later one calls cancel.
+func (l *driveLock) tryAcquire(ctx context.Context, cancel context.CancelCauseFunc) bool {
+	l.pausing.Lock()
+	defer l.pausing.Unlock()
+	if !l.sem.TryAcquire(1) {
+		return false
+	}
+	l.hold(ctx, cancel)
+	if l.aborting.Load() > 0 {
+		cancel(ErrPaused)
+	}
+	return true
+}
+
+// acquire waits until no other goroutine drives. A Pause then has no effect.
+func (l *driveLock) acquire(ctx context.Context) error {
+	if l.sem.Acquire(ctx, 1) != nil {
+		return async.ContextError(ctx)
+	}
+	l.hold(ctx, nil)
+	return nil
+}
+
+// hold sets the context of the holder, and what interrupt calls, nil for nothing.
+func (l *driveLock) hold(ctx context.Context, cancel context.CancelCauseFunc) {
+	l.mu.Lock()
+	l.ctx, l.cancel = ctx, cancel
+	l.mu.Unlock()
+}
+
+func (l *driveLock) release() {
+	l.hold(context.Background(), nil)
+	l.sem.Release(1)
+}
+
+// interrupt cancels the work in progress. It returns false if there is none.
+func (l *driveLock) interrupt(cause error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cancel == nil {
+		return false
+	}
+	l.cancel(cause)
+	return true
+}
+
+func (l *driveLock) context() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ctx
+}
+
+// end ends the work in progress, and reports whether a Pause has canceled ctx, which the
+// work may not have noticed. A Pause from now on finds no work or, in a hook that is called
+// because of this one, has no effect.
+func (l *driveLock) end(ctx context.Context) (paused bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	paused = context.Cause(ctx) == ErrPaused
+	if l.cancel = nil; paused {
+		l.cancel = func(error) {}
+	}
+	return paused
+}
+
+// drive runs work in a context that Pause cancels, in one goroutine at a time. A panic of
+// the caller's code pauses the upload.
 func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if !u.turn.take(ctx, cancel) {
+	if !u.driving.tryAcquire(ctx, cancel) {
 		return ErrBusy
 	}
 	renewing := async.Panics{Stop: func() { cancel(ErrPaused) }}
 	defer renewing.Repanic()
 	defer func() {
-		if u.endTurn(ctx) {
+		if u.endDrive(ctx) {
 			err = ErrPaused
 		}
 	}()
@@ -30,7 +115,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	defer func() {
 		if !returned {
 			stop()
-			u.windUp(ctx)
+			u.pauseInPanic(ctx)
 		}
 	}()
 	err = u.record.renew(ctx)
@@ -48,7 +133,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 		err = lost
 		u.enter(StateFailed, err)
 	}
-	u.settle(ctx, err)
+	u.release(ctx, err)
 	returned = true
 	if context.Cause(ctx) == ErrPaused && u.State() == StatePaused {
 		return ErrPaused
@@ -56,70 +141,70 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	return err
 }
 
-// windUp pauses an upload during a panic: what the server has is not known, and a
-// later Run, or a later session, can resume. Another panic would replace the first.
-func (u *Uploader) windUp(ctx context.Context) {
+// pauseInPanic pauses the upload, so that a later Run or session can resume it: the offset
+// of the server is unknown. A second panic does not replace the first.
+func (u *Uploader) pauseInPanic(ctx context.Context) {
 	u.mu.Lock()
 	final, cause := u.state.Final(), u.failure
 	u.mu.Unlock()
 	var later async.Panics
-	defer later.Run(func() { u.settle(ctx, cause) }) // also when a hook ends the goroutine
+	defer later.Run(func() { u.release(ctx, cause) }) // also when a hook ends the goroutine
 	if !final {
 		cause = async.ErrPanicked
 		later.Run(func() { u.enter(StatePaused, cause) })
 	}
 }
 
-// Pause pauses the upload and cancels a request in flight. The Run or Step in progress
-// returns [ErrPaused]; the next one resumes the upload. If none is in progress, the state
-// becomes [StatePaused]. Pause does not wait and has no effect in a final state.
-func (u *Uploader) Pause() {
-	if u.turn.interrupt(ErrPaused) {
-		return
-	}
-	u.turn.pausing.Lock()
-	defer u.turn.pausing.Unlock()
-	select {
-	case <-u.turn.token:
-		defer u.turn.give()
-		u.turn.interruptible(func(error) {}) // a hook that is called now may call Pause as well
-		if !u.State().Final() {
-			u.pauseNow(context.Background())
-		}
-	default: // a goroutine began to drive just now
-		u.turn.interrupt(ErrPaused)
-	}
-}
-
-// pauseNow pauses an upload on which nothing works.
-func (u *Uploader) pauseNow(ctx context.Context) {
-	defer u.settle(ctx, ErrPaused) // also when a hook panics
-	u.enter(StatePaused, ErrPaused)
-}
-
-// endTurn carries out a Pause that came too late for the work to notice, as that of a
-// Step which succeeds.
-func (u *Uploader) endTurn(ctx context.Context) (paused bool) {
-	u.turn.pausing.Lock()
-	defer u.turn.pausing.Unlock()
-	defer u.turn.give() // also when a hook panics
+// endDrive ends the work in progress. It first pauses the upload if Pause was called too
+// late for the work to notice, as during a Step that succeeds.
+func (u *Uploader) endDrive(ctx context.Context) (paused bool) {
+	u.driving.pausing.Lock()
+	defer u.driving.pausing.Unlock()
+	defer u.driving.release() // also when a hook panics
 	state := u.State()
-	if paused = u.turn.pauseDue(ctx) && state != StatePaused && !state.Final(); paused {
+	if paused = u.driving.end(ctx) && state != StatePaused && !state.Final(); paused {
 		u.pauseNow(ctx)
 	}
 	return paused
 }
 
-// settle leaves the store as a later session should find it.
-func (u *Uploader) settle(ctx context.Context, err error) {
+// Pause pauses the upload and cancels a request in flight. The Run or Step in progress
+// returns [ErrPaused]; the next one resumes the upload. If none is in progress, the state
+// becomes [StatePaused]. Pause does not wait and has no effect in a final state.
+func (u *Uploader) Pause() {
+	if u.driving.interrupt(ErrPaused) {
+		return
+	}
+	u.driving.pausing.Lock()
+	defer u.driving.pausing.Unlock()
+	if !u.driving.sem.TryAcquire(1) { // a goroutine has just begun to drive
+		u.driving.interrupt(ErrPaused)
+		return
+	}
+	defer u.driving.release()
+	u.driving.hold(context.Background(), func(error) {}) // a hook may call Pause
+	if !u.State().Final() {
+		u.pauseNow(context.Background())
+	}
+}
+
+// pauseNow pauses an upload that has no work in progress.
+func (u *Uploader) pauseNow(ctx context.Context) {
+	defer u.release(ctx, ErrPaused) // also when a hook panics
+	u.enter(StatePaused, ErrPaused)
+}
+
+// release releases what an upload needs only while it is driven, and updates the store for
+// a later session. err is the error of a failed upload.
+func (u *Uploader) release(ctx context.Context, err error) {
 	state := u.State()
 	if state.Final() {
 		u.close()
-	} else { // nothing is read ahead while the upload is not driven
+	} else {
 		if u.work != nil {
-			u.work.rest()
+			u.work.stopAhead()
 		}
-		u.planner.rest()
+		u.planner.stopAhead()
 	}
 	switch state {
 	case StatePaused:
@@ -127,18 +212,18 @@ func (u *Uploader) settle(ctx context.Context, err error) {
 		u.record.release(ctx)
 	case StateFailed:
 		u.finder.release(ctx)
-		if !ofHook(err) && (errors.Is(err, errGoneAtOnce) || neverThisSource(err)) {
-			if u.record.holds() {
-				u.notResumed(ctx, u.Name(), u.URL(), err.Error())
-			}
-			u.record.drop(ctx)
+		if ofHook(err) || !errors.Is(err, errGoneAtOnce) && !neverThisSource(err) {
+			u.record.release(ctx)
 			return
 		}
-		u.record.release(ctx)
+		if u.record.holds() {
+			u.notResumed(ctx, u.Name(), u.URL(), err.Error())
+		}
+		u.record.drop(ctx)
 	}
 }
 
-// close frees what is held of the source.
+// close closes the source.
 func (u *Uploader) close() {
 	if u.work != nil {
 		u.work.close()
@@ -146,8 +231,8 @@ func (u *Uploader) close() {
 	u.planner.close()
 }
 
-// neverThisSource reports whether what is on the server can never become the source as
-// it is now. A file that was only touched may be found again by its content.
+// neverThisSource reports whether the bytes on the server differ from the source for good.
+// A file of which only the times changed may be found again by its content.
 func neverThisSource(err error) bool {
 	return errors.Is(err, ErrSourceMismatch) || errors.Is(err, ErrSourceChanged) && !errors.Is(err, errTouched)
 }
@@ -159,20 +244,17 @@ func neverThisSource(err error) bool {
 // nothing and returns an error matching [ErrLeaseLost]. The Run or Step in progress returns
 // [ErrPaused], later ones [ErrAborted].
 func (u *Uploader) Abort(ctx context.Context) error {
-	u.turn.aborting.Add(1) // whatever begins to drive from now on is paused, too
-	defer u.turn.aborting.Add(-1)
+	u.driving.aborting.Add(1) // pauses each Run and Step that begins from now on
+	defer u.driving.aborting.Add(-1)
 	u.Pause()
-	select {
-	case <-u.turn.token:
-		u.turn.drivenBy(ctx)
-		defer u.turn.give()
-	case <-ctx.Done():
-		return async.ContextError(ctx)
+	if err := u.driving.acquire(ctx); err != nil {
+		return err
 	}
+	defer u.driving.release()
 	returned := false
 	defer func() {
 		if !returned {
-			u.windUp(ctx)
+			u.pauseInPanic(ctx)
 		}
 	}()
 	err := u.abort(ctx)
@@ -180,7 +262,6 @@ func (u *Uploader) Abort(ctx context.Context) error {
 	return err
 }
 
-// abort is Abort for the goroutine that has the turn.
 func (u *Uploader) abort(ctx context.Context) error {
 	switch u.State() {
 	case StateAborted:
@@ -191,7 +272,7 @@ func (u *Uploader) abort(ctx context.Context) error {
 	if err := u.record.acquire(ctx); errors.Is(err, ErrLeaseLost) {
 		if !u.State().Final() {
 			u.enter(StateFailed, err)
-			u.settle(ctx, err)
+			u.release(ctx, err)
 		}
 		return err
 	}
@@ -203,11 +284,11 @@ func (u *Uploader) abort(ctx context.Context) error {
 	}
 	u.record.drop(ctx)
 	u.enter(StateAborted, nil)
-	u.settle(ctx, nil)
+	u.release(ctx, nil)
 	return nil
 }
 
-// urls returns those of everything that the upload has on the server.
+// urls returns the URLs of all uploads on the server.
 func (u *Uploader) urls() []*url.URL {
 	if u.work != nil {
 		return u.work.urls()

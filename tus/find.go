@@ -13,7 +13,7 @@ import (
 )
 
 // finder finds the stored upload that an upload resumes, if any: of those that the server
-// still has, the one of which it has most.
+// still has, the one with the highest offset.
 type finder struct {
 	requester
 	records *records
@@ -23,44 +23,41 @@ type finder struct {
 	retries *retries
 
 	candidates []*candidate // not decided yet
-	best       *candidate   // of those that the server was asked for; leased
+	best       *candidate   // of those whose offset is known; leased
 	absence    absence      // of the first candidate
 	decided    bool
 	reserved   *record  // for a new upload; nil until reserve
-	left       bool     // one of them is left to another Uploader
-	gone       bool     // the server no longer has one of them
+	left       bool     // a candidate is left to another Uploader
+	gone       bool     // a candidate is gone from the server
 	unresumed  []string // why stored uploads are not resumed
-}
-
-// found is a stored upload, as the store and the server know it.
-type found struct {
-	rec    storage.Record // without the URLs of parts that are gone
-	record *record        // leased
-	info   Info           // of the upload URL
-	parts  []int64        // the offsets of the parts; nil if they were not asked for
-	gone   int            // how many parts the server no longer has
-	offset int64          // acknowledged, of all parts together
 }
 
 // candidate is a stored upload that may be resumed.
 type candidate struct {
-	found
-	seen  time.Time      // when rec was read …
-	lease *storage.Lease // … with this lease
-	known bool           // the hooks know that it is held
-	whole bool           // the upload URL was asked for
-	asked int            // how many parts were asked for
+	rec     storage.Record // without the URLs of parts that cannot be resumed
+	seen    time.Time      // when rec was first read
+	lease   *storage.Lease // of rec at that time
+	held    bool           // OnHeld has been called
+	record  *record        // nil until acquired
+	info    Info           // of the upload URL
+	checked bool           // info is set
+	next    int            // index of the next part to check
+	parts   []int64        // the offsets of the parts; nil if none was checked
+	gone    int            // number of parts that cannot be resumed
+	offset  int64          // acknowledged, of all parts together
 }
 
 func newCandidate(rec storage.Record, seen time.Time) *candidate {
-	return &candidate{found: found{rec: rec}, seen: seen, lease: rec.Lease}
+	return &candidate{rec: rec, seen: seen, lease: rec.Lease}
 }
 
-// look reads the stored uploads of the source. Those that are free come first.
+// look reads the stored uploads of the source. Those that are not held come first.
 func (f *finder) look(ctx context.Context) error {
-	stored, err := f.records.find(ctx)
+	stored, err := f.records.find(ctx, f.records.source.Fingerprint)
 	if err != nil {
-		return err
+		if err := f.records.report(ctx, "find", err); err != nil {
+			return err
+		}
 	}
 	if previous := f.opts.Previous; previous != nil {
 		rec, ok := withID(stored, previous.ID)
@@ -98,7 +95,7 @@ func (f *finder) unusable(rec storage.Record) string {
 	switch {
 	case !named(rec):
 		return noUploadURL
-	case len(rec.Parts) > 0 && !tile(rec): // would make other bytes of the source
+	case len(rec.Parts) > 0 && !tile(rec): // the final upload would differ from the source
 		return "its parts do not cover the source"
 	case !rec.LengthDeferred && rec.Size != f.source.Size:
 		return fmt.Sprintf("it has %d bytes, the source has %d", rec.Size, f.source.Size)
@@ -113,9 +110,9 @@ func (f *finder) undecided() bool {
 	return f != nil && !f.decided && (len(f.candidates) > 0 || f.best != nil)
 }
 
-// step makes one request, or decides. It returns the stored upload to resume; nil if there
+// step sends one request, or decides. It returns the stored upload to resume; nil if there
 // is none, or if another step is needed.
-func (f *finder) step(ctx context.Context) (*found, error) {
+func (f *finder) step(ctx context.Context) (*candidate, error) {
 	for len(f.candidates) > 0 {
 		c := f.candidates[0]
 		if !c.record.leased() {
@@ -127,8 +124,8 @@ func (f *finder) step(ctx context.Context) (*found, error) {
 				continue
 			}
 		}
-		if at := c.next(); at != "" {
-			return nil, f.ask(ctx, c, at)
+		if at := c.nextURL(); at != "" {
+			return nil, f.check(ctx, c, at)
 		}
 		f.candidates = f.candidates[1:]
 		if f.best == nil || c.offset > f.best.offset {
@@ -141,8 +138,8 @@ func (f *finder) step(ctx context.Context) (*found, error) {
 	return f.decide(ctx)
 }
 
-// decide returns the best candidate, whose lease may be over by now.
-func (f *finder) decide(ctx context.Context) (*found, error) {
+// decide returns the best candidate, if it still has its lease.
+func (f *finder) decide(ctx context.Context) (*candidate, error) {
 	best := f.best
 	if best == nil {
 		f.decided = true
@@ -153,7 +150,7 @@ func (f *finder) decide(ctx context.Context) (*found, error) {
 	}
 	err := best.record.renew(ctx)
 	if err == nil && len(best.rec.Parts) == 0 && !best.info.Complete() {
-		err = saveEnd(ctx, best.record, notComplete)
+		err = best.record.saveEnd(ctx, clearEnd)
 	}
 	switch {
 	case errors.Is(err, ErrLeaseLost):
@@ -164,35 +161,35 @@ func (f *finder) decide(ctx context.Context) (*found, error) {
 	}
 	f.best, f.decided = nil, true
 	f.counters.update(func(s *Stats) { s.Restarts += best.gone })
-	return &best.found, nil
+	return best, nil
 }
 
-// next returns the URL to ask for, empty if there is none left.
-func (c *candidate) next() string {
-	if c.rec.UploadURL != "" && !c.whole {
+// nextURL returns the next URL to check, empty if there is none left. A final upload has the
+// bytes of its parts.
+func (c *candidate) nextURL() string {
+	switch {
+	case c.checked:
+		return ""
+	case c.rec.UploadURL != "":
 		return c.rec.UploadURL
 	}
-	if c.whole { // a final upload has the bytes of its parts
-		return ""
-	}
-	for c.asked < len(c.rec.Parts) {
-		if at := c.rec.Parts[c.asked].UploadURL; at != "" {
+	for ; c.next < len(c.rec.Parts); c.next++ {
+		if at := c.rec.Parts[c.next].UploadURL; at != "" {
 			return at
 		}
-		c.asked++
 	}
 	return ""
 }
 
-// ask asks the server for one URL of the first candidate. An upload that is gone, or is
-// not what the record says, is discarded.
-func (f *finder) ask(ctx context.Context, c *candidate, target string) error {
+// check requests the state of one URL of the first candidate. It discards an upload that is
+// gone or does not match its record.
+func (f *finder) check(ctx context.Context, c *candidate, target string) error {
 	info, reason, err := f.head(ctx, c, target)
 	switch {
 	case err != nil:
 		return err
-	case c.whole || c.rec.UploadURL == "":
-		return f.askedPart(ctx, c, info, reason)
+	case c.rec.UploadURL == "":
+		return f.checkPart(ctx, c, info, reason)
 	}
 	if reason == "" {
 		if !f.opts.DeferLength {
@@ -204,7 +201,7 @@ func (f *finder) ask(ctx context.Context, c *candidate, target string) error {
 	case reason == "" && info.Complete() && c.rec.Refusal != "":
 		return fmt.Errorf("%w: an earlier session was refused the last bytes with %s", ErrUnconfirmed, c.rec.Refusal)
 	case reason == "":
-		c.whole, c.info, c.offset = true, info, info.Offset
+		c.checked, c.info, c.offset = true, info, info.Offset
 		if len(c.rec.Parts) > 0 {
 			c.offset = f.source.Size
 		}
@@ -219,7 +216,8 @@ func (f *finder) ask(ctx context.Context, c *candidate, target string) error {
 	return nil
 }
 
-// head asks for one URL of a candidate. It returns a reason if that is of no use.
+// head sends HEAD to one URL of a candidate. It returns a reason if the URL cannot be
+// resumed.
 func (f *finder) head(ctx context.Context, c *candidate, target string) (info Info, reason string, err error) {
 	at, err := parseURL("stored upload URL", target)
 	if err != nil {
@@ -233,13 +231,12 @@ func (f *finder) head(ctx context.Context, c *candidate, target string) (info In
 	case c.rec.Finishing && target == c.rec.UploadURL:
 		return Info{}, "", withCause(err, errGoneAtEnd)
 	}
-	f.retries.reset(0) // the retries were spent on what is gone
+	f.retries.reset(0) // the failures were of the upload that is gone
 	return Info{}, "the server no longer has it", nil
 }
 
-// mismatch returns why the upload on the server is not the one of a record, empty if it
-// may be. Servers need not return metadata, and may add some, so only a key counts that
-// has another value now.
+// mismatch returns why the upload on the server is not the one of a record, empty if it may
+// be. Servers may omit metadata or add some: only a key with another value counts.
 func (f *finder) mismatch(rec storage.Record, info Info) string {
 	if err := f.source.matches(info); err != nil {
 		return err.Error()
@@ -248,7 +245,7 @@ func (f *finder) mismatch(rec storage.Record, info Info) string {
 		return "the server has a part or a final upload there"
 	}
 	sent := Metadata(rec.Metadata)
-	if f.ownKey == f.opts.Metadata.header() { // then the metadata are in the resume key
+	if f.ownKey == f.opts.Metadata.header() { // the metadata are part of the resume key
 		sent = f.opts.Metadata
 	}
 	for _, key := range slices.Sorted(maps.Keys(sent)) {
@@ -259,49 +256,48 @@ func (f *finder) mismatch(rec storage.Record, info Info) string {
 	return ""
 }
 
-// askedPart notes the offset of a part, unless there is a reason not to use the part.
-func (f *finder) askedPart(ctx context.Context, c *candidate, info Info, reason string) error {
+// checkPart sets the offset of the next part, or removes its URL if there is a reason not to
+// resume it.
+func (f *finder) checkPart(ctx context.Context, c *candidate, info Info, reason string) error {
 	if c.parts == nil {
 		c.parts = make([]int64, len(c.rec.Parts))
 	}
-	p := &c.rec.Parts[c.asked]
+	p := &c.rec.Parts[c.next]
 	if reason == "" {
 		info = info.withLength(p.Size)
-	}
-	if reason == "" && (info.LengthDeferred || info.Length != p.Size) {
-		reason = "the server has another length"
-	} else if reason == "" && info.Concat == concatFinal {
-		reason = "the server has a final upload there"
+		switch {
+		case info.LengthDeferred || info.Length != p.Size:
+			reason = "the server has another length"
+		case info.Concat == concatFinal:
+			reason = "the server has a final upload there"
+		}
 	}
 	if reason != "" {
 		c.gone++
 		p.UploadURL = ""
 		f.warn(ctx, f.source.Name, fmt.Sprintf("tus starting over: part at offset %d: %s", p.Offset, reason))
 	} else {
-		c.parts[c.asked] = info.Offset
+		c.parts[c.next] = info.Offset
 		c.offset += info.Offset
 	}
-	c.asked++
-	if c.next() != "" || !c.rec.Finishing {
-		return nil
+	c.next++
+	exists := func(p storage.Part) bool { return p.UploadURL != "" }
+	if c.nextURL() == "" && c.rec.Finishing && !slices.ContainsFunc(c.rec.Parts, exists) {
+		return fmt.Errorf("%w: the final upload was requested, and now the parts are gone", ErrUnconfirmed)
 	}
-	for _, p := range c.rec.Parts {
-		if p.UploadURL != "" {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: the final upload was requested, and now the parts are gone", ErrUnconfirmed)
+	return nil
 }
 
-// asking returns the record of the upload that is asked for; without an ID if none is.
-func (f *finder) asking() storage.Record {
+// current returns the record of the candidate that is being checked, without an ID if there
+// is none.
+func (f *finder) current() storage.Record {
 	if f == nil || f.decided || len(f.candidates) == 0 {
 		return storage.Record{}
 	}
 	return f.candidates[0].rec
 }
 
-// release releases what was leased and not chosen.
+// release releases the candidates that were leased and not chosen.
 func (f *finder) release(ctx context.Context) {
 	if f == nil {
 		return
@@ -329,14 +325,14 @@ func (f *finder) leaveTo(ctx context.Context, rec storage.Record, reason string)
 	f.leave(ctx, rec, reason)
 }
 
-// leave notes a stored upload that is not resumed.
+// leave counts and logs a stored upload that is not resumed.
 func (f *finder) leave(ctx context.Context, rec storage.Record, reason string) {
 	f.unresumed = append(f.unresumed, reason)
 	f.notResumed(ctx, f.source.Name, rec.UploadURL, reason)
 }
 
-// startOver logs that an upload begins from zero although some were stored.
-func (f *finder) startOver(ctx context.Context) {
+// logStartOver logs why a new upload begins although some were stored.
+func (f *finder) logStartOver(ctx context.Context) {
 	if f != nil && len(f.unresumed) > 0 {
 		f.warn(ctx, f.source.Name, "tus starting over: "+strings.Join(f.unresumed, "; "))
 		f.unresumed = nil

@@ -32,7 +32,7 @@ const (
 	HeldBegin
 )
 
-// heldPoll is how often a record that is waited for is read.
+// heldPoll is the time between two reads of a record during HeldWait.
 const heldPoll = time.Second
 
 // HeldError is returned when another [Uploader] holds the stored upload, with [HeldFail],
@@ -55,16 +55,16 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("tus: stored upload is held by another uploader until %s: %s", e.Until.UTC().Format(time.RFC3339), e.shown)
 }
 
-// heldForNow reports whether err is that of a stored upload that is waited for.
+// heldForNow reports whether err is a *HeldError of an upload that waits.
 func heldForNow(err error) bool {
 	var held *HeldError
 	return errors.As(err, &held) && held.Wait > 0 && !ofHook(err) && !errors.Is(err, errSource)
 }
 
-// acquire leases a candidate. It returns false if the candidate is left to another
-// Uploader, and a *HeldError as long as that is not decided.
+// acquire leases a candidate. It returns false if the candidate is not resumed, and a
+// *HeldError while the upload waits for it.
 func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
-	if c.known { // it is waited for
+	if c.held {
 		if ok, err := f.reread(ctx, c); err != nil || !ok {
 			if err == nil {
 				f.leave(ctx, c.rec, "its holder completed or discarded it")
@@ -98,8 +98,8 @@ func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 	}
 }
 
-// reread reads the record of a candidate again. It is false if there is none. If the store
-// fails, the candidate stays as it is.
+// reread reads the record of a candidate again. It returns false if there is none. If the
+// store fails, the candidate stays unchanged.
 func (f *finder) reread(ctx context.Context, c *candidate) (bool, error) {
 	there, ok, err := f.records.reread(ctx, c.rec)
 	switch {
@@ -112,9 +112,8 @@ func (f *finder) reread(ctx context.Context, c *candidate) (bool, error) {
 	return true, nil
 }
 
-// acquired reports whether a candidate is leased, after an attempt without a conflict. If
-// it failed, the lease may be stored nevertheless, and no other session would find the
-// upload until it ends.
+// acquired reports whether a candidate is leased, after an attempt without a conflict. It
+// releases the record after a failed attempt, which may have stored the lease nevertheless.
 func (f *finder) acquired(ctx context.Context, c *candidate, err error) (bool, error) {
 	if err == nil && c.record.leased() {
 		return true, nil
@@ -126,17 +125,17 @@ func (f *finder) acquired(ctx context.Context, c *candidate, err error) (bool, e
 	return false, err
 }
 
-// leaseOver reports whether a candidate is held no longer. If it is held, the policy
-// decides between an error and leaving it to its holder.
+// leaseOver reports whether a candidate is no longer held. If it is held, it returns an
+// error or leaves the candidate to the holder, by the policy.
 func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 	now, lease := time.Now(), c.rec.Lease
 	unchanged := lease != nil && c.lease != nil && lease.Holder == c.lease.Holder && lease.Until.Equal(c.lease.Until)
-	waited := now.Sub(c.seen) >= leaseTime // a holder that lives would have renewed it by any clock
-	if !leaseRuns(lease, now) || lease.Holder == f.records.holder.Holder || unchanged && waited {
+	expired := unchanged && now.Sub(c.seen) >= leaseTime // whatever the clock of the holder
+	if !leaseRuns(lease, now) || lease.Holder == f.records.holder.Holder || expired {
 		return true, nil
 	}
 	policy := f.opts.Held
-	lives := !unchanged || processLives(lease.Process)
+	lives := !unchanged || livenessOf(lease.Process) == livenessAlive
 	if f.best != nil || policy == HeldWait && lives {
 		policy = HeldBegin
 	}
@@ -145,8 +144,8 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 		wait = min(lease.Until.Sub(now), c.seen.Add(leaseTime).Sub(now))
 	}
 	held := &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: wait, shown: f.place(c.rec)}
-	if !c.known {
-		c.known = true
+	if !c.held {
+		c.held = true
 		f.hooks.held(held)
 	}
 	if policy != HeldBegin {
@@ -168,14 +167,14 @@ func (f *finder) place(rec storage.Record) string {
 }
 
 // reserve returns the record of a new upload. It is stored before the upload is created, so
-// that of several uploads that begin at the same time the others find it; nil means that
-// another Uploader was faster, and that the next step looks at its record.
+// that Uploaders that start at the same time find it. It returns nil if another Uploader was
+// faster: its record is then a candidate.
 func (f *finder) reserve(ctx context.Context) (*record, error) {
+	if f.opts.Held == HeldBegin || f.left { // another upload exists anyway
+		return f.records.open(storage.Record{}), nil
+	}
 	const attempts = 3 // the other record may be gone when it is read
 	for range attempts {
-		if f.opts.Held == HeldBegin || f.left { // it is not the only upload
-			break
-		}
 		if f.reserved == nil {
 			f.reserved = f.records.reserve()
 		}

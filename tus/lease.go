@@ -12,10 +12,10 @@ import (
 
 const (
 	// leaseTime is how long a lease lasts that is not renewed. It bounds the wait after a
-	// crash where the death of the holder cannot be seen, such as on another machine.
+	// crash that cannot be detected, such as on another machine.
 	leaseTime = time.Minute
 	// leaseMargin is how long before the end of its lease the holder stops, because others
-	// judge the end by their own clocks.
+	// compare the end with their own clocks.
 	leaseMargin = leaseTime / 6
 	// leaseRenewal is the age at which a lease is renewed.
 	leaseRenewal = leaseTime / 3
@@ -27,20 +27,13 @@ const (
 )
 
 // leaseRuns reports whether an Uploader may hold a record. The lease of a process that is
-// known to be dead ends at once, so that a program that was killed can be restarted
-// without a wait.
+// known to be dead ends at once, so that a program that was killed can be restarted without
+// a wait. One that is too long ends as well: a clock was set back.
 func leaseRuns(l *storage.Lease, now time.Time) bool {
-	if l == nil || !now.Before(l.Until) {
-		return false
-	}
-	// A clock that was set back would make the lease endless.
-	if l.Until.Sub(now) > 2*leaseTime {
-		return false
-	}
-	return !processDied(l.Process)
+	return l != nil && now.Before(l.Until) && l.Until.Sub(now) <= 2*leaseTime && livenessOf(l.Process) != livenessDead
 }
 
-// deadline is when the holder stops to rely on the lease.
+// deadline returns when the holder stops relying on the lease.
 func (e *entry) deadline() time.Time { return e.sent.Add(leaseTime - leaseMargin) }
 
 // leasedAt reports whether the lease can be relied on.
@@ -53,19 +46,19 @@ func (e *entry) due(now time.Time) bool {
 	switch {
 	case e.rec.ID == "" || e.rec.Lease == nil:
 		return false
-	case e.sent.IsZero(): // there is no lease to lose, and a reservation is of no use any more
+	case e.sent.IsZero(): // no Put of the lease succeeded; a reservation is no longer needed
 		return named(e.rec) && now.Sub(e.tried) >= leaseRenewal/2
 	case e.failed:
 		return now.Sub(e.tried) >= renewalPause
 	}
-	// The system may have slept, or its clock been set, and others judge by the clock.
+	// The system may have slept, or its clock been set, and others compare with the clock.
 	drift := e.rec.Lease.Until.Sub(now.Round(0)) - (leaseTime - now.Sub(e.sent))
 	return now.Sub(e.sent) >= leaseRenewal || drift.Abs() > maxDrift
 }
 
-// confirm renews the lease although that is not due: the server reports another request,
-// so another Uploader may have it. It tries again until the lease is over; then the upload
-// must not be written to any more.
+// confirm renews the lease although that is not due: the server reports another request, so
+// another Uploader may have the lease. It retries until the lease is over, and then returns
+// an error.
 func (r *record) confirm(ctx context.Context) error {
 	if !r.is(func(e *entry) bool { return e.rec.Lease != nil && !e.sent.IsZero() }) {
 		return nil
@@ -77,7 +70,11 @@ func (r *record) confirm(ctx context.Context) error {
 		case !errors.As(err, &failure):
 			return err
 		case over && !r.required:
-			return r.lose(fmt.Errorf("tus: %w: the server reports another request, and the lease cannot be renewed: %w", ErrLeaseLost, failure.err))
+			reason := fmt.Errorf("tus: %w: the server reports another request, and the lease cannot be renewed: %w", ErrLeaseLost, failure.err)
+			r.mu.Lock()
+			r.entry, r.lost = entry{}, reason
+			r.mu.Unlock()
+			return reason
 		case over:
 			return err
 		}
@@ -87,28 +84,19 @@ func (r *record) confirm(ctx context.Context) error {
 	}
 }
 
-// lose leaves the upload to another Uploader. From then on, all that use the record get
-// the reason, which lose returns.
-func (r *record) lose(reason error) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.entry, r.lost = entry{}, reason
-	return reason
-}
-
-// renewalError is a renewal that failed without a conflict.
+// renewalError is returned when a renewal failed without a conflict.
 type renewalError struct{ err error }
 
 func (e *renewalError) Error() string   { return fmt.Sprintf("tus: %v: put: %v", ErrStore, e.err) }
 func (e *renewalError) Unwrap() []error { return []error{ErrStore, e.err} }
 
-// tryRenewal renews the lease once. Of several failures in a row, which are a
-// *renewalError, it reports the first. over says that the lease is over.
+// tryRenewal renews the lease once. It reports the first of several failures in a row, which
+// are a *renewalError. over reports whether the lease is over.
 func (r *record) tryRenewal(ctx context.Context) (over bool, err error) {
 	r.mu.Lock()
 	leased, left := !r.sent.IsZero(), time.Until(r.deadline())
 	r.mu.Unlock()
-	// A process that was stopped has a moment to find out whether its lease was acquired.
+	// A process that was suspended has a moment to detect that its lease was acquired.
 	ctx, cancel := context.WithTimeoutCause(ctx, min(max(left, renewalPause), leaseRenewal), errStoreTimeout)
 	defer cancel()
 	err = r.exclusively(ctx, r.put)

@@ -13,7 +13,7 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 	write := func(level slog.Level, text string, u *Uploader, at string, attrs ...slog.Attr) {
 		ctx := context.Background()
 		if u != nil {
-			ctx = u.turn.context()
+			ctx = u.driving.context()
 		}
 		if !log.Enabled(ctx, level) {
 			return

@@ -23,39 +23,38 @@ import (
 //	                                                  parts are complete; Finishing if
 //	                                                  the final upload is
 //	Sending        every part to its end              Ready
-//	Recovering     nothing: it follows a pause, or a  Ready
-//	               final upload that was refused. Each
-//	               part recovers by itself, in Sending
+//	Recovering     nothing: each part recovers by     Ready
+//	               itself, in Sending
 //	Concatenating  POST of the final upload; HEAD if  Ready; Recovering if the server
 //	               an earlier session created it      does not have all parts
 //	Finishing      compare the source with what it    Complete
 //	               was at the beginning
+//
+// Recovering follows a pause, or a final upload that was refused.
 type parallel struct {
 	requester
 	source *ranged // the whole
 	opts   *UploadOptions
 	sums   *sums
-	owner  owner
+	ledger *ledger
 
 	machine
 	list        parts
 	connections int
 	final       *url.URL // of the final upload; nil until created
-	rechecked   bool     // the final upload was refused, and the server asked whether it has all parts
+	rechecked   bool     // the final upload was refused, and the offset of each part requested
 	uncertain   bool     // the response to the creation of the final upload was lost
 	done        bool     // the final upload is complete
 	absence     absence
 
-	saving    sync.Mutex // held while a part is stored, one at a time
-	lastPatch *Response  // needs saving
+	saving    sync.Mutex // held while a part is stored
+	lastPatch *Response  // requires saving
 }
 
-// exists reports whether anything exists on the server.
 func (p *parallel) exists() bool { return len(p.urls()) > 0 }
 
 func (p *parallel) inOneRequest() bool { return false }
 
-// urls returns those of all uploads that exist.
 func (p *parallel) urls() []*url.URL {
 	if p.final == nil {
 		return p.list.urls()
@@ -63,14 +62,12 @@ func (p *parallel) urls() []*url.URL {
 	return append([]*url.URL{p.final}, p.list.urls()...)
 }
 
-// account adds the parts up.
 func (p *parallel) account() account {
 	sum := p.list.account()
 	sum.url, sum.info, sum.checksum = p.final, p.source.info, p.sums.algorithm.Name
 	return sum
 }
 
-// describe fills in the record of the upload.
 func (p *parallel) describe(rec *storage.Record) {
 	rec.Finishing, rec.Parts = p.uncertain || p.final != nil, p.list.stored()
 }
@@ -91,13 +88,12 @@ func (p *parallel) transitions() (work func(context.Context) outcome, to []State
 	case StateFinishing:
 		return p.finish, []State{StateComplete}
 	}
-	return func(context.Context) outcome { return outcome{next: p.state} }, nil
+	return nil, nil
 }
 
 func (p *parallel) step(ctx context.Context) outcome { return p.machine.step(ctx, p.transitions) }
 
-// finish is the step of StateFinishing. The upload is complete whatever becomes of the
-// parts.
+// finish is the step of StateFinishing. A failure to delete the parts does not matter.
 func (p *parallel) finish(ctx context.Context) outcome {
 	if ctx.Err() != nil {
 		return outcome{next: StatePaused, err: async.ContextError(ctx)}
@@ -106,16 +102,21 @@ func (p *parallel) finish(ctx context.Context) outcome {
 		return p.failed(ctx, err)
 	}
 	if p.opts.ParallelOptions.TerminateParts {
-		for _, at := range p.list.urls() {
-			if ctx.Err() == nil {
-				_ = p.terminate(ctx, at)
-			}
-		}
+		p.terminateParts(ctx)
 	}
 	return outcome{next: StateComplete}
 }
 
-// failed decides what follows a failure.
+// terminateParts deletes the parts on the server, as far as it can.
+func (p *parallel) terminateParts(ctx context.Context) {
+	for _, at := range p.list.urls() {
+		if ctx.Err() == nil {
+			_ = p.terminate(ctx, at)
+		}
+	}
+}
+
+// failed returns the outcome of a failure.
 func (p *parallel) failed(ctx context.Context, err error) outcome {
 	return outcome{next: p.retries.after(ctx, p.state, err), err: err}
 }
@@ -144,25 +145,25 @@ func (p *parallel) resume() {
 	p.enter(StateRecovering)
 }
 
-// create creates every part, and stores them all before the first byte. How many parts
-// there can be, if there are many, is known when the first one has a URL.
+// create creates every part, and stores them all before the first byte is sent. The number
+// of parts may depend on the URL of the first one.
 func (p *parallel) create(ctx context.Context) outcome {
 	var err, tooLong error
 	list := p.list
 	if int64(len(list))*longURL > p.opts.maxConcatLine() {
-		err = p.createEach(ctx, list[:1])
-		tooLong = p.fit() // also if ctx ended meanwhile: a later session uses these parts
+		err = p.runAll(ctx, list[:1])
+		tooLong = p.fit() // also if ctx has ended: a later session resumes these parts
 		list = p.list[1:]
 	}
 	if err == nil && tooLong == nil {
-		err = p.createEach(ctx, list)
+		err = p.runAll(ctx, list)
 		tooLong = p.checkConcatLine()
 	}
 	if tooLong != nil {
-		return p.giveUp(ctx, tooLong)
+		return p.abandon(ctx, tooLong)
 	}
-	if p.exists() { // a later session can use those that exist
-		if saved := p.owner.save(ctx); err == nil && saved != nil {
+	if p.exists() { // a later session can resume those that exist
+		if saved := p.ledger.save(ctx); err == nil && saved != nil {
 			return p.failed(ctx, saved)
 		}
 	}
@@ -175,15 +176,8 @@ func (p *parallel) create(ctx context.Context) outcome {
 	return outcome{next: StateFailed, err: err}
 }
 
-// createEach creates parts: the POST of each is transfer.create. The caller stores them.
-func (p *parallel) createEach(ctx context.Context, list parts) error {
-	return p.each(ctx, list, func(ctx context.Context, part *part) error {
-		return p.run(ctx, part, func() bool { return part.exists() }, false)
-	})
-}
-
-// fit cuts the source into fewer parts if the URL of the first one is so long that those
-// of all do not fit the Upload-Concat header.
+// fit cuts the source into fewer parts if their URLs, which are about as long as the first
+// one, would exceed the limit of the Upload-Concat header.
 func (p *parallel) fit() error {
 	first := p.list[0]
 	at := first.account().url
@@ -193,7 +187,8 @@ func (p *parallel) fit() error {
 	most := mostParts(p.opts.maxConcatLine(), at)
 	if p.opts.ParallelOptions.PartBoundaries == nil && most < int64(len(p.list)) {
 		p.list = parts{first}
-		for _, s := range cutAfter(first.span, p.source.info.Size, max(most, 2), p.opts.ParallelOptions.MinPartSize)[1:] {
+		for _, s := range cutSpans(p.source.info.Size-first.size, max(most, 2)-1, p.opts.ParallelOptions.MinPartSize) {
+			s.offset += first.size
 			p.list = append(p.list, p.newPart(s))
 		}
 	}
@@ -210,13 +205,9 @@ func (p *parallel) checkConcatLine() error {
 		ErrInvalidInput, limit, len(p.list), line)
 }
 
-// giveUp deletes parts that have no bytes yet and cannot become a final upload.
-func (p *parallel) giveUp(ctx context.Context, reason error) outcome {
-	for _, at := range p.list.urls() {
-		if ctx.Err() == nil {
-			_ = p.terminate(ctx, at)
-		}
-	}
+// abandon deletes parts that have no bytes yet and cannot become a final upload.
+func (p *parallel) abandon(ctx context.Context, reason error) outcome {
+	p.terminateParts(ctx)
 	p.list = nil
 	if p.opts.ParallelOptions.Required {
 		return outcome{next: StateFailed, err: reason, lost: true}
@@ -226,9 +217,7 @@ func (p *parallel) giveUp(ctx context.Context, reason error) outcome {
 
 // send sends every part to its end. Each retries by the client's policy.
 func (p *parallel) send(ctx context.Context) outcome {
-	err := p.each(ctx, p.list, func(ctx context.Context, part *part) error {
-		return p.run(ctx, part, func() bool { return part.state == StateComplete }, true)
-	})
+	err := p.runAll(ctx, p.list)
 	o := outcome{next: StateFailed, err: err, patched: p.lastPatch}
 	switch {
 	case err == nil:
@@ -243,9 +232,9 @@ func (p *parallel) send(ctx context.Context) outcome {
 	return o
 }
 
-// each works on as many parts of a list at the same time as there are connections. The
-// first that fails, or panics, ends the others.
-func (p *parallel) each(ctx context.Context, list parts, work func(context.Context, *part) error) error {
+// runAll runs the parts of a list, as many at a time as there are connections. The first
+// that fails, or panics, ends the others.
+func (p *parallel) runAll(ctx context.Context, list parts) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	panics := async.Panics{Stop: func() { cancel(async.ErrPanicked) }}
@@ -257,7 +246,7 @@ func (p *parallel) each(ctx context.Context, list parts, work func(context.Conte
 				return async.ContextError(ctx)
 			}
 			var err error
-			panics.Run(func() { err = work(ctx, part) })
+			panics.Run(func() { err = p.run(ctx, part) })
 			if err != nil {
 				return fmt.Errorf("part at offset %d: %w", part.offset, err)
 			}
@@ -269,42 +258,41 @@ func (p *parallel) each(ctx context.Context, list parts, work func(context.Conte
 	return err
 }
 
-// run drives a part until it is done. A part that is created is stored before its first
-// byte if store is set; otherwise it is for the caller.
-func (p *parallel) run(ctx context.Context, part *part, done func() bool, store bool) error {
+// run drives a part until it is complete, or until it exists if the state is StateCreating.
+func (p *parallel) run(ctx context.Context, part *part) error {
 	defer func() {
 		if part.state == StateComplete {
 			part.close()
 		} else {
-			part.rest()
+			part.stopAhead()
 		}
 	}()
 	exhausted, err := part.retries.repeat(ctx, part.requester, func() (bool, error) {
-		if done() {
+		if part.state == StateComplete || p.state == StateCreating && part.exists() {
 			return true, nil
 		}
 		o := part.step(ctx)
-		if err := p.report(ctx, part, &o, store); err != nil {
+		if err := p.report(ctx, part, &o); err != nil {
 			return true, err
 		}
 		if contended(o.err) && o.next != StateFailed && ctx.Err() == nil {
-			if err := p.owner.confirm(ctx); err != nil {
+			if err := p.ledger.confirm(ctx); err != nil {
 				return true, err
 			}
 		}
 		return o.next == StatePaused || o.next == StateFailed, o.err
 	})
-	if exhausted { // if the upload is paused as well, the part gets another chance
+	if exhausted { // a Run after a pause retries the part
 		part.retries.reset(part.account().offset)
 	}
 	return err
 }
 
-// errURLTaken is a part that was given the URL of another.
+// errURLTaken is returned when two parts have one URL.
 var errURLTaken = fmt.Errorf("%w: two parts were given the URL", ErrProtocol)
 
-// report stores and reports what a step of a part led to.
-func (p *parallel) report(ctx context.Context, part *part, o *outcome, store bool) error {
+// report stores and reports the outcome of a step of a part.
+func (p *parallel) report(ctx context.Context, part *part, o *outcome) error {
 	if o.patched != nil {
 		p.saving.Lock()
 		p.lastPatch = o.patched
@@ -312,61 +300,61 @@ func (p *parallel) report(ctx context.Context, part *part, o *outcome, store boo
 	}
 	if o.lost {
 		p.warn(ctx, p.source.info.Name, fmt.Sprintf("tus starting over: part at offset %d: %v", part.offset, o.err))
-		p.owner.changed()
+		p.ledger.changed()
 	}
 	if o.created == nil {
 		return nil
 	}
-	made := o.created
-	err := p.accept(ctx, part, made.url, store)
-	if errors.Is(err, errURLTaken) && !part.repeated {
-		// The response was that to the creation of another part, sent once more by
-		// something in between, which it may not do again.
+	err := p.accept(ctx, part, o.created.url)
+	switch taken := errors.Is(err, errURLTaken); {
+	case !taken: // a hook may panic: the part is already stored
+		p.hooks.created(o.created.exported())
+	case !part.repeated:
+		// Something between client and server sent the response to the creation of
+		// another part twice, and may not do so again.
 		part.repeated = true
 		p.client.CloseIdleConnections()
 		o.next, o.err = StateCreating, err
 		return nil
 	}
-	if !errors.Is(err, errURLTaken) { // a hook may panic, so the part is stored before
-		p.hooks.created(made.exported())
-	}
-	p.owner.changed()
+	p.ledger.changed()
 	return err
 }
 
-// accept stores the URL of a part, if store is set. Two parts with one URL, as a proxy
-// that responds twice would make, would end in other bytes than the source's.
-func (p *parallel) accept(ctx context.Context, part *part, at *url.URL, store bool) error {
+// accept stores a new part; create stores all parts at once. Two parts with one URL, as
+// after a proxy has sent a response twice, would make an upload that differs from the source.
+func (p *parallel) accept(ctx context.Context, part *part, at *url.URL) error {
 	p.saving.Lock()
 	defer p.saving.Unlock()
 	if p.list.has(at, part) {
-		part.uncreate()
+		part.updateAccount(func(a *account) { a.url, a.offset = nil, 0 })
+		part.enter(StateCreating)
 		return fmt.Errorf("%w %s", errURLTaken, p.client.redactor.URL(at))
 	}
-	if !store {
+	if p.state == StateCreating {
 		return nil
 	}
-	return p.owner.save(ctx)
+	return p.ledger.save(ctx)
 }
 
-// recheck makes the parts ask the server what it has of them.
+// recheck makes each part request its offset.
 func (p *parallel) recheck() {
 	for _, part := range p.list {
 		old, counters := part.account(), part.counters
 		part.transfer = p.newPart(part.span).transfer
 		part.counters = counters
-		part.learn(func(a *account) { a.url, a.expires = old.url, old.expires })
+		part.updateAccount(func(a *account) { a.url, a.expires = old.url, old.expires })
 		part.enter(StateRecovering)
 		// Parts that vanished after a lost response were probably concatenated.
 		part.plan.recreates = !p.uncertain
 	}
-	p.owner.changed()
+	p.ledger.changed()
 }
 
-func (p *parallel) rest() {
-	p.source.rest()
+func (p *parallel) stopAhead() {
+	p.source.stopAhead()
 	for _, part := range p.list {
-		part.rest()
+		part.stopAhead()
 	}
 }
 
@@ -375,48 +363,4 @@ func (p *parallel) close() {
 	for _, part := range p.list {
 		part.close()
 	}
-}
-
-// resumeParts returns the parallel upload that an earlier session began, in its own parts.
-func (p *parallel) resumeParts(c *found) error {
-	p.uncertain = c.rec.Finishing && c.rec.UploadURL == ""
-	if p.source.info.Sequential {
-		p.connections = 1
-	}
-	if c.rec.UploadURL != "" {
-		at, err := parseURL("stored upload URL", c.rec.UploadURL)
-		if err != nil {
-			return err
-		}
-		p.final, p.done = at, c.info.Complete()
-	}
-	for i, stored := range c.rec.Parts {
-		part := p.newPart(span{stored.Offset, stored.Size})
-		p.list = append(p.list, part)
-		offset := stored.Size // a final upload was made of complete parts
-		if p.final == nil {
-			offset = 0
-			if c.parts != nil {
-				offset = c.parts[i]
-			}
-		}
-		if stored.UploadURL == "" {
-			continue
-		}
-		at, err := parseURL("stored upload URL", stored.UploadURL)
-		if err != nil {
-			return err
-		}
-		part.learn(func(a *account) { a.url, a.offset = at, offset })
-		part.counters.resumeAt(offset)
-		part.counters.begin(offset)
-		part.enter(StateReady)
-	}
-	if !p.done && p.account().offset < p.source.info.Size { // bytes are to be sent that must become a final upload
-		if err := p.checkConcatLine(); err != nil {
-			return fmt.Errorf("%w: the parts of the stored upload stay as they are", err)
-		}
-	}
-	p.enter(StateReady)
-	return nil
 }

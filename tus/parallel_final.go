@@ -10,19 +10,19 @@ import (
 // until one that an earlier session created is complete.
 func (p *parallel) concatenate(ctx context.Context) outcome {
 	if p.final != nil {
-		return p.askFinal(ctx)
+		return p.checkFinal(ctx)
 	}
 	if err := p.source.unchanged(ctx); err != nil {
 		return p.failed(ctx, err)
 	}
-	if p.uncertain {
-		p.counters.update(func(s *Stats) { s.RepeatedFinals++ })
-	}
-	if err := p.owner.finishing(ctx); err != nil {
+	if err := p.ledger.finishing(ctx); err != nil {
 		return p.notRequested(ctx, err)
 	}
 	names, paths := p.client.partNames(p.list.urls(), p.rechecked)
 	made, err := p.requester.createUpload(ctx, creation{metadata: p.opts.Metadata, final: names})
+	if p.uncertain && !unsent(err) {
+		p.counters.update(func(s *Stats) { s.RepeatedFinals++ })
+	}
 	if err == nil && p.list.has(made.url, nil) {
 		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, p.client.redactor.URL(made.url))
 		return outcome{next: StateFailed, err: err}
@@ -34,11 +34,11 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 		p.client.partURLs.Store(true)
 	}
 	p.final, p.done = made.url, true
-	return outcome{next: StateReady, created: &made, completed: true} // a crash from here on must not create another
+	return outcome{next: StateReady, created: &made, completed: true}
 }
 
-// refused decides what follows a final upload that was not created, or may have been
-// created although no response says so.
+// refused returns the outcome of a request for the final upload that failed. The final
+// upload may exist nevertheless.
 func (p *parallel) refused(ctx context.Context, err error) outcome {
 	if unsent(err) {
 		return p.notRequested(ctx, err)
@@ -51,7 +51,7 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 	responded := !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
 	final := responded && !e.retryable()
 	switch {
-	case final && e.StatusCode == 0: // the caller's hook
+	case final && e.StatusCode == 0: // an error of the caller's hook
 		return p.failed(ctx, err)
 	case final && ctx.Err() == nil && !p.rechecked && e.verdict.aboutParts:
 		p.rechecked = true
@@ -62,13 +62,13 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 	return p.unconfirmed(p.failed(ctx, err))
 }
 
-// notRequested is a final upload for which no request was sent: none more may exist.
+// notRequested returns the outcome if the request for the final upload was not sent.
 func (p *parallel) notRequested(ctx context.Context, err error) outcome {
-	p.owner.note()
+	p.ledger.saveLazily() // takes back the effect of finishing
 	return p.failed(ctx, err)
 }
 
-// unconfirmed marks an error that ends the upload although all bytes are on the server.
+// unconfirmed marks an error that ends the upload although the server has all bytes.
 func (p *parallel) unconfirmed(o outcome) outcome {
 	if o.next == StateFailed && !errors.Is(o.err, ErrUnconfirmed) {
 		o.err = fmt.Errorf("%w: %w", ErrUnconfirmed, o.err)
@@ -76,9 +76,9 @@ func (p *parallel) unconfirmed(o outcome) outcome {
 	return o
 }
 
-// askFinal asks whether the final upload that an earlier session created is complete by
-// now. A server that no longer has it may have moved it away.
-func (p *parallel) askFinal(ctx context.Context) outcome {
+// checkFinal requests the offset of a final upload that an earlier session created. A server
+// that no longer has it may have moved it away.
+func (p *parallel) checkFinal(ctx context.Context) outcome {
 	info, err := p.head(ctx, p.final)
 	err = p.absence.note(ctx, p.requester, p.final, err, &p.retries.budget)
 	if uploadGone(err) { // it was created of complete parts

@@ -384,6 +384,7 @@ func TestPartsThatCannotBe(t *testing.T) {
 		"boundaries descending":     {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{9, 8}}}},
 		"boundary at the end":       {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{4000}}}},
 		"boundary beyond the end":   {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1, 4001}}}},
+		"boundary after a stream":   {tus.Reader(bytes.NewReader(randomBytes(4000))), tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{4001}}}},
 		"boundary in an empty file": {tus.Bytes(nil), tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1}}}},
 		"boundaries without parts":  {data, tus.UploadOptions{ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5}}}},
 		"source with one reader":    {tus.ReadSeeker(bytes.NewReader(randomBytes(4000)), 4000), *required(inParts(2))},

@@ -16,7 +16,7 @@ type planner struct {
 	requester
 	opts     *UploadOptions
 	external *url.URL // external upload URL; nil to create an upload
-	owner    owner
+	ledger   *ledger
 	retries  *retries
 	sizer    *chunkSizer
 	sums     *sums
@@ -28,25 +28,9 @@ type planner struct {
 	stream *streamed  // chunks, if the size of the source is unknown
 }
 
-// owner is the Uploader, as its delivery sees it.
-type owner interface {
-	// changed is called when the account of the delivery changes.
-	changed()
-	// save stores the upload URLs, even if ctx has ended.
-	save(ctx context.Context) error
-	// finishing stores that the request that completes the upload is about to be sent. If
-	// the server then no longer has the upload, a later session must not resend it.
-	finishing(ctx context.Context) error
-	// note is save, but may be delayed.
-	note()
-	// confirm renews the lease when the server reports another request for the upload. It
-	// returns an error if another Uploader has it.
-	confirm(ctx context.Context) error
-}
-
-func (p *planner) rest() {
+func (p *planner) stopAhead() {
 	if p.chunks != nil {
-		p.chunks.rest()
+		p.chunks.stopAhead()
 	}
 }
 
@@ -70,7 +54,7 @@ func (p *planner) inspect(ctx context.Context) error {
 		p.opts.Metadata = Metadata{"filename": info.Name}
 	}
 	if !info.SizeUnknown {
-		p.rest()
+		p.stopAhead()
 		p.chunks = p.wholeSource()
 	} else if err := p.beginStream(ctx, info); err != nil {
 		return err
@@ -79,15 +63,16 @@ func (p *planner) inspect(ctx context.Context) error {
 		if info.Sequential && p.opts.ParallelOptions.Required {
 			return fmt.Errorf("%w: ParallelOptions.Required is set, but the source allows only one reader", ErrInvalidInput)
 		}
-		if b := p.opts.ParallelOptions.PartBoundaries; len(b) > 0 && !info.SizeUnknown && b[len(b)-1] >= info.Size {
-			return fmt.Errorf("%w: ParallelOptions.PartBoundaries: offset %d is not inside the source of %d bytes", ErrInvalidInput, b[len(b)-1], info.Size)
+		size := p.info.Size // also of a stream that has ended
+		if b := p.opts.ParallelOptions.PartBoundaries; len(b) > 0 && !p.info.SizeUnknown && b[len(b)-1] >= size {
+			return fmt.Errorf("%w: ParallelOptions.PartBoundaries: offset %d is not inside the source of %d bytes", ErrInvalidInput, b[len(b)-1], size)
 		}
 	}
 	return nil
 }
 
-// beginStream reads the first chunk of a source of unknown size. A stream that ends there
-// is replaced by its bytes.
+// beginStream reads the first chunk of a source of unknown size. If the stream ends there,
+// its bytes replace it.
 func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 	if p.stream == nil {
 		// The reader stays open across pauses.
@@ -123,18 +108,17 @@ func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
 }
 
 // negotiateChecksum selects the algorithm that the options allow and the server
-// advertises. An external upload URL may be of another server than the endpoint: no
-// capabilities are then requested, unless UploadOptions.Checksum names an algorithm.
+// advertises. For an external upload URL, which may be of another server than the endpoint,
+// it requests capabilities only if UploadOptions.Checksum names an algorithm.
 func (p *planner) negotiateChecksum(ctx context.Context) error {
 	if p.sums.decided {
 		return nil
 	}
-	info := p.info
 	var caps Capabilities
 	var err error
-	switch choice, empty := p.opts.Checksum, !info.SizeUnknown && info.Size == 0; {
-	case choice == checksums.Off, choice == "" && (empty || len(p.client.checksums) == 0):
-		p.sums.off()
+	switch choice := p.opts.Checksum; {
+	case choice == checksums.Off, choice == "" && (p.info.empty() || len(p.client.checksums) == 0):
+		p.sums.decided = true
 		return nil
 	case choice != "":
 		if caps, err = p.requiredCapabilities(ctx); err != nil {
@@ -175,8 +159,8 @@ func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 		return nil, err
 	}
 	known, _ := p.client.probe.state()
-	if info := p.info; known.MaxSize > 0 && !info.SizeUnknown && info.Size > known.MaxSize {
-		return nil, fmt.Errorf("%w: source has %d bytes, the server allows %d", ErrTooLarge, info.Size, known.MaxSize)
+	if known.MaxSize > 0 && !p.info.SizeUnknown && p.info.Size > known.MaxSize {
+		return nil, fmt.Errorf("%w: source has %d bytes, the server allows %d", ErrTooLarge, p.info.Size, known.MaxSize)
 	}
 	if parts {
 		if work, err := p.planParts(ctx, caps); work != nil || err != nil {
@@ -193,20 +177,8 @@ func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 
 // carries reports whether the creation request contains the bytes of the source.
 func (p *planner) carries(ctx context.Context) (bool, error) {
-	switch {
-	case !p.mayCarry():
-		return false, nil
-	case p.sums.on: // many servers ignore Upload-Checksum of a creation
-		return false, nil
-	}
-	caps, err := p.advertised(ctx)
-	return caps.Supports(extensionCreationWithUpload), err
-}
-
-// mayCarry reports whether the options and the source allow that.
-func (p *planner) mayCarry() bool {
 	if p.info.SizeUnknown || p.opts.DeferLength {
-		return false
+		return false, nil
 	}
 	limit := p.opts.CreationLimit
 	if limit == 0 {
@@ -218,7 +190,11 @@ func (p *planner) mayCarry() bool {
 	if p.opts.StopAt > 0 {
 		limit = min(limit, p.opts.StopAt)
 	}
-	return p.info.Size <= limit
+	if p.info.Size > limit || p.sums.on { // many servers ignore Upload-Checksum of a creation
+		return false, nil
+	}
+	caps, err := p.advertised(ctx)
+	return caps.Supports(extensionCreationWithUpload), err
 }
 
 // requiredCapabilities returns the capabilities of the server, or none if the response has
@@ -245,12 +221,11 @@ func (p *planner) requires() string {
 // deferLength checks that the server supports a deferred length if the upload needs it. If
 // not, it reads a stream of at most UploadOptions.BufferLimit into memory.
 func (p *planner) deferLength(ctx context.Context, caps Capabilities) error {
-	unknown := p.info.SizeUnknown
-	if !unknown && !p.opts.DeferLength || caps.Supports(extensionCreationDeferLength) {
+	if !p.info.SizeUnknown && !p.opts.DeferLength || caps.Supports(extensionCreationDeferLength) {
 		return nil
 	}
 	unsupported := fmt.Errorf("%w: extension %s, required for a deferred length", ErrUnsupported, extensionCreationDeferLength)
-	if !unknown || p.opts.BufferLimit == 0 {
+	if !p.info.SizeUnknown || p.opts.BufferLimit == 0 {
 		return unsupported
 	}
 	data, err := p.stream.readAll(ctx, p.opts.BufferLimit, unsupported)
@@ -262,8 +237,7 @@ func (p *planner) deferLength(ctx context.Context, caps Capabilities) error {
 
 // wantsParts reports whether the options request parts and the source allows them.
 func (p *planner) wantsParts() bool {
-	info := p.info
-	return p.opts.Parallel > 1 && !info.Sequential && !info.SizeUnknown && info.Size > 0
+	return p.opts.Parallel > 1 && !p.info.Sequential && !p.info.SizeUnknown && p.info.Size > 0
 }
 
 // planParts returns a parallel upload, or nil if the server does not support concatenation
@@ -295,7 +269,7 @@ func (p *planner) planParts(ctx context.Context, caps Capabilities) (delivery, e
 func (p *planner) newParallel() *parallel {
 	return &parallel{
 		requester: p.requester, source: p.wholeSource(), opts: p.opts, sums: p.sums, machine: machine{StateCreating, p.retries},
-		owner: p.owner, connections: max(1, p.opts.Parallel),
+		ledger: p.ledger, connections: max(1, p.opts.Parallel),
 	}
 }
 
@@ -303,19 +277,19 @@ func (p *planner) newParallel() *parallel {
 func (p *planner) wholeSource() *ranged {
 	return &ranged{
 		source: p.source, info: p.info, whole: true,
-		sizer: p.sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout, lastByte: p.owner.finishing,
+		sizer: p.sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout, lastByte: p.ledger.finishing,
 	}
 }
 
-// newTransfer returns a transfer of the whole source that is not created yet.
+// newTransfer returns a transfer of the whole source, in StateCreating.
 func (p *planner) newTransfer() *transfer {
-	plan := plan{
-		metadata: p.opts.Metadata, recreates: p.external == nil, defers: p.opts.DeferLength,
-		minChunk: p.opts.MinChunkSize,
-	}
 	return &transfer{
-		requester: p.requester, plan: plan, chunks: p.chunks, sizer: p.sizer, sums: p.sums, machine: machine{StateCreating, p.retries},
-		stopAt: p.opts.StopAt, changed: p.owner.changed,
+		requester: p.requester, chunks: p.chunks, sizer: p.sizer, sums: p.sums, machine: machine{StateCreating, p.retries},
+		plan: plan{
+			metadata: p.opts.Metadata, recreates: p.external == nil, defers: p.opts.DeferLength,
+			minChunk: p.opts.MinChunkSize,
+		},
+		stopAt: p.opts.StopAt, changed: p.ledger.changed,
 		known: account{info: p.info, checksum: p.sums.algorithm.Name},
 	}
 }

@@ -11,10 +11,10 @@ import (
 
 // process identifies a process among all those that can share a store.
 type process struct {
-	place  string // host, boot and namespaces, in which pid has its meaning; empty if one is unknown
-	booted int64  // when the system booted, by its clock, in milliseconds since 1970
+	place  string // host, boot and namespaces in which pid is valid; empty if one is unknown
+	booted int64  // time of the boot by the clock of the system, in milliseconds since 1970
 	pid    int
-	start  string // start time, or a random name where place is unknown
+	start  string // start time, or a random name if place is unknown
 }
 
 // thisProcess returns the identity of this process as it is stored in a lease.
@@ -27,17 +27,17 @@ func thisProcess() string {
 	return p.String()
 }
 
-// processName is a random name of this process, which no start time looks like.
+// processName returns a random name of this process, which differs from every start time.
 var processName = sync.OnceValue(func() string { return "x" + storage.NewID() })
 
 const processVersion = "v2/"
 
-// String returns the fields separated by slashes. The last three hold none.
+// String returns the fields separated by slashes. Only place may contain slashes.
 func (p process) String() string {
 	return processVersion + p.place + "/" + strconv.FormatInt(p.booted, 10) + "/" + strconv.Itoa(p.pid) + "/" + p.start
 }
 
-// parseProcess is the reverse of String. It is false for what another version wrote.
+// parseProcess is the reverse of String. It returns false for the format of another version.
 func parseProcess(s string) (p process, ok bool) {
 	s, ok = strings.CutPrefix(s, processVersion)
 	fields := strings.Split(s, "/")
@@ -45,40 +45,31 @@ func parseProcess(s string) (p process, ok bool) {
 	if !ok || n < 0 {
 		return process{}, false
 	}
-	booted, err := strconv.ParseInt(fields[n], 10, 64)
-	if err != nil {
-		return process{}, false
-	}
-	pid, err := strconv.Atoi(fields[n+1])
-	if err != nil {
+	booted, badTime := strconv.ParseInt(fields[n], 10, 64)
+	pid, badID := strconv.Atoi(fields[n+1])
+	if badTime != nil || badID != nil {
 		return process{}, false
 	}
 	return process{place: strings.Join(fields[:n], "/"), booted: booted, pid: pid, start: fields[n+2]}, true
 }
 
-// liveness is what is known of a process.
+// liveness says whether a process runs.
 type liveness int
 
 const (
-	livenessUnknown liveness = iota // on another machine or in another container, for example
+	livenessUnknown liveness = iota // such as on another machine or in another container
 	livenessAlive
 	livenessDead
 )
 
-// processDied reports whether the process is known to be gone.
-func processDied(process string) bool { return livenessOf(process) == livenessDead }
-
-// processLives reports whether the process is known to live.
-func processLives(process string) bool { return livenessOf(process) == livenessAlive }
-
-// maxBootDifference is how far two readings of the boot time of one system differ, in
-// milliseconds, if its clock is not set.
+// maxBootDifference is the maximum difference between two readings of the boot time of one
+// system in milliseconds, unless its clock is set.
 const maxBootDifference = 100
 
-// livenessOf judges a process of this host, boot and namespaces by its ID and start time.
-// Machines that were restored from one snapshot have all of these in common. They differ
-// in the boot time, which is that of the clock less the time that the system ran: it says
-// when they were restored. Where that differs, a process that is not here may run there.
+// livenessOf finds a process of this host, boot and namespaces by its ID and start time.
+// Machines that were restored from one snapshot have all of these in common, but differ in
+// the boot time, which is the clock minus the uptime. If that differs, a process that is not
+// found here may run on another machine.
 func livenessOf(stored string) liveness {
 	p, ok := parseProcess(stored)
 	if ok && p.start == processName() {
@@ -91,10 +82,10 @@ func livenessOf(stored string) liveness {
 		switch processStart(p.pid) {
 		case p.start:
 			return livenessAlive
-		case "": // it is hidden, or ended just now
+		case "": // it is hidden, or has just ended
 			return livenessUnknown
 		}
-		// A zombie, or another process with the ID.
+		// It is a zombie, or another process with the ID.
 	}
 	booted := bootTime()
 	if difference := booted - p.booted; booted == 0 || difference < -maxBootDifference || difference > maxBootDifference {
@@ -103,7 +94,7 @@ func livenessOf(stored string) liveness {
 	return livenessDead
 }
 
-// validStart tells a start time from a random name and from none.
+// validStart reports whether start is a start time, not a random name.
 func validStart(start string) bool {
 	_, err := strconv.ParseUint(start, 10, 64)
 	return err == nil

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// processPlace names what gives a process ID and its start time their meaning: the host,
-// this boot of the system, and the namespaces of process IDs and of time (containers). It
-// is empty if one of these is not known, or /proc is that of another namespace.
+// processPlace returns the scope in which a process ID and its start time are unique: the
+// host, the boot of the system, and the namespaces of process IDs and of time (containers).
+// It is empty if one of these is unknown, or /proc is that of another namespace.
 func processPlace() string {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
@@ -60,25 +60,21 @@ func processExists(pid int) bool {
 	return err == nil || errors.Is(err, syscall.EPERM)
 }
 
-// deadStart is the start time of a process that was killed, and whose parent has
-// not waited for it yet.
-const deadStart = "dead"
-
-// processStart is the start time of a process in clock ticks since boot, field
-// 22 of /proc/PID/stat; empty if it cannot be read.
+// processStart returns the start time of a process in clock ticks since boot, field 22 of
+// /proc/PID/stat; empty if it cannot be read, and "dead" for a zombie.
 func processStart(pid int) string {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return ""
 	}
-	// The second field is the name in parentheses, which may hold anything.
+	// The second field is the name in parentheses, which may contain any byte.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	const start = 22 - 3 // the first field here is the third
 	if len(fields) <= start {
 		return ""
 	}
 	if state := string(fields[0]); state == "Z" || state == "X" {
-		return deadStart
+		return "dead"
 	}
 	return string(fields[start])
 }

@@ -2,15 +2,12 @@
 
 package tus
 
-// processPlace is unknown here: nothing distinguishes this machine and its containers from
-// others of the same name.
+// processPlace is empty: nothing distinguishes this machine and its containers from others of
+// the same name. Without it, the values of the functions below have no effect.
 func processPlace() string { return "" }
 
-// bootTime is never used without a place.
 func bootTime() int64 { return 0 }
 
-// processStart is unknown here.
 func processStart(int) string { return "" }
 
-// processExists is never asked without a place.
 func processExists(int) bool { return true }

@@ -13,31 +13,30 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// record is the stored record of one upload, and the lease on it. A nil *record stores
-// nothing. No lock is held while the store works: a store that hangs delays only what has
-// to be stored.
+// record is the stored record of one upload, and its lease. A nil *record stores nothing.
+// mu is not held during store operations: a store that hangs delays only what must be stored.
 type record struct {
 	*records
-	turn *semaphore.Weighted // one operation of the store at a time, also of one that hangs
+	sem *semaphore.Weighted // one store operation at a time, even one that hangs
 
 	mu    sync.Mutex
-	entry       // needs mu
-	lost  error // matches ErrLeaseLost: another Uploader has the upload; nil if none
+	entry       // requires mu
+	lost  error // matches ErrLeaseLost if another Uploader has the upload
 }
 
-// entry is what is to be stored, and what is known of the stored record.
+// entry is a record and the state of its storage.
 type entry struct {
-	rec      storage.Record // with the revision stored last; no ID means that there is none
-	named    bool           // what is stored says where the upload is
+	rec      storage.Record // with the revision stored last; no ID means no record
+	named    bool           // the stored record has the URLs of the upload
 	unsaved  bool           // rec has changes that are not stored
 	failed   bool           // the last Put failed, and may have stored the record nevertheless
-	reported bool           // the last Put failed, and the hooks know
-	tried    time.Time      // when the last Put was sent
-	sent     time.Time      // when the last Put with a lease was sent that succeeded; zero means no lease
+	reported bool           // the failure of the last Put was reported
+	tried    time.Time      // start of the last Put
+	sent     time.Time      // start of the last Put with a lease that succeeded; zero means no lease
 }
 
-// acquire leases the upload, unless that is leased already. The error matches ErrLeaseLost
-// if another Uploader holds or completed the upload.
+// acquire leases the upload, unless it is already leased. The error matches ErrLeaseLost if
+// another Uploader holds or completed the upload.
 func (r *record) acquire(ctx context.Context) error {
 	if r == nil {
 		return nil
@@ -56,8 +55,7 @@ func (r *record) acquire(ctx context.Context) error {
 	return r.judge(ctx, r.exclusively(ctx, r.put))
 }
 
-// save changes the record, and returns when it is stored. The first change makes the
-// record.
+// save changes the record, and returns when it is stored. The first change creates it.
 func (r *record) save(ctx context.Context, change func(*storage.Record)) error {
 	if r == nil {
 		return nil
@@ -98,9 +96,24 @@ func (r *record) saveLazily(change func(*storage.Record)) {
 	}
 }
 
-// renew renews the lease if that is due. The error matches ErrLeaseLost if another
-// Uploader has acquired it. A failure is an error only if the store is required and the
-// lease is over; until then the next call tries again.
+// saveEnd changes what the record says of the last byte. The byte is not sent before saveEnd
+// returns, so a store that does not respond ends it soon.
+func (r *record) saveEnd(ctx context.Context, change func(*storage.Record)) error {
+	if !r.stored() { // the failure to store the record is reported elsewhere
+		r.saveLazily(change)
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, storeTimeout, errStoreTimeout)
+	defer cancel()
+	return r.save(ctx, change)
+}
+
+// clearEnd is a change for saveEnd: the server lacks bytes of the upload.
+func clearEnd(rec *storage.Record) { rec.Finishing, rec.Refusal = false, "" }
+
+// renew renews the lease if that is due. The error matches ErrLeaseLost if another Uploader
+// has acquired it. A failure is an error only if the store is required and the lease is
+// over; until then the next call retries.
 func (r *record) renew(ctx context.Context) error {
 	if r == nil {
 		return nil
@@ -133,11 +146,10 @@ func (r *record) drop(ctx context.Context) {
 	r.conclude(ctx, "delete", r.delete)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.entry = entry{} // delete has not done it if the store hangs
+	r.entry = entry{} // delete does not get there if the store hangs
 }
 
-// conclude runs an operation that ends the use of the record, if there is one. It runs to
-// its end although ctx ended.
+// conclude runs an operation that ends the use of the record, even if ctx has ended.
 func (r *record) conclude(ctx context.Context, name string, op func(context.Context) error) {
 	if !r.is(func(e *entry) bool { return e.rec.ID != "" }) {
 		return
@@ -149,7 +161,7 @@ func (r *record) conclude(ctx context.Context, name string, op func(context.Cont
 	}
 }
 
-// is reports whether a test of the entry succeeds; false without a record.
+// is returns the result of a test of the entry; false without a record.
 func (r *record) is(test func(*entry) bool) bool {
 	if r == nil {
 		return false
@@ -164,30 +176,30 @@ func (r *record) leased() bool {
 	return r.is(func(e *entry) bool { return e.leasedAt(time.Now()) })
 }
 
-// holds reports whether there is a record of an upload, stored or not.
+// holds reports whether the record, stored or not, has the URLs of an upload.
 func (r *record) holds() bool { return r.is(func(e *entry) bool { return named(e.rec) }) }
 
-// stored reports whether a later session can resume the upload by what is stored.
+// stored reports whether a later session can resume the upload from the store.
 func (r *record) stored() bool { return r.is(func(e *entry) bool { return e.named }) }
 
-// named reports whether a record says where its upload is.
+// named reports whether a record has the URLs of its upload.
 func named(rec storage.Record) bool { return rec.UploadURL != "" || len(rec.Parts) > 0 }
 
-// exclusively runs op while no other operation of the record runs, and waits for it as
-// long as ctx lives.
+// exclusively runs op while no other operation of the record runs, and waits for it until
+// ctx ends.
 func (r *record) exclusively(ctx context.Context, op func(context.Context) error) error {
-	if err := r.turn.Acquire(ctx, 1); err != nil {
+	if err := r.sem.Acquire(ctx, 1); err != nil {
 		return async.ContextError(ctx)
 	}
 	_, err := async.Call(ctx, func() (struct{}, error) {
-		defer r.turn.Release(1)
+		defer r.sem.Release(1)
 		return struct{}{}, op(ctx)
 	}, nil)
 	return err
 }
 
-// judge reports a failure of Put, which is an error if the store is required. That of a
-// reservation is reported if the upload cannot be stored either.
+// judge reports a failure of Put, which is an error if the store is required. If it is not,
+// a failed reservation is reported only when storing the upload fails, too.
 func (r *record) judge(ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrLeaseLost):

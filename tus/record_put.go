@@ -13,7 +13,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// What a record does to the store. All of these run in the turn.
+// The store operations of a record, which exclusively runs.
 
 // put stores the record with a new lease.
 func (r *record) put(ctx context.Context) error {
@@ -26,7 +26,7 @@ func (r *record) put(ctx context.Context) error {
 	return r.putWith(ctx, now, &lease)
 }
 
-// putReleased stores the record without a lease, and deletes one that names no upload.
+// putReleased stores the record without a lease. It deletes a record without upload URLs.
 func (r *record) putReleased(ctx context.Context) error {
 	r.mu.Lock()
 	e := r.entry
@@ -54,7 +54,7 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 	if r.rec.Lease = lease; lease != nil {
 		r.rec.Updated = now.UTC()
 	}
-	if lease != nil && !named(r.rec) { // for storage.DeleteExpired, after a crash
+	if lease != nil && !named(r.rec) { // so that storage.DeleteExpired deletes it after a crash
 		r.rec.Expires = lease.Until
 	}
 	r.rec.Seal = sealOf(r.rec)
@@ -84,8 +84,8 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 	return nil
 }
 
-// overwrite is Put for a record of ours. If it is not known whether the Put before stored
-// the record, a conflict may be with that.
+// overwrite is Put for a record of this Uploader. If it is uncertain whether the Put before
+// stored the record, a conflict may be with that one.
 func (r *record) overwrite(ctx context.Context, rec storage.Record, uncertain bool) (storage.Record, error) {
 	stored, err := r.store.Put(ctx, rec)
 	if !uncertain || !errors.Is(err, storage.ErrConflict) {
@@ -93,7 +93,7 @@ func (r *record) overwrite(ctx context.Context, rec storage.Record, uncertain bo
 	}
 	there, ok, finding := r.current(ctx, rec)
 	switch {
-	case finding != nil: // whose record it is cannot be read
+	case finding != nil: // the holder is unknown
 		return stored, finding
 	case ok && r.wrote(there, rec.Revision):
 		rec.Revision = there.Revision
@@ -105,8 +105,8 @@ func (r *record) overwrite(ctx context.Context, rec storage.Record, uncertain bo
 	return stored, err
 }
 
-// compare makes sure, where the lease is over, that the stored record is still that of
-// this upload. It may be deleted by now, and another one have its ID and revision.
+// compare checks, if the lease is over, that the stored record is still that of this upload.
+// It may have been deleted, and another one have its ID and revision.
 func (r *record) compare(ctx context.Context) error {
 	r.mu.Lock()
 	e, leased := r.entry, r.leasedAt(time.Now())
@@ -115,7 +115,7 @@ func (r *record) compare(ctx context.Context) error {
 		return nil
 	}
 	there, ok, err := r.current(ctx, e.rec)
-	if err != nil { // then Put tells
+	if err != nil { // the following Put fails as well
 		return nil
 	}
 	r.mu.Lock()
@@ -125,7 +125,7 @@ func (r *record) compare(ctx context.Context) error {
 	case same && there.Revision == e.rec.Revision:
 	case same && e.failed && r.wrote(there, e.rec.Revision):
 		r.rec.Revision = there.Revision
-	case same && sameUpload(there, e.rec) && !leaseRuns(there.Lease, time.Now()): // another had a look, and released it
+	case same && sameUpload(there, e.rec) && !leaseRuns(there.Lease, time.Now()): // another acquired and released it
 		r.rec.Revision = there.Revision
 	default:
 		r.entry, r.lost = entry{}, ErrLeaseLost
@@ -161,14 +161,14 @@ func (r *record) delete(ctx context.Context) error {
 	if err == nil || errors.Is(err, storage.ErrConflict) {
 		return nil
 	}
-	// A later session finds the upload complete or gone, but not while it seems to be held.
+	// A later session finds that the upload is complete or gone, unless it seems to be held.
 	e.rec.Lease = nil
 	_, _ = r.overwrite(ctx, e.rec, true)
 	return err
 }
 
-// wrote reports whether a record is what this Uploader stored over a revision. A record
-// without a lease can only be one that it released: another Uploader would have leased it.
+// wrote reports whether this Uploader stored a record over a revision. It did so with a
+// record without a lease: another Uploader would have leased it.
 func (s *records) wrote(there storage.Record, over int64) bool {
 	if there.Lease == nil {
 		return there.Revision == over+1
@@ -176,12 +176,12 @@ func (s *records) wrote(there storage.Record, over int64) bool {
 	return there.Lease.Holder == s.holder.Holder
 }
 
-// sameUpload reports whether two records lead to the same uploads on the server.
+// sameUpload reports whether two records have the same uploads on the server.
 func sameUpload(a, b storage.Record) bool {
 	return a.UploadURL == b.UploadURL && a.Finishing == b.Finishing && slices.Equal(a.Parts, b.Parts)
 }
 
-// sealOf is the seal of a record; see [storage.Record].
+// sealOf returns the seal of a record; see [storage.Record].
 func sealOf(rec storage.Record) string {
 	h := xxh3.New()
 	fmt.Fprintf(h, "%q %q %d %q", rec.Fingerprint, rec.Endpoint, rec.Size, rec.UploadURL)

@@ -15,14 +15,14 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// storeTimeout bounds the store operations that run after the context of the
-// upload ended.
+// storeTimeout bounds the store operations that run after the context of the upload ended.
 const storeTimeout = 5 * time.Second
 
-// errStoreTimeout ends an operation of the store, and not the upload.
+// errStoreTimeout is the cause of a context that ended an operation of the store, but not
+// the upload.
 var errStoreTimeout = errors.New("the store did not respond in time")
 
-// uncancelled is for what has to be stored although ctx may have ended.
+// uncancelled returns a context for a store operation that runs even if ctx has ended.
 func uncancelled(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(context.WithoutCancel(ctx), storeTimeout, errStoreTimeout)
 }
@@ -32,24 +32,24 @@ func ended(ctx context.Context) bool {
 	return ctx.Err() != nil && context.Cause(ctx) != errStoreTimeout
 }
 
-// records are the stored records of one source, as one Uploader reads and leases them.
+// records reads the stored records of one source for one Uploader.
 type records struct {
 	store     storage.Store
 	required  bool
 	holder    storage.Lease  // Holder and Process of the leases
 	onFailure func(error)    // called with an error matching ErrStore when the store fails
-	source    storage.Record // what a record says of the source; without Fingerprint none is made
+	source    storage.Record // the fields about the source; without Fingerprint nothing is stored
 }
 
-// open returns a record that was found. It is not leased.
+// open returns a record without a lease.
 func (s *records) open(rec storage.Record) *record {
-	r := &record{records: s, turn: semaphore.NewWeighted(1), entry: entry{rec: rec.Clone(), named: named(rec)}}
+	r := &record{records: s, sem: semaphore.NewWeighted(1), entry: entry{rec: rec.Clone(), named: named(rec)}}
 	r.rec.Lease = nil
 	return r
 }
 
-// reserve returns a record of a new upload, which is not stored yet. Its ID depends on the
-// resume key only, so that the store takes it from one of several Uploaders.
+// reserve returns a record of a new upload, which is not stored yet. Its ID depends only on
+// the resume key, so that of several Uploaders only one can store it.
 func (s *records) reserve() *record {
 	rec := s.source
 	sum := xxh3.HashString128("reservation " + rec.Fingerprint).Bytes()
@@ -57,36 +57,27 @@ func (s *records) reserve() *record {
 	return s.open(rec)
 }
 
-// find returns the records of earlier uploads of the source, the latest first.
-func (s *records) find(ctx context.Context) ([]storage.Record, error) {
-	found, err := s.findBy(ctx, s.source.Fingerprint)
-	if err != nil { // records that can be read come along with the error
-		if err := s.report(ctx, "find", err); err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
-}
-
-func (s *records) findBy(ctx context.Context, fingerprint string) ([]storage.Record, error) {
+// find returns the records of a source, the last updated first. If some cannot be read, it
+// returns the others with the error.
+func (s *records) find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
 	return async.Call(ctx, func() ([]storage.Record, error) { return s.store.Find(ctx, fingerprint) }, nil)
 }
 
-// current is what the store has of a record by now. It returns an error only if the
-// record may exist but cannot be read.
+// current returns the record with the ID of rec as it is stored. It returns an error only
+// if the record may exist but cannot be read.
 func (s *records) current(ctx context.Context, rec storage.Record) (there storage.Record, ok bool, err error) {
-	found, err := s.findBy(ctx, rec.Fingerprint)
+	found, err := s.find(ctx, rec.Fingerprint)
 	if there, ok = withID(found, rec.ID); ok {
 		return there, true, nil
 	}
 	return there, false, err
 }
 
-// errStoreFailed is returned when a store failed that is not required.
+// errStoreFailed is returned when a store that is not required failed.
 var errStoreFailed = errors.New("store failed")
 
-// reread is current with a failure reported. It returns errStoreFailed if the store is
-// not required.
+// reread is current, and reports a failure. If the store is not required, the error is
+// errStoreFailed.
 func (s *records) reread(ctx context.Context, rec storage.Record) (there storage.Record, ok bool, err error) {
 	there, ok, err = s.current(ctx, rec)
 	if err == nil {
@@ -106,8 +97,8 @@ func withID(found []storage.Record, id string) (rec storage.Record, ok bool) {
 	return found[i], true
 }
 
-// report calls the hooks for a failure of the store. It returns an error only if that, or
-// the end of ctx, must end the upload. A store may have deadlines of its own.
+// report calls the hooks for a failure of the store. It returns an error only if the failure,
+// or the end of ctx, must end the upload. A store may have deadlines of its own.
 func (s *records) report(ctx context.Context, op string, err error) error {
 	if ended(ctx) {
 		return async.ContextError(ctx)

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// lookup finds the stored uploads of the source.
+// lookup reads the stored uploads of the source.
 func (u *Uploader) lookup(ctx context.Context) error {
 	key, err := u.planner.resumeKey(ctx)
 	if err != nil {
@@ -19,7 +22,10 @@ func (u *Uploader) lookup(ctx context.Context) error {
 	if key == "" {
 		return nil
 	}
-	u.describe(key, u.opts.Metadata)
+	u.record.source = storage.Record{
+		Fingerprint: key, Endpoint: httpx.RedactURL(u.client.endpoint),
+		Size: u.status().info.Size, Metadata: u.opts.Metadata,
+	}
 	f := &finder{requester: u.requester, records: u.record.records, source: u.planner.info, opts: &u.opts, ownKey: u.planner.ownKey, retries: &u.retries}
 	if err := f.look(ctx); err != nil {
 		return err
@@ -30,15 +36,15 @@ func (u *Uploader) lookup(ctx context.Context) error {
 
 // locate is the step of StateLocating.
 func (u *Uploader) locate(ctx context.Context) (State, error) {
-	found, err := u.finder.step(ctx)
+	chosen, err := u.finder.step(ctx)
 	switch {
 	case heldForNow(err):
 		return StateLocating, err
 	case err != nil:
 		return u.failed(ctx, err)
-	case found != nil:
-		u.setRecord(found.record)
-		if err := u.resume(found); err != nil {
+	case chosen != nil:
+		u.setRecord(chosen.record)
+		if err := u.resume(chosen); err != nil {
 			return StateFailed, err
 		}
 		return StateReady, nil
@@ -48,13 +54,13 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	return StateLocating, nil
 }
 
-// ofStored adds the stored upload to a refusal by the server, which would end every later
-// session, too. A 401 is about the credentials, and an upload that is gone, or may be
-// complete, does not become better by starting over.
-func (u *Uploader) ofStored(err error) error {
+// storedError adds the stored upload to a refusal by the server, which would end every
+// later session, too. It does not for a 401, which is about the credentials, and for an
+// upload that is gone or may be complete, where deleting the record is no remedy.
+func (u *Uploader) storedError(err error) error {
 	rec := u.resumed
-	if asking := u.finder.asking(); asking.ID != "" {
-		rec = asking
+	if current := u.finder.current(); current.ID != "" {
+		rec = current
 	}
 	var e *Error
 	if rec.ID == "" || !errors.As(err, &e) || e.StatusCode < 400 || unauthorized(err) ||
@@ -65,7 +71,7 @@ func (u *Uploader) ofStored(err error) error {
 }
 
 // resume resumes a stored upload.
-func (u *Uploader) resume(c *found) error {
+func (u *Uploader) resume(c *candidate) error {
 	var at *url.URL
 	if c.rec.UploadURL != "" {
 		var err error
@@ -74,7 +80,7 @@ func (u *Uploader) resume(c *found) error {
 		}
 	}
 	u.resumed = c.rec
-	u.learn(func(s *status) {
+	u.updateStatus(func(s *status) {
 		s.url, s.expires, s.kept = at, c.rec.Expires, c.rec.CreationHeader
 		if !c.info.Expires.IsZero() {
 			s.expires = c.info.Expires
@@ -82,7 +88,7 @@ func (u *Uploader) resume(c *found) error {
 	})
 	if len(c.rec.Parts) > 0 {
 		p := u.planner.newParallel()
-		u.begin(p) // Abort deletes the parts even if they cannot be resumed
+		u.setWork(p) // Abort deletes the parts even if they cannot be resumed
 		if err := p.resumeParts(c); err != nil {
 			return err
 		}
@@ -91,9 +97,9 @@ func (u *Uploader) resume(c *found) error {
 	}
 	t := u.planner.newTransfer()
 	t.restored, t.length.deferred = true, c.info.LengthDeferred
-	t.learn(func(a *account) { a.url = at })
+	t.updateAccount(func(a *account) { a.url = at })
 	t.enter(StateReady)
 	t.counters.resumeAt(c.offset)
-	u.begin(t)
+	u.setWork(t)
 	return t.acknowledge(c.offset)
 }

@@ -2,7 +2,6 @@ package tus
 
 import (
 	"context"
-	"slices"
 	"strconv"
 )
 
@@ -78,42 +77,29 @@ func (s State) String() string {
 	return names[s]
 }
 
-// action does the work of one state and returns the next state, also with an error. It
-// sends at most one request, or in a parallel upload one for each part.
-type action func(*Uploader, context.Context) (State, error)
-
-// transition is a row of the table above.
-type transition struct {
-	do action
-	to []State // states that may follow, besides Paused and Failed
-}
-
-// transitions returns the row of s in the table, empty for a final state.
-func transitions(s State) transition {
+// transitions returns the row of the table for a state: its step and the states that may
+// follow, besides the state itself, Paused and Failed. The step sends at most one request, or
+// in a parallel upload one for each part, and returns the next state, also with an error.
+func (u *Uploader) transitions(s State) (step func(context.Context) (State, error), to []State) {
 	switch s {
 	case StateIdle:
-		return transition{(*Uploader).prepare, []State{StateLocating, StateCreating, StateRecovering}}
+		return u.prepare, []State{StateLocating, StateCreating, StateRecovering}
 	case StateLocating:
-		return transition{(*Uploader).locate, []State{StateReady, StateIdle}}
+		return u.locate, []State{StateReady, StateIdle}
 	case StateCreating:
-		return transition{(*Uploader).deliver, []State{StateReady, StateRecovering}}
+		return u.deliver, []State{StateReady, StateRecovering}
 	case StateReady:
-		return transition{(*Uploader).deliver, []State{StateSending, StateConcatenating, StateFinishing}}
+		return u.deliver, []State{StateSending, StateConcatenating, StateFinishing}
 	case StateSending:
-		return transition{(*Uploader).deliver, []State{StateReady, StateRecovering, StateCreating, StateIdle}}
+		return u.deliver, []State{StateReady, StateRecovering, StateCreating, StateIdle}
 	case StateRecovering:
-		return transition{(*Uploader).deliver, []State{StateReady, StateSending, StateCreating, StateIdle}}
+		return u.deliver, []State{StateReady, StateSending, StateCreating, StateIdle}
 	case StateConcatenating:
-		return transition{(*Uploader).deliver, []State{StateReady, StateRecovering}}
+		return u.deliver, []State{StateReady, StateRecovering}
 	case StateFinishing:
-		return transition{(*Uploader).finish, []State{StateComplete}}
+		return u.finish, []State{StateComplete}
 	case StatePaused:
-		return transition{(*Uploader).unpause, []State{StateIdle, StateRecovering, StateFinishing}}
+		return u.unpause, []State{StateIdle, StateRecovering, StateFinishing}
 	}
-	return transition{}
-}
-
-// allows reports whether next may follow from. Staying in a state is a retry.
-func (t transition) allows(from, next State) bool {
-	return next == from || next == StatePaused || next == StateFailed || slices.Contains(t.to, next)
+	return nil, nil
 }

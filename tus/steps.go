@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -12,17 +13,17 @@ import (
 // step does the work of the current state and enters the one that follows.
 func (u *Uploader) step(ctx context.Context) error {
 	from := u.State()
-	row := transitions(from)
-	if row.do == nil {
+	work, to := u.transitions(from)
+	if work == nil {
 		if from == StateComplete {
 			return nil
 		}
 		return &endedError{from, u.failure}
 	}
 	u.retries.settling = 0 // of a Step that no wait followed
-	next, err := row.do(u, ctx)
+	next, err := work(ctx)
 	u.retries.returned(from, err)
-	if !row.allows(from, next) {
+	if next != from && next != StatePaused && next != StateFailed && !slices.Contains(to, next) {
 		next, err = StateFailed, fmt.Errorf("tus: defect: no transition from %v to %v", from, next)
 	}
 	switch {
@@ -31,13 +32,13 @@ func (u *Uploader) step(ctx context.Context) error {
 	case next == StatePaused:
 		err = withContext(ctx, err)
 	case next == StateFailed:
-		err = u.ofStored(err)
+		err = u.storedError(err)
 	}
 	u.enter(next, err)
 	return err
 }
 
-// enter is the only place where the state changes.
+// enter is the only setter of the state.
 func (u *Uploader) enter(next State, cause error) {
 	u.mu.Lock()
 	from := u.state
@@ -57,15 +58,64 @@ func (u *Uploader) enter(next State, cause error) {
 	}
 }
 
-// failed returns the state that follows a failure outside of the delivery.
+// failed returns the state that follows a failure outside the delivery.
 func (u *Uploader) failed(ctx context.Context, err error) (State, error) {
 	return u.retries.after(ctx, u.State(), err), err
+}
+
+// prepare is the step of StateIdle. It requests the capabilities of the server only if
+// they change what is sent.
+func (u *Uploader) prepare(ctx context.Context) (State, error) {
+	err := u.planner.inspect(ctx)
+	if err == nil {
+		u.updateStatus(func(s *status) { s.info = u.planner.info })
+		err = u.planner.negotiateChecksum(ctx)
+	}
+	if err != nil {
+		return u.failed(ctx, err)
+	}
+	if t := u.planner.resumeExternal(); t != nil {
+		u.setWork(t)
+		return StateRecovering, nil
+	}
+	if u.record != nil && u.finder == nil {
+		if err := u.lookup(ctx); err != nil {
+			return u.failed(ctx, err)
+		}
+		if u.finder.undecided() {
+			return StateLocating, nil
+		}
+	}
+	work, err := u.planner.negotiate(ctx)
+	if err != nil {
+		return u.failed(ctx, err)
+	}
+	u.updateStatus(func(s *status) { s.info = u.planner.info })
+	if u.finder != nil && (u.opts.Held == HeldFail || !work.inOneRequest()) {
+		r, err := u.finder.reserve(ctx)
+		switch {
+		case err != nil:
+			return u.failed(ctx, err)
+		case r == nil:
+			return StateLocating, nil
+		}
+		u.setRecord(r)
+	}
+	u.setWork(work)
+	u.finder.logStartOver(ctx)
+	return StateCreating, nil
 }
 
 // deliver is the step of all states in which the delivery works.
 func (u *Uploader) deliver(ctx context.Context) (State, error) {
 	if u.State() == StateRecovering {
-		if err := u.recoverRecord(ctx); err != nil {
+		// The pause before may have released the lease, or have come between the creation
+		// of the upload and its record.
+		err := u.record.acquire(ctx)
+		if err == nil && !u.record.stored() {
+			err = u.save(ctx)
+		}
+		if err != nil {
 			return u.failed(ctx, err)
 		}
 	}
@@ -73,17 +123,7 @@ func (u *Uploader) deliver(ctx context.Context) (State, error) {
 	return u.report(ctx, &o)
 }
 
-// recoverRecord stores an upload again before the server is asked for its offset: after a
-// pause the lease has to be taken again, and a pause may have come between the creation and
-// its record.
-func (u *Uploader) recoverRecord(ctx context.Context) error {
-	if err := u.record.acquire(ctx); err != nil || u.record.stored() {
-		return err
-	}
-	return u.save(ctx)
-}
-
-// report stores and reports what a step of the delivery led to. An error of the store
+// report stores and reports the outcome of a step of the delivery. An error of the store
 // replaces the outcome, unless that ends the upload.
 func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 	u.refresh()
@@ -91,22 +131,22 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 		u.forget(ctx, o)
 	}
 	if o.stopped {
-		u.opts.StopAt = 0 // also for an upload that replaces this one
+		u.opts.StopAt = 0 // also if the upload starts over
 	}
 	if o.patched != nil {
-		u.learn(func(s *status) { s.lastPatch = o.patched })
+		u.updateStatus(func(s *status) { s.lastPatch = o.patched })
 	}
 	var e *Error
 	if errors.As(o.refusal, &e) {
-		// The refusal matters more than a failure of the store, which the hooks have.
-		_ = saveEnd(ctx, u.record, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
+		// The refusal matters more than a failure of the store, which the hooks report.
+		_ = u.record.saveEnd(ctx, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
 	}
 	var err error
 	switch {
 	case o.created != nil:
 		err = u.created(ctx, o)
 	case o.lacks:
-		err = saveEnd(ctx, u.record, notComplete)
+		err = u.record.saveEnd(ctx, clearEnd)
 	case contended(o.err) && o.next != StateFailed && ctx.Err() == nil:
 		err = u.confirm(ctx)
 	}
@@ -121,24 +161,24 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 	return next, err
 }
 
-// forget removes what is known of an upload that is gone.
+// forget clears the status and the record of an upload that is gone.
 func (u *Uploader) forget(ctx context.Context, o *outcome) {
 	if o.next != StateFailed && o.err != nil {
 		u.warn(ctx, u.status().info.Name, "tus starting over: "+o.err.Error(), slog.String("url", u.client.showURL(u.URL())))
 	}
-	u.learn(func(s *status) { s.url, s.creation, s.kept = nil, nil, nil })
+	u.updateStatus(func(s *status) { s.url, s.creation, s.kept = nil, nil, nil })
 	u.record.drop(ctx)
 	u.resumed = storage.Record{}
 	if o.single {
-		u.begin(u.planner.newTransfer())
+		u.setWork(u.planner.newTransfer())
 	}
 }
 
-// created reports the URL of a new upload, and stores it before a byte is sent to it. One
-// that is complete already needs no record.
+// created reports the URL of a new upload, and stores it before a byte is sent to it. An
+// upload that is already complete needs no record.
 func (u *Uploader) created(ctx context.Context, o *outcome) error {
 	made := o.created
-	u.learn(func(s *status) {
+	u.updateStatus(func(s *status) {
 		s.url, s.creation, s.expires, s.kept = made.url, made.response, made.expires, made.kept
 	})
 	if made.url != nil {
@@ -160,22 +200,13 @@ func (u *Uploader) finish(ctx context.Context) (State, error) {
 	return o.next, o.err
 }
 
-// unpause is the step of StatePaused. If nothing was created, how to send the source is
-// decided again.
+// unpause is the step of StatePaused. If nothing was created, it repeats StateIdle.
 func (u *Uploader) unpause(context.Context) (State, error) {
 	if u.work == nil || !u.work.exists() {
-		u.begin(nil)
+		u.setWork(nil)
 		u.finder = nil
 		return StateIdle, nil
 	}
 	u.work.resume()
 	return u.work.current(), nil
-}
-
-// exhausted returns the error of an upload that has no retry left after a failure.
-func (u *Uploader) exhausted(failure error) error {
-	if u.State() == StateConcatenating && !errors.Is(failure, ErrUnconfirmed) { // all bytes are on the server
-		failure = fmt.Errorf("%w: %w", ErrUnconfirmed, failure)
-	}
-	return u.ofStored(failure)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // transfer sends one range of bytes of a source to one upload URL: it creates the upload,
-// sends its chunks, and asks for the offset after a failure.
+// sends its chunks, and requests the offset after a failure.
 //
 //	state       a step does                     and leads to
 //	----------  ------------------------------  ----------------------------------------
@@ -36,17 +36,17 @@ type transfer struct {
 	sums   *sums
 
 	machine
-	next      chunk // chosen in Ready, sent in Sending
-	inline    bool  // the creation carries bytes
-	resuming  bool  // the next HEAD returns the offset that an earlier session reached
-	restored  bool  // the upload is one that an earlier session created
-	stopAt    int64
-	length    lengthState
-	end       ending
+	next     chunk // chosen in Ready, sent in Sending
+	inline   bool  // the creation carries bytes
+	resuming bool  // the next HEAD returns the offset that an earlier session reached
+	restored bool  // the upload is one that an earlier session created
+	stopAt   int64
+	length   lengthState
+	completion
 	stale     int  // HEAD responses in a row below an acknowledged offset
-	contended bool // the last PATCH was refused for another request: an offset that moved is not ours
+	contended bool // the last PATCH was refused because of another request, which may move the offset
 
-	changed func() // called when what account returns has changed
+	changed func() // called after the account has changed
 	mu      sync.Mutex
 	known   account
 }
@@ -57,43 +57,26 @@ type plan struct {
 	partial   bool  // the upload is part of another (section Concatenation)
 	recreates bool  // an upload that is gone is created again
 	defers    bool  // the creation does not declare the length
-	minChunk  int64 // chunks that are too large are not made smaller than that; 0 leaves them
+	minChunk  int64 // minimum size when chunks that are too large are halved; 0 for never
 }
 
-// account is what is known of the upload on the server.
-type account struct {
-	url      *url.URL // nil until created, and if the creation completed the upload without naming it
-	info     SourceInfo
-	offset   int64 // acknowledged
-	sent     int64 // offset up to which bytes were sent, acknowledged or not
-	expires  time.Time
-	checksum string // the algorithm in use
-}
-
-// lengthState is what the server has of the length of an upload.
+// lengthState says whether the server has the length of the upload.
 type lengthState struct {
 	deferred bool // not declared yet
 	declared bool // a request declared it, and the response was lost
 }
 
-// refused reports whether the server may have refused a chunk because an earlier request,
-// of which no response came, had declared the length already.
+// refused reports whether the server may have refused a chunk because an earlier request
+// without a response had already declared the length.
 func (l lengthState) refused(c chunk, err error) bool {
 	return l.declared && c.declares && verdictOf(err).malformed
 }
 
-// outcome is what a step led to. The zero value of a field means nothing of that kind.
-type outcome struct {
-	next      State
-	err       error
-	created   *created  // the upload that the step created; its offset is not reported yet
-	patched   *Response // to a PATCH that succeeded
-	refusal   error     // of the chunk that would have completed the upload
-	lacks     bool      // the server has the upload, and not all bytes of it
-	lost      bool      // the upload is gone, and the transfer begins another
-	single    bool      // parts cannot be concatenated: the source is sent as one upload
-	completed bool      // the creation completed the upload
-	stopped   bool      // at stopAt: the next Run continues to the end
+// completion distinguishes an upload that was lost from one that was completed and moved away.
+type completion struct {
+	refusal error // of the chunk that would have completed the upload
+	sentTo  int64 // end of the bytes that were sent, if the server may have all of them; 0 for none
+	absence absence
 }
 
 // transitions returns the row of the table for the current state.
@@ -110,23 +93,22 @@ func (t *transfer) transitions() (work func(context.Context) outcome, to []State
 	case StateFinishing:
 		return t.finish, []State{StateComplete}
 	}
-	return func(context.Context) outcome { return outcome{next: t.state} }, nil
+	return nil, nil
 }
 
 func (t *transfer) step(ctx context.Context) outcome { return t.machine.step(ctx, t.transitions) }
 
-// resume is called before the first step after a pause. Where the server is may have
-// changed in the meantime, so it is asked, unless it has everything: then it may have moved
-// the upload away already, and nothing is left to do.
+// resume is called before the first step after a pause. The offset of the server may have
+// changed, so it is requested, unless the server has all bytes: it may have moved the upload
+// away.
 func (t *transfer) resume() {
+	a := t.account()
 	switch {
 	case t.state == StateCreating:
 	case t.state == StateComplete: // its record was not removed
 		t.enter(StateFinishing)
-	case t.resuming:
-		t.enter(StateRecovering)
-	case t.complete() && (t.account().url == nil || !t.account().info.empty()): // whether an empty one is complete, HEAD tells
-		t.enter(StateFinishing)
+	case !t.resuming && t.complete() && (a.url == nil || !a.info.empty()):
+		t.enter(StateFinishing) // only HEAD shows whether an empty upload is complete
 	default:
 		t.enter(StateRecovering)
 	}
@@ -143,11 +125,10 @@ func (t *transfer) account() account {
 	return a
 }
 
-// learn changes the account.
-func (t *transfer) learn(change func(*account)) {
+func (t *transfer) updateAccount(update func(*account)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	change(&t.known)
+	update(&t.known)
 }
 
 func (t *transfer) urls() []*url.URL {
@@ -157,13 +138,13 @@ func (t *transfer) urls() []*url.URL {
 	return nil
 }
 
-// complete reports whether the server has all bytes and knows it.
+// complete reports whether the server has all bytes and the length.
 func (t *transfer) complete() bool {
 	a := t.account()
 	return !t.length.deferred && !a.info.SizeUnknown && a.offset == a.info.Size
 }
 
-// choose is the step of StateReady: the hub that every success comes back to.
+// choose is the step of StateReady.
 func (t *transfer) choose(ctx context.Context) outcome {
 	if t.complete() {
 		return outcome{next: StateFinishing}
@@ -173,7 +154,7 @@ func (t *transfer) choose(ctx context.Context) outcome {
 		t.stopAt = 0
 	}
 	if t.stopAt > 0 && a.offset >= t.stopAt {
-		t.stopAt = 0 // the next Run continues to the end
+		t.stopAt = 0 // the next Run sends the rest
 		return outcome{next: StatePaused, err: ErrPaused, stopped: true}
 	}
 	next, more, err := t.chunks.next(ctx, cut{offset: a.offset, stopAt: t.stopAt, deferred: t.length.deferred})
@@ -183,17 +164,17 @@ func (t *transfer) choose(ctx context.Context) outcome {
 	case err != nil:
 		return outcome{next: StateFailed, err: err}
 	case !more:
-		t.lengthIs(a.offset)
+		t.setLength(a.offset)
 		return outcome{next: StateFinishing}
 	}
 	t.next = next
 	return outcome{next: StateSending}
 }
 
-// lengthIs notes the length that the server has.
-func (t *transfer) lengthIs(length int64) {
+// setLength sets the length that the server has.
+func (t *transfer) setLength(length int64) {
 	info := t.chunks.declared(length)
-	t.learn(func(a *account) { a.info = info })
+	t.updateAccount(func(a *account) { a.info = info })
 }
 
 // finish is the step of StateFinishing.
@@ -204,7 +185,7 @@ func (t *transfer) finish(ctx context.Context) outcome {
 	return outcome{next: StateComplete}
 }
 
-// failed decides where the transfer continues after a failure.
+// failed returns the outcome of a failure.
 func (t *transfer) failed(ctx context.Context, err error) outcome {
 	switch {
 	case ctx.Err() != nil:
@@ -212,28 +193,28 @@ func (t *transfer) failed(ctx context.Context, err error) outcome {
 	case uploadGone(err) && t.plan.recreates && t.exists() && !errors.Is(err, errGoneAtOnce):
 		return t.startOver(err)
 	case t.state == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && t.restored && t.counters.snapshot().Sent == 0:
-		// The source cannot be read from where a stored upload stands, and no later
-		// session will do better.
+		// The source cannot be read from the offset of the stored upload, in this
+		// session or a later one.
 		return t.startOver(err)
 	}
 	next := t.retries.after(ctx, t.state, err)
-	if next == StateSending { // what arrived of the chunk is not known
+	if next == StateSending { // the offset of the server is unknown
 		next = StateRecovering
 	}
 	return outcome{next: next, err: err}
 }
 
-// startOver leaves an upload that is gone from the server, or that the source cannot
-// continue; the next step creates another one. How to do that was never decided for one
-// that an earlier session created, which leads to StateIdle.
+// startOver abandons an upload that is gone from the server, or that the source cannot
+// continue. The next step creates another one. If an earlier session created the upload,
+// it leads to StateIdle, where the planner decides how to send the source.
 func (t *transfer) startOver(reason error) outcome {
 	o := outcome{next: StateCreating, err: reason, lost: true}
 	lost, restored := t.account().offset, t.restored
-	t.learn(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
+	t.updateAccount(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
 	t.enter(StateCreating)
 	t.length.deferred, t.resuming, t.restored = false, false, false
 	t.counters.update(func(s *Stats) { s.Restarts++ })
-	t.end.refusal = nil
+	t.refusal = nil
 	if t.retries.vain++; lost > 0 || restored {
 		t.retries.vain = 0
 	}
@@ -241,24 +222,24 @@ func (t *transfer) startOver(reason error) outcome {
 		o.next = StateFailed
 		return o
 	}
-	t.retries.reset(0) // the retries were spent on what is gone
+	t.retries.reset(0) // the failures were of the upload that is gone
 	if restored {
 		o.next = StateIdle
 	}
 	return o
 }
 
-// acknowledge notes the offset of the server, and reports it.
+// acknowledge sets the offset that the server acknowledged, and reports it.
 func (t *transfer) acknowledge(offset int64) error {
 	err := t.advance(offset)
 	t.changed()
 	return err
 }
 
-// advance is acknowledge before it is reported.
+// advance is acknowledge without a report.
 func (t *transfer) advance(offset int64) error {
 	var change, sent int64
-	t.learn(func(a *account) {
+	t.updateAccount(func(a *account) {
 		change, sent = offset-a.offset, t.counters.sentUpTo()-a.offset
 		a.offset = offset
 	})
@@ -288,7 +269,7 @@ func (a SourceInfo) matches(info Info) error {
 // describe adds nothing to a record: the upload has no parts.
 func (t *transfer) describe(*storage.Record) {}
 
-func (t *transfer) rest() { t.chunks.rest() }
+func (t *transfer) stopAhead() { t.chunks.stopAhead() }
 
 func (t *transfer) close() {
 	t.chunks.close()

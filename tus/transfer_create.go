@@ -7,13 +7,13 @@ import (
 
 // create is the step of StateCreating.
 func (t *transfer) create(ctx context.Context) outcome {
-	if err := t.chunks.canRestart(); err != nil { // what a new upload begins with is gone
+	if err := t.chunks.canSendFrom(0, 0); err != nil {
 		return outcome{next: StateFailed, err: err}
 	}
 	info := t.account().info
 	t.next = chunk{}
 	t.length.declared = false
-	t.end.created()
+	t.sentTo, t.absence = 0, absence{}
 	c := creation{
 		length: info.Size, deferred: info.SizeUnknown || t.plan.defers,
 		metadata: t.plan.metadata, partial: t.plan.partial,
@@ -31,11 +31,11 @@ func (t *transfer) create(ctx context.Context) outcome {
 
 func (t *transfer) inOneRequest() bool { return t.inline }
 
-// notCreated decides what follows a creation that failed.
+// notCreated returns the outcome of a creation that failed.
 //
-// Without a URL nothing that arrived can be resumed, so the next attempt creates first. It
-// also tells a proxy that refuses the body from a server that refuses the size. A 401, or
-// a request that never left, has nothing to do with the bytes.
+// If it carried bytes, they cannot be resumed without a URL, so the next attempt carries
+// none. That also distinguishes a proxy that refuses the body from a server that refuses the
+// size. A 401, or a request that was not sent, is not about the bytes.
 func (t *transfer) notCreated(ctx context.Context, err error) outcome {
 	if !t.inline {
 		return t.failed(ctx, err)
@@ -47,23 +47,17 @@ func (t *transfer) notCreated(ctx context.Context, err error) outcome {
 	return t.failed(ctx, err)
 }
 
-// created notes what the server returned for a new upload.
+// created returns the outcome of a creation that succeeded.
 func (t *transfer) created(c creation, made created) outcome {
 	o := outcome{next: StateReady, created: &made}
 	if made.asks {
 		o.next, made.offset = StateRecovering, 0
 	}
 	t.length.deferred = c.deferred
-	t.learn(func(a *account) { a.url, a.expires = made.url, made.expires })
+	t.updateAccount(func(a *account) { a.url, a.expires = made.url, made.expires })
 	if err := t.advance(made.offset); err != nil {
 		o.next, o.err = StateFailed, err
 	}
 	o.completed = t.complete()
 	return o
-}
-
-// uncreate leaves an upload whose URL is that of another.
-func (t *transfer) uncreate() {
-	t.learn(func(a *account) { a.url, a.offset = nil, 0 })
-	t.enter(StateCreating)
 }

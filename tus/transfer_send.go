@@ -14,8 +14,9 @@ func (t *transfer) send(ctx context.Context) outcome {
 	start := time.Now()
 	response, err := t.patch(ctx, t.account().url, t.next)
 	sentUpTo := t.counters.sentUpTo()
-	if end := t.next.end(); mayHaveArrived(err) && sentUpTo >= end {
-		t.end.sentTo = end
+	mayBeStored := err != nil && !unsent(err) && !verdictOf(err).unstored
+	if end := t.next.end(); mayBeStored && sentUpTo >= end {
+		t.sentTo = end
 	}
 	err = t.judgeGone(ctx, err)
 	if changed := t.sums.sent(&t.next); changed != nil {
@@ -27,7 +28,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 	}
 	t.sizer.failed()
 	if ctx.Err() == nil {
-		if o, decided := t.notSent(ctx, err); decided {
+		if o, decided := t.refused(err); decided {
 			return o
 		}
 	}
@@ -36,23 +37,23 @@ func (t *transfer) send(ctx context.Context) outcome {
 		t.sizer.wasCut(t.next.size, sent)
 	}
 	t.length.declared = t.length.declared || t.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
-	if broken(err) {
+	if unanswered(err) && !errors.Is(err, ErrStalled) {
 		t.retries.settling = settlingTime(sent, time.Since(start))
 	}
 	o := t.failed(ctx, err)
-	o.refusal = t.end.refusal
+	o.refusal = t.refusal
 	return o
 }
 
-// sent notes the response to a chunk that the server stored.
+// sent returns the outcome of a chunk that the server acknowledged.
 func (t *transfer) sent(p patched) outcome {
 	if t.next.declares {
 		t.length.deferred = false
-		t.lengthIs(t.next.declare)
+		t.setLength(t.next.declare)
 	}
 	o := outcome{next: StateReady, patched: p.response}
 	if !p.expires.IsZero() {
-		t.learn(func(a *account) { a.expires = p.expires })
+		t.updateAccount(func(a *account) { a.expires = p.expires })
 	}
 	if err := t.acknowledge(p.offset); err != nil {
 		o.next, o.err = StateFailed, err
@@ -62,8 +63,8 @@ func (t *transfer) sent(p patched) outcome {
 	return o
 }
 
-// notSent decides what follows a chunk that the server refused, if the refusal says so.
-func (t *transfer) notSent(ctx context.Context, err error) (o outcome, decided bool) {
+// refused returns the outcome of a refused chunk, if the kind of the refusal decides it.
+func (t *transfer) refused(err error) (o outcome, decided bool) {
 	if !t.length.refused(t.next, err) {
 		if again, fatal := t.checksumRefused(err); again {
 			return outcome{next: StateRecovering}, true
@@ -75,7 +76,7 @@ func (t *transfer) notSent(ctx context.Context, err error) (o outcome, decided b
 		return outcome{next: StateRecovering}, true
 	}
 	if t.next.last && verdictOf(err).refusesEnd {
-		t.end.refusal = err
+		t.refusal = err
 		if !IsRetryable(err) {
 			return outcome{next: StateRecovering, refusal: err}, true
 		}
@@ -83,8 +84,8 @@ func (t *transfer) notSent(ctx context.Context, err error) (o outcome, decided b
 	return outcome{}, false
 }
 
-// checksumRefused judges a chunk that the server refused for its checksum. It returns
-// true if the chunk is to be sent again without a wait.
+// checksumRefused handles a refusal that may be about the checksum. again reports whether
+// to resend the chunk without a wait.
 func (t *transfer) checksumRefused(err error) (again bool, fatal error) {
 	caps, _ := t.client.probe.state()
 	again, fatal = t.sums.refusal(err, t.next, caps)
@@ -92,16 +93,15 @@ func (t *transfer) checksumRefused(err error) (again bool, fatal error) {
 		t.chunks.reread()
 	}
 	if again {
-		t.learn(func(a *account) { a.checksum = t.sums.algorithm.Name })
+		t.updateAccount(func(a *account) { a.checksum = t.sums.algorithm.Name })
 	}
 	return again, fatal
 }
 
-// settlingTime is how long a server may want to store what reached it before a
-// connection broke. A server that is asked for the offset sooner may give up
-// what it has not read yet (tusd does), and then all that has to be sent again. It
-// is as fast as the connection was, and has no more in its buffers than Linux
-// lets it have.
+// settlingTime returns how long a server may take to store the bytes that it received before
+// a connection broke: it is assumed to be as fast as the connection was, and to have no more
+// in its buffers than Linux allows. At an earlier HEAD a server may discard what it has not
+// read yet (tusd does), and all that must be resent.
 func settlingTime(sent int64, took time.Duration) time.Duration {
 	const buffered, longest = 8 << 20, 100 * time.Millisecond
 	if sent > buffered {
@@ -110,10 +110,7 @@ func settlingTime(sent int64, took time.Duration) time.Duration {
 	return min(took, longest)
 }
 
-// broken reports whether a connection ended without a response.
-func broken(err error) bool { return unanswered(err) && !errors.Is(err, ErrStalled) }
-
-// unanswered is broken, or that we ended a connection on which nothing moved.
+// unanswered reports whether a connection ended without a response, or stalled.
 func unanswered(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.StatusCode == 0 && e.retryable()

@@ -3,6 +3,7 @@ package tus
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -12,6 +13,38 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
+// UploadFile is [Client.Upload] with the [File] at path.
+func (c *Client) UploadFile(ctx context.Context, path string, opts *UploadOptions) (*Result, error) {
+	return c.Upload(ctx, File(path), opts)
+}
+
+// Upload uploads source, retrying by the client's policy, until the server has all of it.
+// When ctx ends, the upload stays resumable and the error matches ctx.Err(). opts may be
+// nil. The result is never nil.
+func (c *Client) Upload(ctx context.Context, source Source, opts *UploadOptions) (*Result, error) {
+	u, err := c.NewUploader(source, opts)
+	return upload(ctx, u, err)
+}
+
+// Resume resumes the upload at uploadURL with source, from the offset of the server. The
+// upload may have been created by a backend or a hosted service: Resume never creates one.
+// The error matches [ErrUploadGone] if there is no such upload, and [ErrSourceMismatch] if
+// it has another length than source. Options.Header is sent only if the URL has the origin of
+// the endpoint or a trusted one. opts may be nil. The result is never nil.
+func (c *Client) Resume(ctx context.Context, uploadURL string, source Source, opts *UploadOptions) (*Result, error) {
+	u, err := c.NewResumer(uploadURL, source, opts)
+	return upload(ctx, u, err)
+}
+
+// upload runs an Uploader and closes its source. err is the error of its creation.
+func upload(ctx context.Context, u *Uploader, err error) (*Result, error) {
+	if err != nil {
+		return newResult(), err
+	}
+	defer u.close()
+	return u.Run(ctx)
+}
+
 // Uploader is one upload as a state machine; see [State] for its table. Create it with
 // [Client.NewUploader] and drive it with [Uploader.Run] or [Uploader.Step]. One goroutine
 // at a time may drive it; the getters and [Uploader.Pause] may be called from any.
@@ -20,11 +53,11 @@ type Uploader struct {
 	opts    UploadOptions
 	planner planner
 	retries retries
-	finder  *finder        // nil until the store was asked, and if nothing can be stored
+	finder  *finder        // nil before the store is read, and if nothing can be stored
 	resumed storage.Record // of the stored upload that is resumed; no ID means none
 
 	state   State
-	failure error // that it ended with
+	failure error // the cause of StateFailed or StateAborted
 }
 
 // NewUploader prepares the upload of source. opts may be nil, and may be modified after
@@ -43,7 +76,7 @@ func (c *Client) NewResumer(uploadURL string, source Source, opts *UploadOptions
 	return c.newUploader(at, source, opts)
 }
 
-// newUploader prepares the upload of source to the URL that the caller gave, if any.
+// newUploader prepares an upload to the external URL, or to a new one if that is nil.
 func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptions) (*Uploader, error) {
 	switch {
 	case source == nil:
@@ -51,7 +84,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	case nilPointer(source):
 		return nil, fmt.Errorf("%w: source is a nil %T", ErrInvalidInput, source)
 	}
-	u := &Uploader{ledger: ledger{requester: requester{client: c}, turn: newTurn(), known: status{url: external}}}
+	u := &Uploader{ledger: ledger{requester: requester{client: c}, driving: newDriveLock(), known: status{url: external}}}
 	if opts != nil {
 		u.opts = *opts
 		u.opts.Metadata, u.opts.ParallelOptions.PartMetadata = maps.Clone(opts.Metadata), maps.Clone(opts.ParallelOptions.PartMetadata)
@@ -70,7 +103,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.planner = planner{
-		requester: u.requester, opts: &u.opts, external: external, owner: &u.ledger, retries: &u.retries,
+		requester: u.requester, opts: &u.opts, external: external, ledger: &u.ledger, retries: &u.retries,
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
 		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.header()),
 	}
@@ -91,23 +124,26 @@ func (u *Uploader) Run(ctx context.Context) (*Result, error) {
 	return u.result(), err
 }
 
-// runUntil drives the upload to its end, or until there is enough of it.
+// runUntil drives the upload until it is complete or enough returns true.
 func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 	return u.drive(ctx, func(ctx context.Context) error {
 		u.planner.sums.ahead = true
 		defer func() { u.planner.sums.ahead = false }()
-		rests := func() bool { return u.State().Final() || u.State() == StatePaused }
+		ended := func() bool { return u.State().Final() || u.State() == StatePaused }
 		exhausted, err := u.retries.repeat(ctx, u.requester, func() (bool, error) {
 			if enough() {
 				return true, nil
 			}
 			err := u.step(ctx)
-			return rests(), err
+			return ended(), err
 		})
 		switch {
-		case err == nil || rests():
+		case err == nil || ended():
 		case exhausted:
-			err = u.exhausted(err)
+			if u.State() == StateConcatenating && !errors.Is(err, ErrUnconfirmed) { // the server has all bytes
+				err = fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+			}
+			err = u.storedError(err)
 			u.enter(StateFailed, err)
 		default:
 			u.enter(StatePaused, err)

@@ -22,10 +22,7 @@ type span struct{ offset, size int64 }
 // No part but the last is smaller than least.
 func planSpans(size int64, connections int, least int64) []span {
 	count := int64(connections)
-	if large := size / largePartSize; large > count {
-		count = max(count, min(large, 4*count, maxPlannedParts))
-	}
-	return cutSpans(size, count, least)
+	return cutSpans(size, max(count, min(size/largePartSize, 4*count, maxPlannedParts)), least)
 }
 
 // cutSpans cuts size bytes into at most count parts of about the same size. No part but the
@@ -38,9 +35,9 @@ func cutSpans(size, count, least int64) []span {
 	if size%count != 0 && each < size {
 		each++
 	}
-	if rest := each % partAlignment; rest != 0 && each > partAlignment {
+	if excess := each % partAlignment; excess != 0 && each > partAlignment {
 		// The last part may have any size, also if it is the only one.
-		each += min(partAlignment-rest, max(0, size-each))
+		each += min(partAlignment-excess, max(0, size-each))
 	}
 	var spans []span
 	for left := size; left > 0; {
@@ -49,15 +46,6 @@ func cutSpans(size, count, least int64) []span {
 		left -= n
 	}
 	return spans
-}
-
-// cutAfter cuts the bytes after the first span of a source into at most count-1 parts.
-func cutAfter(first span, size, count, least int64) []span {
-	spans := cutSpans(size-first.size, count-1, least)
-	for i := range spans {
-		spans[i].offset += first.size
-	}
-	return append([]span{first}, spans...)
 }
 
 // spansAt cuts size bytes at boundaries.
