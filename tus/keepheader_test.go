@@ -60,14 +60,14 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 			return client.Upload(ctx, tus.Reader(bytes.NewReader(data)), chunked())
 		},
 		"batch": func(ctx context.Context) (*tus.Result, error) {
-			for r := range client.UploadAll(ctx, slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: invalid}}), nil) {
-				return r.Result, r.Err
+			for r, err := range client.UploadAll(ctx, slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: invalid}}), 0) {
+				return r, err
 			}
 			return nil, nil
 		},
 		"no batch": func(ctx context.Context) (*tus.Result, error) {
-			for r := range client.UploadAll(ctx, iter.Seq[tus.Job](nil), nil) {
-				return r.Result, r.Err
+			for r, err := range client.UploadAll(ctx, iter.Seq[tus.Job](nil), 0) {
+				return r, err
 			}
 			return nil, nil
 		},

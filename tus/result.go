@@ -8,6 +8,8 @@ import (
 // Result describes an upload. If Run or Upload returned an error, it has the acknowledged
 // offset and the URL to resume from.
 type Result struct {
+	// Job is the job of a batch ([Client.UploadAll]), otherwise zero.
+	Job Job
 	// URL is the upload URL, for [Client.Resume]; an upload in parallel parts can only be
 	// resumed through a Store. It is empty if there is none, or if the upload was complete
 	// at its creation and the response had none.

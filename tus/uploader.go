@@ -87,20 +87,11 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 // the error of ctx when ctx ended; in both cases another Run resumes it.
 // The package comment lists the errors. The result is never nil.
 func (u *Uploader) Run(ctx context.Context) (*Result, error) {
-	err := u.runUntil(ctx, func() bool { return false })
-	return u.result(), err
-}
-
-// runUntil drives the upload to its end, or until there is enough of it.
-func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
-	return u.drive(ctx, func(ctx context.Context) error {
+	err := u.drive(ctx, func(ctx context.Context) error {
 		u.planner.sums.ahead = true
 		defer func() { u.planner.sums.ahead = false }()
 		rests := func() bool { return u.State().Final() || u.State() == StatePaused }
 		exhausted, err := u.retries.repeat(ctx, u.requester, func() (bool, error) {
-			if enough() {
-				return true, nil
-			}
 			err := u.step(ctx)
 			return rests(), err
 		})
@@ -114,6 +105,7 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 		}
 		return err
 	})
+	return u.result(), err
 }
 
 // Step makes one transition, with at most one request. A second one, OPTIONS, follows a 404

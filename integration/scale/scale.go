@@ -90,9 +90,9 @@ func uploadDir(ctx context.Context, client *tus.Client, dir string, concurrency 
 	if err != nil {
 		return 0, err
 	}
-	for r := range client.UploadAll(ctx, jobs(dir, names), &tus.BatchOptions{Concurrency: concurrency}) {
-		requests += r.Result.Stats.TotalRequests()
-		err = errors.Join(err, r.Err)
+	for result, failure := range client.UploadAll(ctx, jobs(dir, names), concurrency) {
+		requests += result.Stats.TotalRequests()
+		err = errors.Join(err, failure)
 	}
 	return requests, err
 }

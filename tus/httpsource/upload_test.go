@@ -333,11 +333,11 @@ func TestHTTPClient_SharedByManySources(t *testing.T) {
 	}
 	srv := tustest.NewServer(t, nil)
 	n := 0
-	for result := range newClient(t, srv, nil).UploadAll(testContext(t), jobs, nil) {
-		if result.Err != nil {
-			t.Fatal(result.Err)
+	for result, err := range newClient(t, srv, nil).UploadAll(testContext(t), jobs, 0) {
+		if err != nil {
+			t.Fatal(err)
 		}
-		wantStored(t, srv, result.Result.URL, served.data)
+		wantStored(t, srv, result.URL, served.data)
 		n++
 	}
 	if n != 50 {
