@@ -124,12 +124,12 @@ type Options struct {
 	// unique name. nil means [checksum.Builtin], an empty slice no checksums.
 	Checksums []checksum.Algorithm
 
-	// KeepHeaders lists header fields of the response to a creation, in any case, that
-	// [Result.CreationHeader] returns, such as the ID of the upload in a service. They are
-	// stored in the record of the upload, so that a later session returns them, too. Fields
-	// that carry credentials, such as Set-Cookie, are an error matching [ErrInvalidInput].
-	// Values that are not UTF-8 are omitted, and so are those beyond 8 KiB in total.
-	// Credentials of this client in a value are replaced.
+	// KeepHeaders lists header fields of the response to a creation, in any case, that are
+	// stored in the record of the upload, so that [Result.Creation] has them in a later
+	// session, too, such as the ID of the upload in a service. Fields that carry
+	// credentials, such as Set-Cookie, are an error matching [ErrInvalidInput]. Values that
+	// are not UTF-8 are omitted, and so are those beyond 8 KiB in total. Credentials of
+	// this client in a value are replaced.
 	KeepHeaders []string
 
 	// Hooks are called for all uploads of this client.

@@ -160,10 +160,11 @@ func (u *Uploader) result() *Result {
 	r.Size, r.Offset, r.Expires = known.info.Size, known.offset, known.expires
 	if known.creation != nil {
 		r.Creation = known.creation
+	} else {
+		maps.Copy(r.Creation.Header, known.kept.Clone())
 	}
 	if known.lastPatch != nil {
 		r.LastPatch = known.lastPatch
 	}
-	maps.Copy(r.CreationHeader, known.kept.Clone())
 	return r
 }
