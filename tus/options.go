@@ -3,6 +3,8 @@ package tus
 import (
 	"cmp"
 	"fmt"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // UploadOptions controls one upload. The zero value works.
@@ -63,12 +65,12 @@ type UploadOptions struct {
 	// has the same key. "" means the metadata and the path.
 	ResumeKey string
 
-	// Previous, if not nil, is the only stored upload that may be resumed. It is one of
-	// those that [Client.PreviousUploads] returned for the same source and options; one of
-	// another source is an error matching [ErrInvalidInput]. A new upload starts if it is
-	// no longer stored or the client has no store. If another Uploader holds it, Held
-	// applies.
-	Previous *Previous
+	// Previous, if not nil, is the record of the only stored upload that may be resumed. It
+	// is one of those that [Client.PreviousUploads] returned for the same source and
+	// options; one of another source is an error matching [ErrInvalidInput]. A new upload
+	// starts if it is no longer stored or the client has no store. If another Uploader holds
+	// it, Held applies.
+	Previous *storage.Record
 
 	// Held controls the upload when another Uploader holds a stored upload of the source.
 	Held HeldPolicy

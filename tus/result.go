@@ -35,8 +35,5 @@ type Result struct {
 
 // newResult returns the result of an upload that has not started.
 func newResult() *Result {
-	return &Result{Creation: noResponse(), LastPatch: noResponse()}
+	return &Result{Creation: &Response{Header: http.Header{}}, LastPatch: &Response{Header: http.Header{}}}
 }
-
-// noResponse returns what stands for a response that was not received.
-func noResponse() *Response { return &Response{Header: http.Header{}} }
