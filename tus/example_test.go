@@ -561,6 +561,6 @@ func ExampleStats() {
 		log.Fatal(err)
 	}
 	s := result.Stats
-	fmt.Println(s.Uploaded, "bytes in", s.TotalRequests(), "requests;", s.Resent, "resent,", s.Retries, "retry")
-	// Output: 20000 bytes in 5 requests; 0 resent, 1 retry
+	fmt.Println(s.Uploaded, "bytes in", s.Requests["PATCH"], "PATCH;", s.Resent, "resent,", s.Retries, "retry")
+	// Output: 20000 bytes in 2 PATCH; 0 resent, 1 retry
 }

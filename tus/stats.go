@@ -36,15 +36,6 @@ type Stats struct {
 	Elapsed time.Duration
 }
 
-// TotalRequests returns the sum of Requests.
-func (s Stats) TotalRequests() int {
-	total := 0
-	for _, n := range s.Requests {
-		total += n
-	}
-	return total
-}
-
 // counters are the stats of one upload. Their methods may be called from any goroutine; a
 // nil *counters counts nothing.
 type counters struct {
