@@ -9,9 +9,10 @@ import (
 
 // UploadOptions controls one upload. The zero value works.
 type UploadOptions struct {
-	// Metadata is stored with the upload. nil means the name of the source
-	// ([SourceInfo.Name]), if it has one, as "filename"; this name is not part of the
-	// resume key. An empty map means no metadata.
+	// Metadata is stored with the upload; in a parallel upload, with the final upload and
+	// not with its parts. nil means the name of the source ([SourceInfo.Name]), if it has
+	// one, as "filename"; this name is not part of the resume key. An empty map means no
+	// metadata.
 	Metadata Metadata
 
 	// ChunkSize is the maximum number of bytes in one PATCH. 0 means no limit: one request
@@ -116,9 +117,6 @@ type ParallelOptions struct {
 	// and the following parts begin. nil means that this package chooses them.
 	PartBoundaries []int64
 
-	// PartMetadata is stored with each part, UploadOptions.Metadata with the final upload.
-	PartMetadata Metadata
-
 	// TerminateParts deletes the parts when the final upload is complete. By default they
 	// stay, because the final uploads of some servers refer to them.
 	TerminateParts bool
@@ -160,7 +158,7 @@ func (o ParallelOptions) validate(connections int) error {
 	case connections <= 1 && len(o.PartBoundaries) > 0:
 		return fmt.Errorf("%w: ParallelOptions.PartBoundaries without UploadOptions.Parallel", ErrInvalidInput)
 	}
-	return o.PartMetadata.Validate()
+	return nil
 }
 
 // number is the value of an option.
