@@ -46,7 +46,7 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 				slog.Int("attempt", r.Attempt), slog.Duration("delay", r.Delay), slog.Any("error", r.Err))
 		},
 		OnHeld: func(u *Uploader, held *HeldError) {
-			write(slog.LevelWarn, "tus stored upload is held", u, held.URL,
+			write(slog.LevelWarn, "tus stored upload is held", u, held.url,
 				slog.Time("until", held.Until), slog.Duration("wait", held.Wait))
 		},
 		OnStoreError: func(u *Uploader, err error) {
