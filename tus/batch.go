@@ -60,63 +60,81 @@ func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], concurrency 
 // errBatchStopped is the cause of the canceled context when a batch is stopped.
 var errBatchStopped = errors.New("batch was stopped")
 
+// batch is one call of UploadAll.
+type batch struct {
+	client  *Client
+	results chan batchResult
+	panics  async.Panics // of the iterator and of workers
+
+	turn sync.Mutex // guards next
+	next func() (Job, bool)
+}
+
+type batchResult struct {
+	result *Result
+	err    error
+}
+
 func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], concurrency int, yield func(*Result, error) bool) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := func() { cancel(errBatchStopped) }
 	next, end := iter.Pull(jobs)
 	defer end()
-	panics := async.Panics{Stop: func() { stop(errBatchStopped) }} // of the iterator and of workers
-	var turn sync.Mutex                                            // guards next
-	draw := func() (job Job, ok bool) {
-		turn.Lock()
-		defer turn.Unlock()
-		if ctx.Err() != nil {
-			return Job{}, false
-		}
-		panics.Run(func() { job, ok = next() })
-		return job, ok
-	}
-	type ending struct {
-		result *Result
-		err    error
-	}
-	endings := make(chan ending)
-	var workers sync.WaitGroup
-	go func() {
-		defer close(endings)
-		defer workers.Wait()
-		// Each worker starts with a job: there are never more workers than jobs.
-		for range concurrency {
-			job, ok := draw()
-			if !ok {
-				break
-			}
-			workers.Go(func() {
-				for ; ok; job, ok = draw() {
-					e := ending{newResult(), async.ErrPanicked}
-					panics.Run(func() { e.result, e.err = c.uploadJob(ctx, job) })
-					e.result.Job = job
-					endings <- e
-				}
-			})
-		}
-	}()
+	b := &batch{client: c, results: make(chan batchResult), panics: async.Panics{Stop: stop}, next: next}
+	go b.run(ctx, concurrency)
 	defer func() { // also when the loop's body panics
-		stop(errBatchStopped)
-		for range endings {
+		stop()
+		for range b.results {
 		}
-		panics.Repanic()
+		b.panics.Repanic()
 	}()
-	for e := range endings {
-		if !yield(e.result, e.err) {
+	for r := range b.results {
+		if !yield(r.result, r.err) {
 			return
 		}
 	}
 }
 
-func (c *Client) uploadJob(ctx context.Context, job Job) (*Result, error) {
-	if job.URL != "" {
-		return c.Resume(ctx, job.URL, job.Source, job.Options)
+// run uploads the jobs. Each worker starts with a job: there are never more workers than
+// jobs.
+func (b *batch) run(ctx context.Context, concurrency int) {
+	defer close(b.results)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	for range concurrency {
+		job, ok := b.draw(ctx)
+		if !ok {
+			break
+		}
+		workers.Go(func() {
+			for ; ok; job, ok = b.draw(ctx) {
+				b.results <- b.upload(ctx, job)
+			}
+		})
 	}
-	return c.Upload(ctx, job.Source, job.Options)
+}
+
+// draw returns the next job.
+func (b *batch) draw(ctx context.Context) (job Job, ok bool) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	if ctx.Err() != nil {
+		return Job{}, false
+	}
+	b.panics.Run(func() { job, ok = b.next() })
+	return job, ok
+}
+
+func (b *batch) upload(ctx context.Context, job Job) batchResult {
+	r := batchResult{newResult(), async.ErrPanicked}
+	b.panics.Run(func() {
+		if job.URL != "" {
+			r.result, r.err = b.client.Resume(ctx, job.URL, job.Source, job.Options)
+		} else {
+			r.result, r.err = b.client.Upload(ctx, job.Source, job.Options)
+		}
+	})
+	r.result.Job = job
+	return r
 }
