@@ -70,7 +70,8 @@ func (c *counters) request(method string) {
 	})
 }
 
-// acknowledge notes an offset of the server, and returns how far it is above all before.
+// acknowledge notes an offset of the server and returns its gain over the highest one
+// before.
 func (c *counters) acknowledge(offset int64) (gain int64) {
 	gain = c.advance(offset)
 	c.update(func(s *Stats) { s.Uploaded += gain })

@@ -122,7 +122,7 @@ func (u *Uploader) Step(ctx context.Context) error {
 }
 
 // Name returns the name of the source. It is empty before the first Step, for a source
-// without a name, and for a nil Uploader, as some hooks are called with.
+// without a name, and for a nil Uploader, with which some hooks are called.
 func (u *Uploader) Name() string {
 	if u == nil {
 		return ""
