@@ -65,7 +65,7 @@ func ExampleParallelOptions_required() {
 	// true
 }
 
-// The caller decides where the parts begin, and has them deleted at the end.
+// The caller decides where the parts begin, and what is stored with each of them.
 func ExampleParallelOptions() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -79,6 +79,7 @@ func ExampleParallelOptions() {
 		Metadata: tus.Metadata{"filename": "numbers.txt"},
 		ParallelOptions: tus.ParallelOptions{
 			PartBoundaries: []int64{4, 8},
+			PartMetadata:   tus.Metadata{"piece": "yes"},
 			TerminateParts: true,
 		},
 	})

@@ -66,7 +66,7 @@ func (f *finder) look(ctx context.Context) error {
 		rec, ok := withID(stored, previous.ID)
 		if stored = []storage.Record{rec}; !ok {
 			stored = nil
-			f.leave(ctx, storage.Record{UploadURL: previous.UploadURL}, "it is no longer stored")
+			f.leave(ctx, storage.Record{UploadURL: previous.URL}, "it is no longer stored")
 		}
 	}
 	now := time.Now()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -460,7 +459,7 @@ func TestForever_UploadThatIsGoneIsNotAskedForForever(t *testing.T) {
 		h.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
 			tustest.Fault{Method: "DELETE", Times: -1, Action: vanishSilently},
 			tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")})
-		client := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: math.MaxInt}})
+		client := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: tus.Forever}})
 		made, err := client.Create(t.Context(), tus.CreateOptions{Size: 5})
 		if err != nil {
 			t.Fatal(err)

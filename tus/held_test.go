@@ -314,7 +314,7 @@ func TestHeld_PreviousFollowsThePolicy(t *testing.T) {
 	for _, policy := range []tus.HeldPolicy{tus.HeldWait, tus.HeldFail, tus.HeldBegin} {
 		withHeld(t, 50*time.Second, func(t *testing.T, c *heldCase) {
 			previous, err := c.client.PreviousUploads(t.Context(), tus.Bytes(c.data), nil)
-			if err != nil || len(previous) != 1 || !previous[0].Lease.Until.Equal(c.began.Add(50*time.Second)) {
+			if err != nil || len(previous) != 1 || !previous[0].HeldUntil.Equal(c.began.Add(50*time.Second)) {
 				t.Fatalf("previous uploads are %+v, %v", previous, err)
 			}
 			c.opts.Previous, c.opts.Held = &previous[0], policy

@@ -716,14 +716,14 @@ func TestOptionsMayChangeOnceTheUploaderIsMade(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(4000)
 	opts := &tus.UploadOptions{
-		Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}},
+		Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}, PartMetadata: tus.Metadata{"name": "part"}},
 		Metadata: tus.Metadata{"name": "one"},
 	}
 	u, err := client.NewUploader(tus.Bytes(data), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts.Metadata["not a key"] = "two"
+	opts.Metadata["not a key"], opts.ParallelOptions.PartMetadata["not a key"] = "two", "two"
 	opts.ParallelOptions.PartBoundaries[0] = -1
 	res, err := u.Run(testContext(t))
 	if err != nil {
@@ -731,7 +731,7 @@ func TestOptionsMayChangeOnceTheUploaderIsMade(t *testing.T) {
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	for _, upload := range srv.Uploads() {
-		if upload.Metadata != "name b25l" && upload.Concat != "partial" {
+		if upload.Metadata != "name b25l" && upload.Metadata != "name cGFydA==" { // one, part
 			t.Errorf("metadata is %q", upload.Metadata)
 		}
 	}

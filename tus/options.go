@@ -3,16 +3,13 @@ package tus
 import (
 	"cmp"
 	"fmt"
-
-	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // UploadOptions controls one upload. The zero value works.
 type UploadOptions struct {
-	// Metadata is stored with the upload; in a parallel upload, with the final upload and
-	// not with its parts. nil means the name of the source ([SourceInfo.Name]), if it has
-	// one, as "filename"; this name is not part of the resume key. An empty map means no
-	// metadata.
+	// Metadata is stored with the upload. nil means the name of the source
+	// ([SourceInfo.Name]), if it has one, as "filename"; this name is not part of the
+	// resume key. An empty map means no metadata.
 	Metadata Metadata
 
 	// ChunkSize is the maximum number of bytes in one PATCH. 0 means no limit: one request
@@ -66,12 +63,12 @@ type UploadOptions struct {
 	// has the same key. "" means the metadata and the path.
 	ResumeKey string
 
-	// Previous, if not nil, is the record of the only stored upload that may be resumed. It
-	// is one of those that [Client.PreviousUploads] returned for the same source and
-	// options; one of another source is an error matching [ErrInvalidInput]. A new upload
-	// starts if it is no longer stored or the client has no store. If another Uploader holds
-	// it, Held applies.
-	Previous *storage.Record
+	// Previous, if not nil, is the only stored upload that may be resumed. It is one of
+	// those that [Client.PreviousUploads] returned for the same source and options; one of
+	// another source is an error matching [ErrInvalidInput]. A new upload starts if it is
+	// no longer stored or the client has no store. If another Uploader holds it, Held
+	// applies.
+	Previous *Previous
 
 	// Held controls the upload when another Uploader holds a stored upload of the source.
 	Held HeldPolicy
@@ -117,6 +114,9 @@ type ParallelOptions struct {
 	// and the following parts begin. nil means that this package chooses them.
 	PartBoundaries []int64
 
+	// PartMetadata is stored with each part, UploadOptions.Metadata with the final upload.
+	PartMetadata Metadata
+
 	// TerminateParts deletes the parts when the final upload is complete. By default they
 	// stay, because the final uploads of some servers refer to them.
 	TerminateParts bool
@@ -158,7 +158,7 @@ func (o ParallelOptions) validate(connections int) error {
 	case connections <= 1 && len(o.PartBoundaries) > 0:
 		return fmt.Errorf("%w: ParallelOptions.PartBoundaries without UploadOptions.Parallel", ErrInvalidInput)
 	}
-	return nil
+	return o.PartMetadata.Validate()
 }
 
 // number is the value of an option.

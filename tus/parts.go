@@ -91,7 +91,7 @@ func (p *parallel) newPart(s span) *part {
 	sizer := *p.source.sizer
 	t := &transfer{
 		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
-		plan:      plan{partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
+		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
 		sizer:     &sizer, sums: p.sums.ofPart(),
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout},
 		changed: p.owner.changed,

@@ -162,7 +162,7 @@ func TestPartsOnTheWire(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(3000)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-		Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}},
+		Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}, PartMetadata: tus.Metadata{"piece": "yes"}},
 		Metadata: tus.Metadata{"filename": "a b.bin"},
 	})
 	if err != nil {
@@ -179,7 +179,7 @@ func TestPartsOnTheWire(t *testing.T) {
 		at[fmt.Sprint(u.Length)] = "/files/" + u.ID
 	}
 	for _, r := range requests[1:3] {
-		want := http.Header{"Upload-Concat": {"partial"}, "Upload-Length": r.Header["Upload-Length"]}
+		want := http.Header{"Upload-Concat": {"partial"}, "Upload-Metadata": {"piece eWVz"}, "Upload-Length": r.Header["Upload-Length"]}
 		wantUploadHeaders(t, r, "POST", want)
 		if at[r.Header.Get("Upload-Length")] == "" {
 			t.Errorf("part of %s bytes", r.Header.Get("Upload-Length"))
@@ -377,6 +377,7 @@ func TestPartsThatCannotBe(t *testing.T) {
 		"negative minimum":          {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: -1}}},
 		"together with StopAt":      {data, tus.UploadOptions{Parallel: 2, StopAt: 1}},
 		"together with DeferLength": {data, tus.UploadOptions{Parallel: 2, DeferLength: true}},
+		"bad metadata of parts":     {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartMetadata: tus.Metadata{"a b": ""}}}},
 		"boundary at 0":             {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{0}}}},
 		"negative boundary":         {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{-5}}}},
 		"boundary twice":            {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{7, 7}}}},

@@ -3,18 +3,41 @@ package tus
 import (
 	"context"
 	"fmt"
-	"slices"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// PreviousUploads returns the records of the unfinished uploads of source in the client's
-// store, the last updated first. opts, which may be nil, must be those of the upload: the
-// metadata or ResumeKey is part of the resume key. An upload resumes the one with the
-// highest offset on the server, or [UploadOptions.Previous]. A record whose Lease has not
-// ended may be held by another Uploader ([UploadOptions.Held]). No request is sent. Without
-// a store, the result is empty. The query of an upload URL may contain secrets.
-func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *UploadOptions) ([]storage.Record, error) {
+// Previous is a stored, unfinished upload of a source.
+type Previous struct {
+	// ID and Revision are those of its record, for [storage.Store.Delete].
+	ID       string
+	Revision int64
+	// URL is the upload URL, empty for an upload in parallel parts. It may contain
+	// secrets in its query.
+	URL string
+	// Size is the size of the source in bytes.
+	Size int64
+	// Parts are the parts of a parallel upload, in the order of their offsets; nil for an
+	// upload in one piece.
+	Parts []storage.Part
+	// Created is when the upload was created, and Updated when its record was last
+	// stored.
+	Created, Updated time.Time
+	// Expires is when the server deletes the upload; zero if no response had an expiry.
+	Expires time.Time
+	// HeldUntil is when the lease of the upload ends; zero if no [Uploader] has one.
+	HeldUntil time.Time
+
+	key string // by which it was found
+}
+
+// PreviousUploads returns the unfinished uploads of source in the client's store, the last
+// updated first. opts, which may be nil, must be those of the upload: the metadata or
+// ResumeKey is part of the resume key. An upload resumes the one with the highest offset on
+// the server, or [UploadOptions.Previous]. No request is sent. Without a store, the result
+// is empty.
+func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *UploadOptions) ([]Previous, error) {
 	u, err := c.NewUploader(source, opts)
 	if err != nil || c.opts.Store == nil {
 		return nil, err
@@ -30,5 +53,22 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 	if err != nil {
 		return nil, fmt.Errorf("tus: %w: find: %w", ErrStore, err)
 	}
-	return slices.DeleteFunc(slices.Clone(stored), func(rec storage.Record) bool { return !named(rec) }), nil
+	var all []Previous
+	for _, rec := range stored {
+		if named(rec) {
+			all = append(all, previousOf(rec, time.Now()))
+		}
+	}
+	return all, nil
+}
+
+func previousOf(rec storage.Record, now time.Time) Previous {
+	p := Previous{
+		ID: rec.ID, Revision: rec.Revision, URL: rec.UploadURL, Size: rec.Size, Parts: rec.Parts,
+		Created: rec.Created, Updated: rec.Updated, Expires: rec.Expires, key: rec.Fingerprint,
+	}
+	if leaseRuns(rec.Lease, now) {
+		p.HeldUntil = rec.Lease.Until
+	}
+	return p
 }

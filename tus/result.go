@@ -35,5 +35,8 @@ type Result struct {
 
 // newResult returns the result of an upload that has not started.
 func newResult() *Result {
-	return &Result{Creation: &Response{Header: http.Header{}}, LastPatch: &Response{Header: http.Header{}}}
+	return &Result{Creation: noResponse(), LastPatch: noResponse()}
 }
+
+// noResponse returns what stands for a response that was not received.
+func noResponse() *Response { return &Response{Header: http.Header{}} }

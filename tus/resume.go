@@ -13,7 +13,7 @@ func (u *Uploader) lookup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if previous := u.opts.Previous; previous != nil && (previous.ID == "" || previous.Fingerprint != key) {
+	if previous := u.opts.Previous; previous != nil && (previous.ID == "" || previous.key != key) {
 		return fmt.Errorf("%w: UploadOptions.Previous does not match this source, Metadata and ResumeKey", ErrInvalidInput)
 	}
 	if key == "" {

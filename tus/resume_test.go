@@ -194,7 +194,7 @@ func TestPartOfAnUploadInOneRequestIsStored(t *testing.T) {
 
 func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 	data := randomBytes(10_000)
-	prepare := func(t *testing.T) (*tustest.Server, *storage.Memory, []storage.Record) {
+	prepare := func(t *testing.T) (*tustest.Server, *storage.Memory, []tus.Previous) {
 		srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 		// Three at the same time, so that none goes on with another's.
@@ -241,8 +241,8 @@ func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-			if res.URL != previous[chosen].UploadURL || srv.Count("HEAD") != heads+1 {
-				t.Errorf("went on with %s after %d HEAD requests, chosen was %s", res.URL, srv.Count("HEAD")-heads, previous[chosen].UploadURL)
+			if res.URL != previous[chosen].URL || srv.Count("HEAD") != heads+1 {
+				t.Errorf("went on with %s after %d HEAD requests, chosen was %s", res.URL, srv.Count("HEAD")-heads, previous[chosen].URL)
 			}
 			if left := records(t, store); len(left) != 2 {
 				t.Errorf("%d of the other uploads are left", len(left))
@@ -252,8 +252,8 @@ func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 	t.Run("one of them gone", func(t *testing.T) {
 		srv, store, previous := prepare(t)
 		for _, p := range previous {
-			if up, _ := srv.Upload(p.UploadURL); len(up.Data) == 5000 {
-				srv.Forget(p.UploadURL)
+			if up, _ := srv.Upload(p.URL); len(up.Data) == 5000 {
+				srv.Forget(p.URL)
 			}
 		}
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
@@ -293,7 +293,7 @@ func TestPreviousUploads_SendsNothing(t *testing.T) {
 	u := created(t, client, tus.Bytes(data), inChunks())
 	requests := len(srv.Requests())
 	previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
-	if err != nil || len(previous) != 1 || previous[0].UploadURL != u.URL() || previous[0].Lease == nil {
+	if err != nil || len(previous) != 1 || previous[0].URL != u.URL() || previous[0].HeldUntil.IsZero() {
 		t.Errorf("previous uploads are %+v, %v", previous, err)
 	}
 	for name, source := range map[string]tus.Source{"another": tus.Bytes(randomBytes(9999)), "a stream": tus.Reader(bytes.NewReader(data))} {
@@ -847,7 +847,7 @@ func TestPreviousUploads_OfOtherSourceIsInvalid(t *testing.T) {
 		"other source":   {tus.Bytes(data[1:]), tus.UploadOptions{Previous: &previous[0]}},
 		"other metadata": {tus.Bytes(data), tus.UploadOptions{Previous: &previous[0], Metadata: tus.Metadata{"a": "b"}}},
 		"stream":         {tus.Reader(bytes.NewReader(data[1:])), tus.UploadOptions{Previous: &previous[0]}},
-		"no record":      {tus.Bytes(data), tus.UploadOptions{Previous: new(storage.Record)}},
+		"no record":      {tus.Bytes(data), tus.UploadOptions{Previous: new(tus.Previous)}},
 	} {
 		_, err := client.Upload(testContext(t), upload.source, &upload.opts)
 		if !errors.Is(err, tus.ErrInvalidInput) || srv.Count("POST") != created {
@@ -892,8 +892,8 @@ func TestPreviousUploads_ReturnsWhatIsStored(t *testing.T) {
 		t.Fatalf("previous uploads are %+v, %v", previous, err)
 	}
 	p := previous[0]
-	if p.ID != rec.ID || p.Revision != rec.Revision || p.UploadURL != "" || p.Size != unequalSize || !slices.Equal(p.Parts, rec.Parts) ||
-		!p.Created.Equal(rec.Created) || !p.Updated.Equal(rec.Updated) || !p.Expires.Equal(rec.Expires) || p.Lease != nil {
+	if p.ID != rec.ID || p.Revision != rec.Revision || p.URL != "" || p.Size != unequalSize || !slices.Equal(p.Parts, rec.Parts) ||
+		!p.Created.Equal(rec.Created) || !p.Updated.Equal(rec.Updated) || !p.Expires.Equal(rec.Expires) || !p.HeldUntil.IsZero() {
 		t.Errorf("previous upload is %+v, record %+v", p, rec)
 	}
 	if err := store.Delete(t.Context(), p.ID, p.Revision); err != nil {

@@ -13,6 +13,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/retry"
 )
 
+// Forever, as [RetryPolicy.MaxRetries], retries temporary failures without a limit.
+const Forever = math.MaxInt
+
 // RetryPolicy controls how temporary failures are retried. The zero value is the default:
 // an upload fails after eight retries in a row. The first retry is immediate, the next is
 // after half a second, and then the waits double up to a minute, each with a random part:
@@ -20,7 +23,7 @@ import (
 // is delayed by up to 100 ms, so that the server can store the bytes that it received.
 type RetryPolicy struct {
 	// MaxRetries is how many failures in a row are retried. 0 means 8, a negative value
-	// none, [math.MaxInt] all. The count restarts when the acknowledged offset advances by at
+	// none, [Forever] all. The count restarts when the acknowledged offset advances by at
 	// least 1/64 of the bytes that the request sent. After 64 requests in a row that gain
 	// less, the upload fails with an error matching [ErrProtocol]. A failure for lack of a
 	// file descriptor (EMFILE, ENFILE) does not count while other requests of the client
@@ -44,10 +47,10 @@ type RetryPolicy struct {
 
 func (p RetryPolicy) maxRetries() int { return retry.Policy(p).Retries() }
 
-// patience is how often something is retried that most likely stays as it is. To retry
-// without a limit is for failures that end.
+// patience is how often something is retried that most likely stays as it is. Forever is
+// for failures that end.
 func (p RetryPolicy) patience() int {
-	if p.MaxRetries == math.MaxInt {
+	if p.MaxRetries == Forever {
 		return RetryPolicy{}.maxRetries()
 	}
 	return p.maxRetries()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -101,7 +100,7 @@ func TestForever_RetriesUntilTheServerIsBack(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Times: 200, Action: tustest.Respond(503, "")})
 		data := randomBytes(3000)
-		res, err := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: math.MaxInt}}).Upload(t.Context(), tus.Bytes(data), chunked())
+		res, err := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: tus.Forever}}).Upload(t.Context(), tus.Bytes(data), chunked())
 		if err != nil || res.Stats.Retries != 200 {
 			t.Fatalf("%d retries: %v", res.Stats.Retries, err)
 		}
@@ -115,7 +114,7 @@ func TestForever_ServerThatLosesBytesEndsTheUpload(t *testing.T) {
 			h.Serve(w, r)
 			h.Truncate(r.URL.Path, 0)
 		}})
-		_, err := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: math.MaxInt}}).Upload(t.Context(), tus.Bytes(randomBytes(5000)), chunked())
+		_, err := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: tus.Forever}}).Upload(t.Context(), tus.Bytes(randomBytes(5000)), chunked())
 		wantError(t, err, tus.ErrProtocol)
 	})
 }

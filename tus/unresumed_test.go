@@ -33,7 +33,7 @@ func TestStoredUpload_StartingOverIsLoggedAndCounted(t *testing.T) {
 		"another size":   {func(_ *tustest.Server, r *storage.Record) { r.Size = 9 }, tus.UploadOptions{}, "9 bytes"},
 		"hole":           {func(_ *tustest.Server, r *storage.Record) { r.Parts = []storage.Part{{Offset: 1, Size: 9999}} }, tus.UploadOptions{}, "parts"},
 		"another length": {func(s *tustest.Server, r *storage.Record) { r.UploadURL = other(t, s, 5, nil) }, tus.UploadOptions{}, "another length"},
-		"another record": {func(*tustest.Server, *storage.Record) {}, tus.UploadOptions{Previous: &storage.Record{}}, "no longer stored"},
+		"another record": {func(*tustest.Server, *storage.Record) {}, tus.UploadOptions{Previous: &tus.Previous{}}, "no longer stored"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}

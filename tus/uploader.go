@@ -54,7 +54,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	u := &Uploader{ledger: ledger{requester: requester{client: c}, turn: newTurn(), known: status{url: external}}}
 	if opts != nil {
 		u.opts = *opts
-		u.opts.Metadata = maps.Clone(opts.Metadata)
+		u.opts.Metadata, u.opts.ParallelOptions.PartMetadata = maps.Clone(opts.Metadata), maps.Clone(opts.ParallelOptions.PartMetadata)
 		u.opts.ParallelOptions.PartBoundaries = slices.Clone(opts.ParallelOptions.PartBoundaries)
 	}
 	if err := u.opts.validate(); err != nil {
