@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,8 +11,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// defaultBatchFiles is the default of BatchOptions.Concurrency.
-const defaultBatchFiles = 4
+// defaultConcurrency is the number of jobs that UploadAll runs at the same time.
+const defaultConcurrency = 4
 
 // Job is one upload of a batch.
 type Job struct {
@@ -21,153 +22,119 @@ type Job struct {
 	URL string
 	// Options controls the upload; nil means the defaults.
 	Options *UploadOptions
-	// Tag is any value; it identifies the job in the results.
+	// Tag is any value; it identifies the job of a result ([Result.Job]).
 	Tag any
 }
 
-// BatchOptions controls a batch. The zero value works.
-type BatchOptions struct {
-	// Concurrency is the maximum number of jobs that run at the same time; 0 means 4.
-	// Parallel parts of a job are not counted: [Options.MaxConnections] limits all requests.
-	Concurrency int
-
-	// StopOnError ends the batch when a job fails: the running jobs are paused, and no
-	// further one starts. A job whose Uploader was paused or aborted has not failed.
-	StopOnError bool
-
-	// OnStart, if non-nil, is called just before each job starts, in the goroutine of the
-	// job: calls for several jobs may be concurrent. The Uploader can be paused and aborted
-	// from then on; the job then ends with [ErrPaused], or with [ErrAborted] if it was
-	// aborted before it started. After a job has ended incomplete, Run of its Uploader
-	// resumes it, unless it failed. A stream therefore stays open until its upload is
-	// complete, has failed or is aborted.
-	OnStart func(Job, *Uploader)
-}
-
-// BatchResult is the result of one job.
-type BatchResult struct {
-	// Job is the job.
-	Job Job
-	// Result describes the upload; it is never nil.
-	Result *Result
-	// Err is nil if the upload is complete.
-	Err error
-}
-
 // UploadAll uploads jobs concurrently and yields the result of each when it ends, in no
-// particular order. opts may be nil. The result can be iterated once.
+// particular order; the error is nil if the upload is complete, and the result is never nil.
+// concurrency is the maximum number of jobs that run at the same time; 0 means 4. Parallel
+// parts of a job are not counted: [Options.MaxConnections] limits all requests. The iterator
+// that UploadAll returns can be used once.
 //
-// A job is taken from the iterator only when it can start. The iterator is called by one
-// goroutine at a time, but not the one of the loop: guard data that both use. An iterator
-// that waits for jobs should end with ctx.
+// A job is taken from jobs only when it can start. jobs is called by one goroutine at a
+// time, but not the one of the loop: guard data that both use. An iterator that waits for
+// jobs should end with ctx.
 //
 // When ctx ends, running jobs are paused and yield the error of ctx, and no further jobs are
-// taken. Leaving the loop early pauses the running jobs, and waits for them and for the
-// iterator: if that may block, cancel ctx first. A panic in the iterator or in a job pauses
-// the other jobs, and is repeated in the goroutine of the loop.
-func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], opts *BatchOptions) iter.Seq[BatchResult] {
-	var o BatchOptions
-	if opts != nil {
-		o = *opts
-	}
-	return func(yield func(BatchResult) bool) {
-		err := notNegative("BatchOptions", number{"Concurrency", int64(o.Concurrency)})
-		if jobs == nil {
-			err = fmt.Errorf("%w: jobs is nil", ErrInvalidInput)
+// taken; cancel ctx to end a batch when a job fails. Leaving the loop early pauses the
+// running jobs, and waits for them and for jobs: if that may block, cancel ctx first. A panic
+// in jobs or in an upload pauses the other uploads, and is repeated in the goroutine of the
+// loop.
+//
+// The hooks of [Job.Options] are called with the [Uploader] of the job, which can be paused
+// or aborted from then on; the job then ends with [ErrPaused].
+func (c *Client) UploadAll(ctx context.Context, jobs iter.Seq[Job], concurrency int) iter.Seq2[*Result, error] {
+	return func(yield func(*Result, error) bool) {
+		switch {
+		case jobs == nil:
+			yield(newResult(), fmt.Errorf("%w: jobs is nil", ErrInvalidInput))
+		case concurrency < 0:
+			yield(newResult(), fmt.Errorf("%w: negative concurrency: %d", ErrInvalidInput, concurrency))
+		default:
+			c.uploadAll(ctx, jobs, cmp.Or(concurrency, defaultConcurrency), yield)
 		}
-		if err != nil {
-			yield(BatchResult{Result: newResult(), Err: err})
-			return
-		}
-		if o.Concurrency == 0 {
-			o.Concurrency = defaultBatchFiles
-		}
-		c.uploadAll(ctx, jobs, o, yield)
 	}
 }
 
 // errBatchStopped is the cause of the canceled context when a batch is stopped.
 var errBatchStopped = errors.New("batch was stopped")
 
-func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], opts BatchOptions, yield func(BatchResult) bool) {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+// batch is one call of UploadAll.
+type batch struct {
+	client  *Client
+	results chan batchResult
+	panics  async.Panics // of the iterator and of workers
+
+	turn sync.Mutex // guards next
+	next func() (Job, bool)
+}
+
+type batchResult struct {
+	result *Result
+	err    error
+}
+
+func (c *Client) uploadAll(ctx context.Context, jobs iter.Seq[Job], concurrency int, yield func(*Result, error) bool) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := func() { cancel(errBatchStopped) }
 	next, end := iter.Pull(jobs)
 	defer end()
-	panics := async.Panics{Stop: func() { stop(errBatchStopped) }} // of the iterator and of workers
-	var turn sync.Mutex                                            // guards next
-	draw := func() (job Job, ok bool) {
-		turn.Lock()
-		defer turn.Unlock()
-		if ctx.Err() != nil {
-			return Job{}, false
-		}
-		panics.Run(func() { job, ok = next() })
-		return job, ok
-	}
-	results := make(chan BatchResult)
-	var workers sync.WaitGroup
-	go func() {
-		defer close(results)
-		defer workers.Wait()
-		// Each worker starts with a job: there are never more workers than jobs.
-		for range opts.Concurrency {
-			job, ok := draw()
-			if !ok {
-				break
-			}
-			workers.Go(func() {
-				for ; ok; job, ok = draw() {
-					result, err := newResult(), async.ErrPanicked
-					panics.Run(func() { result, err = c.uploadJob(ctx, job, opts.OnStart) })
-					if opts.StopOnError && err != nil && err != ErrPaused && !wasAborted(err) {
-						stop(errBatchStopped)
-					}
-					results <- BatchResult{Job: job, Result: result, Err: err}
-				}
-			})
-		}
-	}()
+	b := &batch{client: c, results: make(chan batchResult), panics: async.Panics{Stop: stop}, next: next}
+	go b.run(ctx, concurrency)
 	defer func() { // also when the loop's body panics
-		stop(errBatchStopped)
-		for range results {
+		stop()
+		for range b.results {
 		}
-		panics.Repanic()
+		b.panics.Repanic()
 	}()
-	for r := range results {
-		if !yield(r) {
+	for r := range b.results {
+		if !yield(r.result, r.err) {
 			return
 		}
 	}
 }
 
-// uploadJob uploads a job. started may pass its Uploader to other goroutines.
-func (c *Client) uploadJob(ctx context.Context, job Job, started func(Job, *Uploader)) (*Result, error) {
-	u, err := c.jobUploader(job)
-	if started == nil {
-		return upload(ctx, u, err)
-	}
-	if err != nil {
-		return newResult(), err
-	}
-	started(job, u)
-	paused := func() bool { return u.State() == StatePaused }
-	err = u.runUntil(ctx, paused)
-	for err == ErrBusy { // another goroutine aborts or runs it
-		if err = u.driving.acquire(ctx); err == nil {
-			u.driving.release()
-			err = u.runUntil(ctx, paused)
+// run uploads the jobs. Each worker starts with a job: there are never more workers than
+// jobs.
+func (b *batch) run(ctx context.Context, concurrency int) {
+	defer close(b.results)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	for range concurrency {
+		job, ok := b.draw(ctx)
+		if !ok {
+			break
 		}
+		workers.Go(func() {
+			for ; ok; job, ok = b.draw(ctx) {
+				b.results <- b.upload(ctx, job)
+			}
+		})
 	}
-	if err == nil && paused() { // before it started
-		err = ErrPaused
-	}
-	return u.result(), err
 }
 
-func (c *Client) jobUploader(job Job) (*Uploader, error) {
-	if job.URL != "" {
-		return c.NewResumer(job.URL, job.Source, job.Options)
+// draw returns the next job.
+func (b *batch) draw(ctx context.Context) (job Job, ok bool) {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	if ctx.Err() != nil {
+		return Job{}, false
 	}
-	return c.NewUploader(job.Source, job.Options)
+	b.panics.Run(func() { job, ok = b.next() })
+	return job, ok
+}
+
+func (b *batch) upload(ctx context.Context, job Job) batchResult {
+	r := batchResult{newResult(), async.ErrPanicked}
+	b.panics.Run(func() {
+		if job.URL != "" {
+			r.result, r.err = b.client.Resume(ctx, job.URL, job.Source, job.Options)
+		} else {
+			r.result, r.err = b.client.Upload(ctx, job.Source, job.Options)
+		}
+	})
+	r.result.Job = job
+	return r
 }

@@ -46,13 +46,13 @@ func drawing(jobs []tus.Job, drawn func(n int)) iter.Seq[tus.Job] {
 }
 
 // wantJobStored fails unless the result is that of a complete upload of its tag.
-func wantJobStored(t *testing.T, h *tustest.Handler, r tus.BatchResult) {
+func wantJobStored(t *testing.T, h *tustest.Handler, r *tus.Result, err error) {
 	t.Helper()
-	if r.Err != nil {
-		t.Errorf("job %v: %v", r.Job.Source, r.Err)
+	if err != nil {
+		t.Errorf("job %v: %v", r.Job.Source, err)
 		return
 	}
-	wantStored(t, h, r.Result.URL, r.Job.Tag.([]byte))
+	wantStored(t, h, r.URL, r.Job.Tag.([]byte))
 }
 
 func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
@@ -64,10 +64,10 @@ func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
 		jobs[9].Source = tus.Reader(bytes.NewReader(jobs[9].Tag.([]byte)))
 		jobs[9].Options = &tus.UploadOptions{ChunkSize: 30}
 		seen := map[int]bool{}
-		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: concurrency}) {
-			wantJobStored(t, srv.Handler, r)
+		for r, err := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(jobs), concurrency) {
+			wantJobStored(t, srv.Handler, r, err)
 			n := len(r.Job.Tag.([]byte)) - 100
-			if seen[n] || r.Job.Source != jobs[n].Source || r.Job.Options != jobs[n].Options || r.Result.Offset != int64(100+n) {
+			if seen[n] || r.Job.Source != jobs[n].Source || r.Job.Options != jobs[n].Options || r.Offset != int64(100+n) {
 				t.Errorf("result of job %d is %+v", n, r)
 			}
 			seen[n] = true
@@ -80,7 +80,7 @@ func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
 
 func TestBatchOfNothing(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values([]tus.Job(nil)), nil) {
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values([]tus.Job(nil)), 0) {
 		t.Errorf("result %+v", r)
 	}
 	wantMethods(t, srv.Handler)
@@ -89,14 +89,14 @@ func TestBatchOfNothing(t *testing.T) {
 func TestBatchThatCannotBeYieldsOneError(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
-	for name, results := range map[string]iter.Seq[tus.BatchResult]{
-		"negative concurrency": client.UploadAll(testContext(t), slices.Values(bytesJobs(3)), &tus.BatchOptions{Concurrency: -1}),
-		"no iterator":          client.UploadAll(testContext(t), nil, nil),
+	for name, results := range map[string]iter.Seq2[*tus.Result, error]{
+		"negative concurrency": client.UploadAll(testContext(t), slices.Values(bytesJobs(3)), -1),
+		"no iterator":          client.UploadAll(testContext(t), nil, 0),
 	} {
 		n := 0
-		for r := range results {
+		for r, err := range results {
 			n++
-			if !errors.Is(r.Err, tus.ErrInvalidInput) || r.Result == nil {
+			if !errors.Is(err, tus.ErrInvalidInput) || r == nil {
 				t.Errorf("%s: result is %+v", name, r)
 			}
 		}
@@ -123,16 +123,16 @@ func TestJobThatFailsDoesNotStopTheOthers(t *testing.T) {
 	jobs[3].Source = brokenSource{errPlug}
 	want := map[int]error{0: tus.ErrInvalidInput, 1: fs.ErrNotExist, 2: tus.ErrInvalidInput, 3: errPlug, 4: tus.ErrUnauthorized}
 	results := 0
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(jobs), nil) {
+	for r, err := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(jobs), 0) {
 		results++
 		n := len(r.Job.Tag.([]byte)) - 100
-		if r.Result == nil {
+		if r == nil {
 			t.Fatalf("job %d has no result", n)
 		}
 		if want[n] == nil {
-			wantJobStored(t, srv.Handler, r)
-		} else if !errors.Is(r.Err, want[n]) {
-			t.Errorf("job %d: error is %v, want %v", n, r.Err, want[n])
+			wantJobStored(t, srv.Handler, r, err)
+		} else if !errors.Is(err, want[n]) {
+			t.Errorf("job %d: error is %v, want %v", n, err, want[n])
 		}
 	}
 	if results != 12 {
@@ -140,75 +140,64 @@ func TestJobThatFailsDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
-func TestBatchMayStopAtTheFirstError(t *testing.T) {
-	t.Run("one at a time", func(t *testing.T) {
-		srv := tustest.NewServer(t, nil)
-		jobs, drawn := bytesJobs(10), 0
-		jobs[3].Source = nil
-		var errs []error
-		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), drawing(jobs, func(n int) { drawn = n }), &tus.BatchOptions{Concurrency: 1, StopOnError: true}) {
-			errs = append(errs, r.Err)
+func TestUploadAll_CanceledOnErrorPausesJobs(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	var healthy atomic.Bool
+	stalled := newMeeting(4)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		u, _ := h.Upload(r.URL.Path)
+		switch {
+		case healthy.Load():
+			h.Serve(w, r)
+		case u.Length == 102:
+			stalled.wait(r.Context())
+			tustest.Respond(403, "")(w, r, h)
+		default:
+			go stalled.wait(r.Context())
+			faults.StallAfter(10)(w, r, h)
 		}
-		if len(errs) != 4 || drawn != 4 || errs[2] != nil || !errors.Is(errs[3], tus.ErrInvalidInput) {
-			t.Errorf("%d jobs were drawn, errors are %v", drawn, errs)
+	}})
+	jobs := bytesJobs(4)
+	for i := range jobs {
+		jobs[i].Options = whole()
+	}
+	causes, paused := 0, []*tus.Result(nil)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
+	ctx, cancel := context.WithCancel(testContext(t))
+	defer cancel()
+	for r, err := range client.UploadAll(ctx, slices.Values(jobs), 0) {
+		switch {
+		case errors.Is(err, tus.ErrUnauthorized):
+			causes++
+			cancel()
+		case errors.Is(err, context.Canceled):
+			paused = append(paused, r)
+		default:
+			t.Errorf("result is %+v", r)
 		}
-	})
-	t.Run("those that run are paused", func(t *testing.T) {
-		srv := tustest.NewServer(t, nil)
-		var healthy atomic.Bool
-		stalled := newMeeting(4)
-		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			u, _ := h.Upload(r.URL.Path)
-			switch {
-			case healthy.Load():
-				h.Serve(w, r)
-			case u.Length == 102:
-				stalled.wait(r.Context())
-				tustest.Respond(403, "")(w, r, h)
-			default:
-				go stalled.wait(r.Context())
-				faults.StallAfter(10)(w, r, h)
-			}
-		}})
-		jobs, drawn := bytesJobs(10), 0
-		for i := range jobs {
-			jobs[i].Options = whole()
+	}
+	if causes != 1 || len(paused) != 3 {
+		t.Errorf("%d refused, %d paused", causes, len(paused))
+	}
+	healthy.Store(true)
+	for _, r := range paused {
+		data := r.Job.Tag.([]byte)
+		res, err := client.Resume(testContext(t), r.URL, tus.Bytes(data), nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		causes, paused := 0, []tus.BatchResult(nil)
-		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
-		for r := range client.UploadAll(testContext(t), drawing(jobs, func(n int) { drawn = n }), &tus.BatchOptions{StopOnError: true}) {
-			switch {
-			case errors.Is(r.Err, tus.ErrUnauthorized):
-				causes++
-			case errors.Is(r.Err, context.Canceled):
-				paused = append(paused, r)
-			default:
-				t.Errorf("result is %+v", r)
-			}
-		}
-		if causes != 1 || len(paused) != 3 || drawn != 4 {
-			t.Errorf("%d refused, %d paused, %d drawn", causes, len(paused), drawn)
-		}
-		healthy.Store(true)
-		for _, r := range paused {
-			data := r.Job.Tag.([]byte)
-			res, err := client.Resume(testContext(t), r.Result.URL, tus.Bytes(data), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, res.URL, data)
-		}
-	})
+		wantStored(t, srv.Handler, res.URL, data)
+	}
 }
 
 // leavings are ways out of the loop over a batch before its end.
-var leavings = map[string]func(results iter.Seq[tus.BatchResult]){
-	"break": func(results iter.Seq[tus.BatchResult]) {
+var leavings = map[string]func(results iter.Seq2[*tus.Result, error]){
+	"break": func(results iter.Seq2[*tus.Result, error]) {
 		for range results {
 			break
 		}
 	},
-	"panic": func(results iter.Seq[tus.BatchResult]) {
+	"panic": func(results iter.Seq2[*tus.Result, error]) {
 		defer func() {
 			if recover() != "out of here" {
 				panic("another panic")
@@ -218,8 +207,8 @@ var leavings = map[string]func(results iter.Seq[tus.BatchResult]){
 			panic("out of here")
 		}
 	},
-	"pulled and stopped": func(results iter.Seq[tus.BatchResult]) {
-		next, stop := iter.Pull(results)
+	"pulled and stopped": func(results iter.Seq2[*tus.Result, error]) {
+		next, stop := iter.Pull2(results)
 		defer stop()
 		next()
 	},
@@ -238,7 +227,7 @@ func TestLoopThatIsLeftEarlyPausesWhatRunsAndLeavesNothing(t *testing.T) {
 			leave(newClient(nil).UploadAll(t.Context(), func(yield func(tus.Job) bool) {
 				defer func() { cleaned = true }()
 				drawing(jobs, func(n int) { drawn = n })(yield)
-			}, nil))
+			}, 0))
 			if drawn > 5 || !cleaned {
 				t.Errorf("%s: %d jobs were drawn, iterator was ended: %v", name, drawn, cleaned)
 			}
@@ -266,7 +255,7 @@ func TestPanicOfTheIteratorReachesTheLoop(t *testing.T) {
 			if n == 3 {
 				panic("no more jobs")
 			}
-		}), nil) {
+		}), 0) {
 		}
 		t.Error("the loop ended")
 	})
@@ -283,8 +272,8 @@ func TestBatchEndsWithItsContext(t *testing.T) {
 		defer cancel(nil)
 		begin := time.Now()
 		complete, ended := 0, 0
-		for r := range newClient(nil).UploadAll(ctx, drawing(jobs, func(n int) { drawn = n }), nil) {
-			if r.Err == nil {
+		for _, err := range newClient(nil).UploadAll(ctx, drawing(jobs, func(n int) { drawn = n }), 0) {
+			if err == nil {
 				if complete++; complete == 2 {
 					go func() {
 						synctest.Wait() // all others are stalled
@@ -294,8 +283,8 @@ func TestBatchEndsWithItsContext(t *testing.T) {
 				continue
 			}
 			ended++
-			if !errors.Is(r.Err, context.Canceled) || !errors.Is(r.Err, errPlug) {
-				t.Errorf("error is %v", r.Err)
+			if !errors.Is(err, context.Canceled) || !errors.Is(err, errPlug) {
+				t.Errorf("error is %v", err)
 			}
 		}
 		if complete != 2 || ended != 4 || drawn != 6 {
@@ -309,7 +298,7 @@ func TestBatchEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	drawn := 0
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, drawing(bytesJobs(3), func(n int) { drawn = n }), nil) {
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, drawing(bytesJobs(3), func(n int) { drawn = n }), 0) {
 		t.Errorf("result %+v", r)
 	}
 	if drawn != 0 || len(srv.Requests()) != 0 {
@@ -333,8 +322,8 @@ func TestResultsDoNotWaitForAnIteratorThatWaits(t *testing.T) {
 		}
 	}
 	results := 0
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, jobs, nil) {
-		wantJobStored(t, srv.Handler, r)
+	for r, err := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, jobs, 0) {
+		wantJobStored(t, srv.Handler, r, err)
 		switch results++; results {
 		case 2:
 			close(both)
@@ -361,9 +350,9 @@ func TestJobsAreDrawnAsThereIsRoomForThem(t *testing.T) {
 		}
 		inside.Add(-1)
 	})
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), jobs, &tus.BatchOptions{Concurrency: 3}) {
+	for r, err := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), jobs, 3) {
 		received.Add(1)
-		wantJobStored(t, srv.Handler, r)
+		wantJobStored(t, srv.Handler, r, err)
 	}
 	if received.Load() != 60 {
 		t.Errorf("%d results", received.Load())
@@ -381,8 +370,8 @@ func TestSoManyUploadsOfABatchRunAtTheSameTime(t *testing.T) {
 			together.wait(r.Context())
 			h.Serve(w, r)
 		}}, tustest.Fault{Times: -1, Action: busy.serve})
-		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(bytesJobs(4*want)), &tus.BatchOptions{Concurrency: concurrency}) {
-			wantJobStored(t, srv.Handler, r)
+		for r, err := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(bytesJobs(4*want)), concurrency) {
+			wantJobStored(t, srv.Handler, r, err)
 		}
 		if busy.most != want {
 			t.Errorf("concurrency %d: %d requests at the same time", concurrency, busy.most)
@@ -399,8 +388,8 @@ func TestMaxConnectionsBoundsABatchWithParts(t *testing.T) {
 		jobs[i].Options = &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 10}}
 	}
 	client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 3})
-	for r := range client.UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: 6}) {
-		wantJobStored(t, srv.Handler, r)
+	for r, err := range client.UploadAll(testContext(t), slices.Values(jobs), 6) {
+		wantJobStored(t, srv.Handler, r, err)
 	}
 	if busy.most > 3 {
 		t.Errorf("%d requests at the same time", busy.most)
@@ -422,8 +411,8 @@ func TestManySmallJobsTakeOneRequestEach(t *testing.T) {
 				}
 			}
 		}
-		for r := range client.UploadAll(testContext(t), jobs, &tus.BatchOptions{Concurrency: 8}) {
-			wantJobStored(t, srv.Handler, r)
+		for r, err := range client.UploadAll(testContext(t), jobs, 8) {
+			wantJobStored(t, srv.Handler, r, err)
 		}
 		requests := srv.Requests()
 		if len(requests) != n+1 || requests[0].Method != "OPTIONS" || srv.Count("POST") != n || busy.most > 6 {
@@ -453,14 +442,14 @@ func TestUploadAll_JobOfFileHasItsName(t *testing.T) {
 	}
 	results := 0
 	client := newClient(t, srv.Endpoint(), nil)
-	for r := range client.UploadAll(testContext(t), slices.Values(jobs), nil) {
+	for r, err := range client.UploadAll(testContext(t), slices.Values(jobs), 0) {
 		results++
-		if r.Err != nil {
-			t.Fatal(r.Err)
+		if err != nil {
+			t.Fatal(err)
 		}
 		path := r.Job.Tag.(string)
-		wantStored(t, srv.Handler, r.Result.URL, want[path])
-		info, err := client.Info(testContext(t), r.Result.URL)
+		wantStored(t, srv.Handler, r.URL, want[path])
+		info, err := client.Info(testContext(t), r.URL)
 		if err != nil || info.Metadata["filename"] != filepath.Base(path) || !strings.HasPrefix(path, dir) {
 			t.Errorf("metadata of %s is %v, %v", path, info.Metadata, err)
 		}
@@ -478,11 +467,11 @@ func TestUploadAll_JobWithURLIsResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	jobs := []tus.Job{{Source: tus.Bytes(data), URL: created.URL}, {Source: tus.Bytes(data), URL: "/relative"}}
-	for r := range client.UploadAll(testContext(t), slices.Values(jobs), nil) {
+	for r, err := range client.UploadAll(testContext(t), slices.Values(jobs), 0) {
 		if r.Job.URL == created.URL {
 			wantStored(t, srv.Handler, created.URL, data)
 		} else {
-			wantError(t, r.Err, tus.ErrInvalidInput)
+			wantError(t, err, tus.ErrInvalidInput)
 		}
 	}
 	wantMethods(t, srv.Handler, "POST", "HEAD", "PATCH")
@@ -495,16 +484,16 @@ func TestInterruptedBatchIsResumed(t *testing.T) {
 		jobs[i].Options = &tus.UploadOptions{ChunkSize: 10, ResumeKey: fmt.Sprint(i)}
 	}
 	acknowledged, complete := int64(0), 0
-	for r := range newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: 5}) {
-		acknowledged += r.Result.Offset
+	for r := range newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadAll(testContext(t), slices.Values(jobs), 5) {
+		acknowledged += r.Offset
 		complete++
 		break
 	}
 	sent := bytesReceived(srv)
-	for r := range newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).UploadAll(testContext(t), slices.Values(jobs), nil) {
-		wantJobStored(t, srv.Handler, r)
+	for r, err := range newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).UploadAll(testContext(t), slices.Values(jobs), 0) {
+		wantJobStored(t, srv.Handler, r, err)
 		complete++
-		acknowledged += r.Result.Stats.ResumedFrom
+		acknowledged += r.Stats.ResumedFrom
 	}
 	if complete != 11 || acknowledged == 0 || sent == 0 {
 		t.Errorf("%d results, %d bytes kept", complete, acknowledged)

@@ -37,8 +37,7 @@ type Capabilities struct {
 	ChecksumAlgorithms []string
 }
 
-// Supports reports whether the server advertises the extension.
-func (c Capabilities) Supports(extension string) bool {
+func (c Capabilities) supports(extension string) bool {
 	return slices.Contains(c.Extensions, extension)
 }
 

@@ -67,7 +67,7 @@ func (s *sums) known() checksum.Algorithm {
 // choose selects an algorithm that the options allow and the server advertises.
 func (s *sums) choose(caps Capabilities) error {
 	var offered []string
-	if caps.Supports(extensionChecksum) || caps.Supports(extensionChecksumTrailer) {
+	if caps.supports(extensionChecksum) || caps.supports(extensionChecksumTrailer) {
 		offered = slices.DeleteFunc(slices.Clone(caps.ChecksumAlgorithms), func(name string) bool { return slices.Contains(s.refused, name) })
 	}
 	algorithm, on, err := s.client.Select(s.choice, offered)
@@ -75,7 +75,7 @@ func (s *sums) choose(caps Capabilities) error {
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	s.decided, s.on, s.algorithm = true, on, algorithm
-	s.trailer = caps.Supports(extensionChecksumTrailer) && !s.needsSize
+	s.trailer = caps.supports(extensionChecksumTrailer) && !s.needsSize
 	return nil
 }
 
@@ -141,7 +141,7 @@ func (s *sums) refusal(err error, c chunk, caps Capabilities) (again bool, fatal
 	case e.verdict.unsized:
 		// A trailer requires Transfer-Encoding: chunked, which a proxy or server may
 		// refuse (RFC 9112, 6.1).
-		if s.trailer && caps.Supports(extensionChecksum) {
+		if s.trailer && caps.supports(extensionChecksum) {
 			s.trailer, s.needsSize = false, true
 			return true, nil
 		}

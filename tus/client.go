@@ -124,12 +124,12 @@ type Options struct {
 	// unique name. nil means [checksum.Builtin], an empty slice no checksums.
 	Checksums []checksum.Algorithm
 
-	// KeepHeaders lists header fields of the response to a creation, in any case, that
-	// [Result.CreationHeader] returns, such as the ID of the upload in a service. They are
-	// stored in the record of the upload, so that a later session returns them, too. Fields
-	// that carry credentials, such as Set-Cookie, are an error matching [ErrInvalidInput].
-	// Values that are not UTF-8 are omitted, and so are those beyond 8 KiB in total.
-	// Credentials of this client in a value are replaced.
+	// KeepHeaders lists header fields of the response to a creation, in any case, that are
+	// stored in the record of the upload, so that [Result.Creation] has them in a later
+	// session, too, such as the ID of the upload in a service. Fields that carry
+	// credentials, such as Set-Cookie, are an error matching [ErrInvalidInput]. Values that
+	// are not UTF-8 are omitted, and so are those beyond 8 KiB in total. Credentials of
+	// this client in a value are replaced.
 	KeepHeaders []string
 
 	// Hooks are called for all uploads of this client.
@@ -204,8 +204,8 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	return c, nil
 }
 
-// setCredentials takes what is secret from the endpoint and the options, and decides which
-// origins may receive it.
+// setCredentials sets the header, the secrets to redact and the origins that may receive
+// them.
 func (c *Client) setCredentials() (err error) {
 	c.trusted = map[httpx.Origin]bool{httpx.OriginOf(c.endpoint): true}
 	for _, raw := range c.opts.TrustedOrigins {
@@ -224,7 +224,7 @@ func (c *Client) setCredentials() (err error) {
 	return nil
 }
 
-// connect makes the client that sends the requests.
+// connect sets the client that sends the requests.
 func (c *Client) connect() {
 	if n := c.opts.MaxConnections; n > 0 {
 		c.slots = make(chan struct{}, n)
@@ -243,7 +243,7 @@ func (c *Client) connect() {
 	c.http = httpx.WithoutRedirects(client)
 }
 
-// setDefaults sets what is zero and has a default.
+// setDefaults replaces zero values by defaults.
 func (o *Options) setDefaults() {
 	if o.StallTimeout == 0 {
 		o.StallTimeout = defaultStallTimeout

@@ -54,13 +54,8 @@ func (d *changeDetector) look(ctx context.Context, info fs.FileInfo, deep bool, 
 		return err
 	}
 	if first := d.first.Load(); first != nil {
-		switch {
-		case first.size != info.Size():
-			return d.resized(first, info)
-		case first.unchanged(info) && (!deep || first.sample == ""):
-			return nil
-		case first.sample == "":
-			return d.writtenTo()
+		if decided, err := d.compare(first, info, deep); decided {
+			return err
 		}
 	}
 	f, done, err := open()
@@ -90,14 +85,8 @@ func (d *changeDetector) check(ctx context.Context, f fs.File, deep bool) error 
 		}
 		first, deep = d.first.Load(), true // another goroutine stored it first
 	}
-	unchanged := first.unchanged(info)
-	switch {
-	case first.size != info.Size():
-		return d.resized(first, info)
-	case unchanged && (!deep || first.sample == ""):
-		return nil
-	case first.sample == "":
-		return d.writtenTo()
+	if decided, err := d.compare(first, info, deep); decided {
+		return err
 	}
 	sample, err := d.sampleOf(ctx, f, first.size, first.modTime)
 	switch {
@@ -107,12 +96,25 @@ func (d *changeDetector) check(ctx context.Context, f fs.File, deep bool) error 
 		return d.writtenTo()
 	case !first.modTime.Equal(info.ModTime()):
 		return fmt.Errorf("%w: %s", errTouched, d.name)
-	case !unchanged: // do not sample again for the same ctime
+	case !first.unchanged(info): // do not sample again for the same ctime
 		now := *first
 		now.info, now.changeTime = info, changeTime(info)
 		d.first.CompareAndSwap(first, &now)
 	}
 	return nil
+}
+
+// compare compares info with a snapshot, as far as that is possible without the content.
+func (d *changeDetector) compare(first *snapshot, info fs.FileInfo, deep bool) (decided bool, err error) {
+	switch {
+	case first.size != info.Size():
+		return true, fmt.Errorf("%w: %s had %d bytes, now %d", ErrSourceChanged, d.name, first.size, info.Size())
+	case first.unchanged(info) && (!deep || first.sample == ""):
+		return true, nil
+	case first.sample == "":
+		return true, d.writtenTo()
+	}
+	return false, nil
 }
 
 func (d *changeDetector) snapshot(ctx context.Context, f fs.File, info fs.FileInfo) (*snapshot, error) {
@@ -170,10 +172,6 @@ func (d *changeDetector) regular(info fs.FileInfo) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s is %s, not a regular file", ErrInvalidInput, d.name, describeMode(info.Mode()))
-}
-
-func (d *changeDetector) resized(first *snapshot, info fs.FileInfo) error {
-	return fmt.Errorf("%w: %s had %d bytes, now %d", ErrSourceChanged, d.name, first.size, info.Size())
 }
 
 func (d *changeDetector) writtenTo() error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -104,21 +103,5 @@ func TestErrorOfAHookThatMatchesOursForgetsNothing(t *testing.T) {
 				t.Errorf("%s %v: %d creations, %d records: %v", method, hookErr, srv.Count("POST"), len(left), err)
 			}
 		}
-	}
-}
-
-func TestErrorOfAHookThatMatchesOursStopsABatch(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	data := randomBytes(100)
-	opts := &tus.UploadOptions{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error {
-		return fmt.Errorf("token: %w", tus.ErrPaused)
-	}}}
-	jobs := slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: opts, Tag: 0}, {Source: tus.Bytes(data), Tag: 1}})
-	n := 0
-	for range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), jobs, &tus.BatchOptions{Concurrency: 1, StopOnError: true}) {
-		n++
-	}
-	if n != 1 {
-		t.Errorf("%d jobs ran though the first failed", n)
 	}
 }

@@ -291,9 +291,9 @@ func ExampleClient_UploadAll() {
 		yield(tus.Job{Source: tus.File(filepath.Join(folder, "missing")), Tag: "missing"})
 	}
 	complete := 0
-	for result := range client.UploadAll(context.Background(), jobs, nil) {
-		if result.Err != nil {
-			fmt.Println(filepath.Base(result.Job.Tag.(string)), "failed:", errors.Is(result.Err, os.ErrNotExist))
+	for result, err := range client.UploadAll(context.Background(), jobs, 0) {
+		if err != nil {
+			fmt.Println(filepath.Base(result.Job.Tag.(string)), "failed:", errors.Is(err, os.ErrNotExist))
 			continue
 		}
 		complete++
@@ -305,7 +305,7 @@ func ExampleClient_UploadAll() {
 }
 
 // A batch that ends with the first failure.
-func ExampleBatchOptions() {
+func ExampleClient_UploadAll_stop() {
 	server := httptest.NewServer(tustest.NewHandler(nil))
 	defer server.Close()
 	client, err := tus.NewClient(server.URL+"/files/", nil)
@@ -323,8 +323,11 @@ func ExampleBatchOptions() {
 			}
 		}
 	}
-	for result := range client.UploadAll(context.Background(), jobs, &tus.BatchOptions{Concurrency: 1, StopOnError: true}) {
-		fmt.Println(result.Job.Tag, result.Err)
+	for result, err := range client.UploadAll(context.Background(), jobs, 1) {
+		fmt.Println(result.Job.Tag, err)
+		if err != nil {
+			break // pauses the jobs that run
+		}
 	}
 	// Output:
 	// 0 <nil>

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing/fstest"
 	"time"
@@ -409,7 +410,7 @@ func ExampleClient_Capabilities() {
 		log.Fatal(err)
 	}
 	fmt.Println(caps.Versions, caps.Extensions, caps.MaxSize)
-	fmt.Println(caps.Supports("termination"), caps.Supports("concatenation"))
+	fmt.Println(slices.Contains(caps.Extensions, "termination"), slices.Contains(caps.Extensions, "concatenation"))
 	// Output:
 	// [1.0.0] [creation termination] 1073741824
 	// true false
@@ -560,6 +561,6 @@ func ExampleStats() {
 		log.Fatal(err)
 	}
 	s := result.Stats
-	fmt.Println(s.Uploaded, "bytes in", s.TotalRequests(), "requests;", s.Resent, "resent,", s.Retries, "retry")
-	// Output: 20000 bytes in 5 requests; 0 resent, 1 retry
+	fmt.Println(s.Uploaded, "bytes in", s.Requests["PATCH"], "PATCH;", s.Resent, "resent,", s.Retries, "retry")
+	// Output: 20000 bytes in 2 PATCH; 0 resent, 1 retry
 }

@@ -175,7 +175,7 @@ func (v verdict) judge(t *testing.T, w way, got, usual outcome) {
 }
 
 func (o outcome) more(usual outcome) int {
-	return o.result.Stats.TotalRequests() - usual.result.Stats.TotalRequests()
+	return requestsOf(o.result.Stats) - requestsOf(usual.result.Stats)
 }
 
 // describe is the text of a cell.

@@ -113,8 +113,8 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// open replaces the reader by one that is at offset. Where ctx ends, it is closed,
-// which may be all that ends a Read.
+// open replaces the reader by one at offset. The end of ctx closes it: nothing else may end
+// a Read that hangs.
 func (s *sourceReaderAt) open(offset int64) error {
 	s.close()
 	r, err := openSource(s.ctx, s.ctx, s.source, offset, s.limit)

@@ -121,6 +121,14 @@ func statusOf(err error) int {
 
 func isHeld(err error) bool { return errors.As(err, new(*tus.HeldError)) }
 
+// requestsOf returns the number of requests with any method.
+func requestsOf(s tus.Stats) (total int) {
+	for _, n := range s.Requests {
+		total += n
+	}
+	return total
+}
+
 // bytesReceived returns the number of bytes that a server read from all request bodies.
 func bytesReceived(server interface{ Requests() []tustest.Request }) (n int64) {
 	for _, r := range server.Requests() {

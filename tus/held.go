@@ -38,16 +38,14 @@ const heldPoll = time.Second
 // HeldError is returned when another [Uploader] holds the stored upload, with [HeldFail],
 // and by [Uploader.Step] while [HeldWait] waits.
 type HeldError struct {
-	// URL is the upload URL. It is empty for an upload in parallel parts, and for one
-	// that is not created yet. Its query may contain secrets; the error text omits it.
-	URL string
 	// Until is when the lease ends unless it is renewed.
 	Until time.Time
 	// Wait is the maximum remaining wait for the release, 0 if the upload does not wait.
 	// Run reads the record every second; a caller of [Uploader.Step] should do the same.
 	Wait time.Duration
 
-	shown string // URL without secrets, or why there is none
+	url   string // of the upload, with secrets in its query; empty for parts
+	shown string // url without secrets, or why there is none
 }
 
 // Error returns Until and the upload URL without user, password and query.
@@ -143,7 +141,7 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 	if policy == HeldWait {
 		wait = min(lease.Until.Sub(now), c.seen.Add(leaseTime).Sub(now))
 	}
-	held := &HeldError{URL: c.rec.UploadURL, Until: lease.Until, Wait: wait, shown: f.place(c.rec)}
+	held := &HeldError{Until: lease.Until, Wait: wait, url: c.rec.UploadURL, shown: f.place(c.rec)}
 	if !c.held {
 		c.held = true
 		f.hooks.held(held)

@@ -31,7 +31,7 @@ func numbered(srv *tustest.Server) {
 // wantNoNil fails if a program that reads the result would panic.
 func wantNoNil(t *testing.T, res *tus.Result) {
 	t.Helper()
-	if res == nil || res.Creation == nil || res.LastPatch == nil || res.Creation.Header == nil || res.LastPatch.Header == nil || res.CreationHeader == nil {
+	if res == nil || res.Creation == nil || res.LastPatch == nil || res.Creation.Header == nil || res.LastPatch.Header == nil {
 		t.Errorf("result is %+v", res)
 	}
 }
@@ -60,14 +60,14 @@ func TestResult_HasNoNilResponse(t *testing.T) {
 			return client.Upload(ctx, tus.Reader(bytes.NewReader(data)), chunked())
 		},
 		"batch": func(ctx context.Context) (*tus.Result, error) {
-			for r := range client.UploadAll(ctx, slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: invalid}}), nil) {
-				return r.Result, r.Err
+			for r, err := range client.UploadAll(ctx, slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: invalid}}), 0) {
+				return r, err
 			}
 			return nil, nil
 		},
 		"no batch": func(ctx context.Context) (*tus.Result, error) {
-			for r := range client.UploadAll(ctx, iter.Seq[tus.Job](nil), nil) {
-				return r.Result, r.Err
+			for r, err := range client.UploadAll(ctx, iter.Seq[tus.Job](nil), 0) {
+				return r, err
 			}
 			return nil, nil
 		},
@@ -134,12 +134,12 @@ func TestKeepHeaders_AreReturnedByEverySession(t *testing.T) {
 				return res
 			}
 			first := session(func(c *tus.Created) bool { return c.Concat != "partial" })
-			if first.Offset == 0 && name == "parts" || len(first.CreationHeader) != 1 || first.CreationHeader.Get("X-Media-Id") != "1" {
-				t.Errorf("creation header of the first session is %v at offset %d", first.CreationHeader, first.Offset)
+			if first.Offset == 0 && name == "parts" || first.Creation.StatusCode != 201 || first.Creation.Header.Get("X-Media-Id") != "1" {
+				t.Errorf("creation of the first session is %+v at offset %d", first.Creation, first.Offset)
 			}
 			second := session(func(*tus.Created) bool { return false })
-			if got := second.CreationHeader.Get("X-Media-Id"); got != "1" || second.Creation.StatusCode != 0 || second.URL != first.URL {
-				t.Errorf("second session has the header %q, the creation %+v and the URL %s", got, second.Creation, second.URL)
+			if got := second.Creation.Header; len(got) != 1 || got.Get("X-Media-Id") != "1" || second.Creation.StatusCode != 0 || second.URL != first.URL {
+				t.Errorf("second session has the creation %+v and the URL %s", second.Creation, second.URL)
 			}
 			wantStored(t, srv.Handler, second.URL, data)
 		})
@@ -161,7 +161,7 @@ func TestKeepHeaders_AreThoseOfTheLastCreation(t *testing.T) {
 			t.Errorf("record is %+v, %v", rec, err)
 		}
 	}
-	if got := res.CreationHeader.Get("X-Media-Id"); got != "2" || res.Stats.Restarts != 1 {
+	if got := res.Creation.Header.Get("X-Media-Id"); got != "2" || res.Stats.Restarts != 1 {
 		t.Errorf("the header is %q after %d restarts", got, res.Stats.Restarts)
 	}
 }
@@ -179,13 +179,16 @@ func TestKeepHeaders_UnusableValuesAreLeftOut(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), &tus.Options{
 		HTTPClient: &http.Client{Transport: transport}, Store: &storage.Memory{}, RequireStore: true, KeepHeaders: []string{"X-Id", "X-Large"},
 	})
-	data := randomBytes(3000)
+	data, opts := randomBytes(3000), chunked()
+	opts.StopAt = 1000
+	_, err := client.Upload(testContext(t), tus.Bytes(data), opts)
+	wantError(t, err, tus.ErrPaused)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"fine", "also fine"}; len(res.CreationHeader) != 1 || !slices.Equal(res.CreationHeader["X-Id"], want) {
-		t.Errorf("creation header is %q", res.CreationHeader)
+	if want := []string{"fine", "also fine"}; len(res.Creation.Header) != 1 || !slices.Equal(res.Creation.Header["X-Id"], want) {
+		t.Errorf("creation header is %q", res.Creation.Header)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 }
@@ -206,10 +209,14 @@ func TestKeepHeaders_CredentialsAreNotKept(t *testing.T) {
 	})
 	opts := chunked()
 	opts.StopAt = 1000
-	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), opts)
+	data := randomBytes(3000)
+	_, err := client.Upload(testContext(t), tus.Bytes(data), opts)
+	wantError(t, err, tus.ErrPaused)
+	opts.StopAt = 2000
+	resumed, err := client.Upload(testContext(t), tus.Bytes(data), opts)
 	wantError(t, err, tus.ErrPaused)
 	for rec, err := range store.All(context.Background()) {
-		if text := fmt.Sprint(rec.CreationHeader, res.CreationHeader); err != nil || strings.Contains(text, planted) || !strings.Contains(text, "you are") {
+		if text := fmt.Sprint(rec.CreationHeader, resumed.Creation.Header); err != nil || strings.Contains(text, planted) || !strings.Contains(text, "you are") {
 			t.Errorf("kept is %s, %v", text, err)
 		}
 	}

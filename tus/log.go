@@ -46,7 +46,7 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 				slog.Int("attempt", r.Attempt), slog.Duration("delay", r.Delay), slog.Any("error", r.Err))
 		},
 		OnHeld: func(u *Uploader, held *HeldError) {
-			write(slog.LevelWarn, "tus stored upload is held", u, held.URL,
+			write(slog.LevelWarn, "tus stored upload is held", u, held.url,
 				slog.Time("until", held.Until), slog.Duration("wait", held.Wait))
 		},
 		OnStoreError: func(u *Uploader, err error) {
@@ -69,10 +69,13 @@ func (q requester) notResumed(ctx context.Context, name, at, reason string) {
 
 // costAttrs sum up an upload that ended or was paused.
 func costAttrs(u *Uploader) []slog.Attr {
-	stats := u.Stats()
+	stats, requests := u.Stats(), 0
+	for _, n := range stats.Requests {
+		requests += n
+	}
 	return []slog.Attr{
 		slog.Int64("offset", u.Offset()), slog.Int64("resumed_from", stats.ResumedFrom), slog.Int64("sent", stats.Sent),
-		slog.Int("requests", stats.TotalRequests()), slog.Int("retries", stats.Retries), slog.Duration("elapsed", stats.Elapsed),
+		slog.Int("requests", requests), slog.Int("retries", stats.Retries), slog.Duration("elapsed", stats.Elapsed),
 	}
 }
 

@@ -33,7 +33,7 @@ var callerCode = []string{
 	"own BeforeRequest", "own AfterResponse", "own OnCreated", "own OnStateChange", "own OnProgress", "own OnRetry", "own OnStoreError",
 	"Stat", "Open", "Read", "Close", "Fingerprint", "New", "Write", "Sum",
 	"Find", "Put", "Delete", "WaitN", "Burst", "Delay", "ShouldRetry",
-	"jobs", "OnStart",
+	"jobs",
 }
 
 // bomb explodes in one function of the caller's code, at its n-th call and, if it is
@@ -182,6 +182,7 @@ type site struct {
 	url    string // of an upload that exists; empty for a new one
 	opts   tus.UploadOptions
 	made   chan *tus.Uploader
+	blown  bool // made is closed
 }
 
 // siteKinds are the ways to upload. unavailable is the method that is answered with 503
@@ -288,12 +289,8 @@ func driveBatch(t *testing.T, s *site) (err error) {
 			}
 		}
 	}
-	opts := &tus.BatchOptions{Concurrency: 2, OnStart: func(_ tus.Job, u *tus.Uploader) {
-		s.made <- u
-		s.call("OnStart")
-	}}
-	for r := range s.client.UploadAll(testContext(t), jobs, opts) {
-		err = errors.Join(err, r.Err)
+	for _, failure := range s.client.UploadAll(testContext(t), jobs, 2) {
+		err = errors.Join(err, failure)
 	}
 	return err
 }
@@ -306,10 +303,20 @@ func newSite(t *testing.T, kind string, b *bomb) *site {
 	}
 	s.source, s.opts.Hooks = bombSource{bomb: b, Source: tus.Bytes(s.data)}, b.hooks("own ")
 	s.opts.Checksum = "off"
+	hooks := b.hooks("")
+	if explode := hooks.OnStateChange; kind == "batch" {
+		var jobs sync.Map
+		hooks.OnStateChange = func(u *tus.Uploader, from, to tus.State, err error) {
+			if _, again := jobs.LoadOrStore(u, true); !again && !s.blown {
+				s.made <- u
+			}
+			explode(u, from, to, err)
+		}
+	}
 	in := b.in
 	b.in = "" // NewClient calls Burst
 	s.client = newClient(t, s.srv.Endpoint(), &tus.Options{
-		Hooks: b.hooks(""), Retry: b.retry(), RateLimit: bombLimiter{b}, Store: bombStore{b, s.store},
+		Hooks: hooks, Retry: b.retry(), RateLimit: bombLimiter{b}, Store: bombStore{b, s.store},
 		Checksums: b.checksums(), StallTimeout: -1, MaxConnections: 2,
 		Fingerprinter: fingerprint.Func(func(ctx context.Context, r io.ReaderAt, info fingerprint.Info) (string, error) {
 			b.call("Fingerprint")
@@ -353,6 +360,7 @@ func (s *site) blow(t *testing.T, kind string) ending {
 		drive = driveToTheEnd
 	}
 	e := endingOf(func() error { return drive(t, s) })
+	s.blown = true
 	close(s.made)
 	return e
 }

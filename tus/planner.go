@@ -194,7 +194,7 @@ func (p *planner) carries(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	caps, err := p.advertised(ctx)
-	return caps.Supports(extensionCreationWithUpload), err
+	return caps.supports(extensionCreationWithUpload), err
 }
 
 // requiredCapabilities returns the capabilities of the server, or none if the response has
@@ -221,7 +221,7 @@ func (p *planner) requires() string {
 // deferLength checks that the server supports a deferred length if the upload needs it. If
 // not, it reads a stream of at most UploadOptions.BufferLimit into memory.
 func (p *planner) deferLength(ctx context.Context, caps Capabilities) error {
-	if !p.info.SizeUnknown && !p.opts.DeferLength || caps.Supports(extensionCreationDeferLength) {
+	if !p.info.SizeUnknown && !p.opts.DeferLength || caps.supports(extensionCreationDeferLength) {
 		return nil
 	}
 	unsupported := fmt.Errorf("%w: extension %s, required for a deferred length", ErrUnsupported, extensionCreationDeferLength)
@@ -243,7 +243,7 @@ func (p *planner) wantsParts() bool {
 // planParts returns a parallel upload, or nil if the server does not support concatenation
 // or the source is too small.
 func (p *planner) planParts(ctx context.Context, caps Capabilities) (delivery, error) {
-	if !caps.Supports(extensionConcatenation) {
+	if !caps.supports(extensionConcatenation) {
 		if p.opts.ParallelOptions.Required {
 			return nil, fmt.Errorf("%w: extension %s, required for parallel parts", ErrUnsupported, extensionConcatenation)
 		}

@@ -100,7 +100,7 @@ func (l *RateLimit) take(n int) (wait time.Duration, changed <-chan struct{}) {
 		}
 		return wait, l.changed
 	}
-	// A timer that fired late is made up for; more saved time would be a burst.
+	// The delay of a late timer is compensated; to save more time would permit a burst.
 	if earliest := now.Add(-rateSlice); l.free.Before(earliest) {
 		l.free = earliest
 	}

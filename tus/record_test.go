@@ -109,7 +109,7 @@ func TestStore_FailureDoesNotEndUpload(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantStored(t, srv.Handler, res.URL, data)
-				if res.Stats.Requests["POST"] != 1 || res.Stats.Requests["PATCH"] != 10 || res.Stats.TotalRequests() != 11 {
+				if res.Stats.Requests["POST"] != 1 || res.Stats.Requests["PATCH"] != 10 || requestsOf(res.Stats) != 11 {
 					t.Errorf("stats are %+v", res.Stats)
 				}
 				if len(events) == 0 || !failureOf(events[0], op, trouble) {

@@ -8,6 +8,8 @@ import (
 // Result describes an upload. If Run or Upload returned an error, it has the acknowledged
 // offset and the URL to resume from.
 type Result struct {
+	// Job is the job of a batch ([Client.UploadAll]), otherwise zero.
+	Job Job
 	// URL is the upload URL, for [Client.Resume]; an upload in parallel parts can only be
 	// resumed through a Store. It is empty if there is none, or if the upload was complete
 	// at its creation and the response had none.
@@ -25,17 +27,15 @@ type Result struct {
 	Stats Stats
 	// Creation is the response to the POST (in a parallel upload, that of the final
 	// upload), and LastPatch the one to the last successful PATCH, both of this session.
-	// They are never nil: without a response, StatusCode is 0 and Header is empty. Some
-	// services return data there.
+	// They are never nil: without a response, StatusCode is 0 and Header is empty. If an
+	// earlier session created the upload, and a Store has its record, the header of
+	// Creation has the fields of [Options.KeepHeaders]. Some services return data there.
 	Creation, LastPatch *Response
-	// CreationHeader has the fields of [Options.KeepHeaders] in the response to the
-	// creation. With a Store, that may have been in an earlier session. It is never nil.
-	CreationHeader http.Header
 }
 
 // newResult returns the result of an upload that has not started.
 func newResult() *Result {
-	return &Result{Creation: noResponse(), LastPatch: noResponse(), CreationHeader: http.Header{}}
+	return &Result{Creation: noResponse(), LastPatch: noResponse()}
 }
 
 // noResponse returns what stands for a response that was not received.

@@ -130,21 +130,28 @@ func (s *fileSource) openAgain(ctx context.Context, offset int64) (io.ReadCloser
 	if err != nil {
 		return nil, err
 	}
-	if named, err := os.Stat(s.path); err != nil || !os.SameFile(named, is) {
-		return s.section(offset), nil
-	}
-	f, err := os.Open(s.path)
-	if err != nil {
-		return s.section(offset), nil
-	}
-	if again, err := f.Stat(); err == nil && os.SameFile(again, is) {
+	if f := openSame(s.path, is); f != nil {
 		if r, err := s.positioned(ctx, f, offset); err == nil {
 			return r, nil
 		}
-		return s.section(offset), nil
 	}
-	f.Close()
-	return s.section(offset), nil
+	return io.NopCloser(io.NewSectionReader(s.opened, offset, s.changes.first.Load().size-offset)), nil
+}
+
+// openSame opens path if it names the file is, and returns nil otherwise.
+func openSame(path string, is fs.FileInfo) *os.File {
+	if named, err := os.Stat(path); err != nil || !os.SameFile(named, is) { // an open would block on a pipe
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	if opened, err := f.Stat(); err != nil || !os.SameFile(opened, is) {
+		f.Close()
+		return nil
+	}
+	return f
 }
 
 // positioned checks f and seeks to offset. It closes f if it returns an error.
@@ -158,9 +165,4 @@ func (s *fileSource) positioned(ctx context.Context, f *os.File, offset int64) (
 		return nil, err
 	}
 	return f, nil
-}
-
-// section returns a reader through the caller's handle.
-func (s *fileSource) section(offset int64) io.ReadCloser {
-	return io.NopCloser(io.NewSectionReader(s.opened, offset, s.changes.first.Load().size-offset))
 }

@@ -36,15 +36,6 @@ type Stats struct {
 	Elapsed time.Duration
 }
 
-// TotalRequests returns the sum of Requests.
-func (s Stats) TotalRequests() int {
-	total := 0
-	for _, n := range s.Requests {
-		total += n
-	}
-	return total
-}
-
 // counters are the stats of one upload. Their methods may be called from any goroutine; a
 // nil *counters counts nothing.
 type counters struct {
@@ -79,7 +70,8 @@ func (c *counters) request(method string) {
 	})
 }
 
-// acknowledge notes an offset of the server, and returns how far it is above all before.
+// acknowledge notes an offset of the server and returns its gain over the highest one
+// before.
 func (c *counters) acknowledge(offset int64) (gain int64) {
 	gain = c.advance(offset)
 	c.update(func(s *Stats) { s.Uploaded += gain })

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/fstest"
@@ -428,7 +429,7 @@ func TestCapabilities(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if caps.MaxSize != 5000 || !caps.Supports("termination") || caps.Supports("nonsense") ||
+		if caps.MaxSize != 5000 || !slices.Contains(caps.Extensions, "termination") || slices.Contains(caps.Extensions, "nonsense") ||
 			len(caps.ChecksumAlgorithms) != 5 || len(caps.Versions) != 1 || caps.Versions[0] != "1.0.0" {
 			t.Errorf("capabilities are %+v", caps)
 		}

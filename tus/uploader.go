@@ -120,20 +120,11 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 // the error of ctx when ctx ended; in both cases another Run resumes it.
 // The package comment lists the errors. The result is never nil.
 func (u *Uploader) Run(ctx context.Context) (*Result, error) {
-	err := u.runUntil(ctx, func() bool { return false })
-	return u.result(), err
-}
-
-// runUntil drives the upload until it is complete or enough returns true.
-func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
-	return u.drive(ctx, func(ctx context.Context) error {
+	err := u.drive(ctx, func(ctx context.Context) error {
 		u.planner.sums.ahead = true
 		defer func() { u.planner.sums.ahead = false }()
 		ended := func() bool { return u.State().Final() || u.State() == StatePaused }
 		exhausted, err := u.retries.repeat(ctx, u.requester, func() (bool, error) {
-			if enough() {
-				return true, nil
-			}
 			err := u.step(ctx)
 			return ended(), err
 		})
@@ -150,6 +141,7 @@ func (u *Uploader) runUntil(ctx context.Context, enough func() bool) error {
 		}
 		return err
 	})
+	return u.result(), err
 }
 
 // Step makes one transition, with at most one request. A second one, OPTIONS, follows a 404
@@ -166,7 +158,7 @@ func (u *Uploader) Step(ctx context.Context) error {
 }
 
 // Name returns the name of the source. It is empty before the first Step, for a source
-// without a name, and for a nil Uploader, as some hooks are called with.
+// without a name, and for a nil Uploader, with which some hooks are called.
 func (u *Uploader) Name() string {
 	if u == nil {
 		return ""
@@ -204,10 +196,11 @@ func (u *Uploader) result() *Result {
 	r.Size, r.Offset, r.Expires = known.info.Size, known.offset, known.expires
 	if known.creation != nil {
 		r.Creation = known.creation
+	} else {
+		maps.Copy(r.Creation.Header, known.kept.Clone())
 	}
 	if known.lastPatch != nil {
 		r.LastPatch = known.lastPatch
 	}
-	maps.Copy(r.CreationHeader, known.kept.Clone())
 	return r
 }

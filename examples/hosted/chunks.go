@@ -37,7 +37,7 @@ const (
 
 // CloudflareStream uploads a video to Cloudflare Stream
 // (https://developers.cloudflare.com/stream/uploading-videos/resumable-uploads).
-// The ID of the video is in the field Stream-Media-Id of Result.CreationHeader. The chunk
+// The ID of the video is in the field Stream-Media-Id of the header of Result.Creation. The chunk
 // size is 50 MiB, for a good link; use CloudflareLeast for a bad one.
 func CloudflareStream(account, token, name string) Service {
 	return Service{

@@ -8,7 +8,7 @@
 //	chunk sizes are multiples within bounds       UploadOptions.ChunkSize       CloudflareStream
 //	metadata is required                          UploadOptions.Metadata        Supabase, BunnyStream
 //	signatures that expire                        Hooks.BeforeRequest           BunnyStream
-//	the result is in a header of the creation     Result.CreationHeader         CloudflareStream
+//	the result is in a header of the creation     Result.Creation               CloudflareStream
 //	a backend creates the upload URL              Client.Resume                 HandedOut
 //	a backend creates an endpoint per upload      Options.ResumeScope           Minted
 //	a proxy refuses large requests (413)          UploadOptions.MinChunkSize    BehindProxy

@@ -64,7 +64,7 @@ func ExampleCloudflareStream() {
 	s.Endpoint = srv.Endpoint() // for the example
 	s.Upload.ChunkSize = hosted.CloudflareLeast
 	result, err := s.UploadFile(context.Background(), exampleFile(m, 13<<20))
-	fmt.Println(result.CreationHeader.Get("Stream-Media-Id"), err)
+	fmt.Println(result.Creation.Header.Get("Stream-Media-Id"), err)
 	// Output:
 	// https://api.cloudflare.com/client/v4/accounts/account/stream
 	// dd5d531a <nil>

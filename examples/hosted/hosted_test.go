@@ -177,7 +177,7 @@ func TestCloudflare_ChunksAreMultiples(t *testing.T) {
 				s.Upload.ChunkSize = c.chunk
 			}
 			result := wantUploaded(t, srv, s, c.size)
-			if id := result.CreationHeader.Get("Stream-Media-Id"); id != "the-id" {
+			if id := result.Creation.Header.Get("Stream-Media-Id"); id != "the-id" {
 				t.Errorf("the ID is %q", id)
 			}
 		})

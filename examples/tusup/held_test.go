@@ -25,7 +25,7 @@ func TestHeldText_DependsOnPolicyAndWait(t *testing.T) {
 		{"fail", 0, ""},
 	} {
 		u := &uploadCommand{Held: test.policy}
-		got := u.heldText("movie.mp4", &tus.HeldError{URL: "https://example.org/1?token=S3CRET", Until: until, Wait: test.wait})
+		got := u.heldText("movie.mp4", &tus.HeldError{Until: until, Wait: test.wait})
 		if want := "movie.mp4: another uploader holds its stored upload until 15:04:05" + test.want; got != want {
 			t.Errorf("%s: %q, want %q", test.policy, got, want)
 		}

@@ -90,7 +90,10 @@ func (o *output) printJSON(f file, r *tus.Result, err error) {
 	l := line{
 		File: f.name(), URL: withoutUser(r.URL), Size: r.Size,
 		BytesSent: s.Sent, BytesResent: s.Resent, ResumedFrom: s.ResumedFrom,
-		Requests: s.TotalRequests(), Retries: s.Retries, ElapsedMS: s.Elapsed.Milliseconds(), Checksum: r.Checksum,
+		Retries: s.Retries, ElapsedMS: s.Elapsed.Milliseconds(), Checksum: r.Checksum,
+	}
+	for _, n := range s.Requests {
+		l.Requests += n
 	}
 	if err != nil {
 		l.Error = err.Error()

@@ -148,12 +148,12 @@ func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Cl
 		}
 	}
 	waiting := slices.Clone(files)
-	for r := range client.UploadAll(ctx, jobs, &tus.BatchOptions{Concurrency: u.Concurrency}) {
+	for r, err := range client.UploadAll(ctx, jobs, u.Concurrency) {
 		f := r.Job.Tag.(file)
 		if i := slices.Index(waiting, f); i >= 0 {
 			waiting = slices.Delete(waiting, i, i+1)
 		}
-		u.ended(ctx, client, f, r.Result, c.withAdvice(r.Err), out)
+		u.ended(ctx, client, f, r, c.withAdvice(err), out)
 	}
 	out.notStarted(waiting)
 }

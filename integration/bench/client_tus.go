@@ -37,8 +37,8 @@ func uploadTus(ctx context.Context, t task) error {
 		return err
 	}
 	var failures error
-	for r := range client.UploadAll(ctx, jobs(paths), &tus.BatchOptions{Concurrency: t.Concurrency}) {
-		failures = errors.Join(failures, r.Err)
+	for _, err := range client.UploadAll(ctx, jobs(paths), t.Concurrency) {
+		failures = errors.Join(failures, err)
 	}
 	return failures
 }

@@ -78,10 +78,17 @@ func (t task) run(ctx context.Context) (requests int, err error) {
 		return uploadDir(ctx, client, t.Dir, t.Concurrency)
 	case t.Stream > 0:
 		result, err := client.Upload(ctx, tus.Reader(io.LimitReader(zeros{}, t.Stream)), upload)
-		return result.Stats.TotalRequests(), err
+		return requestsOf(result), err
 	}
 	result, err := client.UploadFile(ctx, t.File, upload)
-	return result.Stats.TotalRequests(), err
+	return requestsOf(result), err
+}
+
+func requestsOf(result *tus.Result) (total int) {
+	for _, n := range result.Stats.Requests {
+		total += n
+	}
+	return total
 }
 
 // uploadDir uploads every file of a directory.
@@ -90,9 +97,9 @@ func uploadDir(ctx context.Context, client *tus.Client, dir string, concurrency 
 	if err != nil {
 		return 0, err
 	}
-	for r := range client.UploadAll(ctx, jobs(dir, names), &tus.BatchOptions{Concurrency: concurrency}) {
-		requests += r.Result.Stats.TotalRequests()
-		err = errors.Join(err, r.Err)
+	for result, failure := range client.UploadAll(ctx, jobs(dir, names), concurrency) {
+		requests += requestsOf(result)
+		err = errors.Join(err, failure)
 	}
 	return requests, err
 }

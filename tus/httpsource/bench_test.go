@@ -26,7 +26,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkPlainGet is the least that BenchmarkRead could cost.
+// BenchmarkPlainGet is the baseline of BenchmarkRead.
 func BenchmarkPlainGet(b *testing.B) {
 	url := newSite(make([]byte, benchSize)).start(b)
 	transport := tus.NewTransport()

@@ -10,11 +10,11 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// check asks for the version once more, if bytes were read since that was last
-// answered. A server that does not answer is forgiven, and asked again by the next
-// check. The lock must be held.
+// check requests the version if bytes were read since the last check. It returns only the
+// end of ctx and a change: after another failure, the next check requests it again. The
+// lock must be held.
 func (s *Source) check(ctx context.Context, v *version) error {
-	err := s.ask(ctx, v)
+	err := s.checkStrictly(ctx, v)
 	if ctx.Err() != nil {
 		return async.ContextError(ctx)
 	}
@@ -24,8 +24,8 @@ func (s *Source) check(ctx context.Context, v *version) error {
 	return nil
 }
 
-// ask is check with the error of a server that does not answer.
-func (s *Source) ask(ctx context.Context, v *version) error {
+// checkStrictly is check, but returns all errors.
+func (s *Source) checkStrictly(ctx context.Context, v *version) error {
 	received := s.received.Load()
 	if s.changed != nil || !v.strong || received == s.checked {
 		return s.changed
@@ -40,8 +40,7 @@ func (s *Source) ask(ctx context.Context, v *version) error {
 	return err
 }
 
-// confirm asks whether the data is still of version v, for no more of it than that
-// takes.
+// confirm checks that the data still has version v, with as small a response as possible.
 func (s *Source) confirm(ctx context.Context, v *version) error {
 	if !v.ranges && strongETag(v.etag) {
 		f, err := s.get(ctx, http.Header{"If-None-Match": {v.etag}})
@@ -55,11 +54,9 @@ func (s *Source) confirm(ctx context.Context, v *version) error {
 		if etag := f.resp.Header.Get("Etag"); etag == "" || etag == v.etag {
 			return nil
 		}
-		// The condition compares weakly, so that the header of a whole answer has to
-		// tell.
+		// The condition compares weakly: the header of a whole response decides.
 	}
-	// Dates are not asked for with If-Modified-Since, to which a file that was
-	// replaced by an older one is unchanged.
+	// If-Modified-Since would not detect that a file was replaced by an older one.
 	f, err := s.get(ctx, v.request(0, 1))
 	if err != nil {
 		return err
@@ -68,16 +65,16 @@ func (s *Source) confirm(ctx context.Context, v *version) error {
 	return v.position(f, 0)
 }
 
-// checkEnd checks data of unknown length when all of it was read, as an upload does
-// not look at such a source again. Its error is io.EOF if nothing speaks against it.
+// checkEnd checks data of unknown length when all of it was read, because an upload does
+// not call Stat again. It returns io.EOF if no change is known.
 func (r *reader) checkEnd() error {
 	s := r.source
-	err := r.insist(func() error {
+	err := r.retrying(func() error {
 		if err := s.lock(r.ctx); err != nil {
 			return err
 		}
 		defer s.unlock()
-		return s.ask(r.ctx, r.version)
+		return s.checkStrictly(r.ctx, r.version)
 	})
 	switch {
 	case r.ctx.Err() != nil:

@@ -37,9 +37,9 @@ func uploadWhole(t *testing.T, srv *tustest.Server, url string) (*tus.Result, er
 	return newClient(t, srv, nil).Upload(testContext(t), newSource(t, url, nil), opts)
 }
 
-// The data changes within an answer, and the question that follows meets a server
-// that is busy for a moment: it is asked again when the upload is finished.
-func TestStat_UnansweredCheckIsRepeated(t *testing.T) {
+// The data changes within a response, and the server refuses the check that follows: it is
+// repeated at the end of the upload.
+func TestStat_RefusedCheckIsRepeated(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for kind, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"ranges": (*site).serve, "no ranges": (*site).serveWhole,
@@ -47,7 +47,7 @@ func TestStat_UnansweredCheckIsRepeated(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			served := newSite(data)
 			busy := false
-			served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				switch {
 				case kind == "ranges" && n == 0:
 					serve(served, w, r)
@@ -66,13 +66,13 @@ func TestStat_UnansweredCheckIsRepeated(t *testing.T) {
 	}
 }
 
-// A server without ranges is asked as well, if it has a strong validator.
+// A stream is checked, too, if it has a strong validator.
 func TestStream_ChangeWithinResponseFails(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for name, validators := range map[string]struct {
 		etag, etagAfter         string
 		modified, modifiedAfter time.Time
-		deaf                    bool // to If-None-Match
+		deaf                    bool // ignores If-None-Match
 	}{
 		"ETag":                         {etag: `"v1"`, etagAfter: `"v2"`},
 		"ETag, conditions are ignored": {etag: `"v1"`, etagAfter: `"v2"`, deaf: true},
@@ -82,7 +82,7 @@ func TestStream_ChangeWithinResponseFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(data)
 			served.etag, served.modified = validators.etag, validators.modified
-			served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if validators.deaf {
 					r.Header.Del("If-None-Match")
 				}
@@ -100,13 +100,13 @@ func TestStream_ChangeWithinResponseFails(t *testing.T) {
 	}
 }
 
-// One of unknown length is asked at its end, and patiently, as nobody asks later.
+// A stream of unknown length is checked at its end, with retries: there is no later check.
 func TestUnknownSize_ChangeWithinResponseFails(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for name, chunk := range map[string]int64{"in chunks": 300_000, "in one": 0} {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(data[:1_000_000])
-			served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				switch n {
 				case 0:
 					served.serveChunked(w, r)
@@ -132,8 +132,7 @@ func TestUnknownSize_ChangeWithinResponseFails(t *testing.T) {
 	}
 }
 
-// The question of a stream is whether there is another version by now, so that its
-// answer has no body.
+// The check of a stream is conditional, so that its response has no body.
 func TestStream_CheckReadsNoBody(t *testing.T) {
 	for kind, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"with a length": (*site).serveWhole,
@@ -148,7 +147,7 @@ func TestStream_CheckReadsNoBody(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			data := randomBytes(1_000_000)
 			served := newSite(data)
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { serve(served, w, r); return true }
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { serve(served, w, r); return true }
 			srv := tustest.NewServer(t, nil)
 			result, err := uploadWhole(t, srv, served.start(t))
 			if err != nil {
@@ -166,13 +165,13 @@ func TestStream_CheckReadsNoBody(t *testing.T) {
 	}
 }
 
-// If-None-Match compares weakly, so that its answer may leave open whether the bytes
-// are the same: then the headers of a whole answer tell.
+// If-None-Match compares weakly: if the 304 has another ETag, the header of a whole
+// response decides.
 func TestStream_WeakResponseToCheckIsRepeated(t *testing.T) {
 	data := randomBytes(1_000_000)
 	for etag, want := range map[string]error{`"v1"`: nil, `"v2"`: tus.ErrSourceChanged} {
 		served := newSite(data)
-		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 			switch {
 			case r.Header.Get("If-None-Match") != "":
 				w.Header().Set("Etag", `W/"v1"`)
@@ -191,7 +190,7 @@ func TestStream_WeakResponseToCheckIsRepeated(t *testing.T) {
 	}
 }
 
-// A stream that cannot be asked for again is not spoilt by that.
+// A stream that cannot be requested again does not fail for that.
 func TestStream_FailedCheckIsIgnored(t *testing.T) {
 	data := randomBytes(1_000_000)
 	for kind, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
@@ -199,7 +198,7 @@ func TestStream_FailedCheckIsIgnored(t *testing.T) {
 	} {
 		t.Run(kind, func(t *testing.T) {
 			served := newSite(data)
-			served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n > 0 {
 					http.Error(w, "this link was used", http.StatusGone)
 				} else {
@@ -217,12 +216,12 @@ func TestStream_FailedCheckIsIgnored(t *testing.T) {
 	}
 }
 
-// Without a strong validator there is nothing to ask for.
+// Without a strong validator there is no check.
 func TestStream_WithoutStrongValidatorIsNotChecked(t *testing.T) {
 	for _, etag := range []string{"", `W/"v1"`} {
 		served := newSite(randomBytes(1_000_000))
 		served.etag = etag
-		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
+		served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 		if _, err := uploadWhole(t, tustest.NewServer(t, nil), served.start(t)); err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// A chunk is hashed and sent over connections of which there are only so many, so
-// none may be kept by who waits for another.
+// A chunk is hashed and sent over a limited number of connections: a reader that waits for
+// one must not hold another.
 func TestUpload_ChecksumsUseFewConnections(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	data := randomBytes(32 << 20)

@@ -22,7 +22,7 @@ func TestContentEncoding_AnyHeaderLineFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(packed.Bytes())
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 				w.Header()["Content-Encoding"] = lines
 				served.serve(w, r)
 				return true
@@ -39,7 +39,7 @@ func TestContentEncoding_IdentityIsAccepted(t *testing.T) {
 	data := randomBytes(1000)
 	for _, lines := range [][]string{{""}, {"identity"}, {"Identity"}, {"identity", "identity"}, {" identity ,"}} {
 		served := newSite(data)
-		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 			w.Header()["Content-Encoding"] = lines
 			served.serve(w, r)
 			return true

@@ -13,16 +13,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// maxDrain is how much of a body is read so that its connection can be used
-// again: enough for the bodies of redirects and errors.
+// maxDrain is how much of a body is read so that its connection can be reused: enough for
+// the bodies of redirects and errors.
 const maxDrain = 4 << 10
 
-// flow is an answer and its body. A wait of the stall timeout cuts it.
+// flow is a response and its body. The stall timeout cuts it.
 type flow struct {
 	url      string               // of the request, for errors
 	secrets  func() httpx.Secrets // that errors must not show
 	resp     *http.Response
-	left     int64        // bytes to come; -1 if only the end of the body tells
+	left     int64        // bytes to receive; -1 if unknown
 	withheld httpx.Origin // for which Options.Header was left out; zero if it was not
 	err      error        // that ended the body
 
@@ -30,17 +30,17 @@ type flow struct {
 	cancel context.CancelCauseFunc
 	unbind func() bool // from the context that ends it
 	stall  time.Duration
-	timer  *time.Timer // runs while something is waited for
+	timer  *time.Timer // stall timer; runs while the flow waits for the server
 }
 
-// bind lets the flow end with ctx, and no longer with the one before.
+// bind makes the flow end with ctx instead of the context that it was bound to.
 func (f *flow) bind(ctx context.Context) {
 	f.release()
 	f.unbind = context.AfterFunc(ctx, func() { f.cancel(context.Cause(ctx)) })
 }
 
-// release lets the flow outlive the context that it is bound to. It is false if
-// that has ended.
+// release makes the flow outlive the context that it is bound to. It returns false if
+// that context has ended.
 func (f *flow) release() bool { return f.unbind == nil || f.unbind() }
 
 func (f *flow) arm() {
@@ -48,7 +48,7 @@ func (f *flow) arm() {
 	case f.stall == 0:
 	case f.timer == nil:
 		f.timer = time.AfterFunc(f.stall, func() {
-			f.cancel(fmt.Errorf("%w: nothing came for %v", tus.ErrStalled, f.stall))
+			f.cancel(fmt.Errorf("%w: no data for %v", tus.ErrStalled, f.stall))
 		})
 	default:
 		f.timer.Reset(f.stall)
@@ -61,8 +61,8 @@ func (f *flow) disarm() {
 	}
 }
 
-// Read reads the body, but not further than the range that it is of. An error
-// stays, and io.EOF too, which may come before the end that the server promised.
+// Read reads the body up to the end of its range. It returns an error again in later calls,
+// also io.EOF, which may occur before the length that the server sent.
 func (f *flow) Read(p []byte) (int, error) {
 	if f.left == 0 {
 		return 0, io.EOF
@@ -89,9 +89,8 @@ func (f *flow) Read(p []byte) (int, error) {
 	return 0, f.err
 }
 
-// skip reads the next n bytes and throws them away. That they are not there is a
-// change only where the body was whole: a connection that broke is tried again,
-// while a change ends the upload for good.
+// skip discards the next n bytes. If there are fewer, the source changed only if the body
+// was whole: a broken connection is retried, while a change ends the upload.
 func (f *flow) skip(n int64) error {
 	skipped, err := io.CopyN(io.Discard, f, n)
 	switch {
@@ -103,7 +102,7 @@ func (f *flow) skip(n int64) error {
 	return err
 }
 
-// close ends the flow. A connection with little left on it can be used again.
+// close ends the flow. A connection with few bytes left is reused.
 func (f *flow) close() {
 	if f.resp != nil {
 		if f.left > 0 && f.left <= maxDrain {
@@ -122,12 +121,12 @@ func (f *flow) abort() {
 	f.close()
 }
 
-// errEndless is a body that cannot be trusted to be whole.
-var errEndless = errors.New("body has neither length nor chunks, so that its end cannot be told from a broken connection")
+// errEndless is returned for a body whose end cannot be verified.
+var errEndless = errors.New("body has neither length nor chunks: its end cannot be distinguished from a broken connection")
 
-// endsWithConnection reports whether the body ends where the connection does, so
-// that one which broke looks complete. That TLS has an end of its own is no help:
-// crypto/tls does without it, as many servers do.
+// endsWithConnection reports whether the body ends with the connection, so that a broken
+// one looks complete. The end of TLS does not help: crypto/tls does not require it, as many
+// servers do not send it.
 func (f *flow) endsWithConnection() bool {
 	r := f.resp
 	return r.ContentLength < 0 && r.ProtoMajor == 1 && len(r.TransferEncoding) == 0
@@ -143,29 +142,28 @@ func (f *flow) checkEncoding() error {
 	for encoding := range strings.SplitSeq(encodings, ",") {
 		encoding = strings.TrimSpace(encoding)
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return f.failed(fmt.Errorf("Content-Encoding is %s, although identity was asked for", httpx.QuoteShort(encoding)))
+			return f.failed(fmt.Errorf("Content-Encoding is %s, although identity was requested", httpx.QuoteShort(encoding)))
 		}
 	}
 	return nil
 }
 
-// failed makes the error for a response that cannot be used.
+// failed returns the error for a response that cannot be used.
 func (f *flow) failed(cause error) error {
 	return f.error(tus.Error{StatusCode: f.resp.StatusCode, Err: cause})
 }
 
-// unexpected makes the error for a status that is not the one hoped for.
+// unexpected returns the error for an unexpected status.
 func (f *flow) unexpected() error {
 	e := tus.Error{StatusCode: f.resp.StatusCode}
 	e.RetryAfter, _ = httpx.RetryAfter(f.resp.Header, time.Now())
 	if refused := e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden; refused && f.withheld != (httpx.Origin{}) {
-		e.Err = fmt.Errorf("Options.Header was not sent, as a redirect led to %v", f.withheld)
+		e.Err = fmt.Errorf("Options.Header was not sent, because a redirect led to %v", f.withheld)
 	}
 	return f.error(e)
 }
 
-// broken makes the error for a response that did not come, or not to its end: as
-// if there was none, it has no status.
+// broken returns the error for a response that is missing or incomplete. It has no status.
 func (f *flow) broken(cause error) error {
 	if stalled := context.Cause(f.ctx); errors.Is(stalled, tus.ErrStalled) {
 		cause = stalled
@@ -173,7 +171,7 @@ func (f *flow) broken(cause error) error {
 	return f.error(tus.Error{Err: httpx.DoError(cause)})
 }
 
-// error completes an error about this request, without secrets.
+// error adds the request to an error, without secrets.
 func (f *flow) error(e tus.Error) error {
 	e.Method, e.URL, e.Err = http.MethodGet, f.url, f.secrets().Redact(e.Err)
 	return &e

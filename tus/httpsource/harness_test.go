@@ -29,19 +29,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // longAgo is a Last-Modified that counts as a strong validator.
 var longAgo = time.Date(2020, 2, 29, 12, 0, 0, 0, time.UTC)
 
-// randomBytes is reproducible noise: bytes in the wrong place show.
+// randomBytes returns reproducible noise, in which misplaced bytes are detected.
 func randomBytes(n int) []byte {
 	data := make([]byte, n)
 	rand.NewChaCha8([32]byte{1}).Read(data)
 	return data
 }
 
-// site is the server of a source: with ranges and a strong ETag, unless told
-// otherwise.
+// site is the server of a source, by default with ranges and a strong ETag.
 type site struct {
-	// answer, if not nil, may handle the n-th request (from 0) and then returns
+	// respond, if not nil, may handle the n-th request (from 0) and then returns
 	// true.
-	answer func(w http.ResponseWriter, r *http.Request, n int) bool
+	respond func(w http.ResponseWriter, r *http.Request, n int) bool
 
 	mu       sync.Mutex
 	data     []byte
@@ -58,7 +57,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n := len(s.log)
 	s.log = append(s.log, r.Clone(context.Background()))
 	s.mu.Unlock()
-	if s.answer == nil || !s.answer(w, r, n) {
+	if s.respond == nil || !s.respond(w, r, n) {
 		s.serve(w, r)
 	}
 }
@@ -87,7 +86,7 @@ func (s *site) serveChunked(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Etag", s.etag)
 	}
 	w.WriteHeader(http.StatusOK)
-	http.NewResponseController(w).Flush() // so that net/http does not find out the length
+	http.NewResponseController(w).Flush() // so that net/http does not set the length
 	w.Write(s.data)
 }
 
@@ -110,8 +109,7 @@ func (s *site) wantRanges(t testing.TB, want ...string) {
 	wantRanges(t, s.requests(), want)
 }
 
-// wantDownloads is wantRanges without the requests that ask for nothing but a
-// change.
+// wantDownloads is wantRanges without the requests that only check the version.
 func (s *site) wantDownloads(t testing.TB, want ...string) {
 	t.Helper()
 	wantRanges(t, slices.DeleteFunc(s.requests(), func(r *http.Request) bool {
@@ -129,7 +127,7 @@ func wantRanges(t testing.TB, requests []*http.Request, want []string) {
 		got = append(got, r.Header.Get("Range"))
 	}
 	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
-		t.Errorf("ranges asked for were %q, want %q", got, want)
+		t.Errorf("requested ranges were %q, want %q", got, want)
 	}
 }
 
@@ -158,8 +156,7 @@ func (s *site) connections() int {
 	return s.conns
 }
 
-// cutAfter lets the first n bytes of a body through and then breaks the
-// connection.
+// cutAfter writes the first n bytes of a body and then breaks the connection.
 func cutAfter(w http.ResponseWriter, n int) http.ResponseWriter { return &cutWriter{w, n} }
 
 type cutWriter struct {

@@ -47,9 +47,9 @@ func interrupted(t *testing.T, first, second *httpsource.Source, print fingerpri
 
 func TestUpload_URLsOfSameNameDiffer(t *testing.T) {
 	for name, urls := range map[string][2]string{
-		"query":  {"/download?id=1", "/download?id=2"},
-		"folder": {"/1/data.bin", "/2/data.bin"},
-		"escape": {"/a%2Fb/data.bin", "/a/b/data.bin"},
+		"query":     {"/download?id=1", "/download?id=2"},
+		"directory": {"/1/data.bin", "/2/data.bin"},
+		"escape":    {"/a%2Fb/data.bin", "/a/b/data.bin"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			contents := map[string][]byte{
@@ -66,8 +66,8 @@ func TestUpload_URLsOfSameNameDiffer(t *testing.T) {
 	}
 }
 
-// A signature changes with each request for it, the data does not. Only a fingerprint
-// of the whole content sees that by itself.
+// A signature changes the URL and not the data. Only a fingerprint of the whole content is
+// then the same.
 func TestIdentity_ReplacesChangingURL(t *testing.T) {
 	for name, test := range map[string]struct {
 		print    fingerprint.Fingerprinter
@@ -96,8 +96,8 @@ func TestIdentity_ReplacesChangingURL(t *testing.T) {
 	}
 }
 
-// It is part of fingerprints, which outlive the process, and may be all of one that
-// the caller makes: spelling and secrets do not count.
+// The identity is part of fingerprints, which are stored: it does not depend on the
+// spelling of the URL, and has no secrets.
 func TestIdentity_DefaultIsURLWithoutSecrets(t *testing.T) {
 	served := newSite(randomBytes(10))
 	base := served.start(t)
@@ -124,6 +124,6 @@ func TestIdentity_DefaultIsURLWithoutSecrets(t *testing.T) {
 	}
 	source := newSource(t, base+"?token=secret", &httpsource.Options{Identity: "film 7"})
 	if info := stat(t, source); info.Identity != "film 7" || info.Name != "data.bin" {
-		t.Errorf("Stat tells %+v", info)
+		t.Errorf("Stat returns %+v", info)
 	}
 }

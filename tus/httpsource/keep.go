@@ -5,23 +5,23 @@ import (
 	"time"
 )
 
-// keepFor is how long an answer waits to be read on. It outlasts the longest pause
-// that an upload makes by default between two requests, the five minutes of
-// [tus.RetryPolicy.MaxRetryAfter], with a minute for the requests beside it.
+// keepFor is how long a response is kept for the next reader: the longest default wait
+// between two requests of an upload, the five minutes of [tus.RetryPolicy.MaxRetryAfter],
+// and a minute for the requests around it.
 const keepFor = 6 * time.Minute
 
-// kept is an answer of a server without ranges that can be read on: where the
-// reader of one chunk stopped, the reader of the next begins. Without it, each
-// chunk would cost all of the data before it, or could not be had at all.
+// kept is a response of a server without ranges that the reader of the next chunk
+// continues. Without it, each chunk would require all data before it once more, which a
+// server may not be able to repeat.
 type kept struct {
 	flow  *flow
 	at    int64 // offset of the flow's next byte
 	timer *time.Timer
 }
 
-// keep keeps an answer for a later reader. It is dropped when nobody comes for it,
-// or when another is kept; the end of the context that it was bound to does not
-// count, as an upload that is driven in steps has one for each.
+// keep keeps a response for a later reader, until keepFor is over or another one is kept.
+// It outlives the context that it is bound to: an upload that is driven in steps has one
+// for each.
 func (s *Source) keep(f *flow, at int64) {
 	if f.left == 0 {
 		f.close()
@@ -47,10 +47,9 @@ func (k *kept) drop() {
 	k.flow.abort()
 }
 
-// takeKept returns the answer that was kept if it can be read from offset on,
-// bound to ctx and at that offset; otherwise it is dropped. What it skips must be
-// what the upload has of these bytes, perhaps from long ago, so there has to be
-// proof of that.
+// takeKept returns the kept response at offset, bound to ctx, or drops it if it cannot be
+// read from there. It skips bytes only if a strong validator proves that they are those
+// that the upload has.
 func (s *Source) takeKept(ctx context.Context, v *version, offset int64) *flow {
 	k := s.kept.Swap(nil)
 	if k == nil {
@@ -69,7 +68,7 @@ func (s *Source) takeKept(ctx context.Context, v *version, offset int64) *flow {
 	return k.flow
 }
 
-// dropKept closes the answer that was kept, if there is one.
+// dropKept closes the kept response, if there is one.
 func (s *Source) dropKept() {
 	if k := s.kept.Swap(nil); k != nil {
 		k.drop()

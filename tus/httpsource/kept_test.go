@@ -14,16 +14,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// The chunk that the tus server refuses is in memory, so that nothing has to be
-// read twice while the answer with the rest waits.
+// The chunk that the tus server refuses is in memory, and the response with the rest is
+// kept: no byte is read twice.
 func TestKeptResponse_OutlastsRetryAfter(t *testing.T) {
-	for _, seconds := range []string{"90", "300", "100000"} { // five minutes are the most that is heeded
+	for _, seconds := range []string{"90", "300", "100000"} { // at most five minutes are waited
 		t.Run(seconds, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				data := randomBytes(300_000)
 				served := newSite(data)
 				served.etag = ""
-				served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
+				served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 				srv := tustest.NewHandler(&tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 				srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(503, "", "Retry-After", seconds)})
 				hosts := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,13 +67,13 @@ func TestKeptResponse_OutlastsRetryAfter(t *testing.T) {
 	}
 }
 
-// A download that works once is asked for once, also where the context of the first
-// look ends before the reading begins, as that of a Step does.
+// A download that works once is requested once, also if the context of the first request
+// ends before the data is read, like that of a Step.
 func TestKeptResponse_OneTimeDownloadWorksByStep(t *testing.T) {
 	data := randomBytes(1_000_000)
 	served := newSite(data)
 	served.etag = ""
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n > 0 {
 			http.Error(w, "this link was used", http.StatusGone)
 			return true
@@ -99,7 +99,7 @@ func TestKeptResponse_OneTimeDownloadWorksByStep(t *testing.T) {
 func TestKeptResponse_OutlivesContextOfStat(t *testing.T) {
 	data := randomBytes(1 << 20)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
+	served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 	bubble(t, served, func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source) {
 		source := newSource(nil)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -122,7 +122,7 @@ func TestKeptResponse_IsDroppedAfterTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(data)
 			ended := make(chan struct{}, 2)
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 				served.serveWhole(w, r)
 				ended <- struct{}{}
 				return true

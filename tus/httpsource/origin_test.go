@@ -62,7 +62,7 @@ func TestRedirect_FormsOfOneHostGetTheHeader(t *testing.T) {
 	} {
 		data := randomBytes(10_000)
 		served := newSite(data)
-		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 			if r.URL.Path != "/movie" {
 				return false
 			}
@@ -102,7 +102,7 @@ func TestRedirect_OtherHostGetsNoHeaderBack(t *testing.T) {
 	if fmt.Sprint(got) != "[/admin ]" {
 		t.Errorf("steered requests were %q", got)
 	}
-	if err == nil || !strings.Contains(err.Error(), "Options.Header was not sent, as a redirect led to "+away) {
+	if err == nil || !strings.Contains(err.Error(), "Options.Header was not sent, because a redirect led to "+away) {
 		t.Errorf("error is %v", err)
 	}
 	if _, err := newSource(t, home+"/movie", nil).Stat(testContext(t)); err == nil || strings.Contains(err.Error(), "Options.Header") {
@@ -133,7 +133,7 @@ func TestErrors_EchoedSecretsAreRedacted(t *testing.T) {
 	}
 	// In a header that an error quotes, and by a proxy in the status.
 	served := newSite(randomBytes(100))
-	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		w.Header().Set("Content-Encoding", r.Header.Get("X-Token"))
 		return false
 	}

@@ -7,12 +7,14 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/retry"
 )
 
-// reader reads the data from an offset on, over as many requests as it takes.
+// reader reads the data from an offset, with as many requests as necessary.
 type reader struct {
 	source  *Source
 	ctx     context.Context // ends with that of Open, and with Close
@@ -24,7 +26,7 @@ type reader struct {
 	turn   sync.Mutex // held while the fields below are used
 	offset int64      // of the next byte
 	flow   *flow      // nil between requests
-	err    error      // that ended the reading
+	err    error      // that ended the reader
 }
 
 func newReader(ctx context.Context, s *Source, offset int64) *reader {
@@ -33,10 +35,10 @@ func newReader(ctx context.Context, s *Source, offset int64) *reader {
 	return r
 }
 
-// begin makes the first request, if there is something to read.
+// begin sends the first request, unless there are no bytes to read.
 func (r *reader) begin() error {
-	err := r.insist(func() (err error) {
-		r.version, err = r.source.known(r.ctx)
+	err := r.retrying(func() (err error) {
+		r.version, err = r.source.firstVersion(r.ctx)
 		return err
 	})
 	if err != nil {
@@ -52,13 +54,13 @@ func (r *reader) begin() error {
 	if r.flow = r.source.takeKept(r.ctx, v, r.offset); r.flow != nil {
 		return nil
 	}
-	// A reader before this one that was closed early may tell how much this one
-	// wants. A request that is read to its end leaves a connection to use again.
+	// This reader probably reads as much as one before that was closed early. The
+	// connection of a response that is read to its end is reused.
 	return r.connect(r.source.wanted.Load())
 }
 
-// insist repeats an attempt until it succeeds or is not worth it any more.
-func (r *reader) insist(attempt func() error) error {
+// retrying repeats an attempt until it succeeds or the policy ends it.
+func (r *reader) retrying(attempt func() error) error {
 	for {
 		err := attempt()
 		if err == nil {
@@ -72,7 +74,7 @@ func (r *reader) insist(attempt func() error) error {
 
 func (r *reader) atEnd() bool { return r.version.sized && r.offset == r.version.size }
 
-// Read reads on, and asks the server again where the connection breaks.
+// Read sends another request if the connection breaks.
 func (r *reader) Read(p []byte) (int, error) {
 	r.turn.Lock()
 	defer r.turn.Unlock()
@@ -91,7 +93,7 @@ func (r *reader) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if err == nil {
-			return 0, nil // the caller may count how often
+			return 0, nil // callers limit how often
 		}
 		r.err = r.ended(err)
 	}
@@ -101,7 +103,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	return 0, r.err
 }
 
-// next goes on after a request that is over.
+// next sends the next request after one that ended.
 func (r *reader) next() error {
 	if r.atEnd() {
 		return io.EOF
@@ -109,15 +111,16 @@ func (r *reader) next() error {
 	return r.connect(0)
 }
 
-// connect asks for the bytes from here on until it gets them.
+// connect requests the bytes from the current offset, with retries. window, if above 0, is
+// the maximum number of bytes.
 func (r *reader) connect(window int64) error {
-	return r.insist(func() (err error) {
+	return r.retrying(func() (err error) {
 		r.flow, err = r.source.read(r.ctx, r.version, r.offset, window)
 		return err
 	})
 }
 
-// read asks for the bytes from offset on.
+// read requests the bytes from offset.
 func (s *Source) read(ctx context.Context, v *version, offset, window int64) (*flow, error) {
 	if offset > 0 && !v.strong {
 		return nil, fmt.Errorf("GET %s: %w", s.redactor.URL(s.url), notRecoverable(offset))
@@ -133,18 +136,18 @@ func (s *Source) read(ctx context.Context, v *version, offset, window int64) (*f
 	return f, nil
 }
 
-// advance takes over n bytes that came.
+// advance counts n received bytes.
 func (r *reader) advance(n int64) error {
 	if v := r.version; v.sized && n > v.size-r.offset {
-		return r.flow.failed(fmt.Errorf("%w: it has grown over %d bytes", tus.ErrSourceChanged, v.size))
+		return r.flow.failed(fmt.Errorf("%w: it grew beyond %d bytes", tus.ErrSourceChanged, v.size))
 	}
 	r.offset += n
 	r.source.received.Add(n)
-	r.tries.reset()
+	r.tries.failures = 0
 	return nil
 }
 
-// ended judges the end of a body: nil if there is more to ask for.
+// ended handles the end of a body. It returns nil if the next request can be sent.
 func (r *reader) ended(err error) error {
 	f := r.flow
 	r.flow = nil
@@ -167,7 +170,7 @@ func (r *reader) ended(err error) error {
 	return r.again(err)
 }
 
-// again waits before the next attempt. Its error ends the reading.
+// again waits before the next attempt. Its error ends the reader.
 func (r *reader) again(failure error) error {
 	if r.ctx.Err() != nil {
 		return async.ContextError(r.ctx)
@@ -182,7 +185,7 @@ func (r *reader) again(failure error) error {
 	return async.Sleep(r.ctx, wait)
 }
 
-// Close ends the reading, also a Read that waits.
+// Close ends the reader, also a Read that waits.
 func (r *reader) Close() error {
 	if !r.turn.TryLock() {
 		r.cancel()
@@ -203,25 +206,50 @@ func (r *reader) Close() error {
 	return nil
 }
 
-// leave makes it easy for the next reader to go on from here.
+// leave prepares the next reader, which probably starts at the current offset.
 func (r *reader) leave() {
 	switch s := r.source; {
 	case r.version.ranges:
 		if taken := r.offset - r.start; taken > 0 {
 			s.wanted.Store(taken)
 		}
-	case s.newest.Load() != r: // another one may have begun anew
+	case s.newest.Load() != r: // another one may read from the start
 	case r.version.sized && r.flow != nil:
 		s.keep(r.flow, r.offset)
 		r.flow = nil
 	}
 }
 
-// causeOf is an error without the request that it names.
+// causeOf returns an error without its request.
 func causeOf(err error) error {
 	var e *tus.Error
 	if errors.As(err, &e) && e.Err != nil {
 		return e.Err
 	}
 	return err
+}
+
+// budget counts the failures of a reader since it last received bytes.
+type budget struct {
+	policy   tus.RetryPolicy
+	failures int
+}
+
+// next counts a failure and returns the wait before the next attempt. ok is false if the
+// failure is not retried.
+func (b *budget) next(failure error) (wait time.Duration, ok bool) {
+	b.failures++
+	policy, temporary := retry.Policy(b.policy), tus.IsRetryable(failure)
+	if policy.ShouldRetry != nil {
+		temporary = policy.ShouldRetry(failure, b.failures)
+	}
+	if !temporary || b.failures > policy.Retries() {
+		return 0, false
+	}
+	var asked time.Duration
+	var e *tus.Error
+	if errors.As(failure, &e) {
+		asked = e.RetryAfter
+	}
+	return policy.Wait(b.failures, asked), true
 }

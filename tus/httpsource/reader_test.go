@@ -61,7 +61,7 @@ func TestReader_BrokenConnectionIsResumed(t *testing.T) {
 			t.Run(fmt.Sprintf("%d times after %d", times, at), func(t *testing.T) {
 				served := newSite(data)
 				cuts := 0
-				served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+				served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 					if n == 0 || cuts == times {
 						return false
 					}
@@ -88,13 +88,13 @@ func TestReader_BrokenConnectionIsResumed(t *testing.T) {
 	}
 }
 
-// A change between two requests of a reader, in whatever way it shows.
+// A change between two requests of a reader is detected by each validator.
 func TestReader_ChangeBetweenRequestsFails(t *testing.T) {
 	data, other := randomBytes(50_000), randomBytes(60_000)[10_000:]
 	for name, test := range map[string]struct {
 		dated  bool // the validator is Last-Modified
 		change func(s *site)
-		raw    string // Content-Range of a server that ignores If-Range; empty for one that heeds it
+		raw    string // Content-Range of a server that ignores If-Range; empty for one that supports it
 	}{
 		"If-Range fails":                   {change: func(s *site) { s.change(other, `"v2"`) }},
 		"If-Range is ignored":              {change: func(s *site) { s.change(other, `"v2"`) }, raw: "bytes 20000-49999/50000"},
@@ -104,7 +104,7 @@ func TestReader_ChangeBetweenRequestsFails(t *testing.T) {
 		"shorter":                          {change: func(s *site) { s.change(data[:30_000], `"v1"`) }},
 		"shorter than the offset":          {change: func(s *site) { s.change(data[:10_000], `"v1"`) }},
 		"empty":                            {change: func(s *site) { s.change(nil, `"v1"`) }},
-		"length is not told any more":      {change: func(s *site) {}, raw: "bytes 20000-49999/*"},
+		"length is unknown":                {change: func(s *site) {}, raw: "bytes 20000-49999/*"},
 		"Last-Modified":                    {dated: true, change: func(s *site) { s.modified = longAgo.Add(time.Second) }},
 		"Last-Modified back":               {dated: true, change: func(s *site) { s.modified = longAgo.Add(-time.Hour) }},
 		"Last-Modified, If-Range ignored":  {dated: true, change: func(s *site) { s.modified = longAgo.Add(time.Second) }, raw: "bytes 20000-49999/50000"},
@@ -115,7 +115,7 @@ func TestReader_ChangeBetweenRequestsFails(t *testing.T) {
 			if test.dated {
 				served.etag, served.modified = "", longAgo
 			}
-			served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				switch n {
 				case 0:
 					return false
@@ -154,12 +154,12 @@ func TestReader_ChangeBetweenRequestsFails(t *testing.T) {
 	}
 }
 
-// RFC 9110, 15.3.7.1: a range that If-Range let through need not repeat the date.
+// RFC 9110, 15.3.7.1: a response to If-Range need not repeat the date.
 func TestReader_RangeWithoutLastModifiedIsAccepted(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
 	served.etag, served.modified = "", longAgo
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 0 {
 			return false
 		}
@@ -178,14 +178,14 @@ func TestReader_OtherRangeFails(t *testing.T) {
 		"bytes 5000-9223372036854775807/10000",
 	} {
 		served := newSite(data)
-		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 			if n == 0 {
 				return false
 			}
 			w.Header().Set("Etag", `"v1"`)
 			w.Header()["Content-Range"] = []string{contentRange}
 			w.WriteHeader(206)
-			http.NewResponseController(w).Flush() // without a length to contradict it
+			http.NewResponseController(w).Flush() // so that there is no length
 			w.Write(data[:5000])
 			return true
 		}
@@ -203,7 +203,7 @@ func TestReader_OtherRangeFails(t *testing.T) {
 
 func TestReader_EncodedRangeFails(t *testing.T) {
 	served := newSite(randomBytes(10_000))
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n > 0 {
 			w.Header().Set("Content-Encoding", "br")
 		}
@@ -215,11 +215,11 @@ func TestReader_EncodedRangeFails(t *testing.T) {
 	}
 }
 
-// A server may send less than it was asked for.
+// A server may send less than was requested.
 func TestReader_ShorterRangesAreContinued(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n > 0 {
 			var offset int
 			fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &offset)
@@ -231,11 +231,11 @@ func TestReader_ShorterRangesAreContinued(t *testing.T) {
 	served.wantRanges(t, "bytes=0-0", "bytes=0-", "bytes=3000-", "bytes=6000-", "bytes=9000-")
 }
 
-// Whatever follows the range in its body is not part of the data.
+// Bytes of the body after the range are not part of the data.
 func TestReader_BytesBeyondRangeAreIgnored(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n != 1 {
 			return false
 		}
@@ -253,11 +253,11 @@ func TestReader_BytesBeyondRangeAreIgnored(t *testing.T) {
 	served.wantRanges(t, "bytes=0-0", "bytes=0-", "bytes=4000-")
 }
 
-// A body that ends early in the proper way is as short as one that breaks.
+// A body that ends early without an error is short, like one whose connection breaks.
 func TestReader_ShortBodyIsContinued(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n != 1 {
 			return false
 		}
@@ -279,7 +279,7 @@ func TestReader_SkipsToOffsetIfRangeIsIgnored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(data)
-			served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n > 0 {
 					serve(served, w, r)
 				}
@@ -296,7 +296,7 @@ func TestReader_ResponseOfOtherLengthFails(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, now := range map[string][]byte{"longer": randomBytes(10_001), "shorter": data[:6000]} {
 		served := newSite(data)
-		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 			if n > 0 {
 				served.change(now, `"v1"`)
 				served.serveChunked(w, r)
@@ -316,7 +316,7 @@ func TestReader_ResponseOfOtherLengthFails(t *testing.T) {
 
 func TestReader_FailsAfterMaxRetries(t *testing.T) {
 	served := newSite(randomBytes(10_000))
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 1 {
 			served.serve(cutAfter(w, 5000), r)
 			return true
@@ -344,7 +344,7 @@ func TestReader_FailsAfterMaxRetries(t *testing.T) {
 		if _, again := r.Read(make([]byte, 1)); again != err {
 			t.Errorf("the next read says %v", again)
 		}
-		if n := len(served.requests()); n != 10 || len(events) != 8 { // a look, a body, 8 retries
+		if n := len(served.requests()); n != 10 || len(events) != 8 { // a probe, a body, 8 retries
 			t.Errorf("%d requests, %d retries", n, len(events))
 		}
 		var sum time.Duration
@@ -367,7 +367,7 @@ func TestReader_FailsAfterMaxRetries(t *testing.T) {
 func TestReader_EveryByteResetsRetries(t *testing.T) {
 	data := randomBytes(50)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 0 {
 			return false
 		}
@@ -380,7 +380,7 @@ func TestReader_EveryByteResetsRetries(t *testing.T) {
 func TestReader_FollowsRetryPolicy(t *testing.T) {
 	fail := func(status int) (*site, func() int) {
 		served := newSite(randomBytes(100))
-		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 			if n > 0 {
 				w.WriteHeader(status)
 			}
@@ -427,7 +427,7 @@ func TestReader_RetryAfterIsCapped(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(randomBytes(100))
-			served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n == 1 {
 					w.Header().Set("Retry-After", test.value)
 					w.WriteHeader(429)
@@ -448,7 +448,7 @@ func TestReader_RetryAfterIsCapped(t *testing.T) {
 func TestReader_StalledBodyIsResumed(t *testing.T) {
 	data := randomBytes(100_000)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n != 1 {
 			return false
 		}
@@ -499,11 +499,11 @@ func TestReader_HTTP2StallIsErrStalled(t *testing.T) {
 	}
 }
 
-// Neither a slow server nor a slow reader is a stall.
+// A slow server or a slow reader does not stall.
 func TestReader_SlowBodyDoesNotStall(t *testing.T) {
 	data := randomBytes(100)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n != 1 {
 			return false
 		}
@@ -547,7 +547,7 @@ func TestReader_SlowBodyDoesNotStall(t *testing.T) {
 
 func TestReader_NegativeStallTimeoutDisablesIt(t *testing.T) {
 	served := newSite(randomBytes(100))
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		time.Sleep(24 * time.Hour) // of the bubble
 		return false
 	}
@@ -559,10 +559,10 @@ func TestReader_NegativeStallTimeoutDisablesIt(t *testing.T) {
 	})
 }
 
-// hanging begins to answer the n-th request, and goes no further until the
-// client is gone.
+// hanging starts to respond to the n-th request, and then waits until the client
+// disconnects.
 func hanging(s *site, hang int) {
-	s.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	s.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n != hang {
 			return false
 		}
@@ -594,14 +594,14 @@ func TestContext_EndsEveryWaitWithCause(t *testing.T) {
 		}},
 		"Read": {func(s *site) { hanging(s, 1) }, readAll},
 		"wait before a retry": {func(s *site) {
-			s.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			s.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				w.Header().Set("Retry-After", "100")
 				w.WriteHeader(503)
 				return true
 			}
 		}, readAll},
 		"recent Last-Modified": {func(s *site) {
-			s.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			s.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				s.modified, s.etag = time.Now(), ""
 				return false
 			}
@@ -672,8 +672,8 @@ func TestReader_CloseEndsRead(t *testing.T) {
 	})
 }
 
-// Readers that each take a chunk ask for no more than that, once the size of
-// chunks shows, and so share a connection.
+// Readers that each read one chunk request only that after the first one, and so share a
+// connection.
 func TestReaders_OfChunksShareConnection(t *testing.T) {
 	const chunk = 1 << 20
 	data := randomBytes(8 * chunk)
@@ -695,17 +695,17 @@ func TestReaders_OfChunksShareConnection(t *testing.T) {
 		}
 	}
 	served.wantRanges(t, append(want, fmt.Sprintf("bytes=%d-", 7*chunk))...)
-	if n := served.connections(); n > 2 { // the first reader could not know
+	if n := served.connections(); n > 2 { // the first reader requests all data
 		t.Errorf("%d connections", n)
 	}
-	wantRead(t, source, 0, data) // who wants more asks for the rest
+	wantRead(t, source, 0, data) // a reader that reads more requests the rest
 	requests := served.requests()
 	if got := requests[len(requests)-1].Header.Get("Range"); got != fmt.Sprintf("bytes=%d-", chunk) {
 		t.Errorf("last request is for %q", got)
 	}
 }
 
-// chunkSizes of a source without ranges whose readers each take a chunk.
+// chunkSizes are those of a source without ranges whose readers each read one chunk.
 func readInChunks(t *testing.T, source *httpsource.Source, size, chunk int) ([]byte, error) {
 	t.Helper()
 	var got []byte
@@ -730,13 +730,13 @@ func TestKeptResponse_ChunksAreOneRequest(t *testing.T) {
 		data := randomBytes(1 << 20)
 		served := newSite(data)
 		served.etag = etag
-		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 			served.serveWhole(w, r)
 			return true
 		}
 		source := newSource(t, served.start(t), nil)
 		if info := stat(t, source); !info.Sequential {
-			t.Fatalf("Stat tells %+v", info)
+			t.Fatalf("Stat returns %+v", info)
 		}
 		got, err := readInChunks(t, source, len(data), 100_000)
 		if err != nil || string(got) != string(data) {
@@ -749,7 +749,7 @@ func TestKeptResponse_ChunksAreOneRequest(t *testing.T) {
 func TestKeptResponse_OneAtATime(t *testing.T) {
 	served := newSite(randomBytes(1 << 20))
 	ended := make(chan int, 3)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		served.serveWhole(w, r)
 		ended <- n
 		return true
@@ -764,21 +764,21 @@ func TestKeptResponse_OneAtATime(t *testing.T) {
 		}
 		synctest.Wait()
 		if len(ended) != 1 || <-ended != 0 {
-			t.Errorf("the first answer has not ended, or both have")
+			t.Errorf("the first response has not ended, or both have")
 		}
 		source.CloseIdleConnections()
 		synctest.Wait()
 		if len(ended) != 1 {
-			t.Errorf("the second answer has not ended")
+			t.Errorf("the second response has not ended")
 		}
 	})
 }
 
-// A reader further on skips what is between, as a sample for a fingerprint does.
+// A reader at a later offset skips the bytes before it, as for a sampled fingerprint.
 func TestKeptResponse_SkipsForward(t *testing.T) {
 	data := randomBytes(1 << 20)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		served.serveWhole(w, r)
 		return true
 	}
@@ -797,11 +797,11 @@ func TestKeptResponse_SkipsForward(t *testing.T) {
 	served.wantRanges(t, "bytes=0-0")
 }
 
-// The bytes before may be on the tus server since long ago.
+// The tus server may have the skipped bytes from an earlier session.
 func TestKeptResponse_SkipNeedsStrongValidator(t *testing.T) {
 	served := newSite(randomBytes(100_000))
 	served.etag = ""
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool { served.serveWhole(w, r); return true }
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool { served.serveWhole(w, r); return true }
 	source := newSource(t, served.start(t), nil)
 	stat(t, source)
 	_, err := source.Open(testContext(t), 5000)
@@ -817,13 +817,13 @@ func TestKeptResponse_SkipNeedsStrongValidator(t *testing.T) {
 	served.wantRanges(t, "bytes=0-0", "")
 }
 
-// A reader that is closed late must not be gone on with in place of a newer one:
-// they may have read different data.
+// The response of a reader that is closed after a newer one was opened is not kept: they
+// may have read different data.
 func TestKeptResponse_IsOfNewestReader(t *testing.T) {
 	data, other := randomBytes(100_000), randomBytes(200_000)[100_000:]
 	served := newSite(data)
 	served.etag = ""
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 1 {
 			served.change(other, "")
 		}
@@ -852,7 +852,7 @@ func TestStream_GoesBackWithStrongValidatorOnly(t *testing.T) {
 	open := func(t *testing.T, etag string, change func(*site)) (*site, []byte, error) {
 		served := newSite(data)
 		served.etag = etag
-		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 			if n == 1 && change != nil {
 				change(served)
 			}
@@ -890,7 +890,7 @@ func TestStream_GoesBackWithStrongValidatorOnly(t *testing.T) {
 	t.Run("starts over in any case", func(t *testing.T) {
 		served := newSite(data)
 		served.etag = ""
-		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool { served.serveWhole(w, r); return true }
+		served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool { served.serveWhole(w, r); return true }
 		source := newSource(t, served.start(t), nil)
 		for range 2 {
 			wantRead(t, source, 0, data)
@@ -898,8 +898,7 @@ func TestStream_GoesBackWithStrongValidatorOnly(t *testing.T) {
 	})
 }
 
-// The end of a stream is where the server ends it, not where the connection
-// breaks.
+// A stream ends where the server ends it, not where the connection breaks.
 func TestStream_BrokenConnection(t *testing.T) {
 	data := randomBytes(200_000)
 	for name, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
@@ -910,7 +909,7 @@ func TestStream_BrokenConnection(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, ETag %s, cut at %d", name, etag, at), func(t *testing.T) {
 					served := newSite(data)
 					served.etag = etag
-					served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+					served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 						if n == 0 {
 							w = cutAfter(w, at)
 						}
@@ -919,7 +918,7 @@ func TestStream_BrokenConnection(t *testing.T) {
 					}
 					source := newSource(t, served.start(t), nil)
 					got, err := readFrom(t, source, 0)
-					if etag != "" || at == 0 { // again from the start is fine
+					if etag != "" || at == 0 { // it can be read again from the start
 						if err != nil || string(got) != string(data) {
 							t.Fatalf("read %d bytes, %v", len(got), err)
 						}
@@ -939,7 +938,7 @@ func TestStream_BrokenConnection(t *testing.T) {
 func TestStream_ChangeAfterBreakFails(t *testing.T) {
 	data := randomBytes(100_000)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 0 {
 			w = cutAfter(w, 50_000)
 		} else {

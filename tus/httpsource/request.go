@@ -20,10 +20,10 @@ const (
 	maxRedirects = 10
 )
 
-// get asks for the data and returns the answer once its header is there,
-// whatever its status. It follows redirects. Options.Header goes along until one
-// leaves the origin of the URL, and not again if another leads back there: another
-// server would have chosen what is asked for with it.
+// get requests the data and returns the response, with any status, after its header was
+// received. It follows redirects. Options.Header is sent until one leaves the origin of the
+// URL, and not again if another leads back there: another server would choose the URL that
+// is requested with it.
 func (s *Source) get(ctx context.Context, header http.Header) (*flow, error) {
 	target, away := s.url, httpx.Origin{}
 	for range maxRedirects + 1 {
@@ -45,7 +45,7 @@ func (s *Source) get(ctx context.Context, header http.Header) (*flow, error) {
 	return nil, &tus.Error{Method: http.MethodGet, URL: s.redactor.URL(s.url), Err: fmt.Errorf("more than %d redirects", maxRedirects)}
 }
 
-// redirected returns where the response to a request for from leads to.
+// redirected returns the URL to which the response to a request for from redirects.
 func (s *Source) redirected(f *flow, from *url.URL) (*url.URL, error) {
 	location := f.resp.Header.Get("Location")
 	if location == "" {
@@ -62,7 +62,7 @@ func (s *Source) redirected(f *flow, from *url.URL) (*url.URL, error) {
 	return to, nil
 }
 
-// send is one request. The response is bound to ctx until it is bound to another.
+// send sends one request. The response is bound to ctx until it is bound to another.
 // away is the first other origin that redirects led to.
 func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, header http.Header) (*flow, error) {
 	if ctx.Err() != nil {
@@ -84,8 +84,7 @@ func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, h
 	for name, values := range header {
 		req.Header[name] = values
 	}
-	// Asking for it also keeps net/http from decompressing, which would change
-	// lengths.
+	// It also keeps net/http from decompressing, which would change lengths.
 	req.Header.Set("Accept-Encoding", "identity")
 
 	f.secrets = s.redactor.Sent(s.client, req)
@@ -104,9 +103,8 @@ func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, h
 	return f, nil
 }
 
-// untraced hides the traces of the context that Open was called with: they are
-// for the request to the tus server, of which a connection to the source would
-// be mistaken for its own.
+// untraced hides the traces of the context that Open was called with. They are for the
+// request to the tus server, and must not report connections to the source.
 type untraced struct{ context.Context }
 
 func (c untraced) Value(key any) any {
@@ -117,9 +115,8 @@ func (c untraced) Value(key any) any {
 	return v
 }
 
-// identityOf is what tells u from other URLs. It may get into a fingerprint of the
-// caller's, and so into a store, so that of the query, which may be secret, it has
-// only a hash.
+// identityOf returns u with a hash of its query, which may be secret: the identity may be
+// stored as part of a fingerprint of the caller.
 func identityOf(u *url.URL) string {
 	id := httpx.OriginOf(u).URL()
 	id.Path, id.RawPath = u.Path, u.RawPath

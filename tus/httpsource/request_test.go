@@ -75,7 +75,7 @@ func TestNew_UserinfoIsBasicAuthentication(t *testing.T) {
 func redirecting(t *testing.T, status int, location string) *site {
 	t.Helper()
 	s := newSite(nil)
-	s.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+	s.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		w.Header()["Location"] = []string{location}
 		w.WriteHeader(status)
 		return true
@@ -111,7 +111,7 @@ func TestRedirect_OtherOriginGetsNoHeader(t *testing.T) {
 				t.Errorf("query is %q", r.URL.RawQuery)
 			}
 		}
-		// Links expire, so each request begins at the front.
+		// Links expire, so each request starts at the URL itself.
 		front.wantRanges(t, "bytes=0-0", "bytes=5000-")
 		store.wantRanges(t, "bytes=0-0", "bytes=5000-")
 	}
@@ -120,7 +120,7 @@ func TestRedirect_OtherOriginGetsNoHeader(t *testing.T) {
 func TestRedirect_SameOriginGetsHeader(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		if r.URL.Path == "/data.bin" {
 			w.Header().Set("Location", "real#fragment")
 			w.WriteHeader(302)
@@ -142,7 +142,7 @@ func TestRedirect_DefaultPortIsSameOrigin(t *testing.T) {
 		"https://example.com:443/": "https://example.com/real",
 	} {
 		served := newSite(randomBytes(10))
-		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 			if r.URL.Path == "/" {
 				w.Header().Set("Location", to)
 				w.WriteHeader(302)
@@ -221,19 +221,19 @@ func TestErrors_OmitSecrets(t *testing.T) {
 			t.Errorf("error is %s", text)
 		}
 	}
-	for name, answer := range map[string]func(w http.ResponseWriter){
+	for name, respond := range map[string]func(w http.ResponseWriter){
 		"status": func(w http.ResponseWriter) { w.WriteHeader(403); fmt.Fprint(w, "your token secret is wrong") },
 		"cut":    func(w http.ResponseWriter) { panic(http.ErrAbortHandler) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(randomBytes(10))
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { answer(w); return true }
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { respond(w); return true }
 			url := strings.Replace(served.start(t), "http://", "http://me:secret@", 1) + "?sig=secret#secret"
 			_, err := newSource(t, url, &httpsource.Options{Header: header}).Stat(testContext(t))
 			check(t, err)
 		})
 	}
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("no listener", func(t *testing.T) {
 		source := newSource(t, "http://me:secret@127.0.0.1:1/data.bin?sig=secret", &httpsource.Options{Header: header})
 		_, err := source.Stat(testContext(t))
 		check(t, err)
@@ -255,8 +255,8 @@ func TestReader_UntrustedCertificateIsNotRetried(t *testing.T) {
 	}
 }
 
-// The trace in the context belongs to the request to the tus server, whose
-// connection a stall timer may look at.
+// The trace in the context belongs to the request to the tus server: a stall timer may use
+// its connection.
 func TestUpload_TraceOmitsSourceRequests(t *testing.T) {
 	type key struct{}
 	var seen any
@@ -301,7 +301,7 @@ func TestHTTPClient_DecompressionFails(t *testing.T) {
 func TestUpload_ClosesBodiesAndEndsRequests(t *testing.T) {
 	served := newSite(randomBytes(100_000))
 	statuses := map[int]int{1: 503, 3: 302, 5: 404}
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		status := statuses[n]
 		switch {
 		case status == 302:
@@ -326,11 +326,11 @@ func TestUpload_ClosesBodiesAndEndsRequests(t *testing.T) {
 		return resp, err
 	})}
 	source := newSource(t, served.start(t), &httpsource.Options{HTTPClient: client})
-	r, err := source.Open(testContext(t), 0) // a look, a refusal, a broken body
+	r, err := source.Open(testContext(t), 0) // a probe, a refusal, a broken body
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.ReadFull(r, make([]byte, 50_000)); err != nil { // a redirect, a body that is left
+	if _, err := io.ReadFull(r, make([]byte, 50_000)); err != nil { // a redirect, an unread body
 		t.Fatal(err)
 	}
 	r.Close()
@@ -376,7 +376,7 @@ func TestReader_HTTP2(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	source := newSource(t, server.URL, &httpsource.Options{HTTPClient: server.Client()})
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if r.ProtoMajor != 2 {
 			t.Errorf("protocol is %s", r.Proto)
 		}

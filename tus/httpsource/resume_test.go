@@ -10,8 +10,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// Without a strong validator nothing proves in another process that the data is still
-// the same, so that its upload begins anew, and tells so.
+// Without a strong validator, another process cannot verify that the data is the same: the
+// upload starts over and counts it.
 func TestResume_WithoutStrongValidatorStartsOver(t *testing.T) {
 	for name, print := range map[string]fingerprint.Fingerprinter{"Stat": fingerprint.Stat{}, "Sample": nil} {
 		for etag, starts := range map[string]int{"": 1, `W/"v1"`: 1, `"v1"`: 0} {
@@ -19,7 +19,7 @@ func TestResume_WithoutStrongValidatorStartsOver(t *testing.T) {
 				data := randomBytes(1_000_000)
 				served := newSite(data)
 				served.etag = etag
-				served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
+				served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 				url := served.start(t)
 				srv, store := tustest.NewServer(t, nil), new(storage.Memory)
 				upload := func(stopAt int64) (*tus.Result, error) {

@@ -9,9 +9,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// What ends before the offset that it is read up to is either a connection that
-// broke, which is retried, or data that is shorter by now, which drops the record of
-// the upload. The end of the body tells which it is.
+// A body that ends before the offset is either that of a broken connection, which is
+// retried, or of data that is shorter now, which drops the record of the upload.
 func TestStream_EndBeforeOffset(t *testing.T) {
 	data := randomBytes(200_000)
 	for name, test := range map[string]struct {
@@ -36,7 +35,7 @@ func TestStream_EndBeforeOffset(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(data)
-			served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 				if n != 1 {
 					return false
 				}

@@ -18,8 +18,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// defaultStallTimeout is half of the tus client's own: a server that hangs is
-// asked once more before the upload's request is cut.
+// defaultStallTimeout is half of that of the tus client, so that a request that hangs is
+// retried before the upload's request is cut.
 const defaultStallTimeout = 15 * time.Second
 
 // Options configures a [Source]. The zero value is ready to use.
@@ -61,7 +61,7 @@ type Options struct {
 // readers are independent of each other.
 type Source struct {
 	url      *url.URL // without userinfo and fragment
-	id       string   // what it is recognised by
+	identity string   // of tus.SourceInfo
 	header   http.Header
 	redactor httpx.Redactor
 	client   *http.Client
@@ -69,15 +69,15 @@ type Source struct {
 	retry    tus.RetryPolicy
 	onRetry  func(tus.Retry)
 
-	kept     atomic.Pointer[kept]    // where the next reader may go on, without ranges
+	kept     atomic.Pointer[kept]    // response that the next reader continues, without ranges
 	newest   atomic.Pointer[reader]  // the reader that was opened last
-	received atomic.Int64            // bytes that all readers got
-	wanted   atomic.Int64            // bytes that a reader took before it was closed early
-	seen     atomic.Pointer[version] // at the first look, nil before; stays as it is
+	received atomic.Int64            // bytes that all readers received
+	wanted   atomic.Int64            // bytes that a reader received before it was closed early
+	first    atomic.Pointer[version] // of the first probe, nil before; never replaced
 
-	looking *semaphore.Weighted // of one; held during a look, and while the fields below are used
-	checked int64               // received, when the version was last confirmed or found changed
-	changed error               // the version is another one
+	probing *semaphore.Weighted // of one; held during a probe, and while the fields below are used
+	checked int64               // received, when the version was last checked
+	changed error               // not nil if the version is another one
 }
 
 var _ tus.Source = (*Source)(nil)
@@ -95,9 +95,9 @@ func New(rawURL string, opts *Options) (*Source, error) {
 		return nil, fmt.Errorf("%w: %w", tus.ErrInvalidInput, err)
 	}
 	s := &Source{
-		url: u, id: cmp.Or(opts.Identity, identityOf(u)), client: httpClient(opts.HTTPClient),
+		url: u, identity: cmp.Or(opts.Identity, identityOf(u)), client: httpClient(opts.HTTPClient),
 		stall: opts.StallTimeout, retry: opts.Retry, onRetry: opts.OnRetry,
-		looking: semaphore.NewWeighted(1),
+		probing: semaphore.NewWeighted(1),
 	}
 	switch {
 	case s.stall == 0:
@@ -130,7 +130,7 @@ func httpClient(configured *http.Client) *http.Client {
 		return httpx.WithoutRedirects(*configured)
 	}
 	transport := tus.NewTransport()
-	transport.IdleConnTimeout = 10 * time.Second // nobody but this source uses them
+	transport.IdleConnTimeout = 10 * time.Second // only this source uses them
 	return httpx.WithoutRedirects(http.Client{Transport: transport})
 }
 
@@ -162,12 +162,12 @@ func (s *Source) Stat(ctx context.Context) (tus.SourceInfo, error) {
 		return tus.SourceInfo{}, err
 	}
 	return tus.SourceInfo{
-		Name: s.name(), Identity: s.id, Size: v.size, SizeUnknown: !v.sized,
+		Name: s.name(), Identity: s.identity, Size: v.size, SizeUnknown: !v.sized,
 		Sequential: !v.ranges && v.size > 0 || !v.sized, ModTime: v.modTime, Version: v.etag,
 	}, nil
 }
 
-// name is the last part of the path, empty if that says nothing.
+// name returns the last segment of the path, or "" if there is none.
 func (s *Source) name() string {
 	if name := path.Base(s.url.Path); name != "/" && name != "." {
 		return name
@@ -189,10 +189,10 @@ func (s *Source) Open(ctx context.Context, offset int64) (io.ReadCloser, error) 
 }
 
 func (s *Source) lock(ctx context.Context) error {
-	if s.looking.Acquire(ctx, 1) != nil {
+	if s.probing.Acquire(ctx, 1) != nil {
 		return async.ContextError(ctx)
 	}
 	return nil
 }
 
-func (s *Source) unlock() { s.looking.Release(1) }
+func (s *Source) unlock() { s.probing.Release(1) }

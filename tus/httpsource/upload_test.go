@@ -16,7 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// Ways in which a server may serve the data of an upload.
+// serverKinds are ways in which a server serves the data of an upload.
 func serverKinds() map[string]func(*site, http.ResponseWriter, *http.Request) {
 	return map[string]func(*site, http.ResponseWriter, *http.Request){
 		"ranges":    (*site).serve,
@@ -50,7 +50,7 @@ func TestUpload_StoresAllBytes(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %s, %d bytes", kind, way, size), func(t *testing.T) {
 					data := randomBytes(size)
 					served := newSite(data)
-					served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { serve(served, w, r); return true }
+					served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { serve(served, w, r); return true }
 					srv := tustest.NewServer(t, nil)
 					client := newClient(t, srv, nil)
 					result, err := client.Upload(testContext(t), newSource(t, served.start(t), nil), &opts)
@@ -72,10 +72,10 @@ func TestUpload_PartsAreReadConcurrently(t *testing.T) {
 	served := newSite(data)
 	var open sync.WaitGroup
 	open.Add(4)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if 1 <= n && n <= 4 {
 			open.Done()
-			open.Wait() // all four are needed, or nothing goes on
+			open.Wait() // for all four readers
 		}
 		return false
 	}
@@ -90,7 +90,7 @@ func TestUpload_PartsAreReadConcurrently(t *testing.T) {
 
 func TestUpload_PartsOfStreamFail(t *testing.T) {
 	served := newSite(randomBytes(4 << 20))
-	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
+	served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { served.serveWhole(w, r); return true }
 	srv := tustest.NewServer(t, nil)
 	_, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil),
 		&tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{Required: true}})
@@ -100,7 +100,7 @@ func TestUpload_PartsOfStreamFail(t *testing.T) {
 	}
 }
 
-// An upload of a server without ranges costs one request there.
+// An upload from a server without ranges needs one request to it.
 func TestUpload_StreamIsOneRequest(t *testing.T) {
 	for kind, serve := range map[string]func(*site, http.ResponseWriter, *http.Request){
 		"with a length": (*site).serveWhole, "in chunks": (*site).serveChunked,
@@ -109,7 +109,7 @@ func TestUpload_StreamIsOneRequest(t *testing.T) {
 			data := randomBytes(2_500_000)
 			served := newSite(data)
 			served.etag = ""
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { serve(served, w, r); return true }
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { serve(served, w, r); return true }
 			srv := tustest.NewServer(t, nil)
 			opts := &tus.UploadOptions{ChunkSize: 300_000, Checksum: "off"}
 			result, err := newClient(t, srv, nil).Upload(testContext(t), newSource(t, served.start(t), nil), opts)
@@ -183,8 +183,8 @@ func TestResume_ChangedDataIsNewUpload(t *testing.T) {
 	wantStored(t, srv, result.URL, other)
 }
 
-// However the data changes during an upload, the server never holds a mixture
-// as a complete upload.
+// If the data changes during an upload, the server never has a mixture of both versions as
+// a complete upload.
 func TestUpload_ChangeEndsIt(t *testing.T) {
 	data, other := randomBytes(2_000_000), randomBytes(2_100_000)[100_000:]
 	for way, opts := range map[string]tus.UploadOptions{
@@ -199,8 +199,8 @@ func TestUpload_ChangeEndsIt(t *testing.T) {
 				}
 				s.serve(cutAfter(w, 400_000), r)
 			},
-			// By a server that goes on with what the file is by now.
-			"within an answer": func(s *site, w http.ResponseWriter, r *http.Request, n int) {
+			// by a server that continues with the new version
+			"within a response": func(s *site, w http.ResponseWriter, r *http.Request, n int) {
 				if n == 2 {
 					defer s.change(other, `"v2"`)
 				}
@@ -208,7 +208,7 @@ func TestUpload_ChangeEndsIt(t *testing.T) {
 			},
 		} {
 			t.Run(way+", "+name, func(t *testing.T) {
-				if way == "single" && name == "within an answer" {
+				if way == "single" && name == "within a response" {
 					when = func(s *site, w http.ResponseWriter, r *http.Request, n int) {
 						if n == 1 {
 							w = &changingWriter{ResponseWriter: w, site: s, other: other}
@@ -217,7 +217,7 @@ func TestUpload_ChangeEndsIt(t *testing.T) {
 					}
 				}
 				served := newSite(data)
-				served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool { when(served, w, r, n); return true }
+				served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool { when(served, w, r, n); return true }
 				srv := tustest.NewServer(t, nil)
 				store := new(storage.Memory)
 				client := newClient(t, srv, &tus.Options{Store: store, Fingerprinter: fingerprint.Stat{}})
@@ -254,12 +254,12 @@ func (w *changingWriter) Write(p []byte) (int, error) {
 func TestUpload_TusServerFailureIsResumed(t *testing.T) {
 	for kind, serve := range serverKinds() {
 		if kind == "chunks" {
-			continue // what a stream can send again is the client's business
+			continue // a stream may not be recoverable
 		}
 		t.Run(kind, func(t *testing.T) {
 			data := randomBytes(2_500_000)
 			served := newSite(data)
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { serve(served, w, r); return true }
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { serve(served, w, r); return true }
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(
 				tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(1_000_000)},
@@ -279,7 +279,7 @@ func TestUpload_TusServerFailureIsResumed(t *testing.T) {
 func TestUpload_RetriesStat(t *testing.T) {
 	data := randomBytes(1000)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n < 3 {
 			w.WriteHeader(503)
 		}
@@ -298,7 +298,7 @@ func TestUpload_RetriesStat(t *testing.T) {
 
 func TestUpload_MissingSourceEndsIt(t *testing.T) {
 	served := newSite(randomBytes(2_000_000))
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 1 {
 			served.serve(cutAfter(w, 500_000), r)
 		} else if n > 1 {
@@ -333,11 +333,11 @@ func TestHTTPClient_SharedByManySources(t *testing.T) {
 	}
 	srv := tustest.NewServer(t, nil)
 	n := 0
-	for result := range newClient(t, srv, nil).UploadAll(testContext(t), jobs, nil) {
-		if result.Err != nil {
-			t.Fatal(result.Err)
+	for result, err := range newClient(t, srv, nil).UploadAll(testContext(t), jobs, 0) {
+		if err != nil {
+			t.Fatal(err)
 		}
-		wantStored(t, srv, result.Result.URL, served.data)
+		wantStored(t, srv, result.URL, served.data)
 		n++
 	}
 	if n != 50 {

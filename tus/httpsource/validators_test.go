@@ -7,8 +7,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// A server that sends a validator with whole answers only: the range of the first
-// look has none, so that the data is read as a stream.
+// A server that sends a validator with whole responses only: the range of the first request
+// has none, so the data is read as a stream.
 func TestValidators_OfWholeResponsesOnlyAreNoChange(t *testing.T) {
 	data := randomBytes(100_000)
 	for name, test := range map[string]struct {
@@ -28,7 +28,7 @@ func TestValidators_OfWholeResponsesOnlyAreNoChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(data)
 			served.etag = ""
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 				header := test.ranged
 				if r.Header.Get("Range") == "" {
 					header = test.whole
@@ -42,14 +42,14 @@ func TestValidators_OfWholeResponsesOnlyAreNoChange(t *testing.T) {
 			source := newSource(t, served.start(t), nil)
 			info := stat(t, source)
 			if !info.Sequential || info.Size != int64(len(data)) {
-				t.Fatalf("Stat tells %+v", info)
+				t.Fatalf("Stat returns %+v", info)
 			}
 			wantRead(t, source, 0, data)
-			served.wantRanges(t, "bytes=0-0", "") // the look keeps the whole answer for the reader
+			served.wantRanges(t, "bytes=0-0", "") // the probe keeps the whole response for the reader
 			if again := stat(t, source); again != info {
-				t.Errorf("Stat tells %+v, before it was %+v", again, info)
+				t.Errorf("Stat returns %+v, before it was %+v", again, info)
 			}
-			// What the whole answer has is good for going back, too.
+			// The validator of the whole response also permits going back.
 			got, err := readFrom(t, source, 60_000)
 			switch {
 			case !test.strong:
@@ -61,12 +61,12 @@ func TestValidators_OfWholeResponsesOnlyAreNoChange(t *testing.T) {
 	}
 }
 
-// The range told the size, which the whole answer does not.
+// The range has the size, and the whole response has none.
 func TestValidators_SizeOfRangeIsUsed(t *testing.T) {
 	data := randomBytes(100_000)
 	served := newSite(data)
 	served.etag = ""
-	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		if r.Header.Get("Range") != "" {
 			return false
 		}
@@ -75,7 +75,7 @@ func TestValidators_SizeOfRangeIsUsed(t *testing.T) {
 	}
 	source := newSource(t, served.start(t), nil)
 	if info := stat(t, source); info.SizeUnknown || info.Size != int64(len(data)) {
-		t.Fatalf("Stat tells %+v", info)
+		t.Fatalf("Stat returns %+v", info)
 	}
 	wantRead(t, source, 0, data)
 }

@@ -9,22 +9,22 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// version is what a server says of the data. It is what tells whether two
-// answers are of the same bytes.
+// version has the size and the validators of the data. It decides whether two responses
+// have the same bytes.
 type version struct {
 	size    int64
 	sized   bool   // size is known
-	etag    string // as it came, weak or not; empty if there is none
-	date    string // Last-Modified as it came
+	etag    string // as received, weak or strong; empty if there is none
+	date    string // Last-Modified as received
 	modTime time.Time
-	// strong says that equal validators mean equal bytes (RFC 9110, 8.8.1).
+	// strong is set if equal validators mean equal bytes (RFC 9110, 8.8.1).
 	strong bool
-	// ranges says that the server serves ranges that can be put together.
+	// ranges is set if the ranges that the server sends can be combined.
 	ranges bool
 }
 
-// validators reads those of an answer. recent reports that Last-Modified would
-// be strong if it were older: there may have been two changes within its second.
+// validators reads the validators of a response. recent reports whether Last-Modified
+// would be strong if it were older: there may have been two changes within its second.
 func validators(h http.Header) (v version, recent bool) {
 	v.etag, v.date = h.Get("Etag"), h.Get("Last-Modified")
 	modified, err := http.ParseTime(v.date)
@@ -53,9 +53,8 @@ func strongETag(etag string) bool {
 	return len(etag) >= 2 && etag[0] == '"' && etag[len(etag)-1] == '"'
 }
 
-// ifRange is the value of If-Range, empty if none may be sent: never a weak ETag,
-// and no date where there is an ETag (RFC 9110, 13.1.5). The answer is compared
-// in any case.
+// ifRange returns the value of If-Range, "" if none may be sent: never a weak ETag, and no
+// date if there is an ETag (RFC 9110, 13.1.5). The response is compared in any case.
 func (v *version) ifRange() string {
 	switch {
 	case strongETag(v.etag):
@@ -66,8 +65,7 @@ func (v *version) ifRange() string {
 	return ""
 }
 
-// compare checks that an answer is of this version, as far as its validators
-// tell.
+// compare returns an error if the validators of a response are not those of v.
 func (v *version) compare(resp *http.Response) error {
 	got, _ := validators(resp.Header)
 	if got.etag != v.etag {
@@ -77,13 +75,13 @@ func (v *version) compare(resp *http.Response) error {
 		return nil
 	}
 	if got.date == "" && resp.StatusCode == http.StatusPartialContent && v.ifRange() != "" {
-		return nil // an answer that If-Range let through need not repeat the date
+		return nil // a response to If-Range need not repeat the date
 	}
 	return fmt.Errorf("%w: Last-Modified was %s, now %s", tus.ErrSourceChanged, httpx.QuoteShort(v.date), httpx.QuoteShort(got.date))
 }
 
-// request is the header that asks for the bytes from offset on, for at most
-// count of them if that is above 0.
+// request returns the header of a request for the bytes from offset, at most count of them
+// if count is above 0.
 func (v *version) request(offset, count int64) http.Header {
 	h := http.Header{}
 	if !v.ranges {
@@ -100,8 +98,7 @@ func (v *version) request(offset, count int64) http.Header {
 	return h
 }
 
-// position checks that an answer is of this version, and makes f begin at
-// offset.
+// position checks that a response has this version, and moves f to offset.
 func (v *version) position(f *flow, offset int64) error {
 	switch status := f.resp.StatusCode; {
 	case status == http.StatusPartialContent && v.ranges:
@@ -129,14 +126,14 @@ func (v *version) positionRange(f *flow, offset int64) error {
 		return f.failed(fmt.Errorf("%w: it had %d bytes, now %s", tus.ErrSourceChanged, v.size,
 			httpx.QuoteShort(f.resp.Header.Get("Content-Range"))))
 	case part.start != offset:
-		return f.failed(fmt.Errorf("asked for bytes from %d on, got them from %d on", offset, part.start))
+		return f.failed(fmt.Errorf("requested bytes from offset %d, received them from %d", offset, part.start))
 	}
 	f.left = part.end - part.start
 	return nil
 }
 
-// positionWhole is for an answer with all of the data: where it was asked for,
-// or where the server ignored the range, as it always may.
+// positionWhole is position for a response with all data, which a server may always send
+// instead of a range.
 func (v *version) positionWhole(f *flow, offset int64) error {
 	if err := f.checkEncoding(); err != nil {
 		return err
@@ -156,9 +153,9 @@ func (v *version) positionWhole(f *flow, offset int64) error {
 	return f.skip(offset)
 }
 
-// notRecoverable is why data without a strong validator cannot be read from the
-// middle.
+// notRecoverable returns the error for data without a strong validator that would be read
+// from the middle.
 func notRecoverable(offset int64) error {
-	return fmt.Errorf("%w from byte %d on: the server has no strong ETag or Last-Modified to prove that they are the same",
+	return fmt.Errorf("%w from byte %d on: the server has no strong ETag or Last-Modified to prove that the bytes are the same",
 		tus.ErrNotRecoverable, offset)
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// known returns what the first look saw, after making it if need be.
-func (s *Source) known(ctx context.Context) (*version, error) {
-	if v := s.seen.Load(); v != nil {
-		return v, nil // without a wait for somebody who checks it
+// firstVersion returns the version of the first probe, which it makes if necessary.
+func (s *Source) firstVersion(ctx context.Context) (*version, error) {
+	if v := s.first.Load(); v != nil {
+		return v, nil // without a wait for the lock
 	}
 	if err := s.lock(ctx); err != nil {
 		return nil, err
@@ -21,28 +21,27 @@ func (s *Source) known(ctx context.Context) (*version, error) {
 	return s.version(ctx)
 }
 
-// version returns what the first look saw, after making it if need be. The lock
-// must be held.
+// version is firstVersion, but also returns the error of a change. The lock must be held.
 func (s *Source) version(ctx context.Context) (*version, error) {
-	if v := s.seen.Load(); v != nil {
+	if v := s.first.Load(); v != nil {
 		return v, s.changed
 	}
-	v, err := s.look(ctx)
+	v, err := s.probe(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.seen.Store(&v)
+	s.first.Store(&v)
 	return &v, nil
 }
 
-// look asks for the first byte, and where ranges cannot be used for everything,
-// which is kept for the first reader: what it says of itself is what later answers
-// are compared with, as a range may say less.
-func (s *Source) look(ctx context.Context) (version, error) {
-	v, recent, f, err := s.lookAtRange(ctx)
+// probe requests the first byte and, if ranges cannot be used, all data, which is kept for
+// the first reader. Later responses are compared with the header of that response, because
+// a range may have fewer fields.
+func (s *Source) probe(ctx context.Context) (version, error) {
+	v, recent, f, err := s.probeRange(ctx)
 	if recent && err == nil {
 		if err = async.Sleep(ctx, time.Second); err == nil {
-			v, _, f, err = s.lookAtRange(ctx)
+			v, _, f, err = s.probeRange(ctx)
 		}
 	}
 	if err != nil || v.ranges || v.sized && v.size == 0 {
@@ -53,13 +52,12 @@ func (s *Source) look(ctx context.Context) (version, error) {
 			return v, err
 		}
 	}
-	return s.lookAtWhole(f, v)
+	return s.probeWhole(f, v)
 }
 
-// lookAtRange asks for the first byte. recent says that another look one second
-// later may find that ranges can be used. f, if not nil, is an answer that is no
-// range.
-func (s *Source) lookAtRange(ctx context.Context) (v version, recent bool, f *flow, err error) {
+// probeRange requests the first byte. recent reports whether ranges may be usable in a
+// probe one second later. f, if not nil, is a response that is no range.
+func (s *Source) probeRange(ctx context.Context) (v version, recent bool, f *flow, err error) {
 	f, err = s.get(ctx, http.Header{"Range": {"bytes=0-0"}})
 	if err != nil {
 		return v, false, nil, err
@@ -67,7 +65,7 @@ func (s *Source) lookAtRange(ctx context.Context) (v version, recent bool, f *fl
 	v, recent = validators(f.resp.Header)
 	switch f.resp.StatusCode {
 	case http.StatusPartialContent:
-		recent = v.readRange(f) == nil && recent && v.sized // or else the server does ranges in a way of its own
+		recent = v.readRange(f) == nil && recent && v.sized // otherwise its ranges cannot be used
 	case http.StatusRequestedRangeNotSatisfiable:
 		total, ok := unsatisfied(f.resp.Header)
 		v.sized, recent = ok && total == 0, false
@@ -78,9 +76,9 @@ func (s *Source) lookAtRange(ctx context.Context) (v version, recent bool, f *fl
 	return v, recent, nil, nil
 }
 
-// lookAtWhole takes f, an answer that is hoped to be all of the data. ranged is what
-// an answer with a range told.
-func (s *Source) lookAtWhole(f *flow, ranged version) (version, error) {
+// probeWhole reads f, the response to a request for all data. ranged is the version of a
+// response with a range.
+func (s *Source) probeWhole(f *flow, ranged version) (version, error) {
 	v, _ := validators(f.resp.Header)
 	v.size, v.sized = ranged.size, ranged.sized
 	var err error
@@ -97,7 +95,7 @@ func (s *Source) lookAtWhole(f *flow, ranged version) (version, error) {
 	return v, nil
 }
 
-// readRange takes the size from an answer with the first byte.
+// readRange reads the size from a response with the first byte.
 func (v *version) readRange(f *flow) error {
 	part, err := f.contentRange()
 	if err == nil {
@@ -107,7 +105,7 @@ func (v *version) readRange(f *flow) error {
 	case err != nil:
 		return err
 	case part.start != 0 || part.end != 1:
-		return f.failed(fmt.Errorf("asked for byte 0, got bytes %d to %d", part.start, part.end-1))
+		return f.failed(fmt.Errorf("requested byte 0, received bytes %d to %d", part.start, part.end-1))
 	}
 	f.left = 1
 	v.size, v.sized = part.total, part.sized
@@ -115,7 +113,7 @@ func (v *version) readRange(f *flow) error {
 	return nil
 }
 
-// readWhole takes the size from an answer with all of the data, if it tells one.
+// readWhole reads the size, if known, from a response with all data.
 func (v *version) readWhole(f *flow) error {
 	if err := f.checkEncoding(); err != nil {
 		return err

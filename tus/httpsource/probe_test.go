@@ -28,10 +28,10 @@ func TestStat_ReturnsSizeAndVersion(t *testing.T) {
 	}
 	for range 3 {
 		if info := stat(t, source); info != want {
-			t.Fatalf("Stat tells %+v, want %+v", info, want)
+			t.Fatalf("Stat returns %+v, want %+v", info, want)
 		}
 	}
-	served.wantRanges(t, "bytes=0-0") // asked once, however often Stat is called
+	served.wantRanges(t, "bytes=0-0") // one request for all calls of Stat
 }
 
 func TestStat_NameIsLastPathElement(t *testing.T) {
@@ -46,7 +46,7 @@ func TestStat_NameIsLastPathElement(t *testing.T) {
 	}
 }
 
-// What a server offers decides whether its data can be read in parts.
+// The validators of a server decide whether its data can be read in ranges.
 func TestStat_RangesNeedStrongValidator(t *testing.T) {
 	for name, test := range map[string]struct {
 		etag       string
@@ -70,18 +70,18 @@ func TestStat_RangesNeedStrongValidator(t *testing.T) {
 			data := randomBytes(50_000)
 			served := newSite(data)
 			served.etag, served.modified = test.etag, test.modified
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 				if r.Header.Get("Range") == "" {
 					return false
 				}
-				// ServeContent ignores ETags that it does not like.
+				// ServeContent ignores invalid ETags.
 				w.Header()["Etag"] = []string{test.etag}
 				return false
 			}
 			source := newSource(t, served.start(t), nil)
 			info := stat(t, source)
 			if info.Sequential != test.sequential || info.Size != 50_000 || info.SizeUnknown {
-				t.Fatalf("Stat tells %+v", info)
+				t.Fatalf("Stat returns %+v", info)
 			}
 			wantRead(t, source, 0, data)
 			requests := served.requests()
@@ -96,8 +96,8 @@ func TestStat_RangesNeedStrongValidator(t *testing.T) {
 	}
 }
 
-// Two changes within one second have the same Last-Modified, so one of this
-// second proves nothing yet.
+// Two changes within one second have the same Last-Modified: one of this second is not a
+// strong validator yet.
 func TestStat_WaitsForRecentLastModified(t *testing.T) {
 	served := newSite(randomBytes(1000))
 	served.etag = ""
@@ -106,7 +106,7 @@ func TestStat_WaitsForRecentLastModified(t *testing.T) {
 		begin := time.Now()
 		info, err := newSource(nil).Stat(t.Context())
 		if err != nil || info.Sequential {
-			t.Fatalf("Stat tells %+v, %v", info, err)
+			t.Fatalf("Stat returns %+v, %v", info, err)
 		}
 		if waited := time.Since(begin); waited != time.Second {
 			t.Errorf("waited %v", waited)
@@ -118,7 +118,7 @@ func TestStat_WaitsForRecentLastModified(t *testing.T) {
 func TestStat_ChangingDataIsStream(t *testing.T) {
 	served := newSite(randomBytes(1000))
 	served.etag = ""
-	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		served.mu.Lock()
 		served.modified = time.Now()
 		served.mu.Unlock()
@@ -129,7 +129,7 @@ func TestStat_ChangingDataIsStream(t *testing.T) {
 		defer source.CloseIdleConnections()
 		info, err := source.Stat(t.Context())
 		if err != nil || !info.Sequential {
-			t.Fatalf("Stat tells %+v, %v", info, err)
+			t.Fatalf("Stat returns %+v, %v", info, err)
 		}
 		served.wantRanges(t, "bytes=0-0", "bytes=0-0", "") // the last one is kept for the reader
 	})
@@ -146,7 +146,7 @@ func TestStat_ServerWithoutRangesGetsOneRequest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := randomBytes(100_000)
 			served := newSite(data)
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 				test.serve(served, w, r)
 				return true
 			}
@@ -154,9 +154,9 @@ func TestStat_ServerWithoutRangesGetsOneRequest(t *testing.T) {
 			source := newSource(t, url, nil)
 			test.want.Identity = url
 			if info := stat(t, source); info != test.want {
-				t.Fatalf("Stat tells %+v, want %+v", info, test.want)
+				t.Fatalf("Stat returns %+v, want %+v", info, test.want)
 			}
-			wantRead(t, source, 0, data) // goes on with the answer to Stat
+			wantRead(t, source, 0, data) // continues the response to Stat
 			served.wantDownloads(t, "bytes=0-0")
 			wantRead(t, source, 0, data)
 			served.wantDownloads(t, "bytes=0-0", "")
@@ -165,7 +165,7 @@ func TestStat_ServerWithoutRangesGetsOneRequest(t *testing.T) {
 }
 
 func TestStat_EmptyDataNeedsNoRanges(t *testing.T) {
-	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
+	for name, respond := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"200": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200) },
 		"416 with the size": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Range", "bytes */0")
@@ -179,10 +179,10 @@ func TestStat_EmptyDataNeedsNoRanges(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			served := newSite(nil)
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool { answer(w, r); return true }
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool { respond(w, r); return true }
 			source := newSource(t, served.start(t), nil)
 			if info := stat(t, source); info.Size != 0 || info.SizeUnknown || info.Sequential {
-				t.Fatalf("Stat tells %+v", info)
+				t.Fatalf("Stat returns %+v", info)
 			}
 			looks := len(served.requests())
 			wantRead(t, source, 0, nil)
@@ -197,7 +197,7 @@ func TestStat_RefusedRangeIsNotEmptyData(t *testing.T) {
 	data := randomBytes(10_000)
 	for _, contentRange := range []string{"", "bytes */10000", "bytes */*", "bytes */-0", "bytes 0/0", "items */0"} {
 		served := newSite(data)
-		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 			if r.Header.Get("Range") == "" {
 				return false
 			}
@@ -207,7 +207,7 @@ func TestStat_RefusedRangeIsNotEmptyData(t *testing.T) {
 		}
 		source := newSource(t, served.start(t), nil)
 		if info := stat(t, source); info.Size != 10_000 || !info.Sequential {
-			t.Fatalf("%q: Stat tells %+v", contentRange, info)
+			t.Fatalf("%q: Stat returns %+v", contentRange, info)
 		}
 		wantRead(t, source, 0, data)
 	}
@@ -215,7 +215,7 @@ func TestStat_RefusedRangeIsNotEmptyData(t *testing.T) {
 
 func TestStat_TwoContentRangesAreIgnored(t *testing.T) {
 	served := newSite(randomBytes(10_000))
-	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		if r.Header.Get("Range") != "" {
 			w.Header().Set("Etag", `"v1"`)
 			w.Header()["Content-Range"] = []string{"bytes 0-0/10000", "bytes 0-0/99"}
@@ -225,11 +225,11 @@ func TestStat_TwoContentRangesAreIgnored(t *testing.T) {
 		return r.Header.Get("Range") != ""
 	}
 	if info := stat(t, newSource(t, served.start(t), nil)); !info.Sequential || info.Size != 10_000 {
-		t.Fatalf("Stat tells %+v", info)
+		t.Fatalf("Stat returns %+v", info)
 	}
 }
 
-// A server whose ranges are not what they say is read as a stream.
+// A server with wrong ranges is read as a stream.
 func TestStat_WrongRangesAreIgnored(t *testing.T) {
 	data := randomBytes(10_000)
 	for _, contentRange := range []string{
@@ -240,7 +240,7 @@ func TestStat_WrongRangesAreIgnored(t *testing.T) {
 	} {
 		t.Run(contentRange, func(t *testing.T) {
 			served := newSite(data)
-			served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 				if r.Header.Get("Range") == "" {
 					served.serveWhole(w, r)
 					return true
@@ -253,7 +253,7 @@ func TestStat_WrongRangesAreIgnored(t *testing.T) {
 			}
 			source := newSource(t, served.start(t), nil)
 			if info := stat(t, source); !info.Sequential {
-				t.Fatalf("Stat tells %+v", info)
+				t.Fatalf("Stat returns %+v", info)
 			}
 			wantRead(t, source, 0, data)
 		})
@@ -263,7 +263,7 @@ func TestStat_WrongRangesAreIgnored(t *testing.T) {
 func TestStat_RangeOfOtherLengthIsIgnored(t *testing.T) {
 	data := randomBytes(10_000)
 	served := newSite(data)
-	served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 		if r.Header.Get("Range") == "" {
 			return false
 		}
@@ -276,7 +276,7 @@ func TestStat_RangeOfOtherLengthIsIgnored(t *testing.T) {
 	}
 	source := newSource(t, served.start(t), nil)
 	if info := stat(t, source); !info.Sequential || info.Size != 10_000 {
-		t.Fatalf("Stat tells %+v", info)
+		t.Fatalf("Stat returns %+v", info)
 	}
 	wantRead(t, source, 0, data)
 }
@@ -286,14 +286,14 @@ func TestStat_BodyWithoutClearEndFails(t *testing.T) {
 		io.WriteString(c, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nperhaps not all")
 	})
 	_, err := newSource(t, url, nil).Stat(testContext(t))
-	if err == nil || !strings.Contains(err.Error(), "cannot be told from a broken connection") {
+	if err == nil || !strings.Contains(err.Error(), "cannot be distinguished from a broken connection") {
 		t.Fatalf("error is %v", err)
 	}
 }
 
 func TestOpen_BodyWithoutClearEndFails(t *testing.T) {
 	served := newSite(randomBytes(1000))
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n == 0 {
 			served.serveChunked(cutAfter(w, 500), r)
 		}
@@ -306,7 +306,7 @@ func TestOpen_BodyWithoutClearEndFails(t *testing.T) {
 		return true
 	}
 	got, err := readFrom(t, newSource(t, served.start(t), nil), 0)
-	if err == nil || !strings.Contains(err.Error(), "cannot be told from a broken connection") {
+	if err == nil || !strings.Contains(err.Error(), "cannot be distinguished from a broken connection") {
 		t.Fatalf("read %d bytes, error %v", len(got), err)
 	}
 }
@@ -318,18 +318,18 @@ func TestStat_BodyEndedByTLSCloseFails(t *testing.T) {
 			panic(err)
 		}
 		io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\nperhaps not all")
-		conn.(*tls.Conn).NetConn().Close() // which nobody would notice
+		conn.(*tls.Conn).NetConn().Close() // without close_notify
 	}))
 	defer server.Close()
 	_, err := newSource(t, server.URL, &httpsource.Options{HTTPClient: server.Client()}).Stat(testContext(t))
-	if err == nil || !strings.Contains(err.Error(), "cannot be told from a broken connection") {
+	if err == nil || !strings.Contains(err.Error(), "cannot be distinguished from a broken connection") {
 		t.Errorf("error is %v", err)
 	}
 }
 
 func TestStat_HTTP2WithoutTLSHasClearEnd(t *testing.T) {
 	served := newSite(randomBytes(100_000))
-	served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if r.ProtoMajor != 2 {
 			t.Errorf("protocol is %s", r.Proto)
 		}
@@ -346,7 +346,7 @@ func TestStat_HTTP2WithoutTLSHasClearEnd(t *testing.T) {
 	defer transport.CloseIdleConnections()
 	source := newSource(t, server.URL, &httpsource.Options{HTTPClient: &http.Client{Transport: transport}})
 	if info := stat(t, source); !info.SizeUnknown {
-		t.Errorf("Stat tells %+v", info)
+		t.Errorf("Stat returns %+v", info)
 	}
 	wantRead(t, source, 0, served.data)
 }
@@ -354,7 +354,7 @@ func TestStat_HTTP2WithoutTLSHasClearEnd(t *testing.T) {
 func TestStat_EncodedDataFails(t *testing.T) {
 	for _, status := range []int{200, 206} {
 		served := newSite(randomBytes(10_000))
-		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 			w.Header().Set("Content-Encoding", "gzip")
 			if status == 200 {
 				r.Header.Del("Range")
@@ -377,7 +377,7 @@ func TestStat_RefusalIsErrorWithStatus(t *testing.T) {
 		temporary bool
 	}{{404, false}, {403, false}, {401, false}, {410, false}, {204, false}, {304, false}, {500, true}, {503, true}, {429, true}, {501, false}} {
 		served := newSite(nil)
-		served.answer = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, _ int) bool {
 			w.Header().Set("Retry-After", "7")
 			w.WriteHeader(test.status)
 			return true
@@ -464,7 +464,7 @@ func TestStat_DetectsChangeDuringRead(t *testing.T) {
 			source := newSource(t, served.start(t), nil)
 			wantRead(t, source, 0, served.data)
 			change(served)
-			for range 2 { // it does not heal
+			for range 2 { // the error stays
 				_, err := source.Stat(testContext(t))
 				wantError(t, err, tus.ErrSourceChanged)
 				served.change(randomBytes(5000), `"v1"`)
@@ -473,11 +473,11 @@ func TestStat_DetectsChangeDuringRead(t *testing.T) {
 	}
 }
 
-// A link that expired while it was read does not spoil what was read.
+// A link that expired while it was read does not fail the upload.
 func TestStat_FailedCheckIsNoError(t *testing.T) {
 	for _, status := range []int{403, 404, 503} {
 		served := newSite(randomBytes(5000))
-		served.answer = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		served.respond = func(w http.ResponseWriter, r *http.Request, n int) bool {
 			if n >= 2 {
 				w.WriteHeader(status)
 			}
@@ -487,15 +487,14 @@ func TestStat_FailedCheckIsNoError(t *testing.T) {
 		before := stat(t, source)
 		wantRead(t, source, 0, served.data)
 		if after := stat(t, source); after != before {
-			t.Errorf("%d: Stat tells %+v, before it was %+v", status, after, before)
+			t.Errorf("%d: Stat returns %+v, before it was %+v", status, after, before)
 		}
 		served.wantRanges(t, "bytes=0-0", "bytes=0-", "bytes=0-0")
 	}
 }
 
-// rawServer serves one connection after another: it reads a request, and the
-// rest is up to answer.
-func rawServer(t *testing.T, answer func(net.Conn)) string {
+// rawServer serves one connection after another: it reads a request and calls respond.
+func rawServer(t *testing.T, respond func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -510,7 +509,7 @@ func rawServer(t *testing.T, answer func(net.Conn)) string {
 				return
 			}
 			if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
-				answer(conn)
+				respond(conn)
 			}
 			conn.Close()
 		}
