@@ -12,7 +12,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// What a service says in the headers of its answers is for this hook.
+// AfterResponse sees the headers of each response, also those that are not part of
+// the protocol.
 func ExampleHooks_afterResponse() {
 	hooks := tus.Hooks{AfterResponse: func(req *http.Request, resp *tus.Response) {
 		fmt.Printf("%s %d %q\n", req.Method, resp.StatusCode, resp.Header.Get("Upload-Offset"))
@@ -28,7 +29,7 @@ func ExampleHooks_afterResponse() {
 	// <nil>
 }
 
-// The states of an upload whose connection breaks once.
+// OnStateChange reports the states of an upload, here of one whose connection breaks once.
 func ExampleHooks_onStateChange() {
 	hooks := tus.Hooks{OnStateChange: func(_ *tus.Uploader, from, to tus.State, err error) {
 		fmt.Printf("%v -> %v (failure: %v)\n", from, to, err != nil)
@@ -51,7 +52,7 @@ func ExampleHooks_onStateChange() {
 	// <nil>
 }
 
-// By default, the client uses the first of its algorithms that the server advertises.
+// By default, the client uses the first algorithm of Checksums that the server advertises.
 func ExampleOptions_checksums() {
 	cheap := []checksum.Algorithm{{Name: "crc32", New: func() hash.Hash { return crc32.NewIEEE() }}}
 	_, client, stop := exampleServer(&tus.Options{Checksums: cheap})

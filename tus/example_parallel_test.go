@@ -16,7 +16,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// A file over four connections at once. The server makes one upload of the parts.
+// Parallel sends a file in four parts at once. The server concatenates the parts to one
+// upload.
 func ExampleUploadOptions_parallel() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -43,8 +44,8 @@ func ExampleUploadOptions_parallel() {
 	// Output: final upload of 20971520 bytes
 }
 
-// Not every server can concatenate. The source is then sent as one upload, unless parts
-// are required.
+// If the server does not support concatenation, the source is sent as one upload,
+// unless Required is set.
 func ExampleParallelOptions_required() {
 	server := httptest.NewServer(tustest.NewHandler(&tustest.Options{Extensions: []string{"creation"}}))
 	defer server.Close()
@@ -65,7 +66,8 @@ func ExampleParallelOptions_required() {
 	// true
 }
 
-// The caller decides where the parts begin, and what is stored with each of them.
+// PartBoundaries are the offsets at which parts begin. PartMetadata is stored with each
+// part.
 func ExampleParallelOptions() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -91,8 +93,8 @@ func ExampleParallelOptions() {
 	// Output: one two three, 4 POST, 3 DELETE
 }
 
-// The parts of a file may be sent by different programs, on different machines.
-// Only their URLs have to come together.
+// Concatenate makes one upload of parts that may come from different programs or
+// machines.
 func ExampleClient_Concatenate() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -113,19 +115,19 @@ func ExampleClient_Concatenate() {
 		}
 		urls = append(urls, part.URL)
 	}
-	whole, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "whole.txt"})
+	final, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "both.txt"})
 	switch {
-	case errors.Is(err, tus.ErrUnconfirmed): // perhaps it was made: look before trying again
+	case errors.Is(err, tus.ErrUnconfirmed): // the upload may exist: check before a retry
 		log.Fatal(err)
 	case err != nil:
 		log.Fatal(err)
 	}
-	stored, _ := handler.Upload(whole.URL)
+	stored, _ := handler.Upload(final.URL)
 	fmt.Printf("%s\n", stored.Data)
 	// Output: first half, second half
 }
 
-// A backend creates an upload and gives its URL to the program that has the data.
+// A backend creates an upload and passes its URL to the program that has the data.
 func ExampleClient_Create() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -152,7 +154,7 @@ func ExampleClient_Create() {
 	// Output: hello, 1 POST
 }
 
-// The size of the upload is not known when it is created.
+// DeferLength creates an upload of unknown size.
 func ExampleClient_Create_deferred() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -162,18 +164,18 @@ func ExampleClient_Create_deferred() {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
-	made, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"filename": "talk.ogg"}})
+	created, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"filename": "talk.ogg"}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	info, err := client.Info(ctx, made.URL)
+	info, err := client.Info(ctx, created.URL)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("length deferred:", info.LengthDeferred)
 
-	recording := strings.NewReader(strings.Repeat("la ", 1000)) // of unknown length
-	result, err := client.Resume(ctx, made.URL, tus.Reader(recording), nil)
+	recording := strings.NewReader(strings.Repeat("la ", 1000)) // of unknown size
+	result, err := client.Resume(ctx, created.URL, tus.Reader(recording), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -183,7 +185,7 @@ func ExampleClient_Create_deferred() {
 	// 3000 bytes
 }
 
-// What comes out of a pipe is sent as it comes.
+// A stream is sent while it is read, here from a pipe.
 func ExampleReader() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -202,16 +204,17 @@ func ExampleReader() {
 	result, err := client.Upload(context.Background(), tus.Reader(reader), &tus.UploadOptions{ChunkSize: 64 << 10})
 	switch {
 	case errors.Is(err, tus.ErrNotRecoverable):
-		log.Fatalf("the server went back, and a stream cannot: %v", err)
+		log.Fatalf("the server lost data that the stream cannot repeat: %v", err)
 	case err != nil:
-		log.Fatalf("%v; what was sent is at %s", err, result.URL)
+		log.Fatalf("%v; the upload URL is %s", err, result.URL)
 	}
 	fmt.Println(result.Size, "bytes")
 	// Output: 98890 bytes
 }
 
-// A stream that failed goes on from where the server is, if it can be made again.
-func ExampleReader_again() {
+// Resume continues the upload of a stream that failed. The new reader starts at the
+// first byte; acknowledged bytes are skipped.
+func ExampleReader_resume() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
@@ -237,8 +240,8 @@ type brokenPipe struct{}
 
 func (brokenPipe) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-// Where the server must know the length first, a stream is held in memory, up to a
-// limit.
+// If the server does not support deferred lengths, a stream is read into memory first,
+// up to BufferLimit.
 func ExampleUploadOptions_bufferLimit() {
 	server := httptest.NewServer(tustest.NewHandler(&tustest.Options{Extensions: []string{"creation"}}))
 	defer server.Close()
@@ -256,18 +259,18 @@ func ExampleUploadOptions_bufferLimit() {
 	// 50000 false
 }
 
-// All files of a folder, with whatever became of each.
+// UploadAll uploads all files of a directory and yields one result for each.
 func ExampleClient_UploadAll() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
 	defer server.Close()
-	folder, err := os.MkdirTemp("", "tus-example")
+	dir, err := os.MkdirTemp("", "tus-example")
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(folder)
+	defer os.RemoveAll(dir)
 	for i := range 20 {
-		name := filepath.Join(folder, fmt.Sprintf("%02d.txt", i))
+		name := filepath.Join(dir, fmt.Sprintf("%02d.txt", i))
 		if err := os.WriteFile(name, make([]byte, 100), 0o600); err != nil {
 			log.Fatal(err)
 		}
@@ -277,18 +280,18 @@ func ExampleClient_UploadAll() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	entries, err := os.ReadDir(folder)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		log.Fatal(err)
 	}
-	jobs := func(yield func(tus.Job) bool) { // asked for the next one when there is room
+	jobs := func(yield func(tus.Job) bool) { // called for the next job when an upload can start
 		for _, entry := range entries {
-			path := filepath.Join(folder, entry.Name())
+			path := filepath.Join(dir, entry.Name())
 			if !yield(tus.Job{Source: tus.File(path), Tag: path}) {
 				return
 			}
 		}
-		yield(tus.Job{Source: tus.File(filepath.Join(folder, "missing")), Tag: "missing"})
+		yield(tus.Job{Source: tus.File(filepath.Join(dir, "missing")), Tag: "missing"})
 	}
 	complete := 0
 	for result := range client.UploadAll(context.Background(), jobs, nil) {
@@ -304,7 +307,7 @@ func ExampleClient_UploadAll() {
 	// 20 files in 20 requests
 }
 
-// A batch that ends with the first failure.
+// StopOnError ends a batch at the first failure.
 func ExampleBatchOptions() {
 	server := httptest.NewServer(tustest.NewHandler(nil))
 	defer server.Close()
