@@ -36,7 +36,7 @@ func (s *started) of(job int) *tus.Uploader {
 	return s.by[job]
 }
 
-func TestEachJobOfABatchCanBePausedAndGoneOnWith(t *testing.T) {
+func TestOnStart_PausedJobsResume(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
 	data, all := randomBytes(3000), &started{}
 	const (
@@ -119,7 +119,7 @@ func TestEachJobOfABatchCanBePausedAndGoneOnWith(t *testing.T) {
 	}
 }
 
-func TestJobThatCannotBeginIsNotTold(t *testing.T) {
+func TestOnStart_NotCalledForInvalidJob(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	batch := slices.Values([]tus.Job{{}, {Source: tus.Bytes(nil), Options: &tus.UploadOptions{ChunkSize: -1}}})
 	results := 0
@@ -137,7 +137,7 @@ func TestJobThatCannotBeginIsNotTold(t *testing.T) {
 	}
 }
 
-func TestStopOnErrorPausesJobsThatWereTold(t *testing.T) {
+func TestStopOnError_PausesStartedJobs(t *testing.T) {
 	srv, all := tustest.NewServer(t, nil), &started{}
 	running := make(chan struct{})
 	srv.Inject(
@@ -204,7 +204,7 @@ func ExampleBatchOptions_onStart() {
 	// 1000 <nil>
 }
 
-func TestJobThatIsBeingAbortedIsNoFailure(t *testing.T) {
+func TestStopOnError_AbortedJobIsNoFailure(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(100)
 	opts := &tus.UploadOptions{Hooks: tus.Hooks{OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {

@@ -55,7 +55,7 @@ func wantJobStored(t *testing.T, h *tustest.Handler, r tus.BatchResult) {
 	wantStored(t, h, r.Result.URL, r.Job.Tag.([]byte))
 }
 
-func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
+func TestUploadAll_YieldsResultOfEachJob(t *testing.T) {
 	for _, concurrency := range []int{0, 1, 3, 50} {
 		srv := tustest.NewServer(t, nil)
 		jobs := bytesJobs(20)
@@ -78,7 +78,7 @@ func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
 	}
 }
 
-func TestBatchOfNothing(t *testing.T) {
+func TestUploadAll_NoJobsNoResults(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values([]tus.Job(nil)), nil) {
 		t.Errorf("result %+v", r)
@@ -86,7 +86,7 @@ func TestBatchOfNothing(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-func TestBatchThatCannotBeYieldsOneError(t *testing.T) {
+func TestUploadAll_InvalidArgumentYieldsOneError(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	for name, results := range map[string]iter.Seq[tus.BatchResult]{
@@ -107,7 +107,7 @@ func TestBatchThatCannotBeYieldsOneError(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-func TestJobThatFailsDoesNotStopTheOthers(t *testing.T) {
+func TestUploadAll_FailedJobDoesNotStopOthers(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		if r.Header.Get("Upload-Length") == "104" {
@@ -140,7 +140,7 @@ func TestJobThatFailsDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
-func TestBatchMayStopAtTheFirstError(t *testing.T) {
+func TestStopOnError_EndsBatchAtFirstError(t *testing.T) {
 	t.Run("one at a time", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		jobs, drawn := bytesJobs(10), 0
@@ -225,7 +225,7 @@ var leavings = map[string]func(results iter.Seq[tus.BatchResult]){
 	},
 }
 
-func TestLoopThatIsLeftEarlyPausesWhatRunsAndLeavesNothing(t *testing.T) {
+func TestUploadAll_EarlyExitPausesUploads(t *testing.T) {
 	for name, leave := range leavings {
 		// The bubble ends only when no goroutine is left in it.
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
@@ -249,7 +249,7 @@ func TestLoopThatIsLeftEarlyPausesWhatRunsAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestPanicOfTheIteratorReachesTheLoop(t *testing.T) {
+func TestUploadAll_PanicOfJobsReachesCaller(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: faults.StallAfter(10)})
 		jobs := bytesJobs(5)
@@ -272,7 +272,7 @@ func TestPanicOfTheIteratorReachesTheLoop(t *testing.T) {
 	})
 }
 
-func TestBatchEndsWithItsContext(t *testing.T) {
+func TestUploadAll_EndsWithContext(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: faults.StallAfter(10)})
 		jobs, drawn := bytesJobs(50), 0
@@ -317,7 +317,7 @@ func TestBatchEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestResultsDoNotWaitForAnIteratorThatWaits(t *testing.T) {
+func TestUploadAll_BlockedJobsDoNotDelayResults(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
@@ -347,7 +347,7 @@ func TestResultsDoNotWaitForAnIteratorThatWaits(t *testing.T) {
 	}
 }
 
-func TestJobsAreDrawnAsThereIsRoomForThem(t *testing.T) {
+func TestUploadAll_DrawsJobsAsUploadsEnd(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var received atomic.Int64
 	var inside atomic.Int64
@@ -370,7 +370,7 @@ func TestJobsAreDrawnAsThereIsRoomForThem(t *testing.T) {
 	}
 }
 
-func TestSoManyUploadsOfABatchRunAtTheSameTime(t *testing.T) {
+func TestUploadAll_ReachesConcurrency(t *testing.T) {
 	for concurrency, want := range map[int]int{0: 4, 1: 1, 7: 7} {
 		srv := tustest.NewServer(t, nil)
 		together := newMeeting(want)
@@ -390,7 +390,7 @@ func TestSoManyUploadsOfABatchRunAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestMaxConnectionsBoundsABatchWithParts(t *testing.T) {
+func TestMaxConnections_BoundsBatchWithParts(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var busy gauge
 	srv.Inject(tustest.Fault{Times: -1, Action: busy.serve})

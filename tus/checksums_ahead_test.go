@@ -16,7 +16,7 @@ import (
 )
 
 // Hashing is slower than sending here.
-func TestChunksHashedAheadAreStoredExactly(t *testing.T) {
+func TestHashAhead_StoresExactBytes(t *testing.T) {
 	data := randomBytes(24<<20 + 1)
 	path := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -36,7 +36,7 @@ func TestChunksHashedAheadAreStoredExactly(t *testing.T) {
 }
 
 // A source may need what is in a context, such as a login or a trace.
-func TestSourceIsOpenedWithTheValuesOfTheContext(t *testing.T) {
+func TestSource_OpenGetsContextValues(t *testing.T) {
 	_, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	type key struct{}
 	var mu sync.Mutex
@@ -67,7 +67,7 @@ func (s openingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, e
 	return s.Source.Open(ctx, offset)
 }
 
-func TestLookAheadThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
+func TestHashAhead_HangingReadDoesNotDelayEnd(t *testing.T) {
 	_, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	release, hangs := make(chan struct{}), make(chan struct{})
 	defer close(release)
@@ -107,7 +107,7 @@ func cutBeyond(limit int64) tustest.Action {
 
 // A server that verifies keeps nothing of a chunk that did not arrive whole. Where
 // every connection ends before that, smaller ones have to do.
-func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
+func TestChecksum_BrokenConnectionsShrinkChunks(t *testing.T) {
 	data := randomBytes(24 << 20)
 	for name, extensions := range map[string][]string{"header": tustest.Without("checksum-trailer"), "trailer": nil} {
 		for shape, opts := range map[string]tus.UploadOptions{"single": {}, "parallel": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}}} {
@@ -157,7 +157,7 @@ func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
 
 // Chunks that become smaller come out of what was read for the first, and none that
 // grows may begin in there and end beyond it.
-func TestChunksOfChangingSizeReadASourceWithOneReaderOnce(t *testing.T) {
+func TestChecksum_ShrinkingChunksReadSourceOnce(t *testing.T) {
 	data := randomBytes(24 << 20)
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	cuts := map[string]int{"0": 4, "524288": 1} // 8, 4, 2, 1 MiB; half of one arrives; a quarter
@@ -181,7 +181,7 @@ func TestChunksOfChangingSizeReadASourceWithOneReaderOnce(t *testing.T) {
 }
 
 // A connection that broke during an upload which is gone says nothing of the next.
-func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
+func TestChecksum_NewUploadKeepsChunkSize(t *testing.T) {
 	data := randomBytes(24 << 20)
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer", "creation-with-upload")})
 	srv.Inject(
@@ -200,7 +200,7 @@ func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
 }
 
 // Some proxies want to know the size of every request.
-func TestTrailerThatAProxyDoesNotTakeIsReplacedByAHeader(t *testing.T) {
+func TestTrailer_411FallsBackToHeader(t *testing.T) {
 	data := randomBytes(100_003)
 	for shape, upload := range shapes(data, 9000) {
 		t.Run(shape, func(t *testing.T) {

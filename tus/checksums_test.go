@@ -73,7 +73,7 @@ func shapes(data []byte, chunk int64) map[string]func(*tus.Client, *testing.T, s
 	}
 }
 
-func TestEveryAlgorithmAndShapeStoresTheExactBytes(t *testing.T) {
+func TestChecksum_EveryAlgorithmStoresExactBytes(t *testing.T) {
 	data := randomBytes(100_003)
 	for _, name := range []string{"sha1", "md5", "sha256", "sha512", "crc32", "auto"} {
 		for shape, upload := range shapes(data, 9000) {
@@ -159,7 +159,7 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestChunkThatNeverArrivesWholeIsGivenUp(t *testing.T) {
+func TestChecksum_RepeatedMismatchEndsUpload(t *testing.T) {
 	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
 		srv, client := verifying(t, tustest.Options{Extensions: extensions})
 		srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Times: -1, Action: faults.RespondAfter(460, "checksum mismatch")})
@@ -178,7 +178,7 @@ func TestChunkThatNeverArrivesWholeIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestMismatchesAreCountedForEachChunk(t *testing.T) {
+func TestChecksum_MismatchesCountPerChunk(t *testing.T) {
 	srv, client := verifying(t, tustest.Options{})
 	n := 0
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -196,7 +196,7 @@ func TestMismatchesAreCountedForEachChunk(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestNamedAlgorithm_NotAdvertisedFailsBeforeCreation(t *testing.T) {
+func TestNamedAlgorithm_UnsupportedCreatesNothing(t *testing.T) {
 	for name, opts := range map[string]tustest.Options{
 		"other algorithms": {ChecksumAlgorithms: []string{"md5", "crc32"}},
 		"no extension":     {Extensions: []string{"creation", "creation-with-upload"}},
@@ -236,7 +236,7 @@ func TestInvalidAlgorithms_FailNewClient(t *testing.T) {
 	}
 }
 
-func TestNoChecksumIsSentWhereNoneIsOfferedOrWanted(t *testing.T) {
+func TestChecksum_NotSentIfOffOrNotOffered(t *testing.T) {
 	for name, test := range map[string]struct {
 		opts    tustest.Options
 		choice  string
@@ -268,7 +268,7 @@ func TestNoChecksumIsSentWhereNoneIsOfferedOrWanted(t *testing.T) {
 	}
 }
 
-func TestTrailerNeedsOneReadAndHeaderTwo(t *testing.T) {
+func TestChecksum_TrailerReadsOnceHeaderTwice(t *testing.T) {
 	for want, extensions := range map[int64][]string{1: nil, 2: tustest.Without("checksum-trailer")} {
 		srv, client := verifying(t, tustest.Options{Extensions: extensions})
 		data := randomBytes(1_000_000)
@@ -284,7 +284,7 @@ func TestTrailerNeedsOneReadAndHeaderTwo(t *testing.T) {
 	}
 }
 
-func TestAlgorithmThatTheServerRefusesAfterAllIsReplaced(t *testing.T) {
+func TestChecksum_RefusedAlgorithmIsReplaced(t *testing.T) {
 	refuse := func(names ...string) tustest.Action {
 		return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			for _, name := range names {
@@ -320,7 +320,7 @@ func TestAlgorithmThatTheServerRefusesAfterAllIsReplaced(t *testing.T) {
 	}
 }
 
-func TestSourceThatChangesBetweenHashAndSendIsNotStored(t *testing.T) {
+func TestChecksum_ChangeAfterHashingIsNotStored(t *testing.T) {
 	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
 		srv, client := verifying(t, tustest.Options{Extensions: extensions})
 		data := randomBytes(5000)
@@ -385,7 +385,7 @@ func ExampleUploadOptions_checksum() {
 	// true
 }
 
-func TestSourceWithOneReaderIsReadOnce(t *testing.T) {
+func TestChecksum_SequentialSourceIsReadOnce(t *testing.T) {
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.CutAfter(50_000)})
 	data := randomBytes(1_000_000)
@@ -401,7 +401,7 @@ func TestSourceWithOneReaderIsReadOnce(t *testing.T) {
 }
 
 // An answer may come while the last bytes are still being read.
-func TestAnswerBeforeTheTrailerIsTaken(t *testing.T) {
+func TestTrailer_EarlyResponseIsUsed(t *testing.T) {
 	data, answered := randomBytes(900_000), make(chan struct{})
 	const last = 900_000 / (32 << 10) * (32 << 10) // where the transport's last read begins
 	srv := tustest.NewServer(t, nil)
@@ -449,7 +449,7 @@ func (r lateReader) ReadAt(p []byte, offset int64) (int, error) {
 }
 
 // A source that is shorter than it says is noticed by whoever reads it first.
-func TestSourceThatEndsEarlyIsNotSentAsIfItWereWhole(t *testing.T) {
+func TestSource_EarlyEndIsSourceChanged(t *testing.T) {
 	data := randomBytes(2500)
 	for name, source := range map[string]tus.Source{
 		"independent readers": tus.ReaderAt(bytes.NewReader(data), 3000),
@@ -494,7 +494,7 @@ func (s *countedOpens) Open(ctx context.Context, offset int64) (io.ReadCloser, e
 }
 
 // The chunk in memory is hashed with another algorithm, not read again.
-func TestRefusedAlgorithm_ReadsSourceWithOneReaderOnce(t *testing.T) {
+func TestRefusedAlgorithm_SequentialSourceIsReadOnce(t *testing.T) {
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer"), ChecksumAlgorithms: []string{"sha1", "md5"}})
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.RespondAfter(400, "", "Tus-Resumable", "1.0.0")})
 	data := randomBytes(1000)

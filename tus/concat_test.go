@@ -59,7 +59,7 @@ func forgettingParts(n int) tustest.Action {
 	}
 }
 
-func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
+func TestFinal_FaultEndsInExactBytes(t *testing.T) {
 	tests := map[string]struct {
 		action tustest.Action
 		lost   bool // the final upload may exist although no response says so
@@ -114,7 +114,7 @@ func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
 	}
 }
 
-func TestFinalUploadThatIsRefusedForGoodIsUnconfirmed(t *testing.T) {
+func TestFinal_RefusedIsUnconfirmed(t *testing.T) {
 	for _, status := range []int{400, 401, 403, 404, 412, 413, 422, 431, 500, 501} {
 		srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
 		onFinal(srv, slices.Repeat([]tustest.Action{tustest.Respond(status, "we do not like it")}, 9)...)
@@ -164,7 +164,7 @@ func TestFinalUploadThatIsRefusedForGoodIsUnconfirmed(t *testing.T) {
 	}
 }
 
-func TestPartsThatVanishAfterALostAnswerAreUnconfirmed(t *testing.T) {
+func TestFinal_GonePartsAfterLostResponse(t *testing.T) {
 	// A server that deletes the parts once it has concatenated them, and an answer
 	// that does not arrive; then the same with a program that ends just there.
 	for name, sessions := range map[string]int{"same session": 1, "later session": 2} {
@@ -193,7 +193,7 @@ func TestPartsThatVanishAfterALostAnswerAreUnconfirmed(t *testing.T) {
 	}
 }
 
-func TestFinalUploadMayTakeMinutes(t *testing.T) {
+func TestFinal_MayTakeMinutes(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Skip: 4, Action: tustest.Delay(9 * time.Minute)})
 		data := randomBytes(unequalSize)
@@ -208,7 +208,7 @@ func TestFinalUploadMayTakeMinutes(t *testing.T) {
 	})
 }
 
-func TestFinalUploadThatIsNeverAnsweredIsUnconfirmed(t *testing.T) {
+func TestFinal_NoResponseIsUnconfirmed(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Skip: 4, Times: -1, Action: tustest.Stall()})
 		opts := &tus.Options{}
@@ -222,7 +222,7 @@ func TestFinalUploadThatIsNeverAnsweredIsUnconfirmed(t *testing.T) {
 	})
 }
 
-func TestHookThatFailsAtTheFinalUploadEndsTheUpload(t *testing.T) {
+func TestFinal_HookErrorEndsUpload(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		opts := unequal()
 		opts.Hooks.BeforeRequest = func(r *http.Request) error {
@@ -239,7 +239,7 @@ func TestHookThatFailsAtTheFinalUploadEndsTheUpload(t *testing.T) {
 	}
 }
 
-func TestPartsAreDeletedOnlyOnRequest(t *testing.T) {
+func TestTerminateParts_DeletesOnlyIfSet(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for kind := range concatServers(t) {
 		for name, faults := range map[string][]tustest.Fault{
@@ -288,7 +288,7 @@ func TestPartsAreDeletedOnlyOnRequest(t *testing.T) {
 	}
 }
 
-func TestPartialUploadsAndFinalByHand(t *testing.T) {
+func TestConcatenate_PartialUploads(t *testing.T) {
 	srv, data := finalLast(t), randomBytes(3000)
 	seen := map[string]string{}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
@@ -343,7 +343,7 @@ func TestPartialUploadsAndFinalByHand(t *testing.T) {
 	wantStored(t, srv.Handler, final.URL, append(slices.Clone(data[2000:]), data[:2000]...))
 }
 
-func TestPartialUploadOfNothing(t *testing.T) {
+func TestCreate_EmptyPartialUpload(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
 	empty, err := client.Create(testContext(t), tus.CreateOptions{Partial: true})
@@ -357,7 +357,7 @@ func TestPartialUploadOfNothing(t *testing.T) {
 	wantStored(t, srv.Handler, final.URL, nil)
 }
 
-func TestDeferredUploadByHand(t *testing.T) {
+func TestCreate_DeferredLengthIsResumed(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	client := newClient(t, srv.Endpoint(), nil)
 	ctx := testContext(t)
@@ -416,7 +416,7 @@ func TestCreate_EmptyUploadWithoutLocationIsComplete(t *testing.T) {
 	wantError(t, err, tus.ErrProtocol)
 }
 
-func TestBuildingBlocksThatCannotBe(t *testing.T) {
+func TestCreateAndConcatenate_InvalidArguments(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
 	ctx := testContext(t)
@@ -446,7 +446,7 @@ func TestBuildingBlocksThatCannotBe(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
+func TestConcatenate_RepeatedOnlyIfNotCreated(t *testing.T) {
 	tests := map[string]struct {
 		action   tustest.Action
 		requests int
@@ -488,7 +488,7 @@ func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
 	}
 }
 
-func TestFinalByHandWhoseContextEndsIsUnconfirmed(t *testing.T) {
+func TestConcatenate_EndedContextIsUnconfirmed(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
 	part, err := client.Create(testContext(t), tus.CreateOptions{Partial: true})
@@ -509,7 +509,7 @@ func TestFinalByHandWhoseContextEndsIsUnconfirmed(t *testing.T) {
 	}
 }
 
-func TestCreationByHandIsRetried(t *testing.T) {
+func TestCreate_IsRetried(t *testing.T) {
 	for name, action := range map[string]tustest.Action{"503": tustest.Respond(503, ""), "answer lost": tustest.LoseResponse(), "500": tustest.Respond(500, "")} {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Times: 8, Action: action})
@@ -529,7 +529,7 @@ func TestCreationByHandIsRetried(t *testing.T) {
 }
 
 // The bytes of a final upload go to its parts, so there is nothing to go on with.
-func TestResumeOfAnUnfinishedFinalUploadIsRefused(t *testing.T) {
+func TestResume_UnfinishedFinalUploadIsInvalid(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	var urls []string
@@ -551,7 +551,7 @@ func TestResumeOfAnUnfinishedFinalUploadIsRefused(t *testing.T) {
 	}
 }
 
-func TestFinalThatWasNeverAskedForIsNotUnconfirmed(t *testing.T) {
+func TestFinal_NotRequestedIsNotUnconfirmed(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	ctx, cancel := context.WithCancel(testContext(t))
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { cancel(); return nil }}})
@@ -563,7 +563,7 @@ func TestFinalThatWasNeverAskedForIsNotUnconfirmed(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-func TestFinalThatWasNotAskedForIsNoLostAnswer(t *testing.T) {
+func TestFinal_CanceledBeforeRequestIsNotRepeated(t *testing.T) {
 	for name, hooks := range map[string]func(cancel func()) tus.Hooks{
 		"state": func(cancel func()) tus.Hooks {
 			return tus.Hooks{OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {

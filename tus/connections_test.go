@@ -217,7 +217,7 @@ func TestRetry_DeadIdleConnectionsCostOneRetry(t *testing.T) {
 	}
 }
 
-func TestRetry_DeadHTTP2ConnectionIsLeft(t *testing.T) {
+func TestRetry_DeadHTTP2ConnectionIsReplaced(t *testing.T) {
 	t.Parallel() // it mostly waits
 	h, endpoint, options := http2Server(t)
 	target, err := http.NewRequest(http.MethodGet, endpoint, nil)

@@ -78,7 +78,7 @@ func TestConcatenate_ConflictIsRetried(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestCreate_PreconditionIsNoVersion(t *testing.T) {
+func TestCreate_412IsUnsupportedOnlyByVersion(t *testing.T) {
 	for versions, isVersion := range map[string]bool{"": false, "1.0.0": false, "1.0.0, 0.2.2": false, "0.2.2": true, "2.0.0, 0.2.2": true} {
 		for _, limit := range []int64{0, -1} {
 			srv := tustest.NewServer(t, nil)
@@ -101,7 +101,7 @@ func carried(h *tustest.Handler) (sizes []int64) {
 	return sizes
 }
 
-func TestCreationLimit_BoundsWhatGoesAlong(t *testing.T) {
+func TestCreationLimit_BoundsBody(t *testing.T) {
 	const mib = 1 << 20
 	for _, test := range []struct {
 		size         int
@@ -150,7 +150,7 @@ func TestCreationLimit_FollowsTheRate(t *testing.T) {
 }
 
 // An interrupted small upload goes on from what the server has.
-func TestSmallUpload_KeepsWhatArrived(t *testing.T) {
+func TestSmallUpload_ResumesAtServerOffset(t *testing.T) {
 	const size, arrived = 2 << 20, 1 << 20
 	srv, data, store := tustest.NewServer(t, nil), randomBytes(size), &storage.Memory{}
 	ctx, stop := context.WithCancel(testContext(t))
@@ -225,7 +225,7 @@ func TestEmptySource_ExistsOnEveryServer(t *testing.T) {
 }
 
 // What refuses an empty PATCH has refused the upload.
-func TestEmptySource_RefusalEndsIt(t *testing.T) {
+func TestEmptySource_RefusalEndsUpload(t *testing.T) {
 	for name, faults := range map[string][]tustest.Fault{
 		"HEAD":  {{Method: "HEAD", Times: -1, Action: tustest.Respond(403, "")}},
 		"PATCH": {{Method: "HEAD", Times: -1, Action: goneWith(404)}, {Method: "PATCH", Times: -1, Action: tustest.Respond(403, "")}},

@@ -14,9 +14,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// TestNoSecretShowsHoweverItIsEchoed has servers that repeat credentials in
+// TestNoSecretShowsInOtherForms has servers that repeat credentials in
 // another form than they were given in, or in places where texts are cut.
-func TestNoSecretShowsHoweverItIsEchoed(t *testing.T) {
+func TestNoSecretShowsInOtherForms(t *testing.T) {
 	const password = "PLANTED-password"
 	long := strings.Repeat("PLANTED-", 200)
 	encoded := base64.StdEncoding.EncodeToString([]byte("someone:" + password))
@@ -81,9 +81,9 @@ func TestNoSecretShowsHoweverItIsEchoed(t *testing.T) {
 	}
 }
 
-// TestRedirectWithinTheOriginKeepsTheUserinfo is about credentials in an upload URL
+// TestRedirect_SameOriginKeepsUserinfo is about credentials in an upload URL
 // of the caller. Those that a server puts into a Location are its own affair.
-func TestRedirectWithinTheOriginKeepsTheUserinfo(t *testing.T) {
+func TestRedirect_SameOriginKeepsUserinfo(t *testing.T) {
 	h := tustest.NewHandler(nil)
 	redirect := func(target string) string { return target }
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -126,7 +126,7 @@ func TestRedirectWithinTheOriginKeepsTheUserinfo(t *testing.T) {
 
 // The cookies of a jar are secrets like those of a header: a server that repeats them
 // in an error page must not get them into an error.
-func TestCookieOfAJarIsNotInErrors(t *testing.T) {
+func TestNoSecretShowsOfCookieJar(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		http.Error(w, "request was "+r.Header.Get("Cookie"), http.StatusForbidden)

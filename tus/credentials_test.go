@@ -81,7 +81,7 @@ func routed(t testing.TB, srv *tustest.Server) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func TestCredentialsGoToTheOriginOfTheEndpointOnly(t *testing.T) {
+func TestCredentials_OnlyToEndpointOrigin(t *testing.T) {
 	for location, same := range map[string]bool{
 		"/files/00000001":                           true,
 		"00000001":                                  true,
@@ -126,7 +126,7 @@ func TestCredentialsGoToTheOriginOfTheEndpointOnly(t *testing.T) {
 	}
 }
 
-func TestForeignUploadURLGetsNoCredentials(t *testing.T) {
+func TestCredentials_NotToForeignUploadURL(t *testing.T) {
 	home, foreign := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
 	data := randomBytes(3000)
 	target := uploadOn(t, foreign, data)
@@ -152,7 +152,7 @@ func TestForeignUploadURLGetsNoCredentials(t *testing.T) {
 	wantMethods(t, home.Handler)
 }
 
-func TestTrustedOriginGetsTheCredentials(t *testing.T) {
+func TestCredentials_ToTrustedOrigin(t *testing.T) {
 	for _, spelling := range []string{"%s", "%s/", "%s/any/path?and=query", " %s "} {
 		home, other := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
 		data := randomBytes(3000)
@@ -171,7 +171,7 @@ func TestTrustedOriginGetsTheCredentials(t *testing.T) {
 	}
 }
 
-func TestRedirectKeepsMethodAndBodyButNotTheCredentials(t *testing.T) {
+func TestRedirect_KeepsMethodAndBodyNotCredentials(t *testing.T) {
 	for _, status := range []int{307, 308} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			home, away := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
@@ -209,7 +209,7 @@ func TestRedirectKeepsMethodAndBodyButNotTheCredentials(t *testing.T) {
 	}
 }
 
-func TestRedirectWithinTheOriginKeepsTheCredentials(t *testing.T) {
+func TestRedirect_SameOriginKeepsCredentials(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
 		tustest.Fault{Method: "POST", Action: tustest.Respond(308, "", "Location", "/files")},
@@ -227,7 +227,7 @@ func TestRedirectWithinTheOriginKeepsTheCredentials(t *testing.T) {
 	}
 }
 
-func TestRedirectsThatLeadNowhereEndTheUpload(t *testing.T) {
+func TestRedirect_UnusableEndsUpload(t *testing.T) {
 	for name, test := range map[string]struct {
 		action   tustest.Action
 		requests int // at most
@@ -321,7 +321,7 @@ func TestStepDownFromHTTPSIsRefused(t *testing.T) {
 	}
 }
 
-func TestUserinfoOfTheEndpointBecomesBasicAuthentication(t *testing.T) {
+func TestEndpoint_UserinfoBecomesBasicAuth(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Times: -1, Action: tustest.Respond(403, "")})
 	endpoint := strings.Replace(srv.Endpoint(), "http://", "http://alice:PLANTED%20pass@", 1)
@@ -424,7 +424,7 @@ func TestNoSecretShowsInErrorsAndEvents(t *testing.T) {
 	}
 }
 
-func TestNoSecretShowsWhereverTheServerEchoesIt(t *testing.T) {
+func TestNoSecretShowsInEchoes(t *testing.T) {
 	// Each secret has a start of its own, so that a part of it shows as well.
 	const token, session, password = "PLANTED-token-0123456789", "PLANTED-session-0123456789", "PLANTED-password-0123456789"
 	for name, action := range map[string]tustest.Action{
@@ -461,7 +461,7 @@ func TestNoSecretShowsWhereverTheServerEchoesIt(t *testing.T) {
 	}
 }
 
-func TestNoSecretShowsInAPrintedAnswer(t *testing.T) {
+func TestNoSecretShowsInPrintedResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	opts := secretOptions()
 	opts.Hooks.AfterResponse = func(_ *http.Request, resp *tus.Response) {
@@ -485,7 +485,7 @@ func TestNoSecretShowsInAPrintedAnswer(t *testing.T) {
 	}
 }
 
-func TestNoSecretShowsInErrorsOfTheNetwork(t *testing.T) {
+func TestNoSecretShowsInNetworkErrors(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Close()
 	for _, endpoint := range []string{
@@ -559,7 +559,7 @@ func TestInvalidHeadersAreRefusedBeforeAnyRequest(t *testing.T) {
 	})
 }
 
-func TestHostHeaderOfTheCaller(t *testing.T) {
+func TestOptionsHeader_HostIsSent(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var hosts []string
 	srv.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -574,7 +574,7 @@ func TestHostHeaderOfTheCaller(t *testing.T) {
 	}
 }
 
-func TestHeadersOfTheCallerAreCopied(t *testing.T) {
+func TestOptionsHeader_IsCopied(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	header := http.Header{"X-Key": {"one", "two"}}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Header: header, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
@@ -593,7 +593,7 @@ func TestHeadersOfTheCallerAreCopied(t *testing.T) {
 	}
 }
 
-func TestCompressedAnswerIsKeptAsItIs(t *testing.T) {
+func TestResponse_CompressedBodyStaysCompressed(t *testing.T) {
 	// A small answer must not become a large one in memory.
 	var bomb bytes.Buffer
 	zipped := gzip.NewWriter(&bomb)
@@ -615,7 +615,7 @@ func TestCompressedAnswerIsKeptAsItIs(t *testing.T) {
 	}
 }
 
-func TestEndlessAnswerIsCut(t *testing.T) {
+func TestResponse_EndlessBodyIsCut(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	ended := make(chan int, 1)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -641,7 +641,7 @@ func TestEndlessAnswerIsCut(t *testing.T) {
 	<-ended // the connection was closed, and not drained for ever
 }
 
-func TestEndlessAnswerHeadersAreCut(t *testing.T) {
+func TestResponse_EndlessHeaderIsCut(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -660,7 +660,7 @@ func TestEndlessAnswerHeadersAreCut(t *testing.T) {
 	}
 }
 
-func TestInformationalAnswersAreIgnored(t *testing.T) {
+func TestResponse_InterimOffsetIsIgnored(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		w.Header().Set("Upload-Offset", "1")
@@ -678,7 +678,7 @@ func TestInformationalAnswersAreIgnored(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestClientFromTheEnvironment(t *testing.T) {
+func TestNewClientFromEnv(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	send := func(t *testing.T, opts *tus.Options) http.Header {
 		t.Helper()
@@ -711,7 +711,7 @@ func TestClientFromTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestBadEnvironmentIsNamed(t *testing.T) {
+func TestNewClientFromEnv_ErrorNamesVariable(t *testing.T) {
 	for name, test := range map[string]struct{ endpoint, token, headers, want string }{
 		"no endpoint":     {"", "t", "", "TUS_ENDPOINT"},
 		"bad endpoint":    {"ftp://example.org/", "", "", "scheme"},

@@ -108,7 +108,7 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 	return over
 }
 
-func TestEMFILE_IsRetryableButNotOfAHook(t *testing.T) {
+func TestEMFILE_IsRetryableExceptFromHook(t *testing.T) {
 	for _, err := range []error{errNoDescriptor, fmt.Errorf("source: %w", syscall.ENFILE)} {
 		if !tus.IsRetryable(err) {
 			t.Errorf("%v is not temporary", err)

@@ -164,7 +164,7 @@ func TestFile_ChangeWithItsTimeSetBackIsAnError(t *testing.T) {
 	}
 }
 
-func TestFile_EqualContentGoesOn(t *testing.T) {
+func TestFile_EqualContentIsNoChange(t *testing.T) {
 	data := randomBytes(changingSize)
 	changes := map[string]func(path string) error{
 		"chmod":              func(path string) error { return os.Chmod(path, 0o640) },

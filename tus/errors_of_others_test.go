@@ -42,7 +42,7 @@ func (s elsewhere) Open(ctx context.Context, off int64) (io.ReadCloser, error) {
 	return s.Source.Open(ctx, off)
 }
 
-func TestSourceThatIsGoneIsNoUploadThatIsGone(t *testing.T) {
+func TestSourceError_UploadGoneKeepsRecord(t *testing.T) {
 	gone := &tus.Error{Method: "HEAD", URL: "http://elsewhere/x", StatusCode: 404, Err: tus.ErrUploadGone}
 	for n := range int64(8) {
 		srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
@@ -64,7 +64,7 @@ func TestSourceThatIsGoneIsNoUploadThatIsGone(t *testing.T) {
 	}
 }
 
-func TestSourceThatIsGoneAtTheEndIsNoUploadThatIsGone(t *testing.T) {
+func TestSourceError_UploadGoneAtEnd(t *testing.T) {
 	gone := &tus.Error{Method: "HEAD", URL: "http://elsewhere/x", StatusCode: 404, Err: tus.ErrUploadGone}
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(3000)
@@ -86,7 +86,7 @@ func TestSourceThatIsGoneAtTheEndIsNoUploadThatIsGone(t *testing.T) {
 	}
 }
 
-func TestErrorOfAHookThatMatchesOursForgetsNothing(t *testing.T) {
+func TestHookError_SentinelKeepsRecord(t *testing.T) {
 	for _, hookErr := range []error{tus.ErrSourceChanged, tus.ErrSourceMismatch, tus.ErrNotRecoverable, tus.ErrUploadGone, tus.ErrLeaseLost, tus.ErrTooLarge,
 		&tus.Error{StatusCode: 401, Err: tus.ErrUnauthorized}, &tus.Error{StatusCode: 404, Err: tus.ErrUploadGone}, storage.ErrConflict, tus.ErrChecksumMismatch} {
 		for _, method := range []string{"PATCH", "HEAD"} {
@@ -107,7 +107,7 @@ func TestErrorOfAHookThatMatchesOursForgetsNothing(t *testing.T) {
 	}
 }
 
-func TestErrorOfAHookThatMatchesOursStopsABatch(t *testing.T) {
+func TestHookError_SentinelStopsBatch(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(100)
 	opts := &tus.UploadOptions{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error {

@@ -19,7 +19,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// exampleFile makes a file to upload.
+// exampleFile creates a file of zeros to upload.
 func exampleFile(name string, size int) (path string, remove func()) {
 	dir, err := os.MkdirTemp("", "tus-example")
 	if err != nil {
@@ -33,7 +33,7 @@ func exampleFile(name string, size int) (path string, remove func()) {
 }
 
 func ExampleClient_UploadFile() {
-	server := httptest.NewServer(tustest.NewHandler(nil)) // in place of a real one
+	server := httptest.NewServer(tustest.NewHandler(nil)) // stands for a real server
 	defer server.Close()
 	path, remove := exampleFile("movie.mp4", 20_000_000)
 	defer remove()
@@ -72,7 +72,7 @@ func ExampleClient_Upload() {
 	// map[OPTIONS:1 PATCH:1 POST:1]
 }
 
-// Each kind of source is uploaded by the same call.
+// Upload takes any source.
 func ExampleSource() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -130,7 +130,7 @@ func ExampleOpenedFile() {
 	defer report.Close()
 	fmt.Fprint(report, "all is well")
 
-	// The whole file goes out, wherever its offset is.
+	// The whole file is uploaded, whatever its current offset is.
 	result, err := client.Upload(context.Background(), tus.OpenedFile(report), nil)
 	if err != nil {
 		log.Fatal(err)
@@ -150,7 +150,7 @@ func ExampleReaderAt() {
 	}
 
 	disk := bytes.NewReader([]byte("first part|second part"))
-	result, err := client.Upload(context.Background(), tus.ReaderAt(disk, 10), nil) // only the start of it
+	result, err := client.Upload(context.Background(), tus.ReaderAt(disk, 10), nil) // only the first 10 bytes
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -159,8 +159,8 @@ func ExampleReaderAt() {
 	// Output: first part
 }
 
-// An upload that was interrupted goes on where the server is. The URL may as
-// well come from a backend or from another program.
+// Resume continues an upload at the offset of the server. The URL may also come from a
+// backend or another program.
 func ExampleClient_Resume() {
 	server := httptest.NewServer(tustest.NewHandler(nil))
 	defer server.Close()
@@ -183,8 +183,8 @@ func ExampleClient_Resume() {
 	// resumed from 15000000 and sent 5000000
 }
 
-// A program that steers the upload itself takes one step after the other:
-// between any two it may wait, or do something else.
+// Step drives an upload one transition at a time. The program may wait or do other work
+// between two steps.
 func ExampleUploader_Step() {
 	server := httptest.NewServer(tustest.NewHandler(nil))
 	defer server.Close()
@@ -215,8 +215,7 @@ func ExampleUploader_Step() {
 	// complete 25000
 }
 
-// Run drives to the end. Pause, here called by a hook, makes it return early;
-// another Run goes on.
+// Pause, here called by a hook, makes Run return early. The next Run resumes the upload.
 func ExampleUploader_Pause() {
 	server := httptest.NewServer(tustest.NewHandler(nil))
 	defer server.Close()
@@ -248,7 +247,7 @@ func ExampleUploader_Pause() {
 	// <nil> complete 25000
 }
 
-// StopAt pauses an upload at a certain byte.
+// StopAt pauses an upload at an offset.
 func ExampleUploadOptions_stopAt() {
 	server := httptest.NewServer(tustest.NewHandler(nil))
 	defer server.Close()
@@ -329,7 +328,7 @@ func ExampleHooks() {
 	// 20000 of 20000
 }
 
-// A hook sets the headers of each attempt of each request: here a token that
+// BeforeRequest sets the headers of each attempt of each request, here a token that
 // expires.
 func ExampleHooks_beforeRequest() {
 	handler := tustest.NewHandler(nil)
@@ -373,11 +372,11 @@ func ExampleError() {
 
 	var failed *tus.Error
 	if errors.As(err, &failed) {
-		fmt.Println(failed.Method, "at offset", failed.Offset, "answered", failed.StatusCode, failed.Message)
+		fmt.Println(failed.Method, "at offset", failed.Offset, "failed with", failed.StatusCode, failed.Message)
 	}
 	fmt.Println("not authorized:", errors.Is(err, tus.ErrUnauthorized))
 	// Output:
-	// PATCH at offset 10000 answered 403 quota exceeded
+	// PATCH at offset 10000 failed with 403 quota exceeded
 	// not authorized: true
 }
 
@@ -449,7 +448,7 @@ func ExampleClient_Terminate() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for range 2 { // to find it gone is no error
+	for range 2 { // an upload that is already gone is no error
 		fmt.Println(client.Terminate(context.Background(), upload.URL))
 	}
 	// Output:
@@ -509,7 +508,7 @@ func ExampleRetryPolicy() {
 		MaxRetries: 20,
 		Delay:      func(int) time.Duration { return time.Millisecond },
 		ShouldRetry: func(err error, attempt int) bool {
-			// This server forgets tokens for a moment when it is busy.
+			// This server may need a moment until it accepts a new token.
 			return tus.IsRetryable(err) || errors.Is(err, tus.ErrUnauthorized) && attempt <= 5
 		},
 	}})
@@ -524,7 +523,8 @@ func ExampleRetryPolicy() {
 	// Output: done after 3 retries
 }
 
-// A server with a certificate of a private authority.
+// NewTransport returns a transport to customize, here for a server whose certificate is
+// from a private authority.
 func ExampleNewTransport() {
 	server := httptest.NewTLSServer(tustest.NewHandler(nil))
 	defer server.Close()
@@ -545,7 +545,7 @@ func ExampleNewTransport() {
 	// Output: 6 bytes
 }
 
-// Stats tell what an upload cost.
+// Stats counts the bytes, requests and retries of an upload.
 func ExampleStats() {
 	handler := tustest.NewHandler(nil)
 	handler.Inject(tustest.Fault{Method: "PATCH", From: 10_000, Action: tustest.LoseResponse()})

@@ -12,7 +12,7 @@ import (
 
 // What TestFaultSoak and TestFaultMatrix found, each as small as it gets.
 
-func TestStreamThatIsRefusedAtItsEndIsUnconfirmed(t *testing.T) {
+func TestStream_RefusedAtEndIsUnconfirmed(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: faults.SetStatus(422)})
 	data := randomBytes(2500)
@@ -21,7 +21,7 @@ func TestStreamThatIsRefusedAtItsEndIsUnconfirmed(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestSumsOfAnotherAlgorithmAreNotCompared(t *testing.T) {
+func TestChecksum_OtherAlgorithmIsNotCompared(t *testing.T) {
 	// A chunk is refused for its algorithm, and then the upload is gone: the sum
 	// by the old algorithm is no sign of a source that changed.
 	srv := tustest.NewServer(t, nil)

@@ -47,7 +47,7 @@ func TestSecurityPolicyNamesTestsThatExist(t *testing.T) {
 	}
 }
 
-func TestStoredURLOfAnotherOriginGetsNoCredentials(t *testing.T) {
+func TestCredentials_NotToStoredForeignURL(t *testing.T) {
 	// Whoever can write to the store can lead an upload elsewhere, but does not
 	// get at the credentials by it.
 	home, foreign := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
@@ -92,7 +92,7 @@ func TestUploadURLIsStoredWithItsQuery(t *testing.T) {
 	}
 }
 
-func TestBytesAndMetadataFollowTheServerButCredentialsDoNot(t *testing.T) {
+func TestForeignLocation_GetsDataNotCredentials(t *testing.T) {
 	home, away := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
 	home.Inject(tustest.Fault{Method: "POST", Action: faults.Redirect(307, away.HTTP.URL)})
 	opts := whole()

@@ -11,7 +11,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestSlowLinkOverTLSIsNotCut(t *testing.T) {
+func TestStall_SlowLinkOverTLSIsNone(t *testing.T) {
 	t.Parallel() // it mostly waits
 	// As over plain TCP, only the send queue of the kernel shows that bytes move.
 	ours := newAuthority(t, "ours")

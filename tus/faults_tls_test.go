@@ -158,7 +158,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 	})
 }
 
-func TestServerThatRefusesTheHandshakeIsNotAskedAgain(t *testing.T) {
+func TestTLS_RefusedHandshakeIsNotRetried(t *testing.T) {
 	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
 	verifying := func(version uint16) *tls.Config {
 		return &tls.Config{ClientCAs: ours.pool, ClientAuth: tls.RequireAndVerifyClientCert, MaxVersion: version}
@@ -324,9 +324,9 @@ func TestURLSourceVerifiesItsServer(t *testing.T) {
 	}
 }
 
-// TestTLSConnectionThatBreaksInPlainTextIsResumed has a proxy that speaks up in the
+// TestTLS_PlainTextInConnectionIsRetried has a proxy that speaks up in the
 // middle of a tunnel. Before the handshake that would mean a server without TLS.
-func TestTLSConnectionThatBreaksInPlainTextIsResumed(t *testing.T) {
+func TestTLS_PlainTextInConnectionIsRetried(t *testing.T) {
 	for _, said := range []string{"HTTP/1.1 503 Service Unavailable\r\n\r\n", "what is this?\r\n\r\n"} {
 		h := tustest.NewHandler(nil)
 		var patches atomic.Int64

@@ -106,7 +106,7 @@ func TestConcatHeader_LongURLsMakeFewerParts(t *testing.T) {
 	}
 }
 
-func TestConcatHeader_LaterSessionKeepsTheCut(t *testing.T) {
+func TestConcatHeader_LaterSessionKeepsParts(t *testing.T) {
 	data := randomBytes(manySize)
 	for name, stop := range map[string]tustest.Fault{
 		"first creation":  {Method: "POST"},
@@ -135,7 +135,7 @@ func TestConcatHeader_LaterSessionKeepsTheCut(t *testing.T) {
 	}
 }
 
-func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
+func TestConcatHeader_OversizedPartsSendNothing(t *testing.T) {
 	data := randomBytes(manySize)
 	for name, test := range map[string]struct {
 		length int
@@ -183,7 +183,7 @@ func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
 	}
 }
 
-func TestConcatHeader_StoredPartsThatDoNotFitSendNothing(t *testing.T) {
+func TestConcatHeader_OversizedStoredPartsSendNothing(t *testing.T) {
 	data := randomBytes(manySize)
 	srv, store := longURLs(t, 400, false), &storage.Memory{}
 	wide := many()
@@ -215,7 +215,7 @@ func TestConcatHeader_StoredPartsThatDoNotFitSendNothing(t *testing.T) {
 	}
 }
 
-func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
+func TestConcatHeader_RefusalNamesOptions(t *testing.T) {
 	data := randomBytes(manySize)
 	for _, status := range []int{400, 413, 414, 431} {
 		srv, store := longURLs(t, 400, false), &storage.Memory{}
@@ -353,7 +353,7 @@ func TestFinal_RefusedPathsBecomeURLsForTheClient(t *testing.T) {
 }
 
 // What is uploaded in place of parts that are given up is no final upload.
-func TestConcatHeader_GivenUpPartsLeaveNoRecord(t *testing.T) {
+func TestConcatHeader_DroppedPartsLeaveNoRecord(t *testing.T) {
 	data, store := randomBytes(manySize), &storage.Memory{}
 	srv := longURLs(t, 400, false)
 	opts := atBoundaries()

@@ -16,7 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestFingerprintOfASourceThatBlocksDoesNotHoldUpTheEnd(t *testing.T) {
+func TestFingerprint_BlockedReadDoesNotDelayEnd(t *testing.T) {
 	for name, closes := range map[string]bool{"Close wakes it": true, "Close does not": false} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
@@ -74,7 +74,7 @@ func (s tail) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
 }
 
 // The reader is the file itself, which does not begin where the source does.
-func TestTailsOfFilesThatBeginAlikeAreNotTakenForEachOther(t *testing.T) {
+func TestFingerprint_FileTailsAreDistinct(t *testing.T) {
 	data, sources := randomBytes(30_000), []tail{}
 	for _, end := range []int{20_000, 30_000} {
 		path := filepath.Join(t.TempDir(), "file.bin")
@@ -98,7 +98,7 @@ func TestTailsOfFilesThatBeginAlikeAreNotTakenForEachOther(t *testing.T) {
 	}
 }
 
-func TestPanicOfAFingerprinterReachesTheCaller(t *testing.T) {
+func TestFingerprint_PanicReachesCaller(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	because := errors.New("out of here")
 	client := newClient(t, srv.Endpoint(), &tus.Options{

@@ -72,7 +72,7 @@ func (s *spy) wantNothing(t *testing.T, secrets ...string) {
 	}
 }
 
-func TestHook_ForeignRequestIsAsWithoutIt(t *testing.T) {
+func TestHook_ForeignRequestIsUnchanged(t *testing.T) {
 	data := randomBytes(3000)
 	for name, sign := range signers {
 		for mode, opts := range map[string]*tus.UploadOptions{

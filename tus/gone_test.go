@@ -85,7 +85,7 @@ func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 
 // The record may be stored only after the last byte left, where that failed before. It
 // says so then, too: otherwise a later session would send everything again.
-func TestFinish_RecordStoredLaterSaysThatLastByteLeft(t *testing.T) {
+func TestFinish_LateRecordSaysLastByteSent(t *testing.T) {
 	data := randomBytes(5000)
 	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "deferred length": {DeferLength: true}} {
 		t.Run(how, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestFinish_GoneStreamAndExternalURLAreUnconfirmed(t *testing.T) {
 
 // A process that is killed when the last byte has left knows nothing of the response. The
 // record says that the upload may be complete.
-func TestFinish_RecordSaysThatLastByteLeft(t *testing.T) {
+func TestFinish_RecordSaysLastByteSent(t *testing.T) {
 	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": inChunks()} {
 		srv, store, left := tustest.NewServer(t, nil), &storage.Memory{}, &storage.Memory{}
 		ctx, cancel := context.WithCancel(testContext(t))
@@ -164,7 +164,7 @@ func TestFinish_RecordSaysThatLastByteLeft(t *testing.T) {
 
 // Every byte was sent, and the server shows that it lacks some. A process that is killed
 // before it resends them leaves no record that says that the upload may be complete.
-func TestFinish_RecordSaysThatBytesAreMissing(t *testing.T) {
+func TestFinish_RecordSaysBytesAreMissing(t *testing.T) {
 	data := randomBytes(5000)
 	for _, later := range []bool{false, true} { // a later session is killed
 		srv, store, left := tustest.NewServer(t, nil), &storage.Memory{}, &storage.Memory{}
@@ -207,7 +207,7 @@ func TestFinish_RecordSaysThatBytesAreMissing(t *testing.T) {
 
 // A stored upload may be complete, and its record vanishes during a pause. The upload that
 // begins in its place is not complete.
-func TestFinish_StoredUploadNotResumedSaysNothing(t *testing.T) {
+func TestFinish_NewUploadIsNotUnconfirmed(t *testing.T) {
 	data, store := randomBytes(5000), &storage.Memory{}
 	srv := tustest.NewServer(t, nil)
 	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
@@ -390,7 +390,7 @@ func TestProxy404_KeepsRecordWhileServerIsAway(t *testing.T) {
 
 // A server that never sends Tus-Resumable deletes an upload whose last bytes it refuses for
 // good. They are sent once, as with a server that sends it.
-func TestProxy404_AfterRefusalIsTheRefusal(t *testing.T) {
+func TestProxy404_AfterRefusalReturnsRefusal(t *testing.T) {
 	data := randomBytes(5000)
 	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": inChunks()} {
 		srv := tustest.NewServer(t, nil)
@@ -427,7 +427,7 @@ func TestProxy404_SeveralStoredUploadsAreGone(t *testing.T) {
 
 // The 404 of a server that never sends Tus-Resumable is believed when it stays through
 // all retries.
-func TestProxy404_StayingIsGone(t *testing.T) {
+func TestProxy404_PersistentIsGone(t *testing.T) {
 	data, store := randomBytes(10_000), &storage.Memory{}
 	srv := tustest.NewServer(t, nil)
 	first := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 8000)
@@ -454,7 +454,7 @@ func TestProxy404_StayingIsGone(t *testing.T) {
 
 // A server that never sends Tus-Resumable is believed with any number of retries, and
 // soon enough.
-func TestForever_UploadThatIsGoneIsNotAskedForForever(t *testing.T) {
+func TestForever_GoneUploadEndsRetries(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
 			tustest.Fault{Method: "DELETE", Times: -1, Action: vanishSilently},
@@ -474,7 +474,7 @@ func TestForever_UploadThatIsGoneIsNotAskedForForever(t *testing.T) {
 	})
 }
 
-func TestProxy404_IsNoTermination(t *testing.T) {
+func TestProxy404_DoesNotTerminate(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	for name, test := range map[string]struct {
@@ -499,7 +499,7 @@ func TestProxy404_IsNoTermination(t *testing.T) {
 }
 
 // HEAD is served by a replica that lags behind. A stream cannot go back to its offset.
-func TestHead_StaleOffsetIsAskedForAgain(t *testing.T) {
+func TestHead_StaleOffsetIsRequestedAgain(t *testing.T) {
 	data := randomBytes(10_000)
 	for _, times := range []int{1, 3} {
 		for _, kind := range []string{"file", "stream", "sequential"} {
@@ -535,7 +535,7 @@ func TestHead_StaleOffsetIsAskedForAgain(t *testing.T) {
 	}
 }
 
-func TestHead_AsksCachesForNothing(t *testing.T) {
+func TestHead_BypassesCaches(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	made, err := newClient(t, srv.Endpoint(), nil).Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
@@ -550,7 +550,7 @@ func TestHead_AsksCachesForNothing(t *testing.T) {
 }
 
 // 421 says that the connection is that of another host (RFC 9110 section 15.5.20).
-func TestMisdirectedRequest_IsSentOnceMore(t *testing.T) {
+func TestMisdirectedRequest_IsRetriedOnce(t *testing.T) {
 	data := randomBytes(3000)
 	for _, method := range []string{"POST", "PATCH"} {
 		srv := tustest.NewServer(t, nil)
@@ -564,7 +564,7 @@ func TestMisdirectedRequest_IsSentOnceMore(t *testing.T) {
 }
 
 // The end of the context is told although a response came with it.
-func TestContext_EndWithAResponseIsTold(t *testing.T) {
+func TestContext_EndIsReturnedDespiteResponse(t *testing.T) {
 	for _, method := range []string{"OPTIONS", "POST", "PATCH", "HEAD"} {
 		for _, status := range []int{400, 401, 403, 404, 409, 423, 500} {
 			srv := tustest.NewServer(t, nil)
@@ -612,7 +612,7 @@ func TestContext_EndWithAResponseIsTold(t *testing.T) {
 }
 
 // Servers verify the checksum of a PATCH, and some ignore that of a creation.
-func TestChecksum_BytesDoNotGoWithCreation(t *testing.T) {
+func TestChecksum_CreationCarriesNoData(t *testing.T) {
 	data := randomBytes(3000)
 	ignoring := func(t *testing.T) *tustest.Server {
 		srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
@@ -664,7 +664,7 @@ func TestGone_StartingOverIsLogged(t *testing.T) {
 
 // A process that is killed between the refusal of the last byte and the HEAD that follows
 // leaves a record that knows of the refusal.
-func TestFinish_RecordSaysThatLastByteWasRefused(t *testing.T) {
+func TestFinish_RecordSaysLastByteRefused(t *testing.T) {
 	srv, store, left := tustest.NewServer(t, nil), &storage.Memory{}, &storage.Memory{}
 	srv.Inject(tustest.Fault{Method: "HEAD", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		asOfNow(t, store, left)

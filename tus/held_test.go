@@ -174,7 +174,7 @@ func TestHeld_ReleasedLeaseEndsTheWait(t *testing.T) {
 	})
 }
 
-func TestHeld_RenewedLeaseBeginsASecondUpload(t *testing.T) {
+func TestHeld_RenewedLeaseStartsSecondUpload(t *testing.T) {
 	withHeld(t, 50*time.Second, func(t *testing.T, c *heldCase) {
 		defer c.after(20*time.Second, func() { c.holdFor(time.Minute) })()
 		res, err := c.upload()
@@ -196,7 +196,7 @@ func TestHeld_UploadCompletedByItsHolderStartsOver(t *testing.T) {
 	})
 }
 
-func TestHeld_StoreThatFailsDuringTheWaitLosesNothing(t *testing.T) {
+func TestHeld_StoreErrorDuringWaitLosesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		memory, finds := &storage.Memory{}, 0
 		store := &scripted{Store: memory, find: func(next func() ([]storage.Record, error)) ([]storage.Record, error) {
@@ -245,7 +245,7 @@ func TestHeld_BeginDoesNotWait(t *testing.T) {
 	})
 }
 
-func TestHeld_UploaderOfThisProcessIsNotWaitedFor(t *testing.T) {
+func TestHeld_HolderInThisProcessMeansNoWait(t *testing.T) {
 	for policy, fails := range map[tus.HeldPolicy]bool{tus.HeldWait: false, tus.HeldBegin: false, tus.HeldFail: true} {
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 			client, data, opts := newClient(&tus.Options{Store: &storage.Memory{}}), randomBytes(10_000), inChunks()
@@ -350,7 +350,7 @@ func TestHeld_FreeUploadIsResumedInstead(t *testing.T) {
 	}
 }
 
-func TestHeld_FreeUploadThatIsGoneIsFollowedByTheWait(t *testing.T) {
+func TestHeld_GoneFreeUploadLeadsToWait(t *testing.T) {
 	withHeld(t, 50*time.Second, func(t *testing.T, c *heldCase) {
 		held := c.h.Uploads()[0].ID
 		c.left()

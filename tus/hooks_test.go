@@ -19,7 +19,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestBeforeRequestSeesEveryRequestAndItsChangesArrive(t *testing.T) {
+func TestBeforeRequest_ChangesEveryRequest(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(500)})
 	n := 0
@@ -66,7 +66,7 @@ func TestBeforeRequestSeesEveryRequestAndItsChangesArrive(t *testing.T) {
 	}
 }
 
-func TestHooksOfTheClientRunBeforeThoseOfTheUpload(t *testing.T) {
+func TestHooks_ClientRunsBeforeUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(503, "")})
 	var calls []string
@@ -111,7 +111,7 @@ func TestHooksOfTheClientRunBeforeThoseOfTheUpload(t *testing.T) {
 	}
 }
 
-func TestHooksOfAnUploadSeeOnlyThatUpload(t *testing.T) {
+func TestHooks_OfUploadSeeOnlyThatUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	var seen recorder
@@ -125,7 +125,7 @@ func TestHooksOfAnUploadSeeOnlyThatUpload(t *testing.T) {
 	}
 }
 
-func TestFailingHookOfAnUploadEndsIt(t *testing.T) {
+func TestHooks_ErrorOfUploadHookEndsUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	boom := errors.New("no signature")
 	n := 0
@@ -145,7 +145,7 @@ func TestFailingHookOfAnUploadEndsIt(t *testing.T) {
 	}
 }
 
-func TestAfterResponseSeesEveryAnswer(t *testing.T) {
+func TestAfterResponse_SeesEveryResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	long := strings.Repeat("long ", 40_000)
 	srv.Inject(
@@ -172,7 +172,7 @@ func TestAfterResponseSeesEveryAnswer(t *testing.T) {
 	}
 }
 
-func TestAnswersReachTheResult(t *testing.T) {
+func TestResult_HasResponses(t *testing.T) {
 	// Some services tell their results in the answers to the creation and to
 	// the last PATCH.
 	srv := tustest.NewServer(t, nil)
@@ -292,7 +292,7 @@ func TestProgressOfAnUpload(t *testing.T) {
 	}
 }
 
-func TestProgressOfAResumeIncludesWhatWasThere(t *testing.T) {
+func TestProgress_ResumeIncludesAcknowledgedBytes(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(1_000_000)
 	var first, second recorder
@@ -307,7 +307,7 @@ func TestProgressOfAResumeIncludesWhatWasThere(t *testing.T) {
 	wantProgress(t, second.reports, 400_000, 1_000_000)
 }
 
-func TestProgressIsReportedWhileBytesMove(t *testing.T) {
+func TestProgress_IsReportedWhileBytesMove(t *testing.T) {
 	// One PATCH of the whole source takes ten seconds here, in which only bytes
 	// in flight tell that anything happens.
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
@@ -350,7 +350,7 @@ func (b pacedBody) Read(p []byte) (int, error) {
 	return io.ReadFull(b.ReadCloser, p[:min(len(p), 32_000)])
 }
 
-func TestProgressNamesTheSource(t *testing.T) {
+func TestHooks_UploaderHasNameOfSource(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(503, "")})
 	names := map[string]bool{}
@@ -388,7 +388,7 @@ func TestHooks_GetTheirUploader(t *testing.T) {
 		}
 		told[u][event]++
 	}
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &brokenStore{}, Retry: untiring(), Hooks: tus.Hooks{
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &fullStore{}, Retry: untiring(), Hooks: tus.Hooks{
 		OnCreated:     func(u *tus.Uploader, _ *tus.Created) { note(u, "url") },
 		OnStateChange: func(u *tus.Uploader, _, _ tus.State, _ error) { note(u, "state") },
 		OnProgress:    func(u *tus.Uploader, _ tus.Progress) { note(u, "progress") },
@@ -428,7 +428,7 @@ func TestHooks_GetTheirUploader(t *testing.T) {
 	}
 }
 
-func TestOnRetryTellsAttemptDelayAndReason(t *testing.T) {
+func TestOnRetry_GetsAttemptDelayAndError(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(
 			tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.Respond(429, "slow down", "Retry-After", "20")},
@@ -464,7 +464,7 @@ func TestOnRetryTellsAttemptDelayAndReason(t *testing.T) {
 	})
 }
 
-func TestHooksOfInfoAndTerminateSeeRetries(t *testing.T) {
+func TestHooks_InfoAndTerminateReportRetries(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
 		tustest.Fault{Method: "HEAD", Times: 2, Action: tustest.Respond(503, "")},
@@ -491,7 +491,7 @@ func TestHooksOfInfoAndTerminateSeeRetries(t *testing.T) {
 	}
 }
 
-func TestHookMayRenewATokenForEachKindOfRequest(t *testing.T) {
+func TestBeforeRequest_RenewsTokenOfEachRequest(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	token := "fresh"
 	client := newClient(t, srv.Endpoint(), &tus.Options{
@@ -538,7 +538,7 @@ func TestHookMayRenewATokenForEachKindOfRequest(t *testing.T) {
 	}
 }
 
-func TestHooksOfAnUploadRunOneAtATime(t *testing.T) {
+func TestHooks_OfUploadRunOneAtATime(t *testing.T) {
 	// A server that answers before it has read the body: the answer is told of
 	// while bytes still move.
 	srv := tustest.NewServer(t, nil)
@@ -562,7 +562,7 @@ func TestHooksOfAnUploadRunOneAtATime(t *testing.T) {
 	}
 }
 
-func TestProtocolHeadersAreSeenByTheHook(t *testing.T) {
+func TestBeforeRequest_SeesProtocolHeaders(t *testing.T) {
 	// Signing needs the request as it will be sent.
 	srv := tustest.NewServer(t, nil)
 	var missing []string

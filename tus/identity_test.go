@@ -15,9 +15,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// TestFilesOfTwoFoldersAreNotTakenForOneAnother has files of one name, size and time, as
+// TestFile_SameNameInTwoDirectoriesIsDistinct has files of one name, size and time, as
 // archives and reproducible builds make them.
-func TestFilesOfTwoFoldersAreNotTakenForOneAnother(t *testing.T) {
+func TestFile_SameNameInTwoDirectoriesIsDistinct(t *testing.T) {
 	dir, when := t.TempDir(), time.Unix(1e9, 0)
 	contents := map[string][]byte{"one": bytes.Repeat([]byte("a"), 10_000), "two": bytes.Repeat([]byte("b"), 10_000)}
 	for folder, data := range contents {
@@ -62,9 +62,9 @@ func TestFilesOfTwoFoldersAreNotTakenForOneAnother(t *testing.T) {
 	}
 }
 
-// TestTokenInTheEndpointIsNotStored also shows how an upload is found again after it was
+// TestEndpoint_TokenIsNotStored also shows how an upload is found again after it was
 // renewed.
-func TestTokenInTheEndpointIsNotStored(t *testing.T) {
+func TestEndpoint_TokenIsNotStored(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	client := func(token string) *tus.Client {
 		return newClient(t, srv.Endpoint()+"?token="+token, &tus.Options{Store: store, ResumeScope: "videos"})
@@ -84,9 +84,9 @@ func TestTokenInTheEndpointIsNotStored(t *testing.T) {
 	}
 }
 
-// TestLoginWithoutASchemeIsNotRepeated is for those who forget the "https://" in front of
+// TestURLWithoutScheme_PasswordIsNotInError is for those who forget the "https://" in front of
 // it.
-func TestLoginWithoutASchemeIsNotRepeated(t *testing.T) {
+func TestURLWithoutScheme_PasswordIsNotInError(t *testing.T) {
 	const bad = "admin:hunter2@example.org/files/"
 	_, err := tus.NewClient(bad, nil)
 	wantError(t, err, tus.ErrInvalidInput)

@@ -95,7 +95,7 @@ type promises struct {
 	tus.Source
 }
 
-func TestEndpointMayHaveSpacesAroundAndAFragment(t *testing.T) {
+func TestEndpoint_SpacesAndFragmentAreDropped(t *testing.T) {
 	client, err := tus.NewClient(" http://example.org/files/?a=b#c\n", nil)
 	if err != nil || client.Endpoint() != "http://example.org/files/?a=b" {
 		t.Errorf("endpoint is %q, %v", client.Endpoint(), err)
@@ -214,7 +214,7 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-func TestReadersThatBreakTheirPromiseEndTheUpload(t *testing.T) {
+func TestReader_ContractViolationEndsUpload(t *testing.T) {
 	data := randomBytes(3000)
 	// after delivers the data up to a byte, and then what the function says.
 	after := func(n int, then readerFunc) func(int64) io.Reader {
@@ -255,7 +255,7 @@ func TestReadersThatBreakTheirPromiseEndTheUpload(t *testing.T) {
 	}
 }
 
-func TestErrorOfTheReaderWithTheLastBytesEndsTheUpload(t *testing.T) {
+func TestReader_ErrorWithLastBytesEndsUpload(t *testing.T) {
 	data := randomBytes(3000)
 	srv := tustest.NewServer(t, nil)
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), readerSource{3000, func(offset int64) io.Reader {
@@ -272,7 +272,7 @@ func TestErrorOfTheReaderWithTheLastBytesEndsTheUpload(t *testing.T) {
 	wantNoMix(t, srv, data)
 }
 
-func TestDamagedFileInAnArchiveIsNotStored(t *testing.T) {
+func TestFSFile_CorruptArchiveIsNotStored(t *testing.T) {
 	data := bytes.Repeat([]byte("all the same "), 1000)
 	for _, method := range []uint16{zip.Store, zip.Deflate} {
 		for _, opts := range []*tus.UploadOptions{nil, whole(), chunked()} {
@@ -332,7 +332,7 @@ func wantNoMix(t testing.TB, srv *tustest.Server, data []byte) {
 	}
 }
 
-func TestReaderMayReturnLittleAtATime(t *testing.T) {
+func TestReader_ShortReadsAreFine(t *testing.T) {
 	data := randomBytes(3000)
 	srv := tustest.NewServer(t, nil)
 	calls := 0
@@ -351,7 +351,7 @@ func TestReaderMayReturnLittleAtATime(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestReaderMayTellTheEndWithTheLastBytes(t *testing.T) {
+func TestReader_EOFWithLastBytesIsFine(t *testing.T) {
 	data := randomBytes(3000)
 	srv := tustest.NewServer(t, nil)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), readerSource{3000, func(offset int64) io.Reader {
@@ -370,7 +370,7 @@ func TestReaderMayTellTheEndWithTheLastBytes(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestFileWithoutPermissionSendsNoRequest(t *testing.T) {
+func TestFile_WithoutPermissionSendsNoRequest(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root may read everything; an fs.FS that denies it is among the bad inputs")
 	}
@@ -392,7 +392,7 @@ func (f deniedFS) Open(name string) (fs.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
 }
 
-func TestFileOfAFileSystemThatCannotSeek(t *testing.T) {
+func TestFSFile_WithoutSeek(t *testing.T) {
 	data := randomBytes(3000)
 	srv := tustest.NewServer(t, nil)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(streamFS{mapFS("f", data)}, "f"), chunked())
@@ -410,7 +410,7 @@ func (f streamFS) Open(name string) (fs.File, error) {
 	return struct{ fs.File }{file}, err
 }
 
-func TestSeekerThatCannotSeekEndsTheUpload(t *testing.T) {
+func TestReadSeeker_SeekErrorEndsUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.ReadSeeker(stuckSeeker{}, 3000), chunked())
 	wantError(t, err, errPlug)
@@ -460,7 +460,7 @@ func changes(t *testing.T, path string) map[string]func() {
 
 var longAgo = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 
-func TestFileThatChangesIsNeverStoredAsComplete(t *testing.T) {
+func TestFile_ChangeIsNeverStoredAsComplete(t *testing.T) {
 	data := randomBytes(300_000)
 	sources := map[string]func(path string, opened *os.File) tus.Source{
 		"File":       func(path string, _ *os.File) tus.Source { return tus.File(path) },
@@ -573,7 +573,7 @@ func (b *interruptedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestFileThatChangedBetweenRunsIsNoticed(t *testing.T) {
+func TestFile_ChangeBetweenRunsIsAnError(t *testing.T) {
 	data := randomBytes(300_000)
 	for change := range changes(t, "") {
 		t.Run(change, func(t *testing.T) {
@@ -605,7 +605,7 @@ func TestFileThatChangedBetweenRunsIsNoticed(t *testing.T) {
 	}
 }
 
-func TestChangeOfVersionIsNoticed(t *testing.T) {
+func TestSource_ChangedVersionIsAnError(t *testing.T) {
 	data := randomBytes(3000)
 	srv := tustest.NewServer(t, nil)
 	source := &versionedSource{Source: tus.Bytes(data)}
@@ -629,7 +629,7 @@ func (s *versionedSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
 	return info, err
 }
 
-func TestMetadataArrives(t *testing.T) {
+func TestMetadata_ReachesServer(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	want := tus.Metadata{"filename": "ä \x00\xff,=.txt", "empty": "", "!#$%&'*+-.^_`|~": "odd key", "big": strings.Repeat("x", 5000)}
@@ -643,7 +643,7 @@ func TestMetadataArrives(t *testing.T) {
 	}
 }
 
-func TestMetadataOfOtherServersIsReadAsFarAsPossible(t *testing.T) {
+func TestInfo_ParsesMetadataLeniently(t *testing.T) {
 	for header, want := range map[string]tus.Metadata{
 		"":                                   nil,
 		"a YQ==":                             {"a": "a"},
@@ -665,7 +665,7 @@ func TestMetadataOfOtherServersIsReadAsFarAsPossible(t *testing.T) {
 	}
 }
 
-func TestInfoReadsConcatenationAndExpiry(t *testing.T) {
+func TestInfo_ConcatenationAndExpiry(t *testing.T) {
 	for header, want := range map[string]string{
 		"": "", "partial": "partial", "final;/files/1 /files/2": "final", "final;http://a/1  http://b/2": "final", "final": "", "nonsense": "",
 	} {
@@ -682,7 +682,7 @@ func TestInfoReadsConcatenationAndExpiry(t *testing.T) {
 	}
 }
 
-func TestInfoOfAFinalUploadMayLackTheOffset(t *testing.T) {
+func TestInfo_FinalUploadMayLackOffset(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	target := uploadOn(t, srv, randomBytes(10))
 	srv.Inject(tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Concat", "final;/files/1", "Upload-Offset", "")})
@@ -700,7 +700,7 @@ func TestInfoOfAFinalUploadMayLackTheOffset(t *testing.T) {
 	wantError(t, err, tus.ErrProtocol)
 }
 
-func TestCapabilitiesMayChangeOnceTheClientIsMade(t *testing.T) {
+func TestOptions_CapabilitiesAreCopied(t *testing.T) {
 	caps := &tus.Capabilities{Extensions: []string{"concatenation"}}
 	client := newClient(t, tustest.NewServer(t, nil).Endpoint(), &tus.Options{Capabilities: caps})
 	caps.Extensions[0] = "other"
@@ -710,7 +710,7 @@ func TestCapabilitiesMayChangeOnceTheClientIsMade(t *testing.T) {
 	}
 }
 
-func TestOptionsMayChangeOnceTheUploaderIsMade(t *testing.T) {
+func TestUploadOptions_AreCopied(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(4000)

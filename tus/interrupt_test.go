@@ -109,9 +109,9 @@ func (i *interrupted) upload(t *testing.T, srv *tustest.Server, store storage.St
 	return u.URL(), errors.New("there is no end")
 }
 
-// TestInterruptionsAnywhereSendAndCreateNothingTwice interrupts uploads of each kind
+// TestInterruption_SendsAndCreatesNothingTwice interrupts uploads of each kind
 // wherever something happens that a program can notice.
-func TestInterruptionsAnywhereSendAndCreateNothingTwice(t *testing.T) {
+func TestInterruption_SendsAndCreatesNothingTwice(t *testing.T) {
 	t.Parallel() // beside those that mostly wait
 	data := randomBytes(unequalSize)
 	none := []checksum.Algorithm{}

@@ -13,7 +13,7 @@ import (
 // The kernel gets a file in slices, each with a second to move it. A server that
 // reads late lets that pass in the middle of a slice, and the next must go on
 // at the right place of the file, also where a part does not begin at 0.
-func TestFileGoesOnAtTheRightPlaceWhenTheKernelHasToWait(t *testing.T) {
+func TestSendfile_SlowServerKeepsOffset(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(1500 * time.Millisecond)})
 	data := randomBytes(64 << 20)

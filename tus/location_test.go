@@ -11,7 +11,7 @@ import (
 
 // A server that puts the name of a file into its Location may not escape it. Such an
 // upload has to be stored and found at its server like any other.
-func TestLocationWithAQueryThatIsNoURLIsStoredAndUsed(t *testing.T) {
+func TestLocation_UnescapedQueryIsStoredAndUsed(t *testing.T) {
 	for query, want := range map[string]string{
 		"name=caf\xe9":               "name=caf%E9",
 		"name=café":                  "name=caf%C3%A9",

@@ -42,10 +42,10 @@ func lines(t *testing.T, log *bytes.Buffer) []string {
 	return lines
 }
 
-func TestLogTellsWhatHappens(t *testing.T) {
+func TestLog_RecordsOfUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: tustest.CutBefore()})
-	client, log := logged(t, srv, tus.Options{Store: &brokenStore{}})
+	client, log := logged(t, srv, tus.Options{Store: &fullStore{}})
 	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestLogTellsWhatHappens(t *testing.T) {
 	}
 }
 
-func TestLogTellsFailureAndPause(t *testing.T) {
+func TestLog_FailureAndPause(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client, log := logged(t, srv, tus.Options{})
 	opts := chunked()
@@ -80,7 +80,7 @@ func TestLogTellsFailureAndPause(t *testing.T) {
 	}
 }
 
-func TestLogHasNoSecrets(t *testing.T) {
+func TestLog_HasNoSecrets(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
 		tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "/files/00000001?signature="+planted)},
@@ -106,7 +106,7 @@ func (h inContext) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-func TestLogTellsOfWhichUploadAndInWhichContext(t *testing.T) {
+func TestLog_NamesUploadAndPassesContext(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: tustest.CutBefore()})
 	var log bytes.Buffer

@@ -12,7 +12,7 @@ import (
 // tagged is a secret of which a part looks like a tag.
 const tagged = "k-<b>PLANTED</b>-and-more"
 
-func TestPagesAreToldByTheirTitle(t *testing.T) {
+func TestError_MessageOfHTMLPageIsItsTitle(t *testing.T) {
 	page := func(title, body string) string {
 		return "<!DOCTYPE html>\n<html><head>" + title + "<style>b { color: red }</style></head><body>" + body + "</body></html>"
 	}
@@ -50,7 +50,7 @@ func TestPagesAreToldByTheirTitle(t *testing.T) {
 }
 
 // Express wraps the words by which a request is known as broken off into a page.
-func TestPageThatTellsOfAnInterruptionIsRetried(t *testing.T) {
+func TestError_InterruptionInHTMLPageIsRetried(t *testing.T) {
 	const page = "<!DOCTYPE html><html><head><title>Error</title></head><body><pre>BadRequestError: request aborted</pre></body></html>"
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: tustest.Respond(400, page, "Content-Type", "text/html; charset=utf-8")})

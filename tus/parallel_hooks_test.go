@@ -20,7 +20,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestHooksOfPartsNeverRunAtTheSameTime(t *testing.T) {
+func TestHooks_OfPartsRunOneAtATime(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(
 			tustest.Fault{Method: "PATCH", Skip: 4, Times: 3, Action: tustest.CutAfter(100)},
@@ -76,7 +76,7 @@ func (s *flakyStore) Put(ctx context.Context, rec storage.Record) (storage.Recor
 	return rec, errPlug
 }
 
-func TestStoreErrorIsNotToldWhileAnotherHookRuns(t *testing.T) {
+func TestOnStoreError_NeverRunsBesideOtherHook(t *testing.T) {
 	for _, parallel := range []int{0, 2} {
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 			store := &flakyStore{refused: make(chan struct{})}
@@ -114,7 +114,7 @@ func TestStoreErrorIsNotToldWhileAnotherHookRuns(t *testing.T) {
 	}
 }
 
-func TestHookMayPauseAParallelUpload(t *testing.T) {
+func TestHooks_MayPauseParallelUpload(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		var u *tus.Uploader
 		opts := unequal()
@@ -139,7 +139,7 @@ func TestHookMayPauseAParallelUpload(t *testing.T) {
 	}
 }
 
-func TestExpiredTokenIsRenewedForEachPart(t *testing.T) {
+func TestUnauthorized_HookRenewsTokenOfEachPart(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			// A token is good for five requests.
@@ -210,7 +210,7 @@ func TestAbortDeletesPartsAndFinal(t *testing.T) {
 	}
 }
 
-func TestSourceThatChangesUnderItsPartsMakesNoFinalUpload(t *testing.T) {
+func TestParallel_ChangedSourceMakesNoFinal(t *testing.T) {
 	grow := func(path string) error {
 		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
@@ -301,7 +301,7 @@ func (s *sizedSource) Open(_ context.Context, offset int64) (io.ReadCloser, erro
 	return io.NopCloser(bytes.NewReader(s.data[offset:s.size.Load()])), nil
 }
 
-func TestSourceThatGrowsWithoutATimeMakesNoFinalUpload(t *testing.T) {
+func TestParallel_GrownSourceMakesNoFinal(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		source := &sizedSource{data: randomBytes(8000)}
 		source.size.Store(4000)
@@ -319,7 +319,7 @@ func TestSourceThatGrowsWithoutATimeMakesNoFinalUpload(t *testing.T) {
 	}
 }
 
-func TestCancelledPartsReturnAtOnceAndLeaveNothingRunning(t *testing.T) {
+func TestParallel_CancelReturnsAtOnce(t *testing.T) {
 	for _, method := range []string{"OPTIONS", "POST", "PATCH", "HEAD"} {
 		// The bubble ends only when no goroutine is left in it.
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {

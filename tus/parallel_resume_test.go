@@ -81,7 +81,7 @@ func wantLittleResent(t *testing.T, srv *tustest.Server, size int64) {
 	}
 }
 
-func TestParallelUploadGoesOnAfterPauseInAnyPhase(t *testing.T) {
+func TestParallel_ResumesAfterPauseInAnyPhase(t *testing.T) {
 	data := randomBytes(unequalSize)
 	forEachPhase(t, func(t *testing.T, srv *tustest.Server, p phase, ending tustest.Action) {
 		for _, store := range []storage.Store{nil, &storage.Memory{}} {
@@ -138,7 +138,7 @@ func wantNothingKept(t *testing.T, store *storage.Memory) {
 	}
 }
 
-func TestParallelUploadIsResumedByALaterSessionFromAnyPhase(t *testing.T) {
+func TestParallel_LaterSessionResumesAnyPhase(t *testing.T) {
 	data := randomBytes(unequalSize)
 	forEachPhase(t, func(t *testing.T, srv *tustest.Server, p phase, ending tustest.Action) {
 		for _, connections := range []int{0, 1, 2, 4, 7} {
@@ -169,7 +169,7 @@ func TestParallelUploadIsResumedByALaterSessionFromAnyPhase(t *testing.T) {
 	})
 }
 
-func TestParallelUploadSurvivesACrashInAnyPhase(t *testing.T) {
+func TestParallel_SurvivesCrashInAnyPhase(t *testing.T) {
 	data := randomBytes(unequalSize)
 	forEachPhase(t, func(t *testing.T, srv *tustest.Server, p phase, ending tustest.Action) {
 		store, left := &storage.Memory{}, &storage.Memory{}
@@ -206,7 +206,7 @@ func asOfNow(t *testing.T, from, to *storage.Memory) {
 	}
 }
 
-func TestPartsThatExistAreUsedByTheNextSession(t *testing.T) {
+func TestParallel_NextSessionUsesExistingParts(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		store := &storage.Memory{}
 		ctx, cancel := context.WithCancel(testContext(t))
@@ -239,7 +239,7 @@ func TestPartsThatExistAreUsedByTheNextSession(t *testing.T) {
 	}
 }
 
-func TestPartsAreStoredBeforeTheirFirstByte(t *testing.T) {
+func TestParallel_PartsAreStoredBeforeFirstByte(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		store, data := &storage.Memory{}, randomBytes(unequalSize)
 		var checked atomic.Int64
@@ -286,7 +286,7 @@ func TestPartsAreStoredBeforeTheirFirstByte(t *testing.T) {
 	}
 }
 
-func TestPauseBetweenACreationAndItsRecordLosesNeither(t *testing.T) {
+func TestParallel_PauseBeforeRecordLosesNoPart(t *testing.T) {
 	for _, parallel := range []int{0, 4} {
 		for pauseAt := 1; pauseAt <= 6; pauseAt++ {
 			for kind := range concatServers(t) {
@@ -359,7 +359,7 @@ func interruptedInParts(t *testing.T, srv *tustest.Server, store storage.Store, 
 	wantError(t, err, context.Canceled)
 }
 
-func TestPartsThatTheServerForgotBetweenSessionsAreSentAgain(t *testing.T) {
+func TestParallel_GonePartsAreResent(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for kind := range concatServers(t) {
 		for gone := 1; gone <= 4; gone++ {
@@ -388,7 +388,7 @@ func TestPartsThatTheServerForgotBetweenSessionsAreSentAgain(t *testing.T) {
 	}
 }
 
-func TestCompletePartThatTheServerForgotMakesNoSecondFinal(t *testing.T) {
+func TestParallel_GonePartMakesNoSecondFinal(t *testing.T) {
 	// A final upload that was made first may have kept the bytes of the part, and
 	// is complete as soon as the other parts are.
 	data := randomBytes(unequalSize)
@@ -424,7 +424,7 @@ func TestCompletePartThatTheServerForgotMakesNoSecondFinal(t *testing.T) {
 	}
 }
 
-func TestFinalThatWasMadeFirstIsGivenUpForGood(t *testing.T) {
+func TestParallel_UnfinishableFinalIsDropped(t *testing.T) {
 	// It can never be complete: a part of it, or it itself, is gone. Neither the
 	// next session nor the one after that waits for it.
 	data := randomBytes(unequalSize)
@@ -518,7 +518,7 @@ type oneReading struct {
 
 func (r oneReading) Close() error { r.source.open.Add(-1); return nil }
 
-func TestPartsOfAnEarlierSessionFromASourceWithOneReader(t *testing.T) {
+func TestParallel_SequentialSourceResumesParts(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for kind, srv := range concatServers(t) {
 		store := &storage.Memory{}
@@ -536,7 +536,7 @@ func TestPartsOfAnEarlierSessionFromASourceWithOneReader(t *testing.T) {
 	}
 }
 
-func TestProgressOfAResumedParallelUploadBeginsWhereItIs(t *testing.T) {
+func TestProgress_ResumedParallelStartsAtOffset(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(40_000)
 	opts := tus.UploadOptions{ChunkSize: 2000, Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})

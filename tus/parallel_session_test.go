@@ -23,9 +23,9 @@ func isFinal(h *tustest.Handler, r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") || strings.HasPrefix(u.Concat, "final;")
 }
 
-// TestStopAtIsRefusedWhereTheStoredUploadIsOneOfParts makes sure that the stored upload
+// TestStopAt_StoredPartsAreInvalid makes sure that the stored upload
 // is not lost by that.
-func TestStopAtIsRefusedWhereTheStoredUploadIsOneOfParts(t *testing.T) {
+func TestStopAt_StoredPartsAreInvalid(t *testing.T) {
 	data := randomBytes(unequalSize)
 	srv, store := finalLast(t), &storage.Memory{}
 	interruptedInParts(t, srv, store, data)
@@ -45,9 +45,9 @@ func TestStopAtIsRefusedWhereTheStoredUploadIsOneOfParts(t *testing.T) {
 	wantOneFinal(t, srv.Handler, res.URL, data)
 }
 
-// TestPartThatIsCompleteDoesNotExpire has a part that takes hours, long after a server
+// TestPart_CompleteDoesNotExpire has a part that takes hours, long after a server
 // would have forgotten the other one if that were not complete.
-func TestPartThatIsCompleteDoesNotExpire(t *testing.T) {
+func TestPart_CompleteDoesNotExpire(t *testing.T) {
 	opts := &tustest.Options{Extensions: tustest.Without("concatenation-unfinished"), Expires: time.Hour}
 	bubbleWith(t, opts, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		memory, data := &storage.Memory{}, randomBytes(10_000)
@@ -70,9 +70,9 @@ func TestPartThatIsCompleteDoesNotExpire(t *testing.T) {
 	})
 }
 
-// TestPartsThatAreCompleteHoldNoBuffers resumes stored parts from a source with one
+// TestPart_CompleteHoldsNoBuffers resumes stored parts from a source with one
 // reader, of which chunks are held in memory to be added up.
-func TestPartsThatAreCompleteHoldNoBuffers(t *testing.T) {
+func TestPart_CompleteHoldsNoBuffers(t *testing.T) {
 	const size, parts = 64 << 20, 32
 	data := randomBytes(size)
 	grown := map[string]int64{}
@@ -127,10 +127,10 @@ func TestPartsThatAreCompleteHoldNoBuffers(t *testing.T) {
 	}
 }
 
-// TestPartsThatHaveBytesAreNotReplacedForAnEarlyFinalUpload pauses before all parts
+// TestPart_WithBytesIsNotReplaced pauses before all parts
 // exist, and again when they do and some have bytes. What happens to the final upload
 // then must not cost them.
-func TestPartsThatHaveBytesAreNotReplacedForAnEarlyFinalUpload(t *testing.T) {
+func TestPart_WithBytesIsNotReplaced(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for name, store := range map[string]storage.Store{"with a store": &storage.Memory{}, "without": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -165,9 +165,9 @@ func TestPartsThatHaveBytesAreNotReplacedForAnEarlyFinalUpload(t *testing.T) {
 	}
 }
 
-// TestBytesOfPartsRenewTheBudgetOfTheFinalUpload has failures before the parts are sent
+// TestFinal_BytesOfPartsRenewRetries has failures before the parts are sent
 // and after that, either of which alone are within the budget.
-func TestBytesOfPartsRenewTheBudgetOfTheFinalUpload(t *testing.T) {
+func TestFinal_BytesOfPartsRenewRetries(t *testing.T) {
 	data := randomBytes(unequalSize)
 	srv, store := finalLast(t), &storage.Memory{}
 	ctx, cancel := context.WithCancel(testContext(t))

@@ -67,7 +67,7 @@ func wantRisingProgress(t *testing.T, reports []tus.Progress, size int64) {
 	}
 }
 
-func TestFaultOnAPartEndsInTheRightBytes(t *testing.T) {
+func TestPart_FaultEndsInExactBytes(t *testing.T) {
 	data := randomBytes(unequalSize)
 	tests := map[string]struct {
 		action   tustest.Action
@@ -155,7 +155,7 @@ func goneWithBytes(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	goneWith(404)(w, r, h)
 }
 
-func TestSeveralPartsRecoverAtTheSameTime(t *testing.T) {
+func TestPart_SeveralRecoverAtTheSameTime(t *testing.T) {
 	// One after the other of these, whatever part it hits.
 	actions := []tustest.Action{
 		tustest.CutAfter(7), tustest.LoseResponse(), goneWithBytes, faults.AcceptOnly(99),
@@ -184,7 +184,7 @@ func TestSeveralPartsRecoverAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestStalledPartIsCutAndGoesOn(t *testing.T) {
+func TestPart_StallIsCutAndResumed(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(
 			tustest.Fault{Method: "PATCH", Skip: 3, Action: faults.StallAfter(100)},
@@ -201,7 +201,7 @@ func TestStalledPartIsCutAndGoesOn(t *testing.T) {
 	})
 }
 
-func TestPartsOfAFileAreReadSideBySide(t *testing.T) {
+func TestParallel_FileIsReadConcurrently(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	data := randomBytes(3 << 20)
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -246,7 +246,7 @@ func TestPartsWithChecksums(t *testing.T) {
 	}
 }
 
-func TestPartThatFailsForGoodStopsTheOthersAndIsTheCause(t *testing.T) {
+func TestPart_FailureStopsOthersAndIsReturned(t *testing.T) {
 	tests := map[string]struct {
 		faulty, stalled string
 		action          tustest.Action
@@ -356,7 +356,7 @@ func TestPartsNeverShareAnUpload(t *testing.T) {
 	wantOneFinal(t, srv.Handler, res.URL, data)
 }
 
-func TestPartThatUsesUpItsRetriesEndsTheUpload(t *testing.T) {
+func TestPart_ExhaustedRetriesEndUpload(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if u, _ := h.Upload(r.URL.Path); u.Length == 1000 {
@@ -382,7 +382,7 @@ func TestPartThatUsesUpItsRetriesEndsTheUpload(t *testing.T) {
 	}
 }
 
-func TestPartThatCannotBeReadEndsTheUpload(t *testing.T) {
+func TestPart_ReadErrorEndsUpload(t *testing.T) {
 	data := randomBytes(4000)
 	source := readerSource{size: 4000, open: func(offset int64) io.Reader {
 		if offset >= 2000 {
@@ -399,7 +399,7 @@ func TestPartThatCannotBeReadEndsTheUpload(t *testing.T) {
 	}
 }
 
-func TestStatesOfAParallelUpload(t *testing.T) {
+func TestParallel_States(t *testing.T) {
 	const path = "creating ready sending ready concatenating ready finishing complete"
 	for kind, srv := range concatServers(t) {
 		var seen recorder
@@ -423,7 +423,7 @@ func TestStatesOfAParallelUpload(t *testing.T) {
 	}
 }
 
-func TestStatsOfPartsAreWhatTheServerSaw(t *testing.T) {
+func TestParallel_StatsMatchServer(t *testing.T) {
 	tests := map[string]struct {
 		action tustest.Action
 		want   tus.Stats

@@ -41,7 +41,7 @@ func planned(t *testing.T, size int64, connections int, least int64) []span {
 	return spans
 }
 
-func TestPlannedPartsTileAnySource(t *testing.T) {
+func TestPlanSpans_TileAnySource(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	// magnitude is random in its number of digits, up to 2^bits.
 	magnitude := func(bits int) int64 {
@@ -61,7 +61,7 @@ func TestPlannedPartsTileAnySource(t *testing.T) {
 	}
 }
 
-func TestPlannedPartsAtTheLimitsOfNumbers(t *testing.T) {
+func TestPlanSpans_ExtremeSizes(t *testing.T) {
 	sizes := []int64{
 		0, 1, 2, partAlignment, partAlignment + 1, defaultMinPartSize - 1, defaultMinPartSize, defaultMinPartSize + 1,
 		math.MaxInt32, math.MaxUint32 + 2, 1<<62 - 1, 1 << 62, 1<<62 + 1, math.MaxInt64 - 1, math.MaxInt64,
@@ -76,7 +76,7 @@ func TestPlannedPartsAtTheLimitsOfNumbers(t *testing.T) {
 	}
 }
 
-func TestLargePartsAreCutFurther(t *testing.T) {
+func TestPlanSpans_LargePartsAreDivided(t *testing.T) {
 	const mib, gib = 1 << 20, 1 << 30
 	tests := []struct {
 		size        int64

@@ -75,7 +75,7 @@ func wantOneFinal(t testing.TB, h *tustest.Handler, url string, data []byte) {
 	}
 }
 
-func TestPartsOfEverySizeMakeOneFinalUpload(t *testing.T) {
+func TestParallel_EverySizeMakesOneFinal(t *testing.T) {
 	const least = 1000
 	for name, srv := range concatServers(t) {
 		client := newClient(t, srv.Endpoint(), nil)
@@ -110,7 +110,7 @@ func TestPartsOfEverySizeMakeOneFinalUpload(t *testing.T) {
 	}
 }
 
-func TestSourceTooSmallForTwoPartsIsSentAsUsual(t *testing.T) {
+func TestParallel_SmallSourceIsOneUpload(t *testing.T) {
 	for name, srv := range concatServers(t) {
 		client := newClient(t, srv.Endpoint(), nil)
 		if _, err := client.Capabilities(testContext(t)); err != nil {
@@ -134,7 +134,7 @@ func TestSourceTooSmallForTwoPartsIsSentAsUsual(t *testing.T) {
 	}
 }
 
-func TestPartsAreFiveMebibytesAtLeastByDefault(t *testing.T) {
+func TestParallel_DefaultMinPartSizeIs5MiB(t *testing.T) {
 	const least = 5 << 20
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
@@ -157,7 +157,7 @@ func TestPartsAreFiveMebibytesAtLeastByDefault(t *testing.T) {
 	}
 }
 
-func TestPartsOnTheWire(t *testing.T) {
+func TestParallel_RequestHeaders(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(3000)
@@ -226,7 +226,7 @@ func TestParallel_FinalUploadComesAfterTheBytes(t *testing.T) {
 	}
 }
 
-func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
+func TestOnCreated_SaysPartialOrFinal(t *testing.T) {
 	for name, srv := range concatServers(t) {
 		seen := map[string][]string{}
 		opts := inParts(3)
@@ -241,7 +241,7 @@ func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
 	}
 }
 
-func TestPartsWithoutConcatenation(t *testing.T) {
+func TestParallel_WithoutConcatenation(t *testing.T) {
 	data := randomBytes(4000)
 	unable := &tustest.Options{Extensions: tustest.Without("concatenation", "concatenation-unfinished")}
 	t.Run("are an error that names it if required, before anything is created", func(t *testing.T) {
@@ -287,7 +287,7 @@ func TestPartsWithoutConcatenation(t *testing.T) {
 	})
 }
 
-func TestPartsWhereTheServerDoesNotTellWhatItOffers(t *testing.T) {
+func TestParallel_UnknownCapabilities(t *testing.T) {
 	data := randomBytes(4000)
 	answers := map[string]tustest.Action{
 		"404": goneWith(404),
@@ -336,7 +336,7 @@ func TestPartsWhereTheServerDoesNotTellWhatItOffers(t *testing.T) {
 	})
 }
 
-func TestPartBoundariesOfTheCaller(t *testing.T) {
+func TestParallel_PartBoundaries(t *testing.T) {
 	data := randomBytes(4000)
 	for name, srv := range concatServers(t) {
 		client := newClient(t, srv.Endpoint(), nil)
@@ -367,7 +367,7 @@ func TestPartBoundariesOfTheCaller(t *testing.T) {
 	}
 }
 
-func TestPartsThatCannotBe(t *testing.T) {
+func TestParallel_InvalidOptions(t *testing.T) {
 	data := tus.Bytes(randomBytes(4000))
 	tests := map[string]struct {
 		source tus.Source
@@ -404,7 +404,7 @@ func TestPartsThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestSourceWithOneReaderIsOneUpload(t *testing.T) {
+func TestParallel_SequentialSourceIsOneUpload(t *testing.T) {
 	data := randomBytes(4000)
 	sources := map[string]tus.Source{
 		"ReadSeeker": tus.ReadSeeker(bytes.NewReader(data), 4000),
@@ -449,7 +449,7 @@ func (m *meeting) wait(ctx context.Context) {
 	}
 }
 
-func TestAsManyPartsAreSentAtOnceAsThereAreConnections(t *testing.T) {
+func TestParallel_SendsAllPartsAtOnce(t *testing.T) {
 	for name, srv := range concatServers(t) {
 		together := newMeeting(4)
 		var busy gauge
@@ -473,7 +473,7 @@ func TestAsManyPartsAreSentAtOnceAsThereAreConnections(t *testing.T) {
 	}
 }
 
-func TestMaxConnectionsBoundsAllUploadsAndTheirParts(t *testing.T) {
+func TestMaxConnections_BoundsUploadsAndParts(t *testing.T) {
 	h := tustest.NewHandler(nil)
 	var open, most int
 	var mu sync.Mutex
@@ -524,7 +524,7 @@ func TestMaxConnectionsBoundsAllUploadsAndTheirParts(t *testing.T) {
 	}
 }
 
-func TestPartsOverOneConnectionAtATime(t *testing.T) {
+func TestMaxConnections_OneForAllParts(t *testing.T) {
 	srv := finalLast(t)
 	var busy gauge
 	srv.Inject(tustest.Fault{Times: -1, Action: busy.serve})

@@ -15,7 +15,7 @@ import (
 
 // A client that lives long must not go without checksums for ever because of one
 // answer, nor ask a server that never answers again and again.
-func TestProbeThatFailedRestsAndIsRepeated(t *testing.T) {
+func TestProbe_FailureIsRepeatedAfterDelay(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "OPTIONS", Times: 2, Action: tustest.Respond(503, "")})
 		var log bytes.Buffer
@@ -47,7 +47,7 @@ func TestProbeThatFailedRestsAndIsRepeated(t *testing.T) {
 	})
 }
 
-func TestProbeIsRepeatedWithNewCredentials(t *testing.T) {
+func TestProbe_IsRepeatedWithNewCredentials(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "OPTIONS", Action: tustest.Respond(401, "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{
@@ -61,7 +61,7 @@ func TestProbeIsRepeatedWithNewCredentials(t *testing.T) {
 }
 
 // What cannot do without asks again and again, and that is one outage all the same.
-func TestProbesThatAreRepeatedDoNotLengthenTheRest(t *testing.T) {
+func TestProbe_RetriesDoNotLengthenDelay(t *testing.T) {
 	asking := &tus.Options{Checksums: checksum.Builtin(), Hooks: renewingHooks()}
 	for name, fault := range map[string]tustest.Fault{
 		"unavailable for a minute": {Method: "OPTIONS", Times: 9, Action: tustest.Respond(503, "")},
@@ -86,7 +86,7 @@ func TestProbesThatAreRepeatedDoNotLengthenTheRest(t *testing.T) {
 }
 
 // Some things answer OPTIONS before the server can, as what handles CORS does.
-func TestServerThatDoesNotSayWhatItSupportsHasTheCoreOnly(t *testing.T) {
+func TestProbe_NoExtensionsMeansCoreOnly(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.Respond(204, "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
@@ -103,7 +103,7 @@ func TestServerThatDoesNotSayWhatItSupportsHasTheCoreOnly(t *testing.T) {
 }
 
 // A captive portal answers everything with 200 and a page.
-func TestPageIsNoAnswerOfATusServer(t *testing.T) {
+func TestHTMLPage_IsNoTusResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	portal := func(method string) {
 		srv.Inject(tustest.Fault{Method: method, Times: map[string]int{"OPTIONS": 1, "DELETE": 9}[method], Action: tustest.Respond(200, htmlPage)})

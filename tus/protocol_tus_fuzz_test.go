@@ -189,9 +189,9 @@ func FuzzExcerpt(f *testing.F) {
 	})
 }
 
-// FuzzAnswers lets a server answer anything to POST, PATCH and HEAD in turn.
+// FuzzResponses lets a server answer anything to POST, PATCH and HEAD in turn.
 // An upload may only succeed if the server acknowledged every byte.
-func FuzzAnswers(f *testing.F) {
+func FuzzResponses(f *testing.F) {
 	f.Add(201, "/files/1", "0", "204", "10", "10", "10")
 	f.Add(201, "/files/1", "10", "500", "5", "5", "10")
 	f.Add(307, "http://other.test/", "-1", "409", "11", "11", "")

@@ -21,7 +21,7 @@ type deafReader struct{ wake chan struct{} }
 func (r deafReader) Read([]byte) (int, error)        { <-r.wake; return 0, io.EOF }
 func (r deafReader) SetReadDeadline(time.Time) error { return nil }
 
-func TestReaderThatIgnoresItsDeadlineDoesNotKeepAStream(t *testing.T) {
+func TestReader_IgnoredDeadlineDoesNotDelayEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, err := tus.NewClient("http://tus.test/files/", nil)
 		if err != nil {
@@ -46,8 +46,8 @@ type panickyReader struct{ io.ReadSeeker }
 func (panickyReader) Read([]byte) (int, error)       { panic("reader panics") }
 func (panickyReader) Seek(int64, int) (int64, error) { return 0, nil }
 
-// TestPanicOfAReaderReachesTheCaller is for those who recover from it, as servers do.
-func TestPanicOfAReaderReachesTheCaller(t *testing.T) {
+// TestPanic_OfReaderReachesStep is for those who recover from it, as servers do.
+func TestPanic_OfReaderReachesStep(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	for name, source := range map[string]tus.Source{
 		"stream":                   tus.Reader(panickyReader{}),
@@ -88,7 +88,7 @@ func (s readingSource) Open(context.Context, int64) (io.ReadCloser, error) {
 
 func (s readingSource) Read(p []byte) (int, error) { return s(p) }
 
-func TestReadOfMoreThanWasAskedForIsAnError(t *testing.T) {
+func TestReader_TooLargeCountIsAnError(t *testing.T) {
 	for name, extensions := range map[string][]string{"added up first": tustest.Without("checksum-trailer"), "added up on the way": nil} {
 		srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
@@ -102,9 +102,9 @@ func TestReadOfMoreThanWasAskedForIsAnError(t *testing.T) {
 	}
 }
 
-// TestReadThatWasLeftBehindDoesNotRace has a Read that returns when the upload has
+// TestReader_AbandonedReadDoesNotRace has a Read that returns when the upload has
 // gone on long ago. It is for the race detector.
-func TestReadThatWasLeftBehindDoesNotRace(t *testing.T) {
+func TestReader_AbandonedReadDoesNotRace(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(1000)
 	s := &leftBehind{data: data, reading: make(chan struct{}), wake: make(chan struct{}), returned: make(chan struct{})}

@@ -44,7 +44,7 @@ func failThrough(t *testing.T, want error, faults ...tustest.Fault) (*tustest.Se
 	return srv, res, err
 }
 
-func TestFailedPatchIsFollowedByHead(t *testing.T) {
+func TestPatch_FailureIsFollowedByHead(t *testing.T) {
 	// Whatever hides what became of the chunk, the server is asked.
 	tests := map[string]tustest.Action{
 		"cut before the body":     tustest.CutBefore(),
@@ -83,7 +83,7 @@ func TestFailedPatchIsFollowedByHead(t *testing.T) {
 	}
 }
 
-func TestAnswerToACreationIsNoneToHeadOrDelete(t *testing.T) {
+func TestHeadAndDelete_201IsRetried(t *testing.T) {
 	another := tustest.Respond(201, "", "Location", "/files/another", "Upload-Offset", "0", "Upload-Length", "10000")
 	srv, res := uploadThrough(t,
 		tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
@@ -100,7 +100,7 @@ func TestAnswerToACreationIsNoneToHeadOrDelete(t *testing.T) {
 	}
 }
 
-func TestConflictFollowsTheServer(t *testing.T) {
+func TestPatch_ConflictSeeksToServerOffset(t *testing.T) {
 	t.Run("server is behind", func(t *testing.T) {
 		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			h.Truncate(r.URL.Path, 1500)
@@ -127,7 +127,7 @@ func TestConflictFollowsTheServer(t *testing.T) {
 	})
 }
 
-func TestLockCollisionIsWaitedOutAndNeverMakesAnotherUpload(t *testing.T) {
+func TestPatch_LockConflictIsRetried(t *testing.T) {
 	// Some services answer 409 while they hold a lock: HEAD then shows the very
 	// offset that was sent.
 	for _, status := range []int{409, 423} {
@@ -144,7 +144,7 @@ func TestLockCollisionIsWaitedOutAndNeverMakesAnotherUpload(t *testing.T) {
 	}
 }
 
-func TestUploadForgottenByTheServerIsCreatedAnew(t *testing.T) {
+func TestGone_UploadStartsOver(t *testing.T) {
 	for _, status := range []int{404, 410} {
 		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: goneWith(status)})
 		if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
@@ -163,7 +163,7 @@ func TestUploadForgottenByTheServerIsCreatedAnew(t *testing.T) {
 	}
 }
 
-func TestServerThatForgetsForEverIsGivenUp(t *testing.T) {
+func TestGone_RepeatedlyEndsUpload(t *testing.T) {
 	srv, res, err := failThrough(t, tus.ErrUploadGone, tustest.Fault{Method: "PATCH", Skip: 0, Times: -1, Action: goneWith(404)})
 	if n := srv.Count("POST"); n != 2 { // each further one would be an orphan, too
 		t.Errorf("%d creations: %v", n, err)
@@ -186,7 +186,7 @@ func TestServerThatForgetsForEverIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestServerThatKeepsLosingBytesIsGivenUp(t *testing.T) {
+func TestPatch_RepeatedLossEndsUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	n := 0
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -202,7 +202,7 @@ func TestServerThatKeepsLosingBytesIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestShortWriteIsContinuedUntilAllIsAcknowledged(t *testing.T) {
+func TestPatch_ShortWriteIsContinued(t *testing.T) {
 	srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Times: 5, Action: faults.AcceptOnly(300)})
 	if srv.Count("HEAD") != 0 || srv.Count("PATCH") != 5+9 { // 5×300, then 8500 in chunks of 1000
 		t.Errorf("%d HEAD, %d PATCH", srv.Count("HEAD"), srv.Count("PATCH"))
@@ -217,7 +217,7 @@ func TestShortWriteIsContinuedUntilAllIsAcknowledged(t *testing.T) {
 	}
 }
 
-func TestAnswersThatCannotBeTrustedEndTheUpload(t *testing.T) {
+func TestResponse_InvalidEndsUpload(t *testing.T) {
 	for name, offset := range map[string]string{
 		"negative": "-5", "garbage": "banana", "beyond what was sent": "4001", "back": "2999", "fraction": "3500.5",
 		"overflow": "9223372036854775808", "huge": strings.Repeat("9", 5000), "plus": "+3500", "empty": " ", "two in one": "3500, 3500", "hex": "0xdac",
@@ -274,7 +274,7 @@ func TestAnswersThatCannotBeTrustedEndTheUpload(t *testing.T) {
 	}
 }
 
-func TestAnswerToWhatWasNotSentYetIsNotBelieved(t *testing.T) {
+func TestResponse_EarlyAcknowledgmentIsIgnored(t *testing.T) {
 	// A duplicated or reordered answer of an intermediary: it comes before the
 	// body has left, and acknowledges all of it.
 	data := randomBytes(16 << 20)
@@ -304,7 +304,7 @@ func TestAnswerToWhatWasNotSentYetIsNotBelieved(t *testing.T) {
 	}
 }
 
-func TestTwoWritersOnOneUploadDoNotSpin(t *testing.T) {
+func TestPatch_TwoWritersDoNotSpin(t *testing.T) {
 	// Each PATCH of ours finds the upload a byte further on, written by another.
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data := randomBytes(1000)
@@ -322,7 +322,7 @@ func TestTwoWritersOnOneUploadDoNotSpin(t *testing.T) {
 	})
 }
 
-func TestRefusalsEndTheUploadAndSayWhy(t *testing.T) {
+func TestRefusal_EndsUploadWithMessage(t *testing.T) {
 	tests := map[int]error{401: tus.ErrUnauthorized, 403: tus.ErrUnauthorized, 412: tus.ErrUnsupported, 400: nil, 415: nil, 501: nil}
 	for status, want := range tests {
 		for _, method := range []string{"POST", "PATCH"} {
@@ -345,7 +345,7 @@ func TestRefusalsEndTheUploadAndSayWhy(t *testing.T) {
 	}
 }
 
-func TestRefusedLastChunkIsUnconfirmedWhereTheServerHasAllBytes(t *testing.T) {
+func TestRefusal_OfStoredLastChunkIsUnconfirmed(t *testing.T) {
 	data := randomBytes(2000)
 	opts := &tus.UploadOptions{ChunkSize: 1000}
 	srv := tustest.NewServer(t, nil)
@@ -363,7 +363,7 @@ func TestRefusedLastChunkIsUnconfirmedWhereTheServerHasAllBytes(t *testing.T) {
 	}
 }
 
-func TestUploadThatIsRefusedAndDeletedAtItsEndIsNotSentAgain(t *testing.T) {
+func TestRefusal_DeletedUploadIsNotResent(t *testing.T) {
 	// A virus scanner, for example.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -378,7 +378,7 @@ func TestUploadThatIsRefusedAndDeletedAtItsEndIsNotSentAgain(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "PATCH", "PATCH", "HEAD")
 }
 
-func TestExpiredTokenIsRenewedOnceByTheHook(t *testing.T) {
+func TestUnauthorized_HookRenewsTokenOnce(t *testing.T) {
 	for _, method := range []string{"POST", "PATCH", "HEAD"} {
 		srv := tustest.NewServer(t, nil)
 		token := "old"
@@ -415,7 +415,7 @@ func TestExpiredTokenIsRenewedOnceByTheHook(t *testing.T) {
 	}
 }
 
-func TestHookThatFailsEndsTheUpload(t *testing.T) {
+func TestBeforeRequest_ErrorEndsUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	boom := errors.New("no token")
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return boom }}})
@@ -426,7 +426,7 @@ func TestHookThatFailsEndsTheUpload(t *testing.T) {
 	}
 }
 
-func TestChunksAreHalvedOn413WhereAllowed(t *testing.T) {
+func TestPatch_413HalvesChunksIfAllowed(t *testing.T) {
 	limit := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		if r.ContentLength > 1500 {
 			faults.RespondAfter(413, "")(w, r, h)
@@ -457,7 +457,7 @@ func TestChunksAreHalvedOn413WhereAllowed(t *testing.T) {
 	}
 }
 
-func TestResumeNeverCreates(t *testing.T) {
+func TestResume_NeverCreates(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(10_000)
@@ -488,7 +488,7 @@ func TestResumeNeverCreates(t *testing.T) {
 	}
 }
 
-func TestResumeOfDeferredLengthDeclaresIt(t *testing.T) {
+func TestResume_SendsDeferredLength(t *testing.T) {
 	for _, size := range []int{0, 1, 2500} {
 		srv := tustest.NewServer(t, nil)
 		req, _ := http.NewRequest("POST", srv.Endpoint(), nil)
@@ -537,7 +537,7 @@ func TestTerminate(t *testing.T) {
 	}
 }
 
-func TestMethodThatIsNotAllowedTellsWhatIsMissing(t *testing.T) {
+func TestMethodNotAllowed_NamesMissingFeature(t *testing.T) {
 	for method, words := range map[string]string{"POST": "creation", "PATCH": "OverridePatchMethod"} {
 		_, _, err := failThrough(t, nil, tustest.Fault{Method: method, Times: -1, Action: tustest.Respond(405, "")})
 		var e *tus.Error
@@ -550,7 +550,7 @@ func TestMethodThatIsNotAllowedTellsWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestNoAdviceToOverrideWhatIsOverridden(t *testing.T) {
+func TestMethodNotAllowed_NoAdviceIfOverridden(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(405, "")})
 	_, err := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true}).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())

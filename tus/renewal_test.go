@@ -20,9 +20,9 @@ func renewing(t *testing.T, srv *tustest.Server) *tus.Client {
 	return newClient(t, srv.Endpoint(), &tus.Options{Hooks: renewingHooks()})
 }
 
-// TestCredentialsMayExpireAgain has credentials that do not last from one failure to
+// TestUnauthorized_RepeatedExpiryIsRenewed has credentials that do not last from one failure to
 // the next, and no byte that gets through in between.
-func TestCredentialsMayExpireAgain(t *testing.T) {
+func TestUnauthorized_RepeatedExpiryIsRenewed(t *testing.T) {
 	expired, unavailable := tustest.Respond(401, "expired"), tustest.Respond(503, "")
 	data := randomBytes(unequalSize)
 	once := func(method string, skip int, action tustest.Action) tustest.Fault {
@@ -70,9 +70,9 @@ func TestCredentialsMayExpireAgain(t *testing.T) {
 	})
 }
 
-// TestCredentialsThatAreNeverTakenEndTheUpload counts what a refused request costs: it
+// TestUnauthorized_AfterRenewalEndsUpload counts what a refused request costs: it
 // is repeated once, and the HEAD in between, which is not refused, changes nothing.
-func TestCredentialsThatAreNeverTakenEndTheUpload(t *testing.T) {
+func TestUnauthorized_AfterRenewalEndsUpload(t *testing.T) {
 	for method, want := range map[string][]string{
 		"POST":  {"POST", "POST"},
 		"PATCH": {"POST", "PATCH", "HEAD", "PATCH"},
@@ -86,7 +86,7 @@ func TestCredentialsThatAreNeverTakenEndTheUpload(t *testing.T) {
 }
 
 // A 401 that a Step met has nothing to do with what a Run meets later.
-func TestRenewalOfAStepIsNotSpentByARun(t *testing.T) {
+func TestUnauthorized_InStepKeepsRetryAfterOfRun(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(401, "")},
 			tustest.Fault{Method: "PATCH", Action: tustest.Respond(503, "", "Retry-After", "100")})
@@ -110,7 +110,7 @@ func TestRenewalOfAStepIsNotSpentByARun(t *testing.T) {
 	})
 }
 
-func TestCreationThatIsRepeatedWithNewCredentialsCarriesItsBytesAgain(t *testing.T) {
+func TestUnauthorized_RepeatedCreationCarriesData(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	srv.Inject(tustest.Fault{Method: "POST", Action: faults.RespondAfter(401, "")})
 	res, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(data), nil)

@@ -25,7 +25,7 @@ func slowCreation(h *tustest.Handler) {
 	h.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.Delay(10 * time.Second)})
 }
 
-func TestReserve_FailBeginsOneUpload(t *testing.T) {
+func TestReserve_FailStartsOneUpload(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{
 		"chunks":      {ChunkSize: 1000},
 		"parts":       {ChunkSize: 1000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{50_000}}},
@@ -60,7 +60,7 @@ func TestReserve_FailBeginsOneUpload(t *testing.T) {
 	}
 }
 
-func TestReserve_WaitBeginsSecondUploadBesideLivingHolder(t *testing.T) {
+func TestReserve_WaitStartsSecondUpload(t *testing.T) {
 	for name, process := range map[string]string{"another machine": "", "this process": "own"} {
 		t.Run(name, func(t *testing.T) {
 			withFleet(t, func(t *testing.T, fl *fleet) {
@@ -185,7 +185,7 @@ func TestReserve_LeftReservationExpires(t *testing.T) {
 	})
 }
 
-func TestReserve_NothingStaysOfCreationThatEnds(t *testing.T) {
+func TestReserve_FailedCreationLeavesNothing(t *testing.T) {
 	for name, end := range map[string]func(u *tus.Uploader, cancel func()) tustest.Action{
 		"refused": func(*tus.Uploader, func()) tustest.Action { return tustest.Respond(403, "") },
 		"paused": func(u *tus.Uploader, _ func()) tustest.Action {
@@ -223,7 +223,7 @@ func TestReserve_NothingStaysOfCreationThatEnds(t *testing.T) {
 
 // A store that failed to reserve the ID stores the upload under another, if the ID is
 // another upload's by then.
-func TestReserve_UploadIsStoredThoughItsIDIsTaken(t *testing.T) {
+func TestReserve_TakenIDIsReplaced(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		slowCreation(fl.h)
 		fl.start("a", tus.Options{Store: fl.machine("a", fl.failing("", 0, 5*time.Second))}, inChunks())

@@ -52,7 +52,7 @@ func (onwards) Close() error { return nil }
 
 // A later session cannot go on with the upload, and none that follows could: it
 // begins a new one, and tells so.
-func TestStoredUploadOfASourceThatOnlyReadsFromItsStartBeginsAnew(t *testing.T) {
+func TestForwardSource_StoredUploadStartsOver(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, sum := range map[string]string{"plain": "off", "with checksums": ""} {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestStoredUploadOfASourceThatOnlyReadsFromItsStartBeginsAnew(t *testing.T) 
 }
 
 // What this session lost by itself is an error: the next one decides.
-func TestSourceThatCannotBeReadAgainEndsTheSessionThatReadIt(t *testing.T) {
+func TestForwardSource_LossEndsSession(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutAfter(500)})
 	opts := inChunks()
@@ -105,7 +105,7 @@ func TestSourceThatCannotBeReadAgainEndsTheSessionThatReadIt(t *testing.T) {
 }
 
 // An upload whose URL the caller gave is the caller's to give up.
-func TestGivenUploadOfASourceThatOnlyReadsFromItsStartIsNotReplaced(t *testing.T) {
+func TestForwardSource_ExternalURLIsNotReplaced(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
 	left := stoppedAt(t, srv.Endpoint(), nil, &fromTheStart{Source: tus.Bytes(data)}, 3000)
 	_, err := newClient(t, srv.Endpoint(), nil).Resume(testContext(t), left.URL, &fromTheStart{Source: tus.Bytes(data)}, inChunks())
@@ -212,7 +212,7 @@ func TestStartOver_StopAtPausesOnce(t *testing.T) {
 
 // Each upload is gone right after its creation. A pause in between does not make the
 // second one the first.
-func TestStartOver_GoneAtOnceIsCountedAcrossAPause(t *testing.T) {
+func TestStartOver_GoneAtOnceCountsAcrossPause(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Forget(r.URL.Path)

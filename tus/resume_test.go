@@ -55,7 +55,7 @@ func wantEmptyStore(t testing.TB, store storage.Store) {
 	}
 }
 
-func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
+func TestStoredUpload_ResumesAtAcknowledgedByte(t *testing.T) {
 	data := randomBytes(10_000)
 	interruptions := map[string]func(t *testing.T, srv *tustest.Server, store storage.Store){
 		"paused": func(t *testing.T, srv *tustest.Server, store storage.Store) {
@@ -122,7 +122,7 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 	}
 }
 
-func TestURLIsStoredBeforeTheFirstByteAndUntilTheLastIsConfirmed(t *testing.T) {
+func TestStoredUpload_IsKeptUntilComplete(t *testing.T) {
 	srv, removed := tustest.NewServer(t, nil), 0
 	store := &scripted{Store: &storage.Memory{}, delete: func(next func() error) error {
 		if up := srv.Uploads()[0]; !up.Complete() {
@@ -149,7 +149,7 @@ func TestURLIsStoredBeforeTheFirstByteAndUntilTheLastIsConfirmed(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-func TestUploadInOneRequestIsNotStored(t *testing.T) {
+func TestStoredUpload_NotForOneRequest(t *testing.T) {
 	srv, puts := tustest.NewServer(t, nil), 0
 	store := &scripted{Store: &storage.Memory{}, put: func(_ storage.Record, next put) (storage.Record, error) {
 		puts++
@@ -166,7 +166,7 @@ func TestUploadInOneRequestIsNotStored(t *testing.T) {
 	}
 }
 
-func TestPartOfAnUploadInOneRequestIsStored(t *testing.T) {
+func TestStoredUpload_ShortWriteOfOneRequest(t *testing.T) {
 	// If the server did not take all of it, there is something to resume.
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(100)
 	srv.Inject(tustest.Fault{Method: "POST", Action: faults.AcceptOnly(30)},
@@ -338,7 +338,7 @@ func stepTo(t testing.TB, u *tus.Uploader, offset int64) {
 	}
 }
 
-func TestStoredUploadThatIsOfNoUseIsReplaced(t *testing.T) {
+func TestStoredUpload_UnusableStartsOver(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, fault := range map[string]tustest.Action{
 		"404":                goneWith(404),
@@ -368,7 +368,7 @@ func TestStoredUploadThatIsOfNoUseIsReplaced(t *testing.T) {
 	}
 }
 
-func TestExpiredUploadIsReplaced(t *testing.T) {
+func TestStoredUpload_ExpiredIsReplaced(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		srv := tustest.NewHandler(&tustest.Options{Expires: time.Hour})
 		h.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) { srv.ServeHTTP(w, r) }})
@@ -391,7 +391,7 @@ func TestExpiredUploadIsReplaced(t *testing.T) {
 	})
 }
 
-func TestUploadThatOutlivesItsExpiryIsResumed(t *testing.T) {
+func TestStoredUpload_KeptPastExpiryIsResumed(t *testing.T) {
 	// Clocks differ, and servers are late to clean up: they are asked.
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
@@ -406,7 +406,7 @@ func TestUploadThatOutlivesItsExpiryIsResumed(t *testing.T) {
 	}
 }
 
-func TestTroubleWithTheServerNeverDropsTheRecord(t *testing.T) {
+func TestStoredUpload_ServerErrorKeepsRecord(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, answer := range map[string]tustest.Action{
 		"400": tustest.Respond(400, ""), "401": tustest.Respond(401, ""), "403": tustest.Respond(403, ""), "423": tustest.Respond(423, ""),
@@ -451,7 +451,7 @@ func TestTroubleWithTheServerNeverDropsTheRecord(t *testing.T) {
 	}
 }
 
-func TestPassingTroubleIsWaitedForBeforeResuming(t *testing.T) {
+func TestStoredUpload_TemporaryErrorIsRetried(t *testing.T) {
 	for _, status := range []int{423, 429, 500, 503} {
 		srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 		old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
@@ -463,7 +463,7 @@ func TestPassingTroubleIsWaitedForBeforeResuming(t *testing.T) {
 	}
 }
 
-func TestUploadThatWasCompleteButForTheRecordIsNotSentAgain(t *testing.T) {
+func TestStoredUpload_CompleteIsNotResent(t *testing.T) {
 	data := randomBytes(10_000)
 	srv := tustest.NewServer(t, nil)
 	full := errors.New("disk full")
@@ -492,7 +492,7 @@ func TestUploadThatWasCompleteButForTheRecordIsNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestWhatTellsUploadsApart(t *testing.T) {
+func TestStoredUpload_IsFoundOnlyForSameInput(t *testing.T) {
 	dir := t.TempDir()
 	data := randomBytes(10_000)
 	write := func(name string, data []byte, modified time.Time) string {
@@ -549,7 +549,7 @@ func TestWhatTellsUploadsApart(t *testing.T) {
 	}
 }
 
-func TestResumeScopeJoinsEndpoints(t *testing.T) {
+func TestResumeScope_ReplacesEndpoint(t *testing.T) {
 	// Services that mint an endpoint for each upload: the URL stays the same.
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 	data := randomBytes(10_000)
@@ -580,7 +580,7 @@ func TestStoredUpload_OfOtherSizeStartsOver(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-func TestResumeKeyStandsForTheMetadata(t *testing.T) {
+func TestResumeKey_ReplacesMetadata(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	first := &tus.UploadOptions{ChunkSize: 1000, StopAt: 3000, ResumeKey: "object 1", Metadata: tus.Metadata{"sent": "at noon"}}
@@ -593,7 +593,7 @@ func TestResumeKeyStandsForTheMetadata(t *testing.T) {
 	}
 }
 
-func TestSourceThatChangesDuringItsUploadDropsTheRecord(t *testing.T) {
+func TestStoredUpload_ChangedSourceDropsRecord(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, change := range map[string]func(path string) error{
 		"truncated": func(path string) error { return os.Truncate(path, 5000) },
@@ -640,7 +640,7 @@ func TestSourceThatChangesDuringItsUploadDropsTheRecord(t *testing.T) {
 	}
 }
 
-func TestSourceThatIsAwayForAWhileKeepsItsRecord(t *testing.T) {
+func TestStoredUpload_MissingSourceKeepsRecord(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -668,7 +668,7 @@ func TestSourceThatIsAwayForAWhileKeepsItsRecord(t *testing.T) {
 	}
 }
 
-func TestAbortForgetsTheUpload(t *testing.T) {
+func TestAbort_DropsRecord(t *testing.T) {
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 	opts := inChunks()
 	opts.StopAt = 3000
@@ -687,7 +687,7 @@ func TestAbortForgetsTheUpload(t *testing.T) {
 	}
 }
 
-func TestExpiryIsKeptInTheRecord(t *testing.T) {
+func TestStoredUpload_RecordHasExpiry(t *testing.T) {
 	srv, store := tustest.NewServer(t, &tustest.Options{Expires: time.Hour}), &storage.Memory{}
 	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(randomBytes(10_000)), 3000)
 	all := records(t, store)
@@ -696,7 +696,7 @@ func TestExpiryIsKeptInTheRecord(t *testing.T) {
 	}
 }
 
-func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
+func TestStoredUpload_ResumesWithOtherOptions(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for name, test := range map[string]struct {
 		first, second *tus.UploadOptions
@@ -741,7 +741,7 @@ func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
 
 // Of two stored uploads the better one is gone when it is gone on with, and a pause
 // comes before the new one is created: then the other one is found, which has less.
-func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
+func TestProgress_DoesNotFallToOtherStoredUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	store := new(storage.Memory)
 	data := randomBytes(10_000)
@@ -794,10 +794,10 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 	}
 }
 
-// TestStoredUploadThatIsGoneBeginsAnewAsAnyOther is about how the new one is sent: in
+// TestStoredUpload_GoneStartsOverInParts is about how the new one is sent: in
 // parts, if that is wished for. The server forgets the stored one before it is asked
 // for it, or later.
-func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
+func TestStoredUpload_GoneStartsOverInParts(t *testing.T) {
 	gone := func(method string) tustest.Fault {
 		return tustest.Fault{Method: method, Action: goneWith(404)}
 	}
@@ -861,7 +861,7 @@ func TestPreviousUploads_OfOtherSourceIsInvalid(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestRunAfterAFailureTellsItAgain(t *testing.T) {
+func TestRun_AfterFailureReturnsItAgain(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(423, "no")})
 	u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: tus.RetryPolicy{MaxRetries: -1}}).NewUploader(tus.Bytes(randomBytes(10)), nil)

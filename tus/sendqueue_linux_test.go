@@ -12,7 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestSlowLinkThatDrainsTheKernelIsNotCut(t *testing.T) {
+func TestStall_SlowDrainOfKernelIsNone(t *testing.T) {
 	t.Parallel() // it mostly waits
 	// The client has handed over all bytes long before the server has read them,
 	// which takes several stall timeouts.
@@ -38,7 +38,7 @@ func TestSlowLinkThatDrainsTheKernelIsNotCut(t *testing.T) {
 	}
 }
 
-func TestStall_QueuedBytesHaveNotLeft(t *testing.T) {
+func TestStall_QueuedBytesAreNotSent(t *testing.T) {
 	t.Parallel() // it mostly waits
 	// The client has written the whole request, most of which the server's kernel does
 	// not take: the wait for the response has not begun.

@@ -19,7 +19,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestOptionsHeader_OnlyThatOfTheProtocolIsReserved(t *testing.T) {
+func TestOptionsHeader_OnlyProtocolIsReserved(t *testing.T) {
 	for name, reserved := range map[string]bool{
 		"Upload-Creator": false, "Upload-Token": false, "Tus-Hook-Secret": false,
 		"Upload-Offset": true, "upload-length": true, "Upload-Metadata": true, "Tus-Resumable": true, "Tus-Checksum-Algorithm": true,
@@ -43,7 +43,7 @@ func TestOptionsHeader_OnlyThatOfTheProtocolIsReserved(t *testing.T) {
 	}
 }
 
-func TestHead_WithoutLengthUsesOurs(t *testing.T) {
+func TestHead_WithoutLengthUsesSizeOfSource(t *testing.T) {
 	silent := tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "")
 	for name, opts := range map[string]tus.UploadOptions{
 		"chunks": {ChunkSize: 1000}, "larger chunks": {ChunkSize: 2000}, "parts": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}, ChunkSize: 1000},
@@ -69,7 +69,7 @@ func TestHead_WithoutLengthUsesOurs(t *testing.T) {
 }
 
 // What another program created may still lack its length.
-func TestResume_HeadWithoutLengthTellsIt(t *testing.T) {
+func TestResume_HeadWithoutLengthSendsLength(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	client := newClient(t, srv.Endpoint(), nil)
 	made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
@@ -105,7 +105,7 @@ func TestChecksumTrailer_501FallsBackToHeader(t *testing.T) {
 }
 
 // rustus responds 417 to a chunk that arrived damaged.
-func TestChecksum_417IsSentAgain(t *testing.T) {
+func TestChecksum_417IsResent(t *testing.T) {
 	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
 		srv, data := tustest.NewServer(t, &tustest.Options{Extensions: extensions}), randomBytes(3000)
 		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: faults.RespondAfter(417, "")})
@@ -123,7 +123,7 @@ func TestChecksum_417IsSentAgain(t *testing.T) {
 	}
 }
 
-func TestRedirect_OfACreationNamesWhere(t *testing.T) {
+func TestRedirect_ErrorNamesLocation(t *testing.T) {
 	for _, status := range []int{301, 302, 303} {
 		for method, opts := range map[string]*tus.UploadOptions{"POST": {}, "PATCH": whole()} {
 			if method == "PATCH" && status != 303 {
@@ -140,7 +140,7 @@ func TestRedirect_OfACreationNamesWhere(t *testing.T) {
 	}
 }
 
-func TestRetryAfter_DateIsOfTheServersClock(t *testing.T) {
+func TestRetryAfter_DateUsesClockOfServer(t *testing.T) {
 	for _, ahead := range []time.Duration{0, -time.Hour, time.Hour} {
 		for _, method := range []string{"POST", "HEAD"} {
 			srv := tustest.NewServer(t, nil)
@@ -205,7 +205,7 @@ func TestExpires_UnixSeconds(t *testing.T) {
 }
 
 // A disk that is full, and a DELETE whose first response was lost, are tried twice.
-func TestRetry_WhatStaysIsTriedTwice(t *testing.T) {
+func TestRetry_PersistentErrorIsTriedTwice(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "DELETE", Times: always, Action: tustest.Respond(500, "no such file")},
 		tustest.Fault{Method: "PATCH", Times: always, Action: faults.RespondAfter(507, "")})
@@ -236,7 +236,7 @@ func TestError_PageOfAFirewallNamesItsSender(t *testing.T) {
 }
 
 // A proxy that refuses to connect has sent nothing on.
-func TestProxy_RefusedConnectIsNeverSent(t *testing.T) {
+func TestProxy_RefusedConnectIsNotUnconfirmed(t *testing.T) {
 	for status, retried := range map[int]bool{403: true, 502: true, 407: false} {
 		for _, ours := range []bool{true, false} {
 			connects := 0
@@ -261,7 +261,7 @@ func TestProxy_RefusedConnectIsNeverSent(t *testing.T) {
 }
 
 // A connection that is never made says the same, as the dialer of a proxy fails.
-func TestConnect_FailedHandshakeIsNeverSent(t *testing.T) {
+func TestConnect_FailedHandshakeIsNotUnconfirmed(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

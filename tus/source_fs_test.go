@@ -89,7 +89,7 @@ func (f *compressedFile) Read(p []byte) (int, error) {
 	return f.wide.Read(p)
 }
 
-func TestWayToTheOffsetEndsWithTheContext(t *testing.T) {
+func TestFSFile_SkippingEndsWithContext(t *testing.T) {
 	fsys, srv := newCompressedFS(), tustest.NewServer(t, nil)
 	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.FSFile(fsys, "f"),
 		&tus.UploadOptions{ChunkSize: 1 << 20, StopAt: 1 << 20, CreationLimit: -1})
@@ -137,7 +137,7 @@ func (f *readAtFile) ReadAt(p []byte, offset int64) (int, error) {
 	return (&wide{at: offset, read: f.read}).Read(p)
 }
 
-func TestFileThatIsReadAtAnyPlaceIsNotReadUpToIt(t *testing.T) {
+func TestFSFile_ReaderAtSkipsNothing(t *testing.T) {
 	fsys := readAtFS{newCompressedFS()}
 	r, err := tus.FSFile(fsys, "f").Open(testContext(t), wideSize-10)
 	if err != nil {
@@ -149,7 +149,7 @@ func TestFileThatIsReadAtAnyPlaceIsNotReadUpToIt(t *testing.T) {
 	}
 }
 
-func TestSampleIsASampleOfEverySource(t *testing.T) {
+func TestSample_BytesRead(t *testing.T) {
 	var read atomic.Int64
 	fsys := newCompressedFS()
 	for name, test := range map[string]struct {
@@ -170,8 +170,8 @@ func TestSampleIsASampleOfEverySource(t *testing.T) {
 	}
 }
 
-// TestCompressedFileIsSentFromItsOffset compares contents, also of parts.
-func TestCompressedFileIsSentFromItsOffset(t *testing.T) {
+// TestFSFile_CompressedIsSentFromOffset compares contents, also of parts.
+func TestFSFile_CompressedIsSentFromOffset(t *testing.T) {
 	data := randomBytes(200_000)
 	fsys := forwardFS{mapFS("f", data)}
 	for name, opts := range map[string]*tus.UploadOptions{
@@ -198,7 +198,7 @@ func (s forwardFS) Open(name string) (fs.File, error) {
 
 // A file that can only be read forward is truncated below the offset of the next
 // chunk, as any other file may be.
-func TestFileThatIsTruncatedBelowItsOffsetHasChanged(t *testing.T) {
+func TestFSFile_TruncatedBelowOffsetIsAnError(t *testing.T) {
 	for name, forward := range map[string]bool{"forward": true, "seeks": false} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)

@@ -46,7 +46,7 @@ func tempFile(t *testing.T, data []byte) string {
 	return path
 }
 
-func TestNoHandleOfAFileIsOpenWhileNothingHappens(t *testing.T) {
+func TestFile_NoHandleBetweenSteps(t *testing.T) {
 	for name, fault := range map[string]tustest.Fault{
 		"creation": {Method: http.MethodPost, Action: tustest.Respond(http.StatusServiceUnavailable, "")},
 		"bytes":    {Method: http.MethodPatch, Action: tustest.Respond(http.StatusServiceUnavailable, "")},
@@ -87,7 +87,7 @@ func TestNoHandleOfAFileIsOpenWhileNothingHappens(t *testing.T) {
 }
 
 // A program may look at thousands of files before it uploads the first.
-func TestLookingAtAFileLeavesNoHandleOpen(t *testing.T) {
+func TestFile_StatLeavesNoHandle(t *testing.T) {
 	path, srv := tempFile(t, randomBytes(5000)), tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
 	source := tus.File(path)
@@ -105,7 +105,7 @@ func TestLookingAtAFileLeavesNoHandleOpen(t *testing.T) {
 	}
 }
 
-func TestNoHandleOfAFileIsOpenWhileItsPartsWait(t *testing.T) {
+func TestFile_NoHandleWhilePartsWait(t *testing.T) {
 	path := tempFile(t, randomBytes(5000))
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: http.MethodPost, Times: -1, Action: tustest.Respond(503, "", "Retry-After", "60")})
@@ -125,7 +125,7 @@ func TestNoHandleOfAFileIsOpenWhileItsPartsWait(t *testing.T) {
 }
 
 // Files below /proc tell no size. An empty upload is not what they are.
-func TestFileThatTellsNoSizeIsRefused(t *testing.T) {
+func TestFile_WithoutSizeIsInvalid(t *testing.T) {
 	const path = "/proc/version"
 	opened, err := os.Open(path)
 	if err != nil {

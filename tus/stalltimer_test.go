@@ -16,7 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestHookMayTakeItsTime(t *testing.T) {
+func TestStall_SlowHookIsNone(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data := randomBytes(3000)
 		res, err := newClient(&tus.Options{Hooks: tus.Hooks{
@@ -45,7 +45,7 @@ func informing(times int) tustest.Action {
 	}
 }
 
-func TestInterimAnswersAreMovement(t *testing.T) {
+func TestStall_InterimResponsesAreProgress(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Action: informing(60)})
 		data := randomBytes(3000)
@@ -57,7 +57,7 @@ func TestInterimAnswersAreMovement(t *testing.T) {
 	})
 }
 
-func TestServerThatOnlyEverInformsIsCut(t *testing.T) {
+func TestStall_EndlessInterimResponsesAreCut(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Action: informing(1 << 20)})
 		begin, data := time.Now(), randomBytes(3000)
@@ -81,7 +81,7 @@ func slowParts(h *tustest.Handler) ([]byte, *tus.UploadOptions) {
 	return randomBytes(4 << 18), &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1 << 18, 2 << 18, 3 << 18}}}
 }
 
-func TestWaitForAConnectionOfAnotherPartIsNoStall(t *testing.T) {
+func TestStall_WaitForConnectionOfPartIsNone(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data, opts := slowParts(h)
 		client := newClient(&tus.Options{HTTPClient: &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}})
@@ -97,7 +97,7 @@ func TestWaitForAConnectionOfAnotherPartIsNoStall(t *testing.T) {
 	})
 }
 
-func TestConnectionThatIsNeverMadeIsCutDespiteOthers(t *testing.T) {
+func TestStall_HangingDialIsCut(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		client := newClient(&tus.Options{HTTPClient: &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}, Retry: tus.RetryPolicy{MaxRetries: -1}})
 		if _, err := client.Upload(t.Context(), tus.Bytes(randomBytes(10)), whole()); err != nil {
@@ -125,9 +125,9 @@ func TestConnectionThatIsNeverMadeIsCutDespiteOthers(t *testing.T) {
 	})
 }
 
-// TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers has a network that swallows what
+// TestStall_HangingSecondDialIsCut has a network that swallows what
 // would open a second connection, while there is a lot going on on the first.
-func TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers(t *testing.T) {
+func TestStall_HangingSecondDialIsCut(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data, _ := slowParts(h)
 		transport, swallow := &http.Transport{MaxConnsPerHost: 2}, make(chan struct{})
@@ -162,7 +162,7 @@ func TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers(t *testing.T) {
 
 // The hooks of one upload take turns, so that other parts, which report progress, wait
 // for the hook of one. (Not in a bubble, where a wait for a lock stops the clock.)
-func TestSlowHookOfOnePartIsNoStallOfAnother(t *testing.T) {
+func TestStall_SlowHookOfOtherPartIsNone(t *testing.T) {
 	t.Parallel() // it mostly waits
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(16 << 20)
@@ -197,7 +197,7 @@ func (steady) WaitN(ctx context.Context, _ int) error {
 
 // One http.Client with MaxConnsPerHost serves two Clients, such as one per tenant:
 // the wait for a connection of the other one's is no stall either.
-func TestWaitForAConnectionOfAnotherClientIsNoStall(t *testing.T) {
+func TestStall_WaitForConnectionOfClientIsNone(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data, _ := slowParts(h)
 		shared := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
@@ -222,7 +222,7 @@ func TestWaitForAConnectionOfAnotherClientIsNoStall(t *testing.T) {
 // A server tells how far it is while bytes come in, as those with 104 (Upload
 // Resumption Supported) do, and then takes a minute to put the file away, of which it
 // informs every ten seconds. That is not a server "that sends nothing else".
-func TestInterimAnswersAfterMovementAreMovement(t *testing.T) {
+func TestStall_InterimResponsesAfterDataAreProgress(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			var got bytes.Buffer

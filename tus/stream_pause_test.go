@@ -20,7 +20,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestUploadToAGivenURLMayBePausedBeforeItBegins(t *testing.T) {
+func TestResume_PausedBeforeStart(t *testing.T) {
 	data := randomBytes(2500)
 	ended, end := context.WithCancel(context.Background())
 	end()
@@ -59,7 +59,7 @@ func TestUploadToAGivenURLMayBePausedBeforeItBegins(t *testing.T) {
 	}
 }
 
-func TestStreamStopsAndGoesOn(t *testing.T) {
+func TestStream_StopAtAndResume(t *testing.T) {
 	data := randomBytes(3500)
 	for _, at := range []int64{1, 999, 1000, 1001, 1500, 2000, 3499, 3500, 9999} {
 		srv := tustest.NewServer(t, nil)
@@ -104,7 +104,7 @@ var pipes = map[string]func(t *testing.T) (io.ReadCloser, io.WriteCloser){
 	},
 }
 
-func TestBlockedReaderDoesNotKeepACancelledStream(t *testing.T) {
+func TestStream_BlockedReaderDoesNotDelayCancel(t *testing.T) {
 	for name, pipe := range pipes {
 		for _, n := range []int{0, 500, 1000, 1500, 2000, 2500} {
 			t.Run(fmt.Sprint(name, " after ", n), func(t *testing.T) {
@@ -143,7 +143,7 @@ func TestBlockedReaderDoesNotKeepACancelledStream(t *testing.T) {
 	}
 }
 
-func TestStreamThatWaitsForBytesReturnsAtOnceWhenPaused(t *testing.T) {
+func TestStream_BlockedReaderDoesNotDelayPause(t *testing.T) {
 	for name, pipe := range pipes {
 		if name == "os.Pipe" { // the kernel is not part of a bubble
 			continue
@@ -221,7 +221,7 @@ func (r *pausingReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestPausesAnywhereInAStreamLoseNothing(t *testing.T) {
+func TestStream_PausesInReadLoseNothing(t *testing.T) {
 	servers := map[string]*tustest.Server{
 		"deferred": tustest.NewServer(t, nil),
 		"buffered": tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-defer-length")}),
@@ -262,7 +262,7 @@ func TestPausesAnywhereInAStreamLoseNothing(t *testing.T) {
 	}
 }
 
-func TestPausesAtAnyTimeInAStreamLoseNothing(t *testing.T) {
+func TestStream_ConcurrentPausesLoseNothing(t *testing.T) {
 	// From another goroutine, at whatever moment that happens to be, with faults
 	// and every kind of pipe.
 	for name, pipe := range pipes {

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestFaultOnAnyRequestOfAStreamEndsInTheRightBytes(t *testing.T) {
+func TestStream_FaultEndsInExactBytes(t *testing.T) {
 	actions := map[string]tustest.Action{
 		"cut":             tustest.CutBefore(),
 		"cut in the body": tustest.CutAfter(100),
@@ -55,7 +55,7 @@ func TestFaultOnAnyRequestOfAStreamEndsInTheRightBytes(t *testing.T) {
 	}
 }
 
-func TestShortWritesOfAStreamAreSentToTheEnd(t *testing.T) {
+func TestStream_ShortWriteIsContinued(t *testing.T) {
 	for _, n := range []int{1001, 2000, 3001} {
 		srv, data := tustest.NewServer(t, nil), randomBytes(n)
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.AcceptOnly(300)})
@@ -83,7 +83,7 @@ func late(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	h.Serve(w, r)
 }
 
-func TestLengthThatACutRequestToldLateMayHaveBeenAllThatWasMissing(t *testing.T) {
+func TestDeferLength_LateRequestCompletesUpload(t *testing.T) {
 	// The bytes of the first request are stored before it is asked for the offset, its
 	// length after that.
 	bytesOnly := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -114,7 +114,7 @@ func TestLengthThatACutRequestToldLateMayHaveBeenAllThatWasMissing(t *testing.T)
 	}
 }
 
-func TestLengthThatACutRequestToldLateDoesNotCostTheChecksum(t *testing.T) {
+func TestDeferLength_LateRequestKeepsChecksum(t *testing.T) {
 	for name, test := range map[string]struct {
 		action tustest.Action
 		want   string
@@ -139,7 +139,7 @@ func TestLengthThatACutRequestToldLateDoesNotCostTheChecksum(t *testing.T) {
 	}
 }
 
-func TestLengthThatACutRequestToldLateIsNotToldTwice(t *testing.T) {
+func TestDeferLength_LengthIsNotSentTwice(t *testing.T) {
 	for name, send := range map[string]func(*tus.Client, []byte) (*tus.Result, error){
 		"stream": func(client *tus.Client, data []byte) (*tus.Result, error) {
 			return client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
@@ -163,7 +163,7 @@ func TestLengthThatACutRequestToldLateIsNotToldTwice(t *testing.T) {
 	}
 }
 
-func TestServerThatLosesBytesOfAStream(t *testing.T) {
+func TestStream_ServerLosesBytes(t *testing.T) {
 	losing := func(n int64) tustest.Action {
 		return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			tustest.CutAfter(500)(w, r, h)
@@ -215,7 +215,7 @@ func TestServerThatLosesBytesOfAStream(t *testing.T) {
 	}
 }
 
-func TestStreamThatEndsWithAChunkSurvivesItsLoss(t *testing.T) {
+func TestStream_LostLastChunkIsResent(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	atOffset(srv, 3000, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Truncate(r.URL.Path, 2500)
@@ -228,7 +228,7 @@ func TestStreamThatEndsWithAChunkSurvivesItsLoss(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestServerThatIsAheadOfAStreamIsFollowed(t *testing.T) {
+func TestStream_FollowsServerAhead(t *testing.T) {
 	for _, ahead := range []int{1, 500, 999, 1000, 1001, 2000, 2500} {
 		srv, data := tustest.NewServer(t, nil), randomBytes(3500)
 		atOffset(srv, 1000, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -253,7 +253,7 @@ func TestServerThatIsAheadOfAStreamIsFollowed(t *testing.T) {
 	}
 }
 
-func TestEarlyAnswersDoNotDisturbTheBuffers(t *testing.T) {
+func TestStream_EarlyResponsesKeepBuffers(t *testing.T) {
 	// The server has all of a chunk already and answers while it is still being
 	// sent; the buffer is then used again. The race detector watches.
 	const chunk = 1 << 20
@@ -270,7 +270,7 @@ func TestEarlyAnswersDoNotDisturbTheBuffers(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestStreamWhoseUploadIsGone(t *testing.T) {
+func TestStream_GoneUpload(t *testing.T) {
 	for _, status := range []int{404, 410} {
 		// Of the first chunk nothing is lost yet.
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
@@ -296,7 +296,7 @@ func TestStreamWhoseUploadIsGone(t *testing.T) {
 	}
 }
 
-func TestStreamIsResumedByURL(t *testing.T) {
+func TestStream_IsResumedByURL(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	for _, n := range []int{700, 1000, 3000, 3500} {
@@ -350,7 +350,7 @@ func fill(t *testing.T, url, length string, data []byte) {
 	}
 }
 
-func TestStreamOfAnotherLengthThanTheServerKnowsIsAMismatch(t *testing.T) {
+func TestStream_OtherLengthIsMismatch(t *testing.T) {
 	for _, declared := range []int{1, 500, 999, 1000, 1001, 2000, 2499, 2501, 3000, 3001, 9999} {
 		for _, at := range []int{0, 500, 1500} {
 			if at > declared {

@@ -50,7 +50,7 @@ func (s *stutterer) Read(p []byte) (int, error) {
 // streamLengths are around the multiples of a chunk of 1000 bytes.
 var streamLengths = []int{0, 1, 999, 1000, 1001, 1999, 2000, 2001, 2999, 3000, 3001}
 
-func TestStreamOfAnyLengthArrivesWhole(t *testing.T) {
+func TestStream_AnyLengthIsStored(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	if _, err := client.Capabilities(testContext(t)); err != nil {
@@ -118,7 +118,7 @@ func wantStreamProgress(t *testing.T, reports []tus.Progress, n int) {
 	}
 }
 
-func TestStreamIsSentInChunksOfEightMebibytesByDefault(t *testing.T) {
+func TestStream_DefaultChunkSizeIs8MiB(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(8<<20 + 1)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), nil)
@@ -140,7 +140,7 @@ func TestStreamIsSentInChunksOfEightMebibytesByDefault(t *testing.T) {
 	}
 }
 
-func TestStreamWithoutDeferredLength(t *testing.T) {
+func TestStream_WithoutDeferredLength(t *testing.T) {
 	unable := &tustest.Options{Extensions: tustest.Without("creation-defer-length")}
 	for name, limit := range map[string]int64{"without a buffer": 0, "longer than the buffer": 2500, "a byte longer than the buffer": 3999} {
 		srv := tustest.NewServer(t, unable)
@@ -210,7 +210,7 @@ func failingAfter(n int, err error) io.Reader {
 	return io.MultiReader(bytes.NewReader(randomBytes(n)), iotest.ErrReader(err))
 }
 
-func TestReaderThatFailsLeavesAResumableUpload(t *testing.T) {
+func TestStream_ReadErrorLeavesResumableUpload(t *testing.T) {
 	data := randomBytes(3500)
 	wrappedEOF := fmt.Errorf("tunnel: %w", io.EOF)
 	for _, failure := range []error{errPlug, io.ErrUnexpectedEOF, wrappedEOF, os.ErrDeadlineExceeded} {
@@ -249,7 +249,7 @@ func TestReaderThatFailsLeavesAResumableUpload(t *testing.T) {
 	})
 }
 
-func TestReaderThatBreaksItsPromiseEndsTheStream(t *testing.T) {
+func TestStream_ReaderContractViolation(t *testing.T) {
 	tests := map[string]struct {
 		then readerFunc
 		want error
@@ -270,7 +270,7 @@ func TestReaderThatBreaksItsPromiseEndsTheStream(t *testing.T) {
 	}
 }
 
-func TestStreamIsReadAheadOneChunkAndNoMore(t *testing.T) {
+func TestStream_ReadsOneChunkAhead(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(6000)
 	var read, confirmed atomic.Int64
 	waiting := make(chan struct{}, 100)
@@ -303,7 +303,7 @@ func TestStreamIsReadAheadOneChunkAndNoMore(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestStreamIsDrivenByHand(t *testing.T) {
+func TestStream_Steps(t *testing.T) {
 	for _, n := range streamLengths {
 		srv, data := tustest.NewServer(t, nil), randomBytes(n)
 		u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Reader(iotest.HalfReader(bytes.NewReader(data))), chunked())
@@ -380,7 +380,7 @@ func (s *unknownSource) Open(context.Context, int64) (io.ReadCloser, error) {
 
 func (s *unknownSource) Close() error { s.closed++; return nil }
 
-func TestReaderOfAStreamIsClosedOnce(t *testing.T) {
+func TestStream_ReaderIsClosedOnce(t *testing.T) {
 	ended, end := context.WithCancel(context.Background())
 	end()
 	tests := map[string]struct {
@@ -433,7 +433,7 @@ func TestReaderOfAStreamIsClosedOnce(t *testing.T) {
 	})
 }
 
-func TestStreamIsReadOnlyOnce(t *testing.T) {
+func TestStream_SecondUploadIsNotRecoverable(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	source := tus.Reader(bytes.NewReader(randomBytes(2500)))
@@ -447,7 +447,7 @@ func TestStreamIsReadOnlyOnce(t *testing.T) {
 	}
 }
 
-func TestNoReaderIsInvalid(t *testing.T) {
+func TestReader_NilIsInvalid(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	res, err := client.Upload(testContext(t), tus.Reader(nil), nil)
@@ -462,7 +462,7 @@ func TestNoReaderIsInvalid(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-func TestStreamNeedsNoStore(t *testing.T) {
+func TestStream_NeedsNoStore(t *testing.T) {
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	for _, n := range []int{0, 700, 2500} {
@@ -499,7 +499,7 @@ func swallowing(t *testing.T) *httptest.Server {
 	return server
 }
 
-func TestChunkSizeOfAStreamMayBeFarAboveWhatThereIs(t *testing.T) {
+func TestStream_ChunkSizeAboveLength(t *testing.T) {
 	data := randomBytes(30 << 20)
 	for _, chunk := range []int64{12 << 20, 20 << 20, 1 << 50, math.MaxInt64} {
 		for _, n := range []int{0, 1, 9 << 20, len(data)} {
@@ -513,7 +513,7 @@ func TestChunkSizeOfAStreamMayBeFarAboveWhatThereIs(t *testing.T) {
 	}
 }
 
-func TestMemoryDoesNotGrowWithTheStream(t *testing.T) {
+func TestStream_MemoryDoesNotGrow(t *testing.T) {
 	client := newClient(t, swallowing(t).URL+"/files/", nil)
 	allocated := func(size int64) uint64 {
 		zeros := readerFunc(func(p []byte) (int, error) { clear(p); return len(p), nil })
@@ -534,7 +534,7 @@ func TestMemoryDoesNotGrowWithTheStream(t *testing.T) {
 	}
 }
 
-func TestLengthOfAFileIsDeferredOnRequest(t *testing.T) {
+func TestDeferLength_LengthIsSentLast(t *testing.T) {
 	for _, n := range streamLengths {
 		for _, chunk := range []int64{0, 1000} {
 			for _, fault := range []tustest.Action{nil, tustest.LoseResponse(), tustest.CutAfter(100), faults.AcceptOnly(1), faults.SetStatus(502), faults.RespondAfter(404, "")} {
@@ -577,7 +577,7 @@ func TestLengthOfAFileIsDeferredOnRequest(t *testing.T) {
 	wantMethods(t, srv.Handler, "OPTIONS")
 }
 
-func TestDeferredLengthIsResumedByALaterSession(t *testing.T) {
+func TestDeferLength_LaterSessionResumes(t *testing.T) {
 	for _, at := range []int64{1, 1000, 1500, 2499} {
 		srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(2500)
 		opts := &tus.UploadOptions{DeferLength: true, ChunkSize: 1000, StopAt: at}
@@ -600,7 +600,7 @@ func TestDeferredLengthIsResumedByALaterSession(t *testing.T) {
 	}
 }
 
-func TestStreamStatsAreWhatTheServerSaw(t *testing.T) {
+func TestStream_StatsMatchServer(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3500)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(500, "")})
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())

@@ -69,7 +69,7 @@ func (b *bufferedBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestPatch_BufferedTooLongMakesChunksSmaller(t *testing.T) {
+func TestPatch_TimeoutBehindProxyShrinksChunks(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		// A minute for each MiB, so that a request of 8 MiB never ends within 5 minutes.
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: buffering(func(size int64) time.Duration {
@@ -95,7 +95,7 @@ func TestPatch_BufferedTooLongMakesChunksSmaller(t *testing.T) {
 	})
 }
 
-func TestPatch_SizeOfTheCallerStaysAfterATimeout(t *testing.T) {
+func TestPatch_TimeoutKeepsChunkSizeOfCaller(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: buffering(func(int64) time.Duration { return time.Hour })})
 		data := randomBytes(8 << 20)
@@ -174,7 +174,7 @@ func slowWays() map[string]*tus.UploadOptions {
 	}
 }
 
-func TestSource_SlowOneIsNoStall(t *testing.T) {
+func TestStall_SlowSourceIsNone(t *testing.T) {
 	for way, opts := range slowWays() {
 		for name, checksums := range map[string][]checksum.Algorithm{"plain": {}, "checksum": checksum.Builtin()} {
 			t.Run(way+"/"+name, func(t *testing.T) {

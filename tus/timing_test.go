@@ -27,7 +27,7 @@ func whole() *tus.UploadOptions {
 	return &tus.UploadOptions{CreationLimit: -1}
 }
 
-func TestFirstRetryIsAtOnceAndTheWaitsThenDoubleToAMinute(t *testing.T) {
+func TestRetry_DefaultDelays(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.Respond(503, "")})
 		var seen recorder
@@ -66,7 +66,7 @@ func TestFirstRetryIsAtOnceAndTheWaitsThenDoubleToAMinute(t *testing.T) {
 	})
 }
 
-func TestEightRetriesInARowAreTheDefault(t *testing.T) {
+func TestRetry_DefaultIsEight(t *testing.T) {
 	for method, opts := range map[string]*tus.UploadOptions{"POST": chunked(), "PATCH": chunked(), "HEAD": nil} {
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 			h.Inject(tustest.Fault{Method: method, Times: -1, Action: tustest.Respond(500, "")})
@@ -119,7 +119,7 @@ func TestForever_ServerThatLosesBytesEndsTheUpload(t *testing.T) {
 	})
 }
 
-func TestNegativeMaxRetriesRetriesNothing(t *testing.T) {
+func TestRetry_NegativeMaxRetriesIsNone(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(503, "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Retry: tus.RetryPolicy{MaxRetries: -1}})
@@ -130,7 +130,7 @@ func TestNegativeMaxRetriesRetriesNothing(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "PATCH")
 }
 
-func TestBudgetAndWaitsStartAgainWhenTheOffsetMoves(t *testing.T) {
+func TestRetry_ProgressRenewsBudgetAndDelays(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		failures := map[string]int{}
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -159,7 +159,7 @@ func TestBudgetAndWaitsStartAgainWhenTheOffsetMoves(t *testing.T) {
 	})
 }
 
-func TestOneByteOfProgressPerFailureIsEnough(t *testing.T) {
+func TestRetry_OneByteRenewsBudget(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.CutAfter(1)})
 	data := randomBytes(30)
@@ -173,7 +173,7 @@ func TestOneByteOfProgressPerFailureIsEnough(t *testing.T) {
 	}
 }
 
-func TestShouldRetryOverrules(t *testing.T) {
+func TestRetry_ShouldRetryOverridesDefault(t *testing.T) {
 	t.Run("a permanent failure is retried", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: 3, Action: tustest.Respond(403, "not yet")})
@@ -219,7 +219,7 @@ func TestShouldRetryOverrules(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsHonoured(t *testing.T) {
+func TestRetryAfter_IsHonored(t *testing.T) {
 	in := func(d time.Duration) func() string {
 		return func() string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
 	}
@@ -263,7 +263,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	}
 }
 
-func TestRetryAfterNeverShortensTheWait(t *testing.T) {
+func TestRetryAfter_NeverShortensDelay(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Times: 2, Action: tustest.Respond(503, "", "Retry-After", "1")})
 		var seen recorder
@@ -326,7 +326,7 @@ func drip(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	}
 }
 
-func TestSilentConnectionIsCutAfterTheStallTimeout(t *testing.T) {
+func TestStall_SilentConnectionIsCut(t *testing.T) {
 	tests := map[string]struct {
 		fault tustest.Fault
 		opts  *tus.UploadOptions
@@ -376,7 +376,7 @@ func TestSilentConnectionIsCutAfterTheStallTimeout(t *testing.T) {
 	}
 }
 
-func TestSilentHeadAndDeleteAreCutAndRetried(t *testing.T) {
+func TestStall_HeadAndDeleteAreRetried(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		client := newClient(nil)
 		res, err := client.Upload(t.Context(), tus.Bytes(randomBytes(3000)), chunked())
@@ -395,7 +395,7 @@ func TestSilentHeadAndDeleteAreCutAndRetried(t *testing.T) {
 	})
 }
 
-func TestAnswerWhoseBodyNeverEndsIsTakenWithoutIt(t *testing.T) {
+func TestResponse_HangingBodyIsIgnored(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: drip})
 		begin := time.Now()
@@ -412,7 +412,7 @@ func TestAnswerWhoseBodyNeverEndsIsTakenWithoutIt(t *testing.T) {
 	})
 }
 
-func TestSlowLinkIsNotCut(t *testing.T) {
+func TestStall_SlowLinkIsNone(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			r.Body = slowBody{r.Body}
@@ -459,7 +459,7 @@ func waitFor(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func TestWaitForTheRateLimitIsNoStall(t *testing.T) {
+func TestStall_WaitForRateLimitIsNone(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		limiter := &slowLimiter{}
 		data := randomBytes(250_000)
@@ -481,7 +481,7 @@ func TestWaitForTheRateLimitIsNoStall(t *testing.T) {
 	})
 }
 
-func TestContextEndsAWaitForTheRateLimit(t *testing.T) {
+func TestRateLimit_WaitOfUploadEndsWithContext(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -509,7 +509,7 @@ func (l *punctualLimiter) WaitN(ctx context.Context, n int) error {
 	return waitFor(ctx, wait)
 }
 
-func TestDeadlineThatALimiterForeseesPausesTheUpload(t *testing.T) {
+func TestRateLimit_ForeseenDeadlinePausesUpload(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
@@ -530,7 +530,7 @@ func TestDeadlineThatALimiterForeseesPausesTheUpload(t *testing.T) {
 	})
 }
 
-func TestNegativeStallTimeoutIsNoLimit(t *testing.T) {
+func TestStall_NegativeTimeoutIsNoLimit(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Delay(24 * time.Hour)})
 		res, err := newClient(&tus.Options{StallTimeout: -1}).Upload(t.Context(), tus.Bytes(randomBytes(3000)), whole())
@@ -563,7 +563,7 @@ func optionsFor(place string) *tus.UploadOptions {
 	return chunked()
 }
 
-func TestEndOfTheContextPausesTheUpload(t *testing.T) {
+func TestContext_EndPausesUpload(t *testing.T) {
 	because := errors.New("the user left")
 	ends := map[string]struct {
 		want error
@@ -614,7 +614,7 @@ func TestEndOfTheContextPausesTheUpload(t *testing.T) {
 	}
 }
 
-func TestPauseFromAnotherGoroutine(t *testing.T) {
+func TestPause_FromOtherGoroutine(t *testing.T) {
 	for place, faults := range places() {
 		t.Run(place, func(t *testing.T) {
 			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
@@ -646,7 +646,7 @@ func TestPauseFromAnotherGoroutine(t *testing.T) {
 	}
 }
 
-func TestSourceThatBlocksDoesNotHoldUpTheEnd(t *testing.T) {
+func TestSource_BlockedReadDoesNotDelayEnd(t *testing.T) {
 	data := randomBytes(3000)
 	for name, closes := range map[string]bool{"Close wakes it": true, "Close does not": false} {
 		t.Run(name, func(t *testing.T) {
@@ -701,7 +701,7 @@ func (r blockingReader) Close() error {
 	return r.ReadCloser.Close()
 }
 
-func TestContextThatEndedBeforeSendsNothing(t *testing.T) {
+func TestContext_EndedBeforeSendsNothing(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -722,7 +722,7 @@ func TestContextThatEndedBeforeSendsNothing(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-func TestContextEndsTheRetriesOfInfo(t *testing.T) {
+func TestContext_EndsRetriesOfInfo(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: tustest.Respond(503, "", "Retry-After", "60")})
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
@@ -736,7 +736,7 @@ func TestContextEndsTheRetriesOfInfo(t *testing.T) {
 	})
 }
 
-func TestProbeOfAnotherUploadIsWaitedForOnlyAsLongAsTheContextLives(t *testing.T) {
+func TestProbe_WaitEndsWithContext(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "OPTIONS", Action: tustest.Delay(20 * time.Second)})
 		client := newClient(nil)
@@ -789,7 +789,7 @@ func TestStats_ElapsedEndsWithUpload(t *testing.T) {
 }
 
 // A server may not have read yet what reached it.
-func TestServerGetsTimeToStoreWhatCameBeforeTheConnectionBroke(t *testing.T) {
+func TestRetry_WaitsForServerToStoreData(t *testing.T) {
 	for _, c := range []struct{ took, want time.Duration }{
 		{0, 0},
 		{40 * time.Millisecond, 40 * time.Millisecond},

@@ -41,7 +41,7 @@ func stalling(n int64) (tustest.Action, <-chan struct{}) {
 	}, reached
 }
 
-func TestPauseAndCancelAreHeardWhileTheKernelSends(t *testing.T) {
+func TestSendfile_PauseAndCancelEndIt(t *testing.T) {
 	path, data := largeFile(t)
 	stops := map[string]struct {
 		stop func(*tus.Uploader, context.CancelFunc)
@@ -78,7 +78,7 @@ func TestPauseAndCancelAreHeardWhileTheKernelSends(t *testing.T) {
 	}
 }
 
-func TestStalledKernelSendIsCut(t *testing.T) {
+func TestSendfile_StallIsCut(t *testing.T) {
 	t.Parallel() // it mostly waits
 	path, data := largeFile(t)
 	srv := tustest.NewServer(t, nil)
@@ -98,7 +98,7 @@ func TestStalledKernelSendIsCut(t *testing.T) {
 	}
 }
 
-func TestStallOfTheServerIsNoticedBehindFullBuffers(t *testing.T) {
+func TestStall_BehindFullBuffersIsCut(t *testing.T) {
 	t.Parallel() // it mostly waits
 	// All bytes fit into the buffers of the server's kernel, so that they have left.
 	srv := tustest.NewServer(t, nil)
@@ -113,7 +113,7 @@ func TestStallOfTheServerIsNoticedBehindFullBuffers(t *testing.T) {
 	wantError(t, seen.retries[0].Err, tus.ErrStalled)
 }
 
-func TestAnswerBeforeTheBodyIsSentIsTaken(t *testing.T) {
+func TestPatch_EarlyResponseIsUsed(t *testing.T) {
 	// tusd answers a wrong offset, or a refused creation, without reading what
 	// comes. The answer may be lost behind the reset of the connection, but if it
 	// is there it counts.
@@ -183,7 +183,7 @@ func (l *countingLimiter) WaitN(_ context.Context, n int) error {
 	return nil
 }
 
-func TestRateLimitHoldsForEveryWayOfSending(t *testing.T) {
+func TestRateLimit_HoldsForFileAndMemory(t *testing.T) {
 	path, data := largeFile(t)
 	for name, source := range map[string]tus.Source{"file by the kernel": tus.File(path), "memory": tus.Bytes(data)} {
 		t.Run(name, func(t *testing.T) {
@@ -201,7 +201,7 @@ func TestRateLimitHoldsForEveryWayOfSending(t *testing.T) {
 	}
 }
 
-func TestFailingLimiterEndsTheRequest(t *testing.T) {
+func TestRateLimit_ErrorEndsRequest(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: brokenLimiter{}, Retry: tus.RetryPolicy{MaxRetries: 2}})
 	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), whole())
@@ -236,7 +236,7 @@ func (s signing) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.RoundTripper.RoundTrip(req)
 }
 
-func TestTransportMayReadACopyOfTheBody(t *testing.T) {
+func TestTransport_MayReadCopyOfBody(t *testing.T) {
 	data := randomBytes(10_000)
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -287,7 +287,7 @@ func (c *closing) RoundTrip(req *http.Request) (*http.Response, error) {
 	return nil, syscall.ECONNRESET
 }
 
-func TestBodyThatTheTransportClosedIsNoFailureOfTheSource(t *testing.T) {
+func TestTransport_ClosedBodyIsNoSourceError(t *testing.T) {
 	data := randomBytes(10_000)
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
@@ -309,10 +309,10 @@ func TestBodyThatTheTransportClosedIsNoFailureOfTheSource(t *testing.T) {
 	}
 }
 
-// TestBytesThatTheKernelTookAreCountedWhenARequestEnds compares what a request that is
+// TestStats_CountBytesInKernelBuffers compares what a request that is
 // refused early is said to have sent with what reached the server, most of it through
 // its buffers.
-func TestBytesThatTheKernelTookAreCountedWhenARequestEnds(t *testing.T) {
+func TestStats_CountBytesInKernelBuffers(t *testing.T) {
 	path, data := largeFile(t)
 	srv := tustest.NewServer(t, nil)
 	cut, arrived := make(chan struct{}), make(chan int64, 1)

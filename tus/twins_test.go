@@ -196,7 +196,7 @@ func TestFile_LinkToATwinIsAnotherUpload(t *testing.T) {
 	}
 }
 
-func TestFile_WhatARenamedFileResumesWith(t *testing.T) {
+func TestFile_RenamedIsFoundByContentOrResumeKey(t *testing.T) {
 	first, _ := twins()
 	for kind, source := range fileKinds() {
 		for name, test := range map[string]struct {

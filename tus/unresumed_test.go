@@ -181,7 +181,7 @@ func TestStoredUpload_SwappedRecordsMakeNoMixture(t *testing.T) {
 }
 
 // A server may return what it likes of the metadata, but no other value.
-func TestStoredUpload_MetadataOfTheServerAreCompared(t *testing.T) {
+func TestStoredUpload_MetadataOfServerIsCompared(t *testing.T) {
 	data := randomBytes(10_000)
 	sent := tus.Metadata{"filename": "a.txt", "filetype": "text/plain", "empty": ""}
 	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestUploadStoresTheExactBytes(t *testing.T) {
+func TestUpload_StoresExactBytes(t *testing.T) {
 	const chunk = 64 << 10
 	for _, size := range []int{0, 1, chunk - 1, chunk, chunk + 1, 10*chunk + 7} {
 		for _, chunkSize := range []int64{0, 1000, chunk} {
@@ -43,7 +43,7 @@ func TestUploadStoresTheExactBytes(t *testing.T) {
 	}
 }
 
-func TestEverySourceDeliversItsBytes(t *testing.T) {
+func TestUpload_EverySource(t *testing.T) {
 	data := randomBytes(300_000)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "data.bin")
@@ -100,7 +100,7 @@ func TestEverySourceDeliversItsBytes(t *testing.T) {
 	}
 }
 
-func TestOneChunkFileCostsOnePostAfterOneOptions(t *testing.T) {
+func TestCreationWithUpload_OneRequestPerFile(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(1 << 20)
@@ -117,7 +117,7 @@ func TestOneChunkFileCostsOnePostAfterOneOptions(t *testing.T) {
 	wantMethods(t, srv.Handler, "OPTIONS", "POST", "POST", "POST")
 }
 
-func TestLargerSourceIsCreatedBeforeBytesAreSent(t *testing.T) {
+func TestCreationWithUpload_NotForLargerSource(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(1<<20 + 1)
 	if _, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1 << 20}); err != nil {
@@ -129,7 +129,7 @@ func TestLargerSourceIsCreatedBeforeBytesAreSent(t *testing.T) {
 	}
 }
 
-func TestEmptySource_CostsOnlyTheCreation(t *testing.T) {
+func TestEmptySource_OneCreationWithUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(nil), nil)
 	if err != nil {
@@ -167,7 +167,7 @@ func TestCreationLimit_Modes(t *testing.T) {
 	}
 }
 
-func TestCreationWithUploadThatIsNotFullyAcceptedGoesOnWithPatch(t *testing.T) {
+func TestCreationWithUpload_PatchSendsTheRest(t *testing.T) {
 	data := randomBytes(1000)
 	tests := map[string]tustest.Action{
 		"fewer bytes stored": faults.AcceptOnly(300),
@@ -192,7 +192,7 @@ func TestCreationWithUploadThatIsNotFullyAcceptedGoesOnWithPatch(t *testing.T) {
 	}
 }
 
-func TestLostCreationWithUploadIsRepeatedWithoutBytes(t *testing.T) {
+func TestCreationWithUpload_RetryCarriesNoData(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.CutAfter(500)})
 	data := randomBytes(1000)
@@ -204,7 +204,7 @@ func TestLostCreationWithUploadIsRepeatedWithoutBytes(t *testing.T) {
 	wantMethods(t, srv.Handler, "OPTIONS", "POST", "POST", "PATCH")
 }
 
-func TestBodyRefusedWithCreationIsSentByPatch(t *testing.T) {
+func TestCreationWithUpload_413IsSentByPatch(t *testing.T) {
 	// A proxy with a small limit on request bodies, before a willing server.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Action: faults.RespondAfter(413, "<html>too large</html>")})
@@ -219,7 +219,7 @@ func TestBodyRefusedWithCreationIsSentByPatch(t *testing.T) {
 	}
 }
 
-func TestRequestsAreAsTheProtocolWantsThem(t *testing.T) {
+func TestRequest_HeadersOfProtocol(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(2500)
@@ -301,7 +301,7 @@ func TestOverridePatchMethod_OnlyPatchIsSentAsPost(t *testing.T) {
 	}
 }
 
-func TestLocationMayBeAbsoluteOrRelative(t *testing.T) {
+func TestLocation_AbsoluteOrRelative(t *testing.T) {
 	data := randomBytes(1000)
 	for _, location := range []string{
 		"/files/00000001", "00000001", "./00000001", "../files/00000001", "//HOST/files/00000001", "http://HOST/files/00000001", "?x=1/../00000001",
@@ -358,7 +358,7 @@ func TestMetadata_DefaultIsTheNameOfTheSource(t *testing.T) {
 	}
 }
 
-func TestMetadata_NameOfTheSourceIsNotInTheResumeKey(t *testing.T) {
+func TestMetadata_NameOfSourceIsNotInResumeKey(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
 	dir := t.TempDir()
 	path := fileAt(t, filepath.Join(dir, "before"), data)
@@ -379,7 +379,7 @@ func TestMetadata_NameOfTheSourceIsNotInTheResumeKey(t *testing.T) {
 	}
 }
 
-func TestUploadFileNamesTheFileUnlessToldOtherwise(t *testing.T) {
+func TestUploadFile_FilenameUnlessMetadataHasOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.pdf")
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
@@ -399,7 +399,7 @@ func TestUploadFileNamesTheFileUnlessToldOtherwise(t *testing.T) {
 	}
 }
 
-func TestInfoTellsWhatTheServerKnows(t *testing.T) {
+func TestInfo_ReturnsUploadOfServer(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(1000)), &tus.UploadOptions{
@@ -437,7 +437,7 @@ func TestCapabilities(t *testing.T) {
 	wantMethods(t, srv.Handler, "OPTIONS")
 }
 
-func TestProbeThatFailsNeverStopsAnUpload(t *testing.T) {
+func TestProbe_FailureNeverEndsUpload(t *testing.T) {
 	for name, action := range map[string]tustest.Action{
 		"missing":   tustest.Respond(404, "nothing here"),
 		"forbidden": tustest.Respond(401, ""),
@@ -463,7 +463,7 @@ func TestProbeThatFailsNeverStopsAnUpload(t *testing.T) {
 	}
 }
 
-func TestGivenCapabilitiesAreNotAskedFor(t *testing.T) {
+func TestCapabilities_OfCallerAreNotRequested(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{
 		Extensions: []string{"creation-with-upload"}, MaxSize: 10}})
@@ -475,7 +475,7 @@ func TestGivenCapabilitiesAreNotAskedFor(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST")
 }
 
-func TestTooLargeForTheServer(t *testing.T) {
+func TestUpload_LargerThanTusMaxSize(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 10})
 	client := newClient(t, srv.Endpoint(), nil)
 	big := tus.Bytes(randomBytes(9 << 20))

@@ -71,7 +71,7 @@ func trace(t *testing.T, srv *tustest.Server, u *tus.Uploader, steps int) []stri
 	return lines
 }
 
-func TestStepMakesOneTransitionWithAtMostOneRequest(t *testing.T) {
+func TestStep_OneTransitionAtMostOneRequest(t *testing.T) {
 	tests := map[string]struct {
 		size   int
 		opts   *tus.UploadOptions
@@ -127,7 +127,7 @@ func TestStepMakesOneTransitionWithAtMostOneRequest(t *testing.T) {
 	}
 }
 
-func TestResumeStepsBeginWithHead(t *testing.T) {
+func TestStep_ResumeStartsWithHead(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(2000)
 	first := newUploader(t, srv, data, chunked(), tus.Hooks{})
@@ -142,7 +142,7 @@ func TestResumeStepsBeginWithHead(t *testing.T) {
 	}
 }
 
-func TestManualLoopSendsChunkByChunk(t *testing.T) {
+func TestStep_LoopSendsChunkByChunk(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(4500)
 	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
@@ -162,7 +162,7 @@ func TestManualLoopSendsChunkByChunk(t *testing.T) {
 	wantStored(t, srv.Handler, u.URL(), data)
 }
 
-func TestManualLoopSurvivesFailures(t *testing.T) {
+func TestStep_LoopSurvivesFailures(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
 		tustest.Fault{Method: "POST", Times: 20, Action: tustest.Respond(503, "")}, // more than any budget
@@ -178,7 +178,7 @@ func TestManualLoopSurvivesFailures(t *testing.T) {
 	wantStored(t, srv.Handler, u.URL(), data)
 }
 
-func TestStopAtPausesOnceAtThatByte(t *testing.T) {
+func TestStopAt_PausesOnceAtOffset(t *testing.T) {
 	for _, opts := range []tus.UploadOptions{
 		{StopAt: 1500},
 		{StopAt: 1500, ChunkSize: 1000},
@@ -220,7 +220,7 @@ func TestStopAtPausesOnceAtThatByte(t *testing.T) {
 	})
 }
 
-func TestPauseBeforeAndAfterTheUpload(t *testing.T) {
+func TestPause_BeforeAndAfterUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(3000)
 	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
@@ -242,7 +242,7 @@ func TestPauseBeforeAndAfterTheUpload(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "PATCH", "PATCH", "PATCH")
 }
 
-func TestPausedUploadAsksWhereTheServerIs(t *testing.T) {
+func TestPause_ResumeRequestsOffset(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(3000)
 	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
@@ -256,9 +256,9 @@ func TestPausedUploadAsksWhereTheServerIs(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "PATCH", "HEAD", "PATCH", "PATCH")
 }
 
-// TestPauseAfterTheLastByteAsksForNothing has a server that takes uploads away when
+// TestPause_AfterLastByteRequestsNothing has a server that takes uploads away when
 // they are complete, as one does that moves them to where they belong.
-func TestPauseAfterTheLastByteAsksForNothing(t *testing.T) {
+func TestPause_AfterLastByteRequestsNothing(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{
 		"chunks": chunked(), "with the creation": {}, "deferred length": {ChunkSize: 1000, DeferLength: true},
 	} {
@@ -310,7 +310,7 @@ func eachHook() map[string]func(h *tus.Hooks, do func()) {
 	}
 }
 
-func TestPauseFromEachHook(t *testing.T) {
+func TestPause_FromEachHook(t *testing.T) {
 	for name, set := range eachHook() {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
@@ -342,7 +342,7 @@ func TestPauseFromEachHook(t *testing.T) {
 	}
 }
 
-func TestStepThatSucceedsStillHeedsAPause(t *testing.T) {
+func TestStep_PauseDuringSuccessfulStep(t *testing.T) {
 	each := eachHook()
 	delete(each, "OnRetry") // that of a Step is for the caller
 	for name, set := range each {
@@ -394,7 +394,7 @@ func TestStepThatSucceedsStillHeedsAPause(t *testing.T) {
 }
 
 // Nobody drives the upload when it is paused, so the hooks run within Pause.
-func TestHooksOfAPauseMayPauseToo(t *testing.T) {
+func TestPause_InHookOfPause(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var u *tus.Uploader
 	var pausing atomic.Bool
@@ -441,7 +441,7 @@ func TestHooksOfAPauseMayPauseToo(t *testing.T) {
 	wantStored(t, srv.Handler, u.URL(), data)
 }
 
-func TestOnlyOneGoroutineDrives(t *testing.T) {
+func TestRun_SecondGoroutineIsBusy(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Stall()})
 		data := randomBytes(3000)
@@ -467,7 +467,7 @@ func TestOnlyOneGoroutineDrives(t *testing.T) {
 	})
 }
 
-func TestManyGoroutinesThatTryToDrive(t *testing.T) {
+func TestRun_ManyGoroutines(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(10)
 	for range 50 {
@@ -546,7 +546,7 @@ func TestAbort(t *testing.T) {
 	}
 }
 
-func TestAbortStopsARunningUpload(t *testing.T) {
+func TestAbort_StopsRunningUpload(t *testing.T) {
 	for place, faults := range places() {
 		t.Run(place, func(t *testing.T) {
 			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
@@ -574,7 +574,7 @@ func TestAbortStopsARunningUpload(t *testing.T) {
 	}
 }
 
-func TestAbortThatRacesWithRunDoesNotWaitForTheWholeUpload(t *testing.T) {
+func TestAbort_DoesNotWaitForWholeUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Stall()})
 	for range 300 {
@@ -594,7 +594,7 @@ func TestAbortThatRacesWithRunDoesNotWaitForTheWholeUpload(t *testing.T) {
 	}
 }
 
-func TestAbortThatTheServerRefusesLeavesTheUploadUsable(t *testing.T) {
+func TestAbort_RefusedLeavesUploadUsable(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("termination")})
 	data := randomBytes(3000)
 	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
@@ -612,7 +612,7 @@ func TestAbortThatTheServerRefusesLeavesTheUploadUsable(t *testing.T) {
 	wantStored(t, srv.Handler, u.URL(), data)
 }
 
-func TestAbortEndsWithItsContext(t *testing.T) {
+func TestAbort_EndsWithContext(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	u := newUploader(t, srv, randomBytes(3000), chunked(), tus.Hooks{})
 	trace(t, srv, u, 4)
@@ -627,7 +627,7 @@ func TestAbortEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestFinalStatesDoNotMove(t *testing.T) {
+func TestState_FinalDoesNotChange(t *testing.T) {
 	for name, faults := range map[string][]tustest.Fault{
 		"complete": nil,
 		"failed":   {{Method: "POST", Action: tustest.Respond(403, "")}},
@@ -659,7 +659,7 @@ func TestFinalStatesDoNotMove(t *testing.T) {
 	}
 }
 
-func TestStateNames(t *testing.T) {
+func TestState_String(t *testing.T) {
 	final := []tus.State{tus.StateComplete, tus.StateFailed, tus.StateAborted}
 	for state, name := range map[tus.State]string{
 		tus.StateIdle: "idle", tus.StateCreating: "creating", tus.StateReady: "ready", tus.StateSending: "sending",
@@ -676,7 +676,7 @@ func TestStateNames(t *testing.T) {
 	}
 }
 
-func TestGettersMayBeCalledFromAnyGoroutine(t *testing.T) {
+func TestUploader_GettersFromAnyGoroutine(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 10, Times: 3, Action: tustest.CutAfter(300)})
 	data := randomBytes(100_000)
@@ -724,7 +724,7 @@ var table = map[tus.State][]tus.State{
 	tus.StatePaused:     {tus.StateRecovering, tus.StateIdle, tus.StateFinishing},
 }
 
-func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
+func TestState_TransitionsMatchDocumentedTable(t *testing.T) {
 	type scenario struct {
 		opts   *tus.UploadOptions
 		faults []tustest.Fault
@@ -830,7 +830,7 @@ func TestTransitionsAreThoseOfTheDocumentedTable(t *testing.T) {
 	}
 }
 
-func TestResultIsNeverNil(t *testing.T) {
+func TestResult_IsNeverNil(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Times: -1, Action: tustest.Respond(403, "")})
 	client := newClient(t, srv.Endpoint(), nil)
@@ -856,7 +856,7 @@ func TestResultIsNeverNil(t *testing.T) {
 }
 
 // The Step ends just when it is paused by another goroutine.
-func TestPauseAtTheEndOfAStepIsNotLost(t *testing.T) {
+func TestPause_AtEndOfStepIsNotLost(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{}})
 	for i := range 20_000 {
@@ -879,7 +879,7 @@ func TestPauseAtTheEndOfAStepIsNotLost(t *testing.T) {
 	}
 }
 
-func TestHookThatPanicsLeavesTheUploaderUsable(t *testing.T) {
+func TestPanic_OfHookLeavesUploaderUsable(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(3000)
 	opts := chunked()
