@@ -15,7 +15,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// started keeps the uploaders of a batch, by the index of their job.
+// started keeps the uploaders of a batch by the index of their job.
 type started struct {
 	mu sync.Mutex
 	by map[int]*tus.Uploader
@@ -40,9 +40,9 @@ func TestOnStart_PausedJobsResume(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
 	data, all := randomBytes(3000), &started{}
 	const (
-		paused   = iota // before it begins
-		underway        // after a third
-		stream          // likewise
+		paused   = iota // before it starts
+		underway        // paused after a third
+		stream          // paused after a third
 		aborted
 		left
 		jobs
@@ -110,7 +110,7 @@ func TestOnStart_PausedJobsResume(t *testing.T) {
 		wantStored(t, srv.Handler, u.URL(), data)
 	}
 	if _, err := all.of(aborted).Run(testContext(t)); err == nil {
-		t.Error("an aborted upload went on")
+		t.Error("Run of an aborted upload succeeded")
 	} else {
 		wantError(t, err, tus.ErrAborted)
 	}
@@ -124,7 +124,7 @@ func TestOnStart_NotCalledForInvalidJob(t *testing.T) {
 	batch := slices.Values([]tus.Job{{}, {Source: tus.Bytes(nil), Options: &tus.UploadOptions{ChunkSize: -1}}})
 	results := 0
 	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), batch, &tus.BatchOptions{
-		OnStart: func(job tus.Job, _ *tus.Uploader) { t.Errorf("job %+v was begun", job) },
+		OnStart: func(job tus.Job, _ *tus.Uploader) { t.Errorf("OnStart was called for job %+v", job) },
 	}) {
 		results++
 		wantError(t, r.Err, tus.ErrInvalidInput)
@@ -171,13 +171,13 @@ func TestStopOnError_PausesStartedJobs(t *testing.T) {
 	wantStored(t, srv.Handler, u.URL(), data)
 }
 
-// One of many uploads is paused, for example by its button in a list, and gone on
-// with later.
+// OnStart keeps the Uploader of each job, so that a program can pause one of many
+// uploads and resume it later.
 func ExampleBatchOptions_onStart() {
 	_, client, stop := exampleServer(nil)
 	defer stop()
 	var mu sync.Mutex
-	uploads := map[any]*tus.Uploader{} // by the tag of their job
+	uploads := map[any]*tus.Uploader{} // by tag
 	jobs := slices.Values([]tus.Job{
 		{Source: tus.Bytes(make([]byte, 1000)), Tag: "first"},
 		{Source: tus.Bytes(make([]byte, 1000)), Tag: "second"},
@@ -189,7 +189,7 @@ func ExampleBatchOptions_onStart() {
 			uploads[job.Tag] = u
 			mu.Unlock()
 			if job.Tag == "first" {
-				u.Pause() // any goroutine may, at any time
+				u.Pause() // from any goroutine, at any time
 			}
 		},
 	})
@@ -224,7 +224,7 @@ func TestStopOnError_AbortedJobIsNoFailure(t *testing.T) {
 						t.Error(err)
 					}
 				})
-				time.Sleep(10 * time.Millisecond) // it was aborted before it began
+				time.Sleep(10 * time.Millisecond) // Abort comes before the upload starts
 			}
 		},
 	}) {

@@ -33,8 +33,8 @@ func bytesJobs(n int) []tus.Job {
 	return jobs
 }
 
-// drawing tells of each job that is drawn from jobs.
-func drawing(jobs []tus.Job, drawn func(n int)) iter.Seq[tus.Job] {
+// notifyDrawn yields jobs, and calls drawn before the nth of them.
+func notifyDrawn(jobs []tus.Job, drawn func(n int)) iter.Seq[tus.Job] {
 	return func(yield func(tus.Job) bool) {
 		for i, job := range jobs {
 			drawn(i + 1)
@@ -120,8 +120,8 @@ func TestUploadAll_FailedJobDoesNotStopOthers(t *testing.T) {
 	jobs[0].Source = nil
 	jobs[1].Source = tus.File(filepath.Join(t.TempDir(), "missing"))
 	jobs[2].Options = &tus.UploadOptions{ChunkSize: -1}
-	jobs[3].Source = brokenSource{errPlug}
-	want := map[int]error{0: tus.ErrInvalidInput, 1: fs.ErrNotExist, 2: tus.ErrInvalidInput, 3: errPlug, 4: tus.ErrUnauthorized}
+	jobs[3].Source = brokenSource{errUnplugged}
+	want := map[int]error{0: tus.ErrInvalidInput, 1: fs.ErrNotExist, 2: tus.ErrInvalidInput, 3: errUnplugged, 4: tus.ErrUnauthorized}
 	results := 0
 	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(jobs), nil) {
 		results++
@@ -146,17 +146,17 @@ func TestStopOnError_EndsBatchAtFirstError(t *testing.T) {
 		jobs, drawn := bytesJobs(10), 0
 		jobs[3].Source = nil
 		var errs []error
-		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), drawing(jobs, func(n int) { drawn = n }), &tus.BatchOptions{Concurrency: 1, StopOnError: true}) {
+		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), notifyDrawn(jobs, func(n int) { drawn = n }), &tus.BatchOptions{Concurrency: 1, StopOnError: true}) {
 			errs = append(errs, r.Err)
 		}
 		if len(errs) != 4 || drawn != 4 || errs[2] != nil || !errors.Is(errs[3], tus.ErrInvalidInput) {
 			t.Errorf("%d jobs were drawn, errors are %v", drawn, errs)
 		}
 	})
-	t.Run("those that run are paused", func(t *testing.T) {
+	t.Run("running uploads are paused", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		var healthy atomic.Bool
-		stalled := newMeeting(4)
+		stalled := newRequestBarrier(4)
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			u, _ := h.Upload(r.URL.Path)
 			switch {
@@ -175,8 +175,8 @@ func TestStopOnError_EndsBatchAtFirstError(t *testing.T) {
 			jobs[i].Options = whole()
 		}
 		causes, paused := 0, []tus.BatchResult(nil)
-		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
-		for r := range client.UploadAll(testContext(t), drawing(jobs, func(n int) { drawn = n }), &tus.BatchOptions{StopOnError: true}) {
+		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()})
+		for r := range client.UploadAll(testContext(t), notifyDrawn(jobs, func(n int) { drawn = n }), &tus.BatchOptions{StopOnError: true}) {
 			switch {
 			case errors.Is(r.Err, tus.ErrUnauthorized):
 				causes++
@@ -187,7 +187,7 @@ func TestStopOnError_EndsBatchAtFirstError(t *testing.T) {
 			}
 		}
 		if causes != 1 || len(paused) != 3 || drawn != 4 {
-			t.Errorf("%d refused, %d paused, %d drawn", causes, len(paused), drawn)
+			t.Errorf("%d failed, %d paused, %d drawn", causes, len(paused), drawn)
 		}
 		healthy.Store(true)
 		for _, r := range paused {
@@ -201,8 +201,8 @@ func TestStopOnError_EndsBatchAtFirstError(t *testing.T) {
 	})
 }
 
-// leavings are ways out of the loop over a batch before its end.
-var leavings = map[string]func(results iter.Seq[tus.BatchResult]){
+// earlyExits are ways to leave the loop over a batch before its end.
+var earlyExits = map[string]func(results iter.Seq[tus.BatchResult]){
 	"break": func(results iter.Seq[tus.BatchResult]) {
 		for range results {
 			break
@@ -218,7 +218,7 @@ var leavings = map[string]func(results iter.Seq[tus.BatchResult]){
 			panic("out of here")
 		}
 	},
-	"pulled and stopped": func(results iter.Seq[tus.BatchResult]) {
+	"iter.Pull and stop": func(results iter.Seq[tus.BatchResult]) {
 		next, stop := iter.Pull(results)
 		defer stop()
 		next()
@@ -226,8 +226,8 @@ var leavings = map[string]func(results iter.Seq[tus.BatchResult]){
 }
 
 func TestUploadAll_EarlyExitPausesUploads(t *testing.T) {
-	for name, leave := range leavings {
-		// The bubble ends only when no goroutine is left in it.
+	for name, leave := range earlyExits {
+		// synctest fails if a goroutine is left.
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 			h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: faults.StallAfter(10)})
 			jobs, drawn, cleaned := bytesJobs(50), 0, false
@@ -237,10 +237,10 @@ func TestUploadAll_EarlyExitPausesUploads(t *testing.T) {
 			begin := time.Now()
 			leave(newClient(nil).UploadAll(t.Context(), func(yield func(tus.Job) bool) {
 				defer func() { cleaned = true }()
-				drawing(jobs, func(n int) { drawn = n })(yield)
+				notifyDrawn(jobs, func(n int) { drawn = n })(yield)
 			}, nil))
 			if drawn > 5 || !cleaned {
-				t.Errorf("%s: %d jobs were drawn, iterator was ended: %v", name, drawn, cleaned)
+				t.Errorf("%s: %d jobs were drawn, iterator returned: %v", name, drawn, cleaned)
 			}
 			if d := time.Since(begin); d > 0 {
 				t.Errorf("%s: took %v", name, d)
@@ -262,13 +262,13 @@ func TestUploadAll_PanicOfJobsReachesCaller(t *testing.T) {
 				t.Errorf("recovered %v after %v", got, time.Since(begin))
 			}
 		}()
-		for range newClient(nil).UploadAll(t.Context(), drawing(jobs, func(n int) {
+		for range newClient(nil).UploadAll(t.Context(), notifyDrawn(jobs, func(n int) {
 			if n == 3 {
 				panic("no more jobs")
 			}
 		}), nil) {
 		}
-		t.Error("the loop ended")
+		t.Error("the loop ended without a panic")
 	})
 }
 
@@ -283,18 +283,18 @@ func TestUploadAll_EndsWithContext(t *testing.T) {
 		defer cancel(nil)
 		begin := time.Now()
 		complete, ended := 0, 0
-		for r := range newClient(nil).UploadAll(ctx, drawing(jobs, func(n int) { drawn = n }), nil) {
+		for r := range newClient(nil).UploadAll(ctx, notifyDrawn(jobs, func(n int) { drawn = n }), nil) {
 			if r.Err == nil {
 				if complete++; complete == 2 {
 					go func() {
 						synctest.Wait() // all others are stalled
-						cancel(errPlug)
+						cancel(errUnplugged)
 					}()
 				}
 				continue
 			}
 			ended++
-			if !errors.Is(r.Err, context.Canceled) || !errors.Is(r.Err, errPlug) {
+			if !errors.Is(r.Err, context.Canceled) || !errors.Is(r.Err, errUnplugged) {
 				t.Errorf("error is %v", r.Err)
 			}
 		}
@@ -309,7 +309,7 @@ func TestUploadAll_EndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	drawn := 0
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, drawing(bytesJobs(3), func(n int) { drawn = n }), nil) {
+	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, notifyDrawn(bytesJobs(3), func(n int) { drawn = n }), nil) {
 		t.Errorf("result %+v", r)
 	}
 	if drawn != 0 || len(srv.Requests()) != 0 {
@@ -327,9 +327,9 @@ func TestUploadAll_BlockedJobsDoNotDelayResults(t *testing.T) {
 		if !yield(first[0]) || !yield(first[1]) {
 			return
 		}
-		<-both // comes only with the results
+		<-both // closed when both results are there
 		if yield(bytesJobs(3)[2]) {
-			<-ctx.Done() // as an iterator over what turns up should
+			<-ctx.Done() // as an iterator of future jobs does
 		}
 	}
 	results := 0
@@ -351,11 +351,11 @@ func TestUploadAll_DrawsJobsAsUploadsEnd(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var received atomic.Int64
 	var inside atomic.Int64
-	jobs := drawing(bytesJobs(60), func(n int) {
+	jobs := notifyDrawn(bytesJobs(60), func(n int) {
 		if inside.Add(1) != 1 {
 			t.Error("two goroutines draw at the same time")
 		}
-		// One result may be on its way to the loop.
+		// One result may not have reached the loop yet.
 		if ahead := int64(n) - received.Load(); ahead > 3+1 {
 			t.Errorf("job %d is drawn after %d results", n, received.Load())
 		}
@@ -373,7 +373,7 @@ func TestUploadAll_DrawsJobsAsUploadsEnd(t *testing.T) {
 func TestUploadAll_ReachesConcurrency(t *testing.T) {
 	for concurrency, want := range map[int]int{0: 4, 1: 1, 7: 7} {
 		srv := tustest.NewServer(t, nil)
-		together := newMeeting(want)
+		together := newRequestBarrier(want)
 		var busy gauge
 		srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			busy.add(1)
@@ -501,13 +501,13 @@ func TestInterruptedBatchIsResumed(t *testing.T) {
 		break
 	}
 	sent := bytesReceived(srv)
-	for r := range newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).UploadAll(testContext(t), slices.Values(jobs), nil) {
+	for r := range newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).UploadAll(testContext(t), slices.Values(jobs), nil) {
 		wantJobStored(t, srv.Handler, r)
 		complete++
 		acknowledged += r.Result.Stats.ResumedFrom
 	}
 	if complete != 11 || acknowledged == 0 || sent == 0 {
-		t.Errorf("%d results, %d bytes kept", complete, acknowledged)
+		t.Errorf("%d results, %d bytes stored", complete, acknowledged)
 	}
 	wantNothingKept(t, store)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// BenchmarkSmallFiles uploads 2,000 files of 4 KiB, where what opens, looks and closes
-// cost counts most.
+// BenchmarkSmallFiles uploads 2,000 files of 4 KiB, where opening, stat and closing
+// dominate.
 func BenchmarkSmallFiles(b *testing.B) {
 	const files, size = 2000, 4 << 10
 	dir := b.TempDir()

@@ -15,14 +15,14 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// Hashing is slower than sending here.
+// Hashing is slower than sending in this test.
 func TestHashAhead_StoresExactBytes(t *testing.T) {
 	data := randomBytes(24<<20 + 1)
 	path := filepath.Join(t.TempDir(), "data")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, chunk := range map[string]int64{"smaller than a buffer": 100_000, "of some buffers": 1 << 20, "larger than the look-ahead": 40 << 20} {
+	for name, chunk := range map[string]int64{"smaller than a buffer": 100_000, "several buffers": 1 << 20, "larger than the look-ahead": 40 << 20} {
 		t.Run(name, func(t *testing.T) {
 			srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: flipByte}, tustest.Fault{Method: "POST", Action: flipByte})
@@ -35,7 +35,7 @@ func TestHashAhead_StoresExactBytes(t *testing.T) {
 	}
 }
 
-// A source may need what is in a context, such as a login or a trace.
+// A source may use context values, such as a login or a trace.
 func TestSource_OpenGetsContextValues(t *testing.T) {
 	_, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	type key struct{}
@@ -56,7 +56,7 @@ func TestSource_OpenGetsContextValues(t *testing.T) {
 	}
 }
 
-// openingSource tells of every Open.
+// openingSource calls open before each Open.
 type openingSource struct {
 	tus.Source
 	opens func(ctx context.Context)
@@ -78,8 +78,8 @@ func TestHashAhead_HangingReadDoesNotDelayEnd(t *testing.T) {
 	wantEndWhenCanceled(t, client, source, chunked(), hangs)
 }
 
-// hangingSource is a source whose readers hang, even when they are closed, where
-// they begin at an offset or later.
+// hangingSource is a source whose readers hang, even after Close, if they start at from
+// or later.
 type hangingSource struct {
 	tus.Source
 	from int64
@@ -93,7 +93,7 @@ func (s hangingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, e
 	return blockingSource{Source: s.Source, read: s.read}.Open(ctx, offset)
 }
 
-// cutBeyond lets no connection live for more than some bytes of a body.
+// cutBeyond closes each connection after limit bytes of a body.
 func cutBeyond(limit int64) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
@@ -105,8 +105,8 @@ func cutBeyond(limit int64) tustest.Action {
 	}
 }
 
-// A server that verifies keeps nothing of a chunk that did not arrive whole. Where
-// every connection ends before that, smaller ones have to do.
+// A server that verifies checksums stores nothing of an incomplete chunk. If every
+// connection breaks before the end of a chunk, chunks become smaller.
 func TestChecksum_BrokenConnectionsShrinkChunks(t *testing.T) {
 	data := randomBytes(24 << 20)
 	for name, extensions := range map[string][]string{"header": tustest.Without("checksum-trailer"), "trailer": nil} {
@@ -115,9 +115,9 @@ func TestChecksum_BrokenConnectionsShrinkChunks(t *testing.T) {
 				srv, client := verifying(t, tustest.Options{Extensions: extensions})
 				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: cutBeyond(1 << 20)})
 				res, err := client.Upload(testContext(t), tus.Bytes(data), &opts)
-				// Three at the beginning, and then one after 8 and one after 16 that arrived.
+				// Three at the start, then one after 8 and one after 16 stored chunks.
 				if most := 6 * max(1, opts.Parallel); err != nil || res.Stats.Requests["HEAD"] > most {
-					t.Fatalf("%d chunks did not arrive, want at most %d: %v", res.Stats.Requests["HEAD"], most, err)
+					t.Fatalf("%d chunks were lost, want at most %d: %v", res.Stats.Requests["HEAD"], most, err)
 				}
 				wantStored(t, srv.Handler, res.URL, data)
 			})
@@ -139,7 +139,7 @@ func TestChecksum_BrokenConnectionsShrinkChunks(t *testing.T) {
 			t.Errorf("chunks grew to %d bytes", largest)
 		}
 	})
-	t.Run("a size of the caller stays", func(t *testing.T) {
+	t.Run("chunk size of the caller is kept", func(t *testing.T) {
 		srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: 2, Action: tustest.CutAfter(1 << 20)})
 		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 6 << 20})
@@ -155,12 +155,12 @@ func TestChecksum_BrokenConnectionsShrinkChunks(t *testing.T) {
 	})
 }
 
-// Chunks that become smaller come out of what was read for the first, and none that
-// grows may begin in there and end beyond it.
+// Smaller chunks are cut from the buffer of the first. A chunk that grows must not start
+// inside the buffer and end beyond it.
 func TestChecksum_ShrinkingChunksReadSourceOnce(t *testing.T) {
 	data := randomBytes(24 << 20)
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
-	cuts := map[string]int{"0": 4, "524288": 1} // 8, 4, 2, 1 MiB; half of one arrives; a quarter
+	cuts := map[string]int{"0": 4, "524288": 1} // 8, 4, 2, 1 MiB; half of one is stored; a quarter
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		offset := r.Header.Get("Upload-Offset")
 		if cuts[offset]--; cuts[offset] >= 0 {
@@ -169,10 +169,10 @@ func TestChecksum_ShrinkingChunksReadSourceOnce(t *testing.T) {
 		}
 		h.Serve(w, r)
 	}})
-	source := &countingSource{Source: &fromTheStart{Source: tus.Bytes(data)}}
+	source := &countingSource{Source: &forwardSource{Source: tus.Bytes(data)}}
 	res, err := client.Upload(testContext(t), source, nil)
 	if err != nil || res.Stats.Requests["HEAD"] != 5 {
-		t.Fatalf("%d chunks did not arrive: %v", res.Stats.Requests["HEAD"], err)
+		t.Fatalf("%d chunks were lost: %v", res.Stats.Requests["HEAD"], err)
 	}
 	if n := source.bytes.Load(); n != int64(len(data)) {
 		t.Errorf("%d of %d bytes were read", n, len(data))
@@ -180,7 +180,8 @@ func TestChecksum_ShrinkingChunksReadSourceOnce(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// A connection that broke during an upload which is gone says nothing of the next.
+// A broken connection of an upload that is gone does not shrink the chunks of the next
+// upload.
 func TestChecksum_NewUploadKeepsChunkSize(t *testing.T) {
 	data := randomBytes(24 << 20)
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer", "creation-with-upload")})
@@ -191,7 +192,7 @@ func TestChecksum_NewUploadKeepsChunkSize(t *testing.T) {
 	)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
 	if err != nil || res.Stats.Restarts != 1 {
-		t.Fatalf("created %d times anew: %v", res.Stats.Restarts, err)
+		t.Fatalf("%d restarts: %v", res.Stats.Restarts, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	if n := srv.Count("PATCH"); n != 5 {
@@ -199,7 +200,7 @@ func TestChecksum_NewUploadKeepsChunkSize(t *testing.T) {
 	}
 }
 
-// Some proxies want to know the size of every request.
+// Some proxies refuse requests without Content-Length.
 func TestTrailer_411FallsBackToHeader(t *testing.T) {
 	data := randomBytes(100_003)
 	for shape, upload := range shapes(data, 9000) {

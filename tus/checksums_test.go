@@ -26,15 +26,15 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// verifying makes a client with all algorithms, and a server that verifies
-// them, with or without trailers.
+// verifying starts a server that verifies checksums, and returns it with a client that
+// has all algorithms.
 func verifying(t *testing.T, opts tustest.Options) (*tustest.Server, *tus.Client) {
 	t.Helper()
 	srv := tustest.NewServer(t, &opts)
 	return srv, newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 }
 
-// shapes are the ways in which bytes get to the server.
+// shapes are the kinds of uploads, by name.
 func shapes(data []byte, chunk int64) map[string]func(*tus.Client, *testing.T, string) (*tus.Result, error) {
 	upload := func(opts tus.UploadOptions) func(*tus.Client, *testing.T, string) (*tus.Result, error) {
 		return func(c *tus.Client, t *testing.T, choice string) (*tus.Result, error) {
@@ -117,7 +117,7 @@ func TestChecksum_EveryAlgorithmStoresExactBytes(t *testing.T) {
 	}
 }
 
-// flipByte damages a body on its way.
+// flipByte changes a byte of the body before the server reads it.
 func flipByte(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	r.Body = &flipping{ReadCloser: r.Body}
 	h.Serve(w, r)
@@ -137,7 +137,7 @@ func (f *flipping) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// countingSource counts the bytes that are read of it.
+// countingSource counts the bytes that its readers return.
 type countingSource struct {
 	tus.Source
 	bytes atomic.Int64
@@ -172,7 +172,7 @@ func TestChecksum_RepeatedMismatchEndsUpload(t *testing.T) {
 		if !strings.Contains(err.Error(), "1000 bytes at offset 2000") {
 			t.Errorf("error is %v", err)
 		}
-		if n := srv.Count("PATCH"); n != 2+4 { // the first time and three more
+		if n := srv.Count("PATCH"); n != 2+4 { // three retries
 			t.Errorf("%d PATCH requests", n)
 		}
 	}
@@ -255,7 +255,7 @@ func TestChecksum_NotSentIfOffOrNotOffered(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-			wantMethods(t, srv.Handler, test.methods...) // one PATCH: no chunks
+			wantMethods(t, srv.Handler, test.methods...) // a single PATCH
 			for _, r := range srv.Requests() {
 				if r.Header.Get("Upload-Checksum") != "" || res.Checksum != "" {
 					t.Errorf("a checksum was sent")
@@ -297,7 +297,7 @@ func TestChecksum_RefusedAlgorithmIsReplaced(t *testing.T) {
 		}
 	}
 	for want, refused := range map[string][]string{"sha1": {"sha256"}, "": {"sha256", "sha1", "sha512", "md5", "crc32"}} {
-		t.Run("left: "+want, func(t *testing.T) {
+		t.Run("remaining: "+want, func(t *testing.T) {
 			srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 			srv.Inject(tustest.Fault{Times: -1, Action: refuse(refused...)})
 			data := randomBytes(5000)
@@ -324,7 +324,7 @@ func TestChecksum_ChangeAfterHashingIsNotStored(t *testing.T) {
 	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
 		srv, client := verifying(t, tustest.Options{Extensions: extensions})
 		data := randomBytes(5000)
-		// The memory changes behind the back of Stat, while the chunk is refused.
+		// The memory changes while the chunk is refused, and Stat does not show it.
 		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			faults.RespondAfter(460, "")(w, r, h)
 			data[2500] ^= 1
@@ -333,7 +333,7 @@ func TestChecksum_ChangeAfterHashingIsNotStored(t *testing.T) {
 		wantError(t, err, tus.ErrSourceChanged)
 		for _, up := range srv.Uploads() {
 			if up.Complete() {
-				t.Error("the server holds a mix of two versions as complete")
+				t.Error("the server has a complete mix of two versions")
 			}
 		}
 	}
@@ -345,7 +345,7 @@ func TestAddedAlgorithm_IsUsed(t *testing.T) {
 	var seen []string
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		seen = append(seen, r.Header.Get("Upload-Checksum"))
-		r.Header.Del("Upload-Checksum") // the server does not know it really
+		r.Header.Del("Upload-Checksum") // the server does not support it
 		h.Serve(w, r)
 	}})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: algorithms})
@@ -400,10 +400,10 @@ func TestChecksum_SequentialSourceIsReadOnce(t *testing.T) {
 	}
 }
 
-// An answer may come while the last bytes are still being read.
+// A response may come while the last bytes of the source are still being read.
 func TestTrailer_EarlyResponseIsUsed(t *testing.T) {
-	data, answered := randomBytes(900_000), make(chan struct{})
-	const last = 900_000 / (32 << 10) * (32 << 10) // where the transport's last read begins
+	data, responded := randomBytes(900_000), make(chan struct{})
+	const last = 900_000 / (32 << 10) * (32 << 10) // offset of the last read of the transport
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
 		io.CopyN(io.Discard, r.Body, last)
@@ -422,11 +422,11 @@ func TestTrailer_EarlyResponseIsUsed(t *testing.T) {
 		Checksums: checksum.Builtin(),
 		Hooks: tus.Hooks{AfterResponse: func(r *http.Request, resp *tus.Response) {
 			if resp.StatusCode == http.StatusLocked {
-				close(answered)
+				close(responded)
 			}
 		}},
 	})
-	source := tus.ReaderAt(lateReader{data, last, answered}, int64(len(data)))
+	source := tus.ReaderAt(lateReader{data, last, responded}, int64(len(data)))
 	res, err := client.Upload(testContext(t), source, &tus.UploadOptions{CreationLimit: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -434,7 +434,7 @@ func TestTrailer_EarlyResponseIsUsed(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// lateReader waits before it reads from an offset on.
+// lateReader blocks reads at or after an offset until a channel is closed.
 type lateReader struct {
 	data []byte
 	from int64
@@ -448,7 +448,8 @@ func (r lateReader) ReadAt(p []byte, offset int64) (int, error) {
 	return bytes.NewReader(r.data).ReadAt(p, offset)
 }
 
-// A source that is shorter than it says is noticed by whoever reads it first.
+// The first reader of a source that is shorter than its size notices it: the hashing or
+// the fingerprint.
 func TestSource_EarlyEndIsSourceChanged(t *testing.T) {
 	data := randomBytes(2500)
 	for name, source := range map[string]tus.Source{
@@ -459,24 +460,24 @@ func TestSource_EarlyEndIsSourceChanged(t *testing.T) {
 			"checksum":    {Checksums: checksum.Builtin()},
 			"fingerprint": {Store: &storage.Memory{}},
 		} {
-			t.Run(name+", read for the "+reader, func(t *testing.T) {
+			t.Run(name+"/"+reader, func(t *testing.T) {
 				srv := tustest.NewServer(t, nil)
 				_, err := newClient(t, srv.Endpoint(), opts).Upload(testContext(t), source, chunked())
 				wantError(t, err, tus.ErrSourceChanged)
 				for _, up := range srv.Uploads() {
 					if len(up.Data) > 2500 || !bytes.HasPrefix(data, up.Data) {
-						t.Errorf("the server has %d bytes that are not the source's", len(up.Data))
+						t.Errorf("the server has %d bytes that differ from the source", len(up.Data))
 					}
 				}
 				if reader == "fingerprint" && srv.Count("POST") > 0 {
-					t.Error("an upload was created though the source was seen to be short")
+					t.Error("an upload was created after the fingerprint found the source short")
 				}
 			})
 		}
 	}
 }
 
-// countedOpens counts how often a source with one reader is opened.
+// countedOpens is a sequential source that counts Open.
 type countedOpens struct {
 	tus.Source
 	n int
@@ -493,7 +494,7 @@ func (s *countedOpens) Open(ctx context.Context, offset int64) (io.ReadCloser, e
 	return s.Source.Open(ctx, offset)
 }
 
-// The chunk in memory is hashed with another algorithm, not read again.
+// The chunk in memory is hashed with another algorithm.
 func TestRefusedAlgorithm_SequentialSourceIsReadOnce(t *testing.T) {
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer"), ChecksumAlgorithms: []string{"sha1", "md5"}})
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.RespondAfter(400, "", "Tus-Resumable", "1.0.0")})

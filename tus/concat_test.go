@@ -17,8 +17,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// onFinal does actions, one after the other, with the requests that create final
-// uploads, and serves whatever else comes properly.
+// onFinal handles the requests that create final uploads by actions, one each, and
+// serves all other requests without faults.
 func onFinal(srv *tustest.Server, actions ...tustest.Action) {
 	next := make(chan tustest.Action, len(actions))
 	for _, a := range actions {
@@ -37,7 +37,7 @@ func onFinal(srv *tustest.Server, actions ...tustest.Action) {
 	}})
 }
 
-// finalRequests counts the requests that asked for a final upload.
+// finalRequests counts the requests that create a final upload.
 func finalRequests(h *tustest.Handler) int {
 	n := 0
 	for _, r := range h.Requests() {
@@ -48,8 +48,8 @@ func finalRequests(h *tustest.Handler) int {
 	return n
 }
 
-// forgettingParts makes the server forget the first n partial uploads before it
-// serves.
+// forgettingParts deletes the first n partial uploads on the server before it serves a
+// request.
 func forgettingParts(n int) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		for _, u := range partials(h)[:n] {
@@ -62,25 +62,25 @@ func forgettingParts(n int) tustest.Action {
 func TestFinal_FaultEndsInExactBytes(t *testing.T) {
 	tests := map[string]struct {
 		action tustest.Action
-		lost   bool // the final upload may exist although no response says so
+		lost   bool // the final upload may exist without a response
 		resent int64
 	}{
-		"cut":                         {tustest.CutBefore(), true, 0},
-		"answer lost":                 {tustest.LoseResponse(), true, 0},
-		"500":                         {tustest.Respond(500, ""), true, 0},
-		"500 after it was made":       {faults.SetStatus(500), true, 0},
-		"502":                         {tustest.Respond(502, "<html>"), true, 0},
-		"504 after it was made":       {faults.SetStatus(504), true, 0},
-		"503":                         {tustest.Respond(503, ""), false, 0},
-		"429":                         {tustest.Respond(429, ""), false, 0},
-		"409":                         {tustest.Respond(409, "busy"), false, 0},
-		"423":                         {tustest.Respond(423, "a part is locked"), false, 0},
-		"400, but all parts are fine": {tustest.Respond(400, "no"), false, 0},
-		"404, but all parts are fine": {tustest.Respond(404, "no"), false, 0},
-		"one part is gone":            {forgettingParts(1), false, 1200},
-		"three parts are gone":        {forgettingParts(3), false, 3300},
-		"all parts are gone":          {forgettingParts(4), false, 4200},
-		"404 as a part is gone": {func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		"cut":                  {tustest.CutBefore(), true, 0},
+		"response lost":        {tustest.LoseResponse(), true, 0},
+		"500":                  {tustest.Respond(500, ""), true, 0},
+		"500 after creation":   {faults.SetStatus(500), true, 0},
+		"502":                  {tustest.Respond(502, "<html>"), true, 0},
+		"504 after creation":   {faults.SetStatus(504), true, 0},
+		"503":                  {tustest.Respond(503, ""), false, 0},
+		"429":                  {tustest.Respond(429, ""), false, 0},
+		"409":                  {tustest.Respond(409, "busy"), false, 0},
+		"423":                  {tustest.Respond(423, "a part is locked"), false, 0},
+		"400, all parts exist": {tustest.Respond(400, "no"), false, 0},
+		"404, all parts exist": {tustest.Respond(404, "no"), false, 0},
+		"one part is gone":     {forgettingParts(1), false, 1200},
+		"three parts are gone": {forgettingParts(3), false, 3300},
+		"all parts are gone":   {forgettingParts(4), false, 4200},
+		"404, a part is gone": {func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			h.Forget(partials(h)[0].ID)
 			goneWith(404)(w, r, h)
 		}, false, 1200},
@@ -104,10 +104,10 @@ func TestFinal_FaultEndsInExactBytes(t *testing.T) {
 				t.Errorf("stats are %+v", s)
 			}
 			if n := finalRequests(srv.Handler); n != 2 {
-				t.Errorf("the final was asked for %d times", n)
+				t.Errorf("%d requests for the final upload", n)
 			}
 			if test.resent == 0 && (s.Resent != 0 || len(partials(srv.Handler)) != 4) {
-				t.Errorf("%d bytes were sent again, to %d parts", s.Resent, len(partials(srv.Handler)))
+				t.Errorf("%d bytes were resent, to %d parts", s.Resent, len(partials(srv.Handler)))
 			}
 			wantNothingKept(t, store)
 		})
@@ -132,7 +132,7 @@ func TestFinal_RefusedIsUnconfirmed(t *testing.T) {
 			t.Errorf("%d: error is %v", status, err)
 		}
 		if tus.IsRetryable(err) {
-			t.Errorf("%d: error counts as temporary", status)
+			t.Errorf("%d: error is retryable", status)
 		}
 		if u.State() != tus.StateFailed || res.Offset != unequalSize || bytesReceived(srv) != unequalSize || len(finals(srv.Handler)) != 0 {
 			t.Errorf("%d: state %v, offset %d, %d bytes received", status, u.State(), res.Offset, bytesReceived(srv))
@@ -143,7 +143,7 @@ func TestFinal_RefusedIsUnconfirmed(t *testing.T) {
 			}
 		}
 
-		// A later session, when the server has thought better of it, only asks.
+		// A later session, when the server accepts the request, sends only that.
 		for finalRequests(srv.Handler) < 9 {
 			_, _ = client.Concatenate(testContext(t), []string{srv.Endpoint() + "1"}, nil)
 		}
@@ -165,8 +165,8 @@ func TestFinal_RefusedIsUnconfirmed(t *testing.T) {
 }
 
 func TestFinal_GonePartsAfterLostResponse(t *testing.T) {
-	// A server that deletes the parts once it has concatenated them, and an answer
-	// that does not arrive; then the same with a program that ends just there.
+	// The server deletes the parts after concatenation, and the response is lost. Then the
+	// same with a program that ends at that point.
 	for name, sessions := range map[string]int{"same session": 1, "later session": 2} {
 		srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
 		ctx, cancel := context.WithCancel(testContext(t))
@@ -227,14 +227,14 @@ func TestFinal_HookErrorEndsUpload(t *testing.T) {
 		opts := unequal()
 		opts.Hooks.BeforeRequest = func(r *http.Request) error {
 			if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
-				return errPlug
+				return errUnplugged
 			}
 			return nil
 		}
 		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(unequalSize)), opts)
-		wantError(t, err, errPlug)
+		wantError(t, err, errUnplugged)
 		if finalRequests(srv.Handler) != 0 || srv.Count("PATCH") != 18 {
-			t.Errorf("%s: %d finals were asked for, and %d chunks sent", kind, finalRequests(srv.Handler), srv.Count("PATCH"))
+			t.Errorf("%s: %d requests for final uploads, %d chunks sent", kind, finalRequests(srv.Handler), srv.Count("PATCH"))
 		}
 	}
 }
@@ -245,7 +245,7 @@ func TestTerminateParts_DeletesOnlyIfSet(t *testing.T) {
 		for name, faults := range map[string][]tustest.Fault{
 			"no fault": nil,
 			"locked":   {{Method: "DELETE", Times: 3, Action: tustest.Respond(423, "")}},
-			"gone":     {{Method: "DELETE", Times: 1, Action: forgetting()}},
+			"gone":     {{Method: "DELETE", Times: 1, Action: faults.Vanish()}},
 			"lost":     {{Method: "DELETE", Times: 1, Action: tustest.LoseResponse()}},
 		} {
 			srv := concatServers(t)[kind]
@@ -259,7 +259,7 @@ func TestTerminateParts_DeletesOnlyIfSet(t *testing.T) {
 			wantStored(t, srv.Handler, res.URL, data)
 			for _, u := range partials(srv.Handler) {
 				if !u.Terminated {
-					t.Errorf("%s/%s: part %s is still there", kind, name, u.ID)
+					t.Errorf("%s/%s: part %s still exists", kind, name, u.ID)
 				}
 			}
 		}
@@ -272,7 +272,7 @@ func TestTerminateParts_DeletesOnlyIfSet(t *testing.T) {
 		}
 	}
 	for name, opts := range map[string]*tustest.Options{
-		"refuses": nil, "cannot": {Extensions: tustest.Without("termination")},
+		"refusal": nil, "no extension": {Extensions: tustest.Without("termination")},
 	} {
 		srv := tustest.NewServer(t, opts)
 		if opts == nil {
@@ -282,7 +282,7 @@ func TestTerminateParts_DeletesOnlyIfSet(t *testing.T) {
 		o.ParallelOptions.TerminateParts = true
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), o)
 		if err != nil {
-			t.Errorf("upload is complete, but the server %s to delete: %v", name, err)
+			t.Errorf("%s to delete parts: %v", name, err)
 		}
 		wantOneFinal(t, srv.Handler, res.URL, data)
 	}
@@ -302,7 +302,7 @@ func TestConcatenate_PartialUploads(t *testing.T) {
 			t.Fatal(err)
 		}
 		if part.Response == nil || part.Response.StatusCode != 201 || seen[part.URL] != "partial" {
-			t.Errorf("part is %+v, announced as %v", part, seen[part.URL])
+			t.Errorf("part is %+v, OnCreated got %v", part, seen[part.URL])
 		}
 		urls = append(urls, part.URL)
 	}
@@ -314,27 +314,27 @@ func TestConcatenate_PartialUploads(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	final, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "whole"})
+	final, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "both"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantOneFinal(t, srv.Handler, final.URL, data)
 	requests := srv.Requests()
 	wantUploadHeaders(t, requests[len(requests)-1], "POST", http.Header{
-		"Upload-Concat": {"final;" + urls[0] + " " + urls[1]}, "Upload-Metadata": {"filename d2hvbGU="},
+		"Upload-Concat": {"final;" + urls[0] + " " + urls[1]}, "Upload-Metadata": {"filename Ym90aA=="},
 	})
 	if seen[final.URL] != "final" || srv.Count("OPTIONS") != 0 {
-		t.Errorf("final was announced as %v, with %d OPTIONS", seen[final.URL], srv.Count("OPTIONS"))
+		t.Errorf("OnCreated got %v for the final upload, after %d OPTIONS", seen[final.URL], srv.Count("OPTIONS"))
 	}
 	info, err := client.Info(ctx, final.URL)
-	if err != nil || !info.Complete() || info.Concat != "final" || info.Response.Header.Get("Upload-Concat") != "final;"+strings.Join(urls, " ") || info.Metadata["filename"] != "whole" {
+	if err != nil || !info.Complete() || info.Concat != "final" || info.Response.Header.Get("Upload-Concat") != "final;"+strings.Join(urls, " ") || info.Metadata["filename"] != "both" {
 		t.Errorf("info is %+v, %v", info, err)
 	}
 	if info, err := client.Info(ctx, urls[0]); err != nil || info.Concat != "partial" || info.Length != 2000 {
 		t.Errorf("info of a part is %+v, %v", info, err)
 	}
 
-	// The other way round it is other bytes.
+	// The order of the URLs is the order of the bytes.
 	slices.Reverse(urls)
 	final, err = client.Concatenate(ctx, urls, nil)
 	if err != nil {
@@ -362,26 +362,26 @@ func TestCreate_DeferredLengthIsResumed(t *testing.T) {
 	client := newClient(t, srv.Endpoint(), nil)
 	ctx := testContext(t)
 	sources := map[string]tus.Source{
-		"known length": tus.Bytes(data), "stream": tus.Reader(bytes.NewReader(data)),
+		"known size": tus.Bytes(data), "stream": tus.Reader(bytes.NewReader(data)),
 		"stream of one chunk": tus.Reader(bytes.NewReader(data[:700])), "empty stream": tus.Reader(bytes.NewReader(nil)),
-		"nothing": tus.Bytes(nil),
+		"empty": tus.Bytes(nil),
 	}
 	for name, source := range sources {
 		before := len(srv.Requests())
-		made, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"a": ""}})
+		created, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"a": ""}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantUploadHeaders(t, srv.Requests()[before], "POST", http.Header{"Upload-Defer-Length": {"1"}, "Upload-Metadata": {"a"}})
-		if info, err := client.Info(ctx, made.URL); err != nil || !info.LengthDeferred || info.Complete() {
+		if info, err := client.Info(ctx, created.URL); err != nil || !info.LengthDeferred || info.Complete() {
 			t.Errorf("info is %+v, %v", info, err)
 		}
-		res, err := client.Resume(ctx, made.URL, source, chunked())
+		res, err := client.Resume(ctx, created.URL, source, chunked())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		wantStored(t, srv.Handler, made.URL, data[:res.Size])
-		if want := map[string]int64{"stream of one chunk": 700, "empty stream": 0, "nothing": 0}; res.Size != 3000 && res.Size != want[name] {
+		wantStored(t, srv.Handler, created.URL, data[:res.Size])
+		if want := map[string]int64{"stream of one chunk": 700, "empty stream": 0, "empty": 0}; res.Size != 3000 && res.Size != want[name] {
 			t.Errorf("%s: size is %d", name, res.Size)
 		}
 	}
@@ -439,8 +439,8 @@ func TestCreateAndConcatenate_InvalidArguments(t *testing.T) {
 		},
 	}
 	for name, call := range calls {
-		if made, err := call(); !errors.Is(err, tus.ErrInvalidInput) || made != nil {
-			t.Errorf("%s: %v, %v", name, made, err)
+		if created, err := call(); !errors.Is(err, tus.ErrInvalidInput) || created != nil {
+			t.Errorf("%s: %v, %v", name, created, err)
 		}
 	}
 	wantMethods(t, srv.Handler)
@@ -457,12 +457,12 @@ func TestConcatenate_RepeatedOnlyIfNotCreated(t *testing.T) {
 		"423":                      {tustest.Respond(423, ""), 2, nil},
 		"409":                      {tustest.Respond(409, ""), 2, nil},
 		"403":                      {tustest.Respond(403, ""), 1, tus.ErrUnauthorized},
-		"answer lost":              {tustest.LoseResponse(), 1, tus.ErrUnconfirmed},
+		"response lost":            {tustest.LoseResponse(), 1, tus.ErrUnconfirmed},
 		"cut":                      {tustest.CutBefore(), 1, tus.ErrUnconfirmed},
 		"500":                      {tustest.Respond(500, ""), 1, tus.ErrUnconfirmed},
-		"502 after it was made":    {faults.SetStatus(502), 1, tus.ErrUnconfirmed},
-		"a part is no part":        {forgettingParts(1), 1, nil},
-		"made, but nobody says of": {tustest.SetHeader("Location", ""), 1, tus.ErrProtocol},
+		"502 after creation":       {faults.SetStatus(502), 1, tus.ErrUnconfirmed},
+		"part is gone":             {forgettingParts(1), 1, nil},
+		"created without Location": {tustest.SetHeader("Location", ""), 1, tus.ErrProtocol},
 	}
 	for name, test := range tests {
 		srv := finalLast(t)
@@ -473,14 +473,14 @@ func TestConcatenate_RepeatedOnlyIfNotCreated(t *testing.T) {
 			t.Fatal(err)
 		}
 		onFinal(srv, test.action)
-		made, err := client.Concatenate(ctx, []string{part.URL}, nil)
-		if name == "a part is no part" {
+		created, err := client.Concatenate(ctx, []string{part.URL}, nil)
+		if name == "part is gone" {
 			var e *tus.Error
 			if !errors.As(err, &e) || e.StatusCode != 400 || errors.Is(err, tus.ErrUnconfirmed) {
 				t.Errorf("%s: error is %v", name, err)
 			}
-		} else if !errors.Is(err, test.want) || (err == nil) != (made != nil) {
-			t.Errorf("%s: %v, %v", name, made, err)
+		} else if !errors.Is(err, test.want) || (err == nil) != (created != nil) {
+			t.Errorf("%s: %v, %v", name, created, err)
 		}
 		if n := finalRequests(srv.Handler); n != test.requests || len(finals(srv.Handler)) > 1 {
 			t.Errorf("%s: %d requests, %d finals", name, n, len(finals(srv.Handler)))
@@ -510,7 +510,7 @@ func TestConcatenate_EndedContextIsUnconfirmed(t *testing.T) {
 }
 
 func TestCreate_IsRetried(t *testing.T) {
-	for name, action := range map[string]tustest.Action{"503": tustest.Respond(503, ""), "answer lost": tustest.LoseResponse(), "500": tustest.Respond(500, "")} {
+	for name, action := range map[string]tustest.Action{"503": tustest.Respond(503, ""), "response lost": tustest.LoseResponse(), "500": tustest.Respond(500, "")} {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Times: 8, Action: action})
 		client := newClient(t, srv.Endpoint(), nil)
@@ -519,7 +519,7 @@ func TestCreate_IsRetried(t *testing.T) {
 		}
 		srv.Inject(tustest.Fault{Method: "POST", Times: 9, Action: action})
 		if _, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true}); err == nil {
-			t.Errorf("%s: ninth failure is retried", name)
+			t.Errorf("%s: the ninth failure is retried", name)
 		}
 	}
 	ctx, cancel := context.WithCancel(testContext(t))
@@ -528,7 +528,7 @@ func TestCreate_IsRetried(t *testing.T) {
 	wantError(t, err, context.Canceled)
 }
 
-// The bytes of a final upload go to its parts, so there is nothing to go on with.
+// The bytes of a final upload are sent to its parts, so it cannot be resumed.
 func TestResume_UnfinishedFinalUploadIsInvalid(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
@@ -589,7 +589,7 @@ func TestFinal_CanceledBeforeRequestIsNotRepeated(t *testing.T) {
 			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
 			wantError(t, err, context.Canceled)
 			if srv.Count("POST") != 4 {
-				t.Fatal("the final upload was asked for")
+				t.Fatal("the final upload was requested")
 			}
 			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
 			if err != nil {

@@ -30,7 +30,7 @@ func fileWith(t testing.TB, data []byte) (path string) {
 	return path
 }
 
-// A name that is taken stays taken: one request says so.
+// A 409 to a creation is permanent: the name exists.
 func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 	upload := func(opts tus.UploadOptions) func(*tus.Client) error {
 		return func(c *tus.Client) error {
@@ -47,7 +47,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 			_, err := c.Upload(testContext(t), tus.Reader(strings.NewReader(strings.Repeat("x", 4000))), chunked())
 			return err
 		},
-		"by hand": func(c *tus.Client) error {
+		"Create": func(c *tus.Client) error {
 			_, err := c.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true})
 			return err
 		},
@@ -67,7 +67,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 	}
 }
 
-// A 409 to the creation of a final upload means that a part is locked for now.
+// A 409 to the creation of a final upload means that a part is locked.
 func TestConcatenate_ConflictIsRetried(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
 	srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: 2, Action: faults.RespondAfter(409, "part is locked")})
@@ -82,16 +82,16 @@ func TestCreate_412IsUnsupportedOnlyByVersion(t *testing.T) {
 	for versions, isVersion := range map[string]bool{"": false, "1.0.0": false, "1.0.0, 0.2.2": false, "0.2.2": true, "2.0.0, 0.2.2": true} {
 		for _, limit := range []int64{0, -1} {
 			srv := tustest.NewServer(t, nil)
-			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(412, "folder was changed", "Tus-Version", versions)})
+			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(412, "directory was changed", "Tus-Version", versions)})
 			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10)), &tus.UploadOptions{CreationLimit: limit})
-			if errors.Is(err, tus.ErrUnsupported) != isVersion || !strings.Contains(err.Error(), "folder was changed") || srv.Count("POST") != 1 {
+			if errors.Is(err, tus.ErrUnsupported) != isVersion || !strings.Contains(err.Error(), "directory was changed") || srv.Count("POST") != 1 {
 				t.Errorf("Tus-Version %q: %v", versions, err)
 			}
 		}
 	}
 }
 
-// carried are the bodies of the creations.
+// carried returns the body sizes of the creations.
 func carried(h *tustest.Handler) (sizes []int64) {
 	for _, r := range h.Requests() {
 		if r.Method == http.MethodPost && !strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
@@ -124,12 +124,12 @@ func TestCreationLimit_BoundsBody(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if got := carried(srv.Handler); got[0] != test.want || res.Stats.Resent != 0 {
-			t.Errorf("%+v: the creation carried %d bytes, %d were sent again", test, got[0], res.Stats.Resent)
+			t.Errorf("%+v: the creation carried %d bytes, %d were resent", test, got[0], res.Stats.Resent)
 		}
 	}
 }
 
-// A link of 3 MiB in a second lets 3 MiB go with a creation, and one of 100 KiB 1 MiB.
+// At 3 MiB per second a creation carries 3 MiB, at 100 KiB per second 1 MiB.
 func TestCreationLimit_FollowsTheRate(t *testing.T) {
 	const mib = 1 << 20
 	for rate, want := range map[int64]int64{3 * mib: 2 * mib, 100 << 10: 0} {
@@ -149,7 +149,7 @@ func TestCreationLimit_FollowsTheRate(t *testing.T) {
 	}
 }
 
-// An interrupted small upload goes on from what the server has.
+// An interrupted small upload resumes at the offset of the server.
 func TestSmallUpload_ResumesAtServerOffset(t *testing.T) {
 	const size, arrived = 2 << 20, 1 << 20
 	srv, data, store := tustest.NewServer(t, nil), randomBytes(size), &storage.Memory{}
@@ -172,8 +172,8 @@ func TestSmallUpload_ResumesAtServerOffset(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// slowToExist is a server on which an empty upload is there only after a request with
-// bytes, if only none, and HEAD fails before.
+// slowToExist is a server on which an empty upload exists only after a request with a
+// body, even an empty one. HEAD fails before.
 type slowToExist struct {
 	*tustest.Handler
 	before tustest.Action
@@ -224,7 +224,7 @@ func TestEmptySource_ExistsOnEveryServer(t *testing.T) {
 	}
 }
 
-// What refuses an empty PATCH has refused the upload.
+// A refused empty PATCH ends the upload.
 func TestEmptySource_RefusalEndsUpload(t *testing.T) {
 	for name, faults := range map[string][]tustest.Fault{
 		"HEAD":  {{Method: "HEAD", Times: -1, Action: tustest.Respond(403, "")}},
@@ -240,7 +240,7 @@ func TestEmptySource_RefusalEndsUpload(t *testing.T) {
 	}
 }
 
-// A pause between the creation and the answer to HEAD does not skip it.
+// A pause between the creation and the response to HEAD does not skip HEAD.
 func TestEmptySource_PausedIsConfirmedLater(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(nil), whole())
@@ -259,7 +259,7 @@ func TestEmptySource_PausedIsConfirmedLater(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "HEAD")
 }
 
-// withoutLocation lets a server do its work and names no upload.
+// withoutLocation serves a creation and drops its Location.
 func withoutLocation(status int, offset bool) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		made := httptest.NewRecorder()
@@ -280,8 +280,8 @@ func TestCreate_CompleteWithoutLocation(t *testing.T) {
 			for _, pause := range []bool{false, true} {
 				srv, data, store := tustest.NewServer(t, nil), randomBytes(size), &storage.Memory{}
 				srv.Inject(tustest.Fault{Method: "POST", Action: withoutLocation(status, true)})
-				var told recorder
-				client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: told.hooks()})
+				var seen recorder
+				client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: seen.hooks()})
 				u, err := client.NewUploader(tus.File(fileWith(t, data)), nil)
 				if err != nil {
 					t.Fatal(err)
@@ -295,7 +295,7 @@ func TestCreate_CompleteWithoutLocation(t *testing.T) {
 					u.Pause()
 				}
 				res, err := u.Run(testContext(t))
-				if err != nil || res.URL != "" || res.Offset != int64(size) || res.Creation.StatusCode != status || len(told.urls) != 0 {
+				if err != nil || res.URL != "" || res.Offset != int64(size) || res.Creation.StatusCode != status || len(seen.urls) != 0 {
 					t.Fatalf("%d bytes, %d: %+v, %v", size, status, res, err)
 				}
 				wantStored(t, srv.Handler, srv.Uploads()[0].ID, data)
@@ -341,7 +341,7 @@ func TestCreate_IncompleteWithoutLocation(t *testing.T) {
 	}
 }
 
-// A server that refuses a stored upload for ever is named with the record.
+// If the server refuses a stored upload permanently, the error names the record.
 func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 	began := time.Now().Add(-time.Minute)
 	data := randomBytes(3000)
@@ -367,8 +367,8 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 					refuse(method, 0, faults.RespondAfter(status, "moved to cold storage"))
 					_, err := client.UploadFile(testContext(t), path, opts)
 					var stored *tus.StoredError
-					var answer *tus.Error
-					if !errors.As(err, &stored) || !errors.As(err, &answer) || answer.StatusCode != status || tus.IsRetryable(err) != temporary {
+					var failed *tus.Error
+					if !errors.As(err, &stored) || !errors.As(err, &failed) || failed.StatusCode != status || tus.IsRetryable(err) != temporary {
 						t.Fatalf("second session: %v", err)
 					}
 					known := method == "PATCH"

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// TestNoSecretShowsInOtherForms has servers that repeat credentials in
-// another form than they were given in, or in places where texts are cut.
+// TestNoSecretShowsInOtherForms has servers that repeat credentials in another form, or
+// where texts are cut.
 func TestNoSecretShowsInOtherForms(t *testing.T) {
 	const password = "PLANTED-password"
 	long := strings.Repeat("PLANTED-", 200)
@@ -23,21 +23,21 @@ func TestNoSecretShowsInOtherForms(t *testing.T) {
 	for name, test := range map[string]struct {
 		userinfo, query string
 		header          http.Header
-		answer          func(w http.ResponseWriter, r *http.Request)
+		handler         func(w http.ResponseWriter, r *http.Request)
 		secrets         []string
 	}{
 		"userinfo of an upload URL": {
 			userinfo: "someone:" + password + "@",
-			answer: func(w http.ResponseWriter, r *http.Request) {
+			handler: func(w http.ResponseWriter, r *http.Request) {
 				_, password, _ := r.BasicAuth()
 				w.WriteHeader(http.StatusForbidden)
 				fmt.Fprintf(w, "no access with %s, password %s", r.Header.Get("Authorization"), password)
 			},
 			secrets: []string{planted, encoded},
 		},
-		"query as it was sent": {
+		"query as sent": {
 			query: "?sig=" + url.QueryEscape("PLANTED/signature+of=="),
-			answer: func(w http.ResponseWriter, r *http.Request) {
+			handler: func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(http.StatusForbidden)
 				fmt.Fprintf(w, "cannot %s %s", r.Method, r.RequestURI)
 			},
@@ -45,14 +45,14 @@ func TestNoSecretShowsInOtherForms(t *testing.T) {
 		},
 		"long token in a header": {
 			header: http.Header{"Authorization": {"Bearer " + long}},
-			answer: func(w http.ResponseWriter, r *http.Request) {
+			handler: func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Upload-Offset", strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 			},
 			secrets: []string{planted},
 		},
-		"long token again and again": {
+		"long token repeated": {
 			header: http.Header{"Authorization": {"Bearer " + long}},
-			answer: func(w http.ResponseWriter, r *http.Request) {
+			handler: func(w http.ResponseWriter, r *http.Request) {
 				w.WriteHeader(http.StatusForbidden)
 				for range 4 {
 					fmt.Fprintln(w, r.Header.Get("Authorization"))
@@ -62,7 +62,7 @@ func TestNoSecretShowsInOtherForms(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			srv := httptest.NewServer(http.HandlerFunc(test.answer))
+			srv := httptest.NewServer(http.HandlerFunc(test.handler))
 			defer srv.Close()
 			client := newClient(t, srv.URL+"/files/", &tus.Options{Header: test.header})
 			at := strings.Replace(srv.URL, "http://", "http://"+test.userinfo, 1) + "/files/1" + test.query
@@ -81,8 +81,8 @@ func TestNoSecretShowsInOtherForms(t *testing.T) {
 	}
 }
 
-// TestRedirect_SameOriginKeepsUserinfo is about credentials in an upload URL
-// of the caller. Those that a server puts into a Location are its own affair.
+// TestRedirect_SameOriginKeepsUserinfo has credentials in an upload URL of the caller.
+// Those in a Location are dropped.
 func TestRedirect_SameOriginKeepsUserinfo(t *testing.T) {
 	h := tustest.NewHandler(nil)
 	redirect := func(target string) string { return target }
@@ -124,8 +124,7 @@ func TestRedirect_SameOriginKeepsUserinfo(t *testing.T) {
 	}
 }
 
-// The cookies of a jar are secrets like those of a header: a server that repeats them
-// in an error page must not get them into an error.
+// Cookies of a jar are secrets: an error must not show them if the server repeats them.
 func TestNoSecretShowsOfCookieJar(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -139,6 +138,6 @@ func TestNoSecretShowsOfCookieJar(t *testing.T) {
 	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
 	wantError(t, err, tus.ErrUnauthorized)
 	if strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("error tells the cookie: %v", err)
+		t.Errorf("error shows the cookie: %v", err)
 	}
 }

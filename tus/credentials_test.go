@@ -21,8 +21,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// planted is a part of every secret of these tests: wherever it shows, one
-// leaked.
+// planted is part of every secret in these tests. A text that contains it leaks one.
 const planted = "PLANTED"
 
 // secretOptions are credentials of each kind.
@@ -62,7 +61,7 @@ func wantNoSecrets(t testing.TB, r tustest.Request) {
 	}
 }
 
-// uploadOn creates an upload on srv behind the back of the client under test.
+// uploadOn creates an upload on srv with another client.
 func uploadOn(t testing.TB, srv *tustest.Server, data []byte) (url string) {
 	t.Helper()
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
@@ -72,7 +71,7 @@ func uploadOn(t testing.TB, srv *tustest.Server, data []byte) (url string) {
 	return res.URL
 }
 
-// routed is an HTTP client for which every host and port is srv.
+// routed returns an HTTP client that connects to srv for every host and port.
 func routed(t testing.TB, srv *tustest.Server) *http.Client {
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, srv.HTTP.Listener.Addr().String())
@@ -107,7 +106,7 @@ func TestCredentials_OnlyToEndpointOrigin(t *testing.T) {
 			opts := secretOptions()
 			opts.HTTPClient = routed(t, srv)
 			data := randomBytes(3000)
-			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.CutAfter(100)}) // so that there is a HEAD, too
+			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.CutAfter(100)}) // makes the client send HEAD
 			if _, err := newClient(t, "http://a.test/files/", opts).Upload(testContext(t), tus.Bytes(data), chunked()); err != nil {
 				t.Fatal(err)
 			}
@@ -186,9 +185,9 @@ func TestRedirect_KeepsMethodAndBodyNotCredentials(t *testing.T) {
 			}
 			wantStored(t, away.Handler, res.URL, data)
 			if !strings.HasPrefix(res.URL, away.HTTP.URL) {
-				t.Errorf("a relative Location is relative to the server that answered, not %s", res.URL)
+				t.Errorf("URL is %s, want it relative to the server that responded", res.URL)
 			}
-			// By way of the first server again.
+			// From here, the first server redirects again.
 			target := home.HTTP.URL + "/files/00000002"
 			uploadOn(t, away, data)
 			if _, err := client.Resume(testContext(t), target, tus.Bytes(data), chunked()); err != nil {
@@ -233,9 +232,9 @@ func TestRedirect_UnusableEndsUpload(t *testing.T) {
 		requests int // at most
 	}{
 		"loop":           {tustest.Respond(307, "", "Location", "/files/"), 10},
-		"301":            {tustest.Respond(301, "", "Location", "/files/elsewhere"), 1},
-		"302":            {tustest.Respond(302, "", "Location", "/files/elsewhere"), 1},
-		"303":            {tustest.Respond(303, "", "Location", "/files/elsewhere"), 1},
+		"301":            {tustest.Respond(301, "", "Location", "/files/other"), 1},
+		"302":            {tustest.Respond(302, "", "Location", "/files/other"), 1},
+		"303":            {tustest.Respond(303, "", "Location", "/files/other"), 1},
 		"304":            {tustest.Respond(304, ""), 1},
 		"another scheme": {tustest.Respond(307, "", "Location", "ftp://example.org/"), 1},
 		"without a host": {tustest.Respond(308, "", "Location", "http://"), 1},
@@ -253,8 +252,8 @@ func TestRedirect_UnusableEndsUpload(t *testing.T) {
 	}
 }
 
-// tlsServer is a tus server by https, and the options of a client that trusts
-// its certificate.
+// tlsServer starts a tus server with TLS, and returns options of a client that trusts its
+// certificate.
 func tlsServer(t *testing.T) (h *tustest.Handler, endpoint string, opts *tus.Options) {
 	h = tustest.NewHandler(nil)
 	srv := httptest.NewUnstartedServer(h)
@@ -280,7 +279,7 @@ func TestUploadOverHTTPS(t *testing.T) {
 	for _, r := range h.Requests() {
 		wantSecrets(t, r)
 	}
-	// A server whose certificate is not trusted is not asked again and again.
+	// An untrusted certificate is not retried.
 	opts.HTTPClient = nil
 	res, err := newClient(t, endpoint, opts).Upload(testContext(t), tus.Bytes(data), whole())
 	if err == nil || res.Stats.Retries != 0 || strings.Contains(err.Error(), planted) {
@@ -357,7 +356,7 @@ func TestEndpoint_UserinfoBecomesBasicAuth(t *testing.T) {
 	}
 }
 
-// echo answers with everything that it was sent, as debug pages of servers do.
+// echo responds with the whole request, as debug pages of servers do.
 func echo(status int) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
 		io.Copy(io.Discard, r.Body)
@@ -425,7 +424,7 @@ func TestNoSecretShowsInErrorsAndEvents(t *testing.T) {
 }
 
 func TestNoSecretShowsInEchoes(t *testing.T) {
-	// Each secret has a start of its own, so that a part of it shows as well.
+	// Each secret has its own prefix, so that a part of it is found as well.
 	const token, session, password = "PLANTED-token-0123456789", "PLANTED-session-0123456789", "PLANTED-password-0123456789"
 	for name, action := range map[string]tustest.Action{
 		"header of the versions": tustest.Respond(412, "", "Tus-Version", "Bearer "+token),
@@ -437,9 +436,9 @@ func TestNoSecretShowsInEchoes(t *testing.T) {
 				conn.Close()
 			}
 		},
-		"at the end of what is shown": tustest.Respond(403, strings.Repeat("x", 290)+" "+token),
-		"value of a cookie":           tustest.Respond(403, "unknown session "+session),
-		"decoded password":            tustest.Respond(403, "wrong password "+password+" of alice"),
+		"at the end of the excerpt": tustest.Respond(403, strings.Repeat("x", 290)+" "+token),
+		"value of a cookie":         tustest.Respond(403, "unknown session "+session),
+		"decoded password":          tustest.Respond(403, "wrong password "+password+" of alice"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
@@ -502,7 +501,7 @@ func TestNoSecretShowsInNetworkErrors(t *testing.T) {
 			}
 			var u *url.Error
 			if errors.As(err, &u) {
-				t.Errorf("error holds a url.Error, which knows the whole URL: %v", u)
+				t.Errorf("error wraps a url.Error, which has the whole URL: %v", u)
 			}
 		}
 	}
@@ -578,7 +577,7 @@ func TestOptionsHeader_IsCopied(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	header := http.Header{"X-Key": {"one", "two"}}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Header: header, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
-		r.Header["X-Key"][0] += "!" // must not pile up
+		r.Header["X-Key"][0] += "!" // must not accumulate
 		return nil
 	}}})
 	header["X-Key"][0] = "changed"
@@ -594,12 +593,12 @@ func TestOptionsHeader_IsCopied(t *testing.T) {
 }
 
 func TestResponse_CompressedBodyStaysCompressed(t *testing.T) {
-	// A small answer must not become a large one in memory.
+	// A small response must not become a large one in memory.
 	var bomb bytes.Buffer
 	zipped := gzip.NewWriter(&bomb)
 	zipped.Write(make([]byte, 10<<20))
 	zipped.Close()
-	for name, client := range map[string]*http.Client{"our transport": nil, "one that decompresses": {Transport: &http.Transport{DisableKeepAlives: true}}} {
+	for name, client := range map[string]*http.Client{"default transport": nil, "decompressing transport": {Transport: &http.Transport{DisableKeepAlives: true}}} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.Respond(403, bomb.String(), "Content-Encoding", "gzip")})
@@ -636,9 +635,9 @@ func TestResponse_EndlessBodyIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(res.LastPatch.Body); n != 64<<10 {
-		t.Errorf("%d bytes were kept", n)
+		t.Errorf("body has %d bytes", n)
 	}
-	<-ended // the connection was closed, and not drained for ever
+	<-ended // the connection was closed, not drained
 }
 
 func TestResponse_EndlessHeaderIsCut(t *testing.T) {

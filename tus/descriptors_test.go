@@ -19,8 +19,8 @@ import (
 
 var errNoDescriptor = &os.PathError{Op: "open", Path: "source", Err: syscall.EMFILE}
 
-// starvedSource has no file descriptor for the call with number failing, from 1, of
-// those that need one.
+// starvedSource fails with EMFILE in the nth call that needs a file descriptor; n is
+// failing, from 1.
 type starvedSource struct {
 	tus.Source
 	failing int32
@@ -48,9 +48,8 @@ func (s starvedSource) Open(ctx context.Context, offset int64) (io.ReadCloser, e
 	return s.Source.Open(ctx, offset)
 }
 
-// TestEMFILE_EveryCallIsRetried lets each call of a source fail once, whatever it is
-// for: the first look, the fingerprint, checksums ahead, a body, the look before the
-// last bytes.
+// TestEMFILE_EveryCallIsRetried makes each call of a source fail once: the first Stat, the
+// fingerprint, hashing ahead, a body, the Stat before the last bytes.
 func TestEMFILE_EveryCallIsRetried(t *testing.T) {
 	for _, sums := range []checksumMode{noChecksums, inHeader, inTrailer} {
 		for _, w := range ways {
@@ -67,7 +66,7 @@ func TestEMFILE_EveryCallIsRetried(t *testing.T) {
 	}
 }
 
-// retriesCall reports whether the source was not called so often.
+// retriesCall reports whether the source had fewer calls than failing.
 func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bool) {
 	without := []string{"concatenation-unfinished"}
 	if sums == inHeader {
@@ -78,7 +77,7 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 			s.checksums = checksum.Builtin()
 		}
 		s.stored = w.name != streamed
-		ctx, cancel := patience(s)
+		ctx, cancel := hangTimeout(s)
 		defer cancel()
 		path := sourceFile(t)
 		if w.name == resumed {
@@ -111,7 +110,7 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 func TestEMFILE_IsRetryableExceptFromHook(t *testing.T) {
 	for _, err := range []error{errNoDescriptor, fmt.Errorf("source: %w", syscall.ENFILE)} {
 		if !tus.IsRetryable(err) {
-			t.Errorf("%v is not temporary", err)
+			t.Errorf("%v is not retryable", err)
 		}
 	}
 	srv := tustest.NewServer(t, nil)
@@ -125,8 +124,8 @@ func TestEMFILE_IsRetryableExceptFromHook(t *testing.T) {
 	}
 }
 
-// A source that never gets a descriptor ends the upload when the retries are used up
-// and no other request of the client has any.
+// A source that never gets a descriptor ends the upload when the retries are used up and
+// no other request of the client is in flight.
 func TestEMFILE_WithoutOthersEndsTheUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var tries atomic.Int32
@@ -141,7 +140,7 @@ func TestEMFILE_WithoutOthersEndsTheUpload(t *testing.T) {
 	}
 }
 
-// neverOpening never opens.
+// neverOpening is a source whose Open always fails with EMFILE.
 type neverOpening struct {
 	tus.Source
 	tries *atomic.Int32
@@ -152,8 +151,8 @@ func (s *neverOpening) Open(context.Context, int64) (io.ReadCloser, error) {
 	return nil, errNoDescriptor
 }
 
-// While another request of the client holds descriptors, failures for want of one do
-// not end an upload, however many there are.
+// While another request of the client has descriptors, EMFILE does not end an upload,
+// however often it occurs.
 func TestEMFILE_WaitsForOtherRequests(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
@@ -180,7 +179,7 @@ func TestEMFILE_WaitsForOtherRequests(t *testing.T) {
 	}
 }
 
-// heldOpen is a source whose bytes come only after release.
+// heldOpen is a source whose readers block until release is closed.
 type heldOpen struct {
 	tus.Source
 	holding, release chan struct{}
@@ -192,7 +191,7 @@ func (s heldOpen) Open(ctx context.Context, offset int64) (io.ReadCloser, error)
 	return s.Source.Open(ctx, offset)
 }
 
-// recoveringSource opens after a number of failures.
+// recoveringSource fails the first calls of Open with EMFILE.
 type recoveringSource struct {
 	tus.Source
 	tries    *atomic.Int32
@@ -206,8 +205,7 @@ func (s *recoveringSource) Open(ctx context.Context, offset int64) (io.ReadClose
 	return s.Source.Open(ctx, offset)
 }
 
-// A request for which there was no connection says nothing of its bytes, so that a
-// creation keeps them.
+// A failed dial does not mean that the server refuses data in a creation.
 func TestEMFILE_OfTheDialerKeepsCreationWithUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	transport := tus.NewTransport()
@@ -225,7 +223,7 @@ func TestEMFILE_OfTheDialerKeepsCreationWithUpload(t *testing.T) {
 	wantMethods(t, srv.Handler, "OPTIONS", "POST")
 }
 
-// failingDial has no file descriptor for the connection with number failing.
+// failingDial fails the nth connection with EMFILE; n is failing.
 func failingDial(dials *atomic.Int32, failing int32, dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if dials.Add(1) == failing {

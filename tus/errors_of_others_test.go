@@ -16,16 +16,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// What a hook or a source returns may match an error of this package, as one does
-// that talks to a tus server itself. It says nothing about the upload.
+// An error of a hook or source may match a sentinel of this package, for example if the
+// source is on a tus server. It is not about the upload.
 
-// elsewhere is a source that asks before it is looked at and opened.
-type elsewhere struct {
+// remoteSource calls stat and open before Stat and Open.
+type remoteSource struct {
 	tus.Source
 	stat, open func() error
 }
 
-func (s elsewhere) Stat(ctx context.Context) (tus.SourceInfo, error) {
+func (s remoteSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
 	if s.stat != nil {
 		if err := s.stat(); err != nil {
 			return tus.SourceInfo{}, err
@@ -33,7 +33,7 @@ func (s elsewhere) Stat(ctx context.Context) (tus.SourceInfo, error) {
 	}
 	return s.Source.Stat(ctx)
 }
-func (s elsewhere) Open(ctx context.Context, off int64) (io.ReadCloser, error) {
+func (s remoteSource) Open(ctx context.Context, off int64) (io.ReadCloser, error) {
 	if s.open != nil {
 		if err := s.open(); err != nil {
 			return nil, err
@@ -43,16 +43,16 @@ func (s elsewhere) Open(ctx context.Context, off int64) (io.ReadCloser, error) {
 }
 
 func TestSourceError_UploadGoneKeepsRecord(t *testing.T) {
-	gone := &tus.Error{Method: "HEAD", URL: "http://elsewhere/x", StatusCode: 404, Err: tus.ErrUploadGone}
+	gone := &tus.Error{Method: "HEAD", URL: "http://other.test/x", StatusCode: 404, Err: tus.ErrUploadGone}
 	for n := range int64(8) {
 		srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 		store := &storage.Memory{}
 		data := randomBytes(30000)
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Checksums: checksum.Builtin()})
 		var opens atomic.Int64
-		source := elsewhere{Source: tus.Bytes(data), open: func() error {
+		source := remoteSource{Source: tus.Bytes(data), open: func() error {
 			if opens.Add(1) > n {
-				return fmt.Errorf("reading from there: %w", gone)
+				return fmt.Errorf("reading: %w", gone)
 			}
 			return nil
 		}}
@@ -65,12 +65,12 @@ func TestSourceError_UploadGoneKeepsRecord(t *testing.T) {
 }
 
 func TestSourceError_UploadGoneAtEnd(t *testing.T) {
-	gone := &tus.Error{Method: "HEAD", URL: "http://elsewhere/x", StatusCode: 404, Err: tus.ErrUploadGone}
+	gone := &tus.Error{Method: "HEAD", URL: "http://other.test/x", StatusCode: 404, Err: tus.ErrUploadGone}
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(3000)
 	client := newClient(t, srv.Endpoint(), nil)
 	var u *tus.Uploader
-	source := elsewhere{Source: tus.Bytes(data), stat: func() error {
+	source := remoteSource{Source: tus.Bytes(data), stat: func() error {
 		if u.State() == tus.StateFinishing {
 			return gone
 		}
@@ -98,7 +98,7 @@ func TestHookError_SentinelKeepsRecord(t *testing.T) {
 					return fmt.Errorf("the token's upload: %w", hookErr)
 				}
 				return nil
-			}}}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			}}}).Upload(testContext(t), tus.Bytes(data), chunked())
 			left := records(t, memory)
 			if srv.Count("POST") != 1 || len(left) != 1 || left[0].Lease != nil {
 				t.Errorf("%s %v: %d creations, %d records: %v", method, hookErr, srv.Count("POST"), len(left), err)

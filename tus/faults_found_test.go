@@ -10,7 +10,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// What TestFaultSoak and TestFaultMatrix found, each as small as it gets.
+// Minimal cases of failures that TestFaultSoak and TestFaultMatrix found.
 
 func TestStream_RefusedAtEndIsUnconfirmed(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
@@ -22,8 +22,8 @@ func TestStream_RefusedAtEndIsUnconfirmed(t *testing.T) {
 }
 
 func TestChecksum_OtherAlgorithmIsNotCompared(t *testing.T) {
-	// A chunk is refused for its algorithm, and then the upload is gone: the sum
-	// by the old algorithm is no sign of a source that changed.
+	// The server refuses the algorithm of a chunk, and then the upload is gone. A
+	// checksum of the old algorithm is not compared with one of the new.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
 		tustest.Fault{Method: "PATCH", Action: faults.RefuseAlgorithm("sha1", "sha256", "sha512", "crc32")},

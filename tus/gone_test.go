@@ -21,9 +21,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// last does an action with a PATCH that completes an upload of size bytes, as often as
-// times says; always if that is negative.
-func last(size int64, times int, action tustest.Action) tustest.Fault {
+// onLastPatch handles the PATCH that completes an upload of size bytes by an action, the
+// first times requests; all if times is negative.
+func onLastPatch(size int64, times int, action tustest.Action) tustest.Fault {
 	var seen atomic.Int64
 	return tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		var at int64
@@ -36,30 +36,29 @@ func last(size int64, times int, action tustest.Action) tustest.Fault {
 	}}
 }
 
-// A server that moves complete uploads away, and does not say that it has completed
-// one: whatever the client is told instead, the bytes are sent once, by this session and
-// by each later one.
+// The server moves complete uploads away, and the response to the last byte is lost or
+// replaced. The bytes are sent once, in this session and all later ones.
 func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 	data := randomBytes(5000)
-	ways := map[string]*tus.UploadOptions{"whole": whole(), "chunks": inChunks(), "deferred length": {DeferLength: true, ChunkSize: 1000}}
+	ways := map[string]*tus.UploadOptions{"whole": whole(), "chunks": chunked(), "deferred length": {DeferLength: true, ChunkSize: 1000}}
 	for name, then := range map[string]tustest.Action{
 		"response lost":   tustest.CutBefore(),
 		"504 of a proxy":  tustest.Respond(504, htmlPage),
 		"500":             tustest.Respond(500, "hook failed", "Tus-Resumable", "1.0.0"),
 		"404":             goneWith(404),
 		"404 of a proxy":  tustest.Respond(404, ""),
-		"200 and a page":  tustest.Respond(200, htmlPage),
+		"200 with a page": tustest.Respond(200, htmlPage),
 		"204, no headers": tustest.Respond(204, ""),
 	} {
 		for how, opts := range ways {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-				srv.Inject(last(5000, -1, takenAway(then)))
+				srv.Inject(onLastPatch(5000, -1, takenAway(then)))
 				for range 2 {
 					res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
 					wantError(t, err, tus.ErrUnconfirmed)
 					if errors.Is(err, tus.ErrUploadGone) || tus.IsRetryable(err) {
-						t.Errorf("error tells to upload again: %v", err)
+						t.Errorf("error suggests a new upload: %v", err)
 					}
 					if srv.Count("POST") != 1 || bytesReceived(srv) != 5000 {
 						t.Errorf("%d creations, %d bytes received", srv.Count("POST"), bytesReceived(srv))
@@ -68,7 +67,7 @@ func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 						t.Errorf("stats are %+v", res.Stats)
 					}
 				}
-				// Only the caller decides to send it once more.
+				// Only the caller decides to resend.
 				for _, rec := range records(t, store) {
 					if err := store.Delete(context.Background(), rec.ID, rec.Revision); err != nil {
 						t.Fatal(err)
@@ -83,14 +82,14 @@ func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 	}
 }
 
-// The record may be stored only after the last byte left, where that failed before. It
-// says so then, too: otherwise a later session would send everything again.
+// If the record cannot be stored before the last byte is sent, it is stored later and
+// says so. Otherwise a later session would resend everything.
 func TestFinish_LateRecordSaysLastByteSent(t *testing.T) {
 	data := randomBytes(5000)
 	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "deferred length": {DeferLength: true}} {
 		t.Run(how, func(t *testing.T) {
 			srv, memory := tustest.NewServer(t, nil), &storage.Memory{}
-			srv.Inject(last(5000, -1, takenAway(tustest.CutBefore())))
+			srv.Inject(onLastPatch(5000, -1, takenAway(tustest.CutBefore())))
 			for _, store := range []storage.Store{failingOnce(memory, false, nil), memory} {
 				_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
 				wantError(t, err, tus.ErrUnconfirmed)
@@ -106,7 +105,7 @@ func TestFinish_GoneStreamAndExternalURLAreUnconfirmed(t *testing.T) {
 	data := randomBytes(5000)
 	gone := func() *tustest.Server {
 		srv := tustest.NewServer(t, nil)
-		srv.Inject(last(5000, -1, takenAway(tustest.CutBefore())))
+		srv.Inject(onLastPatch(5000, -1, takenAway(tustest.CutBefore())))
 		return srv
 	}
 	srv := gone()
@@ -114,20 +113,20 @@ func TestFinish_GoneStreamAndExternalURLAreUnconfirmed(t *testing.T) {
 	_, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	wantError(t, err, tus.ErrUnconfirmed)
 	if errors.Is(err, tus.ErrNotRecoverable) {
-		t.Errorf("the stream is complete, and the error tells to begin it anew: %v", err)
+		t.Errorf("the stream may be complete, and the error suggests to start over: %v", err)
 	}
 
-	made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
+	created, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = client.Resume(testContext(t), made.URL, tus.Bytes(data), chunked())
+	_, err = client.Resume(testContext(t), created.URL, tus.Bytes(data), chunked())
 	wantError(t, err, tus.ErrUnconfirmed)
 	if errors.Is(err, tus.ErrUploadGone) {
-		t.Errorf("the error tells to ask for another URL: %v", err)
+		t.Errorf("the error suggests to request another URL: %v", err)
 	}
 
-	// By Step the same.
+	// Step returns the same error.
 	srv = gone()
 	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(data), chunked())
 	if err != nil {
@@ -139,13 +138,13 @@ func TestFinish_GoneStreamAndExternalURLAreUnconfirmed(t *testing.T) {
 	wantError(t, err, tus.ErrUnconfirmed)
 }
 
-// A process that is killed when the last byte has left knows nothing of the response. The
-// record says that the upload may be complete.
+// The process is killed after the last byte was sent. The record says that the upload may
+// be complete.
 func TestFinish_RecordSaysLastByteSent(t *testing.T) {
-	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": inChunks()} {
+	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": chunked()} {
 		srv, store, left := tustest.NewServer(t, nil), &storage.Memory{}, &storage.Memory{}
 		ctx, cancel := context.WithCancel(testContext(t))
-		srv.Inject(last(5000, -1, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		srv.Inject(onLastPatch(5000, -1, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			takenAway(func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 				asOfNow(t, store, left)
 				cancel()
@@ -162,14 +161,14 @@ func TestFinish_RecordSaysLastByteSent(t *testing.T) {
 	}
 }
 
-// Every byte was sent, and the server shows that it lacks some. A process that is killed
-// before it resends them leaves no record that says that the upload may be complete.
+// Every byte was sent, and the server does not have all. If the process is killed before
+// it resends them, the record does not say that the upload may be complete.
 func TestFinish_RecordSaysBytesAreMissing(t *testing.T) {
 	data := randomBytes(5000)
-	for _, later := range []bool{false, true} { // a later session is killed
+	for _, later := range []bool{false, true} { // killed in a later session
 		srv, store, left := tustest.NewServer(t, nil), &storage.Memory{}, &storage.Memory{}
 		ctx, cancel := context.WithCancel(testContext(t))
-		srv.Inject(last(5000, 1, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		srv.Inject(onLastPatch(5000, 1, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			io.Copy(io.Discard, r.Body)
 			if later {
 				cancel()
@@ -194,7 +193,7 @@ func TestFinish_RecordSaysBytesAreMissing(t *testing.T) {
 		}
 		cancel()
 		wantError(t, err, killed)
-		for _, u := range srv.Uploads() { // it expires
+		for _, u := range srv.Uploads() { // expired
 			srv.Forget(u.ID)
 		}
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: left}).Upload(testContext(t), tus.Bytes(data), whole())
@@ -205,8 +204,8 @@ func TestFinish_RecordSaysBytesAreMissing(t *testing.T) {
 	}
 }
 
-// A stored upload may be complete, and its record vanishes during a pause. The upload that
-// begins in its place is not complete.
+// A stored upload may be complete, and its record is deleted during a pause. The new
+// upload in its place is not taken for complete.
 func TestFinish_NewUploadIsNotUnconfirmed(t *testing.T) {
 	data, store := randomBytes(5000), &storage.Memory{}
 	srv := tustest.NewServer(t, nil)
@@ -216,7 +215,7 @@ func TestFinish_NewUploadIsNotUnconfirmed(t *testing.T) {
 	if _, err := store.Put(context.Background(), rec); err != nil {
 		t.Fatal(err)
 	}
-	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), inChunks())
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,35 +236,35 @@ func TestFinish_NewUploadIsNotUnconfirmed(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// Before the last byte left, an upload that is gone is uploaded once more.
+// An upload that is gone before the last byte was sent starts over.
 func TestFinish_GoneBeforeLastByteStartsOver(t *testing.T) {
 	srv, data, store := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}
 	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 	srv.Forget(records(t, store)[0].UploadURL)
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || res.Stats.Restarts != 1 {
 		t.Fatalf("%+v, %v", res.Stats, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// The server has every byte and fails at what follows, as a store does whose completion
-// fails. HEAD then shows the upload complete.
+// The server has every byte, and completing the upload fails. HEAD then shows the upload
+// as complete.
 func TestFinish_RefusalAfterLastByteIsUnconfirmed(t *testing.T) {
 	data := randomBytes(5000)
-	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": inChunks()} {
+	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": chunked()} {
 		for _, status := range []int{500, 507, 422} {
 			srv := tustest.NewServer(t, nil)
 			store, err := filestore.Open(filepath.Join(t.TempDir(), "uploads"), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			srv.Inject(last(5000, -1, faults.SetStatus(status)))
+			srv.Inject(onLastPatch(5000, -1, faults.SetStatus(status)))
 			for range 2 {
 				_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
 				wantError(t, err, tus.ErrUnconfirmed)
 				if !strings.Contains(err.Error(), fmt.Sprint(status)) {
-					t.Errorf("%s, %d: the refusal is not told: %v", how, status, err)
+					t.Errorf("%s, %d: the error does not name the refusal: %v", how, status, err)
 				}
 			}
 			if srv.Count("POST") != 1 || bytesReceived(srv) != 5000 {
@@ -273,9 +272,9 @@ func TestFinish_RefusalAfterLastByteIsUnconfirmed(t *testing.T) {
 			}
 		}
 	}
-	// A part whose completion fails is no part of a complete upload.
+	// A part whose completion fails is not concatenated.
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(last(1000, -1, faults.SetStatus(500)))
+	srv.Inject(onLastPatch(1000, -1, faults.SetStatus(500)))
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 5, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}})
 	wantError(t, err, tus.ErrUnconfirmed)
 	if len(finals(srv.Handler)) != 0 {
@@ -283,7 +282,7 @@ func TestFinish_RefusalAfterLastByteIsUnconfirmed(t *testing.T) {
 	}
 }
 
-// What a proxy says in place of the server is a lost response: HEAD's word is enough.
+// An error of a proxy is a lost response: HEAD confirms the upload.
 func TestFinish_LostResponseIsConfirmedByHEAD(t *testing.T) {
 	data := randomBytes(5000)
 	for name, action := range map[string]tustest.Action{
@@ -293,8 +292,8 @@ func TestFinish_LostResponseIsConfirmedByHEAD(t *testing.T) {
 		"500": afterwards(tustest.Respond(500, htmlPage)),
 	} {
 		srv := tustest.NewServer(t, nil)
-		srv.Inject(last(5000, 1, action))
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), inChunks())
+		srv.Inject(onLastPatch(5000, 1, action))
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), chunked())
 		if err != nil || bytesReceived(srv) != 5000 {
 			t.Errorf("%s: %v, %d bytes received", name, err, bytesReceived(srv))
 		}
@@ -302,7 +301,7 @@ func TestFinish_LostResponseIsConfirmedByHEAD(t *testing.T) {
 	}
 }
 
-// afterwards lets the server serve a request, and responds otherwise.
+// afterwards serves a request and drops the response, and then responds by then.
 func afterwards(then tustest.Action) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Serve(&headerOnly{header: http.Header{}}, r)
@@ -311,9 +310,9 @@ func afterwards(then tustest.Action) tustest.Action {
 }
 
 func TestFinish_ResponseLikeACreationIsLastPatch(t *testing.T) {
-	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": inChunks(), "stream": chunked()} {
+	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": chunked(), "stream": chunked()} {
 		srv, data := tustest.NewServer(t, nil), randomBytes(5000)
-		srv.Inject(last(5000, -1, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		srv.Inject(onLastPatch(5000, -1, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			likeACreation(w, r, h)
 			fmt.Fprint(w, `{"id":42}`)
 		}))
@@ -344,7 +343,7 @@ func TestProxy404_StartsNothingOver(t *testing.T) {
 		for _, kind := range []string{"file", "stream", "parts"} {
 			srv := finalLast(t)
 			srv.Inject(faults...)
-			source, opts := tus.Bytes(data), inChunks()
+			source, opts := tus.Bytes(data), chunked()
 			switch kind {
 			case "stream":
 				source = tus.Reader(bytes.NewReader(data))
@@ -364,7 +363,7 @@ func TestProxy404_StartsNothingOver(t *testing.T) {
 	}
 }
 
-// While nothing behind the proxy responds, the record of the upload is kept.
+// While the server behind the proxy does not respond, the record is kept.
 func TestProxy404_KeepsRecordWhileServerIsAway(t *testing.T) {
 	data, store := randomBytes(10_000), &storage.Memory{}
 	srv := tustest.NewServer(t, nil)
@@ -376,27 +375,27 @@ func TestProxy404_KeepsRecordWhileServerIsAway(t *testing.T) {
 		"for all but OPTIONS later": {{Method: "PATCH", Action: proxy404}, {Method: "HEAD", Skip: 1, Times: 8, Action: proxy404}},
 	} {
 		srv.Inject(faults...)
-		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 		wantError(t, err, tus.ErrProtocol)
 		if errors.Is(err, tus.ErrUploadGone) || !tus.IsRetryable(err) || len(records(t, store)) != 1 {
 			t.Errorf("%s: %v, %d records", name, err, len(records(t, store)))
 		}
 	}
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || res.URL != first.URL || res.Stats.ResumedFrom != 8000 || srv.Count("POST") != 1 {
 		t.Errorf("%+v, %v, %d creations", res, err, srv.Count("POST"))
 	}
 }
 
-// A server that never sends Tus-Resumable deletes an upload whose last bytes it refuses for
-// good. They are sent once, as with a server that sends it.
+// A server without Tus-Resumable refuses the last bytes and deletes the upload. They are
+// sent once, as with other servers.
 func TestProxy404_AfterRefusalReturnsRefusal(t *testing.T) {
 	data := randomBytes(5000)
-	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": inChunks()} {
+	for how, opts := range map[string]*tus.UploadOptions{"whole": whole(), "chunks": chunked()} {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
 			tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")},
-			last(5000, -1, tustest.Respond(422, "infected")))
+			onLastPatch(5000, -1, tustest.Respond(422, "infected")))
 		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
 		var e *tus.Error
 		if !errors.As(err, &e) || e.StatusCode != 422 || srv.Count("POST") != 1 {
@@ -405,7 +404,7 @@ func TestProxy404_AfterRefusalReturnsRefusal(t *testing.T) {
 	}
 }
 
-// Each stored upload that is gone has all retries, and so has what follows.
+// Each stored upload that is gone has all retries, and so has the new upload.
 func TestProxy404_SeveralStoredUploadsAreGone(t *testing.T) {
 	data, store := randomBytes(10_000), &storage.Memory{}
 	srv := tustest.NewServer(t, nil)
@@ -418,15 +417,15 @@ func TestProxy404_SeveralStoredUploadsAreGone(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
 		tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")},
 		tustest.Fault{Method: "POST", Action: tustest.Respond(503, "")})
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || srv.Count("HEAD") != 18 {
 		t.Fatalf("%v, %d HEAD", err, srv.Count("HEAD"))
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// The 404 of a server that never sends Tus-Resumable is believed when it stays through
-// all retries.
+// The 404 of a server without Tus-Resumable means gone if it persists through all
+// retries.
 func TestProxy404_PersistentIsGone(t *testing.T) {
 	data, store := randomBytes(10_000), &storage.Memory{}
 	srv := tustest.NewServer(t, nil)
@@ -434,7 +433,7 @@ func TestProxy404_PersistentIsGone(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
 		tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+	res, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || res.URL == first.URL || res.Stats.Restarts != 1 || srv.Count("HEAD") != 9 {
 		t.Fatalf("%+v, %v, %d HEAD", res, err, srv.Count("HEAD"))
 	}
@@ -442,7 +441,7 @@ func TestProxy404_PersistentIsGone(t *testing.T) {
 	for what, call := range map[string]func() error{
 		"Info": func() error { _, err := client.Info(testContext(t), first.URL); return err },
 		"Resume": func() error {
-			_, err := client.Resume(testContext(t), first.URL, tus.Bytes(data), inChunks())
+			_, err := client.Resume(testContext(t), first.URL, tus.Bytes(data), chunked())
 			return err
 		},
 	} {
@@ -452,23 +451,22 @@ func TestProxy404_PersistentIsGone(t *testing.T) {
 	}
 }
 
-// A server that never sends Tus-Resumable is believed with any number of retries, and
-// soon enough.
+// The 404 of a server without Tus-Resumable ends the retries also if they are unlimited.
 func TestForever_GoneUploadEndsRetries(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: vanishSilently},
 			tustest.Fault{Method: "DELETE", Times: -1, Action: vanishSilently},
 			tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.SetHeader("Tus-Resumable", "")})
 		client := newClient(&tus.Options{Retry: tus.RetryPolicy{MaxRetries: tus.Forever}})
-		made, err := client.Create(t.Context(), tus.CreateOptions{Size: 5})
+		created, err := client.Create(t.Context(), tus.CreateOptions{Size: 5})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, infoErr := client.Info(t.Context(), made.URL)
-		_, resumeErr := client.Resume(t.Context(), made.URL, tus.Bytes([]byte("bytes")), nil)
+		_, infoErr := client.Info(t.Context(), created.URL)
+		_, resumeErr := client.Resume(t.Context(), created.URL, tus.Bytes([]byte("bytes")), nil)
 		wantError(t, infoErr, tus.ErrUploadGone)
 		wantError(t, resumeErr, tus.ErrUploadGone)
-		if err := client.Terminate(t.Context(), made.URL); err != nil || h.Count("HEAD") != 18 || h.Count("DELETE") != 9 {
+		if err := client.Terminate(t.Context(), created.URL); err != nil || h.Count("HEAD") != 18 || h.Count("DELETE") != 9 {
 			t.Errorf("%v, %d HEAD, %d DELETE", err, h.Count("HEAD"), h.Count("DELETE"))
 		}
 	})
@@ -485,20 +483,20 @@ func TestProxy404_DoesNotTerminate(t *testing.T) {
 		"while the server is away": {[]tustest.Fault{{Method: "DELETE", Times: 9, Action: proxy404},
 			{Method: "OPTIONS", Action: proxy404}}, false},
 	} {
-		made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
+		created, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		srv.Inject(test.faults...)
-		err = client.Terminate(testContext(t), made.URL)
-		up, _ := srv.Upload(made.URL)
+		err = client.Terminate(testContext(t), created.URL)
+		up, _ := srv.Upload(created.URL)
 		if up.Terminated != test.gone || (err == nil) != test.gone {
 			t.Errorf("%s: terminated %v, error %v", name, up.Terminated, err)
 		}
 	}
 }
 
-// HEAD is served by a replica that lags behind. A stream cannot go back to its offset.
+// HEAD is served by a replica that lags behind. A stream cannot resume there.
 func TestHead_StaleOffsetIsRequestedAgain(t *testing.T) {
 	data := randomBytes(10_000)
 	for _, times := range []int{1, 3} {
@@ -511,7 +509,7 @@ func TestHead_StaleOffsetIsRequestedAgain(t *testing.T) {
 			case "stream":
 				source = tus.Reader(bytes.NewReader(data))
 			case "sequential":
-				source = &fromTheStart{Source: source}
+				source = &forwardSource{Source: source}
 			}
 			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, chunked())
 			if err != nil {
@@ -524,7 +522,7 @@ func TestHead_StaleOffsetIsRequestedAgain(t *testing.T) {
 			}
 		}
 	}
-	// A server that stays there has lost bytes.
+	// If the offset stays, the server has lost bytes.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 6, Action: tustest.LoseResponse()},
 		tustest.Fault{Method: "HEAD", Times: -1, Action: tustest.SetHeader("Upload-Offset", "2000")})
@@ -537,11 +535,11 @@ func TestHead_StaleOffsetIsRequestedAgain(t *testing.T) {
 
 func TestHead_BypassesCaches(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	made, err := newClient(t, srv.Endpoint(), nil).Create(testContext(t), tus.CreateOptions{DeferLength: true})
+	created, err := newClient(t, srv.Endpoint(), nil).Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newClient(t, srv.Endpoint(), nil).Info(testContext(t), made.URL); err != nil {
+	if _, err := newClient(t, srv.Endpoint(), nil).Info(testContext(t), created.URL); err != nil {
 		t.Fatal(err)
 	}
 	if got := srv.Requests()[1].Header.Get("Cache-Control"); got != "no-cache, no-store" {
@@ -549,7 +547,7 @@ func TestHead_BypassesCaches(t *testing.T) {
 	}
 }
 
-// 421 says that the connection is that of another host (RFC 9110 section 15.5.20).
+// 421 means that the connection is for another host (RFC 9110 section 15.5.20).
 func TestMisdirectedRequest_IsRetriedOnce(t *testing.T) {
 	data := randomBytes(3000)
 	for _, method := range []string{"POST", "PATCH"} {
@@ -563,7 +561,7 @@ func TestMisdirectedRequest_IsRetriedOnce(t *testing.T) {
 	}
 }
 
-// The end of the context is told although a response came with it.
+// The error of the context is returned even if a response comes at the same time.
 func TestContext_EndIsReturnedDespiteResponse(t *testing.T) {
 	for _, method := range []string{"OPTIONS", "POST", "PATCH", "HEAD"} {
 		for _, status := range []int{400, 401, 403, 404, 409, 423, 500} {
@@ -591,7 +589,7 @@ func TestContext_EndIsReturnedDespiteResponse(t *testing.T) {
 			cancel()
 		}
 	}
-	// Of calls without an Uploader as well.
+	// The same for calls without an Uploader.
 	srv := tustest.NewServer(t, nil)
 	for what, call := range map[string]func(ctx context.Context, c *tus.Client) error{
 		"Info":      func(ctx context.Context, c *tus.Client) error { _, err := c.Info(ctx, srv.Endpoint()+"1"); return err },
@@ -611,7 +609,7 @@ func TestContext_EndIsReturnedDespiteResponse(t *testing.T) {
 	}
 }
 
-// Servers verify the checksum of a PATCH, and some ignore that of a creation.
+// Servers verify the checksum of a PATCH; some ignore that of a creation.
 func TestChecksum_CreationCarriesNoData(t *testing.T) {
 	data := randomBytes(3000)
 	ignoring := func(t *testing.T) *tustest.Server {
@@ -634,12 +632,12 @@ func TestChecksum_CreationCarriesNoData(t *testing.T) {
 	}
 }
 
-// A load balancer that tells servers apart by a cookie sends the requests of a client
-// without cookies to any of them.
+// A load balancer that selects servers by cookie distributes the requests of a client
+// without cookies over all of them.
 func TestCreation_GoneTwiceAtOnceNamesCookies(t *testing.T) {
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.Vanish()})
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(5000)), inChunks())
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(5000)), chunked())
 	wantError(t, err, tus.ErrUploadGone)
 	if !strings.Contains(err.Error(), "cookie") || srv.Count("POST") != 2 {
 		t.Errorf("%d creations: %v", srv.Count("POST"), err)
@@ -647,13 +645,13 @@ func TestCreation_GoneTwiceAtOnceNamesCookies(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-// Nothing starts over without a line in the log and a counter.
+// Starting over is logged and counted.
 func TestGone_StartingOverIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	srv, data := tustest.NewServer(t, nil), randomBytes(5000)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: faults.Vanish()})
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}).
-		Upload(testContext(t), tus.Bytes(data), inChunks())
+		Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -662,16 +660,16 @@ func TestGone_StartingOverIsLogged(t *testing.T) {
 	}
 }
 
-// A process that is killed between the refusal of the last byte and the HEAD that follows
-// leaves a record that knows of the refusal.
+// The process is killed between the refusal of the last byte and the next HEAD. The record
+// contains the refusal.
 func TestFinish_RecordSaysLastByteRefused(t *testing.T) {
 	srv, store, left := tustest.NewServer(t, nil), &storage.Memory{}, &storage.Memory{}
 	srv.Inject(tustest.Fault{Method: "HEAD", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		asOfNow(t, store, left)
 		h.Serve(w, r)
-	}}, last(5000, 1, faults.SetStatus(500)))
+	}}, onLastPatch(5000, 1, faults.SetStatus(500)))
 	for _, s := range []*storage.Memory{store, left} {
-		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: s}).Upload(testContext(t), tus.Bytes(randomBytes(5000)), inChunks())
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: s}).Upload(testContext(t), tus.Bytes(randomBytes(5000)), chunked())
 		wantError(t, err, tus.ErrUnconfirmed)
 	}
 	if srv.Count("POST") != 1 || bytesReceived(srv) != 5000 {

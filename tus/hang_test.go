@@ -14,8 +14,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// stuckSource hangs in the nth call of one method, whatever its context, until
-// release is closed.
+// stuckSource hangs in the nth call of one method until release is closed. It ignores
+// its context.
 type stuckSource struct {
 	tus.Source
 	change  func(*tus.SourceInfo)
@@ -61,7 +61,7 @@ func (r stuckReader) Close() error {
 	return r.ReadCloser.Close()
 }
 
-// Wherever a source hangs, the end of the context ends the upload.
+// The end of the context ends the upload, wherever its source hangs.
 func TestUpload_HangingSourceDoesNotOutliveTheContext(t *testing.T) {
 	type way struct {
 		opts   tus.UploadOptions

@@ -28,27 +28,25 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// randomBytes is reproducible noise: a chunk in the wrong place shows.
+// randomBytes returns reproducible random data. A chunk in the wrong place makes it differ.
 func randomBytes(n int) []byte {
 	data := make([]byte, n)
 	rand.NewChaCha8([32]byte{1}).Read(data)
 	return data
 }
 
-// impatient retries without waiting.
-func impatient() tus.RetryPolicy {
+// retryAtOnce retries without waiting.
+func retryAtOnce() tus.RetryPolicy {
 	return tus.RetryPolicy{Delay: func(int) time.Duration { return 0 }}
 }
 
-// carriesSmall are the capabilities of a server that takes small sources with their
-// creation.
-func carriesSmall() *tus.Capabilities {
+// withCreationUpload returns the capabilities of a server with creation-with-upload.
+func withCreationUpload() *tus.Capabilities {
 	return &tus.Capabilities{Extensions: []string{"creation-with-upload"}}
 }
 
-// newClient makes a client that retries without waiting and closes its
-// connections at the end of the test. Unless opts say otherwise, it knows no
-// checksum algorithm, so that requests are what they are without checksums.
+// newClient returns a client that retries without waiting and has no checksum algorithms,
+// unless opts set them. Its connections are closed at the end of the test.
 func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	t.Helper()
 	var o tus.Options
@@ -56,7 +54,7 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 		o = *opts
 	}
 	if o.Retry.Delay == nil {
-		o.Retry.Delay = impatient().Delay
+		o.Retry.Delay = retryAtOnce().Delay
 	}
 	if o.Checksums == nil {
 		o.Checksums = []checksum.Algorithm{}
@@ -69,7 +67,8 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	return c
 }
 
-// prepare returns the Uploader of a source, of the upload at url unless that is empty.
+// prepare returns an Uploader of a source, for the upload at url or, if that is empty, for
+// a new one.
 func prepare(c *tus.Client, url string, source tus.Source, opts *tus.UploadOptions) (*tus.Uploader, error) {
 	if url == "" {
 		return c.NewUploader(source, opts)
@@ -77,7 +76,7 @@ func prepare(c *tus.Client, url string, source tus.Source, opts *tus.UploadOptio
 	return c.NewResumer(url, source, opts)
 }
 
-// testContext bounds a test that would otherwise hang.
+// testContext returns a context that ends a test that hangs.
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
@@ -98,7 +97,7 @@ func wantStored(t testing.TB, h *tustest.Handler, url string, data []byte) {
 	}
 }
 
-// mapFS is a file system with one file.
+// mapFS returns a file system with one file.
 func mapFS(name string, data []byte) fstest.MapFS {
 	return fstest.MapFS{name: {Data: data, ModTime: time.Unix(1e9, 0)}}
 }
@@ -110,7 +109,7 @@ func wantError(t testing.TB, err, want error) {
 	}
 }
 
-// statusOf returns the status of the response that an error is about, 0 for none.
+// statusOf returns the status of the response in an error, or 0.
 func statusOf(err error) int {
 	var e *tus.Error
 	if !errors.As(err, &e) {
@@ -121,7 +120,7 @@ func statusOf(err error) int {
 
 func isHeld(err error) bool { return errors.As(err, new(*tus.HeldError)) }
 
-// bytesReceived returns the number of bytes that a server read from all request bodies.
+// bytesReceived returns the number of body bytes that a server read from all requests.
 func bytesReceived(server interface{ Requests() []tustest.Request }) (n int64) {
 	for _, r := range server.Requests() {
 		n += r.Body
@@ -129,7 +128,7 @@ func bytesReceived(server interface{ Requests() []tustest.Request }) (n int64) {
 	return n
 }
 
-// gauge counts the requests that a server handles at the same time.
+// gauge counts concurrent requests.
 type gauge struct {
 	mu         sync.Mutex
 	open, most int
@@ -161,15 +160,14 @@ func wantMethods(t testing.TB, h *tustest.Handler, want ...string) {
 	}
 }
 
-// bubble runs f in a synctest bubble with a server that is reached through
-// in-memory connections, so that time is fake.
+// bubble runs f in a synctest bubble, with a server on in-memory connections.
 func bubble(t *testing.T, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
 	t.Helper()
 	bubbleWith(t, nil, f)
 }
 
-// bubbleWith is bubble with a server that has options. A client that brings a
-// transport of its own keeps it, but for how that connects.
+// bubbleWith is bubble with options of the server. A client keeps its own transport, with
+// another DialContext.
 func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -239,7 +237,7 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// recorder collects what hooks are told.
+// recorder collects the arguments of hooks.
 type recorder struct {
 	mu      sync.Mutex
 	retries []tus.Retry
@@ -267,8 +265,8 @@ func (r *recorder) add(f func()) {
 
 func (r *recorder) path() string { return strings.Join(r.states, " ") }
 
-// goneWith is the response of a tus server that has no such upload. Without
-// Tus-Resumable it would be that of a proxy.
+// goneWith responds as a tus server without the upload. Without Tus-Resumable, it would be
+// the response of a proxy.
 func goneWith(status int) tustest.Action {
 	return faults.RespondAfter(status, "", "Tus-Resumable", "1.0.0")
 }

@@ -81,7 +81,7 @@ func TestHooks_ClientRunsBeforeUpload(t *testing.T) {
 			OnProgress:    func(_ *tus.Uploader, p tus.Progress) { add(fmt.Sprint("progress ", p.Acknowledged)) },
 		}
 	}
-	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: carriesSmall(), Hooks: named("client")})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: withCreationUpload(), Hooks: named("client")})
 	if _, err := client.Upload(testContext(t), tus.Bytes(nil),
 		&tus.UploadOptions{Hooks: named("upload")}); err != nil {
 		t.Fatal(err)
@@ -165,19 +165,18 @@ func TestAfterResponse_SeesEveryResponse(t *testing.T) {
 	}
 	want := []string{"POST 503 tired 65536", "POST 201  0", "PATCH 502 proxy 6", "HEAD 200  0", "PATCH 204  0"}
 	if !slices.Equal(lines, want) {
-		t.Errorf("answers were %q, want %q", lines, want)
+		t.Errorf("responses were %q, want %q", lines, want)
 	}
 	if string(first.Body) != long[:65536] {
-		t.Error("the body is not the start of what was sent")
+		t.Error("the body is not the start of the response")
 	}
 }
 
 func TestResult_HasResponses(t *testing.T) {
-	// Some services tell their results in the answers to the creation and to
-	// the last PATCH.
+	// Some services return results in the responses to the creation and the last PATCH.
 	srv := tustest.NewServer(t, nil)
 	n := 0
-	answer := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	respond := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		n++
 		w.Header().Set("Stream-Media-Id", fmt.Sprint(r.Method, n))
 		if r.Method == "PATCH" {
@@ -187,16 +186,16 @@ func TestResult_HasResponses(t *testing.T) {
 		}
 		h.Serve(w, r)
 	}
-	srv.Inject(tustest.Fault{Times: -1, Action: answer})
+	srv.Inject(tustest.Fault{Times: -1, Action: respond})
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := res.Creation.Header.Get("Stream-Media-Id"); got != "POST1" || res.Creation.StatusCode != 201 {
-		t.Errorf("creation was answered with %d and %q", res.Creation.StatusCode, got)
+		t.Errorf("response to the creation is %d and %q", res.Creation.StatusCode, got)
 	}
 	if got := res.LastPatch.Header.Get("Stream-Media-Id"); got != "PATCH4" || res.LastPatch.StatusCode != 200 || string(res.LastPatch.Body) != `{"part":4}` {
-		t.Errorf("last PATCH was answered with %d, %q and %q", res.LastPatch.StatusCode, got, res.LastPatch.Body)
+		t.Errorf("response to the last PATCH is %d, %q and %q", res.LastPatch.StatusCode, got, res.LastPatch.Body)
 	}
 }
 
@@ -237,7 +236,7 @@ func TestOnCreated_RunsForRecreation(t *testing.T) {
 	}
 }
 
-// wantProgress checks what holds for every sequence of reports.
+// wantProgress fails unless reports are a valid sequence from one offset to the end.
 func wantProgress(t *testing.T, reports []tus.Progress, from, total int64) {
 	t.Helper()
 	if len(reports) == 0 {
@@ -270,9 +269,9 @@ func TestProgressOfAnUpload(t *testing.T) {
 		h.Serve(w, r)
 	}
 	for name, faults := range map[string][]tustest.Fault{
-		"undisturbed":       nil,
+		"no fault":          nil,
 		"cut":               {{Method: "PATCH", Skip: 1, Times: 2, Action: tustest.CutAfter(70_000)}},
-		"answer lost":       {{Method: "PATCH", Skip: 1, Action: tustest.LoseResponse()}},
+		"response lost":     {{Method: "PATCH", Skip: 1, Action: tustest.LoseResponse()}},
 		"short write":       {{Method: "PATCH", Times: 2, Action: faults.AcceptOnly(1234)}},
 		"bytes lost":        {{Method: "PATCH", Skip: 2, Action: lose}},
 		"upload forgotten":  {{Method: "PATCH", Skip: 2, Action: goneWith(404)}},
@@ -308,8 +307,7 @@ func TestProgress_ResumeIncludesAcknowledgedBytes(t *testing.T) {
 }
 
 func TestProgress_IsReportedWhileBytesMove(t *testing.T) {
-	// One PATCH of the whole source takes ten seconds here, in which only bytes
-	// in flight tell that anything happens.
+	// The PATCH takes ten seconds, in which only bytes in flight show progress.
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			r.Body = pacedBody{r.Body}
@@ -342,7 +340,7 @@ func TestProgress_IsReportedWhileBytesMove(t *testing.T) {
 	})
 }
 
-// pacedBody is read 32 KB every ten milliseconds.
+// pacedBody reads 32 KB every ten milliseconds.
 type pacedBody struct{ io.ReadCloser }
 
 func (b pacedBody) Read(p []byte) (int, error) {
@@ -367,28 +365,27 @@ func TestHooks_UploaderHasNameOfSource(t *testing.T) {
 	}
 }
 
-// TestHooks_GetTheirUploader has two uploads of one name at the same time, one of
-// them in parts.
+// TestHooks_GetTheirUploader runs two uploads with the same name, one of them in parts.
 func TestHooks_GetTheirUploader(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: 4, Action: tustest.CutAfter(100)})
 	var mu sync.Mutex
-	told := map[*tus.Uploader]map[string]int{}
+	calls := map[*tus.Uploader]map[string]int{}
 	note := func(u *tus.Uploader, event string) {
 		if u != nil {
-			_, _, _ = u.State(), u.Stats(), u.Offset() // may be called
+			_, _, _ = u.State(), u.Stats(), u.Offset() // calls in hooks are allowed
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		if u.Name() != "" {
-			t.Errorf("%s tells the name %q", event, u.Name())
+			t.Errorf("%s: name is %q", event, u.Name())
 		}
-		if told[u] == nil {
-			told[u] = map[string]int{}
+		if calls[u] == nil {
+			calls[u] = map[string]int{}
 		}
-		told[u][event]++
+		calls[u][event]++
 	}
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &fullStore{}, Retry: untiring(), Hooks: tus.Hooks{
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &fullStore{}, Retry: retryOften(), Hooks: tus.Hooks{
 		OnCreated:     func(u *tus.Uploader, _ *tus.Created) { note(u, "url") },
 		OnStateChange: func(u *tus.Uploader, _, _ tus.State, _ error) { note(u, "state") },
 		OnProgress:    func(u *tus.Uploader, _ tus.Progress) { note(u, "progress") },
@@ -406,12 +403,12 @@ func TestHooks_GetTheirUploader(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if retries := told[uploaders[0]]["retry"] + told[uploaders[1]]["retry"]; len(told) != 2 || retries != 4 {
-		t.Errorf("%d retries of %d uploads were told", retries, len(told))
+	if retries := calls[uploaders[0]]["retry"] + calls[uploaders[1]]["retry"]; len(calls) != 2 || retries != 4 {
+		t.Errorf("%d retries of %d uploads were reported", retries, len(calls))
 	}
 	for i, urls := range []int{5, 1} {
-		if got := told[uploaders[i]]; got["url"] != urls || got["state"] == 0 || got["progress"] == 0 || got["store"] == 0 {
-			t.Errorf("upload %d was told of in %v", i, got)
+		if got := calls[uploaders[i]]; got["url"] != urls || got["state"] == 0 || got["progress"] == 0 || got["store"] == 0 {
+			t.Errorf("upload %d: calls were %v", i, got)
 		}
 		wantStored(t, srv.Handler, uploaders[i].URL(), data)
 	}
@@ -423,8 +420,8 @@ func TestHooks_GetTheirUploader(t *testing.T) {
 	if _, err := client.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true}); err != nil {
 		t.Fatal(err)
 	}
-	if got := told[nil]; got["retry"] != 2 || got["url"] != 1 {
-		t.Errorf("outside of uploads %v were told", got)
+	if got := calls[nil]; got["retry"] != 2 || got["url"] != 1 {
+		t.Errorf("calls without an Uploader were %v", got)
 	}
 }
 
@@ -456,7 +453,7 @@ func TestOnRetry_GetsAttemptDelayAndError(t *testing.T) {
 			if event.Attempt != i+1 {
 				t.Errorf("event %d is attempt %d", i, event.Attempt)
 			}
-			if !at[i].Equal(begin) { // told before the wait
+			if !at[i].Equal(begin) { // before the wait
 				t.Errorf("event %d came %v late", i, at[i].Sub(begin))
 			}
 			begin = begin.Add(event.Delay)
@@ -495,7 +492,7 @@ func TestBeforeRequest_RenewsTokenOfEachRequest(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	token := "fresh"
 	client := newClient(t, srv.Endpoint(), &tus.Options{
-		Retry: tus.RetryPolicy{MaxRetries: -1}, // the repetition is no retry
+		Retry: tus.RetryPolicy{MaxRetries: -1}, // the repetition does not count as a retry
 		Hooks: tus.Hooks{
 			BeforeRequest: func(r *http.Request) error { r.Header.Set("Authorization", token); return nil },
 			AfterResponse: func(_ *http.Request, resp *tus.Response) {
@@ -539,8 +536,8 @@ func TestBeforeRequest_RenewsTokenOfEachRequest(t *testing.T) {
 }
 
 func TestHooks_OfUploadRunOneAtATime(t *testing.T) {
-	// A server that answers before it has read the body: the answer is told of
-	// while bytes still move.
+	// The server responds before it has read the body, so AfterResponse runs while bytes
+	// are still sent.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: 4, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		control := http.NewResponseController(w)
@@ -549,7 +546,7 @@ func TestHooks_OfUploadRunOneAtATime(t *testing.T) {
 		control.Flush()
 		io.Copy(io.Discard, r.Body)
 	}})
-	calls := 0 // the race detector watches it
+	calls := 0 // not locked, for the race detector
 	_, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
 		OnProgress:    func(*tus.Uploader, tus.Progress) { calls++ },
 		BeforeRequest: func(*http.Request) error { calls++; return nil },
@@ -563,7 +560,7 @@ func TestHooks_OfUploadRunOneAtATime(t *testing.T) {
 }
 
 func TestBeforeRequest_SeesProtocolHeaders(t *testing.T) {
-	// Signing needs the request as it will be sent.
+	// A hook that signs requests needs all headers.
 	srv := tustest.NewServer(t, nil)
 	var missing []string
 	client := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
@@ -586,6 +583,6 @@ func TestBeforeRequest_SeesProtocolHeaders(t *testing.T) {
 		t.Errorf("the hook did not see %v", missing)
 	}
 	if up, _ := srv.Upload(res.URL); !bytes.Equal(up.Data, data) {
-		t.Error("server has other bytes")
+		t.Error("server has different data")
 	}
 }

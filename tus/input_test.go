@@ -37,7 +37,7 @@ func TestBadClientOptionsAreRefused(t *testing.T) {
 			client, err := tus.NewClient(endpoint, nil)
 			wantError(t, err, tus.ErrInvalidInput)
 			if client != nil {
-				t.Error("there is a client nevertheless")
+				t.Error("NewClient returned a client")
 			}
 		})
 	}
@@ -45,11 +45,11 @@ func TestBadClientOptionsAreRefused(t *testing.T) {
 		"trusted origin without scheme":  {TrustedOrigins: []string{"example.org"}},
 		"trusted origin of other scheme": {TrustedOrigins: []string{"ws://example.org"}},
 		"empty trusted origin":           {TrustedOrigins: []string{""}},
-		"rate limit of nothing":          {RateLimit: burst(0)},
+		"rate limit without burst":       {RateLimit: burst(0)},
 		"negative rate limit":            {RateLimit: burst(-1)},
-		"rate limit that is nil":         {RateLimit: (*promises)(nil)},
-		"store that is nil":              {Store: (*promises)(nil)},
-		"fingerprinter that is nil":      {Fingerprinter: (*promises)(nil)},
+		"nil rate limit":                 {RateLimit: (*allInterfaces)(nil)},
+		"nil store":                      {Store: (*allInterfaces)(nil)},
+		"nil fingerprinter":              {Fingerprinter: (*allInterfaces)(nil)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := tus.NewClient("http://example.org/", opts)
@@ -67,12 +67,12 @@ func TestNilPointer_IsNamedInError(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, nilSource := client.NewUploader((*promises)(nil), nil)
+	_, nilSource := client.NewUploader((*allInterfaces)(nil), nil)
 	for want, err := range map[string]error{
-		"Options.Store is a nil *tus_test.promises":         newClient(tus.Options{Store: (*promises)(nil)}),
-		"Options.Fingerprinter is a nil *tus_test.promises": newClient(tus.Options{Fingerprinter: (*promises)(nil)}),
-		"Options.RateLimit is a nil *tus_test.promises":     newClient(tus.Options{RateLimit: (*promises)(nil)}),
-		"source is a nil *tus_test.promises":                nilSource,
+		"Options.Store is a nil *tus_test.allInterfaces":         newClient(tus.Options{Store: (*allInterfaces)(nil)}),
+		"Options.Fingerprinter is a nil *tus_test.allInterfaces": newClient(tus.Options{Fingerprinter: (*allInterfaces)(nil)}),
+		"Options.RateLimit is a nil *tus_test.allInterfaces":     newClient(tus.Options{RateLimit: (*allInterfaces)(nil)}),
+		"source is a nil *tus_test.allInterfaces":                nilSource,
 	} {
 		wantError(t, err, tus.ErrInvalidInput)
 		if !strings.Contains(err.Error(), want) {
@@ -81,14 +81,14 @@ func TestNilPointer_IsNamedInError(t *testing.T) {
 	}
 }
 
-// burst is a limiter that is never asked.
+// burst is a limiter that never waits.
 type burst int
 
 func (b burst) Burst() int                       { return int(b) }
 func (b burst) WaitN(context.Context, int) error { return nil }
 
-// promises is a limiter, store, fingerprinter and source that panics when it is nil.
-type promises struct {
+// allInterfaces implements all interfaces of the options. Its methods panic if it is nil.
+type allInterfaces struct {
 	tus.Limiter
 	storage.Store
 	fingerprint.Fingerprinter
@@ -125,36 +125,36 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 		opts   *tus.UploadOptions
 		want   error
 	}{
-		"no source":                       {nil, nil, tus.ErrInvalidInput},
-		"source that is nil":              {(*promises)(nil), nil, tus.ErrInvalidInput},
-		"missing file":                    {tus.File(filepath.Join(dir, "nothing")), nil, fs.ErrNotExist},
-		"no path":                         {tus.File(""), nil, fs.ErrNotExist},
-		"path through a file":             {tus.File(filepath.Join(file, "x")), nil, syscall.ENOTDIR},
-		"directory":                       {tus.File(dir), nil, tus.ErrInvalidInput},
-		"opened directory":                {tus.OpenedFile(opened), nil, tus.ErrInvalidInput},
-		"named pipe":                      {tus.File(pipe), nil, tus.ErrInvalidInput},
-		"device":                          {tus.File(os.DevNull), nil, tus.ErrInvalidInput},
-		"missing file of a file system":   {tus.FSFile(os.DirFS(dir), "nothing"), nil, fs.ErrNotExist},
-		"directory of a file system":      {tus.FSFile(os.DirFS(dir), "."), nil, tus.ErrInvalidInput},
-		"invalid name of a file system":   {tus.FSFile(os.DirFS(dir), "../etc/passwd"), nil, fs.ErrInvalid},
-		"pipe of a file system":           {tus.FSFile(os.DirFS(dir), "pipe"), nil, tus.ErrInvalidInput},
-		"negative size":                   {tus.ReaderAt(bytes.NewReader(nil), -1), nil, tus.ErrInvalidInput},
-		"negative size of a seeker":       {tus.ReadSeeker(bytes.NewReader(nil), -1), nil, tus.ErrInvalidInput},
-		"source that cannot be looked at": {brokenSource{errPlug}, nil, errPlug},
-		"nil file":                        {tus.OpenedFile(nil), nil, tus.ErrInvalidInput},
-		"nil file system":                 {tus.FSFile(nil, "x"), nil, tus.ErrInvalidInput},
-		"nil io.ReaderAt":                 {tus.ReaderAt(nil, 5), nil, tus.ErrInvalidInput},
-		"nil io.ReadSeeker":               {tus.ReadSeeker(nil, 5), nil, tus.ErrInvalidInput},
-		"file that cannot be opened":      {tus.FSFile(deniedFS{mapFS("f", randomBytes(3000))}, "f"), nil, fs.ErrPermission},
-		"negative chunk size":             {data, with(tus.UploadOptions{ChunkSize: -1}), tus.ErrInvalidInput},
-		"negative minimum":                {data, with(tus.UploadOptions{MinChunkSize: -1}), tus.ErrInvalidInput},
-		"minimum above the chunk size":    {data, with(tus.UploadOptions{ChunkSize: 5, MinChunkSize: 6}), tus.ErrInvalidInput},
-		"negative stop":                   {data, with(tus.UploadOptions{StopAt: -1}), tus.ErrInvalidInput},
-		"empty metadata key":              {data, with(tus.UploadOptions{Metadata: tus.Metadata{"": "x"}}), tus.ErrInvalidInput},
-		"space in a metadata key":         {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a b": "x"}}), tus.ErrInvalidInput},
-		"comma in a metadata key":         {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a,b": "x"}}), tus.ErrInvalidInput},
-		"umlaut in a metadata key":        {data, with(tus.UploadOptions{Metadata: tus.Metadata{"ä": "x"}}), tus.ErrInvalidInput},
-		"line break in a metadata key":    {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a\r\nX": "x"}}), tus.ErrInvalidInput},
+		"no source":                     {nil, nil, tus.ErrInvalidInput},
+		"nil source":                    {(*allInterfaces)(nil), nil, tus.ErrInvalidInput},
+		"missing file":                  {tus.File(filepath.Join(dir, "nothing")), nil, fs.ErrNotExist},
+		"no path":                       {tus.File(""), nil, fs.ErrNotExist},
+		"path through a file":           {tus.File(filepath.Join(file, "x")), nil, syscall.ENOTDIR},
+		"directory":                     {tus.File(dir), nil, tus.ErrInvalidInput},
+		"opened directory":              {tus.OpenedFile(opened), nil, tus.ErrInvalidInput},
+		"named pipe":                    {tus.File(pipe), nil, tus.ErrInvalidInput},
+		"device":                        {tus.File(os.DevNull), nil, tus.ErrInvalidInput},
+		"missing file of a file system": {tus.FSFile(os.DirFS(dir), "nothing"), nil, fs.ErrNotExist},
+		"directory of a file system":    {tus.FSFile(os.DirFS(dir), "."), nil, tus.ErrInvalidInput},
+		"invalid name of a file system": {tus.FSFile(os.DirFS(dir), "../etc/passwd"), nil, fs.ErrInvalid},
+		"pipe of a file system":         {tus.FSFile(os.DirFS(dir), "pipe"), nil, tus.ErrInvalidInput},
+		"negative size":                 {tus.ReaderAt(bytes.NewReader(nil), -1), nil, tus.ErrInvalidInput},
+		"negative size of a seeker":     {tus.ReadSeeker(bytes.NewReader(nil), -1), nil, tus.ErrInvalidInput},
+		"source whose Stat fails":       {brokenSource{errUnplugged}, nil, errUnplugged},
+		"nil file":                      {tus.OpenedFile(nil), nil, tus.ErrInvalidInput},
+		"nil file system":               {tus.FSFile(nil, "x"), nil, tus.ErrInvalidInput},
+		"nil io.ReaderAt":               {tus.ReaderAt(nil, 5), nil, tus.ErrInvalidInput},
+		"nil io.ReadSeeker":             {tus.ReadSeeker(nil, 5), nil, tus.ErrInvalidInput},
+		"file that cannot be opened":    {tus.FSFile(deniedFS{mapFS("f", randomBytes(3000))}, "f"), nil, fs.ErrPermission},
+		"negative chunk size":           {data, with(tus.UploadOptions{ChunkSize: -1}), tus.ErrInvalidInput},
+		"negative minimum":              {data, with(tus.UploadOptions{MinChunkSize: -1}), tus.ErrInvalidInput},
+		"minimum above the chunk size":  {data, with(tus.UploadOptions{ChunkSize: 5, MinChunkSize: 6}), tus.ErrInvalidInput},
+		"negative stop":                 {data, with(tus.UploadOptions{StopAt: -1}), tus.ErrInvalidInput},
+		"empty metadata key":            {data, with(tus.UploadOptions{Metadata: tus.Metadata{"": "x"}}), tus.ErrInvalidInput},
+		"space in a metadata key":       {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a b": "x"}}), tus.ErrInvalidInput},
+		"comma in a metadata key":       {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a,b": "x"}}), tus.ErrInvalidInput},
+		"umlaut in a metadata key":      {data, with(tus.UploadOptions{Metadata: tus.Metadata{"ä": "x"}}), tus.ErrInvalidInput},
+		"line break in a metadata key":  {data, with(tus.UploadOptions{Metadata: tus.Metadata{"a\r\nX": "x"}}), tus.ErrInvalidInput},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), test.source, test.opts)
 			wantError(t, err, test.want)
 			if strings.ContainsAny(err.Error(), "\r\n") || err.Error() == "" {
-				t.Errorf("error is not one clear line: %q", err)
+				t.Errorf("error is not one line: %q", err)
 			}
 			if res.URL != "" || res.Stats.Retries != 0 {
 				t.Errorf("result is %+v", res)
@@ -185,9 +185,9 @@ func TestBadInputSendsNoRequest(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-var errPlug = errors.New("somebody pulled the plug")
+var errUnplugged = errors.New("device was unplugged")
 
-// brokenSource fails at each look.
+// brokenSource fails each Stat.
 type brokenSource struct{ err error }
 
 func (s brokenSource) Stat(context.Context) (tus.SourceInfo, error) { return tus.SourceInfo{}, s.err }
@@ -195,7 +195,7 @@ func (s brokenSource) Open(context.Context, int64) (io.ReadCloser, error) {
 	return nil, s.err
 }
 
-// readerSource makes a source of a size from whatever reads like a reader.
+// readerSource is a source of a size whose readers are made by a function.
 type readerSource struct {
 	size int64
 	open func(offset int64) io.Reader
@@ -209,14 +209,14 @@ func (s readerSource) Open(_ context.Context, offset int64) (io.ReadCloser, erro
 	return io.NopCloser(s.open(offset)), nil
 }
 
-// readerFunc is a reader made of a function.
+// readerFunc is a function that implements io.Reader.
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestReader_ContractViolationEndsUpload(t *testing.T) {
 	data := randomBytes(3000)
-	// after delivers the data up to a byte, and then what the function says.
+	// after returns the data up to n, and then the results of a function.
 	after := func(n int, then readerFunc) func(int64) io.Reader {
 		return func(offset int64) io.Reader {
 			return io.MultiReader(bytes.NewReader(data[min(offset, int64(n)):n]), then)
@@ -226,15 +226,15 @@ func TestReader_ContractViolationEndsUpload(t *testing.T) {
 		open func(int64) io.Reader
 		want error
 	}{
-		"an error at once":       {after(0, func([]byte) (int, error) { return 0, errPlug }), errPlug},
-		"an error on the way":    {after(1700, func([]byte) (int, error) { return 0, errPlug }), errPlug},
-		"an early end":           {after(1700, func([]byte) (int, error) { return 0, io.EOF }), tus.ErrSourceChanged},
-		"an end at once":         {after(0, func([]byte) (int, error) { return 0, io.EOF }), tus.ErrSourceChanged},
-		"one byte too few":       {after(2999, func([]byte) (int, error) { return 0, io.EOF }), tus.ErrSourceChanged},
-		"more than was asked":    {after(1700, func(p []byte) (int, error) { return len(p) + 1, nil }), nil},
-		"less than nothing":      {after(1700, func([]byte) (int, error) { return -1, nil }), nil},
-		"nothing, for ever":      {after(1700, func([]byte) (int, error) { return 0, nil }), io.ErrNoProgress},
-		"a change that it knows": {after(1700, func([]byte) (int, error) { return 0, fmt.Errorf("%w: told so", tus.ErrSourceChanged) }), tus.ErrSourceChanged},
+		"an error at once":      {after(0, func([]byte) (int, error) { return 0, errUnplugged }), errUnplugged},
+		"a later error":         {after(1700, func([]byte) (int, error) { return 0, errUnplugged }), errUnplugged},
+		"an early end":          {after(1700, func([]byte) (int, error) { return 0, io.EOF }), tus.ErrSourceChanged},
+		"an end at once":        {after(0, func([]byte) (int, error) { return 0, io.EOF }), tus.ErrSourceChanged},
+		"one byte too few":      {after(2999, func([]byte) (int, error) { return 0, io.EOF }), tus.ErrSourceChanged},
+		"too large a count":     {after(1700, func(p []byte) (int, error) { return len(p) + 1, nil }), nil},
+		"a negative count":      {after(1700, func([]byte) (int, error) { return -1, nil }), nil},
+		"no bytes and no error": {after(1700, func([]byte) (int, error) { return 0, nil }), io.ErrNoProgress},
+		"ErrSourceChanged":      {after(1700, func([]byte) (int, error) { return 0, fmt.Errorf("%w: by the reader", tus.ErrSourceChanged) }), tus.ErrSourceChanged},
 	} {
 		for _, opts := range []*tus.UploadOptions{nil, whole(), chunked()} {
 			t.Run(name, func(t *testing.T) {
@@ -263,12 +263,12 @@ func TestReader_ErrorWithLastBytesEndsUpload(t *testing.T) {
 		return readerFunc(func(p []byte) (n int, err error) {
 			n = copy(p, rest)
 			if rest = rest[n:]; len(rest) == 0 {
-				err = errPlug
+				err = errUnplugged
 			}
 			return n, err
 		})
 	}}, whole())
-	wantError(t, err, errPlug)
+	wantError(t, err, errUnplugged)
 	wantNoMix(t, srv, data)
 }
 
@@ -277,15 +277,15 @@ func TestFSFile_CorruptArchiveIsNotStored(t *testing.T) {
 	for _, method := range []uint16{zip.Store, zip.Deflate} {
 		for _, opts := range []*tus.UploadOptions{nil, whole(), chunked()} {
 			srv := tustest.NewServer(t, nil)
-			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(damagedArchive(t, method, data), "a.txt"), opts)
+			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(corruptArchive(t, method, data), "a.txt"), opts)
 			wantError(t, err, zip.ErrChecksum)
 			wantNoMix(t, srv, data)
 		}
 	}
 }
 
-// damagedArchive has the file a.txt, with another checksum than its content.
-func damagedArchive(t testing.TB, method uint16, data []byte) *zip.Reader {
+// corruptArchive returns an archive whose file a.txt has a wrong checksum.
+func corruptArchive(t testing.TB, method uint16, data []byte) *zip.Reader {
 	t.Helper()
 	packed := data
 	if method == zip.Deflate {
@@ -318,8 +318,7 @@ func damagedArchive(t testing.TB, method uint16, data []byte) *zip.Reader {
 	return r
 }
 
-// wantNoMix fails if the server holds a complete upload, or bytes that are not
-// those of data.
+// wantNoMix fails if the server has a complete upload, or bytes that differ from data.
 func wantNoMix(t testing.TB, srv *tustest.Server, data []byte) {
 	t.Helper()
 	for _, up := range srv.Uploads() {
@@ -327,7 +326,7 @@ func wantNoMix(t testing.TB, srv *tustest.Server, data []byte) {
 			t.Errorf("server has a complete upload of %d bytes", len(up.Data))
 		}
 		if !bytes.HasPrefix(data, up.Data) {
-			t.Errorf("the %d bytes on the server are no start of the source", len(up.Data))
+			t.Errorf("the %d bytes on the server are not the start of the source", len(up.Data))
 		}
 	}
 }
@@ -340,7 +339,7 @@ func TestReader_ShortReadsAreFine(t *testing.T) {
 		rest := bytes.NewReader(data[offset:])
 		return readerFunc(func(p []byte) (int, error) {
 			if calls++; calls%3 == 0 {
-				return 0, nil // discouraged, but allowed
+				return 0, nil // discouraged by io.Reader, but allowed
 			}
 			return rest.Read(p[:min(len(p), 7)])
 		})
@@ -372,7 +371,7 @@ func TestReader_EOFWithLastBytesIsFine(t *testing.T) {
 
 func TestFile_WithoutPermissionSendsNoRequest(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("root may read everything; an fs.FS that denies it is among the bad inputs")
+		t.Skip("root can read all files; TestBadInputSendsNoRequest denies it by an fs.FS")
 	}
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, randomBytes(3000), 0o200); err != nil {
@@ -384,7 +383,7 @@ func TestFile_WithoutPermissionSendsNoRequest(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-// deniedFS has files that can be looked at, but not be opened.
+// deniedFS has files that cannot be opened. Stat succeeds.
 type deniedFS struct{ files fstest.MapFS }
 
 func (f deniedFS) Stat(name string) (fs.FileInfo, error) { return f.files.Stat(name) }
@@ -402,7 +401,7 @@ func TestFSFile_WithoutSeek(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// streamFS has files that can only be read from the start.
+// streamFS has files without Seek.
 type streamFS struct{ fstest.MapFS }
 
 func (f streamFS) Open(name string) (fs.File, error) {
@@ -413,7 +412,7 @@ func (f streamFS) Open(name string) (fs.File, error) {
 func TestReadSeeker_SeekErrorEndsUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.ReadSeeker(stuckSeeker{}, 3000), chunked())
-	wantError(t, err, errPlug)
+	wantError(t, err, errUnplugged)
 	if bytesReceived(srv) != 0 {
 		t.Errorf("%d bytes were sent", bytesReceived(srv))
 	}
@@ -421,16 +420,16 @@ func TestReadSeeker_SeekErrorEndsUpload(t *testing.T) {
 
 type stuckSeeker struct{ io.Reader }
 
-func (stuckSeeker) Seek(int64, int) (int64, error) { return 0, errPlug }
+func (stuckSeeker) Seek(int64, int) (int64, error) { return 0, errUnplugged }
 
-// changes are what can happen to a file in the middle of its upload.
+// changes returns changes of a file during its upload, by name.
 func changes(t *testing.T, path string) map[string]func() {
 	must := func(err error) {
 		if err != nil {
 			t.Error(err)
 		}
 	}
-	other := bytes.Repeat([]byte("other!"), 50_000) // 300,000 bytes, as the original
+	other := bytes.Repeat([]byte("other!"), 50_000) // as long as the original
 	return map[string]func(){
 		"truncated": func() { must(os.Truncate(path, 1700)) },
 		"emptied":   func() { must(os.Truncate(path, 0)) },
@@ -492,7 +491,7 @@ func TestFile_ChangeIsNeverStoredAsComplete(t *testing.T) {
 					}
 					defer opened.Close()
 
-					// The change happens after the first bytes of a request arrived.
+					// The change happens after the server has read the first bytes of a request.
 					method, skip := "PATCH", 0
 					switch {
 					case opts == nil:
@@ -517,7 +516,7 @@ func TestFile_ChangeIsNeverStoredAsComplete(t *testing.T) {
 						t.Fatal("the change did not happen")
 					}
 					if kind == "OpenedFile" && (strings.HasPrefix(change, "replaced") || change == "removed" || strings.HasPrefix(change, "now ")) {
-						// The caller's handle still reads the original.
+						// The handle of the caller still reads the original.
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -525,13 +524,12 @@ func TestFile_ChangeIsNeverStoredAsComplete(t *testing.T) {
 						return
 					}
 					if change == "touched" && err == nil && (opts == nil || opts.ChunkSize == 0) {
-						// Noticed when every byte is acknowledged: the content is the same.
+						// Found after every byte is acknowledged; the content is the same.
 						wantStored(t, srv.Handler, u.URL(), data)
 						return
 					}
-					// Where the kernel had taken the last bytes before the change, the
-					// server may have a complete upload, of whatever content: then the
-					// error is what tells.
+					// If the kernel took the last bytes before the change, the server may have
+					// a complete upload. Then only the error shows the change.
 					if err == nil {
 						t.Fatal("upload succeeded")
 					}
@@ -547,7 +545,7 @@ func TestFile_ChangeIsNeverStoredAsComplete(t *testing.T) {
 	}
 }
 
-// wantChanged accepts what can be said of a file that is not what it was.
+// wantChanged accepts all errors of a file that changed.
 func wantChanged(t testing.TB, err error) {
 	t.Helper()
 	for _, want := range []error{tus.ErrSourceChanged, fs.ErrNotExist, tus.ErrInvalidInput} {
@@ -558,7 +556,7 @@ func wantChanged(t testing.TB, err error) {
 	t.Errorf("error is %v", err)
 }
 
-// interruptedBody does something after its first read.
+// interruptedBody calls a function after its first read.
 type interruptedBody struct {
 	io.ReadCloser
 	then func()
@@ -598,7 +596,7 @@ func TestFile_ChangeBetweenRunsIsAnError(t *testing.T) {
 			}
 			wantChanged(t, err)
 			if tus.IsRetryable(err) {
-				t.Errorf("retrying cannot help: %v", err)
+				t.Errorf("error is retryable: %v", err)
 			}
 			wantNoMix(t, srv, data)
 		})
@@ -647,7 +645,7 @@ func TestInfo_ParsesMetadataLeniently(t *testing.T) {
 	for header, want := range map[string]tus.Metadata{
 		"":                                   nil,
 		"a YQ==":                             {"a": "a"},
-		"a YQ":                               {"a": "a"}, // padding left out
+		"a YQ":                               {"a": "a"}, // without padding
 		" a YQ== , b Yg== ":                  {"a": "a", "b": "b"},
 		"flag":                               {"flag": ""},
 		"flag ,":                             {"flag": ""},

@@ -10,9 +10,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// The kernel gets a file in slices, each with a second to move it. A server that
-// reads late lets that pass in the middle of a slice, and the next must go on
-// at the right place of the file, also where a part does not begin at 0.
+// sendfile gets a file in slices, with a deadline of a second for each. A server that reads
+// slowly lets the deadline pass within a slice. The next slice must start at the right
+// offset, also in a part.
 func TestSendfile_SlowServerKeepsOffset(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(1500 * time.Millisecond)})

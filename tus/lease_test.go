@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// named returns options whose requests name the uploader.
+// named returns options of a client that names itself in its requests.
 func named(store storage.Store, name string) *tus.Options {
 	return &tus.Options{Store: store, Header: http.Header{processHeader: {name}}}
 }
@@ -26,7 +26,7 @@ func TestLease_TwoUploadersNeverShareURL(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, open := range stores(t) {
 		for _, interrupted := range []int64{0, 3000} {
-			t.Run(fmt.Sprint(name, "/", interrupted, " bytes are there"), func(t *testing.T) {
+			t.Run(fmt.Sprint(name, "/", interrupted, " bytes stored"), func(t *testing.T) {
 				srv, store, seen := tustest.NewServer(t, nil), open(t), &writers{}
 				if interrupted > 0 {
 					stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), interrupted)
@@ -40,7 +40,7 @@ func TestLease_TwoUploadersNeverShareURL(t *testing.T) {
 				var group sync.WaitGroup
 				for i := range uploaders {
 					group.Go(func() {
-						res, err := newClient(t, srv.Endpoint(), named(store, fmt.Sprint(i))).Upload(testContext(t), tus.Bytes(data), inChunks())
+						res, err := newClient(t, srv.Endpoint(), named(store, fmt.Sprint(i))).Upload(testContext(t), tus.Bytes(data), chunked())
 						if err != nil {
 							t.Error(err)
 						}
@@ -61,7 +61,7 @@ func TestLease_TwoUploadersNeverShareURL(t *testing.T) {
 					}
 				}
 				if interrupted > 0 && resumed != 1 {
-					t.Errorf("%d went on with the upload", resumed)
+					t.Errorf("%d resumed the upload", resumed)
 				}
 				if n := bytesReceived(srv); n != uploaders*10_000 {
 					t.Errorf("%d bytes were received", n)
@@ -86,13 +86,13 @@ func TestLease_ReleasedHoweverSessionEnds(t *testing.T) {
 		"refused": func(_ *tus.Uploader, _ func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			tustest.Respond(403, "")(w, r, h)
 		},
-		"against the protocol": func(_ *tus.Uploader, _ func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		"invalid response": func(_ *tus.Uploader, _ func(), w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			tustest.SetHeader("Upload-Offset", "77777")(w, r, h)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), inChunks())
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), chunked())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,7 +111,7 @@ func TestLease_ReleasedHoweverSessionEnds(t *testing.T) {
 	}
 }
 
-// wantLease fails unless every record of a store has a lease that lasts.
+// wantLease fails unless every record of a store has a lease with a minimum duration.
 func wantLease(t *testing.T, store storage.Store, least time.Duration) {
 	t.Helper()
 	for _, rec := range records(t, store) {
@@ -161,7 +161,7 @@ func TestLease_RenewedWhileUploadRuns(t *testing.T) {
 				watching.Wait()
 				wantStored(t, h, res.URL, data)
 				if time.Since(began) < 20*time.Minute || looks < 100 {
-					t.Errorf("it took %v, looked at %d times", time.Since(began), looks)
+					t.Errorf("it took %v, %d checks", time.Since(began), looks)
 				}
 				wantEmptyStore(t, store)
 			})
@@ -169,14 +169,14 @@ func TestLease_RenewedWhileUploadRuns(t *testing.T) {
 	}
 }
 
-// A clock that is set back moves the end of a lease away.
+// A clock that is set back lengthens a lease.
 func TestLease_RenewedWhenClockIsSetBack(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		memory := &storage.Memory{}
 		var puts atomic.Int64
 		store := &scripted{Store: memory}
 		store.put = func(rec storage.Record, next put) (storage.Record, error) {
-			if puts.Add(1) == 1 { // as if it was an hour later when the upload began
+			if puts.Add(1) == 1 { // as if the upload started an hour later
 				lease := *rec.Lease
 				lease.Until = lease.Until.Add(time.Hour)
 				rec.Lease = &lease
@@ -186,7 +186,7 @@ func TestLease_RenewedWhenClockIsSetBack(t *testing.T) {
 		}
 		data := randomBytes(10_000)
 		h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Delay(10 * time.Minute)})
-		u, err := newClient(&tus.Options{Store: store, StallTimeout: -1}).NewUploader(tus.Bytes(data), inChunks())
+		u, err := newClient(&tus.Options{Store: store, StallTimeout: -1}).NewUploader(tus.Bytes(data), chunked())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,19 +211,19 @@ func TestLease_RenewedWhenClockIsSetBack(t *testing.T) {
 func TestLease_LostLeaseStopsUpload(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store := &storage.Memory{}
-		var requests atomic.Int64 // one that was cut may still arrive
+		var requests atomic.Int64 // a cut request may still be handled
 		h.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if requests.Add(1) == 1 {
-				// An uploader on another machine, whose clock is ahead, acquires the lease.
+				// An uploader on another machine acquires the lease; its clock is ahead.
 				rec := records(t, store)[0]
-				rec.Lease = &storage.Lease{Holder: "another", Process: "elsewhere", Until: time.Now().Add(time.Minute)}
+				rec.Lease = &storage.Lease{Holder: "another", Process: "other", Until: time.Now().Add(time.Minute)}
 				if _, err := store.Put(context.Background(), rec); err != nil {
 					t.Error(err)
 				}
 			}
 			tustest.Delay(20*time.Second)(w, r, h)
 		}})
-		u, err := newClient(&tus.Options{Store: store}).NewUploader(tus.Bytes(randomBytes(100_000)), inChunks())
+		u, err := newClient(&tus.Options{Store: store}).NewUploader(tus.Bytes(randomBytes(100_000)), chunked())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,12 +233,12 @@ func TestLease_LostLeaseStopsUpload(t *testing.T) {
 			t.Errorf("state %v after %d more requests", u.State(), requests.Load())
 		}
 		if rec := records(t, store)[0]; rec.Lease == nil || rec.Lease.Holder != "another" {
-			t.Errorf("the other's record is %+v", rec)
+			t.Errorf("record of the other is %+v", rec)
 		}
-		synctest.Wait() // for requests that were cut
+		synctest.Wait() // for cut requests
 		before := len(h.Requests())
 		if _, err := u.Run(context.Background()); err == nil || len(h.Requests()) != before {
-			t.Errorf("it went on: %v, %d requests", err, len(h.Requests())-before)
+			t.Errorf("Run after it: %v, %d requests", err, len(h.Requests())-before)
 		}
 	})
 }
@@ -246,16 +246,16 @@ func TestLease_LostLeaseStopsUpload(t *testing.T) {
 func TestLease_StepAfterTakeoverFails(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store := &storage.Memory{}
-		u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(randomBytes(10_000)), inChunks())
+		u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(randomBytes(10_000)), chunked())
 		stepTo(t, u, 3000)
-		time.Sleep(10 * time.Minute) // no Step, and no other uploader
+		time.Sleep(10 * time.Minute) // no Step, no other uploader
 		if err := u.Step(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		wantLease(t, store, 30*time.Second)
 		time.Sleep(10 * time.Minute)
 		rec := records(t, store)[0]
-		rec.Lease = &storage.Lease{Holder: "another", Process: "elsewhere", Until: time.Now().Add(time.Minute)}
+		rec.Lease = &storage.Lease{Holder: "another", Process: "other", Until: time.Now().Add(time.Minute)}
 		if _, err := store.Put(context.Background(), rec); err != nil {
 			t.Fatal(err)
 		}
@@ -263,11 +263,11 @@ func TestLease_StepAfterTakeoverFails(t *testing.T) {
 	})
 }
 
-// The lease is due for renewal, and the context has ended.
+// The context ends when the lease is due for renewal.
 func TestLease_ReleasedWhenContextEndsAfterBreak(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store, data := &storage.Memory{}, randomBytes(10_000)
-		u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), inChunks())
+		u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), chunked())
 		stepTo(t, u, 3000)
 		time.Sleep(30 * time.Second)
 		ctx, cancel := context.WithCancel(context.Background())
@@ -277,7 +277,7 @@ func TestLease_ReleasedWhenContextEndsAfterBreak(t *testing.T) {
 		if u.State() != tus.StatePaused {
 			t.Errorf("state is %v", u.State())
 		}
-		res, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		res, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), chunked())
 		if err != nil || res.URL != u.URL() || res.Stats.ResumedFrom != 3000 {
 			t.Errorf("the next session: %+v, %v", res, err)
 		}
@@ -287,24 +287,24 @@ func TestLease_ReleasedWhenContextEndsAfterBreak(t *testing.T) {
 func TestLease_IdleUploadIsResumedAfterMinute(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store, data := &storage.Memory{}, randomBytes(10_000)
-		left := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), inChunks())
+		left := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), chunked())
 		stepTo(t, left, 3000)
 
 		time.Sleep(50 * time.Second)
-		early, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		early, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), chunked())
 		if err != nil || early.URL == left.URL() {
 			t.Errorf("early: %s, %v", early.URL, err)
 		}
 		time.Sleep(11 * time.Second)
-		late, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		late, err := newClient(&tus.Options{Store: store}).Upload(context.Background(), tus.Bytes(data), chunked())
 		if err != nil || late.URL != left.URL() || late.Stats.ResumedFrom != 3000 {
 			t.Errorf("late: %+v, %v", late, err)
 		}
-		synctest.Wait() // for requests that were cut
+		synctest.Wait() // for cut requests
 		before := len(h.Requests())
 		wantError(t, left.Step(context.Background()), tus.ErrLeaseLost)
 		if n := len(h.Requests()) - before; n != 0 {
-			t.Errorf("%d requests of the one that lost it", n)
+			t.Errorf("%d requests of the uploader that lost the lease", n)
 		}
 		wantStored(t, h, early.URL, data)
 		wantStored(t, h, late.URL, data)
@@ -321,7 +321,7 @@ func TestLease_PausedUploadResumedByOtherIsLost(t *testing.T) {
 				if parallel {
 					return &tus.UploadOptions{ChunkSize: 500, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5000}}}
 				}
-				return inChunks()
+				return chunked()
 			}
 			var first *tus.Uploader
 			srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -331,9 +331,9 @@ func TestLease_PausedUploadResumedByOtherIsLost(t *testing.T) {
 				}
 				h.Serve(w, r)
 			}})
-			asked, counting := named(store, "first"), atomic.Int64{}
-			asked.Hooks.BeforeRequest = func(*http.Request) error { counting.Add(1); return nil }
-			first, err := newClient(t, srv.Endpoint(), asked).NewUploader(tus.Bytes(data), options())
+			opts, counting := named(store, "first"), atomic.Int64{}
+			opts.Hooks.BeforeRequest = func(*http.Request) error { counting.Add(1); return nil }
+			first, err := newClient(t, srv.Endpoint(), opts).NewUploader(tus.Bytes(data), options())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -341,27 +341,27 @@ func TestLease_PausedUploadResumedByOtherIsLost(t *testing.T) {
 			wantError(t, err, tus.ErrPaused)
 
 			patient := named(store, "second")
-			patient.Retry = untiring()
+			patient.Retry = retryOften()
 			second, err := newClient(t, srv.Endpoint(), patient).NewUploader(tus.Bytes(data), options())
 			if err != nil {
 				t.Fatal(err)
 			}
 			for second.State() != tus.StateReady {
 				switch err := second.Step(testContext(t)); {
-				case tus.IsRetryable(err): // the request that was cut may still hold the lock
+				case tus.IsRetryable(err): // the cut request may still hold the lock
 					time.Sleep(10 * time.Millisecond)
 				case err != nil:
 					t.Fatal(err)
 				}
 			}
 			if second.Stats().ResumedFrom == 0 {
-				t.Fatal("the second began anew")
+				t.Fatal("the second started over")
 			}
-			before := counting.Load() // the server may see one late that was cut
+			before := counting.Load() // a cut request may be handled late
 			_, err = first.Run(testContext(t))
 			wantError(t, err, tus.ErrLeaseLost)
 			if n := counting.Load() - before; n != 0 {
-				t.Errorf("%d requests of the one that lost it", n)
+				t.Errorf("%d requests of the uploader that lost the lease", n)
 			}
 			res, err := second.Run(testContext(t))
 			if err != nil {
@@ -375,7 +375,7 @@ func TestLease_PausedUploadResumedByOtherIsLost(t *testing.T) {
 
 func TestLease_PausedUploadCompletedByOtherIsNotResent(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt = 3000
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 	first, err := client.NewUploader(tus.Bytes(data), opts)
@@ -384,7 +384,7 @@ func TestLease_PausedUploadCompletedByOtherIsNotResent(t *testing.T) {
 	}
 	_, err = first.Run(testContext(t))
 	wantError(t, err, tus.ErrPaused)
-	second, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+	second, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || second.URL != first.URL() {
 		t.Fatalf("second result is %+v, %v", second, err)
 	}
@@ -398,9 +398,9 @@ func TestLease_PausedUploadCompletedByOtherIsNotResent(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-// anotherLooks is a session that leases the upload, is refused by the server, and releases
-// it.
-func anotherLooks(t *testing.T, srv *tustest.Server, store storage.Store, data []byte, opts *tus.UploadOptions) {
+// leaseAndRelease runs a session that acquires the lease, is refused by the server, and
+// releases the lease.
+func leaseAndRelease(t *testing.T, srv *tustest.Server, store storage.Store, data []byte, opts *tus.UploadOptions) {
 	t.Helper()
 	srv.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Respond(403, "")})
 	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
@@ -410,7 +410,7 @@ func anotherLooks(t *testing.T, srv *tustest.Server, store storage.Store, data [
 func TestLease_PausedUploadReleasedByOtherContinues(t *testing.T) {
 	for name, then := range map[string]func(*testing.T, *tustest.Server, *tus.Uploader){
 		"paused again": func(t *testing.T, srv *tustest.Server, u *tus.Uploader) {
-			u.Pause() // as a button may be pressed twice
+			u.Pause() // a second Pause
 			if _, err := u.Run(testContext(t)); err != nil {
 				t.Fatal(err)
 			}
@@ -429,7 +429,7 @@ func TestLease_PausedUploadReleasedByOtherContinues(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(10_000)
-			opts := inChunks()
+			opts := chunked()
 			opts.StopAt = 5000
 			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
 			if err != nil {
@@ -437,7 +437,7 @@ func TestLease_PausedUploadReleasedByOtherContinues(t *testing.T) {
 			}
 			_, err = u.Run(testContext(t))
 			wantError(t, err, tus.ErrPaused)
-			anotherLooks(t, srv, store, data, inChunks())
+			leaseAndRelease(t, srv, store, data, chunked())
 			then(t, srv, u)
 			wantEmptyStore(t, store)
 		})
@@ -451,7 +451,7 @@ func TestLease_AbortLeavesUploadOfOtherHolder(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				srv, store := finalLast(t), &storage.Memory{}
 				options := func() *tus.UploadOptions {
-					o := inChunks()
+					o := chunked()
 					if o.Parallel = parallel; parallel > 0 {
 						o.ParallelOptions.PartBoundaries = []int64{5000}
 					}
@@ -496,13 +496,13 @@ func TestLease_AbortLeavesUploadOfOtherHolder(t *testing.T) {
 }
 
 func TestLease_SlowLookupRenewsLease(t *testing.T) {
-	// One stored upload is leased while another one is asked for, until the lease of the
-	// first is over. Then a third uploader starts.
+	// One stored upload is leased while HEAD of another is retried beyond the end of that
+	// lease. Then a third uploader starts.
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		store, data, seen := &storage.Memory{}, randomBytes(10_000), &writers{}
 		var left []*tus.Uploader
 		for range 2 {
-			u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), inChunks())
+			u := created(t, newClient(&tus.Options{Store: store}), tus.Bytes(data), chunked())
 			left = append(left, u)
 		}
 		for i, u := range left {
@@ -517,7 +517,7 @@ func TestLease_SlowLookupRenewsLease(t *testing.T) {
 		var uploading sync.WaitGroup
 		upload := func(who string) {
 			uploading.Go(func() {
-				res, err := newClient(named(store, who)).Upload(context.Background(), tus.Bytes(data), inChunks())
+				res, err := newClient(named(store, who)).Upload(context.Background(), tus.Bytes(data), chunked())
 				if err != nil {
 					t.Errorf("%s: %v", who, err)
 					return
@@ -536,15 +536,15 @@ func TestLease_SlowLookupRenewsLease(t *testing.T) {
 		}
 		for _, rec := range records(t, store) {
 			if rec.Lease != nil && strings.Contains(rec.UploadURL, "/files/") && time.Until(rec.Lease.Until) > 0 {
-				t.Errorf("a lease was kept: %+v", rec)
+				t.Errorf("a lease is left: %+v", rec)
 			}
 		}
 	})
 }
 
-// Another session finds the paused upload, and releases it because the server refuses it.
+// Another session acquires the paused upload, and releases it when the server refuses it.
 func TestLease_PausedTransferReleasedByOtherContinues(t *testing.T) {
-	for name, opts := range map[string]*tus.UploadOptions{"single": inChunks(), "parallel": unequal()} {
+	for name, opts := range map[string]*tus.UploadOptions{"single": chunked(), "parallel": unequal()} {
 		t.Run(name, func(t *testing.T) {
 			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
 			var u *tus.Uploader
@@ -558,7 +558,7 @@ func TestLease_PausedTransferReleasedByOtherContinues(t *testing.T) {
 			}
 			_, err = u.Run(testContext(t))
 			wantError(t, err, tus.ErrPaused)
-			anotherLooks(t, srv, store, data, opts)
+			leaseAndRelease(t, srv, store, data, opts)
 			res, err := u.Run(testContext(t))
 			if err != nil {
 				t.Fatal(err)

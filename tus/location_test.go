@@ -9,8 +9,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// A server that puts the name of a file into its Location may not escape it. Such an
-// upload has to be stored and found at its server like any other.
+// A server may put an unescaped file name into Location. The URL is stored and requested
+// in escaped form.
 func TestLocation_UnescapedQueryIsStoredAndUsed(t *testing.T) {
 	for query, want := range map[string]string{
 		"name=caf\xe9":               "name=caf%E9",
@@ -21,7 +21,7 @@ func TestLocation_UnescapedQueryIsStoredAndUsed(t *testing.T) {
 		"sig=a/b?c:@!$&'()*,;=[]~|^": "sig=a/b?c:@!$&'()*,;=[]~|^",
 	} {
 		store := &storage.Memory{}
-		stored, asked := "", ""
+		stored, requested := "", ""
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Tus-Resumable", "1.0.0")
 			switch r.Method {
@@ -32,7 +32,7 @@ func TestLocation_UnescapedQueryIsStoredAndUsed(t *testing.T) {
 				for rec := range store.All(r.Context()) {
 					stored = rec.UploadURL
 				}
-				asked = r.URL.RawQuery
+				requested = r.URL.RawQuery
 				w.Header().Set("Upload-Offset", "5")
 				w.WriteHeader(204)
 			}
@@ -41,8 +41,8 @@ func TestLocation_UnescapedQueryIsStoredAndUsed(t *testing.T) {
 		if _, err := client.Upload(testContext(t), tus.Bytes([]byte("hello")), whole()); err != nil {
 			t.Errorf("query %q: %v", query, err)
 		}
-		if asked != want || stored != srv.URL+"/files/1?"+want {
-			t.Errorf("query %q: asked for %q, stored %q, want %q", query, asked, stored, want)
+		if requested != want || stored != srv.URL+"/files/1?"+want {
+			t.Errorf("query %q: requested %q, stored %q, want %q", query, requested, stored, want)
 		}
 		srv.Close()
 	}

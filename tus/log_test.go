@@ -17,16 +17,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// logged makes a client whose log is kept.
+// logged returns a client and its log.
 func logged(t *testing.T, srv *tustest.Server, opts tus.Options) (*tus.Client, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	opts.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	opts.Retry = impatient()
+	opts.Retry = retryAtOnce()
 	return newClient(t, srv.Endpoint(), &opts), &log
 }
 
-// lines are the records of a log as "LEVEL message", without those of level Debug.
+// lines returns the records of a log as "LEVEL message", without level Debug.
 func lines(t *testing.T, log *bytes.Buffer) []string {
 	t.Helper()
 	var lines []string
@@ -53,13 +53,13 @@ func TestLog_RecordsOfUpload(t *testing.T) {
 		"INFO tus upload created",
 		"ERROR tus store",
 		"WARN tus retry",
-		"ERROR tus store", // once more, for what was not stored
+		"ERROR tus store", // the second Put
 		"INFO tus state complete",
 	}
 	if got := slices.Compact(lines(t, log)); !slices.Equal(got, want) {
 		t.Errorf("log is %q, want %q", got, want)
 	}
-	if n := strings.Count(log.String(), `"msg":"tus request"`); n != len(srv.Requests())-1 { // one had no answer
+	if n := strings.Count(log.String(), `"msg":"tus request"`); n != len(srv.Requests())-1 { // one had no response
 		t.Errorf("%d of %d requests are in the log", n, len(srv.Requests()))
 	}
 }
@@ -96,12 +96,12 @@ func TestLog_HasNoSecrets(t *testing.T) {
 	}
 }
 
-// inContext adds to each record what the context says.
-type inContext struct{ slog.Handler }
+// contextHandler adds a context value to each record.
+type contextHandler struct{ slog.Handler }
 
 type contextKey struct{}
 
-func (h inContext) Handle(ctx context.Context, r slog.Record) error {
+func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.AddAttrs(slog.Any("trace", ctx.Value(contextKey{})))
 	return h.Handler.Handle(ctx, r)
 }
@@ -111,7 +111,7 @@ func TestLog_NamesUploadAndPassesContext(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: tustest.CutBefore()})
 	var log bytes.Buffer
 	client := newClient(t, srv.Endpoint(), &tus.Options{
-		Retry: impatient(), Logger: slog.New(inContext{slog.NewJSONHandler(&log, nil)}),
+		Retry: retryAtOnce(), Logger: slog.New(contextHandler{slog.NewJSONHandler(&log, nil)}),
 	})
 	data := randomBytes(3000)
 	u, err := client.NewUploader(tus.Bytes(data), chunked())
@@ -160,12 +160,12 @@ func TestLog_NamesUploadAndPassesContext(t *testing.T) {
 	}
 }
 
-// Logs and traces of a program, with what an upload has to say.
+// With a Logger, an upload logs to the logs and traces of a program.
 func ExampleOptions_logger() {
 	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey || a.Key == "url" || a.Key == "elapsed" {
-				return slog.Attr{} // different each time
+				return slog.Attr{} // not reproducible
 			}
 			return a
 		},

@@ -9,7 +9,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// tagged is a secret of which a part looks like a tag.
+// tagged is a secret with a part that looks like an HTML tag.
 const tagged = "k-<b>PLANTED</b>-and-more"
 
 func TestError_MessageOfHTMLPageIsItsTitle(t *testing.T) {
@@ -22,10 +22,10 @@ func TestError_MessageOfHTMLPageIsItsTitle(t *testing.T) {
 		"escaped":               {"text/html", page("<title>Tom &amp; &quot;Jerry&quot;</title>", ""), `Tom & "Jerry"`},
 		"no title":              {"text/html", page("", "<h1>Sign in</h1>"), "<!DOCTYPE html> <html><head><style>b { color: red }</style></head><body><h1>Sign in</h1></body></html>"},
 		"an empty title":        {"text/html", "<title> </title>sign in", "<title> </title>sign in"},
-		"words":                 {"text/html", "size must be < 100 MB, and the quota > 0", "size must be < 100 MB, and the quota > 0"},
-		"not a page":            {"text/plain", "<title>x</title> & more", "<title>x</title> & more"},
-		"of no type":            {"", "just words", "just words"},
-		"of a type that is odd": {";;", "just words", "just words"},
+		"text":                  {"text/html", "size must be < 100 MB, and the quota > 0", "size must be < 100 MB, and the quota > 0"},
+		"plain text":            {"text/plain", "<title>x</title> & more", "<title>x</title> & more"},
+		"no type":               {"", "just text", "just text"},
+		"invalid type":          {";;", "just text", "just text"},
 		"a secret with tags":    {"text/html", "the key " + tagged + " is late", "the key [redacted] is late"},
 		"a secret in words":     {"text/html", "key AAAAbbbbCCCCdddd1111&#x2F;PLANTEDtail&#43;PLANTEDend is late", "key [redacted] is late"},
 		"a secret in a title":   {"text/html", page("<title>key AAAAbbbbCCCCdddd1111&#x2F;PLANTEDtail&#43;PLANTEDend is late</title>", ""), "key [redacted] is late"},
@@ -49,7 +49,7 @@ func TestError_MessageOfHTMLPageIsItsTitle(t *testing.T) {
 	}
 }
 
-// Express wraps the words by which a request is known as broken off into a page.
+// Express puts the message of an aborted request into a page.
 func TestError_InterruptionInHTMLPageIsRetried(t *testing.T) {
 	const page = "<!DOCTYPE html><html><head><title>Error</title></head><body><pre>BadRequestError: request aborted</pre></body></html>"
 	srv := tustest.NewServer(t, nil)

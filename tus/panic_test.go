@@ -26,7 +26,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// callerCode is what of a caller's code an upload calls. Hooks are those of the
+// callerCode are the functions of the caller that an upload calls. Hooks are those of the
 // client or, with "own", of the upload.
 var callerCode = []string{
 	"BeforeRequest", "AfterResponse", "OnCreated", "OnStateChange", "OnProgress", "OnRetry", "OnStoreError",
@@ -36,8 +36,8 @@ var callerCode = []string{
 	"jobs", "OnStart",
 }
 
-// bomb explodes in one function of the caller's code, at its n-th call and, if it is
-// lasting, at those that follow.
+// bomb calls explode in one function of the caller, at its nth call and, if lasting is
+// set, at later calls.
 type bomb struct {
 	explode func()
 	open    atomic.Int32 // readers of sources
@@ -63,7 +63,7 @@ func (b *bomb) call(name string) {
 	}
 }
 
-// defuse reports whether the bomb exploded.
+// defuse stops the bomb and reports whether it exploded.
 func (b *bomb) defuse() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -85,7 +85,7 @@ func (b *bomb) hooks(whose string) tus.Hooks {
 
 func (b *bomb) retry() tus.RetryPolicy {
 	return tus.RetryPolicy{
-		MaxRetries:  1000, // a server may still hold the lock of a request that was cut
+		MaxRetries:  1000, // a cut request may still hold its lock
 		Delay:       func(int) time.Duration { b.call("Delay"); return time.Millisecond },
 		ShouldRetry: func(err error, _ int) bool { b.call("ShouldRetry"); return tus.IsRetryable(err) },
 	}
@@ -96,7 +96,7 @@ type bombLimiter struct{ *bomb }
 func (b bombLimiter) WaitN(context.Context, int) error { b.call("WaitN"); return nil }
 func (b bombLimiter) Burst() int                       { b.call("Burst"); return 1 << 20 }
 
-// bombStore fails in Find, after it has found.
+// bombStore returns its records and an error from Find.
 type bombStore struct {
 	*bomb
 	storage.Store
@@ -184,8 +184,8 @@ type site struct {
 	made   chan *tus.Uploader
 }
 
-// siteKinds are the ways to upload. unavailable is the method that is answered with 503
-// a few times.
+// siteKinds are the ways to upload. The first responses to the method unavailable are
+// 503.
 var siteKinds = map[string]struct {
 	unavailable string
 	extensions  []string
@@ -241,7 +241,7 @@ func externalURL(t *testing.T, s *site) {
 	s.url = made.URL
 }
 
-// asFile makes an upload that the kernel sends.
+// asFile makes the kernel send the source.
 func asFile(t *testing.T, s *site) {
 	s.data = randomBytes(200_000)
 	path := filepath.Join(t.TempDir(), "file.bin")
@@ -324,7 +324,7 @@ func newSite(t *testing.T, kind string, b *bomb) *site {
 	return s
 }
 
-// ending is how a function ended.
+// ending is the way in which a function ended.
 type ending struct {
 	err    error
 	panics any
@@ -357,8 +357,8 @@ func (s *site) blow(t *testing.T, kind string) ending {
 	return e
 }
 
-// wantUsable fails unless, after an explosion, uploads can be resumed and the client
-// can make new ones.
+// wantUsable fails unless the upload can be resumed after an explosion, and the client can
+// make new ones.
 func (s *site) wantUsable(t *testing.T, kind, in string) {
 	t.Helper()
 	store := slices.Contains([]string{"Find", "Put", "Delete"}, in)
@@ -381,7 +381,7 @@ func (s *site) wantUsable(t *testing.T, kind, in string) {
 	}
 	opts := s.opts
 	opts.ResumeKey = "another"
-	for range 3 { // more than there may be connections
+	for range 3 { // more than the connection limit
 		res, err := s.client.Upload(testContext(t), tus.Bytes(s.data), &opts)
 		if err != nil {
 			t.Fatalf("another upload: %v", err)
@@ -390,12 +390,12 @@ func (s *site) wantUsable(t *testing.T, kind, in string) {
 	}
 }
 
-// hashed is what is called ahead of the upload. If its result is not needed any more, nor
-// is its panic.
+// hashed are the functions called by hashing ahead. Their panic is dropped if the result
+// is not needed any more.
 var hashed = []string{"Open", "Read", "Close", "New", "Write", "Sum"}
 
-// TestPanic_ReachesCaller lets each function of the caller's code panic at its first
-// calls, in each kind of upload.
+// TestPanic_ReachesCaller makes each function of the caller panic at its first calls, in
+// each kind of upload.
 func TestPanic_ReachesCaller(t *testing.T) {
 	forEachSite(t, 3, func(t *testing.T, b *bomb, kind string) bool {
 		value := &struct{ string }{"original value"}
@@ -416,8 +416,8 @@ func TestPanic_ReachesCaller(t *testing.T) {
 	})
 }
 
-// TestGoexit_EndsCallersGoroutine is for hooks that call testing.T.FailNow. What is
-// hashed is an error.
+// TestGoexit_EndsCallersGoroutine covers hooks that call testing.T.FailNow. In hashing
+// ahead, Goexit is an error.
 func TestGoexit_EndsCallersGoroutine(t *testing.T) {
 	forEachSite(t, 1, func(t *testing.T, b *bomb, kind string) bool {
 		b.explode = runtime.Goexit
@@ -434,8 +434,8 @@ func TestGoexit_EndsCallersGoroutine(t *testing.T) {
 	})
 }
 
-// forEachSite calls explode for the first n calls of all of the caller's code, until it
-// reports that there was none.
+// forEachSite calls explode for the first n calls of each function of the caller, until it
+// reports that there was no such call.
 func forEachSite(t *testing.T, n int, explode func(t *testing.T, b *bomb, kind string) bool) {
 	exploded := map[string]bool{}
 	for kind := range siteKinds {

@@ -14,12 +14,12 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// phase is a moment in a parallel upload at which something can happen to it.
+// phase selects a request of a parallel upload.
 type phase struct {
 	name   string
 	method string
 	skip   int
-	final  bool // the request is about the final upload
+	final  bool // a request for the final upload
 }
 
 var phases = []phase{
@@ -31,7 +31,7 @@ var phases = []phase{
 	{name: "concatenating", method: "POST", final: true},
 }
 
-// inject does action with the request of the phase, once.
+// inject handles the request of the phase by action, once.
 func (p phase) inject(srv *tustest.Server, action tustest.Action) {
 	var seen atomic.Int64
 	srv.Inject(tustest.Fault{Method: p.method, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -45,7 +45,7 @@ func (p phase) inject(srv *tustest.Server, action tustest.Action) {
 	}})
 }
 
-// endings are what may become of a request during which the client stops.
+// endings are outcomes of the request during which the client stops.
 var endings = map[string]tustest.Action{
 	"never served": tustest.Stall(),
 	"served":       tustest.LoseResponse(),
@@ -61,8 +61,8 @@ func forEachPhase(t *testing.T, test func(t *testing.T, srv *tustest.Server, p p
 	}
 }
 
-// wantFinals fails unless data is stored, in at most one complete final upload. There may
-// be two if the response to the creation of the first one may have been lost.
+// wantFinals fails unless data is stored in one complete final upload, or at most two if
+// the response to the creation of the first may have been lost.
 func wantFinals(t *testing.T, srv *tustest.Server, res *tus.Result, data []byte, lost bool) {
 	t.Helper()
 	wantStored(t, srv.Handler, res.URL, data)
@@ -71,13 +71,13 @@ func wantFinals(t *testing.T, srv *tustest.Server, res *tus.Result, data []byte,
 	}
 }
 
-// wantLittleResent fails if more was sent to the server in all than the source
-// and what may have been on the way.
+// wantLittleResent fails if the server received more than the source and the bytes that
+// may have been in flight.
 func wantLittleResent(t *testing.T, srv *tustest.Server, size int64) {
 	t.Helper()
 	const onTheWay = 4 * 250
 	if n := bytesReceived(srv); n > size+onTheWay {
-		t.Errorf("server was sent %d bytes", n)
+		t.Errorf("server received %d bytes", n)
 	}
 }
 
@@ -89,7 +89,7 @@ func TestParallel_ResumesAfterPauseInAnyPhase(t *testing.T) {
 			var seen recorder
 			opts := unequal()
 			opts.Hooks = seen.hooks()
-			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
+			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()})
 			u, err := client.NewUploader(tus.Bytes(data), opts)
 			if err != nil {
 				t.Fatal(err)
@@ -117,7 +117,7 @@ func TestParallel_ResumesAfterPauseInAnyPhase(t *testing.T) {
 	})
 }
 
-// restarted is a server like srv with nothing in it.
+// restarted starts a server like srv without uploads.
 func restarted(t *testing.T, srv *tustest.Server) *tustest.Server {
 	t.Helper()
 	caps, err := newClient(t, srv.Endpoint(), nil).Capabilities(testContext(t))
@@ -148,11 +148,11 @@ func TestParallel_LaterSessionResumesAnyPhase(t *testing.T) {
 				cancel()
 				ending(w, r, h)
 			})
-			first, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+			first, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(ctx, tus.Bytes(data), unequal())
 			wantError(t, err, context.Canceled)
 
 			var seen recorder
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
 				Parallel: connections, ParallelOptions: tus.ParallelOptions{MinPartSize: 100}, ChunkSize: 250, Hooks: seen.hooks(),
 			})
 			if err != nil {
@@ -163,7 +163,7 @@ func TestParallel_LaterSessionResumesAnyPhase(t *testing.T) {
 			wantRisingProgress(t, seen.reports, unequalSize)
 			wantNothingKept(t, store)
 			if s := res.Stats; s.ResumedFrom < first.Offset || s.ResumedFrom+s.Uploaded != unequalSize {
-				t.Errorf("first session came to %d, stats of the second are %+v", first.Offset, s)
+				t.Errorf("first session ended at %d, stats of the second are %+v", first.Offset, s)
 			}
 		}
 	})
@@ -175,14 +175,14 @@ func TestParallel_SurvivesCrashInAnyPhase(t *testing.T) {
 		store, left := &storage.Memory{}, &storage.Memory{}
 		ctx, cancel := context.WithCancel(testContext(t))
 		p.inject(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			asOfNow(t, store, left) // nothing that comes later is on disk
+			asOfNow(t, store, left) // later changes are lost
 			cancel()
 			ending(w, r, h)
 		})
-		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(ctx, tus.Bytes(data), unequal())
 		wantError(t, err, context.Canceled)
 
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: left, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: left, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), unequal())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +192,7 @@ func TestParallel_SurvivesCrashInAnyPhase(t *testing.T) {
 	})
 }
 
-// asOfNow copies the records of a store, as of a program that is no more.
+// asOfNow copies the current records of a store, as those of a process that crashed.
 func asOfNow(t *testing.T, from, to *storage.Memory) {
 	for rec, err := range from.All(context.Background()) {
 		if err != nil {
@@ -261,16 +261,16 @@ func TestParallel_PartsAreStoredBeforeFirstByte(t *testing.T) {
 				}
 			}
 			if records != 1 || !found {
-				t.Errorf("%s: %d records, and the part is in one: %v", kind, records, found)
+				t.Errorf("%s: %d records, part found: %v", kind, records, found)
 			}
 			up, _ := h.Upload(r.URL.Path)
 			last := int64(len(up.Data))+r.ContentLength == up.Length
 			if checked.Add(1) >= 8 && !last && forgot.CompareAndSwap(false, true) {
-				h.Forget(r.URL.Path) // and a new part is made in the middle of it all
+				h.Forget(r.URL.Path) // so that a new part is created
 			}
 			h.Serve(w, r)
 		}})
-		u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), unequal())
+		u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).NewUploader(tus.Bytes(data), unequal())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -291,7 +291,7 @@ func TestParallel_PauseBeforeRecordLosesNoPart(t *testing.T) {
 		for pauseAt := 1; pauseAt <= 6; pauseAt++ {
 			for kind := range concatServers(t) {
 				srv, store, data := concatServers(t)[kind], &storage.Memory{}, randomBytes(unequalSize)
-				// Every fourth chunk finds its upload gone, so that there are more creations.
+				// Every fourth chunk deletes its upload first, so that there are more creations.
 				var chunks atomic.Int64
 				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 					up, _ := h.Upload(r.URL.Path)
@@ -315,7 +315,7 @@ func TestParallel_PauseBeforeRecordLosesNoPart(t *testing.T) {
 						}
 					}
 					if !stored {
-						t.Errorf("%s, paused at creation %d: %s is sent to and not stored", kind, pauseAt, r.URL)
+						t.Errorf("%s, paused at creation %d: data is sent to %s, which is not stored", kind, pauseAt, r.URL)
 					}
 					return nil
 				}
@@ -326,13 +326,13 @@ func TestParallel_PauseBeforeRecordLosesNoPart(t *testing.T) {
 						}
 					}
 				}
-				u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), opts)
+				u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).NewUploader(tus.Bytes(data), opts)
 				if err != nil {
 					t.Fatal(err)
 				}
 				_, err = u.Run(testContext(t))
 				if creations < pauseAt {
-					continue // there were not so many
+					continue // fewer creations
 				}
 				wantError(t, err, tus.ErrPaused)
 				res, err := u.Run(testContext(t))
@@ -346,8 +346,8 @@ func TestParallel_PauseBeforeRecordLosesNoPart(t *testing.T) {
 	}
 }
 
-// interruptedInParts sends about half of data to srv in parts of unequal, and
-// leaves it to the store.
+// interruptedInParts sends about half of data to srv in the parts of unequal, and leaves a
+// record in store.
 func interruptedInParts(t *testing.T, srv *tustest.Server, store storage.Store, data []byte) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(testContext(t))
@@ -373,7 +373,7 @@ func TestParallel_GonePartsAreResent(t *testing.T) {
 					left += int64(len(u.Data))
 				}
 			}
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), unequal())
 			if err != nil {
 				t.Fatalf("%s: %d parts gone: %v", kind, gone, err)
 			}
@@ -389,8 +389,7 @@ func TestParallel_GonePartsAreResent(t *testing.T) {
 }
 
 func TestParallel_GonePartMakesNoSecondFinal(t *testing.T) {
-	// A final upload that was made first may have kept the bytes of the part, and
-	// is complete as soon as the other parts are.
+	// The only complete part is gone before the next session.
 	data := randomBytes(unequalSize)
 	for kind, srv := range concatServers(t) {
 		store := &storage.Memory{}
@@ -416,7 +415,7 @@ func TestParallel_GonePartMakesNoSecondFinal(t *testing.T) {
 				srv.Forget(u.ID)
 			}
 		}
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), unequal())
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
@@ -424,9 +423,7 @@ func TestParallel_GonePartMakesNoSecondFinal(t *testing.T) {
 	}
 }
 
-func TestParallel_UnfinishableFinalIsDropped(t *testing.T) {
-	// It can never be complete: a part of it, or it itself, is gone. Neither the
-	// next session nor the one after that waits for it.
+func TestParallel_TwiceInterruptedIsResumed(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for name, forget := range map[string]func(h *tustest.Handler){
 		"a part is gone": func(h *tustest.Handler) {
@@ -437,13 +434,7 @@ func TestParallel_UnfinishableFinalIsDropped(t *testing.T) {
 				}
 			}
 		},
-		"the final is gone": func(h *tustest.Handler) {
-			for _, u := range h.Uploads() {
-				if strings.HasPrefix(u.Concat, "final;") {
-					h.Forget(u.ID)
-				}
-			}
-		},
+		"nothing is gone": func(*tustest.Handler) {},
 	} {
 		srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 		interruptedInParts(t, srv, store, data)
@@ -453,9 +444,9 @@ func TestParallel_UnfinishableFinalIsDropped(t *testing.T) {
 			cancel()
 			tustest.Stall()(w, r, h)
 		}})
-		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(ctx, tus.Bytes(data), unequal())
 		wantError(t, err, context.Canceled)
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), unequal())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -482,10 +473,10 @@ func TestRecordWithPartsThatDoNotTileIsNeverUsed(t *testing.T) {
 			rec.Seal = ""
 			damage(&rec)
 			if _, err := store.Put(context.Background(), rec); err != nil {
-				continue // the store knows better
+				continue // the store refuses it
 			}
 		}
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), unequal())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -493,7 +484,7 @@ func TestRecordWithPartsThatDoNotTileIsNeverUsed(t *testing.T) {
 	}
 }
 
-// oneReader is a source that breaks when two readers of it are open.
+// oneReader is a sequential source that fails the test if two readers are open.
 type oneReader struct {
 	t    *testing.T
 	data []byte
@@ -524,7 +515,7 @@ func TestParallel_SequentialSourceResumesParts(t *testing.T) {
 		store := &storage.Memory{}
 		interruptedInParts(t, srv, store, data)
 		opts := unequal()
-		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()})
 		res, err := client.Upload(testContext(t), &oneReader{t: t, data: data}, opts)
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
@@ -539,7 +530,7 @@ func TestParallel_SequentialSourceResumesParts(t *testing.T) {
 func TestProgress_ResumedParallelStartsAtOffset(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(40_000)
 	opts := tus.UploadOptions{ChunkSize: 2000, Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()})
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
 	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {
@@ -561,12 +552,12 @@ func TestProgress_ResumedParallelStartsAtOffset(t *testing.T) {
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	if from := res.Stats.ResumedFrom; from == 0 || least < from {
-		t.Errorf("progress told of %d bytes, when the upload was resumed from %d", least, from)
+		t.Errorf("progress reported %d bytes, the upload was resumed from %d", least, from)
 	}
 }
 
-// A part was given the URL of another, and the upload is paused before it has one of its
-// own. It is not complete.
+// A part got the URL of another part, and the upload is paused before it has its own. It
+// is not complete.
 func TestParallel_PausedPartWithoutURLIsSent(t *testing.T) {
 	data := randomBytes(4000)
 	for kind, srv := range concatServers(t) {

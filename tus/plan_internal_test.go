@@ -9,8 +9,8 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// planned fails unless spans are all bytes of a source, once and in order, and
-// keep the other promises of planSpans.
+// planned returns the spans of planSpans. It fails unless they cover the source once and in
+// order, and have the documented sizes.
 func planned(t *testing.T, size int64, connections int, least int64) []span {
 	t.Helper()
 	spans := planSpans(size, connections, least)
@@ -43,7 +43,7 @@ func planned(t *testing.T, size int64, connections int, least int64) []span {
 
 func TestPlanSpans_TileAnySource(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	// magnitude is random in its number of digits, up to 2^bits.
+	// magnitude returns a random number with a random number of digits, below 2^bits.
 	magnitude := func(bits int) int64 {
 		return random.Int64N(int64(1)<<random.IntN(bits+1)) + random.Int64N(2)
 	}
@@ -53,7 +53,7 @@ func TestPlanSpans_TileAnySource(t *testing.T) {
 		if least == 0 {
 			least = defaultMinPartSize
 		}
-		// Rounding up to the alignment costs connections only of a small source.
+		// Rounding up to the alignment reduces the number of parts only of a small source.
 		n := int64(connections)
 		if size/n > n*partAlignment && size/n >= least+partAlignment && len(spans) < connections {
 			t.Fatalf("planSpans(%d, %d, %d) has only %d parts", size, connections, least, len(spans))

@@ -19,19 +19,19 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// inParts makes a parallel upload of small parts.
+// inParts returns options for a parallel upload in small parts.
 func inParts(connections int) *tus.UploadOptions {
 	return &tus.UploadOptions{Parallel: connections, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}
 }
 
-// required returns opts with parts that are required.
+// required sets Required in opts.
 func required(opts *tus.UploadOptions) *tus.UploadOptions {
 	opts.ParallelOptions.Required = true
 	return opts
 }
 
-// concatServers starts a server that makes final uploads of complete parts only,
-// and one that advertises concatenation-unfinished, which makes no difference.
+// concatServers starts a server that concatenates complete parts only, and one with
+// concatenation-unfinished, which makes no difference.
 func concatServers(t testing.TB) map[string]*tustest.Server {
 	t.Helper()
 	return map[string]*tustest.Server{
@@ -46,8 +46,8 @@ func finalLast(t testing.TB) *tustest.Server {
 	return tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished")})
 }
 
-// finals returns the complete final uploads that a server has, and partials the
-// partial ones that were ever created.
+// finals returns the complete final uploads of a server, and partials all partial uploads
+// that were created.
 func finals(h *tustest.Handler) (complete []tustest.Upload) {
 	for _, u := range h.Uploads() {
 		if strings.HasPrefix(u.Concat, "final;") && u.Complete() {
@@ -66,7 +66,7 @@ func partials(h *tustest.Handler) (all []tustest.Upload) {
 	return all
 }
 
-// wantOneFinal fails unless data is stored, as the only complete final upload.
+// wantOneFinal fails unless data is stored as the only complete final upload.
 func wantOneFinal(t testing.TB, h *tustest.Handler, url string, data []byte) {
 	t.Helper()
 	wantStored(t, h, url, data)
@@ -182,7 +182,7 @@ func TestParallel_RequestHeaders(t *testing.T) {
 		want := http.Header{"Upload-Concat": {"partial"}, "Upload-Metadata": {"piece eWVz"}, "Upload-Length": r.Header["Upload-Length"]}
 		wantUploadHeaders(t, r, "POST", want)
 		if at[r.Header.Get("Upload-Length")] == "" {
-			t.Errorf("part of %s bytes", r.Header.Get("Upload-Length"))
+			t.Errorf("unexpected part of %s bytes", r.Header.Get("Upload-Length"))
 		}
 	}
 	for _, r := range requests[3:5] {
@@ -244,7 +244,7 @@ func TestOnCreated_SaysPartialOrFinal(t *testing.T) {
 func TestParallel_WithoutConcatenation(t *testing.T) {
 	data := randomBytes(4000)
 	unable := &tustest.Options{Extensions: tustest.Without("concatenation", "concatenation-unfinished")}
-	t.Run("are an error that names it if required, before anything is created", func(t *testing.T) {
+	t.Run("required", func(t *testing.T) {
 		srv := tustest.NewServer(t, unable)
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
 		wantError(t, err, tus.ErrUnsupported)
@@ -254,7 +254,7 @@ func TestParallel_WithoutConcatenation(t *testing.T) {
 		}
 		wantMethods(t, srv.Handler, "OPTIONS")
 	})
-	t.Run("are one upload", func(t *testing.T) {
+	t.Run("not required", func(t *testing.T) {
 		srv := tustest.NewServer(t, unable)
 		opts := inParts(4)
 		opts.CreationLimit = -1
@@ -265,7 +265,7 @@ func TestParallel_WithoutConcatenation(t *testing.T) {
 		wantStored(t, srv.Handler, res.URL, data)
 		wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH")
 	})
-	t.Run("capabilities given by the caller are believed", func(t *testing.T) {
+	t.Run("capabilities of the caller", func(t *testing.T) {
 		srv := tustest.NewServer(t, unable)
 		client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{}})
 		_, err := client.Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
@@ -282,35 +282,35 @@ func TestParallel_WithoutConcatenation(t *testing.T) {
 		}
 		wantOneFinal(t, able.Handler, res.URL, data)
 		if able.Count("OPTIONS") != 0 {
-			t.Error("server was asked what the caller had told")
+			t.Error("OPTIONS was sent despite Options.Capabilities")
 		}
 	})
 }
 
 func TestParallel_UnknownCapabilities(t *testing.T) {
 	data := randomBytes(4000)
-	answers := map[string]tustest.Action{
+	responses := map[string]tustest.Action{
 		"404": goneWith(404),
 		"405": tustest.Respond(405, ""),
 		"401": tustest.Respond(401, ""),
 		"500": tustest.Respond(500, ""),
 		"cut": tustest.CutBefore(),
 	}
-	for name, action := range answers {
+	for name, action := range responses {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: action})
 			client := newClient(t, srv.Endpoint(), nil)
 			_, err := client.Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
 			if err == nil || !strings.Contains(err.Error(), "concatenation") {
-				t.Errorf("error is %v, and should say what the question was for", err)
+				t.Errorf("error is %v, want one that names concatenation", err)
 			}
 			var e *tus.Error
 			if !errors.As(err, &e) || e.Method != "OPTIONS" {
 				t.Errorf("error is %v", err)
 			}
 			if srv.Count("POST") != 0 {
-				t.Error("something was created")
+				t.Error("an upload was created")
 			}
 			res, err := client.Upload(testContext(t), tus.Bytes(data), inParts(4))
 			if err != nil {
@@ -322,7 +322,7 @@ func TestParallel_UnknownCapabilities(t *testing.T) {
 			}
 		})
 	}
-	t.Run("asked again after a temporary failure", func(t *testing.T) {
+	t.Run("temporary failure is retried", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "OPTIONS", Times: 2, Action: tustest.Respond(503, "")})
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
@@ -392,7 +392,7 @@ func TestParallel_InvalidOptions(t *testing.T) {
 	}
 	for name, test := range tests {
 		srv := tustest.NewServer(t, nil)
-		// With a store and checksums there is more that could be asked before.
+		// A store and checksums would require earlier requests.
 		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin(), Store: &storage.Memory{}})
 		res, err := client.Upload(testContext(t), test.source, &test.opts)
 		if !errors.Is(err, tus.ErrInvalidInput) || res == nil {
@@ -425,17 +425,19 @@ func TestParallel_SequentialSourceIsOneUpload(t *testing.T) {
 	}
 }
 
-// meeting lets requests through in groups of n: a client that does not send n at
-// the same time waits for ever.
-type meeting struct {
+// requestBarrier passes requests in groups of n. A client that does not send n at the same
+// time hangs.
+type requestBarrier struct {
 	mu      sync.Mutex
 	n, left int
 	open    chan struct{}
 }
 
-func newMeeting(n int) *meeting { return &meeting{n: n, left: n, open: make(chan struct{})} }
+func newRequestBarrier(n int) *requestBarrier {
+	return &requestBarrier{n: n, left: n, open: make(chan struct{})}
+}
 
-func (m *meeting) wait(ctx context.Context) {
+func (m *requestBarrier) wait(ctx context.Context) {
 	m.mu.Lock()
 	open := m.open
 	if m.left--; m.left == 0 {
@@ -451,7 +453,7 @@ func (m *meeting) wait(ctx context.Context) {
 
 func TestParallel_SendsAllPartsAtOnce(t *testing.T) {
 	for name, srv := range concatServers(t) {
-		together := newMeeting(4)
+		together := newRequestBarrier(4)
 		var busy gauge
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			busy.add(1)
@@ -491,7 +493,7 @@ func TestMaxConnections_BoundsUploadsAndParts(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	together := newMeeting(3)
+	together := newRequestBarrier(3)
 	var busy gauge
 	h.Inject(tustest.Fault{Method: "PATCH", Times: 9, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		busy.add(1)
@@ -511,7 +513,7 @@ func TestMaxConnections_BoundsUploadsAndParts(t *testing.T) {
 				return
 			}
 			if got, _ := h.Upload(res.URL); !bytes.Equal(got.Data, data) {
-				t.Errorf("server holds %d other bytes", len(got.Data))
+				t.Errorf("server has %d bytes that differ", len(got.Data))
 			}
 		})
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// A client that lives long must not go without checksums for ever because of one
-// answer, nor ask a server that never answers again and again.
+// One failed probe must not disable checksums for the life of a client, nor cause a
+// probe for each upload.
 func TestProbe_FailureIsRepeatedAfterDelay(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "OPTIONS", Times: 2, Action: tustest.Respond(503, "")})
@@ -30,15 +30,15 @@ func TestProbe_FailureIsRepeatedAfterDelay(t *testing.T) {
 		}
 		for _, step := range []struct {
 			after    time.Duration
-			asked    int
+			probes    int
 			checksum string
 		}{
 			{0, 1, ""}, {0, 1, ""}, {59 * time.Second, 1, ""}, {2 * time.Second, 2, ""},
 			{119 * time.Second, 2, ""}, {2 * time.Second, 3, "sha256"}, {24 * time.Hour, 3, "sha256"},
 		} {
 			time.Sleep(step.after)
-			if got := upload(); got != step.checksum || h.Count("OPTIONS") != step.asked {
-				t.Errorf("%v later: checksum %q, %d OPTIONS, want %q and %d", step.after, got, h.Count("OPTIONS"), step.checksum, step.asked)
+			if got := upload(); got != step.checksum || h.Count("OPTIONS") != step.probes {
+				t.Errorf("%v later: checksum %q, %d OPTIONS, want %q and %d", step.after, got, h.Count("OPTIONS"), step.checksum, step.probes)
 			}
 		}
 		if n := strings.Count(log.String(), "level=WARN"); n != 2 || !strings.Contains(log.String(), "503") {
@@ -60,7 +60,7 @@ func TestProbe_IsRepeatedWithNewCredentials(t *testing.T) {
 	wantMethods(t, srv.Handler, "OPTIONS", "OPTIONS", "POST", "PATCH")
 }
 
-// What cannot do without asks again and again, and that is one outage all the same.
+// An upload that depends on the response retries the probe. All retries are one failure.
 func TestProbe_RetriesDoNotLengthenDelay(t *testing.T) {
 	asking := &tus.Options{Checksums: checksum.Builtin(), Hooks: renewingHooks()}
 	for name, fault := range map[string]tustest.Fault{
@@ -73,19 +73,19 @@ func TestProbe_RetriesDoNotLengthenDelay(t *testing.T) {
 				client := newClient(asking)
 				_, err := client.Upload(t.Context(), tus.Bytes(randomBytes(3000)), &tus.UploadOptions{Checksum: "sha1"})
 				if err == nil {
-					t.Fatal("the server did not say that it knows sha1")
+					t.Fatal("the upload with sha1 did not fail")
 				}
-				time.Sleep(121 * time.Second) // not an hour, to which nine failures would add up
+				time.Sleep(121 * time.Second) // much less than the delay after nine failures
 				res, err := client.Upload(t.Context(), tus.Bytes(randomBytes(3000)), nil)
 				if err != nil || res.Checksum == "" {
-					t.Errorf("checksum %q after the rest, %d OPTIONS: %v", res.Checksum, h.Count("OPTIONS"), err)
+					t.Errorf("checksum %q after the delay, %d OPTIONS: %v", res.Checksum, h.Count("OPTIONS"), err)
 				}
 			})
 		})
 	}
 }
 
-// Some things answer OPTIONS before the server can, as what handles CORS does.
+// A proxy may respond to OPTIONS in place of the server, for example for CORS.
 func TestProbe_NoExtensionsMeansCoreOnly(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.Respond(204, "")})
@@ -102,7 +102,7 @@ func TestProbe_NoExtensionsMeansCoreOnly(t *testing.T) {
 	wantError(t, err, tus.ErrUnsupported)
 }
 
-// A captive portal answers everything with 200 and a page.
+// A captive portal responds to everything with 200 and a page.
 func TestHTMLPage_IsNoTusResponse(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	portal := func(method string) {
@@ -130,7 +130,7 @@ func TestHTMLPage_IsNoTusResponse(t *testing.T) {
 	wantError(t, u.Abort(testContext(t)), tus.ErrProtocol)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ResumeKey: "one"})
 	if err != nil || res.URL != u.URL() {
-		t.Errorf("went on at %s, want %s: %v", res.URL, u.URL(), err)
+		t.Errorf("resumed %s, want %s: %v", res.URL, u.URL(), err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// pass waits until a limit let n bytes pass, in the pieces that it wants.
+// pass waits for n bytes in pieces of at most the burst, and returns the time it took.
 func pass(t *testing.T, l *tus.RateLimit, n int) (took time.Duration) {
 	t.Helper()
 	begin := time.Now()
@@ -73,12 +73,12 @@ func TestRateLimit_SetWakesWaiters(t *testing.T) {
 		before, after int64
 		want          time.Duration // for 10000 bytes, after a second
 	}{
-		"faster":         {1000, 3000, 3 * time.Second},
-		"slower":         {1000, 500, 18 * time.Second},
-		"the same":       {1000, 1000, 9 * time.Second},
-		"off":            {1000, 0, 0},
-		"below zero":     {1000, -1, 0},
-		"from a trickle": {1, 5000, 2 * time.Second},
+		"faster":     {1000, 3000, 3 * time.Second},
+		"slower":     {1000, 500, 18 * time.Second},
+		"the same":   {1000, 1000, 9 * time.Second},
+		"off":        {1000, 0, 0},
+		"below zero": {1000, -1, 0},
+		"from 1":     {1, 5000, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -97,8 +97,7 @@ func TestRateLimit_SetWakesWaiters(t *testing.T) {
 	}
 }
 
-// TestRateLimit_SetOffAndOn is what a limiter of golang.org/x/time/rate does not
-// survive.
+// TestRateLimit_SetOffAndOn fails with a limiter of golang.org/x/time/rate.
 func TestRateLimit_SetOffAndOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l tus.RateLimit
@@ -131,7 +130,7 @@ func TestRateLimit_WaitEndsWithContext(t *testing.T) {
 	})
 }
 
-// TestRateLimit_ChangesDuringUpload sets a limit of next to nothing, and then none.
+// TestRateLimit_ChangesDuringUpload starts with a very low limit and removes it.
 func TestRateLimit_ChangesDuringUpload(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		limit, data := tus.NewRateLimit(0), randomBytes(100_000)
@@ -148,8 +147,8 @@ func TestRateLimit_ChangesDuringUpload(t *testing.T) {
 	})
 }
 
-// TestRateLimit_OfUploadAndClientApply has the slower of two limits decide, in each kind
-// of upload.
+// TestRateLimit_OfUploadAndClientApply: the lower of two limits applies, in each kind of
+// upload.
 func TestRateLimit_OfUploadAndClientApply(t *testing.T) {
 	const size = 20_000
 	for name, opts := range map[string]tus.UploadOptions{
@@ -198,10 +197,9 @@ func TestRateLimit_OfUploadThatCannotWorkIsRefused(t *testing.T) {
 	}
 }
 
-// TestRateLimit_DoesNotHideStall has the kernel send a file over a connection on which
-// nothing moves.
+// TestRateLimit_DoesNotHideStall sends a file by sendfile over a stalled connection.
 func TestRateLimit_DoesNotHideStall(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel() // mostly waits
 	path, data := largeFile(t)
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
@@ -213,7 +211,7 @@ func TestRateLimit_DoesNotHideStall(t *testing.T) {
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	if len(seen.retries) == 0 {
-		t.Fatal("nothing was cut")
+		t.Fatal("no request was cut")
 	}
 	wantError(t, seen.retries[0].Err, tus.ErrStalled)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// uploadThrough uploads 10,000 bytes in chunks of 1,000 to a server with
-// faults and requires that the server ends up with the exact bytes.
+// uploadThrough uploads 10,000 bytes in chunks of 1,000 to a server with faults, and fails
+// unless the server has the exact bytes.
 func uploadThrough(t *testing.T, faults ...tustest.Fault) (*tustest.Server, *tus.Result) {
 	t.Helper()
 	srv := tustest.NewServer(t, nil)
@@ -45,7 +45,7 @@ func failThrough(t *testing.T, want error, faults ...tustest.Fault) (*tustest.Se
 }
 
 func TestPatch_FailureIsFollowedByHead(t *testing.T) {
-	// Whatever hides what became of the chunk, the server is asked.
+	// If the result of a chunk is unknown, the client requests the offset.
 	tests := map[string]tustest.Action{
 		"cut before the body":     tustest.CutBefore(),
 		"cut in the body":         tustest.CutAfter(400),
@@ -64,7 +64,7 @@ func TestPatch_FailureIsFollowedByHead(t *testing.T) {
 		"400 by the Node server":  tustest.Respond(400, "Request aborted"),
 		"500 after storing":       func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { faults.SetStatus(500)(w, r, h) },
 		"204 that stored nothing": faults.AcceptOnly(0),
-		"answer to a creation":    faults.RespondAfter(201, "", "Location", "/files/another", "Upload-Offset", "1000"),
+		"response to a creation":  faults.RespondAfter(201, "", "Location", "/files/another", "Upload-Offset", "1000"),
 	}
 	for name, action := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestPatch_FailureIsFollowedByHead(t *testing.T) {
 				t.Errorf("stats are %+v", res.Stats)
 			}
 			if res.Stats.Resent > 1000 || res.Stats.Sent != 10_000+res.Stats.Resent {
-				t.Errorf("sent %d bytes, %d of them again", res.Stats.Sent, res.Stats.Resent)
+				t.Errorf("sent %d bytes, %d of them resent", res.Stats.Sent, res.Stats.Resent)
 			}
 		})
 	}
@@ -96,7 +96,7 @@ func TestHeadAndDelete_201IsRetried(t *testing.T) {
 		t.Fatal(err)
 	}
 	if up, ok := srv.Upload(res.URL); ok && !up.Terminated {
-		t.Error("it is still there")
+		t.Error("the upload still exists")
 	}
 }
 
@@ -107,19 +107,19 @@ func TestPatch_ConflictSeeksToServerOffset(t *testing.T) {
 			h.Serve(w, r)
 		}})
 		if got := srv.Requests()[6].Header.Get("Upload-Offset"); got != "1500" {
-			t.Errorf("PATCH went on at %s", got)
+			t.Errorf("PATCH continued at %s", got)
 		}
 		if res.Stats.Resent < 1500 {
-			t.Errorf("only %d bytes were sent again", res.Stats.Resent)
+			t.Errorf("only %d bytes were resent", res.Stats.Resent)
 		}
 	})
 	t.Run("server is ahead", func(t *testing.T) {
 		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			faults.Append(h, r.URL.Path, randomBytes(10_000)[3000:5500]) // by another client
+			faults.Append(h, r.URL.Path, randomBytes(10_000)[3000:5500]) // from another client
 			h.Serve(w, r)
 		}})
 		if got := srv.Requests()[6].Header.Get("Upload-Offset"); got != "5500" {
-			t.Errorf("PATCH went on at %s", got)
+			t.Errorf("PATCH continued at %s", got)
 		}
 		if res.Stats.Sent > 9000 {
 			t.Errorf("%d bytes were sent", res.Stats.Sent)
@@ -128,8 +128,8 @@ func TestPatch_ConflictSeeksToServerOffset(t *testing.T) {
 }
 
 func TestPatch_LockConflictIsRetried(t *testing.T) {
-	// Some services answer 409 while they hold a lock: HEAD then shows the very
-	// offset that was sent.
+	// Some services respond with 409 while they hold a lock. HEAD then shows the offset
+	// of the PATCH.
 	for _, status := range []int{409, 423} {
 		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Times: 2, Action: tustest.Respond(status, "currently being updated")})
 		if srv.Count("POST") != 1 || res.Stats.Retries != 2 {
@@ -150,9 +150,9 @@ func TestGone_UploadStartsOver(t *testing.T) {
 		if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
 			t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
 		}
-		// The 3000 that were lost, and of the chunk that met the refusal what had left.
+		// The 3000 lost bytes, and the sent bytes of the refused chunk.
 		if res.Stats.Resent < 3000 || res.Stats.Resent > 4000 {
-			t.Errorf("%d bytes were sent again", res.Stats.Resent)
+			t.Errorf("%d bytes were resent", res.Stats.Resent)
 		}
 	}
 	srv, res := uploadThrough(t,
@@ -165,13 +165,13 @@ func TestGone_UploadStartsOver(t *testing.T) {
 
 func TestGone_RepeatedlyEndsUpload(t *testing.T) {
 	srv, res, err := failThrough(t, tus.ErrUploadGone, tustest.Fault{Method: "PATCH", Skip: 0, Times: -1, Action: goneWith(404)})
-	if n := srv.Count("POST"); n != 2 { // each further one would be an orphan, too
+	if n := srv.Count("POST"); n != 2 { // each further creation would leave another orphan
 		t.Errorf("%d creations: %v", n, err)
 	}
 	if res.Stats.Retries != 1 || !strings.Contains(err.Error(), "cookie") {
 		t.Errorf("%d retries", res.Stats.Retries)
 	}
-	// Also where some bytes are acknowledged in between, each time.
+	// Also if some bytes are acknowledged in between.
 	srv = tustest.NewServer(t, nil)
 	n := 0
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -210,7 +210,7 @@ func TestPatch_ShortWriteIsContinued(t *testing.T) {
 	if res.Stats.Resent != 5*700 || res.Stats.Uploaded != 10_000 {
 		t.Errorf("stats are %+v", res.Stats)
 	}
-	// A server that stores nothing for ever is no success either.
+	// A server that never stores anything is an error.
 	_, res, _ = failThrough(t, nil, tustest.Fault{Method: "PATCH", Times: -1, Action: faults.AcceptOnly(0)})
 	if res.Offset != 0 || res.Stats.Retries != 8 {
 		t.Errorf("result is %+v", res)
@@ -233,7 +233,7 @@ func TestResponse_InvalidEndsUpload(t *testing.T) {
 		})
 		t.Run("HEAD "+name, func(t *testing.T) {
 			if name == "beyond what was sent" || name == "back" {
-				t.Skip("HEAD may tell any offset up to the length")
+				t.Skip("HEAD may return any offset up to the length")
 			}
 			failThrough(t, tus.ErrProtocol,
 				tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
@@ -275,8 +275,8 @@ func TestResponse_InvalidEndsUpload(t *testing.T) {
 }
 
 func TestResponse_EarlyAcknowledgmentIsIgnored(t *testing.T) {
-	// A duplicated or reordered answer of an intermediary: it comes before the
-	// body has left, and acknowledges all of it.
+	// A duplicate or reordered response of a proxy comes before the body is sent, and
+	// acknowledges all of it.
 	data := randomBytes(16 << 20)
 	for method, opts := range map[string]*tus.UploadOptions{
 		"PATCH": whole(),
@@ -305,7 +305,7 @@ func TestResponse_EarlyAcknowledgmentIsIgnored(t *testing.T) {
 }
 
 func TestPatch_TwoWritersDoNotSpin(t *testing.T) {
-	// Each PATCH of ours finds the upload a byte further on, written by another.
+	// Before each PATCH, another client appends a byte to the upload.
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data := randomBytes(1000)
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -336,10 +336,10 @@ func TestRefusal_EndsUploadWithMessage(t *testing.T) {
 				t.Errorf("%s %d was retried", method, status)
 			}
 			if status == 412 && !strings.Contains(err.Error(), "0.2.2, 0.2.1") {
-				t.Errorf("error does not name the server's versions: %v", err)
+				t.Errorf("error does not name the versions of the server: %v", err)
 			}
 			if method == "PATCH" && res.URL == "" {
-				t.Errorf("%d: result lost the URL", status)
+				t.Errorf("%d: result has no URL", status)
 			}
 		}
 	}
@@ -364,7 +364,7 @@ func TestRefusal_OfStoredLastChunkIsUnconfirmed(t *testing.T) {
 }
 
 func TestRefusal_DeletedUploadIsNotResent(t *testing.T) {
-	// A virus scanner, for example.
+	// As by a virus scanner.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		faults.RespondAfter(422, "virus found")(w, r, h)
@@ -385,7 +385,7 @@ func TestUnauthorized_HookRenewsTokenOnce(t *testing.T) {
 		check := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if r.Header.Get("Authorization") != "new" {
 				w.WriteHeader(401)
-				token = "new" // what a hook would do on its own, given the time
+				token = "new" // a hook may take longer
 				return
 			}
 			h.Serve(w, r)
@@ -404,7 +404,7 @@ func TestUnauthorized_HookRenewsTokenOnce(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 	}
-	// A hook that cannot renew is asked once, not for ever.
+	// If the hook does not renew the token, the request is repeated once.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(401, "")})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: renewingHooks()})
@@ -445,7 +445,7 @@ func TestPatch_413HalvesChunksIfAllowed(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if res.Stats.Retries != 0 {
-			t.Errorf("halving spent %d retries", res.Stats.Retries)
+			t.Errorf("halving took %d retries", res.Stats.Retries)
 		}
 	}
 	for _, floor := range []int64{0, 2000} {
@@ -474,7 +474,7 @@ func TestResume_NeverCreates(t *testing.T) {
 	if res.Stats.ResumedFrom != 4500 || res.Stats.Sent != 5500 || res.Stats.Resent != 0 || res.Stats.Requests["POST"] != 0 || res.URL != paused.URL {
 		t.Errorf("result is %+v", res)
 	}
-	// Once more: there is nothing left to do.
+	// A second Resume sends nothing.
 	if res, err = client.Resume(testContext(t), paused.URL, tus.Bytes(data), nil); err != nil || res.Stats.Sent != 0 || res.Stats.ResumedFrom != 10_000 {
 		t.Errorf("result is %+v, %v", res, err)
 	}
@@ -520,11 +520,11 @@ func TestTerminate(t *testing.T) {
 		tustest.Fault{Method: "DELETE", Times: 2, Action: tustest.Respond(423, "locked")},
 		tustest.Fault{Method: "DELETE", Times: 1, Action: tustest.LoseResponse()},
 	)
-	if err := client.Terminate(testContext(t), res.URL); err != nil { // the last DELETE finds it gone
+	if err := client.Terminate(testContext(t), res.URL); err != nil { // the last DELETE gets 404
 		t.Fatal(err)
 	}
 	if up, _ := srv.Upload(res.URL); !up.Terminated {
-		t.Error("upload is still there")
+		t.Error("upload still exists")
 	}
 	if n := srv.Count("DELETE"); n != 4 {
 		t.Errorf("%d DELETE requests", n)
@@ -555,6 +555,6 @@ func TestMethodNotAllowed_NoAdviceIfOverridden(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(405, "")})
 	_, err := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true}).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
 	if err == nil || strings.Contains(err.Error(), "see Options.OverridePatchMethod") {
-		t.Errorf("advises what is set already: %v", err)
+		t.Errorf("error advises an option that is set: %v", err)
 	}
 }

@@ -10,25 +10,25 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// renewingHooks could renew what a request is authorized by.
+// renewingHooks has a BeforeRequest, which may renew credentials.
 func renewingHooks() tus.Hooks {
 	return tus.Hooks{BeforeRequest: func(*http.Request) error { return nil }}
 }
 
-// renewing makes a client whose hook would renew what requests are authorized by.
+// renewing returns a client with renewingHooks.
 func renewing(t *testing.T, srv *tustest.Server) *tus.Client {
 	return newClient(t, srv.Endpoint(), &tus.Options{Hooks: renewingHooks()})
 }
 
-// TestUnauthorized_RepeatedExpiryIsRenewed has credentials that do not last from one failure to
-// the next, and no byte that gets through in between.
+// TestUnauthorized_RepeatedExpiryIsRenewed has credentials that expire before the next
+// retry, without progress in between.
 func TestUnauthorized_RepeatedExpiryIsRenewed(t *testing.T) {
 	expired, unavailable := tustest.Respond(401, "expired"), tustest.Respond(503, "")
 	data := randomBytes(unequalSize)
 	once := func(method string, skip int, action tustest.Action) tustest.Fault {
 		return tustest.Fault{Method: method, Skip: skip, Action: action}
 	}
-	t.Run("while the offset is asked for", func(t *testing.T) {
+	t.Run("HEAD", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: 2, Action: unavailable}, once("HEAD", 0, expired), once("HEAD", 1, expired))
 		res, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(data), chunked())
@@ -38,7 +38,7 @@ func TestUnauthorized_RepeatedExpiryIsRenewed(t *testing.T) {
 		wantStored(t, srv.Handler, res.URL, data)
 		wantMethods(t, srv.Handler, "POST", "PATCH", "HEAD", "HEAD", "PATCH", "HEAD", "HEAD", "PATCH", "PATCH", "PATCH", "PATCH", "PATCH")
 	})
-	t.Run("while a chunk is sent", func(t *testing.T) {
+	t.Run("PATCH", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(once("PATCH", 0, expired), once("PATCH", 0, unavailable), once("PATCH", 0, expired))
 		res, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(data), chunked())
@@ -47,7 +47,7 @@ func TestUnauthorized_RepeatedExpiryIsRenewed(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 	})
-	t.Run("while the final upload is made", func(t *testing.T) {
+	t.Run("final upload", func(t *testing.T) {
 		srv := finalLast(t)
 		onFinal(srv, expired, unavailable, expired, unavailable, expired)
 		res, err := renewing(t, srv).Upload(testContext(t), tus.Bytes(data), unequal())
@@ -56,7 +56,7 @@ func TestUnauthorized_RepeatedExpiryIsRenewed(t *testing.T) {
 		}
 		wantOneFinal(t, srv.Handler, res.URL, data)
 	})
-	t.Run("while an upload is looked at by hand", func(t *testing.T) {
+	t.Run("Info", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		client := renewing(t, srv)
 		res, err := client.Upload(testContext(t), tus.Bytes(data), whole())
@@ -70,8 +70,8 @@ func TestUnauthorized_RepeatedExpiryIsRenewed(t *testing.T) {
 	})
 }
 
-// TestUnauthorized_AfterRenewalEndsUpload counts what a refused request costs: it
-// is repeated once, and the HEAD in between, which is not refused, changes nothing.
+// TestUnauthorized_AfterRenewalEndsUpload: a refused request is repeated once, even if the
+// HEAD in between succeeds.
 func TestUnauthorized_AfterRenewalEndsUpload(t *testing.T) {
 	for method, want := range map[string][]string{
 		"POST":  {"POST", "POST"},
@@ -85,7 +85,7 @@ func TestUnauthorized_AfterRenewalEndsUpload(t *testing.T) {
 	}
 }
 
-// A 401 that a Step met has nothing to do with what a Run meets later.
+// A 401 in a Step does not affect a later Run.
 func TestUnauthorized_InStepKeepsRetryAfterOfRun(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(401, "")},
@@ -96,7 +96,7 @@ func TestUnauthorized_InStepKeepsRetryAfterOfRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for u.State() != tus.StateReady { // the 401 is repeated by the second Step in Creating
+		for u.State() != tus.StateReady { // the second Step in creating repeats the request
 			_ = u.Step(t.Context())
 		}
 		begin := time.Now()
@@ -105,7 +105,7 @@ func TestUnauthorized_InStepKeepsRetryAfterOfRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		if took := time.Since(begin); took < 100*time.Second || res.Stats.Retries != 1 {
-			t.Errorf("the server asked for 100 s, and was asked again after %v (%d retries counted)", took, res.Stats.Retries)
+			t.Errorf("Retry-After was 100 s, the retry came after %v (%d retries)", took, res.Stats.Retries)
 		}
 	})
 }

@@ -22,20 +22,17 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// inChunks sends 10,000 bytes in ten requests.
-func inChunks() *tus.UploadOptions { return &tus.UploadOptions{ChunkSize: 1000} }
-
-// stoppedAt uploads data up to an offset and leaves the rest to a later session.
+// stoppedAt uploads a source up to an offset.
 func stoppedAt(t *testing.T, endpoint string, store storage.Store, source tus.Source, offset int64) *tus.Result {
 	t.Helper()
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt = offset
 	res, err := newClient(t, endpoint, &tus.Options{Store: store}).Upload(testContext(t), source, opts)
 	wantError(t, err, tus.ErrPaused)
 	return res
 }
 
-// records lists a store.
+// records returns all records of a store.
 func records(t testing.TB, store storage.Store) []storage.Record {
 	t.Helper()
 	var all []storage.Record
@@ -60,7 +57,7 @@ func TestStoredUpload_ResumesAtAcknowledgedByte(t *testing.T) {
 	interruptions := map[string]func(t *testing.T, srv *tustest.Server, store storage.Store){
 		"paused": func(t *testing.T, srv *tustest.Server, store storage.Store) {
 			var u *tus.Uploader
-			opts := inChunks()
+			opts := chunked()
 			opts.Hooks.OnProgress = func(u *tus.Uploader, p tus.Progress) {
 				if p.Acknowledged == 3000 {
 					u.Pause()
@@ -82,12 +79,12 @@ func TestStoredUpload_ResumesAtAcknowledgedByte(t *testing.T) {
 				cancel()
 				tustest.Stall()(w, r, h)
 			}})
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), inChunks())
+			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), chunked())
 			wantError(t, err, context.Canceled)
 		},
 		"failure": func(t *testing.T, srv *tustest.Server, store storage.Store) {
 			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.Respond(403, "not today")})
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 			wantError(t, err, tus.ErrUnauthorized)
 		},
 	}
@@ -97,7 +94,7 @@ func TestStoredUpload_ResumesAtAcknowledgedByte(t *testing.T) {
 				srv, store := tustest.NewServer(t, nil), open(t)
 				interrupt(t, srv, store)
 				before := len(srv.Requests())
-				res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+				res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -126,7 +123,7 @@ func TestStoredUpload_IsKeptUntilComplete(t *testing.T) {
 	srv, removed := tustest.NewServer(t, nil), 0
 	store := &scripted{Store: &storage.Memory{}, delete: func(next func() error) error {
 		if up := srv.Uploads()[0]; !up.Complete() {
-			t.Errorf("record was removed when the server had %d bytes", len(up.Data))
+			t.Errorf("record was deleted when the server had %d bytes", len(up.Data))
 		}
 		removed++
 		return next()
@@ -135,16 +132,16 @@ func TestStoredUpload_IsKeptUntilComplete(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		all := records(t, store)
 		if len(all) != 1 || !strings.HasSuffix(all[0].UploadURL, r.URL.Path) || all[0].Size != 10_000 || all[0].Lease == nil || all[0].Endpoint != srv.Endpoint() {
-			t.Errorf("with a PATCH at %s the store holds %+v", r.Header.Get("Upload-Offset"), all)
+			t.Errorf("at PATCH %s the store has %+v", r.Header.Get("Upload-Offset"), all)
 		}
 		seen++
 		h.Serve(w, r)
 	}})
-	if _, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), inChunks()); err != nil {
+	if _, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), chunked()); err != nil {
 		t.Fatal(err)
 	}
 	if seen != 10 || removed != 1 {
-		t.Errorf("%d PATCH requests, removed %d times", seen, removed)
+		t.Errorf("%d PATCH requests, %d deletions", seen, removed)
 	}
 	wantEmptyStore(t, store)
 }
@@ -167,12 +164,12 @@ func TestStoredUpload_NotForOneRequest(t *testing.T) {
 }
 
 func TestStoredUpload_ShortWriteOfOneRequest(t *testing.T) {
-	// If the server did not take all of it, there is something to resume.
+	// After a short write there is an upload to resume.
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(100)
 	srv.Inject(tustest.Fault{Method: "POST", Action: faults.AcceptOnly(30)},
 		tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if all := records(t, store); len(all) != 1 || !strings.HasSuffix(all[0].UploadURL, r.URL.Path) {
-				t.Errorf("with a PATCH the store holds %+v", all)
+				t.Errorf("at PATCH the store has %+v", all)
 			}
 			faults.RespondAfter(403, "not today")(w, r, h)
 		}})
@@ -184,7 +181,7 @@ func TestStoredUpload_ShortWriteOfOneRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	// The first HEAD looks whether the last bytes were taken although refused.
+	// The first HEAD checks whether the server stored the refused bytes.
 	wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH", "HEAD", "HEAD", "PATCH")
 	if res.Stats.ResumedFrom != 30 || res.Stats.Sent != 70 {
 		t.Errorf("stats are %+v", res.Stats)
@@ -197,10 +194,10 @@ func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 	prepare := func(t *testing.T) (*tustest.Server, *storage.Memory, []tus.Previous) {
 		srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-		// Three at the same time, so that none goes on with another's.
+		// Three at the same time, so that none resumes another.
 		var uploaders []*tus.Uploader
 		for _, offset := range []int64{2000, 5000, 3000} {
-			opts := inChunks()
+			opts := chunked()
 			opts.StopAt = offset
 			uploaders = append(uploaders, created(t, client, tus.Bytes(data), opts))
 		}
@@ -216,7 +213,7 @@ func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 	}
 	t.Run("furthest", func(t *testing.T) {
 		srv, store, _ := prepare(t)
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +223,7 @@ func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 		}
 		for _, rec := range records(t, store) {
 			if rec.Lease != nil {
-				t.Errorf("the lease of another upload was kept: %+v", rec)
+				t.Errorf("the lease of another upload is left: %+v", rec)
 			}
 		}
 	})
@@ -234,7 +231,7 @@ func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 		for chosen := range 3 {
 			srv, store, previous := prepare(t)
 			heads := srv.Count("HEAD")
-			opts := inChunks()
+			opts := chunked()
 			opts.Previous = &previous[chosen]
 			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
 			if err != nil {
@@ -242,7 +239,7 @@ func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 			}
 			wantStored(t, srv.Handler, res.URL, data)
 			if res.URL != previous[chosen].URL || srv.Count("HEAD") != heads+1 {
-				t.Errorf("went on with %s after %d HEAD requests, chosen was %s", res.URL, srv.Count("HEAD")-heads, previous[chosen].URL)
+				t.Errorf("resumed %s after %d HEAD requests, want %s", res.URL, srv.Count("HEAD")-heads, previous[chosen].URL)
 			}
 			if left := records(t, store); len(left) != 2 {
 				t.Errorf("%d of the other uploads are left", len(left))
@@ -256,7 +253,7 @@ func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
 				srv.Forget(p.URL)
 			}
 		}
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,11 +275,11 @@ func TestPreviousUploads_DeletedOneStartsOver(t *testing.T) {
 	if err := store.Delete(context.Background(), previous[0].ID, previous[0].Revision); err != nil {
 		t.Fatal(err)
 	}
-	opts := inChunks()
+	opts := chunked()
 	opts.Previous = &previous[0]
 	res, err := client.Upload(testContext(t), tus.Bytes(data), opts)
 	if err != nil || res.URL == old.URL {
-		t.Fatalf("went on with %s, %v", res.URL, err)
+		t.Fatalf("resumed %s, %v", res.URL, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 }
@@ -290,7 +287,7 @@ func TestPreviousUploads_DeletedOneStartsOver(t *testing.T) {
 func TestPreviousUploads_SendsNothing(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	u := created(t, client, tus.Bytes(data), inChunks())
+	u := created(t, client, tus.Bytes(data), chunked())
 	requests := len(srv.Requests())
 	previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
 	if err != nil || len(previous) != 1 || previous[0].URL != u.URL() || previous[0].HeldUntil.IsZero() {
@@ -313,7 +310,7 @@ func TestPreviousUploads_SendsNothing(t *testing.T) {
 	}
 }
 
-// created is an upload that exists on the server and is not driven any more.
+// created returns an Uploader whose upload is created.
 func created(t testing.TB, client *tus.Client, source tus.Source, opts *tus.UploadOptions) *tus.Uploader {
 	t.Helper()
 	u, err := client.NewUploader(source, opts)
@@ -328,7 +325,7 @@ func created(t testing.TB, client *tus.Client, source tus.Source, opts *tus.Uplo
 	return u
 }
 
-// stepTo drives by hand until the server has so many bytes.
+// stepTo calls Step until the server has acknowledged an offset.
 func stepTo(t testing.TB, u *tus.Uploader, offset int64) {
 	t.Helper()
 	for u.Offset() < offset {
@@ -341,26 +338,26 @@ func stepTo(t testing.TB, u *tus.Uploader, offset int64) {
 func TestStoredUpload_UnusableStartsOver(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, fault := range map[string]tustest.Action{
-		"404":                goneWith(404),
-		"410":                goneWith(410),
-		"shorter":            tustest.SetHeader("Upload-Length", "9999"),
-		"longer":             tustest.SetHeader("Upload-Length", "10001"),
-		"beyond the end":     tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "1", "Upload-Offset", "10001"),
-		"unbelievably large": tustest.SetHeader("Upload-Length", "9223372036854775807"),
+		"404":            goneWith(404),
+		"410":            goneWith(410),
+		"shorter":        tustest.SetHeader("Upload-Length", "9999"),
+		"longer":         tustest.SetHeader("Upload-Length", "10001"),
+		"beyond the end": tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "1", "Upload-Offset", "10001"),
+		"huge":           tustest.SetHeader("Upload-Length", "9223372036854775807"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 			old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 			srv.Inject(tustest.Fault{Method: "HEAD", Action: fault})
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
 			if res.URL == old.URL || res.Stats.ResumedFrom != 0 || srv.Count("HEAD") != 1 {
-				t.Errorf("went on with it: %+v", res.Stats)
+				t.Errorf("resumed it: %+v", res.Stats)
 			}
-			if res.Stats.Restarts != 1 { // a restart from zero is never silent
+			if res.Stats.Restarts != 1 { // starting over is counted
 				t.Errorf("%d restarts", res.Stats.Restarts)
 			}
 			wantEmptyStore(t, store)
@@ -373,26 +370,26 @@ func TestStoredUpload_ExpiredIsReplaced(t *testing.T) {
 		srv := tustest.NewHandler(&tustest.Options{Expires: time.Hour})
 		h.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) { srv.ServeHTTP(w, r) }})
 		store, data := &storage.Memory{}, randomBytes(10_000)
-		opts := inChunks()
+		opts := chunked()
 		opts.StopAt = 3000
 		client := newClient(&tus.Options{Store: store})
 		old, err := client.Upload(context.Background(), tus.Bytes(data), opts)
 		wantError(t, err, tus.ErrPaused)
 		time.Sleep(2 * time.Hour)
-		res, err := client.Upload(context.Background(), tus.Bytes(data), inChunks())
+		res, err := client.Upload(context.Background(), tus.Bytes(data), chunked())
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantStored(t, srv, res.URL, data)
 		if res.URL == old.URL {
-			t.Error("went on with it")
+			t.Error("resumed it")
 		}
 		wantEmptyStore(t, store)
 	})
 }
 
 func TestStoredUpload_KeptPastExpiryIsResumed(t *testing.T) {
-	// Clocks differ, and servers are late to clean up: they are asked.
+	// Clocks differ, and servers may delete late, so the client sends HEAD.
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 	rec := records(t, store)[0]
@@ -400,7 +397,7 @@ func TestStoredUpload_KeptPastExpiryIsResumed(t *testing.T) {
 	if _, err := store.Put(context.Background(), rec); err != nil {
 		t.Fatal(err)
 	}
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || res.URL != old.URL || res.Stats.ResumedFrom != 3000 {
 		t.Errorf("result is %+v, %v", res, err)
 	}
@@ -408,12 +405,12 @@ func TestStoredUpload_KeptPastExpiryIsResumed(t *testing.T) {
 
 func TestStoredUpload_ServerErrorKeepsRecord(t *testing.T) {
 	data := randomBytes(10_000)
-	for name, answer := range map[string]tustest.Action{
+	for name, action := range map[string]tustest.Action{
 		"400": tustest.Respond(400, ""), "401": tustest.Respond(401, ""), "403": tustest.Respond(403, ""), "423": tustest.Respond(423, ""),
 		"429": tustest.Respond(429, ""), "500": tustest.Respond(500, ""), "502": tustest.Respond(502, "<html>"), "503": tustest.Respond(503, ""),
 		"connection lost":          tustest.CutBefore(),
 		"redirect to a login page": tustest.Respond(302, "", "Location", "/login"),
-		"page of a hotel":          tustest.Respond(200, "<html>"),
+		"page of a captive portal": tustest.Respond(200, "<html>"),
 		"another version":          tustest.Respond(412, "", "Tus-Version", "2.0.0"),
 		"garbage":                  tustest.SetHeader("Upload-Offset", "3e3"),
 		"offset beyond its length": tustest.SetHeader("Upload-Offset", "10001"),
@@ -428,10 +425,10 @@ func TestStoredUpload_ServerErrorKeepsRecord(t *testing.T) {
 					h.Serve(w, r)
 					return
 				}
-				answer(w, r, h)
+				action(w, r, h)
 			}})
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-			if _, err := client.Upload(testContext(t), tus.Bytes(data), inChunks()); err == nil {
+			if _, err := client.Upload(testContext(t), tus.Bytes(data), chunked()); err == nil {
 				t.Fatal("upload succeeded")
 			}
 			all := records(t, store)
@@ -439,7 +436,7 @@ func TestStoredUpload_ServerErrorKeepsRecord(t *testing.T) {
 				t.Fatalf("the store holds %+v, %d creations", all, srv.Count("POST"))
 			}
 			over.Store(true)
-			res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+			res, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -456,7 +453,7 @@ func TestStoredUpload_TemporaryErrorIsRetried(t *testing.T) {
 		srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 		old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 		srv.Inject(tustest.Fault{Method: "HEAD", Times: 3, Action: tustest.Respond(status, "")})
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 		if err != nil || res.URL != old.URL || res.Stats.ResumedFrom != 3000 || res.Stats.Retries != 3 || res.Stats.Requests["POST"] != 0 {
 			t.Errorf("%d: result is %+v, %v", status, res, err)
 		}
@@ -468,25 +465,25 @@ func TestStoredUpload_CompleteIsNotResent(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	full := errors.New("disk full")
 	store := &scripted{Store: &storage.Memory{}, delete: func(func() error) error { return full }}
-	var told []error
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { told = append(told, err) }}})
-	first, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+	var events []error
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { events = append(events, err) }}})
+	first, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 1 || !failureOf(told[0], "delete", full) {
-		t.Errorf("told of %+v", told)
+	if len(events) != 1 || !failureOf(events[0], "delete", full) {
+		t.Errorf("OnStoreError got %+v", events)
 	}
 	store.delete = nil
-	second, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+	second, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if second.URL != first.URL || second.Stats.Sent != 0 || second.Stats.ResumedFrom != 10_000 {
 		t.Errorf("second result is %+v", second)
 	}
-	// The one after that is another upload: the record of a finished one is gone.
-	third, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+	// The third is another upload: the record of a complete one is deleted.
+	third, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || third.URL == first.URL || third.Stats.Sent != 10_000 {
 		t.Errorf("third result is %+v, %v", third, err)
 	}
@@ -525,14 +522,14 @@ func TestStoredUpload_IsFoundOnlyForSameInput(t *testing.T) {
 		"longer":           {srv.Endpoint(), write("longer.bin", append(bytes.Clone(data), 1), then), tus.Options{}, tus.UploadOptions{}, false},
 		"other metadata":   {srv.Endpoint(), original, tus.Options{}, tus.UploadOptions{Metadata: tus.Metadata{"object": "2"}}, false},
 		"other resume key": {srv.Endpoint(), original, tus.Options{}, tus.UploadOptions{ResumeKey: "object 2"}, false},
-		"other scope":      {srv.Endpoint(), original, tus.Options{ResumeScope: "elsewhere"}, tus.UploadOptions{}, false},
+		"other scope":      {srv.Endpoint(), original, tus.Options{ResumeScope: "other"}, tus.UploadOptions{}, false},
 		"other server":     {other.Endpoint(), original, tus.Options{}, tus.UploadOptions{}, false},
 		"other path":       {srv.Endpoint() + "?tenant=2", original, tus.Options{}, tus.UploadOptions{}, false},
 		"content only":     {srv.Endpoint(), original, tus.Options{Fingerprinter: fingerprint.Content{}}, tus.UploadOptions{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := &storage.Memory{}
-			opts := inChunks()
+			opts := chunked()
 			opts.StopAt = 3000
 			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadFile(testContext(t), original, opts)
 			wantError(t, err, tus.ErrPaused)
@@ -550,14 +547,14 @@ func TestStoredUpload_IsFoundOnlyForSameInput(t *testing.T) {
 }
 
 func TestResumeScope_ReplacesEndpoint(t *testing.T) {
-	// Services that mint an endpoint for each upload: the URL stays the same.
+	// Some services create an endpoint for each upload.
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 	data := randomBytes(10_000)
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt = 3000
 	_, err := newClient(t, srv.Endpoint()+"?token=1", &tus.Options{Store: store, ResumeScope: "the service"}).Upload(testContext(t), tus.Bytes(data), opts)
 	wantError(t, err, tus.ErrPaused)
-	res, err := newClient(t, srv.Endpoint()+"?token=2", &tus.Options{Store: store, ResumeScope: "the service"}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	res, err := newClient(t, srv.Endpoint()+"?token=2", &tus.Options{Store: store, ResumeScope: "the service"}).Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || res.Stats.ResumedFrom != 3000 {
 		t.Errorf("result is %+v, %v", res, err)
 	}
@@ -568,11 +565,11 @@ func TestStoredUpload_OfOtherSizeStartsOver(t *testing.T) {
 	short, long := randomBytes(10_000), randomBytes(12_000)
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Fingerprinter: byName})
-	stop := inChunks()
+	stop := chunked()
 	stop.StopAt = 3000
 	_, err := client.Upload(testContext(t), tus.Bytes(short), stop)
 	wantError(t, err, tus.ErrPaused)
-	res, err := client.Upload(testContext(t), tus.Bytes(long), inChunks())
+	res, err := client.Upload(testContext(t), tus.Bytes(long), chunked())
 	if err != nil || res.Stats.ResumedFrom != 0 || res.Stats.NotResumed != 1 {
 		t.Fatalf("result is %+v, %v", res, err)
 	}
@@ -630,7 +627,7 @@ func TestStoredUpload_ChangedSourceDropsRecord(t *testing.T) {
 				}
 				h.Serve(w, r)
 			}})
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadFile(testContext(t), path, inChunks())
+			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadFile(testContext(t), path, chunked())
 			wantError(t, err, tus.ErrSourceChanged)
 			wantEmptyStore(t, store)
 			if up := srv.Uploads()[0]; up.Complete() {
@@ -653,12 +650,12 @@ func TestStoredUpload_MissingSourceKeepsRecord(t *testing.T) {
 		h.Serve(w, r)
 	}})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	_, err := client.UploadFile(testContext(t), path, inChunks())
+	_, err := client.UploadFile(testContext(t), path, chunked())
 	wantError(t, err, fs.ErrNotExist)
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	res, err := client.UploadFile(testContext(t), path, inChunks())
+	res, err := client.UploadFile(testContext(t), path, chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -670,7 +667,7 @@ func TestStoredUpload_MissingSourceKeepsRecord(t *testing.T) {
 
 func TestAbort_DropsRecord(t *testing.T) {
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt = 3000
 	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(randomBytes(10_000)), opts)
 	if err != nil {
@@ -718,7 +715,7 @@ func TestStoredUpload_ResumesWithOtherOptions(t *testing.T) {
 			first, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), test.first)
 			wantError(t, err, context.Canceled)
 			posts := srv.Count("POST")
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), test.second)
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), test.second)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -726,7 +723,7 @@ func TestStoredUpload_ResumesWithOtherOptions(t *testing.T) {
 			wantEmptyStore(t, store)
 			wantLittleResent(t, srv, unequalSize)
 			if first.Offset == 0 || res.Stats.ResumedFrom < first.Offset {
-				t.Errorf("first came to %d, stats of the second are %+v", first.Offset, res.Stats)
+				t.Errorf("first ended at %d, stats of the second are %+v", first.Offset, res.Stats)
 			}
 			finals := 0
 			if test.first.Parallel > 0 {
@@ -739,8 +736,8 @@ func TestStoredUpload_ResumesWithOtherOptions(t *testing.T) {
 	}
 }
 
-// Of two stored uploads the better one is gone when it is gone on with, and a pause
-// comes before the new one is created: then the other one is found, which has less.
+// Of two stored uploads the further one is gone, and a pause comes before the creation of a
+// new one. Then the other one is found, which has fewer bytes.
 func TestProgress_DoesNotFallToOtherStoredUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	store := new(storage.Memory)
@@ -753,7 +750,7 @@ func TestProgress_DoesNotFallToOtherStoredUpload(t *testing.T) {
 		}
 		return u
 	}
-	// Both are under way at the same time, so that there are two.
+	// Both run at the same time, so that there are two uploads.
 	one, two := newUploader(4000, tus.Hooks{}), newUploader(8000, tus.Hooks{})
 	for one.Offset() < 2000 {
 		if err := one.Step(t.Context()); err != nil {
@@ -794,9 +791,8 @@ func TestProgress_DoesNotFallToOtherStoredUpload(t *testing.T) {
 	}
 }
 
-// TestStoredUpload_GoneStartsOverInParts is about how the new one is sent: in
-// parts, if that is wished for. The server forgets the stored one before it is asked
-// for it, or later.
+// TestStoredUpload_GoneStartsOverInParts sends the new upload in parts. The stored upload
+// is gone at the first HEAD, or later.
 func TestStoredUpload_GoneStartsOverInParts(t *testing.T) {
 	gone := func(method string) tustest.Fault {
 		return tustest.Fault{Method: method, Action: goneWith(404)}
@@ -805,9 +801,9 @@ func TestStoredUpload_GoneStartsOverInParts(t *testing.T) {
 		faults []tustest.Fault
 		path   string
 	}{
-		"when it is asked for":    {[]tustest.Fault{gone("HEAD")}, "locating idle creating"},
-		"when it is sent to":      {[]tustest.Fault{gone("PATCH")}, "locating ready sending idle creating"},
-		"after a failure of that": {[]tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Skip: 1, Action: goneWith(404)}}, "locating ready sending recovering idle creating"},
+		"at HEAD":             {[]tustest.Fault{gone("HEAD")}, "locating idle creating"},
+		"at PATCH":            {[]tustest.Fault{gone("PATCH")}, "locating ready sending idle creating"},
+		"at HEAD after a cut": {[]tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Skip: 1, Action: goneWith(404)}}, "locating ready sending recovering idle creating"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, data, seen := tustest.NewServer(t, nil), randomBytes(10_000), recorder{}
@@ -821,14 +817,14 @@ func TestStoredUpload_GoneStartsOverInParts(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantOneFinal(t, srv.Handler, res.URL, data)
-			if made := len(srv.Uploads()) - before; made != 3 || res.Stats.Restarts != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
-				t.Errorf("%d uploads were made, want two parts and the final one; states were %s; %+v", made, seen.path(), res.Stats)
+			if n := len(srv.Uploads()) - before; made != 3 || res.Stats.Restarts != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
+				t.Errorf("%d uploads were created, want two parts and the final one; states were %s; %+v", made, seen.path(), res.Stats)
 			}
 		})
 	}
 }
 
-// To begin at zero without a word is not what a caller expects who chose an upload.
+// A caller who chose an upload gets an error instead of an upload from zero.
 func TestPreviousUploads_OfOtherSourceIsInvalid(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), new(storage.Memory), randomBytes(5000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
@@ -870,8 +866,8 @@ func TestRun_AfterFailureReturnsItAgain(t *testing.T) {
 	}
 	for run := range 3 {
 		_, err := u.Run(testContext(t))
-		if statusOf(err) != 423 || tus.IsRetryable(err) != (run == 0) { // later on, no other Run can help
-			t.Errorf("run %d: temporary is %v: %v", run, tus.IsRetryable(err), err)
+		if statusOf(err) != 423 || tus.IsRetryable(err) != (run == 0) { // a later Run cannot succeed
+			t.Errorf("run %d: retryable is %v: %v", run, tus.IsRetryable(err), err)
 		}
 	}
 	if err := u.Abort(testContext(t)); err != nil {
@@ -899,7 +895,7 @@ func TestPreviousUploads_ReturnsWhatIsStored(t *testing.T) {
 	if err := store.Delete(t.Context(), p.ID, p.Revision); err != nil {
 		t.Error(err)
 	}
-	u, err := client.NewUploader(tus.Bytes(data), inChunks())
+	u, err := client.NewUploader(tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -908,7 +904,7 @@ func TestPreviousUploads_ReturnsWhatIsStored(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Its record is stored, and has no upload URL yet.
+	// The record is stored without an upload URL.
 	if previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil); err != nil || len(previous) != 0 || len(records(t, store)) != 1 {
 		t.Errorf("previous uploads are %+v, %v", previous, err)
 	}

@@ -13,11 +13,11 @@ import (
 )
 
 func TestStall_SlowDrainOfKernelIsNone(t *testing.T) {
-	t.Parallel() // it mostly waits
-	// The client has handed over all bytes long before the server has read them,
-	// which takes several stall timeouts.
+	t.Parallel() // mostly waits
+	// The kernel has all bytes long before the server has read them, which takes several
+	// stall timeouts.
 	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop() // when the server is closed
+	defer tick.Stop() // after the server is closed
 	h := tustest.NewHandler(nil)
 	srv := httptest.NewUnstartedServer(h)
 	srv.Listener = &smallBuffers{srv.Listener}
@@ -39,9 +39,9 @@ func TestStall_SlowDrainOfKernelIsNone(t *testing.T) {
 }
 
 func TestStall_QueuedBytesAreNotSent(t *testing.T) {
-	t.Parallel() // it mostly waits
-	// The client has written the whole request, most of which the server's kernel does
-	// not take: the wait for the response has not begun.
+	t.Parallel() // mostly waits
+	// The client has written the whole request, but most of it is in its send queue: the
+	// wait for the response has not started.
 	h := tustest.NewHandler(nil)
 	srv := httptest.NewUnstartedServer(h)
 	srv.Listener = &smallBuffers{srv.Listener}
@@ -60,7 +60,7 @@ func TestStall_QueuedBytesAreNotSent(t *testing.T) {
 	wantError(t, seen.retries[0].Err, tus.ErrStalled)
 }
 
-// smallBuffers makes the server's end of each connection take little at once.
+// smallBuffers sets a small receive buffer for each connection of the server.
 type smallBuffers struct{ net.Listener }
 
 func (l *smallBuffers) Accept() (net.Conn, error) {
@@ -71,7 +71,7 @@ func (l *smallBuffers) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// tickedBody is read 16 KiB a tick.
+// tickedBody reads 16 KiB at each tick.
 type tickedBody struct {
 	io.ReadCloser
 	tick <-chan time.Time

@@ -51,7 +51,7 @@ func TestHead_WithoutLengthUsesSizeOfSource(t *testing.T) {
 		srv, data, store, path := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}, fileWith(t, randomBytes(5000))
 		srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: silent},
 			tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(100)}, tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(422, "")})
-		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()})
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()})
 		if _, err := client.UploadFile(testContext(t), path, &opts); err == nil {
 			t.Errorf("%s: the first session is not refused", name)
 		}
@@ -68,19 +68,19 @@ func TestHead_WithoutLengthUsesSizeOfSource(t *testing.T) {
 	}
 }
 
-// What another program created may still lack its length.
+// An upload of another program may have a deferred length.
 func TestResume_HeadWithoutLengthSendsLength(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	client := newClient(t, srv.Endpoint(), nil)
-	made, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
+	created, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: tustest.SetHeader("Upload-Defer-Length", "")})
-	if _, err := client.Resume(testContext(t), made.URL, tus.Bytes(data), chunked()); err != nil {
+	if _, err := client.Resume(testContext(t), created.URL, tus.Bytes(data), chunked()); err != nil {
 		t.Fatal(err)
 	}
-	wantStored(t, srv.Handler, made.URL, data)
+	wantStored(t, srv.Handler, created.URL, data)
 }
 
 func TestChecksumTrailer_501FallsBackToHeader(t *testing.T) {
@@ -104,7 +104,7 @@ func TestChecksumTrailer_501FallsBackToHeader(t *testing.T) {
 	}
 }
 
-// rustus responds 417 to a chunk that arrived damaged.
+// rustus responds with 417 to a checksum mismatch.
 func TestChecksum_417IsResent(t *testing.T) {
 	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
 		srv, data := tustest.NewServer(t, &tustest.Options{Extensions: extensions}), randomBytes(3000)
@@ -167,7 +167,7 @@ func TestLocation_IsEscapedNotRefused(t *testing.T) {
 		"50%off": "50%25off", "a b": "a%20b", "ü%": "%C3%BC%25", "%zz%41": "%25zz%41", "a%2Fb%": "a%2Fb%25", "\xff": "%FF", "x?a=50%off": "x?a=50%off", "tab\tin": "tab%09in",
 	} {
 		for _, prefix := range []string{"/files/", "", "http://host/files/"} {
-			var asked string
+			var requested string
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Tus-Resumable", "1.0.0")
 				if r.Method == http.MethodPost {
@@ -175,13 +175,13 @@ func TestLocation_IsEscapedNotRefused(t *testing.T) {
 					w.WriteHeader(201)
 					return
 				}
-				asked = r.RequestURI
+				requested = r.RequestURI
 				w.Header().Set("Upload-Offset", strconv.FormatInt(r.ContentLength, 10))
 				w.WriteHeader(204)
 			}))
 			res, err := newClient(t, srv.URL+"/files/", nil).Upload(testContext(t), tus.Bytes(randomBytes(5)), whole())
-			if err != nil || asked != "/files/"+want || res.URL != srv.URL+"/files/"+want {
-				t.Errorf("Location %q: %s was asked for, the URL is %s: %v", prefix+id, asked, res.URL, err)
+			if err != nil || requested != "/files/"+want || res.URL != srv.URL+"/files/"+want {
+				t.Errorf("Location %q: requested %s, the URL is %s: %v", prefix+id, requested, res.URL, err)
 			}
 			srv.Close()
 		}
@@ -194,17 +194,17 @@ func TestExpires_UnixSeconds(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Upload-Expires", value)}, tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Expires", value)})
 		client := newClient(t, srv.Endpoint(), nil)
-		made, err := client.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true})
-		if err != nil || !made.Expires.Equal(want) {
-			t.Errorf("%s: creation: %v, %v", value, made, err)
+		created, err := client.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true})
+		if err != nil || !created.Expires.Equal(want) {
+			t.Errorf("%s: creation: %v, %v", value, created, err)
 		}
-		if info, err := client.Info(testContext(t), made.URL); err != nil || !info.Expires.Equal(want) {
+		if info, err := client.Info(testContext(t), created.URL); err != nil || !info.Expires.Equal(want) {
 			t.Errorf("%s: HEAD: %v, %v", value, info.Expires, err)
 		}
 	}
 }
 
-// A disk that is full, and a DELETE whose first response was lost, are tried twice.
+// A full disk, and a failed DELETE, are tried twice.
 func TestRetry_PersistentErrorIsTriedTwice(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "DELETE", Times: always, Action: tustest.Respond(500, "no such file")},
@@ -235,7 +235,7 @@ func TestError_PageOfAFirewallNamesItsSender(t *testing.T) {
 	}
 }
 
-// A proxy that refuses to connect has sent nothing on.
+// If a proxy refuses CONNECT, nothing was sent.
 func TestProxy_RefusedConnectIsNotUnconfirmed(t *testing.T) {
 	for status, retried := range map[int]bool{403: true, 502: true, 407: false} {
 		for _, ours := range []bool{true, false} {
@@ -253,14 +253,14 @@ func TestProxy_RefusedConnectIsNotUnconfirmed(t *testing.T) {
 			client := newClient(t, "https://tus.test/files/", &tus.Options{HTTPClient: &http.Client{Transport: transport}})
 			_, err := client.Concatenate(testContext(t), []string{"https://tus.test/files/1"}, nil)
 			if err == nil || errors.Is(err, tus.ErrUnconfirmed) || (connects > 1) != retried || !strings.Contains(err.Error(), http.StatusText(status)) {
-				t.Errorf("%d, our transport %v: %v after %d requests", status, ours, err, connects)
+				t.Errorf("%d, default transport %v: %v after %d requests", status, ours, err, connects)
 			}
 			proxy.Close()
 		}
 	}
 }
 
-// A connection that is never made says the same, as the dialer of a proxy fails.
+// The same if the connection fails.
 func TestConnect_FailedHandshakeIsNotUnconfirmed(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

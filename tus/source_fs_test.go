@@ -17,16 +17,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-const wideSize = 256 << 20
+const zerosSize = 256 << 20
 
-// wide is a source of zeros that no memory is needed for. It counts what is read.
-type wide struct {
+// countedZeros is a reader of zeros that needs no memory and counts the bytes.
+type countedZeros struct {
 	at   int64
 	read *atomic.Int64
 }
 
-func (z *wide) Read(p []byte) (int, error) {
-	n := min(int64(len(p)), wideSize-z.at)
+func (z *countedZeros) Read(p []byte) (int, error) {
+	n := min(int64(len(p)), zerosSize-z.at)
 	if n == 0 {
 		return 0, io.EOF
 	}
@@ -36,10 +36,10 @@ func (z *wide) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// wideSeeker is a wide one that goes anywhere at once.
-type wideSeeker struct{ wide }
+// zeroSeeker is countedZeros with Seek.
+type zeroSeeker struct{ countedZeros }
 
-func (z *wideSeeker) Seek(offset int64, whence int) (int64, error) {
+func (z *zeroSeeker) Seek(offset int64, whence int) (int64, error) {
 	if whence != io.SeekStart {
 		return 0, errors.New("unexpected")
 	}
@@ -47,8 +47,8 @@ func (z *wideSeeker) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// compressedFS has a file that can be read forward only, as in a zip, and that hangs
-// while it is told to.
+// compressedFS has a file that can be read forward only, as in a zip. Reads hang while
+// hang is set.
 type compressedFS struct {
 	read    *atomic.Int64
 	hangs   *atomic.Bool
@@ -61,22 +61,22 @@ func newCompressedFS() compressedFS {
 }
 
 type compressedFile struct {
-	wide
+	countedZeros
 	fsys compressedFS
 }
 
 func (s compressedFS) Open(string) (fs.File, error) {
-	return &compressedFile{wide{read: s.read}, s}, nil
+	return &compressedFile{countedZeros{read: s.read}, s}, nil
 }
 
 func (s compressedFS) Stat(string) (fs.FileInfo, error) {
 	info, err := fs.Stat(fstest.MapFS{"f": {Mode: 0o600, ModTime: time.Unix(1e9, 0)}}, "f")
-	return wideInfo{info}, err
+	return sizedInfo{info}, err
 }
 
-type wideInfo struct{ fs.FileInfo }
+type sizedInfo struct{ fs.FileInfo }
 
-func (wideInfo) Size() int64 { return wideSize }
+func (sizedInfo) Size() int64 { return zerosSize }
 
 func (f *compressedFile) Stat() (fs.FileInfo, error) { return f.fsys.Stat("f") }
 func (f *compressedFile) Close() error               { return nil }
@@ -86,7 +86,7 @@ func (f *compressedFile) Read(p []byte) (int, error) {
 		f.fsys.reading <- struct{}{}
 		<-f.fsys.wake
 	}
-	return f.wide.Read(p)
+	return f.countedZeros.Read(p)
 }
 
 func TestFSFile_SkippingEndsWithContext(t *testing.T) {
@@ -113,33 +113,33 @@ func TestFSFile_SkippingEndsWithContext(t *testing.T) {
 	fsys.hangs.Store(false)
 	close(fsys.wake)
 
-	// What does not hang is not read on either.
+	// A Read that does not hang is not repeated.
 	ctx, cancel = context.WithCancel(testContext(t))
 	cancel()
 	before := fsys.read.Load()
-	_, err = tus.FSFile(fsys, "f").Open(ctx, wideSize-1)
+	_, err = tus.FSFile(fsys, "f").Open(ctx, zerosSize-1)
 	wantError(t, err, context.Canceled)
 	if n := fsys.read.Load() - before; n > 1<<20 {
 		t.Errorf("%d MiB were read", n>>20)
 	}
 }
 
-// readAtFS has a file that can be read at any place, and not sought in.
+// readAtFS has a file with ReadAt and without Seek.
 type readAtFS struct{ compressedFS }
 
 func (s readAtFS) Open(string) (fs.File, error) {
-	return &readAtFile{compressedFile{wide{read: s.read}, s.compressedFS}}, nil
+	return &readAtFile{compressedFile{countedZeros{read: s.read}, s.compressedFS}}, nil
 }
 
 type readAtFile struct{ compressedFile }
 
 func (f *readAtFile) ReadAt(p []byte, offset int64) (int, error) {
-	return (&wide{at: offset, read: f.read}).Read(p)
+	return (&countedZeros{at: offset, read: f.read}).Read(p)
 }
 
 func TestFSFile_ReaderAtSkipsNothing(t *testing.T) {
 	fsys := readAtFS{newCompressedFS()}
-	r, err := tus.FSFile(fsys, "f").Open(testContext(t), wideSize-10)
+	r, err := tus.FSFile(fsys, "f").Open(testContext(t), zerosSize-10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,20 +157,20 @@ func TestSample_BytesRead(t *testing.T) {
 		read   *atomic.Int64
 		most   int64
 	}{
-		"goes anywhere at once":    {tus.ReadSeeker(&wideSeeker{wide{read: &read}}, wideSize), &read, 2 << 20},
-		"can be read forward only": {tus.FSFile(fsys, "f"), fsys.read, wideSize + 1<<20},
+		"Seek":         {tus.ReadSeeker(&zeroSeeker{countedZeros{read: &read}}, zerosSize), &read, 2 << 20},
+		"forward only": {tus.FSFile(fsys, "f"), fsys.read, zerosSize + 1<<20},
 	} {
 		client := newClient(t, "http://tus.test/files/", &tus.Options{Store: &storage.Memory{}, Fingerprinter: fingerprint.Sample{}})
 		if _, err := client.PreviousUploads(testContext(t), test.source, nil); err != nil {
 			t.Fatal(err)
 		}
 		if n := test.read.Load(); n == 0 || n > test.most {
-			t.Errorf("%s: %d MiB were read of %d", name, n>>20, wideSize>>20)
+			t.Errorf("%s: %d MiB were read of %d", name, n>>20, zerosSize>>20)
 		}
 	}
 }
 
-// TestFSFile_CompressedIsSentFromOffset compares contents, also of parts.
+// TestFSFile_CompressedIsSentFromOffset compares the data, also of parts.
 func TestFSFile_CompressedIsSentFromOffset(t *testing.T) {
 	data := randomBytes(200_000)
 	fsys := forwardFS{mapFS("f", data)}
@@ -183,12 +183,12 @@ func TestFSFile_CompressedIsSentFromOffset(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if up, _ := srv.Upload(res.URL); sha256.Sum256(up.Data) != sha256.Sum256(data) {
-			t.Errorf("%s: other bytes arrived", name)
+			t.Errorf("%s: the server has different data", name)
 		}
 	}
 }
 
-// forwardFS takes everything from its files but Read.
+// forwardFS has files with Read and Stat only.
 type forwardFS struct{ fs.FS }
 
 func (s forwardFS) Open(name string) (fs.File, error) {
@@ -196,8 +196,7 @@ func (s forwardFS) Open(name string) (fs.File, error) {
 	return struct{ fs.File }{f}, err
 }
 
-// A file that can only be read forward is truncated below the offset of the next
-// chunk, as any other file may be.
+// A file is truncated below the offset of the next chunk.
 func TestFSFile_TruncatedBelowOffsetIsAnError(t *testing.T) {
 	for name, forward := range map[string]bool{"forward": true, "seeks": false} {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// handles counts how often this process has a file open.
+// handles returns the number of open handles of a file in this process.
 func handles(t *testing.T, path string) int {
 	t.Helper()
 	const fds = "/proc/self/fd"
@@ -32,7 +32,7 @@ func handles(t *testing.T, path string) int {
 	return n
 }
 
-// tempFile makes a file, and returns its path as the system names it.
+// tempFile writes a file and returns its path without symbolic links.
 func tempFile(t *testing.T, data []byte) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -86,7 +86,7 @@ func TestFile_NoHandleBetweenSteps(t *testing.T) {
 	}
 }
 
-// A program may look at thousands of files before it uploads the first.
+// A program may call Stat for thousands of files before it uploads the first.
 func TestFile_StatLeavesNoHandle(t *testing.T) {
 	path, srv := tempFile(t, randomBytes(5000)), tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
@@ -124,7 +124,7 @@ func TestFile_NoHandleWhilePartsWait(t *testing.T) {
 	})
 }
 
-// Files below /proc tell no size. An empty upload is not what they are.
+// Files in /proc have size 0 and data.
 func TestFile_WithoutSizeIsInvalid(t *testing.T) {
 	const path = "/proc/version"
 	opened, err := os.Open(path)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Each state machine has one setter, which is named enter.
+// Each state machine has one setter, enter.
 func TestState_OnlyEnterWritesIt(t *testing.T) {
 	set, files := parsePackage(t)
 	setters := 0

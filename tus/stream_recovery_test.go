@@ -16,30 +16,30 @@ import (
 
 func TestStream_FaultEndsInExactBytes(t *testing.T) {
 	actions := map[string]tustest.Action{
-		"cut":             tustest.CutBefore(),
-		"cut in the body": tustest.CutAfter(100),
-		"answer lost":     tustest.LoseResponse(),
-		"500":             faults.RespondAfter(500, ""),
-		"500 after it":    faults.SetStatus(500),
-		"503":             tustest.Respond(503, ""),
-		"423":             tustest.Respond(423, ""),
-		"409":             tustest.Respond(409, ""),
-		"interrupted":     tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED"),
+		"cut":               tustest.CutBefore(),
+		"cut in the body":   tustest.CutAfter(100),
+		"response lost":     tustest.LoseResponse(),
+		"500":               faults.RespondAfter(500, ""),
+		"500 after storing": faults.SetStatus(500),
+		"503":               tustest.Respond(503, ""),
+		"423":               tustest.Respond(423, ""),
+		"409":               tustest.Respond(409, ""),
+		"interrupted":       tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED"),
 	}
 	for name, action := range actions {
 		for _, n := range []int{1000, 2000, 3000, 3001} {
 			for skip := range 6 {
 				srv, data := tustest.NewServer(t, nil), randomBytes(n)
 				srv.Inject(tustest.Fault{Skip: skip, Times: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-					if (name == "interrupted" || name == "409") && r.Method != "PATCH" { // says nothing, or something else, of others
+					if (name == "interrupted" || name == "409") && r.Method != "PATCH" { // has another meaning for other methods
 						h.Serve(w, r)
 						return
 					}
 					action(w, r, h)
 				}})
-				client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
+				client := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()})
 				res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-				if name == "500 after it" && errors.Is(err, tus.ErrUnconfirmed) { // it was the last one
+				if name == "500 after storing" && errors.Is(err, tus.ErrUnconfirmed) { // the last request
 					wantStored(t, srv.Handler, res.URL, data)
 					continue
 				}
@@ -72,10 +72,9 @@ func atOffset(srv *tustest.Server, offset int64, action tustest.Action) {
 	srv.Inject(tustest.Fault{Method: "PATCH", From: offset, Action: action})
 }
 
-// late serves what is left of a request that was cut: it may still be in the server's
-// queue when that is asked for the offset, and is served before the one that repeats
-// it.
-func late(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+// serveLate serves a cut request late: HEAD does not show its data yet, and the server
+// handles it before the request that repeats it.
+func serveLate(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	earlier := r.Clone(r.Context())
 	earlier.Body, earlier.ContentLength = http.NoBody, 0
 	earlier.Header.Del("Upload-Checksum")
@@ -84,8 +83,7 @@ func late(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 }
 
 func TestDeferLength_LateRequestCompletesUpload(t *testing.T) {
-	// The bytes of the first request are stored before it is asked for the offset, its
-	// length after that.
+	// The bytes of the first request are stored before HEAD, its length after HEAD.
 	bytesOnly := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		r.Header.Del("Upload-Length")
 		tustest.LoseResponse()(w, r, h)
@@ -93,14 +91,14 @@ func TestDeferLength_LateRequestCompletesUpload(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(2500)
 	srv.Inject(
 		tustest.Fault{Method: "PATCH", From: 2000, Action: bytesOnly},
-		tustest.Fault{Method: "PATCH", From: 2500, Action: late})
+		tustest.Fault{Method: "PATCH", From: 2500, Action: serveLate})
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 
-	// Without such a request, or with bytes, it is the refusal that it seems to be.
+	// Without such a request, or with unsent bytes, the response is a refusal.
 	for _, status := range []int{400, 422} {
 		for _, first := range []tustest.Action{nil, tustest.CutAfter(100), tustest.CutBefore()} {
 			srv := tustest.NewServer(t, nil)
@@ -119,7 +117,7 @@ func TestDeferLength_LateRequestKeepsChecksum(t *testing.T) {
 		action tustest.Action
 		want   string
 	}{
-		"length refused":    {late, "sha256"},
+		"length refused":    {serveLate, "sha256"},
 		"algorithm refused": {faults.RefuseAlgorithm("sha256"), "sha1"},
 	} {
 		srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
@@ -151,14 +149,14 @@ func TestDeferLength_LengthIsNotSentTwice(t *testing.T) {
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
 		srv.Inject(
 			tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.CutBefore()},
-			tustest.Fault{Method: "PATCH", From: 2000, Action: late})
+			tustest.Fault{Method: "PATCH", From: 2000, Action: serveLate})
 		res, err := send(newClient(t, srv.Endpoint(), nil), data)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if last := srv.Requests()[len(srv.Requests())-1]; last.Header.Get("Upload-Length") != "" {
-			t.Errorf("%s: the length was told again", name)
+			t.Errorf("%s: the length was sent again", name)
 		}
 	}
 }
@@ -192,7 +190,7 @@ func TestStream_ServerLosesBytes(t *testing.T) {
 			<-lost
 			h.Serve(w, r)
 		}})
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()}).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if test.want == "" {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -206,7 +204,7 @@ func TestStream_ServerLosesBytes(t *testing.T) {
 		if res.URL == "" {
 			t.Errorf("%s: the result has no URL", name)
 		}
-		// With all of the data it still goes on.
+		// With all data, the upload is resumable.
 		res, err = newClient(t, srv.Endpoint(), nil).Resume(testContext(t), res.URL, tus.Bytes(data), nil)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -254,8 +252,8 @@ func TestStream_FollowsServerAhead(t *testing.T) {
 }
 
 func TestStream_EarlyResponsesKeepBuffers(t *testing.T) {
-	// The server has all of a chunk already and answers while it is still being
-	// sent; the buffer is then used again. The race detector watches.
+	// The server has the whole chunk already and responds while the client still sends it.
+	// Then the buffer is reused. The race detector finds conflicts.
 	const chunk = 1 << 20
 	srv, data := tustest.NewServer(t, nil), randomBytes(8*chunk+5)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: 6, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -272,7 +270,7 @@ func TestStream_EarlyResponsesKeepBuffers(t *testing.T) {
 
 func TestStream_GoneUpload(t *testing.T) {
 	for _, status := range []int{404, 410} {
-		// Of the first chunk nothing is lost yet.
+		// In the first chunk no data is lost.
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
 		atOffset(srv, 0, goneWith(status))
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
@@ -291,7 +289,7 @@ func TestStream_GoneUpload(t *testing.T) {
 			t.Errorf("%d: error is %v", status, err)
 		}
 		if srv.Count("POST") != 1 {
-			t.Error("an upload was created that can never be complete")
+			t.Error("an upload was created that cannot become complete")
 		}
 	}
 }
@@ -326,7 +324,7 @@ func TestStream_IsResumedByURL(t *testing.T) {
 	}
 }
 
-// fill sends data to an upload, with its whole length if that is not empty.
+// fill sends data to an upload, with Upload-Length if length is not empty.
 func fill(t *testing.T, url, length string, data []byte) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPatch, url, bytes.NewReader(data))
@@ -395,7 +393,7 @@ func TestStream_OtherLengthIsMismatch(t *testing.T) {
 		_, err := newClient(t, srv.Endpoint(), nil).Resume(testContext(t), srv.Endpoint()+"nothing", tus.Reader(bytes.NewReader(randomBytes(2500))), chunked())
 		wantError(t, err, tus.ErrUploadGone)
 		if srv.Count("POST") != 0 {
-			t.Error("something was created")
+			t.Error("an upload was created")
 		}
 	})
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// deliveries are ways in which a reader may hand out the same bytes.
+// deliveries are ways in which a reader may return the same bytes.
 var deliveries = map[string]func(io.Reader) io.Reader{
 	"plain":         func(r io.Reader) io.Reader { return r },
 	"byte by byte":  iotest.OneByteReader,
@@ -34,7 +34,7 @@ var deliveries = map[string]func(io.Reader) io.Reader{
 	"stuttering":    func(r io.Reader) io.Reader { return &stutterer{r: r} },
 }
 
-// stutterer returns nothing every other time, which io.Reader allows.
+// stutterer returns no bytes and no error in every other Read, which io.Reader allows.
 type stutterer struct {
 	r io.Reader
 	n int
@@ -82,7 +82,7 @@ func TestStream_AnyLengthIsStored(t *testing.T) {
 func wantStreamRequests(t *testing.T, requests []tustest.Request, n int) {
 	t.Helper()
 	metadata := []string{"name eA=="}
-	if n <= 1000 { // known before anything is sent
+	if n <= 1000 { // the size is known before the creation
 		if len(requests) != 1 {
 			t.Errorf("%d bytes took %d requests", n, len(requests))
 			return
@@ -98,7 +98,7 @@ func wantStreamRequests(t *testing.T, requests []tustest.Request, n int) {
 		}
 		wantUploadHeaders(t, r, "PATCH", header)
 	}
-	// An end that shows only after a full chunk takes an empty request.
+	// If the end is found only after a full chunk, an empty request sends the length.
 	if chunks := len(requests) - 1; chunks != (n+999)/1000 && chunks != n/1000+1 {
 		t.Errorf("%d bytes took %d PATCH requests", n, chunks)
 	}
@@ -157,7 +157,7 @@ func TestStream_WithoutDeferredLength(t *testing.T) {
 			client, data := newClient(t, srv.Endpoint(), nil), randomBytes(n)
 			opts := &tus.UploadOptions{ChunkSize: 1000, BufferLimit: int64(n + spare)}
 			if n <= 1000 {
-				opts.BufferLimit = 0 // no need
+				opts.BufferLimit = 0 // not needed
 			}
 			res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), opts)
 			if err != nil {
@@ -177,7 +177,7 @@ func TestStream_WithoutDeferredLength(t *testing.T) {
 			}
 		}
 	}
-	t.Run("with an extension there is no need to buffer", func(t *testing.T) {
+	t.Run("not buffered with the extension", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		data := randomBytes(2500)
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 1 << 20})
@@ -187,13 +187,13 @@ func TestStream_WithoutDeferredLength(t *testing.T) {
 		wantStored(t, srv.Handler, res.URL, data)
 		wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH", "PATCH", "PATCH")
 	})
-	t.Run("reader fails while it is buffered", func(t *testing.T) {
+	t.Run("read error while buffering", func(t *testing.T) {
 		srv := tustest.NewServer(t, unable)
-		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(failingAfter(2500, errPlug)), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 1 << 20})
-		wantError(t, err, errPlug)
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(failingAfter(2500, errUnplugged)), &tus.UploadOptions{ChunkSize: 1000, BufferLimit: 1 << 20})
+		wantError(t, err, errUnplugged)
 		wantMethods(t, srv.Handler, "OPTIONS")
 	})
-	t.Run("server does not say", func(t *testing.T) {
+	t.Run("capabilities are unknown", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: tustest.Respond(405, "")})
 		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(randomBytes(2500))), chunked())
@@ -205,7 +205,7 @@ func TestStream_WithoutDeferredLength(t *testing.T) {
 	})
 }
 
-// failingAfter is n bytes of noise and then an error.
+// failingAfter returns a reader of n random bytes and then an error.
 func failingAfter(n int, err error) io.Reader {
 	return io.MultiReader(bytes.NewReader(randomBytes(n)), iotest.ErrReader(err))
 }
@@ -213,12 +213,12 @@ func failingAfter(n int, err error) io.Reader {
 func TestStream_ReadErrorLeavesResumableUpload(t *testing.T) {
 	data := randomBytes(3500)
 	wrappedEOF := fmt.Errorf("tunnel: %w", io.EOF)
-	for _, failure := range []error{errPlug, io.ErrUnexpectedEOF, wrappedEOF, os.ErrDeadlineExceeded} {
+	for _, failure := range []error{errUnplugged, io.ErrUnexpectedEOF, wrappedEOF, os.ErrDeadlineExceeded} {
 		for _, n := range streamLengths[1:] {
 			for name, reader := range map[string]io.Reader{
-				"after the data":    failingAfter(n, failure),
-				"together with it":  iotest.DataErrReader(failingAfter(n, failure)),
-				"in the last bytes": io.MultiReader(bytes.NewReader(data[:n-1]), readerFunc(func(p []byte) (int, error) { p[0] = data[n-1]; return 1, failure })),
+				"after the data":     failingAfter(n, failure),
+				"with the data":      iotest.DataErrReader(failingAfter(n, failure)),
+				"with the last byte": io.MultiReader(bytes.NewReader(data[:n-1]), readerFunc(func(p []byte) (int, error) { p[0] = data[n-1]; return 1, failure })),
 			} {
 				srv := tustest.NewServer(t, nil)
 				client := newClient(t, srv.Endpoint(), nil)
@@ -241,10 +241,10 @@ func TestStream_ReadErrorLeavesResumableUpload(t *testing.T) {
 			}
 		}
 	}
-	t.Run("before the first byte nothing is created", func(t *testing.T) {
+	t.Run("error before the first byte", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
-		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(iotest.ErrReader(errPlug)), chunked())
-		wantError(t, err, errPlug)
+		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(iotest.ErrReader(errUnplugged)), chunked())
+		wantError(t, err, errUnplugged)
 		wantMethods(t, srv.Handler)
 	})
 }
@@ -254,9 +254,9 @@ func TestStream_ReaderContractViolation(t *testing.T) {
 		then readerFunc
 		want error
 	}{
-		"never gets on":  {func([]byte) (int, error) { return 0, nil }, io.ErrNoProgress},
-		"too many bytes": {func(p []byte) (int, error) { return len(p) + 1, nil }, nil},
-		"fewer than 0":   {func([]byte) (int, error) { return -1, nil }, nil},
+		"no bytes and no error": {func([]byte) (int, error) { return 0, nil }, io.ErrNoProgress},
+		"too large a count":     {func(p []byte) (int, error) { return len(p) + 1, nil }, nil},
+		"a negative count":      {func([]byte) (int, error) { return -1, nil }, nil},
 	}
 	for name, test := range tests {
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
@@ -272,19 +272,19 @@ func TestStream_ReaderContractViolation(t *testing.T) {
 
 func TestStream_ReadsOneChunkAhead(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(6000)
-	var read, confirmed atomic.Int64
+	var read, acknowledged atomic.Int64
 	waiting := make(chan struct{}, 100)
 	reader := bytes.NewReader(data)
 	counting := readerFunc(func(p []byte) (int, error) {
 		n, err := reader.Read(p)
-		if got := read.Add(int64(n)); got > confirmed.Load()+2000 {
-			t.Errorf("%d bytes are read, and %d are confirmed", got, confirmed.Load())
+		if got := read.Add(int64(n)); got > acknowledged.Load()+2000 {
+			t.Errorf("%d bytes are read, %d acknowledged", got, acknowledged.Load())
 		}
 		waiting <- struct{}{}
 		return n, err
 	})
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		// This chunk is answered only when the next one has been read.
+		// The response to this chunk comes only after the next one was read.
 		at, _ := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
 		for want := min(6000, at+2000); read.Load() < want; {
 			select {
@@ -293,7 +293,7 @@ func TestStream_ReadsOneChunkAhead(t *testing.T) {
 				return
 			}
 		}
-		confirmed.Store(min(6000, at+1000))
+		acknowledged.Store(min(6000, at+1000))
 		h.Serve(w, r)
 	}})
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(counting), chunked())
@@ -343,7 +343,7 @@ func TestChecksumsOfAStream(t *testing.T) {
 			}
 		}
 	}
-	t.Run("algorithm that is offered and then refused", func(t *testing.T) {
+	t.Run("advertised algorithm is refused", func(t *testing.T) {
 		srv, data := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")}), randomBytes(5000)
 		var refused atomic.Value
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -363,7 +363,7 @@ func TestChecksumsOfAStream(t *testing.T) {
 	})
 }
 
-// unknownSource is a source of unknown size whose reader must be closed.
+// unknownSource is a source of unknown size that counts Open and Close.
 type unknownSource struct {
 	io.Reader
 	closed, opened int
@@ -393,10 +393,10 @@ func TestStream_ReaderIsClosedOnce(t *testing.T) {
 		"success":      {reader: bytes.NewReader(randomBytes(2500))},
 		"short":        {reader: bytes.NewReader(randomBytes(10))},
 		"empty":        {reader: bytes.NewReader(nil)},
-		"read failure": {reader: failingAfter(2500, errPlug), want: errPlug},
+		"read failure": {reader: failingAfter(2500, errUnplugged), want: errUnplugged},
 		"refused":      {reader: bytes.NewReader(randomBytes(2500)), fault: tustest.Respond(403, ""), want: tus.ErrUnauthorized},
 		"stopped":      {reader: bytes.NewReader(randomBytes(2500)), opts: tus.UploadOptions{StopAt: 1500}, want: tus.ErrPaused},
-		"cancelled":    {ctx: ended, reader: bytes.NewReader(randomBytes(2500)), want: context.Canceled},
+		"canceled":     {ctx: ended, reader: bytes.NewReader(randomBytes(2500)), want: context.Canceled},
 	}
 	for name, test := range tests {
 		srv := tustest.NewServer(t, nil)
@@ -473,13 +473,13 @@ func TestStream_NeedsNoStore(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 	}
-	_, err := client.Upload(testContext(t), tus.Reader(failingAfter(2500, errPlug)), chunked())
-	wantError(t, err, errPlug)
+	_, err := client.Upload(testContext(t), tus.Reader(failingAfter(2500, errUnplugged)), chunked())
+	wantError(t, err, errUnplugged)
 	wantNothingKept(t, store)
 }
 
-// swallowing is a server that keeps nothing.
-func swallowing(t *testing.T) *httptest.Server {
+// discardingServer starts a server that discards all data.
+func discardingServer(t *testing.T) *httptest.Server {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodOptions:
@@ -514,7 +514,7 @@ func TestStream_ChunkSizeAboveLength(t *testing.T) {
 }
 
 func TestStream_MemoryDoesNotGrow(t *testing.T) {
-	client := newClient(t, swallowing(t).URL+"/files/", nil)
+	client := newClient(t, discardingServer(t).URL+"/files/", nil)
 	allocated := func(size int64) uint64 {
 		zeros := readerFunc(func(p []byte) (int, error) { clear(p); return len(p), nil })
 		var before, after runtime.MemStats
@@ -526,9 +526,9 @@ func TestStream_MemoryDoesNotGrow(t *testing.T) {
 		}
 		return after.TotalAlloc - before.TotalAlloc
 	}
-	allocated(8 << 20) // connections and pools
+	allocated(8 << 20) // fills connections and pools
 	small, large := allocated(16<<20), allocated(256<<20)
-	// What each request costs grows, the bytes of the stream do not.
+	// The cost of each request adds up; the data of the stream does not.
 	if large > small+16<<20 {
 		t.Errorf("16 MiB took %d KiB, 256 MiB took %d KiB", small>>10, large>>10)
 	}
@@ -544,9 +544,9 @@ func TestDeferLength_LengthIsSentLast(t *testing.T) {
 					t.Fatal(err)
 				}
 				if fault != nil {
-					atOffset(srv, int64(max(0, n-1)/1000*1000), fault) // the last request, if there are chunks
+					atOffset(srv, int64(max(0, n-1)/1000*1000), fault) // the last request
 				}
-				res, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring(), Store: &storage.Memory{}}).UploadFile(testContext(t), path, &tus.UploadOptions{
+				res, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften(), Store: &storage.Memory{}}).UploadFile(testContext(t), path, &tus.UploadOptions{
 					DeferLength: true, ChunkSize: chunk,
 				})
 				if err != nil {
@@ -561,12 +561,12 @@ func TestDeferLength_LengthIsSentLast(t *testing.T) {
 					case r.Method == "PATCH" && length != "":
 						declared++
 						if length != strconv.Itoa(n) {
-							t.Errorf("%d bytes were declared as %s", n, length)
+							t.Errorf("%d bytes, Upload-Length %s", n, length)
 						}
 					}
 				}
 				if declared == 0 || fault == nil && declared != 1 {
-					t.Errorf("%d bytes in chunks of %d: length was told %d times", n, chunk, declared)
+					t.Errorf("%d bytes in chunks of %d: length was sent %d times", n, chunk, declared)
 				}
 			}
 		}
@@ -617,7 +617,7 @@ func TestStream_StatsMatchServer(t *testing.T) {
 		}
 	}
 	if res.Creation.StatusCode != 201 || res.LastPatch.StatusCode != 204 {
-		t.Errorf("answers are %v and %v", res.Creation, res.LastPatch)
+		t.Errorf("responses are %v and %v", res.Creation, res.LastPatch)
 	}
 }
 

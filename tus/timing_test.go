@@ -18,11 +18,11 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// chunked makes an upload of several PATCH requests, with no creation upload
-// and therefore no OPTIONS.
+// chunked returns options for an upload in chunks of 1000 bytes. A source of more than one
+// chunk is sent without OPTIONS.
 func chunked() *tus.UploadOptions { return &tus.UploadOptions{ChunkSize: 1000} }
 
-// whole makes an upload of one POST and one PATCH.
+// whole returns options for an upload of one POST and one PATCH.
 func whole() *tus.UploadOptions {
 	return &tus.UploadOptions{CreationLimit: -1}
 }
@@ -61,7 +61,7 @@ func TestRetry_DefaultDelays(t *testing.T) {
 			t.Error("waits have no random part")
 		}
 		if elapsed != sum {
-			t.Errorf("waited %v, but %v was announced", elapsed, sum)
+			t.Errorf("waited %v, OnRetry got %v in all", elapsed, sum)
 		}
 	})
 }
@@ -189,7 +189,7 @@ func TestRetry_ShouldRetryOverridesDefault(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if !slices.Equal(attempts, []int{1, 2, 3}) {
-			t.Errorf("asked for attempts %v", attempts)
+			t.Errorf("attempts are %v", attempts)
 		}
 	})
 	t.Run("a temporary failure ends the upload", func(t *testing.T) {
@@ -202,16 +202,16 @@ func TestRetry_ShouldRetryOverridesDefault(t *testing.T) {
 			t.Errorf("error is %v after %d retries", err, res.Stats.Retries)
 		}
 	})
-	t.Run("it is not asked when the context ended", func(t *testing.T) {
+	t.Run("not called after the end of the context", func(t *testing.T) {
 		srv := tustest.NewServer(t, nil)
 		ctx, cancel := context.WithCancel(testContext(t))
 		srv.Inject(tustest.Fault{Method: "PATCH", Action: func(_ http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
 			cancel()
-			io.Copy(io.Discard, r.Body) // only then the end of the request shows
+			io.Copy(io.Discard, r.Body) // shows the end of the request
 			<-r.Context().Done()
 		}})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: tus.RetryPolicy{ShouldRetry: func(err error, _ int) bool {
-			t.Errorf("asked for %v", err)
+			t.Errorf("ShouldRetry was called for %v", err)
 			return true
 		}}})
 		_, err := client.Upload(ctx, tus.Bytes(randomBytes(3000)), chunked())
@@ -296,22 +296,21 @@ func TestRetryPolicy_DelayOfTheCaller(t *testing.T) {
 		for _, r := range seen.retries {
 			delays = append(delays, r.Delay)
 		}
-		// Three failures are survived at offset 0. At offset 1000 they count again. A
-		// negative wait is none.
+		// Three failures at offset 0 are retried, and the count restarts at offset 1000. A
+		// negative delay is none.
 		if want := []time.Duration{0, 0, time.Second, 0, 0, time.Second}; !slices.Equal(delays, want) {
 			t.Errorf("delays are %v, want %v", delays, want)
 		}
 	})
 }
 
-// silent reads the whole body, and then never answers.
+// silent reads the whole body and never responds.
 func silent(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
 	io.Copy(io.Discard, r.Body)
 	<-r.Context().Done()
 }
 
-// drip answers properly, but with a body of one byte every five seconds that
-// never ends.
+// drip responds correctly, with an endless body of one byte every five seconds.
 func drip(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	n, _ := io.Copy(io.Discard, r.Body)
 	w.Header().Set("Upload-Offset", fmt.Sprint(n))
@@ -330,17 +329,17 @@ func TestStall_SilentConnectionIsCut(t *testing.T) {
 	tests := map[string]struct {
 		fault tustest.Fault
 		opts  *tus.UploadOptions
-		sent  bool // the whole request left before the silence
+		sent  bool // the whole request was sent before the stall
 	}{
-		"OPTIONS not answered":           {fault: tustest.Fault{Method: "OPTIONS", Action: tustest.Stall()}},
-		"POST not answered":              {fault: tustest.Fault{Method: "POST", Action: tustest.Stall()}, opts: whole()},
-		"body of POST not read":          {fault: tustest.Fault{Method: "POST", Action: tustest.Stall()}},
-		"body of POST partly read":       {fault: tustest.Fault{Method: "POST", Action: faults.StallAfter(70_000)}},
-		"POST dropped and not answered":  {fault: tustest.Fault{Method: "POST", Action: silent}, sent: true},
-		"body of PATCH not read":         {fault: tustest.Fault{Method: "PATCH", Action: tustest.Stall()}, opts: whole()},
-		"body of PATCH partly read":      {fault: tustest.Fault{Method: "PATCH", Action: faults.StallAfter(70_000)}, opts: whole()},
-		"PATCH stored, but not answered": {fault: tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 30)}, opts: whole(), sent: true},
-		"PATCH dropped and not answered": {fault: tustest.Fault{Method: "PATCH", Action: silent}, opts: whole(), sent: true},
+		"OPTIONS, no response":       {fault: tustest.Fault{Method: "OPTIONS", Action: tustest.Stall()}},
+		"POST, no response":          {fault: tustest.Fault{Method: "POST", Action: tustest.Stall()}, opts: whole()},
+		"body of POST not read":      {fault: tustest.Fault{Method: "POST", Action: tustest.Stall()}},
+		"body of POST partly read":   {fault: tustest.Fault{Method: "POST", Action: faults.StallAfter(70_000)}},
+		"POST dropped, no response":  {fault: tustest.Fault{Method: "POST", Action: silent}, sent: true},
+		"body of PATCH not read":     {fault: tustest.Fault{Method: "PATCH", Action: tustest.Stall()}, opts: whole()},
+		"body of PATCH partly read":  {fault: tustest.Fault{Method: "PATCH", Action: faults.StallAfter(70_000)}, opts: whole()},
+		"PATCH stored, no response":  {fault: tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 30)}, opts: whole(), sent: true},
+		"PATCH dropped, no response": {fault: tustest.Fault{Method: "PATCH", Action: silent}, opts: whole(), sent: true},
 	}
 	for name, test := range tests {
 		for _, timeout := range []time.Duration{0, 7 * time.Second} {
@@ -363,7 +362,7 @@ func TestStall_SilentConnectionIsCut(t *testing.T) {
 					if got := time.Since(begin); got != want {
 						t.Errorf("it took %v, want %v", got, want)
 					}
-					if test.fault.Method == "OPTIONS" { // a probe is not repeated
+					if test.fault.Method == "OPTIONS" { // a probe is not retried
 						return
 					}
 					if len(seen.retries) != 1 {
@@ -407,7 +406,7 @@ func TestResponse_HangingBodyIsIgnored(t *testing.T) {
 			t.Errorf("it took %v", got)
 		}
 		if n := len(res.LastPatch.Body); n == 0 || n > 7 || res.Stats.Retries != 0 {
-			t.Errorf("%d bytes of the body were kept after %d retries", n, res.Stats.Retries)
+			t.Errorf("body has %d bytes after %d retries", n, res.Stats.Retries)
 		}
 	})
 }
@@ -431,8 +430,7 @@ func TestStall_SlowLinkIsNone(t *testing.T) {
 	})
 }
 
-// slowBody is read a piece at a time, with a pause that is shorter than the
-// stall timeout.
+// slowBody pauses before each Read, for less than the stall timeout.
 type slowBody struct{ io.ReadCloser }
 
 func (b slowBody) Read(p []byte) (int, error) {
@@ -440,7 +438,7 @@ func (b slowBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// slowLimiter makes every burst wait for longer than the stall timeout.
+// slowLimiter delays every burst by more than the stall timeout.
 type slowLimiter struct{ waited []int }
 
 func (l *slowLimiter) Burst() int { return 100_000 }
@@ -472,11 +470,11 @@ func TestStall_WaitForRateLimitIsNone(t *testing.T) {
 		for _, n := range limiter.waited {
 			sum += n
 			if n < 1 || n > limiter.Burst() {
-				t.Errorf("asked the limiter for %d bytes, the burst is %d", n, limiter.Burst())
+				t.Errorf("WaitN of %d bytes, the burst is %d", n, limiter.Burst())
 			}
 		}
 		if sum < len(data) || res.Stats.Retries != 0 {
-			t.Errorf("asked the limiter for %d bytes in all, %d retries", sum, res.Stats.Retries)
+			t.Errorf("WaitN of %d bytes in all, %d retries", sum, res.Stats.Retries)
 		}
 	})
 }
@@ -494,8 +492,8 @@ func TestRateLimit_WaitOfUploadEndsWithContext(t *testing.T) {
 	})
 }
 
-// punctualLimiter lets a byte a second pass, and like the one of golang.org/x/time
-// refuses at once what cannot pass before a deadline.
+// punctualLimiter passes a byte per second. Like the limiter of golang.org/x/time, it
+// fails at once if the wait exceeds the deadline of the context.
 type punctualLimiter struct{ refused int }
 
 func (*punctualLimiter) Burst() int { return 100 }
@@ -540,22 +538,22 @@ func TestStall_NegativeTimeoutIsNoLimit(t *testing.T) {
 	})
 }
 
-// places where an upload can be interrupted: what it then waits for.
+// places returns faults that make an upload wait, by what it waits for.
 func places() map[string][]tustest.Fault {
 	return map[string][]tustest.Fault{
-		"OPTIONS":        {{Method: "OPTIONS", Action: tustest.Stall()}},
-		"POST":           {{Method: "POST", Action: tustest.Stall()}},
-		"PATCH":          {{Method: "PATCH", Action: faults.StallAfter(500)}},
-		"answer":         {{Method: "PATCH", Action: silent}},
-		"body of answer": {{Method: "PATCH", Action: drip}},
-		"HEAD":           {{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Action: tustest.Stall()}},
-		"wait for POST":  {{Method: "POST", Action: faults.RespondAfter(503, "", "Retry-After", "60")}},
-		"wait for HEAD":  {{Method: "PATCH", Action: faults.RespondAfter(503, "", "Retry-After", "60")}},
+		"OPTIONS":          {{Method: "OPTIONS", Action: tustest.Stall()}},
+		"POST":             {{Method: "POST", Action: tustest.Stall()}},
+		"PATCH":            {{Method: "PATCH", Action: faults.StallAfter(500)}},
+		"response":         {{Method: "PATCH", Action: silent}},
+		"body of response": {{Method: "PATCH", Action: drip}},
+		"HEAD":             {{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Action: tustest.Stall()}},
+		"wait for POST":    {{Method: "POST", Action: faults.RespondAfter(503, "", "Retry-After", "60")}},
+		"wait for HEAD":    {{Method: "PATCH", Action: faults.RespondAfter(503, "", "Retry-After", "60")}},
 	}
 }
 
-// optionsFor makes the upload that reaches the place: OPTIONS is asked only for
-// a source that fits one request.
+// optionsFor returns options for an upload that reaches the place: OPTIONS is sent only
+// for a source that fits one request.
 func optionsFor(place string) *tus.UploadOptions {
 	if place == "OPTIONS" {
 		return nil
@@ -648,7 +646,7 @@ func TestPause_FromOtherGoroutine(t *testing.T) {
 
 func TestSource_BlockedReadDoesNotDelayEnd(t *testing.T) {
 	data := randomBytes(3000)
-	for name, closes := range map[string]bool{"Close wakes it": true, "Close does not": false} {
+	for name, closes := range map[string]bool{"Close ends the Read": true, "Close does not": false} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			release, reading := make(chan struct{}), make(chan struct{})
@@ -673,7 +671,7 @@ func TestSource_BlockedReadDoesNotDelayEnd(t *testing.T) {
 	}
 }
 
-// blockingSource is a source whose readers hang until they are woken.
+// blockingSource is a source whose readers hang until wake is closed.
 type blockingSource struct {
 	tus.Source
 	read, close func()
@@ -776,7 +774,7 @@ func TestStats_ElapsedEndsWithUpload(t *testing.T) {
 		}()
 		<-time.After(4 * time.Second)
 		if got := u.Stats().Elapsed; got != 4*time.Second {
-			t.Errorf("elapsed on the way: %v", got)
+			t.Errorf("elapsed during the upload: %v", got)
 		}
 		if err := <-done; err != nil {
 			t.Fatal(err)
@@ -788,17 +786,17 @@ func TestStats_ElapsedEndsWithUpload(t *testing.T) {
 	})
 }
 
-// A server may not have read yet what reached it.
+// After a broken connection, the server may still read data that it received.
 func TestRetry_WaitsForServerToStoreData(t *testing.T) {
 	for _, c := range []struct{ took, want time.Duration }{
 		{0, 0},
 		{40 * time.Millisecond, 40 * time.Millisecond},
 		{5 * time.Second, 100 * time.Millisecond},
 	} {
-		for name, end := range map[string]tustest.Action{"broken": tustest.CutAfter(400), "answered": tustest.Respond(503, "")} {
+		for name, end := range map[string]tustest.Action{"broken": tustest.CutAfter(400), "503": tustest.Respond(503, "")} {
 			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 				want := c.want
-				if name == "answered" {
+				if name == "503" {
 					want = 0
 				}
 				h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {

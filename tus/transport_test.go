@@ -21,7 +21,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// largeFile makes a file that no socket buffer holds.
+// largeFile writes a file that is larger than all socket buffers.
 func largeFile(t testing.TB) (path string, data []byte) {
 	t.Helper()
 	path, data = filepath.Join(t.TempDir(), "large.bin"), randomBytes(16<<20)
@@ -31,8 +31,8 @@ func largeFile(t testing.TB) (path string, data []byte) {
 	return path, data
 }
 
-// stalling stores the first bytes of a PATCH and then nothing more. The channel
-// tells when.
+// stalling stores the first n bytes of a PATCH and then stalls. The channel is closed at
+// that point.
 func stalling(n int64) (tustest.Action, <-chan struct{}) {
 	reached := make(chan struct{})
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -55,7 +55,7 @@ func TestSendfile_PauseAndCancelEndIt(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			action, reached := stalling(1 << 20)
 			srv.Inject(tustest.Fault{Method: "PATCH", Action: action})
-			u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).NewUploader(tus.File(path), nil)
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()}).NewUploader(tus.File(path), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestSendfile_PauseAndCancelEndIt(t *testing.T) {
 }
 
 func TestSendfile_StallIsCut(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel() // mostly waits
 	path, data := largeFile(t)
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
@@ -90,7 +90,7 @@ func TestSendfile_StallIsCut(t *testing.T) {
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	if len(seen.retries) == 0 {
-		t.Fatal("nothing was cut")
+		t.Fatal("no request was cut")
 	}
 	wantError(t, seen.retries[0].Err, tus.ErrStalled)
 	if res.Stats.Uploaded != int64(len(data)) {
@@ -99,8 +99,8 @@ func TestSendfile_StallIsCut(t *testing.T) {
 }
 
 func TestStall_BehindFullBuffersIsCut(t *testing.T) {
-	t.Parallel() // it mostly waits
-	// All bytes fit into the buffers of the server's kernel, so that they have left.
+	t.Parallel() // mostly waits
+	// All bytes fit into the receive buffer of the server, so they are sent.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Stall()})
 	var seen recorder
@@ -114,9 +114,8 @@ func TestStall_BehindFullBuffersIsCut(t *testing.T) {
 }
 
 func TestPatch_EarlyResponseIsUsed(t *testing.T) {
-	// tusd answers a wrong offset, or a refused creation, without reading what
-	// comes. The answer may be lost behind the reset of the connection, but if it
-	// is there it counts.
+	// tusd responds to a wrong offset or a refused creation without reading the body. A
+	// reset of the connection may drop the response, but if it arrives it is used.
 	path, data := largeFile(t)
 	for name, test := range map[string]struct {
 		action tustest.Action
@@ -148,10 +147,10 @@ func TestUploadOverHTTP2(t *testing.T) {
 	h, endpoint, options := http2Server(t)
 	data := randomBytes(3_000_000)
 	for name, faults := range map[string][]tustest.Fault{
-		"undisturbed":   nil,
+		"no fault":      nil,
 		"reset":         {{Method: "PATCH", Action: tustest.CutAfter(500_000)}},
 		"early 409":     {{Method: "PATCH", Action: tustest.Respond(409, "")}},
-		"answer lost":   {{Method: "PATCH", Action: tustest.LoseResponse()}},
+		"response lost": {{Method: "PATCH", Action: tustest.LoseResponse()}},
 		"short write":   {{Method: "PATCH", Action: faults.AcceptOnly(1000)}},
 		"early refusal": {{Method: "PATCH", Action: tustest.Respond(403, "")}},
 	} {
@@ -171,11 +170,11 @@ func TestUploadOverHTTP2(t *testing.T) {
 	}
 }
 
-// countingLimiter lets everything pass.
-type countingLimiter struct{ n atomic.Int64 }
+// strictLimiter counts bytes, and fails if a wait exceeds its burst.
+type strictLimiter struct{ n atomic.Int64 }
 
-func (l *countingLimiter) Burst() int { return 100_000 }
-func (l *countingLimiter) WaitN(_ context.Context, n int) error {
+func (l *strictLimiter) Burst() int { return 100_000 }
+func (l *strictLimiter) WaitN(_ context.Context, n int) error {
 	if n > l.Burst() {
 		return errors.New("more than the burst")
 	}
@@ -188,14 +187,14 @@ func TestRateLimit_HoldsForFileAndMemory(t *testing.T) {
 	for name, source := range map[string]tus.Source{"file by the kernel": tus.File(path), "memory": tus.Bytes(data)} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
-			limiter := &countingLimiter{}
+			limiter := &strictLimiter{}
 			res, err := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: limiter}).Upload(testContext(t), source, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
 			if n := limiter.n.Load(); n < int64(len(data)) {
-				t.Errorf("limiter was asked for %d bytes of %d", n, len(data))
+				t.Errorf("limiter passed %d bytes of %d", n, len(data))
 			}
 		})
 	}
@@ -205,7 +204,7 @@ func TestRateLimit_ErrorEndsRequest(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: brokenLimiter{}, Retry: tus.RetryPolicy{MaxRetries: 2}})
 	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), whole())
-	wantError(t, err, errPlug)
+	wantError(t, err, errUnplugged)
 	if bytesReceived(srv) != 0 {
 		t.Errorf("%d bytes were sent", bytesReceived(srv))
 	}
@@ -214,9 +213,9 @@ func TestRateLimit_ErrorEndsRequest(t *testing.T) {
 type brokenLimiter struct{}
 
 func (brokenLimiter) Burst() int                       { return 1000 }
-func (brokenLimiter) WaitN(context.Context, int) error { return errPlug }
+func (brokenLimiter) WaitN(context.Context, int) error { return errUnplugged }
 
-// signing is a transport that has to see a body before it sends it.
+// signing is a transport that hashes a body before it sends it.
 type signing struct{ http.RoundTripper }
 
 func (s signing) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -264,12 +263,12 @@ func TestTransport_MayReadCopyOfBody(t *testing.T) {
 	}
 }
 
-// closing is a transport whose first PATCH breaks, and which closes the body while
-// it may still be reading it, as HTTP/2 does.
+// closing is a transport that closes the body of the first PATCH while it may still read
+// it, as HTTP/2 does, and fails.
 type closing struct {
 	http.RoundTripper
-	tells bool // what the Read said is what the transport fails with
-	broke atomic.Bool
+	returnReadError bool // fail with the error of the Read
+	broke           atomic.Bool
 }
 
 func (c *closing) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -281,7 +280,7 @@ func (c *closing) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	req.Body.Close()
 	_, err := req.Body.Read(make([]byte, 1000))
-	if c.tells {
+	if c.returnReadError {
 		return nil, err
 	}
 	return nil, syscall.ECONNRESET
@@ -293,25 +292,24 @@ func TestTransport_ClosedBodyIsNoSourceError(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, tells := range []bool{false, true} {
+	for _, returnReadError := range []bool{false, true} {
 		srv := tustest.NewServer(t, nil)
-		transport := &closing{RoundTripper: tus.NewTransport(), tells: tells}
+		transport := &closing{RoundTripper: tus.NewTransport(), returnReadError: returnReadError}
 		t.Cleanup(transport.RoundTripper.(*http.Transport).CloseIdleConnections)
 		client := newClient(t, srv.Endpoint(), &tus.Options{HTTPClient: &http.Client{Transport: transport}})
 		res, err := client.Upload(testContext(t), tus.File(path), &tus.UploadOptions{ChunkSize: 3000})
 		if err != nil {
-			t.Fatalf("tells %t: %v", tells, err)
+			t.Fatalf("returnReadError %t: %v", returnReadError, err)
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if res.Stats.Retries != 1 {
-			t.Errorf("tells %t: %d retries", tells, res.Stats.Retries)
+			t.Errorf("returnReadError %t: %d retries", returnReadError, res.Stats.Retries)
 		}
 	}
 }
 
-// TestStats_CountBytesInKernelBuffers compares what a request that is
-// refused early is said to have sent with what reached the server, most of it through
-// its buffers.
+// TestStats_CountBytesInKernelBuffers compares the bytes that Stats counts for an early
+// refused request with those that reached the server, most of them in its buffers.
 func TestStats_CountBytesInKernelBuffers(t *testing.T) {
 	path, data := largeFile(t)
 	srv := tustest.NewServer(t, nil)
@@ -342,8 +340,8 @@ func TestStats_CountBytesInKernelBuffers(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	const dropped = 256<<10 + 1 // by net/http, before it answers
+	const dropped = 256<<10 + 1 // by net/http, before it responds
 	if sent < reached || sent > reached+dropped || reached < 1<<20 {
-		t.Errorf("%d bytes are said to have been sent, and %d arrived", sent, reached)
+		t.Errorf("Stats count %d bytes, %d reached the server", sent, reached)
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 const twinSize = 8 << 20
 
-// twins are two contents of one size that are equal but for a byte in each half.
+// twins returns two contents of the same size that differ in a byte of each half.
 func twins() (one, two []byte) {
 	one = randomBytes(twinSize)
 	two = bytes.Clone(one)
@@ -29,11 +29,11 @@ func twins() (one, two []byte) {
 	return one, two
 }
 
-// uploadAfter interrupts an upload of one, and returns how that of two ends.
+// uploadAfter interrupts an upload of one, and returns the result of an upload of two.
 func uploadAfter(t *testing.T, way tus.UploadOptions, one, two tus.Source) (*tustest.Server, *tus.Result) {
 	t.Helper()
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished")})
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}, Retry: untiring()})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}, Retry: retryOften()})
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
 	first := way
@@ -51,7 +51,7 @@ func uploadAfter(t *testing.T, way tus.UploadOptions, one, two tus.Source) (*tus
 	return srv, result
 }
 
-// timedSource is a Source of a user that knows a name and a version, or neither.
+// timedSource is a Source with a name and a version.
 type timedSource struct {
 	tus.Source
 	identity, version string
@@ -101,7 +101,7 @@ func TestUpload_VersionsOfOneSizeAreNotMixed(t *testing.T) {
 	}
 }
 
-// The cost of a source that nothing but its content tells from another version.
+// A source without time and version is read once more, for its fingerprint.
 func TestUpload_SourceWithoutTimeIsReadOnceMore(t *testing.T) {
 	const size = 4 << 20
 	for name, test := range map[string]struct {
@@ -139,7 +139,7 @@ func (r countingReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// twinFiles are two files of one size and time.
+// twinFiles writes two files of the same size and time.
 func twinFiles(t *testing.T, one, two string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -170,7 +170,7 @@ func TestFile_TwinsAreTwoUploads(t *testing.T) {
 	}
 }
 
-// A symbolic link that leads to another file by the next session.
+// A symbolic link points to another file in the next session.
 func TestFile_LinkToATwinIsAnotherUpload(t *testing.T) {
 	_, second := twins()
 	for kind, source := range fileKinds() {

@@ -55,7 +55,7 @@ func TestUpload_EverySource(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer opened.Close()
-	if _, err := opened.Seek(17, io.SeekStart); err != nil { // must not matter
+	if _, err := opened.Seek(17, io.SeekStart); err != nil { // must have no effect
 		t.Fatal(err)
 	}
 	unlinkedPath := filepath.Join(dir, "unlinked.bin")
@@ -84,7 +84,7 @@ func TestUpload_EverySource(t *testing.T) {
 		for _, chunkSize := range []int64{0, 70_000} {
 			t.Run(fmt.Sprintf("%s/chunk=%d", name, chunkSize), func(t *testing.T) {
 				srv := tustest.NewServer(t, nil)
-				// A cut in the middle makes the source start again within a chunk.
+				// A cut makes the client open the source within a chunk.
 				srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(33_333)})
 				res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source(), &tus.UploadOptions{
 					ChunkSize: chunkSize, CreationLimit: -1})
@@ -96,7 +96,7 @@ func TestUpload_EverySource(t *testing.T) {
 		}
 	}
 	if at, _ := opened.Seek(0, io.SeekCurrent); at != 17 {
-		t.Errorf("the caller's file offset was moved to %d", at)
+		t.Errorf("the file offset of the caller was moved to %d", at)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestCreationWithUpload_OneRequestPerFile(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if res.Creation.StatusCode != http.StatusCreated {
-			t.Errorf("answer to the creation is %+v", res.Creation)
+			t.Errorf("response to the creation is %+v", res.Creation)
 		}
 	}
 	wantMethods(t, srv.Handler, "OPTIONS", "POST", "POST", "POST")
@@ -174,7 +174,7 @@ func TestCreationWithUpload_PatchSendsTheRest(t *testing.T) {
 		"body ignored": func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			io.Copy(io.Discard, r.Body)
 			r.Body = http.NoBody
-			r.Header.Del("Content-Type") // as a server without the extension sees it
+			r.Header.Del("Content-Type") // as for a server without the extension
 			h.Serve(w, r)
 		},
 	}
@@ -205,7 +205,7 @@ func TestCreationWithUpload_RetryCarriesNoData(t *testing.T) {
 }
 
 func TestCreationWithUpload_413IsSentByPatch(t *testing.T) {
-	// A proxy with a small limit on request bodies, before a willing server.
+	// A proxy in front of the server limits request bodies.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Action: faults.RespondAfter(413, "<html>too large</html>")})
 	data := randomBytes(1000)
@@ -215,7 +215,7 @@ func TestCreationWithUpload_413IsSentByPatch(t *testing.T) {
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	if res.Stats.Retries != 0 {
-		t.Errorf("%d retries were spent", res.Stats.Retries)
+		t.Errorf("%d retries", res.Stats.Retries)
 	}
 }
 
@@ -244,7 +244,7 @@ func TestRequest_HeadersOfProtocol(t *testing.T) {
 	for _, r := range srv.Requests() {
 		want := "1.0.0"
 		if r.Method == "OPTIONS" {
-			want = "" // section OPTIONS: the client should not send it
+			want = "" // section OPTIONS: the client SHOULD NOT send it
 		}
 		if got := r.Header.Get("Tus-Resumable"); got != want {
 			t.Errorf("%s has Tus-Resumable %q, want %q", r.Method, got, want)
@@ -432,7 +432,7 @@ func TestCapabilities(t *testing.T) {
 			len(caps.ChecksumAlgorithms) != 5 || len(caps.Versions) != 1 || caps.Versions[0] != "1.0.0" {
 			t.Errorf("capabilities are %+v", caps)
 		}
-		caps.Extensions[0] = "spoiled" // must not reach the kept copy
+		caps.Extensions[0] = "changed" // must not change the copy of the client
 	}
 	wantMethods(t, srv.Handler, "OPTIONS")
 }
@@ -456,8 +456,8 @@ func TestProbe_FailureNeverEndsUpload(t *testing.T) {
 				}
 				wantStored(t, srv.Handler, res.URL, data)
 			}
-			if n := srv.Count("OPTIONS"); n > 2 { // the transport may repeat one that was cut
-				t.Errorf("server was asked %d times", n)
+			if n := srv.Count("OPTIONS"); n > 2 { // the transport may repeat a cut request
+				t.Errorf("%d OPTIONS", n)
 			}
 		})
 	}
@@ -479,7 +479,7 @@ func TestUpload_LargerThanTusMaxSize(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 10})
 	client := newClient(t, srv.Endpoint(), nil)
 	big := tus.Bytes(randomBytes(9 << 20))
-	_, err := client.Upload(testContext(t), big, nil) // no probe was needed, so the server says it
+	_, err := client.Upload(testContext(t), big, nil) // refused by the server, as no probe was needed
 	wantError(t, err, tus.ErrTooLarge)
 	wantMethods(t, srv.Handler, "POST")
 	_, err = client.Upload(testContext(t), tus.Bytes(randomBytes(100)), nil) // known from the probe

@@ -18,7 +18,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// newUploader makes an Uploader of data on srv.
+// newUploader returns an Uploader of data on srv.
 func newUploader(t testing.TB, srv *tustest.Server, data []byte, opts *tus.UploadOptions, hooks tus.Hooks) *tus.Uploader {
 	t.Helper()
 	u, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: hooks}).NewUploader(tus.Bytes(data), opts)
@@ -37,7 +37,7 @@ func newResumer(t testing.TB, srv *tustest.Server, url string, data []byte, hook
 	return u
 }
 
-// run drives in the background; the function returned waits for the end.
+// run calls Run in a goroutine. The function returned waits for it.
 func run(t testing.TB, u *tus.Uploader) (wait func() error) {
 	done := make(chan error, 1)
 	ctx := testContext(t)
@@ -48,7 +48,7 @@ func run(t testing.TB, u *tus.Uploader) (wait func() error) {
 	return func() error { return <-done }
 }
 
-// trace records one line per Step: the state that it led to, and its requests.
+// trace returns a line for each Step: the next state and the requests.
 func trace(t *testing.T, srv *tustest.Server, u *tus.Uploader, steps int) []string {
 	t.Helper()
 	var lines []string
@@ -88,7 +88,7 @@ func TestStep_OneTransitionAtMostOneRequest(t *testing.T) {
 			[]string{"creating", "ready POST", "sending", "ready PATCH", "sending", "ready PATCH", "finishing", "complete"}},
 		"failed creation": {2000, whole(), []tustest.Fault{{Method: "POST", Action: tustest.Respond(503, "")}},
 			[]string{"creating", "creating POST error", "ready POST", "sending", "ready PATCH", "finishing", "complete"}},
-		"lost answer": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.LoseResponse()}},
+		"lost response": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.LoseResponse()}},
 			[]string{"creating", "ready POST", "sending", "recovering PATCH error", "ready HEAD", "finishing", "complete"}},
 		"conflict": {2000, whole(), []tustest.Fault{{Method: "PATCH", Action: tustest.Respond(409, "")}},
 			[]string{"creating", "ready POST", "sending", "recovering PATCH error", "ready HEAD", "sending", "ready PATCH", "finishing", "complete"}},
@@ -165,7 +165,7 @@ func TestStep_LoopSendsChunkByChunk(t *testing.T) {
 func TestStep_LoopSurvivesFailures(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
-		tustest.Fault{Method: "POST", Times: 20, Action: tustest.Respond(503, "")}, // more than any budget
+		tustest.Fault{Method: "POST", Times: 20, Action: tustest.Respond(503, "")}, // more than the retries
 		tustest.Fault{Method: "PATCH", Skip: 1, Times: 20, Action: tustest.CutAfter(0)},
 	)
 	data := randomBytes(4500)
@@ -207,7 +207,7 @@ func TestStopAt_PausesOnceAtOffset(t *testing.T) {
 			}
 		})
 	}
-	t.Run("at or beyond the end it has nothing to pause", func(t *testing.T) {
+	t.Run("at or beyond the end", func(t *testing.T) {
 		for _, stop := range []int64{3000, 3001} {
 			srv := tustest.NewServer(t, nil)
 			data := randomBytes(3000)
@@ -246,9 +246,9 @@ func TestPause_ResumeRequestsOffset(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(3000)
 	u := newUploader(t, srv, data, chunked(), tus.Hooks{})
-	trace(t, srv, u, 4) // one chunk is there
+	trace(t, srv, u, 4) // one chunk is stored
 	u.Pause()
-	faults.Append(srv.Handler, u.URL(), data[1000:1700]) // by somebody else meanwhile
+	faults.Append(srv.Handler, u.URL(), data[1000:1700]) // by another client
 	if _, err := u.Run(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -256,8 +256,8 @@ func TestPause_ResumeRequestsOffset(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "PATCH", "HEAD", "PATCH", "PATCH")
 }
 
-// TestPause_AfterLastByteRequestsNothing has a server that takes uploads away when
-// they are complete, as one does that moves them to where they belong.
+// TestPause_AfterLastByteRequestsNothing has a server that removes complete uploads, as one
+// that moves them to their destination.
 func TestPause_AfterLastByteRequestsNothing(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{
 		"chunks": chunked(), "with the creation": {}, "deferred length": {ChunkSize: 1000, DeferLength: true},
@@ -279,7 +279,7 @@ func TestPause_AfterLastByteRequestsNothing(t *testing.T) {
 			}
 		})
 	}
-	// Of an upload that was given, nothing is known before the server was asked.
+	// The state of an external upload is unknown before the first HEAD.
 	srv := tustest.NewServer(t, nil)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
 	if err != nil {
@@ -296,7 +296,7 @@ func TestPause_AfterLastByteRequestsNothing(t *testing.T) {
 	wantError(t, err, tus.ErrSourceMismatch)
 }
 
-// eachHook sets a hook, by its name, to what is to happen in it.
+// eachHook returns functions that set one hook to call do, by the name of the hook.
 func eachHook() map[string]func(h *tus.Hooks, do func()) {
 	return map[string]func(*tus.Hooks, func()){
 		"BeforeRequest": func(h *tus.Hooks, do func()) { h.BeforeRequest = func(*http.Request) error { do(); return nil } },
@@ -344,10 +344,10 @@ func TestPause_FromEachHook(t *testing.T) {
 
 func TestStep_PauseDuringSuccessfulStep(t *testing.T) {
 	each := eachHook()
-	delete(each, "OnRetry") // that of a Step is for the caller
+	delete(each, "OnRetry") // not called by Step
 	for name, set := range each {
 		t.Run(name, func(t *testing.T) {
-			for nth := 1; ; nth++ { // Pause is called by the nth call of the hook
+			for nth := 1; ; nth++ { // the nth call of the hook calls Pause
 				srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
 				calls, opts := 0, chunked()
 				var u *tus.Uploader
@@ -364,7 +364,7 @@ func TestStep_PauseDuringSuccessfulStep(t *testing.T) {
 					before := calls
 					err := u.Step(testContext(t))
 					if before >= nth || calls < nth || u.State() == tus.StateComplete {
-						if tus.IsRetryable(err) { // the request that was cut may still hold the lock
+						if tus.IsRetryable(err) { // the cut request may still hold the lock
 							time.Sleep(10 * time.Millisecond)
 						} else if err != nil {
 							t.Fatal(err)
@@ -377,7 +377,7 @@ func TestStep_PauseDuringSuccessfulStep(t *testing.T) {
 					}
 					for _, rec := range records(t, store) {
 						if rec.Lease != nil {
-							t.Errorf("the upload is not given back after call %d", nth)
+							t.Errorf("the lease is not released after call %d", nth)
 						}
 					}
 				}
@@ -393,15 +393,15 @@ func TestStep_PauseDuringSuccessfulStep(t *testing.T) {
 	}
 }
 
-// Nobody drives the upload when it is paused, so the hooks run within Pause.
+// The upload does not run when it is paused, so the hooks run within Pause.
 func TestPause_InHookOfPause(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var u *tus.Uploader
 	var pausing atomic.Bool
-	var told []string
+	var got []string
 	pause := func(what string) {
 		if pausing.Load() {
-			told = append(told, what)
+			got = append(got, what)
 			u.Pause()
 		}
 	}
@@ -418,7 +418,7 @@ func TestPause_InHookOfPause(t *testing.T) {
 		},
 	})
 	data := randomBytes(10_000)
-	u = created(t, client, tus.Bytes(data), inChunks())
+	u = created(t, client, tus.Bytes(data), chunked())
 	stepTo(t, u, 3000)
 	pausing.Store(true)
 	done := make(chan struct{})
@@ -429,10 +429,10 @@ func TestPause_InHookOfPause(t *testing.T) {
 	select {
 	case <-done:
 	case <-testContext(t).Done():
-		t.Fatal("Pause waits for itself")
+		t.Fatal("Pause blocks on itself")
 	}
-	if u.State() != tus.StatePaused || !slices.Equal(told, []string{"paused", "tus: store of upload URLs failed: put: disk full"}) {
-		t.Errorf("state is %v, hooks were told of %v", u.State(), told)
+	if u.State() != tus.StatePaused || !slices.Equal(got, []string{"paused", "tus: store of upload URLs failed: put: disk full"}) {
+		t.Errorf("state is %v, hooks got %v", u.State(), got)
 	}
 	pausing.Store(false)
 	if _, err := u.Run(testContext(t)); err != nil {
@@ -619,7 +619,7 @@ func TestAbort_EndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	srv.Inject(tustest.Fault{Method: "DELETE", Action: func(_ http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
 		cancel()
-		<-r.Context().Done() // an answer could be faster than the end of ctx
+		<-r.Context().Done() // a response could be faster than the end of ctx
 	}})
 	wantError(t, u.Abort(ctx), context.Canceled)
 	if u.State().Final() {
@@ -712,8 +712,8 @@ func TestUploader_GettersFromAnyGoroutine(t *testing.T) {
 	wantStored(t, srv.Handler, u.URL(), data)
 }
 
-// table is the one in the documentation of State, besides the ways to Paused,
-// Failed and Aborted that lead from every state that is not final.
+// table has the transitions in the documentation of State, except those to Paused, Failed
+// and Aborted, which start in every state that is not final.
 var table = map[tus.State][]tus.State{
 	tus.StateIdle:       {tus.StateCreating, tus.StateRecovering},
 	tus.StateCreating:   {tus.StateReady},
@@ -770,7 +770,7 @@ func TestState_TransitionsMatchDocumentedTable(t *testing.T) {
 	for steps := range 9 {
 		scenarios[fmt.Sprintf("paused after %d steps", steps)] = scenario{opts: whole(), drive: pauseAfter(steps)}
 		scenarios[fmt.Sprintf("aborted after %d steps", steps)] = scenario{opts: whole(), drive: func(ctx context.Context, u *tus.Uploader) {
-			for range min(steps, 5) { // a later one is Complete, which is final
+			for range min(steps, 5) { // later states are final
 				u.Step(ctx)
 			}
 			u.Abort(ctx)
@@ -804,7 +804,7 @@ func TestState_TransitionsMatchDocumentedTable(t *testing.T) {
 			at := tus.StateIdle
 			for _, e := range events {
 				if e.from != at {
-					t.Errorf("event %+v, but the state was %v", e, at)
+					t.Errorf("event %+v, but the state is %v", e, at)
 				}
 				at = e.to
 				seen[[2]tus.State{e.from, e.to}] = true
@@ -855,7 +855,7 @@ func TestResult_IsNeverNil(t *testing.T) {
 	}
 }
 
-// The Step ends just when it is paused by another goroutine.
+// Another goroutine calls Pause just when the Step ends.
 func TestPause_AtEndOfStepIsNotLost(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{}})
@@ -873,7 +873,7 @@ func TestPause_AtEndOfStepIsNotLost(t *testing.T) {
 		})
 		err = u.Step(context.Background()) // idle to creating, without a request
 		pausing.Wait()
-		if u.State() == tus.StateCreating { // idle: the pause came before the Step
+		if u.State() == tus.StateCreating { // idle means that Pause came before the Step
 			t.Fatalf("round %d: after Pause the state is creating, and the Step returned %v", i, err)
 		}
 	}
