@@ -207,9 +207,11 @@ func ExampleBatchOptions_onStart() {
 func TestStopOnError_AbortedJobIsNoFailure(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(100)
+	inHook := make(chan struct{})
 	opts := &tus.UploadOptions{Hooks: tus.Hooks{OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
 		if to == tus.StateAborted {
-			time.Sleep(50 * time.Millisecond)
+			close(inHook)
+			time.Sleep(50 * time.Millisecond) // the job starts meanwhile
 		}
 	}}}
 	jobs := slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: opts, Tag: 0}, {Source: tus.Bytes(data), Tag: 1}})
@@ -224,7 +226,7 @@ func TestStopOnError_AbortedJobIsNoFailure(t *testing.T) {
 						t.Error(err)
 					}
 				})
-				time.Sleep(10 * time.Millisecond) // Abort comes before the upload starts
+				<-inHook // Abort comes before the upload starts
 			}
 		},
 	}) {

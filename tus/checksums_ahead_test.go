@@ -5,8 +5,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 
@@ -18,10 +16,7 @@ import (
 // Hashing is slower than sending in this test.
 func TestHashAhead_StoresExactBytes(t *testing.T) {
 	data := randomBytes(24<<20 + 1)
-	path := filepath.Join(t.TempDir(), "data")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, data)
 	for name, chunk := range map[string]int64{"smaller than a buffer": 100_000, "several buffers": 1 << 20, "larger than the look-ahead": 40 << 20} {
 		t.Run(name, func(t *testing.T) {
 			srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
@@ -41,12 +36,13 @@ func TestSource_OpenGetsContextValues(t *testing.T) {
 	type key struct{}
 	var mu sync.Mutex
 	opened := 0
-	source := openingSource{Source: tus.Bytes(randomBytes(5000)), opens: func(ctx context.Context) {
+	source := &hookedSource{Source: tus.Bytes(randomBytes(5000)), beforeOpen: func(ctx context.Context) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if opened++; ctx.Value(key{}) != "login" {
 			t.Errorf("open %d has a context without the value", opened)
 		}
+		return nil
 	}}
 	if _, err := client.Upload(context.WithValue(testContext(t), key{}, "login"), source, chunked()); err != nil {
 		t.Fatal(err)
@@ -54,17 +50,6 @@ func TestSource_OpenGetsContextValues(t *testing.T) {
 	if opened < 10 {
 		t.Errorf("opened %d times, want once for each of five checksums and chunks", opened)
 	}
-}
-
-// openingSource calls open before each Open.
-type openingSource struct {
-	tus.Source
-	opens func(ctx context.Context)
-}
-
-func (s openingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	s.opens(ctx)
-	return s.Source.Open(ctx, offset)
 }
 
 func TestHashAhead_HangingReadDoesNotDelayEnd(t *testing.T) {

@@ -477,35 +477,22 @@ func TestSource_EarlyEndIsSourceChanged(t *testing.T) {
 	}
 }
 
-// countedOpens is a sequential source that counts Open.
-type countedOpens struct {
-	tus.Source
-	n int
-}
-
-func (s *countedOpens) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	info, err := s.Source.Stat(ctx)
-	info.Sequential = true
-	return info, err
-}
-
-func (s *countedOpens) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	s.n++
-	return s.Source.Open(ctx, offset)
-}
-
 // The chunk in memory is hashed with another algorithm.
 func TestRefusedAlgorithm_SequentialSourceIsReadOnce(t *testing.T) {
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer"), ChecksumAlgorithms: []string{"sha1", "md5"}})
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.RespondAfter(400, "", "Tus-Resumable", "1.0.0")})
 	data := randomBytes(1000)
-	source := &countedOpens{Source: tus.Bytes(data)}
+	opens := 0
+	source := &hookedSource{
+		Source: tus.Bytes(data), beforeOpen: func(context.Context) error { opens++; return nil },
+		changeInfo: func(info *tus.SourceInfo) { info.Sequential = true },
+	}
 	res, err := client.Upload(testContext(t), source, chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	if source.n != 1 || srv.Count("PATCH") != 2 {
-		t.Errorf("source was opened %d times for %d chunks", source.n, srv.Count("PATCH"))
+	if opens != 1 || srv.Count("PATCH") != 2 {
+		t.Errorf("source was opened %d times for %d chunks", opens, srv.Count("PATCH"))
 	}
 }

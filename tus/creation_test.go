@@ -7,8 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -20,15 +18,6 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
-
-func fileWith(t testing.TB, data []byte) (path string) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "source")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // A 409 to a creation is permanent: the name exists.
 func TestCreate_ExistsEndsAtOnce(t *testing.T) {
@@ -160,7 +149,7 @@ func TestSmallUpload_ResumesAtServerOffset(t *testing.T) {
 		stop()
 		tustest.CutBefore()(w, r, h)
 	}})
-	path := fileWith(t, data)
+	path := tempFile(t, data)
 	opts := &tus.Options{Store: store}
 	if _, err := newClient(t, srv.Endpoint(), opts).UploadFile(ctx, path, nil); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
@@ -193,7 +182,7 @@ func (s *slowToExist) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestEmptySource_ExistsOnEveryServer(t *testing.T) {
 	sources := map[string]func() (tus.Source, *tus.UploadOptions){
-		"file":            func() (tus.Source, *tus.UploadOptions) { return tus.File(fileWith(t, nil)), nil },
+		"file":            func() (tus.Source, *tus.UploadOptions) { return tus.File(tempFile(t, nil)), nil },
 		"stream":          func() (tus.Source, *tus.UploadOptions) { return tus.Reader(strings.NewReader("")), nil },
 		"parallel":        func() (tus.Source, *tus.UploadOptions) { return tus.Bytes(nil), inParts(4) },
 		"creation first":  func() (tus.Source, *tus.UploadOptions) { return tus.Bytes(nil), whole() },
@@ -282,7 +271,7 @@ func TestCreate_CompleteWithoutLocation(t *testing.T) {
 				srv.Inject(tustest.Fault{Method: "POST", Action: withoutLocation(status, true)})
 				var seen recorder
 				client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: seen.hooks()})
-				u, err := client.NewUploader(tus.File(fileWith(t, data)), nil)
+				u, err := client.NewUploader(tus.File(tempFile(t, data)), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -349,7 +338,7 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 		for status, temporary := range map[int]bool{403: false, 400: false, 500: true} {
 			for _, method := range []string{"HEAD", "PATCH"} {
 				t.Run(name+" "+method+" "+strconv.Itoa(status), func(t *testing.T) {
-					srv, store, path := tustest.NewServer(t, nil), &storage.Memory{}, fileWith(t, data)
+					srv, store, path := tustest.NewServer(t, nil), &storage.Memory{}, tempFile(t, data)
 					client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 					injected := &script{}
 					srv.Inject(tustest.Fault{Times: -1, Action: injected.play})

@@ -98,7 +98,7 @@ func (blockedLimit) WaitN(ctx context.Context, _ int) error {
 
 // A waiting upload has no file open, whatever it waits for.
 func TestWait_HoldsNoFileOpen(t *testing.T) {
-	path := sourceFile(t)
+	path := resolvedFile(t, randomBytes(faultSize))
 	for name, c := range map[string]struct {
 		client tus.Options
 		how    tus.UploadOptions
@@ -151,10 +151,8 @@ func TestWait_HoldsNoFileOpen(t *testing.T) {
 				}()
 				time.Sleep(time.Second / 2)
 				synctest.Wait()
-				for _, open := range openFiles(t) {
-					if open == path {
-						t.Error("the file is open")
-					}
+				if n := handles(t, path); n != 0 {
+					t.Errorf("%d handles are open", n)
 				}
 				cancel()
 				wantError(t, <-done, context.Canceled)
@@ -169,28 +167,5 @@ func holdByAnother(t *testing.T, client *tus.Client, store storage.Store, path s
 	t.Helper()
 	_, err := client.Upload(t.Context(), tus.File(path), &tus.UploadOptions{StopAt: 1000})
 	wantError(t, err, tus.ErrPaused)
-	for rec, err := range store.All(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		rec.Lease = &storage.Lease{Holder: "another", Process: "v1/other/x/1/1", Until: time.Now().Add(30 * time.Second)}
-		if _, err := store.Put(t.Context(), rec); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// openFiles returns the paths of the open files of this process.
-func openFiles(t *testing.T) (paths []string) {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
-			paths = append(paths, target)
-		}
-	}
-	return paths
+	hold(t, store, storage.Lease{Holder: "another", Process: foreignProcess, Until: time.Now().Add(30 * time.Second)})
 }

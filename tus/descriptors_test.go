@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,35 +17,6 @@ import (
 )
 
 var errNoDescriptor = &os.PathError{Op: "open", Path: "source", Err: syscall.EMFILE}
-
-// starvedSource fails with EMFILE in the nth call that needs a file descriptor; n is
-// failing, from 1.
-type starvedSource struct {
-	tus.Source
-	failing int32
-	calls   *atomic.Int32
-}
-
-func (s starvedSource) call() error {
-	if s.calls.Add(1) == s.failing {
-		return errNoDescriptor
-	}
-	return nil
-}
-
-func (s starvedSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	if err := s.call(); err != nil {
-		return tus.SourceInfo{}, err
-	}
-	return s.Source.Stat(ctx)
-}
-
-func (s starvedSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if err := s.call(); err != nil {
-		return nil, err
-	}
-	return s.Source.Open(ctx, offset)
-}
 
 // TestEMFILE_EveryCallIsRetried makes each call of a source fail once: the first Stat, the
 // fingerprint, hashing ahead, a body, the Stat before the last bytes.
@@ -79,14 +49,21 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 		s.stored = w.name != streamed
 		ctx, cancel := hangTimeout(s)
 		defer cancel()
-		path := sourceFile(t)
+		path := tempFile(t, randomBytes(faultSize))
 		if w.name == resumed {
 			first := w.opts
 			first.StopAt = faultBegun
 			_, err := s.client(t, tus.Options{}).Upload(ctx, w.source(path), &first)
 			wantError(t, err, tus.ErrPaused)
 		}
-		source := starvedSource{w.source(path), failing, new(atomic.Int32)}
+		var calls atomic.Int32
+		call := func() error {
+			if calls.Add(1) == failing {
+				return errNoDescriptor
+			}
+			return nil
+		}
+		source := &hookedSource{Source: w.source(path), beforeStat: call, beforeOpen: func(context.Context) error { return call() }}
 		how := w.opts
 		res, err := s.client(t, tus.Options{}).Upload(ctx, source, &how)
 		if err != nil {
@@ -99,7 +76,7 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 		if n := res.Stats.Restarts; n != 0 {
 			t.Errorf("call %d failed: started over %d times", failing, n)
 		}
-		over = source.calls.Load() < failing
+		over = calls.Load() < failing
 		if !over && res.Stats.Retries == 0 {
 			t.Errorf("call %d failed, and nothing was retried", failing)
 		}
@@ -129,7 +106,10 @@ func TestEMFILE_IsRetryableExceptFromHook(t *testing.T) {
 func TestEMFILE_WithoutOthersEndsTheUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var tries atomic.Int32
-	source := &neverOpening{tus.Bytes(randomBytes(10)), &tries}
+	source := &hookedSource{Source: tus.Bytes(randomBytes(10)), beforeOpen: func(context.Context) error {
+		tries.Add(1)
+		return errNoDescriptor
+	}}
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, nil)
 	wantError(t, err, syscall.EMFILE)
 	if n := tries.Load(); n != 9 {
@@ -138,17 +118,6 @@ func TestEMFILE_WithoutOthersEndsTheUpload(t *testing.T) {
 	if n := len(srv.Uploads()); n != 0 {
 		t.Errorf("%d uploads were created", n)
 	}
-}
-
-// neverOpening is a source whose Open always fails with EMFILE.
-type neverOpening struct {
-	tus.Source
-	tries *atomic.Int32
-}
-
-func (s *neverOpening) Open(context.Context, int64) (io.ReadCloser, error) {
-	s.tries.Add(1)
-	return nil, errNoDescriptor
 }
 
 // While another request of the client has descriptors, EMFILE does not end an upload,
@@ -160,13 +129,23 @@ func TestEMFILE_WaitsForOtherRequests(t *testing.T) {
 	other := make(chan error, 1)
 	holding := make(chan struct{})
 	go func() {
-		_, err := client.Upload(testContext(t), heldOpen{tus.Bytes(randomBytes(20)), holding, release}, nil)
+		source := &hookedSource{Source: tus.Bytes(randomBytes(20)), beforeOpen: func(context.Context) error {
+			close(holding)
+			<-release
+			return nil
+		}}
+		_, err := client.Upload(testContext(t), source, nil)
 		other <- err
 	}()
 	<-holding
 	const failures = 30
 	var tries atomic.Int32
-	source := &recoveringSource{tus.Bytes(randomBytes(10)), &tries, failures}
+	source := &hookedSource{Source: tus.Bytes(randomBytes(10)), beforeOpen: func(context.Context) error {
+		if tries.Add(1) <= failures {
+			return errNoDescriptor
+		}
+		return nil
+	}}
 	res, err := client.Upload(testContext(t), source, nil)
 	if err != nil {
 		t.Errorf("after %d failures: %v", tries.Load(), err)
@@ -177,32 +156,6 @@ func TestEMFILE_WaitsForOtherRequests(t *testing.T) {
 	if err := <-other; err != nil {
 		t.Error(err)
 	}
-}
-
-// heldOpen is a source whose readers block until release is closed.
-type heldOpen struct {
-	tus.Source
-	holding, release chan struct{}
-}
-
-func (s heldOpen) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	close(s.holding)
-	<-s.release
-	return s.Source.Open(ctx, offset)
-}
-
-// recoveringSource fails the first calls of Open with EMFILE.
-type recoveringSource struct {
-	tus.Source
-	tries    *atomic.Int32
-	failures int32
-}
-
-func (s *recoveringSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if s.tries.Add(1) <= s.failures {
-		return nil, errNoDescriptor
-	}
-	return s.Source.Open(ctx, offset)
 }
 
 // A failed dial does not mean that the server refuses data in a creation.

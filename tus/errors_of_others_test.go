@@ -3,7 +3,6 @@ package tus_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,29 +18,6 @@ import (
 // An error of a hook or source may match a sentinel of this package, for example if the
 // source is on a tus server. It is not about the upload.
 
-// remoteSource calls stat and open before Stat and Open.
-type remoteSource struct {
-	tus.Source
-	stat, open func() error
-}
-
-func (s remoteSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	if s.stat != nil {
-		if err := s.stat(); err != nil {
-			return tus.SourceInfo{}, err
-		}
-	}
-	return s.Source.Stat(ctx)
-}
-func (s remoteSource) Open(ctx context.Context, off int64) (io.ReadCloser, error) {
-	if s.open != nil {
-		if err := s.open(); err != nil {
-			return nil, err
-		}
-	}
-	return s.Source.Open(ctx, off)
-}
-
 func TestSourceError_UploadGoneKeepsRecord(t *testing.T) {
 	gone := &tus.Error{Method: "HEAD", URL: "http://other.test/x", StatusCode: 404, Err: tus.ErrUploadGone}
 	for n := range int64(8) {
@@ -50,7 +26,7 @@ func TestSourceError_UploadGoneKeepsRecord(t *testing.T) {
 		data := randomBytes(30000)
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Checksums: checksum.Builtin()})
 		var opens atomic.Int64
-		source := remoteSource{Source: tus.Bytes(data), open: func() error {
+		source := &hookedSource{Source: tus.Bytes(data), beforeOpen: func(context.Context) error {
 			if opens.Add(1) > n {
 				return fmt.Errorf("reading: %w", gone)
 			}
@@ -70,7 +46,7 @@ func TestSourceError_UploadGoneAtEnd(t *testing.T) {
 	data := randomBytes(3000)
 	client := newClient(t, srv.Endpoint(), nil)
 	var u *tus.Uploader
-	source := remoteSource{Source: tus.Bytes(data), stat: func() error {
+	source := &hookedSource{Source: tus.Bytes(data), beforeStat: func() error {
 		if u.State() == tus.StateFinishing {
 			return gone
 		}

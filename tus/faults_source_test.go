@@ -3,7 +3,6 @@ package tus_test
 import (
 	"context"
 	"crypto/tls"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -23,31 +22,20 @@ func sourceRows() []faultRow {
 			return slowSource{source, 3 * time.Minute}
 		}},
 		{name: "too many open files (EMFILE)", on: reading, want: fine(1), source: func(s *stage, source tus.Source) tus.Source {
-			return &unopenedOnce{Source: source, stage: s}
+			var once sync.Once
+			return &hookedSource{Source: source, beforeOpen: func(context.Context) (err error) {
+				once.Do(func() {
+					s.failures.Add(1)
+					err = errNoDescriptor
+				})
+				return err
+			}}
 		}},
 		// net/http opens ten connections before the request is canceled, and sends the body on
 		// each.
 		{name: "GOAWAY on each connection", on: carrying, detour: true, want: fine(2).again(times(10)),
 			but: butOne(fine(2).again(times(10)).creating(1))},
 	}
-}
-
-// unopenedOnce fails the first Open with EMFILE.
-type unopenedOnce struct {
-	tus.Source
-	stage *stage
-	once  sync.Once
-}
-
-func (s *unopenedOnce) Open(ctx context.Context, offset int64) (r io.ReadCloser, err error) {
-	s.once.Do(func() {
-		s.stage.failures.Add(1)
-		err = errNoDescriptor
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.Source.Open(ctx, offset)
 }
 
 // detour sends one request to a server that closes each HTTP/2 connection with GOAWAY

@@ -136,7 +136,7 @@ func TestFaultMatrix(t *testing.T) {
 			if _, ok := usual[setting]; ok {
 				continue
 			}
-			usual[setting] = row.send(t, w, sourceFile(t), nil)
+			usual[setting] = row.send(t, w, tempFile(t, randomBytes(faultSize)), nil)
 			if err := usual[setting].err; err != nil {
 				t.Fatalf("undisturbed upload, %s: %v", setting, err)
 			}
@@ -197,17 +197,9 @@ func (row faultRow) try(t *testing.T, w way, usual outcome) string {
 	if !ok {
 		want = row.want
 	}
-	got := row.send(t, w, sourceFile(t), &want)
+	got := row.send(t, w, tempFile(t, randomBytes(faultSize)), &want)
 	want.compare(t, w, got, usual)
 	return got.describe(want, usual)
-}
-
-func sourceFile(t *testing.T) (path string) {
-	path = filepath.Join(t.TempDir(), "source")
-	if err := os.WriteFile(path, randomBytes(faultSize), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // send makes one upload on its own stage: without faults if want is nil, or else with the

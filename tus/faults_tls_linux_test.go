@@ -12,7 +12,7 @@ import (
 )
 
 func TestStall_SlowLinkOverTLSIsNone(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel() // mostly waits
 	// As over plain TCP, only the send queue of the kernel shows that bytes move.
 	ours := newAuthority(t, "ours")
 	tick := time.NewTicker(20 * time.Millisecond)

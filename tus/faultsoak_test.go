@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,10 +97,7 @@ func (s *soakSum) String() string {
 }
 
 func (s *scenario) run(t *testing.T, sum *soakSum) {
-	path := filepath.Join(t.TempDir(), "source")
-	if err := os.WriteFile(path, s.data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, s.data)
 	place := onTCP
 	if s.bubble {
 		place = inBubble

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -77,10 +76,7 @@ func (s tail) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
 func TestFingerprint_FileTailsAreDistinct(t *testing.T) {
 	data, sources := randomBytes(30_000), []tail{}
 	for _, end := range []int{20_000, 30_000} {
-		path := filepath.Join(t.TempDir(), "file.bin")
-		if err := os.WriteFile(path, slices.Concat(data[:10_000], data[end-10_000:end]), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		path := tempFile(t, slices.Concat(data[:10_000], data[end-10_000:end]))
 		sources = append(sources, tail{path, 10_000, 10_000})
 	}
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -95,6 +97,16 @@ func wantStored(t testing.TB, h *tustest.Handler, url string, data []byte) {
 	case sha256.Sum256(up.Data) != sha256.Sum256(data):
 		t.Fatalf("server holds %d bytes that differ from the %d of the source", len(up.Data), len(data))
 	}
+}
+
+// tempFile writes a temporary file.
+func tempFile(t testing.TB, data []byte) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "source")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // mapFS returns a file system with one file.

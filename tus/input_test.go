@@ -394,19 +394,11 @@ func (f deniedFS) Open(name string) (fs.File, error) {
 func TestFSFile_WithoutSeek(t *testing.T) {
 	data := randomBytes(3000)
 	srv := tustest.NewServer(t, nil)
-	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(streamFS{mapFS("f", data)}, "f"), chunked())
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(forwardFS{mapFS("f", data)}, "f"), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-}
-
-// streamFS has files without Seek.
-type streamFS struct{ fstest.MapFS }
-
-func (f streamFS) Open(name string) (fs.File, error) {
-	file, err := f.MapFS.Open(name)
-	return struct{ fs.File }{file}, err
 }
 
 func TestReadSeeker_SeekErrorEndsUpload(t *testing.T) {
@@ -478,10 +470,7 @@ func TestFile_ChangeIsNeverStoredAsComplete(t *testing.T) {
 		for way, opts := range ways {
 			for change := range changes(t, "") {
 				t.Run(kind+"/"+way+"/"+change, func(t *testing.T) {
-					path := filepath.Join(t.TempDir(), "file")
-					if err := os.WriteFile(path, data, 0o600); err != nil {
-						t.Fatal(err)
-					}
+					path := tempFile(t, data)
 					if err := os.Chtimes(path, time.Time{}, longAgo); err != nil {
 						t.Fatal(err)
 					}
@@ -575,10 +564,7 @@ func TestFile_ChangeBetweenRunsIsAnError(t *testing.T) {
 	data := randomBytes(300_000)
 	for change := range changes(t, "") {
 		t.Run(change, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "file")
-			if err := os.WriteFile(path, data, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			path := tempFile(t, data)
 			if err := os.Chtimes(path, time.Time{}, longAgo); err != nil {
 				t.Fatal(err)
 			}
@@ -606,25 +592,15 @@ func TestFile_ChangeBetweenRunsIsAnError(t *testing.T) {
 func TestSource_ChangedVersionIsAnError(t *testing.T) {
 	data := randomBytes(3000)
 	srv := tustest.NewServer(t, nil)
-	source := &versionedSource{Source: tus.Bytes(data)}
+	var version atomic.Int32
+	source := &hookedSource{Source: tus.Bytes(data), changeInfo: func(info *tus.SourceInfo) { info.Version = fmt.Sprint(version.Load()) }}
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		source.version.Add(1)
+		version.Add(1)
 		h.Serve(w, r)
 	}})
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, chunked())
 	wantError(t, err, tus.ErrSourceChanged)
 	wantNoMix(t, srv, data)
-}
-
-type versionedSource struct {
-	tus.Source
-	version atomic.Int32
-}
-
-func (s *versionedSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	info, err := s.Source.Stat(ctx)
-	info.Version = fmt.Sprint(s.version.Load())
-	return info, err
 }
 
 func TestMetadata_ReachesServer(t *testing.T) {

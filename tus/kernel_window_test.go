@@ -1,8 +1,6 @@
 package tus_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,10 +15,7 @@ func TestSendfile_SlowServerKeepsOffset(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(1500 * time.Millisecond)})
 	data := randomBytes(64 << 20)
-	path := filepath.Join(t.TempDir(), "file.bin")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, data)
 	res, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 32 << 20}})
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -244,10 +243,7 @@ func externalURL(t *testing.T, s *site) {
 // asFile makes the kernel send the source.
 func asFile(t *testing.T, s *site) {
 	s.data = randomBytes(200_000)
-	path := filepath.Join(t.TempDir(), "file.bin")
-	if err := os.WriteFile(path, s.data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, s.data)
 	s.source = bombSource{bomb: s.bomb, Source: tus.File(path)}
 }
 

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -188,11 +186,8 @@ func TestPart_StallIsCutAndResumed(t *testing.T) {
 }
 
 func TestParallel_FileIsReadConcurrently(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "file")
 	data := randomBytes(3 << 20)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, data)
 	for kind, srv := range concatServers(t) {
 		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: 3, Action: tustest.CutAfter(100_000)})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()})
@@ -205,11 +200,8 @@ func TestParallel_FileIsReadConcurrently(t *testing.T) {
 }
 
 func TestPartsWithChecksums(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "file")
 	data := randomBytes(unequalSize)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, data)
 	for _, source := range []tus.Source{tus.Bytes(data), tus.File(path), tus.FSFile(mapFS("file", data), "file")} {
 		for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer"), tustest.Without("checksum-trailer", "concatenation-unfinished")} {
 			srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})

@@ -30,7 +30,7 @@ func TestProbe_FailureIsRepeatedAfterDelay(t *testing.T) {
 		}
 		for _, step := range []struct {
 			after    time.Duration
-			probes    int
+			probes   int
 			checksum string
 		}{
 			{0, 1, ""}, {0, 1, ""}, {59 * time.Second, 1, ""}, {2 * time.Second, 2, ""},

@@ -617,10 +617,7 @@ func TestStoredUpload_ChangedSourceDropsRecord(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-			path := filepath.Join(t.TempDir(), "file")
-			if err := os.WriteFile(path, data, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			path := tempFile(t, data)
 			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 				if err := change(path); err != nil {
 					t.Error(err)
@@ -639,10 +636,7 @@ func TestStoredUpload_ChangedSourceDropsRecord(t *testing.T) {
 
 func TestStoredUpload_MissingSourceKeepsRecord(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, data)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		if err := os.Rename(path, path+".away"); err != nil {
 			t.Error(err)

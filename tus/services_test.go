@@ -48,7 +48,7 @@ func TestHead_WithoutLengthUsesSizeOfSource(t *testing.T) {
 	for name, opts := range map[string]tus.UploadOptions{
 		"chunks": {ChunkSize: 1000}, "larger chunks": {ChunkSize: 2000}, "parts": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}, ChunkSize: 1000},
 	} {
-		srv, data, store, path := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}, fileWith(t, randomBytes(5000))
+		srv, data, store, path := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}, tempFile(t, randomBytes(5000))
 		srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: silent},
 			tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(100)}, tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(422, "")})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()})

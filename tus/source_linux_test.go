@@ -32,15 +32,11 @@ func handles(t *testing.T, path string) int {
 	return n
 }
 
-// tempFile writes a file and returns its path without symbolic links.
-func tempFile(t *testing.T, data []byte) string {
+// resolvedFile writes a file and returns its path without symbolic links.
+func resolvedFile(t *testing.T, data []byte) string {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
+	path, err := filepath.EvalSymlinks(tempFile(t, data))
 	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "file.bin")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -55,7 +51,7 @@ func TestFile_NoHandleBetweenSteps(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				srv := tustest.NewServer(t, nil)
 				srv.Inject(fault)
-				path := tempFile(t, randomBytes(5000))
+				path := resolvedFile(t, randomBytes(5000))
 				store, err := filestore.Open(t.TempDir(), nil)
 				if err != nil {
 					t.Fatal(err)
@@ -88,7 +84,7 @@ func TestFile_NoHandleBetweenSteps(t *testing.T) {
 
 // A program may call Stat for thousands of files before it uploads the first.
 func TestFile_StatLeavesNoHandle(t *testing.T) {
-	path, srv := tempFile(t, randomBytes(5000)), tustest.NewServer(t, nil)
+	path, srv := resolvedFile(t, randomBytes(5000)), tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
 	source := tus.File(path)
 	if _, err := source.Stat(context.Background()); err != nil {
@@ -106,7 +102,7 @@ func TestFile_StatLeavesNoHandle(t *testing.T) {
 }
 
 func TestFile_NoHandleWhilePartsWait(t *testing.T) {
-	path := tempFile(t, randomBytes(5000))
+	path := resolvedFile(t, randomBytes(5000))
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: http.MethodPost, Times: -1, Action: tustest.Respond(503, "", "Retry-After", "60")})
 		up, err := newClient(&tus.Options{Store: &storage.Memory{}}).

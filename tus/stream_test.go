@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -539,10 +538,7 @@ func TestDeferLength_LengthIsSentLast(t *testing.T) {
 		for _, chunk := range []int64{0, 1000} {
 			for _, fault := range []tustest.Action{nil, tustest.LoseResponse(), tustest.CutAfter(100), faults.AcceptOnly(1), faults.SetStatus(502), faults.RespondAfter(404, "")} {
 				srv, data := tustest.NewServer(t, nil), randomBytes(n)
-				path := filepath.Join(t.TempDir(), "file")
-				if err := os.WriteFile(path, data, 0o600); err != nil {
-					t.Fatal(err)
-				}
+				path := tempFile(t, data)
 				if fault != nil {
 					atOffset(srv, int64(max(0, n-1)/1000*1000), fault) // the last request
 				}
@@ -621,19 +617,11 @@ func TestStream_StatsMatchServer(t *testing.T) {
 	}
 }
 
-// namedStream is a stream with a name.
-type namedStream struct{ tus.Source }
-
-func (s namedStream) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	info, err := s.Source.Stat(ctx)
-	info.Name = "stdin"
-	return info, err
-}
-
 func TestStream_KeepsItsName(t *testing.T) {
 	for _, size := range []int{0, 500, 5000} {
 		srv := tustest.NewServer(t, nil)
-		u, err := newClient(t, srv.Endpoint(), nil).NewUploader(namedStream{tus.Reader(bytes.NewReader(randomBytes(size)))}, chunked())
+		source := &hookedSource{Source: tus.Reader(bytes.NewReader(randomBytes(size))), changeInfo: func(info *tus.SourceInfo) { info.Name = "stdin" }}
+		u, err := newClient(t, srv.Endpoint(), nil).NewUploader(source, chunked())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -225,10 +224,8 @@ func TestSource_TimeoutEndsAStream(t *testing.T) {
 
 func TestSource_TimeoutSendsAFileWhole(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	path, data := filepath.Join(t.TempDir(), "file"), randomBytes(3<<20)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	data := randomBytes(3 << 20)
+	path := tempFile(t, data)
 	for _, opts := range []*tus.UploadOptions{whole(), {ChunkSize: 1 << 20}, {Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}}} {
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{SourceTimeout: time.Minute}).UploadFile(testContext(t), path, opts)
 		if err != nil {

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -24,11 +22,8 @@ import (
 // largeFile writes a file that is larger than all socket buffers.
 func largeFile(t testing.TB) (path string, data []byte) {
 	t.Helper()
-	path, data = filepath.Join(t.TempDir(), "large.bin"), randomBytes(16<<20)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path, data
+	data = randomBytes(16 << 20)
+	return tempFile(t, data), data
 }
 
 // stalling stores the first n bytes of a PATCH and then stalls. The channel is closed at
@@ -237,10 +232,7 @@ func (s signing) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestTransport_MayReadCopyOfBody(t *testing.T) {
 	data := randomBytes(10_000)
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, data)
 	for name, source := range map[string]func() tus.Source{
 		"file":   func() tus.Source { return tus.File(path) },
 		"memory": func() tus.Source { return tus.Bytes(data) },
@@ -288,10 +280,7 @@ func (c *closing) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestTransport_ClosedBodyIsNoSourceError(t *testing.T) {
 	data := randomBytes(10_000)
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, data)
 	for _, returnReadError := range []bool{false, true} {
 		srv := tustest.NewServer(t, nil)
 		transport := &closing{RoundTripper: tus.NewTransport(), returnReadError: returnReadError}

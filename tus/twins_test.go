@@ -51,16 +51,9 @@ func uploadAfter(t *testing.T, way tus.UploadOptions, one, two tus.Source) (*tus
 	return srv, result
 }
 
-// timedSource is a Source with a name and a version.
-type timedSource struct {
-	tus.Source
-	identity, version string
-}
-
-func (s timedSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	info, err := s.Source.Stat(ctx)
-	info.Identity, info.Version = s.identity, s.version
-	return info, err
+// versioned returns a source with an identity and a version.
+func versioned(source tus.Source, identity, version string) tus.Source {
+	return &hookedSource{Source: source, changeInfo: func(info *tus.SourceInfo) { info.Identity, info.Version = identity, version }}
 }
 
 func TestUpload_VersionsOfOneSizeAreNotMixed(t *testing.T) {
@@ -76,9 +69,9 @@ func TestUpload_VersionsOfOneSizeAreNotMixed(t *testing.T) {
 		"FSFile of the epoch":            func(b []byte) tus.Source { return mapped(b, time.Unix(0, 0)) },
 		"FSFile of another file system":  func(b []byte) tus.Source { return mapped(b, longAgo) },
 		"FSFile that is read forward":    func(b []byte) tus.Source { return tus.FSFile(forwardFS{fstest.MapFS{"f": {Data: b}}}, "f") },
-		"Source without time or version": func(b []byte) tus.Source { return timedSource{tus.Bytes(b), "the source", ""} },
+		"Source without time or version": func(b []byte) tus.Source { return versioned(tus.Bytes(b), "the source", "") },
 		"Source of another version": func(b []byte) tus.Source {
-			return timedSource{tus.Bytes(b), "the source", string(b[60_000:60_001])}
+			return versioned(tus.Bytes(b), "the source", string(b[60_000:60_001]))
 		},
 	} {
 		for way, opts := range map[string]tus.UploadOptions{
@@ -115,7 +108,7 @@ func TestUpload_SourceWithoutTimeIsReadOnceMore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var read atomic.Int64
-			source := timedSource{tus.ReaderAt(countingReaderAt{bytes.NewReader(randomBytes(size)), &read}, size), "", test.version}
+			source := versioned(tus.ReaderAt(countingReaderAt{bytes.NewReader(randomBytes(size)), &read}, size), "", test.version)
 			srv := tustest.NewServer(t, nil)
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: test.store})
 			if _, err := client.Upload(testContext(t), source, whole()); err != nil {

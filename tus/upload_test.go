@@ -25,10 +25,7 @@ func TestUpload_StoresExactBytes(t *testing.T) {
 				t.Run(fmt.Sprintf("size=%d/chunk=%d/extensions=%d", size, chunkSize, len(extensions)), func(t *testing.T) {
 					srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
 					data := randomBytes(size)
-					path := filepath.Join(t.TempDir(), "file.bin")
-					if err := os.WriteFile(path, data, 0o600); err != nil {
-						t.Fatal(err)
-					}
+					path := tempFile(t, data)
 					res, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{ChunkSize: chunkSize})
 					if err != nil {
 						t.Fatal(err)
