@@ -407,7 +407,7 @@ func TestProcess_LeaseIsJudgedByProcess(t *testing.T) {
 	own := leaseOfAnUpload(t).Process
 	known := func(result string) string { // if other processes are visible
 		if runtime.GOOS == "linux" {
-			return judgement
+			return result
 		}
 		return unknown
 	}

@@ -811,8 +811,8 @@ func TestStoredUpload_GoneStartsOverInParts(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantOneFinal(t, srv.Handler, res.URL, data)
-			if n := len(srv.Uploads()) - before; made != 3 || res.Stats.Restarts != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
-				t.Errorf("%d uploads were created, want two parts and the final one; states were %s; %+v", made, seen.path(), res.Stats)
+			if n := len(srv.Uploads()) - before; n != 3 || res.Stats.Restarts != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
+				t.Errorf("%d uploads were created, want two parts and the final one; states were %s; %+v", n, seen.path(), res.Stats)
 			}
 		})
 	}

@@ -690,7 +690,7 @@ func TestUploader_GettersFromAnyGoroutine(t *testing.T) {
 				select {
 				case <-done:
 					return
-				default:
+				case <-time.After(100 * time.Microsecond): // busy loops would starve the upload
 				}
 				acknowledged := u.Stats().Uploaded
 				if acknowledged < last {
