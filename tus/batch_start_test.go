@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -169,39 +168,6 @@ func TestStopOnError_PausesStartedJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, u.URL(), data)
-}
-
-// OnStart keeps the Uploader of each job, so that a program can pause one of many
-// uploads and resume it later.
-func ExampleBatchOptions_onStart() {
-	_, client, stop := exampleServer(nil)
-	defer stop()
-	var mu sync.Mutex
-	uploads := map[any]*tus.Uploader{} // by tag
-	jobs := slices.Values([]tus.Job{
-		{Source: tus.Bytes(make([]byte, 1000)), Tag: "first"},
-		{Source: tus.Bytes(make([]byte, 1000)), Tag: "second"},
-	})
-	batch := client.UploadAll(context.Background(), jobs, &tus.BatchOptions{
-		Concurrency: 1,
-		OnStart: func(job tus.Job, u *tus.Uploader) {
-			mu.Lock()
-			uploads[job.Tag] = u
-			mu.Unlock()
-			if job.Tag == "first" {
-				u.Pause() // from any goroutine, at any time
-			}
-		},
-	})
-	for result := range batch {
-		fmt.Println(result.Job.Tag, errors.Is(result.Err, tus.ErrPaused))
-	}
-	result, err := uploads["first"].Run(context.Background())
-	fmt.Println(result.Offset, err)
-	// Output:
-	// first true
-	// second false
-	// 1000 <nil>
 }
 
 func TestStopOnError_AbortedJobIsNoFailure(t *testing.T) {

@@ -7,10 +7,8 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -364,25 +362,6 @@ func TestAddedAlgorithm_IsUsed(t *testing.T) {
 	if len(seen) != 2 {
 		t.Errorf("%d chunks", len(seen))
 	}
-}
-
-func ExampleUploadOptions_checksum() {
-	h := tustest.NewHandler(nil)
-	srv := httptest.NewServer(h)
-	defer srv.Close()
-	client, err := tus.NewClient(srv.URL+"/files/", nil)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer client.CloseIdleConnections()
-	res, err := client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "sha1"})
-	fmt.Println(res.Checksum, err)
-	_, err = client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "xxh3"})
-	fmt.Println(errors.Is(err, tus.ErrInvalidInput))
-	// Output:
-	// sha1 <nil>
-	// true
 }
 
 func TestChecksum_SequentialSourceIsReadOnce(t *testing.T) {

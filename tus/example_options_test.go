@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http/httptest"
+	"os"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
@@ -45,6 +47,7 @@ func ExampleRateLimit() {
 type countingLimiter struct{ bytes int }
 
 func (l *countingLimiter) Burst() int { return 10_000 }
+
 func (l *countingLimiter) WaitN(ctx context.Context, n int) error {
 	l.bytes += n
 	return ctx.Err()
@@ -205,5 +208,44 @@ func ExampleUploadOptions_creationLimit() {
 	// Output:
 	// POST 0
 	// PATCH 1000
+	// <nil>
+}
+
+func ExampleUploadOptions_checksum() {
+	h := tustest.NewHandler(nil)
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	client, err := tus.NewClient(srv.URL+"/files/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.CloseIdleConnections()
+	res, err := client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "sha1"})
+	fmt.Println(res.Checksum, err)
+	_, err = client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "xxh3"})
+	fmt.Println(errors.Is(err, tus.ErrInvalidInput))
+	// Output:
+	// sha1 <nil>
+	// true
+}
+
+// With a Logger, an upload logs to the logs and traces of a program.
+func ExampleOptions_logger() {
+	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "url" || a.Key == "elapsed" {
+				return slog.Attr{} // not reproducible
+			}
+			return a
+		},
+	})
+	_, client, stop := exampleServer(&tus.Options{Logger: slog.New(handler)})
+	defer stop()
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
+	fmt.Println(err)
+	// Output:
+	// level=INFO msg="tus upload created" name=""
+	// level=INFO msg="tus state" name="" from=finishing to=complete offset=1000 resumed_from=0 sent=1000 requests=4 retries=0
 	// <nil>
 }

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -158,24 +156,4 @@ func TestLog_NamesUploadAndPassesContext(t *testing.T) {
 	if _, aborted, _ := bytes.Cut(log.Bytes(), []byte("\n")); !bytes.Contains(aborted, []byte(`"trace":"mine"`)) {
 		t.Errorf("record of the abort is %s", aborted)
 	}
-}
-
-// With a Logger, an upload logs to the logs and traces of a program.
-func ExampleOptions_logger() {
-	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey || a.Key == "url" || a.Key == "elapsed" {
-				return slog.Attr{} // not reproducible
-			}
-			return a
-		},
-	})
-	_, client, stop := exampleServer(&tus.Options{Logger: slog.New(handler)})
-	defer stop()
-	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
-	fmt.Println(err)
-	// Output:
-	// level=INFO msg="tus upload created" name=""
-	// level=INFO msg="tus state" name="" from=finishing to=complete offset=1000 resumed_from=0 sent=1000 requests=4 retries=0
-	// <nil>
 }
