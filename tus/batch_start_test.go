@@ -3,12 +3,10 @@ package tus_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -133,76 +131,5 @@ func TestOnStart_NotCalledForInvalidJob(t *testing.T) {
 	}
 	if results != 2 {
 		t.Errorf("%d results", results)
-	}
-}
-
-func TestStopOnError_PausesStartedJobs(t *testing.T) {
-	srv, all := tustest.NewServer(t, nil), &started{}
-	running := make(chan struct{})
-	srv.Inject(
-		tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			close(running)
-			tustest.Stall()(w, r, h)
-		}},
-		tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			if r.Header.Get("Upload-Length") != "3000" {
-				<-running
-				tustest.Respond(http.StatusForbidden, "")(w, r, h)
-				return
-			}
-			h.Serve(w, r)
-		}},
-	)
-	data := randomBytes(3000)
-	batch := slices.Values([]tus.Job{
-		{Source: tus.Bytes(data), Options: chunked(), Tag: 0}, {Source: tus.Bytes(data[:2000]), Options: chunked(), Tag: 1},
-	})
-	errs := map[int]error{}
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), batch, &tus.BatchOptions{StopOnError: true, OnStart: all.keep}) {
-		errs[r.Job.Tag.(int)] = r.Err
-	}
-	wantError(t, errs[0], context.Canceled)
-	wantError(t, errs[1], tus.ErrUnauthorized)
-	u := all.of(0)
-	if _, err := u.Run(testContext(t)); err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, u.URL(), data)
-}
-
-func TestStopOnError_AbortedJobIsNoFailure(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	data := randomBytes(100)
-	inHook := make(chan struct{})
-	opts := &tus.UploadOptions{Hooks: tus.Hooks{OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
-		if to == tus.StateAborted {
-			close(inHook)
-			time.Sleep(50 * time.Millisecond) // the job starts meanwhile
-		}
-	}}}
-	jobs := slices.Values([]tus.Job{{Source: tus.Bytes(data), Options: opts, Tag: 0}, {Source: tus.Bytes(data), Tag: 1}})
-	var aborting sync.WaitGroup
-	got := map[any]error{}
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), jobs, &tus.BatchOptions{
-		Concurrency: 1, StopOnError: true,
-		OnStart: func(job tus.Job, u *tus.Uploader) {
-			if job.Tag == 0 {
-				aborting.Go(func() {
-					if err := u.Abort(context.Background()); err != nil {
-						t.Error(err)
-					}
-				})
-				<-inHook // Abort comes before the upload starts
-			}
-		},
-	}) {
-		got[r.Job.Tag] = r.Err
-	}
-	aborting.Wait()
-	if !errors.Is(got[0], tus.ErrAborted) && !errors.Is(got[0], tus.ErrPaused) {
-		t.Errorf("the aborted job ended with %v", got[0])
-	}
-	if err, ran := got[1]; !ran || err != nil {
-		t.Errorf("the other job: ran %v, %v", ran, err)
 	}
 }

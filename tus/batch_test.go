@@ -14,12 +14,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
-	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -140,183 +137,6 @@ func TestUploadAll_FailedJobDoesNotStopOthers(t *testing.T) {
 	}
 }
 
-func TestStopOnError_EndsBatchAtFirstError(t *testing.T) {
-	t.Run("one at a time", func(t *testing.T) {
-		srv := tustest.NewServer(t, nil)
-		jobs, drawn := bytesJobs(10), 0
-		jobs[3].Source = nil
-		var errs []error
-		for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), notifyDrawn(jobs, func(n int) { drawn = n }), &tus.BatchOptions{Concurrency: 1, StopOnError: true}) {
-			errs = append(errs, r.Err)
-		}
-		if len(errs) != 4 || drawn != 4 || errs[2] != nil || !errors.Is(errs[3], tus.ErrInvalidInput) {
-			t.Errorf("%d jobs were drawn, errors are %v", drawn, errs)
-		}
-	})
-	t.Run("running uploads are paused", func(t *testing.T) {
-		srv := tustest.NewServer(t, nil)
-		var healthy atomic.Bool
-		stalled := newRequestBarrier(4)
-		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			u, _ := h.Upload(r.URL.Path)
-			switch {
-			case healthy.Load():
-				h.Serve(w, r)
-			case u.Length == 102:
-				stalled.wait(r.Context())
-				tustest.Respond(403, "")(w, r, h)
-			default:
-				go stalled.wait(r.Context())
-				faults.StallAfter(10)(w, r, h)
-			}
-		}})
-		jobs, drawn := bytesJobs(10), 0
-		for i := range jobs {
-			jobs[i].Options = whole()
-		}
-		causes, paused := 0, []tus.BatchResult(nil)
-		client := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()})
-		for r := range client.UploadAll(testContext(t), notifyDrawn(jobs, func(n int) { drawn = n }), &tus.BatchOptions{StopOnError: true}) {
-			switch {
-			case errors.Is(r.Err, tus.ErrUnauthorized):
-				causes++
-			case errors.Is(r.Err, context.Canceled):
-				paused = append(paused, r)
-			default:
-				t.Errorf("result is %+v", r)
-			}
-		}
-		if causes != 1 || len(paused) != 3 || drawn != 4 {
-			t.Errorf("%d failed, %d paused, %d drawn", causes, len(paused), drawn)
-		}
-		healthy.Store(true)
-		for _, r := range paused {
-			data := r.Job.Tag.([]byte)
-			res, err := client.Resume(testContext(t), r.Result.URL, tus.Bytes(data), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, res.URL, data)
-		}
-	})
-}
-
-// earlyExits are ways to leave the loop over a batch before its end.
-var earlyExits = map[string]func(results iter.Seq[tus.BatchResult]){
-	"break": func(results iter.Seq[tus.BatchResult]) {
-		for range results {
-			break
-		}
-	},
-	"panic": func(results iter.Seq[tus.BatchResult]) {
-		defer func() {
-			if recover() != "out of here" {
-				panic("another panic")
-			}
-		}()
-		for range results {
-			panic("out of here")
-		}
-	},
-	"iter.Pull and stop": func(results iter.Seq[tus.BatchResult]) {
-		next, stop := iter.Pull(results)
-		defer stop()
-		next()
-	},
-}
-
-func TestUploadAll_EarlyExitPausesUploads(t *testing.T) {
-	for name, leave := range earlyExits {
-		// synctest fails if a goroutine is left.
-		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-			h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: faults.StallAfter(10)})
-			jobs, drawn, cleaned := bytesJobs(50), 0, false
-			for i := range jobs {
-				jobs[i].Options = whole()
-			}
-			begin := time.Now()
-			leave(newClient(nil).UploadAll(t.Context(), func(yield func(tus.Job) bool) {
-				defer func() { cleaned = true }()
-				notifyDrawn(jobs, func(n int) { drawn = n })(yield)
-			}, nil))
-			if drawn > 5 || !cleaned {
-				t.Errorf("%s: %d jobs were drawn, iterator returned: %v", name, drawn, cleaned)
-			}
-			if d := time.Since(begin); d > 0 {
-				t.Errorf("%s: took %v", name, d)
-			}
-		})
-	}
-}
-
-func TestUploadAll_PanicOfJobsReachesCaller(t *testing.T) {
-	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: faults.StallAfter(10)})
-		jobs := bytesJobs(5)
-		for i := range jobs {
-			jobs[i].Options = whole()
-		}
-		begin := time.Now()
-		defer func() {
-			if got := recover(); got != "no more jobs" || time.Since(begin) > 0 {
-				t.Errorf("recovered %v after %v", got, time.Since(begin))
-			}
-		}()
-		for range newClient(nil).UploadAll(t.Context(), notifyDrawn(jobs, func(n int) {
-			if n == 3 {
-				panic("no more jobs")
-			}
-		}), nil) {
-		}
-		t.Error("the loop ended without a panic")
-	})
-}
-
-func TestUploadAll_EndsWithContext(t *testing.T) {
-	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		h.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: faults.StallAfter(10)})
-		jobs, drawn := bytesJobs(50), 0
-		for i := range jobs {
-			jobs[i].Options = whole()
-		}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		defer cancel(nil)
-		begin := time.Now()
-		complete, ended := 0, 0
-		for r := range newClient(nil).UploadAll(ctx, notifyDrawn(jobs, func(n int) { drawn = n }), nil) {
-			if r.Err == nil {
-				if complete++; complete == 2 {
-					go func() {
-						synctest.Wait() // all others are stalled
-						cancel(errUnplugged)
-					}()
-				}
-				continue
-			}
-			ended++
-			if !errors.Is(r.Err, context.Canceled) || !errors.Is(r.Err, errUnplugged) {
-				t.Errorf("error is %v", r.Err)
-			}
-		}
-		if complete != 2 || ended != 4 || drawn != 6 {
-			t.Errorf("%d complete, %d ended, %d drawn", complete, ended, drawn)
-		}
-		if d := time.Since(begin); d > 0 {
-			t.Errorf("took %v", d)
-		}
-	})
-	srv := tustest.NewServer(t, nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	drawn := 0
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, notifyDrawn(bytesJobs(3), func(n int) { drawn = n }), nil) {
-		t.Errorf("result %+v", r)
-	}
-	if drawn != 0 || len(srv.Requests()) != 0 {
-		t.Errorf("%d jobs were drawn", drawn)
-	}
-}
-
 func TestUploadAll_BlockedJobsDoNotDelayResults(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	ctx, cancel := context.WithCancel(testContext(t))
@@ -387,23 +207,6 @@ func TestUploadAll_ReachesConcurrency(t *testing.T) {
 		if busy.most != want {
 			t.Errorf("concurrency %d: %d requests at the same time", concurrency, busy.most)
 		}
-	}
-}
-
-func TestMaxConnections_BoundsBatchWithParts(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	var busy gauge
-	srv.Inject(tustest.Fault{Times: -1, Action: busy.serve})
-	jobs := bytesJobs(12)
-	for i := range jobs {
-		jobs[i].Options = &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 10}}
-	}
-	client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 3})
-	for r := range client.UploadAll(testContext(t), slices.Values(jobs), &tus.BatchOptions{Concurrency: 6}) {
-		wantJobStored(t, srv.Handler, r)
-	}
-	if busy.most > 3 {
-		t.Errorf("%d requests at the same time", busy.most)
 	}
 }
 

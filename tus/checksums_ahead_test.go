@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -206,4 +207,43 @@ func TestTrailer_411FallsBackToHeader(t *testing.T) {
 			wantStored(t, srv.Handler, res.URL, data)
 		})
 	}
+}
+
+// Servers verify the checksum of a PATCH; some ignore that of a creation.
+func TestChecksum_CreationCarriesNoData(t *testing.T) {
+	data := randomBytes(3000)
+	ignoring := func(t *testing.T) *tustest.Server {
+		srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+		srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			r.Header.Del("Upload-Checksum")
+			faults.FlipBit(100)(w, r, h)
+		}})
+		return srv
+	}
+	for name, choice := range map[string]string{"automatic": "", "named": "sha1"} {
+		srv := ignoring(t)
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).
+			Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Checksum: choice})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH")
+	}
+}
+
+func TestChecksum_OtherAlgorithmIsNotCompared(t *testing.T) {
+	// The server refuses the algorithm of a chunk, and then the upload is gone. A
+	// checksum of the old algorithm is not compared with one of the new.
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(
+		tustest.Fault{Method: "PATCH", Action: faults.RefuseAlgorithm("sha1", "sha256", "sha512", "crc32")},
+		tustest.Fault{Method: "HEAD", Action: faults.Vanish()},
+	)
+	data := randomBytes(3000)
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).Upload(testContext(t), tus.Bytes(data), whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
 }

@@ -380,3 +380,16 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 		}
 	}
 }
+
+// A load balancer that selects servers by cookie distributes the requests of a client
+// without cookies over all of them.
+func TestCreation_GoneTwiceAtOnceNamesCookies(t *testing.T) {
+	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.Vanish()})
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(5000)), chunked())
+	wantError(t, err, tus.ErrUploadGone)
+	if !strings.Contains(err.Error(), "cookie") || srv.Count("POST") != 2 {
+		t.Errorf("%d creations: %v", srv.Count("POST"), err)
+	}
+	wantEmptyStore(t, store)
+}

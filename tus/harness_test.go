@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -172,83 +170,6 @@ func wantMethods(t testing.TB, h *tustest.Handler, want ...string) {
 	}
 }
 
-// bubble runs f in a synctest bubble, with a server on in-memory connections.
-func bubble(t *testing.T, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
-	t.Helper()
-	bubbleWith(t, nil, f)
-}
-
-// bubbleWith is bubble with options of the server. A client keeps its own transport, with
-// another DialContext.
-func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		h := tustest.NewHandler(opts)
-		listener := newPipeListener()
-		server := &http.Server{Handler: h}
-		var serving sync.WaitGroup
-		serving.Go(func() { server.Serve(listener) })
-		transport := &http.Transport{DialContext: listener.dial, DisableCompression: true}
-		f(t, h, func(opts *tus.Options) *tus.Client {
-			var o tus.Options
-			if opts != nil {
-				o = *opts
-			}
-			if o.HTTPClient != nil {
-				transport = o.HTTPClient.Transport.(*http.Transport)
-				transport.DialContext = listener.dial
-			}
-			o.HTTPClient = &http.Client{Transport: transport}
-			if o.Checksums == nil {
-				o.Checksums = []checksum.Algorithm{}
-			}
-			c, err := tus.NewClient("http://tus.test/files/", &o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c
-		})
-		h.Release()
-		transport.CloseIdleConnections()
-		server.Close()
-		serving.Wait()
-	})
-}
-
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.closed:
-		return nil, errors.New("connection refused")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
 // recorder collects the arguments of hooks.
 type recorder struct {
 	mu      sync.Mutex
@@ -281,4 +202,13 @@ func (r *recorder) path() string { return strings.Join(r.states, " ") }
 // the response of a proxy.
 func goneWith(status int) tustest.Action {
 	return faults.RespondAfter(status, "", "Tus-Resumable", "1.0.0")
+}
+
+// chunked returns options for an upload in chunks of 1000 bytes. A source of more than one
+// chunk is sent without OPTIONS.
+func chunked() *tus.UploadOptions { return &tus.UploadOptions{ChunkSize: 1000} }
+
+// whole returns options for an upload of one POST and one PATCH.
+func whole() *tus.UploadOptions {
+	return &tus.UploadOptions{CreationLimit: -1}
 }

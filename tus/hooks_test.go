@@ -1,7 +1,6 @@
 package tus_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -18,53 +17,6 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
-
-func TestBeforeRequest_ChangesEveryRequest(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(500)})
-	n := 0
-	var methods []string
-	client := newClient(t, srv.Endpoint(), &tus.Options{
-		Header: http.Header{"X-Static": {"from options"}},
-		Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
-			n++
-			methods = append(methods, r.Method)
-			if got := r.Header.Get("X-Static"); got != "from options" {
-				t.Errorf("the hook sees X-Static %q", got)
-			}
-			r.Header.Set("X-Signature", fmt.Sprintf("%d of %s %s", n, r.Method, r.URL.Path))
-			r.Header.Del("X-Static")
-			return nil
-		}},
-	})
-	ctx := testContext(t)
-	if _, err := client.Capabilities(ctx); err != nil {
-		t.Fatal(err)
-	}
-	res, err := client.Upload(ctx, tus.Bytes(randomBytes(1500)), chunked())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.Info(ctx, res.URL); err != nil {
-		t.Fatal(err)
-	}
-	if err := client.Terminate(ctx, res.URL); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"OPTIONS", "POST", "PATCH", "HEAD", "PATCH", "HEAD", "DELETE"}
-	wantMethods(t, srv.Handler, want...)
-	if !slices.Equal(methods, want) {
-		t.Errorf("the hook saw %v", methods)
-	}
-	for i, r := range srv.Requests() {
-		if got, want := r.Header.Get("X-Signature"), fmt.Sprintf("%d of %s %s", i+1, r.Method, r.Path); got != want {
-			t.Errorf("X-Signature is %q, want %q", got, want)
-		}
-		if got := r.Header.Get("X-Static"); got != "" {
-			t.Errorf("%s has X-Static %q", r.Method, got)
-		}
-	}
-}
 
 func TestHooks_ClientRunsBeforeUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
@@ -236,118 +188,6 @@ func TestOnCreated_RunsForRecreation(t *testing.T) {
 	}
 }
 
-// wantProgress fails unless reports are a valid sequence from one offset to the end.
-func wantProgress(t *testing.T, reports []tus.Progress, from, total int64) {
-	t.Helper()
-	if len(reports) == 0 {
-		t.Fatal("no progress was reported")
-	}
-	var last int64
-	for i, p := range reports {
-		if p.Acknowledged < last {
-			t.Errorf("report %d: acknowledged bytes fell from %d to %d", i, last, p.Acknowledged)
-		}
-		if p.InFlight < 0 || p.Acknowledged+p.InFlight > total {
-			t.Errorf("report %d: %d bytes in flight, %d acknowledged", i, p.InFlight, p.Acknowledged)
-		}
-		if p.Size != total || p.SizeUnknown {
-			t.Errorf("report %d: size is %d (unknown: %v)", i, p.Size, p.SizeUnknown)
-		}
-		last = p.Acknowledged
-	}
-	if first := reports[0]; first.Acknowledged != from {
-		t.Errorf("first report is %+v, want %d bytes acknowledged", first, from)
-	}
-	if end := reports[len(reports)-1]; end.Acknowledged != total || end.InFlight != 0 {
-		t.Errorf("last report is %+v", end)
-	}
-}
-
-func TestProgressOfAnUpload(t *testing.T) {
-	lose := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		h.Truncate(r.URL.Path, 100)
-		h.Serve(w, r)
-	}
-	for name, faults := range map[string][]tustest.Fault{
-		"no fault":          nil,
-		"cut":               {{Method: "PATCH", Skip: 1, Times: 2, Action: tustest.CutAfter(70_000)}},
-		"response lost":     {{Method: "PATCH", Skip: 1, Action: tustest.LoseResponse()}},
-		"short write":       {{Method: "PATCH", Times: 2, Action: faults.AcceptOnly(1234)}},
-		"bytes lost":        {{Method: "PATCH", Skip: 2, Action: lose}},
-		"upload forgotten":  {{Method: "PATCH", Skip: 2, Action: goneWith(404)}},
-		"forgotten at HEAD": {{Method: "PATCH", Skip: 2, Action: tustest.CutBefore()}, {Method: "HEAD", Action: goneWith(404)}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv := tustest.NewServer(t, nil)
-			srv.Inject(faults...)
-			var seen recorder
-			data := randomBytes(1_000_000)
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: seen.hooks()}).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 150_000})
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantProgress(t, seen.reports, 0, 1_000_000)
-		})
-	}
-}
-
-func TestProgress_ResumeIncludesAcknowledgedBytes(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	data := randomBytes(1_000_000)
-	var first, second recorder
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: first.hooks()}).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 400_000})
-	wantError(t, err, tus.ErrPaused)
-	if end := first.reports[len(first.reports)-1]; end.Acknowledged != 400_000 || end.InFlight != 0 {
-		t.Errorf("last report before the stop is %+v", end)
-	}
-	if _, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: second.hooks()}).Resume(testContext(t), res.URL, tus.Bytes(data), nil); err != nil {
-		t.Fatal(err)
-	}
-	wantProgress(t, second.reports, 400_000, 1_000_000)
-}
-
-func TestProgress_IsReportedWhileBytesMove(t *testing.T) {
-	// The PATCH takes ten seconds, in which only bytes in flight show progress.
-	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			r.Body = pacedBody{r.Body}
-			h.Serve(w, r)
-		}})
-		var seen recorder
-		hooks := seen.hooks()
-		var times []time.Time
-		record := hooks.OnProgress
-		hooks.OnProgress = func(u *tus.Uploader, p tus.Progress) {
-			record(u, p)
-			seen.add(func() { times = append(times, time.Now()) })
-		}
-		if _, err := newClient(&tus.Options{Hooks: hooks}).Upload(t.Context(), tus.Bytes(randomBytes(32_000_000)), whole()); err != nil {
-			t.Fatal(err)
-		}
-		wantProgress(t, seen.reports, 0, 32_000_000)
-		moving := 0
-		for i, p := range seen.reports {
-			if p.InFlight > 0 {
-				moving++
-				if i > 1 && times[i].Sub(times[i-1]) < 100*time.Millisecond && seen.reports[i-1].InFlight > 0 {
-					t.Errorf("reports %v apart", times[i].Sub(times[i-1]))
-				}
-			}
-		}
-		if moving < 80 || moving > 110 {
-			t.Errorf("%d reports in ten seconds, want about a hundred", moving)
-		}
-	})
-}
-
-// pacedBody reads 32 KB every ten milliseconds.
-type pacedBody struct{ io.ReadCloser }
-
-func (b pacedBody) Read(p []byte) (int, error) {
-	<-time.After(10 * time.Millisecond)
-	return io.ReadFull(b.ReadCloser, p[:min(len(p), 32_000)])
-}
-
 func TestHooks_UploaderHasNameOfSource(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(503, "")})
@@ -488,53 +328,6 @@ func TestHooks_InfoAndTerminateReportRetries(t *testing.T) {
 	}
 }
 
-func TestBeforeRequest_RenewsTokenOfEachRequest(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	token := "fresh"
-	client := newClient(t, srv.Endpoint(), &tus.Options{
-		Retry: tus.RetryPolicy{MaxRetries: -1}, // the repetition does not count as a retry
-		Hooks: tus.Hooks{
-			BeforeRequest: func(r *http.Request) error { r.Header.Set("Authorization", token); return nil },
-			AfterResponse: func(_ *http.Request, resp *tus.Response) {
-				if resp.StatusCode == 401 {
-					token = "fresh"
-				}
-			},
-		},
-	})
-	srv.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		if r.Header.Get("Authorization") != "fresh" {
-			faults.RespondAfter(401, "")(w, r, h)
-			return
-		}
-		h.Serve(w, r)
-	}})
-	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, call := range []func() error{
-		func() error {
-			_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
-			return err
-		},
-		func() error {
-			_, err := client.Resume(testContext(t), res.URL, tus.Bytes(randomBytes(10)), nil)
-			return err
-		},
-		func() error {
-			_, err := client.Info(testContext(t), res.URL)
-			return err
-		},
-		func() error { return client.Terminate(testContext(t), res.URL) },
-	} {
-		token = "stale"
-		if err := call(); err != nil {
-			t.Errorf("call %d: %v", i, err)
-		}
-	}
-}
-
 func TestHooks_OfUploadRunOneAtATime(t *testing.T) {
 	// The server responds before it has read the body, so AfterResponse runs while bytes
 	// are still sent.
@@ -556,33 +349,5 @@ func TestHooks_OfUploadRunOneAtATime(t *testing.T) {
 	}}).Upload(testContext(t), tus.Bytes(randomBytes(8_000_000)), whole())
 	if err != nil || calls == 0 {
 		t.Fatalf("%d calls: %v", calls, err)
-	}
-}
-
-func TestBeforeRequest_SeesProtocolHeaders(t *testing.T) {
-	// A hook that signs requests needs all headers.
-	srv := tustest.NewServer(t, nil)
-	var missing []string
-	client := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
-		for _, name := range []string{"Tus-Resumable", "User-Agent"} {
-			if r.Header.Get(name) == "" {
-				missing = append(missing, name)
-			}
-		}
-		if r.Header.Get("X-HTTP-Method-Override") == "PATCH" && (r.Header.Get("Upload-Offset") == "" || r.Method != "POST") {
-			missing = append(missing, "Upload-Offset")
-		}
-		return nil
-	}}})
-	data := randomBytes(1500)
-	res, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(missing) > 0 {
-		t.Errorf("the hook did not see %v", missing)
-	}
-	if up, _ := srv.Upload(res.URL); !bytes.Equal(up.Data, data) {
-		t.Error("server has different data")
 	}
 }

@@ -2,9 +2,11 @@ package tus_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
@@ -133,4 +135,82 @@ func TestHTMLPage_IsNoTusResponse(t *testing.T) {
 		t.Errorf("resumed %s, want %s: %v", res.URL, u.URL(), err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
+}
+
+func TestProbe_WaitEndsWithContext(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		h.Inject(tustest.Fault{Method: "OPTIONS", Action: tustest.Delay(20 * time.Second)})
+		client := newClient(nil)
+		first := make(chan error, 1)
+		go func() {
+			_, err := client.Capabilities(t.Context())
+			first <- err
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := client.Capabilities(ctx)
+		wantError(t, err, context.DeadlineExceeded)
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		if _, err := client.Capabilities(t.Context()); err != nil || h.Count("OPTIONS") != 1 {
+			t.Errorf("%d requests: %v", h.Count("OPTIONS"), err)
+		}
+	})
+}
+
+func TestCapabilities(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 5000})
+	client := newClient(t, srv.Endpoint(), nil)
+	for range 2 {
+		caps, err := client.Capabilities(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if caps.MaxSize != 5000 || !caps.Supports("termination") || caps.Supports("nonsense") ||
+			len(caps.ChecksumAlgorithms) != 5 || len(caps.Versions) != 1 || caps.Versions[0] != "1.0.0" {
+			t.Errorf("capabilities are %+v", caps)
+		}
+		caps.Extensions[0] = "changed" // must not change the copy of the client
+	}
+	wantMethods(t, srv.Handler, "OPTIONS")
+}
+
+func TestProbe_FailureNeverEndsUpload(t *testing.T) {
+	for name, action := range map[string]tustest.Action{
+		"missing":   tustest.Respond(404, "nothing here"),
+		"forbidden": tustest.Respond(401, ""),
+		"garbage":   tustest.Respond(200, "", "Tus-Max-Size", "-1", "Tus-Extension", "creation-with-upload"),
+		"cut":       tustest.CutBefore(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: action})
+			client := newClient(t, srv.Endpoint(), nil)
+			data := randomBytes(100)
+			for range 2 {
+				res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantStored(t, srv.Handler, res.URL, data)
+			}
+			if n := srv.Count("OPTIONS"); n > 2 { // the transport may repeat a cut request
+				t.Errorf("%d OPTIONS", n)
+			}
+		})
+	}
+}
+
+func TestCapabilities_OfCallerAreNotRequested(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{
+		Extensions: []string{"creation-with-upload"}, MaxSize: 10}})
+	if _, err := client.Upload(testContext(t), tus.Bytes([]byte("0123456789")), nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.Upload(testContext(t), tus.Bytes([]byte("0123456789x")), nil)
+	wantError(t, err, tus.ErrTooLarge)
+	wantMethods(t, srv.Handler, "POST")
 }

@@ -3,9 +3,6 @@ package tus_test
 import (
 	"errors"
 	"net/http"
-	"net/http/httptest"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -83,23 +80,6 @@ func TestPatch_FailureIsFollowedByHead(t *testing.T) {
 	}
 }
 
-func TestHeadAndDelete_201IsRetried(t *testing.T) {
-	another := tustest.Respond(201, "", "Location", "/files/another", "Upload-Offset", "0", "Upload-Length", "10000")
-	srv, res := uploadThrough(t,
-		tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
-		tustest.Fault{Method: "HEAD", Action: another})
-	if res.Stats.Retries != 2 || res.Stats.Resent > 1000 {
-		t.Errorf("stats are %+v", res.Stats)
-	}
-	srv.Inject(tustest.Fault{Method: "DELETE", Action: another})
-	if err := newClient(t, srv.Endpoint(), nil).Terminate(testContext(t), res.URL); err != nil {
-		t.Fatal(err)
-	}
-	if up, ok := srv.Upload(res.URL); ok && !up.Terminated {
-		t.Error("the upload still exists")
-	}
-}
-
 func TestPatch_ConflictSeeksToServerOffset(t *testing.T) {
 	t.Run("server is behind", func(t *testing.T) {
 		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -144,48 +124,6 @@ func TestPatch_LockConflictIsRetried(t *testing.T) {
 	}
 }
 
-func TestGone_UploadStartsOver(t *testing.T) {
-	for _, status := range []int{404, 410} {
-		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: goneWith(status)})
-		if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
-			t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
-		}
-		// The 3000 lost bytes, and the sent bytes of the refused chunk.
-		if res.Stats.Resent < 3000 || res.Stats.Resent > 4000 {
-			t.Errorf("%d bytes were resent", res.Stats.Resent)
-		}
-	}
-	srv, res := uploadThrough(t,
-		tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
-		tustest.Fault{Method: "HEAD", Action: goneWith(404)})
-	if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
-		t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
-	}
-}
-
-func TestGone_RepeatedlyEndsUpload(t *testing.T) {
-	srv, res, err := failThrough(t, tus.ErrUploadGone, tustest.Fault{Method: "PATCH", Skip: 0, Times: -1, Action: goneWith(404)})
-	if n := srv.Count("POST"); n != 2 { // each further creation would leave another orphan
-		t.Errorf("%d creations: %v", n, err)
-	}
-	if res.Stats.Retries != 1 || !strings.Contains(err.Error(), "cookie") {
-		t.Errorf("%d retries", res.Stats.Retries)
-	}
-	// Also if some bytes are acknowledged in between.
-	srv = tustest.NewServer(t, nil)
-	n := 0
-	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		if n++; n%2 == 0 {
-			h.Forget(r.URL.Path)
-		}
-		h.Serve(w, r)
-	}})
-	_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), &tus.UploadOptions{ChunkSize: 1000})
-	if err == nil || srv.Count("POST") > 20 {
-		t.Errorf("%d creations: %v", srv.Count("POST"), err)
-	}
-}
-
 func TestPatch_RepeatedLossEndsUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	n := 0
@@ -217,93 +155,6 @@ func TestPatch_ShortWriteIsContinued(t *testing.T) {
 	}
 }
 
-func TestResponse_InvalidEndsUpload(t *testing.T) {
-	for name, offset := range map[string]string{
-		"negative": "-5", "garbage": "banana", "beyond what was sent": "4001", "back": "2999", "fraction": "3500.5",
-		"overflow": "9223372036854775808", "huge": strings.Repeat("9", 5000), "plus": "+3500", "empty": " ", "two in one": "3500, 3500", "hex": "0xdac",
-	} {
-		t.Run("PATCH "+name, func(t *testing.T) {
-			_, res, err := failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "PATCH", Skip: 3, Times: -1, Action: tustest.SetHeader("Upload-Offset", offset)})
-			if res.URL == "" || res.Offset != 3000 {
-				t.Errorf("result is %+v", res)
-			}
-			if len(err.Error()) > 1000 {
-				t.Errorf("error has %d characters", len(err.Error()))
-			}
-		})
-		t.Run("HEAD "+name, func(t *testing.T) {
-			if name == "beyond what was sent" || name == "back" {
-				t.Skip("HEAD may return any offset up to the length")
-			}
-			failThrough(t, tus.ErrProtocol,
-				tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutBefore()},
-				tustest.Fault{Method: "HEAD", Times: -1, Action: tustest.SetHeader("Upload-Offset", offset)})
-		})
-	}
-	t.Run("PATCH duplicated", func(t *testing.T) {
-		failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "PATCH", Action: tustest.SetHeader("Upload-Offset", "1000", "Upload-Offset", "999")})
-	})
-	t.Run("HEAD absent", func(t *testing.T) {
-		failThrough(t, tus.ErrProtocol,
-			tustest.Fault{Method: "PATCH", Action: tustest.CutBefore()},
-			tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Offset", "")})
-	})
-	t.Run("HEAD beyond the length", func(t *testing.T) {
-		failThrough(t, tus.ErrProtocol,
-			tustest.Fault{Method: "PATCH", Action: tustest.CutBefore()},
-			tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Offset", "10001")})
-	})
-	t.Run("HEAD another length", func(t *testing.T) {
-		failThrough(t, tus.ErrSourceMismatch,
-			tustest.Fault{Method: "PATCH", Action: tustest.CutBefore()},
-			tustest.Fault{Method: "HEAD", Action: tustest.SetHeader("Upload-Length", "9999")})
-	})
-	t.Run("creation with upload beyond what was sent", func(t *testing.T) {
-		srv := tustest.NewServer(t, nil)
-		srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Upload-Offset", "101")})
-		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(100)), nil)
-		wantError(t, err, tus.ErrProtocol)
-	})
-	t.Run("POST without Location", func(t *testing.T) {
-		failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", "")})
-	})
-	for _, location := range []string{"ftp://example.org/x", "http://", "javascript:alert(1)", "http://[::1"} {
-		t.Run("POST with Location "+location, func(t *testing.T) {
-			failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", location)})
-		})
-	}
-}
-
-func TestResponse_EarlyAcknowledgmentIsIgnored(t *testing.T) {
-	// A duplicate or reordered response of a proxy comes before the body is sent, and
-	// acknowledges all of it.
-	data := randomBytes(16 << 20)
-	for method, opts := range map[string]*tus.UploadOptions{
-		"PATCH": whole(),
-		"POST":  {CreationLimit: int64(len(data))},
-	} {
-		srv := tustest.NewServer(t, nil)
-		srv.Inject(tustest.Fault{Method: method, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			w.Header().Set("Upload-Offset", strconv.Itoa(len(data)))
-			status := http.StatusNoContent
-			if method == "POST" {
-				bare := r.Clone(r.Context())
-				bare.Body = http.NoBody
-				bare.Header.Del("Content-Type")
-				created := httptest.NewRecorder()
-				h.Serve(created, bare)
-				w.Header().Set("Location", created.Header().Get("Location"))
-				status = http.StatusCreated
-			}
-			w.WriteHeader(status)
-		}})
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
-		if err == nil {
-			wantStored(t, srv.Handler, res.URL, data)
-		}
-	}
-}
-
 func TestPatch_TwoWritersDoNotSpin(t *testing.T) {
 	// Before each PATCH, another client appends a byte to the upload.
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
@@ -320,141 +171,6 @@ func TestPatch_TwoWritersDoNotSpin(t *testing.T) {
 			t.Errorf("%d requests in %v: %v", n, elapsed, err)
 		}
 	})
-}
-
-func TestRefusal_EndsUploadWithMessage(t *testing.T) {
-	tests := map[int]error{401: tus.ErrUnauthorized, 403: tus.ErrUnauthorized, 412: tus.ErrUnsupported, 400: nil, 415: nil, 501: nil}
-	for status, want := range tests {
-		for _, method := range []string{"POST", "PATCH"} {
-			srv, res, err := failThrough(t, want, tustest.Fault{Method: method, Times: -1,
-				Action: tustest.Respond(status, "because\r\n\x1b[31mof reasons", "Tus-Version", "0.2.2,0.2.1")})
-			var e *tus.Error
-			if !errors.As(err, &e) || e.StatusCode != status || e.Method != method || e.Message != "because [31mof reasons" {
-				t.Errorf("%s %d: error is %#v", method, status, e)
-			}
-			if tus.IsRetryable(err) || res.Stats.Retries != 0 || srv.Count(method) != 1 {
-				t.Errorf("%s %d was retried", method, status)
-			}
-			if status == 412 && !strings.Contains(err.Error(), "0.2.2, 0.2.1") {
-				t.Errorf("error does not name the versions of the server: %v", err)
-			}
-			if method == "PATCH" && res.URL == "" {
-				t.Errorf("%d: result has no URL", status)
-			}
-		}
-	}
-}
-
-func TestRefusal_OfStoredLastChunkIsUnconfirmed(t *testing.T) {
-	data := randomBytes(2000)
-	opts := &tus.UploadOptions{ChunkSize: 1000}
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.SetStatus(422)})
-	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
-	wantError(t, err, tus.ErrUnconfirmed)
-	wantStored(t, srv.Handler, res.URL, data)
-
-	srv = tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(422, "virus found")})
-	_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
-	var e *tus.Error
-	if errors.Is(err, tus.ErrUnconfirmed) || !errors.As(err, &e) || e.StatusCode != 422 || e.Message != "virus found" {
-		t.Errorf("error is %v", err)
-	}
-}
-
-func TestRefusal_DeletedUploadIsNotResent(t *testing.T) {
-	// As by a virus scanner.
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		faults.RespondAfter(422, "virus found")(w, r, h)
-		h.Forget(r.URL.Path)
-	}})
-	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(2000)), &tus.UploadOptions{ChunkSize: 1000})
-	var e *tus.Error
-	if !errors.As(err, &e) || e.StatusCode != 422 || e.Message != "virus found" {
-		t.Errorf("error is %v", err)
-	}
-	wantMethods(t, srv.Handler, "POST", "PATCH", "PATCH", "HEAD")
-}
-
-func TestUnauthorized_HookRenewsTokenOnce(t *testing.T) {
-	for _, method := range []string{"POST", "PATCH", "HEAD"} {
-		srv := tustest.NewServer(t, nil)
-		token := "old"
-		check := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			if r.Header.Get("Authorization") != "new" {
-				w.WriteHeader(401)
-				token = "new" // a hook may take longer
-				return
-			}
-			h.Serve(w, r)
-		}
-		if method == "HEAD" {
-			srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutBefore()})
-		}
-		srv.Inject(tustest.Fault{Method: method, Times: -1, Action: check})
-		client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
-			BeforeRequest: func(r *http.Request) error { r.Header.Set("Authorization", token); return nil },
-		}})
-		data := randomBytes(3000)
-		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000})
-		if err != nil {
-			t.Fatalf("%s: %v", method, err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-	}
-	// If the hook does not renew the token, the request is repeated once.
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(401, "")})
-	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: renewingHooks()})
-	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), &tus.UploadOptions{ChunkSize: 1000})
-	wantError(t, err, tus.ErrUnauthorized)
-	if n := srv.Count("PATCH"); n != 2 {
-		t.Errorf("%d PATCH requests, want 2", n)
-	}
-}
-
-func TestBeforeRequest_ErrorEndsUpload(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	boom := errors.New("no token")
-	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { return boom }}})
-	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(10)), nil)
-	wantError(t, err, boom)
-	if n := len(srv.Requests()); n != 0 {
-		t.Errorf("%d requests were sent", n)
-	}
-}
-
-func TestPatch_413HalvesChunksIfAllowed(t *testing.T) {
-	limit := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		if r.ContentLength > 1500 {
-			faults.RespondAfter(413, "")(w, r, h)
-			return
-		}
-		h.Serve(w, r)
-	}
-	data := randomBytes(10_000)
-	for _, chunkSize := range []int64{0, 6000} {
-		srv := tustest.NewServer(t, nil)
-		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: limit})
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-			ChunkSize: chunkSize, MinChunkSize: 1000, CreationLimit: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		if res.Stats.Retries != 0 {
-			t.Errorf("halving took %d retries", res.Stats.Retries)
-		}
-	}
-	for _, floor := range []int64{0, 2000} {
-		srv := tustest.NewServer(t, nil)
-		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: limit})
-		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-			ChunkSize: 6000, MinChunkSize: floor})
-		wantError(t, err, tus.ErrTooLarge)
-	}
 }
 
 func TestResume_NeverCreates(t *testing.T) {
@@ -534,27 +250,5 @@ func TestTerminate(t *testing.T) {
 	var e *tus.Error
 	if !errors.As(err, &e) || e.StatusCode != 405 || !errors.Is(err, tus.ErrUnsupported) {
 		t.Errorf("error is %v", err)
-	}
-}
-
-func TestMethodNotAllowed_NamesMissingFeature(t *testing.T) {
-	for method, words := range map[string]string{"POST": "creation", "PATCH": "OverridePatchMethod"} {
-		_, _, err := failThrough(t, nil, tustest.Fault{Method: method, Times: -1, Action: tustest.Respond(405, "")})
-		var e *tus.Error
-		if !errors.As(err, &e) || e.StatusCode != 405 || e.Method != method || !strings.Contains(err.Error(), words) || tus.IsRetryable(err) {
-			t.Errorf("%s: error is %v", method, err)
-		}
-		if errors.Is(err, tus.ErrUnsupported) != (method == "POST") {
-			t.Errorf("%s: %v and ErrUnsupported", method, err)
-		}
-	}
-}
-
-func TestMethodNotAllowed_NoAdviceIfOverridden(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(405, "")})
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true}).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
-	if err == nil || strings.Contains(err.Error(), "see Options.OverridePatchMethod") {
-		t.Errorf("error advises an option that is set: %v", err)
 	}
 }

@@ -19,30 +19,6 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestOptionsHeader_OnlyProtocolIsReserved(t *testing.T) {
-	for name, reserved := range map[string]bool{
-		"Upload-Creator": false, "Upload-Token": false, "Tus-Hook-Secret": false,
-		"Upload-Offset": true, "upload-length": true, "Upload-Metadata": true, "Tus-Resumable": true, "Tus-Checksum-Algorithm": true,
-	} {
-		srv := tustest.NewServer(t, nil)
-		srv.Inject(tustest.Fault{Method: "POST", Times: always, Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
-			http.Error(w, "value "+r.Header.Get(name), http.StatusForbidden)
-		}})
-		client, err := tus.NewClient(srv.Endpoint(), &tus.Options{Header: http.Header{name: {planted}}, Checksums: []checksum.Algorithm{}})
-		if errors.Is(err, tus.ErrInvalidInput) != reserved {
-			t.Errorf("%s: %v", name, err)
-		}
-		if err != nil {
-			continue
-		}
-		_, err = client.Upload(testContext(t), tus.Bytes(randomBytes(10)), whole())
-		if err == nil || strings.Contains(err.Error(), planted) || srv.Requests()[0].Header.Get(name) != planted {
-			t.Errorf("%s: error is %v", name, err)
-		}
-		client.CloseIdleConnections()
-	}
-}
-
 func TestHead_WithoutLengthUsesSizeOfSource(t *testing.T) {
 	silent := tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "")
 	for name, opts := range map[string]tus.UploadOptions{

@@ -1,9 +1,13 @@
 package tus_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"compress/flate"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"sync/atomic"
@@ -79,7 +83,8 @@ type sizedInfo struct{ fs.FileInfo }
 func (sizedInfo) Size() int64 { return zerosSize }
 
 func (f *compressedFile) Stat() (fs.FileInfo, error) { return f.fsys.Stat("f") }
-func (f *compressedFile) Close() error               { return nil }
+
+func (f *compressedFile) Close() error { return nil }
 
 func (f *compressedFile) Read(p []byte) (int, error) {
 	if f.fsys.hangs.Load() {
@@ -218,4 +223,60 @@ func TestFSFile_TruncatedBelowOffsetIsAnError(t *testing.T) {
 			wantError(t, err, tus.ErrSourceChanged)
 		})
 	}
+}
+
+func TestFSFile_CorruptArchiveIsNotStored(t *testing.T) {
+	data := bytes.Repeat([]byte("all the same "), 1000)
+	for _, method := range []uint16{zip.Store, zip.Deflate} {
+		for _, opts := range []*tus.UploadOptions{nil, whole(), chunked()} {
+			srv := tustest.NewServer(t, nil)
+			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(corruptArchive(t, method, data), "a.txt"), opts)
+			wantError(t, err, zip.ErrChecksum)
+			wantNoMix(t, srv, data)
+		}
+	}
+}
+
+// corruptArchive returns an archive whose file a.txt has a wrong checksum.
+func corruptArchive(t testing.TB, method uint16, data []byte) *zip.Reader {
+	t.Helper()
+	packed := data
+	if method == zip.Deflate {
+		var b bytes.Buffer
+		w, err := flate.NewWriter(&b, flate.BestSpeed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(data)
+		w.Close()
+		packed = b.Bytes()
+	}
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	f, err := w.CreateRaw(&zip.FileHeader{
+		Name: "a.txt", Method: method, CRC32: crc32.ChecksumIEEE(data) + 1,
+		CompressedSize64: uint64(len(packed)), UncompressedSize64: uint64(len(data)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Write(packed)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestFSFile_WithoutSeek(t *testing.T) {
+	data := randomBytes(3000)
+	srv := tustest.NewServer(t, nil)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(forwardFS{mapFS("f", data)}, "f"), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
 }

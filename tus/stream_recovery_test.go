@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -70,95 +69,6 @@ func TestStream_ShortWriteIsContinued(t *testing.T) {
 // atOffset does action once, with the first PATCH from that offset on.
 func atOffset(srv *tustest.Server, offset int64, action tustest.Action) {
 	srv.Inject(tustest.Fault{Method: "PATCH", From: offset, Action: action})
-}
-
-// serveLate serves a cut request late: HEAD does not show its data yet, and the server
-// handles it before the request that repeats it.
-func serveLate(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-	earlier := r.Clone(r.Context())
-	earlier.Body, earlier.ContentLength = http.NoBody, 0
-	earlier.Header.Del("Upload-Checksum")
-	h.Serve(httptest.NewRecorder(), earlier)
-	h.Serve(w, r)
-}
-
-func TestDeferLength_LateRequestCompletesUpload(t *testing.T) {
-	// The bytes of the first request are stored before HEAD, its length after HEAD.
-	bytesOnly := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		r.Header.Del("Upload-Length")
-		tustest.LoseResponse()(w, r, h)
-	}
-	srv, data := tustest.NewServer(t, nil), randomBytes(2500)
-	srv.Inject(
-		tustest.Fault{Method: "PATCH", From: 2000, Action: bytesOnly},
-		tustest.Fault{Method: "PATCH", From: 2500, Action: serveLate})
-	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-
-	// Without such a request, or with unsent bytes, the response is a refusal.
-	for _, status := range []int{400, 422} {
-		for _, first := range []tustest.Action{nil, tustest.CutAfter(100), tustest.CutBefore()} {
-			srv := tustest.NewServer(t, nil)
-			if first != nil {
-				srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: first})
-			}
-			srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: faults.SetStatus(status)})
-			_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-			wantError(t, err, tus.ErrUnconfirmed)
-		}
-	}
-}
-
-func TestDeferLength_LateRequestKeepsChecksum(t *testing.T) {
-	for name, test := range map[string]struct {
-		action tustest.Action
-		want   string
-	}{
-		"length refused":    {serveLate, "sha256"},
-		"algorithm refused": {faults.RefuseAlgorithm("sha256"), "sha1"},
-	} {
-		srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
-		srv.Inject(
-			tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.CutBefore()},
-			tustest.Fault{Method: "PATCH", From: 2000, Action: test.action})
-		data := randomBytes(2500)
-		res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		last := srv.Requests()[len(srv.Requests())-1]
-		if used, _, _ := strings.Cut(last.Header.Get("Upload-Checksum"), " "); used != test.want || res.Checksum != test.want {
-			t.Errorf("%s: checksum is %q, %q of the last chunk", name, res.Checksum, used)
-		}
-	}
-}
-
-func TestDeferLength_LengthIsNotSentTwice(t *testing.T) {
-	for name, send := range map[string]func(*tus.Client, []byte) (*tus.Result, error){
-		"stream": func(client *tus.Client, data []byte) (*tus.Result, error) {
-			return client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-		},
-		"deferred length": func(client *tus.Client, data []byte) (*tus.Result, error) {
-			return client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, DeferLength: true})
-		},
-	} {
-		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
-		srv.Inject(
-			tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.CutBefore()},
-			tustest.Fault{Method: "PATCH", From: 2000, Action: serveLate})
-		res, err := send(newClient(t, srv.Endpoint(), nil), data)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		if last := srv.Requests()[len(srv.Requests())-1]; last.Header.Get("Upload-Length") != "" {
-			t.Errorf("%s: the length was sent again", name)
-		}
-	}
 }
 
 func TestStream_ServerLosesBytes(t *testing.T) {
@@ -396,4 +306,13 @@ func TestStream_OtherLengthIsMismatch(t *testing.T) {
 			t.Error("an upload was created")
 		}
 	})
+}
+
+func TestStream_RefusedAtEndIsUnconfirmed(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: faults.SetStatus(422)})
+	data := randomBytes(2500)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
+	wantError(t, err, tus.ErrUnconfirmed)
+	wantStored(t, srv.Handler, res.URL, data)
 }

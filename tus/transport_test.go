@@ -165,51 +165,6 @@ func TestUploadOverHTTP2(t *testing.T) {
 	}
 }
 
-// strictLimiter counts bytes, and fails if a wait exceeds its burst.
-type strictLimiter struct{ n atomic.Int64 }
-
-func (l *strictLimiter) Burst() int { return 100_000 }
-func (l *strictLimiter) WaitN(_ context.Context, n int) error {
-	if n > l.Burst() {
-		return errors.New("more than the burst")
-	}
-	l.n.Add(int64(n))
-	return nil
-}
-
-func TestRateLimit_HoldsForFileAndMemory(t *testing.T) {
-	path, data := largeFile(t)
-	for name, source := range map[string]tus.Source{"file by the kernel": tus.File(path), "memory": tus.Bytes(data)} {
-		t.Run(name, func(t *testing.T) {
-			srv := tustest.NewServer(t, nil)
-			limiter := &strictLimiter{}
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: limiter}).Upload(testContext(t), source, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, res.URL, data)
-			if n := limiter.n.Load(); n < int64(len(data)) {
-				t.Errorf("limiter passed %d bytes of %d", n, len(data))
-			}
-		})
-	}
-}
-
-func TestRateLimit_ErrorEndsRequest(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: brokenLimiter{}, Retry: tus.RetryPolicy{MaxRetries: 2}})
-	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), whole())
-	wantError(t, err, errUnplugged)
-	if bytesReceived(srv) != 0 {
-		t.Errorf("%d bytes were sent", bytesReceived(srv))
-	}
-}
-
-type brokenLimiter struct{}
-
-func (brokenLimiter) Burst() int                       { return 1000 }
-func (brokenLimiter) WaitN(context.Context, int) error { return errUnplugged }
-
 // signing is a transport that hashes a body before it sends it.
 type signing struct{ http.RoundTripper }
 
@@ -332,5 +287,23 @@ func TestStats_CountBytesInKernelBuffers(t *testing.T) {
 	const dropped = 256<<10 + 1 // by net/http, before it responds
 	if sent < reached || sent > reached+dropped || reached < 1<<20 {
 		t.Errorf("Stats count %d bytes, %d reached the server", sent, reached)
+	}
+}
+
+// sendfile gets a file in slices, with a deadline of a second for each. A server that reads
+// slowly lets the deadline pass within a slice. The next slice must start at the right
+// offset, also in a part.
+func TestSendfile_SlowServerKeepsOffset(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(1500 * time.Millisecond)})
+	data := randomBytes(64 << 20)
+	path := tempFile(t, data)
+	res, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 32 << 20}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if res.Stats.Resent != 0 {
+		t.Errorf("stats are %+v", res.Stats)
 	}
 }
