@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -56,5 +58,30 @@ func TestHead_BypassesCaches(t *testing.T) {
 	}
 	if got := srv.Requests()[1].Header.Get("Cache-Control"); got != "no-cache, no-store" {
 		t.Errorf("Cache-Control is %q", got)
+	}
+}
+
+func TestHead_WithoutLengthUsesSizeOfSource(t *testing.T) {
+	silent := tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "")
+	for name, opts := range map[string]tus.UploadOptions{
+		"chunks": {ChunkSize: 1000}, "larger chunks": {ChunkSize: 2000}, "parts": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}, ChunkSize: 1000},
+	} {
+		srv, data, store, path := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}, tempFile(t, randomBytes(5000))
+		srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: silent},
+			tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(100)}, tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(422, "")})
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()})
+		if _, err := client.UploadFile(testContext(t), path, &opts); err == nil {
+			t.Errorf("%s: the first session is not refused", name)
+		}
+		res, err := client.UploadFile(testContext(t), path, &opts)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		for _, r := range srv.Requests() {
+			if r.Method == "PATCH" && r.Header.Get("Upload-Length") != "" {
+				t.Errorf("%s: PATCH with Upload-Length", name)
+			}
+		}
 	}
 }

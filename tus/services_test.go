@@ -13,36 +13,10 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
-	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
-
-func TestHead_WithoutLengthUsesSizeOfSource(t *testing.T) {
-	silent := tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "")
-	for name, opts := range map[string]tus.UploadOptions{
-		"chunks": {ChunkSize: 1000}, "larger chunks": {ChunkSize: 2000}, "parts": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 2000}, ChunkSize: 1000},
-	} {
-		srv, data, store, path := tustest.NewServer(t, nil), randomBytes(5000), &storage.Memory{}, tempFile(t, randomBytes(5000))
-		srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: silent},
-			tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(100)}, tustest.Fault{Method: "PATCH", Skip: 1, Action: faults.RespondAfter(422, "")})
-		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()})
-		if _, err := client.UploadFile(testContext(t), path, &opts); err == nil {
-			t.Errorf("%s: the first session is not refused", name)
-		}
-		res, err := client.UploadFile(testContext(t), path, &opts)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		for _, r := range srv.Requests() {
-			if r.Method == "PATCH" && r.Header.Get("Upload-Length") != "" {
-				t.Errorf("%s: PATCH with Upload-Length", name)
-			}
-		}
-	}
-}
 
 // An upload of another program may have a deferred length.
 func TestResume_HeadWithoutLengthSendsLength(t *testing.T) {
@@ -134,32 +108,6 @@ func TestRetryAfter_DateUsesClockOfServer(t *testing.T) {
 			if !errors.As(err, &e) || e.RetryAfter != 20*time.Second {
 				t.Errorf("clock of the server %v ahead: %+v", ahead, e)
 			}
-		}
-	}
-}
-
-func TestLocation_IsEscapedNotRefused(t *testing.T) {
-	for id, want := range map[string]string{
-		"50%off": "50%25off", "a b": "a%20b", "ü%": "%C3%BC%25", "%zz%41": "%25zz%41", "a%2Fb%": "a%2Fb%25", "\xff": "%FF", "x?a=50%off": "x?a=50%off", "tab\tin": "tab%09in",
-	} {
-		for _, prefix := range []string{"/files/", "", "http://host/files/"} {
-			var requested string
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Tus-Resumable", "1.0.0")
-				if r.Method == http.MethodPost {
-					w.Header()["Location"] = []string{strings.Replace(prefix, "//host", "//"+r.Host, 1) + id}
-					w.WriteHeader(201)
-					return
-				}
-				requested = r.RequestURI
-				w.Header().Set("Upload-Offset", strconv.FormatInt(r.ContentLength, 10))
-				w.WriteHeader(204)
-			}))
-			res, err := newClient(t, srv.URL+"/files/", nil).Upload(testContext(t), tus.Bytes(randomBytes(5)), whole())
-			if err != nil || requested != "/files/"+want || res.URL != srv.URL+"/files/"+want {
-				t.Errorf("Location %q: requested %s, the URL is %s: %v", prefix+id, requested, res.URL, err)
-			}
-			srv.Close()
 		}
 	}
 }

@@ -297,31 +297,6 @@ func TestOverridePatchMethod_OnlyPatchIsSentAsPost(t *testing.T) {
 	}
 }
 
-func TestLocation_AbsoluteOrRelative(t *testing.T) {
-	data := randomBytes(1000)
-	for _, location := range []string{
-		"/files/00000001", "00000001", "./00000001", "../files/00000001", "//HOST/files/00000001", "http://HOST/files/00000001", "?x=1/../00000001",
-	} {
-		t.Run(location, func(t *testing.T) {
-			srv := tustest.NewServer(t, nil)
-			host := srv.HTTP.Listener.Addr().String()
-			if location[0] == '?' {
-				srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "00000001"+location)})
-			} else {
-				srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", string(bytes.ReplaceAll([]byte(location), []byte("HOST"), []byte(host))))})
-			}
-			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 100})
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, "00000001", data)
-			if want := srv.Endpoint() + "00000001"; res.URL != want && location[0] != '?' {
-				t.Errorf("URL is %s, want %s", res.URL, want)
-			}
-		})
-	}
-}
-
 func TestUpload_LargerThanTusMaxSize(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 10})
 	client := newClient(t, srv.Endpoint(), nil)
