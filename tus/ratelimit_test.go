@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
-	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -197,25 +196,6 @@ func TestRateLimit_OfUploadThatCannotWorkIsRefused(t *testing.T) {
 			t.Errorf("error is %v, want one with %q", err, name)
 		}
 	}
-}
-
-// TestRateLimit_DoesNotHideStall sends a file by sendfile over a stalled connection.
-func TestRateLimit_DoesNotHideStall(t *testing.T) {
-	t.Parallel() // mostly waits
-	path, data := largeFile(t)
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
-	var seen recorder
-	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: tus.NewRateLimit(1 << 40), StallTimeout: 3 * time.Second, Hooks: seen.hooks()})
-	res, err := client.UploadFile(testContext(t), path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-	if len(seen.retries) == 0 {
-		t.Fatal("no request was cut")
-	}
-	wantError(t, seen.retries[0].Err, tus.ErrStalled)
 }
 
 // slowLimiter delays every burst by more than the stall timeout.

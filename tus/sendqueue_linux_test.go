@@ -15,21 +15,47 @@ import (
 
 func TestStall_SlowDrainOfKernelIsNone(t *testing.T) {
 	t.Parallel() // mostly waits
-	// The kernel has all bytes long before the server has read them, which takes several
-	// stall timeouts.
+	t.Run("TCP", func(t *testing.T) {
+		t.Parallel()
+		h, srv := slowDrain(t)
+		srv.Start()
+		wantNoStall(t, h, srv.URL, nil)
+	})
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		ours := newAuthority(t, "ours")
+		h, srv := slowDrain(t)
+		srv.TLS = &tls.Config{Certificates: []tls.Certificate{ours.issue(nil)}}
+		srv.StartTLS()
+		transport := tus.NewTransport()
+		transport.TLSClientConfig = &tls.Config{RootCAs: ours.pool}
+		wantNoStall(t, h, srv.URL, &http.Client{Transport: transport})
+	})
+}
+
+// slowDrain returns a server that reads so slowly that the kernel of the client has all
+// bytes long before the server, for several stall timeouts.
+func slowDrain(t *testing.T) (*tustest.Handler, *httptest.Server) {
+	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop() // after the server is closed
+	t.Cleanup(tick.Stop) // after the server is closed
 	h := tustest.NewHandler(nil)
 	srv := httptest.NewUnstartedServer(h)
 	srv.Listener = &smallBuffers{srv.Listener}
-	srv.Start()
-	defer srv.Close()
+	t.Cleanup(srv.Close)
 	h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		r.Body = tickedBody{r.Body, tick.C}
 		h.Serve(w, r)
 	}})
+	return h, srv
+}
+
+// wantNoStall fails unless an upload completes without a retry.
+func wantNoStall(t *testing.T, h *tustest.Handler, url string, httpClient *http.Client) {
+	t.Helper()
 	data := randomBytes(3 << 19)
-	res, err := newClient(t, srv.URL+"/files/", &tus.Options{StallTimeout: time.Second}).Upload(testContext(t), tus.Bytes(data), whole())
+	client := newClient(t, url+"/files/", &tus.Options{StallTimeout: time.Second, HTTPClient: httpClient})
+	res, err := client.Upload(testContext(t), tus.Bytes(data), whole())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,34 +107,4 @@ type tickedBody struct {
 func (b tickedBody) Read(p []byte) (int, error) {
 	<-b.tick
 	return b.ReadCloser.Read(p[:min(len(p), 16<<10)])
-}
-
-func TestStall_SlowLinkOverTLSIsNone(t *testing.T) {
-	t.Parallel() // mostly waits
-	// As over plain TCP, only the send queue of the kernel shows that bytes move.
-	ours := newAuthority(t, "ours")
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop() // when the server is closed
-	h := tustest.NewHandler(nil)
-	srv := httptest.NewUnstartedServer(h)
-	srv.Listener = &smallBuffers{srv.Listener}
-	srv.TLS = &tls.Config{Certificates: []tls.Certificate{ours.issue(nil)}}
-	srv.StartTLS()
-	defer srv.Close()
-	h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		r.Body = tickedBody{r.Body, tick.C}
-		h.Serve(w, r)
-	}})
-	transport := tus.NewTransport()
-	transport.TLSClientConfig = &tls.Config{RootCAs: ours.pool}
-	data := randomBytes(3 << 19)
-	res, err := newClient(t, srv.URL+"/files/", &tus.Options{StallTimeout: time.Second, HTTPClient: &http.Client{Transport: transport}}).
-		Upload(testContext(t), tus.Bytes(data), whole())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, h, res.URL, data)
-	if res.Stats.Retries != 0 {
-		t.Errorf("%d retries", res.Stats.Retries)
-	}
 }

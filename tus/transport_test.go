@@ -75,21 +75,27 @@ func TestSendfile_PauseAndCancelEndIt(t *testing.T) {
 
 func TestSendfile_StallIsCut(t *testing.T) {
 	t.Parallel() // mostly waits
-	path, data := largeFile(t)
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
-	var seen recorder
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 3 * time.Second, Hooks: seen.hooks()}).UploadFile(testContext(t), path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-	if len(seen.retries) == 0 {
-		t.Fatal("no request was cut")
-	}
-	wantError(t, seen.retries[0].Err, tus.ErrStalled)
-	if res.Stats.Uploaded != int64(len(data)) {
-		t.Errorf("stats are %+v", res.Stats)
+	for name, limit := range map[string]tus.Limiter{"no limit": nil, "rate limit": tus.NewRateLimit(1 << 40)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path, data := largeFile(t)
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
+			var seen recorder
+			client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: limit, StallTimeout: 3 * time.Second, Hooks: seen.hooks()})
+			res, err := client.UploadFile(testContext(t), path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			if len(seen.retries) == 0 {
+				t.Fatal("no request was cut")
+			}
+			wantError(t, seen.retries[0].Err, tus.ErrStalled)
+			if res.Stats.Uploaded != int64(len(data)) {
+				t.Errorf("stats are %+v", res.Stats)
+			}
+		})
 	}
 }
 
