@@ -210,7 +210,7 @@ func TestUploadAll_ReachesConcurrency(t *testing.T) {
 	}
 }
 
-func TestManySmallJobsTakeOneRequestEach(t *testing.T) {
+func TestUploadAll_SmallJobTakesOneRequest(t *testing.T) {
 	const n = 2000
 	for name, store := range map[string]storage.Store{"no store": nil, "store": &storage.Memory{}} {
 		srv := tustest.NewServer(t, nil)
@@ -291,7 +291,7 @@ func TestUploadAll_JobWithURLIsResumed(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "HEAD", "PATCH")
 }
 
-func TestInterruptedBatchIsResumed(t *testing.T) {
+func TestUploadAll_InterruptedIsResumed(t *testing.T) {
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 	jobs := bytesJobs(10)
 	for i := range jobs {

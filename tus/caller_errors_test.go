@@ -95,6 +95,6 @@ func TestHookError_SentinelStopsBatch(t *testing.T) {
 		n++
 	}
 	if n != 1 {
-		t.Errorf("%d jobs ran though the first failed", n)
+		t.Errorf("%d jobs ran after the first failed", n)
 	}
 }

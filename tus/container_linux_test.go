@@ -18,10 +18,10 @@ const containerVariable = "TUS_TEST_CONTAINER"
 
 // Kinds of containers. Each is a PID namespace of its own.
 const (
-	ordinary = "ordinary" // with a /proc of its own
-	renamed  = "renamed"  // with another host name as well
-	noProc   = "no /proc" // as in a chroot
-	crowded  = "crowded"  // the same, with a higher process ID
+	ordinary      = "ordinary"           // with a /proc of its own
+	renamed       = "renamed"            // with another host name as well
+	noProc        = "no /proc"           // as in a chroot
+	noProcHighPID = "no /proc, high PID" // the same, with a higher process ID
 )
 
 // enterContainer sets up the kind of container that the process was started for. The
@@ -45,10 +45,10 @@ func enterContainer() {
 	case renamed:
 		check(syscall.Mount("proc", "/proc", "proc", 0, ""))
 		check(syscall.Sethostname([]byte("renamed")))
-	case noProc, crowded:
+	case noProc, noProcHighPID:
 		check(syscall.Mount("tmpfs", "/proc", "tmpfs", 0, ""))
 	}
-	if kind != crowded {
+	if kind != noProcHighPID {
 		return
 	}
 	for range 30 {
@@ -133,7 +133,7 @@ func shortenLease(t *testing.T, path string, lasts time.Duration) {
 }
 
 func TestContainer_LivingProcessIsNotTakenForDead(t *testing.T) {
-	for _, kinds := range [][2]string{{crowded, noProc}, {noProc, crowded}, {crowded, ordinary}, {ordinary, ordinary}} {
+	for _, kinds := range [][2]string{{noProcHighPID, noProc}, {noProc, noProcHighPID}, {noProcHighPID, ordinary}, {ordinary, ordinary}} {
 		t.Run(strings.Join(kinds[:], " and "), func(t *testing.T) {
 			srv, path := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), "uploads")
 			stopped, proceed := stopIn(t, srv, &writers{})

@@ -189,9 +189,9 @@ func (s *stage) countConn(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// settle waits until the server has no connection left. It may still handle requests that
+// waitIdle waits until the server has no connection left. It may still handle requests that
 // the client canceled.
-func (s *stage) settle(t *testing.T) {
+func (s *stage) waitIdle(t *testing.T) {
 	t.Helper()
 	s.Release()
 	for _, end := range s.closes {

@@ -108,7 +108,7 @@ func uploadSecurely(t testing.TB, endpoint string, config *tls.Config) (*tus.Res
 	return newClient(t, endpoint, opts).Upload(testContext(t), tus.Bytes(randomBytes(30_000)), chunked())
 }
 
-func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
+func TestTLS_UntrustedServerGetsNothing(t *testing.T) {
 	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
 	trusting := &tls.Config{RootCAs: ours.pool}
 	for name, test := range map[string]struct {
@@ -212,7 +212,7 @@ func only(use x509.ExtKeyUsage) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{use} }
 }
 
-func TestOwnCertificateAuthority(t *testing.T) {
+func TestTLS_OwnCertificateAuthority(t *testing.T) {
 	ours := newAuthority(t, "ours")
 	for name, config := range map[string]*tls.Config{
 		"TLS 1.3": {Certificates: []tls.Certificate{ours.issue(nil)}, MinVersion: tls.VersionTLS13},
@@ -232,7 +232,7 @@ func TestOwnCertificateAuthority(t *testing.T) {
 	}
 }
 
-func TestClientCertificates(t *testing.T) {
+func TestTLS_ClientCertificates(t *testing.T) {
 	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
 	h, endpoint := secureServer(t, &tls.Config{
 		Certificates: []tls.Certificate{ours.issue(nil)}, ClientCAs: ours.pool, ClientAuth: tls.RequireAndVerifyClientCert,
@@ -288,7 +288,7 @@ func TestVerificationIsSkippedOnlyOnRequest(t *testing.T) {
 	}
 }
 
-func TestURLSourceVerifiesItsServer(t *testing.T) {
+func TestTLS_URLSourceVerifiesServer(t *testing.T) {
 	ours := newAuthority(t, "ours")
 	data, requests := randomBytes(30_000), 0
 	movies := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

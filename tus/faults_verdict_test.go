@@ -88,7 +88,7 @@ type outcome struct {
 func (l leaves) check(t *testing.T, s *stage, w way, path, url string) string {
 	s.script.end()
 	s.listener.Reset(0)
-	s.settle(t)
+	s.waitIdle(t)
 	held, creations := s.held(t, url), s.creations()
 	if n := len(s.records(t)); l == nothing && n != 0 && w.name != parallel { // other parts may be stored
 		t.Errorf("%d records are left", n)

@@ -142,7 +142,7 @@ func TestFile_ChangeIsNeverStoredAsComplete(t *testing.T) {
 					wantChanged(t, err)
 					for _, up := range srv.Uploads() {
 						if opts != nil && opts.ChunkSize > 0 && up.Complete() {
-							t.Error("server has a complete upload, though another chunk followed the change")
+							t.Error("server has a complete upload, but another chunk followed the change")
 						}
 					}
 				})

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestInvalidHeadersAreRefusedBeforeAnyRequest(t *testing.T) {
+func TestOptionsHeader_InvalidSendsNoRequest(t *testing.T) {
 	for name, header := range map[string]http.Header{
 		"CR LF in a value":      {"X-Key": {"PLANTED\r\nX-Forged: yes"}},
 		"LF in a value":         {"Authorization": {"Bearer PLANTED\n"}},

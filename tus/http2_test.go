@@ -50,7 +50,7 @@ func (s *hangingSeeker) Read(p []byte) (int, error) {
 
 // A response that comes while the source blocks ends the request at once: closing the
 // body must not wait for the Read.
-func TestEarlyRefusalDoesNotWaitForTheSource(t *testing.T) {
+func TestPatch_EarlyRefusalDoesNotWaitForSource(t *testing.T) {
 	refuse := func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
 		io.ReadFull(r.Body, make([]byte, 1000))
 		w.Header().Set("Connection", "close") // HTTP/1: do not read the rest

@@ -414,7 +414,7 @@ func TestRecord_HangingPutDoesNotDelayPause(t *testing.T) {
 				}
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
-				// The server reports another request, so the lease is confirmed: that hangs.
+				// The server reports another request, so the client confirms the lease, which hangs.
 				fl.inject(6000, tustest.Respond(423, "", "Tus-Resumable", "1.0.0"))
 				fl.working.Go(func() {
 					time.Sleep(30 * time.Second)

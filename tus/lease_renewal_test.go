@@ -79,7 +79,7 @@ func TestLease_RenewedWhenClockIsSetBack(t *testing.T) {
 		var puts atomic.Int64
 		store := &scripted{Store: memory}
 		store.put = func(rec storage.Record, next put) (storage.Record, error) {
-			if puts.Add(1) == 1 { // as if the upload started an hour later
+			if puts.Add(1) == 1 { // the clock was an hour later
 				lease := *rec.Lease
 				lease.Until = lease.Until.Add(time.Hour)
 				rec.Lease = &lease

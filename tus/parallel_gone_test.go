@@ -119,7 +119,7 @@ func TestParallel_TwiceInterruptedIsResumed(t *testing.T) {
 	}
 }
 
-func TestRecordWithPartsThatDoNotTileIsNeverUsed(t *testing.T) {
+func TestRecord_PartsWithGapsAreNeverUsed(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for name, damage := range map[string]func(*storage.Record){
 		"hole":        func(r *storage.Record) { r.Parts = append(r.Parts[:1], r.Parts[2:]...) },

@@ -165,7 +165,7 @@ func TestUnauthorized_HookRenewsTokenOfEachPart(t *testing.T) {
 	}
 }
 
-func TestAbortDeletesPartsAndFinal(t *testing.T) {
+func TestAbort_DeletesPartsAndFinal(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		for _, p := range phases {
 			srv, store := restarted(t, srv), &storage.Memory{}

@@ -95,7 +95,7 @@ func TestParallel_FileIsReadConcurrently(t *testing.T) {
 	}
 }
 
-func TestPartsWithChecksums(t *testing.T) {
+func TestParallel_Checksums(t *testing.T) {
 	data := randomBytes(unequalSize)
 	path := tempFile(t, data)
 	for _, source := range []tus.Source{tus.Bytes(data), tus.File(path), tus.FSFile(mapFS("file", data), "file")} {
@@ -120,7 +120,7 @@ func TestPartsWithChecksums(t *testing.T) {
 	}
 }
 
-func TestPartsNeverShareAnUpload(t *testing.T) {
+func TestPart_NeverSharesUploadURL(t *testing.T) {
 	// A proxy may respond to one request with the response to another.
 	data := randomBytes(4000)
 	for kind, srv := range concatServers(t) {

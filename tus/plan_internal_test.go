@@ -109,7 +109,7 @@ func TestPlanSpans_LargePartsAreDivided(t *testing.T) {
 	}
 }
 
-func TestSpansAtBoundaries(t *testing.T) {
+func TestSpansAt_Boundaries(t *testing.T) {
 	tests := []struct {
 		size       int64
 		boundaries []int64
@@ -129,7 +129,7 @@ func TestSpansAtBoundaries(t *testing.T) {
 	}
 }
 
-func TestBoundariesAscendFromAboveZero(t *testing.T) {
+func TestAscending_Boundaries(t *testing.T) {
 	for _, good := range [][]int64{nil, {}, {1}, {1, 2}, {5, math.MaxInt64}} {
 		if !ascending(good) {
 			t.Errorf("ascending(%v) is false", good)
@@ -142,7 +142,7 @@ func TestBoundariesAscendFromAboveZero(t *testing.T) {
 	}
 }
 
-func TestStoredPartsMustTileTheSource(t *testing.T) {
+func TestTile_PartsCoverSource(t *testing.T) {
 	part := func(offset, size int64) storage.Part { return storage.Part{Offset: offset, Size: size} }
 	tests := map[string]struct {
 		parts []storage.Part

@@ -38,7 +38,7 @@ func wantProgress(t *testing.T, reports []tus.Progress, from, total int64) {
 	}
 }
 
-func TestProgressOfAnUpload(t *testing.T) {
+func TestProgress_WithFaults(t *testing.T) {
 	lose := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Truncate(r.URL.Path, 100)
 		h.Serve(w, r)

@@ -138,7 +138,7 @@ func TestRedirect_UnusableEndsUpload(t *testing.T) {
 	}
 }
 
-func TestStepDownFromHTTPSIsRefused(t *testing.T) {
+func TestRedirect_StepDownFromHTTPSIsRefused(t *testing.T) {
 	data := randomBytes(3000)
 	for name, fault := range map[string]func(target string) tustest.Fault{
 		"Location": func(target string) tustest.Fault {

@@ -201,7 +201,7 @@ func TestStream_Steps(t *testing.T) {
 	}
 }
 
-func TestChecksumsOfAStream(t *testing.T) {
+func TestStream_Checksums(t *testing.T) {
 	for kind, extensions := range map[string][]string{"before": tustest.Without("checksum-trailer"), "trailer": nil} {
 		for _, n := range streamLengths {
 			srv, data := tustest.NewServer(t, &tustest.Options{Extensions: extensions}), randomBytes(n)
