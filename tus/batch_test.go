@@ -30,7 +30,7 @@ func bytesJobs(n int) []tus.Job {
 	return jobs
 }
 
-// notifyDrawn yields jobs, and calls drawn before the nth of them.
+// notifyDrawn yields jobs, and calls drawn with the number of each before it.
 func notifyDrawn(jobs []tus.Job, drawn func(n int)) iter.Seq[tus.Job] {
 	return func(yield func(tus.Job) bool) {
 		for i, job := range jobs {

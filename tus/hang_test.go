@@ -154,7 +154,7 @@ func TestSource_BlockedReadDoesNotDelayEnd(t *testing.T) {
 	}
 }
 
-// blockingSource is a source whose readers hang until wake is closed.
+// blockingSource is a source whose readers call read before each Read, and close in Close.
 type blockingSource struct {
 	tus.Source
 	read, close func()

@@ -148,7 +148,7 @@ func TestPatch_ShortWriteIsContinued(t *testing.T) {
 	if res.Stats.Resent != 5*700 || res.Stats.Uploaded != 10_000 {
 		t.Errorf("stats are %+v", res.Stats)
 	}
-	// A server that never stores anything is an error.
+	// If the server never stores anything, the upload fails.
 	_, res, _ = failThrough(t, nil, tustest.Fault{Method: "PATCH", Times: -1, Action: faults.AcceptOnly(0)})
 	if res.Offset != 0 || res.Stats.Retries != 8 {
 		t.Errorf("result is %+v", res)

@@ -118,7 +118,7 @@ func TestFSFile_SkippingEndsWithContext(t *testing.T) {
 	fsys.hangs.Store(false)
 	close(fsys.wake)
 
-	// A Read that does not hang is not repeated.
+	// Skipping ends with the context also if no Read hangs.
 	ctx, cancel = context.WithCancel(testContext(t))
 	cancel()
 	before := fsys.read.Load()

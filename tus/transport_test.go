@@ -26,8 +26,8 @@ func largeFile(t testing.TB) (path string, data []byte) {
 	return tempFile(t, data), data
 }
 
-// stalling stores the first n bytes of a PATCH and then stalls. The channel is closed at
-// that point.
+// stalling stores the first n bytes of a PATCH and then stalls. The channel is closed after
+// the first read of the body.
 func stalling(n int64) (tustest.Action, <-chan struct{}) {
 	reached := make(chan struct{})
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
