@@ -93,6 +93,7 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 			client := newClient(t, endpoint, &tus.Options{
 				HTTPClient: &http.Client{Transport: transport}, Capabilities: withCreationUpload(), Retry: retry,
 			})
+			defer client.CloseIdleConnections() // ends the connection without a request
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			u, err := prepare(client, url, tus.Bytes(randomBytes(1000)), opts)

@@ -300,6 +300,7 @@ func TestStats_CountBytesInKernelBuffers(t *testing.T) {
 // slowly lets the deadline pass within a slice. The next slice must start at the right
 // offset, also in a part.
 func TestSendfile_SlowServerKeepsOffset(t *testing.T) {
+	t.Parallel() // mostly waits
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(1500 * time.Millisecond)})
 	data := randomBytes(64 << 20)
