@@ -77,8 +77,7 @@ func TestNilPointer_IsNamedInError(t *testing.T) {
 // burst is a limiter that never waits.
 type burst int
 
-func (b burst) Burst() int { return int(b) }
-
+func (b burst) Burst() int                       { return int(b) }
 func (b burst) WaitN(context.Context, int) error { return nil }
 
 // allInterfaces implements all interfaces of the options. Its methods panic if it is nil.

@@ -93,8 +93,7 @@ func (b *bomb) retry() tus.RetryPolicy {
 type bombLimiter struct{ *bomb }
 
 func (b bombLimiter) WaitN(context.Context, int) error { b.call("WaitN"); return nil }
-
-func (b bombLimiter) Burst() int { b.call("Burst"); return 1 << 20 }
+func (b bombLimiter) Burst() int                       { b.call("Burst"); return 1 << 20 }
 
 // bombStore returns its records and an error from Find.
 type bombStore struct {
@@ -124,8 +123,7 @@ type bombHash struct {
 }
 
 func (h bombHash) Write(p []byte) (int, error) { h.call("Write"); return h.Hash.Write(p) }
-
-func (h bombHash) Sum(p []byte) []byte { h.call("Sum"); return h.Hash.Sum(p) }
+func (h bombHash) Sum(p []byte) []byte         { h.call("Sum"); return h.Hash.Sum(p) }
 
 func (b *bomb) checksums() []checksum.Algorithm {
 	return []checksum.Algorithm{{Name: "crc32", New: func() hash.Hash { b.call("New"); return bombHash{b, crc32.NewIEEE()} }}}

@@ -331,6 +331,5 @@ func TestRateLimit_ErrorEndsRequest(t *testing.T) {
 
 type brokenLimiter struct{}
 
-func (brokenLimiter) Burst() int { return 1000 }
-
+func (brokenLimiter) Burst() int                       { return 1000 }
 func (brokenLimiter) WaitN(context.Context, int) error { return errUnplugged }

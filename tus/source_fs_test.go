@@ -83,8 +83,7 @@ type sizedInfo struct{ fs.FileInfo }
 func (sizedInfo) Size() int64 { return zerosSize }
 
 func (f *compressedFile) Stat() (fs.FileInfo, error) { return f.fsys.Stat("f") }
-
-func (f *compressedFile) Close() error { return nil }
+func (f *compressedFile) Close() error               { return nil }
 
 func (f *compressedFile) Read(p []byte) (int, error) {
 	if f.fsys.hangs.Load() {
