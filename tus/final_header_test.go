@@ -188,13 +188,7 @@ func TestConcatHeader_OversizedStoredPartsSendNothing(t *testing.T) {
 	srv, store := longURLs(t, 400, false), &storage.Memory{}
 	wide := many()
 	wide.ParallelOptions.MaxConcatHeader = 64 << 10
-	ctx, cancel := context.WithCancel(testContext(t))
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 20, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		cancel()
-		tustest.Stall()(w, r, h)
-	}})
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), wide)
-	wantError(t, err, context.Canceled)
+	canceledAt(t, srv, &tus.Options{Store: store}, data, wide, tustest.Fault{Method: "PATCH", Skip: 20})
 
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), many())
 	wantError(t, err, tus.ErrInvalidInput)
@@ -358,13 +352,7 @@ func TestConcatHeader_DroppedPartsLeaveNoRecord(t *testing.T) {
 	srv := longURLs(t, 400, false)
 	opts := atBoundaries()
 	opts.ParallelOptions.MaxConcatHeader = 1 << 10
-	ctx, cancel := context.WithCancel(testContext(t))
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		cancel()
-		tustest.Stall()(w, r, h)
-	}})
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
-	wantError(t, err, context.Canceled)
+	canceledAt(t, srv, &tus.Options{Store: store}, data, opts, tustest.Fault{Method: "PATCH", Skip: 2})
 	for _, rec := range records(t, store) {
 		if len(rec.Parts) > 0 {
 			t.Errorf("%d parts are stored of %s", len(rec.Parts), rec.UploadURL)

@@ -14,13 +14,7 @@ import (
 // record in store.
 func interruptedInParts(t *testing.T, srv *tustest.Server, store storage.Store, data []byte) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(testContext(t))
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 9, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		cancel()
-		tustest.Stall()(w, r, h)
-	}})
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), unequal())
-	wantError(t, err, context.Canceled)
+	canceledAt(t, srv, &tus.Options{Store: store}, data, unequal(), tustest.Fault{Method: "PATCH", Skip: 9})
 }
 
 func TestParallel_GonePartsAreResent(t *testing.T) {
@@ -103,13 +97,7 @@ func TestParallel_TwiceInterruptedIsResumed(t *testing.T) {
 		srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 		interruptedInParts(t, srv, store, data)
 		forget(srv.Handler)
-		ctx, cancel := context.WithCancel(testContext(t))
-		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			cancel()
-			tustest.Stall()(w, r, h)
-		}})
-		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(ctx, tus.Bytes(data), unequal())
-		wantError(t, err, context.Canceled)
+		canceledAt(t, srv, &tus.Options{Store: store, Retry: retryOften()}, data, unequal(), tustest.Fault{Method: "PATCH", Skip: 2})
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), unequal())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

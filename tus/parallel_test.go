@@ -149,13 +149,7 @@ func TestPart_NeverSharesUploadURL(t *testing.T) {
 
 	// A record with the same URL for two parts is not used.
 	srv, store := finalLast(t), &storage.Memory{}
-	ctx, cancel := context.WithCancel(testContext(t))
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		cancel()
-		tustest.Stall()(w, r, h)
-	}})
-	_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), inParts(4))
-	wantError(t, err, context.Canceled)
+	canceledAt(t, srv, &tus.Options{Store: store}, data, inParts(4), tustest.Fault{Method: "PATCH", Skip: 2})
 	for rec, err := range store.All(context.Background()) {
 		if err != nil {
 			t.Fatal(err)

@@ -24,6 +24,21 @@ func stoppedAt(t *testing.T, endpoint string, store storage.Store, source tus.So
 	return res
 }
 
+// canceledAt uploads data with a new client until a request, at which the context is
+// canceled.
+func canceledAt(t *testing.T, srv *tustest.Server, client *tus.Options, data []byte, opts *tus.UploadOptions, request tustest.Fault) *tus.Result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(testContext(t))
+	request.Action = func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		cancel()
+		tustest.Stall()(w, r, h)
+	}
+	srv.Inject(request)
+	res, err := newClient(t, srv.Endpoint(), client).Upload(ctx, tus.Bytes(data), opts)
+	wantError(t, err, context.Canceled)
+	return res
+}
+
 // records returns all records of a store.
 func records(t testing.TB, store storage.Store) []storage.Record {
 	t.Helper()
@@ -66,13 +81,7 @@ func TestStoredUpload_ResumesAtAcknowledgedByte(t *testing.T) {
 			stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 		},
 		"context": func(t *testing.T, srv *tustest.Server, store storage.Store) {
-			ctx, cancel := context.WithCancel(testContext(t))
-			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-				cancel()
-				tustest.Stall()(w, r, h)
-			}})
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), chunked())
-			wantError(t, err, context.Canceled)
+			canceledAt(t, srv, &tus.Options{Store: store}, data, chunked(), tustest.Fault{Method: "PATCH", Skip: 3})
 		},
 		"failure": func(t *testing.T, srv *tustest.Server, store storage.Store) {
 			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.Respond(403, "not today")})
@@ -258,13 +267,7 @@ func TestStoredUpload_ResumesWithOtherOptions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := finalLast(t), &storage.Memory{}
-			ctx, cancel := context.WithCancel(testContext(t))
-			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 9, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-				cancel()
-				tustest.Stall()(w, r, h)
-			}})
-			first, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), test.first)
-			wantError(t, err, context.Canceled)
+			first := canceledAt(t, srv, &tus.Options{Store: store}, data, test.first, tustest.Fault{Method: "PATCH", Skip: 9})
 			posts := srv.Count("POST")
 			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), test.second)
 			if err != nil {
