@@ -14,12 +14,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
-	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -33,8 +30,8 @@ func bytesJobs(n int) []tus.Job {
 	return jobs
 }
 
-// drawing tells of each job that is drawn from jobs.
-func drawing(jobs []tus.Job, drawn func(n int)) iter.Seq[tus.Job] {
+// notifyDrawn yields jobs, and calls drawn with the number of each before it.
+func notifyDrawn(jobs []tus.Job, drawn func(n int)) iter.Seq[tus.Job] {
 	return func(yield func(tus.Job) bool) {
 		for i, job := range jobs {
 			drawn(i + 1)
@@ -55,7 +52,7 @@ func wantJobStored(t *testing.T, h *tustest.Handler, r *tus.Result, err error) {
 	wantStored(t, h, r.URL, r.Job.Tag.([]byte))
 }
 
-func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
+func TestUploadAll_YieldsResultOfEachJob(t *testing.T) {
 	for _, concurrency := range []int{0, 1, 3, 50} {
 		srv := tustest.NewServer(t, nil)
 		jobs := bytesJobs(20)
@@ -78,7 +75,7 @@ func TestBatchYieldsTheResultOfEachJob(t *testing.T) {
 	}
 }
 
-func TestBatchOfNothing(t *testing.T) {
+func TestUploadAll_NoJobsNoResults(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values([]tus.Job(nil)), 0) {
 		t.Errorf("result %+v", r)
@@ -86,7 +83,7 @@ func TestBatchOfNothing(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-func TestBatchThatCannotBeYieldsOneError(t *testing.T) {
+func TestUploadAll_InvalidArgumentYieldsOneError(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	for name, results := range map[string]iter.Seq2[*tus.Result, error]{
@@ -107,7 +104,7 @@ func TestBatchThatCannotBeYieldsOneError(t *testing.T) {
 	wantMethods(t, srv.Handler)
 }
 
-func TestJobThatFailsDoesNotStopTheOthers(t *testing.T) {
+func TestUploadAll_FailedJobDoesNotStopOthers(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		if r.Header.Get("Upload-Length") == "104" {
@@ -120,8 +117,8 @@ func TestJobThatFailsDoesNotStopTheOthers(t *testing.T) {
 	jobs[0].Source = nil
 	jobs[1].Source = tus.File(filepath.Join(t.TempDir(), "missing"))
 	jobs[2].Options = &tus.UploadOptions{ChunkSize: -1}
-	jobs[3].Source = brokenSource{errPlug}
-	want := map[int]error{0: tus.ErrInvalidInput, 1: fs.ErrNotExist, 2: tus.ErrInvalidInput, 3: errPlug, 4: tus.ErrUnauthorized}
+	jobs[3].Source = brokenSource{errUnplugged}
+	want := map[int]error{0: tus.ErrInvalidInput, 1: fs.ErrNotExist, 2: tus.ErrInvalidInput, 3: errUnplugged, 4: tus.ErrUnauthorized}
 	results := 0
 	for r, err := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(jobs), 0) {
 		results++
@@ -140,173 +137,7 @@ func TestJobThatFailsDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
-func TestUploadAll_CanceledOnErrorPausesJobs(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	var healthy atomic.Bool
-	stalled := newMeeting(4)
-	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		u, _ := h.Upload(r.URL.Path)
-		switch {
-		case healthy.Load():
-			h.Serve(w, r)
-		case u.Length == 102:
-			stalled.wait(r.Context())
-			tustest.Respond(403, "")(w, r, h)
-		default:
-			go stalled.wait(r.Context())
-			faults.StallAfter(10)(w, r, h)
-		}
-	}})
-	jobs := bytesJobs(4)
-	for i := range jobs {
-		jobs[i].Options = whole()
-	}
-	causes, paused := 0, []*tus.Result(nil)
-	client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
-	ctx, cancel := context.WithCancel(testContext(t))
-	defer cancel()
-	for r, err := range client.UploadAll(ctx, slices.Values(jobs), 0) {
-		switch {
-		case errors.Is(err, tus.ErrUnauthorized):
-			causes++
-			cancel()
-		case errors.Is(err, context.Canceled):
-			paused = append(paused, r)
-		default:
-			t.Errorf("result is %+v", r)
-		}
-	}
-	if causes != 1 || len(paused) != 3 {
-		t.Errorf("%d refused, %d paused", causes, len(paused))
-	}
-	healthy.Store(true)
-	for _, r := range paused {
-		data := r.Job.Tag.([]byte)
-		res, err := client.Resume(testContext(t), r.URL, tus.Bytes(data), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-	}
-}
-
-// leavings are ways out of the loop over a batch before its end.
-var leavings = map[string]func(results iter.Seq2[*tus.Result, error]){
-	"break": func(results iter.Seq2[*tus.Result, error]) {
-		for range results {
-			break
-		}
-	},
-	"panic": func(results iter.Seq2[*tus.Result, error]) {
-		defer func() {
-			if recover() != "out of here" {
-				panic("another panic")
-			}
-		}()
-		for range results {
-			panic("out of here")
-		}
-	},
-	"pulled and stopped": func(results iter.Seq2[*tus.Result, error]) {
-		next, stop := iter.Pull2(results)
-		defer stop()
-		next()
-	},
-}
-
-func TestLoopThatIsLeftEarlyPausesWhatRunsAndLeavesNothing(t *testing.T) {
-	for name, leave := range leavings {
-		// The bubble ends only when no goroutine is left in it.
-		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-			h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: faults.StallAfter(10)})
-			jobs, drawn, cleaned := bytesJobs(50), 0, false
-			for i := range jobs {
-				jobs[i].Options = whole()
-			}
-			begin := time.Now()
-			leave(newClient(nil).UploadAll(t.Context(), func(yield func(tus.Job) bool) {
-				defer func() { cleaned = true }()
-				drawing(jobs, func(n int) { drawn = n })(yield)
-			}, 0))
-			if drawn > 5 || !cleaned {
-				t.Errorf("%s: %d jobs were drawn, iterator was ended: %v", name, drawn, cleaned)
-			}
-			if d := time.Since(begin); d > 0 {
-				t.Errorf("%s: took %v", name, d)
-			}
-		})
-	}
-}
-
-func TestPanicOfTheIteratorReachesTheLoop(t *testing.T) {
-	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		h.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Times: -1, Action: faults.StallAfter(10)})
-		jobs := bytesJobs(5)
-		for i := range jobs {
-			jobs[i].Options = whole()
-		}
-		begin := time.Now()
-		defer func() {
-			if got := recover(); got != "no more jobs" || time.Since(begin) > 0 {
-				t.Errorf("recovered %v after %v", got, time.Since(begin))
-			}
-		}()
-		for range newClient(nil).UploadAll(t.Context(), drawing(jobs, func(n int) {
-			if n == 3 {
-				panic("no more jobs")
-			}
-		}), 0) {
-		}
-		t.Error("the loop ended")
-	})
-}
-
-func TestBatchEndsWithItsContext(t *testing.T) {
-	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		h.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: faults.StallAfter(10)})
-		jobs, drawn := bytesJobs(50), 0
-		for i := range jobs {
-			jobs[i].Options = whole()
-		}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		defer cancel(nil)
-		begin := time.Now()
-		complete, ended := 0, 0
-		for _, err := range newClient(nil).UploadAll(ctx, drawing(jobs, func(n int) { drawn = n }), 0) {
-			if err == nil {
-				if complete++; complete == 2 {
-					go func() {
-						synctest.Wait() // all others are stalled
-						cancel(errPlug)
-					}()
-				}
-				continue
-			}
-			ended++
-			if !errors.Is(err, context.Canceled) || !errors.Is(err, errPlug) {
-				t.Errorf("error is %v", err)
-			}
-		}
-		if complete != 2 || ended != 4 || drawn != 6 {
-			t.Errorf("%d complete, %d ended, %d drawn", complete, ended, drawn)
-		}
-		if d := time.Since(begin); d > 0 {
-			t.Errorf("took %v", d)
-		}
-	})
-	srv := tustest.NewServer(t, nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	drawn := 0
-	for r := range newClient(t, srv.Endpoint(), nil).UploadAll(ctx, drawing(bytesJobs(3), func(n int) { drawn = n }), 0) {
-		t.Errorf("result %+v", r)
-	}
-	if drawn != 0 || len(srv.Requests()) != 0 {
-		t.Errorf("%d jobs were drawn", drawn)
-	}
-}
-
-func TestResultsDoNotWaitForAnIteratorThatWaits(t *testing.T) {
+func TestUploadAll_BlockedJobsDoNotDelayResults(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
@@ -316,9 +147,9 @@ func TestResultsDoNotWaitForAnIteratorThatWaits(t *testing.T) {
 		if !yield(first[0]) || !yield(first[1]) {
 			return
 		}
-		<-both // comes only with the results
+		<-both // closed when both results are there
 		if yield(bytesJobs(3)[2]) {
-			<-ctx.Done() // as an iterator over what turns up should
+			<-ctx.Done() // as an iterator of future jobs does
 		}
 	}
 	results := 0
@@ -336,15 +167,15 @@ func TestResultsDoNotWaitForAnIteratorThatWaits(t *testing.T) {
 	}
 }
 
-func TestJobsAreDrawnAsThereIsRoomForThem(t *testing.T) {
+func TestUploadAll_DrawsJobsAsUploadsEnd(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var received atomic.Int64
 	var inside atomic.Int64
-	jobs := drawing(bytesJobs(60), func(n int) {
+	jobs := notifyDrawn(bytesJobs(60), func(n int) {
 		if inside.Add(1) != 1 {
 			t.Error("two goroutines draw at the same time")
 		}
-		// One result may be on its way to the loop.
+		// One result may not have reached the loop yet.
 		if ahead := int64(n) - received.Load(); ahead > 3+1 {
 			t.Errorf("job %d is drawn after %d results", n, received.Load())
 		}
@@ -359,10 +190,10 @@ func TestJobsAreDrawnAsThereIsRoomForThem(t *testing.T) {
 	}
 }
 
-func TestSoManyUploadsOfABatchRunAtTheSameTime(t *testing.T) {
+func TestUploadAll_ReachesConcurrency(t *testing.T) {
 	for concurrency, want := range map[int]int{0: 4, 1: 1, 7: 7} {
 		srv := tustest.NewServer(t, nil)
-		together := newMeeting(want)
+		together := newRequestBarrier(want)
 		var busy gauge
 		srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			busy.add(1)
@@ -379,24 +210,7 @@ func TestSoManyUploadsOfABatchRunAtTheSameTime(t *testing.T) {
 	}
 }
 
-func TestMaxConnectionsBoundsABatchWithParts(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	var busy gauge
-	srv.Inject(tustest.Fault{Times: -1, Action: busy.serve})
-	jobs := bytesJobs(12)
-	for i := range jobs {
-		jobs[i].Options = &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{MinPartSize: 10}}
-	}
-	client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 3})
-	for r, err := range client.UploadAll(testContext(t), slices.Values(jobs), 6) {
-		wantJobStored(t, srv.Handler, r, err)
-	}
-	if busy.most > 3 {
-		t.Errorf("%d requests at the same time", busy.most)
-	}
-}
-
-func TestManySmallJobsTakeOneRequestEach(t *testing.T) {
+func TestUploadAll_SmallJobTakesOneRequest(t *testing.T) {
 	const n = 2000
 	for name, store := range map[string]storage.Store{"no store": nil, "store": &storage.Memory{}} {
 		srv := tustest.NewServer(t, nil)
@@ -477,7 +291,7 @@ func TestUploadAll_JobWithURLIsResumed(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "HEAD", "PATCH")
 }
 
-func TestInterruptedBatchIsResumed(t *testing.T) {
+func TestUploadAll_InterruptedIsResumed(t *testing.T) {
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 	jobs := bytesJobs(10)
 	for i := range jobs {
@@ -490,13 +304,13 @@ func TestInterruptedBatchIsResumed(t *testing.T) {
 		break
 	}
 	sent := bytesReceived(srv)
-	for r, err := range newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).UploadAll(testContext(t), slices.Values(jobs), 0) {
+	for r, err := range newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).UploadAll(testContext(t), slices.Values(jobs), 0) {
 		wantJobStored(t, srv.Handler, r, err)
 		complete++
 		acknowledged += r.Stats.ResumedFrom
 	}
 	if complete != 11 || acknowledged == 0 || sent == 0 {
-		t.Errorf("%d results, %d bytes kept", complete, acknowledged)
+		t.Errorf("%d results, %d bytes stored", complete, acknowledged)
 	}
 	wantNothingKept(t, store)
 }

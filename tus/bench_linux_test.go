@@ -7,10 +7,9 @@ import (
 	"syscall"
 )
 
-// withoutPacing gives new connections the congestion control that Linux has by
-// default. BBR, which some machines have, waits between packets by what it has
-// seen of the path: on a loopback interface that is the scheduler, and the same
-// upload takes twice as long in one run as in the next.
+// withoutPacing sets the default congestion control of Linux for new connections. BBR,
+// the default of some machines, paces packets by measurements of the path. On loopback
+// these measure the scheduler, and the time of an upload varies by a factor of two.
 func withoutPacing(t *http.Transport) {
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {

@@ -21,13 +21,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// benchmarkSize is large enough that what a request costs does not count.
+// benchmarkSize makes the cost of a request negligible.
 const benchmarkSize = 1 << 30
 
-// discard is a tus server that believes everything and keeps nothing.
+// discard is a tus server that acknowledges all bytes and stores none.
 type discard struct {
 	extensions string
 	uploads    atomic.Int64
@@ -58,11 +59,11 @@ func (d *discard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// discardVariable has the extensions that another process serves as, until its
-// input ends. What a server costs is not the client's.
+// discardVariable makes the test binary serve discard with these extensions until its
+// input ends. In another process, the server does not count as cost of the client.
 const discardVariable = "TUS_TEST_DISCARD"
 
-// overTLS is what they begin with if it serves TLS.
+// overTLS is the prefix of the extensions for a server with TLS.
 const overTLS = "TLS "
 
 func serveDiscard(extensions string) {
@@ -77,14 +78,14 @@ func serveDiscard(extensions string) {
 	srv.Close()
 }
 
-// startDiscard returns the URL of a discarding server in a process of its own.
+// startDiscard starts a process that serves discard and returns its URL.
 func startDiscard(b *testing.B, extensions string) string {
 	b.Helper()
-	_, url := speakingChild(b, discardVariable+"="+extensions)
+	_, url := childWithOutput(b, discardVariable+"="+extensions)
 	return url
 }
 
-// benchmarkFile is in the page cache, so that the disk is not what is measured.
+// benchmarkFile creates a file that is in the page cache.
 func benchmarkFile(b *testing.B, size int64) string {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "file.bin")
@@ -129,9 +130,9 @@ func benchmarkUpload(b *testing.B, extensions string, source func() tus.Source, 
 	}
 }
 
-// BenchmarkUpload compares ways to send a file over loopback. "bare" is a PATCH
-// of net/http with the file itself as its body, the least that Go can do; and
-// "reader" is the same file behind an io.Reader, which has to be copied.
+// BenchmarkUpload compares ways to send a file over loopback. "bare" is the baseline: a
+// PATCH of net/http with the file as its body. "reader" is the same file as an
+// io.Reader, which net/http copies.
 func BenchmarkUpload(b *testing.B) {
 	path := benchmarkFile(b, benchmarkSize)
 	file := func() tus.Source { return tus.File(path) }
@@ -182,10 +183,9 @@ func BenchmarkUpload(b *testing.B) {
 	})
 }
 
-// BenchmarkChecksum shows what sha1 in chunks of 8 MiB costs: added up ahead of
-// sending, which should come to the slower of "hash" and "off", or less; in parts;
-// one after the other, as for a source that has only one reader; and as a trailer.
-// "both" hashes and sends at once with nothing between the two.
+// BenchmarkChecksum measures sha1 in chunks of 8 MiB: hashed ahead of sending, which
+// should take no longer than the slower of "hash" and "off"; in parts; in turn, as for a
+// sequential source; and as a trailer. "both" hashes and sends at once, independently.
 func BenchmarkChecksum(b *testing.B) {
 	path := benchmarkFile(b, benchmarkSize)
 	file := func() tus.Source { return tus.File(path) }
@@ -206,7 +206,7 @@ func BenchmarkChecksum(b *testing.B) {
 	b.Run("both", func(b *testing.B) {
 		var g errgroup.Group
 		benchmarkUpload(b, "creation,checksum", func() tus.Source {
-			g.Wait() // for that of the upload before
+			g.Wait() // hashing of the previous upload
 			g = errgroup.Group{}
 			g.Go(func() error { return hashFile(path) })
 			return file()
@@ -240,8 +240,9 @@ func BenchmarkChecksum(b *testing.B) {
 	})
 }
 
-// BenchmarkChecksumAhead is "ahead" beside "hash" and "off" of BenchmarkChecksum,
-// in turn within one run, as a ratio of medians: ahead of the slower of the two.
+// BenchmarkChecksumAhead alternates "ahead", "hash" and "off" of BenchmarkChecksum
+// within one run, and reports the ratio of "ahead" to the slower of the others, as
+// medians.
 func BenchmarkChecksumAhead(b *testing.B) {
 	path := benchmarkFile(b, benchmarkSize)
 	client := benchmarkClient(b, "creation,checksum")
@@ -273,8 +274,8 @@ func BenchmarkChecksumAhead(b *testing.B) {
 	b.ReportMetric(medians[2]/max(medians[0], medians[1]), "ahead/max")
 }
 
-// BenchmarkChecksumChunks shows that memory does not grow with the number of
-// chunks: B/op and allocs/op over the chunks are what one chunk costs.
+// BenchmarkChecksumChunks uploads many chunks. B/op and allocs/op divided by their
+// number are the cost of one chunk.
 func BenchmarkChecksumChunks(b *testing.B) {
 	for _, chunks := range []int64{8, 64, 512} {
 		path := benchmarkFile(b, chunks<<16)
@@ -286,7 +287,7 @@ func BenchmarkChecksumChunks(b *testing.B) {
 	}
 }
 
-// hashFile adds up a file with a large buffer: smaller ones are no faster.
+// hashFile hashes a file with a large buffer; smaller ones are no faster.
 func hashFile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -302,4 +303,35 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// BenchmarkSmallFiles uploads 2,000 files of 4 KiB, where opening, stat and closing
+// dominate.
+func BenchmarkSmallFiles(b *testing.B) {
+	const files, size = 2000, 4 << 10
+	dir := b.TempDir()
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), randomBytes(size), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, store := range map[string]storage.Store{"no store": nil, "store": &storage.Memory{}} {
+		b.Run(name, func(b *testing.B) {
+			srv := httptest.NewServer(&discard{extensions: "creation,creation-with-upload"})
+			defer srv.Close()
+			client, err := tus.NewClient(srv.URL+"/files/", &tus.Options{Store: store})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer client.CloseIdleConnections()
+			b.SetBytes(files * size)
+			for b.Loop() {
+				for i := range files {
+					if _, err := client.UploadFile(context.Background(), filepath.Join(dir, fmt.Sprint(i)), nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
 }

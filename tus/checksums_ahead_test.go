@@ -5,24 +5,20 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// Hashing is slower than sending here.
-func TestChunksHashedAheadAreStoredExactly(t *testing.T) {
+// Hashing is slower than sending in this test.
+func TestHashAhead_StoresExactBytes(t *testing.T) {
 	data := randomBytes(24<<20 + 1)
-	path := filepath.Join(t.TempDir(), "data")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, chunk := range map[string]int64{"smaller than a buffer": 100_000, "of some buffers": 1 << 20, "larger than the look-ahead": 40 << 20} {
+	path := tempFile(t, data)
+	for name, chunk := range map[string]int64{"smaller than a buffer": 100_000, "several buffers": 1 << 20, "larger than the look-ahead": 40 << 20} {
 		t.Run(name, func(t *testing.T) {
 			srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: flipByte}, tustest.Fault{Method: "POST", Action: flipByte})
@@ -35,18 +31,19 @@ func TestChunksHashedAheadAreStoredExactly(t *testing.T) {
 	}
 }
 
-// A source may need what is in a context, such as a login or a trace.
-func TestSourceIsOpenedWithTheValuesOfTheContext(t *testing.T) {
+// A source may use context values, such as a login or a trace.
+func TestSource_OpenGetsContextValues(t *testing.T) {
 	_, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	type key struct{}
 	var mu sync.Mutex
 	opened := 0
-	source := openingSource{Source: tus.Bytes(randomBytes(5000)), opens: func(ctx context.Context) {
+	source := &hookedSource{Source: tus.Bytes(randomBytes(5000)), beforeOpen: func(ctx context.Context) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if opened++; ctx.Value(key{}) != "login" {
 			t.Errorf("open %d has a context without the value", opened)
 		}
+		return nil
 	}}
 	if _, err := client.Upload(context.WithValue(testContext(t), key{}, "login"), source, chunked()); err != nil {
 		t.Fatal(err)
@@ -56,18 +53,7 @@ func TestSourceIsOpenedWithTheValuesOfTheContext(t *testing.T) {
 	}
 }
 
-// openingSource tells of every Open.
-type openingSource struct {
-	tus.Source
-	opens func(ctx context.Context)
-}
-
-func (s openingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	s.opens(ctx)
-	return s.Source.Open(ctx, offset)
-}
-
-func TestLookAheadThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
+func TestHashAhead_HangingReadDoesNotDelayEnd(t *testing.T) {
 	_, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	release, hangs := make(chan struct{}), make(chan struct{})
 	defer close(release)
@@ -78,8 +64,8 @@ func TestLookAheadThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
 	wantEndWhenCanceled(t, client, source, chunked(), hangs)
 }
 
-// hangingSource is a source whose readers hang, even when they are closed, where
-// they begin at an offset or later.
+// hangingSource is a source whose readers hang, even after Close, if they start at from
+// or later.
 type hangingSource struct {
 	tus.Source
 	from int64
@@ -93,7 +79,7 @@ func (s hangingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, e
 	return blockingSource{Source: s.Source, read: s.read}.Open(ctx, offset)
 }
 
-// cutBeyond lets no connection live for more than some bytes of a body.
+// cutBeyond closes each connection after limit bytes of a body.
 func cutBeyond(limit int64) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
@@ -105,9 +91,9 @@ func cutBeyond(limit int64) tustest.Action {
 	}
 }
 
-// A server that verifies keeps nothing of a chunk that did not arrive whole. Where
-// every connection ends before that, smaller ones have to do.
-func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
+// A server that verifies checksums stores nothing of an incomplete chunk. If every
+// connection breaks before the end of a chunk, chunks become smaller.
+func TestChecksum_BrokenConnectionsShrinkChunks(t *testing.T) {
 	data := randomBytes(24 << 20)
 	for name, extensions := range map[string][]string{"header": tustest.Without("checksum-trailer"), "trailer": nil} {
 		for shape, opts := range map[string]tus.UploadOptions{"single": {}, "parallel": {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}}} {
@@ -115,9 +101,9 @@ func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
 				srv, client := verifying(t, tustest.Options{Extensions: extensions})
 				srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: cutBeyond(1 << 20)})
 				res, err := client.Upload(testContext(t), tus.Bytes(data), &opts)
-				// Three at the beginning, and then one after 8 and one after 16 that arrived.
+				// Three at the start, then one after 8 and one after 16 stored chunks.
 				if most := 6 * max(1, opts.Parallel); err != nil || res.Stats.Requests["HEAD"] > most {
-					t.Fatalf("%d chunks did not arrive, want at most %d: %v", res.Stats.Requests["HEAD"], most, err)
+					t.Fatalf("%d chunks were lost, want at most %d: %v", res.Stats.Requests["HEAD"], most, err)
 				}
 				wantStored(t, srv.Handler, res.URL, data)
 			})
@@ -139,7 +125,7 @@ func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
 			t.Errorf("chunks grew to %d bytes", largest)
 		}
 	})
-	t.Run("a size of the caller stays", func(t *testing.T) {
+	t.Run("chunk size of the caller is kept", func(t *testing.T) {
 		srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: 2, Action: tustest.CutAfter(1 << 20)})
 		res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 6 << 20})
@@ -155,12 +141,12 @@ func TestChunksWithChecksumsBecomeAsSmallAsConnectionsNeed(t *testing.T) {
 	})
 }
 
-// Chunks that become smaller come out of what was read for the first, and none that
-// grows may begin in there and end beyond it.
-func TestChunksOfChangingSizeReadASourceWithOneReaderOnce(t *testing.T) {
+// Smaller chunks are cut from the buffer of the first. A chunk that grows must not start
+// inside the buffer and end beyond it.
+func TestChecksum_ShrinkingChunksReadSourceOnce(t *testing.T) {
 	data := randomBytes(24 << 20)
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
-	cuts := map[string]int{"0": 4, "524288": 1} // 8, 4, 2, 1 MiB; half of one arrives; a quarter
+	cuts := map[string]int{"0": 4, "524288": 1} // 8, 4, 2, 1 MiB; half of one is stored; a quarter
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		offset := r.Header.Get("Upload-Offset")
 		if cuts[offset]--; cuts[offset] >= 0 {
@@ -169,10 +155,10 @@ func TestChunksOfChangingSizeReadASourceWithOneReaderOnce(t *testing.T) {
 		}
 		h.Serve(w, r)
 	}})
-	source := &countingSource{Source: &fromTheStart{Source: tus.Bytes(data)}}
+	source := &countingSource{Source: &forwardSource{Source: tus.Bytes(data)}}
 	res, err := client.Upload(testContext(t), source, nil)
 	if err != nil || res.Stats.Requests["HEAD"] != 5 {
-		t.Fatalf("%d chunks did not arrive: %v", res.Stats.Requests["HEAD"], err)
+		t.Fatalf("%d chunks were lost: %v", res.Stats.Requests["HEAD"], err)
 	}
 	if n := source.bytes.Load(); n != int64(len(data)) {
 		t.Errorf("%d of %d bytes were read", n, len(data))
@@ -180,8 +166,9 @@ func TestChunksOfChangingSizeReadASourceWithOneReaderOnce(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// A connection that broke during an upload which is gone says nothing of the next.
-func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
+// A broken connection of an upload that is gone does not shrink the chunks of the next
+// upload.
+func TestChecksum_NewUploadKeepsChunkSize(t *testing.T) {
 	data := randomBytes(24 << 20)
 	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer", "creation-with-upload")})
 	srv.Inject(
@@ -191,7 +178,7 @@ func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
 	)
 	res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
 	if err != nil || res.Stats.Restarts != 1 {
-		t.Fatalf("created %d times anew: %v", res.Stats.Restarts, err)
+		t.Fatalf("%d restarts: %v", res.Stats.Restarts, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	if n := srv.Count("PATCH"); n != 5 {
@@ -199,8 +186,8 @@ func TestChunksStayAsTheyAreInANewUpload(t *testing.T) {
 	}
 }
 
-// Some proxies want to know the size of every request.
-func TestTrailerThatAProxyDoesNotTakeIsReplacedByAHeader(t *testing.T) {
+// Some proxies refuse requests without Content-Length.
+func TestTrailer_411FallsBackToHeader(t *testing.T) {
 	data := randomBytes(100_003)
 	for shape, upload := range shapes(data, 9000) {
 		t.Run(shape, func(t *testing.T) {
@@ -220,4 +207,43 @@ func TestTrailerThatAProxyDoesNotTakeIsReplacedByAHeader(t *testing.T) {
 			wantStored(t, srv.Handler, res.URL, data)
 		})
 	}
+}
+
+// Servers verify the checksum of a PATCH; some ignore that of a creation.
+func TestChecksum_CreationCarriesNoData(t *testing.T) {
+	data := randomBytes(3000)
+	ignoring := func(t *testing.T) *tustest.Server {
+		srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
+		srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			r.Header.Del("Upload-Checksum")
+			faults.FlipBit(100)(w, r, h)
+		}})
+		return srv
+	}
+	for name, choice := range map[string]string{"automatic": "", "named": "sha1"} {
+		srv := ignoring(t)
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).
+			Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Checksum: choice})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH")
+	}
+}
+
+func TestChecksum_OtherAlgorithmIsNotCompared(t *testing.T) {
+	// The server refuses the algorithm of a chunk, and then the upload is gone. A
+	// checksum of the old algorithm is not compared with one of the new.
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(
+		tustest.Fault{Method: "PATCH", Action: faults.RefuseAlgorithm("sha1", "sha256", "sha512", "crc32")},
+		tustest.Fault{Method: "HEAD", Action: faults.Vanish()},
+	)
+	data := randomBytes(3000)
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()}).Upload(testContext(t), tus.Bytes(data), whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
 }

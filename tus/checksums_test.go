@@ -2,39 +2,34 @@ package tus_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/md5"
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
 	"github.com/seed-175555ba/tus-go/checksum"
-	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// verifying makes a client with all algorithms, and a server that verifies
-// them, with or without trailers.
+// verifying starts a server that verifies checksums, and returns it with a client that
+// has all algorithms.
 func verifying(t *testing.T, opts tustest.Options) (*tustest.Server, *tus.Client) {
 	t.Helper()
 	srv := tustest.NewServer(t, &opts)
 	return srv, newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 }
 
-// shapes are the ways in which bytes get to the server.
+// shapes are the kinds of uploads, by name.
 func shapes(data []byte, chunk int64) map[string]func(*tus.Client, *testing.T, string) (*tus.Result, error) {
 	upload := func(opts tus.UploadOptions) func(*tus.Client, *testing.T, string) (*tus.Result, error) {
 		return func(c *tus.Client, t *testing.T, choice string) (*tus.Result, error) {
@@ -73,7 +68,7 @@ func shapes(data []byte, chunk int64) map[string]func(*tus.Client, *testing.T, s
 	}
 }
 
-func TestEveryAlgorithmAndShapeStoresTheExactBytes(t *testing.T) {
+func TestChecksum_EveryAlgorithmStoresExactBytes(t *testing.T) {
 	data := randomBytes(100_003)
 	for _, name := range []string{"sha1", "md5", "sha256", "sha512", "crc32", "auto"} {
 		for shape, upload := range shapes(data, 9000) {
@@ -117,7 +112,7 @@ func TestEveryAlgorithmAndShapeStoresTheExactBytes(t *testing.T) {
 	}
 }
 
-// flipByte damages a body on its way.
+// flipByte changes a byte of the body before the server reads it.
 func flipByte(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	r.Body = &flipping{ReadCloser: r.Body}
 	h.Serve(w, r)
@@ -137,29 +132,7 @@ func (f *flipping) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// countingSource counts the bytes that are read of it.
-type countingSource struct {
-	tus.Source
-	bytes atomic.Int64
-}
-
-func (s *countingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	r, err := s.Source.Open(ctx, offset)
-	return &countingReader{r, &s.bytes}, err
-}
-
-type countingReader struct {
-	io.ReadCloser
-	bytes *atomic.Int64
-}
-
-func (r *countingReader) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
-	r.bytes.Add(int64(n))
-	return n, err
-}
-
-func TestChunkThatNeverArrivesWholeIsGivenUp(t *testing.T) {
+func TestChecksum_RepeatedMismatchEndsUpload(t *testing.T) {
 	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
 		srv, client := verifying(t, tustest.Options{Extensions: extensions})
 		srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Times: -1, Action: faults.RespondAfter(460, "checksum mismatch")})
@@ -172,13 +145,13 @@ func TestChunkThatNeverArrivesWholeIsGivenUp(t *testing.T) {
 		if !strings.Contains(err.Error(), "1000 bytes at offset 2000") {
 			t.Errorf("error is %v", err)
 		}
-		if n := srv.Count("PATCH"); n != 2+4 { // the first time and three more
+		if n := srv.Count("PATCH"); n != 2+4 { // three retries
 			t.Errorf("%d PATCH requests", n)
 		}
 	}
 }
 
-func TestMismatchesAreCountedForEachChunk(t *testing.T) {
+func TestChecksum_MismatchesCountPerChunk(t *testing.T) {
 	srv, client := verifying(t, tustest.Options{})
 	n := 0
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -196,7 +169,7 @@ func TestMismatchesAreCountedForEachChunk(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestNamedAlgorithm_NotAdvertisedFailsBeforeCreation(t *testing.T) {
+func TestNamedAlgorithm_UnsupportedCreatesNothing(t *testing.T) {
 	for name, opts := range map[string]tustest.Options{
 		"other algorithms": {ChecksumAlgorithms: []string{"md5", "crc32"}},
 		"no extension":     {Extensions: []string{"creation", "creation-with-upload"}},
@@ -236,7 +209,7 @@ func TestInvalidAlgorithms_FailNewClient(t *testing.T) {
 	}
 }
 
-func TestNoChecksumIsSentWhereNoneIsOfferedOrWanted(t *testing.T) {
+func TestChecksum_NotSentIfOffOrNotOffered(t *testing.T) {
 	for name, test := range map[string]struct {
 		opts    tustest.Options
 		choice  string
@@ -255,7 +228,7 @@ func TestNoChecksumIsSentWhereNoneIsOfferedOrWanted(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-			wantMethods(t, srv.Handler, test.methods...) // one PATCH: no chunks
+			wantMethods(t, srv.Handler, test.methods...) // a single PATCH
 			for _, r := range srv.Requests() {
 				if r.Header.Get("Upload-Checksum") != "" || res.Checksum != "" {
 					t.Errorf("a checksum was sent")
@@ -268,23 +241,7 @@ func TestNoChecksumIsSentWhereNoneIsOfferedOrWanted(t *testing.T) {
 	}
 }
 
-func TestTrailerNeedsOneReadAndHeaderTwo(t *testing.T) {
-	for want, extensions := range map[int64][]string{1: nil, 2: tustest.Without("checksum-trailer")} {
-		srv, client := verifying(t, tustest.Options{Extensions: extensions})
-		data := randomBytes(1_000_000)
-		source := &countingSource{Source: tus.Bytes(data)}
-		res, err := client.Upload(testContext(t), source, &tus.UploadOptions{ChunkSize: 100_000})
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		if n := source.bytes.Load(); n != want*int64(len(data)) {
-			t.Errorf("%d bytes were read of %d, want %d times", n, len(data), want)
-		}
-	}
-}
-
-func TestAlgorithmThatTheServerRefusesAfterAllIsReplaced(t *testing.T) {
+func TestChecksum_RefusedAlgorithmIsReplaced(t *testing.T) {
 	refuse := func(names ...string) tustest.Action {
 		return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			for _, name := range names {
@@ -297,7 +254,7 @@ func TestAlgorithmThatTheServerRefusesAfterAllIsReplaced(t *testing.T) {
 		}
 	}
 	for want, refused := range map[string][]string{"sha1": {"sha256"}, "": {"sha256", "sha1", "sha512", "md5", "crc32"}} {
-		t.Run("left: "+want, func(t *testing.T) {
+		t.Run("remaining: "+want, func(t *testing.T) {
 			srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 			srv.Inject(tustest.Fault{Times: -1, Action: refuse(refused...)})
 			data := randomBytes(5000)
@@ -320,32 +277,13 @@ func TestAlgorithmThatTheServerRefusesAfterAllIsReplaced(t *testing.T) {
 	}
 }
 
-func TestSourceThatChangesBetweenHashAndSendIsNotStored(t *testing.T) {
-	for _, extensions := range [][]string{nil, tustest.Without("checksum-trailer")} {
-		srv, client := verifying(t, tustest.Options{Extensions: extensions})
-		data := randomBytes(5000)
-		// The memory changes behind the back of Stat, while the chunk is refused.
-		srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			faults.RespondAfter(460, "")(w, r, h)
-			data[2500] ^= 1
-		}})
-		_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000})
-		wantError(t, err, tus.ErrSourceChanged)
-		for _, up := range srv.Uploads() {
-			if up.Complete() {
-				t.Error("the server holds a mix of two versions as complete")
-			}
-		}
-	}
-}
-
 func TestAddedAlgorithm_IsUsed(t *testing.T) {
 	algorithms := append(checksum.Builtin(), checksum.Algorithm{Name: "own", New: sha1.New})
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer"), ChecksumAlgorithms: []string{"own"}})
 	var seen []string
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		seen = append(seen, r.Header.Get("Upload-Checksum"))
-		r.Header.Del("Upload-Checksum") // the server does not know it really
+		r.Header.Del("Upload-Checksum") // the server does not support it
 		h.Serve(w, r)
 	}})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: algorithms})
@@ -363,148 +301,5 @@ func TestAddedAlgorithm_IsUsed(t *testing.T) {
 	}
 	if len(seen) != 2 {
 		t.Errorf("%d chunks", len(seen))
-	}
-}
-
-func ExampleUploadOptions_checksum() {
-	h := tustest.NewHandler(nil)
-	srv := httptest.NewServer(h)
-	defer srv.Close()
-	client, err := tus.NewClient(srv.URL+"/files/", nil)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer client.CloseIdleConnections()
-	res, err := client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "sha1"})
-	fmt.Println(res.Checksum, err)
-	_, err = client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "xxh3"})
-	fmt.Println(errors.Is(err, tus.ErrInvalidInput))
-	// Output:
-	// sha1 <nil>
-	// true
-}
-
-func TestSourceWithOneReaderIsReadOnce(t *testing.T) {
-	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.CutAfter(50_000)})
-	data := randomBytes(1_000_000)
-	source := &countingSource{Source: tus.ReadSeeker(bytes.NewReader(data), int64(len(data)))}
-	res, err := client.Upload(testContext(t), source, &tus.UploadOptions{ChunkSize: 100_000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-	if n := source.bytes.Load(); n != int64(len(data)) {
-		t.Errorf("%d bytes were read of %d", n, len(data))
-	}
-}
-
-// An answer may come while the last bytes are still being read.
-func TestAnswerBeforeTheTrailerIsTaken(t *testing.T) {
-	data, answered := randomBytes(900_000), make(chan struct{})
-	const last = 900_000 / (32 << 10) * (32 << 10) // where the transport's last read begins
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
-		io.CopyN(io.Discard, r.Body, last)
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		io.WriteString(conn, "HTTP/1.1 423 Locked\r\nContent-Length: 0\r\n\r\n")
-		go func() {
-			io.Copy(io.Discard, conn)
-			conn.Close()
-		}()
-	}})
-	client := newClient(t, srv.Endpoint(), &tus.Options{
-		Checksums: checksum.Builtin(),
-		Hooks: tus.Hooks{AfterResponse: func(r *http.Request, resp *tus.Response) {
-			if resp.StatusCode == http.StatusLocked {
-				close(answered)
-			}
-		}},
-	})
-	source := tus.ReaderAt(lateReader{data, last, answered}, int64(len(data)))
-	res, err := client.Upload(testContext(t), source, &tus.UploadOptions{CreationLimit: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-}
-
-// lateReader waits before it reads from an offset on.
-type lateReader struct {
-	data []byte
-	from int64
-	wait chan struct{}
-}
-
-func (r lateReader) ReadAt(p []byte, offset int64) (int, error) {
-	if offset >= r.from {
-		<-r.wait
-	}
-	return bytes.NewReader(r.data).ReadAt(p, offset)
-}
-
-// A source that is shorter than it says is noticed by whoever reads it first.
-func TestSourceThatEndsEarlyIsNotSentAsIfItWereWhole(t *testing.T) {
-	data := randomBytes(2500)
-	for name, source := range map[string]tus.Source{
-		"independent readers": tus.ReaderAt(bytes.NewReader(data), 3000),
-		"one reader":          tus.ReadSeeker(bytes.NewReader(data), 3000),
-	} {
-		for reader, opts := range map[string]*tus.Options{
-			"checksum":    {Checksums: checksum.Builtin()},
-			"fingerprint": {Store: &storage.Memory{}},
-		} {
-			t.Run(name+", read for the "+reader, func(t *testing.T) {
-				srv := tustest.NewServer(t, nil)
-				_, err := newClient(t, srv.Endpoint(), opts).Upload(testContext(t), source, chunked())
-				wantError(t, err, tus.ErrSourceChanged)
-				for _, up := range srv.Uploads() {
-					if len(up.Data) > 2500 || !bytes.HasPrefix(data, up.Data) {
-						t.Errorf("the server has %d bytes that are not the source's", len(up.Data))
-					}
-				}
-				if reader == "fingerprint" && srv.Count("POST") > 0 {
-					t.Error("an upload was created though the source was seen to be short")
-				}
-			})
-		}
-	}
-}
-
-// countedOpens counts how often a source with one reader is opened.
-type countedOpens struct {
-	tus.Source
-	n int
-}
-
-func (s *countedOpens) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	info, err := s.Source.Stat(ctx)
-	info.Sequential = true
-	return info, err
-}
-
-func (s *countedOpens) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	s.n++
-	return s.Source.Open(ctx, offset)
-}
-
-// The chunk in memory is hashed with another algorithm, not read again.
-func TestRefusedAlgorithm_ReadsSourceWithOneReaderOnce(t *testing.T) {
-	srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer"), ChecksumAlgorithms: []string{"sha1", "md5"}})
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.RespondAfter(400, "", "Tus-Resumable", "1.0.0")})
-	data := randomBytes(1000)
-	source := &countedOpens{Source: tus.Bytes(data)}
-	res, err := client.Upload(testContext(t), source, chunked())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-	if source.n != 1 || srv.Count("PATCH") != 2 {
-		t.Errorf("source was opened %d times for %d chunks", source.n, srv.Count("PATCH"))
 	}
 }

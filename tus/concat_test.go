@@ -9,286 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// onFinal does actions, one after the other, with the requests that create final
-// uploads, and serves whatever else comes properly.
-func onFinal(srv *tustest.Server, actions ...tustest.Action) {
-	next := make(chan tustest.Action, len(actions))
-	for _, a := range actions {
-		next <- a
-	}
-	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
-			select {
-			case action := <-next:
-				action(w, r, h)
-				return
-			default:
-			}
-		}
-		h.Serve(w, r)
-	}})
-}
-
-// finalRequests counts the requests that asked for a final upload.
-func finalRequests(h *tustest.Handler) int {
-	n := 0
-	for _, r := range h.Requests() {
-		if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
-			n++
-		}
-	}
-	return n
-}
-
-// forgettingParts makes the server forget the first n partial uploads before it
-// serves.
-func forgettingParts(n int) tustest.Action {
-	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		for _, u := range partials(h)[:n] {
-			h.Forget(u.ID)
-		}
-		h.Serve(w, r)
-	}
-}
-
-func TestFaultOfTheFinalUploadEndsInTheRightBytes(t *testing.T) {
-	tests := map[string]struct {
-		action tustest.Action
-		lost   bool // the final upload may exist although no response says so
-		resent int64
-	}{
-		"cut":                         {tustest.CutBefore(), true, 0},
-		"answer lost":                 {tustest.LoseResponse(), true, 0},
-		"500":                         {tustest.Respond(500, ""), true, 0},
-		"500 after it was made":       {faults.SetStatus(500), true, 0},
-		"502":                         {tustest.Respond(502, "<html>"), true, 0},
-		"504 after it was made":       {faults.SetStatus(504), true, 0},
-		"503":                         {tustest.Respond(503, ""), false, 0},
-		"429":                         {tustest.Respond(429, ""), false, 0},
-		"409":                         {tustest.Respond(409, "busy"), false, 0},
-		"423":                         {tustest.Respond(423, "a part is locked"), false, 0},
-		"400, but all parts are fine": {tustest.Respond(400, "no"), false, 0},
-		"404, but all parts are fine": {tustest.Respond(404, "no"), false, 0},
-		"one part is gone":            {forgettingParts(1), false, 1200},
-		"three parts are gone":        {forgettingParts(3), false, 3300},
-		"all parts are gone":          {forgettingParts(4), false, 4200},
-		"404 as a part is gone": {func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			h.Forget(partials(h)[0].ID)
-			goneWith(404)(w, r, h)
-		}, false, 1200},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			srv, data := finalLast(t), randomBytes(unequalSize)
-			onFinal(srv, test.action)
-			store := &storage.Memory{}
-			var seen recorder
-			opts := unequal()
-			opts.Hooks = seen.hooks()
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantFinals(t, srv, res, data, test.lost)
-			wantRisingProgress(t, seen.reports, unequalSize)
-			s := res.Stats
-			if s.Uploaded < unequalSize || (s.RepeatedFinals == 1) != test.lost || s.Resent > test.resent || s.Sent-s.Resent != unequalSize {
-				t.Errorf("stats are %+v", s)
-			}
-			if n := finalRequests(srv.Handler); n != 2 {
-				t.Errorf("the final was asked for %d times", n)
-			}
-			if test.resent == 0 && (s.Resent != 0 || len(partials(srv.Handler)) != 4) {
-				t.Errorf("%d bytes were sent again, to %d parts", s.Resent, len(partials(srv.Handler)))
-			}
-			wantNothingKept(t, store)
-		})
-	}
-}
-
-func TestFinalUploadThatIsRefusedForGoodIsUnconfirmed(t *testing.T) {
-	for _, status := range []int{400, 401, 403, 404, 412, 413, 422, 431, 500, 501} {
-		srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
-		onFinal(srv, slices.Repeat([]tustest.Action{tustest.Respond(status, "we do not like it")}, 9)...)
-		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-		u, err := client.NewUploader(tus.Bytes(data), unequal())
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := u.Run(testContext(t))
-		if !errors.Is(err, tus.ErrUnconfirmed) {
-			t.Errorf("%d: error is %v", status, err)
-		}
-		var e *tus.Error
-		if !errors.As(err, &e) || e.StatusCode != status || e.Method != "POST" || !strings.Contains(err.Error(), "we do not like it") {
-			t.Errorf("%d: error is %v", status, err)
-		}
-		if tus.IsRetryable(err) {
-			t.Errorf("%d: error counts as temporary", status)
-		}
-		if u.State() != tus.StateFailed || res.Offset != unequalSize || bytesReceived(srv) != unequalSize || len(finals(srv.Handler)) != 0 {
-			t.Errorf("%d: state %v, offset %d, %d bytes received", status, u.State(), res.Offset, bytesReceived(srv))
-		}
-		for rec, err := range store.All(context.Background()) {
-			if err != nil || rec.Lease != nil || len(rec.Parts) != 4 {
-				t.Errorf("%d: record is %+v, %v", status, rec, err)
-			}
-		}
-
-		// A later session, when the server has thought better of it, only asks.
-		for finalRequests(srv.Handler) < 9 {
-			_, _ = client.Concatenate(testContext(t), []string{srv.Endpoint() + "1"}, nil)
-		}
-		before := len(srv.Requests())
-		res, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
-		if err != nil {
-			t.Fatalf("%d: %v", status, err)
-		}
-		wantOneFinal(t, srv.Handler, res.URL, data)
-		for _, r := range srv.Requests()[before:] {
-			if r.Method == "PATCH" || r.Header.Get("Upload-Concat") == "partial" {
-				t.Errorf("%d: later session sent %s", status, r.Method)
-			}
-		}
-		if res.Stats.ResumedFrom != unequalSize {
-			t.Errorf("%d: stats of the later session are %+v", status, res.Stats)
-		}
-	}
-}
-
-func TestPartsThatVanishAfterALostAnswerAreUnconfirmed(t *testing.T) {
-	// A server that deletes the parts once it has concatenated them, and an answer
-	// that does not arrive; then the same with a program that ends just there.
-	for name, sessions := range map[string]int{"same session": 1, "later session": 2} {
-		srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
-		ctx, cancel := context.WithCancel(testContext(t))
-		onFinal(srv, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			h.Serve(httptest.NewRecorder(), r)
-			for _, u := range partials(h) {
-				h.Forget(u.ID)
-			}
-			if sessions == 2 {
-				cancel()
-			}
-			tustest.CutBefore()(w, r, h)
-		})
-		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), unequal())
-		if sessions == 2 {
-			wantError(t, err, context.Canceled)
-			_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
-		}
-		cancel()
-		wantError(t, err, tus.ErrUnconfirmed)
-		if len(finals(srv.Handler)) != 1 || bytesReceived(srv) != unequalSize || len(partials(srv.Handler)) != 4 {
-			t.Errorf("%s: %d finals, %d bytes received", name, len(finals(srv.Handler)), bytesReceived(srv))
-		}
-	}
-}
-
-func TestFinalUploadMayTakeMinutes(t *testing.T) {
-	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		h.Inject(tustest.Fault{Method: "POST", Skip: 4, Action: tustest.Delay(9 * time.Minute)})
-		data := randomBytes(unequalSize)
-		res, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), unequal())
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantOneFinal(t, h, res.URL, data)
-		if res.Stats.Retries != 0 || res.Stats.Elapsed < 9*time.Minute {
-			t.Errorf("stats are %+v", res.Stats)
-		}
-	})
-}
-
-func TestFinalUploadThatIsNeverAnsweredIsUnconfirmed(t *testing.T) {
-	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		h.Inject(tustest.Fault{Method: "POST", Skip: 4, Times: -1, Action: tustest.Stall()})
-		opts := &tus.Options{}
-		opts.Retry.MaxRetries = 2
-		res, err := newClient(opts).Upload(t.Context(), tus.Bytes(randomBytes(unequalSize)), unequal())
-		wantError(t, err, tus.ErrUnconfirmed)
-		wantError(t, err, tus.ErrStalled)
-		if res.Stats.RepeatedFinals != 2 || h.Count("POST") != 7 {
-			t.Errorf("stats are %+v", res.Stats)
-		}
-	})
-}
-
-func TestHookThatFailsAtTheFinalUploadEndsTheUpload(t *testing.T) {
-	for kind, srv := range concatServers(t) {
-		opts := unequal()
-		opts.Hooks.BeforeRequest = func(r *http.Request) error {
-			if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
-				return errPlug
-			}
-			return nil
-		}
-		_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(unequalSize)), opts)
-		wantError(t, err, errPlug)
-		if finalRequests(srv.Handler) != 0 || srv.Count("PATCH") != 18 {
-			t.Errorf("%s: %d finals were asked for, and %d chunks sent", kind, finalRequests(srv.Handler), srv.Count("PATCH"))
-		}
-	}
-}
-
-func TestPartsAreDeletedOnlyOnRequest(t *testing.T) {
-	data := randomBytes(unequalSize)
-	for kind := range concatServers(t) {
-		for name, faults := range map[string][]tustest.Fault{
-			"no fault": nil,
-			"locked":   {{Method: "DELETE", Times: 3, Action: tustest.Respond(423, "")}},
-			"gone":     {{Method: "DELETE", Times: 1, Action: forgetting()}},
-			"lost":     {{Method: "DELETE", Times: 1, Action: tustest.LoseResponse()}},
-		} {
-			srv := concatServers(t)[kind]
-			srv.Inject(faults...)
-			opts := unequal()
-			opts.ParallelOptions.TerminateParts = true
-			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, res.URL, data)
-			for _, u := range partials(srv.Handler) {
-				if !u.Terminated {
-					t.Errorf("%s/%s: part %s is still there", kind, name, u.ID)
-				}
-			}
-		}
-		srv := concatServers(t)[kind]
-		if _, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), unequal()); err != nil {
-			t.Fatal(err)
-		}
-		if srv.Count("DELETE") != 0 {
-			t.Errorf("%s: parts were deleted", kind)
-		}
-	}
-	for name, opts := range map[string]*tustest.Options{
-		"refuses": nil, "cannot": {Extensions: tustest.Without("termination")},
-	} {
-		srv := tustest.NewServer(t, opts)
-		if opts == nil {
-			srv.Inject(tustest.Fault{Method: "DELETE", Times: -1, Action: tustest.Respond(403, "")})
-		}
-		o := unequal()
-		o.ParallelOptions.TerminateParts = true
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), o)
-		if err != nil {
-			t.Errorf("upload is complete, but the server %s to delete: %v", name, err)
-		}
-		wantOneFinal(t, srv.Handler, res.URL, data)
-	}
-}
-
-func TestPartialUploadsAndFinalByHand(t *testing.T) {
+func TestConcatenate_PartialUploads(t *testing.T) {
 	srv, data := finalLast(t), randomBytes(3000)
 	seen := map[string]string{}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{
@@ -302,7 +29,7 @@ func TestPartialUploadsAndFinalByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 		if part.Response == nil || part.Response.StatusCode != 201 || seen[part.URL] != "partial" {
-			t.Errorf("part is %+v, announced as %v", part, seen[part.URL])
+			t.Errorf("part is %+v, OnCreated got %v", part, seen[part.URL])
 		}
 		urls = append(urls, part.URL)
 	}
@@ -314,27 +41,27 @@ func TestPartialUploadsAndFinalByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	final, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "whole"})
+	final, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "both"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantOneFinal(t, srv.Handler, final.URL, data)
 	requests := srv.Requests()
 	wantUploadHeaders(t, requests[len(requests)-1], "POST", http.Header{
-		"Upload-Concat": {"final;" + urls[0] + " " + urls[1]}, "Upload-Metadata": {"filename d2hvbGU="},
+		"Upload-Concat": {"final;" + urls[0] + " " + urls[1]}, "Upload-Metadata": {"filename Ym90aA=="},
 	})
 	if seen[final.URL] != "final" || srv.Count("OPTIONS") != 0 {
-		t.Errorf("final was announced as %v, with %d OPTIONS", seen[final.URL], srv.Count("OPTIONS"))
+		t.Errorf("OnCreated got %v for the final upload, after %d OPTIONS", seen[final.URL], srv.Count("OPTIONS"))
 	}
 	info, err := client.Info(ctx, final.URL)
-	if err != nil || !info.Complete() || info.Concat != "final" || info.Response.Header.Get("Upload-Concat") != "final;"+strings.Join(urls, " ") || info.Metadata["filename"] != "whole" {
+	if err != nil || !info.Complete() || info.Concat != "final" || info.Response.Header.Get("Upload-Concat") != "final;"+strings.Join(urls, " ") || info.Metadata["filename"] != "both" {
 		t.Errorf("info is %+v, %v", info, err)
 	}
 	if info, err := client.Info(ctx, urls[0]); err != nil || info.Concat != "partial" || info.Length != 2000 {
 		t.Errorf("info of a part is %+v, %v", info, err)
 	}
 
-	// The other way round it is other bytes.
+	// The order of the URLs is the order of the bytes.
 	slices.Reverse(urls)
 	final, err = client.Concatenate(ctx, urls, nil)
 	if err != nil {
@@ -343,7 +70,7 @@ func TestPartialUploadsAndFinalByHand(t *testing.T) {
 	wantStored(t, srv.Handler, final.URL, append(slices.Clone(data[2000:]), data[:2000]...))
 }
 
-func TestPartialUploadOfNothing(t *testing.T) {
+func TestCreate_EmptyPartialUpload(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
 	empty, err := client.Create(testContext(t), tus.CreateOptions{Partial: true})
@@ -357,31 +84,31 @@ func TestPartialUploadOfNothing(t *testing.T) {
 	wantStored(t, srv.Handler, final.URL, nil)
 }
 
-func TestDeferredUploadByHand(t *testing.T) {
+func TestCreate_DeferredLengthIsResumed(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	client := newClient(t, srv.Endpoint(), nil)
 	ctx := testContext(t)
 	sources := map[string]tus.Source{
-		"known length": tus.Bytes(data), "stream": tus.Reader(bytes.NewReader(data)),
+		"known size": tus.Bytes(data), "stream": tus.Reader(bytes.NewReader(data)),
 		"stream of one chunk": tus.Reader(bytes.NewReader(data[:700])), "empty stream": tus.Reader(bytes.NewReader(nil)),
-		"nothing": tus.Bytes(nil),
+		"empty": tus.Bytes(nil),
 	}
 	for name, source := range sources {
 		before := len(srv.Requests())
-		made, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"a": ""}})
+		created, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"a": ""}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		wantUploadHeaders(t, srv.Requests()[before], "POST", http.Header{"Upload-Defer-Length": {"1"}, "Upload-Metadata": {"a"}})
-		if info, err := client.Info(ctx, made.URL); err != nil || !info.LengthDeferred || info.Complete() {
+		if info, err := client.Info(ctx, created.URL); err != nil || !info.LengthDeferred || info.Complete() {
 			t.Errorf("info is %+v, %v", info, err)
 		}
-		res, err := client.Resume(ctx, made.URL, source, chunked())
+		res, err := client.Resume(ctx, created.URL, source, chunked())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		wantStored(t, srv.Handler, made.URL, data[:res.Size])
-		if want := map[string]int64{"stream of one chunk": 700, "empty stream": 0, "nothing": 0}; res.Size != 3000 && res.Size != want[name] {
+		wantStored(t, srv.Handler, created.URL, data[:res.Size])
+		if want := map[string]int64{"stream of one chunk": 700, "empty stream": 0, "empty": 0}; res.Size != 3000 && res.Size != want[name] {
 			t.Errorf("%s: size is %d", name, res.Size)
 		}
 	}
@@ -416,7 +143,7 @@ func TestCreate_EmptyUploadWithoutLocationIsComplete(t *testing.T) {
 	wantError(t, err, tus.ErrProtocol)
 }
 
-func TestBuildingBlocksThatCannotBe(t *testing.T) {
+func TestCreateAndConcatenate_InvalidArguments(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
 	ctx := testContext(t)
@@ -439,14 +166,14 @@ func TestBuildingBlocksThatCannotBe(t *testing.T) {
 		},
 	}
 	for name, call := range calls {
-		if made, err := call(); !errors.Is(err, tus.ErrInvalidInput) || made != nil {
-			t.Errorf("%s: %v, %v", name, made, err)
+		if created, err := call(); !errors.Is(err, tus.ErrInvalidInput) || created != nil {
+			t.Errorf("%s: %v, %v", name, created, err)
 		}
 	}
 	wantMethods(t, srv.Handler)
 }
 
-func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
+func TestConcatenate_RepeatedOnlyIfNotCreated(t *testing.T) {
 	tests := map[string]struct {
 		action   tustest.Action
 		requests int
@@ -457,12 +184,12 @@ func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
 		"423":                      {tustest.Respond(423, ""), 2, nil},
 		"409":                      {tustest.Respond(409, ""), 2, nil},
 		"403":                      {tustest.Respond(403, ""), 1, tus.ErrUnauthorized},
-		"answer lost":              {tustest.LoseResponse(), 1, tus.ErrUnconfirmed},
+		"response lost":            {tustest.LoseResponse(), 1, tus.ErrUnconfirmed},
 		"cut":                      {tustest.CutBefore(), 1, tus.ErrUnconfirmed},
 		"500":                      {tustest.Respond(500, ""), 1, tus.ErrUnconfirmed},
-		"502 after it was made":    {faults.SetStatus(502), 1, tus.ErrUnconfirmed},
-		"a part is no part":        {forgettingParts(1), 1, nil},
-		"made, but nobody says of": {tustest.SetHeader("Location", ""), 1, tus.ErrProtocol},
+		"502 after creation":       {faults.SetStatus(502), 1, tus.ErrUnconfirmed},
+		"part is gone":             {forgettingParts(1), 1, nil},
+		"created without Location": {tustest.SetHeader("Location", ""), 1, tus.ErrProtocol},
 	}
 	for name, test := range tests {
 		srv := finalLast(t)
@@ -473,14 +200,14 @@ func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
 			t.Fatal(err)
 		}
 		onFinal(srv, test.action)
-		made, err := client.Concatenate(ctx, []string{part.URL}, nil)
-		if name == "a part is no part" {
+		created, err := client.Concatenate(ctx, []string{part.URL}, nil)
+		if name == "part is gone" {
 			var e *tus.Error
 			if !errors.As(err, &e) || e.StatusCode != 400 || errors.Is(err, tus.ErrUnconfirmed) {
 				t.Errorf("%s: error is %v", name, err)
 			}
-		} else if !errors.Is(err, test.want) || (err == nil) != (made != nil) {
-			t.Errorf("%s: %v, %v", name, made, err)
+		} else if !errors.Is(err, test.want) || (err == nil) != (created != nil) {
+			t.Errorf("%s: %v, %v", name, created, err)
 		}
 		if n := finalRequests(srv.Handler); n != test.requests || len(finals(srv.Handler)) > 1 {
 			t.Errorf("%s: %d requests, %d finals", name, n, len(finals(srv.Handler)))
@@ -488,7 +215,7 @@ func TestFinalByHandIsRepeatedOnlyWhereItWasNotMade(t *testing.T) {
 	}
 }
 
-func TestFinalByHandWhoseContextEndsIsUnconfirmed(t *testing.T) {
+func TestConcatenate_EndedContextIsUnconfirmed(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
 	part, err := client.Create(testContext(t), tus.CreateOptions{Partial: true})
@@ -509,8 +236,8 @@ func TestFinalByHandWhoseContextEndsIsUnconfirmed(t *testing.T) {
 	}
 }
 
-func TestCreationByHandIsRetried(t *testing.T) {
-	for name, action := range map[string]tustest.Action{"503": tustest.Respond(503, ""), "answer lost": tustest.LoseResponse(), "500": tustest.Respond(500, "")} {
+func TestCreate_IsRetried(t *testing.T) {
+	for name, action := range map[string]tustest.Action{"503": tustest.Respond(503, ""), "response lost": tustest.LoseResponse(), "500": tustest.Respond(500, "")} {
 		srv := tustest.NewServer(t, nil)
 		srv.Inject(tustest.Fault{Method: "POST", Times: 8, Action: action})
 		client := newClient(t, srv.Endpoint(), nil)
@@ -519,7 +246,7 @@ func TestCreationByHandIsRetried(t *testing.T) {
 		}
 		srv.Inject(tustest.Fault{Method: "POST", Times: 9, Action: action})
 		if _, err := client.Create(testContext(t), tus.CreateOptions{DeferLength: true}); err == nil {
-			t.Errorf("%s: ninth failure is retried", name)
+			t.Errorf("%s: the ninth failure is retried", name)
 		}
 	}
 	ctx, cancel := context.WithCancel(testContext(t))
@@ -528,8 +255,8 @@ func TestCreationByHandIsRetried(t *testing.T) {
 	wantError(t, err, context.Canceled)
 }
 
-// The bytes of a final upload go to its parts, so there is nothing to go on with.
-func TestResumeOfAnUnfinishedFinalUploadIsRefused(t *testing.T) {
+// The bytes of a final upload are sent to its parts, so it cannot be resumed.
+func TestResume_UnfinishedFinalUploadIsInvalid(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	var urls []string
@@ -548,57 +275,5 @@ func TestResumeOfAnUnfinishedFinalUploadIsRefused(t *testing.T) {
 	wantError(t, err, tus.ErrInvalidInput)
 	if !strings.Contains(err.Error(), "final upload") || srv.Count("PATCH") != 0 {
 		t.Errorf("after %d PATCH: %v", srv.Count("PATCH"), err)
-	}
-}
-
-func TestFinalThatWasNeverAskedForIsNotUnconfirmed(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	ctx, cancel := context.WithCancel(testContext(t))
-	client := newClient(t, srv.Endpoint(), &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { cancel(); return nil }}})
-	_, err := client.Concatenate(ctx, []string{srv.Endpoint() + "1"}, nil)
-	wantError(t, err, context.Canceled)
-	if errors.Is(err, tus.ErrUnconfirmed) {
-		t.Errorf("error is %v", err)
-	}
-	wantMethods(t, srv.Handler)
-}
-
-func TestFinalThatWasNotAskedForIsNoLostAnswer(t *testing.T) {
-	for name, hooks := range map[string]func(cancel func()) tus.Hooks{
-		"state": func(cancel func()) tus.Hooks {
-			return tus.Hooks{OnStateChange: func(_ *tus.Uploader, _, to tus.State, _ error) {
-				if to == tus.StateConcatenating {
-					cancel()
-				}
-			}}
-		},
-		"request": func(cancel func()) tus.Hooks {
-			return tus.Hooks{BeforeRequest: func(r *http.Request) error {
-				if strings.HasPrefix(r.Header.Get("Upload-Concat"), "final") {
-					cancel()
-				}
-				return nil
-			}}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
-			ctx, cancel := context.WithCancel(testContext(t))
-			opts := unequal()
-			opts.Hooks = hooks(cancel)
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
-			wantError(t, err, context.Canceled)
-			if srv.Count("POST") != 4 {
-				t.Fatal("the final upload was asked for")
-			}
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), unequal())
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantOneFinal(t, srv.Handler, res.URL, data)
-			if n := finalRequests(srv.Handler); n != 1 || res.Stats.RepeatedFinals != 0 {
-				t.Errorf("%d requests for a final upload, %d repeated", n, res.Stats.RepeatedFinals)
-			}
-		})
 	}
 }

@@ -26,11 +26,11 @@ func frame(kind, flags byte, stream uint32, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// goAway answers the first request of an HTTP/2 connection with GOAWAY, as a server
-// that is being restarted does: it has not taken the request.
+// goAway responds to the first request of an HTTP/2 connection with GOAWAY, as a server
+// that restarts does. It does not handle the request.
 func goAway(c net.Conn) {
 	defer c.Close()
-	c.SetReadDeadline(time.Now().Add(2 * time.Second)) // no request comes on the last one
+	c.SetReadDeadline(time.Now().Add(2 * time.Second)) // the last connection has no request
 	const preface, settings, headers, goAway = 24, 4, 1, 7
 	if _, err := io.CopyN(io.Discard, c, preface); err != nil {
 		return
@@ -46,7 +46,7 @@ func goAway(c net.Conn) {
 		}
 		if head[3] == headers {
 			c.Write(frame(goAway, 0, 0, make([]byte, 8)))
-			c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // the client leaves it open
+			c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) // the client keeps it open
 			io.Copy(io.Discard, c)                                   // unread bytes would reset the connection
 			return
 		}
@@ -61,7 +61,7 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 	for way, opts := range map[string]*tus.UploadOptions{
 		"creation":             whole(),
 		"creation with upload": {},
-		"PATCH":                nil, // of an upload made elsewhere
+		"PATCH":                nil, // of an external upload URL
 	} {
 		t.Run(way, func(t *testing.T) {
 			listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
@@ -88,11 +88,12 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 				url = endpoint + "1"
 			}
 			transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}}
-			retry := impatient()
+			retry := retryAtOnce()
 			retry.MaxRetries = 2
 			client := newClient(t, endpoint, &tus.Options{
-				HTTPClient: &http.Client{Transport: transport}, Capabilities: carriesSmall(), Retry: retry,
+				HTTPClient: &http.Client{Transport: transport}, Capabilities: withCreationUpload(), Retry: retry,
 			})
+			defer client.CloseIdleConnections() // ends the connection without a request
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			u, err := prepare(client, url, tus.Bytes(randomBytes(1000)), opts)
@@ -102,7 +103,7 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 			res, err := u.Run(ctx)
 			wantError(t, err, tus.ErrStalled)
 			// Three requests with at most 11 connections each, and one that the transport may
-			// have begun before it noticed that the request was cut.
+			// have opened before it noticed that the request was canceled.
 			if res.Stats.Retries != 2 || connections.Load() > 3*12 {
 				t.Errorf("%d retries, %d connections", res.Stats.Retries, connections.Load())
 			}
@@ -110,8 +111,8 @@ func TestGoAway_OnEachConnectionUsesUpTheRetries(t *testing.T) {
 	}
 }
 
-// blackHole forwards connections until kill makes those that are open silent. New ones
-// are forwarded.
+// blackHole forwards connections. After kill, the connections that were open by then
+// transfer nothing more; new ones are forwarded.
 type blackHole struct {
 	net.Listener
 	mu    sync.Mutex
@@ -186,12 +187,12 @@ func (b *blackHole) kill() {
 }
 
 func TestRetry_DeadIdleConnectionsCostOneRetry(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel() // mostly waits
 	const idle = 12
 	srv := tustest.NewServer(t, nil)
 	hole := newBlackHole(t, srv.HTTP.Listener.Addr().String())
 	client := newClient(t, "http://"+hole.Addr().String()+"/files/", &tus.Options{StallTimeout: 2 * time.Second, ResponseTimeout: 10 * time.Second})
-	all := newMeeting(idle)
+	all := newRequestBarrier(idle)
 	srv.Inject(tustest.Fault{Method: "POST", Times: idle, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		all.wait(r.Context())
 		h.Serve(w, r)
@@ -217,8 +218,8 @@ func TestRetry_DeadIdleConnectionsCostOneRetry(t *testing.T) {
 	}
 }
 
-func TestRetry_DeadHTTP2ConnectionIsLeft(t *testing.T) {
-	t.Parallel() // it mostly waits
+func TestRetry_DeadHTTP2ConnectionIsReplaced(t *testing.T) {
+	t.Parallel() // mostly waits
 	h, endpoint, options := http2Server(t)
 	target, err := http.NewRequest(http.MethodGet, endpoint, nil)
 	if err != nil {
@@ -240,7 +241,7 @@ func TestRetry_DeadHTTP2ConnectionIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, h, res.URL, data)
-	if res.Stats.Retries > 3 { // of eight: those of the connection, not of the request
+	if res.Stats.Retries > 3 { // of eight
 		t.Errorf("%d retries", res.Stats.Retries)
 	}
 }

@@ -13,19 +13,19 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// containerVariable makes a process of the test enter a container first.
+// containerVariable makes a child process enter a container first.
 const containerVariable = "TUS_TEST_CONTAINER"
 
 // Kinds of containers. Each is a PID namespace of its own.
 const (
-	ordinary = "ordinary" // with a /proc of its own
-	renamed  = "renamed"  // with another host name as well
-	noProc   = "no /proc" // such as a chroot
-	crowded  = "crowded"  // the same, and the process ID is a higher one
+	ordinary      = "ordinary"           // with a /proc of its own
+	renamed       = "renamed"            // with another host name as well
+	noProc        = "no /proc"           // as in a chroot
+	noProcHighPID = "no /proc, high PID" // the same, with a higher process ID
 )
 
-// enterContainer sets up what the process was started for. The namespaces are
-// there already.
+// enterContainer sets up the kind of container that the process was started for. The
+// namespaces exist already.
 func enterContainer() {
 	kind := os.Getenv(containerVariable)
 	if kind == "" {
@@ -45,10 +45,10 @@ func enterContainer() {
 	case renamed:
 		check(syscall.Mount("proc", "/proc", "proc", 0, ""))
 		check(syscall.Sethostname([]byte("renamed")))
-	case noProc, crowded:
+	case noProc, noProcHighPID:
 		check(syscall.Mount("tmpfs", "/proc", "tmpfs", 0, ""))
 	}
-	if kind != crowded {
+	if kind != noProcHighPID {
 		return
 	}
 	for range 30 {
@@ -60,8 +60,8 @@ func enterContainer() {
 	os.Exit(0)
 }
 
-// inContainer starts an upload in a container of that kind. It skips the test where
-// that is not permitted.
+// inContainer starts an upload in a container of that kind. It skips the test if
+// namespaces are not permitted.
 func inContainer(t *testing.T, kind string, srv *tustest.Server, store string, environment ...string) *child {
 	t.Helper()
 	start := func(environment ...string) *exec.Cmd {
@@ -72,7 +72,7 @@ func inContainer(t *testing.T, kind string, srv *tustest.Server, store string, e
 		}
 		return cmd
 	}
-	probe := start(waitVariable + "=1") // without input it ends at once
+	probe := start(waitVariable + "=1") // ends at once without input
 	if out, err := probe.CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: no namespaces are permitted here: %v: %s", err, out)
 	}
@@ -85,12 +85,12 @@ func TestContainer_RestartResumes(t *testing.T) {
 		for _, name := range []string{"uploads.db", "uploads"} {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				srv, path := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), name)
-				stopped, goOn := stopIn(t, srv, &writers{})
+				stopped, proceed := stopIn(t, srv, &writers{})
 				first := inContainer(t, kind, srv, path)
 				receive(t, stopped)
 				killed(t, first)
-				goOn()
-				if name == "uploads" { // whose lease has to end first
+				proceed()
+				if name == "uploads" { // the lease has to expire first
 					shortenLease(t, path, 2*time.Second)
 				}
 
@@ -116,7 +116,7 @@ func TestContainer_RestartResumes(t *testing.T) {
 	}
 }
 
-// shortenLease makes the lease of the only record end soon.
+// shortenLease sets the lease of the only record to end soon.
 func shortenLease(t *testing.T, path string, lasts time.Duration) {
 	t.Helper()
 	store, err := openStore(path)
@@ -133,10 +133,10 @@ func shortenLease(t *testing.T, path string, lasts time.Duration) {
 }
 
 func TestContainer_LivingProcessIsNotTakenForDead(t *testing.T) {
-	for _, kinds := range [][2]string{{crowded, noProc}, {noProc, crowded}, {crowded, ordinary}, {ordinary, ordinary}} {
+	for _, kinds := range [][2]string{{noProcHighPID, noProc}, {noProc, noProcHighPID}, {noProcHighPID, ordinary}, {ordinary, ordinary}} {
 		t.Run(strings.Join(kinds[:], " and "), func(t *testing.T) {
 			srv, path := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), "uploads")
-			stopped, goOn := stopIn(t, srv, &writers{})
+			stopped, proceed := stopIn(t, srv, &writers{})
 			first := inContainer(t, kinds[0], srv, path)
 			receive(t, stopped)
 
@@ -144,10 +144,10 @@ func TestContainer_LivingProcessIsNotTakenForDead(t *testing.T) {
 			if err := second.wait(); err == nil {
 				t.Error("the second succeeded")
 			}
-			if said := second.errors.String(); !strings.Contains(said, "stored upload is held by another uploader until") {
-				t.Errorf("the second says %q", said)
+			if text := second.errors.String(); !strings.Contains(text, "stored upload is held by another uploader until") {
+				t.Errorf("error of the second is %q", text)
 			}
-			goOn()
+			proceed()
 			if err := first.wait(); err != nil {
 				t.Errorf("the first: %v: %s", err, &first.errors)
 			}

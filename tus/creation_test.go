@@ -7,8 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,16 +19,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func fileWith(t testing.TB, data []byte) (path string) {
-	t.Helper()
-	path = filepath.Join(t.TempDir(), "source")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// A name that is taken stays taken: one request says so.
+// A 409 to a creation is permanent: the name exists.
 func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 	upload := func(opts tus.UploadOptions) func(*tus.Client) error {
 		return func(c *tus.Client) error {
@@ -47,7 +36,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 			_, err := c.Upload(testContext(t), tus.Reader(strings.NewReader(strings.Repeat("x", 4000))), chunked())
 			return err
 		},
-		"by hand": func(c *tus.Client) error {
+		"Create": func(c *tus.Client) error {
 			_, err := c.Create(testContext(t), tus.CreateOptions{Size: 10, Partial: true})
 			return err
 		},
@@ -67,7 +56,7 @@ func TestCreate_ExistsEndsAtOnce(t *testing.T) {
 	}
 }
 
-// A 409 to the creation of a final upload means that a part is locked for now.
+// A 409 to the creation of a final upload means that a part is locked.
 func TestConcatenate_ConflictIsRetried(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(4000)
 	srv.Inject(tustest.Fault{Method: "POST", Skip: 2, Times: 2, Action: faults.RespondAfter(409, "part is locked")})
@@ -78,20 +67,20 @@ func TestConcatenate_ConflictIsRetried(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestCreate_PreconditionIsNoVersion(t *testing.T) {
+func TestCreate_412IsUnsupportedOnlyByVersion(t *testing.T) {
 	for versions, isVersion := range map[string]bool{"": false, "1.0.0": false, "1.0.0, 0.2.2": false, "0.2.2": true, "2.0.0, 0.2.2": true} {
 		for _, limit := range []int64{0, -1} {
 			srv := tustest.NewServer(t, nil)
-			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(412, "folder was changed", "Tus-Version", versions)})
+			srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: faults.RespondAfter(412, "directory was changed", "Tus-Version", versions)})
 			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(randomBytes(10)), &tus.UploadOptions{CreationLimit: limit})
-			if errors.Is(err, tus.ErrUnsupported) != isVersion || !strings.Contains(err.Error(), "folder was changed") || srv.Count("POST") != 1 {
+			if errors.Is(err, tus.ErrUnsupported) != isVersion || !strings.Contains(err.Error(), "directory was changed") || srv.Count("POST") != 1 {
 				t.Errorf("Tus-Version %q: %v", versions, err)
 			}
 		}
 	}
 }
 
-// carried are the bodies of the creations.
+// carried returns the body sizes of the creations.
 func carried(h *tustest.Handler) (sizes []int64) {
 	for _, r := range h.Requests() {
 		if r.Method == http.MethodPost && !strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
@@ -101,7 +90,7 @@ func carried(h *tustest.Handler) (sizes []int64) {
 	return sizes
 }
 
-func TestCreationLimit_BoundsWhatGoesAlong(t *testing.T) {
+func TestCreationLimit_BoundsBody(t *testing.T) {
 	const mib = 1 << 20
 	for _, test := range []struct {
 		size         int
@@ -124,12 +113,12 @@ func TestCreationLimit_BoundsWhatGoesAlong(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if got := carried(srv.Handler); got[0] != test.want || res.Stats.Resent != 0 {
-			t.Errorf("%+v: the creation carried %d bytes, %d were sent again", test, got[0], res.Stats.Resent)
+			t.Errorf("%+v: the creation carried %d bytes, %d were resent", test, got[0], res.Stats.Resent)
 		}
 	}
 }
 
-// A link of 3 MiB in a second lets 3 MiB go with a creation, and one of 100 KiB 1 MiB.
+// At 3 MiB per second a creation carries 3 MiB, at 100 KiB per second 1 MiB.
 func TestCreationLimit_FollowsTheRate(t *testing.T) {
 	const mib = 1 << 20
 	for rate, want := range map[int64]int64{3 * mib: 2 * mib, 100 << 10: 0} {
@@ -149,8 +138,8 @@ func TestCreationLimit_FollowsTheRate(t *testing.T) {
 	}
 }
 
-// An interrupted small upload goes on from what the server has.
-func TestSmallUpload_KeepsWhatArrived(t *testing.T) {
+// An interrupted small upload resumes at the offset of the server.
+func TestSmallUpload_ResumesAtServerOffset(t *testing.T) {
 	const size, arrived = 2 << 20, 1 << 20
 	srv, data, store := tustest.NewServer(t, nil), randomBytes(size), &storage.Memory{}
 	ctx, stop := context.WithCancel(testContext(t))
@@ -160,7 +149,7 @@ func TestSmallUpload_KeepsWhatArrived(t *testing.T) {
 		stop()
 		tustest.CutBefore()(w, r, h)
 	}})
-	path := fileWith(t, data)
+	path := tempFile(t, data)
 	opts := &tus.Options{Store: store}
 	if _, err := newClient(t, srv.Endpoint(), opts).UploadFile(ctx, path, nil); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
@@ -172,8 +161,8 @@ func TestSmallUpload_KeepsWhatArrived(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// slowToExist is a server on which an empty upload is there only after a request with
-// bytes, if only none, and HEAD fails before.
+// slowToExist is a server on which an empty upload exists only after a request with a
+// body, even an empty one. HEAD fails before.
 type slowToExist struct {
 	*tustest.Handler
 	before tustest.Action
@@ -193,7 +182,7 @@ func (s *slowToExist) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestEmptySource_ExistsOnEveryServer(t *testing.T) {
 	sources := map[string]func() (tus.Source, *tus.UploadOptions){
-		"file":            func() (tus.Source, *tus.UploadOptions) { return tus.File(fileWith(t, nil)), nil },
+		"file":            func() (tus.Source, *tus.UploadOptions) { return tus.File(tempFile(t, nil)), nil },
 		"stream":          func() (tus.Source, *tus.UploadOptions) { return tus.Reader(strings.NewReader("")), nil },
 		"parallel":        func() (tus.Source, *tus.UploadOptions) { return tus.Bytes(nil), inParts(4) },
 		"creation first":  func() (tus.Source, *tus.UploadOptions) { return tus.Bytes(nil), whole() },
@@ -224,8 +213,8 @@ func TestEmptySource_ExistsOnEveryServer(t *testing.T) {
 	}
 }
 
-// What refuses an empty PATCH has refused the upload.
-func TestEmptySource_RefusalEndsIt(t *testing.T) {
+// A refused empty PATCH ends the upload.
+func TestEmptySource_RefusalEndsUpload(t *testing.T) {
 	for name, faults := range map[string][]tustest.Fault{
 		"HEAD":  {{Method: "HEAD", Times: -1, Action: tustest.Respond(403, "")}},
 		"PATCH": {{Method: "HEAD", Times: -1, Action: goneWith(404)}, {Method: "PATCH", Times: -1, Action: tustest.Respond(403, "")}},
@@ -240,7 +229,7 @@ func TestEmptySource_RefusalEndsIt(t *testing.T) {
 	}
 }
 
-// A pause between the creation and the answer to HEAD does not skip it.
+// A pause between the creation and the response to HEAD does not skip HEAD.
 func TestEmptySource_PausedIsConfirmedLater(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.Bytes(nil), whole())
@@ -259,7 +248,7 @@ func TestEmptySource_PausedIsConfirmedLater(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST", "HEAD")
 }
 
-// withoutLocation lets a server do its work and names no upload.
+// withoutLocation serves a creation and drops its Location.
 func withoutLocation(status int, offset bool) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		made := httptest.NewRecorder()
@@ -280,9 +269,9 @@ func TestCreate_CompleteWithoutLocation(t *testing.T) {
 			for _, pause := range []bool{false, true} {
 				srv, data, store := tustest.NewServer(t, nil), randomBytes(size), &storage.Memory{}
 				srv.Inject(tustest.Fault{Method: "POST", Action: withoutLocation(status, true)})
-				var told recorder
-				client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: told.hooks()})
-				u, err := client.NewUploader(tus.File(fileWith(t, data)), nil)
+				var seen recorder
+				client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: seen.hooks()})
+				u, err := client.NewUploader(tus.File(tempFile(t, data)), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -295,7 +284,7 @@ func TestCreate_CompleteWithoutLocation(t *testing.T) {
 					u.Pause()
 				}
 				res, err := u.Run(testContext(t))
-				if err != nil || res.URL != "" || res.Offset != int64(size) || res.Creation.StatusCode != status || len(told.urls) != 0 {
+				if err != nil || res.URL != "" || res.Offset != int64(size) || res.Creation.StatusCode != status || len(seen.urls) != 0 {
 					t.Fatalf("%d bytes, %d: %+v, %v", size, status, res, err)
 				}
 				wantStored(t, srv.Handler, srv.Uploads()[0].ID, data)
@@ -341,7 +330,7 @@ func TestCreate_IncompleteWithoutLocation(t *testing.T) {
 	}
 }
 
-// A server that refuses a stored upload for ever is named with the record.
+// If the server refuses a stored upload permanently, the error names the record.
 func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 	began := time.Now().Add(-time.Minute)
 	data := randomBytes(3000)
@@ -349,7 +338,7 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 		for status, temporary := range map[int]bool{403: false, 400: false, 500: true} {
 			for _, method := range []string{"HEAD", "PATCH"} {
 				t.Run(name+" "+method+" "+strconv.Itoa(status), func(t *testing.T) {
-					srv, store, path := tustest.NewServer(t, nil), &storage.Memory{}, fileWith(t, data)
+					srv, store, path := tustest.NewServer(t, nil), &storage.Memory{}, tempFile(t, data)
 					client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
 					injected := &script{}
 					srv.Inject(tustest.Fault{Times: -1, Action: injected.play})
@@ -367,8 +356,8 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 					refuse(method, 0, faults.RespondAfter(status, "moved to cold storage"))
 					_, err := client.UploadFile(testContext(t), path, opts)
 					var stored *tus.StoredError
-					var answer *tus.Error
-					if !errors.As(err, &stored) || !errors.As(err, &answer) || answer.StatusCode != status || tus.IsRetryable(err) != temporary {
+					var failed *tus.Error
+					if !errors.As(err, &stored) || !errors.As(err, &failed) || failed.StatusCode != status || tus.IsRetryable(err) != temporary {
 						t.Fatalf("second session: %v", err)
 					}
 					known := method == "PATCH"
@@ -390,4 +379,17 @@ func TestStoredUpload_RefusalNamesItsRecord(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A load balancer that selects servers by cookie distributes the requests of a client
+// without cookies over all of them.
+func TestCreation_GoneTwiceAtOnceNamesCookies(t *testing.T) {
+	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.Vanish()})
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(5000)), chunked())
+	wantError(t, err, tus.ErrUploadGone)
+	if !strings.Contains(err.Error(), "cookie") || srv.Count("POST") != 2 {
+		t.Errorf("%d creations: %v", srv.Count("POST"), err)
+	}
+	wantEmptyStore(t, store)
 }

@@ -25,7 +25,7 @@ const (
 	manyLimit    = 256 // file descriptors
 )
 
-// uploadManyIfChild is what such a process does.
+// uploadManyIfChild uploads the files if the process was started with manyVariable.
 func uploadManyIfChild() {
 	endpoint := os.Getenv(manyVariable)
 	if endpoint == "" {
@@ -58,7 +58,7 @@ func uploadMany(endpoint, dir string) error {
 
 func manyPath(dir string, i int) string { return filepath.Join(dir, fmt.Sprint(i)) }
 
-// More uploads at once than a process has file descriptors wait for each other.
+// If there are more uploads at once than file descriptors, they wait for each other.
 func TestEMFILE_ManyUploadsAtOnceAllComplete(t *testing.T) {
 	t.Parallel()
 	dir, data := t.TempDir(), randomBytes(16<<10)
@@ -68,7 +68,7 @@ func TestEMFILE_ManyUploadsAtOnceAllComplete(t *testing.T) {
 		}
 	}
 	srv := tustest.NewServer(t, nil)
-	// Slow enough for the requests to overlap.
+	// The delay makes the requests overlap.
 	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.Delay(100 * time.Millisecond)})
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), manyVariable+"="+srv.Endpoint(), storeVariable+"="+dir)
@@ -87,7 +87,7 @@ func TestEMFILE_ManyUploadsAtOnceAllComplete(t *testing.T) {
 	}
 }
 
-// blockedLimit lets nothing pass before ctx ends.
+// blockedLimit blocks until the context ends.
 type blockedLimit struct{}
 
 func (blockedLimit) Burst() int { return 1 << 20 }
@@ -96,14 +96,14 @@ func (blockedLimit) WaitN(ctx context.Context, _ int) error {
 	return ctx.Err()
 }
 
-// An upload that waits holds no file open, whatever it waits for.
+// A waiting upload has no file open, whatever it waits for.
 func TestWait_HoldsNoFileOpen(t *testing.T) {
-	path := sourceFile(t)
+	path := resolvedFile(t, randomBytes(faultSize))
 	for name, c := range map[string]struct {
 		client tus.Options
 		how    tus.UploadOptions
 		server func(h *tustest.Handler)
-		before func(t *testing.T, client *tus.Client) // uploads something else, that goes on
+		before func(t *testing.T, client *tus.Client) // starts another upload, which does not end
 	}{
 		"request slot": {
 			client: tus.Options{MaxConnections: 1},
@@ -151,10 +151,8 @@ func TestWait_HoldsNoFileOpen(t *testing.T) {
 				}()
 				time.Sleep(time.Second / 2)
 				synctest.Wait()
-				for _, open := range openFiles(t) {
-					if open == path {
-						t.Error("the file is open")
-					}
+				if n := handles(t, path); n != 0 {
+					t.Errorf("%d handles are open", n)
 				}
 				cancel()
 				wantError(t, <-done, context.Canceled)
@@ -163,33 +161,11 @@ func TestWait_HoldsNoFileOpen(t *testing.T) {
 	}
 }
 
-// holdByAnother stores an upload of the file at path that a process elsewhere holds.
+// holdByAnother stores an upload of the file at path, leased by a process of another
+// machine.
 func holdByAnother(t *testing.T, client *tus.Client, store storage.Store, path string) {
 	t.Helper()
 	_, err := client.Upload(t.Context(), tus.File(path), &tus.UploadOptions{StopAt: 1000})
 	wantError(t, err, tus.ErrPaused)
-	for rec, err := range store.All(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		rec.Lease = &storage.Lease{Holder: "another", Process: "v1/elsewhere/x/1/1", Until: time.Now().Add(30 * time.Second)}
-		if _, err := store.Put(t.Context(), rec); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// openFiles are the paths of what this process has open.
-func openFiles(t *testing.T) (paths []string) {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
-			paths = append(paths, target)
-		}
-	}
-	return paths
+	hold(t, store, storage.Lease{Holder: "another", Process: foreignProcess, Until: time.Now().Add(30 * time.Second)})
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -19,38 +18,8 @@ import (
 
 var errNoDescriptor = &os.PathError{Op: "open", Path: "source", Err: syscall.EMFILE}
 
-// starvedSource has no file descriptor for the call with number failing, from 1, of
-// those that need one.
-type starvedSource struct {
-	tus.Source
-	failing int32
-	calls   *atomic.Int32
-}
-
-func (s starvedSource) call() error {
-	if s.calls.Add(1) == s.failing {
-		return errNoDescriptor
-	}
-	return nil
-}
-
-func (s starvedSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	if err := s.call(); err != nil {
-		return tus.SourceInfo{}, err
-	}
-	return s.Source.Stat(ctx)
-}
-
-func (s starvedSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if err := s.call(); err != nil {
-		return nil, err
-	}
-	return s.Source.Open(ctx, offset)
-}
-
-// TestEMFILE_EveryCallIsRetried lets each call of a source fail once, whatever it is
-// for: the first look, the fingerprint, checksums ahead, a body, the look before the
-// last bytes.
+// TestEMFILE_EveryCallIsRetried makes each call of a source fail once: the first Stat, the
+// fingerprint, hashing ahead, a body, the Stat before the last bytes.
 func TestEMFILE_EveryCallIsRetried(t *testing.T) {
 	for _, sums := range []checksumMode{noChecksums, inHeader, inTrailer} {
 		for _, w := range ways {
@@ -67,7 +36,7 @@ func TestEMFILE_EveryCallIsRetried(t *testing.T) {
 	}
 }
 
-// retriesCall reports whether the source was not called so often.
+// retriesCall reports whether the source had fewer calls than failing.
 func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bool) {
 	without := []string{"concatenation-unfinished"}
 	if sums == inHeader {
@@ -78,16 +47,23 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 			s.checksums = checksum.Builtin()
 		}
 		s.stored = w.name != streamed
-		ctx, cancel := patience(s)
+		ctx, cancel := hangTimeout(s)
 		defer cancel()
-		path := sourceFile(t)
+		path := tempFile(t, randomBytes(faultSize))
 		if w.name == resumed {
 			first := w.opts
 			first.StopAt = faultBegun
 			_, err := s.client(t, tus.Options{}).Upload(ctx, w.source(path), &first)
 			wantError(t, err, tus.ErrPaused)
 		}
-		source := starvedSource{w.source(path), failing, new(atomic.Int32)}
+		var calls atomic.Int32
+		call := func() error {
+			if calls.Add(1) == failing {
+				return errNoDescriptor
+			}
+			return nil
+		}
+		source := &hookedSource{Source: w.source(path), beforeStat: call, beforeOpen: func(context.Context) error { return call() }}
 		how := w.opts
 		res, err := s.client(t, tus.Options{}).Upload(ctx, source, &how)
 		if err != nil {
@@ -100,7 +76,7 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 		if n := res.Stats.Restarts; n != 0 {
 			t.Errorf("call %d failed: started over %d times", failing, n)
 		}
-		over = source.calls.Load() < failing
+		over = calls.Load() < failing
 		if !over && res.Stats.Retries == 0 {
 			t.Errorf("call %d failed, and nothing was retried", failing)
 		}
@@ -108,10 +84,10 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 	return over
 }
 
-func TestEMFILE_IsRetryableButNotOfAHook(t *testing.T) {
+func TestEMFILE_IsRetryableExceptFromHook(t *testing.T) {
 	for _, err := range []error{errNoDescriptor, fmt.Errorf("source: %w", syscall.ENFILE)} {
 		if !tus.IsRetryable(err) {
-			t.Errorf("%v is not temporary", err)
+			t.Errorf("%v is not retryable", err)
 		}
 	}
 	srv := tustest.NewServer(t, nil)
@@ -125,12 +101,15 @@ func TestEMFILE_IsRetryableButNotOfAHook(t *testing.T) {
 	}
 }
 
-// A source that never gets a descriptor ends the upload when the retries are used up
-// and no other request of the client has any.
+// A source that never gets a descriptor ends the upload when the retries are used up and
+// no other request of the client is in flight.
 func TestEMFILE_WithoutOthersEndsTheUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	var tries atomic.Int32
-	source := &neverOpening{tus.Bytes(randomBytes(10)), &tries}
+	source := &hookedSource{Source: tus.Bytes(randomBytes(10)), beforeOpen: func(context.Context) error {
+		tries.Add(1)
+		return errNoDescriptor
+	}}
 	_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, nil)
 	wantError(t, err, syscall.EMFILE)
 	if n := tries.Load(); n != 9 {
@@ -141,19 +120,8 @@ func TestEMFILE_WithoutOthersEndsTheUpload(t *testing.T) {
 	}
 }
 
-// neverOpening never opens.
-type neverOpening struct {
-	tus.Source
-	tries *atomic.Int32
-}
-
-func (s *neverOpening) Open(context.Context, int64) (io.ReadCloser, error) {
-	s.tries.Add(1)
-	return nil, errNoDescriptor
-}
-
-// While another request of the client holds descriptors, failures for want of one do
-// not end an upload, however many there are.
+// While another request of the client has descriptors, EMFILE does not end an upload,
+// however often it occurs.
 func TestEMFILE_WaitsForOtherRequests(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
@@ -161,13 +129,23 @@ func TestEMFILE_WaitsForOtherRequests(t *testing.T) {
 	other := make(chan error, 1)
 	holding := make(chan struct{})
 	go func() {
-		_, err := client.Upload(testContext(t), heldOpen{tus.Bytes(randomBytes(20)), holding, release}, nil)
+		source := &hookedSource{Source: tus.Bytes(randomBytes(20)), beforeOpen: func(context.Context) error {
+			close(holding)
+			<-release
+			return nil
+		}}
+		_, err := client.Upload(testContext(t), source, nil)
 		other <- err
 	}()
 	<-holding
 	const failures = 30
 	var tries atomic.Int32
-	source := &recoveringSource{tus.Bytes(randomBytes(10)), &tries, failures}
+	source := &hookedSource{Source: tus.Bytes(randomBytes(10)), beforeOpen: func(context.Context) error {
+		if tries.Add(1) <= failures {
+			return errNoDescriptor
+		}
+		return nil
+	}}
 	res, err := client.Upload(testContext(t), source, nil)
 	if err != nil {
 		t.Errorf("after %d failures: %v", tries.Load(), err)
@@ -180,34 +158,7 @@ func TestEMFILE_WaitsForOtherRequests(t *testing.T) {
 	}
 }
 
-// heldOpen is a source whose bytes come only after release.
-type heldOpen struct {
-	tus.Source
-	holding, release chan struct{}
-}
-
-func (s heldOpen) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	close(s.holding)
-	<-s.release
-	return s.Source.Open(ctx, offset)
-}
-
-// recoveringSource opens after a number of failures.
-type recoveringSource struct {
-	tus.Source
-	tries    *atomic.Int32
-	failures int32
-}
-
-func (s *recoveringSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	if s.tries.Add(1) <= s.failures {
-		return nil, errNoDescriptor
-	}
-	return s.Source.Open(ctx, offset)
-}
-
-// A request for which there was no connection says nothing of its bytes, so that a
-// creation keeps them.
+// A failed dial does not mean that the server refuses data in a creation.
 func TestEMFILE_OfTheDialerKeepsCreationWithUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	transport := tus.NewTransport()
@@ -225,7 +176,7 @@ func TestEMFILE_OfTheDialerKeepsCreationWithUpload(t *testing.T) {
 	wantMethods(t, srv.Handler, "OPTIONS", "POST")
 }
 
-// failingDial has no file descriptor for the connection with number failing.
+// failingDial fails the nth connection with EMFILE; n is failing.
 func failingDial(dials *atomic.Int32, failing int32, dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if dials.Add(1) == failing {

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// fileKinds are the ways to a file of the operating system.
+// fileKinds returns the sources for a file of the operating system, by name.
 func fileKinds() map[string]func(t *testing.T, path string) tus.Source {
 	return map[string]func(t *testing.T, path string) tus.Source{
 		"File": func(_ *testing.T, path string) tus.Source { return tus.File(path) },
@@ -35,14 +35,14 @@ func fileKinds() map[string]func(t *testing.T, path string) tus.Source {
 	}
 }
 
-// changingSize is that of files which are sampled whole.
+// changingSize is small enough for a sample to cover the whole file.
 const changingSize = 300_000
 
 // wayOfResumer resumes an upload that another client created.
-const wayOfResumer = "resumed elsewhere"
+const wayOfResumer = "resumed by URL"
 
-// uploadWays are ways to send such a file. In each, the second PATCH does not bring the
-// last bytes of the file.
+// uploadWays returns ways to send such a file. In each, the second PATCH does not carry
+// the last bytes of the file.
 func uploadWays() map[string]*tus.UploadOptions {
 	return map[string]*tus.UploadOptions{
 		"chunks":     {ChunkSize: 100_000},
@@ -51,7 +51,7 @@ func uploadWays() map[string]*tus.UploadOptions {
 	}
 }
 
-// fileAt makes a file of an hour ago.
+// fileAt writes a file with a modification time of an hour ago.
 func fileAt(t *testing.T, path string, data []byte) string {
 	t.Helper()
 	then := time.Now().Add(-time.Hour)
@@ -61,7 +61,7 @@ func fileAt(t *testing.T, path string, data []byte) string {
 	return path
 }
 
-// keepingTime runs change, and sets the modification time of the file back.
+// keepingTime runs change and restores the modification time of the file.
 func keepingTime(path string, change func() error) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -80,7 +80,7 @@ func writeInto(path string, data []byte, offset int64) error {
 	return errors.Join(err, f.Close())
 }
 
-// replace renames another file, of the same time, over the one at path.
+// replace renames a new file with the same time over the one at path.
 func replace(path string, data []byte) error {
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		return err
@@ -92,14 +92,14 @@ func replace(path string, data []byte) error {
 	return errors.Join(os.Chtimes(path+".new", info.ModTime(), info.ModTime()), os.Rename(path+".new", path))
 }
 
-// recreate deletes the file and makes another one, which may get its inode.
+// recreate deletes the file and writes a new one, which may get the same inode.
 func recreate(path string, data []byte) error {
 	return keepingTime(path, func() error {
 		return errors.Join(os.Remove(path), os.WriteFile(path, data, 0o600))
 	})
 }
 
-// uploadChanging uploads source, and runs change when the server gets the second PATCH.
+// uploadChanging uploads source and runs change at the second PATCH.
 func uploadChanging(t *testing.T, way string, source tus.Source, opts *tus.UploadOptions, change func() error) (*tustest.Server, *tus.Result, error) {
 	t.Helper()
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished")})
@@ -152,7 +152,7 @@ func TestFile_ChangeWithItsTimeSetBackIsAnError(t *testing.T) {
 						return
 					}
 					if name == "created again" && errors.Is(err, fs.ErrNotExist) {
-						return // seen by another part in between
+						return // the other part found no file
 					}
 					wantError(t, err, tus.ErrSourceChanged)
 					if up, ok := srv.Upload(result.URL); ok && up.Complete() {
@@ -164,7 +164,7 @@ func TestFile_ChangeWithItsTimeSetBackIsAnError(t *testing.T) {
 	}
 }
 
-func TestFile_EqualContentGoesOn(t *testing.T) {
+func TestFile_EqualContentIsNoChange(t *testing.T) {
 	data := randomBytes(changingSize)
 	changes := map[string]func(path string) error{
 		"chmod":              func(path string) error { return os.Chmod(path, 0o640) },
@@ -179,7 +179,7 @@ func TestFile_EqualContentGoesOn(t *testing.T) {
 		for way, opts := range uploadWays() {
 			for name, change := range changes {
 				if way == "parallel" && (name == "equal file instead" || name == "equal write") {
-					continue // the other part may see it between two steps of the change
+					continue // the other part may see the file between two steps of the change
 				}
 				t.Run(kind+"/"+way+"/"+name, func(t *testing.T) {
 					path := fileAt(t, filepath.Join(t.TempDir(), "file"), data)
@@ -194,8 +194,7 @@ func TestFile_EqualContentGoesOn(t *testing.T) {
 	}
 }
 
-// otherInodes is a file system whose files get another inode each time they are looked
-// at, as in FUSE.
+// otherInodes is a file system whose files have another inode at each Open, as in FUSE.
 type otherInodes struct {
 	fs.FS
 	looks *int
@@ -225,7 +224,7 @@ func TestFSFile_UnstableInodesDoNotEndAnUpload(t *testing.T) {
 	for way, opts := range uploadWays() {
 		t.Run(way, func(t *testing.T) {
 			looks := 0
-			opts.Parallel, opts.ParallelOptions.PartBoundaries = 0, nil // looks is for one goroutine
+			opts.Parallel, opts.ParallelOptions.PartBoundaries = 0, nil // looks is not locked
 			source := tus.FSFile(otherInodes{os.DirFS(dir), &looks}, "file")
 			srv, result, err := uploadChanging(t, way, source, opts, func() error { return nil })
 			if err != nil {
@@ -265,7 +264,7 @@ func TestFile_TouchKeepsTheRecord(t *testing.T) {
 	}
 }
 
-// What happens to a file when the server has acknowledged every byte.
+// The file changes after the server has acknowledged every byte.
 func TestFile_TouchAfterTheLastByteIsSuccess(t *testing.T) {
 	data := randomBytes(changingSize)
 	ways := uploadWays()
@@ -308,8 +307,7 @@ func TestFile_TouchAfterTheLastByteIsSuccess(t *testing.T) {
 	}
 }
 
-// A file that is written to between two sessions, here and there, with its time set
-// back.
+// A file is written to in several places between two sessions, and its time is restored.
 func TestFile_RewrittenBetweenSessionsIsAnotherSource(t *testing.T) {
 	const size, stride = 16 << 20, (16<<20 - 16<<10) / 63
 	for kind, source := range fileKinds() {

@@ -12,7 +12,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// A writer through a shared mapping whose pages are written to already moves no time.
+// A write through a shared mapping does not change the modification time if the page is
+// dirty already.
 func TestFile_MappedWriteIsAnError(t *testing.T) {
 	for kind, source := range fileKinds() {
 		for way, opts := range uploadWays() {

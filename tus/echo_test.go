@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// texts collects everything that a client shows of what it does.
+// texts collects the output of a client: errors, events and logs.
 type texts struct {
 	mu     sync.Mutex
 	buffer strings.Builder
@@ -47,7 +47,7 @@ func (s *texts) opts() *tus.Options {
 	}
 }
 
-// echoes are what a server may make of a token when it puts it into a URL.
+// echoes are encodings of a token in a URL.
 var echoes = map[string]func(token string) string{
 	"plain":          func(token string) string { return token },
 	"escaped":        url.PathEscape,
@@ -64,14 +64,14 @@ func TestEcho_TokenInUploadURLIsRedacted(t *testing.T) {
 			for _, opts := range []*tus.UploadOptions{whole(), chunked(), {Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}} {
 				t.Run(fmt.Sprint(form, " ", name, " ", opts.Parallel), func(t *testing.T) {
 					echoed := escape(token)
-					var asked atomic.Int32
+					var requests atomic.Int32
 					srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("Tus-Resumable", "1.0.0")
 						w.Header().Set("Tus-Extension", "creation,concatenation")
 						switch {
 						case r.Method == "OPTIONS":
 						case strings.Contains(r.RequestURI, echoed):
-							asked.Add(1)
+							requests.Add(1)
 							w.WriteHeader(http.StatusInternalServerError)
 							fmt.Fprintf(w, "cannot %s %s", r.Method, r.RequestURI)
 						default:
@@ -84,7 +84,7 @@ func TestEcho_TokenInUploadURLIsRedacted(t *testing.T) {
 					options := shown.opts()
 					options.Header = http.Header{"Authorization": {"Bearer " + token}}
 					options.Store = &storage.Memory{}
-					for range 2 { // the second from the store
+					for range 2 { // the second resumes from the store
 						_, err := newClient(t, srv.URL+"/files/", options).Upload(testContext(t), tus.Bytes(data), opts)
 						if err == nil {
 							t.Fatal("no error")
@@ -96,8 +96,8 @@ func TestEcho_TokenInUploadURLIsRedacted(t *testing.T) {
 							t.Errorf("stored URL is %q", rec.UploadURL)
 						}
 					}
-					if n := asked.Load(); n < 2 {
-						t.Errorf("upload URL was asked for %d times", n)
+					if n := requests.Load(); n < 2 {
+						t.Errorf("%d requests for the upload URL", n)
 					}
 					if text := shown.String(); strings.Contains(text, "token") || !strings.Contains(text, "[redacted]/1") {
 						t.Errorf("shown: %s", text)
@@ -108,7 +108,7 @@ func TestEcho_TokenInUploadURLIsRedacted(t *testing.T) {
 	}
 }
 
-// A hook has another token by the time that the URL with the old one fails.
+// The hook uses a new token by the time the URL with the old one fails.
 func TestEcho_OldTokenOfHookIsRedacted(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
@@ -139,8 +139,7 @@ func TestEcho_OldTokenOfHookIsRedacted(t *testing.T) {
 	}
 }
 
-// The foreign server does not get the token, but the server before it puts it into
-// the URL.
+// The redirecting server puts the token into the URL of the foreign server.
 func TestEcho_TokenInForeignURLIsRedacted(t *testing.T) {
 	away := tustest.NewServer(t, nil)
 	away.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -162,7 +161,7 @@ func TestEcho_TokenInForeignURLIsRedacted(t *testing.T) {
 	}
 }
 
-// The path of the endpoint may be the name of a tenant, which the query repeats.
+// The query of the endpoint may repeat its path, as a tenant name.
 func TestEcho_OwnPathIsNotRedacted(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "/tenant-seven/1")})
@@ -178,16 +177,16 @@ func TestEcho_ProxyLoginIsRedacted(t *testing.T) {
 	login := base64.StdEncoding.EncodeToString([]byte("alice:" + password))
 	for name, endpoint := range map[string]string{"http": "http://tus.test/files/", "https": "https://tus.test/files/"} {
 		t.Run(name, func(t *testing.T) {
-			var asked atomic.Int32
+			var requests atomic.Int32
 			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked.Add(1)
+				requests.Add(1)
 				got := r.Header.Get("Proxy-Authorization")
 				if r.Method != http.MethodConnect {
 					w.WriteHeader(http.StatusForbidden)
 					fmt.Fprintf(w, "no access with %s of %s, %s", got, password, r.Header.Get("X-Proxy-Token"))
 					return
 				}
-				conn, _, err := http.NewResponseController(w).Hijack() // only the status is shown
+				conn, _, err := http.NewResponseController(w).Hijack() // errors show only the status line of a proxy
 				if err != nil {
 					t.Error(err)
 					return
@@ -210,8 +209,8 @@ func TestEcho_ProxyLoginIsRedacted(t *testing.T) {
 			shown.add(err)
 			_, err = client.Info(testContext(t), endpoint+"1")
 			shown.add(err)
-			if text := shown.String(); asked.Load() == 0 || strings.Contains(text, planted) || strings.Contains(text, login) || !strings.Contains(text, "no access with [redacted]") {
-				t.Errorf("%d requests, shown: %s", asked.Load(), text)
+			if text := shown.String(); requests.Load() == 0 || strings.Contains(text, planted) || strings.Contains(text, login) || !strings.Contains(text, "no access with [redacted]") {
+				t.Errorf("%d requests, shown: %s", requests.Load(), text)
 			}
 		})
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http/httptest"
+	"os"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
@@ -15,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// exampleServer starts a server for an example, and a client of it.
+// exampleServer starts a server and returns it with a client.
 func exampleServer(opts *tus.Options) (h *tustest.Handler, client *tus.Client, stop func()) {
 	h = tustest.NewHandler(nil)
 	srv := httptest.NewServer(h)
@@ -29,7 +31,7 @@ func exampleServer(opts *tus.Options) (h *tustest.Handler, client *tus.Client, s
 	}
 }
 
-// A limit can be changed while uploads run.
+// Set changes the limit while uploads run.
 func ExampleRateLimit() {
 	limit := tus.NewRateLimit(1) // byte per second
 	_, client, stop := exampleServer(&tus.Options{RateLimit: limit})
@@ -40,18 +42,19 @@ func ExampleRateLimit() {
 	// Output: 50000 <nil>
 }
 
-// tenthOfASecond is a Limiter that lets everything pass but counts. A program
-// would use [tus.RateLimit].
-type tenthOfASecond struct{ bytes int }
+// countingLimiter is a Limiter that counts bytes and never waits. A program would use
+// [tus.RateLimit].
+type countingLimiter struct{ bytes int }
 
-func (l *tenthOfASecond) Burst() int { return 10_000 }
-func (l *tenthOfASecond) WaitN(ctx context.Context, n int) error {
+func (l *countingLimiter) Burst() int { return 10_000 }
+
+func (l *countingLimiter) WaitN(ctx context.Context, n int) error {
 	l.bytes += n
 	return ctx.Err()
 }
 
 func ExampleOptions_rateLimit() {
-	limiter := &tenthOfASecond{}
+	limiter := &countingLimiter{}
 	_, client, stop := exampleServer(&tus.Options{RateLimit: limiter})
 	defer stop()
 	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 50_000)), nil)
@@ -59,7 +62,7 @@ func ExampleOptions_rateLimit() {
 	// Output: 50000 <nil>
 }
 
-// Some networks block PATCH.
+// OverridePatchMethod sends PATCH as POST, for networks that block PATCH.
 func ExampleOptions_overridePatchMethod() {
 	h, client, stop := exampleServer(&tus.Options{OverridePatchMethod: true})
 	defer stop()
@@ -76,7 +79,8 @@ func ExampleOptions_overridePatchMethod() {
 	// <nil>
 }
 
-// A proxy that refuses large requests is found out by halving them.
+// If a proxy refuses large requests with 413, the client halves its chunks, down to
+// MinChunkSize.
 func ExampleUploadOptions_minChunkSize() {
 	h, client, stop := exampleServer(nil)
 	defer stop()
@@ -88,7 +92,7 @@ func ExampleUploadOptions_minChunkSize() {
 	// Output: 8000000 <nil>
 }
 
-// The length of a file can be told at the end, if that is what a server wants.
+// DeferLength sends the length of the upload with the last chunk.
 func ExampleUploadOptions_deferLength() {
 	h, client, stop := exampleServer(nil)
 	defer stop()
@@ -105,8 +109,8 @@ func ExampleUploadOptions_deferLength() {
 	// <nil>
 }
 
-// One file for two objects on the server is two uploads, each of which resumes
-// by itself. Metadata that differs tells them apart as well.
+// With different resume keys, one source has two independent uploads. Different
+// metadata has the same effect.
 func ExampleUploadOptions_resumeKey() {
 	_, client, stop := exampleServer(&tus.Options{Store: &storage.Memory{}})
 	defer stop()
@@ -124,7 +128,8 @@ func ExampleUploadOptions_resumeKey() {
 	// a from 300 <nil>
 }
 
-// A service that mints an endpoint for each session needs a name that stays.
+// ResumeScope replaces the endpoint in the resume key, for a service that creates a new
+// endpoint for each session.
 func ExampleOptions_resumeScope() {
 	srv := httptest.NewServer(tustest.NewHandler(nil))
 	defer srv.Close()
@@ -146,18 +151,18 @@ func ExampleOptions_resumeScope() {
 	// from 300 to 1000
 }
 
-// brokenStore is a store whose disk is full.
-type brokenStore struct{ storage.Memory }
+// fullStore is a store without space for records.
+type fullStore struct{ storage.Memory }
 
-func (*brokenStore) Put(context.Context, storage.Record) (storage.Record, error) {
+func (*fullStore) Put(context.Context, storage.Record) (storage.Record, error) {
 	return storage.Record{}, errors.New("no space left on device")
 }
 
-// An upload goes on without its record unless the store is required.
+// Without RequireStore, an upload continues if its record cannot be stored.
 func ExampleOptions_requireStore() {
 	for _, require := range []bool{false, true} {
 		_, client, stop := exampleServer(&tus.Options{
-			Store: &brokenStore{}, RequireStore: require,
+			Store: &fullStore{}, RequireStore: require,
 			Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { fmt.Println(err) }},
 		})
 		_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
@@ -171,8 +176,8 @@ func ExampleOptions_requireStore() {
 	// true
 }
 
-// Whatever identifies a source can be its fingerprint, here a name that the
-// program knows. It does not cover the size: the upload of a source that grew starts over.
+// A Fingerprinter may use anything that identifies a source, here a fixed name. The
+// size is compared as well: the upload of a source that grew starts over.
 func ExampleOptions_fingerprinter() {
 	byName := fingerprint.Func(func(context.Context, io.ReaderAt, fingerprint.Info) (string, error) {
 		return "backup-of-today", nil
@@ -190,7 +195,8 @@ func ExampleOptions_fingerprinter() {
 	// 0 1 <nil>
 }
 
-// A server that advertises creation-with-upload and does not store the bytes.
+// A negative CreationLimit sends no data with the creation, for servers that advertise
+// creation-with-upload and do not store the bytes.
 func ExampleUploadOptions_creationLimit() {
 	h, client, stop := exampleServer(&tus.Options{Capabilities: &tus.Capabilities{}})
 	defer stop()
@@ -202,5 +208,44 @@ func ExampleUploadOptions_creationLimit() {
 	// Output:
 	// POST 0
 	// PATCH 1000
+	// <nil>
+}
+
+func ExampleUploadOptions_checksum() {
+	h := tustest.NewHandler(nil)
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	client, err := tus.NewClient(srv.URL+"/files/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.CloseIdleConnections()
+	res, err := client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "sha1"})
+	fmt.Println(res.Checksum, err)
+	_, err = client.Upload(context.Background(), tus.Bytes([]byte("hello")), &tus.UploadOptions{Checksum: "xxh3"})
+	fmt.Println(errors.Is(err, tus.ErrInvalidInput))
+	// Output:
+	// sha1 <nil>
+	// true
+}
+
+// With a Logger, an upload logs to the logs and traces of a program.
+func ExampleOptions_logger() {
+	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey || a.Key == "url" || a.Key == "elapsed" {
+				return slog.Attr{} // not reproducible
+			}
+			return a
+		},
+	})
+	_, client, stop := exampleServer(&tus.Options{Logger: slog.New(handler)})
+	defer stop()
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
+	fmt.Println(err)
+	// Output:
+	// level=INFO msg="tus upload created" name=""
+	// level=INFO msg="tus state" name="" from=finishing to=complete offset=1000 resumed_from=0 sent=1000 requests=4 retries=0
 	// <nil>
 }

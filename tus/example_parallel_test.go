@@ -1,22 +1,19 @@
 package tus_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// A file over four connections at once. The server makes one upload of the parts.
+// Parallel sends a file in four parts at once. The server concatenates the parts to one
+// upload.
 func ExampleUploadOptions_parallel() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -43,8 +40,8 @@ func ExampleUploadOptions_parallel() {
 	// Output: final upload of 20971520 bytes
 }
 
-// Not every server can concatenate. The source is then sent as one upload, unless parts
-// are required.
+// If the server does not support concatenation, the source is sent as one upload,
+// unless Required is set.
 func ExampleParallelOptions_required() {
 	server := httptest.NewServer(tustest.NewHandler(&tustest.Options{Extensions: []string{"creation"}}))
 	defer server.Close()
@@ -65,7 +62,8 @@ func ExampleParallelOptions_required() {
 	// true
 }
 
-// The caller decides where the parts begin, and what is stored with each of them.
+// PartBoundaries are the offsets at which parts begin. PartMetadata is stored with each
+// part.
 func ExampleParallelOptions() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -91,8 +89,8 @@ func ExampleParallelOptions() {
 	// Output: one two three, 4 POST, 3 DELETE
 }
 
-// The parts of a file may be sent by different programs, on different machines.
-// Only their URLs have to come together.
+// Concatenate makes one upload of parts that may come from different programs or
+// machines.
 func ExampleClient_Concatenate() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -113,19 +111,19 @@ func ExampleClient_Concatenate() {
 		}
 		urls = append(urls, part.URL)
 	}
-	whole, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "whole.txt"})
+	final, err := client.Concatenate(ctx, urls, tus.Metadata{"filename": "both.txt"})
 	switch {
-	case errors.Is(err, tus.ErrUnconfirmed): // perhaps it was made: look before trying again
+	case errors.Is(err, tus.ErrUnconfirmed): // the upload may exist: check before a retry
 		log.Fatal(err)
 	case err != nil:
 		log.Fatal(err)
 	}
-	stored, _ := handler.Upload(whole.URL)
+	stored, _ := handler.Upload(final.URL)
 	fmt.Printf("%s\n", stored.Data)
 	// Output: first half, second half
 }
 
-// A backend creates an upload and gives its URL to the program that has the data.
+// A backend creates an upload and passes its URL to the program that has the data.
 func ExampleClient_Create() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -152,7 +150,7 @@ func ExampleClient_Create() {
 	// Output: hello, 1 POST
 }
 
-// The size of the upload is not known when it is created.
+// DeferLength creates an upload of unknown size.
 func ExampleClient_Create_deferred() {
 	handler := tustest.NewHandler(nil)
 	server := httptest.NewServer(handler)
@@ -162,18 +160,18 @@ func ExampleClient_Create_deferred() {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
-	made, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"filename": "talk.ogg"}})
+	created, err := client.Create(ctx, tus.CreateOptions{DeferLength: true, Metadata: tus.Metadata{"filename": "talk.ogg"}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	info, err := client.Info(ctx, made.URL)
+	info, err := client.Info(ctx, created.URL)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("length deferred:", info.LengthDeferred)
 
-	recording := strings.NewReader(strings.Repeat("la ", 1000)) // of unknown length
-	result, err := client.Resume(ctx, made.URL, tus.Reader(recording), nil)
+	recording := strings.NewReader(strings.Repeat("la ", 1000)) // of unknown size
+	result, err := client.Resume(ctx, created.URL, tus.Reader(recording), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -181,156 +179,4 @@ func ExampleClient_Create_deferred() {
 	// Output:
 	// length deferred: true
 	// 3000 bytes
-}
-
-// What comes out of a pipe is sent as it comes.
-func ExampleReader() {
-	handler := tustest.NewHandler(nil)
-	server := httptest.NewServer(handler)
-	defer server.Close()
-	client, err := tus.NewClient(server.URL+"/files/", nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	reader, writer := io.Pipe() // or os.Stdin, or the output of a command
-	go func() {
-		for i := range 10_000 {
-			fmt.Fprintln(writer, "line", i)
-		}
-		writer.Close()
-	}()
-	result, err := client.Upload(context.Background(), tus.Reader(reader), &tus.UploadOptions{ChunkSize: 64 << 10})
-	switch {
-	case errors.Is(err, tus.ErrNotRecoverable):
-		log.Fatalf("the server went back, and a stream cannot: %v", err)
-	case err != nil:
-		log.Fatalf("%v; what was sent is at %s", err, result.URL)
-	}
-	fmt.Println(result.Size, "bytes")
-	// Output: 98890 bytes
-}
-
-// A stream that failed goes on from where the server is, if it can be made again.
-func ExampleReader_again() {
-	handler := tustest.NewHandler(nil)
-	server := httptest.NewServer(handler)
-	defer server.Close()
-	client, err := tus.NewClient(server.URL+"/files/", nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	ctx := context.Background()
-	dump := bytes.Repeat([]byte("row\n"), 1000)
-	opts := &tus.UploadOptions{ChunkSize: 1000}
-	broken := io.MultiReader(bytes.NewReader(dump[:2500]), brokenPipe{})
-	result, err := client.Upload(ctx, tus.Reader(broken), opts)
-	fmt.Println(result.Offset, "bytes, then a closed pipe:", errors.Is(err, io.ErrClosedPipe))
-
-	result, err = client.Resume(ctx, result.URL, tus.Reader(bytes.NewReader(dump)), opts)
-	fmt.Println(result.Size, "bytes,", result.Stats.Sent, "of them now:", err)
-	// Output:
-	// 2500 bytes, then a closed pipe: true
-	// 4000 bytes, 1500 of them now: <nil>
-}
-
-type brokenPipe struct{}
-
-func (brokenPipe) Read([]byte) (int, error) { return 0, io.ErrClosedPipe }
-
-// Where the server must know the length first, a stream is held in memory, up to a
-// limit.
-func ExampleUploadOptions_bufferLimit() {
-	server := httptest.NewServer(tustest.NewHandler(&tustest.Options{Extensions: []string{"creation"}}))
-	defer server.Close()
-	client, err := tus.NewClient(server.URL+"/files/", nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, limit := range []int64{10_000, 1_000_000} {
-		stream := strings.NewReader(strings.Repeat("x", 50_000))
-		result, err := client.Upload(context.Background(), tus.Reader(stream), &tus.UploadOptions{ChunkSize: 4000, BufferLimit: limit})
-		fmt.Println(result.Offset, errors.Is(err, tus.ErrUnsupported))
-	}
-	// Output:
-	// 0 true
-	// 50000 false
-}
-
-// All files of a folder, with whatever became of each.
-func ExampleClient_UploadAll() {
-	handler := tustest.NewHandler(nil)
-	server := httptest.NewServer(handler)
-	defer server.Close()
-	folder, err := os.MkdirTemp("", "tus-example")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(folder)
-	for i := range 20 {
-		name := filepath.Join(folder, fmt.Sprintf("%02d.txt", i))
-		if err := os.WriteFile(name, make([]byte, 100), 0o600); err != nil {
-			log.Fatal(err)
-		}
-	}
-
-	client, err := tus.NewClient(server.URL+"/files/", &tus.Options{MaxConnections: 4})
-	if err != nil {
-		log.Fatal(err)
-	}
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		log.Fatal(err)
-	}
-	jobs := func(yield func(tus.Job) bool) { // asked for the next one when there is room
-		for _, entry := range entries {
-			path := filepath.Join(folder, entry.Name())
-			if !yield(tus.Job{Source: tus.File(path), Tag: path}) {
-				return
-			}
-		}
-		yield(tus.Job{Source: tus.File(filepath.Join(folder, "missing")), Tag: "missing"})
-	}
-	complete := 0
-	for result, err := range client.UploadAll(context.Background(), jobs, 0) {
-		if err != nil {
-			fmt.Println(filepath.Base(result.Job.Tag.(string)), "failed:", errors.Is(err, os.ErrNotExist))
-			continue
-		}
-		complete++
-	}
-	fmt.Println(complete, "files in", handler.Count("POST"), "requests")
-	// Output:
-	// missing failed: true
-	// 20 files in 20 requests
-}
-
-// A batch that ends with the first failure.
-func ExampleClient_UploadAll_stop() {
-	server := httptest.NewServer(tustest.NewHandler(nil))
-	defer server.Close()
-	client, err := tus.NewClient(server.URL+"/files/", nil)
-	if err != nil {
-		log.Fatal(err)
-	}
-	jobs := func(yield func(tus.Job) bool) {
-		for i, text := range []string{"a", "b", "", "d"} {
-			job := tus.Job{Source: tus.Bytes([]byte(text)), Tag: i}
-			if text == "" {
-				job.Source = nil
-			}
-			if !yield(job) {
-				return
-			}
-		}
-	}
-	for result, err := range client.UploadAll(context.Background(), jobs, 1) {
-		fmt.Println(result.Job.Tag, err)
-		if err != nil {
-			break // pauses the jobs that run
-		}
-	}
-	// Output:
-	// 0 <nil>
-	// 1 <nil>
-	// 2 invalid input: source is nil
 }

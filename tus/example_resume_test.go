@@ -16,8 +16,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// With a store, uploading the same source again goes on where an earlier session
-// stopped. A program would use package boltstore, which keeps records on disk.
+// With a store, a second upload of the same source resumes the first. A program would
+// use package boltstore, which keeps records on disk.
 func ExampleOptions_store() {
 	srv := httptest.NewServer(tustest.NewHandler(nil))
 	defer srv.Close()
@@ -46,7 +46,8 @@ func ExampleOptions_store() {
 	// from 300000 to 1000000
 }
 
-// The stored uploads of a source can be looked at, and one of them chosen.
+// PreviousUploads lists the stored uploads of a source. Previous chooses the one to
+// resume.
 func ExampleClient_PreviousUploads() {
 	srv := httptest.NewServer(tustest.NewHandler(nil))
 	defer srv.Close()
@@ -75,7 +76,7 @@ func ExampleClient_PreviousUploads() {
 	// 300000 <nil>
 }
 
-// object is a source of one's own: data under a key, as in a bucket.
+// object implements Source: data with a key, as in an object store.
 type object struct{ key, etag, data string }
 
 func (o object) Stat(context.Context) (tus.SourceInfo, error) {
@@ -86,8 +87,8 @@ func (o object) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader(o.data[offset:])), nil
 }
 
-// An interrupted upload is found by the identity of its source, where its fingerprint
-// reads nothing.
+// A fingerprint that reads no data, as that of fingerprint.Stat, relies on the Identity
+// of the source.
 func ExampleSourceInfo() {
 	server := httptest.NewServer(tustest.NewHandler(nil))
 	defer server.Close()
@@ -99,7 +100,7 @@ func ExampleSourceInfo() {
 	spring := object{key: "spring/photo.jpg", etag: "v1", data: "tulips"}
 	autumn := object{key: "autumn/photo.jpg", etag: "v1", data: "leaves"}
 
-	// Half of it, and then the network is gone.
+	// The first session ends in the middle.
 	_, err = client.Upload(ctx, spring, &tus.UploadOptions{StopAt: 3})
 	fmt.Println(err)
 	for _, source := range []object{autumn, spring} {
@@ -107,10 +108,10 @@ func ExampleSourceInfo() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(source.key, "goes on from byte", result.Stats.ResumedFrom)
+		fmt.Println(source.key, "starts at byte", result.Stats.ResumedFrom)
 	}
 	// Output:
 	// upload paused
-	// autumn/photo.jpg goes on from byte 0
-	// spring/photo.jpg goes on from byte 3
+	// autumn/photo.jpg starts at byte 0
+	// spring/photo.jpg starts at byte 3
 }

@@ -2,8 +2,7 @@ package tus
 
 import "github.com/seed-175555ba/tus-go/tus/internal/httpx"
 
-// The readers of what servers send, for the fuzz tests only. Every other test
-// uses the public API.
+// Exported for the fuzz tests. All other tests use the public API.
 var (
 	FormatMetadata  = Metadata.header
 	ParseConcat     = parseConcat

@@ -16,8 +16,8 @@ type pause struct {
 	request int
 	when    pausePlace
 	bytes   int64 // of the body, for inBody
-	cancel  bool  // the context, rather than Uploader.Pause
-	leave   bool  // for another session
+	cancel  bool  // cancel the context instead of calling Uploader.Pause
+	leave   bool  // continue in another session
 }
 
 type pausePlace int
@@ -25,10 +25,10 @@ type pausePlace int
 const (
 	beforeRequest pausePlace = iota
 	inBody
-	afterAnswer
+	afterResponse
 )
 
-// breaks interrupts uploads by their requests. It counts them over all sessions.
+// breaks interrupts uploads at their requests, which it counts over all sessions.
 type breaks struct {
 	t      testing.TB
 	bubble bool
@@ -41,8 +41,8 @@ type breaks struct {
 	leave  bool
 }
 
-// arm says how uploads are interrupted from now on. The function returned tells
-// whether the last pause leaves the upload to a later session.
+// arm sets how uploads are interrupted. The function returned reports whether the last
+// pause leaves the upload to a later session.
 func (b *breaks) arm(stop func(pause)) (leave func() bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -60,7 +60,7 @@ func (b *breaks) end() {
 	b.pauses = nil
 }
 
-// next is the pause for the request that begins, if there is one.
+// next returns the pause for the request that starts, if there is one.
 func (b *breaks) next() (pause, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -83,7 +83,7 @@ func (b *breaks) do(p pause) {
 	stop(p)
 }
 
-// over is a transport with the pauses.
+// over returns a transport with the pauses.
 func (b *breaks) over(transport http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		begin := time.Now()
@@ -100,23 +100,22 @@ func (b *breaks) over(transport http.RoundTripper) http.RoundTripper {
 		case p.when == beforeRequest:
 			b.do(p)
 		case p.when == inBody && r.Body != nil:
-			request := *r // and not a Clone, whose trailer would be another
+			request := *r // a Clone would have another Trailer
 			request.Body = &breakingBody{ReadCloser: r.Body, left: p.bytes, then: func() { b.do(p) }}
 			request.GetBody = nil
 			r = &request
 		}
 		resp, err := transport.RoundTrip(r)
-		if p.when == afterAnswer && err == nil {
+		if p.when == afterResponse && err == nil {
 			b.do(p)
 		}
 		return resp, err
 	})
 }
 
-// longest is how long a request may take, by a clock that only waits move: the
-// response timeout after the bytes have moved, at the least rate of
-// the faults (of which the buffers of net/http leave a half at worst). A final
-// upload has ten minutes more.
+// longest returns how long a request may take by the fake clock: the time to move its
+// bytes at the lowest rate of the faults, half of which the buffers of net/http may take,
+// and the response timeout. A final upload has ten minutes more.
 func longest(r *http.Request) time.Duration {
 	limit := time.Minute
 	if carriesBytes(r) {
@@ -131,7 +130,7 @@ func longest(r *http.Request) time.Duration {
 	return limit
 }
 
-// breakingBody does something once when so many bytes have been read.
+// breakingBody calls a function once, after a number of bytes was read.
 type breakingBody struct {
 	io.ReadCloser
 	left int64

@@ -15,9 +15,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// Rows of the matrix for requests that carry no bytes of their own.
+// Rows of the matrix for requests without data.
 
-// creationRows: faults of the POST.
+// creationRows are faults of the creation.
 func creationRows() []faultRow {
 	var rows []faultRow
 	add := func(name string, action tustest.Action, want verdict, withBytes verdict) {
@@ -26,10 +26,10 @@ func creationRows() []faultRow {
 	}
 	repeated := fine(1).creating(1)
 	for name, action := range map[string]tustest.Action{
-		"cut": tustest.CutBefore(), "answer lost": tustest.LoseResponse(), "cut in the answer": faults.CutResponse(40),
+		"cut": tustest.CutBefore(), "response lost": tustest.LoseResponse(), "cut in the response": faults.CutResponse(40),
 		"500": faults.RespondAfter(500, htmlPage), "502 in HTML": faults.RespondAfter(502, htmlPage), "503": faults.RespondAfter(503, ""),
-		"429": faults.RespondAfter(429, "", "Retry-After", "0"), "423": faults.RespondAfter(423, ""), "500 though created": faults.SetStatus(500),
-		"not HTTP": faults.RespondRaw("\x00\x01\x02"), "endless header of the answer": faults.EndlessHeader(),
+		"429": faults.RespondAfter(429, "", "Retry-After", "0"), "423": faults.RespondAfter(423, ""), "500 after creation": faults.SetStatus(500),
+		"not HTTP": faults.RespondRaw("\x00\x01\x02"), "endless response header": faults.EndlessHeader(),
 	} {
 		add(name, action, repeated, createdAgain())
 	}
@@ -38,7 +38,7 @@ func creationRows() []faultRow {
 		err    error
 	}{
 		"no Location":                {tustest.SetHeader("Location", "", "Upload-Offset", ""), tus.ErrProtocol},
-		"200 and a page in HTML":     {faults.RespondAfter(200, htmlPage), tus.ErrProtocol},
+		"200 with an HTML page":      {faults.RespondAfter(200, htmlPage), tus.ErrProtocol},
 		"Location is no URL":         {tustest.SetHeader("Location", "http://[::1"), tus.ErrProtocol},
 		"Location of another scheme": {tustest.SetHeader("Location", "ftp://example.org/1"), tus.ErrProtocol},
 		"301":                        {faults.Redirect(301, ""), tus.ErrProtocol},
@@ -54,16 +54,16 @@ func creationRows() []faultRow {
 	add("404", faults.RespondAfter(404, ""), refused(404, nothing), refused(404, nothing))
 	add("413", faults.RespondAfter(413, ""), fails(tus.ErrTooLarge, nothing), createdAgain())
 	add("no Location, but Upload-Offset", tustest.SetHeader("Location", ""), fails(tus.ErrProtocol, nothing), fine(0))
-	add("interim answers", faults.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
-	add("endless body of the answer", faults.EndlessBody(), fine(0), fine(0))
-	add("answered twice", faults.RespondTwice(), fine(2).again(request), fine(0))
-	// The creation of another part may be taken for answered, by the URL of the first.
+	add("interim responses", faults.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
+	add("endless response body", faults.EndlessBody(), fine(0), fine(0))
+	add("responds twice", faults.RespondTwice(), fine(2).again(request), fine(0))
+	// The second response may be taken for that to the creation of another part.
 	rows[len(rows)-1].but[parallel] = fine(3).again(request).creating(1)
-	add("307 in the origin", faults.Redirect(307, ""), repeated, fine(1).again(request).creating(1))
+	add("307, same origin", faults.Redirect(307, ""), repeated, fine(1).again(request).creating(1))
 	rows = append(rows,
-		faultRow{name: "307 to another origin", on: creating, with: func(s *stage) tustest.Action { return faults.Redirect(307, s.elsewhere) },
+		faultRow{name: "307, other origin", on: creating, with: func(s *stage) tustest.Action { return faults.Redirect(307, s.otherOrigin) },
 			want: repeated, but: map[string]verdict{one: fine(1).again(request).creating(1), resumed: missed()}},
-		faultRow{name: "Location at another origin", on: creating, with: func(s *stage) tustest.Action { return locationAt(s.elsewhere) },
+		faultRow{name: "Location of other origin", on: creating, with: func(s *stage) tustest.Action { return locationAt(s.otherOrigin) },
 			want: fine(0), but: map[string]verdict{resumed: missed()}},
 		faultRow{name: "long part URLs", on: creating, times: always, with: longPartURLs, want: fine(0), but: map[string]verdict{resumed: missed()},
 			opts: func(_ *tus.Options, how *tus.UploadOptions) { how.ParallelOptions.MaxConcatHeader = longLine }},
@@ -76,12 +76,12 @@ func creationRows() []faultRow {
 	return rows
 }
 
-// longLine is what a proxy takes of Upload-Concat in the row of long part URLs: fewer than
-// the usual parts.
+// longLine is the longest Upload-Concat line that the proxy of the row of long part URLs
+// accepts. The usual number of parts does not fit.
 const longLine = 1500
 
-// longPartURLs names uploads by URLs of 400 characters, and refuses the final uploads whose
-// parts do not fit a header line.
+// longPartURLs gives uploads URLs of 400 characters, and refuses final uploads whose parts
+// do not fit longLine.
 func longPartURLs(s *stage) tustest.Action {
 	s.script.add(line{times: always, action: tustest.Respond(400, htmlPage), match: func(r *http.Request) bool {
 		return concatLine(r.Header) > longLine
@@ -102,7 +102,7 @@ func (w *namingWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// locationAt lets the server create an upload and names it at another origin.
+// locationAt serves a creation and replaces the origin of its Location.
 func locationAt(origin string) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Serve(&movingWriter{ResponseWriter: w, origin: origin}, r)
@@ -119,9 +119,9 @@ func (w *movingWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// askingRows: faults of the HEAD that follows a PATCH which was cut.
+// askingRows are faults of the HEAD that follows a cut PATCH.
 func askingRows() []faultRow {
-	// after is what the cut costs, and more.
+	// after expects the cost of the cut, and n requests more.
 	after := func(more int) faultRow {
 		return faultRow{on: asking, want: fine(2 + more).again(rest), but: map[string]verdict{
 			one:     fine(4 + more).again(times(2)).creating(1),
@@ -134,7 +134,7 @@ func askingRows() []faultRow {
 	}
 	distrusted := faultRow{on: asking, want: fails(tus.ErrProtocol, resumable).again(request)}
 	unauthorized := faultRow{on: asking, want: fails(tus.ErrUnauthorized, resumable).again(request)}
-	// Where the cut request carried the last byte, the upload may be complete.
+	// If the cut request carried the last byte, the upload may be complete.
 	gone := faultRow{on: asking, want: fails(tus.ErrUnconfirmed, unconfirmed).again(request), but: map[string]verdict{
 		inChunk:  fine(5).again(times(3)).creating(1),
 		parallel: fails(tus.ErrUnconfirmed, partly).again(request),
@@ -147,43 +147,43 @@ func askingRows() []faultRow {
 	other := after(0)
 	other.want = fails(tus.ErrSourceMismatch, nothing).again(rest)
 	other.but = map[string]verdict{
-		// A stream shows its length only at the end.
+		// The size of a stream is known only at its end.
 		streamed: fails(tus.ErrSourceMismatch, resumable).again(rest),
 		one:      fails(tus.ErrSourceMismatch, nothing).again(times(2)),
-		resumed:  fine(1).creating(1).again(begun), // it is another upload, so a new one is made
+		resumed:  fine(1).creating(1).again(begun), // another upload: start over
 	}
-	elsewhere := after(1)
-	elsewhere.name, elsewhere.with = "307 to another origin", func(s *stage) tustest.Action { return faults.Redirect(307, s.elsewhere) }
+	otherOrigin := after(1)
+	otherOrigin.name, otherOrigin.with = "307, other origin", func(s *stage) tustest.Action { return faults.Redirect(307, s.otherOrigin) }
 	stall := with(after(1), "stall", tustest.Stall())
 	stall.bubble = true
 	stalled := with(faultRow{on: asking, want: fails(tus.ErrStalled, resumable).again(times(2))}, "stall always", tustest.Stall())
 	stalled.bubble, stalled.times = true, always
-	// Where and when the other process lives nobody can tell, so its lease is waited for.
+	// The other process cannot be judged, so the upload waits for the end of its lease.
 	leased := after(0)
 	leased.name, leased.bubble, leased.with = "restart in another PID namespace", true, leaveLease
 	locked := with(faultRow{on: asking, want: refused(423, resumable).again(times(2))}, "423 always", tustest.Respond(423, ""))
 	locked.times = always
 	return []faultRow{
 		with(after(1), "cut", tustest.CutBefore()),
-		with(after(1), "cut in the answer", faults.CutResponse(40)),
+		with(after(1), "cut in the response", faults.CutResponse(40)),
 		with(after(1), "500", tustest.Respond(500, htmlPage)),
 		with(after(1), "503", tustest.Respond(503, "", "Retry-After", "0")),
 		with(after(1), "409", tustest.Respond(409, "")),
 		with(after(1), "423", tustest.Respond(423, "")),
 		with(after(1), "not HTTP", faults.RespondRaw("\r\n\r\n\r\n")),
-		with(after(1), "endless header of the answer", faults.EndlessHeader()),
-		with(after(0), "interim answers", faults.Inform(3, 104, "Upload-Offset", "1")),
-		with(after(1), "307 in the origin", faults.Redirect(307, "")),
-		elsewhere, stall, stalled, locked, leased,
+		with(after(1), "endless response header", faults.EndlessHeader()),
+		with(after(0), "interim responses", faults.Inform(3, 104, "Upload-Offset", "1")),
+		with(after(1), "307, same origin", faults.Redirect(307, "")),
+		otherOrigin, stall, stalled, locked, leased,
 		with(after(1), "301", faults.Redirect(301, "")),
 		with(after(1), "302", faults.Redirect(302, "")),
 		with(distrusted, "303", faults.Redirect(303, "")),
 		with(distrusted, "no Upload-Offset", tustest.SetHeader("Upload-Offset", "")),
 		with(distrusted, "Upload-Offset negative", tustest.SetHeader("Upload-Offset", "-1")),
-		with(distrusted, "Upload-Offset two times", tustest.SetHeader("Upload-Offset", "0", "Upload-Offset", "1")),
+		with(distrusted, "Upload-Offset repeated", tustest.SetHeader("Upload-Offset", "0", "Upload-Offset", "1")),
 		with(distrusted, "Upload-Offset beyond Upload-Length", tustest.SetHeader("Upload-Offset", "2", "Upload-Length", "1")),
-		with(after(1), "200 and a page in HTML", tustest.Respond(200, htmlPage)),
-		with(after(0), "Upload-Offset two times the same", twice("Upload-Offset")),
+		with(after(1), "200 with an HTML page", tustest.Respond(200, htmlPage)),
+		with(after(0), "Upload-Offset repeated, equal", twice("Upload-Offset")),
 		with(stale, "stale Upload-Offset", tustest.SetHeader("Upload-Offset", "0")),
 		with(unauthorized, "401", tustest.Respond(401, "")),
 		with(unauthorized, "403", tustest.Respond(403, "")),
@@ -194,8 +194,8 @@ func askingRows() []faultRow {
 	}
 }
 
-// leaveLease makes the records in the store those of a process that was killed in another
-// container just now.
+// leaveLease gives the records the lease of a process that was just killed in another
+// container.
 func leaveLease(s *stage) tustest.Action {
 	ctx := context.Background()
 	for rec, err := range s.store.All(ctx) {
@@ -210,16 +210,16 @@ func leaveLease(s *stage) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) { h.Serve(w, r) }
 }
 
-// completingRows: the request that ends the upload, where all bytes may be there
-// without the client's knowing of it.
+// completingRows are faults of the last request, after which the server may have all
+// bytes without an acknowledgment.
 func completingRows() []faultRow {
 	known := map[string]verdict{one: createdAgain(), parallel: fine(2)}
 	finished := fails(tus.ErrUnconfirmed, unconfirmed)
 	finishedOne := map[string]verdict{one: finished.again(request), parallel: fails(tus.ErrUnconfirmed, complete)}
 	return []faultRow{
-		{name: "answer lost", on: completing, action: tustest.LoseResponse(), want: fine(1), but: known},
-		{name: "500 though complete", on: completing, action: faults.SetStatus(500), want: fails(tus.ErrUnconfirmed, unconfirmed), but: known},
-		{name: "502 of a proxy though complete", on: completing, action: faults.RespondAfter(502, htmlPage), want: fine(2).again(request), but: known},
+		{name: "response lost", on: completing, action: tustest.LoseResponse(), want: fine(1), but: known},
+		{name: "500 after completion", on: completing, action: faults.SetStatus(500), want: fails(tus.ErrUnconfirmed, unconfirmed), but: known},
+		{name: "502 of a proxy after completion", on: completing, action: faults.RespondAfter(502, htmlPage), want: fine(2).again(request), but: known},
 		{name: "201 with a Location", on: completing, action: likeACreation, want: fine(0), but: map[string]verdict{parallel: fine(0)}},
 		{name: "complete and gone, response lost", on: completing, action: takenAway(tustest.CutBefore()), want: finished, but: known},
 		{name: "complete and gone, 504 of a proxy", on: completing, times: always, action: takenAway(tustest.Respond(504, htmlPage)), want: finished, but: finishedOne},
@@ -228,21 +228,21 @@ func completingRows() []faultRow {
 			one: refused(404, nothing), parallel: fails(tus.ErrUnconfirmed, complete)}},
 		{name: "cut in the body", on: completing, action: tustest.CutAfter(faultCut), want: fine(2).again(request), but: map[string]verdict{
 			one: createdAgain(), parallel: fine(1)}},
-		{name: "422 though complete", on: completing, times: always, action: faults.SetStatus(422), want: fails(tus.ErrUnconfirmed, unconfirmed),
+		{name: "422 after completion", on: completing, times: always, action: faults.SetStatus(422), want: fails(tus.ErrUnconfirmed, unconfirmed),
 			but: map[string]verdict{one: refused(422, nothing), parallel: fails(tus.ErrUnconfirmed, complete), streamed: fails(tus.ErrUnconfirmed, complete)}},
-		{name: "403 and not complete", on: completing, times: always, action: faults.RespondAfter(403, ""), want: fails(tus.ErrUnauthorized, resumable),
+		{name: "403, not complete", on: completing, times: always, action: faults.RespondAfter(403, ""), want: fails(tus.ErrUnauthorized, resumable),
 			but: map[string]verdict{one: fails(tus.ErrUnauthorized, nothing), parallel: fails(tus.ErrUnconfirmed, complete)}},
 	}
 }
 
-// vanishSilently is faults.Vanish of a server that never sends Tus-Resumable.
+// vanishSilently is faults.Vanish for a server that never sends Tus-Resumable.
 func vanishSilently(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	h.Forget(r.URL.Path)
 	tustest.Respond(http.StatusNotFound, "")(w, r, h)
 }
 
-// takenAway stores what the request brings, takes the complete upload away, and then
-// responds otherwise: 404 from then on.
+// takenAway stores the data of the request, removes the complete upload and handles the
+// request by then. Later requests get 404.
 func takenAway(then tustest.Action) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Serve(httptest.NewRecorder(), r)
@@ -251,7 +251,8 @@ func takenAway(then tustest.Action) tustest.Action {
 	}
 }
 
-// likeACreation answers the last PATCH with 201 and the URL of what was made of the upload.
+// likeACreation responds to the last PATCH with 201 and the URL of a resource made of the
+// upload.
 func likeACreation(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	if r.Method != http.MethodPatch {
 		h.Serve(w, r)
@@ -264,8 +265,8 @@ func likeACreation(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-// probingRows: OPTIONS may be missing, wrong, or behind a login. That stops only
-// what cannot do without.
+// probingRows are faults of OPTIONS. They end an upload only if it depends on an
+// extension.
 func probingRows() []faultRow {
 	var rows []faultRow
 	add := func(name string, times int, action tustest.Action, needing verdict) *faultRow {
@@ -281,23 +282,23 @@ func probingRows() []faultRow {
 	add("405 always", always, tustest.Respond(405, ""), refused(405, nothing))
 	add("401 always", always, tustest.Respond(401, ""), fails(tus.ErrUnauthorized, nothing))
 	add("503 always", always, tustest.Respond(503, ""), fails(errTemporary, nothing))
-	add("200 and a page in HTML", always, tustest.Respond(200, htmlPage), fails(tus.ErrUnsupported, nothing))
+	add("200 with an HTML page", always, tustest.Respond(200, htmlPage), fails(tus.ErrUnsupported, nothing))
 	for _, size := range []string{"-1", "Infinity", "18446744073709551615"} {
 		row := add("Tus-Max-Size "+size, always, tustest.SetHeader("Tus-Max-Size", size), fine(0))
 		row.but[one] = fine(0)
 	}
 	add("stall", 1, tustest.Stall(), fine(1)).bubble = true
 	rows = append(rows,
-		faultRow{name: "interim answers", on: probing, checksums: inTrailer, action: faults.Inform(3, 103), want: fine(0)},
-		faultRow{name: "endless body of the answer", on: probing, checksums: inTrailer, action: faults.EndlessBody(), want: fine(0)},
-		faultRow{name: "307 to another origin", on: probing, checksums: inTrailer, with: func(s *stage) tustest.Action { return faults.Redirect(307, s.elsewhere) }, want: fine(1)},
+		faultRow{name: "interim responses", on: probing, checksums: inTrailer, action: faults.Inform(3, 103), want: fine(0)},
+		faultRow{name: "endless response body", on: probing, checksums: inTrailer, action: faults.EndlessBody(), want: fine(0)},
+		faultRow{name: "307, other origin", on: probing, checksums: inTrailer, with: func(s *stage) tustest.Action { return faults.Redirect(307, s.otherOrigin) }, want: fine(1)},
 		faultRow{name: "Tus-Max-Size below the source", on: probing, times: always, checksums: inTrailer, action: tustest.SetHeader("Tus-Max-Size", "100"),
 			want: fails(tus.ErrTooLarge, nothing), but: map[string]verdict{streamed: fine(0), resumed: fine(0)}},
 	)
 	return rows
 }
 
-// connectingRows: connections that are reset as soon as they are open.
+// connectingRows are connections that are reset when they open.
 func connectingRows() []faultRow {
 	return []faultRow{
 		{name: "reset on accept", on: connecting, want: fine(1), but: butOne(fine(1).again(request))},

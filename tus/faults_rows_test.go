@@ -20,46 +20,45 @@ const (
 	always   = -1
 )
 
-// faultRows are the rows of the matrix, with what is expected.
+// faultRows returns the rows of the matrix.
 //
-// The rule behind them: an outcome that is not known is asked for (HEAD) and the
-// bytes that did not arrive are sent again, and no others; an answer that means
-// no ends the upload and leaves it resumable. A creation with bytes whose answer
-// is not known cannot be asked about, as nothing tells its URL: it is repeated
-// without bytes, which go with a PATCH then.
+// They follow these rules. If the outcome of a request is unknown, the client requests
+// the offset (HEAD) and resends only the bytes that the server does not have. A refusal
+// ends the upload and leaves it resumable. If the response to a creation with data is
+// lost, the URL is unknown: the client repeats the creation without data and sends the
+// data with PATCH.
 func faultRows() []faultRow {
 	return slices.Concat(
-		cutRows(), stallRows(), earlyRows(), refusalRows(), goneRows(), answerRows(), wireRows(), redirectRows(),
+		cutRows(), stallRows(), earlyRows(), refusalRows(), goneRows(), responseRows(), wireRows(), redirectRows(),
 		checksumRows(), creationRows(), askingRows(), completingRows(), probingRows(), connectingRows(), sourceRows())
 }
 
-// bytesAgain is for a fault that may have kept all bytes of a request from being
-// stored.
+// bytesAgain is the verdict for a fault after which no byte of the request may be stored.
 func bytesAgain() verdict { return fine(2).again(request) }
 
-// createdAgain is the same for a creation with bytes.
+// createdAgain is the same for a creation with data.
 func createdAgain() verdict { return fine(2).again(request).creating(1) }
 
-// butOne is an exception for creations with bytes.
+// butOne is an exception for creations with data.
 func butOne(v verdict) map[string]verdict { return map[string]verdict{one: v} }
 
-// cutRows: connections that end.
+// cutRows are connections that break.
 func cutRows() []faultRow {
 	return []faultRow{
 		{name: "cut before the body", action: tustest.CutBefore(), want: bytesAgain(), but: butOne(createdAgain())},
 		{name: "cut in the body", action: tustest.CutAfter(faultCut), want: fine(2).again(rest), but: butOne(createdAgain())},
-		{name: "cut after the body, answer lost", action: tustest.LoseResponse(), want: fine(1), but: butOne(createdAgain())},
-		{name: "cut in the answer", action: faults.CutResponse(30), want: fine(1), but: butOne(createdAgain())},
-		// Progress renews the budget of failures, however often.
+		{name: "cut after the body, response lost", action: tustest.LoseResponse(), want: fine(1), but: butOne(createdAgain())},
+		{name: "cut in the response", action: faults.CutResponse(30), want: fine(1), but: butOne(createdAgain())},
+		// Progress renews the retry budget each time.
 		{name: "cut in each body", times: always, action: tustest.CutAfter(faultCut), want: fine(2 * faultSize / faultCut).again(times(faultSize / faultCut)),
 			but: butOne(fine(2 + 2*faultSize/faultCut).again(times(faultSize / faultCut)).creating(1))},
 		{name: "each cut before the body", times: always, action: tustest.CutBefore(), want: fails(errTemporary, resumable).again(times(8))},
-		{name: "each answer lost", times: always, action: tustest.LoseResponse(), want: fine(4), but: butOne(fine(3).again(request).creating(1))},
+		{name: "each response lost", times: always, action: tustest.LoseResponse(), want: fine(4), but: butOne(fine(3).again(request).creating(1))},
 	}
 }
 
-// stallRows: connections on which nothing moves, or little. Silence is cut, and
-// slowness is not.
+// stallRows are connections that transfer nothing, or little. Stalled connections are
+// cut, slow ones are not.
 func stallRows() []faultRow {
 	rows := []faultRow{
 		{name: "stall before the body", action: tustest.Stall(), want: bytesAgain(), but: butOne(createdAgain())},
@@ -67,9 +66,9 @@ func stallRows() []faultRow {
 		{name: "stall after the body", action: faults.StallAfter(faultSize), want: fine(1), but: butOne(createdAgain())},
 		{name: "stall always", times: always, action: tustest.Stall(), want: fails(tus.ErrStalled, resumable).again(times(8))},
 		{name: "server reads slowly", times: always, action: faults.ReadSlowly(1<<10, time.Second), want: fine(0)},
-		{name: "answer comes slowly", times: always, action: faults.RespondSlowly(10, time.Second), want: fine(0)},
-		// Whether the server is asked, or waited for, is a matter of taste.
-		{name: "answer comes very slowly", action: faults.RespondSlowly(1, 10*time.Second), want: fine(1), but: butOne(createdAgain())},
+		{name: "slow response", times: always, action: faults.RespondSlowly(10, time.Second), want: fine(0)},
+		// The client may send HEAD or wait.
+		{name: "very slow response", action: faults.RespondSlowly(1, 10*time.Second), want: fine(1), but: butOne(createdAgain())},
 		{name: "response 4 minutes after the body", times: always, action: respondLate(4 * time.Minute), want: fine(0)},
 		{name: "response later than the response timeout", action: respondLate(6 * time.Minute), want: fine(1), but: butOne(createdAgain())},
 		{name: "delay below the stall timeout", times: always, action: tustest.Delay(29 * time.Second), want: fine(0)},
@@ -80,27 +79,27 @@ func stallRows() []faultRow {
 	return rows
 }
 
-// earlyRows: answers that come while the body is still being sent.
+// earlyRows are responses that come while the body is still being sent.
 func earlyRows() []faultRow {
 	rows := []faultRow{
 		{name: "early 409", action: faults.RespondEarly(409, "conflict"), want: bytesAgain(), but: butOne(refused(409, nothing))},
 		{name: "early 500", action: faults.RespondEarly(500, htmlPage), want: bytesAgain(), but: butOne(createdAgain())},
 		{name: "early 403", action: faults.RespondEarly(403, "no"), want: fails(tus.ErrUnauthorized, resumable), but: butOne(fails(tus.ErrUnauthorized, nothing))},
-		{name: "early 204, a part stored", action: faults.AcceptEarly(faultCut), want: fine(1).again(rest)},
+		{name: "early 204, some bytes stored", action: faults.AcceptEarly(faultCut), want: fine(1).again(rest)},
 		// A request that fits a buffer of net/http counts as sent. Then the server
-		// seems to lose what it confirmed.
-		{name: "early 204 for what was not sent yet", action: confirmEarly, want: bytesAgain(), but: map[string]verdict{
+		// seems to lose acknowledged bytes.
+		{name: "early 204 for unsent bytes", action: acknowledgeEarly, want: bytesAgain(), but: map[string]verdict{
 			inChunk: fine(3).again(times(2)), parallel: fine(6).again(request), streamed: fails(tus.ErrNotRecoverable, resumable).again(request)}},
 	}
 	for i := range rows {
-		rows[i].bubble = true // where no buffer takes the whole body
+		rows[i].bubble = true // no buffer takes the whole body
 	}
 	return rows
 }
 
-// confirmEarly confirms all bytes of a request before they have come, and drops
-// them when the client has read that. A creation is made.
-func confirmEarly(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+// acknowledgeEarly acknowledges all bytes of a request before it has read them, and drops
+// them. A creation is served.
+func acknowledgeEarly(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	r.Body = &lateBody{ReadCloser: r.Body}
 	at, _ := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
 	end := strconv.FormatInt(at+r.ContentLength, 10)
@@ -116,8 +115,7 @@ func confirmEarly(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	faults.RespondEarly(204, "", "Upload-Offset", end)(w, r, h)
 }
 
-// lateBody is not read before everyone else waits, which is when the clock of a
-// bubble moves on.
+// lateBody delays its first read until all other goroutines of the bubble are blocked.
 type lateBody struct {
 	io.ReadCloser
 	waited bool
@@ -131,14 +129,14 @@ func (b *lateBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
-// headerOnly keeps the header of an answer.
+// headerOnly keeps the header of a response.
 type headerOnly struct{ header http.Header }
 
 func (w *headerOnly) Header() http.Header         { return w.header }
 func (w *headerOnly) Write(p []byte) (int, error) { return len(p), nil }
 func (w *headerOnly) WriteHeader(int)             {}
 
-// refusalRows: answers that say no, for now or for good.
+// refusalRows are temporary and permanent refusals.
 func refusalRows() []faultRow {
 	var rows []faultRow
 	for name, action := range forNow {
@@ -162,7 +160,7 @@ func refusalRows() []faultRow {
 	}
 	lastRefused := fails(tus.ErrUnconfirmed, unconfirmed)
 	return append(rows,
-		faultRow{name: "500 though all is stored", action: faults.SetStatus(500), want: fine(1), but: map[string]verdict{
+		faultRow{name: "500 after storing all", action: faults.SetStatus(500), want: fine(1), but: map[string]verdict{
 			one: createdAgain(), single: lastRefused, resumed: lastRefused, parallel: fails(tus.ErrUnconfirmed, resumable)}},
 		faultRow{name: "503 always", times: always, action: faults.RespondAfter(503, ""), want: fails(errTemporary, resumable).again(times(8))},
 		faultRow{name: "423 always", times: always, action: faults.RespondAfter(423, "locked"), want: refused(423, resumable).again(times(8))},
@@ -178,32 +176,32 @@ func refusalRows() []faultRow {
 	)
 }
 
-// forNow are refusals that pass.
+// forNow are temporary refusals.
 var forNow = map[string]tustest.Action{
 	"400 of tusd for an interrupted PATCH": faults.RespondAfter(400, "ERR_UPLOAD_INTERRUPTED: upload has been interrupted"),
 	"400 of the Node server":               faults.RespondAfter(400, "Request aborted"),
 	"408":                                  faults.RespondAfter(408, ""),
-	"409 at the very offset":               faults.RespondAfter(409, "currently being updated"),
+	"409 at the same offset":               faults.RespondAfter(409, "currently being updated"),
 	"423":                                  faults.RespondAfter(423, "locked"),
 	"425":                                  faults.RespondAfter(425, ""),
 	"429 with Retry-After":                 faults.RespondAfter(429, "", "Retry-After", "0"),
 	"500":                                  faults.RespondAfter(500, htmlPage),
 	"502 in HTML, body not read":           tustest.Respond(502, htmlPage, "Content-Type", "text/html"),
-	"503 with a Retry-After that is none":  faults.RespondAfter(503, "", "Retry-After", "soon"),
+	"503 with an invalid Retry-After":      faults.RespondAfter(503, "", "Retry-After", "soon"),
 	"504":                                  faults.RespondAfter(504, ""),
 }
 
-// goneRows: servers that lose bytes or uploads.
+// goneRows are servers that lose bytes or uploads.
 func goneRows() []faultRow {
-	lost := fails(tus.ErrNotRecoverable, nothing) // by a stream
-	// Where the request carried the last byte, the upload may be complete.
+	lost := fails(tus.ErrNotRecoverable, nothing) // of a stream
+	// If the request carried the last byte, the upload may be complete.
 	sentAll := fails(tus.ErrUnconfirmed, unconfirmed)
 	return []faultRow{
 		{name: "409, the server lost all bytes", action: faults.Rewind(0), want: fine(2).again(everything), but: map[string]verdict{
 			inChunk: fine(3).again(times(2)), streamed: lost, one: fine(0)}},
 		{name: "409, the server lost the last bytes", action: faults.Rewind(faultChunk - 100), want: fine(2).again(everything), but: map[string]verdict{
 			inChunk: fine(2).again(times(2)), streamed: lost, one: fine(0)}},
-		{name: "409, some bytes arrived all the same", action: storeAndConflict, want: fine(2).again(request), but: butOne(fine(0))},
+		{name: "409, some bytes stored", action: storeAndConflict, want: fine(2).again(request), but: butOne(fine(0))},
 		{name: "410, the upload is gone", action: faults.Vanish(), want: fine(2).again(everything).creating(1), but: map[string]verdict{
 			inChunk: fine(3).again(times(2)).creating(1), streamed: lost, one: fine(0), single: sentAll, resumed: sentAll,
 			parallel: fails(tus.ErrUnconfirmed, partly)}},
@@ -216,7 +214,7 @@ func goneRows() []faultRow {
 	}
 }
 
-// storeAndConflict stores the first bytes of a PATCH and answers with 409.
+// storeAndConflict stores the first bytes of a PATCH and responds with 409.
 func storeAndConflict(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	if r.Method == http.MethodPost {
 		h.Serve(w, r)
@@ -229,9 +227,9 @@ func storeAndConflict(w http.ResponseWriter, r *http.Request, h *tustest.Handler
 	h.Serve(w, r)
 }
 
-// answerRows: answers that confirm less, more or something else than what was
-// sent. What the protocol does not allow is not believed.
-func answerRows() []faultRow {
+// responseRows are responses that acknowledge less or more than was sent. Responses that
+// violate the protocol end the upload.
+func responseRows() []faultRow {
 	forged := func(name string, offsets ...string) faultRow {
 		var header []string
 		for _, o := range offsets {
@@ -242,26 +240,26 @@ func answerRows() []faultRow {
 	}
 	absent := forged("absent", "")
 	absent.want = fine(1)
-	absent.but = butOne(fine(2).again(request)) // taken for a server that ignored the bytes
-	equal := forged("two times the same", "16384", "16384")
+	absent.but = butOne(fine(2).again(request)) // the client assumes that the server ignored the data
+	equal := forged("repeated, equal", "16384", "16384")
 	equal.action = twice("Upload-Offset")
 	equal.want, equal.but = fine(0), nil
-	back := forged("goes back to 0", "0")
+	back := forged("back to 0", "0")
 	back.but = map[string]verdict{single: fine(1), parallel: fine(1), one: fine(2).again(request)}
 	return []faultRow{
-		{name: "204 for a part of the bytes", action: faults.AcceptOnly(faultCut), want: fine(1).again(rest)},
-		{name: "204 for a part of the bytes, always", times: always, action: faults.AcceptOnly(faultCut), want: fine(12).again(times(12))},
+		{name: "204 for some bytes", action: faults.AcceptOnly(faultCut), want: fine(1).again(rest)},
+		{name: "204 for some bytes, always", times: always, action: faults.AcceptOnly(faultCut), want: fine(12).again(times(12))},
 		{name: "204 for no bytes", action: faults.AcceptOnly(0), want: bytesAgain(), but: butOne(fine(1).again(request))},
 		{name: "204 for no bytes, always", times: always, action: faults.AcceptOnly(0), want: fails(errTemporary, resumable).again(times(9))},
 		forged("negative", "-5"), forged("huge", "9223372036854775808"), forged("of 5000 digits", strings.Repeat("9", 5000)),
-		forged("beyond what was sent", "61441"), forged("no number", "banana"), forged("two times", "16384", "32768"),
+		forged("beyond what was sent", "61441"), forged("no number", "banana"), forged("repeated", "16384", "32768"),
 		absent, back, equal,
-		{name: "200 and a page in HTML", action: faults.RespondAfter(200, htmlPage, "Content-Type", "text/html"),
+		{name: "200 with an HTML page", action: faults.RespondAfter(200, htmlPage, "Content-Type", "text/html"),
 			want: bytesAgain(), but: butOne(fails(tus.ErrProtocol, nothing))},
 	}
 }
 
-// twice repeats a header of the response with its value.
+// twice repeats a response header with its value.
 func twice(name string) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Serve(&repeatingWriter{w, name}, r)
@@ -280,49 +278,49 @@ func (w *repeatingWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// wireRows: answers that are unusual as HTTP.
+// wireRows are responses that are unusual as HTTP.
 func wireRows() []faultRow {
 	return []faultRow{
-		{name: "interim answers 102", action: faults.Inform(1, 102), want: fine(0)},
-		{name: "interim answers 103", action: faults.Inform(2, 103, "Link", "</style.css>; rel=preload"), want: fine(0)},
-		{name: "interim answers 104 with an offset", action: faults.Inform(3, 104, "Upload-Offset", "1"), want: fine(0)},
-		{name: "a thousand interim answers", action: faults.Inform(1000, 104, "Upload-Offset", "1"), want: fine(0)},
-		{name: "endless body of the answer", action: faults.EndlessBody(), want: fine(0)},
-		{name: "endless header of the answer", action: faults.EndlessHeader(), want: fine(1), but: butOne(createdAgain())},
-		{name: "large header of the answer", action: tustest.SetHeader("X-Large", strings.Repeat("x", 100<<10)), want: fine(0)},
+		{name: "interim responses 102", action: faults.Inform(1, 102), want: fine(0)},
+		{name: "interim responses 103", action: faults.Inform(2, 103, "Link", "</style.css>; rel=preload"), want: fine(0)},
+		{name: "interim responses 104 with an offset", action: faults.Inform(3, 104, "Upload-Offset", "1"), want: fine(0)},
+		{name: "a thousand interim responses", action: faults.Inform(1000, 104, "Upload-Offset", "1"), want: fine(0)},
+		{name: "endless response body", action: faults.EndlessBody(), want: fine(0)},
+		{name: "endless response header", action: faults.EndlessHeader(), want: fine(1), but: butOne(createdAgain())},
+		{name: "large response header", action: tustest.SetHeader("X-Large", strings.Repeat("x", 100<<10)), want: fine(0)},
 		{name: "not HTTP", action: faults.RespondRaw("SSH-2.0-OpenSSH_9.6\r\n"), want: bytesAgain(), but: butOne(createdAgain())},
 		{name: "status 99999", action: faults.RespondRaw("HTTP/1.1 99999 No\r\n\r\n"), want: bytesAgain(), but: butOne(createdAgain())},
-		{name: "answered twice", action: faults.RespondTwice(), want: fine(2).again(request)},
+		{name: "responds twice", action: faults.RespondTwice(), want: fine(2).again(request)},
 	}
 }
 
-// redirectRows: 307 and 308 are followed with method and body, 301 and 302 unless the
-// method is POST, 303 is not.
+// redirectRows are redirects. The client follows 307 and 308 with method and body, 301 and
+// 302 unless the method is POST, and not 303.
 func redirectRows() []faultRow {
-	elsewhere := func(status int) func(*stage) tustest.Action {
-		return func(s *stage) tustest.Action { return faults.Redirect(status, s.elsewhere) }
+	toOtherOrigin := func(status int) func(*stage) tustest.Action {
+		return func(s *stage) tustest.Action { return faults.Redirect(status, s.otherOrigin) }
 	}
 	followed := fine(1).again(request)
 	refused, refusedOne := fails(tus.ErrProtocol, resumable), butOne(fails(tus.ErrProtocol, nothing))
 	created := butOne(fine(1).again(request).creating(1))
 	return []faultRow{
-		{name: "307 in the origin", action: faults.Redirect(307, ""), want: followed, but: created},
-		{name: "308 in the origin", action: faults.Redirect(308, ""), want: followed, but: created},
-		{name: "307 to another origin", with: elsewhere(307), want: followed, but: created},
-		{name: "308 to another origin", with: elsewhere(308), want: followed, but: created},
-		{name: "301 in the origin", action: faults.Redirect(301, ""), want: followed, but: refusedOne},
-		{name: "302 to another origin", with: elsewhere(302), want: followed, but: refusedOne},
-		{name: "303 in the origin", action: faults.Redirect(303, ""), want: refused, but: refusedOne},
+		{name: "307, same origin", action: faults.Redirect(307, ""), want: followed, but: created},
+		{name: "308, same origin", action: faults.Redirect(308, ""), want: followed, but: created},
+		{name: "307, other origin", with: toOtherOrigin(307), want: followed, but: created},
+		{name: "308, other origin", with: toOtherOrigin(308), want: followed, but: created},
+		{name: "301, same origin", action: faults.Redirect(301, ""), want: followed, but: refusedOne},
+		{name: "302, other origin", with: toOtherOrigin(302), want: followed, but: refusedOne},
+		{name: "303, same origin", action: faults.Redirect(303, ""), want: refused, but: refusedOne},
 		{name: "307 without Location", action: faults.RespondAfter(307, ""), want: refused, but: refusedOne},
-		{name: "307 to another origin and back home", times: 3, with: thereAndBack, want: fine(2).again(times(2)),
+		{name: "307, other origin and back", times: 3, with: thereAndBack, want: fine(2).again(times(2)),
 			but: map[string]verdict{parallel: fine(4).again(times(4)), one: fails(tus.ErrProtocol, nothing).again(times(2))}},
-		{name: "307 in a circle", times: always, action: faults.Redirect(307, ""), want: fails(tus.ErrProtocol, resumable).again(times(5)),
+		{name: "307 in a loop", times: always, action: faults.Redirect(307, ""), want: fails(tus.ErrProtocol, resumable).again(times(5)),
 			but: butOne(fails(tus.ErrProtocol, nothing).again(times(5)))},
 	}
 }
 
-// thereAndBack redirects to the other origin, which redirects back. A request that was sent
-// there has lost its credentials for good.
+// thereAndBack redirects to the other origin, which redirects back. The request must not
+// get its credentials back.
 func thereAndBack(s *stage) tustest.Action {
 	endpoint, _ := url.Parse(s.endpoint)
 	home := "http://" + endpoint.Host
@@ -333,17 +331,17 @@ func thereAndBack(s *stage) tustest.Action {
 			returns.Store(true)
 			faults.Redirect(307, home)(w, r, h)
 		case !returns.Load():
-			faults.Redirect(307, s.elsewhere)(w, r, h)
+			faults.Redirect(307, s.otherOrigin)(w, r, h)
 		case r.Header.Get("Authorization") != "":
-			faults.RespondAfter(http.StatusForbidden, "credentials came back")(w, r, h)
+			faults.RespondAfter(http.StatusForbidden, "credentials were sent again")(w, r, h)
 		default:
 			h.Serve(w, r)
 		}
 	}
 }
 
-// checksumRows: bytes that are damaged on their way, and servers that judge
-// wrongly. A chunk is sent again three times.
+// checksumRows are bytes that change in transit, and servers that verify wrongly. A chunk
+// is resent three times.
 func checksumRows() []faultRow {
 	algorithms := []string{"sha1", "md5", "sha256", "sha512", "crc32"}
 	mismatch := fails(tus.ErrChecksumMismatch, resumable).again(times(3))
@@ -364,7 +362,7 @@ func checksumRows() []faultRow {
 			faultRow{name: name + ", every algorithm is refused", checksums: mode, times: always,
 				action: faults.RefuseAlgorithm(algorithms...), want: fine(10).again(times(5)).creating(5),
 				but: map[string]verdict{parallel: fine(40).again(times(20))}},
-			// What is not whole cannot be verified, so it is not kept.
+			// An incomplete chunk cannot be verified and is not stored.
 			faultRow{name: name + ", cut in the body", checksums: mode, action: tustest.CutAfter(faultCut),
 				want: bytesAgain(), but: butOne(createdAgain())},
 		)

@@ -22,13 +22,13 @@ const (
 	slowestRate   = 3000 // bytes in a second
 )
 
-// scenario is what a seed stands for.
+// scenario is the upload, the faults and the pauses of a seed.
 type scenario struct {
 	random    *rand.Rand
 	bubble    bool
 	store     bool
-	twins     bool // two clients begin with the same source at the same time
-	again     bool // the source is uploaded once more after all
+	twins     bool // two clients upload the same source at the same time
+	again     bool // the source is uploaded once more at the end
 	checksums bool
 	server    tustest.Options
 	client    tus.Options
@@ -40,7 +40,7 @@ type scenario struct {
 	errors    []error // of the sessions so far
 }
 
-// soakLine is a line of the script before there is a stage.
+// soakLine is a line of a script for a stage that does not exist yet.
 type soakLine struct {
 	name   string
 	on     target
@@ -85,7 +85,7 @@ func newScenario(seed uint64) *scenario {
 		AbsoluteLocation: r.IntN(4) == 0,
 	}
 	s.twins, s.again = r.IntN(8) == 0, r.IntN(4) == 0
-	retry := tus.RetryPolicy{} // waits cost nothing in a bubble
+	retry := tus.RetryPolicy{} // waiting costs nothing in a bubble
 	if !s.bubble {
 		retry.Delay = func(int) time.Duration { return time.Millisecond }
 		retry.MaxRetryAfter = time.Millisecond
@@ -124,27 +124,27 @@ func newScenario(seed uint64) *scenario {
 	return s
 }
 
-// fault draws a fault.
+// fault returns a random fault.
 func (s *scenario) fault() soakLine {
 	r := s.random
 	names, actions := s.actions()
 	name := pick(r, names...)
 	l := soakLine{name: name, on: pick(r, carrying, carrying, carrying, creating, asking, completing, probing), action: actions[name]}
 	l.line = line{match: l.on.matches, skip: r.IntN(4), times: pick(r, 1, 1, 1, 2, 3, 12)}
-	if name == "bit flips" { // only what is sent with a checksum, as nobody could notice it otherwise
+	if name == "bit flips" { // only with a checksum: without, it goes unnoticed
 		l.line.match = func(r *http.Request) bool { return r.Header.Get("Upload-Checksum") != "" || len(r.Trailer) > 0 }
 	}
 	return l
 }
 
-// actions are the faults to draw from, all of a kind that a client can notice:
-// no server claims to have what it has not.
+// actions returns the faults to choose from. A client can notice each of them: no server
+// acknowledges bytes that it does not have.
 func (s *scenario) actions() (names []string, actions map[string]func(*stage) tustest.Action) {
 	r := s.random
 	n := r.Int64N(int64(len(s.data)) + 1)
 	plain := map[string]tustest.Action{
 		"cut before the body": tustest.CutBefore(), "cut in the body": tustest.CutAfter(n),
-		"answer lost": tustest.LoseResponse(), "cut in the answer": faults.CutResponse(r.IntN(100)),
+		"response lost": tustest.LoseResponse(), "cut in the response": faults.CutResponse(r.IntN(100)),
 		"short write": faults.AcceptOnly(n), "early short write": faults.AcceptEarly(n),
 		"early 409": faults.RespondEarly(409, ""), "early 500": faults.RespondEarly(500, htmlPage),
 		"400 interrupted": tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED"), "401": tustest.Respond(401, ""),
@@ -152,35 +152,35 @@ func (s *scenario) actions() (names []string, actions map[string]func(*stage) tu
 		"413": faults.RespondAfter(413, ""), "422": faults.RespondAfter(422, ""), "423": tustest.Respond(423, ""),
 		"429": tustest.Respond(429, "", "Retry-After", "0"), "460": faults.RespondAfter(460, ""),
 		"500": faults.RespondAfter(500, htmlPage), "502": tustest.Respond(502, htmlPage),
-		"503":              faults.RespondAfter(503, "", "Retry-After", pick(r, "0", "soon", "-1", "99999999999999999999")),
-		"422 though done":  faults.SetStatus(422),
-		"500 though done":  faults.SetStatus(500),
-		"504 though done":  faults.SetStatus(504),
-		"page in HTML":     faults.RespondAfter(200, htmlPage),
-		"no offset":        tustest.SetHeader("Upload-Offset", ""),
-		"negative offset":  tustest.SetHeader("Upload-Offset", "-1"),
-		"no location":      tustest.SetHeader("Location", ""),
-		"redirect":         faults.Redirect(307, ""),
-		"bad redirect":     faults.Redirect(302, ""),
-		"interim answers":  faults.Inform(1+r.IntN(9), 104, "Upload-Offset", "1"),
-		"endless body":     faults.EndlessBody(),
-		"not HTTP":         faults.RespondRaw("\x15\x03\x01"),
-		"answered twice":   faults.RespondTwice(),
-		"bytes are lost":   faults.Rewind(n),
-		"upload is lost":   faults.Vanish(),
-		"algorithm is out": faults.RefuseAlgorithm("sha1", "sha256", "crc32"),
+		"503":               faults.RespondAfter(503, "", "Retry-After", pick(r, "0", "soon", "-1", "99999999999999999999")),
+		"422 when done":     faults.SetStatus(422),
+		"500 when done":     faults.SetStatus(500),
+		"504 when done":     faults.SetStatus(504),
+		"HTML page":         faults.RespondAfter(200, htmlPage),
+		"no offset":         tustest.SetHeader("Upload-Offset", ""),
+		"negative offset":   tustest.SetHeader("Upload-Offset", "-1"),
+		"no location":       tustest.SetHeader("Location", ""),
+		"redirect":          faults.Redirect(307, ""),
+		"bad redirect":      faults.Redirect(302, ""),
+		"interim responses": faults.Inform(1+r.IntN(9), 104, "Upload-Offset", "1"),
+		"endless body":      faults.EndlessBody(),
+		"not HTTP":          faults.RespondRaw("\x15\x03\x01"),
+		"responds twice":    faults.RespondTwice(),
+		"bytes are lost":    faults.Rewind(n),
+		"upload is lost":    faults.Vanish(),
+		"algorithm is out":  faults.RefuseAlgorithm("sha1", "sha256", "crc32"),
 	}
-	if s.source != "reader" && !s.how.DeferLength { // else it would be the length
+	if s.source != "reader" && !s.how.DeferLength { // otherwise it becomes the length
 		plain["another length"] = tustest.SetHeader("Upload-Length", "7")
 	}
 	if s.checksums {
 		plain["bit flips"] = faults.FlipBit(n)
 	}
-	if s.bubble { // where it costs no time
+	if s.bubble { // costs no real time
 		plain["stall"] = tustest.Stall()
 		plain["stall in the body"] = faults.StallAfter(n)
-		plain["slow answer"] = faults.RespondSlowly(20, time.Second)
-		plain["very slow answer"] = faults.RespondSlowly(1, 10*time.Second)
+		plain["slow response"] = faults.RespondSlowly(20, time.Second)
+		plain["very slow response"] = faults.RespondSlowly(1, 10*time.Second)
 		plain["slow reading"] = faults.ReadSlowly(slowestRate, time.Second)
 		plain["delay"] = tustest.Delay(20 * time.Second)
 	}
@@ -191,12 +191,12 @@ func (s *scenario) actions() (names []string, actions map[string]func(*stage) tu
 		actions[name] = func(*stage) tustest.Action { return action }
 	}
 	if !s.bubble {
-		actions["redirect elsewhere"] = func(s *stage) tustest.Action { return faults.Redirect(308, s.elsewhere) }
+		actions["redirect to other origin"] = func(s *stage) tustest.Action { return faults.Redirect(308, s.otherOrigin) }
 	}
 	return slices.Sorted(maps.Keys(actions)), actions
 }
 
-// thenReset answers, closes the connection, and resets the next two.
+// thenReset serves a request, closes the connection and resets the next two.
 func thenReset(listener *faults.Listener) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		listener.Reset(2)
@@ -205,7 +205,7 @@ func thenReset(listener *faults.Listener) tustest.Action {
 	}
 }
 
-// open makes a source, as a program does that begins again.
+// open returns a new source, as a later process does.
 func (s *scenario) open(path string) tus.Source {
 	switch s.source {
 	case "file":

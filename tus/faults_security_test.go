@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// What SECURITY.md says and no other test holds.
+// Statements of SECURITY.md without a test elsewhere.
 
 func TestSecurityPolicyNamesTestsThatExist(t *testing.T) {
 	policy, err := os.ReadFile("../SECURITY.md")
@@ -36,7 +36,7 @@ func TestSecurityPolicyNamesTestsThatExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile("`((Test|Fuzz)[A-Za-z0-9]+)`").FindAllSubmatch(policy, -1)
+	names := regexp.MustCompile("`((Test|Fuzz)\\w+)`").FindAllSubmatch(policy, -1)
 	if len(names) < 30 {
 		t.Errorf("only %d tests are named", len(names))
 	}
@@ -47,9 +47,9 @@ func TestSecurityPolicyNamesTestsThatExist(t *testing.T) {
 	}
 }
 
-func TestStoredURLOfAnotherOriginGetsNoCredentials(t *testing.T) {
-	// Whoever can write to the store can lead an upload elsewhere, but does not
-	// get at the credentials by it.
+func TestCredentials_NotToStoredForeignURL(t *testing.T) {
+	// Write access to the store allows to redirect an upload, but not to get the
+	// credentials.
 	home, foreign := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
 	data := randomBytes(10_000)
 	target := uploadOn(t, foreign, data)
@@ -63,7 +63,7 @@ func TestStoredURLOfAnotherOriginGetsNoCredentials(t *testing.T) {
 	}
 	opts := secretOptions()
 	opts.Store = store
-	if _, err := newClient(t, home.Endpoint(), opts).Upload(testContext(t), tus.Bytes(data), inChunks()); err != nil {
+	if _, err := newClient(t, home.Endpoint(), opts).Upload(testContext(t), tus.Bytes(data), chunked()); err != nil {
 		t.Fatal(err)
 	}
 	wantStored(t, foreign.Handler, target, data)
@@ -73,11 +73,11 @@ func TestStoredURLOfAnotherOriginGetsNoCredentials(t *testing.T) {
 }
 
 func TestUploadURLIsStoredWithItsQuery(t *testing.T) {
-	// Without the query the upload could not be resumed. User and password of the
-	// endpoint are not needed for that.
+	// The upload cannot be resumed without the query. User and password of the endpoint
+	// are not needed.
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
 	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "/files/00000001?signature=QUERY")})
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt = 3000
 	endpoint := strings.Replace(srv.Endpoint(), "http://", "http://me:PLANTED@", 1)
 	_, err := newClient(t, endpoint, &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), opts)
@@ -92,7 +92,7 @@ func TestUploadURLIsStoredWithItsQuery(t *testing.T) {
 	}
 }
 
-func TestBytesAndMetadataFollowTheServerButCredentialsDoNot(t *testing.T) {
+func TestForeignLocation_GetsDataNotCredentials(t *testing.T) {
 	home, away := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
 	home.Inject(tustest.Fault{Method: "POST", Action: faults.Redirect(307, away.HTTP.URL)})
 	opts := whole()
@@ -112,7 +112,7 @@ func TestBytesAndMetadataFollowTheServerButCredentialsDoNot(t *testing.T) {
 }
 
 func TestNoCookieIsTakenFromAServer(t *testing.T) {
-	// Only a jar in the caller's own client would keep one.
+	// Only a jar in the client of the caller keeps cookies.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		w.Header().Set("Set-Cookie", "track=me; Path=/")

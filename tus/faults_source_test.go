@@ -3,7 +3,6 @@ package tus_test
 import (
 	"context"
 	"crypto/tls"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -13,10 +12,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// Rows of the matrix in which the source fails, and one in which a connection of HTTP/2
-// does.
+// Rows of the matrix with faults of the source, and one of HTTP/2 connections.
 
-// sourceRows: sources that take their time, and files that cannot be opened for now.
+// sourceRows are slow sources, and files that cannot be opened temporarily.
 func sourceRows() []faultRow {
 	return []faultRow{
 		{name: "each Read takes three minutes", on: reading, bubble: true, want: fine(0), source: func(s *stage, source tus.Source) tus.Source {
@@ -24,34 +22,24 @@ func sourceRows() []faultRow {
 			return slowSource{source, 3 * time.Minute}
 		}},
 		{name: "too many open files (EMFILE)", on: reading, want: fine(1), source: func(s *stage, source tus.Source) tus.Source {
-			return &unopenedOnce{Source: source, stage: s}
+			var once sync.Once
+			return &hookedSource{Source: source, beforeOpen: func(context.Context) (err error) {
+				once.Do(func() {
+					s.failures.Add(1)
+					err = errNoDescriptor
+				})
+				return err
+			}}
 		}},
-		// net/http makes ten connections before the request is cut, and sends the body on each.
+		// net/http opens ten connections before the request is canceled, and sends the body on
+		// each.
 		{name: "GOAWAY on each connection", on: carrying, detour: true, want: fine(2).again(times(10)),
 			but: butOne(fine(2).again(times(10)).creating(1))},
 	}
 }
 
-// unopenedOnce fails the first Open for want of a file descriptor.
-type unopenedOnce struct {
-	tus.Source
-	stage *stage
-	once  sync.Once
-}
-
-func (s *unopenedOnce) Open(ctx context.Context, offset int64) (r io.ReadCloser, err error) {
-	s.once.Do(func() {
-		s.stage.failures.Add(1)
-		err = errNoDescriptor
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.Source.Open(ctx, offset)
-}
-
 // detour sends one request to a server that closes each HTTP/2 connection with GOAWAY
-// before it takes the request.
+// before it handles the request.
 type detour struct {
 	match func(*http.Request) bool
 	skip  int
@@ -66,7 +54,7 @@ func (d *detour) hits() int {
 	return d.taken
 }
 
-// of is the transport for a request: usual, unless the request takes the detour.
+// of returns the transport for a request: usual, unless the request takes the detour.
 func (d *detour) of(t testing.TB, r *http.Request, usual http.RoundTripper) http.RoundTripper {
 	if d == nil || !d.match(r) {
 		return usual
@@ -80,7 +68,8 @@ func (d *detour) of(t testing.TB, r *http.Request, usual http.RoundTripper) http
 	return closingServer(t)
 }
 
-// closingServer is a transport to a server that responds to each connection with GOAWAY.
+// closingServer starts a server that closes each connection with GOAWAY, and returns a
+// transport to it.
 func closingServer(t testing.TB) http.RoundTripper {
 	certificate := httptest.NewTLSServer(http.NotFoundHandler())
 	defer certificate.Close()

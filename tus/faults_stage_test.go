@@ -24,26 +24,24 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// stage is where uploads meet faults: a server, a second origin of it, and the
-// script of what goes wrong. The same uploads run over TCP, with everything that
-// the operating system does, or in a synctest bubble over in-memory connections,
-// where stalls cost no time.
+// stage is a server, a second origin of it, and a script of faults. Uploads run over TCP,
+// or in a synctest bubble over in-memory connections, where stalls cost no time.
 type stage struct {
 	*tustest.Handler
 	endpoint string
-	// elsewhere is another origin of the same server; empty in a bubble.
-	elsewhere string
-	listener  *faults.Listener
-	script    *script
-	hit       *line // of the script, that matters
-	store     storage.Store
-	stored    bool // uploads can be found in the store, as their source can be recognised
-	checksums []checksum.Algorithm
+	// otherOrigin is another origin of the same server; empty in a bubble.
+	otherOrigin string
+	listener    *faults.Listener
+	script      *script
+	hit         *line // of the script, under test
+	store       storage.Store
+	stored      bool // uploads are stored, as their source has a fingerprint
+	checksums   []checksum.Algorithm
 
 	mu   sync.Mutex
-	busy map[string]context.Context // of the requests under way for uploads, by path
+	busy map[string]context.Context // of the requests in flight for uploads, by path
 
-	connected atomic.Int32 // how many connections the server has
+	connected atomic.Int32 // connections of the server
 	failures  atomic.Int32 // of the source
 	detour    *detour      // of one request; nil for none
 
@@ -51,8 +49,8 @@ type stage struct {
 	closes []func()
 }
 
-// script is the faults of a stage. The first one that is meant and not used up
-// decides on a request.
+// script is the faults of a stage. The first line that matches a request and is not used
+// up handles it.
 type script struct {
 	mu    sync.Mutex
 	lines []*line
@@ -62,7 +60,7 @@ type script struct {
 // line is a fault for the requests that match.
 type line struct {
 	match       func(*http.Request) bool
-	skip, times int // as in tustest.Fault, but times counts down from what it is
+	skip, times int // as in tustest.Fault, counted down
 	action      tustest.Action
 	hits        int
 }
@@ -74,21 +72,21 @@ func (s *script) add(l line) *line {
 	return &l
 }
 
-// end lets the server serve properly from now on.
+// end ends all faults.
 func (s *script) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
 }
 
-// hitsOf is how often a line came into play.
+// hitsOf returns the number of requests that a line handled.
 func (s *script) hitsOf(l *line) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return l.hits
 }
 
-// total is how often any line came into play.
+// total returns the number of requests that any line handled.
 func (s *script) total() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +114,7 @@ func (s *script) next(r *http.Request) *line {
 	return nil
 }
 
-// play is the Action that follows the script.
+// play handles a request by the script.
 func (s *script) play(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	if l := s.next(r); l != nil {
 		l.action(w, r, h)
@@ -145,7 +143,7 @@ func onTCP(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage)) 
 	other := httptest.NewUnstartedServer(s.Handler)
 	other.Config.ConnState = s.countConn
 	other.Start()
-	s.endpoint, s.elsewhere = server.URL+"/files/", other.URL
+	s.endpoint, s.otherOrigin = server.URL+"/files/", other.URL
 	defer func() {
 		s.Release()
 		for _, end := range s.closes {
@@ -176,7 +174,7 @@ func inBubble(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage
 			}
 			server.Close()
 			serving.Wait()
-			<-time.After(time.Minute) // for what the server does before it lets go of a connection
+			<-time.After(time.Minute) // until the server closes its connections
 		}()
 		f(t, s)
 	})
@@ -191,9 +189,9 @@ func (s *stage) countConn(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// settle waits until the server is done with everything that reached it, which for
-// requests that were given up may be later than when that was.
-func (s *stage) settle(t *testing.T) {
+// waitIdle waits until the server has no connection left. It may still handle requests that
+// the client canceled.
+func (s *stage) waitIdle(t *testing.T) {
 	t.Helper()
 	s.Release()
 	for _, end := range s.closes {
@@ -208,19 +206,19 @@ func (s *stage) settle(t *testing.T) {
 	t.Fatalf("%d connections are still open", s.connected.Load())
 }
 
-// client is a new session: another client with the same store.
+// client returns a client with the store of the stage, for a new session.
 func (s *stage) client(t testing.TB, opts tus.Options) *tus.Client {
 	t.Helper()
-	return s.clientOver(t, s.conduct(t), opts)
+	return s.clientOver(t, s.ruleChecker(t), opts)
 }
 
-// clientOver is client with a transport.
+// clientOver is client with another transport.
 func (s *stage) clientOver(t testing.TB, transport http.RoundTripper, opts tus.Options) *tus.Client {
 	t.Helper()
 	opts.HTTPClient = &http.Client{Transport: transport}
 	opts.Store, opts.Checksums = s.store, s.checksums
-	if opts.Retry.Delay == nil && s.dial == nil { // a bubble has time
-		opts.Retry.Delay = impatient().Delay
+	if opts.Retry.Delay == nil && s.dial == nil { // waiting costs nothing in a bubble
+		opts.Retry.Delay = retryAtOnce().Delay
 	}
 	opts.Header = http.Header{"Authorization": {"Bearer " + planted}}
 	client, err := tus.NewClient(s.endpoint, &opts)
@@ -230,7 +228,7 @@ func (s *stage) clientOver(t testing.TB, transport http.RoundTripper, opts tus.O
 	return client
 }
 
-// records are what the store holds.
+// records returns the records of the store.
 func (s *stage) records(t testing.TB) []storage.Record {
 	t.Helper()
 	var all []storage.Record
@@ -246,7 +244,7 @@ func (s *stage) records(t testing.TB) []storage.Record {
 	return all
 }
 
-// forgetAll deletes what the store holds.
+// forgetAll deletes all records of the store.
 func (s *stage) forgetAll(t testing.TB) {
 	for _, rec := range s.records(t) {
 		if err := s.store.Delete(context.Background(), rec.ID, rec.Revision); err != nil {
@@ -267,8 +265,8 @@ func (s *stage) remembers(t testing.TB, path string) bool {
 	return false
 }
 
-// held is how many bytes the server has of the upload that would be gone on
-// with: of the record's, or else of url.
+// held returns the number of bytes that the server has of the stored upload, or without
+// a record of the upload at url.
 func (s *stage) held(t testing.TB, url string) (n int64) {
 	urls := []string{url}
 	if records := s.records(t); len(records) > 0 {
@@ -287,8 +285,7 @@ func (s *stage) held(t testing.TB, url string) (n int64) {
 	return n
 }
 
-// creations counts the POST requests that reached the server, but for those of
-// final uploads.
+// creations counts the creations that reached the server, without final uploads.
 func (s *stage) creations() (n int) {
 	for _, r := range s.Requests() {
 		if methodOf(r.Method, r.Header) == http.MethodPost && !strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") {
@@ -298,40 +295,40 @@ func (s *stage) creations() (n int) {
 	return n
 }
 
-// methodOf is the method that a request has by the protocol.
+// methodOf returns the method of a request without the override.
 func methodOf(method string, header http.Header) string {
 	return cmp.Or(header.Get("X-HTTP-Method-Override"), method)
 }
 
-// conduct is a transport that holds a client to the rules that no fault excuses:
-//   - a PATCH starts where the server said last that the upload is, and after a
-//     PATCH of unknown outcome the server is asked first;
-//   - there is never more than one request at a time for an upload, whoever of
-//     the clients of a stage makes it, but for those that were given up;
-//   - the URL is in the store before bytes are sent to it;
-//   - credentials go to the endpoint's origin only.
-type conduct struct {
+// ruleChecker is a transport that fails the test if a client violates a rule:
+//   - a PATCH starts at the last offset that the server reported, and after a PATCH of
+//     unknown outcome the client sends HEAD first;
+//   - there is at most one request at a time for an upload, over all clients of a stage,
+//     without canceled ones;
+//   - the URL is in the store before data is sent to it;
+//   - credentials go to the origin of the endpoint only.
+type ruleChecker struct {
 	t         testing.TB
 	stage     *stage
 	transport http.RoundTripper
 	trusted   string           // host and port
-	told      map[string]int64 // by path, where the server said the upload is
+	offsets   map[string]int64 // last reported by the server, by path
 }
 
-// conduct is the transport of a new session, which knows nothing of what the
-// server said before.
-func (s *stage) conduct(t testing.TB) *conduct {
+// ruleChecker returns the transport of a new session, which does not know earlier
+// offsets.
+func (s *stage) ruleChecker(t testing.TB) *ruleChecker {
 	transport := tus.NewTransport()
 	if s.dial != nil {
 		transport.DialContext = s.dial
-		transport.WriteBufferSize = 4 << 10 // so that what is sent has left
+		transport.WriteBufferSize = 4 << 10 // a small buffer: bytes written are bytes sent
 	}
 	s.closes = append(s.closes, transport.CloseIdleConnections)
 	endpoint, _ := url.Parse(s.endpoint)
-	return &conduct{t: t, stage: s, transport: transport, trusted: endpoint.Host, told: map[string]int64{}}
+	return &ruleChecker{t: t, stage: s, transport: transport, trusted: endpoint.Host, offsets: map[string]int64{}}
 }
 
-func (c *conduct) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c *ruleChecker) RoundTrip(r *http.Request) (*http.Response, error) {
 	upload, method := r.URL.Path, methodOf(r.Method, r.Header)
 	single := method != http.MethodPost && method != http.MethodOptions
 	if method == http.MethodPatch && c.stage.stored && !c.stage.remembers(c.t, upload) {
@@ -342,19 +339,19 @@ func (c *conduct) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.t.Errorf("%s %s carries credentials", r.Method, r.URL)
 	}
 	if other := c.stage.busy[upload]; single && other != nil && other.Err() == nil {
-		c.t.Errorf("%s while another request for the upload is under way", method)
+		c.t.Errorf("%s while another request for the upload is in flight", method)
 	}
 	if single {
 		c.stage.busy[upload] = r.Context()
 	}
-	before, known := c.told[upload]
+	before, known := c.offsets[upload]
 	if method == http.MethodPatch {
 		at, err := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
-		empty := at == 0 && r.ContentLength == 0 // that of an empty source moves nothing
+		empty := at == 0 && r.ContentLength == 0 // of an empty source
 		if err != nil || !empty && (!known || at != before) {
-			c.t.Errorf("PATCH at %s, but the server said %d (%v)", r.Header.Get("Upload-Offset"), before, known)
+			c.t.Errorf("PATCH at %s, but the server reported %d (%v)", r.Header.Get("Upload-Offset"), before, known)
 		}
-		delete(c.told, upload)
+		delete(c.offsets, upload)
 	}
 	c.stage.mu.Unlock()
 
@@ -371,27 +368,27 @@ func (c *conduct) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch offset, e := strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64); {
 	case slices.Contains([]int{301, 302, 307, 308}, resp.StatusCode):
 		if known {
-			c.told[upload] = before
+			c.offsets[upload] = before
 		}
 	case resp.StatusCode > 299:
 	case method == http.MethodPost:
 		if at, err := url.Parse(resp.Header.Get("Location")); err == nil {
-			c.told[at.Path] = 0
+			c.offsets[at.Path] = 0
 			if e == nil && carriesBytes(r) {
-				c.told[at.Path] = offset
+				c.offsets[at.Path] = offset
 			}
 		}
 	case e == nil:
-		c.told[upload] = offset
+		c.offsets[upload] = offset
 	}
 	return resp, nil
 }
 
-// patience ends what hangs.
-func patience(s *stage) (context.Context, context.CancelFunc) {
+// hangTimeout returns a context that ends an upload that hangs.
+func hangTimeout(s *stage) (context.Context, context.CancelFunc) {
 	limit := time.Minute
 	if s.dial != nil {
 		limit = 30 * 24 * time.Hour // by the fake clock
 	}
-	return context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("it hangs"))
+	return context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("upload hangs"))
 }

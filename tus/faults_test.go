@@ -16,10 +16,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// The matrix: every fault meets every way of sending. What is expected of each
-// cell is in faults_rows_test.go and follows from the protocol and from what
-// the documentation of this package promises. TUS_FAULTS=path writes what
-// happened as a table:
+// The matrix combines every fault with every way of sending. faults_rows_test.go has the
+// expected result of each cell, by the protocol and the documentation of this package.
+// TUS_FAULTS=path writes the results as a table:
 //
 //	TUS_FAULTS=$PWD/faults.md go test -count 1 -run TestFaultMatrix ./tus
 
@@ -27,15 +26,15 @@ const (
 	faultSize  = 60 << 10 // of the source
 	faultChunk = 16 << 10
 	faultPart  = 15 << 10
-	faultBegun = 20 << 10 // what an earlier session had sent
-	faultCut   = 5 << 10  // how many bytes of a request arrive before a cut
+	faultBegun = 20 << 10 // sent by an earlier session
+	faultCut   = 5 << 10  // bytes of a request before a cut
 )
 
 // way is a way of sending: a column of the matrix.
 type way struct {
 	name   string
-	flight int64 // bytes that one request carries at most
-	skip   int   // requests with bytes that come before the one that is hit
+	flight int64 // most bytes of one request
+	skip   int   // requests with data before the one with the fault
 	opts   tus.UploadOptions
 }
 
@@ -57,17 +56,17 @@ var ways = []way{
 	{resumed, faultSize - faultBegun, 0, tus.UploadOptions{CreationLimit: -1}},
 }
 
-// target is which requests a fault is for.
+// target selects the requests of a fault.
 type target int
 
 const (
-	carrying   target = iota // bytes: PATCH, or POST with a body
-	creating                 // POST, but for that of a final upload
-	asking                   // HEAD, after a PATCH that was cut
-	completing               // the request that ends the upload
+	carrying   target = iota // PATCH, or POST with a body
+	creating                 // POST, except for a final upload
+	asking                   // HEAD after a cut PATCH
+	completing               // the last request of the upload
 	probing                  // OPTIONS
-	connecting               // none: the connection is reset
-	reading                  // none: the source is what fails
+	connecting               // no request: the connection is reset
+	reading                  // no request: the source fails
 )
 
 func (on target) String() string {
@@ -78,7 +77,7 @@ func carriesBytes(r *http.Request) bool {
 	return r.Header.Get("Content-Type") == "application/offset+octet-stream"
 }
 
-// matches tells the requests that are meant.
+// matches reports whether a fault is for a request.
 func (on target) matches(r *http.Request) bool {
 	method, final := methodOf(r.Method, r.Header), strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;")
 	switch on {
@@ -105,16 +104,15 @@ type faultRow struct {
 	times  int // 0 is once, a negative number always
 	action tustest.Action
 	with   func(*stage) tustest.Action // instead of action, if it needs the stage
-	// bubble is for faults that take their time.
+	// bubble is set for faults that take long.
 	bubble bool
-	// checksums are used; the server takes them ahead of the bytes (header), or
-	// after them (trailer).
+	// checksums selects checksums before the data (header) or after it (trailer).
 	checksums checksumMode
 	opts      func(*tus.Options, *tus.UploadOptions)
 	source    func(*stage, tus.Source) tus.Source // wraps the source, if not nil
-	detour    bool                                // one of the requests goes to a server that closes each HTTP/2 connection
+	detour    bool                                // one request goes to a server that closes each HTTP/2 connection
 	want      verdict
-	but       map[string]verdict // for these ways
+	but       map[string]verdict // exceptions, by way
 }
 
 type checksumMode int
@@ -138,7 +136,7 @@ func TestFaultMatrix(t *testing.T) {
 			if _, ok := usual[setting]; ok {
 				continue
 			}
-			usual[setting] = row.send(t, w, sourceFile(t), nil)
+			usual[setting] = row.send(t, w, tempFile(t, randomBytes(faultSize)), nil)
 			if err := usual[setting].err; err != nil {
 				t.Fatalf("undisturbed upload, %s: %v", setting, err)
 			}
@@ -146,7 +144,7 @@ func TestFaultMatrix(t *testing.T) {
 	}
 	var mu sync.Mutex
 	cells := map[string]string{}
-	t.Run("cells", func(t *testing.T) { // ends when all of them have
+	t.Run("cells", func(t *testing.T) { // returns when all cells are done
 		for _, row := range rows {
 			for _, w := range ways {
 				t.Run(row.title()+"/"+w.name, func(t *testing.T) {
@@ -177,7 +175,7 @@ func writeMatrix(t *testing.T, path string, rows []faultRow, cells map[string]st
 		for _, w := range ways {
 			text := cells[row.title()+w.name]
 			if text == "" {
-				t.Errorf("nothing is known of %s by %s", row.title(), w.name)
+				t.Errorf("no result for %s by %s", row.title(), w.name)
 			}
 			fmt.Fprintf(&b, " %s |", text)
 		}
@@ -190,32 +188,24 @@ func writeMatrix(t *testing.T, path string, rows []faultRow, cells map[string]st
 
 func (row faultRow) title() string { return row.on.String() + ": " + row.name }
 
-// setting is what undisturbed uploads depend on.
+// setting identifies uploads whose costs without faults are equal.
 func (row faultRow) setting(w way) string { return fmt.Sprint(w.name, row.checksums, row.bubble) }
 
-// try tries one cell and tells what happened.
+// try runs one cell and returns its text.
 func (row faultRow) try(t *testing.T, w way, usual outcome) string {
 	want, ok := row.but[w.name]
 	if !ok {
 		want = row.want
 	}
-	got := row.send(t, w, sourceFile(t), &want)
-	want.judge(t, w, got, usual)
+	got := row.send(t, w, tempFile(t, randomBytes(faultSize)), &want)
+	want.compare(t, w, got, usual)
 	return got.describe(want, usual)
 }
 
-func sourceFile(t *testing.T) (path string) {
-	path = filepath.Join(t.TempDir(), "source")
-	if err := os.WriteFile(path, randomBytes(faultSize), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// send makes one upload on a stage of its own: an undisturbed one if nothing is
-// wanted, or else one with the fault, and after a failure the one that follows.
+// send makes one upload on its own stage: without faults if want is nil, or else with the
+// fault, and after a failure the next upload.
 func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got outcome) {
-	without := []string{"concatenation-unfinished"} // so that the final upload comes last
+	without := []string{"concatenation-unfinished"} // the final upload comes last
 	if row.checksums == inHeader {
 		without = append(without, "checksum-trailer")
 	}
@@ -228,7 +218,7 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 			s.checksums = checksum.Builtin()
 		}
 		s.stored = w.name != streamed
-		ctx, cancel := patience(s)
+		ctx, cancel := hangTimeout(s)
 		defer cancel()
 		if w.name == resumed {
 			first := w.opts
@@ -259,7 +249,7 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		switch {
 		case got.err == nil:
 			url := got.result.URL
-			if url == "" { // the creation completed the upload and named none
+			if url == "" { // completed by the creation, without Location
 				url = s.Uploads()[0].ID
 			}
 			wantStored(t, s.Handler, url, randomBytes(faultSize))
@@ -273,7 +263,7 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 	return got
 }
 
-// source is what a way of sending reads from.
+// source returns the source of a way of sending.
 func (w way) source(path string) tus.Source {
 	switch w.name {
 	case streamed:
@@ -302,17 +292,17 @@ func (row faultRow) arm(s *stage, w way) {
 		return
 	case row.on == carrying:
 		l.skip = w.skip
-	case row.on == asking && w.name != resumed: // which asks first of all
+	case row.on == asking && w.name != resumed: // whose first request is HEAD
 		cut := line{match: carrying.matches, skip: w.skip, times: 1, action: tustest.CutAfter(faultCut)}
 		if w.name == one {
-			cut.times = 2 // the creation, and the PATCH that follows
+			cut.times = 2 // the creation, and the PATCH after it
 		}
 		s.script.add(cut)
 	}
 	s.hit = s.script.add(l)
 }
 
-// hits is how often the fault came into play.
+// hits returns how often the fault occurred.
 func (row faultRow) hits(s *stage) int {
 	switch {
 	case row.on == connecting:

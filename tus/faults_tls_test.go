@@ -28,7 +28,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// authority signs certificates for tests.
+// authority is a certificate authority.
 type authority struct {
 	t    testing.TB
 	cert *x509.Certificate
@@ -64,7 +64,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// issue makes a certificate for the loopback address, or what change makes of it.
+// issue returns a certificate for the loopback address, modified by change.
 func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
 	a.t.Helper()
 	template := &x509.Certificate{
@@ -83,7 +83,7 @@ func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// secureServer is a tus server that speaks TLS as config says.
+// secureServer starts a tus server with a TLS configuration.
 func secureServer(t testing.TB, config *tls.Config) (h *tustest.Handler, endpoint string) {
 	t.Helper()
 	h = tustest.NewHandler(nil)
@@ -95,9 +95,8 @@ func secureServer(t testing.TB, config *tls.Config) (h *tustest.Handler, endpoin
 	return h, srv.URL + "/files/"
 }
 
-// uploadSecurely uploads with the default transport, whose TLS configuration is
-// config if that is not nil. The request carries credentials, which a server that
-// is not trusted must never see.
+// uploadSecurely uploads with the default transport, and with the TLS configuration if it
+// is not nil. The request carries credentials, which an untrusted server must not get.
 func uploadSecurely(t testing.TB, endpoint string, config *tls.Config) (*tus.Result, error) {
 	t.Helper()
 	opts := secretOptions()
@@ -109,7 +108,7 @@ func uploadSecurely(t testing.TB, endpoint string, config *tls.Config) (*tus.Res
 	return newClient(t, endpoint, opts).Upload(testContext(t), tus.Bytes(randomBytes(30_000)), chunked())
 }
 
-func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
+func TestTLS_UntrustedServerGetsNothing(t *testing.T) {
 	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
 	trusting := &tls.Config{RootCAs: ours.pool}
 	for name, test := range map[string]struct {
@@ -121,7 +120,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 		"another host":                  {ours.issue(func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"example.org"} }), trusting},
 		"expired":                       {ours.issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), trusting},
 		"not yet valid":                 {ours.issue(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }), trusting},
-		"certificate of a client":       {ours.issue(only(x509.ExtKeyUsageClientAuth)), trusting},
+		"client certificate":            {ours.issue(only(x509.ExtKeyUsageClientAuth)), trusting},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, endpoint := secureServer(t, &tls.Config{Certificates: []tls.Certificate{test.certificate}})
@@ -143,7 +142,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 			t.Errorf("after %d retries, the server got %d requests: %v", res.Stats.Retries, len(h.Requests()), err)
 		}
 	})
-	t.Run("by the caller's own verification", func(t *testing.T) {
+	t.Run("VerifyConnection of the caller", func(t *testing.T) {
 		h, endpoint := secureServer(t, &tls.Config{Certificates: []tls.Certificate{other.issue(nil)}})
 		res, err := uploadSecurely(t, endpoint, &tls.Config{
 			InsecureSkipVerify: true, // for VerifyConnection
@@ -158,7 +157,7 @@ func TestServerWithoutATrustedCertificateGetsNothing(t *testing.T) {
 	})
 }
 
-func TestServerThatRefusesTheHandshakeIsNotAskedAgain(t *testing.T) {
+func TestTLS_RefusedHandshakeIsNotRetried(t *testing.T) {
 	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
 	verifying := func(version uint16) *tls.Config {
 		return &tls.Config{ClientCAs: ours.pool, ClientAuth: tls.RequireAndVerifyClientCert, MaxVersion: version}
@@ -208,12 +207,12 @@ func TestTLS_InternalErrorOfServerIsRetried(t *testing.T) {
 	}
 }
 
-// only is a certificate for one use.
+// only restricts a certificate to one use.
 func only(use x509.ExtKeyUsage) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{use} }
 }
 
-func TestOwnCertificateAuthority(t *testing.T) {
+func TestTLS_OwnCertificateAuthority(t *testing.T) {
 	ours := newAuthority(t, "ours")
 	for name, config := range map[string]*tls.Config{
 		"TLS 1.3": {Certificates: []tls.Certificate{ours.issue(nil)}, MinVersion: tls.VersionTLS13},
@@ -233,7 +232,7 @@ func TestOwnCertificateAuthority(t *testing.T) {
 	}
 }
 
-func TestClientCertificates(t *testing.T) {
+func TestTLS_ClientCertificates(t *testing.T) {
 	ours, other := newAuthority(t, "ours"), newAuthority(t, "other")
 	h, endpoint := secureServer(t, &tls.Config{
 		Certificates: []tls.Certificate{ours.issue(nil)}, ClientCAs: ours.pool, ClientAuth: tls.RequireAndVerifyClientCert,
@@ -268,12 +267,12 @@ func TestVerificationIsSkippedOnlyOnRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, h, res.URL, randomBytes(30_000))
-	// Nothing in this module takes that decision for its users.
+	// No code of this module sets InsecureSkipVerify.
 	err = filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == ".git" || d.Name() == "examples" || d.Name() == "integration"): // which changes, and modules of their own
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "examples" || d.Name() == "integration"): // changes during tests, or separate modules
 			return fs.SkipDir
 		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
 			return nil
@@ -289,11 +288,11 @@ func TestVerificationIsSkippedOnlyOnRequest(t *testing.T) {
 	}
 }
 
-func TestURLSourceVerifiesItsServer(t *testing.T) {
+func TestTLS_URLSourceVerifiesServer(t *testing.T) {
 	ours := newAuthority(t, "ours")
-	data, asked := randomBytes(30_000), 0
+	data, requests := randomBytes(30_000), 0
 	movies := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
+		requests++
 		w.Header().Set("ETag", `"1"`)
 		http.ServeContent(w, r, "movie", time.Time{}, strings.NewReader(string(data)))
 	}))
@@ -314,8 +313,8 @@ func TestURLSourceVerifiesItsServer(t *testing.T) {
 		}
 		return err
 	}
-	if err := upload(nil); err == nil || asked != 0 {
-		t.Errorf("a server that is not trusted is asked %d times: %v", asked, err)
+	if err := upload(nil); err == nil || requests != 0 {
+		t.Errorf("%d requests to an untrusted server: %v", requests, err)
 	}
 	transport := tus.NewTransport()
 	transport.TLSClientConfig = &tls.Config{RootCAs: ours.pool}
@@ -324,10 +323,10 @@ func TestURLSourceVerifiesItsServer(t *testing.T) {
 	}
 }
 
-// TestTLSConnectionThatBreaksInPlainTextIsResumed has a proxy that speaks up in the
-// middle of a tunnel. Before the handshake that would mean a server without TLS.
-func TestTLSConnectionThatBreaksInPlainTextIsResumed(t *testing.T) {
-	for _, said := range []string{"HTTP/1.1 503 Service Unavailable\r\n\r\n", "what is this?\r\n\r\n"} {
+// TestTLS_PlainTextInConnectionIsRetried has a proxy that writes into an open tunnel. Before
+// the handshake, plain text means a server without TLS.
+func TestTLS_PlainTextInConnectionIsRetried(t *testing.T) {
+	for _, text := range []string{"HTTP/1.1 503 Service Unavailable\r\n\r\n", "what is this?\r\n\r\n"} {
 		h := tustest.NewHandler(nil)
 		var patches atomic.Int64
 		srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -340,7 +339,7 @@ func TestTLSConnectionThatBreaksInPlainTextIsResumed(t *testing.T) {
 						return
 					}
 					tunnel := conn.(*tls.Conn).NetConn()
-					io.WriteString(tunnel, said)
+					io.WriteString(tunnel, text)
 					tunnel.Close()
 					return
 				}

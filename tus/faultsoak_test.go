@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,20 +19,19 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// TestFaultSoak uploads in random ways while random faults happen to random
-// requests, pauses at random places, and goes on in the same session or a later
-// one. Whatever happens, an upload that is reported as complete has the SHA-256
-// of its source, and when the faults end the next upload succeeds. Nothing
-// hangs, and no goroutine stays behind.
+// TestFaultSoak uploads in random ways with random faults and pauses, and continues in the
+// same session or a later one. An upload that is reported as complete has the SHA-256 of
+// its source, the next upload after the faults succeeds, nothing hangs, and no goroutine
+// is left.
 //
-// TUS_FAULT_RUNS is how many seeds are tried, and TUS_FAULT_SEED the first one,
-// or without TUS_FAULT_RUNS the only one:
+// TUS_FAULT_RUNS is the number of seeds, and TUS_FAULT_SEED the first one, or without
+// TUS_FAULT_RUNS the only one:
 //
 //	TUS_FAULT_RUNS=5000 go test -count 1 -timeout 30m -v -run TestFaultSoak ./tus
 //	TUS_FAULT_SEED=17 go test -count 1 -v -run TestFaultSoak ./tus
 //
-// A panic outside of the test's own goroutine does not tell the seed, but with
-// -v it is the last one that was begun.
+// A panic in another goroutine does not show the seed. With -v it is the last one that
+// started.
 func TestFaultSoak(t *testing.T) {
 	first, runs := 1, 150
 	if n, err := strconv.Atoi(os.Getenv("TUS_FAULT_SEED")); err == nil {
@@ -53,24 +51,24 @@ func TestFaultSoak(t *testing.T) {
 				}
 			}()
 			s.run(t, &sum)
-			// In a bubble, synctest itself takes care of that.
+			// In a bubble, synctest checks that.
 			if !s.bubble {
 				if err := goleak.Find(older); err != nil {
-					t.Errorf("goroutines stay behind: %v", err)
+					t.Errorf("goroutines are left: %v", err)
 				}
 			}
 		})
 	}
 	t.Log(sum.String())
 	if runs > 1 && sum.despite < runs/3 {
-		t.Errorf("only %d of %d uploads were completed while faults happened", sum.despite, runs)
+		t.Errorf("only %d of %d uploads were completed during faults", sum.despite, runs)
 	}
 }
 
-// soakSum counts over all seeds.
+// soakSum has the counts of all seeds.
 type soakSum struct {
 	runs, sessions, faults, pauses int
-	despite                        int // completed while faults happened
+	despite                        int // completed during faults
 	hashes                         int // compared
 	bytes                          int64
 	failures                       map[string]int
@@ -85,7 +83,7 @@ func (s *soakSum) failed(err error) {
 
 func (s *soakSum) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d runs with %d faults and %d pauses in %d sessions; %d completed in spite of them, all after them; %d SHA-256 compared, %d MiB sent\n",
+	fmt.Fprintf(&b, "%d runs with %d faults and %d pauses in %d sessions; %d completed during faults, all after them; %d SHA-256 compared, %d MiB sent\n",
 		s.runs, s.faults, s.pauses, s.sessions, s.despite, s.hashes, s.bytes>>20)
 	var names []string
 	for name := range s.failures {
@@ -99,10 +97,7 @@ func (s *soakSum) String() string {
 }
 
 func (s *scenario) run(t *testing.T, sum *soakSum) {
-	path := filepath.Join(t.TempDir(), "source")
-	if err := os.WriteFile(path, s.data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, s.data)
 	place := onTCP
 	if s.bubble {
 		place = inBubble
@@ -119,7 +114,7 @@ func (s *scenario) run(t *testing.T, sum *soakSum) {
 			l.line.action = l.action(st)
 			st.script.add(l.line)
 		}
-		ctx, cancel := patience(st)
+		ctx, cancel := hangTimeout(st)
 		defer cancel()
 		sum.runs++
 		breaks := &breaks{t: t, bubble: s.bubble, pauses: s.pauses}
@@ -139,12 +134,11 @@ func (s *scenario) run(t *testing.T, sum *soakSum) {
 		st.listener.Reset(0)
 		breaks.end()
 		if first == "" {
-			// A refused end of an upload calls for a look; the session after that
-			// has nothing in its way.
+			// The first session may end with ErrUnconfirmed; the second one succeeds.
 			first = s.complete(ctx, t, st, path, breaks, sum, 3)
 		}
 		if first == "" {
-			t.Error("no upload succeeds though the faults are over")
+			t.Error("no upload succeeds after the end of the faults")
 		}
 		if !s.again || t.Failed() {
 			return
@@ -155,8 +149,8 @@ func (s *scenario) run(t *testing.T, sum *soakSum) {
 	})
 }
 
-// complete makes sessions until one completes the upload, and returns its URL;
-// none if there are not enough of them.
+// complete runs up to a number of sessions until one completes the upload, and returns
+// its URL, or "".
 func (s *scenario) complete(ctx context.Context, t *testing.T, st *stage, path string, breaks *breaks, sum *soakSum, sessions int) (url string) {
 	for range sessions {
 		sum.sessions++
@@ -167,7 +161,7 @@ func (s *scenario) complete(ctx context.Context, t *testing.T, st *stage, path s
 	return ""
 }
 
-// runTwins uploads with two clients at the same time, as two processes do.
+// runTwins uploads with two clients at the same time.
 func (s *scenario) runTwins(ctx context.Context, t *testing.T, st *stage, path string, sum *soakSum) {
 	type end struct {
 		res *tus.Result
@@ -198,14 +192,13 @@ func (s *scenario) runTwins(ctx context.Context, t *testing.T, st *stage, path s
 		}
 	}
 	if len(urls) == 2 && urls[0] == urls[1] && urls[0] != "" {
-		// One of them found what the other had left, if that had failed.
+		// One may resume the upload of the other only if that failed.
 		t.Errorf("both twins complete %s", urls[0])
 	}
 }
 
-// session uploads in a new session, with pauses, until the upload is complete or
-// fails, or a pause leaves it to a later one. It returns the URL of a complete
-// upload.
+// session runs a new session with pauses until the upload is complete or fails, or a
+// pause leaves it to a later session. It returns the URL of a complete upload.
 func (s *scenario) session(ctx context.Context, t *testing.T, st *stage, path string, breaks *breaks, sum *soakSum) (url string) {
 	opts, how := s.client, s.how
 	var acknowledged int64
@@ -215,7 +208,7 @@ func (s *scenario) session(ctx context.Context, t *testing.T, st *stage, path st
 		}
 		acknowledged = p.Acknowledged
 	}
-	client := st.clientOver(t, breaks.over(st.conduct(t)), opts)
+	client := st.clientOver(t, breaks.over(st.ruleChecker(t)), opts)
 	u, err := client.NewUploader(s.open(path), &how)
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +235,7 @@ func (s *scenario) session(ctx context.Context, t *testing.T, st *stage, path st
 			if n := len(st.records(t)); n != 0 && !s.twins {
 				t.Errorf("%d records are left of a complete upload", n)
 			}
-			return cmp.Or(res.URL, "a URL that the server did not name")
+			return cmp.Or(res.URL, "upload without a URL")
 		case strings.Contains(err.Error(), planted):
 			t.Errorf("error shows a secret: %v", err)
 		}
@@ -253,7 +246,7 @@ func (s *scenario) session(ctx context.Context, t *testing.T, st *stage, path st
 			s.errors = append(s.errors, err)
 			sum.failed(err)
 			if errors.Is(err, tus.ErrUnconfirmed) {
-				st.forgetAll(t) // as a user does who has looked at the server
+				st.forgetAll(t) // as a user who has checked the upload
 			}
 			return ""
 		}
@@ -263,9 +256,9 @@ func (s *scenario) session(ctx context.Context, t *testing.T, st *stage, path st
 	}
 }
 
-// check compares what the server has.
+// check compares the source with the upload on the server.
 func (s *scenario) check(t *testing.T, st *stage, res *tus.Result, sum *soakSum) {
-	if res.URL == "" { // completed by a creation whose response named no URL
+	if res.URL == "" { // completed by a creation without Location
 		if !slices.ContainsFunc(st.Uploads(), func(u tustest.Upload) bool { return u.Complete() && bytes.Equal(u.Data, s.data) }) {
 			t.Error("the server has no complete upload of the source")
 		}

@@ -41,12 +41,12 @@ func longURLs(t testing.TB, length int, absolute bool) *tustest.Server {
 	})
 }
 
-// concatLine is the header line of a request for a final upload, as a proxy counts it.
+// concatLine returns the length of the Upload-Concat line, as a proxy counts it.
 func concatLine(header http.Header) int {
 	return len("Upload-Concat: " + header.Get("Upload-Concat") + "\r\n")
 }
 
-// refusingLines refuses requests whose Upload-Concat is longer than limit.
+// refusingLines refuses requests whose Upload-Concat line is longer than limit.
 func refusingLines(limit int) tustest.Fault {
 	return tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		if concatLine(r.Header) > limit {
@@ -57,7 +57,7 @@ func refusingLines(limit int) tustest.Fault {
 	}}
 }
 
-// finalNames are the parts as the last request for a final upload named them.
+// finalNames returns the parts in the last request for a final upload.
 func finalNames(h *tustest.Handler) (names []string) {
 	for _, r := range h.Requests() {
 		if list, ok := strings.CutPrefix(r.Header.Get("Upload-Concat"), "final;"); ok {
@@ -90,7 +90,7 @@ func TestConcatHeader_LongURLsMakeFewerParts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for !u.State().Final() { // by hand
+			for !u.State().Final() {
 				if err := u.Step(testContext(t)); err != nil {
 					t.Fatalf("%s, %d characters: %v", name, test.length, err)
 				}
@@ -100,13 +100,13 @@ func TestConcatHeader_LongURLsMakeFewerParts(t *testing.T) {
 				t.Errorf("%s, %d characters: %d parts", name, test.length, n)
 			}
 			if n := finalRequests(srv.Handler); n != 1 || bytesReceived(srv) != manySize {
-				t.Errorf("%s, %d characters: the final was asked for %d times, after %d bytes", name, test.length, n, bytesReceived(srv))
+				t.Errorf("%s, %d characters: %d requests for the final upload, %d bytes received", name, test.length, n, bytesReceived(srv))
 			}
 		}
 	}
 }
 
-func TestConcatHeader_LaterSessionKeepsTheCut(t *testing.T) {
+func TestConcatHeader_LaterSessionKeepsParts(t *testing.T) {
 	data := randomBytes(manySize)
 	for name, stop := range map[string]tustest.Fault{
 		"first creation":  {Method: "POST"},
@@ -123,19 +123,19 @@ func TestConcatHeader_LaterSessionKeepsTheCut(t *testing.T) {
 		_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), many())
 		wantError(t, err, context.Canceled)
 		srv.Inject(refusingLines(8 << 10))
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), many())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), many())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		wantOneFinal(t, srv.Handler, res.URL, data)
 		if n := finalRequests(srv.Handler); n != 1 {
-			t.Errorf("%s: the final was asked for %d times", name, n)
+			t.Errorf("%s: %d requests for the final upload", name, n)
 		}
 		wantNothingKept(t, store)
 	}
 }
 
-func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
+func TestConcatHeader_OversizedPartsSendNothing(t *testing.T) {
 	data := randomBytes(manySize)
 	for name, test := range map[string]struct {
 		length int
@@ -175,7 +175,7 @@ func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
 				t.Fatalf("not required: %v", err)
 			}
 			wantStored(t, srv.Handler, res.URL, data)
-			if n := len(finals(srv.Handler)); n != 1 { // that of before
+			if n := len(finals(srv.Handler)); n != 1 { // the earlier one
 				t.Errorf("not required: %d final uploads", n)
 			}
 			wantNothingKept(t, store)
@@ -183,20 +183,14 @@ func TestConcatHeader_PartsThatCannotFitSendNothing(t *testing.T) {
 	}
 }
 
-func TestConcatHeader_StoredPartsThatDoNotFitSendNothing(t *testing.T) {
+func TestConcatHeader_OversizedStoredPartsSendNothing(t *testing.T) {
 	data := randomBytes(manySize)
 	srv, store := longURLs(t, 400, false), &storage.Memory{}
 	wide := many()
 	wide.ParallelOptions.MaxConcatHeader = 64 << 10
-	ctx, cancel := context.WithCancel(testContext(t))
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 20, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		cancel()
-		tustest.Stall()(w, r, h)
-	}})
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), wide)
-	wantError(t, err, context.Canceled)
+	canceledAt(t, srv, &tus.Options{Store: store}, data, wide, tustest.Fault{Method: "PATCH", Skip: 20})
 
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), many())
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), many())
 	wantError(t, err, tus.ErrInvalidInput)
 	if !strings.Contains(err.Error(), "ParallelOptions.MaxConcatHeader") || !strings.Contains(err.Error(), "stored upload") {
 		t.Errorf("error is %v", err)
@@ -205,7 +199,7 @@ func TestConcatHeader_StoredPartsThatDoNotFitSendNothing(t *testing.T) {
 		t.Errorf("stats are %+v", res.Stats)
 	}
 
-	res, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), wide)
+	res, err = newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), wide)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +209,7 @@ func TestConcatHeader_StoredPartsThatDoNotFitSendNothing(t *testing.T) {
 	}
 }
 
-func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
+func TestConcatHeader_RefusalNamesOptions(t *testing.T) {
 	data := randomBytes(manySize)
 	for _, status := range []int{400, 413, 414, 431} {
 		srv, store := longURLs(t, 400, false), &storage.Memory{}
@@ -239,7 +233,7 @@ func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
 		}
 		names := finalNames(srv.Handler)
 		if byPath, n := strings.HasPrefix(names[0], "/"), finalRequests(srv.Handler); status == 400 && (byPath || n != 2) || status != 400 && (!byPath || n != 1) {
-			t.Errorf("%d: the final was asked for %d times, at last of %s", status, n, names[0])
+			t.Errorf("%d: %d requests for the final upload, the last one of %s", status, n, names[0])
 		}
 
 		var urls []string
@@ -256,7 +250,7 @@ func TestConcatHeader_RefusalForItsLengthSaysWhatToDo(t *testing.T) {
 			t.Errorf("%d: error of Concatenate of two parts is %v", status, err)
 		}
 
-		// All bytes are there, so a later session tries whatever its limit is.
+		// The server has all bytes, so a later session tries whatever its limit is.
 		for range len(refused) - finalRequests(srv.Handler) {
 			_, _ = byHand.Concatenate(testContext(t), urls[:2], nil)
 		}
@@ -321,7 +315,7 @@ func TestFinal_PartsBelowTwoSlashesAreNamedByURL(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := finalRequests(h); n != 1 || len(finals(h)) != 1 {
-		t.Errorf("the final was asked for %d times, %d were made", n, len(finals(h)))
+		t.Errorf("%d requests for the final upload, %d created", n, len(finals(h)))
 	}
 }
 
@@ -335,7 +329,7 @@ func TestFinal_RefusedPathsBecomeURLsForTheClient(t *testing.T) {
 		h.Serve(w, r)
 	}})
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	for i, want := range []int{2, 3} { // the second upload asks once
+	for i, want := range []int{2, 3} { // the second upload sends one request
 		data[0]++
 		res, err := client.Upload(testContext(t), tus.Bytes(data), unequal())
 		if err != nil {
@@ -343,7 +337,7 @@ func TestFinal_RefusedPathsBecomeURLsForTheClient(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if n := finalRequests(srv.Handler); n != want || len(finals(srv.Handler)) != i+1 {
-			t.Errorf("upload %d: final uploads were asked for %d times, want %d", i, n, want)
+			t.Errorf("upload %d: %d requests for final uploads, want %d", i, n, want)
 		}
 		if res.Stats.Resent != 0 {
 			t.Errorf("upload %d: stats are %+v", i, res.Stats)
@@ -352,19 +346,13 @@ func TestFinal_RefusedPathsBecomeURLsForTheClient(t *testing.T) {
 	wantNothingKept(t, store)
 }
 
-// What is uploaded in place of parts that are given up is no final upload.
-func TestConcatHeader_GivenUpPartsLeaveNoRecord(t *testing.T) {
+// If the parts are dropped, the upload in their place is not a final upload.
+func TestConcatHeader_DroppedPartsLeaveNoRecord(t *testing.T) {
 	data, store := randomBytes(manySize), &storage.Memory{}
 	srv := longURLs(t, 400, false)
 	opts := atBoundaries()
 	opts.ParallelOptions.MaxConcatHeader = 1 << 10
-	ctx, cancel := context.WithCancel(testContext(t))
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		cancel()
-		tustest.Stall()(w, r, h)
-	}})
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), opts)
-	wantError(t, err, context.Canceled)
+	canceledAt(t, srv, &tus.Options{Store: store}, data, opts, tustest.Fault{Method: "PATCH", Skip: 2})
 	for _, rec := range records(t, store) {
 		if len(rec.Parts) > 0 {
 			t.Errorf("%d parts are stored of %s", len(rec.Parts), rec.UploadURL)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -16,8 +15,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestFingerprintOfASourceThatBlocksDoesNotHoldUpTheEnd(t *testing.T) {
-	for name, closes := range map[string]bool{"Close wakes it": true, "Close does not": false} {
+func TestFingerprint_BlockedReadDoesNotDelayEnd(t *testing.T) {
+	for name, closes := range map[string]bool{"Close ends the Read": true, "Close does not": false} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			release, reading := make(chan struct{}), make(chan struct{})
@@ -38,8 +37,8 @@ func TestFingerprintOfASourceThatBlocksDoesNotHoldUpTheEnd(t *testing.T) {
 	}
 }
 
-// wantEndWhenCanceled begins an upload, cancels it when its source hangs, and fails
-// unless it ends.
+// wantEndWhenCanceled starts an upload, cancels it when its source hangs, and fails unless
+// it ends.
 func wantEndWhenCanceled(t *testing.T, client *tus.Client, source tus.Source, opts *tus.UploadOptions, hangs <-chan struct{}) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(testContext(t))
@@ -54,7 +53,7 @@ func wantEndWhenCanceled(t *testing.T, client *tus.Client, source tus.Source, op
 	wantError(t, receive(t, done), context.Canceled)
 }
 
-// tail is a file without its first bytes.
+// tail is a source without the first bytes of a file.
 type tail struct {
 	path       string
 	skip, size int64
@@ -73,14 +72,11 @@ func (s tail) Open(_ context.Context, offset int64) (io.ReadCloser, error) {
 	return f, err
 }
 
-// The reader is the file itself, which does not begin where the source does.
-func TestTailsOfFilesThatBeginAlikeAreNotTakenForEachOther(t *testing.T) {
+// The reader is the file itself, which starts before the source.
+func TestFingerprint_FileTailsAreDistinct(t *testing.T) {
 	data, sources := randomBytes(30_000), []tail{}
 	for _, end := range []int{20_000, 30_000} {
-		path := filepath.Join(t.TempDir(), "file.bin")
-		if err := os.WriteFile(path, slices.Concat(data[:10_000], data[end-10_000:end]), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		path := tempFile(t, slices.Concat(data[:10_000], data[end-10_000:end]))
 		sources = append(sources, tail{path, 10_000, 10_000})
 	}
 	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
@@ -98,9 +94,9 @@ func TestTailsOfFilesThatBeginAlikeAreNotTakenForEachOther(t *testing.T) {
 	}
 }
 
-func TestPanicOfAFingerprinterReachesTheCaller(t *testing.T) {
+func TestFingerprint_PanicReachesCaller(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	because := errors.New("out of here")
+	because := errors.New("fingerprinter panics")
 	client := newClient(t, srv.Endpoint(), &tus.Options{
 		Store: &storage.Memory{},
 		Fingerprinter: fingerprint.Func(func(context.Context, io.ReaderAt, fingerprint.Info) (string, error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// signers are hooks that put a secret into each part of a request.
+// signers are hooks that put a secret into a part of a request, by that part.
 var signers = map[string]func(*http.Request) error{
 	"header": func(r *http.Request) error { r.Header.Set("X-Signature", planted); return nil },
 	"query": func(r *http.Request) error {
@@ -40,7 +40,7 @@ var signers = map[string]func(*http.Request) error{
 	},
 }
 
-// spy records what it was sent, and serves as h.
+// spy records requests and passes them to h.
 type spy struct {
 	h    http.Handler
 	mu   sync.Mutex
@@ -72,7 +72,7 @@ func (s *spy) wantNothing(t *testing.T, secrets ...string) {
 	}
 }
 
-func TestHook_ForeignRequestIsAsWithoutIt(t *testing.T) {
+func TestHook_ForeignRequestIsUnchanged(t *testing.T) {
 	data := randomBytes(3000)
 	for name, sign := range signers {
 		for mode, opts := range map[string]*tus.UploadOptions{
@@ -92,7 +92,7 @@ func TestHook_ForeignRequestIsAsWithoutIt(t *testing.T) {
 				defer home.Close()
 				client := newClient(t, home.URL, &tus.Options{Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
 					if "http://"+r.URL.Host != away.URL {
-						return nil // home knows one path only
+						return nil // the home server has one path
 					}
 					return sign(r)
 				}}})
@@ -122,8 +122,8 @@ func TestHook_ErrorOnForeignRequestEndsIt(t *testing.T) {
 	wantMethods(t, foreign.Handler)
 }
 
-// steering is a foreign server that redirects every request to /admin on home.
-func steering(t *testing.T, home *tustest.Server) string {
+// redirectHome starts a foreign server that redirects every request to /admin on home.
+func redirectHome(t *testing.T, home *tustest.Server) string {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", home.HTTP.URL+"/admin"+r.URL.Path)
 		w.WriteHeader(http.StatusTemporaryRedirect)
@@ -169,7 +169,7 @@ func TestRedirect_ForeignServerGetsNoCredentialsBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			home := tustest.NewServer(t, nil)
-			away := steering(t, home)
+			away := redirectHome(t, home)
 			home.Inject(
 				tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 					tustest.SetHeader("Location", fmt.Sprint(away, "/users/", h.Count("POST")))(w, r, h)
@@ -193,7 +193,7 @@ func TestRedirect_ForeignServerGetsNoCredentialsBack(t *testing.T) {
 				}
 			}
 			if steered == 0 {
-				t.Errorf("nothing was steered: %v", err)
+				t.Errorf("no request was redirected: %v", err)
 			}
 		})
 	}
@@ -242,7 +242,7 @@ func TestCreation_LocationNamedByForeignServerIsRefused(t *testing.T) {
 					t.Errorf("%s %s was sent", r.Method, r.Path)
 				}
 			}
-			// What the caller trusts may name what it likes.
+			// A trusted origin may send any Location.
 			options.TrustedOrigins = []string{away.URL}
 			_, err = newClient(t, home.Endpoint(), options).Upload(testContext(t), source(), opts)
 			if err == nil || strings.Contains(err.Error(), "Options.TrustedOrigins") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,8 +15,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// stuckSource hangs in the nth call of one method, whatever its context, until
-// release is closed.
+// stuckSource hangs in the nth call of one method until release is closed. It ignores
+// its context.
 type stuckSource struct {
 	tus.Source
 	change  func(*tus.SourceInfo)
@@ -61,7 +62,7 @@ func (r stuckReader) Close() error {
 	return r.ReadCloser.Close()
 }
 
-// Wherever a source hangs, the end of the context ends the upload.
+// The end of the context ends the upload, wherever its source hangs.
 func TestUpload_HangingSourceDoesNotOutliveTheContext(t *testing.T) {
 	type way struct {
 		opts   tus.UploadOptions
@@ -124,4 +125,59 @@ func TestUpload_HangingSourceDoesNotOutliveTheContext(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestSource_BlockedReadDoesNotDelayEnd(t *testing.T) {
+	data := randomBytes(3000)
+	for name, closes := range map[string]bool{"Close ends the Read": true, "Close does not": false} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			release, reading := make(chan struct{}), make(chan struct{})
+			wake := sync.OnceFunc(func() { close(release) })
+			defer wake()
+			begun := sync.OnceFunc(func() { close(reading) })
+			source := blockingSource{Source: tus.Bytes(data), read: func() { begun(); <-release }}
+			if closes {
+				source.close = wake
+			}
+			ctx, cancel := context.WithCancel(testContext(t))
+			defer cancel()
+			done := make(chan error, 1)
+			go func() {
+				_, err := newClient(t, srv.Endpoint(), nil).Upload(ctx, source, whole())
+				done <- err
+			}()
+			<-reading
+			cancel()
+			wantError(t, <-done, context.Canceled)
+		})
+	}
+}
+
+// blockingSource is a source whose readers call read before each Read, and close in Close.
+type blockingSource struct {
+	tus.Source
+	read, close func()
+}
+
+func (s blockingSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	r, err := s.Source.Open(ctx, offset)
+	return blockingReader{r, s}, err
+}
+
+type blockingReader struct {
+	io.ReadCloser
+	source blockingSource
+}
+
+func (r blockingReader) Read(p []byte) (int, error) {
+	r.source.read()
+	return r.ReadCloser.Read(p)
+}
+
+func (r blockingReader) Close() error {
+	if r.source.close != nil {
+		r.source.close()
+	}
+	return r.ReadCloser.Close()
 }

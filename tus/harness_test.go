@@ -4,15 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -28,27 +29,25 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// randomBytes is reproducible noise: a chunk in the wrong place shows.
+// randomBytes returns reproducible random data. A chunk in the wrong place makes it differ.
 func randomBytes(n int) []byte {
 	data := make([]byte, n)
 	rand.NewChaCha8([32]byte{1}).Read(data)
 	return data
 }
 
-// impatient retries without waiting.
-func impatient() tus.RetryPolicy {
+// retryAtOnce retries without waiting.
+func retryAtOnce() tus.RetryPolicy {
 	return tus.RetryPolicy{Delay: func(int) time.Duration { return 0 }}
 }
 
-// carriesSmall are the capabilities of a server that takes small sources with their
-// creation.
-func carriesSmall() *tus.Capabilities {
+// withCreationUpload returns the capabilities of a server with creation-with-upload.
+func withCreationUpload() *tus.Capabilities {
 	return &tus.Capabilities{Extensions: []string{"creation-with-upload"}}
 }
 
-// newClient makes a client that retries without waiting and closes its
-// connections at the end of the test. Unless opts say otherwise, it knows no
-// checksum algorithm, so that requests are what they are without checksums.
+// newClient returns a client that retries without waiting and has no checksum algorithms,
+// unless opts set them. Its connections are closed at the end of the test.
 func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	t.Helper()
 	var o tus.Options
@@ -56,7 +55,7 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 		o = *opts
 	}
 	if o.Retry.Delay == nil {
-		o.Retry.Delay = impatient().Delay
+		o.Retry.Delay = retryAtOnce().Delay
 	}
 	if o.Checksums == nil {
 		o.Checksums = []checksum.Algorithm{}
@@ -69,7 +68,8 @@ func newClient(t testing.TB, endpoint string, opts *tus.Options) *tus.Client {
 	return c
 }
 
-// prepare returns the Uploader of a source, of the upload at url unless that is empty.
+// prepare returns an Uploader of a source, for the upload at url or, if that is empty, for
+// a new one.
 func prepare(c *tus.Client, url string, source tus.Source, opts *tus.UploadOptions) (*tus.Uploader, error) {
 	if url == "" {
 		return c.NewUploader(source, opts)
@@ -77,7 +77,7 @@ func prepare(c *tus.Client, url string, source tus.Source, opts *tus.UploadOptio
 	return c.NewResumer(url, source, opts)
 }
 
-// testContext bounds a test that would otherwise hang.
+// testContext returns a context that ends a test that hangs.
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
@@ -98,7 +98,17 @@ func wantStored(t testing.TB, h *tustest.Handler, url string, data []byte) {
 	}
 }
 
-// mapFS is a file system with one file.
+// tempFile writes a temporary file.
+func tempFile(t testing.TB, data []byte) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "source")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// mapFS returns a file system with one file.
 func mapFS(name string, data []byte) fstest.MapFS {
 	return fstest.MapFS{name: {Data: data, ModTime: time.Unix(1e9, 0)}}
 }
@@ -110,7 +120,7 @@ func wantError(t testing.TB, err, want error) {
 	}
 }
 
-// statusOf returns the status of the response that an error is about, 0 for none.
+// statusOf returns the status of the response in an error, or 0.
 func statusOf(err error) int {
 	var e *tus.Error
 	if !errors.As(err, &e) {
@@ -129,7 +139,7 @@ func requestsOf(s tus.Stats) (total int) {
 	return total
 }
 
-// bytesReceived returns the number of bytes that a server read from all request bodies.
+// bytesReceived returns the number of body bytes that a server read from all requests.
 func bytesReceived(server interface{ Requests() []tustest.Request }) (n int64) {
 	for _, r := range server.Requests() {
 		n += r.Body
@@ -137,7 +147,7 @@ func bytesReceived(server interface{ Requests() []tustest.Request }) (n int64) {
 	return n
 }
 
-// gauge counts the requests that a server handles at the same time.
+// gauge counts concurrent requests.
 type gauge struct {
 	mu         sync.Mutex
 	open, most int
@@ -169,85 +179,7 @@ func wantMethods(t testing.TB, h *tustest.Handler, want ...string) {
 	}
 }
 
-// bubble runs f in a synctest bubble with a server that is reached through
-// in-memory connections, so that time is fake.
-func bubble(t *testing.T, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
-	t.Helper()
-	bubbleWith(t, nil, f)
-}
-
-// bubbleWith is bubble with a server that has options. A client that brings a
-// transport of its own keeps it, but for how that connects.
-func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		h := tustest.NewHandler(opts)
-		listener := newPipeListener()
-		server := &http.Server{Handler: h}
-		var serving sync.WaitGroup
-		serving.Go(func() { server.Serve(listener) })
-		transport := &http.Transport{DialContext: listener.dial, DisableCompression: true}
-		f(t, h, func(opts *tus.Options) *tus.Client {
-			var o tus.Options
-			if opts != nil {
-				o = *opts
-			}
-			if o.HTTPClient != nil {
-				transport = o.HTTPClient.Transport.(*http.Transport)
-				transport.DialContext = listener.dial
-			}
-			o.HTTPClient = &http.Client{Transport: transport}
-			if o.Checksums == nil {
-				o.Checksums = []checksum.Algorithm{}
-			}
-			c, err := tus.NewClient("http://tus.test/files/", &o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c
-		})
-		h.Release()
-		transport.CloseIdleConnections()
-		server.Close()
-		serving.Wait()
-	})
-}
-
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.closed:
-		return nil, errors.New("connection refused")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-// recorder collects what hooks are told.
+// recorder collects the arguments of hooks.
 type recorder struct {
 	mu      sync.Mutex
 	retries []tus.Retry
@@ -275,8 +207,48 @@ func (r *recorder) add(f func()) {
 
 func (r *recorder) path() string { return strings.Join(r.states, " ") }
 
-// goneWith is the response of a tus server that has no such upload. Without
-// Tus-Resumable it would be that of a proxy.
+// goneWith responds as a tus server without the upload. Without Tus-Resumable, it would be
+// the response of a proxy.
 func goneWith(status int) tustest.Action {
 	return faults.RespondAfter(status, "", "Tus-Resumable", "1.0.0")
+}
+
+// chunked returns options for an upload in chunks of 1000 bytes. A source of more than one
+// chunk is sent without OPTIONS.
+func chunked() *tus.UploadOptions { return &tus.UploadOptions{ChunkSize: 1000} }
+
+// whole returns options for an upload of one POST and one PATCH.
+func whole() *tus.UploadOptions {
+	return &tus.UploadOptions{CreationLimit: -1}
+}
+
+// hookedSource is a source with functions that run in its calls. Each may be nil; an error
+// takes the place of the call.
+type hookedSource struct {
+	tus.Source
+	beforeStat func() error
+	beforeOpen func(ctx context.Context) error
+	changeInfo func(*tus.SourceInfo)
+}
+
+func (s *hookedSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
+	if s.beforeStat != nil {
+		if err := s.beforeStat(); err != nil {
+			return tus.SourceInfo{}, err
+		}
+	}
+	info, err := s.Source.Stat(ctx)
+	if s.changeInfo != nil {
+		s.changeInfo(&info)
+	}
+	return info, err
+}
+
+func (s *hookedSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	if s.beforeOpen != nil {
+		if err := s.beforeOpen(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s.Source.Open(ctx, offset)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// heldCase is a stored upload of which the server has 3000 of 10,000 bytes, and
-// whose holder ran on another machine.
+// heldCase is a stored upload with 3000 of 10,000 bytes, leased by a process of another
+// machine.
 type heldCase struct {
 	t      *testing.T
 	h      *tustest.Handler
@@ -26,38 +26,38 @@ type heldCase struct {
 	opts   *tus.UploadOptions
 	client *tus.Client
 	log    bytes.Buffer
-	held   []*tus.Uploader // that OnHeld got
+	held   []*tus.Uploader // arguments of OnHeld
 	events []*tus.HeldError
 	began  time.Time
 }
 
-// foreignProcess is the process of a lease that cannot be judged here.
+// foreignProcess is a process of another machine, in the form of a lease.
 const foreignProcess = "v1/pod/boot/pid:[4026531836]time:[4026531834]/1/123"
 
-// withHeld runs f in a bubble. The lease lasts for that long.
+// withHeld runs f in a bubble with a stored upload whose lease has that duration.
 func withHeld(t *testing.T, lasts time.Duration, f func(*testing.T, *heldCase)) {
 	t.Helper()
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		c := &heldCase{t: t, h: h, store: &storage.Memory{}, data: randomBytes(10_000), opts: inChunks()}
+		c := &heldCase{t: t, h: h, store: &storage.Memory{}, data: randomBytes(10_000), opts: chunked()}
 		c.client = newClient(&tus.Options{
 			Store: c.store, Logger: slog.New(slog.NewTextHandler(&c.log, nil)),
 			Hooks: tus.Hooks{OnHeld: func(u *tus.Uploader, held *tus.HeldError) {
 				c.held, c.events = append(c.held, u), append(c.events, held)
 			}},
 		})
-		c.left()
+		c.addStored()
 		c.began = time.Now()
 		c.holdFor(lasts)
 		f(t, c)
 	})
 }
 
-// left leaves one more stored upload.
-func (c *heldCase) left() {
+// addStored adds a stored upload.
+func (c *heldCase) addStored() {
 	c.t.Helper()
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt, opts.Held = 3000, tus.HeldBegin
-	// What another process held meanwhile is of no matter here.
+	// Existing records must not be found by this upload.
 	before := records(c.t, c.store)
 	for _, rec := range before {
 		if err := c.store.Delete(c.t.Context(), rec.ID, rec.Revision); err != nil {
@@ -107,8 +107,8 @@ func (c *heldCase) wantResumed(res *tus.Result, err error, wait time.Duration) {
 	wantEmptyStore(c.t, c.store)
 }
 
-// wantSecond fails unless a second upload began after the wait, and was told.
-func (c *heldCase) wantSecond(res *tus.Result, err error, wait time.Duration) {
+// wantSecondUpload fails unless a second upload started after the wait and was logged.
+func (c *heldCase) wantSecondUpload(res *tus.Result, err error, wait time.Duration) {
 	c.t.Helper()
 	if err != nil {
 		c.t.Fatal(err)
@@ -123,7 +123,7 @@ func (c *heldCase) wantSecond(res *tus.Result, err error, wait time.Duration) {
 	c.wantAt(wait)
 }
 
-// wantAt allows for two looks at the record.
+// wantAt fails unless the time since the start is wait, or up to two seconds more.
 func (c *heldCase) wantAt(wait time.Duration) {
 	c.t.Helper()
 	if took := time.Since(c.began); took < wait || took > wait+2*time.Second {
@@ -131,11 +131,11 @@ func (c *heldCase) wantAt(wait time.Duration) {
 	}
 }
 
-func (c *heldCase) wantTold(wait time.Duration) {
+func (c *heldCase) wantReported(wait time.Duration) {
 	c.t.Helper()
 	if len(c.events) != 1 || c.held[0] == nil || c.events[0].Wait != wait ||
 		!strings.HasSuffix(c.events[0].Error(), ": http://tus.test/files/"+c.h.Uploads()[0].ID) || !strings.Contains(c.log.String(), `level=WARN msg="tus stored upload is held"`) {
-		c.t.Errorf("told of %+v, log is %s", c.events, &c.log)
+		c.t.Errorf("OnHeld got %+v, log is %s", c.events, &c.log)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestHeld_LeaseThatEndsIsAcquired(t *testing.T) {
 		withHeld(t, lasts, func(t *testing.T, c *heldCase) {
 			res, err := c.upload()
 			c.wantResumed(res, err, lasts)
-			c.wantTold(lasts)
+			c.wantReported(lasts)
 			if strings.Contains(c.log.String(), "starting over") {
 				t.Errorf("log is %s", &c.log)
 			}
@@ -156,7 +156,7 @@ func TestHeld_LeaseOfClockAheadIsAcquiredAfterMinute(t *testing.T) {
 	withHeld(t, 110*time.Second, func(t *testing.T, c *heldCase) {
 		res, err := c.upload()
 		c.wantResumed(res, err, time.Minute)
-		c.wantTold(time.Minute)
+		c.wantReported(time.Minute)
 	})
 }
 
@@ -174,12 +174,12 @@ func TestHeld_ReleasedLeaseEndsTheWait(t *testing.T) {
 	})
 }
 
-func TestHeld_RenewedLeaseBeginsASecondUpload(t *testing.T) {
+func TestHeld_RenewedLeaseStartsSecondUpload(t *testing.T) {
 	withHeld(t, 50*time.Second, func(t *testing.T, c *heldCase) {
 		defer c.after(20*time.Second, func() { c.holdFor(time.Minute) })()
 		res, err := c.upload()
-		c.wantSecond(res, err, 20*time.Second)
-		c.wantTold(50 * time.Second)
+		c.wantSecondUpload(res, err, 20*time.Second)
+		c.wantReported(50 * time.Second)
 	})
 }
 
@@ -192,11 +192,11 @@ func TestHeld_UploadCompletedByItsHolderStartsOver(t *testing.T) {
 			}
 		})()
 		res, err := c.upload()
-		c.wantSecond(res, err, 20*time.Second)
+		c.wantSecondUpload(res, err, 20*time.Second)
 	})
 }
 
-func TestHeld_StoreThatFailsDuringTheWaitLosesNothing(t *testing.T) {
+func TestHeld_StoreErrorDuringWaitLosesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		memory, finds := &storage.Memory{}, 0
 		store := &scripted{Store: memory, find: func(next func() ([]storage.Record, error)) ([]storage.Record, error) {
@@ -205,12 +205,12 @@ func TestHeld_StoreThatFailsDuringTheWaitLosesNothing(t *testing.T) {
 			}
 			return next()
 		}}
-		data, opts := randomBytes(10_000), inChunks()
+		data, opts := randomBytes(10_000), chunked()
 		opts.StopAt = 3000
 		_, err := newClient(&tus.Options{Store: memory}).Upload(t.Context(), tus.Bytes(data), opts)
 		wantError(t, err, tus.ErrPaused)
 		hold(t, memory, storage.Lease{Holder: "another", Process: foreignProcess, Until: time.Now().Add(30 * time.Second)})
-		res, err := newClient(&tus.Options{Store: store}).Upload(t.Context(), tus.Bytes(data), inChunks())
+		res, err := newClient(&tus.Options{Store: store}).Upload(t.Context(), tus.Bytes(data), chunked())
 		if err != nil || res.Stats.ResumedFrom != 3000 || len(h.Uploads()) != 1 {
 			t.Fatalf("result is %+v, %v", res, err)
 		}
@@ -229,7 +229,7 @@ func TestHeld_FailReturnsEndOfLeaseAtOnce(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		c.wantAt(0)
-		c.wantTold(0)
+		c.wantReported(0)
 		if len(c.h.Uploads()) != 1 || len(records(t, c.store)) != 1 {
 			t.Errorf("uploads are %+v", c.h.Uploads())
 		}
@@ -240,16 +240,16 @@ func TestHeld_BeginDoesNotWait(t *testing.T) {
 	withHeld(t, 50*time.Second, func(t *testing.T, c *heldCase) {
 		c.opts.Held = tus.HeldBegin
 		res, err := c.upload()
-		c.wantSecond(res, err, 0)
-		c.wantTold(0)
+		c.wantSecondUpload(res, err, 0)
+		c.wantReported(0)
 	})
 }
 
-func TestHeld_UploaderOfThisProcessIsNotWaitedFor(t *testing.T) {
+func TestHeld_HolderInThisProcessMeansNoWait(t *testing.T) {
 	for policy, fails := range map[tus.HeldPolicy]bool{tus.HeldWait: false, tus.HeldBegin: false, tus.HeldFail: true} {
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-			client, data, opts := newClient(&tus.Options{Store: &storage.Memory{}}), randomBytes(10_000), inChunks()
-			stepTo(t, created(t, client, tus.Bytes(data), inChunks()), 3000)
+			client, data, opts := newClient(&tus.Options{Store: &storage.Memory{}}), randomBytes(10_000), chunked()
+			stepTo(t, created(t, client, tus.Bytes(data), chunked()), 3000)
 			opts.Held = policy
 			began := time.Now()
 			res, err := client.Upload(t.Context(), tus.Bytes(data), opts)
@@ -283,7 +283,7 @@ func TestHeld_StepReturnsHowLongToWait(t *testing.T) {
 			}
 		}
 		if waits != 4 || len(c.events) != 1 || u.Stats().ResumedFrom != 3000 {
-			t.Errorf("waited %d times, told of %+v, stats are %+v", waits, c.events, u.Stats())
+			t.Errorf("waited %d times, OnHeld got %+v, stats are %+v", waits, c.events, u.Stats())
 		}
 	})
 }
@@ -327,7 +327,7 @@ func TestHeld_PreviousFollowsThePolicy(t *testing.T) {
 					t.Errorf("error is %v", err)
 				}
 			case tus.HeldBegin:
-				c.wantSecond(res, err, 0)
+				c.wantSecondUpload(res, err, 0)
 			}
 		})
 	}
@@ -336,7 +336,7 @@ func TestHeld_PreviousFollowsThePolicy(t *testing.T) {
 func TestHeld_FreeUploadIsResumedInstead(t *testing.T) {
 	for _, policy := range []tus.HeldPolicy{tus.HeldWait, tus.HeldFail, tus.HeldBegin} {
 		withHeld(t, 50*time.Second, func(t *testing.T, c *heldCase) {
-			c.left()
+			c.addStored()
 			c.opts.Held = policy
 			res, err := c.upload()
 			if err != nil || res.Stats.ResumedFrom != 3000 || len(c.h.Uploads()) != 2 {
@@ -350,10 +350,10 @@ func TestHeld_FreeUploadIsResumedInstead(t *testing.T) {
 	}
 }
 
-func TestHeld_FreeUploadThatIsGoneIsFollowedByTheWait(t *testing.T) {
+func TestHeld_GoneFreeUploadLeadsToWait(t *testing.T) {
 	withHeld(t, 50*time.Second, func(t *testing.T, c *heldCase) {
 		held := c.h.Uploads()[0].ID
-		c.left()
+		c.addStored()
 		for _, up := range c.h.Uploads() {
 			if up.ID != held {
 				c.h.Forget(up.ID)

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// http2Server is a tus server over HTTP/2, and options for a client of it.
+// http2Server starts a tus server with HTTP/2, and returns options of a client.
 func http2Server(t *testing.T) (*tustest.Handler, string, *tus.Options) {
 	t.Helper()
 	h := tustest.NewHandler(nil)
@@ -30,7 +30,7 @@ func http2Server(t *testing.T) (*tustest.Handler, string, *tus.Options) {
 	return h, srv.URL + "/files/", &tus.Options{HTTPClient: srv.Client()}
 }
 
-// hangingSeeker has some bytes, and then hangs until it is released.
+// hangingSeeker returns some bytes and then hangs until it is released.
 type hangingSeeker struct {
 	at      int64
 	release chan struct{}
@@ -48,12 +48,12 @@ func (s *hangingSeeker) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// An answer that comes while the source blocks ends the request at once, as over
-// HTTP/1: closing the body of the answer must not wait for the Read.
-func TestEarlyRefusalDoesNotWaitForTheSource(t *testing.T) {
+// A response that comes while the source blocks ends the request at once: closing the
+// body must not wait for the Read.
+func TestPatch_EarlyRefusalDoesNotWaitForSource(t *testing.T) {
 	refuse := func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
 		io.ReadFull(r.Body, make([]byte, 1000))
-		w.Header().Set("Connection", "close") // HTTP/1: without reading on
+		w.Header().Set("Connection", "close") // HTTP/1: do not read the rest
 		http.Error(w, "quota", http.StatusForbidden)
 	}
 	upload := func(t *testing.T, client *tus.Client, h *tustest.Handler) {
@@ -66,7 +66,7 @@ func TestEarlyRefusalDoesNotWaitForTheSource(t *testing.T) {
 		begin := time.Now()
 		_, err := client.Upload(ctx, tus.ReadSeeker(source, 1<<20), whole())
 		if errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 5*time.Second {
-			t.Errorf("the refusal was noticed after %v: %v", time.Since(begin), err)
+			t.Errorf("returned after %v: %v", time.Since(begin), err)
 		}
 		wantError(t, err, tus.ErrUnauthorized)
 	}

@@ -15,13 +15,13 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// TestFilesOfTwoFoldersAreNotTakenForOneAnother has files of one name, size and time, as
-// archives and reproducible builds make them.
-func TestFilesOfTwoFoldersAreNotTakenForOneAnother(t *testing.T) {
+// TestFile_SameNameInTwoDirectoriesIsDistinct has files of the same name, size and time, as
+// archives and reproducible builds create them.
+func TestFile_SameNameInTwoDirectoriesIsDistinct(t *testing.T) {
 	dir, when := t.TempDir(), time.Unix(1e9, 0)
 	contents := map[string][]byte{"one": bytes.Repeat([]byte("a"), 10_000), "two": bytes.Repeat([]byte("b"), 10_000)}
-	for folder, data := range contents {
-		path := filepath.Join(dir, folder, "index.bin")
+	for name, data := range contents {
+		path := filepath.Join(dir, name, "index.bin")
 		if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), os.WriteFile(path, data, 0o600), os.Chtimes(path, when, when)); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestFilesOfTwoFoldersAreNotTakenForOneAnother(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, contents["two"])
 		if res.Stats.ResumedFrom != 0 {
-			t.Errorf("%s: another file's upload was gone on with", name)
+			t.Errorf("%s: the upload of another file was resumed", name)
 		}
 		if res, err = client.Upload(testContext(t), source("one/index.bin"), whole()); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -62,9 +62,8 @@ func TestFilesOfTwoFoldersAreNotTakenForOneAnother(t *testing.T) {
 	}
 }
 
-// TestTokenInTheEndpointIsNotStored also shows how an upload is found again after it was
-// renewed.
-func TestTokenInTheEndpointIsNotStored(t *testing.T) {
+// TestEndpoint_TokenIsNotStored also resumes with a new token in the endpoint.
+func TestEndpoint_TokenIsNotStored(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	client := func(token string) *tus.Client {
 		return newClient(t, srv.Endpoint()+"?token="+token, &tus.Options{Store: store, ResumeScope: "videos"})
@@ -84,17 +83,16 @@ func TestTokenInTheEndpointIsNotStored(t *testing.T) {
 	}
 }
 
-// TestLoginWithoutASchemeIsNotRepeated is for those who forget the "https://" in front of
-// it.
-func TestLoginWithoutASchemeIsNotRepeated(t *testing.T) {
+// A URL without scheme parses with the login as scheme or path.
+func TestURLWithoutScheme_PasswordIsNotInError(t *testing.T) {
 	const bad = "admin:hunter2@example.org/files/"
 	_, err := tus.NewClient(bad, nil)
 	wantError(t, err, tus.ErrInvalidInput)
-	_, asked := newClient(t, "http://tus.test/files/", nil).Info(testContext(t), bad+"1")
-	wantError(t, asked, tus.ErrInvalidInput)
-	for _, err := range []error{err, asked} {
+	_, infoErr := newClient(t, "http://tus.test/files/", nil).Info(testContext(t), bad+"1")
+	wantError(t, infoErr, tus.ErrInvalidInput)
+	for _, err := range []error{err, infoErr} {
 		if strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("error tells the password: %v", err)
+			t.Errorf("error shows the password: %v", err)
 		}
 	}
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// telling is a store that tells before and after each operation.
-type telling struct {
+// eventStore calls event before and after each operation.
+type eventStore struct {
 	storage.Store
 	event func(what string)
 }
 
-func (s *telling) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
+func (s *eventStore) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
 	if rec.Finishing && len(rec.Parts) == 0 {
-		// In the middle of a request, which is cut: what of it arrived is up to the network.
+		// An interruption here cuts a request; how much of it is stored is not determined.
 		return s.Store.Put(ctx, rec)
 	}
 	s.event("before Put")
@@ -33,18 +33,18 @@ func (s *telling) Put(ctx context.Context, rec storage.Record) (storage.Record, 
 	return stored, err
 }
 
-func (s *telling) Find(ctx context.Context, key string) ([]storage.Record, error) {
+func (s *eventStore) Find(ctx context.Context, key string) ([]storage.Record, error) {
 	s.event("before Find")
 	return s.Store.Find(ctx, key)
 }
 
-func (s *telling) Delete(ctx context.Context, id string, revision int64) error {
+func (s *eventStore) Delete(ctx context.Context, id string, revision int64) error {
 	s.event("before Delete")
 	return s.Store.Delete(ctx, id, revision)
 }
 
-// interrupted is an upload that is paused, or whose context ends, at the nth thing
-// that happens in it, and then gone on with: by the same Uploader or by others.
+// interrupted is an upload that is paused or canceled at its nth event, and then resumed by
+// the same Uploader or by others.
 type interrupted struct {
 	opts   tus.UploadOptions
 	sums   []checksum.Algorithm
@@ -71,7 +71,7 @@ func (i *interrupted) upload(t *testing.T, srv *tustest.Server, store storage.St
 		}
 	}
 	client := newClient(t, srv.Endpoint(), &tus.Options{
-		MaxConnections: 1, Checksums: i.sums, Store: &telling{store, event},
+		MaxConnections: 1, Checksums: i.sums, Store: &eventStore{store, event},
 		Hooks: tus.Hooks{
 			BeforeRequest: func(r *http.Request) error { event("before " + r.Method); return nil },
 			AfterResponse: func(r *http.Request, _ *tus.Response) { event("after " + r.Method) },
@@ -106,13 +106,13 @@ func (i *interrupted) upload(t *testing.T, srv *tustest.Server, store storage.St
 			return u.URL(), err
 		}
 	}
-	return u.URL(), errors.New("there is no end")
+	return u.URL(), errors.New("upload never completes")
 }
 
-// TestInterruptionsAnywhereSendAndCreateNothingTwice interrupts uploads of each kind
-// wherever something happens that a program can notice.
-func TestInterruptionsAnywhereSendAndCreateNothingTwice(t *testing.T) {
-	t.Parallel() // beside those that mostly wait
+// TestInterruption_SendsAndCreatesNothingTwice interrupts each kind of upload at each
+// event that a program can observe.
+func TestInterruption_SendsAndCreatesNothingTwice(t *testing.T) {
+	t.Parallel() // others mostly wait
 	data := randomBytes(unequalSize)
 	none := []checksum.Algorithm{}
 	kinds := map[string]struct {
@@ -154,7 +154,7 @@ func TestInterruptionsAnywhereSendAndCreateNothingTwice(t *testing.T) {
 					}
 				}
 				if last < 10 && kind != "with the creation" {
-					t.Errorf("only %d things happened", last)
+					t.Errorf("only %d events", last)
 				}
 			})
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// numbered gives the nth creation of an upload or a final upload the header X-Media-Id: n.
+// numbered adds X-Media-Id: n to the response to the nth creation, except of parts.
 func numbered(srv *tustest.Server) {
 	var n atomic.Int64
 	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -28,7 +28,7 @@ func numbered(srv *tustest.Server) {
 	}})
 }
 
-// wantNoNil fails if a program that reads the result would panic.
+// wantNoNil fails if a header of the result is nil.
 func wantNoNil(t *testing.T, res *tus.Result) {
 	t.Helper()
 	if res == nil || res.Creation == nil || res.LastPatch == nil || res.Creation.Header == nil || res.LastPatch.Header == nil {
@@ -168,7 +168,7 @@ func TestKeepHeaders_AreThoseOfTheLastCreation(t *testing.T) {
 
 func TestKeepHeaders_UnusableValuesAreLeftOut(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	transport := roundTripper(func(r *http.Request) (*http.Response, error) { // net/http lets not all of them through
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) { // net/http refuses some of the values
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		if err == nil && r.Method == http.MethodPost {
 			resp.Header["X-Id"] = []string{"\xff", "fine", "a\x01b", "c\r\nX-More: d", "also fine"}
@@ -217,7 +217,7 @@ func TestKeepHeaders_CredentialsAreNotKept(t *testing.T) {
 	wantError(t, err, tus.ErrPaused)
 	for rec, err := range store.All(context.Background()) {
 		if text := fmt.Sprint(rec.CreationHeader, resumed.Creation.Header); err != nil || strings.Contains(text, planted) || !strings.Contains(text, "you are") {
-			t.Errorf("kept is %s, %v", text, err)
+			t.Errorf("stored headers are %s, %v", text, err)
 		}
 	}
 }

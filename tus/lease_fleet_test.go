@@ -17,8 +17,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// fleet is several workers, on machines of their own, that share a store and a server
-// whose PATCH requests take two seconds.
+// fleet is several workers on different machines, with a shared store and a server whose
+// PATCH requests take two seconds.
 type fleet struct {
 	t         *testing.T
 	h         *tustest.Handler
@@ -32,7 +32,7 @@ type fleet struct {
 	patches []fleetPatch
 	ends    map[string]fleetEnd
 	slow    string         // the worker whose requests take three seconds
-	from    int64          // the next PATCH from this offset on …
+	from    int64          // the next PATCH at this offset or later …
 	action  tustest.Action // … is handled by this; nil means by the server
 }
 
@@ -73,15 +73,15 @@ func (fl *fleet) delayedPatch(w http.ResponseWriter, r *http.Request, h *tustest
 	action(w, r, h)
 }
 
-// inject handles the next PATCH from an offset on by action.
+// inject handles the next PATCH at an offset or later by action.
 func (fl *fleet) inject(from int64, action tustest.Action) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
 	fl.from, fl.action = from, action
 }
 
-// machineStore is the shared store as a worker on a machine of its own sees it. fail, if
-// not nil, is called before each operation.
+// machineStore is the shared store as used by a worker of another machine. fail, if not
+// nil, is called before each operation.
 type machineStore struct {
 	storage.Store
 	process string
@@ -119,12 +119,12 @@ func (s *machineStore) Delete(ctx context.Context, id string, revision int64) er
 	return s.Store.Delete(ctx, id, revision)
 }
 
-// machine is a store of another machine than that of the test.
+// machine returns the shared store for a worker of another machine.
 func (fl *fleet) machine(name string, fail func(op string) error) *machineStore {
 	return &machineStore{Store: fl.shared, process: "v2/" + name + "/boot/namespaces/0/1/1", fail: fail}
 }
 
-// start begins an upload by a worker.
+// start starts an upload by a worker.
 func (fl *fleet) start(worker string, o tus.Options, opts *tus.UploadOptions) {
 	o.Header = http.Header{processHeader: {worker}}
 	client := fl.newClient(&o)
@@ -160,7 +160,7 @@ func (fl *fleet) patchesAfter(worker string, at time.Duration) int {
 	return n
 }
 
-// wantOneWriter fails if a worker sends to an upload after another has begun to.
+// wantOneWriter fails if a worker sends to an upload after another one did.
 func (fl *fleet) wantOneWriter() {
 	fl.t.Helper()
 	fl.mu.Lock()
@@ -180,8 +180,8 @@ func (fl *fleet) wantOneWriter() {
 
 var errNoRoute = errors.New("no route to the store")
 
-// failing fails the operations of that name, or all for "", from a time on, for as long as
-// lasts says.
+// failing fails the operations of that name, or all for "", from a time on for a
+// duration.
 func (fl *fleet) failing(op string, at, lasts time.Duration) func(string) error {
 	return func(now string) error {
 		since := time.Since(fl.began)
@@ -194,8 +194,8 @@ func (fl *fleet) failing(op string, at, lasts time.Duration) func(string) error 
 
 const forGood = 24 * time.Hour
 
-// hangingPuts lets every Put from 10 s on take 5 minutes, as a directory on NFS does, which
-// does not heed its context.
+// hangingPuts makes every Put from 10 s on take 5 minutes, whatever its context, as a
+// directory on NFS may.
 func (fl *fleet) hangingPuts() func(string) error {
 	hangs := fl.failing("put", 10*time.Second, forGood)
 	return func(op string) error {
@@ -209,9 +209,9 @@ func (fl *fleet) hangingPuts() func(string) error {
 func TestLease_HolderStopsAtDeadline(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		store := fl.machine("a", fl.failing("", 10*time.Second, forGood))
-		fl.start("a", tus.Options{Store: store, RequireStore: true}, inChunks())
+		fl.start("a", tus.Options{Store: store, RequireStore: true}, chunked())
 		time.Sleep(65 * time.Second)
-		fl.start("b", tus.Options{Store: fl.machine("b", nil), RequireStore: true}, inChunks())
+		fl.start("b", tus.Options{Store: fl.machine("b", nil), RequireStore: true}, chunked())
 		fl.working.Wait()
 		a, b := fl.end("a"), fl.end("b")
 		wantError(t, a.err, tus.ErrStore)
@@ -240,7 +240,7 @@ func TestLease_HangingStoreStopsHolderAtDeadline(t *testing.T) {
 			t.Errorf("%d requests after the deadline", n)
 		}
 		fl.steal()
-		time.Sleep(10 * time.Minute) // until the Put that hung has found the other lease
+		time.Sleep(10 * time.Minute) // until the hanging Put returns a conflict
 		if rec := records(t, fl.shared)[0]; rec.Lease == nil || rec.Lease.Holder != "other" {
 			t.Errorf("record is %+v", rec)
 		}
@@ -251,7 +251,7 @@ func TestLease_StoreFailureShorterThanLeaseEndsNothing(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		events := 0
 		store := fl.machine("a", fl.failing("", 10*time.Second, 38*time.Second))
-		fl.start("a", tus.Options{Store: store, RequireStore: true, Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { events++ }}}, inChunks())
+		fl.start("a", tus.Options{Store: store, RequireStore: true, Hooks: tus.Hooks{OnStoreError: func(*tus.Uploader, error) { events++ }}}, chunked())
 		time.Sleep(65 * time.Second)
 		fl.start("b", tus.Options{Store: fl.machine("b", nil), Hooks: tus.Hooks{}}, &tus.UploadOptions{ChunkSize: 1000, Held: tus.HeldFail})
 		fl.working.Wait()
@@ -266,18 +266,18 @@ func TestLease_StoreFailureShorterThanLeaseEndsNothing(t *testing.T) {
 	})
 }
 
-// Without RequireStore an upload goes on although its lease is over, until the store or
+// Without RequireStore an upload continues after the end of its lease, until the store or
 // the server shows another writer.
 func TestLease_UploadWithoutLeaseStopsAtSecondWriter(t *testing.T) {
 	for _, op := range []string{"", "put"} {
 		withFleet(t, func(t *testing.T, fl *fleet) {
-			fl.slow = "a" // so that it is too late at some time
-			fl.start("a", tus.Options{Store: fl.machine("a", fl.failing(op, 10*time.Second, forGood))}, inChunks())
+			fl.slow = "a" // at some offset, b sends before a
+			fl.start("a", tus.Options{Store: fl.machine("a", fl.failing(op, 10*time.Second, forGood))}, chunked())
 			time.Sleep(100 * time.Second)
 			if n := fl.patchesAfter("a", 90*time.Second); n == 0 {
-				t.Errorf("%q: upload stopped before anybody took it over", op)
+				t.Errorf("%q: upload stopped before another worker acquired it", op)
 			}
-			fl.start("b", tus.Options{Store: fl.machine("b", nil)}, inChunks())
+			fl.start("b", tus.Options{Store: fl.machine("b", nil)}, chunked())
 			fl.working.Wait()
 			a, b := fl.end("a"), fl.end("b")
 			wantError(t, a.err, tus.ErrLeaseLost)
@@ -289,7 +289,7 @@ func TestLease_UploadWithoutLeaseStopsAtSecondWriter(t *testing.T) {
 	}
 }
 
-// The lease of a worker is not due for renewal when the server reports another request.
+// The server reports another request while the lease is not due for renewal.
 func TestLease_ContentionConfirmsLease(t *testing.T) {
 	responses := map[string]tustest.Action{
 		"409":             tustest.Respond(409, "", "Tus-Resumable", "1.0.0"),
@@ -297,7 +297,7 @@ func TestLease_ContentionConfirmsLease(t *testing.T) {
 		"400 interrupted": tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED: upload has been interrupted by another request"),
 	}
 	for name, response := range responses {
-		for way, opts := range map[string]*tus.UploadOptions{"one piece": inChunks(), "parts": {ChunkSize: 1000, Parallel: 2}} {
+		for way, opts := range map[string]*tus.UploadOptions{"one piece": chunked(), "parts": {ChunkSize: 1000, Parallel: 2}} {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				withFleet(t, func(t *testing.T, fl *fleet) {
 					if way == "parts" {
@@ -327,7 +327,7 @@ func TestLease_ContentionOfOwnRequestIsRetried(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			withFleet(t, func(t *testing.T, fl *fleet) {
-				fl.start("a", tus.Options{Store: fl.machine("a", fl.failing("", fails.at, fails.lasts))}, inChunks())
+				fl.start("a", tus.Options{Store: fl.machine("a", fl.failing("", fails.at, fails.lasts))}, chunked())
 				time.Sleep(5 * time.Second)
 				fl.inject(0, tustest.Respond(423, "", "Tus-Resumable", "1.0.0"))
 				fl.working.Wait()
@@ -341,13 +341,12 @@ func TestLease_ContentionOfOwnRequestIsRetried(t *testing.T) {
 	}
 }
 
-// A worker that cannot confirm its lease after the response of the server writes nothing
-// more.
+// A worker that cannot confirm its lease after such a response sends nothing more.
 func TestLease_UnconfirmedLeaseIsLost(t *testing.T) {
 	for required, want := range map[bool]error{false: tus.ErrLeaseLost, true: tus.ErrStore} {
 		t.Run(fmt.Sprint(required), func(t *testing.T) {
 			withFleet(t, func(t *testing.T, fl *fleet) {
-				fl.start("a", tus.Options{Store: fl.machine("a", fl.failing("", 10*time.Second, forGood)), RequireStore: required}, inChunks())
+				fl.start("a", tus.Options{Store: fl.machine("a", fl.failing("", 10*time.Second, forGood)), RequireStore: required}, chunked())
 				time.Sleep(15 * time.Second)
 				fl.inject(0, tustest.Respond(423, "", "Tus-Resumable", "1.0.0"))
 				fl.working.Wait()
@@ -368,7 +367,7 @@ func TestLease_RecordOfNextHolderIsKept(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		fl.data = fl.data[:3000]
 		fl.inject(2000, tustest.Delay(10*time.Second))
-		fl.start("a", tus.Options{Store: fl.machine("a", nil), RequireStore: true}, inChunks())
+		fl.start("a", tus.Options{Store: fl.machine("a", nil), RequireStore: true}, chunked())
 		time.Sleep(6 * time.Second)
 		fl.steal()
 		fl.working.Wait()
@@ -378,7 +377,7 @@ func TestLease_RecordOfNextHolderIsKept(t *testing.T) {
 	})
 }
 
-// Machines that were restored from one snapshot have host, boot and namespaces in common.
+// Machines restored from the same snapshot have the same host, boot and namespaces.
 func TestLease_ProcessOfCloneIsNotDead(t *testing.T) {
 	needsProcesses(t)
 	fields := strings.Split(leaseOfAnUpload(t).Process, "/")
@@ -387,9 +386,9 @@ func TestLease_ProcessOfCloneIsNotDead(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		a := fl.machine("a", nil)
 		a.process = clone
-		fl.start("a", tus.Options{Store: a, RequireStore: true}, inChunks())
+		fl.start("a", tus.Options{Store: a, RequireStore: true}, chunked())
 		time.Sleep(5 * time.Second)
-		fl.start("b", tus.Options{Store: fl.machine("b", nil), RequireStore: true}, inChunks())
+		fl.start("b", tus.Options{Store: fl.machine("b", nil), RequireStore: true}, chunked())
 		fl.working.Wait()
 		fl.wantOneWriter()
 		for worker, end := range fl.ends {
@@ -409,13 +408,13 @@ func TestRecord_HangingPutDoesNotDelayPause(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withFleet(t, func(t *testing.T, fl *fleet) {
 				client := fl.newClient(&tus.Options{Store: fl.machine("a", fl.hangingPuts())})
-				u, err := client.NewUploader(tus.Bytes(fl.data), inChunks())
+				u, err := client.NewUploader(tus.Bytes(fl.data), chunked())
 				if err != nil {
 					t.Fatal(err)
 				}
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
-				// The server reports another request, so the lease is confirmed: that hangs.
+				// The server reports another request, so the client confirms the lease, which hangs.
 				fl.inject(6000, tustest.Respond(423, "", "Tus-Resumable", "1.0.0"))
 				fl.working.Go(func() {
 					time.Sleep(30 * time.Second)

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -17,16 +15,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// logged makes a client whose log is kept.
+// logged returns a client and its log.
 func logged(t *testing.T, srv *tustest.Server, opts tus.Options) (*tus.Client, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	opts.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	opts.Retry = impatient()
+	opts.Retry = retryAtOnce()
 	return newClient(t, srv.Endpoint(), &opts), &log
 }
 
-// lines are the records of a log as "LEVEL message", without those of level Debug.
+// lines returns the records of a log as "LEVEL message", without level Debug.
 func lines(t *testing.T, log *bytes.Buffer) []string {
 	t.Helper()
 	var lines []string
@@ -42,10 +40,10 @@ func lines(t *testing.T, log *bytes.Buffer) []string {
 	return lines
 }
 
-func TestLogTellsWhatHappens(t *testing.T) {
+func TestLog_RecordsOfUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: tustest.CutBefore()})
-	client, log := logged(t, srv, tus.Options{Store: &brokenStore{}})
+	client, log := logged(t, srv, tus.Options{Store: &fullStore{}})
 	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
 		t.Fatal(err)
 	}
@@ -53,18 +51,18 @@ func TestLogTellsWhatHappens(t *testing.T) {
 		"INFO tus upload created",
 		"ERROR tus store",
 		"WARN tus retry",
-		"ERROR tus store", // once more, for what was not stored
+		"ERROR tus store", // the second Put
 		"INFO tus state complete",
 	}
 	if got := slices.Compact(lines(t, log)); !slices.Equal(got, want) {
 		t.Errorf("log is %q, want %q", got, want)
 	}
-	if n := strings.Count(log.String(), `"msg":"tus request"`); n != len(srv.Requests())-1 { // one had no answer
+	if n := strings.Count(log.String(), `"msg":"tus request"`); n != len(srv.Requests())-1 { // one had no response
 		t.Errorf("%d of %d requests are in the log", n, len(srv.Requests()))
 	}
 }
 
-func TestLogTellsFailureAndPause(t *testing.T) {
+func TestLog_FailureAndPause(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client, log := logged(t, srv, tus.Options{})
 	opts := chunked()
@@ -80,7 +78,7 @@ func TestLogTellsFailureAndPause(t *testing.T) {
 	}
 }
 
-func TestLogHasNoSecrets(t *testing.T) {
+func TestLog_HasNoSecrets(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
 		tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "/files/00000001?signature="+planted)},
@@ -96,22 +94,22 @@ func TestLogHasNoSecrets(t *testing.T) {
 	}
 }
 
-// inContext adds to each record what the context says.
-type inContext struct{ slog.Handler }
+// contextHandler adds a context value to each record.
+type contextHandler struct{ slog.Handler }
 
 type contextKey struct{}
 
-func (h inContext) Handle(ctx context.Context, r slog.Record) error {
+func (h contextHandler) Handle(ctx context.Context, r slog.Record) error {
 	r.AddAttrs(slog.Any("trace", ctx.Value(contextKey{})))
 	return h.Handler.Handle(ctx, r)
 }
 
-func TestLogTellsOfWhichUploadAndInWhichContext(t *testing.T) {
+func TestLog_NamesUploadAndPassesContext(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: tustest.CutBefore()})
 	var log bytes.Buffer
 	client := newClient(t, srv.Endpoint(), &tus.Options{
-		Retry: impatient(), Logger: slog.New(inContext{slog.NewJSONHandler(&log, nil)}),
+		Retry: retryAtOnce(), Logger: slog.New(contextHandler{slog.NewJSONHandler(&log, nil)}),
 	})
 	data := randomBytes(3000)
 	u, err := client.NewUploader(tus.Bytes(data), chunked())
@@ -158,24 +156,4 @@ func TestLogTellsOfWhichUploadAndInWhichContext(t *testing.T) {
 	if _, aborted, _ := bytes.Cut(log.Bytes(), []byte("\n")); !bytes.Contains(aborted, []byte(`"trace":"mine"`)) {
 		t.Errorf("record of the abort is %s", aborted)
 	}
-}
-
-// Logs and traces of a program, with what an upload has to say.
-func ExampleOptions_logger() {
-	handler := slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey || a.Key == "url" || a.Key == "elapsed" {
-				return slog.Attr{} // different each time
-			}
-			return a
-		},
-	})
-	_, client, stop := exampleServer(&tus.Options{Logger: slog.New(handler)})
-	defer stop()
-	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{ChunkSize: 500})
-	fmt.Println(err)
-	// Output:
-	// level=INFO msg="tus upload created" name=""
-	// level=INFO msg="tus state" name="" from=finishing to=complete offset=1000 resumed_from=0 sent=1000 requests=4 retries=0
-	// <nil>
 }

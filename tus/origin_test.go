@@ -11,7 +11,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// originForms are hosts, and other forms in which a server may name the same one.
+// originForms are hosts and other forms of the same host.
 var originForms = map[string][]string{
 	"bücher.example":     {"xn--bcher-kva.example", "BÜCHER.example", "bu\u0308cher.example", "XN--BCHER-KVA.example"},
 	"UPLOADS.example":    {"uploads.example", "uploads.example:80", "uploads.example:", "ｕｐｌｏａｄｓ.example"},
@@ -75,8 +75,8 @@ func TestOrigin_PartsOfIDNHostGetCredentials(t *testing.T) {
 	}
 }
 
-// otherHosts are hosts that look like uploads.example, or files.example, to a
-// comparison that is not that of the dialer.
+// otherHosts are different hosts that a comparison other than that of the dialer may take
+// for equal.
 var otherHosts = map[string]string{
 	"files.example":    "fİles.example",
 	"strasse.example":  "straße.example",
@@ -174,7 +174,7 @@ func TestOrigin_HostWithoutASCIIFormIsRefused(t *testing.T) {
 	wantMethods(t, srv.Handler, "POST")
 }
 
-// A caller's transport may map hosts by rules of its own. It gets only ASCII.
+// The transport of a caller may map hosts in its own way, so it gets only ASCII.
 func TestOrigin_TransportGetsASCIIHost(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	inner := routed(t, srv).Transport

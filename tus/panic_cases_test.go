@@ -16,7 +16,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// renewalStore fails when it is told to, by fail.
+// renewalStore calls put in each Put while fail is set.
 type renewalStore struct {
 	*storage.Memory
 	fail atomic.Pointer[func() error]
@@ -31,8 +31,7 @@ func (s *renewalStore) Put(ctx context.Context, rec storage.Record) (storage.Rec
 	return s.Memory.Put(ctx, rec)
 }
 
-// TestPanic_OfLeaseRenewalReachesCaller has a lease renewed by a timer, while a request
-// hangs.
+// TestPanic_OfLeaseRenewalReachesCaller renews a lease by a timer while a request hangs.
 func TestPanic_OfLeaseRenewalReachesCaller(t *testing.T) {
 	for name, c := range map[string]struct {
 		put  func() error
@@ -76,7 +75,7 @@ func TestPanic_OfLeaseRenewalReachesCaller(t *testing.T) {
 	}
 }
 
-// TestPanic_InAbortAndPauseReleasesLease lets the caller's code panic where no Run is.
+// TestPanic_InAbortAndPauseReleasesLease makes code of the caller panic outside Run.
 func TestPanic_InAbortAndPauseReleasesLease(t *testing.T) {
 	for _, in := range []string{"BeforeRequest", "AfterResponse", "OnStateChange", "ShouldRetry", "OnRetry", "Delete"} {
 		t.Run(in, func(t *testing.T) {
@@ -102,14 +101,14 @@ func TestPanic_InAbortAndPauseReleasesLease(t *testing.T) {
 			if err := u.Abort(testContext(t)); err != nil {
 				t.Error(err)
 			}
-			<-s.made // that is gone
+			<-s.made // the upload that is gone
 			close(s.made)
 			s.wantUsable(t, "chunks", in)
 		})
 	}
 }
 
-// TestPanic_OfAnyReaderReachesCaller has net/http read all kinds of sources.
+// TestPanic_OfAnyReaderReachesCaller covers all kinds of sources that net/http reads.
 func TestPanic_OfAnyReaderReachesCaller(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	const size = 3000
@@ -138,7 +137,7 @@ func TestPanic_OfAnyReaderReachesCaller(t *testing.T) {
 
 func (panickyReader) ReadAt([]byte, int64) (int, error) { panic("reader panics") }
 
-// panickyFS has files that panic when they are read.
+// panickyFS has files whose Read panics.
 type panickyFS struct{ fs.FS }
 
 func (s panickyFS) Open(name string) (fs.File, error) {
@@ -150,8 +149,8 @@ type panickyFile struct{ fs.File }
 
 func (panickyFile) Read([]byte) (int, error) { panic("reader panics") }
 
-// TestPanic_InPartCreationStoresLaterParts has a part created after a panic ended the
-// creation of all parts.
+// TestPanic_InPartCreationStoresLaterParts creates a part after a panic ended the creation
+// of all parts.
 func TestPanic_InPartCreationStoresLaterParts(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
 	posts, patches := 0, 0
@@ -165,7 +164,7 @@ func TestPanic_InPartCreationStoresLaterParts(t *testing.T) {
 			patches++
 			recs := records(t, store)
 			if len(recs) != 1 || !slices.ContainsFunc(recs[0].Parts, func(p storage.Part) bool { return p.UploadURL == r.URL.String() }) {
-				t.Errorf("%s is sent to, and the store has %+v", r.URL, recs)
+				t.Errorf("data is sent to %s, and the store has %+v", r.URL, recs)
 			}
 		}
 		return nil
@@ -184,8 +183,8 @@ func TestPanic_InPartCreationStoresLaterParts(t *testing.T) {
 	wantStored(t, srv.Handler, u.URL(), data)
 }
 
-// TestPanic_InGetBodyReachesCaller has a transport that reads the body first, in a
-// goroutine of its own.
+// TestPanic_InGetBodyReachesCaller has a transport that first reads the body in another
+// goroutine.
 func TestPanic_InGetBodyReachesCaller(t *testing.T) {
 	b := &bomb{explode: func() { panic("a bug") }, in: "Open", n: 2}
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
@@ -241,8 +240,7 @@ func TestPanic_InCloseOfFingerprintReachesCaller(t *testing.T) {
 	})
 }
 
-// TestPanic_OfStreamLeavesNoHole resumes a stream whose reader lost bytes when it
-// panicked.
+// TestPanic_OfStreamLeavesNoHole resumes a stream whose reader loses bytes in a panic.
 func TestPanic_OfStreamLeavesNoHole(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	reads := 0

@@ -20,18 +20,18 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestHooksOfPartsNeverRunAtTheSameTime(t *testing.T) {
+func TestHooks_OfPartsRunOneAtATime(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(
 			tustest.Fault{Method: "PATCH", Skip: 4, Times: 3, Action: tustest.CutAfter(100)},
 			tustest.Fault{Method: "PATCH", Skip: 8, Times: 1, Action: goneWith(404)})
-		calls := map[string]int{} // not locked: the race detector sees hooks that meet
+		calls := map[string]int{} // not locked, for the race detector
 		var inside atomic.Int64
 		hook := func(name string) {
 			if inside.Add(1) != 1 {
 				t.Errorf("%s: %s runs while another hook does", kind, name)
 			}
-			for range 10 { // as long as a hook takes, others try
+			for range 10 { // give other hooks time to start
 				runtime.Gosched()
 			}
 			calls[name]++
@@ -48,7 +48,7 @@ func TestHooksOfPartsNeverRunAtTheSameTime(t *testing.T) {
 			OnRetry:       func(*tus.Uploader, tus.Retry) { hook("OnRetry") },
 		}
 		data := randomBytes(unequalSize)
-		client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}, Retry: untiring()})
+		client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}, Retry: retryOften()})
 		res, err := client.Upload(testContext(t), tus.Bytes(data), opts)
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func TestHooksOfPartsNeverRunAtTheSameTime(t *testing.T) {
 	}
 }
 
-// flakyStore refuses to store once it is told to, and tells when it did.
+// flakyStore fails each Put while broken is set, and closes refused at the first.
 type flakyStore struct {
 	storage.Memory
 	broken  atomic.Bool
@@ -73,14 +73,14 @@ func (s *flakyStore) Put(ctx context.Context, rec storage.Record) (storage.Recor
 		return s.Memory.Put(ctx, rec)
 	}
 	s.once.Do(func() { close(s.refused) })
-	return rec, errPlug
+	return rec, errUnplugged
 }
 
-func TestStoreErrorIsNotToldWhileAnotherHookRuns(t *testing.T) {
+func TestOnStoreError_NeverRunsBesideOtherHook(t *testing.T) {
 	for _, parallel := range []int{0, 2} {
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 			store := &flakyStore{refused: make(chan struct{})}
-			var inside, told atomic.Int64
+			var inside, reported atomic.Int64
 			enter := func() (leave func()) {
 				if inside.Add(1) != 1 {
 					t.Error("two hooks run at the same time")
@@ -92,29 +92,29 @@ func TestStoreErrorIsNotToldWhileAnotherHookRuns(t *testing.T) {
 			opts.Hooks.BeforeRequest = func(r *http.Request) error {
 				defer enter()()
 				if r.Method == "PATCH" && !store.broken.Swap(true) {
-					<-store.refused // the lease is renewed from another goroutine
+					<-store.refused // by the renewal of the lease in another goroutine
 					for range 1000 {
 						runtime.Gosched()
 					}
 				}
 				return nil
 			}
-			opts.Hooks.OnStoreError = func(*tus.Uploader, error) { enter()(); told.Add(1) }
+			opts.Hooks.OnStoreError = func(*tus.Uploader, error) { enter()(); reported.Add(1) }
 			data := randomBytes(4000)
-			// Over one connection only one part gets as far as to the hook.
+			// With one connection, only one part at a time reaches the hook.
 			res, err := newClient(&tus.Options{Store: store, StallTimeout: -1, MaxConnections: 1}).Upload(t.Context(), tus.Bytes(data), opts)
 			if err != nil {
 				t.Fatal(err)
 			}
 			wantStored(t, h, res.URL, data)
-			if told.Load() == 0 {
-				t.Error("OnStoreError was not told")
+			if reported.Load() == 0 {
+				t.Error("OnStoreError was not called")
 			}
 		})
 	}
 }
 
-func TestHookMayPauseAParallelUpload(t *testing.T) {
+func TestHooks_MayPauseParallelUpload(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		var u *tus.Uploader
 		opts := unequal()
@@ -125,7 +125,7 @@ func TestHookMayPauseAParallelUpload(t *testing.T) {
 			}
 		}
 		data := randomBytes(unequalSize)
-		u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).NewUploader(tus.Bytes(data), opts)
+		u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()}).NewUploader(tus.Bytes(data), opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,10 +139,10 @@ func TestHookMayPauseAParallelUpload(t *testing.T) {
 	}
 }
 
-func TestExpiredTokenIsRenewedForEachPart(t *testing.T) {
+func TestUnauthorized_HookRenewsTokenOfEachPart(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			// A token is good for five requests.
+			// A token is valid for five requests.
 			if r.Method != "OPTIONS" && len(h.Requests())/5 != len(r.Header.Get("X-Token")) {
 				tustest.Respond(401, "")(w, r, h)
 				return
@@ -152,8 +152,8 @@ func TestExpiredTokenIsRenewedForEachPart(t *testing.T) {
 		data := randomBytes(2000)
 		opts := &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 500}, ChunkSize: 500}
 		client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 1, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
-			// The request is the next in the log, but for one of another part that
-			// comes in between: then it is refused once.
+			// The request is the next in the log, unless a request of another part
+			// comes first. Then it is refused once.
 			r.Header.Set("X-Token", strings.Repeat("x", (len(srv.Requests())+1)/5))
 			return nil
 		}}})
@@ -165,11 +165,11 @@ func TestExpiredTokenIsRenewedForEachPart(t *testing.T) {
 	}
 }
 
-func TestAbortDeletesPartsAndFinal(t *testing.T) {
+func TestAbort_DeletesPartsAndFinal(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		for _, p := range phases {
 			srv, store := restarted(t, srv), &storage.Memory{}
-			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(randomBytes(unequalSize)), unequal())
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).NewUploader(tus.Bytes(randomBytes(unequalSize)), unequal())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,19 +198,19 @@ func TestAbortDeletesPartsAndFinal(t *testing.T) {
 					known++
 				}
 			}
-			// Of a creation whose answer did not come nobody knows.
+			// The client does not know the URL of a creation without a response.
 			if p.method == "PATCH" && known != len(srv.Uploads()) || p.method != "POST" && known < 4 {
 				t.Errorf("%s/%s: %d of %d uploads were deleted", kind, p.name, known, len(srv.Uploads()))
 			}
 			wantNothingKept(t, store)
 			if _, err := u.Run(testContext(t)); err == nil {
-				t.Errorf("%s/%s: runs on after Abort", kind, p.name)
+				t.Errorf("%s/%s: Run continues after Abort", kind, p.name)
 			}
 		}
 	}
 }
 
-func TestSourceThatChangesUnderItsPartsMakesNoFinalUpload(t *testing.T) {
+func TestParallel_ChangedSourceMakesNoFinal(t *testing.T) {
 	grow := func(path string) error {
 		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
@@ -237,13 +237,13 @@ func TestSourceThatChangesUnderItsPartsMakesNoFinalUpload(t *testing.T) {
 			return os.Rename(path+".new", path)
 		},
 	}
-	// How many chunks were confirmed before. Parts that are sent at the same time
-	// may be complete before the last four answers are in.
+	// The number of acknowledged chunks before the change. Parallel parts may be complete
+	// before the last four responses arrive.
 	moments := map[string]int{
-		"before the first byte": 0, "in the middle": 9, "before the last chunk": 17, "after it": 18, "before the final": 19,
+		"before the first byte": 0, "after half": 9, "before the last chunk": 17, "after the last chunk": 18, "before the final": 19,
 	}
 	for name, change := range changes {
-		for moment, answers := range moments {
+		for moment, responses := range moments {
 			for kind, srv := range concatServers(t) {
 				t.Run(name+"/"+moment+"/"+kind, func(t *testing.T) {
 					path, store := filepath.Join(t.TempDir(), "file"), &storage.Memory{}
@@ -257,7 +257,7 @@ func TestSourceThatChangesUnderItsPartsMakesNoFinalUpload(t *testing.T) {
 					})
 					opts, patches := unequal(), 0
 					opts.Hooks.BeforeRequest = func(r *http.Request) error {
-						if r.Method == "PATCH" && answers == 0 {
+						if r.Method == "PATCH" && responses == 0 {
 							made()
 						}
 						return nil
@@ -266,7 +266,7 @@ func TestSourceThatChangesUnderItsPartsMakesNoFinalUpload(t *testing.T) {
 						if r.Method != "PATCH" {
 							return
 						}
-						if patches++; patches == answers {
+						if patches++; patches == responses {
 							made()
 						}
 					}
@@ -287,7 +287,7 @@ func TestSourceThatChangesUnderItsPartsMakesNoFinalUpload(t *testing.T) {
 	}
 }
 
-// sizedSource has a size that changes, and neither time nor version.
+// sizedSource has a variable size, and neither time nor version.
 type sizedSource struct {
 	data []byte
 	size atomic.Int64
@@ -301,7 +301,7 @@ func (s *sizedSource) Open(_ context.Context, offset int64) (io.ReadCloser, erro
 	return io.NopCloser(bytes.NewReader(s.data[offset:s.size.Load()])), nil
 }
 
-func TestSourceThatGrowsWithoutATimeMakesNoFinalUpload(t *testing.T) {
+func TestParallel_GrownSourceMakesNoFinal(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		source := &sizedSource{data: randomBytes(8000)}
 		source.size.Store(4000)
@@ -319,9 +319,9 @@ func TestSourceThatGrowsWithoutATimeMakesNoFinalUpload(t *testing.T) {
 	}
 }
 
-func TestCancelledPartsReturnAtOnceAndLeaveNothingRunning(t *testing.T) {
+func TestParallel_CancelReturnsAtOnce(t *testing.T) {
 	for _, method := range []string{"OPTIONS", "POST", "PATCH", "HEAD"} {
-		// The bubble ends only when no goroutine is left in it.
+		// synctest fails if a goroutine is left.
 		bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 			reached := make(chan struct{})
 			once := sync.OnceFunc(func() { close(reached) })

@@ -23,20 +23,19 @@ func isFinal(h *tustest.Handler, r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Upload-Concat"), "final;") || strings.HasPrefix(u.Concat, "final;")
 }
 
-// TestStopAtIsRefusedWhereTheStoredUploadIsOneOfParts makes sure that the stored upload
-// is not lost by that.
-func TestStopAtIsRefusedWhereTheStoredUploadIsOneOfParts(t *testing.T) {
+// TestStopAt_StoredPartsAreInvalid also resumes the stored upload after the error.
+func TestStopAt_StoredPartsAreInvalid(t *testing.T) {
 	data := randomBytes(unequalSize)
 	srv, store := finalLast(t), &storage.Memory{}
 	interruptedInParts(t, srv, store, data)
-	var asked atomic.Int64 // the server may see requests late that were cut
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring(), Hooks: tus.Hooks{
-		BeforeRequest: func(*http.Request) error { asked.Add(1); return nil },
+	var requests atomic.Int64 // cut requests may be handled late
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften(), Hooks: tus.Hooks{
+		BeforeRequest: func(*http.Request) error { requests.Add(1); return nil },
 	}})
 	_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 250, StopAt: 4000})
 	wantError(t, err, tus.ErrInvalidInput)
-	if asked.Load() != 0 {
-		t.Error("something was asked for")
+	if requests.Load() != 0 {
+		t.Error("a request was sent")
 	}
 	res, err := client.Upload(testContext(t), tus.Bytes(data), unequal())
 	if err != nil || res.Stats.ResumedFrom == 0 {
@@ -45,9 +44,9 @@ func TestStopAtIsRefusedWhereTheStoredUploadIsOneOfParts(t *testing.T) {
 	wantOneFinal(t, srv.Handler, res.URL, data)
 }
 
-// TestPartThatIsCompleteDoesNotExpire has a part that takes hours, long after a server
-// would have forgotten the other one if that were not complete.
-func TestPartThatIsCompleteDoesNotExpire(t *testing.T) {
+// TestPart_CompleteDoesNotExpire has a part that takes hours. The other part is complete
+// and does not expire meanwhile.
+func TestPart_CompleteDoesNotExpire(t *testing.T) {
 	opts := &tustest.Options{Extensions: tustest.Without("concatenation-unfinished"), Expires: time.Hour}
 	bubbleWith(t, opts, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		memory, data := &storage.Memory{}, randomBytes(10_000)
@@ -62,17 +61,17 @@ func TestPartThatIsCompleteDoesNotExpire(t *testing.T) {
 		_, err = u.Run(ctx)
 		wantError(t, err, context.DeadlineExceeded)
 		if n, err := storage.DeleteExpired(context.Background(), memory, time.Now()); n != 0 || err != nil {
-			t.Errorf("%d records were taken for expired, %v", n, err)
+			t.Errorf("%d expired records, %v", n, err)
 		}
 		if n, err := storage.DeleteExpired(context.Background(), memory, time.Now().Add(time.Hour)); n != 1 || err != nil {
-			t.Errorf("%d records expire an hour later, %v", n, err)
+			t.Errorf("%d expired records an hour later, %v", n, err)
 		}
 	})
 }
 
-// TestPartsThatAreCompleteHoldNoBuffers resumes stored parts from a source with one
-// reader, of which chunks are held in memory to be added up.
-func TestPartsThatAreCompleteHoldNoBuffers(t *testing.T) {
+// TestPart_CompleteHoldsNoBuffers resumes stored parts from a sequential source, whose
+// chunks are hashed in memory.
+func TestPart_CompleteHoldsNoBuffers(t *testing.T) {
 	const size, parts = 64 << 20, 32
 	data := randomBytes(size)
 	grown := map[string]int64{}
@@ -123,19 +122,18 @@ func TestPartsThatAreCompleteHoldNoBuffers(t *testing.T) {
 		runtime.KeepAlive(second)
 	}
 	if more := grown["one reader"] - grown["many readers"]; more > 16<<20 {
-		t.Errorf("%d MiB are held for parts that are complete", more>>20)
+		t.Errorf("%d MiB are held for complete parts", more>>20)
 	}
 }
 
-// TestPartsThatHaveBytesAreNotReplacedForAnEarlyFinalUpload pauses before all parts
-// exist, and again when they do and some have bytes. What happens to the final upload
-// then must not cost them.
-func TestPartsThatHaveBytesAreNotReplacedForAnEarlyFinalUpload(t *testing.T) {
+// TestPart_WithBytesIsNotReplaced pauses before all parts exist, and again when some of
+// them have bytes. These are not resent.
+func TestPart_WithBytesIsNotReplaced(t *testing.T) {
 	data := randomBytes(unequalSize)
-	for name, store := range map[string]storage.Store{"with a store": &storage.Memory{}, "without": nil} {
+	for name, store := range map[string]storage.Store{"store": &storage.Memory{}, "no store": nil} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
-			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), unequal())
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).NewUploader(tus.Bytes(data), unequal())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,9 +163,9 @@ func TestPartsThatHaveBytesAreNotReplacedForAnEarlyFinalUpload(t *testing.T) {
 	}
 }
 
-// TestBytesOfPartsRenewTheBudgetOfTheFinalUpload has failures before the parts are sent
-// and after that, either of which alone are within the budget.
-func TestBytesOfPartsRenewTheBudgetOfTheFinalUpload(t *testing.T) {
+// TestFinal_BytesOfPartsRenewRetries has failures before and after the parts are sent.
+// Either alone is within the retry budget, the sum is not.
+func TestFinal_BytesOfPartsRenewRetries(t *testing.T) {
 	data := randomBytes(unequalSize)
 	srv, store := finalLast(t), &storage.Memory{}
 	ctx, cancel := context.WithCancel(testContext(t))
@@ -192,13 +190,13 @@ func TestBytesOfPartsRenewTheBudgetOfTheFinalUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantOneFinal(t, srv.Handler, res.URL, data)
-	if res.Stats.Retries < 6 { // a request of the first session may be in the way of one more
+	if res.Stats.Retries < 6 { // a request of the first session may cause one more
 		t.Errorf("%d retries", res.Stats.Retries)
 	}
 }
 
-// A session ends right after the final upload was created, which the server then moves
-// away. No later session sends the source again.
+// A session ends right after the final upload was created, and the server then moves it
+// away. No later session resends the source.
 func TestFinalUpload_GoneAfterASessionIsUnconfirmed(t *testing.T) {
 	srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
@@ -227,7 +225,7 @@ func TestAbort_DeletesPartsThatCannotBeResumed(t *testing.T) {
 	interruptedInParts(t, srv, store, data)
 	opts := unequal()
 	opts.ParallelOptions.MaxConcatHeader = 60
-	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).NewUploader(tus.Bytes(data), opts)
+	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).NewUploader(tus.Bytes(data), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +234,7 @@ func TestAbort_DeletesPartsThatCannotBeResumed(t *testing.T) {
 	if err := u.Abort(testContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	if n := srv.Count("DELETE"); n < 4 { // more if a request of the first session holds a part
+	if n := srv.Count("DELETE"); n < 4 { // more if a request of the first session locks a part
 		t.Errorf("%d parts were deleted", n)
 	}
 	wantEmptyStore(t, store)
@@ -258,7 +256,7 @@ func TestPart_StartingOverIsLogged(t *testing.T) {
 	}
 }
 
-// A pause renews no retries of a part, as it renews none of an upload without parts.
+// A pause does not renew the retries of a part.
 func TestPart_PauseKeepsItsFailures(t *testing.T) {
 	srv := finalLast(t)
 	var u *tus.Uploader

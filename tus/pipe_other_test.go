@@ -4,5 +4,5 @@ package tus_test
 
 import "os"
 
-// makePipe makes what is no regular file, where there are no named pipes.
+// makePipe creates a directory, as there are no named pipes.
 func makePipe(path string) error { return os.Mkdir(path, 0o700) }

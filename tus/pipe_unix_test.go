@@ -4,6 +4,5 @@ package tus_test
 
 import "syscall"
 
-// makePipe makes a named pipe. Nobody will ever write to it: whoever opens it
-// hangs.
+// makePipe creates a named pipe. It has no writer, so opening it hangs.
 func makePipe(path string) error { return syscall.Mkfifo(path, 0o600) }

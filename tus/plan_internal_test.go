@@ -9,8 +9,8 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// planned fails unless spans are all bytes of a source, once and in order, and
-// keep the other promises of planSpans.
+// planned returns the spans of planSpans. It fails unless they cover the source once and in
+// order, and have the documented sizes.
 func planned(t *testing.T, size int64, connections int, least int64) []span {
 	t.Helper()
 	spans := planSpans(size, connections, least)
@@ -41,9 +41,9 @@ func planned(t *testing.T, size int64, connections int, least int64) []span {
 	return spans
 }
 
-func TestPlannedPartsTileAnySource(t *testing.T) {
+func TestPlanSpans_TileAnySource(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	// magnitude is random in its number of digits, up to 2^bits.
+	// magnitude returns a random number with a random number of digits, below 2^bits.
 	magnitude := func(bits int) int64 {
 		return random.Int64N(int64(1)<<random.IntN(bits+1)) + random.Int64N(2)
 	}
@@ -53,7 +53,7 @@ func TestPlannedPartsTileAnySource(t *testing.T) {
 		if least == 0 {
 			least = defaultMinPartSize
 		}
-		// Rounding up to the alignment costs connections only of a small source.
+		// Rounding up to the alignment reduces the number of parts only of a small source.
 		n := int64(connections)
 		if size/n > n*partAlignment && size/n >= least+partAlignment && len(spans) < connections {
 			t.Fatalf("planSpans(%d, %d, %d) has only %d parts", size, connections, least, len(spans))
@@ -61,7 +61,7 @@ func TestPlannedPartsTileAnySource(t *testing.T) {
 	}
 }
 
-func TestPlannedPartsAtTheLimitsOfNumbers(t *testing.T) {
+func TestPlanSpans_ExtremeSizes(t *testing.T) {
 	sizes := []int64{
 		0, 1, 2, partAlignment, partAlignment + 1, defaultMinPartSize - 1, defaultMinPartSize, defaultMinPartSize + 1,
 		math.MaxInt32, math.MaxUint32 + 2, 1<<62 - 1, 1 << 62, 1<<62 + 1, math.MaxInt64 - 1, math.MaxInt64,
@@ -76,7 +76,7 @@ func TestPlannedPartsAtTheLimitsOfNumbers(t *testing.T) {
 	}
 }
 
-func TestLargePartsAreCutFurther(t *testing.T) {
+func TestPlanSpans_LargePartsAreDivided(t *testing.T) {
 	const mib, gib = 1 << 20, 1 << 30
 	tests := []struct {
 		size        int64
@@ -109,7 +109,7 @@ func TestLargePartsAreCutFurther(t *testing.T) {
 	}
 }
 
-func TestSpansAtBoundaries(t *testing.T) {
+func TestSpansAt_Boundaries(t *testing.T) {
 	tests := []struct {
 		size       int64
 		boundaries []int64
@@ -129,7 +129,7 @@ func TestSpansAtBoundaries(t *testing.T) {
 	}
 }
 
-func TestBoundariesAscendFromAboveZero(t *testing.T) {
+func TestAscending_Boundaries(t *testing.T) {
 	for _, good := range [][]int64{nil, {}, {1}, {1, 2}, {5, math.MaxInt64}} {
 		if !ascending(good) {
 			t.Errorf("ascending(%v) is false", good)
@@ -142,7 +142,7 @@ func TestBoundariesAscendFromAboveZero(t *testing.T) {
 	}
 }
 
-func TestStoredPartsMustTileTheSource(t *testing.T) {
+func TestTile_PartsCoverSource(t *testing.T) {
 	part := func(offset, size int64) storage.Part { return storage.Part{Offset: offset, Size: size} }
 	tests := map[string]struct {
 		parts []storage.Part

@@ -1,37 +1,29 @@
 package tus_test
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
-	"github.com/seed-175555ba/tus-go/checksum"
-	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// inParts makes a parallel upload of small parts.
+// inParts returns options for a parallel upload in small parts.
 func inParts(connections int) *tus.UploadOptions {
 	return &tus.UploadOptions{Parallel: connections, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}}
 }
 
-// required returns opts with parts that are required.
+// required sets Required in opts.
 func required(opts *tus.UploadOptions) *tus.UploadOptions {
 	opts.ParallelOptions.Required = true
 	return opts
 }
 
-// concatServers starts a server that makes final uploads of complete parts only,
-// and one that advertises concatenation-unfinished, which makes no difference.
+// concatServers starts a server that concatenates complete parts only, and one with
+// concatenation-unfinished, which makes no difference.
 func concatServers(t testing.TB) map[string]*tustest.Server {
 	t.Helper()
 	return map[string]*tustest.Server{
@@ -46,8 +38,8 @@ func finalLast(t testing.TB) *tustest.Server {
 	return tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished")})
 }
 
-// finals returns the complete final uploads that a server has, and partials the
-// partial ones that were ever created.
+// finals returns the complete final uploads of a server, and partials all partial uploads
+// that were created.
 func finals(h *tustest.Handler) (complete []tustest.Upload) {
 	for _, u := range h.Uploads() {
 		if strings.HasPrefix(u.Concat, "final;") && u.Complete() {
@@ -66,7 +58,7 @@ func partials(h *tustest.Handler) (all []tustest.Upload) {
 	return all
 }
 
-// wantOneFinal fails unless data is stored, as the only complete final upload.
+// wantOneFinal fails unless data is stored as the only complete final upload.
 func wantOneFinal(t testing.TB, h *tustest.Handler, url string, data []byte) {
 	t.Helper()
 	wantStored(t, h, url, data)
@@ -75,7 +67,7 @@ func wantOneFinal(t testing.TB, h *tustest.Handler, url string, data []byte) {
 	}
 }
 
-func TestPartsOfEverySizeMakeOneFinalUpload(t *testing.T) {
+func TestParallel_EverySizeMakesOneFinal(t *testing.T) {
 	const least = 1000
 	for name, srv := range concatServers(t) {
 		client := newClient(t, srv.Endpoint(), nil)
@@ -110,7 +102,7 @@ func TestPartsOfEverySizeMakeOneFinalUpload(t *testing.T) {
 	}
 }
 
-func TestSourceTooSmallForTwoPartsIsSentAsUsual(t *testing.T) {
+func TestParallel_SmallSourceIsOneUpload(t *testing.T) {
 	for name, srv := range concatServers(t) {
 		client := newClient(t, srv.Endpoint(), nil)
 		if _, err := client.Capabilities(testContext(t)); err != nil {
@@ -134,7 +126,7 @@ func TestSourceTooSmallForTwoPartsIsSentAsUsual(t *testing.T) {
 	}
 }
 
-func TestPartsAreFiveMebibytesAtLeastByDefault(t *testing.T) {
+func TestParallel_DefaultMinPartSizeIs5MiB(t *testing.T) {
 	const least = 5 << 20
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
@@ -157,7 +149,7 @@ func TestPartsAreFiveMebibytesAtLeastByDefault(t *testing.T) {
 	}
 }
 
-func TestPartsOnTheWire(t *testing.T) {
+func TestParallel_RequestHeaders(t *testing.T) {
 	srv := finalLast(t)
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(3000)
@@ -182,7 +174,7 @@ func TestPartsOnTheWire(t *testing.T) {
 		want := http.Header{"Upload-Concat": {"partial"}, "Upload-Metadata": {"piece eWVz"}, "Upload-Length": r.Header["Upload-Length"]}
 		wantUploadHeaders(t, r, "POST", want)
 		if at[r.Header.Get("Upload-Length")] == "" {
-			t.Errorf("part of %s bytes", r.Header.Get("Upload-Length"))
+			t.Errorf("unexpected part of %s bytes", r.Header.Get("Upload-Length"))
 		}
 	}
 	for _, r := range requests[3:5] {
@@ -226,7 +218,7 @@ func TestParallel_FinalUploadComesAfterTheBytes(t *testing.T) {
 	}
 }
 
-func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
+func TestOnCreated_SaysPartialOrFinal(t *testing.T) {
 	for name, srv := range concatServers(t) {
 		seen := map[string][]string{}
 		opts := inParts(3)
@@ -238,305 +230,5 @@ func TestAnnouncedURLsTellWhatTheyAre(t *testing.T) {
 		if len(seen["partial"]) != 3 || !slices.Equal(seen["final"], []string{res.URL}) || len(seen) != 2 {
 			t.Errorf("%s: URLs are %v, final %s", name, seen, res.URL)
 		}
-	}
-}
-
-func TestPartsWithoutConcatenation(t *testing.T) {
-	data := randomBytes(4000)
-	unable := &tustest.Options{Extensions: tustest.Without("concatenation", "concatenation-unfinished")}
-	t.Run("are an error that names it if required, before anything is created", func(t *testing.T) {
-		srv := tustest.NewServer(t, unable)
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
-		wantError(t, err, tus.ErrUnsupported)
-		wantError(t, err, errors.ErrUnsupported)
-		if !strings.Contains(err.Error(), "concatenation") || res == nil || res.URL != "" {
-			t.Errorf("error is %v, result %+v", err, res)
-		}
-		wantMethods(t, srv.Handler, "OPTIONS")
-	})
-	t.Run("are one upload", func(t *testing.T) {
-		srv := tustest.NewServer(t, unable)
-		opts := inParts(4)
-		opts.CreationLimit = -1
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH")
-	})
-	t.Run("capabilities given by the caller are believed", func(t *testing.T) {
-		srv := tustest.NewServer(t, unable)
-		client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{}})
-		_, err := client.Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
-		wantError(t, err, tus.ErrUnsupported)
-		wantMethods(t, srv.Handler)
-
-		able := finalLast(t)
-		client = newClient(t, able.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{
-			Extensions: []string{"concatenation"},
-		}})
-		res, err := client.Upload(testContext(t), tus.Bytes(data), inParts(4))
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantOneFinal(t, able.Handler, res.URL, data)
-		if able.Count("OPTIONS") != 0 {
-			t.Error("server was asked what the caller had told")
-		}
-	})
-}
-
-func TestPartsWhereTheServerDoesNotTellWhatItOffers(t *testing.T) {
-	data := randomBytes(4000)
-	answers := map[string]tustest.Action{
-		"404": goneWith(404),
-		"405": tustest.Respond(405, ""),
-		"401": tustest.Respond(401, ""),
-		"500": tustest.Respond(500, ""),
-		"cut": tustest.CutBefore(),
-	}
-	for name, action := range answers {
-		t.Run(name, func(t *testing.T) {
-			srv := tustest.NewServer(t, nil)
-			srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: action})
-			client := newClient(t, srv.Endpoint(), nil)
-			_, err := client.Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
-			if err == nil || !strings.Contains(err.Error(), "concatenation") {
-				t.Errorf("error is %v, and should say what the question was for", err)
-			}
-			var e *tus.Error
-			if !errors.As(err, &e) || e.Method != "OPTIONS" {
-				t.Errorf("error is %v", err)
-			}
-			if srv.Count("POST") != 0 {
-				t.Error("something was created")
-			}
-			res, err := client.Upload(testContext(t), tus.Bytes(data), inParts(4))
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, res.URL, data)
-			if n := len(partials(srv.Handler)); n != 0 {
-				t.Errorf("%d partial uploads", n)
-			}
-		})
-	}
-	t.Run("asked again after a temporary failure", func(t *testing.T) {
-		srv := tustest.NewServer(t, nil)
-		srv.Inject(tustest.Fault{Method: "OPTIONS", Times: 2, Action: tustest.Respond(503, "")})
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), required(inParts(4)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantOneFinal(t, srv.Handler, res.URL, data)
-		if srv.Count("OPTIONS") != 3 || res.Stats.Retries != 2 {
-			t.Errorf("%d OPTIONS, %d retries", srv.Count("OPTIONS"), res.Stats.Retries)
-		}
-	})
-}
-
-func TestPartBoundariesOfTheCaller(t *testing.T) {
-	data := randomBytes(4000)
-	for name, srv := range concatServers(t) {
-		client := newClient(t, srv.Endpoint(), nil)
-		for _, boundaries := range [][]int64{{1}, {3999}, {1, 2, 3}, {500, 2500, 2501}} {
-			before := len(partials(srv.Handler))
-			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: boundaries}})
-			if err != nil {
-				t.Fatalf("%s: %v: %v", name, boundaries, err)
-			}
-			wantStored(t, srv.Handler, res.URL, data)
-			var lengths, want []int64
-			for _, u := range partials(srv.Handler)[before:] {
-				lengths = append(lengths, u.Length)
-			}
-			for i, end := range append(slices.Clone(boundaries), 4000) {
-				begin := int64(0)
-				if i > 0 {
-					begin = boundaries[i-1]
-				}
-				want = append(want, end-begin)
-			}
-			slices.Sort(lengths)
-			slices.Sort(want)
-			if !slices.Equal(lengths, want) {
-				t.Errorf("%s: parts have %v bytes, want %v", name, lengths, want)
-			}
-		}
-	}
-}
-
-func TestPartsThatCannotBe(t *testing.T) {
-	data := tus.Bytes(randomBytes(4000))
-	tests := map[string]struct {
-		source tus.Source
-		opts   tus.UploadOptions
-	}{
-		"negative number":           {data, tus.UploadOptions{Parallel: -1}},
-		"negative minimum":          {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: -1}}},
-		"together with StopAt":      {data, tus.UploadOptions{Parallel: 2, StopAt: 1}},
-		"together with DeferLength": {data, tus.UploadOptions{Parallel: 2, DeferLength: true}},
-		"bad metadata of parts":     {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartMetadata: tus.Metadata{"a b": ""}}}},
-		"boundary at 0":             {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{0}}}},
-		"negative boundary":         {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{-5}}}},
-		"boundary twice":            {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{7, 7}}}},
-		"boundaries descending":     {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{9, 8}}}},
-		"boundary at the end":       {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{4000}}}},
-		"boundary beyond the end":   {data, tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1, 4001}}}},
-		"boundary after a stream":   {tus.Reader(bytes.NewReader(randomBytes(4000))), tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{4001}}}},
-		"boundary in an empty file": {tus.Bytes(nil), tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1}}}},
-		"boundaries without parts":  {data, tus.UploadOptions{ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5}}}},
-		"source with one reader":    {tus.ReadSeeker(bytes.NewReader(randomBytes(4000)), 4000), *required(inParts(2))},
-		"stream":                    {tus.Reader(bytes.NewReader(randomBytes(4000))), *required(&tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 1000}, ChunkSize: 1000})},
-		"boundary, parts required":  {data, *required(&tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{4000}}})},
-	}
-	for name, test := range tests {
-		srv := tustest.NewServer(t, nil)
-		// With a store and checksums there is more that could be asked before.
-		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin(), Store: &storage.Memory{}})
-		res, err := client.Upload(testContext(t), test.source, &test.opts)
-		if !errors.Is(err, tus.ErrInvalidInput) || res == nil {
-			t.Errorf("%s: error is %v", name, err)
-		}
-		if n := len(srv.Requests()); n != 0 {
-			t.Errorf("%s: %d requests were sent", name, n)
-		}
-	}
-}
-
-func TestSourceWithOneReaderIsOneUpload(t *testing.T) {
-	data := randomBytes(4000)
-	sources := map[string]tus.Source{
-		"ReadSeeker": tus.ReadSeeker(bytes.NewReader(data), 4000),
-		"Reader":     tus.Reader(bytes.NewReader(data)),
-	}
-	for name, source := range sources {
-		srv := tustest.NewServer(t, nil)
-		opts := inParts(4)
-		opts.ChunkSize = 1000
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, opts)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		if n := len(partials(srv.Handler)); n != 0 {
-			t.Errorf("%s: %d partial uploads", name, n)
-		}
-	}
-}
-
-// meeting lets requests through in groups of n: a client that does not send n at
-// the same time waits for ever.
-type meeting struct {
-	mu      sync.Mutex
-	n, left int
-	open    chan struct{}
-}
-
-func newMeeting(n int) *meeting { return &meeting{n: n, left: n, open: make(chan struct{})} }
-
-func (m *meeting) wait(ctx context.Context) {
-	m.mu.Lock()
-	open := m.open
-	if m.left--; m.left == 0 {
-		m.left, m.open = m.n, make(chan struct{})
-		close(open)
-	}
-	m.mu.Unlock()
-	select {
-	case <-open:
-	case <-ctx.Done():
-	}
-}
-
-func TestAsManyPartsAreSentAtOnceAsThereAreConnections(t *testing.T) {
-	for name, srv := range concatServers(t) {
-		together := newMeeting(4)
-		var busy gauge
-		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			busy.add(1)
-			defer busy.add(-1)
-			together.wait(r.Context())
-			h.Serve(w, r)
-		}}, tustest.Fault{Times: -1, Action: busy.serve})
-		data := randomBytes(12_000)
-		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{
-			Parallel: 4, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000, 2000, 3000, 4000, 5000, 6000, 7000}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantOneFinal(t, srv.Handler, res.URL, data)
-		if busy.most != 4 {
-			t.Errorf("%s: %d requests at the same time", name, busy.most)
-		}
-	}
-}
-
-func TestMaxConnectionsBoundsAllUploadsAndTheirParts(t *testing.T) {
-	h := tustest.NewHandler(nil)
-	var open, most int
-	var mu sync.Mutex
-	server := httptest.NewUnstartedServer(h)
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch state {
-		case http.StateNew:
-			open++
-			most = max(most, open)
-		case http.StateClosed, http.StateHijacked:
-			open--
-		}
-	}
-	server.Start()
-	defer server.Close()
-	together := newMeeting(3)
-	var busy gauge
-	h.Inject(tustest.Fault{Method: "PATCH", Times: 9, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		busy.add(1)
-		defer busy.add(-1)
-		together.wait(r.Context())
-		h.Serve(w, r)
-	}}, tustest.Fault{Times: -1, Action: busy.serve})
-	client := newClient(t, server.URL+"/files/", &tus.Options{MaxConnections: 3})
-	ctx := testContext(t)
-	var uploads sync.WaitGroup
-	for i := range 4 {
-		uploads.Go(func() {
-			data := randomBytes(4000 + i)
-			res, err := client.Upload(ctx, tus.Bytes(data), inParts(4))
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			if got, _ := h.Upload(res.URL); !bytes.Equal(got.Data, data) {
-				t.Errorf("server holds %d other bytes", len(got.Data))
-			}
-		})
-	}
-	uploads.Wait()
-	client.CloseIdleConnections()
-	mu.Lock()
-	defer mu.Unlock()
-	if busy.most != 3 || most > 3 {
-		t.Errorf("%d requests and %d connections at the same time", busy.most, most)
-	}
-}
-
-func TestPartsOverOneConnectionAtATime(t *testing.T) {
-	srv := finalLast(t)
-	var busy gauge
-	srv.Inject(tustest.Fault{Times: -1, Action: busy.serve})
-	data := randomBytes(8000)
-	client := newClient(t, srv.Endpoint(), &tus.Options{MaxConnections: 1})
-	res, err := client.Upload(testContext(t), tus.Bytes(data), inParts(8))
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantOneFinal(t, srv.Handler, res.URL, data)
-	if busy.most != 1 {
-		t.Errorf("%d requests at the same time", busy.most)
 	}
 }

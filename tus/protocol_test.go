@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// statusesOfHTTP are the statuses that code outside of a protocol may name, as HTTP alone
-// gives them their meaning, by file.
+// statusesOfHTTP are the statuses that other files may name, as HTTP alone defines their
+// meaning.
 var statusesOfHTTP = map[string][]string{
 	"errors.go":      {"StatusNotImplemented", "StatusServiceUnavailable"},
 	"no_response.go": {"StatusProxyAuthRequired", "StatusText"},
@@ -20,11 +20,11 @@ var statusesOfHTTP = map[string][]string{
 	"send.go":  {"StatusOK"},
 }
 
-// Only the implementations of protocol know what a header field or a status means, so that
-// another one changes no other file.
+// Only implementations of protocol may name headers and statuses, so that another
+// implementation changes no other file.
 func TestProtocol_OnlySeamNamesHeadersAndStatuses(t *testing.T) {
 	set, sources := parsePackage(t)
-	names := map[string]bool{} // of header fields and statuses
+	names := map[string]bool{} // header fields and statuses
 	for file, source := range sources {
 		if !strings.HasPrefix(file, "protocol_tus") {
 			continue

@@ -24,7 +24,7 @@ func FuzzParseInteger(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		n, present, err := tus.ParseInteger(http.Header{"Upload-Offset": {value}}, "Upload-Offset")
 		if !present {
-			t.Fatal("value is not noticed")
+			t.Fatal("value is not found")
 		}
 		digits := value != "" && strings.Trim(value, "0123456789") == ""
 		want, rangeErr := strconv.ParseInt(value, 10, 64)
@@ -53,8 +53,8 @@ func FuzzParseMetadata(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, header string) {
 		first := tus.ParseMetadata(header)
-		// What the server told can be given to another upload: if the keys are
-		// valid, it survives the way there and back.
+		// Metadata of a server can be sent with another upload: if the keys are valid,
+		// parsing the formatted metadata returns the same.
 		if first.Validate() == nil && !maps.Equal(first, tus.ParseMetadata(tus.FormatMetadata(first))) {
 			t.Errorf("%q is read as %q, and that as %q", header, first, tus.ParseMetadata(tus.FormatMetadata(first)))
 		}
@@ -189,18 +189,18 @@ func FuzzExcerpt(f *testing.F) {
 	})
 }
 
-// FuzzAnswers lets a server answer anything to POST, PATCH and HEAD in turn.
-// An upload may only succeed if the server acknowledged every byte.
-func FuzzAnswers(f *testing.F) {
+// FuzzResponses responds to POST, PATCH and HEAD with arbitrary headers. An upload may
+// succeed only if the server acknowledged every byte.
+func FuzzResponses(f *testing.F) {
 	f.Add(201, "/files/1", "0", "204", "10", "10", "10")
 	f.Add(201, "/files/1", "10", "500", "5", "5", "10")
 	f.Add(307, "http://other.test/", "-1", "409", "11", "11", "")
 	f.Add(200, "x", "", "404", "", "", "")
 	f.Fuzz(func(t *testing.T, created int, location, offset0, patchStatus, offset1, offset2, length string) {
 		requests, acknowledged := 0, false
-		answer := func(r *http.Request) (*http.Response, error) {
+		respond := func(r *http.Request) (*http.Response, error) {
 			if requests++; requests > 500 {
-				t.Fatal("client never ends")
+				t.Fatal("client does not stop")
 			}
 			sent := 0
 			if r.Body != nil {
@@ -231,8 +231,8 @@ func FuzzAnswers(f *testing.F) {
 			return resp, nil
 		}
 		client, err := tus.NewClient("http://a.test/files/", &tus.Options{
-			HTTPClient: &http.Client{Transport: roundTripper(answer)},
-			Retry:      impatient(), Capabilities: carriesSmall(),
+			HTTPClient: &http.Client{Transport: roundTripper(respond)},
+			Retry:      retryAtOnce(), Capabilities: withCreationUpload(),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -242,14 +242,14 @@ func FuzzAnswers(f *testing.F) {
 			t.Errorf("success at offset %d", res.Offset)
 		}
 		if err != nil && fmt.Sprint(err) == "" {
-			t.Error("error without words")
+			t.Error("error text is empty")
 		}
 	})
 }
 
 func isTen(s string) bool { return strings.TrimLeft(s, "0") == "10" }
 
-// roundTripper is a server without a network.
+// roundTripper is a function that implements http.RoundTripper.
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

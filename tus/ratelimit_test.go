@@ -2,19 +2,20 @@ package tus_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
-	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// pass waits until a limit let n bytes pass, in the pieces that it wants.
+// pass waits for n bytes in pieces of at most the burst, and returns the time it took.
 func pass(t *testing.T, l *tus.RateLimit, n int) (took time.Duration) {
 	t.Helper()
 	begin := time.Now()
@@ -73,12 +74,12 @@ func TestRateLimit_SetWakesWaiters(t *testing.T) {
 		before, after int64
 		want          time.Duration // for 10000 bytes, after a second
 	}{
-		"faster":         {1000, 3000, 3 * time.Second},
-		"slower":         {1000, 500, 18 * time.Second},
-		"the same":       {1000, 1000, 9 * time.Second},
-		"off":            {1000, 0, 0},
-		"below zero":     {1000, -1, 0},
-		"from a trickle": {1, 5000, 2 * time.Second},
+		"faster":     {1000, 3000, 3 * time.Second},
+		"slower":     {1000, 500, 18 * time.Second},
+		"the same":   {1000, 1000, 9 * time.Second},
+		"off":        {1000, 0, 0},
+		"below zero": {1000, -1, 0},
+		"from 1":     {1, 5000, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -97,8 +98,7 @@ func TestRateLimit_SetWakesWaiters(t *testing.T) {
 	}
 }
 
-// TestRateLimit_SetOffAndOn is what a limiter of golang.org/x/time/rate does not
-// survive.
+// TestRateLimit_SetOffAndOn fails with a limiter of golang.org/x/time/rate.
 func TestRateLimit_SetOffAndOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l tus.RateLimit
@@ -131,7 +131,7 @@ func TestRateLimit_WaitEndsWithContext(t *testing.T) {
 	})
 }
 
-// TestRateLimit_ChangesDuringUpload sets a limit of next to nothing, and then none.
+// TestRateLimit_ChangesDuringUpload starts with a very low limit and removes it.
 func TestRateLimit_ChangesDuringUpload(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		limit, data := tus.NewRateLimit(0), randomBytes(100_000)
@@ -148,8 +148,8 @@ func TestRateLimit_ChangesDuringUpload(t *testing.T) {
 	})
 }
 
-// TestRateLimit_OfUploadAndClientApply has the slower of two limits decide, in each kind
-// of upload.
+// TestRateLimit_OfUploadAndClientApply: the lower of two limits applies, in each kind of
+// upload.
 func TestRateLimit_OfUploadAndClientApply(t *testing.T) {
 	const size = 20_000
 	for name, opts := range map[string]tus.UploadOptions{
@@ -198,22 +198,138 @@ func TestRateLimit_OfUploadThatCannotWorkIsRefused(t *testing.T) {
 	}
 }
 
-// TestRateLimit_DoesNotHideStall has the kernel send a file over a connection on which
-// nothing moves.
-func TestRateLimit_DoesNotHideStall(t *testing.T) {
-	t.Parallel() // it mostly waits
-	path, data := largeFile(t)
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
-	var seen recorder
-	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: tus.NewRateLimit(1 << 40), StallTimeout: 3 * time.Second, Hooks: seen.hooks()})
-	res, err := client.UploadFile(testContext(t), path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-	if len(seen.retries) == 0 {
-		t.Fatal("nothing was cut")
-	}
-	wantError(t, seen.retries[0].Err, tus.ErrStalled)
+// slowLimiter delays every burst by more than the stall timeout.
+type slowLimiter struct{ waited []int }
+
+func (l *slowLimiter) Burst() int { return 100_000 }
+
+func (l *slowLimiter) WaitN(ctx context.Context, n int) error {
+	l.waited = append(l.waited, n)
+	return waitFor(ctx, 2*time.Minute)
 }
+
+func waitFor(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestStall_WaitForRateLimitIsNone(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		limiter := &slowLimiter{}
+		data := randomBytes(250_000)
+		res, err := newClient(&tus.Options{RateLimit: limiter}).Upload(t.Context(), tus.Bytes(data), whole())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, h, res.URL, data)
+		sum := 0
+		for _, n := range limiter.waited {
+			sum += n
+			if n < 1 || n > limiter.Burst() {
+				t.Errorf("WaitN of %d bytes, the burst is %d", n, limiter.Burst())
+			}
+		}
+		if sum < len(data) || res.Stats.Retries != 0 {
+			t.Errorf("WaitN of %d bytes in all, %d retries", sum, res.Stats.Retries)
+		}
+	})
+}
+
+func TestRateLimit_WaitOfUploadEndsWithContext(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begin := time.Now()
+		_, err := newClient(&tus.Options{RateLimit: &slowLimiter{}}).Upload(ctx, tus.Bytes(randomBytes(10)), whole())
+		wantError(t, err, context.DeadlineExceeded)
+		if got := time.Since(begin); got != time.Minute {
+			t.Errorf("it took %v", got)
+		}
+	})
+}
+
+// punctualLimiter passes a byte per second. Like the limiter of golang.org/x/time, it
+// fails at once if the wait exceeds the deadline of the context.
+type punctualLimiter struct{ refused int }
+
+func (*punctualLimiter) Burst() int { return 100 }
+
+func (l *punctualLimiter) WaitN(ctx context.Context, n int) error {
+	wait := time.Duration(n) * time.Second
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < wait {
+		l.refused++
+		return errors.New("would exceed context deadline")
+	}
+	return waitFor(ctx, wait)
+}
+
+func TestRateLimit_ForeseenDeadlinePausesUpload(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		begin, limiter, data := time.Now(), &punctualLimiter{}, randomBytes(500)
+		u, err := newClient(&tus.Options{RateLimit: limiter}).NewUploader(tus.Bytes(data), &tus.UploadOptions{ChunkSize: 70})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := u.Run(ctx)
+		wantError(t, err, context.DeadlineExceeded)
+		if u.State() != tus.StatePaused || res.Stats.Retries != 0 || res.Offset != 280 || time.Since(begin) != 5*time.Minute {
+			t.Errorf("%v at %d after %v and %d retries", u.State(), res.Offset, time.Since(begin), res.Stats.Retries)
+		}
+		if res, err = u.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, h, res.URL, data)
+	})
+}
+
+// strictLimiter counts bytes, and fails if a wait exceeds its burst.
+type strictLimiter struct{ n atomic.Int64 }
+
+func (l *strictLimiter) Burst() int { return 100_000 }
+
+func (l *strictLimiter) WaitN(_ context.Context, n int) error {
+	if n > l.Burst() {
+		return errors.New("more than the burst")
+	}
+	l.n.Add(int64(n))
+	return nil
+}
+
+func TestRateLimit_HoldsForFileAndMemory(t *testing.T) {
+	path, data := largeFile(t)
+	for name, source := range map[string]tus.Source{"file by the kernel": tus.File(path), "memory": tus.Bytes(data)} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			limiter := &strictLimiter{}
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: limiter}).Upload(testContext(t), source, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			if n := limiter.n.Load(); n < int64(len(data)) {
+				t.Errorf("limiter passed %d bytes of %d", n, len(data))
+			}
+		})
+	}
+}
+
+func TestRateLimit_ErrorEndsRequest(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: brokenLimiter{}, Retry: tus.RetryPolicy{MaxRetries: 2}})
+	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), whole())
+	wantError(t, err, errUnplugged)
+	if bytesReceived(srv) != 0 {
+		t.Errorf("%d bytes were sent", bytesReceived(srv))
+	}
+}
+
+type brokenLimiter struct{}
+
+func (brokenLimiter) Burst() int                       { return 1000 }
+func (brokenLimiter) WaitN(context.Context, int) error { return errUnplugged }

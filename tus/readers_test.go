@@ -15,13 +15,13 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// deafReader has deadlines that do nothing, as adapters of connections may.
-type deafReader struct{ wake chan struct{} }
+// deadlineIgnorer has deadlines without effect, as some adapters of connections.
+type deadlineIgnorer struct{ wake chan struct{} }
 
-func (r deafReader) Read([]byte) (int, error)        { <-r.wake; return 0, io.EOF }
-func (r deafReader) SetReadDeadline(time.Time) error { return nil }
+func (r deadlineIgnorer) Read([]byte) (int, error)        { <-r.wake; return 0, io.EOF }
+func (r deadlineIgnorer) SetReadDeadline(time.Time) error { return nil }
 
-func TestReaderThatIgnoresItsDeadlineDoesNotKeepAStream(t *testing.T) {
+func TestReader_IgnoredDeadlineDoesNotDelayEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, err := tus.NewClient("http://tus.test/files/", nil)
 		if err != nil {
@@ -29,7 +29,7 @@ func TestReaderThatIgnoresItsDeadlineDoesNotKeepAStream(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		r := deafReader{make(chan struct{})}
+		r := deadlineIgnorer{make(chan struct{})}
 		start := time.Now()
 		_, err = client.Upload(ctx, tus.Reader(r), nil)
 		wantError(t, err, context.DeadlineExceeded)
@@ -40,20 +40,20 @@ func TestReaderThatIgnoresItsDeadlineDoesNotKeepAStream(t *testing.T) {
 	})
 }
 
-// panickyReader is a source, and its reader, that panics.
+// panickyReader panics in Read.
 type panickyReader struct{ io.ReadSeeker }
 
 func (panickyReader) Read([]byte) (int, error)       { panic("reader panics") }
 func (panickyReader) Seek(int64, int) (int64, error) { return 0, nil }
 
-// TestPanicOfAReaderReachesTheCaller is for those who recover from it, as servers do.
-func TestPanicOfAReaderReachesTheCaller(t *testing.T) {
+// TestPanic_OfReaderReachesStep recovers from the panic, as servers do.
+func TestPanic_OfReaderReachesStep(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 	for name, source := range map[string]tus.Source{
-		"stream":                   tus.Reader(panickyReader{}),
-		"chunk that is added up":   tus.ReadSeeker(panickyReader{}, 1000),
-		"source that is looked at": tus.ReadSeeker(panickyReader{}, 2000),
-		"chunk of many readers":    readingSource(func([]byte) (int, error) { panic("reader panics") }),
+		"stream":                tus.Reader(panickyReader{}),
+		"hashed chunk":          tus.ReadSeeker(panickyReader{}, 1000),
+		"fingerprint":           tus.ReadSeeker(panickyReader{}, 2000),
+		"chunk of many readers": readingSource(func([]byte) (int, error) { panic("reader panics") }),
 	} {
 		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 		u, err := client.NewUploader(source, &tus.UploadOptions{CreationLimit: -1})
@@ -69,13 +69,13 @@ func TestPanicOfAReaderReachesTheCaller(t *testing.T) {
 			_, err := u.Run(testContext(t))
 			t.Errorf("%s: returned %v", name, err)
 		}()
-		if err := u.Abort(testContext(t)); err != nil { // it is not left locked
+		if err := u.Abort(testContext(t)); err != nil { // the uploader is not locked
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// readingSource is 1000 bytes that can have many readers, all of which read like this.
+// readingSource is a source of 1000 bytes whose readers call a function.
 type readingSource func(p []byte) (int, error)
 
 func (s readingSource) Stat(context.Context) (tus.SourceInfo, error) {
@@ -88,8 +88,8 @@ func (s readingSource) Open(context.Context, int64) (io.ReadCloser, error) {
 
 func (s readingSource) Read(p []byte) (int, error) { return s(p) }
 
-func TestReadOfMoreThanWasAskedForIsAnError(t *testing.T) {
-	for name, extensions := range map[string][]string{"added up first": tustest.Without("checksum-trailer"), "added up on the way": nil} {
+func TestReader_TooLargeCountIsAnError(t *testing.T) {
+	for name, extensions := range map[string][]string{"hashed first": tustest.Without("checksum-trailer"), "trailer": nil} {
 		srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
 		client := newClient(t, srv.Endpoint(), &tus.Options{Checksums: checksum.Builtin()})
 		for _, more := range []int{1, -1 << 30} {
@@ -102,12 +102,12 @@ func TestReadOfMoreThanWasAskedForIsAnError(t *testing.T) {
 	}
 }
 
-// TestReadThatWasLeftBehindDoesNotRace has a Read that returns when the upload has
-// gone on long ago. It is for the race detector.
-func TestReadThatWasLeftBehindDoesNotRace(t *testing.T) {
+// TestReader_AbandonedReadDoesNotRace has a Read that returns long after the upload
+// continued, for the race detector.
+func TestReader_AbandonedReadDoesNotRace(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(1000)
-	s := &leftBehind{data: data, reading: make(chan struct{}), wake: make(chan struct{}), returned: make(chan struct{})}
+	s := &abandonedSource{data: data, reading: make(chan struct{}), wake: make(chan struct{}), returned: make(chan struct{})}
 	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(s, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -128,18 +128,18 @@ func TestReadThatWasLeftBehindDoesNotRace(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// leftBehind is a source whose first reader hangs, also when it is closed.
-type leftBehind struct {
+// abandonedSource is a source whose first reader hangs, even after Close.
+type abandonedSource struct {
 	data                    []byte
 	opened                  bool
 	reading, wake, returned chan struct{}
 }
 
-func (s *leftBehind) Stat(context.Context) (tus.SourceInfo, error) {
+func (s *abandonedSource) Stat(context.Context) (tus.SourceInfo, error) {
 	return tus.SourceInfo{Size: int64(len(s.data)), Version: "1"}, nil
 }
 
-func (s *leftBehind) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+func (s *abandonedSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
 	r, err := tus.Bytes(s.data).Open(ctx, offset)
 	if s.opened || err != nil {
 		return r, err
@@ -150,7 +150,7 @@ func (s *leftBehind) Open(ctx context.Context, offset int64) (io.ReadCloser, err
 
 type hangingOnce struct {
 	io.ReadCloser
-	s    *leftBehind
+	s    *abandonedSource
 	once sync.Once
 }
 

@@ -15,7 +15,7 @@ import (
 
 // held returns options with a policy.
 func held(policy tus.HeldPolicy) *tus.UploadOptions {
-	opts := inChunks()
+	opts := chunked()
 	opts.Held = policy
 	return opts
 }
@@ -25,7 +25,7 @@ func slowCreation(h *tustest.Handler) {
 	h.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.Delay(10 * time.Second)})
 }
 
-func TestReserve_FailBeginsOneUpload(t *testing.T) {
+func TestReserve_FailStartsOneUpload(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{
 		"chunks":      {ChunkSize: 1000},
 		"parts":       {ChunkSize: 1000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{50_000}}},
@@ -60,7 +60,7 @@ func TestReserve_FailBeginsOneUpload(t *testing.T) {
 	}
 }
 
-func TestReserve_WaitBeginsSecondUploadBesideLivingHolder(t *testing.T) {
+func TestReserve_WaitStartsSecondUpload(t *testing.T) {
 	for name, process := range map[string]string{"another machine": "", "this process": "own"} {
 		t.Run(name, func(t *testing.T) {
 			withFleet(t, func(t *testing.T, fl *fleet) {
@@ -71,11 +71,11 @@ func TestReserve_WaitBeginsSecondUploadBesideLivingHolder(t *testing.T) {
 					}
 					return fl.machine(name, nil)
 				}
-				fl.start("a", tus.Options{Store: machine("a")}, inChunks())
+				fl.start("a", tus.Options{Store: machine("a")}, chunked())
 				time.Sleep(time.Second)
-				fl.start("b", tus.Options{Store: machine("b")}, inChunks())
+				fl.start("b", tus.Options{Store: machine("b")}, chunked())
 				time.Sleep(15 * time.Second)
-				n := len(fl.h.Uploads()) // a renews its lease after 10 s, when it stores the upload URL
+				n := len(fl.h.Uploads()) // a renews its lease after 10 s and stores the upload URL
 				if want := map[string]int{"": 1, "own": 2}[process]; n != want {
 					t.Errorf("%d uploads, want %d", n, want)
 				}
@@ -124,7 +124,7 @@ func TestReserve_BeginStoresNothingBeforeCreation(t *testing.T) {
 	}
 }
 
-// leftReservation is what a worker that crashed during the creation leaves in the store.
+// leftReservation stores the record that a worker leaves if it crashes during the creation.
 func (fl *fleet) leftReservation(process string, lasts time.Duration) {
 	fl.t.Helper()
 	u, err := fl.newClient(&tus.Options{Store: fl.shared}).NewUploader(tus.Bytes(fl.data), held(tus.HeldFail))
@@ -170,7 +170,7 @@ func TestReserve_LeftReservationEndsWithItsLease(t *testing.T) {
 	}
 }
 
-// Nobody may upload the source again, so the record expires by itself.
+// The source may never be uploaded again, so the record expires.
 func TestReserve_LeftReservationExpires(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		fl.leftReservation(foreignProcess, 40*time.Second)
@@ -185,7 +185,7 @@ func TestReserve_LeftReservationExpires(t *testing.T) {
 	})
 }
 
-func TestReserve_NothingStaysOfCreationThatEnds(t *testing.T) {
+func TestReserve_FailedCreationLeavesNothing(t *testing.T) {
 	for name, end := range map[string]func(u *tus.Uploader, cancel func()) tustest.Action{
 		"refused": func(*tus.Uploader, func()) tustest.Action { return tustest.Respond(403, "") },
 		"paused": func(u *tus.Uploader, _ func()) tustest.Action {
@@ -197,7 +197,7 @@ func TestReserve_NothingStaysOfCreationThatEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
-			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: memory}).NewUploader(tus.Bytes(data), inChunks())
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: memory}).NewUploader(tus.Bytes(data), chunked())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -221,13 +221,13 @@ func TestReserve_NothingStaysOfCreationThatEnds(t *testing.T) {
 	}
 }
 
-// A store that failed to reserve the ID stores the upload under another, if the ID is
-// another upload's by then.
-func TestReserve_UploadIsStoredThoughItsIDIsTaken(t *testing.T) {
+// If the ID could not be reserved and another upload has it by then, the upload is stored
+// with another ID.
+func TestReserve_TakenIDIsReplaced(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		slowCreation(fl.h)
-		fl.start("a", tus.Options{Store: fl.machine("a", fl.failing("", 0, 5*time.Second))}, inChunks())
-		time.Sleep(7 * time.Second) // before a tries again
+		fl.start("a", tus.Options{Store: fl.machine("a", fl.failing("", 0, 5*time.Second))}, chunked())
+		time.Sleep(7 * time.Second) // before the retry of a
 		fl.start("b", tus.Options{Store: fl.machine("b", nil)}, held(tus.HeldFail))
 		time.Sleep(20 * time.Second)
 		if all := records(t, fl.shared); len(all) != 2 || all[0].UploadURL == all[1].UploadURL || all[0].UploadURL == "" || all[1].UploadURL == "" {
@@ -244,12 +244,12 @@ func TestReserve_UploadIsStoredThoughItsIDIsTaken(t *testing.T) {
 	})
 }
 
-// The record of a paused upload is completed and deleted by another session, and a third
-// one has a record with the same ID and revision by then.
+// Another session completes a paused upload and deletes its record. A third session stores
+// a record with the same ID and revision.
 func TestReserve_RecordOfLaterUploadIsNotMistaken(t *testing.T) {
 	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: memory})
-	stopped := inChunks()
+	stopped := chunked()
 	stopped.StopAt = 3000
 	first, err := client.NewUploader(tus.Bytes(data), stopped)
 	if err != nil {
@@ -258,11 +258,11 @@ func TestReserve_RecordOfLaterUploadIsNotMistaken(t *testing.T) {
 	_, err = first.Run(testContext(t))
 	wantError(t, err, tus.ErrPaused)
 	old := records(t, memory)[0]
-	if _, err := client.Upload(testContext(t), tus.Bytes(data), inChunks()); err != nil {
+	if _, err := client.Upload(testContext(t), tus.Bytes(data), chunked()); err != nil {
 		t.Fatal(err)
 	}
 	wantEmptyStore(t, memory)
-	third := created(t, client, tus.Bytes(data), inChunks())
+	third := created(t, client, tus.Bytes(data), chunked())
 	for records(t, memory)[0].Revision < old.Revision {
 		rec := records(t, memory)[0]
 		if _, err := memory.Put(t.Context(), rec); err != nil {

@@ -15,20 +15,20 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// fromTheStart is data that a session can read once, from its beginning on.
-type fromTheStart struct {
+// forwardSource is data that a session can read once, from the start.
+type forwardSource struct {
 	tus.Source
 	reader io.ReadCloser
 	at     int64
 }
 
-func (s *fromTheStart) Stat(ctx context.Context) (tus.SourceInfo, error) {
+func (s *forwardSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
 	info, err := s.Source.Stat(ctx)
 	info.Sequential = true
 	return info, err
 }
 
-func (s *fromTheStart) Open(ctx context.Context, offset int64) (_ io.ReadCloser, err error) {
+func (s *forwardSource) Open(ctx context.Context, offset int64) (_ io.ReadCloser, err error) {
 	if offset == 0 {
 		s.reader, err = s.Source.Open(ctx, 0)
 		s.at = 0
@@ -36,34 +36,33 @@ func (s *fromTheStart) Open(ctx context.Context, offset int64) (_ io.ReadCloser,
 	if s.at != offset || err != nil {
 		return nil, fmt.Errorf("%w from byte %d on", tus.ErrNotRecoverable, offset)
 	}
-	return onwards{s}, nil
+	return continuingReader{s}, nil
 }
 
-// onwards reads on where the reader before it stopped.
-type onwards struct{ *fromTheStart }
+// continuingReader continues where the previous reader stopped.
+type continuingReader struct{ *forwardSource }
 
-func (r onwards) Read(p []byte) (int, error) {
+func (r continuingReader) Read(p []byte) (int, error) {
 	n, err := r.reader.Read(p)
 	r.at += int64(n)
 	return n, err
 }
 
-func (onwards) Close() error { return nil }
+func (continuingReader) Close() error { return nil }
 
-// A later session cannot go on with the upload, and none that follows could: it
-// begins a new one, and tells so.
-func TestStoredUploadOfASourceThatOnlyReadsFromItsStartBeginsAnew(t *testing.T) {
+// No later session can resume the upload, so the next one starts over and reports it.
+func TestForwardSource_StoredUploadStartsOver(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, sum := range map[string]string{"plain": "off", "with checksums": ""} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-			left := stoppedAt(t, srv.Endpoint(), store, &fromTheStart{Source: tus.Bytes(data)}, 3000)
+			left := stoppedAt(t, srv.Endpoint(), store, &forwardSource{Source: tus.Bytes(data)}, 3000)
 			var retries []tus.Retry
-			opts := inChunks()
+			opts := chunked()
 			opts.Checksum = sum
 			opts.Hooks.OnRetry = func(_ *tus.Uploader, r tus.Retry) { retries = append(retries, r) }
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-			res, err := client.Upload(testContext(t), &fromTheStart{Source: tus.Bytes(data)}, opts)
+			res, err := client.Upload(testContext(t), &forwardSource{Source: tus.Bytes(data)}, opts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,25 +72,25 @@ func TestStoredUploadOfASourceThatOnlyReadsFromItsStartBeginsAnew(t *testing.T) 
 				t.Errorf("result is %+v", res)
 			}
 			if len(retries) != 1 {
-				t.Fatalf("hook was told of %v", retries)
+				t.Fatalf("OnRetry got %v", retries)
 			}
 			wantError(t, retries[0].Err, tus.ErrNotRecoverable)
 			if up, _ := srv.Upload(left.URL); string(up.Data) != string(data[:3000]) {
-				t.Errorf("the old upload has %d bytes now", len(up.Data))
+				t.Errorf("the old upload has %d bytes", len(up.Data))
 			}
 		})
 	}
 }
 
-// What this session lost by itself is an error: the next one decides.
-func TestSourceThatCannotBeReadAgainEndsTheSessionThatReadIt(t *testing.T) {
+// If the session itself lost the data, it ends with an error. The next one starts over.
+func TestForwardSource_LossEndsSession(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.CutAfter(500)})
-	opts := inChunks()
+	opts := chunked()
 	opts.Checksum = "off"
 	upload := func() (*tus.Result, error) {
 		return newClient(t, srv.Endpoint(), &tus.Options{Store: store}).
-			Upload(testContext(t), &fromTheStart{Source: tus.Bytes(data)}, opts)
+			Upload(testContext(t), &forwardSource{Source: tus.Bytes(data)}, opts)
 	}
 	res, err := upload()
 	wantError(t, err, tus.ErrNotRecoverable)
@@ -104,18 +103,18 @@ func TestSourceThatCannotBeReadAgainEndsTheSessionThatReadIt(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// An upload whose URL the caller gave is the caller's to give up.
-func TestGivenUploadOfASourceThatOnlyReadsFromItsStartIsNotReplaced(t *testing.T) {
+// An upload with an external URL is not replaced.
+func TestForwardSource_ExternalURLIsNotReplaced(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
-	left := stoppedAt(t, srv.Endpoint(), nil, &fromTheStart{Source: tus.Bytes(data)}, 3000)
-	_, err := newClient(t, srv.Endpoint(), nil).Resume(testContext(t), left.URL, &fromTheStart{Source: tus.Bytes(data)}, inChunks())
+	left := stoppedAt(t, srv.Endpoint(), nil, &forwardSource{Source: tus.Bytes(data)}, 3000)
+	_, err := newClient(t, srv.Endpoint(), nil).Resume(testContext(t), left.URL, &forwardSource{Source: tus.Bytes(data)}, chunked())
 	wantError(t, err, tus.ErrNotRecoverable)
 	if n := srv.Count("POST"); n != 1 {
 		t.Errorf("%d uploads were created", n)
 	}
 }
 
-// forgetAt makes the server forget an upload once, before it serves a PATCH at an offset.
+// forgetAt deletes the upload before the server serves a PATCH at an offset, once.
 func forgetAt(offset string) tustest.Fault {
 	var forgotten atomic.Bool
 	return tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -126,14 +125,14 @@ func forgetAt(offset string) tustest.Fault {
 	}}
 }
 
-// A stored upload is gone, and the upload is paused before it is decided how to send the
-// source. A Run must not take the upload that does not exist for a complete one.
+// A stored upload is gone, and the upload is paused before the plan for the new one. Run
+// must not take the missing upload for complete.
 func TestStartOver_PausedBeforeCreationCompletes(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 	srv.Inject(forgetAt("4000"))
 	var u *tus.Uploader
-	opts := inChunks()
+	opts := chunked()
 	opts.Hooks.OnStateChange = func(_ *tus.Uploader, from, to tus.State, _ error) {
 		if from == tus.StateSending && to == tus.StateIdle {
 			u.Pause()
@@ -153,8 +152,8 @@ func TestStartOver_PausedBeforeCreationCompletes(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-// A hook panics at any report of progress, while an upload, or a part, starts over. The
-// next Run must not take what does not exist for complete.
+// OnProgress panics at any call while an upload, or a part, starts over. The next Run must
+// not take the missing upload for complete.
 func TestStartOver_PanicOfProgressHookLosesNoBytes(t *testing.T) {
 	data := randomBytes(4000)
 	for name, opts := range map[string]func() *tus.UploadOptions{
@@ -172,7 +171,7 @@ func TestStartOver_PanicOfProgressHookLosesNoBytes(t *testing.T) {
 					panic("a bug")
 				}
 			}
-			u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).NewUploader(tus.Bytes(data), opts)
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()}).NewUploader(tus.Bytes(data), opts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,7 +193,7 @@ func TestStartOver_PanicOfProgressHookLosesNoBytes(t *testing.T) {
 func TestStartOver_StopAtPausesOnce(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
 	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 1000)
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt = 2000
 	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
 	if err != nil {
@@ -210,16 +209,15 @@ func TestStartOver_StopAtPausesOnce(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// Each upload is gone right after its creation. A pause in between does not make the
-// second one the first.
-func TestStartOver_GoneAtOnceIsCountedAcrossAPause(t *testing.T) {
+// Each upload is gone right after its creation. A pause does not reset their count.
+func TestStartOver_GoneAtOnceCountsAcrossPause(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Forget(r.URL.Path)
 		h.Serve(w, r)
 	}})
 	var u *tus.Uploader
-	opts := inChunks()
+	opts := chunked()
 	opts.Hooks.OnStateChange = func(_ *tus.Uploader, from, to tus.State, _ error) {
 		if from == tus.StateSending && to == tus.StateCreating {
 			u.Pause()
@@ -238,8 +236,7 @@ func TestStartOver_GoneAtOnceIsCountedAcrossAPause(t *testing.T) {
 	}
 }
 
-// hangsOnce is a source of which one reader, the first at an offset, hangs until it is
-// closed.
+// hangsOnce is a source whose first reader at an offset hangs until it is closed.
 type hangsOnce struct {
 	tus.Source
 	offset int64
@@ -266,12 +263,13 @@ func (r *hangingReader) Close() error {
 	return nil
 }
 
-// The stored upload is gone while a chunk of it is hashed ahead. Its reader is closed.
+// The stored upload is gone while a chunk of it is hashed ahead. The reader of the chunk is
+// closed.
 func TestStartOver_EndsHashingAhead(t *testing.T) {
 	srv, store := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")}), &storage.Memory{}
 	data := randomBytes(10_000)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Checksums: checksum.Builtin()})
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt = 3000
 	_, err := client.Upload(testContext(t), tus.Bytes(data), opts)
 	wantError(t, err, tus.ErrPaused)
@@ -283,7 +281,7 @@ func TestStartOver_EndsHashingAhead(t *testing.T) {
 		h.Forget(r.URL.Path)
 		h.Serve(w, r)
 	}})
-	res, err := client.Upload(testContext(t), source, inChunks())
+	res, err := client.Upload(testContext(t), source, chunked())
 	if err != nil {
 		t.Fatal(err)
 	}

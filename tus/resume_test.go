@@ -1,41 +1,45 @@
 package tus_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// inChunks sends 10,000 bytes in ten requests.
-func inChunks() *tus.UploadOptions { return &tus.UploadOptions{ChunkSize: 1000} }
-
-// stoppedAt uploads data up to an offset and leaves the rest to a later session.
+// stoppedAt uploads a source up to an offset.
 func stoppedAt(t *testing.T, endpoint string, store storage.Store, source tus.Source, offset int64) *tus.Result {
 	t.Helper()
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt = offset
 	res, err := newClient(t, endpoint, &tus.Options{Store: store}).Upload(testContext(t), source, opts)
 	wantError(t, err, tus.ErrPaused)
 	return res
 }
 
-// records lists a store.
+// canceledAt uploads data with a new client until a request, at which the context is
+// canceled.
+func canceledAt(t *testing.T, srv *tustest.Server, client *tus.Options, data []byte, opts *tus.UploadOptions, request tustest.Fault) *tus.Result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(testContext(t))
+	request.Action = func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		cancel()
+		tustest.Stall()(w, r, h)
+	}
+	srv.Inject(request)
+	res, err := newClient(t, srv.Endpoint(), client).Upload(ctx, tus.Bytes(data), opts)
+	wantError(t, err, context.Canceled)
+	return res
+}
+
+// records returns all records of a store.
 func records(t testing.TB, store storage.Store) []storage.Record {
 	t.Helper()
 	var all []storage.Record
@@ -55,12 +59,12 @@ func wantEmptyStore(t testing.TB, store storage.Store) {
 	}
 }
 
-func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
+func TestStoredUpload_ResumesAtAcknowledgedByte(t *testing.T) {
 	data := randomBytes(10_000)
 	interruptions := map[string]func(t *testing.T, srv *tustest.Server, store storage.Store){
 		"paused": func(t *testing.T, srv *tustest.Server, store storage.Store) {
 			var u *tus.Uploader
-			opts := inChunks()
+			opts := chunked()
 			opts.Hooks.OnProgress = func(u *tus.Uploader, p tus.Progress) {
 				if p.Acknowledged == 3000 {
 					u.Pause()
@@ -77,17 +81,11 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 			stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
 		},
 		"context": func(t *testing.T, srv *tustest.Server, store storage.Store) {
-			ctx, cancel := context.WithCancel(testContext(t))
-			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-				cancel()
-				tustest.Stall()(w, r, h)
-			}})
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), inChunks())
-			wantError(t, err, context.Canceled)
+			canceledAt(t, srv, &tus.Options{Store: store}, data, chunked(), tustest.Fault{Method: "PATCH", Skip: 3})
 		},
 		"failure": func(t *testing.T, srv *tustest.Server, store storage.Store) {
 			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: tustest.Respond(403, "not today")})
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 			wantError(t, err, tus.ErrUnauthorized)
 		},
 	}
@@ -97,7 +95,7 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 				srv, store := tustest.NewServer(t, nil), open(t)
 				interrupt(t, srv, store)
 				before := len(srv.Requests())
-				res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
+				res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), chunked())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -122,11 +120,11 @@ func TestLaterSessionGoesOnFromTheLastConfirmedByte(t *testing.T) {
 	}
 }
 
-func TestURLIsStoredBeforeTheFirstByteAndUntilTheLastIsConfirmed(t *testing.T) {
+func TestStoredUpload_IsKeptUntilComplete(t *testing.T) {
 	srv, removed := tustest.NewServer(t, nil), 0
 	store := &scripted{Store: &storage.Memory{}, delete: func(next func() error) error {
 		if up := srv.Uploads()[0]; !up.Complete() {
-			t.Errorf("record was removed when the server had %d bytes", len(up.Data))
+			t.Errorf("record was deleted when the server had %d bytes", len(up.Data))
 		}
 		removed++
 		return next()
@@ -135,21 +133,21 @@ func TestURLIsStoredBeforeTheFirstByteAndUntilTheLastIsConfirmed(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		all := records(t, store)
 		if len(all) != 1 || !strings.HasSuffix(all[0].UploadURL, r.URL.Path) || all[0].Size != 10_000 || all[0].Lease == nil || all[0].Endpoint != srv.Endpoint() {
-			t.Errorf("with a PATCH at %s the store holds %+v", r.Header.Get("Upload-Offset"), all)
+			t.Errorf("at PATCH %s the store has %+v", r.Header.Get("Upload-Offset"), all)
 		}
 		seen++
 		h.Serve(w, r)
 	}})
-	if _, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), inChunks()); err != nil {
+	if _, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(randomBytes(10_000)), chunked()); err != nil {
 		t.Fatal(err)
 	}
 	if seen != 10 || removed != 1 {
-		t.Errorf("%d PATCH requests, removed %d times", seen, removed)
+		t.Errorf("%d PATCH requests, %d deletions", seen, removed)
 	}
 	wantEmptyStore(t, store)
 }
 
-func TestUploadInOneRequestIsNotStored(t *testing.T) {
+func TestStoredUpload_NotForOneRequest(t *testing.T) {
 	srv, puts := tustest.NewServer(t, nil), 0
 	store := &scripted{Store: &storage.Memory{}, put: func(_ storage.Record, next put) (storage.Record, error) {
 		puts++
@@ -166,13 +164,13 @@ func TestUploadInOneRequestIsNotStored(t *testing.T) {
 	}
 }
 
-func TestPartOfAnUploadInOneRequestIsStored(t *testing.T) {
-	// If the server did not take all of it, there is something to resume.
+func TestStoredUpload_ShortWriteOfOneRequest(t *testing.T) {
+	// After a short write there is an upload to resume.
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(100)
 	srv.Inject(tustest.Fault{Method: "POST", Action: faults.AcceptOnly(30)},
 		tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			if all := records(t, store); len(all) != 1 || !strings.HasSuffix(all[0].UploadURL, r.URL.Path) {
-				t.Errorf("with a PATCH the store holds %+v", all)
+				t.Errorf("at PATCH the store has %+v", all)
 			}
 			faults.RespondAfter(403, "not today")(w, r, h)
 		}})
@@ -184,7 +182,7 @@ func TestPartOfAnUploadInOneRequestIsStored(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	// The first HEAD looks whether the last bytes were taken although refused.
+	// The first HEAD checks whether the server stored the refused bytes.
 	wantMethods(t, srv.Handler, "OPTIONS", "POST", "PATCH", "HEAD", "HEAD", "PATCH")
 	if res.Stats.ResumedFrom != 30 || res.Stats.Sent != 70 {
 		t.Errorf("stats are %+v", res.Stats)
@@ -192,128 +190,7 @@ func TestPartOfAnUploadInOneRequestIsStored(t *testing.T) {
 	wantEmptyStore(t, store)
 }
 
-func TestPreviousUploads_FurthestIsResumedUnlessChosen(t *testing.T) {
-	data := randomBytes(10_000)
-	prepare := func(t *testing.T) (*tustest.Server, *storage.Memory, []tus.Previous) {
-		srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-		// Three at the same time, so that none goes on with another's.
-		var uploaders []*tus.Uploader
-		for _, offset := range []int64{2000, 5000, 3000} {
-			opts := inChunks()
-			opts.StopAt = offset
-			uploaders = append(uploaders, created(t, client, tus.Bytes(data), opts))
-		}
-		for _, u := range uploaders {
-			_, err := u.Run(testContext(t))
-			wantError(t, err, tus.ErrPaused)
-		}
-		previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
-		if err != nil || len(previous) != 3 {
-			t.Fatalf("previous uploads are %+v, %v", previous, err)
-		}
-		return srv, store, previous
-	}
-	t.Run("furthest", func(t *testing.T) {
-		srv, store, _ := prepare(t)
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		if res.Stats.ResumedFrom != 5000 {
-			t.Errorf("resumed from %d", res.Stats.ResumedFrom)
-		}
-		for _, rec := range records(t, store) {
-			if rec.Lease != nil {
-				t.Errorf("the lease of another upload was kept: %+v", rec)
-			}
-		}
-	})
-	t.Run("chosen", func(t *testing.T) {
-		for chosen := range 3 {
-			srv, store, previous := prepare(t)
-			heads := srv.Count("HEAD")
-			opts := inChunks()
-			opts.Previous = &previous[chosen]
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), opts)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, res.URL, data)
-			if res.URL != previous[chosen].URL || srv.Count("HEAD") != heads+1 {
-				t.Errorf("went on with %s after %d HEAD requests, chosen was %s", res.URL, srv.Count("HEAD")-heads, previous[chosen].URL)
-			}
-			if left := records(t, store); len(left) != 2 {
-				t.Errorf("%d of the other uploads are left", len(left))
-			}
-		}
-	})
-	t.Run("one of them gone", func(t *testing.T) {
-		srv, store, previous := prepare(t)
-		for _, p := range previous {
-			if up, _ := srv.Upload(p.URL); len(up.Data) == 5000 {
-				srv.Forget(p.URL)
-			}
-		}
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		if left := records(t, store); res.Stats.ResumedFrom != 3000 || len(left) != 1 {
-			t.Errorf("resumed from %d, and %d records are left", res.Stats.ResumedFrom, len(left))
-		}
-	})
-}
-
-func TestPreviousUploads_DeletedOneStartsOver(t *testing.T) {
-	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
-	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
-	if err != nil || len(previous) != 1 {
-		t.Fatalf("previous uploads are %+v, %v", previous, err)
-	}
-	if err := store.Delete(context.Background(), previous[0].ID, previous[0].Revision); err != nil {
-		t.Fatal(err)
-	}
-	opts := inChunks()
-	opts.Previous = &previous[0]
-	res, err := client.Upload(testContext(t), tus.Bytes(data), opts)
-	if err != nil || res.URL == old.URL {
-		t.Fatalf("went on with %s, %v", res.URL, err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-}
-
-func TestPreviousUploads_SendsNothing(t *testing.T) {
-	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	u := created(t, client, tus.Bytes(data), inChunks())
-	requests := len(srv.Requests())
-	previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
-	if err != nil || len(previous) != 1 || previous[0].URL != u.URL() || previous[0].HeldUntil.IsZero() {
-		t.Errorf("previous uploads are %+v, %v", previous, err)
-	}
-	for name, source := range map[string]tus.Source{"another": tus.Bytes(randomBytes(9999)), "a stream": tus.Reader(bytes.NewReader(data))} {
-		if previous, err := client.PreviousUploads(testContext(t), source, nil); err != nil || len(previous) != 0 {
-			t.Errorf("%s: previous uploads are %+v, %v", name, previous, err)
-		}
-	}
-	if previous, err := newClient(t, srv.Endpoint(), nil).PreviousUploads(testContext(t), tus.Bytes(data), nil); err != nil || len(previous) != 0 {
-		t.Errorf("without a store: previous uploads are %+v, %v", previous, err)
-	}
-	broken := &scripted{Store: store, find: func(func() ([]storage.Record, error)) ([]storage.Record, error) { return nil, storage.ErrClosed }}
-	_, err = newClient(t, srv.Endpoint(), &tus.Options{Store: broken}).PreviousUploads(testContext(t), tus.Bytes(data), nil)
-	wantError(t, err, tus.ErrStore)
-	wantError(t, err, storage.ErrClosed)
-	if n := len(srv.Requests()); n != requests {
-		t.Errorf("%d requests", n-requests)
-	}
-}
-
-// created is an upload that exists on the server and is not driven any more.
+// created returns an Uploader whose upload is created.
 func created(t testing.TB, client *tus.Client, source tus.Source, opts *tus.UploadOptions) *tus.Uploader {
 	t.Helper()
 	u, err := client.NewUploader(source, opts)
@@ -328,7 +205,7 @@ func created(t testing.TB, client *tus.Client, source tus.Source, opts *tus.Uplo
 	return u
 }
 
-// stepTo drives by hand until the server has so many bytes.
+// stepTo calls Step until the server has acknowledged an offset.
 func stepTo(t testing.TB, u *tus.Uploader, offset int64) {
 	t.Helper()
 	for u.Offset() < offset {
@@ -338,356 +215,36 @@ func stepTo(t testing.TB, u *tus.Uploader, offset int64) {
 	}
 }
 
-func TestStoredUploadThatIsOfNoUseIsReplaced(t *testing.T) {
-	data := randomBytes(10_000)
-	for name, fault := range map[string]tustest.Action{
-		"404":                goneWith(404),
-		"410":                goneWith(410),
-		"shorter":            tustest.SetHeader("Upload-Length", "9999"),
-		"longer":             tustest.SetHeader("Upload-Length", "10001"),
-		"beyond the end":     tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "1", "Upload-Offset", "10001"),
-		"unbelievably large": tustest.SetHeader("Upload-Length", "9223372036854775807"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-			old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-			srv.Inject(tustest.Fault{Method: "HEAD", Action: fault})
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, res.URL, data)
-			if res.URL == old.URL || res.Stats.ResumedFrom != 0 || srv.Count("HEAD") != 1 {
-				t.Errorf("went on with it: %+v", res.Stats)
-			}
-			if res.Stats.Restarts != 1 { // a restart from zero is never silent
-				t.Errorf("%d restarts", res.Stats.Restarts)
-			}
-			wantEmptyStore(t, store)
-		})
-	}
-}
-
-func TestExpiredUploadIsReplaced(t *testing.T) {
-	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		srv := tustest.NewHandler(&tustest.Options{Expires: time.Hour})
-		h.Inject(tustest.Fault{Times: -1, Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) { srv.ServeHTTP(w, r) }})
-		store, data := &storage.Memory{}, randomBytes(10_000)
-		opts := inChunks()
-		opts.StopAt = 3000
-		client := newClient(&tus.Options{Store: store})
-		old, err := client.Upload(context.Background(), tus.Bytes(data), opts)
-		wantError(t, err, tus.ErrPaused)
-		time.Sleep(2 * time.Hour)
-		res, err := client.Upload(context.Background(), tus.Bytes(data), inChunks())
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantStored(t, srv, res.URL, data)
-		if res.URL == old.URL {
-			t.Error("went on with it")
-		}
-		wantEmptyStore(t, store)
-	})
-}
-
-func TestUploadThatOutlivesItsExpiryIsResumed(t *testing.T) {
-	// Clocks differ, and servers are late to clean up: they are asked.
-	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
-	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-	rec := records(t, store)[0]
-	rec.Expires = time.Now().Add(-time.Hour)
-	if _, err := store.Put(context.Background(), rec); err != nil {
-		t.Fatal(err)
-	}
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
-	if err != nil || res.URL != old.URL || res.Stats.ResumedFrom != 3000 {
-		t.Errorf("result is %+v, %v", res, err)
-	}
-}
-
-func TestTroubleWithTheServerNeverDropsTheRecord(t *testing.T) {
-	data := randomBytes(10_000)
-	for name, answer := range map[string]tustest.Action{
-		"400": tustest.Respond(400, ""), "401": tustest.Respond(401, ""), "403": tustest.Respond(403, ""), "423": tustest.Respond(423, ""),
-		"429": tustest.Respond(429, ""), "500": tustest.Respond(500, ""), "502": tustest.Respond(502, "<html>"), "503": tustest.Respond(503, ""),
-		"connection lost":          tustest.CutBefore(),
-		"redirect to a login page": tustest.Respond(302, "", "Location", "/login"),
-		"page of a hotel":          tustest.Respond(200, "<html>"),
-		"another version":          tustest.Respond(412, "", "Tus-Version", "2.0.0"),
-		"garbage":                  tustest.SetHeader("Upload-Offset", "3e3"),
-		"offset beyond its length": tustest.SetHeader("Upload-Offset", "10001"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-			old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-			posts := srv.Count("POST")
-			var over atomic.Bool
-			srv.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-				if over.Load() {
-					h.Serve(w, r)
-					return
-				}
-				answer(w, r, h)
-			}})
-			client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-			if _, err := client.Upload(testContext(t), tus.Bytes(data), inChunks()); err == nil {
-				t.Fatal("upload succeeded")
-			}
-			all := records(t, store)
-			if len(all) != 1 || all[0].UploadURL != old.URL || all[0].Lease != nil || srv.Count("POST") != posts {
-				t.Fatalf("the store holds %+v, %d creations", all, srv.Count("POST"))
-			}
-			over.Store(true)
-			res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, old.URL, data)
-			if res.Stats.ResumedFrom != 3000 || bytesReceived(srv) != 10_000 {
-				t.Errorf("stats are %+v", res.Stats)
-			}
-		})
-	}
-}
-
-func TestPassingTroubleIsWaitedForBeforeResuming(t *testing.T) {
-	for _, status := range []int{423, 429, 500, 503} {
-		srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
-		old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
-		srv.Inject(tustest.Fault{Method: "HEAD", Times: 3, Action: tustest.Respond(status, "")})
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(testContext(t), tus.Bytes(data), inChunks())
-		if err != nil || res.URL != old.URL || res.Stats.ResumedFrom != 3000 || res.Stats.Retries != 3 || res.Stats.Requests["POST"] != 0 {
-			t.Errorf("%d: result is %+v, %v", status, res, err)
-		}
-	}
-}
-
-func TestUploadThatWasCompleteButForTheRecordIsNotSentAgain(t *testing.T) {
+func TestStoredUpload_CompleteIsNotResent(t *testing.T) {
 	data := randomBytes(10_000)
 	srv := tustest.NewServer(t, nil)
 	full := errors.New("disk full")
 	store := &scripted{Store: &storage.Memory{}, delete: func(func() error) error { return full }}
-	var told []error
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { told = append(told, err) }}})
-	first, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+	var events []error
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) { events = append(events, err) }}})
+	first, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 1 || !failureOf(told[0], "delete", full) {
-		t.Errorf("told of %+v", told)
+	if len(events) != 1 || !failureOf(events[0], "delete", full) {
+		t.Errorf("OnStoreError got %+v", events)
 	}
 	store.delete = nil
-	second, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+	second, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if second.URL != first.URL || second.Stats.Sent != 0 || second.Stats.ResumedFrom != 10_000 {
 		t.Errorf("second result is %+v", second)
 	}
-	// The one after that is another upload: the record of a finished one is gone.
-	third, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+	// The third is another upload: the record of a complete one is deleted.
+	third, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || third.URL == first.URL || third.Stats.Sent != 10_000 {
 		t.Errorf("third result is %+v, %v", third, err)
 	}
 }
 
-func TestWhatTellsUploadsApart(t *testing.T) {
-	dir := t.TempDir()
-	data := randomBytes(10_000)
-	write := func(name string, data []byte, modified time.Time) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, modified, modified); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	then := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC)
-	original := write("original.bin", data, then)
-	changed := bytes.Clone(data)
-	changed[5000] ^= 1
-
-	srv, other := tustest.NewServer(t, nil), tustest.NewServer(t, nil)
-	for name, test := range map[string]struct {
-		endpoint string
-		path     string
-		options  tus.Options
-		upload   tus.UploadOptions
-		resumes  bool
-	}{
-		"the same":         {srv.Endpoint(), original, tus.Options{}, tus.UploadOptions{}, true},
-		"copied":           {srv.Endpoint(), write("copied.bin", data, then), tus.Options{}, tus.UploadOptions{}, false},
-		"one byte changed": {srv.Endpoint(), write("changed.bin", changed, then), tus.Options{}, tus.UploadOptions{}, false},
-		"touched":          {srv.Endpoint(), write("touched.bin", data, then.Add(time.Second)), tus.Options{}, tus.UploadOptions{}, false},
-		"longer":           {srv.Endpoint(), write("longer.bin", append(bytes.Clone(data), 1), then), tus.Options{}, tus.UploadOptions{}, false},
-		"other metadata":   {srv.Endpoint(), original, tus.Options{}, tus.UploadOptions{Metadata: tus.Metadata{"object": "2"}}, false},
-		"other resume key": {srv.Endpoint(), original, tus.Options{}, tus.UploadOptions{ResumeKey: "object 2"}, false},
-		"other scope":      {srv.Endpoint(), original, tus.Options{ResumeScope: "elsewhere"}, tus.UploadOptions{}, false},
-		"other server":     {other.Endpoint(), original, tus.Options{}, tus.UploadOptions{}, false},
-		"other path":       {srv.Endpoint() + "?tenant=2", original, tus.Options{}, tus.UploadOptions{}, false},
-		"content only":     {srv.Endpoint(), original, tus.Options{Fingerprinter: fingerprint.Content{}}, tus.UploadOptions{}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			store := &storage.Memory{}
-			opts := inChunks()
-			opts.StopAt = 3000
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadFile(testContext(t), original, opts)
-			wantError(t, err, tus.ErrPaused)
-			test.options.Store = store
-			test.upload.ChunkSize = 1000
-			res, err := newClient(t, test.endpoint, &test.options).UploadFile(testContext(t), test.path, &test.upload)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := res.Stats.ResumedFrom == 3000; got != test.resumes {
-				t.Errorf("resumed from %d", res.Stats.ResumedFrom)
-			}
-		})
-	}
-}
-
-func TestResumeScopeJoinsEndpoints(t *testing.T) {
-	// Services that mint an endpoint for each upload: the URL stays the same.
-	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-	data := randomBytes(10_000)
-	opts := inChunks()
-	opts.StopAt = 3000
-	_, err := newClient(t, srv.Endpoint()+"?token=1", &tus.Options{Store: store, ResumeScope: "the service"}).Upload(testContext(t), tus.Bytes(data), opts)
-	wantError(t, err, tus.ErrPaused)
-	res, err := newClient(t, srv.Endpoint()+"?token=2", &tus.Options{Store: store, ResumeScope: "the service"}).Upload(testContext(t), tus.Bytes(data), inChunks())
-	if err != nil || res.Stats.ResumedFrom != 3000 {
-		t.Errorf("result is %+v, %v", res, err)
-	}
-}
-
-func TestStoredUpload_OfOtherSizeStartsOver(t *testing.T) {
-	byName := fingerprint.Func(func(context.Context, io.ReaderAt, fingerprint.Info) (string, error) { return "the log", nil })
-	short, long := randomBytes(10_000), randomBytes(12_000)
-	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Fingerprinter: byName})
-	stop := inChunks()
-	stop.StopAt = 3000
-	_, err := client.Upload(testContext(t), tus.Bytes(short), stop)
-	wantError(t, err, tus.ErrPaused)
-	res, err := client.Upload(testContext(t), tus.Bytes(long), inChunks())
-	if err != nil || res.Stats.ResumedFrom != 0 || res.Stats.NotResumed != 1 {
-		t.Fatalf("result is %+v, %v", res, err)
-	}
-	wantStored(t, srv.Handler, res.URL, long)
-	wantEmptyStore(t, store)
-}
-
-func TestResumeKeyStandsForTheMetadata(t *testing.T) {
-	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	first := &tus.UploadOptions{ChunkSize: 1000, StopAt: 3000, ResumeKey: "object 1", Metadata: tus.Metadata{"sent": "at noon"}}
-	_, err := client.Upload(testContext(t), tus.Bytes(data), first)
-	wantError(t, err, tus.ErrPaused)
-	second := &tus.UploadOptions{ChunkSize: 1000, ResumeKey: "object 1", Metadata: tus.Metadata{"sent": "at one"}}
-	res, err := client.Upload(testContext(t), tus.Bytes(data), second)
-	if err != nil || res.Stats.ResumedFrom != 3000 {
-		t.Errorf("result is %+v, %v", res, err)
-	}
-}
-
-func TestSourceThatChangesDuringItsUploadDropsTheRecord(t *testing.T) {
-	data := randomBytes(10_000)
-	for name, change := range map[string]func(path string) error{
-		"truncated": func(path string) error { return os.Truncate(path, 5000) },
-		"grown":     func(path string) error { return os.WriteFile(path, append(bytes.Clone(data), 1), 0o600) },
-		"written to": func(path string) error {
-			f, err := os.OpenFile(path, os.O_WRONLY, 0)
-			if err != nil {
-				return err
-			}
-			_, err = f.WriteAt([]byte("other"), 8000)
-			later := time.Now().Add(time.Second)
-			return errors.Join(err, f.Close(), os.Chtimes(path, later, later))
-		},
-		"replaced": func(path string) error {
-			info, err := os.Stat(path)
-			if err != nil {
-				return err
-			}
-			other := bytes.Clone(data)
-			other[8000] ^= 1
-			return errors.Join(os.WriteFile(path+".new", other, 0o600),
-				os.Chtimes(path+".new", info.ModTime(), info.ModTime()), os.Rename(path+".new", path))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-			path := filepath.Join(t.TempDir(), "file")
-			if err := os.WriteFile(path, data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-				if err := change(path); err != nil {
-					t.Error(err)
-				}
-				h.Serve(w, r)
-			}})
-			_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).UploadFile(testContext(t), path, inChunks())
-			wantError(t, err, tus.ErrSourceChanged)
-			wantEmptyStore(t, store)
-			if up := srv.Uploads()[0]; up.Complete() {
-				t.Error("upload of two versions was completed")
-			}
-		})
-	}
-}
-
-func TestSourceThatIsAwayForAWhileKeepsItsRecord(t *testing.T) {
-	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		if err := os.Rename(path, path+".away"); err != nil {
-			t.Error(err)
-		}
-		h.Serve(w, r)
-	}})
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	_, err := client.UploadFile(testContext(t), path, inChunks())
-	wantError(t, err, fs.ErrNotExist)
-	if err := os.Rename(path+".away", path); err != nil {
-		t.Fatal(err)
-	}
-	res, err := client.UploadFile(testContext(t), path, inChunks())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-	if res.Stats.ResumedFrom < 3000 {
-		t.Errorf("stats are %+v", res.Stats)
-	}
-}
-
-func TestAbortForgetsTheUpload(t *testing.T) {
-	srv, store := tustest.NewServer(t, nil), &storage.Memory{}
-	opts := inChunks()
-	opts.StopAt = 3000
-	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(randomBytes(10_000)), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = u.Run(testContext(t))
-	wantError(t, err, tus.ErrPaused)
-	if err := u.Abort(testContext(t)); err != nil {
-		t.Fatal(err)
-	}
-	wantEmptyStore(t, store)
-	if up, _ := srv.Upload(u.URL()); !up.Terminated {
-		t.Error("the upload is still on the server")
-	}
-}
-
-func TestExpiryIsKeptInTheRecord(t *testing.T) {
+func TestStoredUpload_RecordHasExpiry(t *testing.T) {
 	srv, store := tustest.NewServer(t, &tustest.Options{Expires: time.Hour}), &storage.Memory{}
 	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(randomBytes(10_000)), 3000)
 	all := records(t, store)
@@ -696,7 +253,7 @@ func TestExpiryIsKeptInTheRecord(t *testing.T) {
 	}
 }
 
-func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
+func TestStoredUpload_ResumesWithOtherOptions(t *testing.T) {
 	data := randomBytes(unequalSize)
 	for name, test := range map[string]struct {
 		first, second *tus.UploadOptions
@@ -710,15 +267,9 @@ func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := finalLast(t), &storage.Memory{}
-			ctx, cancel := context.WithCancel(testContext(t))
-			srv.Inject(tustest.Fault{Method: "PATCH", Skip: 9, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-				cancel()
-				tustest.Stall()(w, r, h)
-			}})
-			first, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.Bytes(data), test.first)
-			wantError(t, err, context.Canceled)
+			first := canceledAt(t, srv, &tus.Options{Store: store}, data, test.first, tustest.Fault{Method: "PATCH", Skip: 9})
 			posts := srv.Count("POST")
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), test.second)
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), test.second)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -726,7 +277,7 @@ func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
 			wantEmptyStore(t, store)
 			wantLittleResent(t, srv, unequalSize)
 			if first.Offset == 0 || res.Stats.ResumedFrom < first.Offset {
-				t.Errorf("first came to %d, stats of the second are %+v", first.Offset, res.Stats)
+				t.Errorf("first ended at %d, stats of the second are %+v", first.Offset, res.Stats)
 			}
 			finals := 0
 			if test.first.Parallel > 0 {
@@ -739,9 +290,9 @@ func TestUploadBegunInOneWayIsResumedInAnother(t *testing.T) {
 	}
 }
 
-// Of two stored uploads the better one is gone when it is gone on with, and a pause
-// comes before the new one is created: then the other one is found, which has less.
-func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
+// Of two stored uploads the further one is gone, and a pause comes before the creation of a
+// new one. Then the other one is found, which has fewer bytes.
+func TestProgress_DoesNotFallToOtherStoredUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	store := new(storage.Memory)
 	data := randomBytes(10_000)
@@ -753,7 +304,7 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 		}
 		return u
 	}
-	// Both are under way at the same time, so that there are two.
+	// Both run at the same time, so that there are two uploads.
 	one, two := newUploader(4000, tus.Hooks{}), newUploader(8000, tus.Hooks{})
 	for one.Offset() < 2000 {
 		if err := one.Step(t.Context()); err != nil {
@@ -791,125 +342,5 @@ func TestProgressDoesNotFallToAnotherStoredUpload(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 	if s := res.Stats; s.ResumedFrom > int64(len(data)) || s.ResumedFrom+s.Uploaded > int64(len(data)) {
 		t.Errorf("resumed from %d and %d acknowledged of %d bytes", s.ResumedFrom, s.Uploaded, len(data))
-	}
-}
-
-// TestStoredUploadThatIsGoneBeginsAnewAsAnyOther is about how the new one is sent: in
-// parts, if that is wished for. The server forgets the stored one before it is asked
-// for it, or later.
-func TestStoredUploadThatIsGoneBeginsAnewAsAnyOther(t *testing.T) {
-	gone := func(method string) tustest.Fault {
-		return tustest.Fault{Method: method, Action: goneWith(404)}
-	}
-	for name, test := range map[string]struct {
-		faults []tustest.Fault
-		path   string
-	}{
-		"when it is asked for":    {[]tustest.Fault{gone("HEAD")}, "locating idle creating"},
-		"when it is sent to":      {[]tustest.Fault{gone("PATCH")}, "locating ready sending idle creating"},
-		"after a failure of that": {[]tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Skip: 1, Action: goneWith(404)}}, "locating ready sending recovering idle creating"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv, data, seen := tustest.NewServer(t, nil), randomBytes(10_000), recorder{}
-			client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
-			_, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, StopAt: 4000})
-			wantError(t, err, tus.ErrPaused)
-			before := len(srv.Uploads())
-			srv.Inject(test.faults...)
-			res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5000}}, ChunkSize: 1000, Hooks: seen.hooks()})
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantOneFinal(t, srv.Handler, res.URL, data)
-			if made := len(srv.Uploads()) - before; made != 3 || res.Stats.Restarts != 1 || !strings.HasPrefix(seen.path(), test.path+" ") {
-				t.Errorf("%d uploads were made, want two parts and the final one; states were %s; %+v", made, seen.path(), res.Stats)
-			}
-		})
-	}
-}
-
-// To begin at zero without a word is not what a caller expects who chose an upload.
-func TestPreviousUploads_OfOtherSourceIsInvalid(t *testing.T) {
-	srv, store, data := tustest.NewServer(t, nil), new(storage.Memory), randomBytes(5000)
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	if _, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{StopAt: 1000}); !errors.Is(err, tus.ErrPaused) {
-		t.Fatal(err)
-	}
-	previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
-	if err != nil || len(previous) != 1 {
-		t.Fatalf("%d previous uploads: %v", len(previous), err)
-	}
-	created := srv.Count("POST")
-	for name, upload := range map[string]struct {
-		source tus.Source
-		opts   tus.UploadOptions
-	}{
-		"other source":   {tus.Bytes(data[1:]), tus.UploadOptions{Previous: &previous[0]}},
-		"other metadata": {tus.Bytes(data), tus.UploadOptions{Previous: &previous[0], Metadata: tus.Metadata{"a": "b"}}},
-		"stream":         {tus.Reader(bytes.NewReader(data[1:])), tus.UploadOptions{Previous: &previous[0]}},
-		"no record":      {tus.Bytes(data), tus.UploadOptions{Previous: new(tus.Previous)}},
-	} {
-		_, err := client.Upload(testContext(t), upload.source, &upload.opts)
-		if !errors.Is(err, tus.ErrInvalidInput) || srv.Count("POST") != created {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	res, err := client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{Previous: &previous[0]})
-	if err != nil || res.Stats.ResumedFrom != 1000 {
-		t.Errorf("resumed from %d: %v", res.Stats.ResumedFrom, err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-}
-
-func TestRunAfterAFailureTellsItAgain(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(423, "no")})
-	u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: tus.RetryPolicy{MaxRetries: -1}}).NewUploader(tus.Bytes(randomBytes(10)), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for run := range 3 {
-		_, err := u.Run(testContext(t))
-		if statusOf(err) != 423 || tus.IsRetryable(err) != (run == 0) { // later on, no other Run can help
-			t.Errorf("run %d: temporary is %v: %v", run, tus.IsRetryable(err), err)
-		}
-	}
-	if err := u.Abort(testContext(t)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := u.Run(testContext(t)); err == nil || statusOf(err) == 423 {
-		t.Errorf("after Abort: %v", err)
-	}
-}
-
-func TestPreviousUploads_ReturnsWhatIsStored(t *testing.T) {
-	srv, store, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	interruptedInParts(t, srv, store, data)
-	rec := records(t, store)[0]
-	previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil)
-	if err != nil || len(previous) != 1 {
-		t.Fatalf("previous uploads are %+v, %v", previous, err)
-	}
-	p := previous[0]
-	if p.ID != rec.ID || p.Revision != rec.Revision || p.URL != "" || p.Size != unequalSize || !slices.Equal(p.Parts, rec.Parts) ||
-		!p.Created.Equal(rec.Created) || !p.Updated.Equal(rec.Updated) || !p.Expires.Equal(rec.Expires) || !p.HeldUntil.IsZero() {
-		t.Errorf("previous upload is %+v, record %+v", p, rec)
-	}
-	if err := store.Delete(t.Context(), p.ID, p.Revision); err != nil {
-		t.Error(err)
-	}
-	u, err := client.NewUploader(tus.Bytes(data), inChunks())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for u.State() != tus.StateCreating {
-		if err := u.Step(testContext(t)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// Its record is stored, and has no upload URL yet.
-	if previous, err := client.PreviousUploads(testContext(t), tus.Bytes(data), nil); err != nil || len(previous) != 0 || len(records(t, store)) != 1 {
-		t.Errorf("previous uploads are %+v, %v", previous, err)
 	}
 }

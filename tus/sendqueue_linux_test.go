@@ -1,6 +1,7 @@
 package tus_test
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -12,23 +13,49 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestSlowLinkThatDrainsTheKernelIsNotCut(t *testing.T) {
-	t.Parallel() // it mostly waits
-	// The client has handed over all bytes long before the server has read them,
-	// which takes several stall timeouts.
+func TestStall_SlowDrainOfKernelIsNone(t *testing.T) {
+	t.Parallel() // mostly waits
+	t.Run("TCP", func(t *testing.T) {
+		t.Parallel()
+		h, srv := slowDrain(t)
+		srv.Start()
+		wantNoStall(t, h, srv.URL, nil)
+	})
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		ours := newAuthority(t, "ours")
+		h, srv := slowDrain(t)
+		srv.TLS = &tls.Config{Certificates: []tls.Certificate{ours.issue(nil)}}
+		srv.StartTLS()
+		transport := tus.NewTransport()
+		transport.TLSClientConfig = &tls.Config{RootCAs: ours.pool}
+		wantNoStall(t, h, srv.URL, &http.Client{Transport: transport})
+	})
+}
+
+// slowDrain returns a server that reads so slowly that the kernel of the client has all
+// bytes long before the server, for several stall timeouts.
+func slowDrain(t *testing.T) (*tustest.Handler, *httptest.Server) {
+	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop() // when the server is closed
+	t.Cleanup(tick.Stop) // after the server is closed
 	h := tustest.NewHandler(nil)
 	srv := httptest.NewUnstartedServer(h)
 	srv.Listener = &smallBuffers{srv.Listener}
-	srv.Start()
-	defer srv.Close()
+	t.Cleanup(srv.Close)
 	h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		r.Body = tickedBody{r.Body, tick.C}
 		h.Serve(w, r)
 	}})
+	return h, srv
+}
+
+// wantNoStall fails unless an upload completes without a retry.
+func wantNoStall(t *testing.T, h *tustest.Handler, url string, httpClient *http.Client) {
+	t.Helper()
 	data := randomBytes(3 << 19)
-	res, err := newClient(t, srv.URL+"/files/", &tus.Options{StallTimeout: time.Second}).Upload(testContext(t), tus.Bytes(data), whole())
+	client := newClient(t, url+"/files/", &tus.Options{StallTimeout: time.Second, HTTPClient: httpClient})
+	res, err := client.Upload(testContext(t), tus.Bytes(data), whole())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,10 +65,10 @@ func TestSlowLinkThatDrainsTheKernelIsNotCut(t *testing.T) {
 	}
 }
 
-func TestStall_QueuedBytesHaveNotLeft(t *testing.T) {
-	t.Parallel() // it mostly waits
-	// The client has written the whole request, most of which the server's kernel does
-	// not take: the wait for the response has not begun.
+func TestStall_QueuedBytesAreNotSent(t *testing.T) {
+	t.Parallel() // mostly waits
+	// The client has written the whole request, but most of it is in its send queue: the
+	// wait for the response has not started.
 	h := tustest.NewHandler(nil)
 	srv := httptest.NewUnstartedServer(h)
 	srv.Listener = &smallBuffers{srv.Listener}
@@ -60,7 +87,7 @@ func TestStall_QueuedBytesHaveNotLeft(t *testing.T) {
 	wantError(t, seen.retries[0].Err, tus.ErrStalled)
 }
 
-// smallBuffers makes the server's end of each connection take little at once.
+// smallBuffers sets a small receive buffer for each connection of the server.
 type smallBuffers struct{ net.Listener }
 
 func (l *smallBuffers) Accept() (net.Conn, error) {
@@ -71,7 +98,7 @@ func (l *smallBuffers) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// tickedBody is read 16 KiB a tick.
+// tickedBody reads 16 KiB at each tick.
 type tickedBody struct {
 	io.ReadCloser
 	tick <-chan time.Time

@@ -1,9 +1,13 @@
 package tus_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"compress/flate"
 	"context"
 	"crypto/sha256"
 	"errors"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"sync/atomic"
@@ -17,16 +21,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-const wideSize = 256 << 20
+const zerosSize = 256 << 20
 
-// wide is a source of zeros that no memory is needed for. It counts what is read.
-type wide struct {
+// countedZeros is a reader of zeros that needs no memory and counts the bytes.
+type countedZeros struct {
 	at   int64
 	read *atomic.Int64
 }
 
-func (z *wide) Read(p []byte) (int, error) {
-	n := min(int64(len(p)), wideSize-z.at)
+func (z *countedZeros) Read(p []byte) (int, error) {
+	n := min(int64(len(p)), zerosSize-z.at)
 	if n == 0 {
 		return 0, io.EOF
 	}
@@ -36,10 +40,10 @@ func (z *wide) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// wideSeeker is a wide one that goes anywhere at once.
-type wideSeeker struct{ wide }
+// zeroSeeker is countedZeros with Seek.
+type zeroSeeker struct{ countedZeros }
 
-func (z *wideSeeker) Seek(offset int64, whence int) (int64, error) {
+func (z *zeroSeeker) Seek(offset int64, whence int) (int64, error) {
 	if whence != io.SeekStart {
 		return 0, errors.New("unexpected")
 	}
@@ -47,8 +51,8 @@ func (z *wideSeeker) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// compressedFS has a file that can be read forward only, as in a zip, and that hangs
-// while it is told to.
+// compressedFS has a file that can be read forward only, as in a zip. Reads hang while
+// hang is set.
 type compressedFS struct {
 	read    *atomic.Int64
 	hangs   *atomic.Bool
@@ -61,22 +65,22 @@ func newCompressedFS() compressedFS {
 }
 
 type compressedFile struct {
-	wide
+	countedZeros
 	fsys compressedFS
 }
 
 func (s compressedFS) Open(string) (fs.File, error) {
-	return &compressedFile{wide{read: s.read}, s}, nil
+	return &compressedFile{countedZeros{read: s.read}, s}, nil
 }
 
 func (s compressedFS) Stat(string) (fs.FileInfo, error) {
 	info, err := fs.Stat(fstest.MapFS{"f": {Mode: 0o600, ModTime: time.Unix(1e9, 0)}}, "f")
-	return wideInfo{info}, err
+	return sizedInfo{info}, err
 }
 
-type wideInfo struct{ fs.FileInfo }
+type sizedInfo struct{ fs.FileInfo }
 
-func (wideInfo) Size() int64 { return wideSize }
+func (sizedInfo) Size() int64 { return zerosSize }
 
 func (f *compressedFile) Stat() (fs.FileInfo, error) { return f.fsys.Stat("f") }
 func (f *compressedFile) Close() error               { return nil }
@@ -86,10 +90,10 @@ func (f *compressedFile) Read(p []byte) (int, error) {
 		f.fsys.reading <- struct{}{}
 		<-f.fsys.wake
 	}
-	return f.wide.Read(p)
+	return f.countedZeros.Read(p)
 }
 
-func TestWayToTheOffsetEndsWithTheContext(t *testing.T) {
+func TestFSFile_SkippingEndsWithContext(t *testing.T) {
 	fsys, srv := newCompressedFS(), tustest.NewServer(t, nil)
 	u, err := newClient(t, srv.Endpoint(), nil).NewUploader(tus.FSFile(fsys, "f"),
 		&tus.UploadOptions{ChunkSize: 1 << 20, StopAt: 1 << 20, CreationLimit: -1})
@@ -113,33 +117,33 @@ func TestWayToTheOffsetEndsWithTheContext(t *testing.T) {
 	fsys.hangs.Store(false)
 	close(fsys.wake)
 
-	// What does not hang is not read on either.
+	// Skipping ends with the context also if no Read hangs.
 	ctx, cancel = context.WithCancel(testContext(t))
 	cancel()
 	before := fsys.read.Load()
-	_, err = tus.FSFile(fsys, "f").Open(ctx, wideSize-1)
+	_, err = tus.FSFile(fsys, "f").Open(ctx, zerosSize-1)
 	wantError(t, err, context.Canceled)
 	if n := fsys.read.Load() - before; n > 1<<20 {
 		t.Errorf("%d MiB were read", n>>20)
 	}
 }
 
-// readAtFS has a file that can be read at any place, and not sought in.
+// readAtFS has a file with ReadAt and without Seek.
 type readAtFS struct{ compressedFS }
 
 func (s readAtFS) Open(string) (fs.File, error) {
-	return &readAtFile{compressedFile{wide{read: s.read}, s.compressedFS}}, nil
+	return &readAtFile{compressedFile{countedZeros{read: s.read}, s.compressedFS}}, nil
 }
 
 type readAtFile struct{ compressedFile }
 
 func (f *readAtFile) ReadAt(p []byte, offset int64) (int, error) {
-	return (&wide{at: offset, read: f.read}).Read(p)
+	return (&countedZeros{at: offset, read: f.read}).Read(p)
 }
 
-func TestFileThatIsReadAtAnyPlaceIsNotReadUpToIt(t *testing.T) {
+func TestFSFile_ReaderAtSkipsNothing(t *testing.T) {
 	fsys := readAtFS{newCompressedFS()}
-	r, err := tus.FSFile(fsys, "f").Open(testContext(t), wideSize-10)
+	r, err := tus.FSFile(fsys, "f").Open(testContext(t), zerosSize-10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +153,7 @@ func TestFileThatIsReadAtAnyPlaceIsNotReadUpToIt(t *testing.T) {
 	}
 }
 
-func TestSampleIsASampleOfEverySource(t *testing.T) {
+func TestSample_BytesRead(t *testing.T) {
 	var read atomic.Int64
 	fsys := newCompressedFS()
 	for name, test := range map[string]struct {
@@ -157,21 +161,21 @@ func TestSampleIsASampleOfEverySource(t *testing.T) {
 		read   *atomic.Int64
 		most   int64
 	}{
-		"goes anywhere at once":    {tus.ReadSeeker(&wideSeeker{wide{read: &read}}, wideSize), &read, 2 << 20},
-		"can be read forward only": {tus.FSFile(fsys, "f"), fsys.read, wideSize + 1<<20},
+		"Seek":         {tus.ReadSeeker(&zeroSeeker{countedZeros{read: &read}}, zerosSize), &read, 2 << 20},
+		"forward only": {tus.FSFile(fsys, "f"), fsys.read, zerosSize + 1<<20},
 	} {
 		client := newClient(t, "http://tus.test/files/", &tus.Options{Store: &storage.Memory{}, Fingerprinter: fingerprint.Sample{}})
 		if _, err := client.PreviousUploads(testContext(t), test.source, nil); err != nil {
 			t.Fatal(err)
 		}
 		if n := test.read.Load(); n == 0 || n > test.most {
-			t.Errorf("%s: %d MiB were read of %d", name, n>>20, wideSize>>20)
+			t.Errorf("%s: %d MiB were read of %d", name, n>>20, zerosSize>>20)
 		}
 	}
 }
 
-// TestCompressedFileIsSentFromItsOffset compares contents, also of parts.
-func TestCompressedFileIsSentFromItsOffset(t *testing.T) {
+// TestFSFile_CompressedIsSentFromOffset compares the data, also of parts.
+func TestFSFile_CompressedIsSentFromOffset(t *testing.T) {
 	data := randomBytes(200_000)
 	fsys := forwardFS{mapFS("f", data)}
 	for name, opts := range map[string]*tus.UploadOptions{
@@ -183,12 +187,12 @@ func TestCompressedFileIsSentFromItsOffset(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if up, _ := srv.Upload(res.URL); sha256.Sum256(up.Data) != sha256.Sum256(data) {
-			t.Errorf("%s: other bytes arrived", name)
+			t.Errorf("%s: the server has different data", name)
 		}
 	}
 }
 
-// forwardFS takes everything from its files but Read.
+// forwardFS has files with Read and Stat only.
 type forwardFS struct{ fs.FS }
 
 func (s forwardFS) Open(name string) (fs.File, error) {
@@ -196,9 +200,8 @@ func (s forwardFS) Open(name string) (fs.File, error) {
 	return struct{ fs.File }{f}, err
 }
 
-// A file that can only be read forward is truncated below the offset of the next
-// chunk, as any other file may be.
-func TestFileThatIsTruncatedBelowItsOffsetHasChanged(t *testing.T) {
+// A file is truncated below the offset of the next chunk.
+func TestFSFile_TruncatedBelowOffsetIsAnError(t *testing.T) {
 	for name, forward := range map[string]bool{"forward": true, "seeks": false} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
@@ -219,4 +222,60 @@ func TestFileThatIsTruncatedBelowItsOffsetHasChanged(t *testing.T) {
 			wantError(t, err, tus.ErrSourceChanged)
 		})
 	}
+}
+
+func TestFSFile_CorruptArchiveIsNotStored(t *testing.T) {
+	data := bytes.Repeat([]byte("all the same "), 1000)
+	for _, method := range []uint16{zip.Store, zip.Deflate} {
+		for _, opts := range []*tus.UploadOptions{nil, whole(), chunked()} {
+			srv := tustest.NewServer(t, nil)
+			_, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(corruptArchive(t, method, data), "a.txt"), opts)
+			wantError(t, err, zip.ErrChecksum)
+			wantNoMix(t, srv, data)
+		}
+	}
+}
+
+// corruptArchive returns an archive whose file a.txt has a wrong checksum.
+func corruptArchive(t testing.TB, method uint16, data []byte) *zip.Reader {
+	t.Helper()
+	packed := data
+	if method == zip.Deflate {
+		var b bytes.Buffer
+		w, err := flate.NewWriter(&b, flate.BestSpeed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write(data)
+		w.Close()
+		packed = b.Bytes()
+	}
+	var archive bytes.Buffer
+	w := zip.NewWriter(&archive)
+	f, err := w.CreateRaw(&zip.FileHeader{
+		Name: "a.txt", Method: method, CRC32: crc32.ChecksumIEEE(data) + 1,
+		CompressedSize64: uint64(len(packed)), UncompressedSize64: uint64(len(data)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Write(packed)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := zip.NewReader(bytes.NewReader(archive.Bytes()), int64(archive.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestFSFile_WithoutSeek(t *testing.T) {
+	data := randomBytes(3000)
+	srv := tustest.NewServer(t, nil)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.FSFile(forwardFS{mapFS("f", data)}, "f"), chunked())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// handles counts how often this process has a file open.
+// handles returns the number of open handles of a file in this process.
 func handles(t *testing.T, path string) int {
 	t.Helper()
 	const fds = "/proc/self/fd"
@@ -32,21 +32,17 @@ func handles(t *testing.T, path string) int {
 	return n
 }
 
-// tempFile makes a file, and returns its path as the system names it.
-func tempFile(t *testing.T, data []byte) string {
+// resolvedFile writes a file and returns its path without symbolic links.
+func resolvedFile(t *testing.T, data []byte) string {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
+	path, err := filepath.EvalSymlinks(tempFile(t, data))
 	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "file.bin")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-func TestNoHandleOfAFileIsOpenWhileNothingHappens(t *testing.T) {
+func TestFile_NoHandleBetweenSteps(t *testing.T) {
 	for name, fault := range map[string]tustest.Fault{
 		"creation": {Method: http.MethodPost, Action: tustest.Respond(http.StatusServiceUnavailable, "")},
 		"bytes":    {Method: http.MethodPatch, Action: tustest.Respond(http.StatusServiceUnavailable, "")},
@@ -55,7 +51,7 @@ func TestNoHandleOfAFileIsOpenWhileNothingHappens(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				srv := tustest.NewServer(t, nil)
 				srv.Inject(fault)
-				path := tempFile(t, randomBytes(5000))
+				path := resolvedFile(t, randomBytes(5000))
 				store, err := filestore.Open(t.TempDir(), nil)
 				if err != nil {
 					t.Fatal(err)
@@ -86,9 +82,9 @@ func TestNoHandleOfAFileIsOpenWhileNothingHappens(t *testing.T) {
 	}
 }
 
-// A program may look at thousands of files before it uploads the first.
-func TestLookingAtAFileLeavesNoHandleOpen(t *testing.T) {
-	path, srv := tempFile(t, randomBytes(5000)), tustest.NewServer(t, nil)
+// A program may call Stat for thousands of files before it uploads the first.
+func TestFile_StatLeavesNoHandle(t *testing.T) {
+	path, srv := resolvedFile(t, randomBytes(5000)), tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}})
 	source := tus.File(path)
 	if _, err := source.Stat(context.Background()); err != nil {
@@ -105,8 +101,8 @@ func TestLookingAtAFileLeavesNoHandleOpen(t *testing.T) {
 	}
 }
 
-func TestNoHandleOfAFileIsOpenWhileItsPartsWait(t *testing.T) {
-	path := tempFile(t, randomBytes(5000))
+func TestFile_NoHandleWhilePartsWait(t *testing.T) {
+	path := resolvedFile(t, randomBytes(5000))
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: http.MethodPost, Times: -1, Action: tustest.Respond(503, "", "Retry-After", "60")})
 		up, err := newClient(&tus.Options{Store: &storage.Memory{}}).
@@ -124,8 +120,8 @@ func TestNoHandleOfAFileIsOpenWhileItsPartsWait(t *testing.T) {
 	})
 }
 
-// Files below /proc tell no size. An empty upload is not what they are.
-func TestFileThatTellsNoSizeIsRefused(t *testing.T) {
+// Files in /proc have size 0 and data.
+func TestFile_WithoutSizeIsInvalid(t *testing.T) {
 	const path = "/proc/version"
 	opened, err := os.Open(path)
 	if err != nil {

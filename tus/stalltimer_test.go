@@ -16,11 +16,11 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestHookMayTakeItsTime(t *testing.T) {
+func TestStall_SlowHookIsNone(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data := randomBytes(3000)
 		res, err := newClient(&tus.Options{Hooks: tus.Hooks{
-			BeforeRequest: func(*http.Request) error { time.Sleep(5 * time.Minute); return nil }, // asks a human
+			BeforeRequest: func(*http.Request) error { time.Sleep(5 * time.Minute); return nil }, // such as a prompt
 		}}).Upload(t.Context(), tus.Bytes(data), whole())
 		if err != nil || res.Stats.Retries != 0 {
 			t.Fatalf("after %d retries: %v", res.Stats.Retries, err)
@@ -29,8 +29,7 @@ func TestHookMayTakeItsTime(t *testing.T) {
 	})
 }
 
-// informing answers every ten seconds that it is still at work, and then lets the
-// server do it.
+// informing sends an interim response every ten seconds, and then serves the request.
 func informing(times int) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		for range times {
@@ -45,7 +44,7 @@ func informing(times int) tustest.Action {
 	}
 }
 
-func TestInterimAnswersAreMovement(t *testing.T) {
+func TestStall_InterimResponsesAreProgress(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Action: informing(60)})
 		data := randomBytes(3000)
@@ -57,7 +56,7 @@ func TestInterimAnswersAreMovement(t *testing.T) {
 	})
 }
 
-func TestServerThatOnlyEverInformsIsCut(t *testing.T) {
+func TestStall_EndlessInterimResponsesAreCut(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "POST", Action: informing(1 << 20)})
 		begin, data := time.Now(), randomBytes(3000)
@@ -72,7 +71,7 @@ func TestServerThatOnlyEverInformsIsCut(t *testing.T) {
 	})
 }
 
-// slowParts is an upload of parts that takes minutes each.
+// slowParts returns an upload in parts that take minutes each.
 func slowParts(h *tustest.Handler) ([]byte, *tus.UploadOptions) {
 	h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		r.Body = slowBody{r.Body}
@@ -81,7 +80,7 @@ func slowParts(h *tustest.Handler) ([]byte, *tus.UploadOptions) {
 	return randomBytes(4 << 18), &tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1 << 18, 2 << 18, 3 << 18}}}
 }
 
-func TestWaitForAConnectionOfAnotherPartIsNoStall(t *testing.T) {
+func TestStall_WaitForConnectionOfPartIsNone(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data, opts := slowParts(h)
 		client := newClient(&tus.Options{HTTPClient: &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}})
@@ -91,13 +90,13 @@ func TestWaitForAConnectionOfAnotherPartIsNoStall(t *testing.T) {
 			t.Fatalf("after %d retries: %v", res.Stats.Retries, err)
 		}
 		wantStored(t, h, res.URL, data)
-		if took := time.Since(begin); took < 4*time.Minute { // else no part had to wait for long
+		if took := time.Since(begin); took < 4*time.Minute { // otherwise no part waited long
 			t.Errorf("it took %v", took)
 		}
 	})
 }
 
-func TestConnectionThatIsNeverMadeIsCutDespiteOthers(t *testing.T) {
+func TestStall_HangingDialIsCut(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		client := newClient(&tus.Options{HTTPClient: &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}, Retry: tus.RetryPolicy{MaxRetries: -1}})
 		if _, err := client.Upload(t.Context(), tus.Bytes(randomBytes(10)), whole()); err != nil {
@@ -106,7 +105,7 @@ func TestConnectionThatIsNeverMadeIsCutDespiteOthers(t *testing.T) {
 		h.Inject(tustest.Fault{Method: "POST", Action: tustest.Stall()})
 		begin := time.Now()
 		errs := make(chan error)
-		for range 2 { // one holds the only connection
+		for range 2 { // one has the only connection
 			go func() {
 				_, err := client.Upload(t.Context(), tus.Bytes(randomBytes(10)), whole())
 				errs <- err
@@ -125,9 +124,9 @@ func TestConnectionThatIsNeverMadeIsCutDespiteOthers(t *testing.T) {
 	})
 }
 
-// TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers has a network that swallows what
-// would open a second connection, while there is a lot going on on the first.
-func TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers(t *testing.T) {
+// TestStall_HangingSecondDialIsCut has a network that drops the packets of a second
+// connection, while the first one transfers data.
+func TestStall_HangingSecondDialIsCut(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data, _ := slowParts(h)
 		transport, swallow := &http.Transport{MaxConnsPerHost: 2}, make(chan struct{})
@@ -139,7 +138,7 @@ func TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers(t *testing.T) {
 			}
 			httptrace.ContextClientTrace(ctx).ConnectStart(network, address) // as a net.Dialer does
 			<-swallow
-			return nil, errors.New("swallowed")
+			return nil, errors.New("dropped")
 		}
 		begin := time.Now()
 		slow := make(chan error)
@@ -147,7 +146,7 @@ func TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers(t *testing.T) {
 			_, err := client.Upload(t.Context(), tus.Bytes(data), whole())
 			slow <- err
 		}()
-		time.Sleep(time.Second) // the first has its connection
+		time.Sleep(time.Second) // the first upload has its connection
 		_, err := client.Upload(t.Context(), tus.Bytes(data), whole())
 		wantError(t, err, tus.ErrStalled)
 		if took := time.Since(begin); took > time.Minute {
@@ -160,10 +159,10 @@ func TestConnectionThatIsBeingMadeIsNotWaitedForDespiteOthers(t *testing.T) {
 	})
 }
 
-// The hooks of one upload take turns, so that other parts, which report progress, wait
-// for the hook of one. (Not in a bubble, where a wait for a lock stops the clock.)
-func TestSlowHookOfOnePartIsNoStallOfAnother(t *testing.T) {
-	t.Parallel() // it mostly waits
+// The hooks of an upload run one at a time, so other parts wait for the hook of one. (Not
+// in a bubble, where a wait for a lock stops the clock.)
+func TestStall_SlowHookOfOtherPartIsNone(t *testing.T) {
+	t.Parallel() // mostly waits
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(16 << 20)
 	var patches atomic.Int32
@@ -172,8 +171,8 @@ func TestSlowHookOfOnePartIsNoStallOfAnother(t *testing.T) {
 		Retry:        tus.RetryPolicy{MaxRetries: -1},
 		RateLimit:    steady{},
 		Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
-			if r.Method == http.MethodPatch && patches.Add(1) == 4 { // the other parts have begun
-				time.Sleep(4 * time.Second) // it renews the token
+			if r.Method == http.MethodPatch && patches.Add(1) == 4 { // the other parts have started
+				time.Sleep(4 * time.Second) // as to renew a token
 			}
 			return nil
 		}},
@@ -186,7 +185,7 @@ func TestSlowHookOfOnePartIsNoStallOfAnother(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// steady is a limiter that spreads the bytes over some seconds.
+// steady is a limiter that delays each burst.
 type steady struct{}
 
 func (steady) Burst() int { return 64 << 10 }
@@ -195,9 +194,9 @@ func (steady) WaitN(ctx context.Context, _ int) error {
 	return waitFor(ctx, 50*time.Millisecond)
 }
 
-// One http.Client with MaxConnsPerHost serves two Clients, such as one per tenant:
-// the wait for a connection of the other one's is no stall either.
-func TestWaitForAConnectionOfAnotherClientIsNoStall(t *testing.T) {
+// Two Clients share an http.Client with MaxConnsPerHost, such as one per tenant. The wait
+// for a connection of the other Client is no stall.
+func TestStall_WaitForConnectionOfClientIsNone(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data, _ := slowParts(h)
 		shared := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
@@ -208,7 +207,7 @@ func TestWaitForAConnectionOfAnotherClientIsNoStall(t *testing.T) {
 			_, err := one.Upload(t.Context(), tus.Bytes(data[:64<<10]), whole())
 			slow <- err
 		}()
-		time.Sleep(time.Second) // it has the connection, for minutes
+		time.Sleep(time.Second) // it has the connection for minutes
 		res, err := two.Upload(t.Context(), tus.Bytes(randomBytes(10)), whole())
 		if err != nil || res.Stats.Retries != 0 {
 			t.Errorf("after %d retries: %v", res.Stats.Retries, err)
@@ -219,10 +218,10 @@ func TestWaitForAConnectionOfAnotherClientIsNoStall(t *testing.T) {
 	})
 }
 
-// A server tells how far it is while bytes come in, as those with 104 (Upload
-// Resumption Supported) do, and then takes a minute to put the file away, of which it
-// informs every ten seconds. That is not a server "that sends nothing else".
-func TestInterimAnswersAfterMovementAreMovement(t *testing.T) {
+// A server sends interim responses while it reads, as with 104 (Upload Resumption
+// Supported), and then every ten seconds while it takes a minute to store the file. These
+// interim responses come after data, so they count as progress.
+func TestStall_InterimResponsesAfterDataAreProgress(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			var got bytes.Buffer

@@ -16,10 +16,10 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-var errForAMoment = errors.New("disk full, for a moment")
+var errForAMoment = errors.New("temporary store error")
 
-// failingOnce is a store of which one Put fails, the first when due; nil means at once.
-// The record may be stored nevertheless.
+// failingOnce returns a store that fails one Put: the first for which due is true, or the
+// first if due is nil. If stored is set, the record is stored.
 func failingOnce(store storage.Store, stored bool, due func() bool) *scripted {
 	var failed atomic.Bool
 	return &scripted{Store: store, put: func(_ storage.Record, next put) (storage.Record, error) {
@@ -33,30 +33,30 @@ func failingOnce(store storage.Store, stored bool, due func() bool) *scripted {
 	}}
 }
 
-// insistent retries every failure.
-func insistent() tus.RetryPolicy {
-	retry := untiring()
+// retryEverything retries every failure.
+func retryEverything() tus.RetryPolicy {
+	retry := retryOften()
 	retry.ShouldRetry = func(error, int) bool { return true }
 	return retry
 }
 
-// A single Put fails. Another client starts while the first one is uploading, when any
-// lease that was not renewed is over.
+// A single Put fails. Another client starts while the first one uploads, after the end of
+// any lease that was not renewed.
 func TestStore_OneFailureNeverMakesTwoWriters(t *testing.T) {
 	troubles := map[string]func(rec storage.Record, released bool, next put) (failed bool, err error){
-		"the first is stored nevertheless": func(_ storage.Record, _ bool, next put) (bool, error) {
+		"first Put, stored": func(_ storage.Record, _ bool, next put) (bool, error) {
 			next()
 			return true, errForAMoment
 		},
-		"the lease is not released": func(rec storage.Record, _ bool, _ put) (bool, error) {
+		"release": func(rec storage.Record, _ bool, _ put) (bool, error) {
 			return rec.Lease == nil, errForAMoment
 		},
-		"the lease is not acquired again": func(rec storage.Record, released bool, _ put) (bool, error) {
+		"second acquire": func(rec storage.Record, released bool, _ put) (bool, error) {
 			return released && rec.Lease != nil, errForAMoment
 		},
 	}
 	ways := map[string]func() *tus.UploadOptions{
-		"whole": inChunks,
+		"whole": chunked,
 		"parts": func() *tus.UploadOptions {
 			return &tus.UploadOptions{ChunkSize: 1000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{5000}}}
 		},
@@ -98,7 +98,7 @@ func TestStore_OneFailureNeverMakesTwoWriters(t *testing.T) {
 						t.Fatalf("errors are %v and %v, the store failed: %v", err, errSecond, failed)
 					}
 					if second.Stats.ResumedFrom > 0 || second.URL == first.URL {
-						t.Error("the second went on with what the first was at work on")
+						t.Error("the second resumed the upload of the first while it ran")
 					}
 					wantStored(t, h, first.URL, data)
 					wantStored(t, h, second.URL, data)
@@ -109,8 +109,8 @@ func TestStore_OneFailureNeverMakesTwoWriters(t *testing.T) {
 	}
 }
 
-// The store fails when the request for the final upload is recorded, and the response to
-// that request is lost.
+// The store fails to record the request for the final upload, and the response to that
+// request is lost.
 func TestFinalUpload_RequestIsRecordedOnceStoreWorks(t *testing.T) {
 	data := randomBytes(unequalSize)
 	srv, memory := finalLast(t), &storage.Memory{}
@@ -127,20 +127,19 @@ func TestFinalUpload_RequestIsRecordedOnceStoreWorks(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: untiring()}).Upload(ctx, tus.Bytes(data), unequal())
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Retry: retryOften()}).Upload(ctx, tus.Bytes(data), unequal())
 	wantError(t, err, context.Canceled)
 	if left := records(t, memory); len(left) != 1 || !left[0].Finishing {
 		t.Errorf("records are %+v", left)
 	}
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: memory, Retry: untiring()}).Upload(testContext(t), tus.Bytes(data), unequal())
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: memory, Retry: retryOften()}).Upload(testContext(t), tus.Bytes(data), unequal())
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantFinals(t, srv, res, data, true)
 }
 
-// The response of the server takes so long that the lease is due for renewal, which fails
-// once.
+// The response takes so long that the lease is due for renewal, which fails once.
 func TestLease_FailedRenewalOfCandidateIsRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		data := randomBytes(10_000)
@@ -148,9 +147,9 @@ func TestLease_FailedRenewalOfCandidateIsRepeated(t *testing.T) {
 		h.Inject(tustest.Fault{Method: "HEAD", Action: tustest.Delay(25 * time.Second)})
 		puts := 0
 		store := failingOnce(memory, false, func() bool { puts++; return puts == 2 })
-		res, err := newClient(&tus.Options{Store: store, RequireStore: true, Retry: insistent()}).Upload(context.Background(), tus.Bytes(data), inChunks())
+		res, err := newClient(&tus.Options{Store: store, RequireStore: true, Retry: retryEverything()}).Upload(context.Background(), tus.Bytes(data), chunked())
 		if err != nil || res.Stats.ResumedFrom != 5000 {
-			t.Fatalf("began anew: %+v, %v", res.Stats, err)
+			t.Fatalf("started over: %+v, %v", res.Stats, err)
 		}
 		wantStored(t, h, res.URL, data)
 	})
@@ -159,7 +158,7 @@ func TestLease_FailedRenewalOfCandidateIsRepeated(t *testing.T) {
 func TestStore_FailedPutCreatesNoSecondUpload(t *testing.T) {
 	srv, memory, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
 	store := failingOnce(memory, false, nil)
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: insistent()})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retryEverything()})
 	res, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +173,7 @@ func TestStore_FailedPutCreatesNoSecondUpload(t *testing.T) {
 // leftAt5000 returns a store with an upload of which the server has 5,000 bytes.
 func leftAt5000(t *testing.T, client func(*tus.Options) *tus.Client, data []byte) *storage.Memory {
 	t.Helper()
-	memory, opts := &storage.Memory{}, inChunks()
+	memory, opts := &storage.Memory{}, chunked()
 	opts.StopAt = 5000
 	_, err := client(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), opts)
 	wantError(t, err, tus.ErrPaused)
@@ -186,18 +185,18 @@ func TestLease_FailedAcquireThatWasStoredIsReleased(t *testing.T) {
 	client := func(opts *tus.Options) *tus.Client { return newClient(t, srv.Endpoint(), opts) }
 	memory := leftAt5000(t, client, data)
 	store := failingOnce(memory, true, nil)
-	_, err := client(&tus.Options{Store: store, RequireStore: true}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	_, err := client(&tus.Options{Store: store, RequireStore: true}).Upload(testContext(t), tus.Bytes(data), chunked())
 	wantError(t, err, tus.ErrStore)
-	res, err := client(&tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	res, err := client(&tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || res.Stats.ResumedFrom != 5000 || srv.Count("POST") != 1 {
-		t.Errorf("began anew: %+v, %v", res.Stats, err)
+		t.Errorf("started over: %+v, %v", res.Stats, err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-// The lease is renewed between the last response of the server and its use.
+// The lease is renewed between the last response and its use.
 func TestLease_PauseDuringRenewalReleasesLease(t *testing.T) {
-	for name, completed := range map[string]bool{"left alone": false, "completed by another": true} {
+	for name, completed := range map[string]bool{"no other uploader": false, "completed by other": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 				data := randomBytes(10_000)
@@ -212,7 +211,7 @@ func TestLease_PauseDuringRenewalReleasesLease(t *testing.T) {
 					}
 					return next()
 				}}
-				u, err := newClient(&tus.Options{Store: store}).NewUploader(tus.Bytes(data), inChunks())
+				u, err := newClient(&tus.Options{Store: store}).NewUploader(tus.Bytes(data), chunked())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -222,7 +221,7 @@ func TestLease_PauseDuringRenewalReleasesLease(t *testing.T) {
 					t.Errorf("records are %+v", left)
 				}
 				if completed {
-					if _, err := newClient(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), inChunks()); err != nil {
+					if _, err := newClient(&tus.Options{Store: memory}).Upload(context.Background(), tus.Bytes(data), chunked()); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -237,30 +236,30 @@ func TestLease_PauseDuringRenewalReleasesLease(t *testing.T) {
 	}
 }
 
-// A token with a line break at its end, for example.
+// An error of a hook, such as a token with a line break, does not drop the record.
 func TestStore_HookErrorKeepsStoredUpload(t *testing.T) {
 	for name, hook := range map[string]func(*http.Request) error{
-		"bad header": func(r *http.Request) error { r.Header.Set("Authorization", "Bearer token\n"); return nil },
-		"its own":    func(*http.Request) error { return fmt.Errorf("%w: no token configured", tus.ErrInvalidInput) },
-		"of another": func(*http.Request) error { return &tus.Error{Method: "HEAD", StatusCode: 404, Err: tus.ErrUploadGone} },
+		"bad header":      func(r *http.Request) error { r.Header.Set("Authorization", "Bearer token\n"); return nil },
+		"hook error":      func(*http.Request) error { return fmt.Errorf("%w: no token configured", tus.ErrInvalidInput) },
+		"of other upload": func(*http.Request) error { return &tus.Error{Method: "HEAD", StatusCode: 404, Err: tus.ErrUploadGone} },
 	} {
-		for _, when := range []string{"looking", "sending"} {
+		for _, when := range []string{"HEAD", "PATCH"} {
 			t.Run(name+", "+when, func(t *testing.T) {
 				srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
 				client := func(opts *tus.Options) *tus.Client { return newClient(t, srv.Endpoint(), opts) }
 				memory := leftAt5000(t, client, data)
 				res, err := client(&tus.Options{Store: memory, Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
-					if r.Method == "HEAD" && when == "sending" {
+					if r.Method == "HEAD" && when == "PATCH" {
 						return nil
 					}
 					return hook(r)
-				}}}).Upload(testContext(t), tus.Bytes(data), inChunks())
+				}}}).Upload(testContext(t), tus.Bytes(data), chunked())
 				if err == nil || res.Stats.Restarts != 0 {
 					t.Errorf("result is %+v, %v", res, err)
 				}
-				res, err = client(&tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), inChunks())
+				res, err = client(&tus.Options{Store: memory}).Upload(testContext(t), tus.Bytes(data), chunked())
 				if err != nil || res.Stats.ResumedFrom != 5000 || srv.Count("POST") != 1 {
-					t.Errorf("began anew: %+v, %v", res.Stats, err)
+					t.Errorf("started over: %+v, %v", res.Stats, err)
 				}
 				wantStored(t, srv.Handler, res.URL, data)
 			})
@@ -276,7 +275,7 @@ func TestStore_FailedPutOfReplacedPartIsRepeated(t *testing.T) {
 		tustest.LoseResponse()(w, r, h)
 	}})
 	store := failingOnce(memory, false, lost.Load)
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: insistent()}).Upload(testContext(t), tus.Bytes(data), unequal())
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retryEverything()}).Upload(testContext(t), tus.Bytes(data), unequal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,7 +286,7 @@ func TestStore_FailedPutOfReplacedPartIsRepeated(t *testing.T) {
 func TestStore_FailedPutOfNewPartsIsRepeated(t *testing.T) {
 	srv, memory, data := finalLast(t), &storage.Memory{}, randomBytes(unequalSize)
 	store := failingOnce(memory, false, nil)
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: insistent()}).Upload(testContext(t), tus.Bytes(data), unequal())
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, RequireStore: true, Retry: retryEverything()}).Upload(testContext(t), tus.Bytes(data), unequal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,17 +302,17 @@ func TestLease_FailedAcquireThatWasStoredIsRepeated(t *testing.T) {
 	client := func(opts *tus.Options) *tus.Client { return newClient(t, srv.Endpoint(), opts) }
 	memory := leftAt5000(t, client, data)
 	store := failingOnce(memory, true, nil)
-	res, err := client(&tus.Options{Store: store, RequireStore: true, Retry: insistent()}).Upload(testContext(t), tus.Bytes(data), inChunks())
+	res, err := client(&tus.Options{Store: store, RequireStore: true, Retry: retryEverything()}).Upload(testContext(t), tus.Bytes(data), chunked())
 	if err != nil || res.Stats.ResumedFrom != 5000 || srv.Count("POST") != 1 {
-		t.Errorf("began anew: %+v, %v, %d creations", res.Stats, err, srv.Count("POST"))
+		t.Errorf("started over: %+v, %v, %d creations", res.Stats, err, srv.Count("POST"))
 	}
 	if left := records(t, memory); len(left) != 0 {
 		t.Errorf("%d records left", len(left))
 	}
 }
 
-// If the record cannot be read after a conflict, the lease is not lost: the conflict may be
-// with an own Put that failed and was stored nevertheless.
+// If the record cannot be read after a conflict, the lease is not lost. The conflict may
+// be with an own Put that failed and stored the record.
 func TestLease_UnreadableConflictIsNoLostLease(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(10_000)
 	store := failingOnce(&storage.Memory{}, true, nil)
@@ -324,7 +323,7 @@ func TestLease_UnreadableConflictIsNoLostLease(t *testing.T) {
 		}
 		return next()
 	}
-	opts := inChunks()
+	opts := chunked()
 	opts.StopAt = 3000
 	u, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).NewUploader(tus.Bytes(data), opts)
 	if err != nil {

@@ -20,14 +20,14 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestUploadToAGivenURLMayBePausedBeforeItBegins(t *testing.T) {
+func TestResume_PausedBeforeStart(t *testing.T) {
 	data := randomBytes(2500)
 	ended, end := context.WithCancel(context.Background())
 	end()
 	stops := map[string]func(u *tus.Uploader){
-		"paused":    func(u *tus.Uploader) { u.Pause() },
-		"cancelled": func(u *tus.Uploader) { u.Run(ended) },
-		"both":      func(u *tus.Uploader) { u.Run(ended); u.Pause(); u.Step(ended) },
+		"paused":   func(u *tus.Uploader) { u.Pause() },
+		"canceled": func(u *tus.Uploader) { u.Run(ended) },
+		"both":     func(u *tus.Uploader) { u.Run(ended); u.Pause(); u.Step(ended) },
 	}
 	for name, stop := range stops {
 		for _, deferred := range []bool{true, false} {
@@ -59,7 +59,7 @@ func TestUploadToAGivenURLMayBePausedBeforeItBegins(t *testing.T) {
 	}
 }
 
-func TestStreamStopsAndGoesOn(t *testing.T) {
+func TestStream_StopAtAndResume(t *testing.T) {
 	data := randomBytes(3500)
 	for _, at := range []int64{1, 999, 1000, 1001, 1500, 2000, 3499, 3500, 9999} {
 		srv := tustest.NewServer(t, nil)
@@ -87,8 +87,7 @@ func TestStreamStopsAndGoesOn(t *testing.T) {
 	}
 }
 
-// pipes are readers that block, with and without a way to end a Read from
-// outside.
+// pipes are readers that block, with and without a deadline for Read.
 var pipes = map[string]func(t *testing.T) (io.ReadCloser, io.WriteCloser){
 	"io.Pipe": func(*testing.T) (io.ReadCloser, io.WriteCloser) { return io.Pipe() },
 	"net.Pipe": func(*testing.T) (io.ReadCloser, io.WriteCloser) {
@@ -104,7 +103,7 @@ var pipes = map[string]func(t *testing.T) (io.ReadCloser, io.WriteCloser){
 	},
 }
 
-func TestBlockedReaderDoesNotKeepACancelledStream(t *testing.T) {
+func TestStream_BlockedReaderDoesNotDelayCancel(t *testing.T) {
 	for name, pipe := range pipes {
 		for _, n := range []int{0, 500, 1000, 1500, 2000, 2500} {
 			t.Run(fmt.Sprint(name, " after ", n), func(t *testing.T) {
@@ -115,7 +114,7 @@ func TestBlockedReaderDoesNotKeepACancelledStream(t *testing.T) {
 				var writer sync.WaitGroup
 				writer.Go(func() {
 					w.Write(data)
-					cancel() // the reader waits for more, which does not come
+					cancel() // the reader blocks
 				})
 				res, err := newClient(t, srv.Endpoint(), nil).Upload(ctx, tus.Reader(r), chunked())
 				writer.Wait()
@@ -124,15 +123,15 @@ func TestBlockedReaderDoesNotKeepACancelledStream(t *testing.T) {
 					t.Errorf("server has %d bytes", len(up.Data))
 				}
 				if _, ok := r.(interface{ SetReadDeadline(time.Time) error }); ok {
-					// Nobody reads any more, and the next reader is not hurried: it gets what
-					// is left.
+					// The abandoned Read is over and the deadline is reset: the next reader
+					// gets the rest.
 					writer.Go(func() {
 						w.Write([]byte("more"))
 						w.Close()
 					})
 					left, err := io.ReadAll(r)
 					if err != nil || !bytes.HasSuffix(append(data, "more"...), left) || !bytes.HasSuffix(left, []byte("more")) {
-						t.Errorf("next reader got %d other bytes, %v", len(left), err)
+						t.Errorf("next reader got %d bytes, %v", len(left), err)
 					}
 					writer.Wait()
 				}
@@ -143,9 +142,9 @@ func TestBlockedReaderDoesNotKeepACancelledStream(t *testing.T) {
 	}
 }
 
-func TestStreamThatWaitsForBytesReturnsAtOnceWhenPaused(t *testing.T) {
+func TestStream_BlockedReaderDoesNotDelayPause(t *testing.T) {
 	for name, pipe := range pipes {
-		if name == "os.Pipe" { // the kernel is not part of a bubble
+		if name == "os.Pipe" { // a bubble does not cover the kernel
 			continue
 		}
 		for _, n := range []int{0, 1, 999, 1000, 1001, 1500, 2000, 2001} {
@@ -165,7 +164,7 @@ func TestStreamThatWaitsForBytesReturnsAtOnceWhenPaused(t *testing.T) {
 					}
 				}
 				for rest := data[n:]; ; rest = rest[min(len(rest), 400):] {
-					synctest.Wait() // everything that is there has been read, and the next Read blocks
+					synctest.Wait() // all data is read, and the next Read blocks
 					begin := time.Now()
 					u.Pause()
 					<-ran
@@ -197,8 +196,8 @@ func TestStreamThatWaitsForBytesReturnsAtOnceWhenPaused(t *testing.T) {
 	}
 }
 
-// pausingReader pauses its upload at every Read, before or after the data is
-// there, and hands out what it likes.
+// pausingReader pauses its upload in random Reads, before or after the data is read, and
+// returns a random number of bytes.
 type pausingReader struct {
 	data   []byte
 	random *rand.Rand
@@ -221,7 +220,7 @@ func (r *pausingReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestPausesAnywhereInAStreamLoseNothing(t *testing.T) {
+func TestStream_PausesInReadLoseNothing(t *testing.T) {
 	servers := map[string]*tustest.Server{
 		"deferred": tustest.NewServer(t, nil),
 		"buffered": tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-defer-length")}),
@@ -229,7 +228,7 @@ func TestPausesAnywhereInAStreamLoseNothing(t *testing.T) {
 		"checksum": tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")}),
 	}
 	for kind, srv := range servers {
-		opts := &tus.Options{Retry: untiring()}
+		opts := &tus.Options{Retry: retryOften()}
 		if kind == "trailer" || kind == "checksum" {
 			opts.Checksums = checksum.Builtin()
 		}
@@ -262,12 +261,11 @@ func TestPausesAnywhereInAStreamLoseNothing(t *testing.T) {
 	}
 }
 
-func TestPausesAtAnyTimeInAStreamLoseNothing(t *testing.T) {
-	// From another goroutine, at whatever moment that happens to be, with faults
-	// and every kind of pipe.
+func TestStream_ConcurrentPausesLoseNothing(t *testing.T) {
+	// From another goroutine, at random times, with faults and every kind of pipe.
 	for name, pipe := range pipes {
 		srv := tustest.NewServer(t, nil)
-		client, pauses := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}), 0
+		client, pauses := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()}), 0
 		for seed := range uint64(15) {
 			random := rand.New(rand.NewPCG(seed, 8))
 			data := randomBytes(20_000 + random.IntN(5000))

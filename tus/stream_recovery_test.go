@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,32 +13,32 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestFaultOnAnyRequestOfAStreamEndsInTheRightBytes(t *testing.T) {
+func TestStream_FaultEndsInExactBytes(t *testing.T) {
 	actions := map[string]tustest.Action{
-		"cut":             tustest.CutBefore(),
-		"cut in the body": tustest.CutAfter(100),
-		"answer lost":     tustest.LoseResponse(),
-		"500":             faults.RespondAfter(500, ""),
-		"500 after it":    faults.SetStatus(500),
-		"503":             tustest.Respond(503, ""),
-		"423":             tustest.Respond(423, ""),
-		"409":             tustest.Respond(409, ""),
-		"interrupted":     tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED"),
+		"cut":               tustest.CutBefore(),
+		"cut in the body":   tustest.CutAfter(100),
+		"response lost":     tustest.LoseResponse(),
+		"500":               faults.RespondAfter(500, ""),
+		"500 after storing": faults.SetStatus(500),
+		"503":               tustest.Respond(503, ""),
+		"423":               tustest.Respond(423, ""),
+		"409":               tustest.Respond(409, ""),
+		"interrupted":       tustest.Respond(400, "ERR_UPLOAD_INTERRUPTED"),
 	}
 	for name, action := range actions {
 		for _, n := range []int{1000, 2000, 3000, 3001} {
 			for skip := range 6 {
 				srv, data := tustest.NewServer(t, nil), randomBytes(n)
 				srv.Inject(tustest.Fault{Skip: skip, Times: 2, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-					if (name == "interrupted" || name == "409") && r.Method != "PATCH" { // says nothing, or something else, of others
+					if (name == "interrupted" || name == "409") && r.Method != "PATCH" { // has another meaning for other methods
 						h.Serve(w, r)
 						return
 					}
 					action(w, r, h)
 				}})
-				client := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()})
+				client := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()})
 				res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-				if name == "500 after it" && errors.Is(err, tus.ErrUnconfirmed) { // it was the last one
+				if name == "500 after storing" && errors.Is(err, tus.ErrUnconfirmed) { // the last request
 					wantStored(t, srv.Handler, res.URL, data)
 					continue
 				}
@@ -55,7 +54,7 @@ func TestFaultOnAnyRequestOfAStreamEndsInTheRightBytes(t *testing.T) {
 	}
 }
 
-func TestShortWritesOfAStreamAreSentToTheEnd(t *testing.T) {
+func TestStream_ShortWriteIsContinued(t *testing.T) {
 	for _, n := range []int{1001, 2000, 3001} {
 		srv, data := tustest.NewServer(t, nil), randomBytes(n)
 		srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: faults.AcceptOnly(300)})
@@ -72,98 +71,7 @@ func atOffset(srv *tustest.Server, offset int64, action tustest.Action) {
 	srv.Inject(tustest.Fault{Method: "PATCH", From: offset, Action: action})
 }
 
-// late serves what is left of a request that was cut: it may still be in the server's
-// queue when that is asked for the offset, and is served before the one that repeats
-// it.
-func late(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-	earlier := r.Clone(r.Context())
-	earlier.Body, earlier.ContentLength = http.NoBody, 0
-	earlier.Header.Del("Upload-Checksum")
-	h.Serve(httptest.NewRecorder(), earlier)
-	h.Serve(w, r)
-}
-
-func TestLengthThatACutRequestToldLateMayHaveBeenAllThatWasMissing(t *testing.T) {
-	// The bytes of the first request are stored before it is asked for the offset, its
-	// length after that.
-	bytesOnly := func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		r.Header.Del("Upload-Length")
-		tustest.LoseResponse()(w, r, h)
-	}
-	srv, data := tustest.NewServer(t, nil), randomBytes(2500)
-	srv.Inject(
-		tustest.Fault{Method: "PATCH", From: 2000, Action: bytesOnly},
-		tustest.Fault{Method: "PATCH", From: 2500, Action: late})
-	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-
-	// Without such a request, or with bytes, it is the refusal that it seems to be.
-	for _, status := range []int{400, 422} {
-		for _, first := range []tustest.Action{nil, tustest.CutAfter(100), tustest.CutBefore()} {
-			srv := tustest.NewServer(t, nil)
-			if first != nil {
-				srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: first})
-			}
-			srv.Inject(tustest.Fault{Method: "PATCH", From: 2000, Action: faults.SetStatus(status)})
-			_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-			wantError(t, err, tus.ErrUnconfirmed)
-		}
-	}
-}
-
-func TestLengthThatACutRequestToldLateDoesNotCostTheChecksum(t *testing.T) {
-	for name, test := range map[string]struct {
-		action tustest.Action
-		want   string
-	}{
-		"length refused":    {late, "sha256"},
-		"algorithm refused": {faults.RefuseAlgorithm("sha256"), "sha1"},
-	} {
-		srv, client := verifying(t, tustest.Options{Extensions: tustest.Without("checksum-trailer")})
-		srv.Inject(
-			tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.CutBefore()},
-			tustest.Fault{Method: "PATCH", From: 2000, Action: test.action})
-		data := randomBytes(2500)
-		res, err := client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		last := srv.Requests()[len(srv.Requests())-1]
-		if used, _, _ := strings.Cut(last.Header.Get("Upload-Checksum"), " "); used != test.want || res.Checksum != test.want {
-			t.Errorf("%s: checksum is %q, %q of the last chunk", name, res.Checksum, used)
-		}
-	}
-}
-
-func TestLengthThatACutRequestToldLateIsNotToldTwice(t *testing.T) {
-	for name, send := range map[string]func(*tus.Client, []byte) (*tus.Result, error){
-		"stream": func(client *tus.Client, data []byte) (*tus.Result, error) {
-			return client.Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
-		},
-		"deferred length": func(client *tus.Client, data []byte) (*tus.Result, error) {
-			return client.Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1000, DeferLength: true})
-		},
-	} {
-		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
-		srv.Inject(
-			tustest.Fault{Method: "PATCH", From: 2000, Action: tustest.CutBefore()},
-			tustest.Fault{Method: "PATCH", From: 2000, Action: late})
-		res, err := send(newClient(t, srv.Endpoint(), nil), data)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		wantStored(t, srv.Handler, res.URL, data)
-		if last := srv.Requests()[len(srv.Requests())-1]; last.Header.Get("Upload-Length") != "" {
-			t.Errorf("%s: the length was told again", name)
-		}
-	}
-}
-
-func TestServerThatLosesBytesOfAStream(t *testing.T) {
+func TestStream_ServerLosesBytes(t *testing.T) {
 	losing := func(n int64) tustest.Action {
 		return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			tustest.CutAfter(500)(w, r, h)
@@ -192,7 +100,7 @@ func TestServerThatLosesBytesOfAStream(t *testing.T) {
 			<-lost
 			h.Serve(w, r)
 		}})
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
+		res, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()}).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if test.want == "" {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -206,7 +114,7 @@ func TestServerThatLosesBytesOfAStream(t *testing.T) {
 		if res.URL == "" {
 			t.Errorf("%s: the result has no URL", name)
 		}
-		// With all of the data it still goes on.
+		// With all data, the upload is resumable.
 		res, err = newClient(t, srv.Endpoint(), nil).Resume(testContext(t), res.URL, tus.Bytes(data), nil)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -215,7 +123,7 @@ func TestServerThatLosesBytesOfAStream(t *testing.T) {
 	}
 }
 
-func TestStreamThatEndsWithAChunkSurvivesItsLoss(t *testing.T) {
+func TestStream_LostLastChunkIsResent(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	atOffset(srv, 3000, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		h.Truncate(r.URL.Path, 2500)
@@ -228,7 +136,7 @@ func TestStreamThatEndsWithAChunkSurvivesItsLoss(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestServerThatIsAheadOfAStreamIsFollowed(t *testing.T) {
+func TestStream_FollowsServerAhead(t *testing.T) {
 	for _, ahead := range []int{1, 500, 999, 1000, 1001, 2000, 2500} {
 		srv, data := tustest.NewServer(t, nil), randomBytes(3500)
 		atOffset(srv, 1000, func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -253,9 +161,9 @@ func TestServerThatIsAheadOfAStreamIsFollowed(t *testing.T) {
 	}
 }
 
-func TestEarlyAnswersDoNotDisturbTheBuffers(t *testing.T) {
-	// The server has all of a chunk already and answers while it is still being
-	// sent; the buffer is then used again. The race detector watches.
+func TestStream_EarlyResponsesKeepBuffers(t *testing.T) {
+	// The server has the whole chunk already and responds while the client still sends it.
+	// Then the buffer is reused. The race detector finds conflicts.
 	const chunk = 1 << 20
 	srv, data := tustest.NewServer(t, nil), randomBytes(8*chunk+5)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: 6, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -270,9 +178,9 @@ func TestEarlyAnswersDoNotDisturbTheBuffers(t *testing.T) {
 	wantStored(t, srv.Handler, res.URL, data)
 }
 
-func TestStreamWhoseUploadIsGone(t *testing.T) {
+func TestStream_GoneUpload(t *testing.T) {
 	for _, status := range []int{404, 410} {
-		// Of the first chunk nothing is lost yet.
+		// In the first chunk no data is lost.
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
 		atOffset(srv, 0, goneWith(status))
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
@@ -291,12 +199,12 @@ func TestStreamWhoseUploadIsGone(t *testing.T) {
 			t.Errorf("%d: error is %v", status, err)
 		}
 		if srv.Count("POST") != 1 {
-			t.Error("an upload was created that can never be complete")
+			t.Error("an upload was created that cannot become complete")
 		}
 	}
 }
 
-func TestStreamIsResumedByURL(t *testing.T) {
+func TestStream_IsResumedByURL(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	for _, n := range []int{700, 1000, 3000, 3500} {
@@ -326,7 +234,7 @@ func TestStreamIsResumedByURL(t *testing.T) {
 	}
 }
 
-// fill sends data to an upload, with its whole length if that is not empty.
+// fill sends data to an upload, with Upload-Length if length is not empty.
 func fill(t *testing.T, url, length string, data []byte) {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPatch, url, bytes.NewReader(data))
@@ -350,7 +258,7 @@ func fill(t *testing.T, url, length string, data []byte) {
 	}
 }
 
-func TestStreamOfAnotherLengthThanTheServerKnowsIsAMismatch(t *testing.T) {
+func TestStream_OtherLengthIsMismatch(t *testing.T) {
 	for _, declared := range []int{1, 500, 999, 1000, 1001, 2000, 2499, 2501, 3000, 3001, 9999} {
 		for _, at := range []int{0, 500, 1500} {
 			if at > declared {
@@ -395,7 +303,16 @@ func TestStreamOfAnotherLengthThanTheServerKnowsIsAMismatch(t *testing.T) {
 		_, err := newClient(t, srv.Endpoint(), nil).Resume(testContext(t), srv.Endpoint()+"nothing", tus.Reader(bytes.NewReader(randomBytes(2500))), chunked())
 		wantError(t, err, tus.ErrUploadGone)
 		if srv.Count("POST") != 0 {
-			t.Error("something was created")
+			t.Error("an upload was created")
 		}
 	})
+}
+
+func TestStream_RefusedAtEndIsUnconfirmed(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 2, Times: -1, Action: faults.SetStatus(422)})
+	data := randomBytes(2500)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
+	wantError(t, err, tus.ErrUnconfirmed)
+	wantStored(t, srv.Handler, res.URL, data)
 }

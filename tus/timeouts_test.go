@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -19,7 +18,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// respondLate lets the server work for d after the whole request has come.
+// respondLate reads the whole request and serves it after d.
 func respondLate(d time.Duration) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		recorded := httptest.NewRecorder()
@@ -37,7 +36,8 @@ func respondLate(d time.Duration) tustest.Action {
 	}
 }
 
-// buffering is a proxy that hands a request on after d, and drops one that was given up.
+// buffering is a proxy that reads a whole request and forwards it after d. It drops
+// canceled requests.
 func buffering(d func(size int64) time.Duration) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		proxied := &bufferedBody{}
@@ -69,9 +69,9 @@ func (b *bufferedBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestPatch_BufferedTooLongMakesChunksSmaller(t *testing.T) {
+func TestPatch_TimeoutBehindProxyShrinksChunks(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
-		// A minute for each MiB, so that a request of 8 MiB never ends within 5 minutes.
+		// A minute for each MiB: a request of 8 MiB takes longer than 5 minutes.
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: buffering(func(size int64) time.Duration {
 			return time.Duration(size) * time.Minute / (1 << 20)
 		})})
@@ -95,7 +95,7 @@ func TestPatch_BufferedTooLongMakesChunksSmaller(t *testing.T) {
 	})
 }
 
-func TestPatch_SizeOfTheCallerStaysAfterATimeout(t *testing.T) {
+func TestPatch_TimeoutKeepsChunkSizeOfCaller(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: buffering(func(int64) time.Duration { return time.Hour })})
 		data := randomBytes(8 << 20)
@@ -113,7 +113,7 @@ func TestResponse_LateRefusalIsAnError(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			h.Serve(httptest.NewRecorder(), r)
-			<-time.After(4 * time.Minute) // all is stored, and is being scanned
+			<-time.After(4 * time.Minute) // stored, being scanned
 			h.Forget(r.URL.Path)
 			tustest.Respond(422, "virus", "Tus-Resumable", "1.0.0")(w, r, h)
 		}})
@@ -135,7 +135,7 @@ func TestResponse_NegativeTimeoutIsNone(t *testing.T) {
 	})
 }
 
-// slowSource takes its time for each Open and each Read.
+// slowSource has a slow Open and slow Reads.
 type slowSource struct {
 	tus.Source
 	d time.Duration
@@ -163,7 +163,7 @@ func (r slowReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p[:min(len(p), 8<<10)])
 }
 
-// slowWays are ways to read a source.
+// slowWays returns ways to read a source.
 func slowWays() map[string]*tus.UploadOptions {
 	return map[string]*tus.UploadOptions{
 		"single":               whole(),
@@ -174,7 +174,7 @@ func slowWays() map[string]*tus.UploadOptions {
 	}
 }
 
-func TestSource_SlowOneIsNoStall(t *testing.T) {
+func TestStall_SlowSourceIsNone(t *testing.T) {
 	for way, opts := range slowWays() {
 		for name, checksums := range map[string][]checksum.Algorithm{"plain": {}, "checksum": checksum.Builtin()} {
 			t.Run(way+"/"+name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestSource_TimeoutEndsTheUpload(t *testing.T) {
 					t.Fatal(err)
 				}
 				wantStored(t, h, res.URL, data)
-				time.Sleep(time.Hour) // for the calls that were left behind
+				time.Sleep(time.Hour) // for the abandoned calls
 			})
 		})
 	}
@@ -224,10 +224,8 @@ func TestSource_TimeoutEndsAStream(t *testing.T) {
 
 func TestSource_TimeoutSendsAFileWhole(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	path, data := filepath.Join(t.TempDir(), "file"), randomBytes(3<<20)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	data := randomBytes(3 << 20)
+	path := tempFile(t, data)
 	for _, opts := range []*tus.UploadOptions{whole(), {ChunkSize: 1 << 20}, {Parallel: 3, ParallelOptions: tus.ParallelOptions{MinPartSize: 1 << 20}}} {
 		res, err := newClient(t, srv.Endpoint(), &tus.Options{SourceTimeout: time.Minute}).UploadFile(testContext(t), path, opts)
 		if err != nil {
@@ -242,8 +240,8 @@ func TestOptions_NegativeSourceTimeoutIsInvalid(t *testing.T) {
 	wantError(t, err, tus.ErrInvalidInput)
 }
 
-// acknowledging is a server that stores one byte of each PATCH, from the body of which
-// it answers 204, or cuts the connection.
+// acknowledging stores one byte of each PATCH, and responds with 204 or cuts the
+// connection.
 func acknowledging(cut bool) tustest.Action {
 	if cut {
 		return tustest.CutAfter(1)
@@ -279,7 +277,7 @@ func TestRetry_HardlyAnyBytesDoNotRenewTheBudget(t *testing.T) {
 	})
 }
 
-// A server that stores little now and then is no reason to give up.
+// Occasional short writes do not end the upload.
 func TestPatch_FewBytesAcknowledgedNowAndThenIsFine(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		var patches atomic.Int64

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -21,18 +19,15 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// largeFile makes a file that no socket buffer holds.
+// largeFile writes a file that is larger than all socket buffers.
 func largeFile(t testing.TB) (path string, data []byte) {
 	t.Helper()
-	path, data = filepath.Join(t.TempDir(), "large.bin"), randomBytes(16<<20)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path, data
+	data = randomBytes(16 << 20)
+	return tempFile(t, data), data
 }
 
-// stalling stores the first bytes of a PATCH and then nothing more. The channel
-// tells when.
+// stalling stores the first n bytes of a PATCH and then stalls. The channel is closed after
+// the first read of the body.
 func stalling(n int64) (tustest.Action, <-chan struct{}) {
 	reached := make(chan struct{})
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -41,7 +36,7 @@ func stalling(n int64) (tustest.Action, <-chan struct{}) {
 	}, reached
 }
 
-func TestPauseAndCancelAreHeardWhileTheKernelSends(t *testing.T) {
+func TestSendfile_PauseAndCancelEndIt(t *testing.T) {
 	path, data := largeFile(t)
 	stops := map[string]struct {
 		stop func(*tus.Uploader, context.CancelFunc)
@@ -55,7 +50,7 @@ func TestPauseAndCancelAreHeardWhileTheKernelSends(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			action, reached := stalling(1 << 20)
 			srv.Inject(tustest.Fault{Method: "PATCH", Action: action})
-			u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: untiring()}).NewUploader(tus.File(path), nil)
+			u, err := newClient(t, srv.Endpoint(), &tus.Options{Retry: retryOften()}).NewUploader(tus.File(path), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,29 +73,35 @@ func TestPauseAndCancelAreHeardWhileTheKernelSends(t *testing.T) {
 	}
 }
 
-func TestStalledKernelSendIsCut(t *testing.T) {
-	t.Parallel() // it mostly waits
-	path, data := largeFile(t)
-	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
-	var seen recorder
-	res, err := newClient(t, srv.Endpoint(), &tus.Options{StallTimeout: 3 * time.Second, Hooks: seen.hooks()}).UploadFile(testContext(t), path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStored(t, srv.Handler, res.URL, data)
-	if len(seen.retries) == 0 {
-		t.Fatal("nothing was cut")
-	}
-	wantError(t, seen.retries[0].Err, tus.ErrStalled)
-	if res.Stats.Uploaded != int64(len(data)) {
-		t.Errorf("stats are %+v", res.Stats)
+func TestSendfile_StallIsCut(t *testing.T) {
+	t.Parallel() // mostly waits
+	for name, limit := range map[string]tus.Limiter{"no limit": nil, "rate limit": tus.NewRateLimit(1 << 40)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path, data := largeFile(t)
+			srv := tustest.NewServer(t, nil)
+			srv.Inject(tustest.Fault{Method: "PATCH", Action: faults.StallAfter(1 << 20)})
+			var seen recorder
+			client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: limit, StallTimeout: 3 * time.Second, Hooks: seen.hooks()})
+			res, err := client.UploadFile(testContext(t), path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			if len(seen.retries) == 0 {
+				t.Fatal("no request was cut")
+			}
+			wantError(t, seen.retries[0].Err, tus.ErrStalled)
+			if res.Stats.Uploaded != int64(len(data)) {
+				t.Errorf("stats are %+v", res.Stats)
+			}
+		})
 	}
 }
 
-func TestStallOfTheServerIsNoticedBehindFullBuffers(t *testing.T) {
-	t.Parallel() // it mostly waits
-	// All bytes fit into the buffers of the server's kernel, so that they have left.
+func TestStall_BehindFullBuffersIsCut(t *testing.T) {
+	t.Parallel() // mostly waits
+	// All bytes fit into the receive buffer of the server, so they are sent.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Stall()})
 	var seen recorder
@@ -113,10 +114,9 @@ func TestStallOfTheServerIsNoticedBehindFullBuffers(t *testing.T) {
 	wantError(t, seen.retries[0].Err, tus.ErrStalled)
 }
 
-func TestAnswerBeforeTheBodyIsSentIsTaken(t *testing.T) {
-	// tusd answers a wrong offset, or a refused creation, without reading what
-	// comes. The answer may be lost behind the reset of the connection, but if it
-	// is there it counts.
+func TestPatch_EarlyResponseIsUsed(t *testing.T) {
+	// tusd responds to a wrong offset or a refused creation without reading the body. A
+	// reset of the connection may drop the response, but if it arrives it is used.
 	path, data := largeFile(t)
 	for name, test := range map[string]struct {
 		action tustest.Action
@@ -148,10 +148,10 @@ func TestUploadOverHTTP2(t *testing.T) {
 	h, endpoint, options := http2Server(t)
 	data := randomBytes(3_000_000)
 	for name, faults := range map[string][]tustest.Fault{
-		"undisturbed":   nil,
+		"no fault":      nil,
 		"reset":         {{Method: "PATCH", Action: tustest.CutAfter(500_000)}},
 		"early 409":     {{Method: "PATCH", Action: tustest.Respond(409, "")}},
-		"answer lost":   {{Method: "PATCH", Action: tustest.LoseResponse()}},
+		"response lost": {{Method: "PATCH", Action: tustest.LoseResponse()}},
 		"short write":   {{Method: "PATCH", Action: faults.AcceptOnly(1000)}},
 		"early refusal": {{Method: "PATCH", Action: tustest.Respond(403, "")}},
 	} {
@@ -171,52 +171,7 @@ func TestUploadOverHTTP2(t *testing.T) {
 	}
 }
 
-// countingLimiter lets everything pass.
-type countingLimiter struct{ n atomic.Int64 }
-
-func (l *countingLimiter) Burst() int { return 100_000 }
-func (l *countingLimiter) WaitN(_ context.Context, n int) error {
-	if n > l.Burst() {
-		return errors.New("more than the burst")
-	}
-	l.n.Add(int64(n))
-	return nil
-}
-
-func TestRateLimitHoldsForEveryWayOfSending(t *testing.T) {
-	path, data := largeFile(t)
-	for name, source := range map[string]tus.Source{"file by the kernel": tus.File(path), "memory": tus.Bytes(data)} {
-		t.Run(name, func(t *testing.T) {
-			srv := tustest.NewServer(t, nil)
-			limiter := &countingLimiter{}
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: limiter}).Upload(testContext(t), source, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, res.URL, data)
-			if n := limiter.n.Load(); n < int64(len(data)) {
-				t.Errorf("limiter was asked for %d bytes of %d", n, len(data))
-			}
-		})
-	}
-}
-
-func TestFailingLimiterEndsTheRequest(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	client := newClient(t, srv.Endpoint(), &tus.Options{RateLimit: brokenLimiter{}, Retry: tus.RetryPolicy{MaxRetries: 2}})
-	_, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), whole())
-	wantError(t, err, errPlug)
-	if bytesReceived(srv) != 0 {
-		t.Errorf("%d bytes were sent", bytesReceived(srv))
-	}
-}
-
-type brokenLimiter struct{}
-
-func (brokenLimiter) Burst() int                       { return 1000 }
-func (brokenLimiter) WaitN(context.Context, int) error { return errPlug }
-
-// signing is a transport that has to see a body before it sends it.
+// signing is a transport that hashes a body before it sends it.
 type signing struct{ http.RoundTripper }
 
 func (s signing) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -236,12 +191,9 @@ func (s signing) RoundTrip(req *http.Request) (*http.Response, error) {
 	return s.RoundTripper.RoundTrip(req)
 }
 
-func TestTransportMayReadACopyOfTheBody(t *testing.T) {
+func TestTransport_MayReadCopyOfBody(t *testing.T) {
 	data := randomBytes(10_000)
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := tempFile(t, data)
 	for name, source := range map[string]func() tus.Source{
 		"file":   func() tus.Source { return tus.File(path) },
 		"memory": func() tus.Source { return tus.Bytes(data) },
@@ -264,12 +216,12 @@ func TestTransportMayReadACopyOfTheBody(t *testing.T) {
 	}
 }
 
-// closing is a transport whose first PATCH breaks, and which closes the body while
-// it may still be reading it, as HTTP/2 does.
+// closing is a transport that closes the body of the first PATCH while it may still read
+// it, as HTTP/2 does, and fails.
 type closing struct {
 	http.RoundTripper
-	tells bool // what the Read said is what the transport fails with
-	broke atomic.Bool
+	returnReadError bool // fail with the error of the Read
+	broke           atomic.Bool
 }
 
 func (c *closing) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -281,38 +233,34 @@ func (c *closing) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	req.Body.Close()
 	_, err := req.Body.Read(make([]byte, 1000))
-	if c.tells {
+	if c.returnReadError {
 		return nil, err
 	}
 	return nil, syscall.ECONNRESET
 }
 
-func TestBodyThatTheTransportClosedIsNoFailureOfTheSource(t *testing.T) {
+func TestTransport_ClosedBodyIsNoSourceError(t *testing.T) {
 	data := randomBytes(10_000)
-	path := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, tells := range []bool{false, true} {
+	path := tempFile(t, data)
+	for _, returnReadError := range []bool{false, true} {
 		srv := tustest.NewServer(t, nil)
-		transport := &closing{RoundTripper: tus.NewTransport(), tells: tells}
+		transport := &closing{RoundTripper: tus.NewTransport(), returnReadError: returnReadError}
 		t.Cleanup(transport.RoundTripper.(*http.Transport).CloseIdleConnections)
 		client := newClient(t, srv.Endpoint(), &tus.Options{HTTPClient: &http.Client{Transport: transport}})
 		res, err := client.Upload(testContext(t), tus.File(path), &tus.UploadOptions{ChunkSize: 3000})
 		if err != nil {
-			t.Fatalf("tells %t: %v", tells, err)
+			t.Fatalf("returnReadError %t: %v", returnReadError, err)
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if res.Stats.Retries != 1 {
-			t.Errorf("tells %t: %d retries", tells, res.Stats.Retries)
+			t.Errorf("returnReadError %t: %d retries", returnReadError, res.Stats.Retries)
 		}
 	}
 }
 
-// TestBytesThatTheKernelTookAreCountedWhenARequestEnds compares what a request that is
-// refused early is said to have sent with what reached the server, most of it through
-// its buffers.
-func TestBytesThatTheKernelTookAreCountedWhenARequestEnds(t *testing.T) {
+// TestStats_CountBytesInKernelBuffers compares the bytes that Stats counts for an early
+// refused request with those that reached the server, most of them in its buffers.
+func TestStats_CountBytesInKernelBuffers(t *testing.T) {
 	path, data := largeFile(t)
 	srv := tustest.NewServer(t, nil)
 	cut, arrived := make(chan struct{}), make(chan int64, 1)
@@ -342,8 +290,27 @@ func TestBytesThatTheKernelTookAreCountedWhenARequestEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
-	const dropped = 256<<10 + 1 // by net/http, before it answers
+	const dropped = 256<<10 + 1 // by net/http, before it responds
 	if sent < reached || sent > reached+dropped || reached < 1<<20 {
-		t.Errorf("%d bytes are said to have been sent, and %d arrived", sent, reached)
+		t.Errorf("Stats count %d bytes, %d reached the server", sent, reached)
+	}
+}
+
+// sendfile gets a file in slices, with a deadline of a second for each. A server that reads
+// slowly lets the deadline pass within a slice. The next slice must start at the right
+// offset, also in a part.
+func TestSendfile_SlowServerKeepsOffset(t *testing.T) {
+	t.Parallel() // mostly waits
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Delay(1500 * time.Millisecond)})
+	data := randomBytes(64 << 20)
+	path := tempFile(t, data)
+	res, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{MinPartSize: 32 << 20}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+	if res.Stats.Resent != 0 {
+		t.Errorf("stats are %+v", res.Stats)
 	}
 }

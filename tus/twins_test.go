@@ -20,7 +20,7 @@ import (
 
 const twinSize = 8 << 20
 
-// twins are two contents of one size that are equal but for a byte in each half.
+// twins returns two contents of the same size that differ in a byte of each half.
 func twins() (one, two []byte) {
 	one = randomBytes(twinSize)
 	two = bytes.Clone(one)
@@ -29,11 +29,11 @@ func twins() (one, two []byte) {
 	return one, two
 }
 
-// uploadAfter interrupts an upload of one, and returns how that of two ends.
+// uploadAfter interrupts an upload of one, and returns the result of an upload of two.
 func uploadAfter(t *testing.T, way tus.UploadOptions, one, two tus.Source) (*tustest.Server, *tus.Result) {
 	t.Helper()
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("concatenation-unfinished")})
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}, Retry: untiring()})
+	client := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}, Retry: retryOften()})
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
 	first := way
@@ -51,16 +51,9 @@ func uploadAfter(t *testing.T, way tus.UploadOptions, one, two tus.Source) (*tus
 	return srv, result
 }
 
-// timedSource is a Source of a user that knows a name and a version, or neither.
-type timedSource struct {
-	tus.Source
-	identity, version string
-}
-
-func (s timedSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	info, err := s.Source.Stat(ctx)
-	info.Identity, info.Version = s.identity, s.version
-	return info, err
+// versioned returns a source with an identity and a version.
+func versioned(source tus.Source, identity, version string) tus.Source {
+	return &hookedSource{Source: source, changeInfo: func(info *tus.SourceInfo) { info.Identity, info.Version = identity, version }}
 }
 
 func TestUpload_VersionsOfOneSizeAreNotMixed(t *testing.T) {
@@ -76,9 +69,9 @@ func TestUpload_VersionsOfOneSizeAreNotMixed(t *testing.T) {
 		"FSFile of the epoch":            func(b []byte) tus.Source { return mapped(b, time.Unix(0, 0)) },
 		"FSFile of another file system":  func(b []byte) tus.Source { return mapped(b, longAgo) },
 		"FSFile that is read forward":    func(b []byte) tus.Source { return tus.FSFile(forwardFS{fstest.MapFS{"f": {Data: b}}}, "f") },
-		"Source without time or version": func(b []byte) tus.Source { return timedSource{tus.Bytes(b), "the source", ""} },
+		"Source without time or version": func(b []byte) tus.Source { return versioned(tus.Bytes(b), "the source", "") },
 		"Source of another version": func(b []byte) tus.Source {
-			return timedSource{tus.Bytes(b), "the source", string(b[60_000:60_001])}
+			return versioned(tus.Bytes(b), "the source", string(b[60_000:60_001]))
 		},
 	} {
 		for way, opts := range map[string]tus.UploadOptions{
@@ -101,7 +94,7 @@ func TestUpload_VersionsOfOneSizeAreNotMixed(t *testing.T) {
 	}
 }
 
-// The cost of a source that nothing but its content tells from another version.
+// A source without time and version is read once more, for its fingerprint.
 func TestUpload_SourceWithoutTimeIsReadOnceMore(t *testing.T) {
 	const size = 4 << 20
 	for name, test := range map[string]struct {
@@ -115,7 +108,7 @@ func TestUpload_SourceWithoutTimeIsReadOnceMore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var read atomic.Int64
-			source := timedSource{tus.ReaderAt(countingReaderAt{bytes.NewReader(randomBytes(size)), &read}, size), "", test.version}
+			source := versioned(tus.ReaderAt(countingReaderAt{bytes.NewReader(randomBytes(size)), &read}, size), "", test.version)
 			srv := tustest.NewServer(t, nil)
 			client := newClient(t, srv.Endpoint(), &tus.Options{Store: test.store})
 			if _, err := client.Upload(testContext(t), source, whole()); err != nil {
@@ -139,7 +132,7 @@ func (r countingReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 	return n, err
 }
 
-// twinFiles are two files of one size and time.
+// twinFiles writes two files of the same size and time.
 func twinFiles(t *testing.T, one, two string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -170,7 +163,7 @@ func TestFile_TwinsAreTwoUploads(t *testing.T) {
 	}
 }
 
-// A symbolic link that leads to another file by the next session.
+// A symbolic link points to another file in the next session.
 func TestFile_LinkToATwinIsAnotherUpload(t *testing.T) {
 	_, second := twins()
 	for kind, source := range fileKinds() {
@@ -196,7 +189,7 @@ func TestFile_LinkToATwinIsAnotherUpload(t *testing.T) {
 	}
 }
 
-func TestFile_WhatARenamedFileResumesWith(t *testing.T) {
+func TestFile_RenamedIsFoundByContentOrResumeKey(t *testing.T) {
 	first, _ := twins()
 	for kind, source := range fileKinds() {
 		for name, test := range map[string]struct {

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// warning returns a logger of warnings and what it wrote.
+// warning returns a logger of warnings and its output.
 func warning() (*slog.Logger, *bytes.Buffer) {
 	var log bytes.Buffer
 	return slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})), &log
@@ -71,7 +71,7 @@ func TestStoredUpload_StartingOverIsLoggedAndCounted(t *testing.T) {
 	}
 }
 
-// other creates an upload of that size, and returns its URL.
+// other creates an upload of a size and returns its URL.
 func other(t *testing.T, srv *tustest.Server, size int, metadata tus.Metadata) string {
 	t.Helper()
 	up := created(t, newClient(t, srv.Endpoint(), nil), tus.Bytes(randomBytes(size)),
@@ -79,7 +79,7 @@ func other(t *testing.T, srv *tustest.Server, size int, metadata tus.Metadata) s
 	return up.URL()
 }
 
-// Records that were mixed up are noticed without metadata as well.
+// Swapped records are found without metadata as well.
 func TestStoredUpload_SealOfSwappedRecordsDoesNotMatch(t *testing.T) {
 	for name, opts := range map[string]*tus.UploadOptions{"one piece": {ChunkSize: 1000, StopAt: 3000}, "parts": nil} {
 		srv, store := finalLast(t), &storage.Memory{}
@@ -102,7 +102,7 @@ func TestStoredUpload_SealOfSwappedRecordsDoesNotMatch(t *testing.T) {
 			}
 		}
 		for _, data := range sources {
-			res, err := client.Upload(testContext(t), tus.Bytes(data), inChunks())
+			res, err := client.Upload(testContext(t), tus.Bytes(data), chunked())
 			if err != nil || res.Stats.NotResumed != 1 {
 				t.Fatalf("%s: result is %+v, %v", name, res, err)
 			}
@@ -131,7 +131,7 @@ func TestStoredUpload_GonePartIsLogged(t *testing.T) {
 	}
 }
 
-// Two records of one size whose URLs were swapped would make two mixtures.
+// If the URLs of two records of the same size are swapped, nothing is mixed.
 func TestStoredUpload_SwappedRecordsMakeNoMixture(t *testing.T) {
 	const size = 10_000
 	sources := map[string][]byte{"one": randomBytes(size), "two": randomBytes(size)}
@@ -180,8 +180,8 @@ func TestStoredUpload_SwappedRecordsMakeNoMixture(t *testing.T) {
 	}
 }
 
-// A server may return what it likes of the metadata, but no other value.
-func TestStoredUpload_MetadataOfTheServerAreCompared(t *testing.T) {
+// A server may return any part of the metadata, but no different value.
+func TestStoredUpload_MetadataOfServerIsCompared(t *testing.T) {
 	data := randomBytes(10_000)
 	sent := tus.Metadata{"filename": "a.txt", "filetype": "text/plain", "empty": ""}
 	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
@@ -189,16 +189,16 @@ func TestStoredUpload_MetadataOfTheServerAreCompared(t *testing.T) {
 		header  string
 		resumes bool
 	}{
-		"none":            {"", true},
-		"another order":   {"filetype " + encode("text/plain") + ",filename " + encode("a.txt"), true},
-		"keys added":      {tus.FormatMetadata(sent) + ",expires " + encode("tomorrow"), true},
-		"without padding": {"filename " + strings.TrimRight(encode("a.txt"), "="), true},
-		"some dropped":    {"filetype " + encode("text/plain"), true},
-		"value dropped":   {"filename,filetype " + encode("text/plain"), true},
-		"not decodable":   {"filename %%%", true},
-		"another value":   {"filename " + encode("b.txt"), false},
-		"another too":     {"filename " + encode("a.txt") + ",filetype " + encode("text/html"), false},
-		"value of none":   {"empty " + encode("full"), false},
+		"none":                  {"", true},
+		"another order":         {"filetype " + encode("text/plain") + ",filename " + encode("a.txt"), true},
+		"keys added":            {tus.FormatMetadata(sent) + ",expires " + encode("tomorrow"), true},
+		"without padding":       {"filename " + strings.TrimRight(encode("a.txt"), "="), true},
+		"some dropped":          {"filetype " + encode("text/plain"), true},
+		"value dropped":         {"filename,filetype " + encode("text/plain"), true},
+		"not decodable":         {"filename %%%", true},
+		"another value":         {"filename " + encode("b.txt"), false},
+		"one of two values":     {"filename " + encode("a.txt") + ",filetype " + encode("text/html"), false},
+		"value of an empty key": {"empty " + encode("full"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, store := tustest.NewServer(t, nil), &storage.Memory{}
@@ -219,7 +219,7 @@ func TestStoredUpload_MetadataOfTheServerAreCompared(t *testing.T) {
 	}
 }
 
-// metadataWriter answers with a certain Upload-Metadata header.
+// metadataWriter adds an Upload-Metadata header to the response.
 type metadataWriter struct {
 	http.ResponseWriter
 	value string

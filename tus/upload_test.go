@@ -7,18 +7,16 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"testing"
 	"testing/fstest"
 
-	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestUploadStoresTheExactBytes(t *testing.T) {
+func TestUpload_StoresExactBytes(t *testing.T) {
 	const chunk = 64 << 10
 	for _, size := range []int{0, 1, chunk - 1, chunk, chunk + 1, 10*chunk + 7} {
 		for _, chunkSize := range []int64{0, 1000, chunk} {
@@ -26,10 +24,7 @@ func TestUploadStoresTheExactBytes(t *testing.T) {
 				t.Run(fmt.Sprintf("size=%d/chunk=%d/extensions=%d", size, chunkSize, len(extensions)), func(t *testing.T) {
 					srv := tustest.NewServer(t, &tustest.Options{Extensions: extensions})
 					data := randomBytes(size)
-					path := filepath.Join(t.TempDir(), "file.bin")
-					if err := os.WriteFile(path, data, 0o600); err != nil {
-						t.Fatal(err)
-					}
+					path := tempFile(t, data)
 					res, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{ChunkSize: chunkSize})
 					if err != nil {
 						t.Fatal(err)
@@ -44,7 +39,7 @@ func TestUploadStoresTheExactBytes(t *testing.T) {
 	}
 }
 
-func TestEverySourceDeliversItsBytes(t *testing.T) {
+func TestUpload_EverySource(t *testing.T) {
 	data := randomBytes(300_000)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "data.bin")
@@ -56,7 +51,7 @@ func TestEverySourceDeliversItsBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer opened.Close()
-	if _, err := opened.Seek(17, io.SeekStart); err != nil { // must not matter
+	if _, err := opened.Seek(17, io.SeekStart); err != nil { // must have no effect
 		t.Fatal(err)
 	}
 	unlinkedPath := filepath.Join(dir, "unlinked.bin")
@@ -85,7 +80,7 @@ func TestEverySourceDeliversItsBytes(t *testing.T) {
 		for _, chunkSize := range []int64{0, 70_000} {
 			t.Run(fmt.Sprintf("%s/chunk=%d", name, chunkSize), func(t *testing.T) {
 				srv := tustest.NewServer(t, nil)
-				// A cut in the middle makes the source start again within a chunk.
+				// A cut makes the client open the source within a chunk.
 				srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(33_333)})
 				res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source(), &tus.UploadOptions{
 					ChunkSize: chunkSize, CreationLimit: -1})
@@ -97,11 +92,11 @@ func TestEverySourceDeliversItsBytes(t *testing.T) {
 		}
 	}
 	if at, _ := opened.Seek(0, io.SeekCurrent); at != 17 {
-		t.Errorf("the caller's file offset was moved to %d", at)
+		t.Errorf("the file offset of the caller was moved to %d", at)
 	}
 }
 
-func TestOneChunkFileCostsOnePostAfterOneOptions(t *testing.T) {
+func TestCreationWithUpload_OneRequestPerFile(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(1 << 20)
@@ -112,13 +107,13 @@ func TestOneChunkFileCostsOnePostAfterOneOptions(t *testing.T) {
 		}
 		wantStored(t, srv.Handler, res.URL, data)
 		if res.Creation.StatusCode != http.StatusCreated {
-			t.Errorf("answer to the creation is %+v", res.Creation)
+			t.Errorf("response to the creation is %+v", res.Creation)
 		}
 	}
 	wantMethods(t, srv.Handler, "OPTIONS", "POST", "POST", "POST")
 }
 
-func TestLargerSourceIsCreatedBeforeBytesAreSent(t *testing.T) {
+func TestCreationWithUpload_NotForLargerSource(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(1<<20 + 1)
 	if _, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 1 << 20}); err != nil {
@@ -130,7 +125,7 @@ func TestLargerSourceIsCreatedBeforeBytesAreSent(t *testing.T) {
 	}
 }
 
-func TestEmptySource_CostsOnlyTheCreation(t *testing.T) {
+func TestEmptySource_OneCreationWithUpload(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(nil), nil)
 	if err != nil {
@@ -168,14 +163,14 @@ func TestCreationLimit_Modes(t *testing.T) {
 	}
 }
 
-func TestCreationWithUploadThatIsNotFullyAcceptedGoesOnWithPatch(t *testing.T) {
+func TestCreationWithUpload_PatchSendsTheRest(t *testing.T) {
 	data := randomBytes(1000)
 	tests := map[string]tustest.Action{
 		"fewer bytes stored": faults.AcceptOnly(300),
 		"body ignored": func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 			io.Copy(io.Discard, r.Body)
 			r.Body = http.NoBody
-			r.Header.Del("Content-Type") // as a server without the extension sees it
+			r.Header.Del("Content-Type") // as for a server without the extension
 			h.Serve(w, r)
 		},
 	}
@@ -193,7 +188,7 @@ func TestCreationWithUploadThatIsNotFullyAcceptedGoesOnWithPatch(t *testing.T) {
 	}
 }
 
-func TestLostCreationWithUploadIsRepeatedWithoutBytes(t *testing.T) {
+func TestCreationWithUpload_RetryCarriesNoData(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Action: tustest.CutAfter(500)})
 	data := randomBytes(1000)
@@ -205,8 +200,8 @@ func TestLostCreationWithUploadIsRepeatedWithoutBytes(t *testing.T) {
 	wantMethods(t, srv.Handler, "OPTIONS", "POST", "POST", "PATCH")
 }
 
-func TestBodyRefusedWithCreationIsSentByPatch(t *testing.T) {
-	// A proxy with a small limit on request bodies, before a willing server.
+func TestCreationWithUpload_413IsSentByPatch(t *testing.T) {
+	// A proxy in front of the server limits request bodies.
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Action: faults.RespondAfter(413, "<html>too large</html>")})
 	data := randomBytes(1000)
@@ -216,11 +211,11 @@ func TestBodyRefusedWithCreationIsSentByPatch(t *testing.T) {
 	}
 	wantStored(t, srv.Handler, res.URL, data)
 	if res.Stats.Retries != 0 {
-		t.Errorf("%d retries were spent", res.Stats.Retries)
+		t.Errorf("%d retries", res.Stats.Retries)
 	}
 }
 
-func TestRequestsAreAsTheProtocolWantsThem(t *testing.T) {
+func TestRequest_HeadersOfProtocol(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	data := randomBytes(2500)
@@ -245,7 +240,7 @@ func TestRequestsAreAsTheProtocolWantsThem(t *testing.T) {
 	for _, r := range srv.Requests() {
 		want := "1.0.0"
 		if r.Method == "OPTIONS" {
-			want = "" // section OPTIONS: the client should not send it
+			want = "" // section OPTIONS: the client SHOULD NOT send it
 		}
 		if got := r.Header.Get("Tus-Resumable"); got != want {
 			t.Errorf("%s has Tus-Resumable %q, want %q", r.Method, got, want)
@@ -302,185 +297,11 @@ func TestOverridePatchMethod_OnlyPatchIsSentAsPost(t *testing.T) {
 	}
 }
 
-func TestLocationMayBeAbsoluteOrRelative(t *testing.T) {
-	data := randomBytes(1000)
-	for _, location := range []string{
-		"/files/00000001", "00000001", "./00000001", "../files/00000001", "//HOST/files/00000001", "http://HOST/files/00000001", "?x=1/../00000001",
-	} {
-		t.Run(location, func(t *testing.T) {
-			srv := tustest.NewServer(t, nil)
-			host := srv.HTTP.Listener.Addr().String()
-			if location[0] == '?' {
-				srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", "00000001"+location)})
-			} else {
-				srv.Inject(tustest.Fault{Method: "POST", Action: tustest.SetHeader("Location", string(bytes.ReplaceAll([]byte(location), []byte("HOST"), []byte(host))))})
-			}
-			res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), &tus.UploadOptions{ChunkSize: 100})
-			if err != nil {
-				t.Fatal(err)
-			}
-			wantStored(t, srv.Handler, "00000001", data)
-			if want := srv.Endpoint() + "00000001"; res.URL != want && location[0] != '?' {
-				t.Errorf("URL is %s, want %s", res.URL, want)
-			}
-		})
-	}
-}
-
-func TestMetadata_DefaultIsTheNameOfTheSource(t *testing.T) {
-	dir, data := t.TempDir(), randomBytes(3000)
-	path := fileAt(t, filepath.Join(dir, "report.pdf"), data)
-	opened, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer opened.Close()
-	const named = "filename cmVwb3J0LnBkZg=="
-	for name, test := range map[string]struct {
-		source tus.Source
-		opts   *tus.UploadOptions
-		want   string
-	}{
-		"File":       {tus.File(path), nil, named},
-		"OpenedFile": {tus.OpenedFile(opened), &tus.UploadOptions{ResumeKey: "k"}, named},
-		"FSFile":     {tus.FSFile(os.DirFS(dir), "report.pdf"), chunked(), named},
-		"parts":      {tus.File(path), &tus.UploadOptions{Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{1000}}}, named},
-		"Bytes":      {tus.Bytes(data), nil, ""},
-		"Reader":     {tus.Reader(bytes.NewReader(data)), chunked(), ""},
-	} {
-		srv := tustest.NewServer(t, nil)
-		res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: &storage.Memory{}}).Upload(testContext(t), test.source, test.opts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if up, _ := srv.Upload(res.URL); up.Metadata != test.want {
-			t.Errorf("%s: metadata is %q, want %q", name, up.Metadata, test.want)
-		}
-	}
-}
-
-func TestMetadata_NameOfTheSourceIsNotInTheResumeKey(t *testing.T) {
-	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3000)
-	dir := t.TempDir()
-	path := fileAt(t, filepath.Join(dir, "before"), data)
-	opts := &tus.UploadOptions{ResumeKey: "report", StopAt: 1000}
-	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store})
-	_, err := client.Upload(testContext(t), tus.File(path), opts)
-	wantError(t, err, tus.ErrPaused)
-	renamed := filepath.Join(dir, "after")
-	if err := os.Rename(path, renamed); err != nil {
-		t.Fatal(err)
-	}
-	res, err := client.Upload(testContext(t), tus.File(renamed), &tus.UploadOptions{ResumeKey: "report"})
-	if err != nil || res.Stats.ResumedFrom != 1000 {
-		t.Fatalf("resumed from %d: %v", res.Stats.ResumedFrom, err)
-	}
-	if up, _ := srv.Upload(res.URL); up.Metadata != "filename YmVmb3Jl" {
-		t.Errorf("metadata is %q", up.Metadata)
-	}
-}
-
-func TestUploadFileNamesTheFileUnlessToldOtherwise(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "report.pdf")
-	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for want, metadata := range map[string]tus.Metadata{
-		"filename cmVwb3J0LnBkZg==": nil,
-		"":                          {},
-		"title dA==":                {"title": "t"},
-	} {
-		srv := tustest.NewServer(t, nil)
-		if _, err := newClient(t, srv.Endpoint(), nil).UploadFile(testContext(t), path, &tus.UploadOptions{Metadata: metadata}); err != nil {
-			t.Fatal(err)
-		}
-		if got := srv.Uploads()[0].Metadata; got != want {
-			t.Errorf("metadata is %q, want %q", got, want)
-		}
-	}
-}
-
-func TestInfoTellsWhatTheServerKnows(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	client := newClient(t, srv.Endpoint(), nil)
-	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(1000)), &tus.UploadOptions{
-		StopAt: 400, Metadata: tus.Metadata{"k": "v"}})
-	wantError(t, err, tus.ErrPaused)
-	info, err := client.Info(testContext(t), res.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Offset != 400 || info.Length != 1000 || info.LengthDeferred || info.Complete() || info.Metadata["k"] != "v" || info.Concat != "" {
-		t.Errorf("info is %+v", info)
-	}
-	if _, err := client.Resume(testContext(t), res.URL, tus.Bytes(randomBytes(1000)), nil); err != nil {
-		t.Fatal(err)
-	}
-	if info, err = client.Info(testContext(t), res.URL); err != nil || !info.Complete() {
-		t.Errorf("info is %+v, %v", info, err)
-	}
-}
-
-func TestCapabilities(t *testing.T) {
-	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 5000})
-	client := newClient(t, srv.Endpoint(), nil)
-	for range 2 {
-		caps, err := client.Capabilities(testContext(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if caps.MaxSize != 5000 || !slices.Contains(caps.Extensions, "termination") || slices.Contains(caps.Extensions, "nonsense") ||
-			len(caps.ChecksumAlgorithms) != 5 || len(caps.Versions) != 1 || caps.Versions[0] != "1.0.0" {
-			t.Errorf("capabilities are %+v", caps)
-		}
-		caps.Extensions[0] = "spoiled" // must not reach the kept copy
-	}
-	wantMethods(t, srv.Handler, "OPTIONS")
-}
-
-func TestProbeThatFailsNeverStopsAnUpload(t *testing.T) {
-	for name, action := range map[string]tustest.Action{
-		"missing":   tustest.Respond(404, "nothing here"),
-		"forbidden": tustest.Respond(401, ""),
-		"garbage":   tustest.Respond(200, "", "Tus-Max-Size", "-1", "Tus-Extension", "creation-with-upload"),
-		"cut":       tustest.CutBefore(),
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv := tustest.NewServer(t, nil)
-			srv.Inject(tustest.Fault{Method: "OPTIONS", Times: -1, Action: action})
-			client := newClient(t, srv.Endpoint(), nil)
-			data := randomBytes(100)
-			for range 2 {
-				res, err := client.Upload(testContext(t), tus.Bytes(data), nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantStored(t, srv.Handler, res.URL, data)
-			}
-			if n := srv.Count("OPTIONS"); n > 2 { // the transport may repeat one that was cut
-				t.Errorf("server was asked %d times", n)
-			}
-		})
-	}
-}
-
-func TestGivenCapabilitiesAreNotAskedFor(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: &tus.Capabilities{
-		Extensions: []string{"creation-with-upload"}, MaxSize: 10}})
-	if _, err := client.Upload(testContext(t), tus.Bytes([]byte("0123456789")), nil); err != nil {
-		t.Fatal(err)
-	}
-	_, err := client.Upload(testContext(t), tus.Bytes([]byte("0123456789x")), nil)
-	wantError(t, err, tus.ErrTooLarge)
-	wantMethods(t, srv.Handler, "POST")
-}
-
-func TestTooLargeForTheServer(t *testing.T) {
+func TestUpload_LargerThanTusMaxSize(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 10})
 	client := newClient(t, srv.Endpoint(), nil)
 	big := tus.Bytes(randomBytes(9 << 20))
-	_, err := client.Upload(testContext(t), big, nil) // no probe was needed, so the server says it
+	_, err := client.Upload(testContext(t), big, nil) // refused by the server, as no probe was needed
 	wantError(t, err, tus.ErrTooLarge)
 	wantMethods(t, srv.Handler, "POST")
 	_, err = client.Upload(testContext(t), tus.Bytes(randomBytes(100)), nil) // known from the probe

@@ -3,7 +3,6 @@ package tus_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -15,43 +14,20 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// What a hook or a source returns may match an error of this package, as one does
-// that talks to a tus server itself. It says nothing about the upload.
+// An error of a hook or source may match a sentinel of this package, for example if the
+// source is on a tus server. It is not about the upload.
 
-// elsewhere is a source that asks before it is looked at and opened.
-type elsewhere struct {
-	tus.Source
-	stat, open func() error
-}
-
-func (s elsewhere) Stat(ctx context.Context) (tus.SourceInfo, error) {
-	if s.stat != nil {
-		if err := s.stat(); err != nil {
-			return tus.SourceInfo{}, err
-		}
-	}
-	return s.Source.Stat(ctx)
-}
-func (s elsewhere) Open(ctx context.Context, off int64) (io.ReadCloser, error) {
-	if s.open != nil {
-		if err := s.open(); err != nil {
-			return nil, err
-		}
-	}
-	return s.Source.Open(ctx, off)
-}
-
-func TestSourceThatIsGoneIsNoUploadThatIsGone(t *testing.T) {
-	gone := &tus.Error{Method: "HEAD", URL: "http://elsewhere/x", StatusCode: 404, Err: tus.ErrUploadGone}
+func TestSourceError_UploadGoneKeepsRecord(t *testing.T) {
+	gone := &tus.Error{Method: "HEAD", URL: "http://other.test/x", StatusCode: 404, Err: tus.ErrUploadGone}
 	for n := range int64(8) {
 		srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("checksum-trailer")})
 		store := &storage.Memory{}
 		data := randomBytes(30000)
 		client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Checksums: checksum.Builtin()})
 		var opens atomic.Int64
-		source := elsewhere{Source: tus.Bytes(data), open: func() error {
+		source := &hookedSource{Source: tus.Bytes(data), beforeOpen: func(context.Context) error {
 			if opens.Add(1) > n {
-				return fmt.Errorf("reading from there: %w", gone)
+				return fmt.Errorf("reading: %w", gone)
 			}
 			return nil
 		}}
@@ -63,13 +39,13 @@ func TestSourceThatIsGoneIsNoUploadThatIsGone(t *testing.T) {
 	}
 }
 
-func TestSourceThatIsGoneAtTheEndIsNoUploadThatIsGone(t *testing.T) {
-	gone := &tus.Error{Method: "HEAD", URL: "http://elsewhere/x", StatusCode: 404, Err: tus.ErrUploadGone}
+func TestSourceError_UploadGoneAtEnd(t *testing.T) {
+	gone := &tus.Error{Method: "HEAD", URL: "http://other.test/x", StatusCode: 404, Err: tus.ErrUploadGone}
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(3000)
 	client := newClient(t, srv.Endpoint(), nil)
 	var u *tus.Uploader
-	source := elsewhere{Source: tus.Bytes(data), stat: func() error {
+	source := &hookedSource{Source: tus.Bytes(data), beforeStat: func() error {
 		if u.State() == tus.StateFinishing {
 			return gone
 		}
@@ -85,7 +61,7 @@ func TestSourceThatIsGoneAtTheEndIsNoUploadThatIsGone(t *testing.T) {
 	}
 }
 
-func TestErrorOfAHookThatMatchesOursForgetsNothing(t *testing.T) {
+func TestHookError_SentinelKeepsRecord(t *testing.T) {
 	for _, hookErr := range []error{tus.ErrSourceChanged, tus.ErrSourceMismatch, tus.ErrNotRecoverable, tus.ErrUploadGone, tus.ErrLeaseLost, tus.ErrTooLarge,
 		&tus.Error{StatusCode: 401, Err: tus.ErrUnauthorized}, &tus.Error{StatusCode: 404, Err: tus.ErrUploadGone}, storage.ErrConflict, tus.ErrChecksumMismatch} {
 		for _, method := range []string{"PATCH", "HEAD"} {
@@ -97,7 +73,7 @@ func TestErrorOfAHookThatMatchesOursForgetsNothing(t *testing.T) {
 					return fmt.Errorf("the token's upload: %w", hookErr)
 				}
 				return nil
-			}}}).Upload(testContext(t), tus.Bytes(data), inChunks())
+			}}}).Upload(testContext(t), tus.Bytes(data), chunked())
 			left := records(t, memory)
 			if srv.Count("POST") != 1 || len(left) != 1 || left[0].Lease != nil {
 				t.Errorf("%s %v: %d creations, %d records: %v", method, hookErr, srv.Count("POST"), len(left), err)

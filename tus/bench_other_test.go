@@ -1,7 +1,0 @@
-//go:build !linux
-
-package tus_test
-
-import "net/http"
-
-func withoutPacing(*http.Transport) {}

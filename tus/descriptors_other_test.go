@@ -1,5 +1,0 @@
-//go:build !linux
-
-package tus_test
-
-func uploadManyIfChild() {}
