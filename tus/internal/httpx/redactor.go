@@ -7,18 +7,18 @@ import (
 	"sync"
 )
 
-// A Redactor takes the credentials of one client out of texts: those of its options,
-// and those that were sent for a while, by a hook for example, when a server put
-// them into a URL. That URL stays in use when they have been replaced. The methods
-// may be called concurrently, but for those that add to it.
+// A Redactor removes the credentials of one client from texts: those of its options, and
+// those that a request sent, for example by a hook, if the server repeated them in a URL.
+// That URL stays in use after the credentials were replaced. AddHeader and AddLogin must
+// not be called concurrently with other methods.
 type Redactor struct {
 	options Secrets
 
 	mu     sync.Mutex
-	echoed Secrets // at most maxEchoed
+	echoed Secrets // at most maxEchoed, repeated by the server
 }
 
-// maxEchoed bounds the memory that a server can make a client use.
+// maxEchoed limits the memory that a server can cause a client to use.
 const maxEchoed = 100
 
 // AddHeader adds the values of the caller's header.
@@ -27,8 +27,7 @@ func (r *Redactor) AddHeader(h http.Header) { r.options.AddHeader(h) }
 // AddLogin adds the userinfo of the caller's URL, which may be nil.
 func (r *Redactor) AddLogin(user *url.Userinfo) { r.options.AddLogin(user) }
 
-// URL returns RedactURL of u without the secrets: a server may repeat a token in a
-// path.
+// URL returns RedactURL of u without the secrets: a server may repeat a token in a path.
 func (r *Redactor) URL(u *url.URL) string { return r.all().URL(u) }
 
 func (r *Redactor) all() Secrets {
@@ -37,9 +36,10 @@ func (r *Redactor) all() Secrets {
 	return r.options.and(r.echoed)
 }
 
-// Sent returns what texts about req must not show: what it sends through client, to
-// the server or a proxy, and what URL leaves out. The proxy is looked up by the
-// first call of the function, as the caller's own may count its calls.
+// Sent returns the secrets that texts about req must not contain: those that it sends
+// through client, to the server or a proxy, and those that URL removes. The returned
+// function looks up the proxy in its first call only: the caller's Proxy function may
+// have side effects.
 func (r *Redactor) Sent(client *http.Client, req *http.Request) func() Secrets {
 	sent := r.all()
 	sent.AddRequest(req, client.Jar)
@@ -49,12 +49,12 @@ func (r *Redactor) Sent(client *http.Client, req *http.Request) func() Secrets {
 	})
 }
 
-// NoteEcho remembers which of the secrets show in a URL that a response named, but
-// not in the URL of its request, which was the caller's choice.
-func (r *Redactor) NoteEcho(sent Secrets, own, named *url.URL) {
+// NoteEcho keeps the secrets in location, a URL from a response, that are not in
+// requested, the URL of its request, which the caller chose.
+func (r *Redactor) NoteEcho(sent Secrets, requested, location *url.URL) {
 	known := r.all()
-	for _, secret := range sent.In(named) {
-		if len(Secrets{secret}.In(own)) > 0 || slices.Contains(known, secret) {
+	for _, secret := range sent.In(location) {
+		if len(Secrets{secret}.In(requested)) > 0 || slices.Contains(known, secret) {
 			continue
 		}
 		r.mu.Lock()
