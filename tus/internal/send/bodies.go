@@ -10,8 +10,8 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// Bodies opens the bodies of one request and remembers the one in use. A transport may
-// ask for another body and read that first, as those do that sign what they send.
+// Bodies opens the bodies of one request, one of which is in use. A transport may open
+// several bodies before it reads one, for example to sign the request.
 type Bodies struct {
 	Payload *Payload
 	Limit   Limiter       // of all payloads together; nil for none
@@ -19,22 +19,22 @@ type Bodies struct {
 	Panics  *async.Panics // of all functions below, the source and the limits
 	// SourceError wraps the errors of the source, which may be a *SizeError.
 	SourceError func(error) error
-	// Begun is called when the transport begins to read a body, and Moved for each n
-	// bytes that it was given.
+	// Begun is called when the transport starts to read a body, and Moved after each n
+	// bytes that it read.
 	Begun func(offset int64)
 	Moved func(n int)
-	// Hash, if not nil, makes the hash of the bytes of a body. Sum gets the result,
-	// before the transport learns that the body has ended.
+	// Hash, if not nil, returns the hash for the bytes of a body. Sum is called with the
+	// result before the transport reads the end of the body.
 	Hash func() hash.Hash
 	Sum  func(sum []byte)
 
 	mu      sync.Mutex // a transport may call Open in its own goroutine
-	current *body      // the one in use
-	waiting []*body    // those that are not read yet
-	stopped bool       // no more are opened
+	current *body      // in use
+	waiting []*body    // not read yet
+	stopped bool       // no more bodies are opened
 }
 
-// Open opens a body when the first bytes may leave.
+// Open waits until the limits permit the first bytes, and opens a body.
 func (b *Bodies) Open(ctx context.Context) (r io.ReadCloser, err error) {
 	if !b.Panics.Run(func() { r, err = b.open(ctx) }) {
 		return nil, errStopped
@@ -74,11 +74,11 @@ func (b *Bodies) add(opened *body) bool {
 	return true
 }
 
-// begin makes next the body in use and ends the previous one, whose bytes no longer
-// count. A transport may begin after the request is over.
+// begin makes next the body in use and stops the previous one, whose bytes no longer
+// count. A transport may start to read after the request is over.
 func (b *Bodies) begin(next *body) {
-	if before := b.use(next); before != nil {
-		before.stop()
+	if previous := b.use(next); previous != nil {
+		previous.stop()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,19 +88,19 @@ func (b *Bodies) begin(next *body) {
 }
 
 // use makes next the body in use and returns the previous one.
-func (b *Bodies) use(next *body) (before *body) {
+func (b *Bodies) use(next *body) (previous *body) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if next.over() {
 		return nil
 	}
 	b.waiting = slices.DeleteFunc(b.waiting, func(other *body) bool { return other == next })
-	before, b.current = b.current, next
-	return before
+	previous, b.current = b.current, next
+	return previous
 }
 
-// Stop ends all bodies: bytes that the transport reads later do not count. No more
-// bodies are opened.
+// Stop stops all bodies: bytes that the transport reads later do not count. No more bodies
+// are opened.
 func (b *Bodies) Stop() {
 	b.mu.Lock()
 	b.stopped = true
@@ -109,12 +109,12 @@ func (b *Bodies) Stop() {
 		bodies = append(slices.Clip(bodies), b.current)
 	}
 	b.mu.Unlock()
-	for _, opened := range bodies { // may wait for the source, so without the lock
+	for _, opened := range bodies { // without the lock, as stop may wait for the source
 		opened.stop()
 	}
 }
 
-// Sent returns how many bytes of the body in use the transport was given.
+// Sent returns how many bytes of the body in use the transport has read.
 func (b *Bodies) Sent() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -124,8 +124,8 @@ func (b *Bodies) Sent() int64 {
 	return b.current.sent()
 }
 
-// Failure returns the error of the source, or of Payload.Verify, if that is why the
-// request failed.
+// Failure returns the error of the source or of Payload.Verify that ended the body in use,
+// nil if there is none.
 func (b *Bodies) Failure() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,6 +1,5 @@
-// Package send sends the bytes of a source as the bodies of a request: by the kernel if
-// they are a file, at the rate that limiters allow, and with a timer that cuts a request
-// that stalls.
+// Package send sends the bytes of a source as the body of a request. The kernel sends files,
+// limiters limit the rate, and a timer cuts a request that stalls.
 package send
 
 import (
@@ -10,30 +9,30 @@ import (
 	"time"
 )
 
-// Payload is what a request carries: a range of a source.
+// Payload is the range of a source that a request sends.
 type Payload struct {
 	Offset, Size int64
 	// Open returns a reader at Offset. It is closed when the request is over.
 	Open func(ctx context.Context) (io.ReadCloser, error)
-	// ToEnd is set if the source ends with the payload. It is an error if it does not.
+	// ToEnd is set if the source ends with the payload. More bytes are then an error.
 	ToEnd bool
 	// Memory is set if the reader reads memory that is reused after the request. The
-	// request then waits for a Read in flight; that of another source may block.
+	// request then waits for a Read in flight, which does not block.
 	Memory bool
 	// Limit, if not nil, limits the rate, in addition to Bodies.Limit.
 	Limit Limiter
-	// Verify, if not nil, is called before the last bytes leave. Its error keeps them
-	// back, so that the server never sees a changed source as complete.
+	// Verify, if not nil, is called before the last bytes are sent. If it fails, they are
+	// not sent, so that the server does not complete the upload of a changed source.
 	Verify func(ctx context.Context) error
 }
 
-// SizeError is returned for a source whose size is not the one promised.
+// SizeError is returned for a source whose size differs from the expected one.
 type SizeError struct {
-	Offset  int64 // at which it ended
-	Missing int64 // bytes from there to the promised end; 0 if there are more bytes
+	Offset  int64 // at which the source ended, or should have ended
+	Missing int64 // bytes from there to the expected end; 0 if the source has more bytes
 }
 
-// Error names the offset.
+// Error returns where the source ended.
 func (e *SizeError) Error() string {
 	if e.Missing == 0 {
 		return "it has grown"
@@ -41,7 +40,7 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("it ended at byte %d, %d bytes early", e.Offset, e.Missing)
 }
 
-// Limiter limits the rate at which bytes leave.
+// Limiter limits the rate at which bytes are sent.
 type Limiter interface {
 	// WaitN blocks until n bytes may be sent, or ctx ends.
 	WaitN(ctx context.Context, n int) error
@@ -49,21 +48,8 @@ type Limiter interface {
 	Burst() int
 }
 
-// withoutDeadline hides the deadline of a context: a limiter that knows it refuses at
-// once what cannot be sent by then, but the upload should use the time that is left.
+// withoutDeadline is a context without its deadline: a limiter refuses at once what it
+// cannot permit before the deadline, but the upload should use the remaining time.
 type withoutDeadline struct{ context.Context }
 
 func (withoutDeadline) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
-
-// waitForAll waits until all limits let some of n bytes pass, and returns how many.
-func waitForAll(ctx context.Context, limits []Limiter, n int) (int, error) {
-	for _, limit := range limits {
-		n = min(n, max(1, limit.Burst()))
-	}
-	for _, limit := range limits {
-		if err := limit.WaitN(withoutDeadline{ctx}, n); err != nil {
-			return 0, err
-		}
-	}
-	return n, nil
-}
