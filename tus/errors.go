@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
@@ -121,15 +120,16 @@ func (e *StoredError) Error() string {
 // Unwrap returns the refusal.
 func (e *StoredError) Unwrap() error { return e.refusal }
 
-// errOtherResponse is the response to a creation in place of that to another request: a
-// proxy that responds twice sends it. Only HEAD returns what the request did.
+// errOtherResponse is the cause of an error if the response to another request belongs to a
+// creation, as from a proxy that responds twice. Only HEAD shows the effect of the request.
 var errOtherResponse = errors.New("response belongs to a creation")
 
-// errStale is a HEAD with an offset below one that the server acknowledged, such as that of
-// a replica that lags behind.
+// errStale is the cause of an error if HEAD returns an offset below one that the server
+// acknowledged, as from a replica that lags behind.
 var errStale = errors.New("offset is below one that the server acknowledged")
 
-// errStillConcatenating is a final upload that the server has not completed yet.
+// errStillConcatenating is the cause of an error if the server has not completed the final
+// upload yet.
 var errStillConcatenating = errors.New("final upload is not complete yet")
 
 // Error describes a failed request: no response, or an unexpected one.
@@ -148,7 +148,7 @@ type Error struct {
 	// RetryAfter is the wait that the response requests; 0 if none.
 	RetryAfter time.Duration
 	// Err is the condition (one of the Err… variables) or the cause, such as a network
-	// error. It may be nil if the status is none of these conditions.
+	// error. It may be nil if the status stands for none of these conditions.
 	Err error
 
 	verdict verdict
@@ -156,28 +156,20 @@ type Error struct {
 
 // Error returns method, URL, offset, status, condition and message.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("tus: ")
-	b.WriteString(e.Method)
-	b.WriteByte(' ')
-	b.WriteString(e.URL)
+	text := "tus: " + e.Method + " " + e.URL
 	if e.Method == http.MethodPatch {
-		b.WriteString(" at offset ")
-		b.WriteString(strconv.FormatInt(e.Offset, 10))
+		text += fmt.Sprintf(" at offset %d", e.Offset)
 	}
 	if e.StatusCode != 0 {
-		b.WriteString(": ")
-		b.WriteString(statusText(e.StatusCode))
+		text += ": " + statusText(e.StatusCode)
 	}
 	if e.Err != nil {
-		b.WriteString(": ")
-		b.WriteString(e.Err.Error())
+		text += ": " + e.Err.Error()
 	}
 	if e.Message != "" {
-		b.WriteString(": response ")
-		b.WriteString(strconv.Quote(e.Message))
+		text += ": response " + strconv.Quote(e.Message)
 	}
-	return b.String()
+	return text
 }
 
 // Unwrap returns the condition or cause.
@@ -199,22 +191,19 @@ func (e *Error) retryable() bool {
 	return temporaryStatus(e.StatusCode)
 }
 
-// outcomeUnknown reports whether the server may have processed the request although the
-// response does not say so. A request that never got a connection was not processed.
-func (e *Error) outcomeUnknown() bool {
+// outcomeUnknown reports whether the server may have processed the request that failed. A
+// request without a connection was not processed.
+func outcomeUnknown(err error) bool {
+	var e *Error
 	switch {
+	case !errors.As(err, &e):
+		return false
 	case errors.Is(e.Err, errOtherResponse):
 		return true
 	case e.StatusCode == 0:
 		return temporaryCause(e.Err) && !unsent(e.Err)
 	}
 	return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && e.StatusCode != http.StatusServiceUnavailable
-}
-
-// outcomeUnknown is the same for any error.
-func outcomeUnknown(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.outcomeUnknown()
 }
 
 // IsRetryable reports whether a retry may succeed after err; the default retry policy uses
@@ -239,13 +228,13 @@ type hookError struct{ err error }
 func (e *hookError) Error() string { return "before-request hook: " + e.err.Error() }
 func (e *hookError) Unwrap() error { return e.err }
 
-// ofHook reports whether a hook returned err, which may match any error of this package.
+// ofHook reports whether err is from a hook, and so may match any error of this package.
 func ofHook(err error) bool {
 	var hook *hookError
 	return errors.As(err, &hook)
 }
 
-// endedError is a Run or Step on an upload that has failed or was aborted.
+// endedError is returned by Run and Step after the upload has failed or was aborted.
 type endedError struct {
 	state State
 	cause error // ErrAborted if it was aborted
@@ -260,24 +249,24 @@ func (e *endedError) Error() string {
 
 func (e *endedError) Unwrap() error { return e.cause }
 
-// wasAborted reports whether err is that of a Run of an upload that was aborted. An error
-// of a hook or a source may match [ErrAborted], too.
+// wasAborted reports whether Run returned err because the upload was aborted. An error of a
+// hook or a source may match [ErrAborted], too.
 func wasAborted(err error) bool {
 	e, ok := err.(*endedError)
 	return ok && e.state == StateAborted
 }
 
-// errSource marks errors that the source returned while it was read.
+// errSource marks errors of the source.
 var errSource = errors.New("reading the source")
 
-// interruptedError is a failure at the same time as the end of the context. It matches
-// both.
+// interruptedError is a failure together with the error of a context that ended at the same
+// time. It matches both.
 type interruptedError struct{ ended, failure error }
 
 func (e *interruptedError) Error() string   { return e.ended.Error() + ": " + e.failure.Error() }
 func (e *interruptedError) Unwrap() []error { return []error{e.ended, e.failure} }
 
-// withContext adds the end of ctx to a failure that does not contain it.
+// withContext adds the error of ctx, if it has ended, to a failure that does not match it.
 func withContext(ctx context.Context, failure error) error {
 	if failure == nil || ctx.Err() == nil || errors.Is(failure, ctx.Err()) {
 		return failure

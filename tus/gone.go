@@ -97,6 +97,6 @@ func (a *absence) note(ctx context.Context, q requester, at *url.URL, err error,
 // budget of retries.
 func (a *absence) stays(tries *budget) bool {
 	const some = 3
-	retries := tries.policy.patience()
+	retries := tries.policy.boundedRetries()
 	return a.responses > retries || a.responses >= some && tries.failures >= retries
 }

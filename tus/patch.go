@@ -9,13 +9,13 @@ import (
 
 // patched is the response to a PATCH.
 type patched struct {
-	offset   int64 // new offset
+	offset   int64 // acknowledged
 	expires  time.Time
 	response *Response
 }
 
-// patch sends one chunk. A smaller offset than the end of the chunk is a short write, after
-// which the rest has to be sent again.
+// patch sends one chunk. An offset below the end of the chunk is a short write, after which
+// the rest has to be resent.
 func (q requester) patch(ctx context.Context, upload *url.URL, c chunk) (patched, error) {
 	r := q.client.protocol.patch(c)
 	r.url = upload
@@ -27,8 +27,8 @@ func (q requester) patch(ctx context.Context, upload *url.URL, c chunk) (patched
 	return stored, q.inStep(err)
 }
 
-// inStep returns err. If that is a response to another request, the responses on one of the
-// connections are out of step, and all idle ones are closed.
+// inStep returns err. If err is the response to another request, later responses on that
+// connection are wrong, too, so inStep closes all idle connections.
 func (q requester) inStep(err error) error {
 	if errors.Is(err, errOtherResponse) {
 		q.client.CloseIdleConnections()

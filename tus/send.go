@@ -28,14 +28,14 @@ func NewTransport() *http.Transport {
 	return transport
 }
 
-// checksumTrailer makes the checksum of a body follow it (protocol section
-// Checksum, extension checksum-trailer).
+// checksumTrailer sends the checksum of a body after it (protocol section Checksum,
+// extension checksum-trailer).
 type checksumTrailer struct {
 	algorithm checksum.Algorithm
-	sum       []byte // of the body that was sent to its end last
+	sum       []byte // of the last body that was sent to its end
 }
 
-// addTo makes the bodies of a request set its trailer.
+// addTo adds the trailer to a request.
 func (t *checksumTrailer) addTo(req *http.Request, bodies *send.Bodies, p protocol) {
 	req.ContentLength = -1 // HTTP/1.1 has trailers only after a chunked body
 	name, _ := p.checksum(readahead.Sum{})
@@ -47,7 +47,8 @@ func (t *checksumTrailer) addTo(req *http.Request, bodies *send.Bodies, p protoc
 	}
 }
 
-// sourceError marks an error as the source's own, or as one of a source that changed.
+// sourceError marks an error of the source with errSource, or with ErrSourceChanged if it is
+// about the size.
 func sourceError(err error) error {
 	var size *send.SizeError
 	switch {
@@ -59,8 +60,8 @@ func sourceError(err error) error {
 	return fmt.Errorf("%w: %w", errSource, err)
 }
 
-// shortSource is sourceError for a look at the source that says by short that it
-// ended early.
+// shortSource is sourceError for an operation that returns the error short if the source
+// ends early.
 func shortSource(err, short error) error {
 	if errors.Is(err, short) {
 		return fmt.Errorf("%w: %w", ErrSourceChanged, err)

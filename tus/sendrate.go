@@ -6,26 +6,26 @@ import (
 )
 
 const (
-	// defaultCreationLimit bounds the bytes that go with a creation as long as the rate
-	// of the link is unknown, and on slow links.
+	// defaultCreationLimit is the maximum number of bytes in a creation while the rate of
+	// the link is unknown, and on slow links.
 	defaultCreationLimit = 1 << 20
-	// maxCreationLimit bounds them on fast links.
+	// maxCreationLimit is the maximum on fast links.
 	maxCreationLimit = 8 << 20
-	// leastMeasured is how many bytes tell the rate of a link.
-	leastMeasured = 256 << 10
+	// minMeasured is the minimum size of a request whose rate is measured.
+	minMeasured = 256 << 10
 )
 
-// sendRate is the rate at which the last request with many bytes was served.
+// sendRate is the rate of the last large request.
 type sendRate struct{ perSecond atomic.Int64 }
 
-// measure takes in a successful request that carried sent bytes.
+// measure records the rate of a successful request that carried sent bytes.
 func (r *sendRate) measure(sent int64, took time.Duration) {
-	if sent >= leastMeasured {
+	if sent >= minMeasured {
 		r.perSecond.Store(int64(float64(sent) / max(took, time.Microsecond).Seconds()))
 	}
 }
 
-// creationLimit is what leaves in about a second.
+// creationLimit returns how many bytes a creation may carry: those of about a second.
 func (r *sendRate) creationLimit() int64 {
 	return min(max(r.perSecond.Load(), defaultCreationLimit), maxCreationLimit)
 }
