@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -114,15 +114,14 @@ type capabilityProbe struct {
 	backoff time.Duration // after the last failure; 0 if there was none
 	until   time.Time     // the end of backoff
 
-	mu    sync.Mutex
-	known bool
-	found Capabilities
+	found atomic.Pointer[Capabilities] // nil while they are unknown
 }
 
 func newCapabilityProbe(configured *Capabilities) *capabilityProbe {
 	p := &capabilityProbe{probing: semaphore.NewWeighted(1)}
 	if configured != nil {
-		p.known, p.found = true, configured.clone()
+		found := configured.clone()
+		p.found.Store(&found)
 	}
 	return p
 }
@@ -136,9 +135,10 @@ func (p *capabilityProbe) acquire(ctx context.Context) error {
 
 // state returns the known capabilities without waiting for a probe in flight.
 func (p *capabilityProbe) state() (found Capabilities, known bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.found.clone(), p.known
+	if c := p.found.Load(); c != nil {
+		return c.clone(), true
+	}
+	return Capabilities{}, false
 }
 
 // backingOff reports whether a probe failed a short time ago.
@@ -149,9 +149,7 @@ func (p *capabilityProbe) run(ctx context.Context, q requester) (Capabilities, e
 	found, err := q.options(ctx)
 	switch {
 	case err == nil:
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.known, p.found = true, found
+		p.found.Store(&found)
 	case ctx.Err() == nil && !p.backingOff(): // otherwise it was repeated for a required feature
 		p.backoff = min(max(2*p.backoff, probeBackoff), maxProbeBackoff)
 		p.until = time.Now().Add(p.backoff)
@@ -161,9 +159,7 @@ func (p *capabilityProbe) run(ctx context.Context, q requester) (Capabilities, e
 
 // options sends the OPTIONS request.
 func (q requester) options(ctx context.Context) (Capabilities, error) {
-	r := q.client.protocol.options()
-	r.url = q.client.endpoint
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, q.client.endpoint, q.client.protocol.options())
 	if err != nil {
 		return Capabilities{}, err
 	}

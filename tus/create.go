@@ -116,9 +116,7 @@ type created struct {
 
 // createUpload sends the request that creates an upload, a part or a final upload.
 func (q requester) createUpload(ctx context.Context, c creation) (created, error) {
-	r := q.client.protocol.create(c)
-	r.url = q.client.endpoint
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, q.client.endpoint, q.client.protocol.create(c))
 	if err != nil {
 		return created{}, err
 	}

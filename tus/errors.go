@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // Conditions that a program may handle, for use with errors.Is. Every error about a request
@@ -32,9 +33,9 @@ var (
 	// server or a proxy refused a request with 413.
 	ErrTooLarge = errors.New("too large for the server")
 
-	// ErrUploadGone is returned when the server has no upload at the URL: it responds
-	// 404 or 410 with Tus-Resumable, or, if it never sends that header, through all
-	// retries. The upload expired, was terminated or never existed. It cannot be resumed.
+	// ErrUploadGone is returned when the server has no upload at the URL: it responds 404 or
+	// 410 with Tus-Resumable or, if it never sends that header, to all retries. The upload
+	// expired, was terminated or never existed. It cannot be resumed.
 	ErrUploadGone = errors.New("upload does not exist on the server")
 
 	// ErrChecksumMismatch is returned when the server received corrupt bytes
@@ -93,10 +94,9 @@ type unsupportedError struct{}
 func (unsupportedError) Error() string        { return "not supported by the server" }
 func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
 
-// StoredError is returned when the server refuses an upload that was found in the store,
-// through all retries. Later uploads of the same source fail in the same way until the
-// record is deleted from the store: then they start over. errors.Is and errors.As find the
-// refusal.
+// StoredError is returned when the server refuses all retries of an upload that was found in
+// the store. Later uploads of the same source fail in the same way until the record is
+// deleted from the store; then they start over. errors.Is and errors.As match the refusal.
 type StoredError struct {
 	// ID identifies the record. [Client.PreviousUploads] returns it with the revision that
 	// [storage.Store.Delete] requires.
@@ -258,6 +258,28 @@ func wasAborted(err error) bool {
 
 // errSource marks errors of the source.
 var errSource = errors.New("reading the source")
+
+// sourceError marks an error of the source with errSource, or with ErrSourceChanged if it is
+// about the size.
+func sourceError(err error) error {
+	var size *send.SizeError
+	switch {
+	case errors.Is(err, ErrSourceChanged):
+		return err
+	case errors.As(err, &size):
+		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
+	}
+	return fmt.Errorf("%w: %w", errSource, err)
+}
+
+// shortSource is sourceError for an operation that returns the error short if the source
+// ends early.
+func shortSource(err, short error) error {
+	if errors.Is(err, short) {
+		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
+	}
+	return sourceError(err)
+}
 
 // interruptedError is a failure together with the error of a context that ended at the same
 // time. It matches both.

@@ -190,9 +190,10 @@ func (x *exchange) read(resp *http.Response) *reply {
 		content, _ = io.ReadAll(io.LimitReader(resp.Body, maxResponseBody))
 	}
 	x.bodies.Stop() // after an early response, the request body is still being sent
+	sent, _ := x.bodies.Result()
 	return &reply{
 		Response: &Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: content},
-		hop:      x.hop, sent: x.bodies.Sent(),
+		hop:      x.hop, sent: sent,
 	}
 }
 
@@ -222,7 +223,8 @@ func (x *exchange) unsent(err error) error {
 
 // noResponse returns the error for a request without a response.
 func (x *exchange) noResponse(err error) error {
-	cause, source := context.Cause(x.ctx), x.bodies.Failure()
+	cause := context.Cause(x.ctx)
+	_, failure := x.bodies.Result()
 	switch {
 	case x.caller.Err() != nil && x.stall.NeverSent():
 		return &unsentError{async.ContextError(x.caller)}
@@ -231,8 +233,8 @@ func (x *exchange) noResponse(err error) error {
 	case errors.Is(cause, ErrStalled): // the cut also ends a Read of the source
 		x.client.broken.Store(true)
 		return x.fail(cause)
-	case source != nil:
-		return x.fail(source)
+	case failure != nil:
+		return x.fail(failure)
 	}
 	x.client.broken.Store(true)
 	err = httpx.DoError(err)

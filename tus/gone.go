@@ -51,9 +51,7 @@ func (q requester) confirmGone(ctx context.Context, upload *url.URL, err error) 
 	if httpx.OriginOf(upload) != httpx.OriginOf(at) { // then the endpoint says nothing about it
 		at = upload
 	}
-	r := q.client.protocol.options()
-	r.url = at
-	got, failed := q.do(ctx, r)
+	got, failed := q.do(ctx, at, q.client.protocol.options())
 	if failed != nil {
 		return err
 	}

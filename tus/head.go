@@ -68,9 +68,7 @@ func (q requester) headError(upload *url.URL, info Info, cause error) error {
 }
 
 func (q requester) head(ctx context.Context, upload *url.URL) (Info, error) {
-	r := q.client.protocol.head()
-	r.url = upload
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, upload, q.client.protocol.head())
 	if err != nil {
 		return Info{}, err
 	}

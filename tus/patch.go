@@ -17,9 +17,7 @@ type patched struct {
 // patch sends one chunk. An offset below the end of the chunk is a short write, after which
 // the rest has to be resent.
 func (q requester) patch(ctx context.Context, upload *url.URL, c chunk) (patched, error) {
-	r := q.client.protocol.patch(c)
-	r.url = upload
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, upload, q.client.protocol.patch(c))
 	if err != nil {
 		return patched{}, err
 	}

@@ -9,8 +9,8 @@ import (
 // protocol is one version of an upload protocol. It makes requests and interprets the
 // responses to them. It sends nothing and keeps no state.
 //
-// A method that makes a request does not set the URL. A method that interprets a response
-// returns an [*Error] if the protocol does not define the response.
+// A method that interprets a response returns an [*Error] if the protocol does not define
+// the response.
 type protocol interface {
 	options() *request
 	capabilities(*reply) (Capabilities, error)

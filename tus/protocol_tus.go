@@ -40,17 +40,15 @@ const concatenationTimeout = 10 * time.Minute
 // protocolTus is tus 1.0.0.
 type protocolTus struct{}
 
-// request returns a request with the header fields of all requests of a method. OPTIONS has
-// no Tus-Resumable (protocol section Tus-Resumable).
+// request returns a request with the header field of all methods except OPTIONS (protocol
+// section Tus-Resumable).
 func (protocolTus) request(method string) *request {
-	r := &request{method: method, header: http.Header{}}
-	if method != http.MethodOptions {
-		r.header.Set(headerTusResumable, protocolVersion)
-	}
-	return r
+	return &request{method: method, header: http.Header{headerTusResumable: {protocolVersion}}}
 }
 
-func (t protocolTus) options() *request { return t.request(http.MethodOptions) }
+func (protocolTus) options() *request {
+	return &request{method: http.MethodOptions, header: http.Header{}}
+}
 
 // create follows protocol section Creation, POST.
 func (t protocolTus) create(c creation) *request {

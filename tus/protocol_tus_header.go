@@ -21,7 +21,7 @@ func parseInteger(h http.Header, name string) (n int64, present bool, err error)
 	if len(values) == 0 {
 		return 0, false, nil
 	}
-	if distinct := slices.Compact(slices.Clone(values)); len(distinct) > 1 {
+	if slices.ContainsFunc(values, func(v string) bool { return v != values[0] }) {
 		return 0, true, fmt.Errorf("%w: %d values of %s", ErrProtocol, len(values), name)
 	}
 	n, ok := httpx.ParseDigits(values[0])

@@ -166,10 +166,10 @@ func readInfo(resp *Response) (Info, error) {
 	h := resp.Header
 	info := Info{
 		Metadata: parseMetadata(h.Get(headerUploadMetadata)),
+		Concat:   parseConcat(h.Get(headerUploadConcat)),
 		Expires:  parseExpires(h),
 		Response: resp,
 	}
-	info.Concat = parseConcat(h.Get(headerUploadConcat))
 	offset, hasOffset, err := parseInteger(h, headerUploadOffset)
 	if err != nil {
 		return Info{}, err

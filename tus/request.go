@@ -24,7 +24,6 @@ const maxRedirects = 5
 // request is one request of the protocol, before credentials and hooks.
 type request struct {
 	method string
-	url    *url.URL
 	header http.Header // of the protocol: sent to every destination, replaces the caller's
 	offset int64       // of a PATCH, for errors
 
@@ -50,12 +49,13 @@ func (c *Client) requester() requester {
 	return requester{client: c, hooks: hookSet{hooks: c.hooks, mu: new(sync.Mutex)}}
 }
 
-// do sends r and returns the response with any status except that of a redirect. It follows
-// redirects that keep method and body, sends the caller's header only to trusted origins,
-// and cuts a connection on which no data moves. Errors are *Error, or the error of ctx.
-func (q requester) do(ctx context.Context, r *request) (*reply, error) {
+// do sends r to u and returns the response with any status except that of a redirect. It
+// follows redirects that keep method and body, sends the caller's header only to trusted
+// origins, and cuts a connection on which no data moves. Errors are *Error, or the error of
+// ctx.
+func (q requester) do(ctx context.Context, u *url.URL, r *request) (*reply, error) {
 	c := q.client
-	to := c.destination(destination{}, r.url)
+	to := c.destination(destination{}, u)
 	for range maxRedirects + 1 {
 		start := time.Now()
 		got, err := q.exchange(ctx, r, to)
@@ -79,7 +79,7 @@ func (q requester) do(ctx context.Context, r *request) (*reply, error) {
 		}
 		to = next
 	}
-	return nil, &Error{Method: r.method, URL: c.redactor.URL(r.url), Offset: r.offset,
+	return nil, &Error{Method: r.method, URL: c.redactor.URL(u), Offset: r.offset,
 		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
 }
 

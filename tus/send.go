@@ -2,8 +2,6 @@ package tus
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -45,26 +43,4 @@ func (t *checksumTrailer) addTo(req *http.Request, bodies *send.Bodies, p protoc
 		t.sum = sum
 		req.Trailer.Set(p.checksum(readahead.Sum{Algorithm: t.algorithm.Name, Sum: sum}))
 	}
-}
-
-// sourceError marks an error of the source with errSource, or with ErrSourceChanged if it is
-// about the size.
-func sourceError(err error) error {
-	var size *send.SizeError
-	switch {
-	case errors.Is(err, ErrSourceChanged):
-		return err
-	case errors.As(err, &size):
-		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
-	}
-	return fmt.Errorf("%w: %w", errSource, err)
-}
-
-// shortSource is sourceError for an operation that returns the error short if the source
-// ends early.
-func shortSource(err, short error) error {
-	if errors.Is(err, short) {
-		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
-	}
-	return sourceError(err)
 }

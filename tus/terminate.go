@@ -30,9 +30,7 @@ func (q requester) terminate(ctx context.Context, upload *url.URL) error {
 }
 
 func (q requester) delete(ctx context.Context, upload *url.URL) error {
-	r := q.client.protocol.terminate()
-	r.url = upload
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, upload, q.client.protocol.terminate())
 	if err != nil {
 		return err
 	}

@@ -114,23 +114,15 @@ func (b *Bodies) Stop() {
 	}
 }
 
-// Sent returns how many bytes of the body in use the transport has read.
-func (b *Bodies) Sent() int64 {
+// Result returns how many bytes of the body in use the transport has read, and the error of
+// the source or of Payload.Verify that ended it, nil if there is none.
+func (b *Bodies) Result() (sent int64, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.current == nil {
-		return 0
+		return 0, nil
 	}
-	return b.current.sent()
-}
-
-// Failure returns the error of the source or of Payload.Verify that ended the body in use,
-// nil if there is none.
-func (b *Bodies) Failure() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.current == nil {
-		return nil
-	}
-	return b.current.failure()
+	b.current.mu.Lock()
+	defer b.current.mu.Unlock()
+	return b.current.counted, b.current.err
 }

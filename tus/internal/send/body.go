@@ -333,20 +333,6 @@ func (b *body) stop() {
 	}
 }
 
-// sent returns how many bytes the transport has read.
-func (b *body) sent() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.counted
-}
-
-// failure returns the error that was recorded.
-func (b *body) failure() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
-}
-
 // Close closes the reader of the source. The transport may call it after the request, and
 // during a Read, whose error is then not an error of the source.
 func (b *body) Close() (err error) {
