@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
-	"strconv"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
@@ -205,7 +204,7 @@ func (x *exchange) log(req *http.Request, resp *Response) {
 		slog.String("method", req.Method), slog.String("url", x.redactor.URL(req.URL)), slog.Int("status", resp.StatusCode),
 	}
 	if x.request.method == http.MethodPatch {
-		attrs = append(attrs, slog.String("offset", strconv.FormatInt(x.request.offset, 10)))
+		attrs = append(attrs, slog.Int64("offset", x.request.offset))
 	}
 	x.client.opts.Logger.LogAttrs(req.Context(), slog.LevelDebug, "tus request", attrs...)
 }

@@ -179,3 +179,26 @@ func ExampleOptions_logger() {
 	// level=INFO msg="tus state" name="" from=finishing to=complete offset=1000 resumed_from=0 sent=1000 requests=4 retries=0
 	// <nil>
 }
+
+func TestLog_OffsetsAreNumbers(t *testing.T) {
+	client, log := logged(t, tustest.NewServer(t, nil), tus.Options{})
+	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range bytes.Lines(log.Bytes()) {
+		var record struct {
+			Msg    string
+			Offset *int64
+		}
+		if err := json.Unmarshal(line, &record); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		if record.Msg == "tus request" && record.Offset != nil {
+			n++
+		}
+	}
+	if n == 0 {
+		t.Error("no request has an offset")
+	}
+}
