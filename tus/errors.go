@@ -249,14 +249,14 @@ func (e *endedError) Error() string {
 
 func (e *endedError) Unwrap() error { return e.cause }
 
-// wasAborted reports whether Run returned err because the upload was aborted. An error of a
-// hook or a source may match [ErrAborted], too.
+// wasAborted reports whether err is that of a Run of an upload that was aborted. An error
+// of a hook or a source may match [ErrAborted], too.
 func wasAborted(err error) bool {
 	e, ok := err.(*endedError)
 	return ok && e.state == StateAborted
 }
 
-// errSource marks errors of the source.
+// errSource marks errors that the source returned while it was read.
 var errSource = errors.New("reading the source")
 
 // sourceError marks an error of the source with errSource, or with ErrSourceChanged if it is

@@ -80,6 +80,29 @@ func TestLogTellsFailureAndPause(t *testing.T) {
 	}
 }
 
+func TestLog_OffsetsAreNumbers(t *testing.T) {
+	client, log := logged(t, tustest.NewServer(t, nil), tus.Options{})
+	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range bytes.Lines(log.Bytes()) {
+		var record struct {
+			Msg    string
+			Offset *int64
+		}
+		if err := json.Unmarshal(line, &record); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		if record.Msg == "tus request" && record.Offset != nil {
+			n++
+		}
+	}
+	if n == 0 {
+		t.Error("no request has an offset")
+	}
+}
+
 func TestLogHasNoSecrets(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(
@@ -178,27 +201,4 @@ func ExampleOptions_logger() {
 	// level=INFO msg="tus upload created" name=""
 	// level=INFO msg="tus state" name="" from=finishing to=complete offset=1000 resumed_from=0 sent=1000 requests=4 retries=0
 	// <nil>
-}
-
-func TestLog_OffsetsAreNumbers(t *testing.T) {
-	client, log := logged(t, tustest.NewServer(t, nil), tus.Options{})
-	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for line := range bytes.Lines(log.Bytes()) {
-		var record struct {
-			Msg    string
-			Offset *int64
-		}
-		if err := json.Unmarshal(line, &record); err != nil {
-			t.Errorf("%v: %s", err, line)
-		}
-		if record.Msg == "tus request" && record.Offset != nil {
-			n++
-		}
-	}
-	if n == 0 {
-		t.Error("no request has an offset")
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,25 +139,23 @@ func (s Secrets) clean(text string) string {
 	return text
 }
 
+var percentEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
 // unescape replaces all percent escapes, including escaped escapes, except those of spaces
 // and control characters.
 func unescape(text string) string {
 	for {
-		var b strings.Builder
-		for i := 0; i < len(text); i++ {
-			if i+2 < len(text) && text[i] == '%' {
-				if c, err := strconv.ParseUint(text[i+1:i+3], 16, 8); err == nil && c > ' ' && c != 0x7f {
-					b.WriteByte(byte(c))
-					i += 2
-					continue
-				}
+		plain := percentEscape.ReplaceAllStringFunc(text, func(escape string) string {
+			c, _ := strconv.ParseUint(escape[1:], 16, 8)
+			if c <= ' ' || c == 0x7f {
+				return escape
 			}
-			b.WriteByte(text[i])
-		}
-		if b.Len() == len(text) {
+			return string([]byte{byte(c)})
+		})
+		if plain == text {
 			return text
 		}
-		text = b.String()
+		text = plain
 	}
 }
 
