@@ -73,5 +73,5 @@ func (q requester) head(ctx context.Context, upload *url.URL) (Info, error) {
 		return Info{}, err
 	}
 	info, err := q.client.protocol.info(got)
-	return info, q.inStep(err)
+	return info, q.checkOrder(err)
 }

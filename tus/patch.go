@@ -22,12 +22,12 @@ func (q requester) patch(ctx context.Context, upload *url.URL, c chunk) (patched
 		return patched{}, err
 	}
 	stored, err := q.client.protocol.patched(got, c)
-	return stored, q.inStep(err)
+	return stored, q.checkOrder(err)
 }
 
-// inStep returns err. If err is the response to another request, later responses on that
-// connection are wrong, too, so inStep closes all idle connections.
-func (q requester) inStep(err error) error {
+// checkOrder returns err. If err is the response to another request, later responses on that
+// connection are wrong, too, so checkOrder closes all idle connections.
+func (q requester) checkOrder(err error) error {
 	if errors.Is(err, errOtherResponse) {
 		q.client.CloseIdleConnections()
 	}

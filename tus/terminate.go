@@ -34,5 +34,5 @@ func (q requester) delete(ctx context.Context, upload *url.URL) error {
 	if err != nil {
 		return err
 	}
-	return q.inStep(q.client.protocol.terminated(got))
+	return q.checkOrder(q.client.protocol.terminated(got))
 }
