@@ -3,7 +3,7 @@ package async
 import (
 	"errors"
 	"runtime"
-	"sync"
+	"sync/atomic"
 )
 
 // ErrPanicked is returned for a function that panicked or ended its goroutine.
@@ -16,45 +16,31 @@ var ErrPanicked = errors.New("code of the caller panicked or ended its goroutine
 type Panics struct {
 	Stop func() // called after the first panic, if not nil
 
-	mu       sync.Mutex
-	panicked bool
-	value    any // nil for runtime.Goexit
+	first atomic.Pointer[any] // value of the first panic, which is nil for runtime.Goexit
 }
 
 // Run calls f and keeps its panic. It reports whether f returned. After runtime.Goexit, Run
 // does not return.
 func (p *Panics) Run(f func()) (returned bool) {
 	defer func() {
-		if !returned {
-			p.keep(recover())
+		if returned {
+			return
+		}
+		value := recover()
+		if p.first.CompareAndSwap(nil, &value) && p.Stop != nil {
+			p.Stop()
 		}
 	}()
 	f()
 	return true
 }
 
-// keep keeps the first panic.
-func (p *Panics) keep(value any) {
-	p.mu.Lock()
-	first := !p.panicked
-	if first {
-		p.panicked, p.value = true, value
-	}
-	p.mu.Unlock()
-	if first && p.Stop != nil {
-		p.Stop()
-	}
-}
-
 // Repanic repeats the panic that was kept, if there is one.
 func (p *Panics) Repanic() {
-	p.mu.Lock()
-	panicked, value := p.panicked, p.value
-	p.mu.Unlock()
-	switch {
-	case !panicked:
-	case value != nil:
-		panic(value)
+	switch value := p.first.Load(); {
+	case value == nil:
+	case *value != nil:
+		panic(*value)
 	default:
 		runtime.Goexit()
 	}
