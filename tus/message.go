@@ -25,7 +25,8 @@ func (s secrets) message(resp *Response) (text, summary string) {
 		plain := html.UnescapeString(body)
 		if title := htmlTitle.FindStringSubmatch(body); title != nil && strings.TrimSpace(title[1]) != "" {
 			return text, s.printable(html.UnescapeString(title[1]))
-		} else if s.clean(plain) != plain {
+		}
+		if s.clean(plain) != plain {
 			return text, s.printable(plain) // a secret with escapes is removed, too
 		}
 	}

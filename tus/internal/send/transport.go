@@ -50,23 +50,25 @@ const copyBuffer = 32 << 10
 
 // ReadFrom sends r. The transport calls it with a body inside an io.LimitedReader.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	if limited, ok := r.(*io.LimitedReader); ok {
-		if b, ok := limited.R.(*body); ok {
-			if b.file == nil {
-				return c.copyFrom(r)
-			}
-			n, err := b.sendTo(c.TCPConn, limited.N)
-			limited.N -= n
-			if err == errCopied {
-				b.file = nil
-				var copied int64
-				copied, err = c.copyFrom(r)
-				n += copied
-			}
-			return n, err
-		}
+	limited, ok := r.(*io.LimitedReader)
+	if !ok {
+		return c.TCPConn.ReadFrom(r)
 	}
-	return c.TCPConn.ReadFrom(r)
+	b, ok := limited.R.(*body)
+	switch {
+	case !ok:
+		return c.TCPConn.ReadFrom(r)
+	case b.file == nil:
+		return c.copyFrom(r)
+	}
+	n, err := b.sendTo(c.TCPConn, limited.N)
+	limited.N -= n
+	if err != errCopied {
+		return n, err
+	}
+	b.file = nil
+	copied, err := c.copyFrom(r)
+	return n + copied, err
 }
 
 // copyFrom copies r through a buffer of the pool.
