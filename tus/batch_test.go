@@ -122,10 +122,10 @@ func TestUploadAll_FailedJobDoesNotStopOthers(t *testing.T) {
 	results := 0
 	for r, err := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), slices.Values(jobs), 0) {
 		results++
-		n := len(r.Job.Tag.([]byte)) - 100
 		if r == nil {
-			t.Fatalf("job %d has no result", n)
+			t.Fatalf("no result with %v", err)
 		}
+		n := len(r.Job.Tag.([]byte)) - 100
 		if want[n] == nil {
 			wantJobStored(t, srv.Handler, r, err)
 		} else if !errors.Is(err, want[n]) {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -12,7 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// Extensions of tus 1.0.0 that this package uses, as servers advertise them.
+// The extensions of tus 1.0.0 that this package uses, as servers advertise them.
 const (
 	extensionCreation            = "creation"
 	extensionCreationWithUpload  = "creation-with-upload"
@@ -50,30 +50,30 @@ func (c Capabilities) clone() Capabilities {
 
 // Capabilities returns the features that the server advertises. The response is cached:
 // later calls, and the uploads of this client, send no request. With [Options.Capabilities]
-// none is ever sent. A failed request is not retried: the error is an [*Error] or that of
-// ctx. It matches [ErrProtocol] and [ErrUnsupported] if the response has no header field of
-// the protocol, as from a proxy or a captive portal.
+// no request is sent at all. A failed request is not retried: the error is an [*Error] or
+// that of ctx. It matches [ErrProtocol] and [ErrUnsupported] if the response has no header
+// field of the protocol, for example because a proxy or a captive portal sent it.
 func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
 	return c.requester().required(ctx)
 }
 
 const (
-	// probeRest is how long a failed probe is not repeated for an optional feature: a
+	// probeBackoff is how long a failed probe is not repeated for an optional feature: a
 	// server may never respond to OPTIONS, and each attempt may take a stall timeout.
-	// Every further failure doubles it, up to maxProbeRest.
-	probeRest    = time.Minute
-	maxProbeRest = time.Hour
+	// Every further failure doubles it, up to maxProbeBackoff.
+	probeBackoff    = time.Minute
+	maxProbeBackoff = time.Hour
 )
 
-// advertised returns the capabilities for an optional feature: after a failed probe,
-// uploads do without the feature for a while. The only error is the end of ctx.
+// advertised returns the capabilities for an optional feature. After a failed probe it
+// returns none for a while. The only error is that of ctx.
 func (q requester) advertised(ctx context.Context) (Capabilities, error) {
 	probe := q.client.probe
 	if err := probe.acquire(ctx); err != nil {
 		return Capabilities{}, err
 	}
-	defer probe.release()
-	if found, known := probe.state(); known || probe.rests() {
+	defer probe.probing.Release(1)
+	if found, known := probe.state(); known || probe.backingOff() {
 		return found, nil
 	}
 	found, err := probe.run(ctx, q)
@@ -90,36 +90,37 @@ func (q requester) advertised(ctx context.Context) (Capabilities, error) {
 	return found, nil
 }
 
-// required returns the capabilities for a feature that the upload cannot do without: a
-// failed probe is repeated.
+// required returns the capabilities for a feature that the upload requires. It repeats a
+// failed probe.
 func (q requester) required(ctx context.Context) (Capabilities, error) {
 	probe := q.client.probe
 	if err := probe.acquire(ctx); err != nil {
 		return Capabilities{}, err
 	}
-	defer probe.release()
+	defer probe.probing.Release(1)
 	if found, known := probe.state(); known {
 		return found, nil
 	}
 	return probe.run(ctx, q)
 }
 
-// capabilityProbe keeps the response to OPTIONS, so that many uploads that start at the
-// same time send one request.
+// capabilityProbe keeps the response to OPTIONS. Uploads that start at the same time send
+// one request.
 type capabilityProbe struct {
 	probing *semaphore.Weighted // of one; held while a probe is in flight
 
-	mu    sync.Mutex
-	known bool
-	found Capabilities
-	rest  time.Duration // after the last failure; 0 if there was none
-	until time.Time     // when it ends
+	// For the holder of probing only.
+	backoff time.Duration // after the last failure; 0 if there was none
+	until   time.Time     // the end of backoff
+
+	found atomic.Pointer[Capabilities] // nil while they are unknown
 }
 
 func newCapabilityProbe(configured *Capabilities) *capabilityProbe {
 	p := &capabilityProbe{probing: semaphore.NewWeighted(1)}
 	if configured != nil {
-		p.known, p.found = true, configured.clone()
+		found := configured.clone()
+		p.found.Store(&found)
 	}
 	return p
 }
@@ -131,44 +132,33 @@ func (p *capabilityProbe) acquire(ctx context.Context) error {
 	return nil
 }
 
-func (p *capabilityProbe) release() { p.probing.Release(1) }
-
-// state returns what is known now, without waiting for a probe in flight.
+// state returns the known capabilities without waiting for a probe in flight.
 func (p *capabilityProbe) state() (found Capabilities, known bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.found.clone(), p.known
+	if c := p.found.Load(); c != nil {
+		return c.clone(), true
+	}
+	return Capabilities{}, false
 }
 
-// rests reports whether a probe failed a short time ago.
-func (p *capabilityProbe) rests() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.resting()
-}
+// backingOff reports whether a probe failed a short time ago.
+func (p *capabilityProbe) backingOff() bool { return time.Now().Before(p.until) }
 
-// resting needs the lock.
-func (p *capabilityProbe) resting() bool { return p.rest > 0 && time.Now().Before(p.until) }
-
+// run sends a probe. The caller must hold probing.
 func (p *capabilityProbe) run(ctx context.Context, q requester) (Capabilities, error) {
 	found, err := q.options(ctx)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch {
 	case err == nil:
-		p.known, p.found, p.rest = true, found, 0
-	case ctx.Err() == nil && !p.resting(): // else it was repeated for a required feature
-		p.rest = min(max(2*p.rest, probeRest), maxProbeRest)
-		p.until = time.Now().Add(p.rest)
+		p.found.Store(&found)
+	case ctx.Err() == nil && !p.backingOff(): // otherwise it was repeated for a required feature
+		p.backoff = min(max(2*p.backoff, probeBackoff), maxProbeBackoff)
+		p.until = time.Now().Add(p.backoff)
 	}
 	return found.clone(), err
 }
 
 // options sends the OPTIONS request.
 func (q requester) options(ctx context.Context) (Capabilities, error) {
-	r := q.client.protocol.options()
-	r.url = q.client.endpoint
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, q.client.endpoint, q.client.protocol.options())
 	if err != nil {
 		return Capabilities{}, err
 	}

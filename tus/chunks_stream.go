@@ -187,6 +187,6 @@ func (s *streamed) declared(length int64) SourceInfo {
 
 func (s *streamed) verify(context.Context) error { return nil }
 
-func (s *streamed) stopAhead() { s.window.Rest() }
+func (s *streamed) stopAhead() { s.window.Interrupt() }
 
 func (s *streamed) close() { s.window.Close() }

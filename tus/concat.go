@@ -1,16 +1,29 @@
 package tus
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // The roles of uploads in the concatenation extension, as the protocol spells them.
 const (
 	concatPartial = "partial"
 	concatFinal   = "final"
+)
+
+const (
+	// defaultMaxConcatLine is below 8 KiB: nginx and Apache also count the line end and
+	// more.
+	defaultMaxConcatLine = 8000
+	// longURL is longer in bytes than upload URLs are. If parts with such URLs fit, all are
+	// created at once.
+	longURL = 1000
 )
 
 // Concatenate creates a final upload with metadata from partial uploads, in the order of
@@ -31,4 +44,29 @@ func (c *Client) Concatenate(ctx context.Context, partialURLs []string, metadata
 		}
 	}
 	return c.createOnly(ctx, creation{metadata: metadata, final: slices.Clone(partialURLs)})
+}
+
+func (o *UploadOptions) maxConcatLine() int64 {
+	return cmp.Or(o.ParallelOptions.MaxConcatHeader, defaultMaxConcatLine)
+}
+
+// partNames returns the names of the parts in the request for a final upload. They are
+// paths, which are shorter than URLs and allowed by the protocol, if all parts have the
+// origin of the endpoint, unless byURL is set or the server has refused paths before.
+func (c *Client) partNames(parts []*url.URL, byURL bool) (names []string, paths bool) {
+	paths = !byURL && !c.partURLs.Load()
+	for _, part := range parts {
+		// A path that begins with two slashes would be a host.
+		if httpx.OriginOf(part) != httpx.OriginOf(c.endpoint) || strings.HasPrefix(part.EscapedPath(), "//") {
+			paths = false
+		}
+	}
+	for _, part := range parts {
+		if paths {
+			names = append(names, part.RequestURI())
+		} else {
+			names = append(names, part.String())
+		}
+	}
+	return names, paths
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
-// CreateOptions describes an upload to create.
+// CreateOptions describes the upload that [Client.Create] creates.
 type CreateOptions struct {
 	// Size is the size of the upload in bytes.
 	Size int64
@@ -42,9 +42,9 @@ type Created struct {
 }
 
 // Create creates an upload without sending bytes to it (protocol section Creation),
-// retrying by the client's policy, for a program that passes the URL to another. It does not
-// request the server's capabilities: a server that does not support DeferLength or Partial
-// refuses the creation, and the error is an [*Error].
+// retrying by the client's policy. It is for programs that pass the upload URL to another
+// program. It does not request the server's capabilities: a server that does not support
+// DeferLength or Partial refuses the creation, and the error is an [*Error].
 func (c *Client) Create(ctx context.Context, opts CreateOptions) (*Created, error) {
 	switch {
 	case opts.Size < 0:
@@ -60,12 +60,12 @@ func (c *Client) createOnly(ctx context.Context, request creation) (*Created, er
 		return nil, err
 	}
 	q := c.requester()
-	var made created
+	var upload created
 	err := q.retrying(ctx, func(*budget) (err error) {
 		if ctx.Err() != nil {
 			return async.ContextError(ctx)
 		}
-		made, err = q.createUpload(ctx, request)
+		upload, err = q.createUpload(ctx, request)
 		var e *Error
 		switch {
 		case err == nil, request.final == nil, unsent(err):
@@ -77,8 +77,8 @@ func (c *Client) createOnly(ctx context.Context, request creation) (*Created, er
 	if err != nil {
 		return nil, err
 	}
-	result := made.exported()
-	if made.url != nil {
+	result := upload.exported()
+	if upload.url != nil {
 		q.hooks.created(result)
 	}
 	return result, nil
@@ -87,17 +87,17 @@ func (c *Client) createOnly(ctx context.Context, request creation) (*Created, er
 // creation is a request for a new upload (protocol section Creation, POST).
 type creation struct {
 	length   int64
-	deferred bool // the length is not known yet
+	deferred bool // the length is sent later
 	metadata Metadata
-	partial  bool     // of a parallel upload, or by CreateOptions.Partial (section Concatenation)
-	final    []string // the URLs of the partial uploads; nil for no final upload
+	partial  bool     // for a parallel upload or CreateOptions.Partial (section Concatenation)
+	final    []string // URLs of the partial uploads of a final upload; nil for other uploads
 
-	// payload, if not nil, is all bytes, sent in the same request (section Creation With
-	// Upload). That of an empty source has no bytes.
+	// payload, if not nil, has all bytes of the source, sent in the same request (section
+	// Creation With Upload).
 	payload *send.Payload
 }
 
-// whole reports whether the creation may complete an upload of the given length.
+// whole reports whether the creation may complete the upload.
 func (c creation) whole() bool {
 	return !c.deferred && !c.partial && c.final == nil && (c.payload != nil || c.length == 0)
 }
@@ -105,43 +105,41 @@ func (c creation) whole() bool {
 // created is the response to a creation.
 type created struct {
 	location string   // as the server sent it
-	url      *url.URL // nil if the creation completed the upload without naming one
-	offset   int64    // above zero only after a creation with upload
-	asks     bool     // the offset is to be requested
+	url      *url.URL // nil if the creation completed the upload without a Location
+	offset   int64    // above 0 only after a creation with upload
+	asks     bool     // the offset must be requested
 	expires  time.Time
 	response *Response
-	kept     http.Header // of the response, by Options.KeepHeaders
+	kept     http.Header // fields of the response that Options.KeepHeaders lists
 	concat   string
 }
 
 // createUpload sends the request that creates an upload, a part or a final upload.
 func (q requester) createUpload(ctx context.Context, c creation) (created, error) {
-	r := q.client.protocol.create(c)
-	r.url = q.client.endpoint
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, q.client.endpoint, q.client.protocol.create(c))
 	if err != nil {
 		return created{}, err
 	}
-	made, err := q.client.protocol.created(got, c)
+	upload, err := q.client.protocol.created(got, c)
 	if err != nil {
 		return created{}, err
 	}
-	if made.location != "" {
-		if made.url, err = q.client.uploadURL(got, made.location); err != nil {
+	if upload.location != "" {
+		if upload.url, err = q.client.uploadURL(got, upload.location); err != nil {
 			return created{}, got.fail(err)
 		}
 	}
-	made.response, made.kept = got.Response, q.client.keepHeader(got)
+	upload.response, upload.kept = got.Response, q.client.keepHeader(got)
 	switch {
 	case c.partial:
-		made.concat = concatPartial
+		upload.concat = concatPartial
 	case c.final != nil:
-		made.concat = concatFinal
+		upload.concat = concatFinal
 	}
-	return made, nil
+	return upload, nil
 }
 
-// exported returns what hooks and callers get. It needs a URL.
+// exported returns c for hooks and callers.
 func (c created) exported() *Created {
 	e := &Created{Expires: c.expires, Concat: c.concat, Response: c.response}
 	if c.url != nil {
@@ -150,15 +148,15 @@ func (c created) exported() *Created {
 	return e
 }
 
-// uploadURL returns the URL that a response to a creation names.
+// uploadURL returns the upload URL in the response to a creation.
 func (c *Client) uploadURL(r *reply, location string) (*url.URL, error) {
 	to, err := c.follow(r, location)
 	if err != nil {
 		return nil, err
 	}
 	if !to.trusted() && c.trusts(to.url) {
-		// Later requests to it would send the credentials to a URL of its choice.
-		return nil, fmt.Errorf("%w: %v named the upload URL %s, but is not one of Options.TrustedOrigins", ErrProtocol, to.foreign, c.redactor.URL(to.url))
+		// Later requests would send the credentials to a URL that an untrusted origin chose.
+		return nil, fmt.Errorf("%w: upload URL %s is from %v, which is not one of Options.TrustedOrigins", ErrProtocol, c.redactor.URL(to.url), to.untrusted)
 	}
 	return to.url, nil
 }

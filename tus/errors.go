@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
 // Conditions that a program may handle, for use with errors.Is. Every error about a request
@@ -33,9 +33,9 @@ var (
 	// server or a proxy refused a request with 413.
 	ErrTooLarge = errors.New("too large for the server")
 
-	// ErrUploadGone is returned when the server has no upload at the URL: it responds
-	// 404 or 410 with Tus-Resumable, or, if it never sends that header, through all
-	// retries. The upload expired, was terminated or never existed. It cannot be resumed.
+	// ErrUploadGone is returned when the server has no upload at the URL: it responds 404 or
+	// 410 with Tus-Resumable or, if it never sends that header, to all retries. The upload
+	// expired, was terminated or never existed. It cannot be resumed.
 	ErrUploadGone = errors.New("upload does not exist on the server")
 
 	// ErrChecksumMismatch is returned when the server received corrupt bytes
@@ -94,10 +94,9 @@ type unsupportedError struct{}
 func (unsupportedError) Error() string        { return "not supported by the server" }
 func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
 
-// StoredError is returned when the server refuses an upload that was found in the store,
-// through all retries. Later uploads of the same source fail in the same way until the
-// record is deleted from the store: then they start over. errors.Is and errors.As find the
-// refusal.
+// StoredError is returned when the server refuses all retries of an upload that was found in
+// the store. Later uploads of the same source fail in the same way until the record is
+// deleted from the store; then they start over. errors.Is and errors.As match the refusal.
 type StoredError struct {
 	// ID identifies the record. [Client.PreviousUploads] returns it with the revision that
 	// [storage.Store.Delete] requires.
@@ -121,15 +120,16 @@ func (e *StoredError) Error() string {
 // Unwrap returns the refusal.
 func (e *StoredError) Unwrap() error { return e.refusal }
 
-// errOtherResponse is the response to a creation in place of that to another request: a
-// proxy that responds twice sends it. Only HEAD returns what the request did.
+// errOtherResponse is the cause of an error if the response to another request belongs to a
+// creation, as from a proxy that responds twice. Only HEAD shows the effect of the request.
 var errOtherResponse = errors.New("response belongs to a creation")
 
-// errStale is a HEAD with an offset below one that the server acknowledged, such as that of
-// a replica that lags behind.
+// errStale is the cause of an error if HEAD returns an offset below one that the server
+// acknowledged, as from a replica that lags behind.
 var errStale = errors.New("offset is below one that the server acknowledged")
 
-// errStillConcatenating is a final upload that the server has not completed yet.
+// errStillConcatenating is the cause of an error if the server has not completed the final
+// upload yet.
 var errStillConcatenating = errors.New("final upload is not complete yet")
 
 // Error describes a failed request: no response, or an unexpected one.
@@ -148,7 +148,7 @@ type Error struct {
 	// RetryAfter is the wait that the response requests; 0 if none.
 	RetryAfter time.Duration
 	// Err is the condition (one of the Err… variables) or the cause, such as a network
-	// error. It may be nil if the status is none of these conditions.
+	// error. It may be nil if the status stands for none of these conditions.
 	Err error
 
 	verdict verdict
@@ -156,28 +156,20 @@ type Error struct {
 
 // Error returns method, URL, offset, status, condition and message.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("tus: ")
-	b.WriteString(e.Method)
-	b.WriteByte(' ')
-	b.WriteString(e.URL)
+	text := "tus: " + e.Method + " " + e.URL
 	if e.Method == http.MethodPatch {
-		b.WriteString(" at offset ")
-		b.WriteString(strconv.FormatInt(e.Offset, 10))
+		text += fmt.Sprintf(" at offset %d", e.Offset)
 	}
 	if e.StatusCode != 0 {
-		b.WriteString(": ")
-		b.WriteString(statusText(e.StatusCode))
+		text += ": " + statusText(e.StatusCode)
 	}
 	if e.Err != nil {
-		b.WriteString(": ")
-		b.WriteString(e.Err.Error())
+		text += ": " + e.Err.Error()
 	}
 	if e.Message != "" {
-		b.WriteString(": response ")
-		b.WriteString(strconv.Quote(e.Message))
+		text += ": response " + strconv.Quote(e.Message)
 	}
-	return b.String()
+	return text
 }
 
 // Unwrap returns the condition or cause.
@@ -199,22 +191,19 @@ func (e *Error) retryable() bool {
 	return temporaryStatus(e.StatusCode)
 }
 
-// outcomeUnknown reports whether the server may have processed the request although the
-// response does not say so. A request that never got a connection was not processed.
-func (e *Error) outcomeUnknown() bool {
+// outcomeUnknown reports whether the server may have processed the request that failed. A
+// request without a connection was not processed.
+func outcomeUnknown(err error) bool {
+	var e *Error
 	switch {
+	case !errors.As(err, &e):
+		return false
 	case errors.Is(e.Err, errOtherResponse):
 		return true
 	case e.StatusCode == 0:
 		return temporaryCause(e.Err) && !unsent(e.Err)
 	}
 	return e.StatusCode >= 500 && e.StatusCode != http.StatusNotImplemented && e.StatusCode != http.StatusServiceUnavailable
-}
-
-// outcomeUnknown is the same for any error.
-func outcomeUnknown(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.outcomeUnknown()
 }
 
 // IsRetryable reports whether a retry may succeed after err; the default retry policy uses
@@ -239,13 +228,13 @@ type hookError struct{ err error }
 func (e *hookError) Error() string { return "before-request hook: " + e.err.Error() }
 func (e *hookError) Unwrap() error { return e.err }
 
-// ofHook reports whether a hook returned err, which may match any error of this package.
+// ofHook reports whether err is from a hook, and so may match any error of this package.
 func ofHook(err error) bool {
 	var hook *hookError
 	return errors.As(err, &hook)
 }
 
-// endedError is a Run or Step on an upload that has failed or was aborted.
+// endedError is returned by Run and Step after the upload has failed or was aborted.
 type endedError struct {
 	state State
 	cause error // ErrAborted if it was aborted
@@ -263,14 +252,36 @@ func (e *endedError) Unwrap() error { return e.cause }
 // errSource marks errors that the source returned while it was read.
 var errSource = errors.New("reading the source")
 
-// interruptedError is a failure at the same time as the end of the context. It matches
-// both.
+// sourceError marks an error of the source with errSource, or with ErrSourceChanged if it is
+// about the size.
+func sourceError(err error) error {
+	var size *send.SizeError
+	switch {
+	case errors.Is(err, ErrSourceChanged):
+		return err
+	case errors.As(err, &size):
+		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
+	}
+	return fmt.Errorf("%w: %w", errSource, err)
+}
+
+// shortSource is sourceError for an operation that returns the error short if the source
+// ends early.
+func shortSource(err, short error) error {
+	if errors.Is(err, short) {
+		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
+	}
+	return sourceError(err)
+}
+
+// interruptedError is a failure together with the error of a context that ended at the same
+// time. It matches both.
 type interruptedError struct{ ended, failure error }
 
 func (e *interruptedError) Error() string   { return e.ended.Error() + ": " + e.failure.Error() }
 func (e *interruptedError) Unwrap() []error { return []error{e.ended, e.failure} }
 
-// withContext adds the end of ctx to a failure that does not contain it.
+// withContext adds the error of ctx, if it has ended, to a failure that does not match it.
 func withContext(ctx context.Context, failure error) error {
 	if failure == nil || ctx.Err() == nil || errors.Is(failure, ctx.Err()) {
 		return failure

@@ -9,34 +9,27 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptrace"
-	"strconv"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
-// maxResponseBody is how much of a body is read and kept.
+// maxResponseBody is the maximum number of bytes of a response body that are read.
 const maxResponseBody = 64 << 10
 
-// exchange is one HTTP request in flight. A request of the protocol takes several if it is
-// redirected.
+// exchange is one HTTP request in flight, without redirects.
 type exchange struct {
 	requester
-	request *request
-	to      destination
-	caller  context.Context
-	ctx     context.Context // of the caller, until the request is cut
-	cut     context.CancelCauseFunc
-	stall   *send.StallTimer
-	bodies  *send.Bodies
-	// panics are those of hooks and of the source, which net/http runs in goroutines of
-	// its own, too. One cuts the request and is delivered when that is over.
+	hop
+	caller context.Context
+	ctx    context.Context // of the caller; canceled when the request is cut
+	cut    context.CancelCauseFunc
+	stall  *send.StallTimer
+	bodies *send.Bodies
+	// panics keeps panics of hooks and of the source, which net/http also runs in its own
+	// goroutines. A panic cuts the request and is repeated at its end.
 	panics async.Panics
-
-	withheld   bool    // the client has credentials, and they were not sent
-	overridden bool    // it is sent as POST
-	secrets    secrets // nil until it is sent
 }
 
 // exchange sends r to one destination and returns the response.
@@ -46,9 +39,9 @@ func (q requester) exchange(ctx context.Context, r *request, to destination) (*r
 		return nil, err
 	}
 	defer release()
-	x := &exchange{requester: q, request: r, to: to, caller: ctx}
+	x := &exchange{requester: q, hop: hop{request: r, to: to, redactor: &q.client.redactor}, caller: ctx}
 	defer x.panics.Repanic()
-	defer x.open()()
+	defer x.start()()
 	return x.run()
 }
 
@@ -73,8 +66,8 @@ func (c *Client) admit(ctx context.Context) (release func(), err error) {
 	}, nil
 }
 
-// open makes what the exchange needs, until it is closed.
-func (x *exchange) open() (closed func()) {
+// start sets up the exchange, until stop is called.
+func (x *exchange) start() (stop func()) {
 	c := x.client
 	ctx, cancel := context.WithCancelCause(x.caller)
 	x.cut = cancel
@@ -101,19 +94,21 @@ func (x *exchange) open() (closed func()) {
 
 func (x *exchange) run() (*reply, error) {
 	req, err := x.newRequest()
-	if err != nil || x.caller.Err() != nil { // a hook may have ended it
+	if err != nil || x.caller.Err() != nil { // a hook may have canceled it
 		return nil, x.unsent(err)
 	}
-	x.secrets = x.client.redactor.Sent(x.client.http, req)
+	x.secrets = x.redactor.Sent(x.client.http, req)
 	x.counters.request(x.request.method)
-	// The end of the request closes the source: net/http waits for a Read.
+	// net/http waits for a Read of the source. The end of the context closes the source, and
+	// a Read that hangs even then is abandoned.
 	defer context.AfterFunc(x.ctx, x.bodies.Stop)()
-	resp, err := x.client.send(req)
+	resp, err := async.Call(req.Context(), func() (*http.Response, error) { return x.client.http.Do(req) },
+		func(resp *http.Response) { resp.Body.Close() })
 	if err != nil {
 		return nil, x.noResponse(err)
 	}
 	defer func() {
-		x.cut(nil) // over HTTP/2, Close waits for what is still being read of the source
+		x.cut(nil) // over HTTP/2, Close waits for a Read of the source
 		resp.Body.Close()
 	}()
 	got := x.read(resp)
@@ -122,8 +117,8 @@ func (x *exchange) run() (*reply, error) {
 	return got, nil
 }
 
-// newRequest makes the HTTP request: protocol headers for every destination, the caller's
-// only for trusted origins.
+// newRequest returns the HTTP request, with the header of the protocol for every destination
+// and that of the caller for trusted origins only.
 func (x *exchange) newRequest() (*http.Request, error) {
 	c, r := x.client, x.request
 	req, err := http.NewRequestWithContext(x.ctx, r.method, x.to.url.String(), nil)
@@ -135,7 +130,7 @@ func (x *exchange) newRequest() (*http.Request, error) {
 		httpx.AddHeader(req, c.header)
 	}
 	x.withheld = !x.to.trusted() && (len(c.header) > 0 || x.hooks.canRenew())
-	// The headers of the protocol come last: the caller's do not replace them.
+	// The header of the protocol comes last, so that the caller's cannot replace it.
 	req.Header.Set("Accept-Encoding", "identity")
 	for name, values := range r.header {
 		req.Header[name] = values
@@ -144,13 +139,26 @@ func (x *exchange) newRequest() (*http.Request, error) {
 		req.Method, x.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
 	}
-	release := x.stall.Pause()
-	err = runBeforeRequest(req, x.hooks, x.to.trusted())
-	release()
-	if err != nil {
+	if err := x.runHooks(req); err != nil {
 		return nil, err
 	}
 	return req, x.addPayload(req)
+}
+
+// runHooks runs the BeforeRequest hooks. For an untrusted origin they receive a copy, as a
+// hook may add a token to any part of any request.
+func (x *exchange) runHooks(req *http.Request) error {
+	defer x.stall.Pause()()
+	if !x.to.trusted() {
+		return x.hooks.beforeRequest(req.Clone(req.Context()))
+	}
+	if err := x.hooks.beforeRequest(req); err != nil {
+		return err
+	}
+	if err := httpx.ValidHeaders(req.Header); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
+	}
+	return nil
 }
 
 // addPayload adds the body of the request, if it has one.
@@ -172,60 +180,36 @@ func (x *exchange) addPayload(req *http.Request) (err error) {
 	return err
 }
 
-// runBeforeRequest runs the hooks. If req goes to an untrusted origin, they get a copy: a
-// hook may add a token to any part of any request.
-func runBeforeRequest(req *http.Request, hooks hookSet, trusted bool) error {
-	if !trusted {
-		return hooks.beforeRequest(req.Clone(req.Context()))
-	}
-	if err := hooks.beforeRequest(req); err != nil {
-		return err
-	}
-	if err := httpx.ValidHeaders(req.Header); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalidInput, err)
-	}
-	return nil
-}
-
-// send is http.Client.Do, but returns when the context ends even if a Read of
-// the source hangs. Such a Read is left behind.
-func (c *Client) send(req *http.Request) (*http.Response, error) {
-	return async.Call(req.Context(), func() (*http.Response, error) { return c.http.Do(req) },
-		func(resp *http.Response) { resp.Body.Close() })
-}
-
-// read reads the response. The whole body gets one stall timeout: its bytes do not count
-// as movement, so that a slow body ends too. What was read by then is kept.
+// read reads the response. The stall timeout limits the time for the whole body, as its bytes
+// do not count as movement. The bytes that were read before an error are kept.
 func (x *exchange) read(resp *http.Response) *reply {
 	x.stall.GotResponse()
 	var content []byte
 	if resp.ContentLength != 0 {
 		content, _ = io.ReadAll(io.LimitReader(resp.Body, maxResponseBody))
 	}
-	x.bodies.Stop() // after an early response the body is still being sent
+	x.bodies.Stop() // after an early response, the request body is still being sent
+	sent, _ := x.bodies.Result()
 	return &reply{
 		Response: &Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: content},
-		request:  x.request, from: x.to, shown: x.shown(), secrets: x.secrets,
-		withheld: x.withheld, overridden: x.overridden, sent: x.bodies.Sent(),
+		hop:      x.hop, sent: sent,
 	}
 }
-
-func (x *exchange) shown() string { return x.client.redactor.URL(x.to.url) }
 
 func (x *exchange) log(req *http.Request, resp *Response) {
 	if !x.client.opts.Logger.Enabled(req.Context(), slog.LevelDebug) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("method", req.Method), slog.String("url", x.client.redactor.URL(req.URL)), slog.Int("status", resp.StatusCode),
+		slog.String("method", req.Method), slog.String("url", x.redactor.URL(req.URL)), slog.Int("status", resp.StatusCode),
 	}
 	if x.request.method == http.MethodPatch {
-		attrs = append(attrs, slog.String("offset", strconv.FormatInt(x.request.offset, 10)))
+		attrs = append(attrs, slog.Int64("offset", x.request.offset))
 	}
 	x.client.opts.Logger.LogAttrs(req.Context(), slog.LevelDebug, "tus request", attrs...)
 }
 
-// unsent returns the error for a request that could not be made.
+// unsent returns the error for a request that was not sent.
 func (x *exchange) unsent(err error) error {
 	switch cause := context.Cause(x.ctx); {
 	case x.caller.Err() != nil:
@@ -238,23 +222,24 @@ func (x *exchange) unsent(err error) error {
 
 // noResponse returns the error for a request without a response.
 func (x *exchange) noResponse(err error) error {
-	cause, source := context.Cause(x.ctx), x.bodies.Failure()
+	cause := context.Cause(x.ctx)
+	_, failure := x.bodies.Result()
 	switch {
 	case x.caller.Err() != nil && x.stall.NeverSent():
 		return &unsentError{async.ContextError(x.caller)}
 	case x.caller.Err() != nil:
 		return async.ContextError(x.caller)
-	case errors.Is(cause, ErrStalled): // which also ends a Read of the source
+	case errors.Is(cause, ErrStalled): // the cut also ends a Read of the source
 		x.client.broken.Store(true)
 		return x.fail(cause)
-	case source != nil:
-		return x.fail(source)
+	case failure != nil:
+		return x.fail(failure)
 	}
 	x.client.broken.Store(true)
 	err = httpx.DoError(err)
 	var record tls.RecordHeaderError
 	if x.stall.HasConn() && (errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record)) {
-		// After the handshake that is a broken connection, and a new one may work.
+		// After the handshake this is a broken connection, and a new one may work.
 		err = fmt.Errorf("TLS connection broke: %v", err)
 	}
 	if err == httpx.ErrLocation {
@@ -266,7 +251,7 @@ func (x *exchange) noResponse(err error) error {
 // fail returns the error for a request without a response.
 func (x *exchange) fail(err error) error {
 	if x.stall.NeverSent() {
-		err = &connectError{err}
+		err = &unsentError{err}
 	}
-	return &Error{Method: x.request.method, URL: x.shown(), Offset: x.request.offset, Err: x.secrets.redact(err)}
+	return x.hop.fail(err)
 }

@@ -9,34 +9,33 @@ import (
 
 // Info is the state of an upload on the server.
 type Info struct {
-	// Offset is the number of bytes that the server has. For an unfinished final upload
-	// of a concatenation it is 0, as the protocol does not define it.
+	// Offset is the number of bytes that the server has. It is 0 for a final upload that is
+	// not complete, as the protocol does not define it.
 	Offset int64
-	// Length is the size of the whole upload in bytes. It has no meaning if
-	// LengthDeferred is set.
+	// Length is the size of the whole upload in bytes. It is meaningless if LengthDeferred
+	// is set.
 	Length int64
-	// LengthDeferred is set if the server does not send the length, in most cases because
-	// it was deferred.
+	// LengthDeferred is set if the server does not send the length, usually because it was
+	// deferred.
 	LengthDeferred bool
-	// Metadata is the metadata that the upload was created with.
+	// Metadata is the metadata of the upload.
 	Metadata Metadata
 	// Concat is "partial" or "final" for an upload of that role in a concatenation. The
 	// header field Upload-Concat of the response lists the parts of a final upload.
 	Concat string
-	// Expires is when the server deletes the upload if it is not finished; zero if the
+	// Expires is when the server deletes the upload if it is not complete; zero if the
 	// response has no expiry.
 	Expires time.Time
-	// Response is the whole response.
+	// Response is the response of the server.
 	Response *Response
 
-	lengthUnstated bool // the response has neither the length nor that it is deferred
+	lengthUnstated bool // the response has neither Upload-Length nor Upload-Defer-Length
 }
 
 // Complete reports whether the server has all bytes.
 func (i Info) Complete() bool { return !i.LengthDeferred && i.Offset == i.Length }
 
-// withLength returns i with the length that the client created the upload with, if the
-// response has neither a length nor that it is deferred.
+// withLength returns i with the length at the creation, if lengthUnstated is set.
 func (i Info) withLength(length int64) Info {
 	if i.lengthUnstated {
 		i.Length, i.LengthDeferred, i.lengthUnstated = length, false, false
@@ -63,19 +62,16 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 	return info, err
 }
 
-// headError is an error about the response to HEAD.
-func (q requester) headError(at *url.URL, info Info, cause error) error {
-	return &Error{Method: http.MethodHead, URL: q.client.redactor.URL(at), StatusCode: info.Response.StatusCode, Err: cause}
+// headError returns an error about the response to HEAD.
+func (q requester) headError(upload *url.URL, info Info, cause error) error {
+	return &Error{Method: http.MethodHead, URL: q.client.redactor.URL(upload), StatusCode: info.Response.StatusCode, Err: cause}
 }
 
-// head sends HEAD and reads the response strictly.
 func (q requester) head(ctx context.Context, upload *url.URL) (Info, error) {
-	r := q.client.protocol.head()
-	r.url = upload
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, upload, q.client.protocol.head())
 	if err != nil {
 		return Info{}, err
 	}
 	info, err := q.client.protocol.info(got)
-	return info, q.inStep(err)
+	return info, q.checkOrder(err)
 }

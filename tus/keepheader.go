@@ -10,16 +10,16 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// maxKeptHeader bounds what is kept of a response: each renewal of the lease writes the
-// record again.
+// maxKeptHeader limits the bytes that are kept of a response: each renewal of the lease
+// writes the record again.
 const maxKeptHeader = 8 << 10
 
 // headersToKeep returns the canonical names of the header fields to keep.
 func headersToKeep(names []string) ([]string, error) {
 	var keep []string
 	for _, name := range names {
-		if err := httpx.ValidHeaders(http.Header{name: nil}); err != nil {
-			return nil, fmt.Errorf("%w: Options.KeepHeaders is not a list of header names: %w", ErrInvalidInput, err)
+		if !httpx.IsToken(name) {
+			return nil, fmt.Errorf("%w: Options.KeepHeaders has %s, which is not a header name", ErrInvalidInput, httpx.QuoteShort(name))
 		}
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		if carriesCredentials(canonical) {
@@ -32,7 +32,7 @@ func headersToKeep(names []string) ([]string, error) {
 	return keep, nil
 }
 
-// carriesCredentials reports whether a header field holds secrets by what it is for.
+// carriesCredentials reports whether the purpose of a header field is to carry secrets.
 func carriesCredentials(canonical string) bool {
 	switch canonical {
 	case "Set-Cookie", "Set-Cookie2", "Cookie", "Authorization", "Proxy-Authorization",
@@ -42,8 +42,8 @@ func carriesCredentials(canonical string) bool {
 	return false
 }
 
-// keepHeader returns what is kept of the response to a creation, nil for nothing. A name
-// counts once per value, as in a record.
+// keepHeader returns the header fields to keep of the response to a creation, nil for none.
+// Its size includes the name of each value, as a record does.
 func (c *Client) keepHeader(r *reply) http.Header {
 	var kept http.Header
 	size := 0
@@ -51,7 +51,7 @@ func (c *Client) keepHeader(r *reply) http.Header {
 		for _, value := range r.Header[name] {
 			value = r.secrets.clean(value)
 			if !utf8.ValidString(value) || httpx.ValidHeaders(http.Header{name: {value}}) != nil {
-				continue // no record can hold it
+				continue // a record cannot contain it
 			}
 			if size += len(name) + len(value); size > maxKeptHeader {
 				return kept

@@ -7,10 +7,10 @@ import (
 )
 
 // logHooks returns hooks that log, without credentials and without the queries of URLs.
-// Requests are logged by exchange.
+// exchange logs the requests.
 func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
-	// at is the upload URL; empty means that of u.
-	write := func(level slog.Level, text string, u *Uploader, at string, attrs ...slog.Attr) {
+	// uploadURL may be empty for that of u.
+	write := func(level slog.Level, text string, u *Uploader, uploadURL string, attrs ...slog.Attr) {
 		ctx := context.Background()
 		if u != nil {
 			ctx = u.driving.context()
@@ -18,11 +18,11 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 		if !log.Enabled(ctx, level) {
 			return
 		}
-		if at == "" && u != nil {
-			at = u.URL()
+		if uploadURL == "" && u != nil {
+			uploadURL = u.URL()
 		}
 		upload := []slog.Attr{slog.String("name", u.Name())}
-		if parsed, err := url.Parse(at); err == nil && at != "" {
+		if parsed, err := url.Parse(uploadURL); err == nil && uploadURL != "" {
 			upload = append(upload, slog.String("url", redactURL(parsed)))
 		}
 		log.LogAttrs(ctx, level, text, append(upload, attrs...)...)
@@ -55,19 +55,19 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 	}
 }
 
-// warn logs what happens to the upload of a source.
+// warn logs a warning about the upload of a source.
 func (q requester) warn(ctx context.Context, name, text string, attrs ...slog.Attr) {
 	attrs = append([]slog.Attr{slog.String("name", name)}, attrs...)
 	q.client.opts.Logger.LogAttrs(ctx, slog.LevelWarn, text, attrs...)
 }
 
-// notResumed counts and logs why the stored upload at a URL is not resumed.
-func (q requester) notResumed(ctx context.Context, name, at, reason string) {
+// notResumed counts a stored upload that is not resumed, and logs the reason.
+func (q requester) notResumed(ctx context.Context, name, uploadURL, reason string) {
 	q.counters.update(func(s *Stats) { s.NotResumed++ })
-	q.warn(ctx, name, "tus stored upload not resumed", slog.String("reason", reason), slog.String("url", q.client.showURL(at)))
+	q.warn(ctx, name, "tus stored upload not resumed", slog.String("reason", reason), slog.String("url", q.client.showURL(uploadURL)))
 }
 
-// costAttrs sum up an upload that ended or was paused.
+// costAttrs returns the counters of an upload that ended or was paused.
 func costAttrs(u *Uploader) []slog.Attr {
 	stats, requests := u.Stats(), 0
 	for _, n := range stats.Requests {

@@ -78,6 +78,29 @@ func TestLog_FailureAndPause(t *testing.T) {
 	}
 }
 
+func TestLog_OffsetsAreNumbers(t *testing.T) {
+	client, log := logged(t, tustest.NewServer(t, nil), tus.Options{})
+	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range bytes.Lines(log.Bytes()) {
+		var record struct {
+			Msg    string
+			Offset *int64
+		}
+		if err := json.Unmarshal(line, &record); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		if record.Msg == "tus request" && record.Offset != nil {
+			n++
+		}
+	}
+	if n == 0 {
+		t.Error("no request has an offset")
+	}
+}
+
 func TestLog_HasNoSecrets(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(

@@ -10,37 +10,37 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// maxMessageSource is how many bytes of a body a message is made of.
+// maxMessageSource is the maximum number of bytes of a body that a message is made from.
 const maxMessageSource = 4 << 10
 
-// secrets returns what a request sent and no text may show. It is nil before the request
-// was sent.
+// secrets returns the secrets that a request sent. It is nil before the request was sent.
 type secrets func() httpx.Secrets
 
-// message returns the body of a response as text and in words for people: of a page, which
-// a proxy or firewall in front of the server sent, the words are its title.
-func (s secrets) message(resp *Response) (text, words string) {
+// message returns the body of a response as text, and a summary for error texts. The summary
+// of an HTML page, which a proxy or firewall may have sent, is its title.
+func (s secrets) message(resp *Response) (text, summary string) {
 	body := string(resp.Body[:min(len(resp.Body), maxMessageSource)])
 	text = s.printable(body)
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get(headerContentType)); kind == "text/html" || kind == "application/xhtml+xml" {
 		plain := html.UnescapeString(body)
 		if title := htmlTitle.FindStringSubmatch(body); title != nil && strings.TrimSpace(title[1]) != "" {
 			return text, s.printable(html.UnescapeString(title[1]))
-		} else if s.clean(plain) != plain {
-			return text, s.printable(plain) // a secret that is escaped in part is removed as a whole
+		}
+		if s.clean(plain) != plain {
+			return text, s.printable(plain) // a secret with escapes is removed, too
 		}
 	}
 	return text, text
 }
 
-// printable returns an excerpt without secrets, including those that show only after
+// printable returns an excerpt without secrets, including those that appear only after
 // unprintable characters are removed.
 func (s secrets) printable(text string) string { return s.clean(excerpt(s.clean(text))) }
 
-// clean removes the secrets from what a server sent.
+// clean removes the secrets from a text of a server.
 func (s secrets) clean(text string) string { return s().Clean(text) }
 
-// redact hides the text of an error that repeats a secret.
+// redact removes the secrets from the text of an error.
 func (s secrets) redact(err error) error {
 	if s == nil {
 		return err
@@ -50,8 +50,8 @@ func (s secrets) redact(err error) error {
 
 var htmlTitle = regexp.MustCompile(`(?is)<title[^>]*>([^<]*)</title`)
 
-// excerpt makes a body fit for an error text: printable, on one line, at most a few
-// hundred bytes.
+// excerpt returns a body for an error text: printable, on one line, at most a few hundred
+// bytes.
 func excerpt(body string) string {
 	const limit = 300
 	var b strings.Builder

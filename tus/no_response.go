@@ -8,15 +8,9 @@ import (
 	"net/http"
 )
 
-// Why a request got no response.
+// Errors of requests without a response.
 
-// connectError is why a request got no connection, and so was not sent.
-type connectError struct{ err error }
-
-func (e *connectError) Error() string { return e.err.Error() }
-func (e *connectError) Unwrap() error { return e.err }
-
-// proxyError is a response of a proxy that refused to connect to the server.
+// proxyError is the response of a proxy that refused to connect to the server.
 type proxyError struct {
 	code   int
 	status string // code and reason, as the proxy sent them
@@ -26,40 +20,39 @@ func (e *proxyError) Error() string {
 	return "proxy refuses to connect to the server: " + excerpt(e.status)
 }
 
-// wantsLogin reports whether a proxy refused a connection for lack of credentials. A
-// transport other than that of [NewTransport] shows it only in the text.
-func wantsLogin(err error) bool {
+// needsProxyLogin reports whether a proxy refused a connection for lack of credentials. The
+// error of a transport that is not from [NewTransport] has the status only in its text.
+func needsProxyLogin(err error) bool {
 	var proxy *proxyError
-	var connect *connectError
+	var e *unsentError
 	if errors.As(err, &proxy) {
 		return proxy.code == http.StatusProxyAuthRequired
 	}
-	return errors.As(err, &connect) && connect.Error() == http.StatusText(http.StatusProxyAuthRequired)
+	return errors.As(err, &e) && e.Error() == http.StatusText(http.StatusProxyAuthRequired)
 }
 
-// unsentError is why a request failed before it was sent: the context ended, or the source
-// could not be opened.
+// unsentError is the cause of a request that failed before it was sent: the context ended,
+// the source could not be opened, or there was no connection.
 type unsentError struct{ error }
 
 func (e *unsentError) Unwrap() error { return e.error }
 
-// unsent reports whether nothing of a request was sent, for example because there was no
-// connection.
+// unsent reports whether nothing of a request was sent.
 func unsent(err error) bool {
 	var e *unsentError
-	var connect *connectError
 	var dial *net.OpError // of a transport that is not one of net/http
-	return errors.As(err, &e) || errors.As(err, &connect) || errors.As(err, &dial) && dial.Op == "dial"
+	return errors.As(err, &e) || errors.As(err, &dial) && dial.Op == "dial"
 }
 
-// temporaryCause reports whether a request without a response may succeed later. Permanent
-// are only certificates and the wrong kind of server.
+// temporaryCause reports whether a request without a response may succeed later. Errors of
+// the network are permanent only if they are about a certificate, a proxy login or a server
+// that does not speak the protocol.
 func temporaryCause(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var hook *hookError
 	switch {
-	case err == nil, errors.As(err, &hook), wantsLogin(err):
+	case err == nil, errors.As(err, &hook), needsProxyLogin(err):
 		return false
 	case outOfDescriptors(err):
 		return true
@@ -71,10 +64,10 @@ func temporaryCause(err error) bool {
 	return true
 }
 
-// refusedByTLS reports whether the handshake failed for a reason that stays: a
-// certificate, or an alert of the server. Only a broken record and an error inside the
-// server (alerts 20 and 80; RFC 8446, 6.2) may pass. crypto/tls does not export the type
-// of an alert over TCP.
+// refusedByTLS reports whether the handshake failed permanently: because of a certificate,
+// or with an alert of the server. Only a corrupt record and an error inside the server
+// (alerts 20 and 80; RFC 8446, 6.2) are temporary. crypto/tls does not export the type of
+// an alert over TCP.
 func refusedByTLS(err error) bool {
 	var (
 		authority x509.UnknownAuthorityError

@@ -48,7 +48,7 @@ func (p *parallel) refused(ctx context.Context, err error) outcome {
 		p.uncertain = p.uncertain || ctx.Err() != nil
 		return p.failed(ctx, err)
 	}
-	responded := !e.outcomeUnknown() && (e.StatusCode == 0 || e.StatusCode > 299)
+	responded := !outcomeUnknown(e) && (e.StatusCode == 0 || e.StatusCode > 299)
 	final := responded && !e.retryable()
 	switch {
 	case final && e.StatusCode == 0: // an error of the caller's hook

@@ -9,27 +9,25 @@ import (
 
 // patched is the response to a PATCH.
 type patched struct {
-	offset   int64 // new offset
+	offset   int64 // acknowledged
 	expires  time.Time
 	response *Response
 }
 
-// patch sends one chunk. A smaller offset than the end of the chunk is a short write, after
-// which the rest has to be sent again.
+// patch sends one chunk. An offset below the end of the chunk is a short write, after which
+// the rest has to be resent.
 func (q requester) patch(ctx context.Context, upload *url.URL, c chunk) (patched, error) {
-	r := q.client.protocol.patch(c)
-	r.url = upload
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, upload, q.client.protocol.patch(c))
 	if err != nil {
 		return patched{}, err
 	}
 	stored, err := q.client.protocol.patched(got, c)
-	return stored, q.inStep(err)
+	return stored, q.checkOrder(err)
 }
 
-// inStep returns err. If that is a response to another request, the responses on one of the
-// connections are out of step, and all idle ones are closed.
-func (q requester) inStep(err error) error {
+// checkOrder returns err. If err is the response to another request, later responses on that
+// connection are wrong, too, so checkOrder closes all idle connections.
+func (q requester) checkOrder(err error) error {
 	if errors.Is(err, errOtherResponse) {
 		q.client.CloseIdleConnections()
 	}

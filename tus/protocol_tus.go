@@ -33,32 +33,30 @@ const (
 // bytes of an upload.
 const offsetContentType = "application/offset+octet-stream"
 
-// concatenationTimeout is the least time that a server has for its response while it
-// makes a final upload: it may copy all of it first.
+// concatenationTimeout is the minimum response timeout for a final upload: the server may
+// copy all of its bytes first.
 const concatenationTimeout = 10 * time.Minute
 
 // protocolTus is tus 1.0.0.
 type protocolTus struct{}
 
-// request returns a request with the header fields that all of a method have. OPTIONS
-// has no Tus-Resumable (protocol section Tus-Resumable).
+// request returns a request with the header field of all methods except OPTIONS (protocol
+// section Tus-Resumable).
 func (protocolTus) request(method string) *request {
-	r := &request{method: method, header: http.Header{}}
-	if method != http.MethodOptions {
-		r.header.Set(headerTusResumable, protocolVersion)
-	}
-	return r
+	return &request{method: method, header: http.Header{headerTusResumable: {protocolVersion}}}
 }
 
-func (t protocolTus) options() *request { return t.request(http.MethodOptions) }
+func (protocolTus) options() *request {
+	return &request{method: http.MethodOptions, header: http.Header{}}
+}
 
 // create follows protocol section Creation, POST.
 func (t protocolTus) create(c creation) *request {
 	r := t.request(http.MethodPost)
 	switch {
-	case c.final != nil: // has the length of its parts
+	case c.final != nil: // the server adds up the lengths of the parts
 		r.header.Set(headerUploadConcat, "final;"+strings.Join(c.final, " "))
-		r.leastResponse = concatenationTimeout
+		r.minResponse = concatenationTimeout
 	case c.deferred:
 		r.header.Set(headerUploadDeferLength, "1")
 	default:

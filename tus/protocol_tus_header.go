@@ -3,6 +3,7 @@ package tus
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -10,17 +11,17 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// The values of header fields of tus 1.0.0, read strictly: servers are not trusted.
+// The header fields of tus 1.0.0. They are parsed strictly, as servers are not trusted.
 
-// parseInteger reads a header whose value the protocol defines as a
-// non-negative integer (offsets, lengths, Tus-Max-Size). A sign, a fraction, a second
-// value that differs or a number above 2^63-1 is an error matching [ErrProtocol].
+// parseInteger parses a header field that the protocol defines as a non-negative integer
+// (offsets, lengths, Tus-Max-Size). For a sign, a fraction, two different values or a number
+// above 2^63-1 it returns 0 and an error matching [ErrProtocol].
 func parseInteger(h http.Header, name string) (n int64, present bool, err error) {
 	values := h.Values(name)
 	if len(values) == 0 {
 		return 0, false, nil
 	}
-	if distinct := slices.Compact(slices.Clone(values)); len(distinct) > 1 {
+	if slices.ContainsFunc(values, func(v string) bool { return v != values[0] }) {
 		return 0, true, fmt.Errorf("%w: %d values of %s", ErrProtocol, len(values), name)
 	}
 	n, ok := httpx.ParseDigits(values[0])
@@ -30,8 +31,8 @@ func parseInteger(h http.Header, name string) (n int64, present bool, err error)
 	return n, true, nil
 }
 
-// parseList splits the comma-separated lists of Tus-Version, Tus-Extension and
-// Tus-Checksum-Algorithm, which may also be spread over several header lines.
+// parseList parses Tus-Version or Tus-Extension, a comma-separated list in one or more header
+// lines.
 func parseList(h http.Header, name string) []string {
 	var list []string
 	for _, line := range h.Values(name) {
@@ -44,21 +45,11 @@ func parseList(h http.Header, name string) []string {
 	return list
 }
 
-// parseMaxSize reads Tus-Max-Size, 0 for no limit. Servers without a limit send their
-// largest number, "Infinity" or -1, so a value that is no valid integer is no limit.
-func parseMaxSize(h http.Header) int64 {
-	n, _, err := parseInteger(h, headerTusMaxSize)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-// lastExpiry is the last second that a time in a record can have (RFC 3339).
+// lastExpiry is the last Unix second that a record can contain (RFC 3339).
 const lastExpiry = 253402300799
 
-// parseExpires reads Upload-Expires (extension Expiration), which oCIS sends in Unix
-// seconds. The header only advises, so an unreadable one counts as absent.
+// parseExpires parses Upload-Expires (extension Expiration), which oCIS sends in Unix
+// seconds. An invalid value counts as absent, as the field is only a hint.
 func parseExpires(h http.Header) time.Time {
 	value := h.Get(headerUploadExpires)
 	if seconds, ok := httpx.ParseDigits(value); ok && 0 < seconds && seconds <= lastExpiry {
@@ -82,4 +73,46 @@ func parseConcat(value string) (role string) {
 		return concatFinal
 	}
 	return ""
+}
+
+const (
+	// largeConcatLine is the length of the Upload-Concat line above which a server may refuse
+	// it: the lowest limits of servers are 4 KiB.
+	largeConcatLine = 4 << 10
+	// urlSpare is how many bytes longer than the first part URL the others may be, for
+	// example if the server counts IDs.
+	urlSpare = 16
+)
+
+// concatLine returns the length in bytes of the header line for a final upload of count
+// parts. urls is the length of all their URLs.
+func concatLine(count, urls int64) int64 {
+	return int64(len(headerUploadConcat+": final;\r\n")) + urls + max(0, count-1)
+}
+
+// mostParts returns how many parts fit in a header line of limit bytes. first is the URL of
+// the first one.
+func mostParts(limit int64, first *url.URL) int64 {
+	each := int64(len(first.String())) + urlSpare
+	return max(0, limit-concatLine(0, 0)+1) / (each + 1)
+}
+
+// concatRefused adds a hint to the cause of a refusal, which may be nil, if the header line
+// of a final upload may have been too long. names is nil for other uploads.
+func concatRefused(status int, names []string, cause error) error {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
+	default:
+		return cause
+	}
+	line := concatLine(1, int64(len(strings.Join(names, " "))))
+	if line <= largeConcatLine {
+		return cause
+	}
+	hint := fmt.Errorf("%s has %d bytes for %d parts, which the server or a proxy may refuse as too long: raise its limit, "+
+		"or upload again in fewer parts (UploadOptions.Parallel, or MinPartSize or MaxConcatHeader of ParallelOptions)", headerUploadConcat, line, len(names))
+	if cause == nil {
+		return hint
+	}
+	return fmt.Errorf("%w: %w", cause, hint)
 }

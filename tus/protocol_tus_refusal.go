@@ -11,32 +11,32 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// What a refusal of tus 1.0.0 means.
+// The meaning of refusals in tus 1.0.0.
 
 // statusChecksumMismatch is "460 Checksum Mismatch" of the checksum extension.
 const statusChecksumMismatch = 460
 
-// notOfTus is the text about a response that a tus server would have sent otherwise.
-const notOfTus = "response without " + headerTusResumable + ", possibly from a proxy or firewall"
+// notTus is the text about a response that a tus server would not send.
+const notTus = "response without " + headerTusResumable + ", possibly from a proxy or firewall"
 
-// errNotTus is a response without Tus-Resumable where the server has to send it, such as
-// that of a proxy without a route, a login page or a firewall. It is retried.
-var errNotTus = fmt.Errorf("%w: %s", ErrProtocol, notOfTus)
+// errNotTus is the cause of an error if a response lacks the required Tus-Resumable, as from
+// a proxy without a route, a login page or a firewall. It is retried.
+var errNotTus = fmt.Errorf("%w: %s", ErrProtocol, notTus)
 
-// errSeemsGone is a 404 or 410 without Tus-Resumable, from a proxy or from a tus server that
-// never sends the header.
+// errSeemsGone is the cause of an error for a 404 or 410 without Tus-Resumable, from a proxy
+// or from a tus server that never sends the header.
 var errSeemsGone = fmt.Errorf("%w", errNotTus)
 
-// What these statuses mean. [Error.StatusCode] tells programs.
+// The meaning of some statuses, for texts. Programs use [Error.StatusCode].
 var (
-	errLocked   = errors.New("upload is locked by another request") // often one of a dead connection of this client
+	errLocked   = errors.New("upload is locked by another request") // often that of a dead connection of this client
 	errExists   = errors.New("resource exists on the server")
 	errConflict = errors.New("server is at another offset")
 	errVersion  = fmt.Errorf("%w: tus %s", ErrUnsupported, protocolVersion)
 )
 
-// errPatchBlocked is a PATCH to a resource that takes none.
-var errPatchBlocked = errors.New("PATCH is not allowed here, or blocked by a proxy: see Options.OverridePatchMethod")
+// errPatchBlocked is the cause of an error if PATCH is not allowed.
+var errPatchBlocked = errors.New("PATCH is not allowed for the upload URL, or blocked by a proxy: see Options.OverridePatchMethod")
 
 // checkUpload is check for a request to an upload URL, where 404 and 410 mean that the
 // upload is gone.
@@ -44,7 +44,7 @@ func (t protocolTus) checkUpload(r *reply) error {
 	switch gone := isGone(r.StatusCode); {
 	case r.StatusCode == http.StatusCreated && r.Header.Get(headerLocation) != "":
 		return t.fail(r, errOtherResponse)
-	case gone && !ofTus(r.Header):
+	case gone && !isTus(r.Header):
 		return t.fail(r, errSeemsGone)
 	case gone:
 		return t.fail(r, ErrUploadGone)
@@ -54,7 +54,7 @@ func (t protocolTus) checkUpload(r *reply) error {
 
 func isGone(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }
 
-// check returns nil for any 2xx, otherwise the error that the status means.
+// check returns nil for any 2xx, otherwise the error for the status.
 func (t protocolTus) check(r *reply) error {
 	if r.succeeded() {
 		return nil
@@ -67,20 +67,20 @@ func (t protocolTus) refusal(r *reply) error {
 	cause := t.condition(r)
 	switch {
 	case cause == ErrUnauthorized && r.withheld:
-		cause = fmt.Errorf("%w: the credentials of the client were not sent, as %v is not one of Options.TrustedOrigins", ErrUnauthorized, r.from.foreign)
+		cause = fmt.Errorf("%w: credentials were not sent, as %v is not one of Options.TrustedOrigins", ErrUnauthorized, r.to.untrusted)
 	case r.StatusCode >= 300 && r.StatusCode <= 399:
-		cause = fmt.Errorf("%w: status that is no redirect with a %s", ErrProtocol, headerLocation)
+		cause = fmt.Errorf("%w: not a redirect with a %s", ErrProtocol, headerLocation)
 	}
 	if cause == nil && isClientError(r.StatusCode) || cause == ErrUnauthorized && r.StatusCode == http.StatusForbidden {
-		return ofFirewall(r.Header, cause)
+		return withSender(r.Header, cause)
 	}
 	return cause
 }
 
 func isClientError(status int) bool { return status >= 400 && status <= 499 }
 
-// condition returns what the status of a refusal stands for, nil if it has no special
-// meaning.
+// condition returns the error that the status of a refusal stands for, nil if it has no
+// special meaning.
 func (protocolTus) condition(r *reply) error {
 	switch r.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
@@ -105,8 +105,8 @@ func (protocolTus) condition(r *reply) error {
 	return nil
 }
 
-// conflict returns what 409 means. One to the creation of a final upload may be about a
-// locked part.
+// conflict returns the meaning of 409. In response to the creation of a final upload it may
+// be about a locked part.
 func conflict(r *request) error {
 	kind := parseConcat(r.header.Get(headerUploadConcat))
 	switch {
@@ -118,23 +118,23 @@ func conflict(r *request) error {
 	return nil
 }
 
-// otherVersion returns what 412 means. A creation may also be refused for a precondition
-// of the service.
+// otherVersion returns the meaning of 412. In response to a creation it may also be about a
+// precondition of the service.
 func otherVersion(r *reply) error {
 	switch versions := parseList(r.Header, headerTusVersion); {
 	case slices.Contains(versions, protocolVersion):
 		return nil
 	case len(versions) > 0:
-		return fmt.Errorf("%w: it offers %s", errVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
+		return fmt.Errorf("%w, only %s", errVersion, httpx.QuoteShort(strings.Join(versions, ", ")))
 	case r.request.method != http.MethodPost:
 		return errVersion
 	}
 	return nil
 }
 
-// notAllowed returns what a server lacks that does not allow a method.
+// notAllowed returns the meaning of 405.
 func notAllowed(r *reply) error {
-	if r.overridden { // then it does not allow POST
+	if r.overridden { // the server does not allow POST
 		return nil
 	}
 	switch r.request.method {
@@ -148,10 +148,10 @@ func notAllowed(r *reply) error {
 	return nil
 }
 
-// ofFirewall adds to the cause of a refusal, which may be nil, that the tus server may not
-// have sent it.
-func ofFirewall(h http.Header, cause error) error {
-	if ofTus(h) {
+// withSender adds to the cause of a refusal, which may be nil, that a proxy or firewall may
+// have sent it, with the names in its header.
+func withSender(h http.Header, cause error) error {
+	if isTus(h) {
 		return cause
 	}
 	var senders []string
@@ -160,7 +160,7 @@ func ofFirewall(h http.Header, cause error) error {
 			senders = append(senders, name+" "+httpx.QuoteShort(value))
 		}
 	}
-	text := notOfTus
+	text := notTus
 	if len(senders) > 0 {
 		text += " (" + strings.Join(senders, ", ") + ")"
 	}
@@ -173,15 +173,15 @@ func ofFirewall(h http.Header, cause error) error {
 // fail returns the error for an unexpected response.
 func (t protocolTus) fail(r *reply, cause error) error {
 	e := r.fail(cause)
-	e.verdict = t.judge(r, cause)
+	e.verdict = t.verdict(r, cause)
 	return e
 }
 
-// judge returns what an unexpected response means for the upload.
-func (t protocolTus) judge(r *reply, cause error) verdict {
+// verdict returns the meaning of an unexpected response for the upload.
+func (t protocolTus) verdict(r *reply, cause error) verdict {
 	status := r.StatusCode
 	malformed := status == http.StatusBadRequest
-	cutShort := malformed && interrupted(r) // some servers respond 400 to a PATCH that another request stopped
+	cutShort := malformed && interrupted(r) // some servers respond 400 if another request stopped the PATCH
 	return verdict{
 		retryable:  cutShort || isDoubtful(cause),
 		contended:  malformed || status == http.StatusConflict || status == http.StatusLocked,
@@ -194,26 +194,26 @@ func (t protocolTus) judge(r *reply, cause error) verdict {
 	}
 }
 
-// isDoubtful reports whether the cause is a response that may not be the server's response
-// to the request.
+// isDoubtful reports whether a response with this cause may not be the server's response to
+// the request.
 func isDoubtful(cause error) bool {
 	return slices.ContainsFunc([]error{errNotTus, errOtherResponse, errNoOffset, errAhead, errNothingStored},
 		func(doubtful error) bool { return errors.Is(cause, doubtful) })
 }
 
-// interrupted reports whether a 400 says that the server stopped a PATCH for another
-// request, or that the body ended early: ERR_UPLOAD_INTERRUPTED and ERR_UNEXPECTED_EOF of
-// tusd, "aborted" of the Node server. Only the offset has to be requested again.
+// interrupted reports whether the server responded 400 because it stopped a PATCH for
+// another request, or because the body ended early: ERR_UPLOAD_INTERRUPTED and
+// ERR_UNEXPECTED_EOF of tusd, "aborted" of the Node server. The upload resumes after a HEAD.
 func interrupted(r *reply) bool {
-	text, words := r.message()
-	text += "\n" + words
+	text, summary := r.secrets.message(r.Response)
+	text += "\n" + summary
 	return strings.Contains(text, "ERR_UPLOAD_INTERRUPTED") || strings.Contains(text, "ERR_UNEXPECTED_EOF") ||
 		strings.Contains(strings.ToLower(text), "aborted")
 }
 
-// refusesEnd reports whether the status is that of a server which may have stored the last
-// bytes of an upload and failed at what follows. A 5xx without Tus-Resumable is a proxy's:
-// the response of the server is lost, and nothing was refused.
+// refusesEnd reports whether the server may have stored the last bytes of an upload and then
+// failed to complete it. A 5xx without Tus-Resumable is from a proxy: the response of the
+// server is unknown.
 func refusesEnd(r *reply) bool {
 	switch r.StatusCode {
 	case http.StatusUnauthorized, http.StatusNotFound, http.StatusGone, http.StatusRequestTimeout,
@@ -223,11 +223,11 @@ func refusesEnd(r *reply) bool {
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return false
 	}
-	return isClientError(r.StatusCode) || r.StatusCode >= 500 && ofTus(r.Header)
+	return isClientError(r.StatusCode) || r.StatusCode >= 500 && isTus(r.Header)
 }
 
-// aboutParts reports whether a refused concatenation may mean that the server lacks parts,
-// or does not accept their paths as URLs.
+// aboutParts reports whether the server may have refused a concatenation because it lacks
+// parts, or does not accept their paths as URLs.
 func aboutParts(status int) bool {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusPreconditionFailed,
@@ -237,8 +237,8 @@ func aboutParts(status int) bool {
 	return isClientError(status)
 }
 
-// temporaryStatus reports whether a refusal with a status invites a retry, if nothing else
-// of the response is known.
+// temporaryStatus reports whether a request may succeed later after a refusal with the
+// status.
 func temporaryStatus(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusConflict, http.StatusLocked, http.StatusTooEarly,
@@ -250,7 +250,7 @@ func temporaryStatus(status int) bool {
 	return status >= 500
 }
 
-// statusText returns a status with its name.
+// statusText returns the code and name of a status.
 func statusText(status int) string {
 	text := http.StatusText(status)
 	if status == statusChecksumMismatch {

@@ -9,31 +9,32 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
 )
 
-// What a successful response of tus 1.0.0 means. Refusals are in protocol_tus_refusal.go.
+// The meaning of successful responses in tus 1.0.0. Refusals are in protocol_tus_refusal.go.
 
-// errNothingStored is a successful PATCH that stored no byte. It is retried like a
-// failure, as the request would be repeated without an end otherwise.
+// errNothingStored is the cause of an error if a successful PATCH stored no byte. It counts
+// as a failure, as the request would otherwise be repeated forever.
 var errNothingStored = errors.New("server stored nothing of the request")
 
-// errAhead is a response that acknowledges more bytes than had been sent when it arrived,
-// such as a duplicated or reordered one. Only HEAD returns the offset.
+// errAhead is the cause of an error if a response acknowledges more bytes than were sent
+// when it arrived, for example because it was duplicated or reordered. HEAD returns the
+// right offset.
 var errAhead = errors.New("server acknowledged bytes that had not been sent")
 
-// errNoOffset is a successful PATCH without Upload-Offset, such as a login page. Only HEAD
-// returns the offset.
+// errNoOffset is the cause of an error if a successful response to PATCH has no
+// Upload-Offset, as a login page. HEAD returns the offset.
 var errNoOffset = fmt.Errorf("%w: no %s", ErrProtocol, headerUploadOffset)
 
-// errNoCapabilities is a successful response to OPTIONS that does not say what the server
-// supports.
+// errNoCapabilities is the cause of an error if a successful response to OPTIONS has no
+// header field of the protocol.
 var errNoCapabilities = fmt.Errorf("%w: no %s: %w", ErrProtocol, headerTusVersion, ErrUnsupported)
 
 func offsetBeyond(offset, end int64) error {
 	return fmt.Errorf("%w: %s is %d, beyond the %d bytes sent", ErrProtocol, headerUploadOffset, offset, end)
 }
 
-// ofTus reports whether a response is that of a tus server (protocol sections
+// isTus reports whether the header is from a tus server (protocol sections
 // Tus-Resumable and Tus-Version).
-func ofTus(h http.Header) bool {
+func isTus(h http.Header) bool {
 	return h.Get(headerTusResumable) != "" || h.Get(headerTusVersion) != ""
 }
 
@@ -41,13 +42,16 @@ func (t protocolTus) capabilities(r *reply) (Capabilities, error) {
 	if err := t.check(r); err != nil {
 		return Capabilities{}, err
 	}
-	if !ofTus(r.Header) && r.Header.Get(headerTusExtension) == "" && r.Header.Get(headerTusMaxSize) == "" {
+	if !isTus(r.Header) && r.Header.Get(headerTusExtension) == "" && r.Header.Get(headerTusMaxSize) == "" {
 		// A captive portal, or a server that responds to OPTIONS for all origins (CORS).
 		return Capabilities{}, t.fail(r, errNoCapabilities)
 	}
+	// Servers without a limit send their largest number, "Infinity" or -1: no valid integer
+	// is no limit.
+	maxSize, _, _ := parseInteger(r.Header, headerTusMaxSize)
 	found := Capabilities{
 		Versions:           parseList(r.Header, headerTusVersion),
-		MaxSize:            parseMaxSize(r.Header),
+		MaxSize:            maxSize,
 		ChecksumAlgorithms: checksums.ParseAlgorithms(r.Header.Values(headerChecksumAlgorithm)),
 	}
 	for _, name := range parseList(r.Header, headerTusExtension) {
@@ -68,30 +72,30 @@ func (t protocolTus) created(r *reply, c creation) (created, error) {
 		}
 		return created{}, t.fail(r, fmt.Errorf("%w: creation without %s", ErrProtocol, headerLocation))
 	}
-	made := created{location: location, expires: parseExpires(r.Header)}
+	upload := created{location: location, expires: parseExpires(r.Header)}
 	offset, present, err := parseInteger(r.Header, headerUploadOffset)
 	if c.payload != nil {
 		// An absent Upload-Offset means that the payload was ignored.
-		made.offset = offset
+		upload.offset = offset
 		if err == nil && offset > c.length {
 			err = offsetBeyond(offset, c.length)
 		}
 		if err != nil {
 			return created{}, t.fail(r, err)
 		}
-		// A response that arrived before the bytes had left cannot acknowledge them.
-		// The upload exists, and only HEAD returns its offset.
-		made.asks = offset > r.sent
+		// A response that arrived before the bytes were sent cannot acknowledge them. The
+		// upload exists, and HEAD returns its offset.
+		upload.asks = offset > r.sent
 	}
 	if c.length == 0 && c.whole() && !present { // some servers complete no empty upload without a PATCH
-		made.asks = true
+		upload.asks = true
 	}
-	return made, nil
+	return upload, nil
 }
 
-// completedBy reports whether a response without Location says that the creation
-// completed the upload: services that put a result in place of the upload respond like
-// that, and oCIS to an empty one.
+// completedBy reports whether a response without Location means that the creation completed
+// the upload: services that replace the upload by a result respond like that, and oCIS
+// after an empty upload.
 func completedBy(r *reply, c creation) bool {
 	if !c.whole() {
 		return false
@@ -100,15 +104,15 @@ func completedBy(r *reply, c creation) bool {
 	if present {
 		return err == nil && offset == c.length && offset <= r.sent
 	}
-	return c.length == 0 && r.StatusCode == http.StatusCreated && (ofTus(r.Header) || len(r.Header.Values(headerLocation)) > 0)
+	return c.length == 0 && r.StatusCode == http.StatusCreated && (isTus(r.Header) || len(r.Header.Values(headerLocation)) > 0)
 }
 
-// patched follows protocol section PATCH. The acknowledged offset lies between the start
-// and the end of the chunk; a smaller one than the end is a short write.
+// patched follows protocol section PATCH. The acknowledged offset is between the start and
+// the end of the chunk; if it is below the end, the rest was not stored.
 func (t protocolTus) patched(r *reply, c chunk) (patched, error) {
 	offset, present, err := parseInteger(r.Header, headerUploadOffset)
-	// A server may respond to the request that completes the upload as to a creation: 201
-	// with a Location.
+	// A server may respond to the request that completes the upload with 201 and a Location,
+	// as to a creation.
 	completes := c.last && r.StatusCode == http.StatusCreated && present && err == nil && offset == c.offset+c.size
 	if !completes {
 		if err := t.checkUpload(r); err != nil {
@@ -128,8 +132,7 @@ func (t protocolTus) patched(r *reply, c chunk) (patched, error) {
 	return patched{offset: offset, expires: parseExpires(r.Header), response: r.Response}, nil
 }
 
-// checkOffset returns an error unless the server can be at an offset after sent bytes of
-// the chunk.
+// checkOffset returns an error unless the offset is possible after sent bytes of the chunk.
 func (c chunk) checkOffset(offset, sent int64) error {
 	switch {
 	case offset < c.offset:
@@ -150,7 +153,7 @@ func (t protocolTus) info(r *reply) (Info, error) {
 		return Info{}, err
 	}
 	info, err := readInfo(r.Response)
-	if err != nil && r.Header.Get(headerUploadOffset) == "" && !ofTus(r.Header) { // a page
+	if err != nil && r.Header.Get(headerUploadOffset) == "" && !isTus(r.Header) { // a page
 		err = errNotTus
 	}
 	if err != nil {
@@ -163,10 +166,10 @@ func readInfo(resp *Response) (Info, error) {
 	h := resp.Header
 	info := Info{
 		Metadata: parseMetadata(h.Get(headerUploadMetadata)),
+		Concat:   parseConcat(h.Get(headerUploadConcat)),
 		Expires:  parseExpires(h),
 		Response: resp,
 	}
-	info.Concat = parseConcat(h.Get(headerUploadConcat))
 	offset, hasOffset, err := parseInteger(h, headerUploadOffset)
 	if err != nil {
 		return Info{}, err
@@ -191,7 +194,7 @@ func (t protocolTus) terminated(r *reply) error {
 	if err := t.checkUpload(r); err != nil {
 		return err
 	}
-	if r.StatusCode != http.StatusNoContent && !ofTus(r.Header) {
+	if r.StatusCode != http.StatusNoContent && !isTus(r.Header) {
 		// A captive portal responds to everything with 200 and a page.
 		return t.fail(r, errNotTus)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// Response is a server response. Some services return results in its header or body.
+// Response is the response of a server. Some services return results in its header or body.
 type Response struct {
 	// StatusCode is the HTTP status, and Header the header fields as received.
 	StatusCode int
@@ -16,29 +16,37 @@ type Response struct {
 	Body []byte
 }
 
-// reply is a Response with what is known of the request.
+// hop is a request to one destination. A redirect leads to the next one.
+type hop struct {
+	request    *request
+	to         destination
+	redactor   *httpx.Redactor
+	withheld   bool    // the client has credentials, and they were not sent
+	overridden bool    // it was sent as POST
+	secrets    secrets // nil before it was sent
+}
+
+// fail returns the error for a request without a response.
+func (h *hop) fail(cause error) *Error {
+	return &Error{
+		Method: h.request.method, URL: h.redactor.URL(h.to.url), Offset: h.request.offset, Err: h.secrets.redact(cause),
+	}
+}
+
+// reply is the response to a hop.
 type reply struct {
 	*Response
-	request    *request
-	from       destination // that responded, after redirects
-	shown      string      // URL of from, for errors
-	secrets    secrets
-	withheld   bool  // the client has credentials, and they were not sent
-	overridden bool  // it was sent as POST
-	sent       int64 // bytes of the payload that left before the response
+	hop
+	sent int64 // bytes of the payload that were sent before the response
 }
 
 func (r *reply) succeeded() bool { return r.StatusCode >= 200 && r.StatusCode <= 299 }
 
-// message returns the body as text and as words for people.
-func (r *reply) message() (text, words string) { return r.secrets.message(r.Response) }
-
 // fail returns the error for an unexpected response.
 func (r *reply) fail(cause error) *Error {
-	_, words := r.message()
-	wait, _ := httpx.RetryAfter(r.Header, time.Now())
-	return &Error{
-		Method: r.request.method, URL: r.shown, StatusCode: r.StatusCode, Offset: r.request.offset,
-		Message: words, RetryAfter: wait, Err: r.secrets.redact(cause),
-	}
+	e := r.hop.fail(cause)
+	e.StatusCode = r.StatusCode
+	_, e.Message = r.secrets.message(r.Response)
+	e.RetryAfter, _ = httpx.RetryAfter(r.Header, time.Now())
+	return e
 }

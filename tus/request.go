@@ -24,50 +24,50 @@ const maxRedirects = 5
 // request is one request of the protocol, before credentials and hooks.
 type request struct {
 	method string
-	url    *url.URL
-	header http.Header // of the protocol: sent to every destination, in place of the caller's
+	header http.Header // of the protocol: sent to every destination, replaces the caller's
 	offset int64       // of a PATCH, for errors
 
-	// payload is the body; nil for none. It is opened again for a redirect, or when the
-	// transport finds its idle connection closed.
+	// payload is the body; nil for none. It is opened again for a redirect, or if the idle
+	// connection that the transport used was closed.
 	payload *send.Payload
 	trailer *checksumTrailer
 
-	// leastResponse is the least response timeout; 0 for none of its own.
-	leastResponse time.Duration
+	// minResponse is the minimum response timeout; 0 for none.
+	minResponse time.Duration
 }
 
-// requester sends the requests of one upload, or those of a [Client] that belong to none.
+// requester sends the requests of one upload, or requests of a [Client] that belong to no
+// upload.
 type requester struct {
 	client   *Client
 	hooks    hookSet
 	counters *counters // nil counts nothing
 }
 
-// requester returns one for requests that belong to no upload.
+// requester returns a requester for requests that belong to no upload.
 func (c *Client) requester() requester {
 	return requester{client: c, hooks: hookSet{hooks: c.hooks, mu: new(sync.Mutex)}}
 }
 
-// do sends r and returns the response whatever its status, except that of a redirect.
-// It follows redirects that keep method and body, never sends the caller's headers to
-// an untrusted origin, and cuts a connection on which no data moves.
-// Errors are *Error, or the error of ctx.
-func (q requester) do(ctx context.Context, r *request) (*reply, error) {
+// do sends r to u and returns the response with any status except that of a redirect. It
+// follows redirects that keep method and body, sends the caller's header only to trusted
+// origins, and cuts a connection on which no data moves. Errors are *Error, or the error of
+// ctx.
+func (q requester) do(ctx context.Context, u *url.URL, r *request) (*reply, error) {
 	c := q.client
-	to := c.destination(destination{}, r.url)
+	to := c.destination(destination{}, u)
 	for range maxRedirects + 1 {
 		start := time.Now()
 		got, err := q.exchange(ctx, r, to)
 		if err == nil && got.StatusCode == http.StatusMisdirectedRequest {
-			// The connection may be one to another host: retry once on a new one.
+			// The connection may be to another host: retry once on a new one.
 			c.CloseIdleConnections()
 			got, err = q.exchange(ctx, r, to)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if got.succeeded() { // a refusal may arrive before the bytes have left
+		if got.succeeded() { // a refusal may arrive before all bytes were sent
 			c.rate.measure(got.sent, time.Since(start))
 		}
 		if !httpx.IsRedirect(got.StatusCode) {
@@ -79,7 +79,7 @@ func (q requester) do(ctx context.Context, r *request) (*reply, error) {
 		}
 		to = next
 	}
-	return nil, &Error{Method: r.method, URL: c.redactor.URL(r.url), Offset: r.offset,
+	return nil, &Error{Method: r.method, URL: c.redactor.URL(u), Offset: r.offset,
 		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
 }
 
@@ -90,7 +90,7 @@ func (c *Client) redirected(r *reply) (destination, error) {
 		return destination{}, fmt.Errorf("%w: %w", ErrProtocol, httpx.ErrLocation)
 	}
 	if !r.keepsMethod() {
-		to, err := resolveLocation(r.from.url, location)
+		to, err := resolveLocation(r.to.url, location)
 		if err != nil {
 			return destination{}, err
 		}
@@ -100,14 +100,14 @@ func (c *Client) redirected(r *reply) (destination, error) {
 	if err != nil {
 		return destination{}, err
 	}
-	if httpx.OriginOf(next.url) == httpx.OriginOf(r.from.url) {
-		next.url.User = r.from.url.User // the caller's own; those of a Location are dropped
+	if httpx.OriginOf(next.url) == httpx.OriginOf(r.to.url) {
+		next.url.User = r.to.url.User // chosen by the caller; the userinfo of a Location is dropped
 	}
 	return next, nil
 }
 
-// keepsMethod reports whether a redirect is to be followed with the same method. 301 and
-// 302 leave that open for POST only (RFC 9110, 15.4.2), and 303 is followed by a GET.
+// keepsMethod reports whether a redirect keeps the method. After a POST, 301 and 302 may
+// change it (RFC 9110, 15.4.2), and 303 always changes it to GET.
 func (r *reply) keepsMethod() bool {
 	switch r.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound:
@@ -116,16 +116,16 @@ func (r *reply) keepsMethod() bool {
 	return r.StatusCode != http.StatusSeeOther
 }
 
-// responseTimeoutOf returns how long the response to r may take after all bytes of r have
-// left. Only a request that carries bytes or ends an upload makes a server work for
-// minutes; for all others a silent connection is a dead one.
+// responseTimeoutOf returns how long the response to r may take after all bytes of r were
+// sent. A server may need minutes only for a request that carries bytes or completes an
+// upload; without data, the connection of any other request is dead.
 func (c *Client) responseTimeoutOf(r *request) time.Duration {
 	carries := r.payload != nil && r.payload.Size > 0
 	switch {
-	case r.method != http.MethodPatch && !carries && r.leastResponse == 0:
+	case r.method != http.MethodPatch && !carries && r.minResponse == 0:
 		return c.opts.StallTimeout
 	case c.opts.ResponseTimeout <= 0:
 		return 0
 	}
-	return max(c.opts.ResponseTimeout, r.leastResponse)
+	return max(c.opts.ResponseTimeout, r.minResponse)
 }

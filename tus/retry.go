@@ -47,9 +47,9 @@ type RetryPolicy struct {
 
 func (p RetryPolicy) maxRetries() int { return retry.Policy(p).Retries() }
 
-// patience is how often something is retried that most likely stays as it is. Forever is
-// for failures that end.
-func (p RetryPolicy) patience() int {
+// boundedRetries returns maxRetries, or its default for Forever: it is for failures that
+// most likely do not end.
+func (p RetryPolicy) boundedRetries() int {
 	if p.MaxRetries == Forever {
 		return RetryPolicy{}.maxRetries()
 	}
@@ -64,36 +64,37 @@ func (p RetryPolicy) shouldRetry(err error, attempt int) bool {
 }
 
 // failsAgain reports whether a retry most likely fails, too: the server has no space left,
-// or a second DELETE fails because the first one has deleted the upload.
+// or a DELETE fails because an earlier one has deleted the upload.
 func failsAgain(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && (e.StatusCode == http.StatusInsufficientStorage ||
 		e.StatusCode == http.StatusInternalServerError && e.Method == http.MethodDelete)
 }
 
-// budget counts failures in a row. Progress is measured against the highest offset reached:
-// a server that keeps losing acknowledged bytes would otherwise renew the budget forever.
+// budget counts failures in a row. Progress restarts the count. It is measured against the
+// highest offset: otherwise a server that keeps losing acknowledged bytes would restart the
+// count forever.
 type budget struct {
 	policy   RetryPolicy
 	failures int
 	waits    int   // retries since the last progress, which make the waits longer
 	mark     int64 // offset from which progress counts
 	poor     int   // requests in a row that gained too little
-	highest  int64 // offset ever acknowledged
+	highest  int64 // highest offset that was acknowledged
 	setbacks int   // how often the offset went back since highest was reached
 }
 
 const (
-	// poorShare is the share of the bytes sent, as a divisor, below which the gain of a
-	// request is no progress: the budget is not renewed.
+	// poorShare is the divisor of the bytes sent that gives the minimum gain of a request
+	// that counts as progress.
 	poorShare = 64
-	// maxPoor is how many such requests in a row end the upload.
+	// maxPoor is how many requests in a row with less gain end the upload.
 	maxPoor = 64
 )
 
-// acknowledged notes the offset of the server after it acknowledged gained bytes of those
+// acknowledged records the offset of the server after it acknowledged gained bytes of those
 // sent by the last request. It returns an error if the server lost acknowledged bytes too
-// often, or acknowledges almost nothing of what is sent.
+// often, or acknowledges almost none of the bytes sent.
 func (b *budget) acknowledged(offset, gained, sent int64) error {
 	if gained > 0 && gained < sent/poorShare {
 		b.highest, b.mark = max(b.highest, offset), max(b.mark, offset)
@@ -114,7 +115,7 @@ func (b *budget) acknowledged(offset, gained, sent int64) error {
 	case offset < b.mark:
 		b.setbacks++
 		b.mark = offset
-		if b.setbacks > max(1, b.policy.patience()) {
+		if b.setbacks > max(1, b.policy.boundedRetries()) {
 			return fmt.Errorf("%w: the server lost acknowledged bytes %d times", ErrProtocol, b.setbacks)
 		}
 	}
@@ -125,9 +126,10 @@ func (b *budget) reset(mark int64) {
 	b.mark, b.failures, b.waits = mark, 0, 0
 }
 
-// observed is acknowledged after a PATCH that was refused for another request. If the offset
-// moved although the bytes of this client were refused, another client sends: that renews
-// the budget, but the waits stay, so that two clients do not chase each other.
+// observed is acknowledged after a PATCH that was refused because of another request. If the
+// offset moved although the bytes of this client were refused, another client sends. That
+// restarts the count of failures, but does not shorten the waits, so that two clients do
+// not keep interrupting each other.
 func (b *budget) observed(offset, gained, sent int64) error {
 	waits := b.waits
 	err := b.acknowledged(offset, gained, sent)
@@ -145,72 +147,65 @@ func (b *budget) next(err error) (wait time.Duration, ok bool) {
 	return b.wait(err), true
 }
 
-// wait returns the wait before the next attempt. An immediate one would only take a file
-// descriptor from another request.
+// wait returns the wait before the next attempt. It is not 0 for lack of a file descriptor,
+// as an immediate retry would take one from another request.
 func (b *budget) wait(err error) time.Duration {
 	if b.waits++; b.waits == 1 && outOfDescriptors(err) {
 		b.waits++
 	}
-	var asked time.Duration
+	var retryAfter time.Duration
 	var e *Error
 	if errors.As(err, &e) {
-		asked = e.RetryAfter
+		retryAfter = e.RetryAfter
 	}
-	return retry.Policy(b.policy).Wait(b.waits, asked)
+	return retry.Policy(b.policy).Wait(b.waits, retryAfter)
 }
-
-// renewals are the states in which a request was repeated because of a 401, so that a hook
-// could renew its credentials. That is no retry, and happens once for each 401 that does
-// not follow another in the same state.
-type renewals uint
-
-// spend is false if the last response in that state was a 401 as well.
-func (r *renewals) spend(s State) bool {
-	before := *r
-	*r |= 1 << s
-	return *r != before
-}
-
-func (r *renewals) giveBack(s State) { *r &^= 1 << s }
 
 func unauthorized(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized
 }
 
-// retries decides whether a failed request is repeated, and when. It counts the failures of
-// one upload, or of one call of a Client that belongs to none.
+// retries decides whether and when a failed request is repeated. It counts the failures of
+// one upload, or of one call of a Client that belongs to no upload.
 type retries struct {
 	budget
-	renewals renewals
+	// renewals is the bit set of the states in which a request was repeated after a 401, so
+	// that a hook could renew the credentials. That is no retry. It happens once until a
+	// request in the same state returns another status.
+	renewals uint
 	canRenew bool          // a hook may renew credentials
 	renewing bool          // the next repetition follows a 401
 	inFlight *atomic.Int32 // requests of the client
-	settling time.Duration // the least wait before the next repetition
-	vain     int           // uploads in a row that were created and then gone before a byte was acknowledged
+	settling time.Duration // minimum wait before the next repetition
+	vain     int           // uploads in a row that were gone before a byte was acknowledged
 }
 
 func (q requester) newRetries() retries {
 	return retries{budget: budget{policy: q.client.opts.Retry}, canRenew: q.hooks.canRenew(), inFlight: &q.client.inFlight}
 }
 
-// returned notes what a request in a state returned, nil or an error.
+// returned records the error, or nil, that a request in a state returned.
 func (t *retries) returned(s State, err error) {
 	if !unauthorized(err) {
-		t.renewals.giveBack(s)
+		t.renewals &^= 1 << s
 		t.renewing = false
 	}
 }
 
 // allow reports whether a request that failed in a state may be repeated.
 func (t *retries) allow(s State, err error) bool {
-	t.renewing = unauthorized(err) && t.canRenew && t.renewals.spend(s)
-	return t.renewing || t.policy.shouldRetry(err, t.failures+1)
+	t.renewing = unauthorized(err) && t.canRenew && t.renewals&(1<<s) == 0
+	if t.renewing {
+		t.renewals |= 1 << s
+		return true
+	}
+	return t.policy.shouldRetry(err, t.failures+1)
 }
 
-// next counts a failure and returns the retry that follows. Its Attempt is 0 if it is none:
-// it follows a 401, or a look at a stored upload that is held. ok is false if the budget is
-// used up.
+// next counts a failure and returns the retry that follows. Its Attempt is 0 for a
+// repetition that is no retry: it follows a 401, or the request for a stored upload that is
+// held. ok is false if the budget is used up.
 func (t *retries) next(err error) (retry Retry, ok bool) {
 	if t.renewing {
 		t.renewing = false
@@ -222,7 +217,7 @@ func (t *retries) next(err error) (retry Retry, ok bool) {
 	}
 	retry.Err = err
 	if outOfDescriptors(err) && t.inFlight.Load() > 0 && t.policy.maxRetries() > 0 {
-		retry.Delay, ok = t.wait(err), true // other requests will release theirs: it does not count
+		retry.Delay, ok = t.wait(err), true // does not count, as other requests will release theirs
 	} else {
 		retry.Delay, ok = t.budget.next(err)
 	}
@@ -230,8 +225,8 @@ func (t *retries) next(err error) (retry Retry, ok bool) {
 	return retry, ok
 }
 
-// after returns the state that follows a failure in a state: the same one for a
-// repetition (a transfer then recovers instead of sending), StatePaused or StateFailed.
+// after returns the state that follows a failure in a state: the same one to repeat the
+// request (a transfer then recovers instead of sending), StatePaused or StateFailed.
 func (t *retries) after(ctx context.Context, s State, err error) State {
 	switch {
 	case ctx.Err() != nil:
@@ -242,8 +237,8 @@ func (t *retries) after(ctx context.Context, s State, err error) State {
 	return s
 }
 
-// repeat calls step until it is done. It waits after each error, and returns the one that
-// ends it: of step, or of ctx during a wait. exhausted says that no retry is left.
+// repeat calls step until it is done, and waits after each error. It returns the last error
+// of step, or that of ctx if ctx ends during a wait. exhausted is set if no retry is left.
 func (t *retries) repeat(ctx context.Context, q requester, step func() (done bool, err error)) (exhausted bool, err error) {
 	for {
 		done, err := step()
@@ -269,7 +264,7 @@ func (t *retries) repeat(ctx context.Context, q requester, step func() (done boo
 }
 
 // retrying repeats a request that belongs to no Uploader until it succeeds or the policy
-// ends it.
+// permits no retry.
 func (q requester) retrying(ctx context.Context, request func(*budget) error) error {
 	tries := q.newRetries()
 	_, err := tries.repeat(ctx, q, func() (done bool, err error) {

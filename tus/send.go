@@ -2,10 +2,10 @@ package tus
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
+	"sync/atomic"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
@@ -28,14 +28,14 @@ func NewTransport() *http.Transport {
 	return transport
 }
 
-// checksumTrailer makes the checksum of a body follow it (protocol section
-// Checksum, extension checksum-trailer).
+// checksumTrailer sends the checksum of a body after it (protocol section Checksum,
+// extension checksum-trailer).
 type checksumTrailer struct {
 	algorithm checksum.Algorithm
-	sum       []byte // of the body that was sent to its end last
+	sum       []byte // of the last body that was sent to its end
 }
 
-// addTo makes the bodies of a request set its trailer.
+// addTo adds the trailer to a request.
 func (t *checksumTrailer) addTo(req *http.Request, bodies *send.Bodies, p protocol) {
 	req.ContentLength = -1 // HTTP/1.1 has trailers only after a chunked body
 	name, _ := p.checksum(readahead.Sum{})
@@ -47,23 +47,27 @@ func (t *checksumTrailer) addTo(req *http.Request, bodies *send.Bodies, p protoc
 	}
 }
 
-// sourceError marks an error as the source's own, or as one of a source that changed.
-func sourceError(err error) error {
-	var size *send.SizeError
-	switch {
-	case errors.Is(err, ErrSourceChanged):
-		return err
-	case errors.As(err, &size):
-		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
+const (
+	// defaultCreationLimit is the maximum number of bytes in a creation while the rate of
+	// the link is unknown, and on slow links.
+	defaultCreationLimit = 1 << 20
+	// maxCreationLimit is the maximum on fast links.
+	maxCreationLimit = 8 << 20
+	// minMeasured is the minimum size of a request whose rate is measured.
+	minMeasured = 256 << 10
+)
+
+// sendRate is the rate of the last large request.
+type sendRate struct{ perSecond atomic.Int64 }
+
+// measure records the rate of a successful request that carried sent bytes.
+func (r *sendRate) measure(sent int64, took time.Duration) {
+	if sent >= minMeasured {
+		r.perSecond.Store(int64(float64(sent) / max(took, time.Microsecond).Seconds()))
 	}
-	return fmt.Errorf("%w: %w", errSource, err)
 }
 
-// shortSource is sourceError for a look at the source that says by short that it
-// ended early.
-func shortSource(err, short error) error {
-	if errors.Is(err, short) {
-		return fmt.Errorf("%w: %w", ErrSourceChanged, err)
-	}
-	return sourceError(err)
+// creationLimit returns how many bytes a creation may carry: those of about a second.
+func (r *sendRate) creationLimit() int64 {
+	return min(max(r.perSecond.Load(), defaultCreationLimit), maxCreationLimit)
 }

@@ -5,10 +5,10 @@ import (
 	"net/url"
 )
 
-// Terminate deletes an upload, finished or not, on the server (protocol section
-// Termination), retrying by the client's policy, for example a 423 while another request
-// holds the upload. An upload that is already gone is no error. If the server does not
-// support the extension, the error is an [*Error], for example with status 501, or with
+// Terminate deletes an upload, complete or not, on the server (protocol section
+// Termination), retrying by the client's policy, for example after a 423 while another
+// request holds the upload. It returns nil if the upload does not exist. If the server does
+// not support the extension, the error is an [*Error], for example with status 501, or with
 // 405, which matches [ErrUnsupported].
 func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 	u, err := parseURL("upload URL", uploadURL)
@@ -30,11 +30,9 @@ func (q requester) terminate(ctx context.Context, upload *url.URL) error {
 }
 
 func (q requester) delete(ctx context.Context, upload *url.URL) error {
-	r := q.client.protocol.terminate()
-	r.url = upload
-	got, err := q.do(ctx, r)
+	got, err := q.do(ctx, upload, q.client.protocol.terminate())
 	if err != nil {
 		return err
 	}
-	return q.inStep(q.client.protocol.terminated(got))
+	return q.checkOrder(q.client.protocol.terminated(got))
 }

@@ -37,9 +37,7 @@ func (q requester) confirmGone(ctx context.Context, upload *url.URL, err error) 
 	if httpx.OriginOf(upload) != httpx.OriginOf(at) {
 		at = upload
 	}
-	r := q.client.protocol.options()
-	r.url = at
-	got, failed := q.do(ctx, r)
+	got, failed := q.do(ctx, at, q.client.protocol.options())
 	if failed != nil {
 		return err
 	}
@@ -73,7 +71,7 @@ func (a *absence) note(ctx context.Context, q requester, at *url.URL, err error,
 	case errors.Is(err, errSeemsGone):
 		a.responses++
 		const least = 3 // Step counts no failures
-		retries := tries.policy.patience()
+		retries := tries.policy.boundedRetries()
 		if a.responses > retries || a.responses >= least && tries.failures >= retries {
 			return q.confirmGone(ctx, at, err)
 		}

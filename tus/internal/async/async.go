@@ -1,4 +1,5 @@
-// Package async calls code of the caller that may hang, panic or end its goroutine.
+// Package async calls code of the library's caller that may hang, panic or end its
+// goroutine.
 package async
 
 import (
@@ -9,23 +10,23 @@ import (
 	"time"
 )
 
-// Grace is how long a call whose context has ended may take to return.
+// Grace is how long a call may take to return after its context has ended.
 const Grace = 50 * time.Millisecond
 
-// Outcome is what a function returned in another goroutine, or its panic.
+// Outcome is the result of a function in another goroutine, or its panic.
 type Outcome[T any] struct {
 	panics Panics
 	value  T
 	err    error
 }
 
-// Get returns what the function returned, or panics as it did.
+// Get returns the result of the function, or repeats its panic.
 func (o *Outcome[T]) Get() (T, error) {
 	o.panics.Repanic()
 	return o.value, o.err
 }
 
-// Go calls f in a goroutine of its own, which may be left behind if f hangs.
+// Go calls f in a new goroutine, which the caller abandons if f hangs.
 func Go[T any](f func() (T, error)) <-chan *Outcome[T] {
 	done := make(chan *Outcome[T], 1)
 	go func() {
@@ -36,9 +37,9 @@ func Go[T any](f func() (T, error)) <-chan *Outcome[T] {
 	return done
 }
 
-// Call returns what f returns, or panics as f does. Soon after ctx has ended it returns
-// the error of ctx even if f hangs, and leaves f behind. late, if not nil, is then
-// called with the value of an f that succeeds after all.
+// Call returns the result of f, or repeats its panic. [Grace] after the end of ctx it
+// abandons f and returns the error of ctx. If f succeeds later, its value is passed to
+// late, unless late is nil.
 func Call[T any](ctx context.Context, f func() (T, error), late func(T)) (T, error) {
 	done := Go(f)
 	if o, ok := Receive(ctx, done); ok {
@@ -56,21 +57,21 @@ func Call[T any](ctx context.Context, f func() (T, error), late func(T)) (T, err
 	return none, ContextError(ctx)
 }
 
-// Close closes c, and waits for that as long as ctx lives.
+// Close closes c. It waits until [Grace] after the end of ctx.
 func Close(ctx context.Context, c io.Closer) error {
 	_, err := Call(ctx, func() (struct{}, error) { return struct{}{}, c.Close() }, nil)
 	return err
 }
 
-// CloseSoon closes c, and waits for [Grace] at most.
+// CloseSoon closes c. It waits for at most [Grace].
 func CloseSoon(c io.Closer) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = Close(ctx, c)
 }
 
-// Receive receives from c until ctx has ended and [Grace] has passed. ok is false if
-// there was nothing by then. The end of c counts as a value.
+// Receive receives from c. It waits until [Grace] after the end of ctx; ok is then false.
+// If c is closed, ok is true.
 func Receive[T any](ctx context.Context, c <-chan T) (value T, ok bool) {
 	select {
 	case value = <-c:
@@ -80,7 +81,7 @@ func Receive[T any](ctx context.Context, c <-chan T) (value T, ok bool) {
 	return ReceiveWithin(Grace, c)
 }
 
-// ReceiveWithin is Receive for at most d.
+// ReceiveWithin is Receive with a wait of at most d.
 func ReceiveWithin[T any](d time.Duration, c <-chan T) (value T, ok bool) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -92,30 +93,20 @@ func ReceiveWithin[T any](d time.Duration, c <-chan T) (value T, ok bool) {
 	}
 }
 
-// Sleep waits for d. If ctx ends first, or has ended, it returns the error of ctx.
+// Sleep waits for d or until ctx ends. It returns the error of ctx, if it has ended.
 func Sleep(ctx context.Context, d time.Duration) error {
-	if ctx.Err() != nil {
-		return ContextError(ctx)
+	if d > 0 {
+		ReceiveWithin(d, ctx.Done())
 	}
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ContextError(ctx)
-	case <-timer.C:
-		return nil
-	}
+	return ContextError(ctx)
 }
 
-// ContextError returns the error of a context that has ended, together with its cause
-// if it has one: both match errors.Is.
+// ContextError returns the error of ctx, nil if it has not ended. If ctx has a cause, the
+// error matches both with errors.Is.
 func ContextError(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == nil || errors.Is(err, cause) {
+	err := ctx.Err()
+	if err == nil || errors.Is(err, context.Cause(ctx)) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", err, cause)
+	return fmt.Errorf("%w: %w", err, context.Cause(ctx))
 }

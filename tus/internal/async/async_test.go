@@ -13,7 +13,7 @@ import (
 
 var errCause = errors.New("shutting down")
 
-func TestCall_LeavesHangingFunctionBehind(t *testing.T) {
+func TestCall_AbandonsHangingFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		release, late := make(chan struct{}), make(chan string, 1)
@@ -53,7 +53,7 @@ func TestCall_PanicOfLateIsContained(t *testing.T) {
 	})
 }
 
-func TestCall_PanicsAsTheFunctionDoes(t *testing.T) {
+func TestCall_RepeatsPanicOfFunction(t *testing.T) {
 	for name, f := range map[string]func() (int, error){
 		"panic":  func() (int, error) { panic("a bug") },
 		"Goexit": func() (int, error) { runtime.Goexit(); return 0, nil },
@@ -70,7 +70,7 @@ func TestCall_PanicsAsTheFunctionDoes(t *testing.T) {
 	}
 }
 
-func TestSleep_EndsWithTheContext(t *testing.T) {
+func TestSleep_EndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errCause)
 		defer cancel()

@@ -3,58 +3,44 @@ package async
 import (
 	"errors"
 	"runtime"
-	"sync"
+	"sync/atomic"
 )
 
-// ErrPanicked is the result of a function that panicked or ended its goroutine.
+// ErrPanicked is returned for a function that panicked or ended its goroutine.
 var ErrPanicked = errors.New("code of the caller panicked or ended its goroutine")
 
-// Panics keeps the first panic of the caller's code (a hook, a Source, a Store) in a
-// goroutine such as one of net/http or of a timer, where it would end the process, for
-// the goroutine that called the library. runtime.Goexit, which testing.T.FailNow calls,
-// is kept in the same way. The zero value is ready to use.
+// Panics keeps the first panic of the caller's code (a hook, a Source, a Store) in
+// goroutines of net/http or of timers, where it would end the process, and repeats it in
+// the goroutine that called the library. It treats runtime.Goexit, which
+// testing.T.FailNow calls, in the same way. The zero value is ready to use.
 type Panics struct {
 	Stop func() // called after the first panic, if not nil
 
-	mu       sync.Mutex
-	panicked bool
-	value    any // nil for runtime.Goexit
+	first atomic.Pointer[any] // value of the first panic, which is nil for runtime.Goexit
 }
 
-// Run calls f and keeps its panic. It reports whether f returned. After
-// runtime.Goexit only deferred functions of the goroutine still run.
+// Run calls f and keeps its panic. It reports whether f returned. After runtime.Goexit, Run
+// does not return.
 func (p *Panics) Run(f func()) (returned bool) {
 	defer func() {
-		if !returned {
-			p.keep(recover())
+		if returned {
+			return
+		}
+		value := recover()
+		if p.first.CompareAndSwap(nil, &value) && p.Stop != nil {
+			p.Stop()
 		}
 	}()
 	f()
 	return true
 }
 
-// keep keeps the first panic.
-func (p *Panics) keep(value any) {
-	p.mu.Lock()
-	first := !p.panicked
-	if first {
-		p.panicked, p.value = true, value
-	}
-	p.mu.Unlock()
-	if first && p.Stop != nil {
-		p.Stop()
-	}
-}
-
-// Repanic panics with the value that was kept, if there is one.
+// Repanic repeats the panic that was kept, if there is one.
 func (p *Panics) Repanic() {
-	p.mu.Lock()
-	panicked, value := p.panicked, p.value
-	p.mu.Unlock()
-	switch {
-	case !panicked:
-	case value != nil:
-		panic(value)
+	switch value := p.first.Load(); {
+	case value == nil:
+	case *value != nil:
+		panic(*value)
 	default:
 		runtime.Goexit()
 	}

@@ -3,6 +3,7 @@
 package checksums
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // Off is the choice that disables checksums.
 const Off = "off"
 
-// Set is valid algorithms in order of preference. It does not change.
+// Set contains valid algorithms in order of preference. It is immutable.
 type Set []checksum.Algorithm
 
 // NewSet returns the set of the algorithms. It returns an error if New is nil, or if
@@ -24,7 +25,7 @@ func NewSet(algorithms []checksum.Algorithm) (Set, error) {
 	for i, a := range set {
 		name := httpx.QuoteShort(a.Name)
 		switch {
-		case !isToken(a.Name) || a.Name != lower(a.Name):
+		case !httpx.IsToken(a.Name) || a.Name != httpx.LowerASCII(a.Name):
 			return nil, fmt.Errorf("%s is not a lower-case token", name)
 		case a.Name == Off:
 			return nil, fmt.Errorf("name %s is reserved", name)
@@ -40,10 +41,14 @@ func NewSet(algorithms []checksum.Algorithm) (Set, error) {
 // Check returns an error unless choice is "" (automatic),
 // [Off], or the name of an algorithm in the set, ignoring case.
 func (s Set) Check(choice string) error {
-	if choice == "" || choice == Off || s.index(lower(choice)) >= 0 {
+	if choice == "" || choice == Off || s.index(choice) >= 0 {
 		return nil
 	}
-	return fmt.Errorf("Options.Checksums does not have %s, %s", httpx.QuoteShort(choice), only(s.names()))
+	var names []string
+	for _, a := range s {
+		names = append(names, a.Name)
+	}
+	return fmt.Errorf("Options.Checksums does not have %s, %s", httpx.QuoteShort(choice), only(names))
 }
 
 // Select returns the algorithm for a server that advertises the given names. It returns
@@ -59,13 +64,13 @@ func (s Set) Select(choice string, advertised []string) (checksum.Algorithm, boo
 	}
 	candidates := s
 	if choice != "" {
-		i := s.index(lower(choice))
+		i := s.index(choice)
 		candidates = s[i : i+1]
 	}
-	spelling := spellings(advertised)
 	for _, a := range candidates {
-		if name, ok := spelling[a.Name]; ok {
-			a.Name = name
+		i := slices.IndexFunc(advertised, func(name string) bool { return httpx.LowerASCII(name) == a.Name })
+		if i >= 0 {
+			a.Name = advertised[i]
 			return a, true, nil
 		}
 	}
@@ -75,32 +80,10 @@ func (s Set) Select(choice string, advertised []string) (checksum.Algorithm, boo
 	return checksum.Algorithm{}, false, fmt.Errorf("server does not advertise %s, %s", httpx.QuoteShort(choice), only(advertised))
 }
 
-// index returns the first index of the algorithm, or -1.
+// index returns the first index of the algorithm with a name, ignoring case, or -1.
 func (s Set) index(name string) int {
+	name = httpx.LowerASCII(name)
 	return slices.IndexFunc(s, func(a checksum.Algorithm) bool { return a.Name == name })
-}
-
-func (s Set) names() []string {
-	names := make([]string, len(s))
-	for i, a := range s {
-		names[i] = a.Name
-	}
-	return names
-}
-
-// spellings maps names in lower case to their first spelling by the server. It omits
-// names that are not tokens, which must not be used in a header.
-func spellings(advertised []string) map[string]string {
-	m := make(map[string]string, len(advertised))
-	for _, name := range advertised {
-		if !isToken(name) {
-			continue
-		}
-		if _, seen := m[lower(name)]; !seen {
-			m[lower(name)] = name
-		}
-	}
-	return m
 }
 
 // only returns "none", or "only" and the first 8 names, quoted.
@@ -118,4 +101,28 @@ func only(names []string) string {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
+}
+
+// ParseAlgorithms parses the values of Tus-Checksum-Algorithm, a comma-separated list
+// in one or more header lines. It returns the names in the server's order and spelling,
+// without duplicates and invalid names.
+func ParseAlgorithms(values []string) []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, line := range values {
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.Trim(name, " \t")
+			if key := httpx.LowerASCII(name); httpx.IsToken(name) && !seen[key] {
+				seen[key] = true
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// FormatHeader returns the value of Upload-Checksum: the name of the algorithm,
+// a space, and the checksum in base64.
+func FormatHeader(name string, sum []byte) string {
+	return name + " " + base64.StdEncoding.EncodeToString(sum)
 }

@@ -6,15 +6,11 @@ import (
 	"io"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
-const (
-	// bufferSize is the size of the buffer of a Pipeline, in bytes.
-	bufferSize = 256 << 10
-	// maxEmptyReads is the number of consecutive reads of 0 bytes without an error
-	// after which a read fails with io.ErrNoProgress.
-	maxEmptyReads = 100
-)
+// bufferSize is the size of the buffer of a Pipeline, in bytes.
+const bufferSize = 256 << 10
 
 // compute reads the range of a job and returns its checksum.
 func (p *Pipeline) compute(j *job) ([]byte, error) {
@@ -43,25 +39,15 @@ func (p *Pipeline) read(j *job) error {
 	if want := int(min(j.size, bufferSize)); len(p.buf) < want {
 		p.buf = make([]byte, want)
 	}
-	left := j.size
-	for empty := 0; left > 0; {
+	for left := j.size; left > 0; {
 		if err := j.ctx.Err(); err != nil {
 			return err
 		}
-		buf := p.buf[:min(left, int64(len(p.buf)))]
-		n, err := r.Read(buf)
-		if n < 0 || n > len(buf) {
-			return fmt.Errorf("reader returned invalid count %d for %d bytes", n, len(buf))
-		}
-		if _, err := p.hash.Write(buf[:n]); err != nil { // FIPS mode may forbid the algorithm
+		n, err := readahead.Fill(r, p.buf[:min(left, int64(len(p.buf)))])
+		if _, err := p.hash.Write(p.buf[:n]); err != nil { // FIPS mode may forbid the algorithm
 			return err
 		}
 		left -= int64(n)
-		if n > 0 {
-			empty = 0
-		} else if empty++; err == nil && empty == maxEmptyReads {
-			err = io.ErrNoProgress
-		}
 		switch {
 		case left == 0, err == nil:
 		case err == io.EOF:
@@ -73,8 +59,8 @@ func (p *Pipeline) read(j *job) error {
 	return nil
 }
 
-// closeWith closes r when the job is canceled, which may be required to end a read, or
-// when done is called. done panics as Close does.
+// closeWith closes r when the job is canceled, because that may be required to end a Read,
+// or when done is called. done repeats a panic of Close.
 func (p *Pipeline) closeWith(j *job, r io.Closer) (done func()) {
 	var panics async.Panics
 	closed := make(chan struct{})

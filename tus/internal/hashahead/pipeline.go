@@ -35,13 +35,13 @@ type Pipeline struct {
 	mu      sync.Mutex
 	ahead   []*job // adjacent look-aheads that no Sum has taken
 	queue   []*job // jobs that are not started
-	running bool   // a job is
+	running bool   // a job is started
 	closed  bool
 	closing chan struct{} // closed by Close
 	jobs    sync.WaitGroup
 
-	hash hash.Hash // of the job that runs
-	buf  []byte    // likewise
+	hash hash.Hash // of the started job
+	buf  []byte    // of the started job
 }
 
 // job is the computation of one checksum.
@@ -50,7 +50,7 @@ type job struct {
 	ctx          context.Context
 	cancel       context.CancelFunc
 
-	done   chan struct{} // closed when the rest is set
+	done   chan struct{} // closed when the fields below are set
 	sum    []byte
 	err    error
 	panics async.Panics // of the source
@@ -192,7 +192,7 @@ func (p *Pipeline) start() {
 	}
 }
 
-// run does a job, and then starts the next one.
+// run computes the checksum of a job and then starts the next job.
 func (p *Pipeline) run(j *job) {
 	defer func() { // also after runtime.Goexit in the source
 		close(j.done)

@@ -7,13 +7,14 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 )
 
-// CallerHeader returns a copy of the header fields that a caller adds to requests, with
-// canonical names, and basic authentication for user, which may be nil, unless h has
-// Authorization. It is an error if h has a field that is invalid or reserved. The error
-// names no value.
+// CallerHeader returns a copy of h, the header fields that a caller adds to requests, with
+// canonical names. It adds basic authentication for user, which may be nil, unless h has
+// Authorization. It returns an error if a field of h is invalid or reserved; the error
+// contains no value.
 func CallerHeader(h http.Header, user *url.Userinfo, reserved func(name string) bool) (http.Header, error) {
 	if err := ValidHeaders(h); err != nil {
 		return nil, err
@@ -35,14 +36,14 @@ func CallerHeader(h http.Header, user *url.Userinfo, reserved func(name string) 
 	return header, nil
 }
 
-// AddHeader adds a header of CallerHeader to req.
+// AddHeader adds the result of CallerHeader to req.
 func AddHeader(req *http.Request, h http.Header) {
 	for name, values := range h {
 		if name == "Host" {
 			req.Host = values[0]
 			continue
 		}
-		req.Header[name] = append([]string(nil), values...)
+		req.Header[name] = slices.Clone(values)
 	}
 }
 
@@ -52,7 +53,7 @@ func WithoutRedirects(client http.Client) *http.Client {
 	return &client
 }
 
-// IsRedirect reports whether a response of the status has a Location to follow.
+// IsRedirect reports whether status is that of a redirect with a Location to follow.
 func IsRedirect(status int) bool {
 	switch status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
@@ -62,14 +63,14 @@ func IsRedirect(status int) bool {
 	return false
 }
 
-// ErrLocation is returned for a redirect without a Location that is a URL.
+// ErrLocation is returned when the Location of a redirect is missing or not a URL.
 var ErrLocation = errors.New("redirect without a valid Location")
 
-// DoError returns an error of http.Client.Do without the URL.
+// DoError returns an error of http.Client.Do without the URLs in its text.
 func DoError(err error) error {
 	err = StripURL(err)
-	// A Client parses Location even if it does not follow redirects; its error repeats
-	// the whole URL.
+	// http.Client parses Location even if it does not follow redirects, and its error
+	// contains the whole URL.
 	if strings.HasPrefix(err.Error(), "failed to parse Location header") {
 		return ErrLocation
 	}

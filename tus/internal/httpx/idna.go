@@ -9,21 +9,20 @@ import (
 	"strings"
 )
 
-// hostASCII returns host, with an optional port, as net/http dials it: in ASCII.
-// A URL with that host names one server to whoever looks at it, while the letters
-// beyond ASCII are mapped by rules on which implementations differ. A host that
-// cannot be dialed is an error.
+// hostASCII returns host, with an optional port, in ASCII, as net/http dials it. Other
+// implementations may map letters beyond ASCII to another host. It returns an error if
+// net/http cannot dial the host.
 func hostASCII(host string) (string, error) {
 	u := url.URL{Host: host}
 	name := u.Hostname()
 	if isASCII(host) {
-		// net/http makes the address in this way, and cannot dial what has a bracket.
+		// net/http forms the address in this way, and cannot dial a name with a bracket.
 		if _, _, err := net.SplitHostPort(net.JoinHostPort(name, "80")); err != nil {
 			return "", errBadHost
 		}
 		return host, nil
 	}
-	if strings.Contains(name, ":") { // as an IPv6 address, which is ASCII
+	if strings.Contains(name, ":") { // only in an IPv6 address, which is ASCII
 		return "", errBadHost
 	}
 	ascii, err := dialedName(name)
@@ -38,9 +37,9 @@ var (
 	errBadHost   = errors.New("host is not a valid domain name")
 )
 
-// dialedName returns the ASCII form of a host name beyond ASCII. Its tables (IDNA,
-// RFC 5891) are a part of net/http, which shows them only by the address that a
-// transport dials. Nothing is sent here: the dial always fails.
+// dialedName returns the ASCII form of a host name beyond ASCII (IDNA, RFC 5891). net/http
+// does not export its tables, so dialedName takes the name from the address that a
+// transport dials. The dial always fails, and nothing is sent.
 func dialedName(name string) (string, error) {
 	var address string
 	transport := http.Transport{DialContext: func(_ context.Context, _, dialed string) (net.Conn, error) {
@@ -52,7 +51,7 @@ func dialedName(name string) (string, error) {
 		resp.Body.Close()
 	}
 	ascii, _, err := net.SplitHostPort(address)
-	// A name that cannot be converted is dialed as it is.
+	// net/http dials a name that it cannot convert unchanged.
 	if err != nil || ascii == "" || strings.ContainsFunc(ascii, func(r rune) bool { return !isNameRune(r) }) {
 		return "", errBadHost
 	}

@@ -6,28 +6,31 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
-// Secrets are values that a server might repeat, and that no text may show.
+// Secrets are values that a server may repeat and that no text may contain.
 type Secrets []string
 
-// Add adds a value and its parts: "Bearer TOKEN" may come back as TOKEN alone,
-// "session=TOKEN" as well. A value of less than 6 bytes tells nothing, and is left
-// out.
+// Add adds a value and its parts: the server may repeat TOKEN of "Bearer TOKEN" or
+// "session=TOKEN". Add ignores values and parts of less than 6 bytes, which occur in texts
+// by chance.
 func (s *Secrets) Add(value string) {
-	const least = 6
+	const minLength = 6
+	isSeparator := func(r rune) bool { return strings.ContainsRune(" \t,;=\"", r) }
 	for _, part := range append([]string{value}, strings.FieldsFunc(value, isSeparator)...) {
-		if len(part) >= least {
+		if len(part) >= minLength {
 			*s = append(*s, part)
 		}
 	}
 	s.sort()
 }
 
-// sort puts the longest first, so that no part of one is left standing.
+// sort puts the longest first: a secret may contain another one.
 func (s *Secrets) sort() {
 	slices.SortFunc(*s, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	*s = slices.Compact(*s)
@@ -40,9 +43,7 @@ func (s Secrets) and(others Secrets) Secrets {
 	return all
 }
 
-func isSeparator(r rune) bool { return strings.ContainsRune(" \t,;=\"", r) }
-
-// AddLogin adds a user with its password, also as Basic authentication has them.
+// AddLogin adds a user name with its password, also in the form of Basic authentication.
 func (s *Secrets) AddLogin(user *url.Userinfo) {
 	if user == nil {
 		return
@@ -55,7 +56,7 @@ func (s *Secrets) AddLogin(user *url.Userinfo) {
 	s.Add(user.String())
 }
 
-// AddHeader adds the values of h, but for the fields that are not secret.
+// AddHeader adds the values of the fields of h that may be secret.
 func (s *Secrets) AddHeader(h http.Header) {
 	for name, values := range h {
 		if isPublic(name) {
@@ -71,7 +72,7 @@ func (s *Secrets) AddHeader(h http.Header) {
 	}
 }
 
-// isPublic tells the request headers that hold no secret.
+// isPublic reports whether a request header field contains no secret.
 func isPublic(name string) bool {
 	switch name {
 	case "Content-Type", "X-Http-Method-Override", "Accept", "Accept-Encoding", "User-Agent", "Host", "Origin":
@@ -80,9 +81,9 @@ func isPublic(name string) bool {
 	return IsProtocolHeader(name)
 }
 
-// AddRequest adds what req sends: the values of its header, its userinfo, which
-// net/http makes an Authorization, the values of its query, and the cookies that
-// http.Client adds from jar, which may be nil.
+// AddRequest adds what req sends: the values of its header, its userinfo, which net/http
+// sends as Authorization, the values of its query, and the cookies that http.Client adds
+// from jar, which may be nil.
 func (s *Secrets) AddRequest(req *http.Request, jar http.CookieJar) {
 	s.AddHeader(req.Header)
 	s.AddLogin(req.URL.User)
@@ -96,15 +97,15 @@ func (s *Secrets) AddRequest(req *http.Request, jar http.CookieJar) {
 			s.Add(value)
 		}
 	}
-	for pair := range strings.SplitSeq(req.URL.RawQuery, "&") { // as it was sent
+	for pair := range strings.SplitSeq(req.URL.RawQuery, "&") { // still escaped
 		_, value, _ := strings.Cut(pair, "=")
 		s.Add(value)
 	}
 }
 
-// AddProxy adds what a proxy is sent when transport makes req: the login in the URL
-// of the proxy, and ProxyConnectHeader. A transport that net/http does not know is
-// taken for one that asks the environment for its proxy.
+// AddProxy adds what transport sends to a proxy for req: the login in the URL of the proxy,
+// and ProxyConnectHeader. A transport that is not an *http.Transport is assumed to take its
+// proxy from the environment.
 func (s *Secrets) AddProxy(transport http.RoundTripper, req *http.Request) {
 	if transport == nil {
 		transport = http.DefaultTransport
@@ -121,9 +122,9 @@ func (s *Secrets) AddProxy(transport http.RoundTripper, req *http.Request) {
 	}
 }
 
-// Clean takes the secrets out of a text, also where only the beginning of one is
-// left, as what a server said may have been cut before, and where one is escaped as
-// in a URL: then the rest of the text is unescaped, too.
+// Clean removes the secrets from a text. It also removes the first part of a secret, as the
+// text may have been cut, and secrets that are escaped as in a URL; it then unescapes the
+// rest of the text, too.
 func (s Secrets) Clean(text string) string {
 	cleaned := s.clean(text)
 	if plain := unescape(cleaned); plain != cleaned && s.clean(plain) != plain {
@@ -139,31 +140,31 @@ func (s Secrets) clean(text string) string {
 	return text
 }
 
-// unescape replaces all percent escapes, also of escapes, but for those of what
-// would break a line or cannot be seen.
+var percentEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// unescape replaces all percent escapes, including escaped escapes, except those of spaces
+// and control characters.
 func unescape(text string) string {
 	for {
-		var b strings.Builder
-		for i := 0; i < len(text); i++ {
-			if i+2 < len(text) && text[i] == '%' {
-				if c, err := strconv.ParseUint(text[i+1:i+3], 16, 8); err == nil && c > ' ' && c != 0x7f {
-					b.WriteByte(byte(c))
-					i += 2
-					continue
-				}
+		plain := percentEscape.ReplaceAllStringFunc(text, func(escape string) string {
+			c, _ := strconv.ParseUint(escape[1:], 16, 8)
+			if c <= ' ' || c == 0x7f {
+				return escape
 			}
-			b.WriteByte(text[i])
-		}
-		if b.Len() == len(text) {
+			return string([]byte{byte(c)})
+		})
+		if plain == text {
 			return text
 		}
-		text = b.String()
+		text = plain
 	}
 }
 
+// withoutSecret removes each part of text that has at least the first 16 bytes of a
+// secret, or all of a shorter one.
 func withoutSecret(text, secret string) string {
-	const telling = 16
-	head := secret[:min(len(secret), telling)]
+	const minHead = 16
+	head := secret[:min(len(secret), minHead)]
 	var b strings.Builder
 	for {
 		i := strings.Index(text, head)
@@ -184,7 +185,7 @@ func withoutSecret(text, secret string) string {
 // URL returns RedactURL of u without the secrets.
 func (s Secrets) URL(u *url.URL) string { return s.Clean(RedactURL(u)) }
 
-// In returns the secrets that RedactURL of u shows.
+// In returns the secrets that RedactURL of u contains.
 func (s Secrets) In(u *url.URL) Secrets {
 	var shown Secrets
 	for _, secret := range s {
@@ -195,8 +196,8 @@ func (s Secrets) In(u *url.URL) Secrets {
 	return shown
 }
 
-// Redact hides the text of an error that repeats a secret, as a server may echo
-// one in any header.
+// Redact removes the secrets from the text of an error: a server may repeat one in any
+// header.
 func (s Secrets) Redact(err error) error {
 	if err == nil {
 		return nil
@@ -215,6 +216,63 @@ type redactedError struct {
 
 func (e *redactedError) Error() string { return e.text }
 
-// Is and As look through, without letting the text out.
+// Is and As match err. There is no Unwrap, which would return an error with the text.
 func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
 func (e *redactedError) As(target any) bool   { return errors.As(e.err, target) }
+
+// A Redactor removes the credentials of one client from texts: those of its options, and
+// those that a request sent, for example by a hook, if the server repeated them in a URL.
+// That URL stays in use after the credentials were replaced. AddHeader and AddLogin must
+// not be called concurrently with other methods.
+type Redactor struct {
+	options Secrets
+
+	mu     sync.Mutex
+	echoed Secrets // at most maxEchoed, repeated by the server
+}
+
+// maxEchoed limits the memory that a server can cause a client to use.
+const maxEchoed = 100
+
+// AddHeader adds the values of the caller's header.
+func (r *Redactor) AddHeader(h http.Header) { r.options.AddHeader(h) }
+
+// AddLogin adds the userinfo of the caller's URL, which may be nil.
+func (r *Redactor) AddLogin(user *url.Userinfo) { r.options.AddLogin(user) }
+
+// URL returns RedactURL of u without the secrets: a server may repeat a token in a path.
+func (r *Redactor) URL(u *url.URL) string { return r.all().URL(u) }
+
+func (r *Redactor) all() Secrets {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.options.and(r.echoed)
+}
+
+// Sent returns the secrets that texts about req must not contain: those that it sends
+// through client, to the server or a proxy, and those that URL removes. The returned
+// function looks up the proxy in its first call only: the caller's Proxy function may
+// have side effects.
+func (r *Redactor) Sent(client *http.Client, req *http.Request) func() Secrets {
+	sent := r.all()
+	sent.AddRequest(req, client.Jar)
+	return sync.OnceValue(func() Secrets {
+		sent.AddProxy(client.Transport, req)
+		return sent
+	})
+}
+
+// NoteEcho keeps the secrets in location, a URL from a response, that are not in
+// requested, the URL of its request, which the caller chose.
+func (r *Redactor) NoteEcho(sent Secrets, requested, location *url.URL) {
+	known := r.all()
+	for _, secret := range sent.In(location) {
+		if len(Secrets{secret}.In(requested)) > 0 || slices.Contains(known, secret) {
+			continue
+		}
+		r.mu.Lock()
+		r.echoed = append(r.echoed, secret)
+		r.echoed = r.echoed[max(0, len(r.echoed)-maxEchoed):]
+		r.mu.Unlock()
+	}
+}

@@ -1,44 +1,28 @@
-// Package httpx holds what packages tus and httpsource share about HTTP: which
-// URLs are of one origin, how URLs and errors are shown without secrets, and how
-// header fields are checked and read.
+// Package httpx contains the HTTP code that packages tus and httpsource share: it compares
+// origins, removes secrets from URLs and errors, and checks and parses header fields.
 package httpx
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 )
 
-// Origin is scheme, host and port: what decides whether the caller's headers
-// may be sent to a URL. Origins are compared with ==. The zero value is no origin.
+// Origin is the scheme, host and port of a URL. It decides whether the caller's headers may
+// be sent there. Origins are compared with ==. The zero value is no origin.
 type Origin struct{ scheme, host, port string }
 
-// OriginOf returns the origin of u, which ParseURL or Resolve returned, with the
-// default port where u has none. Two URLs of one origin are dialed at one address.
+// OriginOf returns the origin of u, a result of ParseURL or Resolve, with the default port
+// if u has none. net/http dials the same address for all URLs of one origin.
 func OriginOf(u *url.URL) Origin {
-	o := Origin{scheme: u.Scheme, host: lowerASCII(u.Hostname()), port: u.Port()}
+	o := Origin{scheme: u.Scheme, host: LowerASCII(u.Hostname()), port: cmp.Or(u.Port(), defaultPort(u.Scheme))}
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
 		o.host = ip.String() // IPv6 has several forms
 	}
-	if o.port == "" {
-		o.port = defaultPort(o.scheme)
-	}
 	return o
-}
-
-// lowerASCII leaves all letters beyond ASCII alone: strings.ToLower makes some of
-// them ASCII, and so another host's name.
-func lowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }
 
 func defaultPort(scheme string) string {
@@ -51,7 +35,7 @@ func defaultPort(scheme string) string {
 	return ""
 }
 
-// URL returns the URL of o: no path, and no port where that is the default.
+// URL returns the URL of o, without a path and without a default port.
 func (o Origin) URL() *url.URL {
 	host := o.host
 	if strings.Contains(host, ":") { // IPv6
@@ -66,9 +50,9 @@ func (o Origin) URL() *url.URL {
 // String returns the origin as the text of its URL.
 func (o Origin) String() string { return o.URL().String() }
 
-// ParseURL parses an http or https URL into the form in which it is requested:
-// the host in ASCII, no fragment, and nothing in the query that no URL may have.
-// Errors call it kind, and name neither credentials nor the query.
+// ParseURL parses an http or https URL and normalizes it: the host is in ASCII, there is no
+// fragment, and invalid bytes in the query are escaped. Error texts name the URL by kind
+// and contain neither credentials nor the query.
 func ParseURL(kind, raw string) (*url.URL, error) {
 	raw = strings.TrimSpace(raw)
 	if raw == "" {
@@ -76,7 +60,7 @@ func ParseURL(kind, raw string) (*url.URL, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		// The text of url.Error repeats the whole URL, secrets included.
+		// The text of url.Error contains the whole URL with its secrets.
 		return nil, fmt.Errorf("%s is not a URL", kind)
 	}
 	if err := normalize(u); err != nil {
@@ -85,9 +69,9 @@ func ParseURL(kind, raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// Resolve resolves a Location header, which may be relative, against the URL of
-// the request, and returns it in the form of ParseURL. Userinfo in it is dropped:
-// it would be the server's, not the caller's.
+// Resolve resolves a Location header, which may be relative, against the URL of the
+// request, and normalizes the result like ParseURL. It drops userinfo, which would be
+// credentials that the server chose.
 func Resolve(base *url.URL, location string) (*url.URL, error) {
 	ref, err := url.Parse(escapePath(strings.TrimSpace(location)))
 	if err != nil {
@@ -119,9 +103,8 @@ func normalize(u *url.URL) error {
 	return nil
 }
 
-// keepZone adds the zone of an IPv6 address in base to the same address in u. A
-// server does not know in which zone the client reaches it, and is not told: the
-// Host header has no zone (RFC 6874, section 4).
+// keepZone adds the zone of an IPv6 address in base to the same address in u. The Host
+// header has no zone (RFC 6874, section 4), so a server cannot include it in a Location.
 func keepZone(u, base *url.URL) {
 	here, err := netip.ParseAddr(base.Hostname())
 	if err != nil || here.Zone() == "" {
@@ -137,9 +120,9 @@ func keepZone(u, base *url.URL) {
 	}
 }
 
-// escapePath escapes what no URL may have in its path, but servers that name uploads
-// after files send: "/files/50%off", spaces, control characters and bytes beyond ASCII.
-// The fragment, which is not sent, is dropped.
+// escapePath escapes invalid bytes in the path of a URL, which servers send if they name
+// uploads after files: "/files/50%off", spaces, control characters and bytes beyond ASCII.
+// It drops the fragment.
 func escapePath(raw string) string {
 	raw, _, _ = strings.Cut(raw, "#")
 	path, query, hasQuery := strings.Cut(raw, "?")
@@ -153,7 +136,8 @@ func escapePath(raw string) string {
 	}
 	escaped := head + escape(path, func(i int) bool {
 		c := path[i]
-		return c <= ' ' || c >= 0x7f || c == '%' && !isEscape(path[i:])
+		_, err := url.PathUnescape(path[i:min(i+3, len(path))])
+		return c <= ' ' || c >= 0x7f || c == '%' && err != nil
 	})
 	if hasQuery {
 		escaped += "?" + query
@@ -161,19 +145,9 @@ func escapePath(raw string) string {
 	return escaped
 }
 
-// isEscape reports whether s begins with a percent escape.
-func isEscape(s string) bool {
-	if len(s) < 3 || s[0] != '%' {
-		return false
-	}
-	_, err := strconv.ParseUint(s[1:3], 16, 8)
-	return err == nil
-}
-
-// escapeQuery escapes the bytes that no URL may have in its query, as browsers do.
-// Package url takes the query as it is, and a record of the upload cannot hold what
-// is not UTF-8, nor a request line a space. All else stays as it is, since it may be
-// signed.
+// escapeQuery escapes the invalid bytes in a query, as browsers do. Package url does not
+// change the query, but a request line cannot contain a space, and the record of an upload
+// only UTF-8. All other bytes stay unchanged, because the query may be signed.
 func escapeQuery(query string) string {
 	return escape(query, func(i int) bool {
 		c := query[i]
@@ -181,24 +155,21 @@ func escapeQuery(query string) string {
 	})
 }
 
-// escape escapes the bytes of s at the indexes for which the function is true.
+// escape escapes the bytes of s at the indexes for which at returns true.
 func escape(s string, at func(i int) bool) string {
-	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(s) {
-		if c := s[i]; at(i) {
-			b.WriteByte('%')
-			b.WriteByte(hex[c>>4])
-			b.WriteByte(hex[c&15])
+		if at(i) {
+			fmt.Fprintf(&b, "%%%02X", s[i])
 		} else {
-			b.WriteByte(c)
+			b.WriteByte(s[i])
 		}
 	}
 	return b.String()
 }
 
-// RedactURL returns u without userinfo, query and fragment. Of an opaque URL, as
-// package url parses "user:password@host", it keeps only the scheme.
+// RedactURL returns u without userinfo, query and fragment. It keeps only the scheme of an
+// opaque URL: package url parses "user:password@host" as one.
 func RedactURL(u *url.URL) string {
 	r := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	if u.Opaque != "" {
@@ -207,8 +178,8 @@ func RedactURL(u *url.URL) string {
 	return r.String()
 }
 
-// StripURL takes the URL out of errors of net/http: url.Error repeats it whole,
-// with whatever secret the query holds.
+// StripURL returns the cause of an error of net/http: the text of url.Error contains the
+// whole URL, whose query may be secret.
 func StripURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {

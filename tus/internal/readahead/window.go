@@ -1,5 +1,5 @@
-// Package readahead reads a stream ahead of its use and holds the part of it that may
-// be needed again.
+// Package readahead reads a stream ahead of its use and keeps the part of it that may have
+// to be read again.
 package readahead
 
 import (
@@ -14,23 +14,24 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// Window is a part of a stream, its data, in memory, and reads what follows. It takes
-// at most two chunks of memory. The methods are for one goroutine.
+// Window keeps a chunk of a stream, its data, in memory and reads the next chunk ahead. It
+// uses at most two chunks of memory. The methods must not be called concurrently.
 type Window struct {
-	// Algorithm, unless it is zero, is what chunks are summed with as they are read.
+	// Algorithm, unless it is zero, computes the checksums of chunks as they are read.
 	Algorithm checksum.Algorithm
 
 	reader io.ReadCloser
-	chunk  int64  // the most bytes of data and ahead
-	start  int64  // offset of data
-	data   []byte // may be needed again
-	ahead  []byte // buffer for what follows data
+	chunk  int64 // maximum size of data and ahead
+	start  int64 // offset of data
+	data   []byte
+	ahead  []byte // buffer for the bytes after data
 	filled int    // bytes of ahead that are read
-	over   bool   // the stream ends after these
+	eof    bool   // the stream ends after these
 	err    error  // of the reader, after these
-	coming <-chan *async.Outcome[filling]
-	rested bool // Rest may have ended what is coming
-	closed bool
+
+	reading     <-chan *async.Outcome[filling] // the read-ahead in flight; nil for none
+	interrupted bool                           // its error may be the timeout of Interrupt
+	closed      bool
 
 	sum  Sum // of data
 	next Sum // of ahead
@@ -45,18 +46,18 @@ type Sum struct {
 // filling is the result of a read-ahead.
 type filling struct {
 	buffer []byte // may be larger than before
-	n      int
-	sum    Sum // of all that was filled
+	n      int    // bytes that were read
+	sum    Sum    // of all filled bytes of buffer
 }
 
-// New returns the window of a stream that begins where r is, without data. chunk is the
-// most that is read at once, for which the two buffers grow from initial.
+// New returns a Window of the stream r, without data. chunk is the maximum size of the
+// data. The two buffers have the size initial and grow up to chunk.
 func New(r io.ReadCloser, chunk, initial int64) *Window {
 	initial = min(chunk, initial)
 	return &Window{reader: r, chunk: chunk, data: make([]byte, 0, initial), ahead: make([]byte, initial)}
 }
 
-// Start returns the offset of the data, and End the offset of what follows it.
+// Start returns the offset at which the data starts.
 func (w *Window) Start() int64 { return w.start }
 
 // End returns the offset at which the data ends.
@@ -68,10 +69,10 @@ func (w *Window) Data() []byte { return w.data }
 // Sum returns the checksum of the data, if there is one.
 func (w *Window) Sum() Sum { return w.sum }
 
-// Ended reports whether the stream is known to end with the data.
-func (w *Window) Ended() bool { return w.over && w.filled == 0 }
+// Ended reports whether the stream is known to end after the data.
+func (w *Window) Ended() bool { return w.eof && w.filled == 0 }
 
-// Err returns the error of the reader, if the data is the last before it.
+// Err returns the error of the reader, if it occurred right after the data.
 func (w *Window) Err() error {
 	if w.filled > 0 {
 		return nil
@@ -79,18 +80,16 @@ func (w *Window) Err() error {
 	return w.err
 }
 
-// Fetch begins to read the chunk after the data.
-func (w *Window) Fetch() {
-	w.read(w.chunk)
-}
+// Fetch starts reading the chunk after the data.
+func (w *Window) Fetch() { w.read(w.chunk) }
 
-// read begins to read until size bytes of ahead are filled.
+// read starts reading until size bytes of ahead are filled.
 func (w *Window) read(size int64) {
-	if w.coming != nil || w.over || w.err != nil || int64(w.filled) >= size {
+	if w.reading != nil || w.eof || w.err != nil || int64(w.filled) >= size {
 		return
 	}
 	reader, buffer, from, algorithm := w.reader, w.ahead, w.filled, w.Algorithm
-	w.coming = async.Go(func() (filling, error) {
+	w.reading = async.Go(func() (filling, error) {
 		got, err := fillUpTo(reader, buffer, from, size)
 		if algorithm.New != nil && from+got.n > 0 {
 			h := algorithm.New()
@@ -101,8 +100,8 @@ func (w *Window) read(size int64) {
 	})
 }
 
-// fillUpTo is Fill for a buffer that grows with what is read, up to size bytes: the
-// chunk size may be much larger than the stream.
+// fillUpTo is Fill with a buffer that grows up to size bytes as bytes are read: the chunk
+// size may be much larger than the stream.
 func fillUpTo(r io.Reader, buffer []byte, from int, size int64) (got filling, err error) {
 	for at := from; int64(at) < size && err == nil; at = from + got.n {
 		if at == len(buffer) {
@@ -118,7 +117,8 @@ func fillUpTo(r io.Reader, buffer []byte, from int, size int64) (got filling, er
 	return got, err
 }
 
-// Fill reads until p is full or the stream ends, with io.EOF for any end.
+// Fill reads until p is full or r returns an error. Unlike [io.ReadFull], it returns io.EOF
+// also after some bytes.
 func Fill(r io.Reader, p []byte) (n int, err error) {
 	const maxEmptyReads = 100
 	for empty := 0; n < len(p) && err == nil; {
@@ -137,28 +137,28 @@ func Fill(r io.Reader, p []byte) (n int, err error) {
 	return n, err
 }
 
-// arrive waits for what is being read.
-func (w *Window) arrive(ctx context.Context) error {
-	if w.coming == nil {
+// wait waits for the read-ahead in flight.
+func (w *Window) wait(ctx context.Context) error {
+	if w.reading == nil {
 		return nil
 	}
 	select {
-	case read := <-w.coming:
-		w.take(read)
+	case outcome := <-w.reading:
+		w.take(outcome)
 		return nil
 	case <-ctx.Done():
 		return async.ContextError(ctx)
 	}
 }
 
-// Advance replaces the data by what follows it. The error is that of ctx; that of the
-// reader is Err.
+// Advance replaces the data by the chunk after it. It returns the error of ctx; Err returns
+// that of the reader.
 func (w *Window) Advance(ctx context.Context) error {
-	if err := w.arrive(ctx); err != nil { // of a Peek
+	if err := w.wait(ctx); err != nil { // for a Peek
 		return err
 	}
 	w.Fetch()
-	if err := w.arrive(ctx); err != nil {
+	if err := w.wait(ctx); err != nil {
 		return err
 	}
 	w.start = w.End()
@@ -169,58 +169,58 @@ func (w *Window) Advance(ctx context.Context) error {
 	return nil
 }
 
-// Peek waits for one byte after the data, so that Ended is known. The error is that of
+// Peek waits for one byte after the data, so that Ended is known. It returns the error of
 // ctx.
 func (w *Window) Peek(ctx context.Context) error {
 	w.read(1)
-	return w.arrive(ctx)
+	return w.wait(ctx)
 }
 
-func (w *Window) take(read *async.Outcome[filling]) {
-	w.coming = nil
-	failed := w.err
-	w.err = async.ErrPanicked // if Get panics: what was read is lost
-	got, err := read.Get()
-	w.err = failed
+// take adds the result of a read-ahead.
+func (w *Window) take(outcome *async.Outcome[filling]) {
+	w.reading = nil
+	w.err = async.ErrPanicked // if Get panics, the bytes that were read are lost
+	got, err := outcome.Get()
+	w.err = nil
 	var timeout net.Error
-	if w.rested && errors.As(err, &timeout) && timeout.Timeout() { // of Rest
+	if w.interrupted && errors.As(err, &timeout) && timeout.Timeout() {
 		err = nil
 	}
-	w.rested = false
+	w.interrupted = false
 	w.ahead = got.buffer
 	w.filled += got.n
 	w.next = got.sum
 	switch {
 	case err == io.EOF:
-		w.over = true
+		w.eof = true
 	case err != nil:
 		w.err = err
 	}
 }
 
-// restGrace is how long a Read may take to return after its deadline.
-const restGrace = time.Second
+// interruptGrace is how long a Read may take to return after its deadline.
+const interruptGrace = time.Second
 
-// Rest ends a read-ahead in flight, if the reader has a SetReadDeadline that ends a Read.
-// The bytes that were read are kept, so that the window can be used again.
-func (w *Window) Rest() {
+// Interrupt ends a read-ahead in flight, if the reader has a SetReadDeadline that ends a
+// Read. The window keeps the bytes that were read and can be used again.
+func (w *Window) Interrupt() {
 	d, ok := w.reader.(interface{ SetReadDeadline(time.Time) error })
-	if w.coming == nil || !ok || d.SetReadDeadline(time.Unix(1, 0)) != nil {
+	if w.reading == nil || !ok || d.SetReadDeadline(time.Unix(1, 0)) != nil {
 		return
 	}
-	read, ok := async.ReceiveWithin(restGrace, w.coming)
+	outcome, ok := async.ReceiveWithin(interruptGrace, w.reading)
 	_ = d.SetReadDeadline(time.Time{})
-	w.rested = true
+	w.interrupted = true
 	if ok { // otherwise the reader ignores its deadline
-		w.take(read)
+		w.take(outcome)
 	}
 }
 
-// Close ends the reading and closes the reader. It may be called more than once.
+// Close stops reading and closes the reader. It may be called more than once.
 func (w *Window) Close() {
 	if !w.closed {
 		w.closed = true
-		defer async.CloseSoon(w.reader) // also when Rest panics as the reader did
+		defer async.CloseSoon(w.reader) // also if Interrupt repeats a panic of the reader
 	}
-	w.Rest()
+	w.Interrupt()
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
-func TestWindow_AdvancesChunkByChunkToTheEnd(t *testing.T) {
+func TestWindow_AdvanceReturnsAllChunks(t *testing.T) {
 	all := []byte("0123456789")
 	for name, r := range map[string]io.Reader{
 		"at once": bytes.NewReader(all), "byte by byte": iotest.OneByteReader(bytes.NewReader(all)),
@@ -45,7 +45,7 @@ func TestWindow_AdvancesChunkByChunkToTheEnd(t *testing.T) {
 	}
 }
 
-func TestWindow_ErrorOfReaderFollowsTheData(t *testing.T) {
+func TestWindow_ErrorOfReaderFollowsData(t *testing.T) {
 	broken := errors.New("broken")
 	w := readahead.New(io.NopCloser(io.MultiReader(bytes.NewReader([]byte("0123")), iotest.ErrReader(broken))), 3, 3)
 	defer w.Close()
@@ -62,13 +62,13 @@ func TestWindow_ErrorOfReaderFollowsTheData(t *testing.T) {
 	}
 }
 
-func TestWindow_RestKeepsWhatWasRead(t *testing.T) {
+func TestWindow_InterruptKeepsReadBytes(t *testing.T) {
 	from, to := net.Pipe()
 	defer to.Close()
 	w := readahead.New(from, 4, 4)
 	w.Fetch()
 	to.Write([]byte("01"))
-	w.Rest() // the read-ahead waits for two more bytes
+	w.Interrupt() // the read-ahead waits for two more bytes
 	go to.Write([]byte("23"))
 	if err := w.Advance(t.Context()); err != nil {
 		t.Fatal(err)
@@ -79,7 +79,7 @@ func TestWindow_RestKeepsWhatWasRead(t *testing.T) {
 	w.Close()
 }
 
-func TestWindow_EndOfContextEndsTheWait(t *testing.T) {
+func TestWindow_CanceledContextEndsWait(t *testing.T) {
 	from, to := net.Pipe()
 	defer to.Close()
 	w := readahead.New(from, 4, 4)

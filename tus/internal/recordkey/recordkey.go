@@ -5,15 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"regexp"
 )
 
-const (
-	// maxReadable is the longest fingerprint, in bytes, that a key contains as it is.
-	maxReadable = 100
-	// unreadable replaces a fingerprint that is not a safe file name.
-	unreadable = "key"
-	hashLen    = 16
-)
+// readable matches a fingerprint that is safe as a file name and on a command line.
+var readable = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`)
 
 // New returns a key that covers the fingerprint of the source, the scope (the endpoint
 // of the upload) and the resume key (what distinguishes two uploads of one source; by
@@ -36,23 +32,8 @@ func New(fingerprint, scope, resumeKey string) string {
 	}
 	sum := sha256.Sum256(b)
 	prefix := fingerprint
-	if !readable(fingerprint) {
-		prefix = unreadable
+	if !readable.MatchString(fingerprint) {
+		prefix = "key"
 	}
-	return prefix + "-" + hex.EncodeToString(sum[:hashLen])
-}
-
-func readable(s string) bool {
-	if s == "" || len(s) > maxReadable {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case i > 0 && (c == '-' || c == '_'):
-		default:
-			return false
-		}
-	}
-	return true
+	return prefix + "-" + hex.EncodeToString(sum[:16])
 }

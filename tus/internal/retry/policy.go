@@ -1,4 +1,5 @@
-// Package retry has the defaults of tus.RetryPolicy, for uploads and for tus/httpsource.
+// Package retry implements the defaults of tus.RetryPolicy, for uploads and for
+// tus/httpsource.
 package retry
 
 import (
@@ -15,7 +16,7 @@ const (
 	maxDelay   = time.Minute
 )
 
-// Policy is a tus.RetryPolicy, which has the documentation.
+// Policy has the fields of tus.RetryPolicy, which documents them.
 type Policy struct {
 	MaxRetries    int
 	Delay         func(attempt int) time.Duration
@@ -32,7 +33,7 @@ func (p Policy) Retries() int {
 }
 
 // Wait returns the wait before a retry. attempt counts the retries in a row, from 1.
-// retryAfter is what the server asked for; 0 if it did not.
+// retryAfter is the wait that the server requested; 0 for none.
 func (p Policy) Wait(attempt int, retryAfter time.Duration) time.Duration {
 	limit := p.MaxRetryAfter
 	if limit <= 0 {

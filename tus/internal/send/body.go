@@ -13,10 +13,10 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// body is one body of a request. The connections of NewTransport let the kernel send it
-// if it is a file (see conn.ReadFrom); other transports read it.
+// body is one body of a request. If it is a file, the kernel sends it on the connections of
+// NewTransport (see conn.ReadFrom). Other transports read it.
 type body struct {
-	of     *Bodies
+	bodies *Bodies
 	ctx    context.Context
 	limits []Limiter
 	src    io.ReadCloser
@@ -26,58 +26,58 @@ type body struct {
 	// For the reading goroutine only.
 	offset   int64 // in the source, of the next byte
 	left     int64
-	granted  int       // by limits, and not moved
+	granted  int       // bytes that the limits permit, and that are not read yet
 	lastRead time.Time // when the transport last called Read
 
 	beginning sync.Once
 	reading   sync.Mutex // held during a Read of src
 	closing   sync.Once
-	ending    chan error // gets the error of closing src
+	closeErr  chan error // receives the error of closing src
 
 	mu      sync.Mutex
 	phase   phase
 	closed  bool        // src is closed
-	handed  int64       // bytes given to the transport
+	counted int64       // bytes that the transport has read
 	sending *kernelSend // nil if the kernel sends nothing
-	err     error       // the first one of the source
+	err     error       // first error of the source
 }
 
-// phase is how far the end of a body has come.
+// phase is the phase of a body.
 type phase int
 
 const (
-	running phase = iota
-	stopped       // the request is over: no more bytes leave
-	counted       // no more bytes are counted
+	running  phase = iota
+	stopping       // the request is over: no more bytes are sent
+	stopped        // no more bytes are counted
 )
 
-func newBody(ctx context.Context, of *Bodies) *body {
-	b := &body{of: of, ctx: ctx, offset: of.Payload.Offset, left: of.Payload.Size, ending: make(chan error, 1)}
-	for _, limit := range []Limiter{of.Limit, of.Payload.Limit} {
+func newBody(ctx context.Context, bodies *Bodies) *body {
+	b := &body{bodies: bodies, ctx: ctx, offset: bodies.Payload.Offset, left: bodies.Payload.Size, closeErr: make(chan error, 1)}
+	for _, limit := range []Limiter{bodies.Limit, bodies.Payload.Limit} {
 		if limit != nil {
 			b.limits = append(b.limits, limit)
 		}
 	}
-	if of.Hash != nil {
-		b.sum = of.Hash()
+	if bodies.Hash != nil {
+		b.sum = bodies.Hash()
 	}
 	return b
 }
 
-// firstBytes is how many bytes the limits must grant before the source is opened, so
-// that a file is not open while the upload waits for its first byte.
+// firstBytes is how many bytes the limits must permit before the source is opened. A file
+// is not open while the upload waits for its first byte.
 const firstBytes = 32 << 10
 
-// open opens the source when the first bytes may leave.
+// open waits until the limits permit the first bytes, and opens the source.
 func (b *body) open() (err error) {
-	if err := b.ask(int(min(b.left, firstBytes))); err != nil {
+	if err := b.waitForLimits(int(min(b.left, firstBytes))); err != nil {
 		return err
 	}
-	release := b.of.Stall.Pause()
-	b.src, err = b.of.Payload.Open(b.ctx)
+	release := b.bodies.Stall.Pause()
+	b.src, err = b.bodies.Payload.Open(b.ctx)
 	release()
 	if err != nil {
-		return b.of.SourceError(err)
+		return b.bodies.SourceError(err)
 	}
 	b.file, _ = b.src.(*os.File)
 	return nil
@@ -87,7 +87,7 @@ func (b *body) open() (err error) {
 var errStopped = errors.New("request is over")
 
 func (b *body) Read(p []byte) (n int, err error) {
-	if !b.of.Panics.Run(func() { n, err = b.readNext(p) }) {
+	if !b.bodies.Panics.Run(func() { n, err = b.readNext(p) }) {
 		return 0, errStopped
 	}
 	return n, err
@@ -95,12 +95,12 @@ func (b *body) Read(p []byte) (n int, err error) {
 
 func (b *body) readNext(p []byte) (int, error) {
 	b.begin()
-	n, err := b.allowance(b.readSize(len(p)))
+	n, err := b.permitted(b.readSize(len(p)))
 	if err != nil || n == 0 {
 		return 0, err
 	}
 	n, err = b.read(p[:n])
-	if over := b.advance(int64(n)); over != nil {
+	if over := b.advance(int64(n), running); over != nil {
 		return 0, over
 	}
 	return n, err
@@ -108,18 +108,18 @@ func (b *body) readNext(p []byte) (int, error) {
 
 // begin is called before the first byte is read.
 func (b *body) begin() {
-	b.beginning.Do(func() { b.of.begin(b) })
+	b.beginning.Do(func() { b.bodies.begin(b) })
 }
 
 const (
-	// slowRead is the time between two reads from which the link is so slow that
-	// smaller ones are needed to see bytes move.
+	// slowRead is the time between two reads above which the link is slow: the stall timer
+	// then needs smaller reads to see bytes move.
 	slowRead = time.Second
-	// slowReadSize is the size of those.
+	// slowReadSize is the size of a read on a slow link.
 	slowReadSize = 4 << 10
 )
 
-// readSize limits a Read of n bytes by the speed of the link.
+// readSize reduces the size n of a Read on a slow link.
 func (b *body) readSize(n int) int {
 	last := b.lastRead
 	b.lastRead = time.Now()
@@ -129,29 +129,29 @@ func (b *body) readSize(n int) int {
 	return n
 }
 
-// read is one non-empty read of the source. It holds the last bytes back until the
-// source is verified.
+// read is one non-empty read of the source. It returns the last bytes only after the source
+// was verified.
 func (b *body) read(p []byte) (int, error) {
 	n, err := b.readSource(p)
 	if err != nil || int64(n) < b.left {
 		return n, err
 	}
-	if err := b.verified(); err != nil { // may hang, so without the lock
+	if err := b.verify(); err != nil { // without the lock, as it may hang
 		return 0, err
 	}
-	if b.sum != nil && !b.summed(b.sum.Sum(nil)) {
+	if b.sum != nil && !b.reportSum(b.sum.Sum(nil)) {
 		return 0, errStopped
 	}
 	return n, nil
 }
 
-// verified runs Payload.Verify.
-func (b *body) verified() error {
-	if b.of.Payload.Verify == nil {
+// verify calls Payload.Verify.
+func (b *body) verify() error {
+	if b.bodies.Payload.Verify == nil {
 		return nil
 	}
-	release := b.of.Stall.Pause()
-	err := b.of.Payload.Verify(b.ctx)
+	release := b.bodies.Stall.Pause()
+	err := b.bodies.Payload.Verify(b.ctx)
 	release()
 	if err != nil {
 		return b.fail(err)
@@ -159,7 +159,7 @@ func (b *body) verified() error {
 	return nil
 }
 
-// readSource reads and hashes.
+// readSource reads the source and hashes what it read.
 func (b *body) readSource(p []byte) (int, error) {
 	b.reading.Lock()
 	defer b.reading.Unlock()
@@ -168,10 +168,10 @@ func (b *body) readSource(p []byte) (int, error) {
 	}
 	n, err := b.readSome(p)
 	if n == 0 {
-		return 0, b.ended(err)
+		return 0, b.endedEarly(err)
 	}
 	if int64(n) == b.left { // otherwise the next read returns the error again
-		if err == nil && b.of.Payload.ToEnd {
+		if err == nil && b.bodies.Payload.ToEnd {
 			var more int
 			if more, err = b.readSome(make([]byte, 1)); more > 0 {
 				return 0, b.failSource(&SizeError{Offset: b.offset + b.left})
@@ -187,14 +187,14 @@ func (b *body) readSource(p []byte) (int, error) {
 	return n, nil
 }
 
-// summed reports the sum of all bytes, unless the request is over.
-func (b *body) summed(sum []byte) bool {
+// reportSum reports the sum of all bytes, unless the request is over.
+func (b *body) reportSum(sum []byte) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.phase != running {
 		return false
 	}
-	b.of.Sum(sum)
+	b.bodies.Sum(sum)
 	return true
 }
 
@@ -202,7 +202,7 @@ func (b *body) summed(sum []byte) bool {
 func (b *body) readSome(p []byte) (int, error) {
 	const maxEmptyReads = 100
 	for range maxEmptyReads {
-		release := b.of.Stall.Pause()
+		release := b.bodies.Stall.Pause()
 		n, err := b.src.Read(p)
 		release()
 		if n < 0 || n > len(p) {
@@ -215,17 +215,17 @@ func (b *body) readSome(p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// ended records an error of the source before its promised end.
-func (b *body) ended(err error) error {
+// endedEarly records an error of the source before its expected end.
+func (b *body) endedEarly(err error) error {
 	if err == io.EOF {
 		err = &SizeError{Offset: b.offset, Missing: b.left}
 	}
 	return b.failSource(err)
 }
 
-// allowance waits for the limits and returns how many of n bytes may move now. It
-// returns io.EOF at the end.
-func (b *body) allowance(n int) (int, error) {
+// permitted waits for the limits and returns how many of n bytes may be sent now. It
+// returns io.EOF at the end of the body.
+func (b *body) permitted(n int) (int, error) {
 	switch {
 	case b.over():
 		return 0, errStopped
@@ -239,49 +239,49 @@ func (b *body) allowance(n int) (int, error) {
 		return n, nil
 	}
 	if b.granted == 0 {
-		if err := b.ask(n); err != nil {
+		if err := b.waitForLimits(n); err != nil {
 			return 0, err
 		}
 	}
 	return min(n, b.granted), nil
 }
 
-// ask waits until the limits, if there are any, grant some of n bytes.
-func (b *body) ask(n int) (err error) {
-	if len(b.limits) > 0 {
-		defer b.of.Stall.Pause()()
-		b.granted, err = waitForAll(b.ctx, b.limits, n)
+// waitForLimits waits until the limits, if there are any, permit some of n bytes.
+func (b *body) waitForLimits(n int) error {
+	if len(b.limits) == 0 {
+		return nil
 	}
-	return err
-}
-
-// advance counts n bytes that the transport is given, unless the request is over. The
-// lock keeps stop from returning while they are reported.
-func (b *body) advance(n int64) error {
-	b.pass(n)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.phase != running {
-		return errStopped
+	defer b.bodies.Stall.Pause()()
+	for _, limit := range b.limits {
+		n = min(n, max(1, limit.Burst()))
 	}
-	b.count(n)
+	for _, limit := range b.limits {
+		if err := limit.WaitN(withoutDeadline{b.ctx}, n); err != nil {
+			return err
+		}
+	}
+	b.granted = n
 	return nil
 }
 
-// pass advances the offset by n bytes. It is for the reading goroutine.
-func (b *body) pass(n int64) {
+// advance counts and reports n bytes that the transport reads, unless the phase is after
+// last. It does so under the lock, so that stop does not return before. Only the reading
+// goroutine calls it.
+func (b *body) advance(n int64, last phase) error {
 	b.offset += n
 	b.left -= n
 	b.granted = max(0, b.granted-int(n))
-}
-
-// count counts and reports n bytes. It needs the lock.
-func (b *body) count(n int64) {
-	b.handed += n
-	if n > 0 {
-		defer b.of.Stall.sent(b.left == 0)()
-		b.of.Moved(int(n))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n > 0 && b.phase <= last {
+		b.counted += n
+		defer b.bodies.Stall.sent(b.left == 0)()
+		b.bodies.Moved(int(n))
 	}
+	if b.phase != running {
+		return errStopped
+	}
+	return nil
 }
 
 func (b *body) over() bool {
@@ -291,7 +291,7 @@ func (b *body) over() bool {
 }
 
 // failSource is fail for an error of the source.
-func (b *body) failSource(err error) error { return b.fail(b.of.SourceError(err)) }
+func (b *body) failSource(err error) error { return b.fail(b.bodies.SourceError(err)) }
 
 // fail records the first error of the source, unless the body is closed.
 func (b *body) fail(err error) error {
@@ -306,13 +306,13 @@ func (b *body) fail(err error) error {
 	return err
 }
 
-// stop ends the body: bytes that the transport reads later do not count. It closes the
+// stop stops the body: bytes that the transport reads later do not count. It closes the
 // source, so that a Read that blocks may return.
 func (b *body) stop() {
 	b.mu.Lock()
-	b.phase = max(b.phase, stopped)
+	b.phase = max(b.phase, stopping)
 	sending := b.sending
-	if sending != nil { // what the kernel has taken so far counts
+	if sending != nil { // bytes that the kernel has accepted still count
 		sending.conn.SetWriteDeadline(time.Unix(1, 0))
 	}
 	b.mu.Unlock()
@@ -321,44 +321,30 @@ func (b *body) stop() {
 		if b.ctx.Err() != nil {
 			wait = async.Grace
 		}
-		async.ReceiveWithin(wait, sending.over) // a file may hang in a read
+		async.ReceiveWithin(wait, sending.done) // reading the file may hang
 	}
 	b.mu.Lock()
-	b.phase = counted
+	b.phase = stopped
 	b.mu.Unlock()
 	b.Close()
-	if b.of.Payload.Memory {
+	if b.bodies.Payload.Memory {
 		b.reading.Lock()
 		defer b.reading.Unlock()
 	}
 }
 
-// sent returns how many bytes the transport was given.
-func (b *body) sent() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.handed
-}
-
-// failure returns the error that was recorded.
-func (b *body) failure() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
-}
-
-// Close closes the reader of the source. The transport may call it during a Read, whose
-// error is then not one of the source, and after the request.
+// Close closes the reader of the source. The transport may call it after the request, and
+// during a Read, whose error is then not an error of the source.
 func (b *body) Close() (err error) {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
-	b.closing.Do(func() { // in the background, because it may hang
+	b.closing.Do(func() { // in the background, as closing src may hang
 		go func() {
-			defer close(b.ending)
-			b.of.Panics.Run(func() { b.ending <- b.src.Close() })
+			defer close(b.closeErr)
+			b.bodies.Panics.Run(func() { b.closeErr <- b.src.Close() })
 		}()
 	})
-	err, _ = async.Receive(b.ctx, b.ending)
+	err, _ = async.Receive(b.ctx, b.closeErr)
 	return err
 }

@@ -9,22 +9,22 @@ import (
 )
 
 const (
-	// kernelSlice is how much of a file the first call passes to the kernel. The next
-	// ones pass more while they are quick, to make fewer calls. The last one of a
-	// request is small again: the source is verified right before it.
+	// kernelSlice is how many bytes of a file the first call passes to the kernel. While
+	// calls are quick, the next ones pass more, to make fewer calls. The last call of a
+	// request is small again, because the source is verified right before it.
 	kernelSlice    = 2 << 20
 	maxKernelSlice = 32 << 20
-	// kernelTurn is about how long a call should take, for smooth progress.
-	kernelTurn = 20 * time.Millisecond
-	// kernelWindow is how long one such call may block. On a slow link, the few bytes
-	// that move in that time count as progress for the stall timer.
-	kernelWindow = time.Second
+	// kernelTime is about how long a call should take, for smooth progress.
+	kernelTime = 20 * time.Millisecond
+	// kernelTimeout is how long one call may block. On a slow link, the few bytes that
+	// move in that time count as progress for the stall timer.
+	kernelTimeout = time.Second
 )
 
 // sendTo passes the rest of the file to the kernel in slices. It returns how many bytes
-// the kernel took.
+// the kernel accepted.
 func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
-	if !b.of.Panics.Run(func() { total, err = b.sendSlices(conn, limit) }) {
+	if !b.bodies.Panics.Run(func() { total, err = b.sendSlices(conn, limit) }) {
 		return 0, errStopped
 	}
 	return total, err
@@ -32,12 +32,11 @@ func (b *body) sendTo(conn *net.TCPConn, limit int64) (total int64, err error) {
 
 func (b *body) sendSlices(conn *net.TCPConn, limit int64) (total int64, err error) {
 	b.begin()
-	done := b.sendsOn(conn)
-	defer done()
+	defer b.kernelStarts(conn)()
 	slice := int64(kernelSlice)
 	for total < limit {
 		begin := time.Now()
-		n, err := b.allowance(int(min(slice, limit-total, max(kernelSlice, b.left-kernelSlice))))
+		n, err := b.permitted(int(min(slice, limit-total, max(kernelSlice, b.left-kernelSlice))))
 		if err == io.EOF {
 			break
 		}
@@ -50,9 +49,9 @@ func (b *body) sendSlices(conn *net.TCPConn, limit int64) (total int64, err erro
 			return total, err
 		}
 		switch took := time.Since(begin); {
-		case took < kernelTurn/2:
+		case took < kernelTime/2:
 			slice = min(2*slice, maxKernelSlice)
-		case took > 2*kernelTurn:
+		case took > 2*kernelTime:
 			slice = max(slice/2, kernelSlice)
 		}
 	}
@@ -62,11 +61,11 @@ func (b *body) sendSlices(conn *net.TCPConn, limit int64) (total int64, err erro
 // kernelSend is the kernel sending a file.
 type kernelSend struct {
 	conn *net.TCPConn
-	over chan struct{} // closed at the end
+	done chan struct{} // closed at the end
 }
 
-// sendsOn records that the kernel sends the file until done is called.
-func (b *body) sendsOn(conn *net.TCPConn) (done func()) {
+// kernelStarts records that the kernel sends the file until done is called.
+func (b *body) kernelStarts(conn *net.TCPConn) (done func()) {
 	sending := &kernelSend{conn, make(chan struct{})}
 	b.mu.Lock()
 	b.sending = sending
@@ -76,30 +75,30 @@ func (b *body) sendsOn(conn *net.TCPConn) (done func()) {
 		defer b.mu.Unlock()
 		b.sending = nil
 		conn.SetWriteDeadline(time.Time{})
-		close(sending.over)
+		close(sending.done)
 	}
 }
 
-// sendSlice sends up to n bytes: fewer if kernelWindow ends first.
+// sendSlice sends up to n bytes, fewer if kernelTimeout ends first.
 func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	begin, err := b.file.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return 0, errCopied // a pipe
 	}
 	if n == b.left {
-		if err := b.verified(); err != nil {
+		if err := b.verify(); err != nil {
 			return 0, err
 		}
 	}
-	if err := b.openWindow(conn); err != nil {
+	if err := b.setKernelTimeout(conn); err != nil {
 		return 0, err
 	}
-	done := b.of.Stall.kernelSends()
+	done := b.bodies.Stall.kernelSends()
 	sent, err := conn.ReadFrom(&io.LimitedReader{R: b.file, N: n})
 	done()
-	over := b.took(sent)
+	over := b.advance(sent, stopping) // bytes that the kernel accepted count until the body is stopped
 	if sent == n && b.left == 0 {
-		return sent, nil // also if the response has ended the request
+		return sent, nil // even if the response has ended the request
 	}
 	if over != nil {
 		return sent, over
@@ -108,8 +107,8 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 		return sent, nil
 	}
 	switch {
-	case err == nil: // the file is shorter than it was
-		return sent, b.ended(io.EOF)
+	case err == nil: // the file was truncated
+		return sent, b.endedEarly(io.EOF)
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		return sent, err
 	case b.ctx.Err() != nil:
@@ -129,32 +128,17 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 }
 
 // errCopied is returned for a file that the kernel cannot send: package net copied it
-// through memory and read more than it wrote. With a write deadline, a file whose Read
-// takes longer than that would never make progress.
+// through memory and read more than it wrote. With the write deadline of sendSlice, a file
+// whose Read takes longer would make no progress.
 var errCopied = errors.New("the kernel cannot send the file")
 
-// openWindow limits the next call of the kernel to kernelWindow, unless the request is
-// over.
-func (b *body) openWindow(conn *net.TCPConn) error {
+// setKernelTimeout limits the next call of the kernel to kernelTimeout, unless the request
+// is over.
+func (b *body) setKernelTimeout(conn *net.TCPConn) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.phase != running {
 		return errStopped
 	}
-	return conn.SetWriteDeadline(time.Now().Add(kernelWindow))
-}
-
-// took is advance for bytes that the kernel took. They count even if the request is
-// over.
-func (b *body) took(n int64) error {
-	b.pass(n)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.phase != counted {
-		b.count(n)
-	}
-	if b.phase != running {
-		return errStopped
-	}
-	return nil
+	return conn.SetWriteDeadline(time.Now().Add(kernelTimeout))
 }

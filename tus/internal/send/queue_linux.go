@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// unsentBytes returns how many bytes the kernel holds that the peer has not
-// acknowledged (SIOCOUTQ), or -1 if that is unknown.
+// unsentBytes returns how many bytes of the send queue the peer has not acknowledged
+// (SIOCOUTQ), or -1 if that is unknown.
 func unsentBytes(c net.Conn) int {
 	if wrapped, ok := c.(interface{ NetConn() net.Conn }); ok { // *tls.Conn
 		c = wrapped.NetConn()

@@ -4,5 +4,5 @@ package send
 
 import "net"
 
-// unsentBytes is unknown on this system.
+// unsentBytes returns -1: the number is unknown on this system.
 func unsentBytes(net.Conn) int { return -1 }

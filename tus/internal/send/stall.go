@@ -13,52 +13,52 @@ import (
 )
 
 // StallTimer cuts a request on which no byte moves and no response arrives. There is no
-// total timeout: a slow link may take as long as it needs. The timer is paused while the
-// request waits for code of the caller (a hook, a rate limit, the source). Set the
-// exported fields before Start.
+// total timeout, so a slow link may take any time. The timer is paused while the request
+// waits for code of the caller (a hook, a rate limit, the source). The exported fields
+// must be set before Start.
 type StallTimer struct {
 	Timeout  time.Duration // for bytes; 0 or less for none
-	Response time.Duration // for the response once the whole request has left; 0 or less for none
+	Response time.Duration // for the response after the whole request was sent; 0 or less for none
 	Cut      context.CancelCauseFunc
-	Err      error // wrapped by the cause that Cut gets
-	// Connected counts the requests that have a connection, if the transport limits
-	// their number: a request may have to wait for the connection of another one. nil
-	// if there is no limit.
+	Err      error // wrapped by the cause that is passed to Cut
+	// Connected counts the requests that have a connection, if the transport limits the
+	// number of connections: a request may then wait for the connection of another one.
+	// nil if there is no limit.
 	Connected *atomic.Int32
 
-	start   time.Time    // monotonic, so that a jump of the clock does not cut
+	start   time.Time    // monotonic, so that a jump of the clock cuts no request
 	last    atomic.Int64 // nanoseconds from start to the last movement
 	pauses  atomic.Int32
 	interim atomic.Int32 // number of interim responses
-	kernel  atomic.Int64 // nanoseconds from start to when the kernel began to send a slice of a file; 0 if it sends none
+	kernel  atomic.Int64 // nanoseconds from start to the current call of the kernel that sends a file; 0 for none
 
-	mu       sync.Mutex
-	timer    *time.Timer
-	conn     net.Conn // of the request; nil if unknown
-	made     int      // number of connections that were made for the request
-	queued   int      // bytes in the send queue of conn at the last check, -1 if unknown
-	dialing  bool     // a connection is being made for the request
-	wanted   bool     // the transport, one of net/http, looks for a connection
-	written  bool     // conn has taken the whole request
-	answered bool     // the header of the response arrived
-	stopped  bool
+	mu        sync.Mutex
+	timer     *time.Timer
+	conn      net.Conn // of the request; nil if unknown
+	dialed    int      // number of connections that were made for the request
+	queued    int      // bytes in the send queue of conn at the last check, -1 if unknown
+	dialing   bool     // a connection is being made for the request
+	wanted    bool     // the transport, one of net/http, looks for a connection
+	written   bool     // the whole request was written to conn
+	responded bool     // the header of the response arrived
+	stopped   bool
 }
 
 const (
-	// maxInterim is how many interim responses of a request count as movement: a server
-	// that sends nothing else must not keep a request forever.
+	// maxInterim is how many interim responses of a request count as movement. A server
+	// that sends nothing else could keep a request open forever.
 	maxInterim = 100
-	// maxMade is how many connections the transport may make for one request. Without
+	// maxDialed is how many connections the transport may make for one request. Without
 	// it, the transport makes another one each time an HTTP/2 server closes one (GOAWAY)
 	// before it accepts the request.
-	maxMade = 10
+	maxDialed = 10
 	// maxQueuing is how many timeouts a request may wait for a connection of another
 	// client, which may send a large file over it. The wait has a limit because a custom
 	// dialer that hangs looks the same.
 	maxQueuing = 100
 )
 
-// Start starts the timer. It must be stopped.
+// Start starts the timer. The caller must call Stop.
 func (s *StallTimer) Start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *StallTimer) Start() {
 	}
 }
 
-// interval is the longest time between two checks; 0 if there is nothing to check.
+// interval returns the longest time between two checks, 0 if there is no timeout.
 func (s *StallTimer) interval() (shortest time.Duration) {
 	for _, limit := range []time.Duration{s.Timeout, s.Response} {
 		if limit > 0 && (shortest == 0 || limit/2 < shortest) {
@@ -81,17 +81,24 @@ func (s *StallTimer) interval() (shortest time.Duration) {
 // Trace returns the callbacks with which the transport reports its progress.
 func (s *StallTimer) Trace() *httptrace.ClientTrace {
 	trace := &httptrace.ClientTrace{
-		GetConn:        func(string) { s.wants() },
+		GetConn:        func(string) { s.set(&s.wanted) },
 		GotConn:        s.gotConn,
 		Got1xxResponse: func(int, textproto.MIMEHeader) error { s.gotInterim(); return nil },
 		WroteRequest:   s.wrote,
 	}
 	if s.Connected != nil {
-		trace.DNSStart = func(httptrace.DNSStartInfo) { s.dials() }
-		trace.ConnectStart = func(string, string) { s.dials() }
-		trace.TLSHandshakeStart = s.dials
+		trace.DNSStart = func(httptrace.DNSStartInfo) { s.set(&s.dialing) }
+		trace.ConnectStart = func(string, string) { s.set(&s.dialing) }
+		trace.TLSHandshakeStart = func() { s.set(&s.dialing) }
 	}
 	return trace
+}
+
+// set sets a flag of s.
+func (s *StallTimer) set(flag *bool) {
+	s.mu.Lock()
+	*flag = true
+	s.mu.Unlock()
 }
 
 // moved records that a byte moved or a response arrived.
@@ -109,16 +116,9 @@ func (s *StallTimer) gotConn(info httptrace.GotConnInfo) {
 	if info.Reused {
 		return
 	}
-	if s.made++; s.made > maxMade {
-		s.Cut(fmt.Errorf("%w: %d connections were made for the request, and none took it", s.Err, s.made))
+	if s.dialed++; s.dialed > maxDialed {
+		s.Cut(fmt.Errorf("%w: none of %d connections accepted the request", s.Err, s.dialed))
 	}
-}
-
-// wants records that the transport looks for a connection.
-func (s *StallTimer) wants() {
-	s.mu.Lock()
-	s.wanted = true
-	s.mu.Unlock()
 }
 
 // NeverSent reports whether the transport found no connection for the request.
@@ -134,13 +134,6 @@ func multiplexed(c net.Conn) bool {
 	return ok && secure.ConnectionState().NegotiatedProtocol == "h2"
 }
 
-// dials records that a connection is being made: the request does not wait for another's.
-func (s *StallTimer) dials() {
-	s.mu.Lock()
-	s.dialing = true
-	s.mu.Unlock()
-}
-
 // gotInterim records an interim response (1xx).
 func (s *StallTimer) gotInterim() {
 	if s.interim.Add(1) <= maxInterim {
@@ -148,33 +141,28 @@ func (s *StallTimer) gotInterim() {
 	}
 }
 
-// sent records that the transport was given bytes of the body; all is set for the last
-// ones. The timer is paused until release is called: hooks run one at a time, so the
-// report of these bytes may wait for a hook of another part.
+// sent records that the transport has read bytes of the body; all is set for the last ones.
+// The timer is paused until release is called: hooks run one at a time, so the report of
+// these bytes may wait for a hook of another part.
 func (s *StallTimer) sent(all bool) (release func()) {
 	s.mu.Lock()
-	s.written = all && s.conn == nil // otherwise the transport calls wrote
+	s.written = all && s.conn == nil // with a conn, the transport calls wrote
 	s.mu.Unlock()
 	return s.Pause()
 }
 
 // wrote records that the transport has written the request to the connection.
 func (s *StallTimer) wrote(info httptrace.WroteRequestInfo) {
-	if info.Err != nil {
-		return
+	if info.Err == nil {
+		s.set(&s.written)
+		s.moved()
 	}
-	s.mu.Lock()
-	s.written = true
-	s.mu.Unlock()
-	s.moved()
 }
 
-// GotResponse records that the header of the response arrived. The bytes of its body
-// must move.
+// GotResponse records that the header of the response arrived. Timeout then limits the
+// wait for its body.
 func (s *StallTimer) GotResponse() {
-	s.mu.Lock()
-	s.answered = true
-	s.mu.Unlock()
+	s.set(&s.responded)
 	s.moved()
 }
 
@@ -202,23 +190,22 @@ func (s *StallTimer) kernelSends() (done func()) {
 	return func() { s.kernel.Store(0) }
 }
 
-// kernelReads reports whether the kernel waits for the file that it sends. Then the
-// queue of the socket is empty or, if that is unknown, the call is longer than it may
-// wait for the socket.
+// kernelReads reports whether the kernel waits for the file that it sends: the send queue
+// is empty or, if that is unknown, the call takes longer than it may wait for the socket.
 func (s *StallTimer) kernelReads(queued int) bool {
 	began := time.Duration(s.kernel.Load())
 	switch {
 	case began == 0:
 		return false
 	case queued < 0:
-		return time.Since(s.start)-began > 2*kernelWindow
+		return time.Since(s.start)-began > 2*kernelTimeout
 	}
 	return queued == 0
 }
 
-// check cuts the request if nothing moved for the limit. It runs at least twice per
-// timeout: the first check of an idle connection measures its send queue, the second one
-// finds whether it shrank. On a slow link the queue may take minutes to drain.
+// check cuts the request if nothing moved for its timeout. It runs at least twice per
+// timeout: after one check has measured the send queue, the next one detects whether it
+// shrank. On a slow link the queue may take minutes to drain.
 func (s *StallTimer) check() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,7 +213,7 @@ func (s *StallTimer) check() {
 		return
 	}
 	queued := -1
-	if !multiplexed(s.conn) { // else other requests fill and drain the queue
+	if !multiplexed(s.conn) { // otherwise other requests fill and drain the queue
 		queued = unsentBytes(s.conn)
 	}
 	if queued >= 0 {
@@ -239,7 +226,7 @@ func (s *StallTimer) check() {
 		s.moved()
 	}
 	limit, what := s.Timeout, "nothing moved for %v"
-	if s.written && !s.answered && queued <= 0 {
+	if s.written && !s.responded && queued <= 0 {
 		limit, what = s.Response, "the whole request was sent, and no response came for %v"
 	}
 	next := s.interval()
@@ -254,8 +241,9 @@ func (s *StallTimer) check() {
 	s.timer.Reset(next)
 }
 
-// awaitsConn reports whether the request may wait for the connection of another request
-// of this client, or of another client with the same transport. It needs the lock.
+// awaitsConn reports whether the request may be waiting for the connection of another
+// request of this client, or of another client with the same transport. The caller must
+// hold s.mu.
 func (s *StallTimer) awaitsConn() bool {
 	if s.Connected == nil || s.conn != nil || s.dialing {
 		return false

@@ -25,7 +25,7 @@ func startTimer(t *testing.T, conn net.Conn) (*StallTimer, context.Context) {
 }
 
 // A file on a network file system may keep sendfile waiting for minutes.
-func TestStallTimer_RestsWhileKernelReadsTheFile(t *testing.T) {
+func TestStallTimer_PausesWhileKernelReadsFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
 		defer client.Close()
@@ -53,7 +53,7 @@ func (sharedConn) ConnectionState() tls.ConnectionState {
 func (c sharedConn) NetConn() net.Conn { return c.Conn }
 
 // The send queue of a connection that is shared may be filled by other requests.
-func TestStallTimer_QueueOfSharedConnectionSaysNothing(t *testing.T) {
+func TestStallTimer_IgnoresQueueOfSharedConnection(t *testing.T) {
 	conn := fullConn(t)
 	for name, c := range map[string]struct {
 		conn net.Conn

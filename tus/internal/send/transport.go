@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// NewTransport returns a transport for HTTP/1.1 whose connections let the kernel send
-// bodies that are files.
+// NewTransport returns a transport for HTTP/1.1 on whose connections the kernel sends bodies
+// that are files.
 func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 15 * time.Second}
 	protocols := new(http.Protocols)
@@ -37,10 +37,9 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// conn is a TCP connection that lets the kernel send a body that is a file. net/http
-// copies any body except an *os.File through memory, 32 KiB at a time, and an *os.File
-// cannot be a chunk: the transport reads it to its end and fails if there is more than
-// Content-Length.
+// conn is a TCP connection on which the kernel sends a body that is a file. net/http copies
+// any body except an *os.File through memory, 32 KiB at a time, and an *os.File cannot be a
+// chunk: the transport reads it to its end and fails if there is more than Content-Length.
 type conn struct {
 	*net.TCPConn
 	buffers *sync.Pool // of *[copyBuffer]byte, for bodies that are copied
@@ -49,29 +48,30 @@ type conn struct {
 // copyBuffer is the size of the buffer that io.Copy would allocate for each request.
 const copyBuffer = 32 << 10
 
-// ReadFrom is called by the transport with the body inside an
-// io.LimitedReader.
+// ReadFrom sends r. The transport calls it with a body inside an io.LimitedReader.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	if limited, ok := r.(*io.LimitedReader); ok {
-		if b, ok := limited.R.(*body); ok {
-			if b.file == nil {
-				return c.copyFrom(r)
-			}
-			n, err := b.sendTo(c.TCPConn, limited.N)
-			limited.N -= n
-			if err == errCopied {
-				b.file = nil
-				var copied int64
-				copied, err = c.copyFrom(r)
-				n += copied
-			}
-			return n, err
-		}
+	limited, ok := r.(*io.LimitedReader)
+	if !ok {
+		return c.TCPConn.ReadFrom(r)
 	}
-	return c.TCPConn.ReadFrom(r)
+	b, ok := limited.R.(*body)
+	switch {
+	case !ok:
+		return c.TCPConn.ReadFrom(r)
+	case b.file == nil:
+		return c.copyFrom(r)
+	}
+	n, err := b.sendTo(c.TCPConn, limited.N)
+	limited.N -= n
+	if err != errCopied {
+		return n, err
+	}
+	b.file = nil
+	copied, err := c.copyFrom(r)
+	return n + copied, err
 }
 
-// copyFrom copies through a buffer that is reused.
+// copyFrom copies r through a buffer of the pool.
 func (c *conn) copyFrom(r io.Reader) (int64, error) {
 	buffer, ok := c.buffers.Get().(*[copyBuffer]byte)
 	if !ok {
