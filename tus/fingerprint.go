@@ -75,11 +75,11 @@ type sourceReaderAt struct {
 	// forward means that reading on is cheaper than opening again.
 	forward bool
 
-	mu     sync.Mutex
-	reader io.ReadCloser
-	at     int64        // position of reader
-	unbind func() bool  // keeps the end of ctx from closing reader
-	panics async.Panics // of a reader that the end of ctx closes
+	mu          sync.Mutex
+	reader      io.ReadCloser
+	at          int64        // position of reader
+	closeReader func()       // closes reader, as the end of ctx does
+	panics      async.Panics // of a reader that the end of ctx closes
 }
 
 func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
@@ -125,18 +125,15 @@ func (s *sourceReaderAt) open(offset int64) error {
 	if _, skipped := r.(*skippedFile); skipped {
 		s.forward = true
 	}
-	s.unbind = context.AfterFunc(s.ctx, func() { s.panics.Run(func() { r.Close() }) })
+	s.closeReader = async.CloseWith(s.ctx, r, &s.panics)
 	return nil
 }
 
 func (s *sourceReaderAt) close() {
-	if s.reader == nil {
-		return
+	if s.reader != nil {
+		s.closeReader()
+		s.reader = nil
 	}
-	if s.unbind() { // otherwise the end of ctx closes it
-		s.reader.Close()
-	}
-	s.reader = nil
 }
 
 func (s *sourceReaderAt) Close() error {

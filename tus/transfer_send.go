@@ -35,11 +35,11 @@ func (t *transfer) send(ctx context.Context) outcome {
 	sent := sentUpTo - t.next.offset
 	if unanswered(err) {
 		t.sizer.wasCut(t.next.size, sent)
+		if !errors.Is(err, ErrStalled) {
+			t.retries.settling = settlingTime(sent, time.Since(start))
+		}
 	}
 	t.length.declared = t.length.declared || t.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
-	if unanswered(err) && !errors.Is(err, ErrStalled) {
-		t.retries.settling = settlingTime(sent, time.Since(start))
-	}
 	o := t.failed(ctx, err)
 	o.refusal = t.refusal
 	return o

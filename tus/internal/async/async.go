@@ -70,6 +70,24 @@ func CloseSoon(c io.Closer) {
 	_ = Close(ctx, c)
 }
 
+// CloseWith closes c when ctx ends, because that may be required to end a Read, or when done
+// is called. done returns after c is closed. A panic of a Close that the end of ctx causes
+// is kept in panics.
+func CloseWith(ctx context.Context, c io.Closer, panics *Panics) (done func()) {
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		panics.Run(func() { c.Close() })
+	})
+	return func() {
+		if stop() {
+			c.Close()
+			return
+		}
+		<-closed
+	}
+}
+
 // Receive receives from c. It waits until [Grace] after the end of ctx; ok is then false.
 // If c is closed, ok is true.
 func Receive[T any](ctx context.Context, c <-chan T) (value T, ok bool) {

@@ -1,7 +1,6 @@
 package hashahead
 
 import (
-	"context"
 	"fmt"
 	"io"
 
@@ -35,7 +34,7 @@ func (p *Pipeline) read(j *job) error {
 	if err != nil {
 		return err
 	}
-	defer p.closeWith(j, r)()
+	defer async.CloseWith(j.ctx, r, &j.panics)()
 	if want := int(min(j.size, bufferSize)); len(p.buf) < want {
 		p.buf = make([]byte, want)
 	}
@@ -57,23 +56,4 @@ func (p *Pipeline) read(j *job) error {
 		}
 	}
 	return nil
-}
-
-// closeWith closes r when the job is canceled, because that may be required to end a Read,
-// or when done is called. done repeats a panic of Close.
-func (p *Pipeline) closeWith(j *job, r io.Closer) (done func()) {
-	var panics async.Panics
-	closed := make(chan struct{})
-	stop := context.AfterFunc(j.ctx, func() {
-		defer close(closed)
-		panics.Run(func() { r.Close() })
-	})
-	return func() {
-		if stop() {
-			r.Close()
-			return
-		}
-		<-closed
-		panics.Repanic()
-	}
 }
