@@ -104,14 +104,14 @@ func (c creation) whole() bool {
 
 // created is the response to a creation.
 type created struct {
-	location string   // as the server sent it
-	url      *url.URL // nil if the creation completed the upload without a Location
-	offset   int64    // above 0 only after a creation with upload
-	asks     bool     // the offset must be requested
-	expires  time.Time
-	response *Response
-	kept     http.Header // fields of the response that Options.KeepHeaders lists
-	concat   string
+	location  string   // as the server sent it
+	url       *url.URL // nil if the creation completed the upload without a Location
+	offset    int64    // above 0 only after a creation with upload
+	needsHead bool     // the offset must be requested
+	expires   time.Time
+	response  *Response
+	kept      http.Header // fields of the response that Options.KeepHeaders lists
+	concat    string
 }
 
 // createUpload sends the request that creates an upload, a part or a final upload.

@@ -67,7 +67,7 @@ type machine struct {
 // step does the work of the current state. It enters the state that the outcome names if
 // the table allows that; all others, such as StatePaused, are states of the Uploader only.
 func (m *machine) step(ctx context.Context, table func() (work func(context.Context) outcome, to []State)) outcome {
-	m.retries.settling = 0 // of a Step that no wait followed
+	m.retries.minWait = 0 // of a Step that no wait followed
 	from := m.state
 	work, to := table()
 	if work == nil {

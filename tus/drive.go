@@ -212,7 +212,7 @@ func (u *Uploader) release(ctx context.Context, err error) {
 		u.record.release(ctx)
 	case StateFailed:
 		u.finder.release(ctx)
-		if ofHook(err) || !errors.Is(err, errGoneAtOnce) && !neverThisSource(err) {
+		if isHookError(err) || !errors.Is(err, errGoneAtOnce) && !neverThisSource(err) {
 			u.record.release(ctx)
 			return
 		}

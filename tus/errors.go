@@ -228,8 +228,8 @@ type hookError struct{ err error }
 func (e *hookError) Error() string { return "before-request hook: " + e.err.Error() }
 func (e *hookError) Unwrap() error { return e.err }
 
-// ofHook reports whether err is from a hook, and so may match any error of this package.
-func ofHook(err error) bool {
+// isHookError reports whether err is from a hook, and so may match any error of this package.
+func isHookError(err error) bool {
 	var hook *hookError
 	return errors.As(err, &hook)
 }

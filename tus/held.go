@@ -56,7 +56,7 @@ func (e *HeldError) Error() string {
 // heldForNow reports whether err is a *HeldError of an upload that waits.
 func heldForNow(err error) bool {
 	var held *HeldError
-	return errors.As(err, &held) && held.Wait > 0 && !ofHook(err) && !errors.Is(err, errSource)
+	return errors.As(err, &held) && held.Wait > 0 && !isHookError(err) && !errors.Is(err, errSource)
 }
 
 // acquire leases a candidate. It returns false if the candidate is not resumed, and a

@@ -85,10 +85,10 @@ func (t protocolTus) created(r *reply, c creation) (created, error) {
 		}
 		// A response that arrived before the bytes were sent cannot acknowledge them. The
 		// upload exists, and HEAD returns its offset.
-		upload.asks = offset > r.sent
+		upload.needsHead = offset > r.sent
 	}
 	if c.length == 0 && c.whole() && !present { // some servers complete no empty upload without a PATCH
-		upload.asks = true
+		upload.needsHead = true
 	}
 	return upload, nil
 }

@@ -173,12 +173,12 @@ type retries struct {
 	// renewals is the bit set of the states in which a request was repeated after a 401, so
 	// that a hook could renew the credentials. That is no retry. It happens once until a
 	// request in the same state returns another status.
-	renewals uint
-	canRenew bool          // a hook may renew credentials
-	renewing bool          // the next repetition follows a 401
-	inFlight *atomic.Int32 // requests of the client
-	settling time.Duration // minimum wait before the next repetition
-	vain     int           // uploads in a row that were gone before a byte was acknowledged
+	renewals  uint
+	canRenew  bool          // a hook may renew credentials
+	renewing  bool          // the next repetition follows a 401
+	inFlight  *atomic.Int32 // requests of the client
+	minWait   time.Duration // minimum wait before the next repetition
+	goneInRow int           // uploads in a row that were gone before a byte was acknowledged
 }
 
 func (q requester) newRetries() retries {
@@ -253,7 +253,7 @@ func (t *retries) repeat(ctx context.Context, q requester, step func() (done boo
 			return true, err
 		}
 		if retry.Attempt > 0 {
-			retry.Delay, t.settling = max(retry.Delay, t.settling), 0
+			retry.Delay, t.minWait = max(retry.Delay, t.minWait), 0
 			q.counters.update(func(s *Stats) { s.Retries++ })
 			q.hooks.retry(retry)
 		}

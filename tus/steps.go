@@ -20,7 +20,7 @@ func (u *Uploader) step(ctx context.Context) error {
 		}
 		return &endedError{from, u.failure}
 	}
-	u.retries.settling = 0 // of a Step that no wait followed
+	u.retries.minWait = 0 // of a Step that no wait followed
 	next, err := work(ctx)
 	u.retries.returned(from, err)
 	if next != from && next != StatePaused && next != StateFailed && !slices.Contains(to, next) {

@@ -192,7 +192,7 @@ func (t *transfer) failed(ctx context.Context, err error) outcome {
 		return outcome{next: StatePaused, err: err}
 	case uploadGone(err) && t.plan.recreates && t.exists() && !errors.Is(err, errGoneAtOnce):
 		return t.startOver(err)
-	case t.state == StateSending && errors.Is(err, ErrNotRecoverable) && !ofHook(err) && t.restored && t.counters.snapshot().Sent == 0:
+	case t.state == StateSending && errors.Is(err, ErrNotRecoverable) && !isHookError(err) && t.restored && t.counters.snapshot().Sent == 0:
 		// The source cannot be read from the offset of the stored upload, in this
 		// session or a later one.
 		return t.startOver(err)
@@ -215,8 +215,8 @@ func (t *transfer) startOver(reason error) outcome {
 	t.length.deferred, t.resuming, t.restored = false, false, false
 	t.counters.update(func(s *Stats) { s.Restarts++ })
 	t.refusal = nil
-	if t.retries.vain++; lost > 0 || restored {
-		t.retries.vain = 0
+	if t.retries.goneInRow++; lost > 0 || restored {
+		t.retries.goneInRow = 0
 	}
 	if err := t.retries.acknowledged(0, 0, 0); err != nil {
 		o.next = StateFailed

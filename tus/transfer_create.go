@@ -50,7 +50,7 @@ func (t *transfer) notCreated(ctx context.Context, err error) outcome {
 // created returns the outcome of a creation that succeeded.
 func (t *transfer) created(c creation, made created) outcome {
 	o := outcome{next: StateReady, created: &made}
-	if made.asks {
+	if made.needsHead {
 		o.next, made.offset = StateRecovering, 0
 	}
 	t.length.deferred = c.deferred

@@ -36,7 +36,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 	if unanswered(err) {
 		t.sizer.wasCut(t.next.size, sent)
 		if !errors.Is(err, ErrStalled) {
-			t.retries.settling = settlingTime(sent, time.Since(start))
+			t.retries.minWait = storingTime(sent, time.Since(start))
 		}
 	}
 	t.length.declared = t.length.declared || t.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
@@ -98,11 +98,11 @@ func (t *transfer) checksumRefused(err error) (again bool, fatal error) {
 	return again, fatal
 }
 
-// settlingTime returns how long a server may take to store the bytes that it received before
+// storingTime returns how long a server may take to store the bytes that it received before
 // a connection broke: it is assumed to be as fast as the connection was, and to have no more
 // in its buffers than Linux allows. At an earlier HEAD a server may discard what it has not
 // read yet (tusd does), and all that must be resent.
-func settlingTime(sent int64, took time.Duration) time.Duration {
+func storingTime(sent int64, took time.Duration) time.Duration {
 	const buffered, longest = 8 << 20, 100 * time.Millisecond
 	if sent > buffered {
 		took = time.Duration(float64(took) * buffered / float64(sent))

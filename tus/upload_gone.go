@@ -94,7 +94,7 @@ func (t *transfer) judgeGone(ctx context.Context, err error) error {
 		return withCause(refusal, fmt.Errorf("%w, after this refusal", errGoneAtEnd))
 	case allSent:
 		return withCause(err, errGoneAtEnd)
-	case t.retries.vain > 0 && a.offset == 0 && t.plan.recreates && !t.restored:
+	case t.retries.goneInRow > 0 && a.offset == 0 && t.plan.recreates && !t.restored:
 		return withCause(err, errGoneAtOnce)
 	}
 	return err
