@@ -5,7 +5,6 @@ package hashahead
 import (
 	"context"
 	"errors"
-	"hash"
 	"io"
 	"slices"
 	"sync"
@@ -17,32 +16,38 @@ import (
 // ErrClosed is returned when a Pipeline is used after Close.
 var ErrClosed = errors.New("pipeline is closed")
 
-// maxAhead is the largest number of look-aheads.
-const maxAhead = 8
+const (
+	// maxAhead is the largest number of look-aheads.
+	maxAhead = 8
+	// maxRunning is the number of ranges that are hashed at the same time: most algorithms
+	// are slower than a fast network.
+	maxRunning = 2
+)
 
 // Pipeline computes the checksums of ranges of a source ahead of time. A sender calls
 // Ahead for a chunk and the following ones, calls Sum for that chunk, and sends it. The
 // following chunks are hashed while the chunk is sent.
 //
-// A Pipeline reads and hashes one range at a time. It holds one hash and one buffer of at
-// most 256 KiB.
+// A Pipeline reads and hashes two ranges at a time. It holds two hashes and two buffers of
+// at most 256 KiB.
 //
 // All methods are safe for concurrent use. A Pipeline must be closed.
 type Pipeline struct {
 	algorithm checksum.Algorithm
-	open      func(ctx context.Context, offset int64) (io.ReadCloser, error)
+	open      openFunc
 
 	mu      sync.Mutex
 	ahead   []*job // adjacent look-aheads that no Sum has taken
 	queue   []*job // jobs that are not started
-	running bool   // a job is started
+	running int    // number of started jobs
 	closed  bool
 	closing chan struct{} // closed by Close
 	jobs    sync.WaitGroup
-
-	hash hash.Hash // of the started job
-	buf  []byte    // of the started job
+	idle    []*hasher // that no job uses
 }
+
+// openFunc opens the source at an offset.
+type openFunc = func(ctx context.Context, offset int64) (io.ReadCloser, error)
 
 // job is the computation of one checksum.
 type job struct {
@@ -57,7 +62,8 @@ type job struct {
 }
 
 // New returns a Pipeline that reads the source with open. open is called once for each
-// range that is hashed, and returns a reader that starts at offset.
+// range that is hashed, and returns a reader that starts at offset. Two readers may be in
+// use at the same time.
 //
 // Each reader is closed exactly once. If the context of a call is done, or the Pipeline
 // is closed, Close may be called during Read, as net/http does with request bodies. The
@@ -75,7 +81,7 @@ func New(algorithm checksum.Algorithm, open func(ctx context.Context, offset int
 // The error matches [io.ErrUnexpectedEOF] if the source ends within the range, or
 // [ErrClosed], or is that of the source or ctx. If the source panics, Sum panics with the
 // same value. When ctx is done, Sum returns at once, even if the source hangs in a read.
-// Other ranges wait until that read returns.
+// Other ranges may wait until that read returns.
 func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -176,29 +182,33 @@ func (p *Pipeline) enqueue(ctx context.Context, offset, size int64) *job {
 	ctx, cancel := context.WithCancel(ctx)
 	j := &job{offset: offset, size: size, ctx: ctx, cancel: cancel, done: make(chan struct{})}
 	p.queue = append(p.queue, j)
-	if !p.running {
-		p.start()
-	}
+	p.start()
 	return j
 }
 
-// start starts the next job, if there is one. The caller must hold p.mu.
+// start starts queued jobs. The caller must hold p.mu.
 func (p *Pipeline) start() {
 	p.queue = slices.DeleteFunc(p.queue, func(j *job) bool { return j.ctx.Err() != nil })
-	if p.running = len(p.queue) > 0; p.running {
-		next := p.queue[0]
+	for p.running < maxRunning && len(p.queue) > 0 {
+		next, h := p.queue[0], &hasher{algorithm: p.algorithm}
 		p.queue = slices.Delete(p.queue, 0, 1)
-		p.jobs.Go(func() { p.run(next) })
+		if n := len(p.idle); n > 0 {
+			h, p.idle = p.idle[n-1], p.idle[:n-1]
+		}
+		p.running++
+		p.jobs.Go(func() { p.run(next, h) })
 	}
 }
 
 // run computes the checksum of a job and then starts the next job.
-func (p *Pipeline) run(j *job) {
+func (p *Pipeline) run(j *job, h *hasher) {
 	defer func() { // also after runtime.Goexit in the source
 		close(j.done)
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.running--
+		p.idle = append(p.idle, h)
 		p.start()
 	}()
-	j.panics.Run(func() { j.sum, j.err = p.compute(j) })
+	j.panics.Run(func() { j.sum, j.err = h.compute(j, p.open) })
 }

@@ -83,7 +83,7 @@ func TestSum_CancelReturnsWhileSourceHangs(t *testing.T) {
 			s := patterned(1000)
 			hung := hangingReader{make(chan struct{})}
 			s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
-				if n == 0 {
+				if n < 2 {
 					return hung, nil
 				}
 				return nil, nil
@@ -92,7 +92,7 @@ func TestSum_CancelReturnsWhileSourceHangs(t *testing.T) {
 			if lookAhead {
 				p.Ahead(context.Background(), 0, 1000)
 			}
-			for range 3 { // the second and third wait for the first
+			for range 4 { // the third and fourth wait for the others
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() {
 					synctest.Wait()
@@ -105,8 +105,8 @@ func TestSum_CancelReturnsWhileSourceHangs(t *testing.T) {
 			p.Ahead(context.Background(), 0, 500)
 			p.Ahead(context.Background(), 500, 500)
 			synctest.Wait()
-			if s.opened() != 1 {
-				t.Errorf("opened %d times while the first reader hung", s.opened())
+			if s.opened() != 2 {
+				t.Errorf("opened %d times while two readers hung", s.opened())
 			}
 			close(hung.release)
 			checkSum(t, p, s, 500, 500)

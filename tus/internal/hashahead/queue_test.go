@@ -120,7 +120,7 @@ func TestPipeline_CancelsRunningRange(t *testing.T) {
 				lookAhead(t, p, ranges)
 				checkSum(t, p, s, 0, rangeSize)
 				synctest.Wait()
-				if s.opened() != 2 || s.leftOpen() != 1 {
+				if s.opened() != 4 || s.leftOpen() != 2 {
 					t.Fatalf("opened %d times, %d left open", s.opened(), s.leftOpen())
 				}
 				end(t, p, s)
