@@ -121,8 +121,10 @@ func newModule(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := strings.Replace(string(content), "=> ../", "=> "+strconv.Quote(here), 1)
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		if name == "go.mod" {
+			content = fmt.Appendf(content, "\nreplace %s => %s\n", module, strconv.Quote(here))
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

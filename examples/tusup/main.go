@@ -104,6 +104,7 @@ func run(args []string) int {
 			"Sizes are bytes, or have a unit: 512KiB, 8MiB, 5MB. TUS_TOKEN (a bearer token) and TUS_HEADERS (\"Name: value\" lines) "+
 			"from the environment go to the origin of the endpoint and to each --trusted-origin, and to no other: not to a URL that is "+
 			"named without either."),
+		kong.Vars{"version": versionText()},
 		kong.UsageOnError(),
 		kong.KindMapper(reflect.String, kong.MapperFunc(anyBytes)),
 		kong.Exit(func(c int) { exited, code = true, c }),
