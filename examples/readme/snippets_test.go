@@ -223,6 +223,6 @@ func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "TUS_TOKEN=", "TUS_HEADERS=")
+	cmd.Env = append(os.Environ(), "GOWORK=", "GOFLAGS=", "TUS_TOKEN=", "TUS_HEADERS=")
 	return cmd
 }
