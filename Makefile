@@ -6,7 +6,8 @@ MODULE      := github.com/seed-175555ba/tus-go
 MODULES     := . examples integration
 # The version of the root module that the others require: the coming release, or the last.
 VERSION     := $(shell awk '$$1 == "$(MODULE)" { print $$2 }' examples/go.mod)
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.1
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME    ?= 60s
 # The race detector needs cgo, which Go disables if there is no C compiler.
@@ -14,7 +15,7 @@ RACE        := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 KILLS       ?= 1000
 BENCH       ?= .
 BENCHTIME   ?= 1s
-BENCHSTAT   := golang.org/x/perf/cmd/benchstat@latest
+BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 COUNT       ?= 6
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
 
@@ -46,17 +47,16 @@ quick: ## run all tests of all modules, without race detector and lint
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -timeout 5m ./...); done
 
 .PHONY: lint
-lint: ## run gofmt, go vet for several systems, staticcheck and govulncheck
+lint: ## run gofmt, go vet for several systems, golangci-lint, actionlint, shape and govulncheck
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
-	@set -e; for m in $(MODULES); do \
-		echo "== go vet, staticcheck ./$$m"; \
-		(cd $$m && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...); \
-	done
+	@echo "== golangci-lint"
+	@$(GO) run $(GOLANGCI) run --timeout 10m $(patsubst %,./%/...,$(MODULES))
 	@set -e; for p in $(PLATFORMS); do \
 		echo "== go vet for $$p"; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
+		GOWORK=off GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
 	done
-
+	@echo "== actionlint"
+	@$(GO) run $(ACTIONLINT)
 	@echo "== shape"
 	@cd integration && $(GO) run ./shape -check
 	@echo "== govulncheck"

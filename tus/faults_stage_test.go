@@ -37,7 +37,7 @@ type stage struct {
 	script    *script
 	hit       *line // of the script, that matters
 	store     storage.Store
-	stored    bool // uploads can be found in the store, as their source can be recognised
+	stored    bool // uploads can be found in the store, as their source can be recognized
 	checksums []checksum.Algorithm
 
 	mu   sync.Mutex

@@ -25,9 +25,9 @@ func TestUploadToAGivenURLMayBePausedBeforeItBegins(t *testing.T) {
 	ended, end := context.WithCancel(context.Background())
 	end()
 	stops := map[string]func(u *tus.Uploader){
-		"paused":    func(u *tus.Uploader) { u.Pause() },
-		"cancelled": func(u *tus.Uploader) { u.Run(ended) },
-		"both":      func(u *tus.Uploader) { u.Run(ended); u.Pause(); u.Step(ended) },
+		"paused":   func(u *tus.Uploader) { u.Pause() },
+		"canceled": func(u *tus.Uploader) { u.Run(ended) },
+		"both":     func(u *tus.Uploader) { u.Run(ended); u.Pause(); u.Step(ended) },
 	}
 	for name, stop := range stops {
 		for _, deferred := range []bool{true, false} {

@@ -396,7 +396,7 @@ func TestReaderOfAStreamIsClosedOnce(t *testing.T) {
 		"read failure": {reader: failingAfter(2500, errPlug), want: errPlug},
 		"refused":      {reader: bytes.NewReader(randomBytes(2500)), fault: tustest.Respond(403, ""), want: tus.ErrUnauthorized},
 		"stopped":      {reader: bytes.NewReader(randomBytes(2500)), opts: tus.UploadOptions{StopAt: 1500}, want: tus.ErrPaused},
-		"cancelled":    {ctx: ended, reader: bytes.NewReader(randomBytes(2500)), want: context.Canceled},
+		"canceled":     {ctx: ended, reader: bytes.NewReader(randomBytes(2500)), want: context.Canceled},
 	}
 	for name, test := range tests {
 		srv := tustest.NewServer(t, nil)

@@ -27,7 +27,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 	}
 	t.sizer.failed()
 	if ctx.Err() == nil {
-		if o, decided := t.notSent(ctx, err); decided {
+		if o, decided := t.notSent(err); decided {
 			return o
 		}
 	}
@@ -63,7 +63,7 @@ func (t *transfer) sent(p patched) outcome {
 }
 
 // notSent decides what follows a chunk that the server refused, if the refusal says so.
-func (t *transfer) notSent(ctx context.Context, err error) (o outcome, decided bool) {
+func (t *transfer) notSent(err error) (o outcome, decided bool) {
 	if !t.length.refused(t.next, err) {
 		if again, fatal := t.checksumRefused(err); again {
 			return outcome{next: StateRecovering}, true

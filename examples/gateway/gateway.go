@@ -114,7 +114,7 @@ func (g *gateway) receive(w http.ResponseWriter, r *http.Request) {
 	f, err := openForm(b, r)
 	if err != nil {
 		// A page whose form is refused by its size may see its status only.
-		g.jobs.end(j, err, b.begun || err == errFormTooLarge)
+		g.jobs.end(j, err, b.begun || errors.Is(err, errFormTooLarge))
 		answerError(w, err)
 		return
 	}

@@ -58,7 +58,7 @@ type uploadCommand struct {
 	LimitRate      size     `help:"Most bytes per second, all files together; 0 for no limit." default:"0" placeholder:"SIZE"`
 	DeferredLength bool     `help:"Tell the server the length only at the end."`
 	TerminateFail  bool     `help:"Delete an upload that this run created or went on with by itself, if it fails." name:"terminate-on-fail"`
-	Fingerprint    string   `help:"What recognises a file: ${enum}." enum:"sample,content,stat" default:"sample"`
+	Fingerprint    string   `help:"What recognizes a file: ${enum}." enum:"sample,content,stat" default:"sample"`
 	Held           string   `help:"What to do about a stored upload that another process may be working on: ${enum}. wait resumes it when it is free, begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
 	Progress       string   `help:"How progress is shown on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
 }

@@ -151,7 +151,7 @@ func TestPauseTellsWhatIsConfirmedAndThatThereMayBeMore(t *testing.T) {
 			}})
 			cmd := command(t, append(test.args, "--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off")...)
 			cmd.Stdin = bytes.NewReader(append(slices.Clone(data), 0))
-			got := signalled(t, os.Interrupt, stored, cmd)
+			got := signaled(t, os.Interrupt, stored, cmd)
 			if got.code != exitInterrupted || !strings.Contains(got.stderr, "tusup: "+test.want+"\n") {
 				t.Errorf("exit code %d, want %q in:\n%s", got.code, test.want, got.stderr)
 			}

@@ -10,7 +10,7 @@ import (
 )
 
 // oneLine is text as it may go to a terminal or a log. File names and servers'
-// words can hold control characters, which would forge lines and colours.
+// words can hold control characters, which would forge lines and colors.
 func oneLine(text string) string {
 	var b strings.Builder
 	for i, r := range text {

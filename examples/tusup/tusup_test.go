@@ -224,11 +224,11 @@ func interruptedBy(t *testing.T, signal os.Signal, srv *tustest.Server, cmd *exe
 		once.Do(func() { close(stalled) })
 		tustest.Stall()(w, r, h)
 	}})
-	return signalled(t, signal, stalled, cmd)
+	return signaled(t, signal, stalled, cmd)
 }
 
-// signalled starts a command, and sends it a signal when now is closed.
-func signalled(t *testing.T, signal os.Signal, now <-chan struct{}, cmd *exec.Cmd) outcome {
+// signaled starts a command, and sends it a signal when now is closed.
+func signaled(t *testing.T, signal os.Signal, now <-chan struct{}, cmd *exec.Cmd) outcome {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -40,7 +40,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		endpoint = server.endpoint
 		p.logf("no endpoint given: a tusd at %s stores in %s", endpoint, server.dir)
 	}
-	client, closeState, err := u.client(p, c, endpoint, out)
+	client, closeState, err := u.client(p, c, endpoint)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 }
 
 // client makes the client of this command, with the resume database.
-func (u *uploadCommand) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
+func (u *uploadCommand) client(p *program, c *common, endpoint string) (*tus.Client, func(), error) {
 	opts := tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
 		Hooks: tus.Hooks{

@@ -61,7 +61,7 @@ type Options struct {
 // readers are independent of each other.
 type Source struct {
 	url      *url.URL // without userinfo and fragment
-	id       string   // what it is recognised by
+	id       string   // what it is recognized by
 	header   http.Header
 	redactor httpx.Redactor
 	client   *http.Client
