@@ -57,6 +57,8 @@ lint: ## run gofmt, go vet for several systems, golangci-lint, actionlint, shape
 	done
 	@echo "== actionlint"
 	@$(GO) run $(ACTIONLINT)
+	@bad=$$(grep -n 'uses: ' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40} # v[0-9]'); \
+	if [ -n "$$bad" ]; then echo "not pinned by commit:"; echo "$$bad"; exit 1; fi
 	@echo "== shape"
 	@cd integration && $(GO) run ./shape -check
 	@echo "== govulncheck"
@@ -89,7 +91,7 @@ benchstat: ## compare the benchmarks of the library with those of a commit (BASE
 		(cd "$$tmp/base" && bench) >>"$$tmp/base.txt"; \
 		bench >>"$$tmp/head.txt"; \
 	done; \
-	cd "$$tmp" && $(GO) run $(BENCHSTAT) base.txt head.txt
+	(cd "$$tmp" && $(GO) run $(BENCHSTAT) base.txt head.txt)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 60s)
