@@ -150,7 +150,7 @@ bump: ## let the nested modules require the coming release (NEXT=vX.Y.Z)
 release-check: ## check that HEAD can be tagged as the release that the nested modules require
 	@echo "== release-check $(VERSION)"
 	@[ -z "$$(git status --porcelain)" ] || { git status --short; echo "commit or remove these files first"; exit 1; }
-	@grep -q '^## $(VERSION)\b' CHANGELOG.md || { echo "CHANGELOG.md has no section $(VERSION)"; exit 1; }
+	@grep -qE '^## $(VERSION)(,| |$$)' CHANGELOG.md || { echo "CHANGELOG.md has no section $(VERSION)"; exit 1; }
 	@$(MAKE) --no-print-directory tidy
 	@git diff --exit-code -- '*go.mod' '*go.sum' || { echo "run make tidy, and commit"; exit 1; }
 	@$(MAKE) --no-print-directory api API_BASE="$$(git describe --tags --abbrev=0 --match 'v[0-9]*' HEAD^ 2>/dev/null)"
