@@ -2,8 +2,12 @@
 # the Go module proxy.
 
 GO          ?= go
+MODULE      := github.com/seed-175555ba/tus-go
 MODULES     := . examples integration
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+# The version of the root module that the others require: the coming release, or the last.
+VERSION     := $(shell awk '$$1 == "$(MODULE)" { print $$2 }' examples/go.mod)
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.1
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 FUZZTIME    ?= 60s
 # The race detector needs cgo, which Go disables if there is no C compiler.
@@ -11,20 +15,25 @@ RACE        := $(if $(filter 1,$(shell $(GO) env CGO_ENABLED)),-race)
 KILLS       ?= 1000
 BENCH       ?= .
 BENCHTIME   ?= 1s
+BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+COUNT       ?= 6
 PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## upload a file to tusd, interrupt the upload, resume it (FILE=path)
 	@./examples/demo.sh $(FILE)
 
 .PHONY: test
-test: lint ## run lint, all tests of all modules with the race detector, and each benchmark once
+test: lint race ## run lint and race: what CI runs
+
+.PHONY: race
+race: ## run all tests of all modules with the race detector, and each benchmark once
 	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler: the tests run without the race detector"
 	@set -e; for m in $(MODULES); do \
 		echo "== go test $(RACE) ./$$m"; \
@@ -38,17 +47,18 @@ quick: ## run all tests of all modules, without race detector and lint
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -timeout 5m ./...); done
 
 .PHONY: lint
-lint: ## run gofmt, go vet for several systems, staticcheck and govulncheck
+lint: ## run gofmt, go vet for several systems, golangci-lint, actionlint, shape and govulncheck
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
-	@set -e; for m in $(MODULES); do \
-		echo "== go vet, staticcheck ./$$m"; \
-		(cd $$m && $(GO) vet ./... && $(GO) run $(STATICCHECK) ./...); \
-	done
+	@echo "== golangci-lint"
+	@$(GO) run $(GOLANGCI) run --timeout 10m $(patsubst %,./%/...,$(MODULES))
 	@set -e; for p in $(PLATFORMS); do \
 		echo "== go vet for $$p"; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
+		GOWORK=off GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
 	done
-
+	@echo "== actionlint"
+	@$(GO) run $(ACTIONLINT)
+	@bad=$$(grep -n 'uses: ' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40} # v[0-9]'); \
+	if [ -n "$$bad" ]; then echo "not pinned by commit:"; echo "$$bad"; exit 1; fi
 	@echo "== shape"
 	@cd integration && $(GO) run ./shape -check
 	@echo "== govulncheck"
@@ -70,6 +80,18 @@ microbench: ## run go test -bench in all modules (BENCH=regexp, BENCHTIME=durati
 	@set -e; for m in $(MODULES); do \
 		(cd $$m && $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...); \
 	done
+
+.PHONY: benchstat
+benchstat: ## compare the benchmarks of the library with those of a commit (BASE=commit, COUNT=runs)
+	@[ -n "$(BASE)" ] || { echo "BASE is the commit to compare with"; exit 2; }
+	@set -e; tmp=$$(mktemp -d); trap 'git worktree remove --force "$$tmp/base"; rm -rf "$$tmp"' EXIT; \
+	git worktree add --quiet --detach "$$tmp/base" "$(BASE)"; \
+	bench() { $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...; }; \
+	for i in $$(seq $(COUNT)); do \
+		(cd "$$tmp/base" && bench) >>"$$tmp/base.txt"; \
+		bench >>"$$tmp/head.txt"; \
+	done; \
+	(cd "$$tmp" && $(GO) run $(BENCHSTAT) base.txt head.txt)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 60s)
@@ -99,7 +121,7 @@ API_BASE    ?= $(shell git describe --tags --abbrev=0 --match 'v[0-9]*' 2>/dev/n
 .PHONY: api
 api: ## print changes of the exported API since the last release (API_BASE=tag)
 	@base='$(API_BASE)'; if [ -z "$$base" ]; then echo "NOTICE: no release yet, no API to compare with"; exit 0; fi; \
-	set -e; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; mkdir "$$tmp/old"; module=$$($(GO) list -m); \
+	set -e; tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; mkdir "$$tmp/old"; module=$(MODULE); \
 	git archive -o "$$tmp/old.tar" "$$base"; tar -xf "$$tmp/old.tar" -C "$$tmp/old"; \
 	echo "== exported API since $$base"; \
 	diff() { $(GO) run $(APIDIFF) -m "$$@" 2>"$$tmp/log" || { cat "$$tmp/log" >&2; return 1; }; }; \
@@ -110,3 +132,26 @@ api: ## print changes of the exported API since the last release (API_BASE=tag)
 	v0.*) [ -z "$$broken" ] || echo "NOTICE: incompatible: before 1.0 this requires a minor release and a line in CHANGELOG.md";; \
 	*) [ -z "$$broken" ] || { echo "incompatible: this requires a new major version"; exit 1; };; \
 	esac
+
+.PHONY: tidy
+tidy: ## run go mod tidy in all modules, also while the root module is unreleased
+	@set -e; for m in $(MODULES); do ( \
+		cd $$m; [ $$m = . ] || { $(GO) mod edit -replace $(MODULE)=../; trap '$(GO) mod edit -dropreplace $(MODULE)' EXIT; }; \
+		GOWORK=off $(GO) mod tidy \
+	); done
+
+.PHONY: bump
+bump: ## let the nested modules require the coming release (NEXT=vX.Y.Z)
+	@case "$(NEXT)" in v*.*.*) ;; *) echo "NEXT is a version: vX.Y.Z"; exit 2 ;; esac
+	@set -e; for m in examples integration; do (cd $$m && $(GO) mod edit -require $(MODULE)@$(NEXT)); done; \
+	$(GO) work edit -dropreplace $(MODULE)@$(VERSION) -replace $(MODULE)@$(NEXT)=./
+
+.PHONY: release-check
+release-check: ## check that HEAD can be tagged as the release that the nested modules require
+	@echo "== release-check $(VERSION)"
+	@[ -z "$$(git status --porcelain)" ] || { git status --short; echo "commit or remove these files first"; exit 1; }
+	@grep -qE '^## $(VERSION)(,| |$$)' CHANGELOG.md || { echo "CHANGELOG.md has no section $(VERSION)"; exit 1; }
+	@$(MAKE) --no-print-directory tidy
+	@git diff --exit-code -- '*go.mod' '*go.sum' || { echo "run make tidy, and commit"; exit 1; }
+	@$(MAKE) --no-print-directory api API_BASE="$$(git describe --tags --abbrev=0 --match 'v[0-9]*' HEAD^ 2>/dev/null)"
+	cd integration && $(GO) test -count 1 -v ./release

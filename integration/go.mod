@@ -3,10 +3,11 @@ module github.com/seed-175555ba/tus-go/integration
 go 1.25.0
 
 require (
-	github.com/seed-175555ba/tus-go v0.0.0
+	github.com/seed-175555ba/tus-go v0.1.0
 	github.com/tus/tusd/v2 v2.9.1
 	go.uber.org/goleak v1.3.0
 	golang.org/x/exp v0.0.0-20250106191152-7588d65b2ba8
+	golang.org/x/mod v0.31.0
 	golang.org/x/sync v0.19.0
 	golang.org/x/sys v0.40.0
 	gonum.org/v1/plot v0.17.0
@@ -27,5 +28,3 @@ require (
 	golang.org/x/image v0.30.0 // indirect
 	golang.org/x/text v0.33.0 // indirect
 )
-
-replace github.com/seed-175555ba/tus-go => ../

@@ -73,7 +73,7 @@ func encodeFrame(version int, record string) []byte {
 }
 
 func TestDecode_UnknownFieldsAreIgnored(t *testing.T) {
-	rec, err := storage.Decode(encodeFrame(1, `{"id":"a","revision":1,"fingerprint":"f","size":0,"colour":{"of":["the","sky"]}}`))
+	rec, err := storage.Decode(encodeFrame(1, `{"id":"a","revision":1,"fingerprint":"f","size":0,"color":{"of":["the","sky"]}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/retry"
 )
 
-// Forever, as [RetryPolicy.MaxRetries], retries temporary failures without a limit.
+// Forever is a [RetryPolicy.MaxRetries] that retries temporary failures without a limit.
 const Forever = math.MaxInt
 
 // RetryPolicy controls how temporary failures are retried. The zero value is the default:

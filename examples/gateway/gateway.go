@@ -113,7 +113,7 @@ func (g *gateway) receive(w http.ResponseWriter, r *http.Request) {
 	f, err := openForm(b, r)
 	if err != nil {
 		// The response to a form that is too large may be lost: the status must exist.
-		g.jobs.end(j, err, b.started || err == errFormTooLarge)
+		g.jobs.end(j, err, b.started || errors.Is(err, errFormTooLarge))
 		respondError(w, err)
 		return
 	}

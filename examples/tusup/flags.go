@@ -7,12 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // flags is the command line.
 type flags struct {
 	common
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
 
 	Upload       uploadCommand       `cmd:"" default:"withargs" help:"Upload files, directories and standard input (the default)."`
 	Info         infoCommand         `cmd:"" help:"Show the state of an upload."`

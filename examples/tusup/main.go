@@ -108,6 +108,7 @@ func run(args []string) int {
 			"write it with a directory: ./info.\n\n"+
 			"Sizes are in bytes, or have a unit: 512KiB, 8MiB, 5MB. The environment variables TUS_TOKEN (a bearer token) and TUS_HEADERS "+
 			"(\"Name: value\" lines) are sent only to the origin of the endpoint and to each --trusted-origin."),
+		kong.Vars{"version": versionText()},
 		kong.UsageOnError(),
 		kong.KindMapper(reflect.String, kong.MapperFunc(anyBytes)),
 		kong.Exit(func(c int) { exited, code = true, c }),
