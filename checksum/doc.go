@@ -1,5 +1,5 @@
 // Package checksum defines the checksum algorithms of package tus, which detect chunks
-// that were corrupted on the way to the server (extension Checksum of tus).
+// that were corrupted in transit (extension Checksum of tus).
 //
 // UploadOptions.Checksum selects an algorithm. Options.Checksums adds algorithms to
 // those of [Builtin], or changes their order:

@@ -27,7 +27,7 @@ func SignBunny(library, key, video string, expires time.Time) BunnySignature {
 // BunnyStream uploads a video that was created in a library of Bunny Stream
 // (https://docs.bunny.net/stream/tus-resumable-uploads). sign is called before each
 // request, so that an upload may take longer than a signature is valid; if it calls a
-// backend, it should cache the signature. It is called once more after a 401. If it
+// backend, it should cache the signature. It is called again after a 401. If it
 // returns an error, the upload ends and stays resumable.
 func BunnyStream(library, video, title, filetype string, sign func(context.Context) (BunnySignature, error)) Service {
 	return Service{

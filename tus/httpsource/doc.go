@@ -16,7 +16,7 @@
 // any offset, by any number of readers: parallel parts work, and so does resuming in
 // another process. A strong validator is an ETag without "W/", or a Last-Modified that
 // was at least a second old (RFC 9110, 8.8). Every request carries it in If-Range, every
-// response is checked for it and for the length, and the source asks for it once more at
+// response is checked for it and for the length, and the source requests it again at
 // the end of each request of the upload. If the data changed, the upload fails with an
 // error matching [tus.ErrSourceChanged]; it never mixes two versions.
 //
@@ -37,7 +37,7 @@
 // is checked at its end.
 //
 // If the server sends neither an ETag nor a Last-Modified, and the client has a store,
-// all data is read once more before the first request of the upload, for its
+// all data is read a second time before the first request of the upload, for its
 // fingerprint: nothing else distinguishes two versions. Set
 // [tus.Options.Fingerprinter] to avoid it.
 //

@@ -11,7 +11,7 @@ import (
 const keepFor = 6 * time.Minute
 
 // kept is a response of a server without ranges that the reader of the next chunk
-// continues. Without it, each chunk would require all data before it once more, which a
+// continues. Without it, each chunk would require all data before it again, which a
 // server may not be able to repeat.
 type kept struct {
 	flow  *flow

@@ -283,7 +283,7 @@ func TestStat_RangeOfOtherLengthIsIgnored(t *testing.T) {
 
 func TestStat_BodyWithoutClearEndFails(t *testing.T) {
 	url := rawServer(t, func(c net.Conn) {
-		io.WriteString(c, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nperhaps not all")
+		io.WriteString(c, "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\npart of the text")
 	})
 	_, err := newSource(t, url, nil).Stat(testContext(t))
 	if err == nil || !strings.Contains(err.Error(), "cannot be distinguished from a broken connection") {
@@ -317,7 +317,7 @@ func TestStat_BodyEndedByTLSCloseFails(t *testing.T) {
 		if err != nil {
 			panic(err)
 		}
-		io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\nperhaps not all")
+		io.WriteString(conn, "HTTP/1.0 200 OK\r\n\r\npart of the text")
 		conn.(*tls.Conn).NetConn().Close() // without close_notify
 	}))
 	defer server.Close()

@@ -185,7 +185,7 @@ func TestRedirect_InvalidFails(t *testing.T) {
 			t.Errorf("error is %v", err)
 		}
 	})
-	t.Run("for ever", func(t *testing.T) {
+	t.Run("unlimited", func(t *testing.T) {
 		served := redirecting(t, 302, "/data.bin")
 		if _, err := newSource(t, served.start(t), nil).Stat(testContext(t)); err == nil {
 			t.Error("no error")
