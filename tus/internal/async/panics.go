@@ -35,6 +35,13 @@ func (p *Panics) Run(f func()) (returned bool) {
 	return true
 }
 
+// MoveTo moves the panic that was kept, if there is one, to another Panics.
+func (p *Panics) MoveTo(other *Panics) {
+	if value := p.first.Swap(nil); value != nil {
+		other.first.CompareAndSwap(nil, value)
+	}
+}
+
 // Repanic repeats the panic that was kept, if there is one.
 func (p *Panics) Repanic() {
 	switch value := p.first.Load(); {

@@ -43,7 +43,8 @@ type Pipeline struct {
 	closed  bool
 	closing chan struct{} // closed by Close
 	jobs    sync.WaitGroup
-	idle    []*hasher // that no job uses
+	idle    []*hasher    // that no job uses
+	dropped async.Panics // of canceled jobs; the next Sum repeats it
 }
 
 // openFunc opens the source at an offset.
@@ -80,8 +81,9 @@ func New(algorithm checksum.Algorithm, open func(ctx context.Context, offset int
 //
 // The error matches [io.ErrUnexpectedEOF] if the source ends within the range, or
 // [ErrClosed], or is that of the source or ctx. If the source panics, Sum panics with the
-// same value. When ctx is done, Sum returns at once, even if the source hangs in a read.
-// Other ranges may wait until that read returns.
+// same value; if it panicked in a range that was canceled, the next Sum does. When ctx is
+// done, Sum returns at once, even if the source hangs in a read. Other ranges may wait until
+// that read returns.
 func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -91,6 +93,7 @@ func (p *Pipeline) Sum(ctx context.Context, offset, size int64) ([]byte, error) 
 		return nil, err
 	}
 	defer j.cancel()
+	p.repeatDropped()
 	select {
 	case <-j.done:
 		j.panics.Repanic()
@@ -171,8 +174,16 @@ func (p *Pipeline) take(ctx context.Context, offset, size int64) (*job, error) {
 func (p *Pipeline) dropAhead(n int) {
 	for _, j := range p.ahead[:n] {
 		j.cancel()
+		j.panics.MoveTo(&p.dropped)
 	}
 	p.ahead = slices.Delete(p.ahead, 0, n)
+}
+
+// repeatDropped repeats a panic of a canceled job once.
+func (p *Pipeline) repeatDropped() {
+	var panics async.Panics
+	p.dropped.MoveTo(&panics)
+	panics.Repanic()
 }
 
 func (j *job) covers(offset, size int64) bool { return j.offset == offset && j.size == size }
@@ -203,9 +214,12 @@ func (p *Pipeline) start() {
 // run computes the checksum of a job and then starts the next job.
 func (p *Pipeline) run(j *job, h *hasher) {
 	defer func() { // also after runtime.Goexit in the source
-		close(j.done)
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if j.ctx.Err() != nil {
+			j.panics.MoveTo(&p.dropped)
+		}
+		close(j.done)
 		p.running--
 		p.idle = append(p.idle, h)
 		p.start()

@@ -52,7 +52,7 @@ func TestSum_PanicInCloseReachesCaller(t *testing.T) {
 		s := patterned(1000)
 		hung := panickingCloser{hangingReader{make(chan struct{})}}
 		s.reader = func(_ context.Context, n int, _ int64) (io.ReadCloser, error) {
-			if n < 2 {
+			if n == 0 {
 				return hung, nil
 			}
 			return nil, nil
@@ -64,6 +64,7 @@ func TestSum_PanicInCloseReachesCaller(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		close(hung.release)
+		synctest.Wait()
 		func() {
 			defer func() {
 				if recover() != "a bug" {
