@@ -4,6 +4,7 @@
 GO          ?= go
 MODULE      := github.com/seed-175555ba/tus-go
 MODULES     := . examples integration
+PACKAGES    := $(patsubst %,./%/...,$(MODULES))
 # The version of the root module that the others require: the coming release, or the last.
 VERSION     := $(shell awk '$$1 == "$(MODULE)" { print $$2 }' examples/go.mod)
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.1
@@ -33,24 +34,21 @@ demo: ## upload a file to tusd, interrupt the upload, resume it (FILE=path)
 test: lint race ## run lint and race: what CI runs
 
 .PHONY: race
-race: ## run all tests of all modules with the race detector, and each benchmark once
+race: ## run all tests of all modules with the race detector (-short: smaller files), and each benchmark once
 	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler: the tests run without the race detector"
-	@set -e; for m in $(MODULES); do \
-		echo "== go test $(RACE) ./$$m"; \
-		(cd $$m && $(GO) test $(RACE) -timeout 8m ./...); \
-	done
+	$(GO) test $(RACE) -short -timeout 8m $(PACKAGES)
 	@echo "== each benchmark once"
 	@out=$$($(GO) test -run '^$$' -bench . -benchtime 1x ./... 2>&1) || { echo "$$out"; exit 1; }
 
 .PHONY: quick
 quick: ## run all tests of all modules, without race detector and lint
-	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -timeout 5m ./...); done
+	$(GO) test -short -timeout 5m $(PACKAGES)
 
 .PHONY: lint
 lint: ## run gofmt, go vet for several systems, golangci-lint, actionlint, shape and govulncheck
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
 	@echo "== golangci-lint"
-	@$(GO) run $(GOLANGCI) run --timeout 10m $(patsubst %,./%/...,$(MODULES))
+	@$(GO) run $(GOLANGCI) run --timeout 10m $(PACKAGES)
 	@set -e; for p in $(PLATFORMS); do \
 		echo "== go vet for $$p"; \
 		GOWORK=off GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
@@ -106,6 +104,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 60s)
 soak: ## kill uploaders and servers KILLS times of each kind, 5,000 random fault runs; prints a table
 	TUS_FAULT_RUNS=5000 $(GO) test -count 1 -timeout 60m -v -run 'TestFaultSoak' ./tus
 	cd integration && TUS_SOAK=$(KILLS) $(GO) test -count 1 -timeout 120m -v -run TestUpload_SurvivesKills ./soak
+	cd integration && $(GO) test -count 1 ./scale
 
 .PHONY: faults
 faults: ## run every fault with every kind of upload, and write the table faults.md

@@ -80,9 +80,9 @@ func TestUpload_SurvivesKills(t *testing.T) {
 	var table []tally
 	for _, v := range []victims{{uploader: true}, {server: true}, {uploader: true, server: true}} {
 		for _, shape := range shapes {
-			short := 70
+			short := 24
 			if v.server { // a server takes longer to start
-				short = 20
+				short = 8
 			}
 			t.Run(v.String()+"/"+shape.Name, func(t *testing.T) {
 				row := newKillTest(t, v, shape).run(kills(t, short))
