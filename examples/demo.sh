@@ -22,7 +22,12 @@ cleanup() {
 trap cleanup EXIT
 
 say() { printf '\n== %s\n' "$*"; }
-show() { printf '   $ %s\n' "$*"; }
+# show prints the command that runs next, without its redirections.
+show() {
+	printf '   $'
+	printf ' %q' "$@"
+	printf '\n'
+}
 die() {
 	printf 'demo: %s\n' "$*" >&2
 	exit 1
@@ -50,12 +55,15 @@ size=$(bytes "$file")
 [ "$size" -ge 1000000 ] || die "$file has only $size bytes; use a file of at least 1 MB"
 
 say "Building tusup"
-show "go build ./tusup"
-go build -o "$work/tusup" ./tusup
+command=(go build -o "$work/tusup" ./tusup)
+show "${command[@]}"
+"${command[@]}"
+PATH=$work:$PATH
 
 say "Starting a tusd"
-show "tusup serve"
-"$work/tusup" serve --dir "$work/store" --addr 127.0.0.1:0 >"$work/serve.txt" 2>"$work/serve.log" &
+command=(tusup serve --dir "$work/store" --addr 127.0.0.1:0)
+show "${command[@]}"
+"${command[@]}" >"$work/serve.txt" 2>"$work/serve.log" &
 server=$!
 for _ in $(seq 100); do
 	[ -s "$work/serve.txt" ] && break
@@ -66,14 +74,15 @@ endpoint=$(awk '{ print $3 }' "$work/serve.txt")
 echo "   $(cat "$work/serve.txt")"
 
 say "Uploading $file ($size bytes), at a rate that takes about 8 seconds"
-show "tusup --endpoint $endpoint --limit-rate $((size / 8)) $file"
-"$work/tusup" --endpoint "$endpoint" --state "$work/state.db" --json --chunk-size $((size / 20 + 1)) \
-	--limit-rate $((size / 8)) "$file" >"$work/first.json" &
+command=(tusup --endpoint "$endpoint" --state "$work/state.db" --json
+	--chunk-size $((size / 20 + 1)) --limit-rate $((size / 8)) "$file")
+show "${command[@]}"
+"${command[@]}" >"$work/first.json" &
 upload=$!
 # Interrupt the upload when the server has half of the file.
 half=
 for _ in $(seq 300); do
-	stored=$(find "$work/store" -type f ! -name '*.info' ! -name '*.lock' ! -name '*.stop')
+	stored=$(find "$work/store" -type f ! -name '*.*') # not info and locks
 	if [ -n "$stored" ] && [ "$(bytes "$stored")" -ge $((size / 2)) ]; then
 		half=yes
 		break
@@ -83,22 +92,26 @@ for _ in $(seq 300); do
 done
 [ -n "$half" ] || die "the upload ended before half of the file was stored"
 say "Halfway: interrupting the upload with SIGINT"
-show "kill -INT $upload"
+show kill -INT "$upload"
 kill -INT "$upload"
 status=0
 wait "$upload" || status=$?
 upload=
 [ "$status" -eq 130 ] || die "the upload ended with exit code $status, not 130"
 first=$(cat "$work/first.json")
+echo "   $first"
 url=$(field url "$first")
 
 say "Offset on the server"
-show "tusup info $url"
-"$work/tusup" info "$url" | sed 's/^/   /'
+command=(tusup info "$url")
+show "${command[@]}"
+"${command[@]}" | sed 's/^/   /'
 
 say "Resuming the upload by its URL"
-show "tusup --upload-url $url $file"
-second=$("$work/tusup" --upload-url "$url" --json --progress none "$file")
+command=(tusup --upload-url "$url" --json --progress none "$file")
+show "${command[@]}"
+second=$("${command[@]}")
+echo "   $second"
 echo "   resumed from byte $(field resumed_from "$second"), sent $(field bytes_sent "$second") of $size bytes in $(field requests "$second") requests"
 
 say "Comparing SHA-256"

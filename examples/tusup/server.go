@@ -21,8 +21,8 @@ import (
 
 // serveCommand runs a tusd in this process.
 type serveCommand struct {
-	Dir  string `help:"Directory for the uploads." default:"uploads" placeholder:"DIR"`
-	Addr string `help:"Address to listen on; port 0 selects a free one." default:"127.0.0.1:1080" placeholder:"HOST:PORT"`
+	Dir  string `help:"Directory for the uploads (default: ./uploads)." default:"uploads" placeholder:"DIR"`
+	Addr string `help:"Address to listen on (default: 127.0.0.1:1080). Port 0 selects a free one." default:"127.0.0.1:1080" placeholder:"HOST:PORT"`
 }
 
 // Run serves until the process is interrupted.

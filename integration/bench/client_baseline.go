@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// uploadBaseline is the cheapest upload that a Go program can do.
+// uploadBaseline uploads with as little work as possible.
 func uploadBaseline(ctx context.Context, t task) error {
 	switch {
 	case t.Parts > 1:

@@ -1,5 +1,5 @@
-// Command bench compares this library with other clients, and with a baseline: the
-// cheapest upload that a Go program can do.
+// Command bench compares this library with other clients, and with a baseline: a minimal
+// Go program that sends the file without a copy, and does not resume.
 //
 //	go run ./bench -o table.md -chart chart.svg
 //
@@ -21,6 +21,6 @@
 //     sendfile.
 //   - tus-go: this library.
 //   - net/http: the same as the baseline with a body that is not an *os.File, so
-//     that it is copied through memory: the best that other Go clients do.
+//     that it is copied through memory, as by other Go clients.
 //   - curl and tus-js-client (npm, under Node), if they are installed.
 package main
