@@ -63,7 +63,7 @@ func (t protocolTus) create(c creation) *request {
 		r.header.Set(headerUploadLength, strconv.FormatInt(c.length, 10))
 	}
 	if c.partial {
-		r.header.Set(headerUploadConcat, "partial")
+		r.header.Set(headerUploadConcat, concatPartial)
 	}
 	if len(c.metadata) > 0 {
 		r.header.Set(headerUploadMetadata, c.metadata.header())

@@ -43,8 +43,8 @@ type transfer struct {
 	stopAt   int64
 	length   lengthState
 	completion
-	stale     int  // HEAD responses in a row below an acknowledged offset
-	contended bool // the last PATCH was refused because of another request, which may move the offset
+	stale         int  // HEAD responses in a row below an acknowledged offset
+	offsetMayMove bool // the last PATCH was refused because of another request, which may move the offset
 
 	changed func() // called after the account has changed
 	mu      sync.Mutex
@@ -247,7 +247,7 @@ func (t *transfer) advance(offset int64) error {
 		t.retries.renewals, t.sums.mismatches = 0, 0
 	}
 	t.counters.begin(offset)
-	if t.contended {
+	if t.offsetMayMove {
 		return t.retries.observed(offset, change, sent)
 	}
 	return t.retries.acknowledged(offset, change, sent)

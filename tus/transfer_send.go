@@ -22,7 +22,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 	if changed := t.sums.sent(&t.next); changed != nil {
 		return outcome{next: StateFailed, err: changed}
 	}
-	t.contended = verdictOf(err).contended
+	t.offsetMayMove = verdictOf(err).contended
 	if err == nil {
 		return t.sent(response)
 	}
