@@ -3,7 +3,9 @@ package soak
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -60,6 +62,7 @@ type tally struct {
 	verified     int
 	records      int // left in the store
 	leftovers    int // unfinished uploads on the server
+	corrupt      int // uploads whose .info file a killed server left truncated
 }
 
 // kills returns the number of kills of each kind.
@@ -98,11 +101,11 @@ func TestUpload_SurvivesKills(t *testing.T) {
 // render formats the table.
 func render(table []tally) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-9s %-16s %6s %6s %11s %9s %8s %10s\n",
-		"killed", "sent as", "kills", "files", "sent/size", "verified", "records", "unfinished")
+	fmt.Fprintf(&b, "%-9s %-16s %6s %6s %11s %9s %8s %10s %8s\n",
+		"killed", "sent as", "kills", "files", "sent/size", "verified", "records", "unfinished", "corrupt")
 	for _, r := range table {
-		fmt.Fprintf(&b, "%-9s %-16s %6d %6d %11.3f %9d %8d %10d\n", r.victims, r.shape, r.kills, r.files,
-			float64(r.moved)/float64(r.size), r.verified, r.records, r.leftovers)
+		fmt.Fprintf(&b, "%-9s %-16s %6d %6d %11.3f %9d %8d %10d %8d\n", r.victims, r.shape, r.kills, r.files,
+			float64(r.moved)/float64(r.size), r.verified, r.records, r.leftovers, r.corrupt)
 	}
 	return b.String()
 }
@@ -172,7 +175,7 @@ func (k *killTest) uploadOne(limit int) {
 		k.t.Fatal(err)
 	}
 	defer os.Remove(path)
-	before, killsBefore := k.proxy.Moved(netfault.Up), k.row.kills
+	before, killsBefore, corruptBefore := k.proxy.Moved(netfault.Up), k.row.kills, k.row.corrupt
 	want, err := tusdtest.HashFile(path)
 	if err != nil {
 		k.t.Fatal(err)
@@ -184,6 +187,10 @@ func (k *killTest) uploadOne(limit int) {
 		}
 		var finished bool
 		if done, finished = k.attempt(path, k.row.kills < limit); finished {
+			if done.Error != "" && k.victims.server && k.deleteCorrupt() {
+				k.row.corrupt++
+				continue
+			}
 			break
 		}
 		if done.URL = k.completeWithoutRecord(want); done.URL != "" {
@@ -195,7 +202,8 @@ func (k *killTest) uploadOne(limit int) {
 	}
 	moved := k.proxy.Moved(netfault.Up) - before
 	killed := int64(k.row.kills - killsBefore)
-	if bound := int64(size) + (killed+1)*(k.window()+overhead); moved > bound {
+	starts := int64(1 + k.row.corrupt - corruptBefore)
+	if bound := starts*int64(size) + (killed+1)*(k.window()+overhead); moved > bound {
 		k.t.Errorf("%d bytes were sent for %d bytes and %d kills, want at most %d", moved, size, killed, bound)
 	}
 	if got, err := k.server.SHA256(done.URL); err != nil || got != want {
@@ -216,6 +224,47 @@ func (k *killTest) complete(id string) bool {
 	}
 	size, err := k.server.Size(id)
 	return err == nil && size == info.Size
+}
+
+// deleteCorrupt deletes the records of uploads whose .info file a killed tusd left
+// truncated: it responds 500 to every request for them, so the upload fails and its record
+// stays. It reports whether there was one.
+func (k *killTest) deleteCorrupt() bool {
+	store, err := boltstore.Open(k.state, nil)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer store.Close()
+	found := false
+	for rec, err := range store.All(context.Background()) {
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		urls := []string{rec.UploadURL}
+		for _, part := range rec.Parts {
+			urls = append(urls, part.UploadURL)
+		}
+		for _, url := range urls {
+			if !k.corrupt(url) {
+				continue
+			}
+			if err := store.Delete(context.Background(), rec.ID, rec.Revision); err != nil {
+				k.t.Fatal(err)
+			}
+			found = true
+			break
+		}
+	}
+	return found
+}
+
+// corrupt reports whether the server has an .info file for the URL that is not valid.
+func (k *killTest) corrupt(url string) bool {
+	if url == "" {
+		return false
+	}
+	_, err := k.server.Info(url)
+	return err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
 // completeWithoutRecord returns the complete upload with the hash if the store has
