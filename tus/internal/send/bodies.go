@@ -153,9 +153,9 @@ func (b *Bodies) use(next *body) (previous *body) {
 func (b *Bodies) Stop() {
 	b.mu.Lock()
 	b.stopped = true
-	bodies := b.waiting
+	bodies := slices.Clone(b.waiting) // use changes it
 	if b.current != nil {
-		bodies = append(slices.Clip(bodies), b.current)
+		bodies = append(bodies, b.current)
 	}
 	b.mu.Unlock()
 	for _, opened := range bodies { // without the lock, as stop may wait for the source
