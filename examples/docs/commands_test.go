@@ -168,7 +168,7 @@ func (c *checker) goCommand(t *testing.T, args []string) error {
 		}
 		_, err := os.Stat(inRepository(t, "."+dir))
 		return err
-	case "run", "build", "test", "vet", "doc", "generate":
+	case "run", "build", "test", "vet", "doc", "generate", "mod":
 	default:
 		return fmt.Errorf("unknown subcommand %s", args[0])
 	}

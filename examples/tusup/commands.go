@@ -111,7 +111,7 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 		}{caps.Versions, caps.Extensions, caps.MaxSize, caps.ChecksumAlgorithms})
 		return out.failure()
 	}
-	limit := "unlimited"
+	limit := "not advertised" // there may be one
 	if caps.MaxSize > 0 {
 		limit = fmt.Sprintf("%d (%s)", caps.MaxSize, bytesText(caps.MaxSize))
 	}

@@ -394,6 +394,7 @@ func TestCommands_InfoCapabilitiesTerminate(t *testing.T) {
 		{[]string{"info", "--json", l.URL}, `"offset":1000,"length":1000,"length_deferred":false,"complete":true,"metadata":{"k":"v"}`},
 		{[]string{"capabilities", "--endpoint", srv.Endpoint()}, "max size    1073741824 (1.0 GiB)\nextension   creation\n"},
 		{[]string{"capabilities", "--json", "--endpoint", srv.Endpoint()}, `"max_size":1073741824`},
+		{[]string{"capabilities", "--endpoint", tustest.NewServer(t, nil).Endpoint()}, "max size    not advertised\n"},
 		{[]string{"terminate", l.URL}, ""},
 	} {
 		if got := tusup(t, test.args...); got.code != exitOK || !strings.Contains(got.stdout, test.want) {

@@ -100,15 +100,18 @@ func Open(path string, opts *Options) (*Store, error) {
 	}
 }
 
-// open opens the file with bbolt.
+// open opens the file, checks it, and lets bbolt use it.
 func (s *Store) open(ctx context.Context) error {
+	// Not in OpenFile: it may call OnWarning, whose panics guard must not convert, and
+	// bbolt waits only for the rest of the lock timeout.
+	if err := s.openFile(ctx); err != nil {
+		return s.failure(err)
+	}
 	deadline, _ := ctx.Deadline()
 	opts := &bbolt.Options{
 		Timeout:      max(time.Until(deadline), 1), // 0 would wait without limit
 		FreelistType: bbolt.FreelistMapType,
-		OpenFile: func(_ string, flag int, mode fs.FileMode) (*os.File, error) {
-			return s.openFile(ctx, flag, mode)
-		},
+		OpenFile:     func(string, int, fs.FileMode) (*os.File, error) { return s.file, nil },
 	}
 	err := s.guard(func() (err error) {
 		s.db, err = bbolt.Open(s.path, 0o600, opts)

@@ -49,6 +49,7 @@ const (
 
 	minPageSize, maxPageSize = 1 << 10, 1 << 24
 	pagesWhenCreated         = 4
+	maxDepth                 = 64 // of nested pages: far more than a valid file has
 )
 
 // errUnfinished is returned for a file whose creation was interrupted. It has no records.
@@ -98,7 +99,7 @@ func check(r io.ReaderAt, size int64) error {
 	if c.meta.TxID <= 1 && size < pagesWhenCreated*int64(c.meta.PageSize) {
 		return errUnfinished
 	}
-	if err := c.tree(c.meta.Root, nil, nil); err != nil {
+	if err := c.tree(c.meta.Root, nil, nil, 0); err != nil {
 		return err
 	}
 	return c.freelist()
@@ -178,7 +179,10 @@ func (c *checker) read(id, pages uint64) ([]byte, error) {
 
 // tree checks a page and all pages below it. Its first key must be low and all keys
 // must be less than high. A nil bound is not checked.
-func (c *checker) tree(id uint64, low, high []byte) error {
+func (c *checker) tree(id uint64, low, high []byte, depth int) error {
+	if depth > maxDepth {
+		return errors.New("tree is too deep")
+	}
 	page, err := c.page(id)
 	if err != nil {
 		return err
@@ -199,9 +203,9 @@ func (c *checker) tree(id uint64, low, high []byte) error {
 			if i+1 < len(elems) {
 				next = elems[i+1].key
 			}
-			err = c.tree(e.child, e.key, next)
+			err = c.tree(e.child, e.key, next, depth+1)
 		case e.bucket:
-			err = c.bucket(e.value)
+			err = c.bucket(e.value, depth+1)
 		}
 		if err != nil {
 			return err
@@ -211,12 +215,12 @@ func (c *checker) tree(id uint64, low, high []byte) error {
 }
 
 // bucket checks a nested bucket: a tree, or a small page inside the value.
-func (c *checker) bucket(value []byte) error {
+func (c *checker) bucket(value []byte, depth int) error {
 	if len(value) < bucketHeaderSize {
 		return errors.New("bucket without a header")
 	}
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
-		return c.tree(root, nil, nil)
+		return c.tree(root, nil, nil, depth)
 	}
 	page := value[bucketHeaderSize:]
 	if len(page) < pageHeaderSize || pageFlags(page) != flagLeaf {

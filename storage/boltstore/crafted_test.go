@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/fnv"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -75,5 +77,46 @@ func TestOpen_CraftedFileIsCorrupt(t *testing.T) {
 		if _, err := boltstore.Open(path, nil); !errors.Is(err, storage.ErrCorrupt) {
 			t.Errorf("%s: %v, want ErrCorrupt", name, err)
 		}
+	}
+}
+
+// Neither check nor bbolt limits the depth of a tree by itself, and a stack that overflows
+// ends the process.
+func TestOpen_DeepTreeIsCorrupt(t *testing.T) {
+	data, _, _ := fill(t, 60)
+	_, branch, _, _ := pages(data).used()
+	u32, u64 := binary.NativeEndian.Uint32, binary.NativeEndian.Uint64
+
+	// Between a branch and its first child, insert branches with that child only.
+	const depth = 100
+	elem := pages(data).page(branch)[16:]
+	child := u64(elem[8:])
+	key := elem[u32(elem):][:u32(elem[4:])]
+	deep := pages(append(bytes.Clone(data), make([]byte, depth*os.Getpagesize())...))
+	next := uint64(len(data) / os.Getpagesize())
+	deep.setChild(branch, next)
+	for range depth {
+		p := deep.page(next)
+		binary.NativeEndian.PutUint64(p, next)
+		binary.NativeEndian.PutUint16(p[8:], 1) // branch
+		deep.setCount(next, 1)
+		binary.NativeEndian.PutUint32(p[16:], 16) // the key follows the entry
+		binary.NativeEndian.PutUint32(p[20:], uint32(len(key)))
+		copy(p[32:], key)
+		next++
+		deep.setChild(next-1, next)
+	}
+	deep.setChild(next-1, child)
+	for id := range uint64(2) {
+		meta := deep.page(id)[16:]
+		binary.NativeEndian.PutUint64(meta[40:], next)
+		sum := fnv.New64a()
+		sum.Write(meta[:56])
+		binary.NativeEndian.PutUint64(meta[56:], sum.Sum64())
+	}
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	write(t, path, deep)
+	if _, err := boltstore.Open(path, nil); !errors.Is(err, storage.ErrCorrupt) || !strings.Contains(err.Error(), "too deep") {
+		t.Errorf("error %v, want ErrCorrupt", err)
 	}
 }

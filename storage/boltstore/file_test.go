@@ -18,6 +18,14 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 )
 
+// What is not a regular file is not opened: opening a pipe or a device may have effects.
+func TestOpen_DirectoryIsNotRegularFile(t *testing.T) {
+	_, err := boltstore.Open(t.TempDir(), &boltstore.Options{Quarantine: true})
+	if err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("error %v, want not a regular file", err)
+	}
+}
+
 func TestOpen_SecondProcessIsLockedOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
 	other := start(t, "hold", path)

@@ -18,18 +18,24 @@ import (
 
 // openFile opens or creates the file, as s.file, and checks it. It returns an error for
 // a corrupt file, or quarantines it and creates another one.
-func (s *Store) openFile(ctx context.Context, flag int, mode fs.FileMode) (_ *os.File, err error) {
+func (s *Store) openFile(ctx context.Context) error {
 	for {
-		if s.file, err = os.OpenFile(s.path, flag, mode); err != nil {
-			return nil, err
+		// Opening a pipe or a device may have effects, such as to wake its reader.
+		if info, err := os.Stat(s.path); err == nil && !info.Mode().IsRegular() {
+			return errors.New("not a regular file")
 		}
+		f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return err
+		}
+		s.file = f
 		usable, err := s.inspect(ctx)
 		if usable {
-			return s.file, nil
+			return nil
 		}
 		s.file.Close()
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
@@ -48,9 +54,6 @@ func (s *Store) inspect(ctx context.Context) (usable bool, err error) {
 	info, current, err := s.stat()
 	if err != nil || !current {
 		return false, err
-	}
-	if !info.Mode().IsRegular() {
-		return false, errors.New("not a regular file")
 	}
 	if info.Size() == 0 {
 		return true, nil

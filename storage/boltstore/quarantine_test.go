@@ -142,3 +142,15 @@ func TestQuarantine_KeepsDatabaseInUse(t *testing.T) {
 		t.Errorf("the file is gone: %v", err)
 	}
 }
+
+func TestQuarantine_PanicOfWarningReachesCaller(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	write(t, path, bytes.Repeat([]byte("corrupt"), 10_000))
+	defer func() {
+		if p := recover(); p != "warned" {
+			t.Errorf("recovered %v, want the panic of OnWarning", p)
+		}
+	}()
+	_, err := boltstore.Open(path, &boltstore.Options{Quarantine: true, OnWarning: func(error) { panic("warned") }})
+	t.Errorf("Open returned %v", err)
+}
