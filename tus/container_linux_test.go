@@ -84,6 +84,7 @@ func TestContainer_RestartResumes(t *testing.T) {
 	for _, kind := range []string{ordinary, renamed, noProc} {
 		for _, name := range []string{"uploads.db", "uploads"} {
 			t.Run(kind+"/"+name, func(t *testing.T) {
+				t.Parallel() // mostly waits
 				srv, path := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), name)
 				stopped, proceed := stopIn(t, srv, &writers{})
 				first := inContainer(t, kind, srv, path)
@@ -135,6 +136,7 @@ func shortenLease(t *testing.T, path string, lasts time.Duration) {
 func TestContainer_LivingProcessIsNotTakenForDead(t *testing.T) {
 	for _, kinds := range [][2]string{{noProcHighPID, noProc}, {noProc, noProcHighPID}, {noProcHighPID, ordinary}, {ordinary, ordinary}} {
 		t.Run(strings.Join(kinds[:], " and "), func(t *testing.T) {
+			t.Parallel() // mostly waits
 			srv, path := tustest.NewServer(t, nil), filepath.Join(t.TempDir(), "uploads")
 			stopped, proceed := stopIn(t, srv, &writers{})
 			first := inContainer(t, kinds[0], srv, path)
