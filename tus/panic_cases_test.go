@@ -240,6 +240,24 @@ func TestPanic_InCloseOfFingerprintReachesCaller(t *testing.T) {
 	})
 }
 
+// TestPanic_InCloseBetweenSamplesReachesCaller fingerprints a source whose readers cannot
+// seek, so that each sample closes the reader of the one before.
+func TestPanic_InCloseBetweenSamplesReachesCaller(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		source := blockingSource{
+			Source: tus.FSFile(mapFS("source", make([]byte, 20<<20)), "source"),
+			read:   func() {}, close: func() { panic("a bug") },
+		}
+		client := newClient(&tus.Options{Store: &storage.Memory{}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		e := endingOf(func() error { _, err := client.Upload(ctx, source, nil); return err })
+		if e.panics != "a bug" {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
 // TestPanic_OfStreamLeavesNoHole resumes a stream whose reader loses bytes in a panic.
 func TestPanic_OfStreamLeavesNoHole(t *testing.T) {
 	srv := tustest.NewServer(t, nil)

@@ -71,8 +71,8 @@ func CloseSoon(c io.Closer) {
 }
 
 // CloseWith closes c when ctx ends, because that may be required to end a Read, or when done
-// is called. done returns after c is closed. A panic of a Close that the end of ctx causes
-// is kept in panics.
+// is called. done returns after c is closed, and may be called again after a panic of Close.
+// A panic of a Close that the end of ctx causes is kept in panics.
 func CloseWith(ctx context.Context, c io.Closer, panics *Panics) (done func()) {
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -81,6 +81,7 @@ func CloseWith(ctx context.Context, c io.Closer, panics *Panics) (done func()) {
 	})
 	return func() {
 		if stop() {
+			defer close(closed)
 			c.Close()
 			return
 		}
