@@ -237,7 +237,7 @@ func (r *ranged) fill(ctx context.Context, s span) error {
 	}
 	defer async.Close(ctx, reader)
 	buffer := r.buffer[:s.size]
-	n, err := async.Call(ctx, func() (int, error) { return readahead.Fill(reader, buffer) }, nil)
+	n, err := async.Call(ctx, func() (int, error) { return readahead.Fill(ctx, reader, buffer) }, nil)
 	switch {
 	case int64(n) == s.size:
 		r.buffered = s

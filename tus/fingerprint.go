@@ -93,9 +93,9 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 			s.at = offset
 		}
 	}
-	if s.reader != nil && s.forward && s.at < offset {
-		n, err := io.CopyN(io.Discard, s.reader, offset-s.at)
-		s.at += n
+	for s.reader != nil && s.forward && s.at < offset && len(p) > 0 {
+		n, err := readahead.Fill(s.ctx, s.reader, p[:min(int64(len(p)), offset-s.at)])
+		s.at += int64(n)
 		if err != nil {
 			return 0, err
 		}
@@ -105,7 +105,7 @@ func (s *sourceReaderAt) ReadAt(p []byte, offset int64) (int, error) {
 			return 0, err
 		}
 	}
-	n, err := readahead.Fill(s.reader, p)
+	n, err := readahead.Fill(s.ctx, s.reader, p)
 	s.at += int64(n)
 	if n == len(p) {
 		err = nil

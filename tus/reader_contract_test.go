@@ -2,10 +2,16 @@ package tus_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/fingerprint"
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -104,6 +110,59 @@ func TestReader_EOFWithLastBytesIsFine(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, srv.Handler, res.URL, data)
+}
+
+// TestReader_IsNotReadAfterEnd ends an upload while it reads a source that needs a second
+// for each Read, and whose Close ends no Read.
+func TestReader_IsNotReadAfterEnd(t *testing.T) {
+	const size = 20 << 20
+	checked := tus.Options{
+		Checksums:    checksum.Builtin(),
+		Capabilities: &tus.Capabilities{Extensions: []string{"creation", "checksum"}, ChecksumAlgorithms: []string{"crc32"}},
+	}
+	of := func(sequential bool) func(io.Reader) tus.Source {
+		return func(r io.Reader) tus.Source {
+			return &hookedSource{
+				Source:     readerSource{size, func(int64) io.Reader { return r }},
+				changeInfo: func(info *tus.SourceInfo) { info.Sequential = sequential },
+			}
+		}
+	}
+	stored := tus.Options{Store: &storage.Memory{}, Fingerprinter: fingerprint.Sample{}}
+	for name, test := range map[string]struct {
+		source func(io.Reader) tus.Source
+		client tus.Options
+		each   int // bytes of a Read
+	}{
+		"hashing":              {of(false), checked, 1},
+		"hashing sequentially": {of(true), checked, 1},
+		"fingerprinting":       {of(false), stored, 1},
+		"between samples":      {of(true), stored, 256 << 10},
+		"reading a stream":     {tus.Reader, tus.Options{}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, _ *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+				var mu sync.Mutex
+				var reads []time.Time
+				source := test.source(readerFunc(func(p []byte) (int, error) {
+					mu.Lock()
+					reads = append(reads, time.Now())
+					mu.Unlock()
+					<-time.After(time.Second)
+					return min(test.each, len(p)), nil
+				}))
+				ctx, cancel := context.WithTimeout(t.Context(), 10500*time.Millisecond)
+				defer cancel()
+				end, _ := ctx.Deadline()
+				_, err := newClient(&test.client).Upload(ctx, source, chunked())
+				wantError(t, err, context.DeadlineExceeded)
+				<-time.After(time.Hour)
+				if last := reads[len(reads)-1]; len(reads) < 5 || last.After(end) {
+					t.Errorf("last of %d reads began %v after the end", len(reads), last.Sub(end))
+				}
+			})
+		})
+	}
 }
 
 func TestReadSeeker_SeekErrorEndsUpload(t *testing.T) {

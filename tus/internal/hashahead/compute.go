@@ -48,10 +48,7 @@ func (h *hasher) read(j *job, open openFunc) error {
 		h.buf = make([]byte, want)
 	}
 	for left := j.size; left > 0; {
-		if err := j.ctx.Err(); err != nil {
-			return err
-		}
-		n, err := readahead.Fill(r, h.buf[:min(left, int64(len(h.buf)))])
+		n, err := readahead.Fill(j.ctx, r, h.buf[:min(left, int64(len(h.buf)))])
 		if _, err := h.hash.Write(h.buf[:n]); err != nil { // FIPS mode may forbid the algorithm
 			return err
 		}

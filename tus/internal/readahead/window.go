@@ -31,7 +31,8 @@ type Window struct {
 
 	reading     <-chan *async.Outcome[filling] // the read-ahead in flight; nil for none
 	interrupted bool                           // its error may be the timeout of Interrupt
-	closed      bool
+	open        context.Context                // until Close
+	end         context.CancelFunc             // ends open
 
 	sum  Sum // of data
 	next Sum // of ahead
@@ -54,7 +55,8 @@ type filling struct {
 // data. The two buffers have the size initial and grow up to chunk.
 func New(r io.ReadCloser, chunk, initial int64) *Window {
 	initial = min(chunk, initial)
-	return &Window{reader: r, chunk: chunk, data: make([]byte, 0, initial), ahead: make([]byte, initial)}
+	open, end := context.WithCancel(context.Background())
+	return &Window{reader: r, chunk: chunk, data: make([]byte, 0, initial), ahead: make([]byte, initial), open: open, end: end}
 }
 
 // Start returns the offset at which the data starts.
@@ -88,9 +90,9 @@ func (w *Window) read(size int64) {
 	if w.reading != nil || w.eof || w.err != nil || int64(w.filled) >= size {
 		return
 	}
-	reader, buffer, from, algorithm := w.reader, w.ahead, w.filled, w.Algorithm
+	open, reader, buffer, from, algorithm := w.open, w.reader, w.ahead, w.filled, w.Algorithm
 	w.reading = async.Go(func() (filling, error) {
-		got, err := fillUpTo(reader, buffer, from, size)
+		got, err := fillUpTo(open, reader, buffer, from, size)
 		if algorithm.New != nil && from+got.n > 0 {
 			h := algorithm.New()
 			h.Write(got.buffer[:from+got.n])
@@ -102,7 +104,7 @@ func (w *Window) read(size int64) {
 
 // fillUpTo is Fill with a buffer that grows up to size bytes as bytes are read: the chunk
 // size may be much larger than the stream.
-func fillUpTo(r io.Reader, buffer []byte, from int, size int64) (got filling, err error) {
+func fillUpTo(ctx context.Context, r io.Reader, buffer []byte, from int, size int64) (got filling, err error) {
 	for at := from; int64(at) < size && err == nil; at = from + got.n {
 		if at == len(buffer) {
 			grown := make([]byte, min(size, 2*int64(len(buffer))))
@@ -110,18 +112,21 @@ func fillUpTo(r io.Reader, buffer []byte, from int, size int64) (got filling, er
 			buffer = grown
 		}
 		var n int
-		n, err = Fill(r, buffer[at:min(int64(len(buffer)), size)])
+		n, err = Fill(ctx, r, buffer[at:min(int64(len(buffer)), size)])
 		got.n += n
 	}
 	got.buffer = buffer
 	return got, err
 }
 
-// Fill reads until p is full or r returns an error. Unlike [io.ReadFull], it returns io.EOF
-// also after some bytes.
-func Fill(r io.Reader, p []byte) (n int, err error) {
+// Fill reads until p is full, r returns an error or ctx ends: r may then be closed. Unlike
+// [io.ReadFull], it returns io.EOF also after some bytes.
+func Fill(ctx context.Context, r io.Reader, p []byte) (n int, err error) {
 	const maxEmptyReads = 100
 	for empty := 0; n < len(p) && err == nil; {
+		if ctx.Err() != nil {
+			return n, async.ContextError(ctx)
+		}
 		var m int
 		m, err = r.Read(p[n:])
 		if m < 0 || m > len(p)-n {
@@ -218,8 +223,8 @@ func (w *Window) Interrupt() {
 
 // Close stops reading and closes the reader. It may be called more than once.
 func (w *Window) Close() {
-	if !w.closed {
-		w.closed = true
+	if w.open.Err() == nil {
+		w.end()
 		defer async.CloseSoon(w.reader) // also if Interrupt repeats a panic of the reader
 	}
 	w.Interrupt()
