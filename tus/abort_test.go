@@ -1,6 +1,7 @@
 package tus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -68,6 +69,36 @@ func TestAbort(t *testing.T) {
 			}
 			wantMethods(t, srv.Handler, test.methods...)
 		})
+	}
+}
+
+// TestAbort_OfJobClosesSource aborts jobs whose uploads return at the same time. The race
+// detector finds a source that both close.
+func TestAbort_OfJobClosesSource(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	const jobs = 20
+	aborted := make(chan error, jobs)
+	opts := chunked()
+	opts.Hooks.OnStateChange = func(u *tus.Uploader, _, to tus.State, _ error) {
+		if to == tus.StateSending && u.Offset() == 0 {
+			go func() { aborted <- u.Abort(testContext(t)) }()
+			<-time.After(time.Millisecond)
+		}
+	}
+	job := func() tus.Job {
+		return tus.Job{Source: tus.Reader(bytes.NewReader(randomBytes(100_000))), Options: opts}
+	}
+	batch := func(yield func(tus.Job) bool) {
+		for n := 0; n < jobs && yield(job()); n++ {
+		}
+	}
+	for _, err := range newClient(t, srv.Endpoint(), nil).UploadAll(testContext(t), batch, 0) {
+		wantError(t, err, tus.ErrPaused)
+	}
+	for range jobs {
+		if err := receive(t, aborted); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -198,8 +198,11 @@ func (u *Uploader) pauseNow(ctx context.Context) {
 // a later session. err is the error of a failed upload.
 func (u *Uploader) release(ctx context.Context, err error) {
 	state := u.State()
-	if state.Final() {
-		u.close()
+	if state.Final() || u.once {
+		if u.work != nil {
+			u.work.close()
+		}
+		u.planner.close()
 	} else {
 		if u.work != nil {
 			u.work.stopAhead()
@@ -221,14 +224,6 @@ func (u *Uploader) release(ctx context.Context, err error) {
 		}
 		u.record.drop(ctx)
 	}
-}
-
-// close closes the source.
-func (u *Uploader) close() {
-	if u.work != nil {
-		u.work.close()
-	}
-	u.planner.close()
 }
 
 // neverThisSource reports whether the bytes on the server differ from the source for good.

@@ -36,12 +36,12 @@ func (c *Client) Resume(ctx context.Context, uploadURL string, source Source, op
 	return upload(ctx, u, err)
 }
 
-// upload runs an Uploader and closes its source. err is the error of its creation.
+// upload runs an Uploader that no other Run follows. err is the error of its creation.
 func upload(ctx context.Context, u *Uploader, err error) (*Result, error) {
 	if err != nil {
 		return newResult(), err
 	}
-	defer u.close()
+	u.once = true
 	return u.Run(ctx)
 }
 
@@ -56,6 +56,7 @@ type Uploader struct {
 	finder  *finder        // nil before the store is read, and if nothing can be stored
 	resumed storage.Record // of the stored upload that is resumed; no ID means none
 
+	once    bool // no Run follows the first one
 	state   State
 	failure error // the cause of StateFailed or StateAborted
 }
