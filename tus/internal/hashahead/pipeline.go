@@ -224,5 +224,6 @@ func (p *Pipeline) run(j *job, h *hasher) {
 		p.idle = append(p.idle, h)
 		p.start()
 	}()
+	j.err = async.ErrPanicked // if compute does not return
 	j.panics.Run(func() { j.sum, j.err = h.compute(j, p.open) })
 }

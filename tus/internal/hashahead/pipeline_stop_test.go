@@ -77,6 +77,23 @@ func TestSum_PanicInCloseReachesCaller(t *testing.T) {
 	})
 }
 
+func TestSum_PanicAfterCancelIsNoResult(t *testing.T) {
+	for range 100_000 { // in some, the job is done before Sum waits for it
+		ctx, cancel := context.WithCancel(t.Context())
+		p := hashahead.New(lookup(t, "sha256"), func(context.Context, int64) (io.ReadCloser, error) {
+			cancel()
+			panic("a bug")
+		})
+		func() {
+			defer func() { recover() }()
+			if sum, err := p.Sum(ctx, 0, 1000); err == nil {
+				t.Errorf("got %x without an error", sum)
+			}
+		}()
+		p.Close()
+	}
+}
+
 // Waiting for the reader would be a deadlock in the synctest bubble.
 func TestSum_CancelReturnsWhileSourceHangs(t *testing.T) {
 	for _, lookAhead := range []bool{false, true} {
