@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/internal/faults"
@@ -165,6 +166,21 @@ func TestNoSecretShowsInNetworkErrors(t *testing.T) {
 				t.Errorf("error wraps a url.Error, which has the whole URL: %v", u)
 			}
 		}
+	}
+}
+
+// A pass over the text for each level of escapes would take a minute.
+func TestRedaction_NestedEscapesTakeLinearTime(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	location := srv.Endpoint() + "%" + strings.Repeat("25", 100<<10)
+	srv.Inject(tustest.Fault{Method: "POST", Action: func(w http.ResponseWriter, _ *http.Request, _ *tustest.Handler) {
+		w.Header().Set("Location", location)
+		w.WriteHeader(http.StatusCreated)
+	}})
+	begin := time.Now()
+	_, err := newClient(t, srv.Endpoint(), secretOptions()).Create(testContext(t), tus.CreateOptions{Size: 10})
+	if took := time.Since(begin); err != nil || took > 10*time.Second {
+		t.Errorf("took %v: %v", took, err)
 	}
 }
 

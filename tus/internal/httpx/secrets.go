@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -140,24 +139,21 @@ func (s Secrets) clean(text string) string {
 	return text
 }
 
-var percentEscape = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
-
 // unescape replaces all percent escapes, including escaped escapes, except those of spaces
-// and control characters.
+// and control characters. Its time is linear in the length of text.
 func unescape(text string) string {
-	for {
-		plain := percentEscape.ReplaceAllStringFunc(text, func(escape string) string {
-			c, _ := strconv.ParseUint(escape[1:], 16, 8)
-			if c <= ' ' || c == 0x7f {
-				return escape
+	var plain []byte
+	for i := range len(text) {
+		plain = append(plain, text[i])
+		for n := len(plain) - 3; n >= 0 && plain[n] == '%'; n = len(plain) - 3 {
+			c, err := strconv.ParseUint(string(plain[n+1:]), 16, 8)
+			if err != nil || c <= ' ' || c == 0x7f {
+				break
 			}
-			return string([]byte{byte(c)})
-		})
-		if plain == text {
-			return text
+			plain = append(plain[:n], byte(c))
 		}
-		text = plain
 	}
+	return string(plain)
 }
 
 // withoutSecret removes each part of text that has at least the first 16 bytes of a
