@@ -9,7 +9,7 @@ import (
 // offset and the URL to resume from.
 type Result struct {
 	// Job is the job of a batch ([Client.UploadAll]), otherwise zero.
-	Job Job
+	Job Job `json:"-"`
 	// URL is the upload URL, for [Client.Resume]; an upload in parallel parts can only be
 	// resumed through a Store. It is empty if there is none, or if the upload was complete
 	// at its creation and the response had none.
