@@ -18,7 +18,7 @@ BENCH       ?= .
 BENCHTIME   ?= 1s
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 COUNT       ?= 6
-PLATFORMS   := linux/amd64 linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
+PLATFORMS   := linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
 
 .DEFAULT_GOAL := help
 

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -55,23 +56,31 @@ func TestGoexit_EndsCallersGoroutine(t *testing.T) {
 // forEachSite calls explode for the first n calls of each function of the caller, until it
 // reports that there was no such call.
 func forEachSite(t *testing.T, n int, explode func(t *testing.T, b *bomb, kind string) bool) {
+	var mu sync.Mutex
 	exploded := map[string]bool{}
-	for kind := range siteKinds {
+	t.Cleanup(func() { // after all kinds
 		for _, in := range callerCode {
-			for i, more := 1, true; more && i <= n; i++ {
-				t.Run(fmt.Sprintf("%s/%s %d", kind, in, i), func(t *testing.T) {
-					more = explode(t, &bomb{in: in, n: i}, kind)
-					exploded[in] = exploded[in] || more
-				})
-				t.Run(fmt.Sprintf("%s/%s from %d on", kind, in, i), func(t *testing.T) {
-					explode(t, &bomb{in: in, n: i, lasting: true}, kind)
-				})
+			if !exploded[in] {
+				t.Errorf("%s was never called", in)
 			}
 		}
-	}
-	for _, in := range callerCode {
-		if !exploded[in] {
-			t.Errorf("%s was never called", in)
-		}
+	})
+	for kind := range siteKinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			for _, in := range callerCode {
+				for i, more := 1, true; more && i <= n; i++ {
+					t.Run(fmt.Sprintf("%s %d", in, i), func(t *testing.T) {
+						more = explode(t, &bomb{in: in, n: i}, kind)
+						mu.Lock()
+						defer mu.Unlock()
+						exploded[in] = exploded[in] || more
+					})
+					t.Run(fmt.Sprintf("%s from %d on", in, i), func(t *testing.T) {
+						explode(t, &bomb{in: in, n: i, lasting: true}, kind)
+					})
+				}
+			}
+		})
 	}
 }
