@@ -132,6 +132,7 @@ func TestInterruption_SendsAndCreatesNothingTwice(t *testing.T) {
 	for kind, k := range kinds {
 		for _, by := range []string{"run", "steps", "sessions"} {
 			t.Run(kind+"/"+by, func(t *testing.T) {
+				t.Parallel()
 				creations, last := 0, 0
 				for nth := 0; nth <= last; nth++ {
 					for _, cancel := range []bool{false, true} {

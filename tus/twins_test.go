@@ -79,6 +79,7 @@ func TestUpload_VersionsOfOneSizeAreNotMixed(t *testing.T) {
 			"parallel": {ChunkSize: 1 << 20, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{twinSize / 2}}},
 		} {
 			t.Run(name+"/"+way, func(t *testing.T) {
+				t.Parallel()
 				srv, result := uploadAfter(t, opts, source(one), source(two))
 				wantStored(t, srv.Handler, result.URL, two)
 				if result.Stats.ResumedFrom != 0 {
