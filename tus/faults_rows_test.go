@@ -324,15 +324,15 @@ func redirectRows() []faultRow {
 func thereAndBack(s *stage) tustest.Action {
 	endpoint, _ := url.Parse(s.endpoint)
 	home := "http://" + endpoint.Host
-	var returns atomic.Bool
+	var returns atomic.Value // the path of the request
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		switch {
 		case r.Host != endpoint.Host:
-			returns.Store(true)
+			returns.Store(r.URL.Path)
 			faults.Redirect(307, home)(w, r, h)
-		case !returns.Load():
+		case returns.Load() == nil:
 			faults.Redirect(307, s.otherOrigin)(w, r, h)
-		case r.Header.Get("Authorization") != "":
+		case r.Header.Get("Authorization") != "" && r.URL.Path == returns.Load(): // and not of another part
 			faults.RespondAfter(http.StatusForbidden, "credentials were sent again")(w, r, h)
 		default:
 			h.Serve(w, r)
