@@ -43,7 +43,7 @@ type Options struct {
 	// source if the rest is equal.
 	Identity string
 
-	// StallTimeout cuts a request when no response, or no byte of it, arrived for that
+	// StallTimeout cuts a request when no response, or no byte of it, was received for that
 	// long. 0 means 15 seconds, a negative value no limit. The duration of a body is not
 	// limited.
 	StallTimeout time.Duration
@@ -144,7 +144,7 @@ func (s *Source) CloseIdleConnections() {
 
 // Stat returns the size and the version of the data. The first call sends one request; if
 // it fails, the error is a [*tus.Error], which the upload retries. Later calls return the
-// result of the first one. If bytes were read since the last call, Stat asks for the
+// result of the first one. If bytes were read since the last call, Stat requests the
 // version again, because a server may send a file while it is written to. If the version
 // changed, this and all later calls return an error matching [tus.ErrSourceChanged]. A
 // failure to check the version is not an error, because each read had the right version
