@@ -1,9 +1,6 @@
 package tus_test
 
 import (
-	"context"
-	"errors"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -11,6 +8,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -26,11 +24,11 @@ func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tus
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := tustest.NewHandler(opts)
-		listener := newPipeListener()
+		listener := faults.NewPipeListener()
 		server := &http.Server{Handler: h}
 		var serving sync.WaitGroup
 		serving.Go(func() { server.Serve(listener) })
-		transport := &http.Transport{DialContext: listener.dial, DisableCompression: true}
+		transport := &http.Transport{DialContext: listener.Dial, DisableCompression: true}
 		f(t, h, func(opts *tus.Options) *tus.Client {
 			var o tus.Options
 			if opts != nil {
@@ -38,7 +36,7 @@ func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tus
 			}
 			if o.HTTPClient != nil {
 				transport = o.HTTPClient.Transport.(*http.Transport)
-				transport.DialContext = listener.dial
+				transport.DialContext = listener.Dial
 			}
 			o.HTTPClient = &http.Client{Transport: transport}
 			if o.Checksums == nil {
@@ -56,37 +54,3 @@ func bubbleWith(t *testing.T, opts *tustest.Options, f func(t *testing.T, h *tus
 		serving.Wait()
 	})
 }
-
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.closed:
-		return nil, errors.New("connection refused")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }

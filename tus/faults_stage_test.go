@@ -161,12 +161,12 @@ func onTCP(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage)) 
 func inBubble(t *testing.T, opts *tustest.Options, f func(t *testing.T, s *stage)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(opts)
-		pipes := newPipeListener()
+		pipes := faults.NewPipeListener()
 		s.listener = &faults.Listener{Listener: pipes}
 		server := &http.Server{Handler: s.Handler, ConnState: s.countConn}
 		var serving sync.WaitGroup
 		serving.Go(func() { server.Serve(s.listener) })
-		s.endpoint, s.dial = "http://tus.test/files/", pipes.dial
+		s.endpoint, s.dial = "http://tus.test/files/", pipes.Dial
 		defer func() {
 			s.Release()
 			for _, end := range s.closes {

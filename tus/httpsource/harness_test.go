@@ -21,6 +21,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/httpsource"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -284,7 +285,7 @@ func wantStored(t testing.TB, srv *tustest.Server, url string, data []byte) {
 func bubble(t *testing.T, h http.Handler, f func(t *testing.T, newSource func(*httpsource.Options) *httpsource.Source)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		listener := newPipeListener()
+		listener := faults.NewPipeListener()
 		var serving sync.WaitGroup
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			serving.Add(1)
@@ -292,7 +293,7 @@ func bubble(t *testing.T, h http.Handler, f func(t *testing.T, newSource func(*h
 			h.ServeHTTP(w, r)
 		})}
 		serving.Go(func() { server.Serve(listener) })
-		transport := &http.Transport{DialContext: listener.dial}
+		transport := &http.Transport{DialContext: listener.Dial}
 		defer func() {
 			transport.CloseIdleConnections()
 			server.Close()
@@ -312,37 +313,3 @@ func bubble(t *testing.T, h http.Handler, f func(t *testing.T, newSource func(*h
 		})
 	})
 }
-
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case l.conns <- server:
-		return client, nil
-	case <-l.closed:
-		return nil, errors.New("connection refused")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }

@@ -33,11 +33,11 @@ func TestKeptResponse_OutlastsRetryAfter(t *testing.T) {
 					}
 					srv.ServeHTTP(w, r)
 				})
-				listener := newPipeListener()
+				listener := faults.NewPipeListener()
 				server := &http.Server{Handler: hosts}
 				var serving sync.WaitGroup
 				serving.Go(func() { server.Serve(listener) })
-				transport := &http.Transport{DialContext: listener.dial}
+				transport := &http.Transport{DialContext: listener.Dial}
 				defer func() {
 					srv.Release()
 					transport.CloseIdleConnections()
