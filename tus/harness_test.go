@@ -129,6 +129,18 @@ func statusOf(err error) int {
 	return e.StatusCode
 }
 
+// resumePaused runs an upload that is paused, and runs it again until it is complete.
+func resumePaused(t *testing.T, u *tus.Uploader) *tus.Result {
+	t.Helper()
+	_, err := u.Run(testContext(t))
+	wantError(t, err, tus.ErrPaused)
+	res, err := u.Run(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
 func isHeld(err error) bool { return errors.As(err, new(*tus.HeldError)) }
 
 // requestsOf returns the number of requests with any method.

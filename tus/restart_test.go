@@ -142,12 +142,7 @@ func TestStartOver_PausedBeforeCreationCompletes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = u.Run(testContext(t))
-	wantError(t, err, tus.ErrPaused)
-	res, err := u.Run(testContext(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	res := resumePaused(t, u)
 	wantStored(t, srv.Handler, res.URL, data)
 	wantEmptyStore(t, store)
 }

@@ -333,12 +333,7 @@ func TestProgress_DoesNotFallToOtherStoredUpload(t *testing.T) {
 			highest = max(highest, p.Acknowledged)
 		},
 	})
-	_, err = u.Run(testContext(t))
-	wantError(t, err, tus.ErrPaused)
-	res, err := u.Run(testContext(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	res := resumePaused(t, u)
 	wantStored(t, srv.Handler, res.URL, data)
 	if s := res.Stats; s.ResumedFrom > int64(len(data)) || s.ResumedFrom+s.Uploaded > int64(len(data)) {
 		t.Errorf("resumed from %d and %d acknowledged of %d bytes", s.ResumedFrom, s.Uploaded, len(data))

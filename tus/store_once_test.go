@@ -329,12 +329,7 @@ func TestLease_UnreadableConflictIsNoLostLease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = u.Run(testContext(t))
-	wantError(t, err, tus.ErrPaused)
-	res, err := u.Run(testContext(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	res := resumePaused(t, u)
 	wantStored(t, srv.Handler, res.URL, data)
 	if finds.Load() < 2 || srv.Count("POST") != 1 {
 		t.Errorf("%d finds, %d creations", finds.Load(), srv.Count("POST"))
