@@ -126,8 +126,10 @@ func (s *Secrets) AddProxy(transport http.RoundTripper, req *http.Request) {
 // rest of the text, too.
 func (s Secrets) Clean(text string) string {
 	cleaned := s.clean(text)
-	if plain := unescape(cleaned); plain != cleaned && s.clean(plain) != plain {
-		return s.clean(plain)
+	if plain := unescape(cleaned); plain != cleaned {
+		if again := s.clean(plain); again != plain {
+			return again
+		}
 	}
 	return cleaned
 }
@@ -198,8 +200,9 @@ func (s Secrets) Redact(err error) error {
 	if err == nil {
 		return nil
 	}
-	if text := err.Error(); s.Clean(text) != text {
-		return &redactedError{text: s.Clean(text), err: err}
+	text := err.Error()
+	if cleaned := s.Clean(text); cleaned != text {
+		return &redactedError{text: cleaned, err: err}
 	}
 	return err
 }
