@@ -4,7 +4,7 @@
 GO          ?= go
 MODULE      := github.com/seed-175555ba/tus-go
 MODULES     := . examples integration
-PACKAGES    := $(patsubst %,./%/...,$(MODULES))
+PACKAGES    := ./... ./examples/... ./integration/...
 # The version of the root module that the others require: the coming release, or the last.
 VERSION     := $(shell awk '$$1 == "$(MODULE)" { print $$2 }' examples/go.mod)
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.1
