@@ -3,11 +3,7 @@ package tus_test
 import (
 	"bytes"
 	"context"
-	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -18,34 +14,6 @@ import (
 )
 
 // Statements of SECURITY.md without a test elsewhere.
-
-func TestSecurityPolicyNamesTestsThatExist(t *testing.T) {
-	policy, err := os.ReadFile("../SECURITY.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var code bytes.Buffer
-	err = filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		file, err := os.ReadFile(path)
-		code.Write(file)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := regexp.MustCompile("`((Test|Fuzz)\\w+)`").FindAllSubmatch(policy, -1)
-	if len(names) < 30 {
-		t.Errorf("only %d tests are named", len(names))
-	}
-	for _, name := range names {
-		if !bytes.Contains(code.Bytes(), []byte("\nfunc "+string(name[1])+"(")) {
-			t.Errorf("there is no %s", name[1])
-		}
-	}
-}
 
 func TestCredentials_NotToStoredForeignURL(t *testing.T) {
 	// Write access to the store allows to redirect an upload, but not to get the

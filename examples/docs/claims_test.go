@@ -2,9 +2,11 @@ package main
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,6 +49,11 @@ func TestSecurity_ClaimsNameTests(t *testing.T) {
 	}
 	if claims < 50 {
 		t.Errorf("only %d tests are named", claims)
+	}
+	for _, name := range regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(text, -1) { // outside the table, too
+		if !slices.ContainsFunc(slices.Collect(maps.Values(tests)), func(dir map[string]bool) bool { return dir[name[1]] }) {
+			t.Errorf("there is no %s", name[1])
+		}
 	}
 }
 
