@@ -94,6 +94,7 @@ func served(t *testing.T, around func(http.Handler) http.Handler, f func(w *whol
 		})
 		defer func() {
 			stop()
+			synctest.Wait() // until the gateway shuts down; a listener that closes before is an error
 			w.front.Close()
 			w.tus.Release()
 			transport.CloseIdleConnections()
