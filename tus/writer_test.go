@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -123,16 +124,18 @@ func TestWriter_WriteBlocksAtTwoChunks(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Delay(time.Second)})
 		w := newClient(nil).NewWriter(t.Context(), chunked())
-		data, written := randomBytes(10_000), 0
+		data := randomBytes(10_000)
+		var written atomic.Int64
 		time.AfterFunc(500*time.Millisecond, func() {
-			if written != 2000 {
-				t.Errorf("%d bytes are written while the first chunk is being sent", written)
+			if n := written.Load(); n != 2000 {
+				t.Errorf("%d bytes are written while the first chunk is being sent", n)
 			}
 		})
-		for ; written < len(data); written += 500 {
-			if _, err := w.Write(data[written : written+500]); err != nil {
+		for at := 0; at < len(data); at += 500 {
+			if _, err := w.Write(data[at : at+500]); err != nil {
 				t.Fatal(err)
 			}
+			written.Add(500)
 		}
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
