@@ -214,6 +214,12 @@ func TestFirstChunk_RedirectCarriesTheBytes(t *testing.T) {
 // a later session resumes it.
 func TestFirstChunk_URLIsStoredBeforeTheNextRequest(t *testing.T) {
 	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(3500)
+	srv.Inject(tustest.Fault{Method: "POST", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if recs := records(t, store); len(recs) != 1 || recs[0].UploadURL != "" { // for other Uploaders of the source
+			t.Errorf("records before the creation are %+v", recs)
+		}
+		h.Serve(w, r)
+	}})
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		if recs := records(t, store); len(recs) != 1 || !strings.HasSuffix(recs[0].UploadURL, r.URL.Path) {
 			t.Errorf("records are %+v", recs)

@@ -163,6 +163,21 @@ func TestReaderN_ContractViolation(t *testing.T) {
 	}
 }
 
+func TestReaderN_AsksForNoMoreThanItsSize(t *testing.T) {
+	srv, data := withoutDeferral(t), randomBytes(3500)
+	reader := bytes.NewReader(data)
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.ReaderN(readerFunc(func(p []byte) (int, error) {
+		if len(p) > 3500 {
+			t.Errorf("Read of %d bytes", len(p))
+		}
+		return reader.Read(p)
+	}), 3500), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStored(t, srv.Handler, res.URL, data)
+}
+
 func TestReaderN_InvalidInput(t *testing.T) {
 	srv := withoutDeferral(t)
 	client := newClient(t, srv.Endpoint(), nil)

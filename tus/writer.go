@@ -139,7 +139,6 @@ func (w *Writer) start() {
 	w.begin.Do(func() {
 		go func() {
 			defer close(w.done)
-			defer w.stopReading()
 			w.err = async.ErrPanicked
 			w.panics.Run(func() { w.result, w.err = w.uploader.Run(w.ctx) })
 		}()
@@ -257,8 +256,6 @@ func (w *Writer) end() error {
 	return w.ending
 }
 
-func (w *Writer) stopReading() { w.leave.Do(func() { close(w.gone) }) }
-
 // writerSource is the source of the upload of a Writer.
 type writerSource struct{ w *Writer }
 
@@ -295,6 +292,6 @@ func (s *writerSource) Read(p []byte) (int, error) {
 }
 
 func (s *writerSource) Close() error {
-	s.w.stopReading()
+	s.w.leave.Do(func() { close(s.w.gone) })
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -235,12 +236,18 @@ func uploadsLeft(srv *tustest.Server) (n int) {
 func TestWriter_CloseWithErrorDeletesUpload(t *testing.T) {
 	for _, n := range []int{0, 500, 1500, 5000} {
 		srv := tustest.NewServer(t, nil)
-		w := newClient(t, srv.Endpoint(), patient()).NewWriter(testContext(t), chunked())
+		var seen recorder
+		opts := chunked()
+		opts.Hooks = seen.hooks()
+		w := newClient(t, srv.Endpoint(), patient()).NewWriter(testContext(t), opts)
 		if _, err := w.Write(randomBytes(n)); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.CloseWithError(errUnplugged); err != nil {
 			t.Fatalf("%d bytes: %v", n, err)
+		}
+		if slices.Contains(seen.states, "failed") {
+			t.Errorf("%d bytes: states are %v", n, seen.states)
 		}
 		if left := uploadsLeft(srv); left != 0 {
 			t.Errorf("%d bytes: %d uploads are left", n, left)
