@@ -97,7 +97,7 @@ func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 		n += int64(m)
 		switch {
 		case err == io.EOF:
-			return n, nil
+			return n, w.ended()
 		case err != nil:
 			return n, err
 		}
@@ -202,17 +202,13 @@ func (w *Writer) CloseWithError(err error) error {
 	if err == nil {
 		return w.Close()
 	}
-	started := w.uploader != nil
-	if started {
-		w.uploader.Pause() // before it reads err, which it would take for a failure of the source
-	}
 	w.endWith(err)
+	unsent := w.uploader == nil
 	w.begin.Do(func() {
-		started = false
-		w.err = err
+		unsent, w.err = true, err
 		close(w.done)
 	})
-	if !started {
+	if unsent {
 		return nil
 	}
 	failed := w.uploader.Abort(w.ctx)
@@ -256,6 +252,23 @@ func (w *Writer) end() error {
 	return w.ending
 }
 
+// filledBytes waits until a Write has filled the buffer that it took.
+func (w *Writer) filledBytes() (int, error) {
+	select {
+	case n := <-w.filled:
+		return n, nil
+	case <-w.gone:
+		return 0, io.ErrClosedPipe
+	case <-w.closed:
+	}
+	select {
+	case n := <-w.filled: // before the Close
+		return n, nil
+	default: // the Close is during a Write, which may still fill the buffer
+		return 0, w.end()
+	}
+}
+
 // writerSource is the source of the upload of a Writer.
 type writerSource struct{ w *Writer }
 
@@ -271,22 +284,16 @@ func (s *writerSource) Open(context.Context, int64) (io.ReadCloser, error) { ret
 
 // Read lets a Write fill p.
 func (s *writerSource) Read(p []byte) (int, error) {
-	w := s.w
 	for {
 		select {
-		case w.buffers <- p:
-		case <-w.closed:
-			return 0, w.end()
-		case <-w.gone:
+		case s.w.buffers <- p:
+		case <-s.w.closed:
+			return 0, s.w.end()
+		case <-s.w.gone:
 			return 0, io.ErrClosedPipe
 		}
-		select {
-		case n := <-w.filled:
-			if n > 0 {
-				return n, nil
-			}
-		case <-w.gone:
-			return 0, io.ErrClosedPipe
+		if n, err := s.w.filledBytes(); n > 0 || err != nil {
+			return n, err
 		}
 	}
 }
