@@ -17,6 +17,7 @@ import (
 // memory. If the upload fails or its context ends, Write returns the error. The upload then
 // stays on the server: it is resumed with [Client.Resume], the URL in Result and a source of
 // all bytes. What is said about [Reader] applies, or about [ReaderN] if Size is set.
+// [Options.SourceTimeout] limits the wait for the next Write.
 //
 // Write and ReadFrom must not be called concurrently. Close and CloseWithError may be called
 // during a Write, which then returns.

@@ -207,6 +207,22 @@ func TestWriter_EndOfContextEndsWrite(t *testing.T) {
 	}
 }
 
+func TestWriter_SourceTimeoutLimitsTheWait(t *testing.T) {
+	bubble(t, func(t *testing.T, _ *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		w := newClient(&tus.Options{SourceTimeout: time.Minute}).NewWriter(t.Context(), chunked())
+		for range 3 {
+			if _, err := w.Write(randomBytes(700)); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(59 * time.Second)
+		}
+		<-time.After(2 * time.Minute)
+		_, err := w.Write(randomBytes(5000))
+		wantError(t, err, os.ErrDeadlineExceeded)
+		wantError(t, w.Close(), os.ErrDeadlineExceeded)
+	})
+}
+
 func TestWriter_AbandonedWriterEndsWithContext(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	ctx, cancel := context.WithCancel(testContext(t))
