@@ -5,22 +5,31 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
 )
 
 // With Shared, the file is open during a transaction only. Checking all of it each time
-// would take far longer than the transaction, so begin checks what only other programs
-// change: whether it is still the file that was checked, or one of its later versions.
+// would take far longer than the transaction, so the check is repeated only if something
+// other than a transaction changed the file: it is another file, it is shorter, its
+// transaction ID is lower, or it was written and has the same transaction ID. The last one
+// also happens when a process is killed during a transaction.
 
 // version is a version of the file. The zero value is none.
 type version struct {
-	info fs.FileInfo
-	meta meta
+	info    fs.FileInfo
+	modTime time.Time
+	meta    meta
 }
 
 // begin opens the file for a transaction if it is shared.
 func (s *Store) begin(ctx context.Context) error {
 	if !s.opts.Shared {
 		return nil
+	}
+	if s.closing.Err() != nil {
+		return s.failure(storage.ErrClosed)
 	}
 	return s.connect(ctx)
 }
@@ -34,10 +43,14 @@ func (s *Store) end(valid bool) {
 	s.seen = version{}
 	if info, err := s.file.Stat(); err == nil && valid {
 		if m, ok := readMeta(s.file); ok {
-			s.seen = version{info, m}
+			s.seen = version{info, info.ModTime(), m}
 		}
 	}
 	s.disconnect()
+	// Windows changes the time when the file is closed.
+	if info, err := os.Stat(s.path); err == nil && s.seen.info != nil {
+		s.seen.modTime = info.ModTime()
+	}
 }
 
 // isLater reports whether the open file is v, or v after other transactions.
@@ -46,7 +59,8 @@ func (v version) isLater(f *os.File, info fs.FileInfo) bool {
 		return false
 	}
 	m, ok := readMeta(f)
-	return ok && m.PageSize == v.meta.PageSize && m.TxID >= v.meta.TxID && m.High <= uint64(info.Size())/uint64(m.PageSize)
+	committed := m.TxID > v.meta.TxID || m.TxID == v.meta.TxID && info.ModTime().Equal(v.modTime)
+	return ok && committed && m.PageSize == v.meta.PageSize && m.High <= uint64(info.Size())/uint64(m.PageSize)
 }
 
 // readMeta returns the meta page that bbolt will use. It returns false if the first of the
