@@ -28,7 +28,7 @@ func TestOpen_DirectoryIsNotRegularFile(t *testing.T) {
 
 func TestOpen_SecondProcessIsLockedOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
-	other := start(t, "hold", path)
+	other := start(t, "hold", path, boltstore.Options{})
 	for _, timeout := range []time.Duration{-1, time.Millisecond, 100 * time.Millisecond} {
 		_, err := boltstore.Open(path, &boltstore.Options{LockTimeout: timeout, Quarantine: true})
 		var storageErr *storage.Error
@@ -42,7 +42,7 @@ func TestOpen_SecondProcessIsLockedOut(t *testing.T) {
 
 func TestOpen_WaitsForOtherProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
-	other := start(t, "hold", path)
+	other := start(t, "hold", path, boltstore.Options{})
 	opened := make(chan error)
 	go func() {
 		s, err := boltstore.Open(path, &boltstore.Options{LockTimeout: time.Minute})
