@@ -41,7 +41,7 @@ func (s *Store) end(valid bool) {
 		return
 	}
 	s.seen = version{}
-	if info, err := s.file.Stat(); err == nil && valid {
+	if info, err := s.file.Stat(); err == nil && valid && !s.unindexed {
 		if m, ok := readMeta(s.file); ok {
 			s.seen = version{info, info.ModTime(), m}
 		}
