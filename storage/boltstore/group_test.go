@@ -20,7 +20,8 @@ type slowDisk struct {
 
 func newSlowDisk() *slowDisk {
 	d := &slowDisk{finish: make(chan error)}
-	d.group = newGroup(func(batch []*change) {
+	begin := func(context.Context) error { return nil }
+	d.group = newGroup(begin, func(batch []*change) {
 		d.batches = append(d.batches, len(batch))
 		err := <-d.finish
 		for _, c := range batch {
@@ -36,7 +37,7 @@ func newSlowDisk() *slowDisk {
 func (d *slowDisk) start(ctx context.Context, err error) (result <-chan error) {
 	done := make(chan error, 1)
 	go func() {
-		done <- d.do(ctx, func(*bbolt.Bucket) (func(), error) { return nil, err })
+		done <- d.do(ctx, &change{apply: func(*bbolt.Bucket) (func(), error) { return nil, err }})
 	}()
 	synctest.Wait()
 	return done
