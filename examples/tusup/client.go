@@ -76,7 +76,7 @@ func (c *common) withCredentials(endpoint string, opts tus.Options) (*tus.Client
 
 // credentialsFor reports whether --header, and TUS_TOKEN and TUS_HEADERS, may be sent to
 // a URL. If TUS_ENDPOINT is set, the latter are for its origin.
-func (c *common) credentialsFor(rawURL string) (fromFlags, fromEnvironment bool) {
+func (c *connection) credentialsFor(rawURL string) (fromFlags, fromEnvironment bool) {
 	for _, trusted := range c.TrustedOrigin {
 		if sameOrigin(trusted, rawURL) {
 			return true, true
@@ -90,7 +90,7 @@ func (c *common) credentialsFor(rawURL string) (fromFlags, fromEnvironment bool)
 }
 
 // secrets returns the parts of the credentials that a server might put into a URL.
-func (c *common) secrets() []string {
+func (c *connection) secrets() []string {
 	credentials := strings.Join(slices.Concat(c.Header, []string{os.Getenv("TUS_TOKEN"), os.Getenv("TUS_HEADERS")}), "\n")
 	parts := strings.FieldsFunc(credentials, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;=\"", r) })
 	return slices.DeleteFunc(parts, func(part string) bool { return len(part) < 6 || strings.HasSuffix(part, ":") })
@@ -98,7 +98,7 @@ func (c *common) secrets() []string {
 
 // withAdvice adds to a 401 or 403 which flag sends the credentials that were withheld
 // from the server, and to the refusal of a stored upload how to forget it.
-func (c *common) withAdvice(err error) error {
+func (c *connection) withAdvice(err error) error {
 	var stored *tus.StoredError
 	if errors.As(err, &stored) {
 		err = fmt.Errorf("%w; to forget it: tusup forget %s", err, stored.ID)
@@ -150,12 +150,12 @@ func originOf(rawURL string) string {
 
 // httpClient returns the client for TLS flags and --verbose, nil if none is set.
 func (c *common) httpClient(p *program) (*http.Client, error) {
-	if c.CACert == "" && !c.Insecure && !c.Verbose {
+	if c.CA == "" && !c.Insecure && !c.Verbose {
 		return nil, nil
 	}
 	config := &tls.Config{InsecureSkipVerify: c.Insecure}
-	if c.CACert != "" {
-		pem, err := os.ReadFile(c.CACert)
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
 		if err != nil {
 			return nil, usageError{err}
 		}
@@ -163,7 +163,7 @@ func (c *common) httpClient(p *program) (*http.Client, error) {
 			config.RootCAs = x509.NewCertPool()
 		}
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, usagef("--ca-cert %s: no certificate in the file", c.CACert)
+			return nil, usagef("--ca %s: no certificate in the file", c.CA)
 		}
 	}
 	transport := tus.NewTransport()

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -109,6 +110,8 @@ func run(args []string) int {
 			"Sizes are in bytes, or have a unit: 512KiB, 8MiB, 5MB. The environment variables TUS_TOKEN (a bearer token) and TUS_HEADERS "+
 			"(\"Name: value\" lines) are sent only to the origin of the endpoint and to each --trusted-origin."),
 		kong.Vars{"version": versionText()},
+		kong.ExplicitGroups(flagGroups()),
+		kong.Help(helpOfUsedFlags),
 		kong.UsageOnError(),
 		kong.KindMapper(reflect.String, kong.MapperFunc(anyBytes)),
 		kong.Exit(func(c int) { exited, code = true, c }),
@@ -125,6 +128,10 @@ func run(args []string) int {
 	}
 	if err != nil {
 		p.logf("%s", parseErrorText(err))
+		return exitUsage
+	}
+	if err := checkUsed(command); err != nil {
+		p.logf("%v", err)
 		return exitUsage
 	}
 	ctx, stop := interruptible(p)
@@ -148,6 +155,36 @@ func run(args []string) int {
 		p.logf("%v", err)
 	}
 	return exitFailed
+}
+
+// unusedFlags returns the flags of the program that a command does not use.
+func unusedFlags(app *kong.Application, command *kong.Node) []*kong.Flag {
+	if command == nil || !command.Tag.Has("uses") {
+		return nil
+	}
+	used := strings.Split(command.Tag.Get("uses"), ",")
+	return slices.DeleteFunc(slices.Clone(app.Flags), func(f *kong.Flag) bool {
+		return f.Group == nil || slices.Contains(used, f.Group.Key)
+	})
+}
+
+// helpOfUsedFlags prints the help text of a command without the flags that it ignores.
+func helpOfUsedFlags(options kong.HelpOptions, ctx *kong.Context) error {
+	for _, f := range unusedFlags(ctx.Model, ctx.Selected()) {
+		f.Hidden = true
+	}
+	return kong.DefaultHelpPrinter(options, ctx)
+}
+
+// checkUsed returns a usage error if a flag on the command line is not one of the command.
+func checkUsed(ctx *kong.Context) error {
+	unused := unusedFlags(ctx.Model, ctx.Selected())
+	for _, path := range ctx.Path {
+		if path.Flag != nil && !path.Resolved && slices.Contains(unused, path.Flag) {
+			return usagef("--%s cannot be used with %s", path.Flag.Name, ctx.Selected().Name)
+		}
+	}
+	return nil
 }
 
 // anyBytes decodes an argument without a change. kong decodes through JSON, which

@@ -134,9 +134,9 @@ func (o *output) printResume(u *uploadCommand, c *common, embedded bool) {
 			source = shellQuote(p.file.path)
 		}
 		resume := "tusup --upload-url " + shellQuote(withoutUser(p.result.URL)) + " " + source
-		if len(c.Header) > 0 || c.CACert != "" || c.Insecure || c.Endpoint != "" && len(c.secrets()) > 0 {
+		if len(c.Header) > 0 || c.CA != "" || c.Insecure || c.Endpoint != "" && len(c.secrets()) > 0 {
 			// Headers, and the query of the endpoint, may be secret.
-			resume += ", with the same --header, --endpoint, --trusted-origin, --ca-cert and --insecure"
+			resume += ", with the same --header, --endpoint, --trusted-origin, --ca and --insecure"
 		}
 		oneURL := p.result.URL != "" && (u.Parallel == 1 || p.file.stdin) // each part has its own
 		o.logf("%s: paused; %s", p.file.name(), acknowledgedText(p.result))

@@ -156,7 +156,7 @@ func TestUsage_ErrorIsOneLineAndSendsNothing(t *testing.T) {
 		"fingerprint":         {[]string{endpoint, "--fingerprint", "dna", path}, exitUsage, "fingerprint"},
 		"flag":                {[]string{endpoint, "--nonsense", path}, exitUsage, "nonsense"},
 		"state twice":         {[]string{endpoint, "--state", "x", "--no-state", path}, exitUsage, "--no-state"},
-		"authority":           {[]string{endpoint, "--ca-cert", path, path}, exitUsage, "no certificate"},
+		"authority":           {[]string{endpoint, "--ca", path, path}, exitUsage, "no certificate"},
 		"terminate a URL":     {[]string{"--upload-url", srv.Endpoint() + "x", "--terminate-on-fail", path}, exitUsage, "--terminate-on-fail"},
 		"unknown checksum":    {[]string{endpoint, "--checksum", "nosuch", path}, exitUsage, "nosuch"},
 		"two files, one URL":  {[]string{"--upload-url", srv.Endpoint() + "x", path, path}, exitUsage, "exactly one"},

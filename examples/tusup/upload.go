@@ -40,6 +40,9 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		endpoint = server.endpoint
 		p.logf("no endpoint: uploading to an embedded tusd at %s, which stores in %s", endpoint, server.dir)
 	}
+	if u.UploadURL != "" {
+		c.NoState = true
+	}
 	client, closeClient, err := u.client(p, c, endpoint)
 	if err != nil {
 		return err
@@ -62,21 +65,18 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 
 // client returns the client of this command with the resume database, and a function that
 // closes both.
-func (u *uploadCommand) client(p *program, c *common, endpoint string) (*tus.Client, func(), error) {
+func (t *transfer) client(p *program, c *common, endpoint string) (*tus.Client, func(), error) {
 	opts := tus.Options{
-		Fingerprinter: fingerprinter(u.Fingerprint),
+		Fingerprinter: fingerprinter(t.Fingerprint),
 		Hooks: tus.Hooks{
-			OnHeld: func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
+			OnHeld: func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", t.heldText(orDash(up.Name()), held)) },
 			OnStoreError: func(up *tus.Uploader, err error) {
 				p.logf("%s: cannot be resumed later: %v", orDash(up.Name()), err)
 			},
 		},
 	}
-	if u.LimitRate > 0 {
-		opts.RateLimit = tus.NewRateLimit(int64(u.LimitRate))
-	}
-	if u.UploadURL != "" {
-		c.NoState = true
+	if t.LimitRate > 0 {
+		opts.RateLimit = tus.NewRateLimit(int64(t.LimitRate))
 	}
 	// Report invalid options before the database is opened.
 	if _, err := c.newClient(p, endpoint, opts); err != nil {
@@ -99,8 +99,8 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string) (*tus.Cli
 }
 
 // heldPolicy returns the value of --held.
-func (u *uploadCommand) heldPolicy() tus.HeldPolicy {
-	switch u.Held {
+func (t *transfer) heldPolicy() tus.HeldPolicy {
+	switch t.Held {
 	case "fail":
 		return tus.HeldFail
 	case "begin":
@@ -110,31 +110,31 @@ func (u *uploadCommand) heldPolicy() tus.HeldPolicy {
 }
 
 // heldText returns a line about a stored upload with another holder.
-func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
+func (t *transfer) heldText(name string, held *tus.HeldError) string {
 	text := fmt.Sprintf("%s: another uploader holds its stored upload until %s", name, held.Until.Local().Format(time.TimeOnly))
 	switch {
 	case held.Wait > 0:
 		return fmt.Sprintf("%s; waiting for at most %v", text, held.Wait.Round(time.Second))
-	case u.heldPolicy() == tus.HeldFail:
+	case t.heldPolicy() == tus.HeldFail:
 		return text
 	}
 	return text + "; starting a second upload"
 }
 
 // uploadOptions returns the options of each file.
-func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
-	metadata, err := u.metadata()
-	checksum := u.Checksum
+func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
+	metadata, err := t.metadata()
+	checksum := t.Checksum
 	if checksum == "auto" {
 		checksum = ""
 	}
 	return tus.UploadOptions{
 		Metadata:    metadata,
-		ChunkSize:   int64(u.ChunkSize),
-		Parallel:    u.Parallel,
+		ChunkSize:   int64(t.ChunkSize),
+		Parallel:    t.Parallel,
 		Checksum:    checksum,
-		DeferLength: u.DeferredLength,
-		Held:        u.heldPolicy(),
+		DeferLength: t.DeferredLength,
+		Held:        t.heldPolicy(),
 	}, err
 }
 
