@@ -58,7 +58,7 @@ func TestUpload_WithFlagsStoresBytes(t *testing.T) {
 		"deferred length": {"--deferred-length", "--chunk-size", "1MiB"},
 		"checksum":        {"--checksum", "sha1", "--chunk-size", "1MiB"},
 		"no checksum":     {"--checksum", "off"},
-		"limited":         {"--limit-rate", "1GB"},
+		"limited":         {"--bwlimit", "1GB"},
 		"no state":        {"--no-state"},
 		"stat":            {"--fingerprint", "stat", "--chunk-size", "1MiB"},
 		"content":         {"--fingerprint", "content", "--chunk-size", "1MiB"},

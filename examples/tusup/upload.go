@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err := u.check(c); err != nil {
 		return err
 	}
+	u.beQuiet(p, c)
 	out := &output{program: p, json: c.JSON}
 	files := collect(u.Files, out)
 	if len(files) == 0 {
@@ -75,9 +77,6 @@ func (t *transfer) client(p *program, c *common, endpoint string) (*tus.Client, 
 			},
 		},
 	}
-	if t.LimitRate > 0 {
-		opts.RateLimit = tus.NewRateLimit(int64(t.LimitRate))
-	}
 	// Report invalid options before the database is opened.
 	if _, err := c.newClient(p, endpoint, opts); err != nil {
 		return nil, nil, err
@@ -89,13 +88,27 @@ func (t *transfer) client(p *program, c *common, endpoint string) (*tus.Client, 
 	if store != nil {
 		opts.Store = store
 	}
+	limit, endLimit := t.Bwlimit.start()
+	opts.RateLimit = limit
 	client, err := c.newClient(p, endpoint, opts)
 	return client, func() {
+		endLimit()
 		client.CloseIdleConnections()
 		if store != nil {
 			store.Close()
 		}
 	}, err
+}
+
+// beQuiet discards what --quiet excludes.
+func (t *transfer) beQuiet(p *program, c *common) {
+	if !t.Quiet {
+		return
+	}
+	t.Progress = "none"
+	if !c.JSON {
+		p.stdout.w = io.Discard
+	}
 }
 
 // heldPolicy returns the value of --held.
@@ -129,12 +142,14 @@ func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
 		checksum = ""
 	}
 	return tus.UploadOptions{
-		Metadata:    metadata,
-		ChunkSize:   int64(t.ChunkSize),
-		Parallel:    t.Parallel,
-		Checksum:    checksum,
-		DeferLength: t.DeferredLength,
-		Held:        t.heldPolicy(),
+		Metadata:     metadata,
+		ChunkSize:    int64(t.ChunkSize),
+		MinChunkSize: int64(t.MinChunkSize),
+		BufferLimit:  int64(t.BufferLimit),
+		Parallel:     t.Parallel,
+		Checksum:     checksum,
+		DeferLength:  t.DeferredLength,
+		Held:         t.heldPolicy(),
 	}, err
 }
 
