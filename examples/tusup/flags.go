@@ -27,6 +27,9 @@ type flags struct {
 	Remotes      remotesCommand      `cmd:"" uses:"output" help:"List the remotes of the configuration file."`
 	Serve        serveCommand        `cmd:"" uses:"" help:"Run a tusd that stores uploads in a directory."`
 	Help         helpCommand         `cmd:"" uses:"" noconfig:"" help:"Show the help text of a command."`
+	Completion   completionCommand   `cmd:"" uses:"" noconfig:"" help:"Print a completion script for a shell."`
+	CompleteLine completeCommand     `cmd:"" hidden:"" noconfig:"" uses:""`
+	Man          manCommand          `cmd:"" hidden:"" noconfig:"" uses:"" help:"Print the man page."`
 }
 
 // flagGroups are the groups of the flags in common, in the order of the help texts.
@@ -54,7 +57,7 @@ type common struct {
 // is not taken from another place than the remote, if there is one.
 type connection struct {
 	Endpoint        flagURL       `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without both, an embedded tusd that stores in ./uploads)." placeholder:"URL" env:"-"`
-	Remote          string        `help:"Remote of the configuration file that has the endpoint and its credentials. @NAME is the same." placeholder:"NAME"`
+	Remote          string        `help:"Remote of the configuration file that has the endpoint and its credentials. @NAME is the same." placeholder:"NAME" predictor:"remote"`
 	Header          []string      `help:"Header of every request to the origin of the endpoint or to a --trusted-origin; not sent to any other origin. May be repeated." placeholder:"'K: V'" sep:"none" env:"-"`
 	TokenFile       string        `help:"File with a bearer token, which is sent as --header is (default: $$TUS_TOKEN_FILE, or the token in $$TUS_TOKEN)." placeholder:"FILE" env:"-" file:""`
 	TrustedOrigin   []string      `help:"Another origin (scheme, host and port) to which --header, --token-file, $$TUS_TOKEN and $$TUS_HEADERS are sent. May be repeated (default: $$TUS_TRUSTED_ORIGIN)." placeholder:"URL" sep:"none" env:"-"`
