@@ -110,15 +110,16 @@ func (c *connection) logins(rawURL string) (all []login, allowed []bool, err err
 		}
 	}
 	if s.remote == nil {
-		add(s.defaults, trustedAtAll || home && sameOrigin(s.defaults.endpoint, rawURL))
+		add(s.defaults, (home || trustedAtAll) && sameOrigin(s.defaults.endpoint, c.endpoint()) || trusted)
 		// Without TUS_ENDPOINT, the token of the environment is for every endpoint.
-		add(s.environment, trusted || home && (s.environment.endpoint == "" || sameOrigin(s.environment.endpoint, rawURL)))
+		add(s.environment, (home || trustedAtAll) && (s.environment.endpoint == "" || sameOrigin(s.environment.endpoint, c.endpoint())) || trusted)
 	} else {
-		// A remote has its own endpoint: the token of the environment is for another one.
-		add(s.environment, trusted || home && sameOrigin(s.environment.endpoint, rawURL))
-		add(*s.remote, trustedAtAll || home)
+		// A remote has its own endpoint: the token of the environment is for another one, and
+		// what is sent to the endpoint is also sent to the trusted origins of the remote.
+		add(s.environment, home && sameOrigin(s.environment.endpoint, rawURL) && len(s.remote.trusted) == 0 || trusted)
+		add(*s.remote, home || trustedAtAll)
 	}
-	add(fromFlags, trustedAtAll || home)
+	add(fromFlags, home || trustedAtAll)
 	return all, allowed, nil
 }
 
