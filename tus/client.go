@@ -348,14 +348,32 @@ func reservedHeader(name string) bool {
 }
 
 // NewClientFromEnv is [NewClient] with the endpoint from the environment variable
-// TUS_ENDPOINT, a bearer token from TUS_TOKEN, and further header fields from TUS_HEADERS,
-// one "Name: value" per line. Only TUS_ENDPOINT is required. Header fields in opts, which
-// may be nil, replace those of the environment.
+// TUS_ENDPOINT and the header of [HeaderFromEnv]. Only TUS_ENDPOINT is required. Header
+// fields in opts, which may be nil, replace those of the environment.
 func NewClientFromEnv(opts *Options) (*Client, error) {
 	endpoint := os.Getenv("TUS_ENDPOINT")
 	if endpoint == "" {
 		return nil, fmt.Errorf("%w: environment variable TUS_ENDPOINT is not set", ErrInvalidInput)
 	}
+	header, err := HeaderFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	merged := Options{}
+	if opts != nil {
+		merged = *opts
+		for name, values := range opts.Header {
+			header[textproto.CanonicalMIMEHeaderKey(name)] = values
+		}
+	}
+	merged.Header = header
+	return NewClient(endpoint, &merged)
+}
+
+// HeaderFromEnv returns a header with the bearer token of the environment variable
+// TUS_TOKEN and the fields of TUS_HEADERS, one "Name: value" per line. It is empty if
+// neither is set. If TUS_HEADERS is invalid, the error matches [ErrInvalidInput].
+func HeaderFromEnv() (http.Header, error) {
 	header := http.Header{}
 	for line := range strings.Lines(os.Getenv("TUS_HEADERS")) {
 		if line = strings.TrimSpace(line); line == "" {
@@ -371,15 +389,7 @@ func NewClientFromEnv(opts *Options) (*Client, error) {
 	if token := os.Getenv("TUS_TOKEN"); token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	merged := Options{}
-	if opts != nil {
-		merged = *opts
-		for name, values := range opts.Header {
-			header[textproto.CanonicalMIMEHeaderKey(name)] = values
-		}
-	}
-	merged.Header = header
-	return NewClient(endpoint, &merged)
+	return header, nil
 }
 
 // Endpoint returns the upload creation URL without credentials.

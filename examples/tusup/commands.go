@@ -178,7 +178,7 @@ func location(rec storage.Record) string {
 // forgetCommand removes records from the resume database.
 type forgetCommand struct {
 	Fingerprint string `arg:"" optional:"" name:"FINGERPRINT" help:"Fingerprint from tusup list, or the ID of a record."`
-	All         bool   `help:"Forget all uploads."`
+	All         bool   `help:"Forget all uploads." env:"-"`
 }
 
 // Run removes the records.

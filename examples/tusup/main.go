@@ -101,25 +101,12 @@ func run(args []string) int {
 	p := &program{stdin: os.Stdin, stdout: &results{w: os.Stdout}, stderr: os.Stderr}
 	var cli flags
 	exited, code := false, exitOK
-	parser, err := kong.New(&cli,
-		kong.Name("tusup"),
-		kong.Description("Uploads to a tus server, and resumes interrupted uploads when it is run again.\n\n"+
-			"tusup [flags] FILE|DIR|- ... uploads; tusup upload --help lists the flags for that. If a file has the name of a command, "+
-			"write it with a directory: ./info.\n\n"+
-			"Sizes are in bytes, or have a unit: 512KiB, 8MiB, 5MB. The environment variables TUS_TOKEN (a bearer token) and TUS_HEADERS "+
-			"(\"Name: value\" lines) are sent only to the origin of the endpoint and to each --trusted-origin."),
-		kong.Vars{"version": versionText()},
-		kong.UsageOnError(),
-		kong.KindMapper(reflect.String, kong.MapperFunc(anyBytes)),
-		kong.Exit(func(c int) { exited, code = true, c }),
-		kong.Writers(p.stdout, p.stderr),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
-	)
+	parser, err := newParser(&cli, p, func(c int) { exited, code = true, c })
 	if err != nil {
 		p.logf("%v", err)
 		return exitUsage
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(withRemote(parser.Model, args))
 	if exited { // after --help
 		return code
 	}
@@ -127,10 +114,14 @@ func run(args []string) int {
 		p.logf("%s", parseErrorText(err))
 		return exitUsage
 	}
+	if err := checkUsed(command); err != nil {
+		p.logf("%v", err)
+		return exitUsage
+	}
 	ctx, stop := interruptible(p)
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(p, &cli.common)
+	err = command.Run(&cli.common)
 	if lost := p.stdout.failure(); lost != nil {
 		p.logf("standard output: %v", lost)
 		err = cmp.Or(err, errFailed)
@@ -160,6 +151,34 @@ func errorOf(err error) *report.Error {
 		e.Kind = report.KindUsage
 	}
 	return e
+}
+
+// newParser returns the parser of the command line. exit is called after --help and
+// --version, which do not end the program.
+func newParser(cli *flags, p *program, exit func(int)) (*kong.Kong, error) {
+	parser, err := kong.New(cli,
+		kong.Name("tusup"),
+		kong.Description(description()),
+		kong.Vars{"version": versionText()},
+		kong.DefaultEnvars("TUS"),
+		kong.ExplicitGroups(flagGroups()),
+		kong.Help(helpOfUsedFlags),
+		kong.UsageOnError(),
+		kong.KindMapper(reflect.String, kong.MapperFunc(anyBytes)),
+		kong.Exit(exit),
+		kong.Writers(p.stdout, p.stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.Bind(p),
+	)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range allFlags(parser.Model.Node) {
+		// Only settings reads the variables: kong takes an empty one as a value, and has
+		// the value in its errors, which may be secret.
+		f.Tag.Envs = nil
+	}
+	return parser, nil
 }
 
 // anyBytes decodes an argument without a change. kong decodes through JSON, which

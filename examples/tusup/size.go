@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// size is a number of bytes on the command line: 1048576, 512KiB, 8MiB, 5MB.
+// size is a number of bytes on the command line: 1048576, 512KiB, 8MiB, 8M, 5MB.
 type size int64
 
 // UnmarshalText parses a size.
@@ -15,6 +15,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	units := map[string]int64{
 		"": 1, "b": 1,
 		"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+		"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, // as in rclone and dd
 		"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 	}
 	input := string(text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err := u.check(c); err != nil {
 		return err
 	}
+	u.beQuiet(p, c)
 	endpoint, err := u.endpoint(c)
 	if err != nil {
 		return err
@@ -39,6 +41,9 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		defer server.close()
 		endpoint = server.endpoint
 		p.logf("uploading to an embedded tusd at %s, which stores in %s and ends with this process", endpoint, server.dir)
+	}
+	if u.UploadURL != "" {
+		c.NoState = true
 	}
 	client, closeClient, err := u.client(p, c, endpoint, out)
 	if err != nil {
@@ -77,25 +82,19 @@ func (u *uploadCommand) endpoint(c *common) (string, error) {
 
 // client returns the client of this command with the resume database, and a function that
 // closes both.
-func (u *uploadCommand) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
+func (t *transfer) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
 	reached := &reach{}
 	opts := tus.Options{
-		Fingerprinter: fingerprinter(u.Fingerprint),
+		Fingerprinter: fingerprinter(t.Fingerprint),
 		Retry:         tus.RetryPolicy{ShouldRetry: reached.shouldRetry},
 		Hooks: tus.Hooks{
 			AfterResponse: reached.response,
 			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
-			OnHeld:        func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
+			OnHeld:        func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", t.heldText(orDash(up.Name()), held)) },
 			OnStoreError: func(up *tus.Uploader, err error) {
 				p.logf("%s: cannot be resumed later: %v", orDash(up.Name()), err)
 			},
 		},
-	}
-	if u.LimitRate > 0 {
-		opts.RateLimit = tus.NewRateLimit(int64(u.LimitRate))
-	}
-	if u.UploadURL != "" {
-		c.NoState = true
 	}
 	// Report invalid options before the database is opened.
 	if _, err := c.newClient(p, endpoint, opts); err != nil {
@@ -108,8 +107,11 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	if store != nil {
 		opts.Store = store
 	}
+	limit, endLimit := t.Bwlimit.start()
+	opts.RateLimit = limit
 	client, err := c.newClient(p, endpoint, opts)
 	return client, func() {
+		endLimit()
 		client.CloseIdleConnections()
 		if store != nil {
 			store.Close()
@@ -117,9 +119,20 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	}, err
 }
 
+// beQuiet discards what --quiet excludes.
+func (t *transfer) beQuiet(p *program, c *common) {
+	if !t.Quiet {
+		return
+	}
+	t.Progress = "none"
+	if !c.JSON {
+		p.stdout.w = io.Discard
+	}
+}
+
 // heldPolicy returns the value of --held.
-func (u *uploadCommand) heldPolicy() tus.HeldPolicy {
-	switch u.Held {
+func (t *transfer) heldPolicy() tus.HeldPolicy {
+	switch t.Held {
 	case "fail":
 		return tus.HeldFail
 	case "begin":
@@ -129,31 +142,33 @@ func (u *uploadCommand) heldPolicy() tus.HeldPolicy {
 }
 
 // heldText returns a line about a stored upload with another holder.
-func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
+func (t *transfer) heldText(name string, held *tus.HeldError) string {
 	text := fmt.Sprintf("%s: another uploader holds its stored upload until %s", name, held.Until.Local().Format(time.TimeOnly))
 	switch {
 	case held.Wait > 0:
 		return fmt.Sprintf("%s; waiting for at most %v", text, held.Wait.Round(time.Second))
-	case u.heldPolicy() == tus.HeldFail:
+	case t.heldPolicy() == tus.HeldFail:
 		return text
 	}
 	return text + "; starting a second upload"
 }
 
 // uploadOptions returns the options of each file.
-func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
-	metadata, err := u.metadata()
-	checksum := u.Checksum
+func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
+	metadata, err := t.metadata()
+	checksum := t.Checksum
 	if checksum == "auto" {
 		checksum = ""
 	}
 	return tus.UploadOptions{
-		Metadata:    metadata,
-		ChunkSize:   int64(u.ChunkSize),
-		Parallel:    u.Parallel,
-		Checksum:    checksum,
-		DeferLength: u.DeferredLength,
-		Held:        u.heldPolicy(),
+		Metadata:     metadata,
+		ChunkSize:    int64(t.ChunkSize),
+		MinChunkSize: int64(t.MinChunkSize),
+		BufferLimit:  int64(t.BufferLimit),
+		Parallel:     t.Parallel,
+		Checksum:     checksum,
+		DeferLength:  t.DeferredLength,
+		Held:         t.heldPolicy(),
 	}, err
 }
 

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// settings resolves flags that are not on the command line: from the environment, the
+// remote, and the top level of the configuration file, in this order.
+type settings struct {
+	config *config
+	remote map[string]any // nil without @NAME
+	name   string         // of the remote
+}
+
+// BeforeResolve reads the configuration file. kong calls it before it asks for the values
+// of flags that are not on the command line.
+func (f *flags) BeforeResolve(ctx *kong.Context, p *program) error {
+	if node := ctx.Selected(); node != nil && node.Tag.Has("noconfig") {
+		return nil // a broken file must not break the completion of the shell
+	}
+	path, remote := chosen(ctx, "config"), chosen(ctx, "remote")
+	c, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	if err := c.check(ctx.Model); err != nil {
+		return err
+	}
+	if c.readableByOthers() {
+		p.logf("warning: other users can read %s, which has credentials: chmod 600", c.path)
+	}
+	if remote != "" && onLine(ctx, "endpoint") {
+		if onLine(ctx, "remote") {
+			return fmt.Errorf("--endpoint cannot be used with @%s", remote)
+		}
+		remote = "" // of the environment
+	}
+	s := &settings{config: c, name: remote}
+	f.sources = sources{environment: environmentLogin()}
+	if f.sources.defaults, err = c.loadedLogin("", c.top); err != nil {
+		return err
+	}
+	if remote != "" {
+		if s.remote = c.remotes[remote]; s.remote == nil {
+			return fmt.Errorf("@%s: no [remotes.%s] in %s; if it is a file, write ./@%s", remote, remote, c.path, remote)
+		}
+		l, err := c.loadedLogin(remote, s.remote)
+		if err != nil {
+			return err
+		}
+		f.sources.remote = &l
+	}
+	ctx.AddResolver(s)
+	return nil
+}
+
+// chosen returns the value of a flag of the program: of the command line, or of the
+// environment.
+func chosen(ctx *kong.Context, name string) string {
+	for _, path := range ctx.Path {
+		if path.Flag != nil && path.Flag.Name == name {
+			return fmt.Sprint(ctx.FlagValue(path.Flag))
+		}
+	}
+	return os.Getenv("TUS_" + strings.ToUpper(name))
+}
+
+// onLine reports whether a flag is on the command line.
+func onLine(ctx *kong.Context, name string) bool {
+	return slices.ContainsFunc(ctx.Path, func(path *kong.Path) bool { return path.Flag != nil && path.Flag.Name == name })
+}
+
+// Validate implements kong.Resolver.
+func (s *settings) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver.
+func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if len(flag.Envs) == 0 || slices.Contains(credentialKeys(), flag.Name) {
+		return nil, nil
+	}
+	identity := flag.Tag.Has("identity") // credentials of another kind: a remote has its own
+	name := flag.Envs[0]
+	if text := os.Getenv(name); text != "" && (s.remote == nil || !identity) {
+		texts := []string{text}
+		if flag.IsSlice() {
+			texts = nonEmptyLines(text)
+		}
+		return checked(flag, texts, func(err error) error { return fmt.Errorf("%s: %w", name, err) })
+	}
+	table, values := s.name, s.remote
+	if values[flag.Name] == nil && (s.remote == nil || !identity) {
+		table, values = "", s.config.top
+	}
+	value := values[flag.Name]
+	if value == nil {
+		return nil, nil
+	}
+	texts, err := stringsOf(value)
+	inConfig := func(err error) error { return s.config.errorf(table, flag.Name, "%v", err) }
+	if err != nil {
+		return nil, inConfig(err)
+	}
+	if flag.Tag.Has("file") {
+		for i := range texts {
+			texts[i] = s.config.resolved(texts[i])
+		}
+	}
+	return checked(flag, texts, inConfig)
+}
+
+// checked returns the value that kong parses into a flag, or an error with its source.
+func checked(flag *kong.Flag, texts []string, at func(error) error) (any, error) {
+	var value any = strings.Join(texts, "")
+	if flag.IsSlice() {
+		list := make([]any, len(texts))
+		for i, text := range texts {
+			list[i] = text
+		}
+		value = list
+	} else if len(texts) != 1 {
+		return nil, at(errors.New("must be one value"))
+	}
+	if flag.Enum != "" && !flag.IsSlice() && !slices.Contains(flag.EnumSlice(), texts[0]) {
+		return nil, at(fmt.Errorf("must be one of %s", strings.Join(flag.EnumSlice(), ", ")))
+	}
+	target := reflect.New(flag.Target.Type()).Elem()
+	if err := flag.Parse(kong.ScanFromTokens(kong.Token{Type: kong.FlagValueToken, Value: value}), target); err != nil {
+		if cause := errors.Unwrap(err); cause != nil { // without the name of the flag, which kong adds
+			err = cause
+		}
+		return nil, at(err)
+	}
+	return value, nil
+}
