@@ -16,7 +16,7 @@ import (
 type output struct {
 	*program
 	json     bool
-	progress *progress
+	progress *fileDisplay
 
 	mu     sync.Mutex
 	failed bool
@@ -57,13 +57,11 @@ func (o *output) result(f file, r *tus.Result, err error) {
 	case err != nil:
 		o.logf("%s: %v", f.name(), err)
 	}
-	o.withoutBar(func() {
-		if o.json {
-			o.printJSON(f, r, err)
-		} else if err == nil {
-			o.printText(f, r)
-		}
-	})
+	if o.json {
+		o.printJSON(f, r, err)
+	} else if err == nil {
+		o.printText(f, r)
+	}
 }
 
 // notStarted reports the files that were not started before an interruption.
@@ -78,11 +76,9 @@ func (o *output) notStarted(files []file) {
 	if !o.json {
 		return
 	}
-	o.withoutBar(func() {
-		for _, f := range files {
-			o.printJSON(f, &tus.Result{Size: max(0, f.size)}, context.Canceled)
-		}
-	})
+	for _, f := range files {
+		o.printJSON(f, &tus.Result{Size: max(0, f.size)}, context.Canceled)
+	}
 }
 
 func (o *output) printJSON(f file, r *tus.Result, err error) {
