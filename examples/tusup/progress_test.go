@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -52,5 +54,35 @@ func TestProgress_PipeGetsLines(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The first line follows within a second, and each cause is in one line for all files.
+func TestProgress_ClosedPortIsShownAtOnce(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint := "http://" + l.Addr().String() + "/files/"
+	l.Close()
+	path, _ := randomFile(t, 1000)
+	cmd := command(t, "--endpoint", endpoint, "--no-state", path, path)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	took := time.Since(start)
+	cmd.Process.Kill()
+	cmd.Wait()
+	if err != nil || !regexp.MustCompile(`^0 of 2 files, 0 B of 2\.0 KiB, 0 %(: .*)?; .*: connection refused, retry [0-9]+`).MatchString(line) {
+		t.Errorf("line is %q, %v", line, err)
+	}
+	if took > 2*time.Second { // most of it is for a slow machine
+		t.Errorf("it took %v", took)
 	}
 }

@@ -185,7 +185,7 @@ func (i *Item) reason(now time.Time) (r reason, ok bool) {
 	}
 	text := "waiting for the server's response"
 	switch i.state {
-	case tus.StateSending:
+	case tus.StateReady, tus.StateSending:
 		if i.size < 0 || i.sent < i.size {
 			text = "no data moved"
 		}

@@ -15,6 +15,8 @@ const (
 	// minBar and minName are the smallest useful widths of bar and name.
 	minBar  = 6
 	minName = 8
+	// goodName is the width of a name that is worth more than the rate.
+	goodName = 16
 	// bytesColumns is the width of the bytes of a file in a table of several.
 	bytesColumns = len("1023.9 KiB of 1023.9 MiB")
 	// tableColumns is the width from which rows of several files have columns.
@@ -39,7 +41,7 @@ func (s snapshot) fileContent(f fileProgress) content {
 	bytes := shortBytes(f.sent, f.size)
 	switch {
 	case f.waits:
-		c.figures = []string{spaced(part, f.reason.String()), f.reason.String(), spaced(part, f.reason.short()), f.reason.short()}
+		c.figures = []string{spaced(part, bytes+"; "+f.reason.String()), spaced(part, f.reason.String()), f.reason.String(), spaced(part, f.reason.short()), f.reason.short()}
 	case c.table:
 		c.bar = true
 		c.figures = []string{fmt.Sprintf("%4s %*s", part, bytesColumns, bytes), spaced(part, bytes)}
@@ -114,6 +116,9 @@ func (c content) fit(width int) (name, figures string) {
 	room := 0
 	if c.name != "" {
 		room = min(minName, text.Columns(c.name)) + 1
+	}
+	if c.bar && !c.table {
+		room = min(goodName, text.Columns(c.name)) + 1 + minBar + 1
 	}
 	variants := c.figures
 	if c.table && c.bar && width < tableColumns {

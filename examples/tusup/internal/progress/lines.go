@@ -16,7 +16,7 @@ const (
 	// lineInterval is the minimum time between two lines.
 	lineInterval = 2 * time.Second
 	// repeatInterval is the time after which a line about a wait is repeated.
-	repeatInterval = 4 * time.Second
+	repeatInterval = 5 * time.Second
 	// shortWait is the duration of a wait that is not worth a line: the first retries
 	// follow at once.
 	shortWait = 500 * time.Millisecond
