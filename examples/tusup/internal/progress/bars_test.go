@@ -305,6 +305,20 @@ func TestBars_ManyFilesUseLittleMemory(t *testing.T) {
 	wantScreen(t, term, "")
 }
 
+func TestBars_EndedFileHasNoRow(t *testing.T) {
+	term := newTerminal(80, 10)
+	show(t, term, []file{{"1.bin", mib}, {"2.bin", mib}}, func(t *testing.T, p *uploads) {
+		p.update(0, tus.Progress{Size: mib})
+		time.Sleep(barInterval / 2)
+		for range 2 {
+			time.Sleep(barInterval)
+			synctest.Wait()
+			p.finish(0, mib, nil)
+		}
+		wantScreen(t, term, "1 of 2 files, 1.0 of 2.0 MiB, 50 %")
+	})
+}
+
 // A terminal needs only the codes that move the cursor and erase.
 func TestBars_HaveNoColors(t *testing.T) {
 	var output strings.Builder
@@ -414,6 +428,7 @@ func TestDisplay_NoneShowsNothing(t *testing.T) {
 func TestDisplay_UnexpectedFileJoinsTotals(t *testing.T) {
 	term := newTerminal(80, 10)
 	show(t, term, nil, func(t *testing.T, p *uploads) {
+		p.Expect(1, mib)
 		p.Start("1.bin", mib).Update(tus.Progress{InFlight: mib / 2, Size: mib})
 		p.Start("2.bin", 3*mib).End(3*mib, nil)
 		p.Expect(2, 4*mib)

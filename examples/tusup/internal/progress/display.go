@@ -39,12 +39,12 @@ type Options struct {
 type Display struct {
 	out     io.Writer
 	screen  screen
+	end     sync.Once
 	closing chan struct{}
 	closed  sync.WaitGroup
 
 	// drawing is separate from mu, so that no upload waits for a slow terminal.
 	drawing sync.Mutex
-	over    bool // after Close
 
 	mu      sync.Mutex
 	active  []*Item // in the order of their start
@@ -64,7 +64,7 @@ type screen interface {
 	// show draws the progress of d. It is called every interval, also if nothing changed.
 	show(now time.Time, d *Display)
 	interval() time.Duration
-	// above prints lines to w, above what is drawn.
+	// above prints lines to w, above what is drawn, also after close.
 	above(w io.Writer, lines []byte) (int, error)
 	// close removes what is drawn.
 	close()
@@ -213,9 +213,6 @@ type lineWriter struct {
 func (l lineWriter) Write(lines []byte) (int, error) {
 	l.display.drawing.Lock()
 	defer l.display.drawing.Unlock()
-	if l.display.over {
-		return l.w.Write(lines)
-	}
 	return l.display.screen.above(l.w, lines)
 }
 
@@ -229,16 +226,11 @@ func (d *Display) Close() {
 	if d == nil {
 		return
 	}
-	d.drawing.Lock()
-	over := d.over
-	d.over = true
-	d.drawing.Unlock()
-	if over {
-		return
-	}
-	close(d.closing)
-	d.closed.Wait()
-	d.drawing.Lock()
-	defer d.drawing.Unlock()
-	d.screen.close()
+	d.end.Do(func() {
+		close(d.closing)
+		d.closed.Wait()
+		d.drawing.Lock()
+		defer d.drawing.Unlock()
+		d.screen.close()
+	})
 }

@@ -15,6 +15,7 @@ var refused = fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
 
 func TestWait_RetriesArePrintedWithCause(t *testing.T) {
 	got := printed(t, movie, func(p *uploads) {
+		time.Sleep(100 * time.Millisecond) // no line is printed at the time of a retry
 		for attempt, delay := range []time.Duration{0, 500 * time.Millisecond, time.Second, 2 * time.Second, 14 * time.Second} {
 			p.item(0).retry(tus.Retry{Attempt: attempt + 1, Delay: delay, Err: refused})
 			time.Sleep(delay)
