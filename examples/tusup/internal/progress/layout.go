@@ -58,9 +58,12 @@ func (s snapshot) fileContent(f fileProgress) content {
 
 // totalContent returns the row of all files.
 func (s snapshot) totalContent() content {
-	var part, failed string
+	var part, failed, rate, left string
 	if p := percent(s.sent, s.size); p >= 0 {
 		part = fmt.Sprintf("%d %%", p)
+	}
+	if !s.allWait() {
+		rate, left = s.rateText(), s.leftText()
 	}
 	count := fmt.Sprintf("%d of %d files", s.done, s.files)
 	if s.failed > 0 {
@@ -68,8 +71,8 @@ func (s snapshot) totalContent() content {
 	}
 	bytes, short := shortBytes(s.sent, s.size), fmt.Sprintf("%d/%d", s.done, s.files)
 	return content{figures: []string{
-		joined(count, failed, bytes, part, s.rateText(), s.leftText()),
-		joined(count, failed, bytes, part, s.leftText()),
+		joined(count, failed, bytes, part, rate, left),
+		joined(count, failed, bytes, part, left),
 		joined(count, failed, bytes, part),
 		joined(short, failed, bytes, part),
 		joined(short, part, bytes),

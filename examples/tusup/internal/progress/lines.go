@@ -72,7 +72,7 @@ func (s snapshot) line(format func(reason) string) string {
 		part = fmt.Sprintf("%d %%", p)
 	}
 	moving := slices.DeleteFunc(slices.Clone(s.active), func(f fileProgress) bool { return f.waits })
-	if len(moving) > 0 || len(s.active) == 0 {
+	if !s.allWait() {
 		rate, left = s.rateText(), s.leftText()
 	}
 	line := joined(count, failed, bytesOf(s.sent, s.size), part, rate, left)

@@ -2,6 +2,7 @@ package progress
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,11 @@ type fileProgress struct {
 	size   int64 // -1 if unknown
 	reason reason
 	waits  bool // for reason
+}
+
+// allWait reports whether no file moves: rate and time left then have no meaning.
+func (s snapshot) allWait() bool {
+	return len(s.active) > 0 && !slices.ContainsFunc(s.active, func(f fileProgress) bool { return !f.waits })
 }
 
 // percent returns the percentage of sent bytes, -1 if it is undefined. It is at most 99:

@@ -103,6 +103,16 @@ func TestWait_ForResponseAfterLastByte(t *testing.T) {
 	})
 }
 
+func TestWait_OfAllFilesHasNoTimeLeft(t *testing.T) {
+	term := newTerminal(80, 10)
+	show(t, term, []file{{"1.bin", 64 * mib}, {"2.bin", mib}}, func(t *testing.T, p *uploads) {
+		upload(p, 0, tus.Progress{Size: 64 * mib}, 4*mib, 2)
+		p.item(0).retry(tus.Retry{Attempt: 2, Delay: 9 * time.Second, Err: refused})
+		nextFrame()
+		wantScreen(t, term, "1.bin               12 % 8.0 of 64.0 MiB; connection refused, retry 2 in 9 s", "0 of 2 files, 8.0 of 65.0 MiB, 12 %")
+	})
+}
+
 func TestWait_EndsWithNextState(t *testing.T) {
 	got := printed(t, movie, func(p *uploads) {
 		i := p.item(0)
