@@ -22,6 +22,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/progress"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 )
 
@@ -37,23 +38,24 @@ const (
 type program struct {
 	stdin, stderr *os.File
 	stdout        *results
-	// hideBar, if non-nil, calls print while the progress bar is hidden.
-	hideBar atomic.Pointer[func(print func())]
+	// display, if non-nil, shows progress on standard error.
+	display atomic.Pointer[progress.Display]
 }
 
 // logf writes a line to standard error.
 func (p *program) logf(format string, args ...any) {
 	text := oneLine(fmt.Sprintf(format, args...))
-	p.withoutBar(func() { fmt.Fprintf(p.stderr, "tusup: %s\n", text) })
+	fmt.Fprintf(aboveDisplay{p, p.stderr}, "tusup: %s\n", text)
 }
 
-// withoutBar calls print while no progress bar is shown.
-func (p *program) withoutBar(print func()) {
-	if hideBar := p.hideBar.Load(); hideBar != nil {
-		(*hideBar)(print)
-		return
-	}
-	print()
+// aboveDisplay writes whole lines to a file, above the progress display if there is one.
+type aboveDisplay struct {
+	program *program
+	file    *os.File
+}
+
+func (a aboveDisplay) Write(lines []byte) (int, error) {
+	return a.program.display.Load().Above(a.file).Write(lines)
 }
 
 // results is standard output. It keeps the first write error: a program that reads the
@@ -98,7 +100,8 @@ func main() {
 func run(args []string) int {
 	// A closed pipe must not end the uploads: the write fails instead.
 	signal.Ignore(syscall.SIGPIPE)
-	p := &program{stdin: os.Stdin, stdout: &results{w: os.Stdout}, stderr: os.Stderr}
+	p := &program{stdin: os.Stdin, stderr: os.Stderr}
+	p.stdout = &results{w: aboveDisplay{p, os.Stdout}}
 	var cli flags
 	exited, code := false, exitOK
 	parser, err := newParser(&cli, p, func(c int) { exited, code = true, c })

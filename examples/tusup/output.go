@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 type output struct {
 	*program
 	json     bool
-	progress *progress
+	progress *fileDisplay
 	started  time.Time
 
 	mu         sync.Mutex
@@ -51,13 +52,11 @@ func (o *output) result(f file, r *tus.Result, err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		o.logf("%s: %v", f.name(), err)
 	}
-	o.withoutBar(func() {
-		if o.json {
-			o.print(fileOf(f, r, err))
-		} else if err == nil {
-			o.printText(f, r)
-		}
-	})
+	if o.json {
+		o.print(fileOf(f, r, err))
+	} else if err == nil {
+		o.printText(f, r)
+	}
 }
 
 // count adds a file to the totals. It requires mu.
@@ -135,17 +134,16 @@ func (o *output) printSummary() {
 	if t.Files < 2 {
 		return
 	}
-	text := joined(countText(t.Uploaded, "uploaded"), countText(t.AlreadyUploaded, "already uploaded"),
-		countText(t.Failed, "failed"), countText(t.Unfinished, "unfinished"))
-	o.logf("%d files: %s, %s sent in %v", t.Files, text, bytesText(t.BytesSent), time.Since(o.started).Round(time.Millisecond))
-}
-
-// countText returns "3 failed", "" for none.
-func countText(n int, what string) string {
-	if n == 0 {
-		return ""
+	var counts []string
+	for _, group := range []struct {
+		files int
+		name  string
+	}{{t.Uploaded, "uploaded"}, {t.AlreadyUploaded, "already uploaded"}, {t.Failed, "failed"}, {t.Unfinished, "unfinished"}} {
+		if group.files > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", group.files, group.name))
+		}
 	}
-	return fmt.Sprintf("%d %s", n, what)
+	o.logf("%d files: %s; %s sent in %v", t.Files, strings.Join(counts, ", "), bytesText(t.BytesSent), time.Since(o.started).Round(time.Millisecond))
 }
 
 // failure returns errFailed if a file failed or is unfinished.

@@ -433,14 +433,3 @@ func TestVerbose_LogsRequestsWithoutResponse(t *testing.T) {
 		t.Errorf("%d POST logged, %d made:\n%s", logged, srv.Count("POST"), got.stderr)
 	}
 }
-
-func TestShorten_FitsColumns(t *testing.T) {
-	for s, want := range map[string]string{
-		"short.bin": "short.bin", "0123456789": "0123456789", "01234567890": "012345678…",
-		"長い名前の": "長い名前の", "長い名前の名": "長い名前…",
-	} {
-		if got := shorten(s, 10); got != want {
-			t.Errorf("%q became %q, want %q", s, got, want)
-		}
-	}
-}

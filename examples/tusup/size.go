@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
 )
 
 // size is a number of bytes on the command line: 1048576, 512KiB, 8MiB, 8M, 5MB.
@@ -36,15 +38,4 @@ func (s *size) UnmarshalText(text []byte) error {
 }
 
 // bytesText formats n in powers of 1024.
-func bytesText(n int64) string {
-	const names = "KMGTPE"
-	if n < 1<<10 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	value, i := float64(n)/(1<<10), 0
-	for value >= 1023.95 && i < len(names)-1 { // else %.1f prints 1024.0
-		value /= 1024
-		i++
-	}
-	return fmt.Sprintf("%.1f %ciB", value, names[i])
-}
+func bytesText(n int64) string { return text.Bytes(n) }

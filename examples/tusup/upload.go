@@ -50,15 +50,13 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	defer closeClient()
-	out.progress = newProgress(u.Progress, p, files)
-	hideBar := out.progress.withoutDisplay
-	p.hideBar.Store(&hideBar)
+	out.progress = showProgress(u.Progress, p, files)
 	if u.UploadURL != "" {
 		u.resume(ctx, c, client, files[0], opts, out)
 	} else {
 		u.uploadAll(ctx, c, client, files, opts, out)
 	}
-	out.progress.close()
+	out.progress.Close()
 	out.printInterrupted(ctx, u, c, client)
 	out.printSummary()
 	return out.failure()
@@ -193,7 +191,7 @@ func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Cl
 }
 
 func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job {
-	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) { out.progress.update(f, p) }
+	opts.Hooks = out.progress.start(f)
 	if f.stdin {
 		return tus.Job{Source: tus.Reader(out.stdin), Options: &opts, Tag: f}
 	}
@@ -223,7 +221,7 @@ func isInterruption(ctx context.Context, err error) bool {
 
 // ended reports the end of a file, and deletes its upload with --terminate-on-fail.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
-	out.progress.finish(f, result, err)
+	out.progress.end(f, result, err)
 	if u.TerminateFail && result.URL != "" && isAbandoned(err) && !isInterruption(ctx, err) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
 			out.logf("%s: the upload was not deleted on the server: %v", f.name(), err)
