@@ -21,6 +21,7 @@ type flags struct {
 	Upload       uploadCommand       `cmd:"" default:"withargs" help:"Upload files, directories and standard input (the default)."`
 	Info         infoCommand         `cmd:"" help:"Show the state of an upload."`
 	Terminate    terminateCommand    `cmd:"" help:"Delete an upload on the server."`
+	Verify       verifyCommand       `cmd:"" help:"Compare files with the digests in a manifest."`
 	Capabilities capabilitiesCommand `cmd:"" help:"Show what the server supports."`
 	List         listCommand         `cmd:"" help:"List the uploads that can be resumed."`
 	Forget       forgetCommand       `cmd:"" help:"Forget uploads that could be resumed. They stay on the server."`
@@ -46,13 +47,16 @@ type common struct {
 
 // uploadCommand uploads files.
 type uploadCommand struct {
-	Files []string `arg:"" name:"FILE" help:"File or directory; - is standard input, of unknown size."`
+	Files []string `arg:"" optional:"" name:"FILE" help:"File or directory; - is standard input, of unknown size."`
+
+	selection
+	integrity
 
 	ChunkSize      size     `help:"Maximum size of one request; 0 means no limit." default:"0" placeholder:"SIZE"`
 	Parallel       int      `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
 	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
 	UploadURL      flagURL  `help:"Resume the upload at this URL instead of creating one." placeholder:"URL"`
-	Metadata       []string `help:"Metadata of the upload (default: filename=NAME). May be repeated." placeholder:"K=V" sep:"none"`
+	Metadata       []string `help:"Metadata of the upload, in addition to filename and filetype or instead of them. May be repeated." placeholder:"K=V" sep:"none"`
 	RelativeNames  bool     `help:"For files in a directory, set the metadata filename to the path relative to the directory."`
 	Concurrency    int      `help:"Number of files uploaded at the same time (default: 4)." default:"4" placeholder:"N"`
 	LimitRate      size     `help:"Maximum bytes per second for all files together; 0 means no limit." default:"0" placeholder:"SIZE"`
@@ -105,6 +109,12 @@ func (u *uploadCommand) check(c *common) error {
 		return usagef("--parallel cannot be used with --deferred-length")
 	case c.NoState && c.State != "":
 		return usagef("--state cannot be used with --no-state")
+	}
+	if err := u.checkSelection(); err != nil {
+		return err
+	}
+	if err := u.checkIntegrity(); err != nil {
+		return err
 	}
 	for _, arg := range u.Files {
 		if _, err := os.Stat(arg); err != nil && (strings.HasPrefix(arg, "http://") || strings.HasPrefix(arg, "https://")) {

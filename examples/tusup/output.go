@@ -40,6 +40,7 @@ type line struct {
 	Retries     int    `json:"retries"`
 	ElapsedMS   int64  `json:"elapsed_ms"`
 	Checksum    string `json:"checksum,omitempty"`
+	Digest      string `json:"digest,omitempty"`
 	Error       string `json:"error,omitempty"`
 }
 
@@ -95,6 +96,9 @@ func (o *output) printJSON(f file, r *tus.Result, err error) {
 	for _, n := range s.Requests {
 		l.Requests += n
 	}
+	if f.sum != "" {
+		l.Digest = "sha256:" + f.sum
+	}
 	if err != nil {
 		l.Error = err.Error()
 	}
@@ -122,6 +126,9 @@ func (o *output) printText(f file, r *tus.Result) {
 	}
 	if s.Resent > 0 {
 		text += fmt.Sprintf(", %s resent", bytesText(s.Resent))
+	}
+	if f.sum != "" {
+		text += ", sha256 " + f.sum
 	}
 	fmt.Fprintln(o.stdout, oneLine(text))
 }

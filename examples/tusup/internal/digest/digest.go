@@ -21,9 +21,7 @@ var ErrChanged = errors.New("file changed")
 
 // File is the SHA-256 digest of a file, and the state of the file when it was computed.
 type File struct {
-	// Hex is the digest.
-	Hex string
-
+	sum  string
 	path string
 	info fs.FileInfo
 	// size, modTime and changeTime are copies: some file systems report the current ones.
@@ -47,15 +45,26 @@ func OfFile(ctx context.Context, path string) (*File, error) {
 	}
 	defer f.Close()
 	d := &File{path: path, info: info, size: info.Size(), modTime: info.ModTime(), changeTime: changeTime(info)}
-	if d.Hex, err = OfReader(ctx, f); err != nil {
+	if d.sum, err = OfReader(ctx, f); err != nil {
 		return nil, err
 	}
-	return d, d.Unchanged()
+	return d, d.unchanged()
 }
 
-// Unchanged returns an error matching ErrChanged if size, modification time, change time or
-// inode of the file differ from those before the digest was computed.
-func (d *File) Unchanged() error {
+// Hex returns the digest in hexadecimal.
+func (d *File) Hex() string { return d.sum }
+
+// Sum returns the digest in hexadecimal, or an error matching ErrChanged if size,
+// modification time, change time or inode of the file differ from those before the digest
+// was computed.
+func (d *File) Sum() (string, error) {
+	if err := d.unchanged(); err != nil {
+		return "", err
+	}
+	return d.sum, nil
+}
+
+func (d *File) unchanged() error {
 	now, err := os.Stat(d.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -113,8 +122,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Hex returns the digest. It returns an error if r was not read to its end.
-func (r *Reader) Hex() (string, error) {
+// Sum returns the digest in hexadecimal. It returns an error if r was not read to its end.
+func (r *Reader) Sum() (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.ended {

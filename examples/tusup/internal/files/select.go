@@ -150,13 +150,19 @@ func (s *selector) add(file File, info fs.FileInfo) {
 	s.result.Files = append(s.result.Files, file)
 }
 
-// fail records an error, without the path that its text repeats.
+// fail records an error.
 func (s *selector) fail(path string, err error) {
+	s.result.Errors = append(s.result.Errors, &PathError{path, WithoutPath(err)})
+}
+
+// WithoutPath returns the cause of an error of package os, for a text that begins with the
+// path.
+func WithoutPath(err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
-		err = pathErr.Err
+		return pathErr.Err
 	}
-	s.result.Errors = append(s.result.Errors, &PathError{path, err})
+	return err
 }
 
 // irregular returns the error of a file that has no bytes of its own.
