@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 )
@@ -96,10 +97,26 @@ func matches(pattern, rel string, dir bool) bool {
 		pattern = trimmed
 	}
 	if trimmed := strings.TrimPrefix(pattern, "/"); trimmed != pattern {
-		return doublestar.MatchUnvalidated(trimmed, rel)
-	}
-	if !strings.Contains(pattern, "/") {
+		pattern = trimmed
+	} else if !strings.Contains(pattern, "/") {
 		rel = path.Base(rel)
 	}
-	return doublestar.MatchUnvalidated(pattern, rel)
+	return doublestar.MatchUnvalidated(valid(pattern), valid(rel))
+}
+
+// valid returns s with each byte that is not UTF-8 replaced by a private character of its
+// own: doublestar does not distinguish such bytes.
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	const private = 0x10FF00
+	var b strings.Builder
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], string(r)) {
+			r = private + rune(s[i])
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
