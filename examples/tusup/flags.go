@@ -82,6 +82,9 @@ func (u *flagURL) UnmarshalText(text []byte) error {
 
 // check returns a usage error for flags that kong accepts.
 func (u *uploadCommand) check(c *common) error {
+	if err := u.checkSelection(); err != nil {
+		return err
+	}
 	switch {
 	case u.Parallel < 1:
 		return usagef("--parallel %d: must be at least 1", u.Parallel)
@@ -109,9 +112,6 @@ func (u *uploadCommand) check(c *common) error {
 		return usagef("--parallel cannot be used with --deferred-length")
 	case c.NoState && c.State != "":
 		return usagef("--state cannot be used with --no-state")
-	}
-	if err := u.checkSelection(); err != nil {
-		return err
 	}
 	if err := u.checkIntegrity(); err != nil {
 		return err
