@@ -28,13 +28,7 @@ func (u *uploadCommand) prepare(ctx context.Context, f *file, opts *tus.UploadOp
 	if f.stdin {
 		return u.prepareInput(ctx, f, opts, out)
 	}
-	key := maps.Clone(opts.Metadata)
-	if key == nil {
-		key = tus.Metadata{}
-	}
-	if name, ok := u.relativeName(*f, key); ok {
-		key["filename"] = name
-	}
+	key := u.keyMetadata(*f, opts.Metadata)
 	if u.wantsDigest() {
 		d, err := digest.OfFile(ctx, f.path)
 		if err != nil {
@@ -52,10 +46,17 @@ func (u *uploadCommand) prepare(ctx context.Context, f *file, opts *tus.UploadOp
 	return tus.File(f.path), nil
 }
 
-// relativeName returns the metadata filename of --relative-names.
-func (u *uploadCommand) relativeName(f file, given tus.Metadata) (string, bool) {
-	_, set := given["filename"]
-	return filepath.ToSlash(f.relative), !set && u.RelativeNames && f.relative != ""
+// keyMetadata returns the metadata that are part of the resume key: given, and the name of
+// --relative-names.
+func (u *uploadCommand) keyMetadata(f file, given tus.Metadata) tus.Metadata {
+	key := maps.Clone(given)
+	if key == nil {
+		key = tus.Metadata{}
+	}
+	if _, set := key["filename"]; !set && u.RelativeNames && f.relative != "" {
+		key["filename"] = filepath.ToSlash(f.relative)
+	}
+	return key
 }
 
 // fileMetadata returns the metadata of a file: given, and the name and type if given has

@@ -186,12 +186,34 @@ func TestDryRun_JSONHasMetadata(t *testing.T) {
 	got := finish(t, cmd)
 	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
 	want := []string{
-		`{"file":"a.txt","size":5,"metadata":{"filename":"a.txt","filetype":"text/plain; charset=utf-8","k":"v"}}`,
-		`{"file":"-","size":null,"metadata":{"k":"v"}}`,
+		`{"file":"a.txt","size":5,"metadata":{"filename":"a.txt","filetype":"text/plain; charset=utf-8","k":"v"},"resumes":false}`,
+		`{"file":"-","size":null,"metadata":{"k":"v"},"resumes":false}`,
 		`{"files":2,"size":5}`,
 	}
 	if got.code != exitFailed || len(lines) != 4 || !slices.Equal(lines[1:], want) {
 		t.Errorf("exit code %d, lines:\n%s", got.code, got.stdout)
+	}
+}
+
+func TestDryRun_FindsUnfinishedUpload(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 1_000_000)
+	args := []string{"--endpoint", srv.Endpoint(), "--state", filepath.Join(t.TempDir(), "state"), "--metadata", "k=v", path}
+	interrupted(t, srv, command(t, append(args, "--chunk-size", "100KB")...))
+	requests := len(srv.Requests())
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"same":           {nil, ": 976.6 KiB, resumes an upload\n1 file, 976.6 KiB\n"},
+		"other metadata": {[]string{"--metadata", "other=x"}, ": 976.6 KiB\n1 file, 976.6 KiB\n"},
+	} {
+		if got := tusup(t, append(append(args, "--dry-run"), test.args...)...); got != (outcome{exitOK, path + " → file.bin" + test.want, ""}) {
+			t.Errorf("%s: outcome is %+v", name, got)
+		}
+	}
+	if n := len(srv.Requests()); n != requests {
+		t.Errorf("%d requests were sent", n-requests)
 	}
 }
 

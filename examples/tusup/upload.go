@@ -22,7 +22,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		return cmp.Or(err, out.failure())
 	}
 	if u.DryRun {
-		return u.printPlan(ctx, files, out)
+		return u.printPlan(ctx, c, files, out)
 	}
 	opts, err := u.uploadOptions()
 	if err != nil {

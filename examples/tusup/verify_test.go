@@ -170,11 +170,18 @@ func TestVerifyRemote_Responses(t *testing.T) {
 			<-r.Context().Done()
 		}, exitFailed, verdictError, "no data within the timeout"},
 		"no response": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, exitFailed, verdictError, "no data within the timeout"},
-		"loop":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/files/1", 307) }, exitFailed, verdictError, "redirects"},
+		"slow": {func(w http.ResponseWriter, r *http.Request) {
+			for _, c := range "content" {
+				fmt.Fprintf(w, "%c", c)
+				w.(http.Flusher).Flush()
+				time.Sleep(100 * time.Millisecond)
+			}
+		}, exitOK, verdictOK, ""},
+		"loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/files/1", 307) }, exitFailed, verdictError, "redirects"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, manifest := downloadServer(t, test.handler)
-			got := verify(t, manifest, local, "--remote", "--json", "--stall-timeout", "200ms", "--response-timeout", "200ms")
+			got := verify(t, manifest, local, "--remote", "--json", "--stall-timeout", "400ms", "--response-timeout", "400ms")
 			var l verifyLine
 			if err := json.Unmarshal([]byte(got.stdout), &l); err != nil {
 				t.Fatalf("outcome is %+v: %v", got, err)
