@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -115,6 +116,31 @@ func TestDigest_ChangedFileFails(t *testing.T) {
 				t.Errorf("manifest is %q, %v", data, err)
 			}
 		})
+	}
+}
+
+func TestDigest_LongReadIsSaidAndInterrupted(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	cmd := command(t, "--endpoint", srv.Endpoint(), "--no-state", "--digest", "sha256", "sparse")
+	writeTree(t, cmd.Dir, "sparse")
+	if err := os.Truncate(filepath.Join(cmd.Dir, "sparse"), 1<<40); err != nil {
+		t.Skip(err)
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	const want = "tusup: sparse: computing the sha256 digest of 1.0 TiB before the upload\n"
+	if text, err := bufio.NewReader(stderr).ReadString('\n'); text != want {
+		t.Errorf("line is %q, %v", text, err)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	wantExit(t, cmd, 5*time.Second, exitInterrupted)
+	if n := len(srv.Requests()); n != 0 {
+		t.Errorf("%d requests were sent", n)
 	}
 }
 

@@ -30,7 +30,7 @@ func (u *uploadCommand) prepare(ctx context.Context, f *file, opts *tus.UploadOp
 	}
 	key := u.keyMetadata(*f, opts.Metadata)
 	if u.wantsDigest() {
-		d, err := digest.OfFile(ctx, f.path)
+		d, err := fileDigest(ctx, *f, out)
 		if err != nil {
 			return nil, fmt.Errorf("sha256: %w", files.WithoutPath(err))
 		}
@@ -44,6 +44,18 @@ func (u *uploadCommand) prepare(ctx context.Context, f *file, opts *tus.UploadOp
 		opts.Metadata = u.fileMetadata(*f, key)
 	}
 	return tus.File(f.path), nil
+}
+
+// silence is how long a file is read without a line about it.
+const silence = 2 * time.Second
+
+// fileDigest reads a file and returns its digest.
+func fileDigest(ctx context.Context, f file, out *output) (*digest.File, error) {
+	notice := time.AfterFunc(silence, func() {
+		out.logf("%s: computing the sha256 digest of %s before the upload", f.name(), bytesText(f.size))
+	})
+	defer notice.Stop()
+	return digest.OfFile(ctx, f.path)
 }
 
 // keyMetadata returns the metadata that are part of the resume key: given, and the name of

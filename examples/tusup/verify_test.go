@@ -177,7 +177,7 @@ func TestVerifyRemote_Responses(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 			}
 		}, exitOK, verdictOK, ""},
-		"loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/files/1", 307) }, exitFailed, verdictError, "redirects"},
+		"loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/files/1", http.StatusFound) }, exitFailed, verdictError, "redirects"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, manifest := downloadServer(t, test.handler)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -61,6 +62,18 @@ func (f Filter) Match(rel string) bool {
 // MatchDir reports whether files in the directory at rel may be selected.
 func (f Filter) MatchDir(rel string) bool {
 	return !(f.SkipHidden && hidden(rel)) && !matchesAny(f.Exclude, rel, true)
+}
+
+// matchNamed reports whether a file that is named itself is selected. Its path takes the
+// place of the relative one, but the directories above it do not count: /tmp/a is not
+// excluded by tmp. Hidden files are selected.
+func (f Filter) matchNamed(name string) bool {
+	rel := strings.TrimLeft(filepath.ToSlash(filepath.Clean(name)), "/")
+	matched := func(pattern string) bool { return matches(pattern, rel, false) }
+	if slices.ContainsFunc(f.Exclude, matched) {
+		return false
+	}
+	return len(f.Include) == 0 || slices.ContainsFunc(f.Include, matched)
 }
 
 // hidden reports whether a name in rel begins with a dot.

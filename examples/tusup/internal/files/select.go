@@ -33,8 +33,9 @@ type File struct {
 type Options struct {
 	// List has paths in addition to the arguments. In it, "-" is a file of this name.
 	List []string
-	// Filter applies to files in directories, and by their base names to named files. It
-	// does not apply to standard input. Hidden files that are named are selected.
+	// Filter applies to files in directories, and to files that are named themselves: their
+	// paths then take the place of the relative ones. It does not apply to standard input,
+	// to named directories and to hidden files that are named.
 	Filter Filter
 	// FollowLinks follows links to directories inside directories. A link to a directory
 	// that contains it is skipped.
@@ -113,18 +114,11 @@ func (s *selector) named(path string) {
 		s.directory(directory{path: path, info: info})
 	case !info.Mode().IsRegular():
 		s.fail(path, irregular(info.Mode()))
-	case !s.namedFilter().Match(filepath.Base(path)):
+	case !s.opts.Filter.matchNamed(path):
 		s.result.Skipped.Filtered++
 	default:
 		s.add(File{Path: path, Size: info.Size()}, info)
 	}
-}
-
-// namedFilter returns the filter for files that were named themselves.
-func (s *selector) namedFilter() Filter {
-	f := s.opts.Filter
-	f.SkipHidden = false
-	return f
 }
 
 // add selects a regular file, unless it was selected before.

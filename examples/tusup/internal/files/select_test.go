@@ -90,6 +90,32 @@ func TestSelect_FilterOfNamedFiles(t *testing.T) {
 	}
 }
 
+func TestSelect_FilterOfNamedPaths(t *testing.T) {
+	t.Chdir(tree(t, "tmp/a", "tmp/b", "c"))
+	for name, test := range map[string]struct {
+		filter Filter
+		want   []string
+	}{
+		"path":              {Filter{Exclude: []string{"tmp/a*"}}, []string{"./tmp/b", "c"}},
+		"base name":         {Filter{Exclude: []string{"a"}}, []string{"./tmp/b", "c"}},
+		"include path":      {Filter{Include: []string{"tmp/*"}}, []string{"tmp/a", "./tmp/b"}},
+		"directory above":   {Filter{Exclude: []string{"tmp"}}, []string{"tmp/a", "./tmp/b", "c"}},
+		"top":               {Filter{Include: []string{"/*"}}, []string{"c"}},
+		"everything in tmp": {Filter{Exclude: []string{"tmp/**"}}, []string{"c"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := selected(t, Options{Filter: test.filter}, "tmp/a", "./tmp/b", "c")
+			var got []string
+			for _, f := range s.Files {
+				got = append(got, f.Path)
+			}
+			if !slices.Equal(got, test.want) || s.Skipped.Filtered != 3-len(got) {
+				t.Errorf("files are %q, skipped %+v", got, s.Skipped)
+			}
+		})
+	}
+}
+
 func TestSelect_ExcludedFileIsNotOpened(t *testing.T) {
 	root := tree(t, "a", "broken -> nowhere")
 	s := selected(t, Options{Filter: Filter{Exclude: []string{"broken"}}}, root)
