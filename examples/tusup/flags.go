@@ -21,6 +21,7 @@ type flags struct {
 	Upload       uploadCommand       `cmd:"" aliases:"up" default:"withargs" help:"Upload files, directories and standard input (the default)."`
 	Info         infoCommand         `cmd:"" uses:"server,output" help:"Show the state of an upload."`
 	Terminate    terminateCommand    `cmd:"" uses:"server,output" help:"Delete an upload on the server."`
+	Verify       verifyCommand       `cmd:"" uses:"server,output" help:"Compare files with the digests in a manifest."`
 	Capabilities capabilitiesCommand `cmd:"" uses:"server,output" help:"Show what the server supports."`
 	List         listCommand         `cmd:"" uses:"resume,output" help:"List the uploads that can be resumed."`
 	Forget       forgetCommand       `cmd:"" uses:"resume,output" help:"Forget uploads that could be resumed. They stay on the server."`
@@ -86,7 +87,7 @@ type transfer struct {
 	BufferLimit    size     `help:"Maximum size of standard input that is read into memory if the server does not support a deferred length; 0 means none." default:"0" placeholder:"SIZE"`
 	Parallel       int      `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
 	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
-	Metadata       []string `help:"Metadata of the upload (default: filename=NAME). May be repeated." placeholder:"K=V" sep:"none"`
+	Metadata       []string `help:"Metadata of the upload, in addition to filename and filetype or instead of them. May be repeated." placeholder:"K=V" sep:"none"`
 	RelativeNames  bool     `help:"For files in a directory, set the metadata filename to the path relative to the directory."`
 	Concurrency    int      `help:"Number of files uploaded at the same time (default: 4)." default:"4" placeholder:"N"`
 	Bwlimit        bwlimit  `help:"Maximum bytes per second for all files together: a size, off (the default), or a timetable of local times such as '08:00,512K 19:00,off' or 'Mon-08:00,1M Sat-00:00,off'." default:"off" placeholder:"RATE"`
@@ -100,7 +101,10 @@ type transfer struct {
 
 // uploadCommand uploads files.
 type uploadCommand struct {
-	Files []string `arg:"" name:"FILE" help:"File or directory; - is standard input, of unknown size."`
+	Files []string `arg:"" optional:"" name:"FILE" help:"File or directory; - is standard input, of unknown size."`
+
+	selection
+	integrity
 
 	transfer
 
@@ -123,6 +127,9 @@ func (u *flagURL) UnmarshalText(text []byte) error {
 
 // check returns a usage error for flags that kong accepts.
 func (u *uploadCommand) check(c *common) error {
+	if err := u.checkSelection(); err != nil {
+		return err
+	}
 	switch {
 	case u.UploadURL != "" && len(u.Files) != 1:
 		return usagef("--upload-url requires exactly one file, not %d", len(u.Files))
@@ -134,6 +141,9 @@ func (u *uploadCommand) check(c *common) error {
 		return usagef("--parallel cannot be used with --upload-url")
 	case u.UploadURL != "" && u.TerminateFail:
 		return usagef("--terminate-on-fail cannot be used with --upload-url")
+	}
+	if err := u.checkIntegrity(); err != nil {
+		return err
 	}
 	for _, arg := range u.Files {
 		if _, err := os.Stat(arg); err != nil && (strings.HasPrefix(arg, "http://") || strings.HasPrefix(arg, "https://")) {

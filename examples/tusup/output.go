@@ -24,6 +24,7 @@ type output struct {
 	totals     report.Totals
 	unfinished []pausedFile // interrupted or not started
 	lastError  error        // of the last retry
+	failed     bool         // for another reason than a file
 }
 
 // pausedFile is a file that was interrupted. result is that of the run.
@@ -88,6 +89,9 @@ func fileOf(f file, r *tus.Result, err error) report.File {
 	for _, n := range s.Requests {
 		l.Requests += n
 	}
+	if f.sum != "" {
+		l.Digest = "sha256:" + f.sum
+	}
 	return l
 }
 
@@ -120,6 +124,9 @@ func (o *output) printText(f file, r *tus.Result) {
 	if s.Resent > 0 {
 		text += fmt.Sprintf(", %s resent", bytesText(s.Resent))
 	}
+	if f.sum != "" {
+		text += ", sha256 " + f.sum
+	}
 	fmt.Fprintln(o.stdout, oneLine(text))
 }
 
@@ -146,9 +153,9 @@ func (o *output) printSummary() {
 	o.logf("%d files: %s; %s sent in %v", t.Files, strings.Join(counts, ", "), bytesText(t.BytesSent), time.Since(o.started).Round(time.Millisecond))
 }
 
-// failure returns errFailed if a file failed or is unfinished.
+// failure returns errFailed if a file failed or is unfinished, or the command failed.
 func (o *output) failure() error {
-	if o.totals.Failed+o.totals.Unfinished > 0 {
+	if o.failed || o.totals.Failed+o.totals.Unfinished > 0 {
 		return errFailed
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 )
 
 // remotesCommand lists the remotes of the configuration file.
@@ -19,15 +21,12 @@ func (*remotesCommand) Run(p *program, c *common) error {
 	if err != nil {
 		return usageError{err}
 	}
-	out := &output{program: p, json: c.JSON}
+	out := newOutput(p, c.JSON)
 	for _, name := range slices.Sorted(maps.Keys(conf.remotes)) {
 		endpoint, _ := conf.remotes[name]["endpoint"].(string)
 		endpoint = withoutSecrets(endpoint)
 		if c.JSON {
-			out.print(struct {
-				Name     string `json:"name"`
-				Endpoint string `json:"endpoint"`
-			}{name, endpoint})
+			out.print(report.Remote{Remote: name, Endpoint: endpoint})
 			continue
 		}
 		fmt.Fprintf(p.stdout, "%s  %s\n", name, oneLine(endpoint))

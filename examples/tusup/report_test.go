@@ -115,10 +115,12 @@ func TestJSON_ErrorHasStatusAndKind(t *testing.T) {
 func TestOutput_ClosedPipeDoesNotEndUploads(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 1000)
+	again, _ := randomFile(t, 1000)
+	third, _ := randomFile(t, 1000)
 	upload := mustUpload(t, "--endpoint", srv.Endpoint(), "--no-state", path)
 	before := len(srv.Uploads())
 	for name, args := range map[string][]string{
-		"upload":       {"--endpoint", srv.Endpoint(), "--no-state", "--concurrency", "1", path, path, path},
+		"upload":       {"--endpoint", srv.Endpoint(), "--no-state", "--concurrency", "1", path, again, third},
 		"json":         {"--endpoint", srv.Endpoint(), "--no-state", "--json", path},
 		"info":         {"info", upload.URL},
 		"capabilities": {"capabilities", "--endpoint", srv.Endpoint()},

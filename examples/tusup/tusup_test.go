@@ -113,8 +113,9 @@ func TestUpload_DirectoryAndFile(t *testing.T) {
 		names = append(names, up.Metadata)
 	}
 	slices.Sort(names)
-	want := []string{ // a.jpg, file.bin, 2026/11/c.jpg, 2026/b.jpg
-		"filename MjAyNi8xMS9jLmpwZw==", "filename MjAyNi9iLmpwZw==", "filename YS5qcGc=", "filename ZmlsZS5iaW4=",
+	const text = ",filetype dGV4dC9wbGFpbjsgY2hhcnNldD11dGYtOA==" // of the files with their names as text
+	want := []string{                                             // a.jpg, file.bin, 2026/11/c.jpg, 2026/b.jpg
+		"filename MjAyNi8xMS9jLmpwZw==" + text, "filename MjAyNi9iLmpwZw==" + text, "filename YS5qcGc=" + text, "filename ZmlsZS5iaW4=",
 	}
 	slices.Sort(want)
 	if !slices.Equal(names, want) {
@@ -158,6 +159,15 @@ func TestUsage_ErrorIsOneLineAndSendsNothing(t *testing.T) {
 		"header injection":    {[]string{endpoint, "--header", "X-A: b\r\nX-C: d", path}, exitUsage, "X-A"},
 		"checksum":            {[]string{endpoint, "--checksum", "a b", path}, exitUsage, "checksum"},
 		"fingerprint":         {[]string{endpoint, "--fingerprint", "dna", path}, exitUsage, "fingerprint"},
+		"glob":                {[]string{endpoint, "--include", "[", path}, exitUsage, "--include"},
+		"empty glob":          {[]string{endpoint, "--exclude", "", path}, exitUsage, "--exclude"},
+		"missing list":        {[]string{endpoint, "--files-from", missing}, exitUsage, "--files-from"},
+		"list and stdin":      {[]string{endpoint, "--files-from", "-", "-"}, exitUsage, "standard input"},
+		"list for one URL":    {[]string{"--upload-url", srv.Endpoint() + "x", "--files-from", path}, exitUsage, "--files-from"},
+		"null without a list": {[]string{endpoint, "-0", path}, exitUsage, "--null"},
+		"digest twice":        {[]string{endpoint, "--digest", "sha256", "--metadata", "sha256=x", path}, exitUsage, "--digest"},
+		"manifest":            {[]string{endpoint, "--manifest", filepath.Join(missing, "m"), path}, exitUsage, "--manifest"},
+		"manifest directory":  {[]string{endpoint, "--manifest", t.TempDir(), path}, exitUsage, "--manifest"},
 		"flag":                {[]string{endpoint, "--nonsense", path}, exitUsage, "nonsense"},
 		"state twice":         {[]string{endpoint, "--state", "x", "--no-state", path}, exitUsage, "--no-state"},
 		"authority":           {[]string{endpoint, "--ca", path, path}, exitUsage, "no certificate"},
@@ -394,8 +404,8 @@ func TestCommands_InfoCapabilitiesTerminate(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"info", l.URL}, "offset    1000 (1000 B of 1000 B)\ncomplete  true\nmetadata  k = \"v\"\n"},
-		{[]string{"info", "--json", l.URL}, `"offset":1000,"length":1000,"length_deferred":false,"complete":true,"metadata":{"k":"v"}`},
+		{[]string{"info", l.URL}, "offset    1000 (1000 B of 1000 B)\ncomplete  true\nmetadata  filename = \"file.bin\"\nmetadata  k = \"v\"\n"},
+		{[]string{"info", "--json", l.URL}, `"offset":1000,"length":1000,"length_deferred":false,"complete":true,"metadata":{"filename":"file.bin","k":"v"}`},
 		{[]string{"capabilities", "--endpoint", srv.Endpoint()}, "max size    1073741824 (1.0 GiB)\nextension   creation\n"},
 		{[]string{"capabilities", "--json", "--endpoint", srv.Endpoint()}, `"max_size":1073741824`},
 		{[]string{"capabilities", "--endpoint", tustest.NewServer(t, nil).Endpoint()}, "max size    not advertised\n"},

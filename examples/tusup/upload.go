@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -19,18 +19,24 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	}
 	u.beQuiet(p, c)
 	endpoint, err := u.endpoint(c)
+	if err != nil && !u.DryRun {
+		return err
+	}
+	out := newOutput(p, c.JSON)
+	files, err := u.selectFiles(ctx, out)
 	if err != nil {
 		return err
+	}
+	if u.DryRun {
+		return u.printPlan(ctx, c, files, out)
+	}
+	if len(files) == 0 {
+		out.printSummary()
+		return out.failure()
 	}
 	opts, err := u.uploadOptions()
 	if err != nil {
 		return err
-	}
-	out := newOutput(p, c.JSON)
-	files := collect(u.Files, out)
-	if len(files) == 0 {
-		out.printSummary()
-		return out.failure()
 	}
 	if u.Local {
 		c.NoState = true // the next embedded server has another address
@@ -57,6 +63,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		u.uploadAll(ctx, c, client, files, opts, out)
 	}
 	out.progress.Close()
+	u.writeManifest(out)
 	out.printInterrupted(ctx, u, c, client)
 	out.printSummary()
 	return out.failure()
@@ -173,39 +180,37 @@ func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
 // uploadAll uploads several files at the same time.
 func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Client, files []file, opts tus.UploadOptions, out *output) {
 	jobs := func(yield func(tus.Job) bool) {
-		for _, f := range files {
-			if !yield(u.job(f, opts, out)) {
+		for _, f := range streamLast(files) {
+			job := u.job(ctx, f, opts, out)
+			if ctx.Err() != nil || !yield(job) {
 				return
 			}
 		}
 	}
-	waiting := slices.Clone(files)
+	ended := make([]bool, len(files)) // by number
 	for r, err := range client.UploadAll(ctx, jobs, u.Concurrency) {
 		f := r.Job.Tag.(file)
-		if i := slices.Index(waiting, f); i >= 0 {
-			waiting = slices.Delete(waiting, i, i+1)
-		}
+		ended[f.number] = true
 		u.ended(ctx, client, f, r, c.withAdvice(err), out)
 	}
-	out.notStarted(waiting)
+	out.notStarted(slices.DeleteFunc(slices.Clone(files), func(f file) bool { return ended[f.number] }))
 }
 
-func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job {
+// job prepares the upload of a file. If that fails, so does the job.
+func (u *uploadCommand) job(ctx context.Context, f file, opts tus.UploadOptions, out *output) tus.Job {
 	opts.Hooks = out.progress.start(f)
-	if f.stdin {
-		return tus.Job{Source: tus.Reader(out.stdin), Options: &opts, Tag: f}
+	source, err := u.prepare(ctx, &f, &opts, out)
+	if err != nil {
+		source = brokenSource{err}
 	}
-	if opts.Metadata == nil && u.RelativeNames && f.relative != "" {
-		opts.Metadata = tus.Metadata{"filename": filepath.ToSlash(f.relative)}
-	}
-	return tus.Job{Source: tus.File(f.path), Options: &opts, Tag: f}
+	return tus.Job{Source: source, Options: &opts, Tag: f}
 }
 
 // resume resumes the upload of --upload-url.
 func (u *uploadCommand) resume(ctx context.Context, c *common, client *tus.Client, f file, opts tus.UploadOptions, out *output) {
-	job := u.job(f, opts, out)
+	job := u.job(ctx, f, opts, out)
 	result, err := client.Resume(ctx, string(u.UploadURL), job.Source, job.Options)
-	u.ended(ctx, client, f, result, c.withAdvice(err), out)
+	u.ended(ctx, client, job.Tag.(file), result, c.withAdvice(err), out)
 }
 
 // isAbandoned reports whether an upload that ended with err can be deleted. It cannot if
@@ -221,6 +226,7 @@ func isInterruption(ctx context.Context, err error) bool {
 
 // ended reports the end of a file, and deletes its upload with --terminate-on-fail.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
+	f, err = u.recordDigest(f, result, err)
 	out.progress.end(f, result, err)
 	if u.TerminateFail && result.URL != "" && isAbandoned(err) && !isInterruption(ctx, err) {
 		if err := client.Terminate(ctx, result.URL); err != nil {

@@ -129,3 +129,9 @@ type Serving struct {
 	Endpoint string `json:"endpoint"`
 	Dir      string `json:"dir" jsonschema_description:"Directory with the uploads."`
 }
+
+// Remote is a remote of the configuration file.
+type Remote struct {
+	Remote   string `json:"remote" jsonschema_description:"Name."`
+	Endpoint string `json:"endpoint" jsonschema_description:"Upload creation URL, without secrets."`
+}

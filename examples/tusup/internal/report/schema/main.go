@@ -34,6 +34,7 @@ func objects() []any {
 	return []any{
 		report.File{}, report.Summary{}, report.Failure{}, report.Info{}, report.Terminated{},
 		report.Capabilities{}, report.Record{}, report.Forgotten{}, report.Serving{},
+		report.Remote{}, report.Verified{}, report.Planned{}, report.Plan{},
 	}
 }
 

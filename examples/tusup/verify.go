@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/files"
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/manifest"
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
+)
+
+// verifyCommand compares files with a manifest.
+type verifyCommand struct {
+	Manifest      string `arg:"" name:"MANIFEST" help:"File of --manifest, or of sha256sum; - is standard input. Paths are relative to the working directory."`
+	Remote        bool   `help:"Also download each upload from the URL in the manifest, and compare it. A server that does not serve uploads is not a failure."`
+	IgnoreMissing bool   `help:"Do not fail for local files that do not exist."`
+}
+
+// Run compares each file of the manifest.
+func (v *verifyCommand) Run(ctx context.Context, p *program, c *common) error {
+	entries, errs, err := v.read(ctx, p)
+	if err != nil {
+		return err
+	}
+	out := newOutput(p, c.JSON)
+	for _, err := range errs {
+		out.logf("%s: %v", v.Manifest, err)
+		out.failed = true
+	}
+	if len(entries) == 0 && len(errs) == 0 {
+		return fmt.Errorf("%s: no entries", v.Manifest)
+	}
+	var remote *downloads
+	if v.Remote {
+		if remote, err = c.downloads(p); err != nil {
+			return err
+		}
+		defer remote.client.CloseIdleConnections()
+	}
+	counts := map[report.Verdict]int{}
+	for _, entry := range entries {
+		l := report.Verified{Name: report.NameOf(entry.Name), Digest: "sha256:" + entry.Digest}
+		l.Local, l.LocalError = v.local(ctx, entry)
+		if remote != nil {
+			l.URL = entry.URL
+			l.Remote, l.RemoteError = remote.compare(ctx, entry)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		for _, result := range []report.Verdict{l.Local, l.Remote} {
+			if result != report.VerdictNone {
+				counts[result]++
+			}
+		}
+		out.failed = out.failed || v.isFailure(l.Local) || v.isFailure(l.Remote)
+		out.verified(l)
+	}
+	out.logVerdicts(counts)
+	return out.failure()
+}
+
+// read reads the manifest.
+func (v *verifyCommand) read(ctx context.Context, p *program) ([]manifest.Entry, []error, error) {
+	var errs []error
+	parse := func(r io.Reader) (entries []manifest.Entry, err error) {
+		entries, errs = manifest.Read(bufio.NewReader(r))
+		return entries, nil
+	}
+	if v.Manifest == "-" {
+		entries, err := readInput(ctx, p.stdin, parse)
+		if err != nil { // parse may still run
+			return nil, nil, err
+		}
+		return entries, errs, nil
+	}
+	f, err := os.Open(v.Manifest)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	entries, err := parse(f)
+	return entries, errs, err
+}
+
+// isFailure reports whether a verdict is a reason for exit code 1.
+func (v *verifyCommand) isFailure(result report.Verdict) bool {
+	switch result {
+	case report.VerdictFailed, report.VerdictError:
+		return true
+	case report.VerdictMissing:
+		return !v.IgnoreMissing
+	}
+	return false
+}
+
+// local compares the local file of an entry. Standard input is no longer available.
+func (v *verifyCommand) local(ctx context.Context, entry manifest.Entry) (report.Verdict, string) {
+	if entry.Name == "-" {
+		return report.VerdictNone, ""
+	}
+	d, err := digest.OfFile(ctx, entry.Name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return report.VerdictMissing, ""
+	case err != nil:
+		return report.VerdictError, files.WithoutPath(err).Error()
+	case d.Hex() != entry.Digest:
+		return report.VerdictFailed, ""
+	}
+	return report.VerdictOK, ""
+}
+
+// verified prints the verdicts of one entry. Errors also go to standard error.
+func (o *output) verified(l report.Verified) {
+	if l.LocalError != "" {
+		o.logf("%s: %s", l.File, l.LocalError)
+	}
+	if l.RemoteError != "" && l.Remote != report.VerdictNotServed {
+		o.logf("%s: %s", l.URL, l.RemoteError)
+	}
+	if o.json {
+		o.print(l)
+		return
+	}
+	if l.Local != report.VerdictNone {
+		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.File), l.Local)
+	}
+	switch {
+	case l.Remote == report.VerdictNotServed:
+		fmt.Fprintf(o.stdout, "%s: %s (%s)\n", oneLine(l.URL), l.Remote, l.RemoteError)
+	case l.URL != "":
+		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.URL), l.Remote)
+	case l.Remote != report.VerdictNone:
+		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.File), l.Remote)
+	}
+}
+
+// logVerdicts logs how often each verdict occurred, unless all comparisons were equal.
+func (o *output) logVerdicts(counts map[report.Verdict]int) {
+	var texts []string
+	for _, v := range []struct {
+		verdict report.Verdict
+		text    string
+	}{
+		{report.VerdictOK, "equal"}, {report.VerdictFailed, "different"}, {report.VerdictError, "unreadable"}, {report.VerdictMissing, "missing"},
+		{report.VerdictNotServed, "not served by the server"}, {report.VerdictNoURL, "without a URL"},
+	} {
+		if n := counts[v.verdict]; n > 0 {
+			texts = append(texts, fmt.Sprintf("%s: %d", v.text, n))
+		}
+	}
+	if len(counts) > 1 || counts[report.VerdictOK] == 0 {
+		o.logf("%s", strings.Join(texts, ", "))
+	}
+}
