@@ -82,21 +82,16 @@ type connection struct {
 
 // transfer are the flags of all commands that upload.
 type transfer struct {
-	ChunkSize      size     `help:"Maximum size of one request; 0 means no limit." default:"0" placeholder:"SIZE"`
-	MinChunkSize   size     `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; 0 means that such an upload fails." default:"0" placeholder:"SIZE"`
-	BufferLimit    size     `help:"Maximum size of standard input that is read into memory if the server does not support a deferred length; 0 means none." default:"0" placeholder:"SIZE"`
-	Parallel       int      `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
-	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
-	Metadata       []string `help:"Metadata of the upload, in addition to filename and filetype or instead of them. May be repeated." placeholder:"K=V" sep:"none"`
-	RelativeNames  bool     `help:"For files in a directory, set the metadata filename to the path relative to the directory."`
-	Concurrency    int      `help:"Number of files uploaded at the same time (default: 4)." default:"4" placeholder:"N"`
-	Bwlimit        bwlimit  `help:"Maximum bytes per second for all files together: a size, off (the default), or a timetable of local times such as '08:00,512K 19:00,off' or 'Mon-08:00,1M Sat-00:00,off'." default:"off" placeholder:"RATE"`
-	DeferredLength bool     `help:"Send the length only at the end."`
-	TerminateFail  bool     `help:"Delete a failed upload on the server, if this run created it or resumed it from the database." name:"terminate-on-fail"`
-	Fingerprint    string   `help:"How to fingerprint files: ${enum}." enum:"sample,content,stat" default:"sample"`
-	Held           string   `help:"What to do if another process may be working on the stored upload: ${enum}. wait resumes it when it is released, begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
-	Progress       string   `help:"How to show progress on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
-	Quiet          bool     `short:"q" help:"Print errors only: no results, except with --json, and no progress."`
+	ChunkSize     size     `help:"Maximum size of one request; 0 means no limit." default:"0" placeholder:"SIZE"`
+	MinChunkSize  size     `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; 0 means that such an upload fails." default:"0" placeholder:"SIZE"`
+	Parallel      int      `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
+	Checksum      string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
+	Metadata      []string `help:"Metadata of the upload, in addition to filename and filetype or instead of them. May be repeated." placeholder:"K=V" sep:"none"`
+	RelativeNames bool     `help:"For files in a directory, set the metadata filename to the path relative to the directory."`
+	Concurrency   int      `help:"Number of files uploaded at the same time (default: 4)." default:"4" placeholder:"N"`
+	Bwlimit       bwlimit  `help:"Maximum bytes per second for all files together: a size, off (the default), or a timetable of local times such as '08:00,512K 19:00,off' or 'Mon-08:00,1M Sat-00:00,off'." default:"off" placeholder:"RATE"`
+	Fingerprint   string   `help:"How to fingerprint files: ${enum}." enum:"sample,content,stat" default:"sample"`
+	Quiet         bool     `short:"q" help:"Print errors only: no results, except with --json, and no progress."`
 }
 
 // uploadCommand uploads files.
@@ -108,8 +103,13 @@ type uploadCommand struct {
 
 	transfer
 
-	Local     bool    `help:"Upload to a tusd in this process, which stores in ./uploads: to try tusup without a server." env:"-"`
-	UploadURL flagURL `help:"Resume the upload at this URL instead of creating one." placeholder:"URL" env:"-"`
+	Local          bool    `help:"Upload to a tusd in this process, which stores in ./uploads: to try tusup without a server." env:"-"`
+	UploadURL      flagURL `help:"Resume the upload at this URL instead of creating one." placeholder:"URL" env:"-"`
+	BufferLimit    size    `help:"Maximum size of standard input that is read into memory if the server does not support a deferred length; 0 means none." default:"0" placeholder:"SIZE"`
+	DeferredLength bool    `help:"Send the length only at the end."`
+	TerminateFail  bool    `help:"Delete a failed upload on the server, if this run created it or resumed it from the database." name:"terminate-on-fail"`
+	Held           string  `help:"What to do if another process may be working on the stored upload: ${enum}. wait resumes it when it is released, begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
+	Progress       string  `help:"How to show progress on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
 }
 
 // flagURL is a URL that must not be empty if its flag is set: an unset variable in a
@@ -141,6 +141,8 @@ func (u *uploadCommand) check(c *common) error {
 		return usagef("--parallel cannot be used with --upload-url")
 	case u.UploadURL != "" && u.TerminateFail:
 		return usagef("--terminate-on-fail cannot be used with --upload-url")
+	case u.DeferredLength && u.Parallel > 1:
+		return usagef("--parallel cannot be used with --deferred-length")
 	}
 	if err := u.checkIntegrity(); err != nil {
 		return err
@@ -163,8 +165,6 @@ func (t *transfer) check(c *common) error {
 		return usagef("--concurrency %d: must be at least 1", t.Concurrency)
 	case t.Quiet && c.Verbose:
 		return usagef("--quiet cannot be used with --verbose")
-	case t.DeferredLength && t.Parallel > 1:
-		return usagef("--parallel cannot be used with --deferred-length")
 	}
 	if _, err := t.metadata(); err != nil {
 		return err

@@ -24,7 +24,7 @@ func TestHeldText_DependsOnPolicyAndWait(t *testing.T) {
 		{"begin", 0, "; starting a second upload"},
 		{"fail", 0, ""},
 	} {
-		u := &transfer{Held: test.policy}
+		u := &uploadCommand{Held: test.policy}
 		got := u.heldText("movie.mp4", &tus.HeldError{Until: until, Wait: test.wait})
 		if want := "movie.mp4: another uploader holds its stored upload until 15:04:05" + test.want; got != want {
 			t.Errorf("%s: %q, want %q", test.policy, got, want)

@@ -38,6 +38,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err != nil {
 		return err
 	}
+	opts.BufferLimit, opts.DeferLength, opts.Held = int64(u.BufferLimit), u.DeferredLength, u.heldPolicy()
 	if u.Local {
 		c.NoState = true // the next embedded server has another address
 		server, err := startServer("uploads", "127.0.0.1:0", p, c.Verbose)
@@ -87,15 +88,15 @@ func (u *uploadCommand) endpoint(c *common) (string, error) {
 
 // client returns the client of this command with the resume database, and a function that
 // closes both.
-func (t *transfer) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
+func (u *uploadCommand) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
 	reached := &reach{}
 	opts := tus.Options{
-		Fingerprinter: fingerprinter(t.Fingerprint),
+		Fingerprinter: fingerprinter(u.Fingerprint),
 		Retry:         tus.RetryPolicy{ShouldRetry: reached.shouldRetry},
 		Hooks: tus.Hooks{
 			AfterResponse: reached.response,
 			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
-			OnHeld:        func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", t.heldText(orDash(up.Name()), held)) },
+			OnHeld:        func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
 			OnStoreError: func(up *tus.Uploader, err error) {
 				p.logf("%s: cannot be resumed later: %v", orDash(up.Name()), err)
 			},
@@ -112,7 +113,7 @@ func (t *transfer) client(p *program, c *common, endpoint string, out *output) (
 	if store != nil {
 		opts.Store = store
 	}
-	limit, endLimit := t.Bwlimit.start()
+	limit, endLimit := u.Bwlimit.start()
 	opts.RateLimit = limit
 	client, err := c.newClient(p, endpoint, opts)
 	return client, func() {
@@ -125,19 +126,19 @@ func (t *transfer) client(p *program, c *common, endpoint string, out *output) (
 }
 
 // beQuiet discards what --quiet excludes.
-func (t *transfer) beQuiet(p *program, c *common) {
-	if !t.Quiet {
+func (u *uploadCommand) beQuiet(p *program, c *common) {
+	if !u.Quiet {
 		return
 	}
-	t.Progress = "none"
+	u.Progress = "none"
 	if !c.JSON {
 		p.stdout.w = io.Discard
 	}
 }
 
 // heldPolicy returns the value of --held.
-func (t *transfer) heldPolicy() tus.HeldPolicy {
-	switch t.Held {
+func (u *uploadCommand) heldPolicy() tus.HeldPolicy {
+	switch u.Held {
 	case "fail":
 		return tus.HeldFail
 	case "begin":
@@ -147,18 +148,18 @@ func (t *transfer) heldPolicy() tus.HeldPolicy {
 }
 
 // heldText returns a line about a stored upload with another holder.
-func (t *transfer) heldText(name string, held *tus.HeldError) string {
+func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
 	text := fmt.Sprintf("%s: another uploader holds its stored upload until %s", name, held.Until.Local().Format(time.TimeOnly))
 	switch {
 	case held.Wait > 0:
 		return fmt.Sprintf("%s; waiting for at most %v", text, held.Wait.Round(time.Second))
-	case t.heldPolicy() == tus.HeldFail:
+	case u.heldPolicy() == tus.HeldFail:
 		return text
 	}
 	return text + "; starting a second upload"
 }
 
-// uploadOptions returns the options of each file.
+// uploadOptions returns the options of each file that these flags set.
 func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
 	metadata, err := t.metadata()
 	checksum := t.Checksum
@@ -169,11 +170,8 @@ func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
 		Metadata:     metadata,
 		ChunkSize:    int64(t.ChunkSize),
 		MinChunkSize: int64(t.MinChunkSize),
-		BufferLimit:  int64(t.BufferLimit),
 		Parallel:     t.Parallel,
 		Checksum:     checksum,
-		DeferLength:  t.DeferredLength,
-		Held:         t.heldPolicy(),
 	}, err
 }
 
