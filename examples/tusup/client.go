@@ -45,7 +45,7 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 	}
 	client, err := tus.NewClient(endpoint, &opts)
 	if errors.Is(err, tus.ErrInvalidInput) {
-		err = usageError{err}
+		err = usageError{c.withVariable(endpoint, err)}
 	}
 	return client, err
 }

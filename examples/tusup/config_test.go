@@ -101,6 +101,7 @@ func TestConfig_InvalidIsUsageErrorWithPlace(t *testing.T) {
 		"remote is not chosen":   {"remote = 'a'\n", []string{"config.toml:1: remote"}},
 		"syntax":                 {"parallel = 2\ntoken = PLANTED\n", []string{"config.toml:2: invalid TOML"}},
 		"value":                  {"parallel = 2\nchunk-size = 'many'\n", []string{"--chunk-size", "config.toml:2: chunk-size: ", "not a size"}},
+		"range":                  {"retries = -1\n", []string{"--retries -1: must not be negative", "config.toml:1"}},
 		"type":                   {"retries = true\n", []string{"config.toml:1: retries"}},
 		"enum":                   {"held = 'forget'\n", []string{"config.toml:1: held", "wait, fail, begin"}},
 		"list":                   {"held = ['wait', 'fail']\n", []string{"config.toml:1: held", "one value"}},
@@ -140,6 +141,8 @@ func TestEnvironment_InvalidValueNamesVariable(t *testing.T) {
 		"TUS_PROXY=ftp://user:PLANTED@a":      "must be",
 		"TUS_CAPABILITIES=creation,PLANTED":   "list of creation",
 		"TUS_HEADERS=PLANTED":                 "Name: value",
+		"TUS_PARALLEL=0":                      "at least 1",
+		"TUS_TRUSTED_ORIGIN=nonsense":         "trusted origin",
 		"TUS_TOKEN_FILE=/no/such/file/at/all": "no such file",
 	} {
 		name, _, _ := strings.Cut(variable, "=")
@@ -164,6 +167,15 @@ func TestEnvironment_RepeatedFlagHasOneValuePerLine(t *testing.T) {
 	}
 	if m := metadataOf(t, srv.Uploads()[0]); len(m) != 2 || m["a"] != "1, 2" || m["b"] != "3" {
 		t.Errorf("metadata is %v", m)
+	}
+}
+
+func TestEnvironment_InvalidEndpointNamesVariable(t *testing.T) {
+	path, _ := randomFile(t, 100)
+	cmd := command(t, path)
+	cmd.Env = append(cmd.Env, "TUS_ENDPOINT=ftp://example.org/")
+	if got := finish(t, cmd); got.code != exitUsage || !strings.Contains(got.stderr, "TUS_ENDPOINT") {
+		t.Errorf("outcome is %+v", got)
 	}
 }
 

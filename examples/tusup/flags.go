@@ -16,6 +16,8 @@ import (
 type flags struct {
 	common
 
+	settings *settings `kong:"-"`
+
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 
 	Upload       uploadCommand       `cmd:"" aliases:"up" default:"withargs" help:"Upload files, directories and standard input (the default)."`

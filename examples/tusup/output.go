@@ -134,7 +134,10 @@ func (o *output) printResume(u *uploadCommand, c *common, embedded bool) {
 			source = shellQuote(p.file.path)
 		}
 		resume := "tusup --upload-url " + shellQuote(withoutUser(p.result.URL)) + " " + source
-		if len(c.Header) > 0 || c.TokenFile != "" || c.CA != "" || c.Insecure || (c.Endpoint != "" || c.Remote != "") && c.hasCredentials() {
+		if c.Remote != "" {
+			resume += " @" + c.Remote
+		}
+		if len(c.Header) > 0 || c.TokenFile != "" || c.CA != "" || c.Insecure || c.Endpoint != "" && c.hasCredentials() {
 			// Headers, and the query of the endpoint, may be secret.
 			resume += ", with the same --header, --endpoint, --trusted-origin, --ca and --insecure"
 		}

@@ -157,3 +157,18 @@ func TestTokenFile_FlagReplacesEnvironment(t *testing.T) {
 		t.Errorf("outcome is %+v", got)
 	}
 }
+
+func TestTrustedOrigins_OfTheConfigHoldForItsEndpoint(t *testing.T) {
+	c := connection{sources: sources{defaults: login{endpoint: "https://a.example/", trusted: []string{"https://c.example"}}}}
+	if got := c.trustedOrigins(); len(got) != 1 {
+		t.Errorf("trusted origins are %v", got)
+	}
+	c.Endpoint = "https://b.example/"
+	if got := c.trustedOrigins(); len(got) != 0 {
+		t.Errorf("trusted origins are %v", got)
+	}
+	c.Endpoint, c.sources.remote = "", &login{endpoint: "https://b.example/"}
+	if got := c.trustedOrigins(); len(got) != 0 {
+		t.Errorf("trusted origins are %v", got)
+	}
+}

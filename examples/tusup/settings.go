@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,8 +17,9 @@ import (
 // remote, and the top level of the configuration file, in this order.
 type settings struct {
 	config *config
-	remote map[string]any // nil without @NAME
-	name   string         // of the remote
+	remote map[string]any    // nil without @NAME
+	name   string            // of the remote
+	origin map[string]string // of the values, by flag: a variable, or a line of the file
 }
 
 // BeforeResolve reads the configuration file. kong calls it before it asks for the values
@@ -42,7 +45,8 @@ func (f *flags) BeforeResolve(ctx *kong.Context, p *program) error {
 		}
 		remote = "" // of the environment
 	}
-	s := &settings{config: c, name: remote}
+	s := &settings{config: c, name: remote, origin: map[string]string{}}
+	f.settings = s
 	f.sources = sources{environment: environmentLogin()}
 	if f.sources.defaults, err = c.loadedLogin("", c.top); err != nil {
 		return err
@@ -92,6 +96,7 @@ func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		if flag.IsSlice() {
 			texts = nonEmptyLines(text)
 		}
+		s.origin[flag.Name] = name
 		return checked(flag, texts, func(err error) error { return fmt.Errorf("%s: %w", name, err) })
 	}
 	table, values := s.name, s.remote
@@ -102,6 +107,7 @@ func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	if value == nil {
 		return nil, nil
 	}
+	s.origin[flag.Name] = fmt.Sprintf("%s:%d", s.config.path, s.config.line(table, flag.Name))
 	texts, err := stringsOf(value)
 	inConfig := func(err error) error { return s.config.errorf(table, flag.Name, "%v", err) }
 	if err != nil {
@@ -113,6 +119,19 @@ func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		}
 	}
 	return checked(flag, texts, inConfig)
+}
+
+// withOrigin adds to an error about flags where their values are from.
+func (s *settings) withOrigin(err error) error {
+	if s == nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.origin)) {
+		if regexp.MustCompile(`--` + regexp.QuoteMeta(name) + `\b[^-]`).MatchString(err.Error() + " ") {
+			err = fmt.Errorf("%w (--%s is from %s)", err, name, s.origin[name])
+		}
+	}
+	return err
 }
 
 // checked returns the value that kong parses into a flag, or an error with its source.
