@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -62,6 +65,45 @@ func TestConfig_PrecedenceOfSources(t *testing.T) {
 				t.Errorf("metadata is %v, want it from %s", m, test.want)
 			}
 		})
+	}
+}
+
+// Defaults for other uploads must not make a flag unusable.
+func TestConfig_CommandLineWinsOverExclusiveFlag(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1000)
+	const config = "parallel = 2\nmetadata = 'a=b'\nterminate-on-fail = true\nquiet = true\nno-state = true\n"
+	for name, args := range map[string][]string{
+		"deferred length": {"--deferred-length", path},
+		"verbose":         {"--verbose", path},
+		"state":           {"--state", "uploads.db", path},
+	} {
+		cmd, _ := withConfig(t, config, append(args, "--endpoint", srv.Endpoint())...)
+		if got := finish(t, cmd); got.code != exitOK || strings.Contains(got.stderr, "POST") != (name == "verbose") {
+			t.Errorf("%s: outcome is %+v", name, got)
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.Endpoint(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Length": {strconv.Itoa(len(data))}}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	created, err := resp.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd, _ := withConfig(t, config, "--endpoint", srv.Endpoint(), "--upload-url", created.String(), path)
+	if got := finish(t, cmd); got.code != exitOK {
+		t.Errorf("outcome is %+v", got)
+	}
+	wantStored(t, srv, created.String(), data)
+	if got := tusup(t, "--endpoint", srv.Endpoint(), "--deferred-length", "--parallel", "2", path); got.code != exitUsage {
+		t.Errorf("outcome is %+v", got)
 	}
 }
 
@@ -179,6 +221,22 @@ func TestEnvironment_InvalidEndpointNamesVariable(t *testing.T) {
 	}
 }
 
+func TestEnvironment_EveryFlagHasAVariable(t *testing.T) {
+	parser, err := newParser(&flags{}, &program{stdout: &results{}, stderr: os.Stderr}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Those of the first row are read with the credentials.
+	without := []string{"endpoint", "header", "token-file", "trusted-origin",
+		"help", "version", "upload-url", "all"}
+	for _, f := range allFlags(parser.Model.Node) {
+		want := "TUS_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if !slices.Contains(without, f.Name) && !slices.Equal(f.Envs, []string{want}) {
+			t.Errorf("--%s has the variables %q, want %s", f.Name, f.Envs, want)
+		}
+	}
+}
+
 // A variable must not turn a harmless command into one that deletes.
 func TestEnvironment_ForgetAllIsNotAVariable(t *testing.T) {
 	cmd := command(t, "forget")
@@ -244,6 +302,7 @@ func TestConfig_ReadableByOthersWarnsOfCredentials(t *testing.T) {
 		"endpoint = 'http://127.0.0.1:1/'\ntoken = 'PLANTED'\n":                    true,
 		"[remotes.a]\nendpoint = 'http://127.0.0.1:1/'\nheader = ['X: PLANTED']\n": true,
 		"endpoint = 'http://127.0.0.1:1/'\n":                                       false,
+		"proxy = 'http://user:PLANTED@127.0.0.1:1/'\n":                             true,
 	} {
 		cmd, path := withConfig(t, config, "remotes")
 		if err := os.Chmod(path, 0o644); err != nil {

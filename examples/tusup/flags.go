@@ -16,8 +16,6 @@ import (
 type flags struct {
 	common
 
-	settings *settings `kong:"-"`
-
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 
 	Upload       uploadCommand       `cmd:"" aliases:"up" default:"withargs" help:"Upload files, directories and standard input (the default)."`
@@ -53,6 +51,8 @@ type common struct {
 	JSON    bool   `group:"output" help:"Print one JSON object per result to standard output." name:"json"`
 	Verbose bool   `short:"v" help:"Log every request to standard error, without secrets."`
 	Config  string `help:"Configuration file (default: tusup/config.toml in the user's configuration directory)." placeholder:"FILE"`
+
+	settings *settings `kong:"-"`
 }
 
 // connection are the flags of all commands that send requests. A flag with the tag identity
@@ -70,7 +70,7 @@ type connection struct {
 	CA              string        `help:"File with additional trusted CA certificates (PEM)." placeholder:"FILE" name:"ca" file:""`
 	Insecure        bool          `help:"Do not verify the server's certificate."`
 	Proxy           proxyURL      `help:"Proxy: an http, https or socks5 URL, or none (default: $$HTTPS_PROXY and $$HTTP_PROXY, except for the hosts in $$NO_PROXY)." placeholder:"URL"`
-	HTTP2           bool          `help:"Use HTTP/2 if the server supports it (default: HTTP/1.1, where each file and part has its own connection)." name:"http2"`
+	HTTP2           bool          `help:"Use HTTP/2 if the server supports it (default: HTTP/1.1, where each file and part has its own connection)." name:"http2" env:"TUS_HTTP2"`
 	MethodOverride  bool          `help:"Send PATCH as POST with X-HTTP-Method-Override, for networks that block PATCH."`
 	Capabilities    capabilities  `help:"Extensions of the server, such as creation,termination,checksum:sha1, or none; OPTIONS is then not sent (default: the response to OPTIONS)." placeholder:"LIST"`
 	Retries         int           `help:"Consecutive failures that are retried (default: 8). The count is reset when the server acknowledges bytes." default:"8" placeholder:"N"`
@@ -83,9 +83,9 @@ type connection struct {
 
 // transfer are the flags of all commands that upload.
 type transfer struct {
-	ChunkSize      size     `help:"Maximum size of one request; 0 means no limit." default:"0" placeholder:"SIZE"`
-	MinChunkSize   size     `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; 0 means that such an upload fails." default:"0" placeholder:"SIZE"`
-	BufferLimit    size     `help:"Maximum size of standard input that is read into memory if the server does not support a deferred length; 0 means none." default:"0" placeholder:"SIZE"`
+	ChunkSize      size     `help:"Maximum size of one request; 0, the default, means no limit." default:"0" placeholder:"SIZE"`
+	MinChunkSize   size     `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; with 0, the default, such an upload fails." default:"0" placeholder:"SIZE"`
+	BufferLimit    size     `help:"Maximum size of standard input that is read into memory if the server does not support a deferred length; 0, the default, means none." default:"0" placeholder:"SIZE"`
 	Parallel       int      `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
 	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
 	Metadata       []string `help:"Metadata of the upload (default: filename=NAME). May be repeated." placeholder:"K=V" sep:"none"`
@@ -124,6 +124,9 @@ func (u *flagURL) UnmarshalText(text []byte) error {
 
 // check returns a usage error for flags that kong accepts.
 func (u *uploadCommand) check(c *common) error {
+	if u.UploadURL != "" {
+		u.resetDefaults(c)
+	}
 	switch {
 	case u.UploadURL != "" && len(u.Files) != 1:
 		return usagef("--upload-url requires exactly one file, not %d", len(u.Files))
@@ -145,8 +148,46 @@ func (u *uploadCommand) check(c *common) error {
 	return u.transfer.check(c)
 }
 
+// resetDefaults resets the flags that cannot be used with --upload-url, if they are not on
+// the command line: a configuration file has them for other uploads.
+func (u *uploadCommand) resetDefaults(c *common) {
+	if c.settings.has("metadata") {
+		u.Metadata = nil
+	}
+	if c.settings.has("parallel") {
+		u.Parallel = 1
+	}
+	if c.settings.has("terminate-on-fail") {
+		u.TerminateFail = false
+	}
+}
+
+// resetDefaults resets one of two flags that exclude each other, if it is not on the command
+// line.
+func (t *transfer) resetDefaults(c *common) {
+	if t.DeferredLength && t.Parallel > 1 && c.settings.has("parallel") {
+		t.Parallel = 1
+	}
+	if t.DeferredLength && t.Parallel > 1 && c.settings.has("deferred-length") {
+		t.DeferredLength = false
+	}
+	if t.Quiet && c.Verbose && c.settings.has("quiet") {
+		t.Quiet = false
+	}
+	if t.Quiet && c.Verbose && c.settings.has("verbose") {
+		c.Verbose = false
+	}
+	if c.NoState && c.State != "" && c.settings.has("state") {
+		c.State = ""
+	}
+	if c.NoState && c.State != "" && c.settings.has("no-state") {
+		c.NoState = false
+	}
+}
+
 // check returns a usage error for flags that kong accepts.
 func (t *transfer) check(c *common) error {
+	t.resetDefaults(c)
 	switch {
 	case t.Parallel < 1:
 		return usagef("--parallel %d: must be at least 1", t.Parallel)

@@ -121,6 +121,9 @@ func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	return checked(flag, texts, inConfig)
 }
 
+// has reports whether a flag has a value that is not from the command line.
+func (s *settings) has(name string) bool { return s != nil && s.origin[name] != "" }
+
 // withOrigin adds to an error about flags where their values are from.
 func (s *settings) withOrigin(err error) error {
 	if s == nil {
@@ -137,13 +140,13 @@ func (s *settings) withOrigin(err error) error {
 // checked returns the value that kong parses into a flag, or an error with its source.
 func checked(flag *kong.Flag, texts []string, at func(error) error) (any, error) {
 	var value any = strings.Join(texts, "")
-	if flag.IsSlice() {
+	if flag.IsSlice() && (len(texts) != 1 || flag.Tag.Sep != -1) { // a list goes through JSON, a text keeps its bytes
 		list := make([]any, len(texts))
 		for i, text := range texts {
 			list[i] = text
 		}
 		value = list
-	} else if len(texts) != 1 {
+	} else if !flag.IsSlice() && len(texts) != 1 {
 		return nil, at(errors.New("must be one value"))
 	}
 	if flag.Enum != "" && !flag.IsSlice() && !slices.Contains(flag.EnumSlice(), texts[0]) {

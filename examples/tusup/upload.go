@@ -17,7 +17,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err := u.check(c); err != nil {
 		return err
 	}
-	u.beQuiet(p, c)
+	u.beQuiet(p, c) // after check, which may reset it
 	out := &output{program: p, json: c.JSON}
 	files := collect(u.Files, out)
 	if len(files) == 0 {
