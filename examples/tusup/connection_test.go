@@ -246,6 +246,53 @@ func TestClientCert_IsPresented(t *testing.T) {
 	dir := t.TempDir()
 	ca, cert, key := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	writePEM(t, ca, "CERTIFICATE", front.Certificate().Raw)
+	writeCertificate(t, cert, key)
+	args := []string{"--endpoint", front.URL + pathOf(t, srv.Endpoint()), "--ca", ca, "capabilities"}
+	if got := tusup(t, args...); got.code != exitFailed {
+		t.Errorf("outcome is %+v", got)
+	}
+	if got := tusup(t, append(args, "--client-cert", cert, "--client-key", key)...); got.code != exitOK || subject.Load() != "4711" {
+		t.Errorf("server got certificate %v; outcome is %+v", subject.Load(), got)
+	}
+	for _, bad := range [][]string{{"--client-cert", cert}, {"--client-key", key}, {"--client-cert", key, "--client-key", cert}} {
+		if got := tusup(t, append(args, bad...)...); got.code != exitUsage || !strings.Contains(got.stderr, "--client-key") {
+			t.Errorf("%v: outcome is %+v", bad, got)
+		}
+	}
+}
+
+func TestClientCert_IsNotPresentedToForeignLocation(t *testing.T) {
+	var asked, certificates atomic.Int32
+	foreign := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		certificates.Add(int32(len(r.TLS.PeerCertificates)))
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	foreign.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	foreign.StartTLS()
+	defer foreign.Close()
+	home := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Tus-Resumable", "1.0.0")
+		w.Header().Set("Location", foreign.URL+"/files/1")
+		w.WriteHeader(http.StatusCreated)
+	}))
+	defer home.Close()
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writeCertificate(t, cert, key)
+	path, _ := randomFile(t, 1000)
+	args := []string{"--endpoint", home.URL + "/files/", "--insecure", "--retries", "0", "--capabilities", "creation", "--client-cert", cert, "--client-key", key, path}
+	if got := tusup(t, args...); got.code != exitFailed || asked.Load() == 0 || certificates.Load() != 0 {
+		t.Errorf("%d certificates in %d requests; outcome is %+v", certificates.Load(), asked.Load(), got)
+	}
+	if got := tusup(t, append(args, "-v", "--trusted-origin", foreign.URL)...); certificates.Load() == 0 {
+		t.Errorf("no certificate; outcome is %+v", got)
+	}
+}
+
+// writeCertificate writes a certificate with the serial number 4711 and its key.
+func writeCertificate(t *testing.T, cert, key string) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -260,18 +307,6 @@ func TestClientCert_IsPresented(t *testing.T) {
 		t.Fatal(err)
 	}
 	writePEM(t, key, "EC PRIVATE KEY", der)
-	args := []string{"--endpoint", front.URL + pathOf(t, srv.Endpoint()), "--ca", ca, "capabilities"}
-	if got := tusup(t, args...); got.code != exitFailed {
-		t.Errorf("outcome is %+v", got)
-	}
-	if got := tusup(t, append(args, "--client-cert", cert, "--client-key", key)...); got.code != exitOK || subject.Load() != "4711" {
-		t.Errorf("server got certificate %v; outcome is %+v", subject.Load(), got)
-	}
-	for _, bad := range [][]string{{"--client-cert", cert}, {"--client-key", key}, {"--client-cert", key, "--client-key", cert}} {
-		if got := tusup(t, append(args, bad...)...); got.code != exitUsage || !strings.Contains(got.stderr, "--client-key") {
-			t.Errorf("%v: outcome is %+v", bad, got)
-		}
-	}
 }
 
 func writePEM(t *testing.T, path, kind string, der []byte) {

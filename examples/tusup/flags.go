@@ -63,7 +63,7 @@ type connection struct {
 	Header          []string      `help:"Header of every request to the origin of the endpoint or to a --trusted-origin; not sent to any other origin. May be repeated." placeholder:"'K: V'" sep:"none" env:"-"`
 	TokenFile       string        `help:"File with a bearer token, which is sent as --header is (default: $$TUS_TOKEN_FILE, or the token in $$TUS_TOKEN)." placeholder:"FILE" env:"-" file:""`
 	TrustedOrigin   []string      `help:"Another origin (scheme, host and port) to which --header, --token-file, $$TUS_TOKEN and $$TUS_HEADERS are sent. May be repeated (default: $$TUS_TRUSTED_ORIGIN)." placeholder:"URL" sep:"none" env:"-"`
-	ClientCert      string        `help:"File with a client certificate (PEM), for servers that ask for one." placeholder:"FILE" file:"" identity:""`
+	ClientCert      string        `help:"File with a client certificate (PEM) for the endpoint and each --trusted-origin." placeholder:"FILE" file:"" identity:""`
 	ClientKey       string        `help:"File with the key of --client-cert (PEM)." placeholder:"FILE" file:"" identity:""`
 	Cookies         bool          `help:"Keep the cookies of the server until the end of the run. A load balancer may need them." identity:""`
 	CookieFile      string        `help:"File with cookies to send, in the format of Netscape and curl. It is not written. Implies --cookies." placeholder:"FILE" file:"" identity:""`
