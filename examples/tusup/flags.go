@@ -56,7 +56,7 @@ type common struct {
 }
 
 // connection are the flags of all commands that send requests. A flag with the tag identity
-// is not taken from another place than the remote, if there is one.
+// is a credential: it is not used for the endpoint of another source.
 type connection struct {
 	Endpoint        flagURL       `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without both, an embedded tusd that stores in ./uploads)." placeholder:"URL" env:"-"`
 	Remote          string        `help:"Remote of the configuration file that has the endpoint and its credentials. @NAME is the same." placeholder:"NAME" predictor:"remote"`
@@ -65,8 +65,8 @@ type connection struct {
 	TrustedOrigin   []string      `help:"Another origin (scheme, host and port) to which --header, --token-file, $$TUS_TOKEN and $$TUS_HEADERS are sent. May be repeated (default: $$TUS_TRUSTED_ORIGIN)." placeholder:"URL" sep:"none" env:"-"`
 	ClientCert      string        `help:"File with a client certificate (PEM) for the endpoint and each --trusted-origin." placeholder:"FILE" file:"" identity:""`
 	ClientKey       string        `help:"File with the key of --client-cert (PEM)." placeholder:"FILE" file:"" identity:""`
-	Cookies         bool          `help:"Keep the cookies of the server until the end of the run. A load balancer may need them." identity:""`
-	CookieFile      string        `help:"File with cookies to send, in the format of Netscape and curl. It is not written. Implies --cookies." placeholder:"FILE" file:"" identity:""`
+	Cookies         bool          `help:"Keep the cookies of the server until the end of the run. A load balancer may need them."`
+	CookieFile      string        `help:"File with cookies to send, in the format of Netscape and curl. It is not written. Implies --cookies." placeholder:"FILE" file:""`
 	CA              string        `help:"File with additional trusted CA certificates (PEM)." placeholder:"FILE" name:"ca" file:""`
 	Insecure        bool          `help:"Do not verify the server's certificate."`
 	Proxy           proxyURL      `help:"Proxy: an http, https or socks5 URL, or none (default: $$HTTPS_PROXY and $$HTTP_PROXY, except for the hosts in $$NO_PROXY)." placeholder:"URL"`

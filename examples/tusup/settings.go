@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,9 +18,12 @@ import (
 // remote, and the top level of the configuration file, in this order.
 type settings struct {
 	config *config
-	remote map[string]any    // nil without @NAME
-	name   string            // of the remote
-	origin map[string]string // of the values, by flag: a variable, or a line of the file
+	remote map[string]any // nil without @NAME
+	name   string         // of the remote
+	// environmentIdentity and topIdentity report whether a client certificate of the
+	// environment, and of the top level, is for the endpoint of this run.
+	environmentIdentity, topIdentity bool
+	origin                           map[string]string // of the values, by flag: a variable, or a line of the file
 }
 
 // BeforeResolve reads the configuration file. kong calls it before it asks for the values
@@ -61,6 +65,9 @@ func (f *flags) BeforeResolve(ctx *kong.Context, p *program) error {
 		}
 		f.sources.remote = &l
 	}
+	endpoint := cmp.Or(onLineValue(ctx, "endpoint"), f.sources.environment.endpoint, f.sources.defaults.endpoint)
+	ofRun := func(l login) bool { return remote == "" && (l.endpoint == "" || sameOrigin(l.endpoint, endpoint)) }
+	s.environmentIdentity, s.topIdentity = ofRun(f.sources.environment), ofRun(f.sources.defaults)
 	ctx.AddResolver(s)
 	return nil
 }
@@ -68,12 +75,20 @@ func (f *flags) BeforeResolve(ctx *kong.Context, p *program) error {
 // chosen returns the value of a flag of the program: of the command line, or of the
 // environment.
 func chosen(ctx *kong.Context, name string) string {
+	if onLine(ctx, name) {
+		return onLineValue(ctx, name)
+	}
+	return os.Getenv("TUS_" + strings.ToUpper(name))
+}
+
+// onLineValue returns the value of a flag on the command line, "" if it is not there.
+func onLineValue(ctx *kong.Context, name string) string {
 	for _, path := range ctx.Path {
 		if path.Flag != nil && path.Flag.Name == name {
 			return fmt.Sprint(ctx.FlagValue(path.Flag))
 		}
 	}
-	return os.Getenv("TUS_" + strings.ToUpper(name))
+	return ""
 }
 
 // onLine reports whether a flag is on the command line.
@@ -89,9 +104,9 @@ func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	if len(flag.Envs) == 0 || slices.Contains(credentialKeys(), flag.Name) {
 		return nil, nil
 	}
-	identity := flag.Tag.Has("identity") // credentials of another kind: a remote has its own
+	identity := flag.Tag.Has("identity")
 	name := flag.Envs[0]
-	if text := os.Getenv(name); text != "" && (s.remote == nil || !identity) {
+	if text := os.Getenv(name); text != "" && (s.environmentIdentity || !identity) {
 		texts := []string{text}
 		if flag.IsSlice() {
 			texts = nonEmptyLines(text)
@@ -100,7 +115,7 @@ func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		return checked(flag, texts, func(err error) error { return fmt.Errorf("%s: %w", name, err) })
 	}
 	table, values := s.name, s.remote
-	if values[flag.Name] == nil && (s.remote == nil || !identity) {
+	if values[flag.Name] == nil && (s.topIdentity || !identity) {
 		table, values = "", s.config.top
 	}
 	value := values[flag.Name]
