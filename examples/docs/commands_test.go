@@ -216,7 +216,7 @@ func (c *checker) tusupCommand(args []string) error {
 		return err
 	}
 	command := "upload"
-	if len(args) > 0 && regexp.MustCompile(`(?m)^  `+regexp.QuoteMeta(args[0])+` `).MatchString(all) {
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") && regexp.MustCompile(`(?m)^  `+regexp.QuoteMeta(args[0])+` `).MatchString(all) {
 		command = args[0]
 	}
 	text, err := c.tusup(command, "--help")

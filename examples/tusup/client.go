@@ -32,7 +32,7 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 	if c.ResponseTimeout == 0 {
 		opts.ResponseTimeout = -1
 	}
-	if opts.HTTPClient, err = c.httpClient(p); err != nil {
+	if opts.HTTPClient, err = c.httpClient(p, endpoint); err != nil {
 		return nil, err
 	}
 	if onRetry := opts.Hooks.OnRetry; c.Verbose {
@@ -51,7 +51,7 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 		if hint := withoutScheme(endpoint); hint != "" {
 			err = fmt.Errorf("%w; %s", err, hint)
 		}
-		err = usageError{err}
+		err = usageError{c.withVariable(endpoint, err)}
 	}
 	return client, err
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -79,20 +78,6 @@ func completions(parser *kong.Kong) (complete.Command, error) {
 	}
 	upload := root.Sub[parser.Model.DefaultCmd.Name]
 	root.Flags, root.GlobalFlags, root.Args = upload.GlobalFlags, nil, upload.Args
-	for _, f := range allFlags(parser.Model.Node) {
-		if !f.IsBool() {
-			continue
-		}
-		for _, command := range append(slices.Collect(maps.Values(root.Sub)), root) {
-			for _, flags := range []complete.Flags{command.Flags, command.GlobalFlags} {
-				for _, name := range []string{"--" + f.Name, "-" + string(f.Short)} {
-					if _, ok := flags[name]; ok {
-						flags[name] = nil // else nothing is completed after it
-					}
-				}
-			}
-		}
-	}
 	return root, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -251,11 +252,18 @@ func (c *config) readableByOthers() bool {
 		return false
 	}
 	for _, table := range c.tables {
-		if table["token"] != nil || table["header"] != nil {
+		if table["token"] != nil || table["header"] != nil || hasUser(table["endpoint"]) || hasUser(table["proxy"]) {
 			return true
 		}
 	}
 	return false
+}
+
+// hasUser reports whether a URL has a user, and so perhaps a password.
+func hasUser(value any) bool {
+	text, _ := value.(string)
+	u, err := url.Parse(text)
+	return err == nil && u.User != nil
 }
 
 // allFlags returns the flags of a command and of the commands below it.

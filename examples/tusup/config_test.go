@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -64,6 +67,45 @@ func TestConfig_PrecedenceOfSources(t *testing.T) {
 	}
 }
 
+// Defaults for other uploads must not make a flag unusable.
+func TestConfig_CommandLineWinsOverExclusiveFlag(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1000)
+	const config = "parallel = 2\nmetadata = 'a=b'\nterminate-on-fail = true\nquiet = true\nno-state = true\n"
+	for name, args := range map[string][]string{
+		"deferred length": {"--deferred-length", path},
+		"verbose":         {"--verbose", path},
+		"state":           {"--state", "uploads.db", path},
+	} {
+		cmd, _ := withConfig(t, config, append(args, "--endpoint", srv.Endpoint())...)
+		if got := finish(t, cmd); got.code != exitOK || strings.Contains(got.stderr, "POST") != (name == "verbose") {
+			t.Errorf("%s: outcome is %+v", name, got)
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.Endpoint(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Length": {strconv.Itoa(len(data))}}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	created, err := resp.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd, _ := withConfig(t, config, "--endpoint", srv.Endpoint(), "--upload-url", created.String(), path)
+	if got := finish(t, cmd); got.code != exitOK {
+		t.Errorf("outcome is %+v", got)
+	}
+	wantStored(t, srv, created.String(), data)
+	if got := tusup(t, "--endpoint", srv.Endpoint(), "--deferred-length", "--parallel", "2", path); got.code != exitUsage {
+		t.Errorf("outcome is %+v", got)
+	}
+}
+
 func TestConfig_FileIsSelected(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 100)
@@ -100,6 +142,7 @@ func TestConfig_InvalidIsUsageErrorWithPlace(t *testing.T) {
 		"remote is not chosen":   {"remote = 'a'\n", []string{"config.toml:1: remote"}},
 		"syntax":                 {"parallel = 2\ntoken = PLANTED\n", []string{"config.toml:2: invalid TOML"}},
 		"value":                  {"parallel = 2\nchunk-size = 'many'\n", []string{"--chunk-size", "config.toml:2: chunk-size: ", "not a size"}},
+		"range":                  {"retries = -1\n", []string{"--retries -1: must not be negative", "config.toml:1"}},
 		"type":                   {"retries = true\n", []string{"config.toml:1: retries"}},
 		"enum":                   {"held = 'forget'\n", []string{"config.toml:1: held", "wait, fail, begin"}},
 		"list":                   {"held = ['wait', 'fail']\n", []string{"config.toml:1: held", "one value"}},
@@ -139,6 +182,8 @@ func TestEnvironment_InvalidValueNamesVariable(t *testing.T) {
 		"TUS_PROXY=ftp://user:PLANTED@a":      "must be",
 		"TUS_CAPABILITIES=creation,PLANTED":   "list of creation",
 		"TUS_HEADERS=PLANTED":                 "Name: value",
+		"TUS_PARALLEL=0":                      "at least 1",
+		"TUS_TRUSTED_ORIGIN=nonsense":         "trusted origin",
 		"TUS_TOKEN_FILE=/no/such/file/at/all": "no such file",
 	} {
 		name, _, _ := strings.Cut(variable, "=")
@@ -163,6 +208,31 @@ func TestEnvironment_RepeatedFlagHasOneValuePerLine(t *testing.T) {
 	}
 	if m := metadataOf(t, srv.Uploads()[0]); m["a"] != "1, 2" || m["b"] != "3" {
 		t.Errorf("metadata is %v", m)
+	}
+}
+
+func TestEnvironment_InvalidEndpointNamesVariable(t *testing.T) {
+	path, _ := randomFile(t, 100)
+	cmd := command(t, path)
+	cmd.Env = append(cmd.Env, "TUS_ENDPOINT=ftp://example.org/")
+	if got := finish(t, cmd); got.code != exitUsage || !strings.Contains(got.stderr, "TUS_ENDPOINT") {
+		t.Errorf("outcome is %+v", got)
+	}
+}
+
+func TestEnvironment_EveryFlagHasAVariable(t *testing.T) {
+	parser, err := newParser(&flags{}, &program{stdout: &results{}, stderr: os.Stderr}, func(int) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Those of the first row are read with the credentials.
+	without := []string{"endpoint", "header", "token-file", "trusted-origin",
+		"help", "version", "upload-url", "all"}
+	for _, f := range allFlags(parser.Model.Node) {
+		want := "TUS_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if !slices.Contains(without, f.Name) && !slices.Equal(f.Envs, []string{want}) {
+			t.Errorf("--%s has the variables %q, want %s", f.Name, f.Envs, want)
+		}
 	}
 }
 
@@ -231,6 +301,7 @@ func TestConfig_ReadableByOthersWarnsOfCredentials(t *testing.T) {
 		"endpoint = 'http://127.0.0.1:1/'\ntoken = 'PLANTED'\n":                    true,
 		"[remotes.a]\nendpoint = 'http://127.0.0.1:1/'\nheader = ['X: PLANTED']\n": true,
 		"endpoint = 'http://127.0.0.1:1/'\n":                                       false,
+		"proxy = 'http://user:PLANTED@127.0.0.1:1/'\n":                             true,
 	} {
 		cmd, path := withConfig(t, config, "remotes")
 		if err := os.Chmod(path, 0o644); err != nil {

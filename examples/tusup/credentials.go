@@ -142,6 +142,19 @@ func (c *connection) headerFor(endpoint string) (http.Header, error) {
 	return header, err
 }
 
+// withVariable names the variable with an invalid URL that newClient was called with.
+func (c *connection) withVariable(endpoint string, err error) error {
+	env := c.sources.environment
+	invalid := func(u string) bool { return originOf(u) == "" }
+	switch {
+	case c.Endpoint == "" && c.sources.remote == nil && endpoint == env.endpoint && invalid(endpoint):
+		return fmt.Errorf("TUS_ENDPOINT: %w", err)
+	case len(c.TrustedOrigin) == 0 && c.sources.remote == nil && slices.ContainsFunc(env.trusted, invalid):
+		return fmt.Errorf("TUS_TRUSTED_ORIGIN: %w", err)
+	}
+	return err
+}
+
 // headers returns the credentials of the flags. Errors do not repeat values, which may be
 // secret.
 func (c *connection) headers() (login, error) {

@@ -26,7 +26,7 @@ const maxRedirects = 10
 
 // downloads returns a client for downloads with the flags of all commands.
 func (c *common) downloads(p *program) (*downloads, error) {
-	base, err := c.httpClient(p)
+	base, err := c.httpClient(p, c.endpoint())
 	if err != nil {
 		return nil, err
 	}

@@ -52,24 +52,26 @@ type common struct {
 	JSON    bool   `group:"output" help:"Print one JSON object per result to standard output." name:"json"`
 	Verbose bool   `short:"v" help:"Log every request to standard error, without secrets."`
 	Config  string `help:"Configuration file (default: tusup/config.toml in the user's configuration directory)." placeholder:"FILE"`
+
+	settings *settings `kong:"-"`
 }
 
 // connection are the flags of all commands that send requests. A flag with the tag identity
-// is not taken from another place than the remote, if there is one.
+// is a credential: it is not used for the endpoint of another source.
 type connection struct {
 	Endpoint        flagURL       `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without both, an embedded tusd that stores in ./uploads)." placeholder:"URL" env:"-"`
 	Remote          string        `help:"Remote of the configuration file that has the endpoint and its credentials. @NAME is the same." placeholder:"NAME" predictor:"remote"`
 	Header          []string      `help:"Header of every request to the origin of the endpoint or to a --trusted-origin; not sent to any other origin. May be repeated." placeholder:"'K: V'" sep:"none" env:"-"`
 	TokenFile       string        `help:"File with a bearer token, which is sent as --header is (default: $$TUS_TOKEN_FILE, or the token in $$TUS_TOKEN)." placeholder:"FILE" env:"-" file:""`
 	TrustedOrigin   []string      `help:"Another origin (scheme, host and port) to which --header, --token-file, $$TUS_TOKEN and $$TUS_HEADERS are sent. May be repeated (default: $$TUS_TRUSTED_ORIGIN)." placeholder:"URL" sep:"none" env:"-"`
-	ClientCert      string        `help:"File with a client certificate (PEM), for servers that ask for one." placeholder:"FILE" file:"" identity:""`
+	ClientCert      string        `help:"File with a client certificate (PEM) for the endpoint and each --trusted-origin." placeholder:"FILE" file:"" identity:""`
 	ClientKey       string        `help:"File with the key of --client-cert (PEM)." placeholder:"FILE" file:"" identity:""`
-	Cookies         bool          `help:"Keep the cookies of the server until the end of the run. A load balancer may need them." identity:""`
-	CookieFile      string        `help:"File with cookies to send, in the format of Netscape and curl. It is not written. Implies --cookies." placeholder:"FILE" file:"" identity:""`
+	Cookies         bool          `help:"Keep the cookies of the server until the end of the run. A load balancer may need them."`
+	CookieFile      string        `help:"File with cookies to send, in the format of Netscape and curl. It is not written. Implies --cookies." placeholder:"FILE" file:""`
 	CA              string        `help:"File with additional trusted CA certificates (PEM)." placeholder:"FILE" name:"ca" file:""`
 	Insecure        bool          `help:"Do not verify the server's certificate."`
 	Proxy           proxyURL      `help:"Proxy: an http, https or socks5 URL, or none (default: $$HTTPS_PROXY and $$HTTP_PROXY, except for the hosts in $$NO_PROXY)." placeholder:"URL"`
-	HTTP2           bool          `help:"Use HTTP/2 if the server supports it (default: HTTP/1.1, where each file and part has its own connection)." name:"http2"`
+	HTTP2           bool          `help:"Use HTTP/2 if the server supports it (default: HTTP/1.1, where each file and part has its own connection)." name:"http2" env:"TUS_HTTP2"`
 	MethodOverride  bool          `help:"Send PATCH as POST with X-HTTP-Method-Override, for networks that block PATCH."`
 	Capabilities    capabilities  `help:"Extensions of the server, such as creation,termination,checksum:sha1, or none; OPTIONS is then not sent (default: the response to OPTIONS)." placeholder:"LIST"`
 	Retries         int           `help:"Consecutive failures that are retried (default: 8). The count is reset when the server acknowledges bytes." default:"8" placeholder:"N"`
@@ -82,8 +84,8 @@ type connection struct {
 
 // transfer are the flags of all commands that upload.
 type transfer struct {
-	ChunkSize     size     `help:"Maximum size of one request; 0 means no limit." default:"0" placeholder:"SIZE"`
-	MinChunkSize  size     `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; 0 means that such an upload fails." default:"0" placeholder:"SIZE"`
+	ChunkSize     size     `help:"Maximum size of one request; 0, the default, means no limit." default:"0" placeholder:"SIZE"`
+	MinChunkSize  size     `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; with 0, the default, such an upload fails." default:"0" placeholder:"SIZE"`
 	Parallel      int      `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
 	Checksum      string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
 	Metadata      []string `help:"Metadata of the upload, in addition to filename and filetype or instead of them. May be repeated." placeholder:"K=V" sep:"none"`
@@ -105,7 +107,7 @@ type uploadCommand struct {
 
 	Local          bool    `help:"Upload to a tusd in this process, which stores in ./uploads: to try tusup without a server." env:"-"`
 	UploadURL      flagURL `help:"Resume the upload at this URL instead of creating one." placeholder:"URL" env:"-"`
-	BufferLimit    size    `help:"Maximum size of standard input that is read into memory if the server does not support a deferred length; 0 means none." default:"0" placeholder:"SIZE"`
+	BufferLimit    size    `help:"Maximum size of standard input that is read into memory if the server does not support a deferred length; 0, the default, means none." default:"0" placeholder:"SIZE"`
 	DeferredLength bool    `help:"Send the length only at the end."`
 	TerminateFail  bool    `help:"Delete a failed upload on the server, if this run created it or resumed it from the database." name:"terminate-on-fail"`
 	Held           string  `help:"What to do if another process may be working on the stored upload: ${enum}. wait resumes it when it is released, begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
@@ -127,6 +129,7 @@ func (u *flagURL) UnmarshalText(text []byte) error {
 
 // check returns a usage error for flags that kong accepts.
 func (u *uploadCommand) check(c *common) error {
+	u.resetDefaults(c)
 	if err := u.checkSelection(); err != nil {
 		return err
 	}
@@ -156,8 +159,49 @@ func (u *uploadCommand) check(c *common) error {
 	return u.transfer.check(c)
 }
 
+// resetDefaults resets the flags that cannot be used with --upload-url, if they are not on
+// the command line: a configuration file has them for other uploads.
+func (u *uploadCommand) resetDefaults(c *common) {
+	if u.DeferredLength && u.Parallel > 1 && c.settings.has("parallel") {
+		u.Parallel = 1
+	}
+	if u.DeferredLength && u.Parallel > 1 && c.settings.has("deferred-length") {
+		u.DeferredLength = false
+	}
+	if u.UploadURL == "" {
+		return
+	}
+	if c.settings.has("metadata") {
+		u.Metadata = nil
+	}
+	if c.settings.has("parallel") {
+		u.Parallel = 1
+	}
+	if c.settings.has("terminate-on-fail") {
+		u.TerminateFail = false
+	}
+}
+
+// resetDefaults resets one of two flags that exclude each other, if it is not on the command
+// line.
+func (t *transfer) resetDefaults(c *common) {
+	if t.Quiet && c.Verbose && c.settings.has("quiet") {
+		t.Quiet = false
+	}
+	if t.Quiet && c.Verbose && c.settings.has("verbose") {
+		c.Verbose = false
+	}
+	if c.NoState && c.State != "" && c.settings.has("state") {
+		c.State = ""
+	}
+	if c.NoState && c.State != "" && c.settings.has("no-state") {
+		c.NoState = false
+	}
+}
+
 // check returns a usage error for flags that kong accepts.
 func (t *transfer) check(c *common) error {
+	t.resetDefaults(c)
 	switch {
 	case t.Parallel < 1:
 		return usagef("--parallel %d: must be at least 1", t.Parallel)

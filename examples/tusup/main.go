@@ -137,7 +137,7 @@ func run(args []string) int {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		p.logf("%v", err)
+		p.logf("%v", cli.settings.withOrigin(err))
 		return exitUsage
 	case ctx.Err() != nil:
 		return exitInterrupted

@@ -36,18 +36,17 @@ func (d *manDocument) Text(text string) {
 	d.Document.Text(strings.ReplaceAll(text, "%", "%%"))
 }
 
-// sourceDate returns the time of the commit that tusup was built from, zero if it is not
-// known.
+// sourceDate returns the time of the commit that tusup was built from, and the current time
+// if that is not known.
 func sourceDate() time.Time {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return time.Time{}
+		return time.Now()
 	}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.time" {
-			at, _ := time.Parse(time.RFC3339, s.Value)
+		if at, err := time.Parse(time.RFC3339, s.Value); s.Key == "vcs.time" && err == nil {
 			return at
 		}
 	}
-	return time.Time{}
+	return time.Now()
 }

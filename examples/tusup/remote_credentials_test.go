@@ -123,12 +123,38 @@ func TestRemoteCredentials_TokenOfTheRemoteIsSent(t *testing.T) {
 	}
 }
 
-func TestRemoteCredentials_EnvironmentHasNoIdentityForIt(t *testing.T) {
-	l := newHeaderLog(t)
-	cmd, _ := withConfig(t, "client-cert = '/missing'\nclient-key = '/missing'\n[remotes.b]\nendpoint = '"+l.url+"'\n", "capabilities", "@b")
-	cmd.Env = append(cmd.Env, "TUS_CLIENT_CERT=/missing", "TUS_CLIENT_KEY=/missing", "TUS_COOKIE_FILE=/missing")
-	if got := finish(t, cmd); l.text() == "" {
-		t.Errorf("outcome is %+v", got)
+// A certificate that is used and does not exist is an error.
+func TestClientCert_IsForTheEndpointOfItsSource(t *testing.T) {
+	const other = "http://127.0.0.1:9/"
+	for name, test := range map[string]struct {
+		config, env, endpoint string
+		args                  []string
+		used                  bool
+	}{
+		"environment":                      {env: "/missing", args: []string{"--endpoint", "HERE"}, used: true},
+		"environment, with its endpoint":   {env: "/missing", endpoint: "HERE", used: true},
+		"environment, for another":         {env: "/missing", endpoint: other, args: []string{"--endpoint", "HERE"}},
+		"environment, for a remote":        {env: "/missing", args: []string{"@b"}},
+		"environment, endpoint and remote": {env: "/missing", endpoint: "HERE", args: []string{"@b"}},
+		"top":                              {config: "endpoint = 'HERE'\nclient-cert = '/missing'\nclient-key = '/missing'", used: true},
+		"top, for another":                 {config: "endpoint = '" + other + "'\nclient-cert = '/missing'\nclient-key = '/missing'", args: []string{"--endpoint", "HERE"}},
+		"top, for a remote":                {config: "endpoint = 'HERE'\nclient-cert = '/missing'\nclient-key = '/missing'", args: []string{"@b"}},
+		"remote":                           {args: []string{"@b", "--client-cert", "/missing", "--client-key", "/missing"}, used: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newHeaderLog(t)
+			here := strings.NewReplacer("HERE", l.url).Replace
+			args := append([]string{"capabilities"}, test.args...)
+			for i := range args {
+				args[i] = here(args[i])
+			}
+			cmd, _ := withConfig(t, here(test.config+"\n[remotes.b]\nendpoint = 'HERE'\n"), args...)
+			cmd.Env = append(cmd.Env, "TUS_ENDPOINT="+here(test.endpoint), "TUS_CLIENT_CERT="+test.env, "TUS_CLIENT_KEY="+test.env)
+			got := finish(t, cmd)
+			if used := got.code == exitUsage && strings.Contains(got.stderr, "--client-cert /missing"); used != test.used || used == (l.text() != "") {
+				t.Errorf("outcome is %+v", got)
+			}
+		})
 	}
 }
 
@@ -155,5 +181,20 @@ func TestTokenFile_FlagReplacesEnvironment(t *testing.T) {
 	got := tusup(t, "--token-file", file, "capabilities", "--endpoint", l.url)
 	if got.code != exitUsage || !strings.Contains(got.stderr, "--token-file") || strings.Contains(got.stderr, "PLANTED") {
 		t.Errorf("outcome is %+v", got)
+	}
+}
+
+func TestTrustedOrigins_OfTheConfigHoldForItsEndpoint(t *testing.T) {
+	c := connection{sources: sources{defaults: login{endpoint: "https://a.example/", trusted: []string{"https://c.example"}}}}
+	if got := c.trustedOrigins(); len(got) != 1 {
+		t.Errorf("trusted origins are %v", got)
+	}
+	c.Endpoint = "https://b.example/"
+	if got := c.trustedOrigins(); len(got) != 0 {
+		t.Errorf("trusted origins are %v", got)
+	}
+	c.Endpoint, c.sources.remote = "", &login{endpoint: "https://b.example/"}
+	if got := c.trustedOrigins(); len(got) != 0 {
+		t.Errorf("trusted origins are %v", got)
 	}
 }

@@ -58,14 +58,67 @@ func (c *capabilities) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// identified presents the client certificate to the origins that may know who the user is.
+type identified struct {
+	*http.Transport // without the certificate
+	certified       *http.Transport
+	origins         []string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (i identified) RoundTrip(r *http.Request) (*http.Response, error) {
+	if slices.Contains(i.origins, originOf(r.URL.String())) {
+		return i.certified.RoundTrip(r)
+	}
+	return i.Transport.RoundTrip(r)
+}
+
+// CloseIdleConnections is called by http.Client.
+func (i identified) CloseIdleConnections() {
+	i.Transport.CloseIdleConnections()
+	i.certified.CloseIdleConnections()
+}
+
 // httpClient returns the client for the flags of the connection, nil if none is set.
-func (c *common) httpClient(p *program) (*http.Client, error) {
-	if c.CA == "" && !c.Insecure && !c.Verbose && c.ClientCert == "" && c.Proxy == "" && !c.HTTP2 && !c.Cookies && c.CookieFile == "" {
+func (c *common) httpClient(p *program, endpoint string) (*http.Client, error) {
+	if c.CA == "" && !c.Insecure && !c.Verbose && c.ClientCert == "" && c.ClientKey == "" && c.Proxy == "" && !c.HTTP2 && !c.Cookies && c.CookieFile == "" {
 		return nil, nil
 	}
+	transport, err := c.transport(nil)
+	if err != nil {
+		return nil, err
+	}
+	log := requestLog{transport, p, c.secrets()}
+	client := &http.Client{Transport: transport}
+	if c.ClientCert != "" || c.ClientKey != "" {
+		certificate, err := tls.LoadX509KeyPair(c.ClientCert, c.ClientKey)
+		if err != nil {
+			return nil, usagef("--client-cert %s, --client-key %s: %w", c.ClientCert, c.ClientKey, err)
+		}
+		certified, err := c.transport([]tls.Certificate{certificate})
+		if err != nil {
+			return nil, err
+		}
+		i := identified{transport, certified, nil}
+		for _, u := range append([]string{endpoint}, c.trustedOrigins()...) {
+			i.origins = append(i.origins, originOf(u))
+		}
+		client.Transport, log.transport = i, i
+	}
+	if c.Verbose {
+		client.Transport = log
+	}
+	if c.Cookies || c.CookieFile != "" {
+		client.Jar, err = newCookieJar(c.CookieFile)
+	}
+	return client, err
+}
+
+// transport returns a transport for the flags of the connection.
+func (c *connection) transport(certificates []tls.Certificate) (*http.Transport, error) {
 	transport := tus.NewTransport()
 	var err error
-	if transport.TLSClientConfig, err = c.tlsConfig(); err != nil {
+	if transport.TLSClientConfig, err = c.tlsConfig(certificates); err != nil {
 		return nil, err
 	}
 	switch c.Proxy {
@@ -82,21 +135,12 @@ func (c *common) httpClient(p *program) (*http.Client, error) {
 	if c.HTTP2 {
 		transport.Protocols.SetHTTP2(true)
 	}
-	client := &http.Client{Transport: transport}
-	if c.Cookies || c.CookieFile != "" {
-		if client.Jar, err = newCookieJar(c.CookieFile); err != nil {
-			return nil, err
-		}
-	}
-	if c.Verbose {
-		client.Transport = requestLog{transport, p, c.secrets()}
-	}
-	return client, nil
+	return transport, nil
 }
 
 // tlsConfig returns the configuration for the certificate flags.
-func (c *connection) tlsConfig() (*tls.Config, error) {
-	config := &tls.Config{InsecureSkipVerify: c.Insecure}
+func (c *connection) tlsConfig(certificates []tls.Certificate) (*tls.Config, error) {
+	config := &tls.Config{InsecureSkipVerify: c.Insecure, Certificates: certificates}
 	if c.CA != "" {
 		pem, err := os.ReadFile(c.CA)
 		if err != nil {
@@ -108,13 +152,6 @@ func (c *connection) tlsConfig() (*tls.Config, error) {
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, usagef("--ca %s: no certificate in the file", c.CA)
 		}
-	}
-	if c.ClientCert != "" || c.ClientKey != "" {
-		certificate, err := tls.LoadX509KeyPair(c.ClientCert, c.ClientKey)
-		if err != nil {
-			return nil, usagef("--client-cert %s, --client-key %s: %w", c.ClientCert, c.ClientKey, err)
-		}
-		config.Certificates = []tls.Certificate{certificate}
 	}
 	return config, nil
 }

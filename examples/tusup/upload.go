@@ -16,7 +16,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err := u.check(c); err != nil {
 		return err
 	}
-	u.beQuiet(p, c)
+	u.beQuiet(p, c) // after check, which may reset it
 	endpoint, err := u.endpoint(c)
 	if err != nil && !u.DryRun {
 		return err

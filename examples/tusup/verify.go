@@ -19,7 +19,7 @@ import (
 // verifyCommand compares files with a manifest.
 type verifyCommand struct {
 	Manifest      string `arg:"" name:"MANIFEST" help:"File of --manifest, or of sha256sum; - is standard input. Paths are relative to the working directory."`
-	Remote        bool   `help:"Also download each upload from the URL in the manifest, and compare it. A server that does not serve uploads is not a failure."`
+	Download      bool   `help:"Also download each upload from the URL in the manifest, and compare it. A server that does not serve uploads is not a failure."`
 	IgnoreMissing bool   `help:"Do not fail for local files that do not exist."`
 }
 
@@ -38,7 +38,7 @@ func (v *verifyCommand) Run(ctx context.Context, p *program, c *common) error {
 		return fmt.Errorf("%s: no entries", v.Manifest)
 	}
 	var remote *downloads
-	if v.Remote {
+	if v.Download {
 		if remote, err = c.downloads(p); err != nil {
 			return err
 		}

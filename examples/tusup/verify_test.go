@@ -118,7 +118,7 @@ func TestVerifyRemote_ComparesUploadsOfTusd(t *testing.T) {
 		t.Fatal(err)
 	}
 	same := map[string]string{"a": "a", "b": "b"}
-	got = verify(t, string(manifest), same, "--remote")
+	got = verify(t, string(manifest), same, "--download")
 	if got.code != exitOK || strings.Count(got.stdout, ": OK\n") != 5 || got.stderr != "" {
 		t.Errorf("outcome is %+v", got)
 	}
@@ -126,7 +126,7 @@ func TestVerifyRemote_ComparesUploadsOfTusd(t *testing.T) {
 	if err := os.WriteFile(stored, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got = verify(t, string(manifest), same, "--remote")
+	got = verify(t, string(manifest), same, "--download")
 	if got.code != exitFailed || strings.Count(got.stdout, ": OK\n") != 4 || !strings.Contains(got.stdout, lastSegment(stored)+": FAILED\n") {
 		t.Errorf("outcome is %+v", got)
 	}
@@ -183,7 +183,7 @@ func TestVerifyRemote_Responses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, manifest := downloadServer(t, test.handler)
-			got := verify(t, manifest, local, "--remote", "--json", "--stall-timeout", "400ms", "--response-timeout", "400ms")
+			got := verify(t, manifest, local, "--download", "--json", "--stall-timeout", "400ms", "--response-timeout", "400ms")
 			var l report.Verified
 			if err := json.Unmarshal([]byte(got.stdout), &l); err != nil {
 				t.Fatalf("outcome is %+v: %v", got, err)
@@ -199,7 +199,7 @@ func TestVerifyRemote_Responses(t *testing.T) {
 }
 
 func TestVerifyRemote_EntryWithoutURLIsCounted(t *testing.T) {
-	got := verify(t, sums(map[string]string{"a": "a"}, "a"), map[string]string{"a": "a"}, "--remote")
+	got := verify(t, sums(map[string]string{"a": "a"}, "a"), map[string]string{"a": "a"}, "--download")
 	if got != (outcome{exitOK, "a: OK\na: no URL in the manifest\n", "tusup: equal: 1, without a URL: 1\n"}) {
 		t.Errorf("outcome is %+v", got)
 	}
@@ -220,7 +220,7 @@ func TestVerifyRemote_CredentialsStayAtTheirOrigin(t *testing.T) {
 		own <- credentials(r)
 		http.Redirect(w, r, storage.URL+"/object", http.StatusTemporaryRedirect)
 	})
-	cmd := command(t, "verify", "--remote", "--endpoint", srv.URL+"/files/", "--header", "X-Flag: F", "--header", "Cookie: C", "SHA256SUMS")
+	cmd := command(t, "verify", "--download", "--endpoint", srv.URL+"/files/", "--header", "X-Flag: F", "--header", "Cookie: C", "SHA256SUMS")
 	cmd.Env = append(cmd.Env, "TUS_TOKEN=T", "TUS_HEADERS=X-Env: E")
 	if err := os.WriteFile(filepath.Join(cmd.Dir, "SHA256SUMS"), []byte(manifest), 0o600); err != nil {
 		t.Fatal(err)
@@ -239,7 +239,7 @@ func TestVerifyRemote_CredentialsStayAtTheirOrigin(t *testing.T) {
 
 func TestVerifyRemote_WithheldCredentialsAreNamed(t *testing.T) {
 	_, manifest := downloadServer(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
-	got := verify(t, manifest, map[string]string{"a": "content"}, "--remote", "--endpoint", "http://other.example/files/", "--header", "X-Flag: F")
+	got := verify(t, manifest, map[string]string{"a": "content"}, "--download", "--endpoint", "http://other.example/files/", "--header", "X-Flag: F")
 	if got.code != exitFailed || !strings.Contains(got.stderr, "--trusted-origin http://127.0.0.1:") {
 		t.Errorf("outcome is %+v", got)
 	}
@@ -251,7 +251,7 @@ func TestVerify_InterruptEndsDownload(t *testing.T) {
 		started <- struct{}{}
 		<-r.Context().Done()
 	})
-	cmd := command(t, "verify", "--remote", "SHA256SUMS")
+	cmd := command(t, "verify", "--download", "SHA256SUMS")
 	if err := os.WriteFile(filepath.Join(cmd.Dir, "SHA256SUMS"), []byte(manifest), 0o600); err != nil {
 		t.Fatal(err)
 	}
