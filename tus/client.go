@@ -132,6 +132,13 @@ type Options struct {
 	// this client in a value are replaced.
 	KeepHeaders []string
 
+	// RequestIDHeader is the header field in which each request, including every retry,
+	// has an ID of its own, such as "X-Request-ID", to find it in the logs of the server. It
+	// is sent to every origin. Errors ([Error.RequestID]) and the log have the ID, and that
+	// of the response in the same field, if it is another; hooks find both in the headers.
+	// "" means none. A field with another purpose is an error matching [ErrInvalidInput].
+	RequestIDHeader string
+
 	// Hooks are called for all uploads of this client.
 	Hooks Hooks
 
@@ -194,6 +201,9 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		return nil, fmt.Errorf("%w: Options.Checksums: %w", ErrInvalidInput, err)
 	}
 	if c.opts.KeepHeaders, err = headersToKeep(c.opts.KeepHeaders); err != nil {
+		return nil, err
+	}
+	if c.opts.RequestIDHeader, err = requestIDHeader(c.opts.RequestIDHeader); err != nil {
 		return nil, err
 	}
 	c.probe = newCapabilityProbe(c.opts.Capabilities)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/manifest"
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -83,20 +84,20 @@ func (d *downloads) headerFor(rawURL string) http.Header {
 }
 
 // compare compares the upload of an entry with its digest.
-func (d *downloads) compare(ctx context.Context, entry manifest.Entry) (verdict, string) {
+func (d *downloads) compare(ctx context.Context, entry manifest.Entry) (report.Verdict, string) {
 	if entry.URL == "" {
-		return verdictNoURL, ""
+		return report.NoURL, ""
 	}
 	sum, notServed, err := d.digest(ctx, entry.URL)
 	switch {
 	case err != nil:
-		return verdictError, err.Error()
+		return report.Unreadable, err.Error()
 	case notServed != "":
-		return verdictNotServed, notServed
+		return report.NotServed, notServed
 	case sum != entry.Digest:
-		return verdictFailed, ""
+		return report.Different, ""
 	}
-	return verdictOK, ""
+	return report.Equal, ""
 }
 
 // errStalled is returned when a download stalls.

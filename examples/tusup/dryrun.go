@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -97,12 +98,7 @@ func (p *plan) print(ctx context.Context, f file) {
 		if metadata == nil {
 			metadata = tus.Metadata{}
 		}
-		p.out.print(struct {
-			File     string       `json:"file"`
-			Size     *int64       `json:"size"` // null if unknown
-			Metadata tus.Metadata `json:"metadata"`
-			Resumes  bool         `json:"resumes"`
-		}{f.name(), size, metadata, resumes})
+		p.out.print(report.Planned{Name: report.NameOf(f.name()), Size: size, Metadata: metadata, Resumes: resumes})
 		return
 	}
 	text := f.name()
@@ -126,10 +122,7 @@ func (p *plan) print(ctx context.Context, f file) {
 // printTotal prints the number of files and their size.
 func (p *plan) printTotal(files int, size int64, unsized bool) {
 	if p.out.json {
-		p.out.print(struct {
-			Files int   `json:"files"`
-			Size  int64 `json:"size"`
-		}{files, size})
+		p.out.print(report.Plan{Plan: report.PlanTotals{Files: files, Bytes: size}})
 		return
 	}
 	text := fmt.Sprintf("%d files, %s", files, bytesText(size))

@@ -12,6 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/files"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/manifest"
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 )
 
 // verifyCommand compares files with a manifest.
@@ -21,29 +22,16 @@ type verifyCommand struct {
 	IgnoreMissing bool   `help:"Do not fail for local files that do not exist."`
 }
 
-// verdict is the outcome of one comparison.
-type verdict string
-
-const (
-	verdictNone      verdict = "" // not compared
-	verdictOK        verdict = "OK"
-	verdictFailed    verdict = "FAILED"
-	verdictMissing   verdict = "missing"
-	verdictError     verdict = "FAILED open or read"
-	verdictNotServed verdict = "not served"
-	verdictNoURL     verdict = "no URL in the manifest"
-)
-
 // Run compares each file of the manifest.
 func (v *verifyCommand) Run(ctx context.Context, p *program, c *common) error {
 	entries, errs, err := v.read(ctx, p)
 	if err != nil {
 		return err
 	}
-	out := &output{program: p, json: c.JSON}
+	out := newOutput(p, c.JSON)
+	failed := len(errs) > 0
 	for _, err := range errs {
 		out.logf("%s: %v", v.Manifest, err)
-		out.failed = true
 	}
 	if len(entries) == 0 && len(errs) == 0 {
 		return fmt.Errorf("%s: no entries", v.Manifest)
@@ -55,9 +43,9 @@ func (v *verifyCommand) Run(ctx context.Context, p *program, c *common) error {
 		}
 		defer remote.client.CloseIdleConnections()
 	}
-	counts := map[verdict]int{}
+	counts := map[report.Verdict]int{}
 	for _, entry := range entries {
-		l := verifyLine{File: entry.Name, Digest: "sha256:" + entry.Digest}
+		l := report.Verified{Name: report.NameOf(entry.Name), Digest: "sha256:" + entry.Digest}
 		l.Local, l.LocalError = v.local(ctx, entry)
 		if remote != nil {
 			l.URL = entry.URL
@@ -66,16 +54,19 @@ func (v *verifyCommand) Run(ctx context.Context, p *program, c *common) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		for _, result := range []verdict{l.Local, l.Remote} {
-			if result != verdictNone {
+		for _, result := range []report.Verdict{l.Local, l.Remote} {
+			if result != "" {
 				counts[result]++
 			}
 		}
-		out.failed = out.failed || v.isFailure(l.Local) || v.isFailure(l.Remote)
-		out.verified(l)
+		failed = failed || v.isFailure(l.Local) || v.isFailure(l.Remote)
+		out.verified(entry.Name, l)
 	}
 	out.logVerdicts(counts)
-	return out.failure()
+	if failed {
+		return errFailed
+	}
+	return nil
 }
 
 // read reads the manifest.
@@ -102,84 +93,90 @@ func (v *verifyCommand) read(ctx context.Context, p *program) ([]manifest.Entry,
 }
 
 // isFailure reports whether a verdict is a reason for exit code 1.
-func (v *verifyCommand) isFailure(result verdict) bool {
+func (v *verifyCommand) isFailure(result report.Verdict) bool {
 	switch result {
-	case verdictFailed, verdictError:
+	case report.Different, report.Unreadable:
 		return true
-	case verdictMissing:
+	case report.Missing:
 		return !v.IgnoreMissing
 	}
 	return false
 }
 
 // local compares the local file of an entry. Standard input is no longer available.
-func (v *verifyCommand) local(ctx context.Context, entry manifest.Entry) (verdict, string) {
+func (v *verifyCommand) local(ctx context.Context, entry manifest.Entry) (report.Verdict, string) {
 	if entry.Name == "-" {
-		return verdictNone, ""
+		return "", ""
 	}
 	d, err := digest.OfFile(ctx, entry.Name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return verdictMissing, ""
+		return report.Missing, ""
 	case err != nil:
-		return verdictError, files.WithoutPath(err).Error()
+		return report.Unreadable, files.WithoutPath(err).Error()
 	case d.Hex() != entry.Digest:
-		return verdictFailed, ""
+		return report.Different, ""
 	}
-	return verdictOK, ""
+	return report.Equal, ""
 }
 
-// verifyLine is the JSON of one entry.
-type verifyLine struct {
-	File        string  `json:"file"`
-	Digest      string  `json:"digest"`
-	Local       verdict `json:"local,omitempty"`
-	LocalError  string  `json:"local_error,omitempty"`
-	URL         string  `json:"url,omitempty"`
-	Remote      verdict `json:"remote,omitempty"`
-	RemoteError string  `json:"remote_error,omitempty"`
+// verdictText returns the text of a verdict. Those of sha256sum are the same.
+func verdictText(v report.Verdict) string {
+	switch v {
+	case report.Equal:
+		return "OK"
+	case report.Different:
+		return "FAILED"
+	case report.Unreadable:
+		return "FAILED open or read"
+	case report.NotServed:
+		return "not served"
+	case report.NoURL:
+		return "no URL in the manifest"
+	}
+	return string(v)
 }
 
 // verified prints the verdicts of one entry. Errors also go to standard error.
-func (o *output) verified(l verifyLine) {
+func (o *output) verified(name string, l report.Verified) {
 	if l.LocalError != "" {
-		o.logf("%s: %s", l.File, l.LocalError)
+		o.logf("%s: %s", name, l.LocalError)
 	}
-	if l.RemoteError != "" && l.Remote != verdictNotServed {
+	if l.RemoteError != "" && l.Remote != report.NotServed {
 		o.logf("%s: %s", l.URL, l.RemoteError)
 	}
 	if o.json {
 		o.print(l)
 		return
 	}
-	if l.Local != verdictNone {
-		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.File), l.Local)
+	if l.Local != "" {
+		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(name), verdictText(l.Local))
 	}
 	switch {
-	case l.Remote == verdictNotServed:
-		fmt.Fprintf(o.stdout, "%s: %s (%s)\n", oneLine(l.URL), l.Remote, l.RemoteError)
+	case l.Remote == report.NotServed:
+		fmt.Fprintf(o.stdout, "%s: %s (%s)\n", oneLine(l.URL), verdictText(l.Remote), l.RemoteError)
 	case l.URL != "":
-		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.URL), l.Remote)
-	case l.Remote != verdictNone:
-		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.File), l.Remote)
+		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.URL), verdictText(l.Remote))
+	case l.Remote != "":
+		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(name), verdictText(l.Remote))
 	}
 }
 
 // logVerdicts logs how often each verdict occurred, unless all comparisons were equal.
-func (o *output) logVerdicts(counts map[verdict]int) {
+func (o *output) logVerdicts(counts map[report.Verdict]int) {
 	text := ""
 	for _, v := range []struct {
-		verdict verdict
+		verdict report.Verdict
 		text    string
 	}{
-		{verdictOK, "equal"}, {verdictFailed, "different"}, {verdictError, "unreadable"}, {verdictMissing, "missing"},
-		{verdictNotServed, "not served by the server"}, {verdictNoURL, "without a URL"},
+		{report.Equal, "equal"}, {report.Different, "different"}, {report.Unreadable, "unreadable"}, {report.Missing, "missing"},
+		{report.NotServed, "not served by the server"}, {report.NoURL, "without a URL"},
 	} {
 		if n := counts[v.verdict]; n > 0 {
 			text = joined(text, fmt.Sprintf("%s: %d", v.text, n))
 		}
 	}
-	if len(counts) > 1 || counts[verdictOK] == 0 {
+	if len(counts) > 1 || counts[report.Equal] == 0 {
 		o.logf("%s", text)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 )
 
 // sums returns the lines of a manifest for the contents of files.
@@ -50,7 +52,7 @@ func TestVerify_LocalFiles(t *testing.T) {
 		"missing":         {map[string]string{"a": "a", "c": "c"}, nil, outcome{exitFailed, "a: OK\nb: missing\nc: OK\n", "tusup: equal: 2, missing: 1\n"}},
 		"missing ignored": {map[string]string{"a": "a", "c": "c"}, []string{"--ignore-missing"}, outcome{exitOK, "a: OK\nb: missing\nc: OK\n", "tusup: equal: 2, missing: 1\n"}},
 		"JSON": {map[string]string{"a": "x"}, []string{"--json"}, outcome{exitFailed, fmt.Sprintf(
-			`{"file":"a","digest":"sha256:%s","local":"FAILED"}`+"\n"+`{"file":"b","digest":"sha256:%s","local":"missing"}`+"\n"+`{"file":"c","digest":"sha256:%s","local":"missing"}`+"\n",
+			`{"file":"a","digest":"sha256:%s","local":"different"}`+"\n"+`{"file":"b","digest":"sha256:%s","local":"missing"}`+"\n"+`{"file":"c","digest":"sha256:%s","local":"missing"}`+"\n",
 			hexOf([]byte("a")), hexOf([]byte("b")), hexOf([]byte("c"))), "tusup: different: 1, missing: 2\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,47 +148,48 @@ func TestVerifyRemote_Responses(t *testing.T) {
 	for name, test := range map[string]struct {
 		handler http.HandlerFunc
 		code    int
-		remote  verdict
+		remote  report.Verdict
 		err     string
 	}{
-		"equal":       {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "content") }, exitOK, verdictOK, ""},
-		"different":   {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other") }, exitFailed, verdictFailed, ""},
-		"not found":   {status(http.StatusNotFound), exitOK, verdictNotServed, "404 Not Found"},
-		"no method":   {status(http.StatusMethodNotAllowed), exitOK, verdictNotServed, "405 Method Not Allowed"},
-		"forbidden":   {status(http.StatusForbidden), exitFailed, verdictError, "403"},
-		"unavailable": {status(http.StatusServiceUnavailable), exitFailed, verdictError, "503"},
-		"no content":  {status(http.StatusNoContent), exitFailed, verdictError, "204"},
+		"equal":       {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "content") }, exitOK, report.Equal, ""},
+		"different":   {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other") }, exitFailed, report.Different, ""},
+		"not found":   {status(http.StatusNotFound), exitOK, report.NotServed, "404 Not Found"},
+		"no method":   {status(http.StatusMethodNotAllowed), exitOK, report.NotServed, "405 Method Not Allowed"},
+		"forbidden":   {status(http.StatusForbidden), exitFailed, report.Unreadable, "403"},
+		"unavailable": {status(http.StatusServiceUnavailable), exitFailed, report.Unreadable, "503"},
+		"no content":  {status(http.StatusNoContent), exitFailed, report.Unreadable, "204"},
 		"compressed": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			fmt.Fprint(w, "zipped")
-		}, exitOK, verdictNotServed, "gzip"},
+		}, exitOK, report.NotServed, "gzip"},
 		"cut off": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, "content")
-		}, exitFailed, verdictError, "unexpected EOF"},
+		}, exitFailed, report.Unreadable, "unexpected EOF"},
 		"stalled": {func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "content")
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}, exitFailed, verdictError, "no data within the timeout"},
-		"no response": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, exitFailed, verdictError, "no data within the timeout"},
+		}, exitFailed, report.Unreadable, "no data within the timeout"},
+		"no response": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, exitFailed, report.Unreadable, "no data within the timeout"},
 		"slow": {func(w http.ResponseWriter, r *http.Request) {
 			for _, c := range "content" {
 				fmt.Fprintf(w, "%c", c)
 				w.(http.Flusher).Flush()
 				time.Sleep(100 * time.Millisecond)
 			}
-		}, exitOK, verdictOK, ""},
-		"loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/files/1", http.StatusFound) }, exitFailed, verdictError, "redirects"},
+		}, exitOK, report.Equal, ""},
+		"loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/files/1", http.StatusFound) }, exitFailed, report.Unreadable, "redirects"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, manifest := downloadServer(t, test.handler)
 			got := verify(t, manifest, local, "--remote", "--json", "--stall-timeout", "400ms", "--response-timeout", "400ms")
-			var l verifyLine
+			wantSchema(t, got.stdout)
+			var l report.Verified
 			if err := json.Unmarshal([]byte(got.stdout), &l); err != nil {
 				t.Fatalf("outcome is %+v: %v", got, err)
 			}
-			if got.code != test.code || l.Local != verdictOK || l.Remote != test.remote || !strings.Contains(l.RemoteError, test.err) {
+			if got.code != test.code || l.Local != report.Equal || l.Remote != test.remote || !strings.Contains(l.RemoteError, test.err) {
 				t.Errorf("outcome is %+v", got)
 			}
 			if strings.Contains(l.RemoteError, "planted") {
