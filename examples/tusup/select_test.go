@@ -181,7 +181,7 @@ func TestDryRun_SendsNoRequest(t *testing.T) {
 }
 
 func TestDryRun_JSONHasMetadata(t *testing.T) {
-	cmd := command(t, "--endpoint", "http://127.0.0.1:1/", "--dry-run", "--json", "--metadata", "k=v", "a.txt", "-", "missing")
+	cmd := command(t, "--dry-run", "--json", "--metadata", "k=v", "a.txt", "-", "missing")
 	writeTree(t, cmd.Dir, "a.txt")
 	got := finish(t, cmd)
 	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
@@ -311,7 +311,7 @@ func TestFiletype_SilentStreamDoesNotDelayFiles(t *testing.T) {
 	stdin.Close()
 }
 
-// The detected type, and the name that the server is told, do not decide what is resumed.
+// The detected type is not part of the resume key.
 func TestResumeKey_CoversPathAndGivenMetadata(t *testing.T) {
 	for name, test := range map[string]struct {
 		before, after []string

@@ -1,7 +1,7 @@
 // Package files selects the files to upload: those that are named, those of directories,
 // and standard input.
 //
-// Nothing is omitted in silence: a [Selection] has an error for each path that cannot be
+// Nothing is omitted silently: a [Selection] has an error for each path that cannot be
 // uploaded, and counts what its options skip.
 package files
 
