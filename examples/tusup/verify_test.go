@@ -151,7 +151,11 @@ func TestVerifyRemote_Responses(t *testing.T) {
 		remote  report.Verdict
 		err     string
 	}{
-		"equal":       {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "content") }, exitOK, report.Equal, ""},
+		"equal": {func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Accept-Encoding") == "identity" {
+				fmt.Fprint(w, "content")
+			}
+		}, exitOK, report.Equal, ""},
 		"different":   {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other") }, exitFailed, report.Different, ""},
 		"not found":   {status(http.StatusNotFound), exitOK, report.NotServed, "404 Not Found"},
 		"no method":   {status(http.StatusMethodNotAllowed), exitOK, report.NotServed, "405 Method Not Allowed"},
