@@ -67,18 +67,18 @@ func (d *downloads) headerFor(rawURL string) (http.Header, error) {
 // compare compares the upload of an entry with its digest.
 func (d *downloads) compare(ctx context.Context, entry manifest.Entry) (report.Verdict, string) {
 	if entry.URL == "" {
-		return report.VerdictNoURL, ""
+		return report.NoURL, ""
 	}
 	sum, notServed, err := d.digest(ctx, entry.URL)
 	switch {
 	case err != nil:
-		return report.VerdictError, err.Error()
+		return report.Unreadable, err.Error()
 	case notServed != "":
-		return report.VerdictNotServed, notServed
+		return report.NotServed, notServed
 	case sum != entry.Digest:
-		return report.VerdictFailed, ""
+		return report.Different, ""
 	}
-	return report.VerdictOK, ""
+	return report.Equal, ""
 }
 
 // errStalled is returned when a download stalls.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/files"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/manifest"
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -69,7 +72,7 @@ func (u *uploadCommand) recordDigest(f file, result *tus.Result, err error) (fil
 		return f, err
 	}
 	if f.sum, err = f.digest.Sum(); err != nil {
-		return f, fmt.Errorf("sha256 of the uploaded bytes is unknown: %w", err)
+		return f, changedError(err)
 	}
 	if u.Manifest != "" {
 		entry := manifest.Entry{Digest: f.sum, Name: f.name(), URL: withoutUser(result.URL)}
@@ -78,11 +81,19 @@ func (u *uploadCommand) recordDigest(f file, result *tus.Result, err error) (fil
 	return f, nil
 }
 
+// changedError adds the error of package tus to one of package digest.
+func changedError(err error) error {
+	if errors.Is(err, digest.ErrChanged) {
+		return fmt.Errorf("%w: %w", tus.ErrSourceChanged, err)
+	}
+	return fmt.Errorf("sha256: %w", files.WithoutPath(err))
+}
+
 // writeManifest writes the manifest of the complete uploads, in the order of the command
-// line.
-func (u *uploadCommand) writeManifest(out *output) {
+// line. It logs an error.
+func (u *uploadCommand) writeManifest(out *output) error {
 	if u.Manifest == "" {
-		return
+		return nil
 	}
 	slices.SortFunc(u.complete, func(a, b manifestEntry) int { return a.number - b.number })
 	entries := make([]manifest.Entry, len(u.complete))
@@ -91,6 +102,7 @@ func (u *uploadCommand) writeManifest(out *output) {
 	}
 	if err := manifest.Write(u.Manifest, entries); err != nil {
 		out.logf("--manifest: %v", err)
-		out.failed = true
+		return errFailed
 	}
+	return nil
 }

@@ -109,7 +109,7 @@ func TestDigest_ChangedFileFails(t *testing.T) {
 			}})
 			got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "--chunk-size", "400KB", "--manifest", sums, path)
 			l := decode(t, got.stdout)
-			if got.code != exitFailed || l.Error == nil || l.Digest != "" {
+			if got.code != exitFailed || l.Error == nil || l.Error.Kind != "source_changed" || l.Digest != "" {
 				t.Errorf("outcome is %+v", got)
 			}
 			if data, err := os.ReadFile(sums); err != nil || len(data) != 0 {

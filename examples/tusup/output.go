@@ -24,7 +24,6 @@ type output struct {
 	totals     report.Totals
 	unfinished []pausedFile // interrupted or not started
 	lastError  error        // of the last retry
-	failed     bool         // for another reason than a file
 }
 
 // pausedFile is a file that was interrupted. result is that of the run.
@@ -153,9 +152,9 @@ func (o *output) printSummary() {
 	o.logf("%d files: %s; %s sent in %v", t.Files, strings.Join(counts, ", "), bytesText(t.BytesSent), time.Since(o.started).Round(time.Millisecond))
 }
 
-// failure returns errFailed if a file failed or is unfinished, or the command failed.
+// failure returns errFailed if a file failed or is unfinished.
 func (o *output) failure() error {
-	if o.failed || o.totals.Failed+o.totals.Unfinished > 0 {
+	if o.totals.Failed+o.totals.Unfinished > 0 {
 		return errFailed
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"mime"
@@ -18,7 +17,6 @@ import (
 	"github.com/gabriel-vasile/mimetype"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
-	"github.com/seed-175555ba/tus-go/examples/tusup/internal/files"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -32,7 +30,7 @@ func (u *uploadCommand) prepare(ctx context.Context, f *file, opts *tus.UploadOp
 	if u.wantsDigest() {
 		d, err := fileDigest(ctx, *f, out)
 		if err != nil {
-			return nil, fmt.Errorf("sha256: %w", files.WithoutPath(err))
+			return nil, changedError(err)
 		}
 		f.digest = d
 		if u.UploadURL == "" {

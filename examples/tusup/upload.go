@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,11 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err != nil && !u.DryRun {
 		return err
 	}
+	opts, err := u.uploadOptions()
+	if err != nil {
+		return err
+	}
+	opts.BufferLimit, opts.DeferLength, opts.Held = int64(u.BufferLimit), u.DeferredLength, u.heldPolicy()
 	out := newOutput(p, c.JSON)
 	files, err := u.selectFiles(ctx, out)
 	if err != nil {
@@ -33,11 +39,6 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		out.printSummary()
 		return out.failure()
 	}
-	opts, err := u.uploadOptions()
-	if err != nil {
-		return err
-	}
-	opts.BufferLimit, opts.DeferLength, opts.Held = int64(u.BufferLimit), u.DeferredLength, u.heldPolicy()
 	if u.Local {
 		c.NoState = true // the next embedded server has another address
 		server, err := startServer("uploads", "127.0.0.1:0", p, c.Verbose)
@@ -63,10 +64,10 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		u.uploadAll(ctx, c, client, files, opts, out)
 	}
 	out.progress.Close()
-	u.writeManifest(out)
+	err = u.writeManifest(out)
 	out.printInterrupted(ctx, u, c, client)
 	out.printSummary()
-	return out.failure()
+	return cmp.Or(out.failure(), err)
 }
 
 // endpoint returns the endpoint, "" with --local.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/files"
@@ -30,9 +29,9 @@ func (v *verifyCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	out := newOutput(p, c.JSON)
+	failed := len(errs) > 0
 	for _, err := range errs {
 		out.logf("%s: %v", v.Manifest, err)
-		out.failed = true
 	}
 	if len(entries) == 0 && len(errs) == 0 {
 		return fmt.Errorf("%s: no entries", v.Manifest)
@@ -56,15 +55,18 @@ func (v *verifyCommand) Run(ctx context.Context, p *program, c *common) error {
 			return ctx.Err()
 		}
 		for _, result := range []report.Verdict{l.Local, l.Remote} {
-			if result != report.VerdictNone {
+			if result != "" {
 				counts[result]++
 			}
 		}
-		out.failed = out.failed || v.isFailure(l.Local) || v.isFailure(l.Remote)
-		out.verified(l)
+		failed = failed || v.isFailure(l.Local) || v.isFailure(l.Remote)
+		out.verified(entry.Name, l)
 	}
 	out.logVerdicts(counts)
-	return out.failure()
+	if failed {
+		return errFailed
+	}
+	return nil
 }
 
 // read reads the manifest.
@@ -93,9 +95,9 @@ func (v *verifyCommand) read(ctx context.Context, p *program) ([]manifest.Entry,
 // isFailure reports whether a verdict is a reason for exit code 1.
 func (v *verifyCommand) isFailure(result report.Verdict) bool {
 	switch result {
-	case report.VerdictFailed, report.VerdictError:
+	case report.Different, report.Unreadable:
 		return true
-	case report.VerdictMissing:
+	case report.Missing:
 		return !v.IgnoreMissing
 	}
 	return false
@@ -104,60 +106,77 @@ func (v *verifyCommand) isFailure(result report.Verdict) bool {
 // local compares the local file of an entry. Standard input is no longer available.
 func (v *verifyCommand) local(ctx context.Context, entry manifest.Entry) (report.Verdict, string) {
 	if entry.Name == "-" {
-		return report.VerdictNone, ""
+		return "", ""
 	}
 	d, err := digest.OfFile(ctx, entry.Name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return report.VerdictMissing, ""
+		return report.Missing, ""
 	case err != nil:
-		return report.VerdictError, files.WithoutPath(err).Error()
+		return report.Unreadable, files.WithoutPath(err).Error()
 	case d.Hex() != entry.Digest:
-		return report.VerdictFailed, ""
+		return report.Different, ""
 	}
-	return report.VerdictOK, ""
+	return report.Equal, ""
+}
+
+// verdictText returns the text of a verdict. Those of sha256sum are the same.
+func verdictText(v report.Verdict) string {
+	switch v {
+	case report.Equal:
+		return "OK"
+	case report.Different:
+		return "FAILED"
+	case report.Unreadable:
+		return "FAILED open or read"
+	case report.NotServed:
+		return "not served"
+	case report.NoURL:
+		return "no URL in the manifest"
+	}
+	return string(v)
 }
 
 // verified prints the verdicts of one entry. Errors also go to standard error.
-func (o *output) verified(l report.Verified) {
+func (o *output) verified(name string, l report.Verified) {
 	if l.LocalError != "" {
-		o.logf("%s: %s", l.File, l.LocalError)
+		o.logf("%s: %s", name, l.LocalError)
 	}
-	if l.RemoteError != "" && l.Remote != report.VerdictNotServed {
+	if l.RemoteError != "" && l.Remote != report.NotServed {
 		o.logf("%s: %s", l.URL, l.RemoteError)
 	}
 	if o.json {
 		o.print(l)
 		return
 	}
-	if l.Local != report.VerdictNone {
-		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.File), l.Local)
+	if l.Local != "" {
+		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(name), verdictText(l.Local))
 	}
 	switch {
-	case l.Remote == report.VerdictNotServed:
-		fmt.Fprintf(o.stdout, "%s: %s (%s)\n", oneLine(l.URL), l.Remote, l.RemoteError)
+	case l.Remote == report.NotServed:
+		fmt.Fprintf(o.stdout, "%s: %s (%s)\n", oneLine(l.URL), verdictText(l.Remote), l.RemoteError)
 	case l.URL != "":
-		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.URL), l.Remote)
-	case l.Remote != report.VerdictNone:
-		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.File), l.Remote)
+		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(l.URL), verdictText(l.Remote))
+	case l.Remote != "":
+		fmt.Fprintf(o.stdout, "%s: %s\n", oneLine(name), verdictText(l.Remote))
 	}
 }
 
 // logVerdicts logs how often each verdict occurred, unless all comparisons were equal.
 func (o *output) logVerdicts(counts map[report.Verdict]int) {
-	var texts []string
+	text := ""
 	for _, v := range []struct {
 		verdict report.Verdict
 		text    string
 	}{
-		{report.VerdictOK, "equal"}, {report.VerdictFailed, "different"}, {report.VerdictError, "unreadable"}, {report.VerdictMissing, "missing"},
-		{report.VerdictNotServed, "not served by the server"}, {report.VerdictNoURL, "without a URL"},
+		{report.Equal, "equal"}, {report.Different, "different"}, {report.Unreadable, "unreadable"}, {report.Missing, "missing"},
+		{report.NotServed, "not served by the server"}, {report.NoURL, "without a URL"},
 	} {
 		if n := counts[v.verdict]; n > 0 {
-			texts = append(texts, fmt.Sprintf("%s: %d", v.text, n))
+			text = joined(text, fmt.Sprintf("%s: %d", v.text, n))
 		}
 	}
-	if len(counts) > 1 || counts[report.VerdictOK] == 0 {
-		o.logf("%s", strings.Join(texts, ", "))
+	if len(counts) > 1 || counts[report.Equal] == 0 {
+		o.logf("%s", text)
 	}
 }

@@ -52,7 +52,7 @@ func TestVerify_LocalFiles(t *testing.T) {
 		"missing":         {map[string]string{"a": "a", "c": "c"}, nil, outcome{exitFailed, "a: OK\nb: missing\nc: OK\n", "tusup: equal: 2, missing: 1\n"}},
 		"missing ignored": {map[string]string{"a": "a", "c": "c"}, []string{"--ignore-missing"}, outcome{exitOK, "a: OK\nb: missing\nc: OK\n", "tusup: equal: 2, missing: 1\n"}},
 		"JSON": {map[string]string{"a": "x"}, []string{"--json"}, outcome{exitFailed, fmt.Sprintf(
-			`{"file":"a","digest":"sha256:%s","local":"FAILED"}`+"\n"+`{"file":"b","digest":"sha256:%s","local":"missing"}`+"\n"+`{"file":"c","digest":"sha256:%s","local":"missing"}`+"\n",
+			`{"file":"a","digest":"sha256:%s","local":"different"}`+"\n"+`{"file":"b","digest":"sha256:%s","local":"missing"}`+"\n"+`{"file":"c","digest":"sha256:%s","local":"missing"}`+"\n",
 			hexOf([]byte("a")), hexOf([]byte("b")), hexOf([]byte("c"))), "tusup: different: 1, missing: 2\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,44 +151,49 @@ func TestVerifyRemote_Responses(t *testing.T) {
 		remote  report.Verdict
 		err     string
 	}{
-		"equal":       {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "content") }, exitOK, report.VerdictOK, ""},
-		"different":   {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other") }, exitFailed, report.VerdictFailed, ""},
-		"not found":   {status(http.StatusNotFound), exitOK, report.VerdictNotServed, "404 Not Found"},
-		"no method":   {status(http.StatusMethodNotAllowed), exitOK, report.VerdictNotServed, "405 Method Not Allowed"},
-		"forbidden":   {status(http.StatusForbidden), exitFailed, report.VerdictError, "403"},
-		"unavailable": {status(http.StatusServiceUnavailable), exitFailed, report.VerdictError, "503"},
-		"no content":  {status(http.StatusNoContent), exitFailed, report.VerdictError, "204"},
+		"equal": {func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Accept-Encoding") == "identity" {
+				fmt.Fprint(w, "content")
+			}
+		}, exitOK, report.Equal, ""},
+		"different":   {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other") }, exitFailed, report.Different, ""},
+		"not found":   {status(http.StatusNotFound), exitOK, report.NotServed, "404 Not Found"},
+		"no method":   {status(http.StatusMethodNotAllowed), exitOK, report.NotServed, "405 Method Not Allowed"},
+		"forbidden":   {status(http.StatusForbidden), exitFailed, report.Unreadable, "403"},
+		"unavailable": {status(http.StatusServiceUnavailable), exitFailed, report.Unreadable, "503"},
+		"no content":  {status(http.StatusNoContent), exitFailed, report.Unreadable, "204"},
 		"compressed": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			fmt.Fprint(w, "zipped")
-		}, exitOK, report.VerdictNotServed, "gzip"},
+		}, exitOK, report.NotServed, "gzip"},
 		"cut off": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, "content")
-		}, exitFailed, report.VerdictError, "unexpected EOF"},
+		}, exitFailed, report.Unreadable, "unexpected EOF"},
 		"stalled": {func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "content")
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}, exitFailed, report.VerdictError, "no data within the timeout"},
-		"no response": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, exitFailed, report.VerdictError, "no data within the timeout"},
+		}, exitFailed, report.Unreadable, "no data within the timeout"},
+		"no response": {func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, exitFailed, report.Unreadable, "no data within the timeout"},
 		"slow": {func(w http.ResponseWriter, r *http.Request) {
 			for _, c := range "content" {
 				fmt.Fprintf(w, "%c", c)
 				w.(http.Flusher).Flush()
 				time.Sleep(100 * time.Millisecond)
 			}
-		}, exitOK, report.VerdictOK, ""},
-		"loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/files/1", http.StatusFound) }, exitFailed, report.VerdictError, "redirects"},
+		}, exitOK, report.Equal, ""},
+		"loop": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/files/1", http.StatusFound) }, exitFailed, report.Unreadable, "redirects"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, manifest := downloadServer(t, test.handler)
 			got := verify(t, manifest, local, "--download", "--json", "--stall-timeout", "400ms", "--response-timeout", "400ms")
+			wantSchema(t, got.stdout)
 			var l report.Verified
 			if err := json.Unmarshal([]byte(got.stdout), &l); err != nil {
 				t.Fatalf("outcome is %+v: %v", got, err)
 			}
-			if got.code != test.code || l.Local != report.VerdictOK || l.Remote != test.remote || !strings.Contains(l.RemoteError, test.err) {
+			if got.code != test.code || l.Local != report.Equal || l.Remote != test.remote || !strings.Contains(l.RemoteError, test.err) {
 				t.Errorf("outcome is %+v", got)
 			}
 			if strings.Contains(l.RemoteError, "planted") {

@@ -1,7 +1,7 @@
 // Package files selects the files to upload: those that are named, those of directories,
 // and standard input.
 //
-// Nothing is omitted in silence: a [Selection] has an error for each path that cannot be
+// Nothing is omitted silently: a [Selection] has an error for each path that cannot be
 // uploaded, and counts what its options skip.
 package files
 
@@ -48,7 +48,7 @@ type Options struct {
 // PathError is a path that cannot be uploaded.
 type PathError struct {
 	Path string
-	Err  error // without the path
+	Err  error // its text does not have the path
 }
 
 func (e *PathError) Error() string { return e.Path + ": " + e.Err.Error() }
@@ -113,7 +113,7 @@ func (s *selector) named(path string) {
 	case info.IsDir():
 		s.directory(directory{path: path, info: info})
 	case !info.Mode().IsRegular():
-		s.fail(path, irregular(info.Mode()))
+		s.fail(path, irregular(path, info.Mode()))
 	case !s.opts.Filter.matchNamed(path):
 		s.result.Skipped.Filtered++
 	default:
@@ -149,19 +149,25 @@ func (s *selector) fail(path string, err error) {
 	s.result.Errors = append(s.result.Errors, &PathError{path, WithoutPath(err)})
 }
 
-// WithoutPath returns the cause of an error of package os, for a text that begins with the
-// path.
+// WithoutPath returns err with a text that does not repeat the path of an error of package
+// os.
 func WithoutPath(err error) error {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
-		return pathErr.Err
+		return pathless{pathErr}
 	}
 	return err
 }
 
+type pathless struct{ err *fs.PathError }
+
+func (p pathless) Error() string { return p.err.Err.Error() }
+
+func (p pathless) Unwrap() error { return p.err }
+
 // irregular returns the error of a file that has no bytes of its own.
-func irregular(mode fs.FileMode) error {
-	return fmt.Errorf("is a %s, not a regular file", kind(mode))
+func irregular(path string, mode fs.FileMode) error {
+	return &fs.PathError{Op: "open", Path: path, Err: fmt.Errorf("is a %s, not a regular file", kind(mode))}
 }
 
 func kind(mode fs.FileMode) string {

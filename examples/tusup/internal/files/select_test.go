@@ -2,7 +2,9 @@ package files
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -161,7 +163,7 @@ func TestSelect_ErrorsAreValues(t *testing.T) {
 	if len(s.Files) != 2 || len(s.Errors) != 3 {
 		t.Fatalf("files are %+v, errors %v", s.Files, s.Errors)
 	}
-	if e := s.Errors[0]; e.Path != missing || !os.IsNotExist(e.Err) || strings.Contains(e.Err.Error(), missing) {
+	if e := s.Errors[0]; e.Path != missing || !errors.Is(e, fs.ErrNotExist) || strings.Contains(e.Err.Error(), missing) {
 		t.Errorf("error is %v", e)
 	}
 }

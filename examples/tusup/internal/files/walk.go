@@ -69,7 +69,7 @@ func (s *selector) entry(d *directory, entry fs.DirEntry) {
 	case s.opts.SkipSpecial:
 		s.result.Skipped.special(info.Mode())
 	default:
-		s.fail(path, irregular(info.Mode()))
+		s.fail(path, irregular(path, info.Mode()))
 	}
 }
 
