@@ -28,12 +28,12 @@ func (f *finder) recalls(ctx context.Context, rec storage.Record) bool {
 	case outdated(rec, time.Now()):
 		f.records.open(rec).drop(ctx)
 	case !f.remembers() && f.opts.Previous == nil:
-		f.replaced = append(f.replaced, rec)
 	case reason != "":
 		f.discard(ctx, rec, f.records.open(rec), reason)
 	default:
 		return true
 	}
+	f.replaced = append(f.replaced, rec)
 	return false
 }
 
