@@ -46,7 +46,7 @@ func (fl *fleet) wantOneUpload(workers int) {
 	}
 	fl.wantOneWriter()
 	all := records(fl.t, fl.shared)
-	if len(all) != 1 || all[0].Completed.IsZero() || all[0].Lease != nil {
+	if len(all) != 1 || all[0].Completed.IsZero() || all[0].Lease != nil || !all[0].Updated.Equal(all[0].Completed) {
 		fl.t.Errorf("records are %+v", all)
 	}
 }
@@ -132,7 +132,7 @@ func TestRemember_OthersDoNotWait(t *testing.T) {
 }
 
 // Several clients upload once more at the same time. Their reservations have one ID.
-func TestRemember_AgainIsExclusiveOnReservation(t *testing.T) {
+func TestRemember_AgainReservesOneUpload(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		fl.startRemembering("first", true, chunked())
 		fl.working.Wait()
