@@ -1,6 +1,7 @@
 package tus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -153,4 +155,32 @@ func TestRemember_PreviousMayBeCompleted(t *testing.T) {
 	if res.URL != paused.URL || res.Stats.ResumedFrom != 3000 {
 		t.Errorf("result is %+v", res)
 	}
+}
+
+// swappedReaderAt reads one of two contents.
+type swappedReaderAt struct{ data *[]byte }
+
+func (r swappedReaderAt) ReadAt(p []byte, at int64) (int, error) {
+	return bytes.NewReader(*r.data).ReadAt(p, at)
+}
+
+// The source changes while the request for the capabilities fails, after the store was read.
+func TestLookup_ChangedSourceIsLookedUpAgain(t *testing.T) {
+	srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+	old := stoppedAt(t, srv.Endpoint(), store, tus.Bytes(data), 3000)
+	other := bytes.Clone(data)
+	other[100], other[9000] = ^other[100], ^other[9000]
+	now := data
+	srv.Inject(tustest.Fault{Method: "OPTIONS", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		now = other
+		tustest.Respond(503, "")(w, r, h)
+	}})
+	opts := chunked()
+	opts.Checksum = "sha1"
+	res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store, Checksums: checksum.Builtin()}).
+		Upload(testContext(t), tus.ReaderAt(swappedReaderAt{&now}, 10_000), opts)
+	if err != nil || res.URL == old.URL || srv.Count("OPTIONS") != 2 {
+		t.Errorf("result is %+v, %v", res, err)
+	}
+	wantStored(t, srv.Handler, res.URL, other)
 }
