@@ -20,20 +20,20 @@ func outdated(rec storage.Record, now time.Time) bool {
 // remembers reports whether any completed upload of the source ends this one.
 func (f *finder) remembers() bool { return f.client.opts.RememberCompleted > 0 && !f.opts.Again }
 
-// recalls reports whether a completed upload ends this one, perhaps after a HEAD. It deletes
-// a record that is of no use to anybody.
+// recalls reports whether a completed upload ends this one, unless a HEAD shows that it is
+// gone. It deletes a record that has expired or does not match the source.
 func (f *finder) recalls(ctx context.Context, rec storage.Record) bool {
 	reason := f.unusable(rec)
 	switch {
 	case outdated(rec, time.Now()):
 		f.records.open(rec).drop(ctx)
 	case !f.remembers() && f.opts.Previous == nil:
-		f.replaced = append(f.replaced, rec)
 	case reason != "":
 		f.discard(ctx, rec, f.records.open(rec), reason)
 	default:
 		return true
 	}
+	f.replaced = append(f.replaced, rec)
 	return false
 }
 
@@ -94,7 +94,7 @@ func (f *finder) chooseCompleted(ctx context.Context) *candidate {
 }
 
 // conclude deletes the record of the upload, which is complete, or stores that it is. A
-// failure of the store is only reported: an error would suggest to upload again.
+// failure of the store is only reported: after an error, a caller would upload again.
 func (u *Uploader) conclude(ctx context.Context) {
 	lasts, known := u.client.opts.RememberCompleted, u.status()
 	if lasts == 0 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/filestore"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -45,7 +46,7 @@ func (fl *fleet) wantOneUpload(workers int) {
 	}
 	fl.wantOneWriter()
 	all := records(fl.t, fl.shared)
-	if len(all) != 1 || all[0].Completed.IsZero() || all[0].Lease != nil {
+	if len(all) != 1 || all[0].Completed.IsZero() || all[0].Lease != nil || !all[0].Updated.Equal(all[0].Completed) {
 		fl.t.Errorf("records are %+v", all)
 	}
 }
@@ -130,9 +131,8 @@ func TestRemember_OthersDoNotWait(t *testing.T) {
 	}
 }
 
-// Two clients upload once more at the same time. Without HeldBegin, they would make two
-// uploads only because another machine cannot judge the holder, which is running.
-func TestRemember_AgainIsExclusiveOnReservation(t *testing.T) {
+// Several clients upload once more at the same time. Their reservations have one ID.
+func TestRemember_AgainReservesOneUpload(t *testing.T) {
 	withFleet(t, func(t *testing.T, fl *fleet) {
 		fl.startRemembering("first", true, chunked())
 		fl.working.Wait()
@@ -153,6 +153,58 @@ func TestRemember_AgainIsExclusiveOnReservation(t *testing.T) {
 		}
 		if failed != 2 || len(fl.h.Uploads()) != 2 || len(records(t, fl.shared)) != 1 {
 			t.Errorf("%d were held, %d uploads, records are %+v", failed, len(fl.h.Uploads()), records(t, fl.shared))
+		}
+	})
+}
+
+// Another client completes its upload after this one has read the store, and before it
+// reserves its own.
+func TestRemember_CompletedBeforeReservation(t *testing.T) {
+	for name, uploads := range map[string][]*tus.UploadOptions{"once": {chunked()}, "again": {chunked(), again(), again()}} {
+		t.Run(name, func(t *testing.T) {
+			srv, store, data := tustest.NewServer(t, nil), &storage.Memory{}, randomBytes(10_000)
+			other := newClient(t, srv.Endpoint(), remembering(store))
+			var last *tus.Result
+			upload := func(opts *tus.UploadOptions) { last = mustUpload(t, other, data, opts) }
+			for _, opts := range uploads[:len(uploads)-1] {
+				upload(opts)
+			}
+			opts, asked := *uploads[len(uploads)-1], false
+			opts.Hooks.BeforeRequest = func(r *http.Request) error {
+				if r.Method == http.MethodOptions && !asked {
+					asked = true
+					upload(uploads[len(uploads)-1])
+				}
+				return nil
+			}
+			client := remembering(store)
+			client.Checksums = checksum.Builtin()[:1]
+			res := mustUpload(t, newClient(t, srv.Endpoint(), client), data, &opts)
+			switch {
+			case !asked:
+				t.Fatal("no request for the capabilities")
+			case name == "once":
+				wantRecalled(t, res, nil, last.URL, 10_000)
+			case res.AlreadyComplete || res.URL == last.URL:
+				t.Errorf("result is %+v", res)
+			}
+			wantRemembered(t, store, res.URL)
+		})
+	}
+}
+
+// The store does not delete a record that has expired.
+func TestRemember_UndeletableRecordDoesNotEndUpload(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		store, data := &storage.Memory{}, randomBytes(10_000)
+		mustUpload(t, newClient(remembering(store)), data, chunked())
+		time.Sleep(25 * time.Hour)
+		client := newClient(remembering(failing(store, "delete", 0, errForAMoment)))
+		if res := mustUpload(t, client, data, chunked()); res.AlreadyComplete {
+			t.Errorf("result is %+v", res)
+		}
+		if res := mustUpload(t, client, data, chunked()); !res.AlreadyComplete {
+			t.Errorf("result is %+v", res)
 		}
 	})
 }

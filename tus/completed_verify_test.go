@@ -38,10 +38,13 @@ func TestVerify_CompleteUploadNeedsOneHEAD(t *testing.T) {
 		first, srv, store := completedUpload(t, data, &opts)
 		for failure, action := range map[string]tustest.Action{
 			"none": nil, "500": tustest.Respond(500, "", "Tus-Resumable", "1.0.0"), "connection lost": tustest.CutBefore(), "404 of a proxy": tustest.Respond(404, ""),
+			"no length": tustest.Respond(200, "", "Tus-Resumable", "1.0.0", "Upload-Offset", "4200"),
 		} {
 			want := 1
 			if action != nil {
 				srv.Inject(onHead(1, action))
+			}
+			if action != nil && failure != "no length" {
 				want = 2
 			}
 			requests, rec := len(srv.Requests()), &recorder{}
@@ -195,8 +198,8 @@ func TestVerify_SecondCompletedUploadCounts(t *testing.T) {
 	wantRemembered(t, store, first.URL)
 }
 
-// A record that was changed by hand is no proof.
-func TestRemember_WrongSealIsNoProof(t *testing.T) {
+// The upload URL of the record was changed by hand.
+func TestRemember_WrongSealIsUploadedAgain(t *testing.T) {
 	data := randomBytes(5000)
 	first, srv, store := completedUpload(t, data, chunked())
 	rec := records(t, store)[0]

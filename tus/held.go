@@ -213,11 +213,12 @@ func (f *finder) reserve(ctx context.Context) (*record, error) {
 }
 
 // reservation returns the record of a new upload. It has another ID than the completed
-// upload that it replaces.
+// uploads that it replaces, also those that were found by a conflict with an earlier
+// reservation.
 func (f *finder) reservation() *record {
 	over := ""
-	if len(f.replaced) > 0 {
-		over = f.replaced[0].ID
+	if n := len(f.replaced); n > 0 {
+		over = f.replaced[n-1].ID
 	}
 	return f.records.reserve(over)
 }

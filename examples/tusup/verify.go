@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/files"
@@ -164,7 +165,7 @@ func (o *output) verified(name string, l report.Verified) {
 
 // logVerdicts logs how often each verdict occurred, unless all comparisons were equal.
 func (o *output) logVerdicts(counts map[report.Verdict]int) {
-	text := ""
+	var texts []string
 	for _, v := range []struct {
 		verdict report.Verdict
 		text    string
@@ -173,10 +174,10 @@ func (o *output) logVerdicts(counts map[report.Verdict]int) {
 		{report.NotServed, "not served by the server"}, {report.NoURL, "without a URL"},
 	} {
 		if n := counts[v.verdict]; n > 0 {
-			text = joined(text, fmt.Sprintf("%s: %d", v.text, n))
+			texts = append(texts, fmt.Sprintf("%s: %d", v.text, n))
 		}
 	}
 	if len(counts) > 1 || counts[report.Equal] == 0 {
-		o.logf("%s", text)
+		o.logf("%s", strings.Join(texts, ", "))
 	}
 }
