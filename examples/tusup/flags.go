@@ -25,6 +25,7 @@ type flags struct {
 	List         listCommand         `cmd:"" help:"List the uploads that can be resumed."`
 	Forget       forgetCommand       `cmd:"" help:"Forget uploads that could be resumed. They stay on the server."`
 	Serve        serveCommand        `cmd:"" help:"Run a tusd that stores uploads in a directory."`
+	Doctor       doctorCommand       `cmd:"" help:"Try a server with small uploads, and report whether uploads will resume."`
 }
 
 // common are the flags of every command.

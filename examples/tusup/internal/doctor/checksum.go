@@ -1,0 +1,112 @@
+package doctor
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-175555ba/tus-go/checksum"
+)
+
+// algorithm returns the algorithm that tusup selects, false if there is none.
+func (s *session) algorithm() (checksum.Algorithm, bool) {
+	for _, a := range checksum.Builtin() {
+		if !s.server.known || slices.ContainsFunc(s.server.algorithms, func(name string) bool { return strings.EqualFold(name, a.Name) }) {
+			return a, true
+		}
+	}
+	return checksum.Algorithm{}, false
+}
+
+// sums returns the values of Upload-Checksum for the first smallSize bytes of the test
+// data: the right one, and a wrong one.
+func sums(a checksum.Algorithm) (right, wrong string) {
+	h := a.New()
+	h.Write(content(smallSize))
+	sum := h.Sum(nil)
+	right = a.Name + " " + base64.StdEncoding.EncodeToString(sum)
+	sum[0] ^= 0xff
+	return right, a.Name + " " + base64.StdEncoding.EncodeToString(sum)
+}
+
+// checkChecksum sends a wrong checksum, which the server must refuse, and the right one
+// (protocol section Checksum).
+func (s *session) checkChecksum(ctx context.Context) Finding {
+	const name = "checksum"
+	if !s.server.offers(name) {
+		return notOffered("damage on the way is detected only by TCP and TLS")
+	}
+	a, ok := s.algorithm()
+	if !ok {
+		return Finding{Outcome: No, Detail: "tusup has none of the algorithms: " + strings.Join(s.server.algorithms, ", ")}
+	}
+	right, wrong := sums(a)
+	return s.tryChecksums(ctx, name, a.Name, func(u *upload, matches bool) (*response, error) {
+		sum := wrong
+		if matches {
+			sum = right
+		}
+		return s.patch(ctx, u, 0, smallSize, map[string]string{"Upload-Checksum": sum})
+	})
+}
+
+// checkChecksumTrailer is checkChecksum with the checksum after the body.
+func (s *session) checkChecksumTrailer(ctx context.Context) Finding {
+	const name = "checksum-trailer"
+	if !s.server.known || !s.server.offers(name) {
+		return notOffered("chunks are read twice for their checksum")
+	}
+	a, _ := s.algorithm() // checkChecksum found it
+	right, wrong := sums(a)
+	return s.tryChecksums(ctx, name, a.Name, func(u *upload, matches bool) (*response, error) {
+		r := u.request("PATCH", 0, nil)
+		r.body, r.size, r.trailer = bytesAt(0, smallSize), smallSize, wrong
+		if matches {
+			r.trailer = right
+		}
+		return s.patched(ctx, u, r)
+	})
+}
+
+// tryChecksums sends the bytes of an upload with a wrong and with the right checksum.
+func (s *session) tryChecksums(ctx context.Context, extension, algorithm string, send func(u *upload, matches bool) (*response, error)) Finding {
+	const off = "use --checksum off"
+	broken := func(format string, args ...any) Finding {
+		s.advice.noChecksum = true
+		return s.verdict("", Finding{Outcome: No, Detail: fmt.Sprintf(format, args...), Advice: off})
+	}
+	u, resp, err := s.create(ctx, smallSize, -1, nil)
+	if u == nil {
+		return Finding{Outcome: Unknown, Detail: "no upload was created: " + reason(resp, err)}
+	}
+	refusal, err := send(u, false)
+	switch {
+	case err != nil:
+		return broken("PATCH with %s fails: %v", extension, err)
+	case refusal.succeeded():
+		s.advice.noChecksum = true
+		return Finding{Outcome: Warning,
+			Detail: fmt.Sprintf("advertised, but not verified: a wrong %s was accepted (%d)", algorithm, refusal.StatusCode),
+			Advice: "a proxy may remove the checksum; it costs time and protects nothing: " + off}
+	}
+	if resp, err = s.head(ctx, u); err != nil || u.stored != 0 {
+		return Finding{Outcome: Warning, Detail: "the server stored bytes with a wrong checksum"}
+	}
+	if resp, err = send(u, true); err != nil || !resp.succeeded() {
+		return broken("PATCH with a right %s is refused: %s", algorithm, reason(resp, err))
+	}
+	if !isMismatch(refusal) {
+		return s.verdict(extension, Finding{Outcome: OK, Detail: fmt.Sprintf("%s is verified; the response to a wrong one is %d instead of 460", algorithm, refusal.StatusCode)})
+	}
+	return s.verdict(extension, Finding{Outcome: OK, Detail: fmt.Sprintf("%s is verified: a wrong one is refused (%d)", algorithm, refusal.StatusCode)})
+}
+
+// reason returns why a request failed.
+func reason(resp *response, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return describe(resp)
+}
