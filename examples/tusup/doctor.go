@@ -97,7 +97,8 @@ func (c *common) sentHeader(p *program, endpoint string) (http.Header, error) {
 	client, err := c.newClient(p, endpoint, tus.Options{Hooks: tus.Hooks{
 		BeforeRequest: func(r *http.Request) error {
 			header = r.Header.Clone()
-			header.Del("Tus-Resumable")
+			header.Del("Tus-Resumable") // of the request, not of the caller
+			header.Del("Cache-Control")
 			if r.Host != r.URL.Host {
 				header.Set("Host", r.Host)
 			}

@@ -75,7 +75,7 @@ func (s *session) tryChecksums(ctx context.Context, extension, algorithm string,
 	const off = "use --checksum off"
 	broken := func(format string, args ...any) Finding {
 		s.advice.noChecksum = true
-		return s.verdict("", Finding{Outcome: No, Detail: fmt.Sprintf(format, args...), Advice: off})
+		return Finding{Outcome: No, Detail: fmt.Sprintf(format, args...), Advice: off}
 	}
 	u, resp, err := s.create(ctx, smallSize, -1, nil)
 	if u == nil {
@@ -91,8 +91,12 @@ func (s *session) tryChecksums(ctx context.Context, extension, algorithm string,
 			Detail: fmt.Sprintf("advertised, but not verified: a wrong %s was accepted (%d)", algorithm, refusal.StatusCode),
 			Advice: "a proxy may remove the checksum; it costs time and protects nothing: " + off}
 	}
-	if resp, err = s.head(ctx, u); err != nil || u.stored != 0 {
-		return Finding{Outcome: Warning, Detail: "the server stored bytes with a wrong checksum"}
+	resp, err = s.head(ctx, u)
+	switch {
+	case err != nil || !resp.succeeded():
+		return Finding{Outcome: Unknown, Detail: "after a wrong checksum, HEAD fails: " + reason(resp, err)}
+	case u.stored != 0:
+		return Finding{Outcome: Warning, Detail: fmt.Sprintf("a wrong %s was refused (%d), but the server stored %d bytes", algorithm, refusal.StatusCode, u.stored)}
 	}
 	if resp, err = send(u, true); err != nil || !resp.succeeded() {
 		return broken("PATCH with a right %s is refused: %s", algorithm, reason(resp, err))

@@ -150,7 +150,8 @@ func (s *session) checkResume(ctx context.Context) Finding {
 	u := s.resumed
 	at := u.stored
 	n := u.size - at
-	early := s.interrupt(ctx, u, at, n, n*3/4)
+	sent := n * 3 / 4
+	early := s.interrupt(ctx, u, at, n, sent)
 	s.client.CloseIdleConnections()
 	for try := range lateTries {
 		if try > 0 {
@@ -173,7 +174,7 @@ func (s *session) checkResume(ctx context.Context) Finding {
 		}
 	}
 	offset := u.stored
-	if early == nil { // else nothing was interrupted
+	if early == nil && sent > clientBuffer { // else nothing was interrupted, or sent
 		s.kept = max(0, offset-at)
 	}
 	resp, err := s.sendRest(ctx, u)
@@ -189,7 +190,7 @@ func (s *session) checkResume(ctx context.Context) Finding {
 			Advice: "uploads resume, but check where the server stores"}
 	}
 	return Finding{Outcome: OK, Detail: fmt.Sprintf("cut after %s, resumed at %s over a new connection, complete at %s",
-		sizeText(at+n*3/4), sizeText(offset), sizeText(u.size))}
+		sizeText(at+sent), sizeText(offset), sizeText(u.size))}
 }
 
 // sendRest completes an upload. It waits a short time for a lock.
@@ -210,7 +211,7 @@ func (s *session) sendRest(ctx context.Context, u *upload) (*response, error) {
 func (s *session) checkBuffering(context.Context) Finding {
 	switch {
 	case s.kept < 0:
-		return Finding{Outcome: Unknown, Detail: "no request was interrupted"}
+		return Finding{Outcome: Unknown, Detail: "no request was interrupted, or too little of it was sent"}
 	case s.kept > 0:
 		return Finding{Outcome: OK, Detail: "the server stores bytes as they are sent"}
 	}

@@ -85,9 +85,14 @@ func (s *session) checkDeferredLength(ctx context.Context) Finding {
 	if !s.server.offers(name) {
 		return notOffered(advice)
 	}
-	u, resp, err := s.create(ctx, smallSize, -1, map[string]string{"Upload-Defer-Length": "1"})
+	size := int64(smallSize)
+	if s.advice.chunk > 0 { // the server may not count a smaller one as the last
+		size = s.advice.chunk
+	}
+	length := strconv.FormatInt(size, 10)
+	u, resp, err := s.create(ctx, size, -1, map[string]string{"Upload-Defer-Length": "1"})
 	if err == nil && u != nil {
-		resp, err = s.patch(ctx, u, 0, smallSize, map[string]string{"Upload-Length": strconv.Itoa(smallSize)})
+		resp, err = s.patch(ctx, u, 0, size, map[string]string{"Upload-Length": length})
 	}
 	if err == nil && u != nil && resp.succeeded() {
 		resp, err = s.head(ctx, u)
@@ -97,7 +102,7 @@ func (s *session) checkDeferredLength(ctx context.Context) Finding {
 		return s.verdict(name, Finding{Outcome: No, Detail: err.Error(), Advice: advice})
 	case !resp.succeeded():
 		return s.verdict(name, Finding{Outcome: No, Detail: fmt.Sprintf("%s is refused: %s", resp.Request.Method, describe(resp)), Advice: advice})
-	case u == nil || u.stored != smallSize || resp.Header.Get("Upload-Length") != strconv.Itoa(smallSize):
+	case u == nil || u.stored != size || resp.Header.Get("Upload-Length") != length:
 		return s.verdict(name, Finding{Outcome: No, Detail: "the upload has another length than the one that was sent with the last bytes", Advice: advice})
 	}
 	return s.verdict(name, Finding{Outcome: OK, Detail: "the length was sent with the last bytes: standard input works"})

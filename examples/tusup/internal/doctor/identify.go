@@ -25,6 +25,9 @@ func describe(r *response) string {
 	if to, err := r.location(); err == nil && r.StatusCode >= 300 && r.StatusCode < 400 {
 		text += " to " + show(to)
 	}
+	if r.unreachable != nil {
+		text += ", which is not reachable: " + r.unreachable.Error()
+	}
 	if said := excerpt(r); said != "" {
 		text += fmt.Sprintf(", %q", said)
 	}
@@ -57,10 +60,8 @@ func identify(r *response) string {
 		return "a WebDAV server" + name
 	case passwordField.MatchString(r.text), loginURL:
 		return "a login page" + name
-	case isHTML(r):
-		return "a web server" + name
 	}
-	return "a server that is not tus" + name
+	return "a web server that is not tus" + name
 }
 
 // isLoginPath reports whether u looks like the URL of a login page.

@@ -13,6 +13,7 @@ func (s *session) checkPatch(ctx context.Context) Finding {
 	resp, err := s.patch(ctx, s.resumed, 0, n, nil)
 	switch {
 	case err == nil && resp.succeeded():
+		s.advice.chunk = s.config.ChunkSize
 		return s.acknowledged(resp, n)
 	case ctx.Err() != nil:
 		return Finding{Outcome: Unknown, Detail: "interrupted"}
@@ -95,10 +96,10 @@ func (s *session) tryChunkSizes(ctx context.Context, refused *response) Finding 
 		return Finding{Outcome: No, Detail: "PATCH is refused: " + describe(refused)}
 	}
 	for _, size := range sizes {
-		if limit := s.server.maxSize; limit > 0 && size+s.rest() > limit {
+		if limit := s.server.maxSize; limit > 0 && size+min(size, s.rest()) > limit {
 			continue
 		}
-		u, _, err := s.create(ctx, size+s.rest(), -1, nil)
+		u, _, err := s.create(ctx, size+min(size, s.rest()), -1, nil)
 		if err != nil || u == nil {
 			continue
 		}

@@ -44,6 +44,9 @@ type response struct {
 	trusted bool      // all servers on the way to from were trusted
 	middle  time.Time // between request and response
 	took    time.Duration
+	// unreachable is the error of the request to the URL of this redirect; nil if it was
+	// not sent.
+	unreachable error
 }
 
 // succeeded reports whether the response has a status of success.
@@ -70,10 +73,15 @@ func (e silentError) Error() string { return fmt.Sprintf("no data moved for %v",
 // send sends a request and follows redirects that keep the method, as package tus does.
 func (s *session) send(ctx context.Context, r request) (*response, error) {
 	to, trusted := r.url, !r.withheld && s.trusts(r.url)
+	var redirect *response
 	for hops := 0; ; hops++ {
 		resp, err := s.exchange(ctx, r, to, trusted)
-		if err != nil {
+		switch {
+		case err != nil && redirect == nil:
 			return nil, err
+		case err != nil:
+			redirect.unreachable = err
+			return redirect, nil
 		}
 		if t, err := http.ParseTime(resp.Header.Get("Upload-Expires")); err == nil {
 			s.expires = t.Sub(resp.date())
@@ -85,7 +93,7 @@ func (s *session) send(ctx context.Context, r request) (*response, error) {
 		if s.redirect == "" {
 			s.redirect = fmt.Sprintf("%s is redirected (%d) to %s", r.method, resp.StatusCode, show(next))
 		}
-		to, trusted = next, trusted && s.trusts(next)
+		redirect, to, trusted = resp, next, trusted && s.trusts(next)
 	}
 }
 

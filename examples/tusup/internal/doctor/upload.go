@@ -22,6 +22,9 @@ const (
 	// settle is how long the connection of an interrupted request stays open after its
 	// last byte, so that the server reads it.
 	settle = 300 * time.Millisecond
+	// clientBuffer is the maximum number of bytes that the client has not sent when it waits
+	// for more.
+	clientBuffer = 64 * kib
 	// lockTries and lockWait bound the wait for a lock that an interrupted request holds.
 	lockTries = 12
 	lockWait  = 250 * time.Millisecond
@@ -112,7 +115,7 @@ func (u *upload) request(method string, at int64, header map[string]string) requ
 // head requests the state of an upload. It waits a short time for a lock.
 func (s *session) head(ctx context.Context, u *upload) (*response, error) {
 	for try := 1; ; try++ {
-		resp, err := s.send(ctx, u.request(http.MethodHead, 0, nil))
+		resp, err := s.send(ctx, u.request(http.MethodHead, 0, map[string]string{"Cache-Control": "no-cache, no-store"}))
 		if err != nil || !isLocked(resp) || try == lockTries {
 			if n, ok := offset(resp); err == nil && ok && resp.succeeded() {
 				u.stored = n
@@ -157,7 +160,7 @@ func (s *session) remove(ctx context.Context, u *upload) (*response, error) {
 		if err != nil {
 			return nil, err
 		}
-		if resp.succeeded() || s.deletes && isGone(resp) {
+		if resp.succeeded() || isGone(resp) && (s.deletes || s.vanished(ctx, u)) {
 			s.uploads = slices.DeleteFunc(s.uploads, func(other *upload) bool { return other == u })
 			return resp, nil
 		}
@@ -166,6 +169,13 @@ func (s *session) remove(ctx context.Context, u *upload) (*response, error) {
 		}
 		wait(ctx, lockWait)
 	}
+}
+
+// vanished reports whether the server no longer has an upload. A 404 to DELETE may also be
+// about the method.
+func (s *session) vanished(ctx context.Context, u *upload) bool {
+	resp, err := s.head(ctx, u)
+	return err == nil && isGone(resp)
 }
 
 // cleanUp deletes all uploads, also after ctx ended, and reports what is left.
