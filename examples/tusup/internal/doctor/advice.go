@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 // recommendedChunk is the size of chunks where an interruption costs a whole one.
@@ -61,23 +63,49 @@ func (s *session) flags() []string {
 }
 
 // capabilitiesFlag returns the extensions that work, if the response to OPTIONS is missing
-// or wrong.
+// or wrong. --capabilities has the algorithms as checksum:NAME.
 func (s *session) capabilitiesFlag() string {
-	switch {
-	case !s.done:
-		return ""
-	case !s.server.known:
-		works := slices.DeleteFunc(slices.Clone(s.advice.works), isChecksum) // requires the algorithms, too
-		return strings.Join(append([]string{"creation"}, works...), ",")
-	case len(s.advice.broken) == 0:
-		return ""
+	works, broken := slices.Clone(s.advice.works), slices.Clone(s.advice.broken)
+	if s.advice.noChecksum {
+		broken = slices.DeleteFunc(broken, func(e string) bool { return strings.HasPrefix(e, "checksum") })
 	}
-	return strings.Join(slices.DeleteFunc(slices.Clone(s.server.extensions), func(e string) bool {
-		return slices.Contains(s.advice.broken, e) || isChecksum(e)
-	}), ",")
+	switch {
+	case !s.done, s.server.known && len(broken) == 0:
+		return ""
+	case s.server.known:
+		works = slices.DeleteFunc(slices.Clone(s.server.extensions), func(e string) bool { return slices.Contains(broken, e) })
+	}
+	var flag []string
+	for _, e := range []string{
+		"creation", "creation-with-upload", "creation-defer-length", "expiration", "checksum", "checksum-trailer", "termination", "concatenation",
+	} {
+		switch {
+		case e != "creation" && !slices.Contains(works, e), strings.HasPrefix(e, "checksum") && s.advice.noChecksum:
+		case e == "checksum":
+			for _, name := range s.algorithms() {
+				flag = append(flag, "checksum:"+name)
+			}
+		default:
+			flag = append(flag, e)
+		}
+	}
+	return strings.Join(flag, ",")
 }
 
-func isChecksum(extension string) bool { return strings.HasPrefix(extension, "checksum") }
+// algorithms returns the checksum algorithms of the server that tusup has; if the server
+// does not advertise any, the one that was tried.
+func (s *session) algorithms() []string {
+	var names []string
+	for _, a := range checksum.Builtin() {
+		if s.server.advertises(a) {
+			names = append(names, a.Name)
+		}
+	}
+	if !s.server.known {
+		names = names[:1]
+	}
+	return names
+}
 
 // units are the units of sizes, the largest first.
 func units() []unit {

@@ -13,18 +13,23 @@ import (
 // algorithm returns the algorithm that tusup selects, false if there is none.
 func (s *session) algorithm() (checksum.Algorithm, bool) {
 	for _, a := range checksum.Builtin() {
-		if !s.server.known || slices.ContainsFunc(s.server.algorithms, func(name string) bool { return strings.EqualFold(name, a.Name) }) {
+		if s.server.advertises(a) {
 			return a, true
 		}
 	}
 	return checksum.Algorithm{}, false
 }
 
-// sums returns the values of Upload-Checksum for the first smallSize bytes of the test
-// data: the right one, and a wrong one.
-func sums(a checksum.Algorithm) (right, wrong string) {
+// advertises reports whether an algorithm is worth a try: it is advertised, or unknown.
+func (c capabilities) advertises(a checksum.Algorithm) bool {
+	return !c.known || slices.ContainsFunc(c.algorithms, func(name string) bool { return strings.EqualFold(name, a.Name) })
+}
+
+// sums returns the values of Upload-Checksum for the first size bytes of the test data: the
+// right one, and a wrong one.
+func sums(a checksum.Algorithm, size int64) (right, wrong string) {
 	h := a.New()
-	h.Write(content(smallSize))
+	h.Write(content(size))
 	sum := h.Sum(nil)
 	right = a.Name + " " + base64.StdEncoding.EncodeToString(sum)
 	sum[0] ^= 0xff
@@ -42,13 +47,13 @@ func (s *session) checkChecksum(ctx context.Context) Finding {
 	if !ok {
 		return Finding{Outcome: No, Detail: "tusup has none of the algorithms: " + strings.Join(s.server.algorithms, ", ")}
 	}
-	right, wrong := sums(a)
+	right, wrong := sums(a, s.small())
 	return s.tryChecksums(ctx, name, a.Name, func(u *upload, matches bool) (*response, error) {
 		sum := wrong
 		if matches {
 			sum = right
 		}
-		return s.patch(ctx, u, 0, smallSize, map[string]string{"Upload-Checksum": sum})
+		return s.patch(ctx, u, 0, s.small(), map[string]string{"Upload-Checksum": sum})
 	})
 }
 
@@ -59,10 +64,10 @@ func (s *session) checkChecksumTrailer(ctx context.Context) Finding {
 		return notOffered("chunks are read twice for their checksum")
 	}
 	a, _ := s.algorithm() // checkChecksum found it
-	right, wrong := sums(a)
+	right, wrong := sums(a, s.small())
 	return s.tryChecksums(ctx, name, a.Name, func(u *upload, matches bool) (*response, error) {
 		r := u.request("PATCH", 0, nil)
-		r.body, r.size, r.trailer = bytesAt(0, smallSize), smallSize, wrong
+		r.body, r.size, r.trailer = bytesAt(0, s.small()), s.small(), wrong
 		if matches {
 			r.trailer = right
 		}
@@ -72,24 +77,26 @@ func (s *session) checkChecksumTrailer(ctx context.Context) Finding {
 
 // tryChecksums sends the bytes of an upload with a wrong and with the right checksum.
 func (s *session) tryChecksums(ctx context.Context, extension, algorithm string, send func(u *upload, matches bool) (*response, error)) Finding {
-	const off = "use --checksum off"
-	broken := func(format string, args ...any) Finding {
-		s.advice.noChecksum = true
-		return Finding{Outcome: No, Detail: fmt.Sprintf(format, args...), Advice: off}
+	useless := func(outcome Outcome, format string, args ...any) Finding {
+		advice := "use --checksum off"
+		if extension == "checksum" {
+			s.advice.noChecksum = true
+		} else {
+			s.advice.broken = append(s.advice.broken, extension)
+			advice = "let the proxies pass trailers, or use --capabilities without checksum-trailer"
+		}
+		return Finding{Outcome: outcome, Detail: fmt.Sprintf(format, args...), Advice: advice}
 	}
-	u, resp, err := s.create(ctx, smallSize, -1, nil)
+	u, resp, err := s.create(ctx, s.small(), -1, nil)
 	if u == nil {
 		return Finding{Outcome: Unknown, Detail: "no upload was created: " + reason(resp, err)}
 	}
 	refusal, err := send(u, false)
 	switch {
 	case err != nil:
-		return broken("PATCH with %s fails: %v", extension, err)
+		return useless(No, "PATCH with %s fails: %v", extension, err)
 	case refusal.succeeded():
-		s.advice.noChecksum = true
-		return Finding{Outcome: Warning,
-			Detail: fmt.Sprintf("advertised, but not verified: a wrong %s was accepted (%d)", algorithm, refusal.StatusCode),
-			Advice: "a proxy may remove the checksum; it costs time and protects nothing: " + off}
+		return useless(Warning, "advertised, but not verified: a wrong %s was accepted (%d), so the server ignores it, or a proxy removes it", algorithm, refusal.StatusCode)
 	}
 	resp, err = s.head(ctx, u)
 	switch {
@@ -99,7 +106,7 @@ func (s *session) tryChecksums(ctx context.Context, extension, algorithm string,
 		return Finding{Outcome: Warning, Detail: fmt.Sprintf("a wrong %s was refused (%d), but the server stored %d bytes", algorithm, refusal.StatusCode, u.stored)}
 	}
 	if resp, err = send(u, true); err != nil || !resp.succeeded() {
-		return broken("PATCH with a right %s is refused: %s", algorithm, reason(resp, err))
+		return useless(No, "PATCH with a right %s is refused: %s", algorithm, reason(resp, err))
 	}
 	if !isMismatch(refusal) {
 		return s.verdict(extension, Finding{Outcome: OK, Detail: fmt.Sprintf("%s is verified; the response to a wrong one is %d instead of 460", algorithm, refusal.StatusCode)})

@@ -26,7 +26,21 @@ func (s *session) first() int64 {
 }
 
 // rest returns the size of the PATCH that is interrupted.
-func (s *session) rest() int64 { return s.config.Size - s.config.Size/2 }
+func (s *session) rest() int64 {
+	rest := s.config.Size - s.config.Size/2
+	if chunk := s.config.ChunkSize; chunk > 0 {
+		return min(rest, chunk)
+	}
+	return rest
+}
+
+// small returns the size of the uploads that are sent in one request.
+func (s *session) small() int64 {
+	if chunk := s.advice.chunk; chunk > 0 {
+		return min(smallSize, chunk)
+	}
+	return smallSize
+}
 
 // checkCreation creates the upload that is interrupted and resumed (protocol section
 // Creation).

@@ -147,6 +147,7 @@ type session struct {
 
 	findings []Finding
 	timeouts int
+	cleaning bool
 
 	options  *response     // to OPTIONS
 	server   capabilities  // that OPTIONS advertised

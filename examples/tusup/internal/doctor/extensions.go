@@ -13,7 +13,8 @@ func notOffered(advice string) Finding {
 	return Finding{Outcome: No, Detail: "not advertised", Advice: advice}
 }
 
-// verdict records whether an extension works, and returns f. A broken one must not be used.
+// verdict records whether an extension works, and returns f. One that is advertised and does
+// not work must not be used.
 func (s *session) verdict(extension string, f Finding) Finding {
 	switch f.Outcome {
 	case OK:
@@ -58,7 +59,7 @@ func (s *session) checkCreationWithUpload(ctx context.Context) Finding {
 	if !s.server.offers(name) {
 		return notOffered("small files take two requests")
 	}
-	u, resp, err := s.create(ctx, smallSize, smallSize, nil)
+	u, resp, err := s.create(ctx, s.small(), s.small(), nil)
 	switch {
 	case err != nil:
 		return s.verdict(name, Finding{Outcome: No, Detail: "POST with bytes fails: " + err.Error()})
@@ -70,8 +71,8 @@ func (s *session) checkCreationWithUpload(ctx context.Context) Finding {
 			return Finding{Outcome: Warning, Detail: "the response has no Upload-Offset"}
 		}
 	}
-	if u.stored != smallSize {
-		return Finding{Outcome: Warning, Detail: fmt.Sprintf("the server stored %d of %d bytes of the POST", u.stored, smallSize),
+	if u.stored != s.small() {
+		return Finding{Outcome: Warning, Detail: fmt.Sprintf("the server stored %d of %d bytes of the POST", u.stored, s.small()),
 			Advice: "tusup sends the rest with PATCH"}
 	}
 	return s.verdict(name, Finding{Outcome: OK, Detail: "POST with bytes works: a small file takes one request"})
@@ -85,7 +86,7 @@ func (s *session) checkDeferredLength(ctx context.Context) Finding {
 	if !s.server.offers(name) {
 		return notOffered(advice)
 	}
-	size := int64(smallSize)
+	size := s.small()
 	if s.advice.chunk > 0 { // the server may not count a smaller one as the last
 		size = s.advice.chunk
 	}
@@ -127,19 +128,19 @@ func (s *session) checkConcatenation(ctx context.Context) Finding {
 	}
 	var paths, urls []string
 	for range 2 {
-		u, resp, err := s.create(ctx, smallSize, -1, map[string]string{"Upload-Concat": "partial"})
+		u, resp, err := s.create(ctx, s.small(), -1, map[string]string{"Upload-Concat": "partial"})
 		if u == nil {
 			return refused("the creation of a part", resp, err)
 		}
-		if resp, err = s.patch(ctx, u, 0, smallSize, nil); err != nil || !resp.succeeded() {
+		if resp, err = s.patch(ctx, u, 0, s.small(), nil); err != nil || !resp.succeeded() {
 			return refused("PATCH of a part", resp, err)
 		}
 		paths = append(paths, u.url.EscapedPath())
 		urls = append(urls, u.url.String())
 	}
-	final, resp, err := s.create(ctx, 2*smallSize, -1, map[string]string{"Upload-Concat": "final;" + strings.Join(paths, " ")})
+	final, resp, err := s.create(ctx, 2*s.small(), -1, map[string]string{"Upload-Concat": "final;" + strings.Join(paths, " ")})
 	if err == nil && final == nil && resp.StatusCode >= 400 && resp.StatusCode < 500 { // some servers require URLs
-		final, resp, err = s.create(ctx, 2*smallSize, -1, map[string]string{"Upload-Concat": "final;" + strings.Join(urls, " ")})
+		final, resp, err = s.create(ctx, 2*s.small(), -1, map[string]string{"Upload-Concat": "final;" + strings.Join(urls, " ")})
 	}
 	if final == nil {
 		return refused("the creation of the final upload", resp, err)
@@ -147,8 +148,8 @@ func (s *session) checkConcatenation(ctx context.Context) Finding {
 	if resp, err = s.head(ctx, final); err != nil || !resp.succeeded() {
 		return refused("HEAD of the final upload", resp, err)
 	}
-	if got := resp.Header.Get("Upload-Length"); got != strconv.Itoa(2*smallSize) {
-		return s.verdict(name, Finding{Outcome: No, Detail: fmt.Sprintf("the final upload has length %q, not %d", short(got, 20), 2*smallSize), Advice: advice})
+	if got := resp.Header.Get("Upload-Length"); got != strconv.FormatInt(2*s.small(), 10) {
+		return s.verdict(name, Finding{Outcome: No, Detail: fmt.Sprintf("the final upload has length %q, not %d", short(got, 20), 2*s.small()), Advice: advice})
 	}
 	return s.verdict(name, Finding{Outcome: OK, Detail: "two parts were concatenated: --parallel N works"})
 }

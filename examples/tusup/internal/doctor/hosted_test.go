@@ -11,6 +11,7 @@ import (
 )
 
 func TestHosted_ChunkRulesAreFound(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		rules  strict.Rules
 		config doctor.Config
@@ -26,6 +27,9 @@ func TestHosted_ChunkRulesAreFound(t *testing.T) {
 		"unusual size": {
 			strict.Rules{Chunk: strict.Exactly(3 * mib)}, doctor.Config{ChunkSize: 3 * mib}, "--chunk-size 3MiB",
 		},
+		"small chunks": {
+			strict.Rules{BodyLimit: 40_000}, doctor.Config{ChunkSize: 32 << 10}, "--chunk-size 32KiB",
+		},
 		"limited body": {
 			strict.Rules{BodyLimit: 2_500_000}, doctor.Config{}, "--chunk-size 2MiB",
 		},
@@ -38,6 +42,7 @@ func TestHosted_ChunkRulesAreFound(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			srv := strict.NewServer(t, test.rules)
 			test.config.Endpoint = srv.Endpoint()
 			report := run(t, test.config)
@@ -48,6 +53,7 @@ func TestHosted_ChunkRulesAreFound(t *testing.T) {
 }
 
 func TestHosted_RefusalIsShown(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		rules strict.Rules
 		check string
@@ -59,6 +65,7 @@ func TestHosted_RefusalIsShown(t *testing.T) {
 		"chunk size":  {strict.Rules{Chunk: strict.Exactly(3 * mib)}, "patch", []string{"not 3145728", "--chunk-size SIZE"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			srv := strict.NewServer(t, test.rules)
 			report := run(t, doctor.Config{Endpoint: srv.Endpoint()})
 			wantVerdict(t, report, false, "")

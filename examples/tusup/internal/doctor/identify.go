@@ -122,8 +122,8 @@ func unreachable(u *url.URL, err error) (detail, advice string) {
 	var silent silentError
 	text := err.Error()
 	switch {
-	case strings.Contains(text, "proxyconnect"), strings.Contains(text, "proxy"):
-		return "the HTTP proxy cannot be used: " + text, "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+	case errors.As(err, &op) && op.Op == "proxyconnect", strings.HasPrefix(text, "proxy refuses"), text == http.StatusText(http.StatusProxyAuthRequired):
+		return "the HTTP proxy cannot be used: " + text, "check --proxy, HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Sprintf("the host %s cannot be resolved: no such name", dns.Name), "check the host of the endpoint"
 	case errors.As(err, &dns):

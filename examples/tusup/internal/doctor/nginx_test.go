@@ -87,6 +87,7 @@ http {
 }
 
 func TestNginx_SettingsAreTold(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		settings string
 		checks   outcomes
@@ -114,6 +115,7 @@ func TestNginx_SettingsAreTold(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			tusd, dir := startTusd(t)
 			report := run(t, doctor.Config{Endpoint: startNginx(t, tusd.URL, test.settings) + "/files/"})
 			want(t, report, test.checks)
@@ -125,6 +127,7 @@ func TestNginx_SettingsAreTold(t *testing.T) {
 }
 
 func TestNginx_TextsNameSettings(t *testing.T) {
+	t.Parallel()
 	tusd, _ := startTusd(t)
 	report := run(t, doctor.Config{Endpoint: startNginx(t, tusd.URL, "") + "/files/"})
 	wantText(t, report, "buffering", "proxy_request_buffering off")
@@ -135,6 +138,7 @@ func TestNginx_TextsNameSettings(t *testing.T) {
 }
 
 func TestNginx_BackendDownIsNotTus(t *testing.T) {
+	t.Parallel()
 	backend, _ := startTusd(t)
 	url := startNginx(t, backend.URL, "")
 	backend.Close()

@@ -75,6 +75,9 @@ func (s *session) send(ctx context.Context, r request) (*response, error) {
 	to, trusted := r.url, !r.withheld && s.trusts(r.url)
 	var redirect *response
 	for hops := 0; ; hops++ {
+		if s.timeouts >= maxTimeouts && !s.cleaning {
+			return nil, silentError{s.config.Timeout}
+		}
 		resp, err := s.exchange(ctx, r, to, trusted)
 		switch {
 		case err != nil && redirect == nil:

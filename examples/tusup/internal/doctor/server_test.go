@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,10 +16,12 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/doctor"
+	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
 func TestTusd_ResumesWithoutFlags(t *testing.T) {
+	t.Parallel()
 	tusd, dir := startTusd(t)
 	report := run(t, doctor.Config{Endpoint: tusd.URL + "/files/"})
 	wantVerdict(t, report, true, "")
@@ -34,6 +37,7 @@ func TestTusd_ResumesWithoutFlags(t *testing.T) {
 }
 
 func TestServer_AllExtensionsWork(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, &tustest.Options{Expires: 24 * time.Hour})
 	report := run(t, doctor.Config{Endpoint: srv.Endpoint()})
 	wantVerdict(t, report, true, "")
@@ -48,6 +52,7 @@ func TestServer_AllExtensionsWork(t *testing.T) {
 }
 
 func TestServer_TrailingSlashIsFound(t *testing.T) {
+	t.Parallel()
 	tusd, dir := startTusd(t)
 	report := run(t, doctor.Config{Endpoint: tusd.URL + "/files"})
 	wantVerdict(t, report, true, "--endpoint "+tusd.URL+"/files/")
@@ -56,6 +61,7 @@ func TestServer_TrailingSlashIsFound(t *testing.T) {
 }
 
 func TestServer_SlashWithoutOptionsIsFound(t *testing.T) {
+	t.Parallel()
 	h := tustest.NewHandler(nil)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions || r.URL.Path == "/files" {
@@ -67,7 +73,7 @@ func TestServer_SlashWithoutOptionsIsFound(t *testing.T) {
 	defer srv.Close()
 	report := run(t, doctor.Config{Endpoint: srv.URL + "/files?tenant=7"})
 	// The endpoint has a query, which may be secret: no flag repeats it.
-	wantVerdict(t, report, true, "--capabilities creation,termination,creation-with-upload,creation-defer-length,concatenation")
+	wantVerdict(t, report, true, "--capabilities creation,creation-with-upload,creation-defer-length,checksum:sha256,termination,concatenation")
 	wantText(t, report, "creation", "slash", "404")
 	want(t, report, outcomes{"options": doctor.Warning, "creation": doctor.Warning})
 	wantDeleted(t, h, report)
@@ -108,8 +114,10 @@ func notTus(t *testing.T) map[string]struct {
 }
 
 func TestServer_OthersAreToldApart(t *testing.T) {
+	t.Parallel()
 	for name, test := range notTus(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			srv := httptest.NewServer(test.handler)
 			defer srv.Close()
 			report := run(t, doctor.Config{Endpoint: srv.URL + "/files/"})
@@ -124,6 +132,7 @@ func TestServer_OthersAreToldApart(t *testing.T) {
 }
 
 func TestServer_UnreachableIsToldApart(t *testing.T) {
+	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +142,7 @@ func TestServer_UnreachableIsToldApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()
+	t.Cleanup(func() { silent.Close() })
 	plain := tustest.NewServer(t, nil)
 	secure, _, _ := startTLS(t, tustest.NewHandler(nil), false)
 	for name, test := range map[string]struct {
@@ -149,6 +158,7 @@ func TestServer_UnreachableIsToldApart(t *testing.T) {
 		"no URL":          {"localhost:1080", []string{"not an http or https URL"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			report := run(t, doctor.Config{Endpoint: test.endpoint, Timeout: 500 * time.Millisecond})
 			wantVerdict(t, report, false, "")
 			want(t, report, outcomes{"connection": doctor.No})
@@ -161,8 +171,10 @@ func TestServer_UnreachableIsToldApart(t *testing.T) {
 }
 
 func TestTLS_HTTP2IsReported(t *testing.T) {
+	t.Parallel()
 	for name, offered := range map[string]bool{"offered": true, "not offered": false} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			url, client, offering := startTLS(t, tustest.NewHandler(nil), offered)
 			report := run(t, doctor.Config{Endpoint: url + "/files/", Client: client, HTTP2: offering})
 			wantVerdict(t, report, true, "")
@@ -174,7 +186,55 @@ func TestTLS_HTTP2IsReported(t *testing.T) {
 	}
 }
 
+// named returns a client that connects to address whatever the host of the URL is.
+func named(address string) *http.Client {
+	transport := tus.NewTransport()
+	transport.Proxy = nil
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	return &http.Client{Transport: transport}
+}
+
+func TestConnection_ClearCredentialsAreReported(t *testing.T) {
+	t.Parallel()
+	srv := tustest.NewServer(t, nil)
+	client := named(srv.HTTP.Listener.Addr().String())
+	header := http.Header{"Authorization": {"Bearer token-of-user"}}
+	report := run(t, doctor.Config{Endpoint: "http://uploads.example/files/", Client: client, Header: header})
+	want(t, report, outcomes{"connection": doctor.Warning})
+	wantText(t, report, "connection", "without encryption")
+	wantVerdict(t, report, true, "")
+	report = run(t, doctor.Config{Endpoint: "http://uploads.example/files/", Client: client})
+	want(t, report, outcomes{"connection": doctor.OK})
+}
+
+func TestConnection_ProxyIsToldApart(t *testing.T) {
+	t.Parallel()
+	srv := tustest.NewServer(t, nil) // refuses CONNECT
+	for name, test := range map[string]struct {
+		proxy, text string
+	}{
+		"refuses":     {srv.HTTP.URL, "proxy refuses"},
+		"unreachable": {"http://127.0.0.1:1", "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy, err := url.Parse(test.proxy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			transport := tus.NewTransport()
+			transport.Proxy = http.ProxyURL(proxy)
+			report := run(t, doctor.Config{Endpoint: "https://proxy.example/files/", Client: &http.Client{Transport: transport}})
+			want(t, report, outcomes{"connection": doctor.No})
+			wantText(t, report, "connection", "the HTTP proxy cannot be used", test.text, "NO_PROXY")
+		})
+	}
+}
+
 func TestClock_DifferenceIsReported(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		ahead time.Duration
 		text  string
@@ -190,6 +250,7 @@ func TestClock_DifferenceIsReported(t *testing.T) {
 }
 
 func TestRun_InterruptedDeletesUploads(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1, Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {

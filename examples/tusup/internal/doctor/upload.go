@@ -182,6 +182,7 @@ func (s *session) vanished(ctx context.Context, u *upload) bool {
 func (s *session) cleanUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
+	s.cleaning = true
 	created, bytes := len(s.uploads), int64(0)
 	for _, u := range slices.Backward(slices.Clone(s.uploads)) { // final uploads before their parts
 		if ctx.Err() == nil {
