@@ -176,6 +176,9 @@ func TestFaults_AreTold(t *testing.T) {
 			want(t, report, test.checks)
 			wantText(t, report, test.check, test.text)
 			wantVerdict(t, report, test.resumes, test.flags)
+			if len(report.Left) > 0 {
+				t.Errorf("left: %v", report.Left)
+			}
 			for _, u := range srv.Uploads() {
 				if !u.Terminated && name != "no Location" { // nothing tells its URL
 					t.Errorf("upload %s is left", u.ID)
@@ -204,6 +207,32 @@ func TestFaults_HangingServerIsGivenUp(t *testing.T) {
 				t.Errorf("findings are %v", report.Findings)
 			}
 		})
+	}
+}
+
+func TestFaults_StalledBodyIsGivenUp(t *testing.T) {
+	t.Parallel()
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(always("PATCH", func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if r.ContentLength > mib {
+			tustest.Stall()(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}))
+	report := run(t, doctor.Config{Endpoint: srv.Endpoint(), Timeout: 300 * time.Millisecond})
+	wantVerdict(t, report, true, "--chunk-size 1MiB")
+	wantText(t, report, "body-size", "no data moved for 300ms")
+}
+
+func TestTermination_PretendedReportsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(always("DELETE", tustest.Respond(204, "", "Tus-Resumable", "1.0.0")))
+	report := run(t, doctor.Config{Endpoint: srv.Endpoint()})
+	want(t, report, outcomes{"termination": doctor.Warning, "cleanup": doctor.Warning})
+	if n := len(srv.Uploads()); len(report.Left) != n {
+		t.Errorf("%d uploads are reported as left, the server has %d", len(report.Left), n)
 	}
 }
 

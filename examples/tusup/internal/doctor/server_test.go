@@ -105,7 +105,7 @@ func notTus(t *testing.T) map[string]struct {
 		"no such page":   {http.NotFoundHandler(), "404 Not Found"},
 		"login page":     {respond(200, `<html><title>Hello</title><form><input name=p type="password"></form>`, "Content-Type", "text/html"), "a login page"},
 		"login redirect": {respond(302, "", "Location", "https://sso.invalid/login?from=secret"), "a login page"},
-		"S3":             {respond(403, `<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>`, "Server", "AmazonS3"), "an S3 endpoint"},
+		"S3":             {respond(403, `<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>`, "Content-Type", "application/xml"), "an S3 endpoint"},
 		"WebDAV":         {respond(405, "", "DAV", "1, 2"), "a WebDAV server"},
 		"API":            {respond(404, `{"error":"no route"}`, "Content-Type", "application/json"), `no route`},
 		"overloaded":     {respond(503, "<html><title>Too busy</title></html>", "Content-Type", "text/html"), "Too busy"},

@@ -153,14 +153,15 @@ func (c *cutter) Read([]byte) (int, error) {
 	return 0, errCut
 }
 
-// remove deletes an upload. It returns the last response.
+// remove deletes an upload. It returns the last response. The upload stays in s.uploads if
+// it may still exist.
 func (s *session) remove(ctx context.Context, u *upload) (*response, error) {
 	for try := 1; ; try++ {
 		resp, err := s.send(ctx, u.request(http.MethodDelete, 0, nil))
 		if err != nil {
 			return nil, err
 		}
-		if resp.succeeded() || isGone(resp) && (s.deletes || s.vanished(ctx, u)) {
+		if deleted := resp.succeeded() || isGone(resp); deleted && (s.deletes || s.vanished(ctx, u, resp)) {
 			s.uploads = slices.DeleteFunc(s.uploads, func(other *upload) bool { return other == u })
 			return resp, nil
 		}
@@ -171,11 +172,11 @@ func (s *session) remove(ctx context.Context, u *upload) (*response, error) {
 	}
 }
 
-// vanished reports whether the server no longer has an upload. A 404 to DELETE may also be
-// about the method.
-func (s *session) vanished(ctx context.Context, u *upload) bool {
+// vanished reports whether the server no longer has an upload after this response to DELETE.
+// A 404 may also be about the method.
+func (s *session) vanished(ctx context.Context, u *upload, deletion *response) bool {
 	resp, err := s.head(ctx, u)
-	return err == nil && isGone(resp)
+	return err == nil && (isGone(resp) || deletion.succeeded() && !resp.succeeded() && resp.StatusCode < 500)
 }
 
 // cleanUp deletes all uploads, also after ctx ended, and reports what is left.
