@@ -119,17 +119,9 @@ func (s *session) refusedCreation(resp *response) Finding {
 func (s *session) checkLocation(ctx context.Context) Finding {
 	u, from := s.resumed, s.creation.from
 	raw := strings.TrimSpace(s.creation.Header.Get("Location"))
-	sameHost := strings.EqualFold(u.url.Hostname(), from.Hostname())
 	switch {
 	case from.Scheme == "https" && u.url.Scheme == "http" && !s.trusts(u.url):
-		f := Finding{Outcome: No,
-			Detail: fmt.Sprintf("the upload URL leads from https to http: %s", show(u.url)),
-			Advice: "let the proxy send X-Forwarded-Proto and X-Forwarded-Host, and the server use them (tusd: -behind-proxy)"}
-		if sameHost { // so that it can be deleted
-			u.url.Scheme, u.url.Host = from.Scheme, from.Host
-			u.trusted = s.creation.trusted
-		}
-		return f
+		return s.misplaced(ctx, u, "the upload URL leads from https to http: "+show(u.url))
 	case !u.trusted:
 		return s.foreignLocation(ctx, u)
 	case origin(u.url) != origin(from):
@@ -143,20 +135,41 @@ func (s *session) checkLocation(ctx context.Context) Finding {
 // foreignLocation tries an upload URL that gets no credentials.
 func (s *session) foreignLocation(ctx context.Context, u *upload) Finding {
 	detail := "the upload URL has another origin: " + show(u.url)
-	const proxy = "if it is the same server, let the proxy send X-Forwarded-Proto and X-Forwarded-Host, and the server use them (tusd: -behind-proxy)"
 	resp, err := s.head(ctx, u)
 	switch {
 	case err != nil:
 		why, _ := unreachable(u.url, err)
-		return Finding{Outcome: No, Detail: detail + ", which is not reachable: " + why, Advice: proxy}
+		return s.misplaced(ctx, u, detail+", which is not reachable: "+why)
 	case resp.succeeded():
-		return Finding{Outcome: Warning, Detail: detail + ", which responds without credentials", Advice: proxy}
+		return Finding{Outcome: Warning, Detail: detail + ", which responds without credentials", Advice: "if it is the same server, " + forward}
 	case s.hasCredentials() && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden):
 		s.advice.origins = append(s.advice.origins, (&url.URL{Scheme: u.url.Scheme, Host: u.url.Host}).String())
 		return Finding{Outcome: No, Detail: fmt.Sprintf("%s, which requires credentials (%d)", detail, resp.StatusCode),
-			Advice: "if you trust this origin with the credentials, use --trusted-origin; " + proxy}
+			Advice: "if you trust this origin with the credentials, use --trusted-origin; if it is the same server, " + forward}
 	}
-	return Finding{Outcome: No, Detail: detail + ": HEAD " + describe(resp), Advice: proxy}
+	return s.misplaced(ctx, u, detail+": HEAD "+describe(resp))
+}
+
+// forward is the advice for a server that does not know its own origin.
+const forward = "let the proxy send Host, X-Forwarded-Host and X-Forwarded-Proto, and the server use them (tusd: -behind-proxy)"
+
+// misplaced returns the finding for an upload URL that cannot be used. It looks for the
+// upload at the origin of the endpoint, so that it can be deleted.
+func (s *session) misplaced(ctx context.Context, u *upload, detail string) Finding {
+	f := Finding{Outcome: No, Detail: detail, Advice: "if it is the same server, " + forward}
+	here := *u.url
+	here.Scheme, here.Host = s.creation.from.Scheme, s.creation.from.Host
+	moved := &upload{url: &here, trusted: s.creation.trusted}
+	resp, err := s.head(ctx, moved)
+	if err != nil || !resp.succeeded() {
+		return f
+	}
+	if _, ok := offset(resp); ok {
+		u.url, u.trusted = moved.url, moved.trusted
+		f.Detail += "; the upload is at " + show(u.url)
+		f.Advice = forward
+	}
+	return f
 }
 
 // checkResume cuts a connection, requests the offset over a new one, and sends the rest.

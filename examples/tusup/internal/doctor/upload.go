@@ -201,7 +201,7 @@ func (s *session) cleanUp(ctx context.Context) {
 			bytes += u.stored
 			urls = append(urls, withoutUser(u.url))
 		}
-		f.Detail = fmt.Sprintf("%d test uploads with %s are left on the server: %s", n, sizeText(bytes), strings.Join(urls, " "))
+		f.Detail = fmt.Sprintf("test uploads left on the server: %d, with %s: %s", n, sizeText(bytes), strings.Join(urls, " "))
 		f.Advice = fmt.Sprintf("ask the administrator to delete them (metadata filename %s)", filename)
 	}
 	s.add(f)
