@@ -41,7 +41,7 @@ func sums(a checksum.Algorithm, size int64) (right, wrong string) {
 func (s *session) checkChecksum(ctx context.Context) Finding {
 	const name = "checksum"
 	if !s.server.offers(name) {
-		return notOffered("damage on the way is detected only by TCP and TLS")
+		return notOffered("corruption in transit is detected only by TCP and TLS")
 	}
 	a, ok := s.algorithm()
 	if !ok {

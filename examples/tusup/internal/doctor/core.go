@@ -272,7 +272,7 @@ func (s *session) checkExpiration(context.Context) Finding {
 	case s.expires == 0 && s.server.known && s.server.offers("expiration"):
 		return Finding{Outcome: OK, Detail: "advertised, but no response had Upload-Expires"}
 	case s.expires == 0:
-		return Finding{Outcome: No, Detail: "the server does not say when unfinished uploads expire"}
+		return Finding{Outcome: No, Detail: "no response has Upload-Expires: it is unknown when unfinished uploads expire"}
 	case s.expires < time.Hour:
 		return Finding{Outcome: Warning, Detail: fmt.Sprintf("unfinished uploads expire after %v", s.expires.Round(time.Second)),
 			Advice: "a longer interruption starts the upload over"}

@@ -53,7 +53,7 @@ func allExcept(extension string) string {
 	return "--capabilities " + strings.Join(slices.DeleteFunc(all, func(e string) bool { return e == extension }), ",")
 }
 
-func TestFaults_AreTold(t *testing.T) {
+func TestFaults_AreReportedWithFlags(t *testing.T) {
 	t.Parallel()
 	tusHeader := []string{"Tus-Resumable", "1.0.0"}
 	for name, test := range map[string]struct {
@@ -184,7 +184,7 @@ func TestFaults_AreTold(t *testing.T) {
 				t.Errorf("left: %v", report.Left)
 			}
 			for _, u := range srv.Uploads() {
-				if !u.Terminated && name != "no Location" { // nothing tells its URL
+				if !u.Terminated && name != "no Location" { // no response has its URL
 					t.Errorf("upload %s is left", u.ID)
 				}
 			}
@@ -192,7 +192,7 @@ func TestFaults_AreTold(t *testing.T) {
 	}
 }
 
-func TestFaults_HangingServerIsGivenUp(t *testing.T) {
+func TestFaults_HangingServerDoesNotHang(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"OPTIONS", "POST", "PATCH", "HEAD", "DELETE"} {
 		t.Run(method, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestFaults_HangingServerIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestFaults_StalledBodyIsGivenUp(t *testing.T) {
+func TestFaults_StalledBodyIsCut(t *testing.T) {
 	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(always("PATCH", func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -260,7 +260,7 @@ func TestTermination_MissingReportsWhatIsLeft(t *testing.T) {
 	wantText(t, report, "cleanup", fmt.Sprintf("left on the server: %d", len(all)), report.Left[0].URL, "tusup-doctor")
 }
 
-func TestLocation_MisconfiguredProxyIsTold(t *testing.T) {
+func TestLocation_MisconfiguredProxyIsReported(t *testing.T) {
 	t.Parallel()
 	other := tustest.NewServer(t, nil)
 	guarded := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

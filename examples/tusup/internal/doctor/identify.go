@@ -28,8 +28,8 @@ func describe(r *response) string {
 	if r.unreachable != nil {
 		text += ", which is not reachable: " + r.unreachable.Error()
 	}
-	if said := excerpt(r); said != "" {
-		text += fmt.Sprintf(", %q", said)
+	if body := excerpt(r); body != "" {
+		text += fmt.Sprintf(", %q", body)
 	}
 	if r.isTus() {
 		return strings.TrimSpace(text)

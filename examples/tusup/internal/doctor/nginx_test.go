@@ -86,7 +86,7 @@ http {
 	}
 }
 
-func TestNginx_SettingsAreTold(t *testing.T) {
+func TestNginx_SettingsAreReported(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		settings string

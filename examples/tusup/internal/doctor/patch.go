@@ -109,7 +109,7 @@ func (s *session) tryChunkSizes(ctx context.Context, refused *response) Finding 
 		}
 		s.resumed, s.advice.chunk = u, size
 		return Finding{Outcome: Warning, Detail: fmt.Sprintf("%s; one of %s is accepted", detail, sizeText(size)),
-			Advice: "the server limits the size of chunks: use --chunk-size as its documentation says"}
+			Advice: "the server limits the size of chunks: use --chunk-size as its documentation requires"}
 	}
 	return Finding{Outcome: No, Detail: detail,
 		Advice: "if the text names a size of chunks, try it: tusup doctor --chunk-size SIZE"}

@@ -82,7 +82,7 @@ func TestServer_SlashWithoutOptionsIsFound(t *testing.T) {
 // notTus are servers that are not tus, with what the report must call them.
 func notTus(t *testing.T) map[string]struct {
 	handler http.Handler
-	said    string
+	text    string
 } {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "index.html"), []byte("<html><title>Welcome</title></html>"), 0o600); err != nil {
@@ -99,7 +99,7 @@ func notTus(t *testing.T) map[string]struct {
 	}
 	return map[string]struct {
 		handler http.Handler
-		said    string
+		text    string
 	}{
 		"web server":     {http.StripPrefix("/files", http.FileServer(http.Dir(dir))), `200 without Location, from a web server that is not tus, "Welcome"`},
 		"no such page":   {http.NotFoundHandler(), "404 Not Found"},
@@ -113,7 +113,7 @@ func notTus(t *testing.T) map[string]struct {
 	}
 }
 
-func TestServer_OthersAreToldApart(t *testing.T) {
+func TestServer_OtherKindsAreIdentified(t *testing.T) {
 	t.Parallel()
 	for name, test := range notTus(t) {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestServer_OthersAreToldApart(t *testing.T) {
 			report := run(t, doctor.Config{Endpoint: srv.URL + "/files/"})
 			wantVerdict(t, report, false, "")
 			want(t, report, outcomes{"options": doctor.Warning, "creation": doctor.No, "patch": doctor.Unknown, "resume": doctor.Unknown})
-			wantText(t, report, "creation", test.said)
+			wantText(t, report, "creation", test.text)
 			if !strings.Contains(report.Reason, "creation") || strings.Contains(fmt.Sprint(report), "secret") {
 				t.Errorf("report is %+v", report)
 			}
@@ -131,7 +131,7 @@ func TestServer_OthersAreToldApart(t *testing.T) {
 	}
 }
 
-func TestServer_UnreachableIsToldApart(t *testing.T) {
+func TestServer_UnreachableKindsAreIdentified(t *testing.T) {
 	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -209,7 +209,7 @@ func TestConnection_ClearCredentialsAreReported(t *testing.T) {
 	want(t, report, outcomes{"connection": doctor.OK})
 }
 
-func TestConnection_ProxyIsToldApart(t *testing.T) {
+func TestConnection_ProxyFailureIsIdentified(t *testing.T) {
 	t.Parallel()
 	srv := tustest.NewServer(t, nil) // refuses CONNECT
 	for name, test := range map[string]struct {

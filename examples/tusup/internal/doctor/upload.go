@@ -29,7 +29,7 @@ const (
 	lockTries = 12
 	lockWait  = 250 * time.Millisecond
 	// lateTries is how often the offset is requested if it did not move.
-	lateTries = 4
+	lateTries = 8
 )
 
 // upload is an upload on the server.
