@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -116,8 +115,9 @@ func (c *common) sentHeader(p *program, endpoint string) (http.Header, error) {
 
 // loginAdvice returns how to send credentials to the endpoint.
 func (c *common) loginAdvice(endpoint string) string {
-	if _, fromEnvironment := c.credentialsFor(endpoint); !fromEnvironment && os.Getenv("TUS_TOKEN")+os.Getenv("TUS_HEADERS") != "" {
-		return "TUS_TOKEN and TUS_HEADERS are for the origin of TUS_ENDPOINT; to send them here, use --trusted-origin " + originOf(endpoint)
+	refused := &tus.Error{Method: http.MethodPost, URL: endpoint, StatusCode: http.StatusUnauthorized, Err: tus.ErrUnauthorized}
+	if _, withheld, ok := strings.Cut(c.withAdvice(refused).Error(), refused.Error()+"; "); ok {
+		return withheld
 	}
 	return "set TUS_TOKEN, or use --header 'Authorization: …'"
 }
