@@ -22,6 +22,7 @@ type flags struct {
 	Info         infoCommand         `cmd:"" uses:"server,output" help:"Show the state of an upload."`
 	Terminate    terminateCommand    `cmd:"" uses:"server,output" help:"Delete an upload on the server."`
 	Verify       verifyCommand       `cmd:"" uses:"server,output" help:"Compare files with the digests in a manifest."`
+	Doctor       doctorCommand       `cmd:"" uses:"server,output" help:"Try a server with small uploads, and report whether uploads will resume."`
 	Capabilities capabilitiesCommand `cmd:"" uses:"server,output" help:"Show what the server supports."`
 	List         listCommand         `cmd:"" uses:"resume,output" help:"List the uploads that can be resumed."`
 	Forget       forgetCommand       `cmd:"" uses:"resume,output" help:"Forget uploads that could be resumed. They stay on the server."`
