@@ -33,10 +33,10 @@
 // # Stores
 //
 //   - [Memory] keeps records in memory, until the process ends.
-//   - Package boltstore keeps records in one file, for one process at a time. Use it
-//     for many concurrent uploads.
+//   - Package boltstore keeps records in one file, for one process, or for several that
+//     share it. Use it for many concurrent uploads.
 //   - Package filestore keeps one small JSON file per record, for processes that
-//     share a directory.
+//     share a directory. Use it if people read or delete records by hand.
 //
 // To keep records elsewhere, such as in an existing database, implement [Store].
 // [Encode] and [Decode] are the encoding that the stores above use, and package

@@ -9,9 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rivo/uniseg"
-
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/doctor"
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -163,13 +162,13 @@ func printVerdict(w io.Writer, r doctor.Report) {
 	fmt.Fprintln(w, oneLine(r.Reason))
 }
 
-// wrapped breaks text at spaces into lines that fit the report after indent. A word that is
+// wrapped breaks s at spaces into lines that fit the report after indent. A word that is
 // longer than a line, such as a URL, is not broken.
-func wrapped(text, indent string) string {
+func wrapped(s, indent string) string {
 	var b strings.Builder
 	column := len(indent)
-	for i, word := range strings.Fields(text) {
-		width := uniseg.StringWidth(word)
+	for i, word := range strings.Fields(s) {
+		width := text.Columns(word)
 		switch {
 		case i == 0:
 		case column+1+width > reportWidth:

@@ -109,6 +109,47 @@ func TestGroup_CanceledChangeLeavesQueue(t *testing.T) {
 	})
 }
 
+// If begin waits for a lock, it ends with the context of its caller, and the next caller
+// begins. Other errors are those of all callers.
+func TestGroup_CanceledBeginLeavesOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newSlowDisk()
+		begun := make(chan error)
+		d.begin = func(ctx context.Context) error {
+			select {
+			case err := <-begun:
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		first, second, third := d.start(ctx, nil), d.start(t.Context(), nil), d.start(t.Context(), nil)
+		cancel()
+		if err := <-first; err != context.Canceled {
+			t.Errorf("error %v, want context.Canceled", err)
+		}
+		begun <- nil
+		d.finish <- nil
+		for _, result := range []<-chan error{second, third} {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+		if want := []int{2}; !slices.Equal(d.batches, want) {
+			t.Errorf("commits of %v changes, want %v", d.batches, want)
+		}
+		errLocked := errors.New("locked")
+		fourth, fifth := d.start(t.Context(), nil), d.start(t.Context(), nil)
+		begun <- errLocked
+		for _, result := range []<-chan error{fourth, fifth} {
+			if err := <-result; err != errLocked {
+				t.Errorf("error %v, want %v", err, errLocked)
+			}
+		}
+	})
+}
+
 // A caller commits the changes of others even if its context is canceled.
 func TestGroup_CanceledCallerCommitsOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

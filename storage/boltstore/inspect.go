@@ -36,8 +36,6 @@ func (s *Store) openFile(ctx context.Context) (valid bool, err error) {
 		if usable {
 			return valid, nil
 		}
-		filelock.Unlock(s.file)
-		s.file.Close()
 		if err != nil {
 			return false, err
 		}
@@ -67,9 +65,15 @@ func (s *Store) lockFile(ctx context.Context) error {
 	return err
 }
 
-// inspect checks the locked file. It returns that the file is not usable without an error
-// if it was renamed, and that it is valid if the content is known and need not be loaded.
+// inspect checks the locked file, and closes it if it is not usable, which is no error if
+// the file was renamed. If the content is known to be valid, it need not be loaded.
 func (s *Store) inspect() (usable, valid bool, err error) {
+	defer func() {
+		if !usable { // also if OnWarning panics
+			filelock.Unlock(s.file)
+			s.file.Close()
+		}
+	}()
 	info, current, err := s.stat()
 	if err != nil || !current {
 		return false, false, err

@@ -2,6 +2,7 @@ package boltstore_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
+	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
 )
 
 // openQuarantine opens a store with Quarantine, and returns the path to which the file
@@ -150,13 +152,35 @@ func TestQuarantine_KeepsDatabaseInUse(t *testing.T) {
 }
 
 func TestQuarantine_PanicOfWarningReachesCaller(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "uploads.db")
-	write(t, path, bytes.Repeat([]byte("corrupt"), 10_000))
-	defer func() {
-		if p := recover(); p != "warned" {
-			t.Errorf("recovered %v, want the panic of OnWarning", p)
+	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
+		path := filepath.Join(t.TempDir(), "uploads.db")
+		corrupt := bytes.Repeat([]byte("corrupt"), 10_000)
+		write(t, path, corrupt)
+		func() {
+			defer func() {
+				if p := recover(); p != "warned" {
+					t.Errorf("recovered %v, want the panic of OnWarning", p)
+				}
+			}()
+			opts := opts
+			opts.Quarantine, opts.OnWarning = true, func(error) { panic("warned") }
+			_, err := boltstore.Open(path, &opts)
+			t.Errorf("Open returned %v", err)
+		}()
+		// The file in quarantine is not locked any more.
+		files, err := filepath.Glob(path + ".corrupt-*")
+		if err != nil || len(files) != 1 {
+			t.Fatalf("files in quarantine are %v, %v", files, err)
 		}
-	}()
-	_, err := boltstore.Open(path, &boltstore.Options{Quarantine: true, OnWarning: func(error) { panic("warned") }})
-	t.Errorf("Open returned %v", err)
+		f, err := os.Open(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if err := filelock.Lock(ctx, f); err != nil {
+			t.Error(err)
+		}
+	})
 }

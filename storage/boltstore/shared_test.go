@@ -1,6 +1,7 @@
 package boltstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -150,8 +151,13 @@ func TestShared_CloseEndsWaitForLock(t *testing.T) {
 	}
 	time.AfterFunc(10*time.Millisecond, func() { s.Close() })
 	for range 20 {
-		if err := <-errs; !errors.Is(err, storage.ErrClosed) {
-			t.Errorf("Put: %v, want ErrClosed", err)
+		select {
+		case err := <-errs:
+			if !errors.Is(err, storage.ErrClosed) {
+				t.Errorf("Put: %v, want ErrClosed", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("Put waits for the lock after Close")
 		}
 	}
 	unlock()
@@ -184,11 +190,22 @@ func TestShared_CloseWaitsForTransactions(t *testing.T) {
 		group.Wait()
 		close(stored)
 	}()
+	closed := make(chan error, 1)
 	want := content{}
 	for rec := range stored {
 		if want[rec.ID] = rec; len(want) == 20 {
-			go s.Close()
+			go func() {
+				s.Close()
+				exclusive, err := boltstore.Open(path, &boltstore.Options{LockTimeout: -1})
+				if err == nil {
+					err = exclusive.Close()
+				}
+				closed <- err
+			}()
 		}
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("after Close: %v", err)
 	}
 	got, err := inspect(t, path, "closed store", boltstore.Options{Shared: true})
 	if err != nil || len(got) != len(want) {
@@ -319,6 +336,37 @@ func TestShared_PageIsChangedWhileOpen(t *testing.T) {
 	}
 	if found, err := s.Find(t.Context(), "key 0"); len(found) == 0 || err != nil {
 		t.Errorf("found %v, %v in the restored file", found, err)
+	}
+}
+
+// bbolt follows a cycle without end, and does not notice that a record is missing.
+func TestShared_CraftedChangeIsDetected(t *testing.T) {
+	data, _, _ := fill(t, 60)
+	path := filepath.Join(t.TempDir(), "uploads.db")
+	write(t, path, data)
+	s := openShared(t, path)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, branch, leaf, _ := pages(data).used()
+	for name, craft := range map[string]func(pages){
+		"missing record": func(p pages) { p.setCount(leaf, p.count(leaf)-1) },
+		"cycle":          func(p pages) { p.setChild(branch, branch) },
+	} {
+		crafted := bytes.Clone(data)
+		craft(crafted)
+		time.Sleep(20 * time.Millisecond) // file systems keep times in ticks
+		overwrite(t, path, 0, crafted)
+		for range 2 {
+			if _, err := storage.DeleteExpired(t.Context(), s, time.Now()); !errors.Is(err, storage.ErrCorrupt) {
+				t.Errorf("%s: %v, want ErrCorrupt", name, err)
+			}
+		}
+		overwrite(t, path, 0, data)
+		if found, err := s.Find(t.Context(), "key 0"); len(found) == 0 || err != nil {
+			t.Errorf("%s: found %v, %v in the restored file", name, found, err)
+		}
 	}
 }
 

@@ -35,8 +35,8 @@ func Lock(ctx context.Context, f *os.File) error {
 
 // lockError returns an error with the path for an error of the system.
 func lockError(f *os.File, err error) error {
-	if err == nil || err == context.Canceled || err == context.DeadlineExceeded {
-		return err
+	if err == nil {
+		return nil
 	}
 	return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
 }

@@ -119,13 +119,13 @@ func TestQueue_CanceledCallsReleaseLock(t *testing.T) {
 	if err := Unlock(a); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if err := q.Lock(t.Context(), b); err != nil {
-			t.Fatal(err)
-		}
-		if err := Unlock(b); err != nil {
-			t.Fatal(err)
-		}
+	for q.waiting.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := q.Lock(ctx, b); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package filelock
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"sync/atomic"
@@ -21,12 +22,9 @@ func (q *Queue) Lock(ctx context.Context, f *os.File) error {
 	if ok {
 		return nil
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
+	if err = cmp.Or(lockError(f, err), ctx.Err()); err != nil {
 		f.Close()
-		return lockError(f, err)
+		return err
 	}
 	// The system call cannot be canceled, so one may remain of a call whose ctx is done.
 	// There is never more than one, however long the lock is held.
