@@ -159,7 +159,12 @@ func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
 			})
 			continue
 		}
-		fmt.Fprintf(p.stdout, "%s\n    %s, %s, %s\n", oneLine(rec.Fingerprint), oneLine(location(rec)), bytesText(rec.Size), rec.Updated.Local().Format(time.DateTime))
+		state, at := "unfinished since", rec.Created
+		if !rec.Completed.IsZero() {
+			state, at = "complete since", rec.Completed
+		}
+		fmt.Fprintf(p.stdout, "%s: %s, %s %s\n    %s\n    %s\n", oneLine(orDash(rec.Metadata["filename"])), bytesText(rec.Size),
+			state, at.Local().Format(time.DateTime), oneLine(location(rec)), oneLine(rec.Fingerprint))
 	}
 	return failed
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -36,7 +37,7 @@ func TestConfig_PrecedenceOfSources(t *testing.T) {
 		args             []string
 		want             string
 	}{
-		"default":                {want: "file.bin"},
+		"default":                {want: ""},
 		"top":                    {top: top, want: "top"},
 		"remote":                 {top: top, remote: remote, args: []string{"@backup"}, want: "remote"},
 		"remote not chosen":      {top: top, remote: remote, want: "top"},
@@ -60,7 +61,7 @@ func TestConfig_PrecedenceOfSources(t *testing.T) {
 				t.Error("the server has other bytes")
 			}
 			m := metadataOf(t, uploads[0])
-			if from := m["from"] + m["filename"]; from != test.want {
+			if m["from"] != test.want {
 				t.Errorf("metadata is %v, want it from %s", m, test.want)
 			}
 		})
@@ -287,8 +288,8 @@ func TestRemotes_ListHasNoSecrets(t *testing.T) {
 	}
 	cmd, _ = withConfig(t, config, "remotes", "--json")
 	got := finish(t, cmd)
-	var first struct{ Name, Endpoint string }
-	if err := json.NewDecoder(strings.NewReader(got.stdout)).Decode(&first); err != nil || first.Name != "a" || strings.Contains(got.stdout, "PLANTED") {
+	var first report.Remote
+	if err := json.NewDecoder(strings.NewReader(got.stdout)).Decode(&first); err != nil || first.Remote != "a" || strings.Contains(got.stdout, "PLANTED") {
 		t.Errorf("outcome is %+v, %v", got, err)
 	}
 }

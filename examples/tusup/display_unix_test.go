@@ -199,7 +199,7 @@ func TestProgress_TerminalHasNoRedirectedResults(t *testing.T) {
 		t.Error(err)
 	}
 	<-term.closed
-	if rows := term.rows(); len(rows) > 0 || strings.Count(stdout.String(), " → ") != 3 || strings.Contains(stdout.String(), "\x1b") {
+	if rows := term.rows(); len(rows) != 1 || !strings.HasPrefix(rows[0], "tusup: 3 files: 3 uploaded;") || strings.Count(stdout.String(), " → ") != 3 || strings.Contains(stdout.String(), "\x1b") {
 		t.Errorf("the screen is\n%s\nstandard output is %q", strings.Join(rows, "\n"), stdout.String())
 	}
 }

@@ -14,8 +14,10 @@ type plan struct {
 	*uploadCommand
 	out   *output
 	given tus.Metadata
-	// client, if non-nil, finds the unfinished uploads of a file.
+	// client, if non-nil, finds the stored uploads of a file.
 	client *tus.Client
+	// complete is the number of files that are already uploaded.
+	complete int
 }
 
 // printPlan prints the files that would be uploaded, and their number and size.
@@ -50,27 +52,34 @@ func (p *plan) openState(c *common) (end func()) {
 	store, err := c.openExistingState(p.out.program)
 	if err != nil || store == nil {
 		if err != nil {
-			p.out.logf("unfinished uploads are unknown: %v", err)
+			p.out.logf("stored uploads are unknown: %v", err)
 		}
 		return end
 	}
 	opts := tus.Options{Fingerprinter: fingerprinter(p.Fingerprint), Store: store}
 	if p.client, err = c.newClient(p.out.program, c.endpoint(), opts); err != nil {
-		p.out.logf("unfinished uploads are unknown: %v", err)
+		p.out.logf("stored uploads are unknown: %v", err)
 	}
 	return func() { store.Close() }
 }
 
-// resumes reports whether an upload of f would be resumed.
-func (p *plan) resumes(ctx context.Context, f file, opts tus.UploadOptions) bool {
+// stored reports whether an upload of f would be resumed, or is complete.
+func (p *plan) stored(ctx context.Context, f file, opts tus.UploadOptions) (resumes, complete bool) {
 	if p.client == nil || f.stdin {
-		return false
+		return false, false
 	}
 	previous, err := p.client.PreviousUploads(ctx, tus.File(f.path), &opts)
 	if err != nil {
 		p.out.logf("%s: %v", f.name(), err)
 	}
-	return len(previous) > 0
+	for _, upload := range previous {
+		if upload.Completed.IsZero() {
+			resumes = true
+		} else if !p.Again {
+			complete = true
+		}
+	}
+	return resumes && !complete, complete
 }
 
 // options returns the options of an upload. It does not read standard input.
@@ -88,7 +97,10 @@ func (p *plan) options(f file) tus.UploadOptions {
 // print prints one file.
 func (p *plan) print(ctx context.Context, f file) {
 	opts := p.options(f)
-	resumes := p.resumes(ctx, f, opts)
+	resumes, complete := p.stored(ctx, f, opts)
+	if complete {
+		p.complete++
+	}
 	if p.out.json {
 		var size *int64
 		if f.size >= 0 {
@@ -98,7 +110,7 @@ func (p *plan) print(ctx context.Context, f file) {
 		if metadata == nil {
 			metadata = tus.Metadata{}
 		}
-		p.out.print(report.Planned{Name: report.NameOf(f.name()), Size: size, Metadata: metadata, Resumes: resumes})
+		p.out.print(report.Planned{Name: report.NameOf(f.name()), Size: size, Metadata: metadata, Resumes: resumes, AlreadyUploaded: complete})
 		return
 	}
 	text := f.name()
@@ -113,7 +125,10 @@ func (p *plan) print(ctx context.Context, f file) {
 	if kind := opts.Metadata["filetype"]; kind != "" {
 		text += ", " + kind
 	}
-	if resumes {
+	switch {
+	case complete:
+		text += ", already uploaded"
+	case resumes:
 		text += ", resumes an upload"
 	}
 	fmt.Fprintln(p.out.stdout, oneLine(text))
@@ -122,7 +137,7 @@ func (p *plan) print(ctx context.Context, f file) {
 // printTotal prints the number of files and their size.
 func (p *plan) printTotal(files int, size int64, unsized bool) {
 	if p.out.json {
-		p.out.print(report.Plan{Plan: report.PlanTotals{Files: files, Bytes: size}})
+		p.out.print(report.Plan{Plan: report.PlanTotals{AlreadyUploaded: p.complete, Files: files, Bytes: size}})
 		return
 	}
 	text := fmt.Sprintf("%d files, %s", files, bytesText(size))
@@ -131,6 +146,9 @@ func (p *plan) printTotal(files int, size int64, unsized bool) {
 	}
 	if unsized {
 		text += " and standard input"
+	}
+	if p.complete > 0 {
+		text += fmt.Sprintf("; %d already uploaded", p.complete)
 	}
 	fmt.Fprintln(p.out.stdout, text)
 }

@@ -24,8 +24,8 @@ type flags struct {
 	Verify       verifyCommand       `cmd:"" uses:"server,output" help:"Compare files with the digests in a manifest."`
 	Doctor       doctorCommand       `cmd:"" uses:"server,output" help:"Try a server with small uploads, and report whether uploads will resume."`
 	Capabilities capabilitiesCommand `cmd:"" uses:"server,output" help:"Show what the server supports."`
-	List         listCommand         `cmd:"" uses:"resume,output" help:"List the uploads that can be resumed."`
-	Forget       forgetCommand       `cmd:"" uses:"resume,output" help:"Forget uploads that could be resumed. They stay on the server."`
+	List         listCommand         `cmd:"" uses:"resume,output" help:"List unfinished uploads, and complete ones that are not repeated."`
+	Forget       forgetCommand       `cmd:"" uses:"resume,output" help:"Forget uploads: they are not resumed, and complete ones are repeated. They stay on the server."`
 	Remotes      remotesCommand      `cmd:"" uses:"output" help:"List the remotes of the configuration file."`
 	Serve        serveCommand        `cmd:"" uses:"" help:"Run a tusd that stores uploads in a directory."`
 	Help         helpCommand         `cmd:"" uses:"" noconfig:"" help:"Show the help text of a command."`
@@ -106,12 +106,14 @@ type uploadCommand struct {
 
 	transfer
 
-	Local          bool    `help:"Upload to a tusd in this process, which stores in ./uploads: to try tusup without a server." env:"-"`
+	Local          bool    `help:"Upload to a tusd in this process, which stores in ./uploads: to try tusup without a server."`
+	Again          bool    `help:"Upload files again that were uploaded in the last 30 days."`
+	CheckUploaded  bool    `help:"Request each file that was uploaded before from the server, and upload it again if the server no longer has it."`
 	UploadURL      flagURL `help:"Resume the upload at this URL instead of creating one." placeholder:"URL" env:"-"`
 	BufferLimit    size    `help:"Maximum size of standard input that is read into memory if the server does not support a deferred length; 0, the default, means none." default:"0" placeholder:"SIZE"`
 	DeferredLength bool    `help:"Send the length only at the end."`
 	TerminateFail  bool    `help:"Delete a failed upload on the server, if this run created it or resumed it from the database." name:"terminate-on-fail"`
-	Held           string  `help:"What to do if another process may be working on the stored upload: ${enum}. wait resumes it when it is released, begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
+	Held           string  `help:"What to do if another process may be working on the stored upload: ${enum}. wait resumes it when it is released, and sends nothing if it is complete then; begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
 	Progress       string  `help:"How to show progress on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
 }
 

@@ -71,6 +71,8 @@ func (o *output) count(f file, r *tus.Result, err error) {
 		o.unfinished = append(o.unfinished, pausedFile{f, r})
 	case err != nil:
 		t.Failed++
+	case r.AlreadyComplete:
+		t.AlreadyUploaded++
 	default:
 		t.Uploaded++
 	}
@@ -83,7 +85,8 @@ func fileOf(f file, r *tus.Result, err error) report.File {
 		Name: report.NameOf(f.name()), URL: withoutUser(r.URL), Size: r.Size, Offset: r.Offset,
 		BytesSent: s.Sent, BytesResent: s.Resent, ResumedFrom: s.ResumedFrom,
 		Retries: s.Retries, ElapsedMS: s.Elapsed.Milliseconds(), Checksum: r.Checksum,
-		Error: report.ErrorOf(err),
+		AlreadyUploaded: r.AlreadyComplete,
+		Error:           report.ErrorOf(err),
 	}
 	for _, n := range s.Requests {
 		l.Requests += n
@@ -110,7 +113,21 @@ func (o *output) printText(f file, r *tus.Result) {
 	if uploadURL == "" {
 		uploadURL = "complete, without a URL"
 	}
-	text := fmt.Sprintf("%s → %s: %s in %v", f.name(), uploadURL, bytesText(r.Size), s.Elapsed.Round(time.Millisecond))
+	text := fmt.Sprintf("%s → %s: %s", f.name(), uploadURL, bytesText(r.Size))
+	if r.AlreadyComplete {
+		text += ", already uploaded"
+	} else {
+		text += fmt.Sprintf(" in %v", s.Elapsed.Round(time.Millisecond)) + costText(s)
+	}
+	if f.sum != "" {
+		text += ", sha256 " + f.sum
+	}
+	fmt.Fprintln(o.stdout, oneLine(text))
+}
+
+// costText returns what an upload took in addition to its bytes.
+func costText(s tus.Stats) string {
+	text := ""
 	if s.ResumedFrom > 0 {
 		text += fmt.Sprintf(", resumed from %s", bytesText(s.ResumedFrom))
 	}
@@ -123,10 +140,7 @@ func (o *output) printText(f file, r *tus.Result) {
 	if s.Resent > 0 {
 		text += fmt.Sprintf(", %s resent", bytesText(s.Resent))
 	}
-	if f.sum != "" {
-		text += ", sha256 " + f.sum
-	}
-	fmt.Fprintln(o.stdout, oneLine(text))
+	return text
 }
 
 // printSummary prints the totals: as the last line of JSON, or for several files.

@@ -66,7 +66,8 @@ func TestProgress_ClosedPortIsShownAtOnce(t *testing.T) {
 	endpoint := "http://" + l.Addr().String() + "/files/"
 	l.Close()
 	path, _ := randomFile(t, 1000)
-	cmd := command(t, "--endpoint", endpoint, "--no-state", path, path)
+	other, _ := randomFile(t, 1000)
+	cmd := command(t, "--endpoint", endpoint, "--no-state", path, other)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -188,7 +188,7 @@ func TestDryRun_JSONHasMetadata(t *testing.T) {
 	want := []string{
 		`{"file":"a.txt","size":5,"metadata":{"filename":"a.txt","filetype":"text/plain; charset=utf-8","k":"v"},"resumes":false}`,
 		`{"file":"-","size":null,"metadata":{"k":"v"},"resumes":false}`,
-		`{"plan":{"files":2,"bytes":5}}`,
+		`{"plan":{"files":2,"bytes":5,"already_uploaded":0}}`,
 	}
 	for _, line := range lines {
 		wantSchema(t, line)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -279,8 +282,8 @@ func TestInterrupt_SameCommandResumes(t *testing.T) {
 	if second.URL != first.URL || second.ResumedFrom != 200_000 || second.BytesSent != 800_000 {
 		t.Errorf("second result is %+v", second)
 	}
-	if listed := tusup(t, "list", "--state", state); listed.stdout != "" {
-		t.Errorf("the list still has %s", listed.stdout)
+	if listed := tusup(t, "list", "--state", state); strings.Count(listed.stdout, "complete since") != 1 || strings.Contains(listed.stdout, "unfinished") {
+		t.Errorf("the list is %s", listed.stdout)
 	}
 }
 
@@ -318,18 +321,70 @@ func TestForget_NextUploadStartsOver(t *testing.T) {
 	}
 }
 
+// Another program has the database open, without sharing it.
 func TestState_LockedIsNamedInError(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
-	path, _ := randomFile(t, 1_000_000)
+	path, _ := randomFile(t, 1000)
 	state := filepath.Join(t.TempDir(), "uploads.db")
-	var second outcome
+	store, err := boltstore.Open(state, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if got := tusup(t, "--endpoint", srv.Endpoint(), "--state", state, path); got.code != exitFailed || !strings.Contains(got.stderr, state) {
+		t.Errorf("outcome is %+v", got)
+	}
+}
+
+func TestState_SecondWaitsAndSendsNothing(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1_000_000)
+	args := []string{"--json", "--endpoint", srv.Endpoint(), "--state", filepath.Join(t.TempDir(), "uploads.db"), "--chunk-size", "400KB", path}
+	var second *exec.Cmd
+	var stdout, stderr bytes.Buffer
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		second = tusup(t, "--endpoint", srv.Endpoint(), "--state", state, path)
+		second = command(t, args...)
+		second.Stdout = &stdout
+		output, err := second.StderrPipe()
+		if err != nil || second.Start() != nil {
+			t.Error(err)
+			return
+		}
+		text, err := bufio.NewReader(io.TeeReader(output, &stderr)).ReadString('\n')
+		if err != nil || !strings.Contains(text, "waiting for it") {
+			t.Errorf("line is %q, %v", text, err)
+		}
 		h.Serve(w, r)
 	}})
-	mustUpload(t, "--endpoint", srv.Endpoint(), "--state", state, "--chunk-size", "400KB", path)
-	if second.code != exitFailed || !strings.Contains(second.stderr, state) {
-		t.Errorf("second process: %+v", second)
+	first := mustUpload(t, args...)
+	if err := second.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	if l := decode(t, stdout.String()); !l.AlreadyUploaded || l.URL != first.URL || l.BytesSent != 0 || srv.Count("POST") != 1 {
+		t.Errorf("second: %+v, %d creations", l, srv.Count("POST"))
+	}
+	wantStored(t, srv, first.URL, data)
+}
+
+func TestUpload_RunAgainSendsNothing(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1000)
+	args := []string{"--endpoint", srv.Endpoint(), "--state", filepath.Join(t.TempDir(), "uploads.db"), path}
+	first := mustUpload(t, args...)
+	requests := len(srv.Requests())
+	second := mustUpload(t, args...)
+	if !second.AlreadyUploaded || second.URL != first.URL || len(srv.Requests()) != requests {
+		t.Errorf("second: %+v, %d requests", second, len(srv.Requests())-requests)
+	}
+	if again := mustUpload(t, append(args, "--again")...); again.AlreadyUploaded || again.URL == first.URL {
+		t.Errorf("--again: %+v", again)
+	}
+	srv.Forget(srv.Uploads()[1].ID)
+	if kept := mustUpload(t, append(args, "--check-uploaded")...); kept.AlreadyUploaded {
+		t.Errorf("--check-uploaded: %+v", kept)
+	} else {
+		wantStored(t, srv, kept.URL, data)
 	}
 }
 

@@ -26,7 +26,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err != nil {
 		return err
 	}
-	opts.BufferLimit, opts.DeferLength, opts.Held = int64(u.BufferLimit), u.DeferredLength, u.heldPolicy()
+	opts.BufferLimit, opts.DeferLength, opts.Held, opts.Again = int64(u.BufferLimit), u.DeferredLength, u.heldPolicy(), u.Again
 	out := newOutput(p, c.JSON)
 	files, err := u.selectFiles(ctx, out)
 	if err != nil {
@@ -52,7 +52,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if u.UploadURL != "" {
 		c.NoState = true
 	}
-	client, closeClient, err := u.client(p, c, endpoint, out)
+	client, closeClient, err := u.client(ctx, p, c, endpoint, out)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,9 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	out.progress.Close()
 	err = u.writeManifest(out)
 	out.printInterrupted(ctx, u, c, client)
-	out.printSummary()
+	if c.JSON || !u.Quiet {
+		out.printSummary()
+	}
 	return cmp.Or(out.failure(), err)
 }
 
@@ -88,18 +90,19 @@ func (u *uploadCommand) endpoint(c *common) (string, error) {
 
 // client returns the client of this command with the resume database, and a function that
 // closes both.
-func (u *uploadCommand) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
+func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
 	reached := &reach{}
 	opts := tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
 		Retry:         tus.RetryPolicy{ShouldRetry: reached.shouldRetry},
+
+		RememberCompleted: rememberCompleted,
+		VerifyCompleted:   u.CheckUploaded,
 		Hooks: tus.Hooks{
 			AfterResponse: reached.response,
 			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
 			OnHeld:        func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
-			OnStoreError: func(up *tus.Uploader, err error) {
-				p.logf("%s: cannot be resumed later: %v", orDash(up.Name()), err)
-			},
+			OnStoreError:  storeErrorHook(p),
 		},
 	}
 	// Report invalid options before the database is opened.
@@ -120,7 +123,7 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 		endLimit()
 		client.CloseIdleConnections()
 		if store != nil {
-			store.Close()
+			closeState(ctx, store)
 		}
 	}, err
 }
@@ -152,7 +155,7 @@ func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
 	text := fmt.Sprintf("%s: another uploader holds its stored upload until %s", name, held.Until.Local().Format(time.TimeOnly))
 	switch {
 	case held.Wait > 0:
-		return fmt.Sprintf("%s; waiting for at most %v", text, held.Wait.Round(time.Second))
+		return text + "; waiting for it"
 	case u.heldPolicy() == tus.HeldFail:
 		return text
 	}

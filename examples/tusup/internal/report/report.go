@@ -81,6 +81,8 @@ type Planned struct {
 	Size     *int64            `json:"size" jsonschema_description:"Size in bytes; null for standard input." jsonschema:"nullable"`
 	Metadata map[string]string `json:"metadata"`
 	Resumes  bool              `json:"resumes" jsonschema_description:"The resume database has an unfinished upload of the file."`
+
+	AlreadyUploaded bool `json:"already_uploaded,omitempty" jsonschema_description:"An earlier run completed the upload of the file."`
 }
 
 // Plan is the last object of a dry run.
@@ -90,8 +92,9 @@ type Plan struct {
 
 // PlanTotals counts the files of a dry run.
 type PlanTotals struct {
-	Files int   `json:"files" jsonschema_description:"Number of files."`
-	Bytes int64 `json:"bytes" jsonschema_description:"Sum of the known sizes in bytes."`
+	Files           int   `json:"files" jsonschema_description:"Number of files."`
+	Bytes           int64 `json:"bytes" jsonschema_description:"Sum of the known sizes in bytes."`
+	AlreadyUploaded int   `json:"already_uploaded" jsonschema_description:"Files that an earlier run completed."`
 }
 
 // Verified is the comparison of one entry of a manifest.
