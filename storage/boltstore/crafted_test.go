@@ -26,6 +26,19 @@ func (p pages) setCount(id uint64, n uint16) { binary.NativeEndian.PutUint16(p.p
 // setChild changes the page number in the first entry of a branch page.
 func (p pages) setChild(id, child uint64) { binary.NativeEndian.PutUint64(p.page(id)[16+8:], child) }
 
+// setRoot changes the page number of the root of a bucket.
+func (p pages) setRoot(bucket string, id uint64) {
+	for at := bytes.Index(p, []byte(bucket)); at >= 0; {
+		at += len(bucket)
+		binary.NativeEndian.PutUint64(p[at:], id)
+		next := bytes.Index(p[at:], []byte(bucket))
+		if next < 0 {
+			return
+		}
+		at += next
+	}
+}
+
 // used returns the list of free pages, and the first pages of the types that are in use.
 func (p pages) used() (freelist, branch, leaf, freeLeaf uint64) {
 	const isBranch, isLeaf = 1, 2
@@ -65,6 +78,7 @@ func TestOpen_CraftedFileIsCorrupt(t *testing.T) {
 			"cycle":            func(p pages) { p.setChild(branch, branch) },
 			"free page in use": func(p pages) { p.setChild(branch, freeLeaf) },
 			"missing record":   func(p pages) { p.setCount(leaf, p.count(leaf)-1) },
+			"lost pages":       func(p pages) { p.setRoot("records", leaf) },
 			"missing branch":   func(p pages) { p.setCount(branch, p.count(branch)-1) },
 			"long free list": func(p pages) {
 				p.setCount(freelist, 1<<16-1)

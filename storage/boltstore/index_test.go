@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 )
 
@@ -58,4 +59,26 @@ func TestOpen_WrongIndexIsBuiltAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A flipped bit makes the bucket a value, which bbolt does not replace by a bucket.
+func TestOpen_IndexAsValueIsCorrupt(t *testing.T) {
+	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
+		data, _, _ := fill(t, 60)
+		path := filepath.Join(t.TempDir(), "uploads.db")
+		write(t, path, data)
+		db, err := bbolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Update(func(tx *bbolt.Tx) error {
+			return errors.Join(tx.DeleteBucket([]byte("index")), tx.Cursor().Bucket().Put([]byte("index"), []byte("value")))
+		})
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := boltstore.Open(path, &opts); !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("error %v, want ErrCorrupt", err)
+		}
+	})
 }
