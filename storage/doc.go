@@ -10,9 +10,10 @@
 // may give access to the upload, so stores on disk are readable by their owner only.
 //
 // The client stores a record before it creates an upload, without the upload URL, and
-// again as soon as it has that and before it sends the first byte. It deletes the record
-// when the server has acknowledged all bytes. A record that is kept with Completed set
-// prevents a second upload of the same data.
+// again as soon as it has that and before it sends the first byte. When the server has
+// acknowledged all bytes, it deletes the record or, if it remembers completed uploads,
+// stores it with Completed and Expires and without parts and lease. That record prevents
+// a second upload of the same data until it expires.
 //
 // # Revisions
 //

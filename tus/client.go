@@ -93,9 +93,9 @@ type Options struct {
 	MaxConnections int
 
 	// Store keeps the upload URLs, so that a later session or another process can resume
-	// the uploads. The record of an upload is stored before its first byte is sent and deleted
-	// when the server has acknowledged the last. nil means that only the [Uploader] itself
-	// can resume.
+	// the uploads. The record of an upload is stored before its first byte is sent. When the
+	// server has acknowledged the last, it is deleted, unless RememberCompleted is set. nil
+	// means that only the [Uploader] itself can resume.
 	Store storage.Store
 
 	// RequireStore ends an upload with an error matching [ErrStore] if the store fails, or
@@ -104,6 +104,31 @@ type Options struct {
 	// its lease ends, another process may resume the upload as well, until the store or the
 	// server reports the conflict and this upload ends with [ErrLeaseLost].
 	RequireStore bool
+
+	// RememberCompleted is how long the Store keeps the record of a completed upload, so
+	// that the same source is not uploaded again: an upload with the same resume key
+	// (fingerprint, endpoint or ResumeScope, metadata or ResumeKey) ends at once in
+	// [StateComplete], without a request, with the URL of the completed upload and
+	// [Result.AlreadyComplete]. 0 deletes the record and ignores those that other clients
+	// keep; a negative value is an error matching [ErrInvalidInput]. It has no effect
+	// without a Store, for a stream, which has no fingerprint, and for an upload of
+	// [Client.Resume].
+	//
+	// A source that is sent in the request that creates its upload is stored once, after
+	// the response; it is uploaded again if the process ends before that. All others are
+	// stored as well before the last byte is sent, and if the process ends, the next upload
+	// finds by HEAD that nothing is left. If the completed upload cannot be stored,
+	// Hooks.OnStoreError is called and the upload succeeds, also with RequireStore.
+	// [UploadOptions.Again] uploads once more. [storage.DeleteExpired] deletes the records
+	// after this time.
+	RememberCompleted time.Duration
+
+	// VerifyCompleted requests a remembered upload from the server (HEAD) before the result
+	// says that it is complete. If the server no longer has it (404 or 410) or has another
+	// length, the source is uploaded again; if bytes are missing, the upload is resumed. Any
+	// other failure is retried and then ends the upload with an error. An upload without a
+	// URL is not verified.
+	VerifyCompleted bool
 
 	// Fingerprinter computes the part of the resume key that identifies a source. nil means
 	// [fingerprint.Sample] for a source with a modification time or a version, which reads
@@ -275,6 +300,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("%w: Options.RequireStore without Options.Store", ErrInvalidInput)
 	case o.MaxConnections < 0:
 		return fmt.Errorf("%w: negative Options.MaxConnections: %d", ErrInvalidInput, o.MaxConnections)
+	case o.RememberCompleted < 0:
+		return fmt.Errorf("%w: negative Options.RememberCompleted: %v", ErrInvalidInput, o.RememberCompleted)
 	case o.SourceTimeout < 0:
 		return fmt.Errorf("%w: negative Options.SourceTimeout: %v", ErrInvalidInput, o.SourceTimeout)
 	}
