@@ -41,13 +41,19 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 	if opts.HTTPClient, err = c.httpClient(p); err != nil {
 		return nil, err
 	}
-	if c.Verbose {
+	if onRetry := opts.Hooks.OnRetry; c.Verbose {
 		opts.Hooks.OnRetry = func(u *tus.Uploader, r tus.Retry) {
+			if onRetry != nil {
+				onRetry(u, r)
+			}
 			p.logf("%s: attempt %d failed, retrying in %v: %v", orDash(u.Name()), r.Attempt, r.Delay.Round(time.Millisecond), r.Err)
 		}
 	}
 	client, err := c.withCredentials(endpoint, opts)
 	if errors.Is(err, tus.ErrInvalidInput) {
+		if hint := withoutScheme(endpoint); hint != "" {
+			err = fmt.Errorf("%w; %s", err, hint)
+		}
 		err = usageError{err}
 	}
 	return client, err
@@ -99,6 +105,7 @@ func (c *common) secrets() []string {
 // withAdvice adds to a 401 or 403 which flag sends the credentials that were withheld
 // from the server, and to the refusal of a stored upload how to forget it.
 func (c *common) withAdvice(err error) error {
+	err = c.withHint(err)
 	var stored *tus.StoredError
 	if errors.As(err, &stored) {
 		err = fmt.Errorf("%w; to forget it: tusup forget %s", err, stored.ID)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -30,19 +31,13 @@ func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err != nil {
 		return c.withAdvice(err)
 	}
-	out := &output{program: p, json: c.JSON}
+	out := newOutput(p, c.JSON)
 	if c.JSON {
-		out.print(struct {
-			URL            string            `json:"url"`
-			Offset         int64             `json:"offset"`
-			Length         int64             `json:"length"`
-			LengthDeferred bool              `json:"length_deferred"`
-			Complete       bool              `json:"complete"`
-			Metadata       map[string]string `json:"metadata"`
-			Concat         string            `json:"concat"`
-			Expires        *time.Time        `json:"expires,omitempty"`
-		}{withoutUser(i.URL), info.Offset, info.Length, info.LengthDeferred, info.Complete(), info.Metadata, cmp.Or(info.Concat, "none"), timeOrNil(info.Expires)})
-		return out.failure()
+		out.print(report.Info{
+			URL: withoutUser(i.URL), Offset: info.Offset, Length: info.Length, LengthDeferred: info.LengthDeferred,
+			Complete: info.Complete(), Metadata: orEmpty(info.Metadata), Concat: cmp.Or(info.Concat, "none"), Expires: timeOrNil(info.Expires),
+		})
+		return nil
 	}
 	length := bytesText(info.Length)
 	if info.LengthDeferred {
@@ -59,6 +54,14 @@ func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 		fmt.Fprintf(p.stdout, "expires   %s\n", info.Expires.Format(time.RFC3339))
 	}
 	return nil
+}
+
+// orEmpty returns m, which in JSON is an object also if it is nil.
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
 }
 
 func timeOrNil(t time.Time) *time.Time {
@@ -80,7 +83,14 @@ func (t *terminateCommand) Run(ctx context.Context, p *program, c *common) error
 		return err
 	}
 	defer client.CloseIdleConnections()
-	return c.withAdvice(client.Terminate(ctx, t.URL))
+	if err := client.Terminate(ctx, t.URL); err != nil {
+		return c.withAdvice(err)
+	}
+	out := newOutput(p, c.JSON)
+	if c.JSON {
+		out.print(report.Terminated{Terminated: withoutUser(t.URL)})
+	}
+	return nil
 }
 
 // capabilitiesCommand prints what a server supports.
@@ -101,15 +111,13 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 	if err != nil {
 		return c.withAdvice(err)
 	}
-	out := &output{program: p, json: c.JSON}
+	out := newOutput(p, c.JSON)
 	if c.JSON {
-		out.print(struct {
-			Versions   []string `json:"versions"`
-			Extensions []string `json:"extensions"`
-			MaxSize    int64    `json:"max_size"`
-			Checksums  []string `json:"checksum_algorithms"`
-		}{caps.Versions, caps.Extensions, caps.MaxSize, caps.ChecksumAlgorithms})
-		return out.failure()
+		out.print(report.Capabilities{
+			Versions: append([]string{}, caps.Versions...), Extensions: append([]string{}, caps.Extensions...),
+			MaxSize: caps.MaxSize, Checksums: append([]string{}, caps.ChecksumAlgorithms...),
+		})
+		return nil
 	}
 	limit := "not advertised" // there may be one
 	if caps.MaxSize > 0 {
@@ -135,29 +143,25 @@ func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	defer store.Close()
-	out := &output{program: p, json: c.JSON}
+	out := newOutput(p, c.JSON)
+	var failed error
 	for rec, err := range store.All(ctx) {
 		if err != nil {
 			out.logf("%v", err)
-			out.failed = true
+			failed = errFailed
 			continue
 		}
 		if c.JSON {
-			out.print(struct {
-				Fingerprint string            `json:"fingerprint"`
-				Endpoint    string            `json:"endpoint"`
-				URL         string            `json:"url"`
-				Parts       int               `json:"parts"`
-				Size        int64             `json:"size"`
-				Metadata    map[string]string `json:"metadata"`
-				Updated     time.Time         `json:"updated"`
-				Expires     *time.Time        `json:"expires,omitempty"`
-			}{rec.Fingerprint, rec.Endpoint, rec.UploadURL, len(rec.Parts), rec.Size, rec.Metadata, rec.Updated, timeOrNil(rec.Expires)})
+			out.print(report.Record{
+				ID: rec.ID, Fingerprint: rec.Fingerprint, Endpoint: rec.Endpoint, URL: rec.UploadURL, Parts: len(rec.Parts),
+				Size: rec.Size, Metadata: orEmpty(rec.Metadata), Updated: rec.Updated,
+				Completed: timeOrNil(rec.Completed), Expires: timeOrNil(rec.Expires),
+			})
 			continue
 		}
 		fmt.Fprintf(p.stdout, "%s\n    %s, %s, %s\n", oneLine(rec.Fingerprint), oneLine(location(rec)), bytesText(rec.Size), rec.Updated.Local().Format(time.DateTime))
 	}
-	return out.failure()
+	return failed
 }
 
 // location returns the upload URL of a record, or a text for its parts.
@@ -187,7 +191,7 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	if store == nil {
-		return f.result(0)
+		return f.result(p, c, 0)
 	}
 	defer store.Close()
 	forgotten := 0
@@ -207,13 +211,16 @@ func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 		}
 		forgotten++
 	}
-	return f.result(forgotten)
+	return f.result(p, c, forgotten)
 }
 
-// result returns an error if no record matched.
-func (f *forgetCommand) result(forgotten int) error {
+// result reports how many records were removed, and returns an error if none matched.
+func (f *forgetCommand) result(p *program, c *common, forgotten int) error {
 	if forgotten == 0 && !f.All {
 		return errors.New("no upload has this fingerprint or ID")
+	}
+	if c.JSON {
+		newOutput(p, true).print(report.Forgotten{Forgotten: forgotten})
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ type flags struct {
 
 // common are the flags of every command.
 type common struct {
-	Endpoint        flagURL       `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without both, an embedded tusd that stores in ./uploads)." placeholder:"URL"`
+	Endpoint        flagURL       `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT)." placeholder:"URL"`
 	Header          []string      `help:"Header of every request to the origin of the endpoint or to a --trusted-origin; not sent to any other origin. May be repeated." placeholder:"'K: V'" sep:"none"`
 	TrustedOrigin   []string      `help:"Another origin (scheme, host and port) to which --header, $$TUS_TOKEN and $$TUS_HEADERS are sent. May be repeated." placeholder:"URL" sep:"none"`
 	State           string        `help:"Resume database (default: in the user's state directory)." placeholder:"FILE"`
@@ -51,6 +51,7 @@ type uploadCommand struct {
 	ChunkSize      size     `help:"Maximum size of one request; 0 means no limit." default:"0" placeholder:"SIZE"`
 	Parallel       int      `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
 	Checksum       string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
+	Local          bool     `help:"Upload to a tusd in this process, which stores in ./uploads: to try tusup without a server."`
 	UploadURL      flagURL  `help:"Resume the upload at this URL instead of creating one." placeholder:"URL"`
 	Metadata       []string `help:"Metadata of the upload (default: filename=NAME). May be repeated." placeholder:"K=V" sep:"none"`
 	RelativeNames  bool     `help:"For files in a directory, set the metadata filename to the path relative to the directory."`

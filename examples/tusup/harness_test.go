@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -75,7 +76,7 @@ func tusup(t *testing.T, args ...string) outcome {
 }
 
 // mustUpload runs tusup --json for one file and returns its result.
-func mustUpload(t *testing.T, args ...string) line {
+func mustUpload(t *testing.T, args ...string) report.File {
 	t.Helper()
 	got := tusup(t, append([]string{"--json", "--progress", "none"}, args...)...)
 	if got.code != exitOK {
@@ -84,16 +85,36 @@ func mustUpload(t *testing.T, args ...string) line {
 	return decode(t, got.stdout)
 }
 
-// decode decodes standard output, which must be one line of JSON.
-func decode(t *testing.T, stdout string) line {
+// decode decodes standard output, which must be the JSON of one file and a summary.
+func decode(t *testing.T, stdout string) report.File {
 	t.Helper()
-	var l line
-	d := json.NewDecoder(strings.NewReader(stdout))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&l); err != nil || d.More() {
-		t.Fatalf("standard output is not one line of JSON: %v\n%s", err, stdout)
+	files, _ := decodeAll(t, stdout)
+	if len(files) != 1 {
+		t.Fatalf("standard output is not the JSON of one file:\n%s", stdout)
 	}
-	return l
+	return files[0]
+}
+
+// decodeAll decodes standard output, which must be the JSON of files and a summary.
+func decodeAll(t *testing.T, stdout string) (files []report.File, totals report.Totals) {
+	t.Helper()
+	texts := strings.Split(strings.TrimSuffix(stdout, "\n"), "\n")
+	strictly := func(text string, v any) {
+		d := json.NewDecoder(strings.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(v); err != nil || d.More() {
+			t.Fatalf("%s: %v", text, err)
+		}
+		wantSchema(t, text)
+	}
+	for _, text := range texts[:len(texts)-1] {
+		var file report.File
+		strictly(text, &file)
+		files = append(files, file)
+	}
+	var summary report.Summary
+	strictly(texts[len(texts)-1], &summary)
+	return files, summary.Summary
 }
 
 // randomFile writes a file of reproducible noise.

@@ -3,8 +3,6 @@
 //
 //	go run ./tusup --endpoint URL FILE|DIR|-
 //	go run ./tusup --help
-//
-// Without an endpoint it starts a tusd in its own process.
 package main
 
 import (
@@ -23,6 +21,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 )
 
 // Exit codes.
@@ -135,6 +135,9 @@ func run(args []string) int {
 		p.logf("standard output: %v", lost)
 		err = cmp.Or(err, errFailed)
 	}
+	if cli.JSON && err != nil && !errors.Is(err, errFailed) {
+		_ = report.Write(p.stdout, report.Failure{Error: errorOf(err)}) // p.stdout keeps the error
+	}
 	var usage usageError
 	switch {
 	case err == nil:
@@ -148,6 +151,15 @@ func run(args []string) int {
 		p.logf("%v", err)
 	}
 	return exitFailed
+}
+
+// errorOf returns an error for programs.
+func errorOf(err error) *report.Error {
+	e := report.ErrorOf(err)
+	if errors.As(err, new(usageError)) {
+		e.Kind = report.KindUsage
+	}
+	return e
 }
 
 // anyBytes decodes an argument without a change. kong decodes through JSON, which
@@ -181,7 +193,7 @@ func interruptible(p *program) (context.Context, context.CancelFunc) {
 		<-signals
 		logged := make(chan struct{})
 		go func() { // blocks while standard error is not read
-			p.logf("interrupted, pausing; interrupt again to exit at once")
+			p.logf("pausing; interrupt again to exit at once")
 			close(logged)
 		}()
 		select {

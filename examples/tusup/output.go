@@ -2,107 +2,105 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-// output prints the result of each file, and records whether one failed.
+// output prints the result of each file, and counts them.
 type output struct {
 	*program
 	json     bool
 	progress *progress
+	started  time.Time
 
-	mu     sync.Mutex
-	failed bool
-	paused []pausedFile
+	mu         sync.Mutex
+	totals     report.Totals
+	unfinished []pausedFile // interrupted or not started
+	lastError  error        // of the last retry
 }
 
+// pausedFile is a file that was interrupted. result is that of the run.
 type pausedFile struct {
 	file   file
 	result *tus.Result
 }
 
-// line is the JSON of one file.
-type line struct {
-	File        string `json:"file"`
-	URL         string `json:"url"`
-	Size        int64  `json:"size"`
-	BytesSent   int64  `json:"bytes_sent"`
-	BytesResent int64  `json:"bytes_resent"`
-	ResumedFrom int64  `json:"resumed_from"`
-	Requests    int    `json:"requests"`
-	Retries     int    `json:"retries"`
-	ElapsedMS   int64  `json:"elapsed_ms"`
-	Checksum    string `json:"checksum,omitempty"`
-	Error       string `json:"error,omitempty"`
+func newOutput(p *program, json bool) *output {
+	return &output{program: p, json: json, started: time.Now()}
+}
+
+// retrying records the failure that an upload retries.
+func (o *output) retrying(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lastError = err
 }
 
 // result reports one file. An error also goes to standard error, because a program may
 // read standard output.
 func (o *output) result(f file, r *tus.Result, err error) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.failed = o.failed || err != nil
-	switch {
-	case errors.Is(err, context.Canceled) && r.URL == "" && r.Stats.Requests[http.MethodPatch] == 0:
-		o.logf("%s: interrupted before the server acknowledged any bytes", f.name())
-	case errors.Is(err, context.Canceled):
-		o.paused = append(o.paused, pausedFile{f, r})
-	case err != nil:
+	o.count(f, r, err)
+	o.mu.Unlock()
+	if err != nil && !errors.Is(err, context.Canceled) {
 		o.logf("%s: %v", f.name(), err)
 	}
 	o.withoutBar(func() {
 		if o.json {
-			o.printJSON(f, r, err)
+			o.print(fileOf(f, r, err))
 		} else if err == nil {
 			o.printText(f, r)
 		}
 	})
 }
 
-// notStarted reports the files that were not started before an interruption.
-func (o *output) notStarted(files []file) {
-	if len(files) == 0 {
-		return
+// count adds a file to the totals. It requires mu.
+func (o *output) count(f file, r *tus.Result, err error) {
+	t := &o.totals
+	t.Files++
+	t.Bytes += max(f.size, r.Size, 0)
+	t.BytesSent += r.Stats.Sent
+	switch {
+	case errors.Is(err, context.Canceled):
+		t.Unfinished++
+		o.unfinished = append(o.unfinished, pausedFile{f, r})
+	case err != nil:
+		t.Failed++
+	default:
+		t.Uploaded++
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.failed = true
-	o.logf("files not started: %d", len(files))
-	if !o.json {
-		return
-	}
-	o.withoutBar(func() {
-		for _, f := range files {
-			o.printJSON(f, &tus.Result{Size: max(0, f.size)}, context.Canceled)
-		}
-	})
 }
 
-func (o *output) printJSON(f file, r *tus.Result, err error) {
+// fileOf returns the JSON of one file.
+func fileOf(f file, r *tus.Result, err error) report.File {
 	s := r.Stats
-	l := line{
-		File: f.name(), URL: withoutUser(r.URL), Size: r.Size,
+	l := report.File{
+		Name: report.NameOf(f.name()), URL: withoutUser(r.URL), Size: r.Size, Offset: r.Offset,
 		BytesSent: s.Sent, BytesResent: s.Resent, ResumedFrom: s.ResumedFrom,
 		Retries: s.Retries, ElapsedMS: s.Elapsed.Milliseconds(), Checksum: r.Checksum,
+		Error: report.ErrorOf(err),
 	}
 	for _, n := range s.Requests {
 		l.Requests += n
 	}
-	if err != nil {
-		l.Error = err.Error()
+	return l
+}
+
+// notStarted reports the files that were not started before an interruption.
+func (o *output) notStarted(files []file) {
+	for _, f := range files {
+		o.result(f, &tus.Result{Size: max(0, f.size)}, context.Canceled)
 	}
-	o.print(l)
 }
 
 // print writes a JSON line to standard output, which keeps the error.
-func (o *output) print(v any) { _ = json.NewEncoder(o.stdout).Encode(v) }
+func (o *output) print(v any) { _ = report.Write(o.stdout, v) }
 
 func (o *output) printText(f file, r *tus.Result) {
 	s := r.Stats
@@ -126,56 +124,39 @@ func (o *output) printText(f file, r *tus.Result) {
 	fmt.Fprintln(o.stdout, oneLine(text))
 }
 
-// printResume prints how to resume each interrupted upload.
-func (o *output) printResume(u *uploadCommand, c *common, embedded bool) {
-	for _, p := range o.paused {
-		source := "-"
-		if !p.file.stdin {
-			source = shellQuote(p.file.path)
-		}
-		resume := "tusup --upload-url " + shellQuote(withoutUser(p.result.URL)) + " " + source
-		if len(c.Header) > 0 || c.CACert != "" || c.Insecure || c.Endpoint != "" && len(c.secrets()) > 0 {
-			// Headers, and the query of the endpoint, may be secret.
-			resume += ", with the same --header, --endpoint, --trusted-origin, --ca-cert and --insecure"
-		}
-		oneURL := p.result.URL != "" && (u.Parallel == 1 || p.file.stdin) // each part has its own
-		o.logf("%s: paused; %s", p.file.name(), acknowledgedText(p.result))
-		switch {
-		case oneURL && embedded:
-			o.logf("to resume: tusup serve, then tusup --upload-url URL%s %s, where URL is printed by tusup serve",
-				shellQuote(lastSegment(p.result.URL)), source)
-		case oneURL && (c.NoState || p.file.stdin):
-			o.logf("to resume: %s", resume)
-		case oneURL:
-			o.logf("to resume, run the same command again, or: %s", resume)
-		case c.NoState:
-			o.logf("cannot be resumed without a resume database: the next upload starts over")
-		default:
-			o.logf("to resume, run the same command again")
-		}
+// printSummary prints the totals: as the last line of JSON, or for several files.
+func (o *output) printSummary() {
+	t := o.totals
+	t.ElapsedMS = time.Since(o.started).Milliseconds()
+	if o.json {
+		o.print(report.Summary{Summary: t})
+		return
 	}
+	if t.Files < 2 {
+		return
+	}
+	text := joined(countText(t.Uploaded, "uploaded"), countText(t.AlreadyUploaded, "already uploaded"),
+		countText(t.Failed, "failed"), countText(t.Unfinished, "unfinished"))
+	o.logf("%d files: %s, %s sent in %v", t.Files, text, bytesText(t.BytesSent), time.Since(o.started).Round(time.Millisecond))
 }
 
-// acknowledgedText returns how much of an interrupted upload is acknowledged. The server
-// may have stored more: the response was not received.
-func acknowledgedText(r *tus.Result) string {
-	if r.Size > 0 && r.Offset == r.Size {
-		return "all " + bytesText(r.Size) + " acknowledged"
+// countText returns "3 failed", "" for none.
+func countText(n int, what string) string {
+	if n == 0 {
+		return ""
 	}
-	size := ""
-	if r.Size > 0 {
-		size = " of " + bytesText(r.Size)
-	}
-	if r.Offset == 0 {
-		return "none" + size + " acknowledged, some may be stored"
-	}
-	return bytesText(r.Offset) + size + " acknowledged, more may be stored"
+	return fmt.Sprintf("%d %s", n, what)
 }
 
-// failure returns errFailed if a file failed.
+// failure returns errFailed if a file failed or is unfinished.
 func (o *output) failure() error {
-	if o.failed {
+	if o.totals.Failed+o.totals.Unfinished > 0 {
 		return errFailed
 	}
 	return nil
+}
+
+// sentBytes reports whether the upload has sent bytes of the source.
+func sentBytes(r *tus.Result) bool {
+	return r.Stats.Requests[http.MethodPatch] > 0 || r.Stats.Sent > 0
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -13,44 +14,101 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
-	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-// lines decodes one JSON object per line, by file name.
-func lines(t *testing.T, stdout string) map[string]line {
+// lines decodes the JSON of files, by file name.
+func lines(t *testing.T, stdout string) map[string]report.File {
 	t.Helper()
-	byFile := map[string]line{}
-	for text := range strings.Lines(stdout) {
-		l := decode(t, text)
-		byFile[filepath.Base(l.File)] = l
+	byFile := map[string]report.File{}
+	files, _ := decodeAll(t, stdout)
+	for _, f := range files {
+		byFile[filepath.Base(f.File)] = f
 	}
 	return byFile
 }
 
-func TestJSON_HasDocumentedFields(t *testing.T) {
+func TestJSON_FileHasSameFieldsAlways(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 10)
 	got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "--checksum", "off", path, "missing.bin")
-	always := []string{"bytes_resent", "bytes_sent", "elapsed_ms", "file", "requests", "resumed_from", "retries", "size", "url"}
+	always := []string{"bytes_resent", "bytes_sent", "elapsed_ms", "file", "offset", "requests", "resumed_from", "retries", "size", "url"}
+	decodeAll(t, got.stdout)
 	for text := range strings.Lines(got.stdout) {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(text), &fields); err != nil {
 			t.Fatal(err)
 		}
 		want := always
-		if fields["file"] == "missing.bin" {
+		switch {
+		case fields["summary"] != nil:
+			want = []string{"summary"}
+		case fields["file"] == "missing.bin":
 			want = slices.Sorted(slices.Values(append([]string{"error"}, always...)))
 		}
 		if names := slices.Sorted(maps.Keys(fields)); !slices.Equal(names, want) {
 			t.Errorf("fields are %q, want %q", names, want)
 		}
 	}
-	if strings.Count(got.stdout, "\n") != 2 {
+	if strings.Count(got.stdout, "\n") != 3 {
 		t.Errorf("standard output: %s", got.stdout)
+	}
+}
+
+func TestJSON_EveryCommandMatchesSchema(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 1_000_000)
+	state := filepath.Join(t.TempDir(), "uploads.db")
+	upload := mustUpload(t, "--endpoint", srv.Endpoint(), "--no-state", path)
+	interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--state", state, "--chunk-size", "100KB", path))
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"info", upload.URL}, exitOK, `"complete":true`},
+		{[]string{"capabilities", "--endpoint", srv.Endpoint()}, exitOK, `"creation"`},
+		{[]string{"list", "--state", state}, exitOK, `"size":1000000`},
+		{[]string{"terminate", upload.URL}, exitOK, `"terminated":`},
+		{[]string{"info", upload.URL}, exitFailed, `"status":410,"kind":"gone"`},
+		{[]string{"capabilities"}, exitUsage, `"kind":"usage"`},
+		{[]string{"forget", "--state", state, "nonsense"}, exitFailed, `"kind":"other"`},
+		{[]string{"forget", "--state", state, "--all"}, exitOK, `"forgotten":1`},
+	} {
+		got := tusup(t, append([]string{"--json"}, test.args...)...)
+		if got.code != test.code || !strings.Contains(got.stdout, test.want) || strings.Count(got.stdout, "\n") != 1 {
+			t.Errorf("%q: outcome is %+v", test.args, got)
+		}
+		wantSchema(t, got.stdout)
+	}
+}
+
+func TestJSON_ErrorHasStatusAndKind(t *testing.T) {
+	path, _ := randomFile(t, 300_000)
+	for kind, test := range map[report.Kind]struct {
+		fault tustest.Fault
+		want  report.Error
+	}{
+		"unauthorized": {tustest.Fault{Method: "POST", Action: tustest.Respond(401, "no")}, report.Error{Status: 401}},
+		"too_large":    {tustest.Fault{Method: "PATCH", Skip: 1, Action: tustest.Respond(413, "no")}, report.Error{Status: 413, Offset: 100_000}},
+		"server":       {tustest.Fault{Method: "POST", Action: tustest.Respond(503, "busy")}, report.Error{Status: 503, Retryable: true}},
+	} {
+		srv := tustest.NewServer(t, nil)
+		srv.Inject(test.fault)
+		got := tusup(t, "--json", "--endpoint", srv.Endpoint(), "--retries", "0", "--chunk-size", "100KB", path)
+		e := decode(t, got.stdout).Error
+		if got.code != exitFailed || e == nil {
+			t.Fatalf("%s: outcome is %+v", kind, got)
+		}
+		if test.want.Kind, test.want.Message = kind, e.Message; *e != test.want || e.Message == "" {
+			t.Errorf("error is %+v, want %+v", *e, test.want)
+		}
 	}
 }
 
@@ -108,7 +166,7 @@ func TestInterrupt_ReportsFilesNotStarted(t *testing.T) {
 		t.Fatalf("exit code %d, %d uploads, output:\n%s%s", got.code, len(srv.Uploads()), got.stdout, got.stderr)
 	}
 	for name, l := range byFile {
-		if l.Error == "" || (l.URL != "") != (name == "file.bin") {
+		if l.Error == nil || (l.URL != "") != (name == "file.bin") {
 			t.Errorf("%s: %+v", name, l)
 		}
 	}
@@ -121,22 +179,24 @@ func TestInterrupt_FailedFileIsNotPaused(t *testing.T) {
 	pausing, _ := randomFile(t, 1_000_000)
 	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--no-state", "--concurrency", "1",
 		"--chunk-size", "100KB", failing, pausing))
-	if got.code != exitInterrupted || strings.Contains(got.stderr, failing+": paused") || !strings.Contains(got.stderr, pausing+": paused") {
+	if got.code != exitInterrupted || !strings.Contains(got.stderr, "1 of 2 files unfinished") {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
 }
 
 // The server may have stored bytes that it could not acknowledge.
-func TestInterrupt_ReportsAcknowledgedBytes(t *testing.T) {
+func TestInterrupt_ReportsStoredBytes(t *testing.T) {
 	path, data := randomFile(t, 1_000_000)
 	for name, test := range map[string]struct {
 		patches int // that get a response before the interrupt
+		head    tustest.Action
 		args    []string
 		want    string
 	}{
-		"one PATCH": {0, []string{path}, path + ": paused; none of 976.6 KiB acknowledged, some may be stored"},
-		"chunks":    {1, []string{"--chunk-size", "500KB", path}, path + ": paused; 488.3 KiB of 976.6 KiB acknowledged, more may be stored"},
-		"stream":    {1, []string{"--chunk-size", "500KB", "-"}, "-: paused; 488.3 KiB acknowledged, more may be stored"},
+		"one PATCH": {0, nil, []string{path}, path + " is unfinished, 390.6 KiB of 976.6 KiB stored"},
+		"chunks":    {1, nil, []string{"--chunk-size", "500KB", path}, path + " is unfinished, 878.9 KiB of 976.6 KiB stored"},
+		"stream":    {1, nil, []string{"--chunk-size", "500KB", "-"}, "- is unfinished, 878.9 KiB stored"},
+		"no offset": {1, tustest.Stall(), []string{"--chunk-size", "500KB", path}, path + " is unfinished, at least 488.3 KiB of 976.6 KiB stored"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
@@ -149,10 +209,13 @@ func TestInterrupt_ReportsAcknowledgedBytes(t *testing.T) {
 				r.Body = body
 				tustest.Stall()(w, r, h)
 			}})
+			if test.head != nil {
+				srv.Inject(tustest.Fault{Method: "HEAD", Action: test.head})
+			}
 			cmd := command(t, append(test.args, "--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off")...)
 			cmd.Stdin = bytes.NewReader(append(slices.Clone(data), 0))
 			got := signaled(t, os.Interrupt, stored, cmd)
-			if got.code != exitInterrupted || !strings.Contains(got.stderr, "tusup: "+test.want+"\n") {
+			if got.code != exitInterrupted || !strings.Contains(got.stderr, "tusup: interrupted: "+test.want+"\n") {
 				t.Errorf("exit code %d, want %q in:\n%s", got.code, test.want, got.stderr)
 			}
 			if has := len(srv.Uploads()[0].Data); has != test.patches*500_000+400_000 {
@@ -162,13 +225,45 @@ func TestInterrupt_ReportsAcknowledgedBytes(t *testing.T) {
 	}
 }
 
+func TestInterrupt_TwoLinesForManyFiles(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	dir := t.TempDir()
+	for i := range 20 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), make([]byte, 200_000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--progress", "none", "--chunk-size", "100KB", dir))
+	_, text, ok := strings.Cut(got.stderr, "tusup: interrupted: ")
+	first, rest, _ := strings.Cut(text, "\n")
+	if got.code != exitInterrupted || !ok || !regexp.MustCompile(`^\d+ of 20 files unfinished, (\S+) KiB of \S+ MiB stored$`).MatchString(first) ||
+		!strings.HasPrefix(rest, "tusup: to resume, run the same command again\n") {
+		t.Errorf("exit code %d:\n%s", got.code, got.stderr)
+	}
+}
+
+func TestInterrupt_NamesLastError(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 300_000)
+	failed := make(chan struct{})
+	var once sync.Once
+	srv.Inject(tustest.Fault{Method: "POST", Times: 100, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		tustest.Respond(503, "closed for repairs")(w, r, h)
+		once.Do(func() { time.AfterFunc(300*time.Millisecond, func() { close(failed) }) })
+	}})
+	got := signaled(t, os.Interrupt, failed, command(t, "--endpoint", srv.Endpoint(), "--progress", "none", path))
+	if got.code != exitInterrupted || !strings.Contains(got.stderr, "last error: ") || !strings.Contains(got.stderr, "closed for repairs") {
+		t.Errorf("exit code %d:\n%s", got.code, got.stderr)
+	}
+}
+
 // Before their concatenation, parts have no common URL.
 func TestInterrupt_SameCommandResumesParts(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, data := randomFile(t, 17_000_000)
 	args := []string{"--endpoint", srv.Endpoint(), "--parallel", "3", "--chunk-size", "1MiB", "--state", filepath.Join(t.TempDir(), "uploads.db"), path}
 	got := interrupted(t, srv, command(t, args...))
-	if got.code != exitInterrupted || !regexp.MustCompile(`: paused; .+ of 16\.2 MiB acknowledged, (some|more) may be stored\n`).MatchString(got.stderr) ||
+	if got.code != exitInterrupted || !regexp.MustCompile(`is unfinished, at least .+ of 16\.2 MiB stored\n`).MatchString(got.stderr) ||
 		!strings.HasSuffix(got.stderr, "to resume, run the same command again\n") {
 		t.Fatalf("exit code %d: %s", got.code, got.stderr)
 	}
@@ -183,7 +278,7 @@ func TestInterrupt_PartsWithoutStateStartOver(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 17_000_000)
 	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--parallel", "3", "--chunk-size", "1MiB", "--no-state", path))
-	if got.code != exitInterrupted || !strings.Contains(got.stderr, "the next upload starts over") || strings.Contains(got.stderr, "to resume") {
+	if got.code != exitInterrupted || !strings.Contains(got.stderr, "the next run starts over") || strings.Contains(got.stderr, "to resume") {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
 }
@@ -307,7 +402,7 @@ func TestTerminateOnFail_ResultHasNoURL(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: tustest.Respond(403, "no")})
 	path, _ := randomFile(t, 300_000)
 	got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "--chunk-size", "100KB", "--terminate-on-fail", path)
-	if l := decode(t, got.stdout); got.code != exitFailed || l.URL != "" || l.Error == "" {
+	if l := decode(t, got.stdout); got.code != exitFailed || l.URL != "" || l.Error == nil {
 		t.Errorf("line is %+v", l)
 	}
 }
@@ -323,12 +418,6 @@ func TestProgress_PipeGetsNoBar(t *testing.T) {
 		if mode == "none" && got.stderr != "" {
 			t.Errorf("none: standard error %q", got.stderr)
 		}
-	}
-}
-
-func TestAcknowledgedText_OfAllBytes(t *testing.T) {
-	if got := acknowledgedText(&tus.Result{Size: mib, Offset: mib}); got != "all 1.0 MiB acknowledged" {
-		t.Errorf("text is %q", got)
 	}
 }
 

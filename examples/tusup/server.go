@@ -17,6 +17,8 @@ import (
 	"github.com/tus/tusd/v2/pkg/filelocker"
 	"github.com/tus/tusd/v2/pkg/filestore"
 	"github.com/tus/tusd/v2/pkg/handler"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 )
 
 // serveCommand runs a tusd in this process.
@@ -32,7 +34,12 @@ func (s *serveCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	defer server.close()
-	if _, err := fmt.Fprintf(p.stdout, "tusd at %s stores in %s\n", server.endpoint, server.dir); err != nil {
+	if c.JSON {
+		err = report.Write(p.stdout, report.Serving{Endpoint: server.endpoint, Dir: server.dir})
+	} else {
+		_, err = fmt.Fprintf(p.stdout, "tusd at %s stores in %s\n", server.endpoint, server.dir)
+	}
+	if err != nil {
 		return err
 	}
 	select {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -32,7 +33,7 @@ func TestUpload_StoresExactBytesOnTusd(t *testing.T) {
 				path, data := randomFile(t, size)
 				l := mustUpload(t, "--endpoint", endpoint, "--chunk-size", chunk, path)
 				wantOnDisk(t, dir, l.URL, data)
-				if l.File != path || l.Size != int64(size) || l.BytesSent != int64(size) || l.BytesResent != 0 || l.Error != "" {
+				if l.File != path || l.Size != int64(size) || l.BytesSent != int64(size) || l.BytesResent != 0 || l.Error != nil {
 					t.Errorf("result is %+v", l)
 				}
 			})
@@ -104,7 +105,7 @@ func TestUpload_DirectoryAndFile(t *testing.T) {
 	}
 	single, _ := randomFile(t, 10)
 	got := tusup(t, "--endpoint", srv.Endpoint(), "--json", "--relative-names", root, single)
-	if got.code != exitOK || strings.Count(got.stdout, "\n") != 4 {
+	if files, _ := decodeAll(t, got.stdout); got.code != exitOK || len(files) != 4 {
 		t.Fatalf("exit code %d, output %s%s", got.code, got.stdout, got.stderr)
 	}
 	var names []string
@@ -135,6 +136,9 @@ func TestUsage_ErrorIsOneLineAndSendsNothing(t *testing.T) {
 		"missing file":        {[]string{endpoint, missing}, exitFailed, "missing.bin"},
 		"directory, not file": {[]string{endpoint, "--upload-url", srv.Endpoint() + "x", t.TempDir(), path}, exitUsage, "--upload-url"},
 		"scheme":              {[]string{"--endpoint=ftp://example.org/", path}, exitUsage, "ftp"},
+		"endpoint twice":      {[]string{endpoint, "--local", path}, exitUsage, "--local"},
+		"no scheme":           {[]string{"--endpoint=localhost:1080/files/", path}, exitUsage, "missing http://"},
+		"no scheme, host":     {[]string{"--endpoint=example.org/files/", path}, exitUsage, "missing https://"},
 		"no URL":              {[]string{"--endpoint=http://[::1", path}, exitUsage, "not a URL"},
 		"no host":             {[]string{"--endpoint=http://", path}, exitUsage, "no host"},
 		"held policy":         {[]string{endpoint, "--held", "forget", path}, exitUsage, "--held"},
@@ -196,16 +200,16 @@ func TestUpload_FailedFileDoesNotStopOthers(t *testing.T) {
 	if got.code != exitFailed {
 		t.Errorf("exit code %d", got.code)
 	}
-	byFile := map[string]line{}
-	for text := range strings.Lines(got.stdout) {
-		var l line
-		if err := json.Unmarshal([]byte(text), &l); err != nil {
-			t.Fatal(err)
-		}
-		byFile[l.File] = l
+	byFile := map[string]report.File{}
+	files, totals := decodeAll(t, got.stdout)
+	for _, f := range files {
+		byFile[f.File] = f
 	}
-	if len(byFile) != 2 || byFile["missing.bin"].Error == "" || byFile[path].Error != "" {
+	if e := byFile["missing.bin"].Error; len(byFile) != 2 || e == nil || e.Kind != report.KindFile || byFile[path].Error != nil {
 		t.Fatalf("results are %+v", byFile)
+	}
+	if totals.Files != 2 || totals.Failed != 1 || totals.Uploaded != 1 || totals.BytesSent != 1000 {
+		t.Errorf("totals are %+v", totals)
 	}
 	wantStored(t, srv, byFile[path].URL, data)
 }
@@ -406,14 +410,29 @@ func TestCommands_InfoCapabilitiesTerminate(t *testing.T) {
 	}
 }
 
-func TestEmbeddedServer_StoresInUploads(t *testing.T) {
+func TestLocal_StoresInUploads(t *testing.T) {
 	path, data := randomFile(t, 300_000)
-	cmd := command(t, "--json", path)
+	cmd := command(t, "--json", "--local", path)
 	got := finish(t, cmd)
 	if got.code != exitOK || !strings.Contains(got.stderr, "tusd at http://127.0.0.1:") {
 		t.Fatalf("outcome is %+v", got)
 	}
 	wantOnDisk(t, filepath.Join(cmd.Dir, "uploads"), decode(t, got.stdout).URL, data)
+}
+
+func TestEndpoint_MissingCopiesNothing(t *testing.T) {
+	path, _ := randomFile(t, 100)
+	cmd := command(t, path)
+	got := finish(t, cmd)
+	entries, err := os.ReadDir(cmd.Dir)
+	if err != nil || got.code != exitUsage || len(entries) != 0 {
+		t.Fatalf("outcome is %+v; %d entries, %v", got, len(entries), err)
+	}
+	for _, want := range []string{"TUS_ENDPOINT", "--endpoint", "--local"} {
+		if !strings.Contains(got.stderr, want) {
+			t.Errorf("%s is not in %s", want, got.stderr)
+		}
+	}
 }
 
 func TestVerbose_LogsRequestsAndChecksum(t *testing.T) {

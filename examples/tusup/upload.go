@@ -16,21 +16,21 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err := u.check(c); err != nil {
 		return err
 	}
-	out := &output{program: p, json: c.JSON}
-	files := collect(u.Files, out)
-	if len(files) == 0 {
-		return out.failure()
+	endpoint, err := u.endpoint(c)
+	if err != nil {
+		return err
 	}
 	opts, err := u.uploadOptions()
 	if err != nil {
 		return err
 	}
-	endpoint := c.endpoint()
-	if endpoint == "" && u.UploadURL != "" {
-		endpoint = string(u.UploadURL)
+	out := newOutput(p, c.JSON)
+	files := collect(u.Files, out)
+	if len(files) == 0 {
+		out.printSummary()
+		return out.failure()
 	}
-	embedded := endpoint == ""
-	if embedded {
+	if u.Local {
 		c.NoState = true // the next embedded server has another address
 		server, err := startServer("uploads", "127.0.0.1:0", p, c.Verbose)
 		if err != nil {
@@ -38,9 +38,9 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		}
 		defer server.close()
 		endpoint = server.endpoint
-		p.logf("no endpoint: uploading to an embedded tusd at %s, which stores in %s", endpoint, server.dir)
+		p.logf("uploading to an embedded tusd at %s, which stores in %s and ends with this process", endpoint, server.dir)
 	}
-	client, closeClient, err := u.client(p, c, endpoint)
+	client, closeClient, err := u.client(p, c, endpoint, out)
 	if err != nil {
 		return err
 	}
@@ -54,19 +54,38 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		u.uploadAll(ctx, c, client, files, opts, out)
 	}
 	out.progress.close()
-	if ctx.Err() != nil {
-		out.printResume(u, c, embedded)
-	}
+	out.printInterrupted(ctx, u, c, client)
+	out.printSummary()
 	return out.failure()
+}
+
+// endpoint returns the endpoint, "" with --local.
+func (u *uploadCommand) endpoint(c *common) (string, error) {
+	endpoint := c.endpoint()
+	switch {
+	case u.Local && (c.Endpoint != "" || u.UploadURL != ""):
+		return "", usagef("--local cannot be used with --endpoint and --upload-url")
+	case u.Local:
+		return "", nil
+	case endpoint == "" && u.UploadURL != "":
+		return string(u.UploadURL), nil
+	case endpoint == "":
+		return "", usagef("no endpoint: use --endpoint URL or set TUS_ENDPOINT; to try tusup without a server, use --local")
+	}
+	return endpoint, nil
 }
 
 // client returns the client of this command with the resume database, and a function that
 // closes both.
-func (u *uploadCommand) client(p *program, c *common, endpoint string) (*tus.Client, func(), error) {
+func (u *uploadCommand) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
+	reached := &reach{}
 	opts := tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
+		Retry:         tus.RetryPolicy{ShouldRetry: reached.shouldRetry},
 		Hooks: tus.Hooks{
-			OnHeld: func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
+			AfterResponse: reached.response,
+			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
+			OnHeld:        func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
 			OnStoreError: func(up *tus.Uploader, err error) {
 				p.logf("%s: cannot be resumed later: %v", orDash(up.Name()), err)
 			},
