@@ -19,6 +19,7 @@ type flags struct {
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
 	Upload       uploadCommand       `cmd:"" default:"withargs" help:"Upload files, directories and standard input (the default)."`
+	Watch        watchCommand        `cmd:"" help:"Upload what appears in a directory, until interrupted."`
 	Info         infoCommand         `cmd:"" help:"Show the state of an upload."`
 	Terminate    terminateCommand    `cmd:"" help:"Delete an upload on the server."`
 	Capabilities capabilitiesCommand `cmd:"" help:"Show what the server supports."`

@@ -122,6 +122,8 @@ type End struct {
 	Kind    Kind
 	File    File
 	Outcome Outcome
+	// Attempts is the number of failed attempts that count.
+	Attempts int
 	// Path is where the file was moved, "" if it was not.
 	Path string
 	// Err is why the upload failed or, after Uploaded and Already, why the file could not be

@@ -29,7 +29,7 @@ func (s *spool) finish(ctx context.Context, r result) {
 // end reports the end of an attempt.
 func (s *spool) end(r result, kind Kind, err error) {
 	if s.Hooks.OnEnd != nil {
-		s.Hooks.OnEnd(End{Kind: kind, File: r.file, Outcome: r.outcome, Path: r.path, Err: err})
+		s.Hooks.OnEnd(End{Kind: kind, File: r.file, Outcome: r.outcome, Attempts: r.entry.attempts, Path: r.path, Err: err})
 	}
 }
 
