@@ -87,10 +87,32 @@ func (m *mover) place(ctx context.Context, f File, path string) error {
 		return copyLink(from, path)
 	}
 	err := m.install(from, path)
-	if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil:
+		return m.confirm(f, path)
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	return m.copy(ctx, f, path)
+}
+
+// confirm returns errChanged if another version of f got to path, and takes it back.
+func (m *mover) confirm(f File, path string) error {
+	from := f.In(m.scan.dir)
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if f.equal(File{Name: f.Name, Size: info.Size(), ModTime: info.ModTime(), id: identityOf(info)}) {
+		return nil
+	}
+	if now, err := os.Lstat(from); err == nil && os.SameFile(info, now) { // a link
+		return errors.Join(errChanged, os.Remove(path))
+	}
+	if err := m.install(path, from); err != nil {
+		return fmt.Errorf("%s was moved but not uploaded: %v", path, err)
+	}
+	return errChanged
 }
 
 // install links or renames a file to a path that does not exist.
