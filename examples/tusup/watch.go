@@ -65,6 +65,7 @@ func (w *watchCommand) Run(ctx context.Context, p *program, c *common) error {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
+	ignoreSizeLimit()
 	if err := w.check(c); err != nil {
 		return err
 	}
