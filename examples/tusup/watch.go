@@ -2,19 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/spool"
-	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/storage/boltstore"
-	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // watchCommand uploads what appears in a directory.
@@ -49,17 +44,6 @@ func (w *watchCommand) transfer() *uploadCommand {
 	}
 }
 
-const (
-	// rememberKept is how long a completed upload of a file that is kept is remembered. The
-	// file is uploaded again afterwards, so this exceeds the life of a spool.
-	rememberKept = 10 * 365 * 24 * time.Hour
-	// rememberDisposed is how long a completed upload of another file is remembered, which
-	// matters from the acknowledgment of its last byte until it is moved or deleted.
-	rememberDisposed = 30 * 24 * time.Hour
-	// cleanInterval is the time between two removals of records that are too old.
-	cleanInterval = 24 * time.Hour
-)
-
 // Run uploads until the process is interrupted.
 func (w *watchCommand) Run(ctx context.Context, p *program, c *common) error {
 	signals := make(chan os.Signal, 2)
@@ -73,16 +57,12 @@ func (w *watchCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err != nil {
 		return err
 	}
-	opts, err := w.transfer().uploadOptions()
-	if err != nil {
-		return err
-	}
 	metrics := newWatchMetrics()
-	client, closeClient, err := w.client(ctx, p, c, metrics)
+	uploader, err := w.uploader(ctx, p, c, config.Dir, metrics)
 	if err != nil {
 		return err
 	}
-	defer closeClient()
+	defer uploader.close()
 	if w.Metrics != "" {
 		server, err := metrics.serve(w.Metrics, p)
 		if err != nil {
@@ -92,7 +72,7 @@ func (w *watchCommand) Run(ctx context.Context, p *program, c *common) error {
 	}
 	report := newWatchReport(p, c, w, metrics)
 	manager := newManager(p)
-	config.Upload = w.uploader(client, config.Dir, opts, c, metrics)
+	config.Upload = uploader.upload
 	config.Heartbeat = manager.interval()
 	config.Hooks = spool.Hooks{
 		OnReady: manager.ready,
@@ -173,131 +153,4 @@ func targetPath(path string) (string, error) {
 		return "", err
 	}
 	return filepath.Abs(path)
-}
-
-// client returns a client with the resume database, and a function that closes both.
-func (w *watchCommand) client(ctx context.Context, p *program, c *common, metrics *watchMetrics) (*tus.Client, func(), error) {
-	warnings := &storeWarnings{program: p}
-	opts := tus.Options{
-		Fingerprinter:     fingerprinter(w.Fingerprint),
-		RememberCompleted: rememberDisposed,
-		Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) {
-			metrics.storeErrors.Inc()
-			warnings.warn(err)
-		}},
-	}
-	if w.LimitRate > 0 {
-		opts.RateLimit = tus.NewRateLimit(int64(w.LimitRate))
-	}
-	store, err := openRequiredState(p, c)
-	if err != nil {
-		return nil, nil, err
-	}
-	closeStore := func() {}
-	if store != nil {
-		opts.Store = store
-		if !w.Delete && w.MoveTo == "" {
-			// The store alone knows which files are uploaded. Uploading frees no space.
-			opts.RememberCompleted, opts.RequireStore = rememberKept, true
-		}
-		closeStore = cleaned(ctx, store, warnings)
-	}
-	client, err := c.newClient(p, c.endpoint(), opts)
-	if err != nil {
-		closeStore()
-		return nil, nil, err
-	}
-	return client, func() {
-		client.CloseIdleConnections()
-		closeStore()
-	}, nil
-}
-
-// openRequiredState opens the resume database, which may be missing only with --no-state:
-// without it, a crash may upload a file twice.
-func openRequiredState(p *program, c *common) (*boltstore.Store, error) {
-	if !c.NoState && c.State == "" {
-		path, err := defaultState()
-		if err != nil {
-			return nil, err
-		}
-		c.State = path // an error is then not passed over
-	}
-	store, err := c.openState(p)
-	if err != nil {
-		return nil, fmt.Errorf("%w; without a resume database (--no-state), a crash may upload files twice", err)
-	}
-	return store, nil
-}
-
-// cleaned removes old records from a store, now and then. It returns a function that ends
-// this and closes the store.
-func cleaned(ctx context.Context, store *boltstore.Store, warnings *storeWarnings) func() {
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		ticker := time.NewTicker(cleanInterval)
-		defer ticker.Stop()
-		for ctx.Err() == nil {
-			if _, err := storage.DeleteExpired(ctx, store, time.Now()); err != nil && ctx.Err() == nil {
-				warnings.warn(err)
-			}
-			select {
-			case <-ctx.Done():
-			case <-ticker.C:
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-ended
-		store.Close()
-	}
-}
-
-// uploader returns the function that uploads a file of the spool.
-func (w *watchCommand) uploader(client *tus.Client, dir string, opts tus.UploadOptions, c *common, metrics *watchMetrics) spool.Uploader {
-	// A process that is killed while it waits for the response to a creation with all bytes
-	// leaves an upload that nothing refers to.
-	opts.CreationLimit = -1
-	return func(ctx context.Context, f spool.File, link *spool.Link) (spool.Outcome, error) {
-		opts := opts
-		if opts.Metadata == nil && w.RelativeNames {
-			opts.Metadata = tus.Metadata{"filename": filepath.ToSlash(f.Name)}
-		}
-		if f.Size == 0 { // its creation would be the whole upload
-			var err error
-			if opts.DeferLength, err = defersLength(ctx, client); err != nil {
-				return spool.Outcome{}, err
-			}
-			opts.Parallel = 1
-		}
-		opts.Hooks.OnRetry = func(_ *tus.Uploader, r tus.Retry) {
-			metrics.retries.Inc()
-			if r.Attempt > 1 { // a single failure is common
-				link.Failed(r.Err)
-			}
-		}
-		opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {
-			if p.Acknowledged > 0 {
-				link.Reached()
-			}
-		}
-		result, err := client.Upload(ctx, tus.File(f.In(dir)), &opts)
-		metrics.bytes.Add(float64(result.Stats.Uploaded))
-		result.URL = withoutUser(result.URL)
-		return spool.Outcome{Result: result, AlreadyComplete: result.AlreadyComplete}, c.withAdvice(err)
-	}
-}
-
-// defersLength reports whether the server advertises deferred lengths. An error means that
-// there was no response.
-func defersLength(ctx context.Context, client *tus.Client) (bool, error) {
-	capabilities, err := client.Capabilities(ctx)
-	var failed *tus.Error
-	if err != nil && (!errors.As(err, &failed) || failed.StatusCode == 0) {
-		return false, err
-	}
-	return slices.Contains(capabilities.Extensions, "creation-defer-length"), nil
 }

@@ -8,10 +8,13 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,7 +25,7 @@ import (
 // TestWatch_CrashesStoreEachFileOnce drops files into a directory while watch and the server
 // are killed, again and again, and while the resume database cannot grow.
 func TestWatch_CrashesStoreEachFileOnce(t *testing.T) {
-	files := map[string]int{"move": 200, "keep": 60, "delete": 60}
+	files := map[string]int{"move": 200, "keep": 50, "delete": 50}
 	for name, args := range map[string][]string{"move": {"--move-to", "done"}, "keep": nil, "delete": {"--delete"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,9 +46,10 @@ type crashTest struct {
 	content map[string][]byte
 	random  *rand.Rand
 	server  *exec.Cmd
-	addr    string
-	watch   *exec.Cmd
-	stderr  *syncBuffer
+	// endpoint is the same after each restart of the server.
+	endpoint string
+	watch    *exec.Cmd
+	stderr   *syncBuffer
 }
 
 // syncBuffer is a buffer that a process writes while the test reads it.
@@ -94,7 +98,6 @@ func newCrashTest(t *testing.T, files int, args []string) *crashTest {
 }
 
 func (c *crashTest) run() {
-	c.addr = "127.0.0.1:0"
 	c.startServer()
 	var crashes sync.WaitGroup
 	dropped := make(chan struct{})
@@ -122,15 +125,21 @@ func (c *crashTest) run() {
 			kill(c.watch)
 		}
 	})
-	c.drop(9 * time.Second)
+	names := slices.Collect(maps.Keys(c.content))
+	late := len(names) / 5
+	c.drop(names[late:], 45*time.Millisecond)
 	close(dropped)
 	crashes.Wait()
 	if c.t.Failed() {
 		return
 	}
 
+	// A kill while the database cannot grow could upload a file twice: watch is stopped.
 	c.startWatch("bash", "-c", `ulimit -f 20; exec "$0" "$@"`)
-	time.Sleep(3 * time.Second)
+	c.drop(names[:late], 45*time.Millisecond)
+	c.eventually("the resume database cannot grow", func() bool {
+		return strings.Contains(c.stderr.String(), "file too large")
+	})
 	c.stopWatch()
 
 	c.startWatch()
@@ -140,12 +149,15 @@ func (c *crashTest) run() {
 	time.Sleep(time.Second)
 	c.stopWatch()
 	c.check()
+	if c.t.Failed() {
+		c.t.Logf("%s", c.stderr)
+	}
 }
 
-// drop writes the files, half of them under a temporary name first.
-func (c *crashTest) drop(duration time.Duration) {
-	pause := duration / time.Duration(len(c.content))
-	for name, data := range c.content {
+// drop writes files, half of them under a temporary name first.
+func (c *crashTest) drop(names []string, pause time.Duration) {
+	for _, name := range names {
+		data := c.content[name]
 		path := filepath.Join(c.dir, "spool", filepath.FromSlash(name))
 		temporary := path
 		if len(data)%2 == 0 {
@@ -164,7 +176,11 @@ func (c *crashTest) drop(duration time.Duration) {
 }
 
 func (c *crashTest) startServer() {
-	c.server = command(c.t, "serve", "--addr", c.addr, "--dir", filepath.Join(c.dir, "store"))
+	addr := "127.0.0.1:0"
+	if u, err := url.Parse(c.endpoint); err == nil && u.Host != "" {
+		addr = u.Host
+	}
+	c.server = command(c.t, "serve", "--addr", addr, "--dir", filepath.Join(c.dir, "store"))
 	stdout, err := c.server.StdoutPipe()
 	if err == nil {
 		err = c.server.Start()
@@ -180,14 +196,15 @@ func (c *crashTest) startServer() {
 		c.t.Errorf("tusup serve: %v", err)
 		return
 	}
-	endpoint := strings.Fields(line)[2]
-	c.addr = strings.TrimSuffix(strings.TrimPrefix(endpoint, "http://"), "/files/")
+	if c.endpoint == "" {
+		c.endpoint = strings.Fields(line)[2]
+	}
 }
 
 // startWatch starts watch, in a program if there is one.
 func (c *crashTest) startWatch(in ...string) {
-	args := append([]string{"watch", "spool", "--endpoint", "http://" + c.addr + "/files/", "--state", "uploads.db",
-		"--scan", "1s", "--settle", "200ms", "--limit-rate", "20MB"}, c.args...)
+	args := append([]string{"watch", "spool", "--endpoint", c.endpoint, "--state", "uploads.db",
+		"--scan", "1s", "--settle", "200ms", "--limit-rate", "4MB"}, c.args...)
 	c.watch = command(c.t, args...)
 	if len(in) > 0 {
 		c.watch.Path, _ = exec.LookPath(in[0])

@@ -11,6 +11,10 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
+// ErrWait is returned by an [Uploader] for a file that has to wait, for a reason that
+// concerns neither the file nor the server. Other files are uploaded meanwhile.
+var ErrWait = errors.New("file has to wait")
+
 // verdict attributes a failed upload.
 type verdict int
 
@@ -36,6 +40,8 @@ func judge(err error) verdict {
 		return interrupted
 	case errors.Is(err, tus.ErrSourceChanged):
 		return sourceChanged
+	case errors.Is(err, ErrWait):
+		return tryLater
 	case errors.Is(err, tus.ErrStore):
 		return storeDown
 	case errors.As(err, &held), errors.Is(err, tus.ErrLeaseLost), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE),
