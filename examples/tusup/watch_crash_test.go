@@ -52,24 +52,6 @@ type crashTest struct {
 	stderr   *syncBuffer
 }
 
-// syncBuffer is a buffer that a process writes while the test reads it.
-type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *syncBuffer) Write(data []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(data)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.String()
-}
-
 func newCrashTest(t *testing.T, files int, args []string) *crashTest {
 	c := &crashTest{t: t, dir: t.TempDir(), args: args, content: map[string][]byte{}, random: rand.New(rand.NewPCG(1, uint64(files))), stderr: &syncBuffer{}}
 	if err := os.MkdirAll(filepath.Join(c.dir, "spool", "sub"), 0o755); err != nil {
