@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -56,6 +57,9 @@ func (w *watchCommand) Run(ctx context.Context, p *program, c *common) error {
 	config, err := w.config()
 	if err != nil {
 		return err
+	}
+	if inDirectory(c.State, config.Dir) {
+		return usagef("--state %s: must not be in the directory that is watched", c.State)
 	}
 	metrics := newWatchMetrics()
 	uploader, err := w.uploader(ctx, p, c, config.Dir, metrics)
@@ -141,6 +145,19 @@ func (w *watchCommand) config() (spool.Config, error) {
 		}
 	}
 	return config, nil
+}
+
+// inDirectory reports whether a path that is set is below dir, which is absolute and without
+// links.
+func inDirectory(path, dir string) bool {
+	if path == "" {
+		return false
+	}
+	parent, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err == nil {
+		parent, err = filepath.Abs(parent)
+	}
+	return err == nil && (parent == dir || strings.HasPrefix(parent, dir+string(filepath.Separator)))
 }
 
 // targetPath creates a directory and returns its path without links.

@@ -205,8 +205,7 @@ func TestWatch_SaysOutageOnce(t *testing.T) {
 }
 
 func TestWatch_RefusesToStart(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "file")
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("not a database"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -227,6 +226,7 @@ func TestWatch_RefusesToStart(t *testing.T) {
 		"give up":           {[]string{dir, "--endpoint", endpoint, "--give-up=-1"}, exitUsage, "--give-up -1: must not be negative"},
 		"concurrency":       {[]string{dir, "--endpoint", endpoint, "--concurrency", "0"}, exitUsage, "--concurrency 0: must be at least 1"},
 		"state":             {[]string{dir, "--endpoint", endpoint, "--state", filepath.Join(file, "x")}, exitFailed, "without a resume database (--no-state), a crash may upload files twice"},
+		"watched state":     {[]string{dir, "--endpoint", endpoint, "--state", dir + "/uploads.db"}, exitUsage, "must not be in the directory that is watched"},
 		"corrupt state":     {[]string{dir, "--endpoint", endpoint, "--state", file}, exitFailed, "without a resume database (--no-state)"},
 		"metrics":           {[]string{dir, "--endpoint", endpoint, "--metrics", "127.0.0.1:99999"}, exitFailed, "--metrics 127.0.0.1:99999: "},
 	} {

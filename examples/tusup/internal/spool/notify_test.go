@@ -56,6 +56,7 @@ func TestRun_NewDirectoryIsWatched(t *testing.T) {
 	s.config.Settle = 20 * time.Millisecond
 	s.runReal(func() {
 		<-ready
+		time.Sleep(200 * time.Millisecond) // until the first scan has ended
 		s.write("new/early", "early")
 		eventually(t, "the first file", func() bool { return s.storedFiles() == 1 })
 		s.write("new/late", "late")

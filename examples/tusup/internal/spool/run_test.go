@@ -248,6 +248,28 @@ func TestRun_DirectoryReturnsAfterItsRemoval(t *testing.T) {
 	}
 }
 
+func TestRun_ScanForgetsRemovedFile(t *testing.T) {
+	s := newSite(t)
+	s.config.Settle = 24 * time.Hour
+	path := s.write("a", "content")
+	settling := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.status.Settling
+	}
+	s.run(func() {
+		time.Sleep(2 * time.Minute)
+		before := settling()
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if after := settling(); before != 1 || after != 0 {
+			t.Errorf("%d files settled before the removal, %d after it", before, after)
+		}
+	})
+}
+
 func TestRun_StatusCountsFiles(t *testing.T) {
 	s := newSite(t)
 	s.respond = func(f spool.File) error {
