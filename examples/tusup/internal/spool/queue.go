@@ -66,12 +66,13 @@ type queue struct {
 	entries map[string]*entry
 	ready   entryHeap
 	timed   entryHeap
-	busy    int
+	busy    map[*entry]struct{}
 }
 
 func newQueue(order Order) *queue {
 	return &queue{
 		entries: map[string]*entry{},
+		busy:    map[*entry]struct{}{},
 		ready:   entryHeap{less: order.less},
 		timed:   entryHeap{less: func(a, b *entry) bool { return a.due.Before(b.due) }},
 	}
@@ -108,7 +109,7 @@ func (q *queue) set(e *entry, s state, due time.Time) {
 	case settling, waiting:
 		heap.Push(&q.timed, e)
 	case busy:
-		q.busy++
+		q.busy[e] = struct{}{}
 	}
 }
 
@@ -125,7 +126,7 @@ func (q *queue) unlink(e *entry) {
 	case settling, waiting:
 		heap.Remove(&q.timed, e.index)
 	case busy:
-		q.busy--
+		delete(q.busy, e)
 	}
 }
 
@@ -153,22 +154,27 @@ func (q *queue) first() *entry {
 	return q.ready.entries[0]
 }
 
-// status counts the entries.
+// status counts the entries that are not done, of which a spool that keeps its files may have
+// many.
 func (q *queue) status() Status {
-	var s Status
-	for _, e := range q.entries {
-		switch e.state {
-		case done:
-			continue
-		case settling:
-			s.Settling++
-		case busy:
-			s.InFlight++
-		default:
-			s.Waiting++
-		}
+	s := Status{InFlight: len(q.busy), Waiting: len(q.ready.entries)}
+	oldest := func(e *entry) {
 		if e.uploaded == nil && (s.Oldest.IsZero() || e.file.ModTime.Before(s.Oldest)) {
 			s.Oldest = e.file.ModTime
+		}
+	}
+	for e := range q.busy {
+		oldest(e)
+	}
+	for _, e := range q.ready.entries {
+		oldest(e)
+	}
+	for _, e := range q.timed.entries {
+		oldest(e)
+		if e.state == settling {
+			s.Settling++
+		} else {
+			s.Waiting++
 		}
 	}
 	return s

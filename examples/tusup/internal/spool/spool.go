@@ -164,7 +164,7 @@ func (s *spool) run(ctx context.Context) error {
 
 // drain waits for the goroutines of the spool.
 func (s *spool) drain(ctx context.Context) {
-	for s.queue.busy > 0 || s.walks > 0 {
+	for len(s.queue.busy) > 0 || s.walks > 0 {
 		select {
 		case r := <-s.results:
 			s.finish(ctx, r)
@@ -201,9 +201,9 @@ func (s *spool) do(ctx context.Context, e *entry, j job) {
 func (s *spool) mayStart() bool {
 	down, until := s.link.state()
 	if down == (outage{}) {
-		return s.queue.busy < s.Concurrency
+		return len(s.queue.busy) < s.Concurrency
 	}
-	return s.queue.busy == 0 && !time.Now().Before(until)
+	return len(s.queue.busy) == 0 && !time.Now().Before(until)
 }
 
 // idle returns the time until something has to be done without an event.
@@ -213,7 +213,7 @@ func (s *spool) idle() time.Duration {
 	if due, ok := s.queue.nextDue(); ok {
 		wait = min(wait, time.Until(due))
 	}
-	if down, until := s.link.state(); down != (outage{}) && s.queue.busy == 0 && s.queue.first() != nil {
+	if down, until := s.link.state(); down != (outage{}) && len(s.queue.busy) == 0 && s.queue.first() != nil {
 		wait = min(wait, time.Until(until))
 	}
 	return max(0, wait)
