@@ -36,7 +36,7 @@ type watchUploader struct {
 	close   func()
 	// recording uploads no file that the resume database cannot record. The other client
 	// does, and is nil if it must not: because files are kept, so that only the database
-	// knows which are uploaded, or because there is no database.
+	// has the list of those that are uploaded, or because there is no database.
 	recording, other *tus.Client
 }
 

@@ -11,7 +11,7 @@
 // The queue is the directory. The only other state is in memory, and is lost with the
 // process: which files of a spool that keeps its files are uploaded, and how often a file
 // failed. The [Uploader] must therefore resume an upload that another process started, and
-// recognize one that is complete.
+// report one that is complete as such.
 //
 //	scanner, notifier   find files
 //	queue               orders files, and wakes those that wait

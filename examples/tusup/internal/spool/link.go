@@ -74,7 +74,7 @@ func (l *Link) set(o outage) {
 	}
 }
 
-// state returns the outage, and when an upload may be tried despite of it.
+// state returns the outage, and when an upload may be tried despite it.
 func (l *Link) state() (outage, time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
