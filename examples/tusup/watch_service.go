@@ -59,9 +59,9 @@ func (m *manager) notify(state string) {
 	}
 }
 
-// statusText returns a line such as "12 files wait, 4 in flight; server unreachable: …".
+// statusText returns a line such as "12 waiting, 4 in flight; server unreachable: …".
 func statusText(s spool.Status) string {
-	text := fmt.Sprintf("%d files wait, %d in flight", s.Settling+s.Waiting, s.InFlight)
+	text := fmt.Sprintf("%d waiting, %d in flight", s.Settling+s.Waiting, s.InFlight)
 	if s.Down != "" {
 		text += "; " + oneLine(s.Down)
 	}

@@ -41,14 +41,14 @@ func TestWatch_NotifiesSystemd(t *testing.T) {
 	w := startWatching(t, func(cmd *exec.Cmd) {
 		cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+socket.LocalAddr().String(), "WATCHDOG_USEC=200000")
 	}, "--endpoint", srv.Endpoint())
-	for _, want := range []string{"READY=1\n", "WATCHDOG=1\n", "STATUS=0 files wait, 0 in flight\n"} {
+	for _, want := range []string{"READY=1\n", "WATCHDOG=1\n", "STATUS=0 waiting, 0 in flight\n"} {
 		w.until(want, func() bool { return strings.Contains(received.String(), want) })
 	}
 	srv.Close()
 	w.write("spool/a", "content")
-	want := "STATUS=1 files wait, 0 in flight; server unreachable: connection refused\n"
+	want := "STATUS=1 waiting, 0 in flight; server unreachable: connection refused\n"
 	w.until(want, func() bool {
-		return strings.Contains(strings.ReplaceAll(received.String(), "0 files wait, 1 in flight", "1 files wait, 0 in flight"), want)
+		return strings.Contains(strings.ReplaceAll(received.String(), "0 waiting, 1 in flight", "1 waiting, 0 in flight"), want)
 	})
 	beats := strings.Count(received.String(), "WATCHDOG=1")
 	w.until("the watchdog is served during an outage", func() bool { return strings.Count(received.String(), "WATCHDOG=1") > beats+3 })

@@ -39,7 +39,7 @@ func TestRun_OutageOfDaysIsNotHammered(t *testing.T) {
 				if n := s.count(); n < 48*60/6 || n > 48*60/3 {
 					t.Errorf("%d attempts in two days", n)
 				}
-				down = false
+				s.locked(func() { down = false })
 				time.Sleep(20 * time.Minute)
 			})
 			if len(s.stored) != 100 || s.logged("files wait; retrying") != 1 || s.logged("server reachable again") != 1 {
@@ -52,33 +52,43 @@ func TestRun_OutageOfDaysIsNotHammered(t *testing.T) {
 
 func TestRun_RetryInFlightStopsOtherUploads(t *testing.T) {
 	s := newSite(t)
-	s.config.Concurrency = 1
-	s.write("a", "content")
-	var link *spool.Link
+	var started []string
 	upload := s.config.Upload
-	s.config.Upload = func(ctx context.Context, f spool.File, l *spool.Link) (spool.Outcome, error) {
-		link = l
-		l.Failed(networkError())
-		time.Sleep(time.Minute)
-		l.Reached()
-		time.Sleep(time.Minute)
-		return upload(ctx, f, l)
+	s.config.Upload = func(ctx context.Context, f spool.File, link *spool.Link) (spool.Outcome, error) {
+		s.locked(func() { started = append(started, f.Name) })
+		if f.Name == "a" {
+			link.Failed(networkError())
+			time.Sleep(2 * time.Minute)
+			link.Reached()
+			time.Sleep(2 * time.Minute)
+		}
+		return upload(ctx, f, link)
 	}
+	wantStarted := func(want ...string) {
+		t.Helper()
+		s.locked(func() {
+			if !slices.Equal(started, want) {
+				t.Errorf("started %q, want %q", started, want)
+			}
+		})
+	}
+	s.write("a", "first")
 	s.run(func() {
-		time.Sleep(30 * time.Second)
-		if s.logged("server unreachable: no route to host; 1 files wait; retrying") != 1 {
-			t.Errorf("logs %q", s.logs)
+		time.Sleep(10 * time.Second)
+		s.write("b", "second")
+		time.Sleep(time.Minute)
+		wantStarted("a")
+		if s.logged("server unreachable: no route to host; 1 file waits; retrying") != 1 {
+			t.Error("the outage was not logged")
 		}
 		time.Sleep(time.Minute)
-		if s.logged("server reachable again") != 1 || len(s.stored) > 0 {
-			t.Errorf("logs %q", s.logs)
+		wantStarted("a", "b")
+		if s.logged("server reachable again") != 1 {
+			t.Error("the end of the outage was not logged")
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(4 * time.Minute)
 	})
-	s.wantStored("content")
-	if link == nil {
-		t.Error("no upload started")
-	}
+	s.wantStored("second", "first")
 }
 
 func TestRun_PoisonFileIsSetAside(t *testing.T) {
@@ -207,9 +217,11 @@ func TestRun_FailedMoveIsRetriedWithoutUpload(t *testing.T) {
 	s.write("a", "content")
 	s.run(func() {
 		time.Sleep(time.Hour)
-		if len(s.ends) != 1 || s.ends[0].Err == nil {
-			t.Errorf("ends %+v", s.ends)
-		}
+		s.locked(func() {
+			if len(s.ends) != 1 || s.ends[0].Err == nil {
+				t.Errorf("ends %+v", s.ends)
+			}
+		})
 		if err := os.Remove(s.config.MoveTo); err != nil {
 			t.Fatal(err)
 		}

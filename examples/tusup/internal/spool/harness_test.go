@@ -22,10 +22,10 @@ type site struct {
 	t      *testing.T
 	dir    string
 	config spool.Config
-	// respond, if non-nil, returns the error of an upload.
+	// respond, if non-nil, returns the error of an upload, and during, if non-nil, is called
+	// during each upload. mu is locked then.
 	respond func(f spool.File) error
-	// during, if non-nil, is called during each upload.
-	during func(f spool.File)
+	during  func(f spool.File)
 
 	mu       sync.Mutex
 	attempts []string // names, in the order of their starts
@@ -81,16 +81,18 @@ func (s *site) upload(ctx context.Context, f spool.File, link *spool.Link) (spoo
 	case <-ctx.Done():
 		return spool.Outcome{}, ctx.Err()
 	}
-	if s.during != nil {
-		s.during(f)
-	}
-	if s.respond != nil {
-		if err := s.respond(f); err != nil {
-			return spool.Outcome{Result: &tus.Result{URL: "http://host/files/1"}}, err
+	s.locked(func() {
+		if s.during != nil {
+			s.during(f)
 		}
-	}
-	s.locked(func() { s.stored = append(s.stored, string(data)) })
-	return spool.Outcome{Result: &tus.Result{}}, nil
+		if s.respond != nil {
+			err = s.respond(f)
+		}
+		if err == nil {
+			s.stored = append(s.stored, string(data))
+		}
+	})
+	return spool.Outcome{Result: &tus.Result{URL: "http://host/files/1"}}, err
 }
 
 // run runs the spool in a bubble with a faked clock while f runs.

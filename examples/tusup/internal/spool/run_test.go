@@ -187,7 +187,7 @@ func TestRun_HeldFileWaits(t *testing.T) {
 	}
 	s.run(func() {
 		time.Sleep(time.Hour)
-		held = false
+		s.locked(func() { held = false })
 		time.Sleep(20 * time.Second)
 		s.wantStored("content")
 	})

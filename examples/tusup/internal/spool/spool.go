@@ -264,10 +264,14 @@ func (s *spool) sayOutage() {
 	}
 	s.said.outage = down.what
 	status := s.status()
+	waiting := "1 file waits"
+	if n := status.Waiting + status.InFlight; n != 1 {
+		waiting = fmt.Sprintf("%d files wait", n)
+	}
 	if down == (outage{}) {
-		s.logf("server reachable again; %d files wait", status.Waiting+status.InFlight)
+		s.logf("server reachable again; %s", waiting)
 	} else {
-		s.logf("%v; %d files wait; retrying", down, status.Waiting+status.InFlight)
+		s.logf("%v; %s; retrying", down, waiting)
 	}
 	s.report()
 }
