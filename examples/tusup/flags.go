@@ -19,6 +19,7 @@ type flags struct {
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 
 	Upload       uploadCommand       `cmd:"" aliases:"up" default:"withargs" help:"Upload files, directories and standard input (the default)."`
+	Watch        watchCommand        `cmd:"" help:"Upload what appears in a directory, until interrupted."`
 	Info         infoCommand         `cmd:"" uses:"server,output" help:"Show the state of an upload."`
 	Terminate    terminateCommand    `cmd:"" uses:"server,output" help:"Delete an upload on the server."`
 	Verify       verifyCommand       `cmd:"" uses:"server,output" help:"Compare files with the digests in a manifest."`
@@ -60,7 +61,7 @@ type common struct {
 // connection are the flags of all commands that send requests. A flag with the tag identity
 // is a credential: it is not used for the endpoint of another source.
 type connection struct {
-	Endpoint        flagURL       `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT; without both, an embedded tusd that stores in ./uploads)." placeholder:"URL" env:"-"`
+	Endpoint        flagURL       `help:"Upload creation URL of the server (default: $$TUS_ENDPOINT)." placeholder:"URL" env:"-"`
 	Remote          string        `help:"Remote of the configuration file that has the endpoint and its credentials. @NAME is the same." placeholder:"NAME" predictor:"remote"`
 	Header          []string      `help:"Header of every request to the origin of the endpoint or to a --trusted-origin; not sent to any other origin. May be repeated." placeholder:"'K: V'" sep:"none" env:"-"`
 	TokenFile       string        `help:"File with a bearer token, which is sent as --header is (default: $$TUS_TOKEN_FILE, or the token in $$TUS_TOKEN)." placeholder:"FILE" env:"-" file:""`
@@ -91,6 +92,7 @@ type transfer struct {
 	Checksum      string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
 	Metadata      []string `help:"Metadata of the upload, in addition to filename and filetype or instead of them. May be repeated." placeholder:"K=V" sep:"none"`
 	RelativeNames bool     `help:"For files in a directory, set the metadata filename to the path relative to the directory."`
+	NoFiletype    bool     `help:"Do not detect the metadata filetype from the first bytes of each file."`
 	Concurrency   int      `help:"Number of files uploaded at the same time (default: 4)." default:"4" placeholder:"N"`
 	Bwlimit       bwlimit  `help:"Maximum bytes per second for all files together: a size, off (the default), or a timetable of local times such as '08:00,512K 19:00,off' or 'Mon-08:00,1M Sat-00:00,off'." default:"off" placeholder:"RATE"`
 	Fingerprint   string   `help:"How to fingerprint files: ${enum}." enum:"sample,content,stat" default:"sample"`

@@ -58,12 +58,12 @@ func fileDigest(ctx context.Context, f file, out *output) (*digest.File, error) 
 
 // keyMetadata returns the metadata that are part of the resume key: given, and the name of
 // --relative-names.
-func (u *uploadCommand) keyMetadata(f file, given tus.Metadata) tus.Metadata {
+func (t *transfer) keyMetadata(f file, given tus.Metadata) tus.Metadata {
 	key := maps.Clone(given)
 	if key == nil {
 		key = tus.Metadata{}
 	}
-	if _, set := key["filename"]; !set && u.RelativeNames && f.relative != "" {
+	if _, set := key["filename"]; !set && t.RelativeNames && f.relative != "" {
 		key["filename"] = filepath.ToSlash(f.relative)
 	}
 	return key
@@ -71,12 +71,12 @@ func (u *uploadCommand) keyMetadata(f file, given tus.Metadata) tus.Metadata {
 
 // fileMetadata returns the metadata of a file: given, and the name and type if given has
 // none.
-func (u *uploadCommand) fileMetadata(f file, given tus.Metadata) tus.Metadata {
+func (t *transfer) fileMetadata(f file, given tus.Metadata) tus.Metadata {
 	m := maps.Clone(given)
 	if _, set := m["filename"]; !set {
 		m["filename"] = filepath.Base(f.path)
 	}
-	if _, set := m["filetype"]; !set && !u.NoFiletype && f.size != 0 {
+	if _, set := m["filetype"]; !set && !t.NoFiletype && f.size != 0 {
 		if detected, err := mimetype.DetectFile(f.path); err == nil { // the upload reports the error
 			setFiletype(m, detected)
 		}
@@ -87,13 +87,13 @@ func (u *uploadCommand) fileMetadata(f file, given tus.Metadata) tus.Metadata {
 // resumeKey returns the resume key of a file. It has the metadata that the user chose, but
 // not the detected type: another version may detect another one. A file that is
 // fingerprinted by its content resumes after it was renamed.
-func (u *uploadCommand) resumeKey(path string, given tus.Metadata) string {
+func (t *transfer) resumeKey(path string, given tus.Metadata) string {
 	var b strings.Builder
 	b.WriteString("tusup")
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		b.WriteString(" " + strconv.Quote(name) + "=" + strconv.Quote(given[name]))
 	}
-	if u.Fingerprint != "content" {
+	if t.Fingerprint != "content" {
 		b.WriteString(" " + strconv.Quote(resolvedPath(path)))
 	}
 	return b.String()

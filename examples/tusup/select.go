@@ -12,15 +12,14 @@ import (
 
 // selection are the flags that select files.
 type selection struct {
-	Include    []string `help:"Upload only files that match this glob. Without a slash it is matched against the name, else against the path relative to the directory. May be repeated." placeholder:"GLOB" sep:"none"`
-	Exclude    []string `help:"Do not upload files and directories that match this glob, even if they match --include. May be repeated." placeholder:"GLOB" sep:"none"`
-	FilesFrom  string   `help:"Also upload the files in this list, one path a line; - reads the list from standard input." placeholder:"FILE"`
-	NUL        bool     `help:"The paths of --files-from are separated by NUL, as find -print0 prints them." name:"null" short:"0"`
-	Hidden     string   `help:"What to do with files and directories in a directory whose names begin with a dot: ${enum}." enum:"upload,skip" default:"upload"`
-	Follow     bool     `help:"Follow links to directories in a directory. Links to files are always followed."`
-	Special    string   `help:"What to do with named pipes, sockets and devices in a directory: ${enum}. fail uploads the other files." enum:"fail,skip" default:"fail"`
-	DryRun     bool     `help:"Print what would be uploaded, and send no request."`
-	NoFiletype bool     `help:"Do not detect the metadata filetype from the first bytes of each file."`
+	Include   []string `help:"Upload only files that match this glob. Without a slash it is matched against the name, else against the path relative to the directory. May be repeated." placeholder:"GLOB" sep:"none"`
+	Exclude   []string `help:"Do not upload files and directories that match this glob, even if they match --include. May be repeated." placeholder:"GLOB" sep:"none"`
+	FilesFrom string   `help:"Also upload the files in this list, one path a line; - reads the list from standard input." placeholder:"FILE"`
+	NUL       bool     `help:"The paths of --files-from are separated by NUL, as find -print0 prints them." name:"null" short:"0"`
+	Hidden    string   `help:"What to do with files and directories in a directory whose names begin with a dot: ${enum}." enum:"upload,skip" default:"upload"`
+	Follow    bool     `help:"Follow links to directories in a directory. Links to files are always followed."`
+	Special   string   `help:"What to do with named pipes, sockets and devices in a directory: ${enum}. fail uploads the other files." enum:"fail,skip" default:"fail"`
+	DryRun    bool     `help:"Print what would be uploaded, and send no request."`
 }
 
 // file is a file to upload, or standard input.

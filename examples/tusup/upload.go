@@ -18,6 +18,9 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	u.beQuiet(p, c) // after check, which may reset it
+	if u.Quiet {
+		u.Progress = "none"
+	}
 	endpoint, err := u.endpoint(c)
 	if err != nil && !u.DryRun {
 		return err
@@ -129,12 +132,8 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 }
 
 // beQuiet discards what --quiet excludes.
-func (u *uploadCommand) beQuiet(p *program, c *common) {
-	if !u.Quiet {
-		return
-	}
-	u.Progress = "none"
-	if !c.JSON {
+func (t *transfer) beQuiet(p *program, c *common) {
+	if t.Quiet && !c.JSON {
 		p.stdout.w = io.Discard
 	}
 }
