@@ -112,7 +112,7 @@ func TestWatch_MovesFileAndEndsWithSignal(t *testing.T) {
 			t.Errorf("%v: outcome is %+v", signal, got)
 		}
 		uploads := srv.Uploads()
-		if len(uploads) != 1 || string(uploads[0].Data) != "content" || uploads[0].Metadata != "filename c3ViL2EudHh0" { // sub/a.txt
+		if len(uploads) != 1 || string(uploads[0].Data) != "content" || !strings.HasPrefix(uploads[0].Metadata, "filename c3ViL2EudHh0,") { // sub/a.txt
 			t.Errorf("uploads are %+v", uploads)
 		}
 		if data, err := os.ReadFile(w.path("done/sub/a.txt")); string(data) != "content" || err != nil {
