@@ -14,8 +14,6 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-const mib = 1 << 20
-
 // The server blocks the second file until a line has its progress.
 func TestProgress_PipeGetsLines(t *testing.T) {
 	srv := tustest.NewServer(t, nil)

@@ -17,6 +17,7 @@ import (
 // Mode is how progress is shown.
 type Mode string
 
+// The modes.
 const (
 	Auto  Mode = "auto"  // Bar on a terminal, else Plain
 	Bar   Mode = "bar"   // a row per file in flight

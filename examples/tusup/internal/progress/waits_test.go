@@ -11,13 +11,13 @@ import (
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
-var refused = fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
+var errRefused = fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
 
 func TestWait_RetriesArePrintedWithCause(t *testing.T) {
 	got := printed(t, movie, func(p *uploads) {
 		time.Sleep(100 * time.Millisecond) // no line is printed at the time of a retry
 		for attempt, delay := range []time.Duration{0, 500 * time.Millisecond, time.Second, 2 * time.Second, 14 * time.Second} {
-			p.item(0).retry(tus.Retry{Attempt: attempt + 1, Delay: delay, Err: refused})
+			p.item(0).retry(tus.Retry{Attempt: attempt + 1, Delay: delay, Err: errRefused})
 			time.Sleep(delay)
 		}
 		p.update(0, tus.Progress{InFlight: 8 * mib, Size: 64 * mib})
@@ -36,7 +36,7 @@ func TestWait_RetriesArePrintedWithCause(t *testing.T) {
 func TestWait_ShortRetryIsNotPrinted(t *testing.T) {
 	got := printed(t, movie, func(p *uploads) {
 		time.Sleep(500 * time.Millisecond)
-		p.item(0).retry(tus.Retry{Attempt: 1, Delay: 400 * time.Millisecond, Err: refused})
+		p.item(0).retry(tus.Retry{Attempt: 1, Delay: 400 * time.Millisecond, Err: errRefused})
 		time.Sleep(400 * time.Millisecond)
 		p.update(0, tus.Progress{InFlight: 8 * mib, Size: 64 * mib})
 		time.Sleep(2 * time.Second)
@@ -48,7 +48,7 @@ func TestWait_OneLineForSeveralFiles(t *testing.T) {
 	files := []file{{"1.bin", mib}, {"2.bin", mib}, {"3.bin", mib}, {"4.bin", mib}, {"5.bin", mib}}
 	got := printed(t, files, func(p *uploads) {
 		for n := range 3 {
-			p.item(n).retry(tus.Retry{Attempt: n + 1, Delay: 4 * time.Second, Err: refused})
+			p.item(n).retry(tus.Retry{Attempt: n + 1, Delay: 4 * time.Second, Err: errRefused})
 		}
 		p.item(3).retry(tus.Retry{Attempt: 2, Delay: 4 * time.Second, Err: &tus.Error{StatusCode: http.StatusLocked}})
 		p.update(4, tus.Progress{InFlight: mib / 2, Size: mib})
@@ -69,7 +69,7 @@ func TestWait_IsNeverSilent(t *testing.T) {
 		"another uploader holds this upload until ": func(i *Item) {
 			i.held(&tus.HeldError{Wait: time.Hour, Until: time.Now().Add(time.Hour)})
 		},
-		"connection refused, retry 4 running for ": func(i *Item) { i.retry(tus.Retry{Attempt: 4, Err: refused}) },
+		"connection refused, retry 4 running for ": func(i *Item) { i.retry(tus.Retry{Attempt: 4, Err: errRefused}) },
 		"waiting for a window":                     func(i *Item) { i.Waiting("waiting for a window") },
 	} {
 		got := printed(t, movie, func(p *uploads) {
@@ -107,7 +107,7 @@ func TestWait_OfAllFilesHasNoTimeLeft(t *testing.T) {
 	term := newTerminal(80, 10)
 	show(t, term, []file{{"1.bin", 64 * mib}, {"2.bin", mib}}, func(t *testing.T, p *uploads) {
 		upload(p, 0, tus.Progress{Size: 64 * mib}, 4*mib, 2)
-		p.item(0).retry(tus.Retry{Attempt: 2, Delay: 9 * time.Second, Err: refused})
+		p.item(0).retry(tus.Retry{Attempt: 2, Delay: 9 * time.Second, Err: errRefused})
 		nextFrame()
 		wantScreen(t, term, "1.bin               12 % 8.0 of 64.0 MiB; connection refused, retry 2 in 9 s", "0 of 2 files, 8.0 of 65.0 MiB, 12 %")
 	})
@@ -116,8 +116,8 @@ func TestWait_OfAllFilesHasNoTimeLeft(t *testing.T) {
 func TestWait_EndsWithNextState(t *testing.T) {
 	got := printed(t, movie, func(p *uploads) {
 		i := p.item(0)
-		i.entered(tus.StateRecovering, refused)
-		i.retry(tus.Retry{Attempt: 1, Delay: time.Second, Err: refused})
+		i.entered(tus.StateRecovering, errRefused)
+		i.retry(tus.Retry{Attempt: 1, Delay: time.Second, Err: errRefused})
 		time.Sleep(time.Second)
 		i.entered(tus.StateReady, nil)
 		i.entered(tus.StateSending, nil)

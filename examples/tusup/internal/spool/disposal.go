@@ -18,9 +18,6 @@ type disposal struct {
 	failedTo string
 }
 
-// keeps reports whether uploaded files stay in the spool.
-func (d *disposal) keeps() bool { return d.moveTo == "" && !d.delete }
-
 // uploaded disposes of an uploaded file. It returns the path to which it was moved.
 func (d *disposal) uploaded(ctx context.Context, f File) (string, error) {
 	switch {

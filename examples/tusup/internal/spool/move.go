@@ -110,7 +110,7 @@ func (m *mover) confirm(f File, path string) error {
 		return errors.Join(errChanged, os.Remove(path))
 	}
 	if err := m.install(path, from); err != nil {
-		return fmt.Errorf("%s was moved but not uploaded: %v", path, err)
+		return fmt.Errorf("%s was moved but not uploaded: %w", path, err)
 	}
 	return errChanged
 }
