@@ -75,7 +75,7 @@ echo "   $(cat "$work/serve.txt")"
 
 say "Uploading $file ($size bytes), at a rate that takes about 8 seconds"
 command=(tusup --endpoint "$endpoint" --state "$work/state.db" --json
-	--chunk-size $((size / 20 + 1)) --limit-rate $((size / 8)) "$file")
+	--chunk-size $((size / 20 + 1)) --bwlimit $((size / 8)) "$file")
 show "${command[@]}"
 "${command[@]}" >"$work/first.json" &
 upload=$!

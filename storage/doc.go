@@ -10,9 +10,10 @@
 // may give access to the upload, so stores on disk are readable by their owner only.
 //
 // The client stores a record before it creates an upload, without the upload URL, and
-// again as soon as it has that and before it sends the first byte. It deletes the record
-// when the server has acknowledged all bytes. A record that is kept with Completed set
-// prevents a second upload of the same data.
+// again as soon as it has that and before it sends the first byte. When the server has
+// acknowledged all bytes, it deletes the record or, if it remembers completed uploads,
+// stores it with Completed and Expires and without parts and lease. That record prevents
+// a second upload of the same data until it expires.
 //
 // # Revisions
 //
@@ -32,10 +33,10 @@
 // # Stores
 //
 //   - [Memory] keeps records in memory, until the process ends.
-//   - Package boltstore keeps records in one file, for one process at a time. Use it
-//     for many concurrent uploads.
+//   - Package boltstore keeps records in one file, for one process, or for several that
+//     share it. Use it for many concurrent uploads.
 //   - Package filestore keeps one small JSON file per record, for processes that
-//     share a directory.
+//     share a directory. Use it if people read or delete records by hand.
 //
 // To keep records elsewhere, such as in an existing database, implement [Store].
 // [Encode] and [Decode] are the encoding that the stores above use, and package

@@ -93,9 +93,9 @@ type Options struct {
 	MaxConnections int
 
 	// Store keeps the upload URLs, so that a later session or another process can resume
-	// the uploads. The record of an upload is stored before its first byte is sent and deleted
-	// when the server has acknowledged the last. nil means that only the [Uploader] itself
-	// can resume.
+	// the uploads. The record of an upload is stored before its first byte is sent. When the
+	// server has acknowledged the last, it is deleted, unless RememberCompleted is set. nil
+	// means that only the [Uploader] itself can resume.
 	Store storage.Store
 
 	// RequireStore ends an upload with an error matching [ErrStore] if the store fails, or
@@ -104,6 +104,31 @@ type Options struct {
 	// its lease ends, another process may resume the upload as well, until the store or the
 	// server reports the conflict and this upload ends with [ErrLeaseLost].
 	RequireStore bool
+
+	// RememberCompleted is how long the Store keeps the record of a completed upload, so
+	// that the same source is not uploaded again: an upload with the same resume key
+	// (fingerprint, endpoint or ResumeScope, metadata or ResumeKey) ends at once in
+	// [StateComplete], without a request, with the URL of the completed upload and
+	// [Result.AlreadyComplete]. 0 deletes the record and ignores those that other clients
+	// keep; a negative value is an error matching [ErrInvalidInput]. It has no effect
+	// without a Store, for a stream, which has no fingerprint, and for an upload of
+	// [Client.Resume].
+	//
+	// A source that is sent in the request that creates its upload is stored once, after
+	// the response; it is uploaded again if the process ends before that. All others are
+	// stored as well before the last byte is sent, and if the process ends, the next upload
+	// finds by HEAD that nothing is left. If the completed upload cannot be stored,
+	// Hooks.OnStoreError is called and the upload succeeds, also with RequireStore.
+	// [UploadOptions.Again] uploads once more. [storage.DeleteExpired] deletes the records
+	// after this time.
+	RememberCompleted time.Duration
+
+	// VerifyCompleted requests a remembered upload from the server (HEAD) before the result
+	// says that it is complete. If the server no longer has it (404 or 410) or has another
+	// length, the source is uploaded again; if bytes are missing, the upload is resumed. Any
+	// other failure is retried and then ends the upload with an error. An upload without a
+	// URL is not verified.
+	VerifyCompleted bool
 
 	// Fingerprinter computes the part of the resume key that identifies a source. nil means
 	// [fingerprint.Sample] for a source with a modification time or a version, which reads
@@ -131,6 +156,13 @@ type Options struct {
 	// are not UTF-8 are omitted, and so are those beyond 8 KiB in total. Credentials of
 	// this client in a value are replaced.
 	KeepHeaders []string
+
+	// RequestIDHeader is the header field in which each request, including every retry,
+	// has an ID of its own, such as "X-Request-ID", to find it in the logs of the server. It
+	// is sent to every origin. Errors ([Error.RequestID]) and the log have the ID, and that
+	// of the response in the same field, if it is another; hooks find both in the headers.
+	// "" means none. A field with another purpose is an error matching [ErrInvalidInput].
+	RequestIDHeader string
 
 	// Hooks are called for all uploads of this client.
 	Hooks Hooks
@@ -194,6 +226,9 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 		return nil, fmt.Errorf("%w: Options.Checksums: %w", ErrInvalidInput, err)
 	}
 	if c.opts.KeepHeaders, err = headersToKeep(c.opts.KeepHeaders); err != nil {
+		return nil, err
+	}
+	if c.opts.RequestIDHeader, err = requestIDHeader(c.opts.RequestIDHeader); err != nil {
 		return nil, err
 	}
 	c.probe = newCapabilityProbe(c.opts.Capabilities)
@@ -275,6 +310,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("%w: Options.RequireStore without Options.Store", ErrInvalidInput)
 	case o.MaxConnections < 0:
 		return fmt.Errorf("%w: negative Options.MaxConnections: %d", ErrInvalidInput, o.MaxConnections)
+	case o.RememberCompleted < 0:
+		return fmt.Errorf("%w: negative Options.RememberCompleted: %v", ErrInvalidInput, o.RememberCompleted)
 	case o.SourceTimeout < 0:
 		return fmt.Errorf("%w: negative Options.SourceTimeout: %v", ErrInvalidInput, o.SourceTimeout)
 	}
@@ -311,14 +348,32 @@ func reservedHeader(name string) bool {
 }
 
 // NewClientFromEnv is [NewClient] with the endpoint from the environment variable
-// TUS_ENDPOINT, a bearer token from TUS_TOKEN, and further header fields from TUS_HEADERS,
-// one "Name: value" per line. Only TUS_ENDPOINT is required. Header fields in opts, which
-// may be nil, replace those of the environment.
+// TUS_ENDPOINT and the header of [HeaderFromEnv]. Only TUS_ENDPOINT is required. Header
+// fields in opts, which may be nil, replace those of the environment.
 func NewClientFromEnv(opts *Options) (*Client, error) {
 	endpoint := os.Getenv("TUS_ENDPOINT")
 	if endpoint == "" {
 		return nil, fmt.Errorf("%w: environment variable TUS_ENDPOINT is not set", ErrInvalidInput)
 	}
+	header, err := HeaderFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	merged := Options{}
+	if opts != nil {
+		merged = *opts
+		for name, values := range opts.Header {
+			header[textproto.CanonicalMIMEHeaderKey(name)] = values
+		}
+	}
+	merged.Header = header
+	return NewClient(endpoint, &merged)
+}
+
+// HeaderFromEnv returns a header with the bearer token of the environment variable
+// TUS_TOKEN and the fields of TUS_HEADERS, one "Name: value" per line. It is empty if
+// neither is set. If TUS_HEADERS is invalid, the error matches [ErrInvalidInput].
+func HeaderFromEnv() (http.Header, error) {
 	header := http.Header{}
 	for line := range strings.Lines(os.Getenv("TUS_HEADERS")) {
 		if line = strings.TrimSpace(line); line == "" {
@@ -334,15 +389,7 @@ func NewClientFromEnv(opts *Options) (*Client, error) {
 	if token := os.Getenv("TUS_TOKEN"); token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	merged := Options{}
-	if opts != nil {
-		merged = *opts
-		for name, values := range opts.Header {
-			header[textproto.CanonicalMIMEHeaderKey(name)] = values
-		}
-	}
-	merged.Header = header
-	return NewClient(endpoint, &merged)
+	return header, nil
 }
 
 // Endpoint returns the upload creation URL without credentials.

@@ -17,7 +17,8 @@
 //
 // An Uploader starts in [StateIdle]. It inspects the source, looks it up in the store, and
 // requests the server's capabilities if the upload depends on them. A stored upload is
-// resumed from the server's offset. Otherwise a new one is created, and its URL is stored
+// resumed from the server's offset; with [Options.RememberCompleted], one that is complete
+// leads to [StateComplete] at once. Otherwise a new one is created, and its URL is stored
 // before its first byte is sent. A small source is sent in the request that creates the
 // upload, if the server supports that ([UploadOptions.CreationLimit]) and no checksum is
 // used. [UploadOptions.FirstChunkInCreation] sends the first chunk of others there, too.
@@ -26,9 +27,10 @@
 //	         ▼                                │
 //	Idle ─► Creating ─► Ready ◄──────────► Sending
 //	 │                  ▲ │ ▲                 │ failed
-//	 └─► Locating ──────┘ │ └── Recovering ◄──┘
-//	                      ▼
-//	           (Concatenating ─►) Finishing ─► Complete
+//	 ├─► Locating ──────┘ │ └── Recovering ◄──┘
+//	 │      │             ▼
+//	 │      │  (Concatenating ─►) Finishing ─► Complete
+//	 └──────┴───────── already complete ──────────▲
 //
 // The bytes are sent in one PATCH or in chunks of [UploadOptions.ChunkSize]. If the server's
 // offset is unknown, because a connection broke, or a response was lost or refused the

@@ -145,6 +145,9 @@ type Error struct {
 	// Message is the body of the response, or the title of an HTML page, cut to a few
 	// hundred printable characters, without the values of secret headers.
 	Message string
+	// RequestID is the ID that the request was sent with, and ServerRequestID that of the
+	// response if it is another; both are empty without [Options.RequestIDHeader].
+	RequestID, ServerRequestID string
 	// RetryAfter is the wait that the response requests; 0 if none.
 	RetryAfter time.Duration
 	// Err is the condition (one of the Err… variables) or the cause, such as a network
@@ -154,7 +157,7 @@ type Error struct {
 	verdict verdict
 }
 
-// Error returns method, URL, offset, status, condition and message.
+// Error returns method, URL, offset, status, condition, message and request IDs.
 func (e *Error) Error() string {
 	text := "tus: " + e.Method + " " + e.URL
 	if e.Method == http.MethodPatch {
@@ -168,6 +171,12 @@ func (e *Error) Error() string {
 	}
 	if e.Message != "" {
 		text += ": response " + strconv.Quote(e.Message)
+	}
+	if e.RequestID != "" {
+		text += " (request ID " + e.RequestID + ")"
+	}
+	if e.ServerRequestID != "" {
+		text += " (server's request ID " + e.ServerRequestID + ")"
 	}
 	return text
 }

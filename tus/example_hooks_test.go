@@ -132,3 +132,23 @@ func ExampleHooks_beforeRequest() {
 	// PATCH Bearer token-3
 	// PATCH Bearer token-4
 }
+
+func ExampleOptions_requestIDHeader() {
+	handler := tustest.NewHandler(nil)
+	handler.Inject(tustest.Fault{Method: "POST", Action: tustest.Respond(403, "quota exceeded")})
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	client, err := tus.NewClient(server.URL+"/files/", &tus.Options{RequestIDHeader: "X-Request-ID"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = client.Upload(context.Background(), tus.Bytes([]byte("data")), nil)
+
+	var failed *tus.Error
+	if errors.As(err, &failed) {
+		received := handler.Requests()[len(handler.Requests())-1]
+		fmt.Println("the server's log has the ID:", received.Header.Get("X-Request-ID") == failed.RequestID)
+	}
+	// Output:
+	// the server's log has the ID: true
+}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
@@ -44,6 +45,30 @@ func ExampleOptions_store() {
 	// Output:
 	// from 0 to 300000
 	// from 300000 to 1000000
+}
+
+// With RememberCompleted, a source that was uploaded is not uploaded again, unless Again is
+// set.
+func ExampleOptions_rememberCompleted() {
+	h := tustest.NewHandler(nil)
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	client, err := tus.NewClient(srv.URL+"/files/", &tus.Options{Store: &storage.Memory{}, RememberCompleted: 30 * 24 * time.Hour})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.CloseIdleConnections()
+	for _, again := range []bool{false, false, true} {
+		result, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), &tus.UploadOptions{Again: again})
+		fmt.Println(result.AlreadyComplete, result.Offset, err)
+	}
+	fmt.Println(len(h.Uploads()), "uploads")
+	// Output:
+	// false 1000 <nil>
+	// true 1000 <nil>
+	// false 1000 <nil>
+	// 2 uploads
 }
 
 // PreviousUploads lists the stored uploads of a source. Previous chooses the one to

@@ -97,7 +97,7 @@ func (x *exchange) run() (*reply, error) {
 	if err != nil || x.caller.Err() != nil { // a hook may have canceled it
 		return nil, x.unsent(err)
 	}
-	x.secrets = x.redactor.Sent(x.client.http, req)
+	x.noteSent(req)
 	x.counters.request(x.request.method)
 	// net/http waits for a Read of the source. The end of the context closes the source, and
 	// a Read that hangs even then is abandoned.
@@ -112,7 +112,7 @@ func (x *exchange) run() (*reply, error) {
 		resp.Body.Close()
 	}()
 	got := x.read(resp)
-	x.log(req, got.Response)
+	x.log(req, got)
 	x.hooks.afterResponse(req, got.Response)
 	return got, nil
 }
@@ -135,6 +135,7 @@ func (x *exchange) newRequest() (*http.Request, error) {
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
+	x.addRequestID(req)
 	if c.opts.OverridePatchMethod && r.method == http.MethodPatch {
 		req.Method, x.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)
@@ -192,19 +193,25 @@ func (x *exchange) read(resp *http.Response) *reply {
 	sent, _ := x.bodies.Result()
 	return &reply{
 		Response: &Response{StatusCode: resp.StatusCode, Header: resp.Header, Body: content},
-		hop:      x.hop, sent: sent,
+		hop:      x.hop, sent: sent, requestID: x.serverRequestID(resp),
 	}
 }
 
-func (x *exchange) log(req *http.Request, resp *Response) {
+func (x *exchange) log(req *http.Request, got *reply) {
 	if !x.client.opts.Logger.Enabled(req.Context(), slog.LevelDebug) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("method", req.Method), slog.String("url", x.redactor.URL(req.URL)), slog.Int("status", resp.StatusCode),
+		slog.String("method", req.Method), slog.String("url", x.redactor.URL(req.URL)), slog.Int("status", got.StatusCode),
 	}
 	if x.request.method == http.MethodPatch {
 		attrs = append(attrs, slog.Int64("offset", x.request.offset))
+	}
+	if x.requestID != "" {
+		attrs = append(attrs, slog.String("request_id", x.requestID))
+	}
+	if got.requestID != "" {
+		attrs = append(attrs, slog.String("server_request_id", got.requestID))
 	}
 	x.client.opts.Logger.LogAttrs(req.Context(), slog.LevelDebug, "tus request", attrs...)
 }

@@ -26,10 +26,11 @@ type finder struct {
 	best       *candidate   // of those whose offset is known; leased
 	absence    absence      // of the first candidate
 	decided    bool
-	reserved   *record  // for a new upload; nil until reserve
-	left       bool     // a candidate is left to another Uploader
-	gone       bool     // a candidate is gone from the server
-	unresumed  []string // why stored uploads are not resumed
+	reserved   *record          // for a new upload; nil until reserve
+	replaced   []storage.Record // completed uploads that do not end this one
+	left       bool             // a candidate is left to another Uploader
+	gone       bool             // a candidate is gone from the server
+	unresumed  []string         // why stored uploads are not resumed
 }
 
 // candidate is a stored upload that may be resumed.
@@ -51,27 +52,22 @@ func newCandidate(rec storage.Record, seen time.Time) *candidate {
 	return &candidate{rec: rec, seen: seen, lease: rec.Lease}
 }
 
-// look reads the stored uploads of the source. Those that are not held come first.
+// look reads the stored uploads of the source. Completed ones come first, held ones last.
 func (f *finder) look(ctx context.Context) error {
-	stored, err := f.records.find(ctx, f.records.source.Fingerprint)
+	stored, err := f.stored(ctx)
 	if err != nil {
-		if err := f.records.report(ctx, "find", err); err != nil {
-			return err
-		}
-	}
-	if previous := f.opts.Previous; previous != nil {
-		rec, ok := withID(stored, previous.ID)
-		if stored = []storage.Record{rec}; !ok {
-			stored = nil
-			f.leave(ctx, storage.Record{UploadURL: previous.URL}, "it is no longer stored")
-		}
+		return err
 	}
 	now := time.Now()
-	var free, held []*candidate
+	var done, free, held []*candidate
 	for _, rec := range stored {
 		runs, reason := leaseRuns(rec.Lease, now), f.unusable(rec)
 		c := newCandidate(rec, now)
 		switch {
+		case completed(rec):
+			if f.recalls(ctx, rec) {
+				done = append(done, c)
+			}
 		case runs && (reason == "" || !named(rec)):
 			held = append(held, c)
 		case reason == "" && len(rec.Parts) > 0 && f.opts.StopAt > 0:
@@ -84,8 +80,27 @@ func (f *finder) look(ctx context.Context) error {
 			f.discard(ctx, rec, f.records.open(rec), reason)
 		}
 	}
-	f.candidates = append(free, held...)
+	f.candidates = slices.Concat(done, free, held)
 	return nil
+}
+
+// stored returns the stored uploads that the options allow.
+func (f *finder) stored(ctx context.Context) ([]storage.Record, error) {
+	found, err := f.records.find(ctx, f.records.source.Fingerprint)
+	if err != nil {
+		if err := f.records.report(ctx, "find", err); err != nil {
+			return nil, err
+		}
+	}
+	previous := f.opts.Previous
+	if previous == nil {
+		return found, nil
+	}
+	if rec, ok := withID(found, previous.ID); ok {
+		return []storage.Record{rec}, nil
+	}
+	f.leave(ctx, storage.Record{UploadURL: previous.URL}, "it is no longer stored")
+	return nil, nil
 }
 
 const noUploadURL = "its record has no upload URL"
@@ -93,7 +108,7 @@ const noUploadURL = "its record has no upload URL"
 // unusable returns why a record can never be resumed with this source, empty if it may.
 func (f *finder) unusable(rec storage.Record) string {
 	switch {
-	case !named(rec):
+	case !named(rec) && !completed(rec):
 		return noUploadURL
 	case len(rec.Parts) > 0 && !tile(rec): // the final upload would differ from the source
 		return "its parts do not cover the source"
@@ -115,7 +130,7 @@ func (f *finder) undecided() bool {
 func (f *finder) step(ctx context.Context) (*candidate, error) {
 	for len(f.candidates) > 0 {
 		c := f.candidates[0]
-		if !c.record.leased() {
+		if !completed(c.rec) && !c.record.leased() {
 			switch ok, err := f.acquire(ctx, c); {
 			case err != nil:
 				return nil, err
@@ -123,6 +138,16 @@ func (f *finder) step(ctx context.Context) (*candidate, error) {
 				f.candidates = f.candidates[1:]
 				continue
 			}
+		}
+		if completed(c.rec) {
+			if f.recalls(ctx, c.rec) {
+				return f.recall(ctx)
+			}
+			if c.held {
+				f.leave(ctx, c.rec, "its holder completed it")
+			}
+			f.candidates = f.candidates[1:]
+			continue
 		}
 		if at := c.nextURL(); at != "" {
 			return nil, f.check(ctx, c, at)
@@ -208,12 +233,17 @@ func (f *finder) check(ctx context.Context, c *candidate, target string) error {
 	case c.rec.Finishing:
 		return fmt.Errorf("%w: %s", errGoneAtEnd, reason)
 	default:
-		f.gone = true
-		f.discard(ctx, c.rec, c.record, reason)
-		f.candidates = f.candidates[1:]
-		f.absence = absence{}
+		f.dropFirst(ctx, c.record, reason)
 	}
 	return nil
+}
+
+// dropFirst discards the first candidate, which the server does not have.
+func (f *finder) dropFirst(ctx context.Context, r *record, reason string) {
+	f.gone = true
+	f.discard(ctx, f.candidates[0].rec, r, reason)
+	f.candidates = f.candidates[1:]
+	f.absence = absence{}
 }
 
 // head sends HEAD to one URL of a candidate. It returns a reason if the URL cannot be
@@ -241,7 +271,7 @@ func (f *finder) mismatch(rec storage.Record, info Info) string {
 	if err := f.source.matches(info); err != nil {
 		return err.Error()
 	}
-	if len(rec.Parts) == 0 && info.Concat != "" {
+	if len(rec.Parts) == 0 && info.Concat != "" && !(completed(rec) && info.Concat == concatFinal) {
 		return "the server has a part or a final upload there"
 	}
 	sent := Metadata(rec.Metadata)

@@ -130,6 +130,27 @@ func TestNewClientFromEnv(t *testing.T) {
 	}
 }
 
+func TestHeaderFromEnv_HasTokenAndFields(t *testing.T) {
+	t.Setenv("TUS_ENDPOINT", "")
+	t.Setenv("TUS_TOKEN", "")
+	t.Setenv("TUS_HEADERS", "")
+	if got, err := tus.HeaderFromEnv(); err != nil || len(got) != 0 {
+		t.Errorf("header is %v, %v", got, err)
+	}
+	t.Setenv("TUS_TOKEN", "the-token")
+	t.Setenv("TUS_HEADERS", "x-tenant: seven")
+	got, err := tus.HeaderFromEnv()
+	if err != nil || len(got) != 2 || got.Get("Authorization") != "Bearer the-token" || got.Get("X-Tenant") != "seven" {
+		t.Errorf("header is %v, %v", got, err)
+	}
+	t.Setenv("TUS_HEADERS", planted)
+	_, err = tus.HeaderFromEnv()
+	wantError(t, err, tus.ErrInvalidInput)
+	if strings.Contains(err.Error(), planted) {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestNewClientFromEnv_ErrorNamesVariable(t *testing.T) {
 	for name, test := range map[string]struct{ endpoint, token, headers, want string }{
 		"no endpoint":     {"", "t", "", "TUS_ENDPOINT"},

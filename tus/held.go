@@ -17,14 +17,16 @@ import (
 // created. If several Uploaders start at the same time, one creates the upload, and it is
 // held for the others. If the holder crashes before it has the upload URL, the record is
 // valid until the lease ends. With HeldWait, a source that is sent in the request that
-// creates its upload is not stored.
+// creates its upload is not stored before that request.
 type HeldPolicy int
 
 const (
 	// HeldWait waits until the holder releases the stored upload or its lease ends without
 	// renewal, at most a minute, and then resumes it. If the holder is running (in this
 	// process, in another one of the same host, boot and namespace, or because it renews
-	// its lease), HeldWait starts a second upload instead.
+	// its lease), HeldWait starts a second upload instead. With [Options.RememberCompleted]
+	// and without Again, it also waits for a running holder, however long that takes: when
+	// the holder has completed the upload, nothing is left to do ([Result.AlreadyComplete]).
 	HeldWait HeldPolicy = iota
 	// HeldFail ends the upload with a [*HeldError].
 	HeldFail
@@ -40,7 +42,8 @@ const heldPoll = time.Second
 type HeldError struct {
 	// Until is when the lease ends unless it is renewed.
 	Until time.Time
-	// Wait is the maximum remaining wait for the release, 0 if the upload does not wait.
+	// Wait is the maximum remaining wait for the release unless the lease is renewed, 0 if
+	// the upload does not wait.
 	// Run reads the record every second; a caller of [Uploader.Step] should do the same.
 	Wait time.Duration
 
@@ -59,8 +62,8 @@ func heldForNow(err error) bool {
 	return errors.As(err, &held) && held.Wait > 0 && !isHookError(err) && !errors.Is(err, errSource)
 }
 
-// acquire leases a candidate. It returns false if the candidate is not resumed, and a
-// *HeldError while the upload waits for it.
+// acquire leases a candidate, unless its holder has completed it. It returns false if the
+// candidate is not resumed, and a *HeldError while the upload waits for it.
 func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 	if c.held {
 		if ok, err := f.reread(ctx, c); err != nil || !ok {
@@ -71,6 +74,9 @@ func (f *finder) acquire(ctx context.Context, c *candidate) (bool, error) {
 		}
 	}
 	for {
+		if completed(c.rec) {
+			return true, nil
+		}
 		if over, err := f.leaseOver(ctx, c); err != nil || !over {
 			return false, err
 		}
@@ -132,15 +138,7 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 	if !leaseRuns(lease, now) || lease.Holder == f.records.holder.Holder || expired {
 		return true, nil
 	}
-	policy := f.opts.Held
-	lives := !unchanged || livenessOf(lease.Process) == livenessAlive
-	if f.best != nil || policy == HeldWait && lives {
-		policy = HeldBegin
-	}
-	var wait time.Duration
-	if policy == HeldWait {
-		wait = min(lease.Until.Sub(now), c.seen.Add(leaseTime).Sub(now))
-	}
+	policy, wait := f.heldPolicy(c, !unchanged, now)
 	held := &HeldError{Until: lease.Until, Wait: wait, url: c.rec.UploadURL, shown: f.place(c.rec)}
 	if !c.held {
 		c.held = true
@@ -151,6 +149,23 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 	}
 	f.leaveTo(ctx, c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))
 	return false, nil
+}
+
+// heldPolicy returns how to treat a candidate that is held, and how long HeldWait waits. A
+// running holder is waited for only if its completed upload ends this one.
+func (f *finder) heldPolicy(c *candidate, renewed bool, now time.Time) (HeldPolicy, time.Duration) {
+	lease := c.rec.Lease
+	switch {
+	case f.best != nil:
+		return HeldBegin, 0
+	case f.opts.Held != HeldWait:
+		return f.opts.Held, 0
+	case renewed && f.remembers():
+		c.seen, c.lease = now, lease
+	case !f.remembers() && (renewed || livenessOf(lease.Process) == livenessAlive):
+		return HeldBegin, 0
+	}
+	return HeldWait, min(lease.Until.Sub(now), c.seen.Add(leaseTime).Sub(now))
 }
 
 // place returns the upload URL of a record without secrets, or why there is none.
@@ -174,7 +189,7 @@ func (f *finder) reserve(ctx context.Context) (*record, error) {
 	const attempts = 3 // the other record may be gone when it is read
 	for range attempts {
 		if f.reserved == nil {
-			f.reserved = f.records.reserve()
+			f.reserved = f.reservation()
 		}
 		err := f.reserved.acquire(ctx)
 		if !errors.Is(err, ErrLeaseLost) {
@@ -182,12 +197,12 @@ func (f *finder) reserve(ctx context.Context) (*record, error) {
 		}
 		f.reserved = nil
 		now := time.Now()
-		switch there, ok, err := f.records.reread(ctx, f.records.reserve().rec); {
+		switch there, ok, err := f.records.reread(ctx, f.reservation().rec); {
 		case errors.Is(err, errStoreFailed):
 			return f.records.open(storage.Record{}), nil
 		case err != nil:
 			return nil, err
-		case ok && named(there) && !leaseRuns(there.Lease, now): // it was not resumed
+		case ok && named(there) && !completed(there) && !leaseRuns(there.Lease, now): // it was not resumed
 			return f.records.open(storage.Record{}), nil
 		case ok:
 			f.candidates, f.decided = append(f.candidates, newCandidate(there, now)), false
@@ -195,4 +210,15 @@ func (f *finder) reserve(ctx context.Context) (*record, error) {
 		}
 	}
 	return f.records.open(storage.Record{}), nil
+}
+
+// reservation returns the record of a new upload. It has another ID than the completed
+// uploads that it replaces, also those that were found by a conflict with an earlier
+// reservation.
+func (f *finder) reservation() *record {
+	over := ""
+	if n := len(f.replaced); n > 0 {
+		over = f.replaced[n-1].ID
+	}
+	return f.records.reserve(over)
 }

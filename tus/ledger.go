@@ -38,6 +38,7 @@ type status struct {
 	creation  *Response
 	lastPatch *Response
 	kept      http.Header // of the creation, in this session or an earlier one
+	recalled  bool        // an earlier session completed the upload
 }
 
 func (l *ledger) status() status {

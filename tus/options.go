@@ -78,8 +78,14 @@ type UploadOptions struct {
 	// those that [Client.PreviousUploads] returned for the same source and options; one of
 	// another source is an error matching [ErrInvalidInput]. A new upload starts if it is
 	// no longer stored or the client has no store. If another Uploader holds it, Held
-	// applies.
+	// applies. If it is completed, nothing is uploaded: see [Result.AlreadyComplete].
 	Previous *Previous
+
+	// Again uploads the source although the store has a completed upload of it (see
+	// [Options.RememberCompleted]). An unfinished upload is resumed. The record of the new
+	// upload replaces those of the completed ones when it is complete. Together with a
+	// completed Previous it is an error matching [ErrInvalidInput].
+	Again bool
 
 	// Held controls the upload when another Uploader holds a stored upload of the source.
 	Held HeldPolicy
@@ -155,6 +161,8 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: UploadOptions.Parallel together with StopAt or DeferLength", ErrInvalidInput)
 	case o.FirstChunkInCreation && o.CreationLimit < 0:
 		return fmt.Errorf("%w: UploadOptions.FirstChunkInCreation, but CreationLimit is negative: %d", ErrInvalidInput, o.CreationLimit)
+	case o.Again && o.Previous != nil && !o.Previous.Completed.IsZero():
+		return fmt.Errorf("%w: UploadOptions.Again together with a completed Previous", ErrInvalidInput)
 	case o.Held < HeldWait || o.Held > HeldBegin:
 		return fmt.Errorf("%w: UploadOptions.Held is unknown policy %d", ErrInvalidInput, o.Held)
 	}

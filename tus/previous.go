@@ -8,7 +8,7 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// Previous is a stored, unfinished upload of a source.
+// Previous is a stored upload of a source. It is unfinished unless Completed is set.
 type Previous struct {
 	// ID and Revision are those of its record, for [storage.Store.Delete].
 	ID       string
@@ -24,7 +24,10 @@ type Previous struct {
 	// Created is when the upload was created, and Updated when its record was last
 	// stored.
 	Created, Updated time.Time
-	// Expires is when the server deletes the upload; zero if no response had an expiry.
+	// Completed is when the upload was complete, zero for an unfinished one.
+	Completed time.Time
+	// Expires is when the server deletes the upload; zero if no response had an expiry. If
+	// Completed is set, it is when the upload is no longer remembered.
 	Expires time.Time
 	// HeldUntil is when the lease of the upload ends; zero if no [Uploader] has one.
 	HeldUntil time.Time
@@ -32,11 +35,11 @@ type Previous struct {
 	key string // by which it was found
 }
 
-// PreviousUploads returns the unfinished uploads of source in the client's store, the last
-// updated first. opts, which may be nil, must be those of the upload: the metadata or
-// ResumeKey is part of the resume key. An upload resumes the one with the highest offset on
-// the server, or [UploadOptions.Previous]. No request is sent. Without a store, the result
-// is empty.
+// PreviousUploads returns the uploads of source in the client's store, the last updated
+// first: unfinished ones, and completed ones that a client remembers. opts, which may be
+// nil, must be those of the upload: the metadata or ResumeKey is part of the resume key. An
+// upload resumes the one with the highest offset on the server, or [UploadOptions.Previous].
+// No request is sent. Without a store, the result is empty.
 func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *UploadOptions) ([]Previous, error) {
 	u, err := c.NewUploader(source, opts)
 	if err != nil || c.opts.Store == nil {
@@ -54,9 +57,10 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 		return nil, fmt.Errorf("tus: %w: find: %w", ErrStore, err)
 	}
 	var all []Previous
+	now := time.Now()
 	for _, rec := range stored {
-		if named(rec) {
-			all = append(all, previousOf(rec, time.Now()))
+		if (named(rec) || completed(rec)) && !outdated(rec, now) {
+			all = append(all, previousOf(rec, now))
 		}
 	}
 	return all, nil
@@ -65,7 +69,7 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 func previousOf(rec storage.Record, now time.Time) Previous {
 	p := Previous{
 		ID: rec.ID, Revision: rec.Revision, URL: rec.UploadURL, Size: rec.Size, Parts: rec.Parts,
-		Created: rec.Created, Updated: rec.Updated, Expires: rec.Expires, key: rec.Fingerprint,
+		Created: rec.Created, Updated: rec.Updated, Completed: rec.Completed, Expires: rec.Expires, key: rec.Fingerprint,
 	}
 	if leaseRuns(rec.Lease, now) {
 		p.HeldUntil = rec.Lease.Until

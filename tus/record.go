@@ -61,10 +61,7 @@ func (r *record) save(ctx context.Context, change func(*storage.Record)) error {
 		return nil
 	}
 	r.mu.Lock()
-	if r.rec.ID == "" && r.lost == nil && r.source.Fingerprint != "" {
-		r.rec = r.source
-		r.rec.ID, r.rec.Created = storage.NewID(), time.Now().UTC()
-	}
+	r.begin()
 	lost, none := r.lost, r.rec.ID == ""
 	if !none {
 		before := r.rec.Clone()
@@ -81,6 +78,14 @@ func (r *record) save(ctx context.Context, change func(*storage.Record)) error {
 		return nil
 	}
 	return r.judge(ctx, r.exclusively(ctx, r.put))
+}
+
+// begin makes a new record unless there is one. It requires r.mu.
+func (r *record) begin() {
+	if r.rec.ID == "" && r.lost == nil && r.source.Fingerprint != "" {
+		r.rec = r.source
+		r.rec.ID, r.rec.Created = storage.NewID(), time.Now().UTC()
+	}
 }
 
 // saveLazily changes the record, if there is one. The change is stored with the next Put.
@@ -149,16 +154,35 @@ func (r *record) drop(ctx context.Context) {
 	r.entry = entry{} // delete does not get there if the store hangs
 }
 
-// conclude runs an operation that ends the use of the record, even if ctx has ended.
-func (r *record) conclude(ctx context.Context, name string, op func(context.Context) error) {
+// keep stores the record of a completed upload with a last change, and returns false if it
+// is not stored. The first change creates the record.
+func (r *record) keep(ctx context.Context, change func(*storage.Record, time.Time)) bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	r.begin()
+	r.mu.Unlock()
+	stored := r.conclude(ctx, "put", func(ctx context.Context) error { return r.putChanged(ctx, change) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.entry = entry{} // a renewal of the lease finds nothing
+	return stored
+}
+
+// conclude runs an operation that ends the use of the record, even if ctx has ended. It
+// returns false if there is no record or the operation failed.
+func (r *record) conclude(ctx context.Context, name string, op func(context.Context) error) bool {
 	if !r.is(func(e *entry) bool { return e.rec.ID != "" }) {
-		return
+		return false
 	}
 	ctx, cancel := uncancelled(ctx)
 	defer cancel()
-	if err := r.exclusively(ctx, op); err != nil && !errors.Is(err, ErrLeaseLost) {
+	err := r.exclusively(ctx, op)
+	if err != nil && !errors.Is(err, ErrLeaseLost) {
 		r.report(ctx, name, err)
 	}
+	return err == nil
 }
 
 // is returns the result of a test of the entry; false without a record.

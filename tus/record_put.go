@@ -37,10 +37,19 @@ func (r *record) putReleased(ctx context.Context) error {
 	case e.rec.Revision == 0 || e.rec.Lease == nil && !e.unsaved: // never stored, or released already
 		return nil
 	}
+	return r.putChanged(ctx, func(*storage.Record, time.Time) {})
+}
+
+// putChanged stores the record with a change and without a lease.
+func (r *record) putChanged(ctx context.Context, change func(*storage.Record, time.Time)) error {
 	if err := r.compare(ctx); err != nil {
 		return err
 	}
-	return r.putWith(ctx, time.Now(), nil)
+	now := time.Now()
+	r.mu.Lock()
+	change(&r.rec, now.UTC())
+	r.mu.Unlock()
+	return r.putWith(ctx, now, nil)
 }
 
 // putWith stores the record with a lease or, for nil, without one.
@@ -178,7 +187,7 @@ func (s *records) wrote(there storage.Record, over int64) bool {
 
 // sameUpload reports whether two records have the same uploads on the server.
 func sameUpload(a, b storage.Record) bool {
-	return a.UploadURL == b.UploadURL && a.Finishing == b.Finishing && slices.Equal(a.Parts, b.Parts)
+	return a.UploadURL == b.UploadURL && a.Finishing == b.Finishing && a.Completed.Equal(b.Completed) && slices.Equal(a.Parts, b.Parts)
 }
 
 // sealOf returns the seal of a record; see [storage.Record].

@@ -49,10 +49,11 @@ func (s *records) open(rec storage.Record) *record {
 }
 
 // reserve returns a record of a new upload, which is not stored yet. Its ID depends only on
-// the resume key, so that of several Uploaders only one can store it.
-func (s *records) reserve() *record {
+// the resume key, and on the ID of the record that it will replace, if any, so that of
+// several Uploaders only one can store it.
+func (s *records) reserve(over string) *record {
 	rec := s.source
-	sum := xxh3.HashString128("reservation " + rec.Fingerprint).Bytes()
+	sum := xxh3.HashString128("reservation " + over + rec.Fingerprint).Bytes()
 	rec.ID, rec.Created = hex.EncodeToString(sum[:]), time.Now().UTC()
 	return s.open(rec)
 }

@@ -23,13 +23,15 @@ type hop struct {
 	redactor   *httpx.Redactor
 	withheld   bool    // the client has credentials, and they were not sent
 	overridden bool    // it was sent as POST
+	requestID  string  // of Options.RequestIDHeader; "" before it was sent
 	secrets    secrets // nil before it was sent
 }
 
 // fail returns the error for a request without a response.
 func (h *hop) fail(cause error) *Error {
 	return &Error{
-		Method: h.request.method, URL: h.redactor.URL(h.to.url), Offset: h.request.offset, Err: h.secrets.redact(cause),
+		Method: h.request.method, URL: h.redactor.URL(h.to.url), Offset: h.request.offset, RequestID: h.requestID,
+		Err: h.secrets.redact(cause),
 	}
 }
 
@@ -37,7 +39,8 @@ func (h *hop) fail(cause error) *Error {
 type reply struct {
 	*Response
 	hop
-	sent int64 // bytes of the payload that were sent before the response
+	sent      int64  // bytes of the payload that were sent before the response
+	requestID string // of the server, "" if it is that of the request
 }
 
 func (r *reply) succeeded() bool { return r.StatusCode >= 200 && r.StatusCode <= 299 }
@@ -45,7 +48,7 @@ func (r *reply) succeeded() bool { return r.StatusCode >= 200 && r.StatusCode <=
 // fail returns the error for an unexpected response.
 func (r *reply) fail(cause error) *Error {
 	e := r.hop.fail(cause)
-	e.StatusCode = r.StatusCode
+	e.StatusCode, e.ServerRequestID = r.StatusCode, r.requestID
 	_, e.Message = r.secrets.message(r.Response)
 	e.RetryAfter, _ = httpx.RetryAfter(r.Header, time.Now())
 	return e

@@ -18,6 +18,10 @@ type Result struct {
 	Size int64
 	// Offset is the number of bytes that the server acknowledged.
 	Offset int64
+	// AlreadyComplete is set if the store has a completed upload of the source (see
+	// [Options.RememberCompleted]): nothing was sent, and URL is that of the completed
+	// upload.
+	AlreadyComplete bool
 	// Expires is when the server deletes the upload if it is not complete; zero if no
 	// response had an expiry.
 	Expires time.Time

@@ -10,8 +10,11 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// lookup reads the stored uploads of the source.
+// lookup reads the stored uploads of the source, once.
 func (u *Uploader) lookup(ctx context.Context) error {
+	if u.record == nil || u.finder != nil {
+		return nil
+	}
 	key, err := u.planner.resumeKey(ctx)
 	if err != nil {
 		return err
@@ -36,6 +39,12 @@ func (u *Uploader) lookup(ctx context.Context) error {
 
 // locate is the step of StateLocating.
 func (u *Uploader) locate(ctx context.Context) (State, error) {
+	if u.finder.recalled() == nil && !u.planner.sums.decided { // StateIdle left it for later
+		if err := u.planner.negotiateChecksum(ctx); err != nil {
+			return u.failed(ctx, err)
+		}
+		return StateLocating, nil
+	}
 	chosen, err := u.finder.step(ctx)
 	switch {
 	case heldForNow(err):
@@ -44,10 +53,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return u.failed(ctx, err)
 	case chosen != nil:
 		u.setRecord(chosen.record)
-		if err := u.resume(chosen); err != nil {
-			return StateFailed, err
-		}
-		return StateReady, nil
+		return u.resume(chosen)
 	case u.finder.decided:
 		return StateIdle, nil
 	}
@@ -70,13 +76,13 @@ func (u *Uploader) storedError(err error) error {
 	return &StoredError{ID: rec.ID, created: rec.Created, acknowledged: u.Offset(), refusal: err}
 }
 
-// resume resumes a stored upload.
-func (u *Uploader) resume(c *candidate) error {
+// resume resumes a stored upload. Nothing is left to do for one that is completed.
+func (u *Uploader) resume(c *candidate) (State, error) {
 	var at *url.URL
 	if c.rec.UploadURL != "" {
 		var err error
 		if at, err = parseURL("stored upload URL", c.rec.UploadURL); err != nil {
-			return err
+			return StateFailed, err
 		}
 	}
 	u.resumed = c.rec
@@ -85,21 +91,33 @@ func (u *Uploader) resume(c *candidate) error {
 		if !c.info.Expires.IsZero() {
 			s.expires = c.info.Expires
 		}
+		s.recalled = completed(c.rec)
 	})
 	if len(c.rec.Parts) > 0 {
 		p := u.planner.newParallel()
 		u.setWork(p) // Abort deletes the parts even if they cannot be resumed
 		if err := p.resumeParts(c); err != nil {
-			return err
+			return StateFailed, err
 		}
 		u.changed()
-		return u.retries.acknowledged(c.offset, 0, 0)
+		return afterResume(StateReady, u.retries.acknowledged(c.offset, 0, 0))
 	}
 	t := u.planner.newTransfer()
 	t.restored, t.length.deferred = true, c.info.LengthDeferred
 	t.updateAccount(func(a *account) { a.url = at })
 	t.enter(StateReady)
+	if completed(c.rec) {
+		t.enter(StateComplete)
+	}
 	t.counters.resumeAt(c.offset)
 	u.setWork(t)
-	return t.acknowledge(c.offset)
+	return afterResume(t.current(), t.acknowledge(c.offset))
+}
+
+// afterResume returns the state that follows a resumption, which fails at most for good.
+func afterResume(next State, err error) (State, error) {
+	if err != nil {
+		return StateFailed, err
+	}
+	return next, nil
 }

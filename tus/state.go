@@ -11,9 +11,11 @@ import (
 //	-------------  --------------------------------  ------------------------------
 //	Idle           inspect the source, look it up    Creating; Locating if the store
 //	               in the store, request the         has earlier uploads; Recovering
-//	               capabilities (OPTIONS)            if the URL is external
+//	               capabilities (OPTIONS)            if the URL is external; Complete
+//	                                                 if it is already uploaded
 //	Locating       request the offset (HEAD) of a    Ready with the furthest upload;
-//	               stored upload that is not held    Idle if none is left
+//	               stored upload that is not held    Complete if one is completed;
+//	                                                 Idle if none is left
 //	Creating       POST                              Ready; Recovering if the offset must
 //	                                                 be requested
 //	Ready          choose the next chunk             Sending; Finishing when all bytes
@@ -29,7 +31,8 @@ import (
 //	                                                 empty upload needs a PATCH
 //	Concatenating  POST of the final upload          Ready; Recovering if parts are
 //	                                                 gone
-//	Finishing      remove the record from the store  Complete
+//	Finishing      remove the record from the        Complete
+//	               store, or keep it as completed
 //	Paused         nothing                           Recovering; Idle if nothing was
 //	                                                 created; Finishing if all bytes
 //	                                                 are acknowledged
@@ -83,9 +86,9 @@ func (s State) String() string {
 func (u *Uploader) transitions(s State) (step func(context.Context) (State, error), to []State) {
 	switch s {
 	case StateIdle:
-		return u.prepare, []State{StateLocating, StateCreating, StateRecovering}
+		return u.prepare, []State{StateLocating, StateCreating, StateRecovering, StateComplete}
 	case StateLocating:
-		return u.locate, []State{StateReady, StateIdle}
+		return u.locate, []State{StateReady, StateIdle, StateComplete}
 	case StateCreating:
 		return u.deliver, []State{StateReady, StateRecovering}
 	case StateReady:

@@ -69,22 +69,27 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	err := u.planner.inspect(ctx)
 	if err == nil {
 		u.updateStatus(func(s *status) { s.info = u.planner.info })
-		err = u.planner.negotiateChecksum(ctx)
+		err = u.lookup(ctx)
 	}
 	if err != nil {
+		return u.failed(ctx, err)
+	}
+	switch c := u.finder.recalled(); {
+	case c != nil && u.finder.verifies(c):
+		return StateLocating, nil
+	case c != nil:
+		return u.resume(u.finder.chooseCompleted(ctx))
+	}
+	if err := u.planner.negotiateChecksum(ctx); err != nil {
+		u.finder = nil // the source may have changed when this step is repeated
 		return u.failed(ctx, err)
 	}
 	if t := u.planner.resumeExternal(); t != nil {
 		u.setWork(t)
 		return StateRecovering, nil
 	}
-	if u.record != nil && u.finder == nil {
-		if err := u.lookup(ctx); err != nil {
-			return u.failed(ctx, err)
-		}
-		if u.finder.undecided() {
-			return StateLocating, nil
-		}
+	if u.finder.undecided() {
+		return StateLocating, nil
 	}
 	work, err := u.planner.negotiate(ctx)
 	if err != nil {
@@ -175,7 +180,7 @@ func (u *Uploader) forget(ctx context.Context, o *outcome) {
 }
 
 // created reports the URL of a new upload, and stores it before a byte is sent to it. An
-// upload that is already complete needs no record.
+// upload that is already complete needs no record until the end.
 func (u *Uploader) created(ctx context.Context, o *outcome) error {
 	made := o.created
 	u.updateStatus(func(s *status) {
@@ -195,7 +200,7 @@ func (u *Uploader) created(ctx context.Context, o *outcome) error {
 func (u *Uploader) finish(ctx context.Context) (State, error) {
 	o := u.work.step(ctx)
 	if o.next == StateComplete {
-		u.record.drop(ctx)
+		u.conclude(ctx)
 	}
 	return o.next, o.err
 }

@@ -195,6 +195,7 @@ func (u *Uploader) result() *Result {
 	r.URL, r.Stats = u.URL(), u.Stats()
 	r.Checksum = known.checksum
 	r.Size, r.Offset, r.Expires = known.info.Size, known.offset, known.expires
+	r.AlreadyComplete = known.recalled
 	if known.creation != nil {
 		r.Creation = known.creation
 	} else {

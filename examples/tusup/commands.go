@@ -159,7 +159,12 @@ func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
 			})
 			continue
 		}
-		fmt.Fprintf(p.stdout, "%s\n    %s, %s, %s\n", oneLine(rec.Fingerprint), oneLine(location(rec)), bytesText(rec.Size), rec.Updated.Local().Format(time.DateTime))
+		state, at := "unfinished since", rec.Created
+		if !rec.Completed.IsZero() {
+			state, at = "complete since", rec.Completed
+		}
+		fmt.Fprintf(p.stdout, "%s: %s, %s %s\n    %s\n    %s\n", oneLine(orDash(rec.Metadata["filename"])), bytesText(rec.Size),
+			state, at.Local().Format(time.DateTime), oneLine(location(rec)), oneLine(rec.Fingerprint))
 	}
 	return failed
 }
@@ -178,7 +183,7 @@ func location(rec storage.Record) string {
 // forgetCommand removes records from the resume database.
 type forgetCommand struct {
 	Fingerprint string `arg:"" optional:"" name:"FINGERPRINT" help:"Fingerprint from tusup list, or the ID of a record."`
-	All         bool   `help:"Forget all uploads."`
+	All         bool   `help:"Forget all uploads." env:"-"`
 }
 
 // Run removes the records.

@@ -53,7 +53,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "TUS_ENDPOINT=", "TUS_TOKEN=", "TUS_HEADERS=", "XDG_STATE_HOME="+cmd.Dir, "HOME="+cmd.Dir)
+	cmd.Env = append(os.Environ(), "TUS_ENDPOINT=", "TUS_TOKEN=", "TUS_HEADERS=", "XDG_STATE_HOME="+cmd.Dir, "XDG_CONFIG_HOME="+cmd.Dir, "HOME="+cmd.Dir)
 	return cmd
 }
 

@@ -19,7 +19,7 @@ func TestHeldText_DependsOnPolicyAndWait(t *testing.T) {
 		wait   time.Duration
 		want   string
 	}{
-		{"wait", 50*time.Second + time.Millisecond, "; waiting for at most 50s"},
+		{"wait", 50*time.Second + time.Millisecond, "; waiting for it"},
 		{"wait", 0, "; starting a second upload"}, // its holder is alive
 		{"begin", 0, "; starting a second upload"},
 		{"fail", 0, ""},

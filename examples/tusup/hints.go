@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // withHint adds to an error of the server what the user most likely did wrong.
-func (c *common) withHint(err error) error {
+func (c *connection) withHint(err error) error {
 	var e *tus.Error
 	if !errors.As(err, &e) {
 		return err
@@ -24,12 +23,12 @@ func (c *common) withHint(err error) error {
 }
 
 // hint returns a hint about a failed request, "" if there is none.
-func (c *common) hint(e *tus.Error) string {
+func (c *connection) hint(e *tus.Error) string {
 	atEndpoint := e.Method == http.MethodPost || e.Method == http.MethodOptions
 	u, err := url.Parse(e.URL)
 	switch {
 	case err != nil:
-	case e.StatusCode == http.StatusUnauthorized && os.Getenv("TUS_TOKEN") == "" && len(c.Header) == 0:
+	case e.StatusCode == http.StatusUnauthorized && !c.hasCredentials():
 		return "set TUS_TOKEN, or use --header 'Authorization: …'"
 	case (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusMethodNotAllowed) && atEndpoint && !strings.HasSuffix(u.Path, "/"):
 		return fmt.Sprintf("is %s/ the endpoint, with a slash at the end?", e.URL)

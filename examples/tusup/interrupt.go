@@ -119,9 +119,12 @@ func (o *output) hasPausedStream() bool {
 // resumeCommand returns a command line that resumes an upload from its URL.
 func (o *output) resumeCommand(c *common, p pausedFile) string {
 	command := "tusup --upload-url " + shellQuote(withoutUser(p.result.URL)) + " " + sourceArgument(p.file)
-	if len(c.Header) > 0 || c.CACert != "" || c.Insecure || c.Endpoint != "" && len(c.secrets()) > 0 {
+	if c.Remote != "" {
+		command += " @" + c.Remote
+	}
+	if len(c.Header) > 0 || c.TokenFile != "" || c.CA != "" || c.Insecure || c.Endpoint != "" && c.hasCredentials() {
 		// Headers, and the query of the endpoint, may be secret.
-		command += ", with the same --header, --endpoint, --trusted-origin, --ca-cert and --insecure"
+		command += ", with the same --header, --endpoint, --trusted-origin, --ca and --insecure"
 	}
 	return command
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/progress"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 )
 
@@ -37,23 +38,24 @@ const (
 type program struct {
 	stdin, stderr *os.File
 	stdout        *results
-	// hideBar, if non-nil, calls print while the progress bar is hidden.
-	hideBar atomic.Pointer[func(print func())]
+	// display, if non-nil, shows progress on standard error.
+	display atomic.Pointer[progress.Display]
 }
 
 // logf writes a line to standard error.
 func (p *program) logf(format string, args ...any) {
 	text := oneLine(fmt.Sprintf(format, args...))
-	p.withoutBar(func() { fmt.Fprintf(p.stderr, "tusup: %s\n", text) })
+	fmt.Fprintf(aboveDisplay{p, p.stderr}, "tusup: %s\n", text)
 }
 
-// withoutBar calls print while no progress bar is shown.
-func (p *program) withoutBar(print func()) {
-	if hideBar := p.hideBar.Load(); hideBar != nil {
-		(*hideBar)(print)
-		return
-	}
-	print()
+// aboveDisplay writes whole lines to a file, above the progress display if there is one.
+type aboveDisplay struct {
+	program *program
+	file    *os.File
+}
+
+func (a aboveDisplay) Write(lines []byte) (int, error) {
+	return a.program.display.Load().Above(a.file).Write(lines)
 }
 
 // results is standard output. It keeps the first write error: a program that reads the
@@ -98,28 +100,16 @@ func main() {
 func run(args []string) int {
 	// A closed pipe must not end the uploads: the write fails instead.
 	signal.Ignore(syscall.SIGPIPE)
-	p := &program{stdin: os.Stdin, stdout: &results{w: os.Stdout}, stderr: os.Stderr}
+	p := &program{stdin: os.Stdin, stderr: os.Stderr}
+	p.stdout = &results{w: aboveDisplay{p, os.Stdout}}
 	var cli flags
 	exited, code := false, exitOK
-	parser, err := kong.New(&cli,
-		kong.Name("tusup"),
-		kong.Description("Uploads to a tus server, and resumes interrupted uploads when it is run again.\n\n"+
-			"tusup [flags] FILE|DIR|- ... uploads; tusup upload --help lists the flags for that. If a file has the name of a command, "+
-			"write it with a directory: ./info.\n\n"+
-			"Sizes are in bytes, or have a unit: 512KiB, 8MiB, 5MB. The environment variables TUS_TOKEN (a bearer token) and TUS_HEADERS "+
-			"(\"Name: value\" lines) are sent only to the origin of the endpoint and to each --trusted-origin."),
-		kong.Vars{"version": versionText()},
-		kong.UsageOnError(),
-		kong.KindMapper(reflect.String, kong.MapperFunc(anyBytes)),
-		kong.Exit(func(c int) { exited, code = true, c }),
-		kong.Writers(p.stdout, p.stderr),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
-	)
+	parser, err := newParser(&cli, p, func(c int) { exited, code = true, c })
 	if err != nil {
 		p.logf("%v", err)
 		return exitUsage
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(withRemote(parser.Model, args))
 	if exited { // after --help
 		return code
 	}
@@ -127,10 +117,14 @@ func run(args []string) int {
 		p.logf("%s", parseErrorText(err))
 		return exitUsage
 	}
+	if err := checkUsed(command); err != nil {
+		p.logf("%v", err)
+		return exitUsage
+	}
 	ctx, stop := interruptible(p)
 	defer stop()
 	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(p, &cli.common)
+	err = command.Run(&cli.common)
 	if lost := p.stdout.failure(); lost != nil {
 		p.logf("standard output: %v", lost)
 		err = cmp.Or(err, errFailed)
@@ -143,7 +137,7 @@ func run(args []string) int {
 	case err == nil:
 		return exitOK
 	case errors.As(err, &usage):
-		p.logf("%v", err)
+		p.logf("%v", cli.settings.withOrigin(err))
 		return exitUsage
 	case ctx.Err() != nil:
 		return exitInterrupted
@@ -160,6 +154,34 @@ func errorOf(err error) *report.Error {
 		e.Kind = report.KindUsage
 	}
 	return e
+}
+
+// newParser returns the parser of the command line. exit is called after --help and
+// --version, which do not end the program.
+func newParser(cli *flags, p *program, exit func(int)) (*kong.Kong, error) {
+	parser, err := kong.New(cli,
+		kong.Name("tusup"),
+		kong.Description(description()),
+		kong.Vars{"version": versionText()},
+		kong.DefaultEnvars("TUS"),
+		kong.ExplicitGroups(flagGroups()),
+		kong.Help(helpOfUsedFlags),
+		kong.UsageOnError(),
+		kong.KindMapper(reflect.String, kong.MapperFunc(anyBytes)),
+		kong.Exit(exit),
+		kong.Writers(p.stdout, p.stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true}),
+		kong.Bind(p),
+	)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range allFlags(parser.Model.Node) {
+		// Only settings reads the variables: kong takes an empty one as a value, and has
+		// the value in its errors, which may be secret.
+		f.Tag.Envs = nil
+	}
+	return parser, nil
 }
 
 // anyBytes decodes an argument without a change. kong decodes through JSON, which

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 type output struct {
 	*program
 	json     bool
-	progress *progress
+	progress *fileDisplay
 	started  time.Time
 
 	mu         sync.Mutex
@@ -51,13 +52,11 @@ func (o *output) result(f file, r *tus.Result, err error) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		o.logf("%s: %v", f.name(), err)
 	}
-	o.withoutBar(func() {
-		if o.json {
-			o.print(fileOf(f, r, err))
-		} else if err == nil {
-			o.printText(f, r)
-		}
-	})
+	if o.json {
+		o.print(fileOf(f, r, err))
+	} else if err == nil {
+		o.printText(f, r)
+	}
 }
 
 // count adds a file to the totals. It requires mu.
@@ -72,6 +71,8 @@ func (o *output) count(f file, r *tus.Result, err error) {
 		o.unfinished = append(o.unfinished, pausedFile{f, r})
 	case err != nil:
 		t.Failed++
+	case r.AlreadyComplete:
+		t.AlreadyUploaded++
 	default:
 		t.Uploaded++
 	}
@@ -84,10 +85,14 @@ func fileOf(f file, r *tus.Result, err error) report.File {
 		Name: report.NameOf(f.name()), URL: withoutUser(r.URL), Size: r.Size, Offset: r.Offset,
 		BytesSent: s.Sent, BytesResent: s.Resent, ResumedFrom: s.ResumedFrom,
 		Retries: s.Retries, ElapsedMS: s.Elapsed.Milliseconds(), Checksum: r.Checksum,
-		Error: report.ErrorOf(err),
+		AlreadyUploaded: r.AlreadyComplete,
+		Error:           report.ErrorOf(err),
 	}
 	for _, n := range s.Requests {
 		l.Requests += n
+	}
+	if f.sum != "" {
+		l.Digest = "sha256:" + f.sum
 	}
 	return l
 }
@@ -108,7 +113,21 @@ func (o *output) printText(f file, r *tus.Result) {
 	if uploadURL == "" {
 		uploadURL = "complete, without a URL"
 	}
-	text := fmt.Sprintf("%s → %s: %s in %v", f.name(), uploadURL, bytesText(r.Size), s.Elapsed.Round(time.Millisecond))
+	text := fmt.Sprintf("%s → %s: %s", f.name(), uploadURL, bytesText(r.Size))
+	if r.AlreadyComplete {
+		text += ", already uploaded"
+	} else {
+		text += fmt.Sprintf(" in %v", s.Elapsed.Round(time.Millisecond)) + costText(s)
+	}
+	if f.sum != "" {
+		text += ", sha256 " + f.sum
+	}
+	fmt.Fprintln(o.stdout, oneLine(text))
+}
+
+// costText returns what an upload took in addition to its bytes.
+func costText(s tus.Stats) string {
+	text := ""
 	if s.ResumedFrom > 0 {
 		text += fmt.Sprintf(", resumed from %s", bytesText(s.ResumedFrom))
 	}
@@ -121,7 +140,7 @@ func (o *output) printText(f file, r *tus.Result) {
 	if s.Resent > 0 {
 		text += fmt.Sprintf(", %s resent", bytesText(s.Resent))
 	}
-	fmt.Fprintln(o.stdout, oneLine(text))
+	return text
 }
 
 // printSummary prints the totals: as the last line of JSON, or for several files.
@@ -135,17 +154,16 @@ func (o *output) printSummary() {
 	if t.Files < 2 {
 		return
 	}
-	text := joined(countText(t.Uploaded, "uploaded"), countText(t.AlreadyUploaded, "already uploaded"),
-		countText(t.Failed, "failed"), countText(t.Unfinished, "unfinished"))
-	o.logf("%d files: %s, %s sent in %v", t.Files, text, bytesText(t.BytesSent), time.Since(o.started).Round(time.Millisecond))
-}
-
-// countText returns "3 failed", "" for none.
-func countText(n int, what string) string {
-	if n == 0 {
-		return ""
+	var counts []string
+	for _, group := range []struct {
+		files int
+		name  string
+	}{{t.Uploaded, "uploaded"}, {t.AlreadyUploaded, "already uploaded"}, {t.Failed, "failed"}, {t.Unfinished, "unfinished"}} {
+		if group.files > 0 {
+			counts = append(counts, fmt.Sprintf("%d %s", group.files, group.name))
+		}
 	}
-	return fmt.Sprintf("%d %s", n, what)
+	o.logf("%d files: %s; %s sent in %v", t.Files, strings.Join(counts, ", "), bytesText(t.BytesSent), time.Since(o.started).Round(time.Millisecond))
 }
 
 // failure returns errFailed if a file failed or is unfinished.

@@ -115,10 +115,12 @@ func TestJSON_ErrorHasStatusAndKind(t *testing.T) {
 func TestOutput_ClosedPipeDoesNotEndUploads(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 1000)
+	again, _ := randomFile(t, 1000)
+	third, _ := randomFile(t, 1000)
 	upload := mustUpload(t, "--endpoint", srv.Endpoint(), "--no-state", path)
 	before := len(srv.Uploads())
 	for name, args := range map[string][]string{
-		"upload":       {"--endpoint", srv.Endpoint(), "--no-state", "--concurrency", "1", path, path, path},
+		"upload":       {"--endpoint", srv.Endpoint(), "--no-state", "--concurrency", "1", path, again, third},
 		"json":         {"--endpoint", srv.Endpoint(), "--no-state", "--json", path},
 		"info":         {"info", upload.URL},
 		"capabilities": {"capabilities", "--endpoint", srv.Endpoint()},
@@ -431,16 +433,5 @@ func TestVerbose_LogsRequestsWithoutResponse(t *testing.T) {
 	}
 	if logged := strings.Count(got.stderr, "tusup: POST "+srv.Endpoint()+": "); logged != srv.Count("POST") {
 		t.Errorf("%d POST logged, %d made:\n%s", logged, srv.Count("POST"), got.stderr)
-	}
-}
-
-func TestShorten_FitsColumns(t *testing.T) {
-	for s, want := range map[string]string{
-		"short.bin": "short.bin", "0123456789": "0123456789", "01234567890": "012345678…",
-		"長い名前の": "長い名前の", "長い名前の名": "長い名前…",
-	} {
-		if got := shorten(s, 10); got != want {
-			t.Errorf("%q became %q, want %q", s, got, want)
-		}
 	}
 }

@@ -73,7 +73,7 @@ func startServer(dir, addr string, p *program, verbose bool) (*server, error) {
 	filelocker.New(dir).UseIn(composer)
 	var logs io.Writer = io.Discard
 	if verbose {
-		logs = logWriter{p}
+		logs = aboveDisplay{p, p.stderr}
 	}
 	tusd, err := handler.NewHandler(handler.Config{
 		BasePath:      "/files/",
@@ -99,14 +99,6 @@ func startServer(dir, addr string, p *program, verbose bool) (*server, error) {
 		}
 	}()
 	return s, nil
-}
-
-// logWriter writes whole lines to standard error while no bar is shown.
-type logWriter struct{ *program }
-
-func (l logWriter) Write(line []byte) (n int, err error) {
-	l.withoutBar(func() { n, err = l.stderr.Write(line) })
-	return n, err
 }
 
 // close stops the server and cuts requests in flight; tusd stores their bytes.

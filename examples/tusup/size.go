@@ -5,9 +5,11 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
 )
 
-// size is a number of bytes on the command line: 1048576, 512KiB, 8MiB, 5MB.
+// size is a number of bytes on the command line: 1048576, 512KiB, 8MiB, 8M, 5MB.
 type size int64
 
 // UnmarshalText parses a size.
@@ -15,6 +17,7 @@ func (s *size) UnmarshalText(text []byte) error {
 	units := map[string]int64{
 		"": 1, "b": 1,
 		"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+		"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, // as in rclone and dd
 		"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 	}
 	input := string(text)
@@ -35,15 +38,4 @@ func (s *size) UnmarshalText(text []byte) error {
 }
 
 // bytesText formats n in powers of 1024.
-func bytesText(n int64) string {
-	const names = "KMGTPE"
-	if n < 1<<10 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	value, i := float64(n)/(1<<10), 0
-	for value >= 1023.95 && i < len(names)-1 { // else %.1f prints 1024.0
-		value /= 1024
-		i++
-	}
-	return fmt.Sprintf("%.1f %ciB", value, names[i])
-}
+func bytesText(n int64) string { return text.Bytes(n) }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -59,7 +62,7 @@ func TestUpload_WithFlagsStoresBytes(t *testing.T) {
 		"deferred length": {"--deferred-length", "--chunk-size", "1MiB"},
 		"checksum":        {"--checksum", "sha1", "--chunk-size", "1MiB"},
 		"no checksum":     {"--checksum", "off"},
-		"limited":         {"--limit-rate", "1GB"},
+		"limited":         {"--bwlimit", "1GB"},
 		"no state":        {"--no-state"},
 		"stat":            {"--fingerprint", "stat", "--chunk-size", "1MiB"},
 		"content":         {"--fingerprint", "content", "--chunk-size", "1MiB"},
@@ -113,8 +116,9 @@ func TestUpload_DirectoryAndFile(t *testing.T) {
 		names = append(names, up.Metadata)
 	}
 	slices.Sort(names)
-	want := []string{ // a.jpg, file.bin, 2026/11/c.jpg, 2026/b.jpg
-		"filename MjAyNi8xMS9jLmpwZw==", "filename MjAyNi9iLmpwZw==", "filename YS5qcGc=", "filename ZmlsZS5iaW4=",
+	const text = ",filetype dGV4dC9wbGFpbjsgY2hhcnNldD11dGYtOA==" // of the files with their names as text
+	want := []string{                                             // a.jpg, file.bin, 2026/11/c.jpg, 2026/b.jpg
+		"filename MjAyNi8xMS9jLmpwZw==" + text, "filename MjAyNi9iLmpwZw==" + text, "filename YS5qcGc=" + text, "filename ZmlsZS5iaW4=",
 	}
 	slices.Sort(want)
 	if !slices.Equal(names, want) {
@@ -158,9 +162,18 @@ func TestUsage_ErrorIsOneLineAndSendsNothing(t *testing.T) {
 		"header injection":    {[]string{endpoint, "--header", "X-A: b\r\nX-C: d", path}, exitUsage, "X-A"},
 		"checksum":            {[]string{endpoint, "--checksum", "a b", path}, exitUsage, "checksum"},
 		"fingerprint":         {[]string{endpoint, "--fingerprint", "dna", path}, exitUsage, "fingerprint"},
+		"glob":                {[]string{endpoint, "--include", "[", path}, exitUsage, "--include"},
+		"empty glob":          {[]string{endpoint, "--exclude", "", path}, exitUsage, "--exclude"},
+		"missing list":        {[]string{endpoint, "--files-from", missing}, exitUsage, "--files-from"},
+		"list and stdin":      {[]string{endpoint, "--files-from", "-", "-"}, exitUsage, "standard input"},
+		"list for one URL":    {[]string{"--upload-url", srv.Endpoint() + "x", "--files-from", path}, exitUsage, "--files-from"},
+		"null without a list": {[]string{endpoint, "-0", path}, exitUsage, "--null"},
+		"digest twice":        {[]string{endpoint, "--digest", "sha256", "--metadata", "sha256=x", path}, exitUsage, "--digest"},
+		"manifest":            {[]string{endpoint, "--manifest", filepath.Join(missing, "m"), path}, exitUsage, "--manifest"},
+		"manifest directory":  {[]string{endpoint, "--manifest", t.TempDir(), path}, exitUsage, "--manifest"},
 		"flag":                {[]string{endpoint, "--nonsense", path}, exitUsage, "nonsense"},
 		"state twice":         {[]string{endpoint, "--state", "x", "--no-state", path}, exitUsage, "--no-state"},
-		"authority":           {[]string{endpoint, "--ca-cert", path, path}, exitUsage, "no certificate"},
+		"authority":           {[]string{endpoint, "--ca", path, path}, exitUsage, "no certificate"},
 		"terminate a URL":     {[]string{"--upload-url", srv.Endpoint() + "x", "--terminate-on-fail", path}, exitUsage, "--terminate-on-fail"},
 		"unknown checksum":    {[]string{endpoint, "--checksum", "nosuch", path}, exitUsage, "nosuch"},
 		"two files, one URL":  {[]string{"--upload-url", srv.Endpoint() + "x", path, path}, exitUsage, "exactly one"},
@@ -269,8 +282,8 @@ func TestInterrupt_SameCommandResumes(t *testing.T) {
 	if second.URL != first.URL || second.ResumedFrom != 200_000 || second.BytesSent != 800_000 {
 		t.Errorf("second result is %+v", second)
 	}
-	if listed := tusup(t, "list", "--state", state); listed.stdout != "" {
-		t.Errorf("the list still has %s", listed.stdout)
+	if listed := tusup(t, "list", "--state", state); strings.Count(listed.stdout, "complete since") != 1 || strings.Contains(listed.stdout, "unfinished") {
+		t.Errorf("the list is %s", listed.stdout)
 	}
 }
 
@@ -308,18 +321,70 @@ func TestForget_NextUploadStartsOver(t *testing.T) {
 	}
 }
 
+// Another program has the database open, without sharing it.
 func TestState_LockedIsNamedInError(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
-	path, _ := randomFile(t, 1_000_000)
+	path, _ := randomFile(t, 1000)
 	state := filepath.Join(t.TempDir(), "uploads.db")
-	var second outcome
+	store, err := boltstore.Open(state, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if got := tusup(t, "--endpoint", srv.Endpoint(), "--state", state, path); got.code != exitFailed || !strings.Contains(got.stderr, state) {
+		t.Errorf("outcome is %+v", got)
+	}
+}
+
+func TestState_SecondWaitsAndSendsNothing(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1_000_000)
+	args := []string{"--json", "--endpoint", srv.Endpoint(), "--state", filepath.Join(t.TempDir(), "uploads.db"), "--chunk-size", "400KB", path}
+	var second *exec.Cmd
+	var stdout, stderr bytes.Buffer
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		second = tusup(t, "--endpoint", srv.Endpoint(), "--state", state, path)
+		second = command(t, args...)
+		second.Stdout = &stdout
+		output, err := second.StderrPipe()
+		if err != nil || second.Start() != nil {
+			t.Error(err)
+			return
+		}
+		text, err := bufio.NewReader(io.TeeReader(output, &stderr)).ReadString('\n')
+		if err != nil || !strings.Contains(text, "waiting for it") {
+			t.Errorf("line is %q, %v", text, err)
+		}
 		h.Serve(w, r)
 	}})
-	mustUpload(t, "--endpoint", srv.Endpoint(), "--state", state, "--chunk-size", "400KB", path)
-	if second.code != exitFailed || !strings.Contains(second.stderr, state) {
-		t.Errorf("second process: %+v", second)
+	first := mustUpload(t, args...)
+	if err := second.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	if l := decode(t, stdout.String()); !l.AlreadyUploaded || l.URL != first.URL || l.BytesSent != 0 || srv.Count("POST") != 1 {
+		t.Errorf("second: %+v, %d creations", l, srv.Count("POST"))
+	}
+	wantStored(t, srv, first.URL, data)
+}
+
+func TestUpload_RunAgainSendsNothing(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1000)
+	args := []string{"--endpoint", srv.Endpoint(), "--state", filepath.Join(t.TempDir(), "uploads.db"), path}
+	first := mustUpload(t, args...)
+	requests := len(srv.Requests())
+	second := mustUpload(t, args...)
+	if !second.AlreadyUploaded || second.URL != first.URL || len(srv.Requests()) != requests {
+		t.Errorf("second: %+v, %d requests", second, len(srv.Requests())-requests)
+	}
+	if again := mustUpload(t, append(args, "--again")...); again.AlreadyUploaded || again.URL == first.URL {
+		t.Errorf("--again: %+v", again)
+	}
+	srv.Forget(srv.Uploads()[1].ID)
+	if kept := mustUpload(t, append(args, "--check-uploaded")...); kept.AlreadyUploaded {
+		t.Errorf("--check-uploaded: %+v", kept)
+	} else {
+		wantStored(t, srv, kept.URL, data)
 	}
 }
 
@@ -394,8 +459,8 @@ func TestCommands_InfoCapabilitiesTerminate(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"info", l.URL}, "offset    1000 (1000 B of 1000 B)\ncomplete  true\nmetadata  k = \"v\"\n"},
-		{[]string{"info", "--json", l.URL}, `"offset":1000,"length":1000,"length_deferred":false,"complete":true,"metadata":{"k":"v"}`},
+		{[]string{"info", l.URL}, "offset    1000 (1000 B of 1000 B)\ncomplete  true\nmetadata  filename = \"file.bin\"\nmetadata  k = \"v\"\n"},
+		{[]string{"info", "--json", l.URL}, `"offset":1000,"length":1000,"length_deferred":false,"complete":true,"metadata":{"filename":"file.bin","k":"v"}`},
 		{[]string{"capabilities", "--endpoint", srv.Endpoint()}, "max size    1073741824 (1.0 GiB)\nextension   creation\n"},
 		{[]string{"capabilities", "--json", "--endpoint", srv.Endpoint()}, `"max_size":1073741824`},
 		{[]string{"capabilities", "--endpoint", tustest.NewServer(t, nil).Endpoint()}, "max size    not advertised\n"},

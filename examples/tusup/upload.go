@@ -1,10 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io"
 	"slices"
 	"time"
 
@@ -16,16 +17,27 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err := u.check(c); err != nil {
 		return err
 	}
+	u.beQuiet(p, c) // after check, which may reset it
+	if u.Quiet {
+		u.Progress = "none"
+	}
 	endpoint, err := u.endpoint(c)
-	if err != nil {
+	if err != nil && !u.DryRun {
 		return err
 	}
 	opts, err := u.uploadOptions()
 	if err != nil {
 		return err
 	}
+	opts.BufferLimit, opts.DeferLength, opts.Held, opts.Again = int64(u.BufferLimit), u.DeferredLength, u.heldPolicy(), u.Again
 	out := newOutput(p, c.JSON)
-	files := collect(u.Files, out)
+	files, err := u.selectFiles(ctx, out)
+	if err != nil {
+		return err
+	}
+	if u.DryRun {
+		return u.printPlan(ctx, c, files, out)
+	}
 	if len(files) == 0 {
 		out.printSummary()
 		return out.failure()
@@ -40,23 +52,27 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		endpoint = server.endpoint
 		p.logf("uploading to an embedded tusd at %s, which stores in %s and ends with this process", endpoint, server.dir)
 	}
-	client, closeClient, err := u.client(p, c, endpoint, out)
+	if u.UploadURL != "" {
+		c.NoState = true
+	}
+	client, closeClient, err := u.client(ctx, p, c, endpoint, out)
 	if err != nil {
 		return err
 	}
 	defer closeClient()
-	out.progress = newProgress(u.Progress, p, files)
-	hideBar := out.progress.withoutDisplay
-	p.hideBar.Store(&hideBar)
+	out.progress = showProgress(u.Progress, p, files)
 	if u.UploadURL != "" {
 		u.resume(ctx, c, client, files[0], opts, out)
 	} else {
 		u.uploadAll(ctx, c, client, files, opts, out)
 	}
-	out.progress.close()
+	out.progress.Close()
+	err = u.writeManifest(out)
 	out.printInterrupted(ctx, u, c, client)
-	out.printSummary()
-	return out.failure()
+	if c.JSON || !u.Quiet {
+		out.printSummary()
+	}
+	return cmp.Or(out.failure(), err)
 }
 
 // endpoint returns the endpoint, "" with --local.
@@ -77,25 +93,20 @@ func (u *uploadCommand) endpoint(c *common) (string, error) {
 
 // client returns the client of this command with the resume database, and a function that
 // closes both.
-func (u *uploadCommand) client(p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
+func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
 	reached := &reach{}
 	opts := tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
 		Retry:         tus.RetryPolicy{ShouldRetry: reached.shouldRetry},
+
+		RememberCompleted: rememberCompleted,
+		VerifyCompleted:   u.CheckUploaded,
 		Hooks: tus.Hooks{
 			AfterResponse: reached.response,
 			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
 			OnHeld:        func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
-			OnStoreError: func(up *tus.Uploader, err error) {
-				p.logf("%s: cannot be resumed later: %v", orDash(up.Name()), err)
-			},
+			OnStoreError:  storeErrorHook(p),
 		},
-	}
-	if u.LimitRate > 0 {
-		opts.RateLimit = tus.NewRateLimit(int64(u.LimitRate))
-	}
-	if u.UploadURL != "" {
-		c.NoState = true
 	}
 	// Report invalid options before the database is opened.
 	if _, err := c.newClient(p, endpoint, opts); err != nil {
@@ -108,13 +119,23 @@ func (u *uploadCommand) client(p *program, c *common, endpoint string, out *outp
 	if store != nil {
 		opts.Store = store
 	}
+	limit, endLimit := u.Bwlimit.start()
+	opts.RateLimit = limit
 	client, err := c.newClient(p, endpoint, opts)
 	return client, func() {
+		endLimit()
 		client.CloseIdleConnections()
 		if store != nil {
-			store.Close()
+			closeState(ctx, store)
 		}
 	}, err
+}
+
+// beQuiet discards what --quiet excludes.
+func (t *transfer) beQuiet(p *program, c *common) {
+	if t.Quiet && !c.JSON {
+		p.stdout.w = io.Discard
+	}
 }
 
 // heldPolicy returns the value of --held.
@@ -133,66 +154,63 @@ func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
 	text := fmt.Sprintf("%s: another uploader holds its stored upload until %s", name, held.Until.Local().Format(time.TimeOnly))
 	switch {
 	case held.Wait > 0:
-		return fmt.Sprintf("%s; waiting for at most %v", text, held.Wait.Round(time.Second))
+		return text + "; waiting for it"
 	case u.heldPolicy() == tus.HeldFail:
 		return text
 	}
 	return text + "; starting a second upload"
 }
 
-// uploadOptions returns the options of each file.
-func (u *uploadCommand) uploadOptions() (tus.UploadOptions, error) {
-	metadata, err := u.metadata()
-	checksum := u.Checksum
+// uploadOptions returns the options of each file that these flags set.
+func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
+	metadata, err := t.metadata()
+	checksum := t.Checksum
 	if checksum == "auto" {
 		checksum = ""
 	}
 	return tus.UploadOptions{
-		Metadata:    metadata,
-		ChunkSize:   int64(u.ChunkSize),
-		Parallel:    u.Parallel,
-		Checksum:    checksum,
-		DeferLength: u.DeferredLength,
-		Held:        u.heldPolicy(),
+		Metadata:     metadata,
+		ChunkSize:    int64(t.ChunkSize),
+		MinChunkSize: int64(t.MinChunkSize),
+		Parallel:     t.Parallel,
+		Checksum:     checksum,
 	}, err
 }
 
 // uploadAll uploads several files at the same time.
 func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Client, files []file, opts tus.UploadOptions, out *output) {
 	jobs := func(yield func(tus.Job) bool) {
-		for _, f := range files {
-			if !yield(u.job(f, opts, out)) {
+		for _, f := range streamLast(files) {
+			job := u.job(ctx, f, opts, out)
+			if ctx.Err() != nil || !yield(job) {
 				return
 			}
 		}
 	}
-	waiting := slices.Clone(files)
+	ended := make([]bool, len(files)) // by number
 	for r, err := range client.UploadAll(ctx, jobs, u.Concurrency) {
 		f := r.Job.Tag.(file)
-		if i := slices.Index(waiting, f); i >= 0 {
-			waiting = slices.Delete(waiting, i, i+1)
-		}
+		ended[f.number] = true
 		u.ended(ctx, client, f, r, c.withAdvice(err), out)
 	}
-	out.notStarted(waiting)
+	out.notStarted(slices.DeleteFunc(slices.Clone(files), func(f file) bool { return ended[f.number] }))
 }
 
-func (u *uploadCommand) job(f file, opts tus.UploadOptions, out *output) tus.Job {
-	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) { out.progress.update(f, p) }
-	if f.stdin {
-		return tus.Job{Source: tus.Reader(out.stdin), Options: &opts, Tag: f}
+// job prepares the upload of a file. If that fails, so does the job.
+func (u *uploadCommand) job(ctx context.Context, f file, opts tus.UploadOptions, out *output) tus.Job {
+	opts.Hooks = out.progress.start(f)
+	source, err := u.prepare(ctx, &f, &opts, out)
+	if err != nil {
+		source = brokenSource{err}
 	}
-	if opts.Metadata == nil && u.RelativeNames && f.relative != "" {
-		opts.Metadata = tus.Metadata{"filename": filepath.ToSlash(f.relative)}
-	}
-	return tus.Job{Source: tus.File(f.path), Options: &opts, Tag: f}
+	return tus.Job{Source: source, Options: &opts, Tag: f}
 }
 
 // resume resumes the upload of --upload-url.
 func (u *uploadCommand) resume(ctx context.Context, c *common, client *tus.Client, f file, opts tus.UploadOptions, out *output) {
-	job := u.job(f, opts, out)
+	job := u.job(ctx, f, opts, out)
 	result, err := client.Resume(ctx, string(u.UploadURL), job.Source, job.Options)
-	u.ended(ctx, client, f, result, c.withAdvice(err), out)
+	u.ended(ctx, client, job.Tag.(file), result, c.withAdvice(err), out)
 }
 
 // isAbandoned reports whether an upload that ended with err can be deleted. It cannot if
@@ -208,7 +226,8 @@ func isInterruption(ctx context.Context, err error) bool {
 
 // ended reports the end of a file, and deletes its upload with --terminate-on-fail.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
-	out.progress.finish(f, result, err)
+	f, err = u.recordDigest(f, result, err)
+	out.progress.end(f, result, err)
 	if u.TerminateFail && result.URL != "" && isAbandoned(err) && !isInterruption(ctx, err) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
 			out.logf("%s: the upload was not deleted on the server: %v", f.name(), err)

@@ -11,15 +11,21 @@ import (
 // requestLog is a transport that logs each request, with or without a response. It does
 // not log queries and headers, except for offsets: they may be secret.
 type requestLog struct {
-	*http.Transport
+	transport interface {
+		http.RoundTripper
+		CloseIdleConnections()
+	}
 	program *program
 	secrets []string
 }
 
+// CloseIdleConnections is called by http.Client.
+func (l requestLog) CloseIdleConnections() { l.transport.CloseIdleConnections() }
+
 // RoundTrip implements http.RoundTripper.
 func (l requestLog) RoundTrip(r *http.Request) (*http.Response, error) {
 	start := time.Now()
-	resp, err := l.Transport.RoundTrip(r)
+	resp, err := l.transport.RoundTrip(r)
 	took := time.Since(start).Round(time.Millisecond)
 	outcome, offset := "no response", ""
 	if err == nil {

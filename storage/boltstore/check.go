@@ -23,7 +23,7 @@ import (
 //   - every reachable page: number, type, bounds, used only once;
 //   - in every page: ordered keys, and entries packed without gaps, as bbolt writes
 //     them, so that a wrong count or size is detected;
-//   - the list of free pages.
+//   - the list of free pages, and that all pages are in use or free.
 //
 // bbolt's Tx.Check does not replace it: it runs in a goroutine of its own, whose panics
 // end the process, follows cycles without end, and accepts pages that lost an entry.
@@ -291,7 +291,7 @@ func elements(page, low, high []byte) (elems []element, end int, err error) {
 	return elems, end, nil
 }
 
-// freelist checks that no page in the list of free pages is in use.
+// freelist checks that each page is either in use or in the list of free pages.
 func (c *checker) freelist() error {
 	if c.meta.Freelist == noFreelist {
 		return nil
@@ -316,6 +316,9 @@ func (c *checker) freelist() error {
 			return fmt.Errorf("page %d is free and in use, or out of bounds", id)
 		}
 		c.seen[id] = true
+	}
+	if lost := c.meta.High - 2 - uint64(len(c.seen)); lost != 0 {
+		return fmt.Errorf("%d pages are neither free nor in use", lost)
 	}
 	return nil
 }

@@ -69,6 +69,48 @@ func ExampleOpen_locked() {
 	// Output: true
 }
 
+// Several processes open the file with Shared. Here two stores of one process do.
+func ExampleOptions_shared() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "uploads.db")
+	ctx := context.Background()
+
+	first, err := boltstore.Open(path, &boltstore.Options{Shared: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer first.Close()
+	second, err := boltstore.Open(path, &boltstore.Options{Shared: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer second.Close()
+
+	rec := storage.Record{ID: storage.NewID(), Fingerprint: "movie.mp4", Size: 1 << 30}
+	rec, err = first.Put(ctx, rec)
+	if err != nil {
+		log.Fatal(err)
+	}
+	found, err := second.Find(ctx, "movie.mp4")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("found:", len(found))
+
+	_, err = second.Put(ctx, found[0])
+	fmt.Println("updated:", err == nil)
+	_, err = first.Put(ctx, rec) // the old revision
+	fmt.Println("conflict:", errors.Is(err, storage.ErrConflict))
+	// Output:
+	// found: 1
+	// updated: true
+	// conflict: true
+}
+
 // With Quarantine, a program can start with a corrupt file.
 func ExampleOptions_quarantine() {
 	dir, err := os.MkdirTemp("", "example")

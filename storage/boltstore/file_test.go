@@ -28,7 +28,7 @@ func TestOpen_DirectoryIsNotRegularFile(t *testing.T) {
 
 func TestOpen_SecondProcessIsLockedOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
-	other := start(t, "hold", path)
+	other := start(t, "hold", path, boltstore.Options{})
 	for _, timeout := range []time.Duration{-1, time.Millisecond, 100 * time.Millisecond} {
 		_, err := boltstore.Open(path, &boltstore.Options{LockTimeout: timeout, Quarantine: true})
 		var storageErr *storage.Error
@@ -42,7 +42,7 @@ func TestOpen_SecondProcessIsLockedOut(t *testing.T) {
 
 func TestOpen_WaitsForOtherProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "uploads.db")
-	other := start(t, "hold", path)
+	other := start(t, "hold", path, boltstore.Options{})
 	opened := make(chan error)
 	go func() {
 		s, err := boltstore.Open(path, &boltstore.Options{LockTimeout: time.Minute})
@@ -72,22 +72,24 @@ func TestOpen_SecondOpenInProcessIsLockedOut(t *testing.T) {
 }
 
 func TestOpen_FileAndDirectoriesArePrivate(t *testing.T) {
-	top := filepath.Join(t.TempDir(), "a")
-	path := filepath.Join(top, "b", "uploads.db")
-	s := open(t, path, nil)
-	put(t, s, record("key", 0))
-	if runtime.GOOS == "windows" {
-		return // Windows has no such modes
-	}
-	for at, want := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700 | os.ModeDir, top: 0o700 | os.ModeDir} {
-		info, err := os.Stat(at)
-		if err != nil {
-			t.Fatal(err)
+	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
+		top := filepath.Join(t.TempDir(), "a")
+		path := filepath.Join(top, "b", "uploads.db")
+		s := open(t, path, &opts)
+		put(t, s, record("key", 0))
+		if runtime.GOOS == "windows" {
+			return // Windows has no such modes
 		}
-		if info.Mode() != want {
-			t.Errorf("mode of %s is %v, want %v", at, info.Mode(), want)
+		for at, want := range map[string]os.FileMode{path: 0o600, filepath.Dir(path): 0o700 | os.ModeDir, top: 0o700 | os.ModeDir} {
+			info, err := os.Stat(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.Mode() != want {
+				t.Errorf("mode of %s is %v, want %v", at, info.Mode(), want)
+			}
 		}
-	}
+	})
 }
 
 func TestOpen_ErrorNamesPath(t *testing.T) {
@@ -155,59 +157,64 @@ func layout1() map[string]map[string]string {
 		"schema": {"version": "1 90f599e3"},
 		"records": {"a1": header +
 			`{"version":1,"crc32c":"5399afb6","record":{"id":"a1","revision":7,"fingerprint":"key","size":5}}` + "\n"},
+		"index": {"\x2c\x70\xe1\x2b\x7a\x06\x46\xf9\x22\x79\xf4\x27\xc7\xb3\x8e\x73a1": ""},
 	}
 }
 
 func TestLayout_Version1IsUnchanged(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "uploads.db")
-	write(t, path, database(t, buckets(layout1())))
-	s := open(t, path, nil)
-	want := storage.Record{ID: "a1", Revision: 7, Fingerprint: "key", Size: 5}
-	if found, err := s.Find(t.Context(), "key"); err != nil || len(found) != 1 || !reflect.DeepEqual(found[0], want) {
-		t.Errorf("found %+v, %v, want %+v", found, err, want)
-	}
-	// Putting the record again writes the same bytes.
-	if err := s.Delete(t.Context(), "a1", 7); err != nil {
-		t.Fatal(err)
-	}
-	rec := storage.Record{ID: "a1", Fingerprint: "key", Size: 5}
-	for range 7 {
-		rec = put(t, s, rec)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	err = db.View(func(tx *bbolt.Tx) error {
-		for name, pairs := range layout1() {
-			for k, v := range pairs {
-				if got := tx.Bucket([]byte(name)).Get([]byte(k)); string(got) != v {
-					t.Errorf("%s of %s is\n%q, want\n%q", k, name, got, v)
+	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
+		path := filepath.Join(t.TempDir(), "uploads.db")
+		write(t, path, database(t, buckets(layout1())))
+		s := open(t, path, &opts)
+		want := storage.Record{ID: "a1", Revision: 7, Fingerprint: "key", Size: 5}
+		if found, err := s.Find(t.Context(), "key"); err != nil || len(found) != 1 || !reflect.DeepEqual(found[0], want) {
+			t.Errorf("found %+v, %v, want %+v", found, err, want)
+		}
+		// Putting the record again writes the same bytes.
+		if err := s.Delete(t.Context(), "a1", 7); err != nil {
+			t.Fatal(err)
+		}
+		rec := storage.Record{ID: "a1", Fingerprint: "key", Size: 5}
+		for range 7 {
+			rec = put(t, s, rec)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db, err := bbolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		err = db.View(func(tx *bbolt.Tx) error {
+			for name, pairs := range layout1() {
+				for k, v := range pairs {
+					if got := tx.Bucket([]byte(name)).Get([]byte(k)); string(got) != v {
+						t.Errorf("%s of %s is\n%q, want\n%q", k, name, got, v)
+					}
 				}
 			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
-		return nil
 	})
-	if err != nil {
-		t.Error(err)
-	}
 }
 
 func TestOpen_NewerLayoutIsKept(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "uploads.db")
-	data := database(t, buckets(map[string]map[string]string{"schema": {"version": "2 83a56a17"}, "uploads": {}}))
-	write(t, path, data)
-	_, err := boltstore.Open(path, &boltstore.Options{Quarantine: true})
-	if !errors.Is(err, storage.ErrNewerVersion) || !strings.Contains(err.Error(), path) {
-		t.Errorf("error %v, want ErrNewerVersion with the path", err)
-	}
-	if got, err := os.ReadFile(path); err != nil || string(got) != string(data) {
-		t.Errorf("the file was changed: %v", err)
-	}
+	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
+		path := filepath.Join(t.TempDir(), "uploads.db")
+		data := database(t, buckets(map[string]map[string]string{"schema": {"version": "2 83a56a17"}, "uploads": {}}))
+		write(t, path, data)
+		_, err := boltstore.Open(path, &boltstore.Options{Shared: opts.Shared, Quarantine: true})
+		if !errors.Is(err, storage.ErrNewerVersion) || !strings.Contains(err.Error(), path) {
+			t.Errorf("error %v, want ErrNewerVersion with the path", err)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != string(data) {
+			t.Errorf("the file was changed: %v", err)
+		}
+	})
 }
 
 // otherDatabases returns bbolt databases that are not stores of this package.
@@ -237,101 +244,107 @@ func otherDatabases(t *testing.T) map[string][]byte {
 }
 
 func TestOpen_OtherDatabaseIsCorrupt(t *testing.T) {
-	for name, data := range otherDatabases(t) {
-		path := filepath.Join(t.TempDir(), "uploads.db")
-		write(t, path, data)
-		if _, err := boltstore.Open(path, nil); !errors.Is(err, storage.ErrCorrupt) {
-			t.Errorf("database %s: %v, want ErrCorrupt", name, err)
+	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
+		for name, data := range otherDatabases(t) {
+			path := filepath.Join(t.TempDir(), "uploads.db")
+			write(t, path, data)
+			if _, err := boltstore.Open(path, &opts); !errors.Is(err, storage.ErrCorrupt) {
+				t.Errorf("database %s: %v, want ErrCorrupt", name, err)
+			}
 		}
-	}
+	})
 }
 
 // A corrupt record in a valid database hides no other record.
 func TestStore_CorruptRecordCanBeDeleted(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "uploads.db")
-	s := open(t, path, nil)
-	good, bad := put(t, s, record("key", 0)), put(t, s, record("key", 0))
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	replaceRecord(t, path, bad.ID, func(key, value []byte) ([]byte, []byte) {
-		return key, bytes.Replace(value, []byte("https"), []byte("htpts"), 1)
-	})
+	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
+		path := filepath.Join(t.TempDir(), "uploads.db")
+		s := open(t, path, &opts)
+		good, bad := put(t, s, record("key", 0)), put(t, s, record("key", 0))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		replaceRecord(t, path, bad.ID, func(key, value []byte) ([]byte, []byte) {
+			return key, bytes.Replace(value, []byte("https"), []byte("htpts"), 1)
+		})
 
-	s = open(t, path, nil)
-	wantCorrupt := func(err error) {
-		t.Helper()
-		var storageErr *storage.Error
-		if !errors.Is(err, storage.ErrCorrupt) || !errors.As(err, &storageErr) || storageErr.Path != path || storageErr.ID != bad.ID {
-			t.Errorf("error %v, want ErrCorrupt with path and ID", err)
+		s = open(t, path, &opts)
+		wantCorrupt := func(err error) {
+			t.Helper()
+			var storageErr *storage.Error
+			if !errors.Is(err, storage.ErrCorrupt) || !errors.As(err, &storageErr) || storageErr.Path != path || storageErr.ID != bad.ID {
+				t.Errorf("error %v, want ErrCorrupt with path and ID", err)
+			}
 		}
-	}
-	found, err := s.Find(t.Context(), "key")
-	wantCorrupt(err)
-	if len(found) != 1 || found[0].ID != good.ID {
-		t.Errorf("found %v, want the valid record", found)
-	}
-	yielded := 0
-	for rec, err := range s.All(t.Context()) {
-		if yielded++; err != nil {
-			wantCorrupt(err)
-		} else if rec.ID != good.ID {
-			t.Errorf("All yields %v", rec)
+		found, err := s.Find(t.Context(), "key")
+		wantCorrupt(err)
+		if len(found) != 1 || found[0].ID != good.ID {
+			t.Errorf("found %v, want the valid record", found)
 		}
-	}
-	if yielded != 2 {
-		t.Errorf("All yields %d times, want 2", yielded)
-	}
-	if n, err := storage.DeleteExpired(t.Context(), s, time.Now()); n != 0 || err != nil {
-		t.Errorf("DeleteExpired: %d, %v", n, err)
-	}
-	wantCorrupt(s.Delete(t.Context(), bad.ID, bad.Revision))
-	if err := s.Delete(t.Context(), bad.ID, 0); err != nil {
-		t.Fatal(err)
-	}
-	if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
-		t.Errorf("found %v, %v", found, err)
-	}
+		yielded := 0
+		for rec, err := range s.All(t.Context()) {
+			if yielded++; err != nil {
+				wantCorrupt(err)
+			} else if rec.ID != good.ID {
+				t.Errorf("All yields %v", rec)
+			}
+		}
+		if yielded != 2 {
+			t.Errorf("All yields %d times, want 2", yielded)
+		}
+		if n, err := storage.DeleteExpired(t.Context(), s, time.Now()); n != 0 || err != nil {
+			t.Errorf("DeleteExpired: %d, %v", n, err)
+		}
+		wantCorrupt(s.Delete(t.Context(), bad.ID, bad.Revision))
+		if err := s.Delete(t.Context(), bad.ID, 0); err != nil {
+			t.Fatal(err)
+		}
+		if found, err := s.Find(t.Context(), "key"); len(found) != 1 || err != nil {
+			t.Errorf("found %v, %v", found, err)
+		}
+	})
 }
 
 func TestPut_CancelEndsWaitForDisk(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "uploads.db"), nil)
-	// A queued Put whose context is canceled returns, and its record is not stored.
-	const writers = 200
-	type outcome struct {
-		id  string
-		err error
-	}
-	outcomes := make(chan outcome, writers)
-	ctx, cancel := context.WithCancel(t.Context())
-	for range writers {
-		go func() {
-			rec := record("key", 0)
-			_, err := s.Put(ctx, rec)
-			outcomes <- outcome{rec.ID, err}
-		}()
-	}
-	cancel()
-	stored := map[string]bool{}
-	for range writers {
-		o := <-outcomes
-		if o.err != nil && !errors.Is(o.err, context.Canceled) {
-			t.Errorf("Put: %v, want context.Canceled", o.err)
+	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
+		s := open(t, filepath.Join(t.TempDir(), "uploads.db"), &opts)
+		// A queued Put whose context is canceled returns, and its record is not stored.
+		const writers = 200
+		type outcome struct {
+			id  string
+			err error
 		}
-		stored[o.id] = o.err == nil
-	}
-	for rec, err := range s.All(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
+		outcomes := make(chan outcome, writers)
+		ctx, cancel := context.WithCancel(t.Context())
+		for range writers {
+			go func() {
+				rec := record("key", 0)
+				_, err := s.Put(ctx, rec)
+				outcomes <- outcome{rec.ID, err}
+			}()
 		}
-		if !stored[rec.ID] {
-			t.Error("a record was stored although Put returned an error")
+		cancel()
+		stored := map[string]bool{}
+		for range writers {
+			o := <-outcomes
+			if o.err != nil && !errors.Is(o.err, context.Canceled) {
+				t.Errorf("Put: %v, want context.Canceled", o.err)
+			}
+			stored[o.id] = o.err == nil
 		}
-		delete(stored, rec.ID)
-	}
-	for _, ok := range stored {
-		if ok {
-			t.Error("a record is missing although Put returned nil")
+		for rec, err := range s.All(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !stored[rec.ID] {
+				t.Error("a record was stored although Put returned an error")
+			}
+			delete(stored, rec.ID)
 		}
-	}
+		for _, ok := range stored {
+			if ok {
+				t.Error("a record is missing although Put returned nil")
+			}
+		}
+	})
 }

@@ -20,7 +20,8 @@ type slowDisk struct {
 
 func newSlowDisk() *slowDisk {
 	d := &slowDisk{finish: make(chan error)}
-	d.group = newGroup(func(batch []*change) {
+	begin := func(context.Context) error { return nil }
+	d.group = newGroup(begin, func(batch []*change) {
 		d.batches = append(d.batches, len(batch))
 		err := <-d.finish
 		for _, c := range batch {
@@ -36,7 +37,7 @@ func newSlowDisk() *slowDisk {
 func (d *slowDisk) start(ctx context.Context, err error) (result <-chan error) {
 	done := make(chan error, 1)
 	go func() {
-		done <- d.do(ctx, func(*bbolt.Bucket) (func(), error) { return nil, err })
+		done <- d.do(ctx, &change{apply: func(*bbolt.Bucket) (func(), error) { return nil, err }})
 	}()
 	synctest.Wait()
 	return done
@@ -104,6 +105,47 @@ func TestGroup_CanceledChangeLeavesQueue(t *testing.T) {
 		}
 		if want := []int{1, 1}; !slices.Equal(d.batches, want) {
 			t.Errorf("commits of %v changes, want %v", d.batches, want)
+		}
+	})
+}
+
+// If begin waits for a lock, it ends with the context of its caller, and the next caller
+// begins. Other errors are those of all callers.
+func TestGroup_CanceledBeginLeavesOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newSlowDisk()
+		begun := make(chan error)
+		d.begin = func(ctx context.Context) error {
+			select {
+			case err := <-begun:
+				return err
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		first, second, third := d.start(ctx, nil), d.start(t.Context(), nil), d.start(t.Context(), nil)
+		cancel()
+		if err := <-first; err != context.Canceled {
+			t.Errorf("error %v, want context.Canceled", err)
+		}
+		begun <- nil
+		d.finish <- nil
+		for _, result := range []<-chan error{second, third} {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+		if want := []int{2}; !slices.Equal(d.batches, want) {
+			t.Errorf("commits of %v changes, want %v", d.batches, want)
+		}
+		errLocked := errors.New("locked")
+		fourth, fifth := d.start(t.Context(), nil), d.start(t.Context(), nil)
+		begun <- errLocked
+		for _, result := range []<-chan error{fourth, fifth} {
+			if err := <-result; err != errLocked {
+				t.Errorf("error %v, want %v", err, errLocked)
+			}
 		}
 	})
 }

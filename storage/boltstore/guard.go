@@ -39,7 +39,8 @@ func (s *Store) failure(err error) error {
 		err = storage.ErrClosed
 	case errors.Is(err, berrors.ErrTimeout):
 		err = storage.ErrLocked
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch),
+		errors.Is(err, berrors.ErrIncompatibleValue): // the name of a bucket has a value
 		err = fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
 	}
 	return disk.ErrorAt(s.path, err)

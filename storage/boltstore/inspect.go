@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -16,64 +17,91 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/internal/filelock"
 )
 
-// openFile opens or creates the file, as s.file, and checks it. It returns an error for
-// a corrupt file, or quarantines it and creates another one.
-func (s *Store) openFile(ctx context.Context) error {
+// openFile opens or creates the file, as s.file, locks it, and checks it unless it is
+// known to be valid. It returns an error for a corrupt file, or quarantines it and creates
+// another one.
+func (s *Store) openFile(ctx context.Context) (valid bool, err error) {
 	for {
 		// Opening a pipe or a device may have effects, such as to wake its reader.
 		if info, err := os.Stat(s.path); err == nil && !info.Mode().IsRegular() {
-			return errors.New("not a regular file")
+			return false, errors.New("not a regular file")
 		}
-		f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
-			return err
+		if s.file, s.readOnly, err = openWritable(s.path, s.opts.Shared); err != nil {
+			return false, err
 		}
-		s.file = f
-		usable, err := s.inspect(ctx)
+		if err := s.lockFile(ctx); err != nil {
+			return false, err
+		}
+		usable, valid, err := s.inspect()
 		if usable {
-			return nil
+			return valid, nil
 		}
-		s.file.Close()
 		if err != nil {
-			return err
+			return false, err
 		}
 	}
 }
 
-// inspect checks the file. It locks the file, so that the file is not written or
-// renamed meanwhile. It returns false without an error if the file was renamed.
-func (s *Store) inspect(ctx context.Context) (usable bool, err error) {
-	if err := filelock.Lock(ctx, s.file); err != nil {
-		if errors.Is(err, ctx.Err()) {
-			err = storage.ErrLocked
-		}
-		return false, err
+// openWritable opens or creates a file. If it may only be read and that is enough, it
+// returns why.
+func openWritable(path string, orReadable bool) (f *os.File, readOnly, err error) {
+	f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if !orReadable || !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
+		return f, nil, err
 	}
-	defer filelock.Unlock(s.file)
+	f, readErr := os.Open(path)
+	if readErr != nil {
+		return nil, nil, err
+	}
+	return f, err, nil
+}
 
+// lockFile locks the file, so that it is not written or renamed meanwhile, or closes it.
+func (s *Store) lockFile(ctx context.Context) error {
+	err := s.lock.Lock(ctx, s.file)
+	if err != nil && errors.Is(err, ctx.Err()) {
+		return storage.ErrLocked
+	}
+	return err
+}
+
+// inspect checks the locked file, and closes it if it is not usable, which is no error if
+// the file was renamed. If the content is known to be valid, it need not be loaded.
+func (s *Store) inspect() (usable, valid bool, err error) {
+	defer func() {
+		if !usable { // also if OnWarning panics
+			filelock.Unlock(s.file)
+			s.file.Close()
+		}
+	}()
 	info, current, err := s.stat()
 	if err != nil || !current {
-		return false, err
+		return false, false, err
+	}
+	if s.seen.isLater(s.file, info) {
+		return true, true, nil
 	}
 	if info.Size() == 0 {
-		return true, nil
+		return s.readOnly == nil, false, s.readOnly
 	}
 	err = check(s.file, info.Size())
 	var reading *fs.PathError
 	switch {
 	case err == nil:
-		return true, nil
+		return true, false, nil
 	case errors.As(err, &reading):
-		return false, err
-	case errors.Is(err, errUnfinished):
+		return false, false, err
+	case errors.Is(err, errUnfinished) && s.readOnly == nil:
 		err = s.file.Truncate(0)
-		return err == nil, err
+		return err == nil, false, err
+	case errors.Is(err, errUnfinished):
+		return false, false, s.readOnly
 	}
 	err = fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
-	if s.opts.Quarantine {
+	if s.opts.Quarantine && s.readOnly == nil {
 		err = s.quarantine(s.file, err)
 	}
-	return false, err
+	return false, false, err
 }
 
 // stat returns the FileInfo of the open file, and whether it is still at the path.

@@ -16,6 +16,8 @@ const (
 	schemaBucket  = "schema"
 	versionKey    = "version"
 	recordsBucket = "records"
+	indexBucket   = "index"
+	sharedKey     = "shared" // in the schema bucket of a file that was opened with Shared
 
 	schemaVersion = 1
 )

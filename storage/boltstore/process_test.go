@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,16 +18,21 @@ import (
 // Some tests run the test binary as another process. These variables select its task
 // and its store.
 const (
-	taskVariable = "BOLTSTORE_TEST_TASK"
-	pathVariable = "BOLTSTORE_TEST_PATH"
+	taskVariable   = "BOLTSTORE_TEST_TASK"
+	pathVariable   = "BOLTSTORE_TEST_PATH"
+	sharedVariable = "BOLTSTORE_TEST_SHARED" // is not empty
 )
 
 func TestMain(m *testing.M) {
-	task := map[string]func(*boltstore.Store) error{"hold": hold, "write": putUntilKilled, "fill disk": fillDisk}[os.Getenv(taskVariable)]
+	task := map[string]func(*boltstore.Store) error{
+		"hold": hold, "write": putUntilKilled, "fill disk": fillDisk, "share": share,
+	}[os.Getenv(taskVariable)]
 	if task == nil {
 		os.Exit(m.Run())
 	}
-	s, err := boltstore.Open(os.Getenv(pathVariable), &boltstore.Options{LockTimeout: time.Minute})
+	s, err := boltstore.Open(os.Getenv(pathVariable), &boltstore.Options{
+		LockTimeout: time.Minute, Shared: os.Getenv(sharedVariable) != "",
+	})
 	if err == nil {
 		fmt.Println("open")
 		err = task(s)
@@ -78,7 +82,7 @@ type process struct {
 }
 
 // start returns when the process has opened the store.
-func start(t *testing.T, task, path string) *process {
+func start(t *testing.T, task, path string, opts boltstore.Options) *process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -86,6 +90,9 @@ func start(t *testing.T, task, path string) *process {
 	}
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), taskVariable+"="+task, pathVariable+"="+path)
+	if opts.Shared {
+		cmd.Env = append(cmd.Env, sharedVariable+"=1")
+	}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -115,51 +122,64 @@ func (p *process) end(t *testing.T) {
 	}
 }
 
+// acknowledged returns a channel with the lines that the process prints. An incomplete
+// line of a killed process is not one.
+func (p *process) acknowledged() <-chan string {
+	lines := make(chan string, 10_000)
+	go func() {
+		defer close(lines)
+		for {
+			line, err := p.out.ReadString('\n')
+			if err != nil {
+				return
+			}
+			lines <- strings.TrimSpace(line)
+		}
+	}()
+	return lines
+}
+
+// kill kills the process.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Records for which Put returned nil are stored, whenever the process is killed.
 func TestPut_SurvivesKill(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "uploads.db")
-	acknowledged := map[string]bool{}
-	for cycle := range 15 {
-		p := start(t, "write", path)
-		lines := make(chan string, 1000)
-		var reading sync.WaitGroup
-		reading.Go(func() {
-			defer close(lines)
-			for {
-				line, err := p.out.ReadString('\n')
-				if err != nil {
-					return // an incomplete line is not acknowledged
-				}
-				lines <- strings.TrimSpace(line)
+	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
+		path := filepath.Join(t.TempDir(), "uploads.db")
+		acknowledged := map[string]bool{}
+		for cycle := range 15 {
+			p := start(t, "write", path, opts)
+			lines := p.acknowledged()
+			for range 1 + cycle*7 {
+				acknowledged[<-lines] = true
 			}
-		})
-		for range 1 + cycle*7 {
-			acknowledged[<-lines] = true
-		}
-		if err := p.cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		for line := range lines {
-			acknowledged[line] = true
-		}
-		reading.Wait()
-		p.cmd.Wait() // it was killed
+			p.kill(t)
+			for line := range lines {
+				acknowledged[line] = true
+			}
+			p.cmd.Wait() // it was killed
 
-		s := open(t, path, nil)
-		stored := map[string]bool{}
-		for rec, err := range s.All(t.Context()) {
-			if err != nil {
+			s := open(t, path, &opts)
+			stored := map[string]bool{}
+			for rec, err := range s.All(t.Context()) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				stored[rec.ID] = true
+			}
+			for id := range acknowledged {
+				if !stored[id] {
+					t.Errorf("cycle %d: record %s was acknowledged but is lost", cycle, id)
+				}
+			}
+			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			stored[rec.ID] = true
 		}
-		for id := range acknowledged {
-			if !stored[id] {
-				t.Errorf("cycle %d: record %s was acknowledged but is lost", cycle, id)
-			}
-		}
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 }

@@ -15,16 +15,15 @@ import (
 
 // Find implements [storage.Store].
 func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
-	ids := s.index.find(keyOf(fingerprint))
 	var found []storage.Record
 	var unreadable []error
 	err := s.view(ctx, func(b *bbolt.Bucket) {
-		for _, id := range ids {
-			value := b.Get([]byte(id))
+		for _, id := range s.find(b, keyOf(fingerprint)) {
+			value := b.Get(id)
 			if value == nil {
-				continue // just deleted
+				continue // a corrupt record that was deleted
 			}
-			rec, err := s.unpack([]byte(id), value)
+			rec, err := s.unpack(id, value)
 			if err != nil {
 				unreadable = append(unreadable, err)
 			} else if rec.Fingerprint == fingerprint {
@@ -53,7 +52,7 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	id, key := []byte(next.ID), keyOf(next.Fingerprint)
 	value := pack(next.ID, header{next.Revision, key}, record)
 
-	err = s.changes.do(ctx, func(b *bbolt.Bucket) (func(), error) {
+	err = s.change(ctx, func(b *bbolt.Bucket) (func(), error) {
 		old := b.Get(id)
 		stored := header{key: key}
 		if old != nil {
@@ -68,16 +67,17 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 		if stored.key != key {
 			return nil, s.recordError(id, fmt.Errorf("%w: fingerprint differs from the stored record", storage.ErrInvalidRecord))
 		}
-		s.index.keepLease(next.ID, next.Revision) // before the record can be read
+		s.leases.keep(next.ID, next.Revision) // before the record can be read
 		if err := b.Put(id, value); err != nil {
 			return nil, s.recordError(id, err)
 		}
-		return func() {
-			s.index.keepLease(next.ID, next.Revision) // it may have been deleted in the same transaction
-			if old == nil {
-				s.index.add(key, next.ID)
+		if old == nil {
+			if err := indexOf(b).Put(indexEntry(key, id), nil); err != nil {
+				return nil, s.recordError(id, err)
 			}
-		}, nil
+		}
+		// The record may have been deleted in the same transaction.
+		return func() { s.leases.keep(next.ID, next.Revision) }, nil
 	})
 	if err != nil {
 		return storage.Record{}, err
@@ -95,7 +95,7 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	if id == "" {
 		return nil
 	}
-	return s.changes.do(ctx, func(b *bbolt.Bucket) (func(), error) {
+	return s.change(ctx, func(b *bbolt.Bucket) (func(), error) {
 		value := b.Get([]byte(id))
 		if value == nil {
 			return nil, nil
@@ -103,11 +103,14 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 		if err := atRevision([]byte(id), value, revision); err != nil {
 			return nil, s.recordError([]byte(id), err)
 		}
-		k := indexKey([]byte(id), value)
+		entry := indexEntry(indexKey([]byte(id), value), []byte(id))
 		if err := b.Delete([]byte(id)); err != nil {
 			return nil, s.recordError([]byte(id), err)
 		}
-		return func() { s.index.remove(k, id) }, nil
+		if err := indexOf(b).Delete(entry); err != nil {
+			return nil, s.recordError([]byte(id), err)
+		}
+		return func() { s.leases.forget(id) }, nil
 	})
 }
 
@@ -169,6 +172,12 @@ func (s *Store) view(ctx context.Context, read func(*bbolt.Bucket)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if s.opts.Shared {
+		return s.changes.do(ctx, &change{reads: true, apply: func(b *bbolt.Bucket) (func(), error) {
+			read(b)
+			return nil, nil
+		}})
+	}
 	return s.guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
 			read(tx.Bucket([]byte(recordsBucket)))
@@ -177,33 +186,48 @@ func (s *Store) view(ctx context.Context, read func(*bbolt.Bucket)) error {
 	})
 }
 
+// change calls apply in a transaction; see [change].
+func (s *Store) change(ctx context.Context, apply func(*bbolt.Bucket) (func(), error)) error {
+	return s.changes.do(ctx, &change{apply: apply})
+}
+
 // commit applies the changes in one transaction, which is not written if nothing
 // changed.
 func (s *Store) commit(batch []*change) {
 	err := s.guard(func() error {
-		tx, err := s.db.Begin(true)
+		tx, err := s.db.Begin(s.readOnly == nil)
 		if err != nil {
 			return err
 		}
 		defer tx.Rollback() // does nothing after Commit
 		b := tx.Bucket([]byte(recordsBucket))
+		// Reads do not wait for the disk, and do not see what may fail.
+		for _, c := range batch {
+			if c.reads {
+				c.apply(b)
+				c.finish(nil)
+			}
+		}
 		changed := false
 		for _, c := range batch {
-			c.committed, c.err = c.apply(b)
-			changed = changed || c.committed != nil
+			switch {
+			case c.finished:
+			case s.readOnly != nil:
+				c.err = s.failure(s.readOnly)
+			default:
+				c.committed, c.err = c.apply(b)
+				changed = changed || c.committed != nil
+			}
 		}
 		if !changed {
 			return nil
 		}
 		return tx.Commit()
 	})
-	if err != nil {
-		// After a failed write, bbolt may hold the old or the new state.
-		s.guard(func() error { return s.db.View(s.read) })
-	}
+	s.end(err == nil)
 	for _, c := range batch {
 		switch {
-		case c.err != nil:
+		case c.finished || c.err != nil:
 		case err != nil:
 			c.err = err
 		case c.committed != nil:
@@ -217,7 +241,7 @@ func (s *Store) unpack(id, value []byte) (storage.Record, error) {
 	if err != nil {
 		return storage.Record{}, s.recordError(id, err)
 	}
-	return s.index.current(rec), nil
+	return s.leases.current(rec), nil
 }
 
 // recordError returns an error about one record.

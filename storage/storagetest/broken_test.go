@@ -18,6 +18,8 @@ import (
 // broken is a store whose non-nil fields replace methods.
 type broken struct {
 	*storage.Memory
+	unshared bool // between stores of the same name
+
 	behind time.Duration // of the clock, grows by drift with each opened store
 	drift  time.Duration
 	find   func(*storage.Memory, context.Context, string) ([]storage.Record, error)
@@ -180,8 +182,34 @@ func brokenStores() map[string]struct {
 				}
 				return stored, err
 			}}},
+		"leases to anyone": {"LeaseIsAcquiredOnce", broken{
+			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+				stored, err := m.Put(ctx, rec)
+				if errors.Is(err, storage.ErrConflict) && rec.Lease != nil {
+					return rec, nil
+				}
+				return stored, err
+			}}},
+		"loses an increment": {"IncrementsAreNotLost", broken{
+			put: func(m *storage.Memory, ctx context.Context, rec storage.Record) (storage.Record, error) {
+				if rec.Revision == 7 {
+					rec.Size--
+				}
+				return m.Put(ctx, rec)
+			}}},
+		"yields too few during changes": {"AllDuringChanges", broken{
+			all: func(m *storage.Memory, ctx context.Context) iter.Seq2[storage.Record, error] {
+				return func(yield func(storage.Record, error) bool) {
+					left := 250
+					for rec, err := range m.All(ctx) {
+						if left--; left < 0 || !yield(rec, err) {
+							return
+						}
+					}
+				}
+			}}},
 		"loses records on close": {"RecordsPersist", broken{}},
-		"shares no records":      {"ChangesAreVisible", broken{}},
+		"shares no records":      {"ChangesAreVisible", broken{unshared: true}},
 		"has several clocks":     {"ClockIsShared", broken{drift: time.Minute}},
 	}
 }
@@ -225,9 +253,16 @@ func TestBrokenStore(t *testing.T) {
 	}
 	storagetest.Run(t, func(*testing.T) storage.Store { return open() })
 	if name != "" {
-		openNamed := func(*testing.T, string) storage.Store { return open() }
-		storagetest.RunDurable(t, openNamed)
-		storagetest.RunShared(t, openNamed)
+		storagetest.RunDurable(t, func(*testing.T, string) storage.Store { return open() })
+		stores := map[string]*storage.Memory{}
+		storagetest.RunShared(t, func(_ *testing.T, name string) storage.Store {
+			open()
+			if stores[name] == nil || store.unshared {
+				stores[name] = store.Memory
+			}
+			store.Memory = stores[name]
+			return store
+		})
 	}
 }
 

@@ -72,14 +72,21 @@ func RunShared(t *testing.T, open func(t *testing.T, name string) storage.Store)
 		closeAtEnd(t, b)
 		return a, b
 	}
-	t.Run("ChangesAreVisible", func(t *testing.T) {
-		a, b := openBoth(t)
-		changesAreVisible(t, a, b)
-	})
-	t.Run("ClockIsShared", func(t *testing.T) {
-		a, b := openBoth(t)
-		clockIsShared(t, a, b)
-	})
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, a, b storage.Store)
+	}{
+		{"ChangesAreVisible", changesAreVisible},
+		{"LeaseIsAcquiredOnce", leaseIsAcquiredOnce},
+		{"IncrementsAreNotLost", incrementsAreNotLost},
+		{"AllDuringChanges", allDuringChanges},
+		{"ClockIsShared", clockIsShared},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a, b := openBoth(t)
+			test.run(t, a, b)
+		})
+	}
 	t.Run("Alternating", func(t *testing.T) {
 		Run(t, func(t *testing.T) storage.Store {
 			a, b := openBoth(t)

@@ -20,7 +20,7 @@ func Lock(ctx context.Context, f *os.File) error {
 	for wait := shortest; ; wait = min(2*wait, longest) {
 		ok, err := tryLock(f)
 		if err != nil {
-			return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
+			return lockError(f, err)
 		}
 		if ok {
 			return nil
@@ -31,4 +31,12 @@ func Lock(ctx context.Context, f *os.File) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// lockError returns an error with the path for an error of the system.
+func lockError(f *os.File, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &os.PathError{Op: "lock", Path: f.Name(), Err: err}
 }

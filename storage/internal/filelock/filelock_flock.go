@@ -15,6 +15,9 @@ func tryLock(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
+// waitLock waits until it acquires the lock.
+func waitLock(f *os.File) error { return flock(f, syscall.LOCK_EX) }
+
 // Unlock releases the lock of f.
 func Unlock(f *os.File) error { return flock(f, syscall.LOCK_UN) }
 

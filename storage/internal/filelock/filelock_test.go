@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func openTwice(t *testing.T) (a, b *os.File) {
@@ -79,4 +80,77 @@ func TestLock_WaitsForUnlock(t *testing.T) {
 		t.Error(err)
 	}
 	wantLock(t, a, false)
+}
+
+func TestQueue_ExcludesOthers(t *testing.T) {
+	a, b := openTwice(t)
+	var q Queue
+	if err := q.Lock(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	wantLock(t, b, false)
+	locked := make(chan error)
+	go func() { locked <- new(Queue).Lock(t.Context(), b) }()
+	if err := Unlock(a); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-locked; err != nil {
+		t.Error(err)
+	}
+	wantLock(t, a, false)
+}
+
+// A call whose context is done leaves no lock.
+func TestQueue_CanceledCallsReleaseLock(t *testing.T) {
+	a, b := openTwice(t)
+	wantLock(t, a, true)
+	var q Queue
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		waiting, err := os.Open(a.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Lock(ctx, waiting); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want context.DeadlineExceeded", err)
+		}
+		cancel()
+	}
+	if err := Unlock(a); err != nil {
+		t.Fatal(err)
+	}
+	for q.waiting.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := q.Lock(ctx, b); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestQueue_ErrorClosesFile(t *testing.T) {
+	a, b := openTwice(t)
+	a.Close()
+	var path *os.PathError
+	if err := new(Queue).Lock(t.Context(), a); !errors.As(err, &path) || path.Path != a.Name() {
+		t.Errorf("error %v, want one with the path", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	other, _ := openTwice(t)
+	if err := new(Queue).Lock(ctx, other); err != nil {
+		t.Errorf("a free lock was not acquired: %v", err)
+	}
+	wantLock(t, b, true)
+	waiting, err := os.Open(b.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := new(Queue).Lock(ctx, waiting); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+	if err := waiting.Close(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the file is open: %v", err)
+	}
 }

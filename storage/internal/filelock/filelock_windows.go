@@ -25,15 +25,22 @@ func region() *syscall.Overlapped {
 }
 
 func tryLock(f *os.File) (bool, error) {
-	ok, _, err := lockFileEx.Call(f.Fd(), lockfileExclusiveLock|lockfileFailImmediately, 0, 1, 0,
-		uintptr(unsafe.Pointer(region())))
-	switch {
-	case ok != 0:
-		return true, nil
-	case err == errorLockViolation, err == syscall.ERROR_IO_PENDING:
+	err := lock(f, lockfileExclusiveLock|lockfileFailImmediately)
+	if err == errorLockViolation || err == syscall.ERROR_IO_PENDING {
 		return false, nil
 	}
-	return false, err
+	return err == nil, err
+}
+
+// waitLock waits until it acquires the lock.
+func waitLock(f *os.File) error { return lock(f, lockfileExclusiveLock) }
+
+func lock(f *os.File, flags uintptr) error {
+	ok, _, err := lockFileEx.Call(f.Fd(), flags, 0, 1, 0, uintptr(unsafe.Pointer(region())))
+	if ok != 0 {
+		return nil
+	}
+	return err
 }
 
 // Unlock releases the lock of f.

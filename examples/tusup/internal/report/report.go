@@ -75,6 +75,57 @@ type Totals struct {
 	ElapsedMS       int64 `json:"elapsed_ms" jsonschema_description:"Time in milliseconds."`
 }
 
+// Planned is a file that a dry run would upload.
+type Planned struct {
+	Name
+	Size     *int64            `json:"size" jsonschema_description:"Size in bytes; null for standard input." jsonschema:"nullable"`
+	Metadata map[string]string `json:"metadata"`
+	Resumes  bool              `json:"resumes" jsonschema_description:"The resume database has an unfinished upload of the file."`
+
+	AlreadyUploaded bool `json:"already_uploaded,omitempty" jsonschema_description:"An earlier run completed the upload of the file."`
+}
+
+// Plan is the last object of a dry run.
+type Plan struct {
+	Plan PlanTotals `json:"plan"`
+}
+
+// PlanTotals counts the files of a dry run.
+type PlanTotals struct {
+	Files           int   `json:"files" jsonschema_description:"Number of files."`
+	Bytes           int64 `json:"bytes" jsonschema_description:"Sum of the known sizes in bytes."`
+	AlreadyUploaded int   `json:"already_uploaded" jsonschema_description:"Files that an earlier run completed."`
+}
+
+// Verified is the comparison of one entry of a manifest.
+type Verified struct {
+	Name
+	Digest      string  `json:"digest" jsonschema_description:"Digest in the manifest, such as sha256:e3b0…"`
+	Local       Verdict `json:"local,omitempty" jsonschema_description:"Comparison with the local file; absent for standard input."`
+	LocalError  string  `json:"local_error,omitempty" jsonschema_description:"Text for people. It may change."`
+	URL         string  `json:"url,omitempty" jsonschema_description:"Upload URL in the manifest."`
+	Remote      Verdict `json:"remote,omitempty" jsonschema_description:"Comparison with what the server serves at the URL; absent without --download."`
+	RemoteError string  `json:"remote_error,omitempty" jsonschema_description:"Text for people. It may change."`
+}
+
+// Verdict is the result of a comparison with a digest; "" means none.
+type Verdict string
+
+// The verdicts. Only Missing, NotServed and NoURL may be no failure.
+const (
+	Equal      Verdict = "equal"
+	Different  Verdict = "different"
+	Missing    Verdict = "missing"
+	Unreadable Verdict = "unreadable"
+	NotServed  Verdict = "not_served"
+	NoURL      Verdict = "no_url"
+)
+
+// Verdicts returns all verdicts.
+func Verdicts() []Verdict {
+	return []Verdict{Equal, Different, Missing, Unreadable, NotServed, NoURL}
+}
+
 // Failure is printed by a command that fails without another object.
 type Failure struct {
 	Error *Error `json:"error"`
@@ -128,4 +179,10 @@ type Forgotten struct {
 type Serving struct {
 	Endpoint string `json:"endpoint"`
 	Dir      string `json:"dir" jsonschema_description:"Directory with the uploads."`
+}
+
+// Remote is a remote of the configuration file.
+type Remote struct {
+	Remote   string `json:"remote" jsonschema_description:"Name."`
+	Endpoint string `json:"endpoint" jsonschema_description:"Upload creation URL, without secrets."`
 }

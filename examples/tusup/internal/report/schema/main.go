@@ -34,6 +34,7 @@ func objects() []any {
 	return []any{
 		report.File{}, report.Summary{}, report.Failure{}, report.Info{}, report.Terminated{},
 		report.Capabilities{}, report.Record{}, report.Forgotten{}, report.Serving{},
+		report.Remote{}, report.Planned{}, report.Plan{}, report.Verified{},
 	}
 }
 
@@ -56,6 +57,12 @@ func generate() ([]byte, error) {
 	k, _ := kind.Get("kind")
 	for _, name := range report.Kinds() {
 		k.Enum = append(k.Enum, string(name))
+	}
+	for _, name := range []string{"local", "remote"} {
+		verdict, _ := line.Definitions["Verified"].Properties.Get(name)
+		for _, v := range report.Verdicts() {
+			verdict.Enum = append(verdict.Enum, string(v))
+		}
 	}
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)

@@ -1,10 +1,12 @@
-package main
+package progress
 
 import (
-	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
 )
 
 // snapshot is the progress of all files at one moment.
@@ -18,6 +20,21 @@ type snapshot struct {
 	active   []fileProgress // files in flight, in the order of their start
 }
 
+// fileProgress is the progress of a file in flight.
+type fileProgress struct {
+	item   *Item
+	name   string
+	sent   int64
+	size   int64 // -1 if unknown
+	reason reason
+	waits  bool // for reason
+}
+
+// allWait reports whether no file moves: rate and time left then have no meaning.
+func (s snapshot) allWait() bool {
+	return len(s.active) > 0 && !slices.ContainsFunc(s.active, func(f fileProgress) bool { return !f.waits })
+}
+
 // percent returns the percentage of sent bytes, -1 if it is undefined. It is at most 99:
 // a file is complete only when the server acknowledges it.
 func percent(sent, size int64) int {
@@ -27,12 +44,21 @@ func percent(sent, size int64) int {
 	return min(max(0, int(float64(sent)*100/float64(size))), 99)
 }
 
-// bytes returns the number of sent bytes, and the size if it is known.
-func (s snapshot) bytes() string {
-	if s.size < 0 {
-		return bytesText(s.sent)
+// bytesOf returns the number of sent bytes, and the size if it is known.
+func bytesOf(sent, size int64) string {
+	if size < 0 {
+		return text.Bytes(sent)
 	}
-	return bytesText(s.sent) + " of " + bytesText(s.size)
+	return text.Bytes(sent) + " of " + text.Bytes(size)
+}
+
+// shortBytes is bytesOf with one unit, if both have the same.
+func shortBytes(sent, size int64) string {
+	number, unit, _ := strings.Cut(text.Bytes(sent), " ")
+	if of := text.Bytes(size); size >= 0 && strings.HasSuffix(of, " "+unit) {
+		return number + " of " + of
+	}
+	return bytesOf(sent, size)
 }
 
 // rateText returns the rate, "" while it is unknown.
@@ -40,7 +66,7 @@ func (s snapshot) rateText() string {
 	if !s.measured {
 		return ""
 	}
-	return bytesText(int64(s.rate)) + "/s"
+	return text.Bytes(int64(s.rate)) + "/s"
 }
 
 // maxLeft is the longest time left that is shown. A longer one means that the link
@@ -56,27 +82,16 @@ func (s snapshot) leftText() string {
 	if seconds > maxLeft.Seconds() {
 		return ""
 	}
-	return timeText(time.Duration(seconds)*time.Second) + " left"
+	return text.Duration(time.Duration(seconds)*time.Second) + " left"
 }
 
-// timeText formats d in whole seconds, with at most two units.
-func timeText(d time.Duration) string {
-	two := func(n time.Duration, unit string, rest time.Duration, small string) string {
-		if rest == 0 {
-			return fmt.Sprintf("%d %s", n, unit)
-		}
-		return fmt.Sprintf("%d %s %d %s", n, unit, rest, small)
+// shortName returns the name without directories, escaped.
+func (f fileProgress) shortName() string {
+	name := f.name[strings.LastIndexAny(f.name, `/\`)+1:]
+	if name == "" {
+		name = f.name
 	}
-	const day = 24 * time.Hour
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", d/time.Second)
-	case d < time.Hour:
-		return two(d/time.Minute, "min", d%time.Minute/time.Second, "s")
-	case d < day:
-		return two(d/time.Hour, "h", d%time.Hour/time.Minute, "min")
-	}
-	return two(d/day, "d", d%day/time.Hour, "h")
+	return text.Line(name)
 }
 
 // joined joins the texts that are not empty.

@@ -1,0 +1,222 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/vt"
+	"github.com/creack/pty"
+
+	"github.com/seed-175555ba/tus-go/tus/tustest"
+)
+
+// terminal is an emulated terminal that a command writes to.
+type terminal struct {
+	pty    *os.File
+	closed chan struct{}
+
+	mu       sync.Mutex
+	emulator *vt.Emulator
+	raw      bytes.Buffer
+}
+
+// startInTerminal starts cmd in a terminal: standard error, and standard output unless it
+// is set.
+func startInTerminal(t *testing.T, cmd *exec.Cmd, columns, rows int) *terminal {
+	t.Helper()
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slave.Close()
+	if err := pty.Setsize(master, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)}); err != nil {
+		t.Fatal(err)
+	}
+	if cmd.Stdout == nil {
+		cmd.Stdout = slave
+	}
+	cmd.Stdin, cmd.Stderr = slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	term := &terminal{pty: master, closed: make(chan struct{}), emulator: vt.NewEmulator(columns, rows)}
+	t.Cleanup(func() { master.Close() })
+	go func() {
+		defer close(term.closed)
+		io.Copy(term, master) // ends with EIO when the command exits
+	}()
+	return term
+}
+
+func (t *terminal) Write(data []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.raw.Write(data)
+	return t.emulator.Write(data)
+}
+
+func (t *terminal) resize(columns, rows int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.emulator.Resize(columns, rows)
+	return pty.Setsize(t.pty, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)})
+}
+
+// rows returns the rows of the screen up to the last one with text.
+func (t *terminal) rows() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rows := strings.Split(t.emulator.String(), "\n")
+	for i, row := range rows {
+		rows[i] = strings.TrimRight(row, " \r")
+	}
+	for len(rows) > 0 && rows[len(rows)-1] == "" {
+		rows = rows[:len(rows)-1]
+	}
+	return rows
+}
+
+// await waits until a row matches pattern.
+func (t *terminal) await(tb testing.TB, pattern string) {
+	tb.Helper()
+	re := regexp.MustCompile(pattern)
+	for deadline := time.Now().Add(20 * time.Second); !slices.ContainsFunc(t.rows(), re.MatchString); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("no row matches %s:\n%s", pattern, strings.Join(t.rows(), "\n"))
+		}
+	}
+}
+
+// closedEndpoint returns an endpoint that refuses connections.
+func closedEndpoint(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "http://" + l.Addr().String() + "/files/"
+}
+
+// slowServer returns a server whose PATCH requests wait for release.
+func slowServer(t *testing.T) (srv *tustest.Server, release func()) {
+	srv = tustest.NewServer(t, nil)
+	released := make(chan struct{})
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		select {
+		case <-released:
+		case <-r.Context().Done():
+		}
+		h.Serve(w, r)
+	}})
+	release = sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release)
+	return srv, release
+}
+
+// threeFiles writes three files.
+func threeFiles(t *testing.T) []string {
+	var paths []string
+	dir := t.TempDir()
+	for _, name := range []string{"1.bin", "日本語の長い名前の動画です.mp4", "3.bin"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, make([]byte, 300_000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+func TestProgress_TerminalShowsRetries(t *testing.T) {
+	for _, width := range []int{40, 80} {
+		path, _ := randomFile(t, 1000)
+		start := time.Now()
+		cmd := command(t, "--endpoint", closedEndpoint(t), "--no-state", path)
+		term := startInTerminal(t, cmd, width, 10)
+		term.await(t, `^file\.bin 0 % .*connection refused`)
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("the reason is shown after %v", took)
+		}
+		term.await(t, `connection refused, (retry [45] in )?[1-9] s$`)
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+}
+
+func TestProgress_TerminalHasRowsOnlyDuringUpload(t *testing.T) {
+	srv, release := slowServer(t)
+	paths := threeFiles(t)
+	cmd := command(t, append([]string{"--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off", "--chunk-size", "200KB"}, paths...)...)
+	term := startInTerminal(t, cmd, 80, 20)
+	term.await(t, `^0 of 3 files, `)
+	if rows := term.rows(); len(rows) != 4 {
+		t.Errorf("screen is\n%s", strings.Join(rows, "\n"))
+	}
+	for _, width := range []int{40, 120, 60} {
+		if err := term.resize(width, 20); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(600 * time.Millisecond) // three frames
+		if rows := term.rows(); len(rows) != 4 || !strings.HasPrefix(rows[3], "0") {
+			t.Errorf("with %d columns the screen is\n%s", width, strings.Join(rows, "\n"))
+		}
+	}
+	release()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	<-term.closed
+	text := strings.Join(term.rows(), "")
+	if strings.Contains(text, "%") || strings.Count(text, " → ") != 3 {
+		t.Errorf("at the end the screen is\n%s", strings.Join(term.rows(), "\n"))
+	}
+}
+
+// Results go directly to standard output if it is no terminal.
+func TestProgress_TerminalHasNoRedirectedResults(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	var stdout bytes.Buffer
+	cmd := command(t, append([]string{"--endpoint", srv.Endpoint(), "--no-state"}, threeFiles(t)...)...)
+	cmd.Stdout = &stdout
+	term := startInTerminal(t, cmd, 80, 20)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	<-term.closed
+	if rows := term.rows(); len(rows) != 1 || !strings.HasPrefix(rows[0], "tusup: 3 files: 3 uploaded;") || strings.Count(stdout.String(), " → ") != 3 || strings.Contains(stdout.String(), "\x1b") {
+		t.Errorf("the screen is\n%s\nstandard output is %q", strings.Join(rows, "\n"), stdout.String())
+	}
+}
+
+func TestProgress_DumbTerminalGetsLines(t *testing.T) {
+	srv, release := slowServer(t)
+	path, _ := randomFile(t, 1_000_000)
+	cmd := command(t, "--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off", "--chunk-size", "500KB", path)
+	cmd.Env = append(cmd.Env, "TERM=dumb")
+	term := startInTerminal(t, cmd, 80, 20)
+	term.await(t, ` of 976\.6 KiB, [0-9]+ %`)
+	release()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	<-term.closed
+	if raw := term.raw.String(); strings.Contains(raw, "\x1b") {
+		t.Errorf("output is %q", raw)
+	}
+}

@@ -1,0 +1,438 @@
+package progress
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+
+	"github.com/charmbracelet/x/vt"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// terminal is an emulated terminal.
+type terminal struct {
+	*vt.Emulator
+	mu            sync.Mutex
+	columns, rows int
+}
+
+func newTerminal(columns, rows int) *terminal {
+	return &terminal{Emulator: vt.NewEmulator(columns, rows), columns: columns, rows: rows}
+}
+
+func (t *terminal) size() (columns, rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.columns, t.rows
+}
+
+// Write shows data. The kernel adds the carriage returns of a real terminal.
+func (t *terminal) Write(data []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, err := t.Emulator.Write([]byte(strings.ReplaceAll(string(data), "\n", "\r\n")))
+	return len(data), err
+}
+
+func (t *terminal) resize(columns, rows int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.columns, t.rows = columns, rows
+	t.Resize(columns, rows)
+}
+
+// text returns the rows above the cursor, without spaces at their ends, and those that were
+// scrolled away.
+func (t *terminal) text() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var rows []string
+	for y := range t.ScrollbackLen() {
+		var b strings.Builder
+		for x := range t.columns {
+			if c := t.ScrollbackCellAt(x, y); c != nil {
+				b.WriteString(c.Content)
+			}
+		}
+		rows = append(rows, strings.TrimRight(b.String(), " "))
+	}
+	for _, row := range strings.Split(t.String(), "\n") {
+		rows = append(rows, strings.TrimRight(row, " \r"))
+	}
+	return strings.TrimRight(strings.Join(rows, "\n"), "\n")
+}
+
+// show runs uploads in fake time on a terminal, which is empty when they end.
+func show(t *testing.T, term *terminal, files []file, run func(t *testing.T, p *uploads)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p := startUploads(Options{Mode: Bar, Output: term, Size: term.size}, files)
+		defer p.Close()
+		run(t, p)
+	})
+}
+
+// nextFrame waits until the current progress is drawn.
+func nextFrame() {
+	time.Sleep(3 * barInterval / 2)
+	synctest.Wait()
+}
+
+func wantScreen(t *testing.T, term *terminal, want ...string) {
+	t.Helper()
+	if got := term.text(); got != strings.Join(want, "\n") {
+		t.Errorf("with %d columns the screen is\n%s\nwant\n%s", term.columns, got, strings.Join(want, "\n"))
+	}
+}
+
+var movie = []file{{"movie.mp4", 64 * mib}}
+
+func TestBars_OneFileHasOneRow(t *testing.T) {
+	for width, want := range map[int]string{
+		200: "movie.mp4 [=========================== 120 spaces ] 18 % 12.0 of 64.0 MiB, 3.8 MiB/s, 14 s left",
+		80:  "movie.mp4 [====                   ] 18 % 12.0 of 64.0 MiB, 3.8 MiB/s, 14 s left",
+		60:  "movie.mp4 [===           ] 18 % 12.0 of 64.0 MiB, 14 s left",
+		40:  "movie.mp4 [=    ] 18 % 12.0 of 64.0 MiB",
+		24:  "18 % 12.0 of 64.0 MiB",
+	} {
+		term := newTerminal(width, 10)
+		show(t, term, movie, func(t *testing.T, p *uploads) {
+			p.update(0, tus.Progress{Size: 64 * mib})
+			upload(p, 0, tus.Progress{Size: 64 * mib}, 4*mib, 3)
+			nextFrame()
+			wantScreen(t, term, strings.Replace(want, " 120 spaces ", strings.Repeat(" ", 116), 1))
+		})
+		wantScreen(t, term, "")
+	}
+}
+
+func TestBars_SeveralFilesHaveTotal(t *testing.T) {
+	files := []file{{"a/1.bin", 10 * mib}, {"日本語の長い名前の動画です.mp4", 30 * mib}, {"stdin", -1}, {"4.bin", mib}, {"5.bin", 5 * mib}}
+	for width, want := range map[int][]string{
+		80: {
+			"1.bin               [===                        ] 10 %          1.0 of 10.0 MiB",
+			"日本語の長い名前の… [==================         ] 66 %         20.0 of 30.0 MiB",
+			"stdin                                                                  20.0 MiB",
+			"5.bin               0 % 0 B of 5.0 MiB; connection refused, retry 4 in 4 s",
+			"1 of 5 files, 42.0 MiB, 34.2 MiB/s",
+		},
+		40: {
+			"1.bin              10 % 1.0 of 10.0 MiB",
+			"日本語の長い…     66 % 20.0 of 30.0 MiB",
+			"stdin                          20.0 MiB",
+			"5.bin       0 % connection refused, 4 s",
+			"1 of 5 files, 42.0 MiB, 34.2 MiB/s",
+		},
+	} {
+		term := newTerminal(width, 10)
+		show(t, term, files, func(t *testing.T, p *uploads) {
+			p.update(0, tus.Progress{InFlight: mib, Size: 10 * mib})
+			p.update(1, tus.Progress{InFlight: 20 * mib, Size: 30 * mib})
+			p.update(2, tus.Progress{InFlight: 20 * mib, SizeUnknown: true})
+			p.update(3, tus.Progress{})
+			p.finish(3, mib, nil)
+			p.item(4).retry(tus.Retry{Attempt: 4, Delay: 5 * time.Second, Err: syscall.ECONNREFUSED})
+			time.Sleep(time.Second)
+			nextFrame()
+			wantScreen(t, term, want...)
+		})
+		wantScreen(t, term, "")
+	}
+}
+
+// With any names and figures, a row fits. It shows percent and bytes with 40 columns or
+// more.
+func TestBars_NeverWrap(t *testing.T) {
+	names := []string{"x", "a-name-that-is-longer-than-its-space.bin", "日本語の長い名前の動画.mp4", "a日b本c語d長e名f前.bin",
+		"\x1b[31mred\x1b[2J\r\n", "🇩🇪👍🏽👩‍👩‍👧.bin", "❤️❤️❤️❤️❤️❤️❤️❤️.bin", "e\u0301\u0301\u0301.bin", "\u202egpj.exe", "\xff\xfe.bin", "[red]%d%s.bin"}
+	figures := [][2]int64{{0, 1}, {999, 1000}, {1023 << 10, 1023 << 30}, {1 << 50, 1<<60 - 1}, {5, -1}, {1<<60 - 1, -1}, {0, 0}, {2, 1}}
+	bar := mpb.BarStyle().Build()
+	for width := 1; width < 160; width++ {
+		for i, name := range names {
+			for _, figure := range figures {
+				for _, files := range []int{1, 3, 10_000} {
+					f := fileProgress{name: name, sent: figure[0], size: figure[1]}
+					s := snapshot{files: files, done: files - 1, sent: f.sent, size: f.size, rate: float64(int64(1) << (i * 3)), measured: true}
+					waits := f
+					waits.reason, waits.waits = reason{"connection refused", 4, " in ", 4 * time.Second, 0}, true
+					for kind, c := range []content{s.fileContent(f), s.totalContent(), s.fileContent(waits)} {
+						var b strings.Builder
+						if err := c.fill(&b, decor.Statistics{AvailableWidth: width, Total: max(0, f.size), Current: f.sent}, bar); err != nil {
+							t.Fatal(err)
+						}
+						row := b.String()
+						if text.Columns(row) > width || strings.ContainsFunc(row, unicode.IsControl) {
+							t.Fatalf("with %d columns the row has %d: %q", width, text.Columns(row), row)
+						}
+						if width < 39 { // of 40
+							continue
+						}
+						if p := percent(f.sent, f.size); p >= 0 && !strings.Contains(row, fmt.Sprintf("%d %%", p)) && kind != 2 {
+							t.Errorf("with %d columns percent is missing: %s", width, row)
+						}
+						if kind == 0 && !strings.Contains(row, shortBytes(f.sent, f.size)) {
+							t.Errorf("with %d columns bytes are missing: %s", width, row)
+						}
+						if kind == 2 && !strings.Contains(row, "connection refused") || kind == 2 && !strings.Contains(row, "4 s") {
+							t.Errorf("with %d columns the reason is missing: %s", width, row)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// The library ends a bar that is full. After all bytes are sent, some may be lost.
+func TestBars_StayWhenFull(t *testing.T) {
+	term := newTerminal(40, 10)
+	show(t, term, movie, func(t *testing.T, p *uploads) {
+		for _, step := range []struct {
+			sent int64
+			want string
+		}{
+			{64 * mib, "movie.mp4 [=====] 99 % 64.0 of 64.0 MiB"},
+			{32 * mib, "movie.mp4 [===  ] 50 % 32.0 of 64.0 MiB"},
+			{64 * mib, "movie.mp4 [=====] 99 % 64.0 of 64.0 MiB"},
+		} {
+			p.update(0, tus.Progress{InFlight: step.sent, Size: 64 * mib})
+			nextFrame()
+			wantScreen(t, term, step.want)
+		}
+	})
+}
+
+func TestBars_ResizeIsFollowed(t *testing.T) {
+	files := []file{{"1.bin", 10 * mib}, {"2.bin", 10 * mib}}
+	term := newTerminal(120, 10)
+	show(t, term, files, func(t *testing.T, p *uploads) {
+		p.update(0, tus.Progress{InFlight: mib, Size: 10 * mib})
+		p.update(1, tus.Progress{InFlight: mib, Size: 10 * mib})
+		for _, width := range []int{120, 40, 80, 41, 200} {
+			term.resize(width, 10)
+			nextFrame()
+			rows := strings.Split(term.text(), "\n")
+			if len(rows) != 3 || !strings.HasSuffix(rows[0], "1.0 of 10.0 MiB") || text.Columns(rows[0]) != width-1 {
+				t.Errorf("with %d columns the screen is\n%s", width, term.text())
+			}
+		}
+	})
+	wantScreen(t, term, "")
+}
+
+func TestBars_LinesArePrintedAbove(t *testing.T) {
+	term := newTerminal(80, 10)
+	show(t, term, []file{{"1.bin", mib}, {"2.bin", mib}}, func(t *testing.T, p *uploads) {
+		above := p.Above(term)
+		io.WriteString(above, "early\n")
+		p.update(0, tus.Progress{InFlight: mib / 2, Size: mib})
+		p.update(1, tus.Progress{Size: mib})
+		nextFrame()
+		io.WriteString(above, "tusup: something\n")
+		io.WriteString(term, "^C") // of the kernel, at the cursor
+		io.WriteString(above, strings.Repeat("long ", 18)+"\n")
+		p.finish(0, mib, nil)
+		nextFrame()
+		wantScreen(t, term, "early", "tusup: something", strings.TrimSpace(strings.Repeat("long ", 16)), "long long",
+			"2.bin               [                           ]  0 %           0 B of 1.0 MiB", "1 of 2 files, 1.0 of 2.0 MiB, 50 %")
+		io.WriteString(above, "last\n")
+		p.Close()
+		io.WriteString(above, "late\n")
+	})
+	wantScreen(t, term, "early", "tusup: something", strings.TrimSpace(strings.Repeat("long ", 16)), "long long", "last", "late")
+}
+
+// mpb counts too few rows if there are more bars than rows, and then leaves some of them.
+func TestBars_MoreFilesThanRows(t *testing.T) {
+	var files []file
+	for i := range 12 {
+		files = append(files, file{fmt.Sprintf("%d.bin", i), mib})
+	}
+	term := newTerminal(40, 5)
+	show(t, term, files, func(t *testing.T, p *uploads) {
+		for i := range files {
+			p.update(i, tus.Progress{Size: mib})
+			nextFrame()
+		}
+		p.finish(11, mib, nil)
+		nextFrame()
+		nextFrame()
+		wantScreen(t, term, "8.bin                0 % 0 B of 1.0 MiB", "9.bin                0 % 0 B of 1.0 MiB",
+			"10.bin               0 % 0 B of 1.0 MiB", "1 of 12 files, 1.0 of 12.0 MiB, 8 %")
+	})
+	wantScreen(t, term, "")
+}
+
+func TestBars_ManyFilesUseLittleMemory(t *testing.T) {
+	term := newTerminal(80, 24)
+	synctest.Test(t, func(t *testing.T) {
+		d := New(Options{Mode: Bar, Output: term, Size: term.size})
+		defer d.Close()
+		d.Expect(10_000, 10_000*mib)
+		started := runtime.NumGoroutine()
+		inFlight := make([]*Item, 4)
+		for i := range 10_000 {
+			slot := &inFlight[i%4]
+			(*slot).End(mib, nil)
+			*slot = d.Start(fmt.Sprintf("%d.bin", i), mib)
+			(*slot).Update(tus.Progress{InFlight: mib / 2, Size: mib})
+			time.Sleep(barInterval / 4)
+		}
+		synctest.Wait()
+		d.drawing.Lock()
+		rows := len(d.screen.(*bars).rows)
+		d.drawing.Unlock()
+		if now := runtime.NumGoroutine(); rows > 4 || len(d.active) > 4 || now > started+20 {
+			t.Errorf("%d rows, %d files in flight, %d goroutines, before them %d", rows, len(d.active), now, started)
+		}
+		if got := term.text(); !strings.Contains(got, "9996 of 10000 files") {
+			t.Errorf("the screen is\n%s", got)
+		}
+	})
+	wantScreen(t, term, "")
+}
+
+func TestBars_EndedFileHasNoRow(t *testing.T) {
+	term := newTerminal(80, 10)
+	show(t, term, []file{{"1.bin", mib}, {"2.bin", mib}}, func(t *testing.T, p *uploads) {
+		p.update(0, tus.Progress{Size: mib})
+		time.Sleep(barInterval / 2)
+		for range 2 {
+			time.Sleep(barInterval)
+			synctest.Wait()
+			p.finish(0, mib, nil)
+		}
+		wantScreen(t, term, "1 of 2 files, 1.0 of 2.0 MiB, 50 %")
+	})
+}
+
+// A terminal needs only the codes that move the cursor and erase.
+func TestBars_HaveNoColors(t *testing.T) {
+	var output strings.Builder
+	synctest.Test(t, func(t *testing.T) {
+		p := startUploads(Options{Mode: Bar, Output: &output}, movie)
+		p.update(0, tus.Progress{Size: 64 * mib})
+		upload(p, 0, tus.Progress{Size: 64 * mib}, mib, 3)
+		p.Close()
+	})
+	codes := regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]").FindAllString(output.String(), -1)
+	slices.Sort(codes)
+	if got := slices.Compact(codes); !slices.Equal(got, []string{"\x1b[1A", "\x1b[J"}) {
+		t.Errorf("codes are %q", got)
+	}
+}
+
+func TestBars_RetryCountsDown(t *testing.T) {
+	term := newTerminal(80, 10)
+	show(t, term, movie, func(t *testing.T, p *uploads) {
+		p.update(0, tus.Progress{InFlight: 12 * mib, Size: 64 * mib})
+		p.item(0).retry(tus.Retry{Attempt: 4, Delay: 4 * time.Second, Err: syscall.ECONNREFUSED})
+		for _, want := range []string{"in 4 s", "in 3 s", "in 2 s", "in 1 s"} {
+			nextFrame()
+			wantScreen(t, term, "movie.mp4 18 % 12.0 of 64.0 MiB; connection refused, retry 4 "+want)
+			time.Sleep(time.Second - 3*barInterval/2)
+		}
+		time.Sleep(3 * time.Second)
+		nextFrame()
+		wantScreen(t, term, "movie.mp4 18 % 12.0 of 64.0 MiB; connection refused, retry 4 running for 3 s")
+		p.update(0, tus.Progress{InFlight: 16 * mib, Size: 64 * mib})
+		nextFrame()
+		if got := term.text(); strings.Contains(got, "refused") {
+			t.Errorf("after bytes moved, the screen is\n%s", got)
+		}
+	})
+}
+
+// failingTerminal fails after the first write.
+type failingTerminal struct {
+	io.Writer
+	writes int
+}
+
+func (f *failingTerminal) Write(data []byte) (int, error) {
+	if f.writes++; f.writes > 1 {
+		return 0, syscall.EIO
+	}
+	return f.Writer.Write(data)
+}
+
+func TestBars_FailedTerminalDoesNotBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := startUploads(Options{Mode: Bar, Output: &failingTerminal{Writer: io.Discard}}, []file{{"1.bin", mib}, {"2.bin", mib}})
+		p.update(0, tus.Progress{Size: mib})
+		time.Sleep(time.Second)
+		p.update(1, tus.Progress{Size: mib})
+		time.Sleep(time.Second)
+		p.finish(0, mib, nil)
+		if _, err := io.WriteString(p.Above(p.out), "line\n"); err != syscall.EIO {
+			t.Errorf("error is %v", err)
+		}
+		time.Sleep(time.Second)
+		p.Close()
+	})
+}
+
+// blockedTerminal is a terminal that was stopped with ^S.
+type blockedTerminal chan struct{}
+
+func (b blockedTerminal) Write(data []byte) (int, error) {
+	<-b
+	return len(data), nil
+}
+
+func TestDisplay_BlockedTerminalDoesNotBlockUpload(t *testing.T) {
+	for _, mode := range []Mode{Bar, Plain} {
+		synctest.Test(t, func(t *testing.T) {
+			release := make(blockedTerminal)
+			p := startUploads(Options{Mode: mode, Output: release}, []file{{"1.bin", mib}, {"2.bin", mib}})
+			p.update(0, tus.Progress{Size: mib})
+			time.Sleep(time.Minute)
+			p.update(1, tus.Progress{InFlight: mib, Size: mib})
+			p.item(1).retry(tus.Retry{Attempt: 1, Err: syscall.ECONNREFUSED})
+			p.finish(0, mib, nil)
+			time.Sleep(time.Minute)
+			close(release)
+			p.Close()
+		})
+	}
+}
+
+func TestDisplay_NoneShowsNothing(t *testing.T) {
+	var output strings.Builder
+	d := New(Options{Mode: None, Output: &output})
+	d.Expect(1, mib)
+	i := d.Start("1.bin", mib)
+	i.Update(tus.Progress{Size: mib})
+	i.Waiting("no reason")
+	i.End(mib, nil)
+	io.WriteString(d.Above(&output), "line\n")
+	d.Close()
+	if hooks := i.Hooks(); output.String() != "line\n" || hooks.OnProgress != nil {
+		t.Errorf("output is %q", output.String())
+	}
+}
+
+func TestDisplay_UnexpectedFileJoinsTotals(t *testing.T) {
+	term := newTerminal(80, 10)
+	show(t, term, nil, func(t *testing.T, p *uploads) {
+		p.Expect(1, mib)
+		p.Start("1.bin", mib).Update(tus.Progress{InFlight: mib / 2, Size: mib})
+		p.Start("2.bin", 3*mib).End(3*mib, nil)
+		p.Expect(2, 4*mib)
+		nextFrame()
+		wantScreen(t, term, "1.bin               [==============             ] 50 %     512.0 KiB of 1.0 MiB", "1 of 4 files, 3.5 of 8.0 MiB, 43 %")
+	})
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+	"github.com/seed-175555ba/tus-go/storage/boltstore"
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// rememberCompleted is how long a complete upload is not repeated.
+const rememberCompleted = 30 * 24 * time.Hour
+
+// openState opens the resume database. It returns nil with --no-state, and if the
+// default database cannot be opened: that is an error only with --state.
+func (c *common) openState(p *program) (*boltstore.Store, error) {
+	if c.NoState {
+		return nil, nil
+	}
+	path := c.State
+	if path == "" {
+		var err error
+		if path, err = defaultState(); err != nil {
+			p.logf("continuing without resume database: %v", err)
+			return nil, nil
+		}
+	}
+	store, err := openStore(p, path)
+	switch {
+	case err == nil:
+		return store, nil
+	case c.State == "":
+		p.logf("continuing without resume database: %v", err)
+		return nil, nil
+	case errors.Is(err, storage.ErrCorrupt):
+		return nil, fmt.Errorf("%w; move the file away to start with a new one", err)
+	}
+	return nil, err
+}
+
+// openStore opens a database, which several tusup share, and logs its warnings.
+func openStore(p *program, path string) (*boltstore.Store, error) {
+	return boltstore.Open(path, &boltstore.Options{Shared: true, OnWarning: func(err error) { p.logf("warning: %v", err) }})
+}
+
+// openExistingState opens the resume database for list and forget. It returns nil if the
+// default database does not exist: no upload was ever interrupted.
+func (c *common) openExistingState(p *program) (*boltstore.Store, error) {
+	path := c.State
+	if path == "" {
+		var err error
+		if path, err = defaultState(); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		if c.State == "" && errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	return openStore(p, path)
+}
+
+// defaultState returns the path of the database in the user's state directory.
+func defaultState() (string, error) {
+	dir := os.Getenv("XDG_STATE_HOME")
+	if dir == "" {
+		var err error
+		switch runtime.GOOS {
+		case "windows":
+			dir, err = os.UserCacheDir()
+		case "darwin":
+			dir, err = os.UserConfigDir()
+		default:
+			dir, err = os.UserHomeDir()
+			dir = filepath.Join(dir, ".local", "state")
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(dir, "tusup", "uploads.db"), nil
+}
+
+// closeState deletes records that are no longer needed, and closes the database.
+func closeState(ctx context.Context, store *boltstore.Store) {
+	// A failure was reported when an upload was stored, and the next run deletes them.
+	_, _ = storage.DeleteExpired(ctx, store, time.Now())
+	store.Close()
+}
+
+// storeErrorHook returns a hook that logs the first error of the database: the others most
+// likely have the same cause, such as a full disk.
+func storeErrorHook(p *program) func(*tus.Uploader, error) {
+	var once sync.Once
+	return func(_ *tus.Uploader, err error) {
+		once.Do(func() { p.logf("warning: uploads of this run cannot be resumed later: %v", err) })
+	}
+}
