@@ -157,7 +157,7 @@ func (s *streamed) matchSize(ctx context.Context, size int64) error {
 	case end > size && w.Ended():
 		return fmt.Errorf("%w: reader has %d bytes, the upload %d", ErrSourceMismatch, end, size)
 	case end > size, end == size && !w.Ended() && w.Err() == nil:
-		return fmt.Errorf("%w: reader has more than %d bytes, the upload %d", ErrSourceMismatch, max(end, size), size)
+		return fmt.Errorf("%w: reader has at least %d bytes, the upload %d", ErrSourceMismatch, max(end, size+1), size)
 	case end == size && s.sized:
 		return s.broken()
 	}
