@@ -10,9 +10,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// lookup reads the stored uploads of the source, once.
+// lookup reads the stored uploads of the source, again only if the source has changed.
 func (u *Uploader) lookup(ctx context.Context) error {
-	if u.record == nil || u.finder != nil {
+	if u.record == nil || u.finder != nil && u.finder.source.changed(u.planner.info) == nil {
 		return nil
 	}
 	key, err := u.planner.resumeKey(ctx)
@@ -51,6 +51,8 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return StateLocating, err
 	case err != nil:
 		return u.failed(ctx, err)
+	case chosen != nil && completed(chosen.rec):
+		return u.recall(ctx, chosen)
 	case chosen != nil:
 		u.setRecord(chosen.record)
 		return u.resume(chosen)
@@ -58,6 +60,21 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return StateIdle, nil
 	}
 	return StateLocating, nil
+}
+
+// recall ends the upload with a completed one. The source may have changed during the wait
+// for its holder, or for the server.
+func (u *Uploader) recall(ctx context.Context, c *candidate) (State, error) {
+	err := u.planner.chunks.verify(ctx)
+	if err == nil {
+		return u.resume(c)
+	}
+	u.finder = nil
+	next, err := u.failed(ctx, err)
+	if next == StateLocating {
+		next = StateIdle
+	}
+	return next, err
 }
 
 // storedError adds the stored upload to a refusal by the server, which would end every
