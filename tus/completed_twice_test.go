@@ -97,6 +97,29 @@ func TestRemember_WaitingUploadResumesAfterFailure(t *testing.T) {
 	}
 }
 
+// The upload of the holder is gone from the server, and the holder creates another one.
+func TestRemember_HolderThatStartsOverIsAwaited(t *testing.T) {
+	for place, own := range map[string]bool{"this process": true, "other machines": false} {
+		t.Run(place, func(t *testing.T) {
+			withFleet(t, func(t *testing.T, fl *fleet) {
+				slowCreation(fl.h)
+				fl.inject(50_000, goneWith(404))
+				fl.startRemembering("a", own, chunked())
+				time.Sleep(time.Second)
+				fl.startRemembering("b", own, chunked())
+				fl.working.Wait()
+				a, b := fl.end("a"), fl.end("b")
+				if a.err != nil || a.res.Stats.Restarts != 1 {
+					t.Fatalf("result is %+v, %v", a.res, a.err)
+				}
+				wantRecalled(t, b.res, b.err, a.res.URL, int64(len(fl.data)))
+				wantStored(t, fl.h, a.res.URL, fl.data)
+				wantRemembered(t, fl.shared, a.res.URL)
+			})
+		})
+	}
+}
+
 // replaced is a source with a modification time. Its content is replaced at that time.
 type replaced struct {
 	before, after []byte

@@ -174,7 +174,11 @@ func (u *Uploader) forget(ctx context.Context, o *outcome) {
 		u.warn(ctx, u.status().info.Name, "tus starting over: "+o.err.Error(), slog.String("url", u.client.showURL(u.URL())))
 	}
 	u.updateStatus(func(s *status) { s.url, s.creation, s.kept = nil, nil, nil })
-	u.record.drop(ctx)
+	if o.next == StateCreating {
+		u.record.clear(ctx)
+	} else {
+		u.record.drop(ctx)
+	}
 	u.resumed = storage.Record{}
 	if o.single {
 		u.setWork(u.planner.newTransfer())
