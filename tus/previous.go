@@ -36,10 +36,10 @@ type Previous struct {
 }
 
 // PreviousUploads returns the uploads of source in the client's store, the last updated
-// first: unfinished ones, and completed ones that a client remembers. opts, which may be nil, must be those of the upload: the metadata or
-// ResumeKey is part of the resume key. An upload resumes the one with the highest offset on
-// the server, or [UploadOptions.Previous]. No request is sent. Without a store, the result
-// is empty.
+// first: unfinished ones, and completed ones that a client remembers. opts, which may be
+// nil, must be those of the upload: the metadata or ResumeKey is part of the resume key. An
+// upload resumes the one with the highest offset on the server, or [UploadOptions.Previous].
+// No request is sent. Without a store, the result is empty.
 func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *UploadOptions) ([]Previous, error) {
 	u, err := c.NewUploader(source, opts)
 	if err != nil || c.opts.Store == nil {

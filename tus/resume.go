@@ -15,6 +15,7 @@ func (u *Uploader) lookup(ctx context.Context) error {
 	if u.record == nil || u.finder != nil && u.finder.source.changed(u.planner.info) == nil {
 		return nil
 	}
+	u.finder, u.record.source = nil, storage.Record{}
 	key, err := u.planner.resumeKey(ctx)
 	if err != nil {
 		return err
@@ -60,21 +61,6 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return StateIdle, nil
 	}
 	return StateLocating, nil
-}
-
-// recall ends the upload with a completed one. The source may have changed during the wait
-// for its holder, or for the server.
-func (u *Uploader) recall(ctx context.Context, c *candidate) (State, error) {
-	err := u.planner.chunks.verify(ctx)
-	if err == nil {
-		return u.resume(c)
-	}
-	u.finder = nil
-	next, err := u.failed(ctx, err)
-	if next == StateLocating {
-		next = StateIdle
-	}
-	return next, err
 }
 
 // storedError adds the stored upload to a refusal by the server, which would end every
