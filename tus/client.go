@@ -112,7 +112,8 @@ type Options struct {
 	// [Result.AlreadyComplete]. 0 deletes the record and ignores those that other clients
 	// keep; a negative value is an error matching [ErrInvalidInput]. It has no effect
 	// without a Store, for a stream, which has no fingerprint, and for an upload of
-	// [Client.Resume].
+	// [Client.Resume]. The header is not part of the key: for several accounts at one
+	// endpoint, set ResumeScope, or one account finds the uploads of another complete.
 	//
 	// A source that is sent in the request that creates its upload is stored once, after
 	// the response; it is uploaded again if the process ends before that. All others are

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/checksum"
+	"github.com/seed-175555ba/tus-go/fingerprint"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -183,4 +185,20 @@ func TestLookup_ChangedSourceIsLookedUpAgain(t *testing.T) {
 		t.Errorf("result is %+v, %v", res, err)
 	}
 	wantStored(t, srv.Handler, res.URL, other)
+}
+
+// To read the source again for each request for the capabilities that fails may take long.
+func TestLookup_RetryReadsFileOnce(t *testing.T) {
+	srv, fingerprints := tustest.NewServer(t, nil), 0
+	srv.Inject(tustest.Fault{Method: "OPTIONS", Times: 5, Action: tustest.Respond(503, "")})
+	opts := remembering(&storage.Memory{})
+	opts.Checksums = checksum.Builtin()
+	opts.Fingerprinter = fingerprint.Func(func(ctx context.Context, r io.ReaderAt, info fingerprint.Info) (string, error) {
+		fingerprints++
+		return fingerprint.Content{}.Fingerprint(ctx, r, info)
+	})
+	res, err := newClient(t, srv.Endpoint(), opts).UploadFile(testContext(t), tempFile(t, randomBytes(5000)), &tus.UploadOptions{Checksum: "sha1"})
+	if err != nil || srv.Count("OPTIONS") != 6 || fingerprints != 1 {
+		t.Errorf("%d fingerprints, result is %+v, %v", fingerprints, res, err)
+	}
 }

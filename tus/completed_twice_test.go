@@ -1,8 +1,11 @@
 package tus_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"sync"
@@ -89,6 +92,91 @@ func TestRemember_WaitingUploadResumesAfterFailure(t *testing.T) {
 				}
 				wantStored(t, fl.h, b.res.URL, fl.data)
 				wantRemembered(t, fl.shared, b.res.URL)
+			})
+		})
+	}
+}
+
+// The upload of the holder is gone from the server, and the holder creates another one.
+func TestRemember_HolderThatStartsOverIsAwaited(t *testing.T) {
+	for place, own := range map[string]bool{"this process": true, "other machines": false} {
+		t.Run(place, func(t *testing.T) {
+			withFleet(t, func(t *testing.T, fl *fleet) {
+				slowCreation(fl.h)
+				fl.inject(50_000, goneWith(404))
+				fl.startRemembering("a", own, chunked())
+				time.Sleep(time.Second)
+				fl.startRemembering("b", own, chunked())
+				fl.working.Wait()
+				a, b := fl.end("a"), fl.end("b")
+				if a.err != nil || a.res.Stats.Restarts != 1 {
+					t.Fatalf("result is %+v, %v", a.res, a.err)
+				}
+				wantRecalled(t, b.res, b.err, a.res.URL, int64(len(fl.data)))
+				wantStored(t, fl.h, a.res.URL, fl.data)
+				wantRemembered(t, fl.shared, a.res.URL)
+			})
+		})
+	}
+}
+
+// replaced is a source with a modification time. Its content is replaced at that time.
+type replaced struct {
+	before, after []byte
+	at            time.Time
+}
+
+func (r *replaced) now() (data []byte, modTime time.Time) {
+	if time.Now().Before(r.at) {
+		return r.before, time.Unix(1000, 0)
+	}
+	return r.after, r.at
+}
+
+func (r *replaced) Stat(context.Context) (tus.SourceInfo, error) {
+	data, modTime := r.now()
+	return tus.SourceInfo{Name: "source", Size: int64(len(data)), ModTime: modTime}, nil
+}
+
+func (r *replaced) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	data, _ := r.now()
+	return tus.Bytes(data).Open(ctx, offset)
+}
+
+// The source of the waiting upload changes during the wait. Its new content is neither that
+// of the completed upload nor stored with the key of the old one.
+func TestRemember_ChangeDuringWaitIsDetected(t *testing.T) {
+	for name, test := range map[string]struct {
+		opts    *tus.Options // of the holder
+		want    error
+		uploads int
+	}{
+		"holder remembers": {&tus.Options{RememberCompleted: 24 * time.Hour}, tus.ErrSourceChanged, 1},
+		"holder forgets":   {&tus.Options{}, nil, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withFleet(t, func(t *testing.T, fl *fleet) {
+				other := bytes.Clone(fl.data)
+				other[99_999] ^= 1
+				test.opts.Store = fl.shared
+				holder, client := fl.newClient(test.opts), fl.newClient(remembering(fl.shared))
+				fl.working.Go(func() {
+					source := &replaced{before: fl.data, at: time.Now().Add(time.Hour)}
+					if _, err := holder.Upload(t.Context(), source, chunked()); err != nil {
+						t.Error(err)
+					}
+				})
+				time.Sleep(time.Second)
+				source := &replaced{before: fl.data, after: other, at: time.Now().Add(time.Minute)}
+				res, err := client.Upload(t.Context(), source, chunked())
+				if !errors.Is(err, test.want) || res.AlreadyComplete || len(fl.h.Uploads()) != test.uploads {
+					t.Fatalf("%d uploads, result is %+v, %v", len(fl.h.Uploads()), res, err)
+				}
+				res, err = client.Upload(t.Context(), source, chunked())
+				if err != nil || res.AlreadyComplete != (test.want == nil) {
+					t.Errorf("result is %+v, %v", res, err)
+				}
+				wantStored(t, fl.h, res.URL, other)
 			})
 		})
 	}

@@ -154,6 +154,21 @@ func (r *record) drop(ctx context.Context) {
 	r.entry = entry{} // delete does not get there if the store hangs
 }
 
+// clear removes the upload from the record: it is gone, and another one will be created. The
+// record stays, so that those that wait for this Uploader do not create one as well.
+func (r *record) clear(ctx context.Context) {
+	if !r.is(func(e *entry) bool { return e.rec.ID != "" }) {
+		return
+	}
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
+	// Storing the new upload reports a failure again.
+	_ = r.save(ctx, func(rec *storage.Record) {
+		rec.UploadURL, rec.Parts, rec.CreationHeader = "", nil, nil
+		rec.Finishing, rec.Refusal = false, ""
+	})
+}
+
 // keep stores the record of a completed upload with a last change, and returns false if it
 // is not stored. The first change creates the record.
 func (r *record) keep(ctx context.Context, change func(*storage.Record, time.Time)) bool {

@@ -18,7 +18,7 @@ func requestIDHeader(name string) (string, error) {
 		return "", nil
 	case !httpx.IsToken(name):
 		return "", fmt.Errorf("%w: Options.RequestIDHeader is %s, which is not a header name", ErrInvalidInput, httpx.QuoteShort(name))
-	case reservedHeader(canonical), carriesCredentials(canonical):
+	case reservedHeader(canonical), carriesCredentials(canonical), canonical == "Host", canonical == "User-Agent", canonical == "Accept-Encoding":
 		return "", fmt.Errorf("%w: Options.RequestIDHeader is %s, which has another purpose", ErrInvalidInput, canonical)
 	}
 	return canonical, nil

@@ -101,7 +101,7 @@ func TestRequestID_NoResponse(t *testing.T) {
 }
 
 func TestRequestIDHeader_InvalidNameIsRefused(t *testing.T) {
-	for _, name := range []string{"a b", "X-ID:", "Upload-Offset", "Content-Length", "Authorization", "Cookie", "tus-resumable"} {
+	for _, name := range []string{"a b", "X-ID:", "Upload-Offset", "Content-Length", "Authorization", "Cookie", "tus-resumable", "host", "User-Agent", "Accept-Encoding"} {
 		_, err := tus.NewClient("http://example.org/files/", &tus.Options{RequestIDHeader: name})
 		if !errors.Is(err, tus.ErrInvalidInput) || !strings.Contains(err.Error(), "Options.RequestIDHeader") {
 			t.Errorf("%q: %v", name, err)

@@ -10,11 +10,12 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
-// lookup reads the stored uploads of the source, once.
+// lookup reads the stored uploads of the source, again only if the source has changed.
 func (u *Uploader) lookup(ctx context.Context) error {
-	if u.record == nil || u.finder != nil {
+	if u.record == nil || u.finder != nil && u.finder.source.changed(u.planner.info) == nil {
 		return nil
 	}
+	u.finder, u.record.source = nil, storage.Record{}
 	key, err := u.planner.resumeKey(ctx)
 	if err != nil {
 		return err
@@ -51,6 +52,8 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return StateLocating, err
 	case err != nil:
 		return u.failed(ctx, err)
+	case chosen != nil && completed(chosen.rec):
+		return u.recall(ctx, chosen)
 	case chosen != nil:
 		u.setRecord(chosen.record)
 		return u.resume(chosen)

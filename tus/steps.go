@@ -81,7 +81,9 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 		return u.resume(u.finder.chooseCompleted(ctx))
 	}
 	if err := u.planner.negotiateChecksum(ctx); err != nil {
-		u.finder = nil // the source may have changed when this step is repeated
+		if info := u.planner.info; info.ModTime.Unix() <= 0 && info.Version == "" {
+			u.finder = nil // Stat does not show whether the source has changed since
+		}
 		return u.failed(ctx, err)
 	}
 	if t := u.planner.resumeExternal(); t != nil {
@@ -172,7 +174,11 @@ func (u *Uploader) forget(ctx context.Context, o *outcome) {
 		u.warn(ctx, u.status().info.Name, "tus starting over: "+o.err.Error(), slog.String("url", u.client.showURL(u.URL())))
 	}
 	u.updateStatus(func(s *status) { s.url, s.creation, s.kept = nil, nil, nil })
-	u.record.drop(ctx)
+	if o.next == StateCreating {
+		u.record.clear(ctx)
+	} else {
+		u.record.drop(ctx)
+	}
 	u.resumed = storage.Record{}
 	if o.single {
 		u.setWork(u.planner.newTransfer())

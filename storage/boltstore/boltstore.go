@@ -30,8 +30,8 @@ type Options struct {
 	Shared bool
 
 	// LockTimeout is how long Open waits for another process to close the file. With
-	// Shared, each call waits as long. 0 means 1 second, or 5 seconds with Shared; below
-	// 0 it does not wait.
+	// Shared, each call waits at most as long. 0 means 1 second, or 5 seconds with Shared;
+	// below 0 it does not wait.
 	LockTimeout time.Duration
 
 	// Quarantine makes Open rename a corrupt file, appending ".corrupt-" and the time
@@ -62,7 +62,7 @@ type Store struct {
 
 	// With Shared, seen is the last version of the file that is known to be valid.
 	seen    version
-	lock    filelock.Queue
+	lock    *filelock.Queue
 	closing context.Context // done when Close is called
 	close   context.CancelFunc
 }
@@ -94,7 +94,7 @@ func Open(path string, opts *Options) (*Store, error) {
 	if err := disk.MkdirAll(filepath.Dir(path)); err != nil {
 		return nil, disk.ErrorAt(path, err)
 	}
-	s := &Store{path: path, opts: o, leases: leases{kept: o.Shared, put: map[string]int64{}}}
+	s := &Store{path: path, opts: o, lock: filelock.NewQueue(), leases: leases{kept: o.Shared, put: map[string]int64{}}}
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.changes = newGroup(s.begin, s.commit)
 	if err := s.connect(context.Background()); err != nil {

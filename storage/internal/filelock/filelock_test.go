@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -84,13 +86,13 @@ func TestLock_WaitsForUnlock(t *testing.T) {
 
 func TestQueue_ExcludesOthers(t *testing.T) {
 	a, b := openTwice(t)
-	var q Queue
+	q := NewQueue()
 	if err := q.Lock(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	wantLock(t, b, false)
 	locked := make(chan error)
-	go func() { locked <- new(Queue).Lock(t.Context(), b) }()
+	go func() { locked <- NewQueue().Lock(t.Context(), b) }()
 	if err := Unlock(a); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +106,7 @@ func TestQueue_ExcludesOthers(t *testing.T) {
 func TestQueue_CanceledCallsReleaseLock(t *testing.T) {
 	a, b := openTwice(t)
 	wantLock(t, a, true)
-	var q Queue
+	q := NewQueue()
 	for range 20 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		waiting, err := os.Open(a.Name())
@@ -119,9 +121,8 @@ func TestQueue_CanceledCallsReleaseLock(t *testing.T) {
 	if err := Unlock(a); err != nil {
 		t.Fatal(err)
 	}
-	for q.waiting.Load() {
-		time.Sleep(time.Millisecond)
-	}
+	q.waiting <- struct{}{} // when the system call has returned
+	<-q.waiting
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if err := q.Lock(ctx, b); err != nil {
@@ -129,17 +130,67 @@ func TestQueue_CanceledCallsReleaseLock(t *testing.T) {
 	}
 }
 
+// A call after one whose context is done waits for about as many turns of others as any.
+func TestQueue_CanceledCallDoesNotStarveNext(t *testing.T) {
+	first, _ := openTwice(t)
+	open := func() *os.File {
+		f, err := os.Open(first.Name())
+		if err != nil {
+			t.Error(err)
+		}
+		return f
+	}
+	var turns atomic.Int64
+	var others sync.WaitGroup
+	done, stop := context.WithCancel(t.Context())
+	for range 4 {
+		others.Go(func() {
+			for done.Err() == nil {
+				f := open()
+				if err := waitLock(f); err != nil {
+					t.Error(err)
+				}
+				turns.Add(1)
+				time.Sleep(time.Millisecond)
+				f.Close()
+			}
+		})
+	}
+	for turns.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	q := NewQueue()
+	for range 10 {
+		canceled, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		f := open()
+		if err := q.Lock(canceled, f); err == nil {
+			f.Close()
+		}
+		cancel()
+		f = open()
+		if err := q.Lock(t.Context(), f); err != nil {
+			t.Error(err)
+		}
+		f.Close()
+	}
+	stop()
+	others.Wait()
+	if n := turns.Load(); n > 300 {
+		t.Errorf("the lock was acquired %d times by others, and 10 times by the queue", n)
+	}
+}
+
 func TestQueue_ErrorClosesFile(t *testing.T) {
 	a, b := openTwice(t)
 	a.Close()
 	var path *os.PathError
-	if err := new(Queue).Lock(t.Context(), a); !errors.As(err, &path) || path.Path != a.Name() {
+	if err := NewQueue().Lock(t.Context(), a); !errors.As(err, &path) || path.Path != a.Name() {
 		t.Errorf("error %v, want one with the path", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	other, _ := openTwice(t)
-	if err := new(Queue).Lock(ctx, other); err != nil {
+	if err := NewQueue().Lock(ctx, other); err != nil {
 		t.Errorf("a free lock was not acquired: %v", err)
 	}
 	wantLock(t, b, true)
@@ -147,7 +198,7 @@ func TestQueue_ErrorClosesFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := new(Queue).Lock(ctx, waiting); !errors.Is(err, context.Canceled) {
+	if err := NewQueue().Lock(ctx, waiting); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 	if err := waiting.Close(); !errors.Is(err, os.ErrClosed) {

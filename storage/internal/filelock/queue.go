@@ -4,16 +4,17 @@ import (
 	"cmp"
 	"context"
 	"os"
-	"sync/atomic"
 )
 
 // A Queue locks files for a process that locks often, and briefly, like its competitors.
 // It waits in the system: unlike the function Lock, which tries again and again, it gets
 // the lock within microseconds, and a process that locks often does not starve others.
-// The zero value is ready to use.
 type Queue struct {
-	waiting atomic.Bool // a system call is waiting
+	waiting chan struct{} // semaphore for the system call that waits
 }
+
+// NewQueue returns a new Queue.
+func NewQueue() *Queue { return &Queue{waiting: make(chan struct{}, 1)} }
 
 // Lock waits until it acquires the lock of f. If ctx is done first, Lock returns the
 // error of ctx. On any error, Lock closes f.
@@ -28,18 +29,17 @@ func (q *Queue) Lock(ctx context.Context, f *os.File) error {
 	}
 	// The system call cannot be canceled, so one may remain of a call whose ctx is done.
 	// There is never more than one, however long the lock is held.
-	if !q.waiting.CompareAndSwap(false, true) {
-		if err = Lock(ctx, f); err != nil {
-			f.Close()
-		}
-		return err
+	select {
+	case q.waiting <- struct{}{}:
+	case <-ctx.Done():
+		f.Close()
+		return ctx.Err()
 	}
 	locked := make(chan error)
 	go func() {
-		err := waitLock(f)
-		q.waiting.Store(false)
+		defer func() { <-q.waiting }()
 		select {
-		case locked <- err:
+		case locked <- waitLock(f):
 		case <-ctx.Done():
 			f.Close()
 		}
