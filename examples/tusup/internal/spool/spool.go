@@ -188,6 +188,9 @@ func (s *spool) start(ctx context.Context) {
 		if e == nil {
 			return
 		}
+		if down, _ := s.link.state(); down != (outage{}) {
+			e = s.queue.probe()
+		}
 		s.do(ctx, e, job{})
 	}
 }
