@@ -204,6 +204,19 @@ func TestWatch_SaysOutageOnce(t *testing.T) {
 	}
 }
 
+func TestWatch_ResumedOffsetIsNoSignOfLife(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 1, Times: 8, Action: tustest.Respond(http.StatusBadGateway, "")})
+	w := startWatching(t, nil, "--endpoint", srv.Endpoint(), "--chunk-size", "100000", "--retries", "2")
+	w.write("spool/a", strings.Repeat("x", 200_000))
+	w.untilPrinted("uploaded spool/a")
+	_ = w.Process.Kill()
+	_ = w.Wait()
+	if text := w.stderr.String(); strings.Count(text, "reachable again") != 1 || strings.Count(text, "refuses uploads: 502") != 1 {
+		t.Errorf("standard error is %q", text)
+	}
+}
+
 func TestWatch_RefusesToStart(t *testing.T) {
 	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("not a database"), 0o600); err != nil {
