@@ -119,7 +119,7 @@ func (w *watchCommand) config() (spool.Config, error) {
 		if *target.path, err = targetPath(target.value); err != nil {
 			return config, err
 		}
-		if *target.path == config.Dir {
+		if sameFile(*target.path, config.Dir) {
 			return config, usagef("%s %s: must not be the directory that is watched", target.flag, target.value)
 		}
 	}
@@ -137,6 +137,13 @@ func inDirectory(path, dir string) bool {
 		parent, err = filepath.Abs(parent)
 	}
 	return err == nil && (parent == dir || strings.HasPrefix(parent, dir+string(filepath.Separator)))
+}
+
+// sameFile reports whether two paths are of the same file, also by mounts or other case.
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	second, otherErr := os.Stat(b)
+	return err == nil && otherErr == nil && os.SameFile(first, second)
 }
 
 // targetPath creates a directory and returns its path without links.
