@@ -182,7 +182,7 @@ func (s *session) checkResume(ctx context.Context) Finding {
 	s.client.CloseIdleConnections()
 	for try := range lateTries {
 		if try > 0 {
-			wait(ctx, lockWait)
+			s.wait(ctx)
 		}
 		resp, err := s.head(ctx, u)
 		if err != nil {
@@ -227,7 +227,7 @@ func (s *session) sendRest(ctx context.Context, u *upload) (*response, error) {
 		if err != nil || !isLocked(resp) || try == lockTries {
 			return resp, err
 		}
-		wait(ctx, lockWait)
+		s.wait(ctx)
 		if _, err := s.head(ctx, u); err != nil {
 			return nil, err
 		}
