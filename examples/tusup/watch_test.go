@@ -99,6 +99,7 @@ func (w *watching) untilPrinted(text string) {
 }
 
 func TestWatch_MovesFileAndEndsWithSignal(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("no such signals on Windows")
 	}
@@ -125,6 +126,7 @@ func TestWatch_MovesFileAndEndsWithSignal(t *testing.T) {
 }
 
 func TestWatch_RestartUploadsKeptFileOnce(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	state := filepath.Join(t.TempDir(), "uploads.db")
 	first := startWatching(t, nil, "--endpoint", srv.Endpoint(), "--state", state)
@@ -148,6 +150,7 @@ func TestWatch_RestartUploadsKeptFileOnce(t *testing.T) {
 }
 
 func TestWatch_JSONMatchesSchema(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("no such signals on Windows")
 	}
@@ -205,6 +208,7 @@ func TestWatch_SaysOutageOnce(t *testing.T) {
 }
 
 func TestWatch_ResumedOffsetIsNoSignOfLife(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", From: 1, Times: 8, Action: tustest.Respond(http.StatusBadGateway, "")})
 	w := startWatching(t, nil, "--endpoint", srv.Endpoint(), "--chunk-size", "100000", "--retries", "2")
@@ -218,6 +222,7 @@ func TestWatch_ResumedOffsetIsNoSignOfLife(t *testing.T) {
 }
 
 func TestWatch_RefusesToStart(t *testing.T) {
+	t.Parallel()
 	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("not a database"), 0o600); err != nil {
 		t.Fatal(err)
@@ -253,6 +258,7 @@ func TestWatch_RefusesToStart(t *testing.T) {
 }
 
 func TestWatch_DefaultStateIsRequired(t *testing.T) {
+	t.Parallel()
 	cmd := command(t, "watch", ".", "--endpoint", "http://127.0.0.1:9/files/")
 	state := filepath.Join(cmd.Dir, "file")
 	if err := os.WriteFile(state, nil, 0o600); err != nil {
@@ -265,6 +271,7 @@ func TestWatch_DefaultStateIsRequired(t *testing.T) {
 }
 
 func TestWatch_ServesMetrics(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	w := startWatching(t, nil, "--endpoint", srv.Endpoint(), "--no-state", "--metrics", "127.0.0.1:0")
 	w.write("spool/a", "content")
