@@ -26,22 +26,23 @@ type watching struct {
 	stdout, stderr syncBuffer
 }
 
-// syncBuffer is a buffer that a process writes while the test reads it.
+// syncBuffer is a buffer that a process writes while the test reads it. The buffer is not
+// embedded: io.Copy would use its ReadFrom.
 type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
 func (b *syncBuffer) Write(data []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(data)
+	return b.text.Write(data)
 }
 
 func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.text.String()
 }
 
 // startWatching runs watch in a directory of the test with the directory spool.

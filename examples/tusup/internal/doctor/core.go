@@ -201,6 +201,9 @@ func (s *session) checkResume(ctx context.Context) Finding {
 		}
 	}
 	offset := u.stored
+	if offset > at+sent {
+		return Finding{Outcome: No, Detail: fmt.Sprintf("after an interruption, HEAD has offset %d, but only %d bytes were sent", offset, at+sent)}
+	}
 	if early == nil && sent > clientBuffer { // else nothing was interrupted, or sent
 		s.kept = max(0, offset-at)
 	}
@@ -220,11 +223,16 @@ func (s *session) checkResume(ctx context.Context) Finding {
 		sizeText(at+sent), sizeText(offset), sizeText(u.size))}
 }
 
-// sendRest completes an upload. It waits a short time for a lock.
+// sendRest completes an upload. It waits a short time for a lock, and sends again what the
+// server did not store of a request.
 func (s *session) sendRest(ctx context.Context, u *upload) (*response, error) {
 	for try := 1; ; try++ {
-		resp, err := s.patch(ctx, u, u.stored, u.size-u.stored, nil)
-		if err != nil || !isLocked(resp) || try == lockTries {
+		at := u.stored
+		resp, err := s.patch(ctx, u, at, u.size-at, nil)
+		if err == nil && resp.succeeded() && u.stored > at && u.stored < u.size {
+			continue
+		}
+		if err != nil || !isLocked(resp) || try >= lockTries {
 			return resp, err
 		}
 		s.wait(ctx)
