@@ -58,6 +58,7 @@ printf '%s\n' "${COMPREPLY[@]}"`
 }
 
 func TestCompletion_BashFunctionCompletesWords(t *testing.T) {
+	t.Parallel()
 	for line, want := range map[string]string{
 		"tusup cap":                        "capabilities",
 		"tusup --chu":                      "--chunk-size",
@@ -87,6 +88,7 @@ func TestCompletion_BashFunctionCompletesWords(t *testing.T) {
 
 // Only a terminal shows what bash inserts.
 func TestCompletion_BashInsertsIntoTheLine(t *testing.T) {
+	t.Parallel()
 	cmd := inShell(t, "bash", "--noprofile", "--norc", "-i")
 	terminal, err := pty.Start(cmd)
 	if err != nil {
@@ -123,6 +125,7 @@ func TestCompletion_BashInsertsIntoTheLine(t *testing.T) {
 }
 
 func TestCompletion_ScriptsAreValid(t *testing.T) {
+	t.Parallel()
 	for shell, args := range map[string][]string{"bash": {"-n"}, "zsh": {"-n"}, "fish": {"--no-execute"}} {
 		t.Run(shell, func(t *testing.T) {
 			script := tusup(t, "completion", shell)
@@ -139,6 +142,7 @@ func TestCompletion_ScriptsAreValid(t *testing.T) {
 }
 
 func TestCompletion_BrokenConfigCompletesCommands(t *testing.T) {
+	t.Parallel()
 	cmd, _ := withConfig(t, "not TOML", "complete-line")
 	cmd.Env = append(cmd.Env, "COMP_LINE=tusup cap")
 	if got := finish(t, cmd); got != (outcome{stdout: "capabilities\n"}) {

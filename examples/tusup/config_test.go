@@ -31,6 +31,7 @@ func withConfig(t *testing.T, config string, args ...string) (cmd *exec.Cmd, pat
 }
 
 func TestConfig_PrecedenceOfSources(t *testing.T) {
+	t.Parallel()
 	const top, remote = `metadata = ["from=top"]`, `metadata = "from=remote"`
 	for name, test := range map[string]struct {
 		top, remote, env string
@@ -70,6 +71,7 @@ func TestConfig_PrecedenceOfSources(t *testing.T) {
 
 // Defaults for other uploads must not make a flag unusable.
 func TestConfig_CommandLineWinsOverExclusiveFlag(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	path, data := randomFile(t, 1000)
 	const config = "parallel = 2\nmetadata = 'a=b'\nterminate-on-fail = true\nquiet = true\nno-state = true\n"
@@ -108,6 +110,7 @@ func TestConfig_CommandLineWinsOverExclusiveFlag(t *testing.T) {
 }
 
 func TestConfig_FileIsSelected(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 100)
 	config := filepath.Join(t.TempDir(), "other.toml")
@@ -131,6 +134,7 @@ func TestConfig_FileIsSelected(t *testing.T) {
 }
 
 func TestConfig_InvalidIsUsageErrorWithPlace(t *testing.T) {
+	t.Parallel()
 	path, _ := randomFile(t, 100)
 	for name, test := range map[string]struct {
 		config string
@@ -172,6 +176,7 @@ func TestConfig_InvalidIsUsageErrorWithPlace(t *testing.T) {
 }
 
 func TestEnvironment_InvalidValueNamesVariable(t *testing.T) {
+	t.Parallel()
 	path, _ := randomFile(t, 100)
 	for variable, want := range map[string]string{
 		"TUS_CHUNK_SIZE=many":                 "not a size",
@@ -200,6 +205,7 @@ func TestEnvironment_InvalidValueNamesVariable(t *testing.T) {
 }
 
 func TestEnvironment_RepeatedFlagHasOneValuePerLine(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 100)
 	cmd := command(t, path)
@@ -213,6 +219,7 @@ func TestEnvironment_RepeatedFlagHasOneValuePerLine(t *testing.T) {
 }
 
 func TestEnvironment_InvalidEndpointNamesVariable(t *testing.T) {
+	t.Parallel()
 	path, _ := randomFile(t, 100)
 	cmd := command(t, path)
 	cmd.Env = append(cmd.Env, "TUS_ENDPOINT=ftp://example.org/")
@@ -222,6 +229,7 @@ func TestEnvironment_InvalidEndpointNamesVariable(t *testing.T) {
 }
 
 func TestEnvironment_EveryFlagHasAVariable(t *testing.T) {
+	t.Parallel()
 	parser, err := newParser(&flags{}, &program{stdout: &results{}, stderr: os.Stderr}, func(int) {})
 	if err != nil {
 		t.Fatal(err)
@@ -239,6 +247,7 @@ func TestEnvironment_EveryFlagHasAVariable(t *testing.T) {
 
 // A variable must not turn a harmless command into one that deletes.
 func TestEnvironment_ForgetAllIsNotAVariable(t *testing.T) {
+	t.Parallel()
 	cmd := command(t, "forget")
 	cmd.Env = append(cmd.Env, "TUS_ALL=true")
 	if got := finish(t, cmd); got.code != exitUsage {
@@ -247,6 +256,7 @@ func TestEnvironment_ForgetAllIsNotAVariable(t *testing.T) {
 }
 
 func TestRemote_IsAnArgumentOnlyInItsPlace(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	const names = "@backup"
 	for name, test := range map[string]struct {
@@ -281,6 +291,7 @@ func TestRemote_IsAnArgumentOnlyInItsPlace(t *testing.T) {
 }
 
 func TestRemotes_ListHasNoSecrets(t *testing.T) {
+	t.Parallel()
 	const config = "[remotes.b]\nendpoint = 'https://user:PLANTED@b.example/files/?key=PLANTED'\ntoken = 'PLANTED'\n[remotes.a]\nendpoint = 'https://a.example/'\nheader = ['X: PLANTED']\n"
 	cmd, _ := withConfig(t, config, "remotes")
 	if got := finish(t, cmd); got != (outcome{stdout: "a  https://a.example/\nb  https://b.example/files/\n"}) {
@@ -295,6 +306,7 @@ func TestRemotes_ListHasNoSecrets(t *testing.T) {
 }
 
 func TestConfig_ReadableByOthersWarnsOfCredentials(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("no such permissions on Windows")
 	}

@@ -46,6 +46,7 @@ func pathOf(t *testing.T, endpoint string) string {
 }
 
 func TestMethodOverride_PassesWhatBlocksPatch(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	front := frontOf(t, srv, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.Method == http.MethodPatch {
@@ -69,6 +70,7 @@ func TestMethodOverride_PassesWhatBlocksPatch(t *testing.T) {
 }
 
 func TestCapabilities_ReplaceOptions(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 300_000)
 	got := tusup(t, "--endpoint", srv.Endpoint(), "--capabilities", "creation,checksum:sha1,checksum:md5", "--chunk-size", "100KB", path)
@@ -91,6 +93,7 @@ func TestCapabilities_ReplaceOptions(t *testing.T) {
 }
 
 func TestBufferLimit_SizesStandardInput(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-defer-length")})
 	run := func(limit string) outcome {
 		cmd := command(t, "--endpoint", srv.Endpoint(), "--buffer-limit", limit, "--chunk-size", "100KB", "-")
@@ -106,6 +109,7 @@ func TestBufferLimit_SizesStandardInput(t *testing.T) {
 }
 
 func TestMinChunkSize_HalvesRefusedChunks(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	front := frontOf(t, srv, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if r.ContentLength > 150_000 {
@@ -129,6 +133,7 @@ func TestMinChunkSize_HalvesRefusedChunks(t *testing.T) {
 }
 
 func TestCookies_KeepSessionOfLoadBalancer(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	front := frontOf(t, srv, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if _, err := r.Cookie("backend"); err != nil && r.Method == http.MethodPatch {
@@ -151,6 +156,7 @@ func TestCookies_KeepSessionOfLoadBalancer(t *testing.T) {
 }
 
 func TestCookieFile_SendsThoseOfTheHost(t *testing.T) {
+	t.Parallel()
 	l := newHeaderLog(t)
 	file := filepath.Join(t.TempDir(), "cookies.txt")
 	write := func(text string) {
@@ -175,6 +181,7 @@ func TestCookieFile_SendsThoseOfTheHost(t *testing.T) {
 }
 
 func TestProxy_IsUsedAndItsPasswordHidden(t *testing.T) {
+	t.Parallel()
 	var through atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		through.Add(1)
@@ -202,6 +209,7 @@ func TestProxy_IsUsedAndItsPasswordHidden(t *testing.T) {
 }
 
 func TestProxy_NoneIgnoresTheEnvironment(t *testing.T) {
+	t.Parallel()
 	for _, proxy := range []string{"", "none"} {
 		l := newHeaderLog(t)
 		cmd := command(t, "--endpoint", "http://tus.invalid/files/", "--retries", "0", "capabilities")
@@ -213,6 +221,7 @@ func TestProxy_NoneIgnoresTheEnvironment(t *testing.T) {
 }
 
 func TestHTTP2_IsUsedOnRequest(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	var major atomic.Int32
 	front := frontOf(t, srv, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -235,6 +244,7 @@ func TestHTTP2_IsUsedOnRequest(t *testing.T) {
 }
 
 func TestClientCert_IsPresented(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	var subject atomic.Value
 	front := frontOf(t, srv, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -262,6 +272,7 @@ func TestClientCert_IsPresented(t *testing.T) {
 }
 
 func TestClientCert_IsNotPresentedToForeignLocation(t *testing.T) {
+	t.Parallel()
 	var asked, certificates atomic.Int32
 	foreign := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
@@ -317,6 +328,7 @@ func writePEM(t *testing.T, path, kind string, der []byte) {
 }
 
 func TestQuiet_PrintsErrorsOnly(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 1000)
 	if got := tusup(t, "-q", "--endpoint", srv.Endpoint(), path); got != (outcome{}) {

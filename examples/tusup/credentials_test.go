@@ -39,6 +39,7 @@ func (g *guarded) credentials() string {
 }
 
 func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
+	t.Parallel()
 	path, _ := randomFile(t, 100)
 	for name, test := range map[string]struct {
 		env      string   // TUS_ENDPOINT; HERE is replaced with the URL of the server
@@ -104,6 +105,7 @@ func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
 }
 
 func TestCredentials_NoneSetNamesNoFlag(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t)
 	got := tusup(t, "info", "--retries", "0", g.url+"/files/1")
 	if got.code != exitFailed || strings.Contains(got.stderr, "--trusted-origin") {
@@ -112,6 +114,7 @@ func TestCredentials_NoneSetNamesNoFlag(t *testing.T) {
 }
 
 func TestCredentials_ForeignLocationNamesTheFlag(t *testing.T) {
+	t.Parallel()
 	g := newGuarded(t)
 	home := tustest.NewServer(t, nil)
 	home.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", g.url+"/files/1")})
@@ -130,6 +133,7 @@ func TestCredentials_ForeignLocationNamesTheFlag(t *testing.T) {
 }
 
 func TestCredentials_BadTrustedOriginIsRefused(t *testing.T) {
+	t.Parallel()
 	got := tusup(t, "--endpoint", "http://127.0.0.1:1/", "--trusted-origin", "uploads.example", "info", "http://127.0.0.1:1/x")
 	if got.code != exitUsage || !strings.Contains(got.stderr, "trusted origin") {
 		t.Errorf("outcome is %+v", got)
@@ -137,6 +141,7 @@ func TestCredentials_BadTrustedOriginIsRefused(t *testing.T) {
 }
 
 func TestVerbose_EchoedTokenIsRedacted(t *testing.T) {
+	t.Parallel()
 	const token = "PLANTED/secret+token"
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Tus-Resumable", "1.0.0")

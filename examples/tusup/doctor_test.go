@@ -45,6 +45,7 @@ func wantAllDeleted(t *testing.T, srv *tustest.Server) {
 }
 
 func TestDoctor_EmbeddedTusdResumes(t *testing.T) {
+	t.Parallel()
 	endpoint, dir := serve(t)
 	got := tusup(t, "doctor", endpoint)
 	if got.code != exitOK || got.stderr != "" || lastLine(got.stdout) != "uploads resume\n" {
@@ -64,6 +65,7 @@ func TestDoctor_EmbeddedTusdResumes(t *testing.T) {
 }
 
 func TestDoctor_RecommendedFlagsCanBeCopied(t *testing.T) {
+	t.Parallel()
 	endpoint, _ := serve(t)
 	got := tusup(t, "doctor", strings.TrimSuffix(endpoint, "/"))
 	if got.code != exitOK || lastLine(got.stdout) != "uploads resume with the recommended flags\n" {
@@ -79,6 +81,7 @@ func TestDoctor_RecommendedFlagsCanBeCopied(t *testing.T) {
 }
 
 func TestDoctor_FailureIsTheLastLine(t *testing.T) {
+	t.Parallel()
 	srv := httptest.NewServer(http.FileServer(http.Dir(t.TempDir())))
 	defer srv.Close()
 	got := tusup(t, "doctor", "--endpoint", srv.URL+"/")
@@ -91,6 +94,7 @@ func TestDoctor_FailureIsTheLastLine(t *testing.T) {
 }
 
 func TestDoctor_JSONIsOneObject(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		r.Header.Del("Upload-Checksum")
@@ -108,6 +112,7 @@ func TestDoctor_JSONIsOneObject(t *testing.T) {
 }
 
 func TestDoctor_CredentialsOfTheEndpointAreSent(t *testing.T) {
+	t.Parallel()
 	h := tustest.NewHandler(nil)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer of-env" || r.Header.Get("X-Flag") != "of-flag" {
@@ -144,6 +149,7 @@ func TestDoctor_CredentialsOfTheEndpointAreSent(t *testing.T) {
 }
 
 func TestDoctor_MetadataIsSent(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	if got := tusup(t, "doctor", "--metadata", "bucket=films", srv.Endpoint()); got.code != exitOK {
 		t.Fatalf("outcome is %+v", got)
@@ -157,6 +163,7 @@ func TestDoctor_MetadataIsSent(t *testing.T) {
 }
 
 func TestDoctor_MaxBodyTriesLargerBodies(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	got := tusup(t, "doctor", "--max-body", "20MiB", srv.Endpoint())
 	if got.code != exitOK || !strings.Contains(got.stdout, "a body of 20 MiB is accepted") {
@@ -165,6 +172,7 @@ func TestDoctor_MaxBodyTriesLargerBodies(t *testing.T) {
 }
 
 func TestDoctor_InterruptDeletesUploads(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	held := make(chan struct{})
 	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -189,6 +197,7 @@ func TestDoctor_InterruptDeletesUploads(t *testing.T) {
 }
 
 func TestDoctor_UsageErrors(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{
 		"no endpoint": {},
 		"size":        {"--size", "1KiB", "http://127.0.0.1:1/"},
@@ -208,6 +217,7 @@ func TestDoctor_UsageErrors(t *testing.T) {
 }
 
 func TestDoctor_ServerTextIsEscaped(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.Respond(400, "red \x1b[31m text\nuploads resume", "Tus-Resumable", "1.0.0")})
 	got := tusup(t, "doctor", srv.Endpoint())

@@ -49,7 +49,13 @@ type outcome struct {
 // command returns a command that runs tusup in a directory of the test.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	return commandWithin(t, time.Minute, args...)
+}
+
+// commandWithin is command with a limit to the time of the process.
+func commandWithin(t *testing.T, limit time.Duration, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = t.TempDir()

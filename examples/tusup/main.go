@@ -205,14 +205,20 @@ func parseErrorText(err error) string {
 	return err.Error()
 }
 
-// interruptible returns a context that ends with the first SIGINT or SIGTERM.
-// The second ends the program.
+// interruption is the cause of the end of a context.
+type interruption struct{ os.Signal }
+
+func (i interruption) Error() string { return i.String() }
+func (interruption) Unwrap() error   { return context.Canceled }
+
+// interruptible returns a context that ends with the first SIGINT or SIGTERM, whose cause is
+// then an interruption. The second ends the program.
 func interruptible(p *program) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		<-signals
+		first := <-signals
 		logged := make(chan struct{})
 		go func() { // blocks while standard error is not read
 			p.logf("pausing; interrupt again to exit at once")
@@ -224,12 +230,12 @@ func interruptible(p *program) (context.Context, context.CancelFunc) {
 		case <-signals:
 			os.Exit(exitInterrupted)
 		}
-		cancel()
+		cancel(interruption{first})
 		<-signals
 		os.Exit(exitInterrupted)
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
-		cancel()
+		cancel(nil)
 	}
 }

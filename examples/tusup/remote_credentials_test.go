@@ -38,6 +38,7 @@ func (l *headerLog) text() string {
 }
 
 func TestRemoteCredentials_GoToTheirOwnEndpointOnly(t *testing.T) {
+	t.Parallel()
 	const other = "http://127.0.0.1:9"
 	for name, test := range map[string]struct {
 		top, remote string // endpoints; HERE is replaced with the URL of the server
@@ -99,6 +100,7 @@ func TestRemoteCredentials_GoToTheirOwnEndpointOnly(t *testing.T) {
 }
 
 func TestRemoteCredentials_TokenOfTheRemoteIsSent(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ key, want string }{
 		"token":               {"token = 'of-config'", "Bearer of-config"},
 		"token file":          {"token-file = 'token.txt'", "Bearer of-file"},
@@ -125,6 +127,7 @@ func TestRemoteCredentials_TokenOfTheRemoteIsSent(t *testing.T) {
 
 // A certificate that is used and does not exist is an error.
 func TestClientCert_IsForTheEndpointOfItsSource(t *testing.T) {
+	t.Parallel()
 	const other = "http://127.0.0.1:9/"
 	for name, test := range map[string]struct {
 		config, env, endpoint string
@@ -159,6 +162,7 @@ func TestClientCert_IsForTheEndpointOfItsSource(t *testing.T) {
 }
 
 func TestTokenFile_FlagReplacesEnvironment(t *testing.T) {
+	t.Parallel()
 	l := newHeaderLog(t)
 	file := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(file, []byte(" of-file\n"), 0o600); err != nil {
@@ -185,6 +189,7 @@ func TestTokenFile_FlagReplacesEnvironment(t *testing.T) {
 }
 
 func TestTrustedOrigins_OfTheConfigHoldForItsEndpoint(t *testing.T) {
+	t.Parallel()
 	c := connection{sources: sources{defaults: login{endpoint: "https://a.example/", trusted: []string{"https://c.example"}}}}
 	if got := c.trustedOrigins(); len(got) != 1 {
 		t.Errorf("trusted origins are %v", got)

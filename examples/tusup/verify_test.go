@@ -40,6 +40,7 @@ func verify(t *testing.T, manifest string, contents map[string]string, args ...s
 }
 
 func TestVerify_LocalFiles(t *testing.T) {
+	t.Parallel()
 	was := map[string]string{"a": "a", "b": "b", "c": "c"}
 	manifest := sums(was, "a", "b", "c")
 	for name, test := range map[string]struct {
@@ -64,6 +65,7 @@ func TestVerify_LocalFiles(t *testing.T) {
 }
 
 func TestVerify_InvalidManifestFails(t *testing.T) {
+	t.Parallel()
 	a := map[string]string{"a": "a"}
 	for name, test := range map[string]struct{ manifest, want string }{
 		"empty":     {"", "no entries"},
@@ -83,6 +85,7 @@ func TestVerify_InvalidManifestFails(t *testing.T) {
 }
 
 func TestVerify_ManifestOfSha256sumOnStandardInput(t *testing.T) {
+	t.Parallel()
 	path, err := exec.LookPath("sha256sum")
 	if err != nil {
 		t.Skip("NOTICE: sha256sum is missing")
@@ -104,6 +107,7 @@ func TestVerify_ManifestOfSha256sumOnStandardInput(t *testing.T) {
 }
 
 func TestVerifyRemote_ComparesUploadsOfTusd(t *testing.T) {
+	t.Parallel()
 	endpoint, dir := serve(t)
 	cmd := command(t, "--endpoint", endpoint, "--json", "--manifest", "SHA256SUMS", "a", "b", "-")
 	writeTree(t, cmd.Dir, "a", "b")
@@ -141,6 +145,7 @@ func downloadServer(t *testing.T, handler http.HandlerFunc) (srv *httptest.Serve
 }
 
 func TestVerifyRemote_Responses(t *testing.T) {
+	t.Parallel()
 	local := map[string]string{"a": "content"}
 	status := func(code int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(code) }
@@ -204,6 +209,7 @@ func TestVerifyRemote_Responses(t *testing.T) {
 }
 
 func TestVerifyRemote_EntryWithoutURLIsCounted(t *testing.T) {
+	t.Parallel()
 	got := verify(t, sums(map[string]string{"a": "a"}, "a"), map[string]string{"a": "a"}, "--download")
 	if got != (outcome{exitOK, "a: OK\na: no URL in the manifest\n", "tusup: equal: 1, without a URL: 1\n"}) {
 		t.Errorf("outcome is %+v", got)
@@ -211,6 +217,7 @@ func TestVerifyRemote_EntryWithoutURLIsCounted(t *testing.T) {
 }
 
 func TestVerifyRemote_CredentialsStayAtTheirOrigin(t *testing.T) {
+	t.Parallel()
 	credentials := func(r *http.Request) string {
 		return r.Header.Get("Authorization") + r.Header.Get("X-Env") + r.Header.Get("X-Flag") + r.Header.Get("Cookie")
 	}
@@ -243,6 +250,7 @@ func TestVerifyRemote_CredentialsStayAtTheirOrigin(t *testing.T) {
 }
 
 func TestVerifyRemote_WithheldCredentialsAreNamed(t *testing.T) {
+	t.Parallel()
 	_, manifest := downloadServer(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
 	got := verify(t, manifest, map[string]string{"a": "content"}, "--download", "--endpoint", "http://other.example/files/", "--header", "X-Flag: F")
 	if got.code != exitFailed || !strings.Contains(got.stderr, "--trusted-origin http://127.0.0.1:") {
@@ -251,6 +259,7 @@ func TestVerifyRemote_WithheldCredentialsAreNamed(t *testing.T) {
 }
 
 func TestVerify_InterruptEndsDownload(t *testing.T) {
+	t.Parallel()
 	started := make(chan struct{}, 1)
 	_, manifest := downloadServer(t, func(w http.ResponseWriter, r *http.Request) {
 		started <- struct{}{}

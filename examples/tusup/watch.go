@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -32,9 +31,6 @@ type watchCommand struct {
 
 // Run uploads until the process is interrupted.
 func (w *watchCommand) Run(ctx context.Context, p *program, c *common) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
 	ignoreSizeLimit()
 	if err := w.check(c); err != nil {
 		return err
@@ -76,13 +72,10 @@ func (w *watchCommand) Run(ctx context.Context, p *program, c *common) error {
 	defer context.AfterFunc(ctx, manager.stopping)()
 	err = spool.Run(ctx, config)
 	report.summary()
-	if ctx.Err() == nil {
-		return err
-	}
-	if <-signals == syscall.SIGTERM { // the way to stop a service
+	if context.Cause(ctx) == (interruption{syscall.SIGTERM}) { // the way to stop a service
 		return nil
 	}
-	return ctx.Err()
+	return err
 }
 
 // check returns a usage error for flags that kong accepts.
@@ -126,7 +119,7 @@ func (w *watchCommand) config() (spool.Config, error) {
 		if *target.path, err = targetPath(target.value); err != nil {
 			return config, err
 		}
-		if *target.path == config.Dir {
+		if sameFile(*target.path, config.Dir) {
 			return config, usagef("%s %s: must not be the directory that is watched", target.flag, target.value)
 		}
 	}
@@ -144,6 +137,13 @@ func inDirectory(path, dir string) bool {
 		parent, err = filepath.Abs(parent)
 	}
 	return err == nil && (parent == dir || strings.HasPrefix(parent, dir+string(filepath.Separator)))
+}
+
+// sameFile reports whether two paths are of the same file, also by mounts or other case.
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	second, otherErr := os.Stat(b)
+	return err == nil && otherErr == nil && os.SameFile(first, second)
 }
 
 // targetPath creates a directory and returns its path without links.

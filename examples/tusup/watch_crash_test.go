@@ -25,6 +25,7 @@ import (
 // TestWatch_CrashesStoreEachFileOnce drops files into a directory while watch and the server
 // are killed, again and again, and while the resume database cannot grow.
 func TestWatch_CrashesStoreEachFileOnce(t *testing.T) {
+	t.Parallel()
 	files := map[string]int{"move": 200, "keep": 50, "delete": 50}
 	for name, args := range map[string][]string{"move": {"--move-to", "done"}, "keep": nil, "delete": {"--delete"}} {
 		t.Run(name, func(t *testing.T) {
@@ -37,6 +38,9 @@ func TestWatch_CrashesStoreEachFileOnce(t *testing.T) {
 		})
 	}
 }
+
+// crashTestLimit bounds the time of a process: that of the last server is most of the test.
+const crashTestLimit = 5 * time.Minute
 
 // crashTest is a directory with its files, the server, and the watch of the moment.
 type crashTest struct {
@@ -162,7 +166,7 @@ func (c *crashTest) startServer() {
 	if u, err := url.Parse(c.endpoint); err == nil && u.Host != "" {
 		addr = u.Host
 	}
-	c.server = command(c.t, "serve", "--addr", addr, "--dir", filepath.Join(c.dir, "store"))
+	c.server = commandWithin(c.t, crashTestLimit, "serve", "--addr", addr, "--dir", filepath.Join(c.dir, "store"))
 	stdout, err := c.server.StdoutPipe()
 	if err == nil {
 		err = c.server.Start()
@@ -187,7 +191,7 @@ func (c *crashTest) startServer() {
 func (c *crashTest) startWatch(in ...string) {
 	args := append([]string{"watch", "spool", "--endpoint", c.endpoint, "--state", "uploads.db",
 		"--scan", "1s", "--settle", "200ms", "--bwlimit", "4MB"}, c.args...)
-	c.watch = command(c.t, args...)
+	c.watch = commandWithin(c.t, crashTestLimit, args...)
 	if len(in) > 0 {
 		c.watch.Path, _ = exec.LookPath(in[0])
 		c.watch.Args = append(in, c.watch.Args...)
@@ -221,7 +225,7 @@ func kill(cmd *exec.Cmd) {
 
 func (c *crashTest) eventually(what string, holds func() bool) {
 	c.t.Helper()
-	for deadline := time.Now().Add(45 * time.Second); !holds(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("timeout: %s: %d of %d stored\n%s", what, len(c.stored()), len(c.content), c.stderr)
 		}

@@ -16,6 +16,7 @@ import (
 )
 
 func TestWatch_NotifiesSystemd(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	dir, err := os.MkdirTemp("", "notify") // a short path, for the address of a socket
 	if err != nil {
@@ -60,6 +61,7 @@ func TestWatch_NotifiesSystemd(t *testing.T) {
 
 // TestWatch_UnitIsValid checks the unit of the documentation with the flags of this binary.
 func TestWatch_UnitIsValid(t *testing.T) {
+	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip("systemd-analyze is not installed")

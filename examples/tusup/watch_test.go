@@ -26,22 +26,23 @@ type watching struct {
 	stdout, stderr syncBuffer
 }
 
-// syncBuffer is a buffer that a process writes while the test reads it.
+// syncBuffer is a buffer that a process writes while the test reads it. The buffer is not
+// embedded: io.Copy would use its ReadFrom.
 type syncBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
 func (b *syncBuffer) Write(data []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.Write(data)
+	return b.text.Write(data)
 }
 
 func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.Buffer.String()
+	return b.text.String()
 }
 
 // startWatching runs watch in a directory of the test with the directory spool.
@@ -99,6 +100,7 @@ func (w *watching) untilPrinted(text string) {
 }
 
 func TestWatch_MovesFileAndEndsWithSignal(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("no such signals on Windows")
 	}
@@ -125,6 +127,7 @@ func TestWatch_MovesFileAndEndsWithSignal(t *testing.T) {
 }
 
 func TestWatch_RestartUploadsKeptFileOnce(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	state := filepath.Join(t.TempDir(), "uploads.db")
 	first := startWatching(t, nil, "--endpoint", srv.Endpoint(), "--state", state)
@@ -148,6 +151,7 @@ func TestWatch_RestartUploadsKeptFileOnce(t *testing.T) {
 }
 
 func TestWatch_JSONMatchesSchema(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("no such signals on Windows")
 	}
@@ -204,7 +208,22 @@ func TestWatch_SaysOutageOnce(t *testing.T) {
 	}
 }
 
+func TestWatch_ResumedOffsetIsNoSignOfLife(t *testing.T) {
+	t.Parallel()
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 1, Times: 8, Action: tustest.Respond(http.StatusBadGateway, "")})
+	w := startWatching(t, nil, "--endpoint", srv.Endpoint(), "--chunk-size", "100000", "--retries", "2")
+	w.write("spool/a", strings.Repeat("x", 200_000))
+	w.untilPrinted("uploaded spool/a")
+	_ = w.Process.Kill()
+	_ = w.Wait()
+	if text := w.stderr.String(); strings.Count(text, "reachable again") != 1 || strings.Count(text, "refuses uploads: 502") != 1 {
+		t.Errorf("standard error is %q", text)
+	}
+}
+
 func TestWatch_RefusesToStart(t *testing.T) {
+	t.Parallel()
 	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("not a database"), 0o600); err != nil {
 		t.Fatal(err)
@@ -240,6 +259,7 @@ func TestWatch_RefusesToStart(t *testing.T) {
 }
 
 func TestWatch_DefaultStateIsRequired(t *testing.T) {
+	t.Parallel()
 	cmd := command(t, "watch", ".", "--endpoint", "http://127.0.0.1:9/files/")
 	state := filepath.Join(cmd.Dir, "file")
 	if err := os.WriteFile(state, nil, 0o600); err != nil {
@@ -252,6 +272,7 @@ func TestWatch_DefaultStateIsRequired(t *testing.T) {
 }
 
 func TestWatch_ServesMetrics(t *testing.T) {
+	t.Parallel()
 	srv := tustest.NewServer(t, nil)
 	w := startWatching(t, nil, "--endpoint", srv.Endpoint(), "--no-state", "--metrics", "127.0.0.1:0")
 	w.write("spool/a", "content")

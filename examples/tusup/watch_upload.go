@@ -121,10 +121,13 @@ func (u *watchUploader) uploadWith(ctx context.Context, client *tus.Client, f sp
 			link.Failed(r.Err)
 		}
 	}
-	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) {
-		if p.Acknowledged > 0 {
+	acknowledged := int64(-1)
+	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) { // not called concurrently
+		// The first value may be from an earlier session. Bytes that are sent prove nothing.
+		if acknowledged >= 0 && p.Acknowledged > acknowledged {
 			link.Reached()
 		}
+		acknowledged = p.Acknowledged
 	}
 	var unrecorded atomic.Bool
 	opts.Hooks.OnStoreError = func(*tus.Uploader, error) { unrecorded.Store(true) }

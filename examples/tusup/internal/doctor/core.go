@@ -182,7 +182,7 @@ func (s *session) checkResume(ctx context.Context) Finding {
 	s.client.CloseIdleConnections()
 	for try := range lateTries {
 		if try > 0 {
-			wait(ctx, lockWait)
+			s.wait(ctx)
 		}
 		resp, err := s.head(ctx, u)
 		if err != nil {
@@ -201,6 +201,9 @@ func (s *session) checkResume(ctx context.Context) Finding {
 		}
 	}
 	offset := u.stored
+	if offset > at+sent {
+		return Finding{Outcome: No, Detail: fmt.Sprintf("after an interruption, HEAD has offset %d, but only %d bytes were sent", offset, at+sent)}
+	}
 	if early == nil && sent > clientBuffer { // else nothing was interrupted, or sent
 		s.kept = max(0, offset-at)
 	}
@@ -220,14 +223,19 @@ func (s *session) checkResume(ctx context.Context) Finding {
 		sizeText(at+sent), sizeText(offset), sizeText(u.size))}
 }
 
-// sendRest completes an upload. It waits a short time for a lock.
+// sendRest completes an upload. It waits a short time for a lock, and sends again what the
+// server did not store of a request.
 func (s *session) sendRest(ctx context.Context, u *upload) (*response, error) {
 	for try := 1; ; try++ {
-		resp, err := s.patch(ctx, u, u.stored, u.size-u.stored, nil)
-		if err != nil || !isLocked(resp) || try == lockTries {
+		at := u.stored
+		resp, err := s.patch(ctx, u, at, u.size-at, nil)
+		if err == nil && resp.succeeded() && u.stored > at && u.stored < u.size {
+			continue
+		}
+		if err != nil || !isLocked(resp) || try >= lockTries {
 			return resp, err
 		}
-		wait(ctx, lockWait)
+		s.wait(ctx)
 		if _, err := s.head(ctx, u); err != nil {
 			return nil, err
 		}

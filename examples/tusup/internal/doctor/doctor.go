@@ -38,6 +38,9 @@ const (
 // DefaultTimeout is the timeout for each request without data moving.
 const DefaultTimeout = 10 * time.Second
 
+// DefaultWait is the wait after which a request is repeated.
+const DefaultWait = 300 * time.Millisecond
+
 // Config controls Run. Endpoint and Client are required.
 type Config struct {
 	// Endpoint is the upload creation URL.
@@ -64,6 +67,9 @@ type Config struct {
 	MaxBody int64
 	// Timeout ends a request on which no data moves. 0 means DefaultTimeout.
 	Timeout time.Duration
+	// Wait is the time that a server gets to read the last byte of an interrupted request,
+	// to store it, and to release a lock; the latter two several times. 0 means DefaultWait.
+	Wait time.Duration
 	// OverridePatch sends PATCH as POST with X-HTTP-Method-Override.
 	OverridePatch bool
 	// LoginAdvice is the advice for a server that requires credentials.
@@ -169,6 +175,9 @@ func newSession(config Config) (*session, error) {
 	}
 	if s.config.Timeout <= 0 {
 		s.config.Timeout = DefaultTimeout
+	}
+	if s.config.Wait <= 0 {
+		s.config.Wait = DefaultWait
 	}
 	if s.config.LoginAdvice == "" {
 		s.config.LoginAdvice = "set TUS_TOKEN, or use --header"

@@ -31,6 +31,28 @@ func onHeader(name string, action tustest.Action) tustest.Action {
 	}
 }
 
+// onFinished handles requests for the finished upload that was interrupted, the others
+// normally.
+func onFinished(action tustest.Action) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if u, ok := h.Upload(r.URL.Path); ok && u.Complete() && len(u.Data) == doctor.DefaultSize {
+			action(w, r, h)
+			return
+		}
+		h.Serve(w, r)
+	}
+}
+
+// storing lets the server store at most n bytes of a request.
+func storing(n int64) tustest.Action {
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		if r.ContentLength > n {
+			r.ContentLength, r.Body = n, io.NopCloser(io.LimitReader(r.Body, n))
+		}
+		h.Serve(w, r)
+	}
+}
+
 // without lets the server handle the request without a header field or trailer.
 func without(name string) tustest.Action {
 	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
@@ -139,12 +161,26 @@ func TestFaults_AreReportedWithFlags(t *testing.T) {
 			outcomes{"resume": doctor.OK, "buffering": doctor.OK}, "resume", "cut after 448 KiB, resumed at", true, "",
 		},
 		"finished upload forgotten": {
-			[]tustest.Fault{{Method: "HEAD", Skip: 1, Action: tustest.Respond(404, "gone", tusHeader...)}},
+			[]tustest.Fault{always("HEAD", onFinished(tustest.Respond(404, "gone", tusHeader...)))},
 			outcomes{"resume": doctor.OK, "finished": doctor.Warning}, "finished", "404", true, "",
 		},
 		"finished upload is not complete": {
-			[]tustest.Fault{{Method: "HEAD", Skip: 1, Action: tustest.SetHeader("Upload-Offset", "1000")}},
+			[]tustest.Fault{always("HEAD", onFinished(tustest.SetHeader("Upload-Offset", "1000")))},
 			outcomes{"resume": doctor.OK, "finished": doctor.No}, "finished", "offset 1000 of 524288", false, "",
+		},
+		"part of each PATCH stored": {
+			[]tustest.Fault{always("PATCH", storing(100<<10))},
+			outcomes{"patch": doctor.Warning, "resume": doctor.OK, "finished": doctor.OK}, "patch", "stored 102400 of 262144 bytes", true, "",
+		},
+		"bytes acknowledged that were not sent": {
+			[]tustest.Fault{always("HEAD", func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+				if u, ok := h.Upload(r.URL.Path); ok && len(u.Data) > 256<<10 && !u.Complete() {
+					tustest.SetHeader("Upload-Offset", fmt.Sprint(u.Length))(w, r, h)
+					return
+				}
+				h.Serve(w, r)
+			})},
+			outcomes{"resume": doctor.No}, "resume", "offset 524288, but only 458752 bytes were sent", false, "",
 		},
 		"creation with bytes refused": {
 			[]tustest.Fault{always("POST", onHeader("Content-Type", tustest.Respond(415, "no bytes", tusHeader...)))},

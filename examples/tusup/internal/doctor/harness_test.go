@@ -39,6 +39,7 @@ func run(t *testing.T, config doctor.Config) doctor.Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	config.Wait = 100 * time.Millisecond
 	if config.Client == nil {
 		config.Client = &http.Client{Transport: tus.NewTransport()}
 	}

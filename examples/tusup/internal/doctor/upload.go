@@ -19,15 +19,11 @@ const (
 	octets   = "application/offset+octet-stream"
 	filename = "tusup-doctor" // by which an administrator recognizes the uploads
 
-	// settle is how long the connection of an interrupted request stays open after its
-	// last byte, so that the server reads it.
-	settle = 300 * time.Millisecond
 	// clientBuffer is the maximum number of bytes that the client has not sent when it waits
 	// for more.
 	clientBuffer = 64 * kib
-	// lockTries and lockWait bound the wait for a lock that an interrupted request holds.
+	// lockTries is how often a request is sent while an interrupted one holds a lock.
 	lockTries = 12
-	lockWait  = 250 * time.Millisecond
 	// lateTries is how often the offset is requested if it did not move.
 	lateTries = 8
 )
@@ -122,7 +118,7 @@ func (s *session) head(ctx context.Context, u *upload) (*response, error) {
 			}
 			return resp, err
 		}
-		wait(ctx, lockWait)
+		s.wait(ctx)
 	}
 }
 
@@ -132,7 +128,7 @@ func (s *session) interrupt(ctx context.Context, u *upload, at, n, sent int64) *
 	r := u.request(http.MethodPatch, at, nil)
 	r.size = n
 	r.body = func() io.Reader {
-		return io.MultiReader(bytesAt(at, sent)(), &cutter{ctx: ctx})
+		return io.MultiReader(bytesAt(at, sent)(), cutter(func() { s.wait(ctx) }))
 	}
 	resp, err := s.send(ctx, r)
 	if err != nil {
@@ -141,15 +137,13 @@ func (s *session) interrupt(ctx context.Context, u *upload, at, n, sent int64) *
 	return resp
 }
 
-// cutter ends a body with an error, after a wait.
-type cutter struct {
-	ctx context.Context
-}
+// cutter ends a body with an error, after a wait in which the server reads the last byte.
+type cutter func()
 
 var errCut = errors.New("cut")
 
-func (c *cutter) Read([]byte) (int, error) {
-	wait(c.ctx, settle)
+func (wait cutter) Read([]byte) (int, error) {
+	wait()
 	return 0, errCut
 }
 
@@ -168,7 +162,7 @@ func (s *session) remove(ctx context.Context, u *upload) (*response, error) {
 		if !isLocked(resp) || try == lockTries {
 			return resp, nil
 		}
-		wait(ctx, lockWait)
+		s.wait(ctx)
 	}
 }
 
@@ -225,9 +219,9 @@ func isLocked(r *response) bool {
 	return r.StatusCode == http.StatusLocked || r.StatusCode == http.StatusConflict
 }
 
-// wait returns after d or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
+// wait returns after Config.Wait or when ctx ends.
+func (s *session) wait(ctx context.Context) {
+	timer := time.NewTimer(s.config.Wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -156,6 +156,26 @@ func TestRun_BlockedFileDoesNotBlockOthers(t *testing.T) {
 	wantFiles(t, filepath.Join(s.dir, ".failed"))
 }
 
+func TestRun_OutageTriesOtherFileNext(t *testing.T) {
+	for range 10 { // the waits are random
+		s := newSite(t)
+		s.config.Concurrency = 1
+		s.write("good", "good")
+		s.write("poison", "bad")
+		s.age("poison", time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
+		s.respond = func(f spool.File) error {
+			if f.Name == "poison" {
+				return statusError(500)
+			}
+			return nil
+		}
+		s.run(func() { time.Sleep(time.Minute) })
+		if len(s.attempts) < 2 || !slices.Equal(s.attempts[:2], []string{"poison", "good"}) {
+			t.Errorf("attempts were %q", s.attempts)
+		}
+	}
+}
+
 func TestRun_RefusedFileIsSetAsideAtOnce(t *testing.T) {
 	for name, err := range map[string]error{
 		"400": statusError(400), "413": &tus.Error{StatusCode: 413, Err: tus.ErrTooLarge}, "unsupported": tus.ErrUnsupported,

@@ -136,11 +136,14 @@ func (s *spool) finishFailure(ctx context.Context, r result) {
 	s.later(e)
 }
 
-// endReplaced reports a file that changed or vanished during its upload.
+// endReplaced reports a file that changed or vanished during its upload, but not one that
+// did so before.
 func (s *spool) endReplaced(r result) {
-	if r.now.kind == regularFile {
+	switch {
+	case errors.Is(r.err, errChanged), errors.Is(r.err, errVanished):
+	case r.now.kind == regularFile:
 		s.end(r, Changed, r.err)
-	} else {
+	default:
 		s.end(r, Vanished, r.err)
 	}
 }

@@ -58,6 +58,9 @@ func (m *mover) move(ctx context.Context, f File, target string) (string, error)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return "", err
 	}
+	if err := distinct(filepath.Dir(from), filepath.Dir(to)); err != nil {
+		return "", err
+	}
 	for n := 0; ; n++ {
 		path := numbered(to, n)
 		err := m.place(ctx, f, path)
@@ -78,6 +81,20 @@ func (m *mover) move(ctx context.Context, f File, target string) (string, error)
 		}
 		return path, nil
 	}
+}
+
+// distinct returns an error if two paths are of one directory: a file that is moved there
+// would be found as its own copy, and deleted.
+func distinct(a, b string) error {
+	first, err := os.Stat(a)
+	if err != nil {
+		return notVanished(err)
+	}
+	second, err := os.Stat(b)
+	if err == nil && os.SameFile(first, second) {
+		err = fmt.Errorf("%s and %s are the same directory", a, b)
+	}
+	return err
 }
 
 // place makes f available at path. f may remain where it was.
@@ -186,18 +203,19 @@ func numbered(path string, n int) string {
 	return fmt.Sprintf("%s.%d%s", strings.TrimSuffix(path, extension), n, extension)
 }
 
-// sameContent reports whether two paths have regular files with the same bytes.
+// sameContent reports whether two paths have regular files with the same bytes, or are links
+// to the same file.
 func sameContent(ctx context.Context, a, b string) (bool, error) {
 	first, err := os.Stat(a)
 	if err != nil {
 		return false, err
 	}
-	second, err := os.Stat(b)
+	second, err := os.Lstat(b)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // a link to nothing
-		return false, nil
 	case err != nil:
 		return false, err
+	case second.Mode()&fs.ModeSymlink != 0:
+		return sameLink(a, b)
 	case os.SameFile(first, second):
 		return true, nil
 	case !second.Mode().IsRegular() || first.Size() != second.Size():
@@ -214,6 +232,21 @@ func sameContent(ctx context.Context, a, b string) (bool, error) {
 	}
 	defer right.Close()
 	return equalReaders(contextReader{ctx, left}, right)
+}
+
+// sameLink reports whether a and the symbolic link b are links to the same file. If a is a
+// file, it must not be removed for a link, which may be one to a.
+func sameLink(a, b string) (bool, error) {
+	link, err := os.Lstat(a)
+	if err != nil || link.Mode()&fs.ModeSymlink == 0 {
+		return false, err
+	}
+	file, err := filepath.EvalSymlinks(a)
+	if err != nil {
+		return false, err
+	}
+	target, err := os.Readlink(b)
+	return target == file, err
 }
 
 // equalReaders reports whether two readers return the same bytes.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -192,6 +193,67 @@ func TestMove_FullDiskLeavesFile(t *testing.T) {
 	wantContents(t, target)
 }
 
+func TestMove_ToItsOwnDirectoryKeepsFile(t *testing.T) {
+	for name, use := range fileSystems() {
+		t.Run(name, func(t *testing.T) {
+			m, target, write := newMover(t)
+			use(m)
+			f := write("a", "content")
+			if err := os.Symlink(m.scan.dir, target); err != nil {
+				t.Skip(err)
+			}
+			if path, err := m.move(t.Context(), f, target); err == nil {
+				t.Errorf("moved to %s", path)
+			}
+			wantContents(t, m.scan.dir, "a=content")
+		})
+	}
+}
+
+func TestMove_LinkWithItsNameIsNoCopy(t *testing.T) {
+	for name, use := range fileSystems() {
+		t.Run(name, func(t *testing.T) {
+			m, target, write := newMover(t)
+			use(m)
+			f := write("a", "content")
+			if err := os.MkdirAll(target, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			link := filepath.Join(target, "a")
+			if err := os.Symlink(filepath.Join(m.scan.dir, "a"), link); err != nil {
+				t.Skip(err)
+			}
+			if path, err := m.move(t.Context(), f, target); err != nil || path != numbered(link, 1) {
+				t.Fatalf("moved to %s, %v", path, err)
+			}
+			if data, err := os.ReadFile(numbered(link, 1)); string(data) != "content" {
+				t.Errorf("moved file has %q, %v", data, err)
+			}
+		})
+	}
+}
+
+func TestMove_OfLinkAfterCrashIsCompleted(t *testing.T) {
+	m, target, write := newMover(t)
+	write("sub/file", "content")
+	m.scan.follow = true
+	if err := os.Symlink("sub/file", filepath.Join(m.scan.dir, "a")); err != nil {
+		t.Skip(err)
+	}
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f := m.scan.look("a").file
+	if err := m.place(t.Context(), f, filepath.Join(target, "a")); err != nil { // and no removal
+		t.Fatal(err)
+	}
+	if path, err := m.move(t.Context(), f, target); err != nil || path != filepath.Join(target, "a") {
+		t.Errorf("moved to %s, %v", path, err)
+	}
+	wantContents(t, target, "a=content")
+	wantContents(t, m.scan.dir, "sub/file=content")
+}
+
 func TestSetAside_ReasonOverwritesNoFile(t *testing.T) {
 	m, target, write := newMover(t)
 	d := &disposal{mover: m, failedTo: target}
@@ -219,6 +281,69 @@ func TestTemporaries_InodeOfRemovedFileIsForgotten(t *testing.T) {
 	temporary.lost("a.part", true)
 	if !temporary.gained(File{Name: "a", id: id}) || temporary.gained(File{Name: "b", id: id}) {
 		t.Error("exactly one new name is settled")
+	}
+}
+
+func TestTemporaries_RenameIsForgotten(t *testing.T) {
+	id := identityOf(mustStat(t))
+	if id == (identity{}) {
+		t.Skip("files have no identity")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		temporary := newTemporaries()
+		temporary.saw("a.part", id)
+		temporary.lost("a.part", true) // to another directory, and removed there
+		time.Sleep(2 * time.Second)
+		if temporary.gained(File{Name: "b", id: id}) {
+			t.Error("a new file with the inode of a removed one does not settle")
+		}
+	})
+}
+
+func TestTemporaries_ManyLostNamesAreForgotten(t *testing.T) {
+	id := identityOf(mustStat(t))
+	if id == (identity{}) {
+		t.Skip("files have no identity")
+	}
+	temporary := newTemporaries()
+	for i := range 2 * maxTemporaries { // without notifications of their ends
+		temporary.saw(fmt.Sprint(i, ".part"), id)
+	}
+	temporary.saw("a.part", id)
+	temporary.lost("a.part", true)
+	if !temporary.gained(File{Name: "a", id: id}) || len(temporary.named) > maxTemporaries {
+		t.Errorf("%d names are remembered", len(temporary.named))
+	}
+}
+
+func TestWalk_OneAtATime(t *testing.T) {
+	m, _, write := newMover(t)
+	for _, name := range []string{"a/1", "b/2", "c/3"} {
+		write(name, name)
+	}
+	s := newSpool(Config{Dir: m.scan.dir, ScanOnly: true})
+	s.notifier = newNotifier(s.Config, s.logf)
+	s.walk(t.Context(), "a")
+	s.walk(t.Context(), "b")
+	if !slices.Equal(s.pending, []string{"b"}) {
+		t.Errorf("pending are %q", s.pending)
+	}
+	s.walk(t.Context(), ".") // includes b
+	s.walk(t.Context(), "c")
+	var walks []bool
+	for s.walking {
+		select {
+		case batch := <-s.found:
+			for _, found := range batch {
+				s.observe(found, false)
+			}
+		case end := <-s.ended:
+			walks = append(walks, end.all)
+			s.walked(t.Context(), end)
+		}
+	}
+	if !slices.Equal(walks, []bool{false, true}) || len(s.queue.entries) != 3 {
+		t.Errorf("walks of the whole directory: %v, files %v", walks, s.queue.entries)
 	}
 }
 

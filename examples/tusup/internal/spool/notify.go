@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/fsnotify/fsnotify"
 )
@@ -83,19 +84,27 @@ func (n *notifier) name(e fsnotify.Event) (string, bool) {
 // does not have to settle.
 type temporaries struct {
 	named   map[string]identity
-	renamed map[identity]struct{} // lost their temporary names, and have no new ones yet
+	renamed map[identity]time.Time // when files lost their temporary names
 }
 
 // maxTemporaries bounds the memory for temporary names. Beyond, files settle.
 const maxTemporaries = 10_000
 
+// renameTime is the maximum time between the notifications of the old and the new name. After
+// it, the identity may be that of another file: one that left the spool and was removed has
+// made room for it.
+const renameTime = time.Second
+
 func newTemporaries() *temporaries {
-	return &temporaries{map[string]identity{}, map[identity]struct{}{}}
+	return &temporaries{map[string]identity{}, map[identity]time.Time{}}
 }
 
 // saw records a file with a temporary name.
 func (t *temporaries) saw(name string, id identity) {
-	if id != (identity{}) && len(t.named) < maxTemporaries {
+	if len(t.named) >= maxTemporaries { // of directories that left the spool
+		clear(t.named)
+	}
+	if id != (identity{}) {
 		t.named[name] = id
 	}
 	delete(t.renamed, id)
@@ -111,14 +120,14 @@ func (t *temporaries) lost(name string, renamed bool) {
 	if len(t.renamed) >= maxTemporaries { // files that left the spool
 		clear(t.renamed)
 	}
-	t.renamed[id] = struct{}{}
+	t.renamed[id] = time.Now()
 }
 
 // gained reports whether a file with a new name had a temporary one just before.
 func (t *temporaries) gained(f File) bool {
-	_, ok := t.renamed[f.id]
+	at, ok := t.renamed[f.id]
 	delete(t.renamed, f.id)
-	return ok
+	return ok && time.Since(at) < renameTime
 }
 
 // logf formats a text for the operator.

@@ -4,18 +4,29 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 )
 
-// walk lists the directory name in another goroutine.
+// walk lists the directory name in another goroutine, after the current walk if there is
+// one: each walk has open directories.
 func (s *spool) walk(ctx context.Context, name string) {
 	all := name == "."
+	if s.walking {
+		switch {
+		case all:
+			s.pending = []string{name}
+		case !slices.Contains(s.pending, "."):
+			s.pending = append(s.pending, name)
+		}
+		return
+	}
 	if all {
 		s.scans++
 	}
-	s.walks++
+	s.walking = true
 	go func() {
 		err := s.scan.walk(ctx, name, func(batch []sighting) {
 			if len(batch) > 0 {
@@ -28,8 +39,13 @@ func (s *spool) walk(ctx context.Context, name string) {
 
 // walked handles the end of a walk. After one of the whole directory, entries that it did
 // not see are removed if their files are gone.
-func (s *spool) walked(end walkEnd) {
-	s.walks--
+func (s *spool) walked(ctx context.Context, end walkEnd) {
+	s.walking = false
+	if len(s.pending) > 0 {
+		next := s.pending[0]
+		s.pending = s.pending[1:]
+		defer s.walk(ctx, next)
+	}
 	if end.err != nil && !s.said.unreadable {
 		s.logf("warning: %v", end.err)
 	}
@@ -111,6 +127,7 @@ func (s *spool) notified(ctx context.Context, event fsnotify.Event) {
 	switch {
 	case found.kind == directory:
 		if event.Has(fsnotify.Create) && !s.scan.excludes(name) {
+			s.notifier.add(name)
 			s.walk(ctx, name) // files may have come before the notifications
 		}
 		return
@@ -132,7 +149,5 @@ func (s *spool) notifierFailed(ctx context.Context, err error) {
 	if !errors.Is(err, fsnotify.ErrEventOverflow) {
 		s.notifier.warn(err)
 	}
-	if s.walks == 0 {
-		s.walk(ctx, ".")
-	}
+	s.walk(ctx, ".")
 }

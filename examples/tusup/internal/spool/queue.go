@@ -3,6 +3,7 @@ package spool
 import (
 	"cmp"
 	"container/heap"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type entry struct {
 	due   time.Time // of settling and waiting
 	scan  uint64    // the last scan that saw the file
 
+	failures  int      // of all kinds
 	attempts  int      // failures that count
 	successes uint64   // uploads of the spool before the last failure
 	uploaded  *Outcome // not disposed of yet
@@ -36,6 +38,7 @@ type entry struct {
 
 // delay returns the wait before the next attempt.
 func (e *entry) delay() time.Duration {
+	e.failures++
 	if e.retries == nil {
 		e.retries = newBackoff()
 	}
@@ -63,6 +66,7 @@ func newBackoff() *backoff.ExponentialBackOff {
 // queue has all files of the spool: the ready ones in order, and the settling and waiting
 // ones by the time at which they are due.
 type queue struct {
+	order   Order
 	entries map[string]*entry
 	ready   entryHeap
 	timed   entryHeap
@@ -71,15 +75,16 @@ type queue struct {
 
 func newQueue(order Order) *queue {
 	return &queue{
+		order:   order,
 		entries: map[string]*entry{},
 		busy:    map[*entry]struct{}{},
-		ready:   entryHeap{less: order.less},
+		ready:   entryHeap{less: func(a, b *entry) bool { return order.compare(a, b) < 0 }},
 		timed:   entryHeap{less: func(a, b *entry) bool { return a.due.Before(b.due) }},
 	}
 }
 
-// less reports whether a is uploaded before b.
-func (o Order) less(a, b *entry) bool {
+// compare returns a negative number if a is uploaded before b.
+func (o Order) compare(a, b *entry) int {
 	c := 0
 	switch o {
 	case SmallestFirst:
@@ -88,7 +93,7 @@ func (o Order) less(a, b *entry) bool {
 	default:
 		c = a.file.ModTime.Compare(b.file.ModTime)
 	}
-	return cmp.Or(c, strings.Compare(a.file.Name, b.file.Name)) < 0
+	return cmp.Or(c, strings.Compare(a.file.Name, b.file.Name))
 }
 
 // add adds a file that rests until due.
@@ -152,6 +157,17 @@ func (q *queue) first() *entry {
 		return nil
 	}
 	return q.ready.entries[0]
+}
+
+// probe returns the ready entry that is uploaded next to find out whether the server works
+// again: the first of those that failed least, as the failures may be about one file.
+func (q *queue) probe() *entry {
+	return slices.MinFunc(q.ready.entries, func(a, b *entry) int {
+		if c := cmp.Compare(a.failures, b.failures); c != 0 {
+			return c
+		}
+		return q.order.compare(a, b)
+	})
 }
 
 // status counts the entries that are not done, of which a spool that keeps its files may have

@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -227,6 +228,73 @@ func TestRun_LinksAreFollowedOnRequest(t *testing.T) {
 		if _, err := os.Stat(outside); err != nil {
 			t.Errorf("follow %v: the file outside of the spool: %v", follow, err)
 		}
+	}
+}
+
+func TestRun_LinkInPlaceOfDirectoryIsNotFollowed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("links require a privilege on Windows")
+	}
+	for _, wait := range []time.Duration{time.Second, time.Minute} { // before and after the upload
+		s := newSite(t)
+		s.config.Delete, s.config.Follow = true, true
+		outside := t.TempDir()
+		for _, name := range []string{"a", "b"} {
+			if err := os.WriteFile(filepath.Join(outside, name), []byte("not of the spool"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.write("sub/a", "content")
+		s.run(func() {
+			time.Sleep(wait)
+			sub := filepath.Join(s.dir, "sub")
+			if err := errors.Join(os.RemoveAll(sub), os.Symlink(outside, sub)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		})
+		wantFiles(t, outside, "a=not of the spool", "b=not of the spool")
+		if slices.Contains(s.stored, "not of the spool") {
+			t.Errorf("stored %q", s.stored)
+		}
+	}
+}
+
+func TestRun_TargetIsExcludedByAnyName(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("links require a privilege on Windows")
+	}
+	s := newSite(t)
+	other := filepath.Join(filepath.Dir(s.dir), "other") // as a mount, or a name in other case
+	s.config.MoveTo = filepath.Join(other, "done")
+	if err := errors.Join(os.Symlink(s.dir, other), os.Mkdir(s.config.MoveTo, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	s.write("a", "content")
+	s.run(func() { time.Sleep(time.Hour) })
+	s.wantStored("content")
+	wantFiles(t, s.dir, "done/a=content")
+}
+
+func TestRun_FileChangedInQueueSettlesFirst(t *testing.T) {
+	s := newSite(t)
+	s.config.Concurrency, s.config.Order = 1, spool.ByName
+	s.config.Scan = time.Hour
+	s.write("a", "first")
+	s.write("b", "old")
+	s.during = func(f spool.File) {
+		if f.Name == "a" {
+			s.write("b", "newer")
+		}
+	}
+	s.run(func() {
+		time.Sleep(8 * time.Second)
+		s.wantStored("first")
+		time.Sleep(time.Minute)
+		s.wantStored("first", "newer")
+	})
+	if got := s.kinds("b"); !slices.Equal(got, []spool.Kind{spool.Uploaded}) {
+		t.Errorf("attempts ended with %q", got)
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 type scanner struct {
 	dir      string
 	follow   bool
-	excluded []string // names of directories that are not entered
+	excluded []string      // names of directories that are not entered
+	targets  []fs.FileInfo // directories that are not entered, whatever their names
 }
 
 // sighting is what is at a name.
@@ -60,8 +61,28 @@ func (s *scanner) contains(name string) bool {
 
 // look returns what is at name.
 func (s *scanner) look(name string) sighting {
-	info, err := os.Lstat(filepath.Join(s.dir, name))
+	info, err := s.lstat(name)
 	return s.sighted(name, info, err)
+}
+
+// lstat is like os.Lstat, but finds nothing below a symbolic link: it may have replaced a
+// directory, and then leads to files that are not of the spool.
+func (s *scanner) lstat(name string) (fs.FileInfo, error) {
+	if name == "." {
+		return os.Stat(s.dir)
+	}
+	for dir := filepath.Dir(name); dir != "."; dir = filepath.Dir(dir) {
+		if info, err := os.Lstat(filepath.Join(s.dir, dir)); err == nil && !info.IsDir() {
+			return nil, &fs.PathError{Op: "lstat", Path: dir, Err: fs.ErrNotExist}
+		}
+	}
+	return os.Lstat(filepath.Join(s.dir, name))
+}
+
+// isTarget reports whether a directory receives files of the spool. Its name may differ from
+// the configured one in case, or be that of a mount.
+func (s *scanner) isTarget(dir fs.FileInfo) bool {
+	return slices.ContainsFunc(s.targets, func(target fs.FileInfo) bool { return os.SameFile(target, dir) })
 }
 
 func (s *scanner) sighted(name string, info fs.FileInfo, err error) sighting {
@@ -73,7 +94,7 @@ func (s *scanner) sighted(name string, info fs.FileInfo, err error) sighting {
 		info, err = os.Stat(filepath.Join(s.dir, name))
 	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), err == nil && info.IsDir() && s.isTarget(info):
 		return sighting{kind: gone, name: name}
 	case err != nil:
 		return sighting{kind: unknown, name: name}
@@ -121,6 +142,13 @@ func (s *scanner) list(ctx context.Context, dir string, visit func([]sighting)) 
 		return err
 	}
 	defer f.Close()
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info, err := s.lstat(dir); err != nil || !os.SameFile(info, opened) {
+		return err // a link that replaced the directory
+	}
 	for ctx.Err() == nil {
 		entries, err := f.ReadDir(scanBatch)
 		var batch []sighting

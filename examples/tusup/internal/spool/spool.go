@@ -60,8 +60,9 @@ type spool struct {
 	results chan result
 	found   chan []sighting // of walks
 	ended   chan walkEnd
-	walks   int
-	scans   uint64 // the number of the current or last scan
+	walking bool
+	pending []string // directories to walk after the current walk; "." is then the only one
+	scans   uint64   // the number of the current or last scan
 
 	successes uint64 // uploads
 	refusals  int    // files set aside at once, without an upload in between
@@ -90,6 +91,11 @@ func newSpool(c Config) *spool {
 		results:     make(chan result),
 		found:       make(chan []sighting),
 		ended:       make(chan walkEnd),
+	}
+	for _, target := range []string{c.MoveTo, c.FailedTo} {
+		if info, err := os.Stat(target); err == nil {
+			s.scan.targets = append(s.scan.targets, info)
+		}
 	}
 	s.worker = &worker{upload: c.Upload, link: s.link, disposal: &disposal{
 		mover:  &mover{scan: s.scan, link: os.Link, rename: os.Rename},
@@ -146,7 +152,7 @@ func (s *spool) run(ctx context.Context) error {
 				s.observe(found, false)
 			}
 		case end := <-s.ended:
-			s.walked(end)
+			s.walked(ctx, end)
 			if end.all {
 				nextScan.Reset(s.Scan)
 			}
@@ -164,13 +170,13 @@ func (s *spool) run(ctx context.Context) error {
 
 // drain waits for the goroutines of the spool.
 func (s *spool) drain(ctx context.Context) {
-	for len(s.queue.busy) > 0 || s.walks > 0 {
+	for len(s.queue.busy) > 0 || s.walking {
 		select {
 		case r := <-s.results:
 			s.finish(ctx, r)
 		case <-s.found:
 		case <-s.ended:
-			s.walks--
+			s.walking = false
 		}
 	}
 }
@@ -181,6 +187,9 @@ func (s *spool) start(ctx context.Context) {
 		e := s.queue.first()
 		if e == nil {
 			return
+		}
+		if down, _ := s.link.state(); down != (outage{}) {
+			e = s.queue.probe()
 		}
 		s.do(ctx, e, job{})
 	}

@@ -44,7 +44,10 @@ func (w *worker) do(ctx context.Context, j job) result {
 	r := result{job: j}
 	switch j.action {
 	case uploadAndDispose:
-		if r.outcome, r.err = w.upload(ctx, j.file, w.link); r.err == nil {
+		if r.err = w.disposal.check(j.file); r.err == nil { // it may have waited for days
+			r.outcome, r.err = w.upload(ctx, j.file, w.link)
+		}
+		if r.err == nil {
 			r.path, r.moveErr = w.disposal.uploaded(ctx, j.file)
 		}
 	case disposeOnly:
