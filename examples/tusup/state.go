@@ -98,11 +98,12 @@ func closeState(ctx context.Context, store *boltstore.Store) {
 	store.Close()
 }
 
-// storeErrorHook returns a hook that logs the first error of the database: the others most
-// likely have the same cause, such as a full disk.
-func storeErrorHook(p *program) func(*tus.Uploader, error) {
+// storeError returns a [tus.Hooks.OnStoreError] that logs the first error of the database: the
+// others most likely have the same cause, such as a full disk.
+func (o *output) storeError() func(*tus.Uploader, error) {
 	var once sync.Once
 	return func(_ *tus.Uploader, err error) {
-		once.Do(func() { p.logf("warning: uploads of this run cannot be resumed later: %v", err) })
+		o.unstored.Store(true)
+		once.Do(func() { o.logf("warning: uploads of this run cannot be resumed later: %v", err) })
 	}
 }
