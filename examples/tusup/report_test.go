@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -226,6 +227,40 @@ func TestInterrupt_ReportsStoredBytes(t *testing.T) {
 				t.Errorf("the server has %d bytes", has)
 			}
 		})
+	}
+}
+
+func TestJSON_WrongFlagIsUsageError(t *testing.T) {
+	for _, args := range [][]string{{"--json", "--bogus", "x"}, {"--chunk-size=x", "--json", "y"}, {"info", "--json"}, {"list", "--json", "--retries=1"}, {"up", "--json", "-dash"}} {
+		got := tusup(t, args...)
+		wantSchema(t, got.stdout)
+		if got.code != exitUsage || !strings.HasPrefix(got.stdout, `{"error":{"kind":"usage",`) || got.stderr == "" {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+}
+
+func TestJSON_ServePrintsEndpoint(t *testing.T) {
+	cmd := command(t, "serve", "--json", "--addr", "127.0.0.1:0")
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	})
+	text, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSchema(t, text)
+	var serving report.Serving
+	if err := json.Unmarshal([]byte(text), &serving); err != nil || serving.Endpoint == "" {
+		t.Errorf("printed %q: %v", text, err)
 	}
 }
 
