@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
-	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -129,103 +127,6 @@ func (*capabilitiesCommand) Run(ctx context.Context, p *program, c *common) erro
 	}
 	if len(caps.ChecksumAlgorithms) > 0 {
 		fmt.Fprintf(p.stdout, "checksums   %s\n", oneLine(strings.Join(caps.ChecksumAlgorithms, " ")))
-	}
-	return nil
-}
-
-// listCommand lists the records of the resume database.
-type listCommand struct{}
-
-// Run reads the database.
-func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
-	store, err := c.openExistingState(p)
-	if err != nil || store == nil {
-		return err
-	}
-	defer store.Close()
-	out := newOutput(p, c.JSON)
-	var failed error
-	for rec, err := range store.All(ctx) {
-		if err != nil {
-			out.logf("%v", err)
-			failed = errFailed
-			continue
-		}
-		if c.JSON {
-			out.print(report.Record{
-				ID: rec.ID, Fingerprint: rec.Fingerprint, Endpoint: rec.Endpoint, URL: rec.UploadURL, Parts: len(rec.Parts),
-				Size: rec.Size, Metadata: orEmpty(rec.Metadata), Updated: rec.Updated,
-				Completed: timeOrNil(rec.Completed), Expires: timeOrNil(rec.Expires),
-			})
-			continue
-		}
-		state, at := "unfinished since", rec.Created
-		if !rec.Completed.IsZero() {
-			state, at = "complete since", rec.Completed
-		}
-		fmt.Fprintf(p.stdout, "%s: %s, %s %s\n    %s\n    %s\n", oneLine(orDash(rec.Metadata["filename"])), bytesText(rec.Size),
-			state, at.Local().Format(time.DateTime), oneLine(location(rec)), oneLine(rec.Fingerprint))
-	}
-	return failed
-}
-
-// location returns the upload URL of a record, or a text for its parts.
-func location(rec storage.Record) string {
-	switch {
-	case rec.UploadURL != "":
-		return rec.UploadURL
-	case len(rec.Parts) > 0:
-		return fmt.Sprintf("%d parts at %s", len(rec.Parts), rec.Endpoint)
-	}
-	return rec.Endpoint
-}
-
-// forgetCommand removes records from the resume database.
-type forgetCommand struct {
-	Fingerprint string `arg:"" optional:"" name:"FINGERPRINT" help:"Fingerprint from tusup list, or the ID of a record."`
-	All         bool   `help:"Forget all uploads." env:"-"`
-}
-
-// Run removes the records.
-func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
-	if (f.Fingerprint == "") != f.All {
-		return usagef("forget requires either a fingerprint or --all")
-	}
-	store, err := c.openExistingState(p)
-	if err != nil {
-		return err
-	}
-	if store == nil {
-		return f.result(p, c, 0)
-	}
-	defer store.Close()
-	forgotten := 0
-	for rec, err := range store.All(ctx) {
-		var corrupt *storage.Error
-		if errors.As(err, &corrupt) && corrupt.ID != "" {
-			rec, err = storage.Record{ID: corrupt.ID}, nil // matches only --all and its ID
-		}
-		if err != nil {
-			return err
-		}
-		if !f.All && rec.Fingerprint != f.Fingerprint && rec.ID != f.Fingerprint {
-			continue
-		}
-		if err := store.Delete(ctx, rec.ID, rec.Revision); err != nil {
-			return err
-		}
-		forgotten++
-	}
-	return f.result(p, c, forgotten)
-}
-
-// result reports how many records were removed, and returns an error if none matched.
-func (f *forgetCommand) result(p *program, c *common, forgotten int) error {
-	if forgotten == 0 && !f.All {
-		return errors.New("no upload has this fingerprint or ID")
-	}
-	if c.JSON {
-		newOutput(p, true).print(report.Forgotten{Forgotten: forgotten})
 	}
 	return nil
 }

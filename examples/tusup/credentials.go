@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -244,8 +245,12 @@ func (c *connection) withAdvice(err error) error {
 	}
 	all, allowed, loginErr := c.logins(e.URL)
 	var withheld []string
+	sent := http.Header{}
 	for i, l := range slices.Backward(all) {
-		if !allowed[i] {
+		switch {
+		case allowed[i]:
+			maps.Copy(sent, l.header)
+		case l.err != nil || addsTo(sent, l.header):
 			withheld = append(withheld, l.names...)
 		}
 	}
@@ -254,6 +259,17 @@ func (c *connection) withAdvice(err error) error {
 		return err
 	}
 	return fmt.Errorf("%w; %s was not sent to this origin: to send it, use --trusted-origin %s://%s", err, strings.Join(withheld, ", "), u.Scheme, u.Host)
+}
+
+// addsTo reports whether header has a field that sent has not: it would not be replaced by
+// that of a source that takes precedence.
+func addsTo(sent, header http.Header) bool {
+	for name := range header {
+		if _, ok := sent[name]; !ok {
+			return true
+		}
+	}
+	return false
 }
 
 // flagNames is an error whose text has flags in place of the options of the library.

@@ -23,6 +23,7 @@ func doctorReport(t *testing.T, args ...string) (doctor.Report, outcome) {
 	if err := d.Decode(&report); err != nil || d.More() {
 		t.Fatalf("standard output is not one object: %v\n%+v", err, got)
 	}
+	wantSchema(t, got.stdout)
 	return report, got
 }
 

@@ -28,7 +28,7 @@ type flags struct {
 	List         listCommand         `cmd:"" uses:"resume,output" help:"List unfinished uploads, and complete ones that are not repeated."`
 	Forget       forgetCommand       `cmd:"" uses:"resume,output" help:"Forget uploads: they are not resumed, and complete ones are repeated. They stay on the server."`
 	Remotes      remotesCommand      `cmd:"" uses:"output" help:"List the remotes of the configuration file."`
-	Serve        serveCommand        `cmd:"" uses:"" help:"Run a tusd that stores uploads in a directory."`
+	Serve        serveCommand        `cmd:"" uses:"output" help:"Run a tusd that stores uploads in a directory."`
 	Help         helpCommand         `cmd:"" uses:"" noconfig:"" help:"Show the help text of a command."`
 	Completion   completionCommand   `cmd:"" uses:"" noconfig:"" help:"Print a completion script for a shell."`
 	CompleteLine completeCommand     `cmd:"" hidden:"" noconfig:"" uses:""`

@@ -13,7 +13,7 @@ func TestHelp_CommandShowsTheFlagsItUses(t *testing.T) {
 		"upload":     {[]string{"--chunk-size", "--endpoint", "--state", "--json"}, []string{"--addr", "--all"}},
 		"info":       {[]string{"--endpoint", "--json"}, []string{"--chunk-size", "--state"}},
 		"list":       {[]string{"--state", "--json"}, []string{"--endpoint", "--retries", "--held"}},
-		"serve":      {[]string{"--addr", "--verbose"}, []string{"--endpoint", "--chunk-size", "--state", "--json"}},
+		"serve":      {[]string{"--addr", "--verbose", "--json"}, []string{"--endpoint", "--chunk-size", "--state"}},
 		"completion": {[]string{"bash,zsh,fish"}, []string{"--endpoint", "--json"}},
 	} {
 		got := tusup(t, command, "--help")

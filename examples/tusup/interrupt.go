@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
@@ -12,16 +13,28 @@ import (
 // offsetTimeout is how long an interrupted tusup waits for the offsets of its uploads.
 const offsetTimeout = 2 * time.Second
 
+// pausedFile is a file that was interrupted or not started. result is that of the run.
+type pausedFile struct {
+	file   file
+	result *tus.Result
+	err    error
+}
+
 // printInterrupted prints what is unfinished, the last error, and how to resume.
 func (o *output) printInterrupted(ctx context.Context, u *uploadCommand, c *common, client *tus.Client) {
 	if len(o.unfinished) == 0 {
 		return
 	}
-	text := fmt.Sprintf("%d of %d files unfinished", len(o.unfinished), o.totals.Files)
-	if o.totals.Files == 1 {
-		text = o.unfinished[0].file.name() + " is unfinished"
+	exact := o.requestOffsets(ctx, client)
+	if o.json {
+		for _, p := range o.unfinished {
+			o.print(fileOf(p.file, p.result, p.err))
+		}
 	}
-	text += ", " + storedText(o.unfinished, o.requestOffsets(ctx, client))
+	text := o.unfinishedText()
+	if stored := storedText(o.unfinished, exact); stored != "" {
+		text += ", " + stored
+	}
 	if o.lastError != nil {
 		text += fmt.Sprintf("; last error: %v", o.lastError)
 	}
@@ -29,35 +42,104 @@ func (o *output) printInterrupted(ctx context.Context, u *uploadCommand, c *comm
 	o.logf("%s", o.resumeText(u, c))
 }
 
+// unfinishedText returns which files are unfinished.
+func (o *output) unfinishedText() string {
+	if o.totals.Files == 1 {
+		return o.unfinished[0].file.name() + " is unfinished"
+	}
+	text := fmt.Sprintf("%d of %d files unfinished", len(o.unfinished), o.totals.Files)
+	if o.idle > 0 {
+		text += fmt.Sprintf(" (%d not started)", o.idle)
+	}
+	if o.totals.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", o.totals.Failed)
+	}
+	return text
+}
+
 // requestOffsets requests the offset of each upload that was started, as the server may
 // have stored bytes that it could not acknowledge. It reports whether all are known.
 func (o *output) requestOffsets(ctx context.Context, client *tus.Client) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), offsetTimeout)
 	defer cancel()
-	known := make([]bool, len(o.unfinished))
-	var requests sync.WaitGroup
-	for i, p := range o.unfinished {
-		if p.result.URL == "" {
-			known[i] = !sentBytes(p.result)
+	var (
+		requests sync.WaitGroup
+		unknown  atomic.Bool
+	)
+	for _, p := range o.unfinished {
+		if p.result.Job.Source == nil && p.result.URL == "" { // not started
 			continue
 		}
 		requests.Go(func() {
-			info, err := client.Info(ctx, p.result.URL)
-			if err == nil {
-				p.result.Offset, known[i] = info.Offset, true
+			if !p.requestOffset(ctx, client) {
+				unknown.Store(true)
 			}
 		})
 	}
 	requests.Wait()
-	for _, k := range known {
-		if !k {
-			return false
-		}
-	}
-	return true
+	return !unknown.Load()
 }
 
-// storedText returns how many bytes of the files the server has.
+// requestOffset sets the offset of the result to that of the server, and reports whether it
+// could.
+func (p pausedFile) requestOffset(ctx context.Context, client *tus.Client) bool {
+	urls, known := p.uploadURLs(ctx, client)
+	offsets := make([]int64, len(urls))
+	errs := make([]error, len(urls))
+	var requests sync.WaitGroup
+	for i, u := range urls {
+		requests.Go(func() { offsets[i], errs[i] = offsetOf(ctx, client, u) })
+	}
+	requests.Wait()
+	stored := int64(0)
+	for i := range urls {
+		stored += offsets[i]
+		known = known && errs[i] == nil
+	}
+	p.result.Offset = max(p.result.Offset, stored)
+	return known
+}
+
+// uploadURLs returns the URL of an upload, or those of its parts from the resume database.
+// It reports whether no other URL has bytes of it.
+func (p pausedFile) uploadURLs(ctx context.Context, client *tus.Client) (urls []string, all bool) {
+	if p.result.URL != "" {
+		return []string{p.result.URL}, true
+	}
+	if job := p.result.Job; job.Source != nil && !p.file.stdin {
+		previous, _ := client.PreviousUploads(ctx, job.Source, job.Options) // an error is as none
+		for _, upload := range previous {
+			if !upload.Completed.IsZero() || len(upload.Parts) == 0 {
+				continue
+			}
+			for _, part := range upload.Parts {
+				if part.UploadURL != "" {
+					urls = append(urls, part.UploadURL)
+				}
+			}
+			return urls, true
+		}
+	}
+	return nil, !sentBytes(p.result)
+}
+
+// offsetOf requests the offset of an upload. It does not wait long for the first response: a
+// server that has not noticed the end of the interrupted request holds the upload, and some
+// wait for seconds until they look again.
+func offsetOf(ctx context.Context, client *tus.Client, uploadURL string) (int64, error) {
+	first, cancel := context.WithTimeout(ctx, offsetTimeout/4)
+	defer cancel()
+	info, err := client.Info(first, uploadURL)
+	if err != nil && first.Err() != nil {
+		info, err = client.Info(ctx, uploadURL)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return info.Offset, nil
+}
+
+// storedText returns how many bytes of the files the server has, "" if nothing is known.
 func storedText(files []pausedFile, exact bool) string {
 	var stored, size int64
 	sized := true
@@ -65,6 +147,9 @@ func storedText(files []pausedFile, exact bool) string {
 		stored += p.result.Offset
 		size += max(p.file.size, p.result.Size, 0)
 		sized = sized && (p.file.size >= 0 || p.result.Size > 0)
+	}
+	if stored == 0 && !exact {
+		return ""
 	}
 	text := bytesText(stored)
 	if sized {
@@ -81,16 +166,18 @@ func (o *output) resumeText(u *uploadCommand, c *common) string {
 	const again = "run the same command again"
 	if len(o.unfinished) > 1 {
 		switch {
-		case c.NoState:
+		case o.unstored.Load():
 			return "without a resume database, the next run starts these files over"
 		case o.hasPausedStream():
 			return "to resume the files, " + again + "; standard input starts over"
+		case u.Again && o.totals.Uploaded > 0:
+			return "to resume, " + again + "; with --again, it repeats the complete uploads"
 		}
 		return "to resume, " + again
 	}
 	p := o.unfinished[0]
-	stored := !c.NoState && !p.file.stdin
-	hasURL := p.result.URL != "" && (u.Parallel == 1 || p.file.stdin) // each part has its own
+	stored := !o.unstored.Load() && !p.file.stdin
+	hasURL := p.result.URL != "" // parts have none
 	switch {
 	case !sentBytes(p.result) || !hasURL && stored:
 		return "to resume, " + again

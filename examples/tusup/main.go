@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,23 +114,20 @@ func run(args []string) int {
 	if exited { // after --help
 		return code
 	}
-	if err != nil {
-		p.logf("%s", parseErrorText(err))
-		return exitUsage
-	}
-	if err := checkUsed(command); err != nil {
-		p.logf("%v", err)
-		return exitUsage
-	}
 	ctx, stop := interruptible(p)
 	defer stop()
-	command.BindTo(ctx, (*context.Context)(nil))
-	err = command.Run(&cli.common)
+	if err != nil {
+		err = usageError{parseError(err)}
+	} else if err = checkUsed(command); err == nil {
+		command.BindTo(ctx, (*context.Context)(nil))
+		err = command.Run(&cli.common)
+	}
 	if lost := p.stdout.failure(); lost != nil {
 		p.logf("standard output: %v", lost)
 		err = cmp.Or(err, errFailed)
 	}
-	if cli.JSON && err != nil && !errors.Is(err, errFailed) {
+	wantsJSON := cli.JSON || slices.Contains(args, "--json") // flags are not set if another one is wrong
+	if wantsJSON && err != nil && !errors.Is(err, errFailed) {
 		_ = report.Write(p.stdout, report.Failure{Error: errorOf(err)}) // p.stdout keeps the error
 	}
 	var usage usageError
@@ -195,14 +193,17 @@ func anyBytes(ctx *kong.DecodeContext, target reflect.Value) error {
 	return nil
 }
 
-// parseErrorText returns the text of an error of kong. It does not repeat an unexpected
-// argument, which may be a URL with a secret.
-func parseErrorText(err error) string {
+// parseError returns an error of kong for people. It does not repeat an unexpected argument,
+// which may be a URL with a secret.
+func parseError(err error) error {
 	const stray = "unexpected argument"
-	if strings.HasPrefix(err.Error(), stray) {
-		return stray + "; see --help"
+	switch text := err.Error(); {
+	case strings.HasPrefix(text, stray):
+		return errors.New(stray + "; see --help")
+	case strings.HasPrefix(text, "unknown flag -") && !strings.HasPrefix(text, "unknown flag --"):
+		return errors.New(text + "; a file whose name begins with - is written ./-NAME")
 	}
-	return err.Error()
+	return err
 }
 
 // interruption is the cause of the end of a context.

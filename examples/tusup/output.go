@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
@@ -22,14 +23,11 @@ type output struct {
 
 	mu         sync.Mutex
 	totals     report.Totals
-	unfinished []pausedFile // interrupted or not started
-	lastError  error        // of the last retry
-}
+	unfinished []pausedFile
+	idle       int   // of unfinished, those that were not started
+	lastError  error // of the last retry
 
-// pausedFile is a file that was interrupted. result is that of the run.
-type pausedFile struct {
-	file   file
-	result *tus.Result
+	unstored atomic.Bool // without a resume database, or it failed
 }
 
 func newOutput(p *program, json bool) *output {
@@ -43,13 +41,16 @@ func (o *output) retrying(err error) {
 	o.lastError = err
 }
 
-// result reports one file. An error also goes to standard error, because a program may
-// read standard output.
+// result reports one file; printInterrupted reports one that was interrupted. An error also
+// goes to standard error, because a program may read standard output.
 func (o *output) result(f file, r *tus.Result, err error) {
 	o.mu.Lock()
 	o.count(f, r, err)
 	o.mu.Unlock()
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	if err != nil {
 		o.logf("%s: %v", f.name(), err)
 	}
 	if o.json {
@@ -68,7 +69,7 @@ func (o *output) count(f file, r *tus.Result, err error) {
 	switch {
 	case errors.Is(err, context.Canceled):
 		t.Unfinished++
-		o.unfinished = append(o.unfinished, pausedFile{f, r})
+		o.unfinished = append(o.unfinished, pausedFile{f, r, err})
 	case err != nil:
 		t.Failed++
 	case r.AlreadyComplete:
@@ -99,6 +100,7 @@ func fileOf(f file, r *tus.Result, err error) report.File {
 
 // notStarted reports the files that were not started before an interruption.
 func (o *output) notStarted(files []file) {
+	o.idle = len(files)
 	for _, f := range files {
 		o.result(f, &tus.Result{Size: max(0, f.size)}, context.Canceled)
 	}
@@ -143,7 +145,8 @@ func costText(s tus.Stats) string {
 	return text
 }
 
-// printSummary prints the totals: as the last line of JSON, or for several files.
+// printSummary prints the totals: as the last line of JSON, or for several files, unless
+// printInterrupted did.
 func (o *output) printSummary() {
 	t := o.totals
 	t.ElapsedMS = time.Since(o.started).Milliseconds()
@@ -151,14 +154,14 @@ func (o *output) printSummary() {
 		o.print(report.Summary{Summary: t})
 		return
 	}
-	if t.Files < 2 {
+	if t.Files < 2 || t.Unfinished > 0 {
 		return
 	}
 	var counts []string
 	for _, group := range []struct {
 		files int
 		name  string
-	}{{t.Uploaded, "uploaded"}, {t.AlreadyUploaded, "already uploaded"}, {t.Failed, "failed"}, {t.Unfinished, "unfinished"}} {
+	}{{t.Uploaded, "uploaded"}, {t.AlreadyUploaded, "already uploaded"}, {t.Failed, "failed"}} {
 		if group.files > 0 {
 			counts = append(counts, fmt.Sprintf("%d %s", group.files, group.name))
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -181,7 +182,7 @@ func TestInterrupt_FailedFileIsNotPaused(t *testing.T) {
 	pausing, _ := randomFile(t, 1_000_000)
 	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--no-state", "--concurrency", "1",
 		"--chunk-size", "100KB", failing, pausing))
-	if got.code != exitInterrupted || !strings.Contains(got.stderr, "1 of 2 files unfinished") {
+	if got.code != exitInterrupted || !strings.Contains(got.stderr, "1 of 2 files unfinished, 1 failed, ") {
 		t.Errorf("exit code %d: %s", got.code, got.stderr)
 	}
 }
@@ -191,14 +192,16 @@ func TestInterrupt_ReportsStoredBytes(t *testing.T) {
 	path, data := randomFile(t, 1_000_000)
 	for name, test := range map[string]struct {
 		patches int // that get a response before the interrupt
-		head    tustest.Action
+		stalled int // HEAD requests
 		args    []string
 		want    string
 	}{
-		"one PATCH": {0, nil, []string{path}, path + " is unfinished, 390.6 KiB of 976.6 KiB stored"},
-		"chunks":    {1, nil, []string{"--chunk-size", "500KB", path}, path + " is unfinished, 878.9 KiB of 976.6 KiB stored"},
-		"stream":    {1, nil, []string{"--chunk-size", "500KB", "-"}, "- is unfinished, 878.9 KiB stored"},
-		"no offset": {1, tustest.Stall(), []string{"--chunk-size", "500KB", path}, path + " is unfinished, at least 488.3 KiB of 976.6 KiB stored"},
+		"one PATCH":  {0, 0, []string{path}, path + " is unfinished, 390.6 KiB of 976.6 KiB stored"},
+		"chunks":     {1, 0, []string{"--chunk-size", "500KB", path}, path + " is unfinished, 878.9 KiB of 976.6 KiB stored"},
+		"stream":     {1, 0, []string{"--chunk-size", "500KB", "-"}, "- is unfinished, 878.9 KiB stored"},
+		"lock":       {1, 1, []string{"--chunk-size", "500KB", path}, path + " is unfinished, 878.9 KiB of 976.6 KiB stored"},
+		"no offset":  {1, 2, []string{"--chunk-size", "500KB", path}, path + " is unfinished, at least 488.3 KiB of 976.6 KiB stored"},
+		"no offsets": {0, 2, []string{path}, path + " is unfinished"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
@@ -211,8 +214,8 @@ func TestInterrupt_ReportsStoredBytes(t *testing.T) {
 				r.Body = body
 				tustest.Stall()(w, r, h)
 			}})
-			if test.head != nil {
-				srv.Inject(tustest.Fault{Method: "HEAD", Action: test.head})
+			if test.stalled > 0 {
+				srv.Inject(tustest.Fault{Method: "HEAD", Times: test.stalled, Action: tustest.Stall()})
 			}
 			cmd := command(t, append(test.args, "--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off")...)
 			cmd.Stdin = bytes.NewReader(append(slices.Clone(data), 0))
@@ -227,6 +230,70 @@ func TestInterrupt_ReportsStoredBytes(t *testing.T) {
 	}
 }
 
+func TestJSON_WrongFlagIsUsageError(t *testing.T) {
+	for _, args := range [][]string{{"--json", "--bogus", "x"}, {"--chunk-size=x", "--json", "y"}, {"info", "--json"}, {"list", "--json", "--retries=1"}, {"up", "--json", "-dash"}} {
+		got := tusup(t, args...)
+		wantSchema(t, got.stdout)
+		if got.code != exitUsage || !strings.HasPrefix(got.stdout, `{"error":{"kind":"usage",`) || got.stderr == "" {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+}
+
+func TestJSON_ServePrintsEndpoint(t *testing.T) {
+	cmd := command(t, "serve", "--json", "--addr", "127.0.0.1:0")
+	stdout, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	})
+	text, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSchema(t, text)
+	var serving report.Serving
+	if err := json.Unmarshal([]byte(text), &serving); err != nil || serving.Endpoint == "" {
+		t.Errorf("printed %q: %v", text, err)
+	}
+}
+
+func TestInterrupt_JSONHasStoredBytes(t *testing.T) {
+	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
+	path, _ := randomFile(t, 1_000_000)
+	stored := make(chan struct{})
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		body := r.Body
+		r.Body = io.NopCloser(io.LimitReader(body, 400_000))
+		h.Serve(httptest.NewRecorder(), r)
+		close(stored)
+		r.Body = body
+		tustest.Stall()(w, r, h)
+	}})
+	got := signaled(t, os.Interrupt, stored, command(t, "--json", "--endpoint", srv.Endpoint(), "--checksum", "off", path))
+	file := decode(t, got.stdout)
+	if has := int64(len(srv.Uploads()[0].Data)); file.Offset != has || file.Error == nil || file.Error.Kind != report.KindInterrupted {
+		t.Errorf("the server has %d bytes, printed: %s", has, got.stdout)
+	}
+}
+
+func TestInterrupt_FailedStateIsNotResumed(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 1_000_000)
+	cmd := command(t, "--endpoint", srv.Endpoint(), "--chunk-size", "100KB", path)
+	cmd.Env = append(cmd.Env, "XDG_STATE_HOME=", "HOME=")
+	got := interrupted(t, srv, cmd)
+	if got.code != exitInterrupted || !strings.Contains(got.stderr, "tusup: to resume: tusup --upload-url ") {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+}
+
 func TestInterrupt_TwoLinesForManyFiles(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	dir := t.TempDir()
@@ -238,8 +305,8 @@ func TestInterrupt_TwoLinesForManyFiles(t *testing.T) {
 	got := interrupted(t, srv, command(t, "--endpoint", srv.Endpoint(), "--progress", "none", "--chunk-size", "100KB", dir))
 	_, text, ok := strings.Cut(got.stderr, "tusup: interrupted: ")
 	first, rest, _ := strings.Cut(text, "\n")
-	if got.code != exitInterrupted || !ok || !regexp.MustCompile(`^\d+ of 20 files unfinished, (\S+) KiB of \S+ MiB stored$`).MatchString(first) ||
-		!strings.HasPrefix(rest, "tusup: to resume, run the same command again\n") {
+	if got.code != exitInterrupted || !ok || !regexp.MustCompile(`^\d+ of 20 files unfinished \(\d+ not started\), (\S+) KiB of \S+ MiB stored$`).MatchString(first) ||
+		rest != "tusup: to resume, run the same command again\n" {
 		t.Errorf("exit code %d:\n%s", got.code, got.stderr)
 	}
 }
@@ -265,7 +332,7 @@ func TestInterrupt_SameCommandResumesParts(t *testing.T) {
 	path, data := randomFile(t, 17_000_000)
 	args := []string{"--endpoint", srv.Endpoint(), "--parallel", "3", "--chunk-size", "1MiB", "--state", filepath.Join(t.TempDir(), "uploads.db"), path}
 	got := interrupted(t, srv, command(t, args...))
-	if got.code != exitInterrupted || !regexp.MustCompile(`is unfinished, at least .+ of 16\.2 MiB stored\n`).MatchString(got.stderr) ||
+	if got.code != exitInterrupted || !regexp.MustCompile(`is unfinished, [1-9]\S* MiB of 16\.2 MiB stored\n`).MatchString(got.stderr) ||
 		!strings.HasSuffix(got.stderr, "to resume, run the same command again\n") {
 		t.Fatalf("exit code %d: %s", got.code, got.stderr)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -19,47 +20,76 @@ import (
 // rememberCompleted is how long a complete upload is not repeated.
 const rememberCompleted = 30 * 24 * time.Hour
 
-// openState opens the resume database. It returns nil with --no-state, and if the
-// default database cannot be opened: that is an error only with --state.
+// openState opens the resume database. It returns nil with --no-state, and if the database
+// cannot be opened: that is an error only with --state, unless the disk is full or read-only.
 func (c *common) openState(p *program) (*boltstore.Store, error) {
 	if c.NoState {
 		return nil, nil
 	}
-	path := c.State
-	if path == "" {
-		var err error
-		if path, err = defaultState(); err != nil {
-			p.logf("continuing without resume database: %v", err)
-			return nil, nil
-		}
-	}
-	store, err := openStore(p, path)
-	switch {
-	case err == nil:
-		return store, nil
-	case c.State == "":
+	path, err := c.statePath()
+	if err != nil {
 		p.logf("continuing without resume database: %v", err)
 		return nil, nil
-	case errors.Is(err, storage.ErrCorrupt):
-		return nil, fmt.Errorf("%w; move the file away to start with a new one", err)
 	}
-	return nil, err
+	store, err := openStore(p, path)
+	if err != nil && (c.State == "" || isDiskError(err)) {
+		p.logf("continuing without resume database: %v", err)
+		return nil, nil
+	}
+	return store, err
+}
+
+// openRequiredState opens the resume database. It returns nil only with --no-state: without a
+// database, a crash may upload a file twice.
+func (c *common) openRequiredState(p *program) (*boltstore.Store, error) {
+	if c.NoState {
+		return nil, nil
+	}
+	path, err := c.statePath()
+	if err != nil {
+		return nil, err
+	}
+	store, err := openStore(p, path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; without a resume database (--no-state), a crash may upload files twice", err)
+	}
+	return store, nil
+}
+
+// statePath returns the path of the resume database.
+func (c *common) statePath() (string, error) {
+	if c.State != "" {
+		return c.State, nil
+	}
+	return defaultState()
+}
+
+// isDiskError reports whether err is that of a full or read-only disk, which does not mean that
+// --state is wrong.
+func isDiskError(err error) bool {
+	for _, errno := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // openStore opens a database, which several tusup share, and logs its warnings.
 func openStore(p *program, path string) (*boltstore.Store, error) {
-	return boltstore.Open(path, &boltstore.Options{Shared: true, OnWarning: func(err error) { p.logf("warning: %v", err) }})
+	store, err := boltstore.Open(path, &boltstore.Options{Shared: true, OnWarning: func(err error) { p.logf("warning: %v", err) }})
+	if errors.Is(err, storage.ErrCorrupt) {
+		err = fmt.Errorf("%w; move the file away to start with a new one", err)
+	}
+	return store, err
 }
 
 // openExistingState opens the resume database for list and forget. It returns nil if the
 // default database does not exist: no upload was ever interrupted.
 func (c *common) openExistingState(p *program) (*boltstore.Store, error) {
-	path := c.State
-	if path == "" {
-		var err error
-		if path, err = defaultState(); err != nil {
-			return nil, err
-		}
+	path, err := c.statePath()
+	if err != nil {
+		return nil, err
 	}
 	if _, err := os.Stat(path); err != nil {
 		if c.State == "" && errors.Is(err, fs.ErrNotExist) {
@@ -98,11 +128,12 @@ func closeState(ctx context.Context, store *boltstore.Store) {
 	store.Close()
 }
 
-// storeErrorHook returns a hook that logs the first error of the database: the others most
-// likely have the same cause, such as a full disk.
-func storeErrorHook(p *program) func(*tus.Uploader, error) {
+// storeError returns a [tus.Hooks.OnStoreError] that logs the first error of the database: the
+// others most likely have the same cause, such as a full disk.
+func (o *output) storeError() func(*tus.Uploader, error) {
 	var once sync.Once
 	return func(_ *tus.Uploader, err error) {
-		once.Do(func() { p.logf("warning: uploads of this run cannot be resumed later: %v", err) })
+		o.unstored.Store(true)
+		once.Do(func() { o.logf("warning: uploads of this run cannot be resumed later: %v", err) })
 	}
 }

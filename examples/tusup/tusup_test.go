@@ -321,6 +321,67 @@ func TestForget_NextUploadStartsOver(t *testing.T) {
 	}
 }
 
+func TestForget_NamePathURLAndAll(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	dir, state := t.TempDir(), filepath.Join(t.TempDir(), "uploads.db")
+	var args []string
+	for _, name := range []string{"a", "b", "c", "-dash", "é f"} {
+		args = append(args, filepath.Join(dir, name))
+		if err := os.WriteFile(args[len(args)-1], []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	upload := append([]string{"--endpoint", srv.Endpoint(), "--state", state, "--json", "--progress", "none"}, args...)
+	byFile := lines(t, tusup(t, upload...).stdout)
+	other := filepath.Join(t.TempDir(), "a")
+	if err := os.WriteFile(other, []byte("longer"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{other}, exitFailed, ""},
+		{[]string{""}, exitFailed, ""},
+		{[]string{filepath.Join(dir, "a")}, exitOK, "uploads forgotten: 1\n"},
+		{[]string{"b", "b", "nothing"}, exitFailed, "uploads forgotten: 1\n"},
+		{[]string{byFile["c"].URL, "é f"}, exitOK, "uploads forgotten: 2\n"},
+		{[]string{"--all"}, exitOK, "uploads forgotten: 1\n"},
+		{[]string{"--all", "b"}, exitUsage, ""},
+	} {
+		if got := tusup(t, append([]string{"forget", "--state", state}, test.args...)...); got.code != test.code || got.stdout != test.want {
+			t.Errorf("forget %q: %+v", test.args, got)
+		}
+	}
+	if got := tusup(t, "forget", "--state", state, srv.Endpoint()+"x?token=secret"); got.code != exitFailed || strings.Contains(got.stderr, "secret") {
+		t.Errorf("forget of an unknown URL: %+v", got)
+	}
+}
+
+func TestList_LastUpdatedIsLast(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	dir, state := t.TempDir(), filepath.Join(t.TempDir(), "uploads.db")
+	var want []string
+	for i := range 6 {
+		want = append(want, fmt.Sprint(i))
+		path := filepath.Join(dir, want[i])
+		if err := os.WriteFile(path, []byte(want[i]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		mustUpload(t, "--endpoint", srv.Endpoint(), "--state", state, path)
+	}
+	var got []string
+	for line := range strings.Lines(tusup(t, "list", "--state", state).stdout) {
+		if name, _, ok := strings.Cut(line, ": "); ok {
+			got = append(got, name)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("listed %q, want %q", got, want)
+	}
+}
+
 // Another program has the database open, without sharing it.
 func TestState_LockedIsNamedInError(t *testing.T) {
 	t.Parallel()

@@ -105,7 +105,7 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 			AfterResponse: reached.response,
 			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
 			OnHeld:        func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
-			OnStoreError:  storeErrorHook(p),
+			OnStoreError:  out.storeError(),
 		},
 	}
 	// Report invalid options before the database is opened.
@@ -119,6 +119,7 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 	if store != nil {
 		opts.Store = store
 	}
+	out.unstored.Store(store == nil)
 	limit, endLimit := u.Bwlimit.start()
 	opts.RateLimit = limit
 	client, err := c.newClient(p, endpoint, opts)

@@ -61,7 +61,7 @@ func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir 
 	}
 	limit, endLimit := w.Bwlimit.start()
 	opts.RateLimit, u.close = limit, endLimit
-	store, err := openRequiredState(p, c)
+	store, err := c.openRequiredState(p)
 	if err != nil {
 		return nil, err
 	}
@@ -187,23 +187,6 @@ func defersLength(ctx context.Context, client *tus.Client) (bool, error) {
 		return false, err
 	}
 	return slices.Contains(capabilities.Extensions, "creation-defer-length"), nil
-}
-
-// openRequiredState opens the resume database, which may be missing only with --no-state:
-// without it, a crash may upload a file twice.
-func openRequiredState(p *program, c *common) (*boltstore.Store, error) {
-	if !c.NoState && c.State == "" {
-		path, err := defaultState()
-		if err != nil {
-			return nil, err
-		}
-		c.State = path // an error is then not passed over
-	}
-	store, err := c.openState(p)
-	if err != nil {
-		return nil, fmt.Errorf("%w; without a resume database (--no-state), a crash may upload files twice", err)
-	}
-	return store, nil
 }
 
 // cleaned removes old records from a store, now and then. It returns a function that ends

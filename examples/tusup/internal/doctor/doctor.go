@@ -91,28 +91,25 @@ const (
 
 // Finding is the result of one check. Its texts may contain text of the server.
 type Finding struct {
-	Check   string  `json:"check"`
-	Outcome Outcome `json:"outcome"`
-	Detail  string  `json:"detail"`
-	Advice  string  `json:"advice,omitempty"`
+	Check   string  `json:"check" jsonschema_description:"Name of the check."`
+	Outcome Outcome `json:"outcome" jsonschema:"enum=ok,enum=no,enum=warning,enum=unknown" jsonschema_description:"ok: it works; no: it does not work, or the server does not offer it; warning: it works in part, or differs from what the server advertises; unknown: it could not be tried."`
+	Detail  string  `json:"detail" jsonschema_description:"Text for people. It may change."`
+	Advice  string  `json:"advice,omitempty" jsonschema_description:"What to do about it. Text for people. It may change."`
 }
 
 // Left is an upload that could not be deleted.
 type Left struct {
-	URL   string `json:"url"`
-	Bytes int64  `json:"bytes"`
+	URL   string `json:"url" jsonschema_description:"Upload URL."`
+	Bytes int64  `json:"bytes" jsonschema_description:"Bytes that the server has."`
 }
 
 // Report is the result of Run.
 type Report struct {
-	Findings []Finding `json:"findings"`
-	// Resumes reports that an interrupted upload was resumed, with Flags if there are any.
-	Resumes bool   `json:"resumes"`
-	Reason  string `json:"reason"`
-	// Flags are the flags and values of tusup that follow from the findings.
-	Flags []string `json:"flags"`
-	// Left are the uploads that are still on the server.
-	Left []Left `json:"left"`
+	Findings []Finding `json:"findings" jsonschema_description:"Results of the checks, in their order."`
+	Resumes  bool      `json:"resumes" jsonschema_description:"An interrupted upload was resumed, with flags if there are any."`
+	Reason   string    `json:"reason" jsonschema_description:"Why uploads resume or not. Text for people. It may change."`
+	Flags    []string  `json:"flags" jsonschema_description:"Flags and values of tusup that follow from the findings."`
+	Left     []Left    `json:"left" jsonschema_description:"Uploads that could not be deleted."`
 }
 
 // maxTimeouts is the number of requests without a response after which the remaining

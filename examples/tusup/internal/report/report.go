@@ -1,5 +1,5 @@
-// Package report has the JSON objects that tusup prints with --json, one per line. Schema
-// returns their JSON schema.
+// Package report has the JSON objects that tusup prints with --json, one per line; that of
+// doctor is in its package. Command schema writes their JSON schema.
 package report
 
 import (

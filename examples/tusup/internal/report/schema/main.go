@@ -10,6 +10,7 @@ import (
 
 	"github.com/invopop/jsonschema"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/doctor"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 )
 
@@ -34,7 +35,7 @@ func objects() []any {
 	return []any{
 		report.File{}, report.Summary{}, report.Failure{}, report.Info{}, report.Terminated{},
 		report.Capabilities{}, report.Record{}, report.Forgotten{}, report.Serving{},
-		report.Remote{}, report.Planned{}, report.Plan{}, report.Verified{},
+		report.Remote{}, report.Planned{}, report.Plan{}, report.Verified{}, doctor.Report{},
 	}
 }
 
