@@ -142,6 +142,35 @@ func TestDirJobs_RootDirectoriesAreUploaded(t *testing.T) {
 	wantResults(t, uploadTree(t, tus.DirJobs(sub, nil)), map[string]error{"1": nil, "b/2": nil})
 }
 
+func TestDirJobs_SourceIsFileOfSystem(t *testing.T) {
+	dir := tree(t, "a/1")
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	want, err := tus.File(filepath.Join(dir, "a", "1")).Stat(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fsys := range []fs.FS{os.DirFS(dir), root.FS()} {
+		for job := range tus.DirJobs(fsys, nil) {
+			info, err := job.Source.Stat(testContext(t))
+			if err != nil || info != want {
+				t.Errorf("source is %+v, %v; that of File is %+v", info, err, want)
+			}
+			r, err := job.Source.Open(testContext(t), 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if _, ok := r.(*os.File); !ok { // which the kernel sends
+				t.Errorf("reader is a %T", r)
+			}
+		}
+	}
+}
+
 func TestDirJobs_FilterSelectsFilesAndDirectories(t *testing.T) {
 	fsys := fstest.MapFS{"a.jpg": {}, "a.txt": {}, ".git/x.jpg": {}, "b/c.jpg": {}, "b/.d.jpg": {}, "cache/e.jpg": {}}
 	var seen []string
