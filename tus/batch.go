@@ -24,13 +24,16 @@ type Job struct {
 	Options *UploadOptions
 	// Tag is any value; it identifies the job of a result ([Result.Job]).
 	Tag any
+
+	counter *BatchCounter // nil if the job is not counted
 }
 
 // UploadAll uploads jobs concurrently and yields the result of each when it ends, in no
 // particular order; the error is nil if the upload is complete, and the result is never nil.
 // concurrency is the maximum number of jobs that run at the same time; 0 means 4. Parallel
 // parts of a job are not counted: [Options.MaxConnections] limits all requests. The iterator
-// that UploadAll returns can be used once.
+// that UploadAll returns can be used once. [DirJobs] and [FileJobs] return jobs, and a
+// [BatchCounter] measures the progress.
 //
 // A job is taken from jobs only when it can start. jobs is called by one goroutine at a
 // time, but not the one of the loop: guard data that both use. An iterator that waits for
@@ -128,13 +131,15 @@ func (b *batch) draw(ctx context.Context) (job Job, ok bool) {
 
 func (b *batch) upload(ctx context.Context, job Job) batchResult {
 	r := batchResult{newResult(), async.ErrPanicked}
+	item, opts := job.counter.start(job.Options)
 	b.panics.Run(func() {
 		if job.URL != "" {
-			r.result, r.err = b.client.Resume(ctx, job.URL, job.Source, job.Options)
+			r.result, r.err = b.client.Resume(ctx, job.URL, job.Source, opts)
 		} else {
-			r.result, r.err = b.client.Upload(ctx, job.Source, job.Options)
+			r.result, r.err = b.client.Upload(ctx, job.Source, opts)
 		}
 	})
+	item.end(ctx, r.result, r.err)
 	r.result.Job = job
 	return r
 }

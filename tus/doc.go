@@ -51,8 +51,8 @@
 //
 // With [UploadOptions.Parallel] the source is sent in parts over several connections, and
 // the server concatenates them. [Client.UploadAll] uploads many sources, a limited number
-// at the same time. [Reader] uploads a stream of unknown size, [ReaderN] one of known size,
-// and a [Writer] what is written to it.
+// at the same time; [DirJobs] returns those of a directory. [Reader] uploads a stream of
+// unknown size, [ReaderN] one of known size, and a [Writer] what is written to it.
 //
 // # Costs
 //

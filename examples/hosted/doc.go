@@ -9,7 +9,8 @@
 //	metadata is required                          UploadOptions.Metadata        Supabase, BunnyStream
 //	signatures that expire                        Hooks.BeforeRequest           BunnyStream
 //	the result is in a header of the creation     Result.Creation               CloudflareStream
-//	a backend creates the upload URL              Client.Resume                 HandedOut
+//	a backend creates the upload URL              Client.Create                 DirectUpload
+//	the same, in the program with the file        Client.Resume                 HandedOut
 //	a backend creates an endpoint per upload      Options.ResumeScope           Minted
 //	a proxy refuses large requests (413)          UploadOptions.MinChunkSize    BehindProxy
 //
