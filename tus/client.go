@@ -131,6 +131,7 @@ type Options struct {
 	VerifyCompleted bool
 
 	// Fingerprinter computes the part of the resume key that identifies a source. nil means
+	// that of the source ([SourceInfo.Fingerprinter]), if it has one, otherwise
 	// [fingerprint.Sample] for a source with a modification time or a version, which reads
 	// at most 1 MiB of it, and [fingerprint.Content] otherwise ([Bytes], [ReaderAt],
 	// [ReadSeeker], and an [FSFile] that is not of the operating system), which reads all of
@@ -219,7 +220,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	}
 	c.hooks = []*Hooks{&c.opts.Hooks}
 	if c.opts.Logger != nil {
-		c.hooks = append(c.hooks, logHooks(c.opts.Logger, c.redactor.URL))
+		c.hooks = append(c.hooks, logHooks(c.opts.Logger, &c.redactor))
 	}
 	c.opts.setDefaults()
 	if c.checksums, err = checksums.NewSet(c.opts.Checksums); err != nil {
@@ -394,15 +395,6 @@ func HeaderFromEnv() (http.Header, error) {
 
 // Endpoint returns the upload creation URL without credentials.
 func (c *Client) Endpoint() string { return c.endpoint.String() }
-
-// showURL returns a URL without secrets, or "" if raw is not a URL.
-func (c *Client) showURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || raw == "" {
-		return ""
-	}
-	return c.redactor.URL(u)
-}
 
 // CloseIdleConnections closes idle connections. A client requires no other cleanup.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }

@@ -217,7 +217,8 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		if row.checksums != noChecksums {
 			s.checksums = checksum.Builtin()
 		}
-		s.stored = w.name != streamed
+		s.stored, s.keyed = w.name != streamed, true
+		w.opts.Header = http.Header{"X-Upload-Key": {planted}}
 		ctx, cancel := hangTimeout(s)
 		defer cancel()
 		if w.name == resumed {

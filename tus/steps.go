@@ -169,7 +169,7 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 // forget clears the status and the record of an upload that is gone.
 func (u *Uploader) forget(ctx context.Context, o *outcome) {
 	if o.next != StateFailed && o.err != nil {
-		u.warn(ctx, u.status().info.Name, "tus starting over: "+o.err.Error(), slog.String("url", u.client.showURL(u.URL())))
+		u.warn(ctx, u.status().info.Name, "tus starting over: "+o.err.Error(), slog.String("url", u.showURL(u.URL())))
 	}
 	u.updateStatus(func(s *status) { s.url, s.creation, s.kept = nil, nil, nil })
 	u.record.drop(ctx)

@@ -46,7 +46,7 @@ func (t *transfer) apply(info *Info) error {
 	a := t.account()
 	if info.Concat == concatFinal && !info.Complete() {
 		return fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",
-			ErrInvalidInput, t.client.redactor.URL(a.url))
+			ErrInvalidInput, t.redactor.URL(a.url))
 	}
 	if !t.length.deferred && !t.resuming { // the server received the length
 		*info = info.withLength(a.info.Size)
