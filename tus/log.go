@@ -33,6 +33,9 @@ func logHooks(log *slog.Logger, ofClient *httpx.Redactor) *Hooks {
 		OnCreated: func(u *Uploader, c *Created) {
 			write(slog.LevelInfo, "tus upload created", u, c.URL)
 		},
+		OnResumed: func(u *Uploader, r Resumed) {
+			write(slog.LevelInfo, "tus upload resumed", u, r.URL, slog.Int64("offset", r.Offset))
+		},
 		OnStateChange: func(u *Uploader, from, to State, err error) {
 			attrs := []slog.Attr{slog.String("from", from.String()), slog.String("to", to.String())}
 			if err != nil {

@@ -138,6 +138,9 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 	if o.stopped {
 		u.opts.StopAt = 0 // also if the upload starts over
 	}
+	if o.resumed != nil {
+		u.hooks.resumed(*o.resumed)
+	}
 	if o.patched != nil {
 		u.updateStatus(func(s *status) { s.lastPatch = o.patched })
 	}

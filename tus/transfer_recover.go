@@ -26,11 +26,15 @@ func (t *transfer) recover(ctx context.Context) outcome {
 	if t.isStale(info.Offset) {
 		return outcome{next: StateRecovering, err: t.headError(a.url, info, fmt.Errorf("%w: %d, acknowledged %d", errStale, info.Offset, a.offset))}
 	}
+	earlier := t.resuming
 	if err := t.apply(&info); err != nil {
 		return outcome{next: StateFailed, err: err}
 	}
 	t.sizer.recovered(info.Offset > t.next.offset)
 	o := outcome{next: StateReady}
+	if earlier {
+		o.resumed = &Resumed{URL: a.url.String(), Offset: info.Offset, Expires: info.Expires, Concat: info.Concat}
+	}
 	if refusal != nil {
 		t.refusal = nil
 		o = t.afterRefusal(refusal, info)
