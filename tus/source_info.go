@@ -43,7 +43,8 @@ func (s *describedSource) Stat(ctx context.Context) (SourceInfo, error) {
 		return SourceInfo{}, fmt.Errorf("%w: SourceInfo.Sequential of WithInfo, but the source is not sequential", ErrInvalidInput)
 	}
 	// The caller's ModTime and Version hide those of the source, which may change.
-	s.first.CompareAndSwap(nil, &got)
+	own := got
+	s.first.CompareAndSwap(nil, &own)
 	if err := s.first.Load().changed(got); err != nil {
 		return SourceInfo{}, err
 	}
