@@ -132,6 +132,7 @@ type Options struct {
 	VerifyCompleted bool
 
 	// Fingerprinter computes the part of the resume key that identifies a source. nil means
+	// that of the source ([SourceInfo.Fingerprinter]), if it has one, otherwise
 	// [fingerprint.Sample] for a source with a modification time or a version, which reads
 	// at most 1 MiB of it, and [fingerprint.Content] otherwise ([Bytes], [ReaderAt],
 	// [ReadSeeker], and an [FSFile] that is not of the operating system), which reads all of
@@ -168,7 +169,7 @@ type Options struct {
 	// Hooks are called for all uploads of this client.
 	Hooks Hooks
 
-	// Logger logs requests and transitions at Debug, uploads that were created, paused or
+	// Logger logs requests and transitions at Debug, uploads that were created, resumed, paused or
 	// completed at Info, retries and stored uploads that are held or not resumed at Warn,
 	// and failures at Error, without credentials and without the queries of URLs. nil
 	// disables logging.
@@ -220,7 +221,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	}
 	c.hooks = []*Hooks{&c.opts.Hooks}
 	if c.opts.Logger != nil {
-		c.hooks = append(c.hooks, logHooks(c.opts.Logger, c.redactor.URL))
+		c.hooks = append(c.hooks, logHooks(c.opts.Logger, &c.redactor))
 	}
 	c.opts.setDefaults()
 	if c.checksums, err = checksums.NewSet(c.opts.Checksums); err != nil {
@@ -395,15 +396,6 @@ func HeaderFromEnv() (http.Header, error) {
 
 // Endpoint returns the upload creation URL without credentials.
 func (c *Client) Endpoint() string { return c.endpoint.String() }
-
-// showURL returns a URL without secrets, or "" if raw is not a URL.
-func (c *Client) showURL(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || raw == "" {
-		return ""
-	}
-	return c.redactor.URL(u)
-}
 
 // CloseIdleConnections closes idle connections. A client requires no other cleanup.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }

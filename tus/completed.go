@@ -89,7 +89,7 @@ func (f *finder) chooseCompleted(ctx context.Context) *candidate {
 	f.release(ctx)
 	f.decided = true
 	f.client.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "tus already complete", slog.String("name", f.source.Name),
-		slog.String("url", f.client.showURL(c.rec.UploadURL)), slog.Time("completed", c.rec.Completed))
+		slog.String("url", f.showURL(c.rec.UploadURL)), slog.Time("completed", c.rec.Completed))
 	return c
 }
 

@@ -156,7 +156,7 @@ func (c *Client) uploadURL(r *reply, location string) (*url.URL, error) {
 	}
 	if !to.trusted() && c.trusts(to.url) {
 		// Later requests would send the credentials to a URL that an untrusted origin chose.
-		return nil, fmt.Errorf("%w: upload URL %s is from %v, which is not one of Options.TrustedOrigins", ErrProtocol, c.redactor.URL(to.url), to.untrusted)
+		return nil, fmt.Errorf("%w: upload URL %s is from %v, which is not one of Options.TrustedOrigins", ErrProtocol, r.redactor.URL(to.url), to.untrusted)
 	}
 	return to.url, nil
 }

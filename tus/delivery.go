@@ -49,6 +49,7 @@ type outcome struct {
 	next      State
 	err       error
 	created   *created  // the upload that the step created; its offset is not reported yet
+	resumed   *Resumed  // the upload of an earlier session whose offset the step requested
 	patched   *Response // to a PATCH that succeeded
 	refusal   error     // of the chunk that would have completed the upload
 	lacks     bool      // the server has the upload, but not all bytes

@@ -62,9 +62,9 @@
 //
 // # Secrets
 //
-// [Options.Header] is sent to the origin of the endpoint and to [Options.TrustedOrigins],
-// and to no other origin of a Location or redirect. URLs in errors have no user, password
-// and query.
+// [Options.Header] and [UploadOptions.Header] are sent to the origin of the endpoint and to
+// [Options.TrustedOrigins], and to no other origin of a Location or redirect. URLs in errors
+// have no user, password and query.
 //
 // # Errors
 //

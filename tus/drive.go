@@ -110,6 +110,9 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 		}
 	}()
 	u.counters.start()
+	if state := u.State(); state == StateIdle || state == StatePaused {
+		u.startRate()
+	}
 	stop := u.keepLease(ctx, &renewing)
 	returned := false
 	defer func() {

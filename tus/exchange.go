@@ -39,7 +39,7 @@ func (q requester) exchange(ctx context.Context, r *request, to destination) (*r
 		return nil, err
 	}
 	defer release()
-	x := &exchange{requester: q, hop: hop{request: r, to: to, redactor: &q.client.redactor}, caller: ctx}
+	x := &exchange{requester: q, hop: hop{request: r, to: to, redactor: q.redactor}, caller: ctx}
 	defer x.panics.Repanic()
 	defer x.start()()
 	return x.run()
@@ -127,9 +127,9 @@ func (x *exchange) newRequest() (*http.Request, error) {
 	}
 	req.Header.Set("User-Agent", userAgent)
 	if x.to.trusted() {
-		httpx.AddHeader(req, c.header)
+		httpx.AddHeader(req, x.requester.header)
 	}
-	x.withheld = !x.to.trusted() && (len(c.header) > 0 || x.hooks.canRenew())
+	x.withheld = !x.to.trusted() && (len(x.requester.header) > 0 || x.hooks.canRenew())
 	// The header of the protocol comes last, so that the caller's cannot replace it.
 	req.Header.Set("Accept-Encoding", "identity")
 	for name, values := range r.header {
@@ -202,7 +202,7 @@ func (x *exchange) log(req *http.Request, got *reply) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("method", req.Method), slog.String("url", x.redactor.URL(req.URL)), slog.Int("status", got.StatusCode),
+		slog.String("method", req.Method), slog.String("url", x.hop.redactor.URL(req.URL)), slog.Int("status", got.StatusCode),
 	}
 	if x.request.method == http.MethodPatch {
 		attrs = append(attrs, slog.Int64("offset", x.request.offset))

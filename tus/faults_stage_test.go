@@ -37,6 +37,7 @@ type stage struct {
 	store       storage.Store
 	stored      bool // uploads are stored, as their source has a fingerprint
 	checksums   []checksum.Algorithm
+	keyed       bool // each upload has a header of its own
 
 	mu   sync.Mutex
 	busy map[string]context.Context // of the requests in flight for uploads, by path
@@ -306,7 +307,8 @@ func methodOf(method string, header http.Header) string {
 //   - there is at most one request at a time for an upload, over all clients of a stage,
 //     without canceled ones;
 //   - the URL is in the store before data is sent to it;
-//   - credentials go to the origin of the endpoint only.
+//   - credentials go to the origin of the endpoint only, those of the upload wherever those
+//     of the client go.
 type ruleChecker struct {
 	t         testing.TB
 	stage     *stage
@@ -335,8 +337,12 @@ func (c *ruleChecker) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.t.Errorf("PATCH of %s, which is not in the store", upload)
 	}
 	c.stage.mu.Lock()
-	if r.URL.Host != c.trusted && r.Header.Get("Authorization") != "" {
+	ofClient, ofUpload := r.Header.Get("Authorization") != "", r.Header.Get("X-Upload-Key") != ""
+	if r.URL.Host != c.trusted && (ofClient || ofUpload) {
 		c.t.Errorf("%s %s carries credentials", r.Method, r.URL)
+	}
+	if c.stage.keyed && ofClient != ofUpload {
+		c.t.Errorf("%s %s carries credentials of the client: %v, of the upload: %v", r.Method, r.URL, ofClient, ofUpload)
 	}
 	if other := c.stage.busy[upload]; single && other != nil && other.Err() == nil {
 		c.t.Errorf("%s while another request for the upload is in flight", method)

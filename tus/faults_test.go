@@ -236,7 +236,8 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		if row.checksums != noChecksums {
 			s.checksums = checksum.Builtin()
 		}
-		s.stored = !w.once()
+		s.stored, s.keyed = !w.once(), true
+		w.opts.Header = http.Header{"X-Upload-Key": {planted}}
 		ctx, cancel := hangTimeout(s)
 		defer cancel()
 		if w.name == resumed {

@@ -41,7 +41,10 @@ func (p *planner) resumeKey(ctx context.Context) (string, error) {
 // fingerprint fingerprints the source. If a Read still hangs when ctx has ended and its
 // reader is closed, fingerprint returns without it.
 func (p *planner) fingerprint(ctx context.Context) (string, error) {
-	_, seeks := p.source.(*seekSource)
+	if nilPointer(p.info.Fingerprinter) {
+		return "", fmt.Errorf("%w: SourceInfo.Fingerprinter is a nil %T", ErrInvalidInput, p.info.Fingerprinter)
+	}
+	_, seeks := innermost(p.source).(*seekSource)
 	reader := &sourceReaderAt{ctx: ctx, source: p.source, limit: p.client.opts.SourceTimeout, forward: p.info.Sequential && !seeks}
 	info := fingerprint.Info{Name: cmp.Or(p.opts.ResumeKey, p.info.Identity, p.info.Name), Size: p.info.Size, ModTime: p.info.ModTime, Version: p.info.Version}
 	defer reader.panics.Repanic()
@@ -51,16 +54,18 @@ func (p *planner) fingerprint(ctx context.Context) (string, error) {
 	}, nil)
 }
 
-// fingerprinter returns that of the client, or the default for the source.
+// fingerprinter returns that of the upload, the client or the source, or the default.
 func (p *planner) fingerprinter() fingerprint.Fingerprinter {
-	if given := p.client.opts.Fingerprinter; given != nil {
-		return given
+	for _, configured := range []fingerprint.Fingerprinter{p.opts.Fingerprinter, p.client.opts.Fingerprinter, p.info.Fingerprinter} {
+		if configured != nil {
+			return configured
+		}
 	}
 	// File systems that keep no times report the Unix epoch.
 	if p.info.ModTime.Unix() <= 0 && p.info.Version == "" {
 		return fingerprint.Content{}
 	}
-	if fsys, ok := p.source.(*fsSource); ok && fsys.systemPath() == "" && p.opts.ResumeKey == "" {
+	if fsys, ok := innermost(p.source).(*fsSource); ok && p.info.Version == "" && fsys.systemPath() == "" && cmp.Or(p.opts.ResumeKey, p.info.Identity) == fsys.name {
 		return fingerprint.Content{}
 	}
 	return fingerprint.Sample{}

@@ -64,7 +64,7 @@ func (c *Client) Info(ctx context.Context, uploadURL string) (Info, error) {
 
 // headError returns an error about the response to HEAD.
 func (q requester) headError(upload *url.URL, info Info, cause error) error {
-	return &Error{Method: http.MethodHead, URL: q.client.redactor.URL(upload), StatusCode: info.Response.StatusCode, Err: cause}
+	return &Error{Method: http.MethodHead, URL: q.redactor.URL(upload), StatusCode: info.Response.StatusCode, Err: cause}
 }
 
 func (q requester) head(ctx context.Context, upload *url.URL) (Info, error) {

@@ -12,8 +12,9 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
-func TestOptionsHeader_InvalidSendsNoRequest(t *testing.T) {
-	for name, header := range map[string]http.Header{
+// invalidHeaders are headers that Options.Header and UploadOptions.Header refuse.
+func invalidHeaders() map[string]http.Header {
+	return map[string]http.Header{
 		"CR LF in a value":      {"X-Key": {"PLANTED\r\nX-Forged: yes"}},
 		"LF in a value":         {"Authorization": {"Bearer PLANTED\n"}},
 		"CR in a second value":  {"X-Key": {"fine", "PLANTED\r"}},
@@ -39,7 +40,11 @@ func TestOptionsHeader_InvalidSendsNoRequest(t *testing.T) {
 		"checksum":              {"Upload-Checksum": {"sha1 AAAA"}},
 		"another method":        {"X-HTTP-Method-Override": {"DELETE"}},
 		"header and its shadow": {"Content-type": {"a"}, "Content-Type": {"b"}},
-	} {
+	}
+}
+
+func TestOptionsHeader_InvalidSendsNoRequest(t *testing.T) {
+	for name, header := range invalidHeaders() {
 		t.Run(name, func(t *testing.T) {
 			_, err := tus.NewClient("http://127.0.0.1:1/files/", &tus.Options{Header: header})
 			wantError(t, err, tus.ErrInvalidInput)

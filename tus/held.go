@@ -172,7 +172,7 @@ func (f *finder) heldPolicy(c *candidate, renewed bool, now time.Time) (HeldPoli
 func (f *finder) place(rec storage.Record) string {
 	switch {
 	case rec.UploadURL != "":
-		return f.client.showURL(rec.UploadURL)
+		return f.showURL(rec.UploadURL)
 	case len(rec.Parts) > 0:
 		return "in parts"
 	}

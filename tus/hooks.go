@@ -37,6 +37,14 @@ type Hooks struct {
 	// including parts and final uploads, before bytes are sent to its URL.
 	OnCreated func(u *Uploader, c *Created)
 
+	// OnResumed is called once for each upload of an earlier session, or of [Client.Resume],
+	// that an Uploader resumes, including parts and final uploads, when its offset is known
+	// and before bytes are sent to its URL. It is not called when an Uploader resumes its own
+	// upload after a pause or a failure, and for a source that is already complete
+	// ([Result.AlreadyComplete]). Every URL to which bytes are sent is in a call of OnCreated
+	// or OnResumed.
+	OnResumed func(u *Uploader, r Resumed)
+
 	// OnStateChange is called for each transition of an [Uploader]. err is the error that
 	// caused it, or nil.
 	OnStateChange func(u *Uploader, from, to State, err error)
@@ -59,19 +67,17 @@ type Hooks struct {
 	OnStoreError func(u *Uploader, err error)
 }
 
-// Progress counts the bytes of an upload, including earlier sessions of a resumed one.
-type Progress struct {
-	// Acknowledged is the highest offset that the server acknowledged; in a parallel
-	// upload, the number of bytes of all parts. It never decreases, even if the server
-	// loses acknowledged bytes.
-	Acknowledged int64
-	// InFlight is the number of bytes that were sent and not yet acknowledged. A progress
-	// bar shows the sum of both, which decreases when bytes in flight are lost.
-	InFlight int64
-	// Size is the size of the source in bytes, 0 if SizeUnknown is set.
-	Size int64
-	// SizeUnknown is set until a stream of unknown size ends.
-	SizeUnknown bool
+// Resumed is an upload on the server that an [Uploader] resumes.
+type Resumed struct {
+	// URL is the upload URL.
+	URL string
+	// Offset is the number of bytes that the server has.
+	Offset int64
+	// Expires is when the server deletes the upload if it is not complete; zero if unknown.
+	Expires time.Time
+	// Concat is "partial" or "final" for an upload of that role in a concatenation. The
+	// bytes of a final upload are those of its parts.
+	Concat string
 }
 
 // Retry is a failure that is retried.
@@ -137,6 +143,16 @@ func (s hookSet) created(c *Created) {
 			h.OnCreated(s.uploader, c)
 		}
 	})
+}
+
+func (s hookSet) resumed(all ...Resumed) {
+	for _, r := range all {
+		s.each(func(h *Hooks) {
+			if h.OnResumed != nil {
+				h.OnResumed(s.uploader, r)
+			}
+		})
+	}
 }
 
 func (s hookSet) stateChange(from, to State, err error) {

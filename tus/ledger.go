@@ -12,15 +12,13 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
-// progressInterval is the minimum time between two calls of OnProgress while bytes are sent.
-const progressInterval = 100 * time.Millisecond
-
 // ledger keeps the status of an upload for the getters, the hooks and the store.
 type ledger struct {
 	requester
 	driving *driveLock
-	work    delivery // nil until the planner has made it
-	record  *record  // nil without a store
+	work    delivery   // nil until the planner has made it
+	record  *record    // nil without a store
+	rate    movingRate // requires hooks.mu
 
 	mu       sync.Mutex // held while the fields below and the state of the Uploader are used
 	known    status
@@ -110,6 +108,14 @@ func (l *ledger) refreshLocked() {
 	}
 }
 
+// startRate begins to measure Progress.Rate.
+func (l *ledger) startRate() {
+	l.hooks.mu.Lock()
+	defer l.hooks.mu.Unlock()
+	l.rate = movingRate{}
+	l.rate.add(time.Now(), l.counters.sent())
+}
+
 // reportProgress requires hooks.mu.
 func (l *ledger) reportProgress() {
 	known, sent := l.status(), l.work.account().sent
@@ -118,6 +124,7 @@ func (l *ledger) reportProgress() {
 		InFlight:     max(0, sent-known.highest),
 		Size:         known.info.Size,
 		SizeUnknown:  known.info.SizeUnknown,
+		Rate:         l.rate.measure(time.Now(), l.counters.sent()),
 	})
 }
 

@@ -4,16 +4,18 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
+
+	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
 )
 
 // logHooks returns hooks that log, without credentials and without the queries of URLs.
 // exchange logs the requests.
-func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
+func logHooks(log *slog.Logger, ofClient *httpx.Redactor) *Hooks {
 	// uploadURL may be empty for that of u.
 	write := func(level slog.Level, text string, u *Uploader, uploadURL string, attrs ...slog.Attr) {
-		ctx := context.Background()
+		ctx, redactor := context.Background(), ofClient
 		if u != nil {
-			ctx = u.driving.context()
+			ctx, redactor = u.driving.context(), u.redactor
 		}
 		if !log.Enabled(ctx, level) {
 			return
@@ -23,13 +25,16 @@ func logHooks(log *slog.Logger, redactURL func(*url.URL) string) *Hooks {
 		}
 		upload := []slog.Attr{slog.String("name", u.Name())}
 		if parsed, err := url.Parse(uploadURL); err == nil && uploadURL != "" {
-			upload = append(upload, slog.String("url", redactURL(parsed)))
+			upload = append(upload, slog.String("url", redactor.URL(parsed)))
 		}
 		log.LogAttrs(ctx, level, text, append(upload, attrs...)...)
 	}
 	return &Hooks{
 		OnCreated: func(u *Uploader, c *Created) {
 			write(slog.LevelInfo, "tus upload created", u, c.URL)
+		},
+		OnResumed: func(u *Uploader, r Resumed) {
+			write(slog.LevelInfo, "tus upload resumed", u, r.URL, slog.Int64("offset", r.Offset))
 		},
 		OnStateChange: func(u *Uploader, from, to State, err error) {
 			attrs := []slog.Attr{slog.String("from", from.String()), slog.String("to", to.String())}
@@ -64,7 +69,7 @@ func (q requester) warn(ctx context.Context, name, text string, attrs ...slog.At
 // notResumed counts a stored upload that is not resumed, and logs the reason.
 func (q requester) notResumed(ctx context.Context, name, uploadURL, reason string) {
 	q.counters.update(func(s *Stats) { s.NotResumed++ })
-	q.warn(ctx, name, "tus stored upload not resumed", slog.String("reason", reason), slog.String("url", q.client.showURL(uploadURL)))
+	q.warn(ctx, name, "tus stored upload not resumed", slog.String("reason", reason), slog.String("url", q.showURL(uploadURL)))
 }
 
 // costAttrs returns the counters of an upload that ended or was paused.

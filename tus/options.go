@@ -3,6 +3,9 @@ package tus
 import (
 	"cmp"
 	"fmt"
+	"net/http"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
 )
 
 // UploadOptions controls one upload. The zero value works.
@@ -100,6 +103,18 @@ type UploadOptions struct {
 	// ParallelOptions controls the parts.
 	ParallelOptions ParallelOptions
 
+	// Header is added to the requests of this upload, of its parts and of its Abort, by the
+	// rules of [Options.Header]. A field replaces the one of the client with the same name;
+	// one without values removes it. Header is neither stored nor part of the resume key: a
+	// later session needs it again, and if it selects a user or a tenant, set ResumeKey as
+	// well. All uploads of a client share one response to OPTIONS; that request has the
+	// Header of the upload that needs it first.
+	Header http.Header
+
+	// Fingerprinter replaces that of the client ([Options.Fingerprinter]) and of the source
+	// ([SourceInfo.Fingerprinter]) for this upload. nil means these.
+	Fingerprinter fingerprint.Fingerprinter
+
 	// BufferLimit is the maximum number of bytes of a source of unknown size that are read
 	// into memory to determine the size, if the server does not support a deferred length.
 	// 0 means none: the error then matches [ErrUnsupported] unless the source fits one
@@ -163,6 +178,8 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: UploadOptions.FirstChunkInCreation, but CreationLimit is negative: %d", ErrInvalidInput, o.CreationLimit)
 	case o.Again && o.Previous != nil && !o.Previous.Completed.IsZero():
 		return fmt.Errorf("%w: UploadOptions.Again together with a completed Previous", ErrInvalidInput)
+	case nilPointer(o.Fingerprinter):
+		return fmt.Errorf("%w: UploadOptions.Fingerprinter is a nil %T", ErrInvalidInput, o.Fingerprinter)
 	case o.Held < HeldWait || o.Held > HeldBegin:
 		return fmt.Errorf("%w: UploadOptions.Held is unknown policy %d", ErrInvalidInput, o.Held)
 	}

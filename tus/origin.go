@@ -56,11 +56,11 @@ func (c *Client) follow(r *reply, location string) (destination, error) {
 	if err != nil {
 		return destination{}, err
 	}
-	c.redactor.NoteEcho(r.secrets(), from.url, u)
+	r.redactor.NoteEcho(r.secrets(), from.url, u)
 	// A server behind a proxy that ends TLS often returns http URLs. The upload must not
 	// continue without TLS.
 	if from.url.Scheme == "https" && u.Scheme == "http" && !c.trusts(u) {
-		return destination{}, fmt.Errorf("%w: Location leads from https to %s, which is not a trusted origin", ErrProtocol, c.redactor.URL(u))
+		return destination{}, fmt.Errorf("%w: Location leads from https to %s, which is not a trusted origin", ErrProtocol, r.redactor.URL(u))
 	}
 	return c.destination(from, u), nil
 }

@@ -329,7 +329,7 @@ func (p *parallel) accept(ctx context.Context, part *part, at *url.URL) error {
 	if p.list.has(at, part) {
 		part.updateAccount(func(a *account) { a.url, a.offset = nil, 0 })
 		part.enter(StateCreating)
-		return fmt.Errorf("%w %s", errURLTaken, p.client.redactor.URL(at))
+		return fmt.Errorf("%w %s", errURLTaken, p.redactor.URL(at))
 	}
 	if p.state == StateCreating {
 		return nil

@@ -24,7 +24,7 @@ func (p *parallel) concatenate(ctx context.Context) outcome {
 		p.counters.update(func(s *Stats) { s.RepeatedFinals++ })
 	}
 	if err == nil && p.list.has(made.url, nil) {
-		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, p.client.redactor.URL(made.url))
+		err = fmt.Errorf("%w: the final upload was given the URL of a part, %s", ErrProtocol, p.redactor.URL(made.url))
 		return outcome{next: StateFailed, err: err}
 	}
 	if err != nil {

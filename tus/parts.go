@@ -84,8 +84,10 @@ func (p *parallel) newPart(s span) *part {
 	counters := &counters{parent: p.counters, onMoved: p.counters.onMoved}
 	section := section{p.source.source, p.source.info, s}
 	sizer := *p.source.sizer
+	requests := p.requester
+	requests.counters = counters
 	t := &transfer{
-		requester: requester{client: p.client, hooks: p.hooks, counters: counters},
+		requester: requests,
 		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
 		sizer:     &sizer, sums: p.sums.ofPart(),
 		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout},

@@ -3,7 +3,9 @@ package tus
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"sync"
 	"time"
@@ -40,13 +42,44 @@ type request struct {
 // upload.
 type requester struct {
 	client   *Client
+	header   http.Header // of the caller, for trusted origins
+	redactor *httpx.Redactor
 	hooks    hookSet
 	counters *counters // nil counts nothing
 }
 
 // requester returns a requester for requests that belong to no upload.
 func (c *Client) requester() requester {
-	return requester{client: c, hooks: hookSet{hooks: c.hooks, mu: new(sync.Mutex)}}
+	return requester{client: c, header: c.header, redactor: &c.redactor, hooks: hookSet{hooks: c.hooks, mu: new(sync.Mutex)}}
+}
+
+// setHeader adds UploadOptions.Header to the requests. A field of it replaces that of the
+// client.
+func (q *requester) setHeader(h http.Header) error {
+	own, err := httpx.CallerHeader(h, nil, reservedHeader)
+	if err != nil {
+		return fmt.Errorf("%w: UploadOptions.Header: %w", ErrInvalidInput, err)
+	}
+	q.header, q.redactor = q.client.header, &q.client.redactor
+	if len(h) == 0 {
+		return nil
+	}
+	q.header = maps.Clone(q.header)
+	for name := range h { // also one without values
+		delete(q.header, textproto.CanonicalMIMEHeaderKey(name))
+	}
+	maps.Copy(q.header, own)
+	q.redactor = q.redactor.With(own)
+	return nil
+}
+
+// showURL returns a URL without secrets, or "" if raw is not a URL.
+func (q requester) showURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || raw == "" {
+		return ""
+	}
+	return q.redactor.URL(u)
 }
 
 // do sends r to u and returns the response with any status except that of a redirect. It
@@ -79,7 +112,7 @@ func (q requester) do(ctx context.Context, u *url.URL, r *request) (*reply, erro
 		}
 		to = next
 	}
-	return nil, &Error{Method: r.method, URL: c.redactor.URL(u), Offset: r.offset,
+	return nil, &Error{Method: r.method, URL: q.redactor.URL(u), Offset: r.offset,
 		Err: fmt.Errorf("%w: more than %d redirects", ErrProtocol, maxRedirects)}
 }
 
@@ -94,7 +127,7 @@ func (c *Client) redirected(r *reply) (destination, error) {
 		if err != nil {
 			return destination{}, err
 		}
-		return destination{}, fmt.Errorf("%w: redirect of %s to %s, which does not keep the method", ErrProtocol, r.request.method, c.redactor.URL(to))
+		return destination{}, fmt.Errorf("%w: redirect of %s to %s, which does not keep the method", ErrProtocol, r.request.method, r.redactor.URL(to))
 	}
 	next, err := c.follow(r, location)
 	if err != nil {

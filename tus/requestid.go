@@ -41,7 +41,7 @@ func (x *exchange) noteSent(req *http.Request) {
 		rest.Header.Del(name)
 		req = &rest
 	}
-	x.secrets = x.redactor.Sent(x.client.http, req)
+	x.secrets = x.hop.redactor.Sent(x.client.http, req)
 }
 
 // serverRequestID returns the ID in a response, "" if there is none or it is that of the

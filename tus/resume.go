@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus/internal/httpx"
@@ -102,6 +103,7 @@ func (u *Uploader) resume(c *candidate) (State, error) {
 		if err := p.resumeParts(c); err != nil {
 			return StateFailed, err
 		}
+		u.hooks.resumed(c.resumed(time.Time{})...)
 		u.changed()
 		return afterResume(StateReady, u.retries.acknowledged(c.offset, 0, 0))
 	}
@@ -114,7 +116,32 @@ func (u *Uploader) resume(c *candidate) (State, error) {
 	}
 	t.counters.resumeAt(c.offset)
 	u.setWork(t)
+	u.hooks.resumed(c.resumed(u.status().expires)...)
 	return afterResume(t.current(), t.acknowledge(c.offset))
+}
+
+// resumed returns the uploads on the server that are resumed with c, none if it is completed.
+func (c *candidate) resumed(expires time.Time) (all []Resumed) {
+	add := func(raw string, r Resumed) {
+		if at, err := parseURL("stored upload URL", raw); err == nil { // it may be spelled differently
+			r.URL = at.String()
+			all = append(all, r)
+		}
+	}
+	switch {
+	case completed(c.rec):
+	case c.rec.UploadURL != "" && len(c.rec.Parts) > 0:
+		add(c.rec.UploadURL, Resumed{Offset: c.offset, Expires: expires, Concat: concatFinal})
+	case c.rec.UploadURL != "":
+		add(c.rec.UploadURL, Resumed{Offset: c.offset, Expires: expires, Concat: c.info.Concat})
+	default:
+		for i, part := range c.rec.Parts {
+			if part.UploadURL != "" {
+				add(part.UploadURL, Resumed{Offset: c.parts[i], Concat: concatPartial})
+			}
+		}
+	}
+	return all
 }
 
 // afterResume returns the state that follows a resumption, which fails at most for good.

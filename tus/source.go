@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/fingerprint"
 )
 
 // Source is the data of one upload. The constructors [File], [OpenedFile],
@@ -56,6 +58,11 @@ type SourceInfo struct {
 	// is read once before the first request, to identify its content.
 	ModTime time.Time
 	Version string
+	// Fingerprinter fingerprints the source unless the upload or the client has one
+	// ([UploadOptions.Fingerprinter], [Options.Fingerprinter]); nil means the default of
+	// Options.Fingerprinter. Set it to [fingerprint.Stat] if ModTime or Version prove that
+	// the content is the same and reading is expensive.
+	Fingerprinter fingerprint.Fingerprinter
 }
 
 // contentVerifier is a Source that can detect changes in a sample of its content,

@@ -128,6 +128,13 @@ func (c *counters) sentUpTo() int64 {
 	return c.position
 }
 
+// sent returns the number of bytes that were sent, also those that were sent again.
+func (c *counters) sent() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats.Sent
+}
+
 func (c *counters) start() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

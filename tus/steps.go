@@ -140,6 +140,9 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 	if o.stopped {
 		u.opts.StopAt = 0 // also if the upload starts over
 	}
+	if o.resumed != nil {
+		u.hooks.resumed(*o.resumed)
+	}
 	if o.patched != nil {
 		u.updateStatus(func(s *status) { s.lastPatch = o.patched })
 	}
@@ -171,7 +174,7 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 // forget clears the status and the record of an upload that is gone.
 func (u *Uploader) forget(ctx context.Context, o *outcome) {
 	if o.next != StateFailed && o.err != nil {
-		u.warn(ctx, u.status().info.Name, "tus starting over: "+o.err.Error(), slog.String("url", u.client.showURL(u.URL())))
+		u.warn(ctx, u.status().info.Name, "tus starting over: "+o.err.Error(), slog.String("url", u.showURL(u.URL())))
 	}
 	u.updateStatus(func(s *status) { s.url, s.creation, s.kept = nil, nil, nil })
 	if o.next == StateCreating {

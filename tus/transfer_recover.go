@@ -26,11 +26,15 @@ func (t *transfer) recover(ctx context.Context) outcome {
 	if t.isStale(info.Offset) {
 		return outcome{next: StateRecovering, err: t.headError(a.url, info, fmt.Errorf("%w: %d, acknowledged %d", errStale, info.Offset, a.offset))}
 	}
+	earlier := t.resuming
 	if err := t.apply(&info); err != nil {
 		return outcome{next: StateFailed, err: err}
 	}
 	t.sizer.recovered(info.Offset > t.next.offset)
 	o := outcome{next: StateReady}
+	if earlier {
+		o.resumed = &Resumed{URL: a.url.String(), Offset: info.Offset, Expires: info.Expires, Concat: info.Concat}
+	}
 	if refusal != nil {
 		t.refusal = nil
 		o = t.afterRefusal(refusal, info)
@@ -46,7 +50,7 @@ func (t *transfer) apply(info *Info) error {
 	a := t.account()
 	if info.Concat == concatFinal && !info.Complete() {
 		return fmt.Errorf("%w: %s is a final upload that is not complete: bytes go to its parts (protocol section Concatenation)",
-			ErrInvalidInput, t.client.redactor.URL(a.url))
+			ErrInvalidInput, t.redactor.URL(a.url))
 	}
 	if !t.length.deferred && !t.resuming { // the server received the length
 		*info = info.withLength(a.info.Size)

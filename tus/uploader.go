@@ -94,6 +94,9 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	if err := u.opts.validate(); err != nil {
 		return nil, err
 	}
+	if err := u.setHeader(u.opts.Header); err != nil {
+		return nil, err
+	}
 	if err := c.checksums.Check(u.opts.Checksum); err != nil {
 		return nil, fmt.Errorf("%w: UploadOptions.Checksum: %w", ErrInvalidInput, err)
 	}

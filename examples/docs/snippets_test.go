@@ -39,6 +39,7 @@ var variables = map[string]string{
 	"endpoint":  "string",
 	"key":       "[]byte",
 	"pause":     "<-chan struct{}",
+	"sign":      "func(ctx context.Context, path string) (string, error)",
 	"resume":    "<-chan struct{}",
 	"uploadURL": "string",
 }

@@ -60,15 +60,19 @@
 //
 // [Options.Header] and the user and password of the URL are sent to the origin of the
 // URL only, also after redirects. Each request starts at the URL itself, so redirects to
-// links that expire keep working. Errors contain URLs without user, password and query.
+// links that expire keep working. If the URL itself expires, [Options.URL] renews it. Errors
+// contain URLs without user, password and query.
 //
 // # Resuming in another process
 //
-// The default fingerprint of a client with a store samples 64 blocks of the source, each
-// by its own request; a server without ranges has to send all data for that.
-// fingerprint.Stat reads nothing and covers the URL with its query, size,
-// Last-Modified and ETag, which is usually the better choice. If the URL of the same data
-// changes, for example because it is signed, set [Options.Identity]. Sources of unknown
-// size are not resumed in another process. A stream without a strong validator is found,
-// but its upload starts over, which [tus.Stats.Restarts] counts.
+// Data with a strong validator is found by its URL with the query ([Options.Identity]),
+// its size, and its strong ETag or otherwise Last-Modified, without a request
+// ([tus.SourceInfo.Fingerprinter]). If the URL of the same data changes, for example
+// because it is signed, set [Options.URL] or [Options.Identity]. fingerprint.Sample, in the
+// options of the client or the upload, compares the content as well: it reads 64 blocks,
+// each by its own request.
+//
+// Of all other data, the default fingerprint reads the content, for which the server sends
+// all of it. Sources of unknown size are not resumed in another process. A stream without a
+// strong validator is found, but its upload starts over, which [tus.Stats.Restarts] counts.
 package httpsource

@@ -159,3 +159,40 @@ func ExampleSource_Stat_refused() {
 	}
 	// Output: GET 403 false
 }
+
+// A signed URL that expires is renewed when the server refuses it. Another process, whose
+// URL has another signature, resumes the upload.
+func ExampleOptions_url() {
+	expired := true
+	movies := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if expired {
+			expired = false
+			http.Error(w, "the signature has expired", http.StatusForbidden)
+			return
+		}
+		w.Header().Set("ETag", `"v1"`)
+		http.ServeContent(w, r, "movie.mp4", time.Time{}, strings.NewReader("frames"))
+	}))
+	defer movies.Close()
+
+	signatures := 0
+	source, err := httpsource.New("", &httpsource.Options{
+		URL: func(context.Context) (string, error) {
+			signatures++ // usually by a request to the owner of the data
+			return fmt.Sprintf("%s/movie.mp4?signature=%d", movies.URL, signatures), nil
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer source.CloseIdleConnections()
+	info, err := source.Stat(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.Name, info.Size, "bytes with signature", signatures)
+	fmt.Println("identity with signature:", strings.Contains(info.Identity, "?"))
+	// Output:
+	// movie.mp4 6 bytes with signature 2
+	// identity with signature: false
+}

@@ -123,7 +123,7 @@ func (r *reader) connect(window int64) error {
 // read requests the bytes from offset.
 func (s *Source) read(ctx context.Context, v *version, offset, window int64) (*flow, error) {
 	if offset > 0 && !v.strong {
-		return nil, fmt.Errorf("GET %s: %w", s.redactor.URL(s.url), notRecoverable(offset))
+		return nil, fmt.Errorf("GET %s: %w", s.shownURL(), notRecoverable(offset))
 	}
 	f, err := s.get(ctx, v.request(offset, window))
 	if err != nil {

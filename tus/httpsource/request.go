@@ -20,14 +20,13 @@ const (
 	maxRedirects = 10
 )
 
-// get requests the data and returns the response, with any status, after its header was
-// received. It follows redirects. Options.Header is sent until one leaves the origin of the
-// URL, and not again if another leads back there: another server would choose the URL that
-// is requested with it.
-func (s *Source) get(ctx context.Context, header http.Header) (*flow, error) {
-	target, away := s.url, httpx.Origin{}
+// follow is get from one address. It follows redirects. Options.Header is sent until one
+// leaves the origin of the URL, and not again if another leads back there: another server
+// would choose the URL that is requested with it.
+func (s *Source) follow(ctx context.Context, at *address, header http.Header) (*flow, error) {
+	target, away := at.url, httpx.Origin{}
 	for range maxRedirects + 1 {
-		f, err := s.send(ctx, target, away, header)
+		f, err := s.send(ctx, at, target, away, header)
 		if err != nil {
 			return nil, err
 		}
@@ -35,18 +34,18 @@ func (s *Source) get(ctx context.Context, header http.Header) (*flow, error) {
 			return f, nil
 		}
 		f.close()
-		if target, err = s.redirected(f, target); err != nil {
+		if target, err = at.redirected(f, target); err != nil {
 			return nil, err
 		}
-		if o := httpx.OriginOf(target); away == (httpx.Origin{}) && o != httpx.OriginOf(s.url) {
+		if o := httpx.OriginOf(target); away == (httpx.Origin{}) && o != httpx.OriginOf(at.url) {
 			away = o
 		}
 	}
-	return nil, &tus.Error{Method: http.MethodGet, URL: s.redactor.URL(s.url), Err: fmt.Errorf("more than %d redirects", maxRedirects)}
+	return nil, &tus.Error{Method: http.MethodGet, URL: at.redactor.URL(at.url), Err: fmt.Errorf("more than %d redirects", maxRedirects)}
 }
 
 // redirected returns the URL to which the response to a request for from redirects.
-func (s *Source) redirected(f *flow, from *url.URL) (*url.URL, error) {
+func (a *address) redirected(f *flow, from *url.URL) (*url.URL, error) {
 	location := f.resp.Header.Get("Location")
 	if location == "" {
 		return nil, f.failed(httpx.ErrLocation)
@@ -55,21 +54,21 @@ func (s *Source) redirected(f *flow, from *url.URL) (*url.URL, error) {
 	if err != nil {
 		return nil, f.failed(fmt.Errorf("redirect: %w", err))
 	}
-	s.redactor.NoteEcho(f.secrets(), from, to)
+	a.redactor.NoteEcho(f.secrets(), from, to)
 	if from.Scheme == "https" && to.Scheme == "http" {
-		return nil, f.failed(fmt.Errorf("redirect from https to %s", s.redactor.URL(to)))
+		return nil, f.failed(fmt.Errorf("redirect from https to %s", a.redactor.URL(to)))
 	}
 	return to, nil
 }
 
 // send sends one request. The response is bound to ctx until it is bound to another.
 // away is the first other origin that redirects led to.
-func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, header http.Header) (*flow, error) {
+func (s *Source) send(ctx context.Context, at *address, target *url.URL, away httpx.Origin, header http.Header) (*flow, error) {
 	if ctx.Err() != nil {
 		return nil, async.ContextError(ctx)
 	}
 	reqCtx, cancel := context.WithCancelCause(untraced{context.WithoutCancel(ctx)})
-	f := &flow{url: s.redactor.URL(target), ctx: reqCtx, cancel: cancel, stall: s.stall}
+	f := &flow{url: at.redactor.URL(target), ctx: reqCtx, cancel: cancel, stall: s.stall}
 	req, err := http.NewRequestWithContext(reqCtx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		cancel(nil)
@@ -77,8 +76,8 @@ func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, h
 	}
 	req.Header.Set("User-Agent", userAgent)
 	if away == (httpx.Origin{}) {
-		httpx.AddHeader(req, s.header)
-	} else if len(s.header) > 0 {
+		httpx.AddHeader(req, at.header)
+	} else if len(at.header) > 0 {
 		f.withheld = away
 	}
 	for name, values := range header {
@@ -87,7 +86,7 @@ func (s *Source) send(ctx context.Context, target *url.URL, away httpx.Origin, h
 	// It also keeps net/http from decompressing, which would change lengths.
 	req.Header.Set("Accept-Encoding", "identity")
 
-	f.secrets = s.redactor.Sent(s.client, req)
+	f.secrets = at.redactor.Sent(s.client, req)
 	f.bind(ctx)
 	f.arm()
 	f.resp, err = s.client.Do(req)

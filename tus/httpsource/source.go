@@ -1,13 +1,10 @@
 package httpsource
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"path"
 	"sync/atomic"
 	"time"
 
@@ -37,11 +34,22 @@ type Options struct {
 
 	// Identity distinguishes the source from others in the fingerprint, in addition to
 	// size, ModTime and ETag, for all fingerprints except fingerprint.Content. "" means
-	// the URL with its query, without user and password. Set it to a key of your own if
-	// the URL of the same data changes, such as a signed URL, or if one URL returns
-	// different data, by Header or user. Two sources with the same Identity are the same
+	// the URL with its query, without user and password; see URL for one that is renewed.
+	// Set it to a key of your own if the URL of the same data changes in another process,
+	// such as a signed URL, or if one URL returns different data, by Header or user. Two sources with the same Identity are the same
 	// source if the rest is equal.
 	Identity string
+
+	// URL, if not nil, returns the URL of the data, in place of the URL of [New], which must
+	// then be "". It is called before the first request, and again when a request is refused
+	// with 401 or 403, which is then repeated once; readers that are refused at the same time
+	// share a call. It is for signed URLs that expire: the query may change, the data must
+	// not. A URL whose data has another validator or length is an error matching
+	// [tus.ErrSourceChanged]. The default Identity is the first URL without its query, so set
+	// Identity if the query selects the data or the path changes. An error ends the upload,
+	// unless [tus.RetryPolicy.ShouldRetry] returns true for it; it must not contain secrets.
+	// No timeout of this package limits the call.
+	URL func(ctx context.Context) (string, error)
 
 	// StallTimeout cuts a request when no response, or no byte of it, was received for that
 	// long. 0 means 15 seconds, a negative value no limit. The duration of a body is not
@@ -60,14 +68,18 @@ type Options struct {
 // Source is the data at a URL, as a [tus.Source]. It is safe for concurrent use, and its
 // readers are independent of each other.
 type Source struct {
-	url      *url.URL // without userinfo and fragment
-	identity string   // of tus.SourceInfo
-	header   http.Header
-	redactor httpx.Redactor
-	client   *http.Client
-	stall    time.Duration // 0 for no limit
-	retry    tus.RetryPolicy
-	onRetry  func(tus.Retry)
+	ownIdentity string // Options.Identity
+	header      http.Header
+	redactor    httpx.Redactor
+	client      *http.Client
+	stall       time.Duration // 0 for no limit
+	retry       tus.RetryPolicy
+	onRetry     func(tus.Retry)
+	newURL      func(context.Context) (string, error) // Options.URL
+
+	at       atomic.Pointer[address] // of the next request; nil before the first call of newURL
+	named    atomic.Pointer[address] // the first one; never replaced
+	renewing *semaphore.Weighted     // of one; held during a call of newURL
 
 	kept     atomic.Pointer[kept]    // response that the next reader continues, without ranges
 	newest   atomic.Pointer[reader]  // the reader that was opened last
@@ -90,14 +102,10 @@ func New(rawURL string, opts *Options) (*Source, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	u, err := httpx.ParseURL("source URL", rawURL)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", tus.ErrInvalidInput, err)
-	}
 	s := &Source{
-		url: u, identity: cmp.Or(opts.Identity, identityOf(u)), client: httpClient(opts.HTTPClient),
+		ownIdentity: opts.Identity, client: httpClient(opts.HTTPClient), newURL: opts.URL,
 		stall: opts.StallTimeout, retry: opts.Retry, onRetry: opts.OnRetry,
-		probing: semaphore.NewWeighted(1),
+		renewing: semaphore.NewWeighted(1), probing: semaphore.NewWeighted(1),
 	}
 	switch {
 	case s.stall == 0:
@@ -105,12 +113,21 @@ func New(rawURL string, opts *Options) (*Source, error) {
 	case s.stall < 0:
 		s.stall = 0
 	}
-	if s.header, err = httpx.CallerHeader(opts.Header, u.User, reservedHeader); err != nil {
+	var err error
+	if s.header, err = httpx.CallerHeader(opts.Header, nil, reservedHeader); err != nil {
 		return nil, fmt.Errorf("%w: Options.Header: %w", tus.ErrInvalidInput, err)
 	}
-	s.redactor.AddLogin(u.User)
 	s.redactor.AddHeader(s.header)
-	u.User = nil
+	switch {
+	case opts.URL == nil:
+		at, err := s.newAddress(rawURL)
+		if err != nil {
+			return nil, err
+		}
+		s.setAddress(at)
+	case rawURL != "":
+		return nil, fmt.Errorf("%w: Options.URL together with a URL", tus.ErrInvalidInput)
+	}
 	return s, nil
 }
 
@@ -161,18 +178,14 @@ func (s *Source) Stat(ctx context.Context) (tus.SourceInfo, error) {
 	if err != nil {
 		return tus.SourceInfo{}, err
 	}
-	return tus.SourceInfo{
-		Name: s.name(), Identity: s.identity, Size: v.size, SizeUnknown: !v.sized,
+	info := tus.SourceInfo{
+		Name: s.name(), Identity: s.identity(), Size: v.size, SizeUnknown: !v.sized,
 		Sequential: !v.ranges && v.size > 0 || !v.sized, ModTime: v.modTime, Version: v.etag,
-	}, nil
-}
-
-// name returns the last segment of the path, or "" if there is none.
-func (s *Source) name() string {
-	if name := path.Base(s.url.Path); name != "/" && name != "." {
-		return name
 	}
-	return ""
+	if v.strong {
+		info.Fingerprinter = byValidator{}
+	}
+	return info, nil
 }
 
 // Open returns a reader of the bytes from offset, after the server began to send them.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -20,8 +21,8 @@ func CallerHeader(h http.Header, user *url.Userinfo, reserved func(name string) 
 		return nil, err
 	}
 	header := http.Header{}
-	for name, values := range h {
-		canonical := textproto.CanonicalMIMEHeaderKey(name)
+	for _, name := range slices.Sorted(maps.Keys(h)) { // two spellings of a name keep one order
+		values, canonical := h[name], textproto.CanonicalMIMEHeaderKey(name)
 		if reserved(canonical) {
 			return nil, fmt.Errorf("header %s is reserved", canonical)
 		}

@@ -224,6 +224,7 @@ func (e *redactedError) As(target any) bool   { return errors.As(e.err, target) 
 // That URL stays in use after the credentials were replaced. AddHeader and AddLogin must
 // not be called concurrently with other methods.
 type Redactor struct {
+	parent  *Redactor // nil for that of a client
 	options Secrets
 
 	mu     sync.Mutex
@@ -242,7 +243,18 @@ func (r *Redactor) AddLogin(user *url.Userinfo) { r.options.AddLogin(user) }
 // URL returns RedactURL of u without the secrets: a server may repeat a token in a path.
 func (r *Redactor) URL(u *url.URL) string { return r.all().URL(u) }
 
+// With returns a Redactor that also removes the values of h. It keeps the credentials that
+// servers repeated together with r.
+func (r *Redactor) With(h http.Header) *Redactor {
+	child := &Redactor{parent: r}
+	child.AddHeader(h)
+	return child
+}
+
 func (r *Redactor) all() Secrets {
+	if r.parent != nil {
+		return r.parent.all().and(r.options)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.options.and(r.echoed)
@@ -264,6 +276,10 @@ func (r *Redactor) Sent(client *http.Client, req *http.Request) func() Secrets {
 // NoteEcho keeps the secrets in location, a URL from a response, that are not in
 // requested, the URL of its request, which the caller chose.
 func (r *Redactor) NoteEcho(sent Secrets, requested, location *url.URL) {
+	if r.parent != nil { // others use the URL without h
+		r.parent.NoteEcho(sent, requested, location)
+		return
+	}
 	known := r.all()
 	for _, secret := range sent.In(location) {
 		if len(Secrets{secret}.In(requested)) > 0 || slices.Contains(known, secret) {
