@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
@@ -178,5 +179,17 @@ func TestLog_NamesUploadAndPassesContext(t *testing.T) {
 	}
 	if _, aborted, _ := bytes.Cut(log.Bytes(), []byte("\n")); !bytes.Contains(aborted, []byte(`"trace":"mine"`)) {
 		t.Errorf("record of the abort is %s", aborted)
+	}
+}
+
+func TestLog_ResumedUpload(t *testing.T) {
+	srv, store := tustest.NewServer(t, nil), new(storage.Memory)
+	stoppedAt(t, srv.Endpoint(), store, tus.Bytes(randomBytes(3000)), 1000)
+	client, log := logged(t, srv, tus.Options{Store: store})
+	if _, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := lines(t, log), []string{"INFO tus upload resumed", "INFO tus state complete"}; !slices.Equal(got, want) {
+		t.Errorf("log is %q, want %q", got, want)
 	}
 }

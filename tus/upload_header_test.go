@@ -245,7 +245,7 @@ func TestUploadHeader_ShowsInNoErrorOrLog(t *testing.T) {
 			}
 			resume := ""
 			if strings.Contains(name, "given") {
-				resume = srv.Endpoint() + opts.Header["x-api-key"][0]
+				resume = srv.Endpoint() + planted + "-api-key"
 			}
 			u, err := prepare(newClient(t, srv.Endpoint(), client), resume, tus.Bytes(randomBytes(3000)), opts)
 			if err != nil {
