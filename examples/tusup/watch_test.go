@@ -273,10 +273,13 @@ func TestWatch_DefaultStateIsRequired(t *testing.T) {
 
 func TestWatch_ServesMetrics(t *testing.T) {
 	t.Parallel()
-	srv := tustest.NewServer(t, nil)
+	srv := tustest.NewServer(t, &tustest.Options{MaxSize: 100})
+	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Respond(http.StatusBadGateway, "")})
 	w := startWatching(t, nil, "--endpoint", srv.Endpoint(), "--no-state", "--metrics", "127.0.0.1:0")
 	w.write("spool/a", "content")
 	w.untilPrinted("uploaded spool/a")
+	w.write("spool/large", strings.Repeat("x", 1000))
+	w.untilPrinted("set aside")
 	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/metrics`).FindString(w.stderr.String())
 	resp, err := http.Get(url)
 	if err != nil {
@@ -288,8 +291,8 @@ func TestWatch_ServesMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`tusup_files_total{result="uploaded"} 1`, `tusup_files_total{result="set_aside"} 0`, "tusup_acknowledged_bytes_total 7",
-		`tusup_queue_files{state="waiting"} 0`, "tusup_retries_total 0", "tusup_server_up 1", "tusup_last_success_timestamp_seconds 1",
+		`tusup_files_total{result="uploaded"} 1`, `tusup_files_total{result="set_aside"} 1`, `tusup_files_total{result="retried"} 0`, "tusup_acknowledged_bytes_total 7",
+		`tusup_queue_files{state="waiting"} 0`, "tusup_retries_total 1", "tusup_store_errors_total 0", "tusup_server_up 1", "tusup_last_success_timestamp_seconds 1",
 	} {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("metrics have no %s:\n%s", want, body)

@@ -28,11 +28,14 @@ type mover struct {
 	rename func(from, to string) error
 }
 
-// check returns errChanged or errVanished unless f is still in the directory.
+// check returns an error unless f is still in the directory: errChanged, errVanished, or why
+// that is unknown.
 func (m *mover) check(f File) error {
 	switch now := m.scan.look(f.Name); {
 	case now.kind == gone:
 		return errVanished
+	case now.kind == unknown:
+		return now.err
 	case now.kind != regularFile || !now.file.equal(f):
 		return errChanged
 	}

@@ -161,6 +161,24 @@ func TestMove_OtherVersionStays(t *testing.T) {
 	wantContents(t, target)
 }
 
+func TestMove_UnreadableFileIsNotCalledChanged(t *testing.T) {
+	m, target, write := newMover(t)
+	write("file", "content")
+	m.scan.follow = true
+	link := filepath.Join(m.scan.dir, "link")
+	if err := os.Symlink("file", link); err != nil {
+		t.Skip(err)
+	}
+	f := m.scan.look("link").file
+	if err := errors.Join(os.Remove(link), os.Symlink("link", link)); err != nil { // a loop
+		t.Fatal(err)
+	}
+	_, err := m.move(t.Context(), f, target)
+	if err == nil || errors.Is(err, errChanged) || errors.Is(err, errVanished) {
+		t.Errorf("move: %v", err)
+	}
+}
+
 func TestMove_ReplacementDuringMoveStays(t *testing.T) {
 	for name, use := range fileSystems() {
 		t.Run(name, func(t *testing.T) {

@@ -66,12 +66,12 @@ func TestRun_NewDirectoryIsWatched(t *testing.T) {
 
 func TestRun_WriteRestartsSettling(t *testing.T) {
 	s, ready := newNotifiedSite(t)
-	s.config.Settle = 500 * time.Millisecond
+	s.config.Settle = time.Second
 	old := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	s.runReal(func() {
 		<-ready
 		s.write("a", "........")
-		for i := range 20 { // like a program that reserves the space and sets the time first
+		for i := range 30 { // like a program that reserves the space and sets the time first
 			f, err := os.OpenFile(filepath.Join(s.dir, "a"), os.O_WRONLY, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -82,7 +82,7 @@ func TestRun_WriteRestartsSettling(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.age("a", old)
-			time.Sleep(100 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond)
 		}
 		s.wantStored()
 		eventually(t, "the file", func() bool { return s.storedFiles() > 0 })

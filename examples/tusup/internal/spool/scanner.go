@@ -23,7 +23,8 @@ type scanner struct {
 type sighting struct {
 	kind fileKind
 	name string
-	file File // if kind is regularFile
+	file File  // if kind is regularFile
+	err  error // if kind is unknown
 }
 
 type fileKind int
@@ -97,7 +98,7 @@ func (s *scanner) sighted(name string, info fs.FileInfo, err error) sighting {
 	case errors.Is(err, fs.ErrNotExist), err == nil && info.IsDir() && s.isTarget(info):
 		return sighting{kind: gone, name: name}
 	case err != nil:
-		return sighting{kind: unknown, name: name}
+		return sighting{kind: unknown, name: name, err: err}
 	case info.IsDir() && link:
 		return sighting{kind: ignoredLink, name: name}
 	case info.IsDir():
