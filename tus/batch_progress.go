@@ -164,11 +164,7 @@ func (i *batchItem) end(ctx context.Context, r *Result, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i.ended = true
-	resumed := r.Stats.ResumedFrom
-	if r.AlreadyComplete {
-		resumed = r.Offset
-	}
-	i.moves(r.Offset, resumed)
+	i.moves(r.Offset, r.Stats.ResumedFrom)
 	switch {
 	case err == nil:
 		c.now.Done++
@@ -188,14 +184,10 @@ func (i *batchItem) end(ctx context.Context, r *Result, err error) {
 // moves sets the number of bytes sent. It requires the mutex.
 func (i *batchItem) moves(sent, resumed int64) {
 	c := i.counter
-	now := time.Now()
-	if i.sent == 0 {
-		c.rate.add(now, c.moved) // the time before the first byte is not part of the rate
-	}
 	c.now.Sent += sent - i.sent
 	c.moved += max(0, sent-resumed) - max(0, i.sent-i.resumed)
 	i.sent, i.resumed = sent, resumed
-	c.rate.add(now, c.moved)
+	c.rate.add(time.Now(), c.moved)
 }
 
 // sizes sets what is known of the size. It requires the mutex.
