@@ -31,9 +31,15 @@ type BatchProgress struct {
 	TotalUnknown bool
 	// Rate is the number of bytes per second that this session sent in the last 5 seconds;
 	// 0 in the first second.
-	Rate float64
-	// Remaining is the estimated time left, 0 if it is unknown.
-	Remaining time.Duration
+	Rate int64
+}
+
+// Remaining returns how long the rest takes at Rate; 0 if Rate is 0 or the total is unknown.
+func (p BatchProgress) Remaining() time.Duration {
+	if p.TotalUnknown {
+		return 0
+	}
+	return remaining(p.Total-p.Sent, p.Rate)
 }
 
 // BatchCounter counts the files and bytes of batches. The zero value is ready to use. Pass
@@ -100,14 +106,8 @@ func (c *BatchCounter) Progress() BatchProgress {
 		p.Total = max(p.Total, c.bytes)
 	}
 	p.Rate = c.rate.perSecond(time.Now())
-	if p.Rate > 0 && !p.TotalUnknown {
-		p.Remaining = time.Duration(min(float64(p.Total-p.Sent)/p.Rate, maxRemaining.Seconds()) * float64(time.Second))
-	}
 	return p
 }
-
-// maxRemaining is the longest time left. A longer one means that the link stalls.
-const maxRemaining = 10 * 365 * 24 * time.Hour
 
 // batchItem is a job that is counted. Its fields are guarded by the mutex of the counter.
 type batchItem struct {

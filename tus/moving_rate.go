@@ -44,11 +44,11 @@ func (r *movingRate) add(at time.Time, count int64) {
 // measure sets the count and returns its growth per second.
 func (r *movingRate) measure(now time.Time, count int64) int64 {
 	r.add(now, count)
-	return int64(r.perSecond(now))
+	return r.perSecond(now)
 }
 
 // perSecond returns the growth per second, 0 while it is unknown.
-func (r *movingRate) perSecond(now time.Time) float64 {
+func (r *movingRate) perSecond(now time.Time) int64 {
 	if len(r.samples) == 0 {
 		return 0
 	}
@@ -57,5 +57,14 @@ func (r *movingRate) perSecond(now time.Time) float64 {
 	if elapsed < minRatePeriod {
 		return 0
 	}
-	return float64(r.count-r.samples[0].count) / elapsed.Seconds()
+	return int64(float64(r.count-r.samples[0].count) / elapsed.Seconds())
+}
+
+// remaining returns how long the bytes take at a rate, 0 if that is unknown.
+func remaining(bytes, rate int64) time.Duration {
+	if rate <= 0 || bytes <= 0 {
+		return 0
+	}
+	const longest = 1<<63 - 1
+	return time.Duration(min(float64(bytes)/float64(rate)*float64(time.Second), longest/2))
 }

@@ -28,10 +28,8 @@ type Progress struct {
 
 // Remaining returns how long the rest takes at Rate; 0 if Rate is 0 or the size is unknown.
 func (p Progress) Remaining() time.Duration {
-	rest := p.Size - p.Acknowledged - p.InFlight
-	if p.Rate <= 0 || p.SizeUnknown || rest <= 0 {
+	if p.SizeUnknown {
 		return 0
 	}
-	const longest = 1<<63 - 1
-	return time.Duration(min(float64(rest)/float64(p.Rate)*float64(time.Second), longest/2))
+	return remaining(p.Size-p.Acknowledged-p.InFlight, p.Rate)
 }
