@@ -94,12 +94,16 @@ func ExampleBatchCounter() {
 	var counter tus.BatchCounter
 	counter.Expect(3, 600) // otherwise the total is unknown until the last job has started
 	jobs := []tus.Job{{Source: tus.Bytes(make([]byte, 100))}, {Source: tus.Bytes(make([]byte, 200))}, {Source: tus.Bytes(make([]byte, 300))}}
-	for _, err := range client.UploadAll(context.Background(), counter.Jobs(slices.Values(jobs)), 1) {
-		p := counter.Progress()
-		fmt.Printf("%d of %d files, %d of %d bytes, %v\n", p.Done, p.Files, p.Sent, p.Total, err)
+	counted := counter.Jobs(slices.Values(jobs))
+	fmt.Println("before:", counter.Progress().Total, "bytes")
+	for _, err := range client.UploadAll(context.Background(), counted, 1) {
+		if err != nil {
+			log.Fatal(err)
+		}
 	}
+	p := counter.Progress()
+	fmt.Printf("after: %d of %d files, %d of %d bytes\n", p.Done, p.Files, p.Sent, p.Total)
 	// Output:
-	// 1 of 3 files, 100 of 600 bytes, <nil>
-	// 2 of 3 files, 300 of 600 bytes, <nil>
-	// 3 of 3 files, 600 of 600 bytes, <nil>
+	// before: 600 bytes
+	// after: 3 of 3 files, 600 of 600 bytes
 }
