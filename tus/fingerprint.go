@@ -56,8 +56,7 @@ func (p *planner) fingerprinter() fingerprint.Fingerprinter {
 	if given := p.client.opts.Fingerprinter; given != nil {
 		return given
 	}
-	// File systems that keep no times report the Unix epoch.
-	if p.info.ModTime.Unix() <= 0 && p.info.Version == "" {
+	if !p.info.dated() {
 		return fingerprint.Content{}
 	}
 	if fsys, ok := p.source.(*fsSource); ok && fsys.systemPath() == "" && p.opts.ResumeKey == "" {
