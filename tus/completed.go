@@ -93,21 +93,6 @@ func (f *finder) chooseCompleted(ctx context.Context) *candidate {
 	return c
 }
 
-// recall ends the upload with a completed one. The source may have changed during the wait
-// for its holder, or for the server.
-func (u *Uploader) recall(ctx context.Context, c *candidate) (State, error) {
-	err := u.planner.chunks.verify(ctx)
-	if err == nil {
-		return u.resume(c)
-	}
-	u.finder = nil
-	next, err := u.failed(ctx, err)
-	if next == StateLocating {
-		next = StateIdle
-	}
-	return next, err
-}
-
 // conclude deletes the record of the upload, which is complete, or stores that it is. A
 // failure of the store is only reported: after an error, a caller would upload again.
 func (u *Uploader) conclude(ctx context.Context) {

@@ -84,6 +84,14 @@ func (f *finder) look(ctx context.Context) error {
 	return nil
 }
 
+// reusable returns f if Stat shows whether the source has changed since, and otherwise nil.
+func (f *finder) reusable() *finder {
+	if f == nil || !f.source.dated() {
+		return nil
+	}
+	return f
+}
+
 // stored returns the stored uploads that the options allow.
 func (f *finder) stored(ctx context.Context) ([]storage.Record, error) {
 	found, err := f.records.find(ctx, f.records.source.Fingerprint)

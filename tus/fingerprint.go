@@ -61,8 +61,7 @@ func (p *planner) fingerprinter() fingerprint.Fingerprinter {
 			return configured
 		}
 	}
-	// File systems that keep no times report the Unix epoch.
-	if p.info.ModTime.Unix() <= 0 && p.info.Version == "" {
+	if !p.info.dated() {
 		return fingerprint.Content{}
 	}
 	if fsys, ok := innermost(p.source).(*fsSource); ok && p.info.Version == "" && fsys.systemPath() == "" && cmp.Or(p.opts.ResumeKey, p.info.Identity) == fsys.name {

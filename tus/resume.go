@@ -54,7 +54,12 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	case err != nil:
 		return u.failed(ctx, err)
 	case chosen != nil && completed(chosen.rec):
-		return u.recall(ctx, chosen)
+		// The source may have changed during the wait for its holder, or for the server.
+		if err := u.planner.chunks.verify(ctx); err != nil {
+			u.finder = nil
+			return u.retries.after(ctx, StateIdle, err), err
+		}
+		return u.resume(chosen)
 	case chosen != nil:
 		u.setRecord(chosen.record)
 		return u.resume(chosen)

@@ -77,6 +77,10 @@ func (a SourceInfo) reopens() bool { return !a.SizeUnknown && !a.SinglePass }
 // empty reports whether the source is known to have no bytes.
 func (a SourceInfo) empty() bool { return !a.SizeUnknown && a.Size == 0 }
 
+// dated reports whether the source has a modification time or a version. File systems that
+// keep no times report the Unix epoch.
+func (a SourceInfo) dated() bool { return a.ModTime.Unix() > 0 || a.Version != "" }
+
 // changed returns an error matching ErrSourceChanged if now differs from a.
 func (a SourceInfo) changed(now SourceInfo) error {
 	if a.Size == now.Size && a.SizeUnknown == now.SizeUnknown && a.ModTime.Equal(now.ModTime) && a.Version == now.Version {

@@ -81,9 +81,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 		return u.resume(u.finder.chooseCompleted(ctx))
 	}
 	if err := u.planner.negotiateChecksum(ctx); err != nil {
-		if info := u.planner.info; info.ModTime.Unix() <= 0 && info.Version == "" {
-			u.finder = nil // Stat does not show whether the source has changed since
-		}
+		u.finder = u.finder.reusable()
 		return u.failed(ctx, err)
 	}
 	if t := u.planner.resumeExternal(); t != nil {
