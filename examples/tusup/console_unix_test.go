@@ -56,7 +56,7 @@ func openConsole(t *testing.T, columns int, env ...string) *console {
 		cmd.Wait()
 		tty.Close()
 		reading.Wait()
-		s.screen.Close()
+		s.screen.InputPipe().(io.Closer).Close() // ends the copy; Close of the screen races with it
 		if t.Failed() {
 			t.Logf("the screen:\n%s", s.text())
 		}

@@ -236,14 +236,14 @@ func TestFaults_HangingServerDoesNotHang(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
 			srv.Inject(always(method, tustest.Stall()))
 			start := time.Now()
-			report := run(t, doctor.Config{Endpoint: srv.Endpoint(), Timeout: 200 * time.Millisecond})
+			report := run(t, doctor.Config{Endpoint: srv.Endpoint(), Timeout: 400 * time.Millisecond})
 			if took := time.Since(start); took > 20*time.Second {
 				t.Errorf("took %v", took)
 			}
 			if resumes := method == "DELETE"; report.Resumes != resumes {
 				t.Errorf("resumes is %v", report.Resumes)
 			}
-			if !strings.Contains(fmt.Sprint(report.Findings), "no data moved for 200ms") {
+			if !strings.Contains(fmt.Sprint(report.Findings), "no data moved for 400ms") {
 				t.Errorf("findings are %v", report.Findings)
 			}
 		})
@@ -260,9 +260,9 @@ func TestFaults_StalledBodyIsCut(t *testing.T) {
 		}
 		h.Serve(w, r)
 	}))
-	report := run(t, doctor.Config{Endpoint: srv.Endpoint(), Timeout: 300 * time.Millisecond})
+	report := run(t, doctor.Config{Endpoint: srv.Endpoint(), Timeout: 800 * time.Millisecond})
 	wantVerdict(t, report, true, "--chunk-size 1MiB")
-	wantText(t, report, "body-size", "no data moved for 300ms")
+	wantText(t, report, "body-size", "no data moved for 800ms")
 }
 
 func TestTermination_PretendedReportsWhatIsLeft(t *testing.T) {

@@ -160,7 +160,8 @@ func (q *queue) first() *entry {
 }
 
 // probe returns the ready entry that is uploaded next to find out whether the server works
-// again: the first of those that failed least, as the failures may be about one file.
+// again: the first of those that failed least, as the failures may be about one file. It
+// compares all of them, which is of use only if the first one failed.
 func (q *queue) probe() *entry {
 	return slices.MinFunc(q.ready.entries, func(a, b *entry) int {
 		if c := cmp.Compare(a.failures, b.failures); c != 0 {

@@ -188,7 +188,7 @@ func (s *spool) start(ctx context.Context) {
 		if e == nil {
 			return
 		}
-		if down, _ := s.link.state(); down != (outage{}) {
+		if down, _ := s.link.state(); down != (outage{}) && e.failures > 0 {
 			e = s.queue.probe()
 		}
 		s.do(ctx, e, job{})
