@@ -96,7 +96,8 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 		return u.failed(ctx, err)
 	}
 	u.updateStatus(func(s *status) { s.info = u.planner.info })
-	if u.finder != nil && (u.opts.Held == HeldFail || !work.inOneRequest()) {
+	// A small upload is not worth a reservation, unless it must not be repeated.
+	if u.finder != nil && (u.opts.Held == HeldFail || u.client.opts.RememberCompleted > 0 || !work.inOneRequest()) {
 		r, err := u.finder.reserve(ctx)
 		switch {
 		case err != nil:
