@@ -96,8 +96,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 		return u.failed(ctx, err)
 	}
 	u.updateStatus(func(s *status) { s.info = u.planner.info })
-	// A small upload is not worth a reservation, unless it must not be repeated.
-	if u.finder != nil && (u.opts.Held == HeldFail || u.client.opts.RememberCompleted > 0 || !work.inOneRequest()) {
+	if u.finder.reserves(work) {
 		r, err := u.finder.reserve(ctx)
 		switch {
 		case err != nil:

@@ -36,6 +36,25 @@ func TestHeldText_DependsOnPolicyAndWait(t *testing.T) {
 	}
 }
 
+func TestHeldHook_LogsFirstWaitOnly(t *testing.T) {
+	for verbose, want := range map[bool]int{false: 2, true: 3} {
+		log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		u := &uploadCommand{Held: "wait"}
+		hook := u.heldHook(&program{stderr: log}, &common{Verbose: verbose})
+		hook(&tus.Uploader{}, &tus.HeldError{Wait: time.Minute})
+		hook(&tus.Uploader{}, &tus.HeldError{Wait: time.Minute})
+		hook(&tus.Uploader{}, &tus.HeldError{}) // begins a second upload
+		text, err := os.ReadFile(log.Name())
+		if lines := strings.Count(string(text), "\n"); err != nil || lines != want {
+			t.Errorf("verbose %v: %d lines, want %d: %s (%v)", verbose, lines, want, text, err)
+		}
+	}
+}
+
 func TestHeld_FileOfOneRequestIsUploadedOnce(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	arrived, release := make(chan struct{}), make(chan struct{})
