@@ -115,10 +115,11 @@ type Options struct {
 	// [Client.Resume]. The header is not part of the key: for several accounts at one
 	// endpoint, set ResumeScope, or one account finds the uploads of another complete.
 	//
-	// A source that is sent in the request that creates its upload is stored once, after
-	// the response; it is uploaded again if the process ends before that. All others are
-	// stored as well before the last byte is sent, and if the process ends, the next upload
-	// finds by HEAD that nothing is left. If the completed upload cannot be stored,
+	// An upload is stored before its creation, so that another one of the same source waits
+	// for it (see [UploadOptions.Held]), and when it is complete. A source that is sent in the
+	// request that creates its upload is uploaded again if the process ends in between. All
+	// others are stored as well before the last byte is sent, and if the process ends, the next
+	// upload finds by HEAD that nothing is left. If the completed upload cannot be stored,
 	// Hooks.OnStoreError is called and the upload succeeds, also with RequireStore.
 	// [UploadOptions.Again] uploads once more. [storage.DeleteExpired] deletes the records
 	// after this time.

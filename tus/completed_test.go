@@ -109,7 +109,8 @@ func TestRemember_SameSourceIsUploadedOnce(t *testing.T) {
 	}
 }
 
-func TestRemember_OneRequestIsOneStoreOperation(t *testing.T) {
+// The first reserves the upload: other Uploaders of the source wait for it.
+func TestRemember_OneRequestIsTwoStoreOperations(t *testing.T) {
 	srv, puts := tustest.NewServer(t, nil), 0
 	store := &scripted{Store: &storage.Memory{}, put: func(_ storage.Record, next put) (storage.Record, error) {
 		puts++
@@ -119,7 +120,7 @@ func TestRemember_OneRequestIsOneStoreOperation(t *testing.T) {
 		return next()
 	}}
 	mustUpload(t, newClient(t, srv.Endpoint(), remembering(store)), randomBytes(5000), nil)
-	if puts != 1 || srv.Count("POST") != 1 || srv.Count("PATCH") != 0 {
+	if puts != 2 || srv.Count("POST") != 1 || srv.Count("PATCH") != 0 {
 		t.Errorf("%d store operations, requests are %+v", puts, srv.Requests())
 	}
 }

@@ -58,7 +58,7 @@ func TestRemember_SeveralAtOnceMakeOneUpload(t *testing.T) {
 	for place, own := range map[string]bool{"this process": true, "other machines": false} {
 		for when, delay := range map[string]time.Duration{"same time": 0, "during the creation": time.Second, "during the upload": 70 * time.Second} {
 			for how, opts := range map[string]*tus.UploadOptions{
-				"chunks": {ChunkSize: 1000}, "parts": {ChunkSize: 1000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{50_000}}},
+				"one request": nil, "chunks": {ChunkSize: 1000}, "parts": {ChunkSize: 1000, Parallel: 2, ParallelOptions: tus.ParallelOptions{PartBoundaries: []int64{50_000}}},
 			} {
 				t.Run(fmt.Sprint(place, "/", when, "/", how), func(t *testing.T) {
 					withFleet(t, func(t *testing.T, fl *fleet) {

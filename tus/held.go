@@ -179,6 +179,12 @@ func (f *finder) place(rec storage.Record) string {
 	return "not created yet"
 }
 
+// reserves reports whether an upload is stored before it is created. One request is not worth
+// that, unless it must not be repeated.
+func (f *finder) reserves(work delivery) bool {
+	return f != nil && (f.opts.Held == HeldFail || f.client.opts.RememberCompleted > 0 || !work.inOneRequest())
+}
+
 // reserve returns the record of a new upload. It is stored before the upload is created, so
 // that Uploaders that start at the same time find it. It returns nil if another Uploader was
 // faster: its record is then a candidate.

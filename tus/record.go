@@ -170,15 +170,19 @@ func (r *record) clear(ctx context.Context) {
 }
 
 // keep stores the record of a completed upload with a last change, and returns false if it
-// is not stored. The first change creates the record.
+// is not stored: a reservation is then deleted. The first change creates the record.
 func (r *record) keep(ctx context.Context, change func(*storage.Record, time.Time)) bool {
 	if r == nil {
 		return false
 	}
+	reservation := r.leased() && !r.holds()
 	r.mu.Lock()
 	r.begin()
 	r.mu.Unlock()
 	stored := r.conclude(ctx, "put", func(ctx context.Context) error { return r.putChanged(ctx, change) })
+	if reservation && !stored {
+		r.conclude(ctx, "delete", r.delete)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.entry = entry{} // a renewal of the lease finds nothing

@@ -96,7 +96,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 		return u.failed(ctx, err)
 	}
 	u.updateStatus(func(s *status) { s.info = u.planner.info })
-	if u.finder != nil && (u.opts.Held == HeldFail || !work.inOneRequest()) {
+	if u.finder.reserves(work) {
 		r, err := u.finder.reserve(ctx)
 		switch {
 		case err != nil:

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"errors"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,6 +34,63 @@ func TestHeldText_DependsOnPolicyAndWait(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.policy, got, want)
 		}
 	}
+}
+
+func TestHeldHook_LogsFirstWaitOnly(t *testing.T) {
+	for verbose, want := range map[bool]int{false: 2, true: 3} {
+		log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		u := &uploadCommand{Held: "wait"}
+		hook := u.heldHook(&program{stderr: log}, &common{Verbose: verbose})
+		hook(&tus.Uploader{}, &tus.HeldError{Wait: time.Minute})
+		hook(&tus.Uploader{}, &tus.HeldError{Wait: time.Minute})
+		hook(&tus.Uploader{}, &tus.HeldError{}) // begins a second upload
+		text, err := os.ReadFile(log.Name())
+		if lines := strings.Count(string(text), "\n"); err != nil || lines != want {
+			t.Errorf("verbose %v: %d lines, want %d: %s (%v)", verbose, lines, want, text, err)
+		}
+	}
+}
+
+func TestHeld_FileOfOneRequestIsUploadedOnce(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	srv.Inject(tustest.Fault{Method: "POST", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		close(arrived)
+		<-release
+		h.Serve(w, r)
+	}})
+	path, data := randomFile(t, 1000)
+	args := []string{"--endpoint", srv.Endpoint(), "--state", filepath.Join(t.TempDir(), "uploads.db"), path}
+	first, second := command(t, args...), command(t, args...)
+	var stdout strings.Builder
+	second.Stdout = &stdout
+	stderr, err := second.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	if err := second.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.Contains(lines.Text(), "another uploader holds its stored upload") {
+	}
+	close(release)
+	io.Copy(io.Discard, stderr)
+	if err := errors.Join(first.Wait(), second.Wait()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(srv.Uploads()); n != 1 || !strings.Contains(stdout.String(), "already uploaded") {
+		t.Fatalf("%d uploads, the second printed: %s", n, stdout.String())
+	}
+	wantStored(t, srv, srv.Uploads()[0].ID, data)
 }
 
 func TestOutput_ReportsUploadThatStartedOver(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,16 +11,23 @@ import (
 // description is the text above the commands in tusup --help.
 func description() string {
 	return "Uploads to a tus server, and resumes interrupted uploads when it is run again.\n\n" +
-		"tusup [flags] FILE|DIR|- ... uploads; tusup upload --help lists the flags for that. If a file has the name of a command, " +
-		"write it with a directory: ./info.\n\n" +
-		"Sizes are in bytes, or have a unit: 512KiB, 8MiB, 8M (the same), 5MB. A flag that is not on the command line has the value of " +
-		"its environment variable: that of --chunk-size is TUS_CHUNK_SIZE, and a flag that may be repeated has one value per line. " +
-		"After that comes the configuration file, with the name of each flag as key. The argument @NAME selects the table " +
-		"[remotes.NAME] of this file, with its endpoint and credentials; a file of this name is ./@NAME.\n\n" +
+		"tusup [flags] FILE|DIR|- ... uploads; tusup upload --help lists the flags for that."
+}
+
+// notes are the paragraphs below the flags in tusup --help.
+func notes() []string {
+	return []string{
+		"Sizes are in bytes, or have a unit: 512KiB, 8MiB, 8M (the same), 5MB. If a file has the name of a command, write it with a " +
+			"directory: ./info.",
+		"A flag that is not on the command line has the value of its environment variable: that of --chunk-size is TUS_CHUNK_SIZE, " +
+			"and a flag that may be repeated has one value per line. After that comes the configuration file, with the name of each " +
+			"flag as key. The argument @NAME selects the table [remotes.NAME] of this file, with its endpoint and credentials; a file of " +
+			"this name is ./@NAME.",
 		"The environment variables TUS_TOKEN (a bearer token) and TUS_HEADERS (\"Name: value\" lines) are sent only to the origin of " +
-		"the endpoint and to each --trusted-origin. They are not sent to the endpoint of a remote, unless it has the origin of TUS_ENDPOINT.\n\n" +
+			"the endpoint and to each --trusted-origin. They are not sent to the endpoint of a remote, unless it has the origin of TUS_ENDPOINT.",
 		"Exit codes: 0 if everything succeeded, 1 if an upload or a request failed, 2 if the command line, an environment variable or the " +
-		"configuration file is wrong, 130 if it was interrupted; the uploads can then be resumed."
+			"configuration file is wrong, 130 if it was interrupted; the uploads can then be resumed.",
+	}
 }
 
 // helpCommand prints the help text of a command.
@@ -56,12 +64,22 @@ func unusedFlags(app *kong.Application, command *kong.Node) []*kong.Flag {
 	})
 }
 
-// helpOfUsedFlags prints the help text of a command without the flags that it ignores.
+// helpOfUsedFlags prints the help text of a command without the flags that it ignores, and
+// that of the program with the notes.
 func helpOfUsedFlags(options kong.HelpOptions, ctx *kong.Context) error {
 	for _, f := range unusedFlags(ctx.Model, ctx.Selected()) {
 		f.Hidden = true
 	}
-	return kong.DefaultHelpPrinter(options, ctx)
+	err := kong.DefaultHelpPrinter(options, ctx)
+	if err != nil || ctx.Selected() != nil {
+		return err
+	}
+	for _, note := range notes() {
+		if _, err := fmt.Fprintf(ctx.Stdout, "\n%s\n", wrapped(note, "")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkUsed returns a usage error if a flag on the command line is not one of the command.

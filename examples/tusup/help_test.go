@@ -51,6 +51,15 @@ func TestHelp_HasExitCodesAndCommands(t *testing.T) {
 	}
 }
 
+func TestHelp_FirstScreenHasCommands(t *testing.T) {
+	screen := strings.Join(strings.SplitAfterN(tusup(t, "--help").stdout, "\n", 25)[:24], "")
+	for _, command := range []string{"upload (up)", "watch", "doctor", "completion"} {
+		if !strings.Contains(screen, "\n  "+command+" ") {
+			t.Errorf("%s is not in the first 24 lines:\n%s", command, screen)
+		}
+	}
+}
+
 func TestFlags_OfAnotherCommandAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"serve", "--endpoint", "http://a/"}, {"list", "--retries", "1"}, {"info", "http://a/b", "--state", "x"}} {
 		if got := tusup(t, args...); got.code != exitUsage || !strings.Contains(got.stderr, " cannot be used with "+args[0]) {

@@ -100,8 +100,8 @@ func (p pausedFile) requestOffset(ctx context.Context, client *tus.Client) bool 
 	return known
 }
 
-// uploadURLs returns the URL of an upload, or those of its parts from the resume database.
-// It reports whether no other URL has bytes of it.
+// uploadURLs returns the URL of an upload or, from the resume database, that of an earlier run
+// or those of its parts. It reports whether no other URL has bytes of it.
 func (p pausedFile) uploadURLs(ctx context.Context, client *tus.Client) (urls []string, all bool) {
 	if p.result.URL != "" {
 		return []string{p.result.URL}, true
@@ -109,8 +109,11 @@ func (p pausedFile) uploadURLs(ctx context.Context, client *tus.Client) (urls []
 	if job := p.result.Job; job.Source != nil && !p.file.stdin {
 		previous, _ := client.PreviousUploads(ctx, job.Source, job.Options) // an error is as none
 		for _, upload := range previous {
-			if !upload.Completed.IsZero() || len(upload.Parts) == 0 {
+			switch {
+			case !upload.Completed.IsZero():
 				continue
+			case upload.URL != "":
+				return []string{upload.URL}, true
 			}
 			for _, part := range upload.Parts {
 				if part.UploadURL != "" {

@@ -3,6 +3,12 @@
 //
 //	go run ./tusup --endpoint URL FILE|DIR|-
 //	go run ./tusup --help
+//
+// flags.go has the commands and flags, settings.go and config.go their values that are not on
+// the command line, and credentials.go which credentials an origin gets. An upload goes through
+// upload.go, select.go (which files), prepare.go (their metadata and digests), output.go and
+// interrupt.go (what is printed). The other commands are in files of their names; list and
+// forget in records.go, info, terminate and capabilities in commands.go.
 package main
 
 import (

@@ -16,6 +16,7 @@ type manCommand struct{}
 // Run prints the page in the format of man.
 func (*manCommand) Run(ctx *kong.Context, p *program) error {
 	page := mangokong.NewManPage(1, ctx.Model).
+		WithSection("Notes", strings.Join(notes(), "\n\n")).
 		WithSection("Exit status", "0: everything succeeded.\n1: an upload or a request failed.\n2: the command line, an environment variable or the configuration file is wrong.\n130: interrupted; the uploads can be resumed.").
 		WithSection("Environment", "TUS_ENDPOINT: upload creation URL of the server.\nTUS_TOKEN: bearer token for its origin.\nTUS_HEADERS: further header fields for its origin, one \"Name: value\" per line.\nTUS_FLAG_NAME: value of the flag --flag-name.").
 		WithSection("Files", "$XDG_CONFIG_HOME/tusup/config.toml: flags by name, and remotes in tables [remotes.NAME].\n$XDG_STATE_HOME/tusup/uploads.db: resume database.")

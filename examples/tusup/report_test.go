@@ -283,6 +283,27 @@ func TestInterrupt_JSONHasStoredBytes(t *testing.T) {
 	}
 }
 
+// The second run is interrupted before it knows where it resumes.
+func TestInterrupt_BytesOfAnEarlierRunAreStored(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, _ := randomFile(t, 1_000_000)
+	cmd := func() *exec.Cmd {
+		c := command(t, "--endpoint", srv.Endpoint(), "--chunk-size", "100KB", path)
+		c.Env = append(c.Env, "XDG_STATE_HOME="+filepath.Dir(path))
+		return c
+	}
+	interrupted(t, srv, cmd())
+	stalled := make(chan struct{})
+	srv.Inject(tustest.Fault{Method: "HEAD", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		close(stalled)
+		tustest.Stall()(w, r, h)
+	}})
+	got := signaled(t, os.Interrupt, stalled, cmd())
+	if got.code != exitInterrupted || !strings.Contains(got.stderr, "is unfinished, 195.3 KiB of 976.6 KiB stored\n") {
+		t.Errorf("exit code %d: %s", got.code, got.stderr)
+	}
+}
+
 func TestInterrupt_FailedStateIsNotResumed(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, _ := randomFile(t, 1_000_000)

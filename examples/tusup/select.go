@@ -61,7 +61,7 @@ func (u *uploadCommand) checkSelection() error {
 	}
 	switch {
 	case len(u.Files) == 0 && u.FilesFrom == "":
-		return usagef(`expected "<FILE> ..." or --files-from`)
+		return usagef(`expected "<FILE> ..." or --files-from; see tusup --help`)
 	case u.FilesFrom == "-" && slices.Contains(u.Files, "-"):
 		return usagef("--files-from -: standard input is the list, and cannot be uploaded as well")
 	case u.FilesFrom != "" && u.UploadURL != "":

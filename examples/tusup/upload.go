@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
@@ -104,7 +105,7 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 		Hooks: tus.Hooks{
 			AfterResponse: reached.response,
 			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
-			OnHeld:        func(up *tus.Uploader, held *tus.HeldError) { p.logf("%s", u.heldText(orDash(up.Name()), held)) },
+			OnHeld:        u.heldHook(p, c),
 			OnStoreError:  out.storeError(),
 		},
 	}
@@ -148,6 +149,17 @@ func (u *uploadCommand) heldPolicy() tus.HeldPolicy {
 		return tus.HeldBegin
 	}
 	return tus.HeldWait
+}
+
+// heldHook returns a [tus.Hooks.OnHeld]. Of two runs for one directory, each may wait for
+// many files of the other, so only the first wait is logged without --verbose.
+func (u *uploadCommand) heldHook(p *program, c *common) func(*tus.Uploader, *tus.HeldError) {
+	var waited atomic.Bool
+	return func(up *tus.Uploader, held *tus.HeldError) {
+		if held.Wait == 0 || !waited.Swap(true) || c.Verbose {
+			p.logf("%s", u.heldText(orDash(up.Name()), held))
+		}
+	}
 }
 
 // heldText returns a line about a stored upload with another holder.
