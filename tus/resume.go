@@ -52,6 +52,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	case err != nil:
 		return u.failed(ctx, err)
 	case chosen != nil:
+		u.digest.restore(chosen.rec.Digest)
 		u.setRecord(chosen.record)
 		return u.resume(chosen)
 	case u.finder.decided:
@@ -91,7 +92,9 @@ func (u *Uploader) resume(c *candidate) (State, error) {
 		if !c.info.Expires.IsZero() {
 			s.expires = c.info.Expires
 		}
-		s.recalled = completed(c.rec)
+		if s.recalled = completed(c.rec); s.recalled && u.digest.isOf(c.rec.Digest) {
+			s.digest = c.rec.Digest
+		}
 	})
 	if len(c.rec.Parts) > 0 {
 		p := u.planner.newParallel()
