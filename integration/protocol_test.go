@@ -1,7 +1,10 @@
 package integration_test
 
 import (
+	"errors"
+	"io"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -240,5 +243,49 @@ func TestReader_UnknownSizeIsStored(t *testing.T) {
 			wantStored(t, server, res.URL, f)
 			wantNoLeftovers(t, server)
 		})
+	}
+}
+
+// TestStreams_AreStoredInFewestRequests uploads the same bytes with a ReaderN, a Writer with
+// and without a size, and their first chunk in the creation.
+func TestStreams_AreStoredInFewestRequests(t *testing.T) {
+	server := tusdtest.Start(t, nil)
+	client := newClient(t, server.Endpoint(), tus.Options{Capabilities: &tus.Capabilities{
+		Extensions: []string{"creation", "creation-with-upload", "creation-defer-length"},
+	}})
+	f := newFile(t, 5*mib+1)
+	write := func(size int64) func(io.Reader, *tus.UploadOptions) (*tus.Result, error) {
+		return func(r io.Reader, opts *tus.UploadOptions) (*tus.Result, error) {
+			w := client.NewWriter(testContext(t), opts)
+			w.Size = size
+			_, err := io.Copy(w, r)
+			err = errors.Join(err, w.Close())
+			return w.Result(), err
+		}
+	}
+	for name, upload := range map[string]func(io.Reader, *tus.UploadOptions) (*tus.Result, error){
+		"ReaderN": func(r io.Reader, opts *tus.UploadOptions) (*tus.Result, error) {
+			return client.Upload(testContext(t), tus.ReaderN(r, f.size), opts)
+		},
+		"Writer": write(0), "Writer with Size": write(f.size),
+	} {
+		for _, firstChunk := range []bool{false, true} {
+			before := len(server.Methods())
+			reader, err := os.Open(f.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer reader.Close()
+			res, err := upload(reader, &tus.UploadOptions{ChunkSize: 2 * mib, FirstChunkInCreation: firstChunk})
+			if err != nil {
+				t.Fatalf("%s, first chunk %v: %v", name, firstChunk, err)
+			}
+			wantStored(t, server, res.URL, f)
+			want := []string{"POST", "PATCH", "PATCH", "PATCH"}
+			if firstChunk {
+				want = want[:3]
+			}
+			wantMethods(t, server.Methods()[before:], want...)
+		}
 	}
 }

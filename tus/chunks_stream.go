@@ -10,7 +10,7 @@ import (
 	"github.com/seed-175555ba/tus-go/tus/internal/send"
 )
 
-// streamed cuts a source of unknown size, which is read once, into chunks.
+// streamed cuts a source that is read in a single pass into chunks.
 type streamed struct {
 	window *readahead.Window
 	whole  bytes.Buffer // the bytes that readAll has read
@@ -18,6 +18,7 @@ type streamed struct {
 	limit  Limiter // of the upload; nil for none
 	sums   *sums   // chunks are hashed as they are read
 	info   SourceInfo
+	sized  bool  // the size was known before the stream was read
 	length int64 // on the server; 0 while it is deferred
 }
 
@@ -32,7 +33,10 @@ func (s *streamed) begin(ctx context.Context) error {
 	if err := s.broken(); err != nil && len(w.Data()) == 0 {
 		return err
 	}
-	return w.Peek(ctx)
+	if err := w.Peek(ctx); err != nil || !s.sized {
+		return err
+	}
+	return s.matchSize(ctx, s.info.Size)
 }
 
 // broken returns the error of the reader, if the window holds the last bytes before it.
@@ -75,7 +79,7 @@ func (s *streamed) next(ctx context.Context, at cut) (chunk, bool, error) {
 	if err := s.canSendFrom(at.offset, 0); err != nil {
 		return chunk{}, false, err
 	}
-	if err := s.matchLength(ctx, at); err != nil {
+	if err := s.matches(ctx, at); err != nil {
 		return chunk{}, false, err
 	}
 	data := w.Data()[at.offset-w.Start():]
@@ -124,19 +128,45 @@ func (s *streamed) advanceTo(ctx context.Context, offset int64) error {
 	return nil
 }
 
-// matchLength returns an error if the stream does not have the length on the server.
-func (s *streamed) matchLength(ctx context.Context, at cut) error {
+// matches returns an error if the stream does not have the size of its source, or the
+// length on the server.
+func (s *streamed) matches(ctx context.Context, at cut) error {
+	switch {
+	case s.sized:
+		return s.matchSize(ctx, s.info.Size)
+	case s.info.SizeUnknown && !at.deferred:
+		return s.matchSize(ctx, s.length)
+	case at.offset > s.window.End():
+		return s.ended(at.offset)
+	}
+	return nil
+}
+
+// matchSize returns an error if the stream ends before size, or has bytes after it. If the
+// reader fails there, the last bytes may not be sent: they would complete the upload.
+func (s *streamed) matchSize(ctx context.Context, size int64) error {
 	w := s.window
-	if !at.deferred && w.End() == s.length { // further bytes would exceed the length
+	if w.End() == size {
 		if err := w.Peek(ctx); err != nil {
 			return err
 		}
 	}
-	differs := w.Ended() && w.End() != s.length || !w.Ended() && w.End() >= s.length && s.broken() == nil
-	if s.info.SizeUnknown && !at.deferred && differs || at.offset > w.End() {
-		return fmt.Errorf("%w: the stream has %d bytes", ErrSourceMismatch, w.End())
+	switch end := w.End(); {
+	case end < size && w.Ended():
+		return s.ended(size)
+	case end > size && w.Ended():
+		return fmt.Errorf("%w: reader has %d bytes, the upload %d", ErrSourceMismatch, end, size)
+	case end > size, end == size && !w.Ended() && w.Err() == nil:
+		return fmt.Errorf("%w: reader has at least %d bytes, the upload %d", ErrSourceMismatch, max(end, size+1), size)
+	case end == size && s.sized:
+		return s.broken()
 	}
 	return nil
+}
+
+// ended returns the error for a stream that ends before size.
+func (s *streamed) ended(size int64) error {
+	return fmt.Errorf("%w: reader has %d bytes, the upload %d: %w", ErrSourceMismatch, s.window.End(), size, io.ErrUnexpectedEOF)
 }
 
 // memoryPayload returns a payload of the bytes at offset.

@@ -92,14 +92,14 @@ type creation struct {
 	partial  bool     // for a parallel upload or CreateOptions.Partial (section Concatenation)
 	final    []string // URLs of the partial uploads of a final upload; nil for other uploads
 
-	// payload, if not nil, has all bytes of the source, sent in the same request (section
-	// Creation With Upload).
+	// payload, if not nil, has the first bytes of the source, sent in the same request
+	// (section Creation With Upload).
 	payload *send.Payload
 }
 
 // whole reports whether the creation may complete the upload.
 func (c creation) whole() bool {
-	return !c.deferred && !c.partial && c.final == nil && (c.payload != nil || c.length == 0)
+	return !c.deferred && !c.partial && c.final == nil && (c.length == 0 || c.payload != nil && c.payload.Size == c.length)
 }
 
 // created is the response to a creation.

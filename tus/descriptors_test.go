@@ -23,6 +23,9 @@ var errNoDescriptor = &os.PathError{Op: "open", Path: "source", Err: syscall.EMF
 func TestEMFILE_EveryCallIsRetried(t *testing.T) {
 	for _, sums := range []checksumMode{noChecksums, inHeader, inTrailer} {
 		for _, w := range ways {
+			if w.name == written { // its source is not the caller's
+				continue
+			}
 			t.Run(fmt.Sprint(w.name, sums), func(t *testing.T) {
 				t.Parallel()
 				failing := int32(1)
@@ -46,7 +49,7 @@ func retriesCall(t *testing.T, w way, sums checksumMode, failing int32) (over bo
 		if sums != noChecksums {
 			s.checksums = checksum.Builtin()
 		}
-		s.stored = w.name != streamed
+		s.stored = !w.once()
 		ctx, cancel := hangTimeout(s)
 		defer cancel()
 		path := tempFile(t, randomBytes(faultSize))

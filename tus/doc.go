@@ -21,7 +21,7 @@
 // leads to [StateComplete] at once. Otherwise a new one is created, and its URL is stored
 // before its first byte is sent. A small source is sent in the request that creates the
 // upload, if the server supports that ([UploadOptions.CreationLimit]) and no checksum is
-// used.
+// used. [UploadOptions.FirstChunkInCreation] sends the first chunk of others there, too.
 //
 //	         ┌──────── upload is gone ────────┐
 //	         ▼                                │
@@ -51,7 +51,8 @@
 //
 // With [UploadOptions.Parallel] the source is sent in parts over several connections, and
 // the server concatenates them. [Client.UploadAll] uploads many sources, a limited number
-// at the same time. [Reader] uploads a stream of unknown size.
+// at the same time. [Reader] uploads a stream of unknown size, [ReaderN] one of known size,
+// and a [Writer] what is written to it.
 //
 // # Costs
 //
@@ -89,7 +90,8 @@
 //	ErrStalled           yes     check the link; for a slow server, set a longer
 //	                             ResponseTimeout
 //	ErrSourceChanged     no      upload again when nothing writes to the source
-//	ErrSourceMismatch    no      check that URL and source belong together
+//	ErrSourceMismatch    no      check that URL and source belong together, and the size
+//	                             of a ReaderN or Writer
 //	ErrUnconfirmed       no      check the server: the upload may be complete.
 //	                             To upload again, delete the stored record
 //	ErrPaused            yes     Run or Step

@@ -54,8 +54,8 @@ var (
 	ErrSourceChanged = errors.New("source changed during the upload")
 
 	// ErrSourceMismatch is returned when the length of an existing upload differs from the
-	// size of the source.
-	ErrSourceMismatch = errors.New("upload on the server has another length than the source")
+	// size of the source, and when a [ReaderN] has fewer or more bytes than its size.
+	ErrSourceMismatch = errors.New("source has another size than the upload")
 
 	// ErrUnconfirmed is returned when every byte was sent but the server does not
 	// acknowledge that the upload is complete: it refused the request that completes the

@@ -211,6 +211,23 @@ func ExampleUploadOptions_creationLimit() {
 	// <nil>
 }
 
+// FirstChunkInCreation saves a request for each source that exceeds CreationLimit.
+func ExampleUploadOptions_firstChunkInCreation() {
+	h, client, stop := exampleServer(&tus.Options{Capabilities: &tus.Capabilities{Extensions: []string{"creation", "creation-with-upload"}}})
+	defer stop()
+	opts := &tus.UploadOptions{ChunkSize: 400, FirstChunkInCreation: true}
+	_, err := client.Upload(context.Background(), tus.Bytes(make([]byte, 1000)), opts)
+	for _, r := range h.Requests() {
+		fmt.Println(r.Method, r.Body)
+	}
+	fmt.Println(err)
+	// Output:
+	// POST 400
+	// PATCH 400
+	// PATCH 200
+	// <nil>
+}
+
 func ExampleUploadOptions_checksum() {
 	h := tustest.NewHandler(nil)
 	srv := httptest.NewServer(h)

@@ -54,6 +54,7 @@ func creationRows() []faultRow {
 	add("404", faults.RespondAfter(404, ""), refused(404, nothing), refused(404, nothing))
 	add("413", faults.RespondAfter(413, ""), fails(tus.ErrTooLarge, nothing), createdAgain())
 	add("no Location, but Upload-Offset", tustest.SetHeader("Location", ""), fails(tus.ErrProtocol, nothing), fine(0))
+	rows[len(rows)-1].but[first] = fails(tus.ErrProtocol, nothing) // the upload is not complete
 	add("interim responses", faults.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
 	add("endless response body", faults.EndlessBody(), fine(0), fine(0))
 	add("responds twice", faults.RespondTwice(), fine(2).again(request), fine(0))
@@ -137,6 +138,7 @@ func askingRows() []faultRow {
 	// If the cut request carried the last byte, the upload may be complete.
 	gone := faultRow{on: asking, want: fails(tus.ErrUnconfirmed, unconfirmed).again(request), but: map[string]verdict{
 		inChunk:  fine(5).again(times(3)).creating(1),
+		first:    fine(6).again(times(4)).creating(2),
 		parallel: fails(tus.ErrUnconfirmed, partly).again(request),
 		streamed: fails(tus.ErrNotRecoverable, nothing).again(request),
 		resumed:  fine(1).creating(1).again(begun),
@@ -216,7 +218,7 @@ func completingRows() []faultRow {
 	known := map[string]verdict{one: createdAgain(), parallel: fine(2)}
 	finished := fails(tus.ErrUnconfirmed, unconfirmed)
 	finishedOne := map[string]verdict{one: finished.again(request), parallel: fails(tus.ErrUnconfirmed, complete)}
-	return []faultRow{
+	rows := []faultRow{
 		{name: "response lost", on: completing, action: tustest.LoseResponse(), want: fine(1), but: known},
 		{name: "500 after completion", on: completing, action: faults.SetStatus(500), want: fails(tus.ErrUnconfirmed, unconfirmed), but: known},
 		{name: "502 of a proxy after completion", on: completing, action: faults.RespondAfter(502, htmlPage), want: fine(2).again(request), but: known},
@@ -233,6 +235,11 @@ func completingRows() []faultRow {
 		{name: "403, not complete", on: completing, times: always, action: faults.RespondAfter(403, ""), want: fails(tus.ErrUnauthorized, resumable),
 			but: map[string]verdict{one: fails(tus.ErrUnauthorized, nothing), parallel: fails(tus.ErrUnconfirmed, complete)}},
 	}
+	for i := range rows { // the last request is not the creation
+		rows[i].but = maps.Clone(rows[i].but)
+		rows[i].but[first] = rows[i].want
+	}
+	return rows
 }
 
 // vanishSilently is faults.Vanish for a server that never sends Tus-Resumable.
@@ -271,7 +278,7 @@ func probingRows() []faultRow {
 	var rows []faultRow
 	add := func(name string, times int, action tustest.Action, needing verdict) *faultRow {
 		rows = append(rows, faultRow{name: name, on: probing, times: times, checksums: inTrailer, action: action,
-			want: fine(0), but: map[string]verdict{one: fine(1), parallel: needing, streamed: needing}})
+			want: fine(0), but: map[string]verdict{one: fine(1), parallel: needing, streamed: needing, sized: fine(0)}})
 		return &rows[len(rows)-1]
 	}
 	add("cut", 1, tustest.CutBefore(), fine(1))
@@ -293,7 +300,7 @@ func probingRows() []faultRow {
 		faultRow{name: "endless response body", on: probing, checksums: inTrailer, action: faults.EndlessBody(), want: fine(0)},
 		faultRow{name: "307, other origin", on: probing, checksums: inTrailer, with: func(s *stage) tustest.Action { return faults.Redirect(307, s.otherOrigin) }, want: fine(1)},
 		faultRow{name: "Tus-Max-Size below the source", on: probing, times: always, checksums: inTrailer, action: tustest.SetHeader("Tus-Max-Size", "100"),
-			want: fails(tus.ErrTooLarge, nothing), but: map[string]verdict{streamed: fine(0), resumed: fine(0)}},
+			want: fails(tus.ErrTooLarge, nothing), but: map[string]verdict{streamed: fine(0), sized: fails(tus.ErrTooLarge, nothing), resumed: fine(0)}},
 	)
 	return rows
 }

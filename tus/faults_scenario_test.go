@@ -74,7 +74,7 @@ func newScenario(seed uint64) *scenario {
 	s := &scenario{
 		random: r, bubble: r.IntN(3) > 0, store: r.IntN(3) > 0, checksums: r.IntN(2) == 0,
 		data:   randomBytes(pick(r, 0, 1, 999, 1000, 1001, 20_000, 64<<10, 100_000, 300_000)),
-		source: pick(r, "file", "memory", "reader", "seeker", "file system"),
+		source: pick(r, "file", "memory", "reader", "sized reader", "seeker", "file system"),
 	}
 	if r.IntN(20) == 0 {
 		s.data = randomBytes(largestSource)
@@ -112,6 +112,7 @@ func newScenario(seed uint64) *scenario {
 	case 3:
 		s.how.DeferLength = true
 	}
+	s.how.FirstChunkInCreation = s.how.CreationLimit >= 0 && r.IntN(3) == 0
 	for range r.IntN(16) {
 		s.script = append(s.script, s.fault())
 	}
@@ -214,6 +215,8 @@ func (s *scenario) open(path string) tus.Source {
 		return tus.Bytes(s.data)
 	case "reader":
 		return tus.Reader(bytes.NewReader(s.data))
+	case "sized reader":
+		return tus.ReaderN(bytes.NewReader(s.data), int64(len(s.data)))
 	case "seeker":
 		return tus.ReadSeeker(bytes.NewReader(s.data), int64(len(s.data)))
 	}

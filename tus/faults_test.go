@@ -3,7 +3,10 @@ package tus_test
 import (
 	"bytes"
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -36,7 +39,11 @@ type way struct {
 	flight int64 // most bytes of one request
 	skip   int   // requests with data before the one with the fault
 	opts   tus.UploadOptions
+	like   string // the way whose exceptions apply, unless there are own ones
 }
+
+// once reports whether the source is read in a single pass, and so not stored.
+func (w way) once() bool { return w.name == streamed || w.like == streamed }
 
 const (
 	single   = "single"
@@ -45,15 +52,21 @@ const (
 	streamed = "stream"
 	one      = "creation-with-upload"
 	resumed  = "resumed"
+	sized    = "ReaderN"
+	written  = "Writer"
+	first    = "first chunk in the creation"
 )
 
 var ways = []way{
-	{single, faultSize, 0, tus.UploadOptions{CreationLimit: -1}},
-	{inChunk, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}},
-	{parallel, faultPart, 1, tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{Required: true, MinPartSize: faultPart}}},
-	{streamed, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}},
-	{one, faultSize, 0, tus.UploadOptions{}},
-	{resumed, faultSize - faultBegun, 0, tus.UploadOptions{CreationLimit: -1}},
+	{single, faultSize, 0, tus.UploadOptions{CreationLimit: -1}, ""},
+	{inChunk, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}, ""},
+	{parallel, faultPart, 1, tus.UploadOptions{Parallel: 4, ParallelOptions: tus.ParallelOptions{Required: true, MinPartSize: faultPart}}, ""},
+	{streamed, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}, ""},
+	{one, faultSize, 0, tus.UploadOptions{}, ""},
+	{resumed, faultSize - faultBegun, 0, tus.UploadOptions{CreationLimit: -1}, ""},
+	{sized, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}, streamed},
+	{written, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}, streamed},
+	{first, faultChunk, 0, tus.UploadOptions{ChunkSize: faultChunk, FirstChunkInCreation: true}, one},
 }
 
 // target selects the requests of a fault.
@@ -195,6 +208,9 @@ func (row faultRow) setting(w way) string { return fmt.Sprint(w.name, row.checks
 func (row faultRow) try(t *testing.T, w way, usual outcome) string {
 	want, ok := row.but[w.name]
 	if !ok {
+		want, ok = row.but[w.like]
+	}
+	if !ok {
 		want = row.want
 	}
 	got := row.send(t, w, tempFile(t, randomBytes(faultSize)), &want)
@@ -206,6 +222,9 @@ func (row faultRow) try(t *testing.T, w way, usual outcome) string {
 // fault, and after a failure the next upload.
 func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got outcome) {
 	without := []string{"concatenation-unfinished"} // the final upload comes last
+	if w.name == sized {
+		without = append(without, "creation-defer-length")
+	}
 	if row.checksums == inHeader {
 		without = append(without, "checksum-trailer")
 	}
@@ -217,7 +236,7 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		if row.checksums != noChecksums {
 			s.checksums = checksum.Builtin()
 		}
-		s.stored = w.name != streamed
+		s.stored = !w.once()
 		ctx, cancel := hangTimeout(s)
 		defer cancel()
 		if w.name == resumed {
@@ -238,7 +257,11 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		if want != nil && row.source != nil {
 			source = row.source(s, source)
 		}
-		got.result, got.err = s.client(t, client).Upload(ctx, source, &how)
+		if w.name == written {
+			got.result, got.err = write(ctx, s.client(t, client), source, &how)
+		} else {
+			got.result, got.err = s.client(t, client).Upload(ctx, source, &how)
+		}
 		if ctx.Err() != nil {
 			t.Fatalf("upload hangs: %v", got.err)
 		}
@@ -263,11 +286,29 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 	return got
 }
 
+// write uploads a source with a Writer.
+func write(ctx context.Context, client *tus.Client, source tus.Source, how *tus.UploadOptions) (*tus.Result, error) {
+	w := client.NewWriter(ctx, how)
+	reader, err := source.Open(ctx, 0)
+	if errors.Is(err, errNoDescriptor) {
+		reader, err = source.Open(ctx, 0)
+	}
+	if err == nil {
+		_, err = io.Copy(w, reader)
+	}
+	if closed := w.Close(); err == nil {
+		err = closed
+	}
+	return w.Result(), err
+}
+
 // source returns the source of a way of sending.
 func (w way) source(path string) tus.Source {
 	switch w.name {
-	case streamed:
+	case streamed, written:
 		return tus.Reader(bytes.NewReader(randomBytes(faultSize)))
+	case sized:
+		return tus.ReaderN(bytes.NewReader(randomBytes(faultSize)), faultSize)
 	case one:
 		return tus.FSFile(os.DirFS(filepath.Dir(path)), filepath.Base(path))
 	}
@@ -294,7 +335,7 @@ func (row faultRow) arm(s *stage, w way) {
 		l.skip = w.skip
 	case row.on == asking && w.name != resumed: // whose first request is HEAD
 		cut := line{match: carrying.matches, skip: w.skip, times: 1, action: tustest.CutAfter(faultCut)}
-		if w.name == one {
+		if w.name == one || w.name == first {
 			cut.times = 2 // the creation, and the PATCH after it
 		}
 		s.script.add(cut)

@@ -96,10 +96,10 @@ func (l leaves) check(t *testing.T, s *stage, w way, path, url string) string {
 	ctx, cancel := hangTimeout(s)
 	defer cancel()
 	client, source, resume := s.client(t, tus.Options{}), w.source(path), ""
-	if w.name == streamed && l != nothing {
+	if w.once() && l != nothing {
 		source, resume = tus.File(path), url // a stream resumes from its whole data
 	}
-	if l == unconfirmed && w.name == streamed {
+	if l == unconfirmed && w.once() {
 		return "unconfirmed" // streams have no record
 	}
 	u, err := prepare(client, resume, source, &w.opts)

@@ -109,7 +109,7 @@ func (s *scenario) run(t *testing.T, sum *soakSum) {
 		if !s.store {
 			st.store = nil
 		}
-		st.stored = s.store && s.source != "reader"
+		st.stored = s.store && s.source != "reader" && s.source != "sized reader"
 		for _, l := range s.script {
 			l.line.action = l.action(st)
 			st.script.add(l.line)

@@ -18,7 +18,7 @@ import (
 // resumeKey returns the key by which the upload is stored, empty for a source that cannot
 // be fingerprinted.
 func (p *planner) resumeKey(ctx context.Context) (string, error) {
-	if p.info.SizeUnknown {
+	if !p.info.reopens() {
 		return "", nil // a stream can be read only once
 	}
 	print, err := p.fingerprint(ctx)

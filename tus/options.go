@@ -32,6 +32,17 @@ type UploadOptions struct {
 	// each saves one request.
 	CreationLimit int64
 
+	// FirstChunkInCreation sends the first chunk of a source that exceeds CreationLimit in the
+	// request that creates its upload as well, under the same conditions, which saves one
+	// request per upload. This chunk has at most CreationLimit bytes; if that is 0, it has
+	// ChunkSize bytes, or without a ChunkSize as many as a small source may have. If the
+	// connection breaks or the process ends before the response, the chunk is lost, and an
+	// incomplete upload without a known URL stays on the server until it expires; the client
+	// then creates another one without bytes. A refusal with 413 is retried without bytes.
+	// The chunk is not used for parallel parts. A negative CreationLimit is an error matching
+	// [ErrInvalidInput].
+	FirstChunkInCreation bool
+
 	// DeferLength creates the upload without its length, which is sent with the last bytes
 	// (protocol section Creation, Upload-Defer-Length). A source of unknown size implies it.
 	DeferLength bool
@@ -166,6 +177,8 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: UploadOptions.MinChunkSize %d is above ChunkSize %d", ErrInvalidInput, o.MinChunkSize, o.ChunkSize)
 	case o.Parallel > 1 && (o.StopAt > 0 || o.DeferLength):
 		return fmt.Errorf("%w: UploadOptions.Parallel together with StopAt or DeferLength", ErrInvalidInput)
+	case o.FirstChunkInCreation && o.CreationLimit < 0:
+		return fmt.Errorf("%w: UploadOptions.FirstChunkInCreation, but CreationLimit is negative: %d", ErrInvalidInput, o.CreationLimit)
 	case o.Again && o.Previous != nil && !o.Previous.Completed.IsZero():
 		return fmt.Errorf("%w: UploadOptions.Again together with a completed Previous", ErrInvalidInput)
 	case o.Held < HeldWait || o.Held > HeldBegin:

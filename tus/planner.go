@@ -26,7 +26,7 @@ type planner struct {
 	ownKey string     // distinguishes uploads of the same source
 	info   SourceInfo // of the first Stat
 	chunks chunker    // of the whole source; nil before the first Stat
-	stream *streamed  // chunks, if the size of the source is unknown
+	stream *streamed  // chunks, if the source is read in a single pass
 }
 
 func (p *planner) stopAhead() {
@@ -50,11 +50,12 @@ func (p *planner) inspect(ctx context.Context) error {
 	if !info.SizeUnknown && info.Size < 0 {
 		return fmt.Errorf("%w: source has negative size %d", ErrInvalidInput, info.Size)
 	}
+	info.Sequential = info.Sequential || !info.reopens()
 	p.info = info
 	if p.opts.Metadata == nil && info.Name != "" {
 		p.opts.Metadata = Metadata{"filename": info.Name}
 	}
-	if !info.SizeUnknown {
+	if info.reopens() {
 		p.stopAhead()
 		p.chunks = p.wholeSource()
 		p.ledger.digest.setSource(p.digestSource())
@@ -73,8 +74,8 @@ func (p *planner) inspect(ctx context.Context) error {
 	return nil
 }
 
-// beginStream reads the first chunk of a source of unknown size. If the stream ends there,
-// its bytes replace it.
+// beginStream reads the first chunk of a source that is read in a single pass. If the stream
+// ends there, its bytes replace it.
 func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 	if p.stream == nil {
 		// The reader stays open across pauses.
@@ -88,7 +89,13 @@ func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 		if size == 0 {
 			size = defaultStreamChunk
 		}
-		p.stream = &streamed{window: readahead.New(reader, size, defaultStreamChunk), sizer: p.sizer, limit: p.opts.RateLimit, sums: p.sums, info: info}
+		if !info.SizeUnknown {
+			size = max(1, min(size, info.Size))
+		}
+		p.stream = &streamed{
+			window: readahead.New(reader, size, defaultStreamChunk), sizer: p.sizer, limit: p.opts.RateLimit, sums: p.sums,
+			info: info, sized: !info.SizeUnknown,
+		}
 		p.chunks = p.stream
 	}
 	if err := p.stream.begin(ctx); err != nil {
@@ -170,13 +177,8 @@ func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 			return nil, err
 		}
 	}
-	inline, err := p.carries(ctx)
-	if err != nil {
+	if err := p.fits(); err != nil {
 		return nil, err
-	}
-	known, _ := p.client.probe.state()
-	if known.MaxSize > 0 && !p.info.SizeUnknown && p.info.Size > known.MaxSize {
-		return nil, fmt.Errorf("%w: source has %d bytes, the server allows %d", ErrTooLarge, p.info.Size, known.MaxSize)
 	}
 	if parts {
 		if work, err := p.planParts(ctx, caps); work != nil || err != nil {
@@ -187,17 +189,29 @@ func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 		return nil, err
 	}
 	t := p.newTransfer()
-	t.inline = inline
-	return t, nil
+	if t.carries, err = p.inCreation(ctx); err != nil {
+		return nil, err
+	}
+	return t, p.fits() // inCreation may have requested the capabilities
 }
 
-// carries reports whether the creation request contains the bytes of the source.
-func (p *planner) carries(ctx context.Context) (bool, error) {
-	if p.info.SizeUnknown || p.opts.DeferLength {
-		return false, nil
+// fits returns an error if the source exceeds the server's limit, as far as that is known.
+func (p *planner) fits() error {
+	known, _ := p.client.probe.state()
+	if known.MaxSize > 0 && !p.info.SizeUnknown && p.info.Size > known.MaxSize {
+		return fmt.Errorf("%w: source has %d bytes, the server allows %d", ErrTooLarge, p.info.Size, known.MaxSize)
 	}
+	return nil
+}
+
+// inCreation returns which bytes the request that creates the upload carries.
+func (p *planner) inCreation(ctx context.Context) (carried, error) {
 	limit := p.opts.CreationLimit
-	if limit == 0 {
+	switch {
+	case limit > 0:
+	case limit == 0 && p.opts.FirstChunkInCreation && p.opts.ChunkSize > 0:
+		limit = p.opts.ChunkSize
+	case limit == 0:
 		limit = p.client.rate.creationLimit()
 	}
 	if p.sizer.size > 0 {
@@ -206,11 +220,15 @@ func (p *planner) carries(ctx context.Context) (bool, error) {
 	if p.opts.StopAt > 0 {
 		limit = min(limit, p.opts.StopAt)
 	}
-	if p.info.Size > limit || p.sums.on { // many servers ignore Upload-Checksum of a creation
-		return false, nil
+	whole := p.info.reopens() && !p.opts.DeferLength && p.info.Size <= limit
+	if p.sums.on || !whole && !p.opts.FirstChunkInCreation { // many servers ignore Upload-Checksum of a creation
+		return carried{}, nil
 	}
 	caps, err := p.advertised(ctx)
-	return caps.supports(extensionCreationWithUpload), err
+	if err != nil || !caps.supports(extensionCreationWithUpload) {
+		return carried{}, err
+	}
+	return carried{some: true, whole: whole, most: limit}, nil
 }
 
 // requiredCapabilities returns the capabilities of the server, or none if the response has

@@ -77,8 +77,8 @@ func (t protocolTus) created(r *reply, c creation) (created, error) {
 	if c.payload != nil {
 		// An absent Upload-Offset means that the payload was ignored.
 		upload.offset = offset
-		if err == nil && offset > c.length {
-			err = offsetBeyond(offset, c.length)
+		if err == nil && offset > c.payload.Size {
+			err = offsetBeyond(offset, c.payload.Size)
 		}
 		if err != nil {
 			return created{}, t.fail(r, err)

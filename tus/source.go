@@ -8,8 +8,8 @@ import (
 )
 
 // Source is the data of one upload. The constructors [File], [OpenedFile],
-// [FSFile], [ReaderAt], [ReadSeeker] and [Bytes] cover the usual kinds; any
-// other type with these two methods works as well.
+// [FSFile], [ReaderAt], [ReadSeeker], [ReaderN], [Reader] and [Bytes] cover the
+// usual kinds; any other type with these two methods works as well.
 //
 // A Source must return the same bytes each time it is opened. If it detects that
 // its data changed, its methods return an error matching [ErrSourceChanged].
@@ -45,6 +45,11 @@ type SourceInfo struct {
 	// Sequential is set if opening a reader invalidates the previous one. The source
 	// is then not sent in parallel parts.
 	Sequential bool
+	// SinglePass is set if the source can be opened only once, at offset 0. Its chunks (8 MiB
+	// unless UploadOptions.ChunkSize is set) are kept in memory until they are acknowledged,
+	// as those of [ReaderN], and a later session cannot resume it from a Store. A source of
+	// unknown size is always read in a single pass. SinglePass implies Sequential.
+	SinglePass bool
 	// ModTime and Version change when the content does; each may be zero. Version is
 	// opaque, such as an ETag. If both are zero (a ModTime at or before the Unix epoch
 	// counts as zero) and the client has a Store and no Fingerprinter, the whole source
@@ -58,6 +63,9 @@ type SourceInfo struct {
 type contentVerifier interface {
 	verifyContent(ctx context.Context) error
 }
+
+// reopens reports whether the source can be opened again, and at any offset.
+func (a SourceInfo) reopens() bool { return !a.SizeUnknown && !a.SinglePass }
 
 // empty reports whether the source is known to have no bytes.
 func (a SourceInfo) empty() bool { return !a.SizeUnknown && a.Size == 0 }

@@ -125,10 +125,26 @@ const defaultStreamChunk = 8 << 20
 // acknowledged bytes before these, the error matches [ErrNotRecoverable]. If r fails, its
 // error is returned and the upload stays on the server. A later session cannot resume it
 // from a store, as r is read only once.
-func Reader(r io.Reader) Source { return &readerSource{r: r} }
+func Reader(r io.Reader) Source {
+	return &readerSource{r: r, info: SourceInfo{SizeUnknown: true, SinglePass: true}}
+}
+
+// ReaderN returns a Source that reads a stream of size bytes, such as the body of an HTTP
+// request with a Content-Length. Unlike a [Reader], it does not require a deferred length
+// of the server. Otherwise it is read and resumed like a Reader: in chunks of 8 MiB unless
+// [UploadOptions.ChunkSize] is set, two of which are held in memory.
+//
+// A reader with fewer or more bytes is an error matching [ErrSourceMismatch], and
+// [io.ErrUnexpectedEOF] if it ends early. The upload then stays incomplete on the server,
+// and can be resumed by its URL. To detect further bytes, r is read to its end before the
+// last chunk is sent. For a part of a longer stream, pass io.LimitReader(r, size).
+func ReaderN(r io.Reader, size int64) Source {
+	return &readerSource{r: r, info: SourceInfo{Size: size, SinglePass: true}}
+}
 
 type readerSource struct {
 	r    io.Reader
+	info SourceInfo
 	used bool
 }
 
@@ -136,7 +152,7 @@ func (s *readerSource) Stat(context.Context) (SourceInfo, error) {
 	if s.r == nil {
 		return SourceInfo{}, fmt.Errorf("%w: reader is nil", ErrInvalidInput)
 	}
-	return SourceInfo{SizeUnknown: true, Sequential: true}, nil
+	return s.info, nil
 }
 
 func (s *readerSource) Open(_ context.Context, offset int64) (io.ReadCloser, error) {

@@ -37,9 +37,9 @@ type transfer struct {
 
 	machine
 	next     chunk // chosen in Ready, sent in Sending
-	inline   bool  // the creation carries bytes
-	resuming bool  // the next HEAD returns the offset that an earlier session reached
-	restored bool  // the upload is one that an earlier session created
+	carries  carried
+	resuming bool // the next HEAD returns the offset that an earlier session reached
+	restored bool // the upload is one that an earlier session created
 	stopAt   int64
 	length   lengthState
 	completion
@@ -49,6 +49,14 @@ type transfer struct {
 	changed func() // called after the account has changed
 	mu      sync.Mutex
 	known   account
+}
+
+// carried describes the bytes that the request that creates the upload carries (section
+// Creation With Upload).
+type carried struct {
+	some  bool
+	whole bool  // all bytes of the source
+	most  int64 // maximum number; not used for an empty source
 }
 
 // plan is the configuration of a transfer.

@@ -18,9 +18,15 @@ func (t *transfer) create(ctx context.Context) outcome {
 		length: info.Size, deferred: info.SizeUnknown || t.plan.defers,
 		metadata: t.plan.metadata, partial: t.plan.partial,
 	}
-	if t.inline {
-		t.next = chunk{size: info.Size, payload: t.chunks.payload(0, info.Size), last: true}
-		c.payload = t.next.payload
+	if t.carries.some {
+		first, _, err := t.chunks.next(ctx, cut{stopAt: t.carries.most, deferred: c.deferred})
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return outcome{next: StatePaused, err: err}
+		case err != nil:
+			return outcome{next: StateFailed, err: err}
+		}
+		t.next, c.payload = first, first.payload
 	}
 	made, err := t.requester.createUpload(ctx, c)
 	if err != nil {
@@ -29,7 +35,7 @@ func (t *transfer) create(ctx context.Context) outcome {
 	return t.created(c, made)
 }
 
-func (t *transfer) inOneRequest() bool { return t.inline }
+func (t *transfer) inOneRequest() bool { return t.carries.whole }
 
 // notCreated returns the outcome of a creation that failed.
 //
@@ -37,12 +43,14 @@ func (t *transfer) inOneRequest() bool { return t.inline }
 // none. That also distinguishes a proxy that refuses the body from a server that refuses the
 // size. A 401, or a request that was not sent, is not about the bytes.
 func (t *transfer) notCreated(ctx context.Context, err error) outcome {
-	if !t.inline {
+	if !t.carries.some {
 		return t.failed(ctx, err)
 	}
-	t.inline = unauthorized(err) || unsent(err) || t.account().info.empty()
-	if errors.Is(err, ErrTooLarge) && !t.inline {
-		return outcome{next: StateCreating}
+	if !unauthorized(err) && !unsent(err) && !t.account().info.empty() {
+		t.carries = carried{}
+		if errors.Is(err, ErrTooLarge) {
+			return outcome{next: StateCreating}
+		}
 	}
 	return t.failed(ctx, err)
 }

@@ -32,7 +32,7 @@ func TestStoredUpload_StartingOverIsLoggedAndCounted(t *testing.T) {
 		"gone":           {func(s *tustest.Server, r *storage.Record) { s.Forget(r.UploadURL) }, tus.UploadOptions{}, "no longer has it"},
 		"another size":   {func(_ *tustest.Server, r *storage.Record) { r.Size = 9 }, tus.UploadOptions{}, "9 bytes"},
 		"hole":           {func(_ *tustest.Server, r *storage.Record) { r.Parts = []storage.Part{{Offset: 1, Size: 9999}} }, tus.UploadOptions{}, "parts"},
-		"another length": {func(s *tustest.Server, r *storage.Record) { r.UploadURL = other(t, s, 5, nil) }, tus.UploadOptions{}, "another length"},
+		"another length": {func(s *tustest.Server, r *storage.Record) { r.UploadURL = other(t, s, 5, nil) }, tus.UploadOptions{}, "another size than the upload"},
 		"another record": {func(*tustest.Server, *storage.Record) {}, tus.UploadOptions{Previous: &tus.Previous{}}, "no longer stored"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,7 +29,7 @@ func (c *Client) Upload(ctx context.Context, source Source, opts *UploadOptions)
 // Resume resumes the upload at uploadURL with source, from the offset of the server. The
 // upload may have been created by a backend or a hosted service: Resume never creates one.
 // The error matches [ErrUploadGone] if there is no such upload, and [ErrSourceMismatch] if
-// it has another length than source. Options.Header is sent only if the URL has the origin of
+// it has another size than source. Options.Header is sent only if the URL has the origin of
 // the endpoint or a trusted one. opts may be nil. The result is never nil.
 func (c *Client) Resume(ctx context.Context, uploadURL string, source Source, opts *UploadOptions) (*Result, error) {
 	u, err := c.NewResumer(uploadURL, source, opts)
