@@ -56,7 +56,8 @@ type digestSource struct {
 
 // follower is the goroutine that hashes, while the upload is driven.
 type follower struct {
-	ctx    context.Context // of the drive; nil when none is in progress
+	drive  context.Context // nil when none is in progress
+	ctx    context.Context // until the follower is stopped
 	cancel context.CancelFunc
 	panics *async.Panics
 	wake   chan struct{}
@@ -82,6 +83,11 @@ func newDigester(name string) (*digester, error) {
 func (d *digester) setSource(s digestSource) {
 	if d == nil {
 		return
+	}
+	drive, panics := d.drive, d.panics // only the driving goroutine changes them
+	d.end()
+	if drive != nil {
+		defer d.begin(drive, panics)
 	}
 	d.hashing.Lock()
 	defer d.hashing.Unlock()
@@ -115,7 +121,7 @@ func (d *digester) begin(ctx context.Context, panics *async.Panics) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.panics = panics
+	d.drive, d.panics = ctx, panics
 	d.ctx, d.cancel = context.WithCancel(ctx)
 	d.ended = nil
 }
@@ -127,7 +133,7 @@ func (d *digester) end() {
 	}
 	d.mu.Lock()
 	cancel, ended := d.cancel, d.ended
-	d.ctx, d.cancel, d.ended = nil, nil, nil
+	d.drive, d.ctx, d.cancel, d.ended = nil, nil, nil, nil
 	d.mu.Unlock()
 	if cancel != nil {
 		cancel()

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/internal/faults"
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
 
@@ -130,5 +133,51 @@ func TestDigest_PauseDuringComparison(t *testing.T) {
 	wantDigest(t, srv.Handler, res, data)
 	if n := opened.Load(); n != 2 {
 		t.Errorf("%d readers were opened", n)
+	}
+}
+
+// replacedSource is a source that another one replaces.
+type replacedSource struct {
+	atomic.Pointer[tus.Source]
+}
+
+func (s *replacedSource) Stat(ctx context.Context) (tus.SourceInfo, error) {
+	return (*s.Load()).Stat(ctx)
+}
+
+func (s *replacedSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	return (*s.Load()).Open(ctx, offset)
+}
+
+func (s *replacedSource) set(source tus.Source) *replacedSource { s.Store(&source); return s }
+
+// A stored upload is gone after bytes were hashed, and the source is replaced before it is
+// inspected again.
+func TestDigest_OfReplacedSourceStartsFromZero(t *testing.T) {
+	data := randomBytes(1_200_000)
+	before, after := data[:1_000_000], data[100_000:]
+	srv, opts := tustest.NewServer(t, nil), attributesOnly()
+	digestStopped(t, srv, opts, tus.Bytes(before), tus.UploadOptions{})
+	source := new(replacedSource).set(tus.Bytes(before))
+	srv.Inject(tustest.Fault{Method: http.MethodPatch, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		source.set(tus.Bytes(after))
+		faults.Vanish()(w, r, h)
+	}})
+	how := tus.UploadOptions{ChunkSize: 300_000}
+	res, err := newClient(t, srv.Endpoint(), opts).Upload(testContext(t), source, digested(how))
+	wantNoError(t, err)
+	wantDigest(t, srv.Handler, res, after)
+}
+
+func TestDigest_OfEachJobOfBatch(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	jobs := []tus.Job{
+		{Source: tus.Bytes(randomBytes(1000)), Options: digested(tus.UploadOptions{})},
+		{Source: tus.Bytes(randomBytes(2000)), Options: digested(tus.UploadOptions{})},
+	}
+	for res, err := range client.UploadAll(testContext(t), slices.Values(jobs), 2) {
+		wantNoError(t, err)
+		wantDigest(t, srv.Handler, res, randomBytes(int(res.Size)))
 	}
 }

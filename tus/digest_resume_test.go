@@ -152,9 +152,9 @@ func TestDigest_WithoutStoredStatePrefixIsRead(t *testing.T) {
 			t.Errorf("%s: digest of the record is %+v", name, d)
 		}
 		client := newClient(t, srv.Endpoint(), opts)
-		res, err := client.Upload(testContext(t), open(), digested(tus.UploadOptions{StopAt: 800_000}))
+		_, err := client.Upload(testContext(t), open(), digested(tus.UploadOptions{StopAt: 800_000}))
 		wantError(t, err, tus.ErrPaused)
-		res, err = client.Resume(testContext(t), first.URL, open(), digested(tus.UploadOptions{}))
+		res, err := client.Resume(testContext(t), first.URL, open(), digested(tus.UploadOptions{}))
 		wantNoError(t, err)
 		wantDigest(t, srv.Handler, res, data)
 		if res.Stats.ResumedFrom != 800_000 {
