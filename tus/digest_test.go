@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 
 	"github.com/seed-175555ba/tus-go/checksum"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -193,4 +194,48 @@ func TestDigest_BytesInMemoryAreReadOnce(t *testing.T) {
 	if n := source.read.Load(); n != int64(len(data)) {
 		t.Errorf("%d bytes were read of %d", n, len(data))
 	}
+}
+
+func TestDigest_OfStreamAsItIsRead(t *testing.T) {
+	data := randomBytes(100_000)
+	for name, r := range map[string]io.Reader{
+		"bytewise": iotest.OneByteReader(bytes.NewReader(data)), "end with data": iotest.DataErrReader(bytes.NewReader(data)),
+	} {
+		srv := tustest.NewServer(t, nil)
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(r), digested(tus.UploadOptions{ChunkSize: 30_000}))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		wantDigest(t, srv.Handler, res, data)
+	}
+}
+
+func TestDigest_OfBrokenStreamIsNotReported(t *testing.T) {
+	broken := errors.New("pipe is broken")
+	srv := tustest.NewServer(t, nil)
+	source := tus.Reader(io.MultiReader(bytes.NewReader(randomBytes(70_000)), iotest.ErrReader(broken)))
+	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, digested(tus.UploadOptions{ChunkSize: 30_000}))
+	wantError(t, err, broken)
+	if res.Digest != "" {
+		t.Errorf("digest is %q", res.Digest)
+	}
+}
+
+func TestDigest_OfReaderNAndWriter(t *testing.T) {
+	data := randomBytes(100_000)
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	res, err := client.Upload(testContext(t), tus.ReaderN(bytes.NewReader(data), int64(len(data))), digested(tus.UploadOptions{ChunkSize: 30_000}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantDigest(t, srv.Handler, res, data)
+	w := client.NewWriter(testContext(t), digested(tus.UploadOptions{ChunkSize: 30_000}))
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantDigest(t, srv.Handler, w.Result(), data)
 }
