@@ -69,7 +69,8 @@ type UploadOptions struct {
 	// The source is hashed while it is sent. Bytes that pass memory in order are not read
 	// again for that. A second reader follows the upload for others: for a file that the
 	// kernel sends, which is then in the page cache, for parallel parts, and for the bytes
-	// that an earlier session sent.
+	// that an earlier session sent. It takes about a megabyte of memory, and a file is open
+	// once more.
 	//
 	// The Store keeps the state of the hash, so that a later session continues it. If that
 	// session cannot prove that the source is the same, it first reads the hashed bytes and
