@@ -39,6 +39,11 @@ func completedRecord() storage.Record {
 		Completed: completed, Expires: completed.Add(time.Hour)}
 }
 
+func digestRecord() storage.Record {
+	return storage.Record{ID: "d", Revision: 2, Fingerprint: "f", UploadURL: "https://example.org/files/1", Size: 1000,
+		Digest: &storage.Digest{Algorithm: "sha256", Offset: 700, State: []byte("sha\x03\xff"), Source: "0f1e"}}
+}
+
 func deferredRecord() storage.Record {
 	return storage.Record{ID: "b", Revision: 1, Fingerprint: "\xff binary", LengthDeferred: true}
 }
@@ -46,7 +51,7 @@ func deferredRecord() storage.Record {
 // Later releases must read what earlier ones wrote: never change a golden file of a
 // released version.
 func TestEncode_MatchesGoldenFiles(t *testing.T) {
-	for name, rec := range map[string]storage.Record{"full": fullRecord(), "deferred": deferredRecord(), "completed": completedRecord()} {
+	for name, rec := range map[string]storage.Record{"full": fullRecord(), "deferred": deferredRecord(), "completed": completedRecord(), "digest": digestRecord()} {
 		path := filepath.Join("testdata", "record-v1-"+name+".json")
 		data, err := storage.Encode(rec)
 		if err != nil {
@@ -169,7 +174,7 @@ func TestEncode_RevisionZeroIsInvalid(t *testing.T) {
 }
 
 func FuzzDecodeRecord(f *testing.F) {
-	for _, rec := range []storage.Record{fullRecord(), deferredRecord(), completedRecord()} {
+	for _, rec := range []storage.Record{fullRecord(), deferredRecord(), completedRecord(), digestRecord()} {
 		data, err := storage.Encode(rec)
 		if err != nil {
 			f.Fatal(err)

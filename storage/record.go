@@ -20,6 +20,7 @@ const (
 	maxParts    = 100_000
 	maxText     = 4 << 20 // bytes of all strings together
 	maxHeader   = 64 << 10
+	maxDigest   = 4 << 10 // bytes of state and sum
 )
 
 const (
@@ -85,6 +86,9 @@ type Record struct {
 	// none were kept. It must not have credentials.
 	CreationHeader map[string][]string
 
+	// Digest is how far the digest of the source is computed, and nil if none is.
+	Digest *Digest
+
 	// Created and Updated are when the upload was created and when the record was last
 	// put, as set by the caller. Find orders by Updated.
 	Created, Updated time.Time
@@ -112,6 +116,24 @@ type Part struct {
 	Size int64 `json:"size"`
 	// UploadURL is the part URL. It is empty until the part is created.
 	UploadURL string `json:"upload_url,omitempty"`
+}
+
+// Digest is a digest of the source that is computed while the bytes are sent. With its
+// state, a later session continues it. The JSON names are those of [Encode].
+type Digest struct {
+	// Algorithm is the name of the algorithm, such as "sha256".
+	Algorithm string `json:"algorithm"`
+	// Offset is how many bytes are hashed, from the start of the source. The server may
+	// have fewer or more.
+	Offset int64 `json:"offset"`
+	// State is the state of the hash after these bytes, as its MarshalBinary method
+	// returns it. It is empty in a completed record.
+	State []byte `json:"state,omitempty"`
+	// Source identifies the version of the source that was hashed: if it is equal, the
+	// hashed bytes are. It is empty if nothing proves that.
+	Source string `json:"source,omitempty"`
+	// Sum is the digest of the whole source in a completed record, and empty in others.
+	Sum []byte `json:"sum,omitempty"`
 }
 
 // Lease excludes other uploaders from an upload for a short time, so that another one
@@ -147,6 +169,11 @@ func (r Record) Clone() Record {
 		lease.Until = utc(lease.Until)
 		r.Lease = &lease
 	}
+	if r.Digest != nil {
+		digest := *r.Digest
+		digest.State, digest.Sum = append([]byte(nil), digest.State...), append([]byte(nil), digest.Sum...)
+		r.Digest = &digest
+	}
 	r.Parts = append([]Part(nil), r.Parts...)
 	if len(r.Metadata) == 0 {
 		r.Metadata = nil
@@ -174,12 +201,13 @@ func MostRecentFirst(a, b Record) int {
 
 // Validate returns an error matching [ErrInvalidRecord] if the record cannot be stored:
 // an invalid ID, no fingerprint, a negative size, parts that overlap, are out of order or
-// exceed the size, text or times that cannot be encoded, or an invalid header.
+// exceed the size, an invalid digest, text or times that cannot be encoded, or an invalid
+// header.
 func (r Record) Validate() error {
 	if r.ID == "" || len(r.ID) > maxIDLength || strings.Trim(r.ID, idChars) != "" {
 		return &Error{Err: invalid("ID %q is not 1 to %d characters of a-z, 0-9, - and _", clip(r.ID), maxIDLength)}
 	}
-	if err := cmp.Or(r.validateNumbers(), r.validateParts(), r.validateTimes(), r.validateText(), r.validateHeader()); err != nil {
+	if err := cmp.Or(r.validateNumbers(), r.validateParts(), r.validateDigest(), r.validateTimes(), r.validateText(), r.validateHeader()); err != nil {
 		return &Error{ID: r.ID, Err: err}
 	}
 	return nil
@@ -220,6 +248,21 @@ func (r Record) validateParts() error {
 	return nil
 }
 
+func (r Record) validateDigest() error {
+	d := r.Digest
+	switch {
+	case d == nil:
+		return nil
+	case d.Algorithm == "":
+		return invalid("digest without an algorithm")
+	case d.Offset < 0 || !r.LengthDeferred && d.Offset > r.Size:
+		return invalid("digest of %d bytes of %d", d.Offset, r.Size)
+	case len(d.State)+len(d.Sum) > maxDigest:
+		return invalid("%d bytes of digest, the limit is %d", len(d.State)+len(d.Sum), maxDigest)
+	}
+	return nil
+}
+
 func (r Record) validateTimes() error {
 	times := []time.Time{r.Created, r.Updated, r.Completed, r.Expires}
 	if r.Lease != nil {
@@ -250,6 +293,10 @@ func (r Record) validateText() (err error) {
 	if r.Lease != nil {
 		check("lease", r.Lease.Holder)
 		check("lease", r.Lease.Process)
+	}
+	if r.Digest != nil {
+		check("algorithm of the digest", r.Digest.Algorithm)
+		check("source of the digest", r.Digest.Source)
 	}
 	for _, p := range r.Parts {
 		check("upload URL of a part", p.UploadURL)

@@ -49,6 +49,27 @@ func TestValidate_PartsMustFitSize(t *testing.T) {
 	}
 }
 
+func TestValidate_DigestMustFitRecord(t *testing.T) {
+	sha256 := func(offset int64) *storage.Digest { return &storage.Digest{Algorithm: "sha256", Offset: offset} }
+	for name, test := range map[string]struct {
+		rec storage.Record
+		ok  bool
+	}{
+		"of all bytes":      {storage.Record{Size: 10, Digest: sha256(10)}, true},
+		"beyond the end":    {storage.Record{Size: 10, Digest: sha256(11)}, false},
+		"deferred length":   {storage.Record{LengthDeferred: true, Digest: sha256(11)}, true},
+		"negative offset":   {storage.Record{Size: 10, Digest: sha256(-1)}, false},
+		"without algorithm": {storage.Record{Size: 10, Digest: &storage.Digest{}}, false},
+		"too large":         {storage.Record{Digest: &storage.Digest{Algorithm: "sha256", State: make([]byte, 4<<10), Sum: make([]byte, 1)}}, false},
+		"source not UTF-8":  {storage.Record{Digest: &storage.Digest{Algorithm: "sha256", Source: "\xff"}}, false},
+	} {
+		test.rec.ID, test.rec.Fingerprint = "a", "f"
+		if err := test.rec.Validate(); test.ok && err != nil || !test.ok && !errors.Is(err, storage.ErrInvalidRecord) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestValidate_TextIsLimited(t *testing.T) {
 	rec := storage.Record{ID: "a", Fingerprint: "f", Metadata: map[string]string{"a": strings.Repeat("\x00", 4<<20-2)}}
 	if err := rec.Validate(); err != nil {

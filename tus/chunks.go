@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
@@ -71,6 +72,8 @@ type ranged struct {
 	limit    Limiter                     // of the upload; nil for none
 	timeout  time.Duration               // of each call of source; 0 for none
 	lastByte func(context.Context) error // called before the last byte of a whole source is sent
+	digest   *digester                   // of the whole; nil for none
+	begin    int64                       // of the source in the whole
 
 	pipeline *hashahead.Pipeline
 	hashes   string // the algorithm of pipeline
@@ -101,7 +104,13 @@ func (r *ranged) next(_ context.Context, at cut) (chunk, bool, error) {
 func (r *ranged) payload(offset, size int64) *send.Payload {
 	p := r.verified(&send.Payload{
 		Offset: offset, Size: size,
-		Open: func(ctx context.Context) (io.ReadCloser, error) { return r.open(ctx, offset) },
+		Open: func(ctx context.Context) (io.ReadCloser, error) {
+			reader, err := r.open(ctx, offset)
+			if _, file := reader.(*os.File); file && r.digest != nil && r.info.Sequential {
+				return struct{ io.ReadCloser }{reader}, err // sent through memory, as it cannot be read again
+			}
+			return reader, err
+		},
 	})
 	p.ToEnd = r.ends(p)
 	return p
@@ -118,6 +127,9 @@ func (r *ranged) open(ctx context.Context, offset int64) (io.ReadCloser, error) 
 // verified sets the check of the source that runs before the last bytes of p are sent.
 func (r *ranged) verified(p *send.Payload) *send.Payload {
 	p.Limit, p.Verify = r.limit, r.verifyInfo
+	if r.digest != nil {
+		p.Passed = func(offset int64, n int, data []byte) { r.digest.passed(r.begin+offset, n, data, !r.whole) }
+	}
 	if r.ends(p) {
 		p.Verify = func(ctx context.Context) error {
 			if err := r.verifyContent(ctx); err != nil {

@@ -104,7 +104,7 @@ func (u *Uploader) conclude(ctx context.Context) {
 	stored := u.record.keep(ctx, func(rec *storage.Record, now time.Time) {
 		rec.UploadURL, rec.Size, rec.CreationHeader = u.URL(), known.info.Size, known.kept
 		rec.Updated, rec.Completed, rec.Expires = now, now, now.Add(lasts)
-		rec.Parts, rec.Finishing, rec.Refusal = nil, false, ""
+		rec.Parts, rec.Finishing, rec.Refusal, rec.Digest = nil, false, "", known.digest
 	})
 	if stored {
 		for _, old := range u.finder.replaced {

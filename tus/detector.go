@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ type snapshot struct {
 	size       int64     // of info, which in some file systems reports the current size
 	modTime    time.Time // likewise
 	changeTime time.Time // zero where the system has none
+	taken      time.Time // when info was read, or later
 	sample     string    // of the content; "" if the file is not of the operating system or has no ReadAt
 }
 
@@ -98,7 +100,7 @@ func (d *changeDetector) check(ctx context.Context, f fs.File, deep bool) error 
 		return fmt.Errorf("%w: %s", errTouched, d.name)
 	case !first.unchanged(info): // do not sample again for the same ctime
 		now := *first
-		now.info, now.changeTime = info, changeTime(info)
+		now.info, now.changeTime, now.taken = info, changeTime(info), time.Now()
 		d.first.CompareAndSwap(first, &now)
 	}
 	return nil
@@ -118,7 +120,7 @@ func (d *changeDetector) compare(first *snapshot, info fs.FileInfo, deep bool) (
 }
 
 func (d *changeDetector) snapshot(ctx context.Context, f fs.File, info fs.FileInfo) (*snapshot, error) {
-	s := &snapshot{info: info, size: info.Size(), modTime: info.ModTime(), changeTime: changeTime(info)}
+	s := &snapshot{info: info, size: info.Size(), modTime: info.ModTime(), changeTime: changeTime(info), taken: time.Now()}
 	if s.size == 0 {
 		if err := d.empty(f); err != nil {
 			return nil, err
@@ -159,6 +161,17 @@ func (d *changeDetector) sampleOf(ctx context.Context, f fs.File, size int64, mo
 		return "", shortSource(err, fingerprint.ErrSizeMismatch)
 	}
 	return sample, nil
+}
+
+// stamp returns the ctime of the file, which programs cannot set, or "" if there is none, or
+// if a later write may have the same: the clock of a file system may count in seconds.
+func (d *changeDetector) stamp() string {
+	const coarsest = 2 * time.Second
+	first := d.first.Load()
+	if first == nil || first.changeTime.IsZero() || first.taken.Sub(first.changeTime) < coarsest {
+		return ""
+	}
+	return strconv.FormatInt(first.changeTime.UnixNano(), 10)
 }
 
 // ofSystem reports whether info describes a file of the operating system, which has an

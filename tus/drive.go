@@ -113,6 +113,7 @@ func (u *Uploader) drive(ctx context.Context, work func(context.Context) error) 
 	if state := u.State(); state == StateIdle || state == StatePaused {
 		u.startRate()
 	}
+	u.digest.begin(ctx, &renewing)
 	stop := u.keepLease(ctx, &renewing)
 	returned := false
 	defer func() {
@@ -200,6 +201,7 @@ func (u *Uploader) pauseNow(ctx context.Context) {
 // release releases what an upload needs only while it is driven, and updates the store for
 // a later session. err is the error of a failed upload.
 func (u *Uploader) release(ctx context.Context, err error) {
+	u.digest.end()
 	state := u.State()
 	if state.Final() || u.once {
 		if u.work != nil {

@@ -50,7 +50,8 @@ var (
 	ErrStalled = errors.New("connection stalled")
 
 	// ErrSourceChanged is returned when the source was modified or replaced during the
-	// upload. The upload on the server differs from the source.
+	// upload; with [UploadOptions.Digest], also between two sessions. The upload on the
+	// server differs from the source.
 	ErrSourceChanged = errors.New("source changed during the upload")
 
 	// ErrSourceMismatch is returned when the length of an existing upload differs from the

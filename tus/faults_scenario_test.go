@@ -97,6 +97,9 @@ func newScenario(seed uint64) *scenario {
 		CreationLimit:   pick[int64](r, 0, -1, 10_000),
 		ParallelOptions: tus.ParallelOptions{TerminateParts: r.IntN(4) == 0},
 	}
+	if seed%2 == 0 {
+		s.how.Digest = "sha256"
+	}
 	size := int64(len(s.data))
 	if s.how.ChunkSize > 0 && size/s.how.ChunkSize > 60 {
 		s.how.ChunkSize = size / 60

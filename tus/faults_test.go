@@ -46,15 +46,16 @@ type way struct {
 func (w way) once() bool { return w.name == streamed || w.like == streamed }
 
 const (
-	single   = "single"
-	inChunk  = "chunked"
-	parallel = "parallel"
-	streamed = "stream"
-	one      = "creation-with-upload"
-	resumed  = "resumed"
-	sized    = "ReaderN"
-	written  = "Writer"
-	first    = "first chunk in the creation"
+	single    = "single"
+	inChunk   = "chunked"
+	parallel  = "parallel"
+	streamed  = "stream"
+	one       = "creation-with-upload"
+	resumed   = "resumed"
+	sized     = "ReaderN"
+	written   = "Writer"
+	first     = "first chunk in the creation"
+	digesting = "digest"
 )
 
 var ways = []way{
@@ -67,6 +68,7 @@ var ways = []way{
 	{sized, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}, streamed},
 	{written, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}, streamed},
 	{first, faultChunk, 0, tus.UploadOptions{ChunkSize: faultChunk, FirstChunkInCreation: true}, one},
+	{digesting, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk, Digest: "sha256"}, inChunk},
 }
 
 // target selects the requests of a fault.
@@ -277,6 +279,9 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 				url = s.Uploads()[0].ID
 			}
 			wantStored(t, s.Handler, url, randomBytes(faultSize))
+			if how.Digest != "" && got.result.Digest != sha256Of(randomBytes(faultSize)) {
+				t.Errorf("digest is %q", got.result.Digest)
+			}
 			if n := len(s.records(t)); n != 0 {
 				t.Errorf("%d records are left of a complete upload", n)
 			}

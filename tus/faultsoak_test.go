@@ -265,6 +265,9 @@ func (s *scenario) check(t *testing.T, st *stage, res *tus.Result, sum *soakSum)
 	} else {
 		wantStored(t, st.Handler, res.URL, s.data)
 	}
+	if s.how.Digest != "" && res.Digest != sha256Of(s.data) {
+		t.Errorf("digest is %q", res.Digest)
+	}
 	sum.hashes++
 	size, stats := int64(len(s.data)), res.Stats
 	if res.Size != size || res.Offset != size || stats.ResumedFrom+stats.Uploaded != size {

@@ -18,6 +18,7 @@ type ledger struct {
 	driving *driveLock
 	work    delivery   // nil until the planner has made it
 	record  *record    // nil without a store
+	digest  *digester  // nil for none
 	rate    movingRate // requires hooks.mu
 
 	mu       sync.Mutex // held while the fields below and the state of the Uploader are used
@@ -35,8 +36,9 @@ type status struct {
 	checksum  string // negotiated algorithm
 	creation  *Response
 	lastPatch *Response
-	kept      http.Header // of the creation, in this session or an earlier one
-	recalled  bool        // an earlier session completed the upload
+	kept      http.Header     // of the creation, in this session or an earlier one
+	digest    *storage.Digest // of all bytes, once the upload is complete
+	recalled  bool            // an earlier session completed the upload
 }
 
 func (l *ledger) status() status {
@@ -164,6 +166,9 @@ func (l *ledger) confirm(ctx context.Context) error { return l.record.confirm(ct
 // setRecord replaces the record. keepLease reads it in another goroutine.
 func (l *ledger) setRecord(r *record) {
 	l.mu.Lock()
+	if r != nil {
+		r.digest = l.digest
+	}
 	l.record = r
 	l.mu.Unlock()
 }

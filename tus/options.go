@@ -64,6 +64,25 @@ type UploadOptions struct {
 	// are read twice.
 	Checksum string
 
+	// Digest is the algorithm of a digest of the whole source, which [Result.Digest] has
+	// when the upload is complete: "sha256", "sha1", "sha512", "md5" or "crc32", in any
+	// case. Another name is an error matching [ErrInvalidInput]. "" means none. Nothing of
+	// it is sent to the server.
+	//
+	// The source is hashed while it is sent. Bytes that pass memory in order are not read
+	// again for that. A second reader follows the upload for others: for a file that the
+	// kernel sends, which is then in the page cache, for parallel parts, and for the bytes
+	// that an earlier session sent. It takes about a megabyte of memory, and a file is open
+	// once more.
+	//
+	// The Store keeps the state of the hash, so that a later session continues it. If that
+	// session cannot prove that the source is the same, it first reads the hashed bytes and
+	// compares them: the error matches [ErrSourceChanged] if they differ, and nothing is
+	// sent. The proof is an equal SourceInfo.Version or, for a file without one, an equal
+	// ctime that was older than two seconds. An upload whose record lacks the state (that of
+	// [Client.Resume], or of a session without Digest) cannot be compared.
+	Digest string
+
 	// StopAt, if above 0, pauses the upload once, when the server has this many bytes: Run
 	// and Step then return [ErrPaused], and resume when called again. An upload in parallel
 	// parts cannot be stopped at an offset: that is an error matching [ErrInvalidInput],

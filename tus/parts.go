@@ -90,7 +90,7 @@ func (p *parallel) newPart(s span) *part {
 		requester: requests,
 		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
 		sizer:     &sizer, sums: p.sums.ofPart(),
-		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout},
+		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout, digest: p.ledger.digest, begin: s.offset},
 		changed: p.ledger.changed,
 		known:   account{info: section.info()},
 	}

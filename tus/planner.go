@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/checksums"
@@ -57,6 +58,7 @@ func (p *planner) inspect(ctx context.Context) error {
 	if info.reopens() {
 		p.stopAhead()
 		p.chunks = p.wholeSource()
+		p.ledger.digest.setSource(p.digestSource())
 	} else if err := p.beginStream(ctx, info); err != nil {
 		return err
 	}
@@ -81,6 +83,8 @@ func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 		if err != nil {
 			return sourceError(err)
 		}
+		p.ledger.digest.setSource(digestSource{info: info})
+		reader = p.ledger.digest.tee(reader)
 		size := p.sizer.size
 		if size == 0 {
 			size = defaultStreamChunk
@@ -111,7 +115,19 @@ func (p *planner) becomeBytes(ctx context.Context, data []byte) error {
 	info, err := statSource(ctx, p.source, p.client.opts.SourceTimeout)
 	p.info = info
 	p.chunks = p.wholeSource()
+	p.ledger.digest.endsStream(p.digestSource())
 	return err
+}
+
+// digestSource returns the source for a digest.
+func (p *planner) digestSource() digestSource {
+	source, limit := p.source, p.client.opts.SourceTimeout
+	return digestSource{
+		info: p.info, stamp: stampOf(source, p.info),
+		open: func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+			return openSource(ctx, ctx, source, offset, limit)
+		},
+	}
 }
 
 // negotiateChecksum selects the algorithm that the options allow and the server
@@ -296,6 +312,7 @@ func (p *planner) wholeSource() *ranged {
 	return &ranged{
 		source: p.source, info: p.info, whole: true,
 		sizer: p.sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout, lastByte: p.ledger.finishing,
+		digest: p.ledger.digest,
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 // mu is not held during store operations: a store that hangs delays only what must be stored.
 type record struct {
 	*records
-	sem *semaphore.Weighted // one store operation at a time, even one that hangs
+	sem    *semaphore.Weighted // one store operation at a time, even one that hangs
+	digest *digester           // of the source, whose state is stored; nil for none
 
 	mu    sync.Mutex
 	entry       // requires mu

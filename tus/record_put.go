@@ -66,6 +66,9 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 	if lease != nil && !named(r.rec) { // so that storage.DeleteExpired deletes it after a crash
 		r.rec.Expires = lease.Until
 	}
+	if r.digest != nil && !completed(r.rec) {
+		r.rec.Digest = r.digest.saved()
+	}
 	r.rec.Seal = sealOf(r.rec)
 	r.failed, r.unsaved, r.tried = true, false, now // until Put has returned
 	next := r.rec.Clone()

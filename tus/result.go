@@ -27,6 +27,10 @@ type Result struct {
 	Expires time.Time
 	// Checksum is the negotiated algorithm, empty for none.
 	Checksum string
+	// Digest is the digest of the whole source that [UploadOptions.Digest] selects, as
+	// "sha256:" and hexadecimal digits. It is empty without that option, until the upload
+	// is complete, and if AlreadyComplete is set and the record does not have it.
+	Digest string
 	// Stats has the counters of this session.
 	Stats Stats
 	// Creation is the response to the POST (in a parallel upload, that of the final

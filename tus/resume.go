@@ -61,6 +61,7 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		}
 		return u.resume(chosen)
 	case chosen != nil:
+		u.digest.restore(chosen.rec.Digest)
 		u.setRecord(chosen.record)
 		return u.resume(chosen)
 	case u.finder.decided:
@@ -100,7 +101,9 @@ func (u *Uploader) resume(c *candidate) (State, error) {
 		if !c.info.Expires.IsZero() {
 			s.expires = c.info.Expires
 		}
-		s.recalled = completed(c.rec)
+		if s.recalled = completed(c.rec); s.recalled && u.digest.isOf(c.rec.Digest) {
+			s.digest = c.rec.Digest
+		}
 	})
 	if len(c.rec.Parts) > 0 {
 		p := u.planner.newParallel()

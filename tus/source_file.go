@@ -59,6 +59,8 @@ func (s *fileSource) Stat(ctx context.Context) (SourceInfo, error) {
 // verifyContent implements contentVerifier.
 func (s *fileSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
 
+func (s *fileSource) stamp() string { return s.changes.stamp() }
+
 // look compares the file with its first snapshot; deep includes the sample.
 func (s *fileSource) look(ctx context.Context, deep bool) error {
 	info, err := s.stat()

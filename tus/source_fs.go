@@ -40,6 +40,8 @@ func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
 // verifyContent implements contentVerifier.
 func (s *fsSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
 
+func (s *fsSource) stamp() string { return s.changes.stamp() }
+
 // look compares the file with its first snapshot; deep includes the sample.
 func (s *fsSource) look(ctx context.Context, deep bool) error {
 	if s.fsys == nil {

@@ -124,6 +124,11 @@ func (u *Uploader) deliver(ctx context.Context) (State, error) {
 			return u.failed(ctx, err)
 		}
 	}
+	if s := u.State(); s == StateReady || s == StateSending {
+		if err := u.digest.ready(ctx, u.work.account().offset); err != nil {
+			return u.failed(ctx, err)
+		}
+	}
 	o := u.work.step(ctx)
 	return u.report(ctx, &o)
 }
@@ -205,8 +210,13 @@ func (u *Uploader) created(ctx context.Context, o *outcome) error {
 
 // finish is the step of StateFinishing.
 func (u *Uploader) finish(ctx context.Context) (State, error) {
+	digest, err := u.digest.finish(ctx, u.work.account().info.Size) // before the source is verified
+	if err != nil {
+		return u.failed(ctx, err)
+	}
 	o := u.work.step(ctx)
 	if o.next == StateComplete {
+		u.updateStatus(func(s *status) { s.digest = digest })
 		u.conclude(ctx)
 	}
 	return o.next, o.err

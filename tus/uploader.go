@@ -97,6 +97,11 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	if err := u.setHeader(u.opts.Header); err != nil {
 		return nil, err
 	}
+	digest, err := newDigester(u.opts.Digest)
+	if err != nil {
+		return nil, err
+	}
+	u.digest = digest
 	if err := c.checksums.Check(u.opts.Checksum); err != nil {
 		return nil, fmt.Errorf("%w: UploadOptions.Checksum: %w", ErrInvalidInput, err)
 	}
@@ -114,7 +119,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	if external == nil && c.opts.Store != nil {
 		all := &records{store: c.opts.Store, required: c.opts.RequireStore, onFailure: u.hooks.storeError}
 		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
-		u.record = all.open(storage.Record{})
+		u.setRecord(all.open(storage.Record{}))
 	}
 	return u, nil
 }
@@ -196,7 +201,7 @@ func (u *Uploader) result() *Result {
 	r := newResult()
 	known := u.status()
 	r.URL, r.Stats = u.URL(), u.Stats()
-	r.Checksum = known.checksum
+	r.Checksum, r.Digest = known.checksum, digestText(known.digest)
 	r.Size, r.Offset, r.Expires = known.info.Size, known.offset, known.expires
 	r.AlreadyComplete = known.recalled
 	if known.creation != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/files"
@@ -19,12 +20,6 @@ type integrity struct {
 	Manifest string `help:"Write the digests of the uploaded files to this file, in the format of sha256sum. Implies --digest sha256. See tusup verify." placeholder:"FILE"`
 
 	complete []manifestEntry
-}
-
-// digester computes the digest of a file, or of standard input.
-type digester interface {
-	// Sum returns the digest. It returns an error if the file changed.
-	Sum() (string, error)
 }
 
 // manifestEntry is an entry at its place in the manifest.
@@ -65,14 +60,19 @@ func (i *integrity) isManifest(path string) bool {
 	return err == nil && os.SameFile(old, info)
 }
 
-// recordDigest sets the digest of a complete upload. The upload fails if the file changed
-// after the digest was computed: the uploaded bytes may be others.
+// recordDigest sets the digest of a complete upload: that of standard input is computed by the
+// upload. The upload fails if a file changed after its digest was computed: the uploaded bytes
+// may be others.
 func (u *uploadCommand) recordDigest(f file, result *tus.Result, err error) (file, error) {
-	if err != nil || f.digest == nil {
+	switch {
+	case err != nil || !u.wantsDigest():
 		return f, err
-	}
-	if f.sum, err = f.digest.Sum(); err != nil {
-		return f, changedError(err)
+	case f.digest == nil:
+		f.sum = strings.TrimPrefix(result.Digest, "sha256:")
+	default:
+		if f.sum, err = f.digest.Sum(); err != nil {
+			return f, changedError(err)
+		}
 	}
 	if u.Manifest != "" {
 		entry := manifest.Entry{Digest: f.sum, Name: f.name(), URL: withoutUser(result.URL)}

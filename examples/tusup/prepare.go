@@ -126,8 +126,7 @@ func (u *uploadCommand) prepareInput(ctx context.Context, f *file, opts *tus.Upl
 		setFiletype(opts.Metadata, mimetype.Detect(head))
 	}
 	if u.wantsDigest() {
-		d := digest.NewReader(input.reader)
-		f.digest, input.reader = d, d
+		opts.Digest = "sha256"
 	}
 	return tus.Reader(input), nil
 }

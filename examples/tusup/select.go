@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/files"
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -30,8 +31,8 @@ type file struct {
 	size     int64 // -1 if unknown
 	number   int   // index among the files to upload
 
-	digest digester // nil without --digest
-	sum    string   // the digest of a complete upload
+	digest *digest.File // nil without --digest, and for standard input
+	sum    string       // the digest of a complete upload
 }
 
 // name returns the name on the command line.

@@ -72,6 +72,7 @@ func small() []workload {
 		{id: "whole-sink", server: toSink, size: 3*mib + 1},
 		{id: "chunks-tusd", server: toTusd, size: 3*mib + 1, chunk: mib},
 		{id: "sha1-sink", server: toSink, size: 3*mib + 1, chunk: mib, sha1: true},
+		{id: "digest-sink", server: toSink, size: 3*mib + 1, sha256: true},
 		{id: "small-sink", server: toSink, size: 4 * kib, files: 20},
 		{id: "small-tusd", server: toTusd, size: 4 * kib, files: 20},
 		{id: "shaped-tusd", server: toTusd, size: 12 * mib, parts: 2, link: link{Rate: 1 << 30}, sideBySide: true},

@@ -14,6 +14,7 @@ type task struct {
 	Size        int64  // of the file, or of each file
 	Chunk       int64  `json:",omitempty"`
 	SHA1        bool   `json:",omitempty"`
+	SHA256      bool   `json:",omitempty"`
 	Parts       int    `json:",omitempty"`
 	Concurrency int    `json:",omitempty"`
 	State       string `json:",omitempty"` // path of a store that does not exist yet

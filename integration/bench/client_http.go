@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -117,8 +118,29 @@ func (c *plainClient) createWith(ctx context.Context, path string) error {
 	return err
 }
 
-// whole sends the file in one request, and resumes it while the connection breaks.
+// whole sends the file in one request, and resumes it while the connection breaks. It
+// hashes the file at the same time if the task requires that.
 func (c *plainClient) whole(ctx context.Context, path string) error {
+	var group errgroup.Group
+	if c.task.SHA256 {
+		group.Go(func() error { return hashFile(path) })
+	}
+	group.Go(func() error { return c.send(ctx, path) })
+	return group.Wait()
+}
+
+// hashFile computes the SHA-256 of a file.
+func hashFile(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.CopyBuffer(sha256.New(), struct{ io.Reader }{f}, make([]byte, 256<<10))
+	return err
+}
+
+func (c *plainClient) send(ctx context.Context, path string) error {
 	url, err := c.create(ctx)
 	if err != nil {
 		return err

@@ -29,7 +29,11 @@ func uploadTus(ctx context.Context, t task) error {
 	}
 	defer client.CloseIdleConnections()
 	if t.Concurrency == 0 {
-		_, err := client.UploadFile(ctx, t.File, &tus.UploadOptions{ChunkSize: t.Chunk, Parallel: t.Parts})
+		how := &tus.UploadOptions{ChunkSize: t.Chunk, Parallel: t.Parts}
+		if t.SHA256 {
+			how.Digest = "sha256"
+		}
+		_, err := client.UploadFile(ctx, t.File, how)
 		return err
 	}
 	paths, err := listFiles(t.File)

@@ -77,7 +77,7 @@ func (c *contest) add(program client, name string, parts int, profiles string) e
 	}
 	e.task = task{
 		Endpoint: e.server.endpoint,
-		File:     c.source, Size: w.size, Chunk: w.chunk, SHA1: w.sha1, Parts: parts,
+		File:     c.source, Size: w.size, Chunk: w.chunk, SHA1: w.sha1, SHA256: w.sha256, Parts: parts,
 	}
 	if w.files > 0 {
 		e.task.Concurrency = concurrent

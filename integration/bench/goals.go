@@ -50,6 +50,8 @@ func judge(results []result, flat flatness) []goal {
 			}
 		case "chunks-sink":
 			atMost("8 MiB chunks to the sink: wall time / baseline", ours.wallRatio, 1.10)
+		case "digest-sink":
+			atMost("whole file with its sha256: wall time / baseline that hashes beside", ours.wallRatio, 1.10)
 		case "small-sink":
 			atLeast("small files to the sink: throughput / best other client that can resume", r.bestOther()/ours.wallRatio, 3)
 		case "small-tusd":

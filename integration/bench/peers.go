@@ -63,7 +63,7 @@ func curl(ctx context.Context, dir string) (client, string, error) {
 	return client{
 		name: nameCurl,
 		// It cannot send a section of a file.
-		can: func(w workload) bool { return w.chunk == 0 },
+		can: func(w workload) bool { return w.chunk == 0 && !w.sha256 },
 		command: func(t task) *exec.Cmd {
 			return exec.Command("sh", script, t.Endpoint, t.File, number(t.Size), number(int64(t.Concurrency)))
 		},
@@ -95,7 +95,7 @@ func tusJS(ctx context.Context, dir string) (client, string, error) {
 	}
 	return client{
 		name:    nameTusJS,
-		can:     func(w workload) bool { return !w.sha1 },
+		can:     func(w workload) bool { return !w.sha1 && !w.sha256 },
 		inParts: true,
 		command: func(t task) *exec.Cmd { return pkg.Command(context.Background(), script, t.encode()) },
 	}, fmt.Sprintf("tus-js-client %s on Node %s", tusJSVersion, strings.TrimSpace(string(version))), nil

@@ -30,6 +30,7 @@ type workload struct {
 	files  int   // number of files in one directory; 0 means a single file
 	chunk  int64 // maximum bytes of one request; 0 means no limit
 	sha1   bool  // each chunk carries its checksum
+	sha256 bool  // the client returns the digest of the file
 	parts  int   // clients that can send parallel parts run a second time with so many
 	link   link
 
@@ -69,7 +70,7 @@ func workloads(quick bool) []workload {
 			all = append(all, workload{
 				id: "sha1-sink", title: bytesText(big) + " in 8 MiB chunks with sha1",
 				server: to, size: big, chunk: chunkSize, sha1: true,
-			})
+			}, workload{id: "digest-sink", title: bytesText(big) + " whole, and its sha256", server: to, size: big, sha256: true})
 		}
 		all = append(all, workload{
 			id: "small-" + string(to), title: fmt.Sprintf("%d files of 4 KiB, %d at once", files, concurrent),

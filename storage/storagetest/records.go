@@ -128,6 +128,10 @@ func putRejectsInvalidRecords(t *testing.T, s storage.Store) {
 		"overlapping parts":    func(r *storage.Record) { r.Parts[1].Offset-- },
 		"part beyond the end":  func(r *storage.Record) { r.Parts[1].Size++ },
 		"overflowing part":     func(r *storage.Record) { r.LengthDeferred, r.Parts[1].Size = true, math.MaxInt64 },
+		"digest of nothing":    func(r *storage.Record) { r.Digest.Algorithm = "" },
+		"digest beyond end":    func(r *storage.Record) { r.Digest.Offset = r.Size + 1 },
+		"large digest":         func(r *storage.Record) { r.Digest.State = make([]byte, 5<<10) },
+		"binary digest name":   func(r *storage.Record) { r.Digest.Algorithm = "\xff" },
 		"time out of range":    func(r *storage.Record) { r.Expires = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"completed too late":   func(r *storage.Record) { r.Completed = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"binary URL":           func(r *storage.Record) { r.UploadURL = "\xff" },
@@ -184,6 +188,7 @@ func recordsAreCopies(t *testing.T, s storage.Store) {
 		r.Metadata["more"] = "scribbled"
 		r.CreationHeader["X-Parts"][0] = "scribbled"
 		r.CreationHeader["X-More"] = []string{"scribbled"}
+		r.Digest.State[0], r.Digest.Sum[0], r.Digest.Source = 's', 's', "scribbled"
 		r.Lease.Holder = "scribbled"
 	}
 	rec := newRecord("key")

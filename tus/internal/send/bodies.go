@@ -29,6 +29,10 @@ type Payload struct {
 	// Verify, if not nil, is called before the last bytes are sent. If it fails, they are
 	// not sent, so that the server does not complete the upload of a changed source.
 	Verify func(ctx context.Context) error
+	// Passed, if not nil, is called after n bytes at offset were read for the request, with
+	// the bytes, or nil if the kernel sent them. Retries and further bodies repeat bytes. It
+	// must return soon, and not keep data.
+	Passed func(offset int64, n int, data []byte)
 }
 
 // SizeError is returned for a source whose size differs from the expected one.

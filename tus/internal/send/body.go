@@ -184,7 +184,20 @@ func (b *body) readSource(p []byte) (int, error) {
 	if b.sum != nil {
 		b.sum.Write(p[:n])
 	}
+	b.pass(n, p[:n], running)
 	return n, nil
+}
+
+// pass calls Payload.Passed, unless the phase is after last.
+func (b *body) pass(n int, data []byte, last phase) {
+	if b.bodies.Payload.Passed == nil || n == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.phase <= last {
+		b.bodies.Payload.Passed(b.offset, n, data)
+	}
 }
 
 // reportSum reports the sum of all bytes, unless the request is over.

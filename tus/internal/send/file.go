@@ -96,6 +96,7 @@ func (b *body) sendSlice(conn *net.TCPConn, n int64) (int64, error) {
 	done := b.bodies.Stall.kernelSends()
 	sent, err := conn.ReadFrom(&io.LimitedReader{R: b.file, N: n})
 	done()
+	b.pass(int(sent), nil, stopping)
 	over := b.advance(sent, stopping) // bytes that the kernel accepted count until the body is stopped
 	if sent == n && b.left == 0 {
 		return sent, nil // even if the response has ended the request

@@ -1,4 +1,4 @@
-// Package digest computes digests of files and streams, and detects files that change
+// Package digest computes digests of files and downloads, and detects files that change
 // after that.
 package digest
 
@@ -8,11 +8,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -98,36 +96,4 @@ func OfReader(ctx context.Context, r io.Reader) (string, error) {
 		}
 	}
 	return "", ctx.Err()
-}
-
-// Reader computes the SHA-256 digest of the bytes that are read through it.
-type Reader struct {
-	r io.Reader
-
-	mu    sync.Mutex // an abandoned Read may return later
-	h     hash.Hash
-	ended bool
-}
-
-// NewReader returns a Reader of r.
-func NewReader(r io.Reader) *Reader { return &Reader{r: r, h: sha256.New()} }
-
-// Read implements io.Reader.
-func (r *Reader) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.h.Write(p[:n])
-	r.ended = r.ended || err == io.EOF
-	return n, err
-}
-
-// Sum returns the digest in hexadecimal. It returns an error if r was not read to its end.
-func (r *Reader) Sum() (string, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.ended {
-		return "", errors.New("digest: the stream was not read to its end")
-	}
-	return hex.EncodeToString(r.h.Sum(nil)), nil
 }

@@ -1,19 +1,15 @@
 package digest
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 )
 
@@ -107,29 +103,3 @@ func TestOfReader_EndsWithContext(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
-func TestReader_DigestOfWholeStreamOnly(t *testing.T) {
-	data := bytes.Repeat([]byte("stream"), 1000)
-	for name, source := range map[string]io.Reader{
-		"whole": bytes.NewReader(data), "bytewise": iotest.OneByteReader(bytes.NewReader(data)), "error with data": iotest.DataErrReader(bytes.NewReader(data)),
-	} {
-		r := NewReader(source)
-		if _, err := io.CopyN(io.Discard, r, 10); err != nil {
-			t.Fatal(err)
-		}
-		if sum, err := r.Sum(); err == nil {
-			t.Errorf("%s: digest of a part is %s", name, sum)
-		}
-		if _, err := io.Copy(io.Discard, r); err != nil {
-			t.Fatal(err)
-		}
-		if sum, err := r.Sum(); sum != hexOf(data) || err != nil {
-			t.Errorf("%s: %s, %v", name, sum, err)
-		}
-	}
-	r := NewReader(io.MultiReader(strings.NewReader("a"), iotest.ErrReader(errors.New("broken"))))
-	io.Copy(io.Discard, r)
-	if sum, err := r.Sum(); err == nil {
-		t.Errorf("digest of a broken stream is %s", sum)
-	}
-}
