@@ -40,6 +40,10 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 	if opts.Header, err = c.headerFor(endpoint); err != nil {
 		return nil, err
 	}
+	if c.Remote != "" {
+		// Two remotes may be two accounts of one server: the upload of one is not that of the other.
+		opts.ResumeScope = "remote " + c.Remote + " " + endpoint
+	}
 	client, err := tus.NewClient(endpoint, &opts)
 	if errors.Is(err, tus.ErrInvalidInput) {
 		if hint := withoutScheme(endpoint); hint != "" {

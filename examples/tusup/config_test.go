@@ -326,3 +326,21 @@ func TestConfig_ReadableByOthersWarnsOfCredentials(t *testing.T) {
 		}
 	}
 }
+
+// Two remotes may be two accounts of one server.
+func TestRemotes_DoNotShareUploads(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 1000)
+	cmd, _ := withConfig(t, "[remotes.a]\nendpoint = '"+srv.Endpoint()+"'\n[remotes.b]\nendpoint = '"+srv.Endpoint()+"'\n", "--json", path, "@a")
+	state := append(cmd.Env, "TUS_STATE="+filepath.Join(t.TempDir(), "uploads.db"))
+	for i, remote := range []string{"@a", "@b", "@a"} {
+		again := command(t, "--json", path, remote)
+		again.Env = state
+		got := finish(t, again)
+		if l := decode(t, got.stdout); got.code != exitOK || l.AlreadyUploaded != (i == 2) {
+			t.Errorf("%s: outcome is %+v", remote, got)
+		} else {
+			wantStored(t, srv, l.URL, data)
+		}
+	}
+}
