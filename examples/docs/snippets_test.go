@@ -25,7 +25,7 @@ import (
 // packages lists the packages that a snippet may use without an import.
 var packages = []string{
 	"bytes", "context", "crypto/hmac", "crypto/sha256", "crypto/tls", "crypto/x509", "encoding/hex", "errors",
-	"fmt", "io", "log", "log/slog", "net/http", "net/url", "os", "testing", "time",
+	"fmt", "io", "io/fs", "log", "log/slog", "net/http", "net/url", "os", "strings", "testing", "time",
 	module + "/checksum", module + "/fingerprint", module + "/storage", module + "/storage/boltstore",
 	module + "/storage/filestore", module + "/storage/storagetest",
 	module + "/tus", module + "/tus/httpsource", module + "/tus/tustest",
