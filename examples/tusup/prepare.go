@@ -24,7 +24,7 @@ import (
 // digest in f.
 func (u *uploadCommand) prepare(ctx context.Context, f *file, opts *tus.UploadOptions, out *output) (tus.Source, error) {
 	if f.stdin {
-		return u.prepareInput(ctx, f, opts, out)
+		return u.prepareInput(ctx, opts, out)
 	}
 	key := u.keyMetadata(*f, opts.Metadata)
 	if u.wantsDigest() {
@@ -112,7 +112,7 @@ func resolvedPath(path string) string {
 }
 
 // prepareInput returns the source of standard input.
-func (u *uploadCommand) prepareInput(ctx context.Context, f *file, opts *tus.UploadOptions, out *output) (tus.Source, error) {
+func (u *uploadCommand) prepareInput(ctx context.Context, opts *tus.UploadOptions, out *output) (tus.Source, error) {
 	input := &standardInput{reader: out.stdin, file: out.stdin}
 	if _, set := opts.Metadata["filetype"]; !set && !u.NoFiletype && u.UploadURL == "" {
 		head, err := readInput(ctx, out.stdin, input.peek)
