@@ -352,7 +352,12 @@ func TestInterrupt_SameCommandResumesParts(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	path, data := randomFile(t, 17_000_000)
 	args := []string{"--endpoint", srv.Endpoint(), "--parallel", "3", "--chunk-size", "1MiB", "--state", filepath.Join(t.TempDir(), "uploads.db"), path}
-	got := interrupted(t, srv, command(t, args...))
+	stalled := make(chan struct{})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 4, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		close(stalled) // of five requests, at most three are in flight
+		tustest.Stall()(w, r, h)
+	}})
+	got := signaled(t, os.Interrupt, stalled, command(t, args...))
 	if got.code != exitInterrupted || !regexp.MustCompile(`is unfinished, [1-9]\S* MiB of 16\.2 MiB stored\n`).MatchString(got.stderr) ||
 		!strings.HasSuffix(got.stderr, "to resume, run the same command again\n") {
 		t.Fatalf("exit code %d: %s", got.code, got.stderr)
