@@ -36,7 +36,7 @@ test: lint race ## run lint and race: what CI runs
 .PHONY: race
 race: ## run all tests of all modules with the race detector (-short: smaller files), and each benchmark once
 	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler: the tests run without the race detector"
-	$(GO) test $(RACE) -short -timeout 8m $(PACKAGES)
+	$(GO) test $(RACE) -short -timeout 12m $(PACKAGES)
 	@echo "== each benchmark once"
 	@out=$$($(GO) test -run '^$$' -bench . -benchtime 1x ./... 2>&1) || { echo "$$out"; exit 1; }
 

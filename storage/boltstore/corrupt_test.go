@@ -191,8 +191,10 @@ func TestOpen_FlippedBitIsValidOrCorrupt(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "uploads.db")
 		write(t, path, data)
 		random := rand.New(rand.NewPCG(1, 2))
-		const tries = 1000
-		corrupt := 0
+		tries, corrupt := 1000, 0
+		if testing.Short() {
+			tries = 500
+		}
 		for try := range tries {
 			// One in ten hits a page header, where it has the largest effect.
 			at := random.IntN(len(data))
@@ -353,8 +355,11 @@ func TestOpen_ValidFileIsNotCorrupt(t *testing.T) {
 	inBothModes(t, func(t *testing.T, opts boltstore.Options) {
 		path := filepath.Join(t.TempDir(), "uploads.db")
 		random := rand.New(rand.NewPCG(7, 8))
-		want := content{}
-		for range 25 {
+		want, rounds := content{}, 25
+		if testing.Short() {
+			rounds = 13
+		}
+		for range rounds {
 			s := open(t, path, &opts)
 			var mu sync.Mutex
 			var group sync.WaitGroup
