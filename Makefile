@@ -4,7 +4,8 @@
 GO          ?= go
 MODULE      := github.com/seed-175555ba/tus-go
 MODULES     := . examples integration
-PACKAGES    := ./... ./examples/... ./integration/...
+# Package tus takes longest, and starts first.
+PACKAGES    := ./tus ./... ./examples/... ./integration/...
 # The version of the root module that the others require: the coming release, or the last.
 VERSION     := $(shell awk '$$1 == "$(MODULE)" { print $$2 }' examples/go.mod)
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.1
@@ -38,7 +39,7 @@ race: ## run all tests of all modules with the race detector (-short: smaller fi
 	@[ -n "$(RACE)" ] || echo "NOTICE: no C compiler: the tests run without the race detector"
 	$(GO) test $(RACE) -short -timeout 12m $(PACKAGES)
 	@echo "== each benchmark once"
-	@out=$$($(GO) test -run '^$$' -bench . -benchtime 1x ./... 2>&1) || { echo "$$out"; exit 1; }
+	@out=$$($(GO) test -run '^$$' -bench . -benchtime 1x -short ./... 2>&1) || { echo "$$out"; exit 1; }
 
 .PHONY: quick
 quick: ## run all tests of all modules, without race detector and lint

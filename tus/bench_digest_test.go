@@ -16,7 +16,11 @@ import (
 // uploading it with a digest ("digest-s"), within one run, and reports medians. The ratio
 // of "digest-s" to the slower of the others should be at most 1.10.
 func BenchmarkDigest(b *testing.B) {
-	path := benchmarkFile(b, benchmarkSize)
+	size := int64(benchmarkSize)
+	if testing.Short() {
+		size >>= 4
+	}
+	path := benchmarkFile(b, size)
 	file := func() tus.Source { return tus.File(path) }
 	for name, way := range map[string]struct {
 		extensions string
@@ -27,7 +31,7 @@ func BenchmarkDigest(b *testing.B) {
 		"TLS":        {overTLS + "creation", file, tus.UploadOptions{}},
 		"chunks":     {"creation", file, tus.UploadOptions{ChunkSize: 8 << 20}},
 		"parallel=4": {"creation,concatenation", file, tus.UploadOptions{Parallel: 4}},
-		"stream": {"creation,creation-defer-length", func() tus.Source { return tus.Reader(io.LimitReader(zeros{}, benchmarkSize)) },
+		"stream": {"creation,creation-defer-length", func() tus.Source { return tus.Reader(io.LimitReader(zeros{}, size)) },
 			tus.UploadOptions{}},
 	} {
 		b.Run(name, func(b *testing.B) {

@@ -34,6 +34,9 @@ import (
 // started.
 func TestFaultSoak(t *testing.T) {
 	first, runs := 1, 150
+	if testing.Short() {
+		runs = 60
+	}
 	if n, err := strconv.Atoi(os.Getenv("TUS_FAULT_SEED")); err == nil {
 		first, runs = n, 1
 	}

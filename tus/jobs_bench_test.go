@@ -117,7 +117,11 @@ func BenchmarkDirJobs_Disk(b *testing.B) {
 // BenchmarkDirJobs_Upload uploads trees of 10,000 and 100,000 files, and reports the peak
 // of the live heap of client and server.
 func BenchmarkDirJobs_Upload(b *testing.B) {
-	for _, tree := range []generatedFS{{100, 100}, {1000, 100}} {
+	trees := []generatedFS{{100, 100}, {1000, 100}}
+	if testing.Short() {
+		trees = trees[:1]
+	}
+	for _, tree := range trees {
 		b.Run(fmt.Sprintf("%dx%d", tree.dirs, tree.files), func(b *testing.B) {
 			srv := httptest.NewServer(&discard{extensions: "creation,creation-with-upload"})
 			defer srv.Close()

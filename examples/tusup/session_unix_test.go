@@ -145,25 +145,29 @@ func wantNoBars(t *testing.T, screen string) {
 }
 
 func TestSession_TwoAtOnceUploadEachFileOnce(t *testing.T) {
-	srv := tustest.NewServer(t, nil)
-	first := openConsole(t, 80, "TUS_ENDPOINT="+srv.Endpoint())
-	dir := filepath.Join(first.dir, "six")
-	writeFiles(t, dir, sixNames...)
-	second := openConsole(t, 80, "TUS_ENDPOINT="+srv.Endpoint(), "XDG_STATE_HOME="+first.dir)
-	third := openConsole(t, 80, "TUS_ENDPOINT="+srv.Endpoint(), "XDG_STATE_HOME="+first.dir)
-	upload := "tusup --chunk-size 20KB --bwlimit 200K " + dir
-	first.start(upload)
-	second.start(upload)
-	first.waitFor("%")
-	if screen, code := third.run("tusup list"); code != "0" || strings.Contains(screen, "another process") {
-		t.Errorf("list: exit code %s:\n%s", code, screen)
-	}
-	for _, s := range []*console{first, second} {
-		if screen, code := s.end(); code != "0" {
-			t.Errorf("exit code %s:\n%s", code, screen)
+	atWidths(t, func(t *testing.T, columns int) {
+		for _, flags := range []string{"--chunk-size 20KB", "--checksum off"} { // many requests for a file, and one
+			srv := tustest.NewServer(t, nil)
+			first := openConsole(t, columns, "TUS_ENDPOINT="+srv.Endpoint())
+			dir := filepath.Join(first.dir, "six")
+			writeFiles(t, dir, sixNames...)
+			second := openConsole(t, columns, "TUS_ENDPOINT="+srv.Endpoint(), "XDG_STATE_HOME="+first.dir)
+			third := openConsole(t, columns, "TUS_ENDPOINT="+srv.Endpoint(), "XDG_STATE_HOME="+first.dir)
+			upload := "tusup --bwlimit 300K " + flags + " " + dir
+			first.start(upload)
+			second.start(upload)
+			first.waitFor("%")
+			if screen, code := third.run("tusup list"); code != "0" || strings.Contains(screen, "another process") {
+				t.Errorf("list: exit code %s:\n%s", code, screen)
+			}
+			for _, s := range []*console{first, second} {
+				if screen, code := s.end(); code != "0" {
+					t.Errorf("exit code %s:\n%s", code, screen)
+				}
+			}
+			wantEachOnce(t, srv, dir)
 		}
-	}
-	wantEachOnce(t, srv, dir)
+	})
 }
 
 // retryAt matches which retry follows and when. A narrow terminal shows only when.
