@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
-	"os"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -44,35 +41,9 @@ func BenchmarkDigest(b *testing.B) {
 					return err
 				}
 			}
-			ways := []func() error{func() error { return sha256File(path) }, send(""), send("sha256")}
-			took := make([][]time.Duration, len(ways))
-			for b.Loop() {
-				for i, way := range ways {
-					begin := time.Now()
-					if err := way(); err != nil {
-						b.Fatal(err)
-					}
-					took[i] = append(took[i], time.Since(begin))
-				}
-			}
-			var medians []float64
-			for i, name := range []string{"hash-s", "off-s", "digest-s"} {
-				slices.Sort(took[i])
-				medians = append(medians, took[i][len(took[i])/2].Seconds())
-				b.ReportMetric(medians[i], name)
-			}
-			b.ReportMetric(medians[2]/max(medians[0], medians[1]), "digest/max")
+			benchmarkInTurn(b, []turn{
+				{"hash-s", func() error { return hashFile(path, sha256.New()) }}, {"off-s", send("")}, {"digest-s", send("sha256")},
+			}, "digest/max")
 		})
 	}
-}
-
-// sha256File hashes a file as its digest is, in blocks that fit the cache of the CPU.
-func sha256File(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.CopyBuffer(sha256.New(), struct{ io.Reader }{f}, make([]byte, 256<<10))
-	return err
 }

@@ -46,13 +46,13 @@ func TestDigest_SameVersionIsNotReadAgain(t *testing.T) {
 	if d := records(t, opts.Store)[0].Digest; d == nil || d.Algorithm != "sha256" || d.Offset != 600_000 || d.Source == "" || len(d.State) == 0 {
 		t.Fatalf("digest of the record is %+v", d)
 	}
-	source := &countedSource{Source: sameVersion(tus.Bytes(data), "1")}
+	source := &countingSource{Source: sameVersion(tus.Bytes(data), "1")}
 	res, err := newClient(t, srv.Endpoint(), opts).Upload(testContext(t), source, digested(tus.UploadOptions{}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantDigest(t, srv.Handler, res, data)
-	if n := source.read.Load(); res.Stats.ResumedFrom != 600_000 || n != 400_000 {
+	if n := source.bytes.Load(); res.Stats.ResumedFrom != 600_000 || n != 400_000 {
 		t.Errorf("resumed at %d, %d bytes were read", res.Stats.ResumedFrom, n)
 	}
 }
@@ -129,11 +129,11 @@ func TestDigest_UnchangedPrefixIsComparedAndResumed(t *testing.T) {
 	} {
 		srv, opts := tustest.NewServer(t, nil), attributesOnly()
 		digestStopped(t, srv, opts, open(), *digested(tus.UploadOptions{}))
-		source := &countedSource{Source: open()}
+		source := &countingSource{Source: open()}
 		res, err := newClient(t, srv.Endpoint(), opts).Upload(testContext(t), source, digested(tus.UploadOptions{}))
 		wantNoError(t, err)
 		wantDigest(t, srv.Handler, res, data)
-		if n := source.read.Load(); res.Stats.ResumedFrom != 600_000 || n != 1_000_000 {
+		if n := source.bytes.Load(); res.Stats.ResumedFrom != 600_000 || n != 1_000_000 {
 			t.Errorf("%s: resumed at %d, %d bytes were read", name, res.Stats.ResumedFrom, n)
 		}
 	}

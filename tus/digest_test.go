@@ -2,7 +2,6 @@ package tus_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
@@ -164,38 +162,16 @@ func TestDigest_ResentBytesCountOnce(t *testing.T) {
 	}
 }
 
-// countedSource counts the bytes that are read of it.
-type countedSource struct {
-	tus.Source
-	read atomic.Int64
-}
-
-func (s *countedSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error) {
-	r, err := s.Source.Open(ctx, offset)
-	return &countedReader{r, &s.read}, err
-}
-
-type countedReader struct {
-	io.ReadCloser
-	n *atomic.Int64
-}
-
-func (r *countedReader) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
-	r.n.Add(int64(n))
-	return n, err
-}
-
 func TestDigest_BytesInMemoryAreReadOnce(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
 	data := randomBytes(900_000)
-	source := &countedSource{Source: tus.Bytes(data)}
+	source := &countingSource{Source: tus.Bytes(data)}
 	res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), source, digested(tus.UploadOptions{CreationLimit: -1}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantDigest(t, srv.Handler, res, data)
-	if n := source.read.Load(); n != int64(len(data)) {
+	if n := source.bytes.Load(); n != int64(len(data)) {
 		t.Errorf("%d bytes were read of %d", n, len(data))
 	}
 }
