@@ -58,7 +58,12 @@ func openWritable(path string, orReadable bool) (f *os.File, readOnly, err error
 
 // lockFile locks the file, so that it is not written or renamed meanwhile, or closes it.
 func (s *Store) lockFile(ctx context.Context) error {
-	err := s.lock.Lock(ctx, s.file)
+	var err error
+	if s.opts.Shared {
+		err = s.lock.Lock(ctx, s.file)
+	} else if err = filelock.Lock(ctx, s.file); err != nil { // the holder may keep it for days
+		s.file.Close()
+	}
 	if err != nil && errors.Is(err, ctx.Err()) {
 		return storage.ErrLocked
 	}

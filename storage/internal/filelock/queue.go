@@ -8,7 +8,8 @@ import (
 
 // A Queue locks files for a process that locks often, and briefly, like its competitors.
 // It waits in the system: unlike the function Lock, which tries again and again, it gets
-// the lock within microseconds, and a process that locks often does not starve others.
+// the lock within microseconds, and a process that locks often does not starve others. But
+// a call that returns the error of its ctx may leave a thread until the lock is released.
 type Queue struct {
 	waiting chan struct{} // semaphore for the system call that waits
 }
