@@ -46,10 +46,9 @@ func (p BatchProgress) Remaining() time.Duration {
 // the jobs through [BatchCounter.Jobs] to [Client.UploadAll], and call
 // [BatchCounter.Progress] from any goroutine, for example for each tick of a timer.
 type BatchCounter struct {
-	mu    sync.Mutex
-	now   BatchProgress // without the fields that Progress computes
-	moved int64         // bytes sent by this session, without lost ones
-	rate  movingRate
+	mu   sync.Mutex
+	now  BatchProgress // without the fields that Progress computes
+	rate movingRate    // of the bytes sent by this session, without lost ones
 
 	open    int // number of iterators that have not ended
 	unsized int // number of running jobs whose size is not known yet
@@ -185,9 +184,8 @@ func (i *batchItem) end(ctx context.Context, r *Result, err error) {
 func (i *batchItem) moves(sent, resumed int64) {
 	c := i.counter
 	c.now.Sent += sent - i.sent
-	c.moved += max(0, sent-resumed) - max(0, i.sent-i.resumed)
+	c.rate.add(time.Now(), c.rate.count+max(0, sent-resumed)-max(0, i.sent-i.resumed))
 	i.sent, i.resumed = sent, resumed
-	c.rate.add(time.Now(), c.moved)
 }
 
 // sizes sets what is known of the size. It requires the mutex.

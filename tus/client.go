@@ -170,9 +170,9 @@ type Options struct {
 	// Hooks are called for all uploads of this client.
 	Hooks Hooks
 
-	// Logger logs requests and transitions at Debug, uploads that were created, resumed, paused or
-	// completed at Info, retries and stored uploads that are held or not resumed at Warn,
-	// and failures at Error, without credentials and without the queries of URLs. nil
+	// Logger logs requests and transitions at Debug, uploads that were created, resumed,
+	// paused or completed at Info, retries and stored uploads that are held or not resumed at
+	// Warn, and failures at Error, without credentials and without the queries of URLs. nil
 	// disables logging.
 	Logger *slog.Logger
 }

@@ -16,8 +16,8 @@ import (
 // Unless the policy is HeldBegin, the record of a new upload is stored before the upload is
 // created. If several Uploaders start at the same time, one creates the upload, and it is
 // held for the others. If the holder crashes before it has the upload URL, the record is
-// valid until the lease ends. With HeldWait, a source that is sent in the request that
-// creates its upload is not stored before that request.
+// valid until the lease ends. With HeldWait and without [Options.RememberCompleted], a source
+// that is sent in the request that creates its upload is not stored before that request.
 type HeldPolicy int
 
 const (
@@ -43,8 +43,8 @@ type HeldError struct {
 	// Until is when the lease ends unless it is renewed.
 	Until time.Time
 	// Wait is the maximum remaining wait for the release unless the lease is renewed, 0 if
-	// the upload does not wait.
-	// Run reads the record every second; a caller of [Uploader.Step] should do the same.
+	// the upload does not wait. Run reads the record every second; a caller of
+	// [Uploader.Step] should do the same.
 	Wait time.Duration
 
 	url   string // of the upload, with secrets in its query; empty for parts

@@ -120,13 +120,14 @@ func (l *ledger) startRate() {
 
 // reportProgress requires hooks.mu.
 func (l *ledger) reportProgress() {
-	known, sent := l.status(), l.work.account().sent
+	known, sent, now := l.status(), l.work.account().sent, time.Now()
+	l.rate.add(now, l.counters.sent())
 	l.hooks.progress(Progress{
 		Acknowledged: known.highest,
 		InFlight:     max(0, sent-known.highest),
 		Size:         known.info.Size,
 		SizeUnknown:  known.info.SizeUnknown,
-		Rate:         l.rate.measure(time.Now(), l.counters.sent()),
+		Rate:         l.rate.perSecond(now),
 	})
 }
 

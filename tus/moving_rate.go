@@ -41,12 +41,6 @@ func (r *movingRate) add(at time.Time, count int64) {
 	}
 }
 
-// measure sets the count and returns its growth per second.
-func (r *movingRate) measure(now time.Time, count int64) int64 {
-	r.add(now, count)
-	return r.perSecond(now)
-}
-
 // perSecond returns the growth per second, 0 while it is unknown.
 func (r *movingRate) perSecond(now time.Time) int64 {
 	if len(r.samples) == 0 {

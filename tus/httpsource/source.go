@@ -36,8 +36,8 @@ type Options struct {
 	// size, ModTime and ETag, for all fingerprints except fingerprint.Content. "" means
 	// the URL with its query, without user and password; see URL for one that is renewed.
 	// Set it to a key of your own if the URL of the same data changes in another process,
-	// such as a signed URL, or if one URL returns different data, by Header or user. Two sources with the same Identity are the same
-	// source if the rest is equal.
+	// such as a signed URL, or if one URL returns different data, by Header or user. Two
+	// sources with the same Identity are the same source if the rest is equal.
 	Identity string
 
 	// URL, if not nil, returns the URL of the data, in place of the URL of [New], which must
