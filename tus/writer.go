@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
 // Writer uploads the bytes that are written to it. Create it with [Client.NewWriter], and
@@ -108,17 +109,7 @@ func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 // fillFrom reads some bytes of r into the buffer.
 func (w *Writer) fillFrom(buffer []byte, r io.Reader) (n int, err error) {
 	defer func() { w.filled <- n }() // also if r panics
-	const maxEmptyReads = 100
-	for range maxEmptyReads {
-		m, err := r.Read(buffer)
-		if m < 0 || m > len(buffer) {
-			return 0, fmt.Errorf("reader returned %d bytes of %d", m, len(buffer))
-		}
-		if m > 0 || err != nil {
-			return m, err
-		}
-	}
-	return 0, io.ErrNoProgress
+	return readahead.Some(r, buffer)
 }
 
 // nextBuffer waits until the upload reads, and returns its buffer.

@@ -122,24 +122,30 @@ func fillUpTo(ctx context.Context, r io.Reader, buffer []byte, from int, size in
 // Fill reads until p is full, r returns an error or ctx ends: r may then be closed. Unlike
 // [io.ReadFull], it returns io.EOF also after some bytes.
 func Fill(ctx context.Context, r io.Reader, p []byte) (n int, err error) {
-	const maxEmptyReads = 100
-	for empty := 0; n < len(p) && err == nil; {
+	for n < len(p) && err == nil {
 		if ctx.Err() != nil {
 			return n, async.ContextError(ctx)
 		}
 		var m int
-		m, err = r.Read(p[n:])
-		if m < 0 || m > len(p)-n {
-			return n, fmt.Errorf("reader returned %d bytes of %d", m, len(p)-n)
-		}
+		m, err = Some(r, p[n:])
 		n += m
-		if m > 0 {
-			empty = 0
-		} else if empty++; empty > maxEmptyReads && err == nil {
-			err = io.ErrNoProgress
-		}
 	}
 	return n, err
+}
+
+// Some reads at least one byte, or returns an error.
+func Some(r io.Reader, p []byte) (int, error) {
+	const maxEmptyReads = 100
+	for range maxEmptyReads {
+		n, err := r.Read(p)
+		if n < 0 || n > len(p) {
+			return 0, fmt.Errorf("reader returned %d bytes of %d", n, len(p))
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return 0, io.ErrNoProgress
 }
 
 // wait waits for the read-ahead in flight.

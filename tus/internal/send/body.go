@@ -3,7 +3,6 @@ package send
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/internal/async"
+	"github.com/seed-175555ba/tus-go/tus/internal/readahead"
 )
 
 // body is one body of a request. If it is a file, the kernel sends it on the connections of
@@ -213,19 +213,8 @@ func (b *body) reportSum(sum []byte) bool {
 
 // readSome reads at least one byte, or returns an error.
 func (b *body) readSome(p []byte) (int, error) {
-	const maxEmptyReads = 100
-	for range maxEmptyReads {
-		release := b.bodies.Stall.Pause()
-		n, err := b.src.Read(p)
-		release()
-		if n < 0 || n > len(p) {
-			return 0, fmt.Errorf("reader returned %d bytes of %d", n, len(p))
-		}
-		if n > 0 || err != nil {
-			return n, err
-		}
-	}
-	return 0, io.ErrNoProgress
+	defer b.bodies.Stall.Pause()()
+	return readahead.Some(b.src, p)
 }
 
 // endedEarly records an error of the source before its expected end.
