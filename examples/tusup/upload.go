@@ -37,7 +37,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	if u.DryRun {
-		return u.printPlan(ctx, c, files, out)
+		return u.printPlan(ctx, c, files, opts.Metadata, out)
 	}
 	if len(files) == 0 {
 		out.printSummary()
