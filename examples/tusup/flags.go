@@ -239,7 +239,7 @@ func (c *common) check() error {
 	case c.NoState && c.State != "":
 		return usagef("--state cannot be used with --no-state")
 	}
-	_, err := c.headers()
+	_, err := c.sources.flags()
 	return err
 }
 

@@ -96,7 +96,7 @@ func (u *uploadCommand) endpoint(c *common) (string, error) {
 // closes both.
 func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
 	reached := &reach{}
-	opts := tus.Options{
+	opts, err := c.clientOptions(p, endpoint, tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
 		Retry:         tus.RetryPolicy{ShouldRetry: reached.shouldRetry},
 
@@ -108,9 +108,12 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 			OnHeld:        u.heldHook(p, c),
 			OnStoreError:  out.storeError(),
 		},
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	// Report invalid options before the database is opened.
-	if _, err := c.newClient(p, endpoint, opts); err != nil {
+	if _, err := c.clientWith(endpoint, opts); err != nil {
 		return nil, nil, err
 	}
 	store, err := c.openState(p)
@@ -123,7 +126,7 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 	out.unstored.Store(store == nil)
 	limit, endLimit := u.Bwlimit.start()
 	opts.RateLimit = limit
-	client, err := c.newClient(p, endpoint, opts)
+	client, err := c.clientWith(endpoint, opts)
 	return client, func() {
 		endLimit()
 		client.CloseIdleConnections()
