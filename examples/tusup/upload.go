@@ -214,7 +214,8 @@ func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Cl
 
 // job prepares the upload of a file. If that fails, so does the job.
 func (u *uploadCommand) job(ctx context.Context, f file, opts tus.UploadOptions, out *output) tus.Job {
-	opts.Hooks = out.progress.start(f)
+	f.shown = out.progress.Start(f.shownName(), f.size)
+	opts.Hooks = f.shown.Hooks()
 	source, err := u.prepare(ctx, &f, &opts, out)
 	if err != nil {
 		source = brokenSource{err}
@@ -243,7 +244,7 @@ func isInterruption(ctx context.Context, err error) bool {
 // ended reports the end of a file, and deletes its upload with --terminate-on-fail.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
 	f, err = u.recordDigest(f, result, err)
-	out.progress.end(f, result, err)
+	f.shown.End(result.Size, err)
 	if u.TerminateFail && result.URL != "" && isAbandoned(err) && !isInterruption(ctx, err) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
 			out.logf("%s: the upload was not deleted on the server: %v", f.name(), err)
