@@ -17,7 +17,6 @@ const recommendedChunk = 8 * mib
 type advice struct {
 	slash         bool     // the endpoint requires a slash at its end
 	override      bool     // PATCH is sent as POST
-	overrideFound bool     // and that was found here
 	origins       []string // that require the credentials
 	chunk         int64    // bytes that the server requires; 0 if it does not
 	most          int64    // bytes of a chunk at most; 0 for no limit
@@ -44,7 +43,7 @@ func (s *session) flags() []string {
 	for _, o := range a.origins {
 		flags = append(flags, "--trusted-origin", o)
 	}
-	if a.overrideFound {
+	if a.override && !s.config.OverridePatch {
 		flags = append(flags, "--method-override")
 	}
 	switch {
