@@ -340,7 +340,7 @@ func TestWalk_OneAtATime(t *testing.T) {
 		write(name, name)
 	}
 	s := newSpool(Config{Dir: m.scan.dir, ScanOnly: true})
-	s.notifier = newNotifier(s.Config, s.logf)
+	s.notifier = newNotifier(s.Config)
 	s.walk(t.Context(), "a")
 	s.walk(t.Context(), "b")
 	if !slices.Equal(s.pending, []string{"b"}) {
