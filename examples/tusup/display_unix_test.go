@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -102,17 +101,6 @@ func (t *terminal) await(tb testing.TB, pattern string) {
 	}
 }
 
-// closedEndpoint returns an endpoint that refuses connections.
-func closedEndpoint(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String() + "/files/"
-}
-
 // slowServer returns a server whose PATCH requests wait for release.
 func slowServer(t *testing.T) (srv *tustest.Server, release func()) {
 	srv = tustest.NewServer(t, nil)
@@ -147,7 +135,7 @@ func TestProgress_TerminalShowsRetries(t *testing.T) {
 	for _, width := range []int{40, 80} {
 		path, _ := randomFile(t, 1000)
 		start := time.Now()
-		cmd := command(t, "--endpoint", closedEndpoint(t), "--no-state", path)
+		cmd := command(t, "--endpoint", "http://"+freeAddress(t)+"/files/", "--no-state", path)
 		term := startInTerminal(t, cmd, width, 10)
 		term.await(t, `^file\.bin 0 % .*connection refused`)
 		if took := time.Since(start); took > 2*time.Second {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -165,6 +166,25 @@ func serve(t *testing.T) (endpoint, dir string) {
 	}
 	fields := strings.Fields(text) // tusd at ENDPOINT stores in DIR
 	return fields[2], filepath.Join(cmd.Dir, "store")
+}
+
+// freeAddress returns an address on which no server listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// kill kills a process that may have ended.
+func kill(cmd *exec.Cmd) {
+	if cmd.Process != nil && cmd.ProcessState == nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
 }
 
 // wantOnDisk fails unless tusd stored exactly data.

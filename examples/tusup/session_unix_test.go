@@ -5,7 +5,6 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -180,12 +179,7 @@ func retryAt(columns int) string {
 
 func TestSession_ServerDownFromTheStart(t *testing.T) {
 	atWidths(t, func(t *testing.T, columns int) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := listener.Addr().String()
-		listener.Close()
+		address := freeAddress(t)
 		s := openConsole(t, columns, "TUS_ENDPOINT=http://"+address+"/files/")
 		writeFiles(t, s.dir, "a.txt")
 		began := time.Now()
@@ -210,12 +204,7 @@ func TestSession_ServerDownFromTheStart(t *testing.T) {
 
 func TestSession_ServerDiesInTheMiddle(t *testing.T) {
 	atWidths(t, func(t *testing.T, columns int) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := listener.Addr().String()
-		listener.Close()
+		address := freeAddress(t)
 		store := t.TempDir()
 		serve := func() *exec.Cmd {
 			server := command(t, "serve", "--addr", address, "--dir", store)
