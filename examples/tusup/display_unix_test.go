@@ -56,8 +56,7 @@ func TestProgress_TerminalShowsRetries(t *testing.T) {
 			t.Errorf("the reason is shown after %v", took)
 		}
 		term.await(t, `connection refused, (retry [45] in )?[1-9] s$`)
-		cmd.Process.Kill()
-		cmd.Wait()
+		kill(cmd)
 	}
 }
 

@@ -42,8 +42,7 @@ func startInTerminal(t *testing.T, cmd *exec.Cmd, columns, rows int) *terminal {
 	}()
 	go io.Copy(tty, term.screen) // what a terminal replies to queries
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		kill(cmd)
 		tty.Close()
 		<-term.closed
 		term.screen.InputPipe().(io.Closer).Close() // ends the copy; Close of the screen races with it
