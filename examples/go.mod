@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/alecthomas/kong v1.17.0
+	github.com/djherbis/times v1.6.0
 	github.com/mattn/go-runewidth v0.0.28
 	github.com/muesli/roff v0.1.0
 	github.com/posener/complete v1.2.3

@@ -11,6 +11,15 @@ import (
 
 // newClient returns a client for endpoint with the flags of all commands.
 func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.Client, error) {
+	opts, err := c.clientOptions(p, endpoint, opts)
+	if err != nil {
+		return nil, err
+	}
+	return c.clientWith(endpoint, opts)
+}
+
+// clientOptions adds the flags of all commands to opts. It reads the files of these flags.
+func (c *common) clientOptions(p *program, endpoint string, opts tus.Options) (tus.Options, error) {
 	var err error
 	opts.TrustedOrigins = c.trustedOrigins()
 	opts.OverridePatchMethod, opts.Capabilities = c.MethodOverride, c.Capabilities.Capabilities
@@ -27,7 +36,7 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 		opts.ResponseTimeout = -1
 	}
 	if opts.HTTPClient, err = c.httpClient(p, endpoint); err != nil {
-		return nil, err
+		return opts, err
 	}
 	if onRetry := opts.Hooks.OnRetry; c.Verbose {
 		opts.Hooks.OnRetry = func(u *tus.Uploader, r tus.Retry) {
@@ -37,13 +46,16 @@ func (c *common) newClient(p *program, endpoint string, opts tus.Options) (*tus.
 			p.logf("%s: attempt %d failed, retrying in %v: %v", orDash(u.Name()), r.Attempt, r.Delay.Round(time.Millisecond), r.Err)
 		}
 	}
-	if opts.Header, err = c.headerFor(endpoint); err != nil {
-		return nil, err
-	}
 	if c.Remote != "" {
 		// Two remotes may be two accounts of one server: the upload of one is not that of the other.
 		opts.ResumeScope = "remote " + c.Remote + " " + endpoint
 	}
+	opts.Header, err = c.headerFor(endpoint)
+	return opts, err
+}
+
+// clientWith returns a client with the options of clientOptions.
+func (c *common) clientWith(endpoint string, opts tus.Options) (*tus.Client, error) {
 	client, err := tus.NewClient(endpoint, &opts)
 	if errors.Is(err, tus.ErrInvalidInput) {
 		if hint := withoutScheme(endpoint); hint != "" {

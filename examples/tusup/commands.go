@@ -54,7 +54,7 @@ func (i *infoCommand) Run(ctx context.Context, p *program, c *common) error {
 	return nil
 }
 
-// orEmpty returns m, which in JSON is an object also if it is nil.
+// orEmpty returns m, or an empty map if it is nil: one to add to, and an object in JSON.
 func orEmpty(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}

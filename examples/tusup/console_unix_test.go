@@ -9,23 +9,15 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/charmbracelet/x/vt"
-	"github.com/creack/pty"
 )
 
 // console is a bash in a terminal, at which a test types commands.
 type console struct {
+	*terminal
 	t   *testing.T
 	dir string
-	tty *os.File
-
-	mu     sync.Mutex
-	screen *vt.Emulator
-	raw    strings.Builder
 }
 
 // consoleRows is the height of a terminal: nothing that a test reads scrolls off.
@@ -43,52 +35,9 @@ func openConsole(t *testing.T, columns int, env ...string) *console {
 	cmd.Dir = like.Dir
 	cmd.Env = append(like.Env, "PS1=$ ", "TERM=xterm-256color", "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
 	cmd.Env = append(cmd.Env, env...)
-	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: consoleRows, Cols: uint16(columns)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &console{t: t, dir: cmd.Dir, tty: tty, screen: vt.NewEmulator(columns, consoleRows)}
-	var reading sync.WaitGroup
-	reading.Go(s.read)
-	go io.Copy(tty, s.screen) // what a terminal replies to queries
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-		tty.Close()
-		reading.Wait()
-		s.screen.InputPipe().(io.Closer).Close() // ends the copy; Close of the screen races with it
-		if t.Failed() {
-			t.Logf("the screen:\n%s", s.text())
-		}
-	})
+	s := &console{terminal: startInTerminal(t, cmd, columns, consoleRows), t: t, dir: cmd.Dir}
 	s.waitFor("$ ")
 	return s
-}
-
-// read shows the output on the screen.
-func (s *console) read() {
-	buf := make([]byte, 4096)
-	for {
-		n, err := s.tty.Read(buf)
-		s.mu.Lock()
-		s.raw.Write(buf[:n])
-		s.screen.Write(buf[:n])
-		s.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-// text returns the screen without spaces at the ends of rows.
-func (s *console) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var rows []string
-	for row := range strings.Lines(s.screen.String()) {
-		rows = append(rows, strings.TrimRight(row, " \r\n"))
-	}
-	return strings.TrimRight(strings.Join(rows, "\n"), "\n")
 }
 
 // send types text.
@@ -129,29 +78,16 @@ func (s *console) waitFor(text string) {
 	s.waitMatch(regexp.QuoteMeta(strings.TrimRight(text, " ")))
 }
 
-// waitMatch waits until the screen matches, and returns the first group.
+// waitMatch waits until the screen matches, and returns the last group.
 func (s *console) waitMatch(pattern string) string {
 	s.t.Helper()
-	re := regexp.MustCompile(pattern)
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		if m := re.FindStringSubmatch(s.text()); m != nil {
-			return m[len(m)-1]
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("%q is not on the screen", pattern)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	return s.match(s.t, pattern, 30*time.Second)
 }
 
 // resize changes the width of the terminal.
 func (s *console) resize(columns int) {
 	s.t.Helper()
-	s.mu.Lock()
-	s.screen.Resize(columns, consoleRows)
-	s.mu.Unlock()
-	if err := pty.Setsize(s.tty, &pty.Winsize{Rows: consoleRows, Cols: uint16(columns)}); err != nil {
+	if err := s.terminal.resize(columns, consoleRows); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -23,8 +23,9 @@ type login struct {
 	err      error // why header is incomplete
 }
 
-// sources has the credentials that are not from the command line.
+// sources has the credentials of a run.
 type sources struct {
+	flags       func() (login, error)
 	environment login
 	remote      *login // nil without @NAME
 	defaults    login  // of the top level of the configuration file
@@ -93,7 +94,7 @@ func (c *connection) trustedOrigins() []string {
 // logins returns the credentials of all sources, those that take precedence last, and
 // which of them may be sent to a URL.
 func (c *connection) logins(rawURL string) (all []login, allowed []bool, err error) {
-	fromFlags, err := c.headers()
+	fromFlags, err := c.sources.flags()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -156,7 +157,7 @@ func (c *connection) withVariable(endpoint string, err error) error {
 	return err
 }
 
-// headers returns the credentials of the flags. Errors do not repeat values, which may be
+// headers reads the credentials of the flags. Errors do not repeat values, which may be
 // secret.
 func (c *connection) headers() (login, error) {
 	l := login{names: []string{"--header"}}

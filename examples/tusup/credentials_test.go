@@ -1,42 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
-
-// guarded is a server that refuses requests without a token.
-type guarded struct {
-	url string
-
-	mu   sync.Mutex
-	seen []string // methods and credentials of the requests
-}
-
-func newGuarded(t *testing.T) *guarded {
-	g := &guarded{}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.mu.Lock()
-		g.seen = append(g.seen, fmt.Sprint(r.Method, " ", r.Header.Get("Authorization"), r.Header.Get("X-Env"), r.Header.Get("X-Flag")))
-		g.mu.Unlock()
-		w.WriteHeader(http.StatusUnauthorized)
-	}))
-	t.Cleanup(srv.Close)
-	g.url = srv.URL
-	return g
-}
-
-func (g *guarded) credentials() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return strings.Join(g.seen, "\n")
-}
 
 func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
 	t.Parallel()
@@ -69,9 +40,9 @@ func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
 			"upload-url": {"--no-state", "--progress", "none", "--upload-url", "HERE/files/1", path},
 		} {
 			t.Run(name+" "+verb, func(t *testing.T) {
-				g := newGuarded(t)
+				l := newHeaderLog(t)
 				here := func(s string) string {
-					return strings.NewReplacer("HERE", g.url, "HOST", strings.TrimPrefix(g.url, "http://")).Replace(s)
+					return strings.NewReplacer("HERE", l.url, "HOST", strings.TrimPrefix(l.url, "http://")).Replace(s)
 				}
 				all := append(append([]string{"--retries", "0"}, test.args...), args...)
 				if !test.noHeader {
@@ -86,14 +57,14 @@ func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
 				cmd := command(t, all...)
 				cmd.Env = append(cmd.Env, "TUS_ENDPOINT="+here(test.env), "TUS_TOKEN=of-env", "TUS_HEADERS=X-Env: header-of-env")
 				got := finish(t, cmd)
-				seen := g.credentials()
+				seen := l.text()
 				if got.code != exitFailed || seen == "" {
 					t.Fatalf("server saw %q, outcome is %+v", seen, got)
 				}
 				if strings.Contains(seen, "Bearer of-env") != test.wantEnv || strings.Contains(seen, "header-of-env") != test.wantEnv || strings.Contains(seen, "of-flag") != (test.wantFlag && !test.noHeader) {
 					t.Errorf("server saw %s", seen)
 				}
-				if named := strings.Contains(got.stderr, "--trusted-origin "+g.url); named == test.wantEnv {
+				if named := strings.Contains(got.stderr, "--trusted-origin "+l.url); named == test.wantEnv {
 					t.Errorf("printed: %s", got.stderr)
 				}
 				if strings.Contains(got.stderr, "of-env") || strings.Contains(got.stderr, "of-flag") {
@@ -106,8 +77,8 @@ func TestCredentials_GoToTheEndpointAndTrustedOriginsOnly(t *testing.T) {
 
 func TestCredentials_NoneSetNamesNoFlag(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
-	got := tusup(t, "info", "--retries", "0", g.url+"/files/1")
+	l := newHeaderLog(t)
+	got := tusup(t, "info", "--retries", "0", l.url+"/files/1")
 	if got.code != exitFailed || strings.Contains(got.stderr, "--trusted-origin") {
 		t.Errorf("outcome is %+v", got)
 	}
@@ -115,20 +86,20 @@ func TestCredentials_NoneSetNamesNoFlag(t *testing.T) {
 
 func TestCredentials_ForeignLocationNamesTheFlag(t *testing.T) {
 	t.Parallel()
-	g := newGuarded(t)
+	l := newHeaderLog(t)
 	home := tustest.NewServer(t, nil)
-	home.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", g.url+"/files/1")})
+	home.Inject(tustest.Fault{Method: "POST", Times: -1, Action: tustest.SetHeader("Location", l.url+"/files/1")})
 	path, _ := randomFile(t, 300_000)
 	args := []string{"--endpoint", home.Endpoint(), "--retries", "0", "--chunk-size", "100KB", "--no-state", path}
 	cmd := command(t, args...)
 	cmd.Env = append(cmd.Env, "TUS_TOKEN=of-env")
-	if got := finish(t, cmd); !strings.Contains(got.stderr, "--trusted-origin "+g.url) || strings.Contains(g.credentials(), "of-env") {
-		t.Errorf("server saw %s, printed: %s", g.credentials(), got.stderr)
+	if got := finish(t, cmd); !strings.Contains(got.stderr, "--trusted-origin "+l.url) || strings.Contains(l.text(), "of-env") {
+		t.Errorf("server saw %s, printed: %s", l.text(), got.stderr)
 	}
-	cmd = command(t, append([]string{"--trusted-origin", g.url}, args...)...)
+	cmd = command(t, append([]string{"--trusted-origin", l.url}, args...)...)
 	cmd.Env = append(cmd.Env, "TUS_TOKEN=of-env")
-	if got := finish(t, cmd); strings.Contains(got.stderr, "--trusted-origin") || !strings.Contains(g.credentials(), "of-env") {
-		t.Errorf("server saw %s, printed: %s", g.credentials(), got.stderr)
+	if got := finish(t, cmd); strings.Contains(got.stderr, "--trusted-origin") || !strings.Contains(l.text(), "of-env") {
+		t.Errorf("server saw %s, printed: %s", l.text(), got.stderr)
 	}
 }
 

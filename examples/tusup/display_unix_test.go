@@ -4,114 +4,16 @@ package main
 
 import (
 	"bytes"
-	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/charmbracelet/x/vt"
-	"github.com/creack/pty"
-
 	"github.com/seed-175555ba/tus-go/tus/tustest"
 )
-
-// terminal is an emulated terminal that a command writes to.
-type terminal struct {
-	pty    *os.File
-	closed chan struct{}
-
-	mu       sync.Mutex
-	emulator *vt.Emulator
-	raw      bytes.Buffer
-}
-
-// startInTerminal starts cmd in a terminal: standard error, and standard output unless it
-// is set.
-func startInTerminal(t *testing.T, cmd *exec.Cmd, columns, rows int) *terminal {
-	t.Helper()
-	master, slave, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer slave.Close()
-	if err := pty.Setsize(master, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)}); err != nil {
-		t.Fatal(err)
-	}
-	if cmd.Stdout == nil {
-		cmd.Stdout = slave
-	}
-	cmd.Stdin, cmd.Stderr = slave, slave
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	term := &terminal{pty: master, closed: make(chan struct{}), emulator: vt.NewEmulator(columns, rows)}
-	t.Cleanup(func() { master.Close() })
-	go func() {
-		defer close(term.closed)
-		io.Copy(term, master) // ends with EIO when the command exits
-	}()
-	return term
-}
-
-func (t *terminal) Write(data []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.raw.Write(data)
-	return t.emulator.Write(data)
-}
-
-func (t *terminal) resize(columns, rows int) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.emulator.Resize(columns, rows)
-	return pty.Setsize(t.pty, &pty.Winsize{Cols: uint16(columns), Rows: uint16(rows)})
-}
-
-// rows returns the rows of the screen up to the last one with text.
-func (t *terminal) rows() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	rows := strings.Split(t.emulator.String(), "\n")
-	for i, row := range rows {
-		rows[i] = strings.TrimRight(row, " \r")
-	}
-	for len(rows) > 0 && rows[len(rows)-1] == "" {
-		rows = rows[:len(rows)-1]
-	}
-	return rows
-}
-
-// await waits until a row matches pattern.
-func (t *terminal) await(tb testing.TB, pattern string) {
-	tb.Helper()
-	re := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(20 * time.Second); !slices.ContainsFunc(t.rows(), re.MatchString); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			tb.Fatalf("no row matches %s:\n%s", pattern, strings.Join(t.rows(), "\n"))
-		}
-	}
-}
-
-// closedEndpoint returns an endpoint that refuses connections.
-func closedEndpoint(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String() + "/files/"
-}
 
 // slowServer returns a server whose PATCH requests wait for release.
 func slowServer(t *testing.T) (srv *tustest.Server, release func()) {
@@ -147,15 +49,14 @@ func TestProgress_TerminalShowsRetries(t *testing.T) {
 	for _, width := range []int{40, 80} {
 		path, _ := randomFile(t, 1000)
 		start := time.Now()
-		cmd := command(t, "--endpoint", closedEndpoint(t), "--no-state", path)
+		cmd := command(t, "--endpoint", "http://"+freeAddress(t)+"/files/", "--no-state", path)
 		term := startInTerminal(t, cmd, width, 10)
 		term.await(t, `^file\.bin 0 % .*connection refused`)
 		if took := time.Since(start); took > 2*time.Second {
 			t.Errorf("the reason is shown after %v", took)
 		}
 		term.await(t, `connection refused, (retry [45] in )?[1-9] s$`)
-		cmd.Process.Kill()
-		cmd.Wait()
+		kill(cmd)
 	}
 }
 

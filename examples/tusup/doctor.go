@@ -61,9 +61,7 @@ func (d *doctorCommand) config(p *program, c *common) (doctor.Config, error) {
 	case d.Timeout <= 0:
 		return doctor.Config{}, usagef("--timeout %v: must be positive", d.Timeout)
 	}
-	var upload uploadCommand
-	upload.Metadata = d.Metadata
-	metadata, err := upload.metadata()
+	metadata, err := (&transfer{Metadata: d.Metadata}).metadata()
 	if err != nil {
 		return doctor.Config{}, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -21,11 +20,7 @@ type plan struct {
 }
 
 // printPlan prints the files that would be uploaded, and their number and size.
-func (u *uploadCommand) printPlan(ctx context.Context, c *common, all []file, out *output) error {
-	given, err := u.metadata()
-	if err != nil {
-		return err
-	}
+func (u *uploadCommand) printPlan(ctx context.Context, c *common, all []file, given tus.Metadata, out *output) error {
 	p := plan{uploadCommand: u, out: out, given: given}
 	end := p.openState(c)
 	defer end()
@@ -106,11 +101,7 @@ func (p *plan) print(ctx context.Context, f file) {
 		if f.size >= 0 {
 			size = &f.size
 		}
-		metadata := maps.Clone(opts.Metadata)
-		if metadata == nil {
-			metadata = tus.Metadata{}
-		}
-		p.out.print(report.Planned{Name: report.NameOf(f.name()), Size: size, Metadata: metadata, Resumes: resumes, AlreadyUploaded: complete})
+		p.out.print(report.Planned{Name: report.NameOf(f.name()), Size: size, Metadata: orEmpty(opts.Metadata), Resumes: resumes, AlreadyUploaded: complete})
 		return
 	}
 	text := f.name()

@@ -156,8 +156,10 @@ func (u *uploadCommand) check(c *common) error {
 		return err
 	}
 	for _, arg := range u.Files {
-		if _, err := os.Stat(arg); err != nil && (strings.HasPrefix(arg, "http://") || strings.HasPrefix(arg, "https://")) {
-			// The URL is not repeated: it may have a secret.
+		if !strings.HasPrefix(arg, "http://") && !strings.HasPrefix(arg, "https://") {
+			continue
+		}
+		if _, err := os.Stat(arg); err != nil { // the URL is not repeated: it may have a secret
 			return usagef("a URL is not a file: use --endpoint or --upload-url")
 		}
 	}
@@ -237,7 +239,7 @@ func (c *common) check() error {
 	case c.NoState && c.State != "":
 		return usagef("--state cannot be used with --no-state")
 	}
-	_, err := c.headers()
+	_, err := c.sources.flags()
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,7 +148,16 @@ func wantStored(t *testing.T, srv *tustest.Server, url string, data []byte) {
 // serve starts tusup serve and returns its endpoint and directory.
 func serve(t *testing.T) (endpoint, dir string) {
 	t.Helper()
-	cmd := command(t, "serve", "--addr", "127.0.0.1:0", "--dir", "store")
+	text, dir := serveLine(t)
+	fields := strings.Fields(text) // tusd at ENDPOINT stores in DIR
+	return fields[2], filepath.Join(dir, "store")
+}
+
+// serveLine starts tusup serve, which stores below a directory, and returns the line that it
+// prints when it accepts connections.
+func serveLine(t *testing.T, args ...string) (line, dir string) {
+	t.Helper()
+	cmd := command(t, append([]string{"serve", "--addr", "127.0.0.1:0", "--dir", "store"}, args...)...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -159,12 +169,30 @@ func serve(t *testing.T) (endpoint, dir string) {
 		cmd.Process.Signal(os.Interrupt)
 		cmd.Wait()
 	})
-	text, err := bufio.NewReader(stdout).ReadString('\n')
+	line, err = bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := strings.Fields(text) // tusd at ENDPOINT stores in DIR
-	return fields[2], filepath.Join(cmd.Dir, "store")
+	return line, cmd.Dir
+}
+
+// freeAddress returns an address on which no server listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// kill kills a process that may have ended.
+func kill(cmd *exec.Cmd) {
+	if cmd.Process != nil && cmd.ProcessState == nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
 }
 
 // wantOnDisk fails unless tusd stored exactly data.

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -49,15 +48,7 @@ func (u *uploadCommand) checkIntegrity() error {
 
 // isManifest reports whether path is the file of --manifest, which will be replaced.
 func (i *integrity) isManifest(path string) bool {
-	if i.Manifest == "" || filepath.Base(path) != filepath.Base(i.Manifest) {
-		return false
-	}
-	old, err := os.Stat(i.Manifest)
-	if err != nil {
-		return false
-	}
-	info, err := os.Stat(path)
-	return err == nil && os.SameFile(old, info)
+	return i.Manifest != "" && filepath.Base(path) == filepath.Base(i.Manifest) && sameFile(path, i.Manifest)
 }
 
 // recordDigest sets the digest of a complete upload: that of standard input is computed by the

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/progress"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -18,7 +19,7 @@ import (
 type output struct {
 	*program
 	json     bool
-	progress *fileDisplay
+	progress *progress.Display
 	started  time.Time
 
 	mu         sync.Mutex

@@ -59,10 +59,7 @@ func fileDigest(ctx context.Context, f file, out *output) (*digest.File, error) 
 // keyMetadata returns the metadata that are part of the resume key: given, and the name of
 // --relative-names.
 func (t *transfer) keyMetadata(f file, given tus.Metadata) tus.Metadata {
-	key := maps.Clone(given)
-	if key == nil {
-		key = tus.Metadata{}
-	}
+	key := orEmpty(maps.Clone(given))
 	if _, set := key["filename"]; !set && t.RelativeNames && f.relative != "" {
 		key["filename"] = filepath.ToSlash(f.relative)
 	}
@@ -119,10 +116,7 @@ func (u *uploadCommand) prepareInput(ctx context.Context, opts *tus.UploadOption
 		if err != nil {
 			return nil, err
 		}
-		opts.Metadata = maps.Clone(opts.Metadata)
-		if opts.Metadata == nil {
-			opts.Metadata = tus.Metadata{}
-		}
+		opts.Metadata = orEmpty(maps.Clone(opts.Metadata))
 		setFiletype(opts.Metadata, mimetype.Detect(head))
 	}
 	if u.wantsDigest() {

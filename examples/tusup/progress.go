@@ -1,51 +1,22 @@
 package main
 
-import (
-	"sync"
+import "github.com/seed-175555ba/tus-go/examples/tusup/internal/progress"
 
-	"github.com/seed-175555ba/tus-go/examples/tusup/internal/progress"
-	"github.com/seed-175555ba/tus-go/tus"
-)
-
-// fileDisplay shows the progress of the files of the command line.
-type fileDisplay struct {
-	*progress.Display
-
-	mu    sync.Mutex
-	items map[int]*progress.Item // in flight, by number of the file
-}
-
-// showProgress starts the display of --progress. Further output is printed above it.
-func showProgress(mode string, p *program, files []file) *fileDisplay {
-	d := &fileDisplay{
-		Display: progress.New(progress.Options{Mode: progress.Mode(mode), Output: p.stderr}),
-		items:   map[int]*progress.Item{},
-	}
+// showProgress starts the display of --progress for files. Further output is printed above
+// it.
+func showProgress(mode string, p *program, files []file) *progress.Display {
+	d := progress.New(progress.Options{Mode: progress.Mode(mode), Output: p.stderr})
 	for _, f := range files {
 		d.Expect(1, f.size)
 	}
-	p.display.Store(d.Display)
+	p.display.Store(d)
 	return d
 }
 
-// start shows a file and returns the hooks that update it.
-func (d *fileDisplay) start(f file) tus.Hooks {
-	name := f.path
+// shownName is the name of a file in the display.
+func (f file) shownName() string {
 	if f.stdin {
-		name = "stdin" // a - next to figures is hard to read
+		return "stdin" // a - next to figures is hard to read
 	}
-	item := d.Start(name, f.size)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.items[f.number] = item
-	return item.Hooks()
-}
-
-// end records the end of a file.
-func (d *fileDisplay) end(f file, result *tus.Result, err error) {
-	d.mu.Lock()
-	item := d.items[f.number]
-	delete(d.items, f.number)
-	d.mu.Unlock()
-	item.End(result.Size, err)
+	return f.path
 }

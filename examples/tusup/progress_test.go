@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -57,12 +56,7 @@ func TestProgress_PipeGetsLines(t *testing.T) {
 
 // The first line follows within a second, and each cause is in one line for all files.
 func TestProgress_ClosedPortIsShownAtOnce(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	endpoint := "http://" + l.Addr().String() + "/files/"
-	l.Close()
+	endpoint := "http://" + freeAddress(t) + "/files/"
 	path, _ := randomFile(t, 1000)
 	other, _ := randomFile(t, 1000)
 	cmd := command(t, "--endpoint", endpoint, "--no-state", path, other)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -187,6 +186,21 @@ func TestInterrupt_FailedFileIsNotPaused(t *testing.T) {
 	}
 }
 
+// storeAndStall makes one PATCH, after skip others, store 400 kB and then stall. It returns a
+// channel that is closed when they are stored.
+func storeAndStall(srv *tustest.Server, skip int) <-chan struct{} {
+	stored := make(chan struct{})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: skip, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		body := r.Body
+		r.Body = io.NopCloser(io.LimitReader(body, 400_000))
+		h.Serve(httptest.NewRecorder(), r)
+		close(stored)
+		r.Body = body
+		tustest.Stall()(w, r, h)
+	}})
+	return stored
+}
+
 // The server may have stored bytes that it could not acknowledge.
 func TestInterrupt_ReportsStoredBytes(t *testing.T) {
 	path, data := randomFile(t, 1_000_000)
@@ -205,15 +219,7 @@ func TestInterrupt_ReportsStoredBytes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
-			stored := make(chan struct{})
-			srv.Inject(tustest.Fault{Method: "PATCH", Skip: test.patches, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-				body := r.Body
-				r.Body = io.NopCloser(io.LimitReader(body, 400_000))
-				h.Serve(httptest.NewRecorder(), r)
-				close(stored)
-				r.Body = body
-				tustest.Stall()(w, r, h)
-			}})
+			stored := storeAndStall(srv, test.patches)
 			if test.stalled > 0 {
 				srv.Inject(tustest.Fault{Method: "HEAD", Times: test.stalled, Action: tustest.Stall()})
 			}
@@ -241,22 +247,7 @@ func TestJSON_WrongFlagIsUsageError(t *testing.T) {
 }
 
 func TestJSON_ServePrintsEndpoint(t *testing.T) {
-	cmd := command(t, "serve", "--json", "--addr", "127.0.0.1:0")
-	stdout, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
-		cmd.Wait()
-	})
-	text, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	text, _ := serveLine(t, "--json")
 	wantSchema(t, text)
 	var serving report.Serving
 	if err := json.Unmarshal([]byte(text), &serving); err != nil || serving.Endpoint == "" {
@@ -267,15 +258,7 @@ func TestJSON_ServePrintsEndpoint(t *testing.T) {
 func TestInterrupt_JSONHasStoredBytes(t *testing.T) {
 	srv := tustest.NewServer(t, &tustest.Options{Extensions: tustest.Without("creation-with-upload")})
 	path, _ := randomFile(t, 1_000_000)
-	stored := make(chan struct{})
-	srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		body := r.Body
-		r.Body = io.NopCloser(io.LimitReader(body, 400_000))
-		h.Serve(httptest.NewRecorder(), r)
-		close(stored)
-		r.Body = body
-		tustest.Stall()(w, r, h)
-	}})
+	stored := storeAndStall(srv, 0)
 	got := signaled(t, os.Interrupt, stored, command(t, "--json", "--endpoint", srv.Endpoint(), "--checksum", "off", path))
 	file := decode(t, got.stdout)
 	if has := int64(len(srv.Uploads()[0].Data)); file.Offset != has || file.Error == nil || file.Error.Kind != report.KindInterrupted {

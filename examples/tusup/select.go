@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/digest"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/files"
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/progress"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -31,8 +32,9 @@ type file struct {
 	size     int64 // -1 if unknown
 	number   int   // index among the files to upload
 
-	digest *digest.File // nil without --digest, and for standard input
-	sum    string       // the digest of a complete upload
+	shown  *progress.Item // nil until the upload starts
+	digest *digest.File   // nil without --digest, and for standard input
+	sum    string         // the digest of a complete upload
 }
 
 // name returns the name on the command line.

@@ -5,7 +5,6 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -178,14 +177,20 @@ func retryAt(columns int) string {
 	return `retry \d+ in \d+ s`
 }
 
+// serveAt starts tusup serve at an address.
+func serveAt(t *testing.T, address, dir string) *exec.Cmd {
+	t.Helper()
+	server := command(t, "serve", "--addr", address, "--dir", dir)
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { kill(server) })
+	return server
+}
+
 func TestSession_ServerDownFromTheStart(t *testing.T) {
 	atWidths(t, func(t *testing.T, columns int) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := listener.Addr().String()
-		listener.Close()
+		address := freeAddress(t)
 		s := openConsole(t, columns, "TUS_ENDPOINT=http://"+address+"/files/")
 		writeFiles(t, s.dir, "a.txt")
 		began := time.Now()
@@ -195,11 +200,7 @@ func TestSession_ServerDownFromTheStart(t *testing.T) {
 		if silent := time.Since(began); silent > 10*time.Second {
 			t.Errorf("silent for %v", silent)
 		}
-		server := command(t, "serve", "--addr", address, "--dir", "store")
-		if err := server.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { server.Process.Kill(); server.Wait() })
+		serveAt(t, address, "store")
 		if screen, code := s.end(); code != "0" || !strings.Contains(screen, "a.txt") {
 			t.Errorf("exit code %s:\n%s", code, screen)
 		} else {
@@ -210,29 +211,16 @@ func TestSession_ServerDownFromTheStart(t *testing.T) {
 
 func TestSession_ServerDiesInTheMiddle(t *testing.T) {
 	atWidths(t, func(t *testing.T, columns int) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := listener.Addr().String()
-		listener.Close()
+		address := freeAddress(t)
 		store := t.TempDir()
-		serve := func() *exec.Cmd {
-			server := command(t, "serve", "--addr", address, "--dir", store)
-			if err := server.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { server.Process.Kill(); server.Wait() })
-			return server
-		}
-		server := serve()
+		server := serveAt(t, address, store)
 		s := openConsole(t, columns, "TUS_ENDPOINT=http://"+address+"/files/")
 		writeFiles(t, s.dir, "a.txt")
 		s.start("tusup --bwlimit 60K --checksum off a.txt")
 		s.waitMatch(`[1-9]\d? ?%`)
 		server.Process.Kill()
 		s.waitMatch(`(?s)(refused|reset|broken|EOF|closed).*` + retryAt(columns))
-		serve()
+		serveAt(t, address, store)
 		screen, code := s.end()
 		url := regexp.MustCompile(`/files/(\w+)`).FindStringSubmatch(unwrapped(screen, columns))
 		if code != "0" || url == nil {

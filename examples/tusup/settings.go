@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 )
@@ -51,7 +52,10 @@ func (f *flags) BeforeResolve(ctx *kong.Context, p *program) error {
 	}
 	s := &settings{config: c, name: remote, origin: map[string]string{}}
 	f.settings = s
-	f.sources = sources{environment: environmentLogin()}
+	f.sources = sources{
+		flags:       sync.OnceValues(f.headers), // once, because --token-file may be a pipe
+		environment: environmentLogin(),
+	}
 	if f.sources.defaults, err = c.loadedLogin("", c.top); err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -32,6 +34,37 @@ func TestSpecial_NamedPipeInDirectory(t *testing.T) {
 			wantContents(t, srv, "dir/a")
 		})
 	}
+}
+
+// A pipe, such as <(pass show token), can be read once.
+func TestCredentials_FilesMayBePipes(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "POST", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		cookie, _ := r.Cookie("session")
+		if token := r.Header.Get("Authorization"); token != "Bearer piped" || cookie == nil || cookie.Value != "piped" {
+			t.Errorf("request has %q and cookie %v", token, cookie)
+		}
+		h.Serve(w, r)
+	}})
+	path, data := randomFile(t, 100)
+	cmd := command(t, "--endpoint", srv.Endpoint(), "--json", "--verbose", "--token-file", "/dev/fd/3", "--cookie-file", "/dev/fd/4", path)
+	for _, text := range []string{"piped\n", "127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tpiped\n"} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		defer r.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, r)
+	}
+	got := finish(t, cmd)
+	if got.code != exitOK {
+		t.Fatalf("outcome is %+v", got)
+	}
+	wantStored(t, srv, decode(t, got.stdout).URL, data)
 }
 
 // Control-D ends the input of a terminal once; a second read would wait for more.

@@ -37,7 +37,7 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	if u.DryRun {
-		return u.printPlan(ctx, c, files, out)
+		return u.printPlan(ctx, c, files, opts.Metadata, out)
 	}
 	if len(files) == 0 {
 		out.printSummary()
@@ -96,7 +96,7 @@ func (u *uploadCommand) endpoint(c *common) (string, error) {
 // closes both.
 func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpoint string, out *output) (*tus.Client, func(), error) {
 	reached := &reach{}
-	opts := tus.Options{
+	opts, err := c.clientOptions(p, endpoint, tus.Options{
 		Fingerprinter: fingerprinter(u.Fingerprint),
 		Retry:         tus.RetryPolicy{ShouldRetry: reached.shouldRetry},
 
@@ -108,9 +108,12 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 			OnHeld:        u.heldHook(p, c),
 			OnStoreError:  out.storeError(),
 		},
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	// Report invalid options before the database is opened.
-	if _, err := c.newClient(p, endpoint, opts); err != nil {
+	if _, err := c.clientWith(endpoint, opts); err != nil {
 		return nil, nil, err
 	}
 	store, err := c.openState(p)
@@ -123,7 +126,7 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 	out.unstored.Store(store == nil)
 	limit, endLimit := u.Bwlimit.start()
 	opts.RateLimit = limit
-	client, err := c.newClient(p, endpoint, opts)
+	client, err := c.clientWith(endpoint, opts)
 	return client, func() {
 		endLimit()
 		client.CloseIdleConnections()
@@ -211,7 +214,8 @@ func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Cl
 
 // job prepares the upload of a file. If that fails, so does the job.
 func (u *uploadCommand) job(ctx context.Context, f file, opts tus.UploadOptions, out *output) tus.Job {
-	opts.Hooks = out.progress.start(f)
+	f.shown = out.progress.Start(f.shownName(), f.size)
+	opts.Hooks = f.shown.Hooks()
 	source, err := u.prepare(ctx, &f, &opts, out)
 	if err != nil {
 		source = brokenSource{err}
@@ -240,7 +244,7 @@ func isInterruption(ctx context.Context, err error) bool {
 // ended reports the end of a file, and deletes its upload with --terminate-on-fail.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
 	f, err = u.recordDigest(f, result, err)
-	out.progress.end(f, result, err)
+	f.shown.End(result.Size, err)
 	if u.TerminateFail && result.URL != "" && isAbandoned(err) && !isInterruption(ctx, err) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
 			out.logf("%s: the upload was not deleted on the server: %v", f.name(), err)

@@ -102,11 +102,8 @@ func (w *watchCommand) config() (spool.Config, error) {
 		Scan: w.Scan, Settle: w.Settle, Follow: w.Follow,
 		Order: spool.Order(w.Order), Concurrency: w.Concurrency, GiveUp: w.GiveUp, Delete: w.Delete,
 	}
-	dir, err := filepath.EvalSymlinks(w.Dir)
-	if err != nil {
-		return config, err
-	}
-	if config.Dir, err = filepath.Abs(dir); err != nil {
+	var err error
+	if config.Dir, err = withoutLinks(w.Dir); err != nil {
 		return config, err
 	}
 	for _, target := range []struct {
@@ -132,10 +129,7 @@ func inDirectory(path, dir string) bool {
 	if path == "" {
 		return false
 	}
-	parent, err := filepath.EvalSymlinks(filepath.Dir(path))
-	if err == nil {
-		parent, err = filepath.Abs(parent)
-	}
+	parent, err := withoutLinks(filepath.Dir(path))
 	return err == nil && (parent == dir || strings.HasPrefix(parent, dir+string(filepath.Separator)))
 }
 
@@ -151,6 +145,11 @@ func targetPath(path string) (string, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return "", err
 	}
+	return withoutLinks(path)
+}
+
+// withoutLinks returns the absolute path of an existing file, with the links in path resolved.
+func withoutLinks(path string) (string, error) {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", err

@@ -215,14 +215,6 @@ func (c *crashTest) stopWatch() {
 	}
 }
 
-// kill kills a process that may have ended.
-func kill(cmd *exec.Cmd) {
-	if cmd.Process != nil && cmd.ProcessState == nil {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-}
-
 func (c *crashTest) eventually(what string, holds func() bool) {
 	c.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/examples/tusup/internal/report"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/spool"
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -17,7 +16,6 @@ type watchReport struct {
 	common  *common
 	watch   *watchCommand
 	metrics *watchMetrics
-	totals  report.Totals
 }
 
 func newWatchReport(p *program, c *common, w *watchCommand, m *watchMetrics) *watchReport {
@@ -115,8 +113,7 @@ func (o *watchReport) printUploaded(name string, e spool.End) {
 // summary prints the totals with --json.
 func (o *watchReport) summary() {
 	if o.json {
-		o.totals.ElapsedMS = time.Since(o.started).Milliseconds()
-		o.print(report.Summary{Summary: o.totals})
+		o.printSummary()
 	}
 }
 

@@ -135,16 +135,14 @@ func TestWatch_RestartUploadsKeptFileOnce(t *testing.T) {
 	first.write("spool/empty", "")
 	first.untilPrinted("uploaded spool/a.txt")
 	first.untilPrinted("uploaded spool/empty")
-	_ = first.Process.Kill()
-	_ = first.Wait()
+	kill(first.Cmd)
 
 	second := startWatching(t, func(cmd *exec.Cmd) { cmd.Dir = first.Dir }, "--endpoint", srv.Endpoint(), "--state", state)
 	second.write("spool/b.txt", "content")
 	second.untilPrinted("uploaded spool/b.txt")
 	second.write("spool/a.txt", "other content")
 	second.untilPrinted("uploaded spool/a.txt")
-	_ = second.Process.Kill()
-	_ = second.Wait()
+	kill(second.Cmd)
 	if n := len(srv.Uploads()); n != 4 {
 		t.Errorf("%d uploads, want 4", n)
 	}
@@ -179,18 +177,14 @@ func TestWatch_JSONMatchesSchema(t *testing.T) {
 }
 
 func TestWatch_SaysOutageOnce(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	listener.Close()
+	addr := freeAddress(t)
 	w := startWatching(t, nil, "--endpoint", "http://"+addr+"/files/")
 	for _, name := range []string{"a", "b", "c"} {
 		w.write("spool/"+name, name)
 	}
 	w.untilPrinted("server unreachable: connection refused; ")
-	if listener, err = net.Listen("tcp", addr); err != nil {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
 		t.Fatal(err)
 	}
 	handler := tustest.NewHandler(nil)
@@ -201,8 +195,7 @@ func TestWatch_SaysOutageOnce(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		w.untilPrinted("uploaded spool/" + name)
 	}
-	_ = w.Process.Kill()
-	_ = w.Wait()
+	kill(w.Cmd)
 	if text := w.stderr.String(); strings.Count(text, "unreachable") != 1 {
 		t.Errorf("standard error is %q", text)
 	}
@@ -215,8 +208,7 @@ func TestWatch_ResumedOffsetIsNoSignOfLife(t *testing.T) {
 	w := startWatching(t, nil, "--endpoint", srv.Endpoint(), "--chunk-size", "100000", "--retries", "2")
 	w.write("spool/a", strings.Repeat("x", 200_000))
 	w.untilPrinted("uploaded spool/a")
-	_ = w.Process.Kill()
-	_ = w.Wait()
+	kill(w.Cmd)
 	if text := w.stderr.String(); strings.Count(text, "reachable again") != 1 || strings.Count(text, "refuses uploads: 502") != 1 {
 		t.Errorf("standard error is %q", text)
 	}
@@ -298,6 +290,5 @@ func TestWatch_ServesMetrics(t *testing.T) {
 			t.Errorf("metrics have no %s:\n%s", want, body)
 		}
 	}
-	_ = w.Process.Kill()
-	_ = w.Wait()
+	kill(w.Cmd)
 }

@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/djherbis/times"
 )
 
 // ErrChanged is returned when a file was written to or replaced.
@@ -79,6 +81,15 @@ func (d *File) unchanged() error {
 		return fmt.Errorf("%w: it was modified, or its attributes were", ErrChanged)
 	}
 	return nil
+}
+
+// changeTime returns the time of the last inode change (ctime), which programs cannot set,
+// or zero if package os does not report it.
+func changeTime(info fs.FileInfo) time.Time {
+	if t := times.Get(info); t.HasChangeTime() {
+		return t.ChangeTime()
+	}
+	return time.Time{}
 }
 
 // OfReader returns the SHA-256 digest of all that r returns.

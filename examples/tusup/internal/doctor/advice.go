@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/seed-175555ba/tus-go/checksum"
 )
 
 // recommendedChunk is the size of chunks where an interruption costs a whole one.
@@ -17,7 +15,6 @@ const recommendedChunk = 8 * mib
 type advice struct {
 	slash         bool     // the endpoint requires a slash at its end
 	override      bool     // PATCH is sent as POST
-	overrideFound bool     // and that was found here
 	origins       []string // that require the credentials
 	chunk         int64    // bytes that the server requires; 0 if it does not
 	most          int64    // bytes of a chunk at most; 0 for no limit
@@ -44,7 +41,7 @@ func (s *session) flags() []string {
 	for _, o := range a.origins {
 		flags = append(flags, "--trusted-origin", o)
 	}
-	if a.overrideFound {
+	if a.override && !s.config.OverridePatch {
 		flags = append(flags, "--method-override")
 	}
 	switch {
@@ -65,7 +62,7 @@ func (s *session) flags() []string {
 // capabilitiesFlag returns the extensions that work, if the response to OPTIONS is missing
 // or wrong. --capabilities has the algorithms as checksum:NAME.
 func (s *session) capabilitiesFlag() string {
-	works, broken := slices.Clone(s.advice.works), slices.Clone(s.advice.broken)
+	works, broken := s.advice.works, slices.Clone(s.advice.broken)
 	if s.advice.noChecksum {
 		broken = slices.DeleteFunc(broken, func(e string) bool { return strings.HasPrefix(e, "checksum") })
 	}
@@ -82,29 +79,14 @@ func (s *session) capabilitiesFlag() string {
 		switch {
 		case e != "creation" && !slices.Contains(works, e), strings.HasPrefix(e, "checksum") && s.advice.noChecksum:
 		case e == "checksum":
-			for _, name := range s.algorithms() {
-				flag = append(flag, "checksum:"+name)
+			for _, a := range s.server.checksums() {
+				flag = append(flag, "checksum:"+a.Name)
 			}
 		default:
 			flag = append(flag, e)
 		}
 	}
 	return strings.Join(flag, ",")
-}
-
-// algorithms returns the checksum algorithms of the server that tusup has; if the server
-// does not advertise any, the one that was tried.
-func (s *session) algorithms() []string {
-	var names []string
-	for _, a := range checksum.Builtin() {
-		if s.server.advertises(a) {
-			names = append(names, a.Name)
-		}
-	}
-	if !s.server.known {
-		names = names[:1]
-	}
-	return names
 }
 
 // units are the units of sizes, the largest first.

@@ -1,9 +1,9 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 )
@@ -31,30 +31,28 @@ func (s *session) bodySizes() []int64 {
 // checkBodySize looks for the largest body of a PATCH that is not refused.
 func (s *session) checkBodySize(ctx context.Context) Finding {
 	var fits, refused int64
-	var why string
+	var why string                   // of the first refusal
 	tried := func(size int64) bool { // reports whether it fits
 		if size <= fits {
 			return true
 		}
-		if why = s.tryBody(ctx, size); why != "" {
-			refused = size
-			return false
+		refusal := s.tryBody(ctx, size)
+		if refusal == "" {
+			fits = size
+			return true
 		}
-		fits = size
-		return true
+		refused, why = size, cmp.Or(why, refusal)
+		return false
 	}
 	for _, size := range s.bodySizes() {
 		if ctx.Err() != nil || !tried(size) {
 			break
 		}
 	}
-	for size := refused / 2; refused > 0 && size >= 256*kib && ctx.Err() == nil; size /= 2 {
-		first := why
+	for size := refused / 2; size >= 256*kib && ctx.Err() == nil; size /= 2 {
 		if tried(size) {
-			why = first
 			break
 		}
-		why = first
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -92,7 +90,7 @@ func (s *session) tryBody(ctx context.Context, size int64) string {
 	switch {
 	case err != nil:
 		return "no response: " + err.Error()
-	case resp.StatusCode == http.StatusRequestEntityTooLarge, !resp.succeeded():
+	case !resp.succeeded():
 		return describe(resp)
 	}
 	return ""

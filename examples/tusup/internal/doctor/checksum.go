@@ -10,19 +10,16 @@ import (
 	"github.com/seed-175555ba/tus-go/checksum"
 )
 
-// algorithm returns the algorithm that tusup selects, false if there is none.
-func (s *session) algorithm() (checksum.Algorithm, bool) {
-	for _, a := range checksum.Builtin() {
-		if s.server.advertises(a) {
-			return a, true
-		}
+// checksums returns the algorithms of the server that tusup has, first the one that it
+// selects. If they are unknown, that is the only one.
+func (c capabilities) checksums() []checksum.Algorithm {
+	all := checksum.Builtin()
+	if !c.known {
+		return all[:1]
 	}
-	return checksum.Algorithm{}, false
-}
-
-// advertises reports whether an algorithm is worth a try: it is advertised, or unknown.
-func (c capabilities) advertises(a checksum.Algorithm) bool {
-	return !c.known || slices.ContainsFunc(c.algorithms, func(name string) bool { return strings.EqualFold(name, a.Name) })
+	return slices.DeleteFunc(all, func(a checksum.Algorithm) bool {
+		return !slices.ContainsFunc(c.algorithms, func(name string) bool { return strings.EqualFold(name, a.Name) })
+	})
 }
 
 // sums returns the values of Upload-Checksum for the first size bytes of the test data: the
@@ -43,10 +40,11 @@ func (s *session) checkChecksum(ctx context.Context) Finding {
 	if !s.server.offers(name) {
 		return notOffered("corruption in transit is detected only by TCP and TLS")
 	}
-	a, ok := s.algorithm()
-	if !ok {
+	algorithms := s.server.checksums()
+	if len(algorithms) == 0 {
 		return Finding{Outcome: No, Detail: "tusup has none of the algorithms: " + strings.Join(s.server.algorithms, ", ")}
 	}
+	a := algorithms[0]
 	right, wrong := sums(a, s.small())
 	return s.tryChecksums(ctx, name, a.Name, func(u *upload, matches bool) (*response, error) {
 		sum := wrong
@@ -63,7 +61,7 @@ func (s *session) checkChecksumTrailer(ctx context.Context) Finding {
 	if !s.server.known || !s.server.offers(name) {
 		return notOffered("chunks are read twice for their checksum")
 	}
-	a, _ := s.algorithm() // checkChecksum found it
+	a := s.server.checksums()[0] // checkChecksum found it
 	right, wrong := sums(a, s.small())
 	return s.tryChecksums(ctx, name, a.Name, func(u *upload, matches bool) (*response, error) {
 		r := u.request("PATCH", 0, nil)

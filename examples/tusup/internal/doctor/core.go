@@ -101,9 +101,9 @@ func (s *session) refusedCreation(resp *response) Finding {
 		f.Advice = "use a smaller --size"
 	case status == http.StatusPreconditionFailed:
 		f.Advice = "the server requires another version of tus"
-	case status >= 300 && status < 400 && strings.Contains(identify(resp), "login"):
+	case resp.redirects() && strings.Contains(identify(resp), "login"):
 		f.Advice = s.config.LoginAdvice
-	case status >= 300 && status < 400:
+	case resp.redirects():
 		f.Advice = "use the URL of the redirect as the endpoint: this redirect does not keep the method"
 	case isGone(resp), status == http.StatusMethodNotAllowed, status == http.StatusNotImplemented:
 		f.Advice = "check the path of the endpoint, and that no proxy blocks POST"
@@ -142,7 +142,7 @@ func (s *session) foreignLocation(ctx context.Context, u *upload) Finding {
 		return s.misplaced(ctx, u, detail+", which is not reachable: "+why)
 	case resp.succeeded():
 		return Finding{Outcome: Warning, Detail: detail + ", which responds without credentials", Advice: "if it is the same server, " + forward}
-	case s.hasCredentials() && (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden):
+	case s.hasCredentials() && resp.wantsCredentials():
 		s.advice.origins = append(s.advice.origins, (&url.URL{Scheme: u.url.Scheme, Host: u.url.Host}).String())
 		return Finding{Outcome: No, Detail: fmt.Sprintf("%s, which requires credentials (%d)", detail, resp.StatusCode),
 			Advice: "if you trust this origin with the credentials, use --trusted-origin; if it is the same server, " + forward}

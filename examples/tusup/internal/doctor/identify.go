@@ -22,7 +22,7 @@ func describe(r *response) string {
 	if r.StatusCode == statusChecksumMismatch {
 		text = fmt.Sprintf("%d Checksum Mismatch", r.StatusCode)
 	}
-	if to, err := r.location(); err == nil && r.StatusCode >= 300 && r.StatusCode < 400 {
+	if to, err := r.location(); err == nil && r.redirects() {
 		text += " to " + show(to)
 	}
 	if r.unreachable != nil {
@@ -51,7 +51,7 @@ func identify(r *response) string {
 		name = " (" + short(server, 40) + ")"
 	}
 	to, err := r.location()
-	loginURL := err == nil && r.StatusCode >= 300 && r.StatusCode < 400 && isLoginPath(to)
+	loginURL := err == nil && r.redirects() && isLoginPath(to)
 	switch {
 	case strings.Contains(h.Get("Server"), "AmazonS3"), strings.Contains(h.Get("Server"), "MinIO"),
 		h.Get("X-Amz-Request-Id") != "", s3Error.MatchString(r.text):

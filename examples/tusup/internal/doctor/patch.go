@@ -72,7 +72,6 @@ func (s *session) tryOverride(ctx context.Context, refused *response, cause erro
 			s.advice.override = false
 			return f
 		}
-		s.advice.overrideFound = true
 		return Finding{Outcome: Warning, Detail: "PATCH " + why + "; as POST with X-HTTP-Method-Override, it works",
 			Advice: "permit PATCH in the proxy, or use --method-override"}
 	}

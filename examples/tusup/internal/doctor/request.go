@@ -52,6 +52,15 @@ type response struct {
 // succeeded reports whether the response has a status of success.
 func (r *response) succeeded() bool { return r.StatusCode >= 200 && r.StatusCode < 300 }
 
+// redirects reports whether the response has a status of redirection.
+func (r *response) redirects() bool { return r.StatusCode >= 300 && r.StatusCode < 400 }
+
+// wantsCredentials reports whether the response refuses the credentials, or that there are
+// none.
+func (r *response) wantsCredentials() bool {
+	return r.StatusCode == http.StatusUnauthorized || r.StatusCode == http.StatusForbidden
+}
+
 // isTus reports whether a tus server sent the response.
 func (r *response) isTus() bool {
 	return r.Header.Get("Tus-Resumable") != "" || r.Header.Get("Tus-Version") != ""
@@ -283,7 +292,7 @@ func withoutUser(u *url.URL) string {
 func secretsOf(header http.Header, u *url.URL) []string {
 	var values []string
 	for name, all := range header {
-		if name != "User-Agent" && name != "Accept-Encoding" && name != "Host" {
+		if mayBeSecret(name) {
 			values = append(values, all...)
 		}
 	}

@@ -66,11 +66,16 @@ func isLocal(u *url.URL) bool {
 // hasCredentials reports whether the header may identify the user.
 func (s *session) hasCredentials() bool {
 	for name := range s.config.Header {
-		if name != "User-Agent" && name != "Accept-Encoding" && name != "Host" {
+		if mayBeSecret(name) {
 			return true
 		}
 	}
 	return false
+}
+
+// mayBeSecret reports whether a header field of the caller may have credentials.
+func mayBeSecret(name string) bool {
+	return name != "User-Agent" && name != "Accept-Encoding" && name != "Host"
 }
 
 // checkOptions inspects the response to OPTIONS (protocol section OPTIONS).
@@ -90,7 +95,7 @@ func (s *session) checkOptions(ctx context.Context) Finding {
 		return Finding{Outcome: No, Detail: fmt.Sprintf("the server supports tus %s, and not 1.0.0", short(versions, 60))}
 	case s.server.known:
 		return Finding{Outcome: OK, Detail: "tus " + strings.Join(list(versions), ", ")}
-	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+	case resp.wantsCredentials():
 		return Finding{Outcome: Warning, Detail: "OPTIONS is refused: " + describe(resp), Advice: "permit OPTIONS without credentials: " + withoutOptions}
 	}
 	return Finding{Outcome: Warning, Detail: "no response of a tus server: " + describe(resp), Advice: "pass OPTIONS to the tus server: " + withoutOptions}
@@ -165,11 +170,8 @@ func (s *session) checkExtensions(context.Context) Finding {
 
 // checkAuthentication requests OPTIONS without credentials.
 func (s *session) checkAuthentication(ctx context.Context) Finding {
-	refused := func(r *response) bool {
-		return r.StatusCode == http.StatusUnauthorized || r.StatusCode == http.StatusForbidden
-	}
 	if !s.hasCredentials() {
-		if refused(s.options) {
+		if s.options.wantsCredentials() {
 			return Finding{Outcome: Warning, Detail: "no credentials are set, and OPTIONS requires them", Advice: s.config.LoginAdvice}
 		}
 		return Finding{Outcome: OK, Detail: "no credentials are set, and OPTIONS requires none"}
@@ -178,9 +180,9 @@ func (s *session) checkAuthentication(ctx context.Context) Finding {
 	switch {
 	case err != nil:
 		return Finding{Outcome: Unknown, Detail: "OPTIONS without credentials: " + err.Error()}
-	case refused(s.options):
+	case s.options.wantsCredentials():
 		return Finding{Outcome: Warning, Detail: fmt.Sprintf("OPTIONS with the credentials is refused (%d)", s.options.StatusCode), Advice: "check the credentials"}
-	case refused(resp):
+	case resp.wantsCredentials():
 		return Finding{Outcome: Warning, Detail: fmt.Sprintf("OPTIONS requires credentials (%d)", resp.StatusCode),
 			Advice: "tusup sends them; browsers send none with OPTIONS and cannot upload from other sites"}
 	}

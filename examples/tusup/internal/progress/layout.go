@@ -34,11 +34,7 @@ type content struct {
 // fileContent returns the row of a file.
 func (s snapshot) fileContent(f fileProgress) content {
 	c := content{name: f.shortName(), table: s.files > 1}
-	part := ""
-	if p := percent(f.sent, f.size); p >= 0 {
-		part = fmt.Sprintf("%d %%", p)
-	}
-	bytes := shortBytes(f.sent, f.size)
+	part, bytes := percentText(f.sent, f.size), shortBytes(f.sent, f.size)
 	switch {
 	case f.waits:
 		c.figures = []string{spaced(part, bytes+"; "+f.reason.String()), spaced(part, f.reason.String()), f.reason.String(), spaced(part, f.reason.short()), f.reason.short()}
@@ -58,25 +54,15 @@ func (s snapshot) fileContent(f fileProgress) content {
 
 // totalContent returns the row of all files.
 func (s snapshot) totalContent() content {
-	var part, failed, rate, left string
-	if p := percent(s.sent, s.size); p >= 0 {
-		part = fmt.Sprintf("%d %%", p)
-	}
-	if !s.allWait() {
-		rate, left = s.rateText(), s.leftText()
-	}
-	count := fmt.Sprintf("%d of %d files", s.done, s.files)
-	if s.failed > 0 {
-		failed = fmt.Sprintf("%d failed", s.failed)
-	}
+	t := s.totals()
 	bytes, short := shortBytes(s.sent, s.size), fmt.Sprintf("%d/%d", s.done, s.files)
 	return content{figures: []string{
-		joined(count, failed, bytes, part, rate, left),
-		joined(count, failed, bytes, part, left),
-		joined(count, failed, bytes, part),
-		joined(short, failed, bytes, part),
-		joined(short, part, bytes),
-		joined(short, part, text.Bytes(s.sent)),
+		joined(t.count, t.failed, bytes, t.part, t.rate, t.left),
+		joined(t.count, t.failed, bytes, t.part, t.left),
+		joined(t.count, t.failed, bytes, t.part),
+		joined(short, t.failed, bytes, t.part),
+		joined(short, t.part, bytes),
+		joined(short, t.part, text.Bytes(s.sent)),
 	}}
 }
 

@@ -1,6 +1,7 @@
 package progress
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -61,21 +62,9 @@ func (l *lines) show(now time.Time, d *Display) {
 // several files it also has how many are done, and the progress of those in flight. It
 // ends with the reasons of those that wait.
 func (s snapshot) line(format func(reason) string) string {
-	var count, failed, part, rate, left string
-	if s.files > 1 {
-		count = fmt.Sprintf("%d of %d files", s.done, s.files)
-	}
-	if s.failed > 0 {
-		failed = fmt.Sprintf("%d failed", s.failed)
-	}
-	if p := percent(s.sent, s.size); p >= 0 {
-		part = fmt.Sprintf("%d %%", p)
-	}
+	t := s.totals()
 	moving := slices.DeleteFunc(slices.Clone(s.active), func(f fileProgress) bool { return f.waits })
-	if !s.allWait() {
-		rate, left = s.rateText(), s.leftText()
-	}
-	line := joined(count, failed, bytesOf(s.sent, s.size), part, rate, left)
+	line := joined(t.count, t.failed, bytesOf(s.sent, s.size), t.part, t.rate, t.left)
 	if s.files > 1 && len(moving) > 0 {
 		line += ": " + names(moving)
 	}
@@ -89,10 +78,7 @@ func (s snapshot) line(format func(reason) string) string {
 func names(files []fileProgress) string {
 	var texts []string
 	for _, f := range files[:min(lineNames, len(files))] {
-		progress := text.Bytes(f.sent)
-		if p := percent(f.sent, f.size); p >= 0 {
-			progress = fmt.Sprintf("%d %%", p)
-		}
+		progress := cmp.Or(percentText(f.sent, f.size), text.Bytes(f.sent))
 		texts = append(texts, text.Cut(f.shortName(), nameColumns)+" "+progress)
 	}
 	if more := len(files) - len(texts); more > 0 {

@@ -1,6 +1,7 @@
 package progress
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -42,6 +43,31 @@ func percent(sent, size int64) int {
 		return -1
 	}
 	return min(max(0, int(float64(sent)*100/float64(size))), 99)
+}
+
+// percentText returns the percentage of sent bytes, "" if it is undefined.
+func percentText(sent, size int64) string {
+	if p := percent(sent, size); p >= 0 {
+		return fmt.Sprintf("%d %%", p)
+	}
+	return ""
+}
+
+// totals are the texts about all files. Those that do not apply are empty.
+type totals struct{ count, failed, part, rate, left string }
+
+func (s snapshot) totals() totals {
+	t := totals{part: percentText(s.sent, s.size)}
+	if s.files > 1 {
+		t.count = fmt.Sprintf("%d of %d files", s.done, s.files)
+	}
+	if s.failed > 0 {
+		t.failed = fmt.Sprintf("%d failed", s.failed)
+	}
+	if !s.allWait() {
+		t.rate, t.left = s.rateText(), s.leftText()
+	}
+	return t
 }
 
 // bytesOf returns the number of sent bytes, and the size if it is known.

@@ -4,11 +4,11 @@ package report
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
-	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
 )
 
 // Write writes v as one line.
@@ -29,15 +29,7 @@ func NameOf(name string) Name {
 	if utf8.ValidString(name) {
 		return Name{File: name}
 	}
-	var b strings.Builder
-	for i, r := range name {
-		if r == utf8.RuneError && !strings.HasPrefix(name[i:], string(r)) {
-			fmt.Fprintf(&b, `\x%02x`, name[i])
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return Name{File: b.String(), Raw: []byte(name)}
+	return Name{File: text.EscapeInvalid(name), Raw: []byte(name)}
 }
 
 // File is the result of one file.

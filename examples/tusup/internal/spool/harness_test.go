@@ -199,7 +199,14 @@ func (s *site) count() int {
 	return len(s.attempts)
 }
 
-// status returns an error with the status of a response.
+// settling returns the number of files that settle.
+func (s *site) settling() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status.Settling
+}
+
+// statusError returns an error with the status of a response.
 func statusError(status int) error {
 	return &tus.Error{Method: "POST", URL: "http://host/files/", StatusCode: status}
 }

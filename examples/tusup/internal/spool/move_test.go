@@ -13,9 +13,12 @@ import (
 	"time"
 )
 
+// writer writes a file of a directory.
+type writer func(name, content string) File
+
 // newMover returns a mover of a new directory, another directory, and a function that
 // writes a file of the first.
-func newMover(t *testing.T) (m *mover, target string, write func(name, content string) File) {
+func newMover(t *testing.T) (m *mover, target string, write writer) {
 	t.Helper()
 	dir := t.TempDir()
 	m = &mover{scan: &scanner{dir: filepath.Join(dir, "spool")}, link: os.Link, rename: os.Rename}
@@ -74,47 +77,50 @@ func fileSystems() map[string]func(m *mover) {
 	}
 }
 
-func TestMove_NeverOverwrites(t *testing.T) {
+// eachFileSystem runs a test for each way to move a file.
+func eachFileSystem(t *testing.T, test func(t *testing.T, m *mover, target string, write writer)) {
 	for name, use := range fileSystems() {
 		t.Run(name, func(t *testing.T) {
 			m, target, write := newMover(t)
 			use(m)
-			for i := range 3 {
-				path, err := m.move(t.Context(), write("sub/a.tar.gz", fmt.Sprint("version ", i)), target)
-				if err != nil || filepath.Dir(path) != filepath.Join(target, "sub") {
-					t.Fatalf("moved to %s, %v", path, err)
-				}
-			}
-			wantContents(t, target, "sub/a.tar.1.gz=version 1", "sub/a.tar.2.gz=version 2", "sub/a.tar.gz=version 0")
-			wantContents(t, m.scan.dir)
+			test(t, m, target, write)
 		})
 	}
 }
 
+func TestMove_NeverOverwrites(t *testing.T) {
+	eachFileSystem(t, func(t *testing.T, m *mover, target string, write writer) {
+		for i := range 3 {
+			path, err := m.move(t.Context(), write("sub/a.tar.gz", fmt.Sprint("version ", i)), target)
+			if err != nil || filepath.Dir(path) != filepath.Join(target, "sub") {
+				t.Fatalf("moved to %s, %v", path, err)
+			}
+		}
+		wantContents(t, target, "sub/a.tar.1.gz=version 1", "sub/a.tar.2.gz=version 2", "sub/a.tar.gz=version 0")
+		wantContents(t, m.scan.dir)
+	})
+}
+
 func TestMove_KeepsModeAndTime(t *testing.T) {
-	for name, use := range fileSystems() {
-		t.Run(name, func(t *testing.T) {
-			m, target, write := newMover(t)
-			use(m)
-			write("a", "content")
-			old := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
-			if err := os.Chtimes(filepath.Join(m.scan.dir, "a"), old, old); err != nil {
-				t.Fatal(err)
-			}
-			before, err := os.Stat(filepath.Join(m.scan.dir, "a"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			path, err := m.move(t.Context(), m.scan.look("a").file, target)
-			if err != nil {
-				t.Fatal(err)
-			}
-			info, err := os.Stat(path)
-			if err != nil || !info.ModTime().Equal(old) || info.Mode() != before.Mode() {
-				t.Errorf("moved file has %v, %v", info, err)
-			}
-		})
-	}
+	eachFileSystem(t, func(t *testing.T, m *mover, target string, write writer) {
+		write("a", "content")
+		old := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+		if err := os.Chtimes(filepath.Join(m.scan.dir, "a"), old, old); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Stat(filepath.Join(m.scan.dir, "a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path, err := m.move(t.Context(), m.scan.look("a").file, target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil || !info.ModTime().Equal(old) || info.Mode() != before.Mode() {
+			t.Errorf("moved file has %v, %v", info, err)
+		}
+	})
 }
 
 func TestMove_AfterCrashIsCompleted(t *testing.T) {
@@ -180,24 +186,20 @@ func TestMove_UnreadableFileIsNotCalledChanged(t *testing.T) {
 }
 
 func TestMove_ReplacementDuringMoveStays(t *testing.T) {
-	for name, use := range fileSystems() {
-		t.Run(name, func(t *testing.T) {
-			m, target, write := newMover(t)
-			use(m)
-			f := write("a", "uploaded")
-			link := m.link
-			m.link = func(from, to string) error { // just before the file is linked or copied
-				m.link = link
-				write("a", "something else")
-				return link(from, to)
-			}
-			if _, err := m.move(t.Context(), f, target); !errors.Is(err, errChanged) {
-				t.Errorf("move: %v", err)
-			}
-			wantContents(t, m.scan.dir, "a=something else")
-			wantContents(t, target)
-		})
-	}
+	eachFileSystem(t, func(t *testing.T, m *mover, target string, write writer) {
+		f := write("a", "uploaded")
+		link := m.link
+		m.link = func(from, to string) error { // just before the file is linked or copied
+			m.link = link
+			write("a", "something else")
+			return link(from, to)
+		}
+		if _, err := m.move(t.Context(), f, target); !errors.Is(err, errChanged) {
+			t.Errorf("move: %v", err)
+		}
+		wantContents(t, m.scan.dir, "a=something else")
+		wantContents(t, target)
+	})
 }
 
 func TestMove_FullDiskLeavesFile(t *testing.T) {
@@ -212,43 +214,35 @@ func TestMove_FullDiskLeavesFile(t *testing.T) {
 }
 
 func TestMove_ToItsOwnDirectoryKeepsFile(t *testing.T) {
-	for name, use := range fileSystems() {
-		t.Run(name, func(t *testing.T) {
-			m, target, write := newMover(t)
-			use(m)
-			f := write("a", "content")
-			if err := os.Symlink(m.scan.dir, target); err != nil {
-				t.Skip(err)
-			}
-			if path, err := m.move(t.Context(), f, target); err == nil {
-				t.Errorf("moved to %s", path)
-			}
-			wantContents(t, m.scan.dir, "a=content")
-		})
-	}
+	eachFileSystem(t, func(t *testing.T, m *mover, target string, write writer) {
+		f := write("a", "content")
+		if err := os.Symlink(m.scan.dir, target); err != nil {
+			t.Skip(err)
+		}
+		if path, err := m.move(t.Context(), f, target); err == nil {
+			t.Errorf("moved to %s", path)
+		}
+		wantContents(t, m.scan.dir, "a=content")
+	})
 }
 
 func TestMove_LinkWithItsNameIsNoCopy(t *testing.T) {
-	for name, use := range fileSystems() {
-		t.Run(name, func(t *testing.T) {
-			m, target, write := newMover(t)
-			use(m)
-			f := write("a", "content")
-			if err := os.MkdirAll(target, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			link := filepath.Join(target, "a")
-			if err := os.Symlink(filepath.Join(m.scan.dir, "a"), link); err != nil {
-				t.Skip(err)
-			}
-			if path, err := m.move(t.Context(), f, target); err != nil || path != numbered(link, 1) {
-				t.Fatalf("moved to %s, %v", path, err)
-			}
-			if data, err := os.ReadFile(numbered(link, 1)); string(data) != "content" {
-				t.Errorf("moved file has %q, %v", data, err)
-			}
-		})
-	}
+	eachFileSystem(t, func(t *testing.T, m *mover, target string, write writer) {
+		f := write("a", "content")
+		if err := os.MkdirAll(target, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		link := filepath.Join(target, "a")
+		if err := os.Symlink(filepath.Join(m.scan.dir, "a"), link); err != nil {
+			t.Skip(err)
+		}
+		if path, err := m.move(t.Context(), f, target); err != nil || path != numbered(link, 1) {
+			t.Fatalf("moved to %s, %v", path, err)
+		}
+		if data, err := os.ReadFile(numbered(link, 1)); string(data) != "content" {
+			t.Errorf("moved file has %q, %v", data, err)
+		}
+	})
 }
 
 func TestMove_OfLinkAfterCrashIsCompleted(t *testing.T) {
@@ -286,10 +280,7 @@ func TestSetAside_ReasonOverwritesNoFile(t *testing.T) {
 }
 
 func TestTemporaries_InodeOfRemovedFileIsForgotten(t *testing.T) {
-	temporary, id := newTemporaries(), identityOf(mustStat(t))
-	if id == (identity{}) {
-		t.Skip("files have no identity")
-	}
+	temporary, id := newTemporaries(), someIdentity(t)
 	temporary.saw("a.part", id)
 	temporary.lost("a.part", false)
 	if temporary.gained(File{Name: "b", id: id}) {
@@ -303,10 +294,7 @@ func TestTemporaries_InodeOfRemovedFileIsForgotten(t *testing.T) {
 }
 
 func TestTemporaries_RenameIsForgotten(t *testing.T) {
-	id := identityOf(mustStat(t))
-	if id == (identity{}) {
-		t.Skip("files have no identity")
-	}
+	id := someIdentity(t)
 	synctest.Test(t, func(t *testing.T) {
 		temporary := newTemporaries()
 		temporary.saw("a.part", id)
@@ -319,10 +307,7 @@ func TestTemporaries_RenameIsForgotten(t *testing.T) {
 }
 
 func TestTemporaries_ManyLostNamesAreForgotten(t *testing.T) {
-	id := identityOf(mustStat(t))
-	if id == (identity{}) {
-		t.Skip("files have no identity")
-	}
+	id := someIdentity(t)
 	temporary := newTemporaries()
 	for i := range 2 * maxTemporaries { // without notifications of their ends
 		temporary.saw(fmt.Sprint(i, ".part"), id)
@@ -340,7 +325,7 @@ func TestWalk_OneAtATime(t *testing.T) {
 		write(name, name)
 	}
 	s := newSpool(Config{Dir: m.scan.dir, ScanOnly: true})
-	s.notifier = newNotifier(s.Config, s.logf)
+	s.notifier = newNotifier(s.Config)
 	s.walk(t.Context(), "a")
 	s.walk(t.Context(), "b")
 	if !slices.Equal(s.pending, []string{"b"}) {
@@ -365,11 +350,16 @@ func TestWalk_OneAtATime(t *testing.T) {
 	}
 }
 
-func mustStat(t *testing.T) fs.FileInfo {
+// someIdentity returns the identity of a file. It skips a test on systems that have none.
+func someIdentity(t *testing.T) identity {
 	t.Helper()
 	info, err := os.Stat(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return info
+	id := identityOf(info)
+	if id == (identity{}) {
+		t.Skip("files have no identity")
+	}
+	return id
 }

@@ -20,8 +20,8 @@ type notifier struct {
 
 // newNotifier returns a notifier. Without notifications of the file system, which it logs,
 // the notifier reports nothing.
-func newNotifier(c Config, log func(string, ...any)) *notifier {
-	n := &notifier{dir: c.Dir, log: log}
+func newNotifier(c Config) *notifier {
+	n := &notifier{dir: c.Dir, log: c.logf}
 	if c.ScanOnly {
 		return n
 	}

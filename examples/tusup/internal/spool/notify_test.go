@@ -96,16 +96,11 @@ func TestRun_RemovedFileLeavesQueue(t *testing.T) {
 	s.runReal(func() {
 		<-ready
 		path := s.write("a", "content")
-		settling := func() int {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return s.status.Settling
-		}
-		eventually(t, "the file is seen", func() bool { return settling() == 1 })
+		eventually(t, "the file is seen", func() bool { return s.settling() == 1 })
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the file is forgotten", func() bool { return settling() == 0 })
+		eventually(t, "the file is forgotten", func() bool { return s.settling() == 0 })
 	})
 }
 

@@ -320,19 +320,14 @@ func TestRun_ScanForgetsRemovedFile(t *testing.T) {
 	s := newSite(t)
 	s.config.Settle = 24 * time.Hour
 	path := s.write("a", "content")
-	settling := func() int {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.status.Settling
-	}
 	s.run(func() {
 		time.Sleep(2 * time.Minute)
-		before := settling()
+		before := s.settling()
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
-		if after := settling(); before != 1 || after != 0 {
+		if after := s.settling(); before != 1 || after != 0 {
 			t.Errorf("%d files settled before the removal, %d after it", before, after)
 		}
 	})

@@ -20,7 +20,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	s := newSpool(c)
-	s.notifier = newNotifier(c, c.logf)
+	s.notifier = newNotifier(c)
 	defer s.notifier.close()
 	return s.run(ctx)
 }

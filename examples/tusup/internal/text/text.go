@@ -11,15 +11,25 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Line returns s with control characters escaped. File names and responses could
-// otherwise forge lines and colors.
-func Line(s string) string {
+// EscapeInvalid returns s with the bytes escaped that are not UTF-8, so that two names never
+// look alike.
+func EscapeInvalid(s string) string {
 	var b strings.Builder
 	for i, r := range s {
-		if r == utf8.RuneError && !strings.HasPrefix(s[i:], string(r)) { // invalid UTF-8
-			fmt.Fprintf(&b, `\x%02x`, s[i]) // so that two names never look alike
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], string(r)) {
+			fmt.Fprintf(&b, `\x%02x`, s[i])
 			continue
 		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Line returns s with control characters and invalid bytes escaped. File names and responses
+// could otherwise forge lines and colors.
+func Line(s string) string {
+	var b strings.Builder
+	for _, r := range EscapeInvalid(s) {
 		if strconv.IsPrint(r) {
 			b.WriteRune(r)
 			continue
