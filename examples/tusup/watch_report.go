@@ -27,11 +27,10 @@ func newWatchReport(p *program, c *common, w *watchCommand, m *watchMetrics) *wa
 func (o *watchReport) end(e spool.End) {
 	o.metrics.ended(e.Kind)
 	name := filepath.Join(o.watch.Dir, e.File.Name)
-	if e.Outcome.Result == nil {
-		e.Outcome.Result = &tus.Result{Size: e.File.Size}
+	if e.Result == nil {
+		e.Result = &tus.Result{Size: e.File.Size}
 	}
-	result := e.Outcome.Result
-	o.totals.BytesSent += result.Stats.Sent
+	o.totals.BytesSent += e.Result.Stats.Sent
 	switch e.Kind {
 	case spool.Uploaded, spool.Already:
 		o.count(e)
@@ -44,7 +43,7 @@ func (o *watchReport) end(e spool.End) {
 	case spool.SetAside:
 		o.count(e)
 		if o.json {
-			o.print(fileOf(file{path: name, size: e.File.Size}, result, e.Err))
+			o.print(fileOf(file{path: name, size: e.File.Size}, e.Result, e.Err))
 		}
 		o.logf("%s: set aside as %s after %d attempts: %v", name, e.Path, e.Attempts, e.Err)
 	case spool.Retried:
@@ -79,11 +78,9 @@ func (o *watchReport) count(e spool.End) {
 // printUploaded prints a line such as "uploaded spool/a.jpg → URL, 4.1 MiB in 3 s, moved to
 // done/a.jpg".
 func (o *watchReport) printUploaded(name string, e spool.End) {
-	r := e.Outcome.Result
+	r := e.Result
 	if o.json {
-		line := fileOf(file{path: name, size: e.File.Size}, r, nil)
-		line.AlreadyUploaded = e.Kind == spool.Already
-		o.print(line)
+		o.print(fileOf(file{path: name, size: e.File.Size}, r, nil))
 		return
 	}
 	what := "uploaded"

@@ -91,26 +91,26 @@ func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir 
 }
 
 // upload implements [spool.Uploader].
-func (u *watchUploader) upload(ctx context.Context, f spool.File, link *spool.Link) (spool.Outcome, error) {
+func (u *watchUploader) upload(ctx context.Context, f spool.File, link *spool.Link) (*tus.Result, error) {
 	opts, err := u.optionsOf(ctx, f)
 	if err != nil {
-		return spool.Outcome{}, err
+		return nil, err
 	}
-	outcome, err := u.uploadWith(ctx, u.recording, f, opts, link)
+	result, err := u.uploadWith(ctx, u.recording, f, opts, link)
 	if u.other == nil || !errors.Is(err, tus.ErrStore) || ctx.Err() != nil {
-		return outcome, err
+		return result, err
 	}
 	// On a full disk, uploading may be what frees space. But a file with a record may be
 	// complete on the server.
 	previous, findErr := u.other.PreviousUploads(ctx, tus.File(f.In(u.dir)), &opts)
 	if findErr != nil || len(previous) > 0 {
-		return outcome, fmt.Errorf("%w for the resume database: %w", spool.ErrWait, err)
+		return result, fmt.Errorf("%w for the resume database: %w", spool.ErrWait, err)
 	}
 	return u.uploadWith(ctx, u.other, f, opts, link)
 }
 
 // uploadWith uploads a file with one of the clients.
-func (u *watchUploader) uploadWith(ctx context.Context, client *tus.Client, f spool.File, opts tus.UploadOptions, link *spool.Link) (spool.Outcome, error) {
+func (u *watchUploader) uploadWith(ctx context.Context, client *tus.Client, f spool.File, opts tus.UploadOptions, link *spool.Link) (*tus.Result, error) {
 	opts.Hooks.OnRetry = func(_ *tus.Uploader, r tus.Retry) {
 		u.metrics.retries.Inc()
 		if r.Attempt > 1 { // a single failure is common
@@ -132,7 +132,7 @@ func (u *watchUploader) uploadWith(ctx context.Context, client *tus.Client, f sp
 	result, err := client.Upload(ctx, tus.File(f.In(u.dir)), &opts)
 	u.metrics.bytes.Add(float64(result.Stats.Uploaded))
 	result.URL = withoutUser(result.URL)
-	return spool.Outcome{Result: result, AlreadyComplete: result.AlreadyComplete}, u.common.withAdvice(err)
+	return result, u.common.withAdvice(err)
 }
 
 // optionsOf returns the options for a file.

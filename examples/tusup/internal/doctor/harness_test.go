@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -129,7 +130,7 @@ func startTusd(t *testing.T) (srv *httptest.Server, dir string) {
 	memorylocker.New().UseIn(composer)
 	tusd, err := handler.NewHandler(handler.Config{
 		BasePath: "/files/", StoreComposer: composer, RespectForwardedHeaders: true,
-		Logger: slog.New(slog.NewTextHandler(discard{}, nil)),
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -141,10 +142,6 @@ func startTusd(t *testing.T) (srv *httptest.Server, dir string) {
 	})
 	return srv, dir
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // wantEmpty fails unless tusd has no uploads.
 func wantEmpty(t *testing.T, dir string, r doctor.Report) {

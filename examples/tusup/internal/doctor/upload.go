@@ -89,13 +89,15 @@ func (s *session) patch(ctx context.Context, u *upload, at, n int64, header map[
 // patched sends a PATCH and records the offset.
 func (s *session) patched(ctx context.Context, u *upload, r request) (*response, error) {
 	resp, err := s.send(ctx, r)
-	if err != nil {
-		return nil, err
-	}
+	u.record(resp)
+	return resp, err
+}
+
+// record records the offset of a response, which may be nil.
+func (u *upload) record(resp *response) {
 	if n, ok := offset(resp); ok && resp.succeeded() {
 		u.stored = n
 	}
-	return resp, nil
 }
 
 // request returns a request for an upload. header replaces fields of a PATCH at an offset.
@@ -110,12 +112,16 @@ func (u *upload) request(method string, at int64, header map[string]string) requ
 
 // head requests the state of an upload. It waits a short time for a lock.
 func (s *session) head(ctx context.Context, u *upload) (*response, error) {
+	resp, err := s.sendUnlocked(ctx, u.request(http.MethodHead, 0, map[string]string{"Cache-Control": "no-cache, no-store"}))
+	u.record(resp)
+	return resp, err
+}
+
+// sendUnlocked sends a request, and again for a short time while the upload is locked.
+func (s *session) sendUnlocked(ctx context.Context, r request) (*response, error) {
 	for try := 1; ; try++ {
-		resp, err := s.send(ctx, u.request(http.MethodHead, 0, map[string]string{"Cache-Control": "no-cache, no-store"}))
+		resp, err := s.send(ctx, r)
 		if err != nil || !isLocked(resp) || try == lockTries {
-			if n, ok := offset(resp); err == nil && ok && resp.succeeded() {
-				u.stored = n
-			}
 			return resp, err
 		}
 		s.wait(ctx)
@@ -150,20 +156,14 @@ func (wait cutter) Read([]byte) (int, error) {
 // remove deletes an upload. It returns the last response. The upload stays in s.uploads if
 // it may still exist.
 func (s *session) remove(ctx context.Context, u *upload) (*response, error) {
-	for try := 1; ; try++ {
-		resp, err := s.send(ctx, u.request(http.MethodDelete, 0, nil))
-		if err != nil {
-			return nil, err
-		}
-		if deleted := resp.succeeded() || isGone(resp); deleted && (s.deletes || s.vanished(ctx, u, resp)) {
-			s.uploads = slices.DeleteFunc(s.uploads, func(other *upload) bool { return other == u })
-			return resp, nil
-		}
-		if !isLocked(resp) || try == lockTries {
-			return resp, nil
-		}
-		s.wait(ctx)
+	resp, err := s.sendUnlocked(ctx, u.request(http.MethodDelete, 0, nil))
+	if err != nil {
+		return nil, err
 	}
+	if deleted := resp.succeeded() || isGone(resp); deleted && (s.deletes || s.vanished(ctx, u, resp)) {
+		s.uploads = slices.DeleteFunc(s.uploads, func(other *upload) bool { return other == u })
+	}
+	return resp, nil
 }
 
 // vanished reports whether the server no longer has an upload after this response to DELETE.

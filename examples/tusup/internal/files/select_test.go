@@ -83,6 +83,15 @@ func TestSelect_FilterCountsWhatItOmits(t *testing.T) {
 	}
 }
 
+func TestSelect_PatternOfDirectoryKeepsFile(t *testing.T) {
+	root := tree(t, "a/tmp/x", "b/tmp", "c/y", "link -> b/tmp", "broken -> nowhere", "d/link -> ../c")
+	s := selected(t, Options{Filter: Filter{Exclude: []string{"tmp/", "link/", "broken"}}, FollowLinks: true}, root)
+	wantFiles(t, s, "b/tmp", "c/y", "link")
+	if s.Skipped != (Skipped{Filtered: 3}) || len(s.Errors) != 0 {
+		t.Errorf("skipped %+v, errors %v", s.Skipped, s.Errors)
+	}
+}
+
 func TestSelect_FilterOfNamedFiles(t *testing.T) {
 	root := tree(t, "a.jpg", "b.png", ".c.jpg")
 	args := []string{filepath.Join(root, "a.jpg"), filepath.Join(root, "b.png"), filepath.Join(root, ".c.jpg"), "-"}

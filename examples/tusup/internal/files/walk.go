@@ -47,23 +47,21 @@ func (s *selector) entry(d *directory, entry fs.DirEntry) {
 	if d.rel != "" {
 		rel = d.rel + "/" + rel
 	}
-	// The filter comes first: a file that is excluded may be unreadable.
-	if !s.opts.Filter.MatchDir(rel) {
-		s.filtered(rel)
-		return
-	}
 	info, err := os.Stat(path)
-	switch isLink := entry.Type()&fs.ModeSymlink != 0; {
-	case err == nil && info.IsDir() && isLink && !s.opts.FollowLinks:
-		s.result.Skipped.Links++
-	case err == nil && info.IsDir() && s.opts.FollowLinks && d.contains(info):
-		s.result.Skipped.Loops++
-	case err == nil && info.IsDir():
-		s.directory(directory{path, rel, info, d})
-	case !s.opts.Filter.Match(rel):
+	isLink := entry.Type()&fs.ModeSymlink != 0
+	isDir := entry.IsDir() || err == nil && info.IsDir()
+	// The filter comes before the errors: a file that is excluded may be unreadable.
+	switch {
+	case isDir && !s.opts.Filter.MatchDir(rel), !isDir && !s.opts.Filter.Match(rel):
 		s.filtered(rel)
 	case err != nil:
 		s.fail(path, err)
+	case isDir && isLink && !s.opts.FollowLinks:
+		s.result.Skipped.Links++
+	case isDir && s.opts.FollowLinks && d.contains(info):
+		s.result.Skipped.Loops++
+	case isDir:
+		s.directory(directory{path, rel, info, d})
 	case info.Mode().IsRegular():
 		s.add(File{Path: path, Relative: filepath.FromSlash(rel), Size: info.Size()}, info)
 	case s.opts.SkipSpecial:

@@ -49,16 +49,9 @@ type Config struct {
 
 // Uploader uploads f from the path f.In(Config.Dir). It returns a nil error only if the
 // server acknowledged all bytes and, if their digest is known, it matched. It is called for
-// a file again after a failure, and by the next process for a file that was complete.
-type Uploader func(ctx context.Context, f File, link *Link) (Outcome, error)
-
-// Outcome is the result of an upload.
-type Outcome struct {
-	// Result is the result of the client. It may be nil.
-	Result *tus.Result
-	// AlreadyComplete is set if an earlier upload of the same file was complete.
-	AlreadyComplete bool
-}
+// a file again after a failure, and by the next process for a file that was complete, whose
+// result has AlreadyComplete. The result may be nil after an error.
+type Uploader func(ctx context.Context, f File, link *Link) (*tus.Result, error)
 
 // Order is an order of files.
 type Order string
@@ -119,9 +112,9 @@ const (
 
 // End describes the end of an attempt.
 type End struct {
-	Kind    Kind
-	File    File
-	Outcome Outcome
+	Kind   Kind
+	File   File
+	Result *tus.Result // of the Uploader
 	// Attempts is the number of failed attempts that count.
 	Attempts int
 	// Path is where the file was moved, "" if it was not.

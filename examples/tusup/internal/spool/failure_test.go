@@ -54,7 +54,7 @@ func TestRun_RetryInFlightStopsOtherUploads(t *testing.T) {
 	s := newSite(t)
 	var started []string
 	upload := s.config.Upload
-	s.config.Upload = func(ctx context.Context, f spool.File, link *spool.Link) (spool.Outcome, error) {
+	s.config.Upload = func(ctx context.Context, f spool.File, link *spool.Link) (*tus.Result, error) {
 		s.locked(func() { started = append(started, f.Name) })
 		if f.Name == "a" {
 			link.Failed(networkError())

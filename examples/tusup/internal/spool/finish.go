@@ -29,7 +29,7 @@ func (s *spool) finish(ctx context.Context, r result) {
 // end reports the end of an attempt.
 func (s *spool) end(r result, kind Kind, err error) {
 	if s.Hooks.OnEnd != nil {
-		s.Hooks.OnEnd(End{Kind: kind, File: r.file, Outcome: r.outcome, Attempts: r.entry.attempts, Path: r.path, Err: err})
+		s.Hooks.OnEnd(End{Kind: kind, File: r.file, Result: r.outcome, Attempts: r.entry.attempts, Path: r.path, Err: err})
 	}
 }
 
@@ -57,7 +57,7 @@ func (s *spool) finishUpload(ctx context.Context, r result) {
 	kind := Uploaded
 	switch {
 	case r.action == disposeOnly:
-		r.outcome = *e.uploaded
+		r.outcome = e.uploaded
 	case r.outcome.AlreadyComplete:
 		kind = Already
 	default:
@@ -78,7 +78,7 @@ func (s *spool) finishUpload(ctx context.Context, r result) {
 	switch {
 	case s.replaced(r):
 	case r.moveErr != nil:
-		e.uploaded = &r.outcome
+		e.uploaded = r.outcome
 		s.later(e)
 	default:
 		s.queue.set(e, done, time.Time{})
@@ -152,8 +152,8 @@ func (s *spool) endReplaced(r result) {
 func (s *spool) setAside(ctx context.Context, r result) {
 	e := r.entry
 	why := reason{at: time.Now(), attempts: e.attempts, err: r.err}
-	if r.outcome.Result != nil {
-		why.url = r.outcome.Result.URL
+	if r.outcome != nil {
+		why.url = r.outcome.URL
 	}
 	s.do(ctx, e, job{action: setAsideOnly, why: why})
 }

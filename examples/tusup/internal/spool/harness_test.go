@@ -65,7 +65,7 @@ func (s *site) locked(f func()) {
 	f()
 }
 
-func (s *site) upload(ctx context.Context, f spool.File, link *spool.Link) (spool.Outcome, error) {
+func (s *site) upload(ctx context.Context, f spool.File, link *spool.Link) (*tus.Result, error) {
 	s.locked(func() {
 		s.attempts = append(s.attempts, f.Name)
 		s.inFlight++
@@ -74,12 +74,12 @@ func (s *site) upload(ctx context.Context, f spool.File, link *spool.Link) (spoo
 	defer s.locked(func() { s.inFlight-- })
 	data, err := os.ReadFile(f.In(s.dir))
 	if err != nil {
-		return spool.Outcome{}, err
+		return nil, err
 	}
 	select {
 	case <-time.After(100 * time.Millisecond):
 	case <-ctx.Done():
-		return spool.Outcome{}, ctx.Err()
+		return nil, ctx.Err()
 	}
 	s.locked(func() {
 		if s.during != nil {
@@ -92,7 +92,7 @@ func (s *site) upload(ctx context.Context, f spool.File, link *spool.Link) (spoo
 			s.stored = append(s.stored, string(data))
 		}
 	})
-	return spool.Outcome{Result: &tus.Result{URL: "http://host/files/1"}}, err
+	return &tus.Result{URL: "http://host/files/1"}, err
 }
 
 // run runs the spool in a bubble with a faked clock while f runs.

@@ -120,9 +120,8 @@ func TestRun_TwoProcessesShareFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.config.Upload = func(ctx context.Context, f spool.File, _ *spool.Link) (spool.Outcome, error) {
-			r, err := client.Upload(ctx, tus.File(f.In(s.dir)), &tus.UploadOptions{Held: tus.HeldFail, CreationLimit: -1})
-			return spool.Outcome{Result: r, AlreadyComplete: r.AlreadyComplete}, err
+		s.config.Upload = func(ctx context.Context, f spool.File, _ *spool.Link) (*tus.Result, error) {
+			return client.Upload(ctx, tus.File(f.In(s.dir)), &tus.UploadOptions{Held: tus.HeldFail, CreationLimit: -1})
 		}
 	}
 	first.runReal(func() {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
+
+	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // state is the state of a file.
@@ -29,10 +31,10 @@ type entry struct {
 	due   time.Time // of settling and waiting
 	scan  uint64    // the last scan that saw the file
 
-	failures  int      // of all kinds
-	attempts  int      // failures that count
-	successes uint64   // uploads of the spool before the last failure
-	uploaded  *Outcome // not disposed of yet
+	failures  int         // of all kinds
+	attempts  int         // failures that count
+	successes uint64      // uploads of the spool before the last failure
+	uploaded  *tus.Result // not disposed of yet
 	retries   *backoff.ExponentialBackOff
 }
 

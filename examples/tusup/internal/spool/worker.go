@@ -3,6 +3,8 @@ package spool
 import (
 	"context"
 	"errors"
+
+	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // action is what a worker does with a file.
@@ -25,8 +27,8 @@ type job struct {
 // result is the end of a job.
 type result struct {
 	job
-	outcome Outcome
-	err     error // of the upload
+	outcome *tus.Result // of the upload; may be nil after an error
+	err     error       // of the upload
 	path    string
 	moveErr error // of the disposal
 	now     sighting
