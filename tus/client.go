@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -167,6 +168,11 @@ type Options struct {
 	// "" means none. A field with another purpose is an error matching [ErrInvalidInput].
 	RequestIDHeader string
 
+	// TokenKey signs the tokens of [Uploader.Token] (HMAC with SHA-256), and
+	// [Client.ResumeToken] accepts only tokens that were signed with it. Without a key it
+	// accepts only tokens without a signature, which anyone can make.
+	TokenKey []byte
+
 	// Hooks are called for all uploads of this client.
 	Hooks Hooks
 
@@ -224,6 +230,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if c.opts.Logger != nil {
 		c.hooks = append(c.hooks, logHooks(c.opts.Logger, &c.redactor))
 	}
+	c.opts.TokenKey = bytes.Clone(c.opts.TokenKey)
 	c.opts.setDefaults()
 	if c.checksums, err = checksums.NewSet(c.opts.Checksums); err != nil {
 		return nil, fmt.Errorf("%w: Options.Checksums: %w", ErrInvalidInput, err)

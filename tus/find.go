@@ -20,6 +20,7 @@ type finder struct {
 	source  SourceInfo
 	opts    *UploadOptions
 	ownKey  string // distinguishes uploads of the same source
+	only    bool   // no upload is created if none can be resumed
 	retries *retries
 
 	candidates []*candidate // not decided yet
@@ -268,6 +269,8 @@ func (f *finder) head(ctx context.Context, c *candidate, target string) (info In
 		return info, "", err
 	case c.rec.Finishing && target == c.rec.UploadURL:
 		return Info{}, "", withCause(err, errGoneAtEnd)
+	case f.only && target == c.rec.UploadURL:
+		return Info{}, "", err
 	}
 	f.retries.reset(0) // the failures were of the upload that is gone
 	return Info{}, "the server no longer has it", nil
@@ -320,8 +323,11 @@ func (f *finder) checkPart(ctx context.Context, c *candidate, info Info, reason 
 	}
 	c.next++
 	exists := func(p storage.Part) bool { return p.UploadURL != "" }
-	if c.nextURL() == "" && c.rec.Finishing && !slices.ContainsFunc(c.rec.Parts, exists) {
+	switch gone := c.nextURL() == "" && !slices.ContainsFunc(c.rec.Parts, exists); {
+	case gone && c.rec.Finishing:
 		return fmt.Errorf("%w: the final upload was requested, and now the parts are gone", ErrUnconfirmed)
+	case gone && f.only:
+		return fmt.Errorf("%w: all parts are gone: %s", ErrUploadGone, reason)
 	}
 	return nil
 }

@@ -23,10 +23,7 @@ func (p *planner) resumeKey(ctx context.Context) (string, error) {
 	}
 	print, err := p.fingerprint(ctx)
 	if err != nil {
-		if ctx.Err() != nil {
-			return "", async.ContextError(ctx)
-		}
-		return "", shortSource(err, fingerprint.ErrSizeMismatch)
+		return "", err
 	}
 	if print == "" {
 		return "", fmt.Errorf("%w: empty fingerprint", ErrInvalidInput)
@@ -44,14 +41,31 @@ func (p *planner) fingerprint(ctx context.Context) (string, error) {
 	if nilPointer(p.info.Fingerprinter) {
 		return "", fmt.Errorf("%w: SourceInfo.Fingerprinter is a nil %T", ErrInvalidInput, p.info.Fingerprinter)
 	}
-	_, seeks := innermost(p.source).(*seekSource)
-	reader := &sourceReaderAt{ctx: ctx, source: p.source, limit: p.client.opts.SourceTimeout, forward: p.info.Sequential && !seeks}
-	info := fingerprint.Info{Name: cmp.Or(p.opts.ResumeKey, p.info.Identity, p.info.Name), Size: p.info.Size, ModTime: p.info.ModTime, Version: p.info.Version}
+	name := cmp.Or(p.opts.ResumeKey, p.info.Identity, p.info.Name)
+	info := fingerprint.Info{Name: name, Size: p.info.Size, ModTime: p.info.ModTime, Version: p.info.Version}
+	return p.fingerprintWith(ctx, p.fingerprinter(), p.source, p.info, info)
+}
+
+// contentFingerprint fingerprints only what a source has on any machine.
+func (p *planner) contentFingerprint(ctx context.Context, source Source, info SourceInfo) (string, error) {
+	return p.fingerprintWith(ctx, fingerprint.Sample{}, source, info, fingerprint.Info{Size: info.Size})
+}
+
+func (p *planner) fingerprintWith(ctx context.Context, f fingerprint.Fingerprinter, source Source, info SourceInfo, attributes fingerprint.Info) (string, error) {
+	_, seeks := innermost(source).(*seekSource)
+	reader := &sourceReaderAt{ctx: ctx, source: source, limit: p.client.opts.SourceTimeout, forward: info.Sequential && !seeks}
 	defer reader.panics.Repanic()
-	return async.Call(ctx, func() (string, error) {
+	print, err := async.Call(ctx, func() (string, error) {
 		defer reader.Close()
-		return p.fingerprinter().Fingerprint(ctx, reader, info)
+		return f.Fingerprint(ctx, reader, attributes)
 	}, nil)
+	switch {
+	case err == nil:
+		return print, nil
+	case ctx.Err() != nil:
+		return "", async.ContextError(ctx)
+	}
+	return "", shortSource(err, fingerprint.ErrSizeMismatch)
 }
 
 // fingerprinter returns that of the upload, the client or the source, or the default.

@@ -144,7 +144,7 @@ func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
 		c.held = true
 		f.hooks.held(held)
 	}
-	if policy != HeldBegin {
+	if policy != HeldBegin || f.only {
 		return false, held
 	}
 	f.leaveTo(ctx, c.rec, "another uploader holds it until "+lease.Until.UTC().Format(time.RFC3339))

@@ -30,6 +30,8 @@ type ledger struct {
 type status struct {
 	url       *url.URL
 	info      SourceInfo
+	source    Source // nil before the first Stat
+	metadata  Metadata
 	offset    int64
 	highest   int64 // offset ever acknowledged
 	expires   time.Time
@@ -39,6 +41,7 @@ type status struct {
 	kept      http.Header     // of the creation, in this session or an earlier one
 	digest    *storage.Digest // of all bytes, once the upload is complete
 	recalled  bool            // an earlier session completed the upload
+	later     storage.Record  // Parts, Finishing and Refusal for a later session
 }
 
 func (l *ledger) status() status {
@@ -137,20 +140,29 @@ func (l *ledger) save(ctx context.Context) error {
 	defer cancel()
 	l.refresh()
 	known := l.status()
+	describe := l.noted(l.work.describe)
 	return l.record.save(ctx, func(rec *storage.Record) {
 		rec.UploadURL = ""
 		if known.url != nil {
 			rec.UploadURL = known.url.String()
 		}
 		rec.Expires, rec.CreationHeader = known.expires, known.kept
-		l.work.describe(rec)
+		describe(rec)
 	})
+}
+
+// noted applies a change of the record to the status as well, for an upload without a record.
+func (l *ledger) noted(change func(*storage.Record)) func(*storage.Record) {
+	later := l.status().later
+	change(&later)
+	l.updateStatus(func(s *status) { s.later = later })
+	return change
 }
 
 // finishing stores that the request that completes the upload is about to be sent. If the
 // server then no longer has the upload, a later session must not resend it.
 func (l *ledger) finishing(ctx context.Context) error {
-	err := l.record.saveEnd(ctx, func(rec *storage.Record) { rec.Finishing = true })
+	err := l.saveEnd(ctx, func(rec *storage.Record) { rec.Finishing = true })
 	if errors.Is(err, ErrLeaseLost) {
 		l.driving.interrupt(err)
 	}
@@ -158,7 +170,12 @@ func (l *ledger) finishing(ctx context.Context) error {
 }
 
 // saveLazily is save, but may be delayed.
-func (l *ledger) saveLazily() { l.record.saveLazily(l.work.describe) }
+func (l *ledger) saveLazily() { l.record.saveLazily(l.noted(l.work.describe)) }
+
+// saveEnd changes what the record says of the last byte.
+func (l *ledger) saveEnd(ctx context.Context, change func(*storage.Record)) error {
+	return l.record.saveEnd(ctx, l.noted(change))
+}
 
 // confirm renews the lease when the server reports another request for the upload. The error
 // matches ErrLeaseLost if another Uploader has it.

@@ -16,7 +16,8 @@ import (
 type planner struct {
 	requester
 	opts     *UploadOptions
-	external *url.URL // external upload URL; nil to create an upload
+	external *url.URL // external upload URL; nil to create an upload, or to resume a token
+	existing bool     // the upload exists, and none is created in its place
 	ledger   *ledger
 	retries  *retries
 	sizer    *chunkSizer
@@ -72,6 +73,11 @@ func (p *planner) inspect(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// describe adds the source to the status.
+func (p *planner) describe(s *status) {
+	s.info, s.source, s.metadata = p.info, p.source, p.opts.Metadata
 }
 
 // beginStream reads the first chunk of a source that is read in a single pass. If the stream
@@ -321,7 +327,7 @@ func (p *planner) newTransfer() *transfer {
 	return &transfer{
 		requester: p.requester, chunks: p.chunks, sizer: p.sizer, sums: p.sums, machine: machine{StateCreating, p.retries},
 		plan: plan{
-			metadata: p.opts.Metadata, recreates: p.external == nil, defers: p.opts.DeferLength,
+			metadata: p.opts.Metadata, recreates: !p.existing, defers: p.opts.DeferLength,
 			minChunk: p.opts.MinChunkSize,
 		},
 		stopAt: p.opts.StopAt, changed: p.ledger.changed,

@@ -21,6 +21,11 @@ func (u *Uploader) lookup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if u.token != nil {
+		if key, err = u.importToken(ctx, key); err != nil {
+			return err
+		}
+	}
 	if previous := u.opts.Previous; previous != nil && (previous.ID == "" || previous.key != key) {
 		return fmt.Errorf("%w: UploadOptions.Previous does not match this source, Metadata and ResumeKey", ErrInvalidInput)
 	}
@@ -31,7 +36,7 @@ func (u *Uploader) lookup(ctx context.Context) error {
 		Fingerprint: key, Endpoint: httpx.RedactURL(u.client.endpoint),
 		Size: u.status().info.Size, Metadata: u.opts.Metadata,
 	}
-	f := &finder{requester: u.requester, records: u.record.records, source: u.planner.info, opts: &u.opts, ownKey: u.planner.ownKey, retries: &u.retries}
+	f := &finder{requester: u.requester, records: u.record.records, source: u.planner.info, opts: &u.opts, ownKey: u.planner.ownKey, retries: &u.retries, only: u.token != nil}
 	if err := f.look(ctx); err != nil {
 		return err
 	}
@@ -72,14 +77,15 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 
 // storedError adds the stored upload to a refusal by the server, which would end every
 // later session, too. It does not for a 401, which is about the credentials, and for an
-// upload that is gone or may be complete, where deleting the record is no remedy.
+// upload that is gone, may be complete or is that of a token, where deleting the record is no
+// remedy.
 func (u *Uploader) storedError(err error) error {
 	rec := u.resumed
 	if current := u.finder.current(); current.ID != "" {
 		rec = current
 	}
 	var e *Error
-	if rec.ID == "" || !errors.As(err, &e) || e.StatusCode < 400 || unauthorized(err) ||
+	if rec.ID == "" || u.token != nil || !errors.As(err, &e) || e.StatusCode < 400 || unauthorized(err) ||
 		isHookError(err) || errors.Is(err, errSource) || errors.Is(err, ErrUploadGone) || errors.Is(err, ErrUnconfirmed) {
 		return err
 	}
@@ -98,6 +104,7 @@ func (u *Uploader) resume(c *candidate) (State, error) {
 	u.resumed = c.rec
 	u.updateStatus(func(s *status) {
 		s.url, s.expires, s.kept = at, c.rec.Expires, c.rec.CreationHeader
+		s.later = storage.Record{Parts: c.rec.Parts, Finishing: c.rec.Finishing, Refusal: c.rec.Refusal}
 		if !c.info.Expires.IsZero() {
 			s.expires = c.info.Expires
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/seed-175555ba/tus-go/storage"
 )
@@ -68,7 +69,7 @@ func (u *Uploader) failed(ctx context.Context, err error) (State, error) {
 func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	err := u.planner.inspect(ctx)
 	if err == nil {
-		u.updateStatus(func(s *status) { s.info = u.planner.info })
+		u.updateStatus(u.planner.describe)
 		err = u.lookup(ctx)
 	}
 	if err != nil {
@@ -91,11 +92,14 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	if u.finder.undecided() {
 		return StateLocating, nil
 	}
+	if u.token != nil {
+		return u.failed(ctx, fmt.Errorf("%w: resume token: %s", ErrUploadGone, strings.Join(u.finder.unresumed, "; ")))
+	}
 	work, err := u.planner.negotiate(ctx)
 	if err != nil {
 		return u.failed(ctx, err)
 	}
-	u.updateStatus(func(s *status) { s.info = u.planner.info })
+	u.updateStatus(u.planner.describe)
 	if u.finder.reserves(work) {
 		r, err := u.finder.reserve(ctx)
 		switch {
@@ -152,14 +156,14 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 	var e *Error
 	if errors.As(o.refusal, &e) {
 		// The refusal matters more than a failure of the store, which the hooks report.
-		_ = u.record.saveEnd(ctx, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
+		_ = u.saveEnd(ctx, func(rec *storage.Record) { rec.Refusal = statusText(e.StatusCode) })
 	}
 	var err error
 	switch {
 	case o.created != nil:
 		err = u.created(ctx, o)
 	case o.lacks:
-		err = u.record.saveEnd(ctx, clearEnd)
+		err = u.saveEnd(ctx, clearEnd)
 	case contended(o.err) && o.next != StateFailed && ctx.Err() == nil:
 		err = u.confirm(ctx)
 	}
@@ -179,7 +183,7 @@ func (u *Uploader) forget(ctx context.Context, o *outcome) {
 	if o.next != StateFailed && o.err != nil {
 		u.warn(ctx, u.status().info.Name, "tus starting over: "+o.err.Error(), slog.String("url", u.showURL(u.URL())))
 	}
-	u.updateStatus(func(s *status) { s.url, s.creation, s.kept = nil, nil, nil })
+	u.updateStatus(func(s *status) { s.url, s.creation, s.kept, s.later = nil, nil, nil, storage.Record{} })
 	if o.next == StateCreating {
 		u.record.clear(ctx)
 	} else {

@@ -53,8 +53,9 @@ type Uploader struct {
 	opts    UploadOptions
 	planner planner
 	retries retries
-	finder  *finder        // nil before the store is read, and if nothing can be stored
-	resumed storage.Record // of the stored upload that is resumed; no ID means none
+	finder  *finder         // nil before the store is read, and if nothing can be stored
+	resumed storage.Record  // of the stored upload that is resumed; no ID means none
+	token   *storage.Record // of the resume token; nil for none
 
 	once    bool // no Run follows the first one
 	state   State
@@ -112,16 +113,21 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
 	u.planner = planner{
-		requester: u.requester, opts: &u.opts, external: external, ledger: &u.ledger, retries: &u.retries,
+		requester: u.requester, opts: &u.opts, external: external, existing: external != nil, ledger: &u.ledger, retries: &u.retries,
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
 		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.header()),
 	}
 	if external == nil && c.opts.Store != nil {
-		all := &records{store: c.opts.Store, required: c.opts.RequireStore, onFailure: u.hooks.storeError}
-		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
-		u.setRecord(all.open(storage.Record{}))
+		u.openRecord(c.opts.Store)
 	}
 	return u, nil
+}
+
+// openRecord opens the record of the upload, which is empty, in a store.
+func (u *Uploader) openRecord(store storage.Store) {
+	all := &records{store: store, required: u.client.opts.RequireStore, onFailure: u.hooks.storeError}
+	all.holder = storage.Lease{Holder: storage.NewID(), Process: u.client.process}
+	u.setRecord(all.open(storage.Record{}))
 }
 
 // Run drives the upload until it is complete, retrying temporary failures by
