@@ -142,6 +142,7 @@ func askingRows() []faultRow {
 		parallel: fails(tus.ErrUnconfirmed, partly).again(request),
 		streamed: fails(tus.ErrNotRecoverable, nothing).again(request),
 		resumed:  fine(1).creating(1).again(begun),
+		byToken:  fails(tus.ErrUploadGone, nothing),
 	}}
 	away := faultRow{on: asking, times: always, want: refused(404, resumable).again(request)}
 	stale := faultRow{on: asking, want: fine(4).again(times(2)), but: map[string]verdict{
@@ -153,6 +154,7 @@ func askingRows() []faultRow {
 		streamed: fails(tus.ErrSourceMismatch, resumable).again(rest),
 		one:      fails(tus.ErrSourceMismatch, nothing).again(times(2)),
 		resumed:  fine(1).creating(1).again(begun), // another upload: start over
+		byToken:  fails(tus.ErrSourceMismatch, nothing),
 	}
 	otherOrigin := after(1)
 	otherOrigin.name, otherOrigin.with = "307, other origin", func(s *stage) tustest.Action { return faults.Redirect(307, s.otherOrigin) }

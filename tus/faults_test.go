@@ -45,6 +45,9 @@ type way struct {
 // once reports whether the source is read in a single pass, and so not stored.
 func (w way) once() bool { return w.name == streamed || w.like == streamed }
 
+// resumes reports whether the upload begins with the HEAD of one that was created before.
+func (w way) resumes() bool { return w.name == resumed || w.name == byToken }
+
 const (
 	single    = "single"
 	inChunk   = "chunked"
@@ -56,6 +59,7 @@ const (
 	written   = "Writer"
 	first     = "first chunk in the creation"
 	digesting = "digest"
+	byToken   = "token"
 )
 
 var ways = []way{
@@ -69,6 +73,7 @@ var ways = []way{
 	{written, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk}, streamed},
 	{first, faultChunk, 0, tus.UploadOptions{ChunkSize: faultChunk, FirstChunkInCreation: true}, one},
 	{digesting, faultChunk, 1, tus.UploadOptions{ChunkSize: faultChunk, Digest: "sha256"}, inChunk},
+	{byToken, faultSize - faultBegun, 0, tus.UploadOptions{CreationLimit: -1}, resumed},
 }
 
 // target selects the requests of a fault.
@@ -242,11 +247,9 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		w.opts.Header = http.Header{"X-Upload-Key": {planted}}
 		ctx, cancel := hangTimeout(s)
 		defer cancel()
-		if w.name == resumed {
-			first := w.opts
-			first.StopAt = faultBegun
-			_, err := s.client(t, tus.Options{}).Upload(ctx, w.source(path), &first)
-			wantError(t, err, tus.ErrPaused)
+		token := ""
+		if w.resumes() {
+			token = w.begin(t, ctx, s, path)
 		}
 		bytes, creations := bytesReceived(s), s.creations()
 		client, how := tus.Options{}, w.opts
@@ -260,9 +263,12 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		if want != nil && row.source != nil {
 			source = row.source(s, source)
 		}
-		if w.name == written {
+		switch w.name {
+		case written:
 			got.result, got.err = write(ctx, s.client(t, client), source, &how)
-		} else {
+		case byToken:
+			got.result, got.err = s.client(t, client).ResumeToken(ctx, token, source, &how)
+		default:
 			got.result, got.err = s.client(t, client).Upload(ctx, source, &how)
 		}
 		if ctx.Err() != nil {
@@ -290,6 +296,27 @@ func (row faultRow) send(t *testing.T, w way, path string, want *verdict) (got o
 		}
 	})
 	return got
+}
+
+// begin sends the first bytes of an upload that another session resumes, and returns its token.
+// The machine that resumes by token does not have its record.
+func (w way) begin(t *testing.T, ctx context.Context, s *stage, path string) string {
+	first := w.opts
+	first.StopAt = faultBegun
+	u, err := s.client(t, tus.Options{}).NewUploader(w.source(path), &first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = u.Run(ctx)
+	wantError(t, err, tus.ErrPaused)
+	token, err := u.Token(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.name == byToken {
+		s.forgetAll(t)
+	}
+	return token
 }
 
 // write uploads a source with a Writer.
@@ -339,7 +366,7 @@ func (row faultRow) arm(s *stage, w way) {
 		return
 	case row.on == carrying:
 		l.skip = w.skip
-	case row.on == asking && w.name != resumed: // whose first request is HEAD
+	case row.on == asking && !w.resumes(): // whose first request is HEAD
 		cut := line{match: carrying.matches, skip: w.skip, times: 1, action: tustest.CutAfter(faultCut)}
 		if w.name == one || w.name == first {
 			cut.times = 2 // the creation, and the PATCH after it

@@ -231,7 +231,10 @@ func (f *finder) check(ctx context.Context, c *candidate, target string) error {
 		}
 		reason = f.mismatch(c.rec, info)
 	}
-	switch {
+	switch err := f.source.matches(info); {
+	case f.only && err != nil:
+		f.discard(ctx, c.rec, c.record, reason)
+		return err
 	case reason == "" && info.Complete() && c.rec.Refusal != "":
 		return fmt.Errorf("%w: an earlier session was refused the last bytes with %s", ErrUnconfirmed, c.rec.Refusal)
 	case reason == "":
@@ -270,6 +273,7 @@ func (f *finder) head(ctx context.Context, c *candidate, target string) (info In
 	case c.rec.Finishing && target == c.rec.UploadURL:
 		return Info{}, "", withCause(err, errGoneAtEnd)
 	case f.only && target == c.rec.UploadURL:
+		f.discard(ctx, c.rec, c.record, err.Error())
 		return Info{}, "", err
 	}
 	f.retries.reset(0) // the failures were of the upload that is gone
