@@ -169,8 +169,8 @@ type Options struct {
 	RequestIDHeader string
 
 	// TokenKey signs the tokens of [Uploader.Token] (HMAC with SHA-256), and
-	// [Client.ResumeToken] accepts only tokens that were signed with it. Without a key it
-	// accepts only tokens without a signature, which anyone can make.
+	// [UploadOptions.Token] must then be signed with it. Without a key, it must be a token
+	// without a signature, which anyone can make.
 	TokenKey []byte
 
 	// Hooks are called for all uploads of this client.

@@ -50,7 +50,7 @@ var (
 	ErrStalled = errors.New("connection stalled")
 
 	// ErrSourceChanged is returned when the source was modified or replaced during the
-	// upload; with [UploadOptions.Digest], also between two sessions. The upload on the
+	// upload; with [UploadOptions.Digest] or Token, also between two sessions. The upload on the
 	// server differs from the source.
 	ErrSourceChanged = errors.New("source changed during the upload")
 

@@ -27,7 +27,9 @@ type scenario struct {
 	random    *rand.Rand
 	bubble    bool
 	store     bool
-	twins     bool // two clients upload the same source at the same time
+	tokens    bool   // a session that ends leaves a token to the next one
+	token     string // of the last session; "" for none
+	twins     bool   // two clients upload the same source at the same time
 	again     bool // the source is uploaded once more at the end
 	checksums bool
 	server    tustest.Options
@@ -50,8 +52,8 @@ type soakLine struct {
 
 func (s *scenario) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "  %d bytes of %s, checksums %v, store %v, bubble %v, twins %v, again %v\n  server %+v\n",
-		len(s.data), s.source, s.checksums, s.store, s.bubble, s.twins, s.again, s.server)
+	fmt.Fprintf(&b, "  %d bytes of %s, checksums %v, store %v, bubble %v, tokens %v, twins %v, again %v\n  server %+v\n",
+		len(s.data), s.source, s.checksums, s.store, s.bubble, s.tokens, s.twins, s.again, s.server)
 	how := s.how
 	how.Hooks = tus.Hooks{}
 	fmt.Fprintf(&b, "  options %+v\n  stall timeout %v, %d connections\n", how, s.client.StallTimeout, s.client.MaxConnections)
@@ -85,6 +87,7 @@ func newScenario(seed uint64) *scenario {
 		AbsoluteLocation: r.IntN(4) == 0,
 	}
 	s.twins, s.again = r.IntN(8) == 0, r.IntN(4) == 0
+	s.tokens = !s.twins && seed%3 == 0
 	retry := tus.RetryPolicy{} // waiting costs nothing in a bubble
 	if !s.bubble {
 		retry.Delay = func(int) time.Duration { return time.Millisecond }

@@ -71,6 +71,7 @@ func TestFaultSoak(t *testing.T) {
 // soakSum has the counts of all seeds.
 type soakSum struct {
 	runs, sessions, faults, pauses int
+	tokens                         int // that a session resumes by
 	despite                        int // completed during faults
 	hashes                         int // compared
 	bytes                          int64
@@ -86,8 +87,8 @@ func (s *soakSum) failed(err error) {
 
 func (s *soakSum) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d runs with %d faults and %d pauses in %d sessions; %d completed during faults, all after them; %d SHA-256 compared, %d MiB sent\n",
-		s.runs, s.faults, s.pauses, s.sessions, s.despite, s.hashes, s.bytes>>20)
+	fmt.Fprintf(&b, "%d runs with %d faults and %d pauses in %d sessions, %d by a token; %d completed during faults, all after them; %d SHA-256 compared, %d MiB sent\n",
+		s.runs, s.faults, s.pauses, s.sessions, s.tokens, s.despite, s.hashes, s.bytes>>20)
 	var names []string
 	for name := range s.failures {
 		names = append(names, name)
@@ -211,11 +212,19 @@ func (s *scenario) session(ctx context.Context, t *testing.T, st *stage, path st
 		}
 		acknowledged = p.Acknowledged
 	}
+	if how.Token, s.token = s.token, ""; how.Token != "" {
+		sum.tokens++
+	}
 	client := st.clientOver(t, breaks.over(st.ruleChecker(t)), opts)
 	u, err := client.NewUploader(s.open(path), &how)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if url == "" && s.tokens {
+			s.leaveToken(ctx, t, st, u)
+		}
+	}()
 	for {
 		if t.Failed() {
 			return ""
@@ -256,6 +265,24 @@ func (s *scenario) session(ctx context.Context, t *testing.T, st *stage, path st
 		if leave() {
 			return ""
 		}
+	}
+}
+
+// leaveToken leaves the token of an upload to the next session, which may be on a machine
+// without its record.
+func (s *scenario) leaveToken(ctx context.Context, t *testing.T, st *stage, u *tus.Uploader) {
+	if n := len(s.errors); n > 0 && (errors.Is(s.errors[n-1], tus.ErrUploadGone) || errors.Is(s.errors[n-1], tus.ErrUnconfirmed)) {
+		return
+	}
+	token, err := u.Token(ctx)
+	switch {
+	case err == nil:
+		s.token = token
+		if s.random.IntN(2) == 0 {
+			st.forgetAll(t)
+		}
+	case !errors.Is(err, tus.ErrInvalidInput): // nothing was created
+		t.Errorf("token: %v", err)
 	}
 }
 

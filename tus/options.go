@@ -103,6 +103,25 @@ type UploadOptions struct {
 	// applies. If it is completed, nothing is uploaded: see [Result.AlreadyComplete].
 	Previous *Previous
 
+	// Token, if not "", resumes the upload of a token of [Uploader.Token] with the source, which
+	// must have the same content: its name, path and times may differ. Metadata of nil means
+	// those of the token. The upload never starts over: if the server no longer has it, the
+	// error matches [ErrUploadGone]; a part that is gone is sent again.
+	//
+	// The error matches [ErrInvalidInput] if the token cannot be used, [ErrSourceMismatch] if
+	// the source has another size, and [ErrSourceChanged] if a sample of its content differs.
+	// A stream is not compared, nor is a source whose token was made where it allowed only one
+	// reader; Digest compares all bytes that were hashed. A stream must be read again from its
+	// start.
+	//
+	// The upload is kept in [Options.Store] like any other, so that one with the same source
+	// and options finds it after a crash. Nothing prevents the process that made the token, or
+	// another one without the same store, from sending at the same time: end it first.
+	// Options.Header is sent only to the origin of the endpoint and to trusted ones, but the
+	// bytes to whatever server the token names: set [Options.TokenKey] if others can change
+	// tokens.
+	Token string
+
 	// Again uploads the source although the store has a completed upload of it (see
 	// [Options.RememberCompleted]). An unfinished upload is resumed. The record of the new
 	// upload replaces those of the completed ones when it is complete. Together with a

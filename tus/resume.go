@@ -22,9 +22,10 @@ func (u *Uploader) lookup(ctx context.Context) error {
 		return err
 	}
 	if u.token != nil {
-		if key, err = u.importToken(ctx, key); err != nil {
+		if u.opts.Previous, err = u.token.importAs(ctx, key); err != nil {
 			return err
 		}
+		key = u.opts.Previous.key
 	}
 	if previous := u.opts.Previous; previous != nil && (previous.ID == "" || previous.key != key) {
 		return fmt.Errorf("%w: UploadOptions.Previous does not match this source, Metadata and ResumeKey", ErrInvalidInput)

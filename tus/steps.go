@@ -93,7 +93,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 		return StateLocating, nil
 	}
 	if u.token != nil {
-		return u.failed(ctx, fmt.Errorf("%w: resume token: %s", ErrUploadGone, strings.Join(u.finder.unresumed, "; ")))
+		return u.failed(ctx, fmt.Errorf("%w: UploadOptions.Token: %s", ErrUploadGone, strings.Join(u.finder.unresumed, "; ")))
 	}
 	work, err := u.planner.negotiate(ctx)
 	if err != nil {

@@ -31,7 +31,7 @@ const (
 )
 
 // Token returns a text with which another process resumes the upload by
-// [Client.ResumeToken], on another machine and without a shared store. It has the upload
+// [UploadOptions.Token], on another machine and without a shared store. It has the upload
 // URLs, the parts of a parallel upload, the metadata, the size, the state of the digest, and
 // a fingerprint of at most 1 MiB of the content. Its characters need no escaping in a URL or
 // a file name. It has about 600 bytes, and about 100 for each part.
@@ -100,40 +100,18 @@ func signToken(signed string, key []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// decodeToken returns the record of a token. Nothing of it is decoded before the signature is
-// verified. Errors do not repeat the token, which may have secrets.
+// decodeToken returns the record of a token. Errors do not repeat the token, which may have
+// secrets.
 func decodeToken(token string, key []byte) (storage.Record, error) {
-	token = strings.TrimSpace(token)
-	fields := strings.Split(token, ".")
-	switch {
-	case len(token) > maxToken:
-		return storage.Record{}, fmt.Errorf("more than %d bytes", maxToken)
-	case fields[0] != tokenVersion || len(fields) < 2 || len(fields) > 3:
-		return storage.Record{}, fmt.Errorf("not a token of version %s", tokenVersion)
-	case len(fields) == 2 && len(key) > 0:
-		return storage.Record{}, errors.New("not signed, although Options.TokenKey is set")
-	case len(fields) == 3 && len(key) == 0:
-		return storage.Record{}, errors.New("signed, but Options.TokenKey is not set")
+	payload, err := verifyToken(strings.TrimSpace(token), key)
+	if err != nil {
+		return storage.Record{}, err
 	}
-	if len(fields) == 3 {
-		sum, err := base64.RawURLEncoding.DecodeString(fields[2])
-		if err != nil || !hmac.Equal(sum, signToken(fields[0]+"."+fields[1], key)) {
-			return storage.Record{}, errors.New("the signature does not match Options.TokenKey")
-		}
-	}
-	payload, err := base64.RawURLEncoding.DecodeString(fields[1])
+	rec, err := decodePayload(payload)
 	if err != nil {
 		return storage.Record{}, errors.New("damaged")
 	}
-	encoded, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(payload)), maxTokenRecord))
-	if err != nil {
-		return storage.Record{}, errors.New("damaged")
-	}
-	rec, err := storage.Decode(encoded)
-	switch {
-	case err != nil:
-		return storage.Record{}, errors.New("damaged")
-	case len(urlsOf(rec)) == 0, len(rec.Parts) > 0 && !tile(rec), completed(rec):
+	if len(urlsOf(rec)) == 0 || len(rec.Parts) > 0 && !tile(rec) || completed(rec) {
 		return storage.Record{}, errors.New("no upload that can be resumed")
 	}
 	for _, at := range urlsOf(rec) {
@@ -142,6 +120,42 @@ func decodeToken(token string, key []byte) (storage.Record, error) {
 		}
 	}
 	return ofToken(rec), nil
+}
+
+// verifyToken returns the payload of a token with the right signature.
+func verifyToken(token string, key []byte) (string, error) {
+	if len(token) > maxToken {
+		return "", fmt.Errorf("more than %d bytes", maxToken)
+	}
+	version, rest, ok := strings.Cut(token, ".")
+	payload, signature, signed := strings.Cut(rest, ".")
+	switch {
+	case !ok || version != tokenVersion:
+		return "", fmt.Errorf("not a token of version %s", tokenVersion)
+	case !signed && len(key) > 0:
+		return "", errors.New("not signed, although Options.TokenKey is set")
+	case signed && len(key) == 0:
+		return "", errors.New("signed, but Options.TokenKey is not set")
+	case !signed:
+		return payload, nil
+	}
+	sum, err := base64.RawURLEncoding.DecodeString(signature)
+	if err != nil || !hmac.Equal(sum, signToken(version+"."+payload, key)) {
+		return "", errors.New("the signature does not match Options.TokenKey")
+	}
+	return payload, nil
+}
+
+func decodePayload(payload string) (storage.Record, error) {
+	deflated, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		return storage.Record{}, err
+	}
+	encoded, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(deflated)), maxTokenRecord))
+	if err != nil {
+		return storage.Record{}, err
+	}
+	return storage.Decode(encoded)
 }
 
 // ofToken returns the fields of a record that a token has. The digest is without what

@@ -53,9 +53,9 @@ type Uploader struct {
 	opts    UploadOptions
 	planner planner
 	retries retries
-	finder  *finder         // nil before the store is read, and if nothing can be stored
-	resumed storage.Record  // of the stored upload that is resumed; no ID means none
-	token   *storage.Record // of the resume token; nil for none
+	finder  *finder        // nil before the store is read, and if nothing can be stored
+	resumed storage.Record // of the stored upload that is resumed; no ID means none
+	token   *givenToken    // nil for none
 
 	once    bool // no Run follows the first one
 	state   State
@@ -106,8 +106,8 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	if err := c.checksums.Check(u.opts.Checksum); err != nil {
 		return nil, fmt.Errorf("%w: UploadOptions.Checksum: %w", ErrInvalidInput, err)
 	}
-	if external != nil && u.opts.Parallel > 1 {
-		return nil, fmt.Errorf("%w: an upload URL together with UploadOptions.Parallel", ErrInvalidInput)
+	if external != nil && (u.opts.Parallel > 1 || u.opts.Token != "") {
+		return nil, fmt.Errorf("%w: an upload URL together with UploadOptions.Parallel or Token", ErrInvalidInput)
 	}
 	u.hooks = hookSet{hooks: append(slices.Clone(c.hooks), &u.opts.Hooks), uploader: u, mu: new(sync.Mutex)}
 	u.retries = u.newRetries()
@@ -117,17 +117,17 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
 		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.header()),
 	}
-	if external == nil && c.opts.Store != nil {
-		u.openRecord(c.opts.Store)
+	all := &records{store: c.opts.Store, required: c.opts.RequireStore, onFailure: u.hooks.storeError}
+	if u.opts.Token != "" {
+		if u.token, err = newGivenToken(&u.planner, all); err != nil {
+			return nil, err
+		}
+	}
+	if external == nil && all.store != nil {
+		all.holder = storage.Lease{Holder: storage.NewID(), Process: c.process}
+		u.setRecord(all.open(storage.Record{}))
 	}
 	return u, nil
-}
-
-// openRecord opens the record of the upload, which is empty, in a store.
-func (u *Uploader) openRecord(store storage.Store) {
-	all := &records{store: store, required: u.client.opts.RequireStore, onFailure: u.hooks.storeError}
-	all.holder = storage.Lease{Holder: storage.NewID(), Process: u.client.process}
-	u.setRecord(all.open(storage.Record{}))
 }
 
 // Run drives the upload until it is complete, retrying temporary failures by
