@@ -13,7 +13,7 @@ func All() []Preset {
 // BunnyStream is for videos of Bunny Stream. The endpoint is
 // https://video.bunnycdn.com/tusupload. A backend creates the video, whose GUID is VideoId, and
 // signs the upload. To renew a signature that expires, set the header fields in
-// [tus.Hooks].BeforeRequest. The metadata "collection" and "thumbnailTime" are optional.
+// [tus.Hooks.BeforeRequest]. The metadata "collection" and "thumbnailTime" are optional.
 func BunnyStream() Preset {
 	return Preset{
 		Name:          "Bunny Stream",
@@ -88,7 +88,7 @@ func Supabase() Preset {
 
 // Transloadit is for the files of an Assembly of Transloadit. The endpoint is the tus_url of
 // the response that created the Assembly, and "assembly_url" the URL of the Assembly, whose
-// status has the result. With a [tus.UploadOptions].ResumeKey that two Assemblies share, the
+// status has the result. With a [tus.UploadOptions.ResumeKey] that two Assemblies share, the
 // second resumes an upload of the first.
 func Transloadit() Preset {
 	return Preset{
