@@ -72,6 +72,7 @@ func TestApply_BrokenRuleNamesOption(t *testing.T) {
 	}{
 		"other chunk size":    {presets.Supabase(), tus.UploadOptions{ChunkSize: mib}, "ChunkSize makes a chunk of 1048576 bytes, but chunks must have exactly 6291456"},
 		"negative chunk size": {presets.Supabase(), tus.UploadOptions{ChunkSize: -1}, "ChunkSize makes a chunk of -1 bytes"},
+		"no multiple":         {presets.CloudflareStream(), tus.UploadOptions{ChunkSize: 6_000_000}, "ChunkSize makes a chunk of 6000000 bytes"},
 		"halved chunks":       {presets.Supabase(), tus.UploadOptions{MinChunkSize: mib}, "MinChunkSize makes a chunk of 1048576 bytes"},
 		"halved below minimum": {presets.CloudflareStream(), tus.UploadOptions{MinChunkSize: mib},
 			"MinChunkSize makes a chunk of 1048576 bytes, but chunks must have at least 5242880, at most 209715200, a multiple of 262144 bytes"},
@@ -150,10 +151,21 @@ func TestApply_HeaderFieldMayBeAnywhere(t *testing.T) {
 }
 
 func TestApply_ExternalCreationNeverCreates(t *testing.T) {
-	for name, options := range map[string]tus.Options{"": {}, "PATCH as POST": {OverridePatchMethod: true}} {
+	hooked := 0
+	hooks := tus.Hooks{BeforeRequest: func(*http.Request) error { hooked++; return nil }}
+	for name, test := range map[string]struct {
+		options tus.Options
+		hooks   tus.Hooks
+		hooked  int // for HEAD and PATCH
+	}{
+		"without hook":  {},
+		"with hook":     {tus.Options{}, hooks, 2},
+		"PATCH as POST": {tus.Options{OverridePatchMethod: true}, hooks, 2},
+	} {
 		t.Run(name, func(t *testing.T) {
-			srv, data, hooked := tustest.NewServer(t, nil), bytes.Repeat([]byte("frame "), mib), 0
-			upload := tus.UploadOptions{Hooks: tus.Hooks{BeforeRequest: func(*http.Request) error { hooked++; return nil }}}
+			hooked = 0
+			srv, data, options := tustest.NewServer(t, nil), bytes.Repeat([]byte("frame "), mib), test.options
+			upload := tus.UploadOptions{Hooks: test.hooks}
 			for range 2 { // the second one changes nothing
 				if err := presets.Vimeo().Apply(&options, &upload); err != nil {
 					t.Fatal(err)
@@ -172,7 +184,7 @@ func TestApply_ExternalCreationNeverCreates(t *testing.T) {
 			if _, err := client.Resume(t.Context(), created.URL, tus.Bytes(data), &upload); err != nil {
 				t.Fatal(err)
 			}
-			if stored, _ := srv.Upload(created.URL); !bytes.Equal(stored.Data, data) || hooked != 2 {
+			if stored, _ := srv.Upload(created.URL); !bytes.Equal(stored.Data, data) || hooked != test.hooked {
 				t.Errorf("%d bytes are stored, the hook was called %d times", len(stored.Data), hooked)
 			}
 		})
