@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -204,6 +205,54 @@ func TestPresets_ServerAcceptsEverySize(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A preset refuses no chunk that the service accepts.
+func TestPresets_ChunkBoundsAreThoseOfServer(t *testing.T) {
+	for _, row := range presetTable() {
+		p, rule := row.preset, row.rules.Chunk
+		if limited := p.ChunkMin > 0 || p.ChunkMax > 0 || p.ChunkMultiple > 0; !limited || rule == nil {
+			if limited || rule != nil {
+				t.Errorf("%s: only one of preset and server limits chunks", p.Name)
+			}
+			continue
+		}
+		step := max(p.ChunkMultiple, 1)
+		for size, accepted := range map[int64]bool{
+			p.ChunkMin: true, p.ChunkMax: true, p.ChunkSize: true, p.ChunkMin - step: false, p.ChunkMax + step: false, p.ChunkMax - 1: false,
+		} {
+			if err := rule(size, false); (err == nil) != accepted {
+				t.Errorf("%s: %d bytes: %v", p.Name, size, err)
+			}
+		}
+	}
+}
+
+func TestPresets_UnknownSizeIsNotCreated(t *testing.T) {
+	for _, row := range presetTable() {
+		if !row.preset.SizeRequired || row.preset.ExternalCreation {
+			continue
+		}
+		t.Run(row.preset.Name, func(t *testing.T) {
+			srv, s := row.start(t, 0)
+			s.Upload.Metadata = tus.Metadata{"filename": "movie.mp4"}
+			if err := s.Preset.Apply(&s.Client, &s.Upload); err != nil {
+				t.Fatal(err)
+			}
+			client, err := tus.NewClient(s.Endpoint, &s.Client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.CloseIdleConnections()
+			stream := io.LimitReader(rand.NewChaCha8([32]byte{}), 13*mib)
+			if _, err := client.Upload(testContext(t), tus.Reader(stream), &s.Upload); !errors.Is(err, tus.ErrUnsupported) {
+				t.Errorf("error is %v", err)
+			}
+			if srv.Count(http.MethodPost) > 0 || len(srv.Broken()) > 0 {
+				t.Errorf("an upload was created, or refused: %v", srv.Broken())
+			}
+		})
 	}
 }
 

@@ -28,7 +28,9 @@ type Preset struct {
 	Metadata []string
 	// Header are the header fields that requests need: at least one of each list.
 	Header [][]string
-	// SizeRequired is set if the size must be known when the upload is created.
+	// SizeRequired is set if the size must be known when the upload is created. The upload of
+	// a source of unknown size then fails with an error matching [tus.ErrUnsupported], unless
+	// UploadOptions.BufferLimit permits to read it first.
 	SizeRequired bool
 	// ExternalCreation is set if a backend or an API of the service creates the upload, and
 	// the client only sends its bytes, with [tus.Client.Resume].
@@ -41,8 +43,9 @@ type Preset struct {
 
 // Apply sets options that are zero as the service requires, and returns an error matching
 // [tus.ErrInvalidInput] if others break a rule. Call it before [tus.NewClient], and for the
-// options of each upload. A nil upload is for a client that only creates uploads
-// ([tus.Client.Create]), or whose uploads are not known yet.
+// options of each upload; a second call with the same client options changes nothing in them.
+// A nil upload is for a client that only creates uploads ([tus.Client.Create]), or whose
+// uploads are not known yet.
 //
 // Header fields may be in the options of the client or of the upload. They are not checked if
 // something else may add them: a BeforeRequest hook or an HTTPClient.
@@ -73,7 +76,8 @@ func (p Preset) Apply(client *tus.Options, upload *tus.UploadOptions) error {
 }
 
 // ID returns the value of ResultHeader in the response to the creation or, if that has none,
-// to the last PATCH; "" if neither has one.
+// to the last PATCH; "" if neither has one. If the client has a Store, later sessions have the
+// field of the creation, too.
 func (p Preset) ID(result *tus.Result) string {
 	if p.ResultHeader == "" || result == nil {
 		return ""

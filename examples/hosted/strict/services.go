@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -92,7 +93,7 @@ func noneOf(names ...string) func(*http.Request) error {
 	given := oneOf(names...)
 	return func(r *http.Request) error {
 		if given(r) == nil {
-			return fmt.Errorf("the request has credentials")
+			return errors.New("the request has credentials")
 		}
 		return nil
 	}
