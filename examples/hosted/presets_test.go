@@ -1,6 +1,7 @@
 package hosted_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -192,9 +193,12 @@ func TestPresets_TableHasEachPreset(t *testing.T) {
 
 func TestPresets_ServerAcceptsEverySize(t *testing.T) {
 	for _, row := range presetTable() {
-		sizes := []int64{0, 1, 6*mib - 1, 6 * mib, 6*mib + 1, 12 * mib, 13 * mib}
-		if c := row.preset.ChunkSize; c > 0 {
-			sizes = append(sizes, c, c+1)
+		sizes := []int64{0, 1, 13 * mib}
+		switch c := cmp.Or(row.upload.ChunkSize, row.preset.ChunkSize); {
+		case c > 10*mib:
+			sizes = append(sizes, c+1)
+		case c > 0:
+			sizes = append(sizes, c-1, c, c+1, 2*c, 3*c-1)
 		}
 		for _, size := range sizes {
 			t.Run(fmt.Sprintf("%s/%d", row.preset.Name, size), func(t *testing.T) {
