@@ -28,7 +28,7 @@ var packages = []string{
 	"fmt", "io", "io/fs", "log", "log/slog", "net/http", "net/url", "os", "strings", "testing", "time",
 	module + "/checksum", module + "/fingerprint", module + "/storage", module + "/storage/boltstore",
 	module + "/storage/filestore", module + "/storage/storagetest",
-	module + "/tus", module + "/tus/httpsource", module + "/tus/tustest",
+	module + "/tus", module + "/tus/httpsource", module + "/tus/presets", module + "/tus/tustest",
 }
 
 // variables are the types of the variables that a snippet may use without a declaration.

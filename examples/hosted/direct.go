@@ -5,15 +5,16 @@ import (
 	"strconv"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/presets"
 )
 
-// DirectUpload is the handler of a backend that hands out upload URLs, as the direct
-// creator uploads of Cloudflare Stream
-// (https://developers.cloudflare.com/stream/uploading-videos/direct-creator-uploads/). The
-// program that has the video sends its size in Upload-Length, and uploads to the Location
-// of the response with [HandedOut], without the token of the account.
+// DirectUpload is the handler of a backend that hands out upload URLs for
+// [presets.CloudflareDirect]. The program that has the video sends its size in Upload-Length,
+// and uploads to the Location of the response with [HandedOut], without the token of the
+// account.
 //
-// stream is a client whose endpoint is that of [CloudflareStream] with "?direct_user=true".
+// stream is a client whose endpoint is that of [presets.CloudflareStream] with
+// "?direct_user=true".
 func DirectUpload(stream *tus.Client, maxSeconds int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		size, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64)
@@ -29,7 +30,8 @@ func DirectUpload(stream *tus.Client, maxSeconds int) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Location", created.URL)
-		w.Header().Set("Stream-Media-Id", created.Response.Header.Get("Stream-Media-Id"))
+		id := presets.CloudflareStream().ResultHeader
+		w.Header().Set(id, created.Response.Header.Get(id))
 		w.WriteHeader(http.StatusCreated)
 	}
 }

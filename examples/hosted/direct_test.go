@@ -10,12 +10,21 @@ import (
 	"github.com/seed-175555ba/tus-go/examples/hosted"
 	"github.com/seed-175555ba/tus-go/examples/hosted/strict"
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/presets"
 )
 
 func ExampleDirectUpload() {
 	m := &exampleTB{}
 	defer m.end()
-	srv := strict.NewServer(m, strict.Rules{Metadata: []string{"maxDurationSeconds"}, Creation: map[string][]string{"Stream-Media-Id": {"dd5d531a"}}})
+	rules := strict.CloudflareStream()
+	rules.Metadata = []string{"maxDurationSeconds"}
+	rules.Authorize = func(r *http.Request) error { // the creation needs the token, and nothing else may have it
+		if hasToken := r.Header.Get("Authorization") != ""; hasToken != (r.Method == http.MethodPost) {
+			return fmt.Errorf("token: %v", hasToken)
+		}
+		return nil
+	}
+	srv := strict.NewServer(m, rules)
 	stream, err := tus.NewClient(srv.Endpoint()+"?direct_user=true", &tus.Options{Header: http.Header{"Authorization": {"Bearer token"}}})
 	if err != nil {
 		panic(err)
@@ -34,9 +43,10 @@ func ExampleDirectUpload() {
 		panic(err)
 	}
 	resp.Body.Close()
-	result, err := hosted.HandedOut(resp.Header.Get("Location")).UploadFile(context.Background(), exampleFile(m, 5000))
+	s := hosted.HandedOut(resp.Header.Get("Location"), presets.CloudflareDirect())
+	result, err := s.UploadFile(context.Background(), exampleFile(m, 5000))
 	fmt.Println(resp.Header.Get("Stream-Media-Id"), result.Stats.Requests, err)
-	// Output: dd5d531a map[HEAD:1 PATCH:1] <nil>
+	// Output: the-id map[HEAD:1 PATCH:1] <nil>
 }
 
 func TestDirectUpload_RefusalsAreReported(t *testing.T) {

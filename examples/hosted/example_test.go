@@ -3,12 +3,15 @@ package hosted_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/examples/hosted"
 	"github.com/seed-175555ba/tus-go/examples/hosted/strict"
+	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/presets"
 )
 
 // exampleTB stands in for a testing.TB, and ends with the example.
@@ -36,44 +39,27 @@ func exampleFile(m *exampleTB, size int) string {
 	return path
 }
 
-func ExampleSupabase() {
+func ExampleService() {
 	m := &exampleTB{}
 	defer m.end()
-	srv := strict.NewServer(m, strict.Rules{Chunk: strict.Exactly(hosted.SupabaseChunk), Metadata: []string{"bucketName", "objectName"}})
+	srv := strict.NewServer(m, strict.CloudflareStream())
 
-	s := hosted.Supabase("project", "token", "films", "2026/movie.mp4")
-	fmt.Println(s.Endpoint)
-	s.Endpoint = srv.Endpoint() // for the example
+	stream := presets.CloudflareStream()
+	s := hosted.Service{
+		Preset:   stream,
+		Endpoint: srv.Endpoint(), // https://api.cloudflare.com/client/v4/accounts/ACCOUNT/stream
+		Client:   tus.Options{Header: http.Header{"Authorization": {"Bearer token"}}},
+		Upload:   tus.UploadOptions{Metadata: tus.Metadata{"name": "A title"}, ChunkSize: stream.ChunkMin},
+	}
 	result, err := s.UploadFile(context.Background(), exampleFile(m, 13<<20))
-	fmt.Println(result.Offset, result.Stats.Requests["PATCH"], err)
-	// Output:
-	// https://project.storage.supabase.co/storage/v1/upload/resumable
-	// 13631488 3 <nil>
-}
-
-func ExampleCloudflareStream() {
-	m := &exampleTB{}
-	defer m.end()
-	srv := strict.NewServer(m, strict.Rules{
-		Chunk:    strict.Multiple(hosted.CloudflareMultiple, hosted.CloudflareLeast, hosted.CloudflareMost),
-		Creation: map[string][]string{"Stream-Media-Id": {"dd5d531a"}},
-	})
-
-	s := hosted.CloudflareStream("account", "token", "movie.mp4")
-	fmt.Println(s.Endpoint)
-	s.Endpoint = srv.Endpoint() // for the example
-	s.Upload.ChunkSize = hosted.CloudflareLeast
-	result, err := s.UploadFile(context.Background(), exampleFile(m, 13<<20))
-	fmt.Println(result.Creation.Header.Get("Stream-Media-Id"), err)
-	// Output:
-	// https://api.cloudflare.com/client/v4/accounts/account/stream
-	// dd5d531a <nil>
+	fmt.Println(stream.ID(result), result.Stats.Requests["PATCH"], err)
+	// Output: the-id 3 <nil>
 }
 
 func ExampleBunnyStream() {
 	m := &exampleTB{}
 	defer m.end()
-	srv := strict.NewServer(m, strict.Rules{Metadata: []string{"title", "filetype"}})
+	srv := strict.NewServer(m, strict.BunnyStream())
 
 	sign := func(context.Context) (hosted.BunnySignature, error) { // in a backend
 		return hosted.SignBunny("4711", "key of the library", "a-video", time.Now().Add(time.Hour)), nil
@@ -91,9 +77,9 @@ func ExampleBunnyStream() {
 func ExampleHandedOut() {
 	m := &exampleTB{}
 	defer m.end()
-	srv := strict.NewServer(m, strict.Rules{NoCreation: true})
+	srv := strict.NewServer(m, strict.Vimeo())
 
-	s := hosted.HandedOut(srv.CreateUpload(5000)) // by the backend
+	s := hosted.HandedOut(srv.CreateUpload(5000), presets.Vimeo()) // URL by the backend
 	result, err := s.UploadFile(context.Background(), exampleFile(m, 5000))
 	fmt.Println(result.Stats.Requests, err)
 	// Output: map[HEAD:1 PATCH:1] <nil>

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -21,7 +19,7 @@ import (
 	"github.com/seed-175555ba/tus-go/examples/hosted/strict"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
-	"github.com/seed-175555ba/tus-go/tus/tustest"
+	"github.com/seed-175555ba/tus-go/tus/presets"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,132 +71,6 @@ func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-func supabase(srv *strict.Server) hosted.Service {
-	s := hosted.Supabase("project", "token", "films", "2026/movie.mp4")
-	s.Endpoint = srv.Endpoint()
-	return s
-}
-
-func supabaseRules() strict.Rules {
-	return strict.Rules{
-		Chunk:     strict.Exactly(6 * mib),
-		Metadata:  []string{"bucketName", "objectName", "contentType"},
-		Authorize: bearer("token"),
-	}
-}
-
-// bearer requires a token.
-func bearer(token string) func(*http.Request) error {
-	return func(r *http.Request) error {
-		if r.Header.Get("Authorization") != "Bearer "+token {
-			return errors.New("no token")
-		}
-		return nil
-	}
-}
-
-func TestSupabase_ChunksHaveOneSize(t *testing.T) {
-	for _, size := range []int64{0, 1, 6*mib - 1, 6 * mib, 6*mib + 1, 12 * mib, 13 * mib} {
-		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			srv := strict.NewServer(t, supabaseRules())
-			wantUploaded(t, srv, supabase(srv), size)
-		})
-	}
-}
-
-// storeOnly stores the first n bytes of a body, and discards the rest.
-func storeOnly(n int64) tustest.Action {
-	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		body := r.Body
-		r.Body = io.NopCloser(io.LimitReader(body, n))
-		h.Serve(w, r)
-		io.Copy(io.Discard, body)
-	}
-}
-
-func TestSupabase_InterruptionKeepsChunkSize(t *testing.T) {
-	for name, fault := range map[string]tustest.Fault{
-		"cut in a chunk":  {Method: "PATCH", From: 6 * mib, Action: tustest.CutAfter(2*mib + 1)},
-		"lost response":   {Method: "PATCH", From: 6 * mib, Action: tustest.LoseResponse()},
-		"nothing stored":  {Method: "PATCH", From: 6 * mib, Action: tustest.CutBefore()},
-		"stored in part":  {Method: "PATCH", From: 6 * mib, Action: storeOnly(mib)},
-		"lock held (409)": {Method: "PATCH", From: 6 * mib, Action: tustest.Respond(409, "locked")},
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv := strict.NewServer(t, supabaseRules())
-			srv.Inject(fault)
-			wantUploaded(t, srv, supabase(srv), 20*mib)
-		})
-	}
-}
-
-func TestSupabase_OtherSettingsAreRefused(t *testing.T) {
-	for name, change := range map[string]func(*hosted.Service){
-		"other size":  func(s *hosted.Service) { s.Upload.ChunkSize = 5 * mib },
-		"one request": func(s *hosted.Service) { s.Upload.ChunkSize = 0 },
-		"no metadata": func(s *hosted.Service) { s.Upload.Metadata = nil },
-		"no token":    func(s *hosted.Service) { s.Client.Header = nil },
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv := strict.NewServer(t, supabaseRules())
-			s := supabase(srv)
-			change(&s)
-			wantBroken(t, srv, s, 13*mib)
-		})
-	}
-}
-
-func cloudflare(srv *strict.Server) hosted.Service {
-	s := hosted.CloudflareStream("account", "token", "movie.mp4")
-	s.Endpoint = srv.Endpoint()
-	return s
-}
-
-func cloudflareRules() strict.Rules {
-	return strict.Rules{
-		Chunk:     strict.Multiple(hosted.CloudflareMultiple, hosted.CloudflareLeast, hosted.CloudflareMost),
-		Authorize: bearer("token"),
-		Creation:  http.Header{"Stream-Media-Id": {"the-id"}},
-	}
-}
-
-func TestCloudflare_ChunksAreMultiples(t *testing.T) {
-	const least = hosted.CloudflareLeast
-	for _, c := range []struct{ chunk, size int64 }{
-		{0, 50*mib + 1}, {0, 1000}, {least, least}, {least, least + 1}, {least, 3*least - 1},
-	} {
-		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			srv := strict.NewServer(t, cloudflareRules())
-			srv.Inject(tustest.Fault{Method: "PATCH", From: 1, Action: tustest.CutAfter(100_001)})
-			s := cloudflare(srv)
-			if c.chunk > 0 { // else the default of the service
-				s.Upload.ChunkSize = c.chunk
-			}
-			result := wantUploaded(t, srv, s, c.size)
-			if id := result.Creation.Header.Get("Stream-Media-Id"); id != "the-id" {
-				t.Errorf("the ID is %q", id)
-			}
-		})
-	}
-}
-
-func TestCloudflare_OtherSettingsAreRefused(t *testing.T) {
-	for _, chunk := range []int64{
-		hosted.CloudflareLeast - hosted.CloudflareMultiple, hosted.CloudflareLeast + 1, 6_000_000,
-	} {
-		t.Run(fmt.Sprint(chunk), func(t *testing.T) {
-			srv := strict.NewServer(t, cloudflareRules())
-			s := cloudflare(srv)
-			s.Upload.ChunkSize = chunk
-			wantBroken(t, srv, s, 13*mib)
-		})
-	}
-	rule := cloudflareRules().Chunk
-	if rule(hosted.CloudflareMost, false) != nil || rule(hosted.CloudflareMost+hosted.CloudflareMultiple, false) == nil {
-		t.Error("the largest chunk is not CloudflareMost")
-	}
 }
 
 // Each request takes an hour, and a signature is valid for 90 minutes.
@@ -274,14 +146,9 @@ func TestBunny_SignatureIsRenewedMidUpload(t *testing.T) {
 }
 
 func TestHandedOut_ResumesUploadOfBackend(t *testing.T) {
-	srv := strict.NewServer(t, strict.Rules{NoCreation: true, Authorize: func(r *http.Request) error {
-		if r.Header.Get("Authorization") != "" {
-			return errors.New("the request has a token")
-		}
-		return nil
-	}})
+	srv := strict.NewServer(t, strict.Vimeo())
 	url := srv.CreateUpload(5000)
-	s := hosted.HandedOut(url)
+	s := hosted.HandedOut(url, presets.Vimeo())
 	s.Upload.ChunkSize = 1000
 	s.Upload.StopAt = 2000
 	path, data := newFile(t, 5000)
@@ -300,7 +167,7 @@ func TestHandedOut_ResumesUploadOfBackend(t *testing.T) {
 		t.Errorf("%d creations, %v", n, srv.Broken())
 	}
 	srv.Forget(url)
-	if _, err := hosted.HandedOut(url).UploadFile(testContext(t), path); !errors.Is(err, tus.ErrUploadGone) {
+	if _, err := hosted.HandedOut(url, presets.Vimeo()).UploadFile(testContext(t), path); !errors.Is(err, tus.ErrUploadGone) {
 		t.Errorf("error is %v", err)
 	}
 }

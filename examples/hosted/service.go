@@ -4,10 +4,13 @@ import (
 	"context"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/presets"
 )
 
 // Service has the settings for uploads to a service.
 type Service struct {
+	// Preset has the rules of the service. They are applied to the options below.
+	Preset presets.Preset
 	// Endpoint is the upload creation URL.
 	Endpoint string
 	// Client has the options of the client.
@@ -19,8 +22,12 @@ type Service struct {
 }
 
 // UploadFile uploads one file. To upload many files, create one client with s.Endpoint
-// and s.Client instead. The result is never nil.
+// and s.Client instead, and apply s.Preset to the options of each upload. The result is never
+// nil.
 func (s Service) UploadFile(ctx context.Context, path string) (*tus.Result, error) {
+	if err := s.Preset.Apply(&s.Client, &s.Upload); err != nil {
+		return &tus.Result{}, err
+	}
 	client, err := tus.NewClient(s.Endpoint, &s.Client)
 	if err != nil {
 		return &tus.Result{}, err

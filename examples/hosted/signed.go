@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
+	"github.com/seed-175555ba/tus-go/tus/presets"
 )
 
 // BunnySignature authorizes one upload to Bunny Stream until it expires.
@@ -24,13 +25,13 @@ func SignBunny(library, key, video string, expires time.Time) BunnySignature {
 	return BunnySignature{Signature: hex.EncodeToString(sum[:]), Expires: expires}
 }
 
-// BunnyStream uploads a video that was created in a library of Bunny Stream
-// (https://docs.bunny.net/stream/tus-resumable-uploads). sign is called before each
-// request, so that an upload may take longer than a signature is valid; if it calls a
-// backend, it should cache the signature. It is called again after a 401. If it
+// BunnyStream uploads a video that was created in a library of [presets.BunnyStream]. sign is
+// called before each request, so that an upload may take longer than a signature is valid; if
+// it calls a backend, it should cache the signature. It is called again after a 401. If it
 // returns an error, the upload ends and stays resumable.
 func BunnyStream(library, video, title, filetype string, sign func(context.Context) (BunnySignature, error)) Service {
 	return Service{
+		Preset:   presets.BunnyStream(),
 		Endpoint: "https://video.bunnycdn.com/tusupload",
 		Client: tus.Options{Hooks: tus.Hooks{BeforeRequest: func(r *http.Request) error {
 			s, err := sign(r.Context())

@@ -11,6 +11,7 @@ package strict
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -42,8 +43,11 @@ type Rules struct {
 	// Minted permits one creation at each endpoint of [Server.MintEndpoint], and
 	// refuses other creations with 403.
 	Minted bool
-	// Creation are header fields of the response to a creation.
-	Creation http.Header
+	// SizeRequired refuses a creation without Upload-Length with 400.
+	SizeRequired bool
+	// Creation are header fields of the response to a creation, and Stored of that to a
+	// request with bytes.
+	Creation, Stored http.Header
 }
 
 // Exactly requires chunks of size bytes. The last one may be smaller.
@@ -94,12 +98,14 @@ func NewServer(tb interface {
 	Cleanup(func())
 }, rules Rules) *Server {
 	tb.Helper()
+	without := []string{"checksum", "checksum-trailer", "concatenation", "concatenation-unfinished"}
+	if rules.SizeRequired {
+		without = append(without, "creation-defer-length")
+	}
 	s := &Server{
-		Handler: tustest.NewHandler(&tustest.Options{
-			Extensions: tustest.Without("checksum", "checksum-trailer", "concatenation", "concatenation-unfinished"),
-		}),
-		rules: rules,
-		fresh: map[string]bool{},
+		Handler: tustest.NewHandler(&tustest.Options{Extensions: tustest.Without(without...)}),
+		rules:   rules,
+		fresh:   map[string]bool{},
 	}
 	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
 	tb.Cleanup(func() {
@@ -155,9 +161,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method == http.MethodPost {
-		for name, values := range s.rules.Creation {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), s.rules.Creation)
+	}
+	if r.ContentLength > 0 {
+		maps.Copy(w.Header(), s.rules.Stored)
 	}
 	s.ServeHTTP(w, r)
 }
@@ -192,6 +199,9 @@ func (s *Server) check(r *http.Request) *refusal {
 func (s *Server) checkCreation(r *http.Request) *refusal {
 	if s.rules.NoCreation {
 		return &refusal{http.StatusForbidden, errors.New("only the backend creates uploads")}
+	}
+	if s.rules.SizeRequired && r.Header.Get("Upload-Length") == "" {
+		return &refusal{http.StatusBadRequest, errors.New("the size is missing")}
 	}
 	for _, key := range s.rules.Metadata {
 		if !hasValue(r.Header.Get("Upload-Metadata"), key) {

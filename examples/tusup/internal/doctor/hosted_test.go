@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/seed-175555ba/tus-go/examples/hosted"
 	"github.com/seed-175555ba/tus-go/examples/hosted/strict"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/doctor"
 )
@@ -21,7 +20,7 @@ func TestHosted_ChunkRulesAreFound(t *testing.T) {
 			strict.Rules{Chunk: strict.Exactly(6 * mib)}, doctor.Config{}, "--chunk-size 6MiB",
 		},
 		"multiples": {
-			strict.Rules{Chunk: strict.Multiple(hosted.CloudflareMultiple, hosted.CloudflareLeast, hosted.CloudflareMost)},
+			strict.Rules{Chunk: strict.CloudflareStream().Chunk},
 			doctor.Config{}, "--chunk-size 5MiB",
 		},
 		"unusual size": {
