@@ -168,6 +168,15 @@ type Options struct {
 	// "" means none. A field with another purpose is an error matching [ErrInvalidInput].
 	RequestIDHeader string
 
+	// FenceHeader is the header field in which the requests of an upload have the revision of
+	// its record, such as "Upload-Fence": a number that is higher after another Uploader has
+	// acquired the upload, on whatever machine. A server that refuses requests with a lower
+	// number than it has seen for the URL, and ends one in flight when a higher one arrives,
+	// excludes an Uploader that was stopped for longer than its lease and continues. A server
+	// that locks uploads needs it less. "" means none. Without a Store, or with the name of a
+	// field that has another purpose, it is an error matching [ErrInvalidInput].
+	FenceHeader string
+
 	// TokenKey signs the tokens of [Uploader.Token] (HMAC with SHA-256), and
 	// [UploadOptions.Token] must then be signed with it. Without a key, it must be a token
 	// without a signature, which anyone can make.
@@ -238,7 +247,10 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if c.opts.KeepHeaders, err = headersToKeep(c.opts.KeepHeaders); err != nil {
 		return nil, err
 	}
-	if c.opts.RequestIDHeader, err = requestIDHeader(c.opts.RequestIDHeader); err != nil {
+	if c.opts.RequestIDHeader, err = ownHeader("RequestIDHeader", c.opts.RequestIDHeader); err != nil {
+		return nil, err
+	}
+	if c.opts.FenceHeader, err = ownHeader("FenceHeader", c.opts.FenceHeader); err != nil {
 		return nil, err
 	}
 	c.probe = newCapabilityProbe(c.opts.Capabilities)
@@ -318,6 +330,10 @@ func (o *Options) validate() error {
 		return fmt.Errorf("%w: Options.Fingerprinter is a nil %T", ErrInvalidInput, o.Fingerprinter)
 	case o.RequireStore && o.Store == nil:
 		return fmt.Errorf("%w: Options.RequireStore without Options.Store", ErrInvalidInput)
+	case o.FenceHeader != "" && o.Store == nil:
+		return fmt.Errorf("%w: Options.FenceHeader without Options.Store", ErrInvalidInput)
+	case o.FenceHeader != "" && strings.EqualFold(o.FenceHeader, o.RequestIDHeader):
+		return fmt.Errorf("%w: Options.FenceHeader and RequestIDHeader are both %s", ErrInvalidInput, o.FenceHeader)
 	case o.MaxConnections < 0:
 		return fmt.Errorf("%w: negative Options.MaxConnections: %d", ErrInvalidInput, o.MaxConnections)
 	case o.RememberCompleted < 0:

@@ -135,7 +135,7 @@ func (x *exchange) newRequest() (*http.Request, error) {
 	for name, values := range r.header {
 		req.Header[name] = values
 	}
-	x.addRequestID(req)
+	x.addOwn(req)
 	if c.opts.OverridePatchMethod && r.method == http.MethodPatch {
 		req.Method, x.overridden = http.MethodPost, true
 		req.Header.Set(headerMethodOverride, r.method)

@@ -265,7 +265,9 @@ func (f *finder) head(ctx context.Context, c *candidate, target string) (info In
 	if err != nil {
 		return Info{}, "its upload URL is unusable", nil
 	}
-	info, err = f.requester.head(ctx, at)
+	q := f.requester
+	q.revision = c.record.revision
+	info, err = q.head(ctx, at)
 	err = f.absence.note(ctx, f.requester, at, err, &f.retries.budget)
 	switch {
 	case !uploadGone(err):

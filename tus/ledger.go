@@ -181,6 +181,14 @@ func (l *ledger) saveEnd(ctx context.Context, change func(*storage.Record)) erro
 // matches ErrLeaseLost if another Uploader has it.
 func (l *ledger) confirm(ctx context.Context) error { return l.record.confirm(ctx) }
 
+// recordRevision returns the revision of the record as stored last, 0 for none.
+func (l *ledger) recordRevision() int64 {
+	l.mu.Lock()
+	r := l.record
+	l.mu.Unlock()
+	return r.revision()
+}
+
 // setRecord replaces the record. keepLease reads it in another goroutine.
 func (l *ledger) setRecord(r *record) {
 	l.mu.Lock()

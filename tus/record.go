@@ -205,6 +205,12 @@ func (r *record) conclude(ctx context.Context, name string, op func(context.Cont
 	return err == nil
 }
 
+// revision returns the revision stored last, 0 without a stored record.
+func (r *record) revision() (n int64) {
+	r.is(func(e *entry) bool { n = e.rec.Revision; return true })
+	return n
+}
+
 // is returns the result of a test of the entry; false without a record.
 func (r *record) is(test func(*entry) bool) bool {
 	if r == nil {

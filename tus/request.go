@@ -46,6 +46,8 @@ type requester struct {
 	redactor *httpx.Redactor
 	hooks    hookSet
 	counters *counters // nil counts nothing
+	// revision returns that of the record of the upload; nil or 0 for none.
+	revision func() int64
 }
 
 // requester returns a requester for requests that belong to no upload.
