@@ -104,7 +104,7 @@ func TestBars_OneFileHasOneRow(t *testing.T) {
 		80:  "movie.mp4 18 % 12.0 of 64.0 MiB, 3.8 MiB/s, 14 s left [====                   ]",
 		60:  "movie.mp4 18 % 12.0 of 64.0 MiB, 3.8 MiB/s, 14 s left",
 		40:  "movie.mp4 18 % 12.0 of 64.0 MiB [=    ]",
-		24:  "18 % 12.0 of 64.0 MiB",
+		24:  "… 18 % 12.0 of 64.0 MiB",
 	} {
 		term := newTerminal(width, 10)
 		show(t, term, movie, func(t *testing.T, p *uploads) {
@@ -144,7 +144,7 @@ func TestBars_SeveralFilesHaveTotal(t *testing.T) {
 			p.update(2, tus.Progress{InFlight: 20 * mib, SizeUnknown: true})
 			p.update(3, tus.Progress{})
 			p.finish(3, mib, nil)
-			p.item(4).retry(tus.Retry{Attempt: 4, Delay: 5 * time.Second, Err: syscall.ECONNREFUSED})
+			p.item(4).Hooks().OnRetry(nil, tus.Retry{Attempt: 4, Delay: 5 * time.Second, Err: syscall.ECONNREFUSED})
 			time.Sleep(time.Second)
 			nextFrame()
 			wantScreen(t, term, want...)
@@ -165,12 +165,14 @@ func TestBars_NeverWrap(t *testing.T) {
 		for n, name := range names {
 			for _, figure := range figures {
 				for _, files := range []int{1, 3, 10_000} {
-					moving := &Item{name: name, sent: figure[0], size: figure[1], state: tus.StateSending, since: now}
-					waiting := *moving
-					waiting.wait = wait{"connection refused", 4, now.Add(4 * time.Second)}
 					totals := tus.BatchProgress{Files: files, Done: files - 1, Sent: figure[0], Total: figure[1], Rate: int64(1) << (n * 3)}
-					moving.display = &Display{started: true, active: []*Item{moving, &waiting}, totals: func() tus.BatchProgress { return totals }}
-					rows := layout(moving.display.rows(now), width)
+					d := &Display{totals: func() tus.BatchProgress { return totals }}
+					moving, waiting := d.Start(name, figure[1]), d.Start(name, figure[1])
+					for _, i := range d.active {
+						i.sent, i.state, i.since = figure[0], tus.StateSending, now
+					}
+					waiting.wait = wait{"connection refused", 4, now.Add(4 * time.Second)}
+					rows := layout(d.rows(now), width)
 					for _, row := range rows {
 						if text.Columns(row) > width || strings.ContainsFunc(row, unicode.IsControl) {
 							t.Fatalf("with %d columns the row has %d: %q", width, text.Columns(row), row)
@@ -346,7 +348,7 @@ func TestBars_RetryCountsDown(t *testing.T) {
 	term := newTerminal(80, 10)
 	show(t, term, movie, func(t *testing.T, p *uploads) {
 		p.update(0, tus.Progress{InFlight: 12 * mib, Size: 64 * mib})
-		p.item(0).retry(tus.Retry{Attempt: 4, Delay: 4 * time.Second, Err: syscall.ECONNREFUSED})
+		p.item(0).Hooks().OnRetry(nil, tus.Retry{Attempt: 4, Delay: 4 * time.Second, Err: syscall.ECONNREFUSED})
 		for _, want := range []string{"in 4 s", "in 3 s", "in 2 s", "in 1 s"} {
 			nextFrame()
 			wantScreen(t, term, "movie.mp4 18 % connection refused, retry 4 "+want+", 12.0 of 64.0 MiB")
@@ -408,7 +410,7 @@ func TestDisplay_BlockedTerminalDoesNotBlockUpload(t *testing.T) {
 			p.update(0, tus.Progress{Size: mib})
 			time.Sleep(time.Minute)
 			p.update(1, tus.Progress{InFlight: mib, Size: mib})
-			p.item(1).retry(tus.Retry{Attempt: 1, Err: syscall.ECONNREFUSED})
+			p.item(1).Hooks().OnRetry(nil, tus.Retry{Attempt: 1, Err: syscall.ECONNREFUSED})
 			p.finish(0, mib, nil)
 			time.Sleep(time.Minute)
 			close(release)

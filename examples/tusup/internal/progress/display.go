@@ -3,15 +3,16 @@
 package progress
 
 import (
-	"cmp"
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"golang.org/x/term"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -31,7 +32,7 @@ const interval = 200 * time.Millisecond
 
 // Options configures a Display.
 type Options struct {
-	// Mode is how progress is shown; empty means Auto.
+	// Mode is how progress is shown. It must be set.
 	Mode Mode
 	// Output is the terminal or file that progress is shown on. It must be set.
 	Output io.Writer
@@ -61,7 +62,7 @@ type Display struct {
 func New(o Options) *Display {
 	ctx, stop := context.WithCancel(context.Background())
 	d := &Display{totals: o.Totals, stop: stop}
-	mode := cmp.Or(o.Mode, Auto)
+	mode := o.Mode
 	if mode == Auto {
 		mode = Plain
 		if isTerminal(o.Output) && os.Getenv("TERM") != "dumb" {
@@ -97,7 +98,7 @@ func (d *Display) run(ctx context.Context, draw func(*Display, time.Time)) {
 func (d *Display) Start(name string, size int64) *Item {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	i := &Item{display: d, name: name, size: size, since: time.Now()}
+	i := &Item{display: d, name: text.Line(filepath.Base(name)), size: size, since: time.Now()}
 	d.started = true
 	d.active = append(d.active, i)
 	return i

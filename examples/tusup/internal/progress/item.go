@@ -2,19 +2,17 @@ package progress
 
 import (
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // Item is a file in flight. Its fields are guarded by the mutex of the Display.
 type Item struct {
 	display *Display
-	name    string
-	sent    int64 // bytes acknowledged or in flight
-	size    int64 // -1 if unknown
+	name    string // for one line, without directories
+	sent    int64  // bytes acknowledged or in flight
+	size    int64  // -1 if unknown
 	state   tus.State
 	since   time.Time // of the last event: state, bytes, retry
 	wait    wait
@@ -24,9 +22,15 @@ type Item struct {
 func (i *Item) Hooks() tus.Hooks {
 	return tus.Hooks{
 		OnProgress:    func(_ *tus.Uploader, p tus.Progress) { i.moved(p) },
-		OnRetry:       func(_ *tus.Uploader, r tus.Retry) { i.retry(r) },
-		OnHeld:        func(_ *tus.Uploader, held *tus.HeldError) { i.held(held) },
 		OnStateChange: func(_ *tus.Uploader, _, to tus.State, err error) { i.entered(to, err) },
+		OnRetry: func(_ *tus.Uploader, r tus.Retry) {
+			i.waits(wait{causeOf(r.Err), r.Attempt, time.Now().Add(r.Delay)})
+		},
+		OnHeld: func(_ *tus.Uploader, held *tus.HeldError) {
+			if held.Wait > 0 { // else the upload ends or starts over
+				i.waits(wait{cause: "waiting: another uploader holds this upload until " + held.Until.Local().Format(time.TimeOnly)})
+			}
+		},
 	}
 }
 
@@ -65,28 +69,8 @@ func (i *Item) entered(state tus.State, err error) {
 	}
 }
 
-func (i *Item) retry(r tus.Retry) {
-	i.waits(wait{causeOf(r.Err), r.Attempt, time.Now().Add(r.Delay)})
-}
-
-// held shows a wait for another uploader. Without a wait the upload ends or starts over.
-func (i *Item) held(held *tus.HeldError) {
-	if held.Wait > 0 {
-		i.waits(wait{cause: "waiting: another uploader holds this upload until " + held.Until.Local().Format(time.TimeOnly)})
-	}
-}
-
 func (i *Item) waits(w wait) {
 	i.display.mu.Lock()
 	defer i.display.mu.Unlock()
 	i.wait, i.since = w, time.Now()
-}
-
-// shortName returns the name without directories, escaped.
-func (i *Item) shortName() string {
-	name := i.name[strings.LastIndexAny(i.name, `/\`)+1:]
-	if name == "" {
-		name = i.name
-	}
-	return text.Line(name)
 }

@@ -73,7 +73,7 @@ func (u *uploads) item(n int) *Item {
 func (u *uploads) update(n int, now tus.Progress) {
 	i := u.item(n)
 	if i.state == tus.StateIdle {
-		i.entered(tus.StateSending, nil)
+		i.Hooks().OnStateChange(nil, 0, tus.StateSending, nil)
 	}
 	before := *i
 	i.moved(now)
@@ -228,7 +228,7 @@ func TestLine_OfManyFilesIsShort(t *testing.T) {
 		for n := range files {
 			p.update(n, tus.Progress{InFlight: mib / 2, Size: mib})
 		}
-		p.item(99).retry(tus.Retry{Attempt: 2, Delay: 4 * time.Second, Err: errRefused})
+		p.item(99).Hooks().OnRetry(nil, tus.Retry{Attempt: 2, Delay: 4 * time.Second, Err: errRefused})
 		time.Sleep(1500 * time.Millisecond)
 	})
 	if len(got) != 1 || !strings.HasPrefix(got[0], "0/100 files 50 % 50.0 of 100.0 MiB; 99.bin 50 % connection refused, retry 2 in 3 s, 512.0 KiB of 1.0 MiB; 0.bin 50 % 512.0 KiB of 1.0 MiB; 1.bin 50 %") || len(got[0]) > maxLine {

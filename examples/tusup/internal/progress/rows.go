@@ -43,7 +43,7 @@ func (d *Display) rows(now time.Time) []row {
 	}
 	var rows []row
 	for _, i := range d.active {
-		rows = append(rows, row{i.shortName(), "", i.sent, i.size, i.reason(now), nil})
+		rows = append(rows, row{i.name, "", i.sent, i.size, i.reason(now), nil})
 	}
 	total := d.totals()
 	if total.TotalUnknown {
@@ -125,10 +125,7 @@ func layout(rows []row, width int) []string {
 			bytesWidth = max(bytesWidth, len(bytesText(r.sent, r.size)))
 		}
 	}
-	nameWidth = min(nameWidth, maxName, width/4, width-percentWidth-bytesWidth)
-	if nameWidth < 3 {
-		nameWidth = 0
-	}
+	nameWidth = max(0, min(nameWidth, maxName, width/4, width-percentWidth-bytesWidth))
 	room := width - percentWidth - nameWidth
 	var lines []string
 	for _, r := range rows {
@@ -149,9 +146,7 @@ func (r row) bar(width int) string {
 	}
 	var b strings.Builder
 	style := mpb.BarStyle().Tip("").Padding(" ").Build()
-	if err := style.Fill(&b, decor.Statistics{AvailableWidth: width - 1, Total: r.size, Current: r.sent}); err != nil {
-		return ""
-	}
+	_ = style.Fill(&b, decor.Statistics{AvailableWidth: width - 1, Total: r.size, Current: r.sent})
 	return " " + b.String()
 }
 
@@ -160,13 +155,10 @@ func (r row) bar(width int) string {
 func fit(separator string, width int, texts ...string) string {
 	joined := ""
 	for _, t := range texts {
-		next := joined + separator + t
-		switch {
-		case t == "":
+		if t == "" {
 			continue
-		case joined == "":
-			next = t
 		}
+		next := strings.TrimPrefix(joined+separator+t, separator)
 		if text.Columns(next) > width {
 			return cmp.Or(joined, text.Cut(t, width))
 		}

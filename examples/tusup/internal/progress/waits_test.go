@@ -17,7 +17,7 @@ func TestWait_RetriesArePrintedWithCause(t *testing.T) {
 	got := printed(t, movie, func(p *uploads) {
 		time.Sleep(100 * time.Millisecond) // no line is printed at the time of a retry
 		for attempt, delay := range []time.Duration{0, 500 * time.Millisecond, time.Second, 2 * time.Second, 14 * time.Second} {
-			p.item(0).retry(tus.Retry{Attempt: attempt + 1, Delay: delay, Err: errRefused})
+			p.item(0).Hooks().OnRetry(nil, tus.Retry{Attempt: attempt + 1, Delay: delay, Err: errRefused})
 			time.Sleep(delay)
 		}
 		p.update(0, tus.Progress{InFlight: 8 * mib, Size: 64 * mib})
@@ -35,7 +35,7 @@ func TestWait_RetriesArePrintedWithCause(t *testing.T) {
 func TestWait_ShortRetryIsNotPrinted(t *testing.T) {
 	got := printed(t, movie, func(p *uploads) {
 		time.Sleep(500 * time.Millisecond)
-		p.item(0).retry(tus.Retry{Attempt: 1, Delay: 400 * time.Millisecond, Err: errRefused})
+		p.item(0).Hooks().OnRetry(nil, tus.Retry{Attempt: 1, Delay: 400 * time.Millisecond, Err: errRefused})
 		time.Sleep(400 * time.Millisecond)
 		p.update(0, tus.Progress{InFlight: 8 * mib, Size: 64 * mib})
 		time.Sleep(2 * time.Second)
@@ -47,9 +47,9 @@ func TestWait_OneLineForSeveralFiles(t *testing.T) {
 	files := []file{{"1.bin", mib}, {"2.bin", mib}, {"3.bin", mib}, {"4.bin", mib}, {"5.bin", mib}}
 	got := printed(t, files, func(p *uploads) {
 		for n := range 3 {
-			p.item(n).retry(tus.Retry{Attempt: n + 1, Delay: 4 * time.Second, Err: errRefused})
+			p.item(n).Hooks().OnRetry(nil, tus.Retry{Attempt: n + 1, Delay: 4 * time.Second, Err: errRefused})
 		}
-		p.item(3).retry(tus.Retry{Attempt: 2, Delay: 4 * time.Second, Err: &tus.Error{StatusCode: http.StatusLocked}})
+		p.item(3).Hooks().OnRetry(nil, tus.Retry{Attempt: 2, Delay: 4 * time.Second, Err: &tus.Error{StatusCode: http.StatusLocked}})
 		p.update(4, tus.Progress{InFlight: mib / 2, Size: mib})
 		time.Sleep(2 * time.Second)
 	})
@@ -61,15 +61,15 @@ func TestWait_OneLineForSeveralFiles(t *testing.T) {
 func TestWait_IsNeverSilent(t *testing.T) {
 	for name, wait := range map[string]func(i *Item){
 		"preparing, ":                         func(*Item) {},
-		"waiting for the server's response, ": func(i *Item) { i.entered(tus.StateCreating, nil) },
+		"waiting for the server's response, ": func(i *Item) { i.Hooks().OnStateChange(nil, 0, tus.StateCreating, nil) },
 		"no data moved, ": func(i *Item) {
-			i.entered(tus.StateSending, nil)
+			i.Hooks().OnStateChange(nil, 0, tus.StateSending, nil)
 			i.moved(tus.Progress{InFlight: mib, Size: 64 * mib})
 		},
 		"another uploader holds this upload until ": func(i *Item) {
-			i.held(&tus.HeldError{Wait: time.Hour, Until: time.Now().Add(time.Hour)})
+			i.Hooks().OnHeld(nil, &tus.HeldError{Wait: time.Hour, Until: time.Now().Add(time.Hour)})
 		},
-		"connection refused, retry 4 running for ": func(i *Item) { i.retry(tus.Retry{Attempt: 4, Err: errRefused}) },
+		"connection refused, retry 4 running for ": func(i *Item) { i.Hooks().OnRetry(nil, tus.Retry{Attempt: 4, Err: errRefused}) },
 		"waiting for a window":                     func(i *Item) { i.waits(wait{cause: "waiting for a window"}) },
 	} {
 		got := printed(t, movie, func(p *uploads) {
@@ -92,12 +92,12 @@ func TestWait_IsNeverSilent(t *testing.T) {
 func TestWait_ForResponseAfterLastByte(t *testing.T) {
 	term := newTerminal(80, 10)
 	show(t, term, movie, func(t *testing.T, p *uploads) {
-		p.item(0).entered(tus.StateSending, nil)
+		p.item(0).Hooks().OnStateChange(nil, 0, tus.StateSending, nil)
 		p.update(0, tus.Progress{InFlight: 64 * mib, Size: 64 * mib})
 		time.Sleep(12 * time.Second)
 		nextFrame()
 		wantScreen(t, term, "movie.mp4 99 % waiting for the server's response, 12 s, 64.0 of 64.0 MiB")
-		p.item(0).entered(tus.StateReady, nil)
+		p.item(0).Hooks().OnStateChange(nil, 0, tus.StateReady, nil)
 		nextFrame()
 		wantScreen(t, term, "movie.mp4 99 % 64.0 of 64.0 MiB ["+strings.Repeat("=", 45)+"]")
 	})
@@ -108,7 +108,7 @@ func TestWait_OfAllFilesHasNoTimeLeft(t *testing.T) {
 	show(t, term, []file{{"1.bin", 64 * mib}, {"2.bin", mib}}, func(t *testing.T, p *uploads) {
 		p.rate(4 * mib)
 		upload(p, 0, tus.Progress{Size: 64 * mib}, 4*mib, 2)
-		p.item(0).retry(tus.Retry{Attempt: 2, Delay: 9 * time.Second, Err: errRefused})
+		p.item(0).Hooks().OnRetry(nil, tus.Retry{Attempt: 2, Delay: 9 * time.Second, Err: errRefused})
 		nextFrame()
 		wantScreen(t, term, "1.bin     12 % connection refused, retry 2 in 9 s, 8.0 of 64.0 MiB", "0/2 files 12 % 8.0 of 65.0 MiB ["+strings.Repeat("=", 6)+strings.Repeat(" ", 40)+"]")
 	})
@@ -118,12 +118,12 @@ func TestWait_EndsWithNextState(t *testing.T) {
 	term := newTerminal(80, 10)
 	show(t, term, movie, func(t *testing.T, p *uploads) {
 		i := p.item(0)
-		i.entered(tus.StateRecovering, errRefused)
-		i.retry(tus.Retry{Attempt: 1, Delay: 2 * time.Second, Err: errRefused})
+		i.Hooks().OnStateChange(nil, 0, tus.StateRecovering, errRefused)
+		i.Hooks().OnRetry(nil, tus.Retry{Attempt: 1, Delay: 2 * time.Second, Err: errRefused})
 		nextFrame()
 		wantScreen(t, term, "movie.mp4  0 % connection refused, retry 1 in 2 s, 0 B of 64.0 MiB")
-		i.entered(tus.StateReady, nil)
-		i.entered(tus.StateSending, nil)
+		i.Hooks().OnStateChange(nil, 0, tus.StateReady, nil)
+		i.Hooks().OnStateChange(nil, 0, tus.StateSending, nil)
 		nextFrame()
 		wantScreen(t, term, "movie.mp4  0 % 0 B of 64.0 MiB ["+strings.Repeat(" ", 46)+"]")
 	})
@@ -133,7 +133,7 @@ func TestWait_EndsWithNextState(t *testing.T) {
 func TestWait_ForStandardInputIsNoWaitForServer(t *testing.T) {
 	term := newTerminal(80, 10)
 	show(t, term, []file{{"stdin", -1}}, func(t *testing.T, p *uploads) {
-		p.item(0).entered(tus.StateCreating, nil)
+		p.item(0).Hooks().OnStateChange(nil, 0, tus.StateCreating, nil)
 		time.Sleep(5 * time.Second)
 		nextFrame()
 		wantScreen(t, term, "stdin      no data moved, 5 s, 0 B")
@@ -154,7 +154,7 @@ func TestReason_KeepsTimeInNarrowRow(t *testing.T) {
 func TestHeld_WithoutWaitIsNotShown(t *testing.T) {
 	got := printed(t, movie, func(p *uploads) {
 		p.update(0, tus.Progress{Size: 64 * mib})
-		p.item(0).held(&tus.HeldError{Until: time.Now().Add(time.Hour)})
+		p.item(0).Hooks().OnHeld(nil, &tus.HeldError{Until: time.Now().Add(time.Hour)})
 		time.Sleep(2 * time.Second)
 	})
 	wantLines(t, got, "movie.mp4 0 % 0 B of 64.0 MiB")
