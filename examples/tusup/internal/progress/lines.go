@@ -32,29 +32,44 @@ func (l *lines) draw(d *Display, now time.Time) {
 	if len(rows) == 0 {
 		return
 	}
-	var all, waiting, moving []string
-	for _, r := range rows {
-		t := fit(" ", maxLine, r.name, r.unit, r.percent(), r.texts(maxLine, 0))
-		switch {
-		case r.unit != "":
-			all = append(all, t)
-		case r.reason.cause != "":
-			waiting = append(waiting, t)
-		default:
-			moving = append(moving, t)
-		}
-	}
 	interval, sent := lineInterval, rows[len(rows)-1].sent
+	waits := slices.ContainsFunc(rows, func(r row) bool { return r.reason.cause != "" })
 	switch {
-	case sent == l.sent && len(waiting) == 0:
+	case sent == l.sent && !waits:
 		return
 	case sent == l.sent:
 		interval = waitInterval
-	case l.sent < 0 && len(waiting) > 0:
+	case l.sent < 0 && waits:
 		interval = firstWait
 	}
 	if now.Sub(l.printed) >= interval {
 		l.printed, l.sent = now, sent
-		fmt.Fprintln(l.w, fit("; ", maxLine, slices.Concat(all, waiting, moving)...))
+		fmt.Fprintln(l.w, line(rows))
 	}
+}
+
+// line returns the progress of all files, then of those that wait, one for each cause, and
+// then of those that move.
+func line(rows []row) string {
+	files := map[string]int{} // by cause
+	for _, r := range rows {
+		files[r.reason.cause]++
+	}
+	var all, waiting, moving []string
+	for _, r := range rows {
+		n := files[r.reason.cause]
+		t := fit(" ", maxLine, r.name, r.unit, r.percent(), r.texts(maxLine, 0))
+		switch {
+		case r.unit != "":
+			all = append(all, t)
+		case r.reason.cause == "":
+			moving = append(moving, t)
+		case n > 1:
+			waiting = append(waiting, fmt.Sprintf("%d files wait: %s", n, t))
+			files[r.reason.cause] = 0 // the others are not named
+		case n == 1:
+			waiting = append(waiting, t)
+		}
+	}
+	return fit("; ", maxLine, slices.Concat(all, waiting, moving)...)
 }

@@ -53,8 +53,8 @@ func TestWait_OneLineForSeveralFiles(t *testing.T) {
 		p.update(4, tus.Progress{InFlight: mib / 2, Size: mib})
 		time.Sleep(2 * time.Second)
 	})
-	wantLines(t, got, "0/5 files 10 % 512.0 KiB of 5.0 MiB; 1.bin 0 % connection refused, retry 1 in 3 s, 0 B of 1.0 MiB; "+
-		"2.bin 0 % connection refused, retry 2 in 3 s, 0 B of 1.0 MiB; 3.bin 0 % connection refused, retry 3 in 3 s, 0 B of 1.0 MiB")
+	wantLines(t, got, "0/5 files 10 % 512.0 KiB of 5.0 MiB; 3 files wait: 1.bin 0 % connection refused, retry 1 in 3 s, 0 B of 1.0 MiB; "+
+		"4.bin 0 % locked (423), retry 2 in 3 s, 0 B of 1.0 MiB; 5.bin 50 % 512.0 KiB of 1.0 MiB")
 }
 
 // While something waits, a line follows at the latest after about 5 seconds.
