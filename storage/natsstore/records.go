@@ -1,0 +1,181 @@
+package natsstore
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
+// markerTTL is how long the marker of a deleted record stays. Nothing reads it later: the
+// sequence of a record is checked, and never comes again.
+const markerTTL = "1m"
+
+// Find implements [storage.Store].
+func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
+	subjects, err := s.subjects(ctx, s.withFingerprint(fingerprint))
+	if err != nil {
+		return nil, s.errorOf("", err)
+	}
+	var found []storage.Record
+	var unreadable []error
+	for _, subject := range subjects {
+		m, err := s.get(ctx, getRequest{Last: subject})
+		if err != nil {
+			return nil, s.errorOf("", err)
+		}
+		if m == nil || m.isMarker() {
+			continue
+		}
+		rec, err := s.unpack(m)
+		if err != nil {
+			unreadable = append(unreadable, s.errorOf(s.id(m), err))
+		} else if rec.Fingerprint == fingerprint {
+			found = append(found, rec)
+		}
+	}
+	slices.SortFunc(found, storage.MostRecentFirst)
+	return found, errors.Join(unreadable...)
+}
+
+// subjects returns the subjects that match the filter. The server returns up to 100,000 at
+// a time, in their order.
+func (s *Store) subjects(ctx context.Context, filter string) ([]string, error) {
+	var all []string
+	for {
+		r, err := s.info(ctx, infoRequest{Filter: filter, Offset: len(all)})
+		if err != nil {
+			return nil, err
+		}
+		if r.StreamInfo == nil {
+			return nil, errReply
+		}
+		for subject := range r.State.Subjects {
+			all = append(all, subject)
+		}
+		if len(r.State.Subjects) == 0 || len(all) >= r.Total {
+			return all, nil
+		}
+	}
+}
+
+// Put implements [storage.Store]. A change is one message, which the server stores if the
+// sequence of the last one is that of the revision.
+func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
+	if err := ctx.Err(); err != nil {
+		return storage.Record{}, err
+	}
+	next := rec
+	next.Revision++
+	m, err := s.pack(next)
+	if err != nil {
+		return storage.Record{}, err
+	}
+	filter := m.Subject
+	if rec.Revision == 0 {
+		filter = s.withID(rec.ID) // no record with the ID, whatever its fingerprint
+	}
+	err = s.publish(ctx, m, filter, rec.Revision == 0, func(last *message) error {
+		switch revision, err := last.revision(); {
+		case err != nil:
+			return err
+		case revision != rec.Revision:
+			return storage.ErrConflict
+		}
+		return nil
+	})
+	if err != nil {
+		return storage.Record{}, s.errorOf(rec.ID, err)
+	}
+	return next.Clone(), nil
+}
+
+// Delete implements [storage.Store].
+func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if (storage.Record{ID: id, Fingerprint: id}).Validate() != nil {
+		return nil // no record has this ID
+	}
+	marker := nats.NewMsg("")
+	marker.Header.Set(operationHeader, deleted)
+	marker.Header.Set(putHeader, storage.NewID())
+	marker.Header.Set(jetstream.MsgTTLHeader, markerTTL)
+	err := s.publish(ctx, marker, s.withID(id), false, func(last *message) error {
+		if last == nil || last.isMarker() {
+			return errDeleted
+		}
+		marker.Subject = last.subject
+		switch rec, err := s.unpack(last); {
+		case err != nil && revision == 0:
+			return nil
+		case err != nil:
+			return err
+		case rec.Revision != revision:
+			return storage.ErrConflict
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errDeleted):
+		return nil
+	case err != nil:
+		return s.errorOf(id, err)
+	}
+	return nil
+}
+
+// errDeleted is returned by the function that Delete passes to publish, if there is nothing
+// to delete.
+var errDeleted = errors.New("record is deleted")
+
+// publish stores m if check returns nil for the last message that matches the filter. If
+// absent is true, it first assumes that there is none, and asks only if that is wrong.
+//
+// The response to an attempt may be lost. If the message was stored nevertheless, the next
+// attempt is refused, and publish recognizes its message by its random header.
+func (s *Store) publish(ctx context.Context, m *nats.Msg, filter string, absent bool, check func(last *message) error) error {
+	for pause := time.Millisecond; ; pause = min(2*pause, retryPause) {
+		var last *message
+		if !absent {
+			var err error
+			if last, err = s.get(ctx, getRequest{Last: filter}); err != nil {
+				return err
+			}
+			if last != nil && last.header.Get(putHeader) == m.Header.Get(putHeader) {
+				return nil
+			}
+		}
+		if err := check(last); err != nil {
+			return err
+		}
+		// The server compares this text with those of changes in flight. It must be the same
+		// for all that create a record with one ID, and for all that change it.
+		expected, sequence := filter, uint64(0)
+		if last != nil {
+			sequence = last.sequence
+		}
+		if last != nil && !last.isMarker() {
+			expected = m.Subject
+		}
+		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10))
+		m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, expected)
+		_, err := s.request(ctx, m)
+		if !isAPIError(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
+			return err
+		}
+		// Another change is stored or in flight.
+		absent = false
+		if err := sleep(ctx, rand.N(pause)); err != nil {
+			return err
+		}
+	}
+}
