@@ -21,3 +21,13 @@ func TestStore_PassesStoreTests(t *testing.T) {
 	storagetest.RunDurable(t, openNamed)
 	storagetest.RunShared(t, openNamed)
 }
+
+func TestCluster_PassesStoreTests(t *testing.T) {
+	c := newCluster(t, false)
+	calls := 0
+	openNamed := func(t *testing.T, name string) storage.Store {
+		calls++
+		return open(t, c.url(calls%3), &natsstore.Options{Bucket: name, Replicas: 3})
+	}
+	storagetest.RunShared(t, openNamed)
+}

@@ -3,8 +3,11 @@ package natsstore_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 )
@@ -27,7 +30,10 @@ func runServer(ctx context.Context, config []byte, emit func(any)) error {
 		return err
 	}
 	s.Start()
-	emit("started")
+	if !s.ReadyForConnections(time.Minute) {
+		return errors.New("the server is not ready")
+	}
+	emit(os.Getpid()) // accepts connections
 	<-ctx.Done()
 	stop(s)
 	return nil

@@ -33,7 +33,7 @@ const (
 // Headers of messages.
 const (
 	revisionHeader  = "Tus-Revision"
-	putHeader       = "Tus-Put" // random, so that a Put recognizes its own message
+	attemptHeader   = "Tus-Attempt" // random, so that a call recognizes its own message
 	encodingHeader  = "Content-Encoding"
 	deflate         = "deflate"
 	operationHeader = "KV-Operation" // only a marker of a deleted record has it
@@ -107,7 +107,7 @@ func (s *Store) pack(rec storage.Record) (*nats.Msg, error) {
 	}
 	m := nats.NewMsg(s.subjectOf(rec))
 	m.Header.Set(revisionHeader, strconv.FormatInt(rec.Revision, 10))
-	m.Header.Set(putHeader, storage.NewID())
+	m.Header.Set(attemptHeader, storage.NewID())
 	large := len(data) > 256<<10
 	if len(data) > compressAbove {
 		data = compress(data)

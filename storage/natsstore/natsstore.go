@@ -31,6 +31,7 @@ type Store struct {
 	conn       *nats.Conn
 	bucket     string
 	maxMessage int64 // of the stream; 0 means no limit
+	positions  positions
 }
 
 var (
@@ -61,7 +62,7 @@ func Open(ctx context.Context, conn *nats.Conn, opts *Options) (*Store, error) {
 	case o.Replicas < 0 || o.Replicas > maxReplicas:
 		return nil, fmt.Errorf("natsstore: Options.Replicas %d is not 0 to %d", o.Replicas, maxReplicas)
 	}
-	s := &Store{conn: conn, bucket: o.Bucket}
+	s := &Store{conn: conn, bucket: o.Bucket, positions: positions{of: map[string]position{}}}
 	if err := s.openBucket(ctx, o.Replicas); err != nil {
 		return nil, s.errorOf("", err)
 	}

@@ -39,6 +39,7 @@ func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record,
 			unreadable = append(unreadable, s.errorOf(s.id(m), err))
 		} else if rec.Fingerprint == fingerprint {
 			found = append(found, rec)
+			s.positions.set(rec.ID, rec.Revision, m.sequence)
 		}
 	}
 	slices.SortFunc(found, storage.MostRecentFirst)
@@ -82,18 +83,26 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	if rec.Revision == 0 {
 		filter = s.withID(rec.ID) // no record with the ID, whatever its fingerprint
 	}
-	err = s.publish(ctx, m, filter, rec.Revision == 0, func(last *message) error {
-		switch revision, err := last.revision(); {
-		case err != nil:
-			return err
-		case revision != rec.Revision:
-			return storage.ErrConflict
-		}
-		return nil
-	})
+	sequence, known := s.positions.get(rec.ID, rec.Revision)
+	if known || rec.Revision == 0 {
+		sequence, err = s.send(ctx, m, filter, sequence)
+	}
+	if !known && rec.Revision != 0 || changed(err) {
+		sequence, err = s.publish(ctx, m, filter, func(last *message) error {
+			switch revision, err := last.revision(); {
+			case err != nil:
+				return err
+			case revision != rec.Revision:
+				return storage.ErrConflict
+			}
+			return nil
+		})
+	}
 	if err != nil {
+		s.positions.forget(rec.ID)
 		return storage.Record{}, s.errorOf(rec.ID, err)
 	}
+	s.positions.set(next.ID, next.Revision, sequence)
 	return next.Clone(), nil
 }
 
@@ -107,9 +116,9 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	}
 	marker := nats.NewMsg("")
 	marker.Header.Set(operationHeader, deleted)
-	marker.Header.Set(putHeader, storage.NewID())
+	marker.Header.Set(attemptHeader, storage.NewID())
 	marker.Header.Set(jetstream.MsgTTLHeader, markerTTL)
-	err := s.publish(ctx, marker, s.withID(id), false, func(last *message) error {
+	_, err := s.publish(ctx, marker, s.withID(id), func(last *message) error {
 		if last == nil || last.isMarker() {
 			return errDeleted
 		}
@@ -124,6 +133,7 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 		}
 		return nil
 	})
+	s.positions.forget(id)
 	switch {
 	case errors.Is(err, errDeleted):
 		return nil
@@ -137,45 +147,60 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 // to delete.
 var errDeleted = errors.New("record is deleted")
 
-// publish stores m if check returns nil for the last message that matches the filter. If
-// absent is true, it first assumes that there is none, and asks only if that is wrong.
+// publish stores m if check returns nil for the last message that matches the filter. It
+// returns the sequence of m.
 //
 // The response to an attempt may be lost. If the message was stored nevertheless, the next
 // attempt is refused, and publish recognizes its message by its random header.
-func (s *Store) publish(ctx context.Context, m *nats.Msg, filter string, absent bool, check func(last *message) error) error {
+func (s *Store) publish(ctx context.Context, m *nats.Msg, filter string, check func(last *message) error) (uint64, error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, retryPause) {
-		var last *message
-		if !absent {
-			var err error
-			if last, err = s.get(ctx, getRequest{Last: filter}); err != nil {
-				return err
-			}
-			if last != nil && last.header.Get(putHeader) == m.Header.Get(putHeader) {
-				return nil
-			}
+		last, err := s.get(ctx, getRequest{Last: filter})
+		if err != nil {
+			return 0, err
+		}
+		if last != nil && last.header.Get(attemptHeader) == m.Header.Get(attemptHeader) {
+			return last.sequence, nil
 		}
 		if err := check(last); err != nil {
-			return err
+			return 0, err
 		}
-		// The server compares this text with those of changes in flight. It must be the same
-		// for all that create a record with one ID, and for all that change it.
 		expected, sequence := filter, uint64(0)
 		if last != nil {
 			sequence = last.sequence
 		}
 		if last != nil && !last.isMarker() {
-			expected = m.Subject
+			expected = last.subject
 		}
-		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(sequence, 10))
-		m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, expected)
-		_, err := s.request(ctx, m)
-		if !isAPIError(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
-			return err
+		sequence, err = s.send(ctx, m, expected, sequence)
+		if !changed(err) {
+			return sequence, err
 		}
-		// Another change is stored or in flight.
-		absent = false
-		if err := sleep(ctx, rand.N(pause)); err != nil {
-			return err
+		if err := sleep(ctx, rand.N(pause)); err != nil { // another change may be in flight
+			return 0, err
 		}
 	}
+}
+
+// send stores m if the sequence of the last message that matches the filter is the expected
+// one. It returns the sequence of m.
+//
+// A server that has replicas compares the text of the filter with that of changes in flight.
+// So it must be the same for all that create a record with one ID, whatever its fingerprint,
+// and the same for all that change or delete one.
+func (s *Store) send(ctx context.Context, m *nats.Msg, filter string, expected uint64) (uint64, error) {
+	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
+	m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, filter)
+	r, err := s.request(ctx, m)
+	if err != nil {
+		return 0, err
+	}
+	if r.Sequence == 0 {
+		return 0, errReply
+	}
+	return r.Sequence, nil
+}
+
+// changed reports whether the server refused a message because of another one.
+func changed(err error) bool {
+	return isAPIError(err, jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

@@ -50,9 +50,11 @@ const codeTooLarge jetstream.ErrorCode = 10054
 type reply struct {
 	Error *jetstream.APIError `json:"error"`
 
-	Message               *stored `json:"message"` // of STREAM.MSG.GET
-	Total                 int     `json:"total"`   // of STREAM.INFO: matching subjects
-	*jetstream.StreamInfo         // of STREAM.INFO and STREAM.CREATE
+	Sequence uint64  `json:"seq"`     // of a stored message
+	Message  *stored `json:"message"` // of STREAM.MSG.GET
+	Total    int     `json:"total"`   // of STREAM.INFO: matching subjects
+
+	*jetstream.StreamInfo // of STREAM.INFO and STREAM.CREATE
 }
 
 // stored is a message in the response to STREAM.MSG.GET.
