@@ -3,6 +3,7 @@ package natsstore
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -16,7 +17,7 @@ import (
 
 // markerTTL is how long the marker of a deleted record stays. Nothing reads it later: the
 // sequence of a record is checked, and never comes again.
-const markerTTL = "1m"
+const markerTTL = "10s"
 
 // Find implements [storage.Store].
 func (s *Store) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
@@ -188,6 +189,7 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg, filter string, check f
 // So it must be the same for all that create a record with one ID, whatever its fingerprint,
 // and the same for all that change or delete one.
 func (s *Store) send(ctx context.Context, m *nats.Msg, filter string, expected uint64) (uint64, error) {
+	m = &nats.Msg{Subject: m.Subject, Header: maps.Clone(m.Header), Data: m.Data} // an earlier one may be in use
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
 	m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, filter)
 	r, err := s.request(ctx, m)

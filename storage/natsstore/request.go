@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,8 +20,9 @@ const (
 	requestTimeout = 10 * time.Second
 
 	// firstWait is how long the first attempt waits for a response, and longestWait how
-	// long later ones do. A request to a leader that ended is never answered.
-	firstWait   = time.Second
+	// long later ones do. A request over a lost connection, or to a leader that ended, is
+	// never answered.
+	firstWait   = 500 * time.Millisecond
 	longestWait = 4 * time.Second
 
 	// retryPause is the time between attempts.
@@ -120,8 +122,8 @@ func (s *Store) request(ctx context.Context, m *nats.Msg) (*reply, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, errTimeout)
 	defer cancel()
-	for wait := firstWait; ; wait = min(2*wait, longestWait) {
-		r, err := s.attempt(ctx, m, wait)
+	for n := 0; ; n++ {
+		r, err := s.attempt(ctx, m, n)
 		if err == nil || !temporary(err) {
 			return r, err
 		}
@@ -129,40 +131,32 @@ func (s *Store) request(ctx context.Context, m *nats.Msg) (*reply, error) {
 			_ = sleep(ctx, retryPause)
 		}
 		if ctx.Err() != nil {
-			return nil, s.unanswered(ctx, err)
+			return nil, unanswered(ctx, err)
 		}
 	}
 }
 
 // unanswered returns the error for a context that is done, with the error of the last
 // attempt.
-func (s *Store) unanswered(ctx context.Context, last error) error {
+func unanswered(ctx context.Context, last error) error {
 	err := ctx.Err()
 	if context.Cause(ctx) == errTimeout {
 		err = errTimeout
 	}
-	// A server does not answer what it does not permit.
-	if denied := s.conn.LastError(); errors.Is(denied, nats.ErrPermissionViolation) {
-		last = denied
-	}
 	return fmt.Errorf("%w: %w", err, last)
 }
 
-// attempt sends a message once. While the connection is lost it sends nothing: package nats
-// would send the message at any later time.
-func (s *Store) attempt(ctx context.Context, m *nats.Msg, wait time.Duration) (*reply, error) {
-	if !s.conn.IsConnected() && !s.conn.IsClosed() && !s.conn.IsDraining() {
-		return nil, errDisconnected
-	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
+// attempt sends a message for the nth time, from 0.
+func (s *Store) attempt(ctx context.Context, m *nats.Msg, n int) (*reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, min(firstWait<<min(n, 8), longestWait))
 	defer cancel()
-	resp, err := s.conn.RequestMsgWithContext(ctx, m)
+	resp, err := s.exchange(ctx, m, n > 0)
 	switch {
 	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
 		return nil, fmt.Errorf("%w: %w", storage.ErrClosed, err)
 	case errors.Is(err, nats.ErrMaxPayload):
 		return nil, fmt.Errorf("%w: %w", storage.ErrTooLarge, err)
-	case ctx.Err() != nil && err != nil:
+	case err != nil && ctx.Err() != nil:
 		return nil, errUnanswered
 	case err != nil:
 		return nil, err
@@ -183,6 +177,35 @@ func (s *Store) attempt(ctx context.Context, m *nats.Msg, wait time.Duration) (*
 		return nil, errNoLeader
 	}
 	return r, nil
+}
+
+// exchange sends a message and waits for the response. Package nats blocks without heeding
+// the context while it connects, which takes seconds if a server does not respond.
+func (s *Store) exchange(ctx context.Context, m *nats.Msg, again bool) (*nats.Msg, error) {
+	type result struct {
+		resp *nats.Msg
+		err  error
+	}
+	results := make(chan result, 1)
+	go func() {
+		// While the connection is lost, package nats would send the message at any later time.
+		if !s.conn.IsConnected() && !s.conn.IsClosed() && !s.conn.IsDraining() {
+			results <- result{err: errDisconnected}
+			return
+		}
+		if err := s.conn.LastError(); again && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), m.Subject) {
+			results <- result{err: err} // the reason why there was no response
+			return
+		}
+		resp, err := s.conn.RequestMsgWithContext(ctx, m)
+		results <- result{resp, err}
+	}()
+	select {
+	case r := <-results:
+		return r.resp, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // temporary reports whether an attempt failed because of a state that passes.
