@@ -119,3 +119,24 @@ func (c *cluster) leader(bucket string) int {
 	c.t.Fatal("no leader")
 	return 0
 }
+
+// waitForReplicas waits until all replicas of the bucket are current.
+func (c *cluster) waitForReplicas(bucket string) {
+	c.t.Helper()
+	js := c.jetStream()
+	for range 300 {
+		current := 0
+		if stream, err := js.Stream(c.t.Context(), "KV_"+bucket); err == nil {
+			for _, replica := range stream.CachedInfo().Cluster.Replicas {
+				if replica.Current {
+					current++
+				}
+			}
+		}
+		if current == 2 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	c.t.Fatal("the replicas are not current")
+}

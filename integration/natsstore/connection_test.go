@@ -185,8 +185,8 @@ func TestStore_ServerIsAway(t *testing.T) {
 			if strings.Contains(fmt.Sprint(err), "secret") {
 				t.Errorf("the error has the password: %v", err)
 			}
-			if d := time.Since(begin); d < 9*time.Second || d > 12*time.Second {
-				t.Errorf("ended after %v, want 10s: %v", d, err)
+			if d := time.Since(begin); d < 14*time.Second || d > 17*time.Second {
+				t.Errorf("ended after %v, want 15s: %v", d, err)
 			}
 			wantDeadline(t, name, func(ctx context.Context) error { return call(ctx, s.Store) })
 		})
@@ -207,13 +207,13 @@ func TestPut_ConnectionIsCutRepeatedly(t *testing.T) {
 			select {
 			case <-stopCutting:
 				return
-			case <-time.After(150 * time.Millisecond):
+			case <-time.After(300 * time.Millisecond):
 				proxy.ResetAll()
 			}
 		}
 	}()
-	for want := int64(2); want < 200; want++ {
-		time.Sleep(5 * time.Millisecond)
+	for want := int64(2); want < 80; want++ {
+		time.Sleep(10 * time.Millisecond)
 		if rec = put(t, s, rec); rec.Revision != want {
 			t.Fatalf("revision %d, want %d", rec.Revision, want)
 		}

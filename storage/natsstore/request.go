@@ -15,15 +15,13 @@ import (
 )
 
 const (
-	// requestTimeout bounds a request with all its attempts. The election of a leader takes
-	// 2 to 5 seconds.
-	requestTimeout = 10 * time.Second
+	// requestTimeout bounds a request with all its attempts. After a server ends without
+	// notice, the others elect a leader within 4 to 9 seconds.
+	requestTimeout = 15 * time.Second
 
-	// firstWait is how long the first attempt waits for a response, and longestWait how
-	// long later ones do. A request over a lost connection, or to a leader that ended, is
-	// never answered.
-	firstWait   = 500 * time.Millisecond
-	longestWait = 4 * time.Second
+	// attemptTimeout is how long an attempt waits for a response. A request over a lost
+	// connection, or without a leader, is never answered.
+	attemptTimeout = time.Second
 
 	// retryPause is the time between attempts.
 	retryPause = 50 * time.Millisecond
@@ -122,8 +120,8 @@ func (s *Store) request(ctx context.Context, m *nats.Msg) (*reply, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, errTimeout)
 	defer cancel()
-	for n := 0; ; n++ {
-		r, err := s.attempt(ctx, m, n)
+	for again := false; ; again = true {
+		r, err := s.attempt(ctx, m, again)
 		if err == nil || !temporary(err) {
 			return r, err
 		}
@@ -146,11 +144,11 @@ func unanswered(ctx context.Context, last error) error {
 	return fmt.Errorf("%w: %w", err, last)
 }
 
-// attempt sends a message for the nth time, from 0.
-func (s *Store) attempt(ctx context.Context, m *nats.Msg, n int) (*reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, min(firstWait<<min(n, 8), longestWait))
+// attempt sends a message once. again is true if an earlier attempt failed.
+func (s *Store) attempt(ctx context.Context, m *nats.Msg, again bool) (*reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	resp, err := s.exchange(ctx, m, n > 0)
+	resp, err := s.exchange(ctx, m, again)
 	switch {
 	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
 		return nil, fmt.Errorf("%w: %w", storage.ErrClosed, err)
