@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,7 +102,7 @@ func testFrozen(t *testing.T, freeze netfault.Plan) {
 	rec := put(t, direct, record("key"))
 	for name, call := range calls(rec) {
 		proxy.Next(netfault.Plan{})
-		conn := connect(t, proxy.Through(url), nats.PingInterval(time.Minute))
+		conn := connect(t, proxy.Through(url), nats.PingInterval(time.Minute), nats.Timeout(time.Second))
 		s, err := natsstore.Open(t.Context(), conn, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -173,24 +174,25 @@ func TestStore_ServerIsAway(t *testing.T) {
 	s := open(t, url, nil)
 	rec := put(t, s, record("key"))
 	stop(srv)
+	var group sync.WaitGroup
 	for name, call := range calls(rec) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		group.Go(func() {
 			begin := time.Now()
 			err := call(t.Context(), s.Store)
 			var failure *storage.Error
 			if !errors.As(err, &failure) || errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrClosed) {
-				t.Errorf("%v, want another *storage.Error", err)
+				t.Errorf("%s: %v, want another *storage.Error", name, err)
 			}
 			if strings.Contains(fmt.Sprint(err), "secret") {
-				t.Errorf("the error has the password: %v", err)
+				t.Errorf("%s: the error has the password: %v", name, err)
 			}
 			if d := time.Since(begin); d < 14*time.Second || d > 17*time.Second {
-				t.Errorf("ended after %v, want 15s: %v", d, err)
+				t.Errorf("%s ended after %v, want 15s: %v", name, d, err)
 			}
-			wantDeadline(t, name, func(ctx context.Context) error { return call(ctx, s.Store) })
 		})
+		wantDeadline(t, name, func(ctx context.Context) error { return call(ctx, s.Store) })
 	}
+	group.Wait()
 }
 
 // Renewals go on while connections are cut.

@@ -17,7 +17,9 @@ func TestStore_PassesStoreTests(t *testing.T) {
 	openNamed := func(t *testing.T, name string) storage.Store {
 		return open(t, url, &natsstore.Options{Bucket: name})
 	}
-	storagetest.Run(t, func(t *testing.T) storage.Store { return openNamed(t, "run"+storage.NewID()) })
+	if !testing.Short() { // RunShared has these tests
+		storagetest.Run(t, func(t *testing.T) storage.Store { return openNamed(t, "run"+storage.NewID()) })
+	}
 	storagetest.RunDurable(t, openNamed)
 	storagetest.RunShared(t, openNamed)
 }
