@@ -26,8 +26,8 @@ const (
 	// lower one.
 	maxRecord = 64 << 20
 
-	// buckets is how many groups the IDs are divided into; see the package comment.
-	buckets = 512
+	// groups is how many groups the IDs are divided into; see the package comment.
+	groups = 512
 )
 
 // Headers of messages.
@@ -52,7 +52,7 @@ type message struct {
 func (s *Store) subject(key string) string { return "$KV." + s.bucket + "." + key }
 
 // idGroup returns the group of an ID.
-func idGroup(id string) string { return fmt.Sprintf("%03x", crc32.ChecksumIEEE([]byte(id))%buckets) }
+func idGroup(id string) string { return fmt.Sprintf("%03x", crc32.ChecksumIEEE([]byte(id))%groups) }
 
 // hash returns the hash of a fingerprint.
 func hash(fingerprint string) string {
