@@ -1,7 +1,6 @@
 package natsstore_test
 
 import (
-	"context"
 	"os"
 	"testing"
 	"time"
@@ -91,13 +90,13 @@ type serverConfig struct {
 	Cluster    int   // the port for the other servers; 0 without a cluster
 	Routes     []int // ports of the other servers
 	SyncAlways bool
+
+	MemoryLimit int64 // as GOMEMLIMIT sets it; 0 means none
 }
 
 // serverRole runs a server in another process, which can be killed.
 func serverRole() child.Role {
-	return child.Role{Name: "nats-server", Run: func(ctx context.Context, config []byte, emit func(any)) error {
-		return runServer(ctx, config, emit)
-	}}
+	return child.Role{Name: "nats-server", Run: runServer}
 }
 
 func record(fingerprint string) storage.Record {
