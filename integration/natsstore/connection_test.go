@@ -264,3 +264,25 @@ func TestPut_MissingPermissionIsNamed(t *testing.T) {
 		t.Errorf("Put: %v, want ErrPermissionViolation", err)
 	}
 }
+
+// A Put that failed while the connection was lost is not sent when it is back.
+func TestPut_FailedIsNotSentLater(t *testing.T) {
+	t.Parallel()
+	opts := options(t.TempDir())
+	opts.Port = freePorts(t, 1)[0]
+	srv := start(t, opts)
+	s := open(t, srv.ClientURL(), nil)
+	stop(srv)
+	for s.conn.IsConnected() {
+		time.Sleep(time.Millisecond)
+	}
+	wantDeadline(t, "Put", func(ctx context.Context) error {
+		_, err := s.Put(ctx, record("key"))
+		return err
+	})
+	start(t, opts.Clone())
+	put(t, s, record("other key"))
+	if found, err := s.Find(t.Context(), "key"); len(found) != 0 || err != nil {
+		t.Errorf("found %v, %v", found, err)
+	}
+}

@@ -200,3 +200,44 @@ func contend(t *testing.T, stores []session, rec storage.Record) {
 		t.Errorf("%d of %d calls of Put succeeded, want 1", n, len(stores))
 	}
 }
+
+// Of several records with one ID and different fingerprints, one is stored, whether the ID is
+// new or was deleted.
+func TestCluster_IDIsCreatedOnce(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, false)
+	var stores []session
+	for i := range 3 {
+		stores = append(stores, open(t, c.url(i), &natsstore.Options{Replicas: 3}))
+	}
+	rec := record("")
+	for range 30 {
+		var group sync.WaitGroup
+		var succeeded atomic.Int32
+		for i := range 12 {
+			rec := rec
+			rec.Fingerprint = fmt.Sprint("key ", i)
+			group.Go(func() {
+				if _, err := stores[i%3].Put(t.Context(), rec); err == nil {
+					succeeded.Add(1)
+				} else if !errors.Is(err, storage.ErrConflict) {
+					t.Errorf("Put: %v, want ErrConflict", err)
+				}
+			})
+		}
+		group.Wait()
+		stored := 0
+		for got, err := range stores[0].All(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored++
+			if err := stores[1].Delete(t.Context(), got.ID, got.Revision); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := succeeded.Load(); n != 1 || stored != 1 {
+			t.Fatalf("%d calls of Put succeeded, %d records are stored, want 1", n, stored)
+		}
+	}
+}
