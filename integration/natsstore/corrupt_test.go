@@ -140,7 +140,7 @@ func TestAll_ForeignMessageIsReported(t *testing.T) {
 	}
 }
 
-// All leaves no goroutines, however it ends.
+// All leaves no goroutines, however it ends, and reads no further records.
 func TestAll_LeavesNoGoroutines(t *testing.T) {
 	url := start(t, options(t.TempDir())).ClientURL()
 	s := open(t, url, nil)
@@ -156,12 +156,15 @@ func TestAll_LeavesNoGoroutines(t *testing.T) {
 			s = open(t, url, nil)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		before := goleak.IgnoreCurrent()
+		before, sent := goleak.IgnoreCurrent(), s.conn.Stats().OutMsgs
 		n := 0
 		for range s.All(ctx) {
 			if n++; n == 100 && !end(cancel) {
 				break
 			}
+		}
+		if sent = s.conn.Stats().OutMsgs - sent; sent > 200 {
+			t.Errorf("%s: %d requests for 100 records", name, sent)
 		}
 		cancel()
 		if err := goleak.Find(before); err != nil {

@@ -17,9 +17,11 @@ const (
 	// headerSpace is enough for the headers of a message.
 	headerSpace = 1 << 10
 
-	// minMessage is the size of the largest message that every bucket must take: a
-	// record of 256 KiB.
-	minMessage = 256<<10 + headerSpace
+	// minRecord is the size in bytes of the records that every store must take.
+	minRecord = 256 << 10
+
+	// minMessage is the lowest limit for the size of messages.
+	minMessage = minRecord + headerSpace
 )
 
 func validBucket(name string) bool {
@@ -31,8 +33,8 @@ func validBucket(name string) bool {
 // by this name.
 func (s *Store) stream() string { return "KV_" + s.bucket }
 
-// openBucket checks the bucket, or creates it in one request, so that no other process sees
-// it with another configuration.
+// openBucket checks the bucket. If it does not exist, openBucket creates it in one request,
+// so that other processes never see it with another configuration.
 func (s *Store) openBucket(ctx context.Context, replicas int) error {
 	r, err := s.info(ctx, infoRequest{})
 	for isAPIError(err, jetstream.JSErrCodeStreamNotFound) {
@@ -50,10 +52,14 @@ func (s *Store) openBucket(ctx context.Context, replicas int) error {
 	if r.StreamInfo == nil {
 		return errReply
 	}
-	if limit := s.conn.MaxPayload(); limit < minMessage {
+	limit := s.conn.MaxPayload()
+	if limit < minMessage {
 		return fmt.Errorf("max_payload of the server is %d, and must be at least %d", limit, minMessage)
 	}
-	s.maxMessage = int64(max(r.Config.MaxMsgSize, 0))
+	if most := int64(r.Config.MaxMsgSize); most > 0 {
+		limit = min(limit, most)
+	}
+	s.limit = limit - headerSpace
 	return s.check(r.Config, replicas)
 }
 

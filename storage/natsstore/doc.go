@@ -6,73 +6,76 @@
 //	defer conn.Close()
 //	store, err := natsstore.Open(ctx, conn, &natsstore.Options{Bucket: "uploads", Replicas: 3})
 //
-// By default package nats stops to reconnect after a while, and detects after four minutes
-// that a connection is frozen: set the two options above.
+// Set both options of the connection: by default, package nats stops reconnecting after two
+// minutes, and needs four minutes or more to detect a frozen connection.
 //
 // # Durability
 //
-// JetStream acknowledges a change before it is on disk. By default servers sync their files
-// every two minutes, so a power failure or a crash of the system can lose acknowledged
-// changes, and with them a lease or the URL of an upload. Jepsen measured it with NATS 2.12.1
-// (https://jepsen.io/analyses/nats-2.12.1, 8 December 2025). If a process of the server ends
-// without one, nothing is lost. To sync each change before it is acknowledged, set
+// By default, a server acknowledges a change before it is on disk, and syncs its files every
+// two minutes. If only the process of the server is killed, nothing is lost. A power failure
+// or a crash of the system loses acknowledged changes, and with them leases and upload URLs.
+// Replicas do not prevent that if several servers fail at the same time. Jepsen measured
+// these losses with NATS 2.12.1 (https://jepsen.io/analyses/nats-2.12.1, 8 December 2025).
+// Make all servers sync each change before they acknowledge it:
 //
 //	jetstream {
 //		store_dir: /var/lib/nats
 //		sync_interval: always
 //	}
 //
-// on all servers, which costs one sync of the disk per change. A client cannot find out
-// what is set. Three servers with Replicas 3 keep working if one fails: calls wait while the
-// others elect a leader, which takes 4 to 9 seconds.
+// This costs one sync of the disk per change. Clients cannot read the setting, so Open does
+// not check it.
+//
+// With three servers and Replicas 3, the store works while one server is down. When the
+// leader of the bucket fails, the others elect a new one within 4 to 9 seconds.
 //
 // # Errors
 //
-// A request that is not answered is sent again, for at most 15 seconds or until its context
-// is done. So calls survive lost connections, restarts of a server and elections. The
-// message of a change has a random header, by which Put and Delete recognize after a lost
-// response that they stored it: they return no [storage.ErrConflict] because of themselves.
-// After any other error the change may be stored, also later. A later Put of another record
-// then conflicts.
+// A request without a response is resent for at most 15 seconds, or until the context is
+// done. So calls survive lost connections, restarts of a server and elections. If the
+// response to a change was lost, Put and Delete detect that the change is stored, and do not
+// return [storage.ErrConflict]. After another error, the change may be stored nevertheless,
+// possibly after the call returned.
 //
-// Reads go to the leader of the bucket, and not to replicas, which may be behind. A leader
-// that was separated from the others can return old records for up to ten seconds, but
-// cannot store changes.
+// All reads go to the leader of the bucket, because replicas may return old records. A
+// leader that is cut off from the other servers may return old records too, until it steps
+// down after about 10 seconds. It cannot store changes.
 //
 // # Clock
 //
-// A Store is a [storage.Clock]: the time is that of the server that leads the bucket.
+// A Store is a [storage.Clock]. Its time is that of the leader of the bucket.
 //
 // # Size of records
 //
-// Records above 64 KiB are compressed. With the max_payload of 1 MiB that servers have by
-// default, uploads with 10,000 parts fit several times over. Put returns
-// [storage.ErrTooLarge] for a larger record. Parts without an upload URL count as if they
-// had one, so the first Put with the list of parts returns the error, and not a later one
-// when the upload is half complete.
+// A message must not exceed max_payload of the server, which is 1 MiB by default. Records
+// above 64 KiB are compressed, so that those of uploads with 10,000 parts fit. For a larger
+// record, Put returns [storage.ErrTooLarge]. It counts parts without an upload URL as if
+// they had one. So the first Put with the list of parts fails, and not a later one in the
+// middle of the upload.
 //
 // # The bucket
 //
-// The bucket is a key-value bucket, whose stream is KV_<bucket>, so tools such as "nats kv"
-// can read it. A record is one message, with the subject
+// The bucket is a key-value bucket, so tools such as "nats kv" can read it. Its stream is
+// KV_<bucket>. Each record is one message with the subject
 //
 //	$KV.<bucket>.<group>.<hash>.<ID>
 //
-// The hash is the first half of the SHA-256 of the fingerprint in base64. The group, one of
-// 512, is computed from the ID. The data is the output of [storage.Encode], with deflate if
-// the header Content-Encoding says so.
+// The hash is the first half of the SHA-256 of the fingerprint, in base64. The group, one of
+// 512, is derived from the ID. The data is the output of [storage.Encode], compressed if the
+// header Content-Encoding is deflate.
 //
-// A second message per record, such as an index of fingerprints, would double the memory of
-// the servers, which keep all subjects in memory, and a crash between two changes would leave
-// one without the other. With one message each change is atomic. The server finds the records
-// of a fingerprint by *.<hash>.* in 512 steps, and a record by <group>.*.<ID> in a 512th of
-// all records.
+// The server stores a change only if the stored message has the sequence that belongs to the
+// revision of the caller. A new record requires that no message has its ID, whatever the
+// fingerprint. Delete stores a marker, which the server removes after 10 seconds.
 //
-// The server stores a change only if the last message has the sequence of the revision that
-// the caller has. For a new record no message of any fingerprint may have its ID. Delete
-// stores a marker without data, which the server removes after 10 seconds.
+// There is no index of fingerprints. It would be a second message per record: after a crash
+// between two changes one of them is missing, and servers keep all subjects in memory, 143
+// MiB for one million. Instead the groups bound both searches. For the records with a
+// fingerprint the server looks into each of the 512 groups, and for a record with an ID it
+// compares the records of one group.
 //
-// Open creates the bucket as it is needed. An existing one must have the same max_msgs_per_subject (1),
-// max_age (none), storage (file), allow_direct (false) and allow_msg_ttl (true). Limits on
-// its size are allowed if discard is "new".
+// Open accepts an existing bucket if its stream has the subjects, storage (file),
+// max_msgs_per_subject (1), max_age (0), allow_direct (false) and allow_msg_ttl (true) that
+// Open would create it with. Its size may be limited if discard is "new": Put then fails
+// when the bucket is full.
 package natsstore
