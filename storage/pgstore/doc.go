@@ -39,7 +39,7 @@
 //
 // A statement that fails because of its connection, or because the server starts, stops or
 // only allows reading, is retried over other connections for about 10 seconds, or until
-// the context is done. Each attempt lasts at most 10 seconds. So short failovers do not
+// the context is done. Each attempt lasts at most 5 seconds. So short failovers do not
 // end an upload. A retry is safe if the lost attempt was committed: Put recognizes its own
 // row. A later Put of the same revision conflicts, also with a Put that returned another
 // error than [storage.ErrConflict]; read the record again, as package tus does.

@@ -35,11 +35,23 @@ func needPrograms(t testing.TB, names ...string) {
 	}
 }
 
+// serverDir returns a directory that is removed after the test. That of t.TempDir is in one
+// that only this user can enter.
+func serverDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "pgstore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // startCluster starts a server that the test may stop.
 func startCluster(t testing.TB, settings ...string) *cluster {
 	t.Helper()
 	needPrograms(t, "initdb", "postgres")
-	c, err := newCluster(t.TempDir(), settings...)
+	c, err := newCluster(serverDir(t), settings...)
 	if err != nil {
 		t.Fatal(err)
 	}
