@@ -14,7 +14,7 @@ func startServer() (url string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	c, err := newCluster(dir, "max_connections=400")
+	c, err := newCluster(dir, "max_connections=400", "fsync=off")
 	if err == nil {
 		err = c.start()
 	}

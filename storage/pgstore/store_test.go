@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -40,26 +41,32 @@ func TestStore_PassesStoreTests(t *testing.T) {
 	storagetest.RunShared(t, open)
 }
 
-// Statements then fail that change what another transaction changed.
-func TestStore_SerializableIsRetried(t *testing.T) {
-	storagetest.RunShared(t, openNamed(serverURL(t), func(c *pgxpool.Config) {
-		c.ConnConfig.RuntimeParams["default_transaction_isolation"] = "serializable"
-	}))
+// With serializable transactions, statements fail that would change what another transaction
+// changed.
+func TestStore_SessionSettingsDoNotMatter(t *testing.T) {
+	open := openNamed(serverURL(t), func(c *pgxpool.Config) {
+		for name, value := range map[string]string{
+			"bytea_output": "escape", "client_encoding": "LATIN1", "DateStyle": "German", "timezone": "Asia/Tokyo",
+			"standard_conforming_strings": "off", "synchronous_commit": "off", "default_transaction_isolation": "serializable",
+		} {
+			c.ConnConfig.RuntimeParams[name] = value
+		}
+	})
+	storagetest.Run(t, func(t *testing.T) storage.Store { return open(t, newTable(t)) })
 }
 
-// The settings and the encoding of the connection do not matter.
-func TestStore_SessionSettingsDoNotMatter(t *testing.T) {
-	storagetest.Run(t, func(t *testing.T) storage.Store {
-		return openNamed(serverURL(t), func(c *pgxpool.Config) {
-			for name, value := range map[string]string{
-				"bytea_output": "escape", "client_encoding": "LATIN1", "DateStyle": "German", "timezone": "Asia/Tokyo",
-				"standard_conforming_strings": "off", "extra_float_digits": "-15", "synchronous_commit": "off",
-			} {
-				c.ConnConfig.RuntimeParams[name] = value
-			}
-			c.MaxConns = 1 // All must not hold its connection during the loop
-		})(t, newTable(t))
-	})
+// The loop uses the only connection.
+func TestAll_HoldsNoConnectionDuringLoop(t *testing.T) {
+	s := openStore(t, newPool(t, serverURL(t), func(c *pgxpool.Config) { c.MaxConns = 1 }), newTable(t))
+	for range 3 {
+		put(t, s, record("key"))
+	}
+	for rec, err := range s.All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, s, rec)
+	}
 }
 
 func TestStore_UnreadableRecordIsReported(t *testing.T) {
@@ -121,7 +128,7 @@ func TestAll_LargeRecordsAreYielded(t *testing.T) {
 	want := map[string]bool{}
 	for i := range 7 {
 		rec := record("key")
-		rec.Metadata = map[string]string{"large": string(make([]byte, 1+i*512<<10))}
+		rec.Metadata = map[string]string{"large": strings.Repeat("x", i*512<<10)}
 		want[put(t, s, rec).ID] = true
 	}
 	n := 0
