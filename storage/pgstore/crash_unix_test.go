@@ -29,6 +29,7 @@ type writers struct {
 // write starts n writers.
 func write(t *testing.T, s *pgstore.Store, n int) *writers {
 	w := &writers{acked: map[string]storage.Record{}}
+	t.Cleanup(w.stop)
 	for i := range n {
 		w.group.Go(func() {
 			rec := record(fmt.Sprint("key ", i))
@@ -87,12 +88,16 @@ func (w *writers) waitForPuts(t *testing.T, n int64) {
 	}
 }
 
+func (w *writers) stop() {
+	w.done.Store(true)
+	w.group.Wait()
+}
+
 // wantAcknowledged tests that the store has every acknowledged revision, once the writers
 // have stopped.
 func (w *writers) wantAcknowledged(t *testing.T, s *pgstore.Store) {
 	t.Helper()
-	w.done.Store(true)
-	w.group.Wait()
+	w.stop()
 	for _, rec := range w.acked {
 		if rec.Revision == 0 {
 			continue
