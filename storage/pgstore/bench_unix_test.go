@@ -35,7 +35,7 @@ func BenchmarkStore(b *testing.B) {
 		}
 	}
 	c := startCluster(b, "shared_buffers=128MB")
-	s := openStore(b, newPool(b, c.url(), func(c *pgxpool.Config) { c.MaxConns = 64 }), pgstore.DefaultTable)
+	s := openStore(b, newPool(b, c.url(), func(c *pgxpool.Config) { c.MaxConns = 64 }), "tus_uploads")
 
 	key := func(i int64) string { return fmt.Sprint("sample-v1:", i%n) }
 	var next atomic.Int64

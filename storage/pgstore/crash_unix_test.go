@@ -111,7 +111,7 @@ func (w *writers) wantAcknowledged(t *testing.T, s *pgstore.Store) {
 func TestPut_AcknowledgedRevisionSurvivesKill(t *testing.T) {
 	c := startCluster(t, "synchronous_commit=off", "wal_writer_delay=10s")
 	pool := newPool(t, c.url())
-	s := openStore(t, pool, pgstore.DefaultTable)
+	s := openStore(t, pool, "tus_uploads")
 	deleted := put(t, s, record("deleted"))
 	w := write(t, s, 8)
 	for range 3 {
@@ -186,7 +186,7 @@ func TestPut_AcknowledgedRevisionSurvivesFailover(t *testing.T) {
 	}
 	// The standby comes first: the driver must not use it before it is the primary.
 	pool := newPool(t, urlAt(standby.port, primary.port)+"&target_session_attrs=read-write&connect_timeout=2")
-	s := openStore(t, pool, pgstore.DefaultTable)
+	s := openStore(t, pool, "tus_uploads")
 	_, err = pgstore.Open(t.Context(), newPool(t, standby.url()), nil)
 	if err == nil {
 		t.Error("Open succeeds on a standby")
@@ -210,7 +210,7 @@ func TestPut_AcknowledgedRevisionSurvivesFailover(t *testing.T) {
 // A commit waits for the standby. If the client gives up, the commit may be lost.
 func TestPut_MissingStandbyIsNoSuccess(t *testing.T) {
 	c := startCluster(t)
-	s := openStore(t, newPool(t, c.url()), pgstore.DefaultTable)
+	s := openStore(t, newPool(t, c.url()), "tus_uploads")
 	rec := put(t, s, record("key"))
 	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()"} {
 		if err := c.exec(statement); err != nil {

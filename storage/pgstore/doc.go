@@ -8,7 +8,7 @@
 //	client, err := tus.NewClient(endpoint, &tus.Options{Store: store, RequireStore: true})
 //
 // The table is created by migrations, with the statements of [Schema], or by [Open] if
-// [Options].Create is set. PostgreSQL 12 or later is required.
+// [Options].Create is set. The store is tested with PostgreSQL 15, and needs 12 or later.
 //
 // # Records
 //
@@ -23,8 +23,8 @@
 //
 // A [Store] is a [storage.Clock]: Now returns the time of the server, which is the same for all
 // workers. After a failover it is that of another machine, so synchronize the clocks of
-// the servers. There are no notifications: who waits for a lease reads the record again from
-// time to time.
+// the servers. The store does not use LISTEN and NOTIFY: an upload that waits for a lease
+// polls.
 //
 // # Durability
 //
@@ -40,9 +40,10 @@
 // A statement that fails because of its connection, or because the server starts, stops or
 // only allows reading, is retried over other connections for about 10 seconds, or until
 // the context is done. Each attempt lasts at most 5 seconds. So short failovers do not
-// end an upload. A retry is safe if the lost attempt was committed: Put recognizes its own
-// row. A later Put of the same revision conflicts, also with a Put that returned another
-// error than [storage.ErrConflict]; read the record again, as package tus does.
+// end an upload. A retry is safe if the lost attempt was committed: each call of Put has a
+// random token, by which it recognizes its own row. Another call with the same revision is
+// another change. It conflicts if the first one was stored, also if that returned an error.
+// Then read the record again, as package tus does.
 //
 // With several hosts, the driver connects to the first that allows writing. This requires
 // target_session_attrs=read-write or primary. Two settings make the pool notice a server that
@@ -53,10 +54,11 @@
 //
 // # PgBouncer
 //
-// The store works behind PgBouncer in all pool modes, and behind similar poolers: it uses no named
-// prepared statements, no session settings and no transactions of several statements,
-// whatever the exec mode of the pool is. Calls of a pgx.QueryTracer are not made. If the pooler
-// may route to a standby, Open may not notice it.
+// The store works behind PgBouncer in all pool modes, and behind similar poolers. Whatever the
+// exec mode of the pool is, the store uses no named prepared statements, no session settings
+// and no transactions of several statements. Therefore it does not call a QueryTracer of the
+// pool. After a failed login, PgBouncer waits 15 seconds before the next one: set
+// server_login_retry to 1. It must not connect to a standby, which Open cannot always detect.
 //
 // # Maintenance
 //

@@ -16,11 +16,11 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/storagetest"
 )
 
-// startPgBouncer starts a pooler before the shared server, and returns its connection string.
-func startPgBouncer(t *testing.T, mode string) string {
+// startPgBouncer starts a pooler before a server, and returns its connection string.
+func startPgBouncer(t *testing.T, server, mode string) string {
 	t.Helper()
 	needPrograms(t, "pgbouncer")
-	config, err := pgx.ParseConfig(serverURL(t))
+	config, err := pgx.ParseConfig(server)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +38,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = %s
 default_pool_size = 3
+server_login_retry = 0.1
 `, config.Host, config.Port, config.Database, config.User, config.Password, c.port, mode)
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
@@ -74,7 +75,24 @@ func TestStore_PgBouncerPassesStoreTests(t *testing.T) {
 	}
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
-			storagetest.RunShared(t, openNamed(startPgBouncer(t, mode)))
+			storagetest.RunShared(t, openNamed(startPgBouncer(t, serverURL(t), mode)))
 		})
 	}
+}
+
+// PgBouncer reports a server that starts in its own way.
+func TestStore_PgBouncerSurvivesKillOfServer(t *testing.T) {
+	c := startCluster(t)
+	s := openStore(t, newPool(t, startPgBouncer(t, c.url(), "transaction")), "tus_uploads")
+	w := write(t, s, 8)
+	for range 2 {
+		w.waitForPuts(t, 200)
+		c.kill()
+		time.Sleep(500 * time.Millisecond) // attempts fail
+		if err := c.start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.waitForPuts(t, 200)
+	w.wantAcknowledged(t, s)
 }

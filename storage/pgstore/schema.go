@@ -27,10 +27,10 @@ var columns = [...]string{"id text", "key bytea", "revision bigint", "token byte
 var errNoTable = errors.New("does not exist")
 
 // Schema returns the statements that create the table of a store and its index, for
-// migrations and psql. An empty table means [DefaultTable]. The statements do nothing if
+// migrations and psql. An empty table means "tus_uploads". The statements do nothing if
 // both exist.
 func Schema(table string) string {
-	table = cmp.Or(table, DefaultTable)
+	table = cmp.Or(table, defaultTable)
 	index := table[strings.LastIndexByte(table, '.')+1:] + indexSuffix
 	// The ID orders All, and is unique. The key is the SHA-256 of the fingerprint, which
 	// may be too large for an index. Its index is not unique, because only one unique index
