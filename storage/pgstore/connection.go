@@ -144,8 +144,8 @@ func clean(ctx context.Context, err error) error {
 	case done != nil && !errors.Is(err, done):
 		return fmt.Errorf("%w: %w", done, err)
 	case done == nil && errors.Is(err, context.DeadlineExceeded):
-		// It is not that of the caller's context.
-		return fmt.Errorf("no connection or no response within %v: %s", attemptTimeout, err.Error())
+		// The caller must not take it for that of ctx.
+		return fmt.Errorf("no connection or no response in time: %s", err.Error())
 	}
 	return err
 }
