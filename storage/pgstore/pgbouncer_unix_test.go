@@ -28,6 +28,10 @@ func startPgBouncer(t *testing.T, server, mode string) string {
 	if err := c.prepare(); err != nil {
 		t.Fatal(err)
 	}
+	size := 3 // fewer than the connections of the stores
+	if mode == "session" {
+		size = 40
+	}
 	file := filepath.Join(c.dir, "pgbouncer.ini")
 	text := fmt.Sprintf(`[databases]
 test = host=%s port=%d dbname=%s user=%s password=%s
@@ -37,9 +41,9 @@ listen_port = %d
 unix_socket_dir =
 auth_type = any
 pool_mode = %s
-default_pool_size = 3
+default_pool_size = %d
 server_login_retry = 0.1
-`, config.Host, config.Port, config.Database, config.User, config.Password, c.port, mode)
+`, config.Host, config.Port, config.Database, config.User, config.Password, c.port, mode, size)
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
