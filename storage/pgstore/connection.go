@@ -29,8 +29,6 @@ const (
 
 // Error codes of PostgreSQL, and classes of them.
 const (
-	uniqueViolation      = "23505"
-	duplicateTable       = "42P07"
 	readOnlyTransaction  = "25006"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"

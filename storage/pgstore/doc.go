@@ -13,8 +13,8 @@
 // # Records
 //
 // A row has the ID, the revision and the record as [storage.Encode] returns it. Each change is
-// one statement and one transaction that compares the revision. Nothing is locked between
-// calls, and there are no advisory locks. A record that cannot be decoded is reported with its
+// one statement and one transaction, which compares what is stored with what was read. Nothing
+// is locked between calls, and there are no advisory locks. A record that cannot be decoded is reported with its
 // ID as an [*storage.Error], and does not hide others.
 //
 // Records of any valid size fit: 10,000 parts are about 1 MiB.
@@ -58,11 +58,11 @@
 // exec mode of the pool is, the store uses no named prepared statements, no session settings
 // and no transactions of several statements. Therefore it does not call a QueryTracer of the
 // pool. After a failed login, PgBouncer waits 15 seconds before the next one: set
-// server_login_retry to 1. It must not connect to a standby, which Open cannot always detect.
+// server_login_retry to 1. It must never connect to a standby: Open only checks one connection.
 //
 // # Maintenance
 //
 // Every renewal of a lease updates a row, so autovacuum must be on, as it is by default.
-// [storage.DeleteExpired] deletes expired records. An upload URL alone may give
+// Call [storage.DeleteExpired] from time to time, with the time of Now. An upload URL alone may give
 // access to the upload: grant the table to the role of the workers only.
 package pgstore

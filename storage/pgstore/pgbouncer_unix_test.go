@@ -73,6 +73,7 @@ server_login_retry = 0.1
 
 // Every statement may run in another session of the server.
 func TestStore_PgBouncerPassesStoreTests(t *testing.T) {
+	t.Parallel()
 	modes := []string{"transaction", "statement", "session"}
 	if testing.Short() {
 		modes = modes[:1]
@@ -86,6 +87,7 @@ func TestStore_PgBouncerPassesStoreTests(t *testing.T) {
 
 // PgBouncer reports a server that starts in its own way.
 func TestStore_PgBouncerSurvivesKillOfServer(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t)
 	s := openStore(t, newPool(t, startPgBouncer(t, c.url(), "transaction")), "tus_uploads")
 	w := write(t, s, 8)

@@ -79,8 +79,11 @@ func open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	s := &Store{pool: pool, table: table, statements: newStatements(table)}
 	err := s.check(ctx)
 	if errors.Is(err, errNoTable) && o.Create {
-		if err = s.create(ctx, o.Table); err == nil {
-			err = s.check(ctx)
+		creating := s.create(ctx, o.Table)
+		// If another process creates it at the same time, PostgreSQL returns one of several
+		// errors, although the statements have IF NOT EXISTS.
+		if err = s.check(ctx); creating != nil && errors.Is(err, errNoTable) {
+			err = creating
 		}
 	}
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -101,19 +100,14 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-// create creates the table and its index, unless another process does.
+// create creates the table and its index.
 func (s *Store) create(ctx context.Context, table string) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return clean(ctx, err)
 	}
 	defer conn.Release()
-	_, err = conn.Conn().PgConn().Exec(ctx, Schema(table)).ReadAll() // one transaction
-	var failure *pgconn.PgError
-	if errors.As(err, &failure) && (failure.Code == uniqueViolation || failure.Code == duplicateTable) {
-		return nil // with IF NOT EXISTS, PostgreSQL still returns these if two create it at once
-	}
-	if err != nil {
+	if _, err = conn.Conn().PgConn().Exec(ctx, Schema(table)).ReadAll(); err != nil { // one transaction
 		return fmt.Errorf("creating table %s: %w", s.table, clean(ctx, err))
 	}
 	return nil
