@@ -61,7 +61,10 @@ func (s *Store) readAll(ctx context.Context, results chan<- result) {
 		results <- result{err: s.errorOf("", err), last: true}
 		return
 	}
-	todo := &sequences{next: max(r.State.FirstSeq, 1), end: r.State.LastSeq + 1}
+	todo := &sequences{
+		next: max(r.State.FirstSeq, 1), end: r.State.LastSeq + 1,
+		outdated: r.State.Msgs > r.State.NumSubjects,
+	}
 	var group sync.WaitGroup
 	for range readers {
 		group.Go(func() {
@@ -93,6 +96,15 @@ func (s *Store) read(ctx context.Context, todo *sequences, results chan<- result
 			if m.isMarker() {
 				continue
 			}
+			if todo.outdated {
+				last, err := s.get(ctx, getRequest{Last: m.subject})
+				if err != nil {
+					return err
+				}
+				if last == nil || last.sequence != m.sequence {
+					continue
+				}
+			}
 			rec, err := s.unpack(m)
 			if err != nil {
 				err = s.errorOf(s.id(m), err)
@@ -107,6 +119,10 @@ func (s *Store) read(ctx context.Context, todo *sequences, results chan<- result
 type sequences struct {
 	mu        sync.Mutex
 	next, end uint64
+
+	// outdated is true if some messages are not the last of their subject: a change is in
+	// progress, or the server was killed during one.
+	outdated bool
 }
 
 // claim returns the next range. It is empty if none is left.
