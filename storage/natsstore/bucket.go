@@ -42,7 +42,7 @@ func (s *Store) stream() string { return "KV_" + s.bucket }
 // so that other processes never see it with another configuration.
 func (s *Store) openBucket(ctx context.Context, replicas int) error {
 	r, err := s.info(ctx, infoRequest{})
-	for isAPIError(err, jetstream.JSErrCodeStreamNotFound) {
+	for tries := 0; tries < 100 && isAPIError(err, jetstream.JSErrCodeStreamNotFound); tries++ {
 		r, err = s.create(ctx, replicas)
 		if isAPIError(err, jetstream.JSErrCodeStreamNameInUse) { // created meanwhile, with other options
 			if err = sleep(ctx, retryPause); err != nil {
