@@ -158,7 +158,8 @@ func calls(rec storage.Record) map[string]func(context.Context, *natsstore.Store
 	}
 }
 
-// wantDeadline calls f with a deadline, which it must heed, also when it is canceled.
+// wantDeadline calls f with a context that ends, by its deadline and by a cancellation. f must
+// return the error of the context soon after.
 func wantDeadline(t *testing.T, name string, f func(context.Context) error) {
 	t.Helper()
 	const wait = 200 * time.Millisecond

@@ -176,6 +176,37 @@ func TestCluster_LeaderIsKilled(t *testing.T) {
 	r.finish(s)
 }
 
+// All servers are killed at the same time. They sync each change, so no acknowledged one is
+// lost, and deleted records stay deleted.
+func TestCluster_AllServersAreKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	t.Parallel()
+	c := newCluster(t, true)
+	s := open(t, c.urls(), &natsstore.Options{Replicas: 3})
+	for range 10 {
+		rec := put(t, s, record("deleted"))
+		if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitForMessages(t, c.url(0), 0)
+	r := renew(t, s, 20, 20*time.Millisecond)
+	r.waitFor(200)
+	for _, server := range c.servers {
+		server.Kill()
+	}
+	for i := range c.servers {
+		c.start(i)
+	}
+	r.waitFor(100)
+	if found, err := s.Find(t.Context(), "deleted"); len(found) != 0 || err != nil {
+		t.Errorf("found %d deleted records, %v", len(found), err)
+	}
+	r.finish(s)
+}
+
 // Workers that start at the same time create the bucket once.
 func TestOpen_ManyAtOnce(t *testing.T) {
 	t.Parallel()

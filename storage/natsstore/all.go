@@ -12,7 +12,7 @@ const (
 	// readers is how many messages All reads at a time.
 	readers = 8
 
-	// span is how many sequences a reader claims at a time.
+	// span is how many sequences a reader takes at a time.
 	span = 256
 )
 
@@ -76,9 +76,9 @@ func (s *Store) readAll(ctx context.Context, results chan<- result) {
 	group.Wait()
 }
 
-// read sends the records of the ranges that it claims.
+// read sends the records of the ranges that it takes.
 func (s *Store) read(ctx context.Context, todo *sequences, results chan<- result) error {
-	for first, end := todo.claim(); first < end; first, end = todo.claim() {
+	for first, end := todo.take(); first < end; first, end = todo.take() {
 		for at := first; at < end; at++ {
 			// The filter of all subjects is the one that the server does not have to match.
 			m, err := s.get(ctx, getRequest{Sequence: at, Next: ">"})
@@ -115,7 +115,7 @@ func (s *Store) read(ctx context.Context, todo *sequences, results chan<- result
 	return nil
 }
 
-// sequences are the sequences of a stream that are not claimed yet.
+// sequences are the sequences of a stream that no reader has taken yet.
 type sequences struct {
 	mu        sync.Mutex
 	next, end uint64
@@ -125,8 +125,8 @@ type sequences struct {
 	outdated bool
 }
 
-// claim returns the next range. It is empty if none is left.
-func (q *sequences) claim() (first, end uint64) {
+// take returns the next range. It is empty if none is left.
+func (q *sequences) take() (first, end uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	first, end = q.next, min(q.next+span, q.end)
