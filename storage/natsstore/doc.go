@@ -73,10 +73,14 @@
 // whose marker has expired (https://github.com/nats-io/nats-server/issues/8505).
 //
 // There is no index of fingerprints. It would be a second message per record: after a crash
-// between two changes one of them is missing, and servers keep all subjects in memory, 143
-// MiB for one million. Instead the groups bound both searches. For the records with a
-// fingerprint the server looks into each of the 512 groups, and for a record with an ID it
-// compares the records of one group.
+// between two changes one of them is missing, and servers keep all subjects in memory.
+// Instead the groups bound both searches. For the records with a fingerprint the server looks
+// into each of the 512 groups, and for a record with an ID it compares the records of one
+// group.
+//
+// A server needs about 450 MiB of memory for one million records. It also keeps blocks of its
+// files that it read until the next garbage collection, so set its environment variable
+// GOMEMLIMIT, to 900MiB for example.
 //
 // Open accepts an existing bucket if its stream has the settings that records depend on:
 // subjects, storage (file), retention (limits), max_msgs_per_subject (2 or more), max_age
