@@ -34,7 +34,10 @@ func TestScale_ManyRecords(t *testing.T) {
 		rec := record(fmt.Sprint("key ", i))
 		rec.Lease = &storage.Lease{Holder: storage.NewID(), Process: "v1/host/" + storage.NewID() + "/1/2", Until: time.Now()}
 		rec.Metadata = map[string]string{"filename": fmt.Sprint("file ", i, ".mov"), "filetype": "video/quicktime"}
-		records[i] = put(t, s, rec)
+		var err error
+		if records[i], err = s.Put(t.Context(), rec); err != nil {
+			t.Error(err)
+		}
 	})
 	t.Logf("creations, 64 at once: %.0f/s; memory %d MiB", float64(n)/seconds, memory(t, pid))
 	m := &measurement{t, s, pid, records}
@@ -63,7 +66,7 @@ type measurement struct {
 func (m *measurement) find(key string, want int) func(i int) {
 	return func(i int) {
 		if found, err := m.s.Find(m.t.Context(), fmt.Sprint(key, i*7919%len(m.records))); len(found) != want || err != nil {
-			m.t.Fatal(found, err)
+			m.t.Fatalf("found %d records, %v, want %d", len(found), err, want)
 		}
 	}
 }
@@ -73,7 +76,10 @@ func (m *measurement) renew(live int) func(i int) {
 	return func(i int) {
 		rec := &m.records[len(m.records)-1-i*7919%live]
 		rec.Lease.Until = rec.Lease.Until.Add(time.Second)
-		*rec = put(m.t, m.s, *rec)
+		var err error
+		if *rec, err = m.s.Put(m.t.Context(), *rec); err != nil {
+			m.t.Error(err)
+		}
 	}
 }
 
