@@ -51,7 +51,11 @@ func BenchmarkPut(b *testing.B) {
 					rec := put(b, s, record(fmt.Sprint("key ", w)))
 					group.Go(func() {
 						for next.Add(1) <= int64(b.N) {
-							rec = put(b, s, rec)
+							var err error
+							if rec, err = s.Put(b.Context(), rec); err != nil {
+								b.Error(err)
+								return
+							}
 						}
 					})
 				}

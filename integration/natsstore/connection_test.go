@@ -48,15 +48,30 @@ func TestPut_ResponseIsLost(t *testing.T) {
 		t.Errorf("Put of the old revision: %v, want ErrConflict", err)
 	}
 	lost-- // it was refused, and nothing was stored
+	before := lastSequence(t, url)
 	if err := s().Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 		t.Errorf("Delete: %v", err)
 	}
 	if found, err := open(t, url, nil).Find(t.Context(), "key"); len(found) != 0 || err != nil {
 		t.Errorf("found %v, %v after Delete", found, err)
 	}
+	// If the server was killed, the first marker may not have removed the record on disk.
+	if n := lastSequence(t, url) - before; n != 2 {
+		t.Errorf("%d markers are stored, want 2", n)
+	}
 	if proxy.Fired() < lost {
 		t.Errorf("%d responses were lost, want %d", proxy.Fired(), lost)
 	}
+}
+
+// lastSequence returns the sequence of the last message in the bucket.
+func lastSequence(t *testing.T, url string) uint64 {
+	t.Helper()
+	bucket, err := jetStream(t, url).Stream(t.Context(), "KV_tus-uploads")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bucket.CachedInfo().State.LastSeq
 }
 
 // The connection stays open, but no byte passes. The client notices that, and connects again.
@@ -143,7 +158,8 @@ func calls(rec storage.Record) map[string]func(context.Context, *natsstore.Store
 	}
 }
 
-// wantDeadline calls f with a deadline, which it must heed, also when it is canceled.
+// wantDeadline calls f with a context that ends, by its deadline and by a cancellation. f must
+// return the error of the context soon after.
 func wantDeadline(t *testing.T, name string, f func(context.Context) error) {
 	t.Helper()
 	const wait = 200 * time.Millisecond

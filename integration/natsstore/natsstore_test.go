@@ -11,20 +11,22 @@ import (
 )
 
 func TestStore_PassesStoreTests(t *testing.T) {
+	t.Parallel()
 	opts := options(t.TempDir())
 	opts.SyncAlways = false // there are many changes, and no failure
 	url := start(t, opts).ClientURL()
 	openNamed := func(t *testing.T, name string) storage.Store {
 		return open(t, url, &natsstore.Options{Bucket: name})
 	}
-	if !testing.Short() { // RunShared has these tests
-		storagetest.Run(t, func(t *testing.T) storage.Store { return openNamed(t, "run"+storage.NewID()) })
-	}
+	storagetest.Run(t, func(t *testing.T) storage.Store { return openNamed(t, "run"+storage.NewID()) })
 	storagetest.RunDurable(t, openNamed)
-	storagetest.RunShared(t, openNamed)
+	if !testing.Short() { // the cluster has these tests
+		storagetest.RunShared(t, openNamed)
+	}
 }
 
 func TestCluster_PassesStoreTests(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, false)
 	calls := 0
 	openNamed := func(t *testing.T, name string) storage.Store {

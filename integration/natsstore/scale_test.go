@@ -16,18 +16,16 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// memoryLimit is the soft limit of the memory of a server in MiB, which GOMEMLIMIT sets. The
-// server keeps blocks of files that it has read until the next garbage collection.
-const memoryLimit = 900
-
 // TestScale_ManyRecords fills a bucket with TUS_NATS_RECORDS records and logs how fast the
-// store is, and how much memory the server needs.
+// store is, and how much memory the server needs. TUS_NATS_MEMORY is the soft limit of that
+// in MiB: the server keeps blocks of its files until the next garbage collection.
 func TestScale_ManyRecords(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("TUS_NATS_RECORDS"))
 	if n == 0 {
 		t.Skip("TUS_NATS_RECORDS is not set")
 	}
-	config := serverConfig{Dir: t.TempDir(), Name: "server", Port: freePorts(t, 1)[0], MemoryLimit: memoryLimit << 20}
+	limit, _ := strconv.ParseInt(os.Getenv("TUS_NATS_MEMORY"), 10, 64)
+	config := serverConfig{Dir: t.TempDir(), Name: "server", Port: freePorts(t, 1)[0], MemoryLimit: limit << 20}
 	url := fmt.Sprint("nats://127.0.0.1:", config.Port)
 	pid, server := startAlone(t, config)
 	s := open(t, url, nil)
@@ -36,7 +34,10 @@ func TestScale_ManyRecords(t *testing.T) {
 		rec := record(fmt.Sprint("key ", i))
 		rec.Lease = &storage.Lease{Holder: storage.NewID(), Process: "v1/host/" + storage.NewID() + "/1/2", Until: time.Now()}
 		rec.Metadata = map[string]string{"filename": fmt.Sprint("file ", i, ".mov"), "filetype": "video/quicktime"}
-		records[i] = put(t, s, rec)
+		var err error
+		if records[i], err = s.Put(t.Context(), rec); err != nil {
+			t.Error(err)
+		}
 	})
 	t.Logf("creations, 64 at once: %.0f/s; memory %d MiB", float64(n)/seconds, memory(t, pid))
 	m := &measurement{t, s, pid, records}
@@ -49,6 +50,7 @@ func TestScale_ManyRecords(t *testing.T) {
 	m.s = open(t, url, nil)
 	t.Logf("killed, and started with sync_interval always: %v; memory %d MiB", time.Since(begin).Round(time.Millisecond), memory(t, m.pid))
 	m.run()
+	m.renewals(n) // each reads another part of the files
 	m.deleteSome()
 	t.Logf("peak memory %d MiB", status(t, m.pid, "VmHWM"))
 }
@@ -64,7 +66,7 @@ type measurement struct {
 func (m *measurement) find(key string, want int) func(i int) {
 	return func(i int) {
 		if found, err := m.s.Find(m.t.Context(), fmt.Sprint(key, i*7919%len(m.records))); len(found) != want || err != nil {
-			m.t.Fatal(found, err)
+			m.t.Fatalf("found %d records, %v, want %d", len(found), err, want)
 		}
 	}
 }
@@ -74,20 +76,20 @@ func (m *measurement) renew(live int) func(i int) {
 	return func(i int) {
 		rec := &m.records[len(m.records)-1-i*7919%live]
 		rec.Lease.Until = rec.Lease.Until.Add(time.Second)
-		*rec = put(m.t, m.s, *rec)
+		var err error
+		if *rec, err = m.s.Put(m.t.Context(), *rec); err != nil {
+			m.t.Error(err)
+		}
 	}
 }
 
 func (m *measurement) run() {
 	t, n := m.t, len(m.records)
-	t.Log("Find of one record:", latency(5000, m.find("key ", 1)))
-	t.Log("Find of none:", latency(5000, m.find("none ", 0)))
 	live := min(n, 20_000)
+	t.Log("Find of none:", latency(5000, m.find("none ", 0)))
+	t.Logf("Find of one record: %s; memory %d MiB", latency(5000, m.find("key ", 1)), memory(t, m.pid))
 	t.Log("renewal:", latency(2000, m.renew(live)))
-	for _, among := range []int{live, n} {
-		seconds := inParallel(64, live, m.renew(among))
-		t.Logf("renewals among %d records, 64 at once: %.0f/s; memory %d MiB", among, float64(live)/seconds, memory(t, m.pid))
-	}
+	m.renewals(live)
 	begin, yielded, peak := time.Now(), 0, 0
 	for _, err := range m.s.All(t.Context()) {
 		if err != nil {
@@ -102,6 +104,13 @@ func (m *measurement) run() {
 		t.Errorf("All yielded %d records, want %d", yielded, n)
 	}
 	t.Log("Find of one record after All:", latency(5000, m.find("key ", 1)))
+}
+
+// renewals renews 20,000 of the last records.
+func (m *measurement) renewals(among int) {
+	n := min(len(m.records), 20_000)
+	seconds := inParallel(64, n, m.renew(among))
+	m.t.Logf("renewals among %d records, 64 at once: %.0f/s; memory %d MiB", among, float64(n)/seconds, memory(m.t, m.pid))
 }
 
 func (m *measurement) deleteSome() {

@@ -1,6 +1,7 @@
 package natsstore_test
 
 import (
+	"flag"
 	"os"
 	"testing"
 	"time"
@@ -15,6 +16,8 @@ import (
 
 func TestMain(m *testing.M) {
 	child.Main(serverRole())
+	flag.Parse()
+	flag.Set("test.parallel", "8") // most tests wait for timeouts and elections
 	os.Exit(m.Run())
 }
 

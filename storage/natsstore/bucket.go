@@ -14,6 +14,11 @@ import (
 const (
 	maxReplicas = 5 // JetStream has no more
 
+	// perSubject is how many messages a subject may have. Each change removes the message
+	// before it. With 1, the server would have removed that already, and without a trace on
+	// disk.
+	perSubject = 2
+
 	// headerSpace is enough for the headers of a message.
 	headerSpace = 1 << 10
 
@@ -37,7 +42,7 @@ func (s *Store) stream() string { return "KV_" + s.bucket }
 // so that other processes never see it with another configuration.
 func (s *Store) openBucket(ctx context.Context, replicas int) error {
 	r, err := s.info(ctx, infoRequest{})
-	for isAPIError(err, jetstream.JSErrCodeStreamNotFound) {
+	for tries := 0; tries < 100 && isAPIError(err, jetstream.JSErrCodeStreamNotFound); tries++ {
 		r, err = s.create(ctx, replicas)
 		if isAPIError(err, jetstream.JSErrCodeStreamNameInUse) { // created meanwhile, with other options
 			if err = sleep(ctx, retryPause); err != nil {
@@ -73,7 +78,8 @@ func (s *Store) create(ctx context.Context, replicas int) (*reply, error) {
 		Replicas:    max(replicas, 1),
 		Discard:     jetstream.DiscardNew, // a full bucket must not drop records
 
-		MaxMsgsPerSubject: 1,
+		MaxMsgsPerSubject: perSubject,
+		AllowRollup:       true,
 		MaxMsgs:           -1,
 		MaxBytes:          -1,
 		MaxMsgSize:        -1,
@@ -94,6 +100,10 @@ func (s *Store) check(cfg jetstream.StreamConfig, replicas int) error {
 	if size <= 0 {
 		size = minMessage
 	}
+	messages := cfg.MaxMsgsPerSubject
+	if messages <= 0 {
+		messages = perSubject
+	}
 	discard := cfg.Discard
 	if !limited {
 		discard = jetstream.DiscardNew
@@ -106,7 +116,9 @@ func (s *Store) check(cfg jetstream.StreamConfig, replicas int) error {
 		{"subjects", cfg.Subjects, []string{s.subject(">")}},
 		{"storage", cfg.Storage, jetstream.FileStorage},
 		{"retention", cfg.Retention, jetstream.LimitsPolicy},
-		{"max_msgs_per_subject", cfg.MaxMsgsPerSubject, int64(1)},
+		{"max_msgs_per_subject", min(messages, perSubject), int64(perSubject)},
+		{"allow_rollup_hdrs", cfg.AllowRollup, true},
+		{"deny_purge", cfg.DenyPurge, false},
 		{"max_age", cfg.MaxAge, time.Duration(0)},
 		{"max_msg_size", min(size, minMessage), int32(minMessage)},
 		{"discard", discard, jetstream.DiscardNew},

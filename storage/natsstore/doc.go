@@ -68,14 +68,22 @@
 // revision of the caller. A new record requires that no message has its ID, whatever the
 // fingerprint. Delete stores a marker, which the server removes after 10 seconds.
 //
-// There is no index of fingerprints. It would be a second message per record: after a crash
-// between two changes one of them is missing, and servers keep all subjects in memory, 143
-// MiB for one million. Instead the groups bound both searches. For the records with a
-// fingerprint the server looks into each of the 512 groups, and for a record with an ID it
-// compares the records of one group.
+// Each message has the header Nats-Rollup, which removes the one before it on disk. Without
+// it, a server that was killed would rebuild its state with the last revision of records
+// whose marker has expired (https://github.com/nats-io/nats-server/issues/8505).
 //
-// Open accepts an existing bucket if its stream has the subjects, storage (file),
-// max_msgs_per_subject (1), max_age (0), allow_direct (false) and allow_msg_ttl (true) that
-// Open would create it with. Its size may be limited if discard is "new": Put then fails
-// when the bucket is full.
+// There is no index of fingerprints. It would be a second message per record: after a crash
+// between two changes one of them is missing, and servers keep all subjects in memory.
+// Instead the groups bound both searches. For the records with a fingerprint the server looks
+// into each of the 512 groups, and for a record with an ID it compares the records of one
+// group.
+//
+// A server needs about 450 MiB of memory for one million records. It also keeps blocks of its
+// files that it read until the next garbage collection, so set its environment variable
+// GOMEMLIMIT, to 900MiB for example.
+//
+// Open accepts an existing bucket if its stream has the settings that records depend on:
+// subjects, storage (file), retention (limits), max_msgs_per_subject (2 or more), max_age
+// (0), allow_direct (false), allow_msg_ttl (true) and allow_rollup_hdrs (true). Its size may
+// be limited if discard is "new". A full bucket then refuses all changes, also Delete.
 package natsstore

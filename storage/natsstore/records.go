@@ -120,10 +120,16 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	marker.Header.Set(attemptHeader, storage.NewID())
 	marker.Header.Set(jetstream.MsgTTLHeader, markerTTL)
 	_, err := s.publish(ctx, marker, s.withID(id), func(last *message) error {
-		if last == nil || last.isMarker() {
+		if last == nil {
 			return errDeleted
 		}
 		marker.Subject = last.subject
+		if last.isMarker() {
+			if last.header.Get(attemptHeader) == marker.Header.Get(attemptHeader) {
+				return nil // the server may have been killed before it removed the record
+			}
+			return errDeleted
+		}
 		switch rec, err := s.unpack(last); {
 		case err != nil && revision == 0:
 			return nil
@@ -158,7 +164,7 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg, filter string, check f
 		if err != nil {
 			return 0, err
 		}
-		if last != nil && last.header.Get(attemptHeader) == m.Header.Get(attemptHeader) {
+		if last != nil && !last.isMarker() && last.header.Get(attemptHeader) == m.Header.Get(attemptHeader) {
 			return last.sequence, nil
 		}
 		if err := check(last); err != nil {
@@ -182,7 +188,7 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg, filter string, check f
 }
 
 // send stores m if the sequence of the last message that matches the filter is the expected
-// one. It returns the sequence of m.
+// one, and removes the message of the same subject before it. It returns the sequence of m.
 //
 // With replicas, the server compares the text of the filter with those of changes in flight.
 // So all calls that create a record with one ID must use the same filter, whatever the
@@ -191,6 +197,7 @@ func (s *Store) send(ctx context.Context, m *nats.Msg, filter string, expected u
 	m = &nats.Msg{Subject: m.Subject, Header: maps.Clone(m.Header), Data: m.Data} // an earlier one may be in use
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
 	m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, filter)
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	r, err := s.request(ctx, m)
 	if err != nil {
 		return 0, err
