@@ -125,10 +125,10 @@ func TestFence_SuspendedWorkerCorruptsNothing(t *testing.T) {
 // takeover returns the errors of both workers, and whether the file differs.
 func takeover(t *testing.T, guard string, http2 bool) (first, second error, corrupt bool) {
 	t.Helper()
-	dir, data, store := t.TempDir(), randomBytes(1<<20), &storage.Memory{}
+	dir, data, store := t.TempDir(), randomBytes(4<<20), &storage.Memory{}
 	listener := newPipeListener()
 	serve(t, listener, guarded(t, guard, newTusd(t, dir, false), fencing.Options{}))
-	process := newSuspension(300_000)
+	process := newSuspension(1_500_000)
 	upload := func(machine string, process *suspension, opts tus.UploadOptions, hooks tus.Hooks) (*tus.Result, error) {
 		transport := &http.Transport{DialContext: listener.Dial, DisableCompression: true}
 		if process != nil {
@@ -160,7 +160,7 @@ func takeover(t *testing.T, guard string, http2 bool) (first, second error, corr
 		return nil
 	}}
 	var res *tus.Result
-	working.Go(func() { res, second = upload("b", nil, tus.UploadOptions{ChunkSize: 50_000}, slow) })
+	working.Go(func() { res, second = upload("b", nil, tus.UploadOptions{ChunkSize: 200_000}, slow) })
 	time.Sleep(65*time.Second + 500*time.Millisecond)
 	close(process.resumed)
 	working.Wait()
