@@ -54,11 +54,13 @@ type Fence struct {
 	swept   time.Time
 }
 
-// upload is what is known about an upload. Without a fence and requests it is removed.
+// upload is what is known about an upload. It is removed after its last request, unless the
+// server accepted one with a fence: URLs that do not exist need no memory.
 type upload struct {
-	highest int64 // fence
-	calls   map[*call]struct{}
-	used    time.Time
+	highest  int64 // fence
+	calls    map[*call]struct{}
+	accepted bool
+	used     time.Time
 }
 
 // New returns a Fence before next, which is a server in this process or a [Proxy].
@@ -93,23 +95,22 @@ func (f *Fence) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, status, reason)
 		return
 	}
-	gone := false
-	func() {
-		defer func() { f.leave(key, c, gone) }() // also if the server panics
-		passed := *r
-		passed.Body = &body{r.Body, c}
-		response := &response{ResponseWriter: w, call: c}
-		f.next.ServeHTTP(response, &passed)
-		switch status := response.status; {
-		case status == http.StatusNotFound, status == http.StatusGone:
-			gone = true
-		case method == http.MethodDelete:
-			gone = status < 300
-		}
-	}()
+	f.pass(&response{ResponseWriter: w, call: c}, r, key)
 	if c.replaced() {
 		refuse(w, http.StatusConflict, endedEarly)
 	}
+}
+
+// pass lets the server handle a request.
+func (f *Fence) pass(w *response, r *http.Request, key string) {
+	defer func() { // also if the server panics
+		status, deletes := w.status, methodOf(r) == http.MethodDelete
+		gone := status == http.StatusNotFound || status == http.StatusGone || deletes && status < 300
+		f.leave(key, w.call, gone, status < 400)
+	}()
+	passed := *r
+	passed.Body = &body{r.Body, w.call}
+	f.next.ServeHTTP(w, &passed)
 }
 
 const endedEarly = "ended early: another request has the same or a higher fence, or the fence shuts down"
@@ -170,14 +171,15 @@ func (f *Fence) tryEnter(key string, c *call) (earlier *call, status int, reason
 	return nil, 0, ""
 }
 
-// leave removes a call that the server has handled, and the upload if that is gone.
-func (f *Fence) leave(key string, c *call, gone bool) {
+// leave removes a call that the server has handled, and the upload if that is gone or was
+// never accepted.
+func (f *Fence) leave(key string, c *call, gone, accepted bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	u := f.uploads[key] // it has at least this call
 	delete(u.calls, c)
-	u.used = time.Now()
-	if len(u.calls) == 0 && (gone || u.highest == 0) {
+	u.used, u.accepted = time.Now(), u.accepted || accepted
+	if len(u.calls) == 0 && (gone || !u.accepted || u.highest == 0) {
 		delete(f.uploads, key)
 	}
 	c.finish()

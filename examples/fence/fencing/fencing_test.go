@@ -33,16 +33,20 @@ func request(t *testing.T, method, target string, fence int64, body io.Reader) *
 	return r
 }
 
-// counted counts the requests that pass, and responds 204, or 404 for a path with "gone".
+// counted counts the requests that pass, and responds 204, or 404 and 403 for paths that say
+// so.
 func counted(count *atomic.Int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		count.Add(1)
 		_, _ = io.Copy(io.Discard, r.Body)
-		if strings.Contains(r.URL.Path, "gone") {
+		switch {
+		case strings.Contains(r.URL.Path, "gone"):
 			w.WriteHeader(http.StatusNotFound)
-			return
+		case strings.Contains(r.URL.Path, "forbidden"):
+			w.WriteHeader(http.StatusForbidden)
+		default:
+			w.WriteHeader(http.StatusNoContent)
 		}
-		w.WriteHeader(http.StatusNoContent)
 	})
 }
 
@@ -73,6 +77,7 @@ func TestFence_PassesOnlyHolder(t *testing.T) {
 		"refusal does not raise it":   {{"HEAD", u, 5, 204}, {"HEAD", u, 4, 409}, {"HEAD", u, 5, 204}},
 		"deleted is forgotten":        {{"DELETE", u, 5, 204}, {"PATCH", u, 4, 204}},
 		"gone is forgotten":           {{"PATCH", "/files/gone", 5, 404}, {"PATCH", "/files/gone", 4, 404}},
+		"forbidden is forgotten":      {{"HEAD", "/files/forbidden", 5, 403}, {"HEAD", "/files/forbidden", 4, 403}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var passed, want atomic.Int64
@@ -225,6 +230,8 @@ func (h *holding) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.began <- struct{}{}
 			_, err = io.Copy(io.Discard, r.Body)
 		}
+		// As tusd does; without the fence, net/http would wait for the rest of the body.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Hour))
 		h.ended <- err
 		<-h.release
 	}
@@ -289,6 +296,7 @@ func silentBody(ctx context.Context) io.Reader {
 func TestFence_NextRequestWaitsForServer(t *testing.T) {
 	for _, earlier := range []int64{0, 3, 4} { // without a fence, of the holder before, of the same one
 		withHolding(t, fencing.Options{}, func(t *testing.T, h *holding, client *http.Client) {
+			began := time.Now()
 			first := start(client, request(t, http.MethodPatch, uploadURL, earlier, silentBody(t.Context())))
 			<-h.began
 			second := start(client, request(t, http.MethodHead, uploadURL, 4, nil))
@@ -303,8 +311,8 @@ func TestFence_NextRequestWaitsForServer(t *testing.T) {
 			if got := <-second; got.status != http.StatusNoContent {
 				t.Errorf("the next request: %+v", got)
 			}
-			if got := <-first; got.status != http.StatusConflict || !strings.Contains(got.text, "fence") {
-				t.Errorf("the earlier request: %+v", got)
+			if got := <-first; got.status != http.StatusConflict || !strings.Contains(got.text, "fence") || time.Since(began) > time.Minute {
+				t.Errorf("the earlier request: %+v after %v", got, time.Since(began))
 			}
 			if n := h.overlaps.Load(); n > 0 {
 				t.Errorf("%d requests overlap", n)
