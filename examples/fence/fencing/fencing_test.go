@@ -267,20 +267,30 @@ func start(client *http.Client, r *http.Request) <-chan result {
 func withHolding(t *testing.T, opts fencing.Options, f func(t *testing.T, h *holding, client *http.Client)) {
 	t.Helper()
 	for _, guard := range guards[1:] {
-		for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
-			t.Run(guard+"/"+protocol, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					listener, h := newPipeListener(), newHolding()
-					serve(t, listener, guarded(t, guard, h, opts))
-					transport := &http.Transport{DialContext: listener.Dial, Protocols: new(http.Protocols)}
-					transport.Protocols.SetHTTP1(protocol == "HTTP/1.1")
-					transport.Protocols.SetUnencryptedHTTP2(protocol == "HTTP/2")
-					defer transport.CloseIdleConnections()
-					f(t, h, &http.Client{Transport: transport})
-					time.Sleep(time.Second) // for bodies that nobody reads
-				})
+		t.Run(guard, func(t *testing.T) {
+			var h *holding
+			newServer := func() http.Handler { h = newHolding(); return h }
+			withServer(t, guard, newServer, opts, func(t *testing.T, client *http.Client) { f(t, h, client) })
+		})
+	}
+}
+
+// withServer runs f in a bubble for each protocol, with a client of a guarded server.
+func withServer(t *testing.T, guard string, newServer func() http.Handler, opts fencing.Options, f func(t *testing.T, client *http.Client)) {
+	t.Helper()
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2"} {
+		t.Run(protocol, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				listener := newPipeListener()
+				serve(t, listener, guarded(t, guard, newServer(), opts))
+				transport := &http.Transport{DialContext: listener.Dial, Protocols: new(http.Protocols)}
+				transport.Protocols.SetHTTP1(protocol == "HTTP/1.1")
+				transport.Protocols.SetUnencryptedHTTP2(protocol == "HTTP/2")
+				defer transport.CloseIdleConnections()
+				f(t, &http.Client{Transport: transport})
+				time.Sleep(time.Second) // for bodies that nobody reads
 			})
-		}
+		})
 	}
 }
 
@@ -296,8 +306,9 @@ func silentBody(ctx context.Context) io.Reader {
 func TestFence_NextRequestWaitsForServer(t *testing.T) {
 	for _, earlier := range []int64{0, 3, 4} { // without a fence, of the holder before, of the same one
 		withHolding(t, fencing.Options{}, func(t *testing.T, h *holding, client *http.Client) {
-			began := time.Now()
-			first := start(client, request(t, http.MethodPatch, uploadURL, earlier, silentBody(t.Context())))
+			began, patch := time.Now(), request(t, http.MethodPatch, uploadURL, earlier, silentBody(t.Context()))
+			patch.ContentLength = 1000
+			first := start(client, patch)
 			<-h.began
 			second := start(client, request(t, http.MethodHead, uploadURL, 4, nil))
 			<-h.ended // the client still sends
@@ -356,6 +367,60 @@ func TestFence_HEADWithoutFenceEndsNothing(t *testing.T) {
 		}
 		if err := <-h.ended; err != nil {
 			t.Errorf("body: %v", err)
+		}
+	})
+}
+
+// What the connection has received of an ended PATCH is not stored.
+func TestFence_ReceivedBytesAreDropped(t *testing.T) {
+	var received, ended chan struct{}
+	var rest []byte
+	newServer := func() http.Handler {
+		received, ended = make(chan struct{}), make(chan struct{})
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPatch {
+				_, _ = io.ReadFull(r.Body, make([]byte, 5))
+				close(received)
+				<-ended
+				rest, _ = io.ReadAll(r.Body)
+			}
+		})
+	}
+	withServer(t, "handler", newServer, fencing.Options{}, func(t *testing.T, client *http.Client) {
+		first := start(client, request(t, http.MethodPatch, uploadURL, 3, bytes.NewReader(make([]byte, 3000))))
+		<-received
+		second := start(client, request(t, http.MethodHead, uploadURL, 4, nil))
+		synctest.Wait()
+		close(ended)
+		<-second
+		if got := <-first; len(rest) > 0 || got.status != http.StatusConflict {
+			t.Errorf("%d bytes follow: %+v", len(rest), got)
+		}
+	})
+}
+
+func TestFence_HEADInFlightIsNotEnded(t *testing.T) {
+	var release chan struct{}
+	newServer := func() http.Handler {
+		release = make(chan struct{})
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-release
+			if err := r.Context().Err(); err != nil {
+				t.Error(err)
+			}
+			w.WriteHeader(http.StatusNoContent)
+		})
+	}
+	withServer(t, "handler", newServer, fencing.Options{}, func(t *testing.T, client *http.Client) {
+		first := start(client, request(t, http.MethodHead, uploadURL, 3, nil))
+		synctest.Wait()
+		second := start(client, request(t, http.MethodHead, uploadURL, 3, nil))
+		synctest.Wait()
+		close(release)
+		for _, done := range []<-chan result{first, second} {
+			if got := <-done; got.status != http.StatusNoContent {
+				t.Errorf("%+v", got)
+			}
 		}
 	})
 }
