@@ -26,8 +26,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/seed-175555ba/tus-go/examples/fence/fencing"
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -178,13 +176,11 @@ func TestZombie_StoppedProcesses(t *testing.T) {
 	var running sync.WaitGroup
 	rows := []*zombieRow{newZombieRow(t, "locks"), newZombieRow(t, "no locks, behind the handler"), newZombieRow(t, "no locks, behind the proxy"), newZombieRow(t, "neither")}
 	for _, row := range rows {
-		slots := semaphore.NewWeighted(int64(parallel))
+		slots := make(chan struct{}, parallel)
 		for i := range count {
 			running.Go(func() {
-				if slots.Acquire(t.Context(), 1) != nil {
-					return
-				}
-				defer slots.Release(1)
+				slots <- struct{}{}
+				defer func() { <-slots }()
 				row.oneRun(t, &mu, strconv.Itoa(i), source)
 			})
 		}
@@ -364,7 +360,7 @@ func eventually(t *testing.T, limit time.Duration, condition func() bool) bool {
 		select {
 		case <-t.Context().Done():
 			return false
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 	return false
