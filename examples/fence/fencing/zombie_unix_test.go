@@ -247,6 +247,11 @@ func (row *zombieRow) oneRun(t *testing.T, mu *sync.Mutex, name, source string) 
 		return
 	}
 	a.signal(t, syscall.SIGSTOP)
+	for !unlocked(t, job.Store) { // it was stopped while it wrote its lease
+		a.signal(t, syscall.SIGCONT)
+		time.Sleep(100 * time.Millisecond)
+		a.signal(t, syscall.SIGSTOP)
+	}
 	stopped := time.Now()
 	job.Worker = "b"
 	b := startWorker(t, job)
@@ -290,6 +295,18 @@ func (row *zombieRow) oneRun(t *testing.T, mu *sync.Mutex, name, source string) 
 	if second.URL != "" {
 		_ = os.Remove(path)
 	}
+}
+
+// unlocked reports whether a store can be used while a process is stopped. If the process
+// holds the lock of the file, no other can acquire its lease.
+func unlocked(t *testing.T, path string) bool {
+	store, err := boltstore.Open(path, &boltstore.Options{Shared: true, LockTimeout: 2 * time.Second})
+	if err != nil {
+		return false
+	}
+	defer store.Close()
+	_, err = store.Find(t.Context(), "none")
+	return err == nil
 }
 
 // zombieTable returns the rows as a Markdown table.
