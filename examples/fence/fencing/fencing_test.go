@@ -371,6 +371,26 @@ func TestFence_HEADWithoutFenceEndsNothing(t *testing.T) {
 	})
 }
 
+// Clients that send no fence are not affected.
+func TestFence_RequestsWithoutFenceEndNothing(t *testing.T) {
+	withHolding(t, fencing.Options{}, func(t *testing.T, h *holding, client *http.Client) {
+		close(h.release)
+		var patches []<-chan result
+		reading, writing := io.Pipe()
+		for _, body := range []io.Reader{io.MultiReader(strings.NewReader("hello"), reading), strings.NewReader("hello")} {
+			patches = append(patches, start(client, request(t, http.MethodPatch, uploadURL, 0, body)))
+			<-h.began
+		}
+		synctest.Wait()
+		writing.Close()
+		for _, done := range patches {
+			if got := <-done; got.status != http.StatusNoContent {
+				t.Errorf("%+v", got)
+			}
+		}
+	})
+}
+
 // What the connection has received of an ended PATCH is not stored.
 func TestFence_ReceivedBytesAreDropped(t *testing.T) {
 	var received, ended chan struct{}
