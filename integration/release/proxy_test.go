@@ -22,7 +22,7 @@ const rootModule = "github.com/seed-175555ba/tus-go"
 
 // moduleDirs returns the directories of the modules of the repository, relative to root.
 func moduleDirs() []string {
-	return []string{".", "examples", "integration", "storage/natsstore", "storage/pgstore"}
+	return []string{".", "examples", "examples/fleet", "integration", "storage/natsstore", "storage/pgstore"}
 }
 
 // modulePath returns the path of the module in dir.
