@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/seed-175555ba/tus-go/examples/fleet/internal/halfway"
@@ -143,8 +145,10 @@ func TestUpload_StoppedWorkerIsTakenOver(t *testing.T) {
 	}()
 	server.Wait(t)
 	close(first.stop)
-	if err := halfway.Receive(t, ended, "the attempt does not end"); err == nil || !strings.Contains(err.Error(), errStopped.Error()) {
-		t.Errorf("the attempt of the stopped worker ends with %v", err)
+	err := halfway.Receive(t, ended, "the attempt does not end")
+	var failure *temporal.ApplicationError // not a CanceledError, which is not repeated
+	if !errors.As(err, &failure) || failure.NonRetryable() {
+		t.Errorf("the attempt of the stopped worker ends with %v, want an error that is retried", err)
 	}
 	server.Cut()
 

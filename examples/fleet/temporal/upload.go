@@ -31,7 +31,7 @@ type Activities struct {
 	Client *tus.Client
 }
 
-// errStopped ends an attempt that another worker continues.
+// errStopped ends an attempt. It is repeated on another worker.
 var errStopped = errors.New("the worker stops")
 
 // Upload uploads a file and returns the upload URL. It resumes the upload of the attempt before.
@@ -66,9 +66,6 @@ func (a *Activities) upload(ctx context.Context, path, token string) (string, er
 	result, err := a.Client.UploadFile(ctx, path, opts)
 	cancel(nil)
 	beating.Wait()
-	if err != nil && errors.Is(context.Cause(ctx), errStopped) {
-		err = errStopped // a canceled activity would not be repeated
-	}
 	return result.URL, err
 }
 
