@@ -149,7 +149,7 @@ func TestWorker_StoppedIsTakenOverAtOnce(t *testing.T) {
 	}
 }
 
-// The lease is that of an uploader that lives, in this process, and renews it.
+// The holder of the lease is an uploader in this process, which renews it.
 func TestWork_LiveLeaseReturnsJob(t *testing.T) {
 	server, conn := halfway.NewServer(t), startNATS(t)
 	store, err := natsstore.Open(t.Context(), conn, nil)

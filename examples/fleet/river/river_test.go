@@ -131,7 +131,7 @@ func TestWorker_StoppedIsTakenOverAtOnce(t *testing.T) {
 	}
 }
 
-// The lease is that of an uploader that lives, in this process, and renews it.
+// The holder of the lease is an uploader in this process, which renews it.
 func TestWorker_LiveLeaseSnoozesJob(t *testing.T) {
 	server, pool := halfway.NewServer(t), newDatabase(t)
 	store, err := pgstore.Open(t.Context(), pool, &pgstore.Options{Create: true})

@@ -9,15 +9,15 @@
 //   - before the upload: the next attempt begins it.
 //   - during the upload: Temporal starts the next attempt, on any worker, after HeartbeatTimeout.
 //     It gets the token and resumes at the offset of the server.
-//   - after the upload, before the activity is completed: the next attempt asks for the offset,
+//   - after the upload, before the activity is completed: the next attempt requests the offset
 //     and sends nothing.
 //
 // SIGTERM pauses the uploads and fails the attempts, which are repeated on other workers a second
 // later. A worker that is cut off from Temporal ends its attempts after HeartbeatTimeout. One
-// that was suspended notices it late, and may send to an upload that another one has resumed:
-// the server must lock uploads, or set Options.Store, RequireStore and RememberCompleted, as the
-// other recipes do. Then the lease keeps it away, and nothing is sent again after the server has
-// deleted a completed upload.
+// that was suspended for longer detects it late, and may send to an upload that another one has
+// resumed: use a server that locks uploads, or set Store, RequireStore and RememberCompleted of
+// tus.Options, as the other recipes do. With a store, the worker loses the lease of the upload,
+// and a completed upload is not repeated after the server has deleted it.
 package main
 
 import (

@@ -195,7 +195,7 @@ func TestUpload_ExpiredUploadStartsOver(t *testing.T) {
 	}
 }
 
-// With a store, an attempt fails while the worker of the last one, which lives, has the lease.
+// With a store, an attempt fails while another one holds the lease.
 func TestUpload_LiveLeaseFailsAttempt(t *testing.T) {
 	server := halfway.NewServer(t)
 	options := &tus.Options{Store: &storage.Memory{}, RequireStore: true, RememberCompleted: time.Hour}
