@@ -12,10 +12,10 @@
 //   - after the upload, before the job is acknowledged: the next worker sends nothing, because
 //     the store remembers the completed upload.
 //
-// SIGTERM pauses the upload, releases its lease and returns the job: another worker resumes it
-// at once. A worker that was suspended or cut off for longer
-// than its lease loses it, and its upload ends there. Only a server that locks uploads, or compares
-// tus.Options.FenceHeader, refuses the rest of a request that was in flight.
+// SIGTERM pauses the upload, releases its lease and returns the job: another worker resumes it at
+// once. A worker that was suspended or cut off for longer than its lease loses it, and its upload
+// ends there. Only a server that locks uploads, or compares tus.Options.FenceHeader, refuses the
+// rest of a request that was in flight.
 //
 // The command "tusup worker" of this repository is such a worker, with several uploads at a time,
 // metrics, and a list of jobs that failed.

@@ -17,9 +17,9 @@
 //     the store remembers the completed upload.
 //
 // SIGTERM pauses the uploads, releases their leases and returns the jobs: other workers resume
-// them at once. A worker that was suspended or cut off for longer
-// than its lease loses it, and its upload ends there. Only a server that locks uploads, or compares
-// tus.Options.FenceHeader, refuses the rest of a request that was in flight.
+// them at once. A worker that was suspended or cut off for longer than its lease loses it, and its
+// upload ends there. Only a server that locks uploads, or compares tus.Options.FenceHeader,
+// refuses the rest of a request that was in flight.
 package main
 
 import (
