@@ -3,9 +3,9 @@
 
 GO          ?= go
 MODULE      := github.com/seed-175555ba/tus-go
-MODULES     := . examples integration storage/natsstore storage/pgstore
+MODULES     := . examples examples/fleet integration storage/natsstore storage/pgstore
 # Package tus takes longest, and starts first.
-PACKAGES    := ./tus ./... ./examples/... ./integration/... ./storage/natsstore/... ./storage/pgstore/...
+PACKAGES    := ./tus ./... ./examples/... ./examples/fleet/... ./integration/... ./storage/natsstore/... ./storage/pgstore/...
 # The path of the module in directory $(1), which is one of MODULES.
 PATH_OF      = $(MODULE)$(patsubst /.,,/$(1))
 # The version of the root module that the others require: the coming release, or the last.

@@ -70,9 +70,9 @@ func TestInstall_TusupReportsTheReleasedVersion(t *testing.T) {
 		t.Skip("not a git checkout")
 	}
 	version := requiredVersion(t, "examples")
-	// This downloads what tusup imports, and go.sum verifies it. The installation then needs
-	// neither network nor checksum database.
-	goTool(t, nil, "list", "-deps", "../../examples/tusup")
+	// This downloads what tusup imports, in the versions that it has outside of the workspace,
+	// and go.sum verifies it. The installation then needs neither network nor checksum database.
+	goTool(t, []string{"GOWORK=off"}, "-C", "../../examples", "list", "-modfile="+ownMod(t, "examples"), "-deps", "./tusup")
 	downloads := filepath.Join(strings.TrimSpace(goTool(t, nil, "env", "GOMODCACHE")), "cache", "download")
 
 	bin := t.TempDir()

@@ -22,7 +22,7 @@ const rootModule = "github.com/seed-175555ba/tus-go"
 
 // moduleDirs returns the directories of the modules of the repository, relative to root.
 func moduleDirs() []string {
-	return []string{".", "examples", "integration", "storage/natsstore", "storage/pgstore"}
+	return []string{".", "examples", "examples/fleet", "integration", "storage/natsstore", "storage/pgstore"}
 }
 
 // modulePath returns the path of the module in dir.
@@ -46,6 +46,37 @@ func goMod(t *testing.T, dir string) *modfile.File {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// ownMod returns the path of a copy of the go.mod of the module in dir, with its go.sum, that
+// reads the other modules of the repository from the working tree.
+func ownMod(t *testing.T, dir string) string {
+	t.Helper()
+	file := goMod(t, dir)
+	for _, other := range moduleDirs() {
+		path, err := filepath.Abs(filepath.Join(root, other))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := file.AddReplace(modulePath(other), "", path, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	content, err := file.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(filepath.Join(root, dir, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmp := t.TempDir()
+	for name, content := range map[string][]byte{"go.mod": content, "go.sum": sums} {
+		if err := os.WriteFile(filepath.Join(tmp, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(tmp, "go.mod")
 }
 
 // requiredVersion returns the version of the root module that the module in dir requires.
