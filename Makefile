@@ -3,9 +3,9 @@
 
 GO          ?= go
 MODULE      := github.com/seed-175555ba/tus-go
-MODULES     := . examples integration
+MODULES     := . examples integration storage/natsstore storage/pgstore
 # Package tus takes longest, and starts first.
-PACKAGES    := ./tus ./... ./examples/... ./integration/...
+PACKAGES    := ./tus ./... ./examples/... ./integration/... ./storage/natsstore/... ./storage/pgstore/...
 # The version of the root module that the others require: the coming release, or the last.
 VERSION     := $(shell awk '$$1 == "$(MODULE)" { print $$2 }' examples/go.mod)
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.1
@@ -136,14 +136,14 @@ api: ## print changes of the exported API since the last release (API_BASE=tag)
 .PHONY: tidy
 tidy: ## run go mod tidy in all modules, also while the root module is unreleased
 	@set -e; for m in $(MODULES); do ( \
-		cd $$m; [ $$m = . ] || { $(GO) mod edit -replace $(MODULE)=../; trap '$(GO) mod edit -dropreplace $(MODULE)' EXIT; }; \
+		cd $$m; [ $$m = . ] || { $(GO) mod edit -replace $(MODULE)=$(CURDIR); trap '$(GO) mod edit -dropreplace $(MODULE)' EXIT; }; \
 		GOWORK=off $(GO) mod tidy \
 	); done
 
 .PHONY: bump
 bump: ## let the nested modules require the coming release (NEXT=vX.Y.Z)
 	@case "$(NEXT)" in v*.*.*) ;; *) echo "NEXT is a version: vX.Y.Z"; exit 2 ;; esac
-	@set -e; for m in examples integration; do (cd $$m && $(GO) mod edit -require $(MODULE)@$(NEXT)); done; \
+	@set -e; for m in $(filter-out .,$(MODULES)); do (cd $$m && $(GO) mod edit -require $(MODULE)@$(NEXT)); done; \
 	$(GO) work edit -dropreplace $(MODULE)@$(VERSION) -replace $(MODULE)@$(NEXT)=./
 
 .PHONY: release-check

@@ -38,7 +38,7 @@ func load(root string) (*library, error) {
 			return err
 		}
 		if entry.IsDir() {
-			if name == "examples" || name == "integration" || strings.HasPrefix(entry.Name(), ".") && name != "." {
+			if name == "examples" || name == "integration" || name == filepath.Join("storage", "pgstore") || strings.HasPrefix(entry.Name(), ".") && name != "." {
 				return filepath.SkipDir
 			}
 			return nil
