@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/spool"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/storage/boltstore"
@@ -91,12 +92,12 @@ func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir 
 }
 
 // upload implements [spool.Uploader].
-func (u *watchUploader) upload(ctx context.Context, f spool.File, link *spool.Link) (*tus.Result, error) {
+func (u *watchUploader) upload(ctx context.Context, f spool.File, l *link.Link) (*tus.Result, error) {
 	opts, err := u.optionsOf(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	result, err := u.uploadWith(ctx, u.recording, f, opts, link)
+	result, err := u.uploadWith(ctx, u.recording, f, opts, l)
 	if u.other == nil || !errors.Is(err, tus.ErrStore) || ctx.Err() != nil {
 		return result, err
 	}
@@ -104,24 +105,24 @@ func (u *watchUploader) upload(ctx context.Context, f spool.File, link *spool.Li
 	// complete on the server.
 	previous, findErr := u.other.PreviousUploads(ctx, tus.File(f.In(u.dir)), &opts)
 	if findErr != nil || len(previous) > 0 {
-		return result, fmt.Errorf("%w for the resume database: %w", spool.ErrWait, err)
+		return result, fmt.Errorf("%w for the resume database: %w", link.ErrWait, err)
 	}
-	return u.uploadWith(ctx, u.other, f, opts, link)
+	return u.uploadWith(ctx, u.other, f, opts, l)
 }
 
 // uploadWith uploads a file with one of the clients.
-func (u *watchUploader) uploadWith(ctx context.Context, client *tus.Client, f spool.File, opts tus.UploadOptions, link *spool.Link) (*tus.Result, error) {
+func (u *watchUploader) uploadWith(ctx context.Context, client *tus.Client, f spool.File, opts tus.UploadOptions, l *link.Link) (*tus.Result, error) {
 	opts.Hooks.OnRetry = func(_ *tus.Uploader, r tus.Retry) {
 		u.metrics.retries.Inc()
 		if r.Attempt > 1 { // a single failure is common
-			link.Failed(r.Err)
+			l.Failed(r.Err)
 		}
 	}
 	acknowledged := int64(-1)
 	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) { // not called concurrently
 		// The first value may be from an earlier session. Bytes that are sent prove nothing.
 		if acknowledged >= 0 && p.Acknowledged > acknowledged {
-			link.Reached()
+			l.Reached()
 		}
 		acknowledged = p.Acknowledged
 	}
