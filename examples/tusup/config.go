@@ -252,7 +252,7 @@ func (c *config) readableByOthers() bool {
 		return false
 	}
 	for _, table := range c.tables {
-		if table["token"] != nil || table["header"] != nil || hasUser(table["endpoint"]) || hasUser(table["proxy"]) {
+		if table["token"] != nil || table["header"] != nil || hasUser(table["endpoint"]) || hasUser(table["proxy"]) || hasUser(table["state"]) {
 			return true
 		}
 	}

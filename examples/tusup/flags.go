@@ -48,7 +48,7 @@ func flagGroups() []kong.Group {
 type common struct {
 	connection `group:"server"`
 
-	State   string `group:"resume" help:"Resume database (default: in the user's state directory)." placeholder:"FILE" file:""`
+	State   string `group:"resume" help:"Resume database (default: a file in the user's state directory): a file, or for several machines postgres://USER@HOST/DATABASE or nats://HOST,HOST/BUCKET. Set $$TUS_STATE instead if it has a password." placeholder:"FILE|URL" file:""`
 	NoState bool   `group:"resume" help:"Use no resume database."`
 
 	JSON    bool   `group:"output" help:"Print one JSON object per result to standard output." name:"json"`
@@ -95,7 +95,7 @@ type transfer struct {
 	NoFiletype    bool     `help:"Do not detect the metadata filetype from the first bytes of each file."`
 	Concurrency   int      `help:"Number of files uploaded at the same time (default: 4)." default:"4" placeholder:"N"`
 	Bwlimit       bwlimit  `help:"Maximum bytes per second for all files together: a size, off (the default), or a timetable of local times such as '08:00,512K 19:00,off' or 'Mon-08:00,1M Sat-00:00,off'." default:"off" placeholder:"RATE"`
-	Fingerprint   string   `help:"How to fingerprint files: ${enum}." enum:"sample,content,stat" default:"sample"`
+	Fingerprint   string   `help:"How to fingerprint files: ${enum}. With a --state that machines share, a file has the name below its directory on the command line; content also finds a copy with another time." enum:"sample,content,stat" default:"sample"`
 	Quiet         bool     `short:"q" help:"Print errors only: no results, except with --json, and no progress."`
 }
 
@@ -238,6 +238,9 @@ func (c *common) check() error {
 		return usagef("--client-cert and --client-key require each other")
 	case c.NoState && c.State != "":
 		return usagef("--state cannot be used with --no-state")
+	}
+	if err := c.checkState(); err != nil {
+		return err
 	}
 	_, err := c.sources.flags()
 	return err

@@ -106,7 +106,7 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 			AfterResponse: reached.response,
 			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
 			OnHeld:        u.heldHook(p, c),
-			OnStoreError:  out.storeError(),
+			OnStoreError:  out.storeError(c.sharedState()),
 		},
 	})
 	if err != nil {
@@ -116,13 +116,11 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 	if _, err := c.clientWith(endpoint, opts); err != nil {
 		return nil, nil, err
 	}
-	store, err := c.openState(p)
+	store, err := c.openState(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	if store != nil {
-		opts.Store = store
-	}
+	opts = store.options(opts)
 	out.unstored.Store(store == nil)
 	limit, endLimit := u.Bwlimit.start()
 	opts.RateLimit = limit
@@ -197,7 +195,7 @@ func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
 func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Client, files []file, opts tus.UploadOptions, out *output) {
 	jobs := func(yield func(tus.Job) bool) {
 		for _, f := range streamLast(files) {
-			job := u.job(ctx, f, opts, out)
+			job := u.job(ctx, c, f, opts, out)
 			if ctx.Err() != nil || !yield(job) {
 				return
 			}
@@ -213,10 +211,10 @@ func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Cl
 }
 
 // job prepares the upload of a file. If that fails, so does the job.
-func (u *uploadCommand) job(ctx context.Context, f file, opts tus.UploadOptions, out *output) tus.Job {
+func (u *uploadCommand) job(ctx context.Context, c *common, f file, opts tus.UploadOptions, out *output) tus.Job {
 	f.shown = out.progress.Start(f.shownName(), f.size)
 	opts.Hooks = f.shown.Hooks()
-	source, err := u.prepare(ctx, &f, &opts, out)
+	source, err := u.prepare(ctx, &f, &opts, c.sharedState(), out)
 	if err != nil {
 		source = brokenSource{err}
 	}
@@ -225,7 +223,7 @@ func (u *uploadCommand) job(ctx context.Context, f file, opts tus.UploadOptions,
 
 // resume resumes the upload of --upload-url.
 func (u *uploadCommand) resume(ctx context.Context, c *common, client *tus.Client, f file, opts tus.UploadOptions, out *output) {
-	job := u.job(ctx, f, opts, out)
+	job := u.job(ctx, c, f, opts, out)
 	result, err := client.Resume(ctx, string(u.UploadURL), job.Source, job.Options)
 	u.ended(ctx, client, job.Tag.(file), result, c.withAdvice(err), out)
 }

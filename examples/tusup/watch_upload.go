@@ -10,8 +10,6 @@ import (
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/spool"
-	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -36,7 +34,8 @@ type watchUploader struct {
 	close   func()
 	// recording uploads no file that the resume database cannot record. The other client
 	// does, and is nil if it must not: because files are kept, so that only the database
-	// has the list of those that are uploaded, or because there is no database.
+	// has the list of those that are uploaded, or because there is no database,
+	// or because other machines share it.
 	recording, other *tus.Client
 }
 
@@ -62,7 +61,7 @@ func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir 
 	}
 	limit, endLimit := w.Bwlimit.start()
 	opts.RateLimit, u.close = limit, endLimit
-	store, err := c.openRequiredState(p)
+	store, err := c.openRequiredState(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +74,12 @@ func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir 
 		closeStore()
 		endLimit()
 	}
-	opts.Store = store
-	if w.Delete || w.MoveTo != "" {
-		u.other, err = c.newClient(p, c.endpoint(), opts)
-	} else {
+	opts = store.options(opts)
+	switch {
+	case !w.Delete && w.MoveTo == "":
 		opts.RememberCompleted = rememberKept
+	case !store.shared:
+		u.other, err = c.newClient(p, c.endpoint(), opts)
 	}
 	if err == nil {
 		opts.RequireStore = true
@@ -141,7 +141,7 @@ func (u *watchUploader) optionsOf(ctx context.Context, f spool.File) (tus.Upload
 	opts := u.options
 	source := file{path: f.In(u.dir), relative: f.Name, size: f.Size}
 	key := u.watch.keyMetadata(source, opts.Metadata)
-	opts.ResumeKey = u.watch.resumeKey(source.path, key)
+	opts.ResumeKey = u.watch.resumeKey(source, key, u.common.sharedState())
 	opts.Metadata = u.watch.fileMetadata(source, key)
 	if f.Size > 0 {
 		return opts, nil
@@ -188,7 +188,7 @@ func defersLength(ctx context.Context, client *tus.Client) (bool, error) {
 
 // cleaned removes old records from a store, now and then. It returns a function that ends
 // this and closes the store.
-func cleaned(ctx context.Context, store *boltstore.Store, warnings *storeWarnings) func() {
+func cleaned(ctx context.Context, store *state, warnings *storeWarnings) func() {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -196,7 +196,7 @@ func cleaned(ctx context.Context, store *boltstore.Store, warnings *storeWarning
 		ticker := time.NewTicker(cleanInterval)
 		defer ticker.Stop()
 		for ctx.Err() == nil {
-			if _, err := storage.DeleteExpired(ctx, store, time.Now()); err != nil && ctx.Err() == nil {
+			if _, err := store.deleteExpired(ctx); err != nil && ctx.Err() == nil {
 				warnings.warn(err)
 			}
 			select {
@@ -208,6 +208,6 @@ func cleaned(ctx context.Context, store *boltstore.Store, warnings *storeWarning
 	return func() {
 		cancel()
 		<-ended
-		store.Close()
+		store.close()
 	}
 }
