@@ -59,9 +59,9 @@ func fileDigest(ctx context.Context, f file, out *output) (*digest.File, error) 
 
 // keyMetadata returns the metadata that are part of the resume key: given, and the name of
 // --relative-names.
-func (t *transfer) keyMetadata(f file, given tus.Metadata) tus.Metadata {
+func (n *naming) keyMetadata(f file, given tus.Metadata) tus.Metadata {
 	key := orEmpty(maps.Clone(given))
-	if _, set := key["filename"]; !set && t.RelativeNames && f.relative != "" {
+	if _, set := key["filename"]; !set && n.RelativeNames && f.relative != "" {
 		key["filename"] = filepath.ToSlash(f.relative)
 	}
 	return key

@@ -76,6 +76,14 @@ func (c *common) openEngine(ctx context.Context, p *program, name string) (*flee
 	return engine, nil
 }
 
+// stateText returns where the queue is, without credentials.
+func (c *common) stateText() string {
+	if address, err := fleet.ParseAddress(c.State); isStateURL(c.State) && err == nil {
+		return address.String()
+	}
+	return c.State
+}
+
 // workerName returns the default name of this process among those that share a database.
 func workerName() string {
 	host, err := os.Hostname()

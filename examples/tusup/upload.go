@@ -26,13 +26,14 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err != nil && !u.DryRun {
 		return err
 	}
-	opts, err := u.uploadOptions()
+	opts, err := u.uploadOptions(&u.naming)
 	if err != nil {
 		return err
 	}
 	opts.BufferLimit, opts.DeferLength, opts.Held, opts.Again = int64(u.BufferLimit), u.DeferredLength, u.heldPolicy(), u.Again
 	out := newOutput(p, c.JSON)
-	files, err := u.selectFiles(ctx, out)
+	files, err := u.selectFiles(ctx, u.Files, out)
+	files = u.withoutManifest(files, out)
 	if err != nil {
 		return err
 	}
@@ -176,8 +177,8 @@ func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
 }
 
 // uploadOptions returns the options of each file that these flags set.
-func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
-	metadata, err := t.metadata()
+func (t *transfer) uploadOptions(n *naming) (tus.UploadOptions, error) {
+	metadata, err := n.metadata()
 	checksum := t.Checksum
 	if checksum == "auto" {
 		checksum = ""

@@ -43,7 +43,7 @@ type watchUploader struct {
 func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir string, metrics *watchMetrics) (*watchUploader, error) {
 	u := &watchUploader{watch: w, common: c, dir: dir, metrics: metrics, close: func() {}}
 	var err error
-	if u.options, err = w.uploadOptions(); err != nil {
+	if u.options, err = w.uploadOptions(&w.naming); err != nil {
 		return nil, err
 	}
 	u.options.Held = tus.HeldFail
@@ -75,6 +75,7 @@ func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir 
 		endLimit()
 	}
 	opts = store.options(opts)
+	opts.Store = metrics.timed(opts.Store)
 	switch {
 	case !w.Delete && w.MoveTo == "":
 		opts.RememberCompleted = rememberKept
@@ -112,20 +113,7 @@ func (u *watchUploader) upload(ctx context.Context, f spool.File, l *link.Link) 
 
 // uploadWith uploads a file with one of the clients.
 func (u *watchUploader) uploadWith(ctx context.Context, client *tus.Client, f spool.File, opts tus.UploadOptions, l *link.Link) (*tus.Result, error) {
-	opts.Hooks.OnRetry = func(_ *tus.Uploader, r tus.Retry) {
-		u.metrics.retries.Inc()
-		if r.Attempt > 1 { // a single failure is common
-			l.Failed(r.Err)
-		}
-	}
-	acknowledged := int64(-1)
-	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) { // not called concurrently
-		// The first value may be from an earlier session. Bytes that are sent prove nothing.
-		if acknowledged >= 0 && p.Acknowledged > acknowledged {
-			l.Reached()
-		}
-		acknowledged = p.Acknowledged
-	}
+	opts.Hooks = linkHooks(u.metrics.metrics, l)
 	var unrecorded atomic.Bool
 	opts.Hooks.OnStoreError = func(*tus.Uploader, error) { unrecorded.Store(true) }
 	ctx, cancel := finishable(ctx, &unrecorded)

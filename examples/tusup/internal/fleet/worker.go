@@ -17,8 +17,6 @@ const (
 	longestDelay = 5 * time.Minute
 	// heldDelay is the wait for a job without a known end of the lease.
 	heldDelay = 15 * time.Second
-	// statusInterval is the time between two calls of Hooks.OnStatus.
-	statusInterval = 5 * time.Second
 )
 
 // Config configures Run.
@@ -36,13 +34,16 @@ type Config struct {
 	// after an error.
 	Upload func(ctx context.Context, j Job, l *link.Link) (*tus.Result, error)
 	Hooks  Hooks
+	// Heartbeat is the interval of Hooks.OnStatus.
+	Heartbeat time.Duration
 }
 
 // Hooks are called from several goroutines. Each may be nil.
 type Hooks struct {
 	// OnEnd is called when an attempt ended.
 	OnEnd func(End)
-	// OnStatus is called every few seconds, with what stops uploads, "" if nothing does.
+	// OnStatus is called at each Heartbeat, with why no upload can succeed now, "" if there
+	// is no known reason.
 	OnStatus func(s Status, down string)
 	// OnLog is called with a text for the operator.
 	OnLog func(text string)
@@ -266,7 +267,7 @@ func (w *worker) warn(d *delivery, err error) {
 
 // watch reports the state of the queue, and when uploads start or cease to fail.
 func (w *worker) watch(ctx context.Context) {
-	ticker := time.NewTicker(statusInterval)
+	ticker := time.NewTicker(w.Heartbeat)
 	defer ticker.Stop()
 	for reported := ""; ctx.Err() == nil; {
 		if status, err := w.Queue.Status(ctx); err == nil && w.Hooks.OnStatus != nil {
