@@ -47,8 +47,11 @@ func (e *enqueueCommand) Run(ctx context.Context, p *program, c *common) error {
 	}
 	out := newOutput(p, c.JSON)
 	jobs, err := e.jobs(ctx, c, root, paths, urls, given, out)
-	if err != nil || len(jobs) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(jobs) == 0 {
+		return out.failure()
 	}
 	engine, queue, err := c.openQueue(ctx, p, workerName())
 	if err != nil {

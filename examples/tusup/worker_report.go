@@ -49,7 +49,7 @@ func (o *workerReport) end(e fleet.End) {
 	case fleet.Released:
 		o.totals.Files++
 		o.totals.Unfinished++
-		o.logf("%s: paused at %s, for another worker", name, bytesText(e.Result.Offset))
+		o.logf("%s: paused, for another worker", name)
 	}
 }
 
