@@ -218,6 +218,8 @@ func TestEnqueue_UsageErrors(t *testing.T) {
 		{[]string{"--endpoint", "https://example.org/", "media", "--state", "redis://me:s3cret@127.0.0.1"}, exitUsage, "must be a file, or a URL"},
 		{[]string{"--endpoint", "https://example.org/", "media", "--state", "nats://me:s3cret@127.0.0.1?replicas=9"}, exitUsage, "replicas=9"},
 		{[]string{"--endpoint", "https://example.org/", "media", "--state", "nats://me:s3%zzcret@127.0.0.1"}, exitUsage, "escaped"},
+		{[]string{"--endpoint", "https://example.org/", "media", "--state", "nats://me:12/s3cret@127.0.0.1"}, exitUsage, "escaped"},
+		{[]string{"--endpoint", "https://example.org/", "media", "--state", "nats://me:1@s3cret@127.0.0.1"}, exitUsage, "escaped"},
 	} {
 		got := finish(t, f.command(append([]string{"enqueue"}, test.args...)...))
 		if got.code != test.code || !strings.Contains(got.stderr, test.want) || strings.Contains(got.stderr, "s3cret") {

@@ -101,6 +101,9 @@ const (
 
 // openPostgres opens the table of a PostgreSQL database, and creates it if it does not exist.
 func openPostgres(ctx context.Context, text string) (*state, error) {
+	if authority, _, _ := strings.Cut(strings.SplitN(text, "://", 2)[1], "/"); strings.Count(authority, "@") > 1 {
+		return nil, usagef("--state: special characters of a password must be escaped, such as %%40 for @")
+	}
 	config, err := pgxpool.ParseConfig(text)
 	if err != nil {
 		return nil, usagef("--state: invalid PostgreSQL URL: %s", withoutURL(err))

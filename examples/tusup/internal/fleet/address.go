@@ -56,7 +56,7 @@ func ParseAddress(text string) (Address, error) {
 	}
 	for host := range strings.SplitSeq(rest, ",") {
 		u, err := url.Parse(scheme + "://" + login + host)
-		if err != nil || u.Hostname() == "" {
+		if err != nil || u.Hostname() == "" || strings.Count(login, "@") > 1 || strings.Contains(bucket, "@") {
 			return a, errors.New("must be nats://HOST:PORT,HOST:PORT/BUCKET, with special characters of a password escaped")
 		}
 		a.servers = append(a.servers, u.String())
