@@ -3,6 +3,8 @@
 
 GO          ?= go
 MODULE      := github.com/seed-175555ba/tus-go
+# What other modules require before it is released, each as . and a path.
+UNRELEASED  := . ./storage/natsstore ./storage/pgstore
 MODULES     := . examples integration storage/natsstore storage/pgstore
 # Package tus takes longest, and starts first.
 PACKAGES    := ./tus ./... ./examples/... ./integration/... ./storage/natsstore/... ./storage/pgstore/...
@@ -30,6 +32,10 @@ help: ## list the targets
 .PHONY: demo
 demo: ## upload a file to tusd, interrupt the upload, resume it (FILE=path)
 	@./examples/demo.sh $(FILE)
+
+.PHONY: demo-fleet
+demo-fleet: ## upload 20 files with three workers and three NATS servers, of which some are killed
+	@cd examples && $(GO) run ./demo-fleet
 
 .PHONY: test
 test: lint race ## run lint and race: what CI runs
@@ -136,7 +142,8 @@ api: ## print changes of the exported API since the last release (API_BASE=tag)
 .PHONY: tidy
 tidy: ## run go mod tidy in all modules, also while the root module is unreleased
 	@set -e; for m in $(MODULES); do ( \
-		cd $$m; [ $$m = . ] || { $(GO) mod edit -replace $(MODULE)=$(CURDIR); trap '$(GO) mod edit -dropreplace $(MODULE)' EXIT; }; \
+		cd $$m; trap 'for p in $(UNRELEASED); do $(GO) mod edit -dropreplace $(MODULE)$${p#.}; done' EXIT; \
+		[ $$m = . ] || for p in $(UNRELEASED); do $(GO) mod edit -replace $(MODULE)$${p#.}=$(CURDIR)/$$p; done; \
 		GOWORK=off $(GO) mod tidy \
 	); done
 
