@@ -7,7 +7,6 @@ require (
 	github.com/djherbis/times v1.6.0
 	github.com/mattn/go-runewidth v0.0.28
 	github.com/muesli/roff v0.1.0
-	github.com/nats-io/nuid v1.0.1
 	github.com/posener/complete v1.2.3
 	github.com/prometheus/client_golang v1.23.2
 	github.com/seed-175555ba/tus-go v0.1.0
@@ -52,6 +51,7 @@ require (
 	github.com/muesli/mango v0.1.1-0.20220205060214-77e2058169ab // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/pb33f/ordered-map/v2 v2.3.1 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect

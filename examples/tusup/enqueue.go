@@ -168,7 +168,7 @@ func (c *common) openQueue(ctx context.Context, p *program, name string) (*fleet
 	queue, err := engine.OpenQueue(ctx)
 	if err != nil {
 		engine.Close()
-		return nil, nil, fmt.Errorf("--state: %w", err)
+		return nil, nil, stateError{err}
 	}
 	return engine, queue, nil
 }

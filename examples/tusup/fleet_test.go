@@ -291,3 +291,37 @@ func testSharedState(t *testing.T, state string) {
 		t.Errorf("forget: %+v", forgotten)
 	}
 }
+
+// A job can have any endpoint.
+func TestWorker_CredentialsGoToOwnEndpointOnly(t *testing.T) {
+	t.Parallel()
+	f := newFleetTest(t, 1000)
+	for _, own := range []bool{false, true} {
+		f.enqueue()
+		cmd := f.command("worker", "--name", "first")
+		cmd.Env = append(cmd.Env, "TUS_TOKEN=s3cret")
+		if own {
+			cmd.Env = append(cmd.Env, "TUS_ENDPOINT="+f.endpoint)
+			got := finish(t, f.command("forget", "--state", fleetDir, "--all"))
+			if got.code != exitOK {
+				t.Fatalf("forget: %+v", got)
+			}
+		}
+		before := len(f.server.Requests())
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		f.eventually(20*time.Second, "the job is done", f.complete)
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+		requests := f.server.Requests()[before:]
+		for _, r := range requests {
+			if got := r.Header.Get("Authorization") != ""; got != own {
+				t.Errorf("%s to the endpoint of the worker %v has credentials: %v", r.Method, own, got)
+			}
+		}
+		if len(requests) == 0 {
+			t.Errorf("no requests to the endpoint of the worker %v", own)
+		}
+	}
+}

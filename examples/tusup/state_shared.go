@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/fleet"
 	"github.com/seed-175555ba/tus-go/storage/pgstore"
+	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // isStateURL reports whether a value of --state is a URL.
@@ -22,6 +23,13 @@ func isStateURL(text string) bool { return strings.Contains(text, "://") }
 func isPostgresURL(text string) bool {
 	return strings.HasPrefix(text, "postgres://") || strings.HasPrefix(text, "postgresql://")
 }
+
+// stateError is a failure of the database that --state names.
+type stateError struct{ err error }
+
+func (e stateError) Error() string        { return "--state: " + e.err.Error() }
+func (e stateError) Unwrap() error        { return e.err }
+func (e stateError) Is(target error) bool { return target == tus.ErrStore }
 
 // sharedState reports whether --state is a database of several machines, or the directory of
 // an embedded NATS.
@@ -71,7 +79,7 @@ func (c *common) openEngine(ctx context.Context, p *program, name string) (*flee
 	}
 	engine, err := fleet.Open(ctx, address, name, p.logf)
 	if err != nil {
-		return nil, fmt.Errorf("--state: %w", err)
+		return nil, stateError{err}
 	}
 	return engine, nil
 }
@@ -117,12 +125,12 @@ func openPostgres(ctx context.Context, text string) (*state, error) {
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("--state: %w", err)
+		return nil, stateError{err}
 	}
 	store, err := pgstore.Open(ctx, pool, &pgstore.Options{Create: true})
 	if err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("--state: %w", withGrant(err, config.ConnConfig.User))
+		return nil, stateError{withGrant(err, config.ConnConfig.User)}
 	}
 	return &state{Store: store, shared: true, close: pool.Close}, nil
 }

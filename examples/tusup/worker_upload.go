@@ -65,12 +65,16 @@ func (u *workerUploader) clientFor(endpoint string) (*tus.Client, error) {
 	if client := u.clients[endpoint]; client != nil {
 		return client, nil
 	}
-	opts, err := u.common.clientOptions(u.program, endpoint, u.client)
+	c := *u.common
+	if !sameOrigin(c.endpoint(), endpoint) && !hasOrigin(c.trustedOrigins(), endpoint) {
+		c.ClientCert, c.ClientKey = "", ""
+	}
+	opts, err := c.clientOptions(u.program, endpoint, u.client)
 	if err != nil {
 		return nil, err
 	}
 	opts.ResumeScope = "job " + endpoint // whatever remote a worker uses
-	client, err := u.common.clientWith(endpoint, opts)
+	client, err := c.clientWith(endpoint, opts)
 	if err == nil {
 		u.clients[endpoint] = client
 	}

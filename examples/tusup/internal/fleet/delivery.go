@@ -40,8 +40,8 @@ func (q *Queue) next(ctx context.Context) (*delivery, error) {
 	return nil, batch.Error()
 }
 
-// alive tells the queue until ctx ends that the job is being worked on.
-func (d *delivery) alive(ctx context.Context) {
+// renew extends the time of this worker for the job until ctx ends.
+func (d *delivery) renew(ctx context.Context) {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	for {
@@ -49,12 +49,12 @@ func (d *delivery) alive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			_ = d.message.InProgress() // the lease of the upload decides
+			_ = d.message.InProgress() // if it fails, the lease still protects the upload
 		}
 	}
 }
 
-// done removes the job from the queue. It returns when the queue has confirmed that.
+// done removes the job from the queue. It returns when the queue has acknowledged that.
 func (d *delivery) done(ctx context.Context) error {
 	return retried(ctx, d.message.DoubleAck)
 }

@@ -102,7 +102,10 @@ func (e *Engine) replicasOf(ctx context.Context, stream string) (int, error) {
 	if e.address.replicas > 0 {
 		return e.address.replicas, nil
 	}
-	_, err := e.js.Stream(ctx, stream)
+	err := retried(ctx, func(ctx context.Context) error {
+		_, err := e.js.Stream(ctx, stream)
+		return err
+	})
 	switch {
 	case err == nil:
 		return 0, nil

@@ -2,13 +2,13 @@ package fleet
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 const (
@@ -57,9 +57,12 @@ func (e *Engine) OpenQueue(ctx context.Context) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.consumer, err = q.jobs.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
-		MaxDeliver: -1, MaxAckPending: -1,
+	err = retried(ctx, func(ctx context.Context) (err error) {
+		q.consumer, err = q.jobs.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+			Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait,
+			MaxDeliver: -1, MaxAckPending: -1,
+		})
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("consumer %s of stream %s-jobs: %w", consumerName, q.bucket, err)
@@ -74,12 +77,17 @@ func (e *Engine) stream(ctx context.Context, config jetstream.StreamConfig) (jet
 		return nil, fmt.Errorf("stream %s: %w", config.Name, err)
 	}
 	config.Storage, config.Replicas = jetstream.FileStorage, replicas
-	s, err := e.js.Stream(ctx, config.Name)
-	for errors.Is(err, jetstream.ErrStreamNotFound) {
-		if s, err = e.js.CreateStream(ctx, config); errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // by another process
+	var s jetstream.Stream
+	err = retried(ctx, func(ctx context.Context) (err error) {
+		s, err = e.js.Stream(ctx, config.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			s, err = e.js.CreateStream(ctx, config)
+		}
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was faster
 			s, err = e.js.Stream(ctx, config.Name)
 		}
-	}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", config.Name, err)
 	}
@@ -92,8 +100,8 @@ func (e *Engine) stream(ctx context.Context, config jetstream.StreamConfig) (jet
 
 func (q *Queue) subject(stream, key string) string { return q.bucket + "." + stream + "." + key }
 
-// Add adds a job. It returns false if the job is in the queue already. A job that failed for
-// good gets another chance.
+// Add adds a job. It returns false if the job is in the queue already. If the job failed
+// before, its failure is removed.
 //
 // The subject of a job is its key, and the server stores it only if there is no message with
 // this subject: unlike a message ID, that has no time limit, and lets a job that is complete
@@ -106,7 +114,7 @@ func (q *Queue) Add(ctx context.Context, j Job) (added bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	id := nuid.Next()
+	id := rand.Text()
 	err = retried(ctx, func(ctx context.Context) error {
 		_, err := q.js.Publish(ctx, q.subject("jobs", key), data, jetstream.WithMsgID(id), jetstream.WithExpectLastSequencePerSubject(0))
 		return err
@@ -117,12 +125,10 @@ func (q *Queue) Add(ctx context.Context, j Job) (added bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("adding a job: %w", err)
 	}
-	return true, q.forgive(ctx, key)
-}
-
-// forgive removes a job from those that failed.
-func (q *Queue) forgive(ctx context.Context, key string) error {
-	return q.failed.Purge(ctx, jetstream.WithPurgeSubject(q.subject("failed", key)))
+	if err := q.failed.Purge(ctx, jetstream.WithPurgeSubject(q.subject("failed", key))); err != nil {
+		return true, fmt.Errorf("removing an earlier failure: %w", err)
+	}
+	return true, nil
 }
 
 func isWrongSequence(err error) bool {
@@ -157,9 +163,9 @@ func retried(ctx context.Context, do func(context.Context) error) error {
 
 // Status counts the jobs of a queue.
 type Status struct {
-	// Waiting are the jobs that no worker has taken, or that are tried again later.
+	// Waiting are the jobs that no worker has taken.
 	Waiting int
-	// InFlight are the jobs that workers have, and those whose worker died a moment ago.
+	// InFlight are the jobs that workers have taken, and those that are retried after a delay.
 	InFlight int
 	// Failed are the jobs that failed for good in the last 30 days.
 	Failed int

@@ -141,7 +141,7 @@ func (w *worker) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// do uploads a job, and tells the queue how that ended.
+// do uploads a job, and then removes it from the queue or returns it.
 func (w *worker) do(ctx context.Context, d *delivery) {
 	if ctx.Err() != nil {
 		w.warn(d, d.release())
@@ -151,9 +151,9 @@ func (w *worker) do(ctx context.Context, d *delivery) {
 		w.giveUp(ctx, d, &tus.Result{}, fmt.Errorf("not a job: %w", d.invalid))
 		return
 	}
-	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var heart sync.WaitGroup
-	heart.Go(func() { d.alive(beating) })
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var renewal sync.WaitGroup
+	renewal.Go(func() { d.renew(renewing) })
 	result, err := w.Upload(ctx, d.job, w.link)
 	if result == nil {
 		result = &tus.Result{}
@@ -162,7 +162,7 @@ func (w *worker) do(ctx context.Context, d *delivery) {
 		w.done(ctx, d, result)
 	}
 	stop()
-	heart.Wait()
+	renewal.Wait()
 	if err != nil {
 		w.failed(ctx, d, result, err)
 	}
@@ -261,7 +261,7 @@ func (w *worker) end(e End) {
 // warn logs a failure of the queue. The job is delivered again after ackWait.
 func (w *worker) warn(d *delivery, err error) {
 	if err != nil && w.Hooks.OnLog != nil {
-		w.Hooks.OnLog(fmt.Sprintf("warning: %s: the queue was not told: %v", d.job.Name(), err))
+		w.Hooks.OnLog(fmt.Sprintf("warning: %s: state of the job not stored: %v", d.job.Name(), err))
 	}
 }
 
@@ -297,11 +297,11 @@ func (w *worker) logOutage(reported string) string {
 	return down.What
 }
 
-// flush returns when the queue has what it was told.
+// flush returns when the server has received the state of all jobs.
 func (w *worker) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchWait)
 	defer cancel()
 	_ = w.Queue.js.Conn().FlushWithContext(ctx)
-	// The server reads what the workers say about their jobs in a goroutine of its own.
+	// The server handles acknowledgments in a goroutine of its own.
 	_, _ = w.Queue.consumer.Info(ctx)
 }
