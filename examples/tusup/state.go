@@ -153,21 +153,22 @@ func defaultState() (string, error) {
 // closeState deletes records that are no longer needed, and closes the database.
 func closeState(ctx context.Context, store *state) {
 	// A failure was reported when an upload was stored, and the next run deletes them.
-	_, _ = store.deleteExpired(ctx)
+	_ = store.deleteExpired(ctx)
 	store.close()
 }
 
 // deleteExpired deletes the records that are no longer needed, by the clock of the database if
 // it has one.
-func (s *state) deleteExpired(ctx context.Context) (int, error) {
+func (s *state) deleteExpired(ctx context.Context) error {
 	now := time.Now()
 	if clock, ok := s.Store.(storage.Clock); ok {
 		var err error
 		if now, err = clock.Now(ctx); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return storage.DeleteExpired(ctx, s.Store, now)
+	_, err := storage.DeleteExpired(ctx, s.Store, now)
+	return err
 }
 
 // storeError returns a [tus.Hooks.OnStoreError] that logs the first error of the database: the

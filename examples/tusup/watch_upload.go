@@ -184,7 +184,7 @@ func cleaned(ctx context.Context, store *state, warnings *storeWarnings) func() 
 		ticker := time.NewTicker(cleanInterval)
 		defer ticker.Stop()
 		for ctx.Err() == nil {
-			if _, err := store.deleteExpired(ctx); err != nil && ctx.Err() == nil {
+			if err := store.deleteExpired(ctx); err != nil && ctx.Err() == nil {
 				warnings.warn(err)
 			}
 			select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,24 +21,24 @@ type delivery struct {
 	invalid error // the message is not a job
 }
 
-// next waits for a job. It returns nil if none came in a while.
-func (q *Queue) next(ctx context.Context) (*delivery, error) {
+// next waits for a job. It returns nil if none came within fetchWait.
+func (q *Queue) next() (*delivery, error) {
 	batch, err := q.consumer.Fetch(1, jetstream.FetchMaxWait(fetchWait))
 	if err != nil {
 		return nil, err
 	}
-	for m := range batch.Messages() {
-		d := &delivery{queue: q, message: m}
-		if meta, err := m.Metadata(); err == nil {
-			d.times = int(meta.NumDelivered)
-		}
-		if d.invalid = json.Unmarshal(m.Data(), &d.job); d.invalid == nil {
-			d.invalid = d.job.Validate()
-		}
-		d.key = m.Subject()[len(q.subject("jobs", "")):]
-		return d, nil
+	m, ok := <-batch.Messages()
+	if !ok {
+		return nil, batch.Error()
 	}
-	return nil, batch.Error()
+	d := &delivery{queue: q, message: m, key: strings.TrimPrefix(m.Subject(), q.subject("jobs", ""))}
+	if meta, err := m.Metadata(); err == nil {
+		d.times = int(meta.NumDelivered)
+	}
+	if d.invalid = json.Unmarshal(m.Data(), &d.job); d.invalid == nil {
+		d.invalid = d.job.Validate()
+	}
+	return d, nil
 }
 
 // renew extends the time of this worker for the job until ctx ends.

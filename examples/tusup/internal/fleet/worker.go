@@ -101,7 +101,7 @@ func Run(ctx context.Context, c Config) error {
 // work takes one job after the other.
 func (w *worker) work(ctx context.Context) {
 	for w.wait(ctx) {
-		d, err := w.Queue.next(ctx)
+		d, err := w.Queue.next()
 		if err != nil {
 			if ctx.Err() == nil {
 				w.sleep(ctx, firstDelay)
