@@ -14,6 +14,9 @@ type queueCommand struct{}
 
 // Run prints the jobs, those that failed last.
 func (*queueCommand) Run(ctx context.Context, p *program, c *common) error {
+	if c.State == "" && !isDir(fleetDir) {
+		return usagef("no queue: use --state, or run tusup queue where %s is", fleetDir)
+	}
 	engine, queue, err := c.openQueue(ctx, p, workerName())
 	if err != nil {
 		return err

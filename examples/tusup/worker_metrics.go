@@ -18,7 +18,7 @@ func newWorkerMetrics(name string) *workerMetrics {
 	m := &workerMetrics{
 		metrics: newMetrics(prometheus.Labels{"worker": name}, string(fleet.Uploaded), string(fleet.Already), string(fleet.Retried),
 			string(fleet.SetAside), string(fleet.Held), string(fleet.Released)),
-		takeovers:  newCounter("takeovers_total", "Jobs whose upload an earlier worker had begun."),
+		takeovers:  newCounter("takeovers_total", "Uploads of another worker, or of an earlier process, that were resumed."),
 		leaseWaits: newCounter("lease_waits_total", "Jobs that were put back because another worker held the upload."),
 		queue: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "tusup", Name: "queue_jobs",
 			Help: "Jobs of all workers, by state: waiting, in_flight, failed."}, []string{"state"}),

@@ -25,11 +25,12 @@ type workerUploader struct {
 
 	mu      sync.Mutex
 	clients map[string]*tus.Client // by endpoint
+	begun   map[string]bool        // unfinished jobs of this process, by key
 }
 
 // uploader returns the uploader for the files below root.
 func (w *workerCommand) uploader(ctx context.Context, p *program, c *common, root string, engine *fleet.Engine, metrics *workerMetrics) (*workerUploader, error) {
-	u := &workerUploader{worker: w, common: c, program: p, root: root, metrics: metrics, clients: map[string]*tus.Client{}}
+	u := &workerUploader{worker: w, common: c, program: p, root: root, metrics: metrics, clients: map[string]*tus.Client{}, begun: map[string]bool{}}
 	var err error
 	if u.options, err = w.uploadOptions(&naming{}); err != nil {
 		return nil, err
@@ -95,18 +96,36 @@ func (u *workerUploader) upload(ctx context.Context, j fleet.Job, l *link.Link) 
 		return nil, err
 	}
 	opts.Hooks = linkHooks(u.metrics.metrics, l)
-	takenOver := false // the hooks of an upload are not called concurrently
-	opts.Hooks.OnResumed = func(up *tus.Uploader, r tus.Resumed) {
-		if !takenOver {
-			takenOver = true
+	begin := func() (first bool) { return u.begin(j.Endpoint + " " + opts.ResumeKey) }
+	opts.Hooks.OnCreated = func(*tus.Uploader, *tus.Created) { begin() }
+	opts.Hooks.OnResumed = func(_ *tus.Uploader, r tus.Resumed) {
+		if begin() {
 			u.metrics.takeovers.Inc()
 			u.program.logf("%s: taking over the upload of an earlier worker at %s", j.Name(), bytesText(r.Offset))
 		}
 	}
 	result, err := client.Upload(ctx, source, &opts)
+	if err == nil {
+		u.complete(j.Endpoint + " " + opts.ResumeKey)
+	}
 	u.metrics.bytes.Add(float64(result.Stats.Uploaded))
 	result.URL = withoutUser(result.URL)
 	return result, u.common.withAdvice(err)
+}
+
+// begin reports whether this process has not worked on the upload of a job before.
+func (u *workerUploader) begin(key string) (first bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	first = !u.begun[key]
+	u.begun[key] = true
+	return first
+}
+
+func (u *workerUploader) complete(key string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.begun, key)
 }
 
 // source returns the source of a job. It sets the metadata, and what an empty file needs.

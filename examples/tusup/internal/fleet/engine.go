@@ -44,13 +44,12 @@ func Open(ctx context.Context, a Address, name string, logf func(format string, 
 
 func (e *Engine) open(ctx context.Context, name string, logf func(string, ...any)) error {
 	options := nats.Options{
-		Servers: e.address.servers, Name: "tusup " + name, AllowReconnect: true, MaxReconnect: nats.DefaultMaxReconnect,
+		Servers: e.address.servers, Name: "tusup " + name, AllowReconnect: true, MaxReconnect: -1, IgnoreAuthErrorAbort: true,
 		ReconnectWait: 100 * time.Millisecond, ReconnectJitter: 100 * time.Millisecond, ReconnectJitterTLS: 100 * time.Millisecond,
 		Timeout: 5 * time.Second, PingInterval: 5 * time.Second, MaxPingsOut: 2,
 		ReconnectBufSize: nats.DefaultReconnectBufSize, DrainTimeout: nats.DefaultDrainTimeout,
 		SubChanLen: nats.DefaultMaxChanLen, FlusherTimeout: nats.DefaultFlusherTimeout,
 	}
-	options.MaxReconnect = -1
 	if e.address.Dir != "" {
 		var err error
 		if e.node, err = openNode(ctx, e.address.Dir, logf); err != nil {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -78,6 +80,7 @@ type End struct {
 type worker struct {
 	Config
 	link *link.Link
+	fail context.CancelCauseFunc
 
 	mu       sync.Mutex
 	busy     int            // goroutines that have a job or wait for one
@@ -85,9 +88,12 @@ type worker struct {
 }
 
 // Run uploads jobs until ctx ends. It then pauses the uploads, returns their jobs to the
-// queue, and returns the error of ctx.
+// queue, and returns the cause of the end of ctx. It also ends if the connection was closed for
+// good.
 func Run(ctx context.Context, c Config) error {
-	w := &worker{Config: c, link: link.New(), attempts: map[string]int{}}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	w := &worker{Config: c, link: link.New(), attempts: map[string]int{}, fail: fail}
 	var group sync.WaitGroup
 	for range c.Concurrency {
 		group.Go(func() { w.work(ctx) })
@@ -95,14 +101,16 @@ func Run(ctx context.Context, c Config) error {
 	group.Go(func() { w.watch(ctx) })
 	group.Wait()
 	w.flush()
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // work takes one job after the other.
 func (w *worker) work(ctx context.Context) {
 	for w.wait(ctx) {
 		d, err := w.Queue.next()
-		if err != nil {
+		if errors.Is(err, nats.ErrConnectionClosed) {
+			w.fail(fmt.Errorf("NATS: %w", err))
+		} else if err != nil {
 			if ctx.Err() == nil {
 				w.sleep(ctx, firstDelay)
 			}
