@@ -19,17 +19,17 @@ type flags struct {
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 
 	Upload       uploadCommand       `cmd:"" aliases:"up" default:"withargs" help:"Upload files, directories and standard input (the default)."`
-	Enqueue      enqueueCommand      `cmd:"" help:"Put files and URLs into a queue, from which workers upload them."`
+	Enqueue      enqueueCommand      `cmd:"" help:"Put files and URLs into a queue, for workers."`
 	Worker       workerCommand       `cmd:"" help:"Upload the jobs of a queue, until interrupted."`
 	Queue        queueCommand        `cmd:"" uses:"resume,output" help:"List the jobs of a queue, and those that failed."`
 	Watch        watchCommand        `cmd:"" help:"Upload what appears in a directory, until interrupted."`
 	Info         infoCommand         `cmd:"" uses:"server,output" help:"Show the state of an upload."`
 	Terminate    terminateCommand    `cmd:"" uses:"server,output" help:"Delete an upload on the server."`
 	Verify       verifyCommand       `cmd:"" uses:"server,output" help:"Compare files with the digests in a manifest."`
-	Doctor       doctorCommand       `cmd:"" uses:"server,output" help:"Try a server with small uploads, and report whether uploads will resume."`
+	Doctor       doctorCommand       `cmd:"" uses:"server,output" help:"Try a server with small uploads: will uploads resume?"`
 	Capabilities capabilitiesCommand `cmd:"" uses:"server,output" help:"Show what the server supports."`
-	List         listCommand         `cmd:"" uses:"resume,output" help:"List unfinished uploads, and complete ones that are not repeated."`
-	Forget       forgetCommand       `cmd:"" uses:"resume,output" help:"Forget uploads: they are not resumed, and complete ones are repeated. They stay on the server."`
+	List         listCommand         `cmd:"" uses:"resume,output" help:"List unfinished uploads, and complete ones."`
+	Forget       forgetCommand       `cmd:"" uses:"resume,output" help:"Forget uploads, which stay on the server."`
 	Remotes      remotesCommand      `cmd:"" uses:"output" help:"List the remotes of the configuration file."`
 	Serve        serveCommand        `cmd:"" uses:"output" help:"Run a tusd that stores uploads in a directory."`
 	Help         helpCommand         `cmd:"" uses:"" noconfig:"" help:"Show the help text of a command."`

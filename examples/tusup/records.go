@@ -18,6 +18,11 @@ import (
 // listCommand lists the records of the resume database.
 type listCommand struct{}
 
+// Help returns the text below the usage.
+func (*listCommand) Help() string {
+	return "Complete uploads are not repeated, until they are forgotten."
+}
+
 // Run prints the records, the last updated one last.
 func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
 	store, err := c.openExistingState(ctx, p)
@@ -75,6 +80,11 @@ func location(rec storage.Record) string {
 type forgetCommand struct {
 	Uploads []string `arg:"" optional:"" name:"NAME" help:"Name or fingerprint as printed by tusup list, upload URL, or path of the file. All uploads with this name are forgotten."`
 	All     bool     `help:"Forget all uploads." env:"-"`
+}
+
+// Help returns the text below the usage.
+func (*forgetCommand) Help() string {
+	return "They are not resumed, and complete ones are repeated."
 }
 
 // Run removes the records.
