@@ -74,6 +74,9 @@ func (e *enqueueCommand) check(c *common, paths, urls []string) error {
 			return usagef("a URL %w", err)
 		}
 	}
+	if len(c.Header) > 0 || c.TokenFile != "" {
+		return usagef("--header and --token-file cannot be used with enqueue: give them to the workers")
+	}
 	for _, path := range paths {
 		if path == "-" {
 			return usagef("standard input cannot be put into a queue")

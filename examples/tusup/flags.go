@@ -51,7 +51,7 @@ func flagGroups() []kong.Group {
 type common struct {
 	connection `group:"server"`
 
-	State   string `group:"resume" help:"Resume database (default: a file in the user's state directory): a file, or for several machines postgres://USER@HOST/DATABASE or nats://HOST,HOST/BUCKET. Set $$TUS_STATE instead if it has a password." placeholder:"FILE|URL" file:""`
+	State   string `group:"resume" help:"Resume database: a file (default: in the user's state directory), or for several machines postgres://USER@HOST/DATABASE or nats://HOST,HOST/BUCKET. If the URL has a password, set $$TUS_STATE instead." placeholder:"FILE|URL" file:""`
 	NoState bool   `group:"resume" help:"Use no resume database."`
 
 	JSON    bool   `group:"output" help:"Print one JSON object per result to standard output." name:"json"`

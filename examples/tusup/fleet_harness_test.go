@@ -5,10 +5,13 @@ package main
 import (
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -111,6 +114,23 @@ func (f *fleetTest) start(name string, args ...string) *fleetWorker {
 }
 
 func (w *fleetWorker) printed(text string) bool { return strings.Contains(w.output.String(), text) }
+
+// wantMetrics fails unless the metrics of the worker have the lines.
+func (w *fleetWorker) wantMetrics(t *testing.T, lines ...string) {
+	t.Helper()
+	address := regexp.MustCompile(`http://\S+/metrics`).FindString(w.output.String())
+	resp, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	for _, line := range lines {
+		if err != nil || !strings.Contains(string(page), "\n"+line) {
+			t.Errorf("the metrics have no %s: %v\n%s", line, err, page)
+		}
+	}
+}
 
 // stop ends the worker with a signal, and returns its exit code.
 func (w *fleetWorker) stop(signal syscall.Signal) int {

@@ -45,7 +45,7 @@ func TestFleet_TerminatedWorkerHandsOver(t *testing.T) {
 			f.enqueue()
 			first := f.start("first", "--bwlimit", "1M", "--chunk-size", "256K")
 			f.eventually(20*time.Second, "the first worker uploads", func() bool { return f.stored() > 1<<20 })
-			second := f.start("second")
+			second := f.start("second", "--metrics", "127.0.0.1:0")
 			start := time.Now()
 			want := exitOK
 			if signal == syscall.SIGINT {
@@ -65,6 +65,9 @@ func TestFleet_TerminatedWorkerHandsOver(t *testing.T) {
 			}
 			f.eventually(20*time.Second, "the job is done", f.complete)
 			f.check()
+			second.wantMetrics(t, `tusup_takeovers_total{worker="second"} 1`, `tusup_files_total{result="uploaded",worker="second"} 1`,
+				`tusup_store_seconds_count{call="put",worker="second"}`, `tusup_queue_jobs{state="waiting",worker="second"} 0`,
+				`tusup_lease_waits_total{worker="second"} 0`)
 		})
 	}
 }
@@ -210,6 +213,7 @@ func TestEnqueue_UsageErrors(t *testing.T) {
 		{[]string{"media"}, exitUsage, "no endpoint"},
 		{[]string{"media", "--endpoint", "https://me:s3cret@example.org/"}, exitUsage, "a job keeps no credentials"},
 		{[]string{"--endpoint", "https://example.org/", "https://me:s3cret@example.org/a"}, exitUsage, "a job keeps no credentials"},
+		{[]string{"media", "--endpoint", "https://example.org/", "--header", "X: s3cret"}, exitUsage, "give them to the workers"},
 		{[]string{"--endpoint", "https://example.org/", "-"}, exitUsage, "standard input"},
 		{[]string{"--endpoint", "https://example.org/"}, exitUsage, "--files-from"},
 		{[]string{"--endpoint", "https://example.org/", outside}, exitFailed, "not below --root"},
