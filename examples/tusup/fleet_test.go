@@ -28,7 +28,9 @@ func TestFleet_KilledWorkerIsTakenOver(t *testing.T) {
 	second := f.start("second")
 	kill(first.Cmd)
 	before := f.stored()
-	f.eventually(40*time.Second, "the jobs are done", f.complete)
+	// No other process could have the embedded NATS in the meantime.
+	f.eventually(40*time.Second, "the files are stored", func() bool { return f.stored() == 9<<20 })
+	f.eventually(20*time.Second, "the jobs are done", f.complete)
 	if !second.printed("taking over the upload of an earlier worker") || before > 8<<20 {
 		t.Errorf("the second worker resumed nothing; the first one had stored %d bytes", before)
 	}
