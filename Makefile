@@ -3,11 +3,11 @@
 
 GO          ?= go
 MODULE      := github.com/seed-175555ba/tus-go
-# What other modules require before it is released, each as . and a path.
-UNRELEASED  := . ./storage/natsstore ./storage/pgstore
 MODULES     := . examples integration storage/natsstore storage/pgstore
 # Package tus takes longest, and starts first.
 PACKAGES    := ./tus ./... ./examples/... ./integration/... ./storage/natsstore/... ./storage/pgstore/...
+# The path of the module in directory $(1), which is one of MODULES.
+PATH_OF      = $(MODULE)$(patsubst /.,,/$(1))
 # The version of the root module that the others require: the coming release, or the last.
 VERSION     := $(shell awk '$$1 == "$(MODULE)" { print $$2 }' examples/go.mod)
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.13.1
@@ -142,16 +142,25 @@ api: ## print changes of the exported API since the last release (API_BASE=tag)
 .PHONY: tidy
 tidy: ## run go mod tidy in all modules, also while the root module is unreleased
 	@set -e; for m in $(MODULES); do ( \
-		cd $$m; trap 'for p in $(UNRELEASED); do $(GO) mod edit -dropreplace $(MODULE)$${p#.}; done' EXIT; \
-		[ $$m = . ] || for p in $(UNRELEASED); do $(GO) mod edit -replace $(MODULE)$${p#.}=$(CURDIR)/$$p; done; \
+		cd $$m; [ $$m = . ] || { \
+			$(GO) mod edit $(foreach n,$(MODULES),-replace $(call PATH_OF,$n)=$(CURDIR)/$n); \
+			trap '$(GO) mod edit $(foreach n,$(MODULES),-dropreplace $(call PATH_OF,$n))' EXIT; \
+		}; \
 		GOWORK=off $(GO) mod tidy \
 	); done
 
 .PHONY: bump
 bump: ## let the nested modules require the coming release (NEXT=vX.Y.Z)
 	@case "$(NEXT)" in v*.*.*) ;; *) echo "NEXT is a version: vX.Y.Z"; exit 2 ;; esac
-	@set -e; for m in $(filter-out .,$(MODULES)); do (cd $$m && $(GO) mod edit -require $(MODULE)@$(NEXT)); done; \
-	$(GO) work edit -dropreplace $(MODULE)@$(VERSION) -replace $(MODULE)@$(NEXT)=./
+	@set -e; for n in $(MODULES); do \
+		path=$(MODULE)/$$n; path=$${path%/.}; \
+		for m in $(MODULES); do \
+			if grep -q "$$path v" $$m/go.mod; then (cd $$m && $(GO) mod edit -require $$path@$(NEXT)); fi; \
+		done; \
+		if grep -q "$$path v.* =>" go.work; then \
+			$(GO) work edit -dropreplace $$path@$(VERSION) -replace $$path@$(NEXT)=./$${n#.}; \
+		fi; \
+	done
 
 .PHONY: release-check
 release-check: ## check that HEAD can be tagged as the release that the nested modules require

@@ -37,6 +37,8 @@
 //     share it. Use it for many concurrent uploads.
 //   - Package filestore keeps one small JSON file per record, for processes that
 //     share a directory. Use it if people read or delete records by hand.
+//   - Packages pgstore and natsstore, which are modules of their own, keep records in
+//     PostgreSQL and in NATS JetStream. Use them for several machines.
 //
 // To keep records elsewhere, such as in an existing database, implement [Store].
 // [Encode] and [Decode] are the encoding that the stores above use, and package

@@ -52,8 +52,8 @@ type Store interface {
 
 // Clock is a [Store] with its own clock. The clocks of machines that share a store may
 // differ by minutes, so that one machine considers a [Lease] over that another renews.
-// Acquire and compare the leases in a Clock by its time, and pass it to [DeleteExpired].
-// The stores of this module are not Clocks.
+// Package tus acquires and compares leases by the time of the Clock; pass it to
+// [DeleteExpired]. The stores of this module are not Clocks.
 type Clock interface {
 	// Now returns the time of the store, which is the same over all connections.
 	Now(ctx context.Context) (time.Time, error)

@@ -99,10 +99,19 @@ type Options struct {
 	// means that only the [Uploader] itself can resume.
 	Store storage.Store
 
-	// RequireStore ends an upload with an error matching [ErrStore] if the store fails, or
-	// does not renew the lease of the upload for 50 seconds. Set it if several machines
-	// share a store. Otherwise the upload continues and Hooks.OnStoreError is called; when
-	// its lease ends, another process may resume the upload as well, until the store or the
+	// Lease is how long an upload is left to its Uploader after the last renewal of its lease
+	// in the Store, so that another one on another machine waits that long after a crash. 0
+	// means a minute, which is the maximum; the minimum is 5 seconds. If the store is a
+	// [storage.Clock], leases are compared by its time, and an upload continues while the
+	// store is away for four fifths of Lease. Otherwise they are compared by the clocks of the
+	// machines, which must differ by less than a sixth of Lease, and the store may be away for
+	// half of it.
+	Lease time.Duration
+
+	// RequireStore ends an upload with an error matching [ErrStore] if the store fails, and
+	// does not renew the lease of the upload until shortly before its end. Set it if several
+	// machines share a store. Otherwise the upload continues and Hooks.OnStoreError is called;
+	// when its lease ends, another process may resume the upload as well, until the store or the
 	// server reports the conflict and this upload ends with [ErrLeaseLost].
 	RequireStore bool
 
@@ -201,6 +210,7 @@ type Client struct {
 	probe     *capabilityProbe
 	checksums checksums.Set
 	hooks     []*Hooks
+	clock     *storeClock
 	process   string // this one, for leases
 
 	header   http.Header // of the caller
@@ -253,7 +263,7 @@ func NewClient(endpoint string, opts *Options) (*Client, error) {
 	if c.opts.FenceHeader, err = ownHeader("FenceHeader", c.opts.FenceHeader); err != nil {
 		return nil, err
 	}
-	c.probe = newCapabilityProbe(c.opts.Capabilities)
+	c.probe, c.clock = newCapabilityProbe(c.opts.Capabilities), newStoreClock(c.opts.Store)
 	if c.opts.Store != nil {
 		c.process = thisProcess()
 	}
@@ -312,6 +322,9 @@ func (o *Options) setDefaults() {
 	default:
 		o.ResponseTimeout = max(defaultResponseTimeout, o.StallTimeout)
 	}
+	if o.Lease == 0 {
+		o.Lease = maxLease
+	}
 	if o.Checksums == nil {
 		o.Checksums = checksum.Builtin()
 	}
@@ -338,6 +351,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("%w: negative Options.MaxConnections: %d", ErrInvalidInput, o.MaxConnections)
 	case o.RememberCompleted < 0:
 		return fmt.Errorf("%w: negative Options.RememberCompleted: %v", ErrInvalidInput, o.RememberCompleted)
+	case o.Lease != 0 && (o.Lease < minLease || o.Lease > maxLease):
+		return fmt.Errorf("%w: Options.Lease is %v, not 0 and not from %v to %v", ErrInvalidInput, o.Lease, minLease, maxLease)
 	case o.SourceTimeout < 0:
 		return fmt.Errorf("%w: negative Options.SourceTimeout: %v", ErrInvalidInput, o.SourceTimeout)
 	}

@@ -30,7 +30,7 @@ type scenario struct {
 	tokens    bool   // a session that ends leaves a token to the next one
 	token     string // of the last session; "" for none
 	twins     bool   // two clients upload the same source at the same time
-	again     bool // the source is uploaded once more at the end
+	again     bool   // the source is uploaded once more at the end
 	checksums bool
 	server    tustest.Options
 	client    tus.Options

@@ -59,11 +59,11 @@ func (f *finder) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	now := f.records.clock.earliest()
 	var done, free, held []*candidate
 	for _, rec := range stored {
 		runs, reason := leaseRuns(rec.Lease, now), f.unusable(rec)
-		c := newCandidate(rec, now)
+		c := newCandidate(rec, time.Now())
 		switch {
 		case completed(rec):
 			if f.recalls(ctx, rec) {

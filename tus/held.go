@@ -132,9 +132,9 @@ func (f *finder) acquired(ctx context.Context, c *candidate, err error) (bool, e
 // leaseOver reports whether a candidate is no longer held. If it is held, it returns an
 // error or leaves the candidate to the holder, by the policy.
 func (f *finder) leaseOver(ctx context.Context, c *candidate) (bool, error) {
-	now, lease := time.Now(), c.rec.Lease
+	now, lease := f.records.clock.earliest(), c.rec.Lease
 	unchanged := lease != nil && c.lease != nil && lease.Holder == c.lease.Holder && lease.Until.Equal(c.lease.Until)
-	expired := unchanged && now.Sub(c.seen) >= leaseTime // whatever the clock of the holder
+	expired := unchanged && time.Since(c.seen) >= maxLease // whatever the clock of the holder
 	if !leaseRuns(lease, now) || lease.Holder == f.records.holder.Holder || expired {
 		return true, nil
 	}
@@ -161,11 +161,11 @@ func (f *finder) heldPolicy(c *candidate, renewed bool, now time.Time) (HeldPoli
 	case f.opts.Held != HeldWait:
 		return f.opts.Held, 0
 	case renewed && f.remembers():
-		c.seen, c.lease = now, lease
+		c.seen, c.lease = time.Now(), lease
 	case !f.remembers() && (renewed || livenessOf(lease.Process) == livenessAlive):
 		return HeldBegin, 0
 	}
-	return HeldWait, min(lease.Until.Sub(now), c.seen.Add(leaseTime).Sub(now))
+	return HeldWait, min(lease.Until.Sub(now), time.Until(c.seen.Add(maxLease)))
 }
 
 // place returns the upload URL of a record without secrets, or why there is none.
@@ -202,8 +202,8 @@ func (f *finder) reserve(ctx context.Context) (*record, error) {
 			return f.reserved, err
 		}
 		f.reserved = nil
-		now := time.Now()
-		switch there, ok, err := f.records.reread(ctx, f.reservation().rec); {
+		there, ok, err := f.records.reread(ctx, f.reservation().rec)
+		switch now := f.records.clock.earliest(); {
 		case errors.Is(err, errStoreFailed):
 			return f.records.open(storage.Record{}), nil
 		case err != nil:
@@ -211,7 +211,7 @@ func (f *finder) reserve(ctx context.Context) (*record, error) {
 		case ok && named(there) && !completed(there) && !leaseRuns(there.Lease, now): // it was not resumed
 			return f.records.open(storage.Record{}), nil
 		case ok:
-			f.candidates, f.decided = append(f.candidates, newCandidate(there, now)), false
+			f.candidates, f.decided = append(f.candidates, newCandidate(there, time.Now())), false
 			return nil, nil
 		}
 	}

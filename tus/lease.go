@@ -11,14 +11,12 @@ import (
 )
 
 const (
-	// leaseTime is how long a lease lasts that is not renewed. It bounds the wait after a
-	// crash that cannot be detected, such as on another machine.
-	leaseTime = time.Minute
-	// leaseMargin is how long before the end of its lease the holder stops, because others
-	// compare the end with their own clocks.
-	leaseMargin = leaseTime / 6
-	// leaseRenewal is the age at which a lease is renewed.
-	leaseRenewal = leaseTime / 3
+	// maxLease is the default of Options.Lease, and its maximum: an Uploader does not know
+	// the option of another one.
+	maxLease = time.Minute
+	// minLease is the minimum of Options.Lease, within which a renewal that failed is
+	// repeated.
+	minLease = 5 * time.Second
 	// renewalPause is the time between attempts to renew a lease.
 	renewalPause = time.Second
 	// maxDrift is how far the clocks of the system may move apart before the lease is
@@ -30,30 +28,48 @@ const (
 // known to be dead ends at once, so that a program that was killed can be restarted without
 // a wait. One that is too long ends as well: a clock was set back.
 func leaseRuns(l *storage.Lease, now time.Time) bool {
-	return l != nil && now.Before(l.Until) && l.Until.Sub(now) <= 2*leaseTime && livenessOf(l.Process) != livenessDead
+	return l != nil && now.Before(l.Until) && l.Until.Sub(now) <= 2*maxLease && livenessOf(l.Process) != livenessDead
 }
 
-// deadline returns when the holder stops relying on the lease.
-func (e *entry) deadline() time.Time { return e.sent.Add(leaseTime - leaseMargin) }
+// deadline returns when the holder stops relying on the lease, before its end. It requires
+// r.mu.
+func (r *record) deadline() time.Time { return r.sent.Add(r.lease - r.margin()) }
 
-// leasedAt reports whether the lease can be relied on.
-func (e *entry) leasedAt(now time.Time) bool {
-	return e.rec.Lease != nil && !e.sent.IsZero() && now.Before(e.deadline())
+// margin returns how long before the end of its lease the holder stops. Where the store has
+// no clock, others compare the end with their own.
+func (s *records) margin() time.Duration {
+	if s.clock.isShared() {
+		return max(s.lease/30, time.Second)
+	}
+	return s.lease / 6
 }
 
-// due reports whether it is time to renew the lease.
-func (e *entry) due(now time.Time) bool {
+// renewal returns the age at which the lease is renewed. Those who share a store with a clock
+// may lose it for four fifths of a lease.
+func (s *records) renewal() time.Duration {
+	if s.clock.isShared() {
+		return s.lease / 8
+	}
+	return s.lease / 3
+}
+
+// leasedAt reports whether the lease can be relied on. It requires r.mu.
+func (r *record) leasedAt(now time.Time) bool {
+	return r.rec.Lease != nil && !r.sent.IsZero() && now.Before(r.deadline())
+}
+
+// due reports whether it is time to renew the lease. It requires r.mu.
+func (r *record) due(now time.Time) bool {
 	switch {
-	case e.rec.ID == "" || e.rec.Lease == nil:
+	case r.rec.ID == "" || r.rec.Lease == nil:
 		return false
-	case e.sent.IsZero(): // no Put of the lease succeeded; a reservation is no longer needed
-		return named(e.rec) && now.Sub(e.tried) >= leaseRenewal/2
-	case e.failed:
-		return now.Sub(e.tried) >= renewalPause
+	case r.sent.IsZero(): // no Put of the lease succeeded; a reservation is no longer needed
+		return named(r.rec) && now.Sub(r.tried) >= r.renewal()/2
+	case r.failed:
+		return now.Sub(r.tried) >= renewalPause
 	}
 	// The system may have slept, or its clock been set, and others compare with the clock.
-	drift := e.rec.Lease.Until.Sub(now.Round(0)) - (leaseTime - now.Sub(e.sent))
-	return now.Sub(e.sent) >= leaseRenewal || drift.Abs() > maxDrift
+	return now.Sub(r.sent) >= r.renewal() || drift(r.sent, now) > maxDrift
 }
 
 // confirm renews the lease although that is not due: the server reports another request, so
@@ -97,7 +113,7 @@ func (r *record) tryRenewal(ctx context.Context) (over bool, err error) {
 	leased, left := !r.sent.IsZero(), time.Until(r.deadline())
 	r.mu.Unlock()
 	// A process that was suspended has a moment to detect that its lease was acquired.
-	ctx, cancel := context.WithTimeoutCause(ctx, min(max(left, renewalPause), leaseRenewal), errStoreTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, min(max(left, renewalPause), r.renewal()), errStoreTimeout)
 	defer cancel()
 	err = r.exclusively(ctx, r.put)
 	switch {

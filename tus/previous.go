@@ -52,15 +52,14 @@ func (c *Client) PreviousUploads(ctx context.Context, source Source, opts *Uploa
 	if err != nil || key == "" {
 		return nil, err
 	}
-	stored, err := c.opts.Store.Find(ctx, key)
+	stored, err := u.record.find(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("tus: %w: find: %w", ErrStore, err)
 	}
 	var all []Previous
-	now := time.Now()
 	for _, rec := range stored {
-		if (named(rec) || completed(rec)) && !outdated(rec, now) {
-			all = append(all, previousOf(rec, now))
+		if (named(rec) || completed(rec)) && !outdated(rec, time.Now()) {
+			all = append(all, previousOf(rec, c.clock.earliest()))
 		}
 	}
 	return all, nil

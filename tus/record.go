@@ -51,7 +51,7 @@ func (r *record) acquire(ctx context.Context) error {
 	case done:
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, leaseRenewal, errStoreTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, max(r.renewal(), storeTimeout), errStoreTimeout)
 	defer cancel()
 	return r.judge(ctx, r.exclusively(ctx, r.put))
 }
@@ -223,7 +223,7 @@ func (r *record) is(test func(*entry) bool) bool {
 
 // leased reports whether the lease can be relied on.
 func (r *record) leased() bool {
-	return r.is(func(e *entry) bool { return e.leasedAt(time.Now()) })
+	return r.is(func(*entry) bool { return r.leasedAt(time.Now()) })
 }
 
 // holds reports whether the record, stored or not, has the URLs of an upload.

@@ -20,10 +20,12 @@ func (r *record) put(ctx context.Context) error {
 	if err := r.compare(ctx); err != nil {
 		return err
 	}
-	now := time.Now()
+	if err := r.clock.refresh(ctx); err != nil {
+		return err
+	}
 	lease := r.holder
-	lease.Until = now.Add(leaseTime).UTC()
-	return r.putWith(ctx, now, &lease)
+	lease.Until = r.clock.latest().Add(r.lease).UTC()
+	return r.putWith(ctx, time.Now(), &lease)
 }
 
 // putReleased stores the record without a lease. It deletes a record without upload URLs.
@@ -137,7 +139,7 @@ func (r *record) compare(ctx context.Context) error {
 	case same && there.Revision == e.rec.Revision:
 	case same && e.failed && r.wrote(there, e.rec.Revision):
 		r.rec.Revision = there.Revision
-	case same && sameUpload(there, e.rec) && !leaseRuns(there.Lease, time.Now()): // another acquired and released it
+	case same && sameUpload(there, e.rec) && !leaseRuns(there.Lease, r.clock.earliest()): // another acquired and released it
 		r.rec.Revision = there.Revision
 	default:
 		r.entry, r.lost = entry{}, ErrLeaseLost

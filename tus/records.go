@@ -35,6 +35,8 @@ func ended(ctx context.Context) bool {
 // records reads the stored records of one source for one Uploader.
 type records struct {
 	store     storage.Store
+	clock     *storeClock
+	lease     time.Duration // how long a lease lasts that is not renewed
 	required  bool
 	holder    storage.Lease  // Holder and Process of the leases
 	onFailure func(error)    // called with an error matching ErrStore when the store fails
@@ -61,6 +63,9 @@ func (s *records) reserve(over string) *record {
 // find returns the records of a source, the last updated first. If some cannot be read, it
 // returns the others with the error.
 func (s *records) find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
+	if err := s.clock.refresh(ctx); err != nil {
+		return nil, err
+	}
 	return async.Call(ctx, func() ([]storage.Record, error) { return s.store.Find(ctx, fingerprint) }, nil)
 }
 

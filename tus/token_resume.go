@@ -59,7 +59,7 @@ func (t *givenToken) importAs(ctx context.Context, key string) (*Previous, error
 		err = t.put(ctx, &rec)
 	}
 	if errors.Is(err, errStoreFailed) {
-		t.records.store = &storage.Memory{}
+		t.records.store, t.records.clock = &storage.Memory{}, newStoreClock(nil)
 		err = t.put(ctx, &rec)
 	}
 	return &Previous{ID: rec.ID, key: rec.Fingerprint}, err

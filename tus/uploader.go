@@ -118,7 +118,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
 		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.header()),
 	}
-	all := &records{store: c.opts.Store, required: c.opts.RequireStore, onFailure: u.hooks.storeError}
+	all := &records{store: c.opts.Store, clock: c.clock, lease: c.opts.Lease, required: c.opts.RequireStore, onFailure: u.hooks.storeError}
 	if u.opts.Token != "" {
 		if u.token, err = newGivenToken(&u.planner, all); err != nil {
 			return nil, err

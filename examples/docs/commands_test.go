@@ -62,8 +62,12 @@ func environment(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	packages, err := filepath.Glob(inRepository(t, "examples") + "/*/*/*.go") // of programs
+	if err != nil {
+		t.Fatal(err)
+	}
 	text := readFile(t, "tus/client.go")
-	for _, file := range files {
+	for _, file := range slices.Concat(files, packages) {
 		content, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

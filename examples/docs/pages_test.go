@@ -45,6 +45,43 @@ func TestPages_RepeatNothing(t *testing.T) {
 	}
 }
 
+// Each feature of docs/compare.md links to what shows it in this module, and has evidence
+// for the other clients.
+func TestComparison_EachFeatureHasEvidence(t *testing.T) {
+	text := readFile(t, comparison)
+	features, evidence := table(t, text, "Features"), table(t, text, "Evidence")
+	if len(features) < 20 || len(features) != len(evidence) {
+		t.Fatalf("%d rows of features, %d of evidence", len(features), len(evidence))
+	}
+	for i, row := range features {
+		if row[1] != "no" && !strings.HasPrefix(row[1], "[") {
+			t.Errorf("%s: %s is not a link", row[0], row[1])
+		}
+		if evidence[i][0] != row[0] || len(evidence[i]) != len(row)-1 || slices.Contains(evidence[i], "") {
+			t.Errorf("the evidence of %s is %q", row[0], evidence[i])
+		}
+	}
+}
+
+// table returns the cells of the first table below a heading, without its header.
+func table(t *testing.T, text, heading string) (rows [][]string) {
+	t.Helper()
+	_, text, ok := strings.Cut(text, "\n## "+heading+"\n")
+	_, text, hasTable := strings.Cut(text, "|\n|---|")
+	if !ok || !hasTable {
+		t.Fatalf("no table below %s", heading)
+	}
+	text, _, _ = strings.Cut(text, "\n\n")
+	for _, line := range strings.Split(text, "\n")[1:] {
+		cells := strings.Split(strings.Trim(line, "|"), "|")
+		for i, cell := range cells {
+			cells[i] = strings.TrimSpace(cell)
+		}
+		rows = append(rows, cells)
+	}
+	return rows
+}
+
 // The state diagram of docs/design.md has the transitions of the table in tus/state.go.
 func TestStateDiagram_HasTheTransitions(t *testing.T) {
 	want := transitions(t)

@@ -51,11 +51,21 @@ func TestProgress_TerminalShowsRetries(t *testing.T) {
 		start := time.Now()
 		cmd := command(t, "--endpoint", "http://"+freeAddress(t)+"/files/", "--no-state", path)
 		term := startInTerminal(t, cmd, width, 10)
-		term.await(t, `^file\.bin 0 % .*connection refused`)
+		term.await(t, `^file\.bin +0 % .*connection refused`)
 		if took := time.Since(start); took > 2*time.Second {
 			t.Errorf("the reason is shown after %v", took)
 		}
-		term.await(t, `connection refused, (retry [45] in )?[1-9] s$`)
+		term.await(t, `connection refused, (retry [45] in )?[1-9] s(, 0 of 1000 B)?$`)
+		kill(cmd)
+	}
+}
+
+func TestProgress_TerminalShowsRateAndTimeLeft(t *testing.T) {
+	for _, width := range []int{40, 80, 200} {
+		srv := tustest.NewServer(t, nil)
+		cmd := command(t, append([]string{"--endpoint", srv.Endpoint(), "--no-state", "--bwlimit", "150K", "--concurrency", "1"}, threeFiles(t)...)...)
+		term := startInTerminal(t, cmd, width, 20)
+		term.await(t, ` +[0-9]+ % .+ of 293\.0 KiB.*\n[0-2]/3 files +[0-9]+ % [0-9.]+ KiB/s, [0-9]+ s left`)
 		kill(cmd)
 	}
 }
@@ -65,7 +75,7 @@ func TestProgress_TerminalHasRowsOnlyDuringUpload(t *testing.T) {
 	paths := threeFiles(t)
 	cmd := command(t, append([]string{"--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off", "--chunk-size", "200KB"}, paths...)...)
 	term := startInTerminal(t, cmd, 80, 20)
-	term.await(t, `^0 of 3 files, `)
+	term.await(t, `^0/3 files +[0-9]+ %`)
 	if rows := term.rows(); len(rows) != 4 {
 		t.Errorf("screen is\n%s", strings.Join(rows, "\n"))
 	}
@@ -111,7 +121,7 @@ func TestProgress_DumbTerminalGetsLines(t *testing.T) {
 	cmd := command(t, "--endpoint", srv.Endpoint(), "--no-state", "--checksum", "off", "--chunk-size", "500KB", path)
 	cmd.Env = append(cmd.Env, "TERM=dumb")
 	term := startInTerminal(t, cmd, 80, 20)
-	term.await(t, ` of 976\.6 KiB, [0-9]+ %`)
+	term.await(t, `^file\.bin [0-9]+ % .+ of 976\.6 KiB`)
 	release()
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)

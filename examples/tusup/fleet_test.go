@@ -144,6 +144,11 @@ func TestWorker_CompleteUploadIsNotRepeated(t *testing.T) {
 			wantSchema(t, line)
 		}
 	}
+	for _, r := range f.server.Requests() {
+		if r.Method == http.MethodPatch && r.Header.Get("Upload-Fence") == "" {
+			t.Error("a PATCH has no fence")
+		}
+	}
 	if !worker.printed(`"already_uploaded":true`) || !worker.printed(`"files":2,"uploaded":1,"already_uploaded":1`) {
 		t.Errorf("output: %s", worker.output)
 	}

@@ -19,6 +19,7 @@ import (
 type output struct {
 	*program
 	json     bool
+	counter  tus.BatchCounter
 	progress *progress.Display
 	started  time.Time
 

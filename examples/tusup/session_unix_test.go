@@ -218,7 +218,7 @@ func TestSession_ServerDiesInTheMiddle(t *testing.T) {
 		writeFiles(t, s.dir, "a.txt")
 		s.start("tusup --bwlimit 60K --checksum off a.txt")
 		s.waitMatch(`[1-9]\d? ?%`)
-		server.Process.Kill()
+		kill(server) // a zombie would hold its lock files
 		s.waitMatch(`(?s)(refused|reset|broken|EOF|closed).*` + retryAt(columns))
 		serveAt(t, address, store)
 		screen, code := s.end()

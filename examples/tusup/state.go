@@ -29,10 +29,17 @@ type state struct {
 	close  func()
 }
 
+// fenceHeader is the default of examples/fence.
+const fenceHeader = "Upload-Fence"
+
 // options returns the options of clients that use the database; there may be none.
 func (s *state) options(opts tus.Options) tus.Options {
-	if s != nil {
-		opts.Store, opts.RequireStore = s.Store, s.shared
+	if s == nil {
+		return opts
+	}
+	opts.Store, opts.RequireStore = s.Store, s.shared
+	if s.shared {
+		opts.FenceHeader = fenceHeader
 	}
 	return opts
 }

@@ -101,6 +101,9 @@ func workerName() string {
 	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
+// stateTable is the table of a PostgreSQL database.
+const stateTable = "tus_uploads"
+
 const (
 	connectTimeout = 3 * time.Second
 	// pingTimeout is how long a connection that was idle may take to respond.
@@ -127,7 +130,7 @@ func openPostgres(ctx context.Context, text string) (*state, error) {
 	if err != nil {
 		return nil, stateError{err}
 	}
-	store, err := pgstore.Open(ctx, pool, &pgstore.Options{Create: true})
+	store, err := pgstore.Open(ctx, pool, &pgstore.Options{Table: stateTable, Create: true})
 	if err != nil {
 		pool.Close()
 		return nil, stateError{withGrant(err, config.ConnConfig.User)}
@@ -144,9 +147,9 @@ func withGrant(err error, user string) error {
 	if !errors.As(err, &refused) || refused.Code != insufficientPrivilege {
 		return err
 	}
-	create := strings.Join(strings.Fields(pgstore.Schema("")), " ")
+	create := strings.Join(strings.Fields(pgstore.Schema(stateTable)), " ")
 	quoted := `"` + strings.ReplaceAll(user, `"`, `""`) + `"`
-	return fmt.Errorf("%w; as a role that may create tables, run: %s GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s;", err, create, pgstore.DefaultTable, quoted)
+	return fmt.Errorf("%w; as a role that may create tables, run: %s GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s;", err, create, stateTable, quoted)
 }
 
 // withoutURL returns the cause of an error about a connection string, without what it quotes of

@@ -64,7 +64,15 @@ func (t *terminal) Write(data []byte) (int, error) {
 	return t.screen.Write(data)
 }
 
+// resize changes the size of the terminal. Before the screen becomes narrower, the command
+// has two frames of time to follow: one that it has written before would wrap.
 func (t *terminal) resize(columns, rows int) error {
+	if columns < t.screen.Width() {
+		if err := pty.Setsize(t.tty, winsize(columns, rows)); err != nil {
+			return err
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.screen.Resize(columns, rows)

@@ -62,12 +62,8 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	defer closeClient()
-	out.progress = showProgress(u.Progress, p, files)
-	if u.UploadURL != "" {
-		u.resume(ctx, c, client, files[0], opts, out)
-	} else {
-		u.uploadAll(ctx, c, client, files, opts, out)
-	}
+	out.showProgress(u.Progress, files)
+	u.uploadAll(ctx, c, client, files, opts, out)
 	out.progress.Close()
 	err = u.writeManifest(out)
 	out.printInterrupted(ctx, u, c, client)
@@ -203,7 +199,7 @@ func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Cl
 		}
 	}
 	ended := make([]bool, len(files)) // by number
-	for r, err := range client.UploadAll(ctx, jobs, u.Concurrency) {
+	for r, err := range client.UploadAll(ctx, out.counter.Jobs(jobs), u.Concurrency) {
 		f := r.Job.Tag.(file)
 		ended[f.number] = true
 		u.ended(ctx, client, f, r, c.withAdvice(err), out)
@@ -219,14 +215,7 @@ func (u *uploadCommand) job(ctx context.Context, c *common, f file, opts tus.Upl
 	if err != nil {
 		source = brokenSource{err}
 	}
-	return tus.Job{Source: source, Options: &opts, Tag: f}
-}
-
-// resume resumes the upload of --upload-url.
-func (u *uploadCommand) resume(ctx context.Context, c *common, client *tus.Client, f file, opts tus.UploadOptions, out *output) {
-	job := u.job(ctx, c, f, opts, out)
-	result, err := client.Resume(ctx, string(u.UploadURL), job.Source, job.Options)
-	u.ended(ctx, client, job.Tag.(file), result, c.withAdvice(err), out)
+	return tus.Job{Source: source, URL: string(u.UploadURL), Options: &opts, Tag: f}
 }
 
 // isAbandoned reports whether an upload that ended with err can be deleted. It cannot if
@@ -243,7 +232,7 @@ func isInterruption(ctx context.Context, err error) bool {
 // ended reports the end of a file, and deletes its upload with --terminate-on-fail.
 func (u *uploadCommand) ended(ctx context.Context, client *tus.Client, f file, result *tus.Result, err error, out *output) {
 	f, err = u.recordDigest(f, result, err)
-	f.shown.End(result.Size, err)
+	f.shown.End()
 	if u.TerminateFail && result.URL != "" && isAbandoned(err) && !isInterruption(ctx, err) {
 		if err := client.Terminate(ctx, result.URL); err != nil {
 			out.logf("%s: the upload was not deleted on the server: %v", f.name(), err)

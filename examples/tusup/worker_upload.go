@@ -39,18 +39,17 @@ func (w *workerCommand) uploader(ctx context.Context, p *program, c *common, roo
 	u.options.CreationLimit = -1 // as for watch
 	warnings := &storeWarnings{program: p}
 	limit, endLimit := w.Bwlimit.start()
-	u.client = tus.Options{
+	database := &state{Store: metrics.timed(engine.Store), shared: true, close: func() {}}
+	u.client = database.options(tus.Options{
 		Fingerprinter:     fingerprinter(w.Fingerprint),
 		RememberCompleted: rememberCompleted,
 		RateLimit:         limit,
-		Store:             metrics.timed(engine.Store),
-		RequireStore:      true,
 		Hooks: tus.Hooks{OnStoreError: func(_ *tus.Uploader, err error) {
 			metrics.storeErrors.Inc()
 			warnings.warn(err)
 		}},
-	}
-	endCleaning := cleaned(ctx, &state{Store: engine.Store, close: func() {}}, warnings)
+	})
+	endCleaning := cleaned(ctx, database, warnings)
 	u.close = func() {
 		endCleaning()
 		endLimit()

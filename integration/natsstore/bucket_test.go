@@ -17,7 +17,7 @@ func stream(bucket string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"},
 		Storage: jetstream.FileStorage, Replicas: 1, Discard: jetstream.DiscardNew,
-		MaxMsgsPerSubject: 1, AllowMsgTTL: true,
+		MaxMsgsPerSubject: 2, AllowMsgTTL: true, AllowRollup: true,
 	}
 }
 
@@ -40,22 +40,26 @@ func TestOpen_ChecksExistingBucket(t *testing.T) {
 		opts   natsstore.Options
 		want   []string // parts of the error; none if the bucket is accepted
 	}{
-		"same":         {func(*jetstream.StreamConfig) {}, natsstore.Options{}, nil},
-		"description":  {func(c *jetstream.StreamConfig) { c.Description, c.AllowRollup, c.DenyDelete = "x", true, true }, natsstore.Options{}, nil},
-		"compressed":   {func(c *jetstream.StreamConfig) { c.Compression = jetstream.S2Compression }, natsstore.Options{}, nil},
-		"limited":      {func(c *jetstream.StreamConfig) { c.MaxBytes, c.MaxMsgs = 1<<30, 1000 }, natsstore.Options{}, nil},
+		"same":        {func(*jetstream.StreamConfig) {}, natsstore.Options{}, nil},
+		"description": {func(c *jetstream.StreamConfig) { c.Description, c.DenyDelete = "x", true }, natsstore.Options{}, nil},
+		"compressed":  {func(c *jetstream.StreamConfig) { c.Compression = jetstream.S2Compression }, natsstore.Options{}, nil},
+		"limited":     {func(c *jetstream.StreamConfig) { c.MaxBytes, c.MaxMsgs = 1<<20, 1000 }, natsstore.Options{}, nil},
+		"history":     {func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 64 }, natsstore.Options{}, nil},
+		"no history":  {func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = -1 }, natsstore.Options{}, nil},
+		"no rollup": {func(c *jetstream.StreamConfig) { c.AllowRollup = false }, natsstore.Options{},
+			[]string{"allow_rollup_hdrs is false, and must be true"}},
 		"no limits":    {func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }, natsstore.Options{}, nil},
 		"any replicas": {func(*jetstream.StreamConfig) {}, natsstore.Options{Replicas: 1}, nil},
-		"drops": {func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = 1<<30, jetstream.DiscardOld }, natsstore.Options{},
+		"drops": {func(c *jetstream.StreamConfig) { c.MaxBytes, c.Discard = 1<<20, jetstream.DiscardOld }, natsstore.Options{},
 			[]string{"discard is DiscardOld, and must be DiscardNew"}},
 		"direct": {func(c *jetstream.StreamConfig) { c.AllowDirect = true }, natsstore.Options{},
 			[]string{"allow_direct is true, and must be false"}},
 		"replicas": {func(*jetstream.StreamConfig) {}, natsstore.Options{Replicas: 3},
 			[]string{"num_replicas is 1, and must be 3"}},
 		"many wrong": {func(c *jetstream.StreamConfig) {
-			c.MaxAge, c.MaxMsgsPerSubject, c.Storage = time.Hour, 5, jetstream.MemoryStorage
+			c.MaxAge, c.MaxMsgsPerSubject, c.Storage = time.Hour, 1, jetstream.MemoryStorage
 		}, natsstore.Options{},
-			[]string{"max_age is 1h0m0s", "max_msgs_per_subject is 5, and must be 1", "storage is Memory"}},
+			[]string{"max_age is 1h0m0s", "max_msgs_per_subject is 1, and must be 2", "storage is Memory"}},
 		"small messages": {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 }, natsstore.Options{},
 			[]string{"max_msg_size is 1000"}},
 		"no TTL": {func(c *jetstream.StreamConfig) { c.AllowMsgTTL = false }, natsstore.Options{},
@@ -70,7 +74,7 @@ func TestOpen_ChecksExistingBucket(t *testing.T) {
 		config := stream(bucket)
 		test.change(&config)
 		if _, err := js.CreateStream(t.Context(), config); err != nil {
-			t.Fatal(err)
+			t.Fatalf("%s: %v", name, err)
 		}
 		test.opts.Bucket = bucket
 		s, err := natsstore.Open(t.Context(), connect(t, url), &test.opts)
@@ -84,9 +88,6 @@ func TestOpen_ChecksExistingBucket(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), bucket) {
 				t.Errorf("%s: %v, want %q", name, err, want)
 			}
-		}
-		if err := js.DeleteStream(t.Context(), config.Name); err != nil { // a limit is reserved space
-			t.Fatal(err)
 		}
 	}
 }
@@ -120,26 +121,36 @@ func TestOpen_ServerTakesOnlySmallMessages(t *testing.T) {
 	}
 }
 
-// A full bucket refuses records, and keeps those it has.
+// A full bucket refuses changes, and keeps the records that it has.
 func TestPut_BucketIsFull(t *testing.T) {
 	t.Parallel()
 	url := start(t, options(t.TempDir())).ClientURL()
 	config := stream("full")
 	config.MaxMsgs = 2
-	if _, err := jetStream(t, url).CreateStream(t.Context(), config); err != nil {
+	js := jetStream(t, url)
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, url, &natsstore.Options{Bucket: "full"})
 	rec := put(t, s, record("key"))
 	put(t, s, record("key"))
-	_, err := s.Put(t.Context(), record("key"))
-	if err == nil || errors.Is(err, storage.ErrConflict) || !strings.Contains(err.Error(), "maximum messages exceeded") {
-		t.Errorf("Put into a full bucket: %v", err)
+	_, creating := s.Put(t.Context(), record("key"))
+	_, updating := s.Put(t.Context(), rec)
+	for change, err := range map[string]error{
+		"creation": creating, "update": updating, "Delete": s.Delete(t.Context(), rec.ID, rec.Revision),
+	} {
+		if err == nil || errors.Is(err, storage.ErrConflict) || !strings.Contains(err.Error(), "maximum messages exceeded") {
+			t.Errorf("%s in a full bucket: %v", change, err)
+		}
 	}
-	put(t, s, rec)
 	if found, err := s.Find(t.Context(), "key"); len(found) != 2 || err != nil {
 		t.Errorf("found %d records, %v, want 2", len(found), err)
 	}
+	config.MaxMsgs = 3
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, rec)
 }
 
 // The marker of a deleted record is removed.
@@ -151,25 +162,33 @@ func TestDelete_MarkerExpires(t *testing.T) {
 	if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 		t.Fatal(err)
 	}
+	waitForMessages(t, url, 0)
+	rec.Revision = 0
+	if rec = put(t, s, rec); rec.Revision != 1 {
+		t.Errorf("revision %d after the marker expired, want 1", rec.Revision)
+	}
+	put(t, s, rec)
+	waitForMessages(t, url, 1)
+}
+
+// waitForMessages waits until the stream has a number of messages.
+func waitForMessages(t *testing.T, url string, want uint64) {
+	t.Helper()
 	bucket, err := jetStream(t, url).Stream(t.Context(), "KV_tus-uploads")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		info, err := bucket.Info(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if info.State.Msgs == 0 {
-			break
+		if info.State.Msgs == want {
+			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%d messages are left", info.State.Msgs)
+			t.Fatalf("%d messages, want %d", info.State.Msgs, want)
 		}
-	}
-	rec.Revision = 0
-	if rec = put(t, s, rec); rec.Revision != 1 {
-		t.Errorf("revision %d after the marker expired, want 1", rec.Revision)
 	}
 }
 

@@ -41,7 +41,7 @@ func newCluster(t testing.TB, syncAlways bool) *cluster {
 	return c
 }
 
-// freePorts returns ports that nobody listens on.
+// freePorts returns ports that are not in use.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	for range n {

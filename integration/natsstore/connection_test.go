@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,15 +48,30 @@ func TestPut_ResponseIsLost(t *testing.T) {
 		t.Errorf("Put of the old revision: %v, want ErrConflict", err)
 	}
 	lost-- // it was refused, and nothing was stored
+	before := lastSequence(t, url)
 	if err := s().Delete(t.Context(), rec.ID, rec.Revision); err != nil {
 		t.Errorf("Delete: %v", err)
 	}
 	if found, err := open(t, url, nil).Find(t.Context(), "key"); len(found) != 0 || err != nil {
 		t.Errorf("found %v, %v after Delete", found, err)
 	}
+	// If the server was killed, the first marker may not have removed the record on disk.
+	if n := lastSequence(t, url) - before; n != 2 {
+		t.Errorf("%d markers are stored, want 2", n)
+	}
 	if proxy.Fired() < lost {
 		t.Errorf("%d responses were lost, want %d", proxy.Fired(), lost)
 	}
+}
+
+// lastSequence returns the sequence of the last message in the bucket.
+func lastSequence(t *testing.T, url string) uint64 {
+	t.Helper()
+	bucket, err := jetStream(t, url).Stream(t.Context(), "KV_tus-uploads")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bucket.CachedInfo().State.LastSeq
 }
 
 // The connection stays open, but no byte passes. The client notices that, and connects again.
@@ -101,7 +117,7 @@ func testFrozen(t *testing.T, freeze netfault.Plan) {
 	rec := put(t, direct, record("key"))
 	for name, call := range calls(rec) {
 		proxy.Next(netfault.Plan{})
-		conn := connect(t, proxy.Through(url), nats.PingInterval(time.Minute))
+		conn := connect(t, proxy.Through(url), nats.PingInterval(time.Minute), nats.Timeout(time.Second))
 		s, err := natsstore.Open(t.Context(), conn, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -142,7 +158,8 @@ func calls(rec storage.Record) map[string]func(context.Context, *natsstore.Store
 	}
 }
 
-// wantDeadline calls f with a deadline, which it must heed, also when it is canceled.
+// wantDeadline calls f with a context that ends, by its deadline and by a cancellation. f must
+// return the error of the context soon after.
 func wantDeadline(t *testing.T, name string, f func(context.Context) error) {
 	t.Helper()
 	const wait = 200 * time.Millisecond
@@ -173,24 +190,25 @@ func TestStore_ServerIsAway(t *testing.T) {
 	s := open(t, url, nil)
 	rec := put(t, s, record("key"))
 	stop(srv)
+	var group sync.WaitGroup
 	for name, call := range calls(rec) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		group.Go(func() {
 			begin := time.Now()
 			err := call(t.Context(), s.Store)
 			var failure *storage.Error
 			if !errors.As(err, &failure) || errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrClosed) {
-				t.Errorf("%v, want another *storage.Error", err)
+				t.Errorf("%s: %v, want another *storage.Error", name, err)
 			}
 			if strings.Contains(fmt.Sprint(err), "secret") {
-				t.Errorf("the error has the password: %v", err)
+				t.Errorf("%s: the error has the password: %v", name, err)
 			}
 			if d := time.Since(begin); d < 14*time.Second || d > 17*time.Second {
-				t.Errorf("ended after %v, want 15s: %v", d, err)
+				t.Errorf("%s ended after %v, want 15s: %v", name, d, err)
 			}
-			wantDeadline(t, name, func(ctx context.Context) error { return call(ctx, s.Store) })
 		})
+		wantDeadline(t, name, func(ctx context.Context) error { return call(ctx, s.Store) })
 	}
+	group.Wait()
 }
 
 // Renewals go on while connections are cut.
@@ -260,5 +278,27 @@ func TestPut_MissingPermissionIsNamed(t *testing.T) {
 	}
 	if _, err := s.Put(t.Context(), rec); !errors.Is(err, nats.ErrPermissionViolation) {
 		t.Errorf("Put: %v, want ErrPermissionViolation", err)
+	}
+}
+
+// A Put that failed while the connection was lost is not sent when it is back.
+func TestPut_FailedIsNotSentLater(t *testing.T) {
+	t.Parallel()
+	opts := options(t.TempDir())
+	opts.Port = freePorts(t, 1)[0]
+	srv := start(t, opts)
+	s := open(t, srv.ClientURL(), nil)
+	stop(srv)
+	for s.conn.IsConnected() {
+		time.Sleep(time.Millisecond)
+	}
+	wantDeadline(t, "Put", func(ctx context.Context) error {
+		_, err := s.Put(ctx, record("key"))
+		return err
+	})
+	start(t, opts.Clone())
+	put(t, s, record("other key"))
+	if found, err := s.Find(t.Context(), "key"); len(found) != 0 || err != nil {
+		t.Errorf("found %v, %v", found, err)
 	}
 }

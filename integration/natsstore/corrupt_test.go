@@ -113,6 +113,45 @@ func TestStore_CorruptRecordHidesNoOther(t *testing.T) {
 	}
 }
 
+// A server that is killed during a change may keep the old message besides the new one.
+func TestAll_OutdatedMessageIsNoRecord(t *testing.T) {
+	t.Parallel()
+	url := start(t, options(t.TempDir())).ClientURL()
+	js := jetStream(t, url)
+	s := open(t, url, nil)
+	kept, deleted := put(t, s, record("kept")), put(t, s, record("deleted"))
+	next := kept
+	next.Revision++
+	data, err := storage.Encode(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := nats.NewMsg(subjectOf(t, js, kept.ID))
+	update.Data = data
+	update.Header.Set("Tus-Revision", "2")
+	marker := nats.NewMsg(subjectOf(t, js, deleted.ID))
+	marker.Header.Set("KV-Operation", "DEL")
+	for _, m := range []*nats.Msg{update, marker} {
+		if _, err := js.PublishMsg(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	yielded := 0
+	for rec, err := range s.All(t.Context()) {
+		yielded++
+		if err != nil || rec.ID != kept.ID || rec.Revision != 2 {
+			t.Errorf("All yielded %v, %v", rec, err)
+		}
+	}
+	if yielded != 1 {
+		t.Errorf("All yielded %d times, want 1", yielded)
+	}
+	put(t, s, next)
+	if err := s.Delete(t.Context(), deleted.ID, deleted.Revision); err != nil {
+		t.Error(err)
+	}
+}
+
 // A message of another program in the bucket does not end the iteration.
 func TestAll_ForeignMessageIsReported(t *testing.T) {
 	t.Parallel()
@@ -140,7 +179,7 @@ func TestAll_ForeignMessageIsReported(t *testing.T) {
 	}
 }
 
-// All leaves no goroutines, however it ends.
+// All leaves no goroutines, however it ends, and reads no further records.
 func TestAll_LeavesNoGoroutines(t *testing.T) {
 	url := start(t, options(t.TempDir())).ClientURL()
 	s := open(t, url, nil)
@@ -156,12 +195,15 @@ func TestAll_LeavesNoGoroutines(t *testing.T) {
 			s = open(t, url, nil)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		before := goleak.IgnoreCurrent()
+		before, sent := goleak.IgnoreCurrent(), s.conn.Stats().OutMsgs
 		n := 0
 		for range s.All(ctx) {
 			if n++; n == 100 && !end(cancel) {
 				break
 			}
+		}
+		if sent = s.conn.Stats().OutMsgs - sent; sent > 200 {
+			t.Errorf("%s: %d requests for 100 records", name, sent)
 		}
 		cancel()
 		if err := goleak.Find(before); err != nil {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestStore_PassesStoreTests(t *testing.T) {
+	t.Parallel()
 	opts := options(t.TempDir())
 	opts.SyncAlways = false // there are many changes, and no failure
 	url := start(t, opts).ClientURL()
@@ -19,10 +20,13 @@ func TestStore_PassesStoreTests(t *testing.T) {
 	}
 	storagetest.Run(t, func(t *testing.T) storage.Store { return openNamed(t, "run"+storage.NewID()) })
 	storagetest.RunDurable(t, openNamed)
-	storagetest.RunShared(t, openNamed)
+	if !testing.Short() { // the cluster has these tests
+		storagetest.RunShared(t, openNamed)
+	}
 }
 
 func TestCluster_PassesStoreTests(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, false)
 	calls := 0
 	openNamed := func(t *testing.T, name string) storage.Store {

@@ -129,6 +129,35 @@ func TestStore_ServerIsKilled(t *testing.T) {
 	r.finish(open(t, url, nil))
 }
 
+// A server that is killed rebuilds its state from its files. Deleted records must be deleted
+// there, as their markers have expired.
+func TestDelete_RecordStaysDeletedIfServerIsKilled(t *testing.T) {
+	t.Parallel()
+	config := serverConfig{Dir: t.TempDir(), Name: "server", Port: freePorts(t, 1)[0]}
+	_, server := startAlone(t, config)
+	url := fmt.Sprint("nats://127.0.0.1:", config.Port)
+	s := open(t, url, nil)
+	for i := range 10 {
+		put(t, s, record("kept"))
+		rec := put(t, s, record("deleted"))
+		for range i { // each revision must be gone
+			rec = put(t, s, rec)
+		}
+		if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitForMessages(t, url, 10)
+	server.Kill()
+	startAlone(t, config)
+	for fingerprint, want := range map[string]int{"kept": 10, "deleted": 0} {
+		if found, err := s.Find(t.Context(), fingerprint); len(found) != want || err != nil {
+			t.Errorf("found %d records %s, %v, want %d", len(found), fingerprint, err, want)
+		}
+	}
+	waitForMessages(t, url, 10)
+}
+
 // Three servers keep three replicas. The one that leads the bucket is killed.
 func TestCluster_LeaderIsKilled(t *testing.T) {
 	t.Parallel()
@@ -144,6 +173,37 @@ func TestCluster_LeaderIsKilled(t *testing.T) {
 		c.waitForReplicas("tus-uploads")
 	}
 	r.waitFor(100)
+	r.finish(s)
+}
+
+// All servers are killed at the same time. They sync each change, so no acknowledged one is
+// lost, and deleted records stay deleted.
+func TestCluster_AllServersAreKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	t.Parallel()
+	c := newCluster(t, true)
+	s := open(t, c.urls(), &natsstore.Options{Replicas: 3})
+	for range 10 {
+		rec := put(t, s, record("deleted"))
+		if err := s.Delete(t.Context(), rec.ID, rec.Revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitForMessages(t, c.url(0), 0)
+	r := renew(t, s, 20, 20*time.Millisecond)
+	r.waitFor(200)
+	for _, server := range c.servers {
+		server.Kill()
+	}
+	for i := range c.servers {
+		c.start(i)
+	}
+	r.waitFor(100)
+	if found, err := s.Find(t.Context(), "deleted"); len(found) != 0 || err != nil {
+		t.Errorf("found %d deleted records, %v", len(found), err)
+	}
 	r.finish(s)
 }
 
@@ -198,5 +258,46 @@ func contend(t *testing.T, stores []session, rec storage.Record) {
 	group.Wait()
 	if n := succeeded.Load(); n != 1 {
 		t.Errorf("%d of %d calls of Put succeeded, want 1", n, len(stores))
+	}
+}
+
+// Of several records with one ID and different fingerprints, one is stored, whether the ID is
+// new or was deleted.
+func TestCluster_IDIsCreatedOnce(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, false)
+	var stores []session
+	for i := range 3 {
+		stores = append(stores, open(t, c.url(i), &natsstore.Options{Replicas: 3}))
+	}
+	rec := record("")
+	for range 30 {
+		var group sync.WaitGroup
+		var succeeded atomic.Int32
+		for i := range 12 {
+			rec := rec
+			rec.Fingerprint = fmt.Sprint("key ", i)
+			group.Go(func() {
+				if _, err := stores[i%3].Put(t.Context(), rec); err == nil {
+					succeeded.Add(1)
+				} else if !errors.Is(err, storage.ErrConflict) {
+					t.Errorf("Put: %v, want ErrConflict", err)
+				}
+			})
+		}
+		group.Wait()
+		stored := 0
+		for got, err := range stores[0].All(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored++
+			if err := stores[1].Delete(t.Context(), got.ID, got.Revision); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := succeeded.Load(); n != 1 || stored != 1 {
+			t.Fatalf("%d calls of Put succeeded, %d records are stored, want 1", n, stored)
+		}
 	}
 }

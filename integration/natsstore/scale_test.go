@@ -17,19 +17,15 @@ import (
 )
 
 // TestScale_ManyRecords fills a bucket with TUS_NATS_RECORDS records and logs how fast the
-// store is, and how much memory the server needs.
+// store is, and how much memory the server needs. TUS_NATS_MEMORY is the soft limit of that
+// in MiB: the server keeps blocks of its files until the next garbage collection.
 func TestScale_ManyRecords(t *testing.T) {
 	n, _ := strconv.Atoi(os.Getenv("TUS_NATS_RECORDS"))
 	if n == 0 {
 		t.Skip("TUS_NATS_RECORDS is not set")
 	}
-	for _, sync := range []bool{false, true} {
-		t.Run(fmt.Sprint("sync_always=", sync), func(t *testing.T) { measure(t, n, sync) })
-	}
-}
-
-func measure(t *testing.T, n int, syncAlways bool) {
-	config := serverConfig{Dir: t.TempDir(), Name: "server", Port: freePorts(t, 1)[0]}
+	limit, _ := strconv.ParseInt(os.Getenv("TUS_NATS_MEMORY"), 10, 64)
+	config := serverConfig{Dir: t.TempDir(), Name: "server", Port: freePorts(t, 1)[0], MemoryLimit: limit << 20}
 	url := fmt.Sprint("nats://127.0.0.1:", config.Port)
 	pid, server := startAlone(t, config)
 	s := open(t, url, nil)
@@ -38,59 +34,91 @@ func measure(t *testing.T, n int, syncAlways bool) {
 		rec := record(fmt.Sprint("key ", i))
 		rec.Lease = &storage.Lease{Holder: storage.NewID(), Process: "v1/host/" + storage.NewID() + "/1/2", Until: time.Now()}
 		rec.Metadata = map[string]string{"filename": fmt.Sprint("file ", i, ".mov"), "filetype": "video/quicktime"}
-		records[i] = put(t, s, rec)
+		var err error
+		if records[i], err = s.Put(t.Context(), rec); err != nil {
+			t.Error(err)
+		}
 	})
 	t.Logf("creations, 64 at once: %.0f/s; memory %d MiB", float64(n)/seconds, memory(t, pid))
+	m := &measurement{t, s, pid, records}
+	m.run()
 
-	if syncAlways {
-		server.Kill()
-		config.SyncAlways = true
-		begin := time.Now()
-		pid, _ = startAlone(t, config)
-		s = open(t, url, nil)
-		t.Logf("killed and started again: %v; memory %d MiB", time.Since(begin).Round(time.Millisecond), memory(t, pid))
-	}
-	find := func(key string, want int) func(i int) {
-		return func(i int) {
-			if found, err := s.Find(t.Context(), fmt.Sprint(key, i*7919%n)); len(found) != want || err != nil {
-				t.Fatal(found, err)
-			}
+	server.Kill()
+	config.SyncAlways = true
+	begin := time.Now()
+	m.pid, _ = startAlone(t, config)
+	m.s = open(t, url, nil)
+	t.Logf("killed, and started with sync_interval always: %v; memory %d MiB", time.Since(begin).Round(time.Millisecond), memory(t, m.pid))
+	m.run()
+	m.renewals(n) // each reads another part of the files
+	m.deleteSome()
+	t.Logf("peak memory %d MiB", status(t, m.pid, "VmHWM"))
+}
+
+type measurement struct {
+	t       *testing.T
+	s       storage.Store
+	pid     int
+	records []storage.Record
+}
+
+// find finds a record by its fingerprint, or none.
+func (m *measurement) find(key string, want int) func(i int) {
+	return func(i int) {
+		if found, err := m.s.Find(m.t.Context(), fmt.Sprint(key, i*7919%len(m.records))); len(found) != want || err != nil {
+			m.t.Fatalf("found %d records, %v, want %d", len(found), err, want)
 		}
 	}
-	t.Log("Find of one record:", latency(5000, find("key ", 1)))
-	t.Log("Find of none:", latency(5000, find("none ", 0)))
-	renew := func(i int) {
-		rec := &records[i*7919%n]
-		rec.Lease.Until = rec.Lease.Until.Add(time.Second)
-		*rec = put(t, s, *rec)
-	}
-	t.Log("renewal:", latency(2000, renew))
-	renewals := min(n, 50_000)
-	seconds = inParallel(64, renewals, renew)
-	t.Logf("renewals, 64 at once: %.0f/s; memory %d MiB", float64(renewals)/seconds, memory(t, pid))
+}
 
-	begin, yielded := time.Now(), 0
-	peak := 0
-	for _, err := range s.All(t.Context()) {
+// renew renews one of the last records, which are those of uploads in progress.
+func (m *measurement) renew(live int) func(i int) {
+	return func(i int) {
+		rec := &m.records[len(m.records)-1-i*7919%live]
+		rec.Lease.Until = rec.Lease.Until.Add(time.Second)
+		var err error
+		if *rec, err = m.s.Put(m.t.Context(), *rec); err != nil {
+			m.t.Error(err)
+		}
+	}
+}
+
+func (m *measurement) run() {
+	t, n := m.t, len(m.records)
+	live := min(n, 20_000)
+	t.Log("Find of none:", latency(5000, m.find("none ", 0)))
+	t.Logf("Find of one record: %s; memory %d MiB", latency(5000, m.find("key ", 1)), memory(t, m.pid))
+	t.Log("renewal:", latency(2000, m.renew(live)))
+	m.renewals(live)
+	begin, yielded, peak := time.Now(), 0, 0
+	for _, err := range m.s.All(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		if yielded++; yielded%10_000 == 0 {
-			peak = max(peak, memory(t, pid))
+			peak = max(peak, memory(t, m.pid))
 		}
 	}
-	t.Logf("All: %d records in %v; memory %d MiB, at most %d", yielded, time.Since(begin).Round(time.Millisecond), memory(t, pid), peak)
+	t.Logf("All: %d records in %v; memory %d MiB, at most %d", yielded, time.Since(begin).Round(time.Millisecond), memory(t, m.pid), peak)
 	if yielded != n {
 		t.Errorf("All yielded %d records, want %d", yielded, n)
 	}
-	t.Log("Find of one record after All:", latency(5000, find("key ", 1)))
-	deletes := min(n, 5000)
-	t.Log("Delete:", latency(deletes, func(i int) {
-		if err := s.Delete(t.Context(), records[i].ID, records[i].Revision); err != nil {
-			t.Fatal(err)
+	t.Log("Find of one record after All:", latency(5000, m.find("key ", 1)))
+}
+
+// renewals renews 20,000 of the last records.
+func (m *measurement) renewals(among int) {
+	n := min(len(m.records), 20_000)
+	seconds := inParallel(64, n, m.renew(among))
+	m.t.Logf("renewals among %d records, 64 at once: %.0f/s; memory %d MiB", among, float64(n)/seconds, memory(m.t, m.pid))
+}
+
+func (m *measurement) deleteSome() {
+	m.t.Log("Delete:", latency(min(len(m.records), 2000), func(i int) {
+		if err := m.s.Delete(m.t.Context(), m.records[i].ID, m.records[i].Revision); err != nil {
+			m.t.Fatal(err)
 		}
 	}))
-	t.Logf("peak memory %d MiB", status(t, pid, "VmHWM"))
 }
 
 // startAlone starts a server without a cluster and returns the ID of its process.

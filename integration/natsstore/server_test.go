@@ -1,7 +1,7 @@
 package natsstore_test
 
 import (
-	"context"
+	"flag"
 	"os"
 	"testing"
 	"time"
@@ -16,6 +16,8 @@ import (
 
 func TestMain(m *testing.M) {
 	child.Main(serverRole())
+	flag.Parse()
+	flag.Set("test.parallel", "8") // most tests wait for timeouts and elections
 	os.Exit(m.Run())
 }
 
@@ -91,13 +93,13 @@ type serverConfig struct {
 	Cluster    int   // the port for the other servers; 0 without a cluster
 	Routes     []int // ports of the other servers
 	SyncAlways bool
+
+	MemoryLimit int64 // as GOMEMLIMIT sets it; 0 means none
 }
 
 // serverRole runs a server in another process, which can be killed.
 func serverRole() child.Role {
-	return child.Role{Name: "nats-server", Run: func(ctx context.Context, config []byte, emit func(any)) error {
-		return runServer(ctx, config, emit)
-	}}
+	return child.Role{Name: "nats-server", Run: runServer}
 }
 
 func record(fingerprint string) storage.Record {

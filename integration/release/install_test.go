@@ -22,7 +22,7 @@ func TestModules_HaveNoReplaceDirectives(t *testing.T) {
 	}
 }
 
-// The workspace replaces exactly the version that the nested modules require, which may be
+// The workspace replaces exactly the versions that the nested modules require, which may be
 // unreleased.
 func TestModules_RequireTheVersionOfTheWorkspace(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join(root, "go.work"))
@@ -33,17 +33,33 @@ func TestModules_RequireTheVersionOfTheWorkspace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range moduleDirs() {
-		if !slices.ContainsFunc(work.Use, func(u *modfile.Use) bool { return filepath.Clean(u.Path) == dir }) {
-			t.Errorf("go.work does not use %s", dir)
+	replaced, required := map[string]string{}, map[string]bool{}
+	for _, r := range work.Replace {
+		replaced[r.Old.Path] = r.Old.Version
+		if modulePath(filepath.ToSlash(filepath.Clean(r.New.Path))) != r.Old.Path {
+			t.Errorf("go.work replaces %s with %s", r.Old.Path, r.New.Path)
 		}
 	}
-	if len(work.Replace) != 1 || work.Replace[0].Old.Path != rootModule {
-		t.Fatal("go.work does not replace the root module only")
+	for _, dir := range moduleDirs() {
+		if !slices.ContainsFunc(work.Use, func(u *modfile.Use) bool { return filepath.ToSlash(filepath.Clean(u.Path)) == dir }) {
+			t.Errorf("go.work does not use %s", dir)
+		}
+		for _, r := range goMod(t, dir).Require {
+			if r.Mod.Path != rootModule && !strings.HasPrefix(r.Mod.Path, rootModule+"/") {
+				continue
+			}
+			required[r.Mod.Path] = true
+			if r.Mod.Version != replaced[rootModule] || replaced[r.Mod.Path] != r.Mod.Version {
+				t.Errorf("%s/go.mod requires %s, go.work replaces %q", dir, r.Mod, replaced[r.Mod.Path])
+			}
+		}
 	}
 	for _, dir := range moduleDirs()[1:] {
-		if version := requiredVersion(t, dir); version != work.Replace[0].Old.Version {
-			t.Errorf("%s/go.mod requires %s, go.work replaces %s", dir, version, work.Replace[0].Old.Version)
+		requiredVersion(t, dir)
+	}
+	for path := range replaced {
+		if !required[path] {
+			t.Errorf("go.work replaces %s, which no module requires", path)
 		}
 	}
 }

@@ -21,7 +21,9 @@ const root = "../.."
 const rootModule = "github.com/seed-175555ba/tus-go"
 
 // moduleDirs returns the directories of the modules of the repository, relative to root.
-func moduleDirs() []string { return []string{".", "examples", "integration", "storage/pgstore"} }
+func moduleDirs() []string {
+	return []string{".", "examples", "integration", "storage/natsstore", "storage/pgstore"}
+}
 
 // modulePath returns the path of the module in dir.
 func modulePath(dir string) string {

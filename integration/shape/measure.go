@@ -38,7 +38,9 @@ func load(root string) (*library, error) {
 			return err
 		}
 		if entry.IsDir() {
-			if name == "examples" || name == "integration" || name == filepath.Join("storage", "pgstore") || strings.HasPrefix(entry.Name(), ".") && name != "." {
+			_, err := os.Stat(filepath.Join(path, "go.mod"))
+			isModule := err == nil && name != "."
+			if isModule || strings.HasPrefix(entry.Name(), ".") && name != "." {
 				return filepath.SkipDir
 			}
 			return nil

@@ -25,7 +25,8 @@
 //	store, err := boltstore.Open(path, &boltstore.Options{Shared: true})
 //
 // A call waits for the transactions of the others, in the order in which the system grants
-// the lock, for at most LockTimeout. A process that is killed releases the lock. Leases mean
+// the lock, for at most LockTimeout. A process that is killed releases the lock; one that is
+// suspended in the middle of a transaction keeps it until it continues. Leases mean
 // what they say, also for programs that later open the file without Shared. While such a
 // program has the file open, calls return ErrLocked, and while the others have it closed,
 // it can open the file. So all programs that share a file should set Shared.

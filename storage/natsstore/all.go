@@ -12,7 +12,7 @@ const (
 	// readers is how many messages All reads at a time.
 	readers = 8
 
-	// span is how many sequences a reader claims at a time.
+	// span is how many sequences a reader takes at a time.
 	span = 256
 )
 
@@ -61,7 +61,10 @@ func (s *Store) readAll(ctx context.Context, results chan<- result) {
 		results <- result{err: s.errorOf("", err), last: true}
 		return
 	}
-	todo := &sequences{next: max(r.State.FirstSeq, 1), end: r.State.LastSeq + 1}
+	todo := &sequences{
+		next: max(r.State.FirstSeq, 1), end: r.State.LastSeq + 1,
+		outdated: r.State.Msgs > r.State.NumSubjects,
+	}
 	var group sync.WaitGroup
 	for range readers {
 		group.Go(func() {
@@ -73,9 +76,9 @@ func (s *Store) readAll(ctx context.Context, results chan<- result) {
 	group.Wait()
 }
 
-// read sends the records of the ranges that it claims.
+// read sends the records of the ranges that it takes.
 func (s *Store) read(ctx context.Context, todo *sequences, results chan<- result) error {
-	for first, end := todo.claim(); first < end; first, end = todo.claim() {
+	for first, end := todo.take(); first < end; first, end = todo.take() {
 		for at := first; at < end; at++ {
 			// The filter of all subjects is the one that the server does not have to match.
 			m, err := s.get(ctx, getRequest{Sequence: at, Next: ">"})
@@ -93,6 +96,15 @@ func (s *Store) read(ctx context.Context, todo *sequences, results chan<- result
 			if m.isMarker() {
 				continue
 			}
+			if todo.outdated {
+				last, err := s.get(ctx, getRequest{Last: m.subject})
+				if err != nil {
+					return err
+				}
+				if last == nil || last.sequence != m.sequence {
+					continue
+				}
+			}
 			rec, err := s.unpack(m)
 			if err != nil {
 				err = s.errorOf(s.id(m), err)
@@ -103,14 +115,18 @@ func (s *Store) read(ctx context.Context, todo *sequences, results chan<- result
 	return nil
 }
 
-// sequences are the sequences of a stream that are not claimed yet.
+// sequences are the sequences of a stream that no reader has taken yet.
 type sequences struct {
 	mu        sync.Mutex
 	next, end uint64
+
+	// outdated is true if some messages are not the last of their subject: a change is in
+	// progress, or the server was killed during one.
+	outdated bool
 }
 
-// claim returns the next range. It is empty if none is left.
-func (q *sequences) claim() (first, end uint64) {
+// take returns the next range. It is empty if none is left.
+func (q *sequences) take() (first, end uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	first, end = q.next, min(q.next+span, q.end)

@@ -14,12 +14,19 @@ import (
 const (
 	maxReplicas = 5 // JetStream has no more
 
+	// perSubject is how many messages a subject may have. Each change removes the message
+	// before it. With 1, the server would have removed that already, and without a trace on
+	// disk.
+	perSubject = 2
+
 	// headerSpace is enough for the headers of a message.
 	headerSpace = 1 << 10
 
-	// minMessage is the size of the largest message that every bucket must take: a
-	// record of 256 KiB.
-	minMessage = 256<<10 + headerSpace
+	// minRecord is the size in bytes of the records that every store must take.
+	minRecord = 256 << 10
+
+	// minMessage is the lowest limit for the size of messages.
+	minMessage = minRecord + headerSpace
 )
 
 func validBucket(name string) bool {
@@ -31,11 +38,11 @@ func validBucket(name string) bool {
 // by this name.
 func (s *Store) stream() string { return "KV_" + s.bucket }
 
-// openBucket checks the bucket, or creates it in one request, so that no other process sees
-// it with another configuration.
+// openBucket checks the bucket. If it does not exist, openBucket creates it in one request,
+// so that other processes never see it with another configuration.
 func (s *Store) openBucket(ctx context.Context, replicas int) error {
 	r, err := s.info(ctx, infoRequest{})
-	for isAPIError(err, jetstream.JSErrCodeStreamNotFound) {
+	for tries := 0; tries < 100 && isAPIError(err, jetstream.JSErrCodeStreamNotFound); tries++ {
 		r, err = s.create(ctx, replicas)
 		if isAPIError(err, jetstream.JSErrCodeStreamNameInUse) { // created meanwhile, with other options
 			if err = sleep(ctx, retryPause); err != nil {
@@ -50,10 +57,14 @@ func (s *Store) openBucket(ctx context.Context, replicas int) error {
 	if r.StreamInfo == nil {
 		return errReply
 	}
-	if limit := s.conn.MaxPayload(); limit < minMessage {
+	limit := s.conn.MaxPayload()
+	if limit < minMessage {
 		return fmt.Errorf("max_payload of the server is %d, and must be at least %d", limit, minMessage)
 	}
-	s.maxMessage = int64(max(r.Config.MaxMsgSize, 0))
+	if most := int64(r.Config.MaxMsgSize); most > 0 {
+		limit = min(limit, most)
+	}
+	s.limit = limit - headerSpace
 	return s.check(r.Config, replicas)
 }
 
@@ -67,7 +78,8 @@ func (s *Store) create(ctx context.Context, replicas int) (*reply, error) {
 		Replicas:    max(replicas, 1),
 		Discard:     jetstream.DiscardNew, // a full bucket must not drop records
 
-		MaxMsgsPerSubject: 1,
+		MaxMsgsPerSubject: perSubject,
+		AllowRollup:       true,
 		MaxMsgs:           -1,
 		MaxBytes:          -1,
 		MaxMsgSize:        -1,
@@ -88,6 +100,10 @@ func (s *Store) check(cfg jetstream.StreamConfig, replicas int) error {
 	if size <= 0 {
 		size = minMessage
 	}
+	messages := cfg.MaxMsgsPerSubject
+	if messages <= 0 {
+		messages = perSubject
+	}
 	discard := cfg.Discard
 	if !limited {
 		discard = jetstream.DiscardNew
@@ -100,7 +116,9 @@ func (s *Store) check(cfg jetstream.StreamConfig, replicas int) error {
 		{"subjects", cfg.Subjects, []string{s.subject(">")}},
 		{"storage", cfg.Storage, jetstream.FileStorage},
 		{"retention", cfg.Retention, jetstream.LimitsPolicy},
-		{"max_msgs_per_subject", cfg.MaxMsgsPerSubject, int64(1)},
+		{"max_msgs_per_subject", min(messages, perSubject), int64(perSubject)},
+		{"allow_rollup_hdrs", cfg.AllowRollup, true},
+		{"deny_purge", cfg.DenyPurge, false},
 		{"max_age", cfg.MaxAge, time.Duration(0)},
 		{"max_msg_size", min(size, minMessage), int32(minMessage)},
 		{"discard", discard, jetstream.DiscardNew},

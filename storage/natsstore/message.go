@@ -26,19 +26,19 @@ const (
 	// lower one.
 	maxRecord = 64 << 20
 
-	// buckets is how many groups the IDs are divided into; see the package comment.
-	buckets = 512
+	// groups is how many groups the IDs are divided into; see the package comment.
+	groups = 512
 )
 
 // Headers of messages.
 const (
 	revisionHeader  = "Tus-Revision"
-	attemptHeader   = "Tus-Attempt" // random, so that a call recognizes its own message
+	attemptHeader   = "Tus-Attempt" // random, identifies the call that stored the message
 	encodingHeader  = "Content-Encoding"
 	deflate         = "deflate"
 	operationHeader = "KV-Operation" // only a marker of a deleted record has it
 	deleted         = "DEL"
-	reasonHeader    = "Nats-Marker-Reason" // of markers that the server makes
+	reasonHeader    = "Nats-Marker-Reason" // only a marker of the server has it
 )
 
 // message is a message of the stream: a record, or a marker of a deleted one.
@@ -52,7 +52,7 @@ type message struct {
 func (s *Store) subject(key string) string { return "$KV." + s.bucket + "." + key }
 
 // idGroup returns the group of an ID.
-func idGroup(id string) string { return fmt.Sprintf("%03x", crc32.ChecksumIEEE([]byte(id))%buckets) }
+func idGroup(id string) string { return fmt.Sprintf("%03x", crc32.ChecksumIEEE([]byte(id))%groups) }
 
 // hash returns the hash of a fingerprint.
 func hash(fingerprint string) string {
@@ -73,7 +73,7 @@ func (s *Store) withFingerprint(fingerprint string) string {
 	return s.subject("*." + hash(fingerprint) + ".*")
 }
 
-// isMarker reports whether the message says that a record was deleted.
+// isMarker reports whether the message is the marker of a deleted record.
 func (m *message) isMarker() bool {
 	return m.header.Get(operationHeader) != "" || m.header.Get(reasonHeader) != ""
 }
@@ -90,7 +90,7 @@ func (m *message) revision() (int64, error) {
 	return n, nil
 }
 
-// id returns the ID of the record. For the message of another program it is the key.
+// id returns the ID of the record, or the key of a message of another program.
 func (s *Store) id(m *message) string {
 	key := strings.TrimPrefix(m.subject, s.subject(""))
 	if tokens := strings.Split(key, "."); len(tokens) == 3 {
@@ -108,29 +108,20 @@ func (s *Store) pack(rec storage.Record) (*nats.Msg, error) {
 	m := nats.NewMsg(s.subjectOf(rec))
 	m.Header.Set(revisionHeader, strconv.FormatInt(rec.Revision, 10))
 	m.Header.Set(attemptHeader, storage.NewID())
-	large := len(data) > 256<<10
+	large := len(data) > minRecord
 	if len(data) > compressAbove {
 		data = compress(data)
 		m.Header.Set(encodingHeader, deflate)
 	}
 	m.Data = data
-	if n := int64(len(data)) + missing(rec); large && n > s.limit() {
-		return nil, s.errorOf(rec.ID, fmt.Errorf("%w: %d bytes, the server takes %d", storage.ErrTooLarge, n, s.limit()))
+	if n := int64(len(data)) + missing(rec); large && n > s.limit {
+		return nil, s.errorOf(rec.ID, fmt.Errorf("%w: %d bytes, the limit is %d", storage.ErrTooLarge, n, s.limit))
 	}
 	return m, nil
 }
 
-// limit returns the size of the largest record in bytes.
-func (s *Store) limit() int64 {
-	limit := s.conn.MaxPayload()
-	if s.maxMessage > 0 {
-		limit = min(limit, s.maxMessage)
-	}
-	return limit - headerSpace
-}
-
-// missing returns how many bytes the upload URLs of parts will add to a record: parts
-// without one are not created yet, and a record must not become too large during the upload.
+// missing returns an estimate of the bytes that a record grows by when its remaining parts
+// are created. A record must not become too large during the upload.
 func missing(rec storage.Record) int64 {
 	longest, n := 0, 0
 	for _, p := range rec.Parts {
@@ -159,7 +150,6 @@ func (s *Store) unpack(m *message) (storage.Record, error) {
 	if errors.As(err, &decoding) {
 		return storage.Record{}, decoding.Err
 	}
-	// Otherwise Delete and Find would not agree about it.
 	if revision, err := m.revision(); err != nil || revision != rec.Revision || s.subjectOf(rec) != m.subject {
 		return storage.Record{}, fmt.Errorf("%w: not the record of its subject", storage.ErrCorrupt)
 	}

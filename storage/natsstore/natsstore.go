@@ -28,10 +28,10 @@ type Options struct {
 // Store is a [storage.Store] and a [storage.Clock] in a bucket of NATS JetStream. Create it
 // with [Open]. All methods are safe for concurrent use.
 type Store struct {
-	conn       *nats.Conn
-	bucket     string
-	maxMessage int64 // of the stream; 0 means no limit
-	positions  positions
+	conn      *nats.Conn
+	bucket    string
+	limit     int64 // of the data of a message, in bytes
+	positions positions
 }
 
 var (
@@ -41,11 +41,11 @@ var (
 
 // Open opens the bucket on the servers of conn, and creates it if it does not exist. conn
 // stays open as long as the store is used: the store has no Close method, and after conn is
-// closed all methods return [storage.ErrClosed]. opts may be nil.
+// closed all methods return an error matching [storage.ErrClosed]. opts may be nil.
 //
 // If the bucket exists with a configuration that would lose or hide records, Open returns
-// an error that names the settings. It also returns an error if the server has no support
-// for TTLs of messages (older than 2.11), or takes no messages of 256 KiB.
+// an error that names the settings. It also returns an error if the server does not support
+// TTLs of messages, or if its max_payload is below 257 KiB.
 func Open(ctx context.Context, conn *nats.Conn, opts *Options) (*Store, error) {
 	var o Options
 	if opts != nil {
@@ -80,8 +80,7 @@ func (s *Store) Now(ctx context.Context) (time.Time, error) {
 	return r.TimeStamp.UTC(), nil
 }
 
-// errorOf returns an error with the bucket and the ID of a record, if any. Errors of
-// contexts keep their text.
+// errorOf returns an error with the bucket and the ID of a record, if any.
 func (s *Store) errorOf(id string, err error) error {
 	return &storage.Error{Path: "bucket " + s.bucket, ID: id, Err: err}
 }

@@ -5,9 +5,9 @@ import "sync"
 // maxPositions is how many positions are kept, each about 100 bytes.
 const maxPositions = 100_000
 
-// positions are where records are in the stream, as this store saw them last. With them a
-// Put is one request, which does not read the record first. A position that is no longer
-// true costs a request: the server compares the sequence.
+// positions are the sequences of records when this store last read or stored them. With them
+// Put does not read the record first. An outdated one costs a request, because the server
+// compares the sequence.
 type positions struct {
 	mu sync.Mutex
 	of map[string]position // by ID
@@ -29,7 +29,7 @@ func (p *positions) get(id string, revision int64) (sequence uint64, ok bool) {
 	return at.sequence, true
 }
 
-// set stores a position. If there are too many, it drops another one.
+// set stores a position. At the limit it drops another one.
 func (p *positions) set(id string, revision int64, sequence uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// markerTTL is how long the marker of a deleted record stays. Nothing reads it later: the
-// sequence of a record is checked, and never comes again.
+// markerTTL is how long the marker of a deleted record is kept. Nothing depends on it after
+// the deletion, because sequences are not reused.
 const markerTTL = "10s"
 
 // Find implements [storage.Store].
@@ -82,7 +82,7 @@ func (s *Store) Put(ctx context.Context, rec storage.Record) (storage.Record, er
 	}
 	filter := m.Subject
 	if rec.Revision == 0 {
-		filter = s.withID(rec.ID) // no record with the ID, whatever its fingerprint
+		filter = s.withID(rec.ID) // also a record with another fingerprint conflicts
 	}
 	sequence, known := s.positions.get(rec.ID, rec.Revision)
 	if known || rec.Revision == 0 {
@@ -120,10 +120,16 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	marker.Header.Set(attemptHeader, storage.NewID())
 	marker.Header.Set(jetstream.MsgTTLHeader, markerTTL)
 	_, err := s.publish(ctx, marker, s.withID(id), func(last *message) error {
-		if last == nil || last.isMarker() {
+		if last == nil {
 			return errDeleted
 		}
 		marker.Subject = last.subject
+		if last.isMarker() {
+			if last.header.Get(attemptHeader) == marker.Header.Get(attemptHeader) {
+				return nil // the server may have been killed before it removed the record
+			}
+			return errDeleted
+		}
 		switch rec, err := s.unpack(last); {
 		case err != nil && revision == 0:
 			return nil
@@ -144,22 +150,21 @@ func (s *Store) Delete(ctx context.Context, id string, revision int64) error {
 	return nil
 }
 
-// errDeleted is returned by the function that Delete passes to publish, if there is nothing
-// to delete.
+// errDeleted ends a Delete of a record that is not stored.
 var errDeleted = errors.New("record is deleted")
 
 // publish stores m if check returns nil for the last message that matches the filter. It
 // returns the sequence of m.
 //
-// The response to an attempt may be lost. If the message was stored nevertheless, the next
-// attempt is refused, and publish recognizes its message by its random header.
+// If the response to an attempt is lost, although the message was stored, the next attempt
+// conflicts with it. The random header then identifies the message.
 func (s *Store) publish(ctx context.Context, m *nats.Msg, filter string, check func(last *message) error) (uint64, error) {
 	for pause := time.Millisecond; ; pause = min(2*pause, retryPause) {
 		last, err := s.get(ctx, getRequest{Last: filter})
 		if err != nil {
 			return 0, err
 		}
-		if last != nil && last.header.Get(attemptHeader) == m.Header.Get(attemptHeader) {
+		if last != nil && !last.isMarker() && last.header.Get(attemptHeader) == m.Header.Get(attemptHeader) {
 			return last.sequence, nil
 		}
 		if err := check(last); err != nil {
@@ -183,15 +188,16 @@ func (s *Store) publish(ctx context.Context, m *nats.Msg, filter string, check f
 }
 
 // send stores m if the sequence of the last message that matches the filter is the expected
-// one. It returns the sequence of m.
+// one, and removes the message of the same subject before it. It returns the sequence of m.
 //
-// A server that has replicas compares the text of the filter with that of changes in flight.
-// So it must be the same for all that create a record with one ID, whatever its fingerprint,
-// and the same for all that change or delete one.
+// With replicas, the server compares the text of the filter with those of changes in flight.
+// So all calls that create a record with one ID must use the same filter, whatever the
+// fingerprint, and so must all calls that change or delete it.
 func (s *Store) send(ctx context.Context, m *nats.Msg, filter string, expected uint64) (uint64, error) {
 	m = &nats.Msg{Subject: m.Subject, Header: maps.Clone(m.Header), Data: m.Data} // an earlier one may be in use
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
 	m.Header.Set(jetstream.ExpectedLastSubjSeqSubjHeader, filter)
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	r, err := s.request(ctx, m)
 	if err != nil {
 		return 0, err

@@ -35,7 +35,7 @@ var (
 	errTimeout      = fmt.Errorf("timeout after %v", requestTimeout)
 )
 
-// Error codes of the server for a state that passes; package jetstream has no names.
+// Error codes of the server for a temporary state. Package jetstream does not name them.
 const (
 	codeUnavailable      jetstream.ErrorCode = 10008
 	codeNotLeader        jetstream.ErrorCode = 10009
@@ -71,7 +71,7 @@ type infoRequest struct {
 	Offset int    `json:"offset,omitempty"`
 }
 
-// info asks the leader of the stream for its state.
+// info reads the state of the stream from its leader.
 func (s *Store) info(ctx context.Context, req infoRequest) (*reply, error) {
 	return s.call(ctx, "STREAM.INFO."+s.stream(), req)
 }
@@ -97,7 +97,7 @@ func (s *Store) get(ctx context.Context, req getRequest) (*message, error) {
 	}
 	m := &message{subject: r.Message.Subject, sequence: r.Message.Sequence, data: r.Message.Data}
 	if len(r.Message.Header) > 0 {
-		// A header that is no header leaves a record that cannot be read.
+		// A record with an invalid header is corrupt.
 		m.header, _ = nats.DecodeHeadersMsg(r.Message.Header)
 	}
 	return m, nil
@@ -112,8 +112,8 @@ func (s *Store) call(ctx context.Context, method string, body any) (*reply, erro
 	return s.request(ctx, &nats.Msg{Subject: jetstream.DefaultAPIPrefix + method, Data: data})
 }
 
-// request sends a message and returns the response. It repeats a message that was not
-// answered, so an earlier attempt may have succeeded although the last one failed.
+// request sends a message and returns the response. Without a response it resends the
+// message, so an earlier attempt may have succeeded although the last one failed.
 func (s *Store) request(ctx context.Context, m *nats.Msg) (*reply, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -177,8 +177,8 @@ func (s *Store) attempt(ctx context.Context, m *nats.Msg, again bool) (*reply, e
 	return r, nil
 }
 
-// exchange sends a message and waits for the response. Package nats blocks without heeding
-// the context while it connects, which takes seconds if a server does not respond.
+// exchange sends a message and waits for the response. Package nats ignores the context while
+// it connects, which takes seconds if a server does not respond.
 func (s *Store) exchange(ctx context.Context, m *nats.Msg, again bool) (*nats.Msg, error) {
 	type result struct {
 		resp *nats.Msg
@@ -186,13 +186,13 @@ func (s *Store) exchange(ctx context.Context, m *nats.Msg, again bool) (*nats.Ms
 	}
 	results := make(chan result, 1)
 	go func() {
-		// While the connection is lost, package nats would send the message at any later time.
+		// While the connection is lost, package nats would buffer the message and send it later.
 		if !s.conn.IsConnected() && !s.conn.IsClosed() && !s.conn.IsDraining() {
 			results <- result{err: errDisconnected}
 			return
 		}
 		if err := s.conn.LastError(); again && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), m.Subject) {
-			results <- result{err: err} // the reason why there was no response
+			results <- result{err: err} // why there was no response
 			return
 		}
 		resp, err := s.conn.RequestMsgWithContext(ctx, m)
@@ -206,7 +206,7 @@ func (s *Store) exchange(ctx context.Context, m *nats.Msg, again bool) (*nats.Ms
 	}
 }
 
-// temporary reports whether an attempt failed because of a state that passes.
+// temporary reports whether an attempt failed because of a temporary state.
 func temporary(err error) bool {
 	for _, t := range []error{
 		errDisconnected, errNoLeader, errUnanswered,

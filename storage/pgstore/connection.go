@@ -29,8 +29,6 @@ const (
 
 // Error codes of PostgreSQL, and classes of them.
 const (
-	uniqueViolation      = "23505"
-	duplicateTable       = "42P07"
 	readOnlyTransaction  = "25006"
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
@@ -144,8 +142,8 @@ func clean(ctx context.Context, err error) error {
 	case done != nil && !errors.Is(err, done):
 		return fmt.Errorf("%w: %w", done, err)
 	case done == nil && errors.Is(err, context.DeadlineExceeded):
-		// It is not that of the caller's context.
-		return fmt.Errorf("no connection or no response within %v: %s", attemptTimeout, err.Error())
+		// The caller must not take it for that of ctx.
+		return fmt.Errorf("no connection or no response in time: %s", err.Error())
 	}
 	return err
 }

@@ -109,9 +109,10 @@ func (w *writers) wantAcknowledged(t *testing.T, s *pgstore.Store) {
 
 // The role may not wait for the disk by default, and the server writes after 10 seconds.
 func TestPut_AcknowledgedRevisionSurvivesKill(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t, "synchronous_commit=off", "wal_writer_delay=10s")
 	pool := newPool(t, c.url())
-	s := openStore(t, pool, pgstore.DefaultTable)
+	s := openStore(t, pool, "tus_uploads")
 	deleted := put(t, s, record("deleted"))
 	w := write(t, s, 8)
 	for range 3 {
@@ -170,23 +171,31 @@ func TestPut_StrongerCommitIsKept(t *testing.T) {
 	}
 }
 
+// waitForStandby lets commits wait for the standby. It restarts the server, because a reload
+// takes effect later.
+func waitForStandby(t *testing.T, c *cluster) {
+	t.Helper()
+	c.stop()
+	c.args = append(c.args, "synchronous_standby_names=standby")
+	if err := c.start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The primary of a pair is killed and the standby promoted.
 func TestPut_AcknowledgedRevisionSurvivesFailover(t *testing.T) {
+	t.Parallel()
 	needPrograms(t, "pg_basebackup")
 	primary := startCluster(t)
 	standby, err := primary.newStandby(serverDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
+	waitForStandby(t, primary)
 	startForTest(t, standby)
-	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()"} {
-		if err := primary.exec(statement); err != nil {
-			t.Fatal(err)
-		}
-	}
 	// The standby comes first: the driver must not use it before it is the primary.
 	pool := newPool(t, urlAt(standby.port, primary.port)+"&target_session_attrs=read-write&connect_timeout=2")
-	s := openStore(t, pool, pgstore.DefaultTable)
+	s := openStore(t, pool, "tus_uploads")
 	_, err = pgstore.Open(t.Context(), newPool(t, standby.url()), nil)
 	if err == nil {
 		t.Error("Open succeeds on a standby")
@@ -209,14 +218,11 @@ func TestPut_AcknowledgedRevisionSurvivesFailover(t *testing.T) {
 
 // A commit waits for the standby. If the client gives up, the commit may be lost.
 func TestPut_MissingStandbyIsNoSuccess(t *testing.T) {
+	t.Parallel()
 	c := startCluster(t)
-	s := openStore(t, newPool(t, c.url()), pgstore.DefaultTable)
+	s := openStore(t, newPool(t, c.url()), "tus_uploads")
 	rec := put(t, s, record("key"))
-	for _, statement := range []string{"ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()"} {
-		if err := c.exec(statement); err != nil {
-			t.Fatal(err)
-		}
-	}
+	waitForStandby(t, c)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	if _, err := s.Put(ctx, rec); !errors.Is(err, context.DeadlineExceeded) {

@@ -16,17 +16,21 @@ import (
 	"github.com/seed-175555ba/tus-go/storage/storagetest"
 )
 
-// startPgBouncer starts a pooler before the shared server, and returns its connection string.
-func startPgBouncer(t *testing.T, mode string) string {
+// startPgBouncer starts a pooler before a server, and returns its connection string.
+func startPgBouncer(t *testing.T, server, mode string) string {
 	t.Helper()
 	needPrograms(t, "pgbouncer")
-	config, err := pgx.ParseConfig(serverURL(t))
+	config, err := pgx.ParseConfig(server)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &cluster{dir: serverDir(t)}
 	if err := c.prepare(); err != nil {
 		t.Fatal(err)
+	}
+	size := 3 // fewer than the connections of the stores
+	if mode == "session" {
+		size = 40
 	}
 	file := filepath.Join(c.dir, "pgbouncer.ini")
 	text := fmt.Sprintf(`[databases]
@@ -37,8 +41,9 @@ listen_port = %d
 unix_socket_dir =
 auth_type = any
 pool_mode = %s
-default_pool_size = 3
-`, config.Host, config.Port, config.Database, config.User, config.Password, c.port, mode)
+default_pool_size = %d
+server_login_retry = 0.1
+`, config.Host, config.Port, config.Database, config.User, config.Password, c.port, mode, size)
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -68,13 +73,32 @@ default_pool_size = 3
 
 // Every statement may run in another session of the server.
 func TestStore_PgBouncerPassesStoreTests(t *testing.T) {
+	t.Parallel()
 	modes := []string{"transaction", "statement", "session"}
 	if testing.Short() {
 		modes = modes[:1]
 	}
 	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
-			storagetest.RunShared(t, openNamed(startPgBouncer(t, mode)))
+			storagetest.RunShared(t, openNamed(startPgBouncer(t, serverURL(t), mode)))
 		})
 	}
+}
+
+// PgBouncer reports a server that starts in its own way.
+func TestStore_PgBouncerSurvivesKillOfServer(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t)
+	s := openStore(t, newPool(t, startPgBouncer(t, c.url(), "transaction")), "tus_uploads")
+	w := write(t, s, 8)
+	for range 2 {
+		w.waitForPuts(t, 200)
+		c.kill()
+		time.Sleep(500 * time.Millisecond) // attempts fail
+		if err := c.start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.waitForPuts(t, 200)
+	w.wantAcknowledged(t, s)
 }

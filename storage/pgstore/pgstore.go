@@ -10,15 +10,14 @@ import (
 	"github.com/seed-175555ba/tus-go/storage"
 )
 
-// DefaultTable is the table of a store if [Options].Table is empty.
-const DefaultTable = "tus_uploads"
+const defaultTable = "tus_uploads"
 
 // Options are the options of [Open]. The zero value is ready to use.
 type Options struct {
 	// Table is the name of the table, or the names of schema and table with a dot between
 	// them, such as "uploads.records". The names are quoted, so case matters, and must not
 	// have dots themselves or more than 59 bytes. Without a schema, the search path of the connection applies.
-	// Empty means [DefaultTable]. Stores with the same table share their records.
+	// Empty means "tus_uploads". Stores with the same table share their records.
 	Table string
 
 	// Create makes Open create the table if it does not exist, with the statements of
@@ -68,7 +67,7 @@ func open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 		return nil, errors.New("the pool is nil")
 	}
 	if o.Table == "" {
-		o.Table = DefaultTable
+		o.Table = defaultTable
 	}
 	if !validTable(o.Table) {
 		return nil, fmt.Errorf("Options.Table %q is not the name of a table, or those of schema and table, of at most %d bytes each", o.Table, maxName)
@@ -80,8 +79,11 @@ func open(ctx context.Context, pool *pgxpool.Pool, o Options) (*Store, error) {
 	s := &Store{pool: pool, table: table, statements: newStatements(table)}
 	err := s.check(ctx)
 	if errors.Is(err, errNoTable) && o.Create {
-		if err = s.create(ctx, o.Table); err == nil {
-			err = s.check(ctx)
+		creating := s.create(ctx, o.Table)
+		// If another process creates it at the same time, PostgreSQL returns one of several
+		// errors, although the statements have IF NOT EXISTS.
+		if err = s.check(ctx); creating != nil && errors.Is(err, errNoTable) {
+			err = creating
 		}
 	}
 	if err != nil {

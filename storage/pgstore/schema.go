@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -27,10 +26,10 @@ var columns = [...]string{"id text", "key bytea", "revision bigint", "token byte
 var errNoTable = errors.New("does not exist")
 
 // Schema returns the statements that create the table of a store and its index, for
-// migrations and psql. An empty table means [DefaultTable]. The statements do nothing if
+// migrations and psql. An empty table means "tus_uploads". The statements do nothing if
 // both exist.
 func Schema(table string) string {
-	table = cmp.Or(table, DefaultTable)
+	table = cmp.Or(table, defaultTable)
 	index := table[strings.LastIndexByte(table, '.')+1:] + indexSuffix
 	// The ID orders All, and is unique. The key is the SHA-256 of the fingerprint, which
 	// may be too large for an index. Its index is not unique, because only one unique index
@@ -101,19 +100,14 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-// create creates the table and its index, unless another process does.
+// create creates the table and its index.
 func (s *Store) create(ctx context.Context, table string) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return clean(ctx, err)
 	}
 	defer conn.Release()
-	_, err = conn.Conn().PgConn().Exec(ctx, Schema(table)).ReadAll() // one transaction
-	var failure *pgconn.PgError
-	if errors.As(err, &failure) && (failure.Code == uniqueViolation || failure.Code == duplicateTable) {
-		return nil // with IF NOT EXISTS, PostgreSQL still returns these if two create it at once
-	}
-	if err != nil {
+	if _, err = conn.Conn().PgConn().Exec(ctx, Schema(table)).ReadAll(); err != nil { // one transaction
 		return fmt.Errorf("creating table %s: %w", s.table, clean(ctx, err))
 	}
 	return nil

@@ -17,9 +17,10 @@ import (
 
 const (
 	// serverVariable is the connection string of the server for the tests that do not stop
-	// it. If it is empty, TestMain starts a server.
+	// it, for a superuser. If it is empty, TestMain starts a server.
 	serverVariable = "TUS_TEST_POSTGRES"
-	// requireVariable makes tests fail that would be skipped because a program is missing.
+	// requireVariable makes tests fail that would be skipped because PostgreSQL or PgBouncer
+	// is not installed. CI sets it.
 	requireVariable = "TUS_REQUIRE_POSTGRES"
 )
 

@@ -35,8 +35,11 @@ func openNamed(url string, changes ...func(*pgxpool.Config)) func(*testing.T, st
 }
 
 func TestStore_PassesStoreTests(t *testing.T) {
+	t.Parallel()
 	open := openNamed(serverURL(t))
-	storagetest.Run(t, func(t *testing.T) storage.Store { return open(t, newTable(t)) })
+	if !testing.Short() { // RunShared runs the same tests
+		storagetest.Run(t, func(t *testing.T) storage.Store { return open(t, newTable(t)) })
+	}
 	storagetest.RunDurable(t, open)
 	storagetest.RunShared(t, open)
 }
@@ -44,6 +47,7 @@ func TestStore_PassesStoreTests(t *testing.T) {
 // With serializable transactions, statements fail that would change what another transaction
 // changed.
 func TestStore_SessionSettingsDoNotMatter(t *testing.T) {
+	t.Parallel()
 	open := openNamed(serverURL(t), func(c *pgxpool.Config) {
 		for name, value := range map[string]string{
 			"bytea_output": "escape", "client_encoding": "LATIN1", "DateStyle": "German", "timezone": "Asia/Tokyo",

@@ -15,8 +15,6 @@ import (
 	"unicode"
 
 	"github.com/charmbracelet/x/vt"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -87,7 +85,7 @@ func show(t *testing.T, term *terminal, files []file, run func(t *testing.T, p *
 
 // nextFrame waits until the current progress is drawn.
 func nextFrame() {
-	time.Sleep(3 * barInterval / 2)
+	time.Sleep(3 * interval / 2)
 	synctest.Wait()
 }
 
@@ -102,18 +100,19 @@ var movie = []file{{"movie.mp4", 64 * mib}}
 
 func TestBars_OneFileHasOneRow(t *testing.T) {
 	for width, want := range map[int]string{
-		200: "movie.mp4 [=========================== 120 spaces ] 18 % 12.0 of 64.0 MiB, 3.8 MiB/s, 14 s left",
-		80:  "movie.mp4 [====                   ] 18 % 12.0 of 64.0 MiB, 3.8 MiB/s, 14 s left",
-		60:  "movie.mp4 [===           ] 18 % 12.0 of 64.0 MiB, 14 s left",
-		40:  "movie.mp4 [=    ] 18 % 12.0 of 64.0 MiB",
-		24:  "18 % 12.0 of 64.0 MiB",
+		200: "movie.mp4 18 % 12.0 of 64.0 MiB, 3.8 MiB/s, 14 s left [X]",
+		80:  "movie.mp4 18 % 12.0 of 64.0 MiB, 3.8 MiB/s, 14 s left [====                   ]",
+		60:  "movie.mp4 18 % 12.0 of 64.0 MiB, 3.8 MiB/s, 14 s left",
+		40:  "movie.mp4 18 % 12.0 of 64.0 MiB [=    ]",
+		24:  "… 18 % 12.0 of 64.0 MiB",
 	} {
 		term := newTerminal(width, 10)
 		show(t, term, movie, func(t *testing.T, p *uploads) {
+			p.rate(38 * mib / 10)
 			p.update(0, tus.Progress{Size: 64 * mib})
 			upload(p, 0, tus.Progress{Size: 64 * mib}, 4*mib, 3)
 			nextFrame()
-			wantScreen(t, term, strings.Replace(want, " 120 spaces ", strings.Repeat(" ", 116), 1))
+			wantScreen(t, term, strings.Replace(want, "X", strings.Repeat("=", 27)+strings.Repeat(" ", 116), 1))
 		})
 		wantScreen(t, term, "")
 	}
@@ -123,28 +122,29 @@ func TestBars_SeveralFilesHaveTotal(t *testing.T) {
 	files := []file{{"a/1.bin", 10 * mib}, {"日本語の長い名前の動画です.mp4", 30 * mib}, {"stdin", -1}, {"4.bin", mib}, {"5.bin", 5 * mib}}
 	for width, want := range map[int][]string{
 		80: {
-			"1.bin               [===                        ] 10 %          1.0 of 10.0 MiB",
-			"日本語の長い名前の… [==================         ] 66 %         20.0 of 30.0 MiB",
-			"stdin                                                                  20.0 MiB",
-			"5.bin               0 % 0 B of 5.0 MiB; connection refused, retry 4 in 4 s",
-			"1 of 5 files, 42.0 MiB, 34.2 MiB/s",
+			"1.bin               10 %  1.0 of 10.0 MiB [====                               ]",
+			"日本語の長い名前の… 66 % 20.0 of 30.0 MiB [=======================            ]",
+			"stdin                            20.0 MiB",
+			"5.bin                0 % connection refused, retry 4 in 4 s, 0 B of 5.0 MiB",
+			"1/5 files                34.2 MiB/s, 42.0 MiB",
 		},
 		40: {
-			"1.bin              10 % 1.0 of 10.0 MiB",
-			"日本語の長い…     66 % 20.0 of 30.0 MiB",
-			"stdin                          20.0 MiB",
-			"5.bin       0 % connection refused, 4 s",
-			"1 of 5 files, 42.0 MiB, 34.2 MiB/s",
+			"1.bin     10 %  1.0 of 10.0 MiB [=    ]",
+			"日本語の… 66 % 20.0 of 30.0 MiB [===  ]",
+			"stdin                  20.0 MiB",
+			"5.bin      0 % connection refused, 4 s",
+			"1/5 files      34.2 MiB/s, 42.0 MiB",
 		},
 	} {
 		term := newTerminal(width, 10)
 		show(t, term, files, func(t *testing.T, p *uploads) {
+			p.rate(342 * mib / 10)
 			p.update(0, tus.Progress{InFlight: mib, Size: 10 * mib})
 			p.update(1, tus.Progress{InFlight: 20 * mib, Size: 30 * mib})
 			p.update(2, tus.Progress{InFlight: 20 * mib, SizeUnknown: true})
 			p.update(3, tus.Progress{})
 			p.finish(3, mib, nil)
-			p.item(4).retry(tus.Retry{Attempt: 4, Delay: 5 * time.Second, Err: syscall.ECONNREFUSED})
+			p.item(4).Hooks().OnRetry(nil, tus.Retry{Attempt: 4, Delay: 5 * time.Second, Err: syscall.ECONNREFUSED})
 			time.Sleep(time.Second)
 			nextFrame()
 			wantScreen(t, term, want...)
@@ -154,40 +154,52 @@ func TestBars_SeveralFilesHaveTotal(t *testing.T) {
 }
 
 // With any names and figures, a row fits. It shows percent and bytes with 40 columns or
-// more.
+// more, and while it waits percent and the reason; that of all files shows rate and time
+// left.
 func TestBars_NeverWrap(t *testing.T) {
 	names := []string{"x", "a-name-that-is-longer-than-its-space.bin", "日本語の長い名前の動画.mp4", "a日b本c語d長e名f前.bin",
 		"\x1b[31mred\x1b[2J\r\n", "🇩🇪👍🏽👩‍👩‍👧.bin", "❤️❤️❤️❤️❤️❤️❤️❤️.bin", "e\u0301\u0301\u0301.bin", "\u202egpj.exe", "\xff\xfe.bin", "[red]%d%s.bin"}
 	figures := [][2]int64{{0, 1}, {999, 1000}, {1023 << 10, 1023 << 30}, {1 << 50, 1<<60 - 1}, {5, -1}, {1<<60 - 1, -1}, {0, 0}, {2, 1}}
-	bar := mpb.BarStyle().Build()
+	now := time.Now()
 	for width := 1; width < 160; width++ {
-		for i, name := range names {
+		for n, name := range names {
 			for _, figure := range figures {
 				for _, files := range []int{1, 3, 10_000} {
-					f := fileProgress{name: name, sent: figure[0], size: figure[1]}
-					s := snapshot{files: files, done: files - 1, sent: f.sent, size: f.size, rate: float64(int64(1) << (i * 3)), measured: true}
-					waits := f
-					waits.reason, waits.waits = reason{"connection refused", 4, " in ", 4 * time.Second, 0}, true
-					for kind, c := range []content{s.fileContent(f), s.totalContent(), s.fileContent(waits)} {
-						var b strings.Builder
-						if err := c.fill(&b, decor.Statistics{AvailableWidth: width, Total: max(0, f.size), Current: f.sent}, bar); err != nil {
-							t.Fatal(err)
-						}
-						row := b.String()
+					totals := tus.BatchProgress{Files: files, Done: files - 1, Sent: figure[0], Total: figure[1], Rate: int64(1) << (n * 3)}
+					d := &Display{totals: func() tus.BatchProgress { return totals }}
+					moving, waiting := d.Start(name, figure[1]), d.Start(name, figure[1])
+					for _, i := range d.active {
+						i.sent, i.state, i.since = figure[0], tus.StateSending, now
+					}
+					waiting.wait = wait{"connection refused", 4, now.Add(4 * time.Second)}
+					rows := layout(d.rows(now), width)
+					for _, row := range rows {
 						if text.Columns(row) > width || strings.ContainsFunc(row, unicode.IsControl) {
 							t.Fatalf("with %d columns the row has %d: %q", width, text.Columns(row), row)
 						}
-						if width < 39 { // of 40
-							continue
+					}
+					if width < 39 { // of 40
+						continue
+					}
+					percent := row{sent: moving.sent, size: moving.size}.percent()
+					wants := [][]string{{percent, bytesText(moving.sent, moving.size)}, {percent, "connection refused", "4 s"}}
+					if files > 1 {
+						wants = append(wants, []string{percent, fmt.Sprintf("%d/%d", files-1, files), "/s"})
+						if files > 1000 && width < 44 {
+							wants[2][1] = "9999/10"
 						}
-						if p := percent(f.sent, f.size); p >= 0 && !strings.Contains(row, fmt.Sprintf("%d %%", p)) && kind != 2 {
-							t.Errorf("with %d columns percent is missing: %s", width, row)
+						if left := totals.Remaining(); left > 0 && left < 1000*24*time.Hour {
+							wants[2] = append(wants[2], " left")
 						}
-						if kind == 0 && !strings.Contains(row, shortBytes(f.sent, f.size)) {
-							t.Errorf("with %d columns bytes are missing: %s", width, row)
-						}
-						if kind == 2 && !strings.Contains(row, "connection refused") || kind == 2 && !strings.Contains(row, "4 s") {
-							t.Errorf("with %d columns the reason is missing: %s", width, row)
+					}
+					if len(rows) != len(wants) {
+						t.Fatalf("rows are %q", rows)
+					}
+					for i, row := range rows {
+						for _, want := range wants[i] {
+							if !strings.Contains(row, want) {
+								t.Errorf("with %d columns %q is missing: %s", width, want, row)
+							}
 						}
 					}
 				}
@@ -204,9 +216,9 @@ func TestBars_StayWhenFull(t *testing.T) {
 			sent int64
 			want string
 		}{
-			{64 * mib, "movie.mp4 [=====] 99 % 64.0 of 64.0 MiB"},
-			{32 * mib, "movie.mp4 [===  ] 50 % 32.0 of 64.0 MiB"},
-			{64 * mib, "movie.mp4 [=====] 99 % 64.0 of 64.0 MiB"},
+			{64 * mib, "movie.mp4 99 % 64.0 of 64.0 MiB [=====]"},
+			{32 * mib, "movie.mp4 50 % 32.0 of 64.0 MiB [===  ]"},
+			{64 * mib, "movie.mp4 99 % 64.0 of 64.0 MiB [=====]"},
 		} {
 			p.update(0, tus.Progress{InFlight: step.sent, Size: 64 * mib})
 			nextFrame()
@@ -225,7 +237,7 @@ func TestBars_ResizeIsFollowed(t *testing.T) {
 			term.resize(width, 10)
 			nextFrame()
 			rows := strings.Split(term.text(), "\n")
-			if len(rows) != 3 || !strings.HasSuffix(rows[0], "1.0 of 10.0 MiB") || text.Columns(rows[0]) != width-1 {
+			if len(rows) != 3 || !strings.Contains(rows[0], "1.0 of 10.0 MiB") || text.Columns(rows[0]) != width-1 {
 				t.Errorf("with %d columns the screen is\n%s", width, term.text())
 			}
 		}
@@ -247,7 +259,7 @@ func TestBars_LinesArePrintedAbove(t *testing.T) {
 		p.finish(0, mib, nil)
 		nextFrame()
 		wantScreen(t, term, "early", "tusup: something", strings.TrimSpace(strings.Repeat("long ", 16)), "long long",
-			"2.bin               [                           ]  0 %           0 B of 1.0 MiB", "1 of 2 files, 1.0 of 2.0 MiB, 50 %")
+			"2.bin      0 % 0 B of 1.0 MiB ["+strings.Repeat(" ", 47)+"]", "1/2 files 50 % 1.0 of 2.0 MiB ["+strings.Repeat("=", 24)+strings.Repeat(" ", 23)+"]")
 		io.WriteString(above, "last\n")
 		p.Close()
 		io.WriteString(above, "late\n")
@@ -270,35 +282,32 @@ func TestBars_MoreFilesThanRows(t *testing.T) {
 		p.finish(11, mib, nil)
 		nextFrame()
 		nextFrame()
-		wantScreen(t, term, "8.bin                0 % 0 B of 1.0 MiB", "9.bin                0 % 0 B of 1.0 MiB",
-			"10.bin               0 % 0 B of 1.0 MiB", "1 of 12 files, 1.0 of 12.0 MiB, 8 %")
+		wantScreen(t, term, "8.bin      0 % 0 B of 1.0 MiB [       ]", "9.bin      0 % 0 B of 1.0 MiB [       ]",
+			"10.bin     0 % 0 B of 1.0 MiB [       ]", "1/12       8 % 1.0 of 12.0 MiB [=     ]")
 	})
 	wantScreen(t, term, "")
 }
 
 func TestBars_ManyFilesUseLittleMemory(t *testing.T) {
 	term := newTerminal(80, 24)
-	synctest.Test(t, func(t *testing.T) {
-		d := New(Options{Mode: Bar, Output: term, Size: term.size})
-		defer d.Close()
-		d.Expect(10_000, 10_000*mib)
+	files := slices.Repeat([]file{{"x.bin", mib}}, 10_000)
+	show(t, term, files, func(t *testing.T, p *uploads) {
 		started := runtime.NumGoroutine()
-		inFlight := make([]*Item, 4)
-		for i := range 10_000 {
-			slot := &inFlight[i%4]
-			(*slot).End(mib, nil)
-			*slot = d.Start(fmt.Sprintf("%d.bin", i), mib)
-			(*slot).Update(tus.Progress{InFlight: mib / 2, Size: mib})
-			time.Sleep(barInterval / 4)
+		for i := range files {
+			p.update(i, tus.Progress{InFlight: mib / 2, Size: mib})
+			if i >= 4 {
+				p.finish(i-4, mib, nil)
+			}
+			time.Sleep(interval / 4)
 		}
 		synctest.Wait()
-		d.drawing.Lock()
-		rows := len(d.screen.(*bars).rows)
-		d.drawing.Unlock()
-		if now := runtime.NumGoroutine(); rows > 4 || len(d.active) > 4 || now > started+20 {
-			t.Errorf("%d rows, %d files in flight, %d goroutines, before them %d", rows, len(d.active), now, started)
+		p.bars.mu.Lock()
+		rows := len(p.bars.rows)
+		p.bars.mu.Unlock()
+		if now := runtime.NumGoroutine(); rows > 5 || len(p.active) > 4 || now > started+20 {
+			t.Errorf("%d rows, %d files in flight, %d goroutines, before them %d", rows, len(p.active), now, started)
 		}
-		if got := term.text(); !strings.Contains(got, "9996 of 10000 files") {
+		if got := term.text(); !strings.Contains(got, "9996/10000 files") {
 			t.Errorf("the screen is\n%s", got)
 		}
 	})
@@ -309,13 +318,13 @@ func TestBars_EndedFileHasNoRow(t *testing.T) {
 	term := newTerminal(80, 10)
 	show(t, term, []file{{"1.bin", mib}, {"2.bin", mib}}, func(t *testing.T, p *uploads) {
 		p.update(0, tus.Progress{Size: mib})
-		time.Sleep(barInterval / 2)
+		time.Sleep(interval / 2)
 		for range 2 {
-			time.Sleep(barInterval)
+			time.Sleep(interval)
 			synctest.Wait()
 			p.finish(0, mib, nil)
 		}
-		wantScreen(t, term, "1 of 2 files, 1.0 of 2.0 MiB, 50 %")
+		wantScreen(t, term, "1/2 files 50 % 1.0 of 2.0 MiB ["+strings.Repeat("=", 24)+strings.Repeat(" ", 23)+"]")
 	})
 }
 
@@ -339,15 +348,15 @@ func TestBars_RetryCountsDown(t *testing.T) {
 	term := newTerminal(80, 10)
 	show(t, term, movie, func(t *testing.T, p *uploads) {
 		p.update(0, tus.Progress{InFlight: 12 * mib, Size: 64 * mib})
-		p.item(0).retry(tus.Retry{Attempt: 4, Delay: 4 * time.Second, Err: syscall.ECONNREFUSED})
+		p.item(0).Hooks().OnRetry(nil, tus.Retry{Attempt: 4, Delay: 4 * time.Second, Err: syscall.ECONNREFUSED})
 		for _, want := range []string{"in 4 s", "in 3 s", "in 2 s", "in 1 s"} {
 			nextFrame()
-			wantScreen(t, term, "movie.mp4 18 % 12.0 of 64.0 MiB; connection refused, retry 4 "+want)
-			time.Sleep(time.Second - 3*barInterval/2)
+			wantScreen(t, term, "movie.mp4 18 % connection refused, retry 4 "+want+", 12.0 of 64.0 MiB")
+			time.Sleep(time.Second - 3*interval/2)
 		}
 		time.Sleep(3 * time.Second)
 		nextFrame()
-		wantScreen(t, term, "movie.mp4 18 % 12.0 of 64.0 MiB; connection refused, retry 4 running for 3 s")
+		wantScreen(t, term, "movie.mp4 18 % connection refused, retry 4 running for 3 s, 12.0 of 64.0 MiB")
 		p.update(0, tus.Progress{InFlight: 16 * mib, Size: 64 * mib})
 		nextFrame()
 		if got := term.text(); strings.Contains(got, "refused") {
@@ -377,7 +386,7 @@ func TestBars_FailedTerminalDoesNotBlock(t *testing.T) {
 		p.update(1, tus.Progress{Size: mib})
 		time.Sleep(time.Second)
 		p.finish(0, mib, nil)
-		if _, err := io.WriteString(p.Above(p.out), "line\n"); err != syscall.EIO {
+		if _, err := io.WriteString(p.Above(p.bars.terminal), "line\n"); err != syscall.EIO {
 			t.Errorf("error is %v", err)
 		}
 		time.Sleep(time.Second)
@@ -401,7 +410,7 @@ func TestDisplay_BlockedTerminalDoesNotBlockUpload(t *testing.T) {
 			p.update(0, tus.Progress{Size: mib})
 			time.Sleep(time.Minute)
 			p.update(1, tus.Progress{InFlight: mib, Size: mib})
-			p.item(1).retry(tus.Retry{Attempt: 1, Err: syscall.ECONNREFUSED})
+			p.item(1).Hooks().OnRetry(nil, tus.Retry{Attempt: 1, Err: syscall.ECONNREFUSED})
 			p.finish(0, mib, nil)
 			time.Sleep(time.Minute)
 			close(release)
@@ -413,26 +422,13 @@ func TestDisplay_BlockedTerminalDoesNotBlockUpload(t *testing.T) {
 func TestDisplay_NoneShowsNothing(t *testing.T) {
 	var output strings.Builder
 	d := New(Options{Mode: None, Output: &output})
-	d.Expect(1, mib)
 	i := d.Start("1.bin", mib)
-	i.Update(tus.Progress{Size: mib})
-	i.Waiting("no reason")
-	i.End(mib, nil)
+	i.Hooks().OnProgress(nil, tus.Progress{Size: mib})
+	i.End()
 	io.WriteString(d.Above(&output), "line\n")
 	d.Close()
-	if hooks := i.Hooks(); output.String() != "line\n" || hooks.OnProgress != nil {
+	io.WriteString((*Display)(nil).Above(&output), "other line\n")
+	if output.String() != "line\nother line\n" {
 		t.Errorf("output is %q", output.String())
 	}
-}
-
-func TestDisplay_UnexpectedFileJoinsTotals(t *testing.T) {
-	term := newTerminal(80, 10)
-	show(t, term, nil, func(t *testing.T, p *uploads) {
-		p.Expect(1, mib)
-		p.Start("1.bin", mib).Update(tus.Progress{InFlight: mib / 2, Size: mib})
-		p.Start("2.bin", 3*mib).End(3*mib, nil)
-		p.Expect(2, 4*mib)
-		nextFrame()
-		wantScreen(t, term, "1.bin               [==============             ] 50 %     512.0 KiB of 1.0 MiB", "1 of 4 files, 3.5 of 8.0 MiB, 43 %")
-	})
 }

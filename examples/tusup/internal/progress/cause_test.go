@@ -1,7 +1,6 @@
-package progress_test
+package progress
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/seed-175555ba/tus-go/examples/tusup/internal/progress"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -31,34 +29,34 @@ func TestCause_IsShort(t *testing.T) {
 	}{
 		{dial(syscall.ECONNREFUSED), "connection refused"},
 		{dial(syscall.EHOSTUNREACH), "no route to host"},
-		{dial(syscall.ENETUNREACH), "network unreachable"},
-		{dial(syscall.ECONNRESET), "connection reset"},
-		{dial(syscall.ETIMEDOUT), "timeout"},
+		{dial(syscall.ENETUNREACH), "network is unreachable"},
+		{dial(syscall.ECONNRESET), "connection reset by peer"},
+		{dial(syscall.ETIMEDOUT), "connection timed out"},
 		{dial(syscall.EMFILE), "too many open files"},
-		{dial(&net.DNSError{Err: "no such host", IsNotFound: true}), "host not found"},
-		{dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true}), "name lookup failed"},
+		{dial(&net.DNSError{Err: "no such host", IsNotFound: true}), "no such host"},
+		{dial(&net.DNSError{Err: "server misbehaving", IsTemporary: true}), "server misbehaving"},
 		{&tus.Error{Err: fmt.Errorf("%w: no data", tus.ErrStalled)}, "connection stalled"},
-		{&tus.Error{Err: fmt.Errorf("%w: no version", tus.ErrProtocol)}, "invalid response"},
-		{context.DeadlineExceeded, "timeout"},
+		{&tus.Error{Err: fmt.Errorf("%w: no version", tus.ErrProtocol)}, "response violates the tus protocol"},
+		{os.ErrDeadlineExceeded, "i/o timeout"},
 		{io.ErrUnexpectedEOF, "connection closed"},
 		{io.EOF, "connection closed"},
-		{dial(syscall.EPIPE), "connection closed"},
-		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "TLS failed"},
-		{errors.New("remote error: tls: bad certificate"), "TLS failed"},
-		{status(http.StatusServiceUnavailable), "server error 503"},
-		{status(http.StatusInternalServerError), "server error 500"},
-		{status(http.StatusLocked), "server busy (423)"},
+		{dial(syscall.EPIPE), "broken pipe"},
+		{tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "tls: first record does not look like a TLS handshake"},
+		{errors.New("remote error: tls: bad certificate"), "remote error: tls: bad certificate"},
+		{status(http.StatusServiceUnavailable), "service unavailable (503)"},
+		{status(http.StatusInternalServerError), "internal server error (500)"},
+		{status(http.StatusLocked), "locked (423)"},
 		{status(http.StatusTooManyRequests), "too many requests (429)"},
 		{status(http.StatusUnauthorized), "unauthorized (401)"},
-		{status(http.StatusForbidden), "unauthorized (403)"},
+		{status(http.StatusForbidden), "forbidden (403)"},
 		{status(http.StatusNotFound), "not found (404)"},
-		{status(http.StatusConflict), "offset conflict (409)"},
-		{status(460), "checksum mismatch (460)"},
-		{status(http.StatusTeapot), "unexpected response (418)"},
-		{errors.New("No connection could be made because the target machine actively refused it."), "connection refused"},
-		{errors.New("something else"), "request failed"},
+		{status(http.StatusConflict), "conflict (409)"},
+		{&tus.Error{StatusCode: 460, Err: tus.ErrChecksumMismatch}, "checksum mismatch (460)"},
+		{status(520), "unexpected response (520)"},
+		{status(http.StatusTeapot), "i'm a teapot (418)"},
+		{errors.New("something\x1b[31m"), `something\x1b[31m`},
 	} {
-		if got := progress.Cause(test.err); got != test.want {
+		if got := causeOf(test.err); got != test.want {
 			t.Errorf("%v is %q, want %q", test.err, got, test.want)
 		}
 	}
@@ -70,7 +68,7 @@ func TestCause_OfUntrustedCertificate(t *testing.T) {
 	srv.StartTLS()
 	defer srv.Close()
 	_, err := http.Get(srv.URL)
-	if got := progress.Cause(err); got != "TLS failed" {
+	if got := causeOf(err); got != "x509: certificate signed by unknown authority" {
 		t.Errorf("%v is %q", err, got)
 	}
 }

@@ -1,124 +1,75 @@
 package progress
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/seed-175555ba/tus-go/examples/tusup/internal/text"
 )
 
 const (
-	// lineTick is how often a reason to wait is looked for.
-	lineTick = 250 * time.Millisecond
 	// lineInterval is the minimum time between two lines.
 	lineInterval = 2 * time.Second
-	// repeatInterval is the time after which a line about a wait is repeated.
-	repeatInterval = 5 * time.Second
-	// shortWait is the duration of a wait that is not worth a line: the first retries
-	// follow at once.
-	shortWait = 500 * time.Millisecond
-	// lineNames is the maximum number of files that a line names.
-	lineNames = 4
-	// nameColumns is the maximum width of the name of a file.
-	nameColumns = 24
+	// firstWait is the time after which the first line may follow if an upload waits: the
+	// first retries follow at once, and a shorter wait is not worth a line.
+	firstWait = time.Second
+	// waitInterval is the time after which a line follows if no bytes moved.
+	waitInterval = 5 * time.Second
+	// maxLine is the maximum width of a line. It has as many files as there is room for.
+	maxLine = 240
 )
 
 // lines shows progress in a file or a pipe, as one line per interval.
 type lines struct {
 	w       io.Writer
-	last    string // without times that change every second
-	printed time.Time
-	ticks   int
+	printed time.Time // at first, the start
+	sent    int64     // in the last line, -1 if there is none
 }
 
-func (l *lines) interval() time.Duration { return lineTick }
-func (l *lines) close()                  {}
-
-func (l *lines) above(w io.Writer, lines []byte) (int, error) { return w.Write(lines) }
-
-// show prints a line, unless it equals the previous one. While an upload waits, a new
-// reason is printed soon, and the line is repeated with new times.
-func (l *lines) show(now time.Time, d *Display) {
-	l.ticks++
-	waiting := d.isWaiting(now, shortWait)
-	age := now.Sub(l.printed)
-	if waiting && age < lineInterval || !waiting && l.ticks%int(lineInterval/lineTick) != 0 || !d.hasStarted() {
+// draw prints a line if bytes moved or an upload waits.
+func (l *lines) draw(d *Display, now time.Time) {
+	rows := d.rows(now)
+	if len(rows) == 0 {
 		return
 	}
-	s := d.snapshot(now)
-	key := s.line(reason.key)
-	if key == l.last && (!waiting || age < repeatInterval) {
+	interval, sent := lineInterval, rows[len(rows)-1].sent
+	waits := slices.ContainsFunc(rows, func(r row) bool { return r.reason.cause != "" })
+	switch {
+	case sent == l.sent && !waits:
 		return
+	case sent == l.sent:
+		interval = waitInterval
+	case l.sent < 0 && waits:
+		interval = firstWait
 	}
-	l.last, l.printed = key, now
-	fmt.Fprintln(l.w, s.line(reason.String))
+	if now.Sub(l.printed) >= interval {
+		l.printed, l.sent = now, sent
+		fmt.Fprintln(l.w, line(rows))
+	}
 }
 
-// line returns a line such as "12.0 MiB of 64.0 MiB, 18 %, 4.1 MiB/s, 13 s left". For
-// several files it also has how many are done, and the progress of those in flight. It
-// ends with the reasons of those that wait.
-func (s snapshot) line(format func(reason) string) string {
-	t := s.totals()
-	moving := slices.DeleteFunc(slices.Clone(s.active), func(f fileProgress) bool { return f.waits })
-	line := joined(t.count, t.failed, bytesOf(s.sent, s.size), t.part, t.rate, t.left)
-	if s.files > 1 && len(moving) > 0 {
-		line += ": " + names(moving)
+// line returns the progress of all files, then of those that wait, one for each cause, and
+// then of those that move.
+func line(rows []row) string {
+	files := map[string]int{} // by cause
+	for _, r := range rows {
+		files[r.reason.cause]++
 	}
-	if waits := s.waits(format); waits != "" {
-		line += "; " + waits
-	}
-	return line
-}
-
-// names returns the names of files, each with its progress.
-func names(files []fileProgress) string {
-	var texts []string
-	for _, f := range files[:min(lineNames, len(files))] {
-		progress := cmp.Or(percentText(f.sent, f.size), text.Bytes(f.sent))
-		texts = append(texts, text.Cut(f.shortName(), nameColumns)+" "+progress)
-	}
-	if more := len(files) - len(texts); more > 0 {
-		texts = append(texts, fmt.Sprintf("%d more", more))
-	}
-	return strings.Join(texts, ", ")
-}
-
-// waits returns the reasons of the files that wait, each cause once: the one of the next
-// retry, or of the longest wait.
-func (s snapshot) waits(format func(reason) string) string {
-	type group struct {
-		first fileProgress
-		files int
-	}
-	var groups []group
-	for _, f := range s.active {
-		if !f.waits {
-			continue
-		}
-		i := slices.IndexFunc(groups, func(g group) bool { return g.first.reason.cause == f.reason.cause })
-		if i < 0 {
-			groups = append(groups, group{f, 1})
-			continue
-		}
-		groups[i].files++
-		if f.reason.retry > groups[i].first.reason.retry {
-			groups[i].first = f
-		}
-	}
-	var texts []string
-	for _, g := range groups[:min(lineNames, len(groups))] {
-		subject := ""
+	var all, waiting, moving []string
+	for _, r := range rows {
+		n := files[r.reason.cause]
+		t := fit(" ", maxLine, r.name, r.unit, r.percent(), r.texts(maxLine, 0))
 		switch {
-		case g.files > 1:
-			subject = fmt.Sprintf("%d files: ", g.files)
-		case s.files > 1:
-			subject = text.Cut(g.first.shortName(), nameColumns) + ": "
+		case r.unit != "":
+			all = append(all, t)
+		case r.reason.cause == "":
+			moving = append(moving, t)
+		case n > 1:
+			waiting = append(waiting, fmt.Sprintf("%d files wait: %s", n, t))
+			files[r.reason.cause] = 0 // the others are not named
+		case n == 1:
+			waiting = append(waiting, t)
 		}
-		texts = append(texts, subject+format(g.first.reason))
 	}
-	return strings.Join(texts, "; ")
+	return fit("; ", maxLine, slices.Concat(all, waiting, moving)...)
 }

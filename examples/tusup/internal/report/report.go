@@ -29,7 +29,7 @@ func NameOf(name string) Name {
 	if utf8.ValidString(name) {
 		return Name{File: name}
 	}
-	return Name{File: text.EscapeInvalid(name), Raw: []byte(name)}
+	return Name{File: text.Line(name), Raw: []byte(name)}
 }
 
 // File is the result of one file.

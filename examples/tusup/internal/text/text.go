@@ -11,31 +11,19 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// EscapeInvalid returns s with the bytes escaped that are not UTF-8, so that two names never
-// look alike.
-func EscapeInvalid(s string) string {
-	var b strings.Builder
-	for i, r := range s {
-		if r == utf8.RuneError && !strings.HasPrefix(s[i:], string(r)) {
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
-// Line returns s with control characters and invalid bytes escaped. File names and responses
-// could otherwise forge lines and colors.
+// Line returns s with control characters escaped, and the bytes that are not UTF-8. File
+// names and responses could otherwise forge lines and colors, and two names look alike.
 func Line(s string) string {
 	var b strings.Builder
-	for _, r := range EscapeInvalid(s) {
-		if strconv.IsPrint(r) {
-			b.WriteRune(r)
-			continue
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		part := s[:n]
+		if invalid := r == utf8.RuneError && n == 1; invalid || !strconv.IsPrint(r) {
+			quoted := strconv.Quote(part)
+			part = quoted[1 : len(quoted)-1]
 		}
-		quoted := strconv.QuoteRune(r)
-		b.WriteString(quoted[1 : len(quoted)-1])
+		b.WriteString(part)
+		s = s[n:]
 	}
 	return b.String()
 }
@@ -65,8 +53,11 @@ func columns(r rune) int {
 
 // Cut cuts s to at most most columns.
 func Cut(s string, most int) string {
-	if Columns(s) <= most {
+	switch {
+	case Columns(s) <= most:
 		return s
+	case most < 1:
+		return ""
 	}
 	room := most - Columns("…")
 	for i, r := range s {
@@ -91,22 +82,16 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", value, names[i])
 }
 
-// Duration formats d in whole seconds, with at most two units.
+// Duration formats d with one unit.
 func Duration(d time.Duration) string {
-	two := func(n time.Duration, unit string, rest time.Duration, small string) string {
-		if rest == 0 {
-			return fmt.Sprintf("%d %s", n, unit)
-		}
-		return fmt.Sprintf("%d %s %d %s", n, unit, rest, small)
-	}
 	const day = 24 * time.Hour
 	switch {
-	case d < time.Minute:
+	case d < 100*time.Second:
 		return fmt.Sprintf("%d s", d/time.Second)
-	case d < time.Hour:
-		return two(d/time.Minute, "min", d%time.Minute/time.Second, "s")
-	case d < day:
-		return two(d/time.Hour, "h", d%time.Hour/time.Minute, "min")
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
+	case d < 100*time.Hour:
+		return fmt.Sprintf("%d h", d.Round(time.Hour)/time.Hour)
 	}
-	return two(d/day, "d", d%day/time.Hour, "h")
+	return fmt.Sprintf("%d d", d.Round(day)/day)
 }
