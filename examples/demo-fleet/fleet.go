@@ -146,7 +146,7 @@ func (f *fleet) killWorker(i int) error {
 
 // waitForResults returns when all files are uploaded.
 func (f *fleet) waitForResults(ctx context.Context) error {
-	say("The workers and servers that are left go on")
+	say("The workers and servers that are left continue")
 	for {
 		stored, err := f.stored()
 		if err == nil && len(stored) >= files {

@@ -161,7 +161,7 @@ func (c *common) openQueue(ctx context.Context, p *program, name string) (*fleet
 		return nil, nil, usagef("--state: a queue requires NATS, such as nats://HOST")
 	case c.State == "":
 		c.State = fleetDir
-	case !isStateURL(c.State) && !isDir(c.State):
+	case !c.sharedState():
 		return nil, nil, usagef("--state %s: a queue requires nats://HOST, or the directory of an embedded NATS", c.State)
 	}
 	engine, err := c.openEngine(ctx, p, name)

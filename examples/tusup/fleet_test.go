@@ -226,6 +226,7 @@ func TestEnqueue_UsageErrors(t *testing.T) {
 		{[]string{"--endpoint", "https://example.org/", outside}, exitFailed, "not below --root"},
 		{[]string{"--endpoint", "https://example.org/", "media", "--no-state"}, exitUsage, "--no-state"},
 		{[]string{"--endpoint", "https://example.org/", "media", "--state", "postgres://me:s3cret@127.0.0.1/x"}, exitUsage, "requires NATS"},
+		{[]string{"--endpoint", "https://example.org/", "media", "--state", "media"}, exitUsage, "the directory of an embedded NATS"},
 		{[]string{"--endpoint", "https://example.org/", "media", "--state", "redis://me:s3cret@127.0.0.1"}, exitUsage, "must be a file, or a URL"},
 		{[]string{"--endpoint", "https://example.org/", "media", "--state", "nats://me:s3cret@127.0.0.1?replicas=9"}, exitUsage, "replicas=9"},
 		{[]string{"--endpoint", "https://example.org/", "media", "--state", "nats://me:s3%zzcret@127.0.0.1"}, exitUsage, "escaped"},
@@ -236,6 +237,9 @@ func TestEnqueue_UsageErrors(t *testing.T) {
 		if got.code != test.code || !strings.Contains(got.stderr, test.want) || strings.Contains(got.stderr, "s3cret") {
 			t.Errorf("%s: %+v", strings.Join(test.args, " "), got)
 		}
+	}
+	if got := finish(t, f.command("queue")); got.code != exitUsage || !strings.Contains(got.stderr, "no queue") {
+		t.Errorf("queue: %+v", got)
 	}
 }
 

@@ -14,7 +14,7 @@ type queueCommand struct{}
 
 // Run prints the jobs, those that failed last.
 func (*queueCommand) Run(ctx context.Context, p *program, c *common) error {
-	if c.State == "" && !isDir(fleetDir) {
+	if c.State == "" && !fleet.IsEmbedded(fleetDir) {
 		return usagef("no queue: use --state, or run tusup queue where %s is", fleetDir)
 	}
 	engine, queue, err := c.openQueue(ctx, p, workerName())

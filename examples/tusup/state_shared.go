@@ -34,7 +34,7 @@ func (e stateError) Is(target error) bool { return target == tus.ErrStore }
 // sharedState reports whether --state is a database of several machines, or the directory of
 // an embedded NATS.
 func (c *common) sharedState() bool {
-	return isStateURL(c.State) || c.State != "" && isDir(c.State)
+	return isStateURL(c.State) || c.State != "" && fleet.IsEmbedded(c.State)
 }
 
 // checkState returns a usage error for a --state that cannot be a database. It does not repeat

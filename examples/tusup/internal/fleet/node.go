@@ -150,6 +150,12 @@ func isFree(address string) bool {
 // other users of the machine cannot connect.
 const urlFile = "nats.url"
 
+// IsEmbedded reports whether a directory has the data of an embedded server.
+func IsEmbedded(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, urlFile))
+	return err == nil
+}
+
 // url returns the URL of the server, which may have ended.
 func (n *node) url() (*url.URL, error) {
 	text, err := os.ReadFile(filepath.Join(n.dir, urlFile))

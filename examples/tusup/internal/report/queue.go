@@ -49,6 +49,6 @@ type QueueSummary struct {
 // QueueTotals counts the jobs of a queue.
 type QueueTotals struct {
 	Waiting  int `json:"waiting" jsonschema_description:"Jobs that no worker has."`
-	InFlight int `json:"in_flight" jsonschema_description:"Jobs that workers have, or that are tried again after a delay."`
+	InFlight int `json:"in_flight" jsonschema_description:"Jobs that workers have, or that are retried after a delay."`
 	Failed   int `json:"failed" jsonschema_description:"Jobs that failed in the last 30 days."`
 }
