@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -132,9 +131,8 @@ func (w *fleetWorker) wantMetrics(t *testing.T, lines ...string) {
 	}
 }
 
-// stop ends the worker with a signal, and returns its exit code.
-func (w *fleetWorker) stop(signal syscall.Signal) int {
-	_ = w.Process.Signal(signal)
+// wait returns the exit code of the worker.
+func (w *fleetWorker) wait() int {
 	_ = w.Wait()
 	return w.ProcessState.ExitCode()
 }

@@ -58,7 +58,7 @@ func TestFleet_TerminatedWorkerHandsOver(t *testing.T) {
 				return second.printed("taking over the upload of an earlier worker at")
 			})
 			took := time.Since(start)
-			if code := first.stop(signal); code != want {
+			if code := first.wait(); code != want {
 				t.Errorf("exit code %d, want %d", code, want)
 			}
 			t.Logf("takeover after %v", took)
@@ -138,7 +138,10 @@ func TestWorker_CompleteUploadIsNotRepeated(t *testing.T) {
 			t.Errorf("run %d: %s", i, worker.output)
 		}
 	}
-	worker.stop(syscall.SIGTERM)
+	_ = worker.Process.Signal(syscall.SIGTERM)
+	if code := worker.wait(); code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
 	for line := range strings.Lines(worker.output.String()) {
 		if strings.HasPrefix(line, "{") {
 			wantSchema(t, line)
