@@ -33,6 +33,10 @@ help: ## list the targets
 demo: ## upload a file to tusd, interrupt the upload, resume it (FILE=path)
 	@./examples/demo.sh $(FILE)
 
+.PHONY: demo-fleet
+demo-fleet: ## upload 20 files with three workers and three NATS servers, of which some are killed
+	@cd examples && $(GO) run ./demo-fleet
+
 .PHONY: test
 test: lint race ## run lint and race: what CI runs
 

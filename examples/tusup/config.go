@@ -252,7 +252,7 @@ func (c *config) readableByOthers() bool {
 		return false
 	}
 	for _, table := range c.tables {
-		if table["token"] != nil || table["header"] != nil || hasUser(table["endpoint"]) || hasUser(table["proxy"]) {
+		if table["token"] != nil || table["header"] != nil || hasUser(table["endpoint"]) || hasUser(table["proxy"]) || hasLogin(table["state"]) {
 			return true
 		}
 	}
@@ -264,6 +264,13 @@ func hasUser(value any) bool {
 	text, _ := value.(string)
 	u, err := url.Parse(text)
 	return err == nil && u.User != nil
+}
+
+// hasLogin reports whether a value of --state is a URL with a user. It may have several hosts,
+// which package url does not parse.
+func hasLogin(value any) bool {
+	text, _ := value.(string)
+	return isStateURL(text) && strings.Contains(text, "@")
 }
 
 // allFlags returns the flags of a command and of the commands below it.

@@ -61,7 +61,7 @@ func (d *doctorCommand) config(p *program, c *common) (doctor.Config, error) {
 	case d.Timeout <= 0:
 		return doctor.Config{}, usagef("--timeout %v: must be positive", d.Timeout)
 	}
-	metadata, err := (&transfer{Metadata: d.Metadata}).metadata()
+	metadata, err := (&naming{Metadata: d.Metadata}).metadata()
 	if err != nil {
 		return doctor.Config{}, err
 	}

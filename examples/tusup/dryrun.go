@@ -17,12 +17,13 @@ type plan struct {
 	client *tus.Client
 	// complete is the number of files that are already uploaded.
 	complete int
+	shared   bool // the resume database
 }
 
 // printPlan prints the files that would be uploaded, and their number and size.
 func (u *uploadCommand) printPlan(ctx context.Context, c *common, all []file, given tus.Metadata, out *output) error {
-	p := plan{uploadCommand: u, out: out, given: given}
-	end := p.openState(c)
+	p := plan{uploadCommand: u, out: out, given: given, shared: c.sharedState()}
+	end := p.openState(ctx, c)
 	defer end()
 	total, unsized := int64(0), false
 	for _, f := range all {
@@ -39,23 +40,23 @@ func (u *uploadCommand) printPlan(ctx context.Context, c *common, all []file, gi
 
 // openState sets the client if there is a resume database. The digests are part of the
 // resume keys, and not computed in a dry run.
-func (p *plan) openState(c *common) (end func()) {
+func (p *plan) openState(ctx context.Context, c *common) (end func()) {
 	end = func() {}
 	if c.NoState || c.endpoint() == "" || p.wantsDigest() || p.UploadURL != "" {
 		return end
 	}
-	store, err := c.openExistingState(p.out.program)
+	store, err := c.openExistingState(ctx, p.out.program)
 	if err != nil || store == nil {
 		if err != nil {
 			p.out.logf("stored uploads are unknown: %v", err)
 		}
 		return end
 	}
-	opts := tus.Options{Fingerprinter: fingerprinter(p.Fingerprint), Store: store}
+	opts := tus.Options{Fingerprinter: fingerprinter(p.Fingerprint), Store: store.Store}
 	if p.client, err = c.newClient(p.out.program, c.endpoint(), opts); err != nil {
 		p.out.logf("stored uploads are unknown: %v", err)
 	}
-	return func() { store.Close() }
+	return store.close
 }
 
 // stored reports whether an upload of f would be resumed, or is complete.
@@ -86,7 +87,7 @@ func (p *plan) options(f file) tus.UploadOptions {
 		return tus.UploadOptions{Metadata: p.given}
 	}
 	key := p.keyMetadata(f, p.given)
-	return tus.UploadOptions{Metadata: p.fileMetadata(f, key), ResumeKey: p.resumeKey(f.path, key)}
+	return tus.UploadOptions{Metadata: p.fileMetadata(f, key), ResumeKey: p.resumeKey(f, key, p.shared)}
 }
 
 // print prints one file.

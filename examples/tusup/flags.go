@@ -19,14 +19,17 @@ type flags struct {
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 
 	Upload       uploadCommand       `cmd:"" aliases:"up" default:"withargs" help:"Upload files, directories and standard input (the default)."`
+	Enqueue      enqueueCommand      `cmd:"" help:"Put files and URLs into a queue, for workers."`
+	Worker       workerCommand       `cmd:"" help:"Upload the jobs of a queue, until interrupted."`
+	Queue        queueCommand        `cmd:"" uses:"resume,output" help:"List the jobs of a queue, and those that failed."`
 	Watch        watchCommand        `cmd:"" help:"Upload what appears in a directory, until interrupted."`
 	Info         infoCommand         `cmd:"" uses:"server,output" help:"Show the state of an upload."`
 	Terminate    terminateCommand    `cmd:"" uses:"server,output" help:"Delete an upload on the server."`
 	Verify       verifyCommand       `cmd:"" uses:"server,output" help:"Compare files with the digests in a manifest."`
-	Doctor       doctorCommand       `cmd:"" uses:"server,output" help:"Try a server with small uploads, and report whether uploads will resume."`
+	Doctor       doctorCommand       `cmd:"" uses:"server,output" help:"Try a server with small uploads: will uploads resume?"`
 	Capabilities capabilitiesCommand `cmd:"" uses:"server,output" help:"Show what the server supports."`
-	List         listCommand         `cmd:"" uses:"resume,output" help:"List unfinished uploads, and complete ones that are not repeated."`
-	Forget       forgetCommand       `cmd:"" uses:"resume,output" help:"Forget uploads: they are not resumed, and complete ones are repeated. They stay on the server."`
+	List         listCommand         `cmd:"" uses:"resume,output" help:"List unfinished uploads, and complete ones."`
+	Forget       forgetCommand       `cmd:"" uses:"resume,output" help:"Forget uploads, which stay on the server."`
 	Remotes      remotesCommand      `cmd:"" uses:"output" help:"List the remotes of the configuration file."`
 	Serve        serveCommand        `cmd:"" uses:"output" help:"Run a tusd that stores uploads in a directory."`
 	Help         helpCommand         `cmd:"" uses:"" noconfig:"" help:"Show the help text of a command."`
@@ -48,7 +51,7 @@ func flagGroups() []kong.Group {
 type common struct {
 	connection `group:"server"`
 
-	State   string `group:"resume" help:"Resume database (default: in the user's state directory)." placeholder:"FILE" file:""`
+	State   string `group:"resume" help:"Resume database: a file (default: in the user's state directory), or for several machines postgres://USER@HOST/DATABASE or nats://HOST,HOST/BUCKET. If the URL has a password, set $$TUS_STATE instead." placeholder:"FILE|URL" file:""`
 	NoState bool   `group:"resume" help:"Use no resume database."`
 
 	JSON    bool   `group:"output" help:"Print one JSON object per result to standard output." name:"json"`
@@ -86,17 +89,21 @@ type connection struct {
 
 // transfer are the flags of all commands that upload.
 type transfer struct {
-	ChunkSize     size     `help:"Maximum size of one request; 0, the default, means no limit." default:"0" placeholder:"SIZE"`
-	MinChunkSize  size     `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; with 0, the default, such an upload fails." default:"0" placeholder:"SIZE"`
-	Parallel      int      `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
-	Checksum      string   `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
+	ChunkSize    size    `help:"Maximum size of one request; 0, the default, means no limit." default:"0" placeholder:"SIZE"`
+	MinChunkSize size    `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; with 0, the default, such an upload fails." default:"0" placeholder:"SIZE"`
+	Parallel     int     `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
+	Checksum     string  `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
+	NoFiletype   bool    `help:"Do not detect the metadata filetype from the first bytes of each file."`
+	Concurrency  int     `help:"Number of files uploaded at the same time (default: 4)." default:"4" placeholder:"N"`
+	Bwlimit      bwlimit `help:"Maximum bytes per second for all files together: a size, off (the default), or a timetable of local times such as '08:00,512K 19:00,off' or 'Mon-08:00,1M Sat-00:00,off'." default:"off" placeholder:"RATE"`
+	Fingerprint  string  `help:"How to fingerprint files: ${enum}. With a --state that machines share, a file has the name below its directory on the command line; content also finds a copy with another time." enum:"sample,content,stat" default:"sample"`
+	Quiet        bool    `short:"q" help:"Print errors only: no results, except with --json, and no progress."`
+}
+
+// naming are the flags of commands that choose the metadata of files.
+type naming struct {
 	Metadata      []string `help:"Metadata of the upload, in addition to filename and filetype or instead of them. May be repeated." placeholder:"K=V" sep:"none"`
 	RelativeNames bool     `help:"For files in a directory, set the metadata filename to the path relative to the directory."`
-	NoFiletype    bool     `help:"Do not detect the metadata filetype from the first bytes of each file."`
-	Concurrency   int      `help:"Number of files uploaded at the same time (default: 4)." default:"4" placeholder:"N"`
-	Bwlimit       bwlimit  `help:"Maximum bytes per second for all files together: a size, off (the default), or a timetable of local times such as '08:00,512K 19:00,off' or 'Mon-08:00,1M Sat-00:00,off'." default:"off" placeholder:"RATE"`
-	Fingerprint   string   `help:"How to fingerprint files: ${enum}." enum:"sample,content,stat" default:"sample"`
-	Quiet         bool     `short:"q" help:"Print errors only: no results, except with --json, and no progress."`
 }
 
 // uploadCommand uploads files.
@@ -104,9 +111,11 @@ type uploadCommand struct {
 	Files []string `arg:"" optional:"" name:"FILE" help:"File or directory; - is standard input, of unknown size."`
 
 	selection
+	DryRun bool `help:"Print what would be uploaded, and send no request."`
 	integrity
 
 	transfer
+	naming
 
 	Local          bool    `help:"Upload to a tusd in this process, which stores in ./uploads: to try tusup without a server."`
 	Again          bool    `help:"Upload files again that were uploaded in the last 30 days."`
@@ -135,10 +144,12 @@ func (u *flagURL) UnmarshalText(text []byte) error {
 // check returns a usage error for flags that kong accepts.
 func (u *uploadCommand) check(c *common) error {
 	u.resetDefaults(c)
-	if err := u.checkSelection(); err != nil {
+	if err := u.checkSelection(u.Files); err != nil {
 		return err
 	}
 	switch {
+	case u.FilesFrom != "" && u.UploadURL != "":
+		return usagef("--files-from cannot be used with --upload-url")
 	case u.UploadURL != "" && len(u.Files) != 1:
 		return usagef("--upload-url requires exactly one file, not %d", len(u.Files))
 	case u.UploadURL != "" && len(u.Metadata) > 0:
@@ -162,6 +173,9 @@ func (u *uploadCommand) check(c *common) error {
 		if _, err := os.Stat(arg); err != nil { // the URL is not repeated: it may have a secret
 			return usagef("a URL is not a file: use --endpoint or --upload-url")
 		}
+	}
+	if _, err := u.metadata(); err != nil {
+		return err
 	}
 	return u.transfer.check(c)
 }
@@ -217,9 +231,6 @@ func (t *transfer) check(c *common) error {
 	case t.Quiet && c.Verbose:
 		return usagef("--quiet cannot be used with --verbose")
 	}
-	if _, err := t.metadata(); err != nil {
-		return err
-	}
 	return c.check()
 }
 
@@ -239,17 +250,20 @@ func (c *common) check() error {
 	case c.NoState && c.State != "":
 		return usagef("--state cannot be used with --no-state")
 	}
+	if err := c.checkState(); err != nil {
+		return err
+	}
 	_, err := c.sources.flags()
 	return err
 }
 
 // metadata parses --metadata. It returns nil if there is none.
-func (t *transfer) metadata() (tus.Metadata, error) {
-	if len(t.Metadata) == 0 {
+func (n *naming) metadata() (tus.Metadata, error) {
+	if len(n.Metadata) == 0 {
 		return nil, nil
 	}
 	m := tus.Metadata{}
-	for _, pair := range t.Metadata {
+	for _, pair := range n.Metadata {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok {
 			return nil, usagef("--metadata %q: must be key=value", pair)

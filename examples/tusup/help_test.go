@@ -76,7 +76,7 @@ func TestMan_HasEveryFlagAndIsValid(t *testing.T) {
 	}
 	plain := strings.NewReplacer(`\&`, "", `\-`, "-").Replace(page.stdout)
 	flags := regexp.MustCompile(`--[\w-]+`)
-	commands := []string{"upload", "info", "terminate", "capabilities", "list", "forget", "remotes", "serve", "help", "completion"}
+	commands := []string{"upload", "enqueue", "worker", "queue", "info", "terminate", "capabilities", "list", "forget", "remotes", "serve", "help", "completion"}
 	for _, command := range commands {
 		if !strings.Contains(plain, `\fB`+command) {
 			t.Errorf("the page has no command %s", command)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -22,7 +23,7 @@ import (
 
 // prepare returns the source of f. It sets the metadata and the resume key in opts, and the
 // digest in f.
-func (u *uploadCommand) prepare(ctx context.Context, f *file, opts *tus.UploadOptions, out *output) (tus.Source, error) {
+func (u *uploadCommand) prepare(ctx context.Context, f *file, opts *tus.UploadOptions, shared bool, out *output) (tus.Source, error) {
 	if f.stdin {
 		return u.prepareInput(ctx, opts, out)
 	}
@@ -38,7 +39,7 @@ func (u *uploadCommand) prepare(ctx context.Context, f *file, opts *tus.UploadOp
 		}
 	}
 	if u.UploadURL == "" {
-		opts.ResumeKey = u.resumeKey(f.path, key)
+		opts.ResumeKey = u.resumeKey(*f, key, shared)
 		opts.Metadata = u.fileMetadata(*f, key)
 	}
 	return tus.File(f.path), nil
@@ -58,9 +59,9 @@ func fileDigest(ctx context.Context, f file, out *output) (*digest.File, error) 
 
 // keyMetadata returns the metadata that are part of the resume key: given, and the name of
 // --relative-names.
-func (t *transfer) keyMetadata(f file, given tus.Metadata) tus.Metadata {
+func (n *naming) keyMetadata(f file, given tus.Metadata) tus.Metadata {
 	key := orEmpty(maps.Clone(given))
-	if _, set := key["filename"]; !set && t.RelativeNames && f.relative != "" {
+	if _, set := key["filename"]; !set && n.RelativeNames && f.relative != "" {
 		key["filename"] = filepath.ToSlash(f.relative)
 	}
 	return key
@@ -83,15 +84,20 @@ func (t *transfer) fileMetadata(f file, given tus.Metadata) tus.Metadata {
 
 // resumeKey returns the resume key of a file. It has the metadata that the user chose, but
 // not the detected type: another version may detect another one. A file that is
-// fingerprinted by its content resumes after it was renamed.
-func (t *transfer) resumeKey(path string, given tus.Metadata) string {
+// fingerprinted by its content resumes after it was renamed. With a resume database that
+// machines share, a path is not the same on all of them, but the name below the argument is.
+func (t *transfer) resumeKey(f file, given tus.Metadata, shared bool) string {
 	var b strings.Builder
 	b.WriteString("tusup")
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		b.WriteString(" " + strconv.Quote(name) + "=" + strconv.Quote(given[name]))
 	}
+	name := resolvedPath(f.path)
+	if shared {
+		name = filepath.ToSlash(cmp.Or(f.relative, filepath.Base(f.path)))
+	}
 	if t.Fingerprint != "content" {
-		b.WriteString(" " + strconv.Quote(resolvedPath(path)))
+		b.WriteString(" " + strconv.Quote(name))
 	}
 	return b.String()
 }

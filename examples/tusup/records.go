@@ -18,13 +18,18 @@ import (
 // listCommand lists the records of the resume database.
 type listCommand struct{}
 
+// Help returns the text below the usage.
+func (*listCommand) Help() string {
+	return "Complete uploads are not repeated, until they are forgotten."
+}
+
 // Run prints the records, the last updated one last.
 func (*listCommand) Run(ctx context.Context, p *program, c *common) error {
-	store, err := c.openExistingState(p)
+	store, err := c.openExistingState(ctx, p)
 	if err != nil || store == nil {
 		return err
 	}
-	defer store.Close()
+	defer store.close()
 	out := newOutput(p, c.JSON)
 	var (
 		failed error
@@ -77,19 +82,24 @@ type forgetCommand struct {
 	All     bool     `help:"Forget all uploads." env:"-"`
 }
 
+// Help returns the text below the usage.
+func (*forgetCommand) Help() string {
+	return "They are not resumed, and complete ones are repeated."
+}
+
 // Run removes the records.
 func (f *forgetCommand) Run(ctx context.Context, p *program, c *common) error {
 	if (len(f.Uploads) == 0) != f.All {
 		return usagef("forget requires either a name or --all")
 	}
-	store, err := c.openExistingState(p)
+	store, err := c.openExistingState(ctx, p)
 	if err != nil {
 		return err
 	}
 	used := make([]bool, len(f.Uploads))
 	forgotten := 0
 	if store != nil {
-		defer store.Close()
+		defer store.close()
 		for rec, err := range store.All(ctx) {
 			var corrupt *storage.Error
 			if errors.As(err, &corrupt) && corrupt.ID != "" {

@@ -21,7 +21,6 @@ type selection struct {
 	Hidden    string   `help:"What to do with files and directories in a directory whose names begin with a dot: ${enum}." enum:"upload,skip" default:"upload"`
 	Follow    bool     `help:"Follow links to directories in a directory. Links to files are always followed."`
 	Special   string   `help:"What to do with named pipes, sockets and devices in a directory: ${enum}. fail uploads the other files." enum:"fail,skip" default:"fail"`
-	DryRun    bool     `help:"Print what would be uploaded, and send no request."`
 }
 
 // file is a file to upload, or standard input.
@@ -56,34 +55,32 @@ func (s *selection) filter() files.Filter {
 }
 
 // checkSelection returns a usage error for flags that select files.
-func (u *uploadCommand) checkSelection() error {
-	for flag, filter := range map[string]files.Filter{"--include": {Include: u.Include}, "--exclude": {Exclude: u.Exclude}} {
+func (s *selection) checkSelection(args []string) error {
+	for flag, filter := range map[string]files.Filter{"--include": {Include: s.Include}, "--exclude": {Exclude: s.Exclude}} {
 		if err := filter.Validate(); err != nil {
 			return usagef("%s: %w", flag, err)
 		}
 	}
 	switch {
-	case len(u.Files) == 0 && u.FilesFrom == "":
+	case len(args) == 0 && s.FilesFrom == "":
 		return usagef(`expected "<FILE> ..." or --files-from; see tusup --help`)
-	case u.FilesFrom == "-" && slices.Contains(u.Files, "-"):
+	case s.FilesFrom == "-" && slices.Contains(args, "-"):
 		return usagef("--files-from -: standard input is the list, and cannot be uploaded as well")
-	case u.FilesFrom != "" && u.UploadURL != "":
-		return usagef("--files-from cannot be used with --upload-url")
-	case u.NUL && u.FilesFrom == "":
+	case s.NUL && s.FilesFrom == "":
 		return usagef("--null requires --files-from")
 	}
 	return nil
 }
 
-// selectFiles returns the files to upload. It reports those that cannot be uploaded before
+// selectFiles returns the files to upload, of args and of --files-from. It reports those that cannot be uploaded before
 // any request.
-func (u *uploadCommand) selectFiles(ctx context.Context, out *output) ([]file, error) {
-	list, err := u.readList(ctx, out)
+func (s *selection) selectFiles(ctx context.Context, args []string, out *output) ([]file, error) {
+	list, err := s.readList(ctx, out)
 	if err != nil {
 		return nil, err
 	}
-	selected, err := files.Select(ctx, u.Files, files.Options{
-		List: list, Filter: u.filter(), FollowLinks: u.Follow, SkipSpecial: u.Special == "skip",
+	selected, err := files.Select(ctx, args, files.Options{
+		List: list, Filter: s.filter(), FollowLinks: s.Follow, SkipSpecial: s.Special == "skip",
 	})
 	if err != nil {
 		return nil, err
@@ -96,10 +93,6 @@ func (u *uploadCommand) selectFiles(ctx context.Context, out *output) ([]file, e
 	}
 	var all []file
 	for _, f := range selected.Files {
-		if u.isManifest(f.Path) {
-			out.logf("skipped: %s is the manifest", f.Path)
-			continue
-		}
 		all = append(all, file{path: f.Path, relative: f.Relative, stdin: f.Stdin, size: f.Size, number: len(all)})
 	}
 	if len(all) == 0 && len(selected.Errors) == 0 {
@@ -108,13 +101,28 @@ func (u *uploadCommand) selectFiles(ctx context.Context, out *output) ([]file, e
 	return all, nil
 }
 
+// withoutManifest returns the files without that of --manifest.
+func (u *uploadCommand) withoutManifest(all []file, out *output) []file {
+	all = slices.DeleteFunc(all, func(f file) bool {
+		if f.stdin || !u.isManifest(f.path) {
+			return false
+		}
+		out.logf("skipped: %s is the manifest", f.path)
+		return true
+	})
+	for i := range all {
+		all[i].number = i
+	}
+	return all
+}
+
 // readList reads the list of --files-from.
-func (u *uploadCommand) readList(ctx context.Context, out *output) ([]string, error) {
+func (s *selection) readList(ctx context.Context, out *output) ([]string, error) {
 	separator := files.Newline
-	if u.NUL {
+	if s.NUL {
 		separator = files.NUL
 	}
-	switch u.FilesFrom {
+	switch s.FilesFrom {
 	case "":
 		return nil, nil
 	case "-":
@@ -123,13 +131,13 @@ func (u *uploadCommand) readList(ctx context.Context, out *output) ([]string, er
 			return list, listError("-", err)
 		})
 	}
-	f, err := os.Open(u.FilesFrom)
+	f, err := os.Open(s.FilesFrom)
 	if err != nil {
 		return nil, usagef("--files-from: %w", err)
 	}
 	defer f.Close()
 	list, err := files.ReadList(f, separator)
-	return list, listError(u.FilesFrom, err)
+	return list, listError(s.FilesFrom, err)
 }
 
 func listError(name string, err error) error {

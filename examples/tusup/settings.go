@@ -134,7 +134,9 @@ func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 	}
 	if flag.Tag.Has("file") {
 		for i := range texts {
-			texts[i] = s.config.resolved(texts[i])
+			if !isStateURL(texts[i]) {
+				texts[i] = s.config.resolved(texts[i])
+			}
 		}
 	}
 	return checked(flag, texts, inConfig)

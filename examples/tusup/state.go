@@ -20,11 +20,38 @@ import (
 // rememberCompleted is how long a complete upload is not repeated.
 const rememberCompleted = 30 * 24 * time.Hour
 
+// state is an open resume database.
+type state struct {
+	storage.Store
+	// shared is set for a database on PostgreSQL or NATS, which is required: without it, two
+	// machines could upload a file at the same time.
+	shared bool
+	close  func()
+}
+
+// fenceHeader is the default of examples/fence.
+const fenceHeader = "Upload-Fence"
+
+// options returns the options of clients that use the database; there may be none.
+func (s *state) options(opts tus.Options) tus.Options {
+	if s == nil {
+		return opts
+	}
+	opts.Store, opts.RequireStore = s.Store, s.shared
+	if s.shared {
+		opts.FenceHeader = fenceHeader
+	}
+	return opts
+}
+
 // openState opens the resume database. It returns nil with --no-state, and if the database
 // cannot be opened: that is an error only with --state, unless the disk is full or read-only.
-func (c *common) openState(p *program) (*boltstore.Store, error) {
+func (c *common) openState(ctx context.Context, p *program) (*state, error) {
 	if c.NoState {
 		return nil, nil
+	}
+	if c.sharedState() {
+		return c.openShared(ctx, p)
 	}
 	path, err := c.statePath()
 	if err != nil {
@@ -41,9 +68,12 @@ func (c *common) openState(p *program) (*boltstore.Store, error) {
 
 // openRequiredState opens the resume database. It returns nil only with --no-state: without a
 // database, a crash may upload a file twice.
-func (c *common) openRequiredState(p *program) (*boltstore.Store, error) {
+func (c *common) openRequiredState(ctx context.Context, p *program) (*state, error) {
 	if c.NoState {
 		return nil, nil
+	}
+	if c.sharedState() {
+		return c.openShared(ctx, p)
 	}
 	path, err := c.statePath()
 	if err != nil {
@@ -76,17 +106,23 @@ func isDiskError(err error) bool {
 }
 
 // openStore opens a database, which several tusup share, and logs its warnings.
-func openStore(p *program, path string) (*boltstore.Store, error) {
+func openStore(p *program, path string) (*state, error) {
 	store, err := boltstore.Open(path, &boltstore.Options{Shared: true, OnWarning: func(err error) { p.logf("warning: %v", err) }})
 	if errors.Is(err, storage.ErrCorrupt) {
 		err = fmt.Errorf("%w; move the file away to start with a new one", err)
 	}
-	return store, err
+	if err != nil {
+		return nil, err
+	}
+	return &state{Store: store, close: func() { store.Close() }}, nil
 }
 
 // openExistingState opens the resume database for list and forget. It returns nil if the
 // default database does not exist: no upload was ever interrupted.
-func (c *common) openExistingState(p *program) (*boltstore.Store, error) {
+func (c *common) openExistingState(ctx context.Context, p *program) (*state, error) {
+	if c.sharedState() {
+		return c.openShared(ctx, p)
+	}
 	path, err := c.statePath()
 	if err != nil {
 		return nil, err
@@ -122,17 +158,35 @@ func defaultState() (string, error) {
 }
 
 // closeState deletes records that are no longer needed, and closes the database.
-func closeState(ctx context.Context, store *boltstore.Store) {
+func closeState(ctx context.Context, store *state) {
 	// A failure was reported when an upload was stored, and the next run deletes them.
-	_, _ = storage.DeleteExpired(ctx, store, time.Now())
-	store.Close()
+	_ = store.deleteExpired(ctx)
+	store.close()
+}
+
+// deleteExpired deletes the records that are no longer needed, by the clock of the database if
+// it has one.
+func (s *state) deleteExpired(ctx context.Context) error {
+	now := time.Now()
+	if clock, ok := s.Store.(storage.Clock); ok {
+		var err error
+		if now, err = clock.Now(ctx); err != nil {
+			return err
+		}
+	}
+	_, err := storage.DeleteExpired(ctx, s.Store, now)
+	return err
 }
 
 // storeError returns a [tus.Hooks.OnStoreError] that logs the first error of the database: the
 // others most likely have the same cause, such as a full disk.
-func (o *output) storeError() func(*tus.Uploader, error) {
+func (o *output) storeError(shared bool) func(*tus.Uploader, error) {
 	var once sync.Once
 	return func(_ *tus.Uploader, err error) {
+		if shared { // it fails the upload if it continues
+			once.Do(func() { o.logf("warning: resume database: %v", err) })
+			return
+		}
 		o.unstored.Store(true)
 		once.Do(func() { o.logf("warning: uploads of this run cannot be resumed later: %v", err) })
 	}

@@ -26,13 +26,14 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 	if err != nil && !u.DryRun {
 		return err
 	}
-	opts, err := u.uploadOptions()
+	opts, err := u.uploadOptions(&u.naming)
 	if err != nil {
 		return err
 	}
 	opts.BufferLimit, opts.DeferLength, opts.Held, opts.Again = int64(u.BufferLimit), u.DeferredLength, u.heldPolicy(), u.Again
 	out := newOutput(p, c.JSON)
-	files, err := u.selectFiles(ctx, out)
+	files, err := u.selectFiles(ctx, u.Files, out)
+	files = u.withoutManifest(files, out)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 			AfterResponse: reached.response,
 			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
 			OnHeld:        u.heldHook(p, c),
-			OnStoreError:  out.storeError(),
+			OnStoreError:  out.storeError(c.sharedState()),
 		},
 	})
 	if err != nil {
@@ -112,13 +113,11 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 	if _, err := c.clientWith(endpoint, opts); err != nil {
 		return nil, nil, err
 	}
-	store, err := c.openState(p)
+	store, err := c.openState(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	if store != nil {
-		opts.Store = store
-	}
+	opts = store.options(opts)
 	out.unstored.Store(store == nil)
 	limit, endLimit := u.Bwlimit.start()
 	opts.RateLimit = limit
@@ -174,8 +173,8 @@ func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
 }
 
 // uploadOptions returns the options of each file that these flags set.
-func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
-	metadata, err := t.metadata()
+func (t *transfer) uploadOptions(n *naming) (tus.UploadOptions, error) {
+	metadata, err := n.metadata()
 	checksum := t.Checksum
 	if checksum == "auto" {
 		checksum = ""
@@ -193,7 +192,7 @@ func (t *transfer) uploadOptions() (tus.UploadOptions, error) {
 func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Client, files []file, opts tus.UploadOptions, out *output) {
 	jobs := func(yield func(tus.Job) bool) {
 		for _, f := range streamLast(files) {
-			job := u.job(ctx, f, opts, out)
+			job := u.job(ctx, c, f, opts, out)
 			if ctx.Err() != nil || !yield(job) {
 				return
 			}
@@ -209,10 +208,10 @@ func (u *uploadCommand) uploadAll(ctx context.Context, c *common, client *tus.Cl
 }
 
 // job prepares the upload of a file. If that fails, so does the job.
-func (u *uploadCommand) job(ctx context.Context, f file, opts tus.UploadOptions, out *output) tus.Job {
+func (u *uploadCommand) job(ctx context.Context, c *common, f file, opts tus.UploadOptions, out *output) tus.Job {
 	f.shown = out.progress.Start(f.shownName(), f.size)
 	opts.Hooks = f.shown.Hooks()
-	source, err := u.prepare(ctx, &f, &opts, out)
+	source, err := u.prepare(ctx, &f, &opts, c.sharedState(), out)
 	if err != nil {
 		source = brokenSource{err}
 	}

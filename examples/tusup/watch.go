@@ -24,9 +24,10 @@ type watchCommand struct {
 	GiveUp   int           `help:"Failed attempts after which a file is set aside; 0 means never. Failures of the server, of the network and of the credentials do not count." default:"10" placeholder:"N"`
 	FailedTo string        `help:"Directory for files that are set aside, each with NAME.reason.txt (default: .failed in DIR)." placeholder:"DIR"`
 	Follow   bool          `help:"Upload files to which symbolic links point."`
-	Metrics  string        `help:"Serve metrics for Prometheus at /metrics on this address." placeholder:"HOST:PORT"`
 
+	metricsFlags
 	transfer
+	naming
 }
 
 // Run uploads until the process is interrupted.
@@ -61,11 +62,11 @@ func (w *watchCommand) Run(ctx context.Context, p *program, c *common) error {
 	config.Upload = uploader.upload
 	config.Heartbeat = manager.interval()
 	config.Hooks = spool.Hooks{
-		OnReady: manager.ready,
+		OnReady: func() { manager.ready("scanning the directory") },
 		OnEnd:   report.end,
 		OnStatus: func(s spool.Status) {
 			metrics.status(s)
-			manager.status(s)
+			manager.status(statusText(s))
 		},
 		OnLog: func(text string) { p.logf("%s", text) },
 	}
@@ -91,6 +92,9 @@ func (w *watchCommand) check(c *common) error {
 		return usagef("--settle %v: must not be negative", w.Settle)
 	case w.GiveUp < 0:
 		return usagef("--give-up %d: must not be negative", w.GiveUp)
+	}
+	if _, err := w.metadata(); err != nil {
+		return err
 	}
 	return w.transfer.check(c)
 }

@@ -25,7 +25,7 @@ func newWatchReport(p *program, c *common, w *watchCommand, m *watchMetrics) *wa
 // end reports the end of an attempt. A file that is kept, and that an earlier process
 // uploaded, is not printed: there may be many after each start.
 func (o *watchReport) end(e spool.End) {
-	o.metrics.ended(e.Kind)
+	o.metrics.ended(string(e.Kind), e.Kind == spool.Uploaded)
 	name := filepath.Join(o.watch.Dir, e.File.Name)
 	if e.Result == nil {
 		e.Result = &tus.Result{Size: e.File.Size}
@@ -83,21 +83,7 @@ func (o *watchReport) printUploaded(name string, e spool.End) {
 		o.print(fileOf(file{path: name, size: e.File.Size}, r, nil))
 		return
 	}
-	what := "uploaded"
-	if e.Kind == spool.Already {
-		what = "already uploaded"
-	}
-	uploadURL := r.URL
-	if uploadURL == "" {
-		uploadURL = "complete, without a URL"
-	}
-	text := fmt.Sprintf("%s %s → %s, %s", what, name, uploadURL, bytesText(e.File.Size))
-	if e.Kind == spool.Uploaded {
-		text += fmt.Sprintf(" in %v", r.Stats.Elapsed.Round(time.Millisecond))
-	}
-	if r.Stats.ResumedFrom > 0 {
-		text += ", resumed from " + bytesText(r.Stats.ResumedFrom)
-	}
+	text := uploadedText(name, e.File.Size, r)
 	switch {
 	case e.Path != "":
 		text += ", moved to " + e.Path
@@ -105,6 +91,26 @@ func (o *watchReport) printUploaded(name string, e spool.End) {
 		text += ", deleted"
 	}
 	fmt.Fprintln(o.stdout, oneLine(text))
+}
+
+// uploadedText returns a line such as "uploaded a.jpg → URL, 4.1 MiB in 3 s".
+func uploadedText(name string, size int64, r *tus.Result) string {
+	what := "uploaded"
+	if r.AlreadyComplete {
+		what = "already uploaded"
+	}
+	uploadURL := r.URL
+	if uploadURL == "" {
+		uploadURL = "complete, without a URL"
+	}
+	text := fmt.Sprintf("%s %s → %s, %s", what, name, uploadURL, bytesText(size))
+	if !r.AlreadyComplete {
+		text += fmt.Sprintf(" in %v", r.Stats.Elapsed.Round(time.Millisecond))
+	}
+	if r.Stats.ResumedFrom > 0 {
+		text += ", resumed from " + bytesText(r.Stats.ResumedFrom)
+	}
+	return text
 }
 
 // summary prints the totals with --json.

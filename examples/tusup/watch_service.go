@@ -9,7 +9,7 @@ import (
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/spool"
 )
 
-// manager notifies systemd of the state of watch. Outside of a unit of systemd it does
+// manager notifies systemd of the state of watch or of a worker. Outside of a unit of systemd it does
 // nothing.
 type manager struct {
 	program  *program
@@ -35,8 +35,8 @@ func (m *manager) interval() time.Duration {
 	return longest
 }
 
-func (m *manager) ready() {
-	m.notify(daemon.SdNotifyReady + "\nSTATUS=scanning the directory")
+func (m *manager) ready(status string) {
+	m.notify(daemon.SdNotifyReady + "\nSTATUS=" + status)
 }
 
 func (m *manager) stopping() {
@@ -44,8 +44,8 @@ func (m *manager) stopping() {
 }
 
 // status sends a line about the queue. It is the proof of life for the watchdog as well.
-func (m *manager) status(s spool.Status) {
-	text := "STATUS=" + statusText(s)
+func (m *manager) status(line string) {
+	text := "STATUS=" + line
 	if m.watchdog > 0 {
 		text += "\n" + daemon.SdNotifyWatchdog
 	}

@@ -8,9 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/spool"
-	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/storage/boltstore"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -35,7 +34,8 @@ type watchUploader struct {
 	close   func()
 	// recording uploads no file that the resume database cannot record. The other client
 	// does, and is nil if it must not: because files are kept, so that only the database
-	// has the list of those that are uploaded, or because there is no database.
+	// has the list of those that are uploaded, or because there is no database,
+	// or because other machines share it.
 	recording, other *tus.Client
 }
 
@@ -43,7 +43,7 @@ type watchUploader struct {
 func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir string, metrics *watchMetrics) (*watchUploader, error) {
 	u := &watchUploader{watch: w, common: c, dir: dir, metrics: metrics, close: func() {}}
 	var err error
-	if u.options, err = w.uploadOptions(); err != nil {
+	if u.options, err = w.uploadOptions(&w.naming); err != nil {
 		return nil, err
 	}
 	u.options.Held = tus.HeldFail
@@ -61,7 +61,7 @@ func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir 
 	}
 	limit, endLimit := w.Bwlimit.start()
 	opts.RateLimit, u.close = limit, endLimit
-	store, err := c.openRequiredState(p)
+	store, err := c.openRequiredState(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +74,13 @@ func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir 
 		closeStore()
 		endLimit()
 	}
-	opts.Store = store
-	if w.Delete || w.MoveTo != "" {
-		u.other, err = c.newClient(p, c.endpoint(), opts)
-	} else {
+	opts = store.options(opts)
+	opts.Store = metrics.timed(opts.Store)
+	switch {
+	case !w.Delete && w.MoveTo == "":
 		opts.RememberCompleted = rememberKept
+	case !store.shared:
+		u.other, err = c.newClient(p, c.endpoint(), opts)
 	}
 	if err == nil {
 		opts.RequireStore = true
@@ -91,12 +93,12 @@ func (w *watchCommand) uploader(ctx context.Context, p *program, c *common, dir 
 }
 
 // upload implements [spool.Uploader].
-func (u *watchUploader) upload(ctx context.Context, f spool.File, link *spool.Link) (*tus.Result, error) {
+func (u *watchUploader) upload(ctx context.Context, f spool.File, l *link.Link) (*tus.Result, error) {
 	opts, err := u.optionsOf(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	result, err := u.uploadWith(ctx, u.recording, f, opts, link)
+	result, err := u.uploadWith(ctx, u.recording, f, opts, l)
 	if u.other == nil || !errors.Is(err, tus.ErrStore) || ctx.Err() != nil {
 		return result, err
 	}
@@ -104,27 +106,14 @@ func (u *watchUploader) upload(ctx context.Context, f spool.File, link *spool.Li
 	// complete on the server.
 	previous, findErr := u.other.PreviousUploads(ctx, tus.File(f.In(u.dir)), &opts)
 	if findErr != nil || len(previous) > 0 {
-		return result, fmt.Errorf("%w for the resume database: %w", spool.ErrWait, err)
+		return result, fmt.Errorf("%w for the resume database: %w", link.ErrWait, err)
 	}
-	return u.uploadWith(ctx, u.other, f, opts, link)
+	return u.uploadWith(ctx, u.other, f, opts, l)
 }
 
 // uploadWith uploads a file with one of the clients.
-func (u *watchUploader) uploadWith(ctx context.Context, client *tus.Client, f spool.File, opts tus.UploadOptions, link *spool.Link) (*tus.Result, error) {
-	opts.Hooks.OnRetry = func(_ *tus.Uploader, r tus.Retry) {
-		u.metrics.retries.Inc()
-		if r.Attempt > 1 { // a single failure is common
-			link.Failed(r.Err)
-		}
-	}
-	acknowledged := int64(-1)
-	opts.Hooks.OnProgress = func(_ *tus.Uploader, p tus.Progress) { // not called concurrently
-		// The first value may be from an earlier session. Bytes that are sent prove nothing.
-		if acknowledged >= 0 && p.Acknowledged > acknowledged {
-			link.Reached()
-		}
-		acknowledged = p.Acknowledged
-	}
+func (u *watchUploader) uploadWith(ctx context.Context, client *tus.Client, f spool.File, opts tus.UploadOptions, l *link.Link) (*tus.Result, error) {
+	opts.Hooks = linkHooks(u.metrics.metrics, l)
 	var unrecorded atomic.Bool
 	opts.Hooks.OnStoreError = func(*tus.Uploader, error) { unrecorded.Store(true) }
 	ctx, cancel := finishable(ctx, &unrecorded)
@@ -140,7 +129,7 @@ func (u *watchUploader) optionsOf(ctx context.Context, f spool.File) (tus.Upload
 	opts := u.options
 	source := file{path: f.In(u.dir), relative: f.Name, size: f.Size}
 	key := u.watch.keyMetadata(source, opts.Metadata)
-	opts.ResumeKey = u.watch.resumeKey(source.path, key)
+	opts.ResumeKey = u.watch.resumeKey(source, key, u.common.sharedState())
 	opts.Metadata = u.watch.fileMetadata(source, key)
 	if f.Size > 0 {
 		return opts, nil
@@ -187,7 +176,7 @@ func defersLength(ctx context.Context, client *tus.Client) (bool, error) {
 
 // cleaned removes old records from a store, now and then. It returns a function that ends
 // this and closes the store.
-func cleaned(ctx context.Context, store *boltstore.Store, warnings *storeWarnings) func() {
+func cleaned(ctx context.Context, store *state, warnings *storeWarnings) func() {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -195,7 +184,7 @@ func cleaned(ctx context.Context, store *boltstore.Store, warnings *storeWarning
 		ticker := time.NewTicker(cleanInterval)
 		defer ticker.Stop()
 		for ctx.Err() == nil {
-			if _, err := storage.DeleteExpired(ctx, store, time.Now()); err != nil && ctx.Err() == nil {
+			if err := store.deleteExpired(ctx); err != nil && ctx.Err() == nil {
 				warnings.warn(err)
 			}
 			select {
@@ -207,6 +196,6 @@ func cleaned(ctx context.Context, store *boltstore.Store, warnings *storeWarning
 	return func() {
 		cancel()
 		<-ended
-		store.Close()
+		store.close()
 	}
 }

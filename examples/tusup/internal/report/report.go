@@ -47,6 +47,7 @@ type File struct {
 	AlreadyUploaded bool   `json:"already_uploaded,omitempty" jsonschema_description:"An earlier run completed the upload, and this one sent nothing."`
 	Checksum        string `json:"checksum,omitempty" jsonschema_description:"Algorithm of the checksums that were sent with the chunks."`
 	Digest          string `json:"digest,omitempty" jsonschema_description:"Digest of the whole file, such as sha256:e3b0…"`
+	Worker          string `json:"worker,omitempty" jsonschema_description:"Name of the worker; absent unless tusup worker prints the object."`
 	Error           *Error `json:"error,omitempty" jsonschema_description:"Why the file was not uploaded."`
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -51,7 +52,7 @@ type Config struct {
 // server acknowledged all bytes and, if their digest is known, it matched. It is called for
 // a file again after a failure, and by the next process for a file that was complete, whose
 // result has AlreadyComplete. The result may be nil after an error.
-type Uploader func(ctx context.Context, f File, link *Link) (*tus.Result, error)
+type Uploader func(ctx context.Context, f File, l *link.Link) (*tus.Result, error)
 
 // Order is an order of files.
 type Order string

@@ -17,6 +17,7 @@
 //	queue               orders files, and wakes those that wait
 //	spool               decides what happens to a file, in one goroutine
 //	worker              uploads a file, then disposes of it, in one goroutine per file
-//	verdict, Link       attribute a failure to a file, to the server or to the store
 //	disposal, mover     keep, move, delete and set aside files
+//
+// Package link attributes a failure to a file, to the server or to the store.
 package spool

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/spool"
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -54,7 +55,7 @@ func TestRun_RetryInFlightStopsOtherUploads(t *testing.T) {
 	s := newSite(t)
 	var started []string
 	upload := s.config.Upload
-	s.config.Upload = func(ctx context.Context, f spool.File, link *spool.Link) (*tus.Result, error) {
+	s.config.Upload = func(ctx context.Context, f spool.File, link *link.Link) (*tus.Result, error) {
 		s.locked(func() { started = append(started, f.Name) })
 		if f.Name == "a" {
 			link.Failed(networkError())

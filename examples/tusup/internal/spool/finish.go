@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 )
 
 const (
@@ -88,7 +90,7 @@ func (s *spool) finishUpload(ctx context.Context, r result) {
 
 // finishFailure handles a failed upload.
 func (s *spool) finishFailure(ctx context.Context, r result) {
-	e, v := r.entry, judge(r.err)
+	e, v := r.entry, link.Judge(r.err)
 	switch {
 	case ctx.Err() != nil:
 		s.queue.set(e, ready, time.Time{})
@@ -100,15 +102,15 @@ func (s *spool) finishFailure(ctx context.Context, r result) {
 	accepts := s.successes > e.successes // other files, since the last failure
 	e.successes = s.successes
 	switch v {
-	case sourceChanged: // to a version with the same size and time
+	case link.SourceChanged: // to a version with the same size and time
 		s.end(r, Changed, r.err)
 		s.later(e)
 		return
-	case tryLater:
+	case link.TryLater:
 		s.end(r, Held, r.err)
 		s.queue.set(e, waiting, time.Now().Add(heldDelay))
 		return
-	case fileRefused:
+	case link.FileRefused:
 		if s.GiveUp > 0 && s.refusals < maxRefusals {
 			s.link.Reached()
 			s.refusals++
@@ -116,17 +118,17 @@ func (s *spool) finishFailure(ctx context.Context, r result) {
 			s.setAside(ctx, r)
 			return
 		}
-		s.link.fail(r.err, time.Now())
-	case serverFailed:
+		s.link.Fail(r.err, time.Now())
+	case link.ServerFailed:
 		if !accepts {
-			s.link.fail(r.err, time.Now())
+			s.link.Fail(r.err, time.Now())
 			break
 		}
 		e.attempts++
-	case fileUnread:
+	case link.FileUnread:
 		e.attempts++
 	default:
-		s.link.fail(r.err, time.Now())
+		s.link.Fail(r.err, time.Now())
 	}
 	if s.GiveUp > 0 && e.attempts >= s.GiveUp {
 		s.setAside(ctx, r)

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/spool"
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -65,7 +66,7 @@ func (s *site) locked(f func()) {
 	f()
 }
 
-func (s *site) upload(ctx context.Context, f spool.File, link *spool.Link) (*tus.Result, error) {
+func (s *site) upload(ctx context.Context, f spool.File, link *link.Link) (*tus.Result, error) {
 	s.locked(func() {
 		s.attempts = append(s.attempts, f.Name)
 		s.inFlight++

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/examples/tusup/internal/spool"
 	"github.com/seed-175555ba/tus-go/storage"
 	"github.com/seed-175555ba/tus-go/tus"
@@ -120,7 +121,7 @@ func TestRun_TwoProcessesShareFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.config.Upload = func(ctx context.Context, f spool.File, _ *spool.Link) (*tus.Result, error) {
+		s.config.Upload = func(ctx context.Context, f spool.File, _ *link.Link) (*tus.Result, error) {
 			return client.Upload(ctx, tus.File(f.In(s.dir)), &tus.UploadOptions{Held: tus.HeldFail, CreationLimit: -1})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cenkalti/backoff/v4"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -42,27 +43,9 @@ type entry struct {
 func (e *entry) delay() time.Duration {
 	e.failures++
 	if e.retries == nil {
-		e.retries = newBackoff()
+		e.retries = link.NewBackoff()
 	}
 	return e.retries.NextBackOff()
-}
-
-const (
-	firstDelay   = time.Second
-	longestDelay = 5 * time.Minute
-)
-
-// newBackoff returns an endless back-off of at most longestDelay. Its randomness keeps the
-// machines of a site from returning to a server at the same moment.
-func newBackoff() *backoff.ExponentialBackOff {
-	const randomness = 0.25
-	return backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(firstDelay),
-		backoff.WithMultiplier(2),
-		backoff.WithRandomizationFactor(randomness),
-		backoff.WithMaxInterval(time.Duration(float64(longestDelay)/(1+randomness))),
-		backoff.WithMaxElapsedTime(0),
-	)
 }
 
 // queue has all files of the spool: the ready ones in order, and the settling and waiting

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 )
 
 // defaultHeartbeat is the default of Config.Heartbeat.
@@ -55,7 +57,7 @@ type spool struct {
 	notifier    *notifier
 	temporaries *temporaries
 	worker      *worker
-	link        *Link
+	link        *link.Link
 
 	results chan result
 	found   chan []sighting // of walks
@@ -87,7 +89,7 @@ func newSpool(c Config) *spool {
 		queue:       newQueue(c.Order),
 		scan:        &scanner{dir: c.Dir, follow: c.Follow, excluded: within(c.Dir, c.MoveTo, c.FailedTo)},
 		temporaries: newTemporaries(),
-		link:        newLink(),
+		link:        link.New(),
 		results:     make(chan result),
 		found:       make(chan []sighting),
 		ended:       make(chan walkEnd),
@@ -143,7 +145,7 @@ func (s *spool) run(ctx context.Context) error {
 			s.wakeUp()
 		case <-heartbeat.C:
 			s.report()
-		case <-s.link.changed:
+		case <-s.link.Changed():
 			s.sayOutage()
 		case <-nextScan.C:
 			s.walk(ctx, ".")
@@ -188,7 +190,7 @@ func (s *spool) start(ctx context.Context) {
 		if e == nil {
 			return
 		}
-		if down, _ := s.link.state(); down != (outage{}) && e.failures > 0 {
+		if down, _ := s.link.State(); down != (link.Outage{}) && e.failures > 0 {
 			e = s.queue.probe()
 		}
 		s.do(ctx, e, job{})
@@ -208,8 +210,8 @@ func (s *spool) do(ctx context.Context, e *entry, j job) {
 // mayStart reports whether another upload may start. Without a server, one at a time is
 // tried, after a back-off.
 func (s *spool) mayStart() bool {
-	down, until := s.link.state()
-	if down == (outage{}) {
+	down, until := s.link.State()
+	if down == (link.Outage{}) {
 		return len(s.queue.busy) < s.Concurrency
 	}
 	return len(s.queue.busy) == 0 && !time.Now().Before(until)
@@ -222,7 +224,7 @@ func (s *spool) idle() time.Duration {
 	if due, ok := s.queue.nextDue(); ok {
 		wait = min(wait, time.Until(due))
 	}
-	if down, until := s.link.state(); down != (outage{}) && len(s.queue.busy) == 0 && s.queue.first() != nil {
+	if down, until := s.link.State(); down != (link.Outage{}) && len(s.queue.busy) == 0 && s.queue.first() != nil {
 		wait = min(wait, time.Until(until))
 	}
 	return max(0, wait)
@@ -260,24 +262,24 @@ func (s *spool) report() {
 
 func (s *spool) status() Status {
 	status := s.queue.status()
-	down, _ := s.link.state()
+	down, _ := s.link.State()
 	status.Down = down.String()
 	return status
 }
 
 // sayOutage logs when the server becomes unreachable or reachable.
 func (s *spool) sayOutage() {
-	down, _ := s.link.state()
-	if down.what == s.said.outage {
+	down, _ := s.link.State()
+	if down.What == s.said.outage {
 		return
 	}
-	s.said.outage = down.what
+	s.said.outage = down.What
 	status := s.status()
 	waiting := "1 file waits"
 	if n := status.Waiting + status.InFlight; n != 1 {
 		waiting = fmt.Sprintf("%d files wait", n)
 	}
-	if down == (outage{}) {
+	if down == (link.Outage{}) {
 		s.logf("server reachable again; %s", waiting)
 	} else {
 		s.logf("%v; %s; retrying", down, waiting)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/seed-175555ba/tus-go/examples/tusup/internal/link"
 	"github.com/seed-175555ba/tus-go/tus"
 )
 
@@ -37,7 +38,7 @@ type result struct {
 // worker does jobs.
 type worker struct {
 	upload   Uploader
-	link     *Link
+	link     *link.Link
 	disposal *disposal
 }
 

@@ -35,7 +35,8 @@ func objects() []any {
 	return []any{
 		report.File{}, report.Summary{}, report.Failure{}, report.Info{}, report.Terminated{},
 		report.Capabilities{}, report.Record{}, report.Forgotten{}, report.Serving{},
-		report.Remote{}, report.Planned{}, report.Plan{}, report.Verified{}, doctor.Report{},
+		report.Remote{}, report.Queued{}, report.QueuedSummary{}, report.Job{}, report.QueueSummary{},
+		report.Planned{}, report.Plan{}, report.Verified{}, doctor.Report{},
 	}
 }
 

@@ -1,4 +1,6 @@
-package spool
+// Package link has the state of the way to the server, for commands that upload until they are
+// interrupted, and attributes failed uploads to the file, to the server or to the store.
+package link
 
 import (
 	"errors"
@@ -17,50 +19,54 @@ import (
 // tried, after a back-off. It may be used from several goroutines.
 type Link struct {
 	mu      sync.Mutex
-	outage  outage
+	outage  Outage
 	until   time.Time // no upload starts before
 	retries *backoff.ExponentialBackOff
 	changed chan struct{} // has a value after a change of outage
 }
 
-// outage is why no upload can succeed; the zero value is none.
-type outage struct{ what, cause string }
+// Outage is why no upload can succeed; the zero value is none.
+type Outage struct{ What, Cause string }
 
-func (o outage) String() string {
-	if o.what == "" {
+func (o Outage) String() string {
+	if o.What == "" {
 		return ""
 	}
-	return o.what + ": " + o.cause
+	return o.What + ": " + o.Cause
 }
 
-func newLink() *Link {
-	return &Link{retries: newBackoff(), changed: make(chan struct{}, 1)}
+// New returns a link without an outage.
+func New() *Link {
+	return &Link{retries: NewBackoff(), changed: make(chan struct{}, 1)}
 }
+
+// Changed returns a channel that receives after a change of the outage.
+func (l *Link) Changed() <-chan struct{} { return l.changed }
 
 // Failed reports a failure that an upload in flight retries on its own.
 func (l *Link) Failed(err error) {
-	if v := judge(err); v == serverDown || v == storeDown {
+	if v := Judge(err); v == ServerDown || v == StoreDown {
 		l.set(outageOf(err))
 	}
 }
 
 // Reached reports that the server acknowledged bytes or completed an upload.
 func (l *Link) Reached() {
-	l.set(outage{})
+	l.set(Outage{})
 }
 
-// fail reports an upload that failed. It delays the next one.
-func (l *Link) fail(err error, now time.Time) {
+// Fail reports an upload that failed. It delays the next one.
+func (l *Link) Fail(err error, now time.Time) {
 	l.set(outageOf(err))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.until = now.Add(l.retries.NextBackOff())
 }
 
-func (l *Link) set(o outage) {
+func (l *Link) set(o Outage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if o == (outage{}) {
+	if o == (Outage{}) {
 		l.retries.Reset()
 		l.until = time.Time{}
 	}
@@ -74,30 +80,30 @@ func (l *Link) set(o outage) {
 	}
 }
 
-// state returns the outage, and when an upload may be tried despite it.
-func (l *Link) state() (outage, time.Time) {
+// State returns the outage, and when an upload may be tried despite it.
+func (l *Link) State() (Outage, time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.outage, l.until
 }
 
 // outageOf describes an error that concerns all files.
-func outageOf(err error) outage {
+func outageOf(err error) Outage {
 	var e *tus.Error
 	switch {
 	case errors.Is(err, tus.ErrStore):
-		return outage{"resume database failed", err.Error()}
+		return Outage{"resume database failed", err.Error()}
 	case !errors.As(err, &e):
-		return outage{"uploads fail", err.Error()}
+		return Outage{"uploads fail", err.Error()}
 	case e.StatusCode != 0:
-		return outage{"server refuses uploads", fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))}
+		return Outage{"server refuses uploads", fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))}
 	case e.Err == nil:
-		return outage{"server unreachable", e.Error()}
+		return Outage{"server unreachable", e.Error()}
 	}
 	cause := e.Err
 	var errno syscall.Errno // without the addresses, which differ for each connection
 	if errors.As(err, &errno) {
 		cause = errno
 	}
-	return outage{"server unreachable", cause.Error()}
+	return Outage{"server unreachable", cause.Error()}
 }
