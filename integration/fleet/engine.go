@@ -1,0 +1,50 @@
+//go:build unix
+
+package fleet
+
+import (
+	"context"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/integration/postgres"
+)
+
+// engine is what keeps the state of uploads.
+type engine interface {
+	name() string
+	// url is what a worker connects to.
+	url() string
+	// fail kills a server, and repairs the engine: after the time down, another server can
+	// take over.
+	fail(down time.Duration) error
+	// signal sends a signal to all servers.
+	signal(syscall.Signal)
+}
+
+const (
+	engineNATS     = "NATS"
+	enginePostgres = "PostgreSQL"
+)
+
+// openEngine opens the store of an engine and returns a function that closes it.
+func openEngine(ctx context.Context, engine, url string) (sharedStore, func(), error) {
+	if engine == engineNATS {
+		return openNATS(ctx, url)
+	}
+	return openPostgres(ctx, url)
+}
+
+// eachEngine runs a test with all engines at the same time.
+func eachEngine(t *testing.T, test func(*testing.T, engine)) {
+	t.Run(engineNATS, func(t *testing.T) {
+		t.Parallel()
+		test(t, newNATS(t))
+	})
+	t.Run(enginePostgres, func(t *testing.T) {
+		t.Parallel()
+		postgres.Need(t)
+		test(t, newPostgres(t))
+	})
+}
