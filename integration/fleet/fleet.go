@@ -261,6 +261,7 @@ func (m *member) stop() error {
 	f.takeovers.lost(m.name, stopped, time.Now())
 	time.Sleep(f.lease * 3 / 2)
 	f.takeovers.resumed(m.name, time.Now())
+	f.t.Logf("worker %s runs again at %s", m.name, time.Now().Format("15:04:05.000"))
 	err := m.process.Signal(syscall.SIGCONT)
 	f.mu.Lock()
 	m.stopped = false
@@ -323,6 +324,6 @@ func (f *fleet) wait(limit time.Duration, what string, met func() bool) bool {
 func (f *fleet) problems() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := append(append(f.failures, f.files.mismatches...), f.recorder.writers().late...)
+	all := append(append(f.failures, f.files.mismatches...), f.recorder.writers().problems...)
 	return strings.Join(all[:min(len(all), 20)], "\n")
 }

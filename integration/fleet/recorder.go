@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"path"
@@ -19,8 +20,18 @@ type patch struct {
 	worker      string
 	fence       int64
 	bytes       int64
+	arrived     time.Time
 	first, last time.Time // of the bytes
 	status      int       // 0 while it runs
+}
+
+func (p *patch) String() string {
+	show := func(t time.Time) string { return t.Format("15:04:05.000") }
+	text := fmt.Sprintf("worker %s with fence %d at %s: %d", p.worker, p.fence, show(p.arrived), p.status)
+	if p.bytes > 0 {
+		text += fmt.Sprintf(", %d bytes from %s to %s", p.bytes, show(p.first), show(p.last))
+	}
+	return text
 }
 
 // upload is an upload on the server.
@@ -71,7 +82,7 @@ func (r *recorder) record(next http.Handler) http.Handler {
 			next.ServeHTTP(w, req)
 			return
 		}
-		p := &patch{worker: worker}
+		p := &patch{worker: worker, arrived: time.Now()}
 		p.fence, _ = strconv.ParseInt(req.Header.Get(fenceHeader), 10, 64)
 		r.mu.Lock()
 		up.patches = append(up.patches, p)
@@ -188,14 +199,17 @@ type writers struct {
 	earlier     int // requests of a worker after one of a later holder
 	accepted    int // of those, with bytes
 	received    int64
-	late        []string
+	problems    []string
 }
 
 // writers compares the requests for each upload.
 func (r *recorder) writers() writers {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := writers{uploads: len(r.uploads), received: r.received, late: r.late}
+	w := writers{uploads: len(r.uploads), received: r.received, problems: slices.Clone(r.late)}
+	report := func(what string, p, q *patch, file string) {
+		w.problems = append(w.problems, fmt.Sprintf("%s: %s: %v; %v", file, what, p, q))
+	}
 	for _, up := range r.uploads {
 		w.patches += len(up.patches)
 		var newest *patch
@@ -203,6 +217,7 @@ func (r *recorder) writers() writers {
 			for _, q := range up.patches[:i] {
 				if p.worker != q.worker && p.bytes > 0 && q.bytes > 0 && p.first.Before(q.last) && q.first.Before(p.last) {
 					w.overlapping++
+					report("overlapping", q, p, up.file)
 				}
 			}
 			switch {
@@ -210,6 +225,7 @@ func (r *recorder) writers() writers {
 				newest = p
 			default:
 				w.earlier++
+				report("earlier holder", newest, p, up.file)
 				if p.bytes > 0 {
 					w.accepted++
 				}
