@@ -93,6 +93,9 @@ func (x *exchange) start() (stop func()) {
 }
 
 func (x *exchange) run() (*reply, error) {
+	if x.checkLease != nil {
+		x.checkLease(x.caller)
+	}
 	req, err := x.newRequest()
 	if err != nil || x.caller.Err() != nil { // a hook may have canceled it
 		return nil, x.unsent(err)
