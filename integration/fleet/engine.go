@@ -36,11 +36,12 @@ func openEngine(ctx context.Context, engine, url string) (sharedStore, func(), e
 	return openPostgres(ctx, url)
 }
 
-// eachEngine runs a test with all engines at the same time.
-func eachEngine(t *testing.T, test func(*testing.T, engine)) {
+// eachEngine runs a test with all engines at the same time. nodes is the number of nodes of a
+// cluster of NATS.
+func eachEngine(t *testing.T, nodes int, test func(*testing.T, engine)) {
 	t.Run(engineNATS, func(t *testing.T) {
 		t.Parallel()
-		test(t, newNATS(t))
+		test(t, newNATS(t, nodes))
 	})
 	t.Run(enginePostgres, func(t *testing.T) {
 		t.Parallel()

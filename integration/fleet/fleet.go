@@ -35,8 +35,9 @@ type fleet struct {
 	takeovers *takeovers
 	files     *files
 	lease     time.Duration
-	machines  bool // the workers have namespaces of their own
-	clocks    bool // their clocks differ
+	rate      int64 // of each upload; see workerConfig
+	machines  bool  // the workers have namespaces of their own
+	clocks    bool  // their clocks differ
 
 	mu       sync.Mutex
 	members  []*member
@@ -61,7 +62,7 @@ type member struct {
 
 func newFleet(t testing.TB, e engine, lease time.Duration, seed uint64) *fleet {
 	t.Helper()
-	f := &fleet{t: t, engine: e, lease: lease, takeovers: newTakeovers(lease), ended: map[string]int{}}
+	f := &fleet{t: t, engine: e, lease: lease, rate: clientRate, takeovers: newTakeovers(lease), ended: map[string]int{}}
 	f.recorder = newRecorder(serverRate, f.takeovers.request)
 	f.server = tusdtest.Start(t, &tusdtest.Options{Wrap: f.recorder.record})
 	dir := filepath.Join(t.TempDir(), "files")
@@ -122,12 +123,45 @@ func probeMachines(t testing.TB) (machines, clocks bool) {
 func (f *fleet) start(n int) {
 	f.t.Helper()
 	for i := range n {
-		m := &member{fleet: f, index: i, ahead: []time.Duration{0, 10 * time.Minute, -10 * time.Minute}[i%3]}
-		f.mu.Lock()
-		f.members = append(f.members, m)
-		f.mu.Unlock()
-		m.start()
+		f.startAhead([]time.Duration{0, 10 * time.Minute, -10 * time.Minute}[i%3])
 	}
+}
+
+// startAhead starts a worker whose clock is ahead.
+func (f *fleet) startAhead(ahead time.Duration) {
+	f.t.Helper()
+	f.mu.Lock()
+	m := &member{fleet: f, index: len(f.members), ahead: ahead}
+	f.members = append(f.members, m)
+	f.mu.Unlock()
+	m.start()
+}
+
+// startSlowly starts one worker with uploads that last longer than any test.
+func (f *fleet) startSlowly(uploads int) {
+	f.t.Helper()
+	f.rate = 8 << 10
+	if err := f.files.fill(uploads); err != nil {
+		f.t.Fatal(err)
+	}
+	f.start(1)
+	if !f.wait(time.Minute, "start of all uploads", func() bool { return f.writing() == uploads }) {
+		f.t.FailNow()
+	}
+}
+
+// writing returns the number of uploads of which bytes were received.
+func (f *fleet) writing() int {
+	r := f.recorder
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, up := range r.uploads {
+		if len(up.patches) > 0 && up.patches[0].bytes > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // start starts the worker, with another name than before.
@@ -140,7 +174,7 @@ func (m *member) start() {
 	f.mu.Unlock()
 	config := workerConfig{
 		Name: name, Engine: f.engine.name(), URL: f.engine.url(), Endpoint: f.server.Endpoint(), Dir: f.files.dir,
-		Written: m.counter, Lease: f.lease, Rate: clientRate, Machine: f.machines,
+		Written: m.counter, Lease: f.lease, Rate: f.rate, Machine: f.machines,
 	}
 	if f.clocks {
 		config.Ahead = m.ahead
@@ -219,6 +253,15 @@ func (f *fleet) anyStopped() bool {
 
 // end ends the worker with a signal and starts the next one.
 func (m *member) end(why cause) error {
+	if err := m.leave(why); err != nil {
+		return err
+	}
+	m.start()
+	return nil
+}
+
+// leave ends the worker with a signal.
+func (m *member) leave(why cause) error {
 	f := m.fleet
 	at := time.Now()
 	if why == terminated {
@@ -236,7 +279,6 @@ func (m *member) end(why cause) error {
 		f.takeovers.lost(m.name, why, at)
 	}
 	f.count(m)
-	m.start()
 	return nil
 }
 

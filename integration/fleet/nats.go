@@ -42,10 +42,12 @@ func runNATS(ctx context.Context, encoded []byte, emit func(any)) error {
 	opts := &server.Options{
 		ServerName: c.Name, Host: "127.0.0.1", Port: c.Port, NoLog: true, NoSigs: true,
 		JetStream: true, StoreDir: c.Dir, SyncAlways: true,
-		Cluster: server.ClusterOpts{Name: "fleet", Host: "127.0.0.1", Port: c.Cluster},
 	}
-	for _, port := range c.Routes {
-		opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", port)})
+	if len(c.Routes) > 1 {
+		opts.Cluster = server.ClusterOpts{Name: "fleet", Host: "127.0.0.1", Port: c.Cluster}
+		for _, port := range c.Routes {
+			opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats", Host: fmt.Sprint("127.0.0.1:", port)})
+		}
 	}
 	s, err := server.NewServer(opts)
 	if err != nil {
@@ -62,7 +64,7 @@ func runNATS(ctx context.Context, encoded []byte, emit func(any)) error {
 	return nil
 }
 
-// natsCluster is a cluster of three nodes.
+// natsCluster is a cluster of one or three nodes.
 type natsCluster struct {
 	t     testing.TB
 	nodes []natsConfig
@@ -70,9 +72,9 @@ type natsCluster struct {
 	next  int // the node to kill
 }
 
-func newNATS(t testing.TB) engine {
+func newNATS(t testing.TB, nodes int) engine {
 	t.Helper()
-	c := &natsCluster{t: t, procs: make([]*child.Process, 3)}
+	c := &natsCluster{t: t, procs: make([]*child.Process, nodes)}
 	var routes []int
 	for i := range c.procs {
 		routes = append(routes, postgres.FreePort(t))
@@ -87,12 +89,16 @@ func newNATS(t testing.TB) engine {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	// The bucket exists before the workers start.
-	_, end, err := openStore(ctx, engineNATS, c.url())
-	if err != nil {
-		t.Fatal(err)
+	for {
+		_, end, err := openReplicated(ctx, c.url(), nodes)
+		if err == nil {
+			end()
+			return c
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
 	}
-	end()
-	return c
 }
 
 func (c *natsCluster) start(i int) error {
@@ -135,13 +141,18 @@ func (c *natsCluster) signal(s syscall.Signal) {
 	}
 }
 
-// openNATS opens the store with the options of the connection that natsstore recommends.
+// openNATS opens the store of a bucket that exists.
 func openNATS(ctx context.Context, url string) (sharedStore, func(), error) {
+	return openReplicated(ctx, url, 0)
+}
+
+// openReplicated opens the store with the options of the connection that natsstore recommends.
+func openReplicated(ctx context.Context, url string, replicas int) (sharedStore, func(), error) {
 	conn, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.PingInterval(time.Second))
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := natsstore.Open(ctx, conn, &natsstore.Options{Replicas: 3})
+	store, err := natsstore.Open(ctx, conn, &natsstore.Options{Replicas: replicas})
 	if err != nil {
 		conn.Close()
 		return nil, nil, err

@@ -19,6 +19,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// killsVariable is the number of kills of a long run.
+const killsVariable = "TUS_SOAK_FLEET"
+
 // soakPlan says what a soak does.
 type soakPlan struct {
 	kills int           // of workers
@@ -31,10 +34,10 @@ type soakPlan struct {
 
 func planOf(t *testing.T, e engine) soakPlan {
 	p := soakPlan{kills: 25, pause: 700 * time.Millisecond, open: 8, fail: 8 * time.Second, down: time.Second, lease: 5 * time.Second}
-	if value := os.Getenv("TUS_SOAK_FLEET"); value != "" {
+	if value := os.Getenv(killsVariable); value != "" {
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
-			t.Fatalf("TUS_SOAK_FLEET is %q, not a number of kills", value)
+			t.Fatalf("%s is %q, not a number of kills", killsVariable, value)
 		}
 		p.kills, p.fail, p.open = n, 20*time.Second, 12
 		if e.name() == enginePostgres {
@@ -45,7 +48,8 @@ func planOf(t *testing.T, e engine) soakPlan {
 }
 
 func TestFleet_SurvivesKills(t *testing.T) {
-	eachEngine(t, func(t *testing.T, e engine) {
+	t.Parallel() // mostly waits
+	eachEngine(t, 3, func(t *testing.T, e engine) {
 		plan := planOf(t, e)
 		seed := uint64(time.Now().UnixNano())
 		if given := os.Getenv("TUS_SOAK_SEED"); given != "" {

@@ -66,6 +66,7 @@ const (
 	eventDone     = "done"     // the upload is complete
 	eventEnded    = "ended"    // the upload ended, and will be resumed
 	eventFailed   = "failed"   // the upload ended with an error that must not occur
+	eventGivenUp  = "given up" // no more bytes are sent, because the store is away
 )
 
 type workerEvent struct {
@@ -121,6 +122,7 @@ func runWorker(ctx context.Context, encoded []byte, emit func(any)) error {
 		HTTPClient: &http.Client{Transport: transport},
 		Header:     http.Header{workerHeader: {w.Name}}, FenceHeader: fenceHeader,
 		Store: w.store, RequireStore: true, Lease: w.Lease, RememberCompleted: time.Hour,
+		Hooks: tus.Hooks{OnStateChange: w.changed},
 		Retry: tus.RetryPolicy{MaxRetries: 1000, Delay: func(int) time.Duration { return 50 * time.Millisecond }},
 	})
 	if err != nil {
@@ -131,6 +133,15 @@ func runWorker(ctx context.Context, encoded []byte, emit func(any)) error {
 	w.watch(ctx)
 	w.work.Wait()
 	return nil
+}
+
+// changed reports that an upload ends because the store is away. Upload returns later: it tries
+// to release the lease.
+func (w *worker) changed(u *tus.Uploader, _, to tus.State, err error) {
+	if to == tus.StateFailed && errors.Is(err, tus.ErrStore) {
+		left := w.store.end(u.Name()).Sub(time.Now().Add(-w.Ahead))
+		w.emit(workerEvent{Kind: eventGivenUp, File: u.Name(), Left: left, Error: err.Error()})
+	}
 }
 
 // openStore opens the store of the engine, which may be down for a while.
@@ -197,10 +208,7 @@ func (w *worker) upload(ctx context.Context, name string) {
 			if errors.Is(err, tus.ErrStore) || errors.Is(err, tus.ErrLeaseLost) {
 				kind = eventEnded
 			}
-			w.emit(workerEvent{
-				Kind: kind, File: name, Error: err.Error(), Store: errors.Is(err, tus.ErrStore),
-				Left: w.store.end(name).Sub(time.Now().Add(-w.Ahead)),
-			})
+			w.emit(workerEvent{Kind: kind, File: name, Error: err.Error(), Store: errors.Is(err, tus.ErrStore)})
 		}
 		select {
 		case <-ctx.Done():
