@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"context"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,16 +37,18 @@ func openEngine(ctx context.Context, engine, url string) (sharedStore, func(), e
 	return openPostgres(ctx, url)
 }
 
-// eachEngine runs a test with all engines at the same time. nodes is the number of nodes of a
-// cluster of NATS.
+// eachEngine runs a test with all engines at the same time, whatever the number of processors:
+// the tests mostly wait. nodes is the number of nodes of a cluster of NATS.
 func eachEngine(t *testing.T, nodes int, test func(*testing.T, engine)) {
-	t.Run(engineNATS, func(t *testing.T) {
-		t.Parallel()
-		test(t, newNATS(t, nodes))
+	var tests sync.WaitGroup
+	tests.Go(func() {
+		t.Run(engineNATS, func(t *testing.T) { test(t, newNATS(t, nodes)) })
 	})
-	t.Run(enginePostgres, func(t *testing.T) {
-		t.Parallel()
-		postgres.Need(t)
-		test(t, newPostgres(t))
+	tests.Go(func() {
+		t.Run(enginePostgres, func(t *testing.T) {
+			postgres.Need(t)
+			test(t, newPostgres(t))
+		})
 	})
+	tests.Wait()
 }

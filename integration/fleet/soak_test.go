@@ -28,18 +28,23 @@ type soakPlan struct {
 	pause time.Duration // between two kills
 	open  int           // incomplete files at a time
 	fail  time.Duration // between two failures of the engine
+	fails int           // at most
 	down  time.Duration // of a server that failed
 	lease time.Duration
+	timed bool // the times are tested
 }
 
 func planOf(t *testing.T, e engine) soakPlan {
-	p := soakPlan{kills: 25, pause: 700 * time.Millisecond, open: 8, fail: 8 * time.Second, down: time.Second, lease: 5 * time.Second}
+	p := soakPlan{
+		kills: 25, pause: 500 * time.Millisecond, open: 8,
+		fail: 8 * time.Second, fails: 1, down: time.Second, lease: 5 * time.Second,
+	}
 	if value := os.Getenv(killsVariable); value != "" {
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
 			t.Fatalf("%s is %q, not a number of kills", killsVariable, value)
 		}
-		p.kills, p.fail, p.open = n, 20*time.Second, 12
+		p.kills, p.pause, p.open, p.fail, p.fails, p.timed = n, 700*time.Millisecond, 12, 20*time.Second, n, true
 		if e.name() == enginePostgres {
 			p.fail = 90 * time.Second
 		}
@@ -63,6 +68,9 @@ func TestFleet_SurvivesKills(t *testing.T) {
 		row := f.soak(plan, rand.New(rand.NewPCG(seed, 1)))
 		t.Log("\n" + row.String())
 		row.check(t)
+		if plan.timed { // a short run shares the processors with other tests
+			row.checkTimes(t)
+		}
 		if text := f.problems(); text != "" {
 			t.Error(text)
 		}
@@ -83,7 +91,7 @@ func (f *fleet) soak(plan soakPlan, random *rand.Rand) *tally {
 	failures, endFailures := context.WithCancel(ctx)
 	go func() {
 		defer close(failing)
-		for {
+		for range plan.fails {
 			select {
 			case <-failures.Done():
 				return
