@@ -303,7 +303,7 @@ func (m *member) stop() error {
 	f.takeovers.lost(m.name, stopped, time.Now())
 	time.Sleep(f.lease * 3 / 2)
 	f.takeovers.resumed(m.name, time.Now())
-	f.t.Logf("worker %s runs again at %s", m.name, time.Now().Format("15:04:05.000"))
+	f.t.Logf("worker %s runs again at %s", m.name, clock(time.Now()))
 	err := m.process.Signal(syscall.SIGCONT)
 	f.mu.Lock()
 	m.stopped = false

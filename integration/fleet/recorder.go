@@ -26,10 +26,9 @@ type patch struct {
 }
 
 func (p *patch) String() string {
-	show := func(t time.Time) string { return t.Format("15:04:05.000") }
-	text := fmt.Sprintf("worker %s with fence %d at %s: %d", p.worker, p.fence, show(p.arrived), p.status)
+	text := fmt.Sprintf("worker %s with fence %d at %s: %d", p.worker, p.fence, clock(p.arrived), p.status)
 	if p.bytes > 0 {
-		text += fmt.Sprintf(", %d bytes from %s to %s", p.bytes, show(p.first), show(p.last))
+		text += fmt.Sprintf(", %d bytes from %s to %s", p.bytes, clock(p.first), clock(p.last))
 	}
 	return text
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +68,7 @@ func TestFleet_SurvivesKills(t *testing.T) {
 		f := newFleet(t, e, plan.lease, seed)
 		row := f.soak(plan, rand.New(rand.NewPCG(seed, 1)))
 		t.Log("\n" + row.String())
+		t.Logf("slow takeovers:\n%s", strings.Join(f.takeovers.slow(plan.lease+time.Second), "\n"))
 		row.check(t)
 		if plan.timed { // a short run shares the processors with other tests
 			row.checkTimes(t)
@@ -102,6 +104,7 @@ func (f *fleet) soak(plan soakPlan, random *rand.Rand) *tally {
 				f.t.Errorf("failure of the engine: %v", err)
 				return
 			}
+			f.t.Logf("a server of the engine failed at %s", clock(from))
 			f.takeovers.outage(from, from.Add(plan.down+time.Second))
 			row.failovers++
 		}

@@ -3,6 +3,7 @@
 package fleet
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -19,8 +20,9 @@ const (
 
 // takeover is the time from the loss of a worker to the first request of the next one.
 type takeover struct {
-	cause cause
-	file  string
+	loss
+	file string
+	next string // the worker that took over
 	span
 }
 
@@ -133,7 +135,7 @@ func (t *takeovers) resumed(worker string, at time.Time) {
 			continue
 		}
 		if at.Sub(h.lost.at) > t.lease+time.Second { // nobody took over in time
-			t.add(file, h.lost, at)
+			t.add(file, h.lost, worker, at)
 		}
 		h.lost = nil
 	}
@@ -147,13 +149,13 @@ func (t *takeovers) request(file, worker string, at time.Time) {
 	if h.lost == nil || h.lost.worker == worker || at.Before(h.lost.at) {
 		return
 	}
-	t.add(file, h.lost, at)
+	t.add(file, h.lost, worker, at)
 	h.lost = nil
 }
 
 // add requires t.mu.
-func (t *takeovers) add(file string, l *loss, at time.Time) {
-	t.found = append(t.found, takeover{cause: l.cause, file: file, span: span{l.at, at}})
+func (t *takeovers) add(file string, l *loss, next string, at time.Time) {
+	t.found = append(t.found, takeover{loss: *l, file: file, next: next, span: span{l.at, at}})
 }
 
 // outage records that the engine was away.
@@ -182,3 +184,17 @@ func (t *takeovers) times(causes ...cause) (normal, outage []time.Duration) {
 	slices.Sort(outage)
 	return normal, outage
 }
+
+// slow describes the takeovers that took longer than a limit.
+func (t *takeovers) slow(limit time.Duration) (all []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range t.found {
+		if took := f.to.Sub(f.from); took > limit {
+			all = append(all, fmt.Sprintf("%s: %s of %s at %s: %s after %v", f.file, f.cause, f.worker, clock(f.from), f.next, took))
+		}
+	}
+	return all
+}
+
+func clock(t time.Time) string { return t.Format("15:04:05.000") }
