@@ -93,10 +93,10 @@ func (x *exchange) start() (stop func()) {
 }
 
 func (x *exchange) run() (*reply, error) {
-	if x.checkLease != nil {
+	req, err := x.newRequest()
+	if err == nil && x.checkLease != nil { // after the wait for a rate limit
 		x.checkLease(x.caller)
 	}
-	req, err := x.newRequest()
 	if err != nil || x.caller.Err() != nil { // a hook may have canceled it
 		return nil, x.unsent(err)
 	}

@@ -45,7 +45,7 @@ func planOf(t *testing.T, e engine) soakPlan {
 		if err != nil || n < 1 {
 			t.Fatalf("%s is %q, not a number of kills", killsVariable, value)
 		}
-		p.kills, p.pause, p.open, p.fail, p.fails, p.timed = n, 700*time.Millisecond, 12, 20*time.Second, n, true
+		p.kills, p.pause, p.open, p.fail, p.fails, p.timed = n, 450*time.Millisecond, 12, 20*time.Second, n, true
 		if e.name() == enginePostgres {
 			p.fail = 90 * time.Second
 		}
