@@ -92,12 +92,22 @@ func setClock(ahead time.Duration) error {
 		return err
 	}
 	before := time.Now()
+	at := map[string]uint64{}
 	for _, symbol := range symbols {
-		if symbol.Name == "__vdso_clock_gettime" {
-			if _, err := file.WriteAt(clockCode(ahead), int64(base+symbol.Value)); err != nil {
-				return err
-			}
-		}
+		at[symbol.Name] = symbol.Value
+	}
+	// Another thread may be in the function, so that only a jump replaces its first bytes. The
+	// code is that of a function that nobody calls.
+	from, to := at["__vdso_clock_gettime"], at["__vdso_gettimeofday"]
+	if from == 0 || to == 0 {
+		return fmt.Errorf("functions of the vDSO: %w", errors.ErrUnsupported)
+	}
+	if _, err := file.WriteAt(clockCode(ahead), int64(base+to)); err != nil {
+		return err
+	}
+	jump := binary.LittleEndian.AppendUint32([]byte{0xe9}, uint32(to-from-5))
+	if _, err := file.WriteAt(jump, int64(base+from)); err != nil {
+		return err
 	}
 	if moved := time.Now().Round(0).Sub(before.Round(0)) - ahead; moved.Abs() > 10*time.Second {
 		return fmt.Errorf("the clock is off by %v: %w", moved, errors.ErrUnsupported)
