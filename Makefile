@@ -113,6 +113,10 @@ soak: ## kill uploaders and servers KILLS times of each kind, 5,000 random fault
 	cd integration && TUS_SOAK=$(KILLS) $(GO) test -count 1 -timeout 120m -v -run TestUpload_SurvivesKills ./soak
 	cd integration && $(GO) test -count 1 ./scale
 
+.PHONY: soak-fleet
+soak-fleet: ## kill workers that share NATS or PostgreSQL KILLS times on each; prints tables
+	cd integration && TUS_SOAK_FLEET=$(KILLS) $(GO) test -count 1 -timeout 120m -v ./fleet
+
 .PHONY: faults
 faults: ## run every fault with every kind of upload, and write the table faults.md
 	TUS_FAULTS=$(CURDIR)/faults.md $(GO) test -count 1 -run TestFaultMatrix ./tus

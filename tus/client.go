@@ -103,9 +103,9 @@ type Options struct {
 	// in the Store, so that another one on another machine waits that long after a crash. 0
 	// means a minute, which is the maximum; the minimum is 5 seconds. If the store is a
 	// [storage.Clock], leases are compared by its time, and an upload continues while the
-	// store is away for four fifths of Lease. Otherwise they are compared by the clocks of the
-	// machines, which must differ by less than a sixth of Lease, and the store may be away for
-	// half of it.
+	// store is away for four fifths of Lease, or three fifths if that is below 15 seconds.
+	// Otherwise they are compared by the clocks of the machines, which must differ by less than
+	// a sixth of Lease, and the store may be away for half of it.
 	Lease time.Duration
 
 	// RequireStore ends an upload with an error matching [ErrStore] if the store fails, and

@@ -94,6 +94,9 @@ func (x *exchange) start() (stop func()) {
 
 func (x *exchange) run() (*reply, error) {
 	req, err := x.newRequest()
+	if err == nil && x.checkLease != nil { // after the wait for a rate limit
+		x.checkLease(x.caller)
+	}
 	if err != nil || x.caller.Err() != nil { // a hook may have canceled it
 		return nil, x.unsent(err)
 	}

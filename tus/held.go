@@ -208,8 +208,12 @@ func (f *finder) reserve(ctx context.Context) (*record, error) {
 			return f.records.open(storage.Record{}), nil
 		case err != nil:
 			return nil, err
-		case ok && named(there) && !completed(there) && !leaseRuns(there.Lease, now): // it was not resumed
-			return f.records.open(storage.Record{}), nil
+		case ok && named(there) && !completed(there) && !leaseRuns(there.Lease, now):
+			if f.looked[there.ID] == there.Revision { // it was not resumed
+				return f.records.open(storage.Record{}), nil
+			}
+			f.decided = false // it was stored and released meanwhile
+			return nil, f.look(ctx)
 		case ok:
 			f.candidates, f.decided = append(f.candidates, newCandidate(there, time.Now())), false
 			return nil, nil

@@ -100,6 +100,23 @@ func (r *record) confirm(ctx context.Context) error {
 	}
 }
 
+// recheck renews a lease that is over. If the store is not required, the upload continues
+// without a lease until a conflict is known.
+func (r *record) recheck(ctx context.Context) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	lost, held := r.lost, r.rec.Lease != nil && !r.sent.IsZero()
+	over := held && r.required && !r.leasedAt(time.Now())
+	r.mu.Unlock()
+	if lost != nil || !over {
+		return lost
+	}
+	_, err := r.tryRenewal(ctx)
+	return err
+}
+
 // renewalError is returned when a renewal failed without a conflict.
 type renewalError struct{ err error }
 

@@ -181,6 +181,17 @@ func (l *ledger) saveEnd(ctx context.Context, change func(*storage.Record)) erro
 // matches ErrLeaseLost if another Uploader has it.
 func (l *ledger) confirm(ctx context.Context) error { return l.record.confirm(ctx) }
 
+// recheckLease renews the lease before a request if it is over. keepLease is late after the
+// process was suspended. It interrupts the upload if that fails.
+func (l *ledger) recheckLease(ctx context.Context) {
+	l.mu.Lock()
+	r := l.record
+	l.mu.Unlock()
+	if err := r.recheck(ctx); err != nil && ctx.Err() == nil {
+		l.driving.interrupt(err)
+	}
+}
+
 // recordRevision returns the revision of the record as stored last, 0 for none.
 func (l *ledger) recordRevision() int64 {
 	l.mu.Lock()

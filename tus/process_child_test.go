@@ -28,7 +28,8 @@ const (
 	waitVariable   = "TUS_TEST_WAIT"   // wait until the input ends
 	uploadVariable = "TUS_TEST_UPLOAD" // upload to this endpoint …
 	storeVariable  = "TUS_TEST_STORE"  // … with a store in this directory, or file.db …
-	heldVariable   = "TUS_TEST_HELD"   // … and, if set, with HeldFail
+	heldVariable   = "TUS_TEST_HELD"   // … and, if set, with HeldFail …
+	leaseVariable  = "TUS_TEST_LEASE"  // … and, if set, this lease, and a store on a slow network
 )
 
 // processSize is the number of bytes that such a process uploads, in chunks of 1000.
@@ -71,8 +72,15 @@ func uploadFromProcess(endpoint, path string) error {
 	if err != nil {
 		return err
 	}
+	var lease time.Duration
+	if text := os.Getenv(leaseVariable); text != "" {
+		if lease, err = time.ParseDuration(text); err != nil {
+			return err
+		}
+		store = distantStore{store}
+	}
 	client, err := tus.NewClient(endpoint, &tus.Options{
-		Store: store, RequireStore: true, Header: http.Header{processHeader: {fmt.Sprint(os.Getpid())}},
+		Store: store, RequireStore: true, Lease: lease, Header: http.Header{processHeader: {fmt.Sprint(os.Getpid())}},
 	})
 	if err != nil {
 		return err
@@ -83,6 +91,19 @@ func uploadFromProcess(endpoint, path string) error {
 	}
 	_, err = client.Upload(context.Background(), tus.Bytes(randomBytes(processSize)), opts)
 	return err
+}
+
+// distantStore is a store on a slow network.
+type distantStore struct{ storage.Store }
+
+func (s distantStore) Put(ctx context.Context, rec storage.Record) (storage.Record, error) {
+	time.Sleep(100 * time.Millisecond)
+	return s.Store.Put(ctx, rec)
+}
+
+func (s distantStore) Find(ctx context.Context, fingerprint string) ([]storage.Record, error) {
+	time.Sleep(100 * time.Millisecond)
+	return s.Store.Find(ctx, fingerprint)
 }
 
 // child is a running process.
@@ -108,10 +129,10 @@ func startChild(t testing.TB, cmd *exec.Cmd) *child {
 }
 
 // uploadingChild uploads randomBytes(processSize).
-func uploadingChild(t *testing.T, srv *tustest.Server, dir string) *child {
+func uploadingChild(t *testing.T, srv *tustest.Server, dir string, environment ...string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), uploadVariable+"="+srv.Endpoint(), storeVariable+"="+dir)
+	cmd.Env = append(append(os.Environ(), uploadVariable+"="+srv.Endpoint(), storeVariable+"="+dir), environment...)
 	return startChild(t, cmd)
 }
 

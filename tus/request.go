@@ -48,6 +48,8 @@ type requester struct {
 	counters *counters // nil counts nothing
 	// revision returns that of the record of the upload; nil or 0 for none.
 	revision func() int64
+	// checkLease interrupts the upload if its lease is over; nil for none.
+	checkLease func(context.Context)
 }
 
 // requester returns a requester for requests that belong to no upload.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,6 +121,37 @@ func TestReserve_BeginStoresNothingBeforeCreation(t *testing.T) {
 				t.Errorf("%d records before the creation, want %d: %v", stored, test.want, err)
 			}
 			wantEmptyStore(t, memory)
+		})
+	}
+}
+
+// The reservation takes so long that another worker has created the upload, sent a part of it
+// and released it.
+func TestReserve_UploadReleasedMeanwhileIsResumed(t *testing.T) {
+	for _, policy := range []tus.HeldPolicy{tus.HeldWait, tus.HeldFail} {
+		withFleet(t, func(t *testing.T, fl *fleet) {
+			var stored atomic.Bool
+			fl.start("b", tus.Options{RequireStore: true, Store: fl.machine("b", func(op string) error {
+				if op == "put" && !stored.Swap(true) {
+					time.Sleep(10 * time.Second)
+				}
+				return nil
+			})}, held(policy))
+			time.Sleep(time.Second)
+			part := held(policy)
+			part.StopAt = 3000
+			fl.start("a", tus.Options{RequireStore: true, Store: fl.machine("a", nil)}, part)
+			fl.working.Wait()
+			wantError(t, fl.end("a").err, tus.ErrPaused)
+			b := fl.end("b")
+			if b.err != nil || b.res.Stats.ResumedFrom != 3000 {
+				t.Fatalf("b: %+v, %v", b.res, b.err)
+			}
+			wantStored(t, fl.h, b.res.URL, fl.data)
+			if n := len(fl.h.Uploads()); n != 1 {
+				t.Errorf("%d uploads", n)
+			}
+			wantEmptyStore(t, fl.shared)
 		})
 	}
 }

@@ -112,7 +112,7 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	u.hooks = hookSet{hooks: append(slices.Clone(c.hooks), &u.opts.Hooks), uploader: u, mu: new(sync.Mutex)}
 	u.retries = u.newRetries()
 	u.counters = &counters{onMoved: u.reportMovement}
-	u.revision = u.recordRevision
+	u.revision, u.checkLease = u.recordRevision, u.recheckLease
 	u.planner = planner{
 		requester: u.requester, opts: &u.opts, external: external, existing: external != nil, ledger: &u.ledger, retries: &u.retries,
 		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,

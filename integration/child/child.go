@@ -96,6 +96,11 @@ type Process struct {
 // is called for each event of the child, in one goroutine. The child is killed at
 // the end of the test.
 func Start(t testing.TB, role string, config any, event func(json.RawMessage)) (*Process, error) {
+	return StartWith(t, role, config, nil, event)
+}
+
+// StartWith is [Start] with attributes of the operating system, such as namespaces.
+func StartWith(t testing.TB, role string, config any, attributes *syscall.SysProcAttr, event func(json.RawMessage)) (*Process, error) {
 	encoded, err := json.Marshal(config)
 	if err != nil {
 		return nil, err
@@ -106,7 +111,7 @@ func Start(t testing.TB, role string, config any, event func(json.RawMessage)) (
 	}
 	p := &Process{cmd: exec.Command(binary), done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), roleVariable+"="+role, configVariable+"="+string(encoded))
-	p.cmd.Stderr = &p.stderr
+	p.cmd.Stderr, p.cmd.SysProcAttr = &p.stderr, attributes
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
