@@ -23,10 +23,10 @@ type finder struct {
 	only    bool   // no upload is created if none can be resumed
 	retries *retries
 
-	looked     map[string]int64 // revisions of the records that look found, by ID
-	candidates []*candidate     // not decided yet
-	best       *candidate       // of those whose offset is known; leased
-	absence    absence          // of the first candidate
+	looked     map[string]bool // IDs of the stored uploads that look found
+	candidates []*candidate    // not decided yet
+	best       *candidate      // of those whose offset is known; leased
+	absence    absence         // of the first candidate
 	decided    bool
 	reserved   *record          // for a new upload; nil until reserve
 	replaced   []storage.Record // completed uploads that do not end this one
@@ -62,9 +62,9 @@ func (f *finder) look(ctx context.Context) error {
 	}
 	now := f.records.clock.earliest()
 	var done, free, held []*candidate
-	f.looked = map[string]int64{}
+	f.looked = map[string]bool{}
 	for _, rec := range stored {
-		f.looked[rec.ID] = rec.Revision
+		f.looked[rec.ID] = named(rec)
 		runs, reason := leaseRuns(rec.Lease, now), f.unusable(rec)
 		c := newCandidate(rec, time.Now())
 		switch {

@@ -209,7 +209,7 @@ func (f *finder) reserve(ctx context.Context) (*record, error) {
 		case err != nil:
 			return nil, err
 		case ok && named(there) && !completed(there) && !leaseRuns(there.Lease, now):
-			if f.looked[there.ID] == there.Revision { // it was not resumed
+			if f.looked[there.ID] { // it was not resumed
 				return f.records.open(storage.Record{}), nil
 			}
 			f.decided = false // it was stored and released meanwhile
