@@ -34,6 +34,7 @@ func TestFigures_OfSample(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"tus/a.go": sample, "tus/a_test.go": strings.Replace(sample, "Uploader", "Other", -1), "examples/b.go": "package b\n\ntype B struct{}\n",
+		"examples/go.mod": "module example.org/examples\n", // another module does not count
 	} {
 		path := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
