@@ -26,6 +26,9 @@ func TestStore_PassesStoreTests(t *testing.T) {
 }
 
 func TestCluster_PassesStoreTests(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a minute under the race detector; other tests of the cluster run")
+	}
 	t.Parallel()
 	c := newCluster(t, false)
 	calls := 0
