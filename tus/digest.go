@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// digestRead is how many bytes of the source are read and hashed at a time.
-	digestRead = 256 << 10
+	// digestRead is how many bytes of the source are read and hashed at a time, and
+	// digestClaim how many in a row.
+	digestRead  = 256 << 10
+	digestClaim = 16 * digestRead
 	// maxDigestPending is how many bytes that passed memory wait to be hashed. Those that
 	// do not fit are read again.
 	maxDigestPending = 1 << 20
@@ -228,7 +230,7 @@ func (d *digester) claim(least int64) (data []byte, s span) {
 	case len(d.pending) > 0:
 		data, d.pending, d.spare = d.pending, d.spare[:0], nil
 	default:
-		s = span{d.next, min(d.limit-d.next, digestRead)}
+		s = span{d.next, min(d.limit-d.next, digestClaim)}
 		d.next += s.size
 	}
 	return data, s
@@ -253,9 +255,7 @@ func (d *digester) work(ctx context.Context, least int64, more func() bool) (err
 			d.spare = data
 			d.mu.Unlock()
 		case s.size > 0:
-			if data, err = r.read(ctx, s); err == nil {
-				err = d.add(s.offset, data)
-			}
+			err = r.each(ctx, s, func(at int64, data []byte) error { return d.addRead(ctx, at, data) })
 		default:
 			r.close(ctx)
 			if !more() {
@@ -288,6 +288,22 @@ func (d *digester) doneBytes() int64 {
 func (d *digester) add(at int64, data []byte) error {
 	d.hashing.Lock()
 	defer d.hashing.Unlock()
+	return d.addLocked(at, data)
+}
+
+// addRead is add for bytes that were read from the source. When ctx has ended, the source may
+// have been replaced.
+func (d *digester) addRead(ctx context.Context, at int64, data []byte) error {
+	d.hashing.Lock()
+	defer d.hashing.Unlock()
+	if ctx.Err() != nil {
+		return async.ContextError(ctx)
+	}
+	return d.addLocked(at, data)
+}
+
+// addLocked requires d.hashing.
+func (d *digester) addLocked(at int64, data []byte) error {
 	skip := d.done - at
 	if d.failure != nil || skip < 0 || skip >= int64(len(data)) {
 		return d.failure

@@ -20,10 +20,12 @@ type orderedReader struct {
 	buffer []byte
 }
 
-// read returns the bytes of a range, which are valid until the next call.
-func (r *orderedReader) read(ctx context.Context, s span) ([]byte, error) {
+// each reads a range and calls use for one piece after the other, which is valid during the
+// call. A Read that hangs after the end of ctx is abandoned, and use may then be called once
+// more. Pieces are used by the goroutine that reads them, where they are in the cache.
+func (r *orderedReader) each(ctx context.Context, s span, use func(at int64, data []byte) error) error {
 	if ctx.Err() != nil {
-		return nil, async.ContextError(ctx)
+		return async.ContextError(ctx)
 	}
 	if r.reader != nil && r.at != s.offset {
 		r.close(ctx)
@@ -31,24 +33,37 @@ func (r *orderedReader) read(ctx context.Context, s span) ([]byte, error) {
 	if r.reader == nil {
 		reader, err := r.open(ctx, s.offset)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r.reader, r.at = reader, s.offset
 	}
-	if int64(len(r.buffer)) < s.size {
-		r.buffer = make([]byte, max(s.size, min(digestRead, 8*s.size)))
+	if int64(len(r.buffer)) < min(s.size, digestRead) {
+		r.buffer = make([]byte, min(digestRead, 8*s.size))
 	}
-	data, reader := r.buffer[:s.size], r.reader
-	n, err := async.Call(ctx, func() (int, error) { return readahead.Fill(ctx, reader, data) }, nil)
-	if n == len(data) {
-		r.at += int64(n)
-		return data, nil
-	}
+	reader, buffer := r.reader, r.buffer
 	r.buffer = nil // an abandoned Read may still write to it
-	if err == io.EOF {
-		err = fmt.Errorf("%w: it ended at byte %d", io.ErrUnexpectedEOF, s.offset+int64(n))
+	_, err := async.Call(ctx, func() (struct{}, error) {
+		for at, end := s.offset, s.offset+s.size; at < end; {
+			data := buffer[:min(int64(len(buffer)), end-at)]
+			n, err := readahead.Fill(ctx, reader, data)
+			if n < len(data) {
+				if err == io.EOF {
+					err = fmt.Errorf("%w: it ended at byte %d", io.ErrUnexpectedEOF, at+int64(n))
+				}
+				return struct{}{}, err
+			}
+			if err := use(at, data); err != nil {
+				return struct{}{}, err
+			}
+			at += int64(n)
+		}
+		return struct{}{}, nil
+	}, nil)
+	if err != nil {
+		return err
 	}
-	return nil, err
+	r.at, r.buffer = s.offset+s.size, buffer
+	return nil
 }
 
 // close closes the reader. It does not wait for a Close that hangs after the end of ctx.

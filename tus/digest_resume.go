@@ -105,16 +105,15 @@ func (d *digester) verify(ctx context.Context) error {
 	fresh := d.algorithm.New()
 	r := orderedReader{open: d.source.open}
 	defer r.close(ctx)
-	for at := int64(0); at < saved.Offset; {
-		data, err := r.read(ctx, span{at, min(saved.Offset-at, digestRead)})
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return async.ContextError(ctx)
-		case err != nil:
-			return shortSource(err, io.ErrUnexpectedEOF)
-		}
+	err := r.each(ctx, span{0, saved.Offset}, func(_ int64, data []byte) error {
 		fresh.Write(data)
-		at += int64(len(data))
+		return nil
+	})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return async.ContextError(ctx)
+	case err != nil:
+		return shortSource(err, io.ErrUnexpectedEOF)
 	}
 	if !bytes.Equal(fresh.Sum(nil), d.restored(saved).Sum(nil)) {
 		return fmt.Errorf("%w: its first %d bytes are not those that an earlier session sent", ErrSourceChanged, saved.Offset)
