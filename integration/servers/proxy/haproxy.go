@@ -1,0 +1,31 @@
+//go:build unix
+
+package proxy
+
+// haproxy returns HAProxy, which passes requests on as they arrive.
+func haproxy() []kind {
+	return []kind{{
+		name:    "HAProxy",
+		setup:   "Nothing has to be set for size or buffering: leave `option http-buffer-request` out, keep `timeout client` and `timeout server`, which limit silence, at 30s or more, and set `X-Forwarded-Proto`.",
+		program: "haproxy", from: "apt-get install haproxy", version: "-v",
+		file: "haproxy.cfg",
+		args: []string{"-db", "-f", "FILE"},
+		config: `
+global
+	maxconn 500
+defaults
+	mode http
+	timeout connect 5s
+	timeout client 60s
+	timeout server 60s
+frontend in
+	bind {{.Addr}}
+	option forwardfor
+	http-request set-header X-Forwarded-Proto http
+	http-request set-header X-Forwarded-Host %[req.hdr(Host)]
+	default_backend tus
+backend tus
+	server tus {{.Backend}}
+`,
+	}}
+}

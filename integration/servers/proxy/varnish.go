@@ -1,0 +1,32 @@
+//go:build unix
+
+package proxy
+
+// varnish returns Varnish with its defaults, and as recommended.
+func varnish() []kind {
+	base := kind{
+		program: "varnishd", from: "apt-get install varnish", version: "-V",
+		file:   "default.vcl",
+		args:   []string{"-j", "none", "-F", "-n", "DIR/varnish", "-a", "ADDR", "-f", "FILE", "-s", "malloc,16m", "-T", "none"},
+		config: varnishConfig,
+	}
+	defaults, pass := base, base
+	defaults.name, defaults.settings = "Varnish, defaults", ""
+	defaults.setup = "It turns HEAD into GET, and responses have no `Upload-Offset` then: add `sub vcl_recv { return (pass); }` for the path of the endpoint."
+	pass.name, pass.settings = "Varnish, pass", "return (pass);"
+	pass.setup = "Add `sub vcl_recv { return (pass); }` for the path of the endpoint, and set `X-Forwarded-Proto`; request bodies are streamed without a limit."
+	return []kind{defaults, pass}
+}
+
+const varnishConfig = `
+vcl 4.1;
+backend default {
+	.host = "127.0.0.1";
+	.port = "{{.BackendPort}}";
+}
+sub vcl_recv {
+	set req.http.X-Forwarded-Proto = "http";
+	set req.http.X-Forwarded-Host = req.http.Host;
+	{{.Settings}}
+}
+`
