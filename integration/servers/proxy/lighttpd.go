@@ -2,6 +2,9 @@
 
 package proxy
 
+// LighttpdBuffering is the name in the matrix of lighttpd with its defaults: it buffers requests.
+const LighttpdBuffering = "lighttpd, defaults"
+
 // lighttpd returns lighttpd with its defaults, and as recommended.
 func lighttpd() []kind {
 	base := kind{
@@ -10,7 +13,7 @@ func lighttpd() []kind {
 		args: []string{"-D", "-f", "FILE"}, config: lighttpdConfig,
 	}
 	buffering, streaming := base, base
-	buffering.name, buffering.settings = "lighttpd, defaults", ""
+	buffering.name, buffering.settings = LighttpdBuffering, ""
 	buffering.setup = "It buffers requests, so an interrupted request is lost as a whole: set `server.stream-request-body = 2`; until then use `--chunk-size 8MiB`."
 	streaming.name, streaming.settings = "lighttpd, streaming", "server.stream-request-body = 2"
 	streaming.setup = "Set `server.stream-request-body = 2`; `server.max-request-size` is unlimited by default; `server.max-read-idle` limits silence and may stay at 60."

@@ -2,8 +2,10 @@
 
 package proxy
 
-// Names of the matrix that tests and documentation refer to.
+// Names of the matrix.
 const (
+	// NginxDefaults refuses bodies above 1 MiB, and buffers requests.
+	NginxDefaults = "nginx, defaults"
 	// NginxBuffering has default settings but for the body limit.
 	NginxBuffering = "nginx, body limit raised"
 	// NginxStreaming passes requests on as they arrive.
@@ -26,7 +28,7 @@ func nginx() []kind {
 		k.name, k.settings, k.setup = name, settings, setup
 		return k
 	}
-	defaults := with("nginx, defaults", "",
+	defaults := with(NginxDefaults, "",
 		"It refuses bodies above 1 MiB and buffers requests: set `client_max_body_size 0` and `proxy_request_buffering off`; until then use `--chunk-size 1MiB`.")
 	defaults.flags = []string{"--chunk-size", "1MiB"}
 	tls := with("nginx, TLS and HTTP/2", streaming,
