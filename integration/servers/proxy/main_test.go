@@ -123,15 +123,24 @@ func wantStored(t *testing.T, r *servers.Running, uploadURL string, s source) {
 // newClient returns a client of r.
 func newClient(t *testing.T, r *servers.Running, options tus.Options) *tus.Client {
 	t.Helper()
-	if r.CAFile != "" {
-		options.HTTPClient = &http.Client{Transport: trusting(t, r.CAFile)}
-	}
+	options.HTTPClient = newHTTPClient(t, r)
 	client, err := tus.NewClient(r.Endpoint, &options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.CloseIdleConnections)
 	return client
+}
+
+// newHTTPClient returns a client that trusts the certificate of r.
+func newHTTPClient(t *testing.T, r *servers.Running) *http.Client {
+	t.Helper()
+	transport := tus.NewTransport()
+	if r.CAFile != "" {
+		transport = trusting(t, r.CAFile)
+	}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
 }
 
 // trusting returns a transport that trusts the certificates in a file.

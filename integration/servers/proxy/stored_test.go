@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/integration/servers/proxy"
-	"github.com/seed-175555ba/tus-go/tus"
 )
 
 // The proxies whose Setup says that they buffer keep nothing of an interrupted request, and the
@@ -35,11 +34,7 @@ func TestProxy_InterruptedRequestIsStored(t *testing.T) {
 			t.Parallel()
 			server, backend := startTusd(t)
 			running := start(t, p, backend)
-			client := &http.Client{Transport: tus.NewTransport()}
-			if running.CAFile != "" {
-				client.Transport = trusting(t, running.CAFile)
-			}
-			defer client.CloseIdleConnections()
+			client := newHTTPClient(t, running)
 			resp, err := exchange(t.Context(), client, http.MethodPost, running.Endpoint, nil, "Upload-Length", strconv.Itoa(size))
 			if err != nil {
 				t.Fatal(err)

@@ -2,6 +2,9 @@
 
 package proxy
 
+// VarnishDefaults is the name in the matrix of Varnish with its defaults, which breaks resuming.
+const VarnishDefaults = "Varnish, defaults"
+
 // varnish returns Varnish with its defaults, and as recommended.
 func varnish() []kind {
 	base := kind{
@@ -11,7 +14,7 @@ func varnish() []kind {
 		config: varnishConfig,
 	}
 	defaults, pass := base, base
-	defaults.name, defaults.settings = "Varnish, defaults", ""
+	defaults.name, defaults.settings = VarnishDefaults, ""
 	defaults.setup = "It turns HEAD into GET, and responses have no `Upload-Offset` then: add `sub vcl_recv { return (pass); }` for the path of the endpoint."
 	pass.name, pass.settings = "Varnish, pass", "return (pass);"
 	pass.setup = "Add `sub vcl_recv { return (pass); }` for the path of the endpoint, and set `X-Forwarded-Proto`; request bodies are streamed without a limit."

@@ -1,11 +1,10 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
-	"strings"
 )
 
 // bodySizes returns the sizes in bytes of the bodies to try, in ascending order.
@@ -32,16 +31,19 @@ func (s *session) bodySizes() []int64 {
 func (s *session) checkBodySize(ctx context.Context) Finding {
 	var fits, refused int64
 	var why string                   // of the first refusal
+	var refusal *response            // that one; nil if there was no response
 	tried := func(size int64) bool { // reports whether it fits
 		if size <= fits {
 			return true
 		}
-		refusal := s.tryBody(ctx, size)
-		if refusal == "" {
+		resp, text := s.tryBody(ctx, size)
+		if text == "" {
 			fits = size
 			return true
 		}
-		refused, why = size, cmp.Or(why, refusal)
+		if refused = size; why == "" {
+			refusal, why = resp, text
+		}
 		return false
 	}
 	for _, size := range s.bodySizes() {
@@ -69,17 +71,22 @@ func (s *session) checkBodySize(ctx context.Context) Finding {
 	}
 	s.advice.limit(fits)
 	advice := "raise the limit of the proxy or server, or use --chunk-size"
-	if strings.HasPrefix(why, "413") {
-		advice = "raise the limit (nginx: client_max_body_size), or use --chunk-size; --min-chunk-size finds the limit by itself"
+	switch {
+	case refusal == nil:
+	case refusal.StatusCode == http.StatusRequestEntityTooLarge:
+		advice = sizeAdvice(refusal) + ", or use --chunk-size; --min-chunk-size finds the limit by itself"
+	case !refusal.isTus() && nearest(refusal).name != "": // IIS responds 404
+		advice = sizeAdvice(refusal) + ", or use --chunk-size"
 	}
 	return Finding{Outcome: Warning, Detail: fmt.Sprintf("a body of %s is accepted, one of %s is refused: %s", sizeText(fits), sizeText(refused), why), Advice: advice}
 }
 
-// tryBody sends an upload in one PATCH. It returns why that failed.
-func (s *session) tryBody(ctx context.Context, size int64) string {
+// tryBody sends an upload in one PATCH. It returns why that failed, and the response if there
+// was one.
+func (s *session) tryBody(ctx context.Context, size int64) (*response, string) {
 	u, resp, err := s.create(ctx, size, -1, nil)
 	if u == nil {
-		return reason(resp, err)
+		return resp, reason(resp, err)
 	}
 	resp, err = s.patch(ctx, u, 0, size, nil)
 	if s.deletes && ctx.Err() == nil {
@@ -89,9 +96,9 @@ func (s *session) tryBody(ctx context.Context, size int64) string {
 	}
 	switch {
 	case err != nil:
-		return "no response: " + err.Error()
+		return nil, "no response: " + err.Error()
 	case !resp.succeeded():
-		return describe(resp)
+		return resp, describe(resp)
 	}
-	return ""
+	return resp, ""
 }

@@ -180,34 +180,25 @@ func (s *session) checkResume(ctx context.Context) Finding {
 	sent := n * 3 / 4
 	early := s.interrupt(ctx, u, at, n, sent)
 	s.client.CloseIdleConnections()
-	for try := range lateTries {
-		if try > 0 {
-			s.wait(ctx)
+	resp, err := s.moved(ctx, u, at)
+	if err != nil {
+		return Finding{Outcome: No, Detail: "after an interruption, HEAD fails: " + err.Error()}
+	}
+	if _, ok := offset(resp); !resp.succeeded() || !ok {
+		f := Finding{Outcome: No, Detail: "after an interruption, HEAD has no Upload-Offset: " + describe(resp), Advice: headAdvice(resp)}
+		if isGone(resp) {
+			f.Detail = "after an interruption, the upload is gone: " + describe(resp)
 		}
-		resp, err := s.head(ctx, u)
-		if err != nil {
-			return Finding{Outcome: No, Detail: "after an interruption, HEAD fails: " + err.Error()}
-		}
-		if _, ok := offset(resp); !resp.succeeded() || !ok {
-			f := Finding{Outcome: No, Detail: "after an interruption, HEAD has no Upload-Offset: " + describe(resp)}
-			if isGone(resp) {
-				f.Detail = "after an interruption, the upload is gone: " + describe(resp)
-			}
-			f.Advice = "check the server, and that no proxy changes HEAD"
-			return f
-		}
-		if u.stored > at {
-			break
-		}
+		return f
 	}
 	offset := u.stored
 	if offset > at+sent {
 		return Finding{Outcome: No, Detail: fmt.Sprintf("after an interruption, HEAD has offset %d, but only %d bytes were sent", offset, at+sent)}
 	}
 	if early == nil && sent > clientBuffer { // else nothing was interrupted, or sent
-		s.kept = max(0, offset-at)
+		s.kept, s.lost = max(0, offset-at), sent
 	}
-	resp, err := s.sendRest(ctx, u)
+	resp, err = s.sendRest(ctx, u)
 	switch {
 	case err != nil:
 		return Finding{Outcome: No, Detail: fmt.Sprintf("resumed at offset %d, PATCH fails: %v", offset, err)}
@@ -240,20 +231,6 @@ func (s *session) sendRest(ctx context.Context, u *upload) (*response, error) {
 			return nil, err
 		}
 	}
-}
-
-// checkBuffering reports whether bytes of an interrupted request were stored.
-func (s *session) checkBuffering(context.Context) Finding {
-	switch {
-	case s.kept < 0:
-		return Finding{Outcome: Unknown, Detail: "no request was interrupted, or too little of it was sent"}
-	case s.kept > 0:
-		return Finding{Outcome: OK, Detail: "the server stores bytes as they are sent"}
-	}
-	s.advice.limit(recommendedChunk)
-	return Finding{Outcome: Warning,
-		Detail: "nothing of an interrupted request is stored: a proxy buffers whole requests, or the server drops them",
-		Advice: "do not buffer (nginx: proxy_request_buffering off); until then, an interruption costs one --chunk-size"}
 }
 
 // checkFinished requests the state of the finished upload.

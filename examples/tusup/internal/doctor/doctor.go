@@ -160,6 +160,7 @@ type session struct {
 	expires  time.Duration // until the last Upload-Expires; 0 if there was none
 	redirect string        // the first redirect that was followed
 	kept     int64         // bytes of an interrupted request that the server kept; -1 if unknown
+	lost     int64         // bytes of it that were sent, if kept is 0
 	deletes  bool          // DELETE works
 	done     bool          // an upload was resumed
 	advice   advice
