@@ -32,7 +32,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const mib = 1 << 20
+const (
+	mib = 1 << 20
+	// stuck is when a test hangs.
+	stuck = time.Minute
+)
 
 // testContext returns a context that ends a hanging test.
 func testContext(t *testing.T, limit time.Duration) context.Context {
@@ -143,7 +147,7 @@ func newHTTPClient(t *testing.T, r *servers.Running) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// trusting returns a transport that trusts the certificates in a file.
+// trusting returns a transport that trusts the certificates in a file, and offers HTTP/2.
 func trusting(t *testing.T, file string) *http.Transport {
 	t.Helper()
 	pem, err := os.ReadFile(file)
@@ -156,5 +160,6 @@ func trusting(t *testing.T, file string) *http.Transport {
 		t.Fatal("no certificate in", file)
 	}
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	transport.Protocols.SetHTTP2(true)
 	return transport
 }

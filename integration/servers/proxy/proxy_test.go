@@ -34,7 +34,7 @@ func TestProxy_UploadIsStored(t *testing.T) {
 			}
 			for _, size := range []int64{0, 1, 3*mib + 1} {
 				f := newSource(t, size)
-				result, err := client.UploadFile(testContext(t, time.Minute), f.path, &tus.UploadOptions{ChunkSize: chunk})
+				result, err := client.UploadFile(testContext(t, stuck), f.path, &tus.UploadOptions{ChunkSize: chunk})
 				if err != nil {
 					t.Fatalf("%d bytes: %v", size, err)
 				}
