@@ -106,10 +106,11 @@ fuzz: ## run every fuzz target for FUZZTIME (default 60s)
 	done
 
 .PHONY: soak
-soak: ## kill uploaders and servers KILLS times of each kind, 5,000 random fault runs; prints a table
+soak: ## kill uploaders and servers KILLS times of each kind, also behind proxies, 5,000 random fault runs
 	TUS_FAULT_RUNS=5000 $(GO) test -count 1 -timeout 60m -v -run 'TestFaultSoak' ./tus
 	cd integration && TUS_SOAK=$(KILLS) $(GO) test -count 1 -timeout 120m -v -run TestUpload_SurvivesKills ./soak
 	cd integration && $(GO) test -count 1 ./scale
+	cd integration && TUS_SOAK_PROXY=20 $(GO) test -count 1 -timeout 30m -v -run 'TestBuffering|TestStreaming' ./servers/proxy
 
 .PHONY: soak-fleet
 soak-fleet: ## kill workers that share NATS or PostgreSQL KILLS times on each; prints tables

@@ -32,6 +32,9 @@ func TestProxy_HeadHasUploadOffset(t *testing.T) {
 			if got := resp.Header.Get("Upload-Offset"); got != want {
 				t.Errorf("%s has Upload-Offset %q, want %q", resp.Status, got, want)
 			}
+			if running.CAFile != "" && resp.ProtoMajor != 2 {
+				t.Errorf("the protocol is %s", resp.Proto)
+			}
 			t.Logf("Server %q, Via %q", resp.Header.Get("Server"), resp.Header.Values("Via"))
 		})
 	}

@@ -32,8 +32,8 @@ func nginx() []kind {
 		"It refuses bodies above 1 MiB and buffers requests: set `client_max_body_size 0` and `proxy_request_buffering off`; until then use `--chunk-size 1MiB`.")
 	defaults.flags = []string{"--chunk-size", "1MiB"}
 	tls := with("nginx, TLS and HTTP/2", streaming,
-		"As `nginx, no buffering`, with `proxy_set_header X-Forwarded-Proto $scheme` so that upload URLs are https; use `--http2` only with many small files.")
-	tls.tls = true
+		"As `nginx, no buffering`, with `proxy_set_header X-Forwarded-Proto $scheme` so that upload URLs are https; HTTP/2 is used with `--http2` only.")
+	tls.tls, tls.flags = true, []string{"--http2"}
 	return []kind{
 		defaults,
 		with(NginxBuffering, raised,

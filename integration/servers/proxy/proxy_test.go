@@ -66,15 +66,14 @@ func TestProxy_CloseEndsAllProcesses(t *testing.T) {
 				t.Fatal("no process of the proxy is found")
 			}
 			running.Close()
-			for deadline := time.Now().Add(10 * time.Second); len(processes(t, pattern)) > 0; time.Sleep(20 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatalf("still there: %v", processes(t, pattern))
+			waitUntil(t, "processes are left", func() bool { return len(processes(t, pattern)) == 0 })
+			waitUntil(t, "something still listens", func() bool { // shortly after the process has ended
+				conn, err := net.Dial("tcp", u.Host)
+				if err == nil {
+					conn.Close()
 				}
-			}
-			if conn, err := net.Dial("tcp", u.Host); err == nil {
-				conn.Close()
-				t.Error("something still listens")
-			}
+				return err != nil
+			})
 		})
 	}
 }
@@ -94,4 +93,14 @@ func processes(t *testing.T, text string) []string {
 		}
 	}
 	return found
+}
+
+// waitUntil fails with a text unless a condition holds soon.
+func waitUntil(t *testing.T, text string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(text)
+		}
+	}
 }
