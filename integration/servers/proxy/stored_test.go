@@ -47,10 +47,11 @@ func TestProxy_InterruptedRequestIsStored(t *testing.T) {
 				}
 				return n
 			}
-			body := io.MultiReader(io.LimitReader(zeros{}, sent), onRead(func() {
+			body := io.MultiReader(io.LimitReader(zeros{}, sent), onRead(func() error {
 				for deadline := time.Now().Add(settled); stored() < sent-lost && time.Now().Before(deadline); {
 					time.Sleep(10 * time.Millisecond)
 				}
+				return errCut
 			}))
 			if _, err := exchange(t.Context(), client, http.MethodPatch, uploadURL, body, "Upload-Offset", "0"); !errors.Is(err, errCut) {
 				t.Fatalf("PATCH returned %v before it was cut", err)
@@ -88,12 +89,10 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// onRead calls a function and cuts the connection.
-type onRead func()
+// onRead calls a function and returns its error: io.EOF ends a part of a body, and others cut the
+// connection.
+type onRead func() error
 
 var errCut = errors.New("cut")
 
-func (f onRead) Read([]byte) (int, error) {
-	f()
-	return 0, errCut
-}
+func (f onRead) Read([]byte) (int, error) { return 0, f() }

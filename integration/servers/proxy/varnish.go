@@ -2,6 +2,8 @@
 
 package proxy
 
+import "slices"
+
 // VarnishDefaults is the name in the matrix of Varnish with its defaults, which breaks resuming.
 const VarnishDefaults = "Varnish, defaults"
 
@@ -17,7 +19,8 @@ func varnish() []kind {
 	defaults.name, defaults.settings = VarnishDefaults, ""
 	defaults.setup = "It turns HEAD into GET, and responses have no `Upload-Offset` then: add `sub vcl_recv { return (pass); }` for the path of the endpoint."
 	pass.name, pass.settings = "Varnish, pass", "return (pass);"
-	pass.setup = "Add `sub vcl_recv { return (pass); }` for the path of the endpoint, and set `X-Forwarded-Proto`; request bodies are streamed without a limit."
+	pass.args = append(slices.Clone(base.args), "-p", "timeout_idle=60")
+	pass.setup = "Add `sub vcl_recv { return (pass); }` for the path of the endpoint, set `X-Forwarded-Proto`, and start it with `-p timeout_idle=60`: by default, a body that pauses for 5 seconds ends with 503."
 	return []kind{defaults, pass}
 }
 
