@@ -6,7 +6,7 @@ package proxy
 func apache() []kind {
 	return []kind{{
 		name:    "Apache",
-		setup:   "Set `LimitRequestBody 0` (since 2.4.54 the default refuses bodies above 1 GiB), `ProxyPreserveHost On`, `RequestHeader set X-Forwarded-Proto`, and `retry=0` in `ProxyPass`; `mod_reqtimeout` ends bodies slower than 500 B/s.",
+		setup:   "Set `ProxyPreserveHost On`, `RequestHeader set X-Forwarded-Proto`, and `retry=0` in `ProxyPass` (by default it answers 503 for a minute after the server was down); it streams, and `LimitRequestBody` does not apply to it; `mod_reqtimeout` ends bodies slower than 500 B/s.",
 		program: "apache2", from: "apt-get install apache2", version: "-v",
 		file: "apache2.conf",
 		args: []string{"-DFOREGROUND", "-f", "FILE"},
@@ -29,7 +29,6 @@ LoadModule reqtimeout_module /usr/lib/apache2/modules/mod_reqtimeout.so
 LoadModule proxy_module /usr/lib/apache2/modules/mod_proxy.so
 LoadModule proxy_http_module /usr/lib/apache2/modules/mod_proxy_http.so
 RequestReadTimeout header=20-40,MinRate=500 body=20,MinRate=500
-LimitRequestBody 0
 ProxyPreserveHost On
 RequestHeader set X-Forwarded-Proto http
 ProxyPass / http://{{.Backend}}/ retry=0

@@ -70,13 +70,16 @@ func (s *session) checkBodySize(ctx context.Context) Finding {
 			Advice: "raise the limit of the proxy or server"}
 	}
 	s.advice.limit(fits)
-	advice := "raise the limit of the proxy or server, or use --chunk-size"
+	advice := "raise the limit of the server"
 	switch {
-	case refusal == nil:
-	case refusal.StatusCode == http.StatusRequestEntityTooLarge:
-		advice = sizeAdvice(refusal) + ", or use --chunk-size; --min-chunk-size finds the limit by itself"
-	case !refusal.isTus() && nearest(refusal).name != "": // IIS responds 404
-		advice = sizeAdvice(refusal) + ", or use --chunk-size"
+	case refusal == nil: // a proxy may have cut the connection
+		advice = sizeAdvice(s.creation)
+	case !refusal.isTus():
+		advice = sizeAdvice(refusal)
+	}
+	advice += ", or use --chunk-size"
+	if refusal != nil && refusal.StatusCode == http.StatusRequestEntityTooLarge {
+		advice += "; --min-chunk-size finds the limit by itself"
 	}
 	return Finding{Outcome: Warning, Detail: fmt.Sprintf("a body of %s is accepted, one of %s is refused: %s", sizeText(fits), sizeText(refused), why), Advice: advice}
 }

@@ -31,7 +31,7 @@ func proxies() []proxy {
 			stream: "do not call std.cache_req_body", size: "the size in std.cache_req_body",
 			head: "return (pass) in vcl_recv for the path of the endpoint",
 		},
-		{name: "Apache", marks: []string{"apache"}, stream: "set SecRequestBodyAccess Off (ModSecurity)", size: "LimitRequestBody 0"},
+		{name: "Apache", marks: []string{"apache"}, stream: "set SecRequestBodyAccess Off (ModSecurity)", size: "SecRequestBodyLimit of ModSecurity"},
 		{name: "Caddy", marks: []string{"caddy"}, stream: "remove request_buffers", size: "max_size in request_body"},
 		{name: "Envoy", marks: []string{"envoy"}, stream: "remove the buffer filter", size: "max_request_bytes in the buffer filter"},
 		{name: "Squid", marks: []string{"squid"}, size: "request_body_max_size 0"},
@@ -66,12 +66,12 @@ func streamAdvice(r *response) string {
 	return "do not buffer requests (nginx: proxy_request_buffering off; lighttpd: server.stream-request-body = 2; Traefik: no buffering middleware)"
 }
 
-// sizeAdvice returns what to change in the proxy that sent r, a refusal of a large body.
+// sizeAdvice returns what to change in the proxy that sent r if it refuses large bodies.
 func sizeAdvice(r *response) string {
 	if p := nearest(r); p.name != "" {
 		return fmt.Sprintf("raise the limit (%s: %s)", p.name, p.size)
 	}
-	return "raise the limit (nginx: client_max_body_size)"
+	return "raise the limit of the proxy or server (nginx: client_max_body_size)"
 }
 
 // headAdvice returns what to change if the response r to HEAD has no Upload-Offset.
