@@ -6,7 +6,7 @@ package proxy
 func haproxy() []kind {
 	return []kind{{
 		name:    "HAProxy",
-		setup:   "Nothing has to be set for size or buffering: leave `option http-buffer-request` out, keep `timeout client` and `timeout server`, which limit silence, at 30s or more, and set `X-Forwarded-Proto`.",
+		setup:   "Nothing has to be set for size or buffering: `timeout client` and `timeout server` limit silence, and should be 30s or more; set `X-Forwarded-Proto` for upload URLs.",
 		program: "haproxy", from: "apt-get install haproxy", version: "-v",
 		file: "haproxy.cfg",
 		args: []string{"-db", "-f", "FILE"},

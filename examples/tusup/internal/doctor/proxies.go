@@ -32,7 +32,7 @@ func proxies() []proxy {
 			head: "return (pass) in vcl_recv for the path of the endpoint",
 		},
 		{name: "Apache", marks: []string{"apache"}, stream: "set SecRequestBodyAccess Off (ModSecurity)", size: "SecRequestBodyLimit of ModSecurity"},
-		{name: "Caddy", marks: []string{"caddy"}, stream: "remove request_buffers", size: "max_size in request_body"},
+		{name: "Caddy", marks: []string{"caddy"}, stream: "remove request_buffers (or buffer_requests)", size: "max_size in request_body"},
 		{name: "Envoy", marks: []string{"envoy"}, stream: "remove the buffer filter", size: "max_request_bytes in the buffer filter"},
 		{name: "Squid", marks: []string{"squid"}, size: "request_body_max_size 0"},
 		{name: "IIS", marks: []string{"microsoft-iis"}, size: "maxAllowedContentLength"},
