@@ -83,3 +83,15 @@ func (t tool) install(ctx context.Context) (string, error) {
 	}
 	return binary, nil
 }
+
+// installed returns the version if the tool is in the cache.
+func (t tool) installed() (string, error) {
+	binary, err := t.path()
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(binary); err != nil {
+		return "", fmt.Errorf("%s is %w", path.Base(t.pkg), ErrNotInstalled)
+	}
+	return t.version, nil
+}

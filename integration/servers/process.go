@@ -162,3 +162,9 @@ func (t *tail) String() string {
 	defer t.mu.Unlock()
 	return string(bytes.TrimSpace(t.data[max(0, len(t.data)-tailSize):]))
 }
+
+// hostPort splits an address of FreeAddr.
+func hostPort(addr string) (host, port string) {
+	host, port, _ = net.SplitHostPort(addr)
+	return host, port
+}
