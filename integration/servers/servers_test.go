@@ -3,6 +3,7 @@
 package servers_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/seed-175555ba/tus-go/integration/servers"
@@ -13,17 +14,25 @@ func TestTry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := servers.Tusd().Start(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	trial, err := servers.NewTrial(t.Context(), r, binary, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range servers.Situations() {
-		o := trial.Try(t.Context(), s)
-		t.Log(s.Name, o.Elapsed, o.Status, o.Reason, o.Exchange)
+	for _, server := range servers.All() {
+		if want := os.Getenv("ONLY"); want != "" && want != server.Name {
+			continue
+		}
+		t.Run(server.Name, func(t *testing.T) {
+			r, err := server.Start(t.Context(), t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			trial, err := servers.NewTrial(t.Context(), r, binary, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			trial.Expiring = server.Expiring
+			for _, s := range servers.Situations() {
+				o := trial.Try(t.Context(), s)
+				t.Log(s.Name, o.Elapsed, o.Status, o.Reason, o.Exchange)
+			}
+		})
 	}
 }
