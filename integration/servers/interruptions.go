@@ -125,11 +125,11 @@ func deletedBetween(ctx context.Context, s *scene) error {
 	if err := s.cut(ctx, f, kill); err != nil {
 		return err
 	}
-	uploadURL, err := s.unfinished(ctx)
+	before, err := s.unfinished(ctx)
 	if err != nil {
 		return err
 	}
-	got, err := s.command(ctx, nil, append([]string{"terminate", uploadURL}, s.serverFlags()...)...)
+	got, err := s.command(ctx, nil, append([]string{"terminate", before.URL}, s.serverFlags()...)...)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func deletedBetween(ctx context.Context, s *scene) error {
 		return fmt.Errorf("tusup terminate exited with %d: %s", got.code, lastLine(got.stderr))
 	}
 	r, err := s.upload(ctx, f)
-	if err == nil && r.URL == uploadURL {
+	if err == nil && r.URL == before.URL {
 		return errors.New("the deleted upload was resumed")
 	}
 	return err
@@ -173,21 +173,20 @@ func expired(ctx context.Context, s *scene) error {
 	if err := s.cut(ctx, f, kill); err != nil {
 		return err
 	}
-	uploadURL, err := s.unfinished(ctx)
+	before, err := s.unfinished(ctx)
 	if err != nil {
 		return err
 	}
-	i, err := s.info(ctx, uploadURL)
-	if err == nil && i.Expires == nil {
-		return errors.New("no response had Upload-Expires")
+	if before.Expires == nil {
+		return errors.New("the response to the creation had no Upload-Expires")
 	}
 	select {
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(time.Until(*before.Expires) + time.Second): // Upload-Expires has whole seconds
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	r, err := s.upload(ctx, f)
-	if err == nil && r.URL == uploadURL {
+	if err == nil && r.URL == before.URL {
 		return errors.New("the server still has the expired upload")
 	}
 	return err

@@ -80,14 +80,14 @@ func (n nodeServer) start(ctx context.Context, dir string, config nodeConfig) (l
 	}, nil
 }
 
-// fileServer returns a server that stores an upload in a file with its ID.
-func (n nodeServer) fileServer(config nodeConfig) func(context.Context, string) (*Running, error) {
+// fileServer returns a server with the endpoint path that stores an upload in a file with its ID.
+func (n nodeServer) fileServer(path string, config nodeConfig) func(context.Context, string) (*Running, error) {
 	return func(ctx context.Context, dir string) (*Running, error) {
 		l, err := n.start(ctx, dir, config)
 		if err != nil {
 			return nil, err
 		}
-		return l.start(ctx, "/files/", files(filepath.Join(dir, "uploads"), same), nil)
+		return l.start(ctx, path, files(filepath.Join(dir, "uploads"), same), nil)
 	}
 }
 
@@ -115,8 +115,8 @@ func TusNode() Server {
 	return Server{
 		Name:     "@tus/server, file store",
 		Version:  tusNode().installed,
-		Start:    tusNode().fileServer(nodeConfig{}),
-		Expiring: tusNode().fileServer(nodeConfig{Expires: expiry}),
+		Start:    tusNode().fileServer("/files/", nodeConfig{}),
+		Expiring: tusNode().fileServer("/files/", nodeConfig{Expires: expiry}),
 		Setup:    "nothing",
 		Command:  "new Server({path: '/files', datastore: new FileStore({directory})}).listen()",
 	}
@@ -127,28 +127,28 @@ func nodeServers() []Server {
 	return []Server{{
 		Name:     "@tus/server, onUploadFinish",
 		Version:  tusNode().installed,
-		Start:    tusNode().fileServer(nodeConfig{Finish: true}),
-		Expiring: tusNode().fileServer(nodeConfig{Finish: true, Expires: expiry}),
+		Start:    tusNode().fileServer("/files/", nodeConfig{Finish: true}),
+		Expiring: tusNode().fileServer("/files/", nodeConfig{Finish: true, Expires: expiry}),
 		Setup:    "nothing",
 		Command:  "the same with onUploadFinish that answers 200 with a body",
 	}, {
 		Name:    "@tus/server 1.0, file store",
 		Version: tusNode1().installed,
-		Start:   tusNode1().fileServer(nodeConfig{}),
+		Start:   tusNode1().fileServer("/files/", nodeConfig{}),
 		Setup:   "nothing",
 		Command: "new Server({path: '/files', datastore: new FileStore({directory})}).listen()",
 	}, {
 		Name:    "tus-node-server 0.9",
 		Version: oldTusNode().installed,
-		Start:   oldTusNode().fileServer(nodeConfig{}),
+		Start:   oldTusNode().fileServer("/files/", nodeConfig{}),
 		Setup:   "nothing",
 		Command: "server.datastore = new tus.FileStore({directory}); server.listen()",
 	}, {
 		Name:     "@uploadx/core with express",
 		Version:  uploadx().installed,
-		Start:    uploadx().fileServer(nodeConfig{}),
-		Expiring: uploadx().fileServer(nodeConfig{Expires: expiry}),
-		Setup:    "nothing",
+		Start:    uploadx().fileServer("/files", nodeConfig{}),
+		Expiring: uploadx().fileServer("/files", nodeConfig{Expires: expiry}),
+		Setup:    "the endpoint without a slash at the end; metadata filename (tusup sends it for files)",
 		Command:  "app.use('/files', tus({directory}))",
 	}}
 }

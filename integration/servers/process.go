@@ -107,10 +107,13 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Log returns the end of what the process wrote to standard output and standard error.
 func (p *Process) Log() string { return p.log.String() }
 
+// readyTimeout bounds the start of a server.
+const readyTimeout = 20 * time.Second
+
 // WaitReady waits until addr accepts connections. If the process ends before, the error has its
 // log.
 func (p *Process) WaitReady(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	var dialer net.Dialer
 	retry := time.NewTicker(10 * time.Millisecond)

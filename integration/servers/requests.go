@@ -54,23 +54,27 @@ func failure(stdout string) string {
 	return e.Error.Message
 }
 
-// unfinished returns the URL of the unfinished upload in the resume database.
-func (s *scene) unfinished(ctx context.Context) (string, error) {
+// unfinished is an upload in the resume database.
+type unfinished struct {
+	URL       string
+	Expires   *time.Time
+	Completed *time.Time
+}
+
+// unfinished returns the upload in the resume database that was interrupted.
+func (s *scene) unfinished(ctx context.Context) (unfinished, error) {
 	got, err := s.command(ctx, nil, "list", "--json")
 	if err != nil {
-		return "", err
+		return unfinished{}, err
 	}
 	decoder := json.NewDecoder(strings.NewReader(got.stdout))
 	for {
-		var record struct {
-			URL       string
-			Completed *time.Time
+		var u unfinished
+		if err := decoder.Decode(&u); err != nil {
+			return u, fmt.Errorf("tusup list printed no unfinished upload: %w", err)
 		}
-		if err := decoder.Decode(&record); err != nil {
-			return "", fmt.Errorf("tusup list printed no unfinished upload: %w", err)
-		}
-		if record.Completed == nil && record.URL != "" {
-			return record.URL, nil
+		if u.Completed == nil && u.URL != "" {
+			return u, nil
 		}
 	}
 }
@@ -82,6 +86,9 @@ func (s *scene) newUpload(ctx context.Context) (source, result, error) {
 		return f, result{}, err
 	}
 	r, err := s.upload(ctx, f)
+	if err == nil && r.URL == "" {
+		err = errors.New("the response to the creation had no Location, so the upload URL is unknown")
+	}
 	return f, r, err
 }
 
@@ -109,13 +116,15 @@ func infoOfUnknown(ctx context.Context, s *scene) error {
 	return nil
 }
 
-// sibling returns a URL like that of an existing upload, but of none: its last letter differs.
+// sibling returns a URL like that of an existing upload, but of none: its last path element
+// begins with another letter.
 func sibling(uploadURL string) string {
-	last := byte('0')
-	if uploadURL[len(uploadURL)-1] == '0' {
-		last = '1'
+	at := strings.LastIndexByte(uploadURL, '/') + 1
+	first := "0"
+	if uploadURL[at:at+1] == first {
+		first = "1"
 	}
-	return uploadURL[:len(uploadURL)-1] + string(last)
+	return uploadURL[:at] + first + uploadURL[at+1:]
 }
 
 func sameFileAgain(ctx context.Context, s *scene) error {

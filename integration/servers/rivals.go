@@ -61,14 +61,14 @@ func oneURL(ctx context.Context, s *scene) error {
 	if err := s.cut(ctx, f, kill); err != nil {
 		return err
 	}
-	uploadURL, err := s.unfinished(ctx)
+	cut, err := s.unfinished(ctx)
 	if err != nil {
 		return err
 	}
 	var commands [2]*running
 	for n := range commands {
 		state := filepath.Join(s.dir, fmt.Sprint("rival", n))
-		args := s.resumeArgs(f.path, "--upload-url", uploadURL, "--state", state, "--bwlimit", fmt.Sprint(f.size))
+		args := s.resumeArgs(f.path, "--upload-url", cut.URL, "--state", state, "--bwlimit", fmt.Sprint(f.size))
 		if commands[n], err = s.start(nil, args...); err != nil {
 			return err
 		}
@@ -92,5 +92,5 @@ func oneURL(ctx context.Context, s *scene) error {
 	if succeeded == 0 {
 		return fmt.Errorf("both processes failed: %w", failed)
 	}
-	return s.stored(ctx, uploadURL, f)
+	return s.stored(ctx, cut.URL, f)
 }

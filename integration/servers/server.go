@@ -35,7 +35,7 @@ type Running struct {
 	Endpoint string
 	// Content returns what the server holds for an upload URL, read from its storage and not by
 	// the protocol. Only the last path element of the URL counts, so a proxy can pass on the
-	// function of its server.
+	// function of its server. "" means the newest upload, for a server that returned no URL.
 	Content func(ctx context.Context, uploadURL string) (io.ReadCloser, error)
 	// Kill kills the server like kill -9, and waits for its end. For a proxy this is the server
 	// behind it.

@@ -143,6 +143,9 @@ func stream(size int64) func(context.Context, *scene) error {
 		}
 		defer stdin.Close()
 		args := s.uploadArgs("-", "--chunk-size", fmt.Sprint(chunk), "--metadata", "filename="+s.name())
+		if s.requires("creation-defer-length") != nil {
+			args = append(args, "--buffer-limit", fmt.Sprint(size+1))
+		}
 		got, err := s.command(ctx, stdin, args...)
 		if err != nil {
 			return err

@@ -5,63 +5,11 @@ package servers
 import (
 	"context"
 	"errors"
-	"io"
-	"net/url"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"slices"
 )
-
-// launcher starts the process of a server on an address. It is called again after a kill.
-type launcher func(addr string) *exec.Cmd
-
-// start starts a server on a free port and waits until it accepts connections. content is that
-// of the result, and basePath the path of its endpoint. end, if non-nil, is called by Close.
-func (l launcher) start(ctx context.Context, basePath string, content func(context.Context, string) (io.ReadCloser, error), end func()) (*Running, error) {
-	addr, err := FreeAddr()
-	if err != nil {
-		return nil, err
-	}
-	var p *Process
-	r := &Running{Endpoint: "http://" + addr + basePath, Content: content}
-	r.Restart = func(ctx context.Context) error {
-		if p, err = StartProcess(l(addr)); err != nil {
-			return err
-		}
-		return p.WaitReady(ctx, addr)
-	}
-	r.Kill = func() error { return p.Kill() }
-	r.Close = func() {
-		_ = p.Kill() // it has ended already
-		if end != nil {
-			end()
-		}
-	}
-	if err := r.Restart(ctx); err != nil {
-		if p != nil {
-			r.Close()
-		}
-		return nil, err
-	}
-	return r, nil
-}
-
-// files returns a function that opens the file of an upload below dir. name returns its name for
-// the last path element of the upload URL.
-func files(dir string, name func(id string) string) func(context.Context, string) (io.ReadCloser, error) {
-	return func(_ context.Context, uploadURL string) (io.ReadCloser, error) {
-		u, err := url.Parse(uploadURL)
-		if err != nil {
-			return nil, err
-		}
-		return os.Open(filepath.Join(dir, name(path.Base(u.Path))))
-	}
-}
-
-// same is the name of a file that is called like its upload.
-func same(id string) string { return id }
 
 // Tusd returns tusd with a store in files.
 func Tusd() Server {

@@ -4,7 +4,7 @@ const express = require('express')
 const {tus} = require('@uploadx/core')
 
 const config = JSON.parse(process.argv[2])
-const options = {directory: config.Dir, filename: (file) => file.id, maxUploadSize: '10GB', allowMIME: ['*/*']}
+const options = {directory: config.Dir, maxUploadSize: '10GB', allowMIME: ['*/*']}
 if (config.Expires) {
 	options.expiration = {maxAge: config.Expires, purgeInterval: 0}
 }
