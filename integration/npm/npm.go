@@ -31,6 +31,12 @@ type Package struct {
 // is there already. It runs none of the package's scripts. It returns an error
 // matching ErrMissing if Node, npm or the registry is unavailable.
 func Install(ctx context.Context, name, version string) (Package, error) {
+	return InstallAll(ctx, name+"-"+version, name+"@"+version)
+}
+
+// InstallAll is [Install] for several packages, such as "express@5.3.0", that one script
+// requires. name identifies them in the cache directory.
+func InstallAll(ctx context.Context, name string, specs ...string) (Package, error) {
 	node, err := exec.LookPath("node")
 	if err != nil {
 		return Package{}, fmt.Errorf("node is %w: %w", ErrMissing, err)
@@ -40,7 +46,7 @@ func Install(ctx context.Context, name, version string) (Package, error) {
 		return Package{}, err
 	}
 	cache = filepath.Join(cache, "tus-go", "npm")
-	dir := filepath.Join(cache, name+"-"+version)
+	dir := filepath.Join(cache, name)
 	found := Package{node, filepath.Join(dir, "node_modules")}
 	if _, err := os.Stat(dir); err == nil {
 		return found, nil
@@ -60,7 +66,7 @@ func Install(ctx context.Context, name, version string) (Package, error) {
 		return Package{}, err
 	}
 	defer os.RemoveAll(fresh)
-	if err := install(ctx, npm, fresh, name+"@"+version); err != nil {
+	if err := install(ctx, npm, fresh, specs); err != nil {
 		return Package{}, err
 	}
 	if err := os.Rename(fresh, dir); err != nil {
@@ -82,11 +88,11 @@ func (p Package) Command(ctx context.Context, script string, args ...string) *ex
 // unreachable matches the errors of npm for an unreachable registry.
 var unreachable = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|E50[234]|network request`)
 
-func install(ctx context.Context, npm, dir, spec string) error {
+func install(ctx context.Context, npm, dir string, specs []string) error {
 	bounded, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(bounded, npm, "install", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund",
-		"--loglevel=error", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=5000", spec)
+	cmd := exec.CommandContext(bounded, npm, append([]string{"install", "--prefix", dir, "--ignore-scripts", "--no-audit", "--no-fund",
+		"--loglevel=error", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=5000"}, specs...)...)
 	cmd.WaitDelay = time.Second // npm's children may keep the pipe open
 	out, err := cmd.CombinedOutput()
 	switch {

@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestProcess_KillEndsChildren(t *testing.T) {
+	t.Parallel()
 	p, err := servers.StartProcess(exec.Command("sh", "-c", "sleep 100 & echo $!; wait"))
 	if err != nil {
 		t.Fatal(err)
@@ -40,6 +41,7 @@ func TestProcess_KillEndsChildren(t *testing.T) {
 }
 
 func TestProcess_EndsWithParent(t *testing.T) {
+	t.Parallel()
 	pids := make(chan int, 1)
 	parent, err := child.Start(t, holderRole, nil, func(line json.RawMessage) {
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(line)))
@@ -67,6 +69,23 @@ func hold(ctx context.Context, _ []byte, emit func(any)) error {
 	emit(json.RawMessage(p.Log()))
 	<-ctx.Done()
 	return nil
+}
+
+func TestProcess_ReadsInputAndReturnsCode(t *testing.T) {
+	input, err := os.Open("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer input.Close()
+	cmd := exec.Command("sh", "-c", "head -c 10; exit 3")
+	cmd.Stdin = input
+	p, err := servers.StartProcess(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, err := p.Wait(t.Context()); code != 3 || err != nil || p.Log() != "// Package" {
+		t.Errorf("code %d, error %v, output %q", code, err, p.Log())
+	}
 }
 
 func TestProcess_MissingProgramIsNotInstalled(t *testing.T) {

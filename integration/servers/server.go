@@ -19,10 +19,14 @@ type Server struct {
 	// Start starts the server on a loopback port. dir is an empty directory for its storage and
 	// configuration. It returns an error matching ErrNotInstalled if the server cannot be had.
 	Start func(ctx context.Context, dir string) (*Running, error)
+	// Expiring, if non-nil, starts the server so that unfinished uploads expire after a second.
+	Expiring func(ctx context.Context, dir string) (*Running, error)
 	// Setup is one line for users: what to set in the client and in the server.
 	Setup string
 	// Command is one line that shows how the server is started.
 	Command string
+	// Scripted reports that it is not the real server, but a script of its known behavior.
+	Scripted bool
 }
 
 // Running is a started server, or a proxy before one.
@@ -31,7 +35,7 @@ type Running struct {
 	Endpoint string
 	// Content returns what the server holds for an upload URL, read from its storage and not by
 	// the protocol. Only the last path element of the URL counts, so a proxy can pass on the
-	// function of its server.
+	// function of its server. "" means the newest upload, for a server that returned no URL.
 	Content func(ctx context.Context, uploadURL string) (io.ReadCloser, error)
 	// Kill kills the server like kill -9, and waits for its end. For a proxy this is the server
 	// behind it.
@@ -42,8 +46,12 @@ type Running struct {
 	Close func()
 	// CAFile, if non-empty, is a PEM file with the certificate authority of an https Endpoint.
 	CAFile string
-	// Flags are flags of tusup that this server requires.
+	// Headers are header fields that the server requires, such as "Authorization: Bearer x".
+	Headers []string
+	// Flags are other flags that uploads to this server require, such as --metadata.
 	Flags []string
+	// ChunkSize is the only chunk size in bytes that the server accepts; 0 means any.
+	ChunkSize int64
 }
 
 // Proxy is a proxy that the matrix has a column for.

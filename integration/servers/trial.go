@@ -1,0 +1,170 @@
+//go:build unix
+
+package servers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// BuildTusup builds the command tusup of this checkout in dir and returns its path. It returns an
+// error matching ErrNotInstalled if there is no Go command.
+func BuildTusup(ctx context.Context, dir string) (string, error) {
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/seed-175555ba/tus-go").Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", fmt.Errorf("go is %w", ErrNotInstalled)
+	}
+	if err != nil {
+		return "", fmt.Errorf("go list: %w", err)
+	}
+	binary := filepath.Join(dir, "tusup")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "./tusup")
+	cmd.Dir = filepath.Join(string(bytes.TrimSpace(root)), "examples")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return binary, nil
+}
+
+// Trial is a running server or proxy under test: a column of the matrix.
+type Trial struct {
+	*Running
+	// Expiring is that of the [Server], nil behind a proxy.
+	Expiring func(ctx context.Context, dir string) (*Running, error)
+
+	tusup   string
+	dir     string
+	caps    capabilities
+	sources map[int64]source // by size
+}
+
+// capabilities is the output of tusup capabilities.
+type capabilities struct {
+	Extensions []string
+	Checksums  []string `json:"checksum_algorithms"`
+}
+
+// NewTrial prepares the trial of r with the command tusup. Its files are created in dir.
+func NewTrial(ctx context.Context, r *Running, tusup, dir string) (*Trial, error) {
+	t := &Trial{Running: r, tusup: tusup, dir: dir, sources: map[int64]source{}}
+	s, err := t.scene()
+	if err != nil {
+		return nil, err
+	}
+	got, err := s.command(ctx, nil, slices.Concat([]string{"capabilities", "--json"}, t.serverFlags())...)
+	if err != nil {
+		return nil, err
+	}
+	// A server without OPTIONS leaves the capabilities empty.
+	_ = json.Unmarshal([]byte(got.stdout), &t.caps)
+	return t, nil
+}
+
+// serverFlags are the flags of each command that sends requests.
+func (t *Trial) serverFlags() []string {
+	flags := []string{"-v", "--endpoint", t.Endpoint}
+	if t.CAFile != "" {
+		flags = append(flags, "--ca", t.CAFile)
+	}
+	for _, header := range t.Headers {
+		flags = append(flags, "--header", header)
+	}
+	return flags
+}
+
+// scene is one situation of a trial, with its own files and resume database.
+type scene struct {
+	*Trial
+	dir      string
+	exchange []string // the requests of all commands, as tusup -v logs them
+}
+
+func (t *Trial) scene() (*scene, error) {
+	dir, err := os.MkdirTemp(t.dir, "scene")
+	return &scene{Trial: t, dir: dir}, err
+}
+
+// Status is the result of a situation.
+type Status string
+
+// The results of a situation.
+const (
+	Passed        Status = "ok"
+	Failed        Status = "failed"
+	NotApplicable Status = "not applicable"
+)
+
+// Outcome is a cell of the matrix.
+type Outcome struct {
+	Status Status `json:"status"`
+	// Reason is why the situation failed or does not apply.
+	Reason string `json:"reason,omitempty"`
+	// Exchange are the last requests of a situation that failed, with the responses.
+	Exchange []string `json:"exchange,omitempty"`
+	// Elapsed is the time of the situation in milliseconds.
+	Elapsed int64 `json:"elapsed_ms"`
+}
+
+// notApplicable is the error of a situation that the server makes impossible.
+type notApplicable struct{ reason string }
+
+func (n notApplicable) Error() string { return n.reason }
+
+// limits of a situation: the time, and the requests in a note.
+const (
+	situationTimeout = 60 * time.Second
+	exchangeLines    = 6
+)
+
+// Try runs a situation.
+func (t *Trial) Try(ctx context.Context, situation Situation) Outcome {
+	ctx, cancel := context.WithTimeout(ctx, situationTimeout)
+	defer cancel()
+	began := time.Now()
+	s, err := t.scene()
+	if err == nil {
+		err = situation.run(ctx, s)
+		_ = os.RemoveAll(s.dir) // a leftover only takes space
+	}
+	o := Outcome{Status: Passed, Elapsed: time.Since(began).Milliseconds()}
+	var skipped notApplicable
+	switch {
+	case err == nil:
+	case errors.As(err, &skipped):
+		o.Status, o.Reason = NotApplicable, skipped.reason
+	default:
+		o.Status, o.Reason = Failed, t.anonymous(err.Error())
+		for _, line := range s.exchange[max(0, len(s.exchange)-exchangeLines):] {
+			o.Exchange = append(o.Exchange, t.anonymous(line))
+		}
+	}
+	return o
+}
+
+// anonymous removes what differs between two runs: host, port and temporary directories.
+func (t *Trial) anonymous(text string) string {
+	scheme, rest, _ := strings.Cut(t.Endpoint, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	text = strings.ReplaceAll(text, scheme+"://"+host, "")
+	text = strings.ReplaceAll(text, host, "HOST")
+	return strings.ReplaceAll(text, t.dir, "")
+}
+
+// requires returns an error if the server does not advertise an extension.
+func (s *scene) requires(extensions ...string) error {
+	for _, e := range extensions {
+		if !slices.Contains(s.caps.Extensions, e) {
+			return notApplicable{"the server does not advertise " + e}
+		}
+	}
+	return nil
+}
