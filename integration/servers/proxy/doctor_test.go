@@ -6,11 +6,11 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/integration/servers"
 	"github.com/seed-175555ba/tus-go/integration/servers/proxy"
 )
 
@@ -34,11 +34,9 @@ func (r report) of(check string) finding {
 
 // tusup doctor finds which proxies buffer, refuse bodies or change HEAD, and names their settings.
 func TestDoctor_NamesSettingOfProxy(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "tusup")
-	build := exec.Command("go", "build", "-o", binary, "./tusup")
-	build.Dir = filepath.Join("..", "..", "..", "examples")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	binary, err := servers.BuildTusup(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	type expected struct {
 		buffering, advice string

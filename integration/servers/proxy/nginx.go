@@ -29,8 +29,8 @@ func nginx() []kind {
 		return k
 	}
 	defaults := with(NginxDefaults, "",
-		"It refuses bodies above 1 MiB and buffers requests: set `client_max_body_size 0` and `proxy_request_buffering off`; until then use `--chunk-size 1MiB`.")
-	defaults.flags = []string{"--chunk-size", "1MiB"}
+		"It refuses bodies above 1 MiB and buffers requests: set `client_max_body_size 0` and `proxy_request_buffering off`; until then use `--min-chunk-size 64KiB`, which finds the limit, or `--chunk-size 1MiB`.")
+	defaults.flags = []string{"--min-chunk-size", "64KiB"}
 	tls := with("nginx, TLS and HTTP/2", streaming,
 		"As `nginx, no buffering`, with `proxy_set_header X-Forwarded-Proto $scheme` so that upload URLs are https; HTTP/2 is used with `--http2` only.")
 	tls.tls, tls.flags = true, []string{"--http2"}

@@ -135,16 +135,14 @@ func (k kind) start(ctx context.Context, dir string, backend *servers.Running) (
 	}
 	through := *to
 	through.Host = v.Addr
-	running := &servers.Running{
-		Endpoint: through.String(), Content: backend.Content, Kill: backend.Kill, Restart: backend.Restart,
-		Close: func() { _ = process.Kill() }, // the group may have ended already
-		Flags: slices.Concat(backend.Flags, k.flags),
-	}
+	running := *backend
+	running.Endpoint, running.Flags = through.String(), slices.Concat(backend.Flags, k.flags)
+	running.Close = func() { _ = process.Kill() } // the group may have ended already
 	if k.tls {
 		through.Scheme = "https"
 		running.Endpoint, running.CAFile = through.String(), v.Certificate
 	}
-	return running, nil
+	return &running, nil
 }
 
 // prepare writes the configuration.

@@ -28,13 +28,13 @@ func TestProxy_UploadIsStored(t *testing.T) {
 				t.Logf("version %s", version)
 			}
 			client := newClient(t, running, tus.Options{})
-			chunk := int64(0)
-			if slices.Contains(running.Flags, "1MiB") {
-				chunk = mib
+			var opts tus.UploadOptions
+			if slices.Contains(running.Flags, "--min-chunk-size") {
+				opts.MinChunkSize = 64 << 10
 			}
 			for _, size := range []int64{0, 1, 3*mib + 1} {
 				f := newSource(t, size)
-				result, err := client.UploadFile(testContext(t, stuck), f.path, &tus.UploadOptions{ChunkSize: chunk})
+				result, err := client.UploadFile(testContext(t, stuck), f.path, &opts)
 				if err != nil {
 					t.Fatalf("%d bytes: %v", size, err)
 				}
