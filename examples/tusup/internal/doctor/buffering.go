@@ -44,7 +44,7 @@ func (s *session) interruptLarge(ctx context.Context) (sent, kept int64, last *r
 	if s.advice.chunk > 0 || size <= s.config.Size { // the server chooses the size of requests
 		return 0, 0, nil
 	}
-	u, resp, err := s.create(ctx, size, -1, nil)
+	u, _, err := s.create(ctx, size, -1, nil)
 	if err != nil || u == nil {
 		return 0, 0, nil
 	}
@@ -52,7 +52,7 @@ func (s *session) interruptLarge(ctx context.Context) (sent, kept int64, last *r
 		return 0, 0, nil
 	}
 	s.client.CloseIdleConnections()
-	resp, err = s.moved(ctx, u, 0)
+	resp, err := s.moved(ctx, u, 0)
 	if err != nil || !resp.succeeded() {
 		return 0, 0, nil
 	}
