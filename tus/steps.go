@@ -79,7 +79,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	case c != nil && u.finder.verifies(c):
 		return StateLocating, nil
 	case c != nil:
-		return u.resume(u.finder.chooseCompleted(ctx))
+		return u.resume(ctx, u.finder.chooseCompleted(ctx))
 	}
 	if err := u.planner.negotiateChecksum(ctx); err != nil {
 		u.finder = u.finder.reusable()

@@ -30,7 +30,7 @@ func (t *transfer) recover(ctx context.Context) outcome {
 	if err := t.apply(&info); err != nil {
 		return outcome{next: StateFailed, err: err}
 	}
-	t.sizer.recovered(info.Offset > t.next.offset)
+	t.warnLimit(ctx, a.info.Name, t.sizer.recovered(info.Offset > t.next.offset))
 	o := outcome{next: StateReady}
 	if earlier {
 		o.resumed = &Resumed{URL: a.url.String(), Offset: info.Offset, Expires: info.Expires, Concat: info.Concat}
