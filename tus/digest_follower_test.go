@@ -161,7 +161,7 @@ func TestDigest_OfReplacedSourceStartsFromZero(t *testing.T) {
 	source := new(replacedSource).set(tus.Bytes(before))
 	srv.Inject(tustest.Fault{Method: http.MethodPatch, Action: faults.Vanish()})
 	opts.Hooks.AfterResponse = func(_ *http.Request, r *tus.Response) {
-		if r.StatusCode == http.StatusNotFound {
+		if r.StatusCode >= 400 {
 			source.set(tus.Bytes(after))
 		}
 	}
