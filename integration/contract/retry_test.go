@@ -1,0 +1,290 @@
+package contract_test
+
+import (
+	"time"
+
+	"github.com/seed-175555ba/tus-go/tus"
+)
+
+// zero returns the delays before n retries that do not wait.
+func zero(n int) []time.Duration { return make([]time.Duration, n) }
+
+// retries has what the clients agree on: delays are used one after the other, and from the
+// first again after progress; the offset is requested before bytes are sent again.
+func retries() []scenario {
+	list := []time.Duration{time.Second, 3 * time.Second}
+	const created = `
+		> POST /files/ | Upload-Length: 11
+		< 201 | Location: /files/a`
+	return []scenario{
+		{
+			name:    "a creation is retried after a server error",
+			options: options{delays: list},
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 500
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{
+				url: "/files/a", waited: time.Second,
+				events: "retry 1 after 1s, created /files/a, acknowledged 11, complete",
+			},
+		},
+		{
+			name:    "the offset is requested before bytes are sent again",
+			options: options{delays: list},
+			exchanges: created + `
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 500
+				> HEAD /files/a
+				< 200 | Upload-Offset: 6 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 6 | body 6-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{
+				url: "/files/a", waited: time.Second,
+				events: "created /files/a, retry 1 after 1s, acknowledged 6, acknowledged 11, complete",
+			},
+		},
+		{
+			name: "a connection that breaks is a temporary failure",
+			exchanges: created + `
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< cut
+				> HEAD /files/a
+				< 200 | Upload-Offset: 6 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 6 | body 6-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name: "nothing is sent again if only the response was lost",
+			exchanges: created + `
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< cut
+				> HEAD /files/a
+				< 200 | Upload-Offset: 11 | Upload-Length: 11`,
+			want: outcome{url: "/files/a", events: "created /files/a, retry 1, acknowledged 11, complete"},
+		},
+		{
+			name:    "the last failure is returned when the delays are used up",
+			options: options{delays: list},
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 500
+				> POST /files/ | Upload-Length: 11
+				< 502
+				> POST /files/ | Upload-Length: 11
+				< 503 | text maintenance`,
+			want: outcome{
+				status: 503, method: "POST", message: "maintenance", waited: 4 * time.Second,
+				events: "retry 1 after 1s, retry 2 after 3s, failed",
+			},
+		},
+		{
+			name:    "without delays the first failure is returned",
+			options: options{delays: zero(0)},
+			exchanges: created + `
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 500`,
+			want: outcome{status: 500, method: "PATCH", events: "created /files/a, failed"},
+		},
+		{
+			name:    "the delays start from the first after progress",
+			options: options{delays: []time.Duration{2 * time.Second}, chunk: 6},
+			exchanges: created + `
+				> PATCH /files/a | Upload-Offset: 0 | body 0-6
+				< 500
+				> HEAD /files/a
+				< 200 | Upload-Offset: 0 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 0 | body 0-6
+				< 204 | Upload-Offset: 6
+				> PATCH /files/a | Upload-Offset: 6 | body 6-11
+				< 500
+				> HEAD /files/a
+				< 200 | Upload-Offset: 6 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 6 | body 6-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{
+				url: "/files/a", waited: 4 * time.Second,
+				events: "created /files/a, retry 1 after 2s, acknowledged 6, retry 1 after 2s, acknowledged 11, complete",
+			},
+		},
+		{
+			name:    "the delays do not start again without progress",
+			options: options{delays: list},
+			exchanges: created + `
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 500
+				> HEAD /files/a
+				< 200 | Upload-Offset: 0 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 500
+				> HEAD /files/a
+				< 200 | Upload-Offset: 0 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 500`,
+			want: outcome{status: 500, method: "PATCH", waited: 4 * time.Second},
+		},
+		{
+			name:    "a callback retries a failure that is not retried otherwise",
+			options: options{retryOnly: 403},
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 403
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name:    "a callback ends the retries of a failure",
+			options: options{retryOnly: 403},
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 500`,
+			want: outcome{status: 500, method: "POST"},
+		},
+		{
+			name: "Retry-After is the least wait",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 429 | Retry-After: 7
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{
+				url: "/files/a", waited: 7 * time.Second,
+				events: "retry 1 after 7s, created /files/a, acknowledged 11, complete",
+			},
+		},
+		{
+			name: "a paused upload is not retried",
+			stop: "pause at retry 1",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 500`,
+			want: outcome{err: tus.ErrPaused},
+		},
+	}
+}
+
+// refusals has the responses to POST and PATCH that are no success.
+func refusals() []scenario {
+	const created = `
+		> POST /files/ | Upload-Length: 11
+		< 201 | Location: /files/a
+		> PATCH /files/a | Upload-Offset: 0 | body 0-11`
+	const anew = `
+		> POST /files/ | Upload-Length: 11
+		< 201 | Location: /files/b
+		> PATCH /files/b | Upload-Offset: 0 | body 0-5
+		< 204 | Upload-Offset: 5
+		> PATCH /files/b | Upload-Offset: 5 | body 5-10
+		< 204 | Upload-Offset: 10
+		> PATCH /files/b | Upload-Offset: 10 | body 10-11
+		< 204 | Upload-Offset: 11`
+	const half = `
+		> POST /files/ | Upload-Length: 11
+		< 201 | Location: /files/a
+		> PATCH /files/a | Upload-Offset: 0 | body 0-5
+		< 204 | Upload-Offset: 5
+		> PATCH /files/a | Upload-Offset: 5 | body 5-10`
+	return []scenario{
+		{
+			name: "409 to a PATCH: the offset is requested and used",
+			exchanges: created + `
+				< 409
+				> HEAD /files/a
+				< 200 | Upload-Offset: 3 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 3 | body 3-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name: "423 to a PATCH: the offset is requested later",
+			exchanges: created + `
+				< 423
+				> HEAD /files/a
+				< 200 | Upload-Offset: 0 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name:    "404 to a PATCH in the middle: a new upload is created",
+			options: options{chunk: 5},
+			exchanges: half + `
+				< 404
+				?> HEAD /files/a
+				?< 404` + anew,
+			want: outcome{url: "/files/b"},
+		},
+		{
+			name:    "410 to a PATCH in the middle: a new upload is created",
+			options: options{chunk: 5},
+			exchanges: half + `
+				< 410
+				?> HEAD /files/a
+				?< 410` + anew,
+			want: outcome{url: "/files/b"},
+		},
+		{
+			name: "410 to a PATCH of an upload by its URL: an error, and none is created",
+			call: resume, url: "/files/a", options: options{chunk: 3},
+			exchanges: `
+				> HEAD /files/a
+				< 200 | Upload-Offset: 5 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 5 | body 5-8
+				< 410
+				?> HEAD /files/a
+				?< 410`,
+			want: outcome{err: tus.ErrUploadGone, status: 410},
+		},
+		{
+			name: "403 to a PATCH: an error that is not retried",
+			exchanges: created + `
+				< 403 | text quota exceeded
+				?> HEAD /files/a
+				?< 200 | Upload-Offset: 0 | Upload-Length: 11`,
+			want: outcome{err: tus.ErrUnauthorized, status: 403, method: "PATCH", message: "quota exceeded"},
+		},
+		{
+			name: "400 to a creation: an error that is not retried",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 400 | text no such project`,
+			want: outcome{status: 400, method: "POST", message: "no such project"},
+		},
+		{
+			name: "412 to a creation: the version of the protocol is not supported",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 412 | Tus-Version: 0.2.2`,
+			want: outcome{err: tus.ErrUnsupported, status: 412},
+		},
+		{
+			name: "413 to a PATCH: an error that is not retried",
+			exchanges: created + `
+				< 413`,
+			want: outcome{err: tus.ErrTooLarge, status: 413, method: "PATCH"},
+		},
+		{
+			name: "502 and 504 to HEAD: it is retried",
+			call: resume, url: "/files/a",
+			exchanges: `
+				> HEAD /files/a
+				< 502 | no Tus-Resumable
+				> HEAD /files/a
+				< 504 | no Tus-Resumable
+				> HEAD /files/a
+				< 200 | Upload-Offset: 5 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 5 | body 5-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+	}
+}
