@@ -95,6 +95,15 @@ func abort() []scenario {
 			want: outcome{status: 423, method: "DELETE"},
 		},
 		{
+			name: "a deletion whose response is lost is retried",
+			call: terminate, url: "/files/a",
+			exchanges: `
+				> DELETE /files/a
+				< cut
+				> DELETE /files/a
+				< 404`,
+		},
+		{
 			name: "an upload that is gone is deleted",
 			call: terminate, url: "/files/a",
 			exchanges: `

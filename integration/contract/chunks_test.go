@@ -24,6 +24,27 @@ func chunks() []scenario {
 			want: outcome{url: "/files/a"},
 		},
 		{
+			name:    "an empty source has no parts",
+			source:  source{empty: true},
+			options: options{parallel: 2},
+			exchanges: `
+				> POST /files/ | Upload-Length: 0
+				< 201 | Location: /files/a
+				?> HEAD /files/a
+				?< 200 | Upload-Offset: 0 | Upload-Length: 0`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name:   "an empty stream is an empty upload",
+			source: source{empty: true, kind: "stream"},
+			exchanges: `
+				> POST /files/ | Upload-Length: 0
+				< 201 | Location: /files/a
+				?> HEAD /files/a
+				?< 200 | Upload-Offset: 0 | Upload-Length: 0`,
+			want: outcome{url: "/files/a"},
+		},
+		{
 			name:    "no request has more than a chunk",
 			options: options{chunk: 4},
 			exchanges: `

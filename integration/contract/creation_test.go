@@ -98,6 +98,26 @@ func creation() []scenario {
 			want: outcome{url: "/files/a"},
 		},
 		{
+			name: "a Location is relative to the URL that a redirect leads to",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 307 | Location: /v2/files/
+				> POST /v2/files/ | Upload-Length: 11
+				< 201 | Location: a
+				> PATCH /v2/files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/v2/files/a"},
+		},
+		{
+			name: "responses without Tus-Resumable are accepted",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a | no Tus-Resumable
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11 | no Tus-Resumable`,
+			want: outcome{url: "/files/a"},
+		},
+		{
 			name:    "an upload is created without sending it, and sent by its URL later",
 			call:    create,
 			options: options{metadata: tus.Metadata{"filename": "a"}},
@@ -160,6 +180,18 @@ func creationWithUpload() []scenario {
 				?> HEAD /files/a
 				?< 200 | Upload-Offset: 0 | Upload-Length: 11
 				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name:    "the first chunk of a stream is sent without a length",
+			source:  source{kind: "stream"},
+			server:  server{extensions: "creation,creation-with-upload,creation-defer-length"},
+			options: options{chunk: 6, firstChunk: true},
+			exchanges: `
+				> POST /files/ | Upload-Defer-Length: 1 | body 0-6
+				< 201 | Location: /files/a | Upload-Offset: 6
+				> PATCH /files/a | Upload-Offset: 6 | Upload-Length: 11 | body 6-11
 				< 204 | Upload-Offset: 11`,
 			want: outcome{url: "/files/a"},
 		},

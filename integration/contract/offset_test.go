@@ -27,6 +27,35 @@ func offsets() []scenario {
 			want: outcome{url: "/files/a", events: "created /files/a, acknowledged 4, acknowledged 11, complete"},
 		},
 		{
+			name: "a PATCH that stores nothing is retried",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 0
+				?> HEAD /files/a
+				?< 200 | Upload-Offset: 0 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name:    "a server that never stores anything is an error",
+			options: options{delays: zero(1)},
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 0
+				?> HEAD /files/a
+				?< 200 | Upload-Offset: 0 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 0
+				?> HEAD /files/a
+				?< 200 | Upload-Offset: 0 | Upload-Length: 11`,
+			want: outcome{status: 204, method: "PATCH"},
+		},
+		{
 			name:    "200 acknowledges a PATCH as 204 does",
 			options: first,
 			exchanges: created + `

@@ -197,8 +197,57 @@ func parallel() []scenario {
 			want:    outcome{err: tus.ErrUnsupported},
 		},
 		{
+			name:    "paused parts are resumed",
+			options: split,
+			stop:    "pause at request PATCH /files/2",
+			exchanges: `
+				1> POST /files/ | Upload-Length: 4 | Upload-Concat: partial
+				1< 201 | Location: /files/1
+				2> POST /files/ | Upload-Length: 7 | Upload-Concat: partial
+				2< 201 | Location: /files/2
+				1?> PATCH /files/1 | Upload-Offset: 0 | body 0-4
+				1?< hang
+				2> PATCH /files/2 | Upload-Offset: 0 | body 4-11
+				2< hang`,
+			want: outcome{err: tus.ErrPaused},
+			then: []scenario{{
+				call: again,
+				exchanges: `
+					1?> HEAD /files/1
+					1?< 200 | Upload-Offset: 0 | Upload-Length: 4 | Upload-Concat: partial
+					1> PATCH /files/1 | Upload-Offset: 0 | body 0-4
+					1< 204 | Upload-Offset: 4
+					2> HEAD /files/2
+					2< 200 | Upload-Offset: 3 | Upload-Length: 7 | Upload-Concat: partial
+					2> PATCH /files/2 | Upload-Offset: 3 | body 7-11
+					2< 204 | Upload-Offset: 7` + final,
+				want: outcome{url: "/files/a"},
+			}},
+		},
+		{
 			name:    "boundaries that do not ascend are refused before any request",
 			options: options{parallel: 3, boundaries: []int64{5, 2}},
+			want:    outcome{err: tus.ErrInvalidInput},
+		},
+		{
+			name:    "a boundary beyond the source is refused before any request",
+			options: options{parallel: 2, boundaries: []int64{12}},
+			want:    outcome{err: tus.ErrInvalidInput},
+		},
+		{
+			name:    "boundaries without parallel parts are refused before any request",
+			options: options{boundaries: []int64{4}},
+			want:    outcome{err: tus.ErrInvalidInput},
+		},
+		{
+			name: "parts of an upload by its URL are refused before any request",
+			call: resume, url: "/files/a",
+			options: split,
+			want:    outcome{err: tus.ErrInvalidInput},
+		},
+		{
+			name:    "parts of a deferred length are refused before any request",
+			options: with(func(o *options) { o.deferLength = true }),
 			want:    outcome{err: tus.ErrInvalidInput},
 		},
 		{

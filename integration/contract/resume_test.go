@@ -44,6 +44,16 @@ func resumeByURL() []scenario {
 			want: outcome{url: "/files/a"},
 		},
 		{
+			name: "a deferred length is sent without bytes if the server has all of them",
+			call: resume, url: "/files/a",
+			exchanges: `
+				> HEAD /files/a
+				< 200 | Upload-Offset: 11 | Upload-Defer-Length: 1
+				> PATCH /files/a | Upload-Offset: 11 | Upload-Length: 11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
 			name: "an upload that is not found is an error, and none is created",
 			call: resume, url: "/files/a",
 			exchanges: `
@@ -107,6 +117,14 @@ func resumeByURL() []scenario {
 				> HEAD /files/a
 				< 423`,
 			want: outcome{status: 423, method: "HEAD"},
+		},
+		{
+			name: "a final upload that is not concatenated yet has no offset",
+			call: info, url: "/files/a",
+			exchanges: `
+				> HEAD /files/a
+				< 200 | Upload-Length: 11 | Upload-Concat: final;/files/1 /files/2`,
+			want: outcome{length: 11},
 		},
 		{
 			name: "offset, length and metadata are requested without sending anything",

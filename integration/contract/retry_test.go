@@ -59,6 +59,38 @@ func retries() []scenario {
 			want: outcome{url: "/files/a"},
 		},
 		{
+			name: "a creation whose connection breaks is retried",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< cut` + created + `
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name: "a HEAD whose connection breaks is retried",
+			call: resume, url: "/files/a",
+			exchanges: `
+				> HEAD /files/a
+				< cut
+				> HEAD /files/a
+				< 200 | Upload-Offset: 5 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 5 | body 5-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name: "a request without a response is abandoned after some time",
+			exchanges: created + `
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< hang
+				> HEAD /files/a
+				< 200 | Upload-Offset: 6 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 6 | body 6-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
 			name: "nothing is sent again if only the response was lost",
 			exchanges: created + `
 				> PATCH /files/a | Upload-Offset: 0 | body 0-11
@@ -162,6 +194,17 @@ func retries() []scenario {
 			},
 		},
 		{
+			name: "Retry-After may be a date",
+			exchanges: created + `
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 503 | Retry-After: Sat, 01 Jan 2000 00:01:00 GMT
+				> HEAD /files/a
+				< 200 | Upload-Offset: 0 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a", waited: time.Minute},
+		},
+		{
 			name: "a paused upload is not retried",
 			stop: "pause at retry 1",
 			exchanges: `
@@ -203,6 +246,21 @@ func refusals() []scenario {
 				> PATCH /files/a | Upload-Offset: 3 | body 3-11
 				< 204 | Upload-Offset: 11`,
 			want: outcome{url: "/files/a"},
+		},
+		{
+			name:    "409 to a PATCH at the offset of the server: retried as often as the delays allow",
+			options: options{delays: zero(2)},
+			exchanges: created + `
+				< 409
+				> HEAD /files/a
+				< 200 | Upload-Offset: 0 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 409
+				> HEAD /files/a
+				< 200 | Upload-Offset: 0 | Upload-Length: 11
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 409`,
+			want: outcome{status: 409, method: "PATCH"},
 		},
 		{
 			name: "423 to a PATCH: the offset is requested later",
@@ -251,6 +309,15 @@ func refusals() []scenario {
 				?> HEAD /files/a
 				?< 200 | Upload-Offset: 0 | Upload-Length: 11`,
 			want: outcome{err: tus.ErrUnauthorized, status: 403, method: "PATCH", message: "quota exceeded"},
+		},
+		{
+			name: "401 to a creation: an error, after one more request with renewed credentials",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 401
+				?> POST /files/ | Upload-Length: 11
+				?< 401`,
+			want: outcome{err: tus.ErrUnauthorized, status: 401, method: "POST"},
 		},
 		{
 			name: "400 to a creation: an error that is not retried",

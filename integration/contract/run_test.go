@@ -217,6 +217,9 @@ func (s source) open() tus.Source {
 	if s.fails > 0 {
 		r = io.MultiReader(bytes.NewReader(data[:s.fails]), failingReader{})
 	}
+	if s.ends > 0 {
+		r = bytes.NewBuffer(data[:s.ends])
+	}
 	switch s.kind {
 	case "stream":
 		return tus.Reader(r)

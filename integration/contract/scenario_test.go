@@ -66,7 +66,8 @@ type source struct {
 	empty bool
 	name  string
 	kind  string // "stream" of unknown size, or "sized" stream
-	fails int    // the stream fails after so many bytes
+	fails int    // the stream fails after so many bytes, if above 0
+	ends  int    // the stream ends after so many bytes, if above 0
 }
 
 // server is what the response to OPTIONS says.

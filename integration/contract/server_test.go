@@ -16,9 +16,10 @@ import (
 
 // scriptedServer plays the responses of a script, and records what does not follow it.
 type scriptedServer struct {
-	pipes chan net.Conn
-	http  http.Server
-	done  chan struct{}
+	pipes   chan net.Conn
+	http    http.Server
+	serving sync.WaitGroup
+	done    chan struct{}
 
 	mu       sync.Mutex
 	offers   server
@@ -35,12 +36,13 @@ type scriptedServer struct {
 func startServer() *scriptedServer {
 	s := &scriptedServer{pipes: make(chan net.Conn), done: make(chan struct{}), ids: map[string]bool{}}
 	s.http.Handler = s
-	go s.http.Serve(s)
+	s.serving.Go(func() { s.http.Serve(s) })
 	return s
 }
 
 func (s *scriptedServer) close() {
 	close(s.done)
+	s.serving.Wait()
 	s.http.Close()
 }
 
@@ -50,6 +52,8 @@ func (s *scriptedServer) dial(ctx context.Context, _, _ string) (net.Conn, error
 	select {
 	case s.pipes <- server:
 		return client, nil
+	case <-s.done:
+		return nil, net.ErrClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -100,6 +100,19 @@ func deferredLength() []scenario {
 			want: outcome{url: "/files/a"},
 		},
 		{
+			name:    "a stream that ends before its size is an error",
+			source:  source{kind: "sized", ends: 8},
+			options: options{chunk: 6},
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-6
+				< 204 | Upload-Offset: 6
+				?> PATCH /files/a | Upload-Offset: 6 | body 6-8
+				?< 204 | Upload-Offset: 8`,
+			want: outcome{err: tus.ErrSourceMismatch},
+		},
+		{
 			name:    "a stream that fails is an error, and not retried",
 			source:  source{kind: "sized", fails: 8},
 			options: options{chunk: 6},
