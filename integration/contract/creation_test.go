@@ -109,6 +109,22 @@ func creation() []scenario {
 			want: outcome{url: "/v2/files/a"},
 		},
 		{
+			name:   "a server that does not respond to OPTIONS can be used",
+			server: server{status: 404},
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
+			name:   "what the server offers is listed",
+			call:   offers,
+			server: server{extensions: "creation, expiration,checksum", algorithms: "sha1,md5", maxSize: "1073741824"},
+			want:   outcome{offers: "[creation expiration checksum] [sha1 md5] 1073741824"},
+		},
+		{
 			name: "responses without Tus-Resumable are accepted",
 			exchanges: `
 				> POST /files/ | Upload-Length: 11

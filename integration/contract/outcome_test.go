@@ -213,6 +213,7 @@ func (w *world) compare(s scenario, got result) (d []string) {
 		differ("expiry", got.expires.UTC().Format(http.TimeFormat), want.expires)
 	}
 	differ("list", strings.Join(got.listed, " "), want.listed)
+	differ("offers", got.offers, want.offers)
 	if s.call == info {
 		differ("offset", got.info.Offset, want.offset)
 		differ("length", got.info.Length, want.length)

@@ -84,6 +84,7 @@ type result struct {
 	upload  *tus.Result // nil if the call is no upload
 	info    tus.Info
 	listed  []string
+	offers  string
 	waited  time.Duration
 	expires time.Time
 }
@@ -92,6 +93,9 @@ func (w *world) call(ctx context.Context, cancel func(), client *tus.Client, s s
 	opts := s.uploadOptions()
 	w.recorder.reset(s.call != again)
 	switch s.call {
+	case offers:
+		c, err := client.Capabilities(ctx)
+		r.offers, r.err = fmt.Sprint(c.Extensions, c.ChecksumAlgorithms, c.MaxSize), err
 	case create:
 		created, err := client.Create(ctx, tus.CreateOptions{Size: int64(len(s.source.data())), Metadata: s.metadata})
 		r.err = err

@@ -58,6 +58,7 @@ const (
 	terminate   = "terminate"   // an upload by its URL
 	concatenate = "concatenate" // partURLs
 	list        = "list"        // the stored uploads of the source
+	offers      = "offers"      // what the server offers
 )
 
 // source is the data of an upload: "hello world" in memory unless a field says otherwise.
@@ -72,6 +73,7 @@ type source struct {
 
 // server is what the response to OPTIONS says.
 type server struct {
+	status     int    // 0 is 204; others have no fields
 	extensions string // "" stands for those in [defaultExtensions]
 	algorithms string
 	maxSize    string
@@ -129,4 +131,5 @@ type outcome struct {
 	listed          string // the URLs that list returns
 	length          int64  // that of info
 	metadata        tus.Metadata
+	offers          string // extensions, algorithms and maximum size
 }

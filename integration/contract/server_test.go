@@ -124,6 +124,10 @@ func (s *scriptedServer) options(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Tus-Resumable") != "" {
 		s.failures = append(s.failures, "OPTIONS has Tus-Resumable")
 	}
+	if s.offers.status != 0 {
+		w.WriteHeader(s.offers.status)
+		return
+	}
 	h := w.Header()
 	h.Set("Tus-Resumable", "1.0.0")
 	h.Set("Tus-Version", "1.0.0")
