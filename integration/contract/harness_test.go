@@ -76,6 +76,7 @@ func TestScenario_WrongExpectationFails(t *testing.T) {
 		{"wait is 0s", scenario{exchanges: whole, want: outcome{url: "/files/a", waited: time.Second}}},
 		{"expiry is ", scenario{exchanges: whole, want: outcome{url: "/files/a", expires: "Sat, 01 Jan 2000 01:00:00 GMT"}}},
 		{"offset is 0, want 5", scenario{stop: "pause at created /files/a", exchanges: post, want: outcome{err: tus.ErrPaused, offset: 5}}},
+		{"the event \"acknowledged 5\" did not occur", scenario{stop: "abort at acknowledged 5", exchanges: whole, want: done}},
 		{"call 2: no request > HEAD /files/a", scenario{exchanges: whole, want: done, then: []scenario{{call: list, exchanges: `
 			> HEAD /files/a
 			< 404`}}}},

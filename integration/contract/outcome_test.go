@@ -45,6 +45,13 @@ func (r *recorder) stopAt(event string, stop func()) {
 	r.event, r.stop = event, stop
 }
 
+// waits reports whether the event of stopAt has not occurred.
+func (r *recorder) waits() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stop != nil
+}
+
 // trigger calls stop if this is its event.
 func (r *recorder) trigger(event string) {
 	r.mu.Lock()
@@ -157,7 +164,7 @@ func (s *scriptedServer) finish() []string {
 }
 
 // compare returns the differences between the outcome of a call and that of the scenario.
-func (w *world) compare(s scenario, got result) (d []string) {
+func (f *fixture) compare(s scenario, got result) (d []string) {
 	want, size := s.want, int64(len(s.source.data()))
 	differ := func(what string, got, want any) {
 		if got != want {
@@ -170,8 +177,8 @@ func (w *world) compare(s scenario, got result) (d []string) {
 		d = append(d, compareError(want, got.err)...)
 		if want.requestID {
 			var e *tus.Error
-			if !errors.As(got.err, &e) || e.RequestID != w.server.lastID {
-				d = append(d, fmt.Sprintf("the request has the ID %q, the error is %v", w.server.lastID, got.err))
+			if !errors.As(got.err, &e) || e.RequestID != f.server.lastID {
+				d = append(d, fmt.Sprintf("the request has the ID %q, the error is %v", f.server.lastID, got.err))
 			}
 		}
 	}
@@ -182,18 +189,21 @@ func (w *world) compare(s scenario, got result) (d []string) {
 		differ("URL", relative(got.url), want.url)
 	}
 	if u := got.upload; u != nil {
-		if want.offset > 0 || got.err == nil {
-			differ("offset", u.Offset, max(want.offset, map[bool]int64{true: size}[got.err == nil]))
+		switch {
+		case got.err == nil:
+			differ("offset", u.Offset, size)
+		case want.offset > 0:
+			differ("offset", u.Offset, want.offset)
 		}
 		differ("already complete", u.AlreadyComplete, want.alreadyComplete)
 		if name, value, _ := strings.Cut(want.header, ": "); name != "" {
 			differ(name, u.LastPatch.Header.Get(name), value)
 		}
-		if p := w.recorder.last; got.err == nil && !u.AlreadyComplete && (p.Acknowledged != size || p.Size != size || p.InFlight != 0) {
+		if p := f.recorder.last; got.err == nil && !u.AlreadyComplete && (p.Acknowledged != size || p.Size != size || p.InFlight != 0) {
 			d = append(d, fmt.Sprintf("the last progress is %+v, want one of all %d bytes", p, size))
 		}
 	}
-	events := strings.Join(w.recorder.events, ", ")
+	events := strings.Join(f.recorder.events, ", ")
 	if want.events != "" {
 		differ("events", events, want.events)
 	}
@@ -201,10 +211,10 @@ func (w *world) compare(s scenario, got result) (d []string) {
 		differ("events", events, want.lastEvents)
 	}
 	if want.hooks != "" {
-		differ("hooks", strings.Join(w.recorder.requests, ", "), want.hooks)
+		differ("hooks", strings.Join(f.recorder.requests, ", "), want.hooks)
 	}
 	if s.store {
-		differ("store", w.stored(), want.stored)
+		differ("store", f.stored(), want.stored)
 	}
 	if want.waited > 0 {
 		differ("wait", got.waited, want.waited)

@@ -81,7 +81,7 @@ func parallel() []scenario {
 			want: outcome{url: "/files/a"},
 		},
 		{
-			name:    "a part that fails is retried, and the other is not sent again",
+			name:    "a part that fails is retried, and the other is not resent",
 			options: split,
 			exchanges: `
 				1> POST /files/ | Upload-Length: 4 | Upload-Concat: partial
@@ -170,7 +170,7 @@ func parallel() []scenario {
 			want: outcome{err: tus.ErrAborted},
 		},
 		{
-			name:    "the parts are deleted after the concatenation on demand",
+			name:    "the parts are deleted after the concatenation by option",
 			options: with(func(o *options) { o.deleteParts = true }),
 			exchanges: parts + final + `
 				1> DELETE /files/1

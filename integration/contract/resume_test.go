@@ -6,7 +6,7 @@ import "github.com/seed-175555ba/tus-go/tus"
 func resumeByURL() []scenario {
 	return []scenario{
 		{
-			name: "an upload is continued at the offset of the server",
+			name: "an upload is resumed at the offset of the server",
 			call: resume, url: "/files/a",
 			exchanges: `
 				> HEAD /files/a
@@ -94,7 +94,7 @@ func resumeByURL() []scenario {
 			want: outcome{err: tus.ErrProtocol, method: "HEAD"},
 		},
 		{
-			name: "a locked upload is requested again until it is free",
+			name: "a locked upload is retried until it is free",
 			call: resume, url: "/files/a",
 			exchanges: `
 				> HEAD /files/a

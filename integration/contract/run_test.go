@@ -24,8 +24,8 @@ var (
 	errHook   = errors.New("hook failed")
 )
 
-// world is what the calls of a scenario share.
-type world struct {
+// fixture is what the calls of a scenario share.
+type fixture struct {
 	server   *scriptedServer
 	records  storage.Memory
 	recorder recorder
@@ -35,14 +35,17 @@ type world struct {
 // run returns what is not as the scenario says.
 func run(t *testing.T, s scenario) (problems []string) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{server: startServer()}
-		defer w.server.close()
+		f := &fixture{server: startServer()}
+		defer f.server.close()
 		for i, call := range append([]scenario{s}, s.then...) {
-			for _, problem := range w.run(call) {
+			for _, problem := range f.run(call) {
 				if i > 0 {
 					problem = fmt.Sprintf("call %d: %s", i+1, problem)
 				}
 				problems = append(problems, problem)
+			}
+			if len(problems) > 0 {
+				break
 			}
 		}
 	})
@@ -50,7 +53,7 @@ func run(t *testing.T, s scenario) (problems []string) {
 }
 
 // run makes one call and returns what is not as the scenario says.
-func (w *world) run(s scenario) []string {
+func (f *fixture) run(s scenario) []string {
 	script, err := parse(s.exchanges)
 	if err != nil {
 		return []string{err.Error()}
@@ -58,23 +61,23 @@ func (w *world) run(s scenario) []string {
 	time.Sleep(s.after)
 	ctx, cancel := context.WithTimeout(context.Background(), 24*time.Hour)
 	defer cancel()
-	w.server.prepare(s, script, cancel, w.recorder.trigger)
+	f.server.prepare(s, script, cancel, f.recorder.trigger)
 
 	transport := tus.NewTransport()
-	transport.Proxy, transport.DialContext = nil, w.server.dial
+	transport.Proxy, transport.DialContext = nil, f.server.dial
 	defer transport.CloseIdleConnections()
-	client, err := w.client(s, transport)
+	client, err := f.client(s, transport)
 	if err != nil {
 		return []string{err.Error()}
 	}
 	start := time.Now()
-	got := w.call(ctx, cancel, client, s)
+	got := f.call(ctx, cancel, client, s)
 	got.waited = time.Since(start).Truncate(time.Second)
-	problems := w.server.finish()
+	problems := f.server.finish()
 	if len(problems) > 0 {
 		return problems // the outcome is a consequence
 	}
-	return append(w.recorder.problems, w.compare(s, got)...)
+	return append(f.recorder.problems, f.compare(s, got)...)
 }
 
 // result is the outcome of a call.
@@ -89,9 +92,9 @@ type result struct {
 	expires time.Time
 }
 
-func (w *world) call(ctx context.Context, cancel func(), client *tus.Client, s scenario) (r result) {
+func (f *fixture) call(ctx context.Context, cancel func(), client *tus.Client, s scenario) (r result) {
 	opts := s.uploadOptions()
-	w.recorder.reset(s.call != again)
+	f.recorder.reset(s.call != again)
 	switch s.call {
 	case offers:
 		c, err := client.Capabilities(ctx)
@@ -123,29 +126,33 @@ func (w *world) call(ctx context.Context, cancel func(), client *tus.Client, s s
 			r.listed = append(r.listed, relative(p.URL))
 		}
 	case again:
-		w.drive(ctx, cancel, s, &r)
+		f.drive(ctx, cancel, s, &r)
 	case resume:
-		w.uploader, r.err = client.NewResumer(absolute(s.url), s.source.open(), opts)
-		w.drive(ctx, cancel, s, &r)
+		f.uploader, r.err = client.NewResumer(absolute(s.url), s.source.open(), opts)
+		f.drive(ctx, cancel, s, &r)
 	default:
-		w.uploader, r.err = client.NewUploader(s.source.open(), opts)
-		w.drive(ctx, cancel, s, &r)
+		f.uploader, r.err = client.NewUploader(s.source.open(), opts)
+		f.drive(ctx, cancel, s, &r)
 	}
 	return r
 }
 
 // drive runs the Uploader, and stops it at the event of the scenario.
-func (w *world) drive(ctx context.Context, cancel func(), s scenario, r *result) {
+func (f *fixture) drive(ctx context.Context, cancel func(), s scenario, r *result) {
 	if r.err != nil {
 		return // the options are invalid
 	}
-	u, aborted := w.uploader, make(chan error, 1)
+	u, aborted := f.uploader, make(chan error, 1)
 	how, event, _ := strings.Cut(s.stop, " at ")
-	w.recorder.stopAt(event, map[string]func(){
+	f.recorder.stopAt(event, map[string]func(){
 		"": nil, "pause": u.Pause, "cancel": cancel,
 		"abort": func() { go func() { aborted <- u.Abort(ctx) }() },
 	}[how])
 	r.upload, r.err = u.Run(ctx)
+	if f.recorder.waits() {
+		r.err = fmt.Errorf("the event %q did not occur before the end: %v", event, r.err)
+		return
+	}
 	if how == "abort" {
 		if r.err = <-aborted; r.err == nil {
 			_, r.err = u.Run(ctx)
@@ -154,7 +161,7 @@ func (w *world) drive(ctx context.Context, cancel func(), s scenario, r *result)
 	r.url, r.expires = r.upload.URL, r.upload.Expires
 }
 
-func (w *world) client(s scenario, transport http.RoundTripper) (*tus.Client, error) {
+func (f *fixture) client(s scenario, transport http.RoundTripper) (*tus.Client, error) {
 	header := http.Header{}
 	for name, value := range s.header {
 		header.Set(name, value)
@@ -162,13 +169,13 @@ func (w *world) client(s scenario, transport http.RoundTripper) (*tus.Client, er
 	opts := &tus.Options{
 		HTTPClient: &http.Client{Transport: transport}, Header: header, Retry: s.retryPolicy(),
 		OverridePatchMethod: s.override, RequestIDHeader: s.requestID, RememberCompleted: s.remember,
-		Hooks: w.recorder.hooks(s.options),
+		Hooks: f.recorder.hooks(s.options),
 	}
 	if s.trusted != "" {
 		opts.TrustedOrigins = []string{s.trusted}
 	}
 	if s.store {
-		opts.Store = &w.records
+		opts.Store = &f.records
 	}
 	if s.fingerprint != "" {
 		opts.Fingerprinter = fingerprint.Func(func(context.Context, io.ReaderAt, fingerprint.Info) (string, error) {
@@ -239,9 +246,9 @@ type failingReader struct{}
 func (failingReader) Read([]byte) (int, error) { return 0, errSource }
 
 // stored returns the URLs in the store, those of parts for an upload without its own.
-func (w *world) stored() string {
+func (f *fixture) stored() string {
 	var all []string
-	for rec, err := range w.records.All(context.Background()) {
+	for rec, err := range f.records.All(context.Background()) {
 		if err != nil {
 			return err.Error()
 		}

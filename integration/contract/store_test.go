@@ -86,7 +86,7 @@ func store() []scenario {
 			}},
 		},
 		{
-			name:    "a complete upload is kept on demand, and not repeated",
+			name:    "a complete upload is kept by option, and not repeated",
 			options: options{store: true, remember: time.Hour},
 			exchanges: `
 				> POST /files/ | Upload-Length: 11
@@ -117,7 +117,7 @@ func store() []scenario {
 				< 410` + anew,
 			want: outcome{url: "/files/b"},
 		}),
-		first("a stored upload that is refused for now is kept", scenario{
+		first("a stored upload that the server refuses is kept", scenario{
 			options: keep,
 			exchanges: `
 				> HEAD /files/a

@@ -36,7 +36,7 @@ func deferredLength() []scenario {
 			want: outcome{url: "/files/a"},
 		},
 		{
-			name:    "a known length is deferred on demand",
+			name:    "a known length is deferred by option",
 			options: options{chunk: 6, deferLength: true},
 			exchanges: `
 				> POST /files/ | Upload-Defer-Length: 1
@@ -83,7 +83,7 @@ func deferredLength() []scenario {
 			want: outcome{url: "/files/a"},
 		},
 		{
-			name:    "bytes of a stream that were not stored are sent again",
+			name:    "bytes of a stream that were not stored are resent",
 			source:  source{kind: "stream"},
 			options: options{chunk: 6},
 			exchanges: `
@@ -124,34 +124,6 @@ func deferredLength() []scenario {
 				?> PATCH /files/a | Upload-Offset: 6 | body 6-8
 				?< 204 | Upload-Offset: 8`,
 			want: outcome{err: errSource},
-		},
-	}
-}
-
-// methodOverride follows the section X-HTTP-Method-Override.
-func methodOverride() []scenario {
-	return []scenario{
-		{
-			name:    "PATCH is sent as POST, and no other method",
-			options: options{override: true},
-			exchanges: `
-				> POST /files/ | Upload-Length: 11
-				< 201 | Location: /files/a
-				> POST /files/a | X-HTTP-Method-Override: PATCH | Upload-Offset: 0 | body 0-11
-				< 500
-				> HEAD /files/a
-				< 200 | Upload-Offset: 6 | Upload-Length: 11
-				> POST /files/a | X-HTTP-Method-Override: PATCH | Upload-Offset: 6 | body 6-11
-				< 204 | Upload-Offset: 11`,
-			want: outcome{url: "/files/a"},
-		},
-		{
-			name: "DELETE is sent as DELETE",
-			call: terminate, url: "/files/a",
-			options: options{override: true},
-			exchanges: `
-				> DELETE /files/a
-				< 204`,
 		},
 	}
 }
