@@ -2,6 +2,7 @@ package contract_test
 
 import (
 	"context"
+	"time"
 
 	"github.com/seed-175555ba/tus-go/tus"
 )
@@ -64,6 +65,19 @@ func abort() []scenario {
 				> DELETE /files/a
 				< 204`,
 			want: outcome{err: tus.ErrAborted, lastEvents: "aborted"},
+		},
+		{
+			name:    "an upload that waits for a retry is deleted at once",
+			stop:    "abort at retry 1",
+			options: options{delays: []time.Duration{time.Hour}},
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 500
+				> DELETE /files/a
+				< 204`,
+			want: outcome{err: tus.ErrAborted},
 		},
 		{
 			name: "an upload is deleted by its URL",

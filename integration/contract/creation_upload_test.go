@@ -60,6 +60,18 @@ func creationWithUpload() []scenario {
 			want: outcome{url: "/files/a"},
 		},
 		{
+			name:   "a creation whose bytes are too many is retried without them",
+			server: offered,
+			exchanges: `
+				> POST /files/ | Upload-Length: 11 | body 0-11
+				< 413
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 204 | Upload-Offset: 11`,
+			want: outcome{url: "/files/a"},
+		},
+		{
 			name:    "the extension is not used if the server does not offer it",
 			server:  server{extensions: "creation"},
 			options: options{chunk: 6, firstChunk: true},

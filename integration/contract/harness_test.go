@@ -64,9 +64,15 @@ func TestScenario_WrongExpectationFails(t *testing.T) {
 			1< 500` + whole, want: done}},
 		{"URL is /files/a, want /files/b", scenario{exchanges: whole, want: outcome{url: "/files/b"}}},
 		{"error is <nil>", scenario{exchanges: whole, want: outcome{err: tus.ErrUploadGone}}},
-		{"error is tus: POST", scenario{exchanges: `
+		{"status is 400, want 401", scenario{exchanges: `
 			> POST /files/ | Upload-Length: 11
 			< 400`, want: outcome{status: 401}}},
+		{"method is POST, want PATCH", scenario{exchanges: `
+			> POST /files/ | Upload-Length: 11
+			< 400`, want: outcome{status: 400, method: "PATCH"}}},
+		{"the ID in the error is", scenario{exchanges: `
+			> POST /files/ | Upload-Length: 11
+			< 400`, want: outcome{status: 400, requestID: true}}},
 		{"error is tus: POST", scenario{exchanges: `
 			> POST /files/ | Upload-Length: 11
 			< 400`, want: outcome{status: 400, message: "quota"}}},

@@ -100,12 +100,31 @@ func offsets() []scenario {
 			want: outcome{err: tus.ErrProtocol, method: "HEAD"},
 		},
 		{
+			name: "an offset in a HEAD that no file can have is an error",
+			call: resume, url: "/files/a",
+			exchanges: `
+				> HEAD /files/a
+				< 200 | Upload-Offset: 99999999999999999999 | Upload-Length: 11`,
+			want: outcome{err: tus.ErrProtocol, method: "HEAD"},
+		},
+		{
 			name: "an offset beyond the length in a HEAD is an error",
 			call: resume, url: "/files/a",
 			exchanges: `
 				> HEAD /files/a
 				< 200 | Upload-Offset: 12 | Upload-Length: 11`,
 			want: outcome{err: tus.ErrProtocol, method: "HEAD"},
+		},
+		{
+			name: "a length that changes during the upload is an error",
+			exchanges: `
+				> POST /files/ | Upload-Length: 11
+				< 201 | Location: /files/a
+				> PATCH /files/a | Upload-Offset: 0 | body 0-11
+				< 500
+				> HEAD /files/a
+				< 200 | Upload-Offset: 5 | Upload-Length: 10`,
+			want: outcome{err: tus.ErrSourceMismatch},
 		},
 		{
 			name:    "acknowledged bytes that the server lost are resent",

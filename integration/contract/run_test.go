@@ -82,14 +82,13 @@ func (f *fixture) run(s scenario) []string {
 
 // result is the outcome of a call.
 type result struct {
-	err     error
-	url     string
-	upload  *tus.Result // nil if the call is no upload
-	info    tus.Info
-	listed  []string
-	offers  string
-	waited  time.Duration
-	expires time.Time
+	err    error
+	url    string
+	upload *tus.Result // nil if the call is no upload
+	info   tus.Info
+	listed []string
+	offers string
+	waited time.Duration
 }
 
 func (f *fixture) call(ctx context.Context, cancel func(), client *tus.Client, s scenario) (r result) {
@@ -158,7 +157,7 @@ func (f *fixture) drive(ctx context.Context, cancel func(), s scenario, r *resul
 			_, r.err = u.Run(ctx)
 		}
 	}
-	r.url, r.expires = r.upload.URL, r.upload.Expires
+	r.url = r.upload.URL
 }
 
 func (f *fixture) client(s scenario, transport http.RoundTripper) (*tus.Client, error) {

@@ -46,6 +46,27 @@ func (s *scriptedServer) close() {
 	s.http.Close()
 }
 
+// prepare lets the server play the script of a call.
+func (s *scriptedServer) prepare(call scenario, script []*exchange, failed func(), event func(string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.script, s.offers, s.data, s.idHeader = script, call.server, call.source.data(), call.requestID
+	s.failed, s.event = failed, event
+}
+
+// finish returns what did not follow the script of a call.
+func (s *scriptedServer) finish() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	problems := s.failures
+	for _, e := range s.script {
+		if !e.optional && len(problems) == 0 {
+			problems = append(problems, "no request "+e.text)
+		}
+	}
+	return problems
+}
+
 // dial connects to the server, whatever the address.
 func (s *scriptedServer) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
