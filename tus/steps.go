@@ -149,6 +149,7 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 	}
 	if o.resumed != nil {
 		u.hooks.resumed(*o.resumed)
+		u.changed()
 	}
 	if o.patched != nil {
 		u.updateStatus(func(s *status) { s.lastPatch = o.patched })
