@@ -53,6 +53,7 @@ type jsonRecord struct {
 	MetadataBase64    map[string][]byte   `json:"metadata_base64,omitempty"`
 	CreationHeader    map[string][]string `json:"creation_header,omitempty"`
 	Digest            *Digest             `json:"digest,omitempty"`
+	Progress          *Progress           `json:"progress,omitempty"`
 	Created           time.Time           `json:"created,omitzero"`
 	Updated           time.Time           `json:"updated,omitzero"`
 	Completed         time.Time           `json:"completed,omitzero"`
@@ -144,7 +145,7 @@ func corrupt(cause error) error {
 func toJSON(r Record) jsonRecord {
 	j := jsonRecord{
 		ID: r.ID, Revision: r.Revision, Endpoint: r.Endpoint, UploadURL: r.UploadURL,
-		Parts: r.Parts, Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, CreationHeader: r.CreationHeader, Digest: r.Digest,
+		Parts: r.Parts, Finishing: r.Finishing, Refusal: r.Refusal, Seal: r.Seal, CreationHeader: r.CreationHeader, Digest: r.Digest, Progress: r.Progress,
 		Created: r.Created, Updated: r.Updated, Completed: r.Completed, Expires: r.Expires, Lease: r.Lease,
 		Metadata: map[string]string{}, MetadataBase64: map[string][]byte{},
 	}
@@ -170,7 +171,7 @@ func (j jsonRecord) record() (Record, error) {
 	r := Record{
 		ID: j.ID, Revision: j.Revision, Fingerprint: j.Fingerprint, Endpoint: j.Endpoint,
 		UploadURL: j.UploadURL, LengthDeferred: j.Size == nil, Parts: j.Parts, Finishing: j.Finishing,
-		Refusal: j.Refusal, Seal: j.Seal, Metadata: j.Metadata, CreationHeader: j.CreationHeader, Digest: j.Digest,
+		Refusal: j.Refusal, Seal: j.Seal, Metadata: j.Metadata, CreationHeader: j.CreationHeader, Digest: j.Digest, Progress: j.Progress,
 		Created: j.Created, Updated: j.Updated, Completed: j.Completed, Expires: j.Expires, Lease: j.Lease,
 	}
 	if j.Revision < 1 {

@@ -89,6 +89,9 @@ type Record struct {
 	// Digest is how far the digest of the source is computed, and nil if none is.
 	Digest *Digest
 
+	// Progress is how far the upload was when the record was put, and nil if unknown.
+	Progress *Progress
+
 	// Created and Updated are when the upload was created and when the record was last
 	// put, as set by the caller. Find orders by Updated.
 	Created, Updated time.Time
@@ -136,6 +139,20 @@ type Digest struct {
 	Sum []byte `json:"sum,omitempty"`
 }
 
+// Progress is how far an upload was when its record was put. A later session compares it with
+// the offset of the server: if an interrupted request left nothing there, as behind a proxy
+// that buffers requests, it sends smaller ones. The JSON names are those of [Encode].
+type Progress struct {
+	// Acknowledged is how many bytes the server had acknowledged, of all parts together.
+	Acknowledged int64 `json:"acknowledged"`
+	// InFlight is the size in bytes of the largest request that was in flight or
+	// interrupted, 0 if none was.
+	InFlight int64 `json:"in_flight,omitempty"`
+	// Limit is the maximum size in bytes of a request, because one that was interrupted left
+	// nothing on the server; 0 for none.
+	Limit int64 `json:"limit,omitempty"`
+}
+
 // Lease excludes other uploaders from an upload for a short time, so that another one
 // can resume the upload if the process of its holder ends. The holder renews it. A lease
 // that ends more than two minutes from now comes from a wrong clock and has no effect.
@@ -173,6 +190,10 @@ func (r Record) Clone() Record {
 		digest := *r.Digest
 		digest.State, digest.Sum = append([]byte(nil), digest.State...), append([]byte(nil), digest.Sum...)
 		r.Digest = &digest
+	}
+	if r.Progress != nil {
+		progress := *r.Progress
+		r.Progress = &progress
 	}
 	r.Parts = append([]Part(nil), r.Parts...)
 	if len(r.Metadata) == 0 {
@@ -221,6 +242,8 @@ func (r Record) validateNumbers() error {
 		return invalid("no fingerprint")
 	case !r.LengthDeferred && r.Size < 0:
 		return invalid("negative size: %d", r.Size)
+	case r.Progress != nil && min(r.Progress.Acknowledged, r.Progress.InFlight, r.Progress.Limit) < 0:
+		return invalid("negative progress: %+v", *r.Progress)
 	}
 	return nil
 }

@@ -150,7 +150,7 @@ func TestChecksum_ShrinkingChunksReadSourceOnce(t *testing.T) {
 	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 		offset := r.Header.Get("Upload-Offset")
 		if cuts[offset]--; cuts[offset] >= 0 {
-			cutBeyond(100_000)(w, r, h)
+			cutBeyond(300_000)(w, r, h)
 			return
 		}
 		h.Serve(w, r)

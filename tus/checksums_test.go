@@ -221,7 +221,7 @@ func TestChecksum_NotSentIfOffOrNotOffered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv, client := verifying(t, test.opts)
-			data := randomBytes(20 << 20)
+			data := randomBytes(12 << 20)
 			source := &countingSource{Source: tus.Bytes(data)}
 			res, err := client.Upload(testContext(t), source, &tus.UploadOptions{Checksum: test.choice})
 			if err != nil {

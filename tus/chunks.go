@@ -33,6 +33,7 @@ func (c chunk) end() int64 { return c.offset + c.size }
 // cut bounds the next chunk.
 type cut struct {
 	offset   int64
+	most     int64 // maximum size
 	stopAt   int64 // the chunk ends there at the latest; 0 for no bound
 	deferred bool  // the length was not sent yet
 }
@@ -66,9 +67,8 @@ type chunker interface {
 // ranged cuts a source of known size that opens at any offset.
 type ranged struct {
 	source   Source
-	info     SourceInfo // of the first Stat
-	whole    bool       // the source is all of the upload, not a part
-	sizer    *chunkSizer
+	info     SourceInfo                  // of the first Stat
+	whole    bool                        // the source is all of the upload, not a part
 	limit    Limiter                     // of the upload; nil for none
 	timeout  time.Duration               // of each call of source; 0 for none
 	lastByte func(context.Context) error // called before the last byte of a whole source is sent
@@ -86,10 +86,7 @@ func (r *ranged) next(_ context.Context, at cut) (chunk, bool, error) {
 	if at.stopAt > 0 {
 		end = min(end, at.stopAt)
 	}
-	size := end - at.offset
-	if r.sizer.size > 0 {
-		size = min(size, r.sizer.size)
-	}
+	size := min(end-at.offset, at.most)
 	if held := r.buffered; held.offset <= at.offset && at.offset < held.offset+held.size {
 		size = min(size, held.offset+held.size-at.offset) // end with the buffer
 	}
@@ -215,10 +212,9 @@ func (r *ranged) hash(ctx context.Context, c *chunk, s *sums) ([]byte, error) {
 // vary.
 func (r *ranged) hashAhead(ctx context.Context, c *chunk) {
 	r.pipeline.Ahead(ctx, c.offset, c.size)
-	size := r.sizer.size
 	next := c.end()
-	for end := next + max(size, maxHashedAhead); next < min(end, r.info.Size); next += size {
-		if !r.pipeline.Ahead(ctx, next, min(r.info.Size-next, size)) {
+	for end := next + max(c.size, maxHashedAhead); next < min(end, r.info.Size); next += c.size {
+		if !r.pipeline.Ahead(ctx, next, min(r.info.Size-next, c.size)) {
 			return
 		}
 	}

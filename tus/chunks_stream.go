@@ -14,9 +14,8 @@ import (
 type streamed struct {
 	window *readahead.Window
 	whole  bytes.Buffer // the bytes that readAll has read
-	sizer  *chunkSizer
-	limit  Limiter // of the upload; nil for none
-	sums   *sums   // chunks are hashed as they are read
+	limit  Limiter      // of the upload; nil for none
+	sums   *sums        // chunks are hashed as they are read
 	info   SourceInfo
 	sized  bool  // the size was known before the stream was read
 	length int64 // on the server; 0 while it is deferred
@@ -83,9 +82,7 @@ func (s *streamed) next(ctx context.Context, at cut) (chunk, bool, error) {
 		return chunk{}, false, err
 	}
 	data := w.Data()[at.offset-w.Start():]
-	if s.sizer.size > 0 {
-		data = data[:min(int64(len(data)), s.sizer.size)]
-	}
+	data = data[:min(int64(len(data)), at.most)]
 	if at.stopAt > 0 {
 		data = data[:min(int64(len(data)), at.stopAt-at.offset)]
 	}

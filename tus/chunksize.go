@@ -1,42 +1,92 @@
 package tus
 
+import (
+	"math"
+	"time"
+
+	"github.com/seed-175555ba/tus-go/storage"
+)
+
 const (
-	// minChunk is the minimum to which the chunk size adapts.
+	// firstChunk is the size of the first request of an upload, and of the first one after
+	// an interrupted request left nothing on the server.
+	firstChunk = 16 << 20
+	// chunkTime is how long a later request takes at the rate of the one before.
+	chunkTime = time.Minute
+	// minChunk is the minimum to which the size of requests adapts.
 	minChunk = 1 << 20
-	// minPatience is the number of chunks that must be acknowledged before the size is
-	// raised. It doubles with each failure of the larger size.
-	minPatience = 8
+	// minRoundTrips is how many round trips a request takes at least, so that they cost at
+	// most 2 % of the time.
+	minRoundTrips = 50
 	// chunkUnit divides adapted sizes: some services require multiples of 256 KiB.
 	chunkUnit = 256 << 10
 )
 
-// chunkSizer chooses the size of chunks. Unless ChunkSize is set, it lowers the size after
-// a chunk was cut and the server kept nothing of it, as behind a proxy that buffers a whole
-// request for longer than ResponseTimeout. It raises the size after a number of chunks was
-// acknowledged.
+// chunkSizer chooses the size of the chunks of one transfer. Unless ChunkSize is set, an
+// interruption costs at most the first chunk, or what the link sends in about a minute, even
+// if a proxy buffers requests and so nothing of the chunk is on the server.
 type chunkSizer struct {
-	size         int64 // maximum size of the next chunk; 0 for no limit
-	adapts       bool  // neither the caller nor the server sets the size
-	least        int64 // minimum of size
-	most         int64 // maximum of size; 0 for no limit
-	cut          int64 // size of the chunk that was cut, or the bytes sent if size is 0; 0 for none
-	acknowledged int   // chunks in a row
-	patience     int   // acknowledged chunks before size is raised
-	grown        bool  // size was raised, and no chunk of that size acknowledged yet
+	size      int64   // ChunkSize, or the size after a 413; 0 if the size adapts
+	least     int64   // minimum of a size that adapts
+	most      int64   // maximum of a size that adapts; 0 for none
+	perSecond float64 // bytes, of the last chunk that was acknowledged; 0 if none was
+	cut       int64   // size of the chunk that was interrupted; 0 for none
+	limit     *requestLimit
 }
 
-func newChunkSizer(opts *UploadOptions) *chunkSizer {
-	return &chunkSizer{size: opts.ChunkSize, adapts: opts.ChunkSize == 0, least: max(minChunk, opts.MinChunkSize)}
+func newChunkSizer(opts *UploadOptions, limit *requestLimit) *chunkSizer {
+	return &chunkSizer{size: opts.ChunkSize, least: max(minChunk, opts.MinChunkSize), limit: limit}
 }
+
+// ofPart returns the sizer of a part.
+func (c *chunkSizer) ofPart() *chunkSizer {
+	part := *c
+	return &part
+}
+
+// adapts reports whether neither the caller nor the server sets the size.
+func (c *chunkSizer) adapts() bool { return c.size == 0 }
 
 // bound sets the minimum and maximum of a size that adapts.
 func (c *chunkSizer) bound(least, most int64) {
-	if c.adapts && c.most == 0 {
+	if c.most == 0 {
 		c.least, c.most = least, most
-		if c.size == 0 || c.size > most {
-			c.size = most
-		}
 	}
+}
+
+// next returns the maximum size of the next chunk.
+func (c *chunkSizer) next() int64 {
+	if !c.adapts() {
+		return c.size
+	}
+	size := int64(firstChunk)
+	if c.perSecond > 0 {
+		size = c.during(chunkTime)
+	}
+	if limit := c.limit.get(); limit > 0 {
+		size = min(size, limit)
+	}
+	if c.most > 0 {
+		size = min(size, c.most)
+	}
+	return max(size/chunkUnit*chunkUnit, c.least)
+}
+
+// known returns the maximum that is set or was learned, 0 for none.
+func (c *chunkSizer) known() int64 {
+	switch limit := c.limit.get(); {
+	case !c.adapts():
+		return c.size
+	case limit > 0 && c.most > 0:
+		return min(limit, c.most)
+	default:
+		return max(limit, c.most)
+	}
+}
+
+// during returns how many bytes the link sends in a time, 0 if that is unknown.
+func (c *chunkSizer) during(d time.Duration) int64 {
+	return int64(min(c.perSecond*d.Seconds(), math.MaxInt64/2))
 }
 
 // halve halves the size after a chunk of size bytes was too large, down to floor. It
@@ -49,47 +99,71 @@ func (c *chunkSizer) halve(size, floor int64) bool {
 	if half > chunkUnit {
 		half -= half % chunkUnit
 	}
-	c.size, c.adapts = max(half, floor), false
+	c.size = max(half, floor)
 	return true
 }
 
-// succeeded counts an acknowledged chunk, and doubles the size after enough of them.
-func (c *chunkSizer) succeeded() {
-	c.acknowledged++
-	c.cut, c.grown = 0, false
-	if c.adapts && c.size > 0 && c.size != c.most && c.acknowledged >= max(c.patience, minPatience) {
-		if c.size *= 2; c.most > 0 {
-			c.size = min(c.size, c.most)
-		}
-		c.acknowledged, c.grown = 0, true
+// succeeded records a chunk that was acknowledged.
+func (c *chunkSizer) succeeded(size int64, took time.Duration) {
+	c.cut = 0
+	if size >= chunkUnit {
+		c.perSecond = float64(size) / max(took, time.Microsecond).Seconds()
+	}
+	if c.adapts() {
+		c.limit.succeeded(size)
 	}
 }
 
-// failed records a failed chunk.
-func (c *chunkSizer) failed() { c.acknowledged, c.cut = 0, 0 }
-
-// wasCut records a chunk whose connection broke after sent bytes.
-func (c *chunkSizer) wasCut(size, sent int64) {
-	if sent <= 0 {
-		return
-	}
-	if c.cut = size; c.size == 0 {
-		c.cut = sent
+// failed records a chunk that failed, and whether it was interrupted after enough bytes that
+// the server should have some of them.
+func (c *chunkSizer) failed(size, sent int64, interrupted bool) {
+	c.cut = 0
+	c.limit.failed()
+	if interrupted && sent >= min(c.least, minChunk, size) {
+		c.cut = size
 	}
 }
 
-// recovered lowers the size if the server kept nothing of the chunk that was cut.
-func (c *chunkSizer) recovered(kept bool) {
+// recovered records whether the server kept some bytes of the chunk that was interrupted. It
+// returns the new limit of requests if it kept none and that lowers the limit, otherwise 0.
+func (c *chunkSizer) recovered(kept bool) (lowered int64) {
 	cut := c.cut
 	c.cut = 0
-	if cut == 0 || kept || !c.adapts {
-		return
+	switch {
+	case cut == 0 || !c.adapts():
+		return 0
+	case kept:
+		c.limit.set(0)
+		return 0
 	}
-	if c.grown {
-		c.patience, c.grown = 2*max(c.patience, minPatience), false
+	return c.lost(cut)
+}
+
+// lost lowers the limit after a request of size bytes left nothing on the server. It does not
+// fall so far that round trips cost much, unless even a request of that size was lost.
+func (c *chunkSizer) lost(size int64) (lowered int64) {
+	least := c.least
+	if cheap := c.during(minRoundTrips * c.limit.fastest()); cheap < size {
+		least = max(least, cheap)
 	}
-	half := max(cut/2/chunkUnit*chunkUnit, c.least)
-	if c.size == 0 || half < c.size {
-		c.size = half
+	return c.limit.lost(size, least)
+}
+
+// resume uses what an earlier session has stored. The server has offset bytes now.
+func (c *chunkSizer) resume(rec storage.Record, offset int64) (lowered int64) {
+	p := rec.Progress
+	if p == nil || !c.adapts() {
+		return 0
 	}
+	if p.Limit > 0 && c.limit.get() == 0 {
+		c.limit.set(p.Limit)
+	}
+	switch {
+	case p.InFlight == 0:
+	case offset <= p.Acknowledged:
+		return c.lost(p.InFlight)
+	case len(rec.Parts) == 0 && offset < p.Acknowledged+p.InFlight: // parts may be complete
+		c.limit.set(0)
+	}
+	return 0
 }

@@ -223,6 +223,7 @@ type Client struct {
 	connected *atomic.Int32 // see send.StallTimer; nil where no request has to wait
 	broken    atomic.Bool   // a request got no response: idle connections may be dead, too
 	rate      sendRate
+	limit     requestLimit
 	partURLs  atomic.Bool // the server takes parts by URL and not by path
 }
 

@@ -40,6 +40,7 @@ type account struct {
 	info     SourceInfo
 	offset   int64 // acknowledged
 	sent     int64 // offset up to which bytes were sent, acknowledged or not
+	request  int64 // size of a request whose effect is unknown; 0 for none, and if its size is set
 	expires  time.Time
 	checksum string // the algorithm in use
 }

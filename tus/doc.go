@@ -32,7 +32,7 @@
 //	 │      │  (Concatenating ─►) Finishing ─► Complete
 //	 └──────┴───────── already complete ──────────▲
 //
-// The bytes are sent in one PATCH or in chunks of [UploadOptions.ChunkSize]. If the server's
+// The bytes are sent in few PATCH requests or in chunks of [UploadOptions.ChunkSize]. If the server's
 // offset is unknown, because a connection broke, or a response was lost or refused the
 // offset, the client requests it (HEAD). Acknowledged bytes are never resent. The table at
 // [State] lists all transitions.

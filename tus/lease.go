@@ -19,6 +19,10 @@ const (
 	minLease = 5 * time.Second
 	// renewalPause is the time between attempts to renew a lease.
 	renewalPause = time.Second
+	// noteDelay is the time from the start of a request until the record is put because of
+	// it, so that fast uploads put none, and minNotes the time between two such.
+	noteDelay = 200 * time.Millisecond
+	minNotes  = time.Second
 	// maxDrift is how far the clocks of the system may move apart before the lease is
 	// renewed.
 	maxDrift = time.Second
@@ -67,9 +71,18 @@ func (r *record) due(now time.Time) bool {
 		return named(r.rec) && now.Sub(r.tried) >= r.renewal()/2
 	case r.failed:
 		return now.Sub(r.tried) >= renewalPause
+	case r.unnoted():
+		return now.Sub(r.tried) >= minNotes
 	}
 	// The system may have slept, or its clock been set, and others compare with the clock.
 	return now.Sub(r.sent) >= r.renewal() || drift(r.sent, now) > maxDrift
+}
+
+// unnoted reports whether a request is in flight that the stored record does not have. It
+// requires r.mu.
+func (r *record) unnoted() bool {
+	p := r.newProgress()
+	return p != nil && p.InFlight > 0 && (r.rec.Progress == nil || *p != *r.rec.Progress)
 }
 
 // confirm renews the lease although that is not due: the server reports another request, so

@@ -9,21 +9,22 @@ import (
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
-	"github.com/seed-175555ba/tus-go/tus/internal/async"
 )
 
 // ledger keeps the status of an upload for the getters, the hooks and the store.
 type ledger struct {
 	requester
 	driving *driveLock
-	work    delivery   // nil until the planner has made it
-	record  *record    // nil without a store
-	digest  *digester  // nil for none
+	work    delivery  // nil until the planner has made it
+	record  *record   // nil without a store
+	digest  *digester // nil for none
+	limit   *requestLimit
 	rate    movingRate // requires hooks.mu
 
 	mu       sync.Mutex // held while the fields below and the state of the Uploader are used
 	known    status
 	reported time.Time // of the last progress while bytes are sent
+	renewing *renewing // nil while nothing is driven, and without a store
 }
 
 // status is what the getters return.
@@ -34,6 +35,7 @@ type status struct {
 	metadata  Metadata
 	offset    int64
 	highest   int64 // offset ever acknowledged
+	request   int64 // size of the largest request whose effect is unknown; 0 for none
 	expires   time.Time
 	checksum  string // negotiated algorithm
 	creation  *Response
@@ -102,7 +104,7 @@ func (l *ledger) refreshLocked() {
 	a := l.work.account()
 	expires := false
 	l.updateStatus(func(s *status) {
-		s.info, s.offset, s.highest = a.info, a.offset, max(s.highest, a.offset)
+		s.info, s.offset, s.highest, s.request = a.info, a.offset, max(s.highest, a.offset), a.request
 		s.checksum = a.checksum
 		if expires = !a.expires.IsZero() && !a.expires.Equal(s.expires); expires {
 			s.expires = a.expires
@@ -184,61 +186,43 @@ func (l *ledger) confirm(ctx context.Context) error { return l.record.confirm(ct
 // recheckLease renews the lease before a request if it is over. keepLease is late after the
 // process was suspended. It interrupts the upload if that fails.
 func (l *ledger) recheckLease(ctx context.Context) {
-	l.mu.Lock()
-	r := l.record
-	l.mu.Unlock()
-	if err := r.recheck(ctx); err != nil && ctx.Err() == nil {
+	if err := l.currentRecord().recheck(ctx); err != nil && ctx.Err() == nil {
 		l.driving.interrupt(err)
 	}
 }
 
 // recordRevision returns the revision of the record as stored last, 0 for none.
-func (l *ledger) recordRevision() int64 {
+func (l *ledger) recordRevision() int64 { return l.currentRecord().revision() }
+
+// currentRecord may be called by a goroutine that does not drive the upload.
+func (l *ledger) currentRecord() *record {
 	l.mu.Lock()
-	r := l.record
-	l.mu.Unlock()
-	return r.revision()
+	defer l.mu.Unlock()
+	return l.record
 }
 
-// setRecord replaces the record. keepLease reads it in another goroutine.
+// setRecord replaces the record. Renewals read it in another goroutine.
 func (l *ledger) setRecord(r *record) {
 	l.mu.Lock()
 	if r != nil {
-		r.digest = l.digest
+		r.digest, r.progress = l.digest, l.progress
 	}
 	l.record = r
 	l.mu.Unlock()
 }
 
-// keepLease renews the lease while the upload is driven, and interrupts the upload when the
-// lease is lost. The returned function stops that and waits until it has stopped. panics
-// keeps those of the store and of hooks.
-func (l *ledger) keepLease(ctx context.Context, panics *async.Panics) (stop func()) {
-	if l.record == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	// Most uploads of small files end before the timer, and need no goroutine.
-	renewing := time.AfterFunc(renewalPause, func() {
-		defer close(done)
-		panics.Run(func() {
-			for ctx.Err() == nil {
-				l.mu.Lock()
-				current := l.record
-				l.mu.Unlock()
-				if err := current.renew(ctx); err != nil && ctx.Err() == nil {
-					l.driving.interrupt(err)
-				}
-				_ = async.Sleep(ctx, renewalPause)
-			}
-		})
-	})
-	return func() {
-		cancel()
-		if renewing.Stop() {
-			close(done)
-		}
-		<-done
+// progress returns how far the upload is, for the record.
+func (l *ledger) progress() storage.Progress {
+	known := l.status()
+	return storage.Progress{Acknowledged: known.offset, InFlight: known.request, Limit: l.limit.get()}
+}
+
+// sending has the record put soon, with the request that is about to be sent.
+func (l *ledger) sending() {
+	l.refresh()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.renewing != nil {
+		l.renewing.soon()
 	}
 }

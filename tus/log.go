@@ -66,6 +66,14 @@ func (q requester) warn(ctx context.Context, name, text string, attrs ...slog.At
 	q.client.opts.Logger.LogAttrs(ctx, slog.LevelWarn, text, attrs...)
 }
 
+// warnLimit logs a lower limit of requests; 0 for none.
+func (q requester) warnLimit(ctx context.Context, name string, limit int64) {
+	if limit > 0 {
+		q.warn(ctx, name, "tus smaller requests: nothing of an interrupted one is on the server, as behind a proxy that buffers requests",
+			slog.Int64("limit", limit))
+	}
+}
+
 // notResumed counts a stored upload that is not resumed, and logs the reason.
 func (q requester) notResumed(ctx context.Context, name, uploadURL, reason string) {
 	q.counters.update(func(s *Stats) { s.NotResumed++ })

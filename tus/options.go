@@ -15,11 +15,13 @@ type UploadOptions struct {
 	// resume key. An empty map means no metadata.
 	Metadata Metadata
 
-	// ChunkSize is the maximum number of bytes in one PATCH. 0 means no limit: one request
-	// sends all that is left, which is the fastest. Set it for servers or proxies that
-	// limit requests or require a certain size. It costs no memory. With 0, the client
-	// halves the size, down to 1 MiB, if a PATCH was cut and the server kept nothing of
-	// it, and raises it again as chunks are acknowledged.
+	// ChunkSize is the maximum number of bytes in one PATCH. Set it for servers or proxies
+	// that limit requests or require a certain size. It costs no memory. 0 means a size
+	// that adapts, which is the fastest: the first PATCH has 16 MiB, and each later one
+	// what the link sends in about a minute. If a PATCH was interrupted and nothing of it is
+	// on the server, as behind a proxy that buffers requests, later ones have at most
+	// 16 MiB and at most half of it, down to 1 MiB. They are raised again as they are
+	// acknowledged. [Stats.RequestLimit] has that limit, and the stored record keeps it.
 	ChunkSize int64
 
 	// MinChunkSize, if above 0, makes the client halve chunks that are refused with 413,

@@ -35,6 +35,7 @@ type parallel struct {
 	requester
 	source *ranged // the whole
 	opts   *UploadOptions
+	sizer  *chunkSizer // of which each part has a copy
 	sums   *sums
 	ledger *ledger
 

@@ -47,6 +47,7 @@ func (ps parts) account() (sum account) {
 		a := p.account()
 		sum.offset += a.offset
 		sum.sent += a.sent
+		sum.request = max(sum.request, a.request)
 		if a.offset < p.size && !a.expires.IsZero() && (sum.expires.IsZero() || a.expires.Before(sum.expires)) {
 			sum.expires = a.expires
 		}
@@ -83,16 +84,15 @@ func (ps parts) concatLine() int64 {
 func (p *parallel) newPart(s span) *part {
 	counters := &counters{parent: p.counters, onMoved: p.counters.onMoved}
 	section := section{p.source.source, p.source.info, s}
-	sizer := *p.source.sizer
 	requests := p.requester
 	requests.counters = counters
 	t := &transfer{
 		requester: requests,
 		plan:      plan{metadata: p.opts.ParallelOptions.PartMetadata, partial: true, recreates: true, minChunk: p.opts.MinChunkSize},
-		sizer:     &sizer, sums: p.sums.ofPart(),
-		chunks:  &ranged{source: section, info: section.info(), sizer: &sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout, digest: p.ledger.digest, begin: s.offset},
-		changed: p.ledger.changed,
-		known:   account{info: section.info()},
+		sizer:     p.sizer.ofPart(), sums: p.sums.ofPart(),
+		chunks:  &ranged{source: section, info: section.info(), limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout, digest: p.ledger.digest, begin: s.offset},
+		changed: p.ledger.changed, sending: p.ledger.sending,
+		known: account{info: section.info()},
 	}
 	retries := t.newRetries()
 	t.machine = machine{StateCreating, &retries}

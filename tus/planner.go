@@ -91,7 +91,7 @@ func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 		}
 		p.ledger.digest.setSource(digestSource{info: info})
 		reader = p.ledger.digest.tee(reader)
-		size := p.sizer.size
+		size := p.opts.ChunkSize
 		if size == 0 {
 			size = defaultStreamChunk
 		}
@@ -99,7 +99,7 @@ func (p *planner) beginStream(ctx context.Context, info SourceInfo) error {
 			size = max(1, min(size, info.Size))
 		}
 		p.stream = &streamed{
-			window: readahead.New(reader, size, defaultStreamChunk), sizer: p.sizer, limit: p.opts.RateLimit, sums: p.sums,
+			window: readahead.New(reader, size, defaultStreamChunk), limit: p.opts.RateLimit, sums: p.sums,
 			info: info, sized: !info.SizeUnknown,
 		}
 		p.chunks = p.stream
@@ -220,8 +220,8 @@ func (p *planner) inCreation(ctx context.Context) (carried, error) {
 	case limit == 0:
 		limit = p.client.rate.creationLimit()
 	}
-	if p.sizer.size > 0 {
-		limit = min(limit, p.sizer.size)
+	if most := p.sizer.known(); most > 0 {
+		limit = min(limit, most)
 	}
 	if p.opts.StopAt > 0 {
 		limit = min(limit, p.opts.StopAt)
@@ -308,7 +308,7 @@ func (p *planner) planParts(ctx context.Context, caps Capabilities) (delivery, e
 // newParallel returns a parallel upload without parts.
 func (p *planner) newParallel() *parallel {
 	return &parallel{
-		requester: p.requester, source: p.wholeSource(), opts: p.opts, sums: p.sums, machine: machine{StateCreating, p.retries},
+		requester: p.requester, source: p.wholeSource(), opts: p.opts, sizer: p.sizer, sums: p.sums, machine: machine{StateCreating, p.retries},
 		ledger: p.ledger, connections: max(1, p.opts.Parallel),
 	}
 }
@@ -317,7 +317,7 @@ func (p *planner) newParallel() *parallel {
 func (p *planner) wholeSource() *ranged {
 	return &ranged{
 		source: p.source, info: p.info, whole: true,
-		sizer: p.sizer, limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout, lastByte: p.ledger.finishing,
+		limit: p.opts.RateLimit, timeout: p.client.opts.SourceTimeout, lastByte: p.ledger.finishing,
 		digest: p.ledger.digest,
 	}
 }
@@ -330,7 +330,7 @@ func (p *planner) newTransfer() *transfer {
 			metadata: p.opts.Metadata, recreates: !p.existing, defers: p.opts.DeferLength,
 			minChunk: p.opts.MinChunkSize,
 		},
-		stopAt: p.opts.StopAt, changed: p.ledger.changed,
+		stopAt: p.opts.StopAt, changed: p.ledger.changed, sending: p.ledger.sending,
 		known: account{info: p.info, checksum: p.sums.algorithm.Name},
 	}
 }

@@ -96,7 +96,7 @@ func TestProgress_IsReportedWhileBytesMove(t *testing.T) {
 			record(u, p)
 			seen.add(func() { times = append(times, time.Now()) })
 		}
-		if _, err := newClient(&tus.Options{Hooks: hooks}).Upload(t.Context(), tus.Bytes(randomBytes(32_000_000)), whole()); err != nil {
+		if _, err := newClient(&tus.Options{Hooks: hooks}).Upload(t.Context(), tus.Bytes(randomBytes(32_000_000)), &tus.UploadOptions{ChunkSize: 32_000_000}); err != nil {
 			t.Fatal(err)
 		}
 		wantProgress(t, seen.reports, 0, 32_000_000)

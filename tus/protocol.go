@@ -45,6 +45,7 @@ type verdict struct {
 	refusesEnd bool // after the last bytes: the server may have stored them, but refuses to complete the upload
 	malformed  bool // the reason may be a length that was sent twice, or a checksum algorithm
 	unsized    bool // the reason may be a body without Content-Length
+	cutOff     bool // a proxy may have ended the request before its end
 	emptyOpen  bool // to HEAD: a new empty upload may be complete only after a PATCH
 	aboutParts bool // to a final upload: the reason may be its parts or their names
 }

@@ -189,6 +189,7 @@ func (t protocolTus) verdict(r *reply, cause error) verdict {
 		refusesEnd: refusesEnd(r) && !cutShort && !errors.Is(cause, ErrChecksumMismatch),
 		malformed:  malformed,
 		unsized:    status == http.StatusLengthRequired || status == http.StatusNotImplemented,
+		cutOff:     !isTus(r.Header) && (status == http.StatusRequestTimeout || status >= 500),
 		emptyOpen:  r.succeeded() || isGone(status) || status == http.StatusInternalServerError,
 		aboutParts: aboutParts(status),
 	}

@@ -20,6 +20,8 @@ type record struct {
 	sem    *semaphore.Weighted // one store operation at a time, even one that hangs
 	digest *digester           // of the source, whose state is stored; nil for none
 
+	progress func() storage.Progress // nil for none
+
 	mu    sync.Mutex
 	entry       // requires mu
 	lost  error // matches ErrLeaseLost if another Uploader has the upload

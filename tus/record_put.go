@@ -71,6 +71,7 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 	if r.digest != nil && !completed(r.rec) {
 		r.rec.Digest = r.digest.saved()
 	}
+	r.rec.Progress = r.newProgress()
 	r.rec.Seal = sealOf(r.rec)
 	r.failed, r.unsaved, r.tried = true, false, now // until Put has returned
 	next := r.rec.Clone()
@@ -96,6 +97,18 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 		r.sent = time.Time{}
 	}
 	return nil
+}
+
+// newProgress returns the progress to be stored.
+func (r *record) newProgress() *storage.Progress {
+	if r.progress == nil || completed(r.rec) {
+		return nil
+	}
+	p := r.progress()
+	if p == (storage.Progress{}) {
+		return nil
+	}
+	return &p
 }
 
 // overwrite is Put for a record of this Uploader. If it is uncertain whether the Put before

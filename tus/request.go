@@ -104,8 +104,10 @@ func (q requester) do(ctx context.Context, u *url.URL, r *request) (*reply, erro
 		if err != nil {
 			return nil, err
 		}
-		if got.succeeded() { // a refusal may arrive before all bytes were sent
-			c.rate.measure(got.sent, time.Since(start))
+		if took := time.Since(start); r.payload == nil {
+			c.limit.answered(took)
+		} else if got.succeeded() { // a refusal may arrive before all bytes were sent
+			c.rate.measure(got.sent, took)
 		}
 		if !httpx.IsRedirect(got.StatusCode) {
 			return got, nil

@@ -65,11 +65,11 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 			u.finder = nil
 			return u.retries.after(ctx, StateIdle, err), err
 		}
-		return u.resume(chosen)
+		return u.resume(ctx, chosen)
 	case chosen != nil:
 		u.digest.restore(chosen.rec.Digest)
 		u.setRecord(chosen.record)
-		return u.resume(chosen)
+		return u.resume(ctx, chosen)
 	case u.finder.decided:
 		return StateIdle, nil
 	}
@@ -94,7 +94,7 @@ func (u *Uploader) storedError(err error) error {
 }
 
 // resume resumes a stored upload. Nothing is left to do for one that is completed.
-func (u *Uploader) resume(c *candidate) (State, error) {
+func (u *Uploader) resume(ctx context.Context, c *candidate) (State, error) {
 	var at *url.URL
 	if c.rec.UploadURL != "" {
 		var err error
@@ -113,6 +113,7 @@ func (u *Uploader) resume(c *candidate) (State, error) {
 			s.digest = c.rec.Digest
 		}
 	})
+	u.warnLimit(ctx, u.Name(), u.planner.sizer.resume(c.rec, c.offset))
 	if len(c.rec.Parts) > 0 {
 		p := u.planner.newParallel()
 		u.setWork(p) // Abort deletes the parts even if they cannot be resumed

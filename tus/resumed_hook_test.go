@@ -65,6 +65,25 @@ func TestOnResumed_OfGivenURL(t *testing.T) {
 	}
 }
 
+func TestOnResumed_PrecedesProgress(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	data := randomBytes(3000)
+	url := uploadOn(t, srv, data)
+	resumed := false
+	opts := chunked()
+	opts.Hooks = tus.Hooks{
+		OnResumed: func(*tus.Uploader, tus.Resumed) { resumed = true },
+		OnProgress: func(_ *tus.Uploader, p tus.Progress) {
+			if !resumed {
+				t.Errorf("%+v was reported before the upload was resumed", p)
+			}
+		},
+	}
+	if _, err := newClient(t, srv.Endpoint(), nil).Resume(testContext(t), url, tus.Bytes(data), opts); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestOnResumed_OfParts(t *testing.T) {
 	srv, store := tustest.NewServer(t, nil), new(storage.Memory)
 	data := randomBytes(3000)

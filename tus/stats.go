@@ -31,6 +31,11 @@ type Stats struct {
 	// RepeatedFinals counts retried requests for the final upload of a parallel upload
 	// whose response was lost. Each may have left another complete upload on the server.
 	RepeatedFinals int
+	// RequestLimit is the maximum size in bytes of a request, 0 for none. It is set after an
+	// interrupted request left nothing on the server, as behind a proxy that buffers
+	// requests, in this session, in an earlier one of the upload or in another upload of the
+	// client. It is 0 with [UploadOptions.ChunkSize].
+	RequestLimit int64
 	// Elapsed is the time from the first step to the end of the upload or its last pause;
 	// to now while it runs.
 	Elapsed time.Duration

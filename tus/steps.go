@@ -79,7 +79,7 @@ func (u *Uploader) prepare(ctx context.Context) (State, error) {
 	case c != nil && u.finder.verifies(c):
 		return StateLocating, nil
 	case c != nil:
-		return u.resume(u.finder.chooseCompleted(ctx))
+		return u.resume(ctx, u.finder.chooseCompleted(ctx))
 	}
 	if err := u.planner.negotiateChecksum(ctx); err != nil {
 		u.finder = u.finder.reusable()
@@ -149,6 +149,7 @@ func (u *Uploader) report(ctx context.Context, o *outcome) (State, error) {
 	}
 	if o.resumed != nil {
 		u.hooks.resumed(*o.resumed)
+		u.changed()
 	}
 	if o.patched != nil {
 		u.updateStatus(func(s *status) { s.lastPatch = o.patched })

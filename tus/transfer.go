@@ -47,6 +47,7 @@ type transfer struct {
 	offsetMayMove bool // the last PATCH was refused because of another request, which may move the offset
 
 	changed func() // called after the account has changed
+	sending func() // called before a chunk whose size adapts is sent
 	mu      sync.Mutex
 	known   account
 }
@@ -165,7 +166,7 @@ func (t *transfer) choose(ctx context.Context) outcome {
 		t.stopAt = 0 // the next Run sends the rest
 		return outcome{next: StatePaused, err: ErrPaused, stopped: true}
 	}
-	next, more, err := t.chunks.next(ctx, cut{offset: a.offset, stopAt: t.stopAt, deferred: t.length.deferred})
+	next, more, err := t.chunks.next(ctx, cut{offset: a.offset, stopAt: t.stopAt, deferred: t.length.deferred, most: t.sizer.next()})
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return outcome{next: StatePaused, err: err}
@@ -218,7 +219,7 @@ func (t *transfer) failed(ctx context.Context, err error) outcome {
 func (t *transfer) startOver(reason error) outcome {
 	o := outcome{next: StateCreating, err: reason, lost: true}
 	lost, restored := t.account().offset, t.restored
-	t.updateAccount(func(a *account) { a.url, a.offset, a.expires = nil, 0, time.Time{} })
+	t.updateAccount(func(a *account) { a.url, a.offset, a.request, a.expires = nil, 0, 0, time.Time{} })
 	t.enter(StateCreating)
 	t.length.deferred, t.resuming, t.restored = false, false, false
 	t.counters.update(func(s *Stats) { s.Restarts++ })
@@ -249,7 +250,7 @@ func (t *transfer) advance(offset int64) error {
 	var change, sent int64
 	t.updateAccount(func(a *account) {
 		change, sent = offset-a.offset, t.counters.sentUpTo()-a.offset
-		a.offset = offset
+		a.offset, a.request = offset, 0
 	})
 	if t.counters.acknowledge(offset) > 0 {
 		t.retries.renewals, t.sums.mismatches = 0, 0

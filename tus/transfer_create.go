@@ -19,7 +19,7 @@ func (t *transfer) create(ctx context.Context) outcome {
 		metadata: t.plan.metadata, partial: t.plan.partial,
 	}
 	if t.carries.some {
-		first, _, err := t.chunks.next(ctx, cut{stopAt: t.carries.most, deferred: c.deferred})
+		first, _, err := t.chunks.next(ctx, cut{most: t.carries.most, stopAt: t.carries.most, deferred: c.deferred})
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return outcome{next: StatePaused, err: err}

@@ -26,15 +26,14 @@ func (t *transfer) recover(ctx context.Context) outcome {
 	if t.isStale(info.Offset) {
 		return outcome{next: StateRecovering, err: t.headError(a.url, info, fmt.Errorf("%w: %d, acknowledged %d", errStale, info.Offset, a.offset))}
 	}
-	earlier := t.resuming
+	o := outcome{next: StateReady}
+	if t.resuming {
+		o.resumed = &Resumed{URL: a.url.String(), Offset: info.Offset, Expires: info.Expires, Concat: info.Concat}
+	}
 	if err := t.apply(&info); err != nil {
 		return outcome{next: StateFailed, err: err}
 	}
-	t.sizer.recovered(info.Offset > t.next.offset)
-	o := outcome{next: StateReady}
-	if earlier {
-		o.resumed = &Resumed{URL: a.url.String(), Offset: info.Offset, Expires: info.Expires, Concat: info.Concat}
-	}
+	t.warnLimit(ctx, a.info.Name, t.sizer.recovered(info.Offset > t.next.offset))
 	if refusal != nil {
 		t.refusal = nil
 		o = t.afterRefusal(refusal, info)
@@ -67,6 +66,7 @@ func (t *transfer) apply(info *Info) error {
 	if t.resuming {
 		t.resuming = false
 		t.counters.resumeAt(info.Offset)
+		return t.advance(info.Offset) // reported after OnResumed
 	}
 	return t.acknowledge(info.Offset)
 }
@@ -80,9 +80,8 @@ func needsPatch(info Info, err error) bool {
 	return verdictOf(err).emptyOpen
 }
 
-// isStale reports whether to request the offset again because it is below one that the
-// server acknowledged and the source cannot go back that far. A replica that lags behind
-// soon has the right one.
+// isStale reports whether to request the offset again: it is below an acknowledged one, and
+// the source cannot go back that far. A replica that lags behind soon has the right one.
 func (t *transfer) isStale(offset int64) bool {
 	const maxStale = 3
 	retries := t.client.opts.Retry.maxRetries() - t.retries.failures

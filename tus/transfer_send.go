@@ -11,8 +11,13 @@ func (t *transfer) send(ctx context.Context) outcome {
 	if err := t.sums.seal(ctx, &t.next, t.chunks); err != nil {
 		return t.failed(ctx, err)
 	}
+	if t.sizer.adapts() && t.next.size >= minChunk {
+		t.updateAccount(func(a *account) { a.request = t.next.size })
+		t.sending()
+	}
 	start := time.Now()
 	response, err := t.patch(ctx, t.account().url, t.next)
+	took := time.Since(start)
 	sentUpTo := t.counters.sentUpTo()
 	mayBeStored := err != nil && !unsent(err) && !verdictOf(err).unstored
 	if end := t.next.end(); mayBeStored && sentUpTo >= end {
@@ -24,20 +29,22 @@ func (t *transfer) send(ctx context.Context) outcome {
 	}
 	t.offsetMayMove = verdictOf(err).contended
 	if err == nil {
-		return t.sent(response)
+		return t.sent(response, took)
 	}
-	t.sizer.failed()
+	return t.notSent(ctx, err, sentUpTo-t.next.offset, took)
+}
+
+// notSent returns the outcome of a chunk that failed after sent bytes.
+func (t *transfer) notSent(ctx context.Context, err error, sent int64, took time.Duration) outcome {
+	interrupted := ctx.Err() != nil || unanswered(err) || verdictOf(err).cutOff
+	t.sizer.failed(t.next.size, sent, interrupted)
 	if ctx.Err() == nil {
 		if o, decided := t.refused(err); decided {
 			return o
 		}
 	}
-	sent := sentUpTo - t.next.offset
-	if unanswered(err) {
-		t.sizer.wasCut(t.next.size, sent)
-		if !errors.Is(err, ErrStalled) {
-			t.retries.minWait = storingTime(sent, time.Since(start))
-		}
+	if unanswered(err) && !errors.Is(err, ErrStalled) {
+		t.retries.minWait = storingTime(sent, took)
 	}
 	t.length.declared = t.length.declared || t.next.declares && (ctx.Err() != nil || outcomeUnknown(err))
 	o := t.failed(ctx, err)
@@ -46,7 +53,7 @@ func (t *transfer) send(ctx context.Context) outcome {
 }
 
 // sent returns the outcome of a chunk that the server acknowledged.
-func (t *transfer) sent(p patched) outcome {
+func (t *transfer) sent(p patched, took time.Duration) outcome {
 	if t.next.declares {
 		t.length.deferred = false
 		t.setLength(t.next.declare)
@@ -59,7 +66,7 @@ func (t *transfer) sent(p patched) outcome {
 		o.next, o.err = StateFailed, err
 		return o
 	}
-	t.sizer.succeeded()
+	t.sizer.succeeded(t.next.size, took)
 	return o
 }
 

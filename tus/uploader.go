@@ -111,11 +111,11 @@ func (c *Client) newUploader(external *url.URL, source Source, opts *UploadOptio
 	}
 	u.hooks = hookSet{hooks: append(slices.Clone(c.hooks), &u.opts.Hooks), uploader: u, mu: new(sync.Mutex)}
 	u.retries = u.newRetries()
-	u.counters = &counters{onMoved: u.reportMovement}
+	u.counters, u.limit = &counters{onMoved: u.reportMovement}, c.limitOf(external)
 	u.revision, u.checkLease = u.recordRevision, u.recheckLease
 	u.planner = planner{
 		requester: u.requester, opts: &u.opts, external: external, existing: external != nil, ledger: &u.ledger, retries: &u.retries,
-		sizer: newChunkSizer(&u.opts), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
+		sizer: newChunkSizer(&u.opts, u.limit), sums: &sums{choice: u.opts.Checksum, client: c.checksums}, source: source,
 		ownKey: cmp.Or(u.opts.ResumeKey, u.opts.Metadata.header()),
 	}
 	all := &records{store: c.opts.Store, clock: c.clock, lease: c.opts.Lease, required: c.opts.RequireStore, onFailure: u.hooks.storeError}
@@ -202,7 +202,13 @@ func (u *Uploader) URL() string {
 }
 
 // Stats returns the current counters.
-func (u *Uploader) Stats() Stats { return u.counters.snapshot() }
+func (u *Uploader) Stats() Stats {
+	s := u.counters.snapshot()
+	if u.opts.ChunkSize == 0 {
+		s.RequestLimit = u.limit.get()
+	}
+	return s
+}
 
 func (u *Uploader) result() *Result {
 	r := newResult()

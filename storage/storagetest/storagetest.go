@@ -126,6 +126,7 @@ func newRecord(fingerprint string) storage.Record {
 		Metadata:       map[string]string{"filename": "ünï \"code\"\n", "binary": "\xff\x00\xfe", "empty": ""},
 		CreationHeader: map[string][]string{"Stream-Media-Id": {"dd5d531a"}, "X-Parts": {"1", "ü"}},
 		Digest:         &storage.Digest{Algorithm: "sha256", Offset: 1 << 30, State: []byte("\x00\xffstate"), Source: "1", Sum: []byte{0xfe}},
+		Progress:       &storage.Progress{Acknowledged: 1 << 20, InFlight: 16 << 20, Limit: 8 << 20},
 		Created:        epoch(), Updated: epoch().Add(time.Minute), Completed: epoch().Add(time.Second), Expires: epoch().Add(24 * time.Hour),
 		Lease: &storage.Lease{Holder: storage.NewID(), Process: "boot 1, process 2", Until: epoch().Add(time.Hour)},
 	}
