@@ -29,7 +29,7 @@ const (
 	// overshoot is an upper bound for the bytes that are sent until an interruption takes effect.
 	overshoot = 8 << 20
 	// perInterruption is an upper bound for the bytes that one interruption costs where nothing
-	// is buffered: header fields, and what is on the way.
+	// is buffered: header fields, and the bytes in flight.
 	perInterruption = 512 << 10
 )
 
@@ -47,7 +47,7 @@ type trial struct {
 // with N interruptions of 200 MB. TUS_SOAK_SEED chooses their positions.
 func newTrial(t *testing.T, name string) *trial {
 	t.Helper()
-	size, count, seed := int64(40e6), 4, uint64(1)
+	size, count, seed := int64(40e6), 4, uint64(3)
 	if value := os.Getenv("TUS_SOAK_PROXY"); value != "" {
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
@@ -96,7 +96,7 @@ func (r *trial) acknowledged() int64 {
 	return n
 }
 
-// settle returns when tusd has stored what was on the way at an interruption.
+// settle returns when tusd has stored the bytes that were in flight at an interruption.
 func (r *trial) settle() {
 	const quiet = 100 * time.Millisecond
 	for before := int64(-1); before != r.acknowledged(); time.Sleep(quiet) {

@@ -12,7 +12,7 @@ import (
 	"github.com/seed-175555ba/tus-go/integration/servers/proxy"
 )
 
-// A slow disk or a network that changes pauses a body for some seconds. Varnish gives up after 5
+// A slow disk or a network that changes pauses a body for some seconds. Varnish ends it after 5
 // seconds by default, as its Setup says.
 func TestProxy_BodyWithPauseIsStored(t *testing.T) {
 	if testing.Short() {
