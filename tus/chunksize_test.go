@@ -41,13 +41,13 @@ func breakInProxy(n int64, status int) tustest.Action {
 }
 
 func TestChunks_FirstRequestIsBounded(t *testing.T) {
-	data := randomBytes(40 * mib)
+	data := randomBytes(20 * mib)
 	for name, test := range map[string]struct {
 		opts tus.UploadOptions
 		want []int64
 	}{
-		"default":    {tus.UploadOptions{}, []int64{16 * mib, 24 * mib}},
-		"chunk size": {tus.UploadOptions{ChunkSize: 30 * mib}, []int64{30 * mib, 10 * mib}},
+		"default":    {tus.UploadOptions{}, []int64{16 * mib, 4 * mib}},
+		"chunk size": {tus.UploadOptions{ChunkSize: 18 * mib}, []int64{18 * mib, 2 * mib}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
@@ -67,7 +67,7 @@ func TestChunks_FirstRequestIsBounded(t *testing.T) {
 func TestChunks_LaterRequestsTakeAboutMinute(t *testing.T) {
 	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
 		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-			r.Body = trickle{r.Body}
+			r.Body = trickle{r.Body, 200 * time.Millisecond}
 			h.Serve(w, r)
 		}})
 		data := randomBytes(32 * mib)
@@ -83,26 +83,55 @@ func TestChunks_LaterRequestsTakeAboutMinute(t *testing.T) {
 	})
 }
 
-// trickle reads 32 KiB every 200 ms.
-type trickle struct{ io.ReadCloser }
+// A limit of 16 MiB would cost a round trip of 100 ms each four seconds.
+func TestChunks_RoundTripsOfSmallerRequestsCostLittle(t *testing.T) {
+	bubble(t, func(t *testing.T, h *tustest.Handler, newClient func(*tus.Options) *tus.Client) {
+		for _, method := range []string{"OPTIONS", "POST", "HEAD"} {
+			h.Inject(tustest.Fault{Method: method, Times: -1, Action: tustest.Delay(100 * time.Millisecond)})
+		}
+		requests := 0
+		h.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			r.Body = trickle{r.Body, time.Second / 128}
+			if requests++; requests == 2 {
+				breakInProxy(8*mib, 0)(w, r, h)
+			}
+			h.Serve(w, r)
+		}})
+		data := randomBytes(48 * mib)
+		res, err := newClient(nil).Upload(t.Context(), tus.Bytes(data), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStored(t, h, res.URL, data)
+		if limit := res.Stats.RequestLimit; limit < 19*mib || limit > 21*mib {
+			t.Errorf("RequestLimit is %d", limit)
+		}
+	})
+}
+
+// trickle reads 32 KiB at a time, after a pause.
+type trickle struct {
+	io.ReadCloser
+	pause time.Duration
+}
 
 func (b trickle) Read(p []byte) (int, error) {
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(b.pause)
 	return b.ReadCloser.Read(p[:min(len(p), 32<<10)])
 }
 
 func TestChunks_BufferingProxyMakesRequestsSmaller(t *testing.T) {
-	data := randomBytes(40 * mib)
+	data := randomBytes(20 * mib)
 	for name, test := range map[string]struct {
 		broken []tustest.Action // one after the other
 		opts   tus.UploadOptions
 		want   []int64 // after the broken ones
 	}{
-		"closed":        {[]tustest.Action{breakInProxy(4*mib, 0)}, tus.UploadOptions{}, []int64{8 * mib, 8 * mib, 8 * mib, 8 * mib, 8 * mib}},
-		"504 of proxy":  {[]tustest.Action{breakInProxy(16*mib, 504)}, tus.UploadOptions{}, []int64{8 * mib, 8 * mib, 8 * mib, 8 * mib, 8 * mib}},
-		"408 of proxy":  {[]tustest.Action{breakInProxy(16*mib, 408)}, tus.UploadOptions{}, []int64{8 * mib, 8 * mib, 8 * mib, 8 * mib, 8 * mib}},
-		"again":         {[]tustest.Action{breakInProxy(4*mib, 0), breakInProxy(4*mib, 0)}, tus.UploadOptions{}, []int64{4 * mib, 4 * mib, 4 * mib, 4 * mib, 4 * mib, 4 * mib, 4 * mib, 4 * mib, 8 * mib}},
-		"of the caller": {[]tustest.Action{breakInProxy(4*mib, 0)}, tus.UploadOptions{ChunkSize: 20 * mib}, []int64{20 * mib, 20 * mib}},
+		"closed":        {[]tustest.Action{breakInProxy(4*mib, 0)}, tus.UploadOptions{}, []int64{8 * mib, 8 * mib, 4 * mib}},
+		"504 of proxy":  {[]tustest.Action{breakInProxy(16*mib, 504)}, tus.UploadOptions{}, []int64{8 * mib, 8 * mib, 4 * mib}},
+		"408 of proxy":  {[]tustest.Action{breakInProxy(16*mib, 408)}, tus.UploadOptions{}, []int64{8 * mib, 8 * mib, 4 * mib}},
+		"again":         {[]tustest.Action{breakInProxy(4*mib, 0), breakInProxy(4*mib, 0)}, tus.UploadOptions{}, []int64{4 * mib, 4 * mib, 4 * mib, 4 * mib, 4 * mib}},
+		"of the caller": {[]tustest.Action{breakInProxy(4*mib, 0)}, tus.UploadOptions{ChunkSize: 18 * mib}, []int64{18 * mib, 2 * mib}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := tustest.NewServer(t, nil)
@@ -123,7 +152,7 @@ func TestChunks_BufferingProxyMakesRequestsSmaller(t *testing.T) {
 			if logged := strings.Contains(log.String(), "smaller requests"); logged != limited {
 				t.Errorf("log is %s", &log)
 			}
-			if limit := res.Stats.RequestLimit; limited && limit != test.want[len(test.want)-1] || !limited && limit != 0 {
+			if limit := res.Stats.RequestLimit; limited && limit != test.want[0] || !limited && limit != 0 {
 				t.Errorf("RequestLimit is %d", limit)
 			}
 		})
@@ -133,7 +162,7 @@ func TestChunks_BufferingProxyMakesRequestsSmaller(t *testing.T) {
 // The next upload of the client begins with the limit. A server that keeps what arrived
 // before an interruption lifts it.
 func TestChunks_LimitIsSharedAndLifted(t *testing.T) {
-	data := randomBytes(40 * mib)
+	data := randomBytes(20 * mib)
 	srv := tustest.NewServer(t, nil)
 	client := newClient(t, srv.Endpoint(), nil)
 	upload := func(want ...int64) {
@@ -149,10 +178,10 @@ func TestChunks_LimitIsSharedAndLifted(t *testing.T) {
 		}
 	}
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: breakInProxy(4*mib, 0)})
-	upload(4*mib, 8*mib, 8*mib, 8*mib, 8*mib, 8*mib)
+	upload(4*mib, 8*mib, 8*mib, 4*mib)
 	srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.CutAfter(3 * mib)})
-	upload(3*mib, 16*mib, 21*mib)
-	upload(16*mib, 24*mib)
+	upload(3*mib, 16*mib, 1*mib)
+	upload(16*mib, 4*mib)
 }
 
 // leavingStore is a store whose process is killed: it stores nothing more.
@@ -186,50 +215,52 @@ func afterCrash(t *testing.T, from *storage.Memory) *storage.Memory {
 }
 
 func TestChunks_NextSessionBeginsSmaller(t *testing.T) {
-	data := randomBytes(40 * mib)
+	data := randomBytes(20 * mib)
 	path := tempFile(t, data)
-	for name, parallel := range map[string]int{"single": 1, "parallel": 2} {
-		for _, kill := range []bool{true, false} {
-			t.Run(name+map[bool]string{true: "/killed", false: "/canceled"}[kill], func(t *testing.T) {
-				srv := tustest.NewServer(t, nil)
-				opts := &tus.UploadOptions{Parallel: parallel}
-				ctx, cancel := context.WithCancel(testContext(t))
-				store := leavingStore{&storage.Memory{}, make(chan struct{})}
-				srv.Inject(tustest.Fault{Method: "PATCH", Action: func(_ http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
-					io.CopyN(io.Discard, r.Body, 4*mib)
-					for noted := false; kill && !noted; {
-						time.Sleep(10 * time.Millisecond)
-						for rec := range store.All(r.Context()) {
-							noted = rec.Progress != nil && rec.Progress.InFlight > 0
-						}
-					}
-					if kill {
-						close(store.killed)
-					}
-					cancel()
-					panic(http.ErrAbortHandler)
-				}})
-				if parallel > 1 {
-					srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Stall()}) // of the other part
-				}
-				if _, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.File(path), opts); err == nil {
-					t.Fatal("the upload was not interrupted")
-				}
-				before := srv.Count("PATCH")
-				res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: afterCrash(t, store.Memory)}).Upload(testContext(t), tus.File(path), opts)
-				if err != nil {
-					t.Fatal(err)
-				}
-				wantStored(t, srv.Handler, res.URL, data)
-				for _, size := range patchSizes(srv.Handler)[before:] {
-					if size > 8*mib {
-						t.Errorf("a request has %d bytes", size)
+	for name, test := range map[string]struct {
+		parallel int
+		kill     bool
+	}{"killed": {1, true}, "canceled": {1, false}, "parallel, killed": {2, true}} {
+		t.Run(name, func(t *testing.T) {
+			parallel, kill := test.parallel, test.kill
+			srv := tustest.NewServer(t, nil)
+			opts := &tus.UploadOptions{Parallel: parallel}
+			ctx, cancel := context.WithCancel(testContext(t))
+			store := leavingStore{&storage.Memory{}, make(chan struct{})}
+			srv.Inject(tustest.Fault{Method: "PATCH", Action: func(_ http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
+				io.CopyN(io.Discard, r.Body, 4*mib)
+				for noted := false; kill && !noted; {
+					time.Sleep(10 * time.Millisecond)
+					for rec := range store.All(r.Context()) {
+						noted = rec.Progress != nil && rec.Progress.InFlight > 0
 					}
 				}
-				if res.Stats.RequestLimit != 8*mib {
-					t.Errorf("RequestLimit is %d", res.Stats.RequestLimit)
+				if kill {
+					close(store.killed)
 				}
-			})
-		}
+				cancel()
+				panic(http.ErrAbortHandler)
+			}})
+			if parallel > 1 {
+				srv.Inject(tustest.Fault{Method: "PATCH", Action: tustest.Stall()}) // of the other part
+			}
+			if _, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.File(path), opts); err == nil {
+				t.Fatal("the upload was not interrupted")
+			}
+			before := srv.Count("PATCH")
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: afterCrash(t, store.Memory)}).Upload(testContext(t), tus.File(path), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+			for _, size := range patchSizes(srv.Handler)[before:] {
+				if size > 8*mib {
+					t.Errorf("a request has %d bytes", size)
+				}
+			}
+			if limit := res.Stats.RequestLimit; limit == 0 || limit > 8*mib {
+				t.Errorf("RequestLimit is %d", res.Stats.RequestLimit)
+			}
+		})
 	}
 }

@@ -87,7 +87,7 @@ func fileOf(f file, r *tus.Result, err error) report.File {
 	l := report.File{
 		Name: report.NameOf(f.name()), URL: withoutUser(r.URL), Size: r.Size, Offset: r.Offset,
 		BytesSent: s.Sent, BytesResent: s.Resent, ResumedFrom: s.ResumedFrom,
-		Retries: s.Retries, ElapsedMS: s.Elapsed.Milliseconds(), Checksum: r.Checksum,
+		Retries: s.Retries, RequestLimit: s.RequestLimit, ElapsedMS: s.Elapsed.Milliseconds(), Checksum: r.Checksum,
 		AlreadyUploaded: r.AlreadyComplete,
 		Error:           report.ErrorOf(err),
 	}
@@ -143,6 +143,9 @@ func costText(s tus.Stats) string {
 	}
 	if s.Resent > 0 {
 		text += fmt.Sprintf(", %s resent", bytesText(s.Resent))
+	}
+	if s.RequestLimit > 0 {
+		text += fmt.Sprintf(", in requests of at most %s, as an interrupted one left nothing on the server (see tusup doctor)", bytesText(s.RequestLimit))
 	}
 	return text
 }

@@ -622,3 +622,24 @@ func TestUpload_UnconfirmedIsResentOnlyAfterForget(t *testing.T) {
 		t.Errorf("outcome is %+v, %d creations", got, srv.Count("POST"))
 	}
 }
+
+// A proxy that buffers requests has lost one that was interrupted.
+func TestUpload_ReportsRequestLimit(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	path, data := randomFile(t, 20<<20)
+	breaks := tustest.Fault{Method: "PATCH", Action: func(_ http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
+		io.CopyN(io.Discard, r.Body, 2<<20)
+		panic(http.ErrAbortHandler)
+	}}
+	srv.Inject(breaks)
+	got := tusup(t, "--endpoint", srv.Endpoint(), "--no-state", path)
+	if got.code != 0 || !strings.Contains(got.stdout, "in requests of at most 4.0 MiB") {
+		t.Fatalf("outcome is %+v", got)
+	}
+	srv.Inject(breaks)
+	f := mustUpload(t, "--endpoint", srv.Endpoint(), "--no-state", path)
+	if f.RequestLimit != 4<<20 { // half of a chunk with a checksum
+		t.Errorf("%+v", f)
+	}
+	wantStored(t, srv, f.URL, data)
+}

@@ -44,6 +44,7 @@ type File struct {
 	Requests        int    `json:"requests" jsonschema_description:"Number of requests."`
 	Retries         int    `json:"retries" jsonschema_description:"Number of failures that were retried."`
 	ElapsedMS       int64  `json:"elapsed_ms" jsonschema_description:"Time in milliseconds."`
+	RequestLimit    int64  `json:"request_limit,omitempty" jsonschema_description:"Maximum size in bytes of a request, because nothing of one that was interrupted was on the server, as behind a proxy that buffers requests; absent if there is none."`
 	AlreadyUploaded bool   `json:"already_uploaded,omitempty" jsonschema_description:"An earlier run completed the upload, and this one sent nothing."`
 	Checksum        string `json:"checksum,omitempty" jsonschema_description:"Algorithm of the checksums that were sent with the chunks."`
 	Digest          string `json:"digest,omitempty" jsonschema_description:"Digest of the whole file, such as sha256:e3b0…"`
