@@ -86,6 +86,9 @@ func inPartsResumed(ctx context.Context, s *scene) error {
 
 // serverKilled kills the server in mid-upload and starts it again: the running command resumes.
 func serverKilled(ctx context.Context, s *scene) error {
+	if s.Kill == nil {
+		return notApplicable{"the script keeps uploads in memory"}
+	}
 	f, err := s.file(max(small, 3*s.ChunkSize))
 	if err != nil {
 		return err

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// errNoLocation is returned when a situation needs an upload URL that the server did not return.
+var errNoLocation = errors.New("the response to the creation had no Location, so the upload URL is unknown")
+
 // requests are the situations of single commands after an upload.
 func requests() []Situation {
 	return []Situation{
@@ -87,7 +90,7 @@ func (s *scene) newUpload(ctx context.Context) (source, result, error) {
 	}
 	r, err := s.upload(ctx, f)
 	if err == nil && r.URL == "" {
-		err = errors.New("the response to the creation had no Location, so the upload URL is unknown")
+		err = errNoLocation
 	}
 	return f, r, err
 }

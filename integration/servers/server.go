@@ -38,7 +38,7 @@ type Running struct {
 	// function of its server. "" means the newest upload, for a server that returned no URL.
 	Content func(ctx context.Context, uploadURL string) (io.ReadCloser, error)
 	// Kill kills the server like kill -9, and waits for its end. For a proxy this is the server
-	// behind it.
+	// behind it. It is nil if the server keeps uploads in memory.
 	Kill func() error
 	// Restart starts the server again after Kill, on the same port and storage.
 	Restart func(ctx context.Context) error

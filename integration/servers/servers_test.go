@@ -28,7 +28,7 @@ func TestTry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			trial.Expiring = server.Expiring
+			trial.Expiring, trial.Scripted = server.Expiring, server.Scripted
 			for _, s := range servers.Situations() {
 				o := trial.Try(t.Context(), s)
 				t.Log(s.Name, o.Elapsed, o.Status, o.Reason, o.Exchange)

@@ -107,6 +107,9 @@ func severalFiles(ctx context.Context, s *scene) error {
 		if err := decoder.Decode(&r); err != nil {
 			return err
 		}
+		if r.URL == "" {
+			return errNoLocation
+		}
 		if err := s.stored(ctx, r.URL, sources[r.File]); err != nil {
 			return err
 		}
@@ -209,6 +212,9 @@ func withMetadata(key, value string) func(context.Context, *scene) error {
 		r, err := s.upload(ctx, f, "--metadata", key+"="+value, "--metadata", "filename="+s.name())
 		if err != nil {
 			return err
+		}
+		if r.URL == "" {
+			return errNoLocation
 		}
 		got, err := s.info(ctx, r.URL)
 		if err != nil {

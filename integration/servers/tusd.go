@@ -100,5 +100,5 @@ func tusdGCS() Server {
 
 // All returns all servers, in the order of the matrix.
 func All() []Server {
-	return slices.Concat([]Server{Tusd()}, otherTusd(), []Server{TusNode(), tusNodeS3()}, nodeServers())
+	return slices.Concat([]Server{Tusd()}, otherTusd(), []Server{TusNode(), tusNodeS3()}, nodeServers(), scripts(), strictServers())
 }
