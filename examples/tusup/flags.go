@@ -89,7 +89,7 @@ type connection struct {
 
 // transfer are the flags of all commands that upload.
 type transfer struct {
-	ChunkSize    size    `help:"Maximum size of one request; 0, the default, means no limit." default:"0" placeholder:"SIZE"`
+	ChunkSize    size    `help:"Maximum size of one request; 0, the default, adapts: first 16MiB, then what is sent in about a minute." default:"0" placeholder:"SIZE"`
 	MinChunkSize size    `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; with 0, the default, such an upload fails." default:"0" placeholder:"SIZE"`
 	Parallel     int     `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
 	Checksum     string  `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
