@@ -189,7 +189,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // server is overloaded, or another request holds the upload.
 func (e *Error) retryable() bool {
 	switch {
-	case e.verdict.retryable, errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale):
+	case e.verdict.retryable, errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale), errors.Is(e.Err, errFound):
 		return true
 	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed), errors.Is(e.Err, errExists):
 		return false

@@ -197,6 +197,8 @@ func goneRows() []faultRow {
 	lost := fails(tus.ErrNotRecoverable, nothing) // of a stream
 	// If the request carried the last byte, the upload may be complete.
 	sentAll := fails(tus.ErrUnconfirmed, unconfirmed)
+	goneOften := fails(tus.ErrUploadGone, nothing).again(times(16))
+	goneOften.more = 3 * 8 // POST, PATCH and HEAD of each creation
 	return []faultRow{
 		{name: "409, the server lost all bytes", action: faults.Rewind(0), want: fine(2).again(everything), but: map[string]verdict{
 			inChunk: fine(3).again(times(2)), streamed: lost, one: fine(0)}},
@@ -204,13 +206,13 @@ func goneRows() []faultRow {
 			inChunk: fine(2).again(times(2)), streamed: lost, one: fine(0)}},
 		{name: "409, some bytes stored", action: storeAndConflict, want: fine(2).again(request), but: butOne(fine(0))},
 		{name: "410, the upload is gone", action: faults.Vanish(), want: fine(2).again(everything).creating(1), but: map[string]verdict{
-			inChunk: fine(3).again(times(2)).creating(1), streamed: lost, one: fine(0), single: sentAll, resumed: sentAll,
+			inChunk: fine(4).again(times(2)).creating(1), streamed: lost, one: fine(0), single: sentAll, resumed: sentAll,
 			parallel: fails(tus.ErrUnconfirmed, partly)}},
 		{name: "404 of a proxy", action: faults.RespondAfter(404, ""), want: bytesAgain(), but: butOne(refused(404, nothing))},
 		{name: "404 of a proxy, always", times: always, action: faults.RespondAfter(404, ""), want: refused(404, resumable).again(times(8)),
 			but: butOne(refused(404, nothing))},
 		{name: "410 always", times: always, action: faults.Vanish(), want: sentAll, but: map[string]verdict{
-			inChunk: fails(tus.ErrUploadGone, nothing).again(times(16)), first: fails(tus.ErrUploadGone, nothing).again(times(16)),
+			inChunk: goneOften, first: goneOften,
 			parallel: fails(tus.ErrUnconfirmed, partly), streamed: lost, one: fine(0)}},
 	}
 }

@@ -200,7 +200,7 @@ func TestGone_StartingOverIsLogged(t *testing.T) {
 
 func TestGone_UploadStartsOver(t *testing.T) {
 	for _, status := range []int{404, 410} {
-		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: goneWith(status)})
+		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: vanishWith(status)})
 		if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
 			t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
 		}
@@ -218,7 +218,7 @@ func TestGone_UploadStartsOver(t *testing.T) {
 }
 
 func TestGone_RepeatedlyEndsUpload(t *testing.T) {
-	srv, res, err := failThrough(t, tus.ErrUploadGone, tustest.Fault{Method: "PATCH", Skip: 0, Times: -1, Action: goneWith(404)})
+	srv, res, err := failThrough(t, tus.ErrUploadGone, tustest.Fault{Method: "PATCH", Skip: 0, Times: -1, Action: vanishWith(404)})
 	if n := srv.Count("POST"); n != 2 { // each further creation would leave another orphan
 		t.Errorf("%d creations: %v", n, err)
 	}
