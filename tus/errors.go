@@ -95,32 +95,6 @@ type unsupportedError struct{}
 func (unsupportedError) Error() string        { return "not supported by the server" }
 func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
 
-// StoredError is returned when the server refuses all retries of an upload that was found in
-// the store. Later uploads of the same source fail in the same way until the record is
-// deleted from the store; then they start over. errors.Is and errors.As match the refusal.
-type StoredError struct {
-	// ID identifies the record. [Client.PreviousUploads] returns it with the revision that
-	// [storage.Store.Delete] requires.
-	ID string
-
-	created      time.Time
-	acknowledged int64 // bytes in this session; 0 if the request for the offset was refused
-	refusal      error
-}
-
-// Error returns the ID of the record, the acknowledged bytes and the refusal.
-func (e *StoredError) Error() string {
-	known := ""
-	if e.acknowledged > 0 {
-		known = fmt.Sprintf(", %d bytes acknowledged", e.acknowledged)
-	}
-	return fmt.Sprintf("stored upload of %s%s (delete record %s from the store to start over): %v",
-		e.created.UTC().Format(time.RFC3339), known, e.ID, e.refusal)
-}
-
-// Unwrap returns the refusal.
-func (e *StoredError) Unwrap() error { return e.refusal }
-
 // errOtherResponse is the cause of an error if the response to another request belongs to a
 // creation, as from a proxy that responds twice. Only HEAD shows the effect of the request.
 var errOtherResponse = errors.New("response belongs to a creation")

@@ -50,6 +50,7 @@ type verdict struct {
 	malformed  bool // the reason may be a length that was sent twice, or a checksum algorithm
 	unsized    bool // the reason may be a body without Content-Length
 	emptyOpen  bool // to HEAD: a new empty upload may be complete only after a PATCH
+	hidden     bool // to HEAD: the server refuses to show the upload
 	aboutParts bool // to a final upload: the reason may be its parts or their names
 
 	// found is, after a 404 or 410 to a PATCH, the cause if HEAD then finds the upload.

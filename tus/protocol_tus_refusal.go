@@ -165,6 +165,7 @@ func (t protocolTus) verdict(r *reply, cause error) verdict {
 		malformed:  malformed,
 		unsized:    status == http.StatusLengthRequired || status == http.StatusNotImplemented,
 		emptyOpen:  r.succeeded() || isGone(status) || status == http.StatusInternalServerError,
+		hidden:     hides(r),
 		aboutParts: aboutParts(status),
 		found:      r.secrets.redact(foundNevertheless(r)),
 	}
@@ -200,6 +201,17 @@ func refusesEnd(r *reply) bool {
 		return false
 	}
 	return isClientError(r.StatusCode) || r.StatusCode >= 500 && isTus(r.Header)
+}
+
+// hides reports whether the server refuses to show an upload, for a reason that is that of the
+// upload and not temporary.
+func hides(r *reply) bool {
+	switch status := r.StatusCode; status {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusPreconditionFailed, http.StatusMisdirectedRequest:
+		return false
+	default:
+		return r.request.method == http.MethodHead && isClientError(status) && !isGone(status) && !temporaryStatus(status)
+	}
 }
 
 // aboutParts reports whether the server may have refused a concatenation because it lacks
