@@ -1,6 +1,7 @@
 package tus_test
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"net/url"
@@ -173,6 +174,8 @@ func refusalRows() []faultRow {
 		faultRow{name: "413 twice, smaller chunks allowed", times: 2, action: faults.RespondAfter(413, ""), opts: smaller,
 			want: fine(16).again(times(2)), but: butOne(fine(8).again(times(2)).creating(1))},
 		faultRow{name: "422", action: faults.RespondAfter(422, "virus"), want: refused(422, resumable), but: butOne(refused(422, nothing))},
+		faultRow{name: "507", action: faults.RespondAfter(507, ""), want: bytesAgain(), but: butOne(createdAgain())},
+		faultRow{name: "507 always", times: always, action: faults.RespondAfter(507, ""), want: refused(507, resumable).again(request)},
 		faultRow{name: "501", action: faults.RespondAfter(501, ""), want: refused(501, resumable), but: butOne(refused(501, nothing))},
 	)
 }
@@ -190,6 +193,8 @@ var forNow = map[string]tustest.Action{
 	"502 in HTML, body not read":           tustest.Respond(502, htmlPage, "Content-Type", "text/html"),
 	"503 with an invalid Retry-After":      faults.RespondAfter(503, "", "Retry-After", "soon"),
 	"504":                                  faults.RespondAfter(504, ""),
+	"511 of a captive portal":              faults.RespondAfter(511, htmlPage),
+	"524 of a CDN":                         faults.RespondAfter(524, htmlPage, "Server", "cloudflare"),
 }
 
 // goneRows are servers that lose bytes or uploads.
@@ -211,6 +216,13 @@ func goneRows() []faultRow {
 		{name: "404 of a proxy", action: faults.RespondAfter(404, ""), want: bytesAgain(), but: butOne(refused(404, nothing))},
 		{name: "404 of a proxy, always", times: always, action: faults.RespondAfter(404, ""), want: refused(404, resumable).again(times(8)),
 			but: butOne(refused(404, nothing))},
+		// HEAD decides whether the upload is gone.
+		{name: "404 of the server, which has the upload", action: goneWith(404), want: bytesAgain(), but: butOne(refused(404, nothing))},
+		{name: "410 of the server, which has the upload", action: goneWith(410), want: bytesAgain(), but: butOne(refused(410, nothing))},
+		{name: "404 of the server always, which has the upload", times: always, action: goneWith(404), want: refused(404, resumable).again(times(9)),
+			but: butOne(refused(404, nothing))},
+		{name: "404 of a body limit, always", times: always, action: faults.RespondAfter(404, htmlPage, "Content-Type", "text/html", "Server", "Microsoft-IIS/10.0"),
+			want: refused(404, resumable).again(times(8)), but: butOne(refused(404, nothing))},
 		{name: "410 always", times: always, action: faults.Vanish(), want: sentAll, but: map[string]verdict{
 			inChunk: goneOften, first: goneOften,
 			parallel: fails(tus.ErrUnconfirmed, partly), streamed: lost, one: fine(0)}},
@@ -257,9 +269,24 @@ func responseRows() []faultRow {
 		forged("negative", "-5"), forged("huge", "9223372036854775808"), forged("of 5000 digits", strings.Repeat("9", 5000)),
 		forged("beyond what was sent", "61441"), forged("no number", "banana"), forged("repeated", "16384", "32768"),
 		absent, back, equal,
+		{name: "Upload-Offset with a plus sign and blanks", times: always, action: faults.EditResponse(withSign), want: fine(0)},
+		{name: "204 with the old offset, all stored", action: repeatOffset, want: fine(1), but: butOne(fine(2).again(request))},
 		{name: "200 with an HTML page", action: faults.RespondAfter(200, htmlPage, "Content-Type", "text/html"),
 			want: bytesAgain(), but: butOne(fails(tus.ErrProtocol, nothing))},
 	}
+}
+
+// withSign adds a plus sign and blanks to Upload-Offset.
+func withSign(line string) string {
+	if value, ok := strings.CutPrefix(line, "Upload-Offset: "); ok {
+		return "Upload-Offset:\t +" + value + " \t"
+	}
+	return line
+}
+
+// repeatOffset stores the data of a request, but responds with the offset from before.
+func repeatOffset(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	tustest.SetHeader("Upload-Offset", cmp.Or(r.Header.Get("Upload-Offset"), "0"))(w, r, h)
 }
 
 // twice repeats a response header with its value.
