@@ -126,7 +126,8 @@ type Error struct {
 	// RetryAfter is the wait that the response requests; 0 if none.
 	RetryAfter time.Duration
 	// Err is the condition (one of the Err… variables) or the cause, such as a network
-	// error. It may be nil if the status stands for none of these conditions.
+	// error. It may be nil if the status stands for none of these conditions. For a response
+	// without Tus-Resumable, its text names who sent it (Server, Via) and the likely reason.
 	Err error
 
 	verdict verdict

@@ -219,6 +219,8 @@ func goneRows() []faultRow {
 		// HEAD decides whether the upload is gone.
 		{name: "404 of the server, which has the upload", action: goneWith(404), want: bytesAgain(), but: butOne(refused(404, nothing))},
 		{name: "410 of the server, which has the upload", action: goneWith(410), want: bytesAgain(), but: butOne(refused(410, nothing))},
+		{name: "404 of the server three times, which has the upload", times: 3, action: goneWith(404), want: fine(6).again(times(3)),
+			but: map[string]verdict{one: refused(404, nothing), parallel: fine(6).again(times(3))}},
 		{name: "404 of the server always, which has the upload", times: always, action: goneWith(404), want: refused(404, resumable).again(times(9)),
 			but: butOne(refused(404, nothing))},
 		{name: "404 of a body limit, always", times: always, action: faults.RespondAfter(404, htmlPage, "Content-Type", "text/html", "Server", "Microsoft-IIS/10.0"),

@@ -97,10 +97,10 @@ func (u *Uploader) startsOver(ctx context.Context, err error) bool {
 	return u.finder.refused(ctx, refused)
 }
 
-// mayAbandon reports whether the policy applies to the first candidate.
+// mayAbandon reports whether the policy applies to the first candidate, if no token names it.
 func (f *finder) mayAbandon() bool {
 	rec, _ := f.current()
-	return rec.ID != "" && !f.only && !completed(rec) && !rec.Finishing && rec.Refusal == ""
+	return rec.ID != "" && !completed(rec) && !rec.Finishing && rec.Refusal == ""
 }
 
 // refused reports the refusal of the first candidate to the hooks, and discards the candidate,

@@ -28,6 +28,8 @@ type refusedCase struct {
 	log    bytes.Buffer
 	events []*tus.StoredError
 	client *tus.Client
+
+	hidesAll bool // also the other parts
 }
 
 // newRefused interrupts an upload after 3000 bytes, or more in parts. refuse is then the
@@ -47,7 +49,7 @@ func newRefused(t *testing.T, how *tus.UploadOptions, refuse tustest.Action, opt
 		hidden = part.UploadURL
 	}
 	c.srv.Inject(tustest.Fault{Method: "HEAD", Times: always, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
-		if strings.HasSuffix(hidden, r.URL.Path) {
+		if c.hidesAll || strings.HasSuffix(hidden, r.URL.Path) {
 			refuse(w, r, h)
 			return
 		}
@@ -179,6 +181,21 @@ func TestRefused_PartStartsOverAlone(t *testing.T) {
 	if n := c.srv.Count("POST") - c.before; n != 2 { // a part and the final upload
 		t.Errorf("%d creations", n)
 	}
+}
+
+// All parts of one stored upload are reported once.
+func TestRefused_AllPartsStartOver(t *testing.T) {
+	how := inParts(3)
+	how.ChunkSize = 1000
+	c := newRefused(t, how, refusals["403 of the server"], tus.Options{})
+	c.hidesAll = true
+	how.Refused = tus.RefusedStartOver
+	res, err := c.client.Upload(testContext(t), tus.Bytes(c.data), how)
+	if err != nil || len(c.events) != 1 || res.Stats.Restarts != len(c.stored.Parts) || res.Stats.ResumedFrom != 0 {
+		t.Fatalf("%+v, %v, hook got %v", res, err, c.events)
+	}
+	wantStored(t, c.srv.Handler, res.URL, c.data)
+	wantEmptyStore(t, c.store)
 }
 
 func TestRefused_StartOverByStep(t *testing.T) {

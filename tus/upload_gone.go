@@ -100,8 +100,10 @@ func (a *absence) notePatch(err error) error {
 		changed := *e
 		changed.Err = missing
 		return &changed
-	case err == nil || missing != nil:
-		a.refused = missing != nil
+	case missing != nil:
+		a.refused = true
+	case err == nil:
+		a.refused, a.found = false, false
 	}
 	return err
 }
@@ -113,8 +115,8 @@ func (a *absence) noteHead(err error) {
 }
 
 // judgeGone decides what a 404 or 410 means for the upload. One without Tus-Resumable stays
-// an error worth a retry until no retry is left. Once every byte was sent, a server that no
-// longer has the upload leaves it unconfirmed.
+// an error worth a retry until no retry is left. After one to a PATCH, HEAD decides. Once
+// every byte was sent, a server that no longer has the upload leaves it unconfirmed.
 func (t *transfer) judgeGone(ctx context.Context, err error) error {
 	a, refusal := t.account(), t.refusal
 	if t.state == StateSending {
