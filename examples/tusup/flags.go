@@ -125,6 +125,7 @@ type uploadCommand struct {
 	DeferredLength bool    `help:"Send the length only at the end."`
 	TerminateFail  bool    `help:"Delete a failed upload on the server, if this run created it or resumed it from the database." name:"terminate-on-fail"`
 	Held           string  `help:"What to do if another process may be working on the stored upload: ${enum}. wait resumes it when it is released, and sends nothing if it is complete then; begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
+	Refused        string  `help:"What to do if the server refuses to show the stored upload, so that it cannot be resumed: ${enum}. start-over forgets it and sends the file from its first byte." enum:"fail,start-over" default:"fail"`
 	Progress       string  `help:"How to show progress on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
 }
 
