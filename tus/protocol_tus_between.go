@@ -89,27 +89,34 @@ func likelyReason(r *reply) string {
 
 // likelySender returns what most likely sent a response that is not of a tus server, and why.
 func likelySender(r *reply) string {
-	h := r.Header
-	switch status := r.StatusCode; {
-	case r.succeeded() && isPage(h):
+	status, page := r.StatusCode, isPage(r.Header)
+	switch {
+	case r.succeeded() && page:
 		return "likely the page of a login, captive portal or firewall"
 	case status >= 300 && status <= 399 && leadsToLogin(r):
 		return "likely a redirect to a login page"
-	case status == http.StatusForbidden && isPage(h):
+	case status == http.StatusForbidden && page:
 		return "likely a firewall (WAF) that blocks the request"
 	case isGone(status):
 		return likelyMissing(r)
-	case status == http.StatusProxyAuthRequired:
+	}
+	return likelyCause(status)
+}
+
+// likelyCause is likelySender where the status is enough.
+func likelyCause(status int) string {
+	switch status {
+	case http.StatusProxyAuthRequired:
 		return "the HTTP proxy requires credentials"
-	case status == http.StatusTooManyRequests:
+	case http.StatusTooManyRequests:
 		return "likely the rate limit of a proxy or firewall"
-	case status == http.StatusNetworkAuthenticationRequired:
+	case http.StatusNetworkAuthenticationRequired:
 		return "a captive portal: log in with a browser"
-	case status == http.StatusBadGateway, status >= 520 && status <= 526 && status != 522 && status != 524: // those of Cloudflare
+	case http.StatusBadGateway, 520, 521, 523, 525, 526: // those above 511 are of Cloudflare
 		return "likely a proxy that received no valid response from the server"
-	case status == http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		return "likely a proxy whose server is down or overloaded"
-	case status == http.StatusGatewayTimeout, status == 522, status == 524:
+	case http.StatusGatewayTimeout, 522, 524:
 		return "likely a proxy that did not receive the server's response in time"
 	}
 	return ""

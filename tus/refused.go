@@ -34,8 +34,8 @@ type StoredError struct {
 	ID string
 	// Created is when the upload was created.
 	Created time.Time
-	// Acknowledged is the number of bytes that the server acknowledged in this session; 0
-	// if it refused the request for the offset, as a record does not have it.
+	// Acknowledged is the number of bytes that the server is known to have acknowledged,
+	// in this session or, if it refused the request for the offset, in an earlier one.
 	Acknowledged int64
 
 	size    int64 // of the upload; negative if unknown
@@ -73,6 +73,9 @@ func (u *Uploader) storedError(err error) error {
 	rec, acknowledged := u.resumed, u.Offset()
 	if current, known := u.finder.current(); current.ID != "" {
 		rec, acknowledged = current, known
+	}
+	if acknowledged == 0 && rec.Progress != nil {
+		acknowledged = rec.Progress.Acknowledged
 	}
 	var e *Error
 	if rec.ID == "" || u.token != nil || !errors.As(err, &e) || e.StatusCode < 400 || unauthorized(err) ||
