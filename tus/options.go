@@ -224,12 +224,15 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: UploadOptions.Again together with a completed Previous", ErrInvalidInput)
 	case nilPointer(o.Fingerprinter):
 		return fmt.Errorf("%w: UploadOptions.Fingerprinter is a nil %T", ErrInvalidInput, o.Fingerprinter)
-	case o.Held < HeldWait || o.Held > HeldBegin:
-		return fmt.Errorf("%w: UploadOptions.Held is unknown policy %d", ErrInvalidInput, o.Held)
-	case o.Refused < RefusedFail || o.Refused > RefusedStartOver:
-		return fmt.Errorf("%w: UploadOptions.Refused is unknown policy %d", ErrInvalidInput, o.Refused)
 	}
-	return cmp.Or(o.ParallelOptions.validate(o.Parallel), validLimiter("UploadOptions", o.RateLimit), o.Metadata.Validate())
+	return cmp.Or(validPolicy("Held", o.Held, HeldBegin), validPolicy("Refused", o.Refused, RefusedStartOver), o.ParallelOptions.validate(o.Parallel), validLimiter("UploadOptions", o.RateLimit), o.Metadata.Validate())
+}
+
+func validPolicy[P ~int](option string, policy, last P) error {
+	if policy < 0 || policy > last {
+		return fmt.Errorf("%w: UploadOptions.%s is unknown policy %d", ErrInvalidInput, option, policy)
+	}
+	return nil
 }
 
 func (o ParallelOptions) validate(connections int) error {
