@@ -21,7 +21,7 @@ BENCH       ?= .
 BENCHTIME   ?= 1s
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 COUNT       ?= 6
-PLATFORMS   := linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64
+PLATFORMS   := darwin/arm64 windows/amd64 freebsd/amd64
 
 .DEFAULT_GOAL := help
 
@@ -53,7 +53,8 @@ quick: ## run all tests of all modules, without race detector and lint
 lint: ## run gofmt, go vet for several systems, golangci-lint, actionlint, shape and govulncheck
 	@bad=$$(gofmt -l .); if [ -n "$$bad" ]; then echo "not gofmt'ed:"; echo "$$bad"; exit 1; fi
 	@echo "== golangci-lint"
-	@$(GO) run $(GOLANGCI) run --timeout 10m $(PACKAGES)
+	@# With the flag of race, so that the packages are compiled once for both.
+	@GOFLAGS="$$GOFLAGS $(RACE)" $(GO) run -race=false $(GOLANGCI) run --timeout 10m $(PACKAGES)
 	@set -e; for p in $(PLATFORMS); do \
 		echo "== go vet for $$p"; \
 		GOWORK=off GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 $(GO) vet ./...; \
