@@ -70,7 +70,7 @@ func tusdS3() Server {
 				return cmd
 			}).start(ctx, "/files/", files(s.dir, objectOfTusd), s.stop)
 		},
-		Setup:   "nothing",
+		Setup:   "Nothing.",
 		Command: "tusd -s3-bucket BUCKET -s3-endpoint URL",
 	}
 }
@@ -106,7 +106,7 @@ func tusNodeS3() Server {
 			}
 			return l.start(ctx, "/files/", files(s.dir, same), s.stop)
 		},
-		Setup:   "nothing",
+		Setup:   "Nothing.",
 		Command: "new Server({path: '/files', datastore: new S3Store({s3ClientConfig})}).listen()",
 	}
 }

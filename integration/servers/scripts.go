@@ -224,27 +224,27 @@ func scripts() []Server {
 		}
 	}
 	return []Server{
-		scripted("django-tus", "--capabilities creation; a name for each file; chunks (--chunk-size), as an interrupted request leaves nothing", quirks{
+		scripted("django-tus", "A new name for each file; `--chunk-size 4MiB`, as a request that is cut off leaves nothing.", quirks{
 			Options: tustest.Options{Extensions: []string{"creation"}, AbsoluteLocation: true},
 			forgets: true, uniqueNames: true, wholeBodies: true, hiddenMetadata: true,
 		}),
-		scripted("filebrowser", "--capabilities creation; a name for each file", quirks{
+		scripted("filebrowser", "`--capabilities creation`, and a new name for each file.", quirks{
 			Options: tustest.Options{Extensions: []string{"creation"}},
 			forgets: true, uniqueNames: true, bare: true, hiddenMetadata: true,
 		}, "--capabilities", "creation"),
-		scripted("SeaweedFS", "chunks (--chunk-size), as an interrupted request leaves nothing", quirks{
+		scripted("SeaweedFS", "`--chunk-size 4MiB`, as a request that is cut off leaves nothing.", quirks{
 			Options: tustest.Options{Extensions: []string{"creation", "creation-with-upload", "termination"}},
 			forgets: true, wholeBodies: true, hiddenMetadata: true,
 		}),
-		scripted("tuspyserver", "--metadata filetype=TYPE for files whose type tusup cannot detect, and --metadata filename=NAME for standard input", quirks{
+		scripted("tuspyserver", "`--metadata filetype=TYPE` for files whose type tusup does not detect, and `--metadata filename=NAME` for standard input.", quirks{
 			Options:  tustest.Options{Extensions: tustest.Without("checksum", "checksum-trailer"), AbsoluteLocation: true, Expires: 5 * 24 * time.Hour},
 			required: []string{"filename", "filetype"},
 		}, "--metadata", "filetype=application/octet-stream"),
-		scripted("ownCloud Infinite Scale", "--metadata filename=NAME for standard input", quirks{
+		scripted("ownCloud Infinite Scale", "`--metadata filename=NAME` for standard input.", quirks{
 			Options: tustest.Options{Extensions: []string{"creation", "creation-with-upload", "expiration"}, AbsoluteLocation: true, Expires: 24 * time.Hour},
 			needed:  []string{"filename"}, emptyLocation: true, unixExpiry: true, hiddenMetadata: true,
 		}),
-		scripted("rustus", "nothing", quirks{
+		scripted("rustus", "Nothing.", quirks{
 			Options:    tustest.Options{Extensions: tustest.Without("expiration", "checksum-trailer", "concatenation-unfinished"), AbsoluteLocation: true},
 			mismatches: 1,
 		}),

@@ -25,7 +25,7 @@ func Tusd() Server {
 				return tusd(binary, addr, "-upload-dir", dir)
 			}).start(ctx, "/files/", files(dir, same), nil)
 		},
-		Setup:   "nothing; -behind-proxy behind a proxy",
+		Setup:   "Nothing; behind a proxy, start it with `-behind-proxy`.",
 		Command: "tusd -upload-dir DIR -behind-proxy",
 	}
 }
@@ -50,7 +50,7 @@ func otherTusd() []Server {
 				return tusd(binary, addr, "-upload-dir", dir)
 			}).start(ctx, "/files/", files(dir, same), nil)
 		},
-		Setup:   "nothing; -behind-proxy behind a proxy",
+		Setup:   "Nothing; behind a proxy, start it with `-behind-proxy`.",
 		Command: "tusd -upload-dir DIR",
 	}}
 }
@@ -93,7 +93,7 @@ func tusdGCS() Server {
 				return cmd
 			}).start(ctx, "/files/", files(filepath.Join(root, bucket), same), func() { _ = store.Kill() })
 		},
-		Setup:   "nothing",
+		Setup:   "Nothing; standard input of unknown size requires `--buffer-limit`.",
 		Command: "tusd -gcs-bucket BUCKET",
 	}
 }
