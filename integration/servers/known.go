@@ -46,6 +46,8 @@ func defects() []defect {
 			"the server stores a request only when it is complete; smaller chunks lose less"},
 		{[]string{"tuspyserver", "rustus"}, "the server kept nothing", "",
 			"the server discards a chunk that was cut off, as it cannot verify its checksum; --checksum off keeps the bytes"},
+		{[]string{"Varnish, defaults"}, "no Upload-Offset", "",
+			"Varnish sends GET to the server for HEAD, and answers from its cache without Upload-Offset, so no interrupted upload resumes"},
 		{[]string{"nginx, defaults", "nginx, body limit raised", "lighttpd, "}, "the server kept nothing", "",
 			"the proxy passes a request on only when it is complete, so one that is cut off leaves nothing; smaller chunks lose less"},
 	}

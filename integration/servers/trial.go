@@ -168,7 +168,7 @@ func (t *Trial) Try(ctx context.Context, situation Situation) Outcome {
 }
 
 // uploadPath is the path of an upload in a text.
-var uploadPath = regexp.MustCompile(`/files/[^\s:"?]+`)
+var uploadPath = regexp.MustCompile(`/files/[^\s:",?]+`)
 
 // anonymous removes what differs between two runs: host, port, temporary directories and IDs.
 func (t *Trial) anonymous(text string) string {

@@ -17,7 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,11 +39,12 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("servers", flag.ContinueOnError)
 	page := flags.String("page", "", "Markdown `file` to write; its part after the matrix is kept")
 	record := flags.String("json", "", "JSON `file` to write")
-	only := flags.String("only", "*", "`pattern` of the names of the columns to fill; the others keep what the JSON file has")
+	only := flags.String("only", "", "`regexp` of the names of the columns to fill; the others keep what the JSON file has")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if _, err := path.Match(*only, ""); err != nil {
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
 		return fmt.Errorf("-only: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "servers")
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	add := func(name string, fill func() (servers.Column, error)) error {
-		if ok, _ := path.Match(*only, name); !ok {
+		if !wanted.MatchString(name) {
 			if at := slices.IndexFunc(before.Columns, func(c servers.Column) bool { return c.Name == name }); at >= 0 {
 				m.Columns = append(m.Columns, before.Columns[at])
 			}
