@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -13,18 +14,28 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/seed-175555ba/tus-go/integration/child"
 	"github.com/seed-175555ba/tus-go/integration/servers"
 	"github.com/seed-175555ba/tus-go/integration/servers/proxy"
 )
 
-// built is the path of tusup, built once.
-var built = sync.OnceValues(func() (string, error) {
+// built is the path of tusup, built once in a directory that TestMain removes.
+var built = sync.OnceValues(func() (string, error) { return servers.BuildTusup(context.Background(), tusupDir) })
+
+var tusupDir string
+
+func TestMain(m *testing.M) {
+	child.Main(child.Role{Name: holderRole, Run: hold})
 	dir, err := os.MkdirTemp("", "servers")
 	if err != nil {
-		return "", err
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	return servers.BuildTusup(context.Background(), dir)
-})
+	tusupDir = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir) // a leftover only takes space
+	os.Exit(code)
+}
 
 // runner returns a runner of the situations that a test selects.
 func runner(t *testing.T, situations ...string) *servers.Runner {
