@@ -56,7 +56,7 @@ type script struct {
 }
 
 // start starts the server.
-func (q quirks) start(context.Context, string) (*Running, error) {
+func (q quirks) start() *Running {
 	s := &script{Handler: tustest.NewHandler(&q.Options), quirks: q, names: map[string]bool{}, finished: map[string]bool{}}
 	server := httptest.NewServer(s)
 	return &Running{
@@ -66,7 +66,7 @@ func (q quirks) start(context.Context, string) (*Running, error) {
 			s.Release()
 			server.Close()
 		},
-	}, nil
+	}
 }
 
 // content is that of [Running].
@@ -214,12 +214,10 @@ func scripts() []Server {
 		return Server{
 			Name: name, Version: scriptVersion, Setup: setup, Scripted: true,
 			Command: "a script of its behavior, in integration/servers/scripts.go",
-			Start: func(ctx context.Context, dir string) (*Running, error) {
-				r, err := q.start(ctx, dir)
-				if err == nil {
-					r.Flags = flags
-				}
-				return r, err
+			Start: func(context.Context, string) (*Running, error) {
+				r := q.start()
+				r.Flags = flags
+				return r, nil
 			},
 		}
 	}
