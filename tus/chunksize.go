@@ -31,6 +31,7 @@ type chunkSizer struct {
 	most      int64   // maximum of a size that adapts; 0 for none
 	perSecond float64 // bytes, of the last chunk that was acknowledged; 0 if none was
 	cut       int64   // size of the chunk that was interrupted; 0 for none
+	cutWhole  bool    // all bytes of it were sent
 	limit     *requestLimit
 }
 
@@ -120,7 +121,7 @@ func (c *chunkSizer) failed(size, sent int64, interrupted bool) {
 	c.cut = 0
 	c.limit.failed()
 	if interrupted && sent >= min(c.least, minChunk, size) {
-		c.cut = size
+		c.cut, c.cutWhole = size, sent >= size
 	}
 }
 
@@ -131,6 +132,9 @@ func (c *chunkSizer) recovered(kept bool) (lowered int64) {
 	c.cut = 0
 	switch {
 	case cut == 0 || !c.adapts():
+		return 0
+	case kept && c.cutWhole: // a proxy may have begun to pass it on
+		c.limit.raise()
 		return 0
 	case kept:
 		c.limit.set(0)
@@ -162,8 +166,8 @@ func (c *chunkSizer) resume(rec storage.Record, offset int64) (lowered int64) {
 	case p.InFlight == 0:
 	case offset <= p.Acknowledged:
 		return c.lost(p.InFlight)
-	case len(rec.Parts) == 0 && offset < p.Acknowledged+p.InFlight: // parts may be complete
-		c.limit.set(0)
+	case len(rec.Parts) == 0 && offset < p.Acknowledged+p.InFlight: // not for parts, which may be complete
+		c.limit.raise()
 	}
 	return 0
 }

@@ -247,8 +247,19 @@ func TestChunks_NextSessionBeginsSmaller(t *testing.T) {
 			if _, err := newClient(t, srv.Endpoint(), &tus.Options{Store: store}).Upload(ctx, tus.File(path), opts); err == nil {
 				t.Fatal("the upload was not interrupted")
 			}
+			// The next process is killed after it has acquired the lease.
+			second := leavingStore{afterCrash(t, store.Memory), make(chan struct{})}
+			ctx, cancel = context.WithCancel(testContext(t))
+			srv.Inject(tustest.Fault{Method: "HEAD", Action: func(http.ResponseWriter, *http.Request, *tustest.Handler) {
+				close(second.killed)
+				cancel()
+				panic(http.ErrAbortHandler)
+			}})
+			if _, err := newClient(t, srv.Endpoint(), &tus.Options{Store: second}).Upload(ctx, tus.File(path), opts); err == nil {
+				t.Fatal("the upload was not interrupted")
+			}
 			before := srv.Count("PATCH")
-			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: afterCrash(t, store.Memory)}).Upload(testContext(t), tus.File(path), opts)
+			res, err := newClient(t, srv.Endpoint(), &tus.Options{Store: afterCrash(t, second.Memory)}).Upload(testContext(t), tus.File(path), opts)
 			if err != nil {
 				t.Fatal(err)
 			}

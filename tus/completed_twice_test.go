@@ -103,7 +103,7 @@ func TestRemember_HolderThatStartsOverIsAwaited(t *testing.T) {
 		t.Run(place, func(t *testing.T) {
 			withFleet(t, func(t *testing.T, fl *fleet) {
 				slowCreation(fl.h)
-				fl.inject(50_000, goneWith(404))
+				fl.inject(50_000, vanishWith(404))
 				fl.startRemembering("a", own, chunked())
 				time.Sleep(time.Second)
 				fl.startRemembering("b", own, chunked())

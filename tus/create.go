@@ -126,7 +126,7 @@ func (q requester) createUpload(ctx context.Context, c creation) (created, error
 	}
 	if upload.location != "" {
 		if upload.url, err = q.client.uploadURL(got, upload.location); err != nil {
-			return created{}, got.fail(err)
+			return created{}, got.fail(q.client.protocol.explain(got, err))
 		}
 	}
 	upload.response, upload.kept = got.Response, q.client.keepHeader(got)

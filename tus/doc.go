@@ -103,7 +103,8 @@
 //
 // Other errors are not in the table. A [*HeldError] is returned when another Uploader holds
 // a stored upload, and has the end of its lease. A [*StoredError] is returned when the
-// server keeps refusing a stored upload, and has the ID of the record to delete. The rest are
+// server keeps refusing a stored upload, and has the ID of the record to delete; if the server
+// refuses to show the upload, [UploadOptions.Refused] can start over. The rest are
 // errors of the context, after which the upload can be resumed, of the source
 // (os.ErrDeadlineExceeded after [Options.SourceTimeout]), of hooks and of the network.
 //

@@ -95,32 +95,6 @@ type unsupportedError struct{}
 func (unsupportedError) Error() string        { return "not supported by the server" }
 func (unsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
 
-// StoredError is returned when the server refuses all retries of an upload that was found in
-// the store. Later uploads of the same source fail in the same way until the record is
-// deleted from the store; then they start over. errors.Is and errors.As match the refusal.
-type StoredError struct {
-	// ID identifies the record. [Client.PreviousUploads] returns it with the revision that
-	// [storage.Store.Delete] requires.
-	ID string
-
-	created      time.Time
-	acknowledged int64 // bytes in this session; 0 if the request for the offset was refused
-	refusal      error
-}
-
-// Error returns the ID of the record, the acknowledged bytes and the refusal.
-func (e *StoredError) Error() string {
-	known := ""
-	if e.acknowledged > 0 {
-		known = fmt.Sprintf(", %d bytes acknowledged", e.acknowledged)
-	}
-	return fmt.Sprintf("stored upload of %s%s (delete record %s from the store to start over): %v",
-		e.created.UTC().Format(time.RFC3339), known, e.ID, e.refusal)
-}
-
-// Unwrap returns the refusal.
-func (e *StoredError) Unwrap() error { return e.refusal }
-
 // errOtherResponse is the cause of an error if the response to another request belongs to a
 // creation, as from a proxy that responds twice. Only HEAD shows the effect of the request.
 var errOtherResponse = errors.New("response belongs to a creation")
@@ -152,7 +126,8 @@ type Error struct {
 	// RetryAfter is the wait that the response requests; 0 if none.
 	RetryAfter time.Duration
 	// Err is the condition (one of the Err… variables) or the cause, such as a network
-	// error. It may be nil if the status stands for none of these conditions.
+	// error. It may be nil if the status stands for none of these conditions. For a response
+	// without Tus-Resumable, its text names who sent it (Server, Via) and the likely reason.
 	Err error
 
 	verdict verdict
@@ -189,7 +164,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // server is overloaded, or another request holds the upload.
 func (e *Error) retryable() bool {
 	switch {
-	case e.verdict.retryable, errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale):
+	case e.verdict.retryable, errors.Is(e.Err, errStillConcatenating), errors.Is(e.Err, errStale), errors.Is(e.Err, errFound):
 		return true
 	case errors.Is(e.Err, ErrProtocol), errors.Is(e.Err, ErrInvalidInput), errors.Is(e.Err, ErrUnconfirmed), errors.Is(e.Err, errExists):
 		return false

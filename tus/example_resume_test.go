@@ -140,3 +140,41 @@ func ExampleSourceInfo() {
 	// autumn/photo.jpg starts at byte 0
 	// spring/photo.jpg starts at byte 3
 }
+
+// Refused starts over if the server refuses to show a stored upload. By default the upload
+// fails, as the server may show it again later.
+func ExampleUploadOptions_refused() {
+	h := tustest.NewHandler(nil)
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	client, err := tus.NewClient(srv.URL+"/files/", &tus.Options{Store: &storage.Memory{}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	source := tus.Bytes(make([]byte, 1_000_000))
+	ctx := context.Background()
+	_, err = client.Upload(ctx, source, &tus.UploadOptions{StopAt: 300_000})
+	fmt.Println(err)
+
+	h.Inject(tustest.Fault{Method: "HEAD", Times: -1, Action: tustest.Respond(400, "")})
+	opts := tus.UploadOptions{
+		Refused: tus.RefusedFail,
+		Hooks: tus.Hooks{OnStoredUploadRefused: func(_ *tus.Uploader, refused *tus.StoredError) {
+			fmt.Println("refused, stored less than a minute ago:", time.Since(refused.Created) < time.Minute)
+		}},
+	}
+	_, err = client.Upload(ctx, source, &opts)
+	var stored *tus.StoredError
+	fmt.Println("failed:", errors.As(err, &stored))
+
+	opts.Refused = tus.RefusedStartOver
+	result, err := client.Upload(ctx, source, &opts)
+	fmt.Println(result.Offset, "bytes,", result.Stats.Restarts, "restart,", err)
+	// Output:
+	// upload paused
+	// refused, stored less than a minute ago: true
+	// failed: true
+	// refused, stored less than a minute ago: true
+	// 1000000 bytes, 1 restart, <nil>
+}

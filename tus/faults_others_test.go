@@ -55,6 +55,9 @@ func creationRows() []faultRow {
 	add("413", faults.RespondAfter(413, ""), fails(tus.ErrTooLarge, nothing), createdAgain())
 	add("no Location, but Upload-Offset", tustest.SetHeader("Location", ""), fails(tus.ErrProtocol, nothing), fine(0))
 	rows[len(rows)-1].but[first] = fails(tus.ErrProtocol, nothing) // the upload is not complete
+	add("200 without Location, but Upload-Offset", withoutLocation(200, true), fails(tus.ErrProtocol, nothing), fine(0))
+	rows[len(rows)-1].but[first] = fails(tus.ErrProtocol, nothing) // the upload is not complete
+	add("200 without Location and Upload-Offset", withoutLocation(200, false), fails(tus.ErrProtocol, nothing), fails(tus.ErrProtocol, nothing))
 	add("interim responses", faults.Inform(3, 104, "Location", "/files/none"), fine(0), fine(0))
 	add("endless response body", faults.EndlessBody(), fine(0), fine(0))
 	add("responds twice", faults.RespondTwice(), fine(2).again(request), fine(0))
@@ -144,6 +147,11 @@ func askingRows() []faultRow {
 		resumed:  fine(1).creating(1).again(begun),
 		byToken:  fails(tus.ErrUploadGone, nothing),
 	}}
+	hidden := faultRow{on: asking, want: refused(400, resumable).again(request)}
+	// A stored upload starts over; one of this session, or of a token, does not.
+	startOver := with(hidden, "400, and a policy that starts over", tustest.Respond(400, ""))
+	startOver.opts = func(_ *tus.Options, how *tus.UploadOptions) { how.Refused = tus.RefusedStartOver }
+	startOver.but = map[string]verdict{resumed: fine(1).creating(1).again(begun), byToken: hidden.want}
 	away := faultRow{on: asking, times: always, want: refused(404, resumable).again(request)}
 	stale := faultRow{on: asking, want: fine(4).again(times(2)), but: map[string]verdict{
 		one: fine(6).again(times(3)).creating(1), streamed: fine(3).again(rest), resumed: fine(3).again(times(2))}}
@@ -187,6 +195,9 @@ func askingRows() []faultRow {
 		with(distrusted, "Upload-Offset repeated", tustest.SetHeader("Upload-Offset", "0", "Upload-Offset", "1")),
 		with(distrusted, "Upload-Offset beyond Upload-Length", tustest.SetHeader("Upload-Offset", "2", "Upload-Length", "1")),
 		with(after(1), "200 with an HTML page", tustest.Respond(200, htmlPage)),
+		with(after(1), "200 of a cache without Upload-Offset", tustest.Respond(200, "", "Via", "1.1 varnish", "X-Varnish", "32770")),
+		with(after(0), "Upload-Offset with a plus sign and blanks", faults.EditResponse(withSign)),
+		with(hidden, "400", tustest.Respond(400, "")), startOver,
 		with(after(0), "Upload-Offset repeated, equal", twice("Upload-Offset")),
 		with(stale, "stale Upload-Offset", tustest.SetHeader("Upload-Offset", "0")),
 		with(unauthorized, "401", tustest.Respond(401, "")),
@@ -292,7 +303,7 @@ func probingRows() []faultRow {
 	add("401 always", always, tustest.Respond(401, ""), fails(tus.ErrUnauthorized, nothing))
 	add("503 always", always, tustest.Respond(503, ""), fails(errTemporary, nothing))
 	add("200 with an HTML page", always, tustest.Respond(200, htmlPage), fails(tus.ErrUnsupported, nothing))
-	for _, size := range []string{"-1", "Infinity", "18446744073709551615"} {
+	for _, size := range []string{"-1", "Infinity", "unlimited", "5GB", "+1e9", "18446744073709551615"} {
 		row := add("Tus-Max-Size "+size, always, tustest.SetHeader("Tus-Max-Size", size), fine(0))
 		row.but[one] = fine(0)
 	}

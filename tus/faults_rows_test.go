@@ -1,6 +1,7 @@
 package tus_test
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"net/url"
@@ -173,6 +174,8 @@ func refusalRows() []faultRow {
 		faultRow{name: "413 twice, smaller chunks allowed", times: 2, action: faults.RespondAfter(413, ""), opts: smaller,
 			want: fine(16).again(times(2)), but: butOne(fine(8).again(times(2)).creating(1))},
 		faultRow{name: "422", action: faults.RespondAfter(422, "virus"), want: refused(422, resumable), but: butOne(refused(422, nothing))},
+		faultRow{name: "507", action: faults.RespondAfter(507, ""), want: bytesAgain(), but: butOne(createdAgain())},
+		faultRow{name: "507 always", times: always, action: faults.RespondAfter(507, ""), want: refused(507, resumable).again(request)},
 		faultRow{name: "501", action: faults.RespondAfter(501, ""), want: refused(501, resumable), but: butOne(refused(501, nothing))},
 	)
 }
@@ -190,6 +193,8 @@ var forNow = map[string]tustest.Action{
 	"502 in HTML, body not read":           tustest.Respond(502, htmlPage, "Content-Type", "text/html"),
 	"503 with an invalid Retry-After":      faults.RespondAfter(503, "", "Retry-After", "soon"),
 	"504":                                  faults.RespondAfter(504, ""),
+	"511 of a captive portal":              faults.RespondAfter(511, htmlPage),
+	"524 of a CDN":                         faults.RespondAfter(524, htmlPage, "Server", "cloudflare"),
 }
 
 // goneRows are servers that lose bytes or uploads.
@@ -197,6 +202,8 @@ func goneRows() []faultRow {
 	lost := fails(tus.ErrNotRecoverable, nothing) // of a stream
 	// If the request carried the last byte, the upload may be complete.
 	sentAll := fails(tus.ErrUnconfirmed, unconfirmed)
+	goneOften := fails(tus.ErrUploadGone, nothing).again(times(16))
+	goneOften.more = 3 * 8 // POST, PATCH and HEAD of each creation
 	return []faultRow{
 		{name: "409, the server lost all bytes", action: faults.Rewind(0), want: fine(2).again(everything), but: map[string]verdict{
 			inChunk: fine(3).again(times(2)), streamed: lost, one: fine(0)}},
@@ -204,13 +211,22 @@ func goneRows() []faultRow {
 			inChunk: fine(2).again(times(2)), streamed: lost, one: fine(0)}},
 		{name: "409, some bytes stored", action: storeAndConflict, want: fine(2).again(request), but: butOne(fine(0))},
 		{name: "410, the upload is gone", action: faults.Vanish(), want: fine(2).again(everything).creating(1), but: map[string]verdict{
-			inChunk: fine(3).again(times(2)).creating(1), streamed: lost, one: fine(0), single: sentAll, resumed: sentAll,
+			inChunk: fine(4).again(times(2)).creating(1), streamed: lost, one: fine(0), single: sentAll, resumed: sentAll,
 			parallel: fails(tus.ErrUnconfirmed, partly)}},
 		{name: "404 of a proxy", action: faults.RespondAfter(404, ""), want: bytesAgain(), but: butOne(refused(404, nothing))},
 		{name: "404 of a proxy, always", times: always, action: faults.RespondAfter(404, ""), want: refused(404, resumable).again(times(8)),
 			but: butOne(refused(404, nothing))},
+		// HEAD decides whether the upload is gone.
+		{name: "404 of the server, which has the upload", action: goneWith(404), want: bytesAgain(), but: butOne(refused(404, nothing))},
+		{name: "410 of the server, which has the upload", action: goneWith(410), want: bytesAgain(), but: butOne(refused(410, nothing))},
+		{name: "404 of the server three times, which has the upload", times: 3, action: goneWith(404), want: fine(6).again(times(3)),
+			but: map[string]verdict{one: refused(404, nothing), parallel: fine(6).again(times(3))}},
+		{name: "404 of the server always, which has the upload", times: always, action: goneWith(404), want: refused(404, resumable).again(times(9)),
+			but: butOne(refused(404, nothing))},
+		{name: "404 of a body limit, always", times: always, action: faults.RespondAfter(404, htmlPage, "Content-Type", "text/html", "Server", "Microsoft-IIS/10.0"),
+			want: refused(404, resumable).again(times(8)), but: butOne(refused(404, nothing))},
 		{name: "410 always", times: always, action: faults.Vanish(), want: sentAll, but: map[string]verdict{
-			inChunk: fails(tus.ErrUploadGone, nothing).again(times(16)), first: fails(tus.ErrUploadGone, nothing).again(times(16)),
+			inChunk: goneOften, first: goneOften,
 			parallel: fails(tus.ErrUnconfirmed, partly), streamed: lost, one: fine(0)}},
 	}
 }
@@ -255,9 +271,24 @@ func responseRows() []faultRow {
 		forged("negative", "-5"), forged("huge", "9223372036854775808"), forged("of 5000 digits", strings.Repeat("9", 5000)),
 		forged("beyond what was sent", "61441"), forged("no number", "banana"), forged("repeated", "16384", "32768"),
 		absent, back, equal,
+		{name: "Upload-Offset with a plus sign and blanks", times: always, action: faults.EditResponse(withSign), want: fine(0)},
+		{name: "204 with the old offset, all stored", action: repeatOffset, want: fine(1), but: butOne(fine(2).again(request))},
 		{name: "200 with an HTML page", action: faults.RespondAfter(200, htmlPage, "Content-Type", "text/html"),
 			want: bytesAgain(), but: butOne(fails(tus.ErrProtocol, nothing))},
 	}
+}
+
+// withSign adds a plus sign and blanks to Upload-Offset.
+func withSign(line string) string {
+	if value, ok := strings.CutPrefix(line, "Upload-Offset: "); ok {
+		return "Upload-Offset:\t +" + value + " \t"
+	}
+	return line
+}
+
+// repeatOffset stores the data of a request, but responds with the offset from before.
+func repeatOffset(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+	tustest.SetHeader("Upload-Offset", cmp.Or(r.Header.Get("Upload-Offset"), "0"))(w, r, h)
 }
 
 // twice repeats a response header with its value.

@@ -41,6 +41,7 @@ type candidate struct {
 	seen    time.Time      // when rec was first read
 	lease   *storage.Lease // of rec at that time
 	held    bool           // OnHeld has been called
+	refused bool           // OnStoredUploadRefused has been called
 	record  *record        // nil until acquired
 	info    Info           // of the upload URL
 	checked bool           // info is set
@@ -339,15 +340,6 @@ func (f *finder) checkPart(ctx context.Context, c *candidate, info Info, reason 
 		return fmt.Errorf("%w: all parts are gone: %s", ErrUploadGone, reason)
 	}
 	return nil
-}
-
-// current returns the record of the candidate that is being checked, without an ID if there
-// is none.
-func (f *finder) current() storage.Record {
-	if f == nil || f.decided || len(f.candidates) == 0 {
-		return storage.Record{}
-	}
-	return f.candidates[0].rec
 }
 
 // release releases the candidates that were leased and not chosen.

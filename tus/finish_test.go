@@ -43,7 +43,7 @@ func TestFinish_GoneAfterLastByteIsUnconfirmed(t *testing.T) {
 		"response lost":   tustest.CutBefore(),
 		"504 of a proxy":  tustest.Respond(504, htmlPage),
 		"500":             tustest.Respond(500, "hook failed", "Tus-Resumable", "1.0.0"),
-		"404":             goneWith(404),
+		"404":             vanishWith(404),
 		"404 of a proxy":  tustest.Respond(404, ""),
 		"200 with a page": tustest.Respond(200, htmlPage),
 		"204, no headers": tustest.Respond(204, ""),

@@ -183,6 +183,23 @@ func TestProxy404_DoesNotTerminate(t *testing.T) {
 	}
 }
 
+// HEAD decides after each PATCH, also if it found the upload before.
+func TestGone_HeadDecidesAfterEachPatch(t *testing.T) {
+	for how, opts := range map[string]*tus.UploadOptions{"chunks": chunked(), "parts": inParts(2)} {
+		opts.ChunkSize = 1000
+		srv, data := finalLast(t), randomBytes(10_000)
+		srv.Inject(tustest.Fault{Method: "PATCH", From: 1000, Action: goneWith(410)}, tustest.Fault{Method: "PATCH", From: 3000, Action: vanishWith(404)})
+		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Bytes(data), opts)
+		if err != nil {
+			t.Fatalf("%s: %v", how, err)
+		}
+		wantStored(t, srv.Handler, res.URL, data)
+		if res.Stats.Restarts != 1 || res.Stats.Retries != 1 || srv.Count("HEAD") != 2 {
+			t.Errorf("%s: stats are %+v", how, res.Stats)
+		}
+	}
+}
+
 // Starting over is logged and counted.
 func TestGone_StartingOverIsLogged(t *testing.T) {
 	var log bytes.Buffer
@@ -200,7 +217,7 @@ func TestGone_StartingOverIsLogged(t *testing.T) {
 
 func TestGone_UploadStartsOver(t *testing.T) {
 	for _, status := range []int{404, 410} {
-		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: goneWith(status)})
+		srv, res := uploadThrough(t, tustest.Fault{Method: "PATCH", Skip: 3, Action: vanishWith(status)})
 		if srv.Count("POST") != 2 || res.Stats.Restarts != 1 {
 			t.Errorf("%d creations, stats %+v", srv.Count("POST"), res.Stats)
 		}
@@ -218,7 +235,7 @@ func TestGone_UploadStartsOver(t *testing.T) {
 }
 
 func TestGone_RepeatedlyEndsUpload(t *testing.T) {
-	srv, res, err := failThrough(t, tus.ErrUploadGone, tustest.Fault{Method: "PATCH", Skip: 0, Times: -1, Action: goneWith(404)})
+	srv, res, err := failThrough(t, tus.ErrUploadGone, tustest.Fault{Method: "PATCH", Skip: 0, Times: -1, Action: vanishWith(404)})
 	if n := srv.Count("POST"); n != 2 { // each further creation would leave another orphan
 		t.Errorf("%d creations: %v", n, err)
 	}

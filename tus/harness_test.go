@@ -225,6 +225,15 @@ func goneWith(status int) tustest.Action {
 	return faults.RespondAfter(status, "", "Tus-Resumable", "1.0.0")
 }
 
+// vanishWith is goneWith for an upload that no later request finds.
+func vanishWith(status int) tustest.Action {
+	respond := goneWith(status)
+	return func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		h.Forget(r.URL.Path)
+		respond(w, r, h)
+	}
+}
+
 // chunked returns options for an upload in chunks of 1000 bytes. A source of more than one
 // chunk is sent without OPTIONS.
 func chunked() *tus.UploadOptions { return &tus.UploadOptions{ChunkSize: 1000} }

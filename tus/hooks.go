@@ -61,6 +61,11 @@ type Hooks struct {
 	// [UploadOptions.Held].
 	OnHeld func(u *Uploader, held *HeldError)
 
+	// OnStoredUploadRefused is called once for each stored upload of the source that the
+	// server refuses to show, before the upload starts over or fails. See
+	// [UploadOptions.Refused].
+	OnStoredUploadRefused func(u *Uploader, refused *StoredError)
+
 	// OnStoreError is called when the store of upload URLs fails. err matches [ErrStore]
 	// and the store's own error. Unless [Options.RequireStore] is set, the upload
 	// continues, but a later session may not find it.
@@ -184,6 +189,14 @@ func (s hookSet) held(held *HeldError) {
 	s.each(func(h *Hooks) {
 		if h.OnHeld != nil {
 			h.OnHeld(s.uploader, held)
+		}
+	})
+}
+
+func (s hookSet) storedUploadRefused(refused *StoredError) {
+	s.each(func(h *Hooks) {
+		if h.OnStoredUploadRefused != nil {
+			h.OnStoredUploadRefused(s.uploader, refused)
 		}
 	})
 }

@@ -177,7 +177,7 @@ func TestOnCreated_RunsBeforeFirstByte(t *testing.T) {
 
 func TestOnCreated_RunsForRecreation(t *testing.T) {
 	srv := tustest.NewServer(t, nil)
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: goneWith(404)})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: vanishWith(404)})
 	var seen recorder
 	res, err := newClient(t, srv.Endpoint(), &tus.Options{Hooks: seen.hooks()}).Upload(testContext(t), tus.Bytes(randomBytes(3000)), chunked())
 	if err != nil {

@@ -149,7 +149,7 @@ func TestKeepHeaders_AreReturnedByEverySession(t *testing.T) {
 func TestKeepHeaders_AreThoseOfTheLastCreation(t *testing.T) {
 	srv, data := tustest.NewServer(t, nil), randomBytes(3000)
 	numbered(srv)
-	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: goneWith(404)})
+	srv.Inject(tustest.Fault{Method: "PATCH", Skip: 1, Action: vanishWith(404)})
 	store := &storage.Memory{}
 	client := newClient(t, srv.Endpoint(), &tus.Options{Store: store, KeepHeaders: []string{"X-Media-Id"}})
 	opts := chunked()

@@ -20,9 +20,10 @@ const (
 	// renewalPause is the time between attempts to renew a lease.
 	renewalPause = time.Second
 	// noteDelay is the time from the start of a request until the record is put because of
-	// it, so that fast uploads put none, and minNotes the time between two such.
-	noteDelay = 200 * time.Millisecond
-	minNotes  = time.Second
+	// it, so that fast uploads put none. It is soonDelay for an upload that was interrupted
+	// before.
+	noteDelay = 100 * time.Millisecond
+	soonDelay = 10 * time.Millisecond
 	// maxDrift is how far the clocks of the system may move apart before the lease is
 	// renewed.
 	maxDrift = time.Second
@@ -72,7 +73,7 @@ func (r *record) due(now time.Time) bool {
 	case r.failed:
 		return now.Sub(r.tried) >= renewalPause
 	case r.unnoted():
-		return now.Sub(r.tried) >= minNotes
+		return true
 	}
 	// The system may have slept, or its clock been set, and others compare with the clock.
 	return now.Sub(r.sent) >= r.renewal() || drift(r.sent, now) > maxDrift

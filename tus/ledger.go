@@ -220,9 +220,13 @@ func (l *ledger) progress() storage.Progress {
 // sending has the record put soon, with the request that is about to be sent.
 func (l *ledger) sending() {
 	l.refresh()
+	delay := noteDelay
+	if l.limit.get() > 0 || l.counters.snapshot().ResumedFrom > 0 {
+		delay = soonDelay
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.renewing != nil {
-		l.renewing.soon()
+		l.renewing.within(delay)
 	}
 }

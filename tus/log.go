@@ -54,6 +54,10 @@ func logHooks(log *slog.Logger, ofClient *httpx.Redactor) *Hooks {
 			write(slog.LevelWarn, "tus stored upload is held", u, held.url,
 				slog.Time("until", held.Until), slog.Duration("wait", held.Wait))
 		},
+		OnStoredUploadRefused: func(u *Uploader, refused *StoredError) {
+			write(slog.LevelWarn, "tus stored upload is refused", u, "",
+				slog.String("record", refused.ID), slog.Time("created", refused.Created), slog.Any("error", refused.refusal))
+		},
 		OnStoreError: func(u *Uploader, err error) {
 			write(slog.LevelError, "tus store", u, "", slog.Any("error", err))
 		},

@@ -3,6 +3,7 @@ package tus
 import (
 	"html"
 	"mime"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ type secrets func() httpx.Secrets
 func (s secrets) message(resp *Response) (text, summary string) {
 	body := string(resp.Body[:min(len(resp.Body), maxMessageSource)])
 	text = s.printable(body)
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get(headerContentType)); kind == "text/html" || kind == "application/xhtml+xml" {
+	if isPage(resp.Header) {
 		plain := html.UnescapeString(body)
 		if title := htmlTitle.FindStringSubmatch(body); title != nil && strings.TrimSpace(title[1]) != "" {
 			return text, s.printable(html.UnescapeString(title[1]))
@@ -46,6 +47,12 @@ func (s secrets) redact(err error) error {
 		return err
 	}
 	return s().Redact(err)
+}
+
+// isPage reports whether a response is an HTML page.
+func isPage(h http.Header) bool {
+	kind, _, _ := mime.ParseMediaType(h.Get(headerContentType))
+	return kind == "text/html" || kind == "application/xhtml+xml"
 }
 
 var htmlTitle = regexp.MustCompile(`(?is)<title[^>]*>([^<]*)</title`)

@@ -133,6 +133,10 @@ type UploadOptions struct {
 	// Held controls the upload when another Uploader holds a stored upload of the source.
 	Held HeldPolicy
 
+	// Refused controls the upload when the server refuses to show a stored upload of the
+	// source. It has no effect with Token and in [Client.Resume], which start nothing over.
+	Refused RefusedPolicy
+
 	// Parallel, if above 1, splits the source into parts that are sent over that many
 	// connections and then concatenated by the server (protocol section Concatenation).
 	// The source is sent as one upload if the server does not advertise that, if it allows
@@ -220,10 +224,15 @@ func (o *UploadOptions) validate() error {
 		return fmt.Errorf("%w: UploadOptions.Again together with a completed Previous", ErrInvalidInput)
 	case nilPointer(o.Fingerprinter):
 		return fmt.Errorf("%w: UploadOptions.Fingerprinter is a nil %T", ErrInvalidInput, o.Fingerprinter)
-	case o.Held < HeldWait || o.Held > HeldBegin:
-		return fmt.Errorf("%w: UploadOptions.Held is unknown policy %d", ErrInvalidInput, o.Held)
 	}
-	return cmp.Or(o.ParallelOptions.validate(o.Parallel), validLimiter("UploadOptions", o.RateLimit), o.Metadata.Validate())
+	return cmp.Or(validPolicy("Held", o.Held, HeldBegin), validPolicy("Refused", o.Refused, RefusedStartOver), o.ParallelOptions.validate(o.Parallel), validLimiter("UploadOptions", o.RateLimit), o.Metadata.Validate())
+}
+
+func validPolicy[P ~int](option string, policy, last P) error {
+	if policy < 0 || policy > last {
+		return fmt.Errorf("%w: UploadOptions.%s is unknown policy %d", ErrInvalidInput, option, policy)
+	}
+	return nil
 }
 
 func (o ParallelOptions) validate(connections int) error {

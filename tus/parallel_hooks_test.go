@@ -24,7 +24,7 @@ func TestHooks_OfPartsRunOneAtATime(t *testing.T) {
 	for kind, srv := range concatServers(t) {
 		srv.Inject(
 			tustest.Fault{Method: "PATCH", Skip: 4, Times: 3, Action: tustest.CutAfter(100)},
-			tustest.Fault{Method: "PATCH", Skip: 8, Times: 1, Action: goneWith(404)})
+			tustest.Fault{Method: "PATCH", Skip: 8, Times: 1, Action: vanishWith(404)})
 		calls := map[string]int{} // not locked, for the race detector
 		var inside atomic.Int64
 		hook := func(name string) {

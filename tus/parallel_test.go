@@ -71,14 +71,14 @@ func appending(data []byte, n int64) tustest.Action {
 	}
 }
 
-// goneWithBytes is goneWith(404) for a part that has bytes. A part that is gone twice
+// goneWithBytes is vanishWith(404) for a part that has bytes. A part that is gone twice
 // without bytes ends the upload.
 func goneWithBytes(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
 	if r.Header.Get("Upload-Offset") == "0" {
 		h.Serve(w, r)
 		return
 	}
-	goneWith(404)(w, r, h)
+	vanishWith(404)(w, r, h)
 }
 
 func TestParallel_FileIsReadConcurrently(t *testing.T) {
@@ -198,7 +198,7 @@ func TestParallel_StatsMatchServer(t *testing.T) {
 		"no fault":      {nil, tus.Stats{Sent: unequalSize}},
 		"500":           {faults.RespondAfter(500, ""), tus.Stats{Sent: unequalSize + 250, Resent: 250, Retries: 1, Requests: map[string]int{"HEAD": 1}}},
 		"response lost": {tustest.LoseResponse(), tus.Stats{Sent: unequalSize, Retries: 1, Requests: map[string]int{"HEAD": 1}}},
-		"404":           {goneWith(404), tus.Stats{Sent: unequalSize + 750, Resent: 750, Retries: 1, Restarts: 1}},
+		"404":           {vanishWith(404), tus.Stats{Sent: unequalSize + 750, Resent: 750, Retries: 1, Restarts: 1, Requests: map[string]int{"HEAD": 1}}},
 		"short write":   {faults.AcceptOnly(100), tus.Stats{Sent: unequalSize + 150, Resent: 150}},
 	}
 	for name, test := range tests {

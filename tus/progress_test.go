@@ -49,7 +49,7 @@ func TestProgress_WithFaults(t *testing.T) {
 		"response lost":     {{Method: "PATCH", Skip: 1, Action: tustest.LoseResponse()}},
 		"short write":       {{Method: "PATCH", Times: 2, Action: faults.AcceptOnly(1234)}},
 		"bytes lost":        {{Method: "PATCH", Skip: 2, Action: lose}},
-		"upload forgotten":  {{Method: "PATCH", Skip: 2, Action: goneWith(404)}},
+		"upload forgotten":  {{Method: "PATCH", Skip: 2, Action: vanishWith(404)}},
 		"forgotten at HEAD": {{Method: "PATCH", Skip: 2, Action: tustest.CutBefore()}, {Method: "HEAD", Action: goneWith(404)}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,6 +30,10 @@ type protocol interface {
 	// checksum returns the header or trailer field that carries the checksum of a body.
 	checksum(readahead.Sum) (name, value string)
 
+	// explain adds to the cause of an unexpected response, which may be nil, what helps to
+	// understand it.
+	explain(r *reply, cause error) error
+
 	// gone interprets a 404 or 410 for an upload in a response without header fields of the
 	// protocol, by the response to options. It returns an error matching ErrUploadGone if
 	// the upload server sent it, nil if a proxy may have sent it.
@@ -47,7 +51,11 @@ type verdict struct {
 	unsized    bool // the reason may be a body without Content-Length
 	cutOff     bool // a proxy may have ended the request before its end
 	emptyOpen  bool // to HEAD: a new empty upload may be complete only after a PATCH
+	hidden     bool // to HEAD: the server refuses to show the upload
 	aboutParts bool // to a final upload: the reason may be its parts or their names
+
+	// found is, after a 404 or 410 to a PATCH, the cause if HEAD then finds the upload.
+	found error
 }
 
 // verdictOf returns the verdict in err, zero if there is none.

@@ -18,7 +18,7 @@ import (
 )
 
 func FuzzParseInteger(f *testing.F) {
-	for _, seed := range []string{"", "0", "007", "-1", "+1", " 1", "1 ", "1.0", "0x1", "1_000", "9223372036854775807", "9223372036854775808", "١", "1\n", "1, 1", "1e3"} {
+	for _, seed := range []string{"", "0", "007", "-1", "+1", " 1", "1 ", " +1\t", "+", "++1", "+-1", "+ 1", "1 1", "1.0", "0x1", "1_000", "9223372036854775807", "9223372036854775808", "١", "1\n", "1, 1", "1e3"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -26,8 +26,9 @@ func FuzzParseInteger(f *testing.F) {
 		if !present {
 			t.Fatal("value is not found")
 		}
-		digits := value != "" && strings.Trim(value, "0123456789") == ""
-		want, rangeErr := strconv.ParseInt(value, 10, 64)
+		number := strings.TrimPrefix(strings.Trim(value, " \t"), "+")
+		digits := number != "" && strings.Trim(number, "0123456789") == ""
+		want, rangeErr := strconv.ParseInt(number, 10, 64)
 		switch {
 		case digits && rangeErr == nil:
 			if err != nil || n != want {

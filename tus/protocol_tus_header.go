@@ -14,8 +14,9 @@ import (
 // The header fields of tus 1.0.0. They are parsed strictly, as servers are not trusted.
 
 // parseInteger parses a header field that the protocol defines as a non-negative integer
-// (offsets, lengths, Tus-Max-Size). For a sign, a fraction, two different values or a number
-// above 2^63-1 it returns 0 and an error matching [ErrProtocol].
+// (offsets, lengths, Tus-Max-Size). It accepts a plus sign, and blanks around, which only HTTP/1
+// removes. For a minus sign, a fraction, two different values or a number above 2^63-1 it
+// returns 0 and an error matching [ErrProtocol].
 func parseInteger(h http.Header, name string) (n int64, present bool, err error) {
 	values := h.Values(name)
 	if len(values) == 0 {
@@ -24,7 +25,7 @@ func parseInteger(h http.Header, name string) (n int64, present bool, err error)
 	if slices.ContainsFunc(values, func(v string) bool { return v != values[0] }) {
 		return 0, true, fmt.Errorf("%w: %d values of %s", ErrProtocol, len(values), name)
 	}
-	n, ok := httpx.ParseDigits(values[0])
+	n, ok := httpx.ParseDigits(strings.TrimPrefix(strings.Trim(values[0], " \t"), "+"))
 	if !ok {
 		return 0, true, fmt.Errorf("%w: %s is %s", ErrProtocol, name, httpx.QuoteShort(values[0]))
 	}

@@ -17,7 +17,7 @@ import (
 const statusChecksumMismatch = 460
 
 // notTus is the text about a response that a tus server would not send.
-const notTus = "response without " + headerTusResumable + ", possibly from a proxy or firewall"
+const notTus = "response without " + headerTusResumable
 
 // errNotTus is the cause of an error if a response lacks the required Tus-Resumable, as from
 // a proxy without a route, a login page or a firewall. It is retried.
@@ -70,9 +70,6 @@ func (t protocolTus) refusal(r *reply) error {
 		cause = fmt.Errorf("%w: credentials were not sent, as %v is not one of Options.TrustedOrigins", ErrUnauthorized, r.to.untrusted)
 	case r.StatusCode >= 300 && r.StatusCode <= 399:
 		cause = fmt.Errorf("%w: not a redirect with a %s", ErrProtocol, headerLocation)
-	}
-	if cause == nil && isClientError(r.StatusCode) || cause == ErrUnauthorized && r.StatusCode == http.StatusForbidden {
-		return withSender(r.Header, cause)
 	}
 	return cause
 }
@@ -148,31 +145,9 @@ func notAllowed(r *reply) error {
 	return nil
 }
 
-// withSender adds to the cause of a refusal, which may be nil, that a proxy or firewall may
-// have sent it, with the names in its header.
-func withSender(h http.Header, cause error) error {
-	if isTus(h) {
-		return cause
-	}
-	var senders []string
-	for _, name := range []string{"Server", "Via"} {
-		if value := h.Get(name); value != "" {
-			senders = append(senders, name+" "+httpx.QuoteShort(value))
-		}
-	}
-	text := notTus
-	if len(senders) > 0 {
-		text += " (" + strings.Join(senders, ", ") + ")"
-	}
-	if cause == nil {
-		return errors.New(text)
-	}
-	return fmt.Errorf("%w: %s", cause, text)
-}
-
 // fail returns the error for an unexpected response.
 func (t protocolTus) fail(r *reply, cause error) error {
-	e := r.fail(cause)
+	e := r.fail(t.explain(r, cause))
 	e.verdict = t.verdict(r, cause)
 	return e
 }
@@ -191,7 +166,9 @@ func (t protocolTus) verdict(r *reply, cause error) verdict {
 		unsized:    status == http.StatusLengthRequired || status == http.StatusNotImplemented,
 		cutOff:     !isTus(r.Header) && (status == http.StatusRequestTimeout || status >= 500),
 		emptyOpen:  r.succeeded() || isGone(status) || status == http.StatusInternalServerError,
+		hidden:     hides(r),
 		aboutParts: aboutParts(status),
+		found:      r.secrets.redact(foundNevertheless(r)),
 	}
 }
 
@@ -225,6 +202,17 @@ func refusesEnd(r *reply) bool {
 		return false
 	}
 	return isClientError(r.StatusCode) || r.StatusCode >= 500 && isTus(r.Header)
+}
+
+// hides reports whether the server refuses to show an upload, for a reason that is that of the
+// upload and not temporary.
+func hides(r *reply) bool {
+	switch status := r.StatusCode; status {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusPreconditionFailed, http.StatusMisdirectedRequest:
+		return false
+	default:
+		return r.request.method == http.MethodHead && isClientError(status) && !isGone(status) && !temporaryStatus(status)
+	}
 }
 
 // aboutParts reports whether the server may have refused a concatenation because it lacks

@@ -46,8 +46,8 @@ func (t protocolTus) capabilities(r *reply) (Capabilities, error) {
 		// A captive portal, or a server that responds to OPTIONS for all origins (CORS).
 		return Capabilities{}, t.fail(r, errNoCapabilities)
 	}
-	// Servers without a limit send their largest number, "Infinity" or -1: no valid integer
-	// is no limit.
+	// Servers without a limit send their largest number, a word such as "Infinity", or -1: no
+	// valid integer is no limit.
 	maxSize, _, _ := parseInteger(r.Header, headerTusMaxSize)
 	found := Capabilities{
 		Versions:           parseList(r.Header, headerTusVersion),
@@ -104,7 +104,7 @@ func completedBy(r *reply, c creation) bool {
 	if present {
 		return err == nil && offset == c.length && offset <= r.sent
 	}
-	return c.length == 0 && r.StatusCode == http.StatusCreated && (isTus(r.Header) || len(r.Header.Values(headerLocation)) > 0)
+	return c.length == 0 && (isTus(r.Header) || r.StatusCode == http.StatusCreated && len(r.Header.Values(headerLocation)) > 0)
 }
 
 // patched follows protocol section PATCH. The acknowledged offset is between the start and

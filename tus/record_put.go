@@ -99,10 +99,14 @@ func (r *record) putWith(ctx context.Context, now time.Time, lease *storage.Leas
 	return nil
 }
 
-// newProgress returns the progress to be stored.
+// newProgress returns the progress to be stored: that of an earlier session until this one
+// has resumed the upload.
 func (r *record) newProgress() *storage.Progress {
-	if r.progress == nil || completed(r.rec) {
+	switch {
+	case completed(r.rec):
 		return nil
+	case r.progress == nil:
+		return r.rec.Progress
 	}
 	p := r.progress()
 	if p == (storage.Progress{}) {

@@ -15,7 +15,7 @@ type renewing struct {
 	ctx    context.Context
 	panics *async.Panics // keeps those of the store and of hooks
 	timer  *time.Timer
-	early  atomic.Bool // soon was called since the last renewal
+	early  atomic.Bool // within was called since the last renewal
 
 	held    chan struct{} // has an element during a renewal
 	stopped bool          // requires held
@@ -67,9 +67,9 @@ func (r *renewing) renew() {
 	}
 }
 
-// soon has the next renewal follow in a moment.
-func (r *renewing) soon() {
+// within has the next renewal follow after a delay.
+func (r *renewing) within(delay time.Duration) {
 	if !r.early.Swap(true) {
-		r.timer.Reset(noteDelay)
+		r.timer.Reset(delay)
 	}
 }

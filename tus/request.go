@@ -38,6 +38,14 @@ type request struct {
 	minResponse time.Duration
 }
 
+// size returns the number of bytes of the body.
+func (r *request) size() int64 {
+	if r.payload == nil {
+		return 0
+	}
+	return r.payload.Size
+}
+
 // requester sends the requests of one upload, or requests of a [Client] that belong to no
 // upload.
 type requester struct {
@@ -114,7 +122,7 @@ func (q requester) do(ctx context.Context, u *url.URL, r *request) (*reply, erro
 		}
 		next, err := c.redirected(got)
 		if err != nil {
-			return nil, got.fail(err)
+			return nil, got.fail(c.protocol.explain(got, err))
 		}
 		to = next
 	}

@@ -42,6 +42,17 @@ func (l *requestLimit) set(size int64) {
 	l.size, l.passed, l.raised = size, 0, false
 }
 
+// raise doubles the limit, if there is one.
+func (l *requestLimit) raise() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.size > 0 {
+		l.raiseLocked()
+	}
+}
+
+func (l *requestLimit) raiseLocked() { l.size, l.passed, l.raised = 2*l.size, 0, true }
+
 // lost lowers the limit after a request of size bytes left nothing on the server. It returns
 // the new limit, or 0 if that is not lower.
 func (l *requestLimit) lost(size, least int64) int64 {
@@ -69,7 +80,7 @@ func (l *requestLimit) succeeded(size int64) {
 	}
 	l.raised = false
 	if l.passed++; l.passed >= max(l.patience, minPatience) {
-		l.size, l.passed, l.raised = 2*l.size, 0, true
+		l.raiseLocked()
 	}
 }
 

@@ -120,7 +120,7 @@ func TestHeadAndDelete_201IsRetried(t *testing.T) {
 func TestResponse_InvalidEndsUpload(t *testing.T) {
 	for name, offset := range map[string]string{
 		"negative": "-5", "garbage": "banana", "beyond what was sent": "4001", "back": "2999", "fraction": "3500.5",
-		"overflow": "9223372036854775808", "huge": strings.Repeat("9", 5000), "plus": "+3500", "empty": " ", "two in one": "3500, 3500", "hex": "0xdac",
+		"overflow": "9223372036854775808", "huge": strings.Repeat("9", 5000), "two signs": "++3500", "sign alone": "+", "blank after the sign": "+ 3500", "blank inside": "3 500", "empty": " ", "two in one": "3500, 3500", "hex": "0xdac",
 	} {
 		t.Run("PATCH "+name, func(t *testing.T) {
 			_, res, err := failThrough(t, tus.ErrProtocol, tustest.Fault{Method: "PATCH", Skip: 3, Times: -1, Action: tustest.SetHeader("Upload-Offset", offset)})

@@ -134,7 +134,7 @@ func TestStartOver_PausedBeforeCreationCompletes(t *testing.T) {
 	var u *tus.Uploader
 	opts := chunked()
 	opts.Hooks.OnStateChange = func(_ *tus.Uploader, from, to tus.State, _ error) {
-		if from == tus.StateSending && to == tus.StateIdle {
+		if from == tus.StateRecovering && to == tus.StateIdle {
 			u.Pause()
 		}
 	}
@@ -214,7 +214,7 @@ func TestStartOver_GoneAtOnceCountsAcrossPause(t *testing.T) {
 	var u *tus.Uploader
 	opts := chunked()
 	opts.Hooks.OnStateChange = func(_ *tus.Uploader, from, to tus.State, _ error) {
-		if from == tus.StateSending && to == tus.StateCreating {
+		if from == tus.StateRecovering && to == tus.StateCreating {
 			u.Pause()
 		}
 	}

@@ -2,7 +2,6 @@ package tus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -58,7 +57,11 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 	case heldForNow(err):
 		return StateLocating, err
 	case err != nil:
-		return u.failed(ctx, err)
+		next, err := u.failed(ctx, err)
+		if next == StateFailed && u.startsOver(ctx, err) {
+			return StateLocating, nil
+		}
+		return next, err
 	case chosen != nil && completed(chosen.rec):
 		// The source may have changed during the wait for its holder, or for the server.
 		if err := u.planner.chunks.verify(ctx); err != nil {
@@ -74,23 +77,6 @@ func (u *Uploader) locate(ctx context.Context) (State, error) {
 		return StateIdle, nil
 	}
 	return StateLocating, nil
-}
-
-// storedError adds the stored upload to a refusal by the server, which would end every
-// later session, too. It does not for a 401, which is about the credentials, and for an
-// upload that is gone, may be complete or is that of a token, where deleting the record is no
-// remedy.
-func (u *Uploader) storedError(err error) error {
-	rec := u.resumed
-	if current := u.finder.current(); current.ID != "" {
-		rec = current
-	}
-	var e *Error
-	if rec.ID == "" || u.token != nil || !errors.As(err, &e) || e.StatusCode < 400 || unauthorized(err) ||
-		isHookError(err) || errors.Is(err, errSource) || errors.Is(err, ErrUploadGone) || errors.Is(err, ErrUnconfirmed) {
-		return err
-	}
-	return &StoredError{ID: rec.ID, created: rec.Created, acknowledged: u.Offset(), refusal: err}
 }
 
 // resume resumes a stored upload. Nothing is left to do for one that is completed.

@@ -20,8 +20,8 @@ import (
 func TestStoredUpload_UnusableStartsOver(t *testing.T) {
 	data := randomBytes(10_000)
 	for name, fault := range map[string]tustest.Action{
-		"404":            goneWith(404),
-		"410":            goneWith(410),
+		"404":            vanishWith(404),
+		"410":            vanishWith(410),
 		"shorter":        tustest.SetHeader("Upload-Length", "9999"),
 		"longer":         tustest.SetHeader("Upload-Length", "10001"),
 		"beyond the end": tustest.SetHeader("Upload-Length", "", "Upload-Defer-Length", "1", "Upload-Offset", "10001"),
@@ -215,14 +215,14 @@ func TestStoredUpload_MissingSourceKeepsRecord(t *testing.T) {
 // is gone at the first HEAD, or later.
 func TestStoredUpload_GoneStartsOverInParts(t *testing.T) {
 	gone := func(method string) tustest.Fault {
-		return tustest.Fault{Method: method, Action: goneWith(404)}
+		return tustest.Fault{Method: method, Action: vanishWith(404)}
 	}
 	for name, test := range map[string]struct {
 		faults []tustest.Fault
 		path   string
 	}{
 		"at HEAD":             {[]tustest.Fault{gone("HEAD")}, "locating idle creating"},
-		"at PATCH":            {[]tustest.Fault{gone("PATCH")}, "locating ready sending idle creating"},
+		"at PATCH":            {[]tustest.Fault{gone("PATCH")}, "locating ready sending recovering idle creating"},
 		"at HEAD after a cut": {[]tustest.Fault{{Method: "PATCH", Action: tustest.CutBefore()}, {Method: "HEAD", Skip: 1, Action: goneWith(404)}}, "locating ready sending recovering idle creating"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -316,7 +316,7 @@ func TestProgress_DoesNotFallToOtherStoredUpload(t *testing.T) {
 	_, err = one.Run(testContext(t))
 	wantError(t, err, tus.ErrPaused)
 
-	srv.Inject(tustest.Fault{Method: "PATCH", From: 8000, Action: goneWith(404)})
+	srv.Inject(tustest.Fault{Method: "PATCH", From: 8000, Action: vanishWith(404)})
 	var u *tus.Uploader
 	paused, highest := false, int64(0)
 	u = newUploader(0, tus.Hooks{

@@ -137,10 +137,10 @@ func TestState_String(t *testing.T) {
 // and Aborted, which start in every state that is not final.
 var table = map[tus.State][]tus.State{
 	tus.StateIdle:       {tus.StateCreating, tus.StateRecovering},
-	tus.StateCreating:   {tus.StateReady},
+	tus.StateCreating:   {tus.StateReady, tus.StateRecovering},
 	tus.StateReady:      {tus.StateSending, tus.StateFinishing},
 	tus.StateSending:    {tus.StateReady, tus.StateRecovering, tus.StateCreating},
-	tus.StateRecovering: {tus.StateReady, tus.StateCreating},
+	tus.StateRecovering: {tus.StateReady, tus.StateCreating, tus.StateSending},
 	tus.StateFinishing:  {tus.StateComplete},
 	tus.StatePaused:     {tus.StateRecovering, tus.StateIdle, tus.StateFinishing},
 }
@@ -177,7 +177,8 @@ func TestState_TransitionsMatchDocumentedTable(t *testing.T) {
 		"chunk refused":       {opts: chunked(), faults: always("PATCH", 403)},
 		"last chunk refused":  {opts: whole(), faults: always("PATCH", 422)},
 		"HEAD refused":        {opts: chunked(), faults: append(once("PATCH", tustest.CutAfter(10)), always("HEAD", 403)...)},
-		"forgotten":           {opts: chunked(), faults: once("PATCH", goneWith(404))},
+		"forgotten":           {opts: chunked(), faults: once("PATCH", vanishWith(404))},
+		"empty and forgotten": {opts: whole(), faults: once("HEAD", vanishWith(404), "PATCH", goneWith(404))},
 		"forgotten at HEAD":   {opts: chunked(), faults: once("PATCH", tustest.CutBefore(), "HEAD", goneWith(404))},
 		"budget used up":      {opts: chunked(), faults: always("PATCH", 500)},
 		"stop":                {opts: &tus.UploadOptions{StopAt: 1200}, drive: func(ctx context.Context, u *tus.Uploader) { u.Run(ctx); u.Run(ctx) }},
@@ -212,9 +213,12 @@ func TestState_TransitionsMatchDocumentedTable(t *testing.T) {
 				events = append(events, transition{from, to, err})
 			}}
 			var u *tus.Uploader
-			if name == "URL of nothing" {
+			switch name {
+			case "URL of nothing":
 				u = newResumer(t, srv, srv.Endpoint()+"nothing", randomBytes(3000), hooks)
-			} else {
+			case "empty and forgotten":
+				u = newUploader(t, srv, nil, s.opts, hooks)
+			default:
 				u = newUploader(t, srv, randomBytes(3000), s.opts, hooks)
 			}
 			if s.drive != nil {

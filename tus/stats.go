@@ -21,12 +21,14 @@ type Stats struct {
 	// Retries counts failures that were retried.
 	Retries int
 	// Restarts counts uploads, or parts of a parallel upload, that restarted from zero:
-	// the server no longer has them (404 or 410) or has another length, or their source
-	// can only be read from its start ([ErrNotRecoverable]).
+	// the server no longer has them (404 or 410), has another length or refuses to show
+	// them ([RefusedStartOver]), or their source can only be read from its start
+	// ([ErrNotRecoverable]).
 	Restarts int
 	// NotResumed counts stored uploads of the source that could not be resumed: another
-	// Uploader holds them (see [UploadOptions.Held]), they are gone from the store or the
-	// server, belong to another source, or their records are corrupt.
+	// Uploader holds them (see [UploadOptions.Held]), the server refuses to show them (see
+	// [UploadOptions.Refused]), they are gone from the store or the server, belong to another
+	// source, or their records are corrupt.
 	NotResumed int
 	// RepeatedFinals counts retried requests for the final upload of a parallel upload
 	// whose response was lost. Each may have left another complete upload on the server.

@@ -182,7 +182,7 @@ func TestStream_GoneUpload(t *testing.T) {
 	for _, status := range []int{404, 410} {
 		// In the first chunk no data is lost.
 		srv, data := tustest.NewServer(t, nil), randomBytes(2500)
-		atOffset(srv, 0, goneWith(status))
+		atOffset(srv, 0, vanishWith(status))
 		res, err := newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +193,7 @@ func TestStream_GoneUpload(t *testing.T) {
 		}
 
 		srv = tustest.NewServer(t, nil)
-		atOffset(srv, 1000, goneWith(status))
+		atOffset(srv, 1000, vanishWith(status))
 		_, err = newClient(t, srv.Endpoint(), nil).Upload(testContext(t), tus.Reader(bytes.NewReader(data)), chunked())
 		if !errors.Is(err, tus.ErrNotRecoverable) || !strings.Contains(err.Error(), "server is at offset 0, the buffer holds 1000 to") {
 			t.Errorf("%d: error is %v", status, err)

@@ -188,7 +188,7 @@ func TestToken_NeverStartsOver(t *testing.T) {
 	}{
 		"gone": {chunked(), func(srv *tustest.Server) { srv.Forget(srv.Uploads()[0].ID) }},
 		"gone in mid-upload": {chunked(), func(srv *tustest.Server) {
-			srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: goneWith(404)})
+			srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: vanishWith(404)})
 		}},
 		"all parts gone": {unequal(), func(srv *tustest.Server) {
 			for _, up := range srv.Uploads() {

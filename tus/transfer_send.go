@@ -72,6 +72,9 @@ func (t *transfer) sent(p patched, took time.Duration) outcome {
 
 // refused returns the outcome of a refused chunk, if the kind of the refusal decides it.
 func (t *transfer) refused(err error) (o outcome, decided bool) {
+	if t.absence.doubted && uploadGone(err) {
+		return outcome{next: StateRecovering}, true
+	}
 	if !t.length.refused(t.next, err) {
 		if again, fatal := t.checksumRefused(err); again {
 			return outcome{next: StateRecovering}, true

@@ -13,6 +13,10 @@ import (
 // Servers that move complete uploads away respond like that.
 var errGoneAtEnd = fmt.Errorf("%w: it no longer has the upload", ErrUnconfirmed)
 
+// errFound is the cause of an error if the server responds to a PATCH that it has no such
+// upload, after HEAD has found it. It is retried.
+var errFound = errors.New("no such upload")
+
 // errGoneAtOnce is returned when a second upload in a row is gone before the server
 // acknowledged a byte. Each further one would be an orphan, too.
 var errGoneAtOnce = fmt.Errorf("%w, right after its creation and for the second time: if a load balancer spreads the "+
@@ -58,9 +62,13 @@ func withCause(err, cause error) error {
 	return &changed
 }
 
-// absence counts responses in a row by which the upload seems gone. They may be those of a
-// proxy.
-type absence struct{ responses int }
+// absence counts responses by which the upload seems gone. They may be those of a proxy.
+type absence struct {
+	responses int  // in a row, without header fields of the protocol
+	refused   bool // the last PATCH was refused like that
+	found     bool // and then HEAD found the upload
+	doubted   bool // whether the upload is gone is for HEAD to say
+}
 
 // note counts a response, and returns err, with ErrUploadGone as its cause if the status
 // persists through all retries and no proxy sends it.
@@ -79,13 +87,45 @@ func (a *absence) note(ctx context.Context, q requester, at *url.URL, err error,
 	return err
 }
 
+// notePatch notes the error of a PATCH, nil if it succeeded. By a PATCH alone no upload is
+// gone: a body limit or a server that lags behind responds 404, too. After HEAD has found the
+// upload, notePatch returns an error that says so and is retried.
+func (a *absence) notePatch(err error) error {
+	missing := verdictOf(err).found
+	a.doubted = missing != nil && !a.refused
+	switch {
+	case missing != nil && a.found:
+		var e *Error
+		errors.As(err, &e)
+		changed := *e
+		changed.Err = missing
+		return &changed
+	case missing != nil:
+		a.refused = true
+	case err == nil:
+		a.refused, a.found = false, false
+	}
+	return err
+}
+
+// noteHead notes the error of a HEAD, nil if it found the upload.
+func (a *absence) noteHead(err error) {
+	a.doubted = false
+	a.found = err == nil && a.refused
+}
+
 // judgeGone decides what a 404 or 410 means for the upload. One without Tus-Resumable stays
-// an error worth a retry until no retry is left. Once every byte was sent, a server that no
-// longer has the upload leaves it unconfirmed.
+// an error worth a retry until no retry is left. After one to a PATCH, HEAD decides. Once
+// every byte was sent, a server that no longer has the upload leaves it unconfirmed.
 func (t *transfer) judgeGone(ctx context.Context, err error) error {
 	a, refusal := t.account(), t.refusal
+	if t.state == StateSending {
+		err = t.absence.notePatch(err)
+	} else {
+		t.absence.noteHead(err)
+	}
 	err = t.absence.note(ctx, t.requester, a.url, err, &t.retries.budget)
-	if !uploadGone(err) || refusal != nil && !IsRetryable(refusal) {
+	if !uploadGone(err) || t.absence.doubted || refusal != nil && !IsRetryable(refusal) {
 		return err
 	}
 	allSent := t.sentTo > 0 && t.chunks.endsAt(ctx, t.sentTo)

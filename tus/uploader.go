@@ -140,10 +140,14 @@ func (u *Uploader) Run(ctx context.Context) (*Result, error) {
 		u.planner.sums.ahead = true
 		defer func() { u.planner.sums.ahead = false }()
 		ended := func() bool { return u.State().Final() || u.State() == StatePaused }
-		exhausted, err := u.retries.repeat(ctx, u.requester, func() (bool, error) {
+		step := func() (bool, error) {
 			err := u.step(ctx)
 			return ended(), err
-		})
+		}
+		exhausted, err := u.retries.repeat(ctx, u.requester, step)
+		for exhausted && u.startsOver(ctx, err) {
+			exhausted, err = u.retries.repeat(ctx, u.requester, step)
+		}
 		switch {
 		case err == nil || ended():
 		case exhausted:

@@ -291,6 +291,8 @@ func withFlagNames(err error) error {
 		"Options.HTTPClient needs a cookie jar", "use --cookies",
 		"UploadOptions.BufferLimit", "--buffer-limit",
 		"UploadOptions.MinChunkSize", "--min-chunk-size",
+		"UploadOptions.ChunkSize", "--chunk-size",
+		", or set UploadOptions.Refused,", "", // not every command has --refused
 		"(UploadOptions.Parallel, or MinPartSize or MaxConcatHeader of ParallelOptions)", "(--parallel)",
 		"UploadOptions.Parallel", "--parallel",
 		"UploadOptions.Checksum", "--checksum",

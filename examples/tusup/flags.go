@@ -89,7 +89,7 @@ type connection struct {
 
 // transfer are the flags of all commands that upload.
 type transfer struct {
-	ChunkSize    size    `help:"Maximum size of one request; 0, the default, means no limit." default:"0" placeholder:"SIZE"`
+	ChunkSize    size    `help:"Maximum size of one request; 0, the default, adapts: first 16MiB, then what is sent in about a minute." default:"0" placeholder:"SIZE"`
 	MinChunkSize size    `help:"Halve chunks that the server or a proxy refuses as too large (413), down to this size; with 0, the default, such an upload fails." default:"0" placeholder:"SIZE"`
 	Parallel     int     `help:"Connections per file, if the server supports concatenation (default: 1)." default:"1" placeholder:"N"`
 	Checksum     string  `help:"Checksum of each chunk: ${enum}. auto selects the first algorithm of this list that the server supports." enum:"auto,off,sha256,sha1,sha512,md5,crc32" default:"auto"`
@@ -125,6 +125,7 @@ type uploadCommand struct {
 	DeferredLength bool    `help:"Send the length only at the end."`
 	TerminateFail  bool    `help:"Delete a failed upload on the server, if this run created it or resumed it from the database." name:"terminate-on-fail"`
 	Held           string  `help:"What to do if another process may be working on the stored upload: ${enum}. wait resumes it when it is released, and sends nothing if it is complete then; begin uploads the file a second time." enum:"wait,fail,begin" default:"wait"`
+	Refused        string  `help:"What to do if the server refuses to show the stored upload, so that it cannot be resumed: ${enum}. start-over forgets it and sends the file from its first byte." enum:"fail,start-over" default:"fail"`
 	Progress       string  `help:"How to show progress on standard error: ${enum}." enum:"auto,bar,plain,none" default:"auto"`
 }
 

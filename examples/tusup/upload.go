@@ -31,6 +31,9 @@ func (u *uploadCommand) Run(ctx context.Context, p *program, c *common) error {
 		return err
 	}
 	opts.BufferLimit, opts.DeferLength, opts.Held, opts.Again = int64(u.BufferLimit), u.DeferredLength, u.heldPolicy(), u.Again
+	if u.Refused == "start-over" {
+		opts.Refused = tus.RefusedStartOver
+	}
 	out := newOutput(p, c.JSON)
 	files, err := u.selectFiles(ctx, u.Files, out)
 	files = u.withoutManifest(files, out)
@@ -104,6 +107,8 @@ func (u *uploadCommand) client(ctx context.Context, p *program, c *common, endpo
 			OnRetry:       func(_ *tus.Uploader, r tus.Retry) { out.retrying(r.Err) },
 			OnHeld:        u.heldHook(p, c),
 			OnStoreError:  out.storeError(c.sharedState()),
+
+			OnStoredUploadRefused: u.refusedHook(p),
 		},
 	})
 	if err != nil {
@@ -170,6 +175,17 @@ func (u *uploadCommand) heldText(name string, held *tus.HeldError) string {
 		return text
 	}
 	return text + "; starting a second upload"
+}
+
+// refusedHook returns a [tus.Hooks.OnStoredUploadRefused]. If the upload fails, its error is
+// printed.
+func (u *uploadCommand) refusedHook(p *program) func(*tus.Uploader, *tus.StoredError) {
+	if u.Refused != "start-over" {
+		return nil
+	}
+	return func(up *tus.Uploader, refused *tus.StoredError) {
+		p.logf("%s: the server refuses to show its stored upload of %s; starting over", orDash(up.Name()), refused.Created.Local().Format(time.DateTime))
+	}
 }
 
 // uploadOptions returns the options of each file that these flags set.

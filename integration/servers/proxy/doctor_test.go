@@ -46,9 +46,9 @@ func TestDoctor_NamesSettingOfProxy(t *testing.T) {
 	faults := map[string]expected{
 		proxy.NginxDefaults: {"warning", "in nginx, set proxy_request_buffering off", "--chunk-size 1MiB",
 			finding{Check: "body-size", Outcome: "warning", Advice: "(nginx: client_max_body_size 0"}},
-		proxy.NginxBuffering: {"warning", "in nginx, set proxy_request_buffering off", "--chunk-size 8MiB",
+		proxy.NginxBuffering: {"warning", "in nginx, set proxy_request_buffering off", "",
 			finding{Check: "body-size", Outcome: "ok"}},
-		proxy.LighttpdBuffering: {"warning", "in lighttpd, set server.stream-request-body = 2", "--chunk-size 8MiB",
+		proxy.LighttpdBuffering: {"warning", "in lighttpd, set server.stream-request-body = 2", "",
 			finding{Check: "body-size", Outcome: "ok"}},
 		proxy.VarnishDefaults: {"unknown", "", "",
 			finding{Check: "resume", Outcome: "no", Advice: "return (pass) in vcl_recv"}},

@@ -14,7 +14,7 @@ func lighttpd() []kind {
 	}
 	buffering, streaming := base, base
 	buffering.name, buffering.settings = LighttpdBuffering, ""
-	buffering.setup = "It buffers requests, so an interrupted request is lost as a whole: set `server.stream-request-body = 2`; until then use `--chunk-size 8MiB`."
+	buffering.setup = "It buffers requests, so an interrupted request is lost as a whole: set `server.stream-request-body = 2`; until then, requests become smaller after an interruption."
 	streaming.name, streaming.settings = "lighttpd, streaming", "server.stream-request-body = 2"
 	streaming.setup = "Set `server.stream-request-body = 2`; `server.max-request-size` is unlimited by default; `server.max-read-idle` limits silence and may stay at 60."
 	return []kind{buffering, streaming}

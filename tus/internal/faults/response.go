@@ -124,6 +124,21 @@ func RespondTwice() tustest.Action {
 	})
 }
 
+// EditResponse lets the server handle the request, and sends its response with the lines of the
+// header as edit returns them, which net/http need not allow. It closes the connection.
+func EditResponse(edit func(line string) string) tustest.Action {
+	return raw(func(conn net.Conn, _ *http.Request, response []byte) {
+		header, body, _ := bytes.Cut(response, []byte("\r\n\r\n"))
+		lines := strings.Split(string(header), "\r\n")
+		for i := range lines {
+			lines[i] = edit(lines[i])
+		}
+		lines = append(lines, "Connection: close", "", "")
+		io.WriteString(conn, strings.Join(lines, "\r\n"))
+		conn.Write(body)
+	})
+}
+
 // RespondRaw discards the body, sends text, which need not be HTTP, and closes the
 // connection.
 func RespondRaw(text string) tustest.Action {

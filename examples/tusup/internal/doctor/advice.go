@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// recommendedChunk is the size of chunks where an interruption costs a whole one.
-const recommendedChunk = 8 * mib
-
 // advice is what follows from the findings for the flags of tusup.
 type advice struct {
 	slash         bool     // the endpoint requires a slash at its end

@@ -18,14 +18,13 @@ func (s *session) checkBuffering(ctx context.Context) Finding {
 	case s.kept > 0:
 		return Finding{Outcome: OK, Detail: "the server stores bytes as they are sent"}
 	}
-	s.advice.limit(recommendedChunk)
 	f := Finding{Outcome: Warning}
 	lost, from := s.lost, s.creation
 	sent, kept, resp := s.interruptLarge(ctx)
 	if sent > 0 {
 		lost, from = sent, resp
 	}
-	f.Advice = streamAdvice(from) + "; until then, an interruption costs one --chunk-size"
+	f.Advice = streamAdvice(from) + "; until then, requests become smaller after an interruption"
 	f.Detail = fmt.Sprintf("nothing of an interrupted request is stored (%s were sent): a proxy buffers whole requests, or the server drops them", sizeText(lost))
 	if kept > 0 {
 		f.Detail = fmt.Sprintf("nothing of an interrupted request is stored (%s were sent), but %s of a larger one (%s): a proxy buffers some requests, or the server drops them",

@@ -99,7 +99,7 @@ func TestNginx_SettingsAreReported(t *testing.T) {
 		},
 		"buffering": {
 			"client_max_body_size 0;",
-			outcomes{"patch": doctor.OK, "resume": doctor.OK, "buffering": doctor.Warning, "body-size": doctor.OK}, "--chunk-size 8MiB",
+			outcomes{"patch": doctor.OK, "resume": doctor.OK, "buffering": doctor.Warning, "body-size": doctor.OK}, "",
 		},
 		"defaults": {
 			"",
