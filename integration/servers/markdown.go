@@ -55,6 +55,10 @@ func (m *Matrix) Markdown() string {
 	p.line("| server or proxy | command |")
 	p.line("|---|---|")
 	for _, c := range m.Columns {
+		if c.Command == "" {
+			p.line("| %s | a [script](../integration/servers/scripts.go) of its behavior |", c.Name)
+			continue
+		}
 		p.line("| %s | `%s` |", c.Name, escape(c.Command))
 	}
 	p.line("")

@@ -117,7 +117,7 @@ func TusNode() Server {
 		Version:  tusNode().installed,
 		Start:    tusNode().fileServer("/files/", nodeConfig{}),
 		Expiring: tusNode().fileServer("/files/", nodeConfig{Expires: expiry}),
-		Setup:    "Nothing.",
+		Setup:    "Nothing; `--method-override` does not work.",
 		Command:  "new Server({path: '/files', datastore: new FileStore({directory})}).listen()",
 	}
 }
@@ -129,8 +129,8 @@ func nodeServers() []Server {
 		Version:  tusNode().installed,
 		Start:    tusNode().fileServer("/files/", nodeConfig{Finish: true}),
 		Expiring: tusNode().fileServer("/files/", nodeConfig{Finish: true, Expires: expiry}),
-		Setup:    "Nothing.",
-		Command:  "the same with onUploadFinish that answers 200 with a body",
+		Setup:    "Let `onUploadFinish` keep the status: small files have an upload URL only if their creation is 201.",
+		Command:  "new Server({path: '/files', datastore, onUploadFinish: async () => ({status_code: 200, body})}).listen()",
 	}, {
 		Name:    "@tus/server 1.0, file store",
 		Version: tusNode1().installed,

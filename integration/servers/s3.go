@@ -106,7 +106,7 @@ func tusNodeS3() Server {
 			}
 			return l.start(ctx, "/files/", files(s.dir, same), s.stop)
 		},
-		Setup:   "Nothing.",
+		Setup:   "Nothing; `--method-override` does not work, and a complete upload cannot be deleted.",
 		Command: "new Server({path: '/files', datastore: new S3Store({s3ClientConfig})}).listen()",
 	}
 }

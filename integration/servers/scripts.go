@@ -213,7 +213,6 @@ func scripts() []Server {
 	scripted := func(name, setup string, q quirks, flags ...string) Server {
 		return Server{
 			Name: name, Version: scriptVersion, Setup: setup, Scripted: true,
-			Command: "a script of its behavior, in integration/servers/scripts.go",
 			Start: func(context.Context, string) (*Running, error) {
 				r := q.start()
 				r.Flags = flags

@@ -44,7 +44,7 @@ func strictServers() []Server {
 	} {
 		all = append(all, Server{
 			Name: s.name, Version: scriptVersion, Start: s.start, Setup: s.setup(), Scripted: true,
-			Command: "go run ./hosted/strict/serve " + s.rules + " in the examples",
+			Command: "cd examples && go run ./hosted/strict/serve " + s.rules,
 		})
 	}
 	return all

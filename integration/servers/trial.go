@@ -167,8 +167,12 @@ func (t *Trial) Try(ctx context.Context, situation Situation) Outcome {
 	return o
 }
 
-// uploadPath is the path of an upload in a text.
-var uploadPath = regexp.MustCompile(`/files/[^\s:",?]+`)
+// The parts of a text that differ between two runs.
+var (
+	uploadPath = regexp.MustCompile(`/files/[^\s:",?]+`)
+	recordID   = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+	timestamp  = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+)
 
 // anonymous removes what differs between two runs: host, port, temporary directories and IDs.
 func (t *Trial) anonymous(text string) string {
@@ -177,7 +181,9 @@ func (t *Trial) anonymous(text string) string {
 	text = strings.ReplaceAll(text, scheme+"://"+host, "")
 	text = strings.ReplaceAll(text, host, "HOST")
 	text = strings.ReplaceAll(text, t.dir, "")
-	return uploadPath.ReplaceAllString(text, "/files/ID")
+	text = uploadPath.ReplaceAllString(text, "/files/ID")
+	text = recordID.ReplaceAllString(text, "ID")
+	return timestamp.ReplaceAllString(text, "TIME")
 }
 
 // requires returns an error if the server does not advertise an extension.

@@ -65,10 +65,12 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	add := func(name string, fill func() (servers.Column, error)) error {
+	add := func(name, setup, command string, fill func() (servers.Column, error)) error {
 		if !wanted.MatchString(name) {
 			if at := slices.IndexFunc(before.Columns, func(c servers.Column) bool { return c.Name == name }); at >= 0 {
-				m.Columns = append(m.Columns, before.Columns[at])
+				kept := before.Columns[at]
+				kept.Setup, kept.Command = setup, command
+				m.Columns = append(m.Columns, kept)
 			}
 			return nil
 		}
@@ -83,12 +85,12 @@ func run(ctx context.Context, args []string) error {
 		return nil
 	}
 	for _, s := range servers.All() {
-		if err := add(s.Name, func() (servers.Column, error) { return r.Server(ctx, s) }); err != nil {
+		if err := add(s.Name, s.Setup, s.Command, func() (servers.Column, error) { return r.Server(ctx, s) }); err != nil {
 			return err
 		}
 	}
 	for _, p := range proxy.All() {
-		if err := add(p.Name, func() (servers.Column, error) { return r.Proxy(ctx, p, servers.Tusd()) }); err != nil {
+		if err := add(p.Name, p.Setup, p.Command, func() (servers.Column, error) { return r.Proxy(ctx, p, servers.Tusd()) }); err != nil {
 			return err
 		}
 	}
