@@ -3,9 +3,11 @@ package fingerprint
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -76,7 +78,8 @@ func check(ctx context.Context, info Info) error {
 
 // encodeAttributes encodes the attributes and the name as the package comment defines.
 func encodeAttributes(info Info) []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(info.Size))
+	b := make([]byte, 0, 4*8+4+len(info.Version)+len(info.Name))
+	b = binary.BigEndian.AppendUint64(b, uint64(info.Size))
 	b = binary.BigEndian.AppendUint64(b, uint64(info.ModTime.Unix()))
 	b = binary.BigEndian.AppendUint32(b, uint32(info.ModTime.Nanosecond()))
 	for _, s := range []string{info.Version, info.Name} {
@@ -87,7 +90,9 @@ func encodeAttributes(info Info) []byte {
 }
 
 func format(scheme string, size int64, sum xxh3.Uint128) string {
-	return fmt.Sprintf("%s-%d-%x", scheme, size, sum.Bytes())
+	bytes := sum.Bytes()
+	text := strconv.AppendInt(append(make([]byte, 0, 64), scheme+"-"...), size, 10)
+	return string(hex.AppendEncode(append(text, '-'), bytes[:]))
 }
 
 func wrap(err error) error { return fmt.Errorf("fingerprint: %w", err) }

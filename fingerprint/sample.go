@@ -1,6 +1,7 @@
 package fingerprint
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
@@ -49,6 +50,12 @@ func (Sample) Fingerprint(ctx context.Context, r io.ReaderAt, info Info) (string
 }
 
 func hashSample(ctx context.Context, h *xxh3.Hasher128, r io.ReaderAt, size int64, attributes []byte) error {
+	if memory, ok := r.(*bytes.Reader); ok && memory.Size() == size && size <= sampleWhole {
+		whole := *memory // its position is the caller's
+		whole.Seek(0, io.SeekStart)
+		_, err := whole.WriteTo(h)
+		return err
+	}
 	if size <= sampleWhole {
 		return hashRange(ctx, h, r, 0, size, make([]byte, min(size, readSize)), nil)
 	}

@@ -54,7 +54,8 @@ func (c Capabilities) clone() Capabilities {
 // that of ctx. It matches [ErrProtocol] and [ErrUnsupported] if the response has no header
 // field of the protocol, for example because a proxy or a captive portal sent it.
 func (c *Client) Capabilities(ctx context.Context) (Capabilities, error) {
-	return c.requester().required(ctx)
+	found, err := c.requester().required(ctx)
+	return found.clone(), err
 }
 
 const (
@@ -69,6 +70,9 @@ const (
 // returns none for a while. The only error is that of ctx.
 func (q requester) advertised(ctx context.Context) (Capabilities, error) {
 	probe := q.client.probe
+	if found, known := probe.state(); known {
+		return found, nil
+	}
 	if err := probe.acquire(ctx); err != nil {
 		return Capabilities{}, err
 	}
@@ -94,6 +98,9 @@ func (q requester) advertised(ctx context.Context) (Capabilities, error) {
 // failed probe.
 func (q requester) required(ctx context.Context) (Capabilities, error) {
 	probe := q.client.probe
+	if found, known := probe.state(); known {
+		return found, nil
+	}
 	if err := probe.acquire(ctx); err != nil {
 		return Capabilities{}, err
 	}
@@ -132,10 +139,11 @@ func (p *capabilityProbe) acquire(ctx context.Context) error {
 	return nil
 }
 
-// state returns the known capabilities without waiting for a probe in flight.
+// state returns the known capabilities without waiting for a probe in flight. Their slices
+// must not be modified.
 func (p *capabilityProbe) state() (found Capabilities, known bool) {
 	if c := p.found.Load(); c != nil {
-		return c.clone(), true
+		return *c, true
 	}
 	return Capabilities{}, false
 }
@@ -153,7 +161,7 @@ func (p *capabilityProbe) run(ctx context.Context, q requester) (Capabilities, e
 		p.backoff = min(max(2*p.backoff, probeBackoff), maxProbeBackoff)
 		p.until = time.Now().Add(p.backoff)
 	}
-	return found.clone(), err
+	return found, err
 }
 
 // options sends the OPTIONS request.

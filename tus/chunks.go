@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -74,6 +75,7 @@ type ranged struct {
 	lastByte func(context.Context) error // called before the last byte of a whole source is sent
 	digest   *digester                   // of the whole; nil for none
 	begin    int64                       // of the source in the whole
+	content  []byte                      // all bytes, which therefore do not change; nil if they are not in memory
 
 	pipeline *hashahead.Pipeline
 	hashes   string // the algorithm of pipeline
@@ -99,6 +101,9 @@ func (r *ranged) next(_ context.Context, at cut) (chunk, bool, error) {
 }
 
 func (r *ranged) payload(offset, size int64) *send.Payload {
+	if r.content != nil {
+		return r.verified(memoryPayload(r.content[offset:offset+size], offset))
+	}
 	p := r.verified(&send.Payload{
 		Offset: offset, Size: size,
 		Open: func(ctx context.Context) (io.ReadCloser, error) {
@@ -118,6 +123,9 @@ func (r *ranged) ends(p *send.Payload) bool { return r.whole && p.Offset+p.Size 
 
 // open opens the source. It is safe in an abandoned goroutine: no field that it reads changes.
 func (r *ranged) open(ctx context.Context, offset int64) (io.ReadCloser, error) {
+	if r.content != nil {
+		return io.NopCloser(bytes.NewReader(r.content[offset:])), nil
+	}
 	return openSource(ctx, ctx, r.source, offset, r.timeout)
 }
 
@@ -159,6 +167,9 @@ func (r *ranged) unchanged(ctx context.Context) error {
 
 // verifyInfo compares the result of Stat with the first one.
 func (r *ranged) verifyInfo(ctx context.Context) error {
+	if r.content != nil {
+		return nil
+	}
 	now, err := statSource(ctx, r.source, r.timeout)
 	if err != nil {
 		return sourceError(err)
@@ -169,7 +180,7 @@ func (r *ranged) verifyInfo(ctx context.Context) error {
 // verifyContent is verifyInfo, but also compares a sample of a file.
 func (r *ranged) verifyContent(ctx context.Context) error {
 	file, ok := r.source.(contentVerifier)
-	if !ok {
+	if !ok || r.content != nil {
 		return r.verifyInfo(ctx)
 	}
 	_, err := callSource(ctx, r.timeout, "the final check", func() (struct{}, error) { return struct{}{}, file.verifyContent(ctx) }, nil)

@@ -3,7 +3,6 @@ package tus
 import (
 	"context"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -68,7 +67,7 @@ type machine struct {
 
 // step does the work of the current state. It enters the state that the outcome names if
 // the table allows that; all others, such as StatePaused, are states of the Uploader only.
-func (m *machine) step(ctx context.Context, table func() (work func(context.Context) outcome, to []State)) outcome {
+func (m *machine) step(ctx context.Context, table func() (work func(context.Context) outcome, to states)) outcome {
 	m.retries.minWait = 0 // of a Step that no wait followed
 	from := m.state
 	work, to := table()
@@ -77,7 +76,7 @@ func (m *machine) step(ctx context.Context, table func() (work func(context.Cont
 	}
 	o := work(ctx)
 	m.retries.returned(from, o.err)
-	if slices.Contains(to, o.next) {
+	if to.has(o.next) {
 		m.enter(o.next)
 	}
 	return o

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/zeebo/xxh3"
+
 	"github.com/seed-175555ba/tus-go/fingerprint"
 )
 
@@ -47,7 +49,24 @@ func (s *snapshot) unchanged(info fs.FileInfo) bool {
 type changeDetector struct {
 	name  string // for errors
 	first atomic.Pointer[snapshot]
+	// bytes are those of a small file, read with the first snapshot, until they are released.
+	bytes atomic.Pointer[[]byte]
 }
+
+// smallFile is the maximum size in bytes of a file that is read into memory at once. Opening
+// it again for the request and for the comparisons would cost more than its bytes.
+const smallFile = 64 << 10
+
+// content implements contentHolder.
+func (d *changeDetector) content() []byte {
+	if content := d.bytes.Load(); content != nil {
+		return *content
+	}
+	return nil
+}
+
+// releaseContent implements contentHolder.
+func (d *changeDetector) releaseContent() { d.bytes.Store(nil) }
 
 // look compares info with the snapshot. It calls open if the content is needed: for the
 // first snapshot, after a difference, and if deep is set.
@@ -126,11 +145,48 @@ func (d *changeDetector) snapshot(ctx context.Context, f fs.File, info fs.FileIn
 			return nil, err
 		}
 	}
-	var err error
-	if ofSystem(info) {
-		s.sample, err = d.sampleOf(ctx, f, s.size, s.modTime)
+	if !ofSystem(info) {
+		return s, nil
 	}
-	return s, err
+	r, ok := f.(io.ReaderAt)
+	if !ok || s.size > smallFile {
+		var err error
+		s.sample, err = d.sampleOf(ctx, f, s.size, s.modTime)
+		return s, err
+	}
+	content, err := d.read(r, s.size)
+	if err != nil {
+		return nil, err
+	}
+	now, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case now.Size() != s.size || !now.ModTime().Equal(s.modTime): // the bytes may be of two versions
+		return nil, d.writtenTo()
+	}
+	s.sample = sumOfSmall(content)
+	d.bytes.Store(&content)
+	return s, nil
+}
+
+// read returns all bytes of a small file.
+func (d *changeDetector) read(r io.ReaderAt, size int64) ([]byte, error) {
+	content := make([]byte, size+1) // one more, as the file may have grown
+	n, err := r.ReadAt(content, 0)
+	switch {
+	case err != nil && err != io.EOF:
+		return nil, sourceError(err)
+	case int64(n) != size:
+		return nil, d.writtenTo()
+	}
+	return content[:n:n], nil
+}
+
+// sumOfSmall is the sample of a small file.
+func sumOfSmall(content []byte) string {
+	sum := xxh3.Hash128(content).Bytes()
+	return string(sum[:])
 }
 
 // empty returns an error if a file of size 0 has bytes, such as one below /proc: none of
@@ -155,6 +211,10 @@ func (d *changeDetector) sampleOf(ctx context.Context, f fs.File, size int64, mo
 	r, ok := f.(io.ReaderAt)
 	if !ok {
 		return "", nil
+	}
+	if size <= smallFile {
+		content, err := d.read(r, size)
+		return sumOfSmall(content), err
 	}
 	sample, err := fingerprint.Sample{}.Fingerprint(ctx, r, fingerprint.Info{Name: d.name, Size: size, ModTime: modTime})
 	if err != nil {

@@ -202,6 +202,7 @@ func (u *Uploader) pauseNow(ctx context.Context) {
 // a later session. err is the error of a failed upload.
 func (u *Uploader) release(ctx context.Context, err error) {
 	u.digest.end()
+	releaseContent(u.planner.source)
 	state := u.State()
 	if state.Final() || u.once {
 		if u.work != nil {

@@ -219,3 +219,27 @@ func TestSource_ChangedVersionIsAnError(t *testing.T) {
 	wantError(t, err, tus.ErrSourceChanged)
 	wantNoMix(t, srv, data)
 }
+
+// A small file that is sent in one request is a snapshot: a change during the request is as
+// one after it. In chunks, the change is an error.
+func TestFile_SmallFileIsSentAsItWasRead(t *testing.T) {
+	data := randomBytes(5000)
+	for name, chunk := range map[string]int64{"one request": 0, "chunks": 1000} {
+		t.Run(name, func(t *testing.T) {
+			srv := tustest.NewServer(t, nil)
+			path := tempFile(t, data)
+			client := newClient(t, srv.Endpoint(), &tus.Options{Capabilities: withCreationUpload(), Hooks: tus.Hooks{
+				BeforeRequest: func(*http.Request) error { return os.WriteFile(path, randomBytes(6000), 0o600) },
+			}})
+			res, err := client.UploadFile(testContext(t), path, &tus.UploadOptions{ChunkSize: chunk})
+			if chunk > 0 {
+				wantError(t, err, tus.ErrSourceChanged)
+				return
+			}
+			if err != nil || requestsOf(res.Stats) != 1 {
+				t.Fatalf("%v after %d requests", err, requestsOf(res.Stats))
+			}
+			wantStored(t, srv.Handler, res.URL, data)
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package tus
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -52,6 +53,9 @@ func (p *planner) contentFingerprint(ctx context.Context, source Source, info So
 }
 
 func (p *planner) fingerprintWith(ctx context.Context, f fingerprint.Fingerprinter, source Source, info SourceInfo, attributes fingerprint.Info) (string, error) {
+	if content := contentOf(source); content != nil && f == (fingerprint.Sample{}) {
+		return f.Fingerprint(ctx, bytes.NewReader(content), attributes)
+	}
 	_, seeks := innermost(source).(*seekSource)
 	reader := &sourceReaderAt{ctx: ctx, source: source, limit: p.client.opts.SourceTimeout, forward: info.Sequential && !seeks}
 	defer reader.panics.Repanic()

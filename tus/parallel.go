@@ -74,22 +74,22 @@ func (p *parallel) describe(rec *storage.Record) {
 }
 
 // transitions returns the row of the table for the current state.
-func (p *parallel) transitions() (work func(context.Context) outcome, to []State) {
+func (p *parallel) transitions() (work func(context.Context) outcome, to states) {
 	switch p.state {
 	case StateCreating:
-		return p.create, []State{StateReady}
+		return p.create, setOf(StateReady)
 	case StateReady:
-		return p.choose, []State{StateSending, StateConcatenating, StateFinishing}
+		return p.choose, setOf(StateSending, StateConcatenating, StateFinishing)
 	case StateSending:
-		return p.send, []State{StateReady}
+		return p.send, setOf(StateReady)
 	case StateRecovering:
-		return func(context.Context) outcome { return outcome{next: StateReady} }, []State{StateReady}
+		return func(context.Context) outcome { return outcome{next: StateReady} }, setOf(StateReady)
 	case StateConcatenating:
-		return p.concatenate, []State{StateReady, StateRecovering}
+		return p.concatenate, setOf(StateReady, StateRecovering)
 	case StateFinishing:
-		return p.finish, []State{StateComplete}
+		return p.finish, setOf(StateComplete)
 	}
-	return nil, nil
+	return nil, 0
 }
 
 func (p *parallel) step(ctx context.Context) outcome { return p.machine.step(ctx, p.transitions) }

@@ -198,6 +198,11 @@ func (p *planner) negotiate(ctx context.Context) (delivery, error) {
 	if t.carries, err = p.inCreation(ctx); err != nil {
 		return nil, err
 	}
+	if content := contentOf(p.source); content != nil && t.carries.whole && p.ledger.digest == nil {
+		whole := p.wholeSource()
+		whole.content, t.chunks = content, whole
+	}
+	releaseContent(p.source)
 	return t, p.fits() // inCreation may have requested the capabilities
 }
 

@@ -60,6 +60,9 @@ type verdict struct {
 
 // verdictOf returns the verdict in err, zero if there is none.
 func verdictOf(err error) verdict {
+	if err == nil {
+		return verdict{}
+	}
 	var e *Error
 	if !errors.As(err, &e) {
 		return verdict{}

@@ -53,6 +53,9 @@ const lastExpiry = 253402300799
 // seconds. An invalid value counts as absent, as the field is only a hint.
 func parseExpires(h http.Header) time.Time {
 	value := h.Get(headerUploadExpires)
+	if value == "" {
+		return time.Time{}
+	}
 	if seconds, ok := httpx.ParseDigits(value); ok && 0 < seconds && seconds <= lastExpiry {
 		return time.Unix(seconds, 0).UTC()
 	}

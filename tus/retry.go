@@ -162,6 +162,9 @@ func (b *budget) wait(err error) time.Duration {
 }
 
 func unauthorized(err error) bool {
+	if err == nil {
+		return false
+	}
 	var e *Error
 	return errors.As(err, &e) && e.StatusCode == http.StatusUnauthorized
 }

@@ -71,6 +71,27 @@ type contentVerifier interface {
 	verifyContent(ctx context.Context) error
 }
 
+// contentHolder is a source that may have read all its bytes with the first Stat, and keeps
+// them until they are released.
+type contentHolder interface {
+	content() []byte // nil if they are not in memory
+	releaseContent()
+}
+
+// contentOf returns the bytes of a source that are in memory, nil if they are not.
+func contentOf(source Source) []byte {
+	if holder, ok := source.(contentHolder); ok {
+		return holder.content()
+	}
+	return nil
+}
+
+func releaseContent(source Source) {
+	if holder, ok := source.(contentHolder); ok {
+		holder.releaseContent()
+	}
+}
+
 // reopens reports whether the source can be opened again, and at any offset.
 func (a SourceInfo) reopens() bool { return !a.SizeUnknown && !a.SinglePass }
 

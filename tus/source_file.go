@@ -10,7 +10,9 @@ import (
 )
 
 // File returns a Source that reads the regular file at path. A relative path is made
-// absolute at once. The file is opened for each request and closed after it.
+// absolute at once. The file is opened for each request and closed after it, except that
+// a file of at most 64 KiB that is sent in the request that creates its upload is read once,
+// at the start, and sent as it was then.
 //
 // The upload fails with an error matching [ErrSourceChanged] if the size or the
 // modification time changes. If only the inode or the ctime differs, and once at the
@@ -32,14 +34,14 @@ func OpenedFile(f *os.File) Source {
 }
 
 func newFileSource(path string, opened *os.File) *fileSource {
-	return &fileSource{path: path, opened: opened, changes: changeDetector{name: path}}
+	return &fileSource{path: path, opened: opened, changeDetector: changeDetector{name: path}}
 }
 
 // fileSource reads a file of the operating system.
 type fileSource struct {
-	path    string   // absolute, if the working directory is known
-	opened  *os.File // owned by the caller; nil for File
-	changes changeDetector
+	path   string   // absolute, if the working directory is known
+	opened *os.File // owned by the caller; nil for File
+	changeDetector
 	// identity is path with symbolic links resolved by the first Stat.
 	identity atomic.Pointer[string]
 }
@@ -52,14 +54,12 @@ func (s *fileSource) Stat(ctx context.Context) (SourceInfo, error) {
 		identity := resolvedPath(s.path)
 		s.identity.CompareAndSwap(nil, &identity)
 	}
-	first := s.changes.first.Load()
+	first := s.first.Load()
 	return SourceInfo{Name: filepath.Base(s.path), Identity: *s.identity.Load(), Size: first.size, ModTime: first.modTime}, nil
 }
 
 // verifyContent implements contentVerifier.
 func (s *fileSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
-
-func (s *fileSource) stamp() string { return s.changes.stamp() }
 
 // look compares the file with its first snapshot; deep includes the sample.
 func (s *fileSource) look(ctx context.Context, deep bool) error {
@@ -67,7 +67,7 @@ func (s *fileSource) look(ctx context.Context, deep bool) error {
 	if err != nil {
 		return err
 	}
-	return s.changes.look(ctx, info, deep, func() (fs.File, func(), error) {
+	return s.changeDetector.look(ctx, info, deep, func() (fs.File, func(), error) {
 		if s.opened != nil {
 			return s.opened, func() {}, nil
 		}
@@ -112,7 +112,7 @@ func (s *fileSource) Open(ctx context.Context, offset int64) (io.ReadCloser, err
 	if err != nil {
 		return nil, err
 	}
-	if err := s.changes.regular(info); err != nil {
+	if err := s.regular(info); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(s.path)
@@ -137,7 +137,7 @@ func (s *fileSource) openAgain(ctx context.Context, offset int64) (io.ReadCloser
 			return r, nil
 		}
 	}
-	return io.NopCloser(io.NewSectionReader(s.opened, offset, s.changes.first.Load().size-offset)), nil
+	return io.NopCloser(io.NewSectionReader(s.opened, offset, s.first.Load().size-offset)), nil
 }
 
 // openSame opens path if it names the file is, and returns nil otherwise.
@@ -158,7 +158,7 @@ func openSame(path string, is fs.FileInfo) *os.File {
 
 // positioned checks f and seeks to offset. It closes f if it returns an error.
 func (s *fileSource) positioned(ctx context.Context, f *os.File, offset int64) (io.ReadCloser, error) {
-	err := s.changes.check(ctx, f, false)
+	err := s.check(ctx, f, false)
 	if err == nil {
 		_, err = f.Seek(offset, io.SeekStart)
 	}

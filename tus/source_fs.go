@@ -19,28 +19,26 @@ import (
 // [os.DirFS], is checked for changes like one of [File]; of others, only the size and
 // the modification time are checked.
 func FSFile(fsys fs.FS, name string) Source {
-	return &fsSource{fsys: fsys, name: name, changes: changeDetector{name: name}}
+	return &fsSource{fsys: fsys, name: name, changeDetector: changeDetector{name: name}}
 }
 
 type fsSource struct {
-	fsys    fs.FS
-	name    string
-	changes changeDetector
-	at      atomic.Pointer[string] // path of a file of the operating system, "" of others; nil before it is opened
+	fsys fs.FS
+	name string
+	changeDetector
+	at atomic.Pointer[string] // path of a file of the operating system, "" of others; nil before it is opened
 }
 
 func (s *fsSource) Stat(ctx context.Context) (SourceInfo, error) {
 	if err := s.look(ctx, false); err != nil {
 		return SourceInfo{}, err
 	}
-	first := s.changes.first.Load()
+	first := s.first.Load()
 	return SourceInfo{Name: path.Base(s.name), Identity: cmp.Or(s.systemPath(), s.name), Size: first.size, ModTime: first.modTime}, nil
 }
 
 // verifyContent implements contentVerifier.
 func (s *fsSource) verifyContent(ctx context.Context) error { return s.look(ctx, true) }
-
-func (s *fsSource) stamp() string { return s.changes.stamp() }
 
 // look compares the file with its first snapshot; deep includes the sample.
 func (s *fsSource) look(ctx context.Context, deep bool) error {
@@ -51,7 +49,7 @@ func (s *fsSource) look(ctx context.Context, deep bool) error {
 	if err != nil {
 		return err
 	}
-	return s.changes.look(ctx, info, deep, func() (fs.File, func(), error) {
+	return s.changeDetector.look(ctx, info, deep, func() (fs.File, func(), error) {
 		f, err := s.fsys.Open(s.name)
 		if err != nil {
 			return nil, nil, err
@@ -98,7 +96,7 @@ func (s *fsSource) Open(ctx context.Context, offset int64) (io.ReadCloser, error
 		}
 		return f, nil
 	case io.ReaderAt:
-		return &sectionOfFile{io.NewSectionReader(file, offset, s.changes.first.Load().size-offset), f}, nil
+		return &sectionOfFile{io.NewSectionReader(file, offset, s.first.Load().size-offset), f}, nil
 	}
 	return skip(ctx, f, offset)
 }

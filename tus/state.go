@@ -80,29 +80,41 @@ func (s State) String() string {
 	return names[s]
 }
 
+// states is a set of states.
+type states uint
+
+func setOf(all ...State) (set states) {
+	for _, s := range all {
+		set |= 1 << s
+	}
+	return set
+}
+
+func (set states) has(s State) bool { return set&(1<<s) != 0 }
+
 // transitions returns the row of the table for a state: its step and the states that may
 // follow, besides the state itself, Paused and Failed. The step sends at most one request, or
 // in a parallel upload one for each part, and returns the next state, also with an error.
-func (u *Uploader) transitions(s State) (step func(context.Context) (State, error), to []State) {
+func (u *Uploader) transitions(s State) (step func(context.Context) (State, error), to states) {
 	switch s {
 	case StateIdle:
-		return u.prepare, []State{StateLocating, StateCreating, StateRecovering, StateComplete}
+		return u.prepare, setOf(StateLocating, StateCreating, StateRecovering, StateComplete)
 	case StateLocating:
-		return u.locate, []State{StateReady, StateIdle, StateComplete}
+		return u.locate, setOf(StateReady, StateIdle, StateComplete)
 	case StateCreating:
-		return u.deliver, []State{StateReady, StateRecovering}
+		return u.deliver, setOf(StateReady, StateRecovering)
 	case StateReady:
-		return u.deliver, []State{StateSending, StateConcatenating, StateFinishing}
+		return u.deliver, setOf(StateSending, StateConcatenating, StateFinishing)
 	case StateSending:
-		return u.deliver, []State{StateReady, StateRecovering, StateCreating, StateIdle}
+		return u.deliver, setOf(StateReady, StateRecovering, StateCreating, StateIdle)
 	case StateRecovering:
-		return u.deliver, []State{StateReady, StateSending, StateCreating, StateIdle}
+		return u.deliver, setOf(StateReady, StateSending, StateCreating, StateIdle)
 	case StateConcatenating:
-		return u.deliver, []State{StateReady, StateRecovering}
+		return u.deliver, setOf(StateReady, StateRecovering)
 	case StateFinishing:
-		return u.finish, []State{StateComplete}
+		return u.finish, setOf(StateComplete)
 	case StatePaused:
-		return u.unpause, []State{StateIdle, StateRecovering, StateFinishing}
+		return u.unpause, setOf(StateIdle, StateRecovering, StateFinishing)
 	}
-	return nil, nil
+	return nil, 0
 }

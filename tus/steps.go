@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/seed-175555ba/tus-go/storage"
@@ -24,7 +23,7 @@ func (u *Uploader) step(ctx context.Context) error {
 	u.retries.minWait = 0 // of a Step that no wait followed
 	next, err := work(ctx)
 	u.retries.returned(from, err)
-	if next != from && next != StatePaused && next != StateFailed && !slices.Contains(to, next) {
+	if next != from && next != StatePaused && next != StateFailed && !to.has(next) {
 		next, err = StateFailed, fmt.Errorf("tus: defect: no transition from %v to %v", from, next)
 	}
 	switch {

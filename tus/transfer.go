@@ -89,20 +89,20 @@ type completion struct {
 }
 
 // transitions returns the row of the table for the current state.
-func (t *transfer) transitions() (work func(context.Context) outcome, to []State) {
+func (t *transfer) transitions() (work func(context.Context) outcome, to states) {
 	switch t.state {
 	case StateCreating:
-		return t.create, []State{StateReady, StateRecovering}
+		return t.create, setOf(StateReady, StateRecovering)
 	case StateReady:
-		return t.choose, []State{StateSending, StateFinishing}
+		return t.choose, setOf(StateSending, StateFinishing)
 	case StateSending:
-		return t.send, []State{StateReady, StateRecovering, StateCreating}
+		return t.send, setOf(StateReady, StateRecovering, StateCreating)
 	case StateRecovering:
-		return t.recover, []State{StateReady, StateSending, StateCreating}
+		return t.recover, setOf(StateReady, StateSending, StateCreating)
 	case StateFinishing:
-		return t.finish, []State{StateComplete}
+		return t.finish, setOf(StateComplete)
 	}
-	return nil, nil
+	return nil, 0
 }
 
 func (t *transfer) step(ctx context.Context) outcome { return t.machine.step(ctx, t.transitions) }
