@@ -214,6 +214,22 @@ func TestPage_IsOfTheRecord(t *testing.T) {
 	if generated, _, ok := strings.Cut(string(page), servers.Handwritten); !ok || generated != m.Markdown() {
 		t.Error("docs/servers.md is not that of recorded.json: run make servers")
 	}
+	setup := map[string]string{}
+	for _, s := range servers.All() {
+		setup[s.Name] = s.Setup
+	}
+	for _, p := range proxy.All() {
+		setup[p.Name] = p.Setup
+	}
+	for _, c := range m.Columns {
+		if c.Setup != setup[c.Name] {
+			t.Errorf("%s: the record has another setup: run make servers", c.Name)
+		}
+		delete(setup, c.Name)
+	}
+	if len(setup) > 0 {
+		t.Errorf("the record has no columns for %v", setup)
+	}
 	if open := m.Unexplained(); len(open) > 0 {
 		t.Errorf("failures without a reason: %q", open)
 	}

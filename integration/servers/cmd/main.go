@@ -129,6 +129,10 @@ func write(m *servers.Matrix, page, record string) error {
 		if err != nil {
 			return err
 		}
+		// One line a cell.
+		text = regexp.MustCompile(`\{\s*"status": [^{}]*\}`).ReplaceAllFunc(text, func(cell []byte) []byte {
+			return regexp.MustCompile(`\n\t*`).ReplaceAll(cell, nil)
+		})
 		if err := os.WriteFile(record, append(text, '\n'), 0o644); err != nil {
 			return err
 		}
