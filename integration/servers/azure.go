@@ -20,6 +20,8 @@ import (
 // AzuriteVariable must be set for the column of Azurite, whose packages have 233 MB.
 const AzuriteVariable = "TUS_AZURITE"
 
+const azuriteVersion = "3.37.0"
+
 //go:embed azure.cjs
 var azuriteScript []byte
 
@@ -34,7 +36,7 @@ const (
 func tusdAzure() Server {
 	return Server{
 		Name:    "tusd, Azure store",
-		Version: tusdTool().installed,
+		Version: on(tusdTool().installed, "Azurite", azuriteVersion),
 		Start:   startTusdAzure,
 		Setup:   "Nothing.",
 		Command: "tusd -azure-storage CONTAINER -azure-endpoint URL",
@@ -73,7 +75,7 @@ func startTusdAzure(ctx context.Context, dir string) (*Running, error) {
 
 // startAzurite starts Azurite below dir and returns its endpoint for the account.
 func startAzurite(ctx context.Context, dir string) (*Process, string, error) {
-	found, err := npm.InstallAll(ctx, "azurite-3.37.0", "azurite@3.37.0")
+	found, err := npm.InstallAll(ctx, "azurite-"+azuriteVersion, "azurite@"+azuriteVersion)
 	if errors.Is(err, npm.ErrMissing) {
 		return nil, "", fmt.Errorf("azurite is %w: %w", ErrNotInstalled, err)
 	}

@@ -60,7 +60,7 @@ func tusdGCS() Server {
 	const bucket = "uploads"
 	return Server{
 		Name:    "tusd, GCS store",
-		Version: tusdTool().installed,
+		Version: on(tusdTool().installed, "fake-gcs-server", gcsTool().version),
 		Start: func(ctx context.Context, dir string) (*Running, error) {
 			binary, err := tusdTool().install(ctx)
 			if err != nil {
