@@ -117,6 +117,10 @@ soak: ## kill uploaders and servers KILLS times of each kind, also behind proxie
 soak-fleet: ## kill workers that share NATS or PostgreSQL KILLS times on each; prints tables
 	cd integration && TUS_SOAK_FLEET=$(KILLS) $(GO) test -count 1 -timeout 120m -v ./fleet
 
+.PHONY: servers
+servers: ## try the client with each server and proxy that is installed: docs/servers.md and recorded.json
+	cd integration && $(GO) run ./servers/cmd -page ../docs/servers.md -json servers/recorded.json $(SERVERFLAGS)
+
 .PHONY: faults
 faults: ## run every fault with every kind of upload, and write the table faults.md
 	TUS_FAULTS=$(CURDIR)/faults.md $(GO) test -count 1 -run TestFaultMatrix ./tus

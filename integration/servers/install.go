@@ -84,6 +84,14 @@ func (t tool) install(ctx context.Context) (string, error) {
 	return binary, nil
 }
 
+// on returns a function for the version of a server whose storage is in another one.
+func on(server func() (string, error), storage, version string) func() (string, error) {
+	return func() (string, error) {
+		of, err := server()
+		return of + " on " + storage + " " + version, err
+	}
+}
+
 // installed returns the version if the tool is in the cache.
 func (t tool) installed() (string, error) {
 	binary, err := t.path()

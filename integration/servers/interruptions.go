@@ -93,7 +93,8 @@ func serverKilled(ctx context.Context, s *scene) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.start(nil, s.uploadArgs(f.path, "--bwlimit", fmt.Sprint(f.size))...)
+	// Some proxies try the server again only after a while.
+	r, err := s.start(nil, s.uploadArgs(f.path, "--bwlimit", fmt.Sprint(f.size), "--retries", "8")...)
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func TusNode() Server {
 		Version:  tusNode().installed,
 		Start:    tusNode().fileServer("/files/", nodeConfig{}),
 		Expiring: tusNode().fileServer("/files/", nodeConfig{Expires: expiry}),
-		Setup:    "nothing",
+		Setup:    "Nothing; `--method-override` does not work.",
 		Command:  "new Server({path: '/files', datastore: new FileStore({directory})}).listen()",
 	}
 }
@@ -129,26 +129,26 @@ func nodeServers() []Server {
 		Version:  tusNode().installed,
 		Start:    tusNode().fileServer("/files/", nodeConfig{Finish: true}),
 		Expiring: tusNode().fileServer("/files/", nodeConfig{Finish: true, Expires: expiry}),
-		Setup:    "nothing",
-		Command:  "the same with onUploadFinish that answers 200 with a body",
+		Setup:    "Let `onUploadFinish` keep the status: small files have an upload URL only if their creation is 201.",
+		Command:  "new Server({path: '/files', datastore, onUploadFinish: async () => ({status_code: 200, body})}).listen()",
 	}, {
 		Name:    "@tus/server 1.0, file store",
 		Version: tusNode1().installed,
 		Start:   tusNode1().fileServer("/files/", nodeConfig{}),
-		Setup:   "nothing",
+		Setup:   "Nothing.",
 		Command: "new Server({path: '/files', datastore: new FileStore({directory})}).listen()",
 	}, {
 		Name:    "tus-node-server 0.9",
 		Version: oldTusNode().installed,
 		Start:   oldTusNode().fileServer("/files/", nodeConfig{}),
-		Setup:   "nothing",
+		Setup:   "Nothing.",
 		Command: "server.datastore = new tus.FileStore({directory}); server.listen()",
 	}, {
 		Name:     "@uploadx/core with express",
 		Version:  uploadx().installed,
 		Start:    uploadx().fileServer("/files", nodeConfig{}),
 		Expiring: uploadx().fileServer("/files", nodeConfig{Expires: expiry}),
-		Setup:    "the endpoint without a slash at the end; metadata filename (tusup sends it for files)",
+		Setup:    "The endpoint without a slash at the end; `--metadata filename=NAME` and `--buffer-limit` for standard input; `--checksum off` keeps what was sent before an interruption.",
 		Command:  "app.use('/files', tus({directory}))",
 	}}
 }

@@ -18,11 +18,6 @@ import (
 	"github.com/seed-175555ba/tus-go/integration/servers"
 )
 
-func TestMain(m *testing.M) {
-	child.Main(child.Role{Name: holderRole, Run: hold})
-	os.Exit(m.Run())
-}
-
 func TestProcess_KillEndsChildren(t *testing.T) {
 	t.Parallel()
 	p, err := servers.StartProcess(exec.Command("sh", "-c", "sleep 100 & echo $!; wait"))

@@ -54,7 +54,7 @@ func (s *s3Server) stop() { _ = s.process.Kill() } // it has ended already
 func tusdS3() Server {
 	return Server{
 		Name:    "tusd, S3 store",
-		Version: tusdTool().installed,
+		Version: on(tusdTool().installed, "versitygw", s3Tool().version),
 		Start: func(ctx context.Context, dir string) (*Running, error) {
 			binary, err := tusdTool().install(ctx)
 			if err != nil {
@@ -70,7 +70,7 @@ func tusdS3() Server {
 				return cmd
 			}).start(ctx, "/files/", files(s.dir, objectOfTusd), s.stop)
 		},
-		Setup:   "nothing",
+		Setup:   "Nothing.",
 		Command: "tusd -s3-bucket BUCKET -s3-endpoint URL",
 	}
 }
@@ -93,7 +93,7 @@ func objectOfTusd(id string) string {
 func tusNodeS3() Server {
 	return Server{
 		Name:    "@tus/server, S3 store",
-		Version: tusNode().installed,
+		Version: on(tusNode().installed, "versitygw", s3Tool().version),
 		Start: func(ctx context.Context, dir string) (*Running, error) {
 			s, err := startS3(ctx, dir)
 			if err != nil {
@@ -106,7 +106,7 @@ func tusNodeS3() Server {
 			}
 			return l.start(ctx, "/files/", files(s.dir, same), s.stop)
 		},
-		Setup:   "nothing",
+		Setup:   "Nothing; `--method-override` does not work, and a complete upload cannot be deleted.",
 		Command: "new Server({path: '/files', datastore: new S3Store({s3ClientConfig})}).listen()",
 	}
 }

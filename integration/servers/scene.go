@@ -142,13 +142,16 @@ func (r *running) kill() error {
 	return err
 }
 
-// request is a line of tusup -v.
-var request = regexp.MustCompile(`^tusup: ((?:OPTIONS|POST|HEAD|PATCH|DELETE|GET) .*?)(?:, [0-9.]+(?:µs|ms|s|m[0-9.]*s))?$`)
+// request is a line of tusup -v, and elapsed what differs between two runs of it.
+var (
+	request = regexp.MustCompile(`^tusup: ((?:OPTIONS|POST|HEAD|PATCH|DELETE|GET) .*)$`)
+	elapsed = regexp.MustCompile(`, [0-9][0-9.msµh]*s\b`)
+)
 
 func (s *scene) record(stderr string) {
 	for line := range strings.Lines(stderr) {
 		if found := request.FindStringSubmatch(strings.TrimSpace(line)); found != nil {
-			s.exchange = append(s.exchange, found[1])
+			s.exchange = append(s.exchange, elapsed.ReplaceAllString(found[1], ""))
 		}
 	}
 }
@@ -164,14 +167,27 @@ func (s *scene) command(ctx context.Context, stdin *os.File, args ...string) (ou
 
 // uploadArgs are the arguments of an upload of a path, or of standard input.
 func (s *scene) uploadArgs(path string, flags ...string) []string {
-	return append(s.resumeArgs(path, flags...), s.Flags...)
+	args := s.resumeArgs(path, flags...)
+	for at, flag := range s.Flags {
+		if flag == "--metadata" {
+			args = append(args, flag, s.Flags[at+1])
+		}
+	}
+	return args
 }
 
-// resumeArgs are uploadArgs without what only a creation has.
+// resumeArgs are uploadArgs without the metadata, which only a creation has.
 func (s *scene) resumeArgs(path string, flags ...string) []string {
 	args := slices.Concat([]string{"upload", path, "--json"}, s.serverFlags(), flags)
 	if s.ChunkSize > 0 && !slices.Contains(flags, "--chunk-size") {
 		args = append(args, "--chunk-size", fmt.Sprint(s.ChunkSize))
+	}
+	for at := 0; at < len(s.Flags); at++ {
+		if s.Flags[at] == "--metadata" {
+			at++
+			continue
+		}
+		args = append(args, s.Flags[at])
 	}
 	return args
 }

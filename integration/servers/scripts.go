@@ -56,7 +56,7 @@ type script struct {
 }
 
 // start starts the server.
-func (q quirks) start(context.Context, string) (*Running, error) {
+func (q quirks) start() *Running {
 	s := &script{Handler: tustest.NewHandler(&q.Options), quirks: q, names: map[string]bool{}, finished: map[string]bool{}}
 	server := httptest.NewServer(s)
 	return &Running{
@@ -66,7 +66,7 @@ func (q quirks) start(context.Context, string) (*Running, error) {
 			s.Release()
 			server.Close()
 		},
-	}, nil
+	}
 }
 
 // content is that of [Running].
@@ -213,38 +213,35 @@ func scripts() []Server {
 	scripted := func(name, setup string, q quirks, flags ...string) Server {
 		return Server{
 			Name: name, Version: scriptVersion, Setup: setup, Scripted: true,
-			Command: "a script of its behavior, in integration/servers/scripts.go",
-			Start: func(ctx context.Context, dir string) (*Running, error) {
-				r, err := q.start(ctx, dir)
-				if err == nil {
-					r.Flags = flags
-				}
-				return r, err
+			Start: func(context.Context, string) (*Running, error) {
+				r := q.start()
+				r.Flags = flags
+				return r, nil
 			},
 		}
 	}
 	return []Server{
-		scripted("django-tus", "--capabilities creation; a name for each file; chunks (--chunk-size), as an interrupted request leaves nothing", quirks{
+		scripted("django-tus", "A new name for each file; `--chunk-size 4MiB`, as a request that is cut off leaves nothing.", quirks{
 			Options: tustest.Options{Extensions: []string{"creation"}, AbsoluteLocation: true},
 			forgets: true, uniqueNames: true, wholeBodies: true, hiddenMetadata: true,
 		}),
-		scripted("filebrowser", "--capabilities creation; a name for each file", quirks{
+		scripted("filebrowser", "`--capabilities creation`, and a new name for each file.", quirks{
 			Options: tustest.Options{Extensions: []string{"creation"}},
 			forgets: true, uniqueNames: true, bare: true, hiddenMetadata: true,
 		}, "--capabilities", "creation"),
-		scripted("SeaweedFS", "chunks (--chunk-size), as an interrupted request leaves nothing", quirks{
+		scripted("SeaweedFS", "`--chunk-size 4MiB`, as a request that is cut off leaves nothing.", quirks{
 			Options: tustest.Options{Extensions: []string{"creation", "creation-with-upload", "termination"}},
 			forgets: true, wholeBodies: true, hiddenMetadata: true,
 		}),
-		scripted("tuspyserver", "--metadata filetype=TYPE for files whose type tusup cannot detect, and --metadata filename=NAME for standard input", quirks{
+		scripted("tuspyserver", "`--metadata filetype=TYPE` for files whose type tusup does not detect, and `--metadata filename=NAME` for standard input.", quirks{
 			Options:  tustest.Options{Extensions: tustest.Without("checksum", "checksum-trailer"), AbsoluteLocation: true, Expires: 5 * 24 * time.Hour},
 			required: []string{"filename", "filetype"},
 		}, "--metadata", "filetype=application/octet-stream"),
-		scripted("ownCloud Infinite Scale", "--metadata filename=NAME for standard input", quirks{
+		scripted("ownCloud Infinite Scale", "`--metadata filename=NAME` for standard input.", quirks{
 			Options: tustest.Options{Extensions: []string{"creation", "creation-with-upload", "expiration"}, AbsoluteLocation: true, Expires: 24 * time.Hour},
 			needed:  []string{"filename"}, emptyLocation: true, unixExpiry: true, hiddenMetadata: true,
 		}),
-		scripted("rustus", "nothing", quirks{
+		scripted("rustus", "Nothing.", quirks{
 			Options:    tustest.Options{Extensions: tustest.Without("expiration", "checksum-trailer", "concatenation-unfinished"), AbsoluteLocation: true},
 			mismatches: 1,
 		}),

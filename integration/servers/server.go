@@ -23,7 +23,7 @@ type Server struct {
 	Expiring func(ctx context.Context, dir string) (*Running, error)
 	// Setup is one line for users: what to set in the client and in the server.
 	Setup string
-	// Command is one line that shows how the server is started.
+	// Command is one line that shows how the server is started; "" for a script.
 	Command string
 	// Scripted reports that it is not the real server, but a script of its known behavior.
 	Scripted bool

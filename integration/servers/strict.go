@@ -44,7 +44,7 @@ func strictServers() []Server {
 	} {
 		all = append(all, Server{
 			Name: s.name, Version: scriptVersion, Start: s.start, Setup: s.setup(), Scripted: true,
-			Command: "go run ./hosted/strict/serve " + s.rules + " in the examples",
+			Command: "cd examples && go run ./hosted/strict/serve " + s.rules,
 		})
 	}
 	return all
@@ -55,19 +55,19 @@ func (s strictServer) setup() string {
 	var needs []string
 	for _, header := range s.headers {
 		name, _, _ := strings.Cut(header, ":")
-		needs = append(needs, "--header '"+name+": …'")
+		needs = append(needs, "`--header '"+name+": …'`")
 	}
 	for at := 0; at < len(s.flags); at += 2 {
 		key, _, _ := strings.Cut(s.flags[at+1], "=")
-		needs = append(needs, s.flags[at]+" "+key+"=…")
+		needs = append(needs, "`"+s.flags[at]+" "+key+"=…`")
 	}
 	if s.chunk > 0 {
-		needs = append(needs, fmt.Sprintf("--chunk-size %dMiB", s.chunk/mib))
+		needs = append(needs, fmt.Sprintf("`--chunk-size %dMiB`", s.chunk/mib))
 	}
 	if len(needs) == 0 {
-		return "--metadata filename=NAME for standard input"
+		return "`--metadata filename=NAME` for standard input."
 	}
-	return strings.Join(needs, " ")
+	return strings.Join(needs, ", ") + "."
 }
 
 // start builds the command in dir and starts it.

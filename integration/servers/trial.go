@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -64,20 +65,21 @@ type capabilities struct {
 	Checksums  []string `json:"checksum_algorithms"`
 }
 
-// NewTrial prepares the trial of r with the command tusup. Its files are created in dir.
-func NewTrial(ctx context.Context, r *Running, tusup, dir string) (*Trial, error) {
-	t := &Trial{Running: r, tusup: tusup, dir: dir, sources: map[int64]source{}}
+// prepare reads the capabilities of the server with the command tusup. The files of the trial are
+// created in dir.
+func (t *Trial) prepare(ctx context.Context, tusup, dir string) error {
+	t.tusup, t.dir, t.sources = tusup, dir, map[int64]source{}
 	s, err := t.scene()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	got, err := s.command(ctx, nil, slices.Concat([]string{"capabilities", "--json"}, t.serverFlags())...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	// A server without OPTIONS leaves the capabilities empty.
 	_ = json.Unmarshal([]byte(got.stdout), &t.caps)
-	return t, nil
+	return nil
 }
 
 // serverFlags are the flags of each command that sends requests.
@@ -120,10 +122,10 @@ type Outcome struct {
 	Status Status `json:"status"`
 	// Reason is why the situation failed or does not apply.
 	Reason string `json:"reason,omitempty"`
+	// Explanation is the known reason of a failure, which is the server's.
+	Explanation string `json:"explanation,omitempty"`
 	// Exchange are the last requests of a situation that failed, with the responses.
 	Exchange []string `json:"exchange,omitempty"`
-	// Elapsed is the time of the situation in milliseconds.
-	Elapsed int64 `json:"elapsed_ms"`
 }
 
 // notApplicable is the error of a situation that the server makes impossible.
@@ -141,7 +143,6 @@ const (
 func (t *Trial) Try(ctx context.Context, situation Situation) Outcome {
 	ctx, cancel := context.WithTimeout(ctx, situationTimeout)
 	defer cancel()
-	began := time.Now()
 	s, err := t.scene()
 	if err == nil {
 		if situation.Large && t.Scripted {
@@ -151,7 +152,7 @@ func (t *Trial) Try(ctx context.Context, situation Situation) Outcome {
 		}
 		_ = os.RemoveAll(s.dir) // a leftover only takes space
 	}
-	o := Outcome{Status: Passed, Elapsed: time.Since(began).Milliseconds()}
+	o := Outcome{Status: Passed}
 	var skipped notApplicable
 	switch {
 	case err == nil:
@@ -166,13 +167,23 @@ func (t *Trial) Try(ctx context.Context, situation Situation) Outcome {
 	return o
 }
 
-// anonymous removes what differs between two runs: host, port and temporary directories.
+// The parts of a text that differ between two runs.
+var (
+	uploadPath = regexp.MustCompile(`/files/[^\s:",?]+`)
+	recordID   = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+	timestamp  = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+)
+
+// anonymous removes what differs between two runs: host, port, temporary directories and IDs.
 func (t *Trial) anonymous(text string) string {
 	scheme, rest, _ := strings.Cut(t.Endpoint, "://")
 	host, _, _ := strings.Cut(rest, "/")
 	text = strings.ReplaceAll(text, scheme+"://"+host, "")
 	text = strings.ReplaceAll(text, host, "HOST")
-	return strings.ReplaceAll(text, t.dir, "")
+	text = strings.ReplaceAll(text, t.dir, "")
+	text = uploadPath.ReplaceAllString(text, "/files/ID")
+	text = recordID.ReplaceAllString(text, "ID")
+	return timestamp.ReplaceAllString(text, "TIME")
 }
 
 // requires returns an error if the server does not advertise an extension.

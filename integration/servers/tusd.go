@@ -25,7 +25,7 @@ func Tusd() Server {
 				return tusd(binary, addr, "-upload-dir", dir)
 			}).start(ctx, "/files/", files(dir, same), nil)
 		},
-		Setup:   "nothing; -behind-proxy behind a proxy",
+		Setup:   "Nothing; behind a proxy, start it with `-behind-proxy`.",
 		Command: "tusd -upload-dir DIR -behind-proxy",
 	}
 }
@@ -38,7 +38,7 @@ func tusd(binary, addr string, args ...string) *exec.Cmd {
 
 // otherTusd returns tusd with other stores, and an older one.
 func otherTusd() []Server {
-	return []Server{tusdS3(), tusdGCS(), {
+	return []Server{tusdS3(), tusdGCS(), tusdAzure(), {
 		Name:    "tusd 1.13, file store",
 		Version: oldTusdTool().installed,
 		Start: func(ctx context.Context, dir string) (*Running, error) {
@@ -50,7 +50,7 @@ func otherTusd() []Server {
 				return tusd(binary, addr, "-upload-dir", dir)
 			}).start(ctx, "/files/", files(dir, same), nil)
 		},
-		Setup:   "nothing; -behind-proxy behind a proxy",
+		Setup:   "Nothing; behind a proxy, start it with `-behind-proxy`.",
 		Command: "tusd -upload-dir DIR",
 	}}
 }
@@ -60,7 +60,7 @@ func tusdGCS() Server {
 	const bucket = "uploads"
 	return Server{
 		Name:    "tusd, GCS store",
-		Version: tusdTool().installed,
+		Version: on(tusdTool().installed, "fake-gcs-server", gcsTool().version),
 		Start: func(ctx context.Context, dir string) (*Running, error) {
 			binary, err := tusdTool().install(ctx)
 			if err != nil {
@@ -93,7 +93,7 @@ func tusdGCS() Server {
 				return cmd
 			}).start(ctx, "/files/", files(filepath.Join(root, bucket), same), func() { _ = store.Kill() })
 		},
-		Setup:   "nothing",
+		Setup:   "Nothing; standard input of unknown size requires `--buffer-limit`.",
 		Command: "tusd -gcs-bucket BUCKET",
 	}
 }
@@ -101,4 +101,17 @@ func tusdGCS() Server {
 // All returns all servers, in the order of the matrix.
 func All() []Server {
 	return slices.Concat([]Server{Tusd()}, otherTusd(), []Server{TusNode(), tusNodeS3()}, nodeServers(), scripts(), strictServers())
+}
+
+// TusdOf returns the tusd of the command tusup serve, for which nothing has to be installed.
+func TusdOf(tusup string) Server {
+	s := Tusd()
+	s.Version = func() (string, error) { return tusdTool().version, nil }
+	s.Start = func(ctx context.Context, dir string) (*Running, error) {
+		return launcher(func(addr string) *exec.Cmd {
+			return exec.Command(tusup, "serve", "--dir", dir, "--addr", addr)
+		}).start(ctx, "/files/", files(dir, same), nil)
+	}
+	s.Command = "tusup serve --dir DIR"
+	return s
 }

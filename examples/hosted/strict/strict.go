@@ -239,6 +239,9 @@ func (s *Server) isLast(r *http.Request) bool {
 	} else {
 		u, _ := s.Upload(r.URL.Path)
 		length = u.Length
+		if declared, err := strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64); err == nil { // deferred
+			length = declared
+		}
 		offset, _ = strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
 	}
 	return offset+r.ContentLength == length

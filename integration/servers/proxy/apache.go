@@ -6,7 +6,7 @@ package proxy
 func apache() []kind {
 	return []kind{{
 		name:    "Apache",
-		setup:   "Set `ProxyPreserveHost On`, `RequestHeader set X-Forwarded-Proto`, and `retry=0` in `ProxyPass` (by default it answers 503 for a minute after the server was down); it streams, and `LimitRequestBody` does not apply to it; `mod_reqtimeout` ends bodies slower than 500 B/s.",
+		setup:   "Set ProxyPreserveHost to On, X-Forwarded-Proto with RequestHeader, and `retry=0` in ProxyPass (by default it answers 503 for a minute after the server was down); it streams, and LimitRequestBody does not apply to it; `mod_reqtimeout` ends bodies slower than 500 B/s.",
 		program: "apache2", from: "apt-get install apache2", version: "-v",
 		file: "apache2.conf",
 		args: []string{"-DFOREGROUND", "-f", "FILE"},

@@ -39,7 +39,7 @@ func nginx() []kind {
 		with(NginxBuffering, raised,
 			"`client_max_body_size 0` is set, but an interrupted request is lost as a whole: set `proxy_request_buffering off` and `proxy_http_version 1.1`; until then, requests become smaller after an interruption."),
 		with(NginxStreaming, streaming,
-			"Set `client_max_body_size 0`, `proxy_request_buffering off`, `proxy_http_version 1.1`, and pass `Host` and `X-Forwarded-Proto` on; `client_body_timeout` and `proxy_read_timeout` limit silence and may stay at 60s."),
+			"Set `client_max_body_size 0`, `proxy_request_buffering off`, `proxy_http_version 1.1`, and pass Host and `X-Forwarded-Proto` on; `client_body_timeout` and `proxy_read_timeout` limit silence and may stay at 60s."),
 		tls,
 	}
 }
