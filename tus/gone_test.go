@@ -153,7 +153,7 @@ func TestForever_GoneUploadEndsRetries(t *testing.T) {
 		_, resumeErr := client.Resume(t.Context(), created.URL, tus.Bytes([]byte("bytes")), nil)
 		wantError(t, infoErr, tus.ErrUploadGone)
 		wantError(t, resumeErr, tus.ErrUploadGone)
-		if err := client.Terminate(t.Context(), created.URL); err != nil || h.Count("HEAD") != 18 || h.Count("DELETE") != 9 {
+		if err := client.Terminate(t.Context(), created.URL); err != nil || h.Count("HEAD") != 19 || h.Count("DELETE") != 9 {
 			t.Errorf("%v, %d HEAD, %d DELETE", err, h.Count("HEAD"), h.Count("DELETE"))
 		}
 	})

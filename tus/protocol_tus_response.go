@@ -24,6 +24,17 @@ var errAhead = errors.New("server acknowledged bytes that had not been sent")
 // Upload-Offset, as a login page. HEAD returns the offset.
 var errNoOffset = fmt.Errorf("%w: no %s", ErrProtocol, headerUploadOffset)
 
+// errOverrideIgnored is the cause of an error if a server created an upload in response to a
+// PATCH that was sent as POST.
+var errOverrideIgnored = fmt.Errorf("%w: %s: the server created another upload instead", ErrUnsupported, headerMethodOverride)
+
+// createdAnother reports whether a response says that an upload with another URL was created.
+func (r *reply) createdAnother() bool {
+	location := r.Header.Get(headerLocation)
+	at, err := r.to.url.Parse(location)
+	return r.succeeded() && location != "" && (err != nil || at.Path != r.to.url.Path)
+}
+
 // errNoCapabilities is the cause of an error if a successful response to OPTIONS has no
 // header field of the protocol.
 var errNoCapabilities = fmt.Errorf("%w: no %s: %w", ErrProtocol, headerTusVersion, ErrUnsupported)
@@ -110,6 +121,9 @@ func completedBy(r *reply, c creation) bool {
 // patched follows protocol section PATCH. The acknowledged offset is between the start and
 // the end of the chunk; if it is below the end, the rest was not stored.
 func (t protocolTus) patched(r *reply, c chunk) (patched, error) {
+	if r.overridden && r.createdAnother() {
+		return patched{}, t.fail(r, errOverrideIgnored)
+	}
 	offset, present, err := parseInteger(r.Header, headerUploadOffset)
 	// A server may respond to the request that completes the upload with 201 and a Location,
 	// as to a creation.

@@ -252,3 +252,22 @@ func TestTerminate(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+// @tus/server with an S3 store responds 404 to DELETE of a complete upload, and keeps it.
+func TestTerminate_404OfExistingUploadIsAnError(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	client := newClient(t, srv.Endpoint(), nil)
+	res, err := client.Upload(testContext(t), tus.Bytes(randomBytes(3000)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Inject(tustest.Fault{Method: "DELETE", Times: -1, Action: tustest.Respond(404, "", "Tus-Resumable", "1.0.0")})
+	err = client.Terminate(testContext(t), res.URL)
+	if statusOf(err) != 404 || errors.Is(err, tus.ErrUploadGone) || srv.Count("DELETE") != 1 {
+		t.Errorf("error is %v after %d requests", err, srv.Count("DELETE"))
+	}
+	srv.Forget(res.URL)
+	if err := client.Terminate(testContext(t), res.URL); err != nil {
+		t.Error(err)
+	}
+}

@@ -308,3 +308,19 @@ func TestUpload_LargerThanTusMaxSize(t *testing.T) {
 	wantError(t, err, tus.ErrTooLarge)
 	wantMethods(t, srv.Handler, "POST", "OPTIONS")
 }
+
+// Some servers take a POST to an upload URL for a creation, whatever its header says.
+func TestOverridePatchMethod_IgnoredIsAnError(t *testing.T) {
+	srv := tustest.NewServer(t, nil)
+	srv.Inject(tustest.Fault{Method: "PATCH", Times: -1, Action: func(w http.ResponseWriter, r *http.Request, _ *tustest.Handler) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		w.Header().Set("Location", r.URL.Path+"/2")
+		w.Header().Set("Upload-Offset", strconv.FormatInt(n, 10))
+		w.WriteHeader(http.StatusOK)
+	}})
+	_, err := newClient(t, srv.Endpoint(), &tus.Options{OverridePatchMethod: true}).Upload(testContext(t), tus.Bytes(randomBytes(3000)), whole())
+	wantError(t, err, tus.ErrUnsupported)
+	if n := len(srv.Requests()); n != 2 {
+		t.Errorf("%d requests", n)
+	}
+}

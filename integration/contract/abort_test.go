@@ -115,14 +115,18 @@ func abort() []scenario {
 				> DELETE /files/a
 				< cut
 				> DELETE /files/a
-				< 404`,
+				< 404
+				?> HEAD /files/a
+				?< 404`,
 		},
 		{
 			name: "an upload that is gone is deleted",
 			call: terminate, url: "/files/a",
 			exchanges: `
 				> DELETE /files/a
-				< 410`,
+				< 410
+				?> HEAD /files/a
+				?< 410`,
 		},
 		{
 			name: "a server that does not delete uploads is an error",
