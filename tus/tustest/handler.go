@@ -49,6 +49,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Serve handles a request without faults. It is for use in an [Action].
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) {
+	if h.serveDraft(w, r) {
+		return
+	}
 	if override := r.Header.Get("X-HTTP-Method-Override"); override != "" {
 		r.Method = override
 	}
