@@ -47,6 +47,7 @@ const options = {
     if (task.StopAt && acknowledged >= task.StopAt) stop(upload)
   },
 }
+if (task.Protocol) options.protocol = task.Protocol
 if (task.ChunkSize) options.chunkSize = task.ChunkSize
 
 const upload = new tus.Upload(source(), options)

@@ -64,8 +64,8 @@ func (w *interimWriter) WriteHeader(status int) {
 
 func (w *interimWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Notify sends a 104 with the offset after every bytes of the content, once they are stored.
-// every must be positive. Versions before 5 and [DialectMute] have no such 104.
+// Notify sends a 104 with the offset after every bytes of the content, once they are stored,
+// but not at the end of content of known length. every must be positive. Versions before 5 and [DialectMute] have no such 104.
 func Notify(every int64, next Action) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		if e, ok := h.exchange(w, r); ok && e.version >= 5 && !e.is(DialectMute) {
