@@ -36,6 +36,8 @@ type task struct {
 	WithCreation bool // send the first chunk with the creation
 	Metadata     tus.Metadata
 	Protocol     string // "" is tus 1.0.0
+	Buffer       bool   // read the file into memory first
+	Retries      int
 }
 
 // outcome is the output of tusjs.cjs.
