@@ -72,7 +72,7 @@ func (e *exchange) create() *draftRefusal {
 		return refused
 	}
 	if content := e.r.ContentLength; t.ended && content >= 0 {
-		if known && content != length && !e.is(DialectTusd) {
+		if known && content != length {
 			return e.inconsistent("complete with %d of %d bytes", content, length)
 		}
 		if !known {
@@ -116,7 +116,11 @@ func (e *exchange) create() *draftRefusal {
 // append appends to u, or completes it.
 func (e *exchange) append(u *upload) *draftRefusal {
 	if e.version >= 6 && e.r.Header.Get("Content-Type") != partialUpload {
-		return e.refuse(http.StatusUnsupportedMediaType, "Content-Type is not "+partialUpload)
+		status := http.StatusUnsupportedMediaType
+		if e.is(DialectTusd) {
+			status = http.StatusBadRequest
+		}
+		return e.refuse(status, "Content-Type is not "+partialUpload)
 	}
 	t := transfer{upload: u}
 	var refused *draftRefusal
@@ -316,8 +320,8 @@ func (e *exchange) respond(t transfer, complete bool) {
 	header := e.w.Header()
 	if e.is(DialectTusd) {
 		setOffset(e.w, t.upload)
-		header.Set(headerInterop, strconv.Itoa(e.interop))
 		if t.created {
+			header.Set(headerInterop, strconv.Itoa(e.interop))
 			header.Set("Location", e.location(t.upload))
 			e.setLimits(t.upload, true)
 			e.w.WriteHeader(http.StatusCreated)
