@@ -45,7 +45,8 @@ func TestDialect_Tusd(t *testing.T) {
 		if strings.TrimSpace(r.body) != "ERR_MISMATCHED_OFFSET" {
 			t.Errorf("body is %q", r.body)
 		}
-		c.want("beyond the length", c.append(path, 5, "world!", true), "413")
+		c.want("beyond the length", c.append(path, 5, "world"+strings.Repeat("!", 100_000), true), "413")
+		wantContent(t, c.srv, path, "hello")
 		c.want("too short", c.append(path, 5, "wor", true), "204 Offset=8")
 		if up, _ := c.srv.Upload(path); up.Complete() {
 			t.Error("short upload is complete")

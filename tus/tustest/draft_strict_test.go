@@ -3,10 +3,12 @@ package tustest_test
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/seed-175555ba/tus-go/tus/tustest"
@@ -93,10 +95,21 @@ func TestDraft_LengthIsConsistent(t *testing.T) {
 		c.want("too long", c.append(path, 6, "orld!", true), refusal)
 		c.want("HEAD", c.head(path), c.of(row{6, 6, "204 Complete=?0 Length=10 Offset=6"}, row{7, 9, "410"}))
 
+		path = c.upload("Upload-Length", "10")
+		c.want("too long, chunked", c.do("PATCH", path, io.MultiReader(strings.NewReader("hello world")), append(c.complete(false), "Upload-Offset", "0")...), refusal)
+		if up, _ := c.srv.Upload(path); len(up.Data) > 10 || up.Terminated != (c.interop != 6) {
+			t.Errorf("upload is %+v", up)
+		}
+
 		late := c.upload()
 		c.append(late, 0, "hello", false, "Upload-Length", "10")
 		c.want("length of an append", c.head(late), c.of(row{6, 7, "204 Complete=?0 Length=10 Offset=5"}, row{8, 9, "204 Complete=?0 Length=10 Limit=min-size=0 Offset=5"}))
-		c.want("below the offset", c.append(c.upload(), 0, "", false, "Upload-Length", "0"), c.of(row{6, 6, "201 Complete=?0 Offset=0"}, row{7, 9, "204 Complete=?0"}))
+		started := c.upload()
+		c.append(started, 0, "hello", false)
+		c.want("below the offset", c.append(started, 5, "", false, "Upload-Length", "4"), refusal)
+		if r := c.head(started); r.status != 204 || r.header.Get("Upload-Length") != "" {
+			t.Errorf("HEAD: %s", r.show())
+		}
 	})
 	forDrafts(t, 3, 5, tustest.Options{}, func(t *testing.T, c draft) {
 		path := c.upload("Upload-Length", "1") // not defined
@@ -137,8 +150,13 @@ func TestDraft_Limits(t *testing.T) {
 		path := pathOf(created)
 		c.want("HEAD", c.head(path), "204 Complete=?0 "+limits+" Offset=0")
 		c.want("append above max-append-size", c.append(path, 0, "123456789", false), tooLarge)
-		chunked := func(at int, content string, ended bool) response {
+		chunkedTo := func(path string, at int, content string, ended bool) response {
 			return c.do("PATCH", path, io.MultiReader(strings.NewReader(content)), append(c.complete(ended), "Upload-Offset", strconv.Itoa(at))...)
+		}
+		chunked := func(at int, content string, ended bool) response { return chunkedTo(path, at, content, ended) }
+		c.want("chunked below min-append-size", chunkedTo(c.upload(), 0, "123", false), "400")
+		if r := chunkedTo(c.upload(), 0, "123", true); r.status/100 != 2 {
+			t.Errorf("chunked end below min-append-size: %s", r.show())
 		}
 		c.want("chunked above max-append-size", chunked(0, "123456789", false), tooLarge)
 		c.want("append below min-append-size", c.append(path, 0, "123", false), "400")
@@ -166,6 +184,23 @@ func TestDraft_ExpiryIsRemainingTime(t *testing.T) {
 		key := c.of(row{6, 6, "expires="}, row{7, 9, "max-age="})
 		if limit := r.header.Get("Upload-Limit"); limit != key+"3599" && limit != key+"3600" {
 			t.Errorf("limits are %q", limit)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		h := tustest.NewHandler(&tustest.Options{Expires: time.Hour, Interop: []int{9}, Draft: tustest.DraftOptions{Dialect: tustest.DialectMute}})
+		do := func(method, path string, fields ...string) http.Header {
+			r, w := httptest.NewRequest(method, path, nil), httptest.NewRecorder()
+			r.Header = http.Header{"Upload-Draft-Interop-Version": {"9"}}
+			for i := 0; i+1 < len(fields); i += 2 {
+				r.Header.Set(fields[i], fields[i+1])
+			}
+			h.ServeHTTP(w, r)
+			return w.Header()
+		}
+		path := do("POST", "/files/", "Upload-Complete", "?0").Get("Location")
+		time.Sleep(20 * time.Minute)
+		if got := do("HEAD", path).Get("Upload-Limit"); got != "max-age=2400" {
+			t.Errorf("limits are %q", got)
 		}
 	})
 	srv := tustest.NewServer(t, &tustest.Options{Expires: time.Nanosecond, Interop: []int{6, 9}})

@@ -155,11 +155,9 @@ func (e *exchange) checkAppend(t transfer, stated int64, states bool) *draftRefu
 	u.mu.Lock()
 	have := int64(len(u.data))
 	length, known := u.knownLength()
-	complete, dead := u.complete(), u.terminated
+	complete := u.complete()
 	u.mu.Unlock()
 	switch {
-	case dead: // meanwhile, by the request that was ended
-		return e.refuse(http.StatusNotFound, "upload not found")
 	case t.start != have:
 		return e.conflict(have, t.start)
 	case complete:
