@@ -20,8 +20,8 @@ const (
 // drafts returns the versions of the IETF draft that tus-js-client speaks.
 func drafts() map[string]int { return map[string]int{"ietf-draft-03": 5, "ietf-draft-05": 6} }
 
-// tus-js-client is a foreign client of the server that tests the Go client: the two do not
-// share an understanding of the draft.
+// The server tests the Go client by the draft. As tus-js-client is of other authors, it does
+// not repeat their mistakes.
 func TestDraft_TusJSUploadsToTustest(t *testing.T) {
 	js := newTusJS(t)
 	for protocol, interop := range drafts() {

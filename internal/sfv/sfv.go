@@ -25,7 +25,7 @@ const (
 	Boolean
 )
 
-// Value is a bare item. Integer is 0 and Boolean false unless Kind says otherwise.
+// Value is a bare item. Only the field for its Kind is set.
 type Value struct {
 	Kind    Kind
 	Integer int64

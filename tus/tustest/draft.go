@@ -1,6 +1,7 @@
 package tustest
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -28,13 +29,13 @@ type DraftOptions struct {
 type Dialect int
 
 const (
-	// DialectDraft does what the text of the version says, and no more than it demands.
+	// DialectDraft follows the text of the version, and omits what is optional.
 	DialectDraft Dialect = iota
 	// DialectTusd is tusd 2.9.1, which speaks versions 3 to 6 only: no Upload-Complete in
 	// responses to POST and PATCH, no Upload-Offset in a 409, complete as soon as the length
 	// is reached, and 400 for an Upload-Length that is known already.
 	DialectTusd
-	// DialectSwiftNIO confuses Upload-Complete and Upload-Incomplete in the response that
+	// DialectSwiftNIO swaps Upload-Complete and Upload-Incomplete in the response that
 	// completes an upload, in versions up to 6.
 	DialectSwiftNIO
 	// DialectMute sends no 104.
@@ -44,8 +45,8 @@ const (
 	// DialectSilent responds to HEAD with 200, and with nothing but Upload-Offset and
 	// Upload-Limit. In version 8 its response to OPTIONS has Accept-Patch only.
 	DialectSilent
-	// DialectSlip responds to an incomplete append with Upload-Complete: ?1, as the text of
-	// versions 4 to 6 says by mistake.
+	// DialectSlip responds to an incomplete append with Upload-Complete: ?1, which is a mistake
+	// in the text of versions 4 to 6.
 	DialectSlip
 )
 
@@ -195,7 +196,7 @@ func (e *exchange) acquire(u *upload) *draftRefusal {
 		if !u.busy {
 			u.busy = true
 			u.draft.ended = make(chan struct{})
-			u.draft.interrupt = func() { _ = http.NewResponseController(e.w).SetReadDeadline(longAgo) }
+			u.draft.interrupt = e.interrupt
 			u.mu.Unlock()
 			return nil
 		}
@@ -212,6 +213,17 @@ func (e *exchange) acquire(u *upload) *draftRefusal {
 		case <-e.r.Context().Done():
 			return e.refuse(http.StatusServiceUnavailable, "request ended while it waited for another one")
 		}
+	}
+}
+
+// cancelKey is the context key of the function that cancels a request.
+type cancelKey struct{}
+
+// interrupt ends the request: a Read of its body, and a fault that waits.
+func (e *exchange) interrupt() {
+	_ = http.NewResponseController(e.w).SetReadDeadline(longAgo)
+	if cancel, ok := e.r.Context().Value(cancelKey{}).(context.CancelFunc); ok {
+		cancel()
 	}
 }
 

@@ -46,7 +46,7 @@ func TestDraft_RefusesWrongRequests(t *testing.T) {
 			{"OPTIONS with completeness", "OPTIONS", "/files/", []string{name, "?1"}, 400},
 		} {
 			if c.interop == tustest.RFC && test.method == "OPTIONS" {
-				continue // answered as tus
+				continue // handled as tus
 			}
 			if r := c.do(test.method, test.path, nil, test.fields...); r.status != test.status {
 				t.Errorf("%s: %s (%s)", test.what, r.show(), r.body)
@@ -212,7 +212,7 @@ func TestDraft_ExpiryIsRemainingTime(t *testing.T) {
 	}
 }
 
-// A new request ends the one in flight, which keeps what arrived.
+// A new request ends the one in flight, whose bytes are kept.
 func TestDraft_NewRequestEndsOlder(t *testing.T) {
 	for _, method := range []string{"HEAD", "PATCH", "DELETE"} {
 		forDrafts(t, 3, 9, tustest.Options{}, func(t *testing.T, c draft) {
@@ -253,6 +253,40 @@ func TestDraft_NewRequestEndsOlder(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A fault that waits must not block the next request.
+func TestDraft_NewRequestEndsFault(t *testing.T) {
+	forDrafts(t, 3, 9, tustest.Options{}, func(t *testing.T, c draft) {
+		reading := make(chan struct{})
+		c.srv.Inject(tustest.Fault{Method: "PATCH", Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+			r.Body = waitingBody{r.Body, reading, r.Context().Done()}
+			h.Serve(w, r)
+		}})
+		path := c.upload()
+		first := make(chan response)
+		go func() { first <- c.append(path, 0, "hello", true) }()
+		<-reading
+		if r := c.head(path); r.status != 204 {
+			t.Errorf("HEAD: %s", r.show())
+		}
+		if r := <-first; r.status != 400 {
+			t.Errorf("first request: %s", r.show())
+		}
+	})
+}
+
+// waitingBody closes reading when it is read, and returns an error when done is closed.
+type waitingBody struct {
+	io.ReadCloser
+	reading chan<- struct{}
+	done    <-chan struct{}
+}
+
+func (b waitingBody) Read([]byte) (int, error) {
+	close(b.reading)
+	<-b.done
+	return 0, io.ErrUnexpectedEOF
 }
 
 func TestDraft_LockedByTus(t *testing.T) {

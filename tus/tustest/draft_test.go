@@ -61,7 +61,7 @@ type notice struct {
 	header http.Header
 }
 
-// complete returns the field that says whether the content is the end.
+// complete returns the field that declares whether the content is the end.
 func (c draft) complete(yes bool) []string {
 	switch {
 	case c.interop == 3 && yes:

@@ -254,8 +254,8 @@ func (e *exchange) limitsContent(t transfer) bool {
 	return !e.is(DialectTusd) && e.version >= 6 && (!t.created || e.version >= 9)
 }
 
-// transfer stores the content of a request, completes the upload, and responds. What
-// arrived is stored even if the request breaks off.
+// transfer stores the content of a request, completes the upload, and responds. Received bytes
+// are stored even if the request breaks off.
 func (e *exchange) transfer(t transfer) *draftRefusal {
 	u := t.upload
 	stored, refused := e.store(t)

@@ -33,7 +33,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(h.released, cancel)()
-	r = r.WithContext(ctx)
+	r = r.WithContext(context.WithValue(ctx, cancelKey{}, cancel))
 	body := &countingBody{ReadCloser: r.Body}
 	r.Body = body
 	recorder := &statusWriter{ResponseWriter: w}

@@ -8,7 +8,7 @@ import (
 
 // FormatDisposition returns the Content-Disposition that carries a file name (RFC 6266). A
 // name that is not plain ASCII is in filename* (RFC 8187), and filename has a substitute
-// for recipients that do not know it. It returns false if the name is empty or not UTF-8.
+// for recipients that do not support it. It returns false if the name is empty or not UTF-8.
 func FormatDisposition(name string) (string, bool) {
 	if name == "" || !utf8.ValidString(name) {
 		return "", false

@@ -53,7 +53,7 @@ func TestLookup_KnowsVersions3To9AndRFC(t *testing.T) {
 	}
 }
 
-func TestDrafts_DifferAsTheTextSays(t *testing.T) {
+func TestDrafts_DifferByVersion(t *testing.T) {
 	for _, d := range rufh.Drafts() {
 		n := d.Interop
 		if n == rufh.RFC {

@@ -18,8 +18,8 @@ func (d Draft) SetComplete(h http.Header, complete bool) {
 	}
 }
 
-// Complete returns whether the upload is complete according to a response, and false if
-// the response does not say so. Servers of Apple's SwiftNIO send the field of version 3 in
+// Complete returns whether the upload is complete according to a response, and false if the
+// response has no such field. Servers of Apple's SwiftNIO send the field of version 3 in
 // versions 5 and 6, and vice versa, so that it counts in the absence of the other.
 func (d Draft) Complete(h http.Header) (complete, known bool) {
 	complete, known = sfv.ParseBoolean(h.Values(HeaderComplete))
@@ -60,70 +60,4 @@ func size(h http.Header, name string) (int64, bool) {
 		return 0, false
 	}
 	return n, true
-}
-
-// Outcome is what a final response to a creation or an append means.
-type Outcome int
-
-const (
-	// Undecided is a response whose status decides, such as 409, 413, 503 or a redirect.
-	Undecided Outcome = iota
-	// Stored is the acknowledgement of an incomplete upload. The new offset is
-	// Upload-Offset, or else the end of the content.
-	Stored
-	// Completed is the response of the target to the complete upload.
-	Completed
-	// Rejected is a response of the target that refuses the upload. It may arrive before
-	// all content was sent.
-	Rejected
-)
-
-// Outcome interprets the final response to a request. ended is set if the request declared
-// its content to be the end of the upload.
-//
-// In versions 4 to 6 the text tells servers to send Upload-Complete: ?1 after an incomplete
-// append, too, so that it means nothing there unless ended is set.
-func (d Draft) Outcome(status int, h http.Header, ended bool) Outcome {
-	complete, known := d.Complete(h)
-	target := d.Authoritative && known && complete
-	switch success := 200 <= status && status < 300; {
-	case target && status >= 400:
-		return Rejected
-	case target && status >= 200:
-		return Completed
-	case success && ended && (complete || !known):
-		return Completed
-	case success:
-		return Stored
-	}
-	return Undecided
-}
-
-// Notice is a 104 (Upload Resumption Supported).
-type Notice struct {
-	Location  string // the upload URL; "" for none
-	Offset    int64  // acknowledged; meaningless unless HasOffset is set
-	HasOffset bool
-	Limits    Limits
-}
-
-// Notice interprets an informational response. It returns false for one of another status
-// or version, which is ignored.
-func (d Draft) Notice(status int, h http.Header) (Notice, bool) {
-	if status != 104 || !d.Speaks(h) {
-		return Notice{}, false
-	}
-	n := Notice{Location: h.Get("Location")}
-	n.Offset, n.HasOffset = Offset(h)
-	n.Limits, _ = d.Limits(h)
-	return n, true
-}
-
-// Offered reports whether a response to OPTIONS says that the target supports resumable
-// uploads: by Upload-Limit, or in version 8 by Accept-Patch.
-func (d Draft) Offered(h http.Header) bool {
-	if _, ok := d.Limits(h); ok {
-		return true
-	}
-	return accepts(h.Values("Accept-Patch"))
 }

@@ -154,10 +154,10 @@ func FuzzOutcome(f *testing.F) {
 		}
 		h := header("Upload-Complete", complete, "Upload-Incomplete", incomplete)
 		got := d.Outcome(status, h, ended)
-		said, known := d.Complete(h)
+		stated, known := d.Complete(h)
 		success := 200 <= status && status < 300
-		if got == rufh.Completed && known && !said {
-			t.Error("completed, when the server says that it is not")
+		if got == rufh.Completed && known && !stated {
+			t.Error("completed, although the response denies it")
 		}
 		if got == rufh.Completed && !success && !d.Authoritative {
 			t.Error("completed without success")

@@ -1,9 +1,7 @@
 package rufh
 
 import (
-	"mime"
 	"net/http"
-	"strings"
 
 	"github.com/seed-175555ba/tus-go/internal/sfv"
 )
@@ -86,7 +84,7 @@ func (d Draft) Limits(h http.Header) (Limits, bool) {
 	return l, true
 }
 
-// FormatLimits returns Upload-Limit, which says "min-size=0" for no limits. It returns false
+// FormatLimits returns Upload-Limit, which is "min-size=0" for no limits. It returns false
 // if a limit is out of range.
 func (d Draft) FormatLimits(l Limits) (string, bool) {
 	values := map[string]int64{}
@@ -102,16 +100,4 @@ func (d Draft) FormatLimits(l Limits) (string, bool) {
 		values["min-size"] = 0
 	}
 	return sfv.FormatDictionary(values)
-}
-
-// accepts reports whether Accept-Patch lists PartialUpload.
-func accepts(lines []string) bool {
-	for _, line := range lines {
-		for item := range strings.SplitSeq(line, ",") {
-			if media, _, err := mime.ParseMediaType(item); err == nil && media == PartialUpload {
-				return true
-			}
-		}
-	}
-	return false
 }
