@@ -7,6 +7,9 @@ const tus = require('tus-js-client')
 const task = JSON.parse(process.argv[2])
 
 function source() {
+  // By the IETF draft, tus-js-client 4.3.1 never completes a file that it sends in chunks: only
+  // a chunk of the size of the file gets Upload-Complete: ?1. It finds the end of a buffer.
+  if (task.Buffer) return fs.readFileSync(task.File)
   if (!task.DeferLength) return fs.createReadStream(task.File)
   // With a deferred length, tus-js-client 4.3.1 never finds the end of a file: the last
   // chunk gets the Content-Length of a full one. It finds the end of a stream, but
@@ -34,8 +37,8 @@ const options = {
   uploadUrl: task.URL || null,
   uploadLengthDeferred: task.DeferLength,
   uploadDataDuringCreation: task.WithCreation,
-  metadata: task.Metadata,
-  retryDelays: null, // any failure fails the test
+  metadata: task.Metadata || {},
+  retryDelays: task.Retries ? Array(task.Retries).fill(0) : null, // without, any failure fails the test
   onError(err) {
     console.error(String(err))
     process.exit(1)
@@ -47,6 +50,7 @@ const options = {
     if (task.StopAt && acknowledged >= task.StopAt) stop(upload)
   },
 }
+if (task.Protocol) options.protocol = task.Protocol
 if (task.ChunkSize) options.chunkSize = task.ChunkSize
 
 const upload = new tus.Upload(source(), options)

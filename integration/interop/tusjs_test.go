@@ -35,6 +35,9 @@ type task struct {
 	DeferLength  bool
 	WithCreation bool // send the first chunk with the creation
 	Metadata     tus.Metadata
+	Protocol     string // "" is tus 1.0.0
+	Buffer       bool   // read the file into memory first
+	Retries      int
 }
 
 // outcome is the output of tusjs.cjs.

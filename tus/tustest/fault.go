@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"time"
 )
@@ -113,11 +112,12 @@ func CutBefore() Action {
 	return func(w http.ResponseWriter, _ *http.Request, _ *Handler) { cut(w) }
 }
 
-// CutAfter stores the first n bytes of the body, then closes the connection.
+// CutAfter stores the first n bytes of the body, then closes the connection. Interim
+// responses are sent.
 func CutAfter(n int64) Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
 		r.Body = &shortBody{ReadCloser: r.Body, left: n}
-		h.Serve(httptest.NewRecorder(), r)
+		h.Serve(newInterimWriter(w), r)
 		cut(w)
 	}
 }
@@ -138,10 +138,10 @@ func (b *shortBody) Read(p []byte) (int, error) {
 }
 
 // LoseResponse lets the server handle the request, then closes the connection
-// without a response.
+// without a final response.
 func LoseResponse() Action {
 	return func(w http.ResponseWriter, r *http.Request, h *Handler) {
-		h.Serve(httptest.NewRecorder(), r)
+		h.Serve(newInterimWriter(w), r)
 		cut(w)
 	}
 }
@@ -167,6 +167,9 @@ func Delay(d time.Duration) Action {
 		}
 	}
 }
+
+// headerWriter and other writers are unwrapped for deadlines and hijacking.
+func (w *headerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // cut closes the connection of w without a response.
 func cut(w http.ResponseWriter) {

@@ -33,7 +33,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(h.released, cancel)()
-	r = r.WithContext(ctx)
+	r = r.WithContext(context.WithValue(ctx, cancelKey{}, cancel))
 	body := &countingBody{ReadCloser: r.Body}
 	r.Body = body
 	recorder := &statusWriter{ResponseWriter: w}
@@ -49,6 +49,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Serve handles a request without faults. It is for use in an [Action].
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) {
+	if h.serveDraft(w, r) {
+		return
+	}
 	if override := r.Header.Get("X-HTTP-Method-Override"); override != "" {
 		r.Method = override
 	}

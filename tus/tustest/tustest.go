@@ -8,6 +8,9 @@
 //	// … upload …
 //	upload, _ := srv.Upload(uploadURL)
 //
+// With [Options.Interop] it speaks the IETF draft (Resumable Uploads for HTTP), too, on the
+// same URLs.
+//
 // It keeps all bytes in memory. It checks requests strictly against the protocol
 // text.
 package tustest
@@ -38,6 +41,13 @@ type Options struct {
 	Expires time.Duration
 	// AbsoluteLocation makes Location an absolute URL instead of a path.
 	AbsoluteLocation bool
+	// Interop are the interop versions of the IETF draft that the server speaks beside tus
+	// 1.0.0, from 3 to 9, or [RFC]; nil means none. A request of the draft has one of them
+	// in Upload-Draft-Interop-Version; any other request is one of tus 1.0.0.
+	Interop []int
+	// Draft configures the server for requests of the draft. MaxSize and Expires are limits
+	// there, too.
+	Draft DraftOptions
 }
 
 // Without returns the extensions that the server implements, except the given ones.

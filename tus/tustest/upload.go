@@ -15,9 +15,10 @@ type Upload struct {
 	ID         string // the last segment of its URL
 	Data       []byte // the stored bytes
 	Length     int64  // in bytes, -1 while it is deferred
-	Metadata   string // the Upload-Metadata header of the creation
+	Metadata   string // the Upload-Metadata header of the creation, or that of a file name and media type
 	Concat     string // the Upload-Concat header of the creation
 	Terminated bool   // deleted by the client or Forget; Data is unchanged
+	Interop    int    // the version of the IETF draft that created it, 0 for tus 1.0.0
 }
 
 // Complete reports whether all bytes are stored.
@@ -32,6 +33,7 @@ type upload struct {
 	metadata string
 	concat   string
 	parts    []*upload // of a final upload
+	interop  int       // as Upload.Interop
 
 	mu         sync.Mutex
 	busy       bool // a PATCH is being received
@@ -40,6 +42,7 @@ type upload struct {
 	deferred   bool
 	terminated bool
 	changed    time.Time
+	draft      draftState
 }
 
 // extent is the offset and length of an upload.
@@ -132,7 +135,7 @@ func (u *upload) copy() Upload {
 	defer u.mu.Unlock()
 	c := Upload{
 		ID: u.id, Length: u.length, Metadata: u.metadata, Concat: u.concat, Terminated: u.terminated,
-		Data: slices.Clone(u.data),
+		Interop: u.interop, Data: slices.Clone(u.data),
 	}
 	deferred := u.deferred
 	for _, p := range u.parts {

@@ -1,0 +1,3 @@
+// Package sfv compares the structured fields that the client reads with another
+// implementation of RFC 9651.
+package sfv
