@@ -81,8 +81,8 @@ func fewestRequests(size, chunk, inline int64) []string {
 	if size <= inline {
 		return methods
 	}
-	if chunk == 0 {
-		chunk = size
+	if chunk == 0 { // a first request of 16 MiB, and one with the rest
+		chunk = max(16*mib, size-16*mib)
 	}
 	for at := int64(0); at < size; at += chunk {
 		methods = append(methods, "PATCH")

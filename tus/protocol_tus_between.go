@@ -146,7 +146,7 @@ func foundNevertheless(r *reply) error {
 		cause = errSeemsGone
 	}
 	return fmt.Errorf("%w%s: HEAD finds the upload, so the request body of %d bytes likely exceeds a limit (404.13 of IIS): "+
-		"a smaller UploadOptions.ChunkSize may help", cause, senders(r.Header), size)
+		"a smaller UploadOptions.ChunkSize may help; "+needsCookies, cause, senders(r.Header), size)
 }
 
 // lacksOffset reports whether a successful response to HEAD has no offset.

@@ -17,10 +17,12 @@ var errGoneAtEnd = fmt.Errorf("%w: it no longer has the upload", ErrUnconfirmed)
 // upload, after HEAD has found it. It is retried.
 var errFound = errors.New("no such upload")
 
+// needsCookies is a possible reason for requests of which only some find the upload.
+const needsCookies = "if a load balancer spreads the requests over several servers by a cookie, Options.HTTPClient needs a cookie jar"
+
 // errGoneAtOnce is returned when a second upload in a row is gone before the server
 // acknowledged a byte. Each further one would be an orphan, too.
-var errGoneAtOnce = fmt.Errorf("%w, right after its creation and for the second time: if a load balancer spreads the "+
-	"requests over several servers by a cookie, Options.HTTPClient needs a cookie jar", ErrUploadGone)
+var errGoneAtOnce = fmt.Errorf("%w, right after its creation and for the second time: "+needsCookies, ErrUploadGone)
 
 // uploadGone reports whether the upload server responds that an upload does not exist. An
 // error of a hook or a source may match [ErrUploadGone], too.
