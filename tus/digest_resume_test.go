@@ -110,6 +110,7 @@ func digestInterrupted(t *testing.T, srv *tustest.Server, client *tus.Options, s
 	ctx, cancel := context.WithCancel(testContext(t))
 	how.ChunkSize = 200_000
 	srv.Inject(tustest.Fault{Method: http.MethodPatch, Skip: 3, Action: func(w http.ResponseWriter, r *http.Request, h *tustest.Handler) {
+		time.Sleep(100 * time.Millisecond) // the digest follows the bytes that were sent
 		cancel()
 		tustest.CutBefore()(w, r, h)
 	}})
