@@ -18,7 +18,7 @@ func defects() []defect {
 	return []defect{
 		{[]string{"@tus/server, "}, "Upload-Length or Upload-Defer-Length", "PATCH as POST",
 			"@tus/server 2 ignores X-HTTP-Method-Override and takes the request for a creation"},
-		{[]string{"@uploadx"}, "the server holds 0 bytes", "PATCH as POST",
+		{[]string{"@uploadx"}, "the server created another upload", "PATCH as POST",
 			"the server ignores X-HTTP-Method-Override: it creates a second upload with the bytes, and answers 200 with an Upload-Offset"},
 		{[]string{"@uploadx"}, "the server kept nothing", "",
 			"the server discards a chunk that was cut off if it has a checksum; with --checksum off it keeps the bytes"},
@@ -26,7 +26,7 @@ func defects() []defect {
 			"HEAD returns an offset inside the chunk that was cut off, the server then discards that chunk, and does not refuse a PATCH at the old offset: the bytes between are missing; --checksum off avoids it"},
 		{[]string{"tusd, GCS store"}, "500 Internal Server Error", "terminate again",
 			"the server answers 500 instead of 404 to DELETE of an upload that does not exist"},
-		{[]string{"@tus/server, S3 store"}, "for a deleted upload", "terminate",
+		{[]string{"@tus/server, S3 store"}, "the upload still exists", "terminate",
 			"the server answers 404 to DELETE of a complete upload, and keeps it"},
 		{[]string{"@tus/server, onUploadFinish"}, "had no Location", "",
 			"if onUploadFinish sets the status 200, the response to a creation with all bytes has no Location"},
