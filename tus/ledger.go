@@ -221,7 +221,7 @@ func (l *ledger) progress() storage.Progress {
 func (l *ledger) sending() {
 	l.refresh()
 	delay := noteDelay
-	if l.limit.get() > 0 || l.counters.snapshot().ResumedFrom > 0 {
+	if l.limit.get() > 0 || l.counters.resumedFrom() > 0 {
 		delay = soonDelay
 	}
 	l.mu.Lock()

@@ -12,13 +12,12 @@ import (
 // needs no goroutine between two renewals.
 type renewing struct {
 	ledger *ledger
-	ctx    context.Context
-	panics *async.Panics // keeps those of the store and of hooks
+	ctx    context.Context // canceled at the end
+	panics *async.Panics   // keeps those of the store and of hooks
 	timer  *time.Timer
 	early  atomic.Bool // within was called since the last renewal
 
-	held    chan struct{} // has an element during a renewal
-	stopped bool          // requires held
+	held chan struct{} // has an element during a renewal
 }
 
 // keepLease renews the lease while the upload is driven, and interrupts the upload when the
@@ -38,7 +37,6 @@ func (l *ledger) keepLease(ctx context.Context, panics *async.Panics) (stop func
 		cancel()
 		l.setRenewing(nil)
 		r.held <- struct{}{} // waits for a renewal in progress
-		r.stopped = true
 		r.timer.Stop()
 		<-r.held
 	}
@@ -54,7 +52,7 @@ func (r *renewing) renew() {
 	r.held <- struct{}{}
 	defer func() { <-r.held }()
 	r.early.Store(false)
-	if r.stopped || r.ctx.Err() != nil {
+	if r.ctx.Err() != nil {
 		return
 	}
 	r.panics.Run(func() {

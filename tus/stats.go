@@ -135,6 +135,13 @@ func (c *counters) sentUpTo() int64 {
 	return c.position
 }
 
+// resumedFrom returns the number of bytes that the server had before.
+func (c *counters) resumedFrom() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stats.ResumedFrom
+}
+
 // sent returns the number of bytes that were sent, also those that were sent again.
 func (c *counters) sent() int64 {
 	c.mu.Lock()

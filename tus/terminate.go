@@ -21,11 +21,8 @@ func (c *Client) Terminate(ctx context.Context, uploadURL string) error {
 	if !uploadGone(err) {
 		return err
 	}
-	var e *Error
-	if _, missing := q.head(ctx, u); missing == nil && errors.As(err, &e) {
-		kept := *e
-		kept.Err = errNotDeleted
-		return &kept
+	if _, missing := q.head(ctx, u); missing == nil {
+		return withCause(err, errNotDeleted)
 	}
 	return nil
 }
